@@ -1,0 +1,340 @@
+package auth
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// The scanner below reads JSON more strictly than encoding/json, so that no two readers of a signed text can see two
+// different things in it: a key that occurs twice in an object (at any depth, also if written with other escapes),
+// invalid UTF-8, a lone surrogate, text after the value and deep nesting are errors. Keys are compared exactly, where
+// encoding/json would take "SUB" for "sub".
+
+const (
+	maxDepth    = 32
+	linearScans = 16 // beyond so many members an object's keys go into a map, or long objects would cost their square
+)
+
+// object holds the members of a JSON object in their order: keys decoded, values as written.
+type object []member
+
+type member struct{ key, value string }
+
+// get returns the value of key as written, and whether there is one.
+func (o object) get(key string) (string, bool) {
+	for i := range o {
+		if o[i].key == key {
+			return o[i].value, true
+		}
+	}
+	return "", false
+}
+
+// text returns the decoded text under key; false if there is none or it is not text.
+func (o object) text(key string) (string, bool) {
+	value, _ := o.get(key)
+	return unquote(value)
+}
+
+// unquote decodes a value that the scanner has passed; false if it is not text.
+func unquote(value string) (string, bool) {
+	if value == "" || value[0] != '"' {
+		return "", false
+	}
+	text, err := unescape(value[1 : len(value)-1])
+	return text, err == nil
+}
+
+// parseObject reads a text that must be one JSON object.
+func parseObject(text string) (object, error) {
+	return parse(text, '{', (*scanner).object)
+}
+
+// parseArray reads a text that must be one JSON array, and returns its elements as written.
+func parseArray(text string) ([]string, error) {
+	return parse(text, '[', (*scanner).array)
+}
+
+func parse[T any](text string, opening byte, read func(*scanner, int) (T, error)) (result T, err error) {
+	var none T
+	if !utf8.ValidString(text) {
+		return none, fmt.Errorf("invalid JSON: not UTF-8")
+	}
+	s := &scanner{text: text}
+	if s.skipSpace() != opening {
+		return none, s.fault("another type of value expected")
+	}
+	if result, err = read(s, 1); err != nil {
+		return none, err
+	}
+	if s.skipSpace(); s.at < len(s.text) {
+		return none, s.fault("text after the value")
+	}
+	return result, nil
+}
+
+type scanner struct {
+	text string
+	at   int
+}
+
+// fault names the place and never the text: what is read here may be secret.
+func (s *scanner) fault(what string) error {
+	return fmt.Errorf("invalid JSON at byte %d: %s", s.at, what)
+}
+
+// peek returns the next byte, 0 at the end (no valid JSON holds a bare 0).
+func (s *scanner) peek() byte {
+	if s.at < len(s.text) {
+		return s.text[s.at]
+	}
+	return 0
+}
+
+// skipSpace goes to the next byte that is not white space and returns it.
+func (s *scanner) skipSpace() byte {
+	for {
+		switch s.peek() {
+		case ' ', '\t', '\n', '\r':
+			s.at++
+		default:
+			return s.peek()
+		}
+	}
+}
+
+func (s *scanner) value(depth int) (err error) {
+	switch c := s.peek(); {
+	case c == '{':
+		_, err = s.object(depth)
+	case c == '[':
+		_, err = s.array(depth)
+	case c == '"':
+		_, err = s.string()
+	case c == '-' || isDigit(c):
+		err = s.number()
+	default:
+		err = s.literal()
+	}
+	return err
+}
+
+func (s *scanner) object(depth int) (object, error) {
+	var members object
+	var seen map[string]bool
+	err := s.list('}', depth, func() error {
+		if s.peek() != '"' {
+			return s.fault("key expected")
+		}
+		key, err := s.string()
+		if err != nil {
+			return err
+		}
+		if s.skipSpace() != ':' {
+			return s.fault("colon expected")
+		}
+		s.at++
+		s.skipSpace()
+		start := s.at
+		if err := s.value(depth + 1); err != nil {
+			return err
+		}
+		if members.hasKey(key, &seen) {
+			return s.fault("duplicate key")
+		}
+		members = append(members, member{key, s.text[start:s.at]})
+		return nil
+	})
+	return members, err
+}
+
+// hasKey is called before each append. It remembers the keys of a long object in seen.
+func (o object) hasKey(key string, seen *map[string]bool) bool {
+	if len(o) < linearScans {
+		_, found := o.get(key)
+		return found
+	}
+	if *seen == nil {
+		*seen = make(map[string]bool, 2*len(o))
+		for i := range o {
+			(*seen)[o[i].key] = true
+		}
+	}
+	found := (*seen)[key]
+	(*seen)[key] = true
+	return found
+}
+
+func (s *scanner) array(depth int) ([]string, error) {
+	var elements []string
+	err := s.list(']', depth, func() error {
+		start := s.at
+		if err := s.value(depth + 1); err != nil {
+			return err
+		}
+		elements = append(elements, s.text[start:s.at])
+		return nil
+	})
+	return elements, err
+}
+
+// list reads what objects and arrays share: an opening bracket, items with commas between them, and the closing one.
+func (s *scanner) list(closing byte, depth int, item func() error) error {
+	if depth > maxDepth {
+		return s.fault("nested too deep")
+	}
+	s.at++
+	if s.skipSpace() == closing {
+		s.at++
+		return nil
+	}
+	for {
+		s.skipSpace()
+		if err := item(); err != nil {
+			return err
+		}
+		switch s.skipSpace() {
+		case ',':
+			s.at++
+		case closing:
+			s.at++
+			return nil
+		default:
+			return s.fault("comma or end expected")
+		}
+	}
+}
+
+func (s *scanner) string() (string, error) {
+	start := s.at + 1
+	for i := start; i < len(s.text); i++ {
+		switch c := s.text[i]; {
+		case c == '"':
+			text, err := unescape(s.text[start:i])
+			if err != nil {
+				return "", s.fault(err.Error())
+			}
+			s.at = i + 1
+			return text, nil
+		case c == '\\':
+			i++ // whatever is escaped, it does not end the text
+		case c < ' ':
+			return "", s.fault("control character")
+		}
+	}
+	return "", s.fault("unfinished text")
+}
+
+// unescape decodes the inside of a JSON text. Its errors quote nothing.
+func unescape(raw string) (string, error) {
+	if strings.IndexByte(raw, '\\') < 0 {
+		return raw, nil
+	}
+	var b strings.Builder
+	for {
+		plain, rest, found := strings.Cut(raw, `\`)
+		b.WriteString(plain)
+		if !found {
+			return b.String(), nil
+		}
+		if rest == "" {
+			return "", fmt.Errorf("unfinished escape")
+		}
+		raw = rest[1:]
+		if rest[0] != 'u' {
+			i := strings.IndexByte(`"\/bfnrt`, rest[0])
+			if i < 0 {
+				return "", fmt.Errorf("unknown escape")
+			}
+			b.WriteByte("\"\\/\b\f\n\r\t"[i])
+			continue
+		}
+		r, size := unicodeEscape(rest)
+		if size == 0 {
+			return "", fmt.Errorf("invalid unicode escape")
+		}
+		b.WriteRune(r)
+		raw = rest[size:]
+	}
+}
+
+// unicodeEscape reads uXXXX, or uXXXX\uXXXX for a surrogate pair, and returns how many bytes that took; 0 for a fault.
+func unicodeEscape(text string) (rune, int) {
+	r := hex4(text)
+	if !utf16.IsSurrogate(r) {
+		if r < 0 {
+			return 0, 0
+		}
+		return r, 5
+	}
+	if len(text) < 11 || text[5] != '\\' {
+		return 0, 0
+	}
+	if r = utf16.DecodeRune(r, hex4(text[6:])); r == utf8.RuneError {
+		return 0, 0
+	}
+	return r, 11
+}
+
+// hex4 reads uXXXX; -1 for anything else.
+func hex4(text string) rune {
+	if len(text) < 5 || text[0] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(text[1:5], 16, 32)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
+}
+
+func (s *scanner) number() error {
+	if s.peek() == '-' {
+		s.at++
+	}
+	if s.peek() == '0' {
+		s.at++
+	} else if !s.digits() {
+		return s.fault("digit expected")
+	}
+	if s.peek() == '.' {
+		s.at++
+		if !s.digits() {
+			return s.fault("digit expected")
+		}
+	}
+	if c := s.peek(); c == 'e' || c == 'E' {
+		s.at++
+		if c := s.peek(); c == '+' || c == '-' {
+			s.at++
+		}
+		if !s.digits() {
+			return s.fault("digit expected")
+		}
+	}
+	return nil
+}
+
+// digits skips digits and reports whether there was one.
+func (s *scanner) digits() bool {
+	start := s.at
+	for isDigit(s.peek()) {
+		s.at++
+	}
+	return s.at > start
+}
+
+func (s *scanner) literal() error {
+	for _, word := range [...]string{"true", "false", "null"} {
+		if strings.HasPrefix(s.text[s.at:], word) {
+			s.at += len(word)
+			return nil
+		}
+	}
+	return s.fault("value expected")
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

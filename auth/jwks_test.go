@@ -1,0 +1,579 @@
+package auth_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/google/go-cmp/cmp"
+)
+
+const keysURL = "https://clerk.example.com/.well-known/jwks.json"
+
+// server is a fake JWKS endpoint, as a transport: it counts, can be slow, and answers what it is told to.
+type server struct {
+	mu       sync.Mutex
+	status   int
+	body     string
+	delay    time.Duration
+	requests []*http.Request
+	times    []time.Time
+}
+
+func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.requests, s.times = append(s.requests, r), append(s.times, time.Now())
+	delay := s.delay
+	s.mu.Unlock()
+	select {
+	case <-time.After(delay):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.status == 0 {
+		return nil, errors.New("connection refused")
+	}
+	return &http.Response{
+		StatusCode: s.status, Body: io.NopCloser(strings.NewReader(s.body)), Request: r,
+		Header: http.Header{"Location": {"https://elsewhere.example/jwks.json"}},
+	}, nil
+}
+
+// answer sets what the server answers from now on.
+func (s *server) answer(status int, body string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status, s.body = status, body
+}
+
+func (s *server) slow(delay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = delay
+}
+
+func (s *server) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.requests)
+}
+
+func jwk(id string, public *rsa.PublicKey) object {
+	return object{
+		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": id,
+		"n": encode(public.N.Bytes()), "e": encode(big.NewInt(int64(public.E)).Bytes()),
+	}
+}
+
+func jwks(t testing.TB, keys ...object) string { return text(t, object{"keys": keys}) }
+
+// setup returns keys from a server that has the test key.
+func setup(t testing.TB, change func(*auth.RemoteConfig)) (*auth.RemoteKeys, *server) {
+	t.Helper()
+	s := &server{status: 200, body: jwks(t, jwk(kid, &key().PublicKey))}
+	config := auth.RemoteConfig{URL: keysURL, HTTPClient: &http.Client{Transport: s}}
+	if change != nil {
+		change(&config)
+	}
+	keys, err := auth.NewRemoteKeys(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys, s
+}
+
+// Signing takes thirty times as long as verifying, and the tests below verify some ten thousand times.
+var contentSignatures = sync.OnceValue(func() map[*rsa.PrivateKey][]byte {
+	return map[*rsa.PrivateKey][]byte{key(): sign(key(), "content"), otherKey(): sign(otherKey(), "content")}
+})
+
+// try verifies a signature of k under this key id, and returns how long that took.
+func try(t testing.TB, keys *auth.RemoteKeys, id string, k *rsa.PrivateKey) (time.Duration, error) {
+	t.Helper()
+	began := time.Now()
+	err := keys.VerifySignature(t.Context(), id, []byte("content"), contentSignatures()[k])
+	return time.Since(began), err
+}
+
+// expect verifies at once, without waiting for a fetch, and compares the answer.
+func expect(t testing.TB, keys *auth.RemoteKeys, id string, k *rsa.PrivateKey, want error) {
+	t.Helper()
+	if took, err := try(t, keys, id, k); !errors.Is(err, want) || took != 0 {
+		t.Errorf("%v after %s, want %v at once", err, took, want)
+	}
+}
+
+// bubble runs f in fake time, parallel to other tests. Keys are made before: that takes real time.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	t.Parallel()
+	contentSignatures()
+	synctest.Test(t, f)
+}
+
+func TestRemoteKeysShareOneFetch(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		keys, s := setup(t, func(c *auth.RemoteConfig) { c.SecretKey = "sk_test_1" })
+		s.slow(time.Second)
+		if ids := keys.KeyIDs(); ids != nil {
+			t.Errorf("ids %v before any fetch", ids)
+		}
+		// The first to come hangs up; the fetch that it started serves the others nevertheless.
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			err := keys.VerifySignature(ctx, kid, nil, nil)
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("hung up: %v", err)
+			}
+		})
+		synctest.Wait()
+		for range 50 {
+			wg.Go(func() {
+				if took, err := try(t, keys, kid, key()); err != nil || took != time.Second {
+					t.Errorf("%v after %s", err, took)
+				}
+			})
+		}
+		wg.Wait()
+		if s.count() != 1 {
+			t.Errorf("%d fetches", s.count())
+		}
+		if diff := cmp.Diff([]string{kid}, keys.KeyIDs()); diff != "" {
+			t.Error(diff)
+		}
+		if got := s.requests[0].Header.Get("Authorization"); got != "Bearer sk_test_1" || s.requests[0].URL.String() != keysURL {
+			t.Errorf("asked %s with %q", s.requests[0].URL, got)
+		}
+	})
+}
+
+func TestRemoteKeysRefreshInBackground(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		keys, s := setup(t, nil)
+		if err := keys.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.slow(3 * time.Second)
+		for range 3600 { // a busy hour
+			expect(t, keys, kid, key(), nil)
+			time.Sleep(time.Second)
+		}
+		for i := 1; i < len(s.times); i++ {
+			if gap := s.times[i].Sub(s.times[i-1]); gap < 5*time.Minute || gap > 5*time.Minute+time.Second {
+				t.Errorf("fetch %d after %s", i, gap)
+			}
+		}
+		if len(s.times) != 12 {
+			t.Errorf("%d fetches in an hour", len(s.times))
+		}
+	})
+}
+
+// A sliding expiry, as the official SDK had it, would let a removed key live as long as it is used.
+func TestRemoteKeysRemoved(t *testing.T) {
+	t.Run("busy", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			keys, s := setup(t, nil)
+			if err := keys.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.answer(200, jwks(t, jwk("ins_new", &otherKey().PublicKey)))
+			began := time.Now()
+			for time.Since(began) < 5*time.Minute {
+				expect(t, keys, kid, key(), nil)
+				time.Sleep(time.Second)
+			}
+			expect(t, keys, kid, key(), nil) // old enough: this starts the refresh
+			synctest.Wait()
+			expect(t, keys, kid, key(), auth.ErrUnknownKey)
+			expect(t, keys, "ins_new", otherKey(), nil)
+			if s.count() != 2 {
+				t.Errorf("%d fetches", s.count())
+			}
+		})
+	})
+	t.Run("idle", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			keys, s := setup(t, nil)
+			if err := keys.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.answer(200, jwks(t, jwk("ins_new", &otherKey().PublicKey)))
+			s.slow(time.Second)
+			time.Sleep(10 * time.Minute)
+			if took, err := try(t, keys, kid, key()); !errors.Is(err, auth.ErrUnknownKey) || took != time.Second {
+				t.Errorf("%v after %s", err, took)
+			}
+		})
+	})
+}
+
+func TestRemoteKeysFlood(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		keys, s := setup(t, nil)
+		if err := keys.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.slow(50 * time.Millisecond)
+		rotated := jwks(t, jwk(kid, &key().PublicKey), jwk("ins_new", &otherKey().PublicKey))
+		began, honoured := time.Now(), time.Duration(0)
+		var wg sync.WaitGroup
+		for i := range 3 * 60 * 20 { // three minutes, twenty forged tokens a second
+			forged := fmt.Sprintf("ins_%d", i)
+			wg.Go(func() {
+				if err := keys.VerifySignature(t.Context(), forged, []byte("content"), nil); !errors.Is(err, auth.ErrUnknownKey) {
+					t.Errorf("forged: %v", err)
+				}
+			})
+			expect(t, keys, kid, key(), nil) // who has a good token notices nothing
+			if i == 60*20 {
+				s.answer(200, rotated)
+			}
+			if i >= 60*20 && i%20 == 0 && honoured == 0 {
+				if _, err := try(t, keys, "ins_new", otherKey()); err == nil {
+					honoured = time.Since(began) - time.Minute
+				}
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		wg.Wait()
+		if honoured == 0 || honoured > time.Minute {
+			t.Errorf("rotation honoured after %s", honoured)
+		}
+		for i, at := range s.times { // in any minute
+			within := 0
+			for _, other := range s.times[i:] {
+				if other.Sub(at) < time.Minute {
+					within++
+				}
+			}
+			if within > 6 {
+				t.Errorf("%d fetches in a minute", within)
+			}
+		}
+		if n := s.count(); n < 10 {
+			t.Errorf("only %d fetches: the flood did not reach the server", n)
+		}
+	})
+}
+
+func TestRemoteKeysUnknownID(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		keys, s := setup(t, nil)
+		if err := keys.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		expect(t, keys, "ins_new", otherKey(), auth.ErrUnknownKey)
+		if s.count() != 2 {
+			t.Fatalf("%d fetches", s.count())
+		}
+		s.answer(200, jwks(t, jwk(kid, &key().PublicKey), jwk("ins_new", &otherKey().PublicKey)))
+		for range 30 { // refused without asking, and not the longer for being asked for
+			expect(t, keys, "ins_new", otherKey(), auth.ErrUnknownKey)
+			time.Sleep(time.Second)
+		}
+		if s.count() != 2 {
+			t.Errorf("%d fetches", s.count())
+		}
+		expect(t, keys, "ins_new", otherKey(), nil)
+		if s.count() != 3 {
+			t.Errorf("%d fetches", s.count())
+		}
+		// No id at all, and one too long to be one, are never worth a fetch.
+		time.Sleep(time.Minute)
+		expect(t, keys, "", key(), auth.ErrUnknownKey)
+		expect(t, keys, strings.Repeat("x", 129), key(), auth.ErrUnknownKey)
+		if s.count() != 3 {
+			t.Errorf("%d fetches", s.count())
+		}
+	})
+}
+
+// A rotation may keep the key id. The first sign is then a signature that does not match.
+func TestRemoteKeysRotationUnderOneID(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		keys, s := setup(t, nil)
+		if err := keys.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for range 30 {
+			expect(t, keys, kid, otherKey(), auth.ErrSignature)
+			time.Sleep(time.Second)
+		}
+		if n := s.count(); n != 3 {
+			t.Errorf("%d fetches for forged signatures in 30 s", n)
+		}
+		s.answer(200, jwks(t, jwk(kid, &otherKey().PublicKey)))
+		expect(t, keys, kid, otherKey(), nil)
+		expect(t, keys, kid, key(), auth.ErrSignature)
+	})
+}
+
+func TestRemoteKeysOutage(t *testing.T) {
+	for name, down := range map[string]struct {
+		status int
+		body   string
+		delay  time.Duration
+	}{
+		"refused":        {0, "", 0},
+		"error":          {503, "{}", 0},
+		"redirect":       {302, "", 0},
+		"garbage":        {200, "<html>", 0},
+		"empty body":     {200, "", 0},
+		"empty set":      {200, `{"keys":[]}`, 0},
+		"unusable set":   {200, `{"keys":[{"kty":"EC","kid":"ins_2abc"}]}`, 0},
+		"no set":         {200, `{}`, 0},
+		"null":           {200, `{"keys":null}`, 0},
+		"another kind":   {200, `{"keys":["x"]}`, 0},
+		"slow":           {200, "", time.Hour},
+		"too large":      {200, `{"keys":[]` + strings.Repeat(" ", 1<<20) + `}`, 0},
+		"duplicate keys": {200, `{"keys":[],"keys":[]}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log bytes.Buffer
+				keys, s := setup(t, func(c *auth.RemoteConfig) {
+					c.MaxStale, c.SecretKey = time.Hour, "sk_test_secret"
+					c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				})
+				if err := keys.Refresh(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				s.answer(down.status, down.body)
+				s.slow(down.delay)
+				if err := keys.Refresh(t.Context()); err == nil {
+					t.Error("refreshed")
+				}
+				for range 59 { // the last good set serves, and nobody waits
+					time.Sleep(time.Minute)
+					expect(t, keys, kid, key(), nil)
+				}
+				if diff := cmp.Diff([]string{kid}, keys.KeyIDs()); diff != "" {
+					t.Error(diff)
+				}
+				time.Sleep(time.Minute)
+				_, err := try(t, keys, kid, key())
+				if err == nil || errors.Is(err, auth.ErrUnknownKey) || errors.Is(err, auth.ErrSignature) {
+					t.Errorf("too old: %v", err)
+				}
+				s.answer(200, jwks(t, jwk(kid, &key().PublicKey)))
+				s.slow(0)
+				time.Sleep(31 * time.Second)
+				expect(t, keys, kid, key(), nil)
+				synctest.Wait()
+				if text := log.String(); strings.Contains(text, "sk_test") || !strings.Contains(text, "level=WARN") {
+					t.Errorf("log: %s", text)
+				}
+			})
+		})
+	}
+}
+
+func TestRemoteKeysColdOutage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		keys, s := setup(t, nil)
+		s.answer(500, "")
+		v := newVerifier(t, func(c *auth.Config) { c.Keys = keys })
+		token := signRS256(t, key(), header(), payload())
+		for range 10 * 60 * 10 { // ten minutes, ten requests a second
+			if _, refusal := verify(t, v, token); refusal != "invalid_token/keys_unavailable" {
+				t.Fatal(refusal)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		var gaps []time.Duration
+		for i := 1; i < len(s.times); i++ {
+			gaps = append(gaps, s.times[i].Sub(s.times[i-1]))
+		}
+		want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second}
+		if len(gaps) < 10 || !slices.Equal(gaps[:6], want) || slices.Max(gaps) != 30*time.Second {
+			t.Errorf("gaps %v", gaps)
+		}
+		s.answer(200, jwks(t, jwk(kid, &key().PublicKey)))
+		time.Sleep(30 * time.Second)
+		if _, refusal := verify(t, v, token); refusal != "" {
+			t.Error(refusal)
+		}
+	})
+}
+
+// Back from a long idle time into an outage: only the first attempt is waited for.
+func TestRemoteKeysIdleThenSlow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		keys, s := setup(t, nil)
+		if err := keys.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.slow(time.Hour)
+		time.Sleep(time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := keys.VerifySignature(ctx, kid, []byte("content"), contentSignatures()[key()]); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("impatient: %v", err)
+		}
+		if took, err := try(t, keys, kid, key()); err != nil || took != 4*time.Second {
+			t.Errorf("%v after %s", err, took)
+		}
+		for range 60 {
+			expect(t, keys, kid, key(), nil)
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func TestRemoteKeysRefreshWaitsWithItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		keys, s := setup(t, nil)
+		s.slow(3 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if err := keys.Refresh(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if err := keys.Refresh(t.Context()); err != nil || s.count() != 1 {
+			t.Errorf("%v, %d fetches", err, s.count())
+		}
+		expect(t, keys, kid, key(), nil)
+	})
+}
+
+func TestRemoteKeysSet(t *testing.T) {
+	t.Parallel()
+	good := jwk(kid, &key().PublicKey)
+	other := func(changes object) object { return with(jwk("ins_other", &otherKey().PublicKey), changes) }
+	many := func(n int) (keys []object) {
+		for i := range n {
+			keys = append(keys, jwk(fmt.Sprintf("ins_%03d", i), &key().PublicKey))
+		}
+		return keys
+	}
+	only := []string{kid}
+	for name, test := range map[string]struct {
+		keys []object
+		want []string // nil: the set is refused
+	}{
+		"two":                    {[]object{other(nil), good}, []string{kid, "ins_other"}},
+		"no use, no alg":         {[]object{good, other(object{"use": nil, "alg": nil})}, []string{kid, "ins_other"}},
+		"unknown members":        {[]object{good, other(object{"x5c": []string{"AA"}, "x": 5})}, []string{kid, "ins_other"}},
+		"for encryption":         {[]object{good, other(object{"use": "enc"})}, only},
+		"use not text":           {[]object{good, other(object{"use": 1})}, only},
+		"RS512":                  {[]object{good, other(object{"alg": "RS512"})}, only},
+		"alg none":               {[]object{good, other(object{"alg": "none"})}, only},
+		"EC":                     {[]object{good, {"kty": "EC", "crv": "P-256", "kid": "ins_other", "x": "AA", "y": "AA"}}, only},
+		"symmetric":              {[]object{good, {"kty": "oct", "kid": "ins_other", "k": "AA"}}, only},
+		"kty missing":            {[]object{good, other(object{"kty": nil})}, only},
+		"kty in another case":    {[]object{good, other(object{"kty": nil, "KTY": "RSA"})}, only},
+		"no id":                  {[]object{good, other(object{"kid": nil}), other(object{"kid": nil})}, only},
+		"long id":                {[]object{good, other(object{"kid": strings.Repeat("x", 129)})}, only},
+		"1024 bits":              {[]object{good, jwk("ins_other", publicOf(1024, 65537))}, only},
+		"9000 bits":              {[]object{good, jwk("ins_other", publicOf(9000, 65537))}, only},
+		"exponent 1":             {[]object{good, other(object{"e": "AQ"})}, only},
+		"exponent even":          {[]object{good, other(object{"e": "AAEA"})}, only},
+		"exponent huge":          {[]object{good, other(object{"e": strings.Repeat("_", 40)})}, only},
+		"exponent missing":       {[]object{good, other(object{"e": nil})}, only},
+		"modulus missing":        {[]object{good, other(object{"n": nil})}, only},
+		"modulus padded":         {[]object{good, other(object{"n": encode(otherKey().N.Bytes()) + "=="})}, only},
+		"modulus a number":       {[]object{good, other(object{"n": 5})}, only},
+		"64 keys":                {many(64), ids(64)},
+		"65 keys":                {many(65), nil},
+		"private RSA":            {[]object{good, other(object{"d": "AA"})}, nil},
+		"private prime":          {[]object{good, other(object{"p": "AA"})}, nil},
+		"private EC":             {[]object{good, {"kty": "EC", "kid": "ins_other", "d": "AA"}}, nil},
+		"one id twice":           {[]object{good, other(object{"kid": kid})}, nil},
+		"one id twice, EC":       {[]object{good, {"kty": "EC", "kid": kid}}, nil},
+		"nothing but other keys": {[]object{other(object{"use": "enc"})}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys, s := setup(t, nil)
+			s.answer(200, jwks(t, test.keys...))
+			if err := keys.Refresh(t.Context()); (err == nil) != (test.want != nil) {
+				t.Errorf("error %v", err)
+			}
+			if diff := cmp.Diff(test.want, keys.KeyIDs()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func ids(n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprintf("ins_%03d", i))
+	}
+	return ids
+}
+
+func TestNewRemoteKeysFaults(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]auth.RemoteConfig{
+		"no URL":          {},
+		"http":            {URL: "http://clerk.example.com/jwks"},
+		"http, lookalike": {URL: "http://localhost.example.com/jwks"},
+		"http, private":   {URL: "http://10.0.0.1/jwks"},
+		"file":            {URL: "file:///etc/jwks.json"},
+		"no host":         {URL: "https:///jwks"},
+		"password":        {URL: "https://user:hunter2@clerk.example.com/jwks"},
+		"control":         {URL: "https://user:hunter2@clerk.example.com/\x7f"},
+		"negative":        {URL: keysURL, Refresh: -time.Minute},
+		"always":          {URL: keysURL, Refresh: time.Millisecond},
+		"never stale":     {URL: keysURL, Refresh: time.Hour, MaxStale: time.Minute},
+	} {
+		if keys, err := auth.NewRemoteKeys(config); err == nil || keys != nil {
+			t.Errorf("%s accepted", name)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, url := range []string{keysURL, "http://localhost:8123/v1/jwks", "http://127.0.0.1:8123/v1/jwks", "http://[::1]/v1/jwks"} {
+		if _, err := auth.NewRemoteKeys(auth.RemoteConfig{URL: url}); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+// Whatever a server sends, a set is either refused or every key in it is fit for RS256.
+func FuzzRemoteKeys(f *testing.F) {
+	f.Add(jwks(f, jwk(kid, &key().PublicKey)))
+	f.Add(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","kid":"a"},{"kty":"oct","k":"AA"}]}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		keys, s := setup(t, nil)
+		s.answer(200, body)
+		if err := keys.Refresh(t.Context()); err != nil {
+			return
+		}
+		var set map[string]json.RawMessage
+		var list []map[string]any
+		if err := errors.Join(json.Unmarshal([]byte(body), &set), json.Unmarshal(set["keys"], &list)); err != nil {
+			t.Fatal(err)
+		}
+		usable := 0
+		for _, k := range list {
+			if id, ok := k["kid"].(string); ok && id != "" && k["kty"] == "RSA" && k["d"] == nil {
+				usable++
+			}
+		}
+		if n := len(keys.KeyIDs()); n == 0 || n > usable || n > 64 {
+			t.Errorf("%d keys of %d", n, usable)
+		}
+	})
+}

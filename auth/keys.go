@@ -1,0 +1,190 @@
+package auth
+
+import (
+	"context"
+	"crypto"
+	"crypto/hmac"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// KeySet verifies signatures. It owns the keys and the mathematics; the [Verifier] owns everything else about a token.
+// Implementations are safe for concurrent use.
+type KeySet interface {
+	// Algorithm is the one algorithm of all keys, RS256 or HS256. It never depends on a token.
+	Algorithm() string
+
+	// VerifySignature returns nil if signature is that of the key with this id over signed, [ErrSignature] if it is not,
+	// and [ErrUnknownKey] if there is no such key. keyID is what the token says, not yet trusted, and may be empty or long.
+	// Any other error means that the keys cannot be had now. The context bounds the wait for them, not their fetch.
+	VerifySignature(ctx context.Context, keyID string, signed, signature []byte) error
+}
+
+const (
+	minRSABits    = 2048 // RFC 7518 section 3.3
+	maxRSABits    = 8192 // more costs more time than a request is worth
+	minSecretSize = 32   // RFC 7518 section 3.2: as long as the hash
+)
+
+// checkRSA accepts the keys that RS256 may be verified with.
+func checkRSA(key *rsa.PublicKey) error {
+	switch {
+	case key == nil || key.N == nil:
+		return errors.New("auth: no RSA public key")
+	case key.N.BitLen() < minRSABits || key.N.BitLen() > maxRSABits:
+		return fmt.Errorf("auth: an RSA key of %d bits, want %d to %d", key.N.BitLen(), minRSABits, maxRSABits)
+	case key.N.Bit(0) == 0 || key.E < 3 || key.E&1 == 0:
+		return errors.New("auth: not an RSA public key: modulus and exponent must be odd, the exponent above 1")
+	}
+	return nil
+}
+
+func verifyRS256(key *rsa.PublicKey, signed, signature []byte) error {
+	digest := sha256.Sum256(signed)
+	if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) != nil {
+		return ErrSignature
+	}
+	return nil
+}
+
+// StaticKey returns a set of one RSA key that never changes, for RS256 without a network. The PEM of Clerk's dashboard
+// says no key id, so the key stands for any. A key that RS256 must not be used with is refused by [NewVerifier].
+func StaticKey(key *rsa.PublicKey) KeySet {
+	return &staticKey{key: key, err: checkRSA(key)}
+}
+
+type staticKey struct {
+	key *rsa.PublicKey
+	err error
+}
+
+func (k *staticKey) Algorithm() string { return RS256 }
+
+func (k *staticKey) VerifySignature(_ context.Context, _ string, signed, signature []byte) error {
+	if k.err != nil {
+		return k.err
+	}
+	return verifyRS256(k.key, signed, signature)
+}
+
+// HMACKey returns a set of one shared secret, for HS256. The text of the secret is taken as bytes, at least 32 of them
+// (random ones: a shorter or guessable secret can be found from any token). A public key is no secret and is refused.
+func HMACKey(secret string) (KeySet, error) {
+	if len(secret) < minSecretSize {
+		return nil, fmt.Errorf("auth: the HS256 secret has %d bytes, want at least %d", len(secret), minSecretSize)
+	}
+	if _, err := parsePublicKey(secret); err == nil || strings.Contains(secret, pemBegin) {
+		return nil, errors.New("auth: the HS256 secret is a key or certificate in PEM form: RS256 is the algorithm for that")
+	}
+	return hmacKey(secret), nil
+}
+
+type hmacKey []byte
+
+func (k hmacKey) Algorithm() string { return HS256 }
+
+func (k hmacKey) VerifySignature(_ context.Context, _ string, signed, signature []byte) error {
+	mac := hmac.New(sha256.New, k)
+	mac.Write(signed)
+	if !hmac.Equal(mac.Sum(nil), signature) {
+		return ErrSignature
+	}
+	return nil
+}
+
+// String keeps the secret out of anything that prints the key set.
+func (k hmacKey) String() string { return "HS256 secret" }
+
+// GoString is String for %#v.
+func (k hmacKey) GoString() string { return k.String() }
+
+const (
+	pemBegin = "-----BEGIN "
+	pemEnd   = "-----END "
+	pemDash  = "-----"
+)
+
+// ParsePublicKey reads an RSA public key in PEM form, "PUBLIC KEY" (PKIX) or "RSA PUBLIC KEY" (PKCS #1). It forgives
+// what happens to PEM on its way through an environment variable: all on one line, line breaks written as \n, BEGIN
+// and END lines lost. Private keys, certificates, other algorithms and weak keys are errors. No error quotes the text.
+func ParsePublicKey(text string) (*rsa.PublicKey, error) {
+	key, err := parsePublicKey(text)
+	if err != nil {
+		return nil, err
+	}
+	rsaKey, ok := key.(*rsa.PublicKey)
+	if !ok {
+		return nil, errors.New("auth: the public key is not an RSA key")
+	}
+	if err := checkRSA(rsaKey); err != nil {
+		return nil, err
+	}
+	return rsaKey, nil
+}
+
+// parsePublicKey reads a public key of any kind.
+func parsePublicKey(text string) (any, error) {
+	text = strings.TrimSpace(strings.NewReplacer(`\r`, "", `\n`, "\n").Replace(text))
+	label, body, err := splitPEM(text)
+	if err != nil {
+		return nil, err
+	}
+	der, err := base64.StdEncoding.Strict().DecodeString(strings.Join(strings.Fields(body), ""))
+	var key any
+	switch {
+	case strings.HasSuffix(label, "PRIVATE KEY"):
+		return nil, errPrivateKey
+	case err != nil:
+		return nil, errors.New("auth: the public key is not PEM: its body is not base64")
+	case label == "PUBLIC KEY":
+		key, err = x509.ParsePKIXPublicKey(der)
+	case label == "RSA PUBLIC KEY":
+		key, err = x509.ParsePKCS1PublicKey(der)
+	case label == "":
+		return parseBareKey(der)
+	default:
+		return nil, errors.New(`auth: the PEM is neither a "PUBLIC KEY" nor an "RSA PUBLIC KEY"`)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("auth: public key: %w", err)
+	}
+	return key, nil
+}
+
+var errPrivateKey = errors.New("auth: this is a private key; it must not leave its owner, and verifying needs the public one")
+
+// splitPEM returns the label and the body of a single PEM block; a text without BEGIN line is all body.
+func splitPEM(text string) (label, body string, err error) {
+	rest, found := strings.CutPrefix(text, pemBegin)
+	if !found {
+		return "", text, nil
+	}
+	label, rest, _ = strings.Cut(rest, pemDash)
+	body, found = strings.CutSuffix(rest, pemEnd+label+pemDash)
+	if !found || strings.Contains(body, pemDash) {
+		return "", "", errors.New("auth: the public key is not one whole PEM block")
+	}
+	return label, body, nil
+}
+
+// parseBareKey tells by trying what the lost BEGIN line said.
+func parseBareKey(der []byte) (any, error) {
+	if key, err := x509.ParsePKIXPublicKey(der); err == nil {
+		return key, nil
+	}
+	if key, err := x509.ParsePKCS1PublicKey(der); err == nil {
+		return key, nil
+	}
+	if _, err := x509.ParsePKCS8PrivateKey(der); err == nil {
+		return nil, errPrivateKey
+	}
+	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return nil, errPrivateKey
+	}
+	return nil, errors.New("auth: not an RSA public key")
+}

@@ -1,0 +1,300 @@
+package clerk
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Value is one JSON value: immutable, canonical, cheap to pass. The zero Value is
+// "absent": what [Value.Get] answers for a key that is not there.
+type Value struct {
+	kind    valueKind
+	text    string   // strings: the text; numbers: the literal as sent
+	members []member // objects: sorted by key; arrays: keys empty
+}
+
+type member struct {
+	key   string
+	value Value
+}
+
+type valueKind uint8
+
+const (
+	absent valueKind = iota
+	null
+	boolFalse
+	boolTrue
+	number
+	text
+	array
+	object
+)
+
+// Exists reports whether there is a value at all, null included.
+func (v Value) Exists() bool { return v.kind != absent }
+
+// IsNull reports whether v is the JSON null. An absent value is not null.
+func (v Value) IsNull() bool { return v.kind == null }
+
+// IsObject reports whether v is a JSON object.
+func (v Value) IsObject() bool { return v.kind == object }
+
+// IsArray reports whether v is a JSON array.
+func (v Value) IsArray() bool { return v.kind == array }
+
+// Get answers the member of an object, or an absent Value.
+func (v Value) Get(key string) Value {
+	if i, ok := v.index(key); ok {
+		return v.members[i].value
+	}
+	return Value{}
+}
+
+func (v Value) index(key string) (int, bool) {
+	if v.kind != object {
+		return 0, false
+	}
+	return slices.BinarySearchFunc(v.members, key, func(m member, k string) int { return strings.Compare(m.key, k) })
+}
+
+// Len is the number of members of an object or elements of an array, else 0.
+func (v Value) Len() int { return len(v.members) }
+
+// All yields the members of an object in key order, or the elements of an array
+// under empty keys.
+func (v Value) All() func(yield func(key string, value Value) bool) {
+	return func(yield func(string, Value) bool) {
+		for _, m := range v.members {
+			if !yield(m.key, m.value) {
+				return
+			}
+		}
+	}
+}
+
+// Text is the text of a JSON string; ok is false for anything else.
+func (v Value) Text() (s string, ok bool) { return v.text, v.kind == text }
+
+// String is the text of a JSON string and "" for anything else.
+// It is not the JSON encoding; that is [Value.AppendJSON].
+func (v Value) String() string {
+	if v.kind == text {
+		return v.text
+	}
+	return ""
+}
+
+// Bool is true for the JSON true only.
+func (v Value) Bool() bool { return v.kind == boolTrue }
+
+// Int is the value of an integer literal; ok is false for anything else, for fractions
+// and for integers beyond 64 bits.
+func (v Value) Int() (n int64, ok bool) {
+	if v.kind != number {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(v.text, 10, 64)
+	return n, err == nil
+}
+
+// With answers a copy of the object in which key has the given value.
+// The receiver is unchanged. On anything but an object it answers v itself.
+func (v Value) With(key string, value Value) Value {
+	if v.kind != object {
+		return v
+	}
+	i, found := v.index(key)
+	if found {
+		v.members = slices.Clone(v.members)
+		v.members[i].value = value
+		return v
+	}
+	v.members = slices.Insert(slices.Clone(v.members), i, member{key, value})
+	return v
+}
+
+// Without answers a copy of the object that lacks the keys for which drop is true.
+func (v Value) Without(drop func(key string) bool) Value {
+	if v.kind != object {
+		return v
+	}
+	kept := make([]member, 0, len(v.members))
+	for _, m := range v.members {
+		if !drop(m.key) {
+			kept = append(kept, m)
+		}
+	}
+	v.members = kept
+	return v
+}
+
+// Map answers a copy of the tree in which each object member was replaced by what
+// replace answers for it; where replace answers false, the member is kept and walked
+// into. A tree in which nothing was replaced is answered as it is, with changed false.
+func (v Value) Map(replace func(key string, value Value) (Value, bool)) (mapped Value, changed bool) {
+	if v.kind != object && v.kind != array {
+		return v, false
+	}
+	var copied []member
+	for i, m := range v.members {
+		next, done := Value{}, false
+		if v.kind == object {
+			next, done = replace(m.key, m.value)
+		}
+		if !done {
+			next, done = m.value.Map(replace)
+		}
+		if !done {
+			continue
+		}
+		if copied == nil {
+			copied = slices.Clone(v.members)
+		}
+		copied[i].value = next
+	}
+	if copied == nil {
+		return v, false
+	}
+	v.members = copied
+	return v, true
+}
+
+// Equal reports whether two values have the same canonical encoding.
+func (v Value) Equal(w Value) bool {
+	return v.kind == w.kind && v.text == w.text &&
+		slices.EqualFunc(v.members, w.members, func(a, b member) bool { return a.key == b.key && a.value.Equal(b.value) })
+}
+
+// AppendJSON appends the canonical encoding; an absent value is encoded as null.
+func (v Value) AppendJSON(dst []byte) []byte {
+	switch v.kind {
+	case boolFalse:
+		return append(dst, "false"...)
+	case boolTrue:
+		return append(dst, "true"...)
+	case number:
+		return append(dst, v.text...)
+	case text:
+		return appendText(dst, v.text)
+	case array:
+		dst = append(dst, '[')
+		for i, m := range v.members {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = m.value.AppendJSON(dst)
+		}
+		return append(dst, ']')
+	case object:
+		dst = append(dst, '{')
+		for i, m := range v.members {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(appendText(dst, m.key), ':')
+			dst = m.value.AppendJSON(dst)
+		}
+		return append(dst, '}')
+	default:
+		return append(dst, "null"...)
+	}
+}
+
+// AppendJSONWithout appends the canonical encoding of an object that lacks the members
+// for whose keys drop is true; of anything else it appends the whole.
+func (v Value) AppendJSONWithout(dst []byte, drop func(key string) bool) []byte {
+	if v.kind != object {
+		return v.AppendJSON(dst)
+	}
+	dst = append(dst, '{')
+	empty := true
+	for _, m := range v.members {
+		if drop(m.key) {
+			continue
+		}
+		if !empty {
+			dst = append(dst, ',')
+		}
+		empty = false
+		dst = append(appendText(dst, m.key), ':')
+		dst = m.value.AppendJSON(dst)
+	}
+	return append(dst, '}')
+}
+
+// JSON is the canonical encoding as text.
+func (v Value) JSON() string {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	*buffer = v.AppendJSON((*buffer)[:0])
+	return string(*buffer)
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+
+// MarshalJSON writes the canonical encoding.
+func (v Value) MarshalJSON() ([]byte, error) { return v.AppendJSON(nil), nil }
+
+// UnmarshalJSON reads as [Parse] does.
+func (v *Value) UnmarshalJSON(data []byte) (err error) {
+	*v, err = Parse(data)
+	return err
+}
+
+var (
+	_ json.Marshaler   = Value{}
+	_ json.Unmarshaler = (*Value)(nil)
+)
+
+// Null is the JSON null.
+func Null() Value { return Value{kind: null} }
+
+// Text is a JSON string. NUL and invalid UTF-8 become U+FFFD, as in [Parse].
+func Text(s string) Value {
+	return Value{kind: text, text: strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")}
+}
+
+// Array is a JSON array.
+func Array(values ...Value) Value {
+	v := Value{kind: array, members: make([]member, len(values))}
+	for i, e := range values {
+		v.members[i].value = e
+	}
+	return v
+}
+
+// Object is a JSON object with no members; see [Value.With].
+func Object() Value { return Value{kind: object} }
+
+const hexDigits = "0123456789abcdef"
+
+// appendText writes a JSON string with the fewest escapes that RFC 8259 allows.
+func appendText(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		start = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	return append(append(dst, s[start:]...), '"')
+}

@@ -1,0 +1,142 @@
+package clerksync
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/webhook"
+)
+
+// Config configures a [Mirror]. The zero value is valid: it mirrors nothing and lets
+// nobody in until it is told secrets and keys.
+type Config struct {
+	// SecretKey is the instance's sk_test_… or sk_live_… key. The JWKS is read with it
+	// unless JWTKey or JWKSURL is set.
+	SecretKey string
+	// WebhookSecrets are the signing secrets (whsec_…) of the webhook endpoints; any of
+	// them may match, so that they can be rotated. Empty ones are ignored. With none the
+	// webhook route answers 500 and stores nothing.
+	WebhookSecrets []string
+	// WebhookScheme is webhook.SchemeSvix unless told.
+	WebhookScheme webhook.Scheme
+	// InstanceID (ins_…) pins the Clerk instance whose events are applied. When empty, the
+	// key ids of the JWKS pin it; with PEM and HS256 keys nothing does.
+	InstanceID string
+	// Roles is the ladder of roles, lowest first; nil is solo, growth, enterprise, admin.
+	// A user's role is public_metadata.role if it is on the ladder, else the lowest.
+	Roles []string
+
+	// JWTAlgorithm is RS256 (the default) or HS256, which is for template tokens with a
+	// shared secret and does not know about sessions.
+	JWTAlgorithm string
+	// JWTKey is the instance's public key in PEM form, or the HS256 secret.
+	JWTKey string
+	// JWKSURL is read without the secret key.
+	JWKSURL string
+	// FrontendAPI is the instance's Frontend API URL: the last place to look for the JWKS.
+	FrontendAPI string
+	// APIURL is the Backend API without /v1; empty is https://api.clerk.com.
+	APIURL string
+	// Issuer, AuthorizedParties and Audience are what tokens must say; see auth.Config.
+	Issuer            string
+	AuthorizedParties []string
+	Audience          []string
+
+	// Logger gets warnings and errors; nil is silence.
+	Logger *slog.Logger
+	// Now is the clock, for tests; nil is time.Now.
+	Now func() time.Time
+}
+
+// DefaultRoles is the ladder used when Config.Roles is nil, lowest first.
+func DefaultRoles() []string { return []string{"solo", "growth", "enterprise", "admin"} }
+
+func (c Config) withDefaults() Config {
+	c.WebhookSecrets = slices.DeleteFunc(slices.Clone(c.WebhookSecrets), func(s string) bool { return strings.TrimSpace(s) == "" })
+	if c.Roles == nil {
+		c.Roles = DefaultRoles()
+	}
+	if c.JWTAlgorithm == "" {
+		c.JWTAlgorithm = auth.RS256
+	}
+	if c.APIURL == "" {
+		c.APIURL = "https://api.clerk.com"
+	}
+	c.APIURL = strings.TrimSuffix(strings.TrimSuffix(c.APIURL, "/"), "/v1")
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// build makes the verifiers. All that is wrong is reported at once.
+func (m *Mirror) build() error {
+	var faults []error
+	if len(m.config.WebhookSecrets) > 0 {
+		v, err := webhook.NewVerifier(webhook.Config{
+			Secrets: m.config.WebhookSecrets, Scheme: m.config.WebhookScheme, Now: m.config.Now,
+		})
+		if err != nil {
+			faults = append(faults, err)
+		}
+		m.webhooks = v
+	}
+	keys, err := m.keySet()
+	if err != nil {
+		faults = append(faults, fmt.Errorf("token keys: %w", err))
+	}
+	if keys != nil {
+		m.tokens, err = auth.NewVerifier(auth.Config{
+			Keys: keys, Algorithm: m.config.JWTAlgorithm, Issuer: m.config.Issuer, AuthorizedParties: m.config.AuthorizedParties,
+			Audience: m.config.Audience, Now: m.config.Now,
+		})
+		if err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// keySet takes the first source of keys that is set; nil when there is none.
+func (m *Mirror) keySet() (auth.KeySet, error) {
+	c := m.config
+	if c.JWTAlgorithm == auth.HS256 {
+		secret := c.JWTKey
+		if secret == "" {
+			secret = c.SecretKey
+		}
+		return auth.HMACKey(secret)
+	}
+	if c.JWTKey != "" {
+		key, err := auth.ParsePublicKey(c.JWTKey)
+		if err != nil {
+			return nil, err
+		}
+		return auth.StaticKey(key), nil
+	}
+	remote := auth.RemoteConfig{Now: c.Now, Logger: c.Logger}
+	switch {
+	case c.JWKSURL != "":
+		remote.URL = c.JWKSURL
+	case c.SecretKey != "":
+		remote.URL, remote.SecretKey = c.APIURL+"/v1/jwks", c.SecretKey
+	case c.FrontendAPI != "":
+		remote.URL = strings.TrimSuffix(c.FrontendAPI, "/") + "/.well-known/jwks.json"
+	default:
+		return nil, nil
+	}
+	keys, err := auth.NewRemoteKeys(remote)
+	if err != nil {
+		return nil, err
+	}
+	m.remoteKeys = keys
+	return keys, nil
+}

@@ -1,0 +1,44 @@
+package clerksync
+
+import (
+	"context"
+
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Delivery is what arrived under a message id, and what became of it.
+type Delivery = store.Delivery
+
+// DeliveryFilter selects deliveries for [Deliveries.List]; the zero value selects all.
+type DeliveryFilter = store.DeliveryFilter
+
+// Deliveries reads and replays the inbox of webhooks.
+type Deliveries struct {
+	db *store.DB
+	in *ingest.Ingest
+}
+
+// Deliveries is the service of the inbox.
+func (m *Mirror) Deliveries() Deliveries { return Deliveries{m.db, m.ingest} }
+
+// Get answers the delivery with the message id (msg_…), or [ErrNotFound].
+func (s Deliveries) Get(ctx context.Context, messageID string) (Delivery, error) {
+	return s.db.Delivery(ctx, messageID)
+}
+
+// List answers a page of deliveries by message id, and the message id to go on after, ""
+// after the last page.
+func (s Deliveries) List(ctx context.Context, f DeliveryFilter) (list []Delivery, next string, err error) {
+	f.Limit = limit(f.Limit) + 1
+	list, err = s.db.Deliveries(ctx, f)
+	list, at := page(list, f.Limit-1, func(d Delivery) Cursor { return Cursor{ID: d.MessageID} })
+	return list, at.ID, err
+}
+
+// Replay applies a stored delivery again and answers what became of it: "processed",
+// "invalid", and so on. What the mirror knows already changes nothing.
+func (s Deliveries) Replay(ctx context.Context, messageID string) (status string, err error) {
+	outcome, err := s.in.Replay(ctx, messageID)
+	return string(outcome.Status), err
+}

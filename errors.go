@@ -1,0 +1,39 @@
+package clerksync
+
+import (
+	"errors"
+
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Errors that callers act on, for errors.Is.
+var (
+	// ErrNotFound says that there is no such live row. It may exist at Clerk all the same.
+	ErrNotFound = store.ErrNotFound
+	// ErrAmbiguous says that an address or slug belongs to more than one live row for the
+	// moment, so that it names nobody.
+	ErrAmbiguous = store.ErrAmbiguous
+	// ErrNoBody says that a delivery can not be replayed, since its body was not kept.
+	ErrNoBody = ingest.ErrNoBody
+	// ErrWrongObject says that a JSON text is not the Clerk object that it should be.
+	ErrWrongObject = errors.New("not the Clerk object that was expected")
+)
+
+// ErrorCode is the stable code of an error of this package, "internal_error" for others.
+func ErrorCode(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, ErrNotFound):
+		return "not_found"
+	case errors.Is(err, ErrAmbiguous):
+		return "ambiguous"
+	case errors.Is(err, ErrNoBody):
+		return "no_body"
+	case errors.Is(err, ErrWrongObject):
+		return "wrong_object"
+	default:
+		return "internal_error"
+	}
+}

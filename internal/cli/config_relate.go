@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/webhook"
+)
+
+// relate does what takes more than one setting: checks and derived defaults. A check whose settings are not all known
+// is left out, since it would report the consequence of another fault.
+func (l *loader) relate() {
+	c := l.config
+	if d := &c.Database; d.Engine == "sqlite" && !d.Memory {
+		d.Path = l.resolve(d.Path)
+	}
+	if c.Unready == "" && c.SecretKey != "" {
+		c.Unready = "ask"
+	} else if c.Unready == "" {
+		c.Unready = "allow"
+	}
+	if host := frontendAPI(c.PublishableKey); c.Issuer == "" && host != "" {
+		c.Issuer = "https://" + host
+		c.Sources[issuerName] = "derived from " + publishableName
+	}
+	l.relateWebhooks()
+	l.relateJWT()
+	l.relateRoles()
+	l.relateListeners()
+	l.dangers()
+}
+
+func (l *loader) relateWebhooks() {
+	if l.unknown(schemeName) {
+		return
+	}
+	var errs []error
+	for i, secret := range l.config.WebhookSecrets {
+		_, err := webhook.NewVerifier(webhook.Config{
+			Secrets: []string{secret}, Scheme: webhook.Scheme(l.config.WebhookScheme),
+		})
+		if err == nil {
+			continue
+		}
+		c := complaint{what: "is malformed"}
+		if malformed := (*webhook.SecretError)(nil); errors.As(err, &malformed) {
+			c = complaint{malformed.Problem, strings.ToUpper(malformed.Remedy[:1]) + malformed.Remedy[1:] + "."}
+		}
+		errs = append(errs, complaint{numbered(i, len(l.config.WebhookSecrets), c.what), c.remedy})
+	}
+	if len(errs) > 0 {
+		l.fault(l.variables[webhookName], errors.Join(errs...))
+	}
+}
+
+func (l *loader) relateJWT() {
+	c := l.config
+	if l.unknown(algorithmName, jwtKeyName) {
+		return
+	}
+	err := error(nil)
+	_, notPublic := auth.ParsePublicKey(c.JWTKey)
+	switch {
+	case c.JWTAlgorithm == "RS256":
+		if c.JWTKey != "" && notPublic != nil {
+			err = errors.New("is not the PEM text of an RSA public key of at least 2048 bits")
+		}
+	case c.JWTKey != "" && (notPublic == nil || strings.Contains(c.JWTKey, "-----BEGIN")):
+		err = complaint{
+			"is a PEM text, which cannot be the shared secret of HS256",
+			"Unset CLERK_JWT_ALGORITHM, or set the shared secret; a public key is known to all.",
+		}
+	case c.JWTKey == "" && l.unknown(secretKeyName):
+	default:
+		if c.JWTKey == "" {
+			l.written[jwtKeyName] = l.written[secretKeyName]
+			c.JWTKey, c.Sources[jwtKeyName] = c.SecretKey, "derived from "+secretKeyName
+		}
+		if c.JWTKey == "" {
+			err = complaint{"is unset, and HS256 needs one", "Set CLERK_JWT_KEY to a shared secret of at least 32 bytes."}
+		} else if len(c.JWTKey) < 32 {
+			err = complaint{"is shorter than 32 bytes, too short for HS256", "Set a shared secret of at least 32 bytes."}
+		}
+	}
+	if err != nil {
+		l.fault(l.variables[jwtKeyName], err)
+	}
+}
+
+func (l *loader) relateRoles() {
+	c := l.config
+	switch {
+	case l.unknown(rolesName, adminRoleName):
+	case c.AdminRole == "":
+		c.AdminRole = c.Roles[len(c.Roles)-1]
+	case !slices.Contains(c.Roles, c.AdminRole):
+		l.fault(l.variables[adminRoleName], errors.New("is not in the ladder of roles"))
+	}
+}
+
+// relateListeners finds the one clash that can be seen without opening a port.
+func (l *loader) relateListeners() {
+	host, port, err := net.SplitHostPort(l.config.Listen)
+	operatorHost, operatorPort, operatorErr := net.SplitHostPort(l.config.OperatorListen)
+	if err != nil || operatorErr != nil || port != operatorPort || port == "0" {
+		return
+	}
+	if host == operatorHost || everywhere(host) || everywhere(operatorHost) {
+		l.fault(l.variables[operatorListenName], complaint{
+			"has the port of the public listener", "Choose another port, or write off or public.",
+		})
+	}
+}
+
+func everywhere(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "" || err == nil && address.IsUnspecified()
+}
+
+// dangers warns of settings that are valid and seldom meant.
+func (l *loader) dangers() {
+	c := l.config
+	if c.Sources[databaseName] == "flag" && hasPassword(c.Database.DSN) {
+		l.warn(l.written[databaseName], "database password is given as a flag",
+			"Every user of this machine can read the arguments of its processes.",
+			"Set DATABASE_URL or DATABASE_URL_FILE in the environment.")
+	}
+	if c.SQLiteSynchronous == "NORMAL" && c.Database.Engine == "sqlite" {
+		l.warn(l.written[synchronousName], "synchronous mode is NORMAL",
+			"Events that were acknowledged may be lost at a power cut, and Clerk does not send them again.",
+			"Unset it, unless what reconcile repairs later is good enough.")
+	}
+	for i, prefix := range c.TrustedProxies {
+		if prefix.Bits() == 0 {
+			l.warn(l.written[proxiesName], "trusted proxy "+numbered(i, len(c.TrustedProxies), "is the whole internet"),
+				"Anybody can then pretend to come from any address and ask for any path.",
+				"List the addresses of your proxies, unless nothing but them can reach this server.")
+		}
+	}
+}
+
+// numbered puts the place of an item before what is wrong with it, where there are several.
+func numbered(i, n int, what string) string {
+	if n == 1 {
+		return what
+	}
+	return fmt.Sprintf("%d %s", i+1, what)
+}

@@ -1,0 +1,316 @@
+package cli
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/clerksync/clerksync/internal/testenv"
+)
+
+const (
+	svixSecret  = "whsec_plJ3nmyCDGBKInavdOK15jsl" // published by Svix as an example
+	otherSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	publishable = "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k" // clerk.example.com
+	longText    = "0123456789abcdef0123456789abcdef" // 32 bytes
+)
+
+// load loads from environment entries alone.
+func load(t *testing.T, environ ...string) (*Config, []Warning, error) {
+	t.Helper()
+	return Load(LoadOptions{Environ: environ, WorkingDir: t.TempDir()})
+}
+
+func mustLoad(t *testing.T, o LoadOptions) *Config {
+	t.Helper()
+	c, _, err := Load(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// whats are the first lines of the faults, without "error: ".
+func whats(err error) []string {
+	var faults Faults
+	errors.As(err, &faults)
+	var texts []string
+	for _, f := range faults {
+		texts = append(texts, fmt.Sprintf("%s (%s)", f.What, f.Name))
+	}
+	return texts
+}
+
+func write(t *testing.T, dir, name, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func publicPEM(t *testing.T) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	got, warnings, err := Load(LoadOptions{WorkingDir: dir})
+	if err != nil || warnings != nil {
+		t.Fatal(err, warnings)
+	}
+	for name, source := range got.Sources {
+		if source != "default" {
+			t.Errorf("source of %s = %q", name, source)
+		}
+	}
+	if len(got.Sources) != len(Variables()) {
+		t.Errorf("%d sources for %d variables", len(got.Sources), len(Variables()))
+	}
+	got.Sources = nil
+	want := &Config{
+		Database:      Database{Engine: "sqlite", Path: filepath.Join(dir, "clerksync.db")},
+		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081",
+		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
+		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", JIT: "auto", Unready: "allow",
+		Backfill: "auto", Reconcile: "auto", APIBudget: 0.2,
+		EraseAfter: 30 * 24 * time.Hour, InboxRetention: 90 * 24 * time.Hour, ChangesRetention: 30 * 24 * time.Hour,
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestVariables holds the table against the names that the documentation promises.
+func TestVariables(t *testing.T) {
+	t.Parallel()
+	const lists = `CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_ROLES CLERK_AUTHORIZED_PARTIES CLERK_AUDIENCE
+		CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_CORS_ORIGINS CLERKSYNC_REDACT`
+	groups := map[string]string{
+		"core": `CLERKSYNC_CONFIG DATABASE_URL CLERK_SECRET_KEY CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_WEBHOOK_SCHEME
+			CLERK_API_URL CLERK_INSTANCE_ID CLERKSYNC_LISTEN CLERKSYNC_OPERATOR_LISTEN CLERKSYNC_ROLES CLERKSYNC_LOG_LEVEL
+			CLERKSYNC_LOG_FORMAT CLERKSYNC_SQLITE_SYNCHRONOUS`,
+		"tokens": `CLERK_JWT_ALGORITHM CLERK_JWT_KEY CLERK_JWKS_URL CLERK_ISSUER CLERK_PUBLISHABLE_KEY
+			CLERK_AUTHORIZED_PARTIES CLERK_AUDIENCE CLERKSYNC_JIT`,
+		"gate": `CLERKSYNC_POLICY CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_CORS_ORIGINS CLERKSYNC_UPGRADE_URL CLERKSYNC_UNREADY`,
+		"upkeep": `CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE CLERKSYNC_API_BUDGET CLERKSYNC_ERASE_AFTER
+			CLERKSYNC_INBOX_RETENTION CLERKSYNC_CHANGES_RETENTION CLERKSYNC_REDACT CLERKSYNC_PUBLIC_URL CLERKSYNC_ADMIN_ROLE
+			CLERKSYNC_OPERATOR_TOKEN`,
+	}
+	got := map[string]string{}
+	flags := map[string]bool{}
+	for _, v := range Variables() {
+		got[v.Since] += v.Name + " "
+		for _, text := range []string{v.Summary, v.noun, v.why, v.form} {
+			if text == "" || strings.Contains(text, "\n") {
+				t.Errorf("%s: a text of the table is %q", v.Name, text)
+			}
+		}
+		if flag := v.Flag(); (flag == "") != v.Secret || flag != "" && flags[flag] {
+			t.Errorf("%s: flag %q", v.Name, flag)
+		}
+		flags[v.Flag()] = true
+		if v.List() != slices.Contains(strings.Fields(lists), v.Name) {
+			t.Errorf("%s: list %v", v.Name, v.List())
+		}
+	}
+	for group, names := range groups {
+		if diff := cmp.Diff(strings.Fields(names), strings.Fields(got[group])); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", group, diff)
+		}
+	}
+	if len(got) != len(groups) {
+		t.Errorf("groups: %v", got)
+	}
+}
+
+func TestGoodValues(t *testing.T) {
+	t.Parallel()
+	untested := map[string]bool{}
+	for _, v := range Variables() {
+		untested[v.Name] = v.Name != configName
+	}
+	for _, tt := range goodValues(t) {
+		name := map[string]string{"PORT": "CLERKSYNC_LISTEN", "CLERK_WEBHOOK_SECRET": webhookName}[tt.name]
+		if name == "" {
+			name = tt.name
+		}
+		untested[name] = false
+		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
+			t.Parallel()
+			c, _, err := load(t, tt.name+"="+tt.value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			settings := c.Redacted()
+			i := slices.IndexFunc(settings, func(s Setting) bool { return s.Name == name })
+			if want := (Setting{name, tt.want, "environment"}); settings[i] != want {
+				t.Errorf("got %v, want %v", settings[i], want)
+			}
+		})
+	}
+	for name, missing := range untested {
+		if missing {
+			t.Errorf("no case for %s", name)
+		}
+	}
+}
+
+func TestBadValues(t *testing.T) {
+	t.Parallel()
+	for _, tt := range badValues() {
+		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
+			t.Parallel()
+			environ := append([]string{tt.name + "=" + tt.value}, tt.with...)
+			c, _, err := load(t, environ...)
+			if c != nil || err == nil {
+				t.Fatalf("accepted: %v", c)
+			}
+			var want []string
+			for what := range strings.SplitSeq(tt.want, "|") {
+				want = append(want, what+" ("+tt.name+")")
+			}
+			if diff := cmp.Diff(want, whats(err)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "c.yaml", "clerksync_lisen: :1\nclerksync_jit: on\nclerk_secret_key: sk_test_file\nclerksync_roles: {a: b}\n")
+	_, warnings, err := Load(LoadOptions{
+		WorkingDir: dir, ConfigPath: "c.yaml",
+		Flags: map[string]string{"CLERKSYNC_LOG_LEVEL": "loud", "CLERK_SECRET_KEY": "sk_test_flag", "CLERKSYNC_COLOUR": "red"},
+		Environ: []string{
+			"DATABASE_URL=mysql://root:hunter2@db/app", "CLERK_WEBHOOK_SIGNING_SECRET=whsec_%%%," + svixSecret + ",whsec_",
+			"CLERK_API_URL=http://api.example.com", "CLERK_JWT_KEY_FILE=absent.pem", "PORT=http",
+			"CLERKSYNC_OPERATOR_TOKEN=short", "CLERKSYNC_OPERATOR_TOKEN_FILE=token",
+			"CLERKSYNC_API_BUDGET=0%", "CLERKSYNC_WEBHOOK_SECRET=oops", "CLERKSYNC_ADMIN_ROLE=",
+		},
+	})
+	text := ""
+	for _, w := range warnings {
+		text += w.String() + "\n\n"
+	}
+	testenv.Golden(t, "testdata/faults.golden", []byte(text+err.Error()+"\n"))
+}
+
+func TestJWTKey(t *testing.T) {
+	t.Parallel()
+	public := publicPEM(t)
+	lines := strings.Split(strings.TrimSpace(public), "\n")
+	bare := strings.Join(lines[1:len(lines)-1], "")
+	tests := []struct {
+		name    string
+		environ []string
+		key     string
+		source  string
+		fault   string
+	}{
+		{"RS256 in one line", []string{"CLERK_JWT_KEY=" + strings.ReplaceAll(public, "\n", `\n`)}, strings.ReplaceAll(public, "\n", `\n`), "environment", ""},
+		{"HS256 own secret", []string{"CLERK_JWT_ALGORITHM=HS256", "CLERK_JWT_KEY=" + longText}, longText, "environment", ""},
+		{"HS256 secret key", []string{"CLERK_JWT_ALGORITHM=HS256", "CLERK_SECRET_KEY=" + longText}, longText, "derived from CLERK_SECRET_KEY", ""},
+		{"HS256 none", []string{"CLERK_JWT_ALGORITHM=HS256"}, "", "", "JWT key is unset, and HS256 needs one (CLERK_JWT_KEY)"},
+		{"HS256 short secret key", []string{"CLERK_JWT_ALGORITHM=HS256", "CLERK_SECRET_KEY=" + longText[1:]}, "", "", "JWT key is shorter than 32 bytes, too short for HS256 (CLERK_SECRET_KEY)"},
+		{"HS256 public key", []string{"CLERK_JWT_ALGORITHM=HS256", "CLERK_JWT_KEY=" + public}, "", "", "JWT key is a PEM text, which cannot be the shared secret of HS256 (CLERK_JWT_KEY)"},
+		{"HS256 public key without frame", []string{"CLERK_JWT_ALGORITHM=HS256", "CLERK_JWT_KEY=" + bare}, "", "", "JWT key is a PEM text, which cannot be the shared secret of HS256 (CLERK_JWT_KEY)"},
+		{"RS256 secret", []string{"CLERK_JWT_KEY=" + longText}, "", "", "JWT key is not the PEM text of an RSA public key of at least 2048 bits (CLERK_JWT_KEY)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, _, err := load(t, tt.environ...)
+			if got := strings.Join(whats(err), "\n"); got != tt.fault {
+				t.Fatalf("fault %q, want %q", got, tt.fault)
+			}
+			if err == nil && (c.JWTKey != tt.key || c.Sources["CLERK_JWT_KEY"] != tt.source) {
+				t.Errorf("key %q from %q", c.JWTKey, c.Sources["CLERK_JWT_KEY"])
+			}
+		})
+	}
+}
+
+func TestDerived(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, LoadOptions{Environ: []string{
+		"CLERK_SECRET_KEY=sk_test_x", "CLERK_PUBLISHABLE_KEY=" + publishable, "CLERKSYNC_ROLES=low,high", "CLERKSYNC_TRUSTED_PROXIES=::1",
+	}})
+	got := []string{c.Issuer, c.Sources["CLERK_ISSUER"], c.AdminRole, c.Unready, c.Database.Path}
+	want := []string{"https://clerk.example.com", "derived from CLERK_PUBLISHABLE_KEY", "high", "ask", "clerksync.db"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if !slices.Equal(c.TrustedProxies, []netip.Prefix{netip.MustParsePrefix("::1/128")}) {
+		t.Errorf("proxies %v", c.TrustedProxies)
+	}
+	c = mustLoad(t, LoadOptions{Environ: []string{"CLERK_ISSUER=https://own.example.com", "CLERK_PUBLISHABLE_KEY=" + publishable}})
+	if c.Issuer != "https://own.example.com" {
+		t.Errorf("issuer %q: the configured one must win", c.Issuer)
+	}
+	for key, host := range map[string]string{
+		"pk_test_aGFwcHktb3R0ZXItNDIuY2xlcmsuYWNjb3VudHMuZGV2JA==": "happy-otter-42.clerk.accounts.dev",
+		"pk_test_aGFwcHktb3R0ZXItNDIuY2xlcmsuYWNjb3VudHMuZGV2JA":   "happy-otter-42.clerk.accounts.dev",
+		"live_Y2xlcmsuZXhhbXBsZS5jb20k":                            "clerk.example.com",
+	} {
+		if got := frontendAPI(key); got != host {
+			t.Errorf("%s names %q, want %q", key, got, host)
+		}
+	}
+}
+
+// TestSecretsStayHidden prints, logs and marshals a Config full of secrets in every way there is.
+func TestSecretsStayHidden(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, LoadOptions{Environ: []string{
+		"DATABASE_URL=postgres://us3r:p4ssw0rd@db/app?password=p4ssw0rd", "CLERK_SECRET_KEY=sk_test_hidden",
+		"CLERK_WEBHOOK_SIGNING_SECRET=" + svixSecret, "CLERK_JWT_ALGORITHM=HS256", "CLERK_JWT_KEY=" + longText,
+		"CLERKSYNC_OPERATOR_TOKEN=" + longText,
+	}})
+	var out strings.Builder
+	for _, value := range []any{c, *c, c.Database, &c.Database, []any{c}, c.Redacted()} {
+		fmt.Fprintf(&out, "%v %+v %#v %s %q %x\n", value, value, value, value, value, value)
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(encoded)
+		slog.New(slog.NewTextHandler(&out, nil)).Info("start", "config", value)
+		slog.New(slog.NewJSONHandler(&out, nil)).Info("start", "config", value)
+	}
+	if !strings.Contains(out.String(), "CLERK_SECRET_KEY=set (environment)") {
+		t.Error("the settings are missing")
+	}
+	for _, secret := range []string{"us3r", "p4ssw0rd", "hidden", "plJ3nm", longText, fmt.Sprintf("%x", "hidden"), fmt.Sprintf("%x", "p4ss")} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("%q is printed", secret)
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// goodValue is a value that Load must accept and show as want.
+type goodValue struct{ name, value, want string }
+
+func goodValues(t *testing.T) []goodValue {
+	t.Helper()
+	return []goodValue{
+		{"DATABASE_URL", "sqlite:///var/lib/app.db", "sqlite:///var/lib/app.db"},
+		{"DATABASE_URL", "sqlite:////var/../lib//app.db", "sqlite:///lib/app.db"},
+		{"DATABASE_URL", "sqlite:/app%20one.db", "sqlite:///app one.db"},
+		{"DATABASE_URL", "SQLite::memory:", "sqlite::memory:"},
+		{"DATABASE_URL", "postgres://u:p%40ss@db.example.com:5432/app?sslmode=disable&password=x", "postgres://db.example.com:5432/app"},
+		{"DATABASE_URL", "postgresql://u@a:1,[::1]:2,c/app", "postgresql://a:1,[::1]:2,c/app"},
+		{"DATABASE_URL", "postgres:///app?host=/run/postgresql", "postgres:///app"},
+		{"CLERK_SECRET_KEY", "sk_test_abc", "set"},
+		{"CLERK_WEBHOOK_SIGNING_SECRET", svixSecret + ", " + otherSecret, "set"},
+		{"CLERK_WEBHOOK_SECRET", svixSecret, "set"},
+		{"CLERKSYNC_WEBHOOK_SCHEME", "HMAC-body", "hmac-body"},
+		{"CLERK_API_URL", "https://proxy.example.com/clerk/v1/", "https://proxy.example.com/clerk"},
+		{"CLERK_API_URL", "http://127.0.0.1:9000/v1", "http://127.0.0.1:9000"},
+		{"CLERK_API_URL", "http://[::1]:9000", "http://[::1]:9000"},
+		{"CLERK_API_URL", "https://v1", "https://v1"},
+		{"CLERK_INSTANCE_ID", "ins_2abcDEF", "ins_2abcDEF"},
+		{"CLERKSYNC_LISTEN", "localhost:80", "localhost:80"},
+		{"CLERKSYNC_LISTEN", "[::]:0", "[::]:0"},
+		{"PORT", "3000", ":3000"},
+		{"CLERKSYNC_OPERATOR_LISTEN", "OFF", "off"},
+		{"CLERKSYNC_OPERATOR_LISTEN", "public", "public"},
+		{"CLERKSYNC_OPERATOR_LISTEN", ":9", ":9"},
+		{"CLERKSYNC_ROLES", "member , org:admin", "member,org:admin"},
+		{"CLERKSYNC_LOG_LEVEL", "WARN", "warn"},
+		{"CLERKSYNC_LOG_FORMAT", "text", "text"},
+		{"CLERKSYNC_SQLITE_SYNCHRONOUS", "normal", "NORMAL"},
+		{"CLERK_JWT_ALGORITHM", "rs256", "RS256"},
+		{"CLERK_JWT_KEY", publicPEM(t), "set"},
+		{"CLERK_JWKS_URL", "https://clerk.example.com/.well-known/jwks.json", "https://clerk.example.com/.well-known/jwks.json"},
+		{"CLERK_ISSUER", "https://clerk.example.com/", "https://clerk.example.com"},
+		{"CLERK_ISSUER", "http://localhost:4000", "http://localhost:4000"},
+		{"CLERK_PUBLISHABLE_KEY", publishable, publishable},
+		{"CLERK_AUTHORIZED_PARTIES", "https://a.example.com,http://localhost:3000", "https://a.example.com,http://localhost:3000"},
+		{"CLERK_AUTHORIZED_PARTIES", "chrome-extension://abcdefghij,https://[::1]:8443", "chrome-extension://abcdefghij,https://[::1]:8443"},
+		{"CLERK_AUDIENCE", "api,urn:b", "api,urn:b"},
+		{"CLERKSYNC_JIT", "off", "off"},
+		{"CLERKSYNC_POLICY", "routes:\n  - path: /x\n", "set"},
+		{"CLERKSYNC_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,2001:db8::1", "10.0.0.0/8,192.0.2.1/32,2001:db8::1/128"},
+		{"CLERKSYNC_CORS_ORIGINS", "https://app.example.com", "https://app.example.com"},
+		{"CLERKSYNC_UPGRADE_URL", "https://example.com/pricing", "https://example.com/pricing"},
+		{"CLERKSYNC_UNREADY", "deny", "deny"},
+		{"CLERKSYNC_BACKFILL", "off", "off"},
+		{"CLERKSYNC_RECONCILE", "off", "off"},
+		{"CLERKSYNC_API_BUDGET", "7.5%", "7.5%"},
+		{"CLERKSYNC_API_BUDGET", "100%", "100%"},
+		{"CLERKSYNC_ERASE_AFTER", "0", "0s"},
+		{"CLERKSYNC_INBOX_RETENTION", "1h30m", "1h30m0s"},
+		{"CLERKSYNC_CHANGES_RETENTION", "48h", "48h0m0s"},
+		{"CLERKSYNC_REDACT", "public_metadata.ssn,phone_numbers.*.id", "public_metadata.ssn,phone_numbers.*.id"},
+		{"CLERKSYNC_PUBLIC_URL", "https://sync.example.com/", "https://sync.example.com"},
+		{"CLERKSYNC_ADMIN_ROLE", "growth", "growth"},
+		{"CLERKSYNC_OPERATOR_TOKEN", longText, "set"},
+	}
+}
+
+// badValue is a value that Load must refuse with the faults whose first lines are want, separated by |.
+type badValue struct {
+	name, value, want string
+	with              []string // other entries of the environment
+}
+
+func badValues() []badValue {
+	return slices.Concat(badDatabases(), badCore(), badRolesAndTokens(), badGateAndUpkeep())
+}
+
+func badDatabases() []badValue {
+	const (
+		database  = "DATABASE_URL"
+		form      = "database URL is neither an sqlite: nor a postgres: URL"
+		escaped   = "database URL has a character that must be escaped"
+		host      = "database URL has a malformed host or port"
+		slashes   = "database URL has two slashes before a relative path"
+		noFile    = "database URL names no file"
+		parameter = "database URL has parameters, which sqlite: URLs do not take"
+	)
+	return []badValue{
+		{database, "app.db", form, nil},
+		{database, "mysql://u:p@h/d", form, nil},
+		{database, "host=/tmp user=x", form, nil},
+		{database, "sqlite://app.db", slashes, nil},
+		{database, "sqlite://", slashes, nil},
+		{database, "sqlite:", noFile, nil},
+		{database, "sqlite:///", noFile, nil},
+		{database, "sqlite:data/", noFile, nil},
+		{database, "sqlite:data/..", noFile, nil},
+		{database, "sqlite:a%0Ab", noFile, nil},
+		{database, "sqlite:a%zz", "database URL has a malformed % escape", nil},
+		{database, "sqlite:app.db?mode=ro", parameter, nil},
+		{database, "sqlite::memory:?cache=shared", parameter, nil},
+		{database, "sqlite:///:memory:", "database URL has a path called :memory:", nil},
+		{database, "postgres:db", "database URL lacks the two slashes after the scheme", nil},
+		{database, "postgres://u:pa/ss@h/d", host, nil},
+		{database, "postgres://u:1/ss@h/d", escaped, nil},
+		{database, "postgres://u:1?ss@h/d", escaped, nil},
+		{database, "postgres://u:1#ss@h/d", escaped, nil},
+		{database, "postgres://u:p@ss@h/d", escaped, nil},
+		{database, "postgres://u:p%s@h/d", escaped, nil},
+		{database, "postgres://h:99999/d", host, nil},
+		{database, "postgres://::1/d", host, nil},
+	}
+}
+
+func badCore() []badValue {
+	const (
+		apiURL   = "CLERK_API_URL"
+		listen   = "CLERKSYNC_LISTEN"
+		noListen = "listen address is not of the form host:port or :port"
+		badPort  = "listen address has a port that is not a number up to 65535"
+	)
+	return []badValue{
+		{"CLERK_SECRET_KEY", "sk_test_a b", "secret key has white space or a character that is not printable ASCII", nil},
+		{"CLERK_SECRET_KEY", publishable, "secret key is the publishable key", nil},
+		{"CLERK_SECRET_KEY", svixSecret, "secret key is a webhook secret", nil},
+		{webhookName, "whsec_%%%", "webhook secret is not valid base64 (standard alphabet, with padding)", nil},
+		{webhookName, "whsec_", "webhook secret has nothing after whsec_", nil},
+		{webhookName, "whsec_c2hvcnQ=", "webhook secret is a key shorter than 16 bytes", nil},
+		{webhookName, svixSecret + ",", "webhook secret 2 is empty", nil},
+		{webhookName, "whsec_", "webhook secret is a key shorter than 16 bytes", []string{"CLERKSYNC_WEBHOOK_SCHEME=hmac-body"}},
+		{"CLERK_WEBHOOK_SECRET", "whsec_", "webhook secret has nothing after whsec_", nil},
+		{"CLERKSYNC_WEBHOOK_SCHEME", "none", "webhook scheme is none of svix, hmac-body", nil},
+		{apiURL, "http://api.clerk.com", "Clerk API URL is plain http to another machine", nil},
+		{apiURL, "http://127.0.0.1.evil.example", "Clerk API URL is plain http to another machine", nil},
+		{apiURL, "ftp://api.clerk.com", "Clerk API URL is neither https nor http", nil},
+		{apiURL, "api.clerk.com", "Clerk API URL is not an absolute URL", nil},
+		{apiURL, "https:///v1", "Clerk API URL is not an absolute URL", nil},
+		{apiURL, "https://u:p@api.clerk.com", "Clerk API URL holds a user name or password", nil},
+		{apiURL, "https://api.clerk.com?a=b", "Clerk API URL has a query or a fragment", nil},
+		{apiURL, "https://api.clerk.com/#", "Clerk API URL has a query or a fragment", nil},
+		{"CLERK_INSTANCE_ID", "user_2abc", "instance id is not of the form ins_", nil},
+		{"CLERK_INSTANCE_ID", "ins_", "instance id is not of the form ins_", nil},
+		{listen, "8080", noListen, nil},
+		{listen, "off", noListen, nil},
+		{listen, "::1:80", noListen, nil},
+		{listen, "a b:80", noListen, nil},
+		{listen, ":65536", badPort, nil},
+		{listen, ":http", badPort, nil},
+		{listen, ":", badPort, nil},
+		{"PORT", ":8080", noListen, nil},
+		{"PORT", "-1", badPort, nil},
+		{"PORT", "080", badPort, nil},
+		{"CLERKSYNC_OPERATOR_LISTEN", "on", "operator listen address is not of the form host:port or :port", nil},
+		{"CLERKSYNC_OPERATOR_LISTEN", "127.0.0.1:8080", "operator listen address has the port of the public listener", nil},
+		{
+			"CLERKSYNC_OPERATOR_LISTEN", "127.0.0.1:80", "operator listen address has the port of the public listener",
+			[]string{"CLERKSYNC_LISTEN=127.0.0.1:80"},
+		},
+	}
+}
+
+func badRolesAndTokens() []badValue {
+	const (
+		roles   = "CLERKSYNC_ROLES"
+		parties = "CLERK_AUTHORIZED_PARTIES"
+		more    = "authorized party is not in lower case, or has more than scheme, host and port"
+		key     = "publishable key does not hold the host of a Frontend API"
+		control = " holds a control character or is not UTF-8"
+	)
+	return []badValue{
+		{roles, "a,b,a", "role 3 is listed before", nil},
+		{roles, "a,,b", "role 2 is empty", nil},
+		{roles, ",", "role 1 is empty|role 2 is empty", nil},
+		{roles, "a b", "role is not of the form letters, digits and _ . : -, at most 64", nil},
+		{roles, strings.Repeat("a,", 256) + "b", "role list has more than 256 items", nil},
+		{"CLERKSYNC_ADMIN_ROLE", "root", "admin role is not in the ladder of roles", nil},
+		{"CLERKSYNC_LOG_LEVEL", "trace", "log level is none of debug, info, warn, error", nil},
+		{"CLERKSYNC_LOG_FORMAT", "xml", "log format is none of json, text", nil},
+		{"CLERKSYNC_SQLITE_SYNCHRONOUS", "OFF", "synchronous mode is none of FULL, NORMAL", nil},
+		{"CLERK_JWT_ALGORITHM", "none", "JWT algorithm is none of RS256, HS256", nil},
+		{"CLERK_JWT_ALGORITHM", "ES256", "JWT algorithm is none of RS256, HS256", nil},
+		{"CLERK_JWT_KEY", "a\x1bb", "JWT key" + control, nil},
+		{"CLERK_JWKS_URL", "http://clerk.example.com/jwks", "JWKS URL is plain http to another machine", nil},
+		{"CLERK_ISSUER", "clerk.example.com", "issuer is not an absolute URL", nil},
+		{"CLERK_ISSUER", "HTTPS://clerk.example.com", "issuer is not an absolute URL", nil},
+		{"CLERK_PUBLISHABLE_KEY", "sk_live_abc", "publishable key is a secret key", nil},
+		{"CLERK_PUBLISHABLE_KEY", "pk_prod_Y2xlcmsuZXhhbXBsZS5jb20k", key, nil},
+		{"CLERK_PUBLISHABLE_KEY", "pk_live_Y2xlcmsuZXhhbXBsZS5jb20", key, nil},              // no $
+		{"CLERK_PUBLISHABLE_KEY", "pk_live_Y2xlcmskJA==", key, nil},                         // clerk$$
+		{"CLERK_PUBLISHABLE_KEY", "pk_live_bG9jYWxob3N0JA", key, nil},                       // localhost$
+		{"CLERK_PUBLISHABLE_KEY", "pk_live_ZXZpbC5leGFtcGxlL2NsZXJrLmV4YW1wbGUk", key, nil}, // evil.example/clerk.example$
+		{parties, "*", "authorized party is not an origin", nil},
+		{parties, "null", "authorized party is not an origin", nil},
+		{parties, "https://*.example.com", "authorized party is not an origin", nil},
+		{parties, "https://a.example.com/", more, nil},
+		{parties, "https://A.example.com", more, nil},
+		{parties, "https://u@a.example.com", more, nil},
+		{parties, "https://a.example.com?", more, nil},
+		{parties, "https://a.example.com:443", "authorized party has the default port, which browsers leave out", nil},
+		{parties, "https://a.example.com:", "authorized party is not an origin", nil},
+		{"CLERK_AUDIENCE", "a,,b", "audience 2 is empty", nil},
+	}
+}
+
+func badGateAndUpkeep() []badValue {
+	const (
+		budget  = "API budget is not a percentage above 0% and up to 100%"
+		proxy   = "trusted proxy is neither an address nor a CIDR"
+		control = " holds a control character or is not UTF-8"
+	)
+	return []badValue{
+		{"CLERKSYNC_JIT", "on", "just-in-time mode is none of auto, off", nil},
+		{"CLERKSYNC_POLICY", "- a", "policy is not a YAML mapping", nil},
+		{"CLERKSYNC_POLICY", "a: *b", "policy is not valid YAML", nil},
+		{"CLERKSYNC_POLICY", "a: 1\n---\nb: 1", "policy has a second document on line 2", nil},
+		{"CLERKSYNC_POLICY", "# nothing", "policy holds nothing", nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "10.0.0.0/33", proxy, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "fe80::1%eth0", proxy, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "proxy.example.com", proxy, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "::ffff:10.0.0.1", "trusted proxy is an IPv4 address written as IPv6", nil},
+		{"CLERKSYNC_CORS_ORIGINS", "https://a.example,*", "CORS origin 2 is not an origin", nil},
+		{"CLERKSYNC_UPGRADE_URL", "javascript:alert(1)", "upgrade URL is not an absolute URL", nil},
+		{"CLERKSYNC_UNREADY", "never", "unready mode is none of ask, allow, deny", nil},
+		{"CLERKSYNC_BACKFILL", "yes", "backfill mode is none of auto, off", nil},
+		{"CLERKSYNC_RECONCILE", "1", "reconcile mode is none of auto, off", nil},
+		{"CLERKSYNC_API_BUDGET", "0.2", budget, nil},
+		{"CLERKSYNC_API_BUDGET", "0%", budget, nil},
+		{"CLERKSYNC_API_BUDGET", "101%", budget, nil},
+		{"CLERKSYNC_API_BUDGET", "NaN%", budget, nil},
+		{"CLERKSYNC_ERASE_AFTER", "30d", "erasure delay is not a duration with its unit", nil},
+		{"CLERKSYNC_ERASE_AFTER", "-1h", "erasure delay is too short", nil},
+		{"CLERKSYNC_INBOX_RETENTION", "0", "inbox retention is too short", nil},
+		{"CLERKSYNC_CHANGES_RETENTION", "59m", "change feed retention is too short", nil},
+		{"CLERKSYNC_REDACT", "a..b", "redacted field path is not of the form field.field", nil},
+		{"CLERKSYNC_PUBLIC_URL", "http://sync.example.com", "public URL is plain http to another machine", nil},
+		{"CLERKSYNC_OPERATOR_TOKEN", longText[1:], "operator token is shorter than 32 characters", nil},
+		{"CLERKSYNC_OPERATOR_TOKEN", longText + " x", "operator token has white space or a character that is not printable ASCII", nil},
+		{"CLERK_AUDIENCE", "a\nb", "audience" + control, nil},
+		{"CLERK_AUDIENCE", "a\xff", "audience" + control, nil},
+	}
+}

@@ -1,0 +1,330 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// batch is the work of one transaction: rows are loaded once, merged in memory in the
+// order of arrival, and saved once.
+type batch struct {
+	in      *Ingest
+	earlier map[string]store.Delivery
+	rows    map[store.Key]*entry
+	order   []store.Key // of first touch, so that writes are the same on both engines
+
+	inbox     []store.Delivery
+	inboxAt   map[string]int // message id -> index in inbox
+	changes   []store.Change
+	doubts    []store.Doubt
+	settled   []store.Doubt
+	renamed   []string    // role keys that are no more
+	banned    []store.Key // users whose ban floor rose
+	instances []string
+}
+
+type entry struct {
+	row    *store.Row
+	exists bool
+	save   bool
+}
+
+func newBatch(in *Ingest) *batch {
+	return &batch{in: in, rows: map[store.Key]*entry{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{}}
+}
+
+// applyAll is the transaction of a batch. It may be run again after a failure.
+func (in *Ingest) applyAll(ctx context.Context, jobs []*job) error {
+	var b *batch
+	err := in.db.Update(ctx, func(tx *store.Tx) error {
+		b = newBatch(in)
+		if err := b.load(ctx, tx, jobs); err != nil {
+			return err
+		}
+		for _, j := range jobs {
+			j.outcome = b.take(j, &tx.Head)
+		}
+		return b.save(ctx, tx)
+	})
+	if err == nil {
+		for _, id := range b.instances {
+			in.seen.Store(id, true)
+		}
+	}
+	return err
+}
+
+func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) (err error) {
+	var ids []string
+	var keys []store.Key
+	listed := map[string]bool{}
+	for _, j := range jobs {
+		if id := j.delivery.MessageID; !listed[id] {
+			listed[id] = true
+			ids = append(ids, id)
+		}
+		for i := range j.ops {
+			keys = b.want(keys, j.ops[i].key)
+			if j.ops[i].key.Kind == clerk.KindSession && j.ops[i].user != "" {
+				keys = b.want(keys, store.Key{Kind: clerk.KindUser, ID: j.ops[i].user})
+			}
+		}
+	}
+	if b.earlier, err = tx.Inbox(ctx, ids); err != nil {
+		return fmt.Errorf("load the inbox: %w", err)
+	}
+	return b.loadRows(ctx, tx, keys)
+}
+
+// want notes a key whose row will be asked for.
+func (b *batch) want(keys []store.Key, k store.Key) []store.Key {
+	if b.rows[k] != nil {
+		return keys
+	}
+	b.rows[k] = &entry{row: &store.Row{Key: k}}
+	b.order = append(b.order, k)
+	return append(keys, k)
+}
+
+func (b *batch) loadRows(ctx context.Context, tx *store.Tx, keys []store.Key) error {
+	found, err := tx.Rows(ctx, keys)
+	for k, row := range found {
+		b.rows[k].row, b.rows[k].exists = row, true
+	}
+	return err
+}
+
+// take decides about one message and applies it.
+func (b *batch) take(j *job, head *store.Head) Outcome {
+	d := j.delivery
+	earlier, known := b.earlier[d.MessageID]
+	if known && !j.replay {
+		switch {
+		case d.Digest != "" && earlier.Digest != "" && d.Digest != earlier.Digest:
+			return b.conflict(d)
+		case earlier.State != store.StateDead && earlier.State != store.StateQuarantined:
+			return Outcome{Status: Duplicate}
+		}
+	}
+	d.Attempts = earlier.Attempts + 1
+	outcome := b.judge(j, &d, head)
+	b.keep(d)
+	return outcome
+}
+
+// judge applies an event that is to be applied, and names the outcome of all.
+func (b *batch) judge(j *job, d *store.Delivery, head *store.Head) Outcome {
+	switch d.State {
+	case store.StateIgnored:
+		return Outcome{Status: Ignored}
+	case store.StateQuarantined:
+		b.remember(d.InstanceID)
+		return Outcome{Status: Quarantined}
+	case store.StateDead:
+		return Outcome{Invalid, j.fault}
+	}
+	if err := b.applyEvent(j.ops, d.SignedAt, head); err != nil {
+		d.State, d.Reason = store.StateDead, ReasonError
+		return Outcome{Failed, err}
+	}
+	b.remember(d.InstanceID)
+	return Outcome{Status: Processed}
+}
+
+// conflict keeps an altered duplicate beside the first delivery and applies nothing.
+func (b *batch) conflict(d store.Delivery) Outcome {
+	b.in.Stats.Conflicts.Add(1)
+	d.MessageID += "~" + d.Digest[:16]
+	d.State, d.Reason = store.StateQuarantined, ReasonBodyConflict
+	b.keep(d)
+	return Outcome{Status: Quarantined}
+}
+
+// keep puts a delivery into the inbox; a message that comes twice in one batch is one row.
+func (b *batch) keep(d store.Delivery) {
+	b.earlier[d.MessageID] = d
+	if i, twice := b.inboxAt[d.MessageID]; twice {
+		b.inbox[i] = d
+		return
+	}
+	b.inboxAt[d.MessageID] = len(b.inbox)
+	b.inbox = append(b.inbox, d)
+}
+
+func (b *batch) remember(instance string) {
+	if instance == "" {
+		return
+	}
+	if _, known := b.in.seen.Load(instance); !known {
+		b.instances = append(b.instances, instance)
+	}
+}
+
+// applyEvent merges the operations of one event, all or none: a panic in one of them
+// takes back what the others did.
+func (b *batch) applyEvent(ops []operation, signedAt clerk.Time, head *store.Head) (err error) {
+	undo := b.mark(ops)
+	defer func() {
+		if p := recover(); p != nil {
+			undo()
+			err = fmt.Errorf("panic while applying: %v\n%s", p, debug.Stack())
+		}
+	}()
+	for i := range ops {
+		b.apply(&ops[i])
+		for _, said := range []clerk.Time{ops[i].ObservedAt, ops[i].UpdatedAt} {
+			// a time beyond the delivery's own is a wrong clock and must not push the reads to come
+			if said > head.HighWater && said <= signedAt+oneSecond {
+				head.HighWater = said
+			}
+		}
+	}
+	return nil
+}
+
+func (b *batch) mark(ops []operation) (undo func()) {
+	saved := make([]entry, len(ops))
+	for i := range ops {
+		e := b.rows[ops[i].key]
+		saved[i] = *e
+		copied := *e.row
+		saved[i].row = &copied
+	}
+	changes, doubts, settled, renamed, banned := len(b.changes), len(b.doubts), len(b.settled), len(b.renamed), len(b.banned)
+	return func() {
+		for i := range ops {
+			*b.rows[ops[i].key] = saved[i]
+		}
+		b.changes, b.doubts, b.settled = b.changes[:changes], b.doubts[:doubts], b.settled[:settled]
+		b.renamed, b.banned = b.renamed[:renamed], b.banned[:banned]
+	}
+}
+
+func (b *batch) apply(op *operation) {
+	e := b.rows[op.key]
+	if op.do == absence && !e.exists {
+		return // the absence of what was never seen says nothing
+	}
+	oldKey, oldBan := "", e.row.BannedAt
+	if op.key.Kind == clerk.KindRole && e.exists {
+		oldKey = e.row.Body().Get("key").String()
+	}
+	effect := merge(e.row, e.exists, op)
+	e.exists = e.exists || effect.save
+	e.save = e.save || effect.save
+	if effect.changed {
+		operation := store.OpUpsert
+		if effect.deleted || e.row.Hidden() {
+			operation = store.OpDelete
+		}
+		b.changes = append(b.changes, store.Change{Key: op.key, Operation: operation, Version: e.row.Version, Fields: effect.fields})
+	}
+	for _, reason := range effect.queued {
+		b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: reason})
+	}
+	for _, reason := range effect.settled {
+		b.settled = append(b.settled, store.Doubt{Key: op.key, Reason: reason})
+	}
+	if op.key.Kind == clerk.KindRole && oldKey != "" && oldKey != e.row.Body().Get("key").String() {
+		b.renamed = append(b.renamed, oldKey)
+	}
+	if e.row.BannedAt > oldBan {
+		b.banned = append(b.banned, op.key)
+	}
+	b.checkBan(op, e.row)
+}
+
+// checkBan doubts a session that was created in the very millisecond of its user's ban:
+// which came first can not be told. The other direction, a ban that finds the session, is
+// looked up when the batch is saved.
+func (b *batch) checkBan(op *operation, row *store.Row) {
+	if op.key.Kind != clerk.KindSession || row.Terminal || row.Hidden() {
+		return
+	}
+	user := b.rows[store.Key{Kind: clerk.KindUser, ID: row.UserID}]
+	if user != nil && user.row.BannedAt != 0 && user.row.BannedAt == row.Body().Get("created_at").Time() {
+		b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: doubtBan})
+	}
+}
+
+func (b *batch) save(ctx context.Context, tx *store.Tx) error {
+	var rows []*store.Row
+	for _, k := range b.order {
+		if e := b.rows[k]; e.save {
+			rows = append(rows, e.row)
+		}
+	}
+	if err := tx.SaveRows(ctx, rows); err != nil {
+		return err
+	}
+	if err := b.bansRaised(ctx, tx); err != nil {
+		return err
+	}
+	for _, key := range b.renamed {
+		if err := tx.QueueMembershipsOf(ctx, key, doubtRole); err != nil {
+			return err
+		}
+	}
+	if err := tx.SettleVerify(ctx, b.settledOnly()); err != nil {
+		return err
+	}
+	if err := tx.QueueVerify(ctx, b.doubts); err != nil {
+		return err
+	}
+	if err := tx.AppendChanges(ctx, b.changes); err != nil {
+		return err
+	}
+	if err := tx.RememberInstances(ctx, b.instances); err != nil {
+		return err
+	}
+	return tx.SaveInbox(ctx, b.inbox)
+}
+
+// settledOnly drops what was doubted again later in the batch, and from the doubts what
+// was settled after: the row as it is saved decides.
+func (b *batch) settledOnly() []store.Doubt {
+	if len(b.settled) == 0 {
+		return nil
+	}
+	holds := func(d store.Doubt) bool {
+		r := b.rows[d.Key].row
+		switch d.Reason {
+		case doubtStub:
+			return !r.Hard && r.Stub()
+		case doubtHint:
+			return !r.Hard && !r.Stub() && r.HintAt > r.UpdatedAt
+		}
+		return true
+	}
+	var settled, doubts []store.Doubt
+	for _, d := range b.settled {
+		if !holds(d) {
+			settled = append(settled, d)
+		}
+	}
+	for _, d := range b.doubts {
+		if holds(d) {
+			doubts = append(doubts, d)
+		}
+	}
+	b.doubts = doubts
+	return settled
+}
+
+// bansRaised finds the sessions that were created in the millisecond of a new ban.
+func (b *batch) bansRaised(ctx context.Context, tx *store.Tx) error {
+	for _, user := range b.banned {
+		ids, err := tx.SessionsCreatedAt(ctx, user.ID, b.rows[user].row.BannedAt)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			b.doubts = append(b.doubts, store.Doubt{Key: store.Key{Kind: clerk.KindSession, ID: id}, Reason: doubtBan})
+		}
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Status is what became of a submitted message.
+type Status string
+
+// The outcomes. All but Unavailable are durable when they are answered.
+const (
+	Processed   Status = "processed"
+	Duplicate   Status = "duplicate"
+	Ignored     Status = "ignored"
+	Quarantined Status = "quarantined"
+	Invalid     Status = "invalid"     // a dead letter: delivering it again can not help
+	Failed      Status = "failed"      // a dead letter by our own fault: a later delivery may succeed
+	Unavailable Status = "unavailable" // nothing is stored, or nobody knows: deliver it again
+)
+
+// Outcome is the answer to one message. Err is for the log.
+type Outcome struct {
+	Status Status
+	Err    error
+}
+
+// Bounds of the committer.
+const (
+	maxBatch      = 256
+	maxWaiting    = 8192
+	maxWaitBytes  = 64 << 20
+	commitTimeout = 10 * time.Second
+	maxTries      = 4
+)
+
+// Causes of Unavailable that are not the database's.
+var (
+	ErrQueueFull = errors.New("too many events wait to be stored")
+	ErrClosed    = errors.New("the mirror is shutting down")
+)
+
+// job is one message that waits for its commit.
+type job struct {
+	*Prepared
+	outcome Outcome
+	done    chan struct{}
+}
+
+// committer gathers what waits into one transaction at a time: while one commit is on its
+// way to the disk, the next batch gathers. A goroutine lives only while something waits.
+type committer struct {
+	commitBatch func([]*job)
+
+	mu      sync.Mutex
+	idle    *sync.Cond
+	waiting []*job
+	bytes   int
+	running bool
+	closed  bool
+}
+
+func (c *committer) init(commit func([]*job)) {
+	c.commitBatch = commit
+	c.idle = sync.NewCond(&c.mu)
+}
+
+// Submit waits until the message is committed, or until it is known that it can not be.
+// It does not stop waiting when the caller hangs up: an event that was taken in is stored.
+func (in *Ingest) Submit(p *Prepared) Outcome {
+	j := &job{Prepared: p, done: make(chan struct{})}
+	if err := in.enqueue(j); err != nil {
+		in.Stats.Unavailable.Add(1)
+		return Outcome{Unavailable, err}
+	}
+	<-j.done
+	return j.outcome
+}
+
+func (c *committer) enqueue(j *job) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	if len(c.waiting) >= maxWaiting || c.bytes+j.size > maxWaitBytes {
+		return ErrQueueFull
+	}
+	c.waiting = append(c.waiting, j)
+	c.bytes += j.size
+	if !c.running {
+		c.running = true
+		go c.run()
+	}
+	return nil
+}
+
+func (c *committer) run() {
+	for {
+		batch := c.next()
+		if batch == nil {
+			return
+		}
+		c.commitBatch(batch)
+		for _, j := range batch {
+			close(j.done)
+		}
+	}
+}
+
+// next takes what waits, in the order in which it came, and ends the run when nothing does.
+func (c *committer) next() []*job {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.waiting) == 0 {
+		c.running = false
+		c.idle.Broadcast()
+		return nil
+	}
+	n := min(len(c.waiting), maxBatch)
+	batch := c.waiting[:n:n]
+	c.waiting = c.waiting[n:]
+	for _, j := range batch {
+		c.bytes -= j.size
+	}
+	return batch
+}
+
+// Close refuses new messages and waits until those taken in are committed or answered.
+func (c *committer) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	for c.running {
+		c.idle.Wait()
+	}
+}
+
+// commit stores a batch in one transaction. When the database is at fault it tries again,
+// then gives the whole batch back. When it is not, each event is tried alone, and one that
+// fails alone is a dead letter: it must not take the others with it, nor stop them.
+func (in *Ingest) commit(jobs []*job) {
+	err := in.try(func(ctx context.Context) error { return in.applyAll(ctx, jobs) })
+	switch {
+	case err == nil:
+	case store.IsTransient(err):
+		in.giveBack(jobs, err)
+		return
+	case len(jobs) == 1:
+		in.bury(jobs[0], err)
+	default:
+		for _, j := range jobs {
+			in.commit([]*job{j})
+		}
+		return
+	}
+	in.Stats.Commits.Add(1)
+	for _, j := range jobs {
+		in.count(j)
+	}
+}
+
+// try runs a transaction until it succeeds, fails for good, or has had its tries.
+// An unknown outcome of a commit is a transient error too: what was committed after all
+// is then found as a duplicate.
+func (in *Ingest) try(work func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	for n := 1; ; n++ {
+		err := work(ctx)
+		if err == nil || !store.IsTransient(err) || n == maxTries || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(n*n) * 20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (in *Ingest) giveBack(jobs []*job, err error) {
+	in.log.Error("events could not be stored", "events", len(jobs), "error", err)
+	in.Stats.Unavailable.Add(int64(len(jobs)))
+	for _, j := range jobs {
+		j.outcome = Outcome{Unavailable, err}
+	}
+}
+
+// bury keeps an event that alone makes the transaction fail.
+func (in *Ingest) bury(j *job, cause error) {
+	err := in.try(func(ctx context.Context) error {
+		return in.db.Update(ctx, func(tx *store.Tx) error {
+			d := j.delivery
+			earlier, err := tx.Inbox(ctx, []string{d.MessageID})
+			if err != nil {
+				return err
+			}
+			d.State, d.Reason, d.Attempts = store.StateDead, ReasonError, earlier[d.MessageID].Attempts+1
+			return tx.SaveInbox(ctx, []store.Delivery{d})
+		})
+	})
+	if err != nil {
+		// a dead letter that can not be stored was not taken in
+		j.outcome = Outcome{Unavailable, errors.Join(cause, err)}
+		return
+	}
+	j.outcome = Outcome{Failed, cause}
+}
+
+func (in *Ingest) count(j *job) {
+	switch j.outcome.Status {
+	case Processed:
+		in.Stats.Applied.Add(1)
+	case Duplicate:
+		in.Stats.Duplicates.Add(1)
+	case Ignored:
+		in.Stats.Ignored.Add(1)
+	case Quarantined:
+		in.Stats.Quarantined.Add(1)
+		in.log.Warn("event quarantined", "message_id", j.delivery.MessageID, "type", j.delivery.Type, "instance", j.delivery.InstanceID)
+	case Invalid, Failed:
+		in.Stats.Dead.Add(1)
+		in.log.Error("event is a dead letter", "message_id", j.delivery.MessageID, "type", j.delivery.Type, "error", j.outcome.Err)
+	case Unavailable:
+		in.Stats.Unavailable.Add(1)
+	}
+}

@@ -1,0 +1,62 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Config configures an Ingest.
+type Config struct {
+	DB     *store.DB
+	Logger *slog.Logger
+	// Pins answers the instances whose events are applied; none means all.
+	Pins func() []string
+	Now  func() time.Time // for arrival times alone; no rule asks a clock
+}
+
+// Ingest is the one writer of mirrored rows. It owns no goroutine while nothing waits.
+type Ingest struct {
+	db       *store.DB
+	log      *slog.Logger
+	pins     func() []string
+	now      func() time.Time
+	inboxKey []byte
+	Stats    Stats
+	committer
+
+	seen sync.Map // instance ids remembered already
+}
+
+// Stats counts what happened since the start.
+type Stats struct {
+	Applied, Duplicates, Ignored, Quarantined, Dead, Unavailable atomic.Int64
+	Conflicts                                                    atomic.Int64 // message ids that came again with another body
+	FactsRejected                                                atomic.Int64 // joined times that were nonsense
+	Commits                                                      atomic.Int64
+}
+
+// New prepares an Ingest on a migrated database. It starts nothing.
+func New(ctx context.Context, c Config) (*Ingest, error) {
+	key, err := c.DB.InboxKey(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the inbox key: %w", err)
+	}
+	in := &Ingest{db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key}
+	if in.pins == nil {
+		in.pins = func() []string { return nil }
+	}
+	if in.now == nil {
+		in.now = time.Now
+	}
+	if in.log == nil {
+		in.log = slog.New(slog.DiscardHandler)
+	}
+	in.committer.init(in.commit)
+	return in, nil
+}

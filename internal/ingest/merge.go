@@ -1,0 +1,184 @@
+package ingest
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Reasons for which an object waits in the verify queue.
+const (
+	doubtStub  = "stub"         // seen only inside other objects
+	doubtHint  = "hint"         // an embedded copy claimed to be newer
+	doubtTie   = "tie"          // two versions whose order can not be told
+	doubtBan   = "ban"          // a session created in the millisecond of a ban
+	doubtRole  = "role_renamed" // the key of a membership's role changed
+	doubtClash = "ambiguous"    // another live row has the same address
+	oneSecond  = 1000
+)
+
+// effect is what a merge did to a row.
+type effect struct {
+	save    bool     // the row has to be written
+	changed bool     // consumers of the feed have to hear of it
+	deleted bool     // … as a deletion
+	fields  []string // what changed; nil for a new object
+	queued  []string // reasons for a doubt that arose
+	settled []string // … that were settled
+}
+
+// compare orders the versions of one object. It knows no arrival times and no clock, so
+// that whoever wins here wins everywhere.
+func compare(a, b store.Version) int {
+	return cmp.Or(
+		compareBool(a.Terminal, b.Terminal), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.UpdatedAt, b.UpdatedAt),
+		cmp.Compare(a.ObservedAt, b.ObservedAt), cmp.Compare(a.Revision, b.Revision), strings.Compare(a.Digest, b.Digest),
+	)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// merge applies one operation to a row, which is new (zero but for its key) if exists is
+// false. It is pure: the outcome depends on nothing but the row and the operation, any
+// order of the same operations ends in the same row, and repeating one changes nothing.
+func merge(row *store.Row, exists bool, op *operation) effect {
+	before := *row
+	var e effect
+	switch {
+	case op.do == tombstone:
+		bury(row, op)
+	case op.do == absence:
+		row.GoneAt = max(row.GoneAt, op.at)
+	case row.Hard: // nothing brings back what Clerk deleted
+		return e
+	default:
+		e.fields = join(row, op)
+		e.changed = len(e.fields) > 0
+		if op.Rank == store.Full {
+			row.SeenAt = max(row.SeenAt, op.ObservedAt)
+		}
+		row.HintAt = max(row.HintAt, op.hintAt)
+		if tied(&before, op) {
+			e.queued = append(e.queued, doubtTie)
+		}
+		if !exists || compare(op.Version, row.Version) > 0 {
+			replaced := replace(row, op)
+			e.fields = append(e.fields, replaced...)
+			e.changed = e.changed || !exists || before.Digest != row.Digest
+		}
+	}
+	if hidden := row.Hidden(); !exists || hidden != before.Hidden() {
+		e.changed, e.deleted = true, hidden
+	}
+	e.doubts(&before, row, exists)
+	e.save = !exists || !same(&before, row)
+	if !exists {
+		e.fields = nil
+	}
+	return e
+}
+
+// bury makes a row a tombstone. The body stays until erasure; the parents are kept even
+// if no body ever came.
+func bury(row *store.Row, op *operation) {
+	if !row.Hard || row.DeletedAt == 0 || op.at > 0 && op.at < row.DeletedAt {
+		row.DeletedAt = op.at
+	}
+	row.Hard = true
+	row.UserID = cmp.Or(row.UserID, op.user)
+	row.OrganizationID = cmp.Or(row.OrganizationID, op.company)
+}
+
+// join raises the facts that only grow, whichever version they come with.
+func join(row *store.Row, op *operation) (fields []string) {
+	for _, fact := range []struct {
+		name string
+		have *clerk.Time
+		said clerk.Time
+	}{
+		{"last_login_at", &row.SignedInAt, op.signedInAt},
+		{"last_active_at", &row.ActiveAt, op.activeAt},
+		{"banned_at", &row.BannedAt, op.bannedAt},
+	} {
+		if fact.said > *fact.have {
+			*fact.have = fact.said
+			fields = append(fields, fact.name)
+		}
+	}
+	return fields
+}
+
+// replace gives the row the operation's body and version, and names the stable fields
+// that differ.
+func replace(row *store.Row, op *operation) (fields []string) {
+	old := row.Body()
+	row.Version, row.Read = op.Version, op.read
+	row.UserID, row.OrganizationID = op.user, op.company
+	row.SetBody(op.body, op.raw)
+	for name, v := range op.body.All() {
+		if stable(row.Kind, name) && !old.Get(name).Equal(v) {
+			fields = append(fields, name)
+		}
+	}
+	for name := range old.All() {
+		if stable(row.Kind, name) && !op.body.Get(name).Exists() {
+			fields = append(fields, name)
+		}
+	}
+	return fields
+}
+
+// tied reports whether the stored body and the operation's are of the same age and differ,
+// with nothing to tell which is right: the version settles it alike everywhere, but
+// perhaps wrongly.
+func tied(row *store.Row, op *operation) bool {
+	if op.Rank != store.Full || row.Rank != store.Full || op.Terminal != row.Terminal || op.UpdatedAt != row.UpdatedAt ||
+		op.Revision != row.Revision || op.Digest == row.Digest {
+		return false
+	}
+	apart := op.ObservedAt - row.ObservedAt
+	later := op.read
+	if apart < 0 {
+		apart, later = -apart, row.Read
+	}
+	// a read that is a second younger saw the newer state, and so did the younger of two events
+	bothEvents := !op.read && !row.Read
+	return apart < oneSecond || !later && !bothEvents
+}
+
+// doubts compares what was doubtful about the row before and what is now.
+func (e *effect) doubts(before, after *store.Row, existed bool) {
+	for _, d := range []struct {
+		reason string
+		holds  func(*store.Row) bool
+	}{
+		{doubtStub, func(r *store.Row) bool { return !r.Hard && r.Rank < store.Full }},
+		{doubtHint, func(r *store.Row) bool { return !r.Hard && r.Rank == store.Full && r.HintAt > r.UpdatedAt }},
+	} {
+		was, is := existed && d.holds(before), d.holds(after)
+		switch {
+		case is && (!was || d.reason == doubtHint && after.HintAt > before.HintAt):
+			e.queued = append(e.queued, d.reason)
+		case was && !is:
+			e.settled = append(e.settled, d.reason)
+		}
+	}
+}
+
+// same reports whether nothing that is stored differs.
+func same(a, b *store.Row) bool {
+	return a.Version == b.Version && a.Read == b.Read && a.Hard == b.Hard && a.DeletedAt == b.DeletedAt &&
+		a.SeenAt == b.SeenAt && a.GoneAt == b.GoneAt && a.HintAt == b.HintAt &&
+		a.UserID == b.UserID && a.OrganizationID == b.OrganizationID &&
+		a.SignedInAt == b.SignedInAt && a.ActiveAt == b.ActiveAt && a.BannedAt == b.BannedAt && a.Raw == b.Raw
+}

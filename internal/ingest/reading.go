@@ -1,0 +1,120 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Reading is what a read from Clerk found, or an object that a caller has in hand.
+type Reading struct {
+	Key  store.Key
+	Body clerk.Value // absent: Clerk answered that there is no such object
+	// ObservedAt is fixed before the reading is applied; see [Ingest.Horizon]. Our own
+	// clock never takes part.
+	ObservedAt clerk.Time
+	// ByID tells an authoritative read of this one object: it settles what the row was in
+	// doubt about, unless the doubt arose after Since.
+	ByID  bool
+	Since int64
+	// Deleted tells that Clerk confirmed our own deletion: for ever.
+	Deleted bool
+}
+
+// Horizon is what a read must remember from before its request is sent.
+type Horizon struct {
+	ObservedAt clerk.Time // the least time at which the read can have observed anything
+	Since      int64      // the head's write counter
+}
+
+// Horizon answers the horizon of a read that is about to begin: everything applied so far
+// is older than what the read will see.
+func (in *Ingest) Horizon(ctx context.Context) (Horizon, error) {
+	head, err := in.db.Head(ctx)
+	return Horizon{ObservedAt: head.HighWater + 1, Since: head.Writes}, err
+}
+
+// errNoID says that an object has no id.
+var errNoID = errors.New("the object has no id")
+
+// Apply merges readings, all in one transaction, by the same rules as events.
+func (in *Ingest) Apply(ctx context.Context, readings ...Reading) error {
+	for _, r := range readings {
+		if r.Key.ID == "" || !r.Key.Kind.Mirrored() {
+			return errNoID
+		}
+	}
+	return in.try(func(context.Context) error {
+		return in.db.Update(ctx, func(tx *store.Tx) error {
+			b := newBatch(in)
+			if err := b.read(ctx, tx, readings); err != nil {
+				return fmt.Errorf("apply a reading: %w", err)
+			}
+			return b.save(ctx, tx)
+		})
+	})
+}
+
+func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) error {
+	keys := make([]store.Key, 0, len(readings))
+	for _, r := range readings {
+		keys = b.want(keys, r.Key)
+	}
+	if err := b.loadRows(ctx, tx, keys); err != nil {
+		return err
+	}
+	for _, r := range readings {
+		if r.ByID {
+			// later than any sight of this object, so that it settles what it was sent to settle
+			r.ObservedAt = max(r.ObservedAt, b.rows[r.Key].row.SeenAt+1)
+			if err := tx.ClearVerify(ctx, r.Key, r.Since); err != nil {
+				return err
+			}
+		}
+		ops := r.operations()
+		keys = keys[:0]
+		for i := range ops {
+			keys = b.want(keys, ops[i].key)
+			if ops[i].key.Kind == clerk.KindSession && ops[i].user != "" {
+				keys = b.want(keys, store.Key{Kind: clerk.KindUser, ID: ops[i].user})
+			}
+		}
+		if err := b.loadRows(ctx, tx, keys); err != nil {
+			return err
+		}
+		for i := range ops {
+			b.apply(&ops[i])
+			if r.ByID { // an object in hand tells its own time, which may be forged
+				tx.Head.HighWater = max(tx.Head.HighWater, ops[i].ObservedAt)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Reading) operations() []operation {
+	switch {
+	case r.Deleted:
+		return []operation{{key: r.Key, do: tombstone, at: r.ObservedAt}}
+	case !r.Body.Exists():
+		return []operation{{key: r.Key, do: absence, at: r.ObservedAt, read: true}}
+	}
+	s := sighting{observedAt: r.ObservedAt, read: true}
+	body, _ := redact(r.Body)
+	s.full(r.Key.Kind, r.Key.ID, body, body.JSON())
+	return s.ops
+}
+
+// Doubt queues a verify of objects whose look-up was ambiguous.
+func (in *Ingest) Doubt(ctx context.Context, keys ...store.Key) error {
+	return in.db.Update(ctx, func(tx *store.Tx) error {
+		doubts := make([]store.Doubt, len(keys))
+		for i, k := range keys {
+			doubts[i] = store.Doubt{Key: k, Reason: doubtClash}
+		}
+		return tx.QueueVerify(ctx, doubts)
+	})
+}

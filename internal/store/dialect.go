@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+)
+
+// This file holds what differs between the engines: how the head row is locked, how many
+// rows are loaded or saved at once, and how errors are told apart.
+
+// lockHead reads the head row and makes it the gate of all writers. SQLite needs no lock:
+// its write transactions begin IMMEDIATE. On Postgres the statement also sees to it that
+// the commit is durable, where a role or a database has switched that off.
+func (e Engine) lockHead() string {
+	if e == SQLite {
+		return selectHead
+	}
+	return strings.Replace(selectHead, "SELECT ", `SELECT CASE WHEN current_setting('synchronous_commit') = 'off'
+		THEN length(set_config('synchronous_commit', 'on', true)) * 0 ELSE 0 END + `, 1) + " FOR UPDATE"
+}
+
+// detach gives SQLite's statements a context that never ends: its driver starts a goroutine
+// for each statement whose context can, which costs more than the statement. They wait for
+// no network, and for a lock no longer than busy_timeout.
+func (e Engine) detach(ctx context.Context) context.Context {
+	if e == SQLite {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
+type columnType uint8
+
+const (
+	textColumn columnType = iota
+	intColumn
+)
+
+// bulk is an INSERT that is run for many rows: once for each row on SQLite, which has no
+// round trip to save, and once with an array for each column on Postgres.
+type bulk struct {
+	types []columnType
+	texts map[Engine]string
+}
+
+func newBulk(prefix string, types []columnType, suffix string) *bulk {
+	arrays := make([]string, len(types))
+	for i, t := range types {
+		arrays[i] = fmt.Sprintf("$%d::%s", i+1, [...]string{"text[]", "bigint[]"}[t])
+	}
+	return &bulk{types: types, texts: map[Engine]string{
+		SQLite:   prefix + " VALUES (" + params(1, len(types)) + ")" + suffix,
+		Postgres: prefix + " SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ")" + suffix,
+	}}
+}
+
+// save runs a bulk statement for n rows; values answers those of row i, each nil, a
+// string or an int64.
+func (tx *Tx) save(ctx context.Context, b *bulk, n int, values func(i int) []any) error {
+	if n == 0 {
+		return nil
+	}
+	text := b.texts[tx.db.engine]
+	if tx.db.engine == SQLite {
+		for i := range n {
+			if err := tx.exec(ctx, text, values(i)...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	columns := make([]any, len(b.types))
+	for c, t := range b.types {
+		if t == textColumn {
+			columns[c] = make([]*string, n)
+		} else {
+			columns[c] = make([]*int64, n)
+		}
+	}
+	for i := range n {
+		for c, arg := range values(i) {
+			switch a := arg.(type) {
+			case string:
+				columns[c].([]*string)[i] = &a
+			case int64:
+				columns[c].([]*int64)[i] = &a
+			}
+		}
+	}
+	return tx.exec(ctx, text, columns...)
+}
+
+// load runs a SELECT whose last parameter is a list of keys: as it is for each key on
+// SQLite, once for all on Postgres.
+func (tx *Tx) load(ctx context.Context, text string, keys []string, scan func(*sql.Rows) error) error {
+	each := func(arg any) error {
+		rows, err := tx.query(ctx, text, arg)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := scan(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	}
+	if tx.db.engine == Postgres {
+		if len(keys) == 0 {
+			return nil
+		}
+		return each(keys)
+	}
+	for _, k := range keys {
+		if err := each(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneOf is the condition for [Tx.load].
+func (e Engine) oneOf(column string) string {
+	if e == Postgres {
+		return column + " = ANY($1)"
+	}
+	return column + " = $1"
+}
+
+// IsTransient reports whether the error is the database's state and not the statement's
+// fault: the same work may succeed later, and no event is to blame. Errors of unknown
+// kind are not transient.
+func IsTransient(err error) bool {
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return true
+	}
+	var network net.Error
+	if errors.As(err, &network) {
+		return true
+	}
+	var postgres interface{ SQLState() string }
+	if errors.As(err, &postgres) {
+		// connection, resources, transaction rollback, lock not available, operator intervention
+		state := postgres.SQLState()
+		return strings.HasPrefix(state, "08") || strings.HasPrefix(state, "40") || strings.HasPrefix(state, "53") ||
+			strings.HasPrefix(state, "57") || strings.HasPrefix(state, "58") || state == "55P03" || state == "25006"
+	}
+	var sqlite interface{ Code() int }
+	if errors.As(err, &sqlite) {
+		switch sqlite.Code() & 0xff {
+		case 5, 6, 7, 8, 10, 13, 14, 15: // BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL
+			return true
+		}
+		return false
+	}
+	return strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "failed to connect")
+}

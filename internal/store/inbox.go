@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// State is what became of a delivery.
+type State string
+
+// The states of an inbox row.
+const (
+	StateApplied     State = "applied"
+	StateIgnored     State = "ignored"     // acknowledged, nothing to mirror in it
+	StateQuarantined State = "quarantined" // kept apart: another instance's, or an altered duplicate
+	StateDead        State = "dead"        // can not be applied as it is
+	StateErased      State = "erased"      // names a person who was erased; no body
+)
+
+// Delivery is one inbox row: what arrived under a message id and what became of it.
+type Delivery struct {
+	MessageID  string     `json:"message_id"`
+	ReceivedAt clerk.Time `json:"received_at"` // our clock
+	SignedAt   clerk.Time `json:"signed_at"`   // the attempt's own time
+	Type       string     `json:"type"`
+	InstanceID string     `json:"instance_id"`
+	State      State      `json:"state"`
+	Reason     string     `json:"reason"`
+	Attempts   int64      `json:"attempts"`
+	Subjects   []string   `json:"subjects"` // "kind:id" of what it is about
+	Revision   int        `json:"revision"` // of the rules that judged it
+	Digest     string     `json:"-"`
+	Body       string     `json:"-"` // canonical and redacted; "" where none is kept
+}
+
+var inboxUpsert = newBulk(`INSERT INTO clerk_inbox
+	(message_id, received_at, signed_at, type, instance_id, state, reason, attempts, subjects, digest, revision, body)`,
+	[]columnType{
+		textColumn, intColumn, intColumn, textColumn, textColumn, textColumn, textColumn, intColumn, textColumn, textColumn, intColumn, textColumn,
+	}, ` ON CONFLICT (message_id) DO UPDATE SET signed_at = excluded.signed_at, type = excluded.type, instance_id = excluded.instance_id,
+		state = excluded.state, reason = excluded.reason, attempts = excluded.attempts, subjects = excluded.subjects,
+		digest = excluded.digest, revision = excluded.revision, body = excluded.body`)
+
+// SaveInbox writes deliveries; a row that exists keeps its id and its first arrival.
+func (tx *Tx) SaveInbox(ctx context.Context, list []Delivery) error {
+	return tx.save(ctx, inboxUpsert, len(list), func(i int) []any {
+		d := &list[i]
+		tx.Head.LastReceivedAt = max(tx.Head.LastReceivedAt, d.ReceivedAt)
+		return []any{
+			d.MessageID, int64(d.ReceivedAt), orNull(d.SignedAt), textOrNull(d.Type), textOrNull(d.InstanceID), string(d.State),
+			textOrNull(d.Reason), d.Attempts, strings.Join(d.Subjects, " "), textOrNull(d.Digest), int64(d.Revision), textOrNull(d.Body),
+		}
+	})
+}
+
+const selectInbox = "SELECT message_id, state, attempts, COALESCE(digest, ''), received_at FROM clerk_inbox WHERE "
+
+// Inbox loads of earlier deliveries what a second one needs to know.
+func (tx *Tx) Inbox(ctx context.Context, messageIDs []string) (map[string]Delivery, error) {
+	found := map[string]Delivery{}
+	err := tx.load(ctx, selectInbox+tx.db.engine.oneOf("message_id"), messageIDs, func(r *sql.Rows) error {
+		var d Delivery
+		err := r.Scan(&d.MessageID, &d.State, &d.Attempts, &d.Digest, &d.ReceivedAt)
+		found[d.MessageID] = d
+		return err
+	})
+	return found, err
+}
+
+const deliveryColumns = `SELECT message_id, received_at, COALESCE(signed_at, 0), COALESCE(type, ''), COALESCE(instance_id, ''), state,
+	COALESCE(reason, ''), attempts, subjects, COALESCE(digest, ''), revision, COALESCE(body, '') FROM clerk_inbox`
+
+func scanDelivery(r *sql.Rows) (d Delivery, err error) {
+	var subjects string
+	err = r.Scan(&d.MessageID, &d.ReceivedAt, &d.SignedAt, &d.Type, &d.InstanceID, &d.State,
+		&d.Reason, &d.Attempts, &subjects, &d.Digest, &d.Revision, &d.Body)
+	d.Subjects = strings.Fields(subjects)
+	return d, err
+}
+
+// Delivery answers one inbox row.
+func (db *DB) Delivery(ctx context.Context, messageID string) (Delivery, error) {
+	rows, err := db.query(ctx, deliveryColumns+" WHERE message_id = $1", messageID)
+	all, err := scanAll(rows, err, scanDelivery)
+	return exactlyOne(all, err)
+}
+
+// DeliveryFilter selects deliveries; the zero value selects all.
+type DeliveryFilter struct {
+	State          State
+	Type           string
+	RevisionBelow  int    // judged by rules older than this
+	AfterMessageID string // keyset cursor: message ids greater than this
+	Limit          int    // 0 = 50, at most 500
+}
+
+// Deliveries lists inbox rows by message id.
+func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) {
+	var w where
+	if f.State != "" {
+		w.add("state = ?", string(f.State))
+	}
+	if f.Type != "" {
+		w.add("type = ?", f.Type)
+	}
+	if f.RevisionBelow > 0 {
+		w.add("revision < ?", f.RevisionBelow)
+	}
+	if f.AfterMessageID != "" {
+		w.add("message_id > ?", f.AfterMessageID)
+	}
+	w.args = append(w.args, pageSize(f.Limit))
+	rows, err := db.query(ctx, deliveryColumns+w.String()+" ORDER BY message_id LIMIT "+params(len(w.args), len(w.args)), w.args...)
+	return scanAll(rows, err, scanDelivery)
+}
+
+// pageSize bounds a page: 50 rows unless told, 500 at most.
+func pageSize(limit int) int {
+	switch {
+	case limit <= 0:
+		return 50
+	case limit > 500:
+		return 500
+	}
+	return limit
+}

@@ -1,0 +1,242 @@
+package store
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// table says how a kind is stored: its columns and how each is derived from a row.
+// Derived columns are pure functions of the merged row and the role ladder; nothing is
+// carried from event to event.
+type table struct {
+	kind    clerk.Kind
+	name    string
+	columns []column // the first is the Clerk id, but for users
+
+	selectRows string // the sync state of rows, for Tx.Rows
+	upsert     *bulk
+}
+
+type column struct {
+	name  string
+	typ   columnType
+	value func(r *Row, ladder []string) any // nil, string or int64
+}
+
+// key is the column that holds the Clerk id.
+func (t *table) key() string {
+	if t.kind == clerk.KindUser {
+		return "clerk_user_id"
+	}
+	return t.columns[0].name
+}
+
+func (t *table) has(name string) bool {
+	return slices.ContainsFunc(t.columns, func(c column) bool { return c.name == name })
+}
+
+func clerkID(name string) column {
+	return column{name, textColumn, func(r *Row, _ []string) any { return r.ID }}
+}
+
+func textOf(name string, fields ...string) column {
+	if fields == nil {
+		fields = []string{name}
+	}
+	return column{name, textColumn, func(r *Row, _ []string) any {
+		for _, f := range fields {
+			if s := r.Body().Get(f).String(); s != "" {
+				return s
+			}
+		}
+		return nil
+	}}
+}
+
+func timeOf(name string) column {
+	return column{name, intColumn, func(r *Row, _ []string) any { return orNull(r.Body().Get(name).Time()) }}
+}
+
+func flagOf(name string) column {
+	return column{name, intColumn, func(r *Row, _ []string) any { return flag(r.Body().Get(name).Bool()) }}
+}
+
+func intOf(name string) column {
+	return column{name, intColumn, func(r *Row, _ []string) any {
+		if n, ok := r.Body().Get(name).Int(); ok {
+			return n
+		}
+		return nil
+	}}
+}
+
+func jsonOf(name string) column {
+	return column{name, textColumn, func(r *Row, _ []string) any {
+		v := r.Body().Get(name)
+		if !v.Exists() || v.IsNull() {
+			return nil
+		}
+		return v.JSON()
+	}}
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func orNull(t clerk.Time) any {
+	if t == 0 {
+		return nil
+	}
+	return int64(t)
+}
+
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+var (
+	userParent         = column{"clerk_user_id", textColumn, func(r *Row, _ []string) any { return textOrNull(r.UserID) }}
+	organizationParent = column{"clerk_organization_id", textColumn, func(r *Row, _ []string) any { return textOrNull(r.OrganizationID) }}
+)
+
+// syncColumns are the same for every kind.
+var syncColumns = []column{
+	{"deleted_at", intColumn, func(r *Row, _ []string) any { return orNull(r.deletedAt()) }},
+	{"raw", textColumn, func(r *Row, _ []string) any { return textOrNull(r.Raw) }},
+	{"sync_hidden", intColumn, func(r *Row, _ []string) any { return flag(r.Hidden()) }},
+	{"sync_hard", intColumn, func(r *Row, _ []string) any { return flag(r.Hard) }},
+	{"sync_terminal", intColumn, func(r *Row, _ []string) any { return flag(r.Terminal) }},
+	{"sync_rank", intColumn, func(r *Row, _ []string) any { return int64(r.Rank) }},
+	{"sync_updated_at", intColumn, func(r *Row, _ []string) any { return int64(r.UpdatedAt) }},
+	{"sync_observed_at", intColumn, func(r *Row, _ []string) any { return int64(r.ObservedAt) }},
+	{"sync_revision", intColumn, func(r *Row, _ []string) any { return int64(r.Revision) }},
+	{"sync_digest", textColumn, func(r *Row, _ []string) any { return r.Digest }},
+	{"sync_read", intColumn, func(r *Row, _ []string) any { return flag(r.Read) }},
+	{"sync_seen_at", intColumn, func(r *Row, _ []string) any { return int64(r.SeenAt) }},
+	{"sync_gone_at", intColumn, func(r *Row, _ []string) any { return int64(r.GoneAt) }},
+	{"sync_hint_at", intColumn, func(r *Row, _ []string) any { return int64(r.HintAt) }},
+	{"sync_write", intColumn, func(r *Row, _ []string) any { return r.Written }},
+}
+
+// tables is the schema as data, one entry a mirrored kind.
+var tables = buildTables(
+	table{kind: clerk.KindUser, name: "clerk_users", columns: userColumns},
+	table{kind: clerk.KindSession, name: "clerk_sessions", columns: []column{
+		clerkID("clerk_session_id"), userParent, textOf("client_id"), textOf("status"), jsonOf("actor"),
+		textOf("clerk_organization_id", "last_active_organization_id"),
+		timeOf("last_active_at"), timeOf("expire_at"), timeOf("abandon_at"), timeOf("created_at"), timeOf("updated_at"),
+	}},
+	table{kind: clerk.KindOrganization, name: "clerk_organizations", columns: []column{
+		clerkID("clerk_organization_id"), textOf("name"), textOf("slug"), textOf("image_url", "image_url", "logo_url"),
+		intOf("max_allowed_memberships"), textOf("created_by"), jsonOf("public_metadata"), jsonOf("private_metadata"),
+		timeOf("created_at"), timeOf("updated_at"),
+	}},
+	table{kind: clerk.KindMembership, name: "clerk_memberships", columns: []column{
+		clerkID("clerk_membership_id"), userParent, organizationParent, textOf("role"), jsonOf("permissions"),
+		jsonOf("public_metadata"), jsonOf("private_metadata"), timeOf("created_at"), timeOf("updated_at"),
+	}},
+	table{kind: clerk.KindInvitation, name: "clerk_invitations", columns: []column{
+		clerkID("clerk_invitation_id"), organizationParent, userParent, textOf("inviter_clerk_user_id", "inviter_id"),
+		textOf("email", "email_address"), textOf("role"), textOf("status"),
+		jsonOf("public_metadata"), jsonOf("private_metadata"), timeOf("expires_at"), timeOf("created_at"), timeOf("updated_at"),
+	}},
+	table{kind: clerk.KindDomain, name: "clerk_domains", columns: []column{
+		clerkID("clerk_domain_id"), organizationParent, textOf("name"), textOf("enrollment_mode"), timeOf("created_at"), timeOf("updated_at"),
+	}},
+	table{kind: clerk.KindRole, name: "clerk_roles", columns: []column{
+		clerkID("clerk_role_id"), textOf("name"), textOf("role_key", "key"), textOf("description"), flagOf("is_creator_eligible"),
+		{"permissions", textColumn, func(r *Row, _ []string) any { return rolePermissions(r.Body()) }},
+		timeOf("created_at"), timeOf("updated_at"),
+	}},
+	table{kind: clerk.KindPermission, name: "clerk_permissions", columns: []column{
+		clerkID("clerk_permission_id"), textOf("name"), textOf("permission_key", "key"), textOf("description"), textOf("type"),
+		timeOf("created_at"), timeOf("updated_at"),
+	}},
+	table{kind: clerk.KindSubscription, name: "clerk_subscriptions", columns: []column{
+		clerkID("clerk_subscription_id"), userParent, organizationParent, textOf("payer_id"), textOf("status"),
+		timeOf("active_at"), timeOf("canceled_at"), timeOf("ended_at"), timeOf("past_due_at"), timeOf("created_at"), timeOf("updated_at"),
+	}},
+	table{kind: clerk.KindSubscriptionItem, name: "clerk_subscription_items", columns: []column{
+		clerkID("clerk_subscription_item_id"), textOf("clerk_subscription_id", "subscription_id"), userParent, organizationParent,
+		textOf("status"), textOf("plan_id"),
+		{"plan_slug", textColumn, func(r *Row, _ []string) any { return textOrNull(r.Body().Get("plan").Get("slug").String()) }},
+		textOf("billing_interval", "interval"), flagOf("is_free_trial"),
+		timeOf("period_start"), timeOf("period_end"), timeOf("created_at"), timeOf("updated_at"),
+	}},
+	table{kind: clerk.KindPaymentAttempt, name: "clerk_payment_attempts", columns: []column{
+		clerkID("clerk_payment_attempt_id"), textOf("payment_id"), userParent, organizationParent, textOf("status"), textOf("charge_type"),
+		timeOf("paid_at"), timeOf("failed_at"), timeOf("created_at"), timeOf("updated_at"),
+	}},
+	table{kind: clerk.KindWaitlistEntry, name: "clerk_waitlist_entries", columns: []column{
+		clerkID("clerk_waitlist_entry_id"), textOf("email", "email_address"), textOf("status"), flagOf("is_locked"),
+		timeOf("created_at"), timeOf("updated_at"),
+	}},
+)
+
+// rolePermissions keeps of a role's permissions what the live view needs: ids and keys.
+func rolePermissions(role clerk.Value) any {
+	var list []clerk.Value
+	for _, p := range role.Get("permissions").All() {
+		id, key := p.Get("id").String(), p.Get("key").String()
+		if key != "" {
+			list = append(list, clerk.Object().With("id", clerk.Text(id)).With("key", clerk.Text(key)))
+		}
+	}
+	slices.SortFunc(list, func(a, b clerk.Value) int {
+		return strings.Compare(a.Get("key").String(), b.Get("key").String())
+	})
+	return clerk.Array(list...).JSON()
+}
+
+func buildTables(list ...table) map[clerk.Kind]*table {
+	all := make(map[clerk.Kind]*table, len(list))
+	for i := range list {
+		t := &list[i]
+		t.columns = append(slices.Clone(t.columns), syncColumns...)
+		t.selectRows = selectRows(t)
+		var names, set []string
+		var types []columnType
+		for _, c := range t.columns {
+			names, types = append(names, c.name), append(types, c.typ)
+			if c.name != t.key() && c.name != "id" {
+				set = append(set, c.name+" = excluded."+c.name)
+			}
+		}
+		t.upsert = newBulk("INSERT INTO "+t.name+" ("+strings.Join(names, ", ")+")", types,
+			" ON CONFLICT ("+t.key()+") DO UPDATE SET "+strings.Join(set, ", "))
+		all[t.kind] = t
+	}
+	return all
+}
+
+// selectRows lists the columns that scanRow reads; what a kind has not is a constant.
+func selectRows(t *table) string {
+	column := func(name, otherwise string) string {
+		if !t.has(name) || name == t.key() {
+			return otherwise
+		}
+		return "COALESCE(" + name + ", " + otherwise + ")"
+	}
+	return "SELECT " + strings.Join([]string{
+		t.key(), column("clerk_user_id", "''"), column("clerk_organization_id", "''"),
+		column("sync_banned_at", "0"), userFact(t, "last_login_at"), userFact(t, "last_active_at"),
+		"COALESCE(deleted_at, 0)", "COALESCE(raw, '')", "sync_hard", "sync_terminal", "sync_rank", "sync_updated_at", "sync_observed_at",
+		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write",
+	}, ", ") + " FROM " + t.name + " WHERE "
+}
+
+func userFact(t *table, name string) string {
+	if t.kind == clerk.KindUser {
+		return "COALESCE(" + name + ", 0)"
+	}
+	return "0"
+}

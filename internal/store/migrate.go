@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// advisoryLock is the key under which Postgres replicas take turns to migrate
+// ("clerksyn" as a number).
+const advisoryLock = 0x636c65726b73796e
+
+// ErrNewerSchema says that the database was migrated by a newer binary.
+var ErrNewerSchema = errors.New("the database has a newer schema than this version of clerksync knows: run the newer version")
+
+// Migrate brings the schema up to date. Each migration is one transaction, applied once,
+// in order; its text is checksummed, and a database whose applied migrations differ from
+// this binary's is refused. Replicas may call it at the same time.
+func (db *DB) Migrate(ctx context.Context) error {
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if db.engine == Postgres {
+		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(advisoryLock)); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+	}
+	if err := migrateIn(ctx, tx, db.engine, db.now().UnixMilli()); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return db.prepareWrites(ctx)
+}
+
+func migrateIn(ctx context.Context, tx *sql.Tx, engine Engine, now int64) error {
+	const table = `CREATE TABLE IF NOT EXISTS clerk_migrations
+		(name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)`
+	if _, err := tx.ExecContext(ctx, table); err != nil {
+		return err
+	}
+	applied, err := appliedMigrations(ctx, tx)
+	if err != nil {
+		return err
+	}
+	files, err := fs.Glob(migrations, "migrations/"+string(engine)+"/*.sql")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		text, err := migrations.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		name, sum := strings.TrimPrefix(file, "migrations/"+string(engine)+"/"), checksum(text)
+		if known, ok := applied[name]; ok {
+			if known != sum {
+				return fmt.Errorf("migration %s was applied with another text: the schema has drifted", name)
+			}
+			delete(applied, name)
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, string(text)); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		const record = "INSERT INTO clerk_migrations (name, checksum, applied_at) VALUES ($1, $2, $3)"
+		if _, err := tx.ExecContext(ctx, record, name, sum, now); err != nil {
+			return err
+		}
+	}
+	if len(applied) > 0 {
+		return ErrNewerSchema
+	}
+	return seedMeta(ctx, tx)
+}
+
+func appliedMigrations(ctx context.Context, tx *sql.Tx) (map[string]string, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT name, checksum FROM clerk_migrations")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	applied := map[string]string{}
+	for rows.Next() {
+		var name, sum string
+		if err := rows.Scan(&name, &sum); err != nil {
+			return nil, err
+		}
+		applied[name] = sum
+	}
+	return applied, rows.Err()
+}
+
+func checksum(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// metaInboxKey names the key of the inbox digests: random, made once for each database.
+const metaInboxKey = "inbox_key"
+
+func seedMeta(ctx context.Context, tx *sql.Tx) error {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	_, err := tx.ExecContext(ctx, "INSERT INTO clerk_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+		metaInboxKey, hex.EncodeToString(key))
+	return err
+}
+
+// InboxKey is the secret key under which bodies are digested in this database. A plain
+// hash of a body with a six-digit code in it would be the code.
+func (db *DB) InboxKey(ctx context.Context) ([]byte, error) {
+	value, err := db.meta(ctx, metaInboxKey)
+	if err != nil {
+		return nil, err
+	}
+	return hex.DecodeString(value)
+}
+
+func (db *DB) meta(ctx context.Context, name string) (string, error) {
+	rows, err := db.query(ctx, "SELECT value FROM clerk_meta WHERE name = $1", name)
+	values, err := scanAll(rows, err, func(r *sql.Rows) (v string, err error) { return v, r.Scan(&v) })
+	return exactlyOne(values, err)
+}

@@ -1,0 +1,117 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// Counts are the figures of a mirror. They are business figures: not for anonymous eyes.
+type Counts struct {
+	Live          map[clerk.Kind]int64 `json:"live"`
+	Deliveries    map[State]int64      `json:"deliveries"` // all but the applied ones
+	VerifyQueue   int64                `json:"verify_queue"`
+	RolesRejected int64                `json:"roles_rejected"` // users whose role is not on the ladder
+}
+
+// Counts counts rows; it reads whole tables.
+func (db *DB) Counts(ctx context.Context) (c Counts, err error) {
+	c.Live = map[clerk.Kind]int64{}
+	for kind, t := range tables {
+		if c.Live[kind], err = db.count(ctx, "SELECT count(*) FROM "+t.name+"_live"); err != nil {
+			return c, err
+		}
+	}
+	if c.Deliveries, err = db.Exceptions(ctx); err != nil {
+		return c, err
+	}
+	if c.RolesRejected, err = db.RolesRejected(ctx); err != nil {
+		return c, err
+	}
+	c.VerifyQueue, err = db.count(ctx, "SELECT count(*) FROM clerk_verify")
+	return c, err
+}
+
+// Exceptions counts the deliveries that were not simply applied, by state.
+func (db *DB) Exceptions(ctx context.Context) (map[State]int64, error) {
+	rows, err := db.query(ctx, "SELECT state, count(*) FROM clerk_inbox WHERE state <> 'applied' GROUP BY state")
+	counts := map[State]int64{}
+	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
+		var s State
+		var n int64
+		err := r.Scan(&s, &n)
+		counts[s] = n
+		return struct{}{}, err
+	})
+	return counts, err
+}
+
+// RolesRejected counts the live users whose metadata names a role that is not on the ladder.
+func (db *DB) RolesRejected(ctx context.Context) (int64, error) {
+	return db.count(ctx, "SELECT count(*) FROM clerk_users WHERE role_rejected IS NOT NULL AND sync_hidden = 0")
+}
+
+func (db *DB) count(ctx context.Context, text string) (int64, error) {
+	rows, err := db.query(ctx, text)
+	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (n int64, err error) { return n, r.Scan(&n) }))
+}
+
+// Instances lists the instances whose events were seen here, the first seen first.
+func (db *DB) Instances(ctx context.Context) ([]string, error) {
+	rows, err := db.query(ctx, "SELECT instance_id FROM clerk_instances ORDER BY first_seen_at, instance_id")
+	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+}
+
+// Doubts lists what waits in the verify queue, the oldest first.
+func (db *DB) Doubts(ctx context.Context, limit int) ([]Doubt, error) {
+	rows, err := db.query(ctx, "SELECT kind, id, reason FROM clerk_verify ORDER BY queued_at, kind, id, reason LIMIT $1", pageSize(limit))
+	return scanAll(rows, err, func(r *sql.Rows) (d Doubt, err error) { return d, r.Scan(&d.Key.Kind, &d.Key.ID, &d.Reason) })
+}
+
+// ChangesAfter lists the feed above a sequence number, in order.
+func (db *DB) ChangesAfter(ctx context.Context, seq int64, limit int) ([]Change, error) {
+	rows, err := db.query(ctx, "SELECT seq, kind, id, operation, fields, tag FROM clerk_changes WHERE seq > $1 ORDER BY seq LIMIT $2", seq, pageSize(limit))
+	return scanAll(rows, err, func(r *sql.Rows) (c Change, err error) {
+		var fields string
+		err = r.Scan(&c.Seq, &c.Key.Kind, &c.Key.ID, &c.Operation, &fields, &c.Tag)
+		c.Fields = splitFields(fields)
+		return c, err
+	})
+}
+
+const metaLadder = "ladder"
+
+// LadderApplied is the ladder by which the stored roles were derived, nil before the first.
+func (db *DB) LadderApplied(ctx context.Context) ([]string, error) {
+	rows, err := db.query(ctx, "SELECT value FROM clerk_meta WHERE name = $1", metaLadder)
+	values, err := scanAll(rows, err, func(r *sql.Rows) (v string, err error) { return v, r.Scan(&v) })
+	if err != nil || len(values) == 0 {
+		return nil, err
+	}
+	var ladder []string
+	return ladder, json.Unmarshal([]byte(values[0]), &ladder)
+}
+
+// SetLadder configures the roles, lowest first, for all rows saved from now on.
+func (db *DB) SetLadder(roles []string) error {
+	if err := validLadder(roles); err != nil {
+		return err
+	}
+	roles = slices.Clone(roles)
+	db.ladder.Store(&roles)
+	return nil
+}
+
+// RecordLadder notes that all stored roles were derived by the current ladder.
+func (tx *Tx) RecordLadder(ctx context.Context) error {
+	value, err := json.Marshal(tx.db.Ladder())
+	if err != nil {
+		return fmt.Errorf("encode the ladder: %w", err)
+	}
+	return tx.exec(ctx, "INSERT INTO clerk_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+		metaLadder, string(value))
+}

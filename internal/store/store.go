@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Engine names a database engine.
+type Engine string
+
+// The engines.
+const (
+	SQLite   Engine = "sqlite"
+	Postgres Engine = "postgres"
+)
+
+// Errors that callers act on.
+var (
+	ErrNotFound  = errors.New("not found")
+	ErrAmbiguous = errors.New("ambiguous: more than one live row has it")
+)
+
+// DefaultLadder is the role ladder of a database opened without another, lowest first.
+var defaultLadder = []string{"solo", "growth", "enterprise", "admin"}
+
+// DB is a mirror's database. It is made by the driver packages (sqlite.Open,
+// postgres.Open), is safe for concurrent use, and must be closed.
+type DB struct {
+	engine  Engine
+	read    *sql.DB
+	write   *sql.DB
+	now     func() time.Time
+	ladder  atomic.Pointer[[]string]
+	relaxed bool
+
+	mu    sync.RWMutex
+	stmts map[stmtKey]*sql.Stmt
+}
+
+type stmtKey struct {
+	pool *sql.DB
+	text string
+}
+
+// Open wraps the two pools of an engine: one for reads, one for writes (for Postgres the
+// same). It takes them over: Close closes both. It does not touch the database.
+func Open(engine Engine, read, write *sql.DB) *DB {
+	db := &DB{engine: engine, read: read, write: write, now: time.Now, stmts: map[stmtKey]*sql.Stmt{}}
+	db.ladder.Store(&defaultLadder)
+	return db
+}
+
+// Engine tells which engine this is.
+func (db *DB) Engine() Engine { return db.engine }
+
+// Relax notes that commits are not durable; see [DB.Relaxed].
+func (db *DB) Relax() *DB {
+	db.relaxed = true
+	return db
+}
+
+// Relaxed reports whether the operator chose commits that a power cut may take back.
+func (db *DB) Relaxed() bool { return db.relaxed }
+
+// Ping asks the database for a sign of life, through the pool that writes.
+func (db *DB) Ping(ctx context.Context) error { return db.write.PingContext(ctx) }
+
+// Close closes the pools. Transactions under way fail.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, s := range db.stmts {
+		_ = s.Close()
+	}
+	clear(db.stmts)
+	err := db.read.Close()
+	if db.write != db.read {
+		err = errors.Join(err, db.write.Close())
+	}
+	return err
+}
+
+// Ladder is the configured roles, lowest first.
+func (db *DB) Ladder() []string { return *db.ladder.Load() }
+
+// prepared answers a statement of the pool, compiled once. Only SQLite needs it: pgx
+// caches statements by itself, on each connection.
+func (db *DB) prepared(ctx context.Context, pool *sql.DB, text string) (*sql.Stmt, error) {
+	key := stmtKey{pool, text}
+	db.mu.RLock()
+	s := db.stmts[key]
+	db.mu.RUnlock()
+	if s != nil {
+		return s, nil
+	}
+	s, err := pool.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if other := db.stmts[key]; other != nil {
+		_ = s.Close()
+		return other, nil
+	}
+	db.stmts[key] = s
+	return s, nil
+}
+
+// query runs a read outside any transaction.
+func (db *DB) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if db.engine == Postgres {
+		return db.read.QueryContext(ctx, text, args...)
+	}
+	ctx = db.engine.detach(ctx)
+	s, err := db.prepared(ctx, db.read, text)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+// scanAll reads all rows with one function.
+func scanAll[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) (all []T, _ error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// exactlyOne turns a list into its only element.
+func exactlyOne[T any](all []T, err error) (one T, _ error) {
+	switch {
+	case err != nil:
+		return one, err
+	case len(all) == 0:
+		return one, ErrNotFound
+	case len(all) > 1:
+		return one, ErrAmbiguous
+	}
+	return all[0], nil
+}
+
+// params is "$from, …, $to".
+func params(from, to int) string {
+	list := make([]string, 0, to-from+1)
+	for i := from; i <= to; i++ {
+		list = append(list, fmt.Sprintf("$%d", i))
+	}
+	return strings.Join(list, ", ")
+}
+
+// where gathers conditions and their arguments for the list queries.
+type where struct {
+	conditions []string
+	args       []any
+}
+
+// add appends a condition in which each ? stands for one of the arguments.
+func (w *where) add(condition string, args ...any) {
+	for _, a := range args {
+		w.args = append(w.args, a)
+		condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(w.args)), 1)
+	}
+	w.conditions = append(w.conditions, condition)
+}
+
+func (w *where) String() string {
+	if len(w.conditions) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.conditions, " AND ")
+}
+
+// likePattern matches text anywhere; the escape character is a backslash.
+func likePattern(s string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(s)) + "%"
+}
+
+func validLadder(roles []string) error {
+	if len(roles) == 0 {
+		return errors.New("no roles configured: at least one is needed")
+	}
+	for i, r := range roles {
+		if r == "" || slices.Contains(roles[:i], r) {
+			return fmt.Errorf("role %d of the ladder is empty or named twice", i+1)
+		}
+	}
+	return nil
+}
+
+func splitFields(joined string) []string {
+	if joined == "" {
+		return nil
+	}
+	return strings.Split(joined, ",")
+}

@@ -1,0 +1,293 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// Tx is one transaction that writes mirrored rows. It holds the head row.
+type Tx struct {
+	db   *DB
+	tx   *sql.Tx
+	Head Head
+}
+
+// Head is the one row that every writer locks first.
+type Head struct {
+	Seq            int64      // of the last change: a commit order without gaps
+	Writes         int64      // counts writing transactions; this one's number
+	HighWater      clerk.Time // the greatest source time applied
+	LastReceivedAt clerk.Time // when an event was last stored, by our clock
+}
+
+const (
+	selectHead = "SELECT seq, writes, high_water, last_received_at FROM clerk_head WHERE one = 1"
+	updateHead = "UPDATE clerk_head SET seq = $1, writes = $2, high_water = $3, last_received_at = $4 WHERE one = 1"
+)
+
+// Update runs fn in a transaction that holds the head row, and commits. When fn fails,
+// nothing is written. An error of the commit itself leaves the outcome unknown; fn must
+// be safe to run again.
+func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	ctx = db.engine.detach(ctx)
+	sqlTx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sqlTx.Rollback() }()
+	tx := &Tx{db: db, tx: sqlTx}
+	rows, err := tx.query(ctx, db.engine.lockHead())
+	heads, err := scanAll(rows, err, scanHead)
+	if tx.Head, err = exactlyOne(heads, err); err != nil {
+		return fmt.Errorf("lock the head row: %w", err)
+	}
+	tx.Head.Writes++
+	if err := fn(tx); err != nil {
+		return err
+	}
+	h := tx.Head
+	if err := tx.exec(ctx, updateHead, h.Seq, h.Writes, int64(h.HighWater), int64(h.LastReceivedAt)); err != nil {
+		return err
+	}
+	return sqlTx.Commit()
+}
+
+func scanHead(r *sql.Rows) (h Head, err error) {
+	return h, r.Scan(&h.Seq, &h.Writes, &h.HighWater, &h.LastReceivedAt)
+}
+
+// Head reads the head row as it was last committed.
+func (db *DB) Head(ctx context.Context) (Head, error) {
+	rows, err := db.query(ctx, selectHead)
+	heads, err := scanAll(rows, err, scanHead)
+	return exactlyOne(heads, err)
+}
+
+func (tx *Tx) exec(ctx context.Context, text string, args ...any) error {
+	if tx.db.engine == Postgres {
+		_, err := tx.tx.ExecContext(ctx, text, args...)
+		return err
+	}
+	ctx = tx.db.engine.detach(ctx)
+	s, err := tx.prepared(ctx, text)
+	if err != nil {
+		return err
+	}
+	_, err = s.ExecContext(ctx, args...)
+	return err
+}
+
+func (tx *Tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if tx.db.engine == Postgres {
+		return tx.tx.QueryContext(ctx, text, args...)
+	}
+	ctx = tx.db.engine.detach(ctx)
+	s, err := tx.prepared(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+// prepared compiles on the transaction's connection, the only one of SQLite's write pool:
+// asking the pool for it would wait for ourselves.
+func (tx *Tx) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
+	key := stmtKey{tx.db.write, text}
+	tx.db.mu.RLock()
+	s := tx.db.stmts[key]
+	tx.db.mu.RUnlock()
+	if s == nil {
+		return tx.tx.PrepareContext(ctx, text)
+	}
+	return tx.tx.StmtContext(ctx, s), nil
+}
+
+// prepareWrites compiles the statements of the write path ahead, outside transactions.
+func (db *DB) prepareWrites(ctx context.Context) error {
+	if db.engine == Postgres {
+		return nil
+	}
+	texts := []string{SQLite.lockHead(), updateHead, inboxUpsert.texts[SQLite], selectInbox + SQLite.oneOf("message_id"), changeInsert.texts[SQLite], verifyUpsert.texts[SQLite]}
+	for _, t := range tables {
+		texts = append(texts, t.upsert.texts[SQLite], t.selectRows+SQLite.oneOf(t.key()))
+	}
+	for _, text := range texts {
+		if _, err := db.prepared(ctx, db.write, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rows loads the rows of the keys, those that exist.
+func (tx *Tx) Rows(ctx context.Context, keys []Key) (map[Key]*Row, error) {
+	byKind := map[clerk.Kind][]string{}
+	for _, k := range keys {
+		byKind[k.Kind] = append(byKind[k.Kind], k.ID)
+	}
+	found := make(map[Key]*Row, len(keys))
+	for kind, ids := range byKind {
+		t := tables[kind]
+		err := tx.load(ctx, t.selectRows+tx.db.engine.oneOf(t.key()), ids, func(rows *sql.Rows) error {
+			r, err := scanRow(kind, rows)
+			if err == nil {
+				found[r.Key] = r
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("load %s: %w", t.name, err)
+		}
+	}
+	return found, nil
+}
+
+func scanRow(kind clerk.Kind, rows *sql.Rows) (*Row, error) {
+	r := &Row{Key: Key{Kind: kind}}
+	err := rows.Scan(&r.ID, &r.UserID, &r.OrganizationID, &r.BannedAt, &r.SignedInAt, &r.ActiveAt,
+		&r.DeletedAt, &r.Raw, &r.Hard, &r.Terminal, &r.Rank, &r.UpdatedAt, &r.ObservedAt,
+		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written)
+	if !r.Hard {
+		r.DeletedAt = 0
+	}
+	return r, err
+}
+
+// SaveRows writes rows as they are given, and stamps them with this transaction's number.
+func (tx *Tx) SaveRows(ctx context.Context, rows []*Row) error {
+	byKind := map[clerk.Kind][]*Row{}
+	for _, r := range rows {
+		r.Written = tx.Head.Writes
+		byKind[r.Kind] = append(byKind[r.Kind], r)
+	}
+	ladder := tx.db.Ladder()
+	for kind, list := range byKind {
+		t := tables[kind]
+		args := make([]any, len(t.columns))
+		err := tx.save(ctx, t.upsert, len(list), func(i int) []any {
+			for c := range t.columns {
+				args[c] = t.columns[c].value(list[i], ladder)
+			}
+			return args
+		})
+		if err != nil {
+			return fmt.Errorf("save %s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+// Change is one entry of the change feed: that something changed, never what it is now.
+type Change struct {
+	Seq       int64
+	Key       Key
+	Operation string // "upsert" or "delete"
+	Version   Version
+	Fields    []string // names of what changed; none for a new object
+	Tag       string   // random: tells a restored database from this one
+}
+
+// Operations of the change feed.
+const (
+	OpUpsert = "upsert"
+	OpDelete = "delete"
+)
+
+var changeInsert = newBulk("INSERT INTO clerk_changes (seq, kind, id, operation, version, fields, tag)",
+	[]columnType{intColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn}, "")
+
+// AppendChanges adds to the feed; Seq and Tag are set here.
+func (tx *Tx) AppendChanges(ctx context.Context, changes []Change) error {
+	tags := make([]byte, 4*len(changes))
+	_, _ = rand.Read(tags)
+	return tx.save(ctx, changeInsert, len(changes), func(i int) []any {
+		c := &changes[i]
+		tx.Head.Seq++
+		c.Seq, c.Tag = tx.Head.Seq, hex.EncodeToString(tags[4*i:4*i+4])
+		return []any{c.Seq, string(c.Key.Kind), c.Key.ID, c.Operation, c.Version.text(), strings.Join(c.Fields, ","), c.Tag}
+	})
+}
+
+// text is "terminal.rank.updated.observed", for people and for consumers that compare equality.
+func (v Version) text() string {
+	b := strconv.AppendInt(nil, flag(v.Terminal), 10)
+	b = strconv.AppendInt(append(b, '.'), int64(v.Rank), 10)
+	b = strconv.AppendInt(append(b, '.'), int64(v.UpdatedAt), 10)
+	return string(strconv.AppendInt(append(b, '.'), int64(v.ObservedAt), 10))
+}
+
+// Doubt names an object whose stored state wants one read from Clerk, and why.
+type Doubt struct {
+	Key    Key
+	Reason string
+}
+
+var verifyUpsert = newBulk("INSERT INTO clerk_verify (kind, id, reason, queued_write, queued_at)",
+	[]columnType{textColumn, textColumn, textColumn, intColumn, intColumn},
+	" ON CONFLICT (kind, id, reason) DO UPDATE SET queued_write = excluded.queued_write")
+
+// QueueVerify adds to the verify queue; what waits already is only marked as queued again.
+func (tx *Tx) QueueVerify(ctx context.Context, doubts []Doubt) error {
+	slices.SortFunc(doubts, func(a, b Doubt) int {
+		return strings.Compare(string(a.Key.Kind)+a.Key.ID+a.Reason, string(b.Key.Kind)+b.Key.ID+b.Reason)
+	})
+	doubts = slices.Compact(doubts) // one statement must not touch a row twice
+	now := tx.db.now().UnixMilli()
+	return tx.save(ctx, verifyUpsert, len(doubts), func(i int) []any {
+		d := doubts[i]
+		return []any{string(d.Key.Kind), d.Key.ID, d.Reason, tx.Head.Writes, now}
+	})
+}
+
+// SettleVerify removes doubts of the given reasons that events have settled.
+func (tx *Tx) SettleVerify(ctx context.Context, settled []Doubt) error {
+	for _, d := range settled {
+		const text = "DELETE FROM clerk_verify WHERE kind = $1 AND id = $2 AND reason = $3"
+		if err := tx.exec(ctx, text, string(d.Key.Kind), d.Key.ID, d.Reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ClearVerify empties the queue of one object, but for what was queued after a read of it
+// began: since is the head's write counter from before that.
+func (tx *Tx) ClearVerify(ctx context.Context, key Key, since int64) error {
+	const text = "DELETE FROM clerk_verify WHERE kind = $1 AND id = $2 AND queued_write <= $3"
+	return tx.exec(ctx, text, string(key.Kind), key.ID, since)
+}
+
+// QueueMembershipsOf queues a verify of all memberships that carry a role key.
+func (tx *Tx) QueueMembershipsOf(ctx context.Context, roleKey, reason string) error {
+	const text = `INSERT INTO clerk_verify (kind, id, reason, queued_write, queued_at)
+		SELECT 'organization_membership', clerk_membership_id, $1, $2, $3 FROM clerk_memberships WHERE role = $4 AND sync_hidden = 0
+		ON CONFLICT (kind, id, reason) DO UPDATE SET queued_write = excluded.queued_write`
+	return tx.exec(ctx, text, reason, tx.Head.Writes, tx.db.now().UnixMilli(), roleKey)
+}
+
+// SessionsCreatedAt lists the sessions of a user that are not terminal and were created
+// at that very millisecond.
+func (tx *Tx) SessionsCreatedAt(ctx context.Context, userID string, at clerk.Time) ([]string, error) {
+	const text = "SELECT clerk_session_id FROM clerk_sessions WHERE clerk_user_id = $1 AND created_at = $2 AND sync_terminal = 0"
+	rows, err := tx.query(ctx, text, userID, int64(at))
+	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+}
+
+// RememberInstances notes the instances whose events were seen here.
+func (tx *Tx) RememberInstances(ctx context.Context, ids []string) error {
+	for _, id := range ids {
+		const text = "INSERT INTO clerk_instances (instance_id, first_seen_at) VALUES ($1, $2) ON CONFLICT (instance_id) DO NOTHING"
+		if err := tx.exec(ctx, text, id, tx.db.now().UnixMilli()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+var userColumns = []column{
+	{"id", textColumn, func(r *Row, _ []string) any { return UserID(r.ID) }},
+	clerkID("clerk_user_id"),
+	{"email", textColumn, func(r *Row, _ []string) any { return textOrNull(PrimaryEmail(r.Body())) }},
+	textOf("username"), textOf("first_name"), textOf("last_name"),
+	textOf("profile_image_url", "image_url", "profile_image_url"),
+	textOf("external_id"),
+	{"role", textColumn, func(r *Row, ladder []string) any { return RoleOf(r.Body(), ladder).Role }},
+	{"role_rejected", textColumn, func(r *Row, ladder []string) any { return textOrNull(RoleOf(r.Body(), ladder).Rejected) }},
+	{"is_active", intColumn, func(r *Row, _ []string) any { return flag(!r.Hidden() && !r.Body().Get("banned").Bool()) }},
+	flagOf("banned"), flagOf("locked"),
+	{"locked_until", intColumn, func(r *Row, _ []string) any { return orNull(lockedUntil(r)) }},
+	{"last_login_at", intColumn, func(r *Row, _ []string) any { return orNull(r.SignedInAt) }},
+	{"last_active_at", intColumn, func(r *Row, _ []string) any { return orNull(r.ActiveAt) }},
+	jsonOf("public_metadata"), jsonOf("private_metadata"), timeOf("created_at"), timeOf("updated_at"),
+	{"sync_banned_at", intColumn, func(r *Row, _ []string) any { return int64(r.BannedAt) }},
+}
+
+// PrimaryEmail is the address that the primary id points at. An id that is null or points
+// at nothing means none. Only where Clerk's object has no such key at all (older and
+// partial ones) it is the first address, else a top-level email.
+func PrimaryEmail(user clerk.Value) string {
+	primary := user.Get("primary_email_address_id")
+	for _, a := range user.Get("email_addresses").All() {
+		if !primary.Exists() || primary.String() != "" && a.Get("id").String() == primary.String() {
+			return a.Get("email_address").String()
+		}
+	}
+	if primary.Exists() {
+		return ""
+	}
+	return user.Get("email").String()
+}
+
+// Derived is a user's role by a ladder, and what the metadata named in vain.
+type Derived struct{ Role, Rejected string }
+
+// RoleOf is the role that public_metadata names, if the ladder has it, else the lowest.
+// Absent and null are no claim at all.
+func RoleOf(user clerk.Value, ladder []string) Derived {
+	claimed := user.Get("public_metadata").Get("role")
+	switch {
+	case !claimed.Exists() || claimed.IsNull():
+		return Derived{Role: ladder[0]}
+	case slices.Contains(ladder, claimed.String()):
+		return Derived{Role: claimed.String()}
+	case strings.TrimSpace(claimed.String()) == "":
+		return Derived{ladder[0], claimed.JSON()} // not a text, or blank
+	}
+	return Derived{ladder[0], claimed.String()}
+}
+
+// lockedUntil makes the relative lockout absolute. It is 0 for who is not locked and for
+// a lock without an end.
+func lockedUntil(r *Row) clerk.Time {
+	seconds, ok := r.Body().Get("lockout_expires_in_seconds").Int()
+	if !ok || !r.Body().Get("locked").Bool() || r.ObservedAt == 0 || seconds < 0 || seconds > 100*365*24*3600 {
+		return 0
+	}
+	return r.ObservedAt + clerk.Time(seconds*1000)
+}

@@ -1,0 +1,46 @@
+package web
+
+import "net/http"
+
+// HandlerFunc is a handler that returns its error instead of writing it. Once it
+// returns an error it must not have written to w; see [WriteError] for what
+// happens if it has.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// ServeHTTP calls f and answers with its error, if any.
+func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := f(w, r); err != nil {
+		WriteError(w, r, err)
+	}
+}
+
+// NotFoundAndMethod serves mux with the 404 and 405 of its own as problems; 405
+// keeps its Allow header. What the mux's handlers answer is left alone, also if it is a 404.
+func NotFoundAndMethod(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := recorderOf(w)
+		if rec == nil {
+			rec = &recorder{ResponseWriter: w}
+			w = rec
+		}
+		outer := rec.muxed
+		rec.muxed = r
+		defer func() { rec.muxed = outer }()
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// unmatched returns the problem to send instead of the mux's plain text, nil if the answer is not the mux's.
+func unmatched(r *http.Request, status int) *Problem {
+	if r == nil || r.Pattern != "" { // a mux sets the pattern of what it matched
+		return nil
+	}
+	switch status {
+	case http.StatusNotFound:
+		return &Problem{Status: status, Code: "not_found", Detail: "There is nothing at this path"}
+	case http.StatusMethodNotAllowed:
+		return &Problem{Status: status, Code: "method_not_allowed", Detail: "This path has no such method; see the Allow header"}
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,199 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+)
+
+// Middleware puts something round a handler.
+type Middleware = func(http.Handler) http.Handler
+
+// Chain puts the middleware round h, the first outermost.
+func Chain(h http.Handler, outermostFirst ...Middleware) http.Handler {
+	for _, m := range slices.Backward(outermostFirst) {
+		h = m(h)
+	}
+	return h
+}
+
+// Config is what the standard chain must be told; the zero value logs nothing and trusts no proxy.
+type Config struct {
+	Logger  *slog.Logger
+	Proxies Proxies
+}
+
+// Standard puts the standard chain round h; see the package comment for its order.
+func Standard(cfg Config, h http.Handler) http.Handler {
+	logger := cfg.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	chain := Chain(h, WithRequestID, AccessLog(logger, cfg.Proxies), Recover(logger), SecurityHeaders)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rec := recorderOf(w); rec != nil && rec.logged {
+			h.ServeHTTP(w, r)
+			return
+		}
+		chain.ServeHTTP(w, r)
+	})
+}
+
+type requestIDKey struct{}
+
+// RequestID returns the id that [WithRequestID] gave the request, empty outside of one.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// WithRequestID gives each request an id, in its context and in the answer's
+// X-Request-Id. A caller's own X-Request-Id is kept when it is a short plain
+// token, so that logs join over services; it identifies, it proves nothing.
+func WithRequestID(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get("X-Request-Id")
+		if !plainToken(id) {
+			id = rand.Text()
+		}
+		w.Header().Set("X-Request-Id", id)
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+	})
+}
+
+// plainToken accepts what generators of ids make (UUID, ULID, hex, trace ids) and nothing that a log or shell could misread.
+func plainToken(s string) bool {
+	const maxLen = 64
+	if s == "" || len(s) > maxLen {
+		return false
+	}
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// AccessLog writes one line a request: method, route pattern, status, bytes of
+// the body, duration, request id, client address, and the code and cause of an
+// error. Never the path or the query: both carry identifiers and tokens. Server
+// errors are Error, answered probes (/livez, /readyz) Debug, the rest Info.
+func AccessLog(logger *slog.Logger, proxies Proxies) Middleware {
+	return func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			rec := &recorder{ResponseWriter: w, logged: true}
+			completed := false
+			defer func() { // also when the handler aborts by panic
+				if completed && rec.status == 0 {
+					rec.status = http.StatusOK // net/http sends it for a handler that wrote nothing
+				}
+				logRequest(logger, proxies, rec, r, time.Since(start), !completed)
+			}()
+			h.ServeHTTP(rec, r)
+			completed = true
+		})
+	}
+}
+
+func logRequest(logger *slog.Logger, proxies Proxies, rec *recorder, r *http.Request, d time.Duration, aborted bool) {
+	ctx, level := r.Context(), slog.LevelInfo
+	switch {
+	case rec.status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	case rec.status < http.StatusBadRequest && (r.URL.Path == "/livez" || r.URL.Path == "/readyz"):
+		level = slog.LevelDebug
+	}
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 11)
+	attrs = append(attrs,
+		slog.String("method", knownMethod(r.Method)),
+		slog.String("pattern", routePattern(r)),
+		slog.Int("status", rec.status),
+		slog.Int64("bytes", rec.bytes),
+		slog.Float64("duration_ms", float64(d.Microseconds())/1000),
+		slog.String("request_id", RequestID(ctx)),
+		slog.String("client_ip", proxies.ClientIP(r).String()),
+	)
+	if rec.code != "" {
+		attrs = append(attrs, slog.String("code", rec.code))
+	}
+	if rec.reason != nil {
+		attrs = append(attrs, slog.Any("reason", rec.reason))
+	}
+	if rec.err != nil {
+		attrs = append(attrs, slog.Any("error", rec.err))
+	}
+	if aborted {
+		attrs = append(attrs, slog.Bool("aborted", true))
+	}
+	logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// knownMethod keeps the log free of methods that a client makes up.
+func knownMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return m
+	default:
+		return "other"
+	}
+}
+
+// routePattern is the pattern of the route, never a path: for CONNECT, net/http puts the path there.
+func routePattern(r *http.Request) string {
+	if r.Pattern == "" || r.Method == http.MethodConnect {
+		return "unmatched"
+	}
+	return r.Pattern
+}
+
+// Recover answers a panic with a 500 problem and logs it with its stack; the
+// client learns nothing of either. [http.ErrAbortHandler] passes: it asks for a cut.
+func Recover(logger *slog.Logger) Middleware {
+	return func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if recorderOf(w) == nil { // without one nobody knows whether the answer has begun
+				w = &recorder{ResponseWriter: w}
+			}
+			defer func() {
+				v := recover()
+				if v == nil {
+					return
+				}
+				if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares so, too
+					panic(v)
+				}
+				err := fmt.Errorf("panic: %v", v)
+				logger.LogAttrs(r.Context(), slog.LevelError, "panic",
+					slog.String("pattern", routePattern(r)), slog.String("request_id", RequestID(r.Context())),
+					slog.Any("error", err), slog.String("stack", string(debug.Stack())))
+				WriteError(w, r, err)
+			}()
+			h.ServeHTTP(w, r)
+		})
+	}
+}
+
+// SecurityHeaders sets the strictest defaults; a handler that needs more, such as a page or a static file, sets its own.
+func SecurityHeaders(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head := w.Header()
+		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("Cache-Control", "no-store")
+		head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		head.Set("Referrer-Policy", "no-referrer")
+		h.ServeHTTP(w, r)
+	})
+}

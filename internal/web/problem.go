@@ -1,0 +1,124 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strconv"
+)
+
+// statusClientClosed is nginx's status for a client that left before the answer; only the log sees it.
+const statusClientClosed = 499
+
+// Problem is an error with its HTTP answer (RFC 9457, application/problem+json).
+// All but Err is shown to the client.
+type Problem struct {
+	Status int            // 400 to 599; anything else is answered as 500
+	Code   string         // for machines; stable, snake_case
+	Title  string         // empty, as it should be with type about:blank: the phrase of Status
+	Detail string         // for people: what to do about this occurrence; no secrets, no personal data
+	Extra  map[string]any // further members, such as reason; none can replace a standard one
+	Header http.Header    // sent along, such as WWW-Authenticate or Retry-After
+	Err    error          // the cause, for the log
+}
+
+// Error returns text for the log; it contains the cause.
+func (p *Problem) Error() string {
+	if p.Err == nil {
+		return fmt.Sprintf("%s: %s", p.Code, p.Detail)
+	}
+	return fmt.Sprintf("%s: %v", p.Code, p.Err)
+}
+
+// Unwrap returns the cause.
+func (p *Problem) Unwrap() error { return p.Err }
+
+// problemOf finds the answer to err: the Problem in its chain, or what its cause is known to mean. Unknown is 500.
+func problemOf(ctx context.Context, err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok && p.Status >= 400 && p.Status <= 599 {
+		return p
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return bodyTooLarge()
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return &Problem{Status: statusClientClosed, Code: "client_closed_request", Title: "Client Closed Request"}
+	}
+	return &Problem{
+		Status: http.StatusInternalServerError, Code: "internal_error",
+		Detail: "Something went wrong on our side; quote the request id when you report it",
+	}
+}
+
+// WriteError answers r with the problem that err is or wraps; any other error is
+// a 500 that tells nothing but the request id. The error itself goes into the
+// access line. Should the answer have begun, the connection is cut instead, by a
+// panic with [http.ErrAbortHandler]: half an answer must not look whole.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(r.Context(), err)
+	if rec := recorderOf(w); rec != nil {
+		if p.Err != nil || error(p) != err { //nolint:errorlint // identity: a bare Problem has no cause to log
+			rec.err = err
+		}
+		rec.code, rec.reason = p.Code, p.Extra["reason"]
+		if rec.status != 0 {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	h := w.Header()
+	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified"} { // meant for the answer that failed
+		h.Del(name)
+	}
+	for name, values := range p.Header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	h.Set("Cache-Control", "no-store")
+	send(w, p.Status, "application/problem+json", p.body(RequestID(r.Context())))
+}
+
+func (p *Problem) body(requestID string) []byte {
+	members := maps.Clone(p.Extra)
+	if members == nil {
+		members = make(map[string]any)
+	}
+	title := p.Title
+	if title == "" {
+		title = http.StatusText(p.Status)
+	}
+	maps.Copy(members, map[string]any{
+		"type": "about:blank", "title": title, "status": p.Status,
+		"code": p.Code, "detail": p.Detail, "request_id": requestID,
+	})
+	b, err := json.Marshal(members)
+	if err != nil { // an extension that is no JSON; the rest always is
+		return (&Problem{Status: p.Status, Code: p.Code, Title: p.Title, Detail: p.Detail}).body(requestID)
+	}
+	return b
+}
+
+// WriteJSON answers with v as JSON. It encodes before it sends, so an error means
+// that nothing was sent and can be returned to the [HandlerFunc]. A client that
+// no longer listens is not an error.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if h := w.Header(); h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	send(w, status, "application/json", b)
+	return nil
+}
+
+func send(w http.ResponseWriter, status int, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // fails only when the client is gone
+}

@@ -1,0 +1,93 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// Proxies are the networks whose X-Forwarded-* headers count. The zero value trusts none.
+type Proxies []netip.Prefix
+
+// ParseProxies reads networks in CIDR notation, or single addresses. It refuses
+// networks that contain every address: any client could then name its own.
+func ParseProxies(networks []string) (Proxies, error) {
+	var p Proxies
+	for _, s := range networks {
+		prefix, err := netip.ParsePrefix(s)
+		if err != nil {
+			var addr netip.Addr
+			if addr, err = netip.ParseAddr(s); err == nil {
+				prefix, err = addr.Prefix(addr.BitLen())
+			}
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("trusted proxy %q: want a network such as 10.0.0.0/8 or an address", s)
+		case prefix.Bits() == 0:
+			return nil, fmt.Errorf("trusted proxy %q: this would trust everyone", s)
+		case prefix.Addr().Is4In6():
+			return nil, fmt.Errorf("trusted proxy %q: write it as an IPv4 network", s)
+		}
+		p = append(p, prefix.Masked())
+	}
+	return p, nil
+}
+
+// Trusts tells whether the request comes straight from one of the proxies.
+func (p Proxies) Trusts(r *http.Request) bool { return p.contains(peer(r)) }
+
+// ClientIP returns the address of the client: the peer's, or, when that is a
+// trusted proxy, the last address in X-Forwarded-For that is none. Addresses
+// before that one are the client's own claims and do not count. The zero Addr
+// means that there is no address, as on a Unix socket.
+func (p Proxies) ClientIP(r *http.Request) netip.Addr {
+	ip := peer(r)
+	if !p.contains(ip) {
+		return ip
+	}
+	lines := r.Header["X-Forwarded-For"]
+	for i := len(lines) - 1; i >= 0; i-- {
+		for rest := lines[i]; ; {
+			comma := strings.LastIndexByte(rest, ',')
+			hop := parseAddr(strings.TrimSpace(rest[comma+1:]))
+			if !hop.IsValid() {
+				return ip // the nearest that a trusted proxy vouches for
+			}
+			ip = hop
+			if !p.contains(ip) {
+				return ip
+			}
+			if comma < 0 {
+				break
+			}
+			rest = rest[:comma]
+		}
+	}
+	return ip
+}
+
+func (p Proxies) contains(ip netip.Addr) bool {
+	for _, prefix := range p {
+		if prefix.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+func peer(r *http.Request) netip.Addr { return parseAddr(r.RemoteAddr) }
+
+// parseAddr reads an address with or without a port; the zero Addr if it is neither.
+func parseAddr(s string) netip.Addr {
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		ap, err := netip.ParseAddrPort(s)
+		if err != nil {
+			return netip.Addr{}
+		}
+		addr = ap.Addr()
+	}
+	return addr.Unmap().WithZone("")
+}

@@ -1,0 +1,109 @@
+package clerksync
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/webhook"
+)
+
+// Backend is a database opened by package sqlite or package postgres.
+type Backend = store.DB
+
+// Mirror is a copy of a Clerk instance in a database. It is safe for concurrent use, and
+// any number of them, in any number of processes, may share one database.
+type Mirror struct {
+	config     Config
+	db         *store.DB
+	ingest     *ingest.Ingest
+	webhooks   *webhook.Verifier // nil: no secret
+	tokens     *auth.Verifier    // nil: no keys
+	remoteKeys *auth.RemoteKeys  // nil: the keys are not fetched
+	clockSkew  atomic.Int64      // well-signed deliveries outside the time window
+	health     healthCache
+}
+
+// New migrates the database and makes a mirror on it. It takes the database over, also
+// when it fails. All faults of the configuration are reported at once. It starts no
+// background work and makes no request to Clerk.
+func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
+	m := &Mirror{config: config.withDefaults(), db: db}
+	if err := m.open(ctx); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("clerksync: %w", err)
+	}
+	return m, nil
+}
+
+func (m *Mirror) open(ctx context.Context) error {
+	if err := m.build(); err != nil {
+		return err
+	}
+	if err := m.db.Migrate(ctx); err != nil {
+		return err
+	}
+	in, err := ingest.New(ctx, ingest.Config{DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now})
+	if err != nil {
+		return err
+	}
+	m.ingest = in
+	changed, err := in.ApplyLadder(ctx, m.config.Roles)
+	if changed > 0 {
+		m.config.Logger.Info("the role ladder changed", "users_changed", changed)
+	}
+	return err
+}
+
+// pins are the instances whose events are applied: the configured one, else those of the
+// keys that verify tokens, as far as they are known.
+func (m *Mirror) pins() []string {
+	if m.config.InstanceID != "" {
+		return []string{m.config.InstanceID}
+	}
+	if m.remoteKeys == nil {
+		return nil
+	}
+	var pins []string
+	for _, id := range m.remoteKeys.KeyIDs() {
+		if strings.HasPrefix(id, "ins_") {
+			pins = append(pins, id)
+		}
+	}
+	return pins
+}
+
+// FetchKeys asks for the keys that verify tokens now, rather than with the first token.
+// Without them the mirror works all the same and asks again by itself. It does nothing
+// where the keys are configured.
+func (m *Mirror) FetchKeys(ctx context.Context) error {
+	if m.remoteKeys == nil {
+		return nil
+	}
+	return m.remoteKeys.Refresh(ctx)
+}
+
+// Run does the background work until the context ends: after an upgrade it replays once
+// what the older version could not read. A mirror works without it, but does not upgrade
+// old deliveries.
+func (m *Mirror) Run(ctx context.Context) error {
+	replayed, err := m.ingest.Upgrade(ctx)
+	if replayed > 0 {
+		m.config.Logger.Info("deliveries of an older version were replayed", "deliveries", replayed)
+	}
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("clerksync: replay after an upgrade: %w", err)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// Close takes no more events, waits for those under way, and closes the database.
+func (m *Mirror) Close() error {
+	m.ingest.Close()
+	return m.db.Close()
+}

@@ -1,0 +1,46 @@
+package postgres
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Open opens the database that a connection string (postgres://… or key=value) names,
+// with at most 16 connections. It does not connect yet: a database that is down is seen
+// by the first use. The schema is not touched: clerksync.New migrates it.
+func Open(dsn string) (*store.DB, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		// pgx's own message redacts the password, but not every malformed string lets it find one
+		return nil, errors.New("postgres: the connection string is malformed: want postgres://user:password@host:port/database")
+	}
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(16)
+	db.SetMaxIdleConns(16)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return store.Open(store.Postgres, db, db), nil
+}
+
+// New uses a pool that the application has already. Closing the mirror closes the
+// wrapper, not the pool.
+func New(pool *pgxpool.Pool) *store.DB {
+	db := stdlib.OpenDBFromPool(pool)
+	return store.Open(store.Postgres, db, db)
+}
+
+// NewFromDB uses a *sql.DB of the application, opened with the driver of pgx. Closing the
+// mirror closes it.
+func NewFromDB(db *sql.DB) (*store.DB, error) {
+	if _, ok := db.Driver().(*stdlib.Driver); !ok {
+		return nil, fmt.Errorf("postgres: want a database opened with pgx's stdlib driver, not %T", db.Driver())
+	}
+	return store.Open(store.Postgres, db, db), nil
+}
