@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line: one struct for each command, in a file of its name.
+type commands struct {
+	Dev     devCommand     `cmd:"" help:"Show the whole thing at work: a server, signed events, a token. No account, no network."`
+	Serve   serveCommand   `cmd:"" help:"Take Clerk's webhooks and answer who calls."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// process is what a command may touch of the world.
+type process struct {
+	environ        []string
+	stdout, stderr io.Writer
+}
+
+const introduction = `clerksync keeps a database a faithful copy of your Clerk users, sessions and organizations,
+and turns a Clerk token into the stored user.
+
+  clerksync dev      see it at work: no account, no network
+  clerksync serve    take Clerk's webhooks, answer GET /api/auth/me
+  clerksync --help   all commands; clerksync COMMAND --help for one
+
+Read on in README.md and docs/ARCHITECTURE.md.
+`
+
+// Main runs a command line and answers the exit code: 0 done, 1 failed, 2 not understood.
+func Main(args, environ []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stdout, introduction)
+		return 0
+	}
+	var cmd commands
+	exit := -1
+	parser, err := kong.New(&cmd, kong.Name("clerksync"), kong.Description("A faithful copy of Clerk in your own database."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(stderr, "error:", err)
+		return 2
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case exit >= 0: // --help
+		return exit
+	case err != nil:
+		fmt.Fprintf(stderr, "error: %s\nTry: clerksync --help\n", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	if err := parsed.Run(&process{environ, stdout, stderr}); err != nil {
+		report(stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// report prints an error; the faults of a configuration come with their own prefix.
+func report(w io.Writer, err error) {
+	var faults Faults
+	if errors.As(err, &faults) {
+		fmt.Fprintln(w, faults)
+		return
+	}
+	fmt.Fprintln(w, "error:", err)
+}
+
+type versionCommand struct{}
+
+// Run prints the module's version as the Go toolchain recorded it.
+func (versionCommand) Run(p *process) error {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+	}
+	fmt.Fprintln(p.stdout, "clerksync", version)
+	return nil
+}
