@@ -25,7 +25,7 @@ func Example() {
 		claims, err := verifier.Verify(r.Context(), token)
 		var refusal *auth.Error
 		if errors.As(err, &refusal) {
-			http.Error(w, refusal.Detail+" "+refusal.Reason, http.StatusUnauthorized)
+			http.Error(w, refusal.Detail+": "+refusal.Code, http.StatusUnauthorized)
 			return
 		}
 		subject := auth.Subject{Claims: claims, Role: "solo", Ladder: []string{"solo", "growth"}}
@@ -41,6 +41,6 @@ func Example() {
 		fmt.Print(w.Code, " ", w.Body)
 	}
 	// Output:
-	// 401 Authentication required
-	// 401 Invalid authentication token malformed
+	// 401 Authentication required: authentication_required
+	// 401 Invalid authentication token: invalid_token
 }

@@ -1,0 +1,41 @@
+# make help lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+TOOL := go tool -modfile=tools/go.mod
+FUZZTIME ?= 30s
+HISTORIES ?= 300
+
+.PHONY: help setup test lint vuln bench fuzz verify build clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ## install what the tests need (Debian: postgresql, gcc)
+	@./internal/testenv/setup.sh
+
+test: setup ## install what is missing and run all tests with the race detector
+	go vet ./...
+	CLERKSYNC_TEST_HISTORIES=$(HISTORIES) go test -race -timeout 30m ./...
+
+lint: ## run golangci-lint
+	$(TOOL) golangci-lint run
+
+vuln: ## look for known vulnerabilities (asks vuln.go.dev)
+	$(TOOL) govulncheck ./...
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@set -e; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+		go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+verify: ## check formatting and go.mod
+	@test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
+	go mod tidy -diff
+
+build: ## build the binary
+	CGO_ENABLED=0 go build -trimpath -o bin/clerksync ./cmd/clerksync
+
+clean: ## remove what was built
+	rm -rf bin

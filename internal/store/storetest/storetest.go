@@ -1,0 +1,285 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Run checks the promises of a store. open answers a fresh, empty, unmigrated database.
+func Run(t *testing.T, open func(t *testing.T) *store.DB) {
+	t.Helper()
+	for name, test := range map[string]func(*testing.T, *store.DB){
+		"migrating twice changes nothing":             migrateTwice,
+		"a row comes back as it was saved":            roundTrip,
+		"NUL and odd text survive":                    oddText,
+		"sequence numbers are gapless under writers":  gapless,
+		"a failed transaction leaves nothing":         rollback,
+		"a deleted parent hides its children":         cascade,
+		"one of several live memberships is shown":    newestMembership,
+		"an address with two owners is ambiguous":     ambiguous,
+		"pages follow each other without gap":         paging,
+		"a role's permissions follow the permissions": rolePermissions,
+		"a ban revokes older sessions in the view":    banFloor,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t)
+			t.Cleanup(func() { _ = db.Close() })
+			if err := db.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			test(t, db)
+		})
+	}
+}
+
+// row makes a full row of a JSON body.
+func row(t *testing.T, kind clerk.Kind, body string) *store.Row {
+	t.Helper()
+	v, err := clerk.Parse([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &store.Row{Key: store.Key{Kind: kind, ID: v.Get("id").String()}}
+	r.Version = store.Version{Rank: store.Full, UpdatedAt: v.Get("updated_at").Time(), ObservedAt: 5, Revision: 1, Digest: "d"}
+	r.UserID, r.OrganizationID = v.Get("user_id").String(), v.Get("organization_id").String()
+	r.SetBody(v, v.JSON())
+	return r
+}
+
+func save(t *testing.T, db *store.DB, rows ...*store.Row) {
+	t.Helper()
+	err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveRows(t.Context(), rows) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func load(t *testing.T, db *store.DB, k store.Key) (found *store.Row) {
+	t.Helper()
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		rows, err := tx.Rows(t.Context(), []store.Key{k})
+		found = rows[k]
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func migrateTwice(t *testing.T, db *store.DB) {
+	key, err := db.InboxKey(t.Context())
+	if err != nil || len(key) != 32 {
+		t.Fatalf("inbox key of %d bytes, %v", len(key), err)
+	}
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := db.InboxKey(t.Context())
+	if err != nil || string(again) != string(key) {
+		t.Fatal("migrating again changed the inbox key")
+	}
+}
+
+func roundTrip(t *testing.T, db *store.DB) {
+	for _, kind := range clerk.Kinds() {
+		r := row(t, kind, `{"id":"x_`+string(kind)+`","updated_at":1780000000123,"key":"org:k","name":"n"}`)
+		r.Terminal, r.Read, r.Hard, r.DeletedAt, r.SeenAt, r.GoneAt, r.HintAt = true, true, true, 7, 8, 9, 10
+		if kind == clerk.KindUser {
+			r.SignedInAt, r.ActiveAt, r.BannedAt = 11, 12, 13
+		}
+		save(t, db, r)
+		got := load(t, db, r.Key)
+		want := *r
+		if got == nil {
+			t.Fatalf("%s: not found", kind)
+		}
+		got.Body()
+		if diff := cmp.Diff(&want, got, cmp.AllowUnexported(store.Row{}, clerk.Value{}), cmp.Comparer(clerk.Value.Equal)); diff != "" {
+			t.Errorf("%s: saved and loaded differ:\n%s", kind, diff)
+		}
+	}
+}
+
+func oddText(t *testing.T, db *store.DB) {
+	r := row(t, clerk.KindUser, `{"id":"user_odd","first_name":"A\u0000B\ud800C😀","updated_at":1e400,"n":1e400}`)
+	save(t, db, r)
+	u, err := db.UserByClerkID(t.Context(), "user_odd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "A\uFFFDB\uFFFDC😀"; u.FirstName != want {
+		t.Errorf("first name %q, want %q", u.FirstName, want)
+	}
+	if got := string(u.Raw); got != r.Raw {
+		t.Errorf("raw %q, want %q", got, r.Raw)
+	}
+}
+
+func gapless(t *testing.T, db *store.DB) {
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for range 25 {
+				err := db.Update(context.Background(), func(tx *store.Tx) error {
+					return tx.AppendChanges(context.Background(), []store.Change{
+						{Key: store.Key{Kind: clerk.KindUser, ID: string(rune('a' + w))}, Operation: store.OpUpsert},
+					})
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	changes, err := db.ChangesAfter(t.Context(), 0, 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range changes {
+		if c.Seq != int64(i+1) || len(c.Tag) != 8 {
+			t.Fatalf("change %d has seq %d, tag %q", i, c.Seq, c.Tag)
+		}
+	}
+	if len(changes) != 100 {
+		t.Errorf("%d changes, want 100", len(changes))
+	}
+}
+
+func rollback(t *testing.T, db *store.DB) {
+	boom := errors.New("boom")
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		if err := tx.SaveRows(t.Context(), []*store.Row{row(t, clerk.KindUser, `{"id":"user_x"}`)}); err != nil {
+			return err
+		}
+		return boom
+	})
+	if !errors.Is(err, boom) {
+		t.Fatal(err)
+	}
+	if _, err := db.UserByClerkID(t.Context(), "user_x"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("after a failed transaction: %v, want not found", err)
+	}
+}
+
+func cascade(t *testing.T, db *store.DB) {
+	user := row(t, clerk.KindUser, `{"id":"user_p"}`)
+	session := row(t, clerk.KindSession, `{"id":"sess_c","user_id":"user_p","status":"active"}`)
+	member := row(t, clerk.KindMembership, `{"id":"orgmem_c","user_id":"user_p","organization_id":"org_p","role":"org:admin"}`)
+	save(t, db, session, member) // children before their parents: nothing hides them
+	if _, err := db.Session(t.Context(), "sess_c"); err != nil {
+		t.Fatalf("a session without its user: %v", err)
+	}
+	user.Hard = true
+	save(t, db, user)
+	if _, err := db.Session(t.Context(), "sess_c"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("session of a deleted user: %v", err)
+	}
+	if _, err := db.Membership(t.Context(), "user_p", "org_p"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("membership of a deleted user: %v", err)
+	}
+	if deleted, err := db.UserDeleted(t.Context(), "user_p"); err != nil || !deleted {
+		t.Errorf("deleted user: %v, %v", deleted, err)
+	}
+}
+
+func newestMembership(t *testing.T, db *store.DB) {
+	save(t, db, row(t, clerk.KindUser, `{"id":"user_m"}`),
+		row(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_m","organization_id":"org_1","role":"org:old","created_at":1780000000001}`),
+		row(t, clerk.KindMembership, `{"id":"orgmem_2","user_id":"user_m","organization_id":"org_1","role":"org:new","created_at":1780000000002}`))
+	m, err := db.Membership(t.Context(), "user_m", "org_1")
+	if err != nil || m.Role != "org:new" {
+		t.Errorf("membership %+v, %v", m, err)
+	}
+	u, err := db.UserByClerkID(t.Context(), "user_m")
+	if err != nil || u.OrganizationID != "org_1" {
+		t.Errorf("organization of the user %q, %v", u.OrganizationID, err)
+	}
+	save(t, db, row(t, clerk.KindMembership, `{"id":"orgmem_3","user_id":"user_m","organization_id":"org_2","role":"org:new"}`))
+	if u, err = db.UserByClerkID(t.Context(), "user_m"); err != nil || u.OrganizationID != "" {
+		t.Errorf("organization of a user with two: %q, %v", u.OrganizationID, err)
+	}
+}
+
+func ambiguous(t *testing.T, db *store.DB) {
+	body := func(id string) string {
+		return `{"id":"` + id + `","primary_email_address_id":"idn","email_addresses":[{"id":"idn","email_address":"a@example.com"}]}`
+	}
+	save(t, db, row(t, clerk.KindUser, body("user_1")))
+	if u, err := db.UserByEmail(t.Context(), "A@Example.com"); err != nil || u.ClerkUserID != "user_1" {
+		t.Errorf("by e-mail: %v, %v", u.ClerkUserID, err)
+	}
+	save(t, db, row(t, clerk.KindUser, body("user_2")))
+	if _, err := db.UserByEmail(t.Context(), "a@example.com"); !errors.Is(err, store.ErrAmbiguous) {
+		t.Errorf("two owners: %v, want ambiguous", err)
+	}
+}
+
+func paging(t *testing.T, db *store.DB) {
+	var rows []*store.Row
+	for i := range 7 {
+		id := string(rune('a' + i))
+		rows = append(rows, row(t, clerk.KindUser, `{"id":"user_`+id+`","first_name":"N%_`+id+`","created_at":`+[]string{"1780000000000", "null"}[i%2]+`}`))
+	}
+	save(t, db, rows...)
+	var seen []string
+	filter := store.UserFilter{Limit: 2}
+	for {
+		users, err := db.Users(t.Context(), filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range users {
+			seen = append(seen, u.ClerkUserID)
+			filter.After = store.Cursor{CreatedAt: u.CreatedAt, ID: u.ClerkUserID}
+		}
+		if len(users) < 2 {
+			break
+		}
+	}
+	want := []string{"user_g", "user_e", "user_c", "user_a", "user_f", "user_d", "user_b"}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Errorf("pages (-want +got):\n%s", diff)
+	}
+	found, err := db.Users(t.Context(), store.UserFilter{Search: "n%_C"})
+	if err != nil || len(found) != 1 || found[0].ClerkUserID != "user_c" {
+		t.Errorf("search with wildcards in it: %v, %v", found, err)
+	}
+}
+
+func rolePermissions(t *testing.T, db *store.DB) {
+	gone := row(t, clerk.KindPermission, `{"id":"perm_2","key":"org:b:write"}`)
+	gone.Hard = true
+	save(t, db, gone,
+		row(t, clerk.KindRole, `{"id":"role_1","key":"org:r","permissions":[{"id":"perm_2","key":"org:b:write"},{"id":"perm_1","key":"org:a:read"}]}`),
+		row(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_r","organization_id":"org_1","role":"org:r","permissions":["org:x:y"]}`),
+		row(t, clerk.KindMembership, `{"id":"orgmem_2","user_id":"user_s","organization_id":"org_1","role":"org:none","permissions":["org:x:y"]}`))
+	for user, want := range map[string]string{"user_r": "org:a:read", "user_s": "org:x:y"} {
+		m, err := db.Membership(t.Context(), user, "org_1")
+		if err != nil || len(m.Permissions) != 1 || m.Permissions[0] != want {
+			t.Errorf("permissions of %s: %v, %v; want %s alone", user, m.Permissions, err, want)
+		}
+	}
+}
+
+func banFloor(t *testing.T, db *store.DB) {
+	user := row(t, clerk.KindUser, `{"id":"user_b"}`)
+	user.BannedAt = 1780000000005
+	save(t, db, user,
+		row(t, clerk.KindSession, `{"id":"sess_old","user_id":"user_b","status":"active","created_at":1780000000004}`),
+		row(t, clerk.KindSession, `{"id":"sess_new","user_id":"user_b","status":"active","created_at":1780000000006}`))
+	for id, want := range map[string]string{"sess_old": "revoked", "sess_new": "active"} {
+		if s, err := db.Session(t.Context(), id); err != nil || s.Status != want {
+			t.Errorf("%s is %q, %v; want %s", id, s.Status, err, want)
+		}
+	}
+}
