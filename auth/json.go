@@ -123,7 +123,7 @@ func (s *scanner) value(depth int) (err error) {
 }
 
 func (s *scanner) object(depth int) (object, error) {
-	var members object
+	members := make(object, 0, 8)
 	var seen map[string]bool
 	err := s.list('}', depth, func() error {
 		if s.peek() != '"' {
@@ -169,7 +169,7 @@ func (o object) hasKey(key string, seen *map[string]bool) bool {
 }
 
 func (s *scanner) array(depth int) ([]string, error) {
-	var elements []string
+	elements := make([]string, 0, 4)
 	err := s.list(']', depth, func() error {
 		start := s.at
 		if err := s.value(depth + 1); err != nil {

@@ -38,9 +38,15 @@ func newBatch(in *Ingest) *batch {
 }
 
 // applyAll is the transaction of a batch. It may be run again after a failure.
-func (in *Ingest) applyAll(ctx context.Context, jobs []*job) error {
+// A panic is the error of the whole batch, so that the events are then tried alone.
+func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a commit: %v\n%s", p, debug.Stack())
+		}
+	}()
 	var b *batch
-	err := in.db.Update(ctx, func(tx *store.Tx) error {
+	err = in.db.Update(ctx, func(tx *store.Tx) error {
 		b = newBatch(in)
 		if err := b.load(ctx, tx, jobs); err != nil {
 			return err
@@ -291,7 +297,11 @@ func (b *batch) settledOnly() []store.Doubt {
 		return nil
 	}
 	holds := func(d store.Doubt) bool {
-		r := b.rows[d.Key].row
+		e := b.rows[d.Key]
+		if e == nil {
+			return true // a session that a ban was found to meet; its row was not asked for
+		}
+		r := e.row
 		switch d.Reason {
 		case doubtStub:
 			return !r.Hard && r.Stub()
