@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rsa"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -549,31 +548,4 @@ func TestNewRemoteKeysFaults(t *testing.T) {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
-}
-
-// Whatever a server sends, a set is either refused or every key in it is fit for RS256.
-func FuzzRemoteKeys(f *testing.F) {
-	f.Add(jwks(f, jwk(kid, &key().PublicKey)))
-	f.Add(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","kid":"a"},{"kty":"oct","k":"AA"}]}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		keys, s := setup(t, nil)
-		s.answer(200, body)
-		if err := keys.Refresh(t.Context()); err != nil {
-			return
-		}
-		var set map[string]json.RawMessage
-		var list []map[string]any
-		if err := errors.Join(json.Unmarshal([]byte(body), &set), json.Unmarshal(set["keys"], &list)); err != nil {
-			t.Fatal(err)
-		}
-		usable := 0
-		for _, k := range list {
-			if id, ok := k["kid"].(string); ok && id != "" && k["kty"] == "RSA" && k["d"] == nil {
-				usable++
-			}
-		}
-		if n := len(keys.KeyIDs()); n == 0 || n > usable || n > 64 {
-			t.Errorf("%d keys of %d", n, usable)
-		}
-	})
 }

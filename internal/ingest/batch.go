@@ -248,8 +248,8 @@ func (b *batch) apply(op *operation) {
 // which came first can not be told. The other direction, a ban that finds the session, is
 // looked up when the batch is saved.
 func (b *batch) checkBan(op *operation, row *store.Row) {
-	if op.key.Kind != clerk.KindSession || row.Terminal || row.Hidden() {
-		return
+	if op.key.Kind != clerk.KindSession || op.read || row.Terminal || row.Hidden() {
+		return // a read has seen what came of it
 	}
 	user := b.rows[store.Key{Kind: clerk.KindUser, ID: row.UserID}]
 	if user != nil && user.row.BannedAt != 0 && user.row.BannedAt == row.Body().Get("created_at").Time() {

@@ -1,0 +1,164 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/sqlite"
+	"github.com/clerksync/clerksync/webhook"
+)
+
+const secret = "whsec_plJ3nmyCDGBKInavdOK15jsl"
+
+// build compiles the real binary once for a test.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "clerksync")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// serve starts the binary and answers its process and address.
+func serve(t *testing.T, binary, database string) (*exec.Cmd, string) {
+	t.Helper()
+	cmd := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--operator-listen", "off", "--log-format", "text")
+	cmd.Env = []string{"DATABASE_URL=" + database, "CLERK_WEBHOOK_SIGNING_SECRET=" + secret, "HOME=" + t.TempDir()}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	lines := bufio.NewScanner(stderr)
+	listening := regexp.MustCompile(`msg=listening addr=(\S+)`)
+	for lines.Scan() {
+		fmt.Fprintln(&log, lines.Text())
+		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
+			go func() { // keep the pipe empty
+				for lines.Scan() {
+				}
+			}()
+			return cmd, "http://" + m[1]
+		}
+	}
+	_ = cmd.Wait()
+	t.Fatalf("the server did not start:\n%s", log.String())
+	return nil, ""
+}
+
+// ledger is what the senders were promised: message ids that were answered 2xx.
+type ledger struct {
+	mu       sync.Mutex
+	promised []int
+	next     int
+}
+
+func (l *ledger) take() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next++
+	return l.next
+}
+
+// press sends new events until the context ends or the server is gone.
+func (l *ledger) press(ctx context.Context, url string) {
+	signer, err := webhook.NewSigner(secret)
+	if err != nil {
+		panic(err)
+	}
+	client := &http.Client{Transport: &http.Transport{}, Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	for ctx.Err() == nil {
+		n := l.take()
+		body := fmt.Appendf(nil, `{"type":"user.created","timestamp":1780000000000,"data":{"id":"user_%d","first_name":"N%d","updated_at":1780000000000}}`, n, n)
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/api/webhooks/clerk", bytes.NewReader(body))
+		if err != nil {
+			panic(err)
+		}
+		request.Header = signer.Sign("msg_"+strconv.Itoa(n), time.Now(), body)
+		response, err := client.Do(request)
+		if err != nil {
+			return
+		}
+		_ = response.Body.Close()
+		if response.StatusCode == http.StatusOK {
+			l.mu.Lock()
+			l.promised = append(l.promised, n)
+			l.mu.Unlock()
+		}
+	}
+}
+
+// TestAcknowledgedEventsSurviveKill kills the real process under load, again and again:
+// what was answered 2xx is there, inbox row and user alike.
+func TestAcknowledgedEventsSurviveKill(t *testing.T) {
+	kills := 10
+	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_KILLS")); err == nil {
+		kills = n
+	}
+	binary := build(t)
+	path := filepath.Join(t.TempDir(), "clerk.db")
+	dsn := testenv.Postgres(t)
+	for _, c := range []struct {
+		name, database string
+		open           func() (*store.DB, error)
+	}{
+		{"sqlite", "sqlite:" + path, func() (*store.DB, error) { return sqlite.Open(path) }},
+		{"postgres", dsn, func() (*store.DB, error) { return postgres.Open(dsn) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := &ledger{}
+			for i := range kills {
+				cmd, url := serve(t, binary, c.database)
+				ctx, cancel := context.WithCancel(t.Context())
+				var senders sync.WaitGroup
+				for range 8 {
+					senders.Go(func() { l.press(ctx, url) })
+				}
+				<-time.After(time.Duration(20+i*7%130) * time.Millisecond) // a load to interrupt, not a condition to wait for
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+				_ = cmd.Wait()
+				cancel()
+				senders.Wait()
+			}
+			db, err := c.open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			for _, n := range l.promised {
+				d, err := db.Delivery(t.Context(), "msg_"+strconv.Itoa(n))
+				if err != nil || d.State != store.StateApplied {
+					t.Errorf("event %d was acknowledged and is %q, %v", n, d.State, err)
+				}
+				if u, err := db.UserByClerkID(t.Context(), "user_"+strconv.Itoa(n)); err != nil || u.FirstName != fmt.Sprintf("N%d", n) {
+					t.Errorf("user %d was acknowledged and is %+v, %v", n, u, err)
+				}
+			}
+			if len(l.promised) < kills {
+				t.Errorf("only %d events were acknowledged in %d lives: nothing was tested", len(l.promised), kills)
+			}
+			t.Logf("%d kills, %d events sent, %d acknowledged", kills, l.next, len(l.promised))
+		})
+	}
+}
