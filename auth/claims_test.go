@@ -68,6 +68,7 @@ func TestClaimsOrganization(t *testing.T) {
 	only := func(id, role string, permissions ...string) *auth.ActiveOrganization {
 		return &auth.ActiveOrganization{ID: id, Role: role, Permissions: permissions}
 	}
+	v1 := with(payloadV1(), object{"org_slug": nil, "org_permissions": nil})
 	for _, test := range []struct {
 		name    string
 		payload object
@@ -79,7 +80,7 @@ func TestClaimsOrganization(t *testing.T) {
 		{"role empty", with(payload(), o(object{"rol": ""})), only("org_1", "", "org:dashboard:read")},
 		{"role only a prefix", with(payload(), o(object{"rol": "org:"})), only("org_1", "", "org:dashboard:read")},
 		{"role a list", with(payload(), o(object{"rol": []string{"admin"}})), only("org_1", "", "org:dashboard:read")},
-		{"role in another case", with(payload(), o(object{"rol": nil, "ROL": "admin"})), only("org_1", "", "org:dashboard:read")},
+		{"role as ROL", with(payload(), o(object{"rol": nil, "ROL": "admin"})), only("org_1", "", "org:dashboard:read")},
 		{"id missing", with(payload(), o(object{"id": nil})), nil},
 		{"id empty", with(payload(), o(object{"id": ""})), nil},
 		{"o missing", with(payload(), object{"o": nil}), nil},
@@ -89,19 +90,15 @@ func TestClaimsOrganization(t *testing.T) {
 		{"per a list", with(payload(), o(object{"per": []string{"read"}})), only("org_1", "org:admin")},
 		{"fpm a number", with(payload(), o(object{"fpm": 1})), only("org_1", "org:admin")},
 		{"fea a list", with(with(payload(), o(nil)), object{"fea": []string{"o:dashboard"}}), only("org_1", "org:admin")},
-		{"version 2 with claims of version 1", with(payload(), object{"o": nil, "org_id": "org_2", "org_role": "org:admin"}), nil},
+		{"version 2 with claims of version 1", with(payload(), object{"o": nil, "org_id": "org_2"}), nil},
 		{"version 1 with claims of version 2", with(payload(), object{"v": nil}), nil},
 		{"version text", with(payload(), object{"v": "2"}), nil},
 		{"version unknown", with(payload(), object{"v": 3}), nil},
-		{"v1 role without prefix", with(payloadV1(), object{"org_slug": nil, "org_role": "admin", "org_permissions": nil}), only("org_1", "org:admin")},
-		{"v1 without role", with(payloadV1(), object{"org_slug": nil, "org_role": nil, "org_permissions": nil}), only("org_1", "")},
-		{
-			"v1 permissions malformed",
-			with(payloadV1(), object{"org_slug": nil, "org_permissions": []any{"org:a:read", 5}}),
-			only("org_1", "org:admin"),
-		},
-		{"v1 permissions text", with(payloadV1(), object{"org_slug": nil, "org_permissions": "org:a:read"}), only("org_1", "org:admin")},
-		{"v1 without organization", with(payloadV1(), object{"org_id": nil}), nil},
+		{"v1 role without prefix", with(v1, object{"org_role": "admin"}), only("org_1", "org:admin")},
+		{"v1 without role", with(v1, object{"org_role": nil}), only("org_1", "")},
+		{"v1 permissions malformed", with(v1, object{"org_permissions": []any{"org:a:read", 5}}), only("org_1", "org:admin")},
+		{"v1 permissions text", with(v1, object{"org_permissions": "org:a:read"}), only("org_1", "org:admin")},
+		{"v1 without organization", with(v1, object{"org_id": nil}), nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -134,12 +131,12 @@ func TestClaimsActor(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]*auth.Actor{
 		`null`: nil,
-		`{"sub":"user_9","iss":"https://dashboard","sid":"sess_9"}`: {Subject: "user_9", Issuer: "https://dashboard", SessionID: "sess_9"},
-		`{"sub":"agent_1","type":"agent"}`:                          {Subject: "agent_1", Type: "agent"},
-		`{"sub":5}`:                                                 {},
-		`{}`:                                                        {},
-		`"user_9"`:                                                  {},
-		`false`:                                                     {},
+		`{"sub":"user_9","iss":"https://x","sid":"sess_9"}`: {Subject: "user_9", Issuer: "https://x", SessionID: "sess_9"},
+		`{"sub":"agent_1","type":"agent"}`:                  {Subject: "agent_1", Type: "agent"},
+		`{"sub":5}`:                                         {},
+		`{}`:                                                {},
+		`"user_9"`:                                          {},
+		`false`:                                             {},
 	} {
 		if diff := cmp.Diff(want, claimsOf(t, with(payload(), object{"act": raw(value)})).Actor); diff != "" {
 			t.Errorf("%s: %s", value, diff)

@@ -13,8 +13,8 @@
 // # What a verified token is, and is not
 //
 // [Verifier.Verify] promises that a key of the instance signed this text, that it is a session token (not a machine's,
-// an OAuth access token's or, with RS256, a JWT template's), that it is valid now, and that it was issued by and made for
-// whom the configuration names. It does not promise that the session still exists: a token lives some 60 seconds, and
+// an OAuth access token or, with RS256, a JWT template's), that it is valid now, and that it was issued by and made
+// for whom the configuration names. It does not promise that the session still exists: a token lives some 60 seconds, and
 // neither revocation nor a ban nor a changed role shows before the next one.
 //
 // A token is read in one way only. The algorithm is configured and never taken from the token. Base64 with padding or

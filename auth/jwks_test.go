@@ -158,8 +158,9 @@ func TestRemoteKeysShareOneFetch(t *testing.T) {
 		if diff := cmp.Diff([]string{kid}, keys.KeyIDs()); diff != "" {
 			t.Error(diff)
 		}
-		if got := s.requests[0].Header.Get("Authorization"); got != "Bearer sk_test_1" || s.requests[0].URL.String() != keysURL {
-			t.Errorf("asked %s with %q", s.requests[0].URL, got)
+		r := s.requests[0]
+		if got := r.Header.Get("Authorization"); got != "Bearer sk_test_1" || r.URL.String() != keysURL || r.Method != "GET" {
+			t.Errorf("%s %s with %q", r.Method, r.URL, got)
 		}
 	})
 }
@@ -403,7 +404,7 @@ func TestRemoteKeysColdOutage(t *testing.T) {
 		for i := 1; i < len(s.times); i++ {
 			gaps = append(gaps, s.times[i].Sub(s.times[i-1]))
 		}
-		want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second}
+		want := []time.Duration{1e9, 2e9, 4e9, 8e9, 16e9, 30e9}
 		if len(gaps) < 10 || !slices.Equal(gaps[:6], want) || slices.Max(gaps) != 30*time.Second {
 			t.Errorf("gaps %v", gaps)
 		}
@@ -426,7 +427,8 @@ func TestRemoteKeysIdleThenSlow(t *testing.T) {
 		time.Sleep(time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := keys.VerifySignature(ctx, kid, []byte("content"), contentSignatures()[key()]); !errors.Is(err, context.DeadlineExceeded) {
+		err := keys.VerifySignature(ctx, kid, []byte("content"), contentSignatures()[key()])
+		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("impatient: %v", err)
 		}
 		if took, err := try(t, keys, kid, key()); err != nil || took != 4*time.Second {
@@ -453,99 +455,4 @@ func TestRemoteKeysRefreshWaitsWithItsContext(t *testing.T) {
 		}
 		expect(t, keys, kid, key(), nil)
 	})
-}
-
-func TestRemoteKeysSet(t *testing.T) {
-	t.Parallel()
-	good := jwk(kid, &key().PublicKey)
-	other := func(changes object) object { return with(jwk("ins_other", &otherKey().PublicKey), changes) }
-	many := func(n int) (keys []object) {
-		for i := range n {
-			keys = append(keys, jwk(fmt.Sprintf("ins_%03d", i), &key().PublicKey))
-		}
-		return keys
-	}
-	only := []string{kid}
-	for name, test := range map[string]struct {
-		keys []object
-		want []string // nil: the set is refused
-	}{
-		"two":                    {[]object{other(nil), good}, []string{kid, "ins_other"}},
-		"no use, no alg":         {[]object{good, other(object{"use": nil, "alg": nil})}, []string{kid, "ins_other"}},
-		"unknown members":        {[]object{good, other(object{"x5c": []string{"AA"}, "x": 5})}, []string{kid, "ins_other"}},
-		"for encryption":         {[]object{good, other(object{"use": "enc"})}, only},
-		"use not text":           {[]object{good, other(object{"use": 1})}, only},
-		"RS512":                  {[]object{good, other(object{"alg": "RS512"})}, only},
-		"alg none":               {[]object{good, other(object{"alg": "none"})}, only},
-		"EC":                     {[]object{good, {"kty": "EC", "crv": "P-256", "kid": "ins_other", "x": "AA", "y": "AA"}}, only},
-		"symmetric":              {[]object{good, {"kty": "oct", "kid": "ins_other", "k": "AA"}}, only},
-		"kty missing":            {[]object{good, other(object{"kty": nil})}, only},
-		"kty in another case":    {[]object{good, other(object{"kty": nil, "KTY": "RSA"})}, only},
-		"no id":                  {[]object{good, other(object{"kid": nil}), other(object{"kid": nil})}, only},
-		"long id":                {[]object{good, other(object{"kid": strings.Repeat("x", 129)})}, only},
-		"1024 bits":              {[]object{good, jwk("ins_other", publicOf(1024, 65537))}, only},
-		"9000 bits":              {[]object{good, jwk("ins_other", publicOf(9000, 65537))}, only},
-		"exponent 1":             {[]object{good, other(object{"e": "AQ"})}, only},
-		"exponent even":          {[]object{good, other(object{"e": "AAEA"})}, only},
-		"exponent huge":          {[]object{good, other(object{"e": strings.Repeat("_", 40)})}, only},
-		"exponent missing":       {[]object{good, other(object{"e": nil})}, only},
-		"modulus missing":        {[]object{good, other(object{"n": nil})}, only},
-		"modulus padded":         {[]object{good, other(object{"n": encode(otherKey().N.Bytes()) + "=="})}, only},
-		"modulus a number":       {[]object{good, other(object{"n": 5})}, only},
-		"64 keys":                {many(64), ids(64)},
-		"65 keys":                {many(65), nil},
-		"private RSA":            {[]object{good, other(object{"d": "AA"})}, nil},
-		"private prime":          {[]object{good, other(object{"p": "AA"})}, nil},
-		"private EC":             {[]object{good, {"kty": "EC", "kid": "ins_other", "d": "AA"}}, nil},
-		"one id twice":           {[]object{good, other(object{"kid": kid})}, nil},
-		"one id twice, EC":       {[]object{good, {"kty": "EC", "kid": kid}}, nil},
-		"nothing but other keys": {[]object{other(object{"use": "enc"})}, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			keys, s := setup(t, nil)
-			s.answer(200, jwks(t, test.keys...))
-			if err := keys.Refresh(t.Context()); (err == nil) != (test.want != nil) {
-				t.Errorf("error %v", err)
-			}
-			if diff := cmp.Diff(test.want, keys.KeyIDs()); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
-func ids(n int) (ids []string) {
-	for i := range n {
-		ids = append(ids, fmt.Sprintf("ins_%03d", i))
-	}
-	return ids
-}
-
-func TestNewRemoteKeysFaults(t *testing.T) {
-	t.Parallel()
-	for name, config := range map[string]auth.RemoteConfig{
-		"no URL":          {},
-		"http":            {URL: "http://clerk.example.com/jwks"},
-		"http, lookalike": {URL: "http://localhost.example.com/jwks"},
-		"http, private":   {URL: "http://10.0.0.1/jwks"},
-		"file":            {URL: "file:///etc/jwks.json"},
-		"no host":         {URL: "https:///jwks"},
-		"password":        {URL: "https://user:hunter2@clerk.example.com/jwks"},
-		"control":         {URL: "https://user:hunter2@clerk.example.com/\x7f"},
-		"negative":        {URL: keysURL, Refresh: -time.Minute},
-		"always":          {URL: keysURL, Refresh: time.Millisecond},
-		"never stale":     {URL: keysURL, Refresh: time.Hour, MaxStale: time.Minute},
-	} {
-		if keys, err := auth.NewRemoteKeys(config); err == nil || keys != nil {
-			t.Errorf("%s accepted", name)
-		} else if strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for _, url := range []string{keysURL, "http://localhost:8123/v1/jwks", "http://127.0.0.1:8123/v1/jwks", "http://[::1]/v1/jwks"} {
-		if _, err := auth.NewRemoteKeys(auth.RemoteConfig{URL: url}); err != nil {
-			t.Errorf("%s: %v", url, err)
-		}
-	}
 }

@@ -1,41 +1,106 @@
-package auth
+package auth_test
 
 import (
-	"encoding/json"
-	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/google/go-cmp/cmp"
 )
 
-// Whatever a server sends, a set is either refused or every key in it is fit for RS256 and was meant for it.
-func FuzzParseJWKSet(f *testing.F) {
-	modulus := strings.Repeat("_", 342)[:341] + "w" // 2048 bits, all set
-	f.Add(`{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"ins_1","n":"` + modulus + `","e":"AQAB"}]}`)
-	f.Add(`{"keys":[{"kty":"RSA","kid":"a","n":"` + modulus + `","e":"AQ"},{"kty":"oct","k":"AA"},{"kty":"EC","d":"AA"}]}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		set, err := parseJWKSet([]byte(body))
-		if err != nil {
-			return
+func TestRemoteKeysSet(t *testing.T) {
+	t.Parallel()
+	good := jwk(kid, &key().PublicKey)
+	other := func(changes object) object { return with(jwk("ins_other", &otherKey().PublicKey), changes) }
+	many := func(n int) (keys []object) {
+		for i := range n {
+			keys = append(keys, jwk(fmt.Sprintf("ins_%03d", i), &key().PublicKey))
 		}
-		var doc map[string]json.RawMessage
-		var list []map[string]any
-		if err := errors.Join(json.Unmarshal([]byte(body), &doc), json.Unmarshal(doc["keys"], &list)); err != nil {
-			t.Fatal(err)
-		}
-		if len(set.keys) == 0 || len(list) > maxKeys {
-			t.Errorf("%d usable keys of %d", len(set.keys), len(list))
-		}
-		meant := make(map[any]bool)
-		for _, jwk := range list {
-			if jwk["d"] != nil || jwk["p"] != nil {
-				t.Error("a private key in an accepted set")
+		return keys
+	}
+	only := []string{kid}
+	for name, test := range map[string]struct {
+		keys []object
+		want []string // nil: the set is refused
+	}{
+		"two":                    {[]object{other(nil), good}, []string{kid, "ins_other"}},
+		"no use, no alg":         {[]object{good, other(object{"use": nil, "alg": nil})}, []string{kid, "ins_other"}},
+		"unknown members":        {[]object{good, other(object{"x5c": []string{"AA"}, "x": 5})}, []string{kid, "ins_other"}},
+		"for encryption":         {[]object{good, other(object{"use": "enc"})}, only},
+		"use not text":           {[]object{good, other(object{"use": 1})}, only},
+		"RS512":                  {[]object{good, other(object{"alg": "RS512"})}, only},
+		"alg none":               {[]object{good, other(object{"alg": "none"})}, only},
+		"EC":                     {[]object{good, {"kty": "EC", "crv": "P-256", "kid": "ins_other", "x": "AA", "y": "AA"}}, only},
+		"symmetric":              {[]object{good, {"kty": "oct", "kid": "ins_other", "k": "AA"}}, only},
+		"kty missing":            {[]object{good, other(object{"kty": nil})}, only},
+		"kty in another case":    {[]object{good, other(object{"kty": nil, "KTY": "RSA"})}, only},
+		"no id":                  {[]object{good, other(object{"kid": nil}), other(object{"kid": nil})}, only},
+		"long id":                {[]object{good, other(object{"kid": strings.Repeat("x", 129)})}, only},
+		"1024 bits":              {[]object{good, jwk("ins_other", publicOf(1024, 65537))}, only},
+		"9000 bits":              {[]object{good, jwk("ins_other", publicOf(9000, 65537))}, only},
+		"exponent 1":             {[]object{good, other(object{"e": "AQ"})}, only},
+		"exponent even":          {[]object{good, other(object{"e": "AAEA"})}, only},
+		"exponent huge":          {[]object{good, other(object{"e": strings.Repeat("_", 40)})}, only},
+		"exponent missing":       {[]object{good, other(object{"e": nil})}, only},
+		"modulus missing":        {[]object{good, other(object{"n": nil})}, only},
+		"modulus padded":         {[]object{good, other(object{"n": encode(otherKey().N.Bytes()) + "=="})}, only},
+		"modulus a number":       {[]object{good, other(object{"n": 5})}, only},
+		"64 keys":                {many(64), ids(64)},
+		"65 keys":                {many(65), nil},
+		"private RSA":            {[]object{good, other(object{"d": "AA"})}, nil},
+		"private prime":          {[]object{good, other(object{"p": "AA"})}, nil},
+		"private EC":             {[]object{good, {"kty": "EC", "kid": "ins_other", "d": "AA"}}, nil},
+		"one id twice":           {[]object{good, other(object{"kid": kid})}, nil},
+		"one id twice, EC":       {[]object{good, {"kty": "EC", "kid": kid}}, nil},
+		"nothing but other keys": {[]object{other(object{"use": "enc"})}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys, s := setup(t, nil)
+			s.answer(200, jwks(t, test.keys...))
+			if err := keys.Refresh(t.Context()); (err == nil) != (test.want != nil) {
+				t.Errorf("error %v", err)
 			}
-			meant[jwk["kid"]] = jwk["kty"] == "RSA" && (jwk["use"] == nil || jwk["use"] == "sig")
-		}
-		for id, key := range set.keys {
-			if err := checkRSA(key); err != nil || !meant[id] {
-				t.Errorf("key %q: %v, meant %t", id, err, meant[id])
+			if diff := cmp.Diff(test.want, keys.KeyIDs()); diff != "" {
+				t.Error(diff)
 			}
+		})
+	}
+}
+
+func ids(n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprintf("ins_%03d", i))
+	}
+	return ids
+}
+
+func TestNewRemoteKeysFaults(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]auth.RemoteConfig{
+		"no URL":          {},
+		"http":            {URL: "http://clerk.example.com/jwks"},
+		"http, lookalike": {URL: "http://localhost.example.com/jwks"},
+		"http, private":   {URL: "http://10.0.0.1/jwks"},
+		"file":            {URL: "file:///etc/jwks.json"},
+		"no host":         {URL: "https:///jwks"},
+		"password":        {URL: "https://user:hunter2@clerk.example.com/jwks"},
+		"control":         {URL: "https://user:hunter2@clerk.example.com/\x7f"},
+		"negative":        {URL: keysURL, Refresh: -time.Minute},
+		"always":          {URL: keysURL, Refresh: time.Millisecond},
+		"never stale":     {URL: keysURL, Refresh: time.Hour, MaxStale: time.Minute},
+	} {
+		if keys, err := auth.NewRemoteKeys(config); err == nil || keys != nil {
+			t.Errorf("%s accepted", name)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", name, err)
 		}
-	})
+	}
+	for _, url := range []string{keysURL, "http://localhost:8123/v1/jwks", "http://127.0.0.1:8123/v1/jwks", "http://[::1]/v1/jwks"} {
+		if _, err := auth.NewRemoteKeys(auth.RemoteConfig{URL: url}); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
 }

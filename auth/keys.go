@@ -156,7 +156,7 @@ func parsePublicKey(text string) (any, error) {
 	return key, nil
 }
 
-var errPrivateKey = errors.New("auth: this is a private key; it must not leave its owner, and verifying needs the public one")
+var errPrivateKey = errors.New("auth: this is a private key: it must not leave its owner; verifying needs the public one")
 
 // splitPEM returns the label and the body of a single PEM block; a text without BEGIN line is all body.
 func splitPEM(text string) (label, body string, err error) {

@@ -16,7 +16,8 @@ import (
 
 // permissionPayload has nothing but the claims about permissions.
 func permissionPayload(features, names, masks string) object {
-	return with(payload(), object{"fea": features, "pla": nil, "o": object{"id": "org_1", "rol": "admin", "per": names, "fpm": masks}})
+	o := object{"id": "org_1", "rol": "admin", "per": names, "fpm": masks}
+	return with(payload(), object{"fea": features, "pla": nil, "o": o})
 }
 
 func TestPermissionsAsDocumented(t *testing.T) {

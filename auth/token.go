@@ -59,7 +59,7 @@ func parseToken(token string) (*compactToken, error) {
 }
 
 // checkHeader returns the key id, "" if the header names none. alg must be the expected one, whatever the token wishes.
-// Parameters that bring or point to a key (jku, jwk, x5u, x5c) are ignored as any unknown one is (RFC 8725 section 3.10).
+// Parameters that bring or point to a key (jku, jwk, x5u, x5c) are ignored like unknown ones (RFC 8725 section 3.10).
 func checkHeader(header object, algorithm string) (keyID string, err error) {
 	if alg, _ := header.text("alg"); alg != algorithm {
 		return "", invalidToken(ReasonAlgorithm, nil)

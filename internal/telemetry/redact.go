@@ -63,12 +63,11 @@ func (h redactor) WithGroup(name string) slog.Handler {
 // attr returns what may be logged of a, and whether that differs from a.
 func (h redactor) attr(a slog.Attr) (clean slog.Attr, changed bool) {
 	key, keyChanged := mask(a.Key)
-	v, valueChanged := a.Value, false
 	if h.hide || secretKey(a.Key) {
-		v, valueChanged = hidden(v)
-	} else {
-		v, valueChanged = h.value(v)
+		v, valueChanged := hidden(a.Value)
+		return slog.Attr{Key: key, Value: v}, keyChanged || valueChanged
 	}
+	v, valueChanged := h.value(a.Value)
 	return slog.Attr{Key: key, Value: v}, keyChanged || valueChanged
 }
 

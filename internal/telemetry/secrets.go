@@ -28,7 +28,7 @@ func mask(s string) (clean string, changed bool) {
 	return clean, clean != s
 }
 
-// suspicious tells whether s can match secretForm at all, some hundred times faster.
+// suspicious tells, much cheaper, whether s can match secretForm at all.
 func suspicious(s string) bool {
 	if strings.IndexByte(s, '@') >= 0 || strings.Contains(s, "eyJ") || strings.Contains(s, "%40") {
 		return true
@@ -63,7 +63,8 @@ func secretKey(key string) bool {
 	return false
 }
 
-// namesSecret tells whether rest begins with the name of a secret: long names anywhere, short ones only at the end of a word.
+// namesSecret tells whether rest begins with the name of a secret: long names
+// anywhere, short ones only where a word ends.
 func namesSecret(rest string) bool {
 	begins := func(term string) bool { return len(rest) >= len(term) && strings.EqualFold(rest[:len(term)], term) }
 	ends := func(term string) bool { return begins(term) && wordEnd(rest, len(term)) }

@@ -155,7 +155,8 @@ func TestRedactAttributes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			plain, preset := record(t, func(l *slog.Logger) { l.Info("m", tt.attr) }), record(t, func(l *slog.Logger) { l.With(tt.attr).Info("m") })
+			plain := record(t, func(l *slog.Logger) { l.LogAttrs(t.Context(), slog.LevelInfo, "m", tt.attr) })
+			preset := record(t, func(l *slog.Logger) { l.With(tt.attr).Info("m") })
 			want := map[string]any{"level": "INFO", "msg": "m", tt.attr.Key: tt.want}
 			if diff := cmp.Diff(want, plain); diff != "" {
 				t.Errorf("in the record (-want +got):\n%s", diff)

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"fmt"
+	"errors"
 	"net/url"
 	"os"
 	"strings"
@@ -65,7 +65,7 @@ func freshDatabase(admin string) (dsn, name string, err error) {
 	u, err := url.Parse(admin)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		// The cause would quote the URL, and with it a password.
-		return "", "", fmt.Errorf("TEST_POSTGRES_URL: want postgres://user:password@host/database")
+		return "", "", errors.New("TEST_POSTGRES_URL: want postgres://user:password@host/database")
 	}
 	name = "test_" + strings.ToLower(rand.Text())
 	u.Path = "/" + name

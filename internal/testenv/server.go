@@ -101,20 +101,20 @@ func (s *server) remove() {
 }
 
 func (s *server) initialize(opts ServerOptions) error {
-	args := []string{"-D", s.path("data"), "-U", superuser, "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C"}
 	// Not every build has ICU; without it text sorts by bytes and tests are less strict.
-	if s.initdb(append(args, "--locale-provider=icu", "--icu-locale=en-US")...) != nil {
-		if err := s.initdb(args...); err != nil {
+	if s.initdb("--locale-provider=icu", "--icu-locale=en-US") != nil {
+		if err := s.initdb(); err != nil {
 			return err
 		}
 	}
 	return s.configure(opts)
 }
 
-func (s *server) initdb(args ...string) error {
+func (s *server) initdb(collation ...string) error {
+	args := []string{"-D", s.path("data"), "-U", superuser, "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C"}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	out, err := s.command(ctx, filepath.Join(s.bin, "initdb"), args...).CombinedOutput()
+	out, err := s.command(ctx, filepath.Join(s.bin, "initdb"), append(args, collation...)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -170,7 +170,7 @@ func (s *server) launch() error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the child has its own descriptor
 	s.postgres = s.command(context.Background(), filepath.Join(s.bin, "postgres"), "-D", s.path("data"))
 	s.postgres.Stdout, s.postgres.Stderr = log, log
 	if err := s.postgres.Start(); err != nil {

@@ -39,7 +39,7 @@ func unmatched(r *http.Request, status int) *Problem {
 	case http.StatusNotFound:
 		return &Problem{Status: status, Code: "not_found", Detail: "There is nothing at this path"}
 	case http.StatusMethodNotAllowed:
-		return &Problem{Status: status, Code: "method_not_allowed", Detail: "This path has no such method; see the Allow header"}
+		return &Problem{Status: status, Code: "method_not_allowed", Detail: "This path has other methods; see Allow"}
 	default:
 		return nil
 	}

@@ -66,7 +66,8 @@ func WithRequestID(h http.Handler) http.Handler {
 	})
 }
 
-// plainToken accepts what generators of ids make (UUID, ULID, hex, trace ids) and nothing that a log or shell could misread.
+// plainToken accepts what generators of ids make (UUID, ULID, hex, trace ids) and
+// nothing that a log or shell could misread.
 func plainToken(s string) bool {
 	const maxLen = 64
 	if s == "" || len(s) > maxLen {
@@ -186,7 +187,8 @@ func Recover(logger *slog.Logger) Middleware {
 	}
 }
 
-// SecurityHeaders sets the strictest defaults; a handler that needs more, such as a page or a static file, sets its own.
+// SecurityHeaders sets the strictest defaults; a handler that needs more, such as
+// a page or a static file, sets its own.
 func SecurityHeaders(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		head := w.Header()

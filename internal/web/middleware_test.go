@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -113,9 +114,7 @@ func TestAccessLog(t *testing.T) {
 			"level": level, "msg": "request", "method": method, "pattern": pattern, "status": status,
 			"request_id": "r1", "client_ip": "192.0.2.1",
 		}
-		for k, v := range more {
-			m[k] = v
-		}
+		maps.Copy(m, more)
 		return m
 	}
 	tests := []struct {

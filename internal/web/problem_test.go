@@ -139,7 +139,7 @@ func TestErrorAfterTheAnswerBeganCutsTheConnection(t *testing.T) {
 		return errors.New("database gone")
 	})))
 	defer srv.Close()
-	res, err := http.Get(srv.URL) //nolint:noctx // a test against its own server
+	res, err := srv.Client().Get(srv.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -47,9 +48,8 @@ func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 	if !p.contains(ip) {
 		return ip
 	}
-	lines := r.Header["X-Forwarded-For"]
-	for i := len(lines) - 1; i >= 0; i-- {
-		for rest := lines[i]; ; {
+	for _, line := range slices.Backward(r.Header["X-Forwarded-For"]) {
+		for rest := line; ; {
 			comma := strings.LastIndexByte(rest, ',')
 			hop := parseAddr(strings.TrimSpace(rest[comma+1:]))
 			if !hop.IsValid() {

@@ -1,0 +1,67 @@
+package auth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A flood during one slow fetch leaves many unknown ids behind at once. They must not fill the memory, and must not keep
+// later ones out for longer than they count.
+func TestMissingKeyIDsAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	keys, err := NewRemoteKeys(RemoteConfig{URL: "https://clerk.example.com", Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 * maxMissing {
+		keys.setMissing(fmt.Sprint(i))
+	}
+	if n := len(keys.missing); n != maxMissing {
+		t.Errorf("%d ids kept", n)
+	}
+	now = now.Add(missingFor)
+	if keys.isMissing("0") {
+		t.Error("still missing")
+	}
+	if keys.setMissing("new"); !keys.isMissing("new") || len(keys.missing) != 1 {
+		t.Errorf("%d ids kept, new among them: %t", len(keys.missing), keys.isMissing("new"))
+	}
+}
+
+// Whatever a server sends, a set is either refused or every key in it is fit for RS256 and was meant for it.
+func FuzzParseJWKSet(f *testing.F) {
+	modulus := strings.Repeat("_", 342)[:341] + "w" // 2048 bits, all set
+	f.Add(`{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"ins_1","n":"` + modulus + `","e":"AQAB"}]}`)
+	f.Add(`{"keys":[{"kty":"RSA","kid":"a","n":"` + modulus + `","e":"AQ"},{"kty":"oct","k":"AA"},{"kty":"EC","d":"AA"}]}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		set, err := parseJWKSet([]byte(body))
+		if err != nil {
+			return
+		}
+		var doc map[string]json.RawMessage
+		var list []map[string]any
+		if err := errors.Join(json.Unmarshal([]byte(body), &doc), json.Unmarshal(doc["keys"], &list)); err != nil {
+			t.Fatal(err)
+		}
+		if len(set.keys) == 0 || len(list) > maxKeys {
+			t.Errorf("%d usable keys of %d", len(set.keys), len(list))
+		}
+		meant := make(map[any]bool)
+		for _, jwk := range list {
+			if jwk["d"] != nil || jwk["p"] != nil {
+				t.Error("a private key in an accepted set")
+			}
+			meant[jwk["kid"]] = jwk["kty"] == "RSA" && (jwk["use"] == nil || jwk["use"] == "sig")
+		}
+		for id, key := range set.keys {
+			if err := checkRSA(key); err != nil || !meant[id] {
+				t.Errorf("key %q: %v, meant %t", id, err, meant[id])
+			}
+		}
+	})
+}
