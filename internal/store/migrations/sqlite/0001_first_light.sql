@@ -374,7 +374,7 @@ CREATE TABLE clerk_inbox (
 
 -- The change feed: that something changed, never what it is now.
 CREATE TABLE clerk_changes (
-    seq              BIGINT PRIMARY KEY,
+    seq              INTEGER PRIMARY KEY,
     kind             TEXT NOT NULL,
     id               TEXT NOT NULL,
     operation        TEXT NOT NULL,
@@ -395,7 +395,7 @@ CREATE TABLE clerk_verify (
 
 -- One row. Every transaction that writes mirrored rows locks it first.
 CREATE TABLE clerk_head (
-    one              SMALLINT PRIMARY KEY CHECK (one = 1),
+    one              INTEGER PRIMARY KEY CHECK (one = 1),
     seq              BIGINT NOT NULL,
     writes           BIGINT NOT NULL,
     high_water       BIGINT NOT NULL,

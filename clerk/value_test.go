@@ -1,0 +1,131 @@
+package clerk_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+func TestParseIsCanonical(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		` { "b" : 1 , "a" : [ true , null ] } `: `{"a":[true,null],"b":1}`,
+		`{"a":1,"a":2}`:                         `{"a":2}`,
+		`1e400`:                                 `1e400`,
+		`-0.10E+2`:                              `-0.10E+2`,
+		`"\u0041\u00e9\/\ud83d\ude00"`:          `"Aé/😀"`,
+		`"\u0000\ud800x\udc00"`:                 "\"\uFFFD\uFFFDx\uFFFD\"",
+		`"\ud800\u0041"`:                        "\"\uFFFDA\"",
+		`"\b\f\n\r\t\u001f\"\\"`:                `"\u0008\u000c\n\r\t\u001f\"\\"`,
+		`{}`:                                    `{}`,
+		`[]`:                                    `[]`,
+	} {
+		v, err := clerk.Parse([]byte(in))
+		if err != nil || v.JSON() != want {
+			t.Errorf("%s: %s, %v; want %s", in, v.JSON(), err, want)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{
+		"", " ", "{", "[1,]", `{"a"}`, `{"a":}`, `{a:1}`, `{"a":1,}`, "01", "1.", ".5", "+1", "1e", "-", "tru", "nul", `"a`, `"\x"`, `"\u12"`,
+		`"\u+123"`, "\"a\nb\"", "1 2", "\"\xff\"", "\xef\xbb\xbf1", strings.Repeat("[", 101) + strings.Repeat("]", 101), "NaN",
+	} {
+		var syntax *clerk.SyntaxError
+		if v, err := clerk.Parse([]byte(in)); !errors.As(err, &syntax) {
+			t.Errorf("%q was read as %s, %v", in, v.JSON(), err)
+		}
+	}
+}
+
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]clerk.Time{
+		"1780000005012": 1780000005012, "1716883200": 1716883200000, "1716883200.5": 1716883200500, "1": 1000, "2000000000": 2000000000000,
+		`"2026-05-28T20:26:45.123Z"`: 1780000005123, `"2026-05-28T22:26:45+02:00"`: 1780000005000,
+		"0": 0, "-5": 0, "null": 0, "true": 0, `"yesterday"`: 0, "1e400": 0, "253402300800000": 0, "99999999999999999999": 0, `{"a":1}`: 0,
+		`"1969-12-31T23:59:59Z"`: 0,
+	} {
+		v, err := clerk.Parse([]byte(in))
+		if err != nil || v.Time() != want {
+			t.Errorf("%s: %d, %v; want %d", in, v.Time(), err, want)
+		}
+	}
+}
+
+func TestEventsNameWhatTheyLack(t *testing.T) {
+	t.Parallel()
+	for in, field := range map[string]string{
+		`{"data":{"id":"x"}}`:                                                         "type",
+		`{"type":5,"data":{"id":"x"}}`:                                                "type",
+		`{"type":"user.created"}`:                                                     "data",
+		`{"type":"user.created","data":[]}`:                                           "data",
+		`{"type":"user.created","data":{}}`:                                           "data.id",
+		`{"type":"user.created","data":{"id":7}}`:                                     "data.id",
+		`{"type":"user.created","data":{"id":"x","object":"session"}}`:                "data.object",
+		`{"type":"waitlistEntry.created","data":{"id":"x","object":"waitlistEntry"}}`: "",
+		`{"type":"user.created","data":{"id":"x","object":"novelty"}}`:                "",
+		`{"type":"novelty.created"}`:                                                  "",
+	} {
+		e, err := clerk.ParseEvent([]byte(in))
+		var lack *clerk.FieldError
+		if errors.As(err, &lack) != (field != "") || lack != nil && lack.Field != field || e == nil {
+			t.Errorf("%s: %v, want a fault of %q", in, err, field)
+		}
+	}
+}
+
+func TestDecodeIsTolerant(t *testing.T) {
+	t.Parallel()
+	v, err := clerk.Parse([]byte(`{"id":"user_1","first_name":7,"banned":"yes","last_name":null,"created_at":"2026-05-28T20:26:45Z",
+		"email_addresses":[{"id":"idn_1","email_address":"a@example.com","verification":null},5],"public_metadata":{"b":1,"a":2},"novelty":{"x":[]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := clerk.Decode[clerk.User](v)
+	if u.ID != "user_1" || u.FirstName != "" || u.Banned || u.CreatedAt != 1780000005000 || len(u.EmailAddresses) != 2 ||
+		u.EmailAddresses[0].EmailAddress != "a@example.com" || string(u.PublicMetadata) != `{"a":2,"b":1}` || string(u.Raw) != v.JSON() {
+		t.Errorf("decoded %+v", u)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/events/*.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	f.Add([]byte(`{"a":"\ud83d\ude00\u0000","a":[1e5,-0.1]}`))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		v, err := clerk.Parse(in)
+		if err != nil {
+			return
+		}
+		if !json.Valid(in) {
+			t.Fatalf("%q was read and is no JSON", in)
+		}
+		out := v.AppendJSON(nil)
+		again, err := clerk.Parse(out)
+		if err != nil || !bytes.Equal(again.AppendJSON(nil), out) || !v.Equal(again) {
+			t.Fatalf("%q is not canonical: %q, %v", in, out, err)
+		}
+		if e, err := clerk.ParseEvent(in); err == nil && e.Kind.Mirrored() && e.ID == "" {
+			t.Fatalf("%q: an event without an id", in)
+		}
+		clerk.Decode[clerk.User](v)
+	})
+}

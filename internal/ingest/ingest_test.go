@@ -1,0 +1,193 @@
+package ingest_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+func memory(t *testing.T) (*store.DB, *ingest.Ingest) {
+	t.Helper()
+	db, err := sqlite.Open(sqlite.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, start(t, db)
+}
+
+func submit(t *testing.T, in *ingest.Ingest, id, body string) ingest.Outcome {
+	t.Helper()
+	p, err := in.Prepare(ingest.Message{ID: id, SignedAt: time.Now(), Body: []byte(body)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in.Submit(p)
+}
+
+func TestReplayOfTheWholeInboxChangesNoRow(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func() (*store.DB, error){
+		"sqlite":   func() (*store.DB, error) { return sqlite.Open(filepath.Join(t.TempDir(), "clerk.db")) },
+		"postgres": func() (*store.DB, error) { return postgres.Open(testenv.Postgres(t)) },
+	} {
+		db, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := start(t, db)
+		files, err := filepath.Glob("../../clerk/testdata/events/*.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, file := range files {
+			submit(t, in, fmt.Sprintf("msg_%02d", i), string(testenv.Fixture(t, filepath.Join("clerk/testdata/events", filepath.Base(file)))))
+		}
+		before := snapshot(t, db)
+		deliveries, err := db.Deliveries(t.Context(), store.DeliveryFilter{Limit: 500})
+		if err != nil || len(deliveries) != len(files) {
+			t.Fatalf("%s: %d deliveries, %v", name, len(deliveries), err)
+		}
+		for _, d := range deliveries {
+			if strings.HasPrefix(d.Type, "email.") || strings.HasPrefix(d.Type, "sms.") {
+				if d.Body != "" || d.Digest != "" {
+					t.Errorf("%s: something of %s was kept", name, d.Type)
+				}
+				continue
+			}
+			for _, secret := range []string{`"ticket"`, "__clerk_ticket", "otp_code\":\""} {
+				if strings.Contains(d.Body, secret) {
+					t.Errorf("%s: %s was kept with %s in it", name, d.Type, secret)
+				}
+			}
+			if o, err := in.Replay(t.Context(), d.MessageID); err != nil || o.Status != ingest.Processed {
+				t.Errorf("%s: replay of %s: %+v, %v", name, d.Type, o, err)
+			}
+		}
+		if diff := cmp.Diff(before, snapshot(t, db)); diff != "" {
+			t.Errorf("%s: a replay changed rows:\n%s", name, diff)
+		}
+	}
+}
+
+// snapshot is what the live views show and how long the feed is.
+func snapshot(t *testing.T, db *store.DB) map[string]any {
+	t.Helper()
+	users, err1 := db.Users(t.Context(), store.UserFilter{})
+	organizations, err2 := db.Organizations(t.Context(), store.OrganizationFilter{})
+	sessions, err3 := db.Sessions(t.Context(), store.SessionFilter{})
+	members, err4 := db.Memberships(t.Context(), store.MembershipFilter{})
+	head, err5 := db.Head(t.Context())
+	for _, err := range []error{err1, err2, err3, err4, err5} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return map[string]any{"users": users, "organizations": organizations, "sessions": sessions, "members": members, "seq": head.Seq}
+}
+
+func TestDeadLetterIsTriedAgainWhenDeliveredAgain(t *testing.T) {
+	t.Parallel()
+	db, in := memory(t)
+	for range 2 {
+		if o := submit(t, in, "msg_1", `{"type":"user.created","data":{}}`); o.Status != ingest.Invalid || o.Err == nil {
+			t.Fatalf("outcome %+v", o)
+		}
+	}
+	d, err := db.Delivery(t.Context(), "msg_1")
+	if err != nil || d.State != store.StateDead || d.Reason != ingest.ReasonInvalid || d.Attempts != 2 {
+		t.Errorf("delivery %+v, %v", d, err)
+	}
+}
+
+func TestStorageDownIsNeverAcknowledged(t *testing.T) {
+	t.Parallel()
+	server := testenv.NewPostgresServer(t, testenv.ServerOptions{})
+	db, err := postgres.Open(server.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := start(t, db)
+	if o := submit(t, in, "msg_1", `{"type":"user.created","data":{"id":"user_1"}}`); o.Status != ingest.Processed {
+		t.Fatalf("outcome %+v", o)
+	}
+	server.Kill()
+	if o := submit(t, in, "msg_2", `{"type":"user.created","data":{"id":"user_2"}}`); o.Status != ingest.Unavailable {
+		t.Fatalf("with the database down: %+v", o)
+	}
+	server.Start()
+	for id, want := range map[string]ingest.Status{"msg_1": ingest.Duplicate, "msg_2": ingest.Processed} {
+		if o := submit(t, in, id, fmt.Sprintf(`{"type":"user.created","data":{"id":"user_%s"}}`, id[4:])); o.Status != want {
+			t.Errorf("%s after the database came back: %+v, want %s", id, o, want)
+		}
+	}
+}
+
+func TestClosedTakesNothing(t *testing.T) {
+	t.Parallel()
+	_, in := memory(t)
+	in.Close()
+	if o := submit(t, in, "msg_1", `{"type":"user.created","data":{"id":"user_1"}}`); o.Status != ingest.Unavailable {
+		t.Errorf("after Close: %+v", o)
+	}
+}
+
+func TestUpgradeReplaysWhatAnOlderVersionDidNotKnow(t *testing.T) {
+	t.Parallel()
+	db, in := memory(t)
+	submit(t, in, "msg_1", `{"type":"user.created","data":{"id":"user_1"}}`)
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.SaveInbox(t.Context(), []store.Delivery{{
+			MessageID: "msg_old", Type: "user.created", State: store.StateIgnored, Reason: ingest.ReasonUnknownType, Attempts: 1,
+			Body: `{"data":{"id":"user_old"},"type":"user.created"}`, Revision: ingest.ApplyRevision - 1,
+		}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{1, 0} {
+		if n, err := in.Upgrade(t.Context()); err != nil || n != want {
+			t.Errorf("upgrade %d replayed %d, %v; want %d", i, n, err, want)
+		}
+	}
+	if _, err := db.UserByClerkID(t.Context(), "user_old"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFalseAbsenceIsUndoneByALaterSight(t *testing.T) {
+	t.Parallel()
+	db, in := memory(t)
+	body := `{"type":"user.updated","timestamp":%d,"data":{"id":"user_1","updated_at":%d}}`
+	submit(t, in, "msg_1", fmt.Sprintf(body, int64(epoch), int64(epoch)))
+	at, err := in.Horizon(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	if err := in.Apply(context.Background(), ingest.Reading{Key: key, ObservedAt: at.ObservedAt, Since: at.Since, ByID: true}); err != nil {
+		t.Fatal(err)
+	}
+	if gone, err := db.UserDeleted(t.Context(), "user_1"); err != nil || !gone {
+		t.Fatalf("after a 404: deleted %v, %v", gone, err)
+	}
+	submit(t, in, "msg_2", fmt.Sprintf(body, int64(epoch-5000), int64(epoch-5000)))
+	if gone, _ := db.UserDeleted(t.Context(), "user_1"); !gone {
+		t.Error("an old event undid the absence")
+	}
+	submit(t, in, "msg_3", fmt.Sprintf(body, int64(epoch+5000), int64(epoch+5000)))
+	if gone, _ := db.UserDeleted(t.Context(), "user_1"); gone {
+		t.Error("a later sight did not undo the absence")
+	}
+}
