@@ -4,8 +4,9 @@ SHELL := /bin/bash
 TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 30s
 HISTORIES ?= 300
+COUNT ?= 3
 
-.PHONY: help setup test lint vuln bench fuzz verify build clean
+.PHONY: help setup test race lint vuln bench fuzz verify build clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,7 +16,11 @@ setup: ## install what the tests need (Debian: postgresql, gcc)
 
 test: setup ## install what is missing and run all tests with the race detector
 	go vet ./...
-	CLERKSYNC_TEST_HISTORIES=$(HISTORIES) go test -race -count=1 -timeout 30m ./...
+	@set -o pipefail; CLERKSYNC_TEST_HISTORIES=$(HISTORIES) go test -race -count=1 -timeout 30m -v ./... 2>&1 | \
+		awk -f internal/testenv/summary.awk
+
+race: ## run all tests COUNT times with the race detector, in random order
+	go test -race -count=$(COUNT) -shuffle=on -timeout 60m ./...
 
 lint: ## run golangci-lint
 	$(TOOL) golangci-lint run

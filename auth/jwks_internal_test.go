@@ -9,6 +9,25 @@ import (
 	"time"
 )
 
+// An id that somebody asks for all the time must not stay unknown for ever.
+func TestMissingKeyIDsAreNotProlonged(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	keys, err := NewRemoteKeys(RemoteConfig{URL: "https://clerk.example.com", Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys.setMissing("a")
+	now = now.Add(missingFor - time.Second)
+	if keys.setMissing("a"); !keys.isMissing("a") {
+		t.Error("forgotten too early")
+	}
+	now = now.Add(time.Second)
+	if keys.isMissing("a") {
+		t.Error("prolonged")
+	}
+}
+
 // A flood during one slow fetch leaves many unknown ids behind at once. They must not fill the memory, and must not keep
 // later ones out for longer than they count.
 func TestMissingKeyIDsAreBounded(t *testing.T) {

@@ -1,7 +1,10 @@
 package auth_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +12,44 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/google/go-cmp/cmp"
 )
+
+// endless is the body of a key set that does not end.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read > 16<<20 {
+		return 0, io.EOF
+	}
+	e.read += copy(p, bytes.Repeat([]byte(" "), len(p)))
+	return len(p), nil
+}
+
+func (e *endless) Close() error { return nil }
+
+func TestRemoteKeysBodyIsBounded(t *testing.T) {
+	t.Parallel()
+	set := jwks(t, jwk(kid, &key().PublicKey))
+	for name, want := range map[string]int{"at the limit": 1 << 20, "above it": 1<<20 + 1} {
+		keys, s := setup(t, nil)
+		s.answer(200, set+strings.Repeat(" ", want-len(set)))
+		if err := keys.Refresh(t.Context()); (err == nil) != (want == 1<<20) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	body := &endless{}
+	keys, _ := setup(t, func(c *auth.RemoteConfig) {
+		c.HTTPClient.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: body}, nil
+		})
+	})
+	if err := keys.Refresh(t.Context()); err == nil || body.read > 2<<20 {
+		t.Errorf("%d bytes read, %v", body.read, err)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestRemoteKeysSet(t *testing.T) {
 	t.Parallel()
@@ -43,6 +84,7 @@ func TestRemoteKeysSet(t *testing.T) {
 		"exponent 1":             {[]object{good, other(object{"e": "AQ"})}, only},
 		"exponent even":          {[]object{good, other(object{"e": "AAEA"})}, only},
 		"exponent huge":          {[]object{good, other(object{"e": strings.Repeat("_", 40)})}, only},
+		"exponent of 65 bits":    {[]object{good, other(object{"e": "AQAAAAAAAQAB"})}, only},
 		"exponent missing":       {[]object{good, other(object{"e": nil})}, only},
 		"modulus missing":        {[]object{good, other(object{"n": nil})}, only},
 		"modulus padded":         {[]object{good, other(object{"n": encode(otherKey().N.Bytes()) + "=="})}, only},

@@ -114,8 +114,10 @@ func (w *world) step() {
 		w.users[u["id"].(string)] = u
 		w.emit("user.created", u)
 	case "update":
-		w.updateUser(object{"first_name": rapid.StringMatching(`[A-Z][a-z]{3}`).Draw(w.t, "name"),
-			"public_metadata": object{"role": rapid.SampledFrom([]string{"solo", "growth", "admin", "nobody"}).Draw(w.t, "role")}})
+		w.updateUser(object{
+			"first_name":      rapid.StringMatching(`[A-Z][a-z]{3}`).Draw(w.t, "name"),
+			"public_metadata": object{"role": rapid.SampledFrom([]string{"solo", "growth", "admin", "nobody"}).Draw(w.t, "role")},
+		})
 	case "ban":
 		if u, ok := w.updateUser(object{"banned": true, "updated_at": w.now}); ok {
 			u["updated_at"] = w.now

@@ -1,0 +1,23 @@
+package arch
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/clerksync/clerksync/internal/testenv"
+)
+
+// deps.txt names the modules in the binary, whoever imports them, so that a new one shows in review.
+func TestModulesOfTheBinary(t *testing.T) {
+	t.Parallel()
+	env := []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0"} // the same list on every machine
+	out := goCommand(t, env, "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./cmd/clerksync")
+	modules := strings.Fields(string(out))
+	slices.Sort(modules)
+	modules = slices.DeleteFunc(slices.Compact(modules), func(m string) bool { return m == modulePath })
+	if len(modules) == 0 {
+		t.Fatal("the binary needs no module: this test looks at the wrong thing")
+	}
+	testenv.Golden(t, "deps.txt", []byte(strings.Join(modules, "\n")+"\n"))
+}

@@ -1,0 +1,139 @@
+package arch
+
+import (
+	"slices"
+	"testing"
+)
+
+const (
+	otel    = "go.opentelemetry.io/otel" // the API; the SDK is another module
+	cmp     = "github.com/google/go-cmp"
+	goJose  = "github.com/go-jose/go-jose/v4"
+	pgx     = "github.com/jackc/pgx/v5"
+	kong    = "github.com/alecthomas/kong"
+	yaml    = "go.yaml.in/yaml/v3"
+	modernc = "modernc.org/sqlite"
+)
+
+// rule is what the packages of a pattern may import outside of their tests, beside the standard library.
+type rule struct {
+	pattern string
+	own     []string // patterns of our packages
+	modules []string // of others, imported directly
+}
+
+// rules is docs/ARCHITECTURE.md, "Imports", as a table; the first match counts.
+func rules() []rule {
+	api := []string{otel, otel + "/metric", otel + "/trace"}
+	public := []string{
+		".", "api", "auth", "clerk", "clerktest", "console", "forwardauth", "postgres", "publish/...", "sqlite", "webhook",
+	}
+	return []rule{
+		{"cmd/clerksync", []string{"internal/cli"}, nil},
+		{"internal/cli", append(public, "internal/emulator", "internal/doctor", "internal/telemetry", "internal/web"), append(api, kong, yaml)},
+		{"api", []string{".", "auth", "internal/web"}, api},
+		{"console", []string{".", "auth", "internal/web"}, api},
+		{"forwardauth", []string{".", "auth", "internal/web"}, api},
+		{"publish/nats", []string{"."}, append(api, "github.com/nats-io/nats.go")},
+		{"publish/webhook", []string{"."}, api},
+		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "webhook"}, nil},
+		{".", []string{
+			"auth", "clerk", "webhook", "internal/clerkapi", "internal/doctor", "internal/ingest", "internal/live",
+			"internal/reconcile", "internal/store", "internal/web",
+		}, api},
+		{"sqlite", []string{"internal/store"}, []string{modernc}},
+		{"postgres", []string{"internal/store"}, []string{pgx}},
+		{"internal/ingest", []string{"clerk", "internal/store"}, api},
+		{"internal/live", []string{"auth", "internal/store"}, api},
+		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/ingest", "internal/store"}, api},
+		{"internal/clerkapi", []string{"clerk"}, api},
+		{"internal/store", []string{"clerk"}, api},
+		{"internal/store/storetest", []string{"clerk", "internal/store"}, []string{cmp}},
+		{"internal/emulator", []string{"clerk", "internal/web", "webhook"}, []string{goJose}},
+		{"internal/telemetry", nil, append(api, otel+"/sdk/...", otel+"/exporters/...", "github.com/prometheus/...")},
+		{"internal/web", nil, api},
+		{"internal/testenv", nil, []string{cmp, pgx}},
+		{"internal/doctor", nil, nil},
+		{"internal/arch", nil, nil},
+		{"auth", nil, nil},
+		{"clerk", nil, nil},
+		{"webhook", nil, nil},
+		{"examples/...", public, nil},
+	}
+}
+
+func ruleFor(name string) (rule, bool) {
+	table := rules()
+	if i := slices.IndexFunc(table, func(r rule) bool { return matches(r.pattern, name) }); i >= 0 {
+		return table[i], true
+	}
+	return rule{}, false
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	g := load(t)
+	own := g.own()
+	if len(own) < 5 {
+		t.Fatalf("go list knows %d packages of ours", len(own))
+	}
+	for _, p := range own {
+		r, ok := ruleFor(p.name())
+		if !ok {
+			t.Errorf("%s: no rule says what it may import; add one to the table", p.name())
+			continue
+		}
+		for _, imported := range p.Imports {
+			if name := relative(imported); name != imported && !matchesAny(r.own, name) {
+				t.Errorf("%s must not import %s", p.name(), name)
+			}
+			if m := g.module(t, imported); m != "" && !matchesAny(r.modules, m) {
+				t.Errorf("%s must not import %s: module %s is not in its budget", p.name(), imported, m)
+			}
+		}
+	}
+}
+
+// Imports that the table cannot refuse, because they are of the standard library.
+func TestStoreKnowsNoHTTP(t *testing.T) {
+	t.Parallel()
+	for _, p := range load(t).own() {
+		if matches("internal/store/...", p.name()) && slices.Contains(p.Imports, "net/http") {
+			t.Errorf("%s imports net/http", p.name())
+		}
+	}
+}
+
+// Third parties that judge our work, and packages made for tests, must not reach a user's program.
+func TestJudgesStayInTests(t *testing.T) {
+	t.Parallel()
+	g := load(t)
+	forTests := []string{"internal/testenv", "internal/store/storetest"}
+	judges := []string{
+		cmp,
+		"github.com/clerk/clerk-sdk-go/v2",
+		"github.com/getkin/kin-openapi",
+		"github.com/golang-jwt/jwt/v5",
+		"github.com/rogpeppe/go-internal",
+		"github.com/standard-webhooks/standard-webhooks/libraries",
+		"github.com/svix/svix-webhooks",
+		"pgregory.net/rapid",
+	}
+	used := map[string]bool{}
+	for _, p := range g.own() {
+		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
+			used[relative(imported)] = true
+		}
+		if matchesAny(forTests, p.name()) {
+			continue // they help tests and may use what tests may
+		}
+		for _, imported := range p.Imports {
+			if matchesAny(forTests, relative(imported)) || matchesAny(judges, g.module(t, imported)) {
+				t.Errorf("%s imports %s outside of its tests", p.name(), imported)
+			}
+		}
+	}
+	if !used["internal/testenv"] {
+		t.Error("no test imports internal/testenv: this test looks at the wrong imports")
+	}
+}
