@@ -41,7 +41,7 @@ type Claims struct {
 	// token does not say: not the same as 0, "just now".
 	FactorAges *[2]int
 
-	// Actor is who really acts in the name of Subject. It is set whenever the token has an act claim, of any form.
+	// Actor is who really acts in the name of Subject. It is set whenever the token has an act claim of any form but null.
 	Actor *Actor
 
 	Raw json.RawMessage // the payload as signed
@@ -94,20 +94,22 @@ func parseClaims(payload []byte) (*Claims, error) {
 	if c.ExpiresAt.IsZero() && r.err == nil {
 		r.err = errors.New("claim exp is missing")
 	}
-	if status := r.text("sts"); status != "" {
-		c.Status = status
+	if _, found := doc.get("sts"); found {
+		c.Status = r.text("sts")
 	}
 	if r.err != nil {
 		return nil, invalidToken(ReasonMalformed, r.err)
 	}
-	c.FactorAges = parseFactorAges(r.value("fva"))
-	c.Actor = parseActor(r.value("act"))
-	if r.value("v") == "2" {
+	factorAges, _ := doc.get("fva")
+	actor, _ := doc.get("act")
+	c.FactorAges, c.Actor = parseFactorAges(factorAges), parseActor(actor)
+	if version, _ := doc.get("v"); version == "2" {
 		c.Version = 2
 		features, _ := doc.text("fea")
 		plans, _ := doc.text("pla")
 		c.Features, c.Plans = parseScoped(features), parseScoped(plans)
-		c.Organization = organizationV2(r.value("o"), features)
+		organization, _ := doc.get("o")
+		c.Organization = organizationV2(organization, features)
 	} else {
 		c.Organization = organizationV1(doc)
 	}
@@ -169,7 +171,7 @@ func parseFactorAges(value string) *[2]int {
 
 // parseActor returns an actor for whatever an act claim holds: overlooking one would hide an impersonation.
 func parseActor(value string) *Actor {
-	if value == "" {
+	if value == "" || value == "null" {
 		return nil
 	}
 	o, err := parseObject(value)
@@ -184,25 +186,17 @@ func parseActor(value string) *Actor {
 	return a
 }
 
-// claimReader reads claims that may be absent (null counts as absent) but must not be of a wrong type. It keeps the
-// first fault, so that it is asked for once.
+// claimReader reads claims that may be absent but must not be of a wrong type. Null is a wrong type: Clerk leaves out
+// what it does not say, and libraries do not agree on what null means. The first fault is kept, to be asked for once.
 type claimReader struct {
 	doc object
 	err error
 }
 
-// value returns a claim as written, "" if it is absent.
-func (r *claimReader) value(name string) string {
-	if value, _ := r.doc.get(name); value != "null" {
-		return value
-	}
-	return ""
-}
-
 func (r *claimReader) text(name string) string {
-	value := r.value(name)
+	value, found := r.doc.get(name)
 	text, ok := unquote(value)
-	if !ok && value != "" {
+	if found && !ok {
 		r.fail(name, "is not text")
 	}
 	return text
@@ -210,8 +204,8 @@ func (r *claimReader) text(name string) string {
 
 // texts reads one text or a list of texts, the two forms of aud.
 func (r *claimReader) texts(name string) []string {
-	value := r.value(name)
-	if value == "" {
+	value, found := r.doc.get(name)
+	if !found {
 		return nil
 	}
 	if text, ok := unquote(value); ok {
@@ -229,8 +223,8 @@ const maxSeconds = 253402300799
 
 // seconds reads a NumericDate (RFC 7519 section 2).
 func (r *claimReader) seconds(name string) time.Time {
-	value := r.value(name)
-	if value == "" {
+	value, found := r.doc.get(name)
+	if !found {
 		return time.Time{}
 	}
 	seconds, err := strconv.ParseFloat(value, 64)

@@ -116,7 +116,14 @@ func TestVerifyClaims(t *testing.T) {
 		{"iat within the leeway", object{"iat": unix + 5}, ""},
 		{"iat beyond the leeway", object{"iat": unix + 6}, future},
 		{"iat text", object{"iat": "0"}, malformed},
-		{"iat null", object{"iat": raw("null")}, ""},
+		{"iat null", object{"iat": raw("null")}, malformed},
+		{"nbf null", object{"nbf": raw("null")}, malformed},
+		{"exp null", object{"exp": raw("null")}, malformed},
+		{"aud null", object{"aud": raw("null")}, malformed},
+		{"azp null", object{"azp": raw("null")}, malformed},
+		{"sts null", object{"sts": raw("null")}, malformed},
+		{"sub null", object{"sub": raw("null")}, badPayload},
+		{"sid null", object{"sid": raw("null")}, badPayload},
 
 		{"iss missing", object{"iss": nil}, badIssuer},
 		{"iss a number", object{"iss": 5}, malformed},
@@ -138,6 +145,7 @@ func TestVerifyClaims(t *testing.T) {
 
 		{"sts missing", object{"sts": nil}, ""},
 		{"sts pending", object{"sts": "pending"}, "invalid_token/pending"},
+		{"sts empty", object{"sts": ""}, "invalid_token/status"},
 		{"sts unknown", object{"sts": "expired"}, "invalid_token/status"},
 		{"sts in another case", object{"sts": "Active"}, "invalid_token/status"},
 		{"sts a number", object{"sts": 1}, malformed},
