@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -54,7 +55,7 @@ type Config struct {
 }
 
 // DefaultRoles is the ladder used when Config.Roles is nil, lowest first.
-func DefaultRoles() []string { return []string{"solo", "growth", "enterprise", "admin"} }
+func DefaultRoles() []string { return store.DefaultLadder() }
 
 func (c Config) withDefaults() Config {
 	c.WebhookSecrets = slices.DeleteFunc(slices.Clone(c.WebhookSecrets), func(s string) bool { return strings.TrimSpace(s) == "" })

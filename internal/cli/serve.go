@@ -142,15 +142,12 @@ func fetchKeys(ctx context.Context, m *clerksync.Mirror, logger *slog.Logger) {
 }
 
 func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
-	config := clerksync.Config{
+	return clerksync.Config{
 		SecretKey: c.SecretKey, WebhookSecrets: c.WebhookSecrets, WebhookScheme: webhook.Scheme(c.WebhookScheme),
 		InstanceID: c.InstanceID, Roles: c.Roles, JWTAlgorithm: c.JWTAlgorithm, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL,
 		APIURL: c.APIURL, Issuer: c.Issuer, AuthorizedParties: c.AuthorizedParties, Audience: c.Audience, Logger: logger,
+		FrontendAPI: c.Issuer, // Clerk's issuer is the URL of its Frontend API
 	}
-	if c.PublishableKey != "" || c.Issuer != "" {
-		config.FrontendAPI = c.Issuer
-	}
-	return config
 }
 
 // publicHandler lists the routes that anyone can reach.

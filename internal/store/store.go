@@ -27,8 +27,8 @@ var (
 	ErrAmbiguous = errors.New("ambiguous: more than one live row has it")
 )
 
-// DefaultLadder is the role ladder of a database opened without another, lowest first.
-var defaultLadder = []string{"solo", "growth", "enterprise", "admin"}
+// DefaultLadder is the role ladder of a database that was told no other, lowest first.
+func DefaultLadder() []string { return []string{"solo", "growth", "enterprise", "admin"} }
 
 // DB is a mirror's database. It is made by the driver packages (sqlite.Open,
 // postgres.Open), is safe for concurrent use, and must be closed.
@@ -53,7 +53,8 @@ type stmtKey struct {
 // same). It takes them over: Close closes both. It does not touch the database.
 func Open(engine Engine, read, write *sql.DB) *DB {
 	db := &DB{engine: engine, read: read, write: write, now: time.Now, stmts: map[stmtKey]*sql.Stmt{}}
-	db.ladder.Store(&defaultLadder)
+	ladder := DefaultLadder()
+	db.ladder.Store(&ladder)
 	return db
 }
 
