@@ -58,7 +58,10 @@ func Open(path string, opts ...Option) (*store.DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	db := store.Open(store.SQLite, read, write)
+	db := store.Open(store.SQLite, read, write).Checkpoint(func() error {
+		_, err := read.Exec("PRAGMA wal_checkpoint(PASSIVE)")
+		return err
+	})
 	if o.synchronous != "FULL" {
 		db.Relax()
 	}

@@ -13,6 +13,7 @@ import (
 // order of arrival, and saved once.
 type batch struct {
 	in      *Ingest
+	claimed map[string]bool // message ids whose inbox row this transaction has written
 	earlier map[string]store.Delivery
 	rows    map[store.Key]*entry
 	order   []store.Key // of first touch, so that writes are the same on both engines
@@ -34,7 +35,7 @@ type entry struct {
 }
 
 func newBatch(in *Ingest) *batch {
-	return &batch{in: in, rows: map[store.Key]*entry{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{}}
+	return &batch{in: in, rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{}}
 }
 
 // applyAll is the transaction of a batch. It may be run again after a failure.
@@ -64,15 +65,9 @@ func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
 	return err
 }
 
-func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) (err error) {
-	var ids []string
+func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) error {
 	var keys []store.Key
-	listed := map[string]bool{}
 	for _, j := range jobs {
-		if id := j.delivery.MessageID; !listed[id] {
-			listed[id] = true
-			ids = append(ids, id)
-		}
 		for i := range j.ops {
 			keys = b.want(keys, j.ops[i].key)
 			if j.ops[i].key.Kind == clerk.KindSession && j.ops[i].user != "" {
@@ -80,10 +75,45 @@ func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) (err error)
 			}
 		}
 	}
-	if b.earlier, err = tx.Inbox(ctx, ids); err != nil {
-		return fmt.Errorf("load the inbox: %w", err)
+	if err := b.claim(ctx, tx, jobs); err != nil {
+		return fmt.Errorf("claim the message ids: %w", err)
 	}
 	return b.loadRows(ctx, tx, keys)
+}
+
+// claim writes the inbox rows of messages that were never seen, with the outcome that is
+// to be expected, and loads what is known of the others.
+func (b *batch) claim(ctx context.Context, tx *store.Tx, jobs []*job) (err error) {
+	first := make([]store.Delivery, 0, len(jobs))
+	var replayed []string
+	for _, j := range jobs {
+		id := j.delivery.MessageID
+		if b.claimed[id] {
+			continue
+		}
+		b.claimed[id] = true
+		if j.replay {
+			replayed = append(replayed, id)
+			continue
+		}
+		d := j.delivery
+		d.Attempts = 1
+		first = append(first, d)
+	}
+	if b.earlier, err = tx.Claim(ctx, first); err != nil {
+		return err
+	}
+	known, err := tx.Inbox(ctx, replayed)
+	for id, d := range known {
+		b.earlier[id] = d
+	}
+	for id := range b.earlier {
+		delete(b.claimed, id)
+	}
+	for _, id := range replayed {
+		delete(b.claimed, id)
+	}
+	return err
 }
 
 // want notes a key whose row will be asked for.
@@ -118,7 +148,11 @@ func (b *batch) take(j *job, head *store.Head) Outcome {
 	}
 	d.Attempts = earlier.Attempts + 1
 	outcome := b.judge(j, &d, head)
-	b.keep(d)
+	if b.claimed[d.MessageID] && d.Attempts == 1 && d.State == j.delivery.State {
+		b.earlier[d.MessageID] = d // its row says so already
+	} else {
+		b.keep(d)
+	}
 	return outcome
 }
 

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
 )
 
 // This file holds what differs between the engines: how the head row is locked, how many
@@ -16,12 +18,15 @@ import (
 
 // lockHead reads the head row and makes it the gate of all writers. SQLite needs no lock:
 // its write transactions begin IMMEDIATE. On Postgres the statement also sees to it that
-// the commit is durable, where a role or a database has switched that off.
+// the commit is durable, where a role or a database has switched that off, and that the
+// rows of known keys are looked up by index: a plan made while a table was empty would
+// read all of it, and is kept for the life of the connection.
 func (e Engine) lockHead() string {
 	if e == SQLite {
 		return selectHead
 	}
-	return strings.Replace(selectHead, "SELECT ", `SELECT CASE WHEN current_setting('synchronous_commit') = 'off'
+	return strings.Replace(selectHead, "SELECT ", `SELECT length(set_config('enable_seqscan', 'off', true)) * 0 +
+		CASE WHEN current_setting('synchronous_commit') = 'off'
 		THEN length(set_config('synchronous_commit', 'on', true)) * 0 ELSE 0 END + `, 1) + " FOR UPDATE"
 }
 
@@ -55,7 +60,8 @@ func newBulk(prefix string, types []columnType, suffix string) *bulk {
 		arrays[i] = fmt.Sprintf("$%d::%s", i+1, [...]string{"text[]", "bigint[]"}[t])
 	}
 	return &bulk{types: types, texts: map[Engine]string{
-		SQLite:   prefix + " VALUES (" + params(1, len(types)) + ")" + suffix,
+		// not "$1": its driver looks parameters with a name up by it, one by one
+		SQLite:   prefix + " VALUES (?" + strings.Repeat(", ?", len(types)-1) + ")" + suffix,
 		Postgres: prefix + " SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ")" + suffix,
 	}}
 }
@@ -66,15 +72,45 @@ func (tx *Tx) save(ctx context.Context, b *bulk, n int, values func(i int) []any
 	if n == 0 {
 		return nil
 	}
+	tx.rows += int64(n)
 	text := b.texts[tx.db.engine]
-	if tx.db.engine == SQLite {
-		for i := range n {
-			if err := tx.exec(ctx, text, values(i)...); err != nil {
-				return err
-			}
-		}
-		return nil
+	if tx.db.engine == Postgres {
+		return tx.exec(ctx, text, b.arrays(n, values)...)
 	}
+	for i := range n {
+		if err := tx.exec(ctx, text, values(i)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertNew runs a bulk statement that passes over rows that exist and returns the key, its
+// first column, of those it wrote.
+func (tx *Tx) insertNew(ctx context.Context, b *bulk, n int, values func(i int) []any) (written map[string]bool, err error) {
+	written = make(map[string]bool, n)
+	tx.rows += int64(n)
+	note := func(rows *sql.Rows, err error) error {
+		keys, err := scanAll(rows, err, func(r *sql.Rows) (key string, err error) { return key, r.Scan(&key) })
+		for _, k := range keys {
+			written[k] = true
+		}
+		return err
+	}
+	text := b.texts[tx.db.engine]
+	if tx.db.engine == Postgres && n > 0 {
+		return written, note(tx.query(ctx, text, b.arrays(n, values)...))
+	}
+	for i := range n {
+		if err := note(tx.query(ctx, text, values(i)...)); err != nil {
+			return nil, err
+		}
+	}
+	return written, nil
+}
+
+// arrays turns rows into an array for each column.
+func (b *bulk) arrays(n int, values func(i int) []any) []any {
 	columns := make([]any, len(b.types))
 	for c, t := range b.types {
 		if t == textColumn {
@@ -93,45 +129,41 @@ func (tx *Tx) save(ctx context.Context, b *bulk, n int, values func(i int) []any
 			}
 		}
 	}
-	return tx.exec(ctx, text, columns...)
+	return columns
 }
 
-// load runs a SELECT whose last parameter is a list of keys: as it is for each key on
-// SQLite, once for all on Postgres.
-func (tx *Tx) load(ctx context.Context, text string, keys []string, scan func(*sql.Rows) error) error {
-	each := func(arg any) error {
-		rows, err := tx.query(ctx, text, arg)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			if err := scan(rows); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
+// load runs a SELECT for the rows whose column is one of the keys.
+func (tx *Tx) load(ctx context.Context, text, column string, keys []string, scan func(*sql.Rows) error) error {
+	if len(keys) == 0 {
+		return nil
 	}
-	if tx.db.engine == Postgres {
-		if len(keys) == 0 {
-			return nil
-		}
-		return each(keys)
+	condition, arg := tx.db.engine.oneOf(column, keys)
+	rows, err := tx.query(ctx, text+condition, arg)
+	if err != nil {
+		return err
 	}
-	for _, k := range keys {
-		if err := each(k); err != nil {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
 			return err
 		}
 	}
-	return nil
+	return rows.Err()
 }
 
-// oneOf is the condition for [Tx.load].
-func (e Engine) oneOf(column string) string {
+// oneOf is the condition that a column is one of the keys, and its only argument.
+func (e Engine) oneOf(column string, keys []string) (condition string, arg any) {
 	if e == Postgres {
-		return column + " = ANY($1)"
+		return column + " = ANY($1)", keys
 	}
-	return column + " = $1"
+	if len(keys) == 1 {
+		return column + " = $1", keys[0]
+	}
+	list := make([]clerk.Value, len(keys))
+	for i, k := range keys {
+		list[i] = clerk.Text(k)
+	}
+	return column + " IN (SELECT value FROM json_each($1))", clerk.Array(list...).JSON()
 }
 
 // IsTransient reports whether the error is the database's state and not the statement's

@@ -36,24 +36,48 @@ type Delivery struct {
 	Body       string     `json:"-"` // canonical and redacted; "" where none is kept
 }
 
-var inboxUpsert = newBulk(`INSERT INTO clerk_inbox
-	(message_id, received_at, signed_at, type, instance_id, state, reason, attempts, subjects, digest, revision, body)`,
-	[]columnType{
-		textColumn, intColumn, intColumn, textColumn, textColumn, textColumn, textColumn, intColumn, textColumn, textColumn, intColumn, textColumn,
-	}, ` ON CONFLICT (message_id) DO UPDATE SET signed_at = excluded.signed_at, type = excluded.type, instance_id = excluded.instance_id,
-		state = excluded.state, reason = excluded.reason, attempts = excluded.attempts, subjects = excluded.subjects,
-		digest = excluded.digest, revision = excluded.revision, body = excluded.body`)
+const insertInbox = `INSERT INTO clerk_inbox
+	(message_id, received_at, signed_at, type, instance_id, state, reason, attempts, subjects, digest, revision, body)`
+
+var inboxTypes = []columnType{
+	textColumn, intColumn, intColumn, textColumn, textColumn, textColumn, textColumn, intColumn, textColumn, textColumn, intColumn, textColumn,
+}
+
+var (
+	inboxInsert = newBulk(insertInbox, inboxTypes, " ON CONFLICT (message_id) DO NOTHING RETURNING message_id")
+	inboxUpsert = newBulk(insertInbox, inboxTypes, ` ON CONFLICT (message_id) DO UPDATE SET signed_at = excluded.signed_at,
+		type = excluded.type, instance_id = excluded.instance_id, state = excluded.state, reason = excluded.reason, attempts = excluded.attempts,
+		subjects = excluded.subjects, digest = excluded.digest, revision = excluded.revision, body = excluded.body`)
+)
+
+// inboxRow answers the values of a delivery's row.
+func (tx *Tx) inboxRow(d *Delivery) []any {
+	tx.Head.LastReceivedAt = max(tx.Head.LastReceivedAt, d.ReceivedAt)
+	return []any{
+		d.MessageID, int64(d.ReceivedAt), orNull(d.SignedAt), textOrNull(d.Type), textOrNull(d.InstanceID), string(d.State),
+		textOrNull(d.Reason), d.Attempts, strings.Join(d.Subjects, " "), textOrNull(d.Digest), int64(d.Revision), textOrNull(d.Body),
+	}
+}
 
 // SaveInbox writes deliveries; a row that exists keeps its id and its first arrival.
 func (tx *Tx) SaveInbox(ctx context.Context, list []Delivery) error {
-	return tx.save(ctx, inboxUpsert, len(list), func(i int) []any {
-		d := &list[i]
-		tx.Head.LastReceivedAt = max(tx.Head.LastReceivedAt, d.ReceivedAt)
-		return []any{
-			d.MessageID, int64(d.ReceivedAt), orNull(d.SignedAt), textOrNull(d.Type), textOrNull(d.InstanceID), string(d.State),
-			textOrNull(d.Reason), d.Attempts, strings.Join(d.Subjects, " "), textOrNull(d.Digest), int64(d.Revision), textOrNull(d.Body),
+	return tx.save(ctx, inboxUpsert, len(list), func(i int) []any { return tx.inboxRow(&list[i]) })
+}
+
+// Claim writes the deliveries whose message ids are new, and answers what is known of the
+// others. No id may be listed twice.
+func (tx *Tx) Claim(ctx context.Context, list []Delivery) (earlier map[string]Delivery, err error) {
+	written, err := tx.insertNew(ctx, inboxInsert, len(list), func(i int) []any { return tx.inboxRow(&list[i]) })
+	if err != nil {
+		return nil, err
+	}
+	var known []string
+	for i := range list {
+		if id := list[i].MessageID; !written[id] {
+			known = append(known, id)
 		}
-	})
+	}
+	return tx.Inbox(ctx, known)
 }
 
 const selectInbox = "SELECT message_id, state, attempts, COALESCE(digest, ''), received_at FROM clerk_inbox WHERE "
@@ -61,7 +85,7 @@ const selectInbox = "SELECT message_id, state, attempts, COALESCE(digest, ''), r
 // Inbox loads of earlier deliveries what a second one needs to know.
 func (tx *Tx) Inbox(ctx context.Context, messageIDs []string) (map[string]Delivery, error) {
 	found := map[string]Delivery{}
-	err := tx.load(ctx, selectInbox+tx.db.engine.oneOf("message_id"), messageIDs, func(r *sql.Rows) error {
+	err := tx.load(ctx, selectInbox, "message_id", messageIDs, func(r *sql.Rows) error {
 		var d Delivery
 		err := r.Scan(&d.MessageID, &d.State, &d.Attempts, &d.Digest, &d.ReceivedAt)
 		found[d.MessageID] = d

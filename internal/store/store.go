@@ -40,8 +40,14 @@ type DB struct {
 	ladder  atomic.Pointer[[]string]
 	relaxed bool
 
-	mu    sync.RWMutex
-	stmts map[stmtKey]*sql.Stmt
+	mu     sync.RWMutex
+	stmts  map[stmtKey]*sql.Stmt
+	closed bool
+
+	checkpoint func() error // nil: the engine sees to it alone
+	unkept     atomic.Int64 // rows written since the last checkpoint
+	keeping    atomic.Bool  // a checkpoint is under way
+	background sync.WaitGroup
 }
 
 type stmtKey struct {
@@ -73,10 +79,40 @@ func (db *DB) Relaxed() bool { return db.relaxed }
 // Ping asks the database for a sign of life, through the pool that writes.
 func (db *DB) Ping(ctx context.Context) error { return db.write.PingContext(ctx) }
 
+// Checkpoint gives a function that moves what was committed to its last place. It runs
+// beside the writers, so that none of them has to do that work while others wait for it.
+// It may fail: SQLite checkpoints by itself where nobody else does.
+func (db *DB) Checkpoint(fn func() error) *DB {
+	db.checkpoint = fn
+	return db
+}
+
+// checkpointRows is after how many written rows a checkpoint begins: some five megabytes.
+const checkpointRows = 1000
+
+// tidy notes that rows were committed, and begins a checkpoint when they are many.
+func (db *DB) tidy(rows int64) {
+	if db.checkpoint == nil || db.unkept.Add(rows) < checkpointRows || !db.keeping.CompareAndSwap(false, true) {
+		return
+	}
+	db.unkept.Store(0)
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.closed {
+		return
+	}
+	db.background.Go(func() {
+		defer db.keeping.Store(false)
+		_ = db.checkpoint()
+	})
+}
+
 // Close closes the pools. Transactions under way fail.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	db.closed = true
+	db.background.Wait()
 	for _, s := range db.stmts {
 		_ = s.Close()
 	}

@@ -15,9 +15,11 @@ import (
 
 // Tx is one transaction that writes mirrored rows. It holds the head row.
 type Tx struct {
-	db   *DB
-	tx   *sql.Tx
-	Head Head
+	db    *DB
+	tx    *sql.Tx
+	stmts map[string]*sql.Stmt // of this transaction's connection
+	rows  int64                // written so far
+	Head  Head
 }
 
 // Head is the one row that every writer locks first.
@@ -43,7 +45,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	defer func() { _ = sqlTx.Rollback() }()
-	tx := &Tx{db: db, tx: sqlTx}
+	tx := &Tx{db: db, tx: sqlTx, stmts: map[string]*sql.Stmt{}}
 	rows, err := tx.query(ctx, db.engine.lockHead())
 	heads, err := scanAll(rows, err, scanHead)
 	if tx.Head, err = exactlyOne(heads, err); err != nil {
@@ -57,7 +59,11 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err := tx.exec(ctx, updateHead, h.Seq, h.Writes, int64(h.HighWater), int64(h.LastReceivedAt)); err != nil {
 		return err
 	}
-	return sqlTx.Commit()
+	if err := sqlTx.Commit(); err != nil {
+		return err
+	}
+	db.tidy(tx.rows)
+	return nil
 }
 
 func scanHead(r *sql.Rows) (h Head, err error) {
@@ -100,14 +106,21 @@ func (tx *Tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, e
 // prepared compiles on the transaction's connection, the only one of SQLite's write pool:
 // asking the pool for it would wait for ourselves.
 func (tx *Tx) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
-	key := stmtKey{tx.db.write, text}
-	tx.db.mu.RLock()
-	s := tx.db.stmts[key]
-	tx.db.mu.RUnlock()
-	if s == nil {
-		return tx.tx.PrepareContext(ctx, text)
+	if s := tx.stmts[text]; s != nil {
+		return s, nil
 	}
-	return tx.tx.StmtContext(ctx, s), nil
+	tx.db.mu.RLock()
+	ready := tx.db.stmts[stmtKey{tx.db.write, text}]
+	tx.db.mu.RUnlock()
+	if ready != nil {
+		tx.stmts[text] = tx.tx.StmtContext(ctx, ready)
+		return tx.stmts[text], nil
+	}
+	s, err := tx.tx.PrepareContext(ctx, text)
+	if err == nil {
+		tx.stmts[text] = s
+	}
+	return s, err
 }
 
 // prepareWrites compiles the statements of the write path ahead, outside transactions.
@@ -115,9 +128,13 @@ func (db *DB) prepareWrites(ctx context.Context) error {
 	if db.engine == Postgres {
 		return nil
 	}
-	texts := []string{SQLite.lockHead(), updateHead, inboxUpsert.texts[SQLite], selectInbox + SQLite.oneOf("message_id"), changeInsert.texts[SQLite], verifyUpsert.texts[SQLite]}
+	texts := []string{SQLite.lockHead(), updateHead, inboxInsert.texts[SQLite], inboxUpsert.texts[SQLite], changeInsert.texts[SQLite], verifyUpsert.texts[SQLite]}
 	for _, t := range tables {
-		texts = append(texts, t.upsert.texts[SQLite], t.selectRows+SQLite.oneOf(t.key()))
+		for _, keys := range [][]string{{"one"}, {"several", "keys"}} {
+			condition, _ := SQLite.oneOf(t.key(), keys)
+			texts = append(texts, t.selectRows+condition)
+		}
+		texts = append(texts, t.upsert.texts[SQLite])
 	}
 	for _, text := range texts {
 		if _, err := db.prepared(ctx, db.write, text); err != nil {
@@ -136,7 +153,7 @@ func (tx *Tx) Rows(ctx context.Context, keys []Key) (map[Key]*Row, error) {
 	found := make(map[Key]*Row, len(keys))
 	for kind, ids := range byKind {
 		t := tables[kind]
-		err := tx.load(ctx, t.selectRows+tx.db.engine.oneOf(t.key()), ids, func(rows *sql.Rows) error {
+		err := tx.load(ctx, t.selectRows, t.key(), ids, func(rows *sql.Rows) error {
 			r, err := scanRow(kind, rows)
 			if err == nil {
 				found[r.Key] = r
