@@ -238,8 +238,10 @@ func (rows rowsOf) around(t *testing.T, table string, data, event object) {
 	case "clerk_memberships":
 		rows.add("clerk_organizations", data["organization"].(object), embedded)
 		public := data["public_user_data"].(object)
-		user := object{"id": public["user_id"], "first_name": public["first_name"], "last_name": public["last_name"], "username": public["username"],
-			"image_url": public["image_url"], "profile_image_url": public["profile_image_url"]}
+		user := object{
+			"id": public["user_id"], "first_name": public["first_name"], "last_name": public["last_name"], "username": public["username"],
+			"image_url": public["image_url"], "profile_image_url": public["profile_image_url"],
+		}
 		if address := text(public["identifier"]); strings.Contains(address, "@") {
 			user["email"] = address
 		}
