@@ -17,7 +17,6 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
-	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/postgres"
@@ -28,7 +27,7 @@ import (
 type bench struct {
 	*testing.T
 	m        *clerksync.Mirror
-	instance *emulator.Instance
+	instance *testInstance
 	driver   string // of database/sql, to look at the tables behind the mirror's back
 	dsn      string
 	url      string
@@ -54,7 +53,7 @@ func onBothEngines(t *testing.T, configure func(*clerksync.Config), test func(b 
 			if err != nil {
 				t.Fatal(err)
 			}
-			instance, err := emulator.NewInstance()
+			instance, err := newTestInstance()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -304,27 +303,31 @@ func TestForeignInstanceIsQuarantined(t *testing.T) {
 func TestWhoCalls(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, nil, func(b *bench) {
-		story, err := b.instance.Story(time.Now())
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, d := range story.Deliveries {
-			if status, answer := b.send(d.MessageID, d.Body, nil); status != 200 {
-				b.Fatalf("%s: %v", d.Type, answer["text"])
+		const ada, grace, session, organization = "user_ada", "user_grace", "sess_ada", "org_engines"
+		for _, event := range []string{ // late, and out of order
+			`{"type":"session.created","timestamp":1780000050000,"data":{"id":"sess_ada","user_id":"user_ada","status":"active","created_at":1780000050000,"updated_at":1780000050000}}`,
+			`{"type":"user.updated","timestamp":1780000070000,"data":{"id":"user_ada","first_name":"Ada","primary_email_address_id":"idn_1","email_addresses":[{"id":"idn_1","email_address":"ada@example.com"}],"public_metadata":{"role":"growth"},"updated_at":1780000070000}}`,
+			`{"type":"user.updated","timestamp":1780000060000,"data":{"id":"user_ada","first_name":"Augusta","public_metadata":{},"updated_at":1780000060000}}`,
+			`{"type":"organizationMembership.created","timestamp":1780000061000,"data":{"id":"orgmem_1","role":"org:admin","organization":{"id":"org_engines"},"public_user_data":{"user_id":"user_ada"},"updated_at":1780000061000}}`,
+			`{"type":"user.deleted","timestamp":1780000080000,"data":{"id":"user_grace","deleted":true}}`,
+			`{"type":"user.updated","timestamp":1780000075000,"data":{"id":"user_grace","first_name":"Grace","updated_at":1780000075000}}`,
+		} {
+			if status, answer := b.event(event); status != 200 {
+				b.Fatalf("%s: %v", event, answer["text"])
 			}
 		}
-		token := func(user, session string, life time.Duration) string {
-			text, err := b.instance.Token(user, session, time.Now(), life)
+		token := func(user, sid string, life time.Duration) string {
+			text, err := b.instance.Token(user, sid, time.Now(), life)
 			if err != nil {
 				b.Fatal(err)
 			}
 			return text
 		}
-		stranger, err := emulator.NewInstance()
+		stranger, err := newTestInstance()
 		if err != nil {
 			b.Fatal(err)
 		}
-		forged, err := stranger.Token(story.AdaID, story.SessionID, time.Now(), time.Minute)
+		forged, err := stranger.Token(ada, session, time.Now(), time.Minute)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -333,13 +336,13 @@ func TestWhoCalls(t *testing.T) {
 			status              int
 		}{
 			"none":       {"", "authentication_required", "Authentication required", 401},
-			"valid":      {token(story.AdaID, story.SessionID, time.Minute), "", "", 200},
-			"expired":    {token(story.AdaID, story.SessionID, -time.Minute), "invalid_token", "Invalid authentication token", 401},
+			"valid":      {token(ada, session, time.Minute), "", "", 200},
+			"expired":    {token(ada, session, -time.Minute), "invalid_token", "Invalid authentication token", 401},
 			"forged":     {forged, "invalid_token", "Invalid authentication token", 401},
 			"garbage":    {"abc", "invalid_token", "Invalid authentication token", 401},
-			"no session": {token(story.AdaID, "", time.Minute), "invalid_token_payload", "Invalid token payload", 401},
+			"no session": {token(ada, "", time.Minute), "invalid_token_payload", "Invalid token payload", 401},
 			"unknown":    {token("user_nobody", "sess_x", time.Minute), "user_not_registered", "User not registered", 401},
-			"deleted":    {token(story.GraceID, "sess_y", time.Minute), "user_inactive", "User is not active", 401},
+			"deleted":    {token(grace, "sess_y", time.Minute), "user_inactive", "User is not active", 401},
 		} {
 			status, answer := b.get("/api/auth/me", c.token)
 			code, _ := answer["code"].(string)
@@ -350,15 +353,15 @@ func TestWhoCalls(t *testing.T) {
 			if status == 401 && answer["header"].(http.Header).Get("Www-Authenticate") != "Bearer" {
 				b.Errorf("%s: no challenge", name)
 			}
-			if status == 200 && (answer["role"] != "growth" || answer["email"] != "ada@example.com" || answer["organization_id"] != story.OrganizationID) {
+			if status == 200 && (answer["role"] != "growth" || answer["email"] != "ada@example.com" || answer["organization_id"] != organization) {
 				b.Errorf("me: %v", answer["text"])
 			}
 		}
-		if status, answer := b.get("/deals", token(story.AdaID, story.SessionID, time.Minute)); status != 200 || answer["text"] != "Ada" {
+		if status, answer := b.get("/deals", token(ada, session, time.Minute)); status != 200 || answer["text"] != "Ada" {
 			b.Errorf("deals: %d %v", status, answer["text"])
 		}
-		b.event(`{"type":"session.revoked","data":{"id":"` + story.SessionID + `","user_id":"` + story.AdaID + `","status":"revoked"}}`)
-		if status, answer := b.get("/api/auth/me", token(story.AdaID, story.SessionID, time.Minute)); status != 401 || answer["code"] != "session_ended" {
+		b.event(`{"type":"session.revoked","data":{"id":"` + session + `","user_id":"` + ada + `","status":"revoked"}}`)
+		if status, answer := b.get("/api/auth/me", token(ada, session, time.Minute)); status != 401 || answer["code"] != "session_ended" {
 			b.Errorf("after the revocation was answered 2xx: %d %v", status, answer["text"])
 		}
 		b.logs.MustNotContain(b, "ada@example.com", b.instance.WebhookSecret, "eyJ")

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,36 +16,52 @@ import (
 
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/telemetry"
-	"github.com/clerksync/clerksync/webhook"
+	"github.com/clerksync/clerksync/internal/web"
 )
 
 type devCommand struct {
-	Listen string `help:"Address to listen on; a free port unless told." default:"127.0.0.1:0" placeholder:"ADDR"`
-	Once   bool   `help:"End after the story instead of serving on."`
+	Listen        string `help:"Address of the server; a free port where it is taken." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	EmulateListen string `help:"Address of the emulated Clerk; a free port where it is taken." default:"127.0.0.1:4010" placeholder:"ADDR"`
+	State         string `help:"Folder that keeps database and emulated Clerk; a temporary one unless told." placeholder:"FOLDER"`
+	Seed          uint64 `help:"Decides who lives and what happens." placeholder:"N"`
+	Once          bool   `help:"End after the story instead of living on."`
 }
 
-// Run starts a server on a fresh database, tells it a story of signed events over HTTP,
-// and asks who calls.
+// Help is shown below the flags.
+func (devCommand) Help() string {
+	return `Example: clerksync dev --state ./clerk-dev
+It runs an emulated Clerk and a server with a mirror of it, and lets people live. Nothing leaves this machine.`
+}
+
+// Run starts an emulated Clerk and a mirror, tells a story of both, and lets people live on.
 func (c devCommand) Run(ctx context.Context, p *process) error {
-	folder, err := os.MkdirTemp("", "clerksync-dev-")
+	folder, remove, err := c.folder()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
-	instance, err := emulator.NewInstance()
-	if err != nil {
-		return err
-	}
-	config, err := c.config(filepath.Join(folder, "clerk.db"), instance)
-	if err != nil {
-		return err
-	}
+	defer remove()
 	logger, err := telemetry.NewLogger(p.stderr, "text", "error")
 	if err != nil {
 		return err
 	}
+	d := &demonstration{out: p.stdout, statePath: filepath.Join(folder, "emulator.json"), database: filepath.Join(folder, "clerk.db")}
+	if err := d.open(c.Seed); err != nil {
+		return err
+	}
+	defer d.clerk.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	clerk, err := web.Listen(ctx, logger, drain, web.NewServer(free(c.EmulateListen), d.clerk))
+	if err != nil {
+		return err
+	}
+	d.clerkURL = "http://" + clerk.Addrs()[0].String()
+	clerkEnded := make(chan error, 1)
+	go func() { clerkEnded <- clerk.Serve(ctx) }()
+	config, err := d.config(free(c.Listen))
+	if err != nil {
+		return err
+	}
 	address := make(chan string, 1)
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ctx, config, logger, func(a string) { address <- a }) }()
@@ -50,104 +69,280 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 	case err := <-ended:
 		return err
 	case a := <-address:
-		d := &demonstration{out: p.stdout, url: "http://" + a, instance: instance, database: config.Database.Path}
-		if err := d.tell(ctx); err != nil {
-			cancel()
-			<-ended
-			return err
-		}
+		d.url = "http://" + a
 	}
-	if c.Once {
-		cancel()
-	}
-	return <-ended
+	err = d.run(ctx, c.Once)
+	cancel()
+	return errors.Join(err, d.clerk.Save(d.statePath), <-ended, <-clerkEnded)
 }
 
-func (c devCommand) config(path string, instance *emulator.Instance) (*Config, error) {
-	key, err := instance.PublicPEM()
+func (c devCommand) folder() (folder string, remove func(), err error) {
+	if c.State != "" {
+		return c.State, func() {}, os.MkdirAll(c.State, 0o700)
+	}
+	folder, err = os.MkdirTemp("", "clerksync-dev-")
+	return folder, func() { _ = os.RemoveAll(folder) }, err
+}
+
+// free is the address, or one with a free port where it is taken or left open.
+func free(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+	}
+	if err != nil {
+		return address // listening will say why
+	}
+	defer l.Close()
+	if port == "0" || l.Addr().String() != address {
+		return l.Addr().String()
+	}
+	return address
+}
+
+// demonstration is a mirror, the Clerk it mirrors, and what is told of both.
+type demonstration struct {
+	out                 io.Writer
+	clerk               *emulator.Emulator
+	clerkURL, url       string
+	statePath, database string
+	secret              string
+	resumed             bool
+}
+
+func (d *demonstration) open(seed uint64) error {
+	e, err := emulator.New(emulator.Options{Seed: seed, RateLimit: 1000})
+	if err != nil {
+		return err
+	}
+	d.clerk = e
+	d.secret, err = e.Load(d.statePath)
+	d.resumed = err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		e.Close()
+		return err
+	}
+	return nil
+}
+
+func (d *demonstration) config(listen string) (*Config, error) {
+	secret, err := d.clerk.AddEndpoint(emulator.Target{URL: "http://" + listen + "/api/webhooks/clerk"}, d.secret)
 	if err != nil {
 		return nil, err
 	}
+	keys := d.clerk.Keys(d.clerkURL)
 	config, _, err := Load(LoadOptions{Environ: []string{
-		"DATABASE_URL=sqlite:" + path, "CLERK_WEBHOOK_SIGNING_SECRET=" + instance.WebhookSecret, "CLERK_JWT_KEY=" + key,
-		"CLERK_ISSUER=" + instance.Issuer, "CLERK_INSTANCE_ID=" + instance.ID,
-		"CLERKSYNC_LISTEN=" + c.Listen, "CLERKSYNC_OPERATOR_LISTEN=off",
+		"DATABASE_URL=sqlite:" + d.database, "CLERK_API_URL=" + keys.APIURL, "CLERK_SECRET_KEY=" + keys.SecretKey,
+		"CLERK_WEBHOOK_SIGNING_SECRET=" + secret, "CLERK_ISSUER=" + keys.Issuer, "CLERK_INSTANCE_ID=" + keys.InstanceID,
+		"CLERKSYNC_LISTEN=" + listen, "CLERKSYNC_OPERATOR_LISTEN=off",
 	}})
 	return config, err
 }
 
-// demonstration tells a story to a server and prints what happens.
-type demonstration struct {
-	out      io.Writer
-	url      string
-	instance *emulator.Instance
-	database string
+func (d *demonstration) run(ctx context.Context, once bool) error {
+	fmt.Fprintf(d.out, "clerksync  %s\nClerk      %s  (emulated)\nmirror     %s\n\n", d.url, d.clerkURL, d.database)
+	lines := make(chan emulator.Message, 256)
+	d.clerk.Observe(func(m emulator.Message) {
+		select {
+		case lines <- m:
+		default: // a terminal that stands still does not hold up webhooks
+		}
+	})
+	ada, grace, err := d.people(ctx)
+	if err != nil {
+		return err
+	}
+	if err := outlast(ctx, d.clerk, time.Hour); err != nil {
+		return err
+	}
+	d.drain(lines)
+	if err := d.ask(ctx, ada, grace); err != nil {
+		return err
+	}
+	if once {
+		return nil
+	}
+	faults := emulator.Faults{Duplicate: 0.08, Reorder: 0.15, Fail: 0.04, WrongSignature: 0.02}
+	if err := d.clerk.SetFaults(faults); err != nil {
+		return err
+	}
+	fmt.Fprint(d.out, "People live on, over a network with faults. Ctrl-C ends it.\n\n")
+	go live(ctx, d.clerk, nil)
+	saving := time.NewTicker(3 * time.Second)
+	defer saving.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(d.out)
+			return nil
+		case m := <-lines:
+			d.tell(m)
+		case <-saving.C:
+			if err := d.clerk.Save(d.statePath); err != nil {
+				return err
+			}
+		}
+	}
 }
 
-func (d *demonstration) tell(ctx context.Context) error {
-	story, err := d.instance.Story(time.Now())
-	if err != nil {
-		return err
+// people makes those whom the story is about; a kept state has them already.
+func (d *demonstration) people(ctx context.Context) (ada, grace string, err error) {
+	var known []struct{ ID string }
+	if err := d.clerk.Call(ctx, http.MethodGet, "/v1/users?email_address=ada@example.com", nil, &known); err != nil {
+		return "", "", err
 	}
-	fmt.Fprintf(d.out, "clerksync serves on %s\nmirror   %s\n\n", d.url, d.database)
-	for _, delivery := range story.Deliveries {
-		verdict, err := d.deliver(ctx, delivery)
-		if err != nil {
-			return fmt.Errorf("deliver %s: %w", delivery.Type, err)
+	if len(known) > 0 {
+		return known[0].ID, "", nil
+	}
+	call := func(method, path string, in map[string]any) (id string) {
+		var object struct{ ID string }
+		if err == nil {
+			err = d.clerk.Call(ctx, method, path, in, &object)
 		}
-		fmt.Fprintf(d.out, "%s  %-30s %-34s %s\n", time.Now().Format("15:04:05.000"), delivery.Type, delivery.Note, verdict)
+		return object.ID
 	}
-	token, err := d.instance.Token(story.AdaID, story.SessionID, time.Now(), 15*time.Minute)
-	if err != nil {
+	person := func(first, last, email string) string {
+		return call("POST", "/v1/users", map[string]any{"first_name": first, "last_name": last, "email_address": []string{email}})
+	}
+	// held back at random: what is sent first may come last
+	err = d.clerk.SetFaults(emulator.Faults{Reorder: 0.7, Duplicate: 0.3})
+	ada = person("Ada", "Lovelace", "ada@example.com")
+	grace = person("Grace", "Hopper", "grace@example.com")
+	organization := call("POST", "/v1/organizations", map[string]any{"name": "Analytical Engines", "created_by": ada})
+	call("POST", "/v1/organizations/"+organization+"/memberships", map[string]any{"user_id": grace, "role": "org:member"})
+	call("PATCH", "/v1/users/"+ada+"/metadata", map[string]any{"public_metadata": map[string]any{"role": "growth"}})
+	call("PATCH", "/v1/users/"+grace, map[string]any{"last_name": "Murray Hopper"})
+	call("DELETE", "/v1/users/"+grace, nil)
+	return ada, grace, errors.Join(err, d.clerk.SetFaults(emulator.Faults{}))
+}
+
+// ask shows who calls, and who calls no more.
+func (d *demonstration) ask(ctx context.Context, ada, grace string) error {
+	life := 3600
+	var organizations struct {
+		Data []struct{ Organization struct{ ID string } }
+	}
+	if err := d.clerk.Call(ctx, http.MethodGet, "/v1/users/"+ada+"/organization_memberships", nil, &organizations); err != nil {
 		return err
 	}
-	answer, err := d.ask(ctx, token)
+	order := emulator.TokenOrder{UserID: ada, ExpiresIn: &life}
+	if len(organizations.Data) > 0 {
+		order.OrganizationID = organizations.Data[0].Organization.ID
+	}
+	var token emulator.Token
+	if err := d.clerk.Call(ctx, http.MethodPost, "/_emulator/tokens", order, &token); err != nil {
+		return err
+	}
+	if err := outlast(ctx, d.clerk, time.Hour); err != nil {
+		return err
+	}
+	answer, err := d.me(ctx, token.JWT)
 	if err != nil {
 		return fmt.Errorf("ask who calls: %w", err)
 	}
-	fmt.Fprintf(d.out, "\nGET /api/auth/me, as Ada:\n%s\n\n", answer)
-	gone, err := d.instance.Token(story.GraceID, "sess_none", time.Now(), time.Minute)
-	if err != nil {
-		return err
+	fmt.Fprintf(d.out, "\nGET /api/auth/me, as Ada:\n%s\n", answer)
+	if grace != "" {
+		fmt.Fprintf(d.out, "Grace was deleted; whatever came late did not bring her back.\n")
 	}
-	if answer, err = d.ask(ctx, gone); err != nil {
-		return fmt.Errorf("ask as a deleted user: %w", err)
-	}
-	fmt.Fprintf(d.out, "GET /api/auth/me, as Grace, who was deleted before her last event came:\n%s\n\n", answer)
-	fmt.Fprintf(d.out, "Try it yourself (the token is good for 15 minutes):\n  curl -H 'Authorization: Bearer %s' %s/api/auth/me\n  curl %s/health\n\nCtrl-C ends it.\n",
-		token, d.url, d.url)
+	fmt.Fprintf(d.out, "\nTry it (the token is good for an hour):\n\n  curl -H 'Authorization: Bearer %s' %s/api/auth/me\n  curl %[2]s/health\n  curl -X POST %s/_emulator/tokens -d '{\"user_id\":\"%s\"}'\n\n",
+		token.JWT, d.url, d.clerkURL, ada)
 	return nil
 }
 
-func (d *demonstration) deliver(ctx context.Context, delivery emulator.Delivery) (verdict string, err error) {
-	signer, err := webhook.NewSigner(d.instance.WebhookSecret)
-	if err != nil {
-		return "", err
+func (d *demonstration) drain(lines <-chan emulator.Message) {
+	for {
+		select {
+		case m := <-lines:
+			d.tell(m)
+		default:
+			return
+		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+"/api/webhooks/clerk", bytes.NewReader(delivery.Body))
-	if err != nil {
-		return "", err
-	}
-	request.Header = signer.Sign(delivery.MessageID, time.Now(), delivery.Body)
-	request.Header.Set("Content-Type", "application/json")
-	body, err := do(request)
-	if err != nil {
-		return "", err
-	}
-	var answer struct{ Status, Code string }
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return "", fmt.Errorf("unexpected answer %q", body)
-	}
-	return answer.Status + answer.Code, nil
 }
 
-func (d *demonstration) ask(ctx context.Context, token string) (answer string, err error) {
+// tell prints one attempt: when, what, about whom, and what the mirror said.
+func (d *demonstration) tell(m emulator.Message) {
+	a := m.Attempts[0]
+	verdict := "no answer: " + a.Error
+	var answer struct{ Status, Code string }
+	if a.Status > 0 {
+		verdict = fmt.Sprint(a.Status)
+		if json.Unmarshal([]byte(a.Answer), &answer) == nil && answer.Status+answer.Code != "" {
+			verdict = answer.Status + answer.Code
+		}
+	}
+	if a.Fault != "" {
+		verdict += "  (" + faultWords(a.Fault) + ")"
+	}
+	fmt.Fprintf(d.out, "%s  %-30s %-32s %s\n", a.At.Local().Format("15:04:05.000"), m.Type, shorten(subject(m.Body), 32), verdict)
+}
+
+func faultWords(fault string) string {
+	words, ok := map[string]string{
+		"duplicate": "sent twice", "fail": "lost on its way; Svix tries again", "wrong_signature": "a forged copy",
+		"unheard": "the answer was lost", "outage": "outage",
+	}[fault]
+	if !ok {
+		return fault
+	}
+	return words
+}
+
+// subject is whom an event is about, in words.
+func subject(body []byte) string {
+	var event struct {
+		Data struct {
+			ID, Name, Slug, Status, Role string
+			First                        string `json:"first_name"`
+			Last                         string `json:"last_name"`
+			User                         struct {
+				First string `json:"first_name"`
+				Last  string `json:"last_name"`
+			} `json:"user"`
+			Member struct {
+				First string `json:"first_name"`
+			} `json:"public_user_data"`
+			Organization struct{ Name string } `json:"organization"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(body, &event) != nil {
+		return ""
+	}
+	x := event.Data
+	switch {
+	case x.First != "":
+		return x.First + " " + x.Last
+	case x.Organization.Name != "":
+		return x.Member.First + " in " + x.Organization.Name
+	case x.User.First != "":
+		return x.User.First + " " + x.User.Last
+	case x.Name != "":
+		return x.Name
+	}
+	return x.ID
+}
+
+func shorten(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}
+
+func (d *demonstration) me(ctx context.Context, token string) (answer string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+"/api/auth/me", nil)
 	if err != nil {
 		return "", err
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
-	body, err := do(request)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil {
 		return "", err
 	}
@@ -156,13 +351,4 @@ func (d *demonstration) ask(ctx context.Context, token string) (answer string, e
 		return "", fmt.Errorf("unexpected answer %q", body)
 	}
 	return pretty.String(), nil
-}
-
-func do(request *http.Request) ([]byte, error) {
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	return io.ReadAll(io.LimitReader(response.Body, 1<<20))
 }

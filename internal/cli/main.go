@@ -17,6 +17,8 @@ import (
 type commands struct {
 	Dev     devCommand     `cmd:"" help:"Show the whole thing at work: a server, signed events, a token. No account, no network."`
 	Serve   serveCommand   `cmd:"" help:"Take Clerk's webhooks and answer who calls."`
+	Emulate emulateCommand `cmd:"" help:"Run an emulated Clerk: Backend API, keys, tokens, webhooks, faults."`
+	Chaos   chaosCommand   `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -32,6 +34,7 @@ and turns a Clerk token into the stored user.
 
   clerksync dev      see it at work: no account, no network
   clerksync serve    take Clerk's webhooks, answer GET /api/auth/me
+  clerksync emulate  a Clerk of your own, for development and tests
   clerksync --help   all commands; clerksync COMMAND --help for one
 
 Read on in README.md and docs/ARCHITECTURE.md.

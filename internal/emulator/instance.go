@@ -1,58 +1,105 @@
 package emulator
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
-	"time"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// Instance is a made-up Clerk instance: its id, its keys, its webhook secret.
-type Instance struct {
-	ID            string // ins_…
-	Issuer        string
-	WebhookSecret string // whsec_…
-	key           *rsa.PrivateKey
+// instance is who the emulated instance is: its id, its keys.
+type instance struct {
+	ID        string // ins_…; the `kid` of tokens
+	SecretKey string
+	Issuer    string
+	random    random
+	keys      []signingKey // the last one signs; those before it are still published
 }
 
-// NewInstance makes an instance with fresh keys.
-func NewInstance() (*Instance, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, fmt.Errorf("make the instance's key: %w", err)
-	}
-	secret := make([]byte, 24)
-	_, _ = rand.Read(secret)
-	return &Instance{
-		ID: "ins_" + rand.Text(), Issuer: "https://emulated.clerk.accounts.dev",
-		WebhookSecret: "whsec_" + base64.StdEncoding.EncodeToString(secret), key: key,
-	}, nil
+type signingKey struct {
+	id  string
+	key *rsa.PrivateKey
 }
 
-// PublicPEM is the key that verifies the instance's tokens.
-func (i *Instance) PublicPEM() (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(&i.key.PublicKey)
-	if err != nil {
-		return "", fmt.Errorf("encode the instance's key: %w", err)
+func (i *instance) invent(options Options) error {
+	i.random = newRandom(options.Seed)
+	i.ID = i.random.id("ins")
+	i.SecretKey, i.Issuer = options.SecretKey, strings.TrimSuffix(options.Issuer, "/")
+	if i.SecretKey == "" {
+		i.SecretKey = "sk_test_" + i.random.text(42)
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), nil
+	if i.Issuer == "" {
+		i.Issuer = "https://" + strings.ToLower(i.random.text(8)) + ".clerk.accounts.dev"
+	}
+	key, err := i.random.key()
+	if err != nil {
+		return err
+	}
+	i.keys = []signingKey{{i.ID, key}}
+	return nil
 }
 
-// Token is a session token of version 2, good for the given time.
-func (i *Instance) Token(userID, sessionID string, now time.Time, life time.Duration) (string, error) {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: i.key},
-		(&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", i.ID).WithHeader("cat", "cl_B7d4PD111AAA"))
-	if err != nil {
-		return "", fmt.Errorf("sign a token: %w", err)
+func (i *instance) signing() signingKey { return i.keys[len(i.keys)-1] }
+
+func (i *instance) jwks() jose.JSONWebKeySet {
+	var set jose.JSONWebKeySet
+	for _, k := range i.keys {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &k.key.PublicKey, KeyID: k.id, Algorithm: string(jose.RS256), Use: "sig"})
 	}
-	return jwt.Signed(signer).Claims(map[string]any{
-		"iss": i.Issuer, "sub": userID, "sid": sessionID, "v": 2, "sts": "active", "fva": []int{0, -1}, "jti": rand.Text(),
-		"iat": now.Unix(), "nbf": now.Add(-10 * time.Second).Unix(), "exp": now.Add(life).Unix(),
-	}).Serialize()
+	return set
+}
+
+// publishableKey names the issuer's host, as browsers are told it.
+func (i *instance) publishableKey() string {
+	host := i.Issuer[strings.Index(i.Issuer, "//")+2:]
+	return "pk_test_" + base64.StdEncoding.EncodeToString([]byte(host+"$"))
+}
+
+func (i *instance) pem() string {
+	der, err := x509.MarshalPKIXPublicKey(&i.signing().key.PublicKey)
+	if err != nil {
+		panic(fmt.Sprintf("emulator: encode our own key: %v", err))
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
+// Keys is what a backend must know of the instance. URLs are filled in by who listens.
+type Keys struct {
+	URL            string `json:"url"`
+	APIURL         string `json:"api_url"` // without /v1
+	Issuer         string `json:"issuer"`
+	JWKSURL        string `json:"jwks_url"`
+	SecretKey      string `json:"secret_key"`
+	PublishableKey string `json:"publishable_key"`
+	WebhookSecret  string `json:"webhook_secret"`
+	InstanceID     string `json:"instance_id"`
+	PEM            string `json:"pem"`
+}
+
+// Keys are those of the instance as it is reached at an address such as http://127.0.0.1:4010.
+func (e *Emulator) Keys(url string) Keys {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return Keys{
+		URL: url, APIURL: url, Issuer: e.Issuer, JWKSURL: url + "/.well-known/jwks.json", SecretKey: e.SecretKey,
+		PublishableKey: e.publishableKey(), WebhookSecret: e.sender.secret(), InstanceID: e.ID, PEM: e.pem(),
+	}
+}
+
+// RotateKeys makes a new signing key with a key id of its own. Keys before the last two are no longer published.
+func (e *Emulator) RotateKeys() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	key, err := e.random.key()
+	if err != nil {
+		return err
+	}
+	e.keys = append(e.keys, signingKey{e.random.id("ins"), key})
+	e.keys = e.keys[max(0, len(e.keys)-2):]
+	e.changed = true
+	return nil
 }

@@ -1,0 +1,135 @@
+package clerktest_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+func mirror(t *testing.T, c *clerktest.Clerk) *clerksync.Mirror {
+	t.Helper()
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clerksync.New(t.Context(), db, c.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	c.SendTo(m.WebhookHandler())
+	return m
+}
+
+func live(c *clerktest.Clerk) {
+	ada := c.CreateUser(clerktest.User{Email: "ada@example.com", FirstName: "Ada", Role: "growth", PrivateMetadata: map[string]any{"n": 1.5}})
+	grace := c.CreateUser(clerktest.User{Email: "grace@example.com", Phone: "+15555550100", ExternalID: "cust_1"})
+	gone := c.CreateUser(clerktest.User{Username: "gone"})
+	session := c.SignIn(ada)
+	c.SignIn(grace)
+	c.SignIn(gone)
+	org := c.CreateOrganization("Analytical Engines", ada)
+	c.AddMember(org, grace, "org:member")
+	c.AddMember(org, gone, "org:member")
+	other := c.CreateOrganization("Cobol", grace)
+	c.AddMember(other, ada, "org:member")
+	c.UpdateUser(ada, map[string]any{"last_name": "Lovelace"})
+	c.SetRole(grace, "admin")
+	c.Revoke(session)
+	c.DeleteUser(gone)
+	c.RemoveMember(other, ada)
+	c.DeleteOrganization(other)
+	c.Ban(grace)
+	c.Call("POST", "/v1/organization_roles", map[string]any{"name": "Editor", "key": "editor", "permissions": []string{"org:sys_domains:read"}}, nil)
+	c.Call("PATCH", "/v1/organizations/"+org+"/memberships/"+grace, map[string]any{"role": "org:editor"}, nil)
+	c.SignOut(ada)
+}
+
+func TestMirrorConverges(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		faults  clerktest.Faults
+		options []clerktest.Option
+	}{
+		"on a perfect network": {},
+		"without child events": {options: []clerktest.Option{clerktest.WithoutChildEvents()}},
+		"with duplicates":      {faults: clerktest.Faults{Duplicate: 1}},
+		"out of order":         {faults: clerktest.Faults{Reorder: 1, ReorderWindow: clerktest.Duration(50 * time.Millisecond)}},
+		"late":                 {faults: clerktest.Faults{Delay: 0.5, DelayMax: clerktest.Duration(48 * time.Hour)}},
+		"with lost attempts":   {faults: clerktest.Faults{Fail: 0.5}},
+		"with lost answers":    {faults: clerktest.Faults{Unheard: 0.5}},
+		"with forged copies":   {faults: clerktest.Faults{WrongSignature: 1, WrongInstance: 1}},
+		"after an outage":      {faults: clerktest.Faults{Outage: clerktest.Duration(10 * time.Hour)}},
+		"with all of it": {faults: clerktest.Faults{
+			Duplicate: 0.3, Reorder: 0.5, Delay: 0.3, Fail: 0.3, Unheard: 0.2, WrongSignature: 0.2, WrongInstance: 0.2,
+			Burst: clerktest.Duration(20 * time.Millisecond),
+		}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := clerktest.New(t, append(tc.options, clerktest.WithSeed(7))...)
+			m := mirror(t, c)
+			c.SetFaults(tc.faults)
+			live(c)
+			clerktest.Converged(t, c, m)
+		})
+	}
+}
+
+// recorder is a test that may fail without failing ours.
+type recorder struct {
+	testing.TB
+	errors []string
+}
+
+func (r *recorder) Errorf(format string, args ...any) { r.errors = append(r.errors, format) }
+func (r *recorder) Helper()                           {}
+
+func TestConvergedSeesWhatIsLost(t *testing.T) {
+	t.Parallel()
+	c := clerktest.New(t)
+	m := mirror(t, c)
+	c.SetFaults(clerktest.Faults{Drop: 1})
+	c.CreateUser(clerktest.User{Email: "ada@example.com"})
+	r := &recorder{TB: t}
+	clerktest.Converged(r, c, m)
+	if len(r.errors) != 1 {
+		t.Errorf("%d differences reported, want 1: the user whose event was dropped", len(r.errors))
+	}
+}
+
+func TestTokenIsAccepted(t *testing.T) {
+	t.Parallel()
+	c := clerktest.New(t)
+	m := mirror(t, c)
+	ada := c.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
+	ask := func(token string) (int, string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/auth/me", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		m.MeHandler().ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	token := c.Token(ada)
+	c.Settle()
+	if code, body := ask(token); code != http.StatusOK || !strings.Contains(body, `"role":"growth"`) {
+		t.Errorf("%d %s", code, body)
+	}
+	expired := -120
+	if code, _ := ask(c.TokenFor(clerktest.TokenOrder{UserID: ada, ExpiresIn: &expired})); code != http.StatusUnauthorized {
+		t.Errorf("an expired token got %d", code)
+	}
+	c.Ban(ada)
+	c.Settle()
+	if code, _ := ask(token); code != http.StatusUnauthorized {
+		t.Errorf("a banned user got %d", code)
+	}
+}

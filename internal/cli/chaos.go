@@ -1,0 +1,261 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/telemetry"
+	"github.com/clerksync/clerksync/internal/web"
+)
+
+type chaosCommand struct {
+	Deeds       int    `help:"How many things happen at the emulated Clerk." default:"1000" placeholder:"N"`
+	Seed        uint64 `help:"Decides what happens and what goes wrong; another one each time unless told." placeholder:"N"`
+	DatabaseURL string `help:"Where the mirror is kept; a SQLite file in a temporary folder unless told. It must be empty (DATABASE_URL is not read)." placeholder:"URL"`
+	JSON        bool   `name:"json" help:"Print the verdict as one line of JSON."`
+}
+
+// Help is shown below the flags.
+func (chaosCommand) Help() string {
+	return `A mirror is fed by an emulated Clerk over HTTP while the network duplicates, reorders, delays, loses, forges and fails.
+Exit code 0: the mirror equals Clerk. 1: it differs, or could not be run. Loss for good is not part of it yet: only a reconcile can repair that.`
+}
+
+// Verdict is what chaos found.
+type Verdict struct {
+	Seed        uint64   `json:"seed"`
+	Deeds       int      `json:"deeds"`
+	Events      int      `json:"events"`
+	Attempts    int      `json:"attempts"`
+	Duplicated  int      `json:"duplicated"`  // delivered again although delivered, or although the answer was lost
+	Failed      int      `json:"failed"`      // attempts without success
+	Forged      int      `json:"forged"`      // copies with a wrong signature
+	Accepted    int      `json:"accepted"`    // of the forged: must be none
+	Lost        int      `json:"lost"`        // events given up for good
+	Seconds     float64  `json:"seconds"`     // until the mirror was right
+	Hours       float64  `json:"clock_hours"` // that the emulated clock had to move for retries
+	Differences []string `json:"differences"` // must be none
+	OK          bool     `json:"ok"`
+}
+
+// storm is a time in which the network has faults.
+type storm struct {
+	name   string
+	lasts  time.Duration // of the emulated clock; Svix has retries left when it ends
+	faults emulator.Faults
+}
+
+func storms() []storm {
+	hours := func(n int) emulator.Duration { return emulator.Duration(time.Duration(n) * time.Hour) }
+	milliseconds := func(n int) emulator.Duration { return emulator.Duration(time.Duration(n) * time.Millisecond) }
+	return []storm{
+		{"a calm day", 0, emulator.Faults{}},
+		{"duplicates", 4 * time.Hour, emulator.Faults{Duplicate: 0.5, Unheard: 0.2}},
+		{"out of order", 4 * time.Hour, emulator.Faults{Reorder: 0.8, ReorderWindow: milliseconds(300), Delay: 0.2, DelayMax: hours(3)}},
+		{"a bad line", 4 * time.Hour, emulator.Faults{Fail: 0.5, Unheard: 0.3, Burst: milliseconds(100)}},
+		{"an attacker", 4 * time.Hour, emulator.Faults{WrongSignature: 0.5, WrongInstance: 0.5}},
+		{"an outage of ten hours", 10 * time.Hour, emulator.Faults{Outage: hours(10)}},
+		{"everything", 4 * time.Hour, emulator.Faults{
+			Duplicate: 0.3, Unheard: 0.2, Reorder: 0.5, Delay: 0.2, DelayMax: hours(3), Fail: 0.3, WrongSignature: 0.1, WrongInstance: 0.1,
+		}},
+	}
+}
+
+// Run drives a mirror through the storms and judges it.
+func (c chaosCommand) Run(ctx context.Context, p *process) error {
+	if c.Deeds < 1 || c.Deeds > 1_000_000 {
+		return errors.New("--deeds goes from 1 to 1000000")
+	}
+	if c.Seed == 0 {
+		c.Seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number does
+	}
+	folder, err := os.MkdirTemp("", "clerksync-chaos-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	e, err := emulator.New(emulator.Options{Seed: c.Seed, History: 2 * 1_000_000})
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	m, address, stop, err := c.mirror(ctx, p, e, folder)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if _, err := e.AddEndpoint(emulator.Target{URL: "http://" + address + "/api/webhooks/clerk"}, chaosSecret); err != nil {
+		return err
+	}
+	progress := p.stderr
+	if c.JSON {
+		progress = io.Discard
+	}
+	v, err := c.drive(ctx, e, m, progress)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = json.NewEncoder(p.stdout).Encode(v)
+	} else {
+		v.print(p.stdout)
+	}
+	if err == nil && !v.OK {
+		err = fmt.Errorf("the mirror is not what Clerk is; --seed %d shows it again", c.Seed)
+	}
+	return err
+}
+
+const chaosSecret = "whsec_Y2hhb3NjaGFvc2NoYW9zY2hhb3NjaGFvcw=="
+
+// mirror serves a mirror of its own.
+func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulator, folder string) (*clerksync.Mirror, string, func(), error) {
+	keys := e.Keys("")
+	database := c.DatabaseURL
+	if database == "" {
+		database = "sqlite:" + filepath.Join(folder, "clerk.db")
+	}
+	config, _, err := Load(LoadOptions{Environ: []string{
+		"DATABASE_URL=" + database, "CLERK_WEBHOOK_SIGNING_SECRET=" + chaosSecret, "CLERK_ISSUER=" + keys.Issuer,
+		"CLERK_INSTANCE_ID=" + keys.InstanceID, "CLERK_JWT_KEY=" + keys.PEM,
+	}})
+	if err != nil {
+		return nil, "", nil, err
+	}
+	logger, err := telemetry.NewLogger(p.stderr, "text", "error")
+	if err != nil {
+		return nil, "", nil, err
+	}
+	db, err := openDatabase(config)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	m, err := clerksync.New(ctx, db, mirrorConfig(config, logger))
+	if err != nil {
+		return nil, "", nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/webhooks/clerk", m.WebhookHandler())
+	listening, err := web.Listen(ctx, logger, drain, web.NewServer("127.0.0.1:0", mux))
+	if err != nil {
+		return nil, "", nil, errors.Join(err, m.Close())
+	}
+	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = listening.Serve(serving)
+	}()
+	return m, listening.Addrs()[0].String(), func() {
+		cancel()
+		<-done
+		_ = m.Close()
+	}, nil
+}
+
+func (c chaosCommand) drive(ctx context.Context, e *emulator.Emulator, m *clerksync.Mirror, progress io.Writer) (*Verdict, error) {
+	begin, clock := time.Now(), e.Now()
+	all := storms()
+	for i, storm := range all {
+		if err := e.SetFaults(storm.faults); err != nil {
+			return nil, err
+		}
+		first, last := c.Deeds*i/len(all), c.Deeds*(i+1)/len(all)
+		fmt.Fprintf(progress, "%-24s %d things happen\n", storm.name, last-first)
+		for range last - first {
+			if _, err := e.Live(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if err := outlast(ctx, e, storm.lasts); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(e.SetFaults(emulator.Faults{}), outlast(ctx, e, 1<<62)); err != nil {
+		return nil, err
+	}
+	v := &Verdict{Seed: c.Seed, Deeds: c.Deeds, Seconds: time.Since(begin).Seconds(), Hours: (e.Now().Sub(clock) - time.Since(begin)).Hours()}
+	differences, err := e.Differences(ctx, clerktest.Reader(m))
+	if err != nil {
+		return nil, err
+	}
+	v.Differences = append([]string{}, differences...)
+	v.count(e.Deliveries())
+	v.OK = len(v.Differences) == 0 && v.Accepted == 0 && v.Lost == 0
+	return v, nil
+}
+
+// outlast moves the clock over the waits between retries, as far as it may.
+func outlast(ctx context.Context, e *emulator.Emulator, most time.Duration) error {
+	end := e.Now().Add(most)
+	for {
+		if err := e.Settle(ctx); err != nil {
+			return err
+		}
+		next, waits := e.Pending()
+		if !waits || next.After(end) {
+			return nil
+		}
+		if d := next.Sub(e.Now()); d > 0 {
+			e.Advance(d)
+		}
+	}
+}
+
+func (v *Verdict) count(messages []emulator.Message) {
+	for _, m := range messages {
+		v.Events++
+		if m.State != "delivered" {
+			v.Lost++
+		}
+		heard := 0
+		for _, a := range m.Attempts {
+			v.Attempts++
+			good := a.Status >= 200 && a.Status < 300
+			switch {
+			case a.Fault == "wrong_signature":
+				v.Forged++
+				if good {
+					v.Accepted++
+				}
+			case a.Fault == "wrong_instance":
+			case good || a.Fault == "unheard":
+				heard++
+			default:
+				v.Failed++
+			}
+		}
+		v.Duplicated += max(0, heard-1)
+	}
+}
+
+func (v *Verdict) print(w io.Writer) {
+	fmt.Fprintf(w, `
+  things that happened    %d
+  events                  %d in %d attempts
+  delivered again         %d
+  attempts that failed    %d
+  forged, and accepted    %d, %d
+  lost for good           %d
+  time                    %.1f s, %.0f h of the emulated clock
+  differences             %d
+
+`, v.Deeds, v.Events, v.Attempts, v.Duplicated, v.Failed, v.Forged, v.Accepted, v.Lost, v.Seconds, v.Hours, len(v.Differences))
+	if len(v.Differences) > 0 {
+		fmt.Fprintf(w, "  %s\n\n", strings.Join(v.Differences[:min(len(v.Differences), 20)], "\n  "))
+	}
+	if v.OK {
+		fmt.Fprintln(w, "The mirror equals Clerk.")
+	}
+}

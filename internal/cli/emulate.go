@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/telemetry"
+	"github.com/clerksync/clerksync/internal/web"
+)
+
+type emulateCommand struct {
+	Listen        string `help:"Address to listen on; port 0 is a free one." default:"127.0.0.1:4010" env:"CLERKSYNC_EMULATE_LISTEN" placeholder:"ADDR"`
+	SecretKey     string `help:"The Backend API's key; invented unless told." env:"CLERKSYNC_EMULATE_SECRET_KEY" placeholder:"sk_test_…"`
+	WebhookURL    string `help:"Where webhooks are sent; none unless told." env:"CLERKSYNC_EMULATE_WEBHOOK_URL" placeholder:"URL"`
+	WebhookSecret string `help:"What signs webhooks; invented unless told." env:"CLERKSYNC_EMULATE_WEBHOOK_SECRET" placeholder:"whsec_…"`
+	Seed          uint64 `help:"Decides ids, keys and people; another one each time unless told." env:"CLERKSYNC_EMULATE_SEED" placeholder:"N"`
+	Users         int    `help:"People who are there from the start." env:"CLERKSYNC_EMULATE_USERS" placeholder:"N"`
+	State         string `help:"File that keeps the state from one run to the next." env:"CLERKSYNC_EMULATE_STATE" placeholder:"FILE"`
+	RateLimit     string `help:"Requests to the Backend API: production (1000 in 10 s), development (100) or off." default:"production" enum:"production,development,off" env:"CLERKSYNC_EMULATE_RATE_LIMIT"`
+	Live          bool   `help:"Let people sign up, in and out by themselves." env:"CLERKSYNC_EMULATE_LIVE"`
+
+	NoChildEvents bool `help:"Send no events of what goes with its parent, such as the sessions of the banned."`
+	JSON          bool `name:"json" help:"Print one line of JSON: addresses and keys."`
+	Env           bool `help:"Print the variables that clerksync serve reads."`
+
+	DangerouslyControlFromAnywhere bool `help:"Answer the control API, which signs anyone in, to other machines too."`
+}
+
+// Help is shown below the flags.
+func (emulateCommand) Help() string {
+	return `Example: clerksync emulate --webhook-url http://127.0.0.1:8080/api/webhooks/clerk --users 100
+What it can do is listed in docs/emulator.md. Without --seed or --state keys are new each time.`
+}
+
+// Run serves an emulated Clerk until the context ends.
+func (c emulateCommand) Run(ctx context.Context, p *process) error {
+	logger, err := telemetry.NewLogger(p.stderr, "text", "warn")
+	if err != nil {
+		return err
+	}
+	e, err := c.open()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	server := web.NewServer(c.Listen, e)
+	server.WriteTimeout = 5 * time.Minute // a fault may be slow
+	listening, err := web.Listen(ctx, logger, drain, server)
+	if err != nil {
+		return fmt.Errorf("%w\nIs another emulator running? --listen 127.0.0.1:0 takes a free port", err)
+	}
+	url := "http://" + reachable(listening.Addrs()[0])
+	c.announce(p.stdout, e, url)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	kept := make(chan error, 1)
+	go func() { kept <- c.keep(ctx, e) }()
+	if c.Live {
+		go live(ctx, e, nil)
+	}
+	err = listening.Serve(ctx)
+	stop()
+	return errors.Join(err, <-kept)
+}
+
+// reachable is an address that a client can use, also where the server listens on all.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return a.String()
+}
+
+func (c emulateCommand) open() (*emulator.Emulator, error) {
+	if strings.HasPrefix(c.SecretKey, "sk_live_") {
+		return nil, errors.New("the secret key is of a production instance: the emulator takes sk_test_… only, so that no real key is given away")
+	}
+	if c.Users < 0 || c.Users > 1_000_000 {
+		return nil, errors.New("--users goes from 0 to 1000000")
+	}
+	limit := map[string]int{"production": 1000, "development": 100}[c.RateLimit]
+	e, err := emulator.New(emulator.Options{
+		Seed: c.Seed, Users: c.Users, SecretKey: c.SecretKey, RateLimit: limit, NoChildEvents: c.NoChildEvents,
+		ControlFromAnywhere: c.DangerouslyControlFromAnywhere,
+	})
+	if err != nil {
+		return nil, err
+	}
+	secret := c.WebhookSecret
+	if c.State != "" {
+		saved, err := e.Load(c.State)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // the first run
+		case err != nil:
+			e.Close()
+			return nil, err
+		case secret == "":
+			secret = saved
+		}
+	}
+	if c.WebhookURL != "" {
+		if _, err := e.AddEndpoint(emulator.Target{URL: c.WebhookURL}, secret); err != nil {
+			e.Close()
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// keep writes the state every few seconds while it changes, and at the end.
+func (c emulateCommand) keep(ctx context.Context, e *emulator.Emulator) error {
+	if c.State == "" {
+		return nil
+	}
+	ticker := time.NewTicker(3 * time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return e.Save(c.State)
+		case <-ticker.C:
+			if err := e.Save(c.State); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (c emulateCommand) announce(w io.Writer, e *emulator.Emulator, url string) {
+	keys := e.Keys(url)
+	switch {
+	case c.JSON:
+		_ = json.NewEncoder(w).Encode(keys) // to the terminal: nothing is left to do
+	case c.Env:
+		printEnv(w, keys)
+	default:
+		fmt.Fprintf(w, `An emulated Clerk listens on %s
+
+  Backend API      %s/v1
+  JWKS             %s
+  issuer           %s
+  instance         %s
+  secret key       %s
+  publishable key  %s
+  webhooks         %s
+  webhook secret   %s
+
+%s
+Sign somebody in:
+  curl -s -X POST %[1]s/v1/users -H 'Authorization: Bearer %[6]s' -H 'Content-Type: application/json' -d '{"email_address":["ada@example.com"]}'
+  curl -s -X POST %[1]s/_emulator/tokens -d '{"user_id":"user_…"}'
+
+--env prints all this as variables, --json as JSON. Ctrl-C ends it.
+`, url, keys.APIURL, keys.JWKSURL, keys.Issuer, keys.InstanceID, keys.SecretKey, keys.PublishableKey,
+			cmpOr(c.WebhookURL, "to nowhere: --webhook-url says where"), cmpOr(keys.WebhookSecret, "none"), keys.PEM)
+	}
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// printEnv prints what serve and the official SDKs read, for `eval` or a file.
+func printEnv(w io.Writer, k emulator.Keys) {
+	for _, v := range [][2]string{
+		{"CLERK_API_URL", k.APIURL},
+		{"CLERK_SECRET_KEY", k.SecretKey},
+		{"CLERK_PUBLISHABLE_KEY", k.PublishableKey},
+		{"CLERK_WEBHOOK_SIGNING_SECRET", k.WebhookSecret},
+		{"CLERK_ISSUER", k.Issuer},
+		{"CLERK_INSTANCE_ID", k.InstanceID},
+		{"CLERK_JWT_KEY", strings.ReplaceAll(strings.TrimSpace(k.PEM), "\n", `\n`)},
+	} {
+		if v[1] != "" {
+			fmt.Fprintf(w, "export %s='%s'\n", v[0], v[1])
+		}
+	}
+}
+
+// live lets something happen every second or so until the context ends; told hears of each.
+func live(ctx context.Context, e *emulator.Emulator, told func(words string)) {
+	for {
+		words, err := e.Live(ctx)
+		if err == nil && told != nil {
+			told(words)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(1200 * time.Millisecond):
+		}
+	}
+}

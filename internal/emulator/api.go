@@ -1,0 +1,340 @@
+package emulator
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// route is one endpoint of the Backend API that is implemented; all others answer 501.
+type route struct {
+	method, path string
+	handle       func(*Emulator, *call) (any, error)
+}
+
+// call is a request under way, with the emulator locked.
+type call struct {
+	r       *http.Request
+	query   url.Values
+	body    []byte
+	version string // of the API
+	shifted bool   // a fault: the page begins one row late
+}
+
+// raw is JSON that is already encoded.
+type raw []byte
+
+// maxBody is the longest request body that is read, in bytes.
+const maxBody = 1 << 20
+
+func (e *Emulator) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range apiRoutes() {
+		mux.Handle(r.method+" /v1"+r.path, e.api(r.handle))
+	}
+	mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
+		e.mu.Lock()
+		keys := e.jwks()
+		e.mu.Unlock()
+		e.answer(w, keys, nil)
+	})
+	e.control(mux)
+	mux.Handle("/v1/", e.api((*Emulator).unknown))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		e.answer(w, nil, fail(http.StatusNotFound, "resource_not_found", "not found", "No such page: "+r.URL.Path))
+	})
+	return mux
+}
+
+// unknown answers what is not implemented. It never pretends.
+func (e *Emulator) unknown(c *call) (any, error) {
+	name := c.r.Method + " " + c.r.URL.Path
+	if len(e.unimplemented) < 1000 {
+		e.unimplemented[name]++
+	}
+	return nil, fail(http.StatusNotImplemented, "not_implemented", "not implemented by the emulator",
+		name+" is not implemented by the emulator; docs/emulator.md lists what is.")
+}
+
+// api runs an endpoint: authorization, version, limits and faults first, as Clerk does.
+func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			e.answer(w, nil, fail(http.StatusRequestEntityTooLarge, "request_body_invalid", "Request body invalid", "The request body is too long."))
+			return
+		}
+		c := &call{r: r, query: r.URL.Query(), body: body}
+		trusted := r.Context().Value(inProcess{}) != nil
+		fault := apiFault{}
+		e.mu.Lock()
+		err = e.admit(c, trusted)
+		if err == nil && !trusted {
+			fault = e.apiFault(c)
+			err = fault.asError()
+		}
+		var value any
+		if err == nil {
+			value, err = handle(e, c)
+		}
+		var encoded raw
+		if err == nil && value != nil {
+			encoded, err = encode(value)
+		}
+		e.mu.Unlock()
+		if fault.slow > 0 {
+			select {
+			case <-time.After(fault.slow):
+			case <-r.Context().Done():
+			}
+		}
+		if fault.truncate && len(encoded) > 1 {
+			truncate(w, encoded)
+			return
+		}
+		e.answer(w, encoded, err)
+	})
+}
+
+func encode(value any) (raw, error) {
+	if r, ok := value.(raw); ok {
+		return r, nil
+	}
+	b, err := json.Marshal(value)
+	return b, err
+}
+
+// admit refuses who may not call.
+func (e *Emulator) admit(c *call, trusted bool) error {
+	if trusted {
+		c.version = latestVersion
+		return nil
+	}
+	header := c.r.Header.Get("Authorization")
+	scheme, key, _ := strings.Cut(header, " ")
+	switch {
+	case header == "":
+		return fail(http.StatusUnauthorized, "authentication_invalid", "Unauthorized", "The Authorization header is missing.")
+	case !strings.EqualFold(scheme, "Bearer") || key == "":
+		return fail(http.StatusUnauthorized, "authorization_header_format_invalid",
+			"Invalid Authorization header format", `Invalid Authorization header format. Must be "Bearer <YOUR_API_KEY>"`)
+	case subtle.ConstantTimeCompare([]byte(key), []byte(e.SecretKey)) != 1:
+		return fail(http.StatusUnauthorized, "clerk_key_invalid", "The provided Clerk Secret Key is invalid.",
+			"The provided Clerk Secret Key is invalid. Make sure that your Clerk Secret Key is correct.")
+	}
+	if err := c.pickVersion(); err != nil {
+		return err
+	}
+	return e.limits.take(c, e.options.RateLimit, e.clock.now())
+}
+
+const latestVersion = "2026-05-12"
+
+func (c *call) pickVersion() error {
+	header, query := c.r.Header.Get("Clerk-API-Version"), c.query.Get("__clerk_api_version")
+	wrong := fail(http.StatusBadRequest, "api_version_invalid", "Invalid API version", "Give one known version, by the header Clerk-API-Version or the parameter __clerk_api_version.")
+	if header != "" && query != "" {
+		return wrong
+	}
+	c.version = header + query
+	switch c.version {
+	case "":
+		c.version = "2025-11-10"
+	case "2021-02-05", "2024-10-01", "2025-04-10", "2025-11-10", latestVersion:
+	default:
+		return wrong
+	}
+	return nil
+}
+
+// answer writes JSON as Clerk does: the Content-Type is exact, for Clerk's JavaScript SDK compares it.
+func (e *Emulator) answer(w http.ResponseWriter, value any, err error) {
+	status := http.StatusOK
+	var failure *APIError
+	if errors.As(err, &failure) {
+		status = failure.Status
+		if failure.retryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(failure.retryAfter))
+		}
+		failure.TraceID = fmt.Sprintf("%032x", time.Now().UnixNano())
+		w.Header().Set("Clerk-Trace-Id", failure.TraceID)
+		value = failure
+	} else if err != nil {
+		status = http.StatusInternalServerError
+		value = fail(status, "internal_clerk_error", "Oops, an unexpected error occurred", err.Error())
+	}
+	body, err := encode(value)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// truncate breaks off in the middle of a body.
+func truncate(w http.ResponseWriter, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body[:len(body)/2])
+	panic(http.ErrAbortHandler)
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]*)"`)
+
+// decode reads the request's parameters; what is unknown or of another type is refused as Clerk does.
+func (c *call) decode(into any) error {
+	if len(bytes.TrimSpace(c.body)) == 0 {
+		return nil
+	}
+	if t := c.r.Header.Get("Content-Type"); !strings.HasPrefix(t, "application/json") {
+		return fail(http.StatusUnsupportedMediaType, "unsupported_content_type", "Unsupported Content-Type", "Content-Type must be application/json.")
+	}
+	d := json.NewDecoder(bytes.NewReader(c.body))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrongType):
+		return malformed(wrongType.Field, fmt.Sprintf("%s must not be a %s.", wrongType.Field, wrongType.Value))
+	case unknownField.MatchString(err.Error()):
+		return unknownParameter(unknownField.FindStringSubmatch(err.Error())[1])
+	}
+	return fail(http.StatusBadRequest, "request_body_invalid", "Request body invalid", "The request body is invalid. Please consult the API documentation for more information.")
+}
+
+func (c *call) id() string { return c.r.PathValue("id") }
+
+// list is the shape of most lists; bare arrays are the others.
+type list struct {
+	Data       any `json:"data"`
+	TotalCount int `json:"total_count"`
+}
+
+// window reads limit and offset. A limit above 500 silently means ten rows, as seen at Clerk.
+func (c *call) window() (limit, offset int, err error) {
+	if limit, err = c.number("limit", 10); err != nil {
+		return 0, 0, err
+	}
+	if offset, err = c.number("offset", 0); err != nil {
+		return 0, 0, err
+	}
+	if c.shifted {
+		offset++
+	}
+	switch {
+	case limit < 1:
+		return 0, 0, invalid("limit", "limit must be greater than or equal to 1.")
+	case offset < 0:
+		return 0, 0, invalid("offset", "offset must be greater than or equal to 0.")
+	case limit > 500:
+		limit = 10
+	}
+	return limit, offset, nil
+}
+
+func (c *call) number(name string, otherwise int) (int, error) {
+	s := c.query.Get(name)
+	if s == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0, malformed(name, name+" must be an integer.")
+	}
+	return n, nil
+}
+
+// paged cuts a page out of a list; paginated says in which of the two shapes.
+func paged[T any](c *call, all []T, bare bool) (any, error) {
+	limit, offset, err := c.window()
+	if err != nil {
+		return nil, err
+	}
+	page := cut(all, limit, offset)
+	if bare && c.query.Get("paginated") != "true" {
+		return page, nil
+	}
+	return list{page, len(all)}, nil
+}
+
+// cut is a page, never nil: Clerk writes an empty list as [].
+func cut[T any](all []T, limit, offset int) []T {
+	start := min(offset, len(all))
+	return append([]T{}, all[start:min(start+limit, len(all))]...)
+}
+
+// filter is a parameter with several values: +value or value includes, -value excludes.
+type filter struct{ include, exclude map[string]bool }
+
+const maxValues = 100
+
+func (c *call) filter(name string) (filter, error) {
+	var f filter
+	values := c.query[name]
+	if len(values) > maxValues {
+		return f, invalid(name, fmt.Sprintf("%s takes at most %d values.", name, maxValues))
+	}
+	for _, v := range values {
+		set := &f.include
+		if rest, ok := strings.CutPrefix(v, "-"); ok {
+			v, set = rest, &f.exclude
+		}
+		if *set == nil {
+			*set = map[string]bool{}
+		}
+		(*set)[strings.ToLower(strings.TrimPrefix(v, "+"))] = true
+	}
+	return f, nil
+}
+
+func (f filter) empty() bool { return len(f.include) == 0 && len(f.exclude) == 0 }
+
+// match judges an object by all its values.
+func (f filter) match(values ...string) bool {
+	included := len(f.include) == 0
+	for _, v := range values {
+		v = strings.ToLower(v)
+		if f.exclude[v] {
+			return false
+		}
+		included = included || f.include[v]
+	}
+	return included
+}
+
+// span is a pair of parameters name_before and name_after, in milliseconds.
+type span struct{ after, before int64 }
+
+func (c *call) span(name string) (span, error) {
+	s := span{before: 1<<63 - 1}
+	for suffix, into := range map[string]*int64{"_before": &s.before, "_after": &s.after, "_since": &s.after} {
+		if v := c.query.Get(name + suffix); v != "" {
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				return s, malformed(name+suffix, name+suffix+" must be an integer.")
+			}
+			*into = n
+		}
+	}
+	return s, nil
+}
+
+func (s span) everything() bool { return s.after == 0 && s.before == 1<<63-1 }
+
+func (s span) match(at *int64) bool {
+	return s.everything() || at != nil && *at >= s.after && *at <= s.before
+}

@@ -1,0 +1,36 @@
+package emulator
+
+import (
+	"sync"
+	"time"
+)
+
+// clock is real time plus what it was advanced by. Objects, events and retries follow it;
+// tokens and the timestamps of signatures do not, since real verifiers judge those.
+type clock struct {
+	mu     sync.Mutex
+	offset time.Duration
+	moved  chan struct{} // closed when advanced
+}
+
+func newClock() *clock { return &clock{moved: make(chan struct{})} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.offset)
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset += d
+	close(c.moved)
+	c.moved = make(chan struct{})
+}
+
+func (c *clock) advanced() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.moved
+}

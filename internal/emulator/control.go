@@ -1,0 +1,360 @@
+package emulator
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// control registers the control API. It answers callers of this machine only.
+func (e *Emulator) control(mux *http.ServeMux) {
+	// what acts on the state runs, and is encoded, under the lock
+	for path, handle := range map[string]func(*Emulator, *call) (any, error){
+		"POST /_emulator/tokens":              (*Emulator).orderToken,
+		"POST /_emulator/users/{id}/sign_in":  (*Emulator).signInUser,
+		"POST /_emulator/users/{id}/sign_out": (*Emulator).signOutUser,
+		"POST /_emulator/users/{id}/profile":  (*Emulator).editProfile,
+		"POST /_emulator/users/{id}/accept":   (*Emulator).acceptInvitation,
+		"POST /_emulator/subscriptions":       (*Emulator).orderSubscription,
+	} {
+		mux.Handle(path, e.local(func(c *call) (any, error) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			value, err := handle(e, c)
+			if err != nil {
+				return nil, err
+			}
+			return encode(value)
+		}))
+	}
+	for path, handle := range map[string]func(*Emulator, *call) (any, error){
+		"GET /_emulator/state":                   (*Emulator).state,
+		"POST /_emulator/clock":                  (*Emulator).moveClock,
+		"GET /_emulator/faults":                  (*Emulator).readFaults,
+		"PUT /_emulator/faults":                  (*Emulator).writeFaults,
+		"DELETE /_emulator/faults":               (*Emulator).clearFaults,
+		"GET /_emulator/deliveries":              (*Emulator).listDeliveries,
+		"POST /_emulator/deliveries/{id}/replay": (*Emulator).replayDelivery,
+		"POST /_emulator/keys/rotate":            (*Emulator).rotateKeys,
+		"POST /_emulator/webhooks/rotate":        (*Emulator).rotateSecret,
+	} {
+		mux.Handle(path, e.local(func(c *call) (any, error) { return handle(e, c) }))
+	}
+	mux.HandleFunc("/_emulator/", func(w http.ResponseWriter, r *http.Request) {
+		e.answer(w, nil, fail(http.StatusNotFound, "resource_not_found", "not found", "The control API has no "+r.Method+" "+r.URL.Path+"."))
+	})
+}
+
+// local answers callers of this machine only.
+func (e *Emulator) local(handle func(*call) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Context().Value(inProcess{}) == nil && !e.options.ControlFromAnywhere && !loopback(r) {
+			e.answer(w, nil, fail(http.StatusForbidden, "authorization_invalid", "unauthorized", "The control API answers callers of its own machine only."))
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			e.answer(w, nil, fail(http.StatusRequestEntityTooLarge, "request_body_invalid", "Request body invalid", "The request body is too long."))
+			return
+		}
+		if len(body) > 0 { // curl -d names a form
+			r.Header.Set("Content-Type", "application/json")
+		}
+		value, err := handle(&call{r: r, query: r.URL.Query(), body: body})
+		e.answer(w, value, err)
+	})
+}
+
+// loopback is true for callers of this machine that no browser page of another site sent.
+func loopback(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.IsLoopback() && r.Header.Get("Origin") == ""
+}
+
+// State is what GET /_emulator/state shows.
+type State struct {
+	InstanceID    string         `json:"instance_id"`
+	Seed          uint64         `json:"seed"`
+	Clock         time.Time      `json:"clock"`
+	Counts        map[string]int `json:"counts"`
+	Deliveries    map[string]int `json:"deliveries"` // by state
+	NextAttempt   *time.Time     `json:"next_attempt"`
+	Keys          []string       `json:"keys"` // ids of published keys; the last one signs
+	Webhooks      []EndpointInfo `json:"webhooks"`
+	Unimplemented map[string]int `json:"unimplemented"` // calls that got 501
+}
+
+// EndpointInfo is a subscriber.
+type EndpointInfo struct {
+	URL      string `json:"url"`
+	Disabled bool   `json:"disabled"`
+	Secrets  int    `json:"secrets"` // that sign now
+}
+
+func (e *Emulator) state(*call) (any, error) {
+	s := State{Clock: e.Now().UTC(), Webhooks: e.sender.info(), Deliveries: e.sender.states()}
+	if next, ok := e.Pending(); ok {
+		s.NextAttempt = &next
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.InstanceID, s.Seed = e.ID, e.options.Seed
+	for _, k := range e.keys {
+		s.Keys = append(s.Keys, k.id)
+	}
+	s.Counts = map[string]int{
+		"users": len(e.users.byID), "sessions": len(e.sessions.byID), "organizations": len(e.organizations.all),
+		"memberships": len(e.organizations.memberships), "invitations": len(e.organizations.invitations), "domains": len(e.organizations.domains),
+		"roles": len(e.access.roles), "permissions": len(e.access.permissions), "subscriptions": len(e.others.subscriptions),
+	}
+	s.Unimplemented = map[string]int{}
+	for name, n := range e.unimplemented {
+		s.Unimplemented[name] = n
+	}
+	return s, nil
+}
+
+func (e *Emulator) moveClock(c *call) (any, error) {
+	var p struct {
+		Advance Duration `json:"advance"`
+	}
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if p.Advance < 0 {
+		return nil, invalid("advance", "The clock goes forward only.")
+	}
+	e.Advance(time.Duration(p.Advance))
+	return map[string]time.Time{"clock": e.Now().UTC()}, nil
+}
+
+// TokenOrder asks for a token; only the user must be named.
+type TokenOrder struct {
+	UserID         string         `json:"user_id"`
+	SessionID      string         `json:"session_id,omitempty"`
+	OrganizationID string         `json:"organization_id,omitempty"`
+	Template       string         `json:"template,omitempty"`
+	Version        int            `json:"version,omitempty"`
+	ExpiresIn      *int           `json:"expires_in_seconds,omitempty"` // negative: already expired
+	AZP            string         `json:"azp,omitempty"`
+	Actor          map[string]any `json:"actor,omitempty"`
+	Pending        bool           `json:"pending,omitempty"`
+}
+
+// Token is what a [TokenOrder] gets.
+type Token struct {
+	JWT       string `json:"jwt"`
+	SessionID string `json:"session_id"`
+}
+
+func (e *Emulator) orderToken(c *call) (any, error) {
+	var p TokenOrder
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	r, err := e.user(p.UserID)
+	if err != nil {
+		return nil, err
+	}
+	organization := text(p.OrganizationID)
+	if err := e.activate(r, organization); err != nil {
+		return nil, err
+	}
+	var s *Session
+	if p.SessionID == "" {
+		if err := e.maySignIn(r); err != nil {
+			return nil, err
+		}
+		s = e.signIn(r, organization, p.Actor, p.Pending)
+	} else if s, err = e.session(p.SessionID); err != nil {
+		return nil, err
+	} else if s.UserID != r.ID {
+		return nil, invalid("session_id", "The session is another user's.")
+	}
+	told := *s // a token may be asked for that says other than the session
+	if organization != nil {
+		told.LastActiveOrganizationID = organization
+	}
+	if p.Actor != nil {
+		told.Actor = p.Actor
+	}
+	if p.Pending {
+		told.Status = "pending"
+	}
+	order := tokenOrder{session: &told, template: p.Template, version: p.Version, azp: p.AZP}
+	if p.ExpiresIn != nil {
+		order.life = time.Duration(*p.ExpiresIn) * time.Second
+		if order.life == 0 {
+			order.life = -time.Nanosecond
+		}
+	}
+	jwt, err := e.token(order)
+	if err != nil {
+		return nil, err
+	}
+	return Token{jwt, s.ID}, nil
+}
+
+func (e *Emulator) signInUser(c *call) (any, error) {
+	var p struct {
+		OrganizationID string         `json:"organization_id"`
+		Actor          map[string]any `json:"actor"`
+		Pending        bool           `json:"pending"`
+	}
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(e.maySignIn(r), e.activate(r, text(p.OrganizationID))); err != nil {
+		return nil, err
+	}
+	return e.signIn(r, text(p.OrganizationID), p.Actor, p.Pending), nil
+}
+
+// signOutUser ends one session of a user, or all.
+func (e *Emulator) signOutUser(c *call) (any, error) {
+	var p struct {
+		SessionID string `json:"session_id"`
+		Remove    bool   `json:"remove"` // from the client too: session.removed
+	}
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	status := "ended"
+	if p.Remove {
+		status = "removed"
+	}
+	ended := []*Session{}
+	for _, s := range e.sessions.byUser[r.ID] {
+		if p.SessionID == "" || p.SessionID == s.ID {
+			if e.aged(s).Status == "active" || s.Status == "pending" {
+				e.end(s, status, true)
+				ended = append(ended, s)
+			}
+		}
+	}
+	if p.SessionID != "" && len(ended) == 0 {
+		return nil, notFound("active session", p.SessionID)
+	}
+	return ended, nil
+}
+
+// editProfile is what users may change of themselves: names, user name, unsafe metadata, addresses.
+func (e *Emulator) editProfile(c *call) (any, error) {
+	var p struct {
+		FirstName *string  `json:"first_name"`
+		LastName  *string  `json:"last_name"`
+		Username  *string  `json:"username"`
+		Unsafe    optional `json:"unsafe_metadata"`
+		Email     *string  `json:"email_address"` // added, verified, and made the primary one
+		Phone     *string  `json:"phone_number"`  // added
+	}
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	return e.rewrite(r, func(next *userRecord, now int64) {
+		(&userParameters{FirstName: p.FirstName, LastName: p.LastName, Username: p.Username, UnsafeMetadata: p.Unsafe}).describe(next, now)
+		if p.Email != nil {
+			next.EmailAddresses = append([]EmailAddress{}, next.EmailAddresses...)
+			next.addEmail(e.random, *p.Email, now, "verified")
+			next.PrimaryEmailAddressID = &next.EmailAddresses[len(next.EmailAddresses)-1].ID
+		}
+		if p.Phone != nil {
+			next.PhoneNumbers = append([]PhoneNumber{}, next.PhoneNumbers...)
+			next.addPhone(e.random, *p.Phone, now)
+		}
+	})
+}
+
+func (e *Emulator) acceptInvitation(c *call) (any, error) {
+	var p struct {
+		InvitationID string `json:"invitation_id"`
+	}
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range e.organizations.invitations {
+		if i.ID == p.InvitationID {
+			if err := e.accept(i, r); err != nil {
+				return nil, err
+			}
+			return i, nil
+		}
+	}
+	return nil, notFound("organization invitation", p.InvitationID)
+}
+
+func (e *Emulator) orderSubscription(c *call) (any, error) {
+	var p struct {
+		Payer    string   `json:"payer"` // a user's or an organization's id
+		Plan     string   `json:"plan"`
+		Features []string `json:"features"`
+	}
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if p.Plan == "" {
+		return nil, missing("plan")
+	}
+	return some(e.subscribe(p.Payer, p.Plan, p.Features))
+}
+
+func (e *Emulator) readFaults(*call) (any, error) { return e.Faults(), nil }
+
+func (e *Emulator) writeFaults(c *call) (any, error) {
+	var f Faults
+	if err := c.decode(&f); err != nil {
+		return nil, err
+	}
+	if err := e.SetFaults(f); err != nil {
+		return nil, invalid("faults", err.Error())
+	}
+	return f, nil
+}
+
+func (e *Emulator) clearFaults(*call) (any, error) { return Faults{}, e.SetFaults(Faults{}) }
+
+func (e *Emulator) listDeliveries(*call) (any, error) { return e.Deliveries(), nil }
+
+func (e *Emulator) replayDelivery(c *call) (any, error) {
+	if !e.sender.replay(c.id()) {
+		return nil, notFound("message", c.id())
+	}
+	return map[string]string{"status": "sent"}, nil
+}
+
+func (e *Emulator) rotateKeys(*call) (any, error) {
+	if err := e.RotateKeys(); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return map[string]string{"kid": e.signing().id, "pem": e.pem()}, nil
+}
+
+func (e *Emulator) rotateSecret(*call) (any, error) {
+	e.mu.Lock()
+	secret := e.random.webhookSecret()
+	e.changed = true
+	e.mu.Unlock()
+	e.sender.rotate(secret)
+	return map[string]string{"webhook_secret": secret}, nil
+}

@@ -1,0 +1,126 @@
+package emulator
+
+import (
+	"slices"
+	"strings"
+)
+
+type domainParameters struct {
+	Name           *string `json:"name"`
+	EnrollmentMode *string `json:"enrollment_mode"`
+	Verified       *bool   `json:"verified"`
+}
+
+func enrollmentModes() []string {
+	return []string{"manual_invitation", "automatic_invitation", "automatic_suggestion", "enterprise_sso"}
+}
+
+func (e *Emulator) domain(c *call) (*OrganizationDomain, error) {
+	id := c.r.PathValue("domain_id")
+	for _, d := range e.organizations.domains {
+		if d.ID == id && d.OrganizationID == c.id() {
+			return d, nil
+		}
+	}
+	return nil, notFound("organization domain", id)
+}
+
+func (e *Emulator) createDomain(c *call) (any, error) {
+	o, err := e.organization(c.id())
+	if err != nil {
+		return nil, err
+	}
+	var p domainParameters
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if or(p.Name) == "" {
+		return nil, missing("name")
+	}
+	if slices.ContainsFunc(e.organizations.domains, func(d *OrganizationDomain) bool { return strings.EqualFold(d.Name, *p.Name) }) {
+		return nil, exists("name")
+	}
+	now := e.after(0)
+	d := &OrganizationDomain{
+		Object: "organization_domain", ID: e.random.id("orgdmn"), OrganizationID: o.ID, Name: *p.Name, EnrollmentMode: "manual_invitation",
+		PublicOrganizationData: publicData(o), CreatedAt: now, UpdatedAt: now,
+	}
+	if err := p.describe(d, now); err != nil {
+		return nil, err
+	}
+	e.organizations.domains = append(e.organizations.domains, d)
+	e.emit("organizationDomain.created", now, d)
+	return d, nil
+}
+
+func (p domainParameters) describe(d *OrganizationDomain, now int64) error {
+	if p.EnrollmentMode != nil {
+		if !slices.Contains(enrollmentModes(), *p.EnrollmentMode) {
+			return invalid("enrollment_mode", "enrollment_mode does not take "+*p.EnrollmentMode+".")
+		}
+		d.EnrollmentMode = *p.EnrollmentMode
+	}
+	if p.Verified != nil {
+		v := &DomainVerification{Status: "unverified", Strategy: "admin"}
+		if *p.Verified {
+			v.Status, v.VerifiedAt = "verified", &now
+		}
+		d.AffiliationVerification, d.Verification = v, v
+	}
+	return nil
+}
+
+func (e *Emulator) updateDomain(c *call) (any, error) {
+	d, err := e.domain(c)
+	if err != nil {
+		return nil, err
+	}
+	var p domainParameters
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	now := e.after(d.UpdatedAt)
+	if err := p.describe(d, now); err != nil {
+		return nil, err
+	}
+	d.UpdatedAt = now
+	e.emit("organizationDomain.updated", now, d)
+	return d, nil
+}
+
+func (e *Emulator) deleteDomain(c *call) (any, error) {
+	d, err := e.domain(c)
+	if err != nil {
+		return nil, err
+	}
+	e.organizations.domains = slices.DeleteFunc(e.organizations.domains, func(x *OrganizationDomain) bool { return x == d })
+	gone := Deleted{Object: "organization_domain", ID: d.ID, Deleted: true}
+	e.emit("organizationDomain.deleted", e.after(d.UpdatedAt), gone)
+	return gone, nil
+}
+
+func (e *Emulator) listDomains(c *call) (any, error) {
+	o, err := e.organization(c.id())
+	if err != nil {
+		return nil, err
+	}
+	return e.domainPage(c, o.ID)
+}
+
+func (e *Emulator) listAllDomains(c *call) (any, error) { return e.domainPage(c, "") }
+
+func (e *Emulator) domainPage(c *call, organization string) (any, error) {
+	mode, err := c.filter("enrollment_mode")
+	if err != nil {
+		return nil, err
+	}
+	matching := []*OrganizationDomain{}
+	for _, d := range slices.Backward(e.organizations.domains) {
+		verified := d.Verification != nil && d.Verification.Status == "verified"
+		wanted := c.query.Get("verified")
+		if (organization == "" || d.OrganizationID == organization) && mode.match(d.EnrollmentMode) && (wanted == "" || verified == (wanted == "true")) {
+			matching = append(matching, d)
+		}
+	}
+	return paged(c, matching, false)
+}

@@ -1,0 +1,236 @@
+package emulator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options of an instance. The zero value is an instance that a random seed invents.
+type Options struct {
+	// Seed decides ids, keys and seeded people; 0 means one of its own.
+	Seed uint64
+	// Users is how many people are there from the start. No event tells of them.
+	Users int
+	// SecretKey is what the Backend API asks for; empty means one invented from the seed.
+	SecretKey string
+	// Issuer is the `iss` of tokens; empty means https://<slug>.clerk.accounts.dev.
+	Issuer string
+	// RateLimit is how many requests the Backend API takes in ten seconds: 1000 as a production
+	// instance, 100 as a development instance; 0 means no limit.
+	RateLimit int
+	// NoChildEvents keeps silent about what goes with its parent: sessions of the banned, sessions
+	// and memberships of the deleted. Clerk does not say which it does.
+	NoChildEvents bool
+	// ControlFromAnywhere lets other machines use the control API, which signs anyone in.
+	ControlFromAnywhere bool
+	// Workers is how many webhooks are under way at once; 0 means 32. With one they keep their order.
+	Workers int
+	// History is how many settled messages are kept to look at and to replay; 0 means 10 000.
+	History int
+}
+
+// Emulator is a Clerk instance in memory: an [http.Handler] that answers the Backend API under
+// /v1, /.well-known/jwks.json, and a control API under /_emulator/. It is safe for concurrent use.
+type Emulator struct {
+	options Options
+	clock   *clock
+	mux     *http.ServeMux
+	sender  *sender
+
+	mu sync.Mutex // guards all below
+	instance
+	users         users
+	sessions      sessions
+	organizations organizations
+	access        access
+	others        others
+	limits        limits
+	faults        Faults
+	chaos         random // decides which request or message meets a fault
+	changed       bool   // since the state was last written
+	unimplemented map[string]int
+}
+
+// New makes an instance. Close ends it.
+func New(options Options) (*Emulator, error) {
+	if options.Seed == 0 {
+		options.Seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number does
+	}
+	if options.Workers <= 0 {
+		options.Workers = 32
+	}
+	if options.History <= 0 {
+		options.History = 10_000
+	}
+	e := &Emulator{options: options, clock: newClock(), unimplemented: map[string]int{}}
+	if err := e.instance.invent(options); err != nil {
+		return nil, err
+	}
+	e.chaos = newRandom(options.Seed + 1)
+	e.users.init()
+	e.sessions.init()
+	e.organizations.init()
+	e.others.init()
+	e.seedAccess()
+	e.seedUsers(options.Users)
+	e.sender = newSender(e.clock, options.Workers, options.History, options.Seed+2, e.ID)
+	e.mux = e.routes()
+	return e, nil
+}
+
+// Close ends deliveries under way and waits for them.
+func (e *Emulator) Close() { e.sender.close() }
+
+// Now is the instance's clock.
+func (e *Emulator) Now() time.Time { return e.clock.now() }
+
+// Advance moves the instance's clock; retries that fall due are sent.
+func (e *Emulator) Advance(d time.Duration) { e.clock.advance(d) }
+
+// AddEndpoint subscribes an address to every event from now on. An empty secret means one invented;
+// the secret in force is returned.
+func (e *Emulator) AddEndpoint(target Target, secret string) (string, error) {
+	if secret == "" {
+		e.mu.Lock()
+		secret = e.random.webhookSecret()
+		e.mu.Unlock()
+	}
+	return secret, e.sender.addEndpoint(target, secret)
+}
+
+// Settle waits until nothing is left to send at the present hour of the instance's clock: messages
+// are delivered or wait for a retry. It fails when the context ends first.
+func (e *Emulator) Settle(ctx context.Context) error { return e.sender.settle(ctx) }
+
+// Pending is when the next attempt of any message is due; false when none waits.
+func (e *Emulator) Pending() (time.Time, bool) { return e.sender.next() }
+
+// Deliveries are the messages kept, oldest first.
+func (e *Emulator) Deliveries() []Message { return e.sender.messages() }
+
+// Observe hears of each attempt, which is the only one of the message it is given. It must not block
+// nor call the emulator. Set it before anything is sent.
+func (e *Emulator) Observe(hear func(Message)) {
+	e.sender.mu.Lock()
+	defer e.sender.mu.Unlock()
+	e.sender.observe = hear
+}
+
+// SetFaults replaces all faults.
+func (e *Emulator) SetFaults(f Faults) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.faults = f
+	e.mu.Unlock()
+	e.sender.setFaults(f)
+	return nil
+}
+
+// Faults are those in force.
+func (e *Emulator) Faults() Faults {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.faults
+}
+
+// ServeHTTP answers the Backend API, the keys and the control API.
+func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.mux.ServeHTTP(w, r) }
+
+type inProcess struct{}
+
+// Call makes a request in this process, for which neither keys nor limits nor faults count. The path
+// is that of HTTP, `/v1/users` or `/_emulator/tokens`. Both in and out may be nil. Clerk's errors come
+// as [*APIError].
+func (e *Emulator) Call(ctx context.Context, method, path string, in, out any) error {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return fmt.Errorf("encode the request: %w", err)
+		}
+	}
+	r, err := http.NewRequestWithContext(context.WithValue(ctx, inProcess{}, true), method, path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("make the request: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, r)
+	if w.Code >= 300 {
+		failure := &APIError{Status: w.Code}
+		if err := json.Unmarshal(w.Body.Bytes(), failure); err != nil {
+			return fmt.Errorf("%s %s: %d %s", method, path, w.Code, w.Body)
+		}
+		return failure
+	}
+	if out == nil || w.Body.Len() == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), out); err != nil {
+		return fmt.Errorf("decode the answer of %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// emit tells the endpoints of an event at a time of the instance's clock.
+func (e *Emulator) emit(eventType string, at int64, data any) {
+	e.changed = true
+	if !e.sender.listened() {
+		return
+	}
+	body, err := json.Marshal(envelope{
+		Data: data, Object: "event", Type: eventType, Timestamp: at, InstanceID: e.ID,
+		Attributes: attributes{httpRequest{ClientIP: "203.0.113.24", UserAgent: "Mozilla/5.0 (X11; Linux x86_64) emulated"}},
+	})
+	if err != nil {
+		panic(fmt.Sprintf("emulator: encode %s: %v", eventType, err)) // our own types only
+	}
+	e.sender.send(message{ID: "msg_" + e.random.text(27), Type: eventType, body: body})
+}
+
+type envelope struct {
+	Data       any        `json:"data"`
+	Object     string     `json:"object"`
+	Type       string     `json:"type"`
+	Timestamp  int64      `json:"timestamp"`
+	InstanceID string     `json:"instance_id"`
+	Attributes attributes `json:"event_attributes"`
+}
+
+type attributes struct {
+	Request httpRequest `json:"http_request"`
+}
+
+type httpRequest struct {
+	ClientIP  string `json:"client_ip"`
+	UserAgent string `json:"user_agent"`
+}
+
+// after is the time of a change: now, and later than the object's last one, so that the order of
+// changes to one object can be told from their times.
+func (e *Emulator) after(previous int64) int64 {
+	return max(e.clock.now().UnixMilli(), previous+1)
+}
+
+func pointer[T any](v T) *T { return &v }
+
+// text is nil for the empty text.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func contains(haystack *string, needle string) bool {
+	return haystack != nil && strings.Contains(strings.ToLower(*haystack), needle)
+}

@@ -1,0 +1,241 @@
+package emulator
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const invitationLife = 30 * 24 * time.Hour
+
+type invitationParameters struct {
+	EmailAddress  string   `json:"email_address"`
+	Role          string   `json:"role"`
+	InviterUserID *string  `json:"inviter_user_id"`
+	RedirectURL   *string  `json:"redirect_url"`
+	ExpiresInDays *int     `json:"expires_in_days"`
+	Public        optional `json:"public_metadata"`
+	Private       optional `json:"private_metadata"`
+	Notify        *bool    `json:"notify"`
+	IgnoreExists  *bool    `json:"ignore_existing"`
+	Template      *string  `json:"template_slug"`
+	RequestingID  *string  `json:"requesting_user_id"` // of a revocation
+}
+
+func (e *Emulator) createOrganizationInvitation(c *call) (any, error) {
+	o, err := e.organization(c.id())
+	if err != nil {
+		return nil, err
+	}
+	var p invitationParameters
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	i, err := e.invite(o, p)
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+func (e *Emulator) invite(o *Organization, p invitationParameters) (*OrganizationInvitation, error) {
+	if p.EmailAddress == "" {
+		return nil, missing("email_address")
+	}
+	if err := e.knownRole(p.Role); err != nil {
+		return nil, err
+	}
+	for _, i := range e.organizations.invitations {
+		if i.OrganizationID == o.ID && i.Status == "pending" && strings.EqualFold(i.EmailAddress, p.EmailAddress) {
+			return nil, fail(http.StatusBadRequest, "duplicate_record", "duplicate record", "There is already a pending invitation for "+p.EmailAddress+".")
+		}
+	}
+	id, now := e.random.id("orginv"), e.after(0)
+	i := &OrganizationInvitation{
+		Object: "organization_invitation", ID: id, EmailAddress: p.EmailAddress, Role: p.Role, RoleName: e.access.role(p.Role).Name,
+		OrganizationID: o.ID, InviterID: p.InviterUserID, PublicOrganizationData: publicData(o), Status: "pending",
+		PublicMetadata: p.Public.value, PrivateMetadata: p.Private.value, URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
+		ExpiresAt: pointer(now + invitationLife.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+	}
+	if p.InviterUserID != nil {
+		r, err := e.user(*p.InviterUserID)
+		if err != nil {
+			return nil, err
+		}
+		i.PublicInviterData = &PublicInviterData{r.ID, r.FirstName, r.LastName, r.ImageURL, r.HasImage, r.primary()}
+	}
+	e.organizations.invitations = append(e.organizations.invitations, i)
+	e.emit("organizationInvitation.created", now, i)
+	return i, nil
+}
+
+func (e *Emulator) inviteSeveral(c *call) (any, error) {
+	o, err := e.organization(c.id())
+	if err != nil {
+		return nil, err
+	}
+	var all []invitationParameters
+	if err := c.decode(&all); err != nil {
+		return nil, err
+	}
+	made := []*OrganizationInvitation{}
+	for _, p := range all {
+		i, err := e.invite(o, p)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, i)
+	}
+	return list{made, len(made)}, nil
+}
+
+func (e *Emulator) organizationInvitation(c *call) (*OrganizationInvitation, error) {
+	id := c.r.PathValue("invitation_id")
+	for _, i := range e.organizations.invitations {
+		if i.ID == id && i.OrganizationID == c.id() {
+			e.lapse(i)
+			return i, nil
+		}
+	}
+	return nil, notFound("organization invitation", id)
+}
+
+// lapse lets an invitation expire; no event tells of that.
+func (e *Emulator) lapse(i *OrganizationInvitation) {
+	if i.Status == "pending" && e.clock.now().UnixMilli() >= or(i.ExpiresAt) {
+		i.Status, i.UpdatedAt, i.URL = "expired", or(i.ExpiresAt), nil
+	}
+}
+
+func (e *Emulator) getOrganizationInvitation(c *call) (any, error) {
+	return some(e.organizationInvitation(c))
+}
+
+func (e *Emulator) revokeOrganizationInvitation(c *call) (any, error) {
+	i, err := e.organizationInvitation(c)
+	if err != nil {
+		return nil, err
+	}
+	if i.Status != "pending" {
+		return nil, fail(http.StatusBadRequest, "organization_invitation_not_pending", "not pending", "The invitation is "+i.Status+".")
+	}
+	i.Status, i.URL, i.UpdatedAt = "revoked", nil, e.after(i.UpdatedAt)
+	e.emit("organizationInvitation.revoked", i.UpdatedAt, i)
+	return i, nil
+}
+
+// accept makes the invited user a member.
+func (e *Emulator) accept(i *OrganizationInvitation, r *userRecord) error {
+	o, err := e.organization(i.OrganizationID)
+	if err != nil {
+		return err
+	}
+	e.lapse(i)
+	if i.Status != "pending" {
+		return fail(http.StatusBadRequest, "organization_invitation_not_pending", "not pending", "The invitation is "+i.Status+".")
+	}
+	if _, err := e.join(o, r, i.Role, i.PublicMetadata, i.PrivateMetadata); err != nil {
+		return err
+	}
+	i.Status, i.URL, i.UserID, i.UpdatedAt = "accepted", nil, r.ID, e.after(i.UpdatedAt)
+	e.emit("organizationInvitation.accepted", i.UpdatedAt, i)
+	return nil
+}
+
+func (e *Emulator) listOrganizationInvitations(c *call) (any, error) {
+	o, err := e.organization(c.id())
+	if err != nil {
+		return nil, err
+	}
+	return e.invitationPage(c, func(i *OrganizationInvitation) bool { return i.OrganizationID == o.ID })
+}
+
+func (e *Emulator) listAllOrganizationInvitations(c *call) (any, error) {
+	return e.invitationPage(c, func(*OrganizationInvitation) bool { return true })
+}
+
+func (e *Emulator) listUserInvitations(c *call) (any, error) {
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	return e.invitationPage(c, func(i *OrganizationInvitation) bool {
+		return slices.ContainsFunc(r.emails(), func(a string) bool { return strings.EqualFold(a, i.EmailAddress) })
+	})
+}
+
+func (e *Emulator) invitationPage(c *call, take func(*OrganizationInvitation) bool) (any, error) {
+	status, err := c.filter("status")
+	if err != nil {
+		return nil, err
+	}
+	address, query := c.query.Get("email_address"), strings.ToLower(c.query.Get("query"))
+	matching := []*OrganizationInvitation{}
+	for _, i := range e.organizations.invitations {
+		e.lapse(i)
+		if take(i) && status.match(i.Status) && (address == "" || strings.EqualFold(address, i.EmailAddress)) && strings.Contains(strings.ToLower(i.EmailAddress), query) {
+			matching = append(matching, i)
+		}
+	}
+	if err := sorted(c, matching, "-created_at", map[string]func(a, b *OrganizationInvitation) int{
+		"created_at":    func(a, b *OrganizationInvitation) int { return cmp.Compare(a.CreatedAt, b.CreatedAt) },
+		"email_address": func(a, b *OrganizationInvitation) int { return cmp.Compare(a.EmailAddress, b.EmailAddress) },
+	}); err != nil {
+		return nil, err
+	}
+	return paged(c, matching, false)
+}
+
+// Invitations to the instance itself.
+
+func (e *Emulator) createInvitation(c *call) (any, error) {
+	var p invitationParameters
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if p.EmailAddress == "" {
+		return nil, missing("email_address")
+	}
+	now := e.after(0)
+	if _, taken := e.users.byAddress["email_address:"+strings.ToLower(p.EmailAddress)]; taken && !or(p.IgnoreExists) {
+		return nil, exists("email_address")
+	}
+	i := &Invitation{
+		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress, PublicMetadata: p.Public.value, Status: "pending",
+		URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)), ExpiresAt: pointer(now + invitationLife.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+	}
+	e.others.invitations = append(e.others.invitations, i)
+	e.changed = true
+	return i, nil
+}
+
+func (e *Emulator) listInvitations(c *call) (any, error) {
+	status, err := c.filter("status")
+	if err != nil {
+		return nil, err
+	}
+	query := strings.ToLower(c.query.Get("query"))
+	matching := []*Invitation{}
+	for _, i := range slices.Backward(e.others.invitations) {
+		if status.match(i.Status) && strings.Contains(strings.ToLower(i.EmailAddress), query) {
+			matching = append(matching, i)
+		}
+	}
+	return paged(c, matching, true)
+}
+
+func (e *Emulator) revokeInvitation(c *call) (any, error) {
+	for _, i := range e.others.invitations {
+		if i.ID == c.id() {
+			if i.Status != "pending" {
+				return nil, fail(http.StatusBadRequest, "invitation_not_pending", "not pending", "The invitation is "+i.Status+".")
+			}
+			i.Status, i.Revoked, i.URL, i.UpdatedAt = "revoked", true, nil, e.after(i.UpdatedAt)
+			e.changed = true
+			return i, nil
+		}
+	}
+	return nil, notFound("invitation", c.id())
+}

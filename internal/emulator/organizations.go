@@ -1,0 +1,299 @@
+package emulator
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// organizations are all groups, and who is in them.
+type organizations struct {
+	byID        map[string]*Organization
+	all         []*Organization // oldest first
+	memberships []*Membership   // oldest first
+	ofUser      map[string][]*Membership
+	inside      map[string][]*Membership // by organization
+	invitations []*OrganizationInvitation
+	domains     []*OrganizationDomain
+}
+
+func (o *organizations) init() {
+	o.byID, o.ofUser, o.inside = map[string]*Organization{}, map[string][]*Membership{}, map[string][]*Membership{}
+}
+
+// of are the ids of a user's organizations.
+func (o *organizations) of(user string) []string {
+	var ids []string
+	for _, m := range o.ofUser[user] {
+		ids = append(ids, m.organizationID)
+	}
+	return ids
+}
+
+func (o *organizations) join(m *Membership) {
+	o.memberships = append(o.memberships, m)
+	o.ofUser[m.userID] = append(o.ofUser[m.userID], m)
+	o.inside[m.organizationID] = append(o.inside[m.organizationID], m)
+}
+
+func (o *organizations) leave(m *Membership) {
+	gone := func(x *Membership) bool { return x == m }
+	o.memberships = slices.DeleteFunc(o.memberships, gone)
+	o.ofUser[m.userID] = slices.DeleteFunc(o.ofUser[m.userID], gone)
+	o.inside[m.organizationID] = slices.DeleteFunc(o.inside[m.organizationID], gone)
+}
+
+// organization is found by its id or its slug.
+func (e *Emulator) organization(id string) (*Organization, error) {
+	if o, ok := e.organizations.byID[id]; ok {
+		return o, nil
+	}
+	for _, o := range e.organizations.all {
+		if o.Slug == id && id != "" {
+			return o, nil
+		}
+	}
+	return nil, notFound("organization", id)
+}
+
+// counted is a copy with the counts of the moment.
+func (e *Emulator) counted(o *Organization) *Organization {
+	c := *o
+	c.MembersCount = pointer(len(e.organizations.inside[o.ID]))
+	pending := 0
+	for _, i := range e.organizations.invitations {
+		if i.OrganizationID == o.ID && i.Status == "pending" {
+			pending++
+		}
+	}
+	c.PendingInvitationsCount = &pending
+	return &c
+}
+
+type organizationParameters struct {
+	Name                  *string  `json:"name"`
+	Slug                  *string  `json:"slug"`
+	CreatedBy             *string  `json:"created_by"`
+	MaxAllowedMemberships *int     `json:"max_allowed_memberships"`
+	AdminDeleteEnabled    *bool    `json:"admin_delete_enabled"`
+	PublicMetadata        optional `json:"public_metadata"`
+	PrivateMetadata       optional `json:"private_metadata"`
+	CreatedAt             *string  `json:"created_at"`
+	RoleSetKey            *string  `json:"role_set_key"`
+}
+
+func (e *Emulator) createOrganization(c *call) (any, error) {
+	var p organizationParameters
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if or(p.Name) == "" {
+		return nil, missing("name")
+	}
+	var creator *userRecord
+	if or(p.CreatedBy) != "" {
+		var err error
+		if creator, err = e.user(*p.CreatedBy); err != nil {
+			return nil, err
+		}
+	}
+	id, now := e.random.id("org"), e.clock.now().UnixMilli()
+	o := &Organization{
+		Object: "organization", ID: id, Name: *p.Name, Slug: slug(*p.Name), ImageURL: "https://img.clerk.com/" + id[4:], CreatedBy: or(p.CreatedBy),
+		MaxAllowedMemberships: 5, AdminDeleteEnabled: true, CreatedAt: now, UpdatedAt: now,
+	}
+	if p.Slug == nil { // a made-up slug gives way, as at Clerk; a wanted one doesn't
+		if _, err := e.organization(o.Slug); err == nil {
+			o.Slug += "-" + strings.ToLower(e.random.text(8))
+		}
+	}
+	if err := e.describeOrganization(o, &p); err != nil {
+		return nil, err
+	}
+	e.organizations.byID[id] = o
+	e.organizations.all = append(e.organizations.all, o)
+	e.emit("organization.created", now, o)
+	if creator != nil {
+		if _, err := e.join(o, creator, "org:admin", nil, nil); err != nil {
+			return nil, err
+		}
+	}
+	return e.counted(o), nil
+}
+
+func slug(name string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name)), "-")
+}
+
+func (e *Emulator) describeOrganization(o *Organization, p *organizationParameters) error {
+	if p.Slug != nil {
+		if other, err := e.organization(*p.Slug); err == nil && other != o && *p.Slug != "" {
+			return exists("slug")
+		}
+		o.Slug = *p.Slug
+	}
+	if p.Name != nil {
+		o.Name = *p.Name
+	}
+	if p.MaxAllowedMemberships != nil {
+		o.MaxAllowedMemberships = *p.MaxAllowedMemberships
+	}
+	if p.AdminDeleteEnabled != nil {
+		o.AdminDeleteEnabled = *p.AdminDeleteEnabled
+	}
+	if p.PublicMetadata.set {
+		o.PublicMetadata = p.PublicMetadata.value
+	}
+	if p.PrivateMetadata.set {
+		o.PrivateMetadata = p.PrivateMetadata.value
+	}
+	return nil
+}
+
+func (e *Emulator) getOrganization(c *call) (any, error) {
+	o, err := e.organization(c.id())
+	if err != nil {
+		return nil, err
+	}
+	return e.shown(c, o), nil
+}
+
+// shown has its counts only where they are asked for.
+func (e *Emulator) shown(c *call, o *Organization) *Organization {
+	if c.query.Get("include_members_count") == "true" {
+		return e.counted(o)
+	}
+	return o
+}
+
+func (e *Emulator) listOrganizations(c *call) (any, error) {
+	byUser, err := c.filter("user_id")
+	if err != nil {
+		return nil, err
+	}
+	byID, err := c.filter("organization_id")
+	if err != nil {
+		return nil, err
+	}
+	query := strings.ToLower(c.query.Get("query"))
+	matching := []*Organization{}
+	for _, o := range e.organizations.all {
+		var members []string
+		if !byUser.empty() {
+			for _, m := range e.organizations.inside[o.ID] {
+				members = append(members, m.userID)
+			}
+		}
+		if byID.match(o.ID) && byUser.match(members...) && (query == "" || o.ID == c.query.Get("query") ||
+			strings.Contains(strings.ToLower(o.Name), query) || strings.Contains(o.Slug, query)) {
+			matching = append(matching, e.shown(c, o))
+		}
+	}
+	if err := sorted(c, matching, "-created_at", map[string]func(a, b *Organization) int{
+		"created_at": func(a, b *Organization) int { return cmp.Compare(a.CreatedAt, b.CreatedAt) },
+		"name":       func(a, b *Organization) int { return cmp.Compare(a.Name, b.Name) },
+		"members_count": func(a, b *Organization) int {
+			return cmp.Compare(len(e.organizations.inside[a.ID]), len(e.organizations.inside[b.ID]))
+		},
+	}); err != nil {
+		return nil, err
+	}
+	return paged(c, matching, false)
+}
+
+// sorted orders a list as the parameter order_by says: a name, with - for descending.
+func sorted[T any](c *call, all []T, otherwise string, orders map[string]func(a, b T) int) error {
+	order := c.query.Get("order_by")
+	if order == "" {
+		order = otherwise
+	}
+	compare, ok := orders[strings.TrimLeft(order, "+- ")]
+	if !ok {
+		return invalid("order_by", "order_by does not take "+order+".")
+	}
+	slices.SortStableFunc(all, compare)
+	if strings.HasPrefix(order, "-") {
+		slices.Reverse(all)
+	}
+	return nil
+}
+
+func (e *Emulator) updateOrganization(c *call) (any, error) {
+	o, err := e.organization(c.id())
+	if err != nil {
+		return nil, err
+	}
+	var p organizationParameters
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if c.version >= latestVersion && (p.PublicMetadata.set || p.PrivateMetadata.set) {
+		return nil, unknownParameter("public_metadata")
+	}
+	if err := e.describeOrganization(o, &p); err != nil {
+		return nil, err
+	}
+	return e.touched(o), nil
+}
+
+// touched announces a changed organization.
+func (e *Emulator) touched(o *Organization) *Organization {
+	o.UpdatedAt = e.after(o.UpdatedAt)
+	e.emit("organization.updated", o.UpdatedAt, o)
+	return o
+}
+
+func (e *Emulator) mergeOrganizationMetadata(c *call) (any, error) {
+	return e.organizationMetadata(c, func(old, new Metadata) Metadata { return merged(old, new) })
+}
+
+func (e *Emulator) replaceOrganizationMetadata(c *call) (any, error) {
+	return e.organizationMetadata(c, func(_, new Metadata) Metadata { return new })
+}
+
+func (e *Emulator) organizationMetadata(c *call, combine func(old, new Metadata) Metadata) (any, error) {
+	o, err := e.organization(c.id())
+	if err != nil {
+		return nil, err
+	}
+	var p metadataParameters
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if p.Public.set {
+		o.PublicMetadata = combine(o.PublicMetadata, p.Public.value)
+	}
+	if p.Private.set {
+		o.PrivateMetadata = combine(o.PrivateMetadata, p.Private.value)
+	}
+	return e.touched(o), nil
+}
+
+// deleteOrganization takes memberships, invitations and domains with it, and the place of the active
+// organization in its members' sessions.
+func (e *Emulator) deleteOrganization(c *call) (any, error) {
+	o, err := e.organization(c.id())
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range slices.Clone(e.organizations.inside[o.ID]) {
+		e.leave(m, !e.options.NoChildEvents)
+	}
+	e.organizations.invitations = slices.DeleteFunc(e.organizations.invitations, func(i *OrganizationInvitation) bool { return i.OrganizationID == o.ID })
+	e.organizations.domains = slices.DeleteFunc(e.organizations.domains, func(d *OrganizationDomain) bool { return d.OrganizationID == o.ID })
+	delete(e.organizations.byID, o.ID)
+	delete(e.organizations.inside, o.ID)
+	e.organizations.all = slices.DeleteFunc(e.organizations.all, func(x *Organization) bool { return x == o })
+	gone := Deleted{Object: "organization", ID: o.ID, Slug: text(o.Slug), Deleted: true}
+	e.emit("organization.deleted", e.after(o.UpdatedAt), gone)
+	return gone, nil
+}
+
+func publicData(o *Organization) *PublicOrganizationData {
+	return &PublicOrganizationData{ID: o.ID, Name: o.Name, Slug: o.Slug, ImageURL: o.ImageURL, HasImage: o.HasImage}
+}

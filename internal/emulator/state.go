@@ -1,0 +1,226 @@
+package emulator
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// snapshot is the form of a state file. Messages on their way are not in it.
+type snapshot struct {
+	Version       int                       `json:"version"`
+	ID            string                    `json:"id"`
+	SecretKey     string                    `json:"secret_key"`
+	Issuer        string                    `json:"issuer"`
+	Random        []byte                    `json:"random"`
+	Ahead         time.Duration             `json:"ahead"` // of the clock before real time, in nanoseconds
+	WebhookSecret string                    `json:"webhook_secret"`
+	Keys          []savedKey                `json:"keys"`
+	Users         []savedUser               `json:"users"`
+	Sessions      []*Session                `json:"sessions"`
+	Organizations []*Organization           `json:"organizations"`
+	Memberships   []savedMembership         `json:"memberships"`
+	OrgInvites    []*OrganizationInvitation `json:"organization_invitations"`
+	Domains       []*OrganizationDomain     `json:"domains"`
+	Permissions   []*Permission             `json:"permissions"`
+	Roles         []*Role                   `json:"roles"`
+	Invitations   []*Invitation             `json:"invitations"`
+	Templates     []savedTemplate           `json:"jwt_templates"`
+	Actors        []*ActorToken             `json:"actor_tokens"`
+	Subscriptions []savedSubscription       `json:"subscriptions"`
+}
+
+type savedKey struct {
+	ID    string `json:"id"`
+	PKCS8 []byte `json:"pkcs8"`
+}
+
+type savedUser struct {
+	User        *User     `json:"user"`
+	LockedUntil time.Time `json:"locked_until"`
+}
+
+type savedMembership struct {
+	Membership     *Membership `json:"membership"`
+	OrganizationID string      `json:"organization_id"`
+	UserID         string      `json:"user_id"`
+}
+
+type savedTemplate struct {
+	Template   *JWTTemplate `json:"template"`
+	SigningKey string       `json:"signing_key"`
+}
+
+type savedSubscription struct {
+	Payer        string        `json:"payer"`
+	Subscription *Subscription `json:"subscription"`
+	Features     []string      `json:"features"`
+}
+
+// Save writes the state to a file that only its owner can read, whole or not at all: it holds the
+// instance's keys. It writes nothing where nothing changed since the last time.
+func (e *Emulator) Save(path string) error {
+	e.mu.Lock()
+	if !e.changed {
+		e.mu.Unlock()
+		return nil
+	}
+	body, err := e.snapshot()
+	e.changed = false
+	e.mu.Unlock()
+	if err == nil {
+		err = replaceFile(path, body)
+	}
+	if err != nil {
+		e.mu.Lock()
+		e.changed = true
+		e.mu.Unlock()
+		return fmt.Errorf("save the state: %w", err)
+	}
+	return nil
+}
+
+func replaceFile(path string, body []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".clerksync-state-*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(body)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+func (e *Emulator) snapshot() ([]byte, error) {
+	randomState, err := e.random.source.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	s := snapshot{
+		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, Ahead: time.Until(e.clock.now()).Round(time.Second),
+		WebhookSecret: e.sender.secret(), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations, Domains: e.organizations.domains,
+		Permissions: e.access.permissions, Roles: e.access.roles, Invitations: e.others.invitations,
+	}
+	for _, k := range e.keys {
+		der, err := x509.MarshalPKCS8PrivateKey(k.key)
+		if err != nil {
+			return nil, err
+		}
+		s.Keys = append(s.Keys, savedKey{k.id, der})
+	}
+	for _, r := range e.users.created {
+		s.Users = append(s.Users, savedUser{&r.User, r.locked})
+		s.Sessions = append(s.Sessions, e.sessions.byUser[r.ID]...)
+	}
+	for _, m := range e.organizations.memberships {
+		s.Memberships = append(s.Memberships, savedMembership{m, m.organizationID, m.userID})
+	}
+	for _, t := range e.others.templates {
+		s.Templates = append(s.Templates, savedTemplate{t, t.signingKey})
+	}
+	for _, a := range e.others.actors {
+		s.Actors = append(s.Actors, a)
+	}
+	for payer, x := range e.others.subscriptions {
+		s.Subscriptions = append(s.Subscriptions, savedSubscription{payer, x, x.Items[0].Plan.features})
+	}
+	return json.Marshal(s)
+}
+
+// Load takes over a saved state, and answers the webhook secret that was in force. A file that does
+// not exist is an error for errors.Is(err, fs.ErrNotExist). Call it before anything else is done.
+func (e *Emulator) Load(path string) (webhookSecret string, err error) {
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the state: %w", err)
+	}
+	var s snapshot
+	if err := json.Unmarshal(body, &s); err != nil {
+		return "", fmt.Errorf("read the state of %s: %w", path, err)
+	}
+	if s.Version != 1 || len(s.Keys) == 0 {
+		return "", fmt.Errorf("read the state of %s: it is of another version", path)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.restoreIdentity(s); err != nil {
+		return "", fmt.Errorf("read the state of %s: %w", path, err)
+	}
+	e.restoreObjects(s)
+	return s.WebhookSecret, nil
+}
+
+func (e *Emulator) restoreIdentity(s snapshot) error {
+	var keys []signingKey
+	for _, k := range s.Keys {
+		key, err := x509.ParsePKCS8PrivateKey(k.PKCS8)
+		if err != nil {
+			return err
+		}
+		private, ok := key.(*rsa.PrivateKey)
+		if !ok {
+			return errors.New("a signing key is not RSA")
+		}
+		keys = append(keys, signingKey{k.ID, private})
+	}
+	if err := e.random.source.UnmarshalBinary(s.Random); err != nil {
+		return err
+	}
+	e.ID, e.SecretKey, e.Issuer, e.keys = s.ID, s.SecretKey, s.Issuer, keys
+	e.sender.rename(s.ID)
+	e.clock.advance(s.Ahead)
+	return nil
+}
+
+func (e *Emulator) restoreObjects(s snapshot) {
+	e.users.init()
+	e.sessions.init()
+	e.organizations = organizations{}
+	e.organizations.init()
+	e.others = others{}
+	e.others.init()
+	for _, u := range s.Users {
+		e.users.add(&userRecord{User: *u.User, locked: u.LockedUntil})
+	}
+	for _, x := range s.Sessions {
+		e.sessions.add(x)
+	}
+	for _, o := range s.Organizations {
+		e.organizations.byID[o.ID] = o
+	}
+	e.organizations.all, e.organizations.invitations, e.organizations.domains = s.Organizations, s.OrgInvites, s.Domains
+	for _, m := range s.Memberships {
+		m.Membership.organizationID, m.Membership.userID = m.OrganizationID, m.UserID
+		e.organizations.join(m.Membership)
+	}
+	e.access = access{roles: s.Roles, permissions: s.Permissions}
+	for _, r := range e.access.roles { // a role shares its permissions with the list
+		for i, p := range r.Permissions {
+			if shared := e.access.permission(p.ID); shared != nil {
+				r.Permissions[i] = shared
+			}
+		}
+	}
+	e.others.invitations = s.Invitations
+	for _, t := range s.Templates {
+		t.Template.signingKey = t.SigningKey
+		e.others.templates = append(e.others.templates, t.Template)
+	}
+	for _, a := range s.Actors {
+		e.others.actors[a.ID] = a
+	}
+	for _, x := range s.Subscriptions {
+		x.Subscription.Items[0].Plan.features = x.Features
+		e.others.subscriptions[x.Payer] = x.Subscription
+	}
+}

@@ -1,0 +1,614 @@
+package emulator
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// users are all people of the instance.
+type users struct {
+	byID       map[string]*userRecord
+	byAddress  map[string]*userRecord // e-mail, phone, username, external id: what must be unique
+	created    []*userRecord          // by created_at
+	generation int                    // of changes, for the sorted lists
+	sorted     map[string]sortedUsers
+}
+
+type userRecord struct {
+	User
+	locked  time.Time // until when; zero is for good
+	encoded raw       // nil after a change
+}
+
+type sortedUsers struct {
+	generation int
+	records    []*userRecord
+}
+
+func (u *users) init() {
+	u.byID, u.byAddress, u.sorted = map[string]*userRecord{}, map[string]*userRecord{}, map[string]sortedUsers{}
+}
+
+func (u *users) add(r *userRecord) {
+	u.byID[r.ID] = r
+	at, _ := slices.BinarySearchFunc(u.created, r.CreatedAt+1, func(x *userRecord, at int64) int { return cmp.Compare(x.CreatedAt, at) })
+	u.created = slices.Insert(u.created, at, r)
+	for _, key := range r.addresses() {
+		u.byAddress[key] = r
+	}
+	u.changed(r)
+}
+
+func (u *users) remove(r *userRecord) {
+	delete(u.byID, r.ID)
+	u.created = slices.DeleteFunc(u.created, func(x *userRecord) bool { return x == r })
+	for _, key := range r.addresses() {
+		delete(u.byAddress, key)
+	}
+	u.generation++
+}
+
+func (u *users) changed(r *userRecord) {
+	r.encoded = nil
+	u.generation++
+}
+
+// addresses are the keys by which no two users may be known.
+func (r *userRecord) addresses() []string {
+	var keys []string
+	for _, a := range r.EmailAddresses {
+		keys = append(keys, "email_address:"+strings.ToLower(a.EmailAddress))
+	}
+	for _, p := range r.PhoneNumbers {
+		keys = append(keys, "phone_number:"+p.PhoneNumber)
+	}
+	if r.Username != nil {
+		keys = append(keys, "username:"+strings.ToLower(*r.Username))
+	}
+	if r.ExternalID != nil {
+		keys = append(keys, "external_id:"+*r.ExternalID)
+	}
+	return keys
+}
+
+// json is the user as the API and webhooks write it, kept until the user changes.
+func (e *Emulator) json(r *userRecord) raw {
+	if r.Locked && !r.locked.IsZero() {
+		left := r.locked.Sub(e.clock.now())
+		if left <= 0 {
+			r.Locked, r.LockoutExpiresInSeconds, r.locked = false, nil, time.Time{}
+			e.users.changed(r)
+		} else {
+			r.LockoutExpiresInSeconds, r.encoded = pointer(int64(left.Seconds())+1), nil
+		}
+	}
+	if r.encoded == nil {
+		r.encoded, _ = json.Marshal(&r.User) // our own types: it can't fail
+	}
+	return r.encoded
+}
+
+// MarshalJSON writes what is already encoded.
+func (r raw) MarshalJSON() ([]byte, error) { return r, nil }
+
+func (e *Emulator) user(id string) (*userRecord, error) {
+	if r, ok := e.users.byID[id]; ok {
+		return r, nil
+	}
+	return nil, notFound("user", id)
+}
+
+// primary is the user's main address, number or name.
+func (r *userRecord) primary() *string {
+	for _, a := range r.EmailAddresses {
+		if r.PrimaryEmailAddressID != nil && a.ID == *r.PrimaryEmailAddressID {
+			return &a.EmailAddress
+		}
+	}
+	if len(r.PhoneNumbers) > 0 {
+		return &r.PhoneNumbers[0].PhoneNumber
+	}
+	return r.Username
+}
+
+// userParameters are those of creating and of updating a user.
+type userParameters struct {
+	EmailAddress              []string `json:"email_address"`
+	PhoneNumber               []string `json:"phone_number"`
+	Web3Wallet                []string `json:"web3_wallet"`
+	Username                  *string  `json:"username"`
+	Password                  *string  `json:"password"`
+	PasswordDigest            *string  `json:"password_digest"`
+	PasswordHasher            *string  `json:"password_hasher"`
+	FirstName                 *string  `json:"first_name"`
+	LastName                  *string  `json:"last_name"`
+	ExternalID                *string  `json:"external_id"`
+	Locale                    *string  `json:"locale"`
+	PublicMetadata            optional `json:"public_metadata"`
+	PrivateMetadata           optional `json:"private_metadata"`
+	UnsafeMetadata            optional `json:"unsafe_metadata"`
+	SkipPasswordChecks        *bool    `json:"skip_password_checks"`
+	SkipPasswordRequirement   *bool    `json:"skip_password_requirement"`
+	SkipLegalChecks           *bool    `json:"skip_legal_checks"`
+	SignOutOfOtherSessions    *bool    `json:"sign_out_of_other_sessions"`
+	LegalAcceptedAt           *string  `json:"legal_accepted_at"`
+	CreatedAt                 *string  `json:"created_at"`
+	TOTPSecret                *string  `json:"totp_secret"`
+	BackupCodes               []string `json:"backup_codes"`
+	PrimaryEmailAddressID     *string  `json:"primary_email_address_id"`
+	PrimaryPhoneNumberID      *string  `json:"primary_phone_number_id"`
+	PrimaryWeb3WalletID       *string  `json:"primary_web3_wallet_id"`
+	NotifyPrimaryEmailChanged *bool    `json:"notify_primary_email_address_changed"`
+	ProfileImageID            *string  `json:"profile_image_id"`
+	DeleteSelfEnabled         *bool    `json:"delete_self_enabled"`
+	CreateOrganizationEnabled *bool    `json:"create_organization_enabled"`
+	CreateOrganizationsLimit  *int     `json:"create_organizations_limit"`
+	BypassClientTrust         *bool    `json:"bypass_client_trust"`
+}
+
+// optional is metadata that may be absent. Clerk takes an object, or an object as a text.
+type optional struct {
+	set   bool
+	value Metadata
+}
+
+// UnmarshalJSON takes an object, null, or a text that holds an object.
+func (o *optional) UnmarshalJSON(b []byte) error {
+	o.set = true
+	var s string
+	if json.Unmarshal(b, &s) == nil && s != "" {
+		b = []byte(s)
+	}
+	return json.Unmarshal(b, &o.value)
+}
+
+func (e *Emulator) createUser(c *call) (any, error) {
+	var p userParameters
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if len(p.EmailAddress)+len(p.PhoneNumber)+len(p.Web3Wallet) == 0 && p.Username == nil {
+		return nil, missing("email_address")
+	}
+	now := e.clock.now().UnixMilli()
+	if p.CreatedAt != nil {
+		at, err := time.Parse(time.RFC3339, *p.CreatedAt)
+		if err != nil {
+			return nil, malformed("created_at", "created_at must be a time in the form of RFC 3339.")
+		}
+		now = at.UnixMilli()
+	}
+	r := e.newUser(now)
+	for _, address := range p.EmailAddress {
+		if !strings.Contains(address, "@") {
+			return nil, malformed("email_address", "email_address must be a valid email address.")
+		}
+		r.addEmail(e.random, address, now, "verified")
+	}
+	for _, number := range p.PhoneNumber {
+		r.addPhone(e.random, number, now)
+	}
+	for _, wallet := range p.Web3Wallet {
+		r.Web3Wallets = append(r.Web3Wallets, Web3Wallet{
+			ID: e.random.id("idn"), Object: "web3_wallet", Web3Wallet: wallet, CreatedAt: now, UpdatedAt: now,
+			Verification: &Verification{Object: "verification_admin", Status: "verified", Strategy: "admin"},
+		})
+		r.PrimaryWeb3WalletID = &r.Web3Wallets[0].ID
+	}
+	p.describe(r, now)
+	if err := e.unique(r, ""); err != nil {
+		return nil, err
+	}
+	e.users.add(r)
+	e.emit("user.created", e.after(r.UpdatedAt-1), e.json(r))
+	return e.json(r), nil
+}
+
+// unique refuses addresses that another user has.
+func (e *Emulator) unique(r *userRecord, self string) error {
+	for _, key := range r.addresses() {
+		if other, taken := e.users.byAddress[key]; taken && other.ID != self {
+			name, _, _ := strings.Cut(key, ":")
+			return exists(name)
+		}
+	}
+	return nil
+}
+
+func (e *Emulator) newUser(now int64) *userRecord {
+	id := e.random.id("user")
+	image := "https://img.clerk.com/" + id[5:]
+	return &userRecord{User: User{
+		ID: id, Object: "user", ImageURL: image, ProfileImageURL: image,
+		EmailAddresses: []EmailAddress{}, PhoneNumbers: []PhoneNumber{}, Web3Wallets: []Web3Wallet{}, Passkeys: []struct{}{},
+		ExternalAccounts: []ExternalAccount{}, SAMLAccounts: []struct{}{}, EnterpriseAccounts: []struct{}{},
+		VerificationAttemptsRemaining: pointer(100), DeleteSelfEnabled: true, CreateOrganizationEnabled: true,
+		CreatedAt: now, UpdatedAt: now,
+	}}
+}
+
+func (r *userRecord) addEmail(random random, address string, now int64, status string) {
+	a := EmailAddress{
+		ID: random.id("idn"), Object: "email_address", EmailAddress: strings.ToLower(address), LinkedTo: []Link{},
+		Verification: &Verification{Object: "verification_admin", Status: status, Strategy: "admin"}, CreatedAt: now, UpdatedAt: now,
+	}
+	r.EmailAddresses = append(r.EmailAddresses, a)
+	if r.PrimaryEmailAddressID == nil {
+		r.PrimaryEmailAddressID = &a.ID
+	}
+}
+
+func (r *userRecord) addPhone(random random, number string, now int64) {
+	p := PhoneNumber{
+		ID: random.id("idn"), Object: "phone_number", PhoneNumber: number, LinkedTo: []Link{},
+		Verification: &Verification{Object: "verification_admin", Status: "verified", Strategy: "admin"}, CreatedAt: now, UpdatedAt: now,
+	}
+	r.PhoneNumbers = append(r.PhoneNumbers, p)
+	if r.PrimaryPhoneNumberID == nil {
+		r.PrimaryPhoneNumberID = &p.ID
+	}
+}
+
+// describe sets what creating and updating have in common. An empty text clears.
+func (p *userParameters) describe(r *userRecord, now int64) {
+	for _, x := range []struct {
+		from *string
+		to   **string
+	}{
+		{p.Username, &r.Username},
+		{p.FirstName, &r.FirstName},
+		{p.LastName, &r.LastName},
+		{p.ExternalID, &r.ExternalID},
+		{p.Locale, &r.Locale},
+		{p.PrimaryEmailAddressID, &r.PrimaryEmailAddressID},
+		{p.PrimaryPhoneNumberID, &r.PrimaryPhoneNumberID},
+		{p.PrimaryWeb3WalletID, &r.PrimaryWeb3WalletID},
+	} {
+		if x.from != nil {
+			*x.to = text(*x.from)
+		}
+	}
+	for _, x := range []struct {
+		from optional
+		to   *Metadata
+	}{{p.PublicMetadata, &r.PublicMetadata}, {p.PrivateMetadata, &r.PrivateMetadata}, {p.UnsafeMetadata, &r.UnsafeMetadata}} {
+		if x.from.set {
+			*x.to = x.from.value
+		}
+	}
+	if p.Password != nil || p.PasswordDigest != nil {
+		r.PasswordEnabled, r.PasswordLastUpdatedAt = true, &now
+	}
+	if p.TOTPSecret != nil {
+		r.TOTPEnabled, r.TwoFactorEnabled, r.MFAEnabledAt = true, true, &now
+	}
+	if p.DeleteSelfEnabled != nil {
+		r.DeleteSelfEnabled = *p.DeleteSelfEnabled
+	}
+	if p.CreateOrganizationEnabled != nil {
+		r.CreateOrganizationEnabled = *p.CreateOrganizationEnabled
+	}
+	if p.CreateOrganizationsLimit != nil {
+		r.CreateOrganizationsLimit = p.CreateOrganizationsLimit
+	}
+	if p.BypassClientTrust != nil {
+		r.BypassClientTrust = *p.BypassClientTrust
+	}
+}
+
+func (e *Emulator) updateUser(c *call) (any, error) {
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	var p userParameters
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if c.version >= latestVersion {
+		for name, m := range map[string]optional{
+			"public_metadata": p.PublicMetadata, "private_metadata": p.PrivateMetadata, "unsafe_metadata": p.UnsafeMetadata,
+		} {
+			if m.set {
+				return nil, unknownParameter(name)
+			}
+		}
+	}
+	if p.PrimaryEmailAddressID != nil && !slices.ContainsFunc(r.EmailAddresses, func(a EmailAddress) bool { return a.ID == *p.PrimaryEmailAddressID }) {
+		return nil, notFound("email address", *p.PrimaryEmailAddressID)
+	}
+	return e.rewrite(r, func(next *userRecord, now int64) { p.describe(next, now) })
+}
+
+// rewrite changes a user, unless an address is another's, and announces it.
+func (e *Emulator) rewrite(r *userRecord, change func(next *userRecord, now int64)) (any, error) {
+	now := e.after(r.UpdatedAt)
+	next := &userRecord{User: r.User, locked: r.locked}
+	change(next, now)
+	next.UpdatedAt = now
+	if err := e.unique(next, r.ID); err != nil {
+		return nil, err
+	}
+	for _, key := range r.addresses() {
+		delete(e.users.byAddress, key)
+	}
+	*r = *next
+	for _, key := range r.addresses() {
+		e.users.byAddress[key] = r
+	}
+	e.users.changed(r)
+	e.emit("user.updated", now, e.json(r))
+	return e.json(r), nil
+}
+
+func (e *Emulator) getUser(c *call) (any, error) {
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	return e.json(r), nil
+}
+
+// metadataParameters are those of every metadata endpoint.
+type metadataParameters struct {
+	Public  optional `json:"public_metadata"`
+	Private optional `json:"private_metadata"`
+	Unsafe  optional `json:"unsafe_metadata"`
+}
+
+func (e *Emulator) mergeUserMetadata(c *call) (any, error) {
+	return e.userMetadata(c, func(old, new Metadata) Metadata { return merged(old, new) })
+}
+
+func (e *Emulator) replaceUserMetadata(c *call) (any, error) {
+	return e.userMetadata(c, func(_, new Metadata) Metadata { return new })
+}
+
+func (e *Emulator) userMetadata(c *call, combine func(old, new Metadata) Metadata) (any, error) {
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	var p metadataParameters
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	return e.rewrite(r, func(next *userRecord, _ int64) {
+		if p.Public.set {
+			next.PublicMetadata = combine(next.PublicMetadata, p.Public.value)
+		}
+		if p.Private.set {
+			next.PrivateMetadata = combine(next.PrivateMetadata, p.Private.value)
+		}
+		if p.Unsafe.set {
+			next.UnsafeMetadata = combine(next.UnsafeMetadata, p.Unsafe.value)
+		}
+	})
+}
+
+// merged is a deep merge; null removes a key. The old one is left alone.
+func merged(old, patch map[string]any) map[string]any {
+	result := make(map[string]any, len(old)+len(patch))
+	for k, v := range old {
+		result[k] = v
+	}
+	for k, v := range patch {
+		inner, isObject := v.(map[string]any)
+		was, wasObject := result[k].(map[string]any)
+		switch {
+		case v == nil:
+			delete(result, k)
+		case isObject && wasObject:
+			result[k] = merged(was, inner)
+		case isObject:
+			result[k] = merged(nil, inner)
+		default:
+			result[k] = v
+		}
+	}
+	return result
+}
+
+func (e *Emulator) banUser(c *call) (any, error) {
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	answer, err := e.rewrite(r, func(next *userRecord, _ int64) { next.Banned = true })
+	if err == nil {
+		e.endSessions(r.ID, "revoked")
+	}
+	return answer, err
+}
+
+func (e *Emulator) unbanUser(c *call) (any, error) {
+	return e.change(c, func(next *userRecord) { next.Banned = false })
+}
+
+// change rewrites the user that the path names.
+func (e *Emulator) change(c *call, change func(*userRecord)) (any, error) {
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	return e.rewrite(r, func(next *userRecord, _ int64) { change(next) })
+}
+
+// lockout is how long an API lock lasts; Clerk's default policy.
+const lockout = time.Hour
+
+func (e *Emulator) lockUser(c *call) (any, error) {
+	return e.change(c, func(next *userRecord) {
+		next.Locked, next.locked = true, e.clock.now().Add(lockout)
+		next.VerificationAttemptsRemaining = pointer(0)
+	})
+}
+
+func (e *Emulator) unlockUser(c *call) (any, error) {
+	return e.change(c, func(next *userRecord) {
+		next.Locked, next.locked, next.LockoutExpiresInSeconds = false, time.Time{}, nil
+		next.VerificationAttemptsRemaining = pointer(100)
+	})
+}
+
+// several runs an endpoint of one user for a list of them.
+func several(one func(*Emulator, *call) (any, error)) func(*Emulator, *call) (any, error) {
+	return func(e *Emulator, c *call) (any, error) {
+		var p struct {
+			IDs []string `json:"user_ids"`
+		}
+		if err := c.decode(&p); err != nil {
+			return nil, err
+		}
+		if len(p.IDs) == 0 {
+			return nil, missing("user_ids")
+		}
+		for _, id := range p.IDs {
+			if _, err := e.user(id); err != nil {
+				return nil, err
+			}
+		}
+		all := []any{}
+		for _, id := range p.IDs {
+			c.r.SetPathValue("id", id)
+			user, err := one(e, c)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, user)
+		}
+		return all, nil
+	}
+}
+
+func (e *Emulator) deleteUser(c *call) (any, error) {
+	r, err := e.user(c.id())
+	if err != nil {
+		return nil, err
+	}
+	e.endSessions(r.ID, "removed")
+	e.sessions.forget(r.ID)
+	e.leaveAll(r.ID)
+	e.users.remove(r)
+	gone := Deleted{Object: "user", ID: r.ID, Deleted: true}
+	event := gone
+	event.ExternalID = r.ExternalID
+	e.emit("user.deleted", e.after(r.UpdatedAt), event)
+	return gone, nil
+}
+
+func (e *Emulator) countUsers(c *call) (any, error) {
+	matching, err := e.matchingUsers(c, e.users.created)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"object": "total_count", "total_count": len(matching)}, nil
+}
+
+func (e *Emulator) listUsers(c *call) (any, error) {
+	limit, offset, err := c.window()
+	if err != nil {
+		return nil, err
+	}
+	order := c.query.Get("order_by")
+	cursor := c.query.Get("starting_after")
+	name := strings.TrimLeft(order, "+- ")
+	if cursor != "" && (offset > 0 || name != "" && name != "created_at") {
+		return nil, invalid("starting_after", "starting_after works with ordering by created_at and without offset.")
+	}
+	records, err := e.sortUsers(order)
+	if err != nil {
+		return nil, err
+	}
+	if cursor != "" {
+		at, err := e.user(cursor)
+		if err != nil {
+			return nil, err
+		}
+		records = records[slices.Index(records, at)+1:]
+	}
+	if records, err = e.matchingUsers(c, records); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.WriteByte('[')
+	for i, r := range cut(records, limit, offset) {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(e.json(r))
+	}
+	b.WriteByte(']')
+	return raw(b.Bytes()), nil
+}
+
+// sortUsers is all users in an order; it is sorted once between changes.
+func (e *Emulator) sortUsers(order string) ([]*userRecord, error) {
+	descending := order == "" || strings.HasPrefix(order, "-")
+	name := strings.TrimLeft(order, "+- ") // a literal + arrives as a space
+	if name == "" {
+		name = "created_at"
+	}
+	if name == "created_at" && !descending {
+		return e.users.created, nil
+	}
+	key := name + map[bool]string{true: "-", false: "+"}[descending]
+	if known, ok := e.users.sorted[key]; ok && known.generation == e.users.generation {
+		return known.records, nil
+	}
+	records := slices.Clone(e.users.created)
+	if name != "created_at" {
+		compare, ok := userOrders()[name]
+		if !ok {
+			return nil, invalid("order_by", "order_by does not take "+name+".")
+		}
+		slices.SortStableFunc(records, compare)
+	}
+	if descending {
+		slices.Reverse(records)
+	}
+	e.users.sorted[key] = sortedUsers{e.users.generation, records}
+	return records, nil
+}
+
+func userOrders() map[string]func(a, b *userRecord) int {
+	by := func(value func(*userRecord) string) func(a, b *userRecord) int {
+		return func(a, b *userRecord) int { return cmp.Compare(value(a), value(b)) }
+	}
+	at := func(value func(*userRecord) *int64) func(a, b *userRecord) int {
+		return func(a, b *userRecord) int { return cmp.Compare(or(value(a)), or(value(b))) }
+	}
+	return map[string]func(a, b *userRecord) int{
+		"updated_at":     func(a, b *userRecord) int { return cmp.Compare(a.UpdatedAt, b.UpdatedAt) },
+		"last_active_at": at(func(r *userRecord) *int64 { return r.LastActiveAt }), "last_sign_in_at": at(func(r *userRecord) *int64 { return r.LastSignInAt }),
+		"first_name":    by(func(r *userRecord) string { return strings.ToLower(or(r.FirstName)) }),
+		"last_name":     by(func(r *userRecord) string { return strings.ToLower(or(r.LastName)) }),
+		"username":      by(func(r *userRecord) string { return strings.ToLower(or(r.Username)) }),
+		"email_address": by(func(r *userRecord) string { return or(r.primary()) }),
+		"phone_number": by(func(r *userRecord) string {
+			if len(r.PhoneNumbers) == 0 {
+				return ""
+			}
+			return r.PhoneNumbers[0].PhoneNumber
+		}),
+		"web3wallet": by(func(r *userRecord) string {
+			if len(r.Web3Wallets) == 0 {
+				return ""
+			}
+			return r.Web3Wallets[0].Web3Wallet
+		}),
+	}
+}
+
+// or is the value, or the zero value of none.
+func or[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
