@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -58,8 +60,29 @@ type Emulator struct {
 	unimplemented map[string]int
 }
 
+// maxUsers is how many people may be there from the start; each takes some 4 kB.
+const maxUsers = 1_000_000
+
+func (o Options) check() error {
+	issuer, err := url.Parse(o.Issuer)
+	switch {
+	case strings.HasPrefix(o.SecretKey, "sk_live_"):
+		return errors.New("the secret key is of a production instance: the emulator takes sk_test_… only, so that no real key is given away")
+	case o.Users < 0 || o.Users > maxUsers:
+		return fmt.Errorf("users go from 0 to %d", maxUsers)
+	case o.RateLimit < 0:
+		return errors.New("the rate limit is a number of requests, or 0 for none")
+	case o.Issuer != "" && (err != nil || issuer.Scheme == "" || issuer.Host == ""):
+		return fmt.Errorf("the issuer %q is no URL such as https://clerk.example.com", o.Issuer)
+	}
+	return nil
+}
+
 // New makes an instance. Close ends it.
 func New(options Options) (*Emulator, error) {
+	if err := options.check(); err != nil {
+		return nil, err
+	}
 	if options.Seed == 0 {
 		options.Seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number does
 	}
@@ -70,9 +93,7 @@ func New(options Options) (*Emulator, error) {
 		options.History = 10_000
 	}
 	e := &Emulator{options: options, clock: newClock(), unimplemented: map[string]int{}}
-	if err := e.instance.invent(options); err != nil {
-		return nil, err
-	}
+	e.instance.invent(options)
 	e.chaos = newRandom(options.Seed + 1)
 	e.users.init()
 	e.sessions.init()

@@ -18,6 +18,7 @@ type snapshot struct {
 	SecretKey     string                    `json:"secret_key"`
 	Issuer        string                    `json:"issuer"`
 	Random        []byte                    `json:"random"`
+	KeyRandom     []byte                    `json:"key_random"`
 	Ahead         time.Duration             `json:"ahead"` // of the clock before real time, in nanoseconds
 	WebhookSecret string                    `json:"webhook_secret"`
 	Keys          []savedKey                `json:"keys"`
@@ -111,7 +112,11 @@ func (e *Emulator) snapshot() ([]byte, error) {
 		WebhookSecret: e.sender.secret(), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations, Domains: e.organizations.domains,
 		Permissions: e.access.permissions, Roles: e.access.roles, Invitations: e.others.invitations,
 	}
-	for _, k := range e.keys {
+	keys := e.published()
+	if s.KeyRandom, err = e.keyRandom.source.MarshalBinary(); err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
 		der, err := x509.MarshalPKCS8PrivateKey(k.key)
 		if err != nil {
 			return nil, err
@@ -173,7 +178,7 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 		}
 		keys = append(keys, signingKey{k.ID, private})
 	}
-	if err := e.random.source.UnmarshalBinary(s.Random); err != nil {
+	if err := errors.Join(e.random.source.UnmarshalBinary(s.Random), e.keyRandom.source.UnmarshalBinary(s.KeyRandom)); err != nil {
 		return err
 	}
 	e.ID, e.SecretKey, e.Issuer, e.keys = s.ID, s.SecretKey, s.Issuer, keys
