@@ -18,8 +18,8 @@ import (
 type Options struct {
 	// Seed decides ids, keys and seeded people; 0 means one of its own.
 	Seed uint64
-	// Users is how many people are there from the start. No event tells of them.
-	Users int
+	// Users, Organizations and Memberships are how many are there from the start. No event tells of them.
+	Users, Organizations, Memberships int
 	// SecretKey is what the Backend API asks for; empty means one invented from the seed.
 	SecretKey string
 	// Issuer is the `iss` of tokens; empty means https://<slug>.clerk.accounts.dev.
@@ -60,16 +60,18 @@ type Emulator struct {
 	unimplemented map[string]int
 }
 
-// maxUsers is how many people may be there from the start; each takes some 4 kB.
-const maxUsers = 1_000_000
+// maxSeeded is how many of a kind may be there from the start; a user takes some 4 kB.
+const maxSeeded = 1_000_000
 
 func (o Options) check() error {
 	issuer, err := url.Parse(o.Issuer)
 	switch {
 	case strings.HasPrefix(o.SecretKey, "sk_live_"):
 		return errors.New("the secret key is of a production instance: the emulator takes sk_test_… only, so that no real key is given away")
-	case o.Users < 0 || o.Users > maxUsers:
-		return fmt.Errorf("users go from 0 to %d", maxUsers)
+	case min(o.Users, o.Organizations, o.Memberships) < 0 || max(o.Users, o.Organizations, o.Memberships) > maxSeeded:
+		return fmt.Errorf("users, organizations and memberships from the start go from 0 to %d each", maxSeeded)
+	case o.Memberships > o.Users*o.Organizations:
+		return fmt.Errorf("%d users can't have %d memberships in %d organizations", o.Users, o.Memberships, o.Organizations)
 	case o.RateLimit < 0:
 		return errors.New("the rate limit is a number of requests, or 0 for none")
 	case o.Issuer != "" && (err != nil || issuer.Scheme == "" || issuer.Host == ""):
@@ -101,6 +103,7 @@ func New(options Options) (*Emulator, error) {
 	e.others.init()
 	e.seedAccess()
 	e.seedUsers(options.Users)
+	e.seedOrganizations(options.Organizations, options.Memberships)
 	e.sender = newSender(e.clock, options.Workers, options.History, options.Seed+2, e.ID)
 	e.mux = e.routes()
 	return e, nil

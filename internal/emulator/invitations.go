@@ -195,6 +195,26 @@ func (e *Emulator) createInvitation(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
+	return some(e.inviteToInstance(p))
+}
+
+func (e *Emulator) createInvitations(c *call) (any, error) {
+	var all []invitationParameters
+	if err := c.decode(&all); err != nil {
+		return nil, err
+	}
+	made := []*Invitation{}
+	for _, p := range all {
+		i, err := e.inviteToInstance(p)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, i)
+	}
+	return made, nil
+}
+
+func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error) {
 	if p.EmailAddress == "" {
 		return nil, missing("email_address")
 	}

@@ -30,6 +30,11 @@ func (o *organizations) of(user string) []string {
 	return ids
 }
 
+func (o *organizations) add(x *Organization) {
+	o.byID[x.ID] = x
+	o.all = append(o.all, x)
+}
+
 func (o *organizations) join(m *Membership) {
 	o.memberships = append(o.memberships, m)
 	o.ofUser[m.userID] = append(o.ofUser[m.userID], m)
@@ -97,11 +102,7 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 			return nil, err
 		}
 	}
-	id, now := e.random.id("org"), e.clock.now().UnixMilli()
-	o := &Organization{
-		Object: "organization", ID: id, Name: *p.Name, Slug: slug(*p.Name), ImageURL: "https://img.clerk.com/" + id[4:], CreatedBy: or(p.CreatedBy),
-		MaxAllowedMemberships: 5, AdminDeleteEnabled: true, CreatedAt: now, UpdatedAt: now,
-	}
+	o := e.newOrganization(*p.Name, or(p.CreatedBy), e.clock.now().UnixMilli())
 	if p.Slug == nil { // a made-up slug gives way, as at Clerk; a wanted one doesn't
 		if _, err := e.organization(o.Slug); err == nil {
 			o.Slug += "-" + strings.ToLower(e.random.text(8))
@@ -110,15 +111,22 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 	if err := e.describeOrganization(o, &p); err != nil {
 		return nil, err
 	}
-	e.organizations.byID[id] = o
-	e.organizations.all = append(e.organizations.all, o)
-	e.emit("organization.created", now, o)
+	e.organizations.add(o)
+	e.emit("organization.created", o.CreatedAt, o)
 	if creator != nil {
 		if _, err := e.join(o, creator, "org:admin", nil, nil); err != nil {
 			return nil, err
 		}
 	}
 	return e.counted(o), nil
+}
+
+func (e *Emulator) newOrganization(name, creator string, now int64) *Organization {
+	id := e.random.id("org")
+	return &Organization{
+		Object: "organization", ID: id, Name: name, Slug: slug(name), ImageURL: "https://img.clerk.com/" + id[4:], CreatedBy: creator,
+		MaxAllowedMemberships: 5, AdminDeleteEnabled: true, CreatedAt: now, UpdatedAt: now,
+	}
 }
 
 func slug(name string) string {
