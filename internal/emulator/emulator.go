@@ -167,7 +167,13 @@ func (e *Emulator) Faults() Faults {
 }
 
 // ServeHTTP answers the Backend API, the keys and the control API.
-func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.mux.ServeHTTP(w, r) }
+func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.URL.Path, "//") { // an id was left out; the mux would redirect
+		e.answer(w, nil, fail(http.StatusNotFound, "resource_not_found", "not found", "No such page: "+r.URL.Path))
+		return
+	}
+	e.mux.ServeHTTP(w, r)
+}
 
 type inProcess struct{}
 

@@ -29,7 +29,7 @@ type snapshot struct {
 	OrgInvites    []*OrganizationInvitation `json:"organization_invitations"`
 	Domains       []*OrganizationDomain     `json:"domains"`
 	Permissions   []*Permission             `json:"permissions"`
-	Roles         []*Role                   `json:"roles"`
+	Roles         []savedRole               `json:"roles"`
 	Invitations   []*Invitation             `json:"invitations"`
 	Templates     []savedTemplate           `json:"jwt_templates"`
 	Actors        []*ActorToken             `json:"actor_tokens"`
@@ -50,6 +50,11 @@ type savedMembership struct {
 	Membership     *Membership `json:"membership"`
 	OrganizationID string      `json:"organization_id"`
 	UserID         string      `json:"user_id"`
+}
+
+type savedRole struct {
+	Role   *Role `json:"role"`
+	Seeded bool  `json:"seeded"`
 }
 
 type savedTemplate struct {
@@ -110,7 +115,7 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	s := snapshot{
 		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, Ahead: time.Until(e.clock.now()).Round(time.Second),
 		WebhookSecret: e.sender.secret(), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations, Domains: e.organizations.domains,
-		Permissions: e.access.permissions, Roles: e.access.roles, Invitations: e.others.invitations,
+		Permissions: e.access.permissions, Invitations: e.others.invitations,
 	}
 	keys := e.published()
 	if s.KeyRandom, err = e.keyRandom.source.MarshalBinary(); err != nil {
@@ -129,6 +134,9 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	}
 	for _, m := range e.organizations.memberships {
 		s.Memberships = append(s.Memberships, savedMembership{m, m.organizationID, m.userID})
+	}
+	for _, r := range e.access.roles {
+		s.Roles = append(s.Roles, savedRole{r, r.seeded})
 	}
 	for _, t := range e.others.templates {
 		s.Templates = append(s.Templates, savedTemplate{t, t.signingKey})
@@ -208,13 +216,16 @@ func (e *Emulator) restoreObjects(s snapshot) {
 		m.Membership.organizationID, m.Membership.userID = m.OrganizationID, m.UserID
 		e.organizations.join(m.Membership)
 	}
-	e.access = access{roles: s.Roles, permissions: s.Permissions}
-	for _, r := range e.access.roles { // a role shares its permissions with the list
-		for i, p := range r.Permissions {
+	e.access = access{permissions: s.Permissions}
+	for _, saved := range s.Roles {
+		r := saved.Role
+		r.seeded = saved.Seeded
+		for i, p := range r.Permissions { // a role shares its permissions with the list
 			if shared := e.access.permission(p.ID); shared != nil {
 				r.Permissions[i] = shared
 			}
 		}
+		e.access.roles = append(e.access.roles, r)
 	}
 	e.others.invitations = s.Invitations
 	for _, t := range s.Templates {
