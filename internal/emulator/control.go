@@ -351,7 +351,7 @@ func (e *Emulator) rotateKeys(*call) (any, error) {
 func (e *Emulator) rotateSecret(*call) (any, error) {
 	e.mu.Lock()
 	secret := e.random.webhookSecret()
-	e.changed = true
+	e.webhook, e.changed = secret, true
 	e.mu.Unlock()
 	e.sender.rotate(secret)
 	return map[string]string{"webhook_secret": secret}, nil

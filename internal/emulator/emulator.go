@@ -94,7 +94,7 @@ func New(options Options) (*Emulator, error) {
 	if options.History <= 0 {
 		options.History = 10_000
 	}
-	e := &Emulator{options: options, clock: newClock(), unimplemented: map[string]int{}}
+	e := &Emulator{options: options, clock: newClock(), unimplemented: map[string]int{}, changed: true}
 	e.instance.invent(options)
 	e.chaos = newRandom(options.Seed + 1)
 	e.users.init()
@@ -118,12 +118,12 @@ func (e *Emulator) Now() time.Time { return e.clock.now() }
 // Advance moves the instance's clock; retries that fall due are sent.
 func (e *Emulator) Advance(d time.Duration) { e.clock.advance(d) }
 
-// AddEndpoint subscribes an address to every event from now on. An empty secret means one invented;
-// the secret in force is returned.
+// AddEndpoint subscribes an address to every event from now on. An empty secret means the one that the
+// seed invented; the secret in force is returned.
 func (e *Emulator) AddEndpoint(target Target, secret string) (string, error) {
 	if secret == "" {
 		e.mu.Lock()
-		secret = e.random.webhookSecret()
+		secret = e.webhook
 		e.mu.Unlock()
 	}
 	return secret, e.sender.addEndpoint(target, secret)

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -16,6 +17,7 @@ type instance struct {
 	ID        string // ins_…; the `kid` of tokens
 	SecretKey string
 	Issuer    string
+	webhook   string // the secret of endpoints that are given none
 	random    random
 	keyRandom random       // apart, so that ids do not hang on when the first key is made
 	keys      []signingKey // the last one signs; those before it are still published; none until one is asked for
@@ -36,6 +38,7 @@ func (i *instance) invent(options Options) {
 	if i.Issuer == "" {
 		i.Issuer = "https://" + strings.ToLower(i.random.text(8)) + ".clerk.accounts.dev"
 	}
+	i.webhook = i.random.webhookSecret()
 }
 
 // published are the keys that verify tokens; the last one signs. Making the first takes a while, and
@@ -93,7 +96,7 @@ func (e *Emulator) Keys(url string) Keys {
 	defer e.mu.Unlock()
 	return Keys{
 		URL: url, APIURL: url, Issuer: e.Issuer, JWKSURL: url + "/.well-known/jwks.json", SecretKey: e.SecretKey,
-		PublishableKey: e.publishableKey(), WebhookSecret: e.sender.secret(), InstanceID: e.ID, PEM: e.pem(),
+		PublishableKey: e.publishableKey(), WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), InstanceID: e.ID, PEM: e.pem(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
@@ -114,7 +115,7 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	}
 	s := snapshot{
 		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, Ahead: time.Until(e.clock.now()).Round(time.Second),
-		WebhookSecret: e.sender.secret(), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations, Domains: e.organizations.domains,
+		WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations, Domains: e.organizations.domains,
 		Permissions: e.access.permissions, Invitations: e.others.invitations,
 	}
 	keys := e.published()
@@ -150,8 +151,8 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	return json.Marshal(s)
 }
 
-// Load takes over a saved state, and answers the webhook secret that was in force. A file that does
-// not exist is an error for errors.Is(err, fs.ErrNotExist). Call it before anything else is done.
+// Load takes over a saved state, but for what the options say, and answers the webhook secret that was in
+// force. A file that does not exist is an error for errors.Is(err, fs.ErrNotExist). Call it before anything else is done.
 func (e *Emulator) Load(path string) (webhookSecret string, err error) {
 	body, err := os.ReadFile(path)
 	if err != nil {
@@ -189,7 +190,13 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 	if err := errors.Join(e.random.source.UnmarshalBinary(s.Random), e.keyRandom.source.UnmarshalBinary(s.KeyRandom)); err != nil {
 		return err
 	}
-	e.ID, e.SecretKey, e.Issuer, e.keys = s.ID, s.SecretKey, s.Issuer, keys
+	e.ID, e.webhook, e.keys, e.changed = s.ID, s.WebhookSecret, keys, false
+	if e.options.SecretKey == "" {
+		e.SecretKey = s.SecretKey
+	}
+	if e.options.Issuer == "" {
+		e.Issuer = s.Issuer
+	}
 	e.sender.rename(s.ID)
 	e.clock.advance(s.Ahead)
 	return nil
