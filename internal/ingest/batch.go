@@ -61,8 +61,31 @@ func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
 		for _, id := range b.instances {
 			in.seen.Store(id, true)
 		}
+		in.tell(b.touched())
 	}
 	return err
+}
+
+// touched is every row that was written, with the number of its change where it had one.
+func (b *batch) touched() []store.Touched {
+	seqs := make(map[store.Key]int64, len(b.changes))
+	all := make([]store.Touched, 0, len(b.changes))
+	for _, c := range b.changes {
+		if seqs[c.Key] != 0 { // changed twice in this batch
+			t := b.rows[c.Key].row.Touched()
+			t.Seq = seqs[c.Key]
+			all = append(all, t)
+		}
+		seqs[c.Key] = c.Seq
+	}
+	for _, k := range b.order {
+		if e := b.rows[k]; e.save {
+			t := e.row.Touched()
+			t.Seq = seqs[k]
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) error {
