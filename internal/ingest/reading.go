@@ -71,6 +71,7 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 	if err := b.loadRows(ctx, tx, keys); err != nil {
 		return err
 	}
+	b.origin = "read"
 	for _, r := range readings {
 		if r.ByID {
 			// later than any sight of this object, so that it settles what it was sent to settle

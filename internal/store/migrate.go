@@ -26,7 +26,11 @@ var ErrNewerSchema = errors.New("the database has a newer schema than this versi
 // Migrate brings the schema up to date. Each migration is one transaction, applied once,
 // in order; its text is checksummed, and a database whose applied migrations differ from
 // this binary's is refused. Replicas may call it at the same time.
-func (db *DB) Migrate(ctx context.Context) error {
+func (db *DB) Migrate(ctx context.Context) error { return db.MigrateTo(ctx, "") }
+
+// MigrateTo migrates up to and including the migration of a name, as an older version would: for tests of
+// upgrades. The empty name means all.
+func (db *DB) MigrateTo(ctx context.Context, last string) error {
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
@@ -37,16 +41,19 @@ func (db *DB) Migrate(ctx context.Context) error {
 			return fmt.Errorf("migrate: %w", err)
 		}
 	}
-	if err := migrateIn(ctx, tx, db.engine, db.now().UnixMilli()); err != nil {
+	if err := migrateIn(ctx, tx, db.engine, last, db.now().UnixMilli()); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
+	if last != "" {
+		return nil
+	}
 	return db.prepareWrites(ctx)
 }
 
-func migrateIn(ctx context.Context, tx *sql.Tx, engine Engine, now int64) error {
+func migrateIn(ctx context.Context, tx *sql.Tx, engine Engine, last string, now int64) error {
 	const table = `CREATE TABLE IF NOT EXISTS clerk_migrations
 		(name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)`
 	if _, err := tx.ExecContext(ctx, table); err != nil {
@@ -79,6 +86,9 @@ func migrateIn(ctx context.Context, tx *sql.Tx, engine Engine, now int64) error 
 		const record = "INSERT INTO clerk_migrations (name, checksum, applied_at) VALUES ($1, $2, $3)"
 		if _, err := tx.ExecContext(ctx, record, name, sum, now); err != nil {
 			return err
+		}
+		if name == last {
+			return seedMeta(ctx, tx)
 		}
 	}
 	if len(applied) > 0 {
