@@ -47,3 +47,41 @@ func BenchmarkParts(b *testing.B) {
 	v := newVerifier(b, func(c *auth.Config) { c.Keys = anySignature{} })
 	benchmarkVerify(b, v, signRS256(b, key(), header(), payload()))
 }
+
+type ruleBenchmark struct {
+	rule    auth.Rule
+	subject *auth.Subject
+}
+
+// benchmarkRules has each rule with a subject for whom it has most to look at.
+func benchmarkRules() map[string]ruleBenchmark {
+	subject := member()
+	subject.Role, subject.Ladder = "enterprise", []string{"solo", "growth", "enterprise", "admin"}
+	subject.Claims.FactorAges = &[2]int{1, 2}
+	mirrored := member()
+	silent(mirrored)
+	five := auth.All(
+		auth.MinRole("growth"), auth.Permission("org:invoices:read"), auth.Feature("export"), auth.Plan("org:team"), auth.Reverified(auth.Strict()),
+	)
+	return map[string]ruleBenchmark{
+		"Role": {auth.Role("enterprise"), subject}, "MinRole": {auth.MinRole("growth"), subject},
+		"OrgRole": {auth.OrgRole("admin"), subject}, "Permission": {auth.Permission("org:invoices:read"), subject},
+		"SystemPermission": {auth.Permission("org:sys_memberships:read"), subject},
+		"Feature":          {auth.Feature("export"), subject}, "FeatureOfStoredPlan": {auth.Feature("export"), mirrored},
+		"FeatureLocked": {auth.Feature("nothing"), mirrored},
+		"Plan":          {auth.Plan("team"), subject}, "StoredPlan": {auth.Plan("team"), mirrored},
+		"Reverified": {auth.Reverified(auth.StrictMFA()), subject}, "NotImpersonated": {auth.NotImpersonated(), subject},
+		"Any": {auth.Any(auth.Role("x"), auth.OrgRole("admin")), subject}, "AllFive": {five, subject},
+	}
+}
+
+func BenchmarkRules(b *testing.B) {
+	for name, test := range benchmarkRules() {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				test.rule.Check(test.subject)
+			}
+		})
+	}
+}
