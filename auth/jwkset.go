@@ -17,8 +17,14 @@ const (
 
 // jwkSet is what one fetch of a JWK set (RFC 7517) brought: the usable keys by their id.
 type jwkSet struct {
-	keys    map[string]*rsa.PublicKey
-	fetched time.Time // when the fetch began, so that nothing in the set is older than it claims
+	keys       map[string]*rsa.PublicKey
+	body       []byte
+	fetched    time.Time // when the fetch began, so that nothing in the set is older than it claims
+	generation uint64    // the same as that of the set before, if the keys are
+}
+
+func (s *jwkSet) sameKeys(other *jwkSet) bool {
+	return other != nil && maps.EqualFunc(s.keys, other.keys, func(a, b *rsa.PublicKey) bool { return a.Equal(b) })
 }
 
 func (s *jwkSet) ids() []string { return slices.Sorted(maps.Keys(s.keys)) }
@@ -39,7 +45,7 @@ func parseJWKSet(body []byte) (*jwkSet, error) {
 	if len(elements) > maxKeys {
 		return nil, fmt.Errorf("more than %d keys", maxKeys)
 	}
-	set := &jwkSet{keys: make(map[string]*rsa.PublicKey)}
+	set := &jwkSet{keys: make(map[string]*rsa.PublicKey), body: body}
 	seen := make(map[string]bool)
 	for _, element := range elements {
 		jwk, err := parseObject(element)

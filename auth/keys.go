@@ -25,6 +25,16 @@ type KeySet interface {
 	VerifySignature(ctx context.Context, keyID string, signed, signature []byte) error
 }
 
+// Generational is a [KeySet] that tells when its keys changed. Only with it a [Verifier] remembers tokens.
+type Generational interface {
+	KeySet
+
+	// Generation returns a number that changes whenever a key is removed or replaced: as long as it is the same and usable
+	// is true, a signature that VerifySignature accepted would be accepted again. usable is false when that has to be asked,
+	// because there are no keys or they are too old to go on with. It is called for each token and must not wait.
+	Generation() (generation uint64, usable bool)
+}
+
 const (
 	minRSABits    = 2048 // RFC 7518 section 3.3
 	maxRSABits    = 8192 // more costs more time than a request is worth
@@ -65,6 +75,9 @@ type staticKey struct {
 
 func (k *staticKey) Algorithm() string { return RS256 }
 
+// Generation is always the same.
+func (k *staticKey) Generation() (uint64, bool) { return 0, true }
+
 func (k *staticKey) VerifySignature(_ context.Context, _ string, signed, signature []byte) error {
 	if k.err != nil {
 		return k.err
@@ -87,6 +100,9 @@ func HMACKey(secret string) (KeySet, error) {
 type hmacKey []byte
 
 func (k hmacKey) Algorithm() string { return HS256 }
+
+// Generation is always the same.
+func (k hmacKey) Generation() (uint64, bool) { return 0, true }
 
 func (k hmacKey) VerifySignature(_ context.Context, _ string, signed, signature []byte) error {
 	mac := hmac.New(sha256.New, k)
