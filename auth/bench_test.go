@@ -4,7 +4,9 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/clerksync/clerksync/auth"
 )
@@ -12,10 +14,10 @@ import (
 // BenchmarkVerify is a whole check of a token never seen before. What it takes beyond BenchmarkRSA is ours.
 func BenchmarkVerify(b *testing.B) {
 	b.Run("RS256", func(b *testing.B) {
-		benchmarkVerify(b, newVerifier(b, nil), signRS256(b, key(), header(), payload()))
+		benchmarkVerify(b, newVerifier(b, func(c *auth.Config) { c.CacheEntries = -1 }), signRS256(b, key(), header(), payload()))
 	})
 	b.Run("HS256", func(b *testing.B) {
-		v := newVerifier(b, func(c *auth.Config) { c.Algorithm, c.Keys = auth.HS256, hmacKeys(b) })
+		v := newVerifier(b, func(c *auth.Config) { c.Algorithm, c.Keys, c.CacheEntries = auth.HS256, hmacKeys(b), -1 })
 		benchmarkVerify(b, v, signHS256(b, []byte(secret), with(header(), object{"alg": "HS256"}), payload()))
 	})
 }
@@ -83,5 +85,44 @@ func BenchmarkRules(b *testing.B) {
 				test.rule.Check(test.subject)
 			}
 		})
+	}
+}
+
+// BenchmarkVerifyCached is a token that came before: with keys that never change, and with keys that are asked for their age.
+func BenchmarkVerifyCached(b *testing.B) {
+	remote, _ := setup(b, nil)
+	for name, keys := range map[string]auth.KeySet{"static": auth.StaticKey(&key().PublicKey), "remote": remote} {
+		v := newVerifier(b, func(c *auth.Config) {
+			c.Keys, c.Now = keys, time.Now
+		})
+		token := func(i int) string {
+			return signRS256(b, key(), header(), with(payload(), object{
+				"sub": fmt.Sprint("user_", i), "iat": time.Now().Unix(), "nbf": nil, "exp": time.Now().Unix() + 3600,
+			}))
+		}
+		b.Run(name+"/one token", func(b *testing.B) { benchmarkVerify(b, v, token(0)) })
+		tokens := make([]string, 1000)
+		for i := range tokens {
+			tokens[i] = token(i)
+		}
+		b.Run(name+"/1000 tokens", func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := v.Verify(b.Context(), tokens[i%len(tokens)]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkForget is what an event costs a full cache.
+func BenchmarkForget(b *testing.B) {
+	v, _ := counting(b, nil)
+	for i := range 10000 {
+		verify(b, v, toyToken(b, "a", 1, with(payload(), object{"sub": fmt.Sprint("user_", i), "sid": fmt.Sprint("sess_", i)})))
+	}
+	for b.Loop() {
+		v.Forget("user_1", "sess_1")
 	}
 }
