@@ -82,7 +82,7 @@ func hasPrivateParts(jwk object) bool {
 
 // rsaKey returns the key if it is one to verify RS256 with, else nil.
 func rsaKey(jwk object) *rsa.PublicKey {
-	if kty, _ := jwk.text("kty"); kty != "RSA" || !absentOr(jwk, "use", "sig") || !absentOr(jwk, "alg", RS256) {
+	if kty, _ := jwk.text("kty"); kty != "RSA" || !absentOr(jwk, "use", "sig") || !absentOr(jwk, "alg", RS256) || !mayVerify(jwk) {
 		return nil
 	}
 	modulus, exponent := jwk.unsigned("n"), jwk.unsigned("e")
@@ -100,6 +100,13 @@ func absentOr(o object, name, want string) bool {
 	_, found := o.get(name)
 	have, _ := o.text(name)
 	return !found || have == want
+}
+
+// mayVerify reads key_ops (RFC 7517 section 4.3).
+func mayVerify(jwk object) bool {
+	value, found := jwk.get("key_ops")
+	operations, _ := parseTexts(value)
+	return !found || slices.Contains(operations, "verify")
 }
 
 // unsigned reads a Base64urlUInt (RFC 7518 section 2), nil if it is none.
