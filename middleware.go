@@ -82,8 +82,8 @@ func (m *Mirror) Require(rules ...auth.Rule) func(http.Handler) http.Handler {
 				return err
 			}
 			if len(rules) > 0 {
-				subject := auth.Subject{Claims: id.claims, Role: id.user.Role, Ladder: m.config.Roles}
-				if d := allowed(subject); !d.Allowed {
+				subject := &auth.Subject{Claims: id.claims, Role: id.user.Role, Ladder: m.config.Roles}
+				if d := allowed.Check(subject); !d.Allowed {
 					return forbidden(d)
 				}
 			}

@@ -111,6 +111,7 @@ func TestJudgesStayInTests(t *testing.T) {
 	forTests := []string{"internal/testenv", "internal/store/storetest"}
 	judges := []string{
 		cmp,
+		"github.com/c2sp/wycheproof",
 		"github.com/clerk/clerk-sdk-go/v2",
 		"github.com/getkin/kin-openapi",
 		"github.com/golang-jwt/jwt/v5",
