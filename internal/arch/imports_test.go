@@ -44,7 +44,7 @@ func rules() []rule {
 		{"sqlite", []string{"internal/store"}, []string{modernc}},
 		{"postgres", []string{"internal/store"}, []string{pgx}},
 		{"internal/ingest", []string{"clerk", "internal/store"}, api},
-		{"internal/live", []string{"clerk", "internal/store"}, api},
+		{"internal/live", []string{"auth", "clerk", "internal/store"}, api},
 		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/ingest", "internal/store"}, api},
 		{"internal/clerkapi", []string{"clerk"}, api},
 		{"internal/store", []string{"clerk"}, api},
