@@ -133,15 +133,25 @@ func seedMeta(ctx context.Context, tx *sql.Tx) error {
 // InboxKey is the secret key under which bodies are digested in this database. A plain
 // hash of a body with a six-digit code in it would be the code.
 func (db *DB) InboxKey(ctx context.Context) ([]byte, error) {
-	value, err := db.meta(ctx, metaInboxKey)
+	value, err := db.Meta(ctx, metaInboxKey)
 	if err != nil {
 		return nil, err
 	}
 	return hex.DecodeString(value)
 }
 
-func (db *DB) meta(ctx context.Context, name string) (string, error) {
+// Meta is a fact about this database, or [ErrNotFound].
+func (db *DB) Meta(ctx context.Context, name string) (string, error) {
 	rows, err := db.query(ctx, "SELECT value FROM clerk_meta WHERE name = $1", name)
 	values, err := scanAll(rows, err, func(r *sql.Rows) (v string, err error) { return v, r.Scan(&v) })
 	return exactlyOne(values, err)
+}
+
+// SetMeta keeps a fact about this database.
+func (db *DB) SetMeta(ctx context.Context, name, value string) error {
+	return db.Update(ctx, func(tx *Tx) error { return tx.setMeta(ctx, name, value) })
+}
+
+func (tx *Tx) setMeta(ctx context.Context, name, value string) error {
+	return tx.exec(ctx, "INSERT INTO clerk_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
 }
