@@ -142,6 +142,7 @@ type TokenOrder struct {
 	AZP            string         `json:"azp,omitempty"`
 	Actor          map[string]any `json:"actor,omitempty"`
 	Pending        bool           `json:"pending,omitempty"`
+	FactorAges     *[2]int        `json:"fva,omitempty"` // minutes since the factors were checked; [0,-1] unless told
 }
 
 // Token is what a [TokenOrder] gets.
@@ -184,7 +185,7 @@ func (e *Emulator) orderToken(c *call) (any, error) {
 	if p.Pending {
 		told.Status = "pending"
 	}
-	order := tokenOrder{session: &told, template: p.Template, version: p.Version, azp: p.AZP}
+	order := tokenOrder{session: &told, template: p.Template, version: p.Version, azp: p.AZP, ages: p.FactorAges}
 	if p.ExpiresIn != nil {
 		order.life = time.Duration(*p.ExpiresIn) * time.Second
 		if order.life == 0 {
