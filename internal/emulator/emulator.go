@@ -69,7 +69,7 @@ func New(options Options) (*Emulator, error) {
 	if options.History <= 0 {
 		options.History = 10_000
 	}
-	e := &Emulator{options: options, clock: newClock(), unimplemented: map[string]int{}}
+	e := &Emulator{options: options, clock: newClock(), unimplemented: map[string]int{}, changed: true}
 	if err := e.instance.invent(options); err != nil {
 		return nil, err
 	}
@@ -97,11 +97,12 @@ func (e *Emulator) Advance(d time.Duration) { e.clock.advance(d) }
 // AddEndpoint subscribes an address to every event from now on. An empty secret means one invented;
 // the secret in force is returned.
 func (e *Emulator) AddEndpoint(target Target, secret string) (string, error) {
+	e.mu.Lock()
 	if secret == "" {
-		e.mu.Lock()
 		secret = e.random.webhookSecret()
-		e.mu.Unlock()
 	}
+	e.changed = true
+	e.mu.Unlock()
 	return secret, e.sender.addEndpoint(target, secret)
 }
 

@@ -277,6 +277,11 @@ func (s *sender) schedule() {
 func (s *sender) pop() (*attempt, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for len(s.due) > 0 && s.due[0].endpoint.disabled && !s.due[0].due.After(s.clock.now()) {
+		if a := heap.Pop(&s.due).(*attempt); a.extra == "" {
+			a.message.end("disabled")
+		}
+	}
 	if len(s.due) == 0 {
 		s.rest()
 		return nil, time.Hour
