@@ -251,6 +251,7 @@ func (s *sender) plan(a *attempt) {
 func (s *sender) schedule() {
 	defer close(s.ready)
 	for {
+		moved := s.clock.advanced() // before looking, so that no advance is missed
 		a, wait := s.pop()
 		if a != nil {
 			select {
@@ -267,7 +268,7 @@ func (s *sender) schedule() {
 			return
 		case <-timer.C:
 		case <-s.changed:
-		case <-s.clock.advanced():
+		case <-moved:
 		}
 		timer.Stop()
 	}
