@@ -92,7 +92,12 @@ func (e *Emulator) Close() { e.sender.close() }
 func (e *Emulator) Now() time.Time { return e.clock.now() }
 
 // Advance moves the instance's clock; retries that fall due are sent.
-func (e *Emulator) Advance(d time.Duration) { e.clock.advance(d) }
+func (e *Emulator) Advance(d time.Duration) {
+	e.mu.Lock()
+	e.changed = true
+	e.mu.Unlock()
+	e.clock.advance(d)
+}
 
 // AddEndpoint subscribes an address to every event from now on. An empty secret means one invented;
 // the secret in force is returned.

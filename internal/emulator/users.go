@@ -30,6 +30,7 @@ type sortedUsers struct {
 }
 
 func (u *users) init() {
+	u.created = nil
 	u.byID, u.byAddress, u.sorted = map[string]*userRecord{}, map[string]*userRecord{}, map[string]sortedUsers{}
 }
 
