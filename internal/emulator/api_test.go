@@ -250,20 +250,22 @@ func TestRateLimits(t *testing.T) {
 // Ten writes to one membership, and ten to one organization; members are not writes to the organization.
 func TestMembersAreLimitedEachByItself(t *testing.T) {
 	t.Parallel()
-	c := newClerk(t, emulator.Options{RateLimit: 1000, Users: 12})
-	org := c.organization("Acme", "")
-	users := ids(c.list("/v1/users?limit=12"))
-	base := "/v1/organizations/" + org + "/memberships"
-	for _, user := range users {
-		c.made(base, object{"user_id": user, "role": "org:member"})
-	}
-	for range 10 {
-		c.call("PATCH", base+"/"+users[0], object{"role": "org:admin"})
-		c.call("PATCH", "/v1/organizations/"+org, object{})
-	}
-	c.refused(http.StatusTooManyRequests, "too_many_requests", "DELETE", base+"/"+users[0], nil)
-	c.refused(http.StatusTooManyRequests, "too_many_requests", "DELETE", "/v1/organizations/"+org, nil)
-	c.call("DELETE", base+"/"+users[1], nil)
+	synctest.Test(t, func(t *testing.T) {
+		c := newClerk(t, emulator.Options{RateLimit: 1000, Users: 12})
+		org := c.organization("Acme", "")
+		users := ids(c.list("/v1/users?limit=12"))
+		base := "/v1/organizations/" + org + "/memberships"
+		for _, user := range users {
+			c.made(base, object{"user_id": user, "role": "org:member"})
+		}
+		for range 10 {
+			c.call("PATCH", base+"/"+users[0], object{"role": "org:admin"})
+			c.call("PATCH", "/v1/organizations/"+org, object{})
+		}
+		c.refused(http.StatusTooManyRequests, "too_many_requests", "DELETE", base+"/"+users[0], nil)
+		c.refused(http.StatusTooManyRequests, "too_many_requests", "DELETE", "/v1/organizations/"+org, nil)
+		c.call("DELETE", base+"/"+users[1], nil)
+	})
 }
 
 func TestInvitationsAreLimitedByTheHour(t *testing.T) {
