@@ -116,16 +116,22 @@ func (e *Emulator) Close() { e.sender.close() }
 func (e *Emulator) Now() time.Time { return e.clock.now() }
 
 // Advance moves the instance's clock; retries that fall due are sent.
-func (e *Emulator) Advance(d time.Duration) { e.clock.advance(d) }
+func (e *Emulator) Advance(d time.Duration) {
+	e.mu.Lock()
+	e.changed = true
+	e.mu.Unlock()
+	e.clock.advance(d)
+}
 
 // AddEndpoint subscribes an address to every event from now on. An empty secret means the one that the
 // seed invented; the secret in force is returned.
 func (e *Emulator) AddEndpoint(target Target, secret string) (string, error) {
+	e.mu.Lock()
 	if secret == "" {
-		e.mu.Lock()
 		secret = e.webhook
-		e.mu.Unlock()
 	}
+	e.changed = true
+	e.mu.Unlock()
 	return secret, e.sender.addEndpoint(target, secret)
 }
 

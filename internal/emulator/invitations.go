@@ -24,6 +24,17 @@ type invitationParameters struct {
 	RequestingID  *string  `json:"requesting_user_id"` // of a revocation
 }
 
+// life is how long the invitation can be accepted.
+func (p invitationParameters) life() (time.Duration, error) {
+	if p.ExpiresInDays == nil {
+		return invitationLife, nil
+	}
+	if *p.ExpiresInDays < 1 || *p.ExpiresInDays > 365 {
+		return 0, invalid("expires_in_days", "expires_in_days must be between 1 and 365.")
+	}
+	return time.Duration(*p.ExpiresInDays) * 24 * time.Hour, nil
+}
+
 func (e *Emulator) createOrganizationInvitation(c *call) (any, error) {
 	o, err := e.organization(c.id())
 	if err != nil {
@@ -48,16 +59,21 @@ func (e *Emulator) invite(o *Organization, p invitationParameters) (*Organizatio
 		return nil, err
 	}
 	for _, i := range e.organizations.invitations {
+		e.lapse(i)
 		if i.OrganizationID == o.ID && i.Status == "pending" && strings.EqualFold(i.EmailAddress, p.EmailAddress) {
 			return nil, fail(http.StatusBadRequest, "duplicate_record", "duplicate record", "There is already a pending invitation for "+p.EmailAddress+".")
 		}
+	}
+	life, err := p.life()
+	if err != nil {
+		return nil, err
 	}
 	id, now := e.random.id("orginv"), e.after(0)
 	i := &OrganizationInvitation{
 		Object: "organization_invitation", ID: id, EmailAddress: p.EmailAddress, Role: p.Role, RoleName: e.access.role(p.Role).Name,
 		OrganizationID: o.ID, InviterID: p.InviterUserID, PublicOrganizationData: publicData(o), Status: "pending",
 		PublicMetadata: p.Public.value, PrivateMetadata: p.Private.value, URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
-		ExpiresAt: pointer(now + invitationLife.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+		ExpiresAt: pointer(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	if p.InviterUserID != nil {
 		r, err := e.user(*p.InviterUserID)
@@ -222,13 +238,30 @@ func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error)
 	if _, taken := e.users.byAddress["email_address:"+strings.ToLower(p.EmailAddress)]; taken && !or(p.IgnoreExists) {
 		return nil, exists("email_address")
 	}
+	for _, i := range e.others.invitations {
+		e.lapseInvitation(i)
+		if i.Status == "pending" && strings.EqualFold(i.EmailAddress, p.EmailAddress) && !or(p.IgnoreExists) {
+			return nil, fail(http.StatusBadRequest, "duplicate_record", "duplicate record", "There is already a pending invitation for "+p.EmailAddress+".")
+		}
+	}
+	life, err := p.life()
+	if err != nil {
+		return nil, err
+	}
 	i := &Invitation{
 		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress, PublicMetadata: p.Public.value, Status: "pending",
-		URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)), ExpiresAt: pointer(now + invitationLife.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+		URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)), ExpiresAt: pointer(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	e.others.invitations = append(e.others.invitations, i)
 	e.changed = true
 	return i, nil
+}
+
+// lapseInvitation lets an invitation expire.
+func (e *Emulator) lapseInvitation(i *Invitation) {
+	if i.Status == "pending" && e.clock.now().UnixMilli() >= or(i.ExpiresAt) {
+		i.Status, i.UpdatedAt, i.URL = "expired", or(i.ExpiresAt), nil
+	}
 }
 
 func (e *Emulator) listInvitations(c *call) (any, error) {
@@ -239,6 +272,7 @@ func (e *Emulator) listInvitations(c *call) (any, error) {
 	query := strings.ToLower(c.query.Get("query"))
 	matching := []*Invitation{}
 	for _, i := range slices.Backward(e.others.invitations) {
+		e.lapseInvitation(i)
 		if status.match(i.Status) && strings.Contains(strings.ToLower(i.EmailAddress), query) {
 			matching = append(matching, i)
 		}
@@ -249,6 +283,7 @@ func (e *Emulator) listInvitations(c *call) (any, error) {
 func (e *Emulator) revokeInvitation(c *call) (any, error) {
 	for _, i := range e.others.invitations {
 		if i.ID == c.id() {
+			e.lapseInvitation(i)
 			if i.Status != "pending" {
 				return nil, fail(http.StatusBadRequest, "invitation_not_pending", "not pending", "The invitation is "+i.Status+".")
 			}

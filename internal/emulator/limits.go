@@ -1,40 +1,38 @@
 package emulator
 
 import (
+	"maps"
 	"math"
 	"net/http"
+	"strings"
 	"time"
 )
 
-// limits are Clerk's: so many requests to the instance, to one object that is written, and to a few endpoints.
+// limits counts requests in windows: of the instance, of each object that is written, of invitations.
 type limits struct {
-	windows map[string]*window
+	windows map[string]window
 }
 
-// window counts since it was opened.
 type window struct {
-	end   time.Time
+	until time.Time
 	count int
 }
 
 const (
-	limitWindow = 10 * time.Second
-	writeLimit  = 10 // writes in a window to one user, organization or membership
-	maxWindows  = 10_000
+	limitWindow      = 10 * time.Second
+	invitationWindow = time.Hour
+	writeLimit       = 10 // writes to one user, organization or membership
+	maxWindows       = 10_000
 )
 
-// hourly are the endpoints with a limit of their own.
-func hourly(pattern string) (limit int, ok bool) {
-	limit, ok = map[string]int{
-		"POST /v1/invitations":                         100,
-		"POST /v1/invitations/bulk":                    25,
-		"POST /v1/organizations/{id}/invitations":      250,
-		"POST /v1/organizations/{id}/invitations/bulk": 50,
-	}[pattern]
-	return limit, ok
+// invitationLimits are how many requests of a route the API takes in an hour.
+func invitationLimits() map[string]int {
+	return map[string]int{
+		"POST /v1/invitations": 100, "POST /v1/invitations/bulk": 25,
+		"POST /v1/organizations/{id}/invitations": 250, "POST /v1/organizations/{id}/invitations/bulk": 50,
+	}
 }
 
-// take counts a request, or refuses it with the seconds after which it may come again.
 func (l *limits) take(c *call, rate int, now time.Time) error {
 	if rate == 0 || c.r.URL.Path == "/v1/jwks" {
 		return nil
@@ -42,41 +40,46 @@ func (l *limits) take(c *call, rate int, now time.Time) error {
 	if err := l.count("", rate, limitWindow, now); err != nil {
 		return err
 	}
-	if limit, ok := hourly(c.r.Pattern); ok {
-		return l.count(c.r.Pattern, limit, time.Hour, now)
+	if most, limited := invitationLimits()[c.r.Pattern]; limited {
+		return l.count(c.r.Pattern, most, invitationWindow, now)
 	}
-	if id := c.id(); id != "" && c.r.Method != http.MethodGet {
-		return l.count(id+"/"+c.r.PathValue("user_id"), writeLimit, limitWindow, now)
-	}
-	return nil
-}
-
-func (l *limits) count(what string, limit int, lasts time.Duration, now time.Time) error {
-	w := l.windows[what]
-	if w == nil || !now.Before(w.end) {
-		l.sweep(now)
-		w = &window{end: now.Add(lasts)}
-		l.windows[what] = w
-	}
-	if w.count++; w.count > limit {
-		return tooMany(int(math.Ceil(w.end.Sub(now).Seconds())))
+	if object := c.written(); object != "" {
+		return l.count(object, writeLimit, limitWindow, now)
 	}
 	return nil
 }
 
-// sweep forgets windows that are over, once there are many.
-func (l *limits) sweep(now time.Time) {
+// written names the user, organization or membership that a request changes.
+func (c *call) written() string {
+	_, path, _ := strings.Cut(c.r.Pattern, "/v1")
+	switch {
+	case c.r.Method == http.MethodGet:
+		return ""
+	case strings.HasPrefix(path, "/organizations/{id}/memberships/{user_id}"):
+		return c.id() + " " + c.r.PathValue("user_id")
+	case strings.HasPrefix(path, "/users/{id}"), path == "/organizations/{id}", path == "/organizations/{id}/metadata":
+		return c.id()
+	}
+	return ""
+}
+
+func (l *limits) count(name string, most int, length time.Duration, now time.Time) error {
+	past := func(_ string, w window) bool { return !now.Before(w.until) }
 	if l.windows == nil {
-		l.windows = map[string]*window{}
+		l.windows = map[string]window{}
+	} else if len(l.windows) > maxWindows {
+		maps.DeleteFunc(l.windows, past)
 	}
-	if len(l.windows) < maxWindows {
-		return
+	w := l.windows[name]
+	if past(name, w) {
+		w = window{until: now.Add(length)}
 	}
-	for what, w := range l.windows {
-		if !now.Before(w.end) {
-			delete(l.windows, what)
-		}
+	w.count++
+	l.windows[name] = w
+	if w.count > most {
+		return tooMany(int(math.Ceil(w.until.Sub(now).Seconds())))
 	}
+	return nil
 }
 
 func tooMany(wait int) *APIError {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -165,13 +166,50 @@ func (e *Emulator) Load(path string) (webhookSecret string, err error) {
 	if s.Version != 1 || len(s.Keys) == 0 {
 		return "", fmt.Errorf("read the state of %s: it is of another version", path)
 	}
+	if !s.fits() {
+		return "", fmt.Errorf("read the state of %s: its parts do not fit together", path)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.restoreIdentity(s); err != nil {
 		return "", fmt.Errorf("read the state of %s: %w", path, err)
 	}
 	e.restoreObjects(s)
+	e.changed = false
 	return s.WebhookSecret, nil
+}
+
+// fits is false where an object is missing that another one names.
+func (s *snapshot) fits() bool {
+	users, organizations := map[string]bool{}, map[string]bool{}
+	for _, u := range s.Users {
+		if u.User == nil {
+			return false
+		}
+		users[u.User.ID] = true
+	}
+	for _, o := range s.Organizations {
+		if o == nil {
+			return false
+		}
+		organizations[o.ID] = true
+	}
+	for _, r := range s.Roles {
+		if r.Role == nil || slices.Contains(r.Role.Permissions, nil) {
+			return false
+		}
+	}
+	lost := slices.Contains(s.OrgInvites, nil) || slices.Contains(s.Domains, nil) || slices.Contains(s.Permissions, nil) ||
+		slices.Contains(s.Invitations, nil) || slices.Contains(s.Actors, nil) ||
+		slices.ContainsFunc(s.Sessions, func(x *Session) bool { return x == nil || !users[x.UserID] }) ||
+		slices.ContainsFunc(s.Memberships, func(m savedMembership) bool {
+			return m.Membership == nil || !users[m.UserID] || !organizations[m.OrganizationID]
+		}) ||
+		slices.ContainsFunc(s.Templates, func(t savedTemplate) bool { return t.Template == nil }) ||
+		slices.ContainsFunc(s.Subscriptions, func(x savedSubscription) bool {
+			return x.Subscription == nil || len(x.Subscription.Items) == 0 || x.Subscription.Items[0].Plan == nil
+		})
+	return !lost
 }
 
 func (e *Emulator) restoreIdentity(s snapshot) error {
@@ -190,8 +228,8 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 	if err := errors.Join(e.random.source.UnmarshalBinary(s.Random), e.keyRandom.source.UnmarshalBinary(s.KeyRandom)); err != nil {
 		return err
 	}
-	e.ID, e.webhook, e.keys, e.changed = s.ID, s.WebhookSecret, keys, false
-	if e.options.SecretKey == "" {
+	e.ID, e.webhook, e.keys = s.ID, s.WebhookSecret, keys
+	if e.options.SecretKey == "" { // what was asked for is kept
 		e.SecretKey = s.SecretKey
 	}
 	if e.options.Issuer == "" {
