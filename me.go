@@ -28,8 +28,8 @@ type me struct {
 	CreatedAt       clerk.Time      `json:"created_at"`
 	UpdatedAt       clerk.Time      `json:"updated_at"`
 	PublicMetadata  json.RawMessage `json:"public_metadata"`
-	Session         *meSession      `json:"session"`
-	Organization    *meOrganization `json:"organization"`
+
+	// Beside them stand session and organization, which are the caller's and not the user's alone.
 }
 
 type meSession struct {
@@ -54,14 +54,49 @@ func (m *Mirror) me(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return m.problem(err)
 	}
-	u := &caller.User
-	return web.WriteJSON(w, http.StatusOK, &me{
+	user, err := caller.facts.Person.Rendered(renderMe)
+	if err != nil {
+		return err
+	}
+	body := make([]byte, 0, len(user)+256)
+	body = append(body, user[:len(user)-1]...) // open for what follows
+	body, err = appendMembers(body, sessionOf(caller), organizationOf(caller))
+	if err != nil {
+		return err
+	}
+	web.WriteBody(w, http.StatusOK, body)
+	return nil
+}
+
+// renderMe makes the user's part of the answer, which stays the same until the user changes.
+func renderMe(u *User) ([]byte, error) {
+	return json.Marshal(&me{
 		ID: u.ID, ClerkUserID: u.ClerkUserID, Email: orNull(u.Email), Username: orNull(u.Username),
 		FirstName: orNull(u.FirstName), LastName: orNull(u.LastName), ProfileImageURL: orNull(u.ProfileImageURL),
 		Role: u.Role, OrganizationID: orNull(u.OrganizationID), IsActive: u.IsActive, Banned: u.Banned, Locked: u.Locked,
 		LastLoginAt: u.LastLoginAt, LastActiveAt: u.LastActiveAt, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
-		PublicMetadata: u.PublicMetadata, Session: sessionOf(caller), Organization: organizationOf(caller),
+		PublicMetadata: u.PublicMetadata,
 	})
+}
+
+// appendMembers ends the open object with the caller's session and organization.
+func appendMembers(body []byte, s *meSession, o *meOrganization) ([]byte, error) {
+	session := []byte("null")
+	organization := session
+	var err error
+	if s != nil {
+		if session, err = json.Marshal(s); err != nil {
+			return nil, err
+		}
+	}
+	if o != nil {
+		if organization, err = json.Marshal(o); err != nil {
+			return nil, err
+		}
+	}
+	body = append(append(body, `,"session":`...), session...)
+	body = append(append(body, `,"organization":`...), organization...)
+	return append(body, '}'), nil
 }
 
 func sessionOf(c *Caller) *meSession {

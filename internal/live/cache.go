@@ -176,7 +176,7 @@ func (c *Cache) keep(s *shard, user string, had, f Facts, session, organization 
 const entrySize = 512
 
 func sizeOf(p *Person) int {
-	return 2*entrySize + len(p.User.Raw) + len(p.User.PublicMetadata) + len(p.User.PrivateMetadata)
+	return 4*entrySize + len(p.User.Raw) + 2*len(p.User.PublicMetadata) + len(p.User.PrivateMetadata) // rendered, they are there again
 }
 
 func (c *Cache) put(s *shard, user string, e *entry) {

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
@@ -22,6 +23,20 @@ type Person struct {
 	Deleted    bool // known to be: not the same as not found
 	Plans      []string
 	PlansKnown bool
+
+	rendered atomic.Pointer[[]byte]
+}
+
+// Rendered is the user in the form of an answer, made once for as long as the user is kept. The result is shared.
+func (p *Person) Rendered(render func(*store.User) ([]byte, error)) ([]byte, error) {
+	if b := p.rendered.Load(); b != nil {
+		return *b, nil
+	}
+	b, err := render(&p.User)
+	if err == nil {
+		p.rendered.Store(&b)
+	}
+	return b, err
 }
 
 // Session is a session as stored; Found is false for one that was not seen yet.

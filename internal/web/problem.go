@@ -107,18 +107,23 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	if err != nil {
 		return err
 	}
-	if h := w.Header(); h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-store")
-	}
-	send(w, status, "application/json", b)
+	WriteBody(w, status, b)
 	return nil
+}
+
+// WriteBody is [WriteJSON] for what is encoded already.
+func WriteBody(w http.ResponseWriter, status int, encoded []byte) {
+	if h := w.Header(); h["Cache-Control"] == nil {
+		h["Cache-Control"] = noStore
+	}
+	send(w, status, "application/json", encoded)
 }
 
 func send(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", contentType)
+	h["Content-Type"] = contentTypes[contentType]
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["X-Content-Type-Options"] = noSniff
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // fails only when the client is gone
 }
