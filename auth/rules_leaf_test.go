@@ -175,6 +175,7 @@ func TestFeatureAndPlan(t *testing.T) {
 		}), kind)
 		add("subscription of another user", make.user, changes(silent, otherOwners), kind)
 		add("subscription of another organization", make.org, changes(silent, otherOwners), kind)
+		add("subscription of nobody", "org:"+make.org, changes(silent, noOrganization, func(s *auth.Subject) { s.OrganizationPlans.Owner = "" }), kind)
 		add("subscriptions unknown", make.user, changes(silent, func(s *auth.Subject) { s.UserPlans, s.OrganizationPlans = nil, nil }), kind)
 		add("the other's subscription unknown", make.user, changes(silent, func(s *auth.Subject) { s.OrganizationPlans = nil }), "")
 	}
