@@ -173,12 +173,11 @@ func (c *tokenCache) empty(s *slot) {
 
 // ids are what a token can be forgotten by.
 func (e *cached) ids() []string {
-	switch session, user := e.claims.SessionID, e.claims.Subject; {
-	case session == "", session == user:
+	session, user := e.claims.SessionID, e.claims.Subject
+	if session == "" || session == user {
 		return []string{user}
-	default:
-		return []string{session, user}
 	}
+	return []string{session, user}
 }
 
 func (c *tokenCache) forget(ids []string) {

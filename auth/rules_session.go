@@ -84,7 +84,7 @@ func (p ReverificationPolicy) String() string {
 }
 
 // satisfied is Clerk's rule. It can tell nothing from ages that are not there.
-func (p *ReverificationPolicy) satisfied(ages *[2]int) bool {
+func (p ReverificationPolicy) satisfied(ages *[2]int) bool {
 	if ages == nil {
 		return false
 	}
