@@ -21,8 +21,8 @@ const (
 // tokenCache remembers accepted tokens. It is a table of places, eight of which a token's hash points to. Readers take
 // no lock and allocate nothing: they compare the whole token, so that no two tokens are ever taken for one another, and
 // the hash has a random seed, so that nobody can aim at a place. (The comparison need not take constant time: where it
-// stops early could help only somebody who finds tokens of the same hash.) Writers share one lock, which is short beside
-// the RSA operation that each of them has behind it.
+// stops early could help only somebody who finds tokens of the same hash.) Writers share one lock, which is short
+// beside the RSA operation that each of them has behind it.
 type tokenCache struct {
 	seed  maphash.Seed
 	slots []slot
@@ -173,12 +173,11 @@ func (c *tokenCache) empty(s *slot) {
 
 // ids are what a token can be forgotten by.
 func (e *cached) ids() []string {
-	switch session, user := e.claims.SessionID, e.claims.Subject; {
-	case session == "", session == user:
+	session, user := e.claims.SessionID, e.claims.Subject
+	if session == "" || session == user {
 		return []string{user}
-	default:
-		return []string{session, user}
 	}
+	return []string{session, user}
 }
 
 func (c *tokenCache) forget(ids []string) {

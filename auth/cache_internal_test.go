@@ -73,6 +73,37 @@ func TestCacheIsBounded(t *testing.T) {
 	})
 }
 
+// Two tokens of one hash, which nobody can make on purpose, are still two.
+func TestCacheComparesTheToken(t *testing.T) {
+	t.Parallel()
+	c, now := newTokenCache(0, 0), time.Unix(1e9, 0)
+	c.put(0, now, &cached{hash: 7, token: "one", claims: &Claims{}, from: now, until: now.Add(time.Hour)})
+	if c.get(7, "one", 0, now) == nil || c.get(7, "two", 0, now) != nil || c.get(7, "", 0, now) != nil {
+		t.Error("taken for one another")
+	}
+}
+
+// What has expired goes by and by as others come, not only when its place is wanted.
+func TestCacheSweeps(t *testing.T) {
+	t.Parallel()
+	c, now := newTokenCache(1024, 0), time.Unix(1e9, 0)
+	put := func(i int) {
+		name := fmt.Sprint(i)
+		c.put(0, now, &cached{hash: c.hash(name), token: name, claims: &Claims{Subject: name}, size: 1, from: now, until: now.Add(time.Minute)})
+	}
+	for i := range 500 {
+		put(i)
+	}
+	full := c.bytes
+	now = now.Add(time.Minute)
+	for range 1024 / sweepWays {
+		put(0)
+	}
+	if full < 300 || c.bytes != 1 || len(c.byID) != 1 {
+		t.Errorf("%d of %d are left", c.bytes, full)
+	}
+}
+
 func TestCacheSize(t *testing.T) {
 	t.Parallel()
 	for entries, want := range map[int]int{0: 16384, 1: 8, 8: 8, 9: 8, 15: 8, 16: 16, 1000: 512, 1024: 1024} {

@@ -65,7 +65,8 @@ type Actor struct {
 }
 
 // Decode unmarshals the payload into a value of yours, for the custom claims of a session token template. It goes by
-// the rules of encoding/json, which also takes keys in another case; rely on the fields of Claims for the standard ones.
+// the rules of encoding/json, which also takes keys in another case; rely on the fields of Claims for the standard
+// ones.
 func (c *Claims) Decode(into any) error {
 	if err := json.Unmarshal(c.Raw, into); err != nil {
 		return fmt.Errorf("auth: custom claims: %w", err)

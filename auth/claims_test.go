@@ -28,6 +28,7 @@ func payloadV1() object {
 	})
 }
 
+// Checklist J10: both versions give the same identity.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	want := &auth.Claims{
@@ -110,7 +111,7 @@ func TestClaimsOrganization(t *testing.T) {
 	}
 }
 
-// Absent must not read as "just now": the official SDK's [0,0] lets a step-up rule pass.
+// Checklist A6. Absent must not read as "just now": the official SDK's [0,0] lets a step-up rule pass.
 func TestClaimsFactorAges(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]*[2]int{
@@ -127,6 +128,7 @@ func TestClaimsFactorAges(t *testing.T) {
 	}
 }
 
+// Checklist J11: an act claim of any form is surfaced.
 func TestClaimsActor(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]*auth.Actor{

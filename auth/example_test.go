@@ -44,3 +44,32 @@ func Example() {
 	// 401 Authentication required: authentication_required
 	// 401 Invalid authentication token: invalid_token
 }
+
+// Rules combine; each condition explains itself to operators.
+func ExampleAll() {
+	rule := auth.All(
+		auth.MinRole("growth"),
+		auth.Any(auth.Feature("org:export"), auth.Permission("org:sys_memberships:manage")),
+		auth.Func("not on trial", func(*auth.Subject) auth.Decision { return auth.Allow() }),
+	)
+	subject := &auth.Subject{
+		Claims: &auth.Claims{Subject: "user_1", Organization: &auth.ActiveOrganization{ID: "org_1"}},
+		Role:   "enterprise", Ladder: []string{"solo", "growth", "enterprise"},
+		OrganizationPlans: &auth.Plans{Owner: "org_1", Slugs: []string{"team"}},
+		PlanFeatures:      map[string][]string{"team": {"search"}},
+	}
+	fmt.Println(rule.Check(subject).Code)
+	for _, condition := range rule.Explain(subject) {
+		fmt.Println(condition)
+		for _, alternative := range condition.Any {
+			fmt.Println("  or", alternative)
+		}
+	}
+	// Output:
+	// feature_locked
+	// allowed MinRole("growth"): role "enterprise" (mirror), ladder "solo,growth,enterprise" (configuration)
+	// refused (feature) Any(Feature("org:export"), Permission("org:sys_memberships:manage"))
+	//   or refused (feature) Feature("org:export"): organization plans "team" (mirror), features of plan team "search" (configuration)
+	//   or refused (permission) Permission("org:sys_memberships:manage"): organization "org_1" (token), permissions unknown (mirror)
+	// allowed Func("not on trial")
+}

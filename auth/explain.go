@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Condition is one condition of a rule as [Rule.Explain] found it. It may name roles, organizations and the people behind
-// an impersonation: it is for operators, not for who was refused.
+// Condition is one condition of a rule as [Rule.Explain] found it. It may name roles, organizations and the people
+// behind an impersonation: it is for operators, not for who was refused.
 type Condition struct {
 	Name    string `json:"name"` // the rule as it is written in Go
 	Allowed bool   `json:"allowed"`

@@ -36,7 +36,7 @@ func golangSubject(token string, k any, alg string) (string, error) {
 	return parsed.Claims.GetSubject()
 }
 
-// Any text: what we accept, two libraries accept too, and see the same subject in it.
+// Checklist J17, J14. Any text: what we accept, two libraries accept too, and see the same subject in it.
 func FuzzVerifyToken(f *testing.F) {
 	good := signRS256(f, key(), header(), payload())
 	f.Add(good)
@@ -49,8 +49,12 @@ func FuzzVerifyToken(f *testing.F) {
 	rs256 := newVerifier(f, nil)
 	hs256 := newVerifier(f, func(c *auth.Config) { c.Algorithm, c.Keys = auth.HS256, hmacKeys(f) })
 	f.Fuzz(func(t *testing.T, token string) {
-		if claims, refusal := verify(t, rs256, token); refusal == "" {
+		claims, refusal := verify(t, rs256, token)
+		if refusal == "" {
 			judge(t, token, claims.Subject, &key().PublicKey, auth.RS256)
+		}
+		if again, refusedAgain := verify(t, rs256, token); refusedAgain != refusal || again != claims { // by what is remembered
+			t.Errorf("%q, then %q", refusal, refusedAgain)
 		}
 		if claims, refusal := verify(t, hs256, token); refusal == "" {
 			judge(t, token, claims.Subject, []byte(secret), auth.HS256)
@@ -68,7 +72,7 @@ func judge(t *testing.T, token, subject string, k any, alg string) {
 	}
 }
 
-// Any header and payload, well signed. HS256, because that is quick to sign; the rules of RS256 go beyond it.
+// Checklist J17. Any header and payload, well signed. HS256, because that is quick to sign; the rules of RS256 go beyond it.
 func FuzzVerifyClaims(f *testing.F) {
 	plain := object{"alg": "HS256", "typ": "JWT"}
 	f.Add(text(f, plain), text(f, payload()))

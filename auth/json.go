@@ -50,35 +50,58 @@ func unquote(value string) (string, bool) {
 
 // parseObject reads a text that must be one JSON object.
 func parseObject(text string) (object, error) {
-	return parse(text, '{', (*scanner).object)
+	s := scanner{text: text}
+	if err := s.begin('{'); err != nil {
+		return nil, err
+	}
+	o, err := s.object(1)
+	if err == nil {
+		err = s.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // parseArray reads a text that must be one JSON array, and returns its elements as written.
 func parseArray(text string) ([]string, error) {
-	return parse(text, '[', (*scanner).array)
-}
-
-func parse[T any](text string, opening byte, read func(*scanner, int) (T, error)) (result T, err error) {
-	var none T
-	if !utf8.ValidString(text) {
-		return none, fmt.Errorf("invalid JSON: not UTF-8")
+	s := scanner{text: text}
+	if err := s.begin('['); err != nil {
+		return nil, err
 	}
-	s := &scanner{text: text}
-	if s.skipSpace() != opening {
-		return none, s.fault("another type of value expected")
+	elements, err := s.array(1)
+	if err == nil {
+		err = s.end()
 	}
-	if result, err = read(s, 1); err != nil {
-		return none, err
+	if err != nil {
+		return nil, err
 	}
-	if s.skipSpace(); s.at < len(s.text) {
-		return none, s.fault("text after the value")
-	}
-	return result, nil
+	return elements, nil
 }
 
 type scanner struct {
 	text string
 	at   int
+}
+
+// begin goes to the opening bracket of a text that must be of one type.
+func (s *scanner) begin(opening byte) error {
+	if !utf8.ValidString(s.text) {
+		return fmt.Errorf("invalid JSON: not UTF-8")
+	}
+	if s.skipSpace() != opening {
+		return s.fault("another type of value expected")
+	}
+	return nil
+}
+
+// end makes sure that nothing follows.
+func (s *scanner) end() error {
+	if s.skipSpace(); s.at < len(s.text) {
+		return s.fault("text after the value")
+	}
+	return nil
 }
 
 // fault names the place and never the text: what is read here may be secret.
@@ -209,17 +232,21 @@ func (s *scanner) list(closing byte, depth int, item func() error) error {
 }
 
 func (s *scanner) string() (string, error) {
-	start := s.at + 1
+	start, escaped := s.at+1, false
 	for i := start; i < len(s.text); i++ {
 		switch c := s.text[i]; {
 		case c == '"':
-			text, err := unescape(s.text[start:i])
-			if err != nil {
-				return "", s.fault(err.Error())
+			text := s.text[start:i]
+			if escaped {
+				var err error
+				if text, err = unescape(text); err != nil {
+					return "", s.fault(err.Error())
+				}
 			}
 			s.at = i + 1
 			return text, nil
 		case c == '\\':
+			escaped = true
 			i++ // whatever is escaped, it does not end the text
 		case c < ' ':
 			return "", s.fault("control character")

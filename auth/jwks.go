@@ -59,9 +59,10 @@ type RemoteConfig struct {
 // RemoteKeys is a [KeySet] of the RSA keys in a JWK set that is fetched over the network and kept in memory.
 //
 // Fetches are made on demand and shared: one at a time, each for at most 5 seconds, whatever the contexts of those who
-// wait for it. No goroutine lives between them, so there is nothing to close. Nobody waits while keys younger than twice
-// Refresh are at hand; a key that was removed from the set stops working with the first fetch after Refresh has passed.
-// Failed fetches are repeated at growing intervals up to 30 seconds, and the last good set serves until MaxStale.
+// wait for it. No goroutine lives between them, so there is nothing to close. Nobody waits while keys younger than
+// twice Refresh are at hand; a key that was removed from the set stops working with the first fetch after Refresh has
+// passed. Failed fetches are repeated at growing intervals up to 30 seconds, and the last good set serves until
+// MaxStale.
 //
 // A token with an unknown key id, or with a signature that the key of that id did not make, may be the first sign of a
 // rotation, or forged. It starts a fetch only if the last one began 10 seconds ago or more, so a flood of forged tokens
@@ -119,7 +120,8 @@ func NewRemoteKeys(config RemoteConfig) (*RemoteKeys, error) {
 		faults = append(faults, fmt.Errorf("auth: keys: refresh %s is less than a second", config.Refresh))
 	}
 	if config.MaxStale < config.Refresh {
-		faults = append(faults, fmt.Errorf("auth: keys: max stale %s is less than refresh %s", config.MaxStale, config.Refresh))
+		faults = append(faults,
+			fmt.Errorf("auth: keys: max stale %s is less than refresh %s", config.MaxStale, config.Refresh))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -332,8 +334,8 @@ func (r *RemoteKeys) start() {
 	}()
 }
 
-// finish puts the outcome of a fetch in place and wakes those who wait for it. It returns the set that was replaced, and
-// for a failure how long to wait before the next attempt.
+// finish puts the outcome of a fetch in place and wakes those who wait for it. It returns the set that was replaced,
+// and for a failure how long to wait before the next attempt.
 func (r *RemoteKeys) finish(f *fetch) (old *jwkSet, backoff time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

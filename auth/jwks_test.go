@@ -187,7 +187,7 @@ func TestRemoteKeysRefreshInBackground(t *testing.T) {
 	})
 }
 
-// A sliding expiry, as the official SDK had it, would let a removed key live as long as it is used.
+// Checklist J13. A sliding expiry, as the official SDK had it, would let a removed key live as long as it is used.
 func TestRemoteKeysRemoved(t *testing.T) {
 	t.Run("busy", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
@@ -226,6 +226,7 @@ func TestRemoteKeysRemoved(t *testing.T) {
 	})
 }
 
+// Checklist J12: six fetches in any minute, good tokens notice nothing, and a rotation meanwhile is honoured.
 func TestRemoteKeysFlood(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
@@ -275,6 +276,7 @@ func TestRemoteKeysFlood(t *testing.T) {
 	})
 }
 
+// Checklist J12: an unknown id is refused without asking for 30 seconds, and no longer.
 func TestRemoteKeysUnknownID(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
@@ -328,6 +330,7 @@ func TestRemoteKeysRotationUnderOneID(t *testing.T) {
 	})
 }
 
+// Checklist J13 and J4 (redirects): the last good set serves up to its maximum age.
 func TestRemoteKeysOutage(t *testing.T) {
 	for name, down := range map[string]struct {
 		status int
@@ -379,6 +382,11 @@ func TestRemoteKeysOutage(t *testing.T) {
 				time.Sleep(31 * time.Second)
 				expect(t, keys, kid, key(), nil)
 				synctest.Wait()
+				for _, r := range s.requests {
+					if r.URL.String() != keysURL {
+						t.Errorf("asked %s", r.URL)
+					}
+				}
 				if text := log.String(); strings.Contains(text, "sk_test") || !strings.Contains(text, "level=WARN") {
 					t.Errorf("log: %s", text)
 				}
@@ -387,6 +395,7 @@ func TestRemoteKeysOutage(t *testing.T) {
 	}
 }
 
+// Checklist J13.
 func TestRemoteKeysColdOutage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)

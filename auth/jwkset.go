@@ -82,7 +82,7 @@ func hasPrivateParts(jwk object) bool {
 
 // rsaKey returns the key if it is one to verify RS256 with, else nil.
 func rsaKey(jwk object) *rsa.PublicKey {
-	if kty, _ := jwk.text("kty"); kty != "RSA" || !absentOr(jwk, "use", "sig") || !absentOr(jwk, "alg", RS256) || !mayVerify(jwk) {
+	if kty, _ := jwk.text("kty"); kty != "RSA" || !mayVerify(jwk) {
 		return nil
 	}
 	modulus, exponent := jwk.unsigned("n"), jwk.unsigned("e")
@@ -102,11 +102,11 @@ func absentOr(o object, name, want string) bool {
 	return !found || have == want
 }
 
-// mayVerify reads key_ops (RFC 7517 section 4.3).
+// mayVerify reads what a key is for (RFC 7517 sections 4.2 to 4.4). A key that does not say is for anything.
 func mayVerify(jwk object) bool {
 	value, found := jwk.get("key_ops")
 	operations, _ := parseTexts(value)
-	return !found || slices.Contains(operations, "verify")
+	return absentOr(jwk, "use", "sig") && absentOr(jwk, "alg", RS256) && (!found || slices.Contains(operations, "verify"))
 }
 
 // unsigned reads a Base64urlUInt (RFC 7518 section 2), nil if it is none.

@@ -26,6 +26,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Close() error { return nil }
 
+// Checklist J4.
 func TestRemoteKeysBodyIsBounded(t *testing.T) {
 	t.Parallel()
 	set := jwks(t, jwk(kid, &key().PublicKey))
@@ -51,6 +52,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// Checklist J4: which keys of a set are used, and which sets are refused.
 func TestRemoteKeysSet(t *testing.T) {
 	t.Parallel()
 	good := jwk(kid, &key().PublicKey)
@@ -73,6 +75,10 @@ func TestRemoteKeysSet(t *testing.T) {
 		"use not text":           {[]object{good, other(object{"use": 1})}, only},
 		"RS512":                  {[]object{good, other(object{"alg": "RS512"})}, only},
 		"alg none":               {[]object{good, other(object{"alg": "none"})}, only},
+		"ROCA":                   {[]object{good, with(other(nil), object{"n": rocaModulus})}, only},
+		"key_ops verify":         {[]object{good, other(object{"key_ops": []string{"sign", "verify"}})}, []string{kid, "ins_other"}},
+		"key_ops encrypt":        {[]object{good, other(object{"key_ops": []string{"encrypt"}})}, only},
+		"key_ops not a list":     {[]object{good, other(object{"key_ops": "verify"})}, only},
 		"EC":                     {[]object{good, {"kty": "EC", "crv": "P-256", "kid": "ins_other", "x": "AA", "y": "AA"}}, only},
 		"symmetric":              {[]object{good, {"kty": "oct", "kid": "ins_other", "k": "AA"}}, only},
 		"kty missing":            {[]object{good, other(object{"kty": nil})}, only},
@@ -119,6 +125,7 @@ func ids(n int) (ids []string) {
 	return ids
 }
 
+// Checklist J4: https, and no redirect (see TestRemoteKeysOutage). The URL is configured and never a token's.
 func TestNewRemoteKeysFaults(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]auth.RemoteConfig{
@@ -146,3 +153,9 @@ func TestNewRemoteKeysFaults(t *testing.T) {
 		}
 	}
 }
+
+// rocaModulus is of a key made by the broken generator of CVE-2017-15361, from Wycheproof.
+const rocaModulus = "AanFpofbj7KjD4Lf-N2hVMKR7yewSyXhhbirIMTGpfYEhZ_lnt5UoK98DnKIgArXGTu3MaW_HhFw16HGaTDUHqPrId7fe4r11CqRw09yBFuW79" +
+	"V8sYIwHdzCaWflUI6auImYbVfoN9_nD5n8N8SY9DwXw7mwZM9wREPXoDPgOoIWl6q_MPsp7n0zs3Z5ZaiQWOOzl1S9OhwAfSiiOwz6efnXEaxu" +
+	"TEtPd7BjSx7NaFka8Dx9U7YqXy2RFj1O9PjyaDGuRh7YXsX3iMUSP_wSyHQg_c_qHRtKUsNSGCT7OZg0hzm2KphtjnayKJvC64vAbROBR4Ubg6" +
+	"Bxg9IQVZ-QYyE"

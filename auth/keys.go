@@ -21,8 +21,8 @@ type KeySet interface {
 	Algorithm() string
 
 	// VerifySignature returns nil if signature is that of the key with this id over signed, [ErrSignature] if it is not,
-	// and [ErrUnknownKey] if there is no such key. keyID is what the token says, not yet trusted, and may be empty or long.
-	// Any other error means that the keys cannot be had now. The context bounds the wait for them, not their fetch.
+	// and [ErrUnknownKey] if there is no such key. keyID is what the token says, not yet trusted, and may be empty or
+	// long. Any other error means that the keys cannot be had now. The context bounds the wait for them, not their fetch.
 	VerifySignature(ctx context.Context, keyID string, signed, signature []byte) error
 }
 
@@ -31,8 +31,8 @@ type Generational interface {
 	KeySet
 
 	// Generation returns a number that changes whenever a key is removed or replaced: as long as it is the same and usable
-	// is true, a signature that VerifySignature accepted would be accepted again. usable is false when that has to be asked,
-	// because there are no keys or they are too old to go on with. It is called for each token and must not wait.
+	// is true, a signature that VerifySignature accepted would be accepted again. usable is false when that has to be
+	// asked, because there are no keys or they are too old to go on with. It is called for each token and must not wait.
 	Generation() (generation uint64, usable bool)
 }
 
@@ -57,9 +57,9 @@ func checkRSA(key *rsa.PublicKey) error {
 	return nil
 }
 
-// isROCA recognizes moduli of the generator whose keys can be factored (Nemec et al., The Return of Coppersmith's Attack,
-// CCS 2017): both primes, and so the modulus, are powers of 65537 modulo each of the first primes. Another key passes for
-// one with a chance of one in 2^27.
+// isROCA recognizes moduli of the generator whose keys can be factored (Nemec et al., The Return of Coppersmith's
+// Attack, CCS 2017): both primes, and so the modulus, are powers of 65537 modulo each of the first primes. Another key
+// passes for one with a chance of one in 2^27.
 func isROCA(modulus *big.Int) bool {
 	primes := [...]int64{
 		3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73,
@@ -194,7 +194,8 @@ func parsePublicKey(text string) (any, error) {
 	return key, nil
 }
 
-var errPrivateKey = errors.New("auth: this is a private key: it must not leave its owner; verifying needs the public one")
+var errPrivateKey = errors.New(
+	"auth: this is a private key: it must not leave its owner; verifying needs the public one")
 
 // splitPEM returns the label and the body of a single PEM block; a text without BEGIN line is all body.
 func splitPEM(text string) (label, body string, err error) {

@@ -138,6 +138,7 @@ func FuzzParsePublicKey(f *testing.F) {
 	})
 }
 
+// Checklist J16: a secret of 32 bytes or more, and no public key.
 func TestHMACKey(t *testing.T) {
 	t.Parallel()
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

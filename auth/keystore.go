@@ -14,17 +14,17 @@ const (
 )
 
 // KeyStore keeps the last good key set across restarts, so that a process that starts while the keys cannot be fetched
-// can verify nevertheless. Both methods are called in the background with a context of 2 seconds; their errors are logged
-// and stop nothing.
+// can verify nevertheless. Both methods are called in the background with a context of 2 seconds; their errors are
+// logged and stop nothing.
 //
-// The store must be as safe as the process: for up to [RemoteConfig].Refresh after a start, and MaxStale where keys cannot
-// be fetched, whoever can write to it can make tokens.
+// The store must be as safe as the process: for up to [RemoteConfig].Refresh after a start, and MaxStale where keys
+// cannot be fetched, whoever can write to it can make tokens.
 type KeyStore interface {
 	// LoadKeys returns what was last given to SaveKeys, nil if that was nothing. It is asked once, before the first fetch.
 	LoadKeys(ctx context.Context) (set []byte, fetched time.Time, err error)
 
-	// SaveKeys keeps a public JWK set as it was fetched, and when. It is called at most once at a time, when a fetch brought
-	// another set, and else once per Refresh.
+	// SaveKeys keeps a public JWK set as it was fetched, and when. It is called at most once at a time, when a fetch
+	// brought another set, and else once per Refresh.
 	SaveKeys(ctx context.Context, set []byte, fetched time.Time) error
 }
 

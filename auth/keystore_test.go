@@ -137,8 +137,8 @@ func TestKeyStoreAges(t *testing.T) {
 				s.answer(503, "")
 				_, err := try(t, keys, kid, key())
 				synctest.Wait()
-				if (err == nil) != test.trusted || s.count() != test.fetches {
-					t.Errorf("%v after %d fetches", err, s.count())
+				if (err == nil) != test.trusted || (keys.KeyIDs() != nil) != test.trusted || s.count() != test.fetches {
+					t.Errorf("%v, keys %v after %d fetches", err, keys.KeyIDs(), s.count())
 				}
 				if test.age < 0 && test.trusted { // a clock that is ahead gives no more time
 					time.Sleep(24*time.Hour - time.Second)
@@ -195,7 +195,10 @@ func TestKeyStoreTrouble(t *testing.T) {
 				}
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				expect(t, keys, kid, key(), auth.ErrUnknownKey) // what was loaded too late does not come back
+				if diff := cmp.Diff([]string{"ins_new"}, keys.KeyIDs()); diff != "" {
+					t.Error("what was loaded too late came back: " + diff)
+				}
+				expect(t, keys, kid, key(), auth.ErrUnknownKey)
 			})
 		})
 	}

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"math/big"
+	"math/bits"
+	"strconv"
 	"strings"
 )
 
@@ -31,13 +33,21 @@ func parseScoped(value string) (s Scoped) {
 		}
 		slug, user, organization := parseScope(item)
 		if user {
-			s.User = append(s.User, slug)
+			s.User = appendSlug(s.User, slug, list)
 		}
 		if organization {
-			s.Organization = append(s.Organization, slug)
+			s.Organization = appendSlug(s.Organization, slug, list)
 		}
 	}
 	return s
+}
+
+// appendSlug makes room once, for as many as there are items in the list.
+func appendSlug(slugs []string, slug, list string) []string {
+	if slugs == nil {
+		slugs = make([]string, 0, strings.Count(list, ",")+1)
+	}
+	return append(slugs, slug)
 }
 
 // parseScope reads scope:slug. The scopes are matched as a whole: one that merely contains an "o" is unknown.
@@ -63,18 +73,18 @@ func parseScope(item string) (slug string, user, organization bool) {
 // scope; only features of the organization grant. What is malformed or missing grants nothing and shifts nothing.
 func decodePermissions(features, names, masks string) []string {
 	var permissions []string
-	featureList, nameList := strings.Split(features, ","), strings.Split(names, ",")
-	for i, mask := range strings.Split(masks, ",") {
-		if i >= len(featureList) {
-			break
-		}
-		slug, _, organization := parseScope(featureList[i])
-		bits, ok := parseMask(mask)
+	nameList := strings.Split(names, ",")
+	for masks != "" || features != "" {
+		var feature, text string
+		feature, features, _ = strings.Cut(features, ",")
+		text, masks, _ = strings.Cut(masks, ",")
+		slug, _, organization := parseScope(feature)
+		m, ok := parseMask(text)
 		if !organization || !ok {
 			continue
 		}
-		for j := range min(bits.BitLen(), len(nameList)) {
-			if name := nameList[j]; bits.Bit(j) == 1 && name != "" && !strings.Contains(name, ":") {
+		for j := range min(m.bitLen(), len(nameList)) {
+			if name := nameList[j]; m.bit(j) && name != "" && !strings.Contains(name, ":") {
 				permissions = append(permissions, "org:"+slug+":"+name)
 			}
 		}
@@ -82,12 +92,39 @@ func decodePermissions(features, names, masks string) []string {
 	return permissions
 }
 
-// parseMask reads a non-negative decimal integer of any length: one bit a permission, so more than 64 are possible.
-func parseMask(text string) (*big.Int, bool) {
+// mask is a set of bits: one for each permission, so more than 64 are possible.
+type mask struct {
+	low  uint64
+	long *big.Int // instead of low
+}
+
+func (m mask) bit(i int) bool {
+	if m.long != nil {
+		return m.long.Bit(i) == 1
+	}
+	return m.low>>i&1 == 1
+}
+
+func (m mask) bitLen() int {
+	if m.long != nil {
+		return m.long.BitLen()
+	}
+	return bits.Len64(m.low)
+}
+
+// parseMask reads a non-negative decimal integer of any length.
+func parseMask(text string) (mask, bool) {
 	for i := range len(text) {
 		if !isDigit(text[i]) {
-			return nil, false // big.Int would also take a sign
+			return mask{}, false // big.Int would also take a sign
 		}
 	}
-	return new(big.Int).SetString(text, 10)
+	if text == "" {
+		return mask{}, false
+	}
+	if low, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return mask{low: low}, true
+	}
+	long, ok := new(big.Int).SetString(text, 10)
+	return mask{long: long}, ok
 }

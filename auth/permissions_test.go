@@ -20,6 +20,7 @@ func permissionPayload(features, names, masks string) object {
 	return with(payload(), object{"fea": features, "pla": nil, "o": o})
 }
 
+// Checklist J10: the published examples.
 func TestPermissionsAsDocumented(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, features, names, masks, want string }{
@@ -60,6 +61,7 @@ func TestPermissionsAsDocumented(t *testing.T) {
 	}
 }
 
+// Checklist J10: what is malformed grants nothing.
 func TestPermissionsMalformed(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, features, names, masks, want string }{
@@ -95,7 +97,7 @@ func TestPermissionsMalformed(t *testing.T) {
 	}
 }
 
-// Masks of more than 64 bits are where integers end.
+// Checklist J10. Masks of more than 64 bits are where integers end.
 func TestPermissionsLong(t *testing.T) {
 	t.Parallel()
 	const count = 300

@@ -8,8 +8,8 @@ import (
 )
 
 // Rule decides whether a subject may pass. A rule is a pure function of the subject: it changes and keeps nothing, and
-// may be asked by many at once. Unknown means refused, and a rule that refuses for lack of a fact is not to be told apart
-// from one that refuses because of it. The rules of this package allocate nothing to decide.
+// may be asked by many at once. Unknown means refused, and a rule that refuses for lack of a fact is not to be told
+// apart from one that refuses because of it. The rules of this package allocate nothing to decide.
 //
 // A rule of yours is a function given to [Func], or a type that implements Rule.
 type Rule interface {
@@ -57,8 +57,8 @@ func (d Decision) tidy() Decision {
 	return d
 }
 
-// Fault returns what is wrong with a rule itself, whoever asks it: a role, scope or policy that does not exist, an empty
-// or missing rule. Such a rule refuses everybody; ask for faults at start. nil means that none is known.
+// Fault returns what is wrong with a rule itself, whoever asks it: a role, scope or policy that does not exist, an
+// empty or missing rule. Such a rule refuses everybody; ask for faults at start. nil means that none is known.
 func Fault(rule Rule) error {
 	switch r := rule.(type) {
 	case nil:
@@ -103,8 +103,8 @@ func (r *allRule) String() string { return join("All", r.rules) }
 
 func (r *allRule) fault() error { return faults(r.rules) }
 
-// Any allows what one of the rules allows, and otherwise answers with the first rule's refusal. With no rules nothing is
-// granted. A nil rule refuses.
+// Any allows what one of the rules allows, and otherwise answers with the first rule's refusal. With no rules nothing
+// is granted. A nil rule refuses.
 func Any(rules ...Rule) Rule { return &anyRule{slices.Clone(rules)} }
 
 type anyRule struct{ rules []Rule }

@@ -136,47 +136,48 @@ func TestFeatureAndPlan(t *testing.T) {
 	otherOwners := func(s *auth.Subject) { s.UserPlans.Owner, s.OrganizationPlans.Owner = "user_2", "org_2" }
 	noOrganization := func(s *auth.Subject) { s.Claims.Organization = nil }
 	var cases []ruleCase
-	for kind, make := range map[string]struct {
+	for kind, of := range map[string]struct {
 		rule      func(string) auth.Rule
 		user, org string
 	}{"feature": {auth.Feature, "themes", "export"}, "plan": {auth.Plan, "free", "team"}} {
 		add := func(name, asked string, change func(*auth.Subject), want string) {
-			cases = append(cases, ruleCase{kind + " " + name, make.rule(asked), change, want})
+			cases = append(cases, ruleCase{kind + " " + name, of.rule(asked), change, want})
 		}
 		for where, change := range map[string]func(*auth.Subject){"token": nil, "mirror": silent} {
 			if change == nil {
 				change = func(*auth.Subject) {}
 			}
-			add(where+": user's, any scope", make.user, change, "")
-			add(where+": organization's, any scope", make.org, change, "")
+			add(where+": user's, any scope", of.user, change, "")
+			add(where+": organization's, any scope", of.org, change, "")
 			for _, scope := range []string{"u:", "user:"} {
-				add(where+": "+scope, scope+make.user, change, "")
-				add(where+": wrong side "+scope, scope+make.org, change, kind)
+				add(where+": "+scope, scope+of.user, change, "")
+				add(where+": wrong side "+scope, scope+of.org, change, kind)
 			}
 			for _, scope := range []string{"o:", "org:", "organization:"} {
-				add(where+": "+scope, scope+make.org, change, "")
-				add(where+": wrong side "+scope, scope+make.user, change, kind)
-				add(where+": no organization "+scope, scope+make.org, changes(change, noOrganization), kind)
+				add(where+": "+scope, scope+of.org, change, "")
+				add(where+": wrong side "+scope, scope+of.user, change, kind)
+				add(where+": no organization "+scope, scope+of.org, changes(change, noOrganization), kind)
 			}
 			add(where+": none", "nothing", change, kind)
-			for _, asked := range []string{"", ":", "o:", "x:" + make.user, "uo:" + make.user, "U:" + make.user, ":" + make.user, "o:a:b", "a,b"} {
+			for _, asked := range []string{"", ":", "o:", "x:" + of.user, "uo:" + of.user, "U:" + of.user, ":" + of.user, "o:a:b", "a,b"} {
 				add(where+": faulty "+asked, asked, change, "faulty_rule")
 			}
 		}
-		add("malformed claim", make.user, func(s *auth.Subject) {
+		add("malformed claim", of.user, func(s *auth.Subject) {
 			s.Claims.Features.Malformed, s.Claims.Plans.Malformed = true, true
 		}, kind)
-		add("malformed claim is not made up for by the mirror", make.user, changes(silent, func(s *auth.Subject) {
+		add("malformed claim is not made up for by the mirror", of.user, changes(silent, func(s *auth.Subject) {
 			s.Claims.Features = auth.Scoped{Present: true, Malformed: true}
 			s.Claims.Plans = s.Claims.Features
 		}), kind)
-		add("empty claim is not made up for by the mirror", make.user, changes(silent, func(s *auth.Subject) {
+		add("empty claim is not made up for by the mirror", of.user, changes(silent, func(s *auth.Subject) {
 			s.Claims.Features, s.Claims.Plans = auth.Scoped{Present: true}, auth.Scoped{Present: true}
 		}), kind)
-		add("subscription of another user", make.user, changes(silent, otherOwners), kind)
-		add("subscription of another organization", make.org, changes(silent, otherOwners), kind)
-		add("subscriptions unknown", make.user, changes(silent, func(s *auth.Subject) { s.UserPlans, s.OrganizationPlans = nil, nil }), kind)
-		add("the other's subscription unknown", make.user, changes(silent, func(s *auth.Subject) { s.OrganizationPlans = nil }), "")
+		add("subscription of another user", of.user, changes(silent, otherOwners), kind)
+		add("subscription of another organization", of.org, changes(silent, otherOwners), kind)
+		add("subscription of nobody", "org:"+of.org, changes(silent, noOrganization, func(s *auth.Subject) { s.OrganizationPlans.Owner = "" }), kind)
+		add("subscriptions unknown", of.user, changes(silent, func(s *auth.Subject) { s.UserPlans, s.OrganizationPlans = nil, nil }), kind)
+		add("the other's subscription unknown", of.user, changes(silent, func(s *auth.Subject) { s.OrganizationPlans = nil }), "")
 	}
 	cases = append(cases,
 		ruleCase{"no map of features", auth.Feature("themes"), changes(silent, func(s *auth.Subject) { s.PlanFeatures = nil }), "feature"},

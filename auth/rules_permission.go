@@ -6,11 +6,13 @@ import (
 )
 
 // Permission allows who has this permission in the active organization. The prefix "org:" may be left out of
-// org:<feature>:<permission>. Custom permissions are the token's. Clerk's system permissions (org:sys_…) are in no token:
-// they are those of the stored membership, and refused where that is unknown.
+// org:<feature>:<permission>. Custom permissions are the token's. Clerk's system permissions (org:sys_…) are in no
+// token: they are those of the stored membership, and refused where that is unknown.
 func Permission(permission string) Rule {
 	name := withoutPrefix(permission)
-	return &permissionRule{asked: permission, key: "org:" + name, system: strings.HasPrefix(name, "sys_"), faulty: name == ""}
+	return &permissionRule{
+		asked: permission, key: "org:" + name, system: strings.HasPrefix(name, "sys_"), faulty: name == "",
+	}
 }
 
 type permissionRule struct {

@@ -84,7 +84,7 @@ func (p ReverificationPolicy) String() string {
 }
 
 // satisfied is Clerk's rule. It can tell nothing from ages that are not there.
-func (p *ReverificationPolicy) satisfied(ages *[2]int) bool {
+func (p ReverificationPolicy) satisfied(ages *[2]int) bool {
 	if ages == nil {
 		return false
 	}
@@ -157,8 +157,8 @@ type ClerkErrorMetadata struct {
 	Reverification ReverificationPolicy `json:"reverification"`
 }
 
-// ClerkError returns the value of the member "clerk_error" of the body of a 403 that asks the client to reverify, nil for
-// any other decision.
+// ClerkError returns the value of the member "clerk_error" of the body of a 403 that asks the client to reverify, nil
+// for any other decision.
 func (d Decision) ClerkError() *ClerkError {
 	if d.Allowed || d.Reverification == nil {
 		return nil

@@ -124,8 +124,11 @@ func TestAny(t *testing.T) {
 		rule auth.Rule
 		says auth.Decision
 	}{
-		{ruleOfYours(auth.Allow()), auth.Allow()}, {ruleOfYours(refuse), refuse}, {ruleOfYours(locked), locked},
-		{nil, auth.Deny("no_rule")}, {auth.Any(), auth.Deny("no_rule")},
+		{ruleOfYours(auth.Allow()), auth.Allow()},
+		{ruleOfYours(refuse), refuse},
+		{ruleOfYours(locked), locked},
+		{nil, auth.Deny("no_rule")},
+		{auth.Any(), auth.Deny("no_rule")},
 	}
 	for _, a := range options {
 		for _, b := range options {

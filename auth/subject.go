@@ -10,8 +10,8 @@ import (
 //
 // Rules use the facts as they stand and settle no contradiction between token and mirror: whoever fills a Subject does.
 // It leaves out a stored fact that the token is proven newer than, and asks no rule at all where the mirror is newer or
-// the order cannot be told (the client then fetches a fresh token). It fills in facts that grant more than the token says
-// only while the mirror is known to be complete.
+// the order cannot be told (the client then fetches a fresh token). It fills in facts that grant more than the token
+// says only while the mirror is known to be complete.
 type Subject struct {
 	Claims *Claims  // nil: nobody is signed in
 	Role   string   // the stored role, "" if none is known
@@ -75,8 +75,8 @@ func (s *Subject) plans(organization bool) (slugs []string, source Source, known
 	return stored.Slugs, SourceMirror, true
 }
 
-// scoped is one of the two lists of a claim. A claim with an item that has no scope is not believed at all, as in Clerk's
-// own check, and nothing is granted in the name of an organization while none is active.
+// scoped is one of the two lists of a claim. A claim with an item that has no scope is not believed at all, as in
+// Clerk's own check, and nothing is granted in the name of an organization while none is active.
 func (s *Subject) scoped(claim *Scoped, organization bool) []string {
 	switch {
 	case claim.Malformed, organization && s.Claims.Organization == nil:

@@ -30,30 +30,29 @@ type compactToken struct {
 
 // parseToken takes a token apart. There is one way to write down each token: whatever a lenient reader would also
 // accept (padding, trailing bits, line breaks, more parts, duplicate header parameters) is refused.
-func parseToken(token string) (*compactToken, error) {
+func parseToken(token string) (t compactToken, err error) {
 	if len(token) > maxTokenSize {
-		return nil, invalidToken(ReasonTooLarge, fmt.Errorf("more than %d bytes", maxTokenSize))
+		return t, invalidToken(ReasonTooLarge, fmt.Errorf("more than %d bytes", maxTokenSize))
 	}
-	if strings.Count(token, ".") != 2 || strings.ContainsAny(token, "\r\n") {
-		return nil, invalidToken(ReasonMalformed, errors.New("not three parts"))
+	if strings.Count(token, ".") != 2 || strings.IndexByte(token, '\r') >= 0 || strings.IndexByte(token, '\n') >= 0 {
+		return t, invalidToken(ReasonMalformed, errors.New("not three parts"))
 	}
 	dot := strings.LastIndexByte(token, '.')
 	header, payload, _ := strings.Cut(token[:dot], ".")
 
-	t := &compactToken{signed: []byte(token[:dot])}
-	var err error
+	t.signed = []byte(token[:dot])
 	var text []byte
 	if text, err = strictBase64.DecodeString(header); err != nil {
-		return nil, invalidToken(ReasonMalformed, fmt.Errorf("header: %w", err))
+		return t, invalidToken(ReasonMalformed, fmt.Errorf("header: %w", err))
 	}
 	if t.header, err = parseObject(string(text)); err != nil {
-		return nil, invalidToken(ReasonMalformed, fmt.Errorf("header: %w", err))
+		return t, invalidToken(ReasonMalformed, fmt.Errorf("header: %w", err))
 	}
 	if t.payload, err = strictBase64.DecodeString(payload); err != nil {
-		return nil, invalidToken(ReasonMalformed, fmt.Errorf("payload: %w", err))
+		return t, invalidToken(ReasonMalformed, fmt.Errorf("payload: %w", err))
 	}
 	if t.signature, err = strictBase64.DecodeString(token[dot+1:]); err != nil {
-		return nil, invalidToken(ReasonMalformed, fmt.Errorf("signature: %w", err))
+		return t, invalidToken(ReasonMalformed, fmt.Errorf("signature: %w", err))
 	}
 	return t, nil
 }

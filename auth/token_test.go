@@ -10,7 +10,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Each case changes a good token in one way.
+// Checklist J1 (none, RS and PS swapped), J2 (crit, b64), J3 (keys of its own). Each case changes a good token in one way.
 func TestVerifyHeader(t *testing.T) {
 	t.Parallel()
 	const malformed, category, algorithm = "invalid_token/malformed", "invalid_token/category", "invalid_token/algorithm"
@@ -77,6 +77,7 @@ func TestVerifyHeader(t *testing.T) {
 	}
 }
 
+// Checklist J2: one way to write down a token, 16 KiB at most.
 func TestVerifySerialization(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, nil)
@@ -147,7 +148,7 @@ func signWithBreak(t *testing.T) string {
 	return content + "." + encode(sign(key(), content))
 }
 
-// The classic: a verifier that lets the token choose HS256 takes the public RSA key, in whatever form, for the secret.
+// Checklist J1 and J16. The classic: a verifier that lets the token choose HS256 takes the public RSA key, in whatever form, for the secret.
 func TestVerifyAlgorithmConfusion(t *testing.T) {
 	t.Parallel()
 	pkix, err := x509.MarshalPKIXPublicKey(&key().PublicKey)

@@ -128,9 +128,9 @@ func isOrigin(text string) bool {
 		(u.Scheme != "https" || u.Port() != "443") && (u.Scheme != "http" || u.Port() != "80")
 }
 
-// Verify returns the claims of a session token that the configured instance signed, that is valid now, and that is meant
-// for us. The token came in a header: for cookies see [Verifier.VerifyFrom]. Every error is an [*Error]. The signature
-// comes first and the claims after it, so that a forged token learns nothing from the answer.
+// Verify returns the claims of a session token that the configured instance signed, that is valid now, and that is
+// meant for us. The token came in a header: for cookies see [Verifier.VerifyFrom]. Every error is an [*Error]. The
+// signature comes first and the claims after it, so that a forged token learns nothing from the answer.
 //
 // It does not know whether the session was revoked or the user banned after the token was made: a token lives some 60
 // seconds. The context bounds the wait for keys, where they have to be fetched.
@@ -140,9 +140,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
 
 // VerifyFrom is [Verifier.Verify] for a token found at this place of a request, as [TokenReader.Token] returns both.
 //
-// Browsers send cookies along whoever made the page, and sibling subdomains can set them. So a token from anywhere but a
-// header is accepted only if AuthorizedParties are configured and the token names one of them; none of the options that
-// forgive a missing azp applies.
+// Browsers send cookies along whoever made the page, and sibling subdomains can set them. So a token from anywhere but
+// a header is accepted only if AuthorizedParties are configured and the token names one of them; none of the options
+// that forgive a missing azp applies.
 func (v *Verifier) VerifyFrom(ctx context.Context, from From, token string) (*Claims, error) {
 	switch {
 	case from == FromNowhere || token == "":
@@ -195,9 +195,9 @@ func (v *Verifier) entry(hash uint64, token string, generation uint64, c *Claims
 	}
 }
 
-// Forget drops what is remembered of the tokens of these sessions and users, by their ids. A token that is being verified
-// meanwhile is not remembered. It does not make a token invalid: the next Verify reads it anew and comes to the same
-// answer.
+// Forget drops what is remembered of the tokens of these sessions and users, by their ids. A token that is being
+// verified meanwhile is not remembered. It does not make a token invalid: the next Verify reads it anew and comes to
+// the same answer.
 func (v *Verifier) Forget(ids ...string) {
 	if v.cache != nil {
 		v.cache.forget(ids)

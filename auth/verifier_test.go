@@ -61,7 +61,7 @@ func TestVerifyAcceptsWhatLibrariesSign(t *testing.T) {
 	}
 }
 
-// Each case changes a good token in one way.
+// Checklist J5 (issuer), J6 (times), J7 (azp), J8 (sts). Each case changes a good token in one way.
 func TestVerifyClaims(t *testing.T) {
 	t.Parallel()
 	const (
@@ -165,6 +165,7 @@ type raw string
 
 func (r raw) MarshalJSON() ([]byte, error) { return []byte(r), nil }
 
+// Checklist J2: duplicate keys, at any depth, and what else two readers could read in two ways.
 func TestVerifyPayloadSyntax(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, nil)
@@ -189,6 +190,7 @@ func TestVerifyPayloadSyntax(t *testing.T) {
 	}
 }
 
+// Checklist J7 (the named way out), J8 (pending), J9 (audience).
 func TestVerifyOptions(t *testing.T) {
 	t.Parallel()
 	hs256 := func(c *auth.Config) { c.Algorithm, c.Keys = auth.HS256, hmacKeys(t) }
@@ -261,6 +263,7 @@ func TestVerifyOptions(t *testing.T) {
 	}
 }
 
+// Checklist J16, and whatever else is wrong with a configuration: it is found at start.
 func TestNewVerifierFaults(t *testing.T) {
 	t.Parallel()
 	keys := auth.StaticKey(&key().PublicKey)
