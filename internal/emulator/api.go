@@ -277,7 +277,8 @@ func cut[T any](all []T, limit, offset int) []T {
 	return append([]T{}, all[start:min(start+limit, len(all))]...)
 }
 
-// filter is a parameter with several values: +value or value includes, -value excludes.
+// filter is a parameter with several values: +value or value includes, -value excludes. The plus of a
+// phone number belongs to it.
 type filter struct{ include, exclude map[string]bool }
 
 const maxValues = 100
@@ -296,7 +297,10 @@ func (c *call) filter(name string) (filter, error) {
 		if *set == nil {
 			*set = map[string]bool{}
 		}
-		(*set)[strings.ToLower(strings.TrimPrefix(v, "+"))] = true
+		if name != "phone_number" {
+			v = strings.TrimPrefix(v, "+")
+		}
+		(*set)[strings.ToLower(v)] = true
 	}
 	return f, nil
 }

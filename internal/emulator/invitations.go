@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-const invitationLife = 30 * 24 * time.Hour
+// An invitation is open for thirty days unless told.
+const invitationDays = 30
 
 type invitationParameters struct {
 	EmailAddress  string   `json:"email_address"`
@@ -22,6 +23,18 @@ type invitationParameters struct {
 	IgnoreExists  *bool    `json:"ignore_existing"`
 	Template      *string  `json:"template_slug"`
 	RequestingID  *string  `json:"requesting_user_id"` // of a revocation
+}
+
+// expiry is when an invitation lapses that is made now.
+func (p invitationParameters) expiry(now int64) (*int64, error) {
+	days := invitationDays
+	if p.ExpiresInDays != nil {
+		days = *p.ExpiresInDays
+	}
+	if days < 1 || days > 365 {
+		return nil, invalid("expires_in_days", "expires_in_days must be between 1 and 365.")
+	}
+	return pointer(now + int64(days)*(24*time.Hour).Milliseconds()), nil
 }
 
 func (e *Emulator) createOrganizationInvitation(c *call) (any, error) {
@@ -53,11 +66,15 @@ func (e *Emulator) invite(o *Organization, p invitationParameters) (*Organizatio
 		}
 	}
 	id, now := e.random.id("orginv"), e.after(0)
+	expires, err := p.expiry(now)
+	if err != nil {
+		return nil, err
+	}
 	i := &OrganizationInvitation{
 		Object: "organization_invitation", ID: id, EmailAddress: p.EmailAddress, Role: p.Role, RoleName: e.access.role(p.Role).Name,
 		OrganizationID: o.ID, InviterID: p.InviterUserID, PublicOrganizationData: publicData(o), Status: "pending",
 		PublicMetadata: p.Public.value, PrivateMetadata: p.Private.value, URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
-		ExpiresAt: pointer(now + invitationLife.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+		ExpiresAt: expires, CreatedAt: now, UpdatedAt: now,
 	}
 	if p.InviterUserID != nil {
 		r, err := e.user(*p.InviterUserID)
@@ -195,16 +212,40 @@ func (e *Emulator) createInvitation(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
+	return some(e.inviteToInstance(p))
+}
+
+func (e *Emulator) createInvitations(c *call) (any, error) {
+	var all []invitationParameters
+	if err := c.decode(&all); err != nil {
+		return nil, err
+	}
+	made := []*Invitation{}
+	for _, p := range all {
+		i, err := e.inviteToInstance(p)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, i)
+	}
+	return made, nil
+}
+
+func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error) {
 	if p.EmailAddress == "" {
 		return nil, missing("email_address")
 	}
-	now := e.after(0)
 	if _, taken := e.users.byAddress["email_address:"+strings.ToLower(p.EmailAddress)]; taken && !or(p.IgnoreExists) {
 		return nil, exists("email_address")
 	}
+	now := e.after(0)
+	expires, err := p.expiry(now)
+	if err != nil {
+		return nil, err
+	}
 	i := &Invitation{
 		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress, PublicMetadata: p.Public.value, Status: "pending",
-		URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)), ExpiresAt: pointer(now + invitationLife.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+		URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)), ExpiresAt: expires, CreatedAt: now, UpdatedAt: now,
 	}
 	e.others.invitations = append(e.others.invitations, i)
 	e.changed = true
@@ -218,10 +259,20 @@ func (e *Emulator) listInvitations(c *call) (any, error) {
 	}
 	query := strings.ToLower(c.query.Get("query"))
 	matching := []*Invitation{}
-	for _, i := range slices.Backward(e.others.invitations) {
+	for _, i := range e.others.invitations {
+		if i.Status == "pending" && e.clock.now().UnixMilli() >= or(i.ExpiresAt) {
+			i.Status, i.UpdatedAt, i.URL = "expired", or(i.ExpiresAt), nil
+		}
 		if status.match(i.Status) && strings.Contains(strings.ToLower(i.EmailAddress), query) {
 			matching = append(matching, i)
 		}
+	}
+	if err := sorted(c, matching, "-created_at", map[string]func(a, b *Invitation) int{
+		"created_at":    func(a, b *Invitation) int { return cmp.Compare(a.CreatedAt, b.CreatedAt) },
+		"expires_at":    func(a, b *Invitation) int { return cmp.Compare(or(a.ExpiresAt), or(b.ExpiresAt)) },
+		"email_address": func(a, b *Invitation) int { return cmp.Compare(a.EmailAddress, b.EmailAddress) },
+	}); err != nil {
+		return nil, err
 	}
 	return paged(c, matching, true)
 }

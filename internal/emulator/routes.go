@@ -74,6 +74,7 @@ func apiRoutes() []route {
 
 		{"GET", "/invitations", (*Emulator).listInvitations},
 		{"POST", "/invitations", (*Emulator).createInvitation},
+		{"POST", "/invitations/bulk", (*Emulator).createInvitations},
 		{"POST", "/invitations/{id}/revoke", (*Emulator).revokeInvitation},
 
 		{"GET", "/jwt_templates", (*Emulator).listTemplates},
