@@ -34,7 +34,7 @@ func (p invitationParameters) expiry(now int64) (*int64, error) {
 	if days < 1 || days > 365 {
 		return nil, invalid("expires_in_days", "expires_in_days must be between 1 and 365.")
 	}
-	return pointer(now + int64(days)*(24*time.Hour).Milliseconds()), nil
+	return new(now + int64(days)*(24*time.Hour).Milliseconds()), nil
 }
 
 func (e *Emulator) createOrganizationInvitation(c *call) (any, error) {
@@ -244,8 +244,10 @@ func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error)
 		return nil, err
 	}
 	i := &Invitation{
-		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress, PublicMetadata: p.Public.value, Status: "pending",
-		URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)), ExpiresAt: expires, CreatedAt: now, UpdatedAt: now,
+		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress,
+		PublicMetadata: p.Public.value, Status: "pending",
+		URL:       pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
+		ExpiresAt: expires, CreatedAt: now, UpdatedAt: now,
 	}
 	e.others.invitations = append(e.others.invitations, i)
 	e.changed = true

@@ -122,7 +122,7 @@ var tapLine = regexp.MustCompile(`^(not )?ok \d+ - (.*?)( # (?:SKIP|TODO).*)?$`)
 func parseTAP(out string) []verdict {
 	var all []verdict
 	open := false
-	for _, line := range strings.Split(out, "\n") {
+	for line := range strings.SplitSeq(out, "\n") {
 		if m := tapLine.FindStringSubmatch(line); m != nil {
 			v := verdict{name: m[2]}
 			if open = m[1] != "" || m[3] != ""; open {

@@ -168,8 +168,9 @@ func (e *Emulator) subscription(payer string) (any, error) {
 		return nil, notFound("subscription of", payer)
 	}
 	answer := SubscriptionAnswer{
-		Object: s.Object, ID: s.ID, InstanceID: e.ID, Status: s.Status, PayerID: s.PayerID, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
-		ActiveAt: s.ActiveAt, PastDueAt: s.PastDueAt, Items: []SubscriptionItemAnswer{},
+		Object: s.Object, ID: s.ID, InstanceID: e.ID, Status: s.Status, PayerID: s.PayerID,
+		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, ActiveAt: s.ActiveAt, PastDueAt: s.PastDueAt,
+		Items: []SubscriptionItemAnswer{},
 	}
 	for _, i := range s.Items {
 		answer.Items = append(answer.Items, e.subscriptionItem(s, i))
@@ -184,15 +185,17 @@ func (e *Emulator) subscriptionItem(s *Subscription, i SubscriptionItem) Subscri
 	}
 	fee := Money{i.Plan.Amount, fmt.Sprintf("%d.%02d", i.Plan.Amount/100, i.Plan.Amount%100), i.Plan.Currency, "$"}
 	plan := &PlanAnswer{
-		Object: "commerce_plan", ID: i.Plan.ID, Name: i.Plan.Name, Slug: i.Plan.Slug, IsRecurring: i.Plan.IsRecurring, HasBaseFee: true,
-		PubliclyVisible: true, Fee: &fee, ForPayerType: kind, Features: []Feature{},
+		Object: "commerce_plan", ID: i.Plan.ID, Name: i.Plan.Name, Slug: i.Plan.Slug,
+		IsRecurring: i.Plan.IsRecurring, HasBaseFee: true, PubliclyVisible: true, Fee: &fee,
+		ForPayerType: kind, Features: []Feature{},
 	}
 	for _, slug := range i.Plan.features {
 		plan.Features = append(plan.Features, Feature{Object: "feature", ID: "feat_" + slug, Name: slug, Slug: slug})
 	}
 	return SubscriptionItemAnswer{
-		Object: i.Object, ID: i.ID, InstanceID: e.ID, Status: i.Status, PlanID: i.PlanID, Plan: plan, PlanPeriod: i.Interval, PayerID: s.PayerID,
-		IsFreeTrial: i.IsFreeTrial, PeriodStart: i.PeriodStart, PeriodEnd: i.PeriodEnd, Amount: &fee, CreatedAt: i.CreatedAt, UpdatedAt: i.UpdatedAt,
+		Object: i.Object, ID: i.ID, InstanceID: e.ID, Status: i.Status, PlanID: i.PlanID, Plan: plan,
+		PlanPeriod: i.Interval, PayerID: s.PayerID, IsFreeTrial: i.IsFreeTrial, Amount: &fee,
+		PeriodStart: i.PeriodStart, PeriodEnd: i.PeriodEnd, CreatedAt: i.CreatedAt, UpdatedAt: i.UpdatedAt,
 	}
 }
 

@@ -227,7 +227,7 @@ func moment(name string, s *string) (*int64, error) {
 	if err != nil {
 		return nil, malformed(name, name+" must be a time in the form of RFC 3339.")
 	}
-	return pointer(at.UnixMilli()), nil
+	return new(at.UnixMilli()), nil
 }
 
 // unique refuses addresses that another user has.
@@ -345,7 +345,8 @@ func (e *Emulator) updateUser(c *call) (any, error) {
 	}
 	switch {
 	case p.CreatedAt != nil:
-		return nil, fail(http.StatusNotImplemented, "not_implemented", "not implemented by the emulator", "The emulator can't change created_at.")
+		return nil, fail(http.StatusNotImplemented, "not_implemented",
+			"not implemented by the emulator", "The emulator can't change created_at.")
 	case p.Banned != nil:
 		return nil, unknownParameter("banned")
 	case p.Locked != nil:
