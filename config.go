@@ -1,9 +1,12 @@
 package clerksync
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -43,16 +46,40 @@ type Config struct {
 	FrontendAPI string
 	// APIURL is the Backend API without /v1; empty is https://api.clerk.com.
 	APIURL string
-	// Issuer, AuthorizedParties and Audience are what tokens must say; see auth.Config.
+	// Issuer, AuthorizedParties and Audience are what tokens must say; see auth.Config. Session cookies are accepted
+	// only with AuthorizedParties.
 	Issuer            string
 	AuthorizedParties []string
 	Audience          []string
+	// PublishableKey (pk_…) names the instance's session cookie where several instances share a host.
+	PublishableKey string
+
+	// Unready says what stored roles, permissions and plans may grant while the mirror is not proven to be complete:
+	// UnreadyAsk reads the one object from Clerk, within the budget, and else refuses; UnreadyAllow trusts the mirror;
+	// UnreadyDeny refuses. Empty is UnreadyAsk with a SecretKey and UnreadyAllow without: then there is nobody to ask.
+	// Denying is no question of that: a stored fact always denies.
+	Unready string
+	// PlanFeatures lists the features of each plan, by slug. Stored subscriptions name plans only.
+	PlanFeatures map[string][]string
+	// UpgradeURL is where a refusal for a feature or a plan points to.
+	UpgradeURL string
+	// AuditRetention is how long the audit is kept; 0 means 90 days.
+	AuditRetention time.Duration
 
 	// Logger gets warnings and errors; nil is silence.
 	Logger *slog.Logger
 	// Now is the clock, for tests; nil is time.Now.
 	Now func() time.Time
 }
+
+// What Config.Unready may be.
+const (
+	UnreadyAsk   = "ask"
+	UnreadyAllow = "allow"
+	UnreadyDeny  = "deny"
+)
+
+const defaultAuditRetention = 90 * 24 * time.Hour
 
 // DefaultRoles is the ladder used when Config.Roles is nil, lowest first.
 func DefaultRoles() []string { return store.DefaultLadder() }
@@ -75,6 +102,15 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Unready == "" {
+		c.Unready = UnreadyAllow
+		if c.SecretKey != "" {
+			c.Unready = UnreadyAsk
+		}
+	}
+	if c.AuditRetention == 0 {
+		c.AuditRetention = defaultAuditRetention
+	}
 	return c
 }
 
@@ -89,6 +125,16 @@ func (m *Mirror) build() error {
 			faults = append(faults, err)
 		}
 		m.webhooks = v
+	}
+	switch m.config.Unready {
+	case UnreadyAsk, UnreadyAllow, UnreadyDeny:
+	default:
+		faults = append(faults, fmt.Errorf("unready is %q: it is ask, allow or deny", m.config.Unready))
+	}
+	m.tokenReader = auth.NewTokenReader(m.config.PublishableKey)
+	m.crossOrigin = http.NewCrossOriginProtection()
+	for _, origin := range m.config.AuthorizedParties {
+		_ = m.crossOrigin.AddTrustedOrigin(origin) // the verifier reports what is no origin
 	}
 	keys, err := m.keySet()
 	if err != nil {
@@ -123,7 +169,7 @@ func (m *Mirror) keySet() (auth.KeySet, error) {
 		}
 		return auth.StaticKey(key), nil
 	}
-	remote := auth.RemoteConfig{Now: c.Now, Logger: c.Logger}
+	remote := auth.RemoteConfig{Now: c.Now, Logger: c.Logger, Store: keyStore{m.db}}
 	switch {
 	case c.JWKSURL != "":
 		remote.URL = c.JWKSURL
@@ -140,4 +186,34 @@ func (m *Mirror) keySet() (auth.KeySet, error) {
 	}
 	m.remoteKeys = keys
 	return keys, nil
+}
+
+// keyStore keeps the instance's public keys in the database, for a start while Clerk is out of reach.
+type keyStore struct{ db *store.DB }
+
+const metaKeys = "jwks"
+
+type keptKeys struct {
+	Fetched time.Time       `json:"fetched"`
+	Set     json.RawMessage `json:"set"`
+}
+
+func (s keyStore) LoadKeys(ctx context.Context) (set []byte, fetched time.Time, err error) {
+	text, err := s.db.Meta(ctx, metaKeys)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, time.Time{}, nil
+	}
+	var kept keptKeys
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &kept)
+	}
+	return kept.Set, kept.Fetched, err
+}
+
+func (s keyStore) SaveKeys(ctx context.Context, set []byte, fetched time.Time) error {
+	text, err := json.Marshal(keptKeys{fetched, set})
+	if err != nil {
+		return err
+	}
+	return s.db.SetMeta(ctx, metaKeys, string(text))
 }

@@ -39,8 +39,10 @@ type Warning struct {
 // Counts are the figures of a mirror: for operators, not for anonymous eyes.
 type Counts struct {
 	store.Counts
-	LastEventAt time.Time `json:"last_event_at"`
-	Instances   []string  `json:"instances"`
+	LastEventAt  time.Time        `json:"last_event_at"`
+	Instances    []string         `json:"instances"`
+	Denials      map[string]int64 `json:"denials"`       // requests that the token alone would have passed, by code
+	AuditDropped int64            `json:"audit_dropped"` // entries that could not be written
 }
 
 // silence is how long no event is no cause for worry.
@@ -93,8 +95,8 @@ func (m *Mirror) configWarnings() []Warning {
 	hs256 := c.JWTAlgorithm == auth.HS256
 	warn(c.SecretKey == "", "secret_key_unset", "No Clerk secret key is configured: nothing can be read from Clerk.",
 		"Set CLERK_SECRET_KEY.")
-	warn(c.SecretKey == "", "mirror_unproven", "Stored roles are used though the mirror can not be checked against Clerk.",
-		"Set CLERK_SECRET_KEY.")
+	warn(c.Unready == UnreadyAllow, "mirror_unproven", "Stored roles are used though nothing proves that the mirror is complete.",
+		"Set CLERK_SECRET_KEY, and leave CLERKSYNC_UNREADY unset or ask.")
 	warn(m.webhooks == nil, "webhook_secret_unset", "No webhook signing secret is configured: no event is accepted.",
 		"Set CLERK_WEBHOOK_SIGNING_SECRET to the secret of the endpoint in the Clerk dashboard.")
 	warn(hs256, "jwt_hs256", "Tokens are verified with HS256 and a shared secret: they name no session and outlive its revocation.",
@@ -174,7 +176,7 @@ func (m *Mirror) Counts(ctx context.Context) (Counts, error) {
 	}
 	instances, err1 := m.db.Instances(ctx)
 	head, err2 := m.db.Head(ctx)
-	return Counts{counts, head.LastReceivedAt.Time(), instances}, cmp.Or(err1, err2)
+	return Counts{counts, head.LastReceivedAt.Time(), instances, m.denials.counts(), m.auditor.dropped.Load()}, cmp.Or(err1, err2)
 }
 
 // HealthHandler answers [Mirror.Health], always with 200: it is for people and alerts.

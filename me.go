@@ -2,7 +2,6 @@ package clerksync
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -51,48 +50,51 @@ type meOrganization struct {
 func (m *Mirror) MeHandler() http.Handler { return web.HandlerFunc(m.me) }
 
 func (m *Mirror) me(w http.ResponseWriter, r *http.Request) error {
-	id, err := m.identify(r)
+	caller, err := m.Authorize(r, nil)
 	if err != nil {
-		return err
+		return m.problem(err)
 	}
-	u := id.user
-	answer := me{
+	u := &caller.User
+	return web.WriteJSON(w, http.StatusOK, &me{
 		ID: u.ID, ClerkUserID: u.ClerkUserID, Email: orNull(u.Email), Username: orNull(u.Username),
 		FirstName: orNull(u.FirstName), LastName: orNull(u.LastName), ProfileImageURL: orNull(u.ProfileImageURL),
 		Role: u.Role, OrganizationID: orNull(u.OrganizationID), IsActive: u.IsActive, Banned: u.Banned, Locked: u.Locked,
 		LastLoginAt: u.LastLoginAt, LastActiveAt: u.LastActiveAt, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
-		PublicMetadata: u.PublicMetadata,
-	}
-	if id.claims.SessionID != "" {
-		answer.Session = &meSession{ID: id.claims.SessionID}
-		if id.session != nil {
-			answer.Session.Status = orNull(id.session.Status)
-		}
-	}
-	if answer.Organization, err = m.activeOrganization(r, id); err != nil {
-		return err
-	}
-	return web.WriteJSON(w, http.StatusOK, answer)
+		PublicMetadata: u.PublicMetadata, Session: sessionOf(caller), Organization: organizationOf(caller),
+	})
 }
 
-// activeOrganization is the token's, filled up with what the mirror knows of it.
-func (m *Mirror) activeOrganization(r *http.Request, id *identity) (*meOrganization, error) {
-	active := id.claims.Organization
+func sessionOf(c *Caller) *meSession {
+	if c.Claims.SessionID == "" {
+		return nil
+	}
+	answer := &meSession{ID: c.Claims.SessionID}
+	if c.Session != nil {
+		answer.Status = orNull(c.Session.Status)
+	}
+	return answer
+}
+
+// organizationOf is the token's active organization, filled up with what the mirror knows of it: unless the token is
+// newer and names another role.
+func organizationOf(c *Caller) *meOrganization {
+	active := c.Claims.Organization
 	if active == nil {
-		return nil, nil
+		return nil
 	}
 	answer := &meOrganization{ID: active.ID, Slug: orNull(active.Slug), Role: orNull(active.Role), Permissions: active.Permissions}
-	membership, err := m.db.Membership(r.Context(), id.user.ClerkUserID, active.ID)
-	switch {
-	case err == nil:
-		answer.Role, answer.Permissions = orNull(membership.Role), membership.Permissions
-	case !errors.Is(err, ErrNotFound):
-		return nil, unavailable(err)
+	if seat := c.facts.Seat; seat != nil {
+		if answer.Slug == nil {
+			answer.Slug = orNull(seat.Slug)
+		}
+		if seat.Found && (active.Role == "" || active.Role == seat.Membership.Role) {
+			answer.Role, answer.Permissions = orNull(seat.Membership.Role), seat.Membership.Permissions
+		}
 	}
 	if answer.Permissions == nil {
 		answer.Permissions = []string{}
 	}
-	return answer, nil
+	return answer
 }
 
 func orNull(s string) *string {

@@ -3,11 +3,15 @@ package clerksync
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
 )
@@ -26,6 +30,12 @@ type Mirror struct {
 	remoteKeys *auth.RemoteKeys  // nil: the keys are not fetched
 	clockSkew  atomic.Int64      // well-signed deliveries outside the time window
 	health     healthCache
+
+	tokenReader auth.TokenReader
+	crossOrigin *http.CrossOriginProtection
+	live        *live.Cache
+	auditor     *auditor
+	denials     denials
 }
 
 // New migrates the database and makes a mirror on it. It takes the database over, also
@@ -47,7 +57,12 @@ func (m *Mirror) open(ctx context.Context) error {
 	if err := m.db.Migrate(ctx); err != nil {
 		return err
 	}
-	in, err := ingest.New(ctx, ingest.Config{DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now})
+	var err error
+	if m.live, err = live.New(ctx, live.Config{DB: m.db, Now: m.config.Now}); err != nil {
+		return err
+	}
+	m.auditor = newAuditor(m.db, m.config.Now, func(err error) { m.config.Logger.Error("the audit can not be written", "error", err) })
+	in, err := ingest.New(ctx, ingest.Config{DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed})
 	if err != nil {
 		return err
 	}
@@ -57,6 +72,21 @@ func (m *Mirror) open(ctx context.Context) error {
 		m.config.Logger.Info("the role ladder changed", "users_changed", changed)
 	}
 	return err
+}
+
+// committed forgets what was changed, before anybody is told that it was.
+func (m *Mirror) committed(changes []store.Touched) {
+	m.live.Drop(changes)
+	if m.tokens == nil {
+		return
+	}
+	for i := range changes {
+		switch changes[i].Key.Kind {
+		case clerk.KindUser, clerk.KindSession:
+			m.tokens.Forget(changes[i].Key.ID)
+		default:
+		}
+	}
 }
 
 // pins are the instances whose events are applied: the configured one, else those of the
@@ -88,8 +118,8 @@ func (m *Mirror) FetchKeys(ctx context.Context) error {
 }
 
 // Run does the background work until the context ends: after an upgrade it replays once
-// what the older version could not read. A mirror works without it, but does not upgrade
-// old deliveries.
+// what the older version could not read, and it removes what is older than its retention.
+// A mirror works without it, but does neither.
 func (m *Mirror) Run(ctx context.Context) error {
 	replayed, err := m.ingest.Upgrade(ctx)
 	if replayed > 0 {
@@ -98,12 +128,23 @@ func (m *Mirror) Run(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("clerksync: replay after an upgrade: %w", err)
 	}
-	<-ctx.Done()
-	return nil
+	for {
+		if n, err := m.db.PurgeAudit(ctx, clerk.At(m.config.Now().Add(-m.config.AuditRetention))); err != nil && ctx.Err() == nil {
+			m.config.Logger.Error("old entries of the audit can not be removed", "error", err)
+		} else if n > 0 {
+			m.config.Logger.Info("old entries of the audit were removed", "entries", n)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Hour):
+		}
+	}
 }
 
 // Close takes no more events, waits for those under way, and closes the database.
 func (m *Mirror) Close() error {
 	m.ingest.Close()
+	m.auditor.close()
 	return m.db.Close()
 }

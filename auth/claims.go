@@ -105,11 +105,12 @@ func parseClaims(payload []byte) (*Claims, error) {
 	c.FactorAges, c.Actor = parseFactorAges(factorAges), parseActor(actor)
 	if version, _ := doc.get("v"); version == "2" {
 		c.Version = 2
-		features, _ := doc.text("fea")
-		plans, _ := doc.text("pla")
+		features, _ := doc.get("fea")
+		plans, _ := doc.get("pla")
 		c.Features, c.Plans = parseScoped(features), parseScoped(plans)
 		organization, _ := doc.get("o")
-		c.Organization = organizationV2(organization, features)
+		list, _ := unquote(features)
+		c.Organization = organizationV2(organization, list)
 	} else {
 		c.Organization = organizationV1(doc)
 	}

@@ -38,8 +38,8 @@ func TestClaims(t *testing.T) {
 			ID: "org_1", Slug: "acme", Role: "org:admin",
 			Permissions: []string{"org:dashboard:manage", "org:dashboard:read", "org:teams:read"},
 		},
-		Features:   auth.Scoped{Organization: []string{"dashboard", "teams"}},
-		Plans:      auth.Scoped{User: []string{"free"}, Organization: []string{"pro"}},
+		Features:   auth.Scoped{Organization: []string{"dashboard", "teams"}, Present: true},
+		Plans:      auth.Scoped{User: []string{"free"}, Organization: []string{"pro"}, Present: true},
 		FactorAges: &[2]int{3, -1},
 		Raw:        json.RawMessage(text(t, payload())),
 	}

@@ -8,6 +8,7 @@ const (
 	CodeInvalidToken           = "invalid_token"           // see the reasons
 	CodeInvalidTokenPayload    = "invalid_token_payload"   // well signed, but sub or a session's sid is not there
 	CodeForbidden              = "forbidden"               // signed in, but a rule refuses
+	CodeFeatureLocked          = "feature_locked"          // signed in, but without the feature or plan
 )
 
 // Reasons of an [Error] with [CodeInvalidToken]. They are stable: metrics and clients may build on them.
@@ -31,8 +32,15 @@ const (
 
 // Reasons of a refusing [Decision].
 const (
-	ReasonRole   = "role"    // the role is not enough, or not known
-	ReasonNoRule = "no_rule" // nothing was asked, so nothing is granted
+	ReasonRole             = "role"              // the role is not enough, or not known
+	ReasonOrganizationRole = "organization_role" // another role in the active organization, or none
+	ReasonPermission       = "permission"        // no such permission in the active organization
+	ReasonFeature          = "feature"           // with CodeFeatureLocked
+	ReasonPlan             = "plan"              // with CodeFeatureLocked
+	ReasonReverification   = "reverification"    // the factors were not checked lately enough
+	ReasonImpersonated     = "impersonated"      // somebody else acts in the user's name
+	ReasonNoRule           = "no_rule"           // nothing was asked, so nothing is granted
+	ReasonFaultyRule       = "faulty_rule"       // what was asked makes no sense, see Fault
 )
 
 // What a [KeySet] answers about a signature. Any other error of a key set means that the keys cannot be had.

@@ -29,7 +29,7 @@ func Example() {
 			return
 		}
 		subject := auth.Subject{Claims: claims, Role: "solo", Ladder: []string{"solo", "growth"}}
-		if decision := rule(subject); !decision.Allowed {
+		if decision := rule.Check(&subject); !decision.Allowed {
 			http.Error(w, decision.Code, http.StatusForbidden)
 		}
 	})

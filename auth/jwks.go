@@ -46,6 +46,9 @@ type RemoteConfig struct {
 	// MaxStale is the age up to which keys are used while they cannot be fetched, 24 hours if 0.
 	MaxStale time.Duration
 
+	// Store keeps the last good set across restarts. nil: nobody does.
+	Store KeyStore
+
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
 
@@ -68,6 +71,7 @@ type RemoteKeys struct {
 	config RemoteConfig
 	client *http.Client
 	set    atomic.Pointer[jwkSet] // the last good one, nil before it
+	stored storedKeys
 
 	mu       sync.Mutex
 	current  *fetch               // the one under way, nil if there is none
@@ -127,7 +131,10 @@ func NewRemoteKeys(config RemoteConfig) (*RemoteKeys, error) {
 	if config.HTTPClient != nil {
 		client.Transport = config.HTTPClient.Transport
 	}
-	return &RemoteKeys{config: config, client: client, missing: make(map[string]time.Time)}, nil
+	return &RemoteKeys{
+		config: config, client: client, missing: make(map[string]time.Time),
+		stored: storedKeys{store: config.Store, loaded: make(chan struct{})},
+	}, nil
 }
 
 func checkKeysURL(text string) error {
@@ -161,8 +168,23 @@ func (r *RemoteKeys) KeyIDs() []string {
 	return set.ids()
 }
 
+// Generation implements [Generational]. Like a verification, it starts a fetch when the keys are due for one: a server
+// that meets only tokens which it remembers would otherwise never notice that a key was removed.
+func (r *RemoteKeys) Generation() (generation uint64, usable bool) {
+	set, age := r.load()
+	if set == nil {
+		return 0, false
+	}
+	if age >= r.config.Refresh {
+		_, failing, _ := r.begin(0)
+		usable = r.goodEnough(age, failing)
+		return set.generation, usable
+	}
+	return set.generation, true
+}
+
 // Refresh fetches the keys now, or waits for a fetch that is already under way. The context bounds the wait; the fetch
-// itself goes on.
+// itself goes on. If it fails at start, the stored keys are in place where there are any.
 func (r *RemoteKeys) Refresh(ctx context.Context) error {
 	r.mu.Lock()
 	if r.current == nil {
@@ -170,7 +192,11 @@ func (r *RemoteKeys) Refresh(ctx context.Context) error {
 	}
 	f := r.current
 	r.mu.Unlock()
+	r.startRestore()
 	_, err := f.wait(ctx)
+	if err != nil {
+		r.restore(ctx)
+	}
 	return err
 }
 
@@ -203,12 +229,13 @@ func (r *RemoteKeys) VerifySignature(ctx context.Context, keyID string, signed, 
 // usableSet returns the keys to verify with. It waits for a fetch only if there are none, or if so much time went by
 // without a token that they were not even tried to refresh.
 func (r *RemoteKeys) usableSet(ctx context.Context) (*jwkSet, error) {
+	r.restore(ctx)
 	set, age := r.load()
 	if set != nil && age < r.config.Refresh {
 		return set, nil
 	}
 	f, failing, lastErr := r.begin(0)
-	if set != nil && age < r.config.MaxStale && (age < 2*r.config.Refresh || failing) {
+	if set != nil && r.goodEnough(age, failing) {
 		return set, nil
 	}
 	if f != nil {
@@ -222,6 +249,11 @@ func (r *RemoteKeys) usableSet(ctx context.Context) (*jwkSet, error) {
 		return set, nil
 	}
 	return nil, fmt.Errorf("no keys to verify with: %w", lastErr)
+}
+
+// goodEnough tells whether keys that are due for a fetch serve on without waiting for it.
+func (r *RemoteKeys) goodEnough(age time.Duration, failing bool) bool {
+	return age < r.config.MaxStale && (age < 2*r.config.Refresh || failing)
 }
 
 func (r *RemoteKeys) load() (set *jwkSet, age time.Duration) {
@@ -294,6 +326,9 @@ func (r *RemoteKeys) start() {
 		} else if old == nil || !slices.Equal(old.ids(), f.set.ids()) {
 			r.config.Logger.Info("token keys", "key_ids", f.set.ids())
 		}
+		if f.err == nil {
+			r.save(f.set)
+		}
 	}()
 }
 
@@ -311,7 +346,14 @@ func (r *RemoteKeys) finish(f *fetch) (old *jwkSet, backoff time.Duration) {
 		return nil, backoff
 	}
 	r.failures, r.retryAt = 0, time.Time{}
-	return r.set.Swap(f.set), 0
+	if old = r.set.Load(); old != nil {
+		f.set.generation = old.generation
+		if !f.set.sameKeys(old) {
+			f.set.generation++
+		}
+	}
+	r.set.Store(f.set)
+	return old, 0
 }
 
 // fetch gets and reads the key set. No error of it holds the secret key.

@@ -17,8 +17,14 @@ const (
 
 // jwkSet is what one fetch of a JWK set (RFC 7517) brought: the usable keys by their id.
 type jwkSet struct {
-	keys    map[string]*rsa.PublicKey
-	fetched time.Time // when the fetch began, so that nothing in the set is older than it claims
+	keys       map[string]*rsa.PublicKey
+	body       []byte
+	fetched    time.Time // when the fetch began, so that nothing in the set is older than it claims
+	generation uint64    // the same as that of the set before, if the keys are
+}
+
+func (s *jwkSet) sameKeys(other *jwkSet) bool {
+	return other != nil && maps.EqualFunc(s.keys, other.keys, func(a, b *rsa.PublicKey) bool { return a.Equal(b) })
 }
 
 func (s *jwkSet) ids() []string { return slices.Sorted(maps.Keys(s.keys)) }
@@ -39,7 +45,7 @@ func parseJWKSet(body []byte) (*jwkSet, error) {
 	if len(elements) > maxKeys {
 		return nil, fmt.Errorf("more than %d keys", maxKeys)
 	}
-	set := &jwkSet{keys: make(map[string]*rsa.PublicKey)}
+	set := &jwkSet{keys: make(map[string]*rsa.PublicKey), body: body}
 	seen := make(map[string]bool)
 	for _, element := range elements {
 		jwk, err := parseObject(element)
@@ -76,7 +82,7 @@ func hasPrivateParts(jwk object) bool {
 
 // rsaKey returns the key if it is one to verify RS256 with, else nil.
 func rsaKey(jwk object) *rsa.PublicKey {
-	if kty, _ := jwk.text("kty"); kty != "RSA" || !absentOr(jwk, "use", "sig") || !absentOr(jwk, "alg", RS256) {
+	if kty, _ := jwk.text("kty"); kty != "RSA" || !absentOr(jwk, "use", "sig") || !absentOr(jwk, "alg", RS256) || !mayVerify(jwk) {
 		return nil
 	}
 	modulus, exponent := jwk.unsigned("n"), jwk.unsigned("e")
@@ -94,6 +100,13 @@ func absentOr(o object, name, want string) bool {
 	_, found := o.get(name)
 	have, _ := o.text(name)
 	return !found || have == want
+}
+
+// mayVerify reads key_ops (RFC 7517 section 4.3).
+func mayVerify(jwk object) bool {
+	value, found := jwk.get("key_ops")
+	operations, _ := parseTexts(value)
+	return !found || slices.Contains(operations, "verify")
 }
 
 // unsigned reads a Base64urlUInt (RFC 7518 section 2), nil if it is none.

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 )
 
@@ -23,6 +24,16 @@ type KeySet interface {
 	// and [ErrUnknownKey] if there is no such key. keyID is what the token says, not yet trusted, and may be empty or long.
 	// Any other error means that the keys cannot be had now. The context bounds the wait for them, not their fetch.
 	VerifySignature(ctx context.Context, keyID string, signed, signature []byte) error
+}
+
+// Generational is a [KeySet] that tells when its keys changed. Only with it a [Verifier] remembers tokens.
+type Generational interface {
+	KeySet
+
+	// Generation returns a number that changes whenever a key is removed or replaced: as long as it is the same and usable
+	// is true, a signature that VerifySignature accepted would be accepted again. usable is false when that has to be asked,
+	// because there are no keys or they are too old to go on with. It is called for each token and must not wait.
+	Generation() (generation uint64, usable bool)
 }
 
 const (
@@ -40,8 +51,29 @@ func checkRSA(key *rsa.PublicKey) error {
 		return fmt.Errorf("auth: an RSA key of %d bits, want %d to %d", key.N.BitLen(), minRSABits, maxRSABits)
 	case key.N.Bit(0) == 0 || key.E < 3 || key.E&1 == 0:
 		return errors.New("auth: not an RSA public key: modulus and exponent must be odd, the exponent above 1")
+	case isROCA(key.N):
+		return errors.New("auth: the RSA key is of a broken generator (CVE-2017-15361)")
 	}
 	return nil
+}
+
+// isROCA recognizes moduli of the generator whose keys can be factored (Nemec et al., The Return of Coppersmith's Attack,
+// CCS 2017): both primes, and so the modulus, are powers of 65537 modulo each of the first primes. Another key passes for
+// one with a chance of one in 2^27.
+func isROCA(modulus *big.Int) bool {
+	primes := [...]int64{
+		3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73,
+		79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+	}
+	for _, p := range primes {
+		residue, power := new(big.Int).Mod(modulus, big.NewInt(p)).Int64(), int64(1)
+		for power != residue {
+			if power = power * 65537 % p; power == 1 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func verifyRS256(key *rsa.PublicKey, signed, signature []byte) error {
@@ -65,6 +97,9 @@ type staticKey struct {
 
 func (k *staticKey) Algorithm() string { return RS256 }
 
+// Generation is always the same.
+func (k *staticKey) Generation() (uint64, bool) { return 0, true }
+
 func (k *staticKey) VerifySignature(_ context.Context, _ string, signed, signature []byte) error {
 	if k.err != nil {
 		return k.err
@@ -87,6 +122,9 @@ func HMACKey(secret string) (KeySet, error) {
 type hmacKey []byte
 
 func (k hmacKey) Algorithm() string { return HS256 }
+
+// Generation is always the same.
+func (k hmacKey) Generation() (uint64, bool) { return 0, true }
 
 func (k hmacKey) VerifySignature(_ context.Context, _ string, signed, signature []byte) error {
 	mac := hmac.New(sha256.New, k)

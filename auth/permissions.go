@@ -9,11 +9,26 @@ import (
 type Scoped struct {
 	User         []string
 	Organization []string
+
+	Present   bool // the token has the claim, so what it does not list is not granted
+	Malformed bool // the claim is no text, or has an item without scope: rules grant nothing of it
 }
 
-// parseScoped reads a comma list of scope:slug, as in the claims fea and pla. Items of another form grant nothing.
-func parseScoped(list string) (s Scoped) {
+// parseScoped reads a comma list of scope:slug, the claim fea or pla as written; "" if there is none. Items of another
+// form grant nothing.
+func parseScoped(value string) (s Scoped) {
+	if value == "" {
+		return s
+	}
+	list, ok := unquote(value)
+	s.Present, s.Malformed = true, !ok
+	if list == "" {
+		return s
+	}
 	for item := range strings.SplitSeq(list, ",") {
+		if strings.IndexByte(item, ':') < 0 {
+			s.Malformed = true
+		}
 		slug, user, organization := parseScope(item)
 		if user {
 			s.User = append(s.User, slug)

@@ -126,13 +126,25 @@ func checkPermissions(t *testing.T, features, names, masks, want string) {
 
 func TestScopedLists(t *testing.T) {
 	t.Parallel()
-	want := auth.Scoped{User: []string{"a", "c", "d"}, Organization: []string{"b", "c", "d"}}
-	claims := claimsOf(t, with(payload(), object{"fea": "u:a,o:b,uo:c,ou:d,x:e,f,:g,o:,,o:h:i, o:j", "pla": "u:free"}))
-	if diff := cmp.Diff(want, claims.Features); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff(auth.Scoped{User: []string{"free"}}, claims.Plans); diff != "" {
-		t.Error(diff)
+	for _, test := range []struct {
+		fea  any
+		want auth.Scoped
+	}{
+		{nil, auth.Scoped{}},
+		{"", auth.Scoped{Present: true}},
+		{"u:a,o:b,uo:c,ou:d", auth.Scoped{User: []string{"a", "c", "d"}, Organization: []string{"b", "c", "d"}, Present: true}},
+		{"u:a,x:e,:g,o:,o:h:i, o:j", auth.Scoped{User: []string{"a"}, Present: true}},
+		{"u:a,f,o:b", auth.Scoped{User: []string{"a"}, Organization: []string{"b"}, Present: true, Malformed: true}},
+		{"u:a,", auth.Scoped{User: []string{"a"}, Present: true, Malformed: true}},
+		{[]string{"u:a"}, auth.Scoped{Present: true, Malformed: true}},
+		{raw("null"), auth.Scoped{Present: true, Malformed: true}},
+	} {
+		claims := claimsOf(t, with(payload(), object{"fea": test.fea, "pla": test.fea}))
+		for name, got := range map[string]auth.Scoped{"fea": claims.Features, "pla": claims.Plans} {
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("%s %v: %s", name, test.fea, diff)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"crypto/sha1" //nolint:gosec // Clerk names its cookies so; nothing is protected by it
+	"encoding/base64"
 	"net/http"
 	"strings"
 )
@@ -9,7 +11,7 @@ import (
 // exactly once, with the scheme Bearer in any case and one token; anything else, another scheme too, is no token.
 // The token is not verified.
 func BearerToken(r *http.Request) (token string, ok bool) {
-	values := r.Header.Values("Authorization")
+	values := r.Header["Authorization"]
 	if len(values) != 1 {
 		return "", false
 	}
@@ -19,4 +21,112 @@ func BearerToken(r *http.Request) (token string, ok bool) {
 		return "", false
 	}
 	return token, true
+}
+
+// From is the place in a request where a token was found.
+type From uint8
+
+// The places of a token.
+const (
+	FromNowhere From = iota // there is none
+	FromHeader
+	FromCookie
+)
+
+func (f From) String() string {
+	switch f {
+	case FromNowhere:
+		return "nowhere"
+	case FromHeader:
+		return "header"
+	default:
+		return "cookie"
+	}
+}
+
+const sessionCookie = "__session"
+
+// TokenReader finds the session token in a request. The zero value knows the header and the cookie __session; see
+// [NewTokenReader].
+type TokenReader struct {
+	suffixed []string // names of cookies to look for before __session
+}
+
+// NewTokenReader returns a reader that knows the cookies of this instance. Clerk gives them a suffix derived from the
+// publishable key, so that instances on one host do not overwrite each other's. The key exists with and without base64
+// padding, which makes two suffixes: that of the key as given comes first. An empty key is none.
+func NewTokenReader(publishableKey string) TokenReader {
+	if publishableKey == "" {
+		return TokenReader{}
+	}
+	names := []string{sessionCookie + "_" + CookieSuffix(publishableKey)}
+	bare := strings.TrimRight(publishableKey, "=")
+	other := bare
+	if other == publishableKey {
+		encoded := bare[strings.LastIndexByte(bare, '_')+1:]
+		other += "==="[:(4-len(encoded)%4)%4]
+	}
+	if other != publishableKey {
+		names = append(names, sessionCookie+"_"+CookieSuffix(other))
+	}
+	return TokenReader{names}
+}
+
+// CookieSuffix is what Clerk appends to the names of an instance's cookies, after an underscore.
+func CookieSuffix(publishableKey string) string {
+	sum := sha1.Sum([]byte(publishableKey)) //nolint:gosec // see the import
+	return base64.URLEncoding.EncodeToString(sum[:])[:8]
+}
+
+// Token returns the session token of a request and where it was. The token is not verified; give both to
+// [Verifier.VerifyFrom]. The first place that has one counts, whatever the others hold:
+//
+//  1. Authorization: Bearer, as [BearerToken] reads it. A header with this scheme that is not one token, or beside
+//     another one, is no token, and cookies are not looked at: who tries to say who they are must not be somebody else.
+//     Other schemes are ignored.
+//  2. The cookie __session_<suffix>, if the instance's publishable key is known.
+//  3. The cookie __session.
+//
+// A cookie that occurs twice with different values is no token: one of the two was set for another path or domain, and
+// nobody knows which.
+func (t TokenReader) Token(r *http.Request) (token string, from From) {
+	if token, ok := BearerToken(r); ok {
+		return token, FromHeader
+	}
+	for _, value := range r.Header["Authorization"] {
+		if value = strings.TrimLeft(value, " \t"); len(value) >= 6 && strings.EqualFold(value[:6], "Bearer") {
+			return "", FromNowhere
+		}
+	}
+	lines := r.Header["Cookie"]
+	for i := range len(t.suffixed) + 1 {
+		name := sessionCookie
+		if i < len(t.suffixed) {
+			name = t.suffixed[i]
+		}
+		switch value, ambiguous := cookie(lines, name); {
+		case ambiguous:
+			return "", FromNowhere
+		case value != "":
+			return value, FromCookie
+		}
+	}
+	return "", FromNowhere
+}
+
+// cookie returns the value of a cookie (RFC 6265 section 4.2.1), "" if it is not there or empty.
+func cookie(lines []string, name string) (value string, ambiguous bool) {
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ";") {
+			key, text, _ := strings.Cut(strings.Trim(part, " \t"), "=")
+			if key != name || text == "" {
+				continue
+			}
+			if value != "" && value != text {
+				return "", true
+			}
+			value = text
+		}
+	}
+	return value, false
 }

@@ -52,13 +52,20 @@ type Config struct {
 	// Leeway is how far clocks may be apart, for exp, nbf and iat. 0 means 5 seconds, the most is 5 minutes.
 	Leeway time.Duration
 
+	// CacheEntries and CacheBytes bound the memory for verified tokens, so that a token sent again costs no RSA operation.
+	// 0 means 16384 tokens and 64 MiB; negative entries switch it off. It is also off for a KeySet without Generation.
+	CacheEntries, CacheBytes int
+
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
 }
 
-// Verifier verifies session tokens. It is immutable and safe for concurrent use.
+// Verifier verifies session tokens. It is safe for concurrent use. It remembers the tokens that it accepted, which only
+// saves time: no answer differs from what verifying anew would say.
 type Verifier struct {
 	config Config
+	keys   Generational // nil: nothing is remembered
+	cache  *tokenCache
 }
 
 // NewVerifier checks the configuration and reports all its faults together.
@@ -77,7 +84,11 @@ func NewVerifier(config Config) (*Verifier, error) {
 	if err := errors.Join(config.faults()...); err != nil {
 		return nil, err
 	}
-	return &Verifier{config: config}, nil
+	v := &Verifier{config: config}
+	if keys, ok := config.Keys.(Generational); ok && config.CacheEntries >= 0 {
+		v.keys, v.cache = keys, newTokenCache(config.CacheEntries, config.CacheBytes)
+	}
+	return v, nil
 }
 
 func (c *Config) faults() (faults []error) {
@@ -101,6 +112,9 @@ func (c *Config) faults() (faults []error) {
 			fault("authorized party %q is not an origin as browsers write it, like https://app.example.com", origin)
 		}
 	}
+	if c.CacheBytes < 0 {
+		fault("a cache of %d bytes", c.CacheBytes)
+	}
 	if slices.Contains(c.Audience, "") {
 		fault("an audience must not be empty")
 	}
@@ -115,32 +129,94 @@ func isOrigin(text string) bool {
 }
 
 // Verify returns the claims of a session token that the configured instance signed, that is valid now, and that is meant
-// for us. Every error is an [*Error]. The signature comes first and the claims after it, so that a forged token learns
-// nothing from the answer.
+// for us. The token came in a header: for cookies see [Verifier.VerifyFrom]. Every error is an [*Error]. The signature
+// comes first and the claims after it, so that a forged token learns nothing from the answer.
 //
 // It does not know whether the session was revoked or the user banned after the token was made: a token lives some 60
 // seconds. The context bounds the wait for keys, where they have to be fetched.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
-	if token == "" {
+	return v.VerifyFrom(ctx, FromHeader, token)
+}
+
+// VerifyFrom is [Verifier.Verify] for a token found at this place of a request, as [TokenReader.Token] returns both.
+//
+// Browsers send cookies along whoever made the page, and sibling subdomains can set them. So a token from anywhere but a
+// header is accepted only if AuthorizedParties are configured and the token names one of them; none of the options that
+// forgive a missing azp applies.
+func (v *Verifier) VerifyFrom(ctx context.Context, from From, token string) (*Claims, error) {
+	switch {
+	case from == FromNowhere || token == "":
 		return nil, authenticationRequired()
+	case from != FromHeader && len(v.config.AuthorizedParties) == 0:
+		return nil, invalidToken(ReasonAuthorizedParty, errCookie)
 	}
-	t, err := parseToken(token)
-	if err != nil {
-		return nil, err
-	}
-	keyID, err := checkHeader(t.header, v.config.Algorithm)
-	if err != nil {
-		return nil, err
-	}
-	switch err := v.config.Keys.VerifySignature(ctx, keyID, t.signed, t.signature); {
-	case errors.Is(err, ErrSignature):
-		return nil, invalidToken(ReasonSignature, err)
-	case errors.Is(err, ErrUnknownKey):
-		return nil, invalidToken(ReasonUnknownKey, err)
+	claims, err := v.remembered(ctx, token)
+	switch {
 	case err != nil:
-		return nil, invalidToken(ReasonKeysUnavailable, err)
+		return nil, err
+	case from != FromHeader && claims.AuthorizedParty == "":
+		return nil, invalidToken(ReasonAuthorizedParty, nil)
 	}
-	claims, err := parseClaims(t.payload)
+	return claims, nil
+}
+
+var errCookie = errors.New("cookies are accepted only with a list of authorized parties")
+
+// remembered looks whether the token was accepted before and would be again, and else verifies it.
+func (v *Verifier) remembered(ctx context.Context, token string) (*Claims, error) {
+	if v.cache == nil || len(token) > maxTokenSize {
+		return v.verify(ctx, token)
+	}
+	generation, usable := v.keys.Generation() // before the signature is verified, so that it is not of newer keys
+	if !usable {
+		return v.verify(ctx, token)
+	}
+	hash := v.cache.hash(token)
+	if claims := v.cache.get(hash, token, generation, v.config.Now()); claims != nil {
+		return claims, nil
+	}
+	epoch := v.cache.epoch.Load()
+	claims, err := v.verify(ctx, token)
+	if err == nil {
+		v.cache.put(epoch, v.config.Now(), v.entry(hash, token, generation, claims))
+	}
+	return claims, err
+}
+
+// entry is what to remember of an accepted token. Within its times, check accepts the claims; outside them it is asked.
+func (v *Verifier) entry(hash uint64, token string, generation uint64, c *Claims) *cached {
+	from := c.NotBefore
+	if c.IssuedAt.After(from) {
+		from = c.IssuedAt
+	}
+	return &cached{
+		hash: hash, token: strings.Clone(token), generation: generation, claims: c, size: len(token) + claimsSize(c),
+		from: from.Add(-v.config.Leeway), until: c.ExpiresAt.Add(v.config.Leeway),
+	}
+}
+
+// Forget drops what is remembered of the tokens of these sessions and users, by their ids. A token that is being verified
+// meanwhile is not remembered. It does not make a token invalid: the next Verify reads it anew and comes to the same
+// answer.
+func (v *Verifier) Forget(ids ...string) {
+	if v.cache != nil {
+		v.cache.forget(ids)
+	}
+}
+
+// ForgetAll is [Verifier.Forget] for all tokens.
+func (v *Verifier) ForgetAll() {
+	if v.cache != nil {
+		v.cache.clear()
+	}
+}
+
+func (v *Verifier) verify(ctx context.Context, token string) (*Claims, error) {
+	payload, err := verifyJWS(ctx, v.config.Keys, token)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := parseClaims(payload)
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +224,27 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
 		return nil, err
 	}
 	return claims, nil
+}
+
+// verifyJWS returns the payload of a token that one of the keys signed with their algorithm.
+func verifyJWS(ctx context.Context, keys KeySet, token string) (payload []byte, err error) {
+	t, err := parseToken(token)
+	if err != nil {
+		return nil, err
+	}
+	keyID, err := checkHeader(t.header, keys.Algorithm())
+	if err != nil {
+		return nil, err
+	}
+	switch err := keys.VerifySignature(ctx, keyID, t.signed, t.signature); {
+	case errors.Is(err, ErrSignature):
+		return nil, invalidToken(ReasonSignature, err)
+	case errors.Is(err, ErrUnknownKey):
+		return nil, invalidToken(ReasonUnknownKey, err)
+	case err != nil:
+		return nil, invalidToken(ReasonKeysUnavailable, err)
+	}
+	return t.payload, nil
 }
 
 // check asks whether the claims are those of a session token, valid now and meant for us.

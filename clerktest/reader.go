@@ -10,12 +10,14 @@ import (
 )
 
 // Reader shows a mirror to the emulator, which compares it with itself.
-func Reader(m *clerksync.Mirror) emulator.Reader { return reader{m} }
+func Reader(m *clerksync.Mirror) emulator.Reader {
+	r := reader{m}
+	return emulator.Reader{"user": r.users, "session": r.sessions, "organization": r.organizations, "membership": r.memberships}
+}
 
 type reader struct{ m *clerksync.Mirror }
 
-// Users reads all live users.
-func (r reader) Users(ctx context.Context, each func(id string, f emulator.Facts)) error {
+func (r reader) users(ctx context.Context, each func(id string, f emulator.Facts)) error {
 	return walk(func(after clerksync.Cursor) ([]clerksync.User, clerksync.Cursor, error) {
 		return r.m.Users().List(ctx, clerksync.UserFilter{After: after, Limit: 499})
 	}, func(u clerksync.User) {
@@ -28,8 +30,7 @@ func (r reader) Users(ctx context.Context, each func(id string, f emulator.Facts
 	})
 }
 
-// Sessions reads all live sessions.
-func (r reader) Sessions(ctx context.Context, each func(id string, f emulator.Facts)) error {
+func (r reader) sessions(ctx context.Context, each func(id string, f emulator.Facts)) error {
 	return walk(func(after clerksync.Cursor) ([]clerksync.Session, clerksync.Cursor, error) {
 		return r.m.Sessions().List(ctx, clerksync.SessionFilter{After: after, Limit: 499})
 	}, func(s clerksync.Session) {
@@ -37,8 +38,7 @@ func (r reader) Sessions(ctx context.Context, each func(id string, f emulator.Fa
 	})
 }
 
-// Organizations reads all live organizations.
-func (r reader) Organizations(ctx context.Context, each func(id string, f emulator.Facts)) error {
+func (r reader) organizations(ctx context.Context, each func(id string, f emulator.Facts)) error {
 	return walk(func(after clerksync.Cursor) ([]clerksync.Organization, clerksync.Cursor, error) {
 		return r.m.Organizations().List(ctx, clerksync.OrganizationFilter{After: after, Limit: 499})
 	}, func(o clerksync.Organization) {
@@ -49,8 +49,7 @@ func (r reader) Organizations(ctx context.Context, each func(id string, f emulat
 	})
 }
 
-// Memberships reads all live memberships.
-func (r reader) Memberships(ctx context.Context, each func(id string, f emulator.Facts)) error {
+func (r reader) memberships(ctx context.Context, each func(id string, f emulator.Facts)) error {
 	return walk(func(after clerksync.Cursor) ([]clerksync.Membership, clerksync.Cursor, error) {
 		return r.m.Organizations().Memberships(ctx, clerksync.MembershipFilter{After: after, Limit: 499})
 	}, func(m clerksync.Membership) {

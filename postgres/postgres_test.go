@@ -38,3 +38,15 @@ func TestMalformedConnectionStringIsNotQuoted(t *testing.T) {
 		t.Errorf("error %v: want one that does not quote the password", err)
 	}
 }
+
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	dsn := testenv.Postgres(t)
+	storetest.Upgrade(t, func(t *testing.T) *store.DB {
+		db, err := postgres.Open(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	})
+}

@@ -52,3 +52,15 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "old.db")
+	storetest.Upgrade(t, func(t *testing.T) *store.DB {
+		db, err := sqlite.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	})
+}

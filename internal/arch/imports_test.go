@@ -44,7 +44,7 @@ func rules() []rule {
 		{"sqlite", []string{"internal/store"}, []string{modernc}},
 		{"postgres", []string{"internal/store"}, []string{pgx}},
 		{"internal/ingest", []string{"clerk", "internal/store"}, api},
-		{"internal/live", []string{"auth", "internal/store"}, api},
+		{"internal/live", []string{"auth", "clerk", "internal/store"}, api},
 		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/ingest", "internal/store"}, api},
 		{"internal/clerkapi", []string{"clerk"}, api},
 		{"internal/store", []string{"clerk"}, api},
@@ -111,6 +111,7 @@ func TestJudgesStayInTests(t *testing.T) {
 	forTests := []string{"internal/testenv", "internal/store/storetest"}
 	judges := []string{
 		cmp,
+		"github.com/c2sp/wycheproof",
 		"github.com/clerk/clerk-sdk-go/v2",
 		"github.com/getkin/kin-openapi",
 		"github.com/golang-jwt/jwt/v5",

@@ -44,7 +44,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	CORSOrigins    []string // origins
 	UpgradeURL     string
-	Unready        string // ask, allow, deny
+	Unready        string   // ask, allow, deny
+	PlanFeatures   []string // plan=feature+feature
 
 	Backfill         string        // auto, off
 	Reconcile        string        // auto, off
@@ -52,6 +53,7 @@ type Config struct {
 	EraseAfter       time.Duration // 0: in the transaction of the deletion
 	InboxRetention   time.Duration
 	ChangesRetention time.Duration
+	AuditRetention   time.Duration
 	Redact           []string // field paths
 	PublicURL        string
 	OperatorToken    string

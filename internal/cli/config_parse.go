@@ -264,6 +264,27 @@ func parseOrigin(text string) (string, error) {
 	return text, nil
 }
 
+// parsePlanFeatures takes plan=feature+feature.
+func parsePlanFeatures(text string) (string, error) {
+	plan, features, found := strings.Cut(text, "=")
+	if !found || !validSlug(plan) {
+		return "", errors.New("does not begin with a plan's slug and =")
+	}
+	for feature := range strings.SplitSeq(features, "+") {
+		if !validSlug(feature) {
+			return "", errors.New("names a feature by what is no slug")
+		}
+	}
+	return text, nil
+}
+
+func validSlug(s string) bool {
+	odd := func(r rune) bool {
+		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}
+	return s != "" && !strings.ContainsFunc(s, odd)
+}
+
 func parseListen(text string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
 	switch {

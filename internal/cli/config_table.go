@@ -249,6 +249,11 @@ func gateVariables() []Variable {
 		noun: "unready mode", why: "It decides what is granted while the mirror is unproven.",
 		form:    "Write ask, allow or deny.",
 		binding: bind(func(c *Config) *string { return &c.Unready }, oneOf("ask", "allow", "deny")),
+	}, {
+		Name: "CLERKSYNC_PLAN_FEATURES", Summary: "features of each plan, for tokens without them: pro=reports+export,team=reports",
+		noun: "plan's features", why: "Stored subscriptions name plans only; a feature that no plan has is refused.",
+		form:    "Write plan=feature+feature, by their slugs.",
+		binding: bind(func(c *Config) *[]string { return &c.PlanFeatures }, listOf(parsePlanFeatures)),
 	}}
 }
 
@@ -279,6 +284,10 @@ func upkeepVariables() []Variable {
 		Name: "CLERKSYNC_CHANGES_RETENTION", Default: "720h", Summary: "how long the change feed goes back",
 		noun: "change feed retention", why: keeps, form: "Write hours such as 720h, at least 1h.",
 		binding: bind(func(c *Config) *time.Duration { return &c.ChangesRetention }, durationFrom(time.Hour)),
+	}, {
+		Name: "CLERKSYNC_AUDIT_RETENTION", Default: "2160h", Summary: "how long the audit goes back",
+		noun: "audit retention", why: keeps, form: "Write hours such as 2160h, at least 1h.",
+		binding: bind(func(c *Config) *time.Duration { return &c.AuditRetention }, durationFrom(time.Hour)),
 	}, {
 		Name: "CLERKSYNC_REDACT", Summary: "field paths that are never stored, such as public_metadata.ssn",
 		noun: "redacted field path", why: "What it should hide would be stored.",

@@ -149,6 +149,10 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 		default: // a terminal that stands still does not hold up webhooks
 		}
 	})
+	if err := d.settle(ctx); err != nil {
+		return err
+	}
+	d.drain(lines, func(emulator.Message) {})
 	ada, grace, err := d.people(ctx)
 	if err != nil {
 		return err
@@ -156,7 +160,7 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 	if err := outlast(ctx, d.clerk, time.Hour); err != nil {
 		return err
 	}
-	d.drain(lines)
+	d.drain(lines, d.tell)
 	if err := d.ask(ctx, ada, grace); err != nil {
 		return err
 	}
@@ -184,6 +188,29 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 			}
 		}
 	}
+}
+
+// settlers is how much happens before anybody looks.
+const settlers = 60
+
+// settle gives a new Clerk some people and organizations, whom the mirror hears of by webhooks.
+func (d *demonstration) settle(ctx context.Context) error {
+	if !d.resumed {
+		for range settlers {
+			if _, err := d.clerk.Live(ctx); err != nil {
+				return err
+			}
+		}
+		if err := outlast(ctx, d.clerk, time.Hour); err != nil {
+			return err
+		}
+	}
+	var state emulator.State
+	if err := d.clerk.Call(ctx, http.MethodGet, "/_emulator/state", nil, &state); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "%d people and %d organizations live there.\n\n", state.Counts["users"], state.Counts["organizations"])
+	return nil
 }
 
 // people makes those whom the story is about; a kept state has them already.
@@ -250,11 +277,11 @@ func (d *demonstration) ask(ctx context.Context, ada, grace string) error {
 	return nil
 }
 
-func (d *demonstration) drain(lines <-chan emulator.Message) {
+func (d *demonstration) drain(lines <-chan emulator.Message, each func(emulator.Message)) {
 	for {
 		select {
 		case m := <-lines:
-			d.tell(m)
+			each(m)
 		default:
 			return
 		}

@@ -23,6 +23,8 @@ type emulateCommand struct {
 	WebhookSecret string `help:"What signs webhooks; invented unless told." env:"CLERKSYNC_EMULATE_WEBHOOK_SECRET" placeholder:"whsec_…"`
 	Seed          uint64 `help:"Decides ids, keys and people; another one each time unless told." env:"CLERKSYNC_EMULATE_SEED" placeholder:"N"`
 	Users         int    `help:"People who are there from the start." env:"CLERKSYNC_EMULATE_USERS" placeholder:"N"`
+	Organizations int    `help:"Organizations that are there from the start." env:"CLERKSYNC_EMULATE_ORGANIZATIONS" placeholder:"N"`
+	Memberships   int    `help:"Memberships that are there from the start." env:"CLERKSYNC_EMULATE_MEMBERSHIPS" placeholder:"N"`
 	State         string `help:"File that keeps the state from one run to the next." env:"CLERKSYNC_EMULATE_STATE" placeholder:"FILE"`
 	RateLimit     string `help:"Requests to the Backend API: production (1000 in 10 s), development (100) or off." default:"production" enum:"production,development,off" env:"CLERKSYNC_EMULATE_RATE_LIMIT"`
 	Live          bool   `help:"Let people sign up, in and out by themselves." env:"CLERKSYNC_EMULATE_LIVE"`
@@ -81,15 +83,9 @@ func reachable(a net.Addr) string {
 }
 
 func (c emulateCommand) open() (*emulator.Emulator, error) {
-	if strings.HasPrefix(c.SecretKey, "sk_live_") {
-		return nil, errors.New("the secret key is of a production instance: the emulator takes sk_test_… only, so that no real key is given away")
-	}
-	if c.Users < 0 || c.Users > 1_000_000 {
-		return nil, errors.New("--users goes from 0 to 1000000")
-	}
 	limit := map[string]int{"production": 1000, "development": 100}[c.RateLimit]
 	e, err := emulator.New(emulator.Options{
-		Seed: c.Seed, Users: c.Users, SecretKey: c.SecretKey, RateLimit: limit, NoChildEvents: c.NoChildEvents,
+		Seed: c.Seed, Users: c.Users, Organizations: c.Organizations, Memberships: c.Memberships, SecretKey: c.SecretKey, RateLimit: limit, NoChildEvents: c.NoChildEvents,
 		ControlFromAnywhere: c.DangerouslyControlFromAnywhere,
 	})
 	if err != nil {

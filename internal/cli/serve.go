@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -146,15 +147,30 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		SecretKey: c.SecretKey, WebhookSecrets: c.WebhookSecrets, WebhookScheme: webhook.Scheme(c.WebhookScheme),
 		InstanceID: c.InstanceID, Roles: c.Roles, JWTAlgorithm: c.JWTAlgorithm, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL,
 		APIURL: c.APIURL, Issuer: c.Issuer, AuthorizedParties: c.AuthorizedParties, Audience: c.Audience, Logger: logger,
-		FrontendAPI: c.Issuer, // Clerk's issuer is the URL of its Frontend API
+		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
+		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
+		AuditRetention: c.AuditRetention,
 	}
+}
+
+func planFeatures(list []string) map[string][]string {
+	all := map[string][]string{}
+	for _, text := range list {
+		plan, features, _ := strings.Cut(text, "=")
+		all[plan] = append(all[plan], strings.Split(features, "+")...)
+	}
+	return all
 }
 
 // publicHandler lists the routes that anyone can reach.
 func publicHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/webhooks/clerk", m.WebhookHandler()) // answers 405 by itself
-	mux.Handle("GET /api/auth/me", m.MeHandler())
+	me := web.CORS(c.CORSOrigins, http.MethodGet)(m.MeHandler())
+	mux.Handle("GET /api/auth/me", me)
+	if len(c.CORSOrigins) > 0 {
+		mux.Handle("OPTIONS /api/auth/me", me)
+	}
 	lifeSigns(mux, m)
 	mux.Handle("GET /health", m.HealthHandler())
 	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, web.NotFoundAndMethod(mux))

@@ -53,11 +53,11 @@ func (e *Emulator) seedAccess() {
 	e.access.roles = []*Role{
 		{
 			Object: "role", ID: e.random.id("role"), Name: "Admin", Key: "org:admin", Description: pointer("Role with all system permissions"),
-			IsCreatorEligible: true, Permissions: slices.Clone(e.access.permissions), CreatedAt: now, UpdatedAt: now,
+			IsCreatorEligible: true, Permissions: slices.Clone(e.access.permissions), CreatedAt: now, UpdatedAt: now, seeded: true,
 		},
 		{
 			Object: "role", ID: e.random.id("role"), Name: "Member", Key: "org:member", Description: pointer("Role with non-privileged permissions"),
-			Permissions: []*Permission{read, billing}, CreatedAt: now, UpdatedAt: now,
+			Permissions: []*Permission{read, billing}, CreatedAt: now, UpdatedAt: now, seeded: true,
 		},
 	}
 }
@@ -203,8 +203,12 @@ func (e *Emulator) deleteRole(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.seeded {
+		return nil, fail(http.StatusForbidden, "organization_role_used_as_creator_role", "role is in use",
+			"The role is that of an organization's creator or of new members.")
+	}
 	if slices.ContainsFunc(e.organizations.memberships, func(m *Membership) bool { return m.Role == r.Key }) {
-		return nil, fail(http.StatusBadRequest, "role_in_use", "role is in use", "The role is assigned to members.")
+		return nil, fail(http.StatusBadRequest, "organization_role_assigned_to_members", "role is in use", "The role is assigned to members.")
 	}
 	e.access.roles = slices.DeleteFunc(e.access.roles, func(x *Role) bool { return x == r })
 	gone := Deleted{Object: "role", ID: r.ID, Deleted: true}

@@ -160,7 +160,10 @@ func (c *call) pickVersion() error {
 func (e *Emulator) answer(w http.ResponseWriter, value any, err error) {
 	status := http.StatusOK
 	var failure *APIError
-	if errors.As(err, &failure) {
+	if err != nil && !errors.As(err, &failure) {
+		failure = fail(http.StatusInternalServerError, "internal_clerk_error", "Oops, an unexpected error occurred", err.Error())
+	}
+	if failure != nil {
 		status = failure.Status
 		if failure.retryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(failure.retryAfter))
@@ -168,9 +171,6 @@ func (e *Emulator) answer(w http.ResponseWriter, value any, err error) {
 		failure.TraceID = fmt.Sprintf("%032x", time.Now().UnixNano())
 		w.Header().Set("Clerk-Trace-Id", failure.TraceID)
 		value = failure
-	} else if err != nil {
-		status = http.StatusInternalServerError
-		value = fail(status, "internal_clerk_error", "Oops, an unexpected error occurred", err.Error())
 	}
 	body, err := encode(value)
 	if err != nil {
@@ -204,11 +204,14 @@ func (c *call) decode(into any) error {
 	d := json.NewDecoder(bytes.NewReader(c.body))
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
+	if err == nil && d.More() {
+		err = errors.New("more than one value")
+	}
 	var wrongType *json.UnmarshalTypeError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &wrongType):
+	case errors.As(err, &wrongType) && wrongType.Field != "":
 		return malformed(wrongType.Field, fmt.Sprintf("%s must not be a %s.", wrongType.Field, wrongType.Value))
 	case unknownField.MatchString(err.Error()):
 		return unknownParameter(unknownField.FindStringSubmatch(err.Error())[1])
@@ -277,8 +280,7 @@ func cut[T any](all []T, limit, offset int) []T {
 	return append([]T{}, all[start:min(start+limit, len(all))]...)
 }
 
-// filter is a parameter with several values: +value or value includes, -value excludes. The plus of a
-// phone number belongs to it.
+// filter is a parameter with several values. Of ids, +value or value includes, -value excludes.
 type filter struct{ include, exclude map[string]bool }
 
 const maxValues = 100
@@ -286,19 +288,20 @@ const maxValues = 100
 func (c *call) filter(name string) (filter, error) {
 	var f filter
 	values := c.query[name]
+	prefixed := name == "user_id" || name == "organization_id" // elsewhere + and - are part of the value
 	if len(values) > maxValues {
 		return f, invalid(name, fmt.Sprintf("%s takes at most %d values.", name, maxValues))
 	}
 	for _, v := range values {
 		set := &f.include
-		if rest, ok := strings.CutPrefix(v, "-"); ok {
+		if rest, ok := strings.CutPrefix(v, "-"); ok && prefixed {
 			v, set = rest, &f.exclude
 		}
 		if *set == nil {
 			*set = map[string]bool{}
 		}
-		if name != "phone_number" {
-			v = strings.TrimPrefix(v, "+")
+		if prefixed {
+			v = strings.TrimLeft(v, "+ ") // a literal + arrives as a space
 		}
 		(*set)[strings.ToLower(v)] = true
 	}

@@ -11,43 +11,38 @@ import (
 // Facts are what a copy must have of one object, by name.
 type Facts map[string]any
 
-// Reader reads a copy of the instance: of each kind, everything that lives.
-type Reader interface {
-	Users(ctx context.Context, each func(id string, f Facts)) error
-	Sessions(ctx context.Context, each func(id string, f Facts)) error
-	Organizations(ctx context.Context, each func(id string, f Facts)) error
-	Memberships(ctx context.Context, each func(id string, f Facts)) error
-}
+// Reader reads a copy of the instance: of each kind that it knows, everything that lives. Kinds are user,
+// session, organization, membership, invitation, domain, role, permission and subscription.
+type Reader map[string]func(ctx context.Context, each func(id string, f Facts)) error
 
 // Differences compares a copy with the instance, object by object and fact by fact, and says what
-// is missing, what is too much, and what is otherwise.
+// is missing, what is too much, and what is otherwise. Kinds that the reader lacks are left out.
 func (e *Emulator) Differences(ctx context.Context, copied Reader) ([]string, error) {
 	var differences []string
 	for _, kind := range []struct {
 		name string
 		have func() map[string]Facts
-		read func(context.Context, func(string, Facts)) error
 	}{
-		{"user", e.userFacts, copied.Users},
-		{"session", e.sessionFacts, copied.Sessions},
-		{"organization", e.organizationFacts, copied.Organizations},
-		{"membership", e.membershipFacts, copied.Memberships},
+		{"user", e.userFacts},
+		{"session", e.sessionFacts},
+		{"organization", e.organizationFacts},
+		{"membership", e.membershipFacts},
+		{"invitation", e.invitationFacts},
+		{"domain", e.domainFacts},
+		{"role", e.roleFacts},
+		{"permission", e.permissionFacts},
+		{"subscription", e.subscriptionFacts},
 	} {
+		read, ok := copied[kind.name]
+		if !ok {
+			continue
+		}
 		e.mu.Lock()
 		want := kind.have()
 		e.mu.Unlock()
-		if err := kind.read(ctx, func(id string, got Facts) {
-			expected, ok := want[id]
-			if !ok {
-				differences = append(differences, fmt.Sprintf("%s %s is there, but not at Clerk", kind.name, id))
-				return
-			}
+		if err := read(ctx, func(id string, got Facts) {
+			differences = append(differences, differ(kind.name, id, want, got)...)
 			delete(want, id)
-			for _, name := range slices.Sorted(maps.Keys(expected)) {
-				if x, y := canonical(expected[name]), canonical(got[name]); x != y {
-					differences = append(differences, fmt.Sprintf("%s %s: %s is %s, at Clerk %s", kind.name, id, name, y, x))
-				}
-			}
 		}); err != nil {
 			return nil, fmt.Errorf("read every %s: %w", kind.name, err)
 		}
@@ -56,6 +51,20 @@ func (e *Emulator) Differences(ctx context.Context, copied Reader) ([]string, er
 		}
 	}
 	return differences, nil
+}
+
+func differ(kind, id string, want map[string]Facts, got Facts) []string {
+	expected, ok := want[id]
+	if !ok {
+		return []string{fmt.Sprintf("%s %s is there, but not at Clerk", kind, id)}
+	}
+	var differences []string
+	for _, name := range slices.Sorted(maps.Keys(expected)) {
+		if x, y := canonical(expected[name]), canonical(got[name]); x != y {
+			differences = append(differences, fmt.Sprintf("%s %s: %s is %s, at Clerk %s", kind, id, name, y, x))
+		}
+	}
+	return differences
 }
 
 func canonical(v any) string {
@@ -117,6 +126,70 @@ func (e *Emulator) membershipFacts() map[string]Facts {
 		all[m.ID] = Facts{
 			"organization_id": m.organizationID, "user_id": m.userID, "role": m.Role, "permissions": permissions,
 			"created_at": m.CreatedAt, "updated_at": m.UpdatedAt, "public_metadata": m.PublicMetadata,
+		}
+	}
+	return all
+}
+
+func (e *Emulator) invitationFacts() map[string]Facts {
+	all := map[string]Facts{}
+	for _, i := range e.organizations.invitations {
+		f := Facts{
+			"organization_id": i.OrganizationID, "email": i.EmailAddress, "role": i.Role, "inviter_id": or(i.InviterID), "user_id": i.UserID,
+			"created_at": i.CreatedAt, "public_metadata": i.PublicMetadata,
+		}
+		e.lapse(i)
+		if i.Status != "expired" { // no event tells
+			f["status"] = i.Status
+		}
+		all[i.ID] = f
+	}
+	return all
+}
+
+func (e *Emulator) domainFacts() map[string]Facts {
+	all := map[string]Facts{}
+	for _, d := range e.organizations.domains {
+		all[d.ID] = Facts{"organization_id": d.OrganizationID, "name": d.Name, "enrollment_mode": d.EnrollmentMode, "updated_at": d.UpdatedAt}
+	}
+	return all
+}
+
+// roleFacts leave out what was there from the start and never changed: no event told of it.
+func (e *Emulator) roleFacts() map[string]Facts {
+	all := map[string]Facts{}
+	for _, r := range e.access.roles {
+		if r.seeded && r.UpdatedAt == r.CreatedAt {
+			continue
+		}
+		permissions := []string{}
+		for _, p := range r.Permissions {
+			permissions = append(permissions, p.Key)
+		}
+		slices.Sort(permissions)
+		all[r.ID] = Facts{
+			"key": r.Key, "name": r.Name, "description": or(r.Description), "permissions": permissions, "updated_at": r.UpdatedAt,
+		}
+	}
+	return all
+}
+
+// permissionFacts leave out the system's own, of which no event tells.
+func (e *Emulator) permissionFacts() map[string]Facts {
+	all := map[string]Facts{}
+	for _, p := range e.access.permissions {
+		if p.Type != "system" {
+			all[p.ID] = Facts{"key": p.Key, "name": p.Name, "description": p.Description, "type": p.Type, "updated_at": p.UpdatedAt}
+		}
+	}
+	return all
+}
+
+func (e *Emulator) subscriptionFacts() map[string]Facts {
+	all := map[string]Facts{}
+	for _, s := range e.others.subscriptions {
+		all[s.ID] = Facts{
+			"payer_id": s.PayerID, "user_id": s.Payer.UserID, "organization_id": s.Payer.OrganizationID, "status": s.Status, "updated_at": s.UpdatedAt,
 		}
 	}
 	return all

@@ -102,7 +102,7 @@ func (e *Emulator) state(*call) (any, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s.InstanceID, s.Seed = e.ID, e.options.Seed
-	for _, k := range e.keys {
+	for _, k := range e.published() {
 		s.Keys = append(s.Keys, k.id)
 	}
 	s.Counts = map[string]int{
@@ -117,6 +117,9 @@ func (e *Emulator) state(*call) (any, error) {
 	return s, nil
 }
 
+// farthest is how far ahead the clock goes, so that its times can still be written.
+const farthest = 100 * 365 * 24 * time.Hour
+
 func (e *Emulator) moveClock(c *call) (any, error) {
 	var p struct {
 		Advance Duration `json:"advance"`
@@ -126,6 +129,9 @@ func (e *Emulator) moveClock(c *call) (any, error) {
 	}
 	if p.Advance < 0 {
 		return nil, invalid("advance", "The clock goes forward only.")
+	}
+	if time.Until(e.Now()) > farthest || time.Duration(p.Advance) > farthest {
+		return nil, invalid("advance", "The clock goes a century ahead at most.")
 	}
 	e.Advance(time.Duration(p.Advance))
 	return map[string]time.Time{"clock": e.Now().UTC()}, nil
@@ -142,6 +148,7 @@ type TokenOrder struct {
 	AZP            string         `json:"azp,omitempty"`
 	Actor          map[string]any `json:"actor,omitempty"`
 	Pending        bool           `json:"pending,omitempty"`
+	FactorAges     *[2]int        `json:"fva,omitempty"` // minutes since the factors were checked; [0,-1] unless told
 }
 
 // Token is what a [TokenOrder] gets.
@@ -184,7 +191,7 @@ func (e *Emulator) orderToken(c *call) (any, error) {
 	if p.Pending {
 		told.Status = "pending"
 	}
-	order := tokenOrder{session: &told, template: p.Template, version: p.Version, azp: p.AZP}
+	order := tokenOrder{session: &told, template: p.Template, version: p.Version, azp: p.AZP, ages: p.FactorAges}
 	if p.ExpiresIn != nil {
 		order.life = time.Duration(*p.ExpiresIn) * time.Second
 		if order.life == 0 {
@@ -342,9 +349,7 @@ func (e *Emulator) replayDelivery(c *call) (any, error) {
 }
 
 func (e *Emulator) rotateKeys(*call) (any, error) {
-	if err := e.RotateKeys(); err != nil {
-		return nil, err
-	}
+	e.RotateKeys()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return map[string]string{"kid": e.signing().id, "pem": e.pem()}, nil
@@ -353,7 +358,7 @@ func (e *Emulator) rotateKeys(*call) (any, error) {
 func (e *Emulator) rotateSecret(*call) (any, error) {
 	e.mu.Lock()
 	secret := e.random.webhookSecret()
-	e.changed = true
+	e.webhook, e.changed = secret, true
 	e.mu.Unlock()
 	e.sender.rotate(secret)
 	return map[string]string{"webhook_secret": secret}, nil

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -16,8 +18,8 @@ import (
 type Options struct {
 	// Seed decides ids, keys and seeded people; 0 means one of its own.
 	Seed uint64
-	// Users is how many people are there from the start. No event tells of them.
-	Users int
+	// Users, Organizations and Memberships are how many are there from the start. No event tells of them.
+	Users, Organizations, Memberships int
 	// SecretKey is what the Backend API asks for; empty means one invented from the seed.
 	SecretKey string
 	// Issuer is the `iss` of tokens; empty means https://<slug>.clerk.accounts.dev.
@@ -58,8 +60,31 @@ type Emulator struct {
 	unimplemented map[string]int
 }
 
+// maxSeeded is how many of a kind may be there from the start; a user takes some 4 kB.
+const maxSeeded = 1_000_000
+
+func (o Options) check() error {
+	issuer, err := url.Parse(o.Issuer)
+	switch {
+	case strings.HasPrefix(o.SecretKey, "sk_live_"):
+		return errors.New("the secret key is of a production instance: the emulator takes sk_test_… only, so that no real key is given away")
+	case min(o.Users, o.Organizations, o.Memberships) < 0 || max(o.Users, o.Organizations, o.Memberships) > maxSeeded:
+		return fmt.Errorf("users, organizations and memberships from the start go from 0 to %d each", maxSeeded)
+	case o.Memberships > o.Users*o.Organizations:
+		return fmt.Errorf("%d users can't have %d memberships in %d organizations", o.Users, o.Memberships, o.Organizations)
+	case o.RateLimit < 0:
+		return errors.New("the rate limit is a number of requests, or 0 for none")
+	case o.Issuer != "" && (err != nil || issuer.Scheme == "" || issuer.Host == ""):
+		return fmt.Errorf("the issuer %q is no URL such as https://clerk.example.com", o.Issuer)
+	}
+	return nil
+}
+
 // New makes an instance. Close ends it.
 func New(options Options) (*Emulator, error) {
+	if err := options.check(); err != nil {
+		return nil, err
+	}
 	if options.Seed == 0 {
 		options.Seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number does
 	}
@@ -69,10 +94,8 @@ func New(options Options) (*Emulator, error) {
 	if options.History <= 0 {
 		options.History = 10_000
 	}
-	e := &Emulator{options: options, clock: newClock(), unimplemented: map[string]int{}}
-	if err := e.instance.invent(options); err != nil {
-		return nil, err
-	}
+	e := &Emulator{options: options, clock: newClock(), unimplemented: map[string]int{}, changed: true}
+	e.instance.invent(options)
 	e.chaos = newRandom(options.Seed + 1)
 	e.users.init()
 	e.sessions.init()
@@ -80,6 +103,7 @@ func New(options Options) (*Emulator, error) {
 	e.others.init()
 	e.seedAccess()
 	e.seedUsers(options.Users)
+	e.seedOrganizations(options.Organizations, options.Memberships)
 	e.sender = newSender(e.clock, options.Workers, options.History, options.Seed+2, e.ID)
 	e.mux = e.routes()
 	return e, nil
@@ -92,16 +116,22 @@ func (e *Emulator) Close() { e.sender.close() }
 func (e *Emulator) Now() time.Time { return e.clock.now() }
 
 // Advance moves the instance's clock; retries that fall due are sent.
-func (e *Emulator) Advance(d time.Duration) { e.clock.advance(d) }
+func (e *Emulator) Advance(d time.Duration) {
+	e.mu.Lock()
+	e.changed = true
+	e.mu.Unlock()
+	e.clock.advance(d)
+}
 
-// AddEndpoint subscribes an address to every event from now on. An empty secret means one invented;
-// the secret in force is returned.
+// AddEndpoint subscribes an address to every event from now on. An empty secret means the one that the
+// seed invented; the secret in force is returned.
 func (e *Emulator) AddEndpoint(target Target, secret string) (string, error) {
+	e.mu.Lock()
 	if secret == "" {
-		e.mu.Lock()
-		secret = e.random.webhookSecret()
-		e.mu.Unlock()
+		secret = e.webhook
 	}
+	e.changed = true
+	e.mu.Unlock()
 	return secret, e.sender.addEndpoint(target, secret)
 }
 
@@ -143,7 +173,13 @@ func (e *Emulator) Faults() Faults {
 }
 
 // ServeHTTP answers the Backend API, the keys and the control API.
-func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.mux.ServeHTTP(w, r) }
+func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.URL.Path, "//") { // an id was left out; the mux would redirect
+		e.answer(w, nil, fail(http.StatusNotFound, "resource_not_found", "not found", "No such page: "+r.URL.Path))
+		return
+	}
+	e.mux.ServeHTTP(w, r)
+}
 
 type inProcess struct{}
 

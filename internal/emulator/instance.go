@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -16,8 +17,10 @@ type instance struct {
 	ID        string // ins_…; the `kid` of tokens
 	SecretKey string
 	Issuer    string
+	webhook   string // the secret of endpoints that are given none
 	random    random
-	keys      []signingKey // the last one signs; those before it are still published
+	keyRandom random       // apart, so that ids do not hang on when the first key is made
+	keys      []signingKey // the last one signs; those before it are still published; none until one is asked for
 }
 
 type signingKey struct {
@@ -25,8 +28,8 @@ type signingKey struct {
 	key *rsa.PrivateKey
 }
 
-func (i *instance) invent(options Options) error {
-	i.random = newRandom(options.Seed)
+func (i *instance) invent(options Options) {
+	i.random, i.keyRandom = newRandom(options.Seed), newRandom(options.Seed+3)
 	i.ID = i.random.id("ins")
 	i.SecretKey, i.Issuer = options.SecretKey, strings.TrimSuffix(options.Issuer, "/")
 	if i.SecretKey == "" {
@@ -35,19 +38,26 @@ func (i *instance) invent(options Options) error {
 	if i.Issuer == "" {
 		i.Issuer = "https://" + strings.ToLower(i.random.text(8)) + ".clerk.accounts.dev"
 	}
-	key, err := i.random.key()
-	if err != nil {
-		return err
-	}
-	i.keys = []signingKey{{i.ID, key}}
-	return nil
+	i.webhook = i.random.webhookSecret()
 }
 
-func (i *instance) signing() signingKey { return i.keys[len(i.keys)-1] }
+// published are the keys that verify tokens; the last one signs. Making the first takes a while, and
+// much needs none.
+func (i *instance) published() []signingKey {
+	if len(i.keys) == 0 {
+		i.keys = []signingKey{{i.ID, i.keyRandom.key()}}
+	}
+	return i.keys
+}
+
+func (i *instance) signing() signingKey {
+	keys := i.published()
+	return keys[len(keys)-1]
+}
 
 func (i *instance) jwks() jose.JSONWebKeySet {
 	var set jose.JSONWebKeySet
-	for _, k := range i.keys {
+	for _, k := range i.published() {
 		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &k.key.PublicKey, KeyID: k.id, Algorithm: string(jose.RS256), Use: "sig"})
 	}
 	return set
@@ -86,20 +96,15 @@ func (e *Emulator) Keys(url string) Keys {
 	defer e.mu.Unlock()
 	return Keys{
 		URL: url, APIURL: url, Issuer: e.Issuer, JWKSURL: url + "/.well-known/jwks.json", SecretKey: e.SecretKey,
-		PublishableKey: e.publishableKey(), WebhookSecret: e.sender.secret(), InstanceID: e.ID, PEM: e.pem(),
+		PublishableKey: e.publishableKey(), WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), InstanceID: e.ID, PEM: e.pem(),
 	}
 }
 
 // RotateKeys makes a new signing key with a key id of its own. Keys before the last two are no longer published.
-func (e *Emulator) RotateKeys() error {
+func (e *Emulator) RotateKeys() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	key, err := e.random.key()
-	if err != nil {
-		return err
-	}
-	e.keys = append(e.keys, signingKey{e.random.id("ins"), key})
-	e.keys = e.keys[max(0, len(e.keys)-2):]
+	keys := append(e.published(), signingKey{e.keyRandom.id("ins"), e.keyRandom.key()})
+	e.keys = keys[len(keys)-2:]
 	e.changed = true
-	return nil
 }

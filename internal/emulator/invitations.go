@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// An invitation is open for thirty days unless told.
-const invitationDays = 30
+const invitationLife = 30 * 24 * time.Hour
 
 type invitationParameters struct {
 	EmailAddress  string   `json:"email_address"`
@@ -25,16 +24,15 @@ type invitationParameters struct {
 	RequestingID  *string  `json:"requesting_user_id"` // of a revocation
 }
 
-// expiry is when an invitation lapses that is made now.
-func (p invitationParameters) expiry(now int64) (*int64, error) {
-	days := invitationDays
-	if p.ExpiresInDays != nil {
-		days = *p.ExpiresInDays
+// life is how long the invitation can be accepted.
+func (p invitationParameters) life() (time.Duration, error) {
+	if p.ExpiresInDays == nil {
+		return invitationLife, nil
 	}
-	if days < 1 || days > 365 {
-		return nil, invalid("expires_in_days", "expires_in_days must be between 1 and 365.")
+	if *p.ExpiresInDays < 1 || *p.ExpiresInDays > 365 {
+		return 0, invalid("expires_in_days", "expires_in_days must be between 1 and 365.")
 	}
-	return new(now + int64(days)*(24*time.Hour).Milliseconds()), nil
+	return time.Duration(*p.ExpiresInDays) * 24 * time.Hour, nil
 }
 
 func (e *Emulator) createOrganizationInvitation(c *call) (any, error) {
@@ -61,20 +59,21 @@ func (e *Emulator) invite(o *Organization, p invitationParameters) (*Organizatio
 		return nil, err
 	}
 	for _, i := range e.organizations.invitations {
+		e.lapse(i)
 		if i.OrganizationID == o.ID && i.Status == "pending" && strings.EqualFold(i.EmailAddress, p.EmailAddress) {
 			return nil, fail(http.StatusBadRequest, "duplicate_record", "duplicate record", "There is already a pending invitation for "+p.EmailAddress+".")
 		}
 	}
-	id, now := e.random.id("orginv"), e.after(0)
-	expires, err := p.expiry(now)
+	life, err := p.life()
 	if err != nil {
 		return nil, err
 	}
+	id, now := e.random.id("orginv"), e.after(0)
 	i := &OrganizationInvitation{
 		Object: "organization_invitation", ID: id, EmailAddress: p.EmailAddress, Role: p.Role, RoleName: e.access.role(p.Role).Name,
 		OrganizationID: o.ID, InviterID: p.InviterUserID, PublicOrganizationData: publicData(o), Status: "pending",
 		PublicMetadata: p.Public.value, PrivateMetadata: p.Private.value, URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
-		ExpiresAt: expires, CreatedAt: now, UpdatedAt: now,
+		ExpiresAt: pointer(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	if p.InviterUserID != nil {
 		r, err := e.user(*p.InviterUserID)
@@ -238,20 +237,33 @@ func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error)
 	if _, taken := e.users.byAddress["email_address:"+strings.ToLower(p.EmailAddress)]; taken && !or(p.IgnoreExists) {
 		return nil, exists("email_address")
 	}
-	now := e.after(0)
-	expires, err := p.expiry(now)
+	for _, i := range e.others.invitations {
+		e.lapseInvitation(i)
+		if i.Status == "pending" && strings.EqualFold(i.EmailAddress, p.EmailAddress) && !or(p.IgnoreExists) {
+			return nil, fail(http.StatusBadRequest, "duplicate_record", "duplicate record", "There is already a pending invitation for "+p.EmailAddress+".")
+		}
+	}
+	life, err := p.life()
 	if err != nil {
 		return nil, err
 	}
+	now := e.after(0)
 	i := &Invitation{
 		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress,
 		PublicMetadata: p.Public.value, Status: "pending",
 		URL:       pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
-		ExpiresAt: expires, CreatedAt: now, UpdatedAt: now,
+		ExpiresAt: pointer(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	e.others.invitations = append(e.others.invitations, i)
 	e.changed = true
 	return i, nil
+}
+
+// lapseInvitation lets an invitation expire.
+func (e *Emulator) lapseInvitation(i *Invitation) {
+	if i.Status == "pending" && e.clock.now().UnixMilli() >= or(i.ExpiresAt) {
+		i.Status, i.UpdatedAt, i.URL = "expired", or(i.ExpiresAt), nil
+	}
 }
 
 func (e *Emulator) listInvitations(c *call) (any, error) {
@@ -262,9 +274,7 @@ func (e *Emulator) listInvitations(c *call) (any, error) {
 	query := strings.ToLower(c.query.Get("query"))
 	matching := []*Invitation{}
 	for _, i := range e.others.invitations {
-		if i.Status == "pending" && e.clock.now().UnixMilli() >= or(i.ExpiresAt) {
-			i.Status, i.UpdatedAt, i.URL = "expired", or(i.ExpiresAt), nil
-		}
+		e.lapseInvitation(i)
 		if status.match(i.Status) && strings.Contains(strings.ToLower(i.EmailAddress), query) {
 			matching = append(matching, i)
 		}
@@ -282,6 +292,7 @@ func (e *Emulator) listInvitations(c *call) (any, error) {
 func (e *Emulator) revokeInvitation(c *call) (any, error) {
 	for _, i := range e.others.invitations {
 		if i.ID == c.id() {
+			e.lapseInvitation(i)
 			if i.Status != "pending" {
 				return nil, fail(http.StatusBadRequest, "invitation_not_pending", "not pending", "The invitation is "+i.Status+".")
 			}

@@ -1,37 +1,83 @@
 package emulator
 
 import (
+	"maps"
+	"math"
 	"net/http"
+	"strings"
 	"time"
 )
 
-// limits counts requests in windows of ten seconds, of the instance and of each object that is written.
+// limits counts requests in windows: of the instance, of each object that is written, of invitations.
 type limits struct {
-	start  time.Time
-	total  int
-	writes map[string]int
+	windows map[string]window
+}
+
+type window struct {
+	until time.Time
+	count int
 }
 
 const (
-	limitWindow = 10 * time.Second
-	writeLimit  = 10 // writes to one user, organization or membership
+	limitWindow      = 10 * time.Second
+	invitationWindow = time.Hour
+	writeLimit       = 10 // writes to one user, organization or membership
+	maxWindows       = 10_000
 )
+
+// invitationLimits are how many requests of a route the API takes in an hour.
+func invitationLimits() map[string]int {
+	return map[string]int{
+		"POST /v1/invitations": 100, "POST /v1/invitations/bulk": 25,
+		"POST /v1/organizations/{id}/invitations": 250, "POST /v1/organizations/{id}/invitations/bulk": 50,
+	}
+}
 
 func (l *limits) take(c *call, rate int, now time.Time) error {
 	if rate == 0 || c.r.URL.Path == "/v1/jwks" {
 		return nil
 	}
-	if now.Sub(l.start) >= limitWindow || now.Before(l.start) {
-		*l = limits{start: now, writes: map[string]int{}}
+	if err := l.count("", rate, limitWindow, now); err != nil {
+		return err
 	}
-	wait := int(limitWindow.Seconds()-now.Sub(l.start).Seconds()) + 1
-	if l.total++; l.total > rate {
-		return tooMany(wait)
+	if most, limited := invitationLimits()[c.r.Pattern]; limited {
+		return l.count(c.r.Pattern, most, invitationWindow, now)
 	}
-	if id := c.id(); id != "" && c.r.Method != http.MethodGet {
-		if l.writes[id]++; l.writes[id] > writeLimit {
-			return tooMany(wait)
-		}
+	if object := c.written(); object != "" {
+		return l.count(object, writeLimit, limitWindow, now)
+	}
+	return nil
+}
+
+// written names the user, organization or membership that a request changes.
+func (c *call) written() string {
+	_, path, _ := strings.Cut(c.r.Pattern, "/v1")
+	switch {
+	case c.r.Method == http.MethodGet:
+		return ""
+	case strings.HasPrefix(path, "/organizations/{id}/memberships/{user_id}"):
+		return c.id() + " " + c.r.PathValue("user_id")
+	case strings.HasPrefix(path, "/users/{id}"), path == "/organizations/{id}", path == "/organizations/{id}/metadata":
+		return c.id()
+	}
+	return ""
+}
+
+func (l *limits) count(name string, most int, length time.Duration, now time.Time) error {
+	past := func(_ string, w window) bool { return !now.Before(w.until) }
+	if l.windows == nil {
+		l.windows = map[string]window{}
+	} else if len(l.windows) > maxWindows {
+		maps.DeleteFunc(l.windows, past)
+	}
+	w := l.windows[name]
+	if past(name, w) {
+		w = window{until: now.Add(length)}
+	}
+	w.count++
+	l.windows[name] = w
+	if w.count > most {
+		return tooMany(int(math.Ceil(w.until.Sub(now).Seconds())))
 	}
 	return nil
 }

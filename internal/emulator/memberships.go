@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,6 +46,9 @@ func (e *Emulator) join(o *Organization, r *userRecord, role string, public, pri
 	}
 	if err := e.knownRole(role); err != nil {
 		return nil, err
+	}
+	if most := o.MaxAllowedMemberships; most > 0 && len(e.organizations.inside[o.ID]) >= most { // 0 is no limit
+		return nil, fail(http.StatusForbidden, "organization_membership_quota_exceeded", "too many memberships", fmt.Sprintf("The organization has the %d members it may have.", most))
 	}
 	now := e.after(0)
 	m := &Membership{
@@ -210,18 +214,47 @@ func (e *Emulator) membershipPage(c *call, memberships []*Membership) (any, erro
 	if err != nil {
 		return nil, err
 	}
+	matching := memberships // oldest first
+	if len(tests) > 0 || !role.empty() {
+		matching = e.matchingMemberships(memberships, tests, role)
+	}
+	if matching, err = e.sortMemberships(c, matching); err != nil {
+		return nil, err
+	}
+	page := []*Membership{}
+	for _, m := range cut(matching, limit, offset) {
+		page = append(page, e.full(m))
+	}
+	return list{page, len(matching)}, nil
+}
+
+func (e *Emulator) matchingMemberships(all []*Membership, tests []func(*userRecord) bool, role filter) []*Membership {
 	var matching []*Membership
 next:
-	for _, m := range memberships {
+	for _, m := range all {
+		if !role.match(m.Role) {
+			continue
+		}
 		r := e.users.byID[m.userID]
 		for _, test := range tests {
 			if !test(r) {
 				continue next
 			}
 		}
-		if role.match(m.Role) {
-			matching = append(matching, m)
-		}
+		matching = append(matching, m)
+	}
+	return matching
+}
+
+// sortMemberships leaves what it is given as it is: that may be the emulator's own list.
+func (e *Emulator) sortMemberships(c *call, oldestFirst []*Membership) ([]*Membership, error) {
+	switch strings.TrimLeft(c.query.Get("order_by"), "+ ") {
+	case "created_at":
+		return oldestFirst, nil
+	case "", "-created_at":
+		reversed := slices.Clone(oldestFirst)
+		slices.Reverse(reversed)
+		return reversed, nil
 	}
 	orders := map[string]func(a, b *Membership) int{
 		"created_at": func(a, b *Membership) int { return cmp.Compare(a.CreatedAt, b.CreatedAt) },
@@ -230,14 +263,8 @@ next:
 	for _, name := range []string{"phone_number", "email_address", "first_name", "last_name", "username"} {
 		orders[name] = func(a, b *Membership) int { return users[name](e.users.byID[a.userID], e.users.byID[b.userID]) }
 	}
-	if err := sorted(c, matching, "-created_at", orders); err != nil {
-		return nil, err
-	}
-	page := []*Membership{}
-	for _, m := range cut(matching, limit, offset) {
-		page = append(page, e.full(m))
-	}
-	return list{page, len(matching)}, nil
+	matching := slices.Clone(oldestFirst)
+	return matching, sorted(c, matching, "-created_at", orders)
 }
 
 // custom are the permissions of a member that tokens carry: system permissions never are in one.

@@ -326,6 +326,8 @@ type Role struct {
 	Permissions       []*Permission `json:"permissions"`
 	CreatedAt         int64         `json:"created_at"`
 	UpdatedAt         int64         `json:"updated_at"`
+
+	seeded bool // there from the start, as at each instance
 }
 
 // Deleted is what is left of an object.

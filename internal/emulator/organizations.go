@@ -30,6 +30,11 @@ func (o *organizations) of(user string) []string {
 	return ids
 }
 
+func (o *organizations) add(x *Organization) {
+	o.byID[x.ID] = x
+	o.all = append(o.all, x)
+}
+
 func (o *organizations) join(m *Membership) {
 	o.memberships = append(o.memberships, m)
 	o.ofUser[m.userID] = append(o.ofUser[m.userID], m)
@@ -96,12 +101,15 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 		if creator, err = e.user(*p.CreatedBy); err != nil {
 			return nil, err
 		}
+		if err := e.knownRole("org:admin"); err != nil { // before anything is made
+			return nil, err
+		}
 	}
-	id, now := e.random.id("org"), e.clock.now().UnixMilli()
-	o := &Organization{
-		Object: "organization", ID: id, Name: *p.Name, Slug: slug(*p.Name), ImageURL: "https://img.clerk.com/" + id[4:], CreatedBy: or(p.CreatedBy),
-		MaxAllowedMemberships: 5, AdminDeleteEnabled: true, CreatedAt: now, UpdatedAt: now,
+	now, err := e.createdAt(p.CreatedAt)
+	if err != nil {
+		return nil, err
 	}
+	o := e.newOrganization(*p.Name, or(p.CreatedBy), now)
 	if p.Slug == nil { // a made-up slug gives way, as at Clerk; a wanted one doesn't
 		if _, err := e.organization(o.Slug); err == nil {
 			o.Slug += "-" + strings.ToLower(e.random.text(8))
@@ -110,15 +118,22 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 	if err := e.describeOrganization(o, &p); err != nil {
 		return nil, err
 	}
-	e.organizations.byID[id] = o
-	e.organizations.all = append(e.organizations.all, o)
-	e.emit("organization.created", now, o)
+	e.organizations.add(o)
+	e.emit("organization.created", e.after(o.UpdatedAt-1), o)
 	if creator != nil {
 		if _, err := e.join(o, creator, "org:admin", nil, nil); err != nil {
 			return nil, err
 		}
 	}
 	return e.counted(o), nil
+}
+
+func (e *Emulator) newOrganization(name, creator string, now int64) *Organization {
+	id := e.random.id("org")
+	return &Organization{
+		Object: "organization", ID: id, Name: name, Slug: slug(name), ImageURL: "https://img.clerk.com/" + id[4:], CreatedBy: creator,
+		AdminDeleteEnabled: true, CreatedAt: now, UpdatedAt: now,
+	}
 }
 
 func slug(name string) string {
@@ -131,6 +146,9 @@ func slug(name string) string {
 }
 
 func (e *Emulator) describeOrganization(o *Organization, p *organizationParameters) error {
+	if or(p.MaxAllowedMemberships) < 0 {
+		return invalid("max_allowed_memberships", "max_allowed_memberships must be greater than or equal to 0.")
+	}
 	if p.Slug != nil {
 		if other, err := e.organization(*p.Slug); err == nil && other != o && *p.Slug != "" {
 			return exists("slug")
@@ -232,8 +250,8 @@ func (e *Emulator) updateOrganization(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
-	if c.version >= latestVersion && (p.PublicMetadata.set || p.PrivateMetadata.set) {
-		return nil, unknownParameter("public_metadata")
+	if err := c.noMetadata(metadataParameters{Public: p.PublicMetadata, Private: p.PrivateMetadata}); err != nil {
+		return nil, err
 	}
 	if err := e.describeOrganization(o, &p); err != nil {
 		return nil, err

@@ -32,6 +32,32 @@ func (e *Emulator) seedUsers(n int) {
 	}
 }
 
+// seedOrganizations makes organizations that were there before. Everybody is in about as many as the others.
+func (e *Emulator) seedOrganizations(n, memberships int) {
+	people := e.users.created
+	now := e.clock.now().UnixMilli()
+	for i := range n {
+		creator := ""
+		if len(people) > 0 {
+			creator = people[i%len(people)].ID
+		}
+		_, about := e.name()
+		e.organizations.add(e.newOrganization(fmt.Sprintf("%s & Co %d", about, i), creator, now-int64(n-i)))
+	}
+	for i := range memberships {
+		round := i / len(people) // who joined the j-th organization after the own one in each round, joins no one twice
+		o := e.organizations.all[(i%len(people)+round)%n]
+		role := "org:member"
+		if round == 0 {
+			role = "org:admin"
+		}
+		e.organizations.join(&Membership{
+			Object: "organization_membership", ID: e.random.id("orgmem"), Role: role, CreatedAt: now - int64(memberships-i), UpdatedAt: now,
+			organizationID: o.ID, userID: people[i%len(people)].ID,
+		})
+	}
+}
+
 func (e *Emulator) name() (first, last string) {
 	return firstNames()[e.random.IntN(len(firstNames()))], lastNames()[e.random.IntN(len(lastNames()))]
 }

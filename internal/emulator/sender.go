@@ -251,6 +251,7 @@ func (s *sender) plan(a *attempt) {
 func (s *sender) schedule() {
 	defer close(s.ready)
 	for {
+		moved := s.clock.advanced() // before looking, so that no advance is missed
 		a, wait := s.pop()
 		if a != nil {
 			select {
@@ -267,7 +268,7 @@ func (s *sender) schedule() {
 			return
 		case <-timer.C:
 		case <-s.changed:
-		case <-s.clock.advanced():
+		case <-moved:
 		}
 		timer.Stop()
 	}
@@ -277,6 +278,11 @@ func (s *sender) schedule() {
 func (s *sender) pop() (*attempt, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for len(s.due) > 0 && s.due[0].endpoint.disabled && !s.due[0].due.After(s.clock.now()) {
+		if a := heap.Pop(&s.due).(*attempt); a.extra == "" {
+			a.message.end("disabled")
+		}
+	}
 	if len(s.due) == 0 {
 		s.rest()
 		return nil, time.Hour

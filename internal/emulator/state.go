@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -18,6 +20,7 @@ type snapshot struct {
 	SecretKey     string                    `json:"secret_key"`
 	Issuer        string                    `json:"issuer"`
 	Random        []byte                    `json:"random"`
+	KeyRandom     []byte                    `json:"key_random"`
 	Ahead         time.Duration             `json:"ahead"` // of the clock before real time, in nanoseconds
 	WebhookSecret string                    `json:"webhook_secret"`
 	Keys          []savedKey                `json:"keys"`
@@ -28,7 +31,7 @@ type snapshot struct {
 	OrgInvites    []*OrganizationInvitation `json:"organization_invitations"`
 	Domains       []*OrganizationDomain     `json:"domains"`
 	Permissions   []*Permission             `json:"permissions"`
-	Roles         []*Role                   `json:"roles"`
+	Roles         []savedRole               `json:"roles"`
 	Invitations   []*Invitation             `json:"invitations"`
 	Templates     []savedTemplate           `json:"jwt_templates"`
 	Actors        []*ActorToken             `json:"actor_tokens"`
@@ -49,6 +52,11 @@ type savedMembership struct {
 	Membership     *Membership `json:"membership"`
 	OrganizationID string      `json:"organization_id"`
 	UserID         string      `json:"user_id"`
+}
+
+type savedRole struct {
+	Role   *Role `json:"role"`
+	Seeded bool  `json:"seeded"`
 }
 
 type savedTemplate struct {
@@ -108,10 +116,14 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	}
 	s := snapshot{
 		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, Ahead: time.Until(e.clock.now()).Round(time.Second),
-		WebhookSecret: e.sender.secret(), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations, Domains: e.organizations.domains,
-		Permissions: e.access.permissions, Roles: e.access.roles, Invitations: e.others.invitations,
+		WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations, Domains: e.organizations.domains,
+		Permissions: e.access.permissions, Invitations: e.others.invitations,
 	}
-	for _, k := range e.keys {
+	keys := e.published()
+	if s.KeyRandom, err = e.keyRandom.source.MarshalBinary(); err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
 		der, err := x509.MarshalPKCS8PrivateKey(k.key)
 		if err != nil {
 			return nil, err
@@ -125,6 +137,9 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	for _, m := range e.organizations.memberships {
 		s.Memberships = append(s.Memberships, savedMembership{m, m.organizationID, m.userID})
 	}
+	for _, r := range e.access.roles {
+		s.Roles = append(s.Roles, savedRole{r, r.seeded})
+	}
 	for _, t := range e.others.templates {
 		s.Templates = append(s.Templates, savedTemplate{t, t.signingKey})
 	}
@@ -137,8 +152,8 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	return json.Marshal(s)
 }
 
-// Load takes over a saved state, and answers the webhook secret that was in force. A file that does
-// not exist is an error for errors.Is(err, fs.ErrNotExist). Call it before anything else is done.
+// Load takes over a saved state, but for what the options say, and answers the webhook secret that was in
+// force. A file that does not exist is an error for errors.Is(err, fs.ErrNotExist). Call it before anything else is done.
 func (e *Emulator) Load(path string) (webhookSecret string, err error) {
 	body, err := os.ReadFile(path)
 	if err != nil {
@@ -151,13 +166,50 @@ func (e *Emulator) Load(path string) (webhookSecret string, err error) {
 	if s.Version != 1 || len(s.Keys) == 0 {
 		return "", fmt.Errorf("read the state of %s: it is of another version", path)
 	}
+	if !s.fits() {
+		return "", fmt.Errorf("read the state of %s: its parts do not fit together", path)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.restoreIdentity(s); err != nil {
 		return "", fmt.Errorf("read the state of %s: %w", path, err)
 	}
 	e.restoreObjects(s)
+	e.changed = false
 	return s.WebhookSecret, nil
+}
+
+// fits is false where an object is missing that another one names.
+func (s *snapshot) fits() bool {
+	users, organizations := map[string]bool{}, map[string]bool{}
+	for _, u := range s.Users {
+		if u.User == nil {
+			return false
+		}
+		users[u.User.ID] = true
+	}
+	for _, o := range s.Organizations {
+		if o == nil {
+			return false
+		}
+		organizations[o.ID] = true
+	}
+	for _, r := range s.Roles {
+		if r.Role == nil || slices.Contains(r.Role.Permissions, nil) {
+			return false
+		}
+	}
+	lost := slices.Contains(s.OrgInvites, nil) || slices.Contains(s.Domains, nil) || slices.Contains(s.Permissions, nil) ||
+		slices.Contains(s.Invitations, nil) || slices.Contains(s.Actors, nil) ||
+		slices.ContainsFunc(s.Sessions, func(x *Session) bool { return x == nil || !users[x.UserID] }) ||
+		slices.ContainsFunc(s.Memberships, func(m savedMembership) bool {
+			return m.Membership == nil || !users[m.UserID] || !organizations[m.OrganizationID]
+		}) ||
+		slices.ContainsFunc(s.Templates, func(t savedTemplate) bool { return t.Template == nil }) ||
+		slices.ContainsFunc(s.Subscriptions, func(x savedSubscription) bool {
+			return x.Subscription == nil || len(x.Subscription.Items) == 0 || x.Subscription.Items[0].Plan == nil
+		})
+	return !lost
 }
 
 func (e *Emulator) restoreIdentity(s snapshot) error {
@@ -173,10 +225,16 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 		}
 		keys = append(keys, signingKey{k.ID, private})
 	}
-	if err := e.random.source.UnmarshalBinary(s.Random); err != nil {
+	if err := errors.Join(e.random.source.UnmarshalBinary(s.Random), e.keyRandom.source.UnmarshalBinary(s.KeyRandom)); err != nil {
 		return err
 	}
-	e.ID, e.SecretKey, e.Issuer, e.keys = s.ID, s.SecretKey, s.Issuer, keys
+	e.ID, e.webhook, e.keys = s.ID, s.WebhookSecret, keys
+	if e.options.SecretKey == "" { // what was asked for is kept
+		e.SecretKey = s.SecretKey
+	}
+	if e.options.Issuer == "" {
+		e.Issuer = s.Issuer
+	}
 	e.sender.rename(s.ID)
 	e.clock.advance(s.Ahead)
 	return nil
@@ -203,13 +261,16 @@ func (e *Emulator) restoreObjects(s snapshot) {
 		m.Membership.organizationID, m.Membership.userID = m.OrganizationID, m.UserID
 		e.organizations.join(m.Membership)
 	}
-	e.access = access{roles: s.Roles, permissions: s.Permissions}
-	for _, r := range e.access.roles { // a role shares its permissions with the list
-		for i, p := range r.Permissions {
+	e.access = access{permissions: s.Permissions}
+	for _, saved := range s.Roles {
+		r := saved.Role
+		r.seeded = saved.Seeded
+		for i, p := range r.Permissions { // a role shares its permissions with the list
 			if shared := e.access.permission(p.ID); shared != nil {
 				r.Permissions[i] = shared
 			}
 		}
+		e.access.roles = append(e.access.roles, r)
 	}
 	e.others.invitations = s.Invitations
 	for _, t := range s.Templates {

@@ -20,6 +20,7 @@ type tokenOrder struct {
 	version  int           // 1 or 2; 0 means 2
 	life     time.Duration // 0 means a minute, or the template's
 	azp      string
+	ages     *[2]int // of the factors; nil means just checked, and no second one
 }
 
 const (
@@ -46,6 +47,9 @@ func (e *Emulator) token(order tokenOrder) (string, error) {
 	}
 	if order.azp != "" {
 		claims["azp"] = order.azp
+	}
+	if order.ages != nil {
+		claims["fva"] = order.ages
 	}
 	if s.Actor != nil {
 		claims["act"] = s.Actor

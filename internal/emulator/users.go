@@ -31,6 +31,7 @@ type sortedUsers struct {
 }
 
 func (u *users) init() {
+	u.created = nil
 	u.byID, u.byAddress, u.sorted = map[string]*userRecord{}, map[string]*userRecord{}, map[string]sortedUsers{}
 }
 
@@ -177,13 +178,9 @@ func (e *Emulator) createUser(c *call) (any, error) {
 	if len(p.EmailAddress)+len(p.PhoneNumber)+len(p.Web3Wallet) == 0 && p.Username == nil {
 		return nil, missing("email_address")
 	}
-	now := e.clock.now().UnixMilli()
-	created, err := moment("created_at", p.CreatedAt)
+	now, err := e.createdAt(p.CreatedAt)
 	if err != nil {
 		return nil, err
-	}
-	if created != nil {
-		now = *created
 	}
 	r := e.newUser(now)
 	if r.LegalAcceptedAt, err = moment("legal_accepted_at", p.LegalAcceptedAt); err != nil {
@@ -228,6 +225,18 @@ func moment(name string, s *string) (*int64, error) {
 		return nil, malformed(name, name+" must be a time in the form of RFC 3339.")
 	}
 	return new(at.UnixMilli()), nil
+}
+
+// createdAt is now, unless a time is given.
+func (e *Emulator) createdAt(given *string) (int64, error) {
+	if given == nil {
+		return e.clock.now().UnixMilli(), nil
+	}
+	at, err := moment("created_at", given)
+	if err != nil {
+		return 0, err
+	}
+	return *at, nil
 }
 
 // unique refuses addresses that another user has.
@@ -331,17 +340,17 @@ func (e *Emulator) updateUser(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
-	if c.version >= latestVersion {
-		for name, m := range map[string]optional{
-			"public_metadata": p.PublicMetadata, "private_metadata": p.PrivateMetadata, "unsafe_metadata": p.UnsafeMetadata,
-		} {
-			if m.set {
-				return nil, unknownParameter(name)
-			}
-		}
+	if err := c.noMetadata(metadataParameters{p.PublicMetadata, p.PrivateMetadata, p.UnsafeMetadata}); err != nil {
+		return nil, err
 	}
 	if p.PrimaryEmailAddressID != nil && !slices.ContainsFunc(r.EmailAddresses, func(a EmailAddress) bool { return a.ID == *p.PrimaryEmailAddressID }) {
 		return nil, notFound("email address", *p.PrimaryEmailAddressID)
+	}
+	if p.PrimaryPhoneNumberID != nil && !slices.ContainsFunc(r.PhoneNumbers, func(n PhoneNumber) bool { return n.ID == *p.PrimaryPhoneNumberID }) {
+		return nil, notFound("phone number", *p.PrimaryPhoneNumberID)
+	}
+	if p.PrimaryWeb3WalletID != nil && !slices.ContainsFunc(r.Web3Wallets, func(w Web3Wallet) bool { return w.ID == *p.PrimaryWeb3WalletID }) {
+		return nil, notFound("web3 wallet", *p.PrimaryWeb3WalletID)
 	}
 	switch {
 	case p.CreatedAt != nil:
@@ -398,6 +407,28 @@ type metadataParameters struct {
 	Public  optional `json:"public_metadata"`
 	Private optional `json:"private_metadata"`
 	Unsafe  optional `json:"unsafe_metadata"`
+}
+
+// noMetadata refuses metadata among attributes, as Clerk does from version 2026-05-12 on.
+func (c *call) noMetadata(p metadataParameters) error {
+	var refused *APIError
+	for _, m := range []struct {
+		name  string
+		given optional
+	}{{"public_metadata", p.Public}, {"private_metadata", p.Private}, {"unsafe_metadata", p.Unsafe}} {
+		if c.version < latestVersion || !m.given.set {
+			continue
+		}
+		if more := unknownParameter(m.name); refused == nil {
+			refused = more
+		} else {
+			refused.Errors = append(refused.Errors, more.Errors...)
+		}
+	}
+	if refused == nil {
+		return nil
+	}
+	return refused
 }
 
 func (e *Emulator) mergeUserMetadata(c *call) (any, error) {

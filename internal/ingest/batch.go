@@ -25,6 +25,8 @@ type batch struct {
 	settled   []store.Doubt
 	renamed   []string    // role keys that are no more
 	banned    []store.Key // users whose ban floor rose
+	audits    []store.AuditEntry
+	origin    string // of what is being applied, for the audit
 	instances []string
 }
 
@@ -61,8 +63,31 @@ func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
 		for _, id := range b.instances {
 			in.seen.Store(id, true)
 		}
+		in.tell(b.touched())
 	}
 	return err
+}
+
+// touched is every row that was written, with the number of its change where it had one.
+func (b *batch) touched() []store.Touched {
+	seqs := make(map[store.Key]int64, len(b.changes))
+	all := make([]store.Touched, 0, len(b.changes))
+	for _, c := range b.changes {
+		if seqs[c.Key] != 0 { // changed twice in this batch
+			t := b.rows[c.Key].row.Touched()
+			t.Seq = seqs[c.Key]
+			all = append(all, t)
+		}
+		seqs[c.Key] = c.Seq
+	}
+	for _, k := range b.order {
+		if e := b.rows[k]; e.save {
+			t := e.row.Touched()
+			t.Seq = seqs[k]
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) error {
@@ -167,6 +192,7 @@ func (b *batch) judge(j *job, d *store.Delivery, head *store.Head) Outcome {
 	case store.StateDead:
 		return Outcome{Invalid, j.fault}
 	}
+	b.origin = d.MessageID
 	if err := b.applyEvent(j.ops, d.SignedAt, head); err != nil {
 		d.State, d.Reason = store.StateDead, ReasonError
 		return Outcome{Failed, err}
@@ -234,13 +260,13 @@ func (b *batch) mark(ops []operation) (undo func()) {
 		copied := *e.row
 		saved[i].row = &copied
 	}
-	changes, doubts, settled, renamed, banned := len(b.changes), len(b.doubts), len(b.settled), len(b.renamed), len(b.banned)
+	changes, doubts, settled, renamed, banned, audits := len(b.changes), len(b.doubts), len(b.settled), len(b.renamed), len(b.banned), len(b.audits)
 	return func() {
 		for i := range ops {
 			*b.rows[ops[i].key] = saved[i]
 		}
 		b.changes, b.doubts, b.settled = b.changes[:changes], b.doubts[:doubts], b.settled[:settled]
-		b.renamed, b.banned = b.renamed[:renamed], b.banned[:banned]
+		b.renamed, b.banned, b.audits = b.renamed[:renamed], b.banned[:banned], b.audits[:audits]
 	}
 }
 
@@ -253,6 +279,7 @@ func (b *batch) apply(op *operation) {
 	if op.key.Kind == clerk.KindRole && e.exists {
 		oldKey = e.row.Body().Get("key").String()
 	}
+	was := b.roleOf(e)
 	effect := merge(e.row, e.exists, op)
 	e.exists = e.exists || effect.save
 	e.save = e.save || effect.save
@@ -276,6 +303,32 @@ func (b *batch) apply(op *operation) {
 		b.banned = append(b.banned, op.key)
 	}
 	b.checkBan(op, e.row)
+	if became := b.roleOf(e); was != "" && became != was {
+		b.auditRole(e.row, was, became)
+	}
+}
+
+// roleOf is the role that a whole user or membership has, "" for anything else.
+func (b *batch) roleOf(e *entry) string {
+	switch {
+	case !e.exists || e.row.Hard || e.row.Stub():
+	case e.row.Kind == clerk.KindUser:
+		return store.RoleOf(e.row.Body(), b.in.db.Ladder()).Role
+	case e.row.Kind == clerk.KindMembership:
+		return e.row.Body().Get("role").String()
+	}
+	return ""
+}
+
+func (b *batch) auditRole(r *store.Row, was, became string) {
+	if became == "" {
+		return // the object is gone; that is no change of its role
+	}
+	entry := store.AuditEntry{Action: store.AuditRole, ClerkUserID: r.ID, Origin: b.origin, Was: was, Became: became}
+	if r.Kind == clerk.KindMembership {
+		entry.Action, entry.ClerkUserID, entry.ClerkOrganizationID = store.AuditMembership, r.UserID, r.OrganizationID
+	}
+	b.audits = append(b.audits, entry)
 }
 
 // checkBan doubts a session that was created in the very millisecond of its user's ban:
@@ -316,6 +369,9 @@ func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	if err := tx.AppendChanges(ctx, b.changes); err != nil {
+		return err
+	}
+	if err := tx.AppendAudit(ctx, b.audits); err != nil {
 		return err
 	}
 	if err := tx.RememberInstances(ctx, b.instances); err != nil {

@@ -18,6 +18,8 @@ type Config struct {
 	// Pins answers the instances whose events are applied; none means all.
 	Pins func() []string
 	Now  func() time.Time // for arrival times alone; no rule asks a clock
+	// Committed hears what was written, after the commit and before anybody is answered. nil is fine.
+	Committed func([]store.Touched)
 }
 
 // Ingest is the one writer of mirrored rows. It owns no goroutine while nothing waits.
@@ -27,6 +29,7 @@ type Ingest struct {
 	pins     func() []string
 	now      func() time.Time
 	inboxKey []byte
+	tell     func([]store.Touched)
 	Stats    Stats
 	committer
 
@@ -47,7 +50,10 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the inbox key: %w", err)
 	}
-	in := &Ingest{db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key}
+	in := &Ingest{db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed}
+	if in.tell == nil {
+		in.tell = func([]store.Touched) {}
+	}
 	if in.pins == nil {
 		in.pins = func() []string { return nil }
 	}

@@ -47,15 +47,20 @@ func (in *Ingest) Apply(ctx context.Context, readings ...Reading) error {
 			return errNoID
 		}
 	}
-	return in.try(func(context.Context) error {
+	var b *batch
+	err := in.try(func(context.Context) error {
 		return in.db.Update(ctx, func(tx *store.Tx) error {
-			b := newBatch(in)
+			b = newBatch(in)
 			if err := b.read(ctx, tx, readings); err != nil {
 				return fmt.Errorf("apply a reading: %w", err)
 			}
 			return b.save(ctx, tx)
 		})
 	})
+	if err == nil {
+		in.tell(b.touched())
+	}
+	return err
 }
 
 func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) error {
@@ -66,6 +71,7 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 	if err := b.loadRows(ctx, tx, keys); err != nil {
 		return err
 	}
+	b.origin = "read"
 	for _, r := range readings {
 		if r.ByID {
 			// later than any sight of this object, so that it settles what it was sent to settle

@@ -26,7 +26,11 @@ var ErrNewerSchema = errors.New("the database has a newer schema than this versi
 // Migrate brings the schema up to date. Each migration is one transaction, applied once,
 // in order; its text is checksummed, and a database whose applied migrations differ from
 // this binary's is refused. Replicas may call it at the same time.
-func (db *DB) Migrate(ctx context.Context) error {
+func (db *DB) Migrate(ctx context.Context) error { return db.MigrateTo(ctx, "") }
+
+// MigrateTo migrates up to and including the migration of a name, as an older version would: for tests of
+// upgrades. The empty name means all.
+func (db *DB) MigrateTo(ctx context.Context, last string) error {
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
@@ -37,16 +41,19 @@ func (db *DB) Migrate(ctx context.Context) error {
 			return fmt.Errorf("migrate: %w", err)
 		}
 	}
-	if err := migrateIn(ctx, tx, db.engine, db.now().UnixMilli()); err != nil {
+	if err := migrateIn(ctx, tx, db.engine, last, db.now().UnixMilli()); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
+	if last != "" {
+		return nil
+	}
 	return db.prepareWrites(ctx)
 }
 
-func migrateIn(ctx context.Context, tx *sql.Tx, engine Engine, now int64) error {
+func migrateIn(ctx context.Context, tx *sql.Tx, engine Engine, last string, now int64) error {
 	const table = `CREATE TABLE IF NOT EXISTS clerk_migrations
 		(name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)`
 	if _, err := tx.ExecContext(ctx, table); err != nil {
@@ -79,6 +86,9 @@ func migrateIn(ctx context.Context, tx *sql.Tx, engine Engine, now int64) error 
 		const record = "INSERT INTO clerk_migrations (name, checksum, applied_at) VALUES ($1, $2, $3)"
 		if _, err := tx.ExecContext(ctx, record, name, sum, now); err != nil {
 			return err
+		}
+		if name == last {
+			return seedMeta(ctx, tx)
 		}
 	}
 	if len(applied) > 0 {
@@ -123,15 +133,25 @@ func seedMeta(ctx context.Context, tx *sql.Tx) error {
 // InboxKey is the secret key under which bodies are digested in this database. A plain
 // hash of a body with a six-digit code in it would be the code.
 func (db *DB) InboxKey(ctx context.Context) ([]byte, error) {
-	value, err := db.meta(ctx, metaInboxKey)
+	value, err := db.Meta(ctx, metaInboxKey)
 	if err != nil {
 		return nil, err
 	}
 	return hex.DecodeString(value)
 }
 
-func (db *DB) meta(ctx context.Context, name string) (string, error) {
+// Meta is a fact about this database, or [ErrNotFound].
+func (db *DB) Meta(ctx context.Context, name string) (string, error) {
 	rows, err := db.query(ctx, "SELECT value FROM clerk_meta WHERE name = $1", name)
 	values, err := scanAll(rows, err, func(r *sql.Rows) (v string, err error) { return v, r.Scan(&v) })
 	return exactlyOne(values, err)
+}
+
+// SetMeta keeps a fact about this database.
+func (db *DB) SetMeta(ctx context.Context, name, value string) error {
+	return db.Update(ctx, func(tx *Tx) error { return tx.setMeta(ctx, name, value) })
+}
+
+func (tx *Tx) setMeta(ctx context.Context, name, value string) error {
+	return tx.exec(ctx, "INSERT INTO clerk_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -87,13 +88,15 @@ const metaLadder = "ladder"
 
 // LadderApplied is the ladder by which the stored roles were derived, nil before the first.
 func (db *DB) LadderApplied(ctx context.Context) ([]string, error) {
-	rows, err := db.query(ctx, "SELECT value FROM clerk_meta WHERE name = $1", metaLadder)
-	values, err := scanAll(rows, err, func(r *sql.Rows) (v string, err error) { return v, r.Scan(&v) })
-	if err != nil || len(values) == 0 {
-		return nil, err
+	text, err := db.Meta(ctx, metaLadder)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
 	}
 	var ladder []string
-	return ladder, json.Unmarshal([]byte(values[0]), &ladder)
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &ladder)
+	}
+	return ladder, err
 }
 
 // SetLadder configures the roles, lowest first, for all rows saved from now on.
@@ -112,6 +115,5 @@ func (tx *Tx) RecordLadder(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode the ladder: %w", err)
 	}
-	return tx.exec(ctx, "INSERT INTO clerk_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-		metaLadder, string(value))
+	return tx.setMeta(ctx, metaLadder, string(value))
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // TestSchemaIsDocumented: docs/schema.md names every column of every mirrored table, the
-// inbox and the feed.
+// inbox, the feed and the audit.
 func TestSchemaIsDocumented(t *testing.T) {
 	t.Parallel()
 	documented, err := os.ReadFile("../../docs/schema.md")

@@ -116,7 +116,7 @@ func (p *PostgresServer) Start() {
 	p.check(p.s.start())
 }
 
-// Kill ends the server with SIGKILL, as a crash would; its backends notice and leave on their own.
+// Kill ends the server and its backends with SIGKILL, as a crash of the machine would.
 // What was committed is there after [PostgresServer.Start], which recovers from the log.
 func (p *PostgresServer) Kill() {
 	p.t.Helper()

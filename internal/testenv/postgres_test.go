@@ -119,12 +119,12 @@ func TestServerStopStartKill(t *testing.T) {
 	if err := execute(dsn, "CREATE TABLE kept AS SELECT 'yes' AS v"); err != nil {
 		t.Fatal(err)
 	}
-	open, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer open.Close(context.Background())
 	for _, end := range []func(){p.Stop, p.Kill} {
+		open, err := pgx.Connect(t.Context(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer open.Close(context.Background())
 		end()
 		if err := execute(dsn, "SELECT 1"); err == nil {
 			t.Fatal("the ended server answers")

@@ -204,12 +204,19 @@ func (s *server) awaitReady(deadline time.Time) error {
 }
 
 // end sends the signal to a running server and waits until it is gone.
-func (s *server) end(sig os.Signal) error {
+func (s *server) end(sig syscall.Signal) error {
 	if s.postgres == nil || s.postgres.Process == nil {
 		return nil
 	}
+	var backends []int
+	if sig == syscall.SIGKILL { // they would serve their connections for a while yet
+		backends = children(s.postgres.Process.Pid)
+	}
 	if err := s.postgres.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
+	}
+	for _, pid := range backends {
+		_ = syscall.Kill(pid, sig) // it may have ended already
 	}
 	select {
 	case <-s.exited:
@@ -218,6 +225,22 @@ func (s *server) end(sig os.Signal) error {
 	}
 	_, err := fmt.Fprintln(s.lifeline)
 	return err
+}
+
+// children are the processes that a process started, as far as the system tells.
+func children(parent int) []int {
+	var pids []int
+	all, _ := filepath.Glob("/proc/[0-9]*/status") // the pattern is well formed
+	for _, path := range all {
+		status, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(status), fmt.Sprintf("\nPPid:\t%d\n", parent)) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 func (s *server) dsn() string {

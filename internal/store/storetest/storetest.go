@@ -27,6 +27,9 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"pages follow each other without gap":         paging,
 		"a role's permissions follow the permissions": rolePermissions,
 		"a ban revokes older sessions in the view":    banFloor,
+		"the audit lists and purges by time":          audit,
+		"whose a change is, is told":                  touched,
+		"a lost membership is remembered":             lost,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -37,6 +40,119 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 			}
 			test(t, db)
 		})
+	}
+}
+
+// Upgrade checks that a database of each earlier schema, with rows in it, becomes one of this. open answers
+// handles on one and the same fresh database.
+func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
+	t.Helper()
+	old := open(t)
+	if err := old.MigrateTo(t.Context(), "0001_first_light.sql"); err != nil {
+		t.Fatal(err)
+	}
+	save(t, old, row(t, clerk.KindUser, `{"id":"user_1","first_name":"Ada","updated_at":3}`))
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t)
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := db.UserByClerkID(t.Context(), "user_1"); err != nil || u.FirstName != "Ada" {
+		t.Errorf("after the upgrade the user is %+v, %v", u, err)
+	}
+	audit(t, db)
+}
+
+func audit(t *testing.T, db *store.DB) {
+	for _, entries := range [][]store.AuditEntry{
+		{{Action: store.AuditRole, ClerkUserID: "user_1", Was: "solo", Became: "admin"}, {Action: store.AuditImpersonated, ClerkUserID: "user_2", Actor: "user_1"}},
+		{{Action: store.AuditContradiction, ClerkUserID: "user_1", RequestID: "r"}},
+	} {
+		if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.AppendAudit(t.Context(), entries) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listed := func(f store.AuditFilter) []store.AuditEntry {
+		all, err := db.Audit(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	all := listed(store.AuditFilter{})
+	if len(all) != 3 || all[0].At < all[2].At || all[0].ID < all[1].ID {
+		t.Fatalf("listed %+v", all)
+	}
+	if page := listed(store.AuditFilter{Before: all[0].ID, Limit: 1}); len(page) != 1 || page[0] != all[1] {
+		t.Errorf("the second page is %+v", page)
+	}
+	if of := listed(store.AuditFilter{ClerkUserID: "user_1", Action: store.AuditRole}); len(of) != 1 || of[0].Was != "solo" || of[0].Became != "admin" {
+		t.Errorf("of one user and action: %+v", of)
+	}
+	if n, err := db.PurgeAudit(t.Context(), all[2].At); n != 0 || err != nil {
+		t.Errorf("%d entries purged that are not older, %v", n, err)
+	}
+	if n, err := db.PurgeAudit(t.Context(), all[0].At+1); n != 3 || err != nil {
+		t.Errorf("%d entries purged, %v", n, err)
+	}
+}
+
+func touched(t *testing.T, db *store.DB) {
+	session := row(t, clerk.KindSession, `{"id":"sess_1","user_id":"user_1"}`)
+	member := row(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_1","organization_id":"org_1"}`)
+	item := row(t, clerk.KindSubscriptionItem, `{"id":"csub_item_1","organization_id":"org_1"}`)
+	rows := []*store.Row{row(t, clerk.KindUser, `{"id":"user_1"}`), session, member, item, row(t, clerk.KindOrganization, `{"id":"org_1"}`)}
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		changes := make([]store.Change, len(rows))
+		for i, r := range rows {
+			changes[i] = store.Change{Key: r.Key, Operation: store.OpUpsert}
+		}
+		return errors.Join(tx.SaveRows(t.Context(), rows), tx.AppendChanges(t.Context(), changes))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := db.TouchedFrom(t.Context(), 2, 3)
+	if err != nil || len(got) != 3 || got[0].Seq != 2 || got[0].Tag == "" {
+		t.Fatalf("touched %+v, %v", got, err)
+	}
+	all, err := db.TouchedFrom(t.Context(), 0, 100)
+	if err != nil || len(all) != len(rows) {
+		t.Fatalf("touched %+v, %v", all, err)
+	}
+	for i, r := range rows {
+		if want := r.Touched(); all[i].UserID != want.UserID || all[i].OrganizationID != want.OrganizationID || want.UserID+want.OrganizationID == "" {
+			t.Errorf("the feed tells %+v, the row %+v", all[i], want)
+		}
+	}
+}
+
+func lost(t *testing.T, db *store.DB) {
+	at := func(user, organization string) clerk.Time {
+		at, err := db.MembershipLost(t.Context(), user, organization)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	member := row(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_1","organization_id":"org_1"}`)
+	save(t, db, member)
+	if at("user_1", "org_1") != 0 {
+		t.Error("a membership that is there is lost")
+	}
+	member.Hard, member.DeletedAt = true, 77
+	save(t, db, member)
+	if got := at("user_1", "org_1"); got != 77 || at("user_2", "org_1") != 0 || at("user_1", "org_2") != 0 {
+		t.Errorf("lost at %d", got)
+	}
+	organization := row(t, clerk.KindOrganization, `{"id":"org_1"}`)
+	organization.Hard, organization.DeletedAt = true, 99
+	save(t, db, organization)
+	if at("user_1", "org_1") != 99 || at("user_2", "org_1") != 99 {
+		t.Error("who was in an organization lost it when it ended")
 	}
 }
 

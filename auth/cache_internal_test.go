@@ -1,0 +1,111 @@
+package auth
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// checkCache compares what the cache keeps account of with what is in it.
+func checkCache(t interface{ Fatalf(string, ...any) }, c *tokenCache) {
+	bytes, indexed, ids := 0, 0, 0
+	for i := range c.slots {
+		e := c.slots[i].token.Load()
+		if e == nil {
+			continue
+		}
+		bytes += e.size
+		ids += len(e.ids())
+		if c.slots[i].hash.Load() != e.hash || &c.places(e.hash)[uint64(i)%cacheWays] != &c.slots[i] {
+			t.Fatalf("a token lies where nobody looks for it")
+		}
+	}
+	for id, list := range c.byID {
+		indexed += len(list)
+		for _, s := range list {
+			if e := s.token.Load(); e == nil || e.claims.SessionID != id && e.claims.Subject != id {
+				t.Fatalf("%s points to another token or none", id)
+			}
+		}
+	}
+	if bytes != c.bytes || bytes > c.maxBytes || indexed != ids {
+		t.Fatalf("%d bytes, said to be %d, at most %d; %d ids, %d indexed", bytes, c.bytes, c.maxBytes, ids, indexed)
+	}
+}
+
+// Checklist J14: bounded, in entries and bytes, whatever comes.
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := newTokenCache(rapid.IntRange(1, 100).Draw(t, "entries"), rapid.IntRange(1, 10000).Draw(t, "bytes"))
+		now := time.Unix(1e9, 0)
+		number := rapid.IntRange(0, 40)
+		t.Repeat(map[string]func(*rapid.T){
+			"put": func(t *rapid.T) {
+				n := number.Draw(t, "token")
+				claims := &Claims{Subject: fmt.Sprint("user_", n%5), SessionID: fmt.Sprint("sess_", n%11)}
+				if n%13 == 0 {
+					claims.SessionID = ""
+				}
+				token := fmt.Sprint("token ", n)
+				e := &cached{
+					hash: c.hash(token), token: token, generation: uint64(n % 2), claims: claims, size: rapid.IntRange(1, 3000).Draw(t, "size"),
+					from: now, until: now.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "life")) * time.Second),
+				}
+				c.put(c.epoch.Load(), now, e)
+				if e.size <= c.maxBytes && c.get(e.hash, token, e.generation, now) != claims {
+					t.Fatalf("what was put is not there")
+				}
+			},
+			"put too late": func(t *rapid.T) {
+				c.put(c.epoch.Load()+1, now, &cached{token: "late", hash: c.hash("late"), claims: &Claims{}, until: now.Add(time.Hour)})
+				if c.get(c.hash("late"), "late", 0, now) != nil {
+					t.Fatalf("remembered after it was forgotten")
+				}
+			},
+			"time":   func(t *rapid.T) { now = now.Add(time.Duration(number.Draw(t, "seconds")) * time.Second) },
+			"forget": func(t *rapid.T) { c.forget([]string{fmt.Sprint("user_", number.Draw(t, "user")), "sess_3"}) },
+			"clear":  func(*rapid.T) { c.clear() },
+			"":       func(t *rapid.T) { checkCache(t, c) },
+		})
+	})
+}
+
+func TestCacheSize(t *testing.T) {
+	t.Parallel()
+	for entries, want := range map[int]int{0: 16384, 1: 8, 8: 8, 9: 8, 15: 8, 16: 16, 1000: 512, 1024: 1024} {
+		if got := len(newTokenCache(entries, 0).slots); got != want {
+			t.Errorf("%d entries: room for %d, want %d", entries, got, want)
+		}
+	}
+}
+
+// A token within a second of hundreds of others pushes out nothing that lives while there is something dead.
+func TestCacheDropsTheDeadFirst(t *testing.T) {
+	t.Parallel()
+	c, now := newTokenCache(8, 0), time.Unix(1e9, 0)
+	put := func(name string, life time.Duration, generation uint64) {
+		c.put(0, now, &cached{
+			hash: c.hash(name), token: name, generation: generation, claims: &Claims{Subject: name}, size: 1, from: now, until: now.Add(life),
+		})
+	}
+	has := func(name string) bool { return c.get(c.hash(name), name, 1, now) != nil }
+	put("old keys", 2*time.Hour, 0)
+	for i := range 6 {
+		put(fmt.Sprint("live ", i), time.Hour+time.Duration(i), 1)
+	}
+	put("short", time.Second, 1)
+	now = now.Add(time.Second)
+	put("new 1", time.Hour+10, 1)
+	put("new 2", time.Hour+11, 1)
+	for i := range 6 {
+		if !has(fmt.Sprint("live ", i)) {
+			t.Errorf("live %d is gone", i)
+		}
+	}
+	if put("new 3", time.Hour+12, 1); has("live 0") || !has("live 1") || !has("new 3") {
+		t.Error("the first to expire was not the one to go")
+	}
+}

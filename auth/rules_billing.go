@@ -1,0 +1,142 @@
+package auth
+
+import (
+	"slices"
+	"strings"
+)
+
+// Feature allows who has this feature: "slug" of the user or the active organization, "org:slug" (or o:, organization:)
+// of the organization, "user:slug" (or u:) of the user. Another scope is a fault of the rule.
+//
+// The token's features count if it speaks of features. Else the features of the plans do, of the token or stored, by
+// [Subject].PlanFeatures. A refusal has [CodeFeatureLocked] and the slug.
+func Feature(feature string) Rule {
+	asked, faulty := parseAsked(feature)
+	return &featureRule{asked, faulty}
+}
+
+type featureRule struct {
+	asked  askedSlug
+	faulty bool
+}
+
+func (r *featureRule) Check(s *Subject) Decision {
+	if d, done := precheck(s, r.faulty); done {
+		return d
+	}
+	if r.asked.user && s.hasFeature(r.asked.slug, false) || r.asked.organization && s.hasFeature(r.asked.slug, true) {
+		return Allow()
+	}
+	return Decision{Code: CodeFeatureLocked, Reason: ReasonFeature, Feature: r.asked.slug}
+}
+
+func (s *Subject) hasFeature(slug string, organization bool) bool {
+	if s.Claims.Features.Present {
+		return slices.Contains(s.scoped(&s.Claims.Features, organization), slug)
+	}
+	plans, _, _ := s.plans(organization)
+	return s.planFeatures(plans, slug)
+}
+
+func (r *featureRule) Explain(s *Subject) []Condition {
+	var facts []Fact
+	for organization := range r.asked.scopes(s) {
+		if s.Claims.Features.Present {
+			facts = append(facts, listFact(ownerName(organization)+" features", s.scoped(&s.Claims.Features, organization),
+				!s.Claims.Features.Malformed, SourceToken))
+			continue
+		}
+		plans, source, known := s.plans(organization)
+		facts = append(facts, listFact(ownerName(organization)+" plans", plans, known, source))
+		for _, plan := range plans {
+			features, listed := s.PlanFeatures[plan]
+			facts = append(facts, listFact("features of plan "+plan, features, listed, SourceConfiguration))
+		}
+	}
+	return []Condition{conditionOf(r, s, facts...)}
+}
+
+func (r *featureRule) String() string { return call("Feature", r.asked.text) }
+
+func (r *featureRule) fault() error { return r.asked.fault(r, r.faulty) }
+
+// Plan allows who has this plan, written like the features of [Feature]. The token's plans count if it speaks of plans,
+// else the stored ones. A refusal has [CodeFeatureLocked] and the slug.
+func Plan(plan string) Rule {
+	asked, faulty := parseAsked(plan)
+	return &planRule{asked, faulty}
+}
+
+type planRule struct {
+	asked  askedSlug
+	faulty bool
+}
+
+func (r *planRule) Check(s *Subject) Decision {
+	if d, done := precheck(s, r.faulty); done {
+		return d
+	}
+	if r.asked.user && s.hasPlan(r.asked.slug, false) || r.asked.organization && s.hasPlan(r.asked.slug, true) {
+		return Allow()
+	}
+	return Decision{Code: CodeFeatureLocked, Reason: ReasonPlan, Plan: r.asked.slug}
+}
+
+func (s *Subject) hasPlan(slug string, organization bool) bool {
+	plans, _, _ := s.plans(organization)
+	return slices.Contains(plans, slug)
+}
+
+func (r *planRule) Explain(s *Subject) []Condition {
+	var facts []Fact
+	for organization := range r.asked.scopes(s) {
+		plans, source, known := s.plans(organization)
+		known = known && !s.Claims.Plans.Malformed
+		facts = append(facts, listFact(ownerName(organization)+" plans", plans, known, source))
+	}
+	return []Condition{conditionOf(r, s, facts...)}
+}
+
+func (r *planRule) String() string { return call("Plan", r.asked.text) }
+
+func (r *planRule) fault() error { return r.asked.fault(r, r.faulty) }
+
+// askedSlug is the feature or plan that a rule asks for, and of whom.
+type askedSlug struct {
+	text, slug         string
+	user, organization bool
+}
+
+func parseAsked(text string) (asked askedSlug, faulty bool) {
+	scope, slug, scoped := strings.Cut(text, ":")
+	asked = askedSlug{text: text, slug: slug, user: scope == "u" || scope == "user"}
+	asked.organization = scope == "o" || scope == "org" || scope == "organization"
+	if !scoped {
+		asked.slug, asked.user, asked.organization = text, true, true
+	}
+	faulty = asked.slug == "" || strings.ContainsAny(asked.slug, ":,") || !asked.user && !asked.organization
+	return asked, faulty
+}
+
+// scopes yields false for the user and true for the organization, of those whose facts count; none for nobody.
+func (a askedSlug) scopes(s *Subject) func(yield func(organization bool) bool) {
+	return func(yield func(bool) bool) {
+		if s.signedIn() && (!a.user || yield(false)) && a.organization {
+			yield(true)
+		}
+	}
+}
+
+func (a askedSlug) fault(rule Rule, faulty bool) error {
+	if faulty {
+		return faultOf(rule, `want "slug", "org:slug" or "user:slug"`)
+	}
+	return nil
+}
+
+func ownerName(organization bool) string {
+	if organization {
+		return "organization"
+	}
+	return "user"
+}

@@ -1,0 +1,229 @@
+package clerksync
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/web"
+)
+
+// Caller is who makes a request: what the token proves, and what the mirror stores.
+type Caller struct {
+	User    User
+	Claims  *auth.Claims
+	Session *Session // nil: the token names none, or the mirror has not seen it yet
+
+	facts live.Facts
+}
+
+// Denial is why a request is not served. None of it quotes the token, and only Err, which is for the log, tells
+// what is stored.
+type Denial struct {
+	Status   int    // 401: who calls is not known, or no more; 403: known, and not allowed; 503: it can't be told now
+	Code     string // stable, see docs/ARCHITECTURE.md
+	Reason   string // of some codes
+	Detail   string // for people
+	Decision auth.Decision
+	Err      error
+}
+
+func (d *Denial) Error() string {
+	text := "clerksync: " + d.Code
+	if d.Reason != "" {
+		text += " (" + d.Reason + ")"
+	}
+	if d.Err != nil {
+		text += ": " + d.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (d *Denial) Unwrap() error { return d.Err }
+
+// Codes of a [Denial] beside those of package auth.
+const (
+	CodeUserNotRegistered    = live.CodeNotRegistered
+	CodeUserInactive         = live.CodeInactive
+	CodeSessionEnded         = live.CodeSessionEnded
+	CodeInvalidSessionClaims = live.CodeContradiction
+	CodeCrossOrigin          = "cross_origin_request" // an unsafe method, and a cookie that another page may have sent along
+	CodeUnavailable          = "storage_unavailable"
+)
+
+// Authorize answers who makes a request: the token is valid, nothing stored speaks against it, and the rule allows.
+// A nil rule lets everybody pass who is signed in. Every error is a [*Denial].
+//
+// What is stored denies at once in this process and within a second in others. It grants more than the token says
+// only where it is proven; see Config.Unready.
+func (m *Mirror) Authorize(r *http.Request, rule auth.Rule) (*Caller, error) {
+	caller, err := m.identify(r)
+	if err != nil {
+		return nil, err
+	}
+	if rule == nil {
+		return caller, nil
+	}
+	d, err := m.check(r.Context(), caller, rule)
+	if err != nil {
+		return nil, err
+	}
+	if !d.Allowed {
+		return nil, forbidden(d)
+	}
+	return caller, nil
+}
+
+// identify answers who calls, or why nobody does.
+func (m *Mirror) identify(r *http.Request) (*Caller, error) {
+	token, from := m.tokenReader.Token(r)
+	if from == auth.FromNowhere {
+		return nil, &Denial{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationRequired, Detail: "Authentication required"}
+	}
+	if from == auth.FromCookie {
+		if err := m.sameOrigin(r); err != nil {
+			return nil, err
+		}
+	}
+	if m.tokens == nil {
+		return nil, &Denial{
+			Status: http.StatusUnauthorized, Code: auth.CodeInvalidToken, Reason: auth.ReasonKeysUnavailable,
+			Detail: "Invalid authentication token", Err: errNoKeys,
+		}
+	}
+	claims, err := m.tokens.VerifyFrom(r.Context(), from, token)
+	if err != nil {
+		return nil, invalidToken(err)
+	}
+	caller, err := m.known(r.Context(), claims)
+	if refusal, contradicts := errors.AsType[*contradiction](err); contradicts {
+		m.auditor.contradiction(r, claims, refusal.Refusal)
+		return nil, refusal.denial()
+	}
+	if err == nil && claims.Actor != nil {
+		m.auditor.impersonated(r, claims)
+	}
+	return caller, err
+}
+
+var errNoKeys = errors.New("no keys are configured: set the secret key, a PEM key or a JWKS URL")
+
+// known compares a verified token with what is stored.
+func (m *Mirror) known(ctx context.Context, claims *auth.Claims) (*Caller, error) {
+	facts, err := m.facts(ctx, claims)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	refusal := live.Judge(claims, facts, m.config.Now())
+	if refusal == nil {
+		caller := &Caller{User: facts.Person.User, Claims: claims, facts: facts}
+		if facts.Session != nil && facts.Session.Found {
+			caller.Session = &facts.Session.Session
+		}
+		return caller, nil
+	}
+	m.denials.count(refusal.Code)
+	if refusal.Code == live.CodeContradiction {
+		return nil, &contradiction{refusal}
+	}
+	return nil, refused(refusal)
+}
+
+func (m *Mirror) facts(ctx context.Context, claims *auth.Claims) (live.Facts, error) {
+	organization := ""
+	if claims.Organization != nil {
+		organization = claims.Organization.ID
+	}
+	return m.live.Facts(ctx, claims.Subject, claims.SessionID, organization)
+}
+
+// contradiction is a refusal that is audited.
+type contradiction struct{ *live.Refusal }
+
+func (c *contradiction) Error() string { return c.Code }
+
+func (c *contradiction) denial() *Denial { return refused(c.Refusal) }
+
+func refused(r *live.Refusal) *Denial {
+	detail := map[string]string{
+		live.CodeNotRegistered: "User not registered",
+		live.CodeInactive:      "User is not active",
+		live.CodeSessionEnded:  "Session ended",
+		live.CodeContradiction: "The session's claims are out of date; fetch a fresh token",
+	}[r.Code]
+	return &Denial{Status: http.StatusUnauthorized, Code: r.Code, Detail: detail}
+}
+
+func invalidToken(err error) *Denial {
+	d := &Denial{Status: http.StatusUnauthorized, Code: auth.CodeInvalidToken, Detail: "Invalid authentication token", Err: err}
+	if refused, ok := errors.AsType[*auth.Error](err); ok {
+		d.Code, d.Reason, d.Detail = refused.Code, refused.Reason, refused.Detail
+	}
+	return d
+}
+
+// sameOrigin wants a proof that the page which sent a cookie along is ours, where a request may change something.
+// Browsers give one with each such request.
+func (m *Mirror) sameOrigin(r *http.Request) error {
+	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
+	proof := r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
+	if safe || proof && m.crossOrigin.Check(r) == nil {
+		return nil
+	}
+	return &Denial{
+		Status: http.StatusForbidden, Code: CodeCrossOrigin,
+		Detail: "A session cookie does not count for this request: it may come from another page. Send the token in the Authorization header",
+	}
+}
+
+// unavailable is the answer when the mirror can not be asked: nobody is let in on a guess.
+func unavailable(err error) *Denial {
+	return &Denial{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Detail: "The user store can not be reached", Err: err}
+}
+
+func forbidden(d auth.Decision) *Denial {
+	if d.Code == auth.CodeAuthenticationRequired {
+		return &Denial{Status: http.StatusUnauthorized, Code: d.Code, Detail: "Authentication required", Decision: d}
+	}
+	detail := "You are not allowed to do this"
+	switch d.Reason {
+	case auth.ReasonFeature, auth.ReasonPlan:
+		detail = "This is not part of your plan"
+	case auth.ReasonReverification:
+		detail = "Prove again that it is you"
+	}
+	return &Denial{Status: http.StatusForbidden, Code: d.Code, Reason: d.Reason, Detail: detail, Decision: d}
+}
+
+// problem is how a denial is answered over HTTP.
+func (m *Mirror) problem(err error) error {
+	d, ok := errors.AsType[*Denial](err)
+	if !ok {
+		return err
+	}
+	p := &web.Problem{Status: d.Status, Code: d.Code, Detail: d.Detail, Err: d.Err, Header: http.Header{}, Extra: map[string]any{}}
+	if d.Reason != "" {
+		p.Extra["reason"] = d.Reason
+	}
+	switch d.Status {
+	case http.StatusUnauthorized:
+		p.Header.Set("WWW-Authenticate", "Bearer")
+	case http.StatusServiceUnavailable:
+		p.Header.Set("Retry-After", "1")
+	}
+	for name, value := range map[string]string{"X-Feature-Locked": d.Decision.Feature, "X-Required-Plan": d.Decision.Plan} {
+		if value != "" {
+			p.Header.Set(name, value)
+		}
+	}
+	if d.Code == auth.CodeFeatureLocked && m.config.UpgradeURL != "" {
+		p.Header.Set("X-Upgrade-URL", m.config.UpgradeURL)
+	}
+	if e := d.Decision.ClerkError(); e != nil {
+		p.Extra["clerk_error"] = e
+	}
+	return p
+}

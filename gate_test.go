@@ -1,0 +1,416 @@
+package clerksync_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+// gate is a mirror of an emulated Clerk, in front of which requests are made.
+type gate struct {
+	*testing.T
+	clerk *clerktest.Clerk
+	m     *clerksync.Mirror
+}
+
+func newGate(t *testing.T, change func(*clerksync.Config)) *gate {
+	t.Helper()
+	c := clerktest.New(t)
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := c.Config()
+	config.Unready = clerksync.UnreadyAllow
+	if change != nil {
+		change(&config)
+	}
+	m, err := clerksync.New(t.Context(), db, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	c.SendTo(m.WebhookHandler())
+	return &gate{t, c, m}
+}
+
+// try makes a request that a rule guards.
+func (g *gate) try(token string, rule auth.Rule, change func(*http.Request)) (*httptest.ResponseRecorder, map[string]any) {
+	g.Helper()
+	r := httptest.NewRequestWithContext(g.Context(), http.MethodGet, "https://app.example.com/deals", nil)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	if change != nil {
+		change(r)
+	}
+	var rules []auth.Rule
+	if rule != nil {
+		rules = append(rules, rule)
+	}
+	w := httptest.NewRecorder()
+	g.m.Require(rules...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := clerksync.CallerFromContext(r.Context())
+		_, _ = io.WriteString(w, c.User.ClerkUserID)
+	})).ServeHTTP(w, r)
+	problem := map[string]any{}
+	if w.Code != http.StatusOK {
+		if err := json.Unmarshal(w.Body.Bytes(), &problem); err != nil {
+			g.Fatalf("%d %s: %v", w.Code, w.Body, err)
+		}
+	}
+	return w, problem
+}
+
+func (g *gate) passes(token string, rule auth.Rule) {
+	g.Helper()
+	if w, _ := g.try(token, rule, nil); w.Code != http.StatusOK {
+		g.Errorf("refused: %d %s", w.Code, w.Body)
+	}
+}
+
+func (g *gate) refused(token string, rule auth.Rule, status int, code string) {
+	g.Helper()
+	if w, p := g.try(token, rule, nil); w.Code != status || p["code"] != code {
+		g.Errorf("answered %d %v, want %d %s", w.Code, p["code"], status, code)
+	}
+}
+
+// Everything that Clerk revokes is refused with the next request, though the token is still good.
+func TestLiveDenial(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		deed func(g *gate, user, session, organization string)
+		code string
+	}{
+		"a revoked session":          {func(g *gate, _, session, _ string) { g.clerk.Revoke(session) }, "session_ended"},
+		"a user who signed out":      {func(g *gate, user, _, _ string) { g.clerk.SignOut(user) }, "session_ended"},
+		"a banned user":              {func(g *gate, user, _, _ string) { g.clerk.Ban(user) }, "user_inactive"},
+		"a ban that was taken back":  {func(g *gate, user, _, _ string) { g.clerk.Ban(user); g.clerk.Unban(user) }, "session_ended"},
+		"a locked user":              {func(g *gate, user, _, _ string) { g.clerk.Lock(user) }, "user_inactive"},
+		"a deleted user":             {func(g *gate, user, _, _ string) { g.clerk.DeleteUser(user) }, "user_inactive"},
+		"a lost membership":          {func(g *gate, user, _, organization string) { g.clerk.RemoveMember(organization, user) }, "invalid_session_claims"},
+		"an organization that ended": {func(g *gate, _, _, organization string) { g.clerk.DeleteOrganization(organization) }, "invalid_session_claims"},
+		"another role in the organization": {func(g *gate, user, _, organization string) {
+			g.clerk.Call("PATCH", "/v1/organizations/"+organization+"/memberships/"+user, map[string]string{"role": "org:member"}, nil)
+		}, "invalid_session_claims"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGate(t, nil)
+			user := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
+			organization := g.clerk.CreateOrganization("Engines", user)
+			session := g.clerk.SignIn(user)
+			token := g.clerk.TokenFor(clerktest.TokenOrder{UserID: user, SessionID: session, OrganizationID: organization})
+			g.clerk.Settle()
+			g.passes(token, auth.All(auth.MinRole("growth"), auth.OrgRole("admin"), auth.Permission("org:sys_domains:manage")))
+			tc.deed(g, user, session, organization)
+			g.clerk.Settle()
+			g.refused(token, nil, http.StatusUnauthorized, tc.code)
+			counts, err := g.m.Counts(t.Context())
+			if err != nil || counts.Denials[tc.code] != 1 {
+				t.Errorf("denials counted: %v, %v", counts.Denials, err)
+			}
+		})
+	}
+}
+
+// The token is worth nothing once another replica was told that its session is revoked: within a second.
+func TestRevocationReachesOtherReplicas(t *testing.T) {
+	t.Parallel()
+	c := clerktest.New(t)
+	dsn := testenv.Postgres(t)
+	replica := func() *gate {
+		db, err := postgres.Open(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := clerksync.New(t.Context(), db, c.Config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = m.Close() })
+		return &gate{t, c, m}
+	}
+	one, other := replica(), replica()
+	c.SendTo(one.m.WebhookHandler())
+	user := c.CreateUser(clerktest.User{Email: "ada@example.com"})
+	session := c.SignIn(user)
+	token := c.TokenFor(clerktest.TokenOrder{UserID: user, SessionID: session})
+	c.Settle()
+	other.passes(token, nil)
+	for range 20 {
+		other.passes(token, nil) // from memory
+	}
+	c.Revoke(session)
+	c.Settle()
+	acknowledged := time.Now()
+	for {
+		w, _ := other.try(token, nil, nil)
+		if w.Code == http.StatusUnauthorized {
+			t.Logf("refused %v after the webhook was answered", time.Since(acknowledged))
+			return
+		}
+		if time.Since(acknowledged) > 2*time.Second { // a second is promised; this machine may be slow
+			t.Fatal("the other replica still lets the revoked session in")
+		}
+	}
+}
+
+// The audit tells of a contradiction and of an access in another's name, and of many the same once a minute.
+func TestContradictionsAndImpersonationAreAudited(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	ada := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+	organization := g.clerk.CreateOrganization("Engines", ada)
+	token := g.clerk.TokenFor(clerktest.TokenOrder{UserID: ada, OrganizationID: organization})
+	impersonated := g.clerk.TokenFor(clerktest.TokenOrder{UserID: ada, Actor: map[string]any{"sub": "user_support"}})
+	g.clerk.RemoveMember(organization, ada)
+	g.clerk.Settle()
+	for range 3 { // the same again is one entry
+		g.refused(token, nil, http.StatusUnauthorized, "invalid_session_claims")
+		g.passes(impersonated, nil)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		entries, err := g.m.Audit(t.Context(), clerksync.AuditFilter{ClerkUserID: ada})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(entries) == 2 {
+			by := map[string]clerksync.AuditEntry{entries[0].Action: entries[0], entries[1].Action: entries[1]}
+			if e := by["contradiction"]; e.Was != organization || e.Became != "lost" || e.ClerkOrganizationID != organization || e.Origin != "GET" {
+				t.Errorf("of the contradiction: %+v", e)
+			}
+			if e := by["impersonated"]; e.Actor != "user_support" || e.ClerkSessionID == "" {
+				t.Errorf("of the impersonation: %+v", e)
+			}
+			return
+		}
+		if len(entries) > 2 || time.Now().After(deadline) {
+			t.Fatalf("%d entries: %+v", len(entries), entries)
+		}
+	}
+}
+
+// Item J7 and the cross-site rules: a cookie counts only where authorized parties are configured, for the named
+// party, and with a proof for methods that change something.
+func TestSessionCookie(t *testing.T) {
+	t.Parallel()
+	const app, evil = "https://app.example.com", "https://evil.example.com"
+	cookie := func(name, token string, change func(*http.Request)) func(*http.Request) {
+		return func(r *http.Request) {
+			r.AddCookie(&http.Cookie{Name: name, Value: token})
+			if change != nil {
+				change(r)
+			}
+		}
+	}
+	post := func(headers ...string) func(*http.Request) {
+		return func(r *http.Request) {
+			r.Method = http.MethodPost
+			for i := 0; i < len(headers); i += 2 {
+				r.Header.Set(headers[i], headers[i+1])
+			}
+		}
+	}
+	strict := newGate(t, func(c *clerksync.Config) { c.AuthorizedParties = []string{app} })
+	open := newGate(t, nil)
+	suffixed := newGate(t, func(c *clerksync.Config) {
+		c.AuthorizedParties, c.PublishableKey = []string{app}, "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k"
+	})
+	token := func(g *gate, azp string) string {
+		user := g.clerk.CreateUser(clerktest.User{Username: strings.ToLower(strings.NewReplacer("/", "", ":", "", ".", "").Replace(t.Name() + azp))})
+		jwt := g.clerk.TokenFor(clerktest.TokenOrder{UserID: user, AZP: azp})
+		g.clerk.Settle()
+		return jwt
+	}
+	ours, theirs, bare, unpinned, other := token(strict, app), token(strict, evil), token(strict, ""), token(open, app), token(suffixed, app)
+	for _, tc := range []struct {
+		name   string
+		g      *gate
+		change func(*http.Request)
+		status int
+		code   string
+	}{
+		{"of the named party", strict, cookie("__session", ours, nil), 200, ""},
+		{"of another party", strict, cookie("__session", theirs, nil), 401, "invalid_token"},
+		{"of nobody", strict, cookie("__session", bare, nil), 401, "invalid_token"},
+		{"where no parties are configured", open, cookie("__session", unpinned, nil), 401, "invalid_token"},
+		{"of this instance", suffixed, cookie("__session_naoXFJnI", other, nil), 200, ""},
+		{"of another instance", suffixed, cookie("__session_other", other, nil), 401, "authentication_required"},
+		{"with POST, by nobody knows whom", strict, cookie("__session", ours, post()), 403, "cross_origin_request"},
+		{"with POST, of the same origin", strict, cookie("__session", ours, post("Sec-Fetch-Site", "same-origin")), 200, ""},
+		{"with POST, of another site", strict, cookie("__session", ours, post("Sec-Fetch-Site", "cross-site", "Origin", evil)), 403, "cross_origin_request"},
+		{"with POST, of a sibling that is no party", strict, cookie("__session", ours, post("Sec-Fetch-Site", "same-site", "Origin", "https://x.example.com")), 403, "cross_origin_request"},
+		{"with POST, of a party on another host", strict, cookie("__session", ours, func(r *http.Request) {
+			post("Sec-Fetch-Site", "same-site", "Origin", app)(r)
+			r.Host = "api.example.com"
+		}), 200, ""},
+		{"beside a header that counts first", strict, cookie("__session", theirs, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+ours) }), 200, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, p := tc.g.try("", nil, tc.change)
+			if w.Code != tc.status || tc.code != "" && p["code"] != tc.code {
+				t.Errorf("answered %d %s", w.Code, w.Body)
+			}
+		})
+	}
+}
+
+func TestRefusalsTellTheClientWhatToDo(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(c *clerksync.Config) { c.UpgradeURL = "https://app.example.com/upgrade" })
+	user := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+	token := g.clerk.Token(user)
+	g.clerk.Settle()
+	w, p := g.try(token, auth.Feature("reports"), nil)
+	if w.Code != 403 || p["code"] != "feature_locked" || w.Header().Get("X-Feature-Locked") != "reports" || w.Header().Get("X-Upgrade-URL") != "https://app.example.com/upgrade" {
+		t.Errorf("a feature: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	w, p = g.try(token, auth.Plan("org:pro"), nil)
+	if w.Code != 403 || p["code"] != "feature_locked" || w.Header().Get("X-Required-Plan") == "" {
+		t.Errorf("a plan: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	g.passes(token, auth.Reverified(auth.Strict()))
+	old := g.clerk.TokenFor(clerktest.TokenOrder{UserID: user, FactorAges: &[2]int{11, 11}})
+	w, p = g.try(old, auth.Reverified(auth.StrictMFA()), nil)
+	if text, _ := json.Marshal(p["clerk_error"]); w.Code != 403 || string(text) != `{"metadata":{"reverification":"strict_mfa"},"reason":"reverification-error","type":"forbidden"}` {
+		t.Errorf("a step up: %d %s", w.Code, text)
+	}
+	w, p = g.try("", nil, nil)
+	if w.Code != 401 || w.Header().Get("WWW-Authenticate") != "Bearer" || p["detail"] != "Authentication required" {
+		t.Errorf("nobody: %d %v", w.Code, p)
+	}
+}
+
+// Item A7: what nothing proves grants nothing, unless the operator says so by name.
+func TestUnprovenRolesGrantAsConfigured(t *testing.T) {
+	t.Parallel()
+	for unready, want := range map[string]int{clerksync.UnreadyAllow: 200, clerksync.UnreadyDeny: 403} {
+		t.Run(unready, func(t *testing.T) {
+			t.Parallel()
+			g := newGate(t, func(c *clerksync.Config) { c.Unready = unready })
+			user := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
+			token := g.clerk.Token(user)
+			g.clerk.Settle()
+			if w, _ := g.try(token, auth.MinRole("growth"), nil); w.Code != want {
+				t.Errorf("a stored role: %d, want %d", w.Code, want)
+			}
+			g.passes(token, nil)
+			warned := strings.Contains(health(t, g.m), "mirror_unproven")
+			if warned != (unready == clerksync.UnreadyAllow) {
+				t.Errorf("warned: %v", warned)
+			}
+		})
+	}
+	db, err := sqlite.Open(sqlite.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := clerksync.New(t.Context(), db, clerksync.Config{Unready: "maybe"}); err == nil {
+		t.Error("a policy unheard of was taken")
+	}
+}
+
+func health(t *testing.T, m *clerksync.Mirror) string {
+	t.Helper()
+	text, err := json.Marshal(m.Health(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A rule that nobody can pass is a slip, to be found at start.
+func TestFaultyRulePanicsAtStart(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	defer func() {
+		if recover() == nil {
+			t.Error("nothing was said about an empty role")
+		}
+	}()
+	g.m.Require(auth.Role(""))
+}
+
+// Item J13: keys that were good once verify tokens after a restart, while Clerk is out of reach.
+func TestKeysOutliveARestart(t *testing.T) {
+	t.Parallel()
+	c := clerktest.New(t)
+	front := httptest.NewUnstartedServer(nil)
+	proxy := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		request, err := http.NewRequestWithContext(r.Context(), r.Method, c.URL+r.URL.Path, nil)
+		if err != nil {
+			panic(err)
+		}
+		request.Header = r.Header.Clone()
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer response.Body.Close()
+		w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
+		w.WriteHeader(response.StatusCode)
+		_, _ = io.Copy(w, response.Body)
+	})
+	front.Config.Handler = proxy
+	front.Start()
+	path := filepath.Join(t.TempDir(), "clerk.db")
+	open := func() *gate {
+		db, err := sqlite.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := c.Config()
+		config.JWTKey, config.JWKSURL = "", front.URL+"/.well-known/jwks.json"
+		m, err := clerksync.New(t.Context(), db, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &gate{t, c, m}
+	}
+	g := open()
+	user := c.CreateUser(clerktest.User{Email: "ada@example.com"})
+	c.SendTo(g.m.WebhookHandler())
+	c.CreateUser(clerktest.User{Email: "grace@example.com"})
+	c.UpdateUser(user, map[string]any{"first_name": "Ada"})
+	c.Settle()
+	if err := g.m.FetchKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.passes(c.Token(user), nil)
+	if err := g.m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	front.Close() // Clerk is out of reach
+	g = open()
+	defer g.m.Close()
+	g.passes(c.TokenFor(clerktest.TokenOrder{UserID: user}), nil)
+}
+
+// Errors of the gate are what they say they are, for callers who decide by them.
+func TestDenialIsTyped(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	_, err := g.m.Authorize(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), nil)
+	var d *clerksync.Denial
+	if !errors.As(err, &d) || d.Status != http.StatusUnauthorized || d.Code != auth.CodeAuthenticationRequired {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// started runs a command until the test ends, and answers the lines that it prints.
+func started(t *testing.T, command interface {
+	Run(ctx context.Context, p *process) error
+},
+) *bufio.Scanner {
+	t.Helper()
+	out, in := io.Pipe()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		err := command.Run(ctx, &process{stdout: in, stderr: io.Discard})
+		_ = in.CloseWithError(io.EOF)
+		ended <- err
+	}()
+	t.Cleanup(func() {
+		cancel()
+		_, _ = io.Copy(io.Discard, out) // what is still printed must not hold it up
+		if err := <-ended; err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+	return bufio.NewScanner(out)
+}
+
+func line(t *testing.T, s *bufio.Scanner) string {
+	t.Helper()
+	if !s.Scan() {
+		t.Fatalf("no more is printed: %v", s.Err())
+	}
+	return s.Text()
+}
+
+func TestEmulatePrintsOneLineOfJSON(t *testing.T) {
+	t.Parallel()
+	lines := started(t, emulateCommand{Listen: "127.0.0.1:0", JSON: true, Seed: 7, Users: 3, RateLimit: "off"})
+	var keys map[string]string
+	if err := json.Unmarshal([]byte(line(t, lines)), &keys); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"url", "api_url", "issuer", "jwks_url", "secret_key", "publishable_key", "webhook_secret", "instance_id", "pem",
+	} {
+		if keys[name] == "" {
+			t.Errorf("%s is missing", name)
+		}
+		delete(keys, name+"_seen")
+	}
+	if len(keys) != 9 || strings.HasSuffix(keys["api_url"], "/v1") {
+		t.Errorf("printed %v", keys)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, keys["api_url"]+"/v1/users/count", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+keys["secret_key"])
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); string(body) != `{"object":"total_count","total_count":3}` {
+		t.Errorf("the Backend API answers %s", body)
+	}
+}
+
+// What --env prints is a configuration that serve takes, with no fault and no warning.
+func TestEmulatePrintsTheEnvironmentOfServe(t *testing.T) {
+	t.Parallel()
+	lines := started(t, emulateCommand{Listen: "127.0.0.1:0", Env: true, Seed: 7, RateLimit: "production"})
+	var environ []string
+	for range 7 {
+		name, value, _ := strings.Cut(strings.TrimPrefix(line(t, lines), "export "), "=")
+		environ = append(environ, name+"="+strings.Trim(value, "'"))
+	}
+	config, warnings, err := Load(LoadOptions{Environ: environ})
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	if config.Issuer == "" || config.InstanceID == "" || config.JWTKey == "" || config.SecretKey == "" || len(config.WebhookSecrets) != 1 {
+		t.Errorf("printed %v", environ)
+	}
+}
+
+func TestEmulateTellsPeople(t *testing.T) {
+	t.Parallel()
+	lines := started(t, emulateCommand{Listen: "127.0.0.1:0", Seed: 7, RateLimit: "production"})
+	var text strings.Builder
+	for !strings.Contains(text.String(), "Ctrl-C") {
+		text.WriteString(line(t, lines) + "\n")
+	}
+	for _, want := range []string{"/v1\n", "whsec_", "-----BEGIN PUBLIC KEY-----", "/_emulator/tokens"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in:\n%s", want, &text)
+		}
+	}
+}
+
+func TestEmulateRefusesAProductionKey(t *testing.T) {
+	t.Parallel()
+	err := emulateCommand{Listen: "127.0.0.1:0", SecretKey: "sk_live_x", RateLimit: "off"}.Run(t.Context(), &process{stdout: io.Discard, stderr: io.Discard})
+	if err == nil || !strings.Contains(err.Error(), "production") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestEmulateKeepsItsState(t *testing.T) {
+	t.Parallel()
+	state := filepath.Join(t.TempDir(), "state.json")
+	run := func() (keys map[string]string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var out bytes.Buffer
+		printed := func(b []byte) { cancel() }
+		err := emulateCommand{Listen: "127.0.0.1:0", JSON: true, State: state, RateLimit: "off"}.Run(ctx, &process{stdout: writer{&out, printed}, stderr: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(out.Bytes(), &keys); err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	first, second := run(), run()
+	for _, name := range []string{"issuer", "secret_key", "webhook_secret", "instance_id", "pem"} {
+		if first[name] == "" || first[name] != second[name] {
+			t.Errorf("%s was %q and is %q", name, first[name], second[name])
+		}
+	}
+}
+
+// writer tells of each write.
+type writer struct {
+	io.Writer
+	wrote func([]byte)
+}
+
+func (w writer) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	w.wrote(b)
+	return n, err
+}
+
+func TestChaosEndsInAMirrorThatEqualsClerk(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if err := (chaosCommand{Deeds: 150, Seed: 11, JSON: true}).Run(t.Context(), &process{stdout: &out, stderr: io.Discard}); err != nil {
+		t.Fatal(err)
+	}
+	var v Verdict
+	if err := json.Unmarshal(out.Bytes(), &v); err != nil {
+		t.Fatal(err)
+	}
+	if !v.OK || v.Events < 100 || v.Duplicated == 0 || v.Failed == 0 || v.Forged == 0 || v.Accepted != 0 || v.Lost != 0 || len(v.Differences) != 0 {
+		t.Errorf("verdict %+v", v)
+	}
+}
+
+func TestDevTellsAStoryAndTakesItUpAgain(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	run := func() string {
+		var out bytes.Buffer
+		command := devCommand{Listen: "127.0.0.1:0", EmulateListen: "127.0.0.1:0", State: state, Seed: 5, Once: true}
+		if err := command.Run(t.Context(), &process{stdout: &out, stderr: io.Discard}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	first, second := run(), run()
+	for _, want := range []string{"people and", "user.created", "processed", `"role": "growth"`, "Grace was deleted", "curl -H 'Authorization: Bearer ey"} {
+		if !strings.Contains(first, want) {
+			t.Errorf("no %q in the first run:\n%s", want, first)
+		}
+	}
+	if strings.Contains(second, "user.created") || !strings.Contains(second, `"role": "growth"`) {
+		t.Errorf("the second run did not take up the first:\n%s", second)
+	}
+	told := func(s string) int { return slices.Index(strings.Split(s, "\n"), "GET /api/auth/me, as Ada:") }
+	if told(first) < 0 || told(second) < 0 {
+		t.Error("nobody asked who calls")
+	}
+}

@@ -1,0 +1,249 @@
+package emulator_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/clerksync/clerksync/internal/emulator"
+)
+
+// inspector checks the shape of each answer and event that passes through it.
+type inspector struct {
+	*clerk
+	shapes    shapes
+	routes    map[string]string
+	exercised map[string]bool
+}
+
+// ok makes a request that must succeed, checks what it gets, and answers the id if there is one.
+func (i *inspector) ok(method, path string, body any) string {
+	i.t.Helper()
+	a := i.do(method, "/v1"+path, body)
+	route := strings.Replace(a.pattern, " /v1", " ", 1)
+	shape := i.routes[route]
+	switch {
+	case a.status != http.StatusOK:
+		i.t.Fatalf("%s %s: %d %s", method, path, a.status, a.body)
+	case shape == "":
+		i.t.Errorf("testdata/shapes/routes.json has no %s", route)
+	case a.header.Get("Content-Type") != "application/json" || len(a.header["Content-Type"]) != 1:
+		i.t.Errorf("%s: Content-Type %q: Clerk's JavaScript SDK takes application/json only", route, a.header["Content-Type"])
+	}
+	if strings.Contains(shape, "|") { // a list of two shapes
+		bare, page, _ := strings.Cut(shape, "|")
+		if shape = bare; strings.Contains(path, "paginated=true") {
+			shape = page
+		}
+	}
+	i.exercised[route] = true
+	for _, w := range i.shapes.problems(a.body, shape) {
+		i.t.Errorf("%s: %s", route, w)
+	}
+	var o struct{ ID string }
+	if a.body[0] == '{' {
+		decode(i.t, a.body, &o)
+	}
+	return o.ID
+}
+
+func (i *inspector) post(path string, body any) string {
+	i.t.Helper()
+	return i.ok("POST", path, body)
+}
+
+func TestAnswersAndEventsHaveClerksShape(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t, emulator.Options{Users: 2})
+	r := c.listen(nil)
+	i := &inspector{c, loadShapes(t), shapesOf(t, "routes"), map[string]bool{}}
+	i.people()
+	i.groups()
+	i.roles()
+	i.rest()
+	for _, route := range emulator.Routes() {
+		if route = strings.Replace(route, " /v1", " ", 1); !i.exercised[route] {
+			t.Errorf("no test calls %s: its answer may have any shape", route)
+		}
+	}
+	c.settle()
+	types := shapesOf(t, "events")
+	sent := map[string]bool{}
+	for _, d := range r.deliveries() {
+		eventType, wrong := i.shapes.event(d.body, types)
+		sent[eventType] = true
+		for _, w := range wrong {
+			t.Errorf("event %s: %s", eventType, w)
+		}
+	}
+	notSent := []string{"email.created", "sms.created", "subscription.active", "waitlistEntry.created", "waitlistEntry.updated"}
+	for eventType := range types {
+		if sent[eventType] == slices.Contains(notSent, eventType) {
+			t.Errorf("sent is %v: %s", sent[eventType], eventType)
+		}
+	}
+}
+
+// people calls every endpoint of users and sessions, of people with much and with little.
+func (i *inspector) people() {
+	i.t.Helper()
+	ada := i.post("/users", object{
+		"email_address": []string{"ada@example.com", "ada@example.org"}, "phone_number": []string{"+15555550100"}, "web3_wallet": []string{"0x01"},
+		"username": "ada", "password": "correct horse", "first_name": "Ada", "last_name": "Lovelace", "external_id": "cust_1", "locale": "en-GB",
+		"public_metadata": object{"plan": "team"}, "private_metadata": object{"n": 12.5}, "unsafe_metadata": object{"theme": "dark"},
+		"totp_secret": "s", "backup_codes": []string{"1"}, "create_organizations_limit": 3, "created_at": "2026-01-02T03:04:05Z",
+		"legal_accepted_at": "2026-01-02T03:04:05Z",
+	})
+	bob := i.post("/users", object{"username": "bob"})
+	i.ok("GET", "/users", nil)
+	i.ok("GET", "/users?query=nobody", nil)
+	i.ok("GET", "/users/count", nil)
+	i.ok("GET", "/users/"+ada, nil)
+	i.ok("PATCH", "/users/"+ada, object{"first_name": ""})
+	i.ok("PATCH", "/users/"+ada+"/metadata", object{"private_metadata": nil})
+	i.ok("PUT", "/users/"+ada+"/metadata", object{"public_metadata": object{}})
+	i.call("POST", "/_emulator/users/"+ada+"/profile", object{"email_address": "new@example.com", "phone_number": "+15555550101"})
+	for _, order := range []object{{}, {"actor": object{"sub": bob}}, {"pending": true}} {
+		s := i.signIn(ada, order)
+		i.ok("GET", "/sessions/"+s, nil)
+		i.post("/sessions/"+s+"/tokens", object{"expires_in_seconds": 600})
+	}
+	s := i.post("/sessions", object{"user_id": ada})
+	i.post("/jwt_templates", object{"name": "backend"})
+	i.post("/sessions/"+s+"/tokens/backend", nil)
+	i.ok("GET", "/sessions?user_id="+ada, nil)
+	i.ok("GET", "/sessions?paginated=true&user_id="+ada, nil)
+	i.post("/sessions/"+s+"/revoke", nil)
+	sign := func(body object) {
+		if a := i.do("POST", "/_emulator/users/"+ada+"/sign_out", body); a.status != http.StatusOK {
+			i.t.Errorf("sign out: %d %s", a.status, a.body)
+		}
+	}
+	sign(object{})
+	i.signIn(ada, object{})
+	sign(object{"remove": true})
+	for _, deed := range []string{"ban", "unban", "lock", "unlock"} {
+		i.post("/users/"+ada+"/"+deed, nil)
+	}
+	i.post("/users/ban", object{"user_ids": []string{ada, bob}})
+	i.post("/users/unban", object{"user_ids": []string{ada, bob}})
+	i.call("POST", "/_emulator/subscriptions", object{"payer": ada, "plan": "pro", "features": []string{"reports"}})
+	i.ok("GET", "/users/"+ada+"/billing/subscription", nil)
+	i.call("POST", "/_emulator/subscriptions", object{"payer": ada, "plan": "max"})
+	i.ok("DELETE", "/users/"+ada, nil)
+}
+
+// groups calls every endpoint of organizations and what is in them.
+func (i *inspector) groups() {
+	i.t.Helper()
+	grace := i.post("/users", object{"email_address": []string{"grace@example.com"}})
+	alan := i.post("/users", object{"email_address": []string{"alan@example.com"}})
+	org := i.post("/organizations", object{"name": "Acme Inc", "created_by": grace, "public_metadata": object{"a": 1}})
+	i.post("/organizations", object{"name": "Nobody's"})
+	i.ok("GET", "/organizations", nil)
+	i.ok("GET", "/organizations?include_members_count=true", nil)
+	i.ok("GET", "/organizations/acme-inc", nil)
+	i.ok("PATCH", "/organizations/"+org, object{"name": "Acme"})
+	i.ok("PATCH", "/organizations/"+org+"/metadata", object{"public_metadata": object{"b": 2}})
+	i.ok("PUT", "/organizations/"+org+"/metadata", object{"private_metadata": object{"c": 3}})
+	i.call("POST", "/_emulator/subscriptions", object{"payer": org, "plan": "team"})
+	i.ok("GET", "/organizations/"+org+"/billing/subscription", nil)
+
+	base := "/organizations/" + org + "/memberships"
+	i.post(base, object{"user_id": alan, "role": "org:member"})
+	i.ok("PATCH", base+"/"+alan, object{"role": "org:admin"})
+	i.ok("PATCH", base+"/"+alan+"/metadata", object{"public_metadata": object{"desk": 4}})
+	for _, path := range []string{base, "/organization_memberships", "/users/" + alan + "/organization_memberships"} {
+		i.ok("GET", path, nil)
+	}
+	i.ok("DELETE", base+"/"+alan, nil)
+
+	base = "/organizations/" + org + "/invitations"
+	first := i.post(base, object{"email_address": "alan@example.com", "role": "org:member", "inviter_user_id": grace, "expires_in_days": 3})
+	second := i.post(base, object{"email_address": "edsger@example.com", "role": "org:member", "private_metadata": object{"x": 1}})
+	i.post(base+"/bulk", []object{{"email_address": "a@example.com", "role": "org:member"}, {"email_address": "b@example.com", "role": "org:admin"}})
+	i.ok("GET", base+"/"+first, nil)
+	i.post(base+"/"+second+"/revoke", object{"requesting_user_id": grace})
+	for _, path := range []string{base, "/organization_invitations", "/users/" + alan + "/organization_invitations"} {
+		i.ok("GET", path, nil)
+	}
+	i.call("POST", "/_emulator/users/"+alan+"/accept", object{"invitation_id": first})
+
+	base = "/organizations/" + org + "/domains"
+	domain := i.post(base, object{"name": "acme.example", "verified": true})
+	i.ok("PATCH", base+"/"+domain, object{"enrollment_mode": "automatic_invitation", "verified": false})
+	i.ok("GET", base, nil)
+	i.ok("GET", "/organization_domains", nil)
+	i.ok("DELETE", base+"/"+domain, nil)
+	i.ok("DELETE", "/organizations/"+org, nil)
+}
+
+// roles calls every endpoint of roles and permissions.
+func (i *inspector) roles() {
+	i.t.Helper()
+	permission := i.post("/organization_permissions", object{"name": "Read invoices", "key": "invoices:read", "description": "d"})
+	role := i.post("/organization_roles", object{"name": "Billing", "key": "billing"})
+	i.post("/organization_roles/"+role+"/permissions/"+permission, nil)
+	i.ok("GET", "/organization_roles/"+role, nil)
+	i.ok("PATCH", "/organization_roles/"+role, object{"description": "d"})
+	i.ok("GET", "/organization_roles", nil)
+	i.ok("GET", "/organization_permissions", nil)
+	i.ok("GET", "/organization_permissions/"+permission, nil)
+	i.ok("PATCH", "/organization_permissions/"+permission, object{"name": "See invoices"})
+	i.ok("DELETE", "/organization_roles/"+role+"/permissions/"+permission, nil)
+	i.ok("DELETE", "/organization_permissions/"+permission, nil)
+	i.ok("DELETE", "/organization_roles/"+role, nil)
+}
+
+// rest calls what stands beside users and organizations.
+func (i *inspector) rest() {
+	i.t.Helper()
+	i.ok("GET", "/jwks", nil)
+	invitation := i.post("/invitations", object{"email_address": "new@example.com", "expires_in_days": 1})
+	i.ok("POST", "/invitations/bulk", []object{{"email_address": "one@example.com"}, {"email_address": "two@example.com"}})
+	i.ok("GET", "/invitations", nil)
+	i.post("/invitations/"+invitation+"/revoke", nil)
+	i.ok("GET", "/invitations?paginated=true", nil)
+	template := i.post("/jwt_templates", object{
+		"name": "hasura", "claims": object{"role": "{{user.public_metadata.role}}"}, "lifetime": 300, "allowed_clock_skew": 0,
+		"custom_signing_key": true, "signing_algorithm": "HS256", "signing_key": strings.Repeat("k", 32),
+	})
+	i.ok("GET", "/jwt_templates", nil)
+	i.ok("GET", "/jwt_templates?paginated=true", nil)
+	i.ok("GET", "/jwt_templates/"+template, nil)
+	i.ok("PATCH", "/jwt_templates/"+template, object{"lifetime": 30})
+	i.ok("DELETE", "/jwt_templates/"+template, nil)
+	i.post("/testing_tokens", nil)
+	user := i.post("/users", object{"username": "support"})
+	actor := i.post("/actor_tokens", object{"user_id": user, "actor": object{"sub": "user_admin"}, "expires_in_seconds": 600})
+	i.post("/actor_tokens/"+actor+"/revoke", nil)
+}
+
+func TestEmptyListsAreArrays(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t, emulator.Options{})
+	user := c.user("ada@example.com")
+	for path, want := range map[string]string{
+		"/users?query=nobody":                           `[]`,
+		"/sessions?user_id=" + user:                     `[]`,
+		"/sessions?paginated=true&user_id=" + user:      `{"data":[],"total_count":0}`,
+		"/invitations":                                  `[]`,
+		"/invitations?paginated=true":                   `{"data":[],"total_count":0}`,
+		"/jwt_templates":                                `[]`,
+		"/jwt_templates?paginated=true":                 `{"data":[],"total_count":0}`,
+		"/organizations":                                `{"data":[],"total_count":0}`,
+		"/organization_memberships":                     `{"data":[],"total_count":0}`,
+		"/organization_invitations":                     `{"data":[],"total_count":0}`,
+		"/organization_domains":                         `{"data":[],"total_count":0}`,
+		"/users/" + user + "/organization_memberships":  `{"data":[],"total_count":0}`,
+		"/users/" + user + "/organization_invitations":  `{"data":[],"total_count":0}`,
+		"/organization_roles?query=nothing":             `{"data":[],"total_count":0}`,
+		"/organization_permissions?query=nothing":       `{"data":[],"total_count":0}`,
+		"/users/count?email_address=nobody@example.com": `{"object":"total_count","total_count":0}`,
+	} {
+		if got := c.do("GET", "/v1"+path, nil); string(got.body) != want {
+			t.Errorf("GET %s: %s, want %s", path, got.body, want)
+		}
+	}
+}

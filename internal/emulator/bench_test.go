@@ -1,0 +1,96 @@
+package emulator_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"testing"
+
+	"github.com/clerksync/clerksync/internal/emulator"
+)
+
+// BenchmarkSeed makes 100 000 people, and says what memory each takes.
+func BenchmarkSeed(b *testing.B) {
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		e, err := emulator.New(emulator.Options{Seed: 1, Users: 100_000})
+		if err != nil {
+			b.Fatal(err)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/100_000, "bytes/user")
+		e.Close()
+	}
+}
+
+// BenchmarkListPage reads pages of 500 out of 100 000 by HTTP handlers.
+func BenchmarkListPage(b *testing.B) {
+	e, err := emulator.New(emulator.Options{Seed: 1, Users: 100_000})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	for name, query := range map[string]string{
+		"first": "limit=500", "deep offset": "limit=500&offset=90000&order_by=-created_at", "by update": "limit=500&order_by=-updated_at",
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				r := httptest.NewRequest(http.MethodGet, "/v1/users?"+query, nil)
+				r.Header.Set("Authorization", "Bearer "+e.Keys("").SecretKey)
+				w := httptest.NewRecorder()
+				e.ServeHTTP(w, r)
+				if w.Code != http.StatusOK || w.Body.Len() < 100_000 {
+					b.Fatal(w.Code, w.Body.Len())
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkWebhooks has users change, and each change signed and delivered by HTTP to a receiver that does nothing.
+func BenchmarkWebhooks(b *testing.B) {
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer receiver.Close()
+	e, err := emulator.New(emulator.Options{Seed: 1, Users: 1000})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	if _, err := e.AddEndpoint(emulator.Target{URL: receiver.URL}, ""); err != nil {
+		b.Fatal(err)
+	}
+	var people []struct{ ID string }
+	if err := e.Call(b.Context(), http.MethodGet, "/v1/users?limit=500", nil, &people); err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	for b.Loop() {
+		path := "/_emulator/users/" + people[n%len(people)].ID + "/profile"
+		if err := e.Call(b.Context(), http.MethodPost, path, map[string]string{"last_name": "Lamarr"}, nil); err != nil {
+			b.Fatal(err)
+		}
+		if n++; n%1000 == 0 {
+			settle(b, e)
+		}
+	}
+	settle(b, e)
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "webhooks/s")
+	for _, m := range e.Deliveries() {
+		if m.State != "delivered" {
+			b.Fatal(m.State)
+		}
+	}
+}
+
+func settle(b *testing.B, e *emulator.Emulator) {
+	if err := e.Settle(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+}

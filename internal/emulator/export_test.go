@@ -1,0 +1,10 @@
+package emulator
+
+// Routes are the patterns of all endpoints of the Backend API that are implemented.
+func Routes() []string {
+	var patterns []string
+	for _, r := range apiRoutes() {
+		patterns = append(patterns, r.method+" /v1"+r.path)
+	}
+	return patterns
+}

@@ -1,0 +1,85 @@
+package live
+
+import (
+	"context"
+	"errors"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Facts are what is stored about who calls. They are shared: read, never change them.
+type Facts struct {
+	Person  *Person
+	Session *Session // nil where none was asked for
+	Seat    *Seat    // nil where no organization was asked for
+}
+
+// Person is a user as stored.
+type Person struct {
+	User       store.User
+	Found      bool
+	Deleted    bool // known to be: not the same as not found
+	Plans      []string
+	PlansKnown bool
+}
+
+// Session is a session as stored; Found is false for one that was not seen yet.
+type Session struct {
+	store.Session
+	Found bool
+}
+
+// Seat is a user's place in an organization.
+type Seat struct {
+	Membership store.Membership
+	Found      bool
+	LostAt     clerk.Time // when a membership was last lost; 0 means never
+	Slug       string     // of the organization; "" where it is not known
+	Plans      []string   // of the organization
+	PlansKnown bool
+}
+
+func loadPerson(ctx context.Context, db *store.DB, id string) (*Person, error) {
+	var p Person
+	var err error
+	p.User, err = db.UserByClerkID(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		p.Deleted, err = db.UserDeleted(ctx, id)
+		return &p, err
+	case err != nil:
+		return nil, err
+	}
+	p.Found = true
+	p.Plans, p.PlansKnown, err = db.Plans(ctx, id, "")
+	return &p, err
+}
+
+func loadSession(ctx context.Context, db *store.DB, id string) (*Session, error) {
+	s, err := db.Session(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return &Session{}, nil
+	}
+	return &Session{s, err == nil}, err
+}
+
+func loadSeat(ctx context.Context, db *store.DB, user, organization string) (*Seat, error) {
+	var s Seat
+	var err error
+	s.Membership, err = db.Membership(ctx, user, organization)
+	s.Found = err == nil
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if s.LostAt, err = db.MembershipLost(ctx, user, organization); err != nil {
+		return nil, err
+	}
+	o, err := db.Organization(ctx, organization)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	s.Slug = o.Slug
+	s.Plans, s.PlansKnown, err = db.Plans(ctx, "", organization)
+	return &s, err
+}

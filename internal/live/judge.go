@@ -1,0 +1,104 @@
+package live
+
+import (
+	"time"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// Codes of a [Refusal]: all of them mean 401, and none of them is in the token.
+const (
+	CodeNotRegistered = "user_not_registered"
+	CodeInactive      = "user_inactive"
+	CodeSessionEnded  = "session_ended"
+	CodeContradiction = "invalid_session_claims"
+)
+
+// Refusal is what the stored facts have against a verified token. Fact and the values are for the audit and for
+// operators, never for who was refused.
+type Refusal struct {
+	Code             string
+	Fact             string // which one: user, session, membership, membership.role
+	Claimed, Stored  string
+	NotMirrored      bool // the user is unknown, which a read from Clerk may change
+	OrganizationLost bool
+}
+
+// Judge compares a verified token with what is stored. Only a stored fact refuses: a session or a membership that
+// was not seen yet does not, for the token proves it; nor does a time that moves without events. It is pure.
+func Judge(claims *auth.Claims, f Facts, now time.Time) *Refusal {
+	switch p := f.Person; {
+	case p.Deleted:
+		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "deleted"}
+	case !p.Found:
+		return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
+	case !p.User.IsActive:
+		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "banned"}
+	case p.User.Locked && (p.User.LockedUntil == 0 || clerk.At(now) < p.User.LockedUntil):
+		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "locked"}
+	}
+	if s := f.Session; s != nil && s.Found {
+		if s.ClerkUserID != claims.Subject && s.ClerkUserID != "" {
+			return &Refusal{Code: CodeSessionEnded, Fact: "session", Stored: "another user's"}
+		}
+		if s.Status != "" && !s.Usable() {
+			return &Refusal{Code: CodeSessionEnded, Fact: "session", Stored: s.Status}
+		}
+	}
+	if claims.Organization != nil && f.Seat != nil {
+		return judgeSeat(claims, f.Seat)
+	}
+	return nil
+}
+
+// judgeSeat refuses an active organization that a stored fact takes away. A fact that is older than the token does
+// not count against it, and one of the same second does: the stricter of both counts where order can't be told.
+func judgeSeat(claims *auth.Claims, seat *Seat) *Refusal {
+	o := claims.Organization
+	if !seat.Found {
+		if seat.LostAt == 0 || newer(claims.IssuedAt, seat.LostAt) {
+			return nil
+		}
+		return &Refusal{Code: CodeContradiction, Fact: "membership", Claimed: o.ID, Stored: "lost", OrganizationLost: true}
+	}
+	if role := seat.Membership.Role; role != "" && o.Role != "" && role != o.Role && !newer(claims.IssuedAt, seat.Membership.UpdatedAt) {
+		return &Refusal{Code: CodeContradiction, Fact: "membership.role", Claimed: o.Role, Stored: role}
+	}
+	return nil
+}
+
+// newer reports whether a token is proven to be younger than a fact. Tokens know whole seconds.
+func newer(issued time.Time, fact clerk.Time) bool {
+	return !issued.IsZero() && clerk.At(issued) > fact
+}
+
+// Grants says which stored facts may grant more than the token does: those that are proven. Denying is no question of
+// that.
+type Grants struct{ User, Membership, Plans bool }
+
+// Subject is what rules may look at. It leaves out what may not grant, and a membership whose role the token is
+// proven newer than.
+func Subject(claims *auth.Claims, f Facts, grants Grants, ladder []string, features map[string][]string) auth.Subject {
+	s := auth.Subject{Claims: claims, Ladder: ladder, PlanFeatures: features}
+	if f.Session != nil && f.Session.Found {
+		s.SessionStatus = f.Session.Status
+	}
+	if grants.User && !f.Person.User.Stub {
+		s.Role = f.Person.User.Role
+	}
+	if grants.Plans && f.Person.PlansKnown {
+		s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: f.Person.Plans}
+	}
+	o, seat := claims.Organization, f.Seat
+	if o == nil || seat == nil {
+		return s
+	}
+	if grants.Plans && seat.PlansKnown {
+		s.OrganizationPlans = &auth.Plans{Owner: o.ID, Slugs: seat.Plans}
+	}
+	if grants.Membership && seat.Found && (o.Role == "" || o.Role == seat.Membership.Role) {
+		s.Membership = &auth.Membership{OrganizationID: o.ID, Role: seat.Membership.Role, Permissions: seat.Membership.Permissions}
+	}
+	return s
+}

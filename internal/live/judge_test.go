@@ -1,0 +1,128 @@
+package live_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+var issued = time.Unix(1_790_000_000, 0) //nolint:gochecknoglobals // a constant
+
+func claims(change func(*auth.Claims)) *auth.Claims {
+	c := &auth.Claims{Subject: "user_1", SessionID: "sess_1", IssuedAt: issued, Organization: &auth.ActiveOrganization{ID: "org_1", Role: "org:admin"}}
+	if change != nil {
+		change(c)
+	}
+	return c
+}
+
+func known() live.Facts {
+	return live.Facts{
+		Person:  &live.Person{User: store.User{ClerkUserID: "user_1", IsActive: true, Role: "growth"}, Found: true},
+		Session: &live.Session{Session: store.Session{ClerkSessionID: "sess_1", ClerkUserID: "user_1", Status: "active"}, Found: true},
+		Seat:    &live.Seat{Membership: store.Membership{Role: "org:admin", Permissions: []string{"org:sys_domains:read"}, UpdatedAt: clerk.At(issued) - 5000}, Found: true},
+	}
+}
+
+// Checklist A3, and issue by issue what denies and what does not.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	second := clerk.At(issued)
+	cases := []struct {
+		name   string
+		facts  func(*live.Facts)
+		claims func(*auth.Claims)
+		want   string
+	}{
+		{"all is well", nil, nil, ""},
+		{"a user who was never seen", func(f *live.Facts) { f.Person = &live.Person{} }, nil, live.CodeNotRegistered},
+		{"a deleted user", func(f *live.Facts) { f.Person = &live.Person{Deleted: true} }, nil, live.CodeInactive},
+		{"a banned user", func(f *live.Facts) { f.Person.User.IsActive = false }, nil, live.CodeInactive},
+		{"a locked user", func(f *live.Facts) { f.Person.User.Locked = true }, nil, live.CodeInactive},
+		{"a user locked for a while yet", func(f *live.Facts) { f.Person.User.Locked, f.Person.User.LockedUntil = true, second+1 }, nil, live.CodeInactive},
+		{"a lock that has ended by itself", func(f *live.Facts) { f.Person.User.Locked, f.Person.User.LockedUntil = true, second }, nil, ""},
+		{"a session that was not seen yet", func(f *live.Facts) { f.Session = &live.Session{} }, nil, ""},
+		{"a session known by its id alone", func(f *live.Facts) { f.Session.Session = store.Session{} }, nil, ""},
+		{"a pending session", func(f *live.Facts) { f.Session.Status = "pending" }, nil, ""},
+		{"a revoked session", func(f *live.Facts) { f.Session.Status = "revoked" }, nil, live.CodeSessionEnded},
+		{"a session in a state unheard of", func(f *live.Facts) { f.Session.Status = "frozen" }, nil, live.CodeSessionEnded},
+		{"another user's session", func(f *live.Facts) { f.Session.ClerkUserID = "user_2" }, nil, live.CodeSessionEnded},
+		{"a session whose time is over by our clock", func(f *live.Facts) { f.Session.ExpireAt, f.Session.AbandonAt = second-1, second-1 }, nil, ""},
+		{"a membership that was not seen yet", func(f *live.Facts) { f.Seat = &live.Seat{} }, nil, ""},
+		{"a membership lost after the token", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second + 5000} }, nil, live.CodeContradiction},
+		{"a membership lost in the token's second", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second + 400} }, nil, live.CodeContradiction},
+		{"a membership lost before the token", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second - 1} }, nil, ""},
+		{"a membership lost, a token without time", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: 1} }, func(c *auth.Claims) { c.IssuedAt = time.Time{} }, live.CodeContradiction},
+		{"a membership lost and regained", func(f *live.Facts) { f.Seat.LostAt = second + 5000 }, nil, ""},
+		{"no organization is active", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second + 5000} }, func(c *auth.Claims) { c.Organization = nil }, ""},
+		{"another role, stored after the token", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "org:member", second+5000 }, nil, live.CodeContradiction},
+		{"another role, stored in the token's second", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "org:member", second }, nil, live.CodeContradiction},
+		{"another role, stored before the token", func(f *live.Facts) { f.Seat.Membership.Role = "org:member" }, nil, ""},
+		{"a token that names no role", func(f *live.Facts) { f.Seat.Membership.UpdatedAt = second + 5000 }, func(c *auth.Claims) { c.Organization.Role = "" }, ""},
+		{"a membership without a role", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "", second+5000 }, nil, ""},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f := known()
+			if tc.facts != nil {
+				tc.facts(&f)
+			}
+			got := ""
+			if r := live.Judge(claims(tc.claims), f, issued); r != nil {
+				got = r.Code
+			}
+			if got != tc.want {
+				t.Errorf("judged %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// What may not grant is not there for rules to see, whatever is stored.
+func TestSubjectHoldsNoMoreThanMayGrant(t *testing.T) {
+	t.Parallel()
+	f := known()
+	f.Person.Plans, f.Person.PlansKnown = []string{"pro"}, true
+	f.Seat.Plans, f.Seat.PlansKnown = []string{"team"}, true
+	rules := map[string]auth.Rule{
+		"user": auth.MinRole("growth"), "membership": auth.Permission("org:sys_domains:read"), "plans": auth.All(auth.Plan("user:pro"), auth.Plan("org:team")),
+	}
+	allowed := func(name string, c *auth.Claims, f live.Facts, g live.Grants) bool {
+		s := live.Subject(c, f, g, []string{"solo", "growth"}, nil)
+		return rules[name].Check(&s).Allowed
+	}
+	for name, grants := range map[string]live.Grants{"user": {User: true}, "membership": {Membership: true}, "plans": {Plans: true}} {
+		if !allowed(name, claims(nil), f, grants) {
+			t.Errorf("%s: refused though it may grant", name)
+		}
+		others := live.Grants{User: true, Membership: true, Plans: true}
+		switch name {
+		case "user":
+			others.User = false
+		case "membership":
+			others.Membership = false
+		case "plans":
+			others.Plans = false
+		}
+		if allowed(name, claims(nil), f, others) {
+			t.Errorf("%s: granted though it may not", name)
+		}
+	}
+	all := live.Grants{User: true, Membership: true, Plans: true}
+	stub := known()
+	stub.Person.User.Stub = true
+	if allowed("user", claims(nil), stub, all) {
+		t.Error("a stub's role granted")
+	}
+	if other := claims(func(c *auth.Claims) { c.Organization.Role = "org:member" }); allowed("membership", other, f, all) {
+		t.Error("permissions of an older role granted")
+	}
+	if none := claims(func(c *auth.Claims) { c.Organization = nil }); allowed("membership", none, f, all) {
+		t.Error("permissions of an organization that is not active granted")
+	}
+}

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"slices"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// Actions that the audit records.
+const (
+	AuditContradiction = "contradiction"  // a token was refused because a newer stored fact says otherwise
+	AuditImpersonated  = "impersonated"   // somebody acted in another's name
+	AuditRole          = "role_changed"   // of a user
+	AuditMembership    = "member_changed" // the role of a user in an organization
+)
+
+// AuditEntry is one line of the audit. It holds ids and names, never a person's data.
+type AuditEntry struct {
+	ID                  string // orders by time; set when it is appended
+	At                  clerk.Time
+	Action              string
+	ClerkUserID         string
+	ClerkSessionID      string
+	ClerkOrganizationID string
+	Actor               string // who did it: a Clerk user id for impersonation, else empty
+	Origin              string // what it came with: a message id, "read", or a method and a route
+	Was, Became         string
+	RequestID           string
+}
+
+var auditInsert = newBulk(`INSERT INTO clerk_audit (audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id,
+	actor, origin, was, became, request_id)`, slices.Concat([]columnType{textColumn, intColumn}, slices.Repeat([]columnType{textColumn}, 9)), "")
+
+func (e *AuditEntry) values(now int64) []any {
+	e.At, e.ID = clerk.Time(now), fmt.Sprintf("%012x%s", now, rand.Text()[:12])
+	return []any{
+		e.ID, now, e.Action, textOrNull(e.ClerkUserID), textOrNull(e.ClerkSessionID), textOrNull(e.ClerkOrganizationID),
+		textOrNull(e.Actor), textOrNull(e.Origin), textOrNull(e.Was), textOrNull(e.Became), textOrNull(e.RequestID),
+	}
+}
+
+// AppendAudit adds entries in the transaction of what they tell.
+func (tx *Tx) AppendAudit(ctx context.Context, entries []AuditEntry) error {
+	now := tx.db.now().UnixMilli()
+	return tx.save(ctx, auditInsert, len(entries), func(i int) []any { return entries[i].values(now) })
+}
+
+// AuditFilter selects entries; the zero value selects all.
+type AuditFilter struct {
+	ClerkUserID string
+	Action      string
+	Before      string // the id of the last entry of the page before
+	Limit       int    // 0 = 50, at most 500
+}
+
+// Audit lists entries, newest first.
+func (db *DB) Audit(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
+	var w where
+	if f.ClerkUserID != "" {
+		w.add("clerk_user_id = ?", f.ClerkUserID)
+	}
+	if f.Action != "" {
+		w.add("action = ?", f.Action)
+	}
+	if f.Before != "" {
+		w.add("audit_id < ?", f.Before)
+	}
+	w.args = append(w.args, pageSize(f.Limit))
+	rows, err := db.query(ctx, `SELECT audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id, actor, origin, was, became, request_id
+		FROM clerk_audit`+w.String()+" ORDER BY audit_id DESC LIMIT "+params(len(w.args), len(w.args)), w.args...)
+	return scanAll(rows, err, func(r *sql.Rows) (e AuditEntry, err error) {
+		return e, r.Scan(&e.ID, &e.At, &e.Action, (*text)(&e.ClerkUserID), (*text)(&e.ClerkSessionID), (*text)(&e.ClerkOrganizationID),
+			(*text)(&e.Actor), (*text)(&e.Origin), (*text)(&e.Was), (*text)(&e.Became), (*text)(&e.RequestID))
+	})
+}
+
+// PurgeAudit removes entries from before a time, and answers how many.
+func (db *DB) PurgeAudit(ctx context.Context, before clerk.Time) (n int64, err error) {
+	err = db.Update(ctx, func(tx *Tx) error {
+		result, err := tx.tx.ExecContext(ctx, "DELETE FROM clerk_audit WHERE audit_id < $1", fmt.Sprintf("%012x", int64(before)))
+		if err != nil {
+			return err
+		}
+		n, err = result.RowsAffected()
+		return err
+	})
+	return n, err
+}

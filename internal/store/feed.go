@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// Touched is a change as those need it who keep copies: what changed, and whose it is.
+type Touched struct {
+	Seq            int64
+	Key            Key
+	UserID         string // parents, as far as the row knows them; a user or an organization is its own
+	OrganizationID string
+	Tag            string
+}
+
+// parentsOf is a join that finds whose a changed row is. Kinds without parents are left out.
+const selectTouched = `SELECT c.seq, c.kind, c.id, c.tag,
+	COALESCE(s.clerk_user_id, m.clerk_user_id, b.clerk_user_id, i.clerk_user_id, ''),
+	COALESCE(m.clerk_organization_id, b.clerk_organization_id, i.clerk_organization_id, '')
+	FROM clerk_changes c
+	LEFT JOIN clerk_sessions s ON c.kind = 'session' AND s.clerk_session_id = c.id
+	LEFT JOIN clerk_memberships m ON c.kind = 'organization_membership' AND m.clerk_membership_id = c.id
+	LEFT JOIN clerk_subscriptions b ON c.kind = 'subscription' AND b.clerk_subscription_id = c.id
+	LEFT JOIN clerk_subscription_items i ON c.kind = 'subscription_item' AND i.clerk_subscription_item_id = c.id
+	WHERE c.seq >= $1 ORDER BY c.seq LIMIT $2`
+
+// TouchedFrom lists changes from a sequence number on, that one included, so that a reader sees by its tag
+// whether it is still the change it knew.
+func (db *DB) TouchedFrom(ctx context.Context, seq int64, limit int) ([]Touched, error) {
+	rows, err := db.query(ctx, selectTouched, seq, limit)
+	return scanAll(rows, err, func(r *sql.Rows) (t Touched, err error) {
+		err = r.Scan(&t.Seq, &t.Key.Kind, &t.Key.ID, &t.Tag, &t.UserID, &t.OrganizationID)
+		return t.own(), err
+	})
+}
+
+// own makes a user and an organization their own parents.
+func (t Touched) own() Touched {
+	switch t.Key.Kind {
+	case clerk.KindUser:
+		t.UserID = t.Key.ID
+	case clerk.KindOrganization:
+		t.OrganizationID = t.Key.ID
+	default:
+	}
+	return t
+}
+
+// Touched is what the row's change is to those who keep copies.
+func (r *Row) Touched() Touched {
+	return Touched{Key: r.Key, UserID: r.UserID, OrganizationID: r.OrganizationID}.own()
+}
