@@ -234,7 +234,6 @@ func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error)
 	if p.EmailAddress == "" {
 		return nil, missing("email_address")
 	}
-	now := e.after(0)
 	if _, taken := e.users.byAddress["email_address:"+strings.ToLower(p.EmailAddress)]; taken && !or(p.IgnoreExists) {
 		return nil, exists("email_address")
 	}
@@ -248,9 +247,12 @@ func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error)
 	if err != nil {
 		return nil, err
 	}
+	now := e.after(0)
 	i := &Invitation{
-		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress, PublicMetadata: p.Public.value, Status: "pending",
-		URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)), ExpiresAt: pointer(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress,
+		PublicMetadata: p.Public.value, Status: "pending",
+		URL:       pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
+		ExpiresAt: pointer(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	e.others.invitations = append(e.others.invitations, i)
 	e.changed = true
@@ -271,11 +273,18 @@ func (e *Emulator) listInvitations(c *call) (any, error) {
 	}
 	query := strings.ToLower(c.query.Get("query"))
 	matching := []*Invitation{}
-	for _, i := range slices.Backward(e.others.invitations) {
+	for _, i := range e.others.invitations {
 		e.lapseInvitation(i)
 		if status.match(i.Status) && strings.Contains(strings.ToLower(i.EmailAddress), query) {
 			matching = append(matching, i)
 		}
+	}
+	if err := sorted(c, matching, "-created_at", map[string]func(a, b *Invitation) int{
+		"created_at":    func(a, b *Invitation) int { return cmp.Compare(a.CreatedAt, b.CreatedAt) },
+		"expires_at":    func(a, b *Invitation) int { return cmp.Compare(or(a.ExpiresAt), or(b.ExpiresAt)) },
+		"email_address": func(a, b *Invitation) int { return cmp.Compare(a.EmailAddress, b.EmailAddress) },
+	}); err != nil {
+		return nil, err
 	}
 	return paged(c, matching, true)
 }

@@ -1,6 +1,9 @@
 package emulator
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // others are what stands beside users and organizations.
 type others struct {
@@ -160,10 +163,40 @@ func (e *Emulator) organizationSubscription(c *call) (any, error) {
 }
 
 func (e *Emulator) subscription(payer string) (any, error) {
-	if s, ok := e.others.subscriptions[payer]; ok {
-		return s, nil
+	s, ok := e.others.subscriptions[payer]
+	if !ok {
+		return nil, notFound("subscription of", payer)
 	}
-	return nil, notFound("subscription of", payer)
+	answer := SubscriptionAnswer{
+		Object: s.Object, ID: s.ID, InstanceID: e.ID, Status: s.Status, PayerID: s.PayerID,
+		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, ActiveAt: s.ActiveAt, PastDueAt: s.PastDueAt,
+		Items: []SubscriptionItemAnswer{},
+	}
+	for _, i := range s.Items {
+		answer.Items = append(answer.Items, e.subscriptionItem(s, i))
+	}
+	return answer, nil
+}
+
+func (e *Emulator) subscriptionItem(s *Subscription, i SubscriptionItem) SubscriptionItemAnswer {
+	kind := "user"
+	if s.Payer.OrganizationID != "" {
+		kind = "org"
+	}
+	fee := Money{i.Plan.Amount, fmt.Sprintf("%d.%02d", i.Plan.Amount/100, i.Plan.Amount%100), i.Plan.Currency, "$"}
+	plan := &PlanAnswer{
+		Object: "commerce_plan", ID: i.Plan.ID, Name: i.Plan.Name, Slug: i.Plan.Slug,
+		IsRecurring: i.Plan.IsRecurring, HasBaseFee: true, PubliclyVisible: true, Fee: &fee,
+		ForPayerType: kind, Features: []Feature{},
+	}
+	for _, slug := range i.Plan.features {
+		plan.Features = append(plan.Features, Feature{Object: "feature", ID: "feat_" + slug, Name: slug, Slug: slug})
+	}
+	return SubscriptionItemAnswer{
+		Object: i.Object, ID: i.ID, InstanceID: e.ID, Status: i.Status, PlanID: i.PlanID, Plan: plan,
+		PlanPeriod: i.Interval, PayerID: s.PayerID, IsFreeTrial: i.IsFreeTrial, Amount: &fee,
+		PeriodStart: i.PeriodStart, PeriodEnd: i.PeriodEnd, CreatedAt: i.CreatedAt, UpdatedAt: i.UpdatedAt,
+	}
 }
 
 // subscribe puts a payer, a user or an organization, onto a plan.

@@ -213,7 +213,11 @@ func (e *Emulator) filled(value any, s *Session) any {
 			return e.lookup(m[1], s)
 		}
 		return shortcode.ReplaceAllStringFunc(v, func(code string) string {
-			return fmt.Sprint(e.lookup(shortcode.FindStringSubmatch(code)[1], s))
+			value := e.lookup(shortcode.FindStringSubmatch(code)[1], s)
+			if p, ok := value.(*string); ok {
+				value = or(p)
+			}
+			return fmt.Sprint(value)
 		})
 	}
 	return value

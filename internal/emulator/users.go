@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -149,6 +150,8 @@ type userParameters struct {
 	CreateOrganizationEnabled *bool    `json:"create_organization_enabled"`
 	CreateOrganizationsLimit  *int     `json:"create_organizations_limit"`
 	BypassClientTrust         *bool    `json:"bypass_client_trust"`
+	Banned                    *bool    `json:"banned"` // this one and the next at creation only
+	Locked                    *bool    `json:"locked"`
 }
 
 // optional is metadata that may be absent. Clerk takes an object, or an object as a text.
@@ -180,6 +183,13 @@ func (e *Emulator) createUser(c *call) (any, error) {
 		return nil, err
 	}
 	r := e.newUser(now)
+	if r.LegalAcceptedAt, err = moment("legal_accepted_at", p.LegalAcceptedAt); err != nil {
+		return nil, err
+	}
+	r.Banned, r.Locked = or(p.Banned), or(p.Locked)
+	if r.Locked {
+		r.locked = e.clock.now().Add(lockout)
+	}
 	for _, address := range p.EmailAddress {
 		if !strings.Contains(address, "@") {
 			return nil, malformed("email_address", "email_address must be a valid email address.")
@@ -205,16 +215,28 @@ func (e *Emulator) createUser(c *call) (any, error) {
 	return e.json(r), nil
 }
 
+// moment reads a time in the form of RFC 3339, if there is one.
+func moment(name string, s *string) (*int64, error) {
+	if s == nil {
+		return nil, nil
+	}
+	at, err := time.Parse(time.RFC3339, *s)
+	if err != nil {
+		return nil, malformed(name, name+" must be a time in the form of RFC 3339.")
+	}
+	return new(at.UnixMilli()), nil
+}
+
 // createdAt is now, unless a time is given.
 func (e *Emulator) createdAt(given *string) (int64, error) {
 	if given == nil {
 		return e.clock.now().UnixMilli(), nil
 	}
-	at, err := time.Parse(time.RFC3339, *given)
+	at, err := moment("created_at", given)
 	if err != nil {
-		return 0, malformed("created_at", "created_at must be a time in the form of RFC 3339.")
+		return 0, err
 	}
-	return at.UnixMilli(), nil
+	return *at, nil
 }
 
 // unique refuses addresses that another user has.
@@ -330,7 +352,25 @@ func (e *Emulator) updateUser(c *call) (any, error) {
 	if p.PrimaryWeb3WalletID != nil && !slices.ContainsFunc(r.Web3Wallets, func(w Web3Wallet) bool { return w.ID == *p.PrimaryWeb3WalletID }) {
 		return nil, notFound("web3 wallet", *p.PrimaryWeb3WalletID)
 	}
-	return e.rewrite(r, func(next *userRecord, now int64) { p.describe(next, now) })
+	switch {
+	case p.CreatedAt != nil:
+		return nil, fail(http.StatusNotImplemented, "not_implemented",
+			"not implemented by the emulator", "The emulator can't change created_at.")
+	case p.Banned != nil:
+		return nil, unknownParameter("banned")
+	case p.Locked != nil:
+		return nil, unknownParameter("locked")
+	}
+	legal, err := moment("legal_accepted_at", p.LegalAcceptedAt)
+	if err != nil {
+		return nil, err
+	}
+	return e.rewrite(r, func(next *userRecord, now int64) {
+		p.describe(next, now)
+		if legal != nil {
+			next.LegalAcceptedAt = legal
+		}
+	})
 }
 
 // rewrite changes a user, unless an address is another's, and announces it.

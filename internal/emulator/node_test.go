@@ -1,0 +1,194 @@
+package emulator_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/emulator"
+)
+
+// nodeJudges is how many judges each file of testdata/node has at least. Clerk's own SDK for Node
+// makes the calls; a file has an emulator of its own.
+func nodeJudges() map[string]int {
+	return map[string]int{
+		"organizations.test.mjs": 11, "others.test.mjs": 9, "sessions.test.mjs": 9, "tokens.test.mjs": 16,
+		"users.test.mjs": 15, "webhooks.test.mjs": 9,
+	}
+}
+
+// Generous: all judges of a file take a second or two.
+const nodeTimeout = 2 * time.Minute
+
+func TestNodeSDK(t *testing.T) {
+	t.Parallel()
+	node := findNode(t)
+	folder := filepath.Join("testdata", "node")
+	requirePackages(t, folder)
+	files, err := filepath.Glob(filepath.Join(folder, "*.test.mjs"))
+	if err != nil || len(files) != len(nodeJudges()) {
+		t.Fatalf("%d files of judges, want %d: %v", len(files), len(nodeJudges()), err)
+	}
+	for file, least := range nodeJudges() {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			verdicts, failure := judge(t, node, folder, file)
+			for _, v := range verdicts {
+				t.Run(v.name, func(t *testing.T) {
+					if v.complaint != "" {
+						t.Error(v.complaint)
+					}
+				})
+			}
+			if failure != nil {
+				t.Error(failure)
+			}
+			if len(verdicts) < least {
+				t.Errorf("%d judges ran, want %d", len(verdicts), least)
+			}
+		})
+	}
+}
+
+// judge runs one file of judges against a new emulator. The error tells of what no judge has told.
+func judge(t *testing.T, node, folder, file string) ([]verdict, error) {
+	t.Helper()
+	e, err := emulator.New(emulator.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	receiver, url := socket(t) // Node listens on it, as file 3
+	if _, err := e.AddEndpoint(emulator.Target{URL: url}, ""); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := json.Marshal(e.Keys(server.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), nodeTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, node, "--test-reporter=tap", file)
+	cmd.Dir = folder
+	cmd.Env = append(cmd.Environ(), "EMULATOR="+string(keys), "CLERK_TELEMETRY_DISABLED=1", "NODE_NO_WARNINGS=1", "NODE_OPTIONS=")
+	cmd.ExtraFiles = []*os.File{receiver}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	verdicts := parseTAP(out.String())
+	failed := slices.ContainsFunc(verdicts, func(v verdict) bool { return v.complaint != "" })
+	if ctx.Err() != nil || err != nil && !failed {
+		return verdicts, fmt.Errorf("node %s: %w\n%s", file, errors.Join(err, ctx.Err()), &out)
+	}
+	return verdicts, nil
+}
+
+// socket is a listening socket, as a file for another process, and its address.
+func socket(t *testing.T) (*os.File, string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f, "http://" + l.Addr().String() + "/webhooks"
+}
+
+// verdict is what a judge said; an empty complaint is a pass.
+type verdict struct{ name, complaint string }
+
+var tapLine = regexp.MustCompile(`^(not )?ok \d+ - (.*?)( # (?:SKIP|TODO).*)?$`)
+
+// parseTAP reads the judges' own lines; what is indented beneath them belongs to a complaint.
+func parseTAP(out string) []verdict {
+	var all []verdict
+	open := false
+	for line := range strings.SplitSeq(out, "\n") {
+		if m := tapLine.FindStringSubmatch(line); m != nil {
+			v := verdict{name: m[2]}
+			if open = m[1] != "" || m[3] != ""; open {
+				v.complaint = line
+			}
+			all = append(all, v)
+		} else if open && strings.HasPrefix(line, "  ") {
+			all[len(all)-1].complaint += "\n" + line
+		} else {
+			open = false
+		}
+	}
+	return all
+}
+
+func TestParseTAP(t *testing.T) {
+	t.Parallel()
+	got := parseTAP("TAP version 13\n# Subtest: a\nok 1 - a\n  ---\n  duration_ms: 1\n  ...\n" +
+		"# Subtest: b\nnot ok 2 - b\n  ---\n  error: 'boom'\n  ...\nok 3 - c # SKIP\n1..3\n# pass 1\n")
+	want := []verdict{{"a", ""}, {"b", "not ok 2 - b\n  ---\n  error: 'boom'\n  ..."}, {"c", "ok 3 - c # SKIP"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// findNode looks where internal/testenv/setup.sh does: in PATH, then in the cache folder.
+func findNode(t *testing.T) string {
+	t.Helper()
+	candidates := []string{"node"}
+	if cache, err := os.UserCacheDir(); err == nil {
+		candidates = append(candidates, filepath.Join(cache, "clerksync", "node", "bin", "node"))
+	}
+	const fit = `const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a === 20 && b >= 9 ? 0 : 1)`
+	for _, node := range candidates {
+		if exec.CommandContext(t.Context(), node, "-e", fit).Run() == nil {
+			return node
+		}
+	}
+	t.Fatalf("no Node of version 20.9 or newer at %s; make setup installs one", strings.Join(candidates, " or "))
+	return ""
+}
+
+// requirePackages fails where a judge isn't there, or is of another version than package.json names.
+func requirePackages(t *testing.T, folder string) {
+	t.Helper()
+	var wanted struct{ Dependencies map[string]string }
+	read(t, filepath.Join(folder, "package.json"), &wanted)
+	if len(wanted.Dependencies) == 0 {
+		t.Fatal("package.json names no judge")
+	}
+	for name, version := range wanted.Dependencies {
+		var installed struct{ Version string }
+		read(t, filepath.Join(folder, "node_modules", name, "package.json"), &installed)
+		if installed.Version != version {
+			t.Fatalf("%s is of version %s, want %s; make setup installs it", name, installed.Version, version)
+		}
+	}
+}
+
+func read(t *testing.T, path string, into any) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; make setup installs it", err)
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
