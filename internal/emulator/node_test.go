@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/testenv"
 )
 
 // nodeJudges is how many judges each file of testdata/node has at least. Clerk's own SDK for Node
@@ -190,5 +191,37 @@ func read(t *testing.T, path string, into any) {
 	}
 	if err := json.Unmarshal(b, into); err != nil {
 		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+// What docs/emulator.md shows runs as it stands, with the command in PATH.
+func TestNodeDocumentation(t *testing.T) {
+	t.Parallel()
+	node := findNode(t)
+	requirePackages(t, filepath.Join("testdata", "node"))
+	_, shown, _ := strings.Cut(string(testenv.Fixture(t, "docs/emulator.md")), "```js\n")
+	shown, _, found := strings.Cut(shown, "```")
+	if !found {
+		t.Fatal("docs/emulator.md shows no Node test")
+	}
+	folder := t.TempDir()
+	packages, err := filepath.Abs(filepath.Join("testdata", "node", "node_modules"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Symlink(packages, filepath.Join(folder, "node_modules")),
+		os.WriteFile(filepath.Join(folder, "example.test.mjs"), []byte(shown), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), nodeTimeout)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(folder, "clerksync"), "../../cmd/clerksync").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", "example.test.mjs")
+	cmd.Dir = folder
+	cmd.Env = append(cmd.Environ(), "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"), "CLERK_TELEMETRY_DISABLED=1", "NODE_OPTIONS=")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "ok 1 - a user signs in") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
