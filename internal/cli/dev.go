@@ -107,7 +107,6 @@ type demonstration struct {
 	clerk               *emulator.Emulator
 	clerkURL, url       string
 	statePath, database string
-	secret              string
 	resumed             bool
 }
 
@@ -117,7 +116,7 @@ func (d *demonstration) open(seed uint64) error {
 		return err
 	}
 	d.clerk = e
-	d.secret, err = e.Load(d.statePath)
+	err = e.Load(d.statePath)
 	d.resumed = err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		e.Close()
@@ -127,7 +126,7 @@ func (d *demonstration) open(seed uint64) error {
 }
 
 func (d *demonstration) config(listen string) (*Config, error) {
-	secret, err := d.clerk.AddEndpoint(emulator.Target{URL: "http://" + listen + "/api/webhooks/clerk"}, d.secret)
+	secret, err := d.clerk.AddEndpoint(emulator.Target{URL: "http://" + listen + "/api/webhooks/clerk"}, "")
 	if err != nil {
 		return nil, err
 	}

@@ -85,26 +85,20 @@ func reachable(a net.Addr) string {
 func (c emulateCommand) open() (*emulator.Emulator, error) {
 	limit := map[string]int{"production": 1000, "development": 100}[c.RateLimit]
 	e, err := emulator.New(emulator.Options{
-		Seed: c.Seed, Users: c.Users, Organizations: c.Organizations, Memberships: c.Memberships, SecretKey: c.SecretKey, RateLimit: limit, NoChildEvents: c.NoChildEvents,
+		Seed: c.Seed, Users: c.Users, Organizations: c.Organizations, Memberships: c.Memberships, SecretKey: c.SecretKey, WebhookSecret: c.WebhookSecret, RateLimit: limit, NoChildEvents: c.NoChildEvents,
 		ControlFromAnywhere: c.DangerouslyControlFromAnywhere,
 	})
 	if err != nil {
 		return nil, err
 	}
-	secret := c.WebhookSecret
 	if c.State != "" {
-		saved, err := e.Load(c.State)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // the first run
-		case err != nil:
+		if err := e.Load(c.State); err != nil && !errors.Is(err, fs.ErrNotExist) { // which is the first run
 			e.Close()
 			return nil, err
-		case secret == "":
-			secret = saved
 		}
 	}
 	if c.WebhookURL != "" {
-		if _, err := e.AddEndpoint(emulator.Target{URL: c.WebhookURL}, secret); err != nil {
+		if _, err := e.AddEndpoint(emulator.Target{URL: c.WebhookURL}, ""); err != nil {
 			e.Close()
 			return nil, err
 		}

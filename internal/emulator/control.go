@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -38,6 +39,7 @@ func (e *Emulator) control(mux *http.ServeMux) {
 		"GET /_emulator/deliveries":              (*Emulator).listDeliveries,
 		"POST /_emulator/deliveries/{id}/replay": (*Emulator).replayDelivery,
 		"POST /_emulator/keys/rotate":            (*Emulator).rotateKeys,
+		"POST /_emulator/webhooks":               (*Emulator).subscribeEndpoint,
 		"POST /_emulator/webhooks/rotate":        (*Emulator).rotateSecret,
 	} {
 		mux.Handle(path, e.local(func(c *call) (any, error) { return handle(e, c) }))
@@ -353,6 +355,25 @@ func (e *Emulator) rotateKeys(*call) (any, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return map[string]string{"kid": e.signing().id, "pem": e.pem()}, nil
+}
+
+// subscribeEndpoint is for receivers that start after the emulator.
+func (e *Emulator) subscribeEndpoint(c *call) (any, error) {
+	var p struct {
+		URL    string `json:"url"`
+		Secret string `json:"secret"`
+	}
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if u, err := url.Parse(p.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, invalid("url", "url must be an address such as http://127.0.0.1:8080/api/webhooks/clerk.")
+	}
+	secret, err := e.AddEndpoint(Target{URL: p.URL}, p.Secret)
+	if err != nil {
+		return nil, invalid("secret", "secret must be of the form whsec_….")
+	}
+	return map[string]string{"url": p.URL, "webhook_secret": secret}, nil
 }
 
 func (e *Emulator) rotateSecret(*call) (any, error) {

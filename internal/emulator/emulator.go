@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/clerksync/clerksync/webhook"
 )
 
 // Options of an instance. The zero value is an instance that a random seed invents.
@@ -22,6 +24,8 @@ type Options struct {
 	Users, Organizations, Memberships int
 	// SecretKey is what the Backend API asks for; empty means one invented from the seed.
 	SecretKey string
+	// WebhookSecret (whsec_…) signs for endpoints that are given none; empty means one invented from the seed.
+	WebhookSecret string
 	// Issuer is the `iss` of tokens; empty means https://<slug>.clerk.accounts.dev.
 	Issuer string
 	// RateLimit is how many requests the Backend API takes in ten seconds: 1000 as a production
@@ -68,6 +72,8 @@ func (o Options) check() error {
 	switch {
 	case strings.HasPrefix(o.SecretKey, "sk_live_"):
 		return errors.New("the secret key is of a production instance: the emulator takes sk_test_… only, so that no real key is given away")
+	case o.WebhookSecret != "" && !validSecret(o.WebhookSecret):
+		return errors.New("the webhook secret is not whsec_ and base64")
 	case min(o.Users, o.Organizations, o.Memberships) < 0 || max(o.Users, o.Organizations, o.Memberships) > maxSeeded:
 		return fmt.Errorf("users, organizations and memberships from the start go from 0 to %d each", maxSeeded)
 	case o.Memberships > o.Users*o.Organizations:
@@ -78,6 +84,11 @@ func (o Options) check() error {
 		return fmt.Errorf("the issuer %q is no URL such as https://clerk.example.com", o.Issuer)
 	}
 	return nil
+}
+
+func validSecret(text string) bool {
+	_, err := webhook.NewSigner(text)
+	return err == nil
 }
 
 // New makes an instance. Close ends it.

@@ -38,7 +38,7 @@ func (i *instance) invent(options Options) {
 	if i.Issuer == "" {
 		i.Issuer = "https://" + strings.ToLower(i.random.text(8)) + ".clerk.accounts.dev"
 	}
-	i.webhook = i.random.webhookSecret()
+	i.webhook = cmp.Or(options.WebhookSecret, i.random.webhookSecret())
 }
 
 // published are the keys that verify tokens; the last one signs. Making the first takes a while, and

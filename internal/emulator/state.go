@@ -152,31 +152,32 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	return json.Marshal(s)
 }
 
-// Load takes over a saved state, but for what the options say, and answers the webhook secret that was in
-// force. A file that does not exist is an error for errors.Is(err, fs.ErrNotExist). Call it before anything else is done.
-func (e *Emulator) Load(path string) (webhookSecret string, err error) {
+// Load takes over a saved state, but for what the options say; the webhook secret that was in force is that of
+// endpoints that are given none. A file that does not exist is an error for errors.Is(err, fs.ErrNotExist). Call it
+// before anything else is done.
+func (e *Emulator) Load(path string) error {
 	body, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("read the state: %w", err)
+		return fmt.Errorf("read the state: %w", err)
 	}
 	var s snapshot
 	if err := json.Unmarshal(body, &s); err != nil {
-		return "", fmt.Errorf("read the state of %s: %w", path, err)
+		return fmt.Errorf("read the state of %s: %w", path, err)
 	}
 	if s.Version != 1 || len(s.Keys) == 0 {
-		return "", fmt.Errorf("read the state of %s: it is of another version", path)
+		return fmt.Errorf("read the state of %s: it is of another version", path)
 	}
 	if !s.fits() {
-		return "", fmt.Errorf("read the state of %s: its parts do not fit together", path)
+		return fmt.Errorf("read the state of %s: its parts do not fit together", path)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.restoreIdentity(s); err != nil {
-		return "", fmt.Errorf("read the state of %s: %w", path, err)
+		return fmt.Errorf("read the state of %s: %w", path, err)
 	}
 	e.restoreObjects(s)
 	e.changed = false
-	return s.WebhookSecret, nil
+	return nil
 }
 
 // fits is false where an object is missing that another one names.
@@ -228,7 +229,8 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 	if err := errors.Join(e.random.source.UnmarshalBinary(s.Random), e.keyRandom.source.UnmarshalBinary(s.KeyRandom)); err != nil {
 		return err
 	}
-	e.ID, e.webhook, e.keys = s.ID, s.WebhookSecret, keys
+	e.ID, e.keys = s.ID, keys
+	e.webhook = cmp.Or(e.options.WebhookSecret, s.WebhookSecret)
 	if e.options.SecretKey == "" { // what was asked for is kept
 		e.SecretKey = s.SecretKey
 	}

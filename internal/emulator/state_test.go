@@ -76,11 +76,10 @@ func (c *clerk) save(path string) {
 func restored(t *testing.T, file string) *clerk {
 	t.Helper()
 	c := newClerk(t, emulator.Options{Seed: 77, Users: 2})
-	secret, err := c.Load(file)
-	if err != nil {
+	if err := c.Load(file); err != nil {
 		t.Fatal(err)
 	}
-	if secret != webhookSecret {
+	if secret := c.Keys("").WebhookSecret; secret != webhookSecret {
 		t.Errorf("webhook secret %q", secret)
 	}
 	c.key = c.Keys("").SecretKey
@@ -264,7 +263,7 @@ func TestBrokenStateIsRefused(t *testing.T) {
 		if err := os.WriteFile(broken, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := victim.Load(broken)
+		err := victim.Load(broken)
 		if err == nil || !strings.Contains(err.Error(), broken) {
 			t.Errorf("%s: error %v, want one that names the file", name, err)
 		}
@@ -272,7 +271,7 @@ func TestBrokenStateIsRefused(t *testing.T) {
 			t.Fatalf("%s: half of it was taken over", name)
 		}
 	}
-	if _, err := victim.Load(filepath.Join(folder, "absent")); !errors.Is(err, fs.ErrNotExist) {
+	if err := victim.Load(filepath.Join(folder, "absent")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("absent: %v", err)
 	}
 	victim.call("GET", "/v1/users/"+id, nil)
@@ -293,7 +292,7 @@ func TestConfiguredKeyOutlivesTheState(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state.json")
 	populated(t).save(file)
 	c := newClerk(t, emulator.Options{SecretKey: "sk_test_mine", Issuer: "https://clerk.example.com/"})
-	if _, err := c.Load(file); err != nil {
+	if err := c.Load(file); err != nil {
 		t.Fatal(err)
 	}
 	if keys := c.Keys(""); keys.SecretKey != "sk_test_mine" || keys.Issuer != "https://clerk.example.com" {
