@@ -59,6 +59,10 @@ type Config struct {
 	// UnreadyDeny refuses. Empty is UnreadyAsk with a SecretKey and UnreadyAllow without: then there is nobody to ask.
 	// Denying is no question of that: a stored fact always denies.
 	Unready string
+	// JITOff answers 401 for users who are not mirrored yet, instead of reading them once from Clerk.
+	JITOff bool
+	// APIBudget is the share of Clerk's rate limit that reads may use, above 0 and up to 1; 0 means 0.2.
+	APIBudget float64
 	// PlanFeatures lists the features of each plan, by slug. Stored subscriptions name plans only.
 	PlanFeatures map[string][]string
 	// UpgradeURL is where a refusal for a feature or a plan points to.

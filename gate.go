@@ -28,6 +28,8 @@ type Denial struct {
 	Detail   string // for people
 	Decision auth.Decision
 	Err      error
+
+	refusal *live.Refusal // of stored facts
 }
 
 func (d *Denial) Error() string {
@@ -99,11 +101,9 @@ func (m *Mirror) identify(r *http.Request) (*Caller, error) {
 		return nil, invalidToken(err)
 	}
 	caller, err := m.known(r.Context(), claims)
-	if refusal, contradicts := errors.AsType[*contradiction](err); contradicts {
-		m.auditor.contradiction(r, claims, refusal.Refusal)
-		return nil, refusal.denial()
-	}
-	if err == nil && claims.Actor != nil {
+	if d, ok := errors.AsType[*Denial](err); ok && d.Code == CodeInvalidSessionClaims {
+		m.auditor.contradiction(r, claims, d.refusal)
+	} else if err == nil && claims.Actor != nil {
 		m.auditor.impersonated(r, claims)
 	}
 	return caller, err
@@ -118,6 +118,13 @@ func (m *Mirror) known(ctx context.Context, claims *auth.Claims) (*Caller, error
 		return nil, unavailable(err)
 	}
 	refusal := live.Judge(claims, facts, m.config.Now())
+	unseen := refusal != nil && refusal.NotMirrored || refusal == nil && facts.Person.User.Stub
+	if unseen && !m.config.JITOff && m.proofs.user(ctx, claims.Subject) {
+		if facts, err = m.facts(ctx, claims); err != nil {
+			return nil, unavailable(err)
+		}
+		refusal = live.Judge(claims, facts, m.config.Now())
+	}
 	if refusal == nil {
 		caller := &Caller{User: facts.Person.User, Claims: claims, facts: facts}
 		if facts.Session != nil && facts.Session.Found {
@@ -126,9 +133,6 @@ func (m *Mirror) known(ctx context.Context, claims *auth.Claims) (*Caller, error
 		return caller, nil
 	}
 	m.denials.count(refusal.Code)
-	if refusal.Code == live.CodeContradiction {
-		return nil, &contradiction{refusal}
-	}
 	return nil, refused(refusal)
 }
 
@@ -140,13 +144,6 @@ func (m *Mirror) facts(ctx context.Context, claims *auth.Claims) (live.Facts, er
 	return m.live.Facts(ctx, claims.Subject, claims.SessionID, organization)
 }
 
-// contradiction is a refusal that is audited.
-type contradiction struct{ *live.Refusal }
-
-func (c *contradiction) Error() string { return c.Code }
-
-func (c *contradiction) denial() *Denial { return refused(c.Refusal) }
-
 func refused(r *live.Refusal) *Denial {
 	detail := map[string]string{
 		live.CodeNotRegistered: "User not registered",
@@ -154,7 +151,7 @@ func refused(r *live.Refusal) *Denial {
 		live.CodeSessionEnded:  "Session ended",
 		live.CodeContradiction: "The session's claims are out of date; fetch a fresh token",
 	}[r.Code]
-	return &Denial{Status: http.StatusUnauthorized, Code: r.Code, Detail: detail}
+	return &Denial{Status: http.StatusUnauthorized, Code: r.Code, Detail: detail, refusal: r}
 }
 
 func invalidToken(err error) *Denial {

@@ -36,6 +36,7 @@ type Mirror struct {
 	live        *live.Cache
 	auditor     *auditor
 	denials     denials
+	proofs      *proofs
 }
 
 // New migrates the database and makes a mirror on it. It takes the database over, also
@@ -67,6 +68,9 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	m.ingest = in
+	if m.proofs, err = m.newProofs(); err != nil {
+		return err
+	}
 	changed, err := in.ApplyLadder(ctx, m.config.Roles)
 	if changed > 0 {
 		m.config.Logger.Info("the role ladder changed", "users_changed", changed)

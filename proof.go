@@ -2,31 +2,291 @@ package clerksync
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/store"
 )
 
-// check asks a rule, with the stored facts that may grant.
+const (
+	// provenFor is how long a fact that was read from Clerk may grant: the readiness bound of one row.
+	provenFor = 15 * time.Minute
+	// missingFor is how long nobody asks again for a user whom Clerk does not know.
+	missingFor = 30 * time.Second
+	// askTimeout bounds what a request waits for Clerk.
+	askTimeout = 5 * time.Second
+	maxProofs  = 100_000
+)
+
+// proofs remembers what was read from Clerk one by one, for requests that could not wait for webhooks: users who are
+// not mirrored yet, and stored facts that are to grant more than a token does. All of it is bounded, and a budget that
+// all share keeps a flood of strangers from using up the instance's limit.
+type proofs struct {
+	api *clerkapi.Client // nil: there is nobody to ask
+	in  *ingest.Ingest
+	now func() time.Time
+	log *slog.Logger
+
+	flights singleflight.Group
+
+	mu      sync.Mutex
+	proven  map[proof]proven
+	missing map[string]time.Time // users whom Clerk did not know, and when
+}
+
+// proof names a fact: a user, a user's place in an organization, or the plans of one of the two.
+type proof struct {
+	kind               clerk.Kind
+	user, organization string
+}
+
+type proven struct {
+	at    time.Time
+	plans []string // of a subscription
+}
+
+func (m *Mirror) newProofs() (*proofs, error) {
+	p := &proofs{in: m.ingest, now: m.config.Now, log: m.config.Logger, proven: map[proof]proven{}, missing: map[string]time.Time{}}
+	if m.config.SecretKey == "" || m.config.JWTAlgorithm == auth.HS256 && m.config.JWTKey == "" {
+		return p, nil // none, or one that is a shared secret and not Clerk's
+	}
+	api, err := clerkapi.New(clerkapi.Config{
+		SecretKey: m.config.SecretKey, URL: m.config.APIURL, Budget: m.config.APIBudget, Logger: m.config.Logger, Timeout: askTimeout,
+		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
+			h, err := m.ingest.Horizon(ctx)
+			return clerkapi.Horizon(h), err
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.api = api
+	return p, nil
+}
+
+// held is what was proven, as long as it counts.
+func (p *proofs) held(key proof) (proven, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	held, ok := p.proven[key]
+	age := p.now().Sub(held.at)
+	return held, ok && age >= 0 && age < provenFor
+}
+
+func (p *proofs) hold(key proof, began time.Time, plans []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.proven) >= maxProofs {
+		maps.DeleteFunc(p.proven, func(_ proof, held proven) bool { return began.Sub(held.at) >= provenFor })
+	}
+	if len(p.proven) < maxProofs {
+		p.proven[key] = proven{began, plans}
+	}
+}
+
+// prove reads a fact from Clerk, once for all who ask for it at a time. Who hangs up fails nobody else.
+func (p *proofs) prove(ctx context.Context, key proof) error {
+	name := string(key.kind) + " " + key.user + " " + key.organization
+	done := p.flights.DoChan(name, func() (any, error) {
+		if _, held := p.held(key); held { // by a flight that has just landed
+			return nil, nil
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		defer cancel()
+		return nil, p.read(ctx, key)
+	})
+	select {
+	case result := <-done:
+		return result.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// read reads a fact and, but for plans, stores it by the same rules as events.
+func (p *proofs) read(ctx context.Context, key proof) error {
+	began := p.now()
+	ref := clerkapi.Ref{Kind: key.kind, UserID: key.user, OrganizationID: key.organization}
+	if key.kind == clerk.KindUser {
+		ref = clerkapi.Ref{Kind: key.kind, ID: key.user}
+	}
+	found, err := p.api.Object(ctx, ref, clerkapi.Interactive)
+	if key.kind == clerk.KindSubscription {
+		if err == nil || errors.Is(err, clerkapi.ErrNotFound) { // no subscription is no plan, and known
+			p.hold(key, began, plansOf(found.Body))
+			return nil
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.in.Apply(ctx, ingest.Reading{
+		Key: store.Key{Kind: key.kind, ID: found.Ref.ID}, Body: found.Body, ObservedAt: found.ObservedAt(), Since: found.Horizon.Since, ByID: true,
+	}); err != nil {
+		return err
+	}
+	p.hold(key, began, nil)
+	return nil
+}
+
+// plansOf are the plans that a subscription of the Backend API has in force. Webhooks call the items otherwise.
+func plansOf(subscription clerk.Value) []string {
+	var plans []string
+	for _, name := range []string{"subscription_items", "items"} {
+		for _, item := range subscription.Get(name).All() {
+			status, slug := item.Get("status").String(), item.Get("plan").Get("slug").String()
+			if slug != "" && (status == "active" || status == "past_due") {
+				plans = append(plans, slug)
+			}
+		}
+	}
+	return plans
+}
+
+// user reads a user who is not mirrored yet, once for all who ask. true means that the user is stored now.
+func (p *proofs) user(ctx context.Context, id string) bool {
+	if p.api == nil {
+		return false
+	}
+	p.mu.Lock()
+	since, missing := p.missing[id]
+	age := p.now().Sub(since)
+	p.mu.Unlock()
+	if missing && age >= 0 && age < missingFor {
+		return false
+	}
+	err := p.prove(ctx, proof{kind: clerk.KindUser, user: id})
+	if errors.Is(err, clerkapi.ErrNotFound) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.missing) >= maxProofs {
+			clear(p.missing)
+		}
+		p.missing[id] = p.now()
+		return false
+	}
+	if err != nil {
+		p.log.Warn("a user who is not mirrored could not be read from Clerk", "user", id, "error", err)
+	}
+	return err == nil
+}
+
+// check asks a rule. Where it refuses for want of a stored fact that is not proven, the fact is read from Clerk and
+// the rule asked again.
 func (m *Mirror) check(ctx context.Context, c *Caller, rule auth.Rule) (auth.Decision, error) {
 	subject := m.subject(c.Claims, c.facts)
 	d := rule.Check(&subject)
-	if !d.Allowed && m.config.Logger.Enabled(ctx, slog.LevelDebug) {
-		m.logRefusal(ctx, &subject, rule)
+	if d.Allowed || m.config.Unready != UnreadyAsk || m.proofs.api == nil {
+		m.logRefusal(ctx, &subject, rule, d)
+		return d, nil
 	}
+	for _, key := range m.wanted(rule.Explain(&subject), c.Claims) {
+		if _, held := m.proofs.held(key); held {
+			continue
+		}
+		if err := m.proofs.prove(ctx, key); err != nil {
+			m.config.Logger.Debug("a stored fact could not be proven, and grants nothing", "kind", string(key.kind), "user", key.user, "error", err)
+			continue
+		}
+		again, err := m.known(ctx, c.Claims) // what was read may speak against the caller
+		if err != nil {
+			return d, err
+		}
+		*c = *again
+		subject = m.subject(c.Claims, c.facts)
+		if d = rule.Check(&subject); d.Allowed {
+			return d, nil
+		}
+	}
+	m.logRefusal(ctx, &subject, rule, d)
 	return d, nil
+}
+
+// wanted are the facts whose lack made conditions refuse.
+func (m *Mirror) wanted(conditions []auth.Condition, claims *auth.Claims) []proof {
+	var wanted []proof
+	lacks := func(name string) bool { return lacking(conditions, name) }
+	user, organization := claims.Subject, ""
+	if claims.Organization != nil {
+		organization = claims.Organization.ID
+	}
+	if lacks("role") {
+		wanted = append(wanted, proof{kind: clerk.KindUser, user: user})
+	}
+	if organization != "" && lacks("permissions") {
+		wanted = append(wanted, proof{kind: clerk.KindMembership, user: user, organization: organization})
+	}
+	if lacks("user plans") {
+		wanted = append(wanted, proof{kind: clerk.KindSubscription, user: user})
+	}
+	if organization != "" && lacks("organization plans") {
+		wanted = append(wanted, proof{kind: clerk.KindSubscription, organization: organization})
+	}
+	return wanted
+}
+
+// lacking reports whether a refused condition looked for a stored fact in vain. A rule of the application's own tells
+// no facts: it may lack any.
+func lacking(conditions []auth.Condition, name string) bool {
+	for _, c := range conditions {
+		if c.Allowed {
+			continue
+		}
+		if lacking(c.Any, name) || lacking(c.All, name) || len(c.Facts)+len(c.Any)+len(c.All) == 0 {
+			return true
+		}
+		for _, f := range c.Facts {
+			if f.Name == name && f.Source == auth.SourceMirror && !f.Known {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // subject is whom a rule is asked about, with the stored facts that may grant now.
 func (m *Mirror) subject(claims *auth.Claims, facts live.Facts) auth.Subject {
-	all := m.config.Unready == UnreadyAllow
-	return live.Subject(claims, facts, live.Grants{User: all, Membership: all, Plans: all}, m.config.Roles, m.config.PlanFeatures)
+	if m.config.Unready != UnreadyAsk {
+		all := m.config.Unready == UnreadyAllow
+		return live.Subject(claims, facts, live.Grants{User: all, Membership: all, Plans: all}, m.config.Roles, m.config.PlanFeatures)
+	}
+	organization := ""
+	if claims.Organization != nil {
+		organization = claims.Organization.ID
+	}
+	var g live.Grants
+	_, g.User = m.proofs.held(proof{kind: clerk.KindUser, user: claims.Subject})
+	_, g.Membership = m.proofs.held(proof{kind: clerk.KindMembership, user: claims.Subject, organization: organization})
+	s := live.Subject(claims, facts, g, m.config.Roles, m.config.PlanFeatures)
+	if held, ok := m.proofs.held(proof{kind: clerk.KindSubscription, user: claims.Subject}); ok {
+		s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: held.plans}
+	}
+	if held, ok := m.proofs.held(proof{kind: clerk.KindSubscription, organization: organization}); ok && organization != "" {
+		s.OrganizationPlans = &auth.Plans{Owner: organization, Slugs: held.plans}
+	}
+	return s
 }
 
 // logRefusal explains a refusal in the log: ids, roles and slugs, no personal data.
-func (m *Mirror) logRefusal(ctx context.Context, subject *auth.Subject, rule auth.Rule) {
-	for _, c := range rule.Explain(subject) {
-		m.config.Logger.DebugContext(ctx, "a rule refused", "user", subject.Claims.Subject, "condition", c.String())
+func (m *Mirror) logRefusal(ctx context.Context, subject *auth.Subject, rule auth.Rule, d auth.Decision) {
+	if d.Allowed || !m.config.Logger.Enabled(ctx, slog.LevelDebug) {
+		return
 	}
+	lines := []string{}
+	for _, c := range rule.Explain(subject) {
+		lines = append(lines, c.String())
+	}
+	m.config.Logger.DebugContext(ctx, "a rule refused", "user", subject.Claims.Subject, "conditions", strings.Join(lines, "; "))
 }

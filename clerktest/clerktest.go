@@ -80,6 +80,9 @@ func (c *Clerk) Keys() Keys {
 	return keys
 }
 
+// ServeHTTP answers as URL does, for a handler that stands before it, such as one that counts or fails.
+func (c *Clerk) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.emulator.ServeHTTP(w, r) }
+
 // SendTo subscribes a handler in this process to all events from now on.
 func (c *Clerk) SendTo(h http.Handler) {
 	c.t.Helper()

@@ -13,6 +13,7 @@ const (
 	kong    = "github.com/alecthomas/kong"
 	yaml    = "go.yaml.in/yaml/v3"
 	modernc = "modernc.org/sqlite"
+	xsync   = "golang.org/x/sync"
 )
 
 // rule is what the packages of a pattern may import outside of their tests, beside the standard library.
@@ -40,7 +41,7 @@ func rules() []rule {
 		{".", []string{
 			"auth", "clerk", "webhook", "internal/clerkapi", "internal/doctor", "internal/ingest", "internal/live",
 			"internal/reconcile", "internal/store", "internal/web",
-		}, api},
+		}, append(api, xsync)},
 		{"sqlite", []string{"internal/store"}, []string{modernc}},
 		{"postgres", []string{"internal/store"}, []string{pgx}},
 		{"internal/ingest", []string{"clerk", "internal/store"}, api},

@@ -1,0 +1,251 @@
+package clerkapi
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+// Priority is how long a call may wait for the budget.
+type Priority uint8
+
+const (
+	// Background calls wait as long as their context allows, and leave a small reserve to the others.
+	Background Priority = iota
+	// Interactive calls wait two seconds at most, and go before those in the background.
+	Interactive
+	// NoWait calls are made at once or not at all.
+	NoWait
+)
+
+const (
+	window   = 10 * time.Second // Clerk's
+	patience = 2 * time.Second  // of an interactive call, for all that it waits
+	least    = 1.0 / 16         // of the budget, however often Clerk refuses
+	recovery = 0.05             // of the budget comes back in each window without a refusal
+)
+
+// budget grants requests: never more than its size in any ten seconds, whoever asks and however late timers are. It
+// remembers the grants of the last ten seconds, because a bucket with a burst would exceed the size by the burst.
+// Calls in the background are paced beside that, so that a walk doesn't spend ten seconds' budget in one.
+type budget struct {
+	size int
+	turn chan struct{} // held by the one background caller that may ask: the others would all wake for nothing
+
+	mu       sync.Mutex
+	grants   []grant // of the last window, oldest first
+	counts   [2]int  // of grants: background, others
+	tokens   float64 // of the pace
+	filled   time.Time
+	waiting  [2]int // callers: background, others
+	factor   float64
+	halved   time.Time
+	refused  time.Time
+	paused   time.Time // until when Clerk wants to hear nothing
+	waits    uint64
+	waited   time.Duration
+	refusals uint64
+}
+
+type grant struct {
+	at    time.Time
+	class int
+}
+
+// class of a priority: an index of budget.counts.
+func (p Priority) class() int {
+	if p == Background {
+		return 0
+	}
+	return 1
+}
+
+func newBudget(limit int, share float64) *budget {
+	return &budget{size: max(1, int(float64(limit)*share+1e-9)), factor: 1, turn: make(chan struct{}, 1)}
+}
+
+// exhausted is the budget's refusal; after is when to try again.
+type exhausted struct {
+	after  time.Duration
+	paused bool
+}
+
+func (e *exhausted) Error() string { return "try again in " + e.after.Round(time.Millisecond).String() }
+
+// wait returns once a request may be sent. left is what an interactive call may still wait, and shrinks.
+func (b *budget) wait(ctx context.Context, p Priority, left *time.Duration) error {
+	start := time.Now()
+	defer func() { b.note(time.Since(start)) }()
+	if p == Background {
+		select {
+		case b.turn <- struct{}{}:
+			defer func() { <-b.turn }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for {
+		d, paused := b.try(p)
+		if d == 0 {
+			return nil
+		}
+		if p == NoWait || p == Interactive && d > *left {
+			return &exhausted{d, paused}
+		}
+		if err := b.sleep(ctx, p, d); err != nil {
+			return err
+		}
+		*left -= d
+	}
+}
+
+func (b *budget) try(p Priority) (wait time.Duration, paused bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	return b.take(now, p), now.Before(b.paused)
+}
+
+func (b *budget) sleep(ctx context.Context, p Priority, d time.Duration) error {
+	count := func(callers int) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.waiting[p.class()] += callers
+	}
+	count(1)
+	defer count(-1)
+	return sleep(ctx, d)
+}
+
+// note counts waits that can be felt.
+func (b *budget) note(d time.Duration) {
+	if d < time.Millisecond {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waits++
+	b.waited += d
+}
+
+// take grants a request and returns 0, or the time after which to ask again.
+func (b *budget) take(now time.Time, p Priority) time.Duration {
+	b.forget(now)
+	size := b.allowed(now)
+	wait := max(b.paused.Sub(now), b.full(now, size, 0, 1))
+	if p == Background {
+		mine := size - reserve(size)
+		wait = max(wait, b.full(now, mine, 0, 0), b.pace(now, mine))
+		if wait <= 0 && b.waiting[1] > 0 && b.counts[0] >= size/2 { // those in a hurry go first
+			wait = window / time.Duration(size)
+		}
+	} else if b.waiting[0] > 0 { // but don't starve the others
+		wait = max(wait, b.full(now, size-size/2, 1, 1))
+	}
+	if wait > 0 {
+		return wait
+	}
+	if p == Background {
+		b.tokens--
+	}
+	b.grants = append(b.grants, grant{now, p.class()})
+	b.counts[p.class()]++
+	return 0
+}
+
+// reserve is what background calls leave to the others.
+func reserve(size int) int {
+	if size == 1 {
+		return 0
+	}
+	return max(1, size/50)
+}
+
+// full tells how long there are already so many grants of the classes from first to last in the window.
+func (b *budget) full(now time.Time, size, first, last int) time.Duration {
+	excess := -size
+	for class := first; class <= last; class++ {
+		excess += b.counts[class]
+	}
+	if excess < 0 {
+		return 0
+	}
+	for _, g := range b.grants {
+		if g.class < first || g.class > last {
+			continue
+		}
+		if excess == 0 {
+			return g.at.Add(window).Sub(now)
+		}
+		excess--
+	}
+	return 0
+}
+
+// pace is a bucket of a twentieth of a window's requests.
+func (b *budget) pace(now time.Time, size int) time.Duration {
+	rate := float64(size) / float64(window)
+	burst := max(1, float64(size)/20)
+	if elapsed := now.Sub(b.filled); b.filled.IsZero() {
+		b.tokens, b.filled = burst, now
+	} else if elapsed > 0 {
+		b.tokens, b.filled = min(burst, b.tokens+float64(elapsed)*rate), now
+	}
+	if b.tokens >= 1 {
+		return 0
+	}
+	return time.Duration(math.Ceil((1-b.tokens)/rate)) + 1
+}
+
+func (b *budget) forget(now time.Time) {
+	old := 0
+	for old < len(b.grants) && now.Sub(b.grants[old].at) >= window {
+		b.counts[b.grants[old].class]--
+		old++
+	}
+	b.grants = b.grants[old:] // append copies what is left when the array is used up
+}
+
+// allowed is the size, less while Clerk refuses.
+func (b *budget) allowed(now time.Time) int {
+	return max(1, int(float64(b.size)*b.share(now)+1e-9))
+}
+
+func (b *budget) share(now time.Time) float64 {
+	if b.factor == 1 {
+		return 1
+	}
+	good := float64(now.Sub(b.refused)-window) / float64(window)
+	return min(1, b.factor+recovery*max(0, good))
+}
+
+// refuse notes a 429: everything pauses, and the rate is halved, once for all refusals of a window.
+func (b *budget) refuse(after time.Duration) (halved bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.refusals++
+	b.factor = b.share(now)
+	if halved = b.halved.IsZero() || now.Sub(b.halved) >= window; halved {
+		b.factor, b.halved = max(least, b.factor/2), now
+	}
+	b.refused = now
+	if until := now.Add(after); until.After(b.paused) {
+		b.paused = until
+	}
+	b.tokens, b.filled = 0, b.paused // the pause fills no bucket
+	return halved
+}
+
+// sleep waits, or returns the error of the context.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,70 @@
+package clerkapi
+
+import (
+	"context"
+	"maps"
+	"strconv"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// maxStalls is how often in a row a walk may get no further before it gives up.
+const maxStalls = 8
+
+// byOffset walks a list by offset. A deletion moves all rows behind it forward, past the reader; so each page begins
+// with the last row of the one before. Where another stands there the walk steps back half a page, so that the page
+// still brings something new if few rows went, and then further and further.
+func (w *walk) byOffset(ctx context.Context) error {
+	back := w.limit / 2
+	offset, stalls, first := w.place.offset, 0, w.place.last == ""
+	w.result.Before = w.place.total
+	for {
+		query := maps.Clone(w.source.query)
+		query.Set("limit", w.page())
+		query.Set("offset", strconv.Itoa(offset))
+		rows, total, a, err := w.client.fetch(ctx, w.op, w.source, query)
+		if err != nil {
+			return err
+		}
+		if first {
+			w.result.Before, first = total, false
+		}
+		fresh, next, stalled := 0, max(0, offset-back), true
+		if back *= 2; w.joins(rows, offset) {
+			back = w.limit / 2
+			end := offset + len(rows)
+			next = max(0, end-1)
+			stalled = next <= offset
+			if fresh, err = w.take(rows, a, next); err != nil {
+				return err
+			}
+			if len(rows) < w.limit && end >= total {
+				w.finish(total)
+				return nil
+			}
+		}
+		switch {
+		case fresh > 0:
+			stalls = 0
+		case stalled: // else it goes over what it knows, after a step back
+			stalls++
+		}
+		if stalls >= maxStalls {
+			w.result.After, w.result.Reason = total, "pages do not join, or are empty in the middle"
+			return nil
+		}
+		offset = next
+	}
+}
+
+// joins tells whether no row can lie between those seen and this page.
+func (w *walk) joins(rows []clerk.Value, offset int) bool {
+	if offset == 0 {
+		return true
+	}
+	if len(rows) == 0 {
+		return false
+	}
+	_, known := w.seen[w.hash(rows[0].Get("id").String())]
+	return known || w.source.ordered && rows[0].Get("created_at").Time() < w.place.at
+}

@@ -1,0 +1,154 @@
+package clerkapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// send makes one GET and reads its answer. The error is an [*Error] without operation and attempts.
+func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Value, error) {
+	timeout := c.config.Timeout
+	if r.priority != Background {
+		timeout = min(timeout, briefly)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.config.URL+"/v1"+r.path, nil)
+	if err != nil {
+		return clerk.Value{}, invalid("", c.scrub(err).Error())
+	}
+	req.Header.Set("Authorization", "Bearer "+c.key())
+	req.Header.Set("Clerk-Api-Version", apiVersion)
+	req.Header.Set("User-Agent", "clerksync")
+	req.Header.Set("Accept", "application/json")
+	start := time.Now()
+	res, err := c.http.Do(req)
+	if err != nil {
+		return clerk.Value{}, c.unavailable(nil, remedyOutage, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	answer.Elapsed = time.Since(start)
+	if date, err := http.ParseTime(res.Header.Get("Date")); err == nil {
+		answer.Date = clerk.At(date)
+	}
+	body, err := readBody(res, c.maxBody)
+	switch {
+	case errors.Is(err, errTooLong):
+		return clerk.Value{}, c.unavailable(res, remedySize, final(err))
+	case err != nil:
+		return clerk.Value{}, c.unavailable(res, remedyOutage, err)
+	}
+	return c.read(res, body)
+}
+
+var errTooLong = fmt.Errorf("the answer is longer than %d MiB", maxBody>>20)
+
+// readBody reads all of an answer, into memory of its length where the server tells that.
+func readBody(res *http.Response, longest int64) ([]byte, error) {
+	if res.ContentLength > longest {
+		return nil, errTooLong
+	}
+	var b bytes.Buffer
+	if res.ContentLength > 0 {
+		b.Grow(int(res.ContentLength) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(io.LimitReader(res.Body, longest+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the answer breaks off after %d bytes: %w", n, err)
+	case n > longest:
+		return nil, errTooLong
+	}
+	return b.Bytes(), nil
+}
+
+// read judges an answer that arrived whole.
+func (c *Client) read(res *http.Response, body []byte) (clerk.Value, error) {
+	value, problem := parse(res.Header.Get("Content-Type"), body)
+	if res.StatusCode == http.StatusOK {
+		if problem != nil {
+			return clerk.Value{}, c.unavailable(res, remedyForeign, problem)
+		}
+		return value, nil
+	}
+	failed := &Error{Status: res.StatusCode, Code: c.code(value)}
+	failed.TraceID = c.word(res.Header.Get("Clerk-Trace-Id"))
+	switch foreign := failed.Code == ""; {
+	case res.StatusCode == http.StatusTooManyRequests:
+		failed.Reason, failed.Remedy, failed.RetryAfter = ErrBudget, remedyPaused, retryAfter(res.Header)
+	case res.StatusCode == http.StatusUnauthorized:
+		failed.Reason, failed.Remedy = ErrUnauthorized, remedyKey
+	case res.StatusCode == http.StatusNotImplemented:
+		failed.Reason, failed.Remedy, failed.Cause = ErrUnavailable, remedyForeign, errFinal
+	case res.StatusCode >= 500, res.StatusCode == http.StatusRequestTimeout:
+		failed.Reason, failed.Remedy = ErrUnavailable, remedyOutage
+	case foreign:
+		failed.Reason, failed.Remedy = ErrUnavailable, remedyForeign
+		failed.Cause = final(errors.New("the answer is not Clerk's"))
+	case res.StatusCode == http.StatusNotFound && failed.Code == "resource_not_found":
+		failed.Reason = ErrNotFound
+	default:
+		failed.Reason, failed.Remedy = ErrRefused, remedyRefused
+	}
+	return clerk.Value{}, failed
+}
+
+// parse decodes a body that says that it is JSON.
+func parse(contentType string, body []byte) (clerk.Value, error) {
+	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
+		return clerk.Value{}, errors.New("the answer is not of type application/json")
+	}
+	value, err := clerk.Parse(body)
+	if err != nil {
+		return clerk.Value{}, fmt.Errorf("the answer is %w", err)
+	}
+	return value, nil
+}
+
+// code is that of the first error in Clerk's error body, "" if it is none.
+func (c *Client) code(value clerk.Value) string {
+	for _, e := range value.Get("errors").All() {
+		return c.word(e.Get("code").String())
+	}
+	return ""
+}
+
+func (c *Client) unavailable(res *http.Response, remedy string, cause error) *Error {
+	e := &Error{Reason: ErrUnavailable, Remedy: remedy, Cause: c.scrub(cause)}
+	if res != nil {
+		e.Status, e.TraceID = res.StatusCode, c.word(res.Header.Get("Clerk-Trace-Id"))
+	}
+	return e
+}
+
+func final(cause error) error { return &finalError{cause} }
+
+// finalError is a cause that no further attempt can cure.
+type finalError struct{ error }
+
+func (e *finalError) Is(target error) bool { return target == errFinal }
+func (e *finalError) Unwrap() error        { return e.error }
+
+// retryAfter reads seconds, or a time by the server's own clock.
+func retryAfter(h http.Header) time.Duration {
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	after := defaultRetryAfter
+	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
+		after = time.Duration(n) * time.Second
+	} else if at, err := http.ParseTime(text); err == nil {
+		if date, err := http.ParseTime(h.Get("Date")); err == nil {
+			after = at.Sub(date)
+		}
+	}
+	return min(longestRetryAfter, max(time.Second, after))
+}
