@@ -3,11 +3,15 @@ package forwardauth_test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/clerksync/clerksync/forwardauth"
+	"github.com/clerksync/clerksync/internal/testenv"
 )
 
 // F13: real nginx and real Caddy, with the configurations that examples/ recommends.
@@ -328,4 +332,21 @@ func TestProxyCheckIsInternal(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The script that shows nginx at work does so, and leaves nothing behind.
+func TestExampleRuns(t *testing.T) {
+	t.Parallel()
+	program(t, "nginx", "/usr/sbin/nginx")
+	program(t, "curl")
+	folder := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(testenv.Root(t), "examples", "nginx", "run.sh"))
+	cmd.Env = append(os.Environ(), "TMPDIR="+folder)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "ada (growth), /reports/") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if left, err := filepath.Glob(folder + "/*"); err != nil || len(left) > 0 {
+		t.Errorf("it left %v", left)
+	}
 }

@@ -3,14 +3,17 @@ package cli
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -151,6 +154,34 @@ func TestServerVerifies(t *testing.T) {
 	for _, entry := range logs.Entries(t) {
 		if entry["msg"] == "request" && entry["pattern"] == "unmatched" {
 			t.Errorf("a check has no pattern in the log: %v", entry)
+		}
+	}
+}
+
+// The examples are what they seem: a policy that is valid, and recipes that name every identity header.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(testenv.Root(t), "examples")
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if policy, err := buildPolicy(read("nginx/policy.yaml")); err != nil || len(policy.Routes()) == 0 {
+		t.Error(policy, err)
+	}
+	for _, name := range []string{"nginx/nginx.conf", "caddy/Caddyfile", "traefik/dynamic.yaml", "envoy/envoy.yaml"} {
+		text := read(name)
+		var document map[string]any
+		if err := yaml.Unmarshal([]byte(text), &document); strings.HasSuffix(name, ".yaml") && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, header := range forwardauth.Headers() {
+			if n := strings.Count(strings.ToLower(text), strings.ToLower(header)); n < 1 {
+				t.Errorf("%s does not name %s", name, header)
+			}
 		}
 	}
 }
