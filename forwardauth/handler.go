@@ -40,7 +40,7 @@ type Config struct {
 }
 
 // Refusal is why a request is not passed on, before anybody is asked who makes it. Its cause is for the log.
-type Refusal struct {
+type Refusal struct { //nolint:errname // as clerksync.Denial is one
 	Reason string
 	Err    error
 }
@@ -86,8 +86,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	web.HandlerFunc(h.verify).ServeHTTP(w, r)
 }
 
-// Before serves [Path] and all beneath it, and leaves the rest to next. Put it in front of an http.ServeMux: a mux would
-// redirect a check whose path is not clean, where Envoy wants yes or no.
+// Before serves [Path] and all beneath it, and leaves the rest to next. Put it in front of an http.ServeMux: a mux
+// would redirect a check whose path is not clean, where Envoy wants yes or no.
 func (h *Handler) Before(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, _, _ := strings.Cut(r.RequestURI, "?")

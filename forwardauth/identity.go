@@ -108,7 +108,7 @@ type identityClaims struct {
 }
 
 func (i Identity) sign(secret string, now time.Time) string {
-	payload, _ := json.Marshal(identityClaims{ // texts and numbers always encode
+	payload, _ := json.Marshal(identityClaims{ //nolint:errchkjson // texts and numbers always encode
 		Issuer: identityIssuer, Audience: identityAudience, Subject: i.UserID, SessionID: i.SessionID,
 		OrganizationID: i.OrganizationID, OrganizationRole: i.OrganizationRole, Role: i.Role,
 		IssuedAt: now.Unix(), ExpiresAt: now.Add(identityLife).Unix(),
@@ -125,8 +125,8 @@ func mac(secret, text string) []byte {
 }
 
 // VerifyIdentity reads the header X-Clerk-Identity in an upstream written in Go: an empty or missing header, another
-// secret, algorithm, type or audience, and one that is older than its minute are errors. The algorithm is HS256 whatever
-// the header says.
+// secret, algorithm, type or audience, and one that is older than its minute are errors. The algorithm is HS256
+// whatever the header says.
 func VerifyIdentity(secret, header string, now time.Time) (Identity, error) {
 	switch {
 	case len(secret) < minSecret:
@@ -138,7 +138,8 @@ func VerifyIdentity(secret, header string, now time.Time) (Identity, error) {
 	}
 	decode := base64.RawURLEncoding.Strict().DecodeString
 	end := strings.LastIndexByte(header, '.')
-	payload, ours := strings.CutPrefix(header[:max(end, 0)], base64.RawURLEncoding.EncodeToString([]byte(identityHeader))+".")
+	first := base64.RawURLEncoding.EncodeToString([]byte(identityHeader)) + "."
+	payload, ours := strings.CutPrefix(header[:max(end, 0)], first)
 	if !ours {
 		return Identity{}, errors.New("forwardauth: not an identity of clerksync")
 	}

@@ -43,7 +43,7 @@ func DefaultMethods() []string {
 }
 
 // Fault is one thing wrong with a policy or a rule. Its texts hold no value of the policy.
-type Fault struct {
+type Fault struct { //nolint:errname // a policy has many of them
 	Route  int    // from 1; 0: the whole
 	What   string // what is wrong
 	Remedy string // what to do
@@ -74,7 +74,9 @@ func ParsePolicy(text []byte) (*Policy, error) {
 	case list.kind != kindList || len(list.items) == 0:
 		return nil, &Fault{What: "lists no routes", Remedy: form + " Without a policy any signed-in user passes."}
 	case len(list.items) > maxRoutes:
-		return nil, &Fault{What: fmt.Sprintf("has more than %d routes", maxRoutes), Remedy: "Let ** stand for paths that have the same rule."}
+		return nil, &Fault{
+			What: fmt.Sprintf("has more than %d routes", maxRoutes), Remedy: "Let ** stand for paths that have the same rule.",
+		}
 	}
 	p := &Policy{routes: make([]Route, len(list.items))}
 	b := &ruleBuilder{}
@@ -275,9 +277,9 @@ func (p *Policy) CheckRoles(ladder []string) error {
 // Routes returns the routes as they were written.
 func (p *Policy) Routes() []Route { return slices.Clone(p.routes) }
 
-// Match finds the route that decides about a method and a request target as the client wrote it, query or not. The most
-// specific path counts, whatever the order of the routes; its methods are asked then, and a path without this method
-// does not fall back to a less specific one. An error is a [*Refusal].
+// Match finds the route that decides about a method and a request target as the client wrote it, query or not. The
+// most specific path counts, whatever the order of the routes; its methods are asked then, and a path without this
+// method does not fall back to a less specific one. An error is a [*Refusal].
 func (p *Policy) Match(method, target string) (*Route, error) {
 	path, fault := parsePath(target)
 	if fault != "" {
@@ -292,7 +294,8 @@ func (p *Policy) Match(method, target string) (*Route, error) {
 	}
 	r := e.route(method)
 	if r == nil {
-		return nil, &Refusal{Reason: ReasonNoRoute, Err: fmt.Errorf("no route of the path %s has this method", e.pattern.text)}
+		err := fmt.Errorf("no route of the path %s has this method", e.pattern.text)
+		return nil, &Refusal{Reason: ReasonNoRoute, Err: err}
 	}
 	return r, nil
 }

@@ -232,7 +232,7 @@ func TestPolicyMatch(t *testing.T) {
 		" /x/1":          "no_route",
 		"GET,POST /x/1":  "no_route",
 	}
-	for turn := range len(routes) {
+	for turn := range routes {
 		order := slices.Concat(routes[turn:], routes[:turn])
 		if turn%2 == 1 {
 			slices.Reverse(order)

@@ -25,8 +25,8 @@ func ParseRule(text []byte) (auth.Rule, error) {
 	return rule, b.err()
 }
 
-const ruleForm = `Write a mapping such as {"min_role": "growth"}; its keys are role, min_role, org_role, permission, feature, plan, ` +
-	"reverified, not_impersonated, any and all."
+const ruleForm = `Write a mapping such as {"min_role": "growth"}; its keys are role, min_role, org_role, permission, ` +
+	"feature, plan, reverified, not_impersonated, any and all."
 
 // ruleBuilder turns trees into rules, through the constructors of package auth alone.
 type ruleBuilder struct {
@@ -109,6 +109,7 @@ func (b *ruleBuilder) leaf(place string, m member) auth.Rule {
 	if m.value.kind != kindText {
 		remedy := "Write one text."
 		switch m.value.kind {
+		case kindObject, kindText:
 		case kindNumber, kindBool, kindNull:
 			remedy = "Put it in quotes."
 		case kindList:
@@ -148,7 +149,8 @@ func (b *ruleBuilder) checked(place string, rule auth.Rule) auth.Rule {
 }
 
 func (b *ruleBuilder) reverified(place string, n node) auth.Rule {
-	const form = "Write strict_mfa, strict, moderate or lax, or {level: first_factor|second_factor|multi_factor, after_minutes: 10}."
+	const form = "Write strict_mfa, strict, moderate or lax, or a mapping such as {level: second_factor, " +
+		"after_minutes: 10}; levels are first_factor, second_factor and multi_factor."
 	switch n.kind {
 	case kindText:
 		policy, known := auth.ReverificationPreset(n.text)
@@ -185,7 +187,8 @@ func (b *ruleBuilder) reverified(place string, n node) auth.Rule {
 
 func (b *ruleBuilder) list(place string, m member) auth.Rule {
 	if m.value.kind != kindList || len(m.value.items) == 0 {
-		b.fault(place+" is no list of rules, or an empty one", "Write a list of mappings, such as "+m.key+": [{role: a}, {role: b}].")
+		b.fault(place+" is no list of rules, or an empty one",
+			"Write a list of mappings, such as "+m.key+": [{role: a}, {role: b}].")
 		return nil
 	}
 	rules := make([]auth.Rule, 0, len(m.value.items))
