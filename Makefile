@@ -11,7 +11,7 @@ COUNT ?= 3
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: ## install what the tests need (Debian: postgresql, gcc, node)
+setup: ## install what the tests need (Debian: postgresql, gcc, node, nginx, caddy)
 	@./internal/testenv/setup.sh
 
 test: setup ## install what is missing and run all tests with the race detector

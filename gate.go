@@ -29,6 +29,8 @@ type Denial struct {
 	Decision auth.Decision
 	Err      error
 
+	UpgradeURL string // Config.UpgradeURL, where a feature or plan is missing
+
 	refusal *live.Refusal // of stored facts
 }
 
@@ -74,7 +76,11 @@ func (m *Mirror) Authorize(r *http.Request, rule auth.Rule) (*Caller, error) {
 		return nil, err
 	}
 	if !d.Allowed {
-		return nil, forbidden(d)
+		denial := forbidden(d)
+		if d.Code == auth.CodeFeatureLocked {
+			denial.UpgradeURL = m.config.UpgradeURL
+		}
+		return nil, denial
 	}
 	return caller, nil
 }
@@ -196,31 +202,37 @@ func forbidden(d auth.Decision) *Denial {
 }
 
 // problem is how a denial is answered over HTTP.
-func (m *Mirror) problem(err error) error {
+func (*Mirror) problem(err error) error {
 	d, ok := errors.AsType[*Denial](err)
 	if !ok {
 		return err
 	}
-	p := &web.Problem{Status: d.Status, Code: d.Code, Detail: d.Detail, Err: d.Err, Header: http.Header{}, Extra: map[string]any{}}
+	p := &web.Problem{Status: d.Status, Code: d.Code, Detail: d.Detail, Err: d.Err, Header: d.Header(), Extra: map[string]any{}}
 	if d.Reason != "" {
 		p.Extra["reason"] = d.Reason
-	}
-	switch d.Status {
-	case http.StatusUnauthorized:
-		p.Header.Set("WWW-Authenticate", "Bearer")
-	case http.StatusServiceUnavailable:
-		p.Header.Set("Retry-After", "1")
-	}
-	for name, value := range map[string]string{"X-Feature-Locked": d.Decision.Feature, "X-Required-Plan": d.Decision.Plan} {
-		if value != "" {
-			p.Header.Set(name, value)
-		}
-	}
-	if d.Code == auth.CodeFeatureLocked && m.config.UpgradeURL != "" {
-		p.Header.Set("X-Upgrade-URL", m.config.UpgradeURL)
 	}
 	if e := d.Decision.ClerkError(); e != nil {
 		p.Extra["clerk_error"] = e
 	}
 	return p
+}
+
+// Header is what the answer carries beside its status and body: how to authenticate, when to come again, and which
+// feature or plan is missing and where to get it.
+func (d *Denial) Header() http.Header {
+	h := http.Header{}
+	switch d.Status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Bearer")
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "1")
+	}
+	for name, value := range map[string]string{
+		"X-Feature-Locked": d.Decision.Feature, "X-Required-Plan": d.Decision.Plan, "X-Upgrade-URL": d.UpgradeURL,
+	} {
+		if value != "" {
+			h.Set(name, value)
+		}
+	}
+	return h
 }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/clerksync/clerksync/forwardauth"
 )
 
 // Config is the configuration of every command, validated in form. What it says of other machines (that a database
@@ -40,8 +42,10 @@ type Config struct {
 	Audience          []string
 	JIT               string // auto, off
 
-	Policy         string // YAML text; empty: no policy
+	Policy         string              // YAML text; empty: no policy
+	Routes         *forwardauth.Policy // that text as a policy; nil: any signed-in user passes
 	TrustedProxies []netip.Prefix
+	IdentitySecret string   // empty: no signed identity header
 	CORSOrigins    []string // origins
 	UpgradeURL     string
 	Unready        string   // ask, allow, deny

@@ -32,6 +32,9 @@ const (
 	issuerName         = "CLERK_ISSUER"
 	publishableName    = "CLERK_PUBLISHABLE_KEY"
 	proxiesName        = "CLERKSYNC_TRUSTED_PROXIES"
+	policyName         = "CLERKSYNC_POLICY"
+	identityName       = "CLERKSYNC_IDENTITY_SECRET"
+	operatorTokenName  = "CLERKSYNC_OPERATOR_TOKEN"
 	databaseName       = "DATABASE_URL"
 	synchronousName    = "CLERKSYNC_SQLITE_SYNCHRONOUS"
 

@@ -77,7 +77,7 @@ func TestTwins(t *testing.T) {
 		"CLERK_SECRET_KEY": "sk_test_x", "CLERK_INSTANCE_ID": "ins_1", "CLERKSYNC_OPERATOR_TOKEN": longText,
 		"CLERK_JWKS_URL": "https://a.example", "CLERK_ISSUER": "https://a.example", "CLERKSYNC_UPGRADE_URL": "https://a.example",
 		"CLERKSYNC_PUBLIC_URL": "https://a.example", "CLERK_AUTHORIZED_PARTIES": "https://a.example",
-		"CLERKSYNC_CORS_ORIGINS": "https://a.example", "CLERK_AUDIENCE": "a", "CLERKSYNC_POLICY": "a: b",
+		"CLERKSYNC_CORS_ORIGINS": "https://a.example", "CLERK_AUDIENCE": "a", "CLERKSYNC_POLICY": "routes: [{path: /x}]", "CLERKSYNC_IDENTITY_SECRET": "identity" + longText,
 		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_ADMIN_ROLE": "solo",
 	}
 	var direct, twins []string

@@ -384,11 +384,3 @@ func durationFrom(least time.Duration) func(string) (time.Duration, error) {
 		return d, nil
 	}
 }
-
-func parsePolicy(text string) (string, error) {
-	root, err := yamlMapping(text)
-	if err == nil && len(root.Content) == 0 {
-		err = errors.New("holds nothing")
-	}
-	return text, err
-}

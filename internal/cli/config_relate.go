@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -32,6 +33,8 @@ func (l *loader) relate() {
 	l.relateJWT()
 	l.relateRoles()
 	l.relateListeners()
+	l.relatePolicy()
+	l.relateIdentity()
 	l.dangers()
 }
 
@@ -103,6 +106,36 @@ func (l *loader) relateRoles() {
 	}
 }
 
+// relatePolicy builds the policy, whose rules name roles of the ladder.
+func (l *loader) relatePolicy() {
+	c := l.config
+	if c.Policy == "" || l.unknown(policyName) {
+		return
+	}
+	policy, err := buildPolicy(c.Policy)
+	if err == nil && !l.unknown(rolesName) {
+		err = policyFaults(policy.CheckRoles(c.Roles))
+	}
+	if err != nil {
+		l.fault(l.variables[policyName], err)
+		return
+	}
+	c.Routes = policy
+}
+
+// relateIdentity keeps the secret that others are told from being one that they must not know.
+func (l *loader) relateIdentity() {
+	c := l.config
+	if c.IdentitySecret == "" || l.unknown(identityName, secretKeyName, jwtKeyName, operatorTokenName) {
+		return
+	}
+	if slices.Contains([]string{c.SecretKey, c.JWTKey, c.OperatorToken}, c.IdentitySecret) {
+		l.fault(l.variables[identityName], complaint{
+			"is the same as another secret", "Make one of its own: every server behind the proxy must know it.",
+		})
+	}
+}
+
 // relateListeners finds the one clash that can be seen without opening a port.
 func (l *loader) relateListeners() {
 	host, port, err := net.SplitHostPort(l.config.Listen)
@@ -134,6 +167,10 @@ func (l *loader) dangers() {
 		l.warn(l.written[synchronousName], "synchronous mode is NORMAL",
 			"Events that were acknowledged may be lost at a power cut, and Clerk does not send them again.",
 			"Unset it, unless what reconcile repairs later is good enough.")
+	}
+	if name := cmp.Or(l.written[policyName], l.written[identityName]); name != "" && len(c.TrustedProxies) == 0 && !l.unknown(proxiesName) {
+		l.warn(name, "forward auth is configured, and no proxy is trusted", "Every request to /api/auth/verify is refused with 403.",
+			"List the address of your proxy in CLERKSYNC_TRUSTED_PROXIES.")
 	}
 	for i, prefix := range c.TrustedProxies {
 		if prefix.Bits() == 0 {

@@ -225,15 +225,20 @@ func tokenVariables() []Variable {
 
 func gateVariables() []Variable {
 	return []Variable{{
-		Name: "CLERKSYNC_POLICY", multiline: true,
-		Summary: "route policy as YAML text; usually CLERKSYNC_POLICY_FILE",
-		noun:    "policy", why: "Without it any signed-in user passes.", form: "Write a YAML mapping.",
+		Name: policyName, multiline: true,
+		Summary: "route policy of forward auth as YAML text; usually CLERKSYNC_POLICY_FILE",
+		noun:    "policy", why: "Without it any signed-in user passes.", form: "Write a YAML mapping; see docs/forward-auth.md.",
 		binding: bind(func(c *Config) *string { return &c.Policy }, parsePolicy),
 	}, {
 		Name: proxiesName, Summary: "CIDRs of the proxies whose X-Forwarded-* headers count",
 		noun: "trusted proxy", why: "Whoever is trusted decides which address and path a request seems to have.",
 		form:    "List addresses or CIDRs, such as 10.0.0.0/8 or fd00::/8.",
 		binding: bind(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, listOf(parsePrefix)),
+	}, {
+		Name: identityName, Secret: true, Summary: "signs the header X-Clerk-Identity of forward auth; default: no such header",
+		noun: "identity secret", why: "Servers behind the proxy believe whoever knows it.",
+		form:    "Write at least 32 printable characters without spaces, such as the output of `openssl rand -hex 32`.",
+		binding: bind(func(c *Config) *string { return &c.IdentitySecret }, parseOperatorToken),
 	}, {
 		Name: "CLERKSYNC_CORS_ORIGINS", Summary: "origins whose pages may call the API",
 		noun: "CORS origin", why: "Pages elsewhere are refused by an exact comparison.", form: originForm,
@@ -302,7 +307,7 @@ func upkeepVariables() []Variable {
 		noun: "admin role", why: "Whoever has it may administer.", form: "Write one of the names in CLERKSYNC_ROLES.",
 		binding: bind(func(c *Config) *string { return &c.AdminRole }, parseRole),
 	}, {
-		Name: "CLERKSYNC_OPERATOR_TOKEN", Secret: true, Summary: "token of the first operator",
+		Name: operatorTokenName, Secret: true, Summary: "token of the first operator",
 		noun: "operator token", why: "Whoever guesses it operates this server.",
 		form:    "Write at least 32 printable characters without spaces, such as the output of `openssl rand -hex 32`.",
 		binding: bind(func(c *Config) *string { return &c.OperatorToken }, parseOperatorToken),

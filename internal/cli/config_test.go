@@ -117,7 +117,7 @@ func TestVariables(t *testing.T) {
 			CLERKSYNC_LOG_FORMAT CLERKSYNC_SQLITE_SYNCHRONOUS`,
 		"tokens": `CLERK_JWT_ALGORITHM CLERK_JWT_KEY CLERK_JWKS_URL CLERK_ISSUER CLERK_PUBLISHABLE_KEY
 			CLERK_AUTHORIZED_PARTIES CLERK_AUDIENCE CLERKSYNC_JIT`,
-		"gate": `CLERKSYNC_POLICY CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_CORS_ORIGINS CLERKSYNC_UPGRADE_URL CLERKSYNC_UNREADY
+		"gate": `CLERKSYNC_POLICY CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_IDENTITY_SECRET CLERKSYNC_CORS_ORIGINS CLERKSYNC_UPGRADE_URL CLERKSYNC_UNREADY
 			CLERKSYNC_PLAN_FEATURES`,
 		"upkeep": `CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE CLERKSYNC_API_BUDGET CLERKSYNC_ERASE_AFTER
 			CLERKSYNC_INBOX_RETENTION CLERKSYNC_CHANGES_RETENTION CLERKSYNC_AUDIT_RETENTION CLERKSYNC_REDACT CLERKSYNC_PUBLIC_URL CLERKSYNC_ADMIN_ROLE
@@ -293,7 +293,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	c := mustLoad(t, LoadOptions{Environ: []string{
 		"DATABASE_URL=postgres://us3r:p4ssw0rd@db/app?password=p4ssw0rd", "CLERK_SECRET_KEY=sk_test_hidden",
 		"CLERK_WEBHOOK_SIGNING_SECRET=" + svixSecret, "CLERK_JWT_ALGORITHM=HS256", "CLERK_JWT_KEY=" + longText,
-		"CLERKSYNC_OPERATOR_TOKEN=" + longText,
+		"CLERKSYNC_OPERATOR_TOKEN=" + longText, "CLERKSYNC_IDENTITY_SECRET=1d3nt1ty" + longText,
 	}})
 	var out strings.Builder
 	for _, value := range []any{c, *c, c.Database, &c.Database, []any{c}, c.Redacted()} {
@@ -309,7 +309,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	if !strings.Contains(out.String(), "CLERK_SECRET_KEY=set (environment)") {
 		t.Error("the settings are missing")
 	}
-	for _, secret := range []string{"us3r", "p4ssw0rd", "hidden", "plJ3nm", longText, fmt.Sprintf("%x", "hidden"), fmt.Sprintf("%x", "p4ss")} {
+	for _, secret := range []string{"us3r", "p4ssw0rd", "hidden", "plJ3nm", "1d3nt1ty", longText, fmt.Sprintf("%x", "hidden"), fmt.Sprintf("%x", "p4ss")} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("%q is printed", secret)
 		}

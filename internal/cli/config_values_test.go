@@ -50,6 +50,7 @@ func goodValues(t *testing.T) []goodValue {
 		{"CLERKSYNC_JIT", "off", "off"},
 		{"CLERKSYNC_POLICY", "routes:\n  - path: /x\n", "set"},
 		{"CLERKSYNC_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,2001:db8::1", "10.0.0.0/8,192.0.2.1/32,2001:db8::1/128"},
+		{"CLERKSYNC_IDENTITY_SECRET", longText, "set"},
 		{"CLERKSYNC_CORS_ORIGINS", "https://app.example.com", "https://app.example.com"},
 		{"CLERKSYNC_UPGRADE_URL", "https://example.com/pricing", "https://example.com/pricing"},
 		{"CLERKSYNC_UNREADY", "deny", "deny"},

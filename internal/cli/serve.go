@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/postgres"
@@ -112,7 +113,11 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	for _, w := range m.Health(ctx).Warnings {
 		logger.Warn(w.Message, "code", w.Code, "remedy", w.Remedy)
 	}
-	servers := []*http.Server{web.NewServer(config.Listen, publicHandler(m, config, logger))}
+	public, err := publicHandler(m, config, logger)
+	if err != nil {
+		return errors.Join(err, m.Close())
+	}
+	servers := []*http.Server{web.NewServer(config.Listen, public)}
 	if config.OperatorListen != "off" && config.OperatorListen != "public" {
 		servers = append(servers, web.NewServer(config.OperatorListen, operatorHandler(m, logger)))
 	}
@@ -163,7 +168,13 @@ func planFeatures(list []string) map[string][]string {
 }
 
 // publicHandler lists the routes that anyone can reach.
-func publicHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) http.Handler {
+func publicHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) (http.Handler, error) {
+	verify, err := forwardauth.New(m, forwardauth.Config{
+		Policy: c.Routes, TrustedProxies: c.TrustedProxies, IdentitySecret: c.IdentitySecret, Logger: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/webhooks/clerk", m.WebhookHandler()) // answers 405 by itself
 	me := web.CORS(c.CORSOrigins, http.MethodGet)(m.MeHandler())
@@ -173,7 +184,7 @@ func publicHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) http.Han
 	}
 	lifeSigns(mux, m)
 	mux.Handle("GET /health", m.HealthHandler())
-	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, web.NotFoundAndMethod(mux))
+	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Before(web.NotFoundAndMethod(mux))), nil
 }
 
 // operatorHandler lists the routes of operators: /health shows figures here.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing: a Postgres server, a C compiler for the race
-# detector, and Node with the packages that judge the emulator. Debian only; elsewhere it says
-# what to install.
+# detector, the proxies nginx and Caddy, which tests start by themselves, and Node with the
+# packages that judge the emulator. Debian only; elsewhere it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 judges=internal/emulator/testdata/node
@@ -28,6 +28,11 @@ fi
 if ! { new_enough && installed; } && ! npm --version >/dev/null 2>&1; then
   missing+=(npm)
 fi
+proxies=()
+command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || proxies+=(nginx)
+command -v caddy >/dev/null || proxies+=(caddy)
+missing+=("${proxies[@]}")
+command -v curl >/dev/null || missing+=(curl)
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
     echo "error: the tests need: ${missing[*]}. Install them with your system's package manager." >&2
@@ -36,7 +41,15 @@ if [ ${#missing[@]} -gt 0 ]; then
   as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
   "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  # The proxies' packages would start them on port 80. Where systemd runs they are masked meanwhile; elsewhere
+  # invoke-rc.d starts nothing in runlevel 1.
+  systemd=
+  [ ${#proxies[@]} -eq 0 ] || [ ! -d /run/systemd/system ] || systemd=yes
+  [ -z "$systemd" ] || "${as_root[@]}" systemctl mask --runtime --quiet "${proxies[@]}"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 PREVLEVEL=1 \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  [ -z "$systemd" ] || "${as_root[@]}" systemctl unmask --runtime --quiet "${proxies[@]}"
+  [ -z "$systemd" ] || "${as_root[@]}" systemctl disable --quiet "${proxies[@]}"
 fi
 
 if ! new_enough; then # Debian 12 has 18; a newer one comes from npm, as a package

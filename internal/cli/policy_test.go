@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/forwardauth"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+func TestPolicyIsBuilt(t *testing.T) {
+	t.Parallel()
+	c, warnings, err := load(t, "CLERKSYNC_TRUSTED_PROXIES=127.0.0.1", `CLERKSYNC_POLICY=# all of it
+routes:
+  - path: /public/**
+    public: true
+  - {path: "/reports/**", methods: [GET], require: {min_role: growth, reverified: {level: first_factor, after_minutes: 10}}}
+  - path: /on # no boolean
+    require:
+      any: [{role: "yes"}, {role: off}, {permission: 'org:a:b'}]
+      not_impersonated: true
+`, "CLERKSYNC_ROLES=off,growth,yes")
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	var rules []string
+	for _, r := range c.Routes.Routes() {
+		text := r.Path
+		if r.Rule != nil {
+			text += " " + r.Rule.String()
+		}
+		rules = append(rules, text)
+	}
+	want := []string{
+		"/public/**", `/reports/** All(MinRole("growth"), Reverified("first_factor, 10 minutes"))`,
+		`/on All(Any(Role("yes"), Role("off"), Permission("org:a:b")), NotImpersonated())`,
+	}
+	if diff := cmp.Diff(want, rules); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// What is wrong with a policy is told at start, all at once and with the faults of other settings.
+func TestPolicyFaultsAtStart(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ policy, want string }{
+		"not ours":       {"a: b", "policy has another key than routes, or none"},
+		"two faults":     {"routes: [{path: x}, {path: /a/}]", "policy route 1: path does not begin with a slash|policy route 2: path ends in a slash"},
+		"not the ladder": {"routes: [{path: /x, require: {min_role: grwth}}]", "policy route 1: require.min_role is not in the ladder of roles"},
+		"a key twice":    {"routes:\n- path: /x\n  path: /y\n", "policy has a key on line 3 that stands on line 2, too"},
+		"an anchor":      {"routes: &a [{path: /x}]", "policy has an anchor, alias or tag on line 1"},
+		"an alias":       {"routes:\n- &a {path: /x}\n- *a\n", "policy has an anchor, alias or tag on line 2"},
+		"a merge":        {"routes:\n- path: /x\n  <<: {public: true}\n", "policy has a key that is no text on line 3"},
+		"a tag":          {"routes: [{path: !!str /x}]", "policy has an anchor, alias or tag on line 1"},
+		"a number":       {"routes: [{path: /x, require: {reverified: {level: first_factor, after_minutes: 0x10}}}]", "policy has a number in an unusual form on line 1"},
+		"a float":        {"routes: [{path: /x, require: {role: 1.5}}]", "policy has a value of the wrong kind on line 1"},
+		"a date":         {"routes: [{path: /x, require: {role: 2026-01-01}}]", "policy has a value of the wrong kind on line 1"},
+		"a number key":   {"routes: [{path: /x, 1: 2}]", "policy has a key that is no text on line 1"},
+		"a list key":     {"routes: [{path: /x, [a]: 2}]", "policy has a key that is no text on line 1"},
+		"nothing":        {"routes:", "policy lists no routes"},
+		"depth":          {"routes: " + strings.Repeat("[", 60) + strings.Repeat("]", 60), "policy is nested too deep on line 1"},
+		"a bomb":         {"a: &a [x,x]\nb: &b [*a,*a]\nroutes: [*b,*b]", "policy has an anchor, alias or tag on line 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config, _, err := load(t, "CLERKSYNC_POLICY="+c.policy, "CLERKSYNC_LOG_FORMAT=xml")
+			if config != nil {
+				t.Fatal("accepted")
+			}
+			want := []string{"log format is none of json, text (CLERKSYNC_LOG_FORMAT)"}
+			for what := range strings.SplitSeq(c.want, "|") {
+				want = append(want, what+" (CLERKSYNC_POLICY)")
+			}
+			if diff := cmp.Diff(want, whats(err)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestIdentitySecretIsItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, other := range []string{"CLERK_SECRET_KEY=", "CLERKSYNC_OPERATOR_TOKEN=", "CLERK_JWT_ALGORITHM=HS256\nCLERK_JWT_KEY="} {
+		environ := append(strings.Split(other+longText, "\n"), "CLERKSYNC_IDENTITY_SECRET="+longText)
+		_, _, err := load(t, environ...)
+		want := []string{"identity secret is the same as another secret (CLERKSYNC_IDENTITY_SECRET)"}
+		if diff := cmp.Diff(want, whats(err)); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", other, diff)
+		}
+	}
+	_, warnings, err := load(t, "CLERKSYNC_IDENTITY_SECRET="+longText)
+	if err != nil || len(warnings) != 1 || warnings[0].What != "forward auth is configured, and no proxy is trusted" {
+		t.Errorf("%v, %v", warnings, err)
+	}
+}
+
+// The server answers checks before its mux, which would redirect what is not clean.
+func TestServerVerifies(t *testing.T) {
+	t.Parallel()
+	clerk := clerktest.New(t)
+	keys := clerk.Keys()
+	config := mustLoad(t, LoadOptions{WorkingDir: t.TempDir(), Environ: []string{
+		"CLERK_API_URL=" + keys.APIURL, "CLERK_JWT_KEY=" + keys.PEM, "CLERK_ISSUER=" + keys.Issuer,
+		"CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret, "CLERK_INSTANCE_ID=" + keys.InstanceID, "CLERKSYNC_TRUSTED_PROXIES=192.0.2.1",
+		"CLERKSYNC_IDENTITY_SECRET=" + longText, "CLERKSYNC_POLICY=routes: [{path: /public/**, public: true}, {path: /app/**, require: {min_role: growth}}]",
+	}})
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logs testenv.Logs
+	m, err := clerksync.New(t.Context(), db, mirrorConfig(config, logs.Logger()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	h, err := publicHandler(m, config, logs.Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	clerk.SendTo(m.WebhookHandler())
+	ada := clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
+	token := clerk.Token(ada)
+	clerk.Settle()
+	for target, status := range map[string]int{
+		"/app/x": 200, "/app": 200, "/app/../app/x": 403, "//app/x": 403, "/nowhere": 403, "/public/x": 200, "/": 403,
+	} {
+		for _, envoy := range []bool{false, true} {
+			r := httptest.NewRequest(http.MethodGet, "/api/auth/verify", nil)
+			if envoy {
+				r = httptest.NewRequest(http.MethodGet, "/api/auth/verify"+target, nil)
+			} else {
+				r.Header.Set("X-Original-Method", "GET")
+				r.Header.Set("X-Original-URI", target)
+			}
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != status || status == 200 && (w.Header().Get("X-Clerk-Role") != "growth" || w.Header().Get("X-Clerk-Identity") == "") {
+				t.Errorf("%s, envoy %v: %d %v", target, envoy, w.Code, w.Header())
+			}
+		}
+	}
+	for _, entry := range logs.Entries(t) {
+		if entry["msg"] == "request" && entry["pattern"] == "unmatched" {
+			t.Errorf("a check has no pattern in the log: %v", entry)
+		}
+	}
+}
+
+// The examples are what they seem: a policy that is valid, and recipes that name every identity header.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(testenv.Root(t), "examples")
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if policy, err := buildPolicy(read("nginx/policy.yaml")); err != nil || len(policy.Routes()) == 0 {
+		t.Error(policy, err)
+	}
+	for _, name := range []string{"nginx/nginx.conf", "caddy/Caddyfile", "traefik/dynamic.yaml", "envoy/envoy.yaml"} {
+		text := read(name)
+		var document map[string]any
+		if err := yaml.Unmarshal([]byte(text), &document); strings.HasSuffix(name, ".yaml") && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, header := range forwardauth.Headers() {
+			if n := strings.Count(strings.ToLower(text), strings.ToLower(header)); n < 1 {
+				t.Errorf("%s does not name %s", name, header)
+			}
+		}
+	}
+}
