@@ -24,7 +24,7 @@ measure() { # LABEL
 }
 
 ours() {
-  (cd "$work" && CLERK_WEBHOOK_SIGNING_SECRET=$(cat "$K/whsec") CLERK_JWT_KEY=$(cat "$K/public.pem") CLERK_ISSUER=https://clerk.example.com \
+  (cd "$work" && unset CLERK_SECRET_KEY && CLERK_WEBHOOK_SIGNING_SECRET=$(cat "$K/whsec") CLERK_JWT_KEY=$(cat "$K/public.pem") CLERK_ISSUER=https://clerk.example.com \
     DATABASE_URL="sqlite:$work/ours$1.db" exec taskset -c 0 ./clerksync serve --listen "127.0.0.1:$port" --operator-listen off --log-level warn 2>"$work/log") &
   SPID=$!
   for _ in $(seq 100); do

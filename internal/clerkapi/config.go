@@ -126,21 +126,16 @@ func complete(c *Config) error {
 	return errors.Join(faults...)
 }
 
-// keyProblem tells what is wrong with a secret key, and nothing of the key.
+// keyProblem tells what is wrong with a secret key, and nothing of the key. Its beginning is Clerk's affair: an
+// emulator may have keys of any form.
 func keyProblem(key string) string {
-	kind, random := "", ""
-	for _, prefix := range []string{"sk_live_", "sk_test_"} {
-		if rest, ok := strings.CutPrefix(key, prefix); ok {
-			kind, random = prefix, rest
-		}
-	}
 	odd := func(r rune) bool { return r <= ' ' || r > '~' }
 	switch {
 	case key == "":
 		return "is missing"
-	case kind == "":
-		return "does not begin with sk_live_ or sk_test_"
-	case random == "" || strings.ContainsFunc(random, odd):
+	case strings.HasPrefix(key, "pk_"):
+		return "is the publishable one, which does not begin with sk_live_ or sk_test_"
+	case key == "sk_live_" || key == "sk_test_" || strings.ContainsFunc(key, odd):
 		return "is cut short or has blanks in it"
 	}
 	return ""
