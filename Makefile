@@ -16,7 +16,8 @@ setup: ## install what the tests need (Debian: postgresql, gcc, node, nginx, cad
 
 test: setup ## install what is missing and run all tests with the race detector
 	go vet ./...
-	@set -o pipefail; CLERKSYNC_TEST_HISTORIES=$(HISTORIES) go test -race -count=1 -timeout 30m -v ./... 2>&1 | \
+	@set -o pipefail; { CLERKSYNC_TEST_HISTORIES=$(HISTORIES) go test -race -count=1 -timeout 30m -v ./...; failed=$$?; \
+		(cd examples/routers && go test -race -count=1 -v ./...) && exit $$failed; } 2>&1 | \
 		awk -f internal/testenv/summary.awk
 
 race: ## run all tests COUNT times with the race detector, in random order

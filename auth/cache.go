@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	defaultCacheEntries = 16 << 10
-	defaultCacheBytes   = 64 << 20
+	defaultCacheEntries = 8 << 10
+	defaultCacheBytes   = 16 << 20
 	maxCacheEntries     = 1 << 24
 	cacheWays           = 8  // places where a token may lie
 	sweepWays           = 16 // places looked at for what has expired, with each token that is added

@@ -106,7 +106,7 @@ func TestCacheSweeps(t *testing.T) {
 
 func TestCacheSize(t *testing.T) {
 	t.Parallel()
-	for entries, want := range map[int]int{0: 16384, 1: 8, 8: 8, 9: 8, 15: 8, 16: 16, 1000: 512, 1024: 1024} {
+	for entries, want := range map[int]int{0: 8192, 1: 8, 8: 8, 9: 8, 15: 8, 16: 16, 1000: 512, 1024: 1024} {
 		if got := len(newTokenCache(entries, 0).slots); got != want {
 			t.Errorf("%d entries: room for %d, want %d", entries, got, want)
 		}

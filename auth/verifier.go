@@ -53,7 +53,7 @@ type Config struct {
 	Leeway time.Duration
 
 	// CacheEntries and CacheBytes bound the memory for verified tokens, so that a token sent again costs no RSA operation.
-	// 0 means 16384 tokens and 64 MiB; negative entries switch it off. It is also off for a KeySet without Generation.
+	// 0 means 8192 tokens and 16 MiB; negative entries switch it off. It is also off for a KeySet without Generation.
 	CacheEntries, CacheBytes int
 
 	// Now is the clock, time.Now if nil.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures GET /api/auth/me beside a peer and the bare net/http ceiling, in one run: bench/me.sh PEERS [REPS]
-# PEERS is a folder with serve.sh, bin/loadgen, bin/go-clerk-sdk and bin/hello built. The server has core 0, the load
-# core 1. Only ratios within one run mean anything: machines differ and drift.
+# PEERS is a folder with serve.sh, bin/loadgen, bin/go-clerk-sdk and bin/hello built. The servers have core 0, of which
+# one works at a time, the load has core 1. They take turns of two seconds, so that a neighbour on the machine disturbs
+# all of them alike. Only ratios within one run mean anything: machines differ and drift.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 peers=$(cd "${1:?usage: bench/me.sh PEERS [REPS]}" && pwd)
@@ -13,31 +14,47 @@ cd "$peers"
 . ./serve.sh
 [ -d .work/keys ] || bin/loadgen -mode keygen -keys .work/keys
 
-load() { taskset -c 1 bin/loadgen -keys .work/keys -url "http://127.0.0.1:$port" -pid "$SPID" "$@"; }
-end() { kill "$SPID"; wait "$SPID" 2>/dev/null || true; }
+declare -A ports pids
 
-measure() { # LABEL
-  load -mode seed -users 1000 -c 8 >/dev/null
-  load -mode me -tokens 1000 -c 32 -d 4s -label "$1/known"
-  load -mode me -unique -tokens 12000 -c 32 -d 6s -label "$1/never-seen"
-  end
+load() { # SERVER ARGUMENTS…
+  local server=$1
+  shift
+  taskset -c 1 bin/loadgen -keys .work/keys -url "http://127.0.0.1:${ports[$server]}" -pid "${pids[$server]}" -label "$server" "$@"
 }
 
 ours() {
-  (cd "$work" && unset CLERK_SECRET_KEY && CLERK_WEBHOOK_SIGNING_SECRET=$(cat "$K/whsec") CLERK_JWT_KEY=$(cat "$K/public.pem") CLERK_ISSUER=https://clerk.example.com \
-    DATABASE_URL="sqlite:$work/ours$1.db" exec taskset -c 0 ./clerksync serve --listen "127.0.0.1:$port" --operator-listen off --log-level warn 2>"$work/log") &
+  (cd "$work" && unset CLERK_SECRET_KEY && CLERK_WEBHOOK_SIGNING_SECRET=$(cat "$K/whsec") CLERK_JWT_KEY=$(cat "$K/public.pem") \
+    CLERK_ISSUER=https://clerk.example.com DATABASE_URL="sqlite:$work/ours.db" \
+    exec taskset -c 0 ./clerksync serve --listen "127.0.0.1:$1" --operator-listen off --log-level warn 2>"$work/log") &
   SPID=$!
   for _ in $(seq 100); do
-    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return 0
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0
     sleep 0.1
   done
   cat "$work/log" >&2
   return 1
 }
 
-port=18490
-for i in $(seq "$reps"); do
-  port=$((port + 1)) && serve hello "$port" "" 0 && load -mode get -c 32 -d 3s -label hello && end
-  port=$((port + 1)) && serve go "$port" "$work/go$i.db" 0 && measure go-clerk-sdk
-  port=$((port + 1)) && ours "$i" && measure clerksync
-done
+trap 'kill "${pids[@]}" 2>/dev/null; rm -rf "$work"' EXIT
+ports=([hello]=18491 [go-clerk-sdk]=18492 [clerksync]=18493)
+serve hello "${ports[hello]}" "" 0 && pids[hello]=$SPID
+serve go "${ports[go-clerk-sdk]}" "$work/go.db" 0 && pids[go-clerk-sdk]=$SPID
+ours "${ports[clerksync]}" && pids[clerksync]=$SPID
+for server in go-clerk-sdk clerksync; do load "$server" -mode seed -users 1000 -c 8 >/dev/null; done
+for _ in $(seq "$reps"); do
+  load hello -mode get -c 32 -d 2s
+  for server in go-clerk-sdk clerksync; do
+    load "$server" -mode me -tokens 1000 -c 32 -d 2s
+    load "$server" -mode me -unique -tokens 12000 -c 32 -d 2s
+  done
+done | tee "$work/results"
+echo
+awk -F'[:,]' '
+  { label = $2; gsub(/"/, "", label); if ($0 ~ /"unique":true/) label = label " never-seen"
+    for (i = 1; i < NF; i++) { if ($i == "\"per_sec\"") rate = $(i+1); if ($i == "\"server_cpu_us_per_op\"") cpu = $(i+1); if ($i == "\"p99_us\"") p99 = $(i+1) }
+    n[label]++; rates[label, n[label]] = rate + 0; cpus[label, n[label]] = cpu + 0; p99s[label, n[label]] = p99 + 0 }
+  function median(of, label,   i, j, t, m, list) { m = n[label]; for (i = 1; i <= m; i++) list[i] = of[label, i]
+    for (i = 2; i <= m; i++) for (j = i; j > 1 && list[j-1] > list[j]; j--) { t = list[j]; list[j] = list[j-1]; list[j-1] = t }
+    return list[int((m + 1) / 2)] }
+  END { for (label in n) printf "%-26s median of %d: %8.0f req/s, p99 %5.1f ms, %5.1f us of server CPU\n", label, n[label], median(rates, label), median(p99s, label) / 1000, median(cpus, label) }
+' "$work/results" | sort

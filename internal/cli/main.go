@@ -19,6 +19,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Take Clerk's webhooks and answer who calls."`
 	Emulate emulateCommand `cmd:"" help:"Run an emulated Clerk: Backend API, keys, tokens, webhooks, faults."`
 	Chaos   chaosCommand   `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
+	Explain explainCommand `cmd:"" help:"Tell why somebody may or may not do something, with every fact and its source."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -26,6 +27,7 @@ type commands struct {
 // process is what a command may touch of the world.
 type process struct {
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -65,8 +67,10 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	if err := parsed.Run(&process{environ, stdout, stderr}); err != nil {
-		report(stderr, err)
+	if err := parsed.Run(&process{environ, os.Stdin, stdout, stderr}); err != nil {
+		if !errors.Is(err, errRefused) { // which is told already
+			report(stderr, err)
+		}
 		return 1
 	}
 	return 0

@@ -96,10 +96,14 @@ func (c serveCommand) Run(ctx context.Context, p *process) error {
 	return serve(ctx, config, logger, nil)
 }
 
+// softMemoryLimit is where the collector stops trading memory for time. Everything that is kept is bounded below it.
+const softMemoryLimit = 160 << 20
+
 // serve runs the configured server; started, if not nil, hears the public address.
 func serve(ctx context.Context, config *Config, logger *slog.Logger, started func(address string)) error {
 	// what an event allocates lives shorter than it: fewer collections for some 30 MB more
 	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(softMemoryLimit)
 	db, err := openDatabase(config)
 	if err != nil {
 		return err
@@ -119,7 +123,7 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	}
 	servers := []*http.Server{web.NewServer(config.Listen, public)}
 	if config.OperatorListen != "off" && config.OperatorListen != "public" {
-		servers = append(servers, web.NewServer(config.OperatorListen, operatorHandler(m, logger)))
+		servers = append(servers, web.NewServer(config.OperatorListen, operatorHandler(m, config, logger)))
 	}
 	listening, err := web.Listen(ctx, logger, drain, servers...)
 	if err != nil {
@@ -188,7 +192,7 @@ func publicHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) (http.Ha
 }
 
 // operatorHandler lists the routes of operators: /health shows figures here.
-func operatorHandler(m *clerksync.Mirror, logger *slog.Logger) http.Handler {
+func operatorHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	lifeSigns(mux, m)
 	mux.Handle("GET /health", web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
@@ -201,6 +205,9 @@ func operatorHandler(m *clerksync.Mirror, logger *slog.Logger) http.Handler {
 			Counts clerksync.Counts `json:"counts"`
 		}{m.Health(r.Context()), counts})
 	}))
+	explain := explainHandler(m, c)
+	mux.Handle("GET /api/explain", explain)
+	mux.Handle("POST /api/explain", explain)
 	return web.Standard(web.Config{Logger: logger}, web.NotFoundAndMethod(mux))
 }
 

@@ -14,14 +14,14 @@ import (
 // Config configures a Cache; only DB must be set.
 type Config struct {
 	DB *store.DB
-	// MaxBytes bounds what is kept, by estimate; 0 means 64 MiB.
+	// MaxBytes bounds what is kept, by estimate; 0 means 32 MiB.
 	MaxBytes int
 	// Now is the clock, for tests; nil is time.Now.
 	Now func() time.Time
 }
 
 const (
-	defaultMaxBytes = 64 << 20
+	defaultMaxBytes = 32 << 20
 	shardCount      = 64
 	stripeCount     = 1024
 	// maxKept is how long a fact is kept without being read again. No promise hangs on it: it bounds what a

@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/forwardauth"
+	"github.com/clerksync/clerksync/internal/web"
+)
+
+type explainCommand struct {
+	configFlags
+	User         string `help:"Whom to ask about (user_…), as if just signed in." placeholder:"ID"`
+	Session      string `help:"The user's session (sess_…)." placeholder:"ID"`
+	Organization string `help:"The active organization (org_…)." placeholder:"ID"`
+	Token        bool   `help:"Ask about the token on standard input; it is not kept."`
+	Rule         string `help:"Rule as JSON, in the form of a policy's require." placeholder:"JSON"`
+	Method       string `help:"Method of the request, for the policy." default:"GET"`
+	Path         string `help:"Path of the request: the policy's rule for it is asked." placeholder:"PATH"`
+	JSON         bool   `name:"json" help:"Print JSON."`
+}
+
+// Help is shown below the flags.
+func (explainCommand) Help() string {
+	return `Example: clerksync explain --user user_2x… --rule '{"min_role": "growth"}'
+It reads the database that DATABASE_URL names, also beside a running server, and asks Clerk nothing. Exit code 0: allowed, 1: refused or failed.`
+}
+
+// errRefused ends the command with 1 once the refusal is told.
+var errRefused = errors.New("refused")
+
+// Run explains why somebody may or may not do something.
+func (c explainCommand) Run(ctx context.Context, p *process) error {
+	config, err := c.load(p)
+	if err != nil {
+		return err
+	}
+	q := explainRequest{UserID: c.User, SessionID: c.Session, OrganizationID: c.Organization, Rule: json.RawMessage(c.Rule), Method: c.Method, Path: c.Path}
+	if c.Token {
+		text, err := io.ReadAll(io.LimitReader(p.stdin, 64<<10))
+		if err != nil {
+			return fmt.Errorf("read the token: %w", err)
+		}
+		q.Token = strings.TrimSpace(string(text))
+	}
+	question, err := q.question(config.Routes)
+	if err != nil {
+		return err
+	}
+	db, err := openDatabase(config)
+	if err != nil {
+		return err
+	}
+	m, err := clerksync.New(ctx, db, mirrorConfig(config, slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if c.Token {
+		_ = m.FetchKeys(ctx) // without keys the explanation says so
+	}
+	x, err := m.Explain(ctx, question)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = json.NewEncoder(p.stdout).Encode(x)
+	} else {
+		printExplanation(p.stdout, x)
+	}
+	if err == nil && !x.Allowed {
+		return errRefused
+	}
+	return err
+}
+
+func printExplanation(w io.Writer, x *clerksync.Explanation) {
+	for _, c := range x.Conditions {
+		mark := "✓"
+		if !c.Allowed {
+			mark = "✗"
+		}
+		fmt.Fprintf(w, "%s %s\n", mark, c)
+	}
+	verdict := "Allowed."
+	if !x.Allowed {
+		verdict = "Refused: " + x.Code
+		if x.Reason != "" {
+			verdict += " (" + x.Reason + ")"
+		}
+	}
+	fmt.Fprintf(w, "\n%s\n", verdict)
+	if x.Unready != clerksync.UnreadyAllow {
+		fmt.Fprintf(w, "A stored fact grants only once it is proven (CLERKSYNC_UNREADY=%s); a server may have proven more than is seen here.\n", x.Unready)
+	}
+}
+
+// explainRequest is a question as the API takes it.
+type explainRequest struct {
+	Token          string          `json:"token"`
+	UserID         string          `json:"user_id"`
+	SessionID      string          `json:"session_id"`
+	OrganizationID string          `json:"organization_id"`
+	Rule           json.RawMessage `json:"rule"`
+	Method         string          `json:"method"`
+	Path           string          `json:"path"`
+}
+
+func (q explainRequest) question(policy *forwardauth.Policy) (clerksync.Question, error) {
+	rule, err := q.rule(policy)
+	if err == nil && q.Token == "" && q.UserID == "" {
+		err = errors.New("name a user, or give a token")
+	}
+	return clerksync.Question{
+		Token: q.Token, ClerkUserID: q.UserID, ClerkSessionID: q.SessionID, ClerkOrganizationID: q.OrganizationID, Rule: rule,
+	}, err
+}
+
+// rule is the one that was given, else the one that the policy has for a request.
+func (q explainRequest) rule(policy *forwardauth.Policy) (auth.Rule, error) {
+	switch {
+	case len(q.Rule) > 0:
+		return forwardauth.ParseRule(q.Rule)
+	case q.Path == "":
+		return nil, nil
+	case policy == nil:
+		return nil, errors.New("no policy is configured (CLERKSYNC_POLICY_FILE): any signed-in user may make any request")
+	}
+	method := q.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	route, err := policy.Match(method, q.Path)
+	switch {
+	case err != nil:
+		return nil, err
+	case route.Deny:
+		return nil, fmt.Errorf("route %d (%s) denies everybody", route.Number, route.Path)
+	}
+	return route.Rule, nil
+}
+
+// explainHandler answers operators. Tokens come in the body, never in an address.
+func explainHandler(m *clerksync.Mirror, c *Config) http.Handler {
+	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		if err := operator(r, c.OperatorToken); err != nil {
+			return err
+		}
+		q := explainRequest{}
+		if r.Method == http.MethodPost {
+			body, err := web.ReadBody(w, r, 64<<10)
+			if err != nil {
+				return err
+			}
+			d := json.NewDecoder(bytes.NewReader(body))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&q); err != nil {
+				return &web.Problem{Status: http.StatusBadRequest, Code: "invalid_json", Detail: "The question is not understood", Err: err}
+			}
+		} else {
+			v := r.URL.Query()
+			q = explainRequest{
+				UserID: v.Get("user_id"), SessionID: v.Get("session_id"), OrganizationID: v.Get("organization_id"),
+				Rule: json.RawMessage(v.Get("rule")), Method: v.Get("method"), Path: v.Get("path"),
+			}
+		}
+		question, err := q.question(c.Routes)
+		if err != nil {
+			return &web.Problem{Status: http.StatusBadRequest, Code: "invalid_question", Detail: err.Error()}
+		}
+		x, err := m.Explain(r.Context(), question)
+		if err != nil {
+			return err
+		}
+		return web.WriteJSON(w, http.StatusOK, x)
+	})
+}
+
+// operator lets pass who has the operator token.
+func operator(r *http.Request, token string) error {
+	if token == "" {
+		return &web.Problem{
+			Status: http.StatusForbidden, Code: "operator_token_unset",
+			Detail: "No operator token is configured: set CLERKSYNC_OPERATOR_TOKEN",
+		}
+	}
+	given, _ := auth.BearerToken(r)
+	if subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
+		return &web.Problem{
+			Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationRequired, Detail: "The operator token is required",
+			Header: http.Header{"Www-Authenticate": {"Bearer"}},
+		}
+	}
+	return nil
+}
