@@ -25,7 +25,7 @@ const (
 	// missingFor is how long nobody asks again for a user whom Clerk does not know.
 	missingFor = 30 * time.Second
 	// askTimeout bounds what a request waits for Clerk.
-	askTimeout = 5 * time.Second
+	askTimeout = 3 * time.Second
 	maxProofs  = 100_000
 )
 

@@ -1,0 +1,169 @@
+package clerksync_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+// percentile of durations, in milliseconds.
+func percentile(all []time.Duration, p float64) float64 {
+	slices.Sort(all)
+	return float64(all[min(len(all)-1, int(p*float64(len(all))))]) / float64(time.Millisecond)
+}
+
+// BenchmarkRevocation is the time from the 2xx on session.revoked to the first refusal: in the process that took the
+// webhook, and in another one on the same Postgres.
+func BenchmarkRevocation(b *testing.B) {
+	c := clerktest.New(b)
+	dsn := testenv.Postgres(b)
+	replica := func() *clerksync.Mirror {
+		db, err := postgres.Open(dsn)
+		if err != nil {
+			b.Fatal(err)
+		}
+		m, err := clerksync.New(b.Context(), db, c.Config())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = m.Close() })
+		return m
+	}
+	one, other := replica(), replica()
+	c.SendTo(one.WebhookHandler())
+	user := c.CreateUser(clerktest.User{Email: "ada@example.com"})
+	life := 3600
+	for name, m := range map[string]*clerksync.Mirror{"same process": one, "other replica": other} {
+		b.Run(name, func(b *testing.B) {
+			var waits []time.Duration
+			for b.Loop() {
+				session := c.SignIn(user)
+				token := c.TokenFor(clerktest.TokenOrder{UserID: user, SessionID: session, ExpiresIn: &life})
+				c.Settle()
+				passes := func() bool {
+					r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+					r.Header.Set("Authorization", "Bearer "+token)
+					_, err := m.Authorize(r, nil)
+					return err == nil
+				}
+				if !passes() {
+					b.Fatal("a good token is refused")
+				}
+				c.Revoke(session)
+				c.Settle()
+				for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+					if !passes() {
+						waits = append(waits, time.Since(begin))
+						break
+					}
+				}
+			}
+			b.ReportMetric(percentile(waits, 0.5), "p50-ms")
+			b.ReportMetric(percentile(waits, 0.99), "p99-ms")
+		})
+	}
+}
+
+// BenchmarkUnknownKeyFlood is what 5 000 forged tokens with unknown keys a second do to valid requests: 1 000 a second,
+// over HTTP in one process.
+func BenchmarkUnknownKeyFlood(b *testing.B) {
+	c := clerktest.New(b)
+	db, err := sqlite.Open(filepath.Join(b.TempDir(), "clerk.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	config := c.Config()
+	config.JWTKey = "" // by the JWKS
+	m, err := clerksync.New(b.Context(), db, config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	c.SendTo(m.WebhookHandler())
+	life := 3600
+	token := c.TokenFor(clerktest.TokenOrder{UserID: c.CreateUser(clerktest.User{Email: "ada@example.com"}), ExpiresIn: &life})
+	c.Settle()
+	server := httptest.NewServer(web.Standard(web.Config{}, m.MeHandler()))
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	get := func(token string) int {
+		r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, server.URL, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		response, err := client.Do(r)
+		if err != nil {
+			return 0
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	forged := func(n int) string {
+		encode := base64.RawURLEncoding.EncodeToString
+		return encode(fmt.Appendf(nil, `{"alg":"RS256","typ":"JWT","kid":"ins_%d"}`, n)) + "." + encode([]byte(`{"sub":"user_1","exp":9999999999}`)) + "." + encode(make([]byte, 256))
+	}
+	measure := func(perSecond int) float64 {
+		var flood, valid sync.WaitGroup
+		stop := make(chan struct{})
+		for w := range 8 {
+			flood.Go(func() {
+				if perSecond == 0 {
+					return
+				}
+				tick := time.NewTicker(time.Second * 8 / time.Duration(perSecond))
+				defer tick.Stop()
+				for n := w; ; n += 8 {
+					select {
+					case <-stop:
+						return
+					case <-tick.C:
+						get(forged(n))
+					}
+				}
+			})
+		}
+		var mu sync.Mutex
+		var waits []time.Duration
+		for range 4 {
+			valid.Go(func() {
+				tick := time.NewTicker(4 * time.Millisecond)
+				defer tick.Stop()
+				for range 500 {
+					<-tick.C
+					begin := time.Now()
+					if code := get(token); code != http.StatusOK {
+						b.Errorf("a good token got %d", code)
+					}
+					mu.Lock()
+					waits = append(waits, time.Since(begin))
+					mu.Unlock()
+				}
+			})
+		}
+		valid.Wait()
+		close(stop)
+		flood.Wait()
+		return percentile(waits, 0.99)
+	}
+	measure(0) // warm
+	for b.Loop() {
+		alone, flooded := measure(0), measure(5000)
+		b.ReportMetric(alone, "alone-p99-ms")
+		b.ReportMetric(flooded, "flooded-p99-ms")
+		b.ReportMetric(flooded/alone, "ratio")
+	}
+}
