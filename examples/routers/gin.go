@@ -11,6 +11,7 @@ import (
 
 // ginRouter mounts a mirror in gin, whose middleware is of another shape: guard is all the glue.
 func ginRouter(m *clerksync.Mirror) http.Handler {
+	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.POST("/api/webhooks/clerk", gin.WrapH(m.WebhookHandler()))
 	r.GET("/api/auth/me", gin.WrapH(m.MeHandler()))

@@ -46,7 +46,7 @@ func TestObjectReadsEachKind(t *testing.T) {
 		{ref: Ref{Kind: clerk.KindPermission, ID: permission}, member: "key"},
 		{ref: Ref{Kind: clerk.KindInvitation, ID: invited, OrganizationID: org}, member: "email_address"},
 		{ref: Ref{Kind: clerk.KindMembership, OrganizationID: org, UserID: person}, member: "organization"},
-		{ref: Ref{Kind: clerk.KindSubscription, UserID: person}, member: "items"},
+		{ref: Ref{Kind: clerk.KindSubscription, UserID: person}, member: "subscription_items"},
 
 		{ref: user("user_none"), reason: ErrNotFound},
 		{ref: Ref{Kind: clerk.KindSession, ID: "sess_none"}, reason: ErrNotFound},
