@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -49,6 +50,39 @@ func BenchmarkListPage(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkWalk reads all of 100 000 people by pages of 500 which nobody has read before.
+func BenchmarkWalk(b *testing.B) {
+	read := 0
+	for b.Loop() {
+		b.StopTimer()
+		e, err := emulator.New(emulator.Options{Seed: 1, Users: 100_000})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		pages, after := 0, ""
+		for {
+			var page []struct{ ID string }
+			r := httptest.NewRequest(http.MethodGet, "/v1/users?limit=500&order_by=%2Bcreated_at&starting_after="+after, nil)
+			r.Header.Set("Authorization", "Bearer "+e.Keys("").SecretKey)
+			w := httptest.NewRecorder()
+			e.ServeHTTP(w, r)
+			b.StopTimer()
+			if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			if pages++; len(page) < 500 {
+				break
+			}
+			after = page[len(page)-1].ID
+		}
+		read += pages
+		e.Close()
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(read), "ms/page")
 }
 
 // BenchmarkWebhooks has users change, and each change signed and delivered by HTTP to a receiver that does nothing.
