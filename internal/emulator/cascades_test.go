@@ -31,18 +31,30 @@ func TestCascades(t *testing.T) {
 		deed   func(c *clerk, user, org string)
 		want   string
 	}{
-		"ban": {false, func(c *clerk, user, _ string) { c.call("POST", "/v1/users/"+user+"/ban", nil) },
-			"user.updated session.revoked session.revoked"},
-		"ban, silently": {true, func(c *clerk, user, _ string) { c.call("POST", "/v1/users/"+user+"/ban", nil) },
-			"user.updated"},
-		"user": {false, func(c *clerk, user, _ string) { c.call("DELETE", "/v1/users/"+user, nil) },
-			"session.removed session.removed organizationMembership.deleted user.deleted"},
-		"user, silently": {true, func(c *clerk, user, _ string) { c.call("DELETE", "/v1/users/"+user, nil) },
-			"user.deleted"},
-		"organization": {false, func(c *clerk, _, org string) { c.call("DELETE", "/v1/organizations/"+org, nil) },
-			"organizationMembership.deleted organization.deleted"},
-		"organization, silently": {true, func(c *clerk, _, org string) { c.call("DELETE", "/v1/organizations/"+org, nil) },
-			"organization.deleted"},
+		"ban": {
+			false, func(c *clerk, user, _ string) { c.call("POST", "/v1/users/"+user+"/ban", nil) },
+			"user.updated session.revoked session.revoked",
+		},
+		"ban, silently": {
+			true, func(c *clerk, user, _ string) { c.call("POST", "/v1/users/"+user+"/ban", nil) },
+			"user.updated",
+		},
+		"user": {
+			false, func(c *clerk, user, _ string) { c.call("DELETE", "/v1/users/"+user, nil) },
+			"session.removed session.removed organizationMembership.deleted user.deleted",
+		},
+		"user, silently": {
+			true, func(c *clerk, user, _ string) { c.call("DELETE", "/v1/users/"+user, nil) },
+			"user.deleted",
+		},
+		"organization": {
+			false, func(c *clerk, _, org string) { c.call("DELETE", "/v1/organizations/"+org, nil) },
+			"organizationMembership.deleted organization.deleted",
+		},
+		"organization, silently": {
+			true, func(c *clerk, _, org string) { c.call("DELETE", "/v1/organizations/"+org, nil) },
+			"organization.deleted",
+		},
 		"membership, which is no child": {true, func(c *clerk, user, org string) {
 			c.call("DELETE", "/v1/organizations/"+org+"/memberships/"+user, nil)
 		}, "organizationMembership.deleted"},

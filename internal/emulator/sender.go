@@ -51,23 +51,6 @@ type Target struct {
 	Handler http.Handler
 }
 
-// endpoint is a subscriber to all events.
-type endpoint struct {
-	Target
-	secrets  []secret // the first is the newest
-	disabled bool
-	failing  time.Time // since when failures are counted; zero after a success
-	first    time.Time // failure of the present run
-}
-
-type secret struct {
-	text  string
-	until time.Time // on the instance's clock; zero means for good
-}
-
-// secretOverlap is how long a rotated secret still signs beside the new one.
-const secretOverlap = 24 * time.Hour
-
 // schedule is Svix's: the wait before each attempt after the first.
 func schedule() []time.Duration {
 	return []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour}
@@ -380,16 +363,6 @@ func (s *sender) try(a *attempt) result {
 	return answered
 }
 
-func (p *endpoint) inForce(now time.Time) []string {
-	var secrets []string
-	for _, x := range p.secrets {
-		if x.until.IsZero() || now.Before(x.until) {
-			secrets = append(secrets, x.text)
-		}
-	}
-	return secrets
-}
-
 func signed(secrets []string, id string, body []byte, wrongly bool) (http.Header, error) {
 	signer, err := webhook.NewSigner(secrets...)
 	if err != nil {
@@ -483,20 +456,6 @@ func (m *message) end(state string) {
 	}
 }
 
-// fail counts towards Svix's rule: an endpoint that fails for five days is disabled. The five days
-// begin once failures lie twelve hours apart within one day.
-func (p *endpoint) fail(now time.Time) {
-	if p.first.IsZero() || p.failing.IsZero() && now.Sub(p.first) > 24*time.Hour {
-		p.first = now
-	}
-	if p.failing.IsZero() && now.Sub(p.first) >= 12*time.Hour {
-		p.failing = now
-	}
-	if !p.failing.IsZero() && now.Sub(p.failing) >= 5*24*time.Hour {
-		p.disabled = true
-	}
-}
-
 // replay sends a message again: the same id, a fresh signature.
 func (s *sender) replay(id string) bool {
 	s.mu.Lock()
@@ -523,26 +482,6 @@ func (s *sender) messages() []Message {
 		all = append(all, Message{m.ID, m.Type, m.At, m.state, slices.Clone(m.attempts), m.body})
 	}
 	return all
-}
-
-// queue is a heap by due time, then by order of planning.
-type queue []*attempt
-
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(i, j int) bool {
-	if q[i].due.Equal(q[j].due) {
-		return q[i].sequence < q[j].sequence
-	}
-	return q[i].due.Before(q[j].due)
-}
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)   { *q = append(*q, x.(*attempt)) }
-func (q *queue) Pop() any {
-	old := *q
-	last := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	return last
 }
 
 func (s *sender) info() []EndpointInfo {

@@ -247,8 +247,10 @@ func TestShapesFitTheStory(t *testing.T) {
 func TestShapesRefuse(t *testing.T) {
 	t.Parallel()
 	s := loadShapes(t)
-	good := object{"id": "client_1", "object": "organization", "name": "n", "slug": "s", "has_image": true, "max_allowed_memberships": 0,
-		"admin_delete_enabled": true, "public_metadata": object{}, "created_at": 1780000000000, "updated_at": 1780000000000}
+	good := object{
+		"id": "client_1", "object": "organization", "name": "n", "slug": "s", "has_image": true, "max_allowed_memberships": 0,
+		"admin_delete_enabled": true, "public_metadata": object{}, "created_at": 1780000000000, "updated_at": 1780000000000,
+	}
 	for name, test := range map[string]struct {
 		change object
 		want   string

@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"net/http"
@@ -402,88 +401,6 @@ func (e *Emulator) getUser(c *call) (any, error) {
 	return e.json(r), nil
 }
 
-// metadataParameters are those of every metadata endpoint.
-type metadataParameters struct {
-	Public  optional `json:"public_metadata"`
-	Private optional `json:"private_metadata"`
-	Unsafe  optional `json:"unsafe_metadata"`
-}
-
-// noMetadata refuses metadata among attributes, as Clerk does from version 2026-05-12 on.
-func (c *call) noMetadata(p metadataParameters) error {
-	var refused *APIError
-	for _, m := range []struct {
-		name  string
-		given optional
-	}{{"public_metadata", p.Public}, {"private_metadata", p.Private}, {"unsafe_metadata", p.Unsafe}} {
-		if c.version < latestVersion || !m.given.set {
-			continue
-		}
-		if more := unknownParameter(m.name); refused == nil {
-			refused = more
-		} else {
-			refused.Errors = append(refused.Errors, more.Errors...)
-		}
-	}
-	if refused == nil {
-		return nil
-	}
-	return refused
-}
-
-func (e *Emulator) mergeUserMetadata(c *call) (any, error) {
-	return e.userMetadata(c, func(old, new Metadata) Metadata { return merged(old, new) })
-}
-
-func (e *Emulator) replaceUserMetadata(c *call) (any, error) {
-	return e.userMetadata(c, func(_, new Metadata) Metadata { return new })
-}
-
-func (e *Emulator) userMetadata(c *call, combine func(old, new Metadata) Metadata) (any, error) {
-	r, err := e.user(c.id())
-	if err != nil {
-		return nil, err
-	}
-	var p metadataParameters
-	if err := c.decode(&p); err != nil {
-		return nil, err
-	}
-	return e.rewrite(r, func(next *userRecord, _ int64) {
-		if p.Public.set {
-			next.PublicMetadata = combine(next.PublicMetadata, p.Public.value)
-		}
-		if p.Private.set {
-			next.PrivateMetadata = combine(next.PrivateMetadata, p.Private.value)
-		}
-		if p.Unsafe.set {
-			next.UnsafeMetadata = combine(next.UnsafeMetadata, p.Unsafe.value)
-		}
-	})
-}
-
-// merged is a deep merge; null removes a key. The old one is left alone.
-func merged(old, patch map[string]any) map[string]any {
-	result := make(map[string]any, len(old)+len(patch))
-	for k, v := range old {
-		result[k] = v
-	}
-	for k, v := range patch {
-		inner, isObject := v.(map[string]any)
-		was, wasObject := result[k].(map[string]any)
-		switch {
-		case v == nil:
-			delete(result, k)
-		case isObject && wasObject:
-			result[k] = merged(was, inner)
-		case isObject:
-			result[k] = merged(nil, inner)
-		default:
-			result[k] = v
-		}
-	}
-	return result
-}
-
 func (e *Emulator) banUser(c *call) (any, error) {
 	r, err := e.user(c.id())
 	if err != nil {
@@ -570,109 +487,6 @@ func (e *Emulator) deleteUser(c *call) (any, error) {
 	event.ExternalID = r.ExternalID
 	e.emit("user.deleted", e.after(r.UpdatedAt), event)
 	return gone, nil
-}
-
-func (e *Emulator) countUsers(c *call) (any, error) {
-	matching, err := e.matchingUsers(c, e.users.created)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"object": "total_count", "total_count": len(matching)}, nil
-}
-
-func (e *Emulator) listUsers(c *call) (any, error) {
-	limit, offset, err := c.window()
-	if err != nil {
-		return nil, err
-	}
-	order := c.query.Get("order_by")
-	cursor := c.query.Get("starting_after")
-	name := strings.TrimLeft(order, "+- ")
-	if cursor != "" && (offset > 0 || name != "" && name != "created_at") {
-		return nil, invalid("starting_after", "starting_after works with ordering by created_at and without offset.")
-	}
-	records, err := e.sortUsers(order)
-	if err != nil {
-		return nil, err
-	}
-	if cursor != "" {
-		at, err := e.user(cursor)
-		if err != nil {
-			return nil, err
-		}
-		records = records[slices.Index(records, at)+1:]
-	}
-	if records, err = e.matchingUsers(c, records); err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	b.WriteByte('[')
-	for i, r := range cut(records, limit, offset) {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(e.json(r))
-	}
-	b.WriteByte(']')
-	return raw(b.Bytes()), nil
-}
-
-// sortUsers is all users in an order; it is sorted once between changes.
-func (e *Emulator) sortUsers(order string) ([]*userRecord, error) {
-	descending := order == "" || strings.HasPrefix(order, "-")
-	name := strings.TrimLeft(order, "+- ") // a literal + arrives as a space
-	if name == "" {
-		name = "created_at"
-	}
-	if name == "created_at" && !descending {
-		return e.users.created, nil
-	}
-	key := name + map[bool]string{true: "-", false: "+"}[descending]
-	if known, ok := e.users.sorted[key]; ok && known.generation == e.users.generation {
-		return known.records, nil
-	}
-	records := slices.Clone(e.users.created)
-	if name != "created_at" {
-		compare, ok := userOrders()[name]
-		if !ok {
-			return nil, invalid("order_by", "order_by does not take "+name+".")
-		}
-		slices.SortStableFunc(records, compare)
-	}
-	if descending {
-		slices.Reverse(records)
-	}
-	e.users.sorted[key] = sortedUsers{e.users.generation, records}
-	return records, nil
-}
-
-func userOrders() map[string]func(a, b *userRecord) int {
-	by := func(value func(*userRecord) string) func(a, b *userRecord) int {
-		return func(a, b *userRecord) int { return cmp.Compare(value(a), value(b)) }
-	}
-	at := func(value func(*userRecord) *int64) func(a, b *userRecord) int {
-		return func(a, b *userRecord) int { return cmp.Compare(or(value(a)), or(value(b))) }
-	}
-	return map[string]func(a, b *userRecord) int{
-		"updated_at":     func(a, b *userRecord) int { return cmp.Compare(a.UpdatedAt, b.UpdatedAt) },
-		"last_active_at": at(func(r *userRecord) *int64 { return r.LastActiveAt }), "last_sign_in_at": at(func(r *userRecord) *int64 { return r.LastSignInAt }),
-		"first_name":    by(func(r *userRecord) string { return strings.ToLower(or(r.FirstName)) }),
-		"last_name":     by(func(r *userRecord) string { return strings.ToLower(or(r.LastName)) }),
-		"username":      by(func(r *userRecord) string { return strings.ToLower(or(r.Username)) }),
-		"email_address": by(func(r *userRecord) string { return or(r.primary()) }),
-		"phone_number": by(func(r *userRecord) string {
-			if len(r.PhoneNumbers) == 0 {
-				return ""
-			}
-			return r.PhoneNumbers[0].PhoneNumber
-		}),
-		"web3wallet": by(func(r *userRecord) string {
-			if len(r.Web3Wallets) == 0 {
-				return ""
-			}
-			return r.Web3Wallets[0].Web3Wallet
-		}),
-	}
 }
 
 // or is the value, or the zero value of none.
