@@ -414,3 +414,33 @@ func TestDenialIsTyped(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Item A9: which policy was in force when can be told afterwards.
+func TestPolicyChangesAreAudited(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "clerk.db")
+	var entries []clerksync.AuditEntry
+	for _, version := range []string{"", "one", "one", "two", ""} {
+		db, err := sqlite.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := clerksync.New(t.Context(), db, clerksync.Config{PolicyVersion: version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if entries, err = m.Audit(t.Context(), clerksync.AuditFilter{Action: "policy_changed"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var told []string
+	for _, e := range entries {
+		told = append(told, e.Was+">"+e.Became)
+	}
+	if text := strings.Join(told, " "); text != "two> one>two >one" {
+		t.Errorf("told, newest first: %q", text)
+	}
+}

@@ -71,6 +71,9 @@ func (m *Mirror) open(ctx context.Context) error {
 	if m.proofs, err = m.newProofs(); err != nil {
 		return err
 	}
+	if err := m.db.RecordPolicy(ctx, m.config.PolicyVersion); err != nil {
+		return err
+	}
 	changed, err := in.ApplyLadder(ctx, m.config.Roles)
 	if changed > 0 {
 		m.config.Logger.Info("the role ladder changed", "users_changed", changed)

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -158,8 +160,17 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		APIURL: c.APIURL, Issuer: c.Issuer, AuthorizedParties: c.AuthorizedParties, Audience: c.Audience, Logger: logger,
 		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
 		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
-		AuditRetention: c.AuditRetention, JITOff: c.JIT == "off", APIBudget: c.APIBudget,
+		PolicyVersion: policyVersion(c.Policy), AuditRetention: c.AuditRetention, JITOff: c.JIT == "off", APIBudget: c.APIBudget,
 	}
+}
+
+// policyVersion is a digest of the policy's text.
+func policyVersion(text string) string {
+	if text == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
 }
 
 func planFeatures(list []string) map[string][]string {

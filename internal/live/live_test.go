@@ -157,6 +157,12 @@ func TestOwnWritesAreSeenAtOnce(t *testing.T) {
 		if f := see(); len(f.Seat.Membership.Permissions) != 0 {
 			t.Errorf("permissions of the changed role: %v", f.Seat.Membership.Permissions)
 		}
+		r.event(t, "role.updated", `{"id":"role_1","key":"org:member","created_at":1,"updated_at":3,"permissions":[{"id":"perm_1","key":"org:a:read"}]}`)
+		see()
+		r.event(t, "permission.deleted", `{"id":"perm_1","object":"permission","deleted":true}`) // item A4
+		if f := see(); len(f.Seat.Membership.Permissions) != 0 {
+			t.Errorf("a deleted permission is still held: %v", f.Seat.Membership.Permissions)
+		}
 		r.event(t, "subscriptionItem.active", `{"id":"csub_item_1","status":"active","plan":{"slug":"pro"},"payer":{"organization_id":"org_1"},"updated_at":3}`)
 		if f := see(); len(f.Seat.Plans) != 1 || f.Seat.Plans[0] != "pro" || f.Person.PlansKnown {
 			t.Errorf("plans: %+v", f.Seat)

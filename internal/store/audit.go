@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,6 +17,7 @@ const (
 	AuditImpersonated  = "impersonated"   // somebody acted in another's name
 	AuditRole          = "role_changed"   // of a user
 	AuditMembership    = "member_changed" // the role of a user in an organization
+	AuditPolicy        = "policy_changed" // of routes, by its version
 )
 
 // AuditEntry is one line of the audit. It holds ids and names, never a person's data.
@@ -89,4 +91,23 @@ func (db *DB) PurgeAudit(ctx context.Context, before clerk.Time) (n int64, err e
 		return err
 	})
 	return n, err
+}
+
+const metaPolicy = "policy"
+
+// RecordPolicy notes which version of a policy is in force, and audits a change. The empty version is none.
+func (db *DB) RecordPolicy(ctx context.Context, version string) error {
+	was, err := db.Meta(ctx, metaPolicy)
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	if err != nil || was == version {
+		return err
+	}
+	return db.Update(ctx, func(tx *Tx) error {
+		if err := tx.setMeta(ctx, metaPolicy, version); err != nil {
+			return err
+		}
+		return tx.AppendAudit(ctx, []AuditEntry{{Action: AuditPolicy, Origin: "start", Was: was, Became: version}})
+	})
 }
