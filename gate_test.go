@@ -420,7 +420,7 @@ func TestPolicyChangesAreAudited(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "clerk.db")
 	var entries []clerksync.AuditEntry
-	for _, version := range []string{"", "one", "one", "two", ""} {
+	for _, version := range []string{"", "one", "one", "", "two", "none"} {
 		db, err := sqlite.Open(path)
 		if err != nil {
 			t.Fatal(err)
@@ -440,7 +440,7 @@ func TestPolicyChangesAreAudited(t *testing.T) {
 	for _, e := range entries {
 		told = append(told, e.Was+">"+e.Became)
 	}
-	if text := strings.Join(told, " "); text != "two> one>two >one" {
+	if text := strings.Join(told, " "); text != "two>none one>two >one" {
 		t.Errorf("told, newest first: %q", text)
 	}
 }

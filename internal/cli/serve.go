@@ -110,7 +110,9 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	if err != nil {
 		return err
 	}
-	m, err := clerksync.New(ctx, db, mirrorConfig(config, logger))
+	settings := mirrorConfig(config, logger)
+	settings.PolicyVersion = policyVersion(config.Policy) // of who serves; other commands have no say in it
+	m, err := clerksync.New(ctx, db, settings)
 	if err != nil {
 		return err
 	}
@@ -160,14 +162,14 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		APIURL: c.APIURL, Issuer: c.Issuer, AuthorizedParties: c.AuthorizedParties, Audience: c.Audience, Logger: logger,
 		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
 		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
-		PolicyVersion: policyVersion(c.Policy), AuditRetention: c.AuditRetention, JITOff: c.JIT == "off", APIBudget: c.APIBudget,
+		AuditRetention: c.AuditRetention, JITOff: c.JIT == "off", APIBudget: c.APIBudget,
 	}
 }
 
 // policyVersion is a digest of the policy's text.
 func policyVersion(text string) string {
 	if text == "" {
-		return ""
+		return "none"
 	}
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])

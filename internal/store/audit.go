@@ -95,8 +95,11 @@ func (db *DB) PurgeAudit(ctx context.Context, before clerk.Time) (n int64, err e
 
 const metaPolicy = "policy"
 
-// RecordPolicy notes which version of a policy is in force, and audits a change. The empty version is none.
+// RecordPolicy notes which version of a policy is in force, and audits a change. The empty version says nothing.
 func (db *DB) RecordPolicy(ctx context.Context, version string) error {
+	if version == "" {
+		return nil
+	}
 	was, err := db.Meta(ctx, metaPolicy)
 	if errors.Is(err, ErrNotFound) {
 		err = nil
