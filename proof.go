@@ -24,6 +24,8 @@ const (
 	provenFor = 15 * time.Minute
 	// missingFor is how long nobody asks again for a user whom Clerk does not know.
 	missingFor = 30 * time.Second
+	// pauseFor is how long nobody asks after Clerk did not answer: requests must not wait for it one after the other.
+	pauseFor = 5 * time.Second
 	// askTimeout bounds what a request waits for Clerk.
 	askTimeout = 3 * time.Second
 	maxProofs  = 100_000
@@ -43,6 +45,7 @@ type proofs struct {
 	mu      sync.Mutex
 	proven  map[proof]proven
 	missing map[string]time.Time // users whom Clerk did not know, and when
+	failed  time.Time            // when Clerk last did not answer
 }
 
 // proof names a fact: a user, a user's place in an organization, or the plans of one of the two.
@@ -95,8 +98,17 @@ func (p *proofs) hold(key proof, began time.Time, plans []string) {
 	}
 }
 
+// errPaused is the answer while Clerk is left alone.
+var errPaused = errors.New("Clerk did not answer a moment ago")
+
 // prove reads a fact from Clerk, once for all who ask for it at a time. Who hangs up fails nobody else.
 func (p *proofs) prove(ctx context.Context, key proof) error {
+	p.mu.Lock()
+	age := p.now().Sub(p.failed)
+	p.mu.Unlock()
+	if age >= 0 && age < pauseFor {
+		return errPaused
+	}
 	name := string(key.kind) + " " + key.user + " " + key.organization
 	done := p.flights.DoChan(name, func() (any, error) {
 		if _, held := p.held(key); held { // by a flight that has just landed
@@ -104,7 +116,13 @@ func (p *proofs) prove(ctx context.Context, key proof) error {
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 		defer cancel()
-		return nil, p.read(ctx, key)
+		err := p.read(ctx, key)
+		if errors.Is(err, clerkapi.ErrUnavailable) || errors.Is(err, clerkapi.ErrUnauthorized) || errors.Is(err, context.DeadlineExceeded) {
+			p.mu.Lock()
+			p.failed = p.now()
+			p.mu.Unlock()
+		}
+		return nil, err
 	})
 	select {
 	case result := <-done:
@@ -177,7 +195,7 @@ func (p *proofs) user(ctx context.Context, id string) bool {
 		p.missing[id] = p.now()
 		return false
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errPaused) {
 		p.log.Warn("a user who is not mirrored could not be read from Clerk", "user", id, "error", err)
 	}
 	return err == nil

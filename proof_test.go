@@ -1,6 +1,7 @@
 package clerksync_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -169,4 +170,27 @@ func TestNoProofWithoutClerk(t *testing.T) {
 	g.clerk.Settle()
 	g.passes(token, nil)
 	g.refused(token, auth.MinRole("growth"), http.StatusForbidden, "forbidden")
+}
+
+// While Clerk does not answer, one request in a while finds that out; the others are not held up.
+func TestSilentClerkHoldsUpOneRequest(t *testing.T) {
+	t.Parallel()
+	var heard atomic.Int64
+	silent := make(chan struct{})
+	front := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		heard.Add(1)
+		select {
+		case <-silent:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(front.Close)
+	t.Cleanup(func() { close(silent) })
+	g, _ := asked(t, func(c *clerksync.Config) { c.APIURL = front.URL })
+	for i := range 5 {
+		g.refused(g.clerk.Token(g.clerk.CreateUser(clerktest.User{Username: fmt.Sprintf("u%d", i)})), nil, http.StatusUnauthorized, "user_not_registered")
+	}
+	if n := heard.Load(); n == 0 || n > 2 {
+		t.Errorf("Clerk was asked %d times for five people", n)
+	}
 }
