@@ -17,7 +17,9 @@ func BearerToken(r *http.Request) (token string, ok bool) {
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
 	token = strings.Trim(token, " ")
-	if !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " \t,") {
+	// three quick scans: ContainsAny would look at each of a thousand bytes by itself
+	odd := strings.IndexByte(token, ' ') >= 0 || strings.IndexByte(token, '\t') >= 0 || strings.IndexByte(token, ',') >= 0
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || odd {
 		return "", false
 	}
 	return token, true
