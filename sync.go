@@ -32,6 +32,7 @@ var (
 const (
 	tickEvery = time.Minute
 	walkEvery = 24 * time.Hour
+	retryWalk = time.Hour        // a walk that failed, or that wants a person's word, is not tried each minute
 	busyWait  = 90 * time.Second // longer than what Run does each minute
 )
 
@@ -117,8 +118,12 @@ func (m *Mirror) keepInSync(ctx context.Context) {
 	if m.reconciler == nil || m.config.BackfillOff && m.config.ReconcileOff {
 		return
 	}
+	var walked time.Time // when the last walk was tried
 	for ctx.Err() == nil {
-		report, what, err := m.syncOnce(ctx)
+		report, what, err := m.syncOnce(ctx, time.Since(walked) >= retryWalk)
+		if what == "walk" {
+			walked = time.Now()
+		}
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -136,7 +141,7 @@ func (m *Mirror) keepInSync(ctx context.Context) {
 }
 
 // syncOnce does what is due: the backfill, else the daily walk, else what is done each minute.
-func (m *Mirror) syncOnce(ctx context.Context) (report *SyncReport, what string, err error) {
+func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *SyncReport, what string, err error) {
 	walks, err := m.db.Walks(ctx)
 	if err != nil {
 		return nil, "status", err
@@ -154,7 +159,7 @@ func (m *Mirror) syncOnce(ctx context.Context) (report *SyncReport, what string,
 		return report, "backfill", err
 	case m.config.ReconcileOff:
 		return nil, "", nil
-	case due && done:
+	case due && done && mayWalk:
 		report, err = m.reconciler.Walk(ctx, ReconcileOptions{})
 		return report, "walk", err
 	}

@@ -97,6 +97,7 @@ type KindReport struct {
 	Rows     int        `json:"rows"`
 	Total    int        `json:"total"` // as Clerk counts
 	Complete bool       `json:"complete"`
+	Refused  bool       `json:"refused,omitempty"` // Clerk has no such list for this instance: organizations are switched off
 	Reason   string     `json:"reason,omitempty"`
 	Found    int        `json:"drift_found"`
 	Repaired int        `json:"drift_repaired"`
@@ -113,9 +114,9 @@ type Report struct {
 
 const maxListed = 1000
 
-// Complete reports whether each walk proved that it brought everything.
+// Complete reports whether each walk proved that it brought everything, where there is anything to bring.
 func (r *Report) Complete() bool {
-	return !slices.ContainsFunc(r.Kinds, func(k KindReport) bool { return !k.Complete })
+	return !slices.ContainsFunc(r.Kinds, func(k KindReport) bool { return !k.Complete && !k.Refused })
 }
 
 // session is work under the lease.

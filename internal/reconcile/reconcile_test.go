@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,8 +34,20 @@ type lab struct {
 	in    *ingest.Ingest
 	m     *clerksync.Mirror
 	r     *reconcile.Reconciler
+	no    atomic.Bool  // organizations
 	moved atomic.Int64 // of the clock
 	url   string
+}
+
+// ServeHTTP is the Backend API.
+func (l *lab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if l.no.Load() && strings.Contains(r.URL.Path, "organization") {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"errors":[{"code":"authorization_invalid","message":"organizations are disabled"}]}`)
+		return
+	}
+	l.e.ServeHTTP(w, r)
 }
 
 func (l *lab) now() time.Time { return time.Now().Add(time.Duration(l.moved.Load())) }
@@ -109,9 +124,10 @@ func onBothEngines(t *testing.T, options emulator.Options, test func(*lab)) {
 				t.Fatal(err)
 			}
 			t.Cleanup(e.Close)
-			server := httptest.NewServer(e)
+			l := &lab{T: t, e: e, db: db}
+			server := httptest.NewServer(l)
 			t.Cleanup(server.Close)
-			l := &lab{T: t, e: e, db: db, url: server.URL}
+			l.url = server.URL
 			keys := e.Keys("")
 			l.m, err = clerksync.New(t.Context(), db, clerksync.Config{WebhookSecrets: []string{keys.WebhookSecret}, JWTKey: keys.PEM, Issuer: keys.Issuer})
 			l.must(err)
@@ -306,6 +322,45 @@ func TestPausedReconcilerIsFenced(t *testing.T) {
 		})
 		if !errors.Is(err, store.ErrFenced) || rows != 20 {
 			l.Errorf("%d rows, %v", rows, err)
+		}
+		l.equal()
+	})
+}
+
+// An instance without organizations is whole without them.
+func TestWithoutOrganizations(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
+		l.no.Store(true)
+		if report := l.backfill(); !report.Complete() || !report.Kinds[1].Refused {
+			l.Errorf("%+v", report)
+		}
+		if done, err := l.r.Backfilled(l.Context()); !done || err != nil {
+			l.Error(done, err)
+		}
+		l.equal()
+	})
+}
+
+// What waits in doubt is read by id, and what Clerk does not know goes once that was said twice, a minute apart.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
+		l.backfill()
+		l.must(l.e.SetFaults(emulator.Faults{Drop: 1}))
+		gone := store.Key{Kind: clerk.KindUser, ID: l.anyUser()}
+		l.call("DELETE", "/v1/users/"+gone.ID, nil)
+		l.must(l.in.Doubt(l.Context(), gone))
+		for _, hidden := range []bool{false, false, true} {
+			_, err := l.r.Tick(l.Context())
+			l.must(err)
+			if s, err := l.db.Sight(l.Context(), gone); err != nil || s.Hidden != hidden {
+				l.Errorf("%+v, %v: want hidden %v", s, err, hidden)
+			}
+			l.moved.Add(int64(35 * time.Second))
+		}
+		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, 10); len(left) != 0 || err != nil {
+			l.Errorf("still in doubt: %v, %v", left, err)
 		}
 		l.equal()
 	})

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -123,6 +124,9 @@ func (s *session) list(ctx context.Context, kind clerk.Kind, o Options, first bo
 			break
 		}
 		from = ""
+	}
+	if errors.Is(err, clerkapi.ErrRefused) {
+		w.report.Refused, err = true, nil
 	}
 	if err == nil {
 		err = w.end(ctx, watermark, o)
