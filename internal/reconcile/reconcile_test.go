@@ -188,6 +188,13 @@ func TestBackfillAndWalk(t *testing.T) {
 			l.Errorf("%+v after %s", report, time.Duration(l.moved.Load()))
 		}
 		l.equal()
+		walks, err := l.db.Walks(l.Context())
+		if w := walks["user"]; err != nil || w.Found != 1 || w.Repaired != 1 || !w.Complete {
+			l.Errorf("kept: %+v, %v", w, err)
+		}
+		if drift, err := l.db.Drift(l.Context(), 10); err != nil || len(drift) != 1 || drift[0].ID != user || !drift[0].Repaired {
+			l.Errorf("drift: %+v, %v", drift, err)
+		}
 	})
 }
 

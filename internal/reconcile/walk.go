@@ -98,7 +98,34 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 		if o.DryRun {
 			return nil
 		}
-		return s.settle(ctx, true)
+		if err := s.settle(ctx, true); err != nil {
+			return err
+		}
+		return s.recount(ctx)
+	})
+}
+
+// recount keeps what settling added to the walks' figures.
+func (s *session) recount(ctx context.Context) error {
+	walks, err := s.DB.Walks(ctx)
+	if err != nil {
+		return err
+	}
+	return s.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.CheckLease(ctx, s.lease); err != nil {
+			return err
+		}
+		for _, k := range s.report.Kinds {
+			w, known := walks[string(k.Kind)]
+			if !known || w.Found == int64(k.Found) && w.Repaired == int64(k.Repaired) {
+				continue
+			}
+			w.Found, w.Repaired = int64(k.Found), int64(k.Repaired)
+			if err := tx.SaveWalk(ctx, w); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
