@@ -63,6 +63,10 @@ type Config struct {
 	JITOff bool
 	// APIBudget is the share of Clerk's rate limit that reads may use, above 0 and up to 1; 0 means 0.2.
 	APIBudget float64
+	// BackfillOff leaves it to Sync().Backfill to read at first what Clerk has, instead of Run.
+	BackfillOff bool
+	// ReconcileOff leaves it to Sync().Reconcile to repair what events did not tell, instead of Run.
+	ReconcileOff bool
 	// PlanFeatures lists the features of each plan, by slug. Stored subscriptions name plans only.
 	PlanFeatures map[string][]string
 	// UpgradeURL is where a refusal for a feature or a plan points to.

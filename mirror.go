@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
 )
@@ -37,6 +39,7 @@ type Mirror struct {
 	auditor     *auditor
 	denials     denials
 	proofs      *proofs
+	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
 }
 
 // New migrates the database and makes a mirror on it. It takes the database over, also
@@ -73,6 +76,11 @@ func (m *Mirror) open(ctx context.Context) error {
 	}
 	if err := m.db.RecordPolicy(ctx, m.config.PolicyVersion); err != nil {
 		return err
+	}
+	if m.proofs.api != nil {
+		m.reconciler = reconcile.New(reconcile.Config{
+			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: m.config.Now, Logger: m.config.Logger,
+		})
 	}
 	changed, err := in.ApplyLadder(ctx, m.config.Roles)
 	if changed > 0 {
@@ -125,8 +133,9 @@ func (m *Mirror) FetchKeys(ctx context.Context) error {
 }
 
 // Run does the background work until the context ends: after an upgrade it replays once
-// what the older version could not read, and it removes what is older than its retention.
-// A mirror works without it, but does neither.
+// what the older version could not read, it removes what is older than its retention, and with a secret key it reads
+// Clerk: everything at first, what changed last each minute, everything again each day. A mirror works without it, but
+// does none of these.
 func (m *Mirror) Run(ctx context.Context) error {
 	replayed, err := m.ingest.Upgrade(ctx)
 	if replayed > 0 {
@@ -135,6 +144,9 @@ func (m *Mirror) Run(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("clerksync: replay after an upgrade: %w", err)
 	}
+	var syncing sync.WaitGroup
+	defer syncing.Wait()
+	syncing.Go(func() { m.keepInSync(ctx) })
 	for {
 		if n, err := m.db.PurgeAudit(ctx, clerk.At(m.config.Now().Add(-m.config.AuditRetention))); err != nil && ctx.Err() == nil {
 			m.config.Logger.Error("old entries of the audit can not be removed", "error", err)

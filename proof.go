@@ -64,8 +64,9 @@ func (m *Mirror) newProofs() (*proofs, error) {
 	if m.config.SecretKey == "" || m.config.JWTAlgorithm == auth.HS256 && m.config.JWTKey == "" {
 		return p, nil // none, or one that is a shared secret and not Clerk's
 	}
+	// whoever waits for a read waits askTimeout at most; pages of lists may take longer
 	api, err := clerkapi.New(clerkapi.Config{
-		SecretKey: m.config.SecretKey, URL: m.config.APIURL, Budget: m.config.APIBudget, Logger: m.config.Logger, Timeout: askTimeout,
+		SecretKey: m.config.SecretKey, URL: m.config.APIURL, Budget: m.config.APIBudget, Logger: m.config.Logger,
 		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
 			h, err := m.ingest.Horizon(ctx)
 			return clerkapi.Horizon(h), err

@@ -15,13 +15,15 @@ import (
 
 // commands is the command line: one struct for each command, in a file of its name.
 type commands struct {
-	Dev     devCommand     `cmd:"" help:"Show the whole thing at work: a server, signed events, a token. No account, no network."`
-	Serve   serveCommand   `cmd:"" help:"Take Clerk's webhooks and answer who calls."`
-	Emulate emulateCommand `cmd:"" help:"Run an emulated Clerk: Backend API, keys, tokens, webhooks, faults."`
-	Chaos   chaosCommand   `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
-	Explain explainCommand `cmd:"" help:"Tell why somebody may or may not do something, with every fact and its source."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Dev       devCommand       `cmd:"" help:"Show the whole thing at work: a server, signed events, a token. No account, no network."`
+	Serve     serveCommand     `cmd:"" help:"Take Clerk's webhooks and answer who calls."`
+	Emulate   emulateCommand   `cmd:"" help:"Run an emulated Clerk: Backend API, keys, tokens, webhooks, faults."`
+	Chaos     chaosCommand     `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
+	Backfill  backfillCommand  `cmd:"" help:"Read everything that Clerk has; goes on where it was ended."`
+	Reconcile reconcileCommand `cmd:"" help:"Compare the mirror with Clerk and repair what differs."`
+	Explain   explainCommand   `cmd:"" help:"Tell why somebody may or may not do something, with every fact and its source."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 // process is what a command may touch of the world.
@@ -42,7 +44,8 @@ and turns a Clerk token into the stored user.
 Read on in README.md and docs/ARCHITECTURE.md.
 `
 
-// Main runs a command line and answers the exit code: 0 done, 1 failed, 2 not understood.
+// Main runs a command line and answers the exit code: 0 done, 1 failed, 2 not understood; of reconcile
+// also 3 drift repaired, 4 drift left.
 func Main(args, environ []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stdout, introduction)
@@ -68,6 +71,10 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	if err := parsed.Run(&process{environ, os.Stdin, stdout, stderr}); err != nil {
+		var code exitCode
+		if errors.As(err, &code) { // told already
+			return int(code)
+		}
 		if !errors.Is(err, errRefused) { // which is told already
 			report(stderr, err)
 		}

@@ -28,6 +28,8 @@ type batch struct {
 	audits    []store.AuditEntry
 	origin    string // of what is being applied, for the audit
 	instances []string
+	found     []Difference // what readings found to be otherwise
+	agreed    []agreement  // what they agree with
 }
 
 type entry struct {

@@ -20,6 +20,8 @@ type Reading struct {
 	// doubt about, unless the doubt arose after Since.
 	ByID  bool
 	Since int64
+	// Unwritten readings count only if the row was not written after Since: for what takes long to be sure of.
+	Unwritten bool
 	// Deleted tells that Clerk confirmed our own deletion: for ever.
 	Deleted bool
 }
@@ -42,25 +44,23 @@ var errNoID = errors.New("the object has no id")
 
 // Apply merges readings, all in one transaction, by the same rules as events.
 func (in *Ingest) Apply(ctx context.Context, readings ...Reading) error {
+	_, err := in.ApplyUnder(ctx, Under{}, readings...)
+	return err
+}
+
+// ApplyUnder is Apply under conditions; it tells what was otherwise here.
+func (in *Ingest) ApplyUnder(ctx context.Context, under Under, readings ...Reading) ([]Difference, error) {
 	for _, r := range readings {
 		if r.Key.ID == "" || !r.Key.Kind.Mirrored() {
-			return errNoID
+			return nil, errNoID
 		}
 	}
-	var b *batch
-	err := in.try(func(context.Context) error {
-		return in.db.Update(ctx, func(tx *store.Tx) error {
-			b = newBatch(in)
-			if err := b.read(ctx, tx, readings); err != nil {
-				return fmt.Errorf("apply a reading: %w", err)
-			}
-			return b.save(ctx, tx)
-		})
+	return in.under(ctx, under, func(ctx context.Context, tx *store.Tx, b *batch) error {
+		if err := b.read(ctx, tx, readings); err != nil {
+			return fmt.Errorf("apply a reading: %w", err)
+		}
+		return nil
 	})
-	if err == nil {
-		in.tell(b.touched())
-	}
-	return err
 }
 
 func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) error {
@@ -73,6 +73,9 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 	}
 	b.origin = "read"
 	for _, r := range readings {
+		if r.Unwritten && b.rows[r.Key].row.Written > r.Since {
+			continue // it was heard of since
+		}
 		if r.ByID {
 			// later than any sight of this object, so that it settles what it was sent to settle
 			r.ObservedAt = max(r.ObservedAt, b.rows[r.Key].row.SeenAt+1)
@@ -92,7 +95,11 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 			return err
 		}
 		for i := range ops {
-			b.apply(&ops[i])
+			if ops[i].key == r.Key {
+				b.report(&ops[i])
+			} else {
+				b.apply(&ops[i])
+			}
 			if r.ByID { // an object in hand tells its own time, which may be forged
 				tx.Head.HighWater = max(tx.Head.HighWater, ops[i].ObservedAt)
 			}

@@ -30,6 +30,9 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"the audit lists and purges by time":          audit,
 		"whose a change is, is told":                  touched,
 		"a lost membership is remembered":             lost,
+		"an overtaken lease is refused":               leases,
+		"walks and drift are kept":                    walks,
+		"pages are compared without bodies":           sights,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

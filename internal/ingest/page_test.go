@@ -1,0 +1,117 @@
+package ingest_test
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+func parsed(t *testing.T, texts ...string) (rows []clerk.Value) {
+	t.Helper()
+	for _, text := range texts {
+		v, err := clerk.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, v)
+	}
+	return rows
+}
+
+// A page writes rows that differ, tells in what, and leaves those alone that agree.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func() (*store.DB, error){
+		"sqlite":   func() (*store.DB, error) { return sqlite.Open(filepath.Join(t.TempDir(), "clerk.db")) },
+		"postgres": func() (*store.DB, error) { return postgres.Open(testenv.Postgres(t)) },
+	} {
+		db, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := start(t, db)
+		apply := func(at clerk.Time, under ingest.Under, texts ...string) []ingest.Difference {
+			found, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindMembership, Rows: parsed(t, texts...), ObservedAt: at}, under)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			return found
+		}
+		const one = `{"id":"orgmem_1","role":"a","updated_at":1000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_1"}}`
+		const two = `{"id":"orgmem_2","role":"a","updated_at":1000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_2"}}`
+		const changed = `{"id":"orgmem_2","role":"b","updated_at":2000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_2"}}`
+		if found := apply(5000, ingest.Under{DryRun: true}, one); len(found) != 1 || !found[0].New {
+			t.Errorf("%s: dry run: %+v", name, found)
+		}
+		if found := apply(5000, ingest.Under{}, one, two); len(found) != 2 || !found[0].New {
+			t.Errorf("%s: at first: %+v", name, found)
+		}
+		before := snapshot(t, db)
+		head, _ := db.Head(t.Context())
+		apply(6000, ingest.Under{}, one, two)
+		if after, _ := db.Head(t.Context()); after.Seq != head.Seq || after.HighWater != 6000 {
+			t.Errorf("%s: a page that agrees: %+v, %+v", name, head, after)
+		}
+		s, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"})
+		if err != nil || s.Written > head.Writes {
+			t.Errorf("%s: a row that agrees was written: %+v, %v", name, s, err)
+		}
+		if diff := cmp.Diff(len(before), len(snapshot(t, db))); diff != "" {
+			t.Error(name, diff)
+		}
+		found := apply(7000, ingest.Under{}, one, changed)
+		if len(found) != 1 || found[0].Key.ID != "orgmem_2" || !slices.Contains(found[0].Fields, "role") || found[0].UpdatedAt != 2_000_000 {
+			t.Errorf("%s: drift: %+v", name, found)
+		}
+		if found := apply(8000, ingest.Under{}, one, two); len(found) != 0 {
+			t.Errorf("%s: an older state: %+v", name, found)
+		}
+		fenced(t, in, db)
+	}
+}
+
+func fenced(t *testing.T, in *ingest.Ingest, db *store.DB) {
+	lease, err := db.AcquireLease(t.Context(), "walk", "one", 1, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	if _, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	page := ingest.Page{Kind: clerk.KindRole, Rows: parsed(t, `{"id":"role_1"}`), ObservedAt: 9000}
+	if _, err := in.ApplyPage(t.Context(), page, ingest.Under{Lease: &lease}); !errors.Is(err, store.ErrFenced) {
+		t.Errorf("who was overtaken: %v", err)
+	}
+	if _, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindRole, ID: "role_1"}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("wrote: %v", err)
+	}
+}
+
+func TestAbsenceOfWhatWasHeardOfSince(t *testing.T) {
+	t.Parallel()
+	db, in := memory(t)
+	submit(t, in, "1", `{"object":"event","type":"user.created","timestamp":1000,"data":{"object":"user","id":"user_1","updated_at":1000}}`)
+	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	head, _ := db.Head(t.Context())
+	for _, test := range []struct {
+		since int64
+		gone  bool
+	}{{head.Writes - 1, false}, {head.Writes, true}} {
+		found, err := in.ApplyUnder(t.Context(), ingest.Under{}, ingest.Reading{Key: key, ObservedAt: 5000, ByID: true, Unwritten: true, Since: test.since})
+		if err != nil || test.gone != (len(found) == 1 && found[0].Gone) {
+			t.Errorf("since %d: %+v, %v", test.since, found, err)
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Errors that callers act on.
+var (
+	ErrBusy          = errors.New("another process is walking")
+	ErrOtherInstance = errors.New("the secret key is another instance's than the events'")
+)
+
+const (
+	leaseName = "reconcile"
+	leaseTTL  = 30 * time.Second
+	idsAtOnce = 1000
+)
+
+// Config says what is reconciled with what.
+type Config struct {
+	DB     *store.DB
+	Ingest *ingest.Ingest
+	API    *clerkapi.Client
+	Pins   func() []string // the instances that may be read; none means any
+	Now    func() time.Time
+	Sleep  func(context.Context, time.Duration) error // for tests; nil waits
+	Logger *slog.Logger
+	Lease  time.Duration // for tests; 0 is 30 s
+}
+
+// Reconciler walks for one process; several may share a database.
+type Reconciler struct {
+	Config
+	holder string
+
+	mu       sync.Mutex // one walk at a time
+	suspects map[store.Key]suspect
+}
+
+// New makes a reconciler. It starts nothing.
+func New(c Config) *Reconciler {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Sleep == nil {
+		c.Sleep = sleep
+	}
+	if c.Lease == 0 {
+		c.Lease = leaseTTL
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Reconciler{Config: c, holder: rand.Text(), suspects: map[store.Key]suspect{}}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// Progress tells how far a walk is. Total is Clerk's count, -1 where it tells none.
+type Progress struct {
+	Kind        clerk.Kind
+	Rows, Total int
+}
+
+// Options of a reconcile.
+type Options struct {
+	Kinds           []clerk.Kind // nil: all
+	DryRun          bool         // report, repair nothing
+	AllowMassDelete bool
+	Progress        func(Progress) // nil is fine
+}
+
+// KindReport is how the walk of a kind went.
+type KindReport struct {
+	Kind     clerk.Kind `json:"kind"`
+	Rows     int        `json:"rows"`
+	Total    int        `json:"total"` // as Clerk counts
+	Complete bool       `json:"complete"`
+	Refused  bool       `json:"refused,omitempty"` // Clerk has no such list for this instance: organizations are switched off
+	Reason   string     `json:"reason,omitempty"`
+	Found    int        `json:"drift_found"`
+	Repaired int        `json:"drift_repaired"`
+}
+
+// Report is how a backfill or a reconcile went.
+type Report struct {
+	Kinds    []KindReport  `json:"kinds"`
+	Drift    []store.Drift `json:"drift"` // at most maxListed rows
+	Found    int           `json:"drift_found"`
+	Repaired int           `json:"drift_repaired"`
+	DryRun   bool          `json:"dry_run"`
+}
+
+const maxListed = 1000
+
+// Complete reports whether each walk proved that it brought everything, where there is anything to bring.
+func (r *Report) Complete() bool {
+	return !slices.ContainsFunc(r.Kinds, func(k KindReport) bool { return !k.Complete && !k.Refused })
+}
+
+// session is work under the lease.
+type session struct {
+	*Reconciler
+	lease  store.Lease
+	dryRun bool
+	report *Report
+	// suspects are the reconciler's; a dry run has a copy of its own
+	suspects map[store.Key]suspect
+}
+
+func (s *session) under(also func(context.Context, *store.Tx, []ingest.Difference) error) ingest.Under {
+	u := ingest.Under{DryRun: s.dryRun, Also: also}
+	if !s.dryRun {
+		u.Lease = &s.lease
+	}
+	return u
+}
+
+// lead does work as the only one who walks. A dry run writes nothing and needs no lease.
+func (r *Reconciler) lead(ctx context.Context, dryRun bool, work func(context.Context, *session) error) (*Report, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &session{Reconciler: r, dryRun: dryRun, report: &Report{DryRun: dryRun, Drift: []store.Drift{}}}
+	if err := r.checkInstance(ctx); err != nil {
+		return s.report, err
+	}
+	s.suspects = r.suspects
+	if dryRun {
+		s.suspects = maps.Clone(r.suspects)
+		return s.report, work(ctx, s)
+	}
+	var err error
+	if s.lease, err = r.DB.AcquireLease(ctx, leaseName, r.holder, clerk.At(r.Now()), r.Lease); err != nil {
+		if errors.Is(err, store.ErrLeaseHeld) {
+			err = ErrBusy
+		}
+		return s.report, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var renewing sync.WaitGroup
+	stop := make(chan struct{})
+	renewing.Go(func() { s.renew(ctx, stop, cancel) })
+	err = work(ctx, s)
+	close(stop)
+	renewing.Wait()
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, store.ErrFenced) {
+		err = cause
+	}
+	return s.report, errors.Join(err, r.DB.ReleaseLease(context.WithoutCancel(ctx), s.lease))
+}
+
+// renew keeps the lease while the work goes on, also while it waits for Clerk.
+func (s *session) renew(ctx context.Context, stop <-chan struct{}, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(s.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.DB.RenewLease(ctx, s.lease, clerk.At(s.Now()), s.Lease); errors.Is(err, store.ErrFenced) {
+				cancel(err)
+				return
+			}
+		}
+	}
+}
+
+// checkInstance makes sure that the secret key is that of the instance whose events are applied.
+func (r *Reconciler) checkInstance(ctx context.Context) error {
+	var pins []string
+	if r.Pins != nil {
+		pins = r.Pins()
+	}
+	if len(pins) == 0 {
+		return nil
+	}
+	ids, err := r.API.KeyIDs(ctx, clerkapi.Background)
+	if err != nil {
+		return err
+	}
+	named := false
+	for _, id := range ids {
+		if slices.Contains(pins, id) {
+			return nil
+		}
+		named = named || strings.HasPrefix(id, "ins_")
+	}
+	if !named { // keys that name no instance prove nothing
+		return nil
+	}
+	return fmt.Errorf("%w: it is %s", ErrOtherInstance, strings.Join(ids, ", "))
+}
+
+// signs looks up what is known of the events of a kind.
+func (r *Reconciler) signs(ctx context.Context, kind clerk.Kind) (signs, error) {
+	heard, err := r.DB.Heard(ctx, prefix(kind))
+	if err != nil {
+		return signs{}, err
+	}
+	head, err := r.DB.Head(ctx)
+	return signs{heard, head.LastReceivedAt}, err
+}
+
+// drift turns differences into lines of the report.
+func (s *session) drift(found []ingest.Difference, signs signs, date clerk.Time) []store.Drift {
+	list := make([]store.Drift, len(found))
+	for i, d := range found {
+		fields := slices.Clone(d.Fields)
+		slices.Sort(fields)
+		list[i] = store.Drift{
+			Kind: d.Key.Kind, ID: d.Key.ID, FoundAt: clerk.At(s.Now()), Fields: slices.Compact(fields), Cause: signs.cause(d.UpdatedAt, date),
+			Since: d.UpdatedAt, Repaired: !s.dryRun,
+		}
+	}
+	return list
+}
+
+// count adds to the report what was found and, but in a dry run, repaired.
+func (s *session) count(k *KindReport, drift []store.Drift) {
+	for _, d := range drift {
+		k.Found++
+		s.report.Found++
+		if d.Repaired {
+			k.Repaired++
+			s.report.Repaired++
+		}
+		if len(s.report.Drift) < maxListed {
+			s.report.Drift = append(s.report.Drift, d)
+		}
+	}
+}

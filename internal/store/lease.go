@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// Lease is the right to walk and repair, of one holder at a time. Clocks decide only when another may take it over; that
+// the one before is refused from then on is decided by the token.
+type Lease struct {
+	Name   string
+	Holder string
+	Token  int64
+}
+
+// Errors of leases.
+var (
+	ErrLeaseHeld = errors.New("another process has the lease")
+	ErrFenced    = errors.New("another process has taken the lease over")
+)
+
+type heldLease struct {
+	Lease
+	expires int64
+	now     int64
+}
+
+// AcquireLease takes a lease that is free or has run out. now is our clock, which counts on SQLite alone: Postgres has its own.
+func (db *DB) AcquireLease(ctx context.Context, name, holder string, now clerk.Time, ttl time.Duration) (l Lease, err error) {
+	err = db.Update(ctx, func(tx *Tx) error {
+		held, err := tx.lease(ctx, name, now)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if err == nil && held.expires > held.now && held.expires <= held.now+maxLease.Milliseconds() {
+			return ErrLeaseHeld
+		}
+		l = Lease{Name: name, Holder: holder, Token: held.Token + 1}
+		const text = `INSERT INTO clerk_leases (name, token, holder, expires_at) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (name) DO UPDATE SET token = excluded.token, holder = excluded.holder, expires_at = excluded.expires_at`
+		return tx.exec(ctx, text, name, l.Token, holder, held.now+ttl.Milliseconds())
+	})
+	return l, err
+}
+
+// maxLease is longer than any lease: one that seems to last longer was taken before a clock jumped back.
+const maxLease = 10 * time.Minute
+
+// RenewLease prolongs a lease. [ErrFenced] says that it was taken over.
+func (db *DB) RenewLease(ctx context.Context, l Lease, now clerk.Time, ttl time.Duration) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		if err := tx.CheckLease(ctx, l); err != nil {
+			return err
+		}
+		at, err := tx.clock(ctx, now)
+		if err != nil {
+			return err
+		}
+		return tx.exec(ctx, "UPDATE clerk_leases SET expires_at = $1 WHERE name = $2", at+ttl.Milliseconds(), l.Name)
+	})
+}
+
+// ReleaseLease lets others take the lease at once.
+func (db *DB) ReleaseLease(ctx context.Context, l Lease) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		return tx.exec(ctx, "UPDATE clerk_leases SET expires_at = 0 WHERE name = $1 AND token = $2", l.Name, l.Token)
+	})
+}
+
+// CheckLease refuses a transaction of a holder that was overtaken. The head row is locked, so that nobody overtakes it
+// before the commit.
+func (tx *Tx) CheckLease(ctx context.Context, l Lease) error {
+	rows, err := tx.query(ctx, "SELECT token FROM clerk_leases WHERE name = $1", l.Name)
+	tokens, err := scanAll(rows, err, func(r *sql.Rows) (token int64, err error) { return token, r.Scan(&token) })
+	if err != nil {
+		return err
+	}
+	if len(tokens) != 1 || tokens[0] != l.Token {
+		return ErrFenced
+	}
+	return nil
+}
+
+func (tx *Tx) lease(ctx context.Context, name string, now clerk.Time) (heldLease, error) {
+	at, err := tx.clock(ctx, now)
+	if err != nil {
+		return heldLease{}, err
+	}
+	rows, err := tx.query(ctx, "SELECT holder, token, expires_at FROM clerk_leases WHERE name = $1", name)
+	held, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) (h heldLease, err error) {
+		return h, r.Scan(&h.Holder, &h.Token, &h.expires)
+	}))
+	held.now = at
+	return held, err
+}
+
+// clock is the database's where it has one that all replicas share.
+func (tx *Tx) clock(ctx context.Context, ours clerk.Time) (int64, error) {
+	if tx.db.engine == SQLite {
+		return int64(ours), nil
+	}
+	rows, err := tx.query(ctx, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (now int64, err error) { return now, r.Scan(&now) }))
+}

@@ -1,0 +1,138 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+func leases(t *testing.T, db *store.DB) {
+	now := clerk.At(time.Now())
+	first, err := db.AcquireLease(t.Context(), "walk", "one", now, 50*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute); !errors.Is(err, store.ErrLeaseHeld) {
+		t.Errorf("a held lease: %v", err)
+	}
+	if err := db.RenewLease(t.Context(), first, now, 60*time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	second, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute)
+	if err != nil || second.Token <= first.Token {
+		t.Fatalf("a lease that ran out: %+v, %v", second, err)
+	}
+	for name, do := range map[string]func() error{
+		"renews": func() error { return db.RenewLease(t.Context(), first, now, time.Minute) },
+		"writes": func() error {
+			return db.Update(t.Context(), func(tx *store.Tx) error { return tx.CheckLease(t.Context(), first) })
+		},
+	} {
+		if err := do(); !errors.Is(err, store.ErrFenced) {
+			t.Errorf("who was overtaken %s: %v", name, err)
+		}
+	}
+	if err := db.ReleaseLease(t.Context(), first); err != nil {
+		t.Error(err)
+	}
+	if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.CheckLease(t.Context(), second) }); err != nil {
+		t.Errorf("the holder: %v", err)
+	}
+	if err := db.ReleaseLease(t.Context(), second); err != nil {
+		t.Error(err)
+	}
+	if third, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute); err != nil || third.Token <= second.Token {
+		t.Errorf("a released lease: %+v, %v", third, err)
+	}
+}
+
+func walks(t *testing.T, db *store.DB) {
+	w := store.Walk{List: "user", Cursor: "c", BegunAt: 5, Rows: 7}
+	for range 2 {
+		if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveWalk(t.Context(), w) }); err != nil {
+			t.Fatal(err)
+		}
+		got, err := db.Walks(t.Context())
+		if diff := cmp.Diff(map[string]store.Walk{"user": w}, got); diff != "" || err != nil {
+			t.Errorf("%v %s", err, diff)
+		}
+		w = store.Walk{List: "user", BackfilledAt: 1, Watermark: 2, BegunAt: 3, EndedAt: 4, Complete: true, CompleteAt: 5, Reason: "r", Rows: 6, Found: 7, Repaired: 8}
+	}
+	drift := []store.Drift{
+		{Kind: clerk.KindUser, ID: "user_2", FoundAt: 9, Cause: "missed_event", Fields: []string{"a", "b"}, Since: 3, Repaired: true},
+		{Kind: clerk.KindUser, ID: "user_1", FoundAt: 8, Cause: "unknown"},
+	}
+	for range 2 {
+		if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.AppendDrift(t.Context(), drift) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := db.Drift(t.Context(), 10)
+	if diff := cmp.Diff(drift, got); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
+func sights(t *testing.T, db *store.DB) {
+	gone := row(t, clerk.KindUser, `{"id":"user_2"}`)
+	gone.Hard = true
+	member := row(t, clerk.KindMembership, `{"id":"orgmem_1"}`)
+	member.UserID, member.OrganizationID = "user_1", "org_1"
+	orphan := row(t, clerk.KindMembership, `{"id":"orgmem_2"}`)
+	orphan.UserID, orphan.OrganizationID = "user_2", "org_1"
+	user := row(t, clerk.KindUser, `{"id":"user_1"}`)
+	user.Digest, user.SignedInAt, user.ObservedAt, user.SeenAt = "d", 4, 10, 10
+	save(t, db, gone, member, orphan, user, row(t, clerk.KindOrganization, `{"id":"org_1"}`), row(t, clerk.KindDomain, `{"id":"orgdmn_1"}`))
+	standing := func(kind clerk.Kind, after string) (ids []string) {
+		list, err := db.Standing(t.Context(), kind, after, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range list {
+			ids = append(ids, s.ID)
+		}
+		return ids
+	}
+	if got := append(standing(clerk.KindUser, ""), standing(clerk.KindMembership, "")...); !cmp.Equal(got, []string{"user_1", "orgmem_1"}) {
+		t.Errorf("standing are %v", got)
+	}
+	if got := standing(clerk.KindUser, "user_1"); len(got) != 0 {
+		t.Errorf("after the last come %v", got)
+	}
+	written := user.Written
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		found, err := tx.Sights(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
+		if s := found["user_1"]; len(found) != 2 || s.Digest != "d" || s.SignedInAt != 4 || s.Hidden || !found["user_2"].Hidden || s.Written != written {
+			t.Errorf("sights %+v", found)
+		}
+		return errors.Join(err, tx.Verify(t.Context(), clerk.KindUser, []string{"user_1"}, 20, 77), tx.Verify(t.Context(), clerk.KindUser, []string{"user_1", "x"}, 15, 78))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows, oldest, err := db.OldestVerified(t.Context(), clerk.KindUser); rows != 1 || oldest != 78 || err != nil {
+		t.Errorf("%d rows, verified %d, %v", rows, oldest, err)
+	}
+	err = db.Update(t.Context(), func(tx *store.Tx) error {
+		rows, err := tx.Rows(t.Context(), []store.Key{user.Key})
+		if r := rows[user.Key]; r.ObservedAt != 20 || r.SeenAt != 20 || !r.Read || r.Written != written || r.Raw != user.Raw {
+			t.Errorf("after a page that agreed: %+v", r)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if s, err := db.Sight(t.Context(), member.Key); err != nil || s.UserID != "user_1" || s.OrganizationID != "org_1" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindRole, ID: "x"}); !errors.Is(err, store.ErrNotFound) {
+		t.Error(err)
+	}
+}

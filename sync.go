@@ -1,0 +1,168 @@
+package clerksync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// What backfill and reconcile take and answer.
+type (
+	SyncProgress     = reconcile.Progress
+	ReconcileOptions = reconcile.Options
+	SyncReport       = reconcile.Report
+	MassDeletion     = reconcile.MassDeletion // an error: more is missing at Clerk than is believed without a person's word
+	Drift            = store.Drift
+)
+
+// Errors of [Sync].
+var (
+	// ErrNoSecretKey says that there is no secret key with which Clerk could be read.
+	ErrNoSecretKey = errors.New("no Clerk secret key is configured")
+	// ErrSyncBusy says that another process reads Clerk for this mirror.
+	ErrSyncBusy = reconcile.ErrBusy
+)
+
+const (
+	tickEvery = time.Minute
+	walkEvery = 24 * time.Hour
+	retryWalk = time.Hour        // a walk that failed, or that wants a person's word, is not tried each minute
+	busyWait  = 90 * time.Second // longer than what Run does each minute
+)
+
+// Sync makes a mirror complete and keeps it so, by reading Clerk.
+type Sync struct{ m *Mirror }
+
+// Sync is the service of backfill and reconcile.
+func (m *Mirror) Sync() Sync { return Sync{m} }
+
+// Backfill reads everything that Clerk has, beside live events. One that was ended, however, goes on where it was.
+// progress may be nil.
+func (s Sync) Backfill(ctx context.Context, progress func(SyncProgress)) (*SyncReport, error) {
+	return s.patiently(ctx, func() (*SyncReport, error) { return s.m.reconciler.Backfill(ctx, progress) })
+}
+
+// Reconcile compares everything with Clerk and repairs what differs. What Clerk seems to have deleted is asked for twice,
+// a minute apart. The error may be a [*MassDeletion].
+func (s Sync) Reconcile(ctx context.Context, o ReconcileOptions) (*SyncReport, error) {
+	for _, kind := range o.Kinds {
+		if !slices.Contains(reconcile.Kinds(), kind) {
+			return nil, fmt.Errorf("clerksync: kind %q can not be listed at Clerk", string(kind))
+		}
+	}
+	return s.patiently(ctx, func() (*SyncReport, error) { return s.m.reconciler.Walk(ctx, o) })
+}
+
+// patiently waits a while for another process that walks.
+func (s Sync) patiently(ctx context.Context, work func() (*SyncReport, error)) (*SyncReport, error) {
+	if s.m.reconciler == nil {
+		return nil, ErrNoSecretKey
+	}
+	for end := time.Now().Add(busyWait); ; {
+		report, err := work()
+		if !errors.Is(err, ErrSyncBusy) || time.Now().After(end) {
+			return report, err
+		}
+		select {
+		case <-ctx.Done():
+			return report, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// KindStatus is what is known of the copies of one kind.
+type KindStatus struct {
+	Kind             clerk.Kind `json:"kind"`
+	Rows             int64      `json:"rows"`
+	OldestVerifiedAt clerk.Time `json:"oldest_verified_at"` // 0: a row was never compared with Clerk
+	store.Walk
+}
+
+// SyncStatus is what is known of a mirror's freshness.
+type SyncStatus struct {
+	Backfilled bool         `json:"backfilled"`
+	Kinds      []KindStatus `json:"kinds"`
+	Drift      []Drift      `json:"drift"` // the latest
+}
+
+// Status tells how fresh the mirror is, by what was read from Clerk. It counts whole tables.
+func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
+	walks, err := s.m.db.Walks(ctx)
+	if err != nil {
+		return status, err
+	}
+	status.Backfilled = true
+	for _, kind := range reconcile.Kinds() {
+		k := KindStatus{Kind: kind, Walk: walks[string(kind)]}
+		status.Backfilled = status.Backfilled && k.BackfilledAt != 0
+		rows, oldest, err := s.m.db.OldestVerified(ctx, kind)
+		if err != nil {
+			return status, err
+		}
+		k.Rows, k.OldestVerifiedAt = rows, clerk.Time(oldest)
+		status.Kinds = append(status.Kinds, k)
+	}
+	status.Drift, err = s.m.db.Drift(ctx, 100)
+	return status, err
+}
+
+// keepInSync reads Clerk in the background until the context ends.
+func (m *Mirror) keepInSync(ctx context.Context) {
+	if m.reconciler == nil || m.config.BackfillOff && m.config.ReconcileOff {
+		return
+	}
+	var walked time.Time // when the last walk was tried
+	for ctx.Err() == nil {
+		report, what, err := m.syncOnce(ctx, time.Since(walked) >= retryWalk)
+		if what == "walk" {
+			walked = time.Now()
+		}
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, ErrSyncBusy): // another replica does it
+		case err != nil:
+			m.config.Logger.Error("Clerk could not be read", "work", what, "error", err)
+		case report != nil && (what != "sweep" || report.Found > 0):
+			m.config.Logger.Info("Clerk was read", "work", what, "complete", report.Complete(), "drift_found", report.Found, "drift_repaired", report.Repaired)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(tickEvery):
+		}
+	}
+}
+
+// syncOnce does what is due: the backfill, else the daily walk, else what is done each minute.
+func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *SyncReport, what string, err error) {
+	walks, err := m.db.Walks(ctx)
+	if err != nil {
+		return nil, "status", err
+	}
+	due, done := false, true
+	for _, kind := range reconcile.Kinds() {
+		w := walks[string(kind)]
+		done = done && w.BackfilledAt != 0
+		age := m.config.Now().Sub(w.BegunAt.Time())
+		due = due || age >= walkEvery || age < 0
+	}
+	switch {
+	case !done && !m.config.BackfillOff:
+		report, err = m.reconciler.Backfill(ctx, nil)
+		return report, "backfill", err
+	case m.config.ReconcileOff:
+		return nil, "", nil
+	case due && done && mayWalk:
+		report, err = m.reconciler.Walk(ctx, ReconcileOptions{})
+		return report, "walk", err
+	}
+	report, err = m.reconciler.Tick(ctx)
+	return report, "sweep", err
+}
