@@ -28,22 +28,29 @@ type gate struct {
 
 func newGate(t *testing.T, change func(*clerksync.Config)) *gate {
 	t.Helper()
-	c := clerktest.New(t)
+	g := openGate(t, clerktest.New(t), func(c *clerksync.Config) { c.Unready = clerksync.UnreadyAllow }, change)
+	g.clerk.SendTo(g.m.WebhookHandler())
+	return g
+}
+
+// openGate is a mirror that hears no webhooks yet; nil changes nothing.
+func openGate(t *testing.T, c *clerktest.Clerk, changes ...func(*clerksync.Config)) *gate {
+	t.Helper()
 	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := c.Config()
-	config.Unready = clerksync.UnreadyAllow
-	if change != nil {
-		change(&config)
+	for _, change := range changes {
+		if change != nil {
+			change(&config)
+		}
 	}
 	m, err := clerksync.New(t.Context(), db, config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	c.SendTo(m.WebhookHandler())
 	return &gate{t, c, m}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,7 +11,6 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // asked is a mirror that hears no webhooks, and counts what it reads from Clerk.
@@ -26,21 +24,7 @@ func asked(t *testing.T, change func(*clerksync.Config)) (*gate, *sync.Map) {
 		c.ServeHTTP(w, r)
 	}))
 	t.Cleanup(front.Close)
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := c.Config()
-	config.APIURL = front.URL
-	if change != nil {
-		change(&config)
-	}
-	m, err := clerksync.New(t.Context(), db, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = m.Close() })
-	return &gate{t, c, m}, &reads
+	return openGate(t, c, func(config *clerksync.Config) { config.APIURL = front.URL }, change), &reads
 }
 
 func count(reads *sync.Map, path string) int64 {
