@@ -63,6 +63,8 @@ type Config struct {
 	JITOff bool
 	// APIBudget is the share of Clerk's rate limit that reads may use, above 0 and up to 1; 0 means 0.2.
 	APIBudget float64
+	// APILimit is how many requests in ten seconds Clerk allows the instance; 0 means 1000 with a live key and 100 with a test key.
+	APILimit int
 	// BackfillOff leaves it to Sync().Backfill to read at first what Clerk has, instead of Run.
 	BackfillOff bool
 	// ReconcileOff leaves it to Sync().Reconcile to repair what events did not tell, instead of Run.

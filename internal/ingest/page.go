@@ -200,7 +200,11 @@ func (b *batch) report(op *operation) {
 	if d.New || d.Gone || d.Back || len(d.Fields) > 0 {
 		b.found = append(b.found, d)
 	}
-	if op.do == upsert && e.row.Digest == op.Digest && !e.row.Hidden() {
+	switch {
+	case op.do != upsert || e.row.Digest != op.Digest || e.row.Hidden():
+	case e.save: // its times are those of the version that won
+		e.row.VerifiedAt = clerk.At(b.in.now())
+	default:
 		b.agreed = append(b.agreed, agreement{op.key, op.ObservedAt})
 	}
 }

@@ -53,9 +53,12 @@ type Row struct {
 	ActiveAt   clerk.Time
 	BannedAt   clerk.Time
 
-	Written int64  // the head's write counter at the last write
-	Raw     string // the canonical body; "" when only the id is known
-	body    clerk.Value
+	// VerifiedAt is when an authoritative read agreed, to be noted when the row is saved; 0 leaves what is noted. It is
+	// not loaded, nor part of what merges compare.
+	VerifiedAt clerk.Time
+	Written    int64  // the head's write counter at the last write
+	Raw        string // the canonical body; "" when only the id is known
+	body       clerk.Value
 }
 
 // Hidden reports whether the object counts as deleted.

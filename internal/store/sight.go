@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -68,17 +69,40 @@ func (db *DB) Sight(ctx context.Context, key Key) (Sight, error) {
 
 // Standing lists the rows of a kind that neither their own deletion nor their parents' hides, by id, from after an id on.
 // Unlike the live view it has all memberships of a pair.
-func (db *DB) Standing(ctx context.Context, kind clerk.Kind, after string, limit int) ([]Sight, error) {
+func (db *DB) Standing(ctx context.Context, kind clerk.Kind, after string, limit int) (standing []Sight, err error) {
 	t := tables[kind]
-	text := t.selectSights() + "t.sync_hidden = 0 AND t." + t.key() + " > $1"
+	hidden := "t.sync_hidden"
 	if kind == clerk.KindMembership || kind == clerk.KindSession {
-		text += " AND NOT EXISTS (SELECT 1 FROM clerk_users p WHERE p.clerk_user_id = t.clerk_user_id AND p.sync_hidden = 1)"
+		hidden += " + " + hiddenParent("clerk_users", "clerk_user_id")
 	}
 	if kind == clerk.KindMembership || kind == clerk.KindInvitation || kind == clerk.KindDomain {
-		text += " AND NOT EXISTS (SELECT 1 FROM clerk_organizations p WHERE p.clerk_organization_id = t.clerk_organization_id AND p.sync_hidden = 1)"
+		hidden += " + " + hiddenParent("clerk_organizations", "clerk_organization_id")
 	}
-	rows, err := db.query(ctx, text+" ORDER BY t."+t.key()+" LIMIT $2", after, limit)
-	return scanAll(rows, err, scanSight)
+	// Only the key decides which rows are read: by any other condition Postgres, where it has no statistics yet, would
+	// read and sort the whole table for each page.
+	text := strings.Replace(t.selectSights(), "t.sync_hidden", "CASE WHEN "+hidden+" > 0 THEN 1 ELSE 0 END", 1) +
+		fmt.Sprintf("t.%[1]s > $1 ORDER BY t.%[1]s LIMIT %d", t.key(), limit)
+	for len(standing) < limit {
+		rows, err := db.query(ctx, text, after)
+		page, err := scanAll(rows, err, scanSight)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range page {
+			if after = s.ID; !s.Hidden {
+				standing = append(standing, s)
+			}
+		}
+		if len(page) < limit {
+			break
+		}
+	}
+	return standing[:min(limit, len(standing))], nil
+}
+
+// hiddenParent is 1 where a row's parent is hidden, and 0 where there is none.
+func hiddenParent(parents, key string) string {
+	return fmt.Sprintf("COALESCE((SELECT p.sync_hidden FROM %s p WHERE p.%[2]s = t.%[2]s), 0)", parents, key)
 }
 
 // Verify notes that an authoritative read agreed with rows, and that they were seen at Clerk then. Their bodies are left alone.
