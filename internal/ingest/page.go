@@ -34,26 +34,48 @@ type Page struct {
 	Kind       clerk.Kind
 	Rows       []clerk.Value
 	ObservedAt clerk.Time
+	New        bool   // most rows are expected to be written, and are encoded ahead of the transaction
+	Known      *Known // of the walk that the page belongs to; nil is fine
 }
 
 // errDryRun takes back what a dry run has done.
 var errDryRun = errors.New("dry run")
 
-// pageRow is one row of a page, read before the transaction begins.
-type pageRow struct {
-	whole operation
-	stubs []operation // of what is embedded in it
+// PreparedPage is a page that was read and waits to be applied.
+type PreparedPage struct {
+	Page
+	rows []pageRow
 }
 
-func (p *Page) read() []pageRow {
+// pageRow is one row of a page.
+type pageRow struct {
+	whole operation
+	stubs []operation // of what is embedded in it, once it is known that the row differs
+}
+
+// Prepare reads a page: pure, so that it can be done while the page before is applied.
+func (p Page) Prepare() *PreparedPage {
 	rows := make([]pageRow, len(p.Rows))
 	for i, row := range p.Rows {
 		s := sighting{observedAt: p.ObservedAt, read: true}
 		body, _ := redact(row)
-		s.full(p.Kind, body.Get("id").String(), body, body.JSON())
-		rows[i] = pageRow{s.ops[0], s.ops[1:]}
+		raw := ""
+		if p.New {
+			raw = body.JSON()
+		}
+		rows[i].whole = s.whole(p.Kind, body.Get("id").String(), body, raw)
 	}
-	return rows
+	return &PreparedPage{p, rows}
+}
+
+// embedded makes the stubs of what a row that differs embeds, unless that is known.
+func (p *PreparedPage) embedded(r *pageRow) {
+	if r.whole.raw == "" {
+		r.whole.raw = r.whole.body.JSON()
+	}
+	s := sighting{observedAt: p.ObservedAt, read: true, known: p.Known.has}
+	s.embedded(p.Kind, r.whole.key.ID, r.whole.body)
+	r.stubs = s.ops
 }
 
 // agrees reports whether a row needs no more than a note that it was compared.
@@ -63,23 +85,34 @@ func (r *pageRow) agrees(s store.Sight) bool {
 		op.signedInAt <= s.SignedInAt && op.activeAt <= s.ActiveAt && op.bannedAt <= s.BannedAt
 }
 
-// ApplyPage merges a page, in one transaction, by the same rules as events. Rows that agree with it are not written
+// ApplyPage prepares a page and applies it.
+func (in *Ingest) ApplyPage(ctx context.Context, p Page, under Under) ([]Difference, error) {
+	return in.ApplyPrepared(ctx, p.Prepare(), under)
+}
+
+// ApplyPrepared merges a page, in one transaction, by the same rules as events. Rows that agree with it are not written
 // again: only that they were compared is noted.
-func (in *Ingest) ApplyPage(ctx context.Context, p Page, under Under) (found []Difference, err error) {
-	rows := p.read()
-	for i := range rows {
-		if rows[i].whole.key.ID == "" || !p.Kind.Mirrored() {
+func (in *Ingest) ApplyPrepared(ctx context.Context, p *PreparedPage, under Under) ([]Difference, error) {
+	for i := range p.rows {
+		if p.rows[i].whole.key.ID == "" || !p.Kind.Mirrored() {
 			return nil, errNoID
 		}
 	}
-	return in.under(ctx, under, func(ctx context.Context, tx *store.Tx, b *batch) error {
-		differing, err := b.compare(ctx, tx, p, rows)
+	var whole []store.Key
+	found, err := in.under(ctx, under, func(ctx context.Context, tx *store.Tx, b *batch) error {
+		differing, err := b.compare(ctx, tx, p)
 		if err != nil {
 			return fmt.Errorf("compare a page: %w", err)
 		}
 		tx.Head.HighWater = max(tx.Head.HighWater, p.ObservedAt)
-		return b.applyRows(ctx, tx, differing)
+		err = b.applyRows(ctx, tx, differing)
+		whole = b.whole()
+		return err
 	})
+	if err == nil && !under.DryRun {
+		p.Known.add(whole)
+	}
+	return found, err
 }
 
 // under is the transaction of readings.
@@ -119,27 +152,28 @@ func (in *Ingest) under(ctx context.Context, u Under, apply func(context.Context
 }
 
 // compare notes the rows that agree and answers the others.
-func (b *batch) compare(ctx context.Context, tx *store.Tx, p Page, rows []pageRow) (differing []pageRow, err error) {
-	ids := make([]string, len(rows))
-	for i := range rows {
-		ids[i] = rows[i].whole.key.ID
+func (b *batch) compare(ctx context.Context, tx *store.Tx, p *PreparedPage) (differing []pageRow, err error) {
+	ids := make([]string, len(p.rows))
+	for i := range p.rows {
+		ids[i] = p.rows[i].whole.key.ID
 	}
 	sights, err := tx.Sights(ctx, p.Kind, ids)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range rows {
+	for _, r := range p.rows {
 		if s, known := sights[r.whole.key.ID]; known && r.agrees(s) {
 			b.agreed = append(b.agreed, agreement{r.whole.key, p.ObservedAt})
 			continue
 		}
+		p.embedded(&r)
 		differing = append(differing, r)
 	}
-	return differing, b.dropStubs(ctx, tx, differing)
+	return differing, b.dropStubs(ctx, tx, differing, p.Known)
 }
 
 // dropStubs leaves out copies of what is known whole: they could add nothing.
-func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow) error {
+func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow, known *Known) error {
 	ids := map[clerk.Kind][]string{}
 	for _, r := range rows {
 		for _, op := range r.stubs {
@@ -156,6 +190,11 @@ func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow) err
 			rows[i].stubs = slices.DeleteFunc(rows[i].stubs, func(op operation) bool {
 				return op.key.Kind == kind && sights[op.key.ID].Rank == store.Full
 			})
+		}
+		for id, s := range sights {
+			if s.Rank == store.Full {
+				known.add([]store.Key{{Kind: kind, ID: id}})
+			}
 		}
 	}
 	return nil

@@ -125,6 +125,7 @@ type session struct {
 	lease  store.Lease
 	dryRun bool
 	report *Report
+	known  *ingest.Known
 	// suspects are the reconciler's; a dry run has a copy of its own
 	suspects map[store.Key]suspect
 }
@@ -141,7 +142,7 @@ func (s *session) under(also func(context.Context, *store.Tx, []ingest.Differenc
 func (r *Reconciler) lead(ctx context.Context, dryRun bool, work func(context.Context, *session) error) (*Report, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &session{Reconciler: r, dryRun: dryRun, report: &Report{DryRun: dryRun, Drift: []store.Drift{}}}
+	s := &session{Reconciler: r, dryRun: dryRun, report: &Report{DryRun: dryRun, Drift: []store.Drift{}}, known: ingest.NewKnown()}
 	if err := r.checkInstance(ctx); err != nil {
 		return s.report, err
 	}

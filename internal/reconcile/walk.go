@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -185,9 +186,14 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 	if from == "" {
 		w.walk.BegunAt = clerk.At(w.Now())
 	}
-	walked, err := w.API.Walk(ctx, clerkapi.All(w.kind), from, func(p clerkapi.Page) error { return w.page(ctx, p) })
+	apply, end := aside(func(p prepared) error { return w.page(ctx, p) })
+	walked, err := w.API.Walk(ctx, clerkapi.All(w.kind), from, func(p clerkapi.Page) error {
+		page := ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt(), New: w.first, Known: w.known}
+		return apply(prepared{p, page.Prepare()})
+	})
+	err = cmp.Or(end(), err)
 	w.report.Rows, w.report.Total = walked.Distinct, walked.After
-	w.report.Complete, w.report.Reason = walked.Complete, walked.Reason
+	w.report.Complete, w.report.Reason = walked.Complete && err == nil, walked.Reason
 	if err != nil {
 		w.report.Reason = err.Error()
 	}
@@ -201,8 +207,14 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 	return err
 }
 
+// prepared is a page on its way into the mirror.
+type prepared struct {
+	clerkapi.Page
+	read *ingest.PreparedPage
+}
+
 // page applies a page, and keeps with it how far the walk is.
-func (w *walking) page(ctx context.Context, p clerkapi.Page) error {
+func (w *walking) page(ctx context.Context, p prepared) error {
 	if w.since < 0 {
 		w.since = p.Horizon.Since
 	}
@@ -226,7 +238,7 @@ func (w *walking) page(ctx context.Context, p clerkapi.Page) error {
 		}
 		return tx.SaveWalk(ctx, next)
 	}
-	found, err := w.Ingest.ApplyPage(ctx, ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt()}, w.under(also))
+	found, err := w.Ingest.ApplyPrepared(ctx, p.read, w.under(also))
 	if err != nil {
 		return err
 	}
