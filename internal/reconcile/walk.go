@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
@@ -286,23 +287,13 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 
 // absences asks for each row that the whole list lacks, unless they are too many.
 func (w *walking) absences(ctx context.Context, allowed bool) error {
-	var lacking []store.Sight
-	rows, after := 0, ""
-	for {
-		list, err := w.DB.Standing(ctx, w.kind, after, idsAtOnce)
-		if err != nil {
-			return err
-		}
-		rows += len(list)
-		for _, row := range missing(list, w.seen, w.since) {
-			if !w.suspected(row) {
-				lacking = append(lacking, row)
-			}
-		}
-		if len(list) < idsAtOnce {
-			break
-		}
-		after = list[len(list)-1].ID
+	lacking, err := w.lacking(ctx)
+	if err != nil || len(lacking) == 0 && readable(w.kind) {
+		return err
+	}
+	rows, err := w.standing(ctx)
+	if err != nil {
+		return err
 	}
 	if tooMany(len(lacking), rows) && !allowed {
 		w.left(lacking)
@@ -324,6 +315,45 @@ func (w *walking) absences(ctx context.Context, allowed bool) error {
 		}
 	}
 	return nil
+}
+
+// lacking are the rows that the list should have had.
+func (w *walking) lacking(ctx context.Context) (lacking []store.Sight, err error) {
+	for after, more := "", true; more; {
+		ids, err := w.DB.IDs(ctx, w.kind, after, idsAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		if more = len(ids) == idsAtOnce; more {
+			after = ids[len(ids)-1]
+		}
+		unseen := slices.DeleteFunc(ids, func(id string) bool { _, seen := w.seen[id]; return seen })
+		rows, err := w.DB.StandingOf(ctx, w.kind, unseen)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range missing(rows, w.seen, w.since) {
+			if !w.suspected(row) {
+				lacking = append(lacking, row)
+			}
+		}
+	}
+	return lacking, nil
+}
+
+// standing counts the rows that a list should have.
+func (w *walking) standing(ctx context.Context) (rows int, err error) {
+	for after, more := "", true; more; {
+		list, err := w.DB.Standing(ctx, w.kind, after, idsAtOnce)
+		if err != nil {
+			return 0, err
+		}
+		rows += len(list)
+		if more = len(list) == idsAtOnce; more {
+			after = list[len(list)-1].ID
+		}
+	}
+	return rows, nil
 }
 
 // suspected reports whether a row will be hidden by its parent, if that is gone.

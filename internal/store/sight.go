@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -67,21 +68,25 @@ func (db *DB) Sight(ctx context.Context, key Key) (Sight, error) {
 	return exactlyOne(scanAll(rows, err, scanSight))
 }
 
-// Standing lists the rows of a kind that neither their own deletion nor their parents' hides, by id, from after an id on.
-// Unlike the live view it has all memberships of a pair.
-func (db *DB) Standing(ctx context.Context, kind clerk.Kind, after string, limit int) (standing []Sight, err error) {
-	t := tables[kind]
+// selectStanding is selectSights, with rows hidden by their parents hidden, too. Unlike the live view it has all
+// memberships of a pair.
+func (t *table) selectStanding() string {
 	hidden := "t.sync_hidden"
-	if kind == clerk.KindMembership || kind == clerk.KindSession {
+	if t.kind == clerk.KindMembership || t.kind == clerk.KindSession {
 		hidden += " + " + hiddenParent("clerk_users", "clerk_user_id")
 	}
-	if kind == clerk.KindMembership || kind == clerk.KindInvitation || kind == clerk.KindDomain {
+	if t.kind == clerk.KindMembership || t.kind == clerk.KindInvitation || t.kind == clerk.KindDomain {
 		hidden += " + " + hiddenParent("clerk_organizations", "clerk_organization_id")
 	}
+	return strings.Replace(t.selectSights(), "t.sync_hidden", "CASE WHEN "+hidden+" > 0 THEN 1 ELSE 0 END", 1)
+}
+
+// Standing lists the rows of a kind that neither their own deletion nor their parents' hides, by id, from after an id on.
+func (db *DB) Standing(ctx context.Context, kind clerk.Kind, after string, limit int) (standing []Sight, err error) {
+	t := tables[kind]
 	// Only the key decides which rows are read: by any other condition Postgres, where it has no statistics yet, would
 	// read and sort the whole table for each page.
-	text := strings.Replace(t.selectSights(), "t.sync_hidden", "CASE WHEN "+hidden+" > 0 THEN 1 ELSE 0 END", 1) +
-		fmt.Sprintf("t.%[1]s > $1 ORDER BY t.%[1]s LIMIT %d", t.key(), limit)
+	text := t.selectStanding() + fmt.Sprintf("t.%[1]s > $1 ORDER BY t.%[1]s LIMIT %d", t.key(), limit)
 	for len(standing) < limit {
 		rows, err := db.query(ctx, text, after)
 		page, err := scanAll(rows, err, scanSight)
@@ -98,6 +103,26 @@ func (db *DB) Standing(ctx context.Context, kind clerk.Kind, after string, limit
 		}
 	}
 	return standing[:min(limit, len(standing))], nil
+}
+
+// StandingOf are those of some rows that are standing.
+func (db *DB) StandingOf(ctx context.Context, kind clerk.Kind, ids []string) ([]Sight, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	t := tables[kind]
+	condition, arg := db.engine.oneOf("t."+t.key(), ids)
+	rows, err := db.query(ctx, t.selectStanding()+condition, arg)
+	all, err := scanAll(rows, err, scanSight)
+	return slices.DeleteFunc(all, func(s Sight) bool { return s.Hidden }), err
+}
+
+// IDs lists the ids of all rows of a kind, hidden ones too, in their order, from after an id on: the key's index holds
+// all that this reads.
+func (db *DB) IDs(ctx context.Context, kind clerk.Kind, after string, limit int) ([]string, error) {
+	t := tables[kind]
+	rows, err := db.query(ctx, fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > $1 ORDER BY %[1]s LIMIT %[3]d", t.key(), t.name, limit), after)
+	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
 }
 
 // hiddenParent is 1 where a row's parent is hidden, and 0 where there is none.

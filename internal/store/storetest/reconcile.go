@@ -105,6 +105,12 @@ func sights(t *testing.T, db *store.DB) {
 	if got := standing(clerk.KindUser, "user_1"); len(got) != 0 {
 		t.Errorf("after the last come %v", got)
 	}
+	if got, err := db.StandingOf(t.Context(), clerk.KindMembership, []string{"orgmem_1", "orgmem_2", "orgmem_3"}); len(got) != 1 || got[0].ID != "orgmem_1" || err != nil {
+		t.Errorf("standing of three are %v, %v", got, err)
+	}
+	if got, err := db.IDs(t.Context(), clerk.KindMembership, "orgmem_1", 5); !cmp.Equal(got, []string{"orgmem_2"}) || err != nil {
+		t.Errorf("ids are %v, %v", got, err)
+	}
 	written := user.Written
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		found, err := tx.Sights(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
