@@ -33,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"an overtaken lease is refused":               leases,
 		"walks and drift are kept":                    walks,
 		"pages are compared without bodies":           sights,
+		"suspects wait until they are due":            suspects,
+		"users who were active lately are listed":     activeUsers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
