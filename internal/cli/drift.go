@@ -26,15 +26,14 @@ type driftCommand struct {
 // Help is shown below the flags.
 func (driftCommand) Help() string {
 	return `Drift is kept for 90 days: which rows differed from Clerk, in which fields, since when, why, and whether that was repaired. Values are not kept.
+
 It reads the database that DATABASE_URL names; Clerk is not asked.
+
 Example: clerksync drift --kind user --since 24h --json`
 }
 
 // Run lists what was found.
 func (c driftCommand) Run(ctx context.Context, p *process) error {
-	if c.Kind != "" && !clerk.Kind(c.Kind).Mirrored() {
-		return fmt.Errorf("there is no kind %q", c.Kind)
-	}
 	config, err := c.load(p)
 	if err != nil {
 		return err

@@ -65,9 +65,12 @@ type reconcileCommand struct {
 
 // Help is shown below the flags.
 func (reconcileCommand) Help() string {
-	return `It works on the database that DATABASE_URL names, also beside a running server. What Clerk seems to have deleted, or tells older than it is here, is asked for twice, a minute apart;
-domains, which can not be read by id, have to be missing in two runs, ten minutes apart. With --since it is not noticed which users were deleted.
+	return `It works on the database that DATABASE_URL names, also beside a running server.
+
+What Clerk seems to have deleted, or tells older than it is here, is asked for twice, a minute apart; domains, which can not be read by id, have to be missing in two runs, ten minutes apart. With --since it is not noticed which users were deleted.
+
 Example: clerksync reconcile --kind user --since 1h
+
 Exit code 0: in sync, 1: failed, 3: drift was found and repaired, 4: drift is left.`
 }
 

@@ -71,6 +71,19 @@ const (
 	notFound = `{"errors":[{"code":"resource_not_found","message":"not found"}]}`
 )
 
+// counting counts the calls whose path has a prefix, from now on.
+func (l *lab) counting(prefix string) *atomic.Int64 {
+	var n atomic.Int64
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			n.Add(1)
+		}
+		l.e.ServeHTTP(w, r)
+	})
+	l.intercept.Store(&h)
+	return &n
+}
+
 // now is the emulated clock: Clerk's and everybody's.
 func (l *lab) now() time.Time { return l.e.Now() }
 
@@ -103,12 +116,14 @@ func (l *lab) call(method, path string, in any) {
 	l.must(l.e.Call(l.Context(), method, path, in, nil))
 }
 
-// equal fails with what the mirror has otherwise than Clerk.
-func (l *lab) equal() {
+// equal fails with what the mirror has otherwise than Clerk, but for kinds that are named.
+func (l *lab) equal(without ...string) {
 	l.Helper()
 	l.must(l.e.Settle(l.Context()))
 	read := clerktest.Reader(l.m)
-	delete(read, "session")
+	for _, kind := range without {
+		delete(read, kind)
+	}
 	differences, err := l.e.Differences(l.Context(), read)
 	l.must(err)
 	for i, d := range differences {
@@ -196,9 +211,40 @@ func (l *lab) suspects() map[store.Key]store.Suspect {
 	return all
 }
 
-func (l *lab) anyUser() string {
+// any is a row of a kind.
+func (l *lab) any(kind clerk.Kind) store.Key {
 	l.Helper()
-	list, err := l.db.Standing(l.Context(), clerk.KindUser, "", 1)
+	list, err := l.db.Standing(l.Context(), kind, "", 1)
 	l.must(err)
-	return list[0].ID
+	if len(list) == 0 {
+		l.Fatalf("there is no %s", kind)
+	}
+	return store.Key{Kind: kind, ID: list[0].ID}
+}
+
+func (l *lab) firstUsers(n int) (ids []string) {
+	l.Helper()
+	list, err := l.db.Standing(l.Context(), clerk.KindUser, "", n)
+	l.must(err)
+	for _, row := range list {
+		ids = append(ids, row.ID)
+	}
+	return ids
+}
+
+// body is what is stored of a user.
+func (l *lab) body(user string) clerk.Value {
+	l.Helper()
+	u, err := l.m.Users().Get(l.Context(), user)
+	l.must(err)
+	return parse(l.T, string(u.Raw))
+}
+
+func parse(t *testing.T, text string) clerk.Value {
+	t.Helper()
+	v, err := clerk.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

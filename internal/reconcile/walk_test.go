@@ -42,7 +42,7 @@ func TestBackfillAndWalk(t *testing.T) {
 			l.Errorf("%d memberships, %d changes", len(list), after.Seq-before.Seq)
 		}
 		l.deaf()
-		user := l.anyUser()
+		user := l.any(clerk.KindUser).ID
 		l.call("DELETE", "/v1/users/"+user, nil)
 		if report := l.walk(reconcile.Options{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
 			l.Errorf("%+v", report)
@@ -76,7 +76,8 @@ func TestLoss(t *testing.T) {
 				}
 				l.must(l.e.Settle(l.Context()))
 				l.must(l.e.SetFaults(emulator.Faults{API: emulator.APIFaults{TooMany: 0.02, ServerError: 0.05}}))
-				if report := l.walk(reconcile.Options{AllowMassDelete: true}); report.Found == 0 || report.Found != report.Repaired {
+				all := append(reconcile.Kinds(), clerk.KindSession)
+				if report := l.walk(reconcile.Options{Kinds: all, AllowMassDelete: true}); report.Found == 0 || report.Found != report.Repaired {
 					l.Errorf("%d found, %d repaired", report.Found, report.Repaired)
 				}
 				l.must(l.e.SetFaults(emulator.Faults{}))

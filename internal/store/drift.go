@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -41,6 +42,9 @@ type DriftFilter struct {
 
 // Drift lists what was found, the latest first.
 func (db *DB) Drift(ctx context.Context, f DriftFilter) ([]Drift, error) {
+	if f.Kind != "" && tables[f.Kind] == nil {
+		return nil, fmt.Errorf("there is no kind %q", string(f.Kind))
+	}
 	var w where
 	if f.Kind != "" {
 		w.add("kind = ?", string(f.Kind))
