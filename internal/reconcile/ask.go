@@ -28,6 +28,9 @@ func (s *session) ask(ctx context.Context, k *KindReport, key store.Key) (answer
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return refused, err
 	}
+	if row.Hard { // nothing that Clerk says can change that
+		return told, s.close(ctx, key, row.Written)
+	}
 	reading, err := s.API.Object(ctx, clerkapi.Ref{
 		Kind: key.Kind, ID: key.ID, UserID: row.UserID, OrganizationID: row.OrganizationID,
 	}, clerkapi.Background)
@@ -113,10 +116,10 @@ func (s *session) absent(ctx context.Context, k *KindReport, key store.Key, row 
 	switch {
 	case s.dryRun: // who asks counts it
 		return s.suspect(ctx, first)
-	case row.Hidden && before.Reason == store.SuspectHidden && row.Written <= before.Since:
+	case row.Hidden && before.Reason == store.SuspectHidden:
 		return s.harden(ctx, before, row, reading)
 	case row.Hidden || !exists: // nothing new
-		return s.write(ctx, func(tx *store.Tx) error { return tx.ClearVerify(ctx, key, reading.Horizon.Since) })
+		return s.close(ctx, key, reading.Horizon.Since)
 	case before.Reason != store.SuspectGone || row.Written > before.Since:
 		return s.suspect(ctx, first)
 	case s.now() < before.DueAt:
@@ -159,8 +162,19 @@ func (s *session) harden(ctx context.Context, before store.Suspect, row store.Si
 	delete(s.suspects, before.Key)
 	_, err := s.Ingest.ApplyUnder(ctx, s.under(func(ctx context.Context, tx *store.Tx, _ []ingest.Difference) error {
 		return tx.DropSuspects(ctx, before.Key)
-	}), ingest.Reading{Key: before.Key, Deleted: true, ObservedAt: row.GoneAt, Unwritten: true, Since: before.Since})
+	}), ingest.Reading{Key: before.Key, Deleted: true, ObservedAt: row.GoneAt, Unwritten: true, Since: row.Written})
 	return err
+}
+
+// close takes an object off the verify queue, but for what was queued after a write count, and forgets what was suspected.
+func (s *session) close(ctx context.Context, key store.Key, since int64) error {
+	delete(s.suspects, key)
+	if s.dryRun {
+		return nil
+	}
+	return s.write(ctx, func(tx *store.Tx) error {
+		return errors.Join(tx.ClearVerify(ctx, key, since), tx.DropSuspects(ctx, key))
+	})
 }
 
 // unread leaves an object alone for a while of which Clerk refuses to tell, the longer the more often it did.
@@ -184,31 +198,23 @@ func (s *session) unread(ctx context.Context, k *KindReport, key store.Key, caus
 	return s.suspect(ctx, before)
 }
 
-// keep is what goes into the transaction of a reading: it tells what of the differences is drift.
+// keep goes into the transaction of a reading, and tells what of the differences is drift. In a dry run there is no
+// transaction: tx is nil.
 type keep func(context.Context, *store.Tx, []ingest.Difference) ([]store.Drift, error)
 
 // apply applies a reading and counts the drift.
 func (s *session) apply(ctx context.Context, k *KindReport, r ingest.Reading, keep keep) error {
-	var drift []store.Drift
-	found, err := s.Ingest.ApplyUnder(ctx, s.under(func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (err error) {
-		if drift, err = keep(ctx, tx, found); err != nil {
-			return err
-		}
-		return tx.AppendDrift(ctx, drift)
-	}), r)
-	if err == nil && s.dryRun {
-		drift, err = keep(ctx, nil, found)
-	}
-	if err == nil {
-		s.count(k, drift)
-	}
-	return err
+	return s.keeping(ctx, k, keep, func(u ingest.Under) ([]ingest.Difference, error) { return s.Ingest.ApplyUnder(ctx, u, r) })
 }
 
 // page applies a page of a list and counts the drift.
 func (s *session) page(ctx context.Context, k *KindReport, page ingest.Page, keep keep) error {
+	return s.keeping(ctx, k, keep, func(u ingest.Under) ([]ingest.Difference, error) { return s.Ingest.ApplyPage(ctx, page, u) })
+}
+
+func (s *session) keeping(ctx context.Context, k *KindReport, keep keep, apply func(ingest.Under) ([]ingest.Difference, error)) error {
 	var drift []store.Drift
-	found, err := s.Ingest.ApplyPage(ctx, page, s.under(func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (err error) {
+	found, err := apply(s.under(func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (err error) {
 		if drift, err = keep(ctx, tx, found); err != nil {
 			return err
 		}

@@ -272,13 +272,13 @@ func (s *session) count(k *KindReport, drift []store.Drift) {
 	}
 }
 
-// of is the report of a kind.
+// of is the report of a kind. One that is not walked as a whole lacks nothing.
 func (s *session) of(kind clerk.Kind) *KindReport {
 	for i := range s.report.Kinds {
 		if s.report.Kinds[i].Kind == kind {
 			return &s.report.Kinds[i]
 		}
 	}
-	s.report.Kinds = append(s.report.Kinds, KindReport{Kind: kind, Total: -1})
+	s.report.Kinds = append(s.report.Kinds, KindReport{Kind: kind, Total: -1, Complete: true})
 	return &s.report.Kinds[len(s.report.Kinds)-1]
 }

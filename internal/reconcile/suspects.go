@@ -1,9 +1,9 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -14,8 +14,9 @@ import (
 // Suspects are kept in the database, so that whoever walks next, after a restart or in another process, settles them.
 
 const (
-	settleAtOnce = 100 // reads of suspects in one call of Tick
-	settleRounds = 5   // of waiting; what is written again and again meanwhile is left to the next walk
+	settleAtOnce = 100  // reads of suspects in one call of Tick
+	settleRounds = 5    // of waiting; what is written again and again meanwhile is left to the next walk
+	maxOlder     = 1000 // rows that are asked for because a list told them older; enough to tell that Clerk was set back
 )
 
 func (s *session) now() clerk.Time { return clerk.At(s.Now()) }
@@ -81,14 +82,21 @@ func (s *session) acquit(ctx context.Context, keys ...store.Key) error {
 // hint suspects the rows of a list that it tells older than they are here, if they were not written since it was asked
 // for. For rows that are suspected of it already, having seen it once more is no write that would begin it anew.
 func (s *session) hint(ctx context.Context, tx *store.Tx, found []ingest.Difference, since int64) error {
+	if !slices.ContainsFunc(found, func(d ingest.Difference) bool { return d.Older }) {
+		return nil
+	}
 	var list []store.Suspect
+	known := len(s.chosen(func(x store.Suspect) bool { return x.Reason == store.SuspectOlder }))
 	for _, d := range found {
 		if !d.Older || d.Written > since || !readable(d.Key.Kind) {
 			continue
 		}
 		x, suspected := s.suspects[d.Key]
 		switch {
+		case !suspected && known >= maxOlder:
+			continue
 		case !suspected:
+			known++
 			x = store.Suspect{Key: d.Key, Reason: store.SuspectOlder, DueAt: s.now()}
 		case x.Reason != store.SuspectOlder || d.Written > x.Since:
 			continue
@@ -107,36 +115,45 @@ func (s *session) hint(ctx context.Context, tx *store.Tx, found []ingest.Differe
 
 // settle asks again for the suspects that are due, at most so many.
 func (s *session) settle(ctx context.Context, limit int) error {
-	return s.askAll(ctx, s.due(func(x store.Suspect) bool { return x.Reason != store.SuspectRefused && x.DueAt <= s.now() }), limit)
+	list := s.chosen(s.isDue)
+	return s.askAll(ctx, list[:min(len(list), limit)])
 }
 
-// settleAll asks again for all suspects, and waits for those that want a second answer. What is known to be older at
-// Clerk is asked for too, so that the report tells of it.
-func (s *session) settleAll(ctx context.Context) error {
-	standing := s.due(func(x store.Suspect) bool { return x.Reason == store.SuspectOlder && x.Attempts > 1 })
-	if err := s.askAll(ctx, standing, len(standing)); err != nil {
+// settleAll asks again for all suspects of some kinds (nil: of all), and waits for those that want a second answer. What
+// is known to be older at Clerk is asked for too, so that the report tells of it.
+func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind) error {
+	of := func(holds func(store.Suspect) bool) []store.Suspect {
+		return s.chosen(func(x store.Suspect) bool { return (kinds == nil || slices.Contains(kinds, x.Key.Kind)) && holds(x) })
+	}
+	known := of(func(x store.Suspect) bool { return x.Reason == store.SuspectOlder && x.Attempts > 1 })
+	if err := s.askAll(ctx, known); err != nil {
 		return err
 	}
 	for range settleRounds {
-		if err := s.settle(ctx, len(s.suspects)); err != nil {
+		if err := s.askAll(ctx, of(s.isDue)); err != nil {
 			return err
 		}
-		waiting := s.due(func(x store.Suspect) bool {
+		waiting := of(func(x store.Suspect) bool {
 			return x.Reason == store.SuspectGone || x.Reason == store.SuspectOlder && x.Attempts < 2
 		})
 		if len(waiting) == 0 {
 			return nil
 		}
-		latest := slices.MaxFunc(waiting, func(a, b store.Suspect) int { return int(a.DueAt - b.DueAt) })
-		if err := s.Sleep(ctx, max(0, latest.DueAt.Time().Sub(s.Now()))+time.Millisecond); err != nil {
+		last := waiting[len(waiting)-1]
+		if err := s.Sleep(ctx, max(0, last.DueAt.Time().Sub(s.Now()))+time.Millisecond); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *session) askAll(ctx context.Context, list []store.Suspect, limit int) error {
-	for _, x := range list[:min(len(list), limit)] {
+// isDue is true for what is to be asked again now. What Clerk refused to tell is asked while it is in the verify queue.
+func (s *session) isDue(x store.Suspect) bool {
+	return x.Reason != store.SuspectRefused && x.DueAt <= s.now()
+}
+
+func (s *session) askAll(ctx context.Context, list []store.Suspect) error {
+	for _, x := range list {
 		if _, err := s.ask(ctx, s.of(x.Key.Kind), x.Key); err != nil {
 			return err
 		}
@@ -144,18 +161,15 @@ func (s *session) askAll(ctx context.Context, list []store.Suspect, limit int) e
 	return nil
 }
 
-// due lists the suspects of kinds that can be read by id of which something holds, the longest due first.
-func (s *session) due(holds func(store.Suspect) bool) (list []store.Suspect) {
+// chosen lists the suspects of kinds that can be read by id of which something holds, the longest due first.
+func (s *session) chosen(holds func(store.Suspect) bool) (list []store.Suspect) {
 	for _, x := range s.suspects {
 		if readable(x.Key.Kind) && holds(x) {
 			list = append(list, x)
 		}
 	}
 	slices.SortFunc(list, func(a, b store.Suspect) int {
-		if a.DueAt != b.DueAt {
-			return int(a.DueAt - b.DueAt)
-		}
-		return strings.Compare(string(a.Key.Kind)+a.Key.ID, string(b.Key.Kind)+b.Key.ID)
+		return cmp.Or(cmp.Compare(a.DueAt, b.DueAt), cmp.Compare(a.Key.Kind, b.Key.Kind), cmp.Compare(a.Key.ID, b.Key.ID))
 	})
 	return list
 }

@@ -107,10 +107,10 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 		if o.DryRun {
 			return nil
 		}
-		if err := s.settleAll(ctx); err != nil {
+		if err := s.settleAll(ctx, o.Kinds); err != nil {
 			return err
 		}
-		if err := s.recount(ctx); err != nil {
+		if err := s.recount(ctx, kinds); err != nil {
 			return err
 		}
 		for _, id := range o.AcceptRegression {
@@ -123,7 +123,7 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 }
 
 // recount keeps what settling added to the walks' figures.
-func (s *session) recount(ctx context.Context) error {
+func (s *session) recount(ctx context.Context, kinds []clerk.Kind) error {
 	walks, err := s.DB.Walks(ctx)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (s *session) recount(ctx context.Context) error {
 	return s.write(ctx, func(tx *store.Tx) error {
 		for _, k := range s.report.Kinds {
 			w, known := walks[string(k.Kind)]
-			if !known || k.Since != 0 || w.Found == int64(k.Found) && w.Repaired == int64(k.Repaired) {
+			if !known || k.Since != 0 || !slices.Contains(kinds, k.Kind) || w.Found == int64(k.Found) && w.Repaired == int64(k.Repaired) {
 				continue
 			}
 			w.Found, w.Repaired = int64(k.Found), int64(k.Repaired)

@@ -17,6 +17,7 @@ type Sight struct {
 	Revision       int
 	Rank           Rank
 	Hidden         bool
+	Hard           bool
 	SignedInAt     clerk.Time
 	ActiveAt       clerk.Time
 	BannedAt       clerk.Time
@@ -41,12 +42,12 @@ func (t *table) selectSights() string {
 		organization = "''"
 	default:
 	}
-	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, " +
+	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, t.sync_hard, " +
 		signedIn + ", " + active + ", " + column("sync_banned_at", "0") + ", t.sync_updated_at, t.sync_gone_at, t.sync_write FROM " + t.name + " t WHERE "
 }
 
 func scanSight(r *sql.Rows) (s Sight, err error) {
-	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Digest, &s.Revision, &s.Rank, &s.Hidden, &s.SignedInAt, &s.ActiveAt, &s.BannedAt,
+	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Digest, &s.Revision, &s.Rank, &s.Hidden, &s.Hard, &s.SignedInAt, &s.ActiveAt, &s.BannedAt,
 		&s.UpdatedAt, &s.GoneAt, &s.Written)
 }
 
