@@ -153,6 +153,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 		} else if n > 0 {
 			m.config.Logger.Info("old entries of the audit were removed", "entries", n)
 		}
+		m.purgeDrift(ctx)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -61,6 +61,9 @@ func merge(row *store.Row, exists bool, op *operation) effect {
 		row.GoneAt = max(row.GoneAt, op.at)
 	case row.Hard: // nothing brings back what Clerk deleted
 		return e
+	case op.do == acceptance:
+		e.fields = accept(row, op)
+		e.changed = true
 	default:
 		e.fields = join(row, op)
 		e.changed = len(e.fields) > 0
@@ -97,6 +100,14 @@ func bury(row *store.Row, op *operation) {
 	row.Hard = true
 	row.UserID = cmp.Or(row.UserID, op.user)
 	row.OrganizationID = cmp.Or(row.OrganizationID, op.company)
+}
+
+// accept sets the row to what the operation says, and takes back what the body it had has left in joined facts.
+func accept(row *store.Row, op *operation) (fields []string) {
+	row.SeenAt = max(row.SeenAt, op.ObservedAt)
+	row.HintAt = 0
+	row.SignedInAt, row.ActiveAt, row.BannedAt = op.signedInAt, op.activeAt, op.bannedAt
+	return replace(row, op)
 }
 
 // join raises the facts that only grow, whichever version they come with.

@@ -22,6 +22,8 @@ type Reading struct {
 	Since int64
 	// Unwritten readings count only if the row was not written after Since: for what takes long to be sure of.
 	Unwritten bool
+	// Accept tells that a person wants the row to be what was read, though it is older: no rule but this one sets a row back.
+	Accept bool
 	// Deleted tells that Clerk confirmed our own deletion: for ever.
 	Deleted bool
 }
@@ -118,6 +120,9 @@ func (r *Reading) operations() []operation {
 	s := sighting{observedAt: r.ObservedAt, read: true}
 	body, _ := redact(r.Body)
 	s.full(r.Key.Kind, r.Key.ID, body, body.JSON())
+	if r.Accept {
+		s.ops[0].do = acceptance
+	}
 	return s.ops
 }
 

@@ -33,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"an overtaken lease is refused":               leases,
 		"walks and drift are kept":                    walks,
 		"pages are compared without bodies":           sights,
+		"suspects wait until they are due":            suspects,
+		"users who were active lately are listed":     activeUsers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +56,9 @@ func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
 	if err := old.MigrateTo(t.Context(), "0001_first_light.sql"); err != nil {
 		t.Fatal(err)
 	}
-	save(t, old, row(t, clerk.KindUser, `{"id":"user_1","first_name":"Ada","updated_at":3}`))
+	gone := row(t, clerk.KindUser, `{"id":"user_2"}`)
+	gone.GoneAt = 1000
+	save(t, old, row(t, clerk.KindUser, `{"id":"user_1","first_name":"Ada","updated_at":3}`), gone)
 	if err := old.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +69,10 @@ func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
 	}
 	if u, err := db.UserByClerkID(t.Context(), "user_1"); err != nil || u.FirstName != "Ada" {
 		t.Errorf("after the upgrade the user is %+v, %v", u, err)
+	}
+	want := store.Suspect{Key: gone.Key, Reason: store.SuspectHidden, Since: gone.Written, DueAt: 1000 + 7*24*3600*1000}
+	if all, err := db.Suspects(t.Context(), want.DueAt); err != nil || len(all) != 1 || all[gone.Key] != want {
+		t.Errorf("deduced deletions to be confirmed: %+v, %v", all, err)
 	}
 	audit(t, db)
 }
