@@ -38,6 +38,10 @@ func (s *session) sweep(ctx context.Context) error {
 		return err
 	}
 	k := s.of(clerk.KindUser)
+	began, err := s.DB.Clock(ctx, clerk.At(s.Now()))
+	if err != nil {
+		return err
+	}
 	newest := walk.Watermark
 	_, err = s.API.Walk(ctx, clerkapi.RecentUsers(), "", func(p clerkapi.Page) error {
 		k.Rows += len(p.Rows)
@@ -63,10 +67,7 @@ func (s *session) sweep(ctx context.Context) error {
 		return err
 	}
 	k.Complete = true
-	if newest == walk.Watermark {
-		return nil
-	}
-	walk.Watermark = newest
+	walk.Watermark, walk.SweptAt = newest, began
 	return s.DB.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.CheckLease(ctx, s.lease); err != nil {
 			return err

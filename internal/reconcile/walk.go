@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
@@ -37,7 +38,8 @@ type walking struct {
 	walk     store.Walk
 	report   KindReport
 	seen     map[string]struct{}
-	since    int64 // write counter from before the first page was asked for
+	since    int64     // write counter from before the first page was asked for
+	began    time.Time // the walk, by our own clock
 }
 
 // Backfill reads everything that Clerk has. One that was ended goes on where it was; when all was read, it begins anew.
@@ -182,8 +184,13 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 	w.seen = map[string]struct{}{}
 	w.since = -1
 	w.walk.EndedAt = 0
+	w.began = w.Now()
 	if from == "" {
-		w.walk.BegunAt = clerk.At(w.Now())
+		at, err := w.DB.Clock(ctx, clerk.At(w.began))
+		if err != nil {
+			return err
+		}
+		w.walk.BegunAt = at
 	}
 	walked, err := w.API.Walk(ctx, clerkapi.All(w.kind), from, func(p clerkapi.Page) error { return w.page(ctx, p) })
 	w.report.Rows, w.report.Total = walked.Distinct, walked.After
@@ -226,7 +233,8 @@ func (w *walking) page(ctx context.Context, p clerkapi.Page) error {
 		}
 		return tx.SaveWalk(ctx, next)
 	}
-	found, err := w.Ingest.ApplyPage(ctx, ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt()}, w.under(also))
+	// who ends the walk does not take back a page that has come
+	found, err := w.Ingest.ApplyPage(context.WithoutCancel(ctx), ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt()}, w.under(also))
 	if err != nil {
 		return err
 	}
@@ -248,11 +256,16 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	if w.dryRun {
 		return failed
 	}
+	ended, err := w.DB.Clock(ctx, clerk.At(w.Now()))
+	if err != nil {
+		return err
+	}
 	walk := w.walk
-	walk.Cursor, walk.EndedAt, walk.Complete, walk.Reason = "", clerk.At(w.Now()), w.report.Complete, w.report.Reason
+	walk.Cursor, walk.EndedAt, walk.Complete, walk.Reason = "", ended, w.report.Complete, w.report.Reason
+	walk.Refused = w.report.Refused
 	walk.Rows, walk.Found, walk.Repaired = int64(w.report.Rows), int64(w.report.Found), int64(w.report.Repaired)
 	if walk.Complete {
-		walk.CompleteAt = walk.BegunAt
+		walk.CompleteAt, walk.CompleteWrite = walk.BegunAt, w.since
 	}
 	if walk.BackfilledAt == 0 {
 		walk.BackfilledAt = walk.EndedAt
@@ -260,7 +273,7 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	if walk.Complete || walk.Watermark == 0 { // else sweeps go on from where they are
 		walk.Watermark = max(walk.Watermark, watermark)
 	}
-	err := w.DB.Update(ctx, func(tx *store.Tx) error {
+	err = w.DB.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.CheckLease(ctx, w.lease); err != nil {
 			return err
 		}
@@ -344,7 +357,7 @@ func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
 		case !twice || w.dryRun:
 			w.left([]store.Sight{row})
 			if !w.dryRun {
-				w.suspects[key] = suspect{key: key, since: w.since, at: w.walk.BegunAt.Time()}
+				w.suspects[key] = suspect{key: key, since: w.since, at: w.began}
 			}
 		case now.Sub(before.at) >= listsApart:
 			if err := w.hide(ctx, &w.report, before, 0); err != nil {
