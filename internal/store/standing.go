@@ -144,28 +144,33 @@ func (db *DB) LastDeliveries(ctx context.Context) (map[string]LastDelivery, erro
 type DriftCount struct {
 	Found, Repaired           int64
 	FoundSince, RepairedSince int64
-	Unsubscribed              clerk.Time // when one was last found whose event type had never come
 }
 
 // DriftCounts counts the drift report by kind, in all and since a time.
 func (db *DB) DriftCounts(ctx context.Context, since clerk.Time) (map[clerk.Kind]DriftCount, error) {
 	const text = `SELECT kind, count(*), COALESCE(sum(repaired), 0),
-		COALESCE(sum(CASE WHEN found_at >= $1 THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN found_at >= $1 THEN repaired ELSE 0 END), 0),
-		COALESCE(max(CASE WHEN cause = 'not_subscribed' THEN found_at END), 0) FROM clerk_drift GROUP BY kind`
+		COALESCE(sum(CASE WHEN found_at >= $1 THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN found_at >= $1 THEN repaired ELSE 0 END), 0) FROM clerk_drift GROUP BY kind`
 	counts := map[clerk.Kind]DriftCount{}
 	rows, err := db.query(ctx, text, int64(since))
 	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
 		var kind clerk.Kind
 		var c DriftCount
-		err := r.Scan(&kind, &c.Found, &c.Repaired, &c.FoundSince, &c.RepairedSince, &c.Unsubscribed)
+		err := r.Scan(&kind, &c.Found, &c.Repaired, &c.FoundSince, &c.RepairedSince)
 		counts[kind] = c
 		return struct{}{}, err
 	})
 	return counts, err
 }
 
+// Unannounced is when a row of a kind was last found to differ of which no event had ever come, 0 for never.
+func (db *DB) Unannounced(ctx context.Context, kind clerk.Kind) (clerk.Time, error) {
+	const text = "SELECT COALESCE(max(found_at), 0) FROM clerk_drift WHERE cause = 'not_subscribed' AND kind = $1"
+	n, err := db.number(ctx, text, string(kind))
+	return clerk.Time(n), err
+}
+
 // LastDead is when an event last became a dead letter, 0 for never.
 func (db *DB) LastDead(ctx context.Context) (clerk.Time, error) {
-	rows, err := db.query(ctx, "SELECT COALESCE(max(received_at), 0) FROM clerk_inbox WHERE state = 'dead' AND state <> 'applied'")
-	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (at clerk.Time, err error) { return at, r.Scan(&at) }))
+	n, err := db.number(ctx, "SELECT COALESCE(max(received_at), 0) FROM clerk_inbox WHERE state = 'dead' AND state <> 'applied'")
+	return clerk.Time(n), err
 }

@@ -10,7 +10,7 @@ import (
 
 // Walk is what is known of the walks of one list. Times are by the database's clock on Postgres, else by that of who walked.
 type Walk struct {
-	List         string     `json:"list"`
+	List         string     `json:"-"`
 	BackfilledAt clerk.Time `json:"backfilled_at"` // when it was first read to its end
 	Cursor       string     `json:"-"`             // of a backfill that has not ended
 	Watermark    clerk.Time `json:"-"`             // Clerk's time up to which the last sweep knew everything
@@ -23,9 +23,9 @@ type Walk struct {
 	SweptAt      clerk.Time `json:"swept_at"` // when the last sweep that ended well began; 0 for lists without sweeps
 	// CompleteWrite is the head's write counter when the last complete walk began: what was written later it need not have brought.
 	CompleteWrite int64 `json:"-"`
-	Rows         int64      `json:"rows"`
-	Found        int64      `json:"drift_found"`
-	Repaired     int64      `json:"drift_repaired"`
+	Rows          int64 `json:"rows"`
+	Found         int64 `json:"drift_found"`
+	Repaired      int64 `json:"drift_repaired"`
 }
 
 const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at, complete, complete_at, reason, rows_read, found, repaired, refused, swept_at, complete_write"

@@ -6,6 +6,7 @@ ALTER TABLE clerk_walks ADD COLUMN complete_write BIGINT NOT NULL DEFAULT 0;   -
 
 CREATE INDEX clerk_verify_queued ON clerk_verify (queued_write);
 CREATE INDEX clerk_inbox_type ON clerk_inbox (type, received_at);
+CREATE INDEX clerk_drift_unannounced ON clerk_drift (kind, found_at) WHERE cause = 'not_subscribed';
 
 -- Figures of a kind without reading its bodies: SQLite has them between the columns.
 CREATE INDEX clerk_users_hidden ON clerk_users (clerk_user_id) WHERE sync_hidden = 1;
