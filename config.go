@@ -54,11 +54,19 @@ type Config struct {
 	// PublishableKey (pk_…) names the instance's session cookie where several instances share a host.
 	PublishableKey string
 
-	// Unready says what stored roles, permissions and plans may grant while the mirror is not proven to be complete:
+	// Unready says what stored roles, permissions and plans may grant while the mirror is not proven to be complete and fresh
+	// (see ReadyWithin), or the row is in doubt; of plans nothing but a read proves that.
 	// UnreadyAsk reads the one object from Clerk, within the budget, and else refuses; UnreadyAllow trusts the mirror;
 	// UnreadyDeny refuses. Empty is UnreadyAsk with a SecretKey and UnreadyAllow without: then there is nobody to ask.
 	// Denying is no question of that: a stored fact always denies.
 	Unready string
+	// ReadyWithin is how long a comparison of all users' changes with Clerk, which Run does each minute, lets their stored
+	// roles grant; 0 means 5 minutes, less than 0 never. What a lost event would have told grants for that long at most.
+	ReadyWithin time.Duration
+	// ReadyWalkWithin is the same of the daily comparison of everything, for the permissions of organization roles; 0 means
+	// 26 hours, less than 0 never. It may be long: the token, a minute old at most, proves the membership and the role
+	// itself, and the mirror adds only what the role may do.
+	ReadyWalkWithin time.Duration
 	// JITOff answers 401 for users who are not mirrored yet, instead of reading them once from Clerk.
 	JITOff bool
 	// APIBudget is the share of Clerk's rate limit that reads may use, above 0 and up to 1; 0 means 0.2.
@@ -92,7 +100,13 @@ const (
 	UnreadyDeny  = "deny"
 )
 
-const defaultAuditRetention = 90 * 24 * time.Hour
+const (
+	defaultAuditRetention = 90 * 24 * time.Hour
+	// five sweeps may fail before roles are asked for one by one
+	defaultReadyWithin = 5 * time.Minute
+	// a walk begins a day after the one before; two hours are for it to end
+	defaultReadyWalkWithin = 26 * time.Hour
+)
 
 // DefaultRoles is the ladder used when Config.Roles is nil, lowest first.
 func DefaultRoles() []string { return store.DefaultLadder() }
@@ -120,6 +134,12 @@ func (c Config) withDefaults() Config {
 		if c.SecretKey != "" {
 			c.Unready = UnreadyAsk
 		}
+	}
+	if c.ReadyWithin == 0 {
+		c.ReadyWithin = defaultReadyWithin
+	}
+	if c.ReadyWalkWithin == 0 {
+		c.ReadyWalkWithin = defaultReadyWalkWithin
 	}
 	if c.AuditRetention == 0 {
 		c.AuditRetention = defaultAuditRetention

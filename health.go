@@ -129,9 +129,15 @@ func (m *Mirror) dataWarnings(ctx context.Context) (warnings []Warning, err erro
 	if err != nil {
 		return nil, err
 	}
-	if exceptions[store.StateDead] > 0 {
-		warnings = append(warnings, Warning{"dead_letters", "Some events could not be applied.", "Look at the dead letters and replay them after a fix."})
+	dead, err := m.deadWarning(ctx, exceptions)
+	if err != nil {
+		return nil, err
 	}
+	sync, err := m.syncWarnings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	warnings = slices.Concat(warnings, dead, sync)
 	foreign, err := m.foreignInstances(ctx)
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if m.live, err = live.New(ctx, live.Config{DB: m.db, Now: m.config.Now}); err != nil {
+	if m.live, err = live.New(ctx, live.Config{DB: m.db, Now: m.config.Now, Bounds: m.bounds()}); err != nil {
 		return err
 	}
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) { m.config.Logger.Error("the audit can not be written", "error", err) })
@@ -87,6 +87,10 @@ func (m *Mirror) open(ctx context.Context) error {
 		m.config.Logger.Info("the role ladder changed", "users_changed", changed)
 	}
 	return err
+}
+
+func (m *Mirror) bounds() live.Bounds {
+	return live.Bounds{Sweep: max(0, m.config.ReadyWithin), Walk: max(0, m.config.ReadyWalkWithin)}
 }
 
 // committed forgets what was changed, before anybody is told that it was.

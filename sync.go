@@ -77,42 +77,6 @@ func (s Sync) patiently(ctx context.Context, work func() (*SyncReport, error)) (
 	}
 }
 
-// KindStatus is what is known of the copies of one kind.
-type KindStatus struct {
-	Kind             clerk.Kind `json:"kind"`
-	Rows             int64      `json:"rows"`
-	OldestVerifiedAt clerk.Time `json:"oldest_verified_at"` // 0: a row was never compared with Clerk
-	store.Walk
-}
-
-// SyncStatus is what is known of a mirror's freshness.
-type SyncStatus struct {
-	Backfilled bool         `json:"backfilled"`
-	Kinds      []KindStatus `json:"kinds"`
-	Drift      []Drift      `json:"drift"` // the latest
-}
-
-// Status tells how fresh the mirror is, by what was read from Clerk. It counts whole tables.
-func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
-	walks, err := s.m.db.Walks(ctx)
-	if err != nil {
-		return status, err
-	}
-	status.Backfilled = true
-	for _, kind := range reconcile.Kinds() {
-		k := KindStatus{Kind: kind, Walk: walks[string(kind)]}
-		status.Backfilled = status.Backfilled && k.BackfilledAt != 0
-		rows, oldest, err := s.m.db.OldestVerified(ctx, kind)
-		if err != nil {
-			return status, err
-		}
-		k.Rows, k.OldestVerifiedAt = rows, clerk.Time(oldest)
-		status.Kinds = append(status.Kinds, k)
-	}
-	status.Drift, err = s.m.db.Drift(ctx, store.DriftFilter{Limit: 100})
-	return status, err
-}
-
 // keepInSync reads Clerk in the background until the context ends.
 func (m *Mirror) keepInSync(ctx context.Context) {
 	if m.reconciler == nil || m.config.BackfillOff && m.config.ReconcileOff {
@@ -146,11 +110,15 @@ func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *SyncReport
 	if err != nil {
 		return nil, "status", err
 	}
+	now, err := m.db.Clock(ctx, clerk.At(m.config.Now()))
+	if err != nil {
+		return nil, "status", err
+	}
 	due, done := false, true
 	for _, kind := range reconcile.Kinds() {
 		w := walks[string(kind)]
 		done = done && w.BackfilledAt != 0
-		age := m.config.Now().Sub(w.BegunAt.Time())
+		age := now.Time().Sub(w.BegunAt.Time())
 		due = due || age >= walkEvery || age < 0
 	}
 	switch {

@@ -200,7 +200,7 @@ func TestServeBackfills(t *testing.T) {
 		if err != nil || time.Now().After(end) {
 			t.Fatal(errors.Join(err, errors.New("no backfill")))
 		}
-		if status.Backfilled && status.Kinds[0].Rows == 30 && status.Kinds[0].OldestVerifiedAt != 0 && status.Kinds[0].Complete {
+		if status.Backfilled && status.Kinds[0].Rows == 30 && status.Kinds[0].OldestVerifiedAt != 0 && status.Kinds[0].Walk.Complete {
 			return
 		}
 	}

@@ -164,7 +164,16 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
 		AuditRetention: c.AuditRetention, JITOff: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
 		BackfillOff: c.Backfill == "off", ReconcileOff: c.Reconcile == "off",
+		ReadyWithin: orNever(c.ReadyWithin), ReadyWalkWithin: orNever(c.ReadyWalkWithin),
 	}
+}
+
+// orNever is a bound of which 0 means never, as clerksync.Config writes it.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // policyVersion is a digest of the policy's text.
@@ -222,6 +231,7 @@ func operatorHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) http.H
 	explain := explainHandler(m, c)
 	mux.Handle("GET /api/explain", explain)
 	mux.Handle("POST /api/explain", explain)
+	mux.Handle("GET /api/sync", syncHandler(m, c))
 	return web.Standard(web.Config{Logger: logger}, web.NotFoundAndMethod(mux))
 }
 

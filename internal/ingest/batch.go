@@ -23,6 +23,7 @@ type batch struct {
 	changes   []store.Change
 	doubts    []store.Doubt
 	settled   []store.Doubt
+	cleared   []store.Key // by reads of these objects
 	renamed   []string    // role keys that are no more
 	banned    []store.Key // users whose ban floor rose
 	audits    []store.AuditEntry
@@ -70,7 +71,8 @@ func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
 	return err
 }
 
-// touched is every row that was written, with the number of its change where it had one.
+// touched is every row that was written, with the number of its change where it had one, or whose place in the verify
+// queue changed.
 func (b *batch) touched() []store.Touched {
 	seqs := make(map[store.Key]int64, len(b.changes))
 	all := make([]store.Touched, 0, len(b.changes))
@@ -82,14 +84,29 @@ func (b *batch) touched() []store.Touched {
 		}
 		seqs[c.Key] = c.Seq
 	}
+	queued := b.queued()
 	for _, k := range b.order {
-		if e := b.rows[k]; e.save {
+		if e := b.rows[k]; e.save || queued[k] {
 			t := e.row.Touched()
 			t.Seq = seqs[k]
 			all = append(all, t)
 		}
 	}
 	return all
+}
+
+// queued is what came into the verify queue or left it.
+func (b *batch) queued() map[store.Key]bool {
+	keys := make(map[store.Key]bool, len(b.doubts)+len(b.cleared))
+	for _, list := range [][]store.Doubt{b.doubts, b.settled} {
+		for _, d := range list {
+			keys[d.Key] = true
+		}
+	}
+	for _, k := range b.cleared {
+		keys[k] = true
+	}
+	return keys
 }
 
 func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) error {

@@ -84,6 +84,7 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 			if err := tx.ClearVerify(ctx, r.Key, r.Since); err != nil {
 				return err
 			}
+			b.cleared = append(b.cleared, r.Key)
 		}
 		ops := r.operations()
 		keys = keys[:0]
@@ -128,11 +129,16 @@ func (r *Reading) operations() []operation {
 
 // Doubt queues a verify of objects whose look-up was ambiguous.
 func (in *Ingest) Doubt(ctx context.Context, keys ...store.Key) error {
-	return in.db.Update(ctx, func(tx *store.Tx) error {
+	touched := make([]store.Touched, len(keys))
+	err := in.db.Update(ctx, func(tx *store.Tx) error {
 		doubts := make([]store.Doubt, len(keys))
 		for i, k := range keys {
-			doubts[i] = store.Doubt{Key: k, Reason: doubtClash}
+			doubts[i], touched[i] = store.Doubt{Key: k, Reason: doubtClash}, (&store.Row{Key: k}).Touched()
 		}
 		return tx.QueueVerify(ctx, doubts)
 	})
+	if err == nil {
+		in.tell(touched)
+	}
+	return err
 }

@@ -16,6 +16,12 @@ func Kinds() []clerk.Kind {
 	}
 }
 
+// Readable reports whether objects of the kind can be read by id.
+func Readable(kind clerk.Kind) bool { return readable(kind) }
+
+// EventPrefix begins the types of the events of a kind.
+func EventPrefix(kind clerk.Kind) string { return prefix(kind) }
+
 // readable kinds can be read by id.
 func readable(kind clerk.Kind) bool {
 	switch kind {

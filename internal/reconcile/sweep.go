@@ -38,11 +38,15 @@ func (s *session) sweep(ctx context.Context) error {
 	if err != nil || walk.Watermark == 0 {
 		return err
 	}
-	newest, err := s.recent(ctx, walk.Watermark-clerk.Time(overlap.Milliseconds()), nil)
-	if err != nil || newest <= walk.Watermark {
+	began, err := s.DB.Clock(ctx, clerk.At(s.Now()))
+	if err != nil {
 		return err
 	}
-	walk.Watermark = newest
+	newest, err := s.recent(ctx, walk.Watermark-clerk.Time(overlap.Milliseconds()), nil)
+	if err != nil {
+		return err
+	}
+	walk.Watermark, walk.SweptAt = max(newest, walk.Watermark), began
 	return s.write(ctx, func(tx *store.Tx) error { return tx.SaveWalk(ctx, walk) })
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
@@ -38,7 +39,8 @@ type walking struct {
 	walk     store.Walk
 	report   KindReport
 	seen     map[string]struct{}
-	since    int64 // write counter from before the first page was asked for
+	since    int64     // write counter from before the first page was asked for
+	began    time.Time // the walk, by our own clock
 }
 
 // Backfill reads everything that Clerk has. One that was ended goes on where it was; when all was read, it begins anew.
@@ -197,8 +199,13 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 	w.seen = map[string]struct{}{}
 	w.since = -1
 	w.walk.EndedAt = 0
+	w.began = w.Now()
 	if from == "" {
-		w.walk.BegunAt = clerk.At(w.Now())
+		at, err := w.DB.Clock(ctx, clerk.At(w.began))
+		if err != nil {
+			return err
+		}
+		w.walk.BegunAt = at
 	}
 	apply, end := aside(func(p prepared) error { return w.page(ctx, p) })
 	walked, err := w.API.Walk(ctx, clerkapi.All(w.kind), from, func(p clerkapi.Page) error {
@@ -243,7 +250,8 @@ func (w *walking) page(ctx context.Context, p prepared) error {
 		next.Cursor = string(p.Next)
 	}
 	note := w.note(w.signs, p.Answer)
-	err := w.session.page(ctx, &w.report, p.read,
+	// who ends the walk does not take back a page that has come
+	err := w.session.page(context.WithoutCancel(ctx), &w.report, p.read,
 		func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (drift []store.Drift, err error) {
 			if !w.first {
 				drift, err = note(ctx, tx, found)
@@ -270,11 +278,16 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	if w.dryRun {
 		return failed
 	}
+	ended, err := w.DB.Clock(ctx, clerk.At(w.Now()))
+	if err != nil {
+		return err
+	}
 	walk := w.walk
-	walk.Cursor, walk.EndedAt, walk.Complete, walk.Reason = "", clerk.At(w.Now()), w.report.Complete, w.report.Reason
+	walk.Cursor, walk.EndedAt, walk.Complete, walk.Reason = "", ended, w.report.Complete, w.report.Reason
+	walk.Refused = w.report.Refused
 	walk.Rows, walk.Found, walk.Repaired = int64(w.report.Rows), int64(w.report.Found), int64(w.report.Repaired)
 	if walk.Complete {
-		walk.CompleteAt = walk.BegunAt
+		walk.CompleteAt, walk.CompleteWrite = walk.BegunAt, w.since
 	}
 	if walk.BackfilledAt == 0 {
 		walk.BackfilledAt = walk.EndedAt
@@ -392,7 +405,7 @@ func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
 		key := store.Key{Kind: w.kind, ID: row.ID}
 		before := w.suspects[key]
 		twice := before.Reason == store.SuspectUnlisted && row.Written <= before.Since
-		if twice && w.walk.BegunAt >= before.DueAt && !w.dryRun {
+		if twice && clerk.At(w.began) >= before.DueAt && !w.dryRun {
 			if err := w.hide(ctx, &w.report, before, 0); err != nil {
 				return err
 			}
@@ -400,7 +413,7 @@ func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
 		}
 		w.left([]store.Sight{row})
 		if !twice {
-			due := w.walk.BegunAt + clerk.Time(listsApart.Milliseconds())
+			due := clerk.At(w.began) + clerk.Time(listsApart.Milliseconds())
 			first = append(first, store.Suspect{Key: key, Reason: store.SuspectUnlisted, Since: w.since, DueAt: due, Attempts: 1})
 		}
 	}

@@ -169,7 +169,7 @@ func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, lim
 
 // Heard reports whether an event whose type begins with a prefix has ever come.
 func (db *DB) Heard(ctx context.Context, prefix string) (bool, error) {
-	rows, err := db.query(ctx, "SELECT 1 FROM clerk_inbox WHERE type LIKE $1 LIMIT 1", prefix+"%")
+	rows, err := db.query(ctx, "SELECT 1 FROM clerk_inbox WHERE type >= $1 AND type < $2 LIMIT 1", prefix, prefix+"\u007f")
 	found, err := scanAll(rows, err, func(r *sql.Rows) (n int, err error) { return n, r.Scan(&n) })
 	return len(found) > 0, err
 }
