@@ -54,7 +54,13 @@ func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
 	if err := old.MigrateTo(t.Context(), "0001_first_light.sql"); err != nil {
 		t.Fatal(err)
 	}
-	save(t, old, row(t, clerk.KindUser, `{"id":"user_1","first_name":"Ada","updated_at":3}`))
+	err := old.Exec(t.Context(), `INSERT INTO clerk_users (id, clerk_user_id, first_name, role, is_active, banned, locked, updated_at, raw,
+		sync_banned_at, sync_hidden, sync_hard, sync_terminal, sync_rank, sync_updated_at, sync_observed_at, sync_revision, sync_digest,
+		sync_read, sync_seen_at, sync_gone_at, sync_hint_at, sync_write) VALUES ('one', 'user_1', 'Ada', 'solo', 1, 0, 0, 3,
+		'{"first_name":"Ada","id":"user_1","updated_at":3}', 0, 0, 0, 0, 3, 3, 3, 1, 'd', 0, 3, 0, 0, 1)`)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := old.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +71,9 @@ func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
 	}
 	if u, err := db.UserByClerkID(t.Context(), "user_1"); err != nil || u.FirstName != "Ada" {
 		t.Errorf("after the upgrade the user is %+v, %v", u, err)
+	}
+	if u := load(t, db, store.Key{Kind: clerk.KindUser, ID: "user_1"}); u == nil || u.Erased || u.UpdatedAt != 3 {
+		t.Errorf("after the upgrade the row is %+v", u)
 	}
 	audit(t, db)
 }
