@@ -162,9 +162,17 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		APIURL: c.APIURL, Issuer: c.Issuer, AuthorizedParties: c.AuthorizedParties, Audience: c.Audience, Logger: logger,
 		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
 		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
-		AuditRetention: c.AuditRetention, JITOff: c.JIT == "off", APIBudget: c.APIBudget,
+		AuditRetention: c.AuditRetention, InboxRetention: c.InboxRetention, ChangesRetention: c.ChangesRetention,
+		EraseAfter: eraseAfter(c.EraseAfter), JITOff: c.JIT == "off", APIBudget: c.APIBudget,
 		BackfillOff: c.Backfill == "off", ReconcileOff: c.Reconcile == "off",
 	}
+}
+
+func eraseAfter(hold time.Duration) time.Duration {
+	if hold == 0 {
+		return clerksync.EraseAtOnce
+	}
+	return hold
 }
 
 // policyVersion is a digest of the policy's text.
