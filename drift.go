@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -16,14 +15,3 @@ const driftRetention = 90 * 24 * time.Hour
 
 // Drift lists what was found to differ from Clerk in the last 90 days, the latest first: names of fields, never values.
 func (s Sync) Drift(ctx context.Context, f DriftFilter) ([]Drift, error) { return s.m.db.Drift(ctx, f) }
-
-// purgeDrift removes what was found too long ago.
-func (m *Mirror) purgeDrift(ctx context.Context) {
-	n, err := m.db.PurgeDrift(ctx, clerk.At(m.config.Now().Add(-driftRetention)))
-	switch {
-	case err != nil && ctx.Err() == nil:
-		m.config.Logger.Error("old drift can not be removed", "error", err)
-	case n > 0:
-		m.config.Logger.Info("old drift was removed", "rows", n)
-	}
-}

@@ -133,7 +133,7 @@ func join(row *store.Row, op *operation) (fields []string) {
 // that differ.
 func replace(row *store.Row, op *operation) (fields []string) {
 	old := row.Body()
-	row.Version, row.Read = op.Version, op.read
+	row.Version, row.Read, row.Erased = op.Version, op.read, row.Erased || op.erased
 	row.UserID, row.OrganizationID = op.user, op.company
 	row.SetBody(op.body, op.raw)
 	for name, v := range op.body.All() {
@@ -189,7 +189,7 @@ func (e *effect) doubts(before, after *store.Row, existed bool) {
 // same reports whether nothing that is stored differs.
 func same(a, b *store.Row) bool {
 	return a.Version == b.Version && a.Read == b.Read && a.Hard == b.Hard && a.DeletedAt == b.DeletedAt &&
-		a.SeenAt == b.SeenAt && a.GoneAt == b.GoneAt && a.HintAt == b.HintAt &&
+		a.Erased == b.Erased && a.SeenAt == b.SeenAt && a.GoneAt == b.GoneAt && a.HintAt == b.HintAt &&
 		a.UserID == b.UserID && a.OrganizationID == b.OrganizationID &&
 		a.SignedInAt == b.SignedInAt && a.ActiveAt == b.ActiveAt && a.BannedAt == b.BannedAt && a.Raw == b.Raw
 }

@@ -24,6 +24,7 @@ type operation struct {
 
 	at      clerk.Time // tombstone, absence: when
 	hintAt  clerk.Time // the updated_at that an embedded copy claims
+	erased  bool       // the body was reduced: it tells of somebody who was erased
 	body    clerk.Value
 	raw     string // the body's encoding, made ahead of the commit
 	user    string // parents

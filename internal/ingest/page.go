@@ -204,13 +204,17 @@ func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow, kno
 
 func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) error {
 	var keys []store.Key
+	var persons []string
 	for i := range rows {
-		keys = b.want(keys, rows[i].whole.key)
+		keys, persons = b.want(keys, rows[i].whole.key), rows[i].whole.persons(persons)
 		for j := range rows[i].stubs {
 			keys = b.want(keys, rows[i].stubs[j].key)
 		}
 	}
 	if err := b.loadRows(ctx, tx, keys); err != nil {
+		return err
+	}
+	if err := b.learnErased(ctx, tx, persons); err != nil {
 		return err
 	}
 	b.origin = "read"
@@ -226,6 +230,10 @@ func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) err
 // report applies what Clerk said of an object, and notes what was otherwise here.
 func (b *batch) report(op *operation) {
 	e := b.rows[op.key]
+	op, ok := b.spare(op, e.row)
+	if !ok {
+		return // Clerk still has who was erased here
+	}
 	d := Difference{Key: op.key, New: !e.exists, UpdatedAt: op.UpdatedAt, Written: e.row.Written}
 	hidden, changes := e.row.Hidden(), len(b.changes)
 	b.apply(op)
@@ -236,7 +244,7 @@ func (b *batch) report(op *operation) {
 			}
 		}
 	}
-	d.New = d.New && e.exists
+	d.New = d.New && e.exists && !op.erased // of somebody who was erased no event was kept
 	d.Gone, d.Back = !hidden && e.row.Hidden(), hidden && !e.row.Hidden()
 	differs := d.New || d.Gone || d.Back || len(d.Fields) > 0
 	d.Older = !differs && op.UpdatedAt > 0 && op.UpdatedAt < e.row.UpdatedAt && e.row.Rank == store.Full && !e.row.Hidden()

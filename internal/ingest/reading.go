@@ -88,13 +88,18 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 		}
 		ops := r.operations()
 		keys = keys[:0]
+		var persons []string
 		for i := range ops {
+			persons = ops[i].persons(persons)
 			keys = b.want(keys, ops[i].key)
 			if ops[i].key.Kind == clerk.KindSession && ops[i].user != "" {
 				keys = b.want(keys, store.Key{Kind: clerk.KindUser, ID: ops[i].user})
 			}
 		}
 		if err := b.loadRows(ctx, tx, keys); err != nil {
+			return err
+		}
+		if err := b.learnErased(ctx, tx, persons); err != nil {
 			return err
 		}
 		for i := range ops {
