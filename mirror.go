@@ -2,6 +2,7 @@ package clerksync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
@@ -40,6 +42,8 @@ type Mirror struct {
 	denials     denials
 	proofs      *proofs
 	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
+	metrics     *metrics.Instruments
+	figures     figures
 }
 
 // New migrates the database and makes a mirror on it. It takes the database over, also
@@ -48,6 +52,9 @@ type Mirror struct {
 func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
 	m := &Mirror{config: config.withDefaults(), db: db}
 	if err := m.open(ctx); err != nil {
+		if m.metrics != nil {
+			_ = m.metrics.Close()
+		}
 		_ = db.Close()
 		return nil, fmt.Errorf("clerksync: %w", err)
 	}
@@ -66,7 +73,7 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) { m.config.Logger.Error("the audit can not be written", "error", err) })
-	in, err := ingest.New(ctx, ingest.Config{DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed})
+	in, err := ingest.New(ctx, ingest.Config{DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed, Measured: m.measured})
 	if err != nil {
 		return err
 	}
@@ -81,6 +88,9 @@ func (m *Mirror) open(ctx context.Context) error {
 		m.reconciler = reconcile.New(reconcile.Config{
 			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: m.config.Now, Logger: m.config.Logger,
 		})
+	}
+	if err := m.measure(); err != nil {
+		return err
 	}
 	changed, err := in.ApplyLadder(ctx, m.config.Roles)
 	if changed > 0 {
@@ -165,5 +175,5 @@ func (m *Mirror) Run(ctx context.Context) error {
 func (m *Mirror) Close() error {
 	m.ingest.Close()
 	m.auditor.close()
-	return m.db.Close()
+	return errors.Join(m.metrics.Close(), m.db.Close())
 }

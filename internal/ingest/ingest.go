@@ -20,6 +20,8 @@ type Config struct {
 	Now  func() time.Time // for arrival times alone; no rule asks a clock
 	// Committed hears what was written, after the commit and before anybody is answered. nil is fine.
 	Committed func([]store.Touched)
+	// Measured hears of each batch that was committed. nil is fine.
+	Measured func(Commit)
 }
 
 // Ingest is the one writer of mirrored rows. It owns no goroutine while nothing waits.
@@ -30,6 +32,7 @@ type Ingest struct {
 	now      func() time.Time
 	inboxKey []byte
 	tell     func([]store.Touched)
+	measured func(Commit)
 	Stats    Stats
 	committer
 
@@ -42,6 +45,8 @@ type Stats struct {
 	Conflicts                                                    atomic.Int64 // message ids that came again with another body
 	FactsRejected                                                atomic.Int64 // joined times that were nonsense
 	Commits                                                      atomic.Int64
+
+	byType map[string]*[statusCount]atomic.Int64 // never changes but in its counters
 }
 
 // New prepares an Ingest on a migrated database. It starts nothing.
@@ -50,7 +55,7 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the inbox key: %w", err)
 	}
-	in := &Ingest{db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed}
+	in := &Ingest{db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, measured: c.Measured}
 	if in.tell == nil {
 		in.tell = func([]store.Touched) {}
 	}
@@ -63,6 +68,7 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 	if in.log == nil {
 		in.log = slog.New(slog.DiscardHandler)
 	}
+	in.Stats.init()
 	in.committer.init(in.commit)
 	return in, nil
 }

@@ -49,6 +49,8 @@ type Reconciler struct {
 
 	mu       sync.Mutex // one walk at a time
 	suspects map[store.Key]suspect
+
+	stats stats
 }
 
 // New makes a reconciler. It starts nothing.
@@ -242,6 +244,7 @@ func (s *session) drift(found []ingest.Difference, signs signs, date clerk.Time)
 
 // count adds to the report what was found and, but in a dry run, repaired.
 func (s *session) count(k *KindReport, drift []store.Drift) {
+	s.stats.count(k.Kind, drift)
 	for _, d := range drift {
 		k.Found++
 		s.report.Found++

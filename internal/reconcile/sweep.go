@@ -21,7 +21,11 @@ func (r *Reconciler) Tick(ctx context.Context) (*Report, error) {
 		if err := s.settle(ctx, false); err != nil {
 			return err
 		}
-		return s.verify(ctx)
+		if err := s.verify(ctx); err != nil {
+			return err
+		}
+		r.stats.sweptAt(s.Now())
+		return nil
 	})
 }
 
