@@ -35,6 +35,14 @@ type configFlags struct {
 }
 
 func (f configFlags) load(p *process) (*Config, error) {
+	config, warnings, err := f.read(p)
+	for _, w := range warnings {
+		fmt.Fprintln(p.stderr, w)
+	}
+	return config, err
+}
+
+func (f configFlags) read(p *process) (*Config, []Warning, error) {
 	flags := map[string]string{}
 	for name, value := range map[string]string{
 		"DATABASE_URL": f.DatabaseURL, "CLERKSYNC_LISTEN": f.Listen, "CLERKSYNC_OPERATOR_LISTEN": f.OperatorListen,
@@ -44,11 +52,7 @@ func (f configFlags) load(p *process) (*Config, error) {
 			flags[name] = value
 		}
 	}
-	config, warnings, err := Load(LoadOptions{Flags: flags, Environ: p.environ, ConfigPath: f.Config})
-	for _, w := range warnings {
-		fmt.Fprintln(p.stderr, w)
-	}
-	return config, err
+	return Load(LoadOptions{Flags: flags, Environ: p.environ, ConfigPath: f.Config})
 }
 
 func openDatabase(c *Config) (*clerksync.Backend, error) {
