@@ -14,6 +14,8 @@ const verifyAtOnce = 100
 
 // Tick does what is due every minute: a sweep, the verify queue, and rows whose deletion wants confirming.
 func (r *Reconciler) Tick(ctx context.Context) (*Report, error) {
+	ctx, span := r.Tracer.Start(ctx, "clerksync.sweep")
+	defer span.End()
 	return r.lead(ctx, false, func(ctx context.Context, s *session) error {
 		if err := s.sweep(ctx); err != nil {
 			return err
