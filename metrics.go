@@ -9,6 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/metrics"
@@ -46,10 +50,15 @@ func (m *Mirror) measured(c ingest.Commit) {
 	}
 }
 
-// timed measures a webhook: by the code of the problem, else ok.
+// timed measures and traces a webhook: by the code of the problem, else ok.
 func (m *Mirror) timed(next web.HandlerFunc) web.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		began := time.Now()
+		ctx, span := m.tracer.Start(r.Context(), "clerksync.webhook", trace.WithSpanKind(trace.SpanKindServer))
+		defer span.End()
+		if span.IsRecording() {
+			r = r.WithContext(ctx)
+		}
 		err := next(w, r)
 		code := "ok"
 		if err != nil {
@@ -57,6 +66,10 @@ func (m *Mirror) timed(next web.HandlerFunc) web.HandlerFunc {
 			if p, ok := errors.AsType[*web.Problem](err); ok {
 				code = p.Code
 			}
+		}
+		span.SetAttributes(attribute.String("clerksync.code", code))
+		if code != "ok" {
+			span.SetStatus(codes.Error, code)
 		}
 		m.metrics.Record(metrics.WebhookDuration, time.Since(began).Seconds(), code)
 		return err

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
@@ -45,6 +47,7 @@ type Mirror struct {
 	proofs      *proofs
 	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
 	metrics     *metrics.Instruments
+	tracer      trace.Tracer
 	figures     figures
 }
 
@@ -53,6 +56,7 @@ type Mirror struct {
 // background work and makes no request to Clerk.
 func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
 	m := &Mirror{config: config.withDefaults(), db: db}
+	m.tracer = m.config.TracerProvider.Tracer(modulePath)
 	if err := m.open(ctx); err != nil {
 		if m.metrics != nil {
 			_ = m.metrics.Close()
@@ -77,7 +81,7 @@ func (m *Mirror) open(ctx context.Context) error {
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) { m.config.Logger.Error("the audit can not be written", "error", err) })
 	in, err := ingest.New(ctx, ingest.Config{
 		DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed, Measured: m.measured,
-		EraseAtOnce: m.config.EraseAfter < 0,
+		Tracer: m.tracer, EraseAtOnce: m.config.EraseAfter < 0,
 	})
 	if err != nil {
 		return err
@@ -91,7 +95,7 @@ func (m *Mirror) open(ctx context.Context) error {
 	}
 	if m.proofs.api != nil {
 		m.reconciler = reconcile.New(reconcile.Config{
-			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: m.config.Now, Logger: m.config.Logger,
+			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: m.config.Now, Logger: m.config.Logger, Tracer: m.tracer,
 		})
 	}
 	if err := m.measure(); err != nil {

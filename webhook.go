@@ -4,6 +4,9 @@ import (
 	"errors"
 	"net/http"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/web"
@@ -39,7 +42,7 @@ func (m *Mirror) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	message, err := m.webhooks.Verify(r.Header, body)
+	message, err := m.verifySignature(r, body)
 	if err != nil {
 		return m.unsigned(err)
 	}
@@ -47,7 +50,19 @@ func (m *Mirror) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return notJSON(err)
 	}
+	if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
+		prepared.Traced(span.SpanContext())
+		span.SetAttributes(attribute.String("clerksync.event_type", prepared.KnownType()))
+	}
 	return answer(w, m.ingest.Submit(prepared))
+}
+
+func (m *Mirror) verifySignature(r *http.Request, body []byte) (webhook.Message, error) {
+	if trace.SpanFromContext(r.Context()).IsRecording() {
+		_, span := m.tracer.Start(r.Context(), "clerksync.verify")
+		defer span.End()
+	}
+	return m.webhooks.Verify(r.Header, body)
 }
 
 func (m *Mirror) unsigned(err error) error {

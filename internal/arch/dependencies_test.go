@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,4 +21,19 @@ func TestModulesOfTheBinary(t *testing.T) {
 		t.Fatal("the binary needs no module: this test looks at the wrong thing")
 	}
 	testenv.Golden(t, "deps.txt", []byte(strings.Join(modules, "\n")+"\n"))
+}
+
+// The SQLite driver works with exactly the libc that its own go.mod names; another one compiles, and corrupts memory.
+func TestSQLiteHasItsLibc(t *testing.T) {
+	t.Parallel()
+	const format = "{{.Version}} {{.GoMod}}"
+	_, driver, _ := strings.Cut(strings.TrimSpace(string(goCommand(t, nil, "list", "-m", "-f", format, "modernc.org/sqlite"))), " ")
+	have, _, _ := strings.Cut(string(goCommand(t, nil, "list", "-m", "-f", format, "modernc.org/libc")), " ")
+	text, err := os.ReadFile(driver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "modernc.org/libc "+have+"\n") {
+		t.Errorf("modernc.org/libc is %s, which modernc.org/sqlite does not name", have)
+	}
 }

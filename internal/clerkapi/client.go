@@ -8,9 +8,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -125,6 +130,26 @@ type request struct {
 
 // get sends a request, and again if that may help.
 func (c *Client) get(ctx context.Context, r request) (clerk.Value, Answer, error) {
+	ctx, span := c.config.Tracer.Start(ctx, "clerk "+r.verb(), trace.WithSpanKind(trace.SpanKindClient))
+	defer span.End()
+	value, answer, err := c.persist(ctx, r)
+	var failed *Error
+	if errors.As(err, &failed) {
+		span.SetAttributes(attribute.Int("http.response.status_code", failed.Status), attribute.Int("clerksync.attempts", failed.Attempts))
+		span.SetStatus(codes.Error, failed.Reason.Error())
+	} else if err != nil {
+		span.SetStatus(codes.Error, "given up")
+	}
+	return value, answer, err
+}
+
+// verb is what a request is for, without the ids in it.
+func (r request) verb() string {
+	words := strings.SplitN(r.op, " ", 3)
+	return strings.Join(words[:min(2, len(words))], " ")
+}
+
+func (c *Client) persist(ctx context.Context, r request) (clerk.Value, Answer, error) {
 	left := patience
 	sent := 0
 	var last *Error // of a request that was sent

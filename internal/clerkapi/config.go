@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"github.com/clerksync/clerksync/clerk"
 )
 
@@ -52,6 +55,9 @@ type Config struct {
 
 	// Horizon is asked right before each request is sent; what it answers comes back with what was read. nil: nothing.
 	Horizon func(context.Context) (Horizon, error)
+
+	// Tracer takes a span of each call. nil: nobody.
+	Tracer trace.Tracer
 
 	// Logger gets refusals, and the beginning and end of outages. nil: nobody.
 	Logger *slog.Logger
@@ -119,6 +125,9 @@ func complete(c *Config) error {
 	}
 	if c.Timeout < 0 {
 		fault("the timeout is negative")
+	}
+	if c.Tracer == nil {
+		c.Tracer = noop.Tracer{}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -95,6 +95,7 @@ func TestExplainAPI(t *testing.T) {
 	h := operatorHandler(m, config, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	ask := func(method, target, body, operator string) (int, map[string]any) {
 		r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+		r.Host = "127.0.0.1:8081"
 		if operator != "" {
 			r.Header.Set("Authorization", "Bearer "+operator)
 		}

@@ -84,8 +84,12 @@ func measured(t *testing.T) http.Handler {
 	return operatorHandler(m, config, signals.Handler(), logger)
 }
 
+// answered is the answer to a request; of the operators' address unless it names another.
 func answered(t *testing.T, h http.Handler, r *http.Request) *http.Response {
 	t.Helper()
+	if r.Host == "example.com" { // httptest's
+		r.Host = "localhost:8081"
+	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w.Result()
@@ -161,6 +165,35 @@ func TestMetricsTellOfNobody(t *testing.T) {
 			if path == "/metrics" && strings.Contains(string(body), secret) {
 				t.Errorf("%s tells %s", path, secret)
 			}
+		}
+	}
+}
+
+// A page whose name was made to point to a loopback address gets nothing.
+func TestOperatorListenerKnowsItsHost(t *testing.T) {
+	t.Parallel()
+	next := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	for _, c := range []struct {
+		listen, host string
+		want         int
+	}{
+		{"127.0.0.1:8081", "127.0.0.1:8081", 200},
+		{"127.0.0.1:8081", "localhost:9000", 200}, // through a tunnel
+		{"localhost:8081", "[::1]:8081", 200},
+		{"[::1]:8081", "[::1]", 200},
+		{"127.0.0.1:8081", "evil.example:8081", 421},
+		{"127.0.0.1:8081", "localhost.evil.example", 421},
+		{"127.0.0.1:8081", "10.0.0.1", 421},
+		{"127.0.0.1:8081", "", 421},
+		{"10.0.0.1:8081", "clerksync:8081", 200}, // the operator chose who reaches it
+		{":8081", "clerksync:8081", 200},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
+		r.Host = c.host
+		w := httptest.NewRecorder()
+		ownHost(c.listen, next).ServeHTTP(w, r)
+		if w.Code != c.want {
+			t.Errorf("%s answers %d for host %q, want %d", c.listen, w.Code, c.host, c.want)
 		}
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -264,7 +266,30 @@ func operatorHandler(m *clerksync.Mirror, c *Config, scraped http.Handler, logge
 	mux.Handle("GET /api/sync", syncHandler(m, c))
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
-	return web.Standard(web.Config{Logger: logger}, web.NotFoundAndMethod(mux))
+	return web.Standard(web.Config{Logger: logger}, ownHost(c.OperatorListen, web.NotFoundAndMethod(mux)))
+}
+
+// ownHost refuses what names another host than a loopback one, where the listener is on one: a page elsewhere whose name
+// was made to point here (DNS rebinding) could read what needs no password.
+func ownHost(listen string, next http.Handler) http.Handler {
+	loopback := func(hostport string) bool {
+		host, _, err := net.SplitHostPort(hostport)
+		if err != nil {
+			host = hostport
+		}
+		address, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		return host == "localhost" || err == nil && address.IsLoopback()
+	}
+	if !loopback(listen) {
+		return next
+	}
+	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		if !loopback(r.Host) {
+			return &web.Problem{Status: http.StatusMisdirectedRequest, Code: "wrong_host", Detail: "Operators ask for a loopback address here"}
+		}
+		next.ServeHTTP(w, r)
+		return nil
+	})
 }
 
 func lifeSigns(mux *http.ServeMux, m *clerksync.Mirror) {

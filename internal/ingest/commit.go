@@ -145,8 +145,9 @@ func (c *committer) Close() {
 // then gives the whole batch back. When it is not, each event is tried alone, and one that
 // fails alone is a dead letter: it must not take the others with it, nor stop them.
 func (in *Ingest) commit(jobs []*job) {
-	began := time.Now()
+	began, traced := time.Now(), in.trace(jobs)
 	err := in.try(func(ctx context.Context) error { return in.applyAll(ctx, jobs) })
+	traced(err)
 	switch {
 	case err == nil:
 	case store.IsTransient(err):

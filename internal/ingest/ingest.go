@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -24,6 +27,8 @@ type Config struct {
 	EraseAtOnce bool
 	// Measured hears of each batch that was committed. nil is fine.
 	Measured func(Commit)
+	// Tracer takes a span of each commit that a traced message is in. nil is fine.
+	Tracer trace.Tracer
 }
 
 // Ingest is the one writer of mirrored rows. It owns no goroutine while nothing waits.
@@ -36,6 +41,7 @@ type Ingest struct {
 	tell     func([]store.Touched)
 	atOnce   bool // erases
 	measured func(Commit)
+	tracer   trace.Tracer
 	Stats    Stats
 	committer
 
@@ -59,7 +65,7 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 		return nil, fmt.Errorf("read the inbox key: %w", err)
 	}
 	in := &Ingest{
-		db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, measured: c.Measured, atOnce: c.EraseAtOnce,
+		db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, measured: c.Measured, tracer: c.Tracer, atOnce: c.EraseAtOnce,
 	}
 	if in.tell == nil {
 		in.tell = func([]store.Touched) {}
@@ -69,6 +75,9 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 	}
 	if in.now == nil {
 		in.now = time.Now
+	}
+	if in.tracer == nil {
+		in.tracer = noop.Tracer{}
 	}
 	if in.log == nil {
 		in.log = slog.New(slog.DiscardHandler)

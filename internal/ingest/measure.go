@@ -1,9 +1,14 @@
 package ingest
 
 import (
+	"context"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -75,4 +80,40 @@ func (in *Ingest) measure(jobs []*job, began time.Time) {
 		}
 	}
 	in.measured(c)
+}
+
+// Traced names the span in which the message came; the span of its commit links to it.
+func (p *Prepared) Traced(span trace.SpanContext) {
+	if span.IsSampled() {
+		p.span = &span
+	}
+}
+
+// KnownType is the event type, or [OtherType].
+func (p *Prepared) KnownType() string {
+	if kind, _ := clerk.KindOf(p.delivery.Type); kind == "" {
+		return OtherType
+	}
+	return p.delivery.Type
+}
+
+// trace begins the span of a commit, where one of the messages was traced.
+func (in *Ingest) trace(jobs []*job) (end func(error)) {
+	var links []trace.Link
+	for _, j := range jobs {
+		if j.span != nil {
+			links = append(links, trace.Link{SpanContext: *j.span})
+		}
+	}
+	if len(links) == 0 {
+		return func(error) {}
+	}
+	_, span := in.tracer.Start(context.Background(), "clerksync.commit", trace.WithLinks(links...),
+		trace.WithAttributes(attribute.Int("clerksync.events", len(jobs))))
+	return func(err error) {
+		if err != nil { // its text may quote the event
+			span.SetStatus(codes.Error, "the batch could not be committed")
+		}
+		span.End()
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
 )
@@ -38,7 +40,8 @@ type Prepared struct {
 	persons  []string // users that it tells of
 	size     int
 	replay   bool
-	fault    error // why the delivery is dead
+	fault    error              // why the delivery is dead
+	span     *trace.SpanContext // in which it came; nil: it is not traced
 }
 
 // Prepare reads a message: pure but for the clock that stamps its arrival. The error is a

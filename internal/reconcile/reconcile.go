@@ -11,6 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
@@ -39,6 +42,7 @@ type Config struct {
 	Sleep  func(context.Context, time.Duration) error // for tests; nil waits
 	Logger *slog.Logger
 	Lease  time.Duration // for tests; 0 is 30 s
+	Tracer trace.Tracer  // nil: nobody takes spans
 }
 
 // Reconciler walks for one process; several may share a database.
@@ -57,6 +61,9 @@ func New(c Config) *Reconciler {
 	}
 	if c.Sleep == nil {
 		c.Sleep = sleep
+	}
+	if c.Tracer == nil {
+		c.Tracer = noop.Tracer{}
 	}
 	if c.Lease == 0 {
 		c.Lease = leaseTTL

@@ -15,6 +15,8 @@ const verifyAtOnce = 100
 // Tick does what is due every minute: a sweep, suspects whose answer wants confirming, the verify queue, and the sessions
 // of some users who were active lately. What it reads is bounded.
 func (r *Reconciler) Tick(ctx context.Context) (*Report, error) {
+	ctx, span := r.Tracer.Start(ctx, "clerksync.sweep")
+	defer span.End()
 	return r.lead(ctx, Options{}, func(ctx context.Context, s *session) error {
 		for _, work := range []func(context.Context) error{
 			s.sweep,

@@ -148,6 +148,8 @@ func (s *session) recount(ctx context.Context, kinds []clerk.Kind) error {
 
 // list walks one list until it is proven to be whole, or tried often enough.
 func (s *session) list(ctx context.Context, kind clerk.Kind, o Options, first bool, before store.Walk) error {
+	ctx, span := s.Tracer.Start(ctx, "clerksync.walk "+string(kind))
+	defer span.End()
 	signs, err := s.signs(ctx, kind)
 	if err != nil {
 		return err
