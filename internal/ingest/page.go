@@ -50,6 +50,7 @@ type PreparedPage struct {
 // pageRow is one row of a page.
 type pageRow struct {
 	whole operation
+	known bool        // there is a row of it
 	stubs []operation // of what is embedded in it, once it is known that the row differs
 }
 
@@ -162,7 +163,8 @@ func (b *batch) compare(ctx context.Context, tx *store.Tx, p *PreparedPage) (dif
 		return nil, err
 	}
 	for _, r := range p.rows {
-		if s, known := sights[r.whole.key.ID]; known && r.agrees(s) {
+		s, known := sights[r.whole.key.ID]
+		if r.known = known; known && r.agrees(s) {
 			b.agreed = append(b.agreed, agreement{r.whole.key, p.ObservedAt})
 			continue
 		}
@@ -203,7 +205,9 @@ func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow, kno
 func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) error {
 	var keys []store.Key
 	for i := range rows {
-		keys = b.want(keys, rows[i].whole.key)
+		if mine := b.want(nil, rows[i].whole.key); rows[i].known {
+			keys = append(keys, mine...)
+		}
 		for j := range rows[i].stubs {
 			keys = b.want(keys, rows[i].stubs[j].key)
 		}
