@@ -1,6 +1,7 @@
 package clerksync
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,11 +55,19 @@ type Config struct {
 	// PublishableKey (pk_…) names the instance's session cookie where several instances share a host.
 	PublishableKey string
 
-	// Unready says what stored roles, permissions and plans may grant while the mirror is not proven to be complete:
+	// Unready says what stored roles, permissions and plans may grant while the mirror is not proven to be complete and fresh
+	// (see ReadyWithin), or the row is in doubt; of plans nothing but a read proves that.
 	// UnreadyAsk reads the one object from Clerk, within the budget, and else refuses; UnreadyAllow trusts the mirror;
 	// UnreadyDeny refuses. Empty is UnreadyAsk with a SecretKey and UnreadyAllow without: then there is nobody to ask.
 	// Denying is no question of that: a stored fact always denies.
 	Unready string
+	// ReadyWithin is how long a comparison of all users' changes with Clerk, which Run does each minute, lets their stored
+	// roles grant; 0 means 5 minutes, less than 0 never. What a lost event would have told grants for that long at most.
+	ReadyWithin time.Duration
+	// ReadyWalkWithin is the same of the daily comparison of everything, for the permissions of organization roles; 0 means
+	// 26 hours, less than 0 never. It may be long: the token, a minute old at most, proves the membership and the role
+	// itself, and the mirror adds only what the role may do.
+	ReadyWalkWithin time.Duration
 	// JITOff answers 401 for users who are not mirrored yet, instead of reading them once from Clerk.
 	JITOff bool
 	// APIBudget is the share of Clerk's rate limit that reads may use, above 0 and up to 1; 0 means 0.2.
@@ -78,6 +87,14 @@ type Config struct {
 	PolicyVersion string
 	// AuditRetention is how long the audit is kept; 0 means 90 days.
 	AuditRetention time.Duration
+	// EraseAfter is how long after a user's deletion the personal data is kept; 0 means 30 days. With EraseAtOnce it goes
+	// in the transaction of the deletion, and copies of it within a minute while Run runs.
+	EraseAfter time.Duration
+	// InboxRetention is how long the bodies of deliveries are kept; 0 means 90 days. Their ids are kept at least 90 days,
+	// dead and quarantined deliveries twice as long as ids.
+	InboxRetention time.Duration
+	// ChangesRetention is how long the change feed goes back; 0 means 30 days.
+	ChangesRetention time.Duration
 
 	// Logger gets warnings and errors; nil is silence.
 	Logger *slog.Logger
@@ -92,7 +109,18 @@ const (
 	UnreadyDeny  = "deny"
 )
 
-const defaultAuditRetention = 90 * 24 * time.Hour
+// EraseAtOnce is the Config.EraseAfter that holds nothing back.
+const EraseAtOnce time.Duration = -1
+
+const (
+	defaultRetention        = 90 * 24 * time.Hour
+	defaultEraseAfter       = 30 * 24 * time.Hour
+	defaultChangesRetention = 30 * 24 * time.Hour
+	// five sweeps may fail before roles are asked for one by one
+	defaultReadyWithin = 5 * time.Minute
+	// a walk begins a day after the one before; two hours are for it to end
+	defaultReadyWalkWithin = 26 * time.Hour
+)
 
 // DefaultRoles is the ladder used when Config.Roles is nil, lowest first.
 func DefaultRoles() []string { return store.DefaultLadder() }
@@ -121,9 +149,12 @@ func (c Config) withDefaults() Config {
 			c.Unready = UnreadyAsk
 		}
 	}
-	if c.AuditRetention == 0 {
-		c.AuditRetention = defaultAuditRetention
-	}
+	c.ReadyWithin = cmp.Or(c.ReadyWithin, defaultReadyWithin)
+	c.ReadyWalkWithin = cmp.Or(c.ReadyWalkWithin, defaultReadyWalkWithin)
+	c.AuditRetention = cmp.Or(c.AuditRetention, defaultRetention)
+	c.InboxRetention = cmp.Or(c.InboxRetention, defaultRetention)
+	c.ChangesRetention = cmp.Or(c.ChangesRetention, defaultChangesRetention)
+	c.EraseAfter = cmp.Or(c.EraseAfter, defaultEraseAfter)
 	return c
 }
 

@@ -36,7 +36,12 @@ func newGate(t *testing.T, change func(*clerksync.Config)) *gate {
 // openGate is a mirror that hears no webhooks yet; nil changes nothing.
 func openGate(t *testing.T, c *clerktest.Clerk, changes ...func(*clerksync.Config)) *gate {
 	t.Helper()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	return openGateAt(t, c, filepath.Join(t.TempDir(), "clerk.db"), changes...)
+}
+
+func openGateAt(t *testing.T, c *clerktest.Clerk, path string, changes ...func(*clerksync.Config)) *gate {
+	t.Helper()
+	db, err := sqlite.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// provenFor is how long a fact that was read from Clerk may grant: the readiness bound of one row.
+	// provenFor is how long a fact that was read from Clerk by itself may grant: the readiness bound of one row.
 	provenFor = 15 * time.Minute
 	// missingFor is how long nobody asks again for a user whom Clerk does not know.
 	missingFor = 30 * time.Second
@@ -277,17 +277,24 @@ func lacking(conditions []auth.Condition, name string) bool {
 
 // subject is whom a rule is asked about, with the stored facts that may grant now.
 func (m *Mirror) subject(claims *auth.Claims, facts live.Facts) auth.Subject {
-	if m.config.Unready != UnreadyAsk {
-		all := m.config.Unready == UnreadyAllow
-		return live.Subject(claims, facts, live.Grants{User: all, Membership: all, Plans: all}, m.config.Roles, m.config.PlanFeatures)
+	if m.config.Unready == UnreadyAllow {
+		return live.Subject(claims, facts, live.Grants{User: true, Membership: true, Plans: true}, m.config.Roles, m.config.PlanFeatures)
+	}
+	ready := m.live.Ready()
+	g := live.Grants{User: ready.User && !facts.Person.Doubted, Membership: ready.Seat && facts.Seat != nil && !facts.Seat.Doubted}
+	if m.config.Unready == UnreadyDeny {
+		return live.Subject(claims, facts, g, m.config.Roles, m.config.PlanFeatures)
 	}
 	organization := ""
 	if claims.Organization != nil {
 		organization = claims.Organization.ID
 	}
-	var g live.Grants
-	_, g.User = m.proofs.held(proof{kind: clerk.KindUser, user: claims.Subject})
-	_, g.Membership = m.proofs.held(proof{kind: clerk.KindMembership, user: claims.Subject, organization: organization})
+	if !g.User {
+		_, g.User = m.proofs.held(proof{kind: clerk.KindUser, user: claims.Subject})
+	}
+	if !g.Membership {
+		_, g.Membership = m.proofs.held(proof{kind: clerk.KindMembership, user: claims.Subject, organization: organization})
+	}
 	s := live.Subject(claims, facts, g, m.config.Roles, m.config.PlanFeatures)
 	if held, ok := m.proofs.held(proof{kind: clerk.KindSubscription, user: claims.Subject}); ok {
 		s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: held.plans}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,11 @@ import (
 // asked is a mirror that hears no webhooks, and counts what it reads from Clerk.
 func asked(t *testing.T, change func(*clerksync.Config)) (*gate, *sync.Map) {
 	t.Helper()
+	return askedAt(t, filepath.Join(t.TempDir(), "clerk.db"), change)
+}
+
+func askedAt(t *testing.T, path string, change func(*clerksync.Config)) (*gate, *sync.Map) {
+	t.Helper()
 	c := clerktest.New(t)
 	var reads sync.Map // path -> *atomic.Int64
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,7 +30,7 @@ func asked(t *testing.T, change func(*clerksync.Config)) (*gate, *sync.Map) {
 		c.ServeHTTP(w, r)
 	}))
 	t.Cleanup(front.Close)
-	return openGate(t, c, func(config *clerksync.Config) { config.APIURL = front.URL }, change), &reads
+	return openGateAt(t, c, path, func(config *clerksync.Config) { config.APIURL = front.URL }, change), &reads
 }
 
 func count(reads *sync.Map, path string) int64 {

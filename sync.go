@@ -52,7 +52,7 @@ func (s Sync) Backfill(ctx context.Context, progress func(SyncProgress)) (*SyncR
 // a minute apart. The error may be a [*MassDeletion].
 func (s Sync) Reconcile(ctx context.Context, o ReconcileOptions) (*SyncReport, error) {
 	for _, kind := range o.Kinds {
-		if !slices.Contains(reconcile.Kinds(), kind) {
+		if kind != clerk.KindSession && !slices.Contains(reconcile.Kinds(), kind) {
 			return nil, fmt.Errorf("clerksync: kind %q can not be listed at Clerk", string(kind))
 		}
 	}
@@ -75,42 +75,6 @@ func (s Sync) patiently(ctx context.Context, work func() (*SyncReport, error)) (
 		case <-time.After(time.Second):
 		}
 	}
-}
-
-// KindStatus is what is known of the copies of one kind.
-type KindStatus struct {
-	Kind             clerk.Kind `json:"kind"`
-	Rows             int64      `json:"rows"`
-	OldestVerifiedAt clerk.Time `json:"oldest_verified_at"` // 0: a row was never compared with Clerk
-	store.Walk
-}
-
-// SyncStatus is what is known of a mirror's freshness.
-type SyncStatus struct {
-	Backfilled bool         `json:"backfilled"`
-	Kinds      []KindStatus `json:"kinds"`
-	Drift      []Drift      `json:"drift"` // the latest
-}
-
-// Status tells how fresh the mirror is, by what was read from Clerk. It counts whole tables.
-func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
-	walks, err := s.m.db.Walks(ctx)
-	if err != nil {
-		return status, err
-	}
-	status.Backfilled = true
-	for _, kind := range reconcile.Kinds() {
-		k := KindStatus{Kind: kind, Walk: walks[string(kind)]}
-		status.Backfilled = status.Backfilled && k.BackfilledAt != 0
-		rows, oldest, err := s.m.db.OldestVerified(ctx, kind)
-		if err != nil {
-			return status, err
-		}
-		k.Rows, k.OldestVerifiedAt = rows, clerk.Time(oldest)
-		status.Kinds = append(status.Kinds, k)
-	}
-	status.Drift, err = s.m.db.Drift(ctx, 100)
-	return status, err
 }
 
 // keepInSync reads Clerk in the background until the context ends.
@@ -146,11 +110,15 @@ func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *SyncReport
 	if err != nil {
 		return nil, "status", err
 	}
+	now, err := m.db.Clock(ctx, clerk.At(m.config.Now()))
+	if err != nil {
+		return nil, "status", err
+	}
 	due, done := false, true
 	for _, kind := range reconcile.Kinds() {
 		w := walks[string(kind)]
 		done = done && w.BackfilledAt != 0
-		age := m.config.Now().Sub(w.BegunAt.Time())
+		age := now.Time().Sub(w.BegunAt.Time())
 		due = due || age >= walkEvery || age < 0
 	}
 	switch {

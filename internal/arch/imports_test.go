@@ -14,6 +14,7 @@ const (
 	yaml    = "go.yaml.in/yaml/v3"
 	modernc = "modernc.org/sqlite"
 	xsync   = "golang.org/x/sync"
+	xterm   = "golang.org/x/term"
 )
 
 // rule is what the packages of a pattern may import outside of their tests, beside the standard library.
@@ -31,7 +32,7 @@ func rules() []rule {
 	}
 	return []rule{
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
-		{"internal/cli", append(public, "internal/emulator", "internal/doctor", "internal/telemetry", "internal/web"), append(api, kong, yaml)},
+		{"internal/cli", append(public, "internal/emulator", "internal/doctor", "internal/telemetry", "internal/web"), append(api, kong, yaml, xterm)},
 		{"api", []string{".", "auth", "internal/web"}, api},
 		{"console", []string{".", "auth", "internal/web"}, api},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},

@@ -51,6 +51,9 @@ type Config struct {
 	Unready        string   // ask, allow, deny
 	PlanFeatures   []string // plan=feature+feature
 
+	ReadyWithin     time.Duration // 0: never
+	ReadyWalkWithin time.Duration // 0: never
+
 	Backfill         string        // auto, off
 	Reconcile        string        // auto, off
 	APIBudget        float64       // share of Clerk's rate limit, above 0 and up to 1

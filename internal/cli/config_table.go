@@ -255,6 +255,16 @@ func gateVariables() []Variable {
 		form:    "Write ask, allow or deny.",
 		binding: bind(func(c *Config) *string { return &c.Unready }, oneOf("ask", "allow", "deny")),
 	}, {
+		Name: "CLERKSYNC_READY_WITHIN", Default: "5m",
+		Summary: "how old the last sweep of users may be for stored roles to grant unasked; 0 never",
+		noun:    "readiness bound", why: "A change that no event told grants for that long at most.", form: "Write minutes such as 5m, or 0.",
+		binding: bind(func(c *Config) *time.Duration { return &c.ReadyWithin }, durationFrom(0)),
+	}, {
+		Name: "CLERKSYNC_READY_WALK_WITHIN", Default: "26h",
+		Summary: "how old the last walk of everything may be for permissions of stored organization roles to grant unasked; 0 never",
+		noun:    "readiness bound", why: "A change that no event told grants for that long at most.", form: "Write hours such as 26h, or 0.",
+		binding: bind(func(c *Config) *time.Duration { return &c.ReadyWalkWithin }, durationFrom(0)),
+	}, {
 		Name: "CLERKSYNC_PLAN_FEATURES", Summary: "features of each plan, for tokens without them: pro=reports+export,team=reports",
 		noun: "plan's features", why: "Stored subscriptions name plans only; a feature that no plan has is refused.",
 		form:    "Write plan=feature+feature, by their slugs.",

@@ -54,6 +54,8 @@ func goodValues(t *testing.T) []goodValue {
 		{"CLERKSYNC_CORS_ORIGINS", "https://app.example.com", "https://app.example.com"},
 		{"CLERKSYNC_UPGRADE_URL", "https://example.com/pricing", "https://example.com/pricing"},
 		{"CLERKSYNC_UNREADY", "deny", "deny"},
+		{"CLERKSYNC_READY_WITHIN", "0", "0s"},
+		{"CLERKSYNC_READY_WALK_WITHIN", "3h", "3h0m0s"},
 		{"CLERKSYNC_PLAN_FEATURES", "pro=reports+export, team=reports", "pro=reports+export,team=reports"},
 		{"CLERKSYNC_BACKFILL", "off", "off"},
 		{"CLERKSYNC_RECONCILE", "off", "off"},

@@ -21,6 +21,9 @@ type commands struct {
 	Chaos     chaosCommand     `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
 	Backfill  backfillCommand  `cmd:"" help:"Read everything that Clerk has; goes on where it was ended."`
 	Reconcile reconcileCommand `cmd:"" help:"Compare the mirror with Clerk and repair what differs."`
+	Status    statusCommand    `cmd:"" help:"Tell whether the mirror is proven to equal Clerk, and how fresh it is."`
+	Drift     driftCommand     `cmd:"" help:"List what was found to differ from Clerk."`
+	Users     usersCommand     `cmd:"" help:"Work on single persons: erase."`
 	Explain   explainCommand   `cmd:"" help:"Tell why somebody may or may not do something, with every fact and its source."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
@@ -45,7 +48,7 @@ Read on in README.md and docs/ARCHITECTURE.md.
 `
 
 // Main runs a command line and answers the exit code: 0 done, 1 failed, 2 not understood; of reconcile
-// also 3 drift repaired, 4 drift left.
+// also 3 drift repaired, 4 drift left, of status 4 not in sync.
 func Main(args, environ []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stdout, introduction)

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"sync"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -19,6 +17,7 @@ type exitCode int
 
 // Exit codes of reconcile.
 const (
+	exitStopped  exitCode = 1
 	exitRepaired exitCode = 3
 	exitLeft     exitCode = 4
 )
@@ -33,16 +32,22 @@ type backfillCommand struct {
 
 // Run reads everything that Clerk has.
 func (c backfillCommand) Run(ctx context.Context, p *process) error {
+	p, bar := withProgress(p)
 	m, err := openMirror(ctx, c.configFlags, p)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	report, err := m.Sync().Backfill(ctx, progressLines(p.stderr, time.Now))
+	bar.budget = m.Sync().Budget
+	report, err := m.Sync().Backfill(ctx, bar.tell)
+	bar.end()
+	if err != nil && ctx.Err() != nil {
+		return stopped(p, bar, "clerksync backfill goes on there.")
+	}
 	if report == nil || err != nil {
 		return err
 	}
-	if err := printReport(p.stdout, report, c.JSON); err != nil {
+	if err := printReport(p, report, c.JSON); err != nil {
 		return err
 	}
 	if !report.Complete() {
@@ -54,34 +59,52 @@ func (c backfillCommand) Run(ctx context.Context, p *process) error {
 type reconcileCommand struct {
 	configFlags
 	DryRun          bool     `help:"Report what differs, change nothing."`
-	Kind            []string `help:"Only this kind: user, organization, role, permission, organization_membership, organization_invitation, organization_domain." placeholder:"KIND"`
+	Kind            []string `help:"Only this kind: user, organization, role, permission, organization_membership, organization_invitation, organization_domain, session (of users active lately; only where it is named)." placeholder:"KIND"`
+	Since           moment   `help:"Only users who were changed since this time (RFC 3339) or so long ago (1h); other kinds are read whole, unless --kind leaves them out." placeholder:"TIME"`
 	AllowMassDelete bool     `help:"Believe it when many rows are missing at Clerk."`
-	JSON            bool     `name:"json" help:"Print the report as JSON."`
+
+	AcceptRegression []string `help:"Set this object back to what Clerk tells, where that is older than what is stored." placeholder:"ID"`
+
+	JSON bool `name:"json" help:"Print the report as JSON."`
 }
 
 // Help is shown below the flags.
 func (reconcileCommand) Help() string {
-	return `It works on the database that DATABASE_URL names, also beside a running server. What Clerk seems to have deleted is asked for twice, a minute apart.
+	return `It works on the database that DATABASE_URL names, also beside a running server.
+
+What Clerk seems to have deleted, or tells older than it is here, is asked for twice, a minute apart; domains, which can not be read by id, have to be missing in two runs, ten minutes apart. With --since it is not noticed which users were deleted.
+
+Example: clerksync reconcile --kind user --since 1h
+
 Exit code 0: in sync, 1: failed, 3: drift was found and repaired, 4: drift is left.`
 }
 
 // Run compares the mirror with Clerk.
 func (c reconcileCommand) Run(ctx context.Context, p *process) error {
+	p, bar := withProgress(p)
 	m, err := openMirror(ctx, c.configFlags, p)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	o := clerksync.ReconcileOptions{DryRun: c.DryRun, AllowMassDelete: c.AllowMassDelete, Progress: progressLines(p.stderr, time.Now)}
+	bar.budget = m.Sync().Budget
+	o := clerksync.ReconcileOptions{
+		DryRun: c.DryRun, AllowMassDelete: c.AllowMassDelete, Since: c.Since.Time, AcceptRegression: c.AcceptRegression,
+		Progress: bar.tell,
+	}
 	for _, kind := range c.Kind {
 		o.Kinds = append(o.Kinds, clerk.Kind(kind))
 	}
 	report, err := m.Sync().Reconcile(ctx, o)
+	bar.end()
+	if err != nil && ctx.Err() != nil {
+		return stopped(p, bar, "A walk begins anew: run clerksync reconcile again.")
+	}
 	var mass *clerksync.MassDeletion
 	if report == nil || err != nil && !errors.As(err, &mass) {
 		return err
 	}
-	if err := printReport(p.stdout, report, c.JSON); err != nil {
+	if err := printReport(p, report, c.JSON); err != nil {
 		return err
 	}
 	switch {
@@ -96,6 +119,14 @@ func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 		return exitRepaired
 	}
 	return nil
+}
+
+// withProgress shows the progress on stderr, and everything else that goes there beside it.
+func withProgress(p *process) (*process, *progress) {
+	bar := &progress{w: p.stderr, terminal: terminalOf(p.stderr, p.environ), now: time.Now}
+	beside := *p
+	beside.stderr = bar
+	return &beside, bar
 }
 
 // openMirror opens the configured mirror for a command that reads Clerk.
@@ -119,42 +150,44 @@ func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.
 	return m, err
 }
 
-// progressLines tells the progress, at most once a second and at the end of each list.
-func progressLines(w io.Writer, now func() time.Time) func(clerksync.SyncProgress) {
-	var mu sync.Mutex
-	var kind clerk.Kind
-	var began, told time.Time
-	return func(p clerksync.SyncProgress) {
-		mu.Lock()
-		defer mu.Unlock()
-		if p.Kind != kind {
-			kind, began, told = p.Kind, now(), time.Time{}
-		}
-		if now().Sub(told) < time.Second && p.Rows != p.Total {
-			return
-		}
-		told = now()
-		of := ""
-		if p.Total >= 0 {
-			of = fmt.Sprintf(" of %d", p.Total)
-		}
-		fmt.Fprintf(w, "%s: %d%s rows, %s\n", p.Kind, p.Rows, of, now().Sub(began).Round(100*time.Millisecond))
-	}
+// stopped tells who ended a command where it was and how it goes on.
+func stopped(p *process, bar *progress, goesOn string) error {
+	bar.end()
+	fmt.Fprintf(p.stderr, "stopped %s; what was read is stored.\n%s\n", bar.where(), goesOn)
+	return exitStopped
 }
 
-func printReport(w io.Writer, r *clerksync.SyncReport, asJSON bool) error {
+func printReport(p *process, r *clerksync.SyncReport, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(r)
+		return json.NewEncoder(p.stdout).Encode(r)
 	}
+	t := terminalOf(p.stdout, p.environ)
+	rows := [][]string{{"KIND", "ROWS", "AT CLERK", "DIFFERED", "REPAIRED", "LIST"}}
+	all := 0
 	for _, k := range r.Kinds {
-		state := "whole"
-		if !k.Complete {
-			state = k.Reason
+		state, total := t.paint(green, "whole"), "–"
+		if k.Total >= 0 {
+			total = grouped(int64(k.Total))
 		}
-		fmt.Fprintf(w, "%-24s %8d rows, %d differed, %d repaired; %s\n", k.Kind, k.Rows, k.Found, k.Repaired, state)
+		switch {
+		case k.Refused:
+			total, state = "–", t.paint(faint, "not in use at Clerk")
+		case !k.Complete:
+			state = t.paint(red, k.Reason)
+		}
+		all += k.Rows
+		rows = append(rows, []string{
+			string(k.Kind), grouped(int64(k.Rows)), total, grouped(int64(k.Found)), grouped(int64(k.Repaired)), state,
+		})
+	}
+	if err := columns(p.stdout, rows, map[int]bool{1: true, 2: true, 3: true, 4: true}); err != nil {
+		return err
+	}
+	if r.Complete() {
+		fmt.Fprintf(p.stdout, "%s rows, as many as Clerk counts\n", grouped(int64(all)))
 	}
 	for _, d := range r.Drift {
-		fmt.Fprintf(w, "  %s %s %v %s\n", d.Kind, d.ID, d.Fields, d.Cause)
+		fmt.Fprintf(p.stdout, "  %s %s %v %s\n", d.Kind, d.ID, d.Fields, d.Cause)
 	}
 	return nil
 }

@@ -162,9 +162,19 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		APIURL: c.APIURL, Issuer: c.Issuer, AuthorizedParties: c.AuthorizedParties, Audience: c.Audience, Logger: logger,
 		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
 		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
-		AuditRetention: c.AuditRetention, JITOff: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
+		AuditRetention: c.AuditRetention, InboxRetention: c.InboxRetention, ChangesRetention: c.ChangesRetention,
+		EraseAfter: orNone(c.EraseAfter), JITOff: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
 		BackfillOff: c.Backfill == "off", ReconcileOff: c.Reconcile == "off",
+		ReadyWithin: orNone(c.ReadyWithin), ReadyWalkWithin: orNone(c.ReadyWalkWithin),
 	}
+}
+
+// orNone is a time of which 0 means none at all, as clerksync.Config writes it: there 0 is the default.
+func orNone(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // policyVersion is a digest of the policy's text.
@@ -222,6 +232,7 @@ func operatorHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) http.H
 	explain := explainHandler(m, c)
 	mux.Handle("GET /api/explain", explain)
 	mux.Handle("POST /api/explain", explain)
+	mux.Handle("GET /api/sync", syncHandler(m, c))
 	return web.Standard(web.Config{Logger: logger}, web.NotFoundAndMethod(mux))
 }
 

@@ -9,9 +9,10 @@ import (
 type action uint8
 
 const (
-	upsert    action = iota
-	tombstone        // Clerk said that the object is gone: for ever
-	absence          // a read by id found nothing: hides until a later sight
+	upsert     action = iota
+	tombstone         // Clerk said that the object is gone: for ever
+	absence           // a read by id found nothing: hides until a later sight
+	acceptance        // a person takes what was read for right, whatever its version
 )
 
 // operation is what one event or read says about one object.
@@ -23,6 +24,7 @@ type operation struct {
 
 	at      clerk.Time // tombstone, absence: when
 	hintAt  clerk.Time // the updated_at that an embedded copy claims
+	erased  bool       // the body was reduced: it tells of somebody who was erased
 	body    clerk.Value
 	raw     string // the body's encoding, made ahead of the commit
 	user    string // parents

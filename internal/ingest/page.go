@@ -26,7 +26,9 @@ type Difference struct {
 	New       bool       // there was no row
 	Gone      bool       // the row is hidden now: Clerk has no such object
 	Back      bool       // … or was, and is shown again
+	Older     bool       // what Clerk told is older than the row, which stays as it is
 	UpdatedAt clerk.Time // as Clerk told it
+	Written   int64      // the head's write counter when the row had been written last
 }
 
 // Page is a part of a list as Clerk answered it.
@@ -204,15 +206,20 @@ func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow, kno
 
 func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) error {
 	var keys []store.Key
+	var persons []string
 	for i := range rows {
 		if mine := b.want(nil, rows[i].whole.key); rows[i].known {
 			keys = append(keys, mine...)
 		}
+		persons = rows[i].whole.persons(persons)
 		for j := range rows[i].stubs {
 			keys = b.want(keys, rows[i].stubs[j].key)
 		}
 	}
 	if err := b.loadRows(ctx, tx, keys); err != nil {
+		return err
+	}
+	if err := b.learnErased(ctx, tx, persons); err != nil {
 		return err
 	}
 	b.origin = "read"
@@ -228,7 +235,11 @@ func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) err
 // report applies what Clerk said of an object, and notes what was otherwise here.
 func (b *batch) report(op *operation) {
 	e := b.rows[op.key]
-	d := Difference{Key: op.key, New: !e.exists, UpdatedAt: op.UpdatedAt}
+	op, ok := b.spare(op, e.row)
+	if !ok {
+		return // Clerk still has who was erased here
+	}
+	d := Difference{Key: op.key, New: !e.exists, UpdatedAt: op.UpdatedAt, Written: e.row.Written}
 	hidden, changes := e.row.Hidden(), len(b.changes)
 	b.apply(op)
 	for _, c := range b.changes[changes:] {
@@ -238,13 +249,15 @@ func (b *batch) report(op *operation) {
 			}
 		}
 	}
-	d.New = d.New && e.exists
+	d.New = d.New && e.exists && !op.erased // of somebody who was erased no event was kept
 	d.Gone, d.Back = !hidden && e.row.Hidden(), hidden && !e.row.Hidden()
-	if d.New || d.Gone || d.Back || len(d.Fields) > 0 {
+	differs := d.New || d.Gone || d.Back || len(d.Fields) > 0
+	d.Older = !differs && op.UpdatedAt > 0 && op.UpdatedAt < e.row.UpdatedAt && e.row.Rank == store.Full && !e.row.Hidden()
+	if differs || d.Older {
 		b.found = append(b.found, d)
 	}
 	switch {
-	case op.do != upsert || e.row.Digest != op.Digest || e.row.Hidden():
+	case !op.body.Exists() || e.row.Digest != op.Digest || e.row.Hidden():
 	case e.save: // its times are those of the version that won
 		e.row.VerifiedAt = clerk.At(b.in.now())
 	default:

@@ -16,6 +16,8 @@ type Config struct {
 	DB *store.DB
 	// MaxBytes bounds what is kept, by estimate; 0 means 32 MiB.
 	MaxBytes int
+	// Bounds say how long comparisons with Clerk vouch for what is stored; the zero value is never.
+	Bounds Bounds
 	// Now is the clock, for tests; nil is time.Now.
 	Now func() time.Time
 }
@@ -41,6 +43,8 @@ type Cache struct {
 	stripes [stripeCount]atomic.Uint64 // count what was dropped, so that an older load is not kept
 	flushes atomic.Uint64
 	feed    feed
+	bounds  Bounds
+	vouched atomic.Pointer[vouched]
 
 	Stats Stats
 }
@@ -75,11 +79,14 @@ func New(ctx context.Context, c Config) (*Cache, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	cache := &Cache{db: c.DB, now: c.Now, seed: maphash.MakeSeed(), budget: max(1, c.MaxBytes/shardCount/2)}
+	cache := &Cache{db: c.DB, now: c.Now, seed: maphash.MakeSeed(), budget: max(1, c.MaxBytes/shardCount/2), bounds: c.Bounds}
 	for i := range cache.shards {
 		cache.shards[i].young = map[string]*entry{}
 	}
-	return cache, cache.feed.start(ctx, c.DB, c.Now())
+	if err := cache.feed.start(ctx, c.DB, c.Now()); err != nil {
+		return nil, err
+	}
+	return cache, cache.vouch(ctx)
 }
 
 // Facts answers what is stored about a user, and about a session and an organization where they are named.

@@ -21,6 +21,7 @@ type Person struct {
 	User       store.User
 	Found      bool
 	Deleted    bool // known to be: not the same as not found
+	Doubted    bool // waits in the verify queue: grants nothing before it was read from Clerk
 	Plans      []string
 	PlansKnown bool
 
@@ -49,6 +50,7 @@ type Session struct {
 type Seat struct {
 	Membership store.Membership
 	Found      bool
+	Doubted    bool       // the membership, or its role, waits in the verify queue
 	LostAt     clerk.Time // when a membership was last lost; 0 means never
 	Slug       string     // of the organization; "" where it is not known
 	Plans      []string   // of the organization
@@ -67,6 +69,9 @@ func loadPerson(ctx context.Context, db *store.DB, id string) (*Person, error) {
 		return nil, err
 	}
 	p.Found = true
+	if p.Doubted, err = db.UserDoubted(ctx, id); err != nil {
+		return nil, err
+	}
 	p.Plans, p.PlansKnown, err = db.Plans(ctx, id, "")
 	return &p, err
 }
@@ -86,6 +91,11 @@ func loadSeat(ctx context.Context, db *store.DB, user, organization string) (*Se
 	s.Found = err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
+	}
+	if s.Found {
+		if s.Doubted, err = db.SeatDoubted(ctx, s.Membership.ClerkMembershipID, s.Membership.Role); err != nil {
+			return nil, err
+		}
 	}
 	if s.LostAt, err = db.MembershipLost(ctx, user, organization); err != nil {
 		return nil, err

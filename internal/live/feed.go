@@ -28,6 +28,8 @@ type feed struct {
 	mu  sync.Mutex // one poll at a time
 	at  int64      // the last change known
 	tag string     // its tag: another one means another history
+	// doubted is the last transaction of which it is known what it put into the verify queue
+	doubted int64
 
 	oursMu sync.Mutex
 	known  map[int64]bool // changes of this process, dropped already
@@ -44,7 +46,7 @@ func (f *feed) jump(ctx context.Context, db *store.DB, began time.Time) error {
 	if err != nil {
 		return fmt.Errorf("read the head of the change feed: %w", err)
 	}
-	f.at, f.tag = head.Seq, ""
+	f.at, f.tag, f.doubted = head.Seq, "", head.Writes
 	last, err := db.TouchedFrom(ctx, head.Seq, 1)
 	if err != nil {
 		return fmt.Errorf("read the change feed: %w", err)
@@ -98,6 +100,12 @@ func (c *Cache) poll(ctx context.Context, since time.Duration) error {
 		return nil
 	}
 	c.Stats.Polls.Add(1)
+	if err := c.vouch(ctx); err != nil {
+		return err
+	}
+	if err := c.doubts(ctx); err != nil {
+		return err
+	}
 	for behind := 0; ; {
 		news, err := c.db.TouchedFrom(ctx, f.at, pollLimit)
 		if err != nil {
@@ -121,6 +129,23 @@ func (c *Cache) poll(ctx context.Context, since time.Duration) error {
 			return nil
 		}
 	}
+}
+
+// doubts forgets what came into the verify queue: it grants nothing now.
+func (c *Cache) doubts(ctx context.Context) error {
+	f := &c.feed
+	news, err := c.db.DoubtedAfter(ctx, f.doubted, pollLimit)
+	if err != nil {
+		return fmt.Errorf("read the verify queue: %w", err)
+	}
+	if news.Writes < f.doubted || len(news.Objects) == pollLimit {
+		c.Flush()
+		f.doubted = news.Writes
+		return nil
+	}
+	c.drop(news.Objects)
+	f.doubted = news.UpTo
+	return nil
 }
 
 // others leaves out what this process did, and forgets that it did.

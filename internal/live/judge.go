@@ -97,7 +97,7 @@ func Subject(claims *auth.Claims, f Facts, grants Grants, ladder []string, featu
 	if grants.Plans && seat.PlansKnown {
 		s.OrganizationPlans = &auth.Plans{Owner: o.ID, Slugs: seat.Plans}
 	}
-	if grants.Membership && seat.Found && (o.Role == "" || o.Role == seat.Membership.Role) {
+	if grants.Membership && seat.Found && !seat.Membership.Stub && (o.Role == "" || o.Role == seat.Membership.Role) {
 		s.Membership = &auth.Membership{OrganizationID: o.ID, Role: seat.Membership.Role, Permissions: seat.Membership.Permissions}
 	}
 	return s

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
@@ -39,12 +39,13 @@ type walking struct {
 	walk     store.Walk
 	report   KindReport
 	seen     map[string]struct{}
-	since    int64 // write counter from before the first page was asked for
+	since    int64     // write counter from before the first page was asked for
+	began    time.Time // the walk, by our own clock
 }
 
 // Backfill reads everything that Clerk has. One that was ended goes on where it was; when all was read, it begins anew.
 func (r *Reconciler) Backfill(ctx context.Context, progress func(Progress)) (*Report, error) {
-	return r.lead(ctx, false, func(ctx context.Context, s *session) error {
+	return r.lead(ctx, Options{}, func(ctx context.Context, s *session) error {
 		walks, err := r.DB.Walks(ctx)
 		if err != nil {
 			return err
@@ -80,10 +81,10 @@ func (r *Reconciler) Backfilled(ctx context.Context) (bool, error) {
 	return backfilled(walks), err
 }
 
-// Walk compares everything with Clerk and repairs what differs. Where rows may be deleted it waits for the minute after
-// which that is asked again.
+// Walk compares everything with Clerk and repairs what differs. Where rows may be deleted, or older at Clerk, it waits for
+// the minute after which that is asked again.
 func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
-	return r.lead(ctx, o.DryRun, func(ctx context.Context, s *session) error {
+	return r.lead(ctx, o, func(ctx context.Context, s *session) error {
 		walks, err := r.DB.Walks(ctx)
 		if err != nil {
 			return err
@@ -93,33 +94,47 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 			kinds = Kinds()
 		}
 		for _, kind := range kinds {
-			if err := s.list(ctx, kind, o, false, walks[string(kind)]); err != nil {
+			switch {
+			case kind == clerk.KindSession:
+				err = s.allSessions(ctx, o)
+			case kind == clerk.KindUser && o.Since != 0:
+				s.of(kind).Since = o.Since
+				_, err = s.recent(ctx, o.Since, o.Progress)
+			default:
+				err = s.list(ctx, kind, o, false, walks[string(kind)])
+			}
+			if err != nil {
 				return err
 			}
 		}
 		if o.DryRun {
 			return nil
 		}
-		if err := s.settle(ctx, true); err != nil {
+		if err := s.settleAll(ctx, o.Kinds); err != nil {
 			return err
 		}
-		return s.recount(ctx)
+		if err := s.recount(ctx, kinds); err != nil {
+			return err
+		}
+		for _, id := range o.AcceptRegression {
+			if !slices.Contains(s.accepted, id) {
+				return fmt.Errorf("%s: Clerk did not tell twice something older than what is stored; there is no regression to accept", id)
+			}
+		}
+		return nil
 	})
 }
 
 // recount keeps what settling added to the walks' figures.
-func (s *session) recount(ctx context.Context) error {
+func (s *session) recount(ctx context.Context, kinds []clerk.Kind) error {
 	walks, err := s.DB.Walks(ctx)
 	if err != nil {
 		return err
 	}
-	return s.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.CheckLease(ctx, s.lease); err != nil {
-			return err
-		}
+	return s.write(ctx, func(tx *store.Tx) error {
 		for _, k := range s.report.Kinds {
 			w, known := walks[string(k.Kind)]
-			if !known || w.Found == int64(k.Found) && w.Repaired == int64(k.Repaired) {
+			if !known || k.Since != 0 || !slices.Contains(kinds, k.Kind) || w.Found == int64(k.Found) && w.Repaired == int64(k.Repaired) {
 				continue
 			}
 			w.Found, w.Repaired = int64(k.Found), int64(k.Repaired)
@@ -184,8 +199,13 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 	w.seen = map[string]struct{}{}
 	w.since = -1
 	w.walk.EndedAt = 0
+	w.began = w.Now()
 	if from == "" {
-		w.walk.BegunAt = clerk.At(w.Now())
+		at, err := w.DB.Clock(ctx, clerk.At(w.began))
+		if err != nil {
+			return err
+		}
+		w.walk.BegunAt = at
 	}
 	apply, end := aside(func(p prepared) error { return w.page(ctx, p) })
 	walked, err := w.API.Walk(ctx, clerkapi.All(w.kind), from, func(p clerkapi.Page) error {
@@ -229,43 +249,45 @@ func (w *walking) page(ctx context.Context, p prepared) error {
 	if w.first {
 		next.Cursor = string(p.Next)
 	}
-	var drift []store.Drift
-	also := func(ctx context.Context, tx *store.Tx, found []ingest.Difference) error {
-		if !w.first {
-			drift = w.drift(found, w.signs, p.Date)
-			if err := tx.AppendDrift(ctx, drift); err != nil {
-				return err
+	note := w.note(w.signs, p.Answer)
+	// who ends the walk does not take back a page that has come
+	err := w.session.page(context.WithoutCancel(ctx), &w.report, p.read,
+		func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (drift []store.Drift, err error) {
+			if !w.first {
+				drift, err = note(ctx, tx, found)
 			}
-		}
-		return tx.SaveWalk(ctx, next)
-	}
-	found, err := w.Ingest.ApplyPrepared(ctx, p.read, w.under(also))
+			if err != nil || w.dryRun {
+				return drift, err
+			}
+			return drift, tx.SaveWalk(ctx, next)
+		})
 	if err != nil {
 		return err
 	}
-	if w.dryRun {
-		drift = w.drift(found, w.signs, p.Date)
-	}
 	w.walk = next
-	w.count(&w.report, drift)
 	w.progress(Progress{w.kind, p.Seen, p.Total})
 	return nil
 }
 
 // end judges what the walk did not bring, and keeps how it went.
 func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) error {
-	var failed error
-	if w.report.Complete && !w.first {
+	failed := w.acquitListed(ctx)
+	if failed == nil && w.report.Complete && !w.first {
 		failed = w.absences(ctx, o.AllowMassDelete)
 	}
 	if w.dryRun {
 		return failed
 	}
+	ended, err := w.DB.Clock(ctx, clerk.At(w.Now()))
+	if err != nil {
+		return err
+	}
 	walk := w.walk
-	walk.Cursor, walk.EndedAt, walk.Complete, walk.Reason = "", clerk.At(w.Now()), w.report.Complete, w.report.Reason
+	walk.Cursor, walk.EndedAt, walk.Complete, walk.Reason = "", ended, w.report.Complete, w.report.Reason
+	walk.Refused = w.report.Refused
 	walk.Rows, walk.Found, walk.Repaired = int64(w.report.Rows), int64(w.report.Found), int64(w.report.Repaired)
 	if walk.Complete {
-		walk.CompleteAt = walk.BegunAt
+		walk.CompleteAt, walk.CompleteWrite = walk.BegunAt, w.since
 	}
 	if walk.BackfilledAt == 0 {
 		walk.BackfilledAt = walk.EndedAt
@@ -273,13 +295,7 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	if walk.Complete || walk.Watermark == 0 { // else sweeps go on from where they are
 		walk.Watermark = max(walk.Watermark, watermark)
 	}
-	err := w.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.CheckLease(ctx, w.lease); err != nil {
-			return err
-		}
-		return tx.SaveWalk(ctx, walk)
-	})
-	if err != nil {
+	if err := w.write(ctx, func(tx *store.Tx) error { return tx.SaveWalk(ctx, walk) }); err != nil {
 		return err
 	}
 	return failed
@@ -305,12 +321,11 @@ func (w *walking) absences(ctx context.Context, allowed bool) error {
 		return w.unlisted(ctx, lacking)
 	}
 	for _, row := range lacking {
-		key := store.Key{Kind: w.kind, ID: row.ID}
-		gone, err := w.ask(ctx, &w.report, suspect{key: key, user: row.UserID, organization: row.OrganizationID})
+		answer, err := w.ask(ctx, &w.report, store.Key{Kind: w.kind, ID: row.ID})
 		if err != nil {
 			return err
 		}
-		if gone && w.dryRun {
+		if answer == refused || answer == unknown && w.dryRun {
 			w.left([]store.Sight{row})
 		}
 	}
@@ -358,9 +373,20 @@ func (w *walking) standing(ctx context.Context) (rows int, err error) {
 
 // suspected reports whether a row will be hidden by its parent, if that is gone.
 func (w *walking) suspected(row store.Sight) bool {
-	_, user := w.suspects[store.Key{Kind: clerk.KindUser, ID: row.UserID}]
-	_, organization := w.suspects[store.Key{Kind: clerk.KindOrganization, ID: row.OrganizationID}]
-	return user && row.UserID != "" || organization && row.OrganizationID != ""
+	user := w.suspects[store.Key{Kind: clerk.KindUser, ID: row.UserID}]
+	organization := w.suspects[store.Key{Kind: clerk.KindOrganization, ID: row.OrganizationID}]
+	return user.Reason == store.SuspectGone || organization.Reason == store.SuspectGone
+}
+
+// acquitListed forgets what was thought to be gone, and was listed.
+func (w *walking) acquitListed(ctx context.Context) error {
+	var listed []store.Key
+	for key, x := range w.suspects {
+		if _, seen := w.seen[key.ID]; seen && key.Kind == w.kind && (x.Reason == store.SuspectGone || x.Reason == store.SuspectUnlisted) {
+			listed = append(listed, key)
+		}
+	}
+	return w.acquit(ctx, listed...)
 }
 
 // left counts rows that are missing at Clerk and stay.
@@ -374,25 +400,22 @@ func (w *walking) left(rows []store.Sight) {
 
 // unlisted hides rows of a kind without a read by id once two whole lists, some time apart, lack them.
 func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
-	now := w.Now()
-	maps.DeleteFunc(w.suspects, func(key store.Key, _ suspect) bool {
-		_, listed := w.seen[key.ID]
-		return key.Kind == w.kind && listed
-	})
+	var first []store.Suspect
 	for _, row := range lacking {
 		key := store.Key{Kind: w.kind, ID: row.ID}
-		before, twice := w.suspects[key]
-		switch {
-		case !twice || w.dryRun:
-			w.left([]store.Sight{row})
-			if !w.dryRun {
-				w.suspects[key] = suspect{key: key, since: w.since, at: w.walk.BegunAt.Time()}
-			}
-		case now.Sub(before.at) >= listsApart:
+		before := w.suspects[key]
+		twice := before.Reason == store.SuspectUnlisted && row.Written <= before.Since
+		if twice && clerk.At(w.began) >= before.DueAt && !w.dryRun {
 			if err := w.hide(ctx, &w.report, before, 0); err != nil {
 				return err
 			}
+			continue
+		}
+		w.left([]store.Sight{row})
+		if !twice {
+			due := clerk.At(w.began) + clerk.Time(listsApart.Milliseconds())
+			first = append(first, store.Suspect{Key: key, Reason: store.SuspectUnlisted, Since: w.since, DueAt: due, Attempts: 1})
 		}
 	}
-	return nil
+	return w.suspect(ctx, first...)
 }

@@ -126,6 +126,7 @@ var syncColumns = []column{
 	{"sync_gone_at", intColumn, func(r *Row, _ []string) any { return int64(r.GoneAt) }},
 	{"sync_hint_at", intColumn, func(r *Row, _ []string) any { return int64(r.HintAt) }},
 	{"sync_write", intColumn, func(r *Row, _ []string) any { return r.Written }},
+	{"sync_erased", intColumn, func(r *Row, _ []string) any { return flag(r.Erased) }},
 	{verifiedAt, intColumn, func(r *Row, _ []string) any { return orNull(r.VerifiedAt) }},
 }
 
@@ -239,7 +240,7 @@ func selectRows(t *table) string {
 		t.key(), column("clerk_user_id", "''"), column("clerk_organization_id", "''"),
 		column("sync_banned_at", "0"), userFact(t, "last_login_at"), userFact(t, "last_active_at"),
 		"COALESCE(deleted_at, 0)", "COALESCE(raw, '')", "sync_hard", "sync_terminal", "sync_rank", "sync_updated_at", "sync_observed_at",
-		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write",
+		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write", "sync_erased",
 	}, ", ") + " FROM " + t.name + " WHERE "
 }
 

@@ -98,11 +98,13 @@ func (tx *Tx) lease(ctx context.Context, name string, now clerk.Time) (heldLease
 	return held, err
 }
 
+const selectClock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
 // clock is the database's where it has one that all replicas share.
 func (tx *Tx) clock(ctx context.Context, ours clerk.Time) (int64, error) {
 	if tx.db.engine == SQLite {
 		return int64(ours), nil
 	}
-	rows, err := tx.query(ctx, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+	rows, err := tx.query(ctx, selectClock)
 	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (now int64, err error) { return now, r.Scan(&now) }))
 }

@@ -78,18 +78,19 @@ type Membership struct {
 	Permissions         []string // of the live role of that key, else the membership's own; org:sys_… included
 	CreatedAt           clerk.Time
 	UpdatedAt           clerk.Time
+	Stub                bool
 	PublicMetadata      json.RawMessage
 	PrivateMetadata     json.RawMessage
 	Raw                 json.RawMessage
 }
 
-const selectMemberships = `SELECT clerk_membership_id, clerk_user_id, clerk_organization_id, role, permissions, created_at, updated_at,
+const selectMemberships = `SELECT clerk_membership_id, clerk_user_id, clerk_organization_id, role, permissions, created_at, updated_at, is_stub,
 	public_metadata, private_metadata, raw FROM clerk_memberships_live`
 
 func scanMembership(r *sql.Rows) (m Membership, err error) {
 	var permissions document
 	err = r.Scan(&m.ClerkMembershipID, (*text)(&m.ClerkUserID), (*text)(&m.ClerkOrganizationID), (*text)(&m.Role), &permissions,
-		(*instant)(&m.CreatedAt), (*instant)(&m.UpdatedAt),
+		(*instant)(&m.CreatedAt), (*instant)(&m.UpdatedAt), &m.Stub,
 		(*document)(&m.PublicMetadata), (*document)(&m.PrivateMetadata), (*document)(&m.Raw))
 	if err == nil && permissions != nil {
 		// unreadable permissions are none

@@ -42,6 +42,7 @@ type Row struct {
 
 	Hard      bool       // deleted for ever
 	DeletedAt clerk.Time // when, as far as it is known
+	Erased    bool       // the person it is about was erased: it holds ids, version and status alone, and never more
 	SeenAt    clerk.Time // the latest full object
 	GoneAt    clerk.Time // the latest absence; hides while it is not older than SeenAt
 	HintAt    clerk.Time // the greatest updated_at that an embedded copy claimed

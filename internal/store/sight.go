@@ -19,9 +19,12 @@ type Sight struct {
 	Revision       int
 	Rank           Rank
 	Hidden         bool
+	Hard           bool
 	SignedInAt     clerk.Time
 	ActiveAt       clerk.Time
 	BannedAt       clerk.Time
+	UpdatedAt      clerk.Time
+	GoneAt         clerk.Time
 	Written        int64
 }
 
@@ -41,12 +44,13 @@ func (t *table) selectSights() string {
 		organization = "''"
 	default:
 	}
-	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, " +
-		signedIn + ", " + active + ", " + column("sync_banned_at", "0") + ", t.sync_write FROM " + t.name + " t WHERE "
+	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, t.sync_hard, " +
+		signedIn + ", " + active + ", " + column("sync_banned_at", "0") + ", t.sync_updated_at, t.sync_gone_at, t.sync_write FROM " + t.name + " t WHERE "
 }
 
 func scanSight(r *sql.Rows) (s Sight, err error) {
-	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Digest, &s.Revision, &s.Rank, &s.Hidden, &s.SignedInAt, &s.ActiveAt, &s.BannedAt, &s.Written)
+	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Digest, &s.Revision, &s.Rank, &s.Hidden, &s.Hard, &s.SignedInAt, &s.ActiveAt, &s.BannedAt,
+		&s.UpdatedAt, &s.GoneAt, &s.Written)
 }
 
 // Sights loads the rows of a kind that exist, without their bodies, by id.
@@ -153,15 +157,19 @@ func (db *DB) OldestVerified(ctx context.Context, kind clerk.Kind) (rows, oldest
 	return pair[0], pair[1], err
 }
 
-// DoubtsOf lists the objects of some kinds that wait in the verify queue, the oldest first.
-func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, limit int) ([]string, error) {
-	rows, err := db.query(ctx, "SELECT id FROM clerk_verify WHERE kind = $1 GROUP BY id ORDER BY min(queued_at), id LIMIT $2", string(kind), limit)
+// DoubtsOf lists the objects of a kind that wait in the verify queue, the oldest first, but for suspects that are not to
+// be asked for yet.
+func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, limit int) ([]string, error) {
+	const text = `SELECT v.id FROM clerk_verify v WHERE v.kind = $1
+		AND NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $2)
+		GROUP BY v.id ORDER BY min(v.queued_at), v.id LIMIT $3`
+	rows, err := db.query(ctx, text, string(kind), int64(now), limit)
 	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
 }
 
 // Heard reports whether an event whose type begins with a prefix has ever come.
 func (db *DB) Heard(ctx context.Context, prefix string) (bool, error) {
-	rows, err := db.query(ctx, "SELECT 1 FROM clerk_inbox WHERE type LIKE $1 LIMIT 1", prefix+"%")
+	rows, err := db.query(ctx, "SELECT 1 FROM clerk_inbox WHERE type >= $1 AND type < $2 LIMIT 1", prefix, prefix+"\u007f")
 	found, err := scanAll(rows, err, func(r *sql.Rows) (n int, err error) { return n, r.Scan(&n) })
 	return len(found) > 0, err
 }

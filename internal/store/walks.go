@@ -3,14 +3,13 @@ package store
 import (
 	"context"
 	"database/sql"
-	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Walk is what is known of the walks of one list. Times are by the clock of who walked.
+// Walk is what is known of the walks of one list. Times are by the database's clock on Postgres, else by that of who walked.
 type Walk struct {
-	List         string     `json:"list"`
+	List         string     `json:"-"`
 	BackfilledAt clerk.Time `json:"backfilled_at"` // when it was first read to its end
 	Cursor       string     `json:"-"`             // of a backfill that has not ended
 	Watermark    clerk.Time `json:"-"`             // Clerk's time up to which the last sweep knew everything
@@ -19,19 +18,23 @@ type Walk struct {
 	Complete     bool       `json:"complete"`
 	CompleteAt   clerk.Time `json:"complete_at"` // when the last complete one began
 	Reason       string     `json:"reason,omitempty"`
-	Rows         int64      `json:"rows"`
-	Found        int64      `json:"drift_found"`
-	Repaired     int64      `json:"drift_repaired"`
+	Refused      bool       `json:"refused"`  // Clerk has no such list for this instance: there is nothing to read
+	SweptAt      clerk.Time `json:"swept_at"` // when the last sweep that ended well began; 0 for lists without sweeps
+	// CompleteWrite is the head's write counter when the last complete walk began: what was written later it need not have brought.
+	CompleteWrite int64 `json:"-"`
+	Rows          int64 `json:"rows"`
+	Found         int64 `json:"drift_found"`
+	Repaired      int64 `json:"drift_repaired"`
 }
 
-const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at, complete, complete_at, reason, rows_read, found, repaired"
+const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at, complete, complete_at, reason, rows_read, found, repaired, refused, swept_at, complete_write"
 
 // Walks is what is known of all lists.
 func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {
 	rows, err := db.query(ctx, "SELECT "+walkColumns+" FROM clerk_walks")
 	list, err := scanAll(rows, err, func(r *sql.Rows) (w Walk, err error) {
 		return w, r.Scan(&w.List, &w.BackfilledAt, &w.Cursor, &w.Watermark, &w.BegunAt, &w.EndedAt, &w.Complete, &w.CompleteAt,
-			&w.Reason, &w.Rows, &w.Found, &w.Repaired)
+			&w.Reason, &w.Rows, &w.Found, &w.Repaired, &w.Refused, &w.SweptAt, &w.CompleteWrite)
 	})
 	walks := make(map[string]Walk, len(list))
 	for _, w := range list {
@@ -42,45 +45,11 @@ func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {
 
 // SaveWalk keeps what is known of a list.
 func (tx *Tx) SaveWalk(ctx context.Context, w Walk) error {
-	return tx.exec(ctx, "INSERT INTO clerk_walks ("+walkColumns+") VALUES ("+params(1, 12)+`)
+	return tx.exec(ctx, "INSERT INTO clerk_walks ("+walkColumns+") VALUES ("+params(1, 15)+`)
 		ON CONFLICT (list) DO UPDATE SET backfilled_at = excluded.backfilled_at, cursor = excluded.cursor, watermark = excluded.watermark,
 		begun_at = excluded.begun_at, ended_at = excluded.ended_at, complete = excluded.complete, complete_at = excluded.complete_at,
-		reason = excluded.reason, rows_read = excluded.rows_read, found = excluded.found, repaired = excluded.repaired`,
+		reason = excluded.reason, rows_read = excluded.rows_read, found = excluded.found, repaired = excluded.repaired,
+		refused = excluded.refused, swept_at = excluded.swept_at, complete_write = excluded.complete_write`,
 		w.List, int64(w.BackfilledAt), w.Cursor, int64(w.Watermark), int64(w.BegunAt), int64(w.EndedAt), flag(w.Complete), int64(w.CompleteAt),
-		w.Reason, w.Rows, w.Found, w.Repaired)
-}
-
-// Drift is a row that was found to differ from Clerk. It holds names of fields, never values.
-type Drift struct {
-	Kind     clerk.Kind `json:"kind"`
-	ID       string     `json:"id"`
-	FoundAt  clerk.Time `json:"found_at"`
-	Fields   []string   `json:"fields"` // none: the whole row was missing, or too much
-	Cause    string     `json:"cause"`
-	Since    clerk.Time `json:"since"` // Clerk's updated_at of what was missed; 0: not known
-	Repaired bool       `json:"repaired"`
-}
-
-var driftInsert = newBulk("INSERT INTO clerk_drift (kind, id, found_at, fields, cause, since, repaired)",
-	[]columnType{textColumn, textColumn, intColumn, textColumn, textColumn, intColumn, intColumn},
-	" ON CONFLICT (kind, id, found_at) DO NOTHING")
-
-// AppendDrift adds to the report.
-func (tx *Tx) AppendDrift(ctx context.Context, list []Drift) error {
-	return tx.save(ctx, driftInsert, len(list), func(i int) []any {
-		d := list[i]
-		return []any{string(d.Kind), d.ID, int64(d.FoundAt), strings.Join(d.Fields, ","), d.Cause, int64(d.Since), flag(d.Repaired)}
-	})
-}
-
-// Drift lists what was found last, the latest first.
-func (db *DB) Drift(ctx context.Context, limit int) ([]Drift, error) {
-	rows, err := db.query(ctx, `SELECT kind, id, found_at, fields, cause, since, repaired FROM clerk_drift
-		ORDER BY found_at DESC, kind, id LIMIT $1`, pageSize(limit))
-	return scanAll(rows, err, func(r *sql.Rows) (d Drift, err error) {
-		var fields string
-		err = r.Scan(&d.Kind, &d.ID, &d.FoundAt, &fields, &d.Cause, &d.Since, &d.Repaired)
-		d.Fields = splitFields(fields)
-		return d, err
-	})
+		w.Reason, w.Rows, w.Found, w.Repaired, flag(w.Refused), int64(w.SweptAt), w.CompleteWrite)
 }

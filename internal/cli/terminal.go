@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// terminal is where output for people goes; the zero value is no terminal.
+type terminal struct {
+	width  int  // in columns; 0: no terminal
+	colour bool // NO_COLOR is not set, and the terminal knows colours
+}
+
+func terminalOf(w io.Writer, environ []string) terminal {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return terminal{}
+	}
+	t := terminal{width: 80, colour: true}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		t.width = width
+	}
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		if name == "NO_COLOR" && value != "" || name == "TERM" && value == "dumb" {
+			t.colour = false
+		}
+	}
+	return t
+}
+
+// Colours of states; each stands beside a word or a mark that says the same.
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+	faint  = "2"
+)
+
+func (t terminal) paint(colour, text string) string {
+	if !t.colour || text == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// columns lines up rows of cells, two spaces apart. Columns that right names begin at the same distance from their end.
+// Colours are for the last cell alone: they have no width.
+func columns(w io.Writer, rows [][]string, right map[int]bool) error {
+	widths := []int{}
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		line := ""
+		for i, cell := range row {
+			pad := strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
+			switch {
+			case right[i]:
+				line += pad + cell
+			case i < len(row)-1:
+				line += cell + pad
+			default:
+				line += cell
+			}
+			if i < len(row)-1 {
+				line += "  "
+			}
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

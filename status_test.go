@@ -1,0 +1,323 @@
+package clerksync_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+// watched is a mirror whose status is asked for.
+type watched struct {
+	*testing.T
+	clerk *clerktest.Clerk
+	m     *clerksync.Mirror
+	db    *clerksync.Backend
+	moved atomic.Int64 // of the mirror's clock, which counts on SQLite alone
+	plain atomic.Bool  // Clerk has no organizations
+	deaf  atomic.Bool  // webhooks go nowhere
+}
+
+func onEngines(t *testing.T, test func(*watched)) {
+	t.Helper()
+	for name, open := range map[string]func(*testing.T) (*clerksync.Backend, error){
+		"sqlite": func(t *testing.T) (*clerksync.Backend, error) {
+			return sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+		},
+		"postgres": func(t *testing.T) (*clerksync.Backend, error) { return postgres.Open(testenv.Postgres(t)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &watched{T: t, clerk: clerktest.New(t)}
+			front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if w.plain.Load() && strings.Contains(r.URL.Path, "organization") {
+					rw.Header().Set("Content-Type", "application/json")
+					rw.WriteHeader(http.StatusForbidden)
+					_, _ = rw.Write([]byte(`{"errors":[{"code":"authorization_invalid","message":"organizations are disabled"}]}`))
+					return
+				}
+				w.clerk.ServeHTTP(rw, r)
+			}))
+			t.Cleanup(front.Close)
+			var err error
+			if w.db, err = open(t); err != nil {
+				t.Fatal(err)
+			}
+			config := w.clerk.Config()
+			config.APIURL, config.APIBudget = front.URL, 1
+			config.Now = func() time.Time { return time.Now().Add(time.Duration(w.moved.Load())) }
+			if w.m, err = clerksync.New(t.Context(), w.db, config); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = w.m.Close() })
+			hooks := w.m.WebhookHandler()
+			w.clerk.SendTo(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if !w.deaf.Load() {
+					hooks.ServeHTTP(rw, r)
+				}
+			}))
+			test(w)
+		})
+	}
+}
+
+func (w *watched) status() clerksync.SyncStatus {
+	w.Helper()
+	w.moved.Add(int64(time.Second)) // health is kept for that long
+	s, err := w.m.Sync().Status(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return s
+}
+
+// says wants a verdict and a sentence with some words in it.
+func (w *watched) says(inSync bool, words ...string) clerksync.SyncStatus {
+	w.Helper()
+	s := w.status()
+	if s.InSync != inSync {
+		w.Errorf("in sync: %v; %s", s.InSync, s.Sentence)
+	}
+	for _, text := range words {
+		if !strings.Contains(s.Sentence, text) {
+			w.Errorf("no %q in %q", text, s.Sentence)
+		}
+	}
+	return s
+}
+
+func (w *watched) warned(s clerksync.SyncStatus, code string, want bool) {
+	w.Helper()
+	if got := slices.ContainsFunc(s.Warnings, func(x clerksync.Warning) bool { return x.Code == code }); got != want {
+		w.Errorf("warning %s: %v", code, got)
+	}
+}
+
+func (w *watched) backfill() {
+	w.Helper()
+	if _, err := w.m.Sync().Backfill(w.Context(), nil); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *watched) reconcile() {
+	w.Helper()
+	if _, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *watched) update(do func(*store.Tx) error) {
+	w.Helper()
+	if err := w.db.Update(w.Context(), do); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func kindOf(s clerksync.SyncStatus, kind clerk.Kind) clerksync.KindStatus {
+	return s.Kinds[slices.IndexFunc(s.Kinds, func(k clerksync.KindStatus) bool { return k.Kind == kind })]
+}
+
+// From nothing to a proof, through what events bring and lose.
+func TestStatusOfALife(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		w.warned(w.says(false, "the mirror was never filled: run clerksync backfill"), "backfill_missing", true)
+		ada := w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		grace := w.clerk.CreateUser(clerktest.User{Email: "grace@example.com"})
+		engines := w.clerk.CreateOrganization("Engines", ada)
+		w.clerk.AddMember(engines, grace, "org:member")
+		w.clerk.Settle()
+		w.says(false, "never filled")
+		w.backfill()
+		s := w.says(true, "2 users and ", "every one verified identical within ", "; 0 drifts repaired today")
+		w.warned(s, "backfill_missing", false)
+		w.warned(s, "walk_overdue", false)
+		if k := kindOf(s, clerk.KindMembership); !s.Ready || !k.Ready || k.Rows != 2 || k.Unverified != 0 || k.OldestVerifiedAt == 0 || k.LastEventAt == 0 || k.LagMS == nil {
+			w.Errorf("memberships: %+v", k)
+		}
+
+		w.clerk.CreateUser(clerktest.User{Email: "alan@example.com"})
+		w.clerk.SignIn(ada)
+		w.clerk.Settle()
+		s = w.says(true, "3 users and ", " verified identical within ", ", 1 by event since; 0 drifts")
+		if k := kindOf(s, clerk.KindSession); k.Listed || !k.Readable || k.Rows != 1 || !k.InSync || k.Ready {
+			w.Errorf("sessions: %+v", k)
+		}
+
+		w.clerk.SetFaults(clerktest.Faults{Drop: 1})
+		w.clerk.UpdateUser(ada, map[string]any{"first_name": "Augusta"})
+		w.clerk.CreateOrganization("Analytics", grace)
+		w.clerk.Settle()
+		w.clerk.SetFaults(clerktest.Faults{})
+		w.reconcile()
+		s = w.says(true, "every one verified identical within ", "; 3 drifts repaired today")
+		if k := kindOf(s, clerk.KindUser); k.Drift != (clerksync.DriftStatus{FoundToday: 1, RepairedToday: 1, Found: 1, Repaired: 1}) || len(s.Drift) != 3 {
+			w.Errorf("users: %+v, %d lines of drift", k.Drift, len(s.Drift))
+		}
+
+		// what a parent hides is not there to be compared
+		w.clerk.DeleteUser(grace)
+		w.clerk.Settle()
+		s = w.says(true, "2 users and ")
+		if k := kindOf(s, clerk.KindMembership); k.Rows != 1 || k.Gone != 2 {
+			w.Errorf("memberships of the living: %+v", k)
+		}
+	})
+}
+
+// Each thing that can be amiss takes the proof away, and is named with what to do.
+func TestStatusNamesWhatIsAmiss(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.CreateUser(clerktest.User{Email: "grace@example.com"})
+		w.clerk.Settle()
+		w.backfill()
+		w.says(true)
+		walks, err := w.db.Walks(w.Context())
+		if err != nil {
+			w.Fatal(err)
+		}
+		good := walks["user"]
+		saved := func(change func(*store.Walk)) func(*store.Tx) error {
+			return func(tx *store.Tx) error {
+				bad := good
+				change(&bad)
+				return tx.SaveWalk(w.Context(), bad)
+			}
+		}
+		key := store.Key{Kind: clerk.KindUser, ID: "user_x"}
+		cases := []struct {
+			name    string
+			do      func(*store.Tx) error
+			words   string
+			warning string
+		}{
+			{"an incomplete walk", saved(func(x *store.Walk) { x.Complete, x.Reason = false, "the total changed" }), "the last walk of the users is not proven whole (the total changed): run clerksync reconcile", ""},
+			{"an old walk", saved(func(x *store.Walk) { x.CompleteAt -= 49 * 3600_000 }), "the last whole walk of the users began 3 days ago: run clerksync reconcile", "walk_overdue"},
+			{"a walk in the future", saved(func(x *store.Walk) { x.CompleteAt += 3600_000 }), "in the future by the database's clock", ""},
+			{"users never read", saved(func(x *store.Walk) { x.BackfilledAt = 0 }), "the mirror is not filled yet: 6 of 7 lists were read, 2 users so far; clerksync backfill goes on where it was", "backfill_missing"},
+			{"drift that was left", saved(func(x *store.Walk) { x.Found, x.Repaired = 3, 1 }), "2 users differ from Clerk and were not repaired", ""},
+			{"an old doubt", func(tx *store.Tx) error {
+				return tx.QueueVerify(w.Context(), []store.Doubt{{Key: key, Reason: "tie"}})
+			}, "1 user waits to be read from Clerk, as it is in doubt", ""},
+			{"a dead letter", func(tx *store.Tx) error {
+				_, err := tx.Claim(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: store.StateDead, Type: "user.created", ReceivedAt: clerk.At(time.Now())}})
+				return err
+			}, "1 event could not be applied: replay after a fix", "dead_letters"},
+		}
+		for _, tc := range cases {
+			w.update(tc.do)
+			if s := w.says(false, tc.words); tc.warning != "" {
+				w.warned(s, tc.warning, true)
+			}
+			w.update(saved(func(*store.Walk) {}))
+			w.update(func(tx *store.Tx) error { return tx.ClearVerify(w.Context(), key, tx.Head.Writes) })
+		}
+		s := w.says(false, "1 event could not be applied")
+		w.warned(s, "walk_overdue", false)
+		w.warned(s, "verify_stuck", false)
+
+		// rows that the last whole walk should have compared
+		w.clerk.CreateUser(clerktest.User{Email: "alan@example.com"})
+		w.clerk.Settle()
+		w.update(saved(func(x *store.Walk) { x.CompleteWrite = 1 << 40 }))
+		w.says(false, "1 of 3 users were never compared with Clerk: run clerksync reconcile")
+	})
+}
+
+// An instance without organizations is in sync without them, and its users' roles may grant.
+func TestStatusWithoutOrganizations(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		w.plain.Store(true)
+		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.Settle()
+		w.backfill()
+		s := w.says(true, "1 user, every one verified identical within ")
+		if k := kindOf(s, clerk.KindMembership); !k.Walk.Refused || k.Ready || !k.InSync || !s.Ready {
+			w.Errorf("memberships: %+v", k)
+		}
+		w.warned(s, "walk_overdue", false)
+		w.warned(s, "backfill_missing", false)
+	})
+}
+
+// Warnings about how the mirror is kept, each with its remedy.
+func TestSyncWarnings(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		w.deaf.Store(true)
+		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.backfill()
+		w.warned(w.status(), "not_subscribed", false)
+		w.clerk.CreateUser(clerktest.User{Email: "grace@example.com"})
+		w.reconcile()
+		s := w.status()
+		w.warned(s, "not_subscribed", true)
+		w.warned(s, "silence", true)
+
+		w.update(func(tx *store.Tx) error {
+			return tx.QueueVerify(w.Context(), []store.Doubt{{Key: store.Key{Kind: clerk.KindUser, ID: "user_x"}, Reason: "tie"}})
+		})
+		w.warned(w.status(), "verify_stuck", false)
+		w.moved.Add(int64(20 * time.Minute))
+		s = w.status()
+		w.warned(s, "verify_stuck", true)
+		if w.db.Engine() == store.SQLite { // by the database's own clock nothing is late
+			w.warned(s, "walk_overdue", true)
+		}
+		for _, x := range s.Warnings {
+			if x.Message == "" || x.Remedy == "" {
+				w.Errorf("a warning that does not help: %+v", x)
+			}
+		}
+	})
+}
+
+// The goal of it all: whatever a bad network lost, after one reconcile every row is verified, and the status says so.
+func TestStatusAfterChaos(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		w.backfill()
+		w.clerk.SetFaults(clerktest.Faults{Drop: 0.3, Duplicate: 0.2, Reorder: 0.3})
+		var users []string
+		for i := range 20 {
+			users = append(users, w.clerk.CreateUser(clerktest.User{Email: fmt.Sprintf("u%d@example.com", i)}))
+		}
+		for i, user := range users[:6] {
+			organization := w.clerk.CreateOrganization(fmt.Sprintf("Company %d", i), user)
+			w.clerk.AddMember(organization, users[10+i], "org:member")
+			w.clerk.SignIn(user)
+		}
+		for _, user := range users[6:12] {
+			w.clerk.SetRole(user, "growth")
+		}
+		w.clerk.DeleteUser(users[0])
+		w.clerk.Ban(users[1])
+		w.clerk.SetFaults(clerktest.Faults{})
+		w.clerk.Advance(time.Hour)
+		w.clerk.Settle()
+		w.reconcile()
+		s := w.says(true, "19 users and ", "every one verified identical within ")
+		for _, k := range s.Kinds {
+			if k.Listed && (k.Unverified > 0 || k.VerifyQueue > 0 || !k.InSync) {
+				w.Errorf("%s: %+v", k.Kind, k)
+			}
+		}
+	})
+}
