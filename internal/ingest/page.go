@@ -52,6 +52,7 @@ type PreparedPage struct {
 // pageRow is one row of a page.
 type pageRow struct {
 	whole operation
+	known bool        // there is a row of it
 	stubs []operation // of what is embedded in it, once it is known that the row differs
 }
 
@@ -164,7 +165,8 @@ func (b *batch) compare(ctx context.Context, tx *store.Tx, p *PreparedPage) (dif
 		return nil, err
 	}
 	for _, r := range p.rows {
-		if s, known := sights[r.whole.key.ID]; known && r.agrees(s) {
+		s, known := sights[r.whole.key.ID]
+		if r.known = known; known && r.agrees(s) {
 			b.agreed = append(b.agreed, agreement{r.whole.key, p.ObservedAt})
 			continue
 		}
@@ -206,7 +208,10 @@ func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) err
 	var keys []store.Key
 	var persons []string
 	for i := range rows {
-		keys, persons = b.want(keys, rows[i].whole.key), rows[i].whole.persons(persons)
+		if mine := b.want(nil, rows[i].whole.key); rows[i].known {
+			keys = append(keys, mine...)
+		}
+		persons = rows[i].whole.persons(persons)
 		for j := range rows[i].stubs {
 			keys = b.want(keys, rows[i].stubs[j].key)
 		}

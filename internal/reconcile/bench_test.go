@@ -43,7 +43,7 @@ func BenchmarkBackfill(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				r := benchReconciler(b, db, clerk)
+				r := bare(b, db, clerkapi.Config{SecretKey: clerk.SecretKey, URL: clerk.APIURL, Budget: 1, Limit: 1_000_000})
 				b.StartTimer()
 				backfill.measure(b, func() (*reconcile.Report, error) { return r.Backfill(b.Context(), nil) })
 				walk.measure(b, func() (*reconcile.Report, error) { return r.Walk(b.Context(), reconcile.Options{}) })
@@ -59,25 +59,25 @@ func BenchmarkBackfill(b *testing.B) {
 	}
 }
 
-func benchReconciler(b *testing.B, db *store.DB, clerk emulator.Keys) *reconcile.Reconciler {
-	if err := db.Migrate(b.Context()); err != nil {
-		b.Fatal(err)
+// bare is a reconciler on a database, without a mirror beside it.
+func bare(t testing.TB, db *store.DB, config clerkapi.Config) *reconcile.Reconciler {
+	t.Helper()
+	if err := db.Migrate(context.Background()); err != nil {
+		t.Fatal(err)
 	}
-	in, err := ingest.New(b.Context(), ingest.Config{DB: db})
+	in, err := ingest.New(context.Background(), ingest.Config{DB: db})
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	api, err := clerkapi.New(clerkapi.Config{
-		SecretKey: clerk.SecretKey, URL: clerk.APIURL, Budget: 1, Limit: 1_000_000,
-		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
-			h, err := in.Horizon(ctx)
-			return clerkapi.Horizon(h), err
-		},
-	})
+	config.Horizon = func(ctx context.Context) (clerkapi.Horizon, error) {
+		h, err := in.Horizon(ctx)
+		return clerkapi.Horizon(h), err
+	}
+	api, err := clerkapi.New(config)
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	b.Cleanup(api.Close)
+	t.Cleanup(api.Close)
 	return reconcile.New(reconcile.Config{DB: db, Ingest: in, API: api})
 }
 
