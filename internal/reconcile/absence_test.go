@@ -1,11 +1,13 @@
 package reconcile_test
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
@@ -31,6 +33,24 @@ func TestSuspectsOutliveAProcess(t *testing.T) {
 			l.e.Advance(35 * time.Second)
 		}
 		l.equal()
+	})
+}
+
+// What a list still shows is not gone, whatever reads by id say.
+func TestListedIsNotGone(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
+		l.backfill()
+		user := l.any(clerk.KindUser)
+		l.answer("/users/"+user.ID, http.StatusNotFound, notFound)
+		l.must(l.in.Doubt(l.Context(), user))
+		l.tick()
+		if l.suspects()[user].Reason != store.SuspectGone {
+			l.Fatalf("%+v", l.suspects())
+		}
+		if report := l.walk(reconcile.Options{}); report.Found != 0 || l.hidden(user) || len(l.suspects()) != 0 {
+			l.Errorf("%+v, %+v", report, l.suspects())
+		}
 	})
 }
 
@@ -98,7 +118,13 @@ func TestHardening(t *testing.T) {
 		if s := l.suspects()[gone]; s.Reason != store.SuspectHidden {
 			l.Errorf("before a week: %+v", s)
 		}
-		l.e.Advance(24 * time.Hour)
+		l.r.Now = func() time.Time { return l.now().Add(3 * 24 * time.Hour) } // our clock alone is of no use
+		l.tick()
+		if s := l.suspects()[gone]; s.Reason != store.SuspectHidden {
+			l.Errorf("before a week by Clerk's clock: %+v", s)
+		}
+		l.r.Now = l.now
+		l.e.Advance(5 * 24 * time.Hour)
 		l.tick()
 		if _, suspected := l.suspects()[gone]; suspected || seeAgain() {
 			l.Errorf("after a week it can still come back: %+v", l.suspects())
@@ -142,6 +168,42 @@ func TestRefusedReadsBackOff(t *testing.T) {
 		l.tick()
 		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.At(l.now()), 10); len(left)+len(l.suspects()) != 0 || err != nil {
 			l.Errorf("still in doubt: %v, %v, %v", left, l.suspects(), err)
+		}
+	})
+}
+
+// An object of which Clerk answers nonsense holds up nobody else, and what was suspected of it stays suspected. If all
+// answers are, the work ends.
+func TestUnansweredReads(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
+		l.backfill()
+		l.deaf()
+		users := l.firstUsers(5)
+		odd := store.Key{Kind: clerk.KindUser, ID: users[0]}
+		gone := store.Key{Kind: clerk.KindUser, ID: users[1]}
+		l.call("DELETE", "/v1/users/"+gone.ID, nil)
+		l.must(l.in.Doubt(l.Context(), odd, gone))
+		l.answer("/users/"+odd.ID, http.StatusOK, `{"id":"user_other"}`)
+		if report := l.tick(); report.Kinds[0].Unread != 1 || l.suspects()[gone].Reason != store.SuspectGone {
+			l.Errorf("%+v, %+v", report, l.suspects())
+		}
+		l.answer("/users/"+gone.ID, http.StatusOK, `{"id":"user_other"}`)
+		l.tick()
+		if s := l.suspects()[gone]; l.hidden(gone) || s.Reason != store.SuspectGone || s.DueAt <= clerk.At(l.now().Add(-time.Minute)) {
+			l.Errorf("nonsense confirmed it, or made it forgotten: %+v", s)
+		}
+		l.answer("", 0, "")
+		if l.tick(); !l.hidden(gone) {
+			l.Error("not hidden after a second answer")
+		}
+		for _, id := range users[1:] {
+			l.must(l.in.Doubt(l.Context(), store.Key{Kind: clerk.KindUser, ID: id}))
+		}
+		l.answer("/v1/users/", http.StatusOK, `{"id":"user_other"}`)
+		l.e.Advance(time.Hour)
+		if _, err := l.r.Tick(l.Context()); !errors.Is(err, clerkapi.ErrUnavailable) {
+			l.Errorf("all answers are nonsense: %v", err)
 		}
 	})
 }
