@@ -36,6 +36,48 @@ func TestSuspectsOutliveAProcess(t *testing.T) {
 	})
 }
 
+// Whoever asks again within the minute learns nothing, and a write between the two answers begins it anew.
+func TestSecondAnswers(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
+		l.backfill()
+		l.deaf()
+		users := l.firstUsers(2)
+		early, heardOf := store.Key{Kind: clerk.KindUser, ID: users[0]}, store.Key{Kind: clerk.KindUser, ID: users[1]}
+		body := l.body(heardOf.ID)
+		for _, user := range users {
+			l.call("DELETE", "/v1/users/"+user, nil)
+		}
+		l.must(l.in.Doubt(l.Context(), early))
+		_, err := l.r.Tick(l.Context())
+		l.must(err)
+		before := l.moved()
+		report := l.walk(reconcile.Options{DryRun: true})
+		if report.Found != 2 || l.hidden(early) {
+			l.Errorf("dry run: %+v", report)
+		}
+		l.must(l.in.Doubt(l.Context(), heardOf))
+		l.tick()
+		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: heardOf, Body: body, ObservedAt: clerk.At(l.now())}))
+		l.tick()
+		if !l.hidden(early) || l.hidden(heardOf) || l.moved()-before < time.Minute {
+			l.Errorf("a write between did not count: %+v", l.suspects())
+		}
+		if l.tick(); !l.hidden(heardOf) {
+			l.Errorf("not hidden after two answers without a write between: %+v", l.suspects())
+		}
+		third := store.Key{Kind: clerk.KindUser, ID: l.firstUsers(1)[0]}
+		l.call("DELETE", "/v1/users/"+third.ID, nil)
+		l.must(l.in.Doubt(l.Context(), third))
+		_, err = l.r.Tick(l.Context())
+		l.must(err)
+		before = l.moved()
+		if l.walk(reconcile.Options{}); !l.hidden(third) || l.moved()-before < 50*time.Second {
+			l.Errorf("hidden %v, %s after the first answer", l.hidden(third), l.moved()-before)
+		}
+	})
+}
+
 // What a list still shows is not gone, whatever reads by id say.
 func TestListedIsNotGone(t *testing.T) {
 	t.Parallel()
