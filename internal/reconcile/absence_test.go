@@ -28,9 +28,9 @@ func TestSuspectsOutliveAProcess(t *testing.T) {
 			_, err := l.r.Tick(l.Context())
 			l.must(err)
 			if l.hidden(gone) != hidden {
-				l.Errorf("hidden after %s: %v", l.moved(), !hidden)
+				l.Errorf("hidden after %s: %v", l.waited(), !hidden)
 			}
-			l.e.Advance(35 * time.Second)
+			l.later(35 * time.Second)
 		}
 		l.equal()
 	})
@@ -51,7 +51,7 @@ func TestSecondAnswers(t *testing.T) {
 		l.must(l.in.Doubt(l.Context(), early))
 		_, err := l.r.Tick(l.Context())
 		l.must(err)
-		before := l.moved()
+		before := l.waited()
 		report := l.walk(reconcile.Options{DryRun: true})
 		if report.Found != 2 || l.hidden(early) {
 			l.Errorf("dry run: %+v", report)
@@ -60,7 +60,7 @@ func TestSecondAnswers(t *testing.T) {
 		l.tick()
 		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: heardOf, Body: body, ObservedAt: clerk.At(l.now())}))
 		l.tick()
-		if !l.hidden(early) || l.hidden(heardOf) || l.moved()-before < time.Minute {
+		if !l.hidden(early) || l.hidden(heardOf) || l.waited()-before < time.Minute {
 			l.Errorf("a write between did not count: %+v", l.suspects())
 		}
 		if l.tick(); !l.hidden(heardOf) {
@@ -71,9 +71,9 @@ func TestSecondAnswers(t *testing.T) {
 		l.must(l.in.Doubt(l.Context(), third))
 		_, err = l.r.Tick(l.Context())
 		l.must(err)
-		before = l.moved()
-		if l.walk(reconcile.Options{}); !l.hidden(third) || l.moved()-before < 50*time.Second {
-			l.Errorf("hidden %v, %s after the first answer", l.hidden(third), l.moved()-before)
+		before = l.waited()
+		if l.walk(reconcile.Options{}); !l.hidden(third) || l.waited()-before < 50*time.Second {
+			l.Errorf("hidden %v, %s after the first answer", l.hidden(third), l.waited()-before)
 		}
 	})
 }
@@ -112,7 +112,7 @@ func TestDomainsWantTwoLists(t *testing.T) {
 		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindDomain}}
 		walk := func(after time.Duration, found, repaired int) {
 			l.Helper()
-			l.e.Advance(after)
+			l.later(after)
 			l.r = l.reconciler(0, 0)
 			if report := l.walk(only); report.Found != found || report.Repaired != repaired || !report.Complete() {
 				l.Errorf("%+v", report)
@@ -155,7 +155,7 @@ func TestHardening(t *testing.T) {
 			l.Fatal("the deletion was not deduced, or can not be undone")
 		}
 		l.walk(reconcile.Options{})
-		l.e.Advance(6 * 24 * time.Hour)
+		l.later(6 * 24 * time.Hour)
 		l.tick()
 		if s := l.suspects()[gone]; s.Reason != store.SuspectHidden {
 			l.Errorf("before a week: %+v", s)
@@ -166,7 +166,7 @@ func TestHardening(t *testing.T) {
 			l.Errorf("before a week by Clerk's clock: %+v", s)
 		}
 		l.r.Now = l.now
-		l.e.Advance(5 * 24 * time.Hour)
+		l.later(5 * 24 * time.Hour)
 		l.tick()
 		if _, suspected := l.suspects()[gone]; suspected || seeAgain() {
 			l.Errorf("after a week it can still come back: %+v", l.suspects())
@@ -180,7 +180,7 @@ func TestHardening(t *testing.T) {
 			l.Fatal("not hidden")
 		}
 		l.answer("", 0, "")
-		l.e.Advance(7 * 24 * time.Hour)
+		l.later(7 * 24 * time.Hour)
 		l.tick()
 		if _, suspected := l.suspects()[user]; suspected || l.hidden(user) {
 			l.Errorf("a false answer was not undone: %+v", l.suspects())
@@ -206,7 +206,7 @@ func TestRefusedReadsBackOff(t *testing.T) {
 			l.Errorf("asked %d times in 20 minutes: %+v", asked, l.suspects())
 		}
 		l.answer("", 0, "")
-		l.e.Advance(time.Hour)
+		l.later(time.Hour)
 		l.tick()
 		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.At(l.now()), 10); len(left)+len(l.suspects()) != 0 || err != nil {
 			l.Errorf("still in doubt: %v, %v, %v", left, l.suspects(), err)
@@ -243,7 +243,7 @@ func TestUnansweredReads(t *testing.T) {
 			l.must(l.in.Doubt(l.Context(), store.Key{Kind: clerk.KindUser, ID: id}))
 		}
 		l.answer("/v1/users/", http.StatusOK, `{"id":"user_other"}`)
-		l.e.Advance(time.Hour)
+		l.later(time.Hour)
 		if _, err := l.r.Tick(l.Context()); !errors.Is(err, clerkapi.ErrUnavailable) {
 			l.Errorf("all answers are nonsense: %v", err)
 		}

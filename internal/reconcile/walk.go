@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
@@ -37,7 +38,8 @@ type walking struct {
 	walk     store.Walk
 	report   KindReport
 	seen     map[string]struct{}
-	since    int64 // write counter from before the first page was asked for
+	since    int64     // write counter from before the first page was asked for
+	began    time.Time // the walk, by our own clock
 }
 
 // Backfill reads everything that Clerk has. One that was ended goes on where it was; when all was read, it begins anew.
@@ -196,8 +198,9 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 	w.seen = map[string]struct{}{}
 	w.since = -1
 	w.walk.EndedAt = 0
+	w.began = w.Now()
 	if from == "" {
-		w.walk.BegunAt = clerk.At(w.Now())
+		w.walk.BegunAt = clerk.At(w.began)
 	}
 	walked, err := w.API.Walk(ctx, clerkapi.All(w.kind), from, func(p clerkapi.Page) error { return w.page(ctx, p) })
 	w.report.Rows, w.report.Total = walked.Distinct, walked.After
@@ -351,7 +354,7 @@ func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
 		key := store.Key{Kind: w.kind, ID: row.ID}
 		before := w.suspects[key]
 		twice := before.Reason == store.SuspectUnlisted && row.Written <= before.Since
-		if twice && w.walk.BegunAt >= before.DueAt && !w.dryRun {
+		if twice && clerk.At(w.began) >= before.DueAt && !w.dryRun {
 			if err := w.hide(ctx, &w.report, before, 0); err != nil {
 				return err
 			}
@@ -359,7 +362,7 @@ func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
 		}
 		w.left([]store.Sight{row})
 		if !twice {
-			due := w.walk.BegunAt + clerk.Time(listsApart.Milliseconds())
+			due := clerk.At(w.began.Add(listsApart))
 			first = append(first, store.Suspect{Key: key, Reason: store.SuspectUnlisted, Since: w.since, DueAt: due, Attempts: 1})
 		}
 	}
