@@ -1,11 +1,13 @@
 package reconcile_test
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
@@ -26,11 +28,71 @@ func TestSuspectsOutliveAProcess(t *testing.T) {
 			_, err := l.r.Tick(l.Context())
 			l.must(err)
 			if l.hidden(gone) != hidden {
-				l.Errorf("hidden after %s: %v", l.moved(), !hidden)
+				l.Errorf("hidden after %s: %v", l.waited(), !hidden)
 			}
-			l.e.Advance(35 * time.Second)
+			l.later(35 * time.Second)
 		}
 		l.equal()
+	})
+}
+
+// Whoever asks again within the minute learns nothing, and a write between the two answers begins it anew.
+func TestSecondAnswers(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
+		l.backfill()
+		l.deaf()
+		users := l.firstUsers(2)
+		early, heardOf := store.Key{Kind: clerk.KindUser, ID: users[0]}, store.Key{Kind: clerk.KindUser, ID: users[1]}
+		body := l.body(heardOf.ID)
+		for _, user := range users {
+			l.call("DELETE", "/v1/users/"+user, nil)
+		}
+		l.must(l.in.Doubt(l.Context(), early))
+		_, err := l.r.Tick(l.Context())
+		l.must(err)
+		before := l.waited()
+		report := l.walk(reconcile.Options{DryRun: true})
+		if report.Found != 2 || l.hidden(early) {
+			l.Errorf("dry run: %+v", report)
+		}
+		l.must(l.in.Doubt(l.Context(), heardOf))
+		l.tick()
+		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: heardOf, Body: body, ObservedAt: clerk.At(l.now())}))
+		l.tick()
+		if !l.hidden(early) || l.hidden(heardOf) || l.waited()-before < time.Minute {
+			l.Errorf("a write between did not count: %+v", l.suspects())
+		}
+		if l.tick(); !l.hidden(heardOf) {
+			l.Errorf("not hidden after two answers without a write between: %+v", l.suspects())
+		}
+		third := store.Key{Kind: clerk.KindUser, ID: l.firstUsers(1)[0]}
+		l.call("DELETE", "/v1/users/"+third.ID, nil)
+		l.must(l.in.Doubt(l.Context(), third))
+		_, err = l.r.Tick(l.Context())
+		l.must(err)
+		before = l.waited()
+		if l.walk(reconcile.Options{}); !l.hidden(third) || l.waited()-before < 50*time.Second {
+			l.Errorf("hidden %v, %s after the first answer", l.hidden(third), l.waited()-before)
+		}
+	})
+}
+
+// What a list still shows is not gone, whatever reads by id say.
+func TestListedIsNotGone(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
+		l.backfill()
+		user := l.any(clerk.KindUser)
+		l.answer("/users/"+user.ID, http.StatusNotFound, notFound)
+		l.must(l.in.Doubt(l.Context(), user))
+		l.tick()
+		if l.suspects()[user].Reason != store.SuspectGone {
+			l.Fatalf("%+v", l.suspects())
+		}
+		if report := l.walk(reconcile.Options{}); report.Found != 0 || l.hidden(user) || len(l.suspects()) != 0 {
+			l.Errorf("%+v, %+v", report, l.suspects())
+		}
 	})
 }
 
@@ -50,7 +112,7 @@ func TestDomainsWantTwoLists(t *testing.T) {
 		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindDomain}}
 		walk := func(after time.Duration, found, repaired int) {
 			l.Helper()
-			l.e.Advance(after)
+			l.later(after)
 			l.r = l.reconciler(0, 0)
 			if report := l.walk(only); report.Found != found || report.Repaired != repaired || !report.Complete() {
 				l.Errorf("%+v", report)
@@ -93,12 +155,18 @@ func TestHardening(t *testing.T) {
 			l.Fatal("the deletion was not deduced, or can not be undone")
 		}
 		l.walk(reconcile.Options{})
-		l.e.Advance(6 * 24 * time.Hour)
+		l.later(6 * 24 * time.Hour)
 		l.tick()
 		if s := l.suspects()[gone]; s.Reason != store.SuspectHidden {
 			l.Errorf("before a week: %+v", s)
 		}
-		l.e.Advance(24 * time.Hour)
+		l.r.Now = func() time.Time { return l.now().Add(3 * 24 * time.Hour) } // our clock alone is of no use
+		l.tick()
+		if s := l.suspects()[gone]; s.Reason != store.SuspectHidden {
+			l.Errorf("before a week by Clerk's clock: %+v", s)
+		}
+		l.r.Now = l.now
+		l.later(5 * 24 * time.Hour)
 		l.tick()
 		if _, suspected := l.suspects()[gone]; suspected || seeAgain() {
 			l.Errorf("after a week it can still come back: %+v", l.suspects())
@@ -112,7 +180,7 @@ func TestHardening(t *testing.T) {
 			l.Fatal("not hidden")
 		}
 		l.answer("", 0, "")
-		l.e.Advance(7 * 24 * time.Hour)
+		l.later(7 * 24 * time.Hour)
 		l.tick()
 		if _, suspected := l.suspects()[user]; suspected || l.hidden(user) {
 			l.Errorf("a false answer was not undone: %+v", l.suspects())
@@ -138,10 +206,46 @@ func TestRefusedReadsBackOff(t *testing.T) {
 			l.Errorf("asked %d times in 20 minutes: %+v", asked, l.suspects())
 		}
 		l.answer("", 0, "")
-		l.e.Advance(time.Hour)
+		l.later(time.Hour)
 		l.tick()
 		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.At(l.now()), 10); len(left)+len(l.suspects()) != 0 || err != nil {
 			l.Errorf("still in doubt: %v, %v, %v", left, l.suspects(), err)
+		}
+	})
+}
+
+// An object of which Clerk answers nonsense holds up nobody else, and what was suspected of it stays suspected. If all
+// answers are, the work ends.
+func TestUnansweredReads(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
+		l.backfill()
+		l.deaf()
+		users := l.firstUsers(5)
+		odd := store.Key{Kind: clerk.KindUser, ID: users[0]}
+		gone := store.Key{Kind: clerk.KindUser, ID: users[1]}
+		l.call("DELETE", "/v1/users/"+gone.ID, nil)
+		l.must(l.in.Doubt(l.Context(), odd, gone))
+		l.answer("/users/"+odd.ID, http.StatusOK, `{"id":"user_other"}`)
+		if report := l.tick(); report.Kinds[0].Unread != 1 || l.suspects()[gone].Reason != store.SuspectGone {
+			l.Errorf("%+v, %+v", report, l.suspects())
+		}
+		l.answer("/users/"+gone.ID, http.StatusOK, `{"id":"user_other"}`)
+		l.tick()
+		if s := l.suspects()[gone]; l.hidden(gone) || s.Reason != store.SuspectGone || s.DueAt <= clerk.At(l.now().Add(-time.Minute)) {
+			l.Errorf("nonsense confirmed it, or made it forgotten: %+v", s)
+		}
+		l.answer("", 0, "")
+		if l.tick(); !l.hidden(gone) {
+			l.Error("not hidden after a second answer")
+		}
+		for _, id := range users[1:] {
+			l.must(l.in.Doubt(l.Context(), store.Key{Kind: clerk.KindUser, ID: id}))
+		}
+		l.answer("/v1/users/", http.StatusOK, `{"id":"user_other"}`)
+		l.later(time.Hour)
+		if _, err := l.r.Tick(l.Context()); !errors.Is(err, clerkapi.ErrUnavailable) {
+			l.Errorf("all answers are nonsense: %v", err)
 		}
 	})
 }

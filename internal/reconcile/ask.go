@@ -34,6 +34,8 @@ func (s *session) ask(ctx context.Context, k *KindReport, key store.Key) (answer
 	reading, err := s.API.Object(ctx, clerkapi.Ref{
 		Kind: key.Kind, ID: key.ID, UserID: row.UserID, OrganizationID: row.OrganizationID,
 	}, clerkapi.Background)
+	unanswered := s.unanswered
+	s.unanswered = 0
 	switch {
 	case err == nil:
 		return told, s.found(ctx, k, key, reading)
@@ -41,9 +43,15 @@ func (s *session) ask(ctx context.Context, k *KindReport, key store.Key) (answer
 		return unknown, s.absent(ctx, k, key, row, exists, reading)
 	case errors.Is(err, clerkapi.ErrNoParent), errors.Is(err, clerkapi.ErrInvalid), errors.Is(err, clerkapi.ErrRefused):
 		return refused, s.unread(ctx, k, key, err)
+	case errors.Is(err, clerkapi.ErrUnavailable) && unanswered < maxUnanswered: // it may be this one object
+		s.unanswered = unanswered + 1
+		return refused, s.unread(ctx, k, key, err)
 	}
 	return refused, err
 }
+
+// maxUnanswered is how many reads in a row may fail before it is Clerk that fails, and not an object.
+const maxUnanswered = 2
 
 // found applies what was read, and judges it where it is older than what is stored.
 func (s *session) found(ctx context.Context, k *KindReport, key store.Key, reading clerkapi.Reading) error {
@@ -188,6 +196,9 @@ func (s *session) unread(ctx context.Context, k *KindReport, key store.Key, caus
 		return s.acquit(ctx, key) // its parent hides it, and nothing more will be learnt
 	case before.Reason == store.SuspectHidden || before.Reason == store.SuspectOlder && before.Attempts > 1:
 		before.DueAt = s.in(askAgain)
+		return s.suspect(ctx, before)
+	case suspected && before.Reason != store.SuspectRefused && errors.Is(cause, clerkapi.ErrUnavailable):
+		before.DueAt = s.in(confirmAfter) // what the first answer said still counts
 		return s.suspect(ctx, before)
 	case !suspected || before.Reason != store.SuspectRefused:
 		before = store.Suspect{Key: key, Reason: store.SuspectRefused}

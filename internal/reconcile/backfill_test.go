@@ -3,7 +3,6 @@ package reconcile_test
 import (
 	"context"
 	"errors"
-	"net/http"
 	"testing"
 	"time"
 
@@ -73,7 +72,7 @@ func TestPausedReconcilerIsFenced(t *testing.T) {
 func TestWithoutOrganizations(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.answer("organization", http.StatusForbidden, disabled)
+		l.no.Store(true)
 		if report := l.backfill(); !report.Complete() || !report.Kinds[1].Refused {
 			l.Errorf("%+v", report)
 		}

@@ -143,6 +143,8 @@ type session struct {
 	suspects map[store.Key]store.Suspect // as in the database; a dry run keeps its own to itself
 	accept   []string                    // ids whose regression a person accepts
 	accepted []string                    // … and that was done
+
+	unanswered int // reads of one object in a row that failed
 }
 
 func (s *session) under(also func(context.Context, *store.Tx, []ingest.Difference) error) ingest.Under {

@@ -45,7 +45,7 @@ func TestSessionRounds(t *testing.T) {
 		if l.tick(); calls.Load() != 0 {
 			l.Errorf("%d calls within a quarter of an hour", calls.Load())
 		}
-		l.e.Advance(15 * time.Minute)
+		l.later(15 * time.Minute)
 		if report := l.tick(); report.Found != 2 || report.Repaired != 2 || report.Drift[0].Kind != clerk.KindSession {
 			l.Errorf("the second round: %+v", report)
 		}

@@ -129,14 +129,15 @@ func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind) error {
 	if err := s.askAll(ctx, known); err != nil {
 		return err
 	}
-	for range settleRounds {
+	for round := 1; ; round++ {
 		if err := s.askAll(ctx, of(s.isDue)); err != nil {
 			return err
 		}
 		waiting := of(func(x store.Suspect) bool {
 			return x.Reason == store.SuspectGone || x.Reason == store.SuspectOlder && x.Attempts < 2
 		})
-		if len(waiting) == 0 {
+		if len(waiting) == 0 || round == settleRounds {
+			s.unsettled(waiting)
 			return nil
 		}
 		last := waiting[len(waiting)-1]
@@ -144,7 +145,13 @@ func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind) error {
 			return err
 		}
 	}
-	return nil
+}
+
+// unsettled reports what has to wait for the next walk.
+func (s *session) unsettled(list []store.Suspect) {
+	for _, x := range list {
+		s.count(s.of(x.Key.Kind), []store.Drift{{Kind: x.Key.Kind, ID: x.Key.ID, FoundAt: s.now(), Cause: CauseUnknown}})
+	}
 }
 
 // isDue is true for what is to be asked again now. What Clerk refused to tell is asked while it is in the verify queue.

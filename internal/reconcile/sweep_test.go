@@ -15,7 +15,7 @@ func TestSweep(t *testing.T) {
 	onBothEngines(t, emulator.Options{Users: 600}, func(l *lab) {
 		l.backfill()
 		l.deaf()
-		l.call("PATCH", "/v1/users/"+l.any(clerk.KindUser).ID, map[string]any{"first_name": "Augusta"})
+		l.call("PATCH", "/v1/users/"+l.anyUser(), map[string]any{"first_name": "Augusta"})
 		before := l.r.API.Stats().Requests
 		report, err := l.r.Tick(l.Context())
 		l.must(err)
@@ -41,7 +41,7 @@ func TestVerify(t *testing.T) {
 			if s, err := l.db.Sight(l.Context(), gone); err != nil || s.Hidden != hidden {
 				l.Errorf("%+v, %v: want hidden %v", s, err, hidden)
 			}
-			l.e.Advance(35 * time.Second)
+			l.later(35 * time.Second)
 		}
 		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.At(l.now().Add(time.Hour)), 10); len(left) != 0 || err != nil {
 			l.Errorf("still in doubt: %v, %v", left, err)
@@ -58,9 +58,9 @@ func TestSince(t *testing.T) {
 		l.deaf()
 		users := l.firstUsers(3)
 		l.call("PATCH", "/v1/users/"+users[0], map[string]any{"first_name": "Augusta"})
-		l.e.Advance(time.Hour)
-		since := clerk.At(l.now())
-		l.e.Advance(time.Second)
+		l.later(time.Hour)
+		since := clerk.At(l.e.Now())
+		l.later(time.Second)
 		l.call("PATCH", "/v1/users/"+users[1], map[string]any{"first_name": "Grace"})
 		l.call("DELETE", "/v1/users/"+users[2], nil)
 		calls := l.counting("/v1/users")

@@ -415,7 +415,7 @@ func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
 		}
 		w.left([]store.Sight{row})
 		if !twice {
-			due := clerk.At(w.began) + clerk.Time(listsApart.Milliseconds())
+			due := clerk.At(w.began.Add(listsApart))
 			first = append(first, store.Suspect{Key: key, Reason: store.SuspectUnlisted, Since: w.since, DueAt: due, Attempts: 1})
 		}
 	}

@@ -42,13 +42,13 @@ func TestBackfillAndWalk(t *testing.T) {
 			l.Errorf("%d memberships, %d changes", len(list), after.Seq-before.Seq)
 		}
 		l.deaf()
-		user := l.any(clerk.KindUser).ID
+		user := l.anyUser()
 		l.call("DELETE", "/v1/users/"+user, nil)
 		if report := l.walk(reconcile.Options{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
 			l.Errorf("%+v", report)
 		}
-		if report := l.walk(reconcile.Options{}); report.Repaired != 1 || l.moved() < 50*time.Second {
-			l.Errorf("%+v after %s", report, l.moved())
+		if report := l.walk(reconcile.Options{}); report.Repaired != 1 || l.waited() < 50*time.Second {
+			l.Errorf("%+v after %s", report, l.waited())
 		}
 		l.equal()
 		walks, err := l.db.Walks(l.Context())

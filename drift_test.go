@@ -1,0 +1,52 @@
+package clerksync_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+// Run removes drift that was found more than 90 days ago.
+func TestOldDriftIsRemoved(t *testing.T) {
+	t.Parallel()
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clerksync.New(t.Context(), db, clerksync.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	days := func(n int) clerk.Time { return clerk.At(time.Now().AddDate(0, 0, -n)) }
+	err = db.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.AppendDrift(t.Context(), []store.Drift{
+			{Kind: clerk.KindUser, ID: "user_old", FoundAt: days(91)}, {Kind: clerk.KindUser, ID: "user_new", FoundAt: days(89)},
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Run(ctx) }()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		list, err := m.Sync().Drift(t.Context(), clerksync.DriftFilter{})
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		if len(list) == 1 && list[0].ID == "user_new" {
+			break
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
