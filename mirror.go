@@ -33,7 +33,8 @@ type Mirror struct {
 	health     healthCache
 
 	purgedMu sync.Mutex
-	purged   Purged // by this process
+	purged   Purged     // by this process
+	cleared  clerk.Time // deliveries received before had their bodies removed; of the one goroutine that purges
 
 	tokenReader auth.TokenReader
 	crossOrigin *http.CrossOriginProtection

@@ -21,6 +21,7 @@ type commands struct {
 	Chaos     chaosCommand     `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
 	Backfill  backfillCommand  `cmd:"" help:"Read everything that Clerk has; goes on where it was ended."`
 	Reconcile reconcileCommand `cmd:"" help:"Compare the mirror with Clerk and repair what differs."`
+	Replay    replayCommand    `cmd:"" help:"Apply stored deliveries again: dead letters after a fix, for example."`
 	Users     usersCommand     `cmd:"" help:"Work on single persons: erase."`
 	Explain   explainCommand   `cmd:"" help:"Tell why somebody may or may not do something, with every fact and its source."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`

@@ -17,8 +17,9 @@ import (
 // exitCode ends a command that has said all there is to say.
 type exitCode int
 
-// Exit codes of reconcile.
+// Exit codes that are told apart.
 const (
+	exitUsage    exitCode = 2
 	exitRepaired exitCode = 3
 	exitLeft     exitCode = 4
 )
