@@ -163,7 +163,7 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
 		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
 		AuditRetention: c.AuditRetention, InboxRetention: c.InboxRetention, ChangesRetention: c.ChangesRetention,
-		EraseAfter: eraseAfter(c.EraseAfter), JITOff: c.JIT == "off", APIBudget: c.APIBudget,
+		Redact: c.Redact, EraseAfter: eraseAfter(c.EraseAfter), JITOff: c.JIT == "off", APIBudget: c.APIBudget,
 		BackfillOff: c.Backfill == "off", ReconcileOff: c.Reconcile == "off",
 	}
 }

@@ -22,18 +22,21 @@ type Config struct {
 	Committed func([]store.Touched)
 	// EraseAtOnce erases a user in the transaction of its deletion; else that is for EraseDue.
 	EraseAtOnce bool
+	// Redact is never stored, beside one-time secrets.
+	Redact Redaction
 }
 
 // Ingest is the one writer of mirrored rows. It owns no goroutine while nothing waits.
 type Ingest struct {
-	db       *store.DB
-	log      *slog.Logger
-	pins     func() []string
-	now      func() time.Time
-	inboxKey []byte
-	tell     func([]store.Touched)
-	atOnce   bool // erases
-	Stats    Stats
+	db        *store.DB
+	log       *slog.Logger
+	pins      func() []string
+	now       func() time.Time
+	inboxKey  []byte
+	tell      func([]store.Touched)
+	atOnce    bool // erases
+	redaction Redaction
+	Stats     Stats
 	committer
 
 	seen sync.Map // instance ids remembered already
@@ -53,7 +56,7 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the inbox key: %w", err)
 	}
-	in := &Ingest{db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, atOnce: c.EraseAtOnce}
+	in := &Ingest{db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, atOnce: c.EraseAtOnce, redaction: c.Redact}
 	if in.tell == nil {
 		in.tell = func([]store.Touched) {}
 	}

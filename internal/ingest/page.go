@@ -45,11 +45,11 @@ type pageRow struct {
 	stubs []operation // of what is embedded in it
 }
 
-func (p *Page) read() []pageRow {
+func (in *Ingest) readPage(p *Page) []pageRow {
 	rows := make([]pageRow, len(p.Rows))
 	for i, row := range p.Rows {
 		s := sighting{observedAt: p.ObservedAt, read: true}
-		body, _ := redact(row)
+		body, _ := in.redact(row)
 		s.full(p.Kind, body.Get("id").String(), body, body.JSON())
 		rows[i] = pageRow{s.ops[0], s.ops[1:]}
 	}
@@ -66,7 +66,7 @@ func (r *pageRow) agrees(s store.Sight) bool {
 // ApplyPage merges a page, in one transaction, by the same rules as events. Rows that agree with it are not written
 // again: only that they were compared is noted.
 func (in *Ingest) ApplyPage(ctx context.Context, p Page, under Under) (found []Difference, err error) {
-	rows := p.read()
+	rows := in.readPage(&p)
 	for i := range rows {
 		if rows[i].whole.key.ID == "" || !p.Kind.Mirrored() {
 			return nil, errNoID

@@ -83,7 +83,7 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 				return err
 			}
 		}
-		ops := r.operations()
+		ops := b.in.operations(&r)
 		keys = keys[:0]
 		var persons []string
 		for i := range ops {
@@ -113,7 +113,7 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 	return nil
 }
 
-func (r *Reading) operations() []operation {
+func (in *Ingest) operations(r *Reading) []operation {
 	switch {
 	case r.Deleted:
 		return []operation{{key: r.Key, do: tombstone, at: r.ObservedAt}}
@@ -121,7 +121,7 @@ func (r *Reading) operations() []operation {
 		return []operation{{key: r.Key, do: absence, at: r.ObservedAt, read: true}}
 	}
 	s := sighting{observedAt: r.ObservedAt, read: true}
-	body, _ := redact(r.Body)
+	body, _ := in.redact(r.Body)
 	s.full(r.Key.Kind, r.Key.ID, body, body.JSON())
 	return s.ops
 }

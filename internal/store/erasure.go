@@ -147,6 +147,16 @@ func (tx *Tx) EraseDeliveries(ctx context.Context, messageIDs []string) error {
 	return tx.exec(ctx, "UPDATE clerk_inbox SET state = 'erased', body = NULL, digest = NULL WHERE "+condition, arg)
 }
 
+// RewriteBodies replaces the bodies of deliveries that still have one.
+func (tx *Tx) RewriteBodies(ctx context.Context, list []Delivery) error {
+	for _, d := range list {
+		if err := tx.exec(ctx, "UPDATE clerk_inbox SET body = $1 WHERE message_id = $2 AND body IS NOT NULL", d.Body, d.MessageID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Scrub sees to it that what was overwritten is not left in the files: SQLite's write-ahead log is emptied. It answers
 // false while another process still reads from it. Postgres removes old versions of rows by VACUUM, its own.
 func (db *DB) Scrub(ctx context.Context) (done bool, err error) {
