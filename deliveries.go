@@ -10,6 +10,18 @@ import (
 // Delivery is what arrived under a message id, and what became of it.
 type Delivery = store.Delivery
 
+// DeliveryState is what became of a delivery.
+type DeliveryState = store.State
+
+// The states of deliveries.
+const (
+	StateApplied     = store.StateApplied
+	StateIgnored     = store.StateIgnored
+	StateQuarantined = store.StateQuarantined
+	StateDead        = store.StateDead
+	StateErased      = store.StateErased
+)
+
 // DeliveryFilter selects deliveries for [Deliveries.List]; the zero value selects all.
 type DeliveryFilter = store.DeliveryFilter
 

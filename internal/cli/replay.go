@@ -12,7 +12,6 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/store"
 )
 
 type replayCommand struct {
@@ -80,7 +79,7 @@ func (c replayCommand) Run(ctx context.Context, p *process) error {
 func (c replayCommand) filter(now time.Time) (f clerksync.DeliveryFilter, err error) {
 	since, err1 := parseMoment(c.Since, now)
 	until, err2 := parseMoment(c.Until, now)
-	f = clerksync.DeliveryFilter{State: store.State(c.State), Type: c.Type, Since: since, Until: until}
+	f = clerksync.DeliveryFilter{State: clerksync.DeliveryState(c.State), Type: c.Type, Since: since, Until: until}
 	filtered := f != (clerksync.DeliveryFilter{})
 	switch {
 	case err1 != nil || err2 != nil:
@@ -110,7 +109,7 @@ func parseMoment(s string, now time.Time) (clerk.Time, error) {
 
 // preview tells what is about to be replayed.
 func preview(ctx context.Context, m *clerksync.Mirror, f clerksync.DeliveryFilter, w io.Writer) (total int64, err error) {
-	f.Unquarantined = f.State != store.StateQuarantined
+	f.Unquarantined = f.State != clerksync.StateQuarantined
 	counts, err := m.Deliveries().Count(ctx, f)
 	for _, n := range counts {
 		total += n.Count

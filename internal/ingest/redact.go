@@ -230,7 +230,7 @@ func (in *Ingest) redactRows(ctx context.Context, kind clerk.Kind) (changed int6
 
 func (in *Ingest) redactBodies(ctx context.Context) (changed int64, err error) {
 	for cursor := ""; ; {
-		list, last, err := in.db.Bodies(ctx, cursor, erasePage, eraseBytes)
+		list, last, err := in.db.Bodies(ctx, cursor, eraseBodies, eraseBytes)
 		if err != nil || last == "" {
 			return changed, err
 		}
