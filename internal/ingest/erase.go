@@ -69,10 +69,20 @@ func personsIn(body clerk.Value, dst []string) []string {
 	return dst
 }
 
-// learnErased asks which of some users were erased.
+// learnErased finds out which of some users were erased: by their rows where they are loaded, else by asking.
 func (b *batch) learnErased(ctx context.Context, tx *store.Tx, persons []string) error {
-	slices.Sort(persons)
-	found, err := tx.ErasedUsers(ctx, slices.DeleteFunc(slices.Compact(persons), func(id string) bool { return id == "" }))
+	var ask []string
+	for _, id := range persons {
+		e := b.rows[store.Key{Kind: clerk.KindUser, ID: id}]
+		switch {
+		case e == nil && id != "":
+			ask = append(ask, id)
+		case e != nil && e.row.Erased:
+			b.erased[id] = true
+		}
+	}
+	slices.Sort(ask)
+	found, err := tx.ErasedUsers(ctx, slices.Compact(ask))
 	for id := range found {
 		b.erased[id] = true
 	}
