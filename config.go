@@ -18,6 +18,7 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
 )
@@ -98,6 +99,9 @@ type Config struct {
 	// InboxRetention is how long the bodies of deliveries are kept; 0 means 90 days. Their ids are kept at least 90 days,
 	// dead and quarantined deliveries twice as long as ids.
 	InboxRetention time.Duration
+	// Redact lists field paths that are never stored, such as private_metadata, public_metadata.ssn, or
+	// user.unsafe_metadata.x for objects of one kind. New paths are taken out of what is stored when the mirror opens.
+	Redact []string
 	// ChangesRetention is how long the change feed goes back; 0 means 30 days.
 	ChangesRetention time.Duration
 
@@ -189,6 +193,11 @@ func (m *Mirror) build() error {
 	default:
 		faults = append(faults, fmt.Errorf("unready is %q: it is ask, allow or deny", m.config.Unready))
 	}
+	redaction, err := ingest.ParseRedaction(m.config.Redact)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	m.redaction = redaction
 	m.tokenReader = auth.NewTokenReader(m.config.PublishableKey)
 	m.crossOrigin = http.NewCrossOriginProtection()
 	for _, origin := range m.config.AuthorizedParties {

@@ -10,6 +10,18 @@ import (
 // Delivery is what arrived under a message id, and what became of it.
 type Delivery = store.Delivery
 
+// DeliveryState is what became of a delivery.
+type DeliveryState = store.State
+
+// The states of deliveries.
+const (
+	StateApplied     = store.StateApplied
+	StateIgnored     = store.StateIgnored
+	StateQuarantined = store.StateQuarantined
+	StateDead        = store.StateDead
+	StateErased      = store.StateErased
+)
+
 // DeliveryFilter selects deliveries for [Deliveries.List]; the zero value selects all.
 type DeliveryFilter = store.DeliveryFilter
 
@@ -41,4 +53,30 @@ func (s Deliveries) List(ctx context.Context, f DeliveryFilter) (list []Delivery
 func (s Deliveries) Replay(ctx context.Context, messageID string) (status string, err error) {
 	outcome, err := s.in.Replay(ctx, messageID)
 	return string(outcome.Status), err
+}
+
+// What a replay takes and answers.
+type (
+	ReplayOptions = ingest.ReplayOptions
+	ReplayReport  = ingest.ReplayReport
+	ReplayFailure = ingest.ReplayFailure
+	DeliveryCount = store.DeliveryCount
+)
+
+// Count counts what a filter selects, by type and state.
+func (s Deliveries) Count(ctx context.Context, f DeliveryFilter) ([]DeliveryCount, error) {
+	return s.db.CountDeliveries(ctx, f)
+}
+
+// ReplayAll applies the stored deliveries again that a filter selects, many at once and in no order, and stops at the
+// first that can not be applied unless told to keep going: that is in the report and no error. Quarantined ones are left
+// out unless the filter's state is that. Memory is bounded, however many there are.
+func (s Deliveries) ReplayAll(ctx context.Context, f DeliveryFilter, o ReplayOptions) (ReplayReport, error) {
+	return s.in.ReplayAll(ctx, f, o)
+}
+
+// ReplayThese applies deliveries again by message id, as ReplayAll does. One that is not stored is [ErrNotFound], and
+// then none is applied.
+func (s Deliveries) ReplayThese(ctx context.Context, messageIDs []string, o ReplayOptions) (ReplayReport, error) {
+	return s.in.ReplayThese(ctx, messageIDs, o)
 }

@@ -203,6 +203,11 @@ func TestErasureLeavesNoTrace(t *testing.T) {
 			b.Errorf("left after the erasure: %v", found)
 		}
 		again(b, events, byAddress)
+		for _, id := range []string{"msg_other_0", "msg_later_0", "msg_other_20"} {
+			if d, err := b.m.Deliveries().Get(b.Context(), id); err != nil || d.State != clerksync.StateErased || d.Body != "" {
+				b.Errorf("a later delivery is %+v, %v", d, err)
+			}
+		}
 		if found := traces(b); len(found) > 0 {
 			b.Errorf("back after everything was delivered and replayed: %v", found)
 		}

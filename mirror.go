@@ -36,8 +36,11 @@ type Mirror struct {
 	clockSkew  atomic.Int64      // well-signed deliveries outside the time window
 	health     healthCache
 
+	redaction ingest.Redaction
+
 	purgedMu sync.Mutex
-	purged   Purged // by this process
+	purged   Purged     // by this process
+	cleared  clerk.Time // deliveries received before had their bodies removed; of the one goroutine that purges
 
 	tokenReader auth.TokenReader
 	crossOrigin *http.CrossOriginProtection
@@ -81,7 +84,7 @@ func (m *Mirror) open(ctx context.Context) error {
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) { m.config.Logger.Error("the audit can not be written", "error", err) })
 	in, err := ingest.New(ctx, ingest.Config{
 		DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed, Measured: m.measured,
-		Tracer: m.tracer, EraseAtOnce: m.config.EraseAfter < 0,
+		Tracer: m.tracer, Redact: m.redaction, EraseAtOnce: m.config.EraseAfter < 0,
 	})
 	if err != nil {
 		return err
@@ -99,6 +102,13 @@ func (m *Mirror) open(ctx context.Context) error {
 		})
 	}
 	if err := m.measure(); err != nil {
+		return err
+	}
+	redacted, err := in.ApplyRedaction(ctx)
+	if redacted > 0 {
+		m.config.Logger.Info("what was stored was redacted anew", "bodies", redacted)
+	}
+	if err != nil {
 		return err
 	}
 	changed, err := in.ApplyLadder(ctx, m.config.Roles)

@@ -16,6 +16,9 @@ const (
 	leastIDs = 90 * 24 * time.Hour
 	// exceptionsFactor is how many times longer dead and quarantined deliveries are kept than others.
 	exceptionsFactor = 2
+	// wholeInbox is after what time bodies are looked for in all of the inbox again, and not only in what has grown old
+	// since: a dead letter that was applied after all may be of any age.
+	wholeInbox = 24 * time.Hour
 )
 
 // Purged counts what was removed because it was older than its retention.
@@ -66,7 +69,14 @@ func (m *Mirror) purge(ctx context.Context) (n Purged, err error) {
 	var errs [5]error
 	n.Drift, errs[4] = m.db.PurgeDrift(ctx, before(driftRetention))
 	n.Audit, errs[0] = m.db.PurgeAudit(ctx, before(c.AuditRetention))
-	n.Bodies, errs[1] = m.db.PurgeBodies(ctx, before(c.InboxRetention))
+	from := m.cleared
+	if now.Sub(from.Time()) > c.InboxRetention+wholeInbox {
+		from = 0
+	}
+	n.Bodies, errs[1] = m.db.PurgeBodies(ctx, from, before(c.InboxRetention))
+	if errs[1] == nil && from == 0 {
+		m.cleared = before(c.InboxRetention)
+	}
 	n.Deliveries, errs[2] = m.db.PurgeDeliveries(ctx, before(ids), before(ids*exceptionsFactor))
 	n.Changes, errs[3] = m.db.PurgeChanges(ctx, clerk.At(now), before(c.ChangesRetention))
 	m.purgedMu.Lock()

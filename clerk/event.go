@@ -92,6 +92,9 @@ var objectNames = map[string]Kind{
 	"email": KindEmail, "sms_message": KindSMS,
 }
 
+// KindOfObject is the kind that the member `object` of what Clerk sends names, "" where that is none.
+func KindOfObject(name string) Kind { return objectNames[name] }
+
 // Kinds lists the mirrored kinds, sorted.
 func Kinds() []Kind {
 	kinds := map[Kind]bool{}

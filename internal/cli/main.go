@@ -24,6 +24,7 @@ type commands struct {
 	Reconcile reconcileCommand `cmd:"" help:"Compare the mirror with Clerk and repair what differs."`
 	Status    statusCommand    `cmd:"" help:"Tell whether the mirror is proven to equal Clerk, and how fresh it is."`
 	Drift     driftCommand     `cmd:"" help:"List what was found to differ from Clerk."`
+	Replay    replayCommand    `cmd:"" help:"Apply stored deliveries again: dead letters after a fix, for example."`
 	Users     usersCommand     `cmd:"" help:"Work on single persons: erase."`
 	Explain   explainCommand   `cmd:"" help:"Tell why somebody may or may not do something, with every fact and its source."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`

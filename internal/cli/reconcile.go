@@ -15,9 +15,10 @@ import (
 // exitCode ends a command that has said all there is to say.
 type exitCode int
 
-// Exit codes of reconcile.
+// Exit codes that are told apart.
 const (
 	exitStopped  exitCode = 1
+	exitUsage    exitCode = 2
 	exitRepaired exitCode = 3
 	exitLeft     exitCode = 4
 )

@@ -186,7 +186,7 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
 		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
 		AuditRetention: c.AuditRetention, InboxRetention: c.InboxRetention, ChangesRetention: c.ChangesRetention,
-		EraseAfter: orNone(c.EraseAfter), JITOff: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
+		Redact: c.Redact, EraseAfter: orNone(c.EraseAfter), JITOff: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
 		BackfillOff: c.Backfill == "off", ReconcileOff: c.Reconcile == "off",
 		ReadyWithin: orNone(c.ReadyWithin), ReadyWalkWithin: orNone(c.ReadyWalkWithin),
 	}

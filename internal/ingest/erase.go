@@ -12,8 +12,9 @@ import (
 
 // Bounds of the search for copies of those who were erased.
 const (
-	eraseTogether  = 32 // persons looked for in one pass
+	eraseTogether  = 500 // persons looked for in one pass
 	erasePage      = 200
+	eraseBodies    = 1000
 	eraseBytes     = 4 << 20
 	shortestSearch = 6 // addresses shorter than this would be found everywhere
 )
@@ -68,10 +69,20 @@ func personsIn(body clerk.Value, dst []string) []string {
 	return dst
 }
 
-// learnErased asks which of some users were erased.
+// learnErased finds out which of some users were erased: by their rows where they are loaded, else by asking.
 func (b *batch) learnErased(ctx context.Context, tx *store.Tx, persons []string) error {
-	slices.Sort(persons)
-	found, err := tx.ErasedUsers(ctx, slices.DeleteFunc(slices.Compact(persons), func(id string) bool { return id == "" }))
+	var ask []string
+	for _, id := range persons {
+		e := b.rows[store.Key{Kind: clerk.KindUser, ID: id}]
+		switch {
+		case e == nil && id != "":
+			ask = append(ask, id)
+		case e != nil && e.row.Erased:
+			b.erased[id] = true
+		}
+	}
+	slices.Sort(ask)
+	found, err := tx.ErasedUsers(ctx, slices.Compact(ask))
 	for id := range found {
 		b.erased[id] = true
 	}
@@ -303,14 +314,14 @@ func (in *Ingest) FinishErasures(ctx context.Context) (n int, err error) {
 
 // search is one pass, for persons whose searches stand at the same place.
 func (in *Ingest) search(ctx context.Context, open []store.Erasure) error {
-	cursor := open[0].Cursor
+	cursor, names := open[0].Cursor, newFinder(open)
 	if cursor == "" {
-		if err := in.maskCopies(ctx, open); err != nil {
+		if err := in.maskCopies(ctx, open, names); err != nil {
 			return err
 		}
 	}
 	for {
-		list, last, err := in.db.Bodies(ctx, cursor, erasePage, eraseBytes)
+		list, last, err := in.db.Bodies(ctx, cursor, eraseBodies, eraseBytes)
 		if err != nil {
 			return err
 		}
@@ -318,7 +329,7 @@ func (in *Ingest) search(ctx context.Context, open []store.Erasure) error {
 			break
 		}
 		cursor = last
-		if err := in.eraseBodies(ctx, open, list, cursor); err != nil {
+		if err := in.eraseBodies(ctx, open, names, list, cursor); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -335,18 +346,15 @@ func (in *Ingest) search(ctx context.Context, open []store.Erasure) error {
 	})
 }
 
-func (in *Ingest) eraseBodies(ctx context.Context, open []store.Erasure, list []store.Delivery, cursor string) error {
+func (in *Ingest) eraseBodies(ctx context.Context, open []store.Erasure, f *finder, list []store.Delivery, cursor string) error {
 	var ids []string
 	found := make([]int64, len(open))
 	for _, d := range list {
-		erased := false
-		for i := range open {
-			if slices.ContainsFunc(open[i].Search, func(s string) bool { return strings.Contains(d.Body, s) }) {
-				found[i]++
-				erased = true
-			}
+		persons := f.find(d.Body)
+		for i := range persons {
+			found[i]++
 		}
-		if erased {
+		if len(persons) > 0 {
 			ids = append(ids, d.MessageID)
 		}
 	}
@@ -354,12 +362,7 @@ func (in *Ingest) eraseBodies(ctx context.Context, open []store.Erasure, list []
 		if err := tx.EraseDeliveries(ctx, ids); err != nil {
 			return err
 		}
-		for i := range open {
-			if err := tx.AdvanceErasure(ctx, open[i].ClerkUserID, cursor, 0, found[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return tx.AdvanceErasures(ctx, open, cursor, found)
 	})
 }
 
@@ -367,25 +370,27 @@ func (in *Ingest) eraseBodies(ctx context.Context, open []store.Erasure, list []
 var withCopies = []clerk.Kind{clerk.KindInvitation, clerk.KindSubscription, clerk.KindSubscriptionItem, clerk.KindPaymentAttempt}
 
 // maskCopies takes copies of the persons out of others' rows, a page a transaction.
-func (in *Ingest) maskCopies(ctx context.Context, open []store.Erasure) error {
-	ids, texts := map[string]bool{}, []string{}
+func (in *Ingest) maskCopies(ctx context.Context, open []store.Erasure, f *finder) error {
+	ids, texts := map[string]bool{}, map[string]bool{}
 	for i := range open {
 		ids[open[i].ClerkUserID] = true
-		texts = append(texts, open[i].Search...)
+		for _, s := range open[i].Search {
+			texts[s] = true
+		}
 	}
 	isOf := func(v clerk.Value) bool {
 		if names(v, ids) {
 			return true
 		}
 		for _, member := range v.All() {
-			if slices.Contains(texts, member.String()) {
+			if texts[member.String()] {
 				return true
 			}
 		}
 		return false
 	}
 	mask := func(row *store.Row) bool {
-		if !slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(row.Raw, s) }) {
+		if len(f.find(row.Raw)) == 0 {
 			return false
 		}
 		body, changed := masked(row.Body(), isOf)
@@ -412,7 +417,7 @@ func (in *Ingest) maskCopies(ctx context.Context, open []store.Erasure) error {
 				if err != nil || n == 0 {
 					return err
 				}
-				return tx.AdvanceErasure(ctx, open[0].ClerkUserID, "", n, 0)
+				return tx.CountMasked(ctx, open[0].ClerkUserID, n)
 			})
 			if err != nil {
 				return err

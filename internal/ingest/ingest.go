@@ -29,20 +29,23 @@ type Config struct {
 	Measured func(Commit)
 	// Tracer takes a span of each commit that a traced message is in. nil is fine.
 	Tracer trace.Tracer
+	// Redact is never stored, beside one-time secrets.
+	Redact Redaction
 }
 
 // Ingest is the one writer of mirrored rows. It owns no goroutine while nothing waits.
 type Ingest struct {
-	db       *store.DB
-	log      *slog.Logger
-	pins     func() []string
-	now      func() time.Time
-	inboxKey []byte
-	tell     func([]store.Touched)
-	atOnce   bool // erases
-	measured func(Commit)
-	tracer   trace.Tracer
-	Stats    Stats
+	db        *store.DB
+	log       *slog.Logger
+	pins      func() []string
+	now       func() time.Time
+	inboxKey  []byte
+	tell      func([]store.Touched)
+	atOnce    bool // erases
+	redaction Redaction
+	measured  func(Commit)
+	tracer    trace.Tracer
+	Stats     Stats
 	committer
 
 	seen sync.Map // instance ids remembered already
@@ -65,7 +68,8 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 		return nil, fmt.Errorf("read the inbox key: %w", err)
 	}
 	in := &Ingest{
-		db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, measured: c.Measured, tracer: c.Tracer, atOnce: c.EraseAtOnce,
+		db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, measured: c.Measured, tracer: c.Tracer,
+		atOnce: c.EraseAtOnce, redaction: c.Redact,
 	}
 	if in.tell == nil {
 		in.tell = func([]store.Touched) {}

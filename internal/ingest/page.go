@@ -56,12 +56,12 @@ type pageRow struct {
 	stubs []operation // of what is embedded in it, once it is known that the row differs
 }
 
-// Prepare reads a page: pure, so that it can be done while the page before is applied.
-func (p Page) Prepare() *PreparedPage {
+// PreparePage reads a page: beside nothing that changes, so that it can be done while the page before is applied.
+func (in *Ingest) PreparePage(p Page) *PreparedPage {
 	rows := make([]pageRow, len(p.Rows))
 	for i, row := range p.Rows {
 		s := sighting{observedAt: p.ObservedAt, read: true}
-		body, _ := redact(row)
+		body, _ := in.redact(row)
 		raw := ""
 		if p.New {
 			raw = body.JSON()
@@ -90,7 +90,7 @@ func (r *pageRow) agrees(s store.Sight) bool {
 
 // ApplyPage prepares a page and applies it.
 func (in *Ingest) ApplyPage(ctx context.Context, p Page, under Under) ([]Difference, error) {
-	return in.ApplyPrepared(ctx, p.Prepare(), under)
+	return in.ApplyPrepared(ctx, in.PreparePage(p), under)
 }
 
 // ApplyPrepared merges a page, in one transaction, by the same rules as events. Rows that agree with it are not written

@@ -85,7 +85,7 @@ func (in *Ingest) read(envelope clerk.Value) (*Prepared, error) {
 		event, _ := clerk.EventOf(envelope) // what a message lacks does not matter: nothing of it is kept
 		return &Prepared{delivery: in.judged(event, store.StateIgnored, ReasonNotKept)}, nil
 	}
-	kept, redacted := redact(envelope)
+	kept, redacted := in.redact(envelope)
 	event, err := clerk.EventOf(kept)
 	var lack *clerk.FieldError
 	if err != nil && !errors.As(err, &lack) {

@@ -86,7 +86,7 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 			}
 			b.cleared = append(b.cleared, r.Key)
 		}
-		ops := r.operations()
+		ops := b.in.operations(&r)
 		keys = keys[:0]
 		var persons []string
 		for i := range ops {
@@ -116,7 +116,7 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 	return nil
 }
 
-func (r *Reading) operations() []operation {
+func (in *Ingest) operations(r *Reading) []operation {
 	switch {
 	case r.Deleted:
 		return []operation{{key: r.Key, do: tombstone, at: r.ObservedAt}}
@@ -124,7 +124,7 @@ func (r *Reading) operations() []operation {
 		return []operation{{key: r.Key, do: absence, at: r.ObservedAt, read: true}}
 	}
 	s := sighting{observedAt: r.ObservedAt, read: true}
-	body, _ := redact(r.Body)
+	body, _ := in.redact(r.Body)
 	s.full(r.Key.Kind, r.Key.ID, body, body.JSON())
 	if r.Accept {
 		s.ops[0].do = acceptance

@@ -23,21 +23,30 @@ func (in *Ingest) Replay(ctx context.Context, messageID string) (Outcome, error)
 }
 
 func (in *Ingest) replay(d store.Delivery) (Outcome, error) {
+	p, err := in.again(d)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return in.Submit(p), nil
+}
+
+// again reads a stored delivery as if it had just come.
+func (in *Ingest) again(d store.Delivery) (*Prepared, error) {
 	if d.Body == "" || d.State == store.StateErased {
-		return Outcome{}, ErrNoBody
+		return nil, ErrNoBody
 	}
 	envelope, err := clerk.Parse([]byte(d.Body))
 	if err != nil {
-		return Outcome{}, fmt.Errorf("stored body of %s: %w", d.MessageID, err)
+		return nil, fmt.Errorf("stored body of %s: %w", d.MessageID, err)
 	}
 	p, err := in.read(envelope)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("stored body of %s: %w", d.MessageID, err)
+		return nil, fmt.Errorf("stored body of %s: %w", d.MessageID, err)
 	}
 	p.replay, p.size = true, len(d.Body)
 	p.delivery.MessageID, p.delivery.ReceivedAt, p.delivery.SignedAt = d.MessageID, d.ReceivedAt, d.SignedAt
 	p.delivery.Digest = d.Digest // of the body as it was delivered, before redaction
-	return in.Submit(p), nil
+	return p, nil
 }
 
 // Upgrade replays once what an older version could not read: dead letters and events of

@@ -107,26 +107,3 @@ func first(values ...clerk.Value) string {
 	}
 	return ""
 }
-
-// secretFields are redacted before anything is stored, at any depth, so that a malformed
-// body loses them too. In the application's own metadata the same names mean nothing.
-var secretFields = map[string]bool{
-	"backup_codes": true, "nonce": true, "otp_code": true, "ticket": true, "token": true, "url": true,
-}
-
-// redact takes one-time secrets out. It is idempotent, so that the stored body gives the
-// same operations as the body that was delivered.
-func redact(envelope clerk.Value) (redacted clerk.Value, changed bool) {
-	return envelope.Map(func(key string, v clerk.Value) (clerk.Value, bool) {
-		switch {
-		case strings.HasSuffix(key, "_metadata"):
-			return v, true
-		case secretFields[key] && !v.IsNull():
-			return clerk.Null(), true
-		case key == "verification" && v.Get("nonce").Exists():
-			// the message to sign repeats the nonce
-			return v.Without(func(k string) bool { return k == "nonce" || k == "message" }), true
-		}
-		return v, false
-	})
-}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/store"
@@ -220,6 +221,40 @@ func TestAnotherHistoryFlushes(t *testing.T) {
 		if b.facts(t, "user_ada", "", ""); b.Stats.Flushes.Load() != flushes+1 {
 			t.Errorf("%d flushes", b.Stats.Flushes.Load()-flushes)
 		}
+	})
+}
+
+// A reader whose place in the feed was purged forgets everything; one that knows the last change has lost nothing.
+func TestPurgedFeedFlushes(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, one, other *store.DB, _ *sql.DB) {
+		clock := newClock()
+		a, b := newReplica(t, "a", one, clock.now, 0), newReplica(t, "b", other, clock.now, 0)
+		purge := func(now, before clerk.Time, want int64) {
+			t.Helper()
+			if n, err := one.PurgeChanges(t.Context(), now, before); err != nil || n != want {
+				t.Fatalf("%d changes purged, %v; want %d", n, err, want)
+			}
+		}
+		look := func(want int64) {
+			t.Helper()
+			clock.advance(live.MaxStale)
+			if b.facts(t, "user_ada", "", ""); b.Stats.Flushes.Load() != want {
+				t.Errorf("%d flushes, want %d", b.Stats.Flushes.Load(), want)
+			}
+		}
+		a.event(t, "user.created", fmt.Sprintf(ada, 10))
+		a.event(t, "user.updated", fmt.Sprintf(ada, 11))
+		look(0)
+		flushes := b.Stats.Flushes.Load()
+		purge(1000, 1, 0)
+		purge(2000, 1000, 1) // all but the last, which b knows
+		look(flushes)
+		a.event(t, "user.updated", fmt.Sprintf(ada, 12))
+		a.event(t, "user.updated", fmt.Sprintf(ada, 13))
+		purge(3000, 1000, 1) // the last of then, which b knows
+		purge(4000, 3000, 1)
+		look(flushes + 1)
 	})
 }
 

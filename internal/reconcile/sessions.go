@@ -136,7 +136,7 @@ func (r *round) user(ctx context.Context, user string) error {
 		}
 		note := r.note(r.heard, p.Answer)
 		page := ingest.Page{Kind: clerk.KindSession, Rows: p.Rows, ObservedAt: p.ObservedAt()}
-		return r.page(ctx, r.k, page.Prepare(), func(ctx context.Context, tx *store.Tx, found []ingest.Difference) ([]store.Drift, error) {
+		return r.page(ctx, r.k, r.Ingest.PreparePage(page), func(ctx context.Context, tx *store.Tx, found []ingest.Difference) ([]store.Drift, error) {
 			return note(ctx, tx, slices.DeleteFunc(slices.Clone(found), func(d ingest.Difference) bool {
 				return untold(d, rowOf(p.Rows, d.Key.ID), r.known)
 			}))

@@ -74,7 +74,7 @@ func (s *session) recent(ctx context.Context, since clerk.Time, progress func(Pr
 		k.Rows += len(rows)
 		if len(rows) > 0 {
 			page := ingest.Page{Kind: clerk.KindUser, Rows: rows, ObservedAt: p.ObservedAt()}
-			if err := s.page(ctx, k, page.Prepare(), s.note(signs, p.Answer)); err != nil {
+			if err := s.page(ctx, k, s.Ingest.PreparePage(page), s.note(signs, p.Answer)); err != nil {
 				return err
 			}
 		}

@@ -212,7 +212,7 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 	apply, end := aside(func(p prepared) error { return w.page(ctx, p) })
 	walked, err := w.API.Walk(ctx, clerkapi.All(w.kind), from, func(p clerkapi.Page) error {
 		page := ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt(), New: w.first, Known: w.known}
-		return apply(prepared{p, page.Prepare()})
+		return apply(prepared{p, w.Ingest.PreparePage(page)})
 	})
 	err = cmp.Or(end(), err)
 	w.report.Rows, w.report.Total = walked.Distinct, walked.After

@@ -73,10 +73,20 @@ func (tx *Tx) BeginErasure(ctx context.Context, e Erasure) error {
 		e.ClerkUserID, int64(e.At), e.Cause, e.Rows, strings.Join(e.Search, "\n"))
 }
 
-// AdvanceErasure notes what a step of the search found.
-func (tx *Tx) AdvanceErasure(ctx context.Context, userID, cursor string, rows, bodies int64) error {
-	return tx.exec(ctx, `UPDATE clerk_erasures SET cursor = $1, erased_rows = erased_rows + $2, bodies = bodies + $3
-		WHERE clerk_user_id = $4 AND done_at IS NULL`, cursor, rows, bodies, userID)
+// AdvanceErasures notes that a search has come to a place, and how many bodies it found there, of each.
+func (tx *Tx) AdvanceErasures(ctx context.Context, open []Erasure, cursor string, bodies []int64) error {
+	for i := range open {
+		const text = "UPDATE clerk_erasures SET cursor = $1, bodies = bodies + $2 WHERE clerk_user_id = $3 AND done_at IS NULL"
+		if err := tx.exec(ctx, text, cursor, bodies[i], open[i].ClerkUserID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CountMasked adds to the rows of a receipt.
+func (tx *Tx) CountMasked(ctx context.Context, userID string, rows int64) error {
+	return tx.exec(ctx, "UPDATE clerk_erasures SET erased_rows = erased_rows + $1 WHERE clerk_user_id = $2", rows, userID)
 }
 
 // EndErasure closes the search and forgets what was looked for.
@@ -145,6 +155,16 @@ func (tx *Tx) EraseDeliveries(ctx context.Context, messageIDs []string) error {
 	}
 	condition, arg := tx.db.engine.oneOf("message_id", messageIDs)
 	return tx.exec(ctx, "UPDATE clerk_inbox SET state = 'erased', body = NULL, digest = NULL WHERE "+condition, arg)
+}
+
+// RewriteBodies replaces the bodies of deliveries that still have one.
+func (tx *Tx) RewriteBodies(ctx context.Context, list []Delivery) error {
+	for _, d := range list {
+		if err := tx.exec(ctx, "UPDATE clerk_inbox SET body = $1 WHERE message_id = $2 AND body IS NOT NULL", d.Body, d.MessageID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Scrub sees to it that what was overwritten is not left in the files: SQLite's write-ahead log is emptied. It answers

@@ -115,20 +115,35 @@ func (db *DB) Delivery(ctx context.Context, messageID string) (Delivery, error) 
 // DeliveryFilter selects deliveries; the zero value selects all.
 type DeliveryFilter struct {
 	State          State
-	Type           string
-	RevisionBelow  int    // judged by rules older than this
-	AfterMessageID string // keyset cursor: message ids greater than this
-	Limit          int    // 0 = 50, at most 500
+	Type           string     // an event type, or the beginning of some and a star: "user.*"
+	Since          clerk.Time // received at this time or later
+	Until          clerk.Time // received before this time; 0: no bound
+	Unquarantined  bool       // leaves out quarantined ones
+	RevisionBelow  int        // judged by rules older than this
+	AfterMessageID string     // keyset cursor: message ids greater than this
+	Limit          int        // 0 = 50, at most 500
 }
 
-// Deliveries lists inbox rows by message id.
-func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) {
-	var w where
+func (f *DeliveryFilter) where() (w where) {
 	if f.State != "" {
 		w.add("state = ?", string(f.State))
+		if f.State != StateApplied {
+			w.conditions = append(w.conditions, "state <> 'applied'") // so that the partial indexes serve
+		}
 	}
-	if f.Type != "" {
+	if prefix, star := strings.CutSuffix(f.Type, "*"); star {
+		w.add(`type LIKE ? ESCAPE '\'`, strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(prefix)+"%")
+	} else if f.Type != "" {
 		w.add("type = ?", f.Type)
+	}
+	if f.Since > 0 {
+		w.add("received_at >= ?", int64(f.Since))
+	}
+	if f.Until > 0 {
+		w.add("received_at < ?", int64(f.Until))
+	}
+	if f.Unquarantined {
+		w.conditions = append(w.conditions, "state <> 'quarantined'")
 	}
 	if f.RevisionBelow > 0 {
 		w.add("revision < ?", f.RevisionBelow)
@@ -136,9 +151,40 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, err
 	if f.AfterMessageID != "" {
 		w.add("message_id > ?", f.AfterMessageID)
 	}
+	return w
+}
+
+// page runs a SELECT for a page of what the filter selects.
+func (f *DeliveryFilter) page(ctx context.Context, db *DB, text string) (*sql.Rows, error) {
+	w := f.where()
 	w.args = append(w.args, pageSize(f.Limit))
-	rows, err := db.query(ctx, deliveryColumns+w.String()+" ORDER BY message_id LIMIT "+params(len(w.args), len(w.args)), w.args...)
+	return db.query(ctx, text+w.String()+" ORDER BY message_id LIMIT "+params(len(w.args), len(w.args)), w.args...)
+}
+
+// Deliveries lists inbox rows by message id.
+func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) {
+	rows, err := f.page(ctx, db, deliveryColumns)
 	return scanAll(rows, err, scanDelivery)
+}
+
+// DeliveryIDs lists message ids alone, in order: bodies may be large.
+func (db *DB) DeliveryIDs(ctx context.Context, f DeliveryFilter) ([]string, error) {
+	rows, err := f.page(ctx, db, "SELECT message_id FROM clerk_inbox")
+	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+}
+
+// DeliveryCount is how many deliveries of a type are in a state.
+type DeliveryCount struct {
+	Type  string `json:"type"`
+	State State  `json:"state"`
+	Count int64  `json:"count"`
+}
+
+// CountDeliveries counts what a filter selects, by type and state.
+func (db *DB) CountDeliveries(ctx context.Context, f DeliveryFilter) ([]DeliveryCount, error) {
+	w := f.where()
+	rows, err := db.query(ctx, "SELECT COALESCE(type, ''), state, count(*) FROM clerk_inbox"+w.String()+" GROUP BY 1, 2 ORDER BY 1, 2", w.args...)
+	return scanAll(rows, err, func(r *sql.Rows) (c DeliveryCount, err error) { return c, r.Scan(&c.Type, &c.State, &c.Count) })
 }
 
 // pageSize bounds a page: 50 rows unless told, 500 at most.

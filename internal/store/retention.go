@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -24,19 +25,49 @@ func (p Purged) Add(q Purged) Purged {
 	return Purged{p.Bodies + q.Bodies, p.Deliveries + q.Deliveries, p.Changes + q.Changes, p.Audit + q.Audit, p.Drift + q.Drift}
 }
 
-// PurgeBodies takes the bodies from deliveries of before a time that need none: those that were applied or ignored. Dead
-// letters and quarantined ones keep theirs until they are removed.
-func (db *DB) PurgeBodies(ctx context.Context, before clerk.Time) (int64, error) {
-	return db.inPages(ctx, `UPDATE clerk_inbox SET body = NULL WHERE message_id IN (SELECT message_id FROM clerk_inbox
-		WHERE received_at < $1 AND body IS NOT NULL AND state IN ('applied', 'ignored') ORDER BY received_at LIMIT $2)`, int64(before), purgePage)
+// PurgeBodies takes the bodies from deliveries received between two times that need none: those that were applied or
+// ignored. Dead letters and quarantined ones keep theirs until they are removed.
+func (db *DB) PurgeBodies(ctx context.Context, from, before clerk.Time) (int64, error) {
+	return db.purgeInbox(ctx, from, "received_at < $3 AND body IS NOT NULL AND state IN ('applied', 'ignored')",
+		"UPDATE clerk_inbox SET body = NULL WHERE state IN ('applied', 'ignored') AND ", int64(before))
 }
 
 // PurgeDeliveries removes deliveries of before a time, dead and quarantined ones of before another. A message that is
 // sent again after that is applied anew, which is harmless.
 func (db *DB) PurgeDeliveries(ctx context.Context, before, exceptions clerk.Time) (int64, error) {
-	return db.inPages(ctx, `DELETE FROM clerk_inbox WHERE message_id IN (SELECT message_id FROM clerk_inbox
-		WHERE received_at < $1 AND (state NOT IN ('dead', 'quarantined') OR received_at < $2) ORDER BY received_at LIMIT $3)`,
-		int64(before), int64(exceptions), purgePage)
+	const due = "received_at < $3 AND (state NOT IN ('dead', 'quarantined') OR received_at < $4)"
+	return db.purgeInbox(ctx, 0, due, "DELETE FROM clerk_inbox WHERE ", int64(before), int64(exceptions))
+}
+
+// purgeInbox runs an action on the deliveries that are due, in the order in which they were received.
+func (db *DB) purgeInbox(ctx context.Context, from clerk.Time, due, action string, args ...any) (total int64, err error) {
+	type place struct {
+		at clerk.Time
+		id string
+	}
+	for last := (place{from, ""}); ; {
+		rows, err := db.query(ctx, "SELECT received_at, message_id FROM clerk_inbox WHERE (received_at, message_id) > ($1, $2) AND "+due+
+			fmt.Sprintf(" ORDER BY received_at, message_id LIMIT %d", purgePage), append([]any{int64(last.at), last.id}, args...)...)
+		page, err := scanAll(rows, err, func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.at, &p.id) })
+		if err != nil || len(page) == 0 {
+			return total, err
+		}
+		last = page[len(page)-1]
+		ids := make([]string, len(page))
+		for i, p := range page {
+			ids[i] = p.id
+		}
+		err = db.Update(ctx, func(tx *Tx) error {
+			condition, arg := db.engine.oneOf("message_id", ids)
+			return tx.exec(ctx, action+condition, arg)
+		})
+		if err == nil {
+			total, err = total+int64(len(page)), ctx.Err()
+		}
+		if err != nil {
+			return total, err
+		}
+	}
 }
 
 // PurgeChanges notes how far the feed has come and removes what was appended before a time, as far as earlier calls noted

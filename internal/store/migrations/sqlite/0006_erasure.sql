@@ -36,4 +36,5 @@ CREATE INDEX clerk_users_erasable ON clerk_users (deleted_at) WHERE sync_hard = 
 CREATE INDEX clerk_invitations_email ON clerk_invitations ((lower(email)));
 CREATE INDEX clerk_waitlist_entries_email ON clerk_waitlist_entries ((lower(email)));
 CREATE INDEX clerk_inbox_states ON clerk_inbox (state, message_id) WHERE state <> 'applied';
-CREATE INDEX clerk_inbox_received ON clerk_inbox (received_at);
+CREATE INDEX clerk_inbox_received ON clerk_inbox (received_at, message_id);
+CREATE INDEX clerk_invitations_user ON clerk_invitations (clerk_user_id) WHERE clerk_user_id IS NOT NULL;

@@ -1,0 +1,234 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Bounds of a replay. That many deliveries are in memory at once, and share a commit.
+const (
+	replayTogether = 64
+	replayPage     = 500
+	keptFailures   = 100
+)
+
+// ReplayOptions say how deliveries are replayed.
+type ReplayOptions struct {
+	DryRun    bool // each is applied in a transaction that is taken back
+	KeepGoing bool // past failures
+	// Progress hears of the report now and then, never twice at a time. nil is fine.
+	Progress func(ReplayReport)
+}
+
+// ReplayReport tells what became of a replay.
+type ReplayReport struct {
+	DryRun   bool             `json:"dry_run"`
+	Replayed int64            `json:"replayed"`
+	Outcomes map[Status]int64 `json:"outcomes"`
+	// Skipped deliveries have no body: it was not kept, is older than the retention, or somebody in it was erased.
+	Skipped int64 `json:"skipped"`
+	Changes int64 `json:"changes"` // of a dry run: entries that the change feed would get
+	Failed  int64 `json:"failed"`
+	// Failures are the first hundred that could not be applied.
+	Failures []ReplayFailure `json:"failures"`
+	Stopped  bool            `json:"stopped"` // at the first failure: there may be more to replay
+}
+
+// ReplayFailure is a delivery that could not be applied.
+type ReplayFailure struct {
+	MessageID string `json:"message_id"`
+	Status    Status `json:"status"` // invalid, failed, unavailable, or unreadable: the stored body is damaged
+	Problem   string `json:"problem"`
+}
+
+// Unreadable is the status of a delivery whose stored body can not be read.
+const Unreadable Status = "unreadable"
+
+// replaying is one run.
+type replaying struct {
+	in      *Ingest
+	options ReplayOptions
+
+	mu     sync.Mutex
+	report ReplayReport
+}
+
+// ReplayAll applies deliveries again that a filter selects, in no particular order: none matters. Quarantined ones are
+// left out unless the filter's state is that. The memory it takes does not depend on how many there are.
+func (in *Ingest) ReplayAll(ctx context.Context, filter store.DeliveryFilter, o ReplayOptions) (ReplayReport, error) {
+	filter.Limit, filter.Unquarantined = replayPage, filter.State != store.StateQuarantined
+	return in.replayIDs(ctx, o, func() ([]string, error) {
+		ids, err := in.db.DeliveryIDs(ctx, filter)
+		if len(ids) > 0 {
+			filter.AfterMessageID = ids[len(ids)-1]
+		}
+		return ids, err
+	})
+}
+
+// ReplayThese applies the deliveries of message ids again. One that does not exist is [store.ErrNotFound].
+func (in *Ingest) ReplayThese(ctx context.Context, ids []string, o ReplayOptions) (ReplayReport, error) {
+	for _, id := range ids {
+		if _, err := in.db.Delivery(ctx, id); err != nil {
+			return ReplayReport{}, errors.Join(errors.New("message "+id), err)
+		}
+	}
+	return in.replayIDs(ctx, o, func() (page []string, _ error) {
+		n := min(len(ids), replayPage)
+		page, ids = ids[:n], ids[n:]
+		return page, nil
+	})
+}
+
+func (in *Ingest) replayIDs(ctx context.Context, o ReplayOptions, next func() ([]string, error)) (ReplayReport, error) {
+	r := &replaying{in: in, options: o, report: ReplayReport{DryRun: o.DryRun, Outcomes: map[Status]int64{}}}
+	for {
+		page, err := next()
+		if err != nil || len(page) == 0 {
+			return r.report, err
+		}
+		if o.DryRun {
+			err = r.dry(ctx, page)
+		} else {
+			err = r.apply(ctx, page)
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || r.report.Stopped {
+			return r.report, err
+		}
+		if o.Progress != nil {
+			o.Progress(r.report)
+		}
+	}
+}
+
+// apply replays a page; those under way share commits.
+func (r *replaying) apply(ctx context.Context, page []string) error {
+	ids := make(chan string)
+	faults := make([]error, replayTogether)
+	var workers sync.WaitGroup
+	for i := range faults {
+		workers.Go(func() {
+			for id := range ids {
+				if faults[i] != nil || r.stopped() || ctx.Err() != nil {
+					continue
+				}
+				faults[i] = r.one(ctx, id)
+			}
+		})
+	}
+	for _, id := range page {
+		ids <- id
+	}
+	close(ids)
+	workers.Wait()
+	return errors.Join(faults...)
+}
+
+func (r *replaying) one(ctx context.Context, id string) error {
+	d, err := r.in.db.Delivery(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // removed since
+	}
+	if err != nil {
+		return err
+	}
+	p, err := r.in.again(d)
+	if err != nil {
+		r.note(id, Outcome{Unreadable, err})
+		return nil
+	}
+	for try := 0; ; try++ {
+		outcome := r.in.Submit(p)
+		if errors.Is(outcome.Err, ErrQueueFull) && try < 100 { // live events come first
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(100 * time.Millisecond):
+			}
+			continue
+		}
+		r.note(id, outcome)
+		return nil
+	}
+}
+
+// dry applies a page in transactions that are taken back.
+func (r *replaying) dry(ctx context.Context, page []string) error {
+	for len(page) > 0 && !r.report.Stopped {
+		n := min(len(page), replayTogether)
+		var jobs []*job
+		for _, id := range page[:n] {
+			d, err := r.in.db.Delivery(ctx, id)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			p, err := r.in.again(d)
+			if err != nil {
+				r.note(id, Outcome{Unreadable, err})
+				continue
+			}
+			jobs = append(jobs, &job{Prepared: p})
+		}
+		page = page[n:]
+		err := r.in.db.Update(ctx, func(tx *store.Tx) error {
+			b := newBatch(r.in)
+			if err := b.load(ctx, tx, jobs); err != nil {
+				return err
+			}
+			for _, j := range jobs {
+				j.outcome = b.take(j, &tx.Head)
+			}
+			r.report.Changes += int64(len(b.changes))
+			return errDryRun
+		})
+		if !errors.Is(err, errDryRun) {
+			return err
+		}
+		for _, j := range jobs {
+			r.note(j.delivery.MessageID, j.outcome)
+		}
+	}
+	return nil
+}
+
+func (r *replaying) stopped() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.report.Stopped
+}
+
+func (r *replaying) note(id string, o Outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if errors.Is(o.Err, ErrNoBody) {
+		r.report.Skipped++
+		return
+	}
+	r.report.Replayed++
+	r.report.Outcomes[o.Status]++
+	switch o.Status {
+	case Invalid, Failed, Unavailable, Unreadable:
+	default:
+		return
+	}
+	r.report.Failed++
+	r.report.Stopped = r.report.Stopped || !r.options.KeepGoing
+	if len(r.report.Failures) < keptFailures {
+		problem := ""
+		if o.Err != nil {
+			problem, _, _ = strings.Cut(o.Err.Error(), "\n")
+		}
+		r.report.Failures = append(r.report.Failures, ReplayFailure{id, o.Status, problem[:min(len(problem), 200)]})
+	}
+}

@@ -1,0 +1,145 @@
+package ingest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+func engines(t *testing.T, test func(t *testing.T, db *store.DB, in *ingest.Ingest)) {
+	t.Helper()
+	for name, open := range map[string]func() (*store.DB, error){
+		"sqlite":   func() (*store.DB, error) { return sqlite.Open(filepath.Join(t.TempDir(), "clerk.db")) },
+		"postgres": func() (*store.DB, error) { return postgres.Open(testenv.Postgres(t)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, err := open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, db, start(t, db))
+		})
+	}
+}
+
+// bury stores dead letters, as a version with a fault in it would have.
+func bury(t *testing.T, db *store.DB, n int, body func(i int) string) {
+	t.Helper()
+	for from := 0; from < n; from += 1000 {
+		err := db.Update(t.Context(), func(tx *store.Tx) error {
+			var list []store.Delivery
+			for i := from; i < min(n, from+1000); i++ {
+				list = append(list, store.Delivery{
+					MessageID: fmt.Sprintf("msg_%06d", i), ReceivedAt: 1780000000000, SignedAt: 1780000000000, Type: "user.updated",
+					State: store.StateDead, Reason: ingest.ReasonError, Attempts: 1, Revision: ingest.ApplyRevision, Body: body(i),
+				})
+			}
+			return tx.SaveInbox(t.Context(), list)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func letter(i int) string {
+	return fmt.Sprintf(`{"data":{"first_name":"A%d","id":"user_%d","updated_at":1780000000000},"timestamp":1780000000000,"type":"user.updated"}`, i, i)
+}
+
+// TestReplayOfManyDeadLetters: all are applied, many a commit, and a dry run changes nothing.
+func TestReplayOfManyDeadLetters(t *testing.T) {
+	t.Parallel()
+	const letters = 20_000
+	engines(t, func(t *testing.T, db *store.DB, in *ingest.Ingest) {
+		bury(t, db, letters, letter)
+		filter := store.DeliveryFilter{State: store.StateDead, Type: "user.*", Since: 1780000000000, Until: 1780000000001}
+		dry, err := in.ReplayAll(t.Context(), filter, ingest.ReplayOptions{DryRun: true})
+		if err != nil || dry.Replayed != letters || dry.Changes != letters || dry.Failed != 0 {
+			t.Fatalf("dry run: %+v, %v", dry, err)
+		}
+		if head, err := db.Head(t.Context()); err != nil || head.Seq != 0 {
+			t.Fatalf("the dry run wrote: %+v, %v", head, err)
+		}
+		heard := 0
+		report, err := in.ReplayAll(t.Context(), filter, ingest.ReplayOptions{Progress: func(ingest.ReplayReport) { heard++ }})
+		if err != nil || report.Replayed != letters || report.Outcomes[ingest.Processed] != letters || heard != letters/500 {
+			t.Fatalf("%+v, heard %d times, %v", report, heard, err)
+		}
+		if commits := in.Stats.Commits.Load(); commits > letters/10 {
+			t.Errorf("%d commits for %d deliveries", commits, letters)
+		}
+		if head, err := db.Head(t.Context()); err != nil || head.Seq != letters {
+			t.Errorf("%+v, %v", head, err)
+		}
+		if report, err = in.ReplayAll(t.Context(), filter, ingest.ReplayOptions{}); err != nil || report.Replayed != 0 {
+			t.Errorf("again: %+v, %v", report, err)
+		}
+	})
+}
+
+// TestReplayStopsAtAFailure unless told to keep going; what has no body is passed over.
+func TestReplayStopsAtAFailure(t *testing.T) {
+	t.Parallel()
+	body := func(i int) string {
+		switch i {
+		case 3:
+			return `{"damaged`
+		case 700:
+			return strings.Replace(letter(i), `"id":"user_700",`, "", 1)
+		case 5:
+			return ""
+		}
+		return letter(i)
+	}
+	engines(t, func(t *testing.T, db *store.DB, in *ingest.Ingest) {
+		bury(t, db, 1500, body)
+		report, err := in.ReplayAll(t.Context(), store.DeliveryFilter{}, ingest.ReplayOptions{})
+		if err != nil || !report.Stopped || report.Failed != 1 || report.Replayed > 500 || report.Failures[0].Status != ingest.Unreadable {
+			t.Errorf("%+v, %v", report, err)
+		}
+		report, err = in.ReplayAll(t.Context(), store.DeliveryFilter{State: store.StateDead}, ingest.ReplayOptions{KeepGoing: true})
+		if err != nil || report.Stopped || report.Failed != 2 || report.Outcomes[ingest.Invalid] != 1 || report.Skipped != 1 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		if _, err := in.ReplayThese(t.Context(), []string{"msg_000001", "msg_none"}, ingest.ReplayOptions{}); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a message that does not exist: %v", err)
+		}
+		if report, err := in.ReplayThese(t.Context(), []string{"msg_000001"}, ingest.ReplayOptions{}); err != nil || report.Replayed != 1 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if _, err := in.ReplayAll(ended, store.DeliveryFilter{}, ingest.ReplayOptions{}); err == nil {
+			t.Error("a replay that was ended reports no error")
+		}
+	})
+}
+
+// TestQuarantinedDeliveriesAreReplayedOnlyByName.
+func TestQuarantinedDeliveriesAreReplayedOnlyByName(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, db *store.DB, in *ingest.Ingest) {
+		submit(t, in, "msg_1", letter(1))
+		if got := submit(t, in, "msg_1", letter(2)); got.Status != ingest.Quarantined {
+			t.Fatal(got)
+		}
+		report, err := in.ReplayAll(t.Context(), store.DeliveryFilter{}, ingest.ReplayOptions{})
+		if err != nil || report.Replayed != 1 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		report, err = in.ReplayAll(t.Context(), store.DeliveryFilter{State: store.StateQuarantined}, ingest.ReplayOptions{})
+		if err != nil || report.Replayed != 1 || report.Outcomes[ingest.Processed] != 1 {
+			t.Errorf("%+v, %v", report, err)
+		}
+	})
+}
