@@ -109,9 +109,40 @@ func TestAbsenceOfWhatWasHeardOfSince(t *testing.T) {
 		since int64
 		gone  bool
 	}{{head.Writes - 1, false}, {head.Writes, true}} {
-		found, err := in.ApplyUnder(t.Context(), ingest.Under{}, ingest.Reading{Key: key, ObservedAt: 5000, ByID: true, Unwritten: true, Since: test.since})
+		found, err := in.ApplyUnder(t.Context(), ingest.Under{}, ingest.Reading{Key: key, ObservedAt: head.HighWater + 1, ByID: true, Unwritten: true, Since: test.since})
 		if err != nil || test.gone != (len(found) == 1 && found[0].Gone) {
 			t.Errorf("since %d: %+v, %v", test.since, found, err)
 		}
+	}
+}
+
+// A lock ends without an event and without a later updated_at. A read from before that must not bring it back.
+func TestReadThatIsAppliedLateDoesNotUndoANewerOne(t *testing.T) {
+	t.Parallel()
+	db, in := memory(t)
+	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	at := func() ingest.Horizon {
+		h, err := in.Horizon(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	rows := parsed(t, `{"id":"user_1","updated_at":1000,"locked":true}`, `{"id":"user_1","updated_at":1000,"locked":false}`)
+	first := at()
+	if _, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindUser, Rows: rows[:1], ObservedAt: first.ObservedAt + 5000}, ingest.Under{}); err != nil {
+		t.Fatal(err)
+	}
+	asked := at()
+	for range 2 { // the second time nothing is written but that it was compared
+		if _, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindUser, Rows: rows[1:], ObservedAt: at().ObservedAt + 5000}, ingest.Under{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := in.Apply(t.Context(), ingest.Reading{Key: key, Body: rows[0], ObservedAt: asked.ObservedAt, Since: asked.Since, ByID: true}); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := db.UserByClerkID(t.Context(), "user_1"); err != nil || u.Locked {
+		t.Errorf("locked again: %v, %v", u.Locked, err)
 	}
 }

@@ -439,6 +439,7 @@ func (s *side) judge() {
 	var err error
 	s.m, err = clerksync.New(s.ctx, s.db, clerksync.Config{WebhookSecrets: []string{webhookSecret}})
 	must(s.T, err) // not closed: the database is ours
+	s.swept()
 	for _, when := range []string{"after one reconcile", "after a second one, in which nothing is left to repair"} {
 		report, err := s.r.Walk(s.ctx, reconcile.Options{AllowMassDelete: true})
 		if err != nil || !report.Complete() {
@@ -465,6 +466,32 @@ func (s *side) judge() {
 	for _, id := range s.promised {
 		if d, err := s.db.Delivery(s.ctx, id); err != nil || d.State != store.StateApplied && d.State != store.StateIgnored {
 			s.Fatalf("%s: %s was acknowledged and is %q, %v", s.name, id, d.State, err)
+		}
+	}
+}
+
+// swept demands that a sweep brings what was changed of users, whatever was lost, once users were read to their end.
+func (s *side) swept() {
+	walks, err := s.db.Walks(s.ctx)
+	must(s.T, err)
+	if walks[string(clerk.KindUser)].Watermark == 0 {
+		return
+	}
+	if _, err := s.r.Tick(s.ctx); err != nil {
+		s.Fatalf("%s: a sweep: %v", s.name, err)
+	}
+	var users []struct {
+		ID string
+		At int64 `json:"updated_at"`
+	}
+	must(s.T, s.clerk.Call(s.ctx, "GET", "/v1/users?limit=500", nil, &users))
+	have := map[string]string{}
+	for _, line := range s.query("user", "SELECT clerk_user_id, sync_updated_at, 'x' FROM clerk_users") {
+		have[strings.Fields(line)[1]] = strings.Fields(line)[2]
+	}
+	for _, u := range users {
+		if at, _ := strconv.ParseInt(have[u.ID], 10, 64); at < u.At {
+			s.Fatalf("%s: %s was changed at %d, and the sweep left it at %d", s.name, u.ID, u.At, at)
 		}
 	}
 }
