@@ -148,4 +148,3 @@ func single(body []byte) (id string, found bool) {
 	}
 	return o.ID, json.Unmarshal(body, &o) == nil && o.ID != "" && !strings.Contains(o.ID, " ") && o.Total == nil
 }
-
