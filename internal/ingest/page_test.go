@@ -1,6 +1,8 @@
 package ingest_test
 
 import (
+	"context"
+	"database/sql/driver"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -144,5 +146,33 @@ func TestReadThatIsAppliedLateDoesNotUndoANewerOne(t *testing.T) {
 	}
 	if u, err := db.UserByClerkID(t.Context(), "user_1"); err != nil || u.Locked {
 		t.Errorf("locked again: %v, %v", u.Locked, err)
+	}
+}
+
+// A page whose transaction fails for a passing cause is applied the second time as it would have been the first.
+func TestPageIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	db, in := memory(t)
+	rows := parsed(t, `{"id":"orgmem_1","role":"a","updated_at":1000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_1"}}`)
+	apply := func(kind clerk.Kind, fails int, rows ...clerk.Value) {
+		_, err := in.ApplyPage(t.Context(), ingest.Page{Kind: kind, Rows: rows, ObservedAt: 5000}, ingest.Under{
+			Also: func(context.Context, *store.Tx, []ingest.Difference) error {
+				if fails--; fails >= 0 {
+					return driver.ErrBadConn
+				}
+				return nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(clerk.KindOrganization, 1, parsed(t, `{"id":"org_1","updated_at":5}`)...)
+	apply(clerk.KindMembership, 2, rows...) // whose organization is known, so that its copy is left out
+	if _, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
+		t.Error(err)
+	}
+	if s, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindUser, ID: "user_1"}); err != nil || s.Rank == store.Full {
+		t.Errorf("the user that is told of in passing: %+v, %v", s, err)
 	}
 }

@@ -119,27 +119,33 @@ func onBothEngines(t *testing.T, options emulator.Options, test func(*lab)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e, err := emulator.New(options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(e.Close)
-			l := &lab{T: t, e: e, db: db}
-			server := httptest.NewServer(l)
-			t.Cleanup(server.Close)
-			l.url = server.URL
-			keys := e.Keys("")
-			l.m, err = clerksync.New(t.Context(), db, clerksync.Config{WebhookSecrets: []string{keys.WebhookSecret}, JWTKey: keys.PEM, Issuer: keys.Issuer})
-			l.must(err)
-			t.Cleanup(func() { _ = l.m.Close() })
-			l.in, err = ingest.New(t.Context(), ingest.Config{DB: db})
-			l.must(err)
-			_, err = e.AddEndpoint(emulator.Target{Handler: l.m.WebhookHandler()}, keys.WebhookSecret)
-			l.must(err)
-			l.r = l.reconciler(0, 0)
-			test(l)
+			test(newLab(t, db, options))
 		})
 	}
+}
+
+// newLab is a lab with a database of its own.
+func newLab(t *testing.T, db *store.DB, options emulator.Options) *lab {
+	t.Helper()
+	e, err := emulator.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	l := &lab{T: t, e: e, db: db}
+	server := httptest.NewServer(l)
+	t.Cleanup(server.Close)
+	l.url = server.URL
+	keys := e.Keys("")
+	l.m, err = clerksync.New(t.Context(), db, clerksync.Config{WebhookSecrets: []string{keys.WebhookSecret}, JWTKey: keys.PEM, Issuer: keys.Issuer})
+	l.must(err)
+	t.Cleanup(func() { _ = l.m.Close() })
+	l.in, err = ingest.New(t.Context(), ingest.Config{DB: db})
+	l.must(err)
+	_, err = e.AddEndpoint(emulator.Target{Handler: l.m.WebhookHandler()}, keys.WebhookSecret)
+	l.must(err)
+	l.r = l.reconciler(0, 0)
+	return l
 }
 
 func (l *lab) anyUser() string {
