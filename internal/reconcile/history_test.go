@@ -474,7 +474,7 @@ func (s *side) judge() {
 func (s *side) swept() {
 	walks, err := s.db.Walks(s.ctx)
 	must(s.T, err)
-	if walks[string(clerk.KindUser)].Watermark == 0 {
+	if walks[string(clerk.KindUser)].BackfilledAt == 0 {
 		return
 	}
 	if _, err := s.r.Tick(s.ctx); err != nil {

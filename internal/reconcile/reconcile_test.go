@@ -378,3 +378,72 @@ func TestVerify(t *testing.T) {
 		l.equal()
 	})
 }
+
+// A domain can't be read by id: two whole lists without it, ten minutes apart, hide it, and one that has it begins anew.
+func TestDomainGoesOnceTwoListsLackIt(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 10, Organizations: 1}, func(l *lab) {
+		list, err := l.listed("/v1/organizations")
+		l.must(err)
+		path := "/v1/organizations/" + list[0] + "/domains"
+		for _, name := range []string{"a.example", "b.example"} {
+			l.call("POST", path, map[string]any{"name": name})
+		}
+		l.must(l.e.Settle(l.Context()))
+		l.must(l.e.SetFaults(emulator.Faults{Drop: 1}))
+		domains, err := l.listed("/v1/organization_domains")
+		l.must(err)
+		l.call("DELETE", path+"/"+domains[0], nil)
+		for _, walk := range []struct {
+			pause  time.Duration
+			hidden bool
+		}{{0, false}, {9 * time.Minute, false}, {time.Minute, true}} {
+			l.moved.Add(int64(walk.pause))
+			l.walk(reconcile.Options{Kinds: []clerk.Kind{clerk.KindDomain}})
+			if s, err := l.db.Sight(l.Context(), store.Key{Kind: clerk.KindDomain, ID: domains[0]}); err != nil || s.Hidden != walk.hidden {
+				l.Errorf("after %s: hidden %v, %v", walk.pause, s.Hidden, err)
+			}
+		}
+		if s, err := l.db.Sight(l.Context(), store.Key{Kind: clerk.KindDomain, ID: domains[1]}); err != nil || s.Hidden {
+			l.Errorf("the other one: %+v, %v", s, err)
+		}
+	})
+}
+
+// listed are the ids of a list of Clerk's.
+func (l *lab) listed(path string) (ids []string, err error) {
+	var list struct{ Data []struct{ ID string } }
+	err = l.e.Call(l.Context(), "GET", path+"?limit=500", nil, &list)
+	for _, o := range list.Data {
+		ids = append(ids, o.ID)
+	}
+	return ids, err
+}
+
+// What was read before a backfill was ended, and changed until it is taken up again, is brought by the next sweep.
+func TestSweepBringsWhatChangedWhileABackfillWasInterrupted(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 100}, func(l *lab) {
+		l.r = l.reconciler(20, 0)
+		ctx, cancel := context.WithCancel(l.Context())
+		_, err := l.r.Backfill(ctx, func(p reconcile.Progress) {
+			if p.Kind == clerk.KindUser && p.Rows >= 40 {
+				cancel()
+			}
+		})
+		if !errors.Is(err, context.Canceled) {
+			l.Fatal(err)
+		}
+		l.must(l.e.SetFaults(emulator.Faults{Drop: 1}))
+		read := l.anyUser()
+		l.call("PATCH", "/v1/users/"+read, map[string]any{"first_name": "Augusta"})
+		l.e.Advance(10 * time.Minute)
+		var last []struct{ ID string }
+		l.must(l.e.Call(l.Context(), "GET", "/v1/users?limit=1&order_by=-created_at", nil, &last))
+		l.call("PATCH", "/v1/users/"+last[0].ID, map[string]any{"first_name": "Byron"}) // the number of users is the same
+		l.backfill()
+		_, err = l.r.Tick(l.Context())
+		l.must(err)
+		l.equal()
+	})
+}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,6 +146,12 @@ func (s *session) list(ctx context.Context, kind clerk.Kind, o Options, first bo
 		from = clerkapi.Cursor(before.Cursor)
 	}
 	watermark, err := w.watermark(ctx)
+	switch {
+	case first && from != "" && before.Watermark != 0: // changes since it began are news to what was read then
+		watermark = before.Watermark
+	case first:
+		w.walk.Watermark = cmp.Or(before.Watermark, watermark)
+	}
 	for n := 1; err == nil; n++ {
 		err = w.once(ctx, from)
 		if err != nil || w.report.Complete || n == tries {
