@@ -35,6 +35,7 @@ type lab struct {
 	m     *clerksync.Mirror
 	r     *reconcile.Reconciler
 	no    atomic.Bool  // organizations
+	empty atomic.Bool  // pages of changed users behind the first
 	moved atomic.Int64 // of the clock
 	url   string
 }
@@ -45,6 +46,11 @@ func (l *lab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, `{"errors":[{"code":"authorization_invalid","message":"organizations are disabled"}]}`)
+		return
+	}
+	if q := r.URL.Query(); l.empty.Load() && q.Get("order_by") == "-updated_at" && q.Get("offset") != "0" {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, "[]")
 		return
 	}
 	l.e.ServeHTTP(w, r)
@@ -444,6 +450,31 @@ func TestSweepBringsWhatChangedWhileABackfillWasInterrupted(t *testing.T) {
 		l.backfill()
 		_, err = l.r.Tick(l.Context())
 		l.must(err)
+		l.equal()
+	})
+}
+
+// An emptied page hides news from a sweep. The next one brings them.
+func TestSweepDoesNotTrustAnEmptyPage(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 60}, func(l *lab) {
+		l.r = l.reconciler(20, 0)
+		l.backfill()
+		l.must(l.e.SetFaults(emulator.Faults{Drop: 1}))
+		l.e.Advance(time.Hour)
+		list, err := l.db.Standing(l.Context(), clerk.KindUser, "", 50)
+		l.must(err)
+		for _, row := range list {
+			l.e.Advance(time.Minute)
+			l.call("PATCH", "/v1/users/"+row.ID, map[string]any{"first_name": "Augusta"})
+		}
+		for _, empty := range []bool{true, false} {
+			l.empty.Store(empty)
+			report, err := l.r.Tick(l.Context())
+			if err != nil || report.Complete() == empty {
+				l.Errorf("empty %v: %+v, %v", empty, report, err)
+			}
+		}
 		l.equal()
 	})
 }

@@ -38,7 +38,7 @@ func (s *session) sweep(ctx context.Context) error {
 		return err
 	}
 	k := s.of(clerk.KindUser)
-	newest := walk.Watermark
+	newest, met := walk.Watermark, false
 	_, err = s.API.Walk(ctx, clerkapi.RecentUsers(), "", func(p clerkapi.Page) error {
 		k.Rows += len(p.Rows)
 		if p.Seen == len(p.Rows) { // the first page
@@ -54,13 +54,20 @@ func (s *session) sweep(ctx context.Context) error {
 		if err := s.news(ctx, k, signs, rows, p); err != nil {
 			return err
 		}
-		if end {
+		if met = end; end {
 			return clerkapi.ErrStop
 		}
 		return nil
 	})
-	if err != nil {
+	if err == nil && !met {
+		k.Total, err = s.API.Total(ctx, clerkapi.All(clerk.KindUser), clerkapi.Background)
+	}
+	switch {
+	case err != nil:
 		return err
+	case !met && k.Rows < k.Total: // a page was cut short: what it lacks may be news
+		k.Reason = "the list ended before what is known"
+		return nil
 	}
 	k.Complete = true
 	if newest == walk.Watermark {
