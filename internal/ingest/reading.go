@@ -104,7 +104,7 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 				b.apply(&ops[i])
 			}
 			if r.ByID { // an object in hand tells its own time, which may be forged
-				tx.Head.HighWater = max(tx.Head.HighWater, ops[i].ObservedAt)
+				tx.Head.HighWater = max(tx.Head.HighWater, ops[i].ObservedAt, ops[i].at) // at: of an absence
 			}
 		}
 	}

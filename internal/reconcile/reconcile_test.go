@@ -478,3 +478,42 @@ func TestSweepDoesNotTrustAnEmptyPage(t *testing.T) {
 		l.equal()
 	})
 }
+
+// A row that was hidden wrongly, by two false answers, is shown again by a walk that finds it listed.
+func TestWalkBringsBackWhatWasHiddenWrongly(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
+		l.backfill()
+		key := store.Key{Kind: clerk.KindUser, ID: l.anyUser()}
+		at, err := l.in.Horizon(l.Context())
+		l.must(err)
+		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: key, ObservedAt: at.ObservedAt, Since: at.Since, ByID: true}))
+		if s, err := l.db.Sight(l.Context(), key); err != nil || !s.Hidden {
+			l.Fatalf("it is not hidden: %v", err)
+		}
+		if report := l.walk(reconcile.Options{}); report.Repaired != 1 {
+			l.Errorf("%+v", report)
+		}
+		l.equal()
+	})
+}
+
+// The key of another instance than that of the events reads nothing into the mirror.
+func TestKeyOfAnotherInstanceWritesNothing(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
+		l.r.Pins = func() []string { return []string{"ins_another"} }
+		for name, work := range map[string]func() (*reconcile.Report, error){
+			"backfill": func() (*reconcile.Report, error) { return l.r.Backfill(l.Context(), nil) },
+			"walk":     func() (*reconcile.Report, error) { return l.r.Walk(l.Context(), reconcile.Options{}) },
+			"tick":     func() (*reconcile.Report, error) { return l.r.Tick(l.Context()) },
+		} {
+			if _, err := work(); !errors.Is(err, reconcile.ErrOtherInstance) {
+				l.Errorf("%s: %v", name, err)
+			}
+		}
+		if head, err := l.db.Head(l.Context()); err != nil || head.Seq != 0 {
+			l.Errorf("%d changes, %v", head.Seq, err)
+		}
+	})
+}
