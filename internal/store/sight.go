@@ -70,15 +70,20 @@ func (db *DB) Sight(ctx context.Context, key Key) (Sight, error) {
 // Unlike the live view it has all memberships of a pair.
 func (db *DB) Standing(ctx context.Context, kind clerk.Kind, after string, limit int) ([]Sight, error) {
 	t := tables[kind]
-	text := t.selectSights() + "t.sync_hidden = 0 AND t." + t.key() + " > $1"
-	if kind == clerk.KindMembership || kind == clerk.KindSession {
+	rows, err := db.query(ctx, t.selectSights()+t.stands()+" AND t."+t.key()+" > $1 ORDER BY t."+t.key()+" LIMIT $2", after, limit)
+	return scanAll(rows, err, scanSight)
+}
+
+// stands is the condition of [DB.Standing].
+func (t *table) stands() string {
+	text := "t.sync_hidden = 0"
+	if t.kind == clerk.KindMembership || t.kind == clerk.KindSession {
 		text += " AND NOT EXISTS (SELECT 1 FROM clerk_users p WHERE p.clerk_user_id = t.clerk_user_id AND p.sync_hidden = 1)"
 	}
-	if kind == clerk.KindMembership || kind == clerk.KindInvitation || kind == clerk.KindDomain {
+	if t.kind == clerk.KindMembership || t.kind == clerk.KindInvitation || t.kind == clerk.KindDomain {
 		text += " AND NOT EXISTS (SELECT 1 FROM clerk_organizations p WHERE p.clerk_organization_id = t.clerk_organization_id AND p.sync_hidden = 1)"
 	}
-	rows, err := db.query(ctx, text+" ORDER BY t."+t.key()+" LIMIT $2", after, limit)
-	return scanAll(rows, err, scanSight)
+	return text
 }
 
 // Verify notes that an authoritative read agreed with rows, and that they were seen at Clerk then. Their bodies are left alone.
@@ -96,10 +101,11 @@ func (tx *Tx) Verify(ctx context.Context, kind clerk.Kind, ids []string, observe
 	return err
 }
 
-// OldestVerified is when the row of a kind that was longest not compared was compared; 0: one never was.
+// OldestVerified is when the row of a kind that was longest not compared was compared; 0: one never was. What a parent hides
+// does not count: nobody sees it, and no list has it.
 func (db *DB) OldestVerified(ctx context.Context, kind clerk.Kind) (rows, oldest int64, err error) {
 	t := tables[kind]
-	found, err := db.query(ctx, "SELECT count(*), COALESCE(min(COALESCE(sync_verified_at, 0)), 0) FROM "+t.name+" WHERE sync_hidden = 0")
+	found, err := db.query(ctx, "SELECT count(*), COALESCE(min(COALESCE(t.sync_verified_at, 0)), 0) FROM "+t.name+" t WHERE "+t.stands())
 	pair, err := exactlyOne(scanAll(found, err, func(r *sql.Rows) (p [2]int64, err error) { return p, r.Scan(&p[0], &p[1]) }))
 	return pair[0], pair[1], err
 }
