@@ -62,11 +62,11 @@ func (s *side) judge() {
 	}
 }
 
-// swept demands that a sweep brings what was changed of users, whatever was lost, once users were read to their end.
+// swept demands that a sweep brings what was changed of users, whatever was lost, once all users were read.
 func (s *side) swept() {
 	walks, err := s.db.Walks(s.ctx)
 	must(s.T, err)
-	if walks[string(clerk.KindUser)].BackfilledAt == 0 {
+	if walks[string(clerk.KindUser)].CompleteAt == 0 {
 		return
 	}
 	if _, err := s.r.Tick(s.ctx); err != nil {

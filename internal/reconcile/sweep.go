@@ -25,12 +25,12 @@ func (r *Reconciler) Tick(ctx context.Context) (*Report, error) {
 	})
 }
 
-// sweep reads the users who were changed last, until what is known begins. Before there is a watermark it does nothing: a
-// walk of all users sets the first.
+// sweep reads the users who were changed last, until what is known begins. Before all users were read once it does nothing.
+// An instance that had none then has no watermark: its users are all news.
 func (s *session) sweep(ctx context.Context) error {
 	walks, err := s.DB.Walks(ctx)
 	walk := walks[string(clerk.KindUser)]
-	if err != nil || walk.Watermark == 0 {
+	if err != nil || walk.Watermark == 0 && walk.BackfilledAt == 0 {
 		return err
 	}
 	signs, err := s.signs(ctx, clerk.KindUser)

@@ -167,3 +167,18 @@ func TestEveryRowIsVerifiedAfterAWalk(t *testing.T) {
 		}
 	})
 }
+
+// An instance that has no users yet is swept like any other.
+func TestSweepBringsTheFirstUser(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{}, func(l *lab) {
+		l.backfill()
+		l.must(l.e.SetFaults(emulator.Faults{Drop: 1}))
+		l.call("POST", "/v1/users", map[string]any{"email_address": []string{"first@example.com"}})
+		report, err := l.r.Tick(l.Context())
+		if err != nil || report.Repaired != 1 {
+			l.Errorf("%+v, %v", report, err)
+		}
+		l.equal()
+	})
+}
