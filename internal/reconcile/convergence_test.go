@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/reconcile"
 )
@@ -26,18 +27,18 @@ func TestConvergenceByLoss(t *testing.T) {
 			onBothEngines(t, emulator.Options{Users: users, Organizations: users / 100, Memberships: users, History: 10 * users}, func(l *lab) {
 				l.backfill()
 				l.must(l.e.SetFaults(emulator.Faults{Drop: loss}))
-				var list []struct{ ID string }
-				l.must(l.e.Call(t.Context(), "GET", "/v1/users?limit=500", nil, &list))
 				changes := users / 10
-				for n := range changes {
+				list, err := l.db.Standing(t.Context(), clerk.KindUser, "", changes)
+				l.must(err)
+				for n, user := range list {
 					name := fmt.Sprintf("n%d", n)
-					switch {
-					case n%20 == 0:
-						l.call("DELETE", "/v1/users/"+list[n%len(list)].ID, nil)
-					case n%20 == 1:
+					switch n % 20 {
+					case 0:
+						l.call("DELETE", "/v1/users/"+user.ID, nil)
+					case 1:
 						l.call("POST", "/v1/users", map[string]any{"first_name": name, "email_address": []string{name + "@example.com"}})
-					case list[n%len(list)].ID != list[n%len(list)/20*20].ID: // who was deleted is left alone
-						l.call("PATCH", "/v1/users/"+list[n%len(list)].ID, map[string]any{"first_name": name})
+					default:
+						l.call("PATCH", "/v1/users/"+user.ID, map[string]any{"first_name": name})
 					}
 				}
 				l.must(l.e.Settle(t.Context()))
