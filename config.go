@@ -112,6 +112,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock, for tests; nil is time.Now.
 	Now func() time.Time
+	// Sleep is how a reconcile waits for the minute after which a deletion is confirmed, for tests: what it is told to wait
+	// counts as passed for the reconcile alone. nil waits.
+	Sleep func(context.Context, time.Duration) error
 }
 
 // What Config.Unready may be.

@@ -97,8 +97,9 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	if m.proofs.api != nil {
+		now, sleep := m.config.waiting()
 		m.reconciler = reconcile.New(reconcile.Config{
-			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: m.config.Now, Logger: m.config.Logger, Tracer: m.tracer,
+			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: now, Sleep: sleep, Logger: m.config.Logger, Tracer: m.tracer,
 		})
 	}
 	if err := m.measure(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -57,6 +58,19 @@ func (s Sync) Reconcile(ctx context.Context, o ReconcileOptions) (*SyncReport, e
 		}
 	}
 	return s.patiently(ctx, func() (*SyncReport, error) { return s.m.reconciler.Walk(ctx, o) })
+}
+
+// waiting are the clock of a reconcile and its way to wait, which moves it.
+func (c *Config) waiting() (now func() time.Time, sleep func(context.Context, time.Duration) error) {
+	if c.Sleep == nil {
+		return c.Now, nil
+	}
+	var waited atomic.Int64
+	return func() time.Time { return c.Now().Add(time.Duration(waited.Load())) },
+		func(ctx context.Context, d time.Duration) error {
+			waited.Add(int64(d))
+			return c.Sleep(ctx, d)
+		}
 }
 
 // patiently waits a while for another process that walks.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -110,10 +109,7 @@ func (l *ledger) press(ctx context.Context, url string) {
 // TestAcknowledgedEventsSurviveKill kills the real process under load, again and again:
 // what was answered 2xx is there, inbox row and user alike.
 func TestAcknowledgedEventsSurviveKill(t *testing.T) {
-	kills := 10
-	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_KILLS")); err == nil {
-		kills = n
-	}
+	kills := kills(10)
 	binary := build(t)
 	path := filepath.Join(t.TempDir(), "clerk.db")
 	dsn := testenv.Postgres(t)

@@ -28,8 +28,12 @@ type chaosCommand struct {
 
 // Help is shown below the flags.
 func (chaosCommand) Help() string {
-	return `A mirror is fed by an emulated Clerk over HTTP while the network duplicates, reorders, delays, loses, forges and fails.
-Exit code 0: the mirror equals Clerk. 1: it differs, or could not be run. Loss for good is not part of it yet: only a reconcile can repair that.`
+	return `Example: clerksync chaos --deeds 5000 --seed 7
+
+A mirror is fed by an emulated Clerk over HTTP while the network duplicates, reorders, delays, forges and fails, and must equal Clerk by events alone.
+Then 1, 10 and 100 of 100 events are lost for good, and an outage lasts 40 hours, longer than webhooks are retried: each time one reconcile must repair it.
+Sessions are compared before the losses only, because Clerk has no list of all.
+Exit code 0: the mirror equals Clerk, and every row was compared with it. 1: it differs, or could not be run.`
 }
 
 // Verdict is what chaos found.
@@ -42,7 +46,11 @@ type Verdict struct {
 	Failed      int      `json:"failed"`      // attempts without success
 	Forged      int      `json:"forged"`      // copies with a wrong signature
 	Accepted    int      `json:"accepted"`    // of the forged: must be none
-	Lost        int      `json:"lost"`        // events given up for good
+	Lost        int      `json:"lost"`        // events that never came
+	APICalls    int      `json:"api_calls"`   // that reconciles made
+	Repaired    int      `json:"repaired"`    // rows, by reconciles
+	Losses      []Loss   `json:"losses"`      // and how each was repaired
+	Unverified  []string `json:"unverified"`  // kinds with a row that was never compared with Clerk: must be none
 	Seconds     float64  `json:"seconds"`     // until the mirror was right
 	Hours       float64  `json:"clock_hours"` // that the emulated clock had to move for retries
 	Differences []string `json:"differences"` // must be none
@@ -90,7 +98,12 @@ func (c chaosCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer e.Close()
-	m, address, stop, err := c.mirror(ctx, p, e, folder)
+	api, err := serveAPI(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer api.stop()
+	m, address, stop, err := c.mirror(ctx, p, e, api.url, folder)
 	if err != nil {
 		return err
 	}
@@ -102,7 +115,7 @@ func (c chaosCommand) Run(ctx context.Context, p *process) error {
 	if c.JSON {
 		progress = io.Discard
 	}
-	v, err := c.drive(ctx, e, m, progress)
+	v, err := c.drive(ctx, e, m, api, progress)
 	if err != nil {
 		return err
 	}
@@ -120,7 +133,7 @@ func (c chaosCommand) Run(ctx context.Context, p *process) error {
 const chaosSecret = "whsec_Y2hhb3NjaGFvc2NoYW9zY2hhb3NjaGFvcw=="
 
 // mirror serves a mirror of its own.
-func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulator, folder string) (*clerksync.Mirror, string, func(), error) {
+func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulator, api, folder string) (*clerksync.Mirror, string, func(), error) {
 	keys := e.Keys("")
 	database := c.DatabaseURL
 	if database == "" {
@@ -129,6 +142,7 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 	config, _, err := Load(LoadOptions{Environ: []string{
 		"DATABASE_URL=" + database, "CLERK_WEBHOOK_SIGNING_SECRET=" + chaosSecret, "CLERK_ISSUER=" + keys.Issuer,
 		"CLERK_INSTANCE_ID=" + keys.InstanceID, "CLERK_JWT_KEY=" + keys.PEM,
+		"CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + api, "CLERKSYNC_API_BUDGET=100%",
 	}})
 	if err != nil {
 		return nil, "", nil, err
@@ -141,7 +155,12 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 	if err != nil {
 		return nil, "", nil, err
 	}
-	m, err := clerksync.New(ctx, db, mirrorConfig(config, logger))
+	settings := mirrorConfig(config, logger)
+	settings.Sleep = func(ctx context.Context, d time.Duration) error {
+		e.Advance(d)
+		return ctx.Err()
+	}
+	m, err := clerksync.New(ctx, db, settings)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -164,47 +183,76 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 	}, nil
 }
 
-func (c chaosCommand) drive(ctx context.Context, e *emulator.Emulator, m *clerksync.Mirror, progress io.Writer) (*Verdict, error) {
+// drive lets a third of the deeds happen in storms that retries outlast, and the rest where events are lost for good.
+func (c chaosCommand) drive(ctx context.Context, e *emulator.Emulator, m *clerksync.Mirror, api *apiServer, progress io.Writer) (*Verdict, error) {
 	begin, clock := time.Now(), e.Now()
-	all := storms()
+	all, bad := storms(), losses()
+	v := &Verdict{Seed: c.Seed, Deeds: c.Deeds, Differences: []string{}, Losses: []Loss{}, Unverified: []string{}}
+	share := func(i int) int { return c.Deeds * i / (len(all) + len(bad)) }
 	for i, storm := range all {
-		if err := e.SetFaults(storm.faults); err != nil {
-			return nil, err
-		}
-		first, last := c.Deeds*i/len(all), c.Deeds*(i+1)/len(all)
-		fmt.Fprintf(progress, "%-24s %d things happen\n", storm.name, last-first)
-		for range last - first {
-			if _, err := e.Live(ctx); err != nil {
-				return nil, err
-			}
-		}
-		if err := outlast(ctx, e, storm.lasts); err != nil {
+		if err := rage(ctx, e, storm, share(i+1)-share(i), progress); err != nil {
 			return nil, err
 		}
 	}
-	if err := errors.Join(e.SetFaults(emulator.Faults{}), outlast(ctx, e, 1<<62)); err != nil {
-		return nil, err
+	err := errors.Join(e.SetFaults(emulator.Faults{}), exhaust(ctx, e))
+	if err == nil {
+		err = v.compare(ctx, e, clerktest.Reader(m))
 	}
-	v := &Verdict{Seed: c.Seed, Deeds: c.Deeds, Seconds: time.Since(begin).Seconds(), Hours: (e.Now().Sub(clock) - time.Since(begin)).Hours()}
-	differences, err := e.Differences(ctx, clerktest.Reader(m))
 	if err != nil {
 		return nil, err
 	}
-	v.Differences = append([]string{}, differences...)
+	for i, loss := range bad {
+		n := len(all) + i
+		if err := v.lose(ctx, e, m, api, loss, share(n+1)-share(n), progress); err != nil {
+			return nil, err
+		}
+	}
+	if err := v.verified(ctx, m); err != nil {
+		return nil, err
+	}
+	v.Seconds, v.Hours = time.Since(begin).Seconds(), (e.Now().Sub(clock) - time.Since(begin)).Hours()
 	v.count(e.Deliveries())
-	v.OK = len(v.Differences) == 0 && v.Accepted == 0 && v.Lost == 0
+	v.OK = len(v.Differences) == 0 && v.Accepted == 0 && len(v.Unverified) == 0
 	return v, nil
 }
 
-// outlast moves the clock over the waits between retries, as far as it may.
-func outlast(ctx context.Context, e *emulator.Emulator, most time.Duration) error {
-	end := e.Now().Add(most)
+// rage lets things happen in a storm, until it is over.
+func rage(ctx context.Context, e *emulator.Emulator, s storm, deeds int, progress io.Writer) error {
+	if err := e.SetFaults(s.faults); err != nil {
+		return err
+	}
+	fmt.Fprintf(progress, "%-24s %d things happen\n", s.name, deeds)
+	for range deeds {
+		if _, err := e.Live(ctx); err != nil {
+			return err
+		}
+	}
+	return outlast(ctx, e, s.lasts)
+}
+
+// compare adds what the mirror has otherwise than Clerk.
+func (v *Verdict) compare(ctx context.Context, e *emulator.Emulator, copied emulator.Reader) error {
+	differences, err := e.Differences(ctx, copied)
+	v.Differences = append(v.Differences, differences...)
+	return err
+}
+
+// exhaust outlasts all retries.
+func exhaust(ctx context.Context, e *emulator.Emulator) error { return outlast(ctx, e, 0) }
+
+// outlast moves the clock over the waits between retries, and so far as the storm lasts; 0: until none is left.
+func outlast(ctx context.Context, e *emulator.Emulator, lasts time.Duration) error {
+	end := e.Now().Add(lasts)
 	for {
 		if err := e.Settle(ctx); err != nil {
 			return err
 		}
 		next, waits := e.Pending()
-		if !waits || next.After(end) {
+		switch {
+		case lasts > 0 && (!waits || next.After(end)):
+			e.Advance(max(0, end.Sub(e.Now())))
+			return e.Settle(ctx)
+		case !waits:
 			return nil
 		}
 		if d := next.Sub(e.Now()); d > 0 {
@@ -248,10 +296,17 @@ func (v *Verdict) print(w io.Writer) {
   attempts that failed    %d
   forged, and accepted    %d, %d
   lost for good           %d
+  repaired, API calls     %d, %d
   time                    %.1f s, %.0f h of the emulated clock
   differences             %d
+  kinds not verified      %d %s
 
-`, v.Deeds, v.Events, v.Attempts, v.Duplicated, v.Failed, v.Forged, v.Accepted, v.Lost, v.Seconds, v.Hours, len(v.Differences))
+`, v.Deeds, v.Events, v.Attempts, v.Duplicated, v.Failed, v.Forged, v.Accepted, v.Lost, v.Repaired, v.APICalls, v.Seconds, v.Hours,
+		len(v.Differences), len(v.Unverified), strings.Join(v.Unverified, ", "))
+	for _, l := range v.Losses {
+		fmt.Fprintf(w, "  %-24s %d of %d events lost, %d rows repaired by %d API calls in %.1f s\n", l.Name, l.Lost, l.Events, l.Repaired, l.APICalls, l.Seconds)
+	}
+	fmt.Fprintln(w)
 	if len(v.Differences) > 0 {
 		fmt.Fprintf(w, "  %s\n\n", strings.Join(v.Differences[:min(len(v.Differences), 20)], "\n  "))
 	}

@@ -164,7 +164,8 @@ func TestChaosEndsInAMirrorThatEqualsClerk(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &v); err != nil {
 		t.Fatal(err)
 	}
-	if !v.OK || v.Events < 100 || v.Duplicated == 0 || v.Failed == 0 || v.Forged == 0 || v.Accepted != 0 || v.Lost != 0 || len(v.Differences) != 0 {
+	if !v.OK || v.Events < 100 || v.Duplicated == 0 || v.Failed == 0 || v.Forged == 0 || v.Accepted != 0 || len(v.Differences) != 0 ||
+		len(v.Losses) != 4 || v.Losses[2].Lost != v.Losses[2].Events || v.Losses[3].Lost == 0 || v.Repaired == 0 || v.APICalls < 40 {
 		t.Errorf("verdict %+v", v)
 	}
 }

@@ -73,6 +73,7 @@ func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler 
 			e.answer(w, nil, fail(http.StatusRequestEntityTooLarge, "request_body_invalid", "Request body invalid", "The request body is too long."))
 			return
 		}
+		w.Header().Set("Date", e.Now().UTC().Format(http.TimeFormat)) // what is answered tells times of this clock
 		c := &call{r: r, query: r.URL.Query(), body: body}
 		trusted := r.Context().Value(inProcess{}) != nil
 		fault := apiFault{}

@@ -191,7 +191,8 @@ func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow, kno
 			return err
 		}
 		for i := range rows {
-			rows[i].stubs = slices.DeleteFunc(rows[i].stubs, func(op operation) bool {
+			// in a copy: a transaction that fails is tried again with the same rows
+			rows[i].stubs = slices.DeleteFunc(slices.Clone(rows[i].stubs), func(op operation) bool {
 				return op.key.Kind == kind && sights[op.key.ID].Rank == store.Full
 			})
 		}

@@ -1,6 +1,8 @@
 package ingest_test
 
 import (
+	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -110,7 +112,7 @@ func TestAbsenceOfWhatWasHeardOfSince(t *testing.T) {
 		since int64
 		gone  bool
 	}{{head.Writes - 1, false}, {head.Writes, true}} {
-		found, err := in.ApplyUnder(t.Context(), ingest.Under{}, ingest.Reading{Key: key, ObservedAt: 5000, ByID: true, Unwritten: true, Since: test.since})
+		found, err := in.ApplyUnder(t.Context(), ingest.Under{}, ingest.Reading{Key: key, ObservedAt: head.HighWater + 1, ByID: true, Unwritten: true, Since: test.since})
 		if err != nil || test.gone != (len(found) == 1 && found[0].Gone) {
 			t.Errorf("since %d: %+v, %v", test.since, found, err)
 		}
@@ -155,5 +157,64 @@ func TestAcceptance(t *testing.T) {
 	submit(t, in, "2", fmt.Sprintf(event, 1700000005000, "Augusta", false, 1700000005000))
 	if name() != "Augusta" {
 		t.Errorf("after the next change it is %s", name())
+	}
+}
+
+// A lock ends without an event and without a later updated_at. A read from before that must not bring it back.
+func TestReadThatIsAppliedLateDoesNotUndoANewerOne(t *testing.T) {
+	t.Parallel()
+	db, in := memory(t)
+	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	at := func() ingest.Horizon {
+		h, err := in.Horizon(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	rows := parsed(t, `{"id":"user_1","updated_at":1000,"locked":true}`, `{"id":"user_1","updated_at":1000,"locked":false}`)
+	first := at()
+	if _, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindUser, Rows: rows[:1], ObservedAt: first.ObservedAt + 5000}, ingest.Under{}); err != nil {
+		t.Fatal(err)
+	}
+	asked := at()
+	for range 2 { // the second time nothing is written but that it was compared
+		if _, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindUser, Rows: rows[1:], ObservedAt: at().ObservedAt + 5000}, ingest.Under{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := in.Apply(t.Context(), ingest.Reading{Key: key, Body: rows[0], ObservedAt: asked.ObservedAt, Since: asked.Since, ByID: true}); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := db.UserByClerkID(t.Context(), "user_1"); err != nil || u.Locked {
+		t.Errorf("locked again: %v, %v", u.Locked, err)
+	}
+}
+
+// A page whose transaction fails for a passing cause is applied the second time as it would have been the first.
+func TestPageIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	db, in := memory(t)
+	rows := parsed(t, `{"id":"orgmem_1","role":"a","updated_at":1000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_1"}}`)
+	apply := func(kind clerk.Kind, fails int, rows ...clerk.Value) {
+		_, err := in.ApplyPage(t.Context(), ingest.Page{Kind: kind, Rows: rows, ObservedAt: 5000}, ingest.Under{
+			Also: func(context.Context, *store.Tx, []ingest.Difference) error {
+				if fails--; fails >= 0 {
+					return driver.ErrBadConn
+				}
+				return nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(clerk.KindOrganization, 1, parsed(t, `{"id":"org_1","updated_at":5}`)...)
+	apply(clerk.KindMembership, 2, rows...) // whose organization is known, so that its copy is left out
+	if _, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
+		t.Error(err)
+	}
+	if s, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindUser, ID: "user_1"}); err != nil || s.Rank == store.Full {
+		t.Errorf("the user that is told of in passing: %+v, %v", s, err)
 	}
 }

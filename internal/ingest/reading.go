@@ -79,8 +79,11 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 			continue // it was heard of since
 		}
 		if r.ByID {
-			// later than any sight of this object, so that it settles what it was sent to settle
-			r.ObservedAt = max(r.ObservedAt, b.rows[r.Key].row.SeenAt+1)
+			// later than any sight of this object that the horizon did not count, so that it settles what it was sent to settle;
+			// but not later than one that came after its request was sent
+			if seen := b.rows[r.Key].row.SeenAt; r.ObservedAt == 0 || seen > tx.Head.HighWater {
+				r.ObservedAt = max(r.ObservedAt, seen+1)
+			}
 			if err := tx.ClearVerify(ctx, r.Key, r.Since); err != nil {
 				return err
 			}
@@ -109,7 +112,7 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 				b.apply(&ops[i])
 			}
 			if r.ByID { // an object in hand tells its own time, which may be forged
-				tx.Head.HighWater = max(tx.Head.HighWater, ops[i].ObservedAt)
+				tx.Head.HighWater = max(tx.Head.HighWater, ops[i].ObservedAt, ops[i].at) // at: of an absence
 			}
 		}
 	}

@@ -23,15 +23,15 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// wire answers requests from an emulator in memory, each after a while.
-type wire struct {
+// line answers requests from an emulator in memory, each after a while.
+type line struct {
 	*emulator.Emulator
 	latency time.Duration
 	sent    []time.Time // not safe for concurrent use: a walk asks one thing at a time
 }
 
 // RoundTrip is an [http.RoundTripper]'s.
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.sent = append(w.sent, time.Now())
 	time.Sleep(w.latency)
 	recorder := httptest.NewRecorder()
@@ -55,7 +55,7 @@ func TestBackfillUsesItsBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		clerk := &wire{Emulator: e, latency: 40 * time.Millisecond}
+		clerk := &line{Emulator: e, latency: 40 * time.Millisecond}
 		r := bare(t, db, clerkapi.Config{
 			SecretKey: e.Keys("").SecretKey, URL: "http://127.0.0.1", Budget: 0.2, Limit: 1000, PageSize: 4, Transport: clerk,
 		})
@@ -96,7 +96,7 @@ func TestNoMoreThanNeeded(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = db.Close() })
 			r := bare(t, db, clerkapi.Config{
-				SecretKey: e.Keys("").SecretKey, URL: "http://127.0.0.1", Budget: 1, Limit: 1_000_000, Transport: &wire{Emulator: e},
+				SecretKey: e.Keys("").SecretKey, URL: "http://127.0.0.1", Budget: 1, Limit: 1_000_000, Transport: &line{Emulator: e},
 			})
 			if report, err := r.Backfill(t.Context(), nil); err != nil || !report.Complete() {
 				t.Fatalf("%+v, %v", report, err)

@@ -33,20 +33,20 @@ func (r *Reconciler) Tick(ctx context.Context) (*Report, error) {
 	})
 }
 
-// sweep reads the users who were changed last, until what is known begins. Before there is a watermark it does nothing: a
-// walk of all users sets the first.
+// sweep reads the users who were changed last, until what is known begins. Before all users were read once it does nothing.
+// An instance that had none then has no watermark: its users are all news.
 func (s *session) sweep(ctx context.Context) error {
 	walks, err := s.DB.Walks(ctx)
 	walk := walks[string(clerk.KindUser)]
-	if err != nil || walk.Watermark == 0 {
+	if err != nil || walk.Watermark == 0 && walk.BackfilledAt == 0 {
 		return err
 	}
 	began, err := s.DB.Clock(ctx, clerk.At(s.Now()))
 	if err != nil {
 		return err
 	}
-	newest, err := s.recent(ctx, walk.Watermark-clerk.Time(overlap.Milliseconds()), nil)
-	if err != nil {
+	newest, whole, err := s.recent(ctx, walk.Watermark-clerk.Time(overlap.Milliseconds()), nil)
+	if err != nil || !whole {
 		return err
 	}
 	walk.Watermark, walk.SweptAt = max(newest, walk.Watermark), began
@@ -54,12 +54,13 @@ func (s *session) sweep(ctx context.Context) error {
 }
 
 // recent reads the users who were changed at a time or later, the last changed first, and answers when the last was.
-func (s *session) recent(ctx context.Context, since clerk.Time, progress func(Progress)) (newest clerk.Time, err error) {
+func (s *session) recent(ctx context.Context, since clerk.Time, progress func(Progress)) (newest clerk.Time, whole bool, err error) {
 	signs, err := s.signs(ctx, clerk.KindUser)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	k := s.of(clerk.KindUser)
+	met := false
 	_, err = s.API.Walk(ctx, clerkapi.RecentUsers(), "", func(p clerkapi.Page) error {
 		if p.Seen == len(p.Rows) { // the first page
 			newest = p.Rows[0].Get("updated_at").Time()
@@ -81,13 +82,20 @@ func (s *session) recent(ctx context.Context, since clerk.Time, progress func(Pr
 		if progress != nil {
 			progress(Progress{clerk.KindUser, k.Rows, -1})
 		}
-		if end {
+		if met = end; end {
 			return clerkapi.ErrStop
 		}
 		return nil
 	})
+	if err == nil && !met {
+		k.Total, err = s.API.Total(ctx, clerkapi.All(clerk.KindUser), clerkapi.Background)
+	}
+	if err == nil && !met && k.Rows < k.Total { // a page was cut short: what it lacks may be news
+		k.Reason = "the list ended before what is known"
+		return 0, false, nil
+	}
 	k.Complete = err == nil
-	return newest, err
+	return newest, k.Complete, err
 }
 
 // verify reads by id what is in doubt, the oldest first.

@@ -15,7 +15,7 @@ func TestSweep(t *testing.T) {
 	onBothEngines(t, emulator.Options{Users: 600}, func(l *lab) {
 		l.backfill()
 		l.deaf()
-		l.call("PATCH", "/v1/users/"+l.anyUser(), map[string]any{"first_name": "Augusta"})
+		l.call("PATCH", "/v1/users/"+l.any(clerk.KindUser).ID, map[string]any{"first_name": "Augusta"})
 		before := l.r.API.Stats().Requests
 		report, err := l.r.Tick(l.Context())
 		l.must(err)

@@ -99,7 +99,7 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 				err = s.allSessions(ctx, o)
 			case kind == clerk.KindUser && o.Since != 0:
 				s.of(kind).Since = o.Since
-				_, err = s.recent(ctx, o.Since, o.Progress)
+				_, _, err = s.recent(ctx, o.Since, o.Progress)
 			default:
 				err = s.list(ctx, kind, o, false, walks[string(kind)])
 			}
@@ -164,6 +164,12 @@ func (s *session) list(ctx context.Context, kind clerk.Kind, o Options, first bo
 		from = clerkapi.Cursor(before.Cursor)
 	}
 	watermark, err := w.watermark(ctx)
+	switch {
+	case first && from != "" && before.Watermark != 0: // changes since it began are news to what was read then
+		watermark = before.Watermark
+	case first:
+		w.walk.Watermark = cmp.Or(before.Watermark, watermark)
+	}
 	for n := 1; err == nil; n++ {
 		err = w.once(ctx, from)
 		if err != nil || w.report.Complete || n == tries {

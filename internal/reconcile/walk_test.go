@@ -42,7 +42,7 @@ func TestBackfillAndWalk(t *testing.T) {
 			l.Errorf("%d memberships, %d changes", len(list), after.Seq-before.Seq)
 		}
 		l.deaf()
-		user := l.anyUser()
+		user := l.any(clerk.KindUser).ID
 		l.call("DELETE", "/v1/users/"+user, nil)
 		if report := l.walk(reconcile.Options{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
 			l.Errorf("%+v", report)

@@ -149,14 +149,6 @@ func (tx *Tx) Verify(ctx context.Context, kind clerk.Kind, ids []string, observe
 	return err
 }
 
-// OldestVerified is when the row of a kind that was longest not compared was compared; 0: one never was.
-func (db *DB) OldestVerified(ctx context.Context, kind clerk.Kind) (rows, oldest int64, err error) {
-	t := tables[kind]
-	found, err := db.query(ctx, "SELECT count(*), COALESCE(min(COALESCE(sync_verified_at, 0)), 0) FROM "+t.name+" WHERE sync_hidden = 0")
-	pair, err := exactlyOne(scanAll(found, err, func(r *sql.Rows) (p [2]int64, err error) { return p, r.Scan(&p[0], &p[1]) }))
-	return pair[0], pair[1], err
-}
-
 // DoubtsOf lists the objects of a kind that wait in the verify queue, the oldest first, but for suspects that are not to
 // be asked for yet.
 func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, limit int) ([]string, error) {

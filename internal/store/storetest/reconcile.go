@@ -217,8 +217,8 @@ func sights(t *testing.T, db *store.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rows, oldest, err := db.OldestVerified(t.Context(), clerk.KindUser); rows != 1 || oldest != 78 || err != nil {
-		t.Errorf("%d rows, verified %d, %v", rows, oldest, err)
+	if c, err := db.Tally(t.Context(), clerk.KindUser, 0); c.Rows != 1 || c.OldestVerifiedAt != 78 || err != nil {
+		t.Errorf("%+v, %v", c, err)
 	}
 	err = db.Update(t.Context(), func(tx *store.Tx) error {
 		rows, err := tx.Rows(t.Context(), []store.Key{user.Key})

@@ -1,0 +1,296 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+// instance is an emulated Clerk, and a database that processes of the real binary keep equal to it.
+type instance struct {
+	*testing.T
+	clerk            *emulator.Emulator
+	url              string
+	binary, database string
+	open             func() (*store.DB, error)
+	raw              *sql.DB // beside the processes
+
+	mu    sync.Mutex
+	asked chan string // hears the path of each request, if not nil
+	hold  string      // the first answer of this path waits …
+	held  chan struct{}
+	free  chan struct{} // … until this is closed
+}
+
+// ServeHTTP is the Backend API.
+func (c *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	asked, wait := c.asked, c.hold != "" && strings.HasPrefix(r.URL.Path, c.hold)
+	if wait {
+		c.hold = ""
+	}
+	c.mu.Unlock()
+	if asked != nil {
+		select {
+		case asked <- r.URL.Path:
+		default:
+		}
+	}
+	if !wait {
+		c.clerk.ServeHTTP(w, r)
+		return
+	}
+	answer := httptest.NewRecorder() // as it is now
+	c.clerk.ServeHTTP(answer, r)
+	close(c.held)
+	<-c.free
+	for name, values := range answer.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+func (c *instance) must(err error) {
+	c.Helper()
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+// command prepares the real binary; its standard error is kept.
+func (c *instance) command(args ...string) (*exec.Cmd, *bytes.Buffer) {
+	cmd := exec.Command(c.binary, args...)
+	cmd.Env = []string{
+		"DATABASE_URL=" + c.database, "CLERK_WEBHOOK_SIGNING_SECRET=" + secret, "HOME=" + c.TempDir(), "CLERKSYNC_API_BUDGET=100%",
+		"CLERK_SECRET_KEY=" + c.clerk.Keys("").SecretKey, "CLERK_API_URL=" + c.url, "CLERK_ISSUER=" + c.clerk.Keys("").Issuer,
+	}
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	return cmd, &log
+}
+
+// run runs a command to its end and answers its exit code.
+func (c *instance) run(args ...string) (code int, log string) {
+	c.Helper()
+	cmd, stderr := c.command(args...)
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		c.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), stderr.String()
+}
+
+// killed runs a command and kills it some requests later, and a moment.
+func (c *instance) killed(requests int, args ...string) {
+	c.Helper()
+	asked := make(chan string, 1000)
+	c.mu.Lock()
+	c.asked = asked
+	c.mu.Unlock()
+	cmd, log := c.command(args...)
+	c.must(cmd.Start())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+	for range requests {
+		select {
+		case <-asked:
+		case <-ended:
+			c.Fatalf("%v ended before it was killed:\n%s", args, log)
+		}
+	}
+	<-time.After(time.Duration(rand.IntN(30)) * time.Millisecond) // anywhere in the work, not a condition to wait for
+	c.must(cmd.Process.Kill())
+	<-ended
+	c.mu.Lock()
+	c.asked = nil
+	c.mu.Unlock()
+	_, err := c.raw.ExecContext(c.Context(), "UPDATE clerk_leases SET expires_at = 0") // as 30 s later
+	c.must(err)
+}
+
+// equal fails with what the database has otherwise than Clerk.
+func (c *instance) equal() {
+	c.Helper()
+	db, err := c.open()
+	c.must(err)
+	m, err := clerksync.New(c.Context(), db, clerksync.Config{WebhookSecrets: []string{secret}})
+	c.must(err)
+	defer m.Close()
+	read := clerktest.Reader(m)
+	delete(read, "session")
+	differences, err := c.clerk.Differences(c.Context(), read)
+	c.must(err)
+	if len(differences) > 0 {
+		c.Errorf("%d differences: %s", len(differences), strings.Join(differences[:min(10, len(differences))], "\n"))
+	}
+}
+
+// change lets people live, and nobody hear of it.
+func (c *instance) change(deeds int) {
+	c.Helper()
+	for range deeds {
+		_, err := c.clerk.Live(c.Context())
+		c.must(err)
+	}
+}
+
+// promote makes members admins, and nobody hears of it.
+func (c *instance) promote(n int) {
+	c.Helper()
+	var list struct {
+		Data []struct {
+			Organization struct{ ID string }
+			User         struct {
+				ID string `json:"user_id"`
+			} `json:"public_user_data"`
+		}
+	}
+	c.must(c.clerk.Call(c.Context(), "GET", "/v1/organization_memberships?limit=500", nil, &list))
+	for _, m := range list.Data[:n] {
+		path := "/v1/organizations/" + m.Organization.ID + "/memberships/" + m.User.ID
+		c.must(c.clerk.Call(c.Context(), "PATCH", path, map[string]any{"role": "org:admin"}, nil))
+	}
+}
+
+func newInstance(t *testing.T, binary, engine string, options emulator.Options) *instance {
+	t.Helper()
+	c := &instance{T: t, binary: binary, held: make(chan struct{}), free: make(chan struct{})}
+	path, driver, source := filepath.Join(t.TempDir(), "clerk.db"), "sqlite", ""
+	c.database, source = "sqlite:"+path, "file:"+path+"?_pragma=busy_timeout(10000)"
+	c.open = func() (*store.DB, error) { return sqlite.Open(path) }
+	if engine == "postgres" {
+		c.database, driver = testenv.Postgres(t), "pgx"
+		source = c.database
+		c.open = func() (*store.DB, error) { return postgres.Open(c.database) }
+	}
+	var err error
+	c.clerk, err = emulator.New(options)
+	c.must(err)
+	t.Cleanup(c.clerk.Close)
+	server := httptest.NewServer(c)
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	code, log := c.run("migrate")
+	if code != 0 {
+		t.Fatal(log)
+	}
+	c.raw, err = sql.Open(driver, source)
+	c.must(err)
+	t.Cleanup(func() { _ = c.raw.Close() })
+	return c
+}
+
+func kills(otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_KILLS")); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// A backfill that is killed anywhere goes on; a server that is killed in its daily walk, or while it repairs, leaves nothing
+// wrong behind, and one reconcile brings the rest.
+func TestBackfillWalkAndRepairSurviveKill(t *testing.T) {
+	t.Parallel()
+	binary := build(t)
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			c := newInstance(t, binary, engine, emulator.Options{Users: 3000, Organizations: 40, Memberships: 3000})
+			for range kills(3) {
+				c.killed(2+rand.IntN(8), "backfill")
+			}
+			if code, log := c.run("backfill"); code != 0 {
+				t.Fatalf("exit code %d:\n%s", code, log)
+			}
+			c.equal()
+			for range kills(3) {
+				c.change(40)
+				_, err := c.raw.ExecContext(t.Context(), "UPDATE clerk_walks SET begun_at = begun_at - 90000000") // a day later
+				c.must(err)
+				c.killed(4+rand.IntN(14), "serve", "--listen", "127.0.0.1:0", "--operator-listen", "off")
+			}
+			c.change(40)
+			if code, log := c.run("reconcile", "--allow-mass-delete"); code != 3 {
+				t.Errorf("a reconcile that repairs ends with %d:\n%s", code, log)
+			}
+			c.equal()
+			if code, log := c.run("reconcile"); code != 0 {
+				t.Errorf("a reconcile that has nothing to repair ends with %d:\n%s", code, log)
+			}
+		})
+	}
+}
+
+// A reconcile that sleeps longer than its lease finds that another has taken over. The page that it still has in hand is
+// old by then, and is not written.
+func TestReconcileThatWasPausedIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newInstance(t, build(t), "sqlite", emulator.Options{Users: 100, Organizations: 5, Memberships: 200})
+	if code, log := c.run("backfill"); code != 0 {
+		t.Fatal(log)
+	}
+	c.mu.Lock()
+	c.hold = "/v1/organization_memberships"
+	c.mu.Unlock()
+	paused, log := c.command("reconcile")
+	c.must(paused.Start())
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	select {
+	case <-c.held:
+	case <-ctx.Done():
+		t.Fatalf("it never asked for memberships:\n%s", log)
+	}
+	c.must(paused.Process.Signal(syscall.SIGSTOP))
+	c.promote(50) // what the paused one was told is old
+	if code, log := c.run("reconcile"); code != 3 {
+		t.Errorf("the one that took over ends with %d:\n%s", code, log)
+	}
+	c.equal()
+	before := c.writes()
+	close(c.free)
+	c.must(paused.Process.Signal(syscall.SIGCONT))
+	_ = paused.Wait()
+	if code := paused.ProcessState.ExitCode(); code != 1 || !strings.Contains(log.String(), "another process has taken the lease over") {
+		t.Errorf("the paused one ends with %d:\n%s", code, log)
+	}
+	c.equal()
+	rows := 0
+	c.must(c.raw.QueryRowContext(t.Context(), "SELECT count(*) FROM clerk_memberships WHERE sync_write > $1", before).Scan(&rows))
+	if rows != 0 {
+		t.Errorf("it wrote %d memberships after all", rows)
+	}
+}
+
+// writes is the counter of writing transactions.
+func (c *instance) writes() (n int64) {
+	c.Helper()
+	c.must(c.raw.QueryRowContext(c.Context(), "SELECT writes FROM clerk_head").Scan(&n))
+	return n
+}

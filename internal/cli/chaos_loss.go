@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/web"
+)
+
+// Loss is a storm in which events were lost for good, and how that was repaired.
+type Loss struct {
+	Name     string  `json:"name"`
+	Deeds    int     `json:"deeds"`
+	Events   int     `json:"events"`
+	Lost     int     `json:"lost"`
+	Found    int     `json:"drift_found"`
+	Repaired int     `json:"repaired"`
+	APICalls int     `json:"api_calls"`
+	Seconds  float64 `json:"seconds"` // from the beginning of the reconcile until the mirror equalled Clerk
+}
+
+// losses are storms after which events alone leave the mirror wrong.
+func losses() []storm {
+	return []storm{
+		{"1 of 100 events lost", 0, emulator.Faults{Drop: 0.01}},
+		{"10 of 100 events lost", 0, emulator.Faults{Drop: 0.1}},
+		{"every event lost", 0, emulator.Faults{Drop: 1}},
+		{"an outage of 40 hours", 40 * time.Hour, emulator.Faults{Outage: emulator.Duration(40 * time.Hour)}},
+	}
+}
+
+// lose lets a storm rage, reconciles once, and judges the mirror.
+func (v *Verdict) lose(
+	ctx context.Context, e *emulator.Emulator, m *clerksync.Mirror, api *apiServer, s storm, deeds int, progress io.Writer,
+) error {
+	before := len(e.Deliveries())
+	if err := errors.Join(rage(ctx, e, s, deeds, progress), e.SetFaults(emulator.Faults{}), exhaust(ctx, e)); err != nil {
+		return err
+	}
+	e.Advance(time.Minute) // of quiet
+	loss := Loss{Name: s.name, Deeds: deeds}
+	for _, message := range e.Deliveries()[before:] {
+		loss.Events++
+		if message.State != "delivered" {
+			loss.Lost++
+		}
+	}
+	calls, begin := api.calls.Load(), time.Now()
+	report, err := m.Sync().Reconcile(ctx, clerksync.ReconcileOptions{AllowMassDelete: true})
+	if err != nil {
+		return fmt.Errorf("reconcile after %s: %w", s.name, err)
+	}
+	if !report.Complete() {
+		v.Differences = append(v.Differences, "the reconcile after "+s.name+" could not prove that it saw everything")
+	}
+	copied := clerktest.Reader(m)
+	delete(copied, "session") // which Clerk does not list
+	if err := v.compare(ctx, e, copied); err != nil {
+		return err
+	}
+	loss.Seconds, loss.APICalls = time.Since(begin).Seconds(), int(api.calls.Load()-calls)
+	loss.Found, loss.Repaired = report.Found, report.Repaired
+	v.Repaired += loss.Repaired
+	v.APICalls += loss.APICalls
+	v.Losses = append(v.Losses, loss)
+	return nil
+}
+
+// verified asks for the status of the mirror: each row of each kind that Clerk lists was compared with it.
+func (v *Verdict) verified(ctx context.Context, m *clerksync.Mirror) error {
+	status, err := m.Sync().Status(ctx)
+	for _, k := range status.Kinds {
+		if k.Rows > 0 && k.OldestVerifiedAt == 0 {
+			v.Unverified = append(v.Unverified, string(k.Kind))
+		}
+	}
+	return err
+}
+
+// apiServer is the emulated Backend API over HTTP.
+type apiServer struct {
+	url   string
+	stop  func()
+	calls atomic.Int64
+}
+
+func serveAPI(ctx context.Context, e *emulator.Emulator) (*apiServer, error) {
+	a := &apiServer{}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			a.calls.Add(1)
+		}
+		e.ServeHTTP(w, r)
+	})
+	listening, err := web.Listen(ctx, slog.New(slog.DiscardHandler), drain, web.NewServer("127.0.0.1:0", handler))
+	if err != nil {
+		return nil, err
+	}
+	a.url = "http://" + listening.Addrs()[0].String()
+	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = listening.Serve(serving)
+	}()
+	a.stop = func() {
+		cancel()
+		<-done
+	}
+	return a, nil
+}

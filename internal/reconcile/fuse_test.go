@@ -1,0 +1,172 @@
+package reconcile_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// errKilled is what a process gets that is dead, which nobody sees.
+var errKilled = errors.New("killed")
+
+// fuse kills a process at one of its statements: what was not committed is lost, and nothing is done from then on.
+type fuse struct {
+	mu    sync.Mutex
+	left  int  // statements until then; negative: never
+	after bool // if that is a COMMIT, it is carried out, but not heard of
+	dead  bool
+}
+
+func (f *fuse) light(statements int, after bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left, f.after, f.dead = statements, after, false
+}
+
+// burn is called before each statement.
+func (f *fuse) burn() (err error, after bool) { //nolint:revive // the error is the first that is asked for
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dead {
+		return errKilled, false
+	}
+	if f.left == 0 {
+		f.dead = true
+		return errKilled, f.after
+	}
+	if f.left > 0 {
+		f.left--
+	}
+	return nil, false
+}
+
+// blown tells whether the process is dead, and puts in a new fuse.
+func (f *fuse) blown() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dead := f.dead
+	f.left, f.dead = -1, false
+	return dead
+}
+
+// openWithFuse opens a database as packages sqlite and postgres do. A dsn of Postgres, or "" for SQLite in memory.
+func openWithFuse(dsn string) (*store.DB, *sql.DB, *fuse, error) {
+	f := &fuse{left: -1}
+	if dsn != "" {
+		config, err := pgx.ParseConfig(dsn)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		db := sql.OpenDB(fusedConnector{stdlib.GetConnector(*config), f})
+		return store.Open(store.Postgres, db, db), db, f, nil
+	}
+	plain, err := sql.Open("sqlite", "file::memory:?_txlock=immediate&_pragma=busy_timeout(10000)")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer plain.Close()
+	db := sql.OpenDB(fusedConnector{memory{plain.Driver()}, f})
+	db.SetMaxOpenConns(1)
+	return store.Open(store.SQLite, db, db), db, f, nil
+}
+
+// memory is the SQLite database that lives as long as its only connection.
+type memory struct{ driver driver.Driver }
+
+func (m memory) Connect(context.Context) (driver.Conn, error) {
+	return m.driver.Open("file::memory:?_txlock=immediate&_pragma=busy_timeout(10000)")
+}
+func (m memory) Driver() driver.Driver { return m.driver }
+
+type fusedConnector struct {
+	driver.Connector
+	fuse *fuse
+}
+
+func (c fusedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	return &fusedConn{conn, c.fuse}, err
+}
+
+type fusedConn struct {
+	driver.Conn
+	fuse *fuse
+}
+
+func (c *fusedConn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	if err, _ := c.fuse.burn(); err != nil {
+		return nil, err
+	}
+	return c.Conn.(driver.ExecerContext).ExecContext(ctx, text, args)
+}
+
+func (c *fusedConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	if err, _ := c.fuse.burn(); err != nil {
+		return nil, err
+	}
+	return c.Conn.(driver.QueryerContext).QueryContext(ctx, text, args)
+}
+
+func (c *fusedConn) PrepareContext(ctx context.Context, text string) (driver.Stmt, error) {
+	s, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, text)
+	return &fusedStmt{s, c.fuse}, err
+}
+
+func (c *fusedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	if err, _ := c.fuse.burn(); err != nil {
+		return nil, err
+	}
+	tx, err := c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	return &fusedTx{tx, c.fuse}, err
+}
+
+// CheckNamedValue lets pgx have its arrays.
+func (c *fusedConn) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+type fusedStmt struct {
+	driver.Stmt
+	fuse *fuse
+}
+
+func (s *fusedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if err, _ := s.fuse.burn(); err != nil {
+		return nil, err
+	}
+	return s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+}
+
+func (s *fusedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	if err, _ := s.fuse.burn(); err != nil {
+		return nil, err
+	}
+	return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+}
+
+type fusedTx struct {
+	driver.Tx
+	fuse *fuse
+}
+
+// Commit of the dead is a rollback, as the database does when the connection is gone.
+func (t *fusedTx) Commit() error {
+	err, after := t.fuse.burn()
+	switch {
+	case err != nil && after:
+		return errors.Join(err, t.Tx.Commit())
+	case err != nil:
+		return errors.Join(err, t.Tx.Rollback())
+	}
+	return t.Tx.Commit()
+}

@@ -1,0 +1,159 @@
+package reconcile_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// wire carries requests to an emulated Backend API, and lets happen what a script says.
+type wire struct {
+	*side
+	page   int
+	script []cue
+	cancel context.CancelFunc
+	// lies are objects that were denied, and since when: replicas lag less than a minute, so that two denials a minute apart
+	// are no lie.
+	lies map[string]time.Time
+}
+
+// cue is what happens with one request.
+type cue struct {
+	what string
+	deed deed
+	n    int
+}
+
+func drawScript(t *rapid.T) []cue {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) cue {
+		return cue{rapid.SampledFrom([]string{
+			"well", "well", "well", "well", "deed", "deed", "deed after", "deliver", "deliver", "pause", "429", "500", "cut", "nothing", "lag", "lag", "short", "end",
+		}).Draw(t, "cue"), drawDeed(t), rapid.IntRange(0, 30).Draw(t, "n")}
+	}), 0, 16).Draw(t, "script")
+}
+
+func (w *wire) hear(script []cue, cancel context.CancelFunc) { w.script, w.cancel = script, cancel }
+
+// RoundTrip answers one request.
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	var c cue
+	if len(w.script) > 0 {
+		c, w.script = w.script[0], w.script[1:]
+	}
+	recorder := httptest.NewRecorder()
+	switch c.what {
+	case "429":
+		recorder.Header().Set("Retry-After", "1")
+		return w.fail(r, recorder, http.StatusTooManyRequests), nil
+	case "500":
+		return w.fail(r, recorder, http.StatusInternalServerError), nil
+	case "deed":
+		w.do(c.deed)
+	case "deliver":
+		w.deliver(c.n, false)
+	case "pause":
+		time.Sleep(time.Duration(c.n) * 100 * time.Millisecond)
+	case "end":
+		w.cancel()
+	}
+	received := r.Clone(r.Context())
+	received.Body = http.NoBody
+	w.clerk.ServeHTTP(recorder, received)
+	if c.what == "deed after" { // Date is from after the rows were read
+		w.do(c.deed)
+		w.deliver(c.n, false)
+		time.Sleep(time.Duration(c.n) * 50 * time.Millisecond)
+	}
+	res := recorder.Result()
+	body := recorder.Body.Bytes()
+	switch {
+	case res.StatusCode != http.StatusOK:
+	case c.what == "cut":
+		body = body[:len(body)/2]
+	case c.what == "nothing" || c.what == "short" || c.what == "lag":
+		body = w.alter(res, r, c, body)
+	}
+	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	res.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	res.Request = r
+	return res, nil
+}
+
+func (w *wire) fail(r *http.Request, recorder *httptest.ResponseRecorder, status int) *http.Response {
+	recorder.Header().Set("Content-Type", "application/json")
+	recorder.WriteHeader(status)
+	_, _ = recorder.WriteString(`{"errors":[{"code":"oops","message":"oops"}]}`)
+	res := recorder.Result()
+	res.Request = r
+	return res
+}
+
+// alter makes an answer that Clerk should not give: a list without its rows or its last one, or as a replica has it
+// that lacks an object.
+func (w *wire) alter(res *http.Response, r *http.Request, c cue, body []byte) []byte {
+	var list struct {
+		Data  []map[string]any `json:"data"`
+		Total int              `json:"total_count"`
+	}
+	bare := json.Unmarshal(body, &list.Data) == nil
+	if !bare && (json.Unmarshal(body, &list) != nil || list.Data == nil) {
+		if id, found := single(body); found && c.what == "lag" && w.lie(id) {
+			res.StatusCode = http.StatusNotFound
+			return []byte(`{"errors":[{"code":"resource_not_found","message":"not found"}]}`)
+		}
+		return body
+	}
+	switch {
+	case len(list.Data) == 0:
+		return body
+	case c.what == "nothing":
+		list.Data = list.Data[:0]
+	case c.what == "short":
+		list.Data = list.Data[:len(list.Data)-1]
+	default:
+		i := c.n % len(list.Data)
+		if id, _ := list.Data[i]["id"].(string); !w.lie(id) {
+			return body
+		}
+		list.Data = append(list.Data[:i:i], list.Data[i+1:]...)
+		list.Total--
+	}
+	if bare {
+		return encode(list.Data)
+	}
+	return encode(list)
+}
+
+// lie tells whether an object may be denied.
+func (w *wire) lie(id string) bool {
+	first, known := w.lies[id]
+	if !known {
+		w.lies[id] = time.Now()
+		return true
+	}
+	return time.Since(first) < 55*time.Second
+}
+
+func single(body []byte) (id string, found bool) {
+	var o struct {
+		ID    string          `json:"id"`
+		Total json.RawMessage `json:"total_count"`
+	}
+	return o.ID, json.Unmarshal(body, &o) == nil && o.ID != "" && !strings.Contains(o.ID, " ") && o.Total == nil
+}
+
+// encode is for answers that the wire alters.
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
