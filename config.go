@@ -1,6 +1,7 @@
 package clerksync
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -71,6 +72,8 @@ type Config struct {
 	JITOff bool
 	// APIBudget is the share of Clerk's rate limit that reads may use, above 0 and up to 1; 0 means 0.2.
 	APIBudget float64
+	// APILimit is how many requests in ten seconds Clerk allows the instance; 0 means 1000 with a live key and 100 with a test key.
+	APILimit int
 	// BackfillOff leaves it to Sync().Backfill to read at first what Clerk has, instead of Run.
 	BackfillOff bool
 	// ReconcileOff leaves it to Sync().Reconcile to repair what events did not tell, instead of Run.
@@ -84,6 +87,14 @@ type Config struct {
 	PolicyVersion string
 	// AuditRetention is how long the audit is kept; 0 means 90 days.
 	AuditRetention time.Duration
+	// EraseAfter is how long after a user's deletion the personal data is kept; 0 means 30 days. With EraseAtOnce it goes
+	// in the transaction of the deletion, and copies of it within a minute while Run runs.
+	EraseAfter time.Duration
+	// InboxRetention is how long the bodies of deliveries are kept; 0 means 90 days. Their ids are kept at least 90 days,
+	// dead and quarantined deliveries twice as long as ids.
+	InboxRetention time.Duration
+	// ChangesRetention is how long the change feed goes back; 0 means 30 days.
+	ChangesRetention time.Duration
 
 	// Logger gets warnings and errors; nil is silence.
 	Logger *slog.Logger
@@ -98,8 +109,13 @@ const (
 	UnreadyDeny  = "deny"
 )
 
+// EraseAtOnce is the Config.EraseAfter that holds nothing back.
+const EraseAtOnce time.Duration = -1
+
 const (
-	defaultAuditRetention = 90 * 24 * time.Hour
+	defaultRetention        = 90 * 24 * time.Hour
+	defaultEraseAfter       = 30 * 24 * time.Hour
+	defaultChangesRetention = 30 * 24 * time.Hour
 	// five sweeps may fail before roles are asked for one by one
 	defaultReadyWithin = 5 * time.Minute
 	// a walk begins a day after the one before; two hours are for it to end
@@ -133,15 +149,12 @@ func (c Config) withDefaults() Config {
 			c.Unready = UnreadyAsk
 		}
 	}
-	if c.ReadyWithin == 0 {
-		c.ReadyWithin = defaultReadyWithin
-	}
-	if c.ReadyWalkWithin == 0 {
-		c.ReadyWalkWithin = defaultReadyWalkWithin
-	}
-	if c.AuditRetention == 0 {
-		c.AuditRetention = defaultAuditRetention
-	}
+	c.ReadyWithin = cmp.Or(c.ReadyWithin, defaultReadyWithin)
+	c.ReadyWalkWithin = cmp.Or(c.ReadyWalkWithin, defaultReadyWalkWithin)
+	c.AuditRetention = cmp.Or(c.AuditRetention, defaultRetention)
+	c.InboxRetention = cmp.Or(c.InboxRetention, defaultRetention)
+	c.ChangesRetention = cmp.Or(c.ChangesRetention, defaultChangesRetention)
+	c.EraseAfter = cmp.Or(c.EraseAfter, defaultEraseAfter)
 	return c
 }
 

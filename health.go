@@ -43,6 +43,7 @@ type Counts struct {
 	Instances    []string         `json:"instances"`
 	Denials      map[string]int64 `json:"denials"`       // requests that the token alone would have passed, by code
 	AuditDropped int64            `json:"audit_dropped"` // entries that could not be written
+	Purged       Purged           `json:"purged"`        // since the start, for its age
 }
 
 // silence is how long no event is no cause for worry.
@@ -182,7 +183,7 @@ func (m *Mirror) Counts(ctx context.Context) (Counts, error) {
 	}
 	instances, err1 := m.db.Instances(ctx)
 	head, err2 := m.db.Head(ctx)
-	return Counts{counts, head.LastReceivedAt.Time(), instances, m.denials.counts(), m.auditor.dropped.Load()}, cmp.Or(err1, err2)
+	return Counts{counts, head.LastReceivedAt.Time(), instances, m.denials.counts(), m.auditor.dropped.Load(), m.purgedSoFar()}, cmp.Or(err1, err2)
 }
 
 // HealthHandler answers [Mirror.Health], always with 200: it is for people and alerts.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
@@ -32,6 +31,9 @@ type Mirror struct {
 	remoteKeys *auth.RemoteKeys  // nil: the keys are not fetched
 	clockSkew  atomic.Int64      // well-signed deliveries outside the time window
 	health     healthCache
+
+	purgedMu sync.Mutex
+	purged   Purged // by this process
 
 	tokenReader auth.TokenReader
 	crossOrigin *http.CrossOriginProtection
@@ -66,7 +68,10 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) { m.config.Logger.Error("the audit can not be written", "error", err) })
-	in, err := ingest.New(ctx, ingest.Config{DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed})
+	in, err := ingest.New(ctx, ingest.Config{
+		DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed,
+		EraseAtOnce: m.config.EraseAfter < 0,
+	})
 	if err != nil {
 		return err
 	}
@@ -137,7 +142,8 @@ func (m *Mirror) FetchKeys(ctx context.Context) error {
 }
 
 // Run does the background work until the context ends: after an upgrade it replays once
-// what the older version could not read, it removes what is older than its retention, and with a secret key it reads
+// what the older version could not read, it erases users whose hold has ended, it removes what is older than its
+// retention, and with a secret key it reads
 // Clerk: everything at first, what changed last each minute, everything again each day. A mirror works without it, but
 // does none of these.
 func (m *Mirror) Run(ctx context.Context) error {
@@ -151,18 +157,8 @@ func (m *Mirror) Run(ctx context.Context) error {
 	var syncing sync.WaitGroup
 	defer syncing.Wait()
 	syncing.Go(func() { m.keepInSync(ctx) })
-	for {
-		if n, err := m.db.PurgeAudit(ctx, clerk.At(m.config.Now().Add(-m.config.AuditRetention))); err != nil && ctx.Err() == nil {
-			m.config.Logger.Error("old entries of the audit can not be removed", "error", err)
-		} else if n > 0 {
-			m.config.Logger.Info("old entries of the audit were removed", "entries", n)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(time.Hour):
-		}
-	}
+	m.keepClean(ctx)
+	return nil
 }
 
 // Close takes no more events, waits for those under way, and closes the database.

@@ -117,7 +117,7 @@ func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
 	heard, err4 := db.LastDeliveries(ctx)
 	counts, err5 := db.DriftCounts(ctx, clerk.At(ours.Time().Truncate(24*time.Hour)))
 	exceptions, err6 := db.Exceptions(ctx)
-	drift, err7 := db.Drift(ctx, listedDrift)
+	drift, err7 := db.Drift(ctx, store.DriftFilter{Limit: listedDrift})
 	if err := cmp.Or(err1, err2, err3, err4, err5, err6, err7); err != nil {
 		return status, fmt.Errorf("clerksync: status: %w", err)
 	}

@@ -52,7 +52,7 @@ func (s Sync) Backfill(ctx context.Context, progress func(SyncProgress)) (*SyncR
 // a minute apart. The error may be a [*MassDeletion].
 func (s Sync) Reconcile(ctx context.Context, o ReconcileOptions) (*SyncReport, error) {
 	for _, kind := range o.Kinds {
-		if !slices.Contains(reconcile.Kinds(), kind) {
+		if kind != clerk.KindSession && !slices.Contains(reconcile.Kinds(), kind) {
 			return nil, fmt.Errorf("clerksync: kind %q can not be listed at Clerk", string(kind))
 		}
 	}

@@ -99,6 +99,27 @@ func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 	return s.in.Apply(ctx, ingest.Reading{Key: key, Deleted: true, ObservedAt: at.ObservedAt})
 }
 
+// Erasure is the receipt of a person's erasure: no personal data but the Clerk id.
+type Erasure = store.Erasure
+
+// Erase forgets a person for ever, deleted or not: rows, deliveries, and copies in others' rows. The empty row stays, with
+// its ids, so that no late event brings the person back and foreign keys hold. It deletes nothing at Clerk. scrubbed is
+// false when another process kept SQLite's write-ahead log from being emptied: call it again. Who was never heard of is
+// [ErrNotFound]. A user who was erased before is searched for again.
+func (s Users) Erase(ctx context.Context, clerkUserID string) (receipt Erasure, scrubbed bool, err error) {
+	if err := s.in.Erase(ctx, clerkUserID); err != nil {
+		return receipt, false, err
+	}
+	if _, err := s.in.FinishErasures(ctx); err != nil {
+		return receipt, false, err
+	}
+	if scrubbed, err = s.db.Scrub(ctx); err != nil {
+		return receipt, false, err
+	}
+	receipt, err = s.db.Erasure(ctx, clerkUserID)
+	return receipt, scrubbed, err
+}
+
 // limit is the size of a page: 50 unless told, at most 499.
 func limit(n int) int {
 	switch {

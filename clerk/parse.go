@@ -33,7 +33,7 @@ func Parse(data []byte) (Value, error) {
 	}
 	p := parsers.Get().(*parser)
 	defer parsers.Put(p)
-	*p = parser{in: string(data), stack: p.stack[:0]}
+	p.in, p.pos, p.depth, p.stack = string(data), 0, 0, p.stack[:0]
 	v, err := p.document()
 	clear(p.stack[:cap(p.stack)]) // a pooled parser must not keep a body alive
 	p.in, p.slab = "", nil
@@ -53,6 +53,8 @@ type parser struct {
 	depth int
 	stack []member
 	slab  []member
+	// orders, by the number of members, are those that sorted objects before; they hold no text.
+	orders [64][]uint8
 }
 
 func (p *parser) document() (Value, error) {
@@ -165,20 +167,54 @@ func (p *parser) nested(kind valueKind, closing byte) (Value, error) {
 // the last of equal keys kept.
 func (p *parser) take(kind valueKind, base int) []member {
 	found := p.stack[base:]
-	if kind == object {
-		byKey := func(a, b member) int { return cmp.Compare(a.key, b.key) }
-		if !slices.IsSortedFunc(found, byKey) {
-			slices.SortStableFunc(found, byKey)
-		}
-		found = lastOfEqual(found)
-	}
 	if cap(p.slab)-len(p.slab) < len(found) {
 		p.slab = make([]member, 0, max(64, len(found)))
 	}
 	start := len(p.slab)
-	p.slab = append(p.slab, found...)
+	if kind == object {
+		p.slab = p.sorted(p.slab, found)
+	} else {
+		p.slab = append(p.slab, found...)
+	}
 	p.stack = p.stack[:base]
 	return p.slab[start:len(p.slab):len(p.slab)]
+}
+
+// sorted appends an object's members by key. Objects of one kind come in one order, so that what sorted the last object
+// of this size is likely to sort this one, too; and whether it does is soon told.
+func (p *parser) sorted(dst, found []member) []member {
+	if len(found) >= len(p.orders) {
+		slices.SortStableFunc(found, func(a, b member) int { return strings.Compare(a.key, b.key) })
+		return append(dst, lastOfEqual(found)...)
+	}
+	order := p.orders[len(found)]
+	if len(order) != len(found) || !ascending(found, order) {
+		order = order[:0]
+		for i := range found {
+			order = append(order, uint8(i)) //nolint:gosec // fewer than there are orders
+		}
+		slices.SortFunc(order, func(a, b uint8) int {
+			return cmp.Or(strings.Compare(found[a].key, found[b].key), cmp.Compare(a, b))
+		})
+		p.orders[len(found)] = order
+	}
+	for i, at := range order {
+		if i+1 < len(order) && found[order[i+1]].key == found[at].key {
+			continue
+		}
+		dst = append(dst, found[at])
+	}
+	return dst
+}
+
+// ascending reports whether the order sorts the members, none of which has the key of another.
+func ascending(found []member, order []uint8) bool {
+	for i := 1; i < len(order); i++ {
+		if found[order[i-1]].key >= found[order[i]].key {
+			return false
+		}
+	}
+	return true
 }
 
 func lastOfEqual(sorted []member) []member {

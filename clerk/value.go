@@ -134,7 +134,8 @@ func (v Value) Without(drop func(key string) bool) Value {
 
 // Map answers a copy of the tree in which each object member was replaced by what
 // replace answers for it; where replace answers false, the member is kept and walked
-// into. A tree in which nothing was replaced is answered as it is, with changed false.
+// into. One replaced by itself is kept and not walked into. A tree in which nothing was replaced by something else is
+// answered as it is, with changed false.
 func (v Value) Map(replace func(key string, value Value) (Value, bool)) (mapped Value, changed bool) {
 	if v.kind != object && v.kind != array {
 		return v, false
@@ -145,8 +146,11 @@ func (v Value) Map(replace func(key string, value Value) (Value, bool)) (mapped 
 		if v.kind == object {
 			next, done = replace(m.key, m.value)
 		}
-		if !done {
+		switch {
+		case !done:
 			next, done = m.value.Map(replace)
+		case next.same(m.value):
+			done = false
 		}
 		if !done {
 			continue
@@ -161,6 +165,12 @@ func (v Value) Map(replace func(key string, value Value) (Value, bool)) (mapped 
 	}
 	v.members = copied
 	return v, true
+}
+
+// same reports whether w is v or a copy of it: a glance, not a comparison of what they hold.
+func (v Value) same(w Value) bool {
+	return v.kind == w.kind && v.text == w.text && len(v.members) == len(w.members) &&
+		(len(v.members) == 0 || &v.members[0] == &w.members[0])
 }
 
 // Equal reports whether two values have the same canonical encoding.

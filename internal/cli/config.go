@@ -57,6 +57,7 @@ type Config struct {
 	Backfill         string        // auto, off
 	Reconcile        string        // auto, off
 	APIBudget        float64       // share of Clerk's rate limit, above 0 and up to 1
+	APILimit         int           // requests in ten seconds; 0: by the kind of secret key
 	EraseAfter       time.Duration // 0: in the transaction of the deletion
 	InboxRetention   time.Duration
 	ChangesRetention time.Duration

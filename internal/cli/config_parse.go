@@ -372,6 +372,14 @@ func parsePercent(text string) (float64, error) {
 	return percent / 100, nil
 }
 
+func parseRequests(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 1_000_000 {
+		return 0, errors.New("is not a whole number from 1 to 1000000")
+	}
+	return n, nil
+}
+
 func durationFrom(least time.Duration) func(string) (time.Duration, error) {
 	return func(text string) (time.Duration, error) {
 		d, err := time.ParseDuration(text)

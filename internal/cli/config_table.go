@@ -288,6 +288,10 @@ func upkeepVariables() []Variable {
 		form:    "Write a percentage above 0% and up to 100%, such as 20%.",
 		binding: bind(func(c *Config) *float64 { return &c.APIBudget }, parsePercent),
 	}, {
+		Name: "CLERKSYNC_API_LIMIT", Summary: "requests in 10 s that Clerk allows the instance, if it isn't 1000 (live) or 100 (test)",
+		noun: "API limit", why: "The budget is a share of it.", form: "Write a whole number from 1 to 1000000.",
+		binding: bind(func(c *Config) *int { return &c.APILimit }, parseRequests),
+	}, {
 		Name: "CLERKSYNC_ERASE_AFTER", Default: "720h", Summary: "from a user's deletion to the erasure of its data; 0 at once",
 		noun: "erasure delay", why: keeps, form: "Write hours such as 720h, or 0.",
 		binding: bind(func(c *Config) *time.Duration { return &c.EraseAfter }, durationFrom(0)),

@@ -61,6 +61,7 @@ func goodValues(t *testing.T) []goodValue {
 		{"CLERKSYNC_RECONCILE", "off", "off"},
 		{"CLERKSYNC_API_BUDGET", "7.5%", "7.5%"},
 		{"CLERKSYNC_API_BUDGET", "100%", "100%"},
+		{"CLERKSYNC_API_LIMIT", "3000", "3000"},
 		{"CLERKSYNC_ERASE_AFTER", "0", "0s"},
 		{"CLERKSYNC_INBOX_RETENTION", "1h30m", "1h30m0s"},
 		{"CLERKSYNC_CHANGES_RETENTION", "48h", "48h0m0s"},
@@ -211,6 +212,7 @@ func badRolesAndTokens() []badValue {
 
 func badGateAndUpkeep() []badValue {
 	const (
+		limit   = "API limit is not a whole number from 1 to 1000000"
 		budget  = "API budget is not a percentage above 0% and up to 100%"
 		proxy   = "trusted proxy is neither an address nor a CIDR"
 		control = " holds a control character or is not UTF-8"
@@ -234,6 +236,9 @@ func badGateAndUpkeep() []badValue {
 		{"CLERKSYNC_API_BUDGET", "0%", budget, nil},
 		{"CLERKSYNC_API_BUDGET", "101%", budget, nil},
 		{"CLERKSYNC_API_BUDGET", "NaN%", budget, nil},
+		{"CLERKSYNC_API_LIMIT", "0", limit, nil},
+		{"CLERKSYNC_API_LIMIT", "1e3", limit, nil},
+		{"CLERKSYNC_API_LIMIT", "1000001", limit, nil},
 		{"CLERKSYNC_ERASE_AFTER", "30d", "erasure delay is not a duration with its unit", nil},
 		{"CLERKSYNC_ERASE_AFTER", "-1h", "erasure delay is too short", nil},
 		{"CLERKSYNC_INBOX_RETENTION", "0", "inbox retention is too short", nil},

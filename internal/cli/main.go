@@ -22,6 +22,8 @@ type commands struct {
 	Backfill  backfillCommand  `cmd:"" help:"Read everything that Clerk has; goes on where it was ended."`
 	Reconcile reconcileCommand `cmd:"" help:"Compare the mirror with Clerk and repair what differs."`
 	Status    statusCommand    `cmd:"" help:"Tell whether the mirror is proven to equal Clerk, and how fresh it is."`
+	Drift     driftCommand     `cmd:"" help:"List what was found to differ from Clerk."`
+	Users     usersCommand     `cmd:"" help:"Work on single persons: erase."`
 	Explain   explainCommand   `cmd:"" help:"Tell why somebody may or may not do something, with every fact and its source."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`

@@ -59,14 +59,23 @@ func (c backfillCommand) Run(ctx context.Context, p *process) error {
 type reconcileCommand struct {
 	configFlags
 	DryRun          bool     `help:"Report what differs, change nothing."`
-	Kind            []string `help:"Only this kind: user, organization, role, permission, organization_membership, organization_invitation, organization_domain." placeholder:"KIND"`
+	Kind            []string `help:"Only this kind: user, organization, role, permission, organization_membership, organization_invitation, organization_domain, session (of users active lately; only where it is named)." placeholder:"KIND"`
+	Since           moment   `help:"Only users who were changed since this time (RFC 3339) or so long ago (1h); other kinds are read whole, unless --kind leaves them out." placeholder:"TIME"`
 	AllowMassDelete bool     `help:"Believe it when many rows are missing at Clerk."`
-	JSON            bool     `name:"json" help:"Print the report as JSON."`
+
+	AcceptRegression []string `help:"Set this object back to what Clerk tells, where that is older than what is stored." placeholder:"ID"`
+
+	JSON bool `name:"json" help:"Print the report as JSON."`
 }
 
 // Help is shown below the flags.
 func (reconcileCommand) Help() string {
-	return `It works on the database that DATABASE_URL names, also beside a running server. What Clerk seems to have deleted is asked for twice, a minute apart.
+	return `It works on the database that DATABASE_URL names, also beside a running server.
+
+What Clerk seems to have deleted, or tells older than it is here, is asked for twice, a minute apart; domains, which can not be read by id, have to be missing in two runs, ten minutes apart. With --since it is not noticed which users were deleted.
+
+Example: clerksync reconcile --kind user --since 1h
+
 Exit code 0: in sync, 1: failed, 3: drift was found and repaired, 4: drift is left.`
 }
 
@@ -79,7 +88,10 @@ func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 	}
 	defer m.Close()
 	bar.budget = m.Sync().Budget
-	o := clerksync.ReconcileOptions{DryRun: c.DryRun, AllowMassDelete: c.AllowMassDelete, Progress: bar.tell}
+	o := clerksync.ReconcileOptions{
+		DryRun: c.DryRun, AllowMassDelete: c.AllowMassDelete, Since: c.Since.Time, AcceptRegression: c.AcceptRegression,
+		Progress: bar.tell,
+	}
 	for _, kind := range c.Kind {
 		o.Kinds = append(o.Kinds, clerk.Kind(kind))
 	}

@@ -162,14 +162,15 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		APIURL: c.APIURL, Issuer: c.Issuer, AuthorizedParties: c.AuthorizedParties, Audience: c.Audience, Logger: logger,
 		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
 		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
-		AuditRetention: c.AuditRetention, JITOff: c.JIT == "off", APIBudget: c.APIBudget,
+		AuditRetention: c.AuditRetention, InboxRetention: c.InboxRetention, ChangesRetention: c.ChangesRetention,
+		EraseAfter: orNone(c.EraseAfter), JITOff: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
 		BackfillOff: c.Backfill == "off", ReconcileOff: c.Reconcile == "off",
-		ReadyWithin: orNever(c.ReadyWithin), ReadyWalkWithin: orNever(c.ReadyWalkWithin),
+		ReadyWithin: orNone(c.ReadyWithin), ReadyWalkWithin: orNone(c.ReadyWalkWithin),
 	}
 }
 
-// orNever is a bound of which 0 means never, as clerksync.Config writes it.
-func orNever(d time.Duration) time.Duration {
+// orNone is a time of which 0 means none at all, as clerksync.Config writes it: there 0 is the default.
+func orNone(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1
 	}

@@ -3,7 +3,9 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
@@ -29,8 +31,10 @@ type batch struct {
 	audits    []store.AuditEntry
 	origin    string // of what is being applied, for the audit
 	instances []string
-	found     []Difference // what readings found to be otherwise
-	agreed    []agreement  // what they agree with
+	found     []Difference      // what readings found to be otherwise
+	agreed    []agreement       // what they agree with
+	erased    map[string]bool   // users who were erased before
+	toErase   map[string]string // users to erase now, and why
 }
 
 type entry struct {
@@ -40,7 +44,7 @@ type entry struct {
 }
 
 func newBatch(in *Ingest) *batch {
-	return &batch{in: in, rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{}}
+	return &batch{in: in, rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{}, erased: map[string]bool{}, toErase: map[string]string{}}
 }
 
 // applyAll is the transaction of a batch. It may be run again after a failure.
@@ -110,8 +114,21 @@ func (b *batch) queued() map[store.Key]bool {
 }
 
 func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) error {
+	if err := b.known(ctx, tx, jobs); err != nil {
+		return err
+	}
+	if err := b.claim(ctx, tx, jobs); err != nil {
+		return fmt.Errorf("claim the message ids: %w", err)
+	}
+	return nil
+}
+
+// known loads the rows that messages tell of, and who of those in them was erased.
+func (b *batch) known(ctx context.Context, tx *store.Tx, jobs []*job) error {
 	var keys []store.Key
+	var persons []string
 	for _, j := range jobs {
+		persons = append(persons, j.persons...)
 		for i := range j.ops {
 			keys = b.want(keys, j.ops[i].key)
 			if j.ops[i].key.Kind == clerk.KindSession && j.ops[i].user != "" {
@@ -119,10 +136,13 @@ func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) error {
 			}
 		}
 	}
-	if err := b.claim(ctx, tx, jobs); err != nil {
-		return fmt.Errorf("claim the message ids: %w", err)
+	if err := b.loadRows(ctx, tx, keys); err != nil {
+		return err
 	}
-	return b.loadRows(ctx, tx, keys)
+	if err := b.learnErased(ctx, tx, persons); err != nil {
+		return fmt.Errorf("ask who was erased: %w", err)
+	}
+	return nil
 }
 
 // claim writes the inbox rows of messages that were never seen, with the outcome that is
@@ -140,7 +160,7 @@ func (b *batch) claim(ctx context.Context, tx *store.Tx, jobs []*job) (err error
 			replayed = append(replayed, id)
 			continue
 		}
-		d := j.delivery
+		d := b.delivery(j.Prepared)
 		d.Attempts = 1
 		first = append(first, d)
 	}
@@ -180,7 +200,7 @@ func (b *batch) loadRows(ctx context.Context, tx *store.Tx, keys []store.Key) er
 
 // take decides about one message and applies it.
 func (b *batch) take(j *job, head *store.Head) Outcome {
-	d := j.delivery
+	d := b.delivery(j.Prepared)
 	earlier, known := b.earlier[d.MessageID]
 	if known && !j.replay {
 		switch {
@@ -192,7 +212,7 @@ func (b *batch) take(j *job, head *store.Head) Outcome {
 	}
 	d.Attempts = earlier.Attempts + 1
 	outcome := b.judge(j, &d, head)
-	if b.claimed[d.MessageID] && d.Attempts == 1 && d.State == j.delivery.State {
+	if b.claimed[d.MessageID] && d.Attempts == 1 && (d.State == j.delivery.State || d.State == store.StateErased) {
 		b.earlier[d.MessageID] = d // its row says so already
 	} else {
 		b.keep(d)
@@ -202,7 +222,7 @@ func (b *batch) take(j *job, head *store.Head) Outcome {
 
 // judge applies an event that is to be applied, and names the outcome of all.
 func (b *batch) judge(j *job, d *store.Delivery, head *store.Head) Outcome {
-	switch d.State {
+	switch j.delivery.State {
 	case store.StateIgnored:
 		return Outcome{Status: Ignored}
 	case store.StateQuarantined:
@@ -210,6 +230,7 @@ func (b *batch) judge(j *job, d *store.Delivery, head *store.Head) Outcome {
 		return Outcome{Status: Quarantined}
 	case store.StateDead:
 		return Outcome{Invalid, j.fault}
+	case store.StateApplied, store.StateErased:
 	}
 	b.origin = d.MessageID
 	if err := b.applyEvent(j.ops, d.SignedAt, head); err != nil {
@@ -291,6 +312,10 @@ func (b *batch) mark(ops []operation) (undo func()) {
 
 func (b *batch) apply(op *operation) {
 	e := b.rows[op.key]
+	op, ok := b.spare(op, e.row)
+	if !ok {
+		return
+	}
 	if op.do == absence && !e.exists {
 		return // the absence of what was never seen says nothing
 	}
@@ -320,6 +345,9 @@ func (b *batch) apply(op *operation) {
 	}
 	if e.row.BannedAt > oldBan {
 		b.banned = append(b.banned, op.key)
+	}
+	if b.in.atOnce && op.key.Kind == clerk.KindUser && effect.save && e.row.Hard {
+		b.toErase[op.key.ID] = store.CauseDeleted
 	}
 	b.checkBan(op, e.row)
 	if became := b.roleOf(e); was != "" && became != was {
@@ -396,7 +424,15 @@ func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 	if err := tx.RememberInstances(ctx, b.instances); err != nil {
 		return err
 	}
-	return tx.SaveInbox(ctx, b.inbox)
+	if err := tx.SaveInbox(ctx, b.inbox); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(b.toErase)) {
+		if err := b.eraseNow(ctx, tx, id, b.toErase[id]); err != nil {
+			return fmt.Errorf("erase: %w", err)
+		}
+	}
+	return nil
 }
 
 // settledOnly drops what was doubted again later in the batch, and from the doubts what

@@ -194,7 +194,11 @@ func (in *Ingest) giveBack(jobs []*job, err error) {
 func (in *Ingest) bury(j *job, cause error) {
 	err := in.try(func(ctx context.Context) error {
 		return in.db.Update(ctx, func(tx *store.Tx) error {
-			d := j.delivery
+			b := newBatch(in)
+			if err := b.known(ctx, tx, []*job{j}); err != nil {
+				return err
+			}
+			d := b.delivery(j.Prepared)
 			earlier, err := tx.Inbox(ctx, []string{d.MessageID})
 			if err != nil {
 				return err

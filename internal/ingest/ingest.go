@@ -20,6 +20,8 @@ type Config struct {
 	Now  func() time.Time // for arrival times alone; no rule asks a clock
 	// Committed hears what was written, after the commit and before anybody is answered. nil is fine.
 	Committed func([]store.Touched)
+	// EraseAtOnce erases a user in the transaction of its deletion; else that is for EraseDue.
+	EraseAtOnce bool
 }
 
 // Ingest is the one writer of mirrored rows. It owns no goroutine while nothing waits.
@@ -30,6 +32,7 @@ type Ingest struct {
 	now      func() time.Time
 	inboxKey []byte
 	tell     func([]store.Touched)
+	atOnce   bool // erases
 	Stats    Stats
 	committer
 
@@ -50,7 +53,7 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the inbox key: %w", err)
 	}
-	in := &Ingest{db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed}
+	in := &Ingest{db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, atOnce: c.EraseAtOnce}
 	if in.tell == nil {
 		in.tell = func([]store.Touched) {}
 	}

@@ -61,6 +61,9 @@ func merge(row *store.Row, exists bool, op *operation) effect {
 		row.GoneAt = max(row.GoneAt, op.at)
 	case row.Hard: // nothing brings back what Clerk deleted
 		return e
+	case op.do == acceptance:
+		e.fields = accept(row, op)
+		e.changed = true
 	default:
 		e.fields = join(row, op)
 		e.changed = len(e.fields) > 0
@@ -99,6 +102,14 @@ func bury(row *store.Row, op *operation) {
 	row.OrganizationID = cmp.Or(row.OrganizationID, op.company)
 }
 
+// accept sets the row to what the operation says, and takes back what the body it had has left in joined facts.
+func accept(row *store.Row, op *operation) (fields []string) {
+	row.SeenAt = max(row.SeenAt, op.ObservedAt)
+	row.HintAt = 0
+	row.SignedInAt, row.ActiveAt, row.BannedAt = op.signedInAt, op.activeAt, op.bannedAt
+	return replace(row, op)
+}
+
 // join raises the facts that only grow, whichever version they come with.
 func join(row *store.Row, op *operation) (fields []string) {
 	for _, fact := range []struct {
@@ -122,7 +133,7 @@ func join(row *store.Row, op *operation) (fields []string) {
 // that differ.
 func replace(row *store.Row, op *operation) (fields []string) {
 	old := row.Body()
-	row.Version, row.Read = op.Version, op.read
+	row.Version, row.Read, row.Erased = op.Version, op.read, row.Erased || op.erased
 	row.UserID, row.OrganizationID = op.user, op.company
 	row.SetBody(op.body, op.raw)
 	for name, v := range op.body.All() {
@@ -178,7 +189,7 @@ func (e *effect) doubts(before, after *store.Row, existed bool) {
 // same reports whether nothing that is stored differs.
 func same(a, b *store.Row) bool {
 	return a.Version == b.Version && a.Read == b.Read && a.Hard == b.Hard && a.DeletedAt == b.DeletedAt &&
-		a.SeenAt == b.SeenAt && a.GoneAt == b.GoneAt && a.HintAt == b.HintAt &&
+		a.Erased == b.Erased && a.SeenAt == b.SeenAt && a.GoneAt == b.GoneAt && a.HintAt == b.HintAt &&
 		a.UserID == b.UserID && a.OrganizationID == b.OrganizationID &&
 		a.SignedInAt == b.SignedInAt && a.ActiveAt == b.ActiveAt && a.BannedAt == b.BannedAt && a.Raw == b.Raw
 }

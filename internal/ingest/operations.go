@@ -9,9 +9,10 @@ import (
 type action uint8
 
 const (
-	upsert    action = iota
-	tombstone        // Clerk said that the object is gone: for ever
-	absence          // a read by id found nothing: hides until a later sight
+	upsert     action = iota
+	tombstone         // Clerk said that the object is gone: for ever
+	absence           // a read by id found nothing: hides until a later sight
+	acceptance        // a person takes what was read for right, whatever its version
 )
 
 // operation is what one event or read says about one object.
@@ -23,6 +24,7 @@ type operation struct {
 
 	at      clerk.Time // tombstone, absence: when
 	hintAt  clerk.Time // the updated_at that an embedded copy claims
+	erased  bool       // the body was reduced: it tells of somebody who was erased
 	body    clerk.Value
 	raw     string // the body's encoding, made ahead of the commit
 	user    string // parents
@@ -42,6 +44,11 @@ type sighting struct {
 	read          bool
 	ops           []operation
 	factsRejected int
+	known         func(store.Key) bool // objects of which copies could add nothing; nil: none
+}
+
+func (s *sighting) knows(kind clerk.Kind, id string) bool {
+	return s.known != nil && s.known(store.Key{Kind: kind, ID: id})
 }
 
 // operationsOf derives an event's operations: a pure function of the event.
@@ -61,6 +68,12 @@ func operationsOf(e *clerk.Event, raw string) (ops []operation, factsRejected in
 }
 
 func (s *sighting) full(kind clerk.Kind, id string, body clerk.Value, raw string) {
+	s.ops = append(s.ops, s.whole(kind, id, body, raw))
+	s.embedded(kind, id, body)
+}
+
+// whole makes the operation of an object itself.
+func (s *sighting) whole(kind clerk.Kind, id string, body clerk.Value, raw string) operation {
 	op := operation{
 		key: store.Key{Kind: kind, ID: id}, read: s.read, body: body, raw: raw,
 		Version: store.Version{
@@ -72,15 +85,14 @@ func (s *sighting) full(kind clerk.Kind, id string, body clerk.Value, raw string
 	if kind == clerk.KindUser {
 		s.userFacts(&op, body, op.UpdatedAt)
 	}
-	s.ops = append(s.ops, op)
-	s.embedded(kind, id, body)
+	return op
 }
 
 // stub makes an operation that fills a row only while nothing better is known: an
 // embedded copy may be stale or partial. What it claims of its own age is a hint.
 func (s *sighting) stub(kind clerk.Kind, rank store.Rank, body clerk.Value) {
 	id := body.Get("id").String()
-	if id == "" {
+	if id == "" || s.knows(kind, id) {
 		return
 	}
 	op := operation{
@@ -105,7 +117,9 @@ func (s *sighting) embedded(kind clerk.Kind, id string, body clerk.Value) {
 		}
 	case clerk.KindMembership:
 		s.stub(clerk.KindOrganization, store.Embedded, body.Get("organization"))
-		s.stub(clerk.KindUser, store.Slice, userOfSlice(body.Get("public_user_data")))
+		if user := body.Get("public_user_data"); !s.knows(clerk.KindUser, user.Get("user_id").String()) {
+			s.stub(clerk.KindUser, store.Slice, userOfSlice(user))
+		}
 	case clerk.KindInvitation, clerk.KindDomain:
 		s.stub(clerk.KindOrganization, store.Slice, body.Get("public_organization_data"))
 	case clerk.KindRole:

@@ -26,7 +26,9 @@ type Difference struct {
 	New       bool       // there was no row
 	Gone      bool       // the row is hidden now: Clerk has no such object
 	Back      bool       // … or was, and is shown again
+	Older     bool       // what Clerk told is older than the row, which stays as it is
 	UpdatedAt clerk.Time // as Clerk told it
+	Written   int64      // the head's write counter when the row had been written last
 }
 
 // Page is a part of a list as Clerk answered it.
@@ -34,26 +36,48 @@ type Page struct {
 	Kind       clerk.Kind
 	Rows       []clerk.Value
 	ObservedAt clerk.Time
+	New        bool   // most rows are expected to be written, and are encoded ahead of the transaction
+	Known      *Known // of the walk that the page belongs to; nil is fine
 }
 
 // errDryRun takes back what a dry run has done.
 var errDryRun = errors.New("dry run")
 
-// pageRow is one row of a page, read before the transaction begins.
-type pageRow struct {
-	whole operation
-	stubs []operation // of what is embedded in it
+// PreparedPage is a page that was read and waits to be applied.
+type PreparedPage struct {
+	Page
+	rows []pageRow
 }
 
-func (p *Page) read() []pageRow {
+// pageRow is one row of a page.
+type pageRow struct {
+	whole operation
+	stubs []operation // of what is embedded in it, once it is known that the row differs
+}
+
+// Prepare reads a page: pure, so that it can be done while the page before is applied.
+func (p Page) Prepare() *PreparedPage {
 	rows := make([]pageRow, len(p.Rows))
 	for i, row := range p.Rows {
 		s := sighting{observedAt: p.ObservedAt, read: true}
 		body, _ := redact(row)
-		s.full(p.Kind, body.Get("id").String(), body, body.JSON())
-		rows[i] = pageRow{s.ops[0], s.ops[1:]}
+		raw := ""
+		if p.New {
+			raw = body.JSON()
+		}
+		rows[i].whole = s.whole(p.Kind, body.Get("id").String(), body, raw)
 	}
-	return rows
+	return &PreparedPage{p, rows}
+}
+
+// embedded makes the stubs of what a row that differs embeds, unless that is known.
+func (p *PreparedPage) embedded(r *pageRow) {
+	if r.whole.raw == "" {
+		r.whole.raw = r.whole.body.JSON()
+	}
+	s := sighting{observedAt: p.ObservedAt, read: true, known: p.Known.has}
+	s.embedded(p.Kind, r.whole.key.ID, r.whole.body)
+	r.stubs = s.ops
 }
 
 // agrees reports whether a row needs no more than a note that it was compared.
@@ -63,23 +87,34 @@ func (r *pageRow) agrees(s store.Sight) bool {
 		op.signedInAt <= s.SignedInAt && op.activeAt <= s.ActiveAt && op.bannedAt <= s.BannedAt
 }
 
-// ApplyPage merges a page, in one transaction, by the same rules as events. Rows that agree with it are not written
+// ApplyPage prepares a page and applies it.
+func (in *Ingest) ApplyPage(ctx context.Context, p Page, under Under) ([]Difference, error) {
+	return in.ApplyPrepared(ctx, p.Prepare(), under)
+}
+
+// ApplyPrepared merges a page, in one transaction, by the same rules as events. Rows that agree with it are not written
 // again: only that they were compared is noted.
-func (in *Ingest) ApplyPage(ctx context.Context, p Page, under Under) (found []Difference, err error) {
-	rows := p.read()
-	for i := range rows {
-		if rows[i].whole.key.ID == "" || !p.Kind.Mirrored() {
+func (in *Ingest) ApplyPrepared(ctx context.Context, p *PreparedPage, under Under) ([]Difference, error) {
+	for i := range p.rows {
+		if p.rows[i].whole.key.ID == "" || !p.Kind.Mirrored() {
 			return nil, errNoID
 		}
 	}
-	return in.under(ctx, under, func(ctx context.Context, tx *store.Tx, b *batch) error {
-		differing, err := b.compare(ctx, tx, p, rows)
+	var whole []store.Key
+	found, err := in.under(ctx, under, func(ctx context.Context, tx *store.Tx, b *batch) error {
+		differing, err := b.compare(ctx, tx, p)
 		if err != nil {
 			return fmt.Errorf("compare a page: %w", err)
 		}
 		tx.Head.HighWater = max(tx.Head.HighWater, p.ObservedAt)
-		return b.applyRows(ctx, tx, differing)
+		err = b.applyRows(ctx, tx, differing)
+		whole = b.whole()
+		return err
 	})
+	if err == nil && !under.DryRun {
+		p.Known.add(whole)
+	}
+	return found, err
 }
 
 // under is the transaction of readings.
@@ -119,27 +154,28 @@ func (in *Ingest) under(ctx context.Context, u Under, apply func(context.Context
 }
 
 // compare notes the rows that agree and answers the others.
-func (b *batch) compare(ctx context.Context, tx *store.Tx, p Page, rows []pageRow) (differing []pageRow, err error) {
-	ids := make([]string, len(rows))
-	for i := range rows {
-		ids[i] = rows[i].whole.key.ID
+func (b *batch) compare(ctx context.Context, tx *store.Tx, p *PreparedPage) (differing []pageRow, err error) {
+	ids := make([]string, len(p.rows))
+	for i := range p.rows {
+		ids[i] = p.rows[i].whole.key.ID
 	}
 	sights, err := tx.Sights(ctx, p.Kind, ids)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range rows {
+	for _, r := range p.rows {
 		if s, known := sights[r.whole.key.ID]; known && r.agrees(s) {
 			b.agreed = append(b.agreed, agreement{r.whole.key, p.ObservedAt})
 			continue
 		}
+		p.embedded(&r)
 		differing = append(differing, r)
 	}
-	return differing, b.dropStubs(ctx, tx, differing)
+	return differing, b.dropStubs(ctx, tx, differing, p.Known)
 }
 
 // dropStubs leaves out copies of what is known whole: they could add nothing.
-func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow) error {
+func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow, known *Known) error {
 	ids := map[clerk.Kind][]string{}
 	for _, r := range rows {
 		for _, op := range r.stubs {
@@ -157,19 +193,28 @@ func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow) err
 				return op.key.Kind == kind && sights[op.key.ID].Rank == store.Full
 			})
 		}
+		for id, s := range sights {
+			if s.Rank == store.Full {
+				known.add([]store.Key{{Kind: kind, ID: id}})
+			}
+		}
 	}
 	return nil
 }
 
 func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) error {
 	var keys []store.Key
+	var persons []string
 	for i := range rows {
-		keys = b.want(keys, rows[i].whole.key)
+		keys, persons = b.want(keys, rows[i].whole.key), rows[i].whole.persons(persons)
 		for j := range rows[i].stubs {
 			keys = b.want(keys, rows[i].stubs[j].key)
 		}
 	}
 	if err := b.loadRows(ctx, tx, keys); err != nil {
+		return err
+	}
+	if err := b.learnErased(ctx, tx, persons); err != nil {
 		return err
 	}
 	b.origin = "read"
@@ -185,7 +230,11 @@ func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) err
 // report applies what Clerk said of an object, and notes what was otherwise here.
 func (b *batch) report(op *operation) {
 	e := b.rows[op.key]
-	d := Difference{Key: op.key, New: !e.exists, UpdatedAt: op.UpdatedAt}
+	op, ok := b.spare(op, e.row)
+	if !ok {
+		return // Clerk still has who was erased here
+	}
+	d := Difference{Key: op.key, New: !e.exists, UpdatedAt: op.UpdatedAt, Written: e.row.Written}
 	hidden, changes := e.row.Hidden(), len(b.changes)
 	b.apply(op)
 	for _, c := range b.changes[changes:] {
@@ -195,12 +244,18 @@ func (b *batch) report(op *operation) {
 			}
 		}
 	}
-	d.New = d.New && e.exists
+	d.New = d.New && e.exists && !op.erased // of somebody who was erased no event was kept
 	d.Gone, d.Back = !hidden && e.row.Hidden(), hidden && !e.row.Hidden()
-	if d.New || d.Gone || d.Back || len(d.Fields) > 0 {
+	differs := d.New || d.Gone || d.Back || len(d.Fields) > 0
+	d.Older = !differs && op.UpdatedAt > 0 && op.UpdatedAt < e.row.UpdatedAt && e.row.Rank == store.Full && !e.row.Hidden()
+	if differs || d.Older {
 		b.found = append(b.found, d)
 	}
-	if op.do == upsert && e.row.Digest == op.Digest && !e.row.Hidden() {
+	switch {
+	case !op.body.Exists() || e.row.Digest != op.Digest || e.row.Hidden():
+	case e.save: // its times are those of the version that won
+		e.row.VerifiedAt = clerk.At(b.in.now())
+	default:
 		b.agreed = append(b.agreed, agreement{op.key, op.ObservedAt})
 	}
 }

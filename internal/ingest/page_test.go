@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -74,7 +75,7 @@ func TestPage(t *testing.T) {
 		if len(found) != 1 || found[0].Key.ID != "orgmem_2" || !slices.Contains(found[0].Fields, "role") || found[0].UpdatedAt != 2_000_000 {
 			t.Errorf("%s: drift: %+v", name, found)
 		}
-		if found := apply(8000, ingest.Under{}, one, two); len(found) != 0 {
+		if found := apply(8000, ingest.Under{}, one, two); len(found) != 1 || !found[0].Older || found[0].Written == 0 {
 			t.Errorf("%s: an older state: %+v", name, found)
 		}
 		fenced(t, in, db)
@@ -113,5 +114,46 @@ func TestAbsenceOfWhatWasHeardOfSince(t *testing.T) {
 		if err != nil || test.gone != (len(found) == 1 && found[0].Gone) {
 			t.Errorf("since %d: %+v, %v", test.since, found, err)
 		}
+	}
+}
+
+// A person sets a row back to an older body: it and its joined facts are then what was read, and later changes count again.
+// What was written since that was read stays.
+func TestAcceptance(t *testing.T) {
+	t.Parallel()
+	db, in := memory(t)
+	const event = `{"object":"event","type":"user.updated","timestamp":%d,"data":{"object":"user","id":"user_1","first_name":"%s","banned":%t,"updated_at":%d}}`
+	submit(t, in, "1", fmt.Sprintf(event, 9000000000001, "Mallory", true, 9000000000001))
+	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	head, _ := db.Head(t.Context())
+	body := parsed(t, `{"object":"user","id":"user_1","first_name":"Ada","banned":false,"updated_at":1700000000000}`)[0]
+	r := ingest.Reading{Key: key, Body: body, ObservedAt: 1700000001000, ByID: true, Since: head.Writes}
+	found, err := in.ApplyUnder(t.Context(), ingest.Under{}, r)
+	if err != nil || len(found) != 1 || !found[0].Older || found[0].Written != head.Writes {
+		t.Errorf("not accepted: %+v, %v", found, err)
+	}
+	r.Accept, r.Unwritten = true, true
+	if found, err := in.ApplyUnder(t.Context(), ingest.Under{}, r); err != nil || len(found) != 0 {
+		t.Errorf("accepted though it was written since: %+v, %v", found, err)
+	}
+	head, _ = db.Head(t.Context())
+	r.Since = head.Writes
+	found, err = in.ApplyUnder(t.Context(), ingest.Under{}, r)
+	if err != nil || len(found) != 1 || !slices.Contains(found[0].Fields, "first_name") {
+		t.Errorf("accepted: %+v, %v", found, err)
+	}
+	name := func() string {
+		u, err := db.UserByClerkID(t.Context(), "user_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.FirstName
+	}
+	if s, err := db.Sight(t.Context(), key); name() != "Ada" || err != nil || s.BannedAt != 0 || s.UpdatedAt != 1700000000000 {
+		t.Errorf("after that it is %s, %+v, %v", name(), s, err)
+	}
+	submit(t, in, "2", fmt.Sprintf(event, 1700000005000, "Augusta", false, 1700000005000))
+	if name() != "Augusta" {
+		t.Errorf("after the next change it is %s", name())
 	}
 }

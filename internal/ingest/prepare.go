@@ -35,6 +35,7 @@ type Prepared struct {
 	delivery store.Delivery // as it will be stored if it is new
 	redacted bool           // the body that is kept is not the one that was delivered
 	ops      []operation
+	persons  []string // users that it tells of
 	size     int
 	replay   bool
 	fault    error // why the delivery is dead
@@ -105,8 +106,12 @@ func (in *Ingest) read(envelope clerk.Value) (*Prepared, error) {
 	}
 	p.delivery = in.judged(event, state, reason)
 	p.delivery.Body = whole
-	for _, op := range p.ops {
-		p.delivery.Subjects = append(p.delivery.Subjects, subject(op.key))
+	for i := range p.ops {
+		p.delivery.Subjects = append(p.delivery.Subjects, subject(p.ops[i].key))
+		p.persons = p.ops[i].persons(p.persons)
+	}
+	if len(p.ops) == 0 {
+		p.persons = personsIn(kept, nil)
 	}
 	return p, nil
 }

@@ -22,6 +22,8 @@ type Reading struct {
 	Since int64
 	// Unwritten readings count only if the row was not written after Since: for what takes long to be sure of.
 	Unwritten bool
+	// Accept tells that a person wants the row to be what was read, though it is older: no rule but this one sets a row back.
+	Accept bool
 	// Deleted tells that Clerk confirmed our own deletion: for ever.
 	Deleted bool
 }
@@ -86,13 +88,18 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 		}
 		ops := r.operations()
 		keys = keys[:0]
+		var persons []string
 		for i := range ops {
+			persons = ops[i].persons(persons)
 			keys = b.want(keys, ops[i].key)
 			if ops[i].key.Kind == clerk.KindSession && ops[i].user != "" {
 				keys = b.want(keys, store.Key{Kind: clerk.KindUser, ID: ops[i].user})
 			}
 		}
 		if err := b.loadRows(ctx, tx, keys); err != nil {
+			return err
+		}
+		if err := b.learnErased(ctx, tx, persons); err != nil {
 			return err
 		}
 		for i := range ops {
@@ -119,6 +126,9 @@ func (r *Reading) operations() []operation {
 	s := sighting{observedAt: r.ObservedAt, read: true}
 	body, _ := redact(r.Body)
 	s.full(r.Key.Kind, r.Key.ID, body, body.JSON())
+	if r.Accept {
+		s.ops[0].do = acceptance
+	}
 	return s.ops
 }
 

@@ -1,9 +1,11 @@
 package reconcile
 
 import (
+	"slices"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -31,15 +33,63 @@ func readable(kind clerk.Kind) bool {
 }
 
 const (
-	// confirmAfter is how much later a second answer must confirm that an object is gone: replicas lag.
+	// confirmAfter is how much later a second answer must confirm that an object is gone, or older: replicas lag.
 	confirmAfter = time.Minute
+	// hardenAfter is how much later a third answer makes a deduced deletion one for ever.
+	hardenAfter = 7 * 24 * time.Hour
 	// listsApart is how far apart two walks must begin that both lack an object of a kind without a read by id.
 	listsApart = 10 * time.Minute
+	// askAgain is how often a person is reminded of what Clerk tells older than it is here.
+	askAgain = 24 * time.Hour
+	// longestBackoff is how long an object is left alone of which Clerk refuses to tell.
+	longestBackoff = time.Hour
 	// overlap is how far behind the watermark a sweep goes on.
 	overlap = 5 * time.Minute
 	// lately is how young a change is whose event may just be on its way.
 	lately = time.Minute
 )
+
+// backoff is how long an object is left alone after so many refusals.
+func backoff(attempts int) time.Duration {
+	return min(longestBackoff, time.Minute<<min(attempts-1, 10))
+}
+
+// patience is the longest that a suspect waits for its next answer.
+func patience(x store.Suspect) time.Duration {
+	switch x.Reason {
+	case store.SuspectUnlisted:
+		return listsApart
+	case store.SuspectHidden:
+		return hardenAfter
+	case store.SuspectRefused:
+		return longestBackoff
+	case store.SuspectOlder:
+		if x.Attempts > 1 {
+			return askAgain
+		}
+	case store.SuspectGone:
+	}
+	return confirmAfter
+}
+
+// older judges a read by id that told something older than what is stored. since is the write counter from before it was
+// asked for, writes that of applying it. The second of two such reads, a minute apart, with nothing written between,
+// proves that Clerk was set back, or that what is stored is a forgery. No reason: it was written while it was asked for.
+func older(before store.Suspect, d ingest.Difference, since, writes int64, now clerk.Time) (next store.Suspect, proven bool) {
+	minute := clerk.Time(confirmAfter.Milliseconds())
+	switch {
+	case d.Written > since:
+		return store.Suspect{}, false
+	case before.Reason != store.SuspectOlder || before.Attempts == 0 || d.Written > before.Since:
+		return store.Suspect{Key: d.Key, Reason: store.SuspectOlder, Since: writes, DueAt: now + minute, Attempts: 1}, false
+	case before.Attempts == 1 && now < before.DueAt:
+		before.Since = writes
+		return before, false
+	}
+	before.Since, before.DueAt = writes, now+clerk.Time(askAgain.Milliseconds())
+	before.Attempts++
+	return before, true
+}
 
 // tooMany reports whether so many rows are missing at Clerk that a person has to look first: another instance, an
 // answer that is wrong, or a deletion of everything.
@@ -53,6 +103,7 @@ const (
 	CauseNotSubscribed = "not_subscribed"     // no event of this kind has ever come
 	CauseDown          = "changed_while_down" // nothing at all has come since the change
 	CauseRecent        = "recent"             // its event may be on its way
+	CauseRegression    = "regression"         // Clerk was set back, or a forged event got in
 	CauseUnknown       = "unknown"
 )
 
@@ -91,15 +142,6 @@ func prefix(kind clerk.Kind) string {
 	}
 }
 
-// suspect is a row that a list lacked, or that a first answer did not know.
-type suspect struct {
-	key                store.Key
-	user, organization string
-	since              int64     // write counter from before the first answer was asked for
-	at                 time.Time // when that was
-	fromList           bool      // the first answer was a whole list
-}
-
 // missing picks the rows that a complete walk did not bring and that were not written since it began.
 func missing(rows []store.Sight, seen map[string]struct{}, since int64) (lacking []store.Sight) {
 	for _, s := range rows {
@@ -110,7 +152,18 @@ func missing(rows []store.Sight, seen map[string]struct{}, since int64) (lacking
 	return lacking
 }
 
-// beyond is where a sweep may stop: nothing behind this row is news.
-func beyond(updatedAt, watermark clerk.Time) bool {
-	return updatedAt < watermark-clerk.Time(overlap.Milliseconds())
+// untold reports whether a session differs in what no event tells: old ones that came before the first round or are over,
+// the end that time brings, and when it was touched.
+func untold(d ingest.Difference, now clerk.Value, known clerk.Time) bool {
+	status := now.Get("status").String()
+	usable := status == "active" || status == "pending"
+	switch {
+	case d.Older || d.Gone || d.Back:
+		return false
+	case d.New:
+		return !usable || known == 0 || now.Get("created_at").Time() < known
+	case status == "expired" || status == "abandoned":
+		return true
+	}
+	return !slices.ContainsFunc(d.Fields, func(field string) bool { return field != "updated_at" && field != "expire_at" })
 }

@@ -5,5 +5,6 @@
 // is checked in each transaction: one process at a time walks, and one that was overtaken writes nothing.
 //
 // The rules are those of docs/correctness.md, section 7. An object that a list lacks is not deleted by that: only two
-// answers of Clerk, a minute apart, that there is no such object hide its row, until it is seen again.
+// answers of Clerk, a minute apart, that there is no such object hide its row, until it is seen again. What waits for a
+// second answer is kept in the database.
 package reconcile

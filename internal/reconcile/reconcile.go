@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -47,8 +46,7 @@ type Reconciler struct {
 	Config
 	holder string
 
-	mu       sync.Mutex // one walk at a time
-	suspects map[store.Key]suspect
+	mu sync.Mutex // one walk at a time
 }
 
 // New makes a reconciler. It starts nothing.
@@ -65,7 +63,7 @@ func New(c Config) *Reconciler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Reconciler{Config: c, holder: rand.Text(), suspects: map[store.Key]suspect{}}
+	return &Reconciler{Config: c, holder: rand.Text()}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -85,10 +83,16 @@ type Progress struct {
 
 // Options of a reconcile.
 type Options struct {
-	Kinds           []clerk.Kind // nil: all
+	Kinds           []clerk.Kind // nil: all of Kinds(); sessions, of users active lately, only where they are named
 	DryRun          bool         // report, repair nothing
 	AllowMassDelete bool
-	Progress        func(Progress) // nil is fine
+	// Since reads only the users who were changed then or later; what was deleted is not noticed by that. Other kinds
+	// are read whole: Clerk can not tell what changed of them.
+	Since clerk.Time
+	// AcceptRegression names objects of which Clerk told twice something older than what is stored, a minute apart. They
+	// are set back to what Clerk tells.
+	AcceptRegression []string
+	Progress         func(Progress) // nil is fine
 }
 
 // KindReport is how the walk of a kind went.
@@ -99,6 +103,8 @@ type KindReport struct {
 	Complete bool       `json:"complete"`
 	Refused  bool       `json:"refused,omitempty"` // Clerk has no such list for this instance: organizations are switched off
 	Reason   string     `json:"reason,omitempty"`
+	Since    clerk.Time `json:"since,omitempty"`  // only what was changed since then was read
+	Unread   int        `json:"unread,omitempty"` // objects in doubt of which Clerk refused to tell
 	Found    int        `json:"drift_found"`
 	Repaired int        `json:"drift_repaired"`
 }
@@ -122,11 +128,13 @@ func (r *Report) Complete() bool {
 // session is work under the lease.
 type session struct {
 	*Reconciler
-	lease  store.Lease
-	dryRun bool
-	report *Report
-	// suspects are the reconciler's; a dry run has a copy of its own
-	suspects map[store.Key]suspect
+	lease    store.Lease
+	dryRun   bool
+	report   *Report
+	known    *ingest.Known
+	suspects map[store.Key]store.Suspect // as in the database; a dry run keeps its own to itself
+	accept   []string                    // ids whose regression a person accepts
+	accepted []string                    // … and that was done
 }
 
 func (s *session) under(also func(context.Context, *store.Tx, []ingest.Difference) error) ingest.Under {
@@ -138,16 +146,20 @@ func (s *session) under(also func(context.Context, *store.Tx, []ingest.Differenc
 }
 
 // lead does work as the only one who walks. A dry run writes nothing and needs no lease.
-func (r *Reconciler) lead(ctx context.Context, dryRun bool, work func(context.Context, *session) error) (*Report, error) {
+func (r *Reconciler) lead(ctx context.Context, o Options, work func(context.Context, *session) error) (*Report, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &session{Reconciler: r, dryRun: dryRun, report: &Report{DryRun: dryRun, Drift: []store.Drift{}}}
+	s := &session{
+		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewKnown(),
+		report: &Report{DryRun: o.DryRun, Drift: []store.Drift{}},
+	}
 	if err := r.checkInstance(ctx); err != nil {
 		return s.report, err
 	}
-	s.suspects = r.suspects
-	if dryRun {
-		s.suspects = maps.Clone(r.suspects)
+	if o.DryRun {
+		if err := s.recall(ctx); err != nil {
+			return s.report, err
+		}
 		return s.report, work(ctx, s)
 	}
 	var err error
@@ -162,7 +174,9 @@ func (r *Reconciler) lead(ctx context.Context, dryRun bool, work func(context.Co
 	var renewing sync.WaitGroup
 	stop := make(chan struct{})
 	renewing.Go(func() { s.renew(ctx, stop, cancel) })
-	err = work(ctx, s)
+	if err = s.recall(ctx); err == nil {
+		err = work(ctx, s)
+	}
 	close(stop)
 	renewing.Wait()
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, store.ErrFenced) {
@@ -226,16 +240,23 @@ func (r *Reconciler) signs(ctx context.Context, kind clerk.Kind) (signs, error) 
 	return signs{heard, head.LastReceivedAt}, err
 }
 
-// drift turns differences into lines of the report.
-func (s *session) drift(found []ingest.Difference, signs signs, date clerk.Time) []store.Drift {
-	list := make([]store.Drift, len(found))
-	for i, d := range found {
+// drift turns differences into lines of the report. What is older at Clerk is drift once that is proven; a dry run, which
+// does not wait for a second answer, tells of it all the same.
+func (s *session) drift(found []ingest.Difference, signs signs, a clerkapi.Answer) []store.Drift {
+	list := make([]store.Drift, 0, len(found))
+	for _, d := range found {
+		if d.Older {
+			if s.dryRun && d.Written <= a.Horizon.Since {
+				list = append(list, s.regression(d, false))
+			}
+			continue
+		}
 		fields := slices.Clone(d.Fields)
 		slices.Sort(fields)
-		list[i] = store.Drift{
-			Kind: d.Key.Kind, ID: d.Key.ID, FoundAt: clerk.At(s.Now()), Fields: slices.Compact(fields), Cause: signs.cause(d.UpdatedAt, date),
+		list = append(list, store.Drift{
+			Kind: d.Key.Kind, ID: d.Key.ID, FoundAt: s.now(), Fields: slices.Compact(fields), Cause: signs.cause(d.UpdatedAt, a.Date),
 			Since: d.UpdatedAt, Repaired: !s.dryRun,
-		}
+		})
 	}
 	return list
 }
@@ -253,4 +274,15 @@ func (s *session) count(k *KindReport, drift []store.Drift) {
 			s.report.Drift = append(s.report.Drift, d)
 		}
 	}
+}
+
+// of is the report of a kind. One that is not walked as a whole lacks nothing.
+func (s *session) of(kind clerk.Kind) *KindReport {
+	for i := range s.report.Kinds {
+		if s.report.Kinds[i].Kind == kind {
+			return &s.report.Kinds[i]
+		}
+	}
+	s.report.Kinds = append(s.report.Kinds, KindReport{Kind: kind, Total: -1, Complete: true})
+	return &s.report.Kinds[len(s.report.Kinds)-1]
 }

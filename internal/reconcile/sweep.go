@@ -9,19 +9,24 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// verifyAtOnce bounds what one call of Tick reads by id.
+// verifyAtOnce bounds what one call of Tick reads by id of the verify queue.
 const verifyAtOnce = 100
 
-// Tick does what is due every minute: a sweep, the verify queue, and rows whose deletion wants confirming.
+// Tick does what is due every minute: a sweep, suspects whose answer wants confirming, the verify queue, and the sessions
+// of some users who were active lately. What it reads is bounded.
 func (r *Reconciler) Tick(ctx context.Context) (*Report, error) {
-	return r.lead(ctx, false, func(ctx context.Context, s *session) error {
-		if err := s.sweep(ctx); err != nil {
-			return err
+	return r.lead(ctx, Options{}, func(ctx context.Context, s *session) error {
+		for _, work := range []func(context.Context) error{
+			s.sweep,
+			func(ctx context.Context) error { return s.settle(ctx, settleAtOnce) },
+			s.verify,
+			s.someSessions,
+		} {
+			if err := work(ctx); err != nil {
+				return err
+			}
 		}
-		if err := s.settle(ctx, false); err != nil {
-			return err
-		}
-		return s.verify(ctx)
+		return nil
 	})
 }
 
@@ -33,64 +38,53 @@ func (s *session) sweep(ctx context.Context) error {
 	if err != nil || walk.Watermark == 0 {
 		return err
 	}
-	signs, err := s.signs(ctx, clerk.KindUser)
-	if err != nil {
-		return err
-	}
-	k := s.of(clerk.KindUser)
 	began, err := s.DB.Clock(ctx, clerk.At(s.Now()))
 	if err != nil {
 		return err
 	}
-	newest := walk.Watermark
+	newest, err := s.recent(ctx, walk.Watermark-clerk.Time(overlap.Milliseconds()), nil)
+	if err != nil {
+		return err
+	}
+	walk.Watermark, walk.SweptAt = max(newest, walk.Watermark), began
+	return s.write(ctx, func(tx *store.Tx) error { return tx.SaveWalk(ctx, walk) })
+}
+
+// recent reads the users who were changed at a time or later, the last changed first, and answers when the last was.
+func (s *session) recent(ctx context.Context, since clerk.Time, progress func(Progress)) (newest clerk.Time, err error) {
+	signs, err := s.signs(ctx, clerk.KindUser)
+	if err != nil {
+		return 0, err
+	}
+	k := s.of(clerk.KindUser)
 	_, err = s.API.Walk(ctx, clerkapi.RecentUsers(), "", func(p clerkapi.Page) error {
-		k.Rows += len(p.Rows)
 		if p.Seen == len(p.Rows) { // the first page
-			newest = max(newest, p.Rows[0].Get("updated_at").Time())
+			newest = p.Rows[0].Get("updated_at").Time()
 		}
 		rows, end := p.Rows, false
 		for i, row := range rows {
-			if beyond(row.Get("updated_at").Time(), walk.Watermark) {
+			if row.Get("updated_at").Time() < since {
 				rows, end = rows[:i], true
 				break
 			}
 		}
-		if err := s.news(ctx, k, signs, rows, p); err != nil {
-			return err
+		k.Rows += len(rows)
+		if len(rows) > 0 {
+			page := ingest.Page{Kind: clerk.KindUser, Rows: rows, ObservedAt: p.ObservedAt()}
+			if err := s.page(ctx, k, page.Prepare(), s.note(signs, p.Answer)); err != nil {
+				return err
+			}
+		}
+		if progress != nil {
+			progress(Progress{clerk.KindUser, k.Rows, -1})
 		}
 		if end {
 			return clerkapi.ErrStop
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	k.Complete = true
-	walk.Watermark, walk.SweptAt = newest, began
-	return s.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.CheckLease(ctx, s.lease); err != nil {
-			return err
-		}
-		return tx.SaveWalk(ctx, walk)
-	})
-}
-
-// news applies rows of a sweep.
-func (s *session) news(ctx context.Context, k *KindReport, signs signs, rows []clerk.Value, p clerkapi.Page) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	var drift []store.Drift
-	_, err := s.Ingest.ApplyPage(ctx, ingest.Page{Kind: clerk.KindUser, Rows: rows, ObservedAt: p.ObservedAt()},
-		s.under(func(ctx context.Context, tx *store.Tx, found []ingest.Difference) error {
-			drift = s.drift(found, signs, p.Date)
-			return tx.AppendDrift(ctx, drift)
-		}))
-	if err == nil {
-		s.count(k, drift)
-	}
-	return err
+	k.Complete = err == nil
+	return newest, err
 }
 
 // verify reads by id what is in doubt, the oldest first.
@@ -100,18 +94,13 @@ func (s *session) verify(ctx context.Context) error {
 		if !readable(kind) || left <= 0 {
 			continue
 		}
-		ids, err := s.DB.DoubtsOf(ctx, kind, left)
+		ids, err := s.DB.DoubtsOf(ctx, kind, s.now(), left)
 		if err != nil {
 			return err
 		}
 		left -= len(ids)
 		for _, id := range ids {
-			key := store.Key{Kind: kind, ID: id}
-			row, err := s.DB.Sight(ctx, key)
-			if err != nil {
-				return err
-			}
-			if _, err := s.ask(ctx, s.of(kind), suspect{key: key, user: row.UserID, organization: row.OrganizationID}); err != nil {
+			if _, err := s.ask(ctx, s.of(kind), store.Key{Kind: kind, ID: id}); err != nil {
 				return err
 			}
 		}

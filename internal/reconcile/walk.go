@@ -1,10 +1,11 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -44,7 +45,7 @@ type walking struct {
 
 // Backfill reads everything that Clerk has. One that was ended goes on where it was; when all was read, it begins anew.
 func (r *Reconciler) Backfill(ctx context.Context, progress func(Progress)) (*Report, error) {
-	return r.lead(ctx, false, func(ctx context.Context, s *session) error {
+	return r.lead(ctx, Options{}, func(ctx context.Context, s *session) error {
 		walks, err := r.DB.Walks(ctx)
 		if err != nil {
 			return err
@@ -80,10 +81,10 @@ func (r *Reconciler) Backfilled(ctx context.Context) (bool, error) {
 	return backfilled(walks), err
 }
 
-// Walk compares everything with Clerk and repairs what differs. Where rows may be deleted it waits for the minute after
-// which that is asked again.
+// Walk compares everything with Clerk and repairs what differs. Where rows may be deleted, or older at Clerk, it waits for
+// the minute after which that is asked again.
 func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
-	return r.lead(ctx, o.DryRun, func(ctx context.Context, s *session) error {
+	return r.lead(ctx, o, func(ctx context.Context, s *session) error {
 		walks, err := r.DB.Walks(ctx)
 		if err != nil {
 			return err
@@ -93,33 +94,47 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 			kinds = Kinds()
 		}
 		for _, kind := range kinds {
-			if err := s.list(ctx, kind, o, false, walks[string(kind)]); err != nil {
+			switch {
+			case kind == clerk.KindSession:
+				err = s.allSessions(ctx, o)
+			case kind == clerk.KindUser && o.Since != 0:
+				s.of(kind).Since = o.Since
+				_, err = s.recent(ctx, o.Since, o.Progress)
+			default:
+				err = s.list(ctx, kind, o, false, walks[string(kind)])
+			}
+			if err != nil {
 				return err
 			}
 		}
 		if o.DryRun {
 			return nil
 		}
-		if err := s.settle(ctx, true); err != nil {
+		if err := s.settleAll(ctx, o.Kinds); err != nil {
 			return err
 		}
-		return s.recount(ctx)
+		if err := s.recount(ctx, kinds); err != nil {
+			return err
+		}
+		for _, id := range o.AcceptRegression {
+			if !slices.Contains(s.accepted, id) {
+				return fmt.Errorf("%s: Clerk did not tell twice something older than what is stored; there is no regression to accept", id)
+			}
+		}
+		return nil
 	})
 }
 
 // recount keeps what settling added to the walks' figures.
-func (s *session) recount(ctx context.Context) error {
+func (s *session) recount(ctx context.Context, kinds []clerk.Kind) error {
 	walks, err := s.DB.Walks(ctx)
 	if err != nil {
 		return err
 	}
-	return s.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.CheckLease(ctx, s.lease); err != nil {
-			return err
-		}
+	return s.write(ctx, func(tx *store.Tx) error {
 		for _, k := range s.report.Kinds {
 			w, known := walks[string(k.Kind)]
-			if !known || w.Found == int64(k.Found) && w.Repaired == int64(k.Repaired) {
+			if !known || k.Since != 0 || !slices.Contains(kinds, k.Kind) || w.Found == int64(k.Found) && w.Repaired == int64(k.Repaired) {
 				continue
 			}
 			w.Found, w.Repaired = int64(k.Found), int64(k.Repaired)
@@ -192,9 +207,14 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 		}
 		w.walk.BegunAt = at
 	}
-	walked, err := w.API.Walk(ctx, clerkapi.All(w.kind), from, func(p clerkapi.Page) error { return w.page(ctx, p) })
+	apply, end := aside(func(p prepared) error { return w.page(ctx, p) })
+	walked, err := w.API.Walk(ctx, clerkapi.All(w.kind), from, func(p clerkapi.Page) error {
+		page := ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt(), New: w.first, Known: w.known}
+		return apply(prepared{p, page.Prepare()})
+	})
+	err = cmp.Or(end(), err)
 	w.report.Rows, w.report.Total = walked.Distinct, walked.After
-	w.report.Complete, w.report.Reason = walked.Complete, walked.Reason
+	w.report.Complete, w.report.Reason = walked.Complete && err == nil, walked.Reason
 	if err != nil {
 		w.report.Reason = err.Error()
 	}
@@ -208,8 +228,14 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 	return err
 }
 
+// prepared is a page on its way into the mirror.
+type prepared struct {
+	clerkapi.Page
+	read *ingest.PreparedPage
+}
+
 // page applies a page, and keeps with it how far the walk is.
-func (w *walking) page(ctx context.Context, p clerkapi.Page) error {
+func (w *walking) page(ctx context.Context, p prepared) error {
 	if w.since < 0 {
 		w.since = p.Horizon.Since
 	}
@@ -223,34 +249,30 @@ func (w *walking) page(ctx context.Context, p clerkapi.Page) error {
 	if w.first {
 		next.Cursor = string(p.Next)
 	}
-	var drift []store.Drift
-	also := func(ctx context.Context, tx *store.Tx, found []ingest.Difference) error {
-		if !w.first {
-			drift = w.drift(found, w.signs, p.Date)
-			if err := tx.AppendDrift(ctx, drift); err != nil {
-				return err
-			}
-		}
-		return tx.SaveWalk(ctx, next)
-	}
+	note := w.note(w.signs, p.Answer)
 	// who ends the walk does not take back a page that has come
-	found, err := w.Ingest.ApplyPage(context.WithoutCancel(ctx), ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt()}, w.under(also))
+	err := w.session.page(context.WithoutCancel(ctx), &w.report, p.read,
+		func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (drift []store.Drift, err error) {
+			if !w.first {
+				drift, err = note(ctx, tx, found)
+			}
+			if err != nil || w.dryRun {
+				return drift, err
+			}
+			return drift, tx.SaveWalk(ctx, next)
+		})
 	if err != nil {
 		return err
 	}
-	if w.dryRun {
-		drift = w.drift(found, w.signs, p.Date)
-	}
 	w.walk = next
-	w.count(&w.report, drift)
 	w.progress(Progress{w.kind, p.Seen, p.Total})
 	return nil
 }
 
 // end judges what the walk did not bring, and keeps how it went.
 func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) error {
-	var failed error
-	if w.report.Complete && !w.first {
+	failed := w.acquitListed(ctx)
+	if failed == nil && w.report.Complete && !w.first {
 		failed = w.absences(ctx, o.AllowMassDelete)
 	}
 	if w.dryRun {
@@ -273,13 +295,7 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	if walk.Complete || walk.Watermark == 0 { // else sweeps go on from where they are
 		walk.Watermark = max(walk.Watermark, watermark)
 	}
-	err = w.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.CheckLease(ctx, w.lease); err != nil {
-			return err
-		}
-		return tx.SaveWalk(ctx, walk)
-	})
-	if err != nil {
+	if err := w.write(ctx, func(tx *store.Tx) error { return tx.SaveWalk(ctx, walk) }); err != nil {
 		return err
 	}
 	return failed
@@ -287,23 +303,13 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 
 // absences asks for each row that the whole list lacks, unless they are too many.
 func (w *walking) absences(ctx context.Context, allowed bool) error {
-	var lacking []store.Sight
-	rows, after := 0, ""
-	for {
-		list, err := w.DB.Standing(ctx, w.kind, after, idsAtOnce)
-		if err != nil {
-			return err
-		}
-		rows += len(list)
-		for _, row := range missing(list, w.seen, w.since) {
-			if !w.suspected(row) {
-				lacking = append(lacking, row)
-			}
-		}
-		if len(list) < idsAtOnce {
-			break
-		}
-		after = list[len(list)-1].ID
+	lacking, err := w.lacking(ctx)
+	if err != nil || len(lacking) == 0 && readable(w.kind) {
+		return err
+	}
+	rows, err := w.standing(ctx)
+	if err != nil {
+		return err
 	}
 	if tooMany(len(lacking), rows) && !allowed {
 		w.left(lacking)
@@ -315,23 +321,72 @@ func (w *walking) absences(ctx context.Context, allowed bool) error {
 		return w.unlisted(ctx, lacking)
 	}
 	for _, row := range lacking {
-		key := store.Key{Kind: w.kind, ID: row.ID}
-		gone, err := w.ask(ctx, &w.report, suspect{key: key, user: row.UserID, organization: row.OrganizationID})
+		answer, err := w.ask(ctx, &w.report, store.Key{Kind: w.kind, ID: row.ID})
 		if err != nil {
 			return err
 		}
-		if gone && w.dryRun {
+		if answer == refused || answer == unknown && w.dryRun {
 			w.left([]store.Sight{row})
 		}
 	}
 	return nil
 }
 
+// lacking are the rows that the list should have had.
+func (w *walking) lacking(ctx context.Context) (lacking []store.Sight, err error) {
+	for after, more := "", true; more; {
+		ids, err := w.DB.IDs(ctx, w.kind, after, idsAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		if more = len(ids) == idsAtOnce; more {
+			after = ids[len(ids)-1]
+		}
+		unseen := slices.DeleteFunc(ids, func(id string) bool { _, seen := w.seen[id]; return seen })
+		rows, err := w.DB.StandingOf(ctx, w.kind, unseen)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range missing(rows, w.seen, w.since) {
+			if !w.suspected(row) {
+				lacking = append(lacking, row)
+			}
+		}
+	}
+	return lacking, nil
+}
+
+// standing counts the rows that a list should have.
+func (w *walking) standing(ctx context.Context) (rows int, err error) {
+	for after, more := "", true; more; {
+		list, err := w.DB.Standing(ctx, w.kind, after, idsAtOnce)
+		if err != nil {
+			return 0, err
+		}
+		rows += len(list)
+		if more = len(list) == idsAtOnce; more {
+			after = list[len(list)-1].ID
+		}
+	}
+	return rows, nil
+}
+
 // suspected reports whether a row will be hidden by its parent, if that is gone.
 func (w *walking) suspected(row store.Sight) bool {
-	_, user := w.suspects[store.Key{Kind: clerk.KindUser, ID: row.UserID}]
-	_, organization := w.suspects[store.Key{Kind: clerk.KindOrganization, ID: row.OrganizationID}]
-	return user && row.UserID != "" || organization && row.OrganizationID != ""
+	user := w.suspects[store.Key{Kind: clerk.KindUser, ID: row.UserID}]
+	organization := w.suspects[store.Key{Kind: clerk.KindOrganization, ID: row.OrganizationID}]
+	return user.Reason == store.SuspectGone || organization.Reason == store.SuspectGone
+}
+
+// acquitListed forgets what was thought to be gone, and was listed.
+func (w *walking) acquitListed(ctx context.Context) error {
+	var listed []store.Key
+	for key, x := range w.suspects {
+		if _, seen := w.seen[key.ID]; seen && key.Kind == w.kind && (x.Reason == store.SuspectGone || x.Reason == store.SuspectUnlisted) {
+			listed = append(listed, key)
+		}
+	}
+	return w.acquit(ctx, listed...)
 }
 
 // left counts rows that are missing at Clerk and stay.
@@ -345,25 +400,22 @@ func (w *walking) left(rows []store.Sight) {
 
 // unlisted hides rows of a kind without a read by id once two whole lists, some time apart, lack them.
 func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
-	now := w.Now()
-	maps.DeleteFunc(w.suspects, func(key store.Key, _ suspect) bool {
-		_, listed := w.seen[key.ID]
-		return key.Kind == w.kind && listed
-	})
+	var first []store.Suspect
 	for _, row := range lacking {
 		key := store.Key{Kind: w.kind, ID: row.ID}
-		before, twice := w.suspects[key]
-		switch {
-		case !twice || w.dryRun:
-			w.left([]store.Sight{row})
-			if !w.dryRun {
-				w.suspects[key] = suspect{key: key, since: w.since, at: w.began}
-			}
-		case now.Sub(before.at) >= listsApart:
+		before := w.suspects[key]
+		twice := before.Reason == store.SuspectUnlisted && row.Written <= before.Since
+		if twice && clerk.At(w.began) >= before.DueAt && !w.dryRun {
 			if err := w.hide(ctx, &w.report, before, 0); err != nil {
 				return err
 			}
+			continue
+		}
+		w.left([]store.Sight{row})
+		if !twice {
+			due := clerk.At(w.began) + clerk.Time(listsApart.Milliseconds())
+			first = append(first, store.Suspect{Key: key, Reason: store.SuspectUnlisted, Since: w.since, DueAt: due, Attempts: 1})
 		}
 	}
-	return nil
+	return w.suspect(ctx, first...)
 }

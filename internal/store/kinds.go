@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -125,7 +126,12 @@ var syncColumns = []column{
 	{"sync_gone_at", intColumn, func(r *Row, _ []string) any { return int64(r.GoneAt) }},
 	{"sync_hint_at", intColumn, func(r *Row, _ []string) any { return int64(r.HintAt) }},
 	{"sync_write", intColumn, func(r *Row, _ []string) any { return r.Written }},
+	{"sync_erased", intColumn, func(r *Row, _ []string) any { return flag(r.Erased) }},
+	{verifiedAt, intColumn, func(r *Row, _ []string) any { return orNull(r.VerifiedAt) }},
 }
+
+// verifiedAt is the one column that a save without a value leaves as it is.
+const verifiedAt = "sync_verified_at"
 
 // tables is the schema as data, one entry a mirrored kind.
 var tables = buildTables(
@@ -207,7 +213,11 @@ func buildTables(list ...table) map[clerk.Kind]*table {
 		var types []columnType
 		for _, c := range t.columns {
 			names, types = append(names, c.name), append(types, c.typ)
-			if c.name != t.key() && c.name != "id" {
+			switch c.name {
+			case t.key(), "id":
+			case verifiedAt:
+				set = append(set, fmt.Sprintf("%[1]s = COALESCE(excluded.%[1]s, %[2]s.%[1]s)", c.name, t.name))
+			default:
 				set = append(set, c.name+" = excluded."+c.name)
 			}
 		}
@@ -230,7 +240,7 @@ func selectRows(t *table) string {
 		t.key(), column("clerk_user_id", "''"), column("clerk_organization_id", "''"),
 		column("sync_banned_at", "0"), userFact(t, "last_login_at"), userFact(t, "last_active_at"),
 		"COALESCE(deleted_at, 0)", "COALESCE(raw, '')", "sync_hard", "sync_terminal", "sync_rank", "sync_updated_at", "sync_observed_at",
-		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write",
+		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write", "sync_erased",
 	}, ", ") + " FROM " + t.name + " WHERE "
 }
 

@@ -53,6 +53,12 @@ func (db *DB) MigrateTo(ctx context.Context, last string) error {
 	return db.prepareWrites(ctx)
 }
 
+// Exec runs a statement of an older schema: for tests of upgrades.
+func (db *DB) Exec(ctx context.Context, text string) error {
+	_, err := db.write.ExecContext(ctx, text)
+	return err
+}
+
 func migrateIn(ctx context.Context, tx *sql.Tx, engine Engine, last string, now int64) error {
 	const table = `CREATE TABLE IF NOT EXISTS clerk_migrations
 		(name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)`

@@ -42,6 +42,7 @@ type Row struct {
 
 	Hard      bool       // deleted for ever
 	DeletedAt clerk.Time // when, as far as it is known
+	Erased    bool       // the person it is about was erased: it holds ids, version and status alone, and never more
 	SeenAt    clerk.Time // the latest full object
 	GoneAt    clerk.Time // the latest absence; hides while it is not older than SeenAt
 	HintAt    clerk.Time // the greatest updated_at that an embedded copy claimed
@@ -53,9 +54,12 @@ type Row struct {
 	ActiveAt   clerk.Time
 	BannedAt   clerk.Time
 
-	Written int64  // the head's write counter at the last write
-	Raw     string // the canonical body; "" when only the id is known
-	body    clerk.Value
+	// VerifiedAt is when an authoritative read agreed, to be noted when the row is saved; 0 leaves what is noted. It is
+	// not loaded, nor part of what merges compare.
+	VerifiedAt clerk.Time
+	Written    int64  // the head's write counter at the last write
+	Raw        string // the canonical body; "" when only the id is known
+	body       clerk.Value
 }
 
 // Hidden reports whether the object counts as deleted.

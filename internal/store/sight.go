@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -17,9 +19,12 @@ type Sight struct {
 	Revision       int
 	Rank           Rank
 	Hidden         bool
+	Hard           bool
 	SignedInAt     clerk.Time
 	ActiveAt       clerk.Time
 	BannedAt       clerk.Time
+	UpdatedAt      clerk.Time
+	GoneAt         clerk.Time
 	Written        int64
 }
 
@@ -39,12 +44,13 @@ func (t *table) selectSights() string {
 		organization = "''"
 	default:
 	}
-	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, " +
-		signedIn + ", " + active + ", " + column("sync_banned_at", "0") + ", t.sync_write FROM " + t.name + " t WHERE "
+	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, t.sync_hard, " +
+		signedIn + ", " + active + ", " + column("sync_banned_at", "0") + ", t.sync_updated_at, t.sync_gone_at, t.sync_write FROM " + t.name + " t WHERE "
 }
 
 func scanSight(r *sql.Rows) (s Sight, err error) {
-	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Digest, &s.Revision, &s.Rank, &s.Hidden, &s.SignedInAt, &s.ActiveAt, &s.BannedAt, &s.Written)
+	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Digest, &s.Revision, &s.Rank, &s.Hidden, &s.Hard, &s.SignedInAt, &s.ActiveAt, &s.BannedAt,
+		&s.UpdatedAt, &s.GoneAt, &s.Written)
 }
 
 // Sights loads the rows of a kind that exist, without their bodies, by id.
@@ -66,19 +72,66 @@ func (db *DB) Sight(ctx context.Context, key Key) (Sight, error) {
 	return exactlyOne(scanAll(rows, err, scanSight))
 }
 
+// selectStanding is selectSights, with rows hidden by their parents hidden, too. Unlike the live view it has all
+// memberships of a pair.
+func (t *table) selectStanding() string {
+	hidden := "t.sync_hidden"
+	if t.kind == clerk.KindMembership || t.kind == clerk.KindSession {
+		hidden += " + " + hiddenParent("clerk_users", "clerk_user_id")
+	}
+	if t.kind == clerk.KindMembership || t.kind == clerk.KindInvitation || t.kind == clerk.KindDomain {
+		hidden += " + " + hiddenParent("clerk_organizations", "clerk_organization_id")
+	}
+	return strings.Replace(t.selectSights(), "t.sync_hidden", "CASE WHEN "+hidden+" > 0 THEN 1 ELSE 0 END", 1)
+}
+
 // Standing lists the rows of a kind that neither their own deletion nor their parents' hides, by id, from after an id on.
-// Unlike the live view it has all memberships of a pair.
-func (db *DB) Standing(ctx context.Context, kind clerk.Kind, after string, limit int) ([]Sight, error) {
+func (db *DB) Standing(ctx context.Context, kind clerk.Kind, after string, limit int) (standing []Sight, err error) {
 	t := tables[kind]
-	text := t.selectSights() + "t.sync_hidden = 0 AND t." + t.key() + " > $1"
-	if kind == clerk.KindMembership || kind == clerk.KindSession {
-		text += " AND NOT EXISTS (SELECT 1 FROM clerk_users p WHERE p.clerk_user_id = t.clerk_user_id AND p.sync_hidden = 1)"
+	// Only the key decides which rows are read: by any other condition Postgres, where it has no statistics yet, would
+	// read and sort the whole table for each page.
+	text := t.selectStanding() + fmt.Sprintf("t.%[1]s > $1 ORDER BY t.%[1]s LIMIT %d", t.key(), limit)
+	for len(standing) < limit {
+		rows, err := db.query(ctx, text, after)
+		page, err := scanAll(rows, err, scanSight)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range page {
+			if after = s.ID; !s.Hidden {
+				standing = append(standing, s)
+			}
+		}
+		if len(page) < limit {
+			break
+		}
 	}
-	if kind == clerk.KindMembership || kind == clerk.KindInvitation || kind == clerk.KindDomain {
-		text += " AND NOT EXISTS (SELECT 1 FROM clerk_organizations p WHERE p.clerk_organization_id = t.clerk_organization_id AND p.sync_hidden = 1)"
+	return standing[:min(limit, len(standing))], nil
+}
+
+// StandingOf are those of some rows that are standing.
+func (db *DB) StandingOf(ctx context.Context, kind clerk.Kind, ids []string) ([]Sight, error) {
+	if len(ids) == 0 {
+		return nil, nil
 	}
-	rows, err := db.query(ctx, text+" ORDER BY t."+t.key()+" LIMIT $2", after, limit)
-	return scanAll(rows, err, scanSight)
+	t := tables[kind]
+	condition, arg := db.engine.oneOf("t."+t.key(), ids)
+	rows, err := db.query(ctx, t.selectStanding()+condition, arg)
+	all, err := scanAll(rows, err, scanSight)
+	return slices.DeleteFunc(all, func(s Sight) bool { return s.Hidden }), err
+}
+
+// IDs lists the ids of all rows of a kind, hidden ones too, in their order, from after an id on: the key's index holds
+// all that this reads.
+func (db *DB) IDs(ctx context.Context, kind clerk.Kind, after string, limit int) ([]string, error) {
+	t := tables[kind]
+	rows, err := db.query(ctx, fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > $1 ORDER BY %[1]s LIMIT %[3]d", t.key(), t.name, limit), after)
+	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+}
+
+// hiddenParent is 1 where a row's parent is hidden, and 0 where there is none.
+func hiddenParent(parents, key string) string {
+	return fmt.Sprintf("COALESCE((SELECT p.sync_hidden FROM %s p WHERE p.%[2]s = t.%[2]s), 0)", parents, key)
 }
 
 // Verify notes that an authoritative read agreed with rows, and that they were seen at Clerk then. Their bodies are left alone.
@@ -104,9 +157,13 @@ func (db *DB) OldestVerified(ctx context.Context, kind clerk.Kind) (rows, oldest
 	return pair[0], pair[1], err
 }
 
-// DoubtsOf lists the objects of some kinds that wait in the verify queue, the oldest first.
-func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, limit int) ([]string, error) {
-	rows, err := db.query(ctx, "SELECT id FROM clerk_verify WHERE kind = $1 GROUP BY id ORDER BY min(queued_at), id LIMIT $2", string(kind), limit)
+// DoubtsOf lists the objects of a kind that wait in the verify queue, the oldest first, but for suspects that are not to
+// be asked for yet.
+func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, limit int) ([]string, error) {
+	const text = `SELECT v.id FROM clerk_verify v WHERE v.kind = $1
+		AND NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $2)
+		GROUP BY v.id ORDER BY min(v.queued_at), v.id LIMIT $3`
+	rows, err := db.query(ctx, text, string(kind), int64(now), limit)
 	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
 }
 

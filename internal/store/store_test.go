@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"os"
 	"regexp"
 	"strings"
@@ -34,12 +35,19 @@ func TestEnginesHaveTheSameColumns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		later, err := migrations.ReadFile("migrations/" + engine + "/0006_erasure.sql")
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, table := range tables {
 			body := regexp.MustCompile(`(?s)CREATE TABLE ` + table.name + ` \((.*?)\n\);`).FindSubmatch(text)
 			if body == nil {
 				t.Fatalf("%s: no table %s", engine, table.name)
 			}
 			for _, c := range table.columns {
+				if bytes.Contains(later, []byte("ALTER TABLE "+table.name+" ADD COLUMN "+c.name+" ")) {
+					continue
+				}
 				if !regexp.MustCompile(`(?m)^\s+` + c.name + `\s`).Match(body[1]) {
 					t.Errorf("%s: %s lacks %s", engine, table.name, c.name)
 				}

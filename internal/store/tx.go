@@ -171,7 +171,7 @@ func scanRow(kind clerk.Kind, rows *sql.Rows) (*Row, error) {
 	r := &Row{Key: Key{Kind: kind}}
 	err := rows.Scan(&r.ID, &r.UserID, &r.OrganizationID, &r.BannedAt, &r.SignedInAt, &r.ActiveAt,
 		&r.DeletedAt, &r.Raw, &r.Hard, &r.Terminal, &r.Rank, &r.UpdatedAt, &r.ObservedAt,
-		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written)
+		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written, &r.Erased)
 	if !r.Hard {
 		r.DeletedAt = 0
 	}

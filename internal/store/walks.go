@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -53,39 +52,4 @@ func (tx *Tx) SaveWalk(ctx context.Context, w Walk) error {
 		refused = excluded.refused, swept_at = excluded.swept_at, complete_write = excluded.complete_write`,
 		w.List, int64(w.BackfilledAt), w.Cursor, int64(w.Watermark), int64(w.BegunAt), int64(w.EndedAt), flag(w.Complete), int64(w.CompleteAt),
 		w.Reason, w.Rows, w.Found, w.Repaired, flag(w.Refused), int64(w.SweptAt), w.CompleteWrite)
-}
-
-// Drift is a row that was found to differ from Clerk. It holds names of fields, never values.
-type Drift struct {
-	Kind     clerk.Kind `json:"kind"`
-	ID       string     `json:"id"`
-	FoundAt  clerk.Time `json:"found_at"`
-	Fields   []string   `json:"fields"` // none: the whole row was missing, or too much
-	Cause    string     `json:"cause"`
-	Since    clerk.Time `json:"since"` // Clerk's updated_at of what was missed; 0: not known
-	Repaired bool       `json:"repaired"`
-}
-
-var driftInsert = newBulk("INSERT INTO clerk_drift (kind, id, found_at, fields, cause, since, repaired)",
-	[]columnType{textColumn, textColumn, intColumn, textColumn, textColumn, intColumn, intColumn},
-	" ON CONFLICT (kind, id, found_at) DO NOTHING")
-
-// AppendDrift adds to the report.
-func (tx *Tx) AppendDrift(ctx context.Context, list []Drift) error {
-	return tx.save(ctx, driftInsert, len(list), func(i int) []any {
-		d := list[i]
-		return []any{string(d.Kind), d.ID, int64(d.FoundAt), strings.Join(d.Fields, ","), d.Cause, int64(d.Since), flag(d.Repaired)}
-	})
-}
-
-// Drift lists what was found last, the latest first.
-func (db *DB) Drift(ctx context.Context, limit int) ([]Drift, error) {
-	rows, err := db.query(ctx, `SELECT kind, id, found_at, fields, cause, since, repaired FROM clerk_drift
-		ORDER BY found_at DESC, kind, id LIMIT $1`, pageSize(limit))
-	return scanAll(rows, err, func(r *sql.Rows) (d Drift, err error) {
-		var fields string
-		err = r.Scan(&d.Kind, &d.ID, &d.FoundAt, &fields, &d.Cause, &d.Since, &d.Repaired)
-		d.Fields = splitFields(fields)
-		return d, err
-	})
 }

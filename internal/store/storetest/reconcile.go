@@ -13,17 +13,16 @@ import (
 
 func leases(t *testing.T, db *store.DB) {
 	now := clerk.At(time.Now())
-	first, err := db.AcquireLease(t.Context(), "walk", "one", now, 50*time.Millisecond)
+	first, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute); !errors.Is(err, store.ErrLeaseHeld) {
 		t.Errorf("a held lease: %v", err)
 	}
-	if err := db.RenewLease(t.Context(), first, now, 60*time.Millisecond); err != nil {
+	if err := db.RenewLease(t.Context(), first, now, 0); err != nil { // it runs out at once
 		t.Error(err)
 	}
-	time.Sleep(100 * time.Millisecond)
 	second, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute)
 	if err != nil || second.Token <= first.Token {
 		t.Fatalf("a lease that ran out: %+v, %v", second, err)
@@ -73,9 +72,105 @@ func walks(t *testing.T, db *store.DB) {
 			t.Fatal(err)
 		}
 	}
-	got, err := db.Drift(t.Context(), 10)
-	if diff := cmp.Diff(drift, got); diff != "" || err != nil {
-		t.Errorf("%v %s", err, diff)
+	older := store.Drift{Kind: clerk.KindRole, ID: "role_1", FoundAt: 8, Cause: "unknown"}
+	all := append(drift[:1:1], older, drift[1])
+	if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.AppendDrift(t.Context(), all[1:2]) }); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		filter store.DriftFilter
+		want   []store.Drift
+	}{
+		"all":       {store.DriftFilter{}, all},
+		"a kind":    {store.DriftFilter{Kind: clerk.KindUser}, drift},
+		"later":     {store.DriftFilter{Since: 9}, all[:1]},
+		"one":       {store.DriftFilter{Limit: 1}, all[:1]},
+		"next page": {store.DriftFilter{After: all[0]}, all[1:]},
+		"the last":  {store.DriftFilter{After: all[1], Since: 8}, all[2:]},
+		"none left": {store.DriftFilter{After: all[2]}, nil},
+	} {
+		got, err := db.Drift(t.Context(), test.filter)
+		if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v %s", name, err, diff)
+		}
+	}
+	if n, err := db.PurgeDrift(t.Context(), 9); n != 2 || err != nil {
+		t.Errorf("%d rows purged, %v", n, err)
+	}
+	if got, err := db.Drift(t.Context(), store.DriftFilter{}); !cmp.Equal(got, all[:1]) || err != nil {
+		t.Errorf("after a purge: %+v, %v", got, err)
+	}
+}
+
+func suspects(t *testing.T, db *store.DB) {
+	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	hidden := store.Suspect{Key: store.Key{Kind: clerk.KindRole, ID: "role_1"}, Reason: store.SuspectHidden, DueAt: 50, Since: 3}
+	save := func(list ...store.Suspect) {
+		t.Helper()
+		if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveSuspects(t.Context(), list...) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(now clerk.Time, want ...store.Suspect) {
+		t.Helper()
+		got, err := db.Suspects(t.Context(), now)
+		if err != nil || len(got) != len(want) {
+			t.Errorf("suspects are %+v, %v", got, err)
+		}
+		for _, x := range want {
+			if got[x.Key] != x {
+				t.Errorf("%+v, want %+v", got[x.Key], x)
+			}
+		}
+	}
+	gone := store.Suspect{Key: key, Reason: store.SuspectGone, Since: 7, DueAt: 60, Attempts: 1}
+	save(gone, hidden)
+	expect(49, gone)
+	older := store.Suspect{Key: key, Reason: store.SuspectOlder, Since: 8, DueAt: 70, Attempts: 2}
+	save(older)
+	expect(50, older, hidden)
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.QueueVerify(t.Context(), []store.Doubt{{Key: key, Reason: "tie"}, {Key: store.Key{Kind: clerk.KindUser, ID: "user_2"}, Reason: "tie"}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for now, want := range map[clerk.Time][]string{69: {"user_2"}, 70: {"user_1", "user_2"}} {
+		if got, err := db.DoubtsOf(t.Context(), clerk.KindUser, now, 10); !cmp.Equal(got, want) || err != nil {
+			t.Errorf("in doubt at %d: %v, %v", now, got, err)
+		}
+	}
+	if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.DropSuspects(t.Context(), key, hidden.Key) }); err != nil {
+		t.Fatal(err)
+	}
+	expect(100)
+}
+
+func activeUsers(t *testing.T, db *store.DB) {
+	user := func(id string, signedIn, active clerk.Time) *store.Row {
+		r := row(t, clerk.KindUser, `{"id":"`+id+`"}`)
+		r.SignedInAt, r.ActiveAt = signedIn, active
+		return r
+	}
+	session := func(id, user, body string) *store.Row {
+		r := row(t, clerk.KindSession, body)
+		r.ID, r.UserID = id, user
+		return r
+	}
+	over := session("sess_2", "user_5", `{"id":"sess_2","status":"ended","expire_at":1750000000000}`)
+	over.Terminal = true
+	save(t, db, user("user_1", 1000, 0), user("user_2", 0, 1000), user("user_3", 999, 999), user("user_4", 0, 0), user("user_5", 0, 0),
+		session("sess_1", "user_4", `{"id":"sess_1","status":"active","expire_at":1750000000000}`), over,
+		session("sess_3", "user_3", `{"id":"sess_3","status":"active","expire_at":1700000000000}`))
+	for _, test := range []struct {
+		after string
+		limit int
+		want  []string
+	}{{"", 10, []string{"user_1", "user_2", "user_4"}}, {"", 2, []string{"user_1", "user_2"}}, {"user_2", 10, []string{"user_4"}}} {
+		got, err := db.ActiveUsers(t.Context(), 1000, 1700000000000, test.after, test.limit)
+		if !cmp.Equal(got, test.want) || err != nil {
+			t.Errorf("%+v: %v, %v", test, got, err)
+		}
 	}
 }
 
@@ -104,6 +199,12 @@ func sights(t *testing.T, db *store.DB) {
 	}
 	if got := standing(clerk.KindUser, "user_1"); len(got) != 0 {
 		t.Errorf("after the last come %v", got)
+	}
+	if got, err := db.StandingOf(t.Context(), clerk.KindMembership, []string{"orgmem_1", "orgmem_2", "orgmem_3"}); len(got) != 1 || got[0].ID != "orgmem_1" || err != nil {
+		t.Errorf("standing of three are %v, %v", got, err)
+	}
+	if got, err := db.IDs(t.Context(), clerk.KindMembership, "orgmem_1", 5); !cmp.Equal(got, []string{"orgmem_2"}) || err != nil {
+		t.Errorf("ids are %v, %v", got, err)
 	}
 	written := user.Written
 	err := db.Update(t.Context(), func(tx *store.Tx) error {

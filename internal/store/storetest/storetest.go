@@ -33,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"an overtaken lease is refused":               leases,
 		"walks and drift are kept":                    walks,
 		"pages are compared without bodies":           sights,
+		"suspects wait until they are due":            suspects,
+		"users who were active lately are listed":     activeUsers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +56,15 @@ func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
 	if err := old.MigrateTo(t.Context(), "0001_first_light.sql"); err != nil {
 		t.Fatal(err)
 	}
-	save(t, old, row(t, clerk.KindUser, `{"id":"user_1","first_name":"Ada","updated_at":3}`))
+	const insert = `INSERT INTO clerk_users (id, clerk_user_id, first_name, role, is_active, banned, locked, updated_at, raw,
+		sync_banned_at, sync_hidden, sync_hard, sync_terminal, sync_rank, sync_updated_at, sync_observed_at, sync_revision, sync_digest,
+		sync_read, sync_seen_at, sync_gone_at, sync_hint_at, sync_write) VALUES `
+	err := old.Exec(t.Context(), insert+`('one', 'user_1', 'Ada', 'solo', 1, 0, 0, 3,
+		'{"first_name":"Ada","id":"user_1","updated_at":3}', 0, 0, 0, 0, 3, 3, 3, 1, 'd', 0, 3, 0, 0, 1),
+		('two', 'user_2', NULL, 'solo', 1, 0, 0, NULL, '{"id":"user_2"}', 0, 1, 0, 0, 3, 0, 0, 1, 'd', 0, 0, 1000, 0, 1)`)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := old.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +75,14 @@ func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
 	}
 	if u, err := db.UserByClerkID(t.Context(), "user_1"); err != nil || u.FirstName != "Ada" {
 		t.Errorf("after the upgrade the user is %+v, %v", u, err)
+	}
+	if u := load(t, db, store.Key{Kind: clerk.KindUser, ID: "user_1"}); u == nil || u.Erased || u.UpdatedAt != 3 {
+		t.Errorf("after the upgrade the row is %+v", u)
+	}
+	gone := store.Key{Kind: clerk.KindUser, ID: "user_2"}
+	want := store.Suspect{Key: gone, Reason: store.SuspectHidden, Since: 1, DueAt: 1000 + 7*24*3600*1000}
+	if all, err := db.Suspects(t.Context(), want.DueAt); err != nil || len(all) != 1 || all[gone] != want {
+		t.Errorf("deduced deletions to be confirmed: %+v, %v", all, err)
 	}
 	audit(t, db)
 }

@@ -1,0 +1,250 @@
+package clerksync_test
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+)
+
+const grace = "user_grace"
+
+// markers are what must be found nowhere once Grace was erased.
+var markers = []string{
+	"Zgracefirst", "Zgracelast", "zgrace@mail.example", "zgrace.old@mail.example", "+4915199887766", "Zpublicvalue", "Zprivatevalue",
+	"Zunsafevalue", "Zcityofgrace", "Zmembermeta", "Zimageofgrace", "Zusernameofgrace", "Zinvitedmeta", "Zwaiting",
+}
+
+const graceObject = `{"object":"user","id":"user_grace","first_name":"Zgracefirst","last_name":"Zgracelast","username":"Zusernameofgrace",
+	"image_url":"https://img.example/Zimageofgrace","primary_email_address_id":"idn_1","email_addresses":[
+	{"id":"idn_1","email_address":"zgrace@mail.example"},{"id":"idn_2","email_address":"zgrace.old@mail.example"}],
+	"phone_numbers":[{"id":"idn_3","phone_number":"+4915199887766"}],"public_metadata":{"a":"Zpublicvalue","n":%d},
+	"private_metadata":{"a":"Zprivatevalue%s"},"unsafe_metadata":{"a":"Zunsafevalue"},"created_at":1780000000000,"updated_at":%d}`
+
+const graceSlice = `{"user_id":"user_grace","first_name":"Zgracefirst","last_name":"Zgracelast","image_url":"https://img.example/Zimageofgrace","identifier":"zgrace@mail.example"}`
+
+const gracePayer = `{"object":"commerce_payer","id":"cpayer_1","user_id":"user_grace","first_name":"Zgracefirst","email":"zgrace@mail.example"}`
+
+// base is the beginning of times a hundred days ago; times in the bodies begin with 17800000 in its stead.
+var base = fmt.Sprint(time.Now().Add(-100*24*time.Hour).UnixMilli() / 100_000)
+
+// later8 is base a hundred seconds on.
+var later8 = fmt.Sprint(time.Now().Add(-100*24*time.Hour).UnixMilli()/100_000 + 1)
+
+func envelope(eventType string, at int, data string) string {
+	return strings.ReplaceAll(fmt.Sprintf(`{"object":"event","type":%q,"timestamp":%d,"instance_id":"ins_1","data":%s,
+		"event_attributes":{"http_request":{"client_ip":"203.0.113.24","user_agent":"x"}}}`, eventType, 1780000000000+at, data), "17800000", base)
+}
+
+// lifeOfGrace is every kind of event that can tell of her. Those by address name her by that alone.
+func lifeOfGrace() (events, byAddress []string) {
+	user := func(n int) string {
+		return fmt.Sprintf(graceObject, n, strings.Repeat(" Zprivatevalue", n*40), 1780000000000+n)
+	}
+	for n := range 12 {
+		events = append(events, envelope("user.updated", n, user(n)))
+	}
+	for n := range 15 {
+		events = append(events, envelope("session.created", 100+n, fmt.Sprintf(`{"object":"session","id":"sess_grace_%d","user_id":"user_grace","status":"active",
+			"latest_activity":{"city":"Zcityofgrace","ip_address":"198.51.100.99"},"created_at":1780000000100,"updated_at":1780000000100,"user":%s}`, n, user(3))))
+	}
+	organization := `{"object":"organization","id":"org_1","name":"Acme","created_by":"user_grace","updated_at":1780000000000}`
+	events = append(events,
+		envelope("organization.created", 0, organization),
+		envelope("organizationMembership.created", 200, `{"object":"organization_membership","id":"orgmem_1","role":"org:admin","public_metadata":{"a":"Zmembermeta"},
+			"organization":`+organization+`,"public_user_data":`+graceSlice+`,"created_at":1780000000200,"updated_at":1780000000200}`),
+		envelope("organizationInvitation.created", 210, `{"object":"organization_invitation","id":"orginv_by","email_address":"alan@example.com","organization_id":"org_1",
+			"inviter_id":"user_grace","public_inviter_data":`+graceSlice+`,"role":"org:member","status":"pending","created_at":1780000000210,"updated_at":1780000000210}`),
+		envelope("organizationInvitation.created", 220, `{"object":"organization_invitation","id":"orginv_to","email_address":"ZGrace@mail.example","organization_id":"org_1",
+			"public_metadata":{"a":"Zinvitedmeta"},"role":"org:member","status":"pending","created_at":1780000000220,"updated_at":1780000000220}`),
+		envelope("subscription.created", 230, `{"object":"commerce_subscription","id":"csub_1","status":"active","payer_id":"cpayer_1","payer":`+gracePayer+`,
+			"items":[{"object":"commerce_subscription_item","id":"csubitem_1","status":"active","payer":`+gracePayer+`}],"created_at":1780000000230,"updated_at":1780000000230}`),
+		envelope("paymentAttempt.created", 240, `{"object":"commerce_payment_attempt","id":"cpay_1","status":"paid","payer":`+gracePayer+`,"created_at":1780000000240,"updated_at":1780000000240}`),
+		envelope("waitlistEntry.created", 250, `{"object":"waitlist_entry","id":"wle_1","email_address":"zgrace@mail.example","note":"Zwaiting","status":"pending","created_at":1780000000250,"updated_at":1780000000250}`),
+		envelope("user.danced", 260, `{"object":"dance","partner":{"id":"user_grace","name":"Zgracefirst"}}`),
+		envelope("user.updated", 270, `{"object":"session","id":"user_grace","first_name":"Zgracefirst"}`),
+	)
+	byAddress = []string{
+		envelope("user.created", 300, `{"object":"user","first_name":"Zgracefirst","email_addresses":[{"email_address":"zgrace.old@mail.example"}]}`),
+		envelope("phone.called", 310, `{"object":"call","to":"+4915199887766","by":"Zgracelast"}`),
+	}
+	return events, byAddress
+}
+
+// traces are the markers found in the SQLite files, byte by byte, or in the text of all tables on Postgres.
+func traces(b *bench) (found []string) {
+	b.Helper()
+	var all []byte
+	if b.driver == "sqlite" {
+		for _, suffix := range []string{"", "-wal"} {
+			content, err := os.ReadFile(b.dsn + suffix)
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				b.Fatal(err)
+			}
+			all = append(all, content...)
+		}
+	} else {
+		all = dump(b)
+	}
+	if !bytes.Contains(all, []byte("Zbystander")) || !bytes.Contains(all, []byte(grace)) {
+		b.Fatal("the scan does not see what it should")
+	}
+	all = bytes.ToLower(all)
+	for _, m := range markers {
+		if bytes.Contains(all, bytes.ToLower([]byte(m))) {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// dump is the text of all tables.
+func dump(b *bench) (all []byte) {
+	db, err := sql.Open(b.driver, b.dsn)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	texts := func(query string) (list []string) {
+		rows, err := db.QueryContext(b.Context(), query)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var text string
+			if err := rows.Scan(&text); err != nil {
+				b.Fatal(err)
+			}
+			list = append(list, text)
+		}
+		if rows.Err() != nil {
+			b.Fatal(rows.Err())
+		}
+		return list
+	}
+	for _, table := range texts("SELECT table_name::text FROM information_schema.tables WHERE table_name LIKE 'clerk_%' AND table_type = 'BASE TABLE'") {
+		all = append(all, strings.Join(texts("SELECT t::text FROM "+table+" t"), "\n")...)
+	}
+	return all
+}
+
+// live makes Grace live among others, and answers her events.
+func live(b *bench) (events, byAddress []string) {
+	events, byAddress = lifeOfGrace()
+	for i, body := range append(append([]string{}, events...), byAddress...) {
+		for n := range 2 {
+			b.event(envelope("user.updated", i, fmt.Sprintf(`{"object":"user","id":"user_%d_%d","first_name":"Zbystander","public_metadata":{"x":%q},"updated_at":%d}`,
+				i%7, n, strings.Repeat("y", 50*i), 1780000000000+i)))
+		}
+		b.send(fmt.Sprintf("msg_grace_%d", i), []byte(body), nil)
+	}
+	// the same id with another body is kept beside it
+	if _, answer := b.send("msg_grace_0", []byte(envelope("user.updated", 0, fmt.Sprintf(graceObject, 0, "other", 5))), nil); answer["status"] != "quarantined" {
+		b.Fatalf("an altered duplicate is %v", answer)
+	}
+	return events, byAddress
+}
+
+// again delivers all events once more, replays the inbox, and delivers what names her under other message ids.
+func again(b *bench, events, byAddress []string) {
+	b.Helper()
+	for i, body := range append(append([]string{}, events...), byAddress...) {
+		if status, answer := b.send(fmt.Sprintf("msg_grace_%d", i), []byte(body), nil); status != 200 || answer["status"] != "duplicate" {
+			b.Errorf("event %d again: %d %v", i, status, answer)
+		}
+	}
+	for next := ""; ; {
+		list, after, err := b.m.Deliveries().List(b.Context(), clerksync.DeliveryFilter{AfterMessageID: next})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, d := range list {
+			_, err := b.m.Deliveries().Replay(b.Context(), d.MessageID)
+			if erased := d.State == "erased"; erased != (err != nil) {
+				b.Errorf("replay of %s (%s): %v", d.MessageID, d.State, err)
+			}
+		}
+		if next = after; after == "" {
+			break
+		}
+	}
+	for i, body := range events {
+		b.send(fmt.Sprintf("msg_other_%d", i), []byte(body), nil)
+		b.send(fmt.Sprintf("msg_later_%d", i), []byte(strings.ReplaceAll(body, `"updated_at":`+base, `"updated_at":`+later8)), nil)
+	}
+}
+
+// TestErasureLeavesNoTrace: a person who is erased on demand is nowhere in the files, and does not come back.
+func TestErasureLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, nil, func(b *bench) {
+		events, byAddress := live(b)
+		if found := traces(b); len(found) != len(markers) {
+			b.Fatalf("before the erasure only %v are found", found)
+		}
+		if _, _, err := b.m.Users().Erase(b.Context(), "user_nobody"); !errors.Is(err, clerksync.ErrNotFound) {
+			b.Errorf("erasing nobody: %v", err)
+		}
+		receipt, scrubbed, err := b.m.Users().Erase(b.Context(), grace)
+		if err != nil || !scrubbed {
+			b.Fatalf("erase: scrubbed %v, %v", scrubbed, err)
+		}
+		if receipt.Cause != "erased" || receipt.Rows < 20 || receipt.Bodies < int64(len(events)) || receipt.DoneAt == 0 {
+			b.Errorf("receipt %+v", receipt)
+		}
+		if found := traces(b); len(found) > 0 {
+			b.Errorf("left after the erasure: %v", found)
+		}
+		again(b, events, byAddress)
+		if found := traces(b); len(found) > 0 {
+			b.Errorf("back after everything was delivered and replayed: %v", found)
+		}
+		if _, err := b.m.Users().Get(b.Context(), grace); !errors.Is(err, clerksync.ErrNotFound) {
+			b.Errorf("Grace is back: %v", err)
+		}
+		if _, _, err := b.m.Users().Erase(b.Context(), grace); err != nil {
+			b.Errorf("erase twice: %v", err)
+		}
+	})
+}
+
+// TestHoldback: a deletion hides at once; the data goes when the hold ends, and at once where nothing is held back.
+func TestHoldback(t *testing.T) {
+	t.Parallel()
+	deleted := func(b *bench, days int) {
+		at := time.Now().Add(-time.Duration(days) * 24 * time.Hour).UnixMilli()
+		b.event(strings.Replace(envelope("user.deleted", 0, `{"object":"user","id":"user_grace","deleted":true}`), `"timestamp":`+base+"00000", fmt.Sprintf(`"timestamp":%d`, at), 1))
+		if _, err := b.m.Users().Get(b.Context(), grace); !errors.Is(err, clerksync.ErrNotFound) {
+			b.Errorf("the deleted user is visible: %v", err)
+		}
+	}
+	for name, hold := range map[string]time.Duration{"held": 0, "at once": clerksync.EraseAtOnce} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBothEngines(t, func(c *clerksync.Config) { c.EraseAfter = hold }, func(b *bench) {
+				events, byAddress := live(b)
+				deleted(b, 29)
+				if hold == 0 {
+					if err := b.m.EraseDue(b.Context()); err != nil || len(traces(b)) != len(markers) {
+						b.Errorf("a day before the hold ends there is %v, %v", traces(b), err)
+					}
+					deleted(b, 31)
+				}
+				if err := b.m.EraseDue(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				again(b, events, byAddress)
+				if found := traces(b); len(found) > 0 {
+					b.Errorf("there is still %v", found)
+				}
+			})
+		})
+	}
+}

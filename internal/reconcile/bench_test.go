@@ -1,0 +1,139 @@
+package reconcile_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+// BenchmarkBackfill reads CLERKSYNC_BENCH_USERS users and three times as many memberships from an emulator in a process
+// of its own, without a limit, and then walks over them once more without drift. CPU is this process's alone: neither
+// the emulator's nor that of Postgres, whose figures bench/backfill.sh has.
+func BenchmarkBackfill(b *testing.B) {
+	users := 5000
+	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_BENCH_USERS")); err == nil {
+		users = n
+	}
+	clerk := emulateApart(b, users)
+	for name, open := range map[string]func() (*store.DB, error){
+		"sqlite":   func() (*store.DB, error) { return sqlite.Open(filepath.Join(b.TempDir(), "clerk.db")) },
+		"postgres": func() (*store.DB, error) { return postgres.Open(testenv.Postgres(b)) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var backfill, walk meter
+			for b.Loop() {
+				b.StopTimer()
+				db, err := open()
+				if err != nil {
+					b.Fatal(err)
+				}
+				r := benchReconciler(b, db, clerk)
+				b.StartTimer()
+				backfill.measure(b, func() (*reconcile.Report, error) { return r.Backfill(b.Context(), nil) })
+				walk.measure(b, func() (*reconcile.Report, error) { return r.Walk(b.Context(), reconcile.Options{}) })
+				b.StopTimer()
+				if err := db.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			backfill.report(b, "backfill")
+			walk.report(b, "walk")
+		})
+	}
+}
+
+func benchReconciler(b *testing.B, db *store.DB, clerk emulator.Keys) *reconcile.Reconciler {
+	if err := db.Migrate(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	in, err := ingest.New(b.Context(), ingest.Config{DB: db})
+	if err != nil {
+		b.Fatal(err)
+	}
+	api, err := clerkapi.New(clerkapi.Config{
+		SecretKey: clerk.SecretKey, URL: clerk.APIURL, Budget: 1, Limit: 1_000_000,
+		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
+			h, err := in.Horizon(ctx)
+			return clerkapi.Horizon(h), err
+		},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(api.Close)
+	return reconcile.New(reconcile.Config{DB: db, Ingest: in, API: api})
+}
+
+// meter adds up what walks took.
+type meter struct {
+	rows      int
+	wall, cpu time.Duration
+}
+
+func (m *meter) measure(b *testing.B, work func() (*reconcile.Report, error)) {
+	b.Helper()
+	start, cpu := time.Now(), cpuTime(b)
+	report, err := work()
+	m.wall, m.cpu = m.wall+time.Since(start), m.cpu+cpuTime(b)-cpu
+	if err != nil || !report.Complete() || report.Found != 0 {
+		b.Fatalf("%+v, %v", report, err)
+	}
+	for _, k := range report.Kinds {
+		m.rows += k.Rows
+	}
+}
+
+func (m *meter) report(b *testing.B, what string) {
+	b.ReportMetric(float64(m.rows)/m.wall.Seconds(), what+"-rows/s")
+	b.ReportMetric(float64(m.cpu.Microseconds())/float64(m.rows), what+"-cpu-us/row")
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// emulateApart starts `clerksync emulate` in a process of its own.
+func emulateApart(b *testing.B, users int) (keys emulator.Keys) {
+	binary := filepath.Join(b.TempDir(), "clerksync")
+	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/clerksync").CombinedOutput(); err != nil {
+		b.Fatalf("%s\n%s", err, out)
+	}
+	e := exec.Command(binary, "emulate", "--json", "--listen", "127.0.0.1:0", "--rate-limit", "off", "--seed", "1",
+		"--users", strconv.Itoa(users), "--organizations", strconv.Itoa(max(3, users/100)), "--memberships", strconv.Itoa(3*users))
+	out, err := e.StdoutPipe()
+	if err == nil {
+		err = e.Start()
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = e.Process.Kill()
+		_ = e.Wait()
+	})
+	if err := json.NewDecoder(out).Decode(&keys); err != nil {
+		b.Fatal(err)
+	}
+	return keys
+}

@@ -1,0 +1,126 @@
+package reconcile_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// What was there before any event is read; what is read again without drift writes nothing; a deletion that no event told
+// hides the row after a minute.
+func TestBackfillAndWalk(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 3000, Organizations: 60, Memberships: 3000}, func(l *lab) {
+		began := time.Now()
+		report := l.backfill()
+		if !report.Complete() || report.Found != 0 {
+			l.Errorf("%+v", report)
+		}
+		l.Logf("backfill: %s", time.Since(began))
+		l.equal()
+		before, err := l.db.Head(l.Context())
+		l.must(err)
+		if report := l.walk(reconcile.Options{}); !report.Complete() || report.Found != 0 {
+			l.Errorf("%+v", report)
+		}
+		after, err := l.db.Head(l.Context())
+		l.must(err)
+		list, err := l.db.Standing(l.Context(), clerk.KindMembership, "", 10_000)
+		l.must(err)
+		for _, row := range list {
+			if row.Written > before.Writes {
+				l.Fatalf("a walk without drift wrote %s", row.ID)
+			}
+		}
+		if len(list) != 3000 || after.Seq != before.Seq {
+			l.Errorf("%d memberships, %d changes", len(list), after.Seq-before.Seq)
+		}
+		l.deaf()
+		user := l.any(clerk.KindUser).ID
+		l.call("DELETE", "/v1/users/"+user, nil)
+		if report := l.walk(reconcile.Options{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
+			l.Errorf("%+v", report)
+		}
+		if report := l.walk(reconcile.Options{}); report.Repaired != 1 || l.moved() < 50*time.Second {
+			l.Errorf("%+v after %s", report, l.moved())
+		}
+		l.equal()
+		walks, err := l.db.Walks(l.Context())
+		if w := walks["user"]; err != nil || w.Found != 1 || w.Repaired != 1 || !w.Complete {
+			l.Errorf("kept: %+v, %v", w, err)
+		}
+		if drift, err := l.db.Drift(l.Context(), store.DriftFilter{}); err != nil || len(drift) != 1 || drift[0].ID != user || !drift[0].Repaired {
+			l.Errorf("drift: %+v, %v", drift, err)
+		}
+	})
+}
+
+// Lost events are repaired, whatever share of them is lost, also while the API fails.
+func TestLoss(t *testing.T) {
+	t.Parallel()
+	for _, loss := range []float64{0.1, 1} {
+		t.Run(fmt.Sprint(loss), func(t *testing.T) {
+			t.Parallel()
+			onBothEngines(t, emulator.Options{Users: 200, Organizations: 40, Memberships: 300}, func(l *lab) {
+				l.backfill()
+				l.must(l.e.SetFaults(emulator.Faults{Drop: loss}))
+				for range 200 {
+					_, err := l.e.Live(l.Context())
+					l.must(err)
+				}
+				l.must(l.e.Settle(l.Context()))
+				l.must(l.e.SetFaults(emulator.Faults{API: emulator.APIFaults{TooMany: 0.02, ServerError: 0.05}}))
+				all := append(reconcile.Kinds(), clerk.KindSession)
+				if report := l.walk(reconcile.Options{Kinds: all, AllowMassDelete: true}); report.Found == 0 || report.Found != report.Repaired {
+					l.Errorf("%d found, %d repaired", report.Found, report.Repaired)
+				}
+				l.must(l.e.SetFaults(emulator.Faults{}))
+				l.equal()
+			})
+		})
+	}
+}
+
+// Pages that shift prove nothing, and nothing is taken for deleted by them.
+func TestShiftedPagesDeleteNothing(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 200, Organizations: 40, Memberships: 300}, func(l *lab) {
+		l.backfill()
+		l.r = l.reconciler(20, 0)
+		l.must(l.e.SetFaults(emulator.Faults{API: emulator.APIFaults{PageShift: 1}}))
+		report, err := l.r.Walk(l.Context(), reconcile.Options{Kinds: []clerk.Kind{clerk.KindMembership}})
+		if err == nil && report.Complete() || report.Found > 0 {
+			l.Errorf("%+v, %v", report, err)
+		}
+		l.must(l.e.SetFaults(emulator.Faults{}))
+		l.equal()
+	})
+}
+
+func TestMassDeletionWantsAWord(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 100}, func(l *lab) {
+		l.backfill()
+		l.deaf()
+		list, err := l.db.Standing(l.Context(), clerk.KindUser, "", 12)
+		l.must(err)
+		for _, row := range list {
+			l.call("DELETE", "/v1/users/"+row.ID, nil)
+		}
+		report, err := l.r.Walk(l.Context(), reconcile.Options{})
+		var mass *reconcile.MassDeletion
+		if !errors.As(err, &mass) || mass.Missing != 12 || report.Repaired != 0 || report.Found != 12 {
+			l.Errorf("%+v, %v", report, err)
+		}
+		if report := l.walk(reconcile.Options{AllowMassDelete: true}); report.Repaired != 12 {
+			l.Errorf("%+v", report)
+		}
+		l.equal()
+	})
+}

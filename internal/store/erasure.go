@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// Erasure is the receipt of a person's erasure. It holds no personal data but the id.
+type Erasure struct {
+	ClerkUserID string     `json:"clerk_user_id"`
+	At          clerk.Time `json:"at"`
+	Cause       string     `json:"cause"`  // "deleted": the hold after Clerk's deletion ended; "erased": it was asked for
+	Rows        int64      `json:"rows"`   // emptied, or rid of copies
+	Bodies      int64      `json:"bodies"` // of deliveries
+	DoneAt      clerk.Time `json:"done_at"`
+
+	Search []string `json:"-"` // what the search for copies looks for: ids and addresses; emptied when it is over
+	Cursor string   `json:"-"` // where the search is
+}
+
+// Causes of an erasure.
+const (
+	CauseDeleted = "deleted"
+	CauseErased  = "erased"
+)
+
+// ErasedUsers answers which of some users were erased.
+func (tx *Tx) ErasedUsers(ctx context.Context, ids []string) (map[string]bool, error) {
+	erased := map[string]bool{}
+	err := tx.load(ctx, "SELECT clerk_user_id FROM clerk_users WHERE sync_erased = 1 AND ", "clerk_user_id", ids, func(r *sql.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		erased[id] = true
+		return err
+	})
+	return erased, err
+}
+
+// KeysOfUser pages through the rows of a kind whose parent is the user.
+func (tx *Tx) KeysOfUser(ctx context.Context, kind clerk.Kind, userID, after string, limit int) ([]Key, error) {
+	t := tables[kind]
+	text := fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE clerk_user_id = $1 AND %[1]s > $2 ORDER BY %[1]s LIMIT $3", t.key(), t.name)
+	rows, err := tx.query(ctx, text, userID, after, limit)
+	return scanAll(rows, err, func(r *sql.Rows) (Key, error) { return Key{Kind: kind}.scan(r) })
+}
+
+func (k Key) scan(r *sql.Rows) (Key, error) { return k, r.Scan(&k.ID) }
+
+// KeysTo pages through the invitations or the waitlist entries to an address.
+func (tx *Tx) KeysTo(ctx context.Context, kind clerk.Kind, address, after string, limit int) ([]Key, error) {
+	t := tables[kind]
+	text := fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE lower(email) = lower($1) AND %[1]s > $2 ORDER BY %[1]s LIMIT $3", t.key(), t.name)
+	rows, err := tx.query(ctx, text, address, after, limit)
+	return scanAll(rows, err, func(r *sql.Rows) (Key, error) { return Key{Kind: kind}.scan(r) })
+}
+
+// KeysAfter pages through all rows of a kind.
+func (tx *Tx) KeysAfter(ctx context.Context, kind clerk.Kind, after string, limit int) ([]Key, error) {
+	t := tables[kind]
+	rows, err := tx.query(ctx, fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > $1 ORDER BY %[1]s LIMIT $2", t.key(), t.name), after, limit)
+	return scanAll(rows, err, func(r *sql.Rows) (Key, error) { return Key{Kind: kind}.scan(r) })
+}
+
+// BeginErasure keeps the receipt and opens the search for copies, anew if it was over.
+func (tx *Tx) BeginErasure(ctx context.Context, e Erasure) error {
+	return tx.exec(ctx, `INSERT INTO clerk_erasures (clerk_user_id, at, cause, erased_rows, bodies, search, cursor, done_at)
+		VALUES ($1, $2, $3, $4, 0, $5, '', NULL) ON CONFLICT (clerk_user_id) DO UPDATE
+		SET search = excluded.search, cursor = '', done_at = NULL, erased_rows = clerk_erasures.erased_rows + excluded.erased_rows`,
+		e.ClerkUserID, int64(e.At), e.Cause, e.Rows, strings.Join(e.Search, "\n"))
+}
+
+// AdvanceErasure notes what a step of the search found.
+func (tx *Tx) AdvanceErasure(ctx context.Context, userID, cursor string, rows, bodies int64) error {
+	return tx.exec(ctx, `UPDATE clerk_erasures SET cursor = $1, erased_rows = erased_rows + $2, bodies = bodies + $3
+		WHERE clerk_user_id = $4 AND done_at IS NULL`, cursor, rows, bodies, userID)
+}
+
+// EndErasure closes the search and forgets what was looked for.
+func (tx *Tx) EndErasure(ctx context.Context, userID string) error {
+	return tx.exec(ctx, "UPDATE clerk_erasures SET search = '', cursor = '', done_at = $1 WHERE clerk_user_id = $2", tx.db.now().UnixMilli(), userID)
+}
+
+const selectErasures = `SELECT clerk_user_id, at, cause, erased_rows, bodies, COALESCE(done_at, 0), search, cursor FROM clerk_erasures`
+
+func scanErasure(r *sql.Rows) (e Erasure, err error) {
+	var search string
+	err = r.Scan(&e.ClerkUserID, &e.At, &e.Cause, &e.Rows, &e.Bodies, &e.DoneAt, &search, &e.Cursor)
+	if search != "" {
+		e.Search = strings.Split(search, "\n")
+	}
+	return e, err
+}
+
+// OpenErasures lists erasures whose search for copies is not over and stands at one place.
+func (db *DB) OpenErasures(ctx context.Context, limit int) ([]Erasure, error) {
+	rows, err := db.query(ctx, selectErasures+` WHERE done_at IS NULL AND cursor =
+		(SELECT cursor FROM clerk_erasures WHERE done_at IS NULL ORDER BY cursor LIMIT 1) ORDER BY clerk_user_id LIMIT $1`, limit)
+	return scanAll(rows, err, scanErasure)
+}
+
+// Erasure is the receipt of one person, or [ErrNotFound].
+func (db *DB) Erasure(ctx context.Context, userID string) (Erasure, error) {
+	rows, err := db.query(ctx, selectErasures+" WHERE clerk_user_id = $1", userID)
+	return exactlyOne(scanAll(rows, err, scanErasure))
+}
+
+// Erasable lists users who were deleted for ever, and seen last, before a time, and are not erased.
+func (db *DB) Erasable(ctx context.Context, before clerk.Time, limit int) ([]string, error) {
+	rows, err := db.query(ctx, `SELECT clerk_user_id FROM clerk_users WHERE sync_hard = 1 AND sync_erased = 0
+		AND deleted_at <= $1 AND sync_seen_at <= $2 ORDER BY deleted_at LIMIT $3`, int64(before), int64(before), limit)
+	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+}
+
+// Bodies pages through the deliveries that have a body, a bounded number of bytes at a time: of each the message id,
+// the subjects and the body. last is the id of the last row looked at, "" after the end.
+func (db *DB) Bodies(ctx context.Context, after string, limit, maxBytes int) (list []Delivery, last string, err error) {
+	rows, err := db.query(ctx, "SELECT message_id, subjects, COALESCE(body, '') FROM clerk_inbox WHERE message_id > $1 ORDER BY message_id LIMIT $2", after, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	defer rows.Close()
+	for size := 0; size < maxBytes && rows.Next(); {
+		var d Delivery
+		var subjects string
+		if err := rows.Scan(&d.MessageID, &subjects, &d.Body); err != nil {
+			return nil, "", err
+		}
+		d.Subjects, last = strings.Fields(subjects), d.MessageID
+		size += len(d.Body)
+		if d.Body != "" {
+			list = append(list, d)
+		}
+	}
+	return list, last, rows.Err()
+}
+
+// EraseDeliveries takes the bodies of deliveries away for ever.
+func (tx *Tx) EraseDeliveries(ctx context.Context, messageIDs []string) error {
+	if len(messageIDs) == 0 {
+		return nil
+	}
+	condition, arg := tx.db.engine.oneOf("message_id", messageIDs)
+	return tx.exec(ctx, "UPDATE clerk_inbox SET state = 'erased', body = NULL, digest = NULL WHERE "+condition, arg)
+}
+
+// Scrub sees to it that what was overwritten is not left in the files: SQLite's write-ahead log is emptied. It answers
+// false while another process still reads from it. Postgres removes old versions of rows by VACUUM, its own.
+func (db *DB) Scrub(ctx context.Context) (done bool, err error) {
+	if db.engine != SQLite {
+		return true, nil
+	}
+	rows, err := db.write.QueryContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	busy, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) (busy int, err error) {
+		var log, done int
+		return busy, r.Scan(&busy, &log, &done)
+	}))
+	return busy == 0, err
+}

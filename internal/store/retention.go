@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// purgePage bounds how many rows one transaction of a purge touches, so that events wait no longer for it than for a commit.
+const purgePage = 500
+
+// Purged counts what was older than its retention.
+type Purged struct {
+	Bodies     int64 `json:"bodies"`     // taken from deliveries that were kept
+	Deliveries int64 `json:"deliveries"` // removed with their message ids
+	Changes    int64 `json:"changes"`
+	Audit      int64 `json:"audit"`
+	Drift      int64 `json:"drift"`
+}
+
+// Add sums two counts.
+func (p Purged) Add(q Purged) Purged {
+	return Purged{p.Bodies + q.Bodies, p.Deliveries + q.Deliveries, p.Changes + q.Changes, p.Audit + q.Audit, p.Drift + q.Drift}
+}
+
+// PurgeBodies takes the bodies from deliveries of before a time that need none: those that were applied or ignored. Dead
+// letters and quarantined ones keep theirs until they are removed.
+func (db *DB) PurgeBodies(ctx context.Context, before clerk.Time) (int64, error) {
+	return db.inPages(ctx, `UPDATE clerk_inbox SET body = NULL WHERE message_id IN (SELECT message_id FROM clerk_inbox
+		WHERE received_at < $1 AND body IS NOT NULL AND state IN ('applied', 'ignored') ORDER BY received_at LIMIT $2)`, int64(before), purgePage)
+}
+
+// PurgeDeliveries removes deliveries of before a time, dead and quarantined ones of before another. A message that is
+// sent again after that is applied anew, which is harmless.
+func (db *DB) PurgeDeliveries(ctx context.Context, before, exceptions clerk.Time) (int64, error) {
+	return db.inPages(ctx, `DELETE FROM clerk_inbox WHERE message_id IN (SELECT message_id FROM clerk_inbox
+		WHERE received_at < $1 AND (state NOT IN ('dead', 'quarantined') OR received_at < $2) ORDER BY received_at LIMIT $3)`,
+		int64(before), int64(exceptions), purgePage)
+}
+
+// PurgeChanges notes how far the feed has come and removes what was appended before a time, as far as earlier calls noted
+// that. The last change always stays: readers know their place by it.
+func (db *DB) PurgeChanges(ctx context.Context, now, before clerk.Time) (int64, error) {
+	var through int64
+	err := db.Update(ctx, func(tx *Tx) error {
+		err := tx.exec(ctx, "INSERT INTO clerk_feed_marks (at, seq) VALUES ($1, $2) ON CONFLICT (at) DO UPDATE SET seq = excluded.seq", int64(now), tx.Head.Seq)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.query(ctx, "SELECT COALESCE(max(seq), 0) FROM clerk_feed_marks WHERE at <= $1", int64(before))
+		through, err = exactlyOne(scanAll(rows, err, func(r *sql.Rows) (seq int64, err error) { return seq, r.Scan(&seq) }))
+		if err != nil {
+			return err
+		}
+		through = min(through, tx.Head.Seq-1)
+		return tx.exec(ctx, "DELETE FROM clerk_feed_marks WHERE at < $1", int64(before))
+	})
+	if err != nil || through <= 0 {
+		return 0, err
+	}
+	return db.inPages(ctx, "DELETE FROM clerk_changes WHERE seq IN (SELECT seq FROM clerk_changes WHERE seq <= $1 ORDER BY seq LIMIT $2)", through, purgePage)
+}
+
+// inPages runs a statement, whose last argument bounds it, until it finds no more.
+func (db *DB) inPages(ctx context.Context, text string, args ...any) (total int64, err error) {
+	for {
+		var n int64
+		err := db.Update(ctx, func(tx *Tx) error {
+			result, err := tx.tx.ExecContext(tx.db.engine.detach(ctx), text, args...)
+			if err != nil {
+				return err
+			}
+			n, err = result.RowsAffected()
+			return err
+		})
+		if total += n; err != nil || n < purgePage {
+			return total, err
+		}
+		if ctx.Err() != nil {
+			return total, ctx.Err()
+		}
+	}
+}
