@@ -215,6 +215,9 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 			{"an old doubt", func(tx *store.Tx) error {
 				return tx.QueueVerify(w.Context(), []store.Doubt{{Key: key, Reason: "tie"}})
 			}, "1 user waits to be read from Clerk, as it is in doubt", ""},
+			{"a suspect", func(tx *store.Tx) error {
+				return tx.SaveSuspects(w.Context(), store.Suspect{Key: key, Reason: store.SuspectGone})
+			}, "1 user may be gone, or older, at Clerk: a second answer has to confirm it", ""},
 			{"a dead letter", func(tx *store.Tx) error {
 				_, err := tx.Claim(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: store.StateDead, Type: "user.created", ReceivedAt: clerk.At(time.Now())}})
 				return err
@@ -226,6 +229,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 				w.warned(s, tc.warning, true)
 			}
 			w.update(saved(func(*store.Walk) {}))
+			w.update(func(tx *store.Tx) error { return tx.DropSuspects(w.Context(), key) })
 			w.update(func(tx *store.Tx) error { return tx.ClearVerify(w.Context(), key, tx.Head.Writes) })
 		}
 		s := w.says(false, "1 event could not be applied")
@@ -307,9 +311,9 @@ func TestStatusAfterChaos(t *testing.T) {
 		for _, user := range users[6:12] {
 			w.clerk.SetRole(user, "growth")
 		}
-		w.clerk.DeleteUser(users[0])
 		w.clerk.Ban(users[1])
 		w.clerk.SetFaults(clerktest.Faults{})
+		w.clerk.DeleteUser(users[0]) // a lost one would wait a minute for Clerk's second answer
 		w.clerk.Advance(time.Hour)
 		w.clerk.Settle()
 		w.reconcile()

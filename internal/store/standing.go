@@ -109,6 +109,20 @@ func (db *DB) Queues(ctx context.Context) (map[clerk.Kind]Queue, error) {
 	return queues, err
 }
 
+// Suspected counts the objects that one answer of Clerk told to be gone or older than here, and no second one yet, by kind.
+func (db *DB) Suspected(ctx context.Context) (map[clerk.Kind]int64, error) {
+	counts := map[clerk.Kind]int64{}
+	rows, err := db.query(ctx, "SELECT kind, count(*) FROM clerk_suspects WHERE reason IN ('gone', 'unlisted', 'older') GROUP BY kind")
+	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
+		var kind clerk.Kind
+		var n int64
+		err := r.Scan(&kind, &n)
+		counts[kind] = n
+		return struct{}{}, err
+	})
+	return counts, err
+}
+
 // LastDelivery is the last delivery of one event type.
 type LastDelivery struct {
 	ReceivedAt clerk.Time // by our clock
