@@ -12,6 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
@@ -96,6 +101,9 @@ type Config struct {
 	// ChangesRetention is how long the change feed goes back; 0 means 30 days.
 	ChangesRetention time.Duration
 
+	// MeterProvider and TracerProvider take metrics (docs/metrics.md) and traces; nil takes none.
+	MeterProvider  metric.MeterProvider
+	TracerProvider trace.TracerProvider
 	// Logger gets warnings and errors; nil is silence.
 	Logger *slog.Logger
 	// Now is the clock, for tests; nil is time.Now.
@@ -142,6 +150,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.MeterProvider == nil {
+		c.MeterProvider = metricnoop.NewMeterProvider()
+	}
+	if c.TracerProvider == nil {
+		c.TracerProvider = tracenoop.NewTracerProvider()
 	}
 	if c.Unready == "" {
 		c.Unready = UnreadyAllow

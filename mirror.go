@@ -2,6 +2,7 @@ package clerksync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
@@ -42,6 +44,8 @@ type Mirror struct {
 	denials     denials
 	proofs      *proofs
 	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
+	metrics     *metrics.Instruments
+	figures     figures
 }
 
 // New migrates the database and makes a mirror on it. It takes the database over, also
@@ -50,6 +54,9 @@ type Mirror struct {
 func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
 	m := &Mirror{config: config.withDefaults(), db: db}
 	if err := m.open(ctx); err != nil {
+		if m.metrics != nil {
+			_ = m.metrics.Close()
+		}
 		_ = db.Close()
 		return nil, fmt.Errorf("clerksync: %w", err)
 	}
@@ -69,7 +76,7 @@ func (m *Mirror) open(ctx context.Context) error {
 	}
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) { m.config.Logger.Error("the audit can not be written", "error", err) })
 	in, err := ingest.New(ctx, ingest.Config{
-		DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed,
+		DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed, Measured: m.measured,
 		EraseAtOnce: m.config.EraseAfter < 0,
 	})
 	if err != nil {
@@ -86,6 +93,9 @@ func (m *Mirror) open(ctx context.Context) error {
 		m.reconciler = reconcile.New(reconcile.Config{
 			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: m.config.Now, Logger: m.config.Logger,
 		})
+	}
+	if err := m.measure(); err != nil {
+		return err
 	}
 	changed, err := in.ApplyLadder(ctx, m.config.Roles)
 	if changed > 0 {
@@ -165,5 +175,5 @@ func (m *Mirror) Run(ctx context.Context) error {
 func (m *Mirror) Close() error {
 	m.ingest.Close()
 	m.auditor.close()
-	return m.db.Close()
+	return errors.Join(m.metrics.Close(), m.db.Close())
 }

@@ -20,7 +20,7 @@ const MaxWebhookBody = 1 << 20
 // "webhook-delivery: abort-message" for a signed event that lacks what it must have (kept
 // as a dead letter); 405, 413, 415; 500 when no secret is configured or an event could
 // not be applied (kept too); 503 when it could not be stored.
-func (m *Mirror) WebhookHandler() http.Handler { return web.HandlerFunc(m.receive) }
+func (m *Mirror) WebhookHandler() http.Handler { return m.timed(m.receive) }
 
 func (m *Mirror) receive(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {

@@ -75,11 +75,12 @@ type RemoteKeys struct {
 	stored storedKeys
 
 	mu       sync.Mutex
-	current  *fetch               // the one under way, nil if there is none
-	started  time.Time            // when the last fetch began
-	failures int                  // since the last good fetch
-	retryAt  time.Time            // after failures: not before this
-	lastErr  error                // of the last fetch
+	current  *fetch    // the one under way, nil if there is none
+	started  time.Time // when the last fetch began
+	failures int       // since the last good fetch
+	retryAt  time.Time // after failures: not before this
+	lastErr  error     // of the last fetch
+	stats    KeyStats
 	missing  map[string]time.Time // key ids that a fetch did not bring: refused until then
 }
 
@@ -341,7 +342,9 @@ func (r *RemoteKeys) finish(f *fetch) (old *jwkSet, backoff time.Duration) {
 	defer r.mu.Unlock()
 	defer close(f.done)
 	r.current, r.lastErr = nil, f.err
+	r.stats.Fetches++
 	if f.err != nil {
+		r.stats.Failures++
 		backoff = min(time.Second<<min(r.failures, 10), maxBackoff)
 		r.failures++
 		r.retryAt = r.config.Now().Add(backoff)

@@ -66,6 +66,7 @@ type Verifier struct {
 	config Config
 	keys   Generational // nil: nothing is remembered
 	cache  *tokenCache
+	stats  tokenStats
 }
 
 // NewVerifier checks the configuration and reports all its faults together.
@@ -144,6 +145,14 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
 // a header is accepted only if AuthorizedParties are configured and the token names one of them; none of the options
 // that forgive a missing azp applies.
 func (v *Verifier) VerifyFrom(ctx context.Context, from From, token string) (*Claims, error) {
+	claims, err := v.verifyFrom(ctx, from, token)
+	if err != nil {
+		v.stats.refuse(err)
+	}
+	return claims, err
+}
+
+func (v *Verifier) verifyFrom(ctx context.Context, from From, token string) (*Claims, error) {
 	switch {
 	case from == FromNowhere || token == "":
 		return nil, authenticationRequired()
@@ -223,6 +232,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*Claims, error) {
 	if err := v.check(claims); err != nil {
 		return nil, err
 	}
+	v.stats.verified.Add(1)
 	return claims, nil
 }
 

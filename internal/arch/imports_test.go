@@ -41,7 +41,7 @@ func rules() []rule {
 		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "webhook"}, nil},
 		{".", []string{
 			"auth", "clerk", "webhook", "internal/clerkapi", "internal/doctor", "internal/ingest", "internal/live",
-			"internal/reconcile", "internal/store", "internal/web",
+			"internal/metrics", "internal/reconcile", "internal/store", "internal/web",
 		}, append(api, xsync)},
 		{"sqlite", []string{"internal/store"}, []string{modernc}},
 		{"postgres", []string{"internal/store"}, []string{pgx}},
@@ -53,6 +53,7 @@ func rules() []rule {
 		{"internal/store/storetest", []string{"clerk", "internal/store"}, []string{cmp}},
 		{"internal/emulator", []string{"clerk", "internal/web", "webhook"}, []string{goJose}},
 		{"internal/telemetry", nil, append(api, otel+"/sdk/...", otel+"/exporters/...", "github.com/prometheus/...")},
+		{"internal/metrics", nil, api},
 		{"internal/web", nil, api},
 		{"internal/testenv", nil, []string{cmp, pgx}},
 		{"internal/doctor", nil, nil},

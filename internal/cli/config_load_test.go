@@ -78,7 +78,7 @@ func TestTwins(t *testing.T) {
 		"CLERK_JWKS_URL": "https://a.example", "CLERK_ISSUER": "https://a.example", "CLERKSYNC_UPGRADE_URL": "https://a.example",
 		"CLERKSYNC_PUBLIC_URL": "https://a.example", "CLERK_AUTHORIZED_PARTIES": "https://a.example",
 		"CLERKSYNC_CORS_ORIGINS": "https://a.example", "CLERK_AUDIENCE": "a", "CLERKSYNC_POLICY": "routes: [{path: /x}]", "CLERKSYNC_IDENTITY_SECRET": "identity" + longText,
-		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_ADMIN_ROLE": "solo",
+		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_ADMIN_ROLE": "solo", "CLERKSYNC_API_LIMIT": "500",
 	}
 	var direct, twins []string
 	for _, v := range Variables() {

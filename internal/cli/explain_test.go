@@ -92,7 +92,7 @@ func TestExplainCommand(t *testing.T) {
 func TestExplainAPI(t *testing.T) {
 	t.Parallel()
 	m, config, _, user, token := explained(t)
-	h := operatorHandler(m, config, slog.New(slog.DiscardHandler))
+	h := operatorHandler(m, config, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	ask := func(method, target, body, operator string) (int, map[string]any) {
 		r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
 		if operator != "" {

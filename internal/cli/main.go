@@ -17,6 +17,7 @@ import (
 type commands struct {
 	Dev       devCommand       `cmd:"" help:"Show the whole thing at work: a server, signed events, a token. No account, no network."`
 	Serve     serveCommand     `cmd:"" help:"Take Clerk's webhooks and answer who calls."`
+	Doctor    doctorCommand    `cmd:"" help:"Look whether everything is set up well: configuration, database, keys, webhooks."`
 	Emulate   emulateCommand   `cmd:"" help:"Run an emulated Clerk: Backend API, keys, tokens, webhooks, faults."`
 	Chaos     chaosCommand     `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
 	Backfill  backfillCommand  `cmd:"" help:"Read everything that Clerk has; goes on where it was ended."`
@@ -41,13 +42,14 @@ and turns a Clerk token into the stored user.
 
   clerksync dev      see it at work: no account, no network
   clerksync serve    take Clerk's webhooks, answer GET /api/auth/me
+  clerksync doctor   look whether everything is set up well
   clerksync emulate  a Clerk of your own, for development and tests
   clerksync --help   all commands; clerksync COMMAND --help for one
 
 Read on in README.md and docs/ARCHITECTURE.md.
 `
 
-// Main runs a command line and answers the exit code: 0 done, 1 failed, 2 not understood; of reconcile
+// Main runs a command line and answers the exit code: 0 done, 1 failed (doctor: something does not work), 2 not understood; of reconcile
 // also 3 drift repaired, 4 drift left, of status 4 not in sync.
 func Main(args, environ []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/pprof"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -33,6 +35,14 @@ type configFlags struct {
 }
 
 func (f configFlags) load(p *process) (*Config, error) {
+	config, warnings, err := f.read(p)
+	for _, w := range warnings {
+		fmt.Fprintln(p.stderr, w)
+	}
+	return config, err
+}
+
+func (f configFlags) read(p *process) (*Config, []Warning, error) {
 	flags := map[string]string{}
 	for name, value := range map[string]string{
 		"DATABASE_URL": f.DatabaseURL, "CLERKSYNC_LISTEN": f.Listen, "CLERKSYNC_OPERATOR_LISTEN": f.OperatorListen,
@@ -42,11 +52,7 @@ func (f configFlags) load(p *process) (*Config, error) {
 			flags[name] = value
 		}
 	}
-	config, warnings, err := Load(LoadOptions{Flags: flags, Environ: p.environ, ConfigPath: f.Config})
-	for _, w := range warnings {
-		fmt.Fprintln(p.stderr, w)
-	}
-	return config, err
+	return Load(LoadOptions{Flags: flags, Environ: p.environ, ConfigPath: f.Config})
 }
 
 func openDatabase(c *Config) (*clerksync.Backend, error) {
@@ -106,11 +112,17 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	// what an event allocates lives shorter than it: fewer collections for some 30 MB more
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(softMemoryLimit)
+	signals, err := telemetry.Start(ctx, os.Getenv, logger)
+	if err != nil {
+		return err
+	}
+	defer endTelemetry(signals, logger)
 	db, err := openDatabase(config)
 	if err != nil {
 		return err
 	}
 	settings := mirrorConfig(config, logger)
+	settings.MeterProvider, settings.TracerProvider = signals.Meters(), signals.Tracers()
 	settings.PolicyVersion = policyVersion(config.Policy) // of who serves; other commands have no say in it
 	m, err := clerksync.New(ctx, db, settings)
 	if err != nil {
@@ -127,7 +139,7 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	}
 	servers := []*http.Server{web.NewServer(config.Listen, public)}
 	if config.OperatorListen != "off" && config.OperatorListen != "public" {
-		servers = append(servers, web.NewServer(config.OperatorListen, operatorHandler(m, config, logger)))
+		servers = append(servers, web.NewServer(config.OperatorListen, operatorHandler(m, config, signals.Handler(), logger)))
 	}
 	listening, err := web.Listen(ctx, logger, drain, servers...)
 	if err != nil {
@@ -144,6 +156,15 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	}
 	logger.Info("stopped")
 	return errors.Join(err, m.Close())
+}
+
+// endTelemetry sends what waits, not longer than an end may take.
+func endTelemetry(signals *telemetry.Providers, logger *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := signals.Shutdown(ctx); err != nil {
+		logger.Warn("the last telemetry could not be sent", "error", err)
+	}
 }
 
 // fetchKeys asks for the keys that verify tokens, not longer than a start may take.
@@ -215,8 +236,16 @@ func publicHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) (http.Ha
 	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Before(web.NotFoundAndMethod(mux))), nil
 }
 
+// profiles serves what net/http/pprof registers elsewhere: never on the public listener.
+func profiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+}
+
 // operatorHandler lists the routes of operators: /health shows figures here.
-func operatorHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) http.Handler {
+func operatorHandler(m *clerksync.Mirror, c *Config, scraped http.Handler, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	lifeSigns(mux, m)
 	mux.Handle("GET /health", web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
@@ -233,6 +262,8 @@ func operatorHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) http.H
 	mux.Handle("GET /api/explain", explain)
 	mux.Handle("POST /api/explain", explain)
 	mux.Handle("GET /api/sync", syncHandler(m, c))
+	mux.Handle("GET /metrics", scraped)
+	profiles(mux)
 	return web.Standard(web.Config{Logger: logger}, web.NotFoundAndMethod(mux))
 }
 

@@ -75,6 +75,7 @@ func (in *Ingest) Submit(p *Prepared) Outcome {
 	j := &job{Prepared: p, done: make(chan struct{})}
 	if err := in.enqueue(j); err != nil {
 		in.Stats.Unavailable.Add(1)
+		in.Stats.count(p.delivery.Type, Unavailable)
 		return Outcome{Unavailable, err}
 	}
 	<-j.done
@@ -144,6 +145,7 @@ func (c *committer) Close() {
 // then gives the whole batch back. When it is not, each event is tried alone, and one that
 // fails alone is a dead letter: it must not take the others with it, nor stop them.
 func (in *Ingest) commit(jobs []*job) {
+	began := time.Now()
 	err := in.try(func(ctx context.Context) error { return in.applyAll(ctx, jobs) })
 	switch {
 	case err == nil:
@@ -162,6 +164,7 @@ func (in *Ingest) commit(jobs []*job) {
 	for _, j := range jobs {
 		in.count(j)
 	}
+	in.measure(jobs, began)
 }
 
 // try runs a transaction until it succeeds, fails for good, or has had its tries.
@@ -187,6 +190,7 @@ func (in *Ingest) giveBack(jobs []*job, err error) {
 	in.Stats.Unavailable.Add(int64(len(jobs)))
 	for _, j := range jobs {
 		j.outcome = Outcome{Unavailable, err}
+		in.Stats.count(j.delivery.Type, Unavailable)
 	}
 }
 
@@ -216,6 +220,7 @@ func (in *Ingest) bury(j *job, cause error) {
 }
 
 func (in *Ingest) count(j *job) {
+	in.Stats.count(j.delivery.Type, j.outcome.Status)
 	switch j.outcome.Status {
 	case Processed:
 		in.Stats.Applied.Add(1)

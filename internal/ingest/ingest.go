@@ -22,6 +22,8 @@ type Config struct {
 	Committed func([]store.Touched)
 	// EraseAtOnce erases a user in the transaction of its deletion; else that is for EraseDue.
 	EraseAtOnce bool
+	// Measured hears of each batch that was committed. nil is fine.
+	Measured func(Commit)
 }
 
 // Ingest is the one writer of mirrored rows. It owns no goroutine while nothing waits.
@@ -33,6 +35,7 @@ type Ingest struct {
 	inboxKey []byte
 	tell     func([]store.Touched)
 	atOnce   bool // erases
+	measured func(Commit)
 	Stats    Stats
 	committer
 
@@ -45,6 +48,8 @@ type Stats struct {
 	Conflicts                                                    atomic.Int64 // message ids that came again with another body
 	FactsRejected                                                atomic.Int64 // joined times that were nonsense
 	Commits                                                      atomic.Int64
+
+	byType map[string]*[statusCount]atomic.Int64 // never changes but in its counters
 }
 
 // New prepares an Ingest on a migrated database. It starts nothing.
@@ -53,7 +58,9 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the inbox key: %w", err)
 	}
-	in := &Ingest{db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, atOnce: c.EraseAtOnce}
+	in := &Ingest{
+		db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, measured: c.Measured, atOnce: c.EraseAtOnce,
+	}
 	if in.tell == nil {
 		in.tell = func([]store.Touched) {}
 	}
@@ -66,6 +73,7 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 	if in.log == nil {
 		in.log = slog.New(slog.DiscardHandler)
 	}
+	in.Stats.init()
 	in.committer.init(in.commit)
 	return in, nil
 }

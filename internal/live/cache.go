@@ -51,7 +51,7 @@ type Cache struct {
 
 // Stats counts since the start.
 type Stats struct {
-	Hits, Loads, Dropped, Flushes, Polls atomic.Int64
+	Hits, Loads, Dropped, Flushes, Polls, PollFailures atomic.Int64
 }
 
 // shard holds users in two generations: when the young one is full it becomes the old one, and what nobody

@@ -109,6 +109,7 @@ func (c *Cache) poll(ctx context.Context, since time.Duration) error {
 	for behind := 0; ; {
 		news, err := c.db.TouchedFrom(ctx, f.at, pollLimit)
 		if err != nil {
+			c.Stats.PollFailures.Add(1)
 			return fmt.Errorf("read the change feed: %w", err)
 		}
 		lost := f.at > 0 && (len(news) == 0 || news[0].Seq != f.at || f.tag != "" && news[0].Tag != f.tag)
@@ -161,4 +162,11 @@ func (f *feed) others(changes []store.Touched) []store.Touched {
 		theirs = append(theirs, t)
 	}
 	return theirs
+}
+
+// At is the last change of the feed that was read.
+func (c *Cache) At() int64 {
+	c.feed.mu.Lock()
+	defer c.feed.mu.Unlock()
+	return c.feed.at
 }

@@ -16,7 +16,7 @@ func TestTheErasedAreNoDrift(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20, Organizations: 2, Memberships: 30}, func(l *lab) {
 		l.backfill()
-		id := l.anyUser()
+		id := l.any(clerk.KindUser).ID
 		_, _, err := l.m.Users().Erase(l.Context(), id)
 		l.must(err)
 		l.call("PATCH", "/v1/users/"+id, map[string]any{"first_name": "Zback"})

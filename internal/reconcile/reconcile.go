@@ -46,7 +46,8 @@ type Reconciler struct {
 	Config
 	holder string
 
-	mu sync.Mutex // one walk at a time
+	mu    sync.Mutex // one walk at a time
+	stats stats
 }
 
 // New makes a reconciler. It starts nothing.
@@ -263,6 +264,7 @@ func (s *session) drift(found []ingest.Difference, signs signs, a clerkapi.Answe
 
 // count adds to the report what was found and, but in a dry run, repaired.
 func (s *session) count(k *KindReport, drift []store.Drift) {
+	s.stats.count(k.Kind, drift)
 	for _, d := range drift {
 		k.Found++
 		s.report.Found++

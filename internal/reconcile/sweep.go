@@ -26,6 +26,7 @@ func (r *Reconciler) Tick(ctx context.Context) (*Report, error) {
 				return err
 			}
 		}
+		r.stats.sweptAt(s.Now())
 		return nil
 	})
 }

@@ -1,4 +1,5 @@
-// Package telemetry makes loggers that cannot tell secrets.
+// Package telemetry makes loggers that cannot tell secrets, and takes metrics and traces to where people look at them
+// ([Start]).
 //
 // [Redact] stands before any [slog.Handler] and is the last line of defence, not
 // the first: code must not log secrets or personal data to begin with. It hides

@@ -1,0 +1,182 @@
+package clerksync
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/doctor"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// DoctorOptions say what else there is to look at.
+type DoctorOptions struct {
+	// PublicURL is where Clerk reaches this server, as https://auth.example.com; empty leaves that out.
+	PublicURL string
+	// NoDatabase says that there is no database yet; the one given stands in for it.
+	NoDatabase bool
+}
+
+// Finding is what a check of [Diagnose] found: severity ok, warning or failure.
+type Finding = doctor.Finding
+
+// Severities of a [Finding].
+const (
+	FindingOK      = doctor.OK
+	FindingWarning = doctor.Warning
+	FindingFailure = doctor.Failure
+)
+
+// checkTime is how long a check may take.
+const checkTime = 10 * time.Second
+
+// Diagnose looks at a configuration, a database, Clerk and the way from Clerk to here, and tells what it found: no
+// secrets, no personal data. It takes the database over and closes it. It does not migrate, and looks at the mirrored
+// rows only where the schema is up to date; the roles of users then follow Config.Roles, as with [New].
+func Diagnose(ctx context.Context, db *Backend, config Config, o DoctorOptions) []Finding {
+	m := &Mirror{config: config.withDefaults(), db: db}
+	if err := m.build(); err != nil {
+		_ = db.Close()
+		return faults(err)
+	}
+	found := doctor.Run(ctx, checkTime, m.checks(o))
+	broken := slices.ContainsFunc(found, func(f Finding) bool { return f.Check == "database" && f.Severity == doctor.Failure })
+	if broken || o.NoDatabase || m.pending(ctx) {
+		_ = db.Close()
+		return found
+	}
+	opened, err := New(ctx, db, config)
+	if err != nil {
+		return append(found, Finding{
+			Check: "database", Severity: doctor.Failure, Text: "The mirror can not be opened: " + err.Error(), Remedy: "See what the error says.",
+		})
+	}
+	defer opened.Close()
+	return append(found, doctor.Run(ctx, checkTime, opened.rowChecks())...)
+}
+
+// faults lists the errors that were joined.
+func faults(err error) (found []Finding) {
+	list := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		list = joined.Unwrap()
+	}
+	for _, err := range list {
+		found = append(found, Finding{Check: "configuration", Severity: doctor.Failure, Text: err.Error(), Remedy: "Correct it; nothing starts before."})
+	}
+	return found
+}
+
+func (m *Mirror) pending(ctx context.Context) bool {
+	c, err := m.db.Examine(ctx)
+	return err != nil || len(c.Pending) > 0
+}
+
+// checks look at the configuration and the world around, not at rows.
+func (m *Mirror) checks(o DoctorOptions) []doctor.Check {
+	return []doctor.Check{
+		{Name: "configuration", Run: func(context.Context) []Finding { return m.checkConfiguration() }},
+		{Name: "database", Run: func(ctx context.Context) []Finding { return m.checkDatabase(ctx, o) }},
+		{Name: "token keys", Run: m.checkKeys},
+		{Name: "secret key", Run: m.checkSecretKey},
+		{Name: "clock", Run: m.checkClock},
+		{Name: "webhook route", Run: func(ctx context.Context) []Finding { return m.checkRoute(ctx, o.PublicURL) }},
+	}
+}
+
+func (m *Mirror) rowChecks() []doctor.Check {
+	return []doctor.Check{
+		{Name: "events", Run: m.checkEvents},
+		{Name: "subscriptions", Run: m.checkSubscriptions},
+		{Name: "freshness", Run: m.checkFreshness},
+	}
+}
+
+// checkConfiguration repeats the warnings of health. Without a webhook secret nothing works that a mirror is for.
+func (m *Mirror) checkConfiguration() (found []Finding) {
+	for _, w := range m.configWarnings() {
+		f := doctor.Warn(w.Remedy, "%s", w.Message)
+		if w.Code == "webhook_secret_unset" {
+			f.Severity = doctor.Failure
+		}
+		found = append(found, f)
+	}
+	secret, publishable := m.config.SecretKey, m.config.PublishableKey
+	if strings.HasPrefix(secret, "sk_live_") && strings.HasPrefix(publishable, "pk_test_") ||
+		strings.HasPrefix(secret, "sk_test_") && strings.HasPrefix(publishable, "pk_live_") {
+		found = append(found, doctor.Fail("Copy both from the same instance's API keys page.",
+			"Secret key and publishable key are of different instances: one is for production, one for development."))
+	}
+	if len(found) == 0 {
+		return []Finding{doctor.Good("Everything is set, and nothing dangerous.")}
+	}
+	return found
+}
+
+// checkDatabase looks at the engine and the schema.
+func (m *Mirror) checkDatabase(ctx context.Context, o DoctorOptions) []Finding {
+	if o.NoDatabase {
+		return []Finding{doctor.Warn("Run clerksync serve or clerksync migrate: they make it. If there should be one, correct DATABASE_URL.",
+			"There is no database yet.")}
+	}
+	before := time.Now()
+	c, err := m.db.Examine(ctx)
+	if err != nil {
+		return []Finding{doctor.Fail("Check DATABASE_URL, the network, and that the role may read the tables.", "The database does not answer: %v", err)}
+	}
+	took := time.Since(before)
+	found := []Finding{doctor.Good("%s %s answers in %s.", engineName(m.db.Engine()), c.Version, took.Round(100*time.Microsecond))}
+	switch {
+	case len(c.Unknown) > 0:
+		found = append(found, doctor.Fail("Run the newer version.", "A newer version of clerksync has migrated the schema (%s).", c.Unknown[len(c.Unknown)-1]))
+	case len(c.Pending) > 0:
+		found = append(found, doctor.Warn("Run clerksync migrate, or serve, which does it at start; the rows are looked at afterwards.",
+			"The schema is not up to date: %s waits.", strings.Join(c.Pending, ", ")))
+	default:
+		found = append(found, doctor.Good("The schema is up to date."))
+	}
+	if m.db.Engine() == store.SQLite {
+		return append(found, checkSQLite(c)...)
+	}
+	return append(found, checkPostgres(c, before.Add(took/2))...)
+}
+
+func engineName(e store.Engine) string {
+	if e == store.Postgres {
+		return "Postgres"
+	}
+	return "SQLite"
+}
+
+func checkSQLite(c store.Condition) (found []Finding) {
+	if mode := c.Settings["journal_mode"]; mode != "wal" {
+		found = append(found, doctor.Fail("Use a local disk: network file systems can not do it.", "The journal mode is %s, not WAL.", mode))
+	}
+	if c.Settings["secure_delete"] != "1" {
+		found = append(found, doctor.Warn("Open it with clerksync's own driver package.", "secure_delete is off: what is erased lingers in the file."))
+	}
+	if len(found) == 0 {
+		found = append(found, doctor.Good("Journal mode WAL, secure_delete on."))
+	}
+	return found
+}
+
+func checkPostgres(c store.Condition, now time.Time) (found []Finding) {
+	if c.Settings["read_only"] == "on" {
+		found = append(found, doctor.Fail("Connect to the primary, as a role that may write.", "The connection is read-only."))
+	}
+	if c.Settings["may_create"] != "true" {
+		found = append(found, doctor.Warn("Grant CREATE on the schema, or migrate as another role.", "The role may not create tables: migrations will fail."))
+	}
+	if setting := c.Settings["synchronous_commit"]; setting == "off" {
+		found = append(found, doctor.Good("synchronous_commit is off; clerksync switches it on for its own commits."))
+	}
+	if d := c.Now.Time().Sub(now).Abs(); d > 5*time.Second {
+		found = append(found, doctor.Warn("Set both clocks by NTP.", "The database's clock differs from this one by %s.", d.Round(time.Second)))
+	}
+	if len(found) == 0 {
+		found = append(found, doctor.Good("It may be written, commits are durable, and the clocks agree."))
+	}
+	return found
+}

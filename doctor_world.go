@@ -1,0 +1,281 @@
+package clerksync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/doctor"
+	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+const clerkAPI = "https://api.clerk.com"
+
+// checkKeys looks whether tokens can be verified, and with whose keys.
+func (m *Mirror) checkKeys(ctx context.Context) []Finding {
+	switch {
+	case m.tokens == nil:
+		return []Finding{doctor.Fail("Set CLERK_SECRET_KEY, CLERK_PUBLISHABLE_KEY, CLERK_JWKS_URL or CLERK_JWT_KEY.", "There are no keys: nobody can sign in.")}
+	case m.remoteKeys == nil:
+		return []Finding{doctor.Good("The key is configured (%s); none is fetched, and a rotation at Clerk is not noticed.", m.config.JWTAlgorithm)}
+	}
+	if err := m.remoteKeys.Refresh(ctx); err != nil {
+		if fetched := m.remoteKeys.Stats().Fetched; !fetched.IsZero() {
+			return []Finding{doctor.Warn("Check the network and the key.", "The keys can not be fetched (%v); those of %s serve.", err, fetched.UTC().Format(time.RFC3339))}
+		}
+		return []Finding{doctor.Fail("Check the network, CLERK_API_URL or CLERK_JWKS_URL, and CLERK_SECRET_KEY.", "The keys can not be fetched: %v", err)}
+	}
+	ids := m.remoteKeys.KeyIDs()
+	if pin := m.config.InstanceID; pin != "" && otherInstance(ids, []string{pin}) {
+		return []Finding{doctor.Fail("Correct CLERK_INSTANCE_ID, or take the keys of that instance.", "The keys are those of %s, not of the pinned %s.", strings.Join(ids, ", "), pin)}
+	}
+	return []Finding{doctor.Good("Fetched: %s.", strings.Join(ids, ", "))}
+}
+
+// otherInstance reports whether key ids name instances, and none of the wanted ones.
+func otherInstance(ids, wanted []string) bool {
+	named := slices.ContainsFunc(ids, func(id string) bool { return strings.HasPrefix(id, "ins_") })
+	return named && !slices.ContainsFunc(ids, func(id string) bool { return slices.Contains(wanted, id) })
+}
+
+// checkSecretKey asks Clerk for the keys of the instance that the secret key belongs to.
+func (m *Mirror) checkSecretKey(ctx context.Context) []Finding {
+	if m.config.SecretKey == "" || m.config.JWTAlgorithm == auth.HS256 && m.config.JWTKey == "" {
+		return nil
+	}
+	api, err := clerkapi.New(clerkapi.Config{SecretKey: m.config.SecretKey, URL: m.config.APIURL, Budget: m.config.APIBudget, Timeout: checkTime / 2})
+	if err != nil {
+		return []Finding{doctor.Fail("Correct it.", "%v", err)}
+	}
+	defer api.Close()
+	ids, err := api.KeyIDs(ctx, clerkapi.NoWait)
+	switch {
+	case errors.Is(err, clerkapi.ErrUnauthorized):
+		return []Finding{doctor.Fail("Copy it anew from the API keys page in the Clerk dashboard.", "Clerk refuses the secret key.")}
+	case err != nil:
+		return []Finding{doctor.Fail("Check the network, CLERK_API_URL and https://status.clerk.com.", "Clerk's Backend API can not be asked: %v", err)}
+	}
+	if pin := m.config.InstanceID; pin != "" && otherInstance(ids, []string{pin}) {
+		return []Finding{doctor.Fail("Correct CLERK_INSTANCE_ID or CLERK_SECRET_KEY.", "It is the key of %s, not of the pinned %s.", strings.Join(ids, ", "), pin)}
+	}
+	found := []Finding{doctor.Good("Clerk takes it; it is that of %s.", strings.Join(ids, ", "))}
+	if m.config.Issuer == "" || m.config.APIURL != clerkAPI {
+		return found // of an emulated Clerk only the Backend API can be reached
+	}
+	issued, err := auth.NewRemoteKeys(auth.RemoteConfig{URL: strings.TrimSuffix(m.config.Issuer, "/") + "/.well-known/jwks.json"})
+	if err == nil {
+		err = issued.Refresh(ctx)
+	}
+	switch {
+	case err != nil:
+		return append(found, doctor.Warn("Check CLERK_ISSUER and CLERK_PUBLISHABLE_KEY.", "The issuer's keys can not be read: %v", err))
+	case otherInstance(issued.KeyIDs(), ids):
+		return append(found, doctor.Fail("Take secret key and publishable key of one instance.", "The issuer is another instance: %s.", strings.Join(issued.KeyIDs(), ", ")))
+	}
+	return append(found, doctor.Good("The issuer is the same instance."))
+}
+
+// probe is a client that goes nowhere but where it is sent.
+func probe() *http.Client {
+	return &http.Client{
+		Timeout:       checkTime - time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// checkClock compares this clock with Clerk's. Webhooks are refused when they differ by five minutes.
+func (m *Mirror) checkClock(ctx context.Context) []Finding {
+	if m.config.SecretKey == "" {
+		return nil
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodHead, m.config.APIURL+"/v1/jwks", http.NoBody) // without a key: any answer has a date
+	if err != nil {
+		return nil // the secret key's check tells of the URL
+	}
+	before := time.Now()
+	response, err := probe().Do(r)
+	if err != nil {
+		return nil
+	}
+	_ = response.Body.Close()
+	date, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		return []Finding{doctor.Warn("Look for a proxy that takes it away.", "Clerk's answers have no Date: clocks can not be compared.")}
+	}
+	middle := before.Add(time.Since(before) / 2)
+	ahead := middle.Sub(date.Add(500 * time.Millisecond)).Round(time.Second) // the header is cut to seconds
+	switch {
+	case ahead.Abs() >= 4*time.Minute:
+		return []Finding{doctor.Fail("Set this server's clock by NTP.", "This clock and Clerk's differ by %s: webhooks and tokens are refused.", ahead.Abs())}
+	case ahead.Abs() >= 5*time.Second:
+		return []Finding{doctor.Warn("Set this server's clock by NTP.", "This clock and Clerk's differ by %s: some tokens are refused.", ahead.Abs())}
+	}
+	return []Finding{doctor.Good("It agrees with Clerk's.")}
+}
+
+// checkRoute sends an unsigned webhook the way that Clerk sends signed ones: only this program refuses it in its way.
+func (m *Mirror) checkRoute(ctx context.Context, public string) []Finding {
+	if public == "" {
+		return []Finding{doctor.Warn("Set CLERKSYNC_PUBLIC_URL to the address that Clerk's endpoint has.", "The public URL is not known: whether webhooks arrive is not checked.")}
+	}
+	u, err := url.Parse(strings.TrimSuffix(public, "/") + "/api/webhooks/clerk")
+	if err != nil || u.Host == "" {
+		return []Finding{doctor.Fail("Write it as https://auth.example.com.", "CLERKSYNC_PUBLIC_URL is no URL.")}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader("{}"))
+	if err != nil {
+		return []Finding{doctor.Fail("Write it as https://auth.example.com.", "CLERKSYNC_PUBLIC_URL is no URL.")}
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "clerksync-doctor")
+	response, err := probe().Do(r)
+	if err != nil {
+		return []Finding{doctor.Fail("Check DNS, certificate, firewall, and that clerksync serve runs behind it.", "%s does not answer: %v", u.Redacted(), err)}
+	}
+	defer response.Body.Close()
+	var problem struct{ Code string }
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	_ = json.Unmarshal(body, &problem)
+	switch status := response.StatusCode; {
+	case status >= 300 && status < 400:
+		return []Finding{doctor.Fail("Give Clerk the final address: it follows no redirect.", "%s redirects (status %d).", u.Redacted(), status)}
+	case status == http.StatusInternalServerError && problem.Code == "webhook_secret_unset":
+		return []Finding{doctor.Fail("Set CLERK_WEBHOOK_SIGNING_SECRET where serve runs.", "The server at %s has no webhook secret.", u.Redacted())}
+	case status != http.StatusBadRequest || problem.Code != "invalid_signature":
+		return []Finding{doctor.Fail("Let the proxy pass POST /api/webhooks/clerk to clerksync unchanged, without a sign-in before it.",
+			"%s answers status %d, not as clerksync does.", u.Redacted(), status)}
+	case u.Scheme != "https":
+		return []Finding{doctor.Warn("Put a proxy with TLS before it.", "%s is reached and refuses what is not signed, but without https.", u.Redacted())}
+	}
+	return []Finding{doctor.Good("%s is reached and refuses what is not signed.", u.Redacted())}
+}
+
+// checkEvents repeats what health says of the rows.
+func (m *Mirror) checkEvents(ctx context.Context) []Finding {
+	warnings, err := m.dataWarnings(ctx)
+	if err != nil {
+		return []Finding{unreadable(err)}
+	}
+	found := make([]Finding, 0, len(warnings)+1)
+	for _, w := range warnings {
+		found = append(found, doctor.Warn(w.Remedy, "%s", w.Message))
+	}
+	backlog, err := m.db.Backlog(ctx)
+	if err != nil {
+		return []Finding{unreadable(err)}
+	}
+	if age := m.config.Now().Sub(backlog.VerifyOldest.Time()); backlog.VerifyOldest != 0 && age > 15*time.Minute {
+		found = append(found, doctor.Warn("See whether serve runs with CLERK_SECRET_KEY, and whether Clerk answers it.",
+			"%d objects are in doubt, the oldest for %s.", backlog.Verify, span(age)))
+	}
+	if len(found) > 0 {
+		return found
+	}
+	return []Finding{doctor.Good("They come, and all are applied.")}
+}
+
+func unreadable(err error) Finding {
+	return doctor.Fail("Check the database.", "The rows can not be read: %v", err)
+}
+
+// checkSubscriptions looks for kinds that drift because no event of them has ever come.
+func (m *Mirror) checkSubscriptions(ctx context.Context) []Finding {
+	drift, err := m.db.Drift(ctx, store.DriftFilter{Limit: 500})
+	if err != nil {
+		return []Finding{unreadable(err)}
+	}
+	counts, err := m.db.Counts(ctx)
+	if err != nil {
+		return []Finding{unreadable(err)}
+	}
+	var missed, silent []string
+	heard := 0
+	for _, kind := range reconcile.Kinds() {
+		types := typesOf(kind)
+		yes, err := m.db.Heard(ctx, types)
+		if err != nil {
+			return []Finding{unreadable(err)}
+		}
+		drifted := slices.ContainsFunc(drift, func(d store.Drift) bool { return d.Kind == kind && d.Cause == reconcile.CauseNotSubscribed })
+		switch {
+		case yes:
+			heard++
+		case drifted:
+			missed = append(missed, types+"*")
+		case counts.Live[kind] > 0:
+			silent = append(silent, types+"*")
+		}
+	}
+	switch {
+	case len(missed) > 0:
+		return []Finding{doctor.Warn("Subscribe the endpoint to them in the Clerk dashboard.", "Clerk changed what no event has told of: %s.", strings.Join(missed, ", "))}
+	case heard > 0 && len(silent) > 0:
+		return []Finding{doctor.Good("No event of %s has come yet, nor was one missed.", strings.Join(silent, ", "))}
+	case heard > 0:
+		return []Finding{doctor.Good("Events of every kind that has rows have come.")}
+	}
+	return nil // that none has come at all, the check of events says
+}
+
+// typesOf begins the event types of a kind.
+func typesOf(kind clerk.Kind) string {
+	for _, eventType := range clerk.EventTypes() {
+		if k, _ := clerk.KindOf(eventType); k == kind {
+			prefix, _, _ := strings.Cut(eventType, ".")
+			return prefix + "."
+		}
+	}
+	return string(kind) + "."
+}
+
+// checkFreshness looks when Clerk was last read to the end.
+func (m *Mirror) checkFreshness(ctx context.Context) []Finding {
+	if m.reconciler == nil {
+		return nil
+	}
+	walks, err := m.db.Walks(ctx)
+	if err != nil {
+		return []Finding{unreadable(err)}
+	}
+	var unread, unproven []string
+	oldest := m.config.Now()
+	for _, kind := range reconcile.Kinds() {
+		w := walks[string(kind)]
+		switch {
+		case w.BackfilledAt == 0:
+			unread = append(unread, string(kind))
+		case w.CompleteAt == 0:
+			unproven = append(unproven, string(kind))
+		case w.CompleteAt.Time().Before(oldest):
+			oldest = w.CompleteAt.Time()
+		}
+	}
+	age := m.config.Now().Sub(oldest)
+	switch {
+	case len(unread) > 0:
+		return []Finding{doctor.Warn("Run clerksync backfill, or serve, which does it by itself.", "Never read from Clerk: %s.", strings.Join(unread, ", "))}
+	case age > 2*walkEvery:
+		return []Finding{doctor.Warn("See whether serve runs and CLERKSYNC_RECONCILE is auto; or run clerksync reconcile.", "The last whole comparison with Clerk began %s ago.", span(age))}
+	case len(unproven) > 0:
+		return []Finding{doctor.Good("Compared with Clerk %s ago; not proven whole, or not in use at Clerk: %s.", span(age), strings.Join(unproven, ", "))}
+	}
+	return []Finding{doctor.Good("Everything was compared with Clerk; the oldest list %s ago.", span(age))}
+}
+
+// span is a time for people, to the minute.
+func span(d time.Duration) string {
+	if d < time.Minute {
+		return "less than a minute"
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/doctor"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+type doctorCommand struct {
+	configFlags
+	PublicURL string `help:"Where Clerk reaches the server, to try its webhook route (CLERKSYNC_PUBLIC_URL)." placeholder:"URL"`
+	JSON      bool   `name:"json" help:"Print JSON."`
+}
+
+// Help is shown below the flags.
+func (doctorCommand) Help() string {
+	return `Example: clerksync doctor --public-url https://auth.example.com
+It reads the environment of serve (DATABASE_URL, CLERK_SECRET_KEY, …), asks the database and Clerk, and sends an unsigned webhook to the public URL. It can run beside a server.
+Exit code 0: well, or warnings only; 1: something does not work.`
+}
+
+// Run looks at everything and tells what it found.
+func (c doctorCommand) Run(ctx context.Context, p *process) error {
+	findings := c.examine(ctx, p)
+	if c.JSON {
+		err := json.NewEncoder(p.stdout).Encode(struct {
+			OK       bool                `json:"ok"`
+			Findings []clerksync.Finding `json:"findings"`
+		}{doctor.Worst(findings) != doctor.Failure, findings})
+		if err != nil {
+			return err
+		}
+	} else {
+		doctor.Print(p.stdout, findings)
+	}
+	if doctor.Worst(findings) == doctor.Failure {
+		return errRefused
+	}
+	return nil
+}
+
+func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksync.Finding) {
+	add := func(severity doctor.Severity, f Fault) {
+		found = append(found, clerksync.Finding{Check: "configuration", Severity: severity, Text: f.What + " (" + f.Name + "). " + f.Why, Remedy: f.Remedy})
+	}
+	config, warnings, err := c.read(p)
+	for _, w := range warnings {
+		add(doctor.Warning, Fault(w))
+	}
+	var faults Faults
+	if errors.As(err, &faults) {
+		for _, f := range faults {
+			add(doctor.Failure, f)
+		}
+	}
+	broken := func(remedy string, err error) []clerksync.Finding {
+		f := doctor.Fail(remedy, "%v", err)
+		f.Check = "database"
+		return append(found, f)
+	}
+	if err != nil {
+		return found
+	}
+	o := clerksync.DoctorOptions{PublicURL: config.PublicURL}
+	if c.PublicURL != "" {
+		o.PublicURL = c.PublicURL
+	}
+	open := openDatabase
+	if d := config.Database; d.Engine == "sqlite" && !d.Memory {
+		if _, err := os.Stat(d.Path); errors.Is(err, fs.ErrNotExist) { // opening would make it
+			if _, err := os.Stat(filepath.Dir(d.Path)); err != nil {
+				return broken("Make the folder, or correct DATABASE_URL.", errors.New("the folder of the database does not exist"))
+			}
+			o.NoDatabase = true
+			open = func(*Config) (*clerksync.Backend, error) { return sqlite.Open(sqlite.Memory) }
+		}
+	}
+	db, err := open(config)
+	if err != nil {
+		return broken("Check DATABASE_URL, and who may read and write the file.", err)
+	}
+	return append(found, clerksync.Diagnose(ctx, db, mirrorConfig(config, slog.New(slog.DiscardHandler)), o)...)
+}

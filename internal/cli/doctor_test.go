@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/doctor"
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/testenv"
+)
+
+// examined runs the doctor and answers its findings.
+func examined(t *testing.T, environ []string, args ...string) (code int, findings []clerksync.Finding) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code = Main(append([]string{"doctor", "--json"}, args...), environ, &stdout, &stderr)
+	var diagnosis struct {
+		OK       bool
+		Findings []clerksync.Finding
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &diagnosis); err != nil {
+		t.Fatalf("%v: %s%s", err, &stdout, &stderr)
+	}
+	if diagnosis.OK != (code == 0) {
+		t.Errorf("ok is %v and the exit code %d", diagnosis.OK, code)
+	}
+	for _, secret := range []string{"sk_test_", "whsec_", "hunter2"} {
+		if strings.Contains(stdout.String(), secret) {
+			t.Errorf("a secret is printed: %s", &stdout)
+		}
+	}
+	return code, diagnosis.Findings
+}
+
+// says reports whether a check found something like this.
+func says(findings []clerksync.Finding, check string, severity doctor.Severity, text string) bool {
+	return slices.ContainsFunc(findings, func(f clerksync.Finding) bool {
+		return f.Check == check && f.Severity == severity && strings.Contains(f.Text, text)
+	})
+}
+
+// with is an environment with another value of a variable.
+func with(environ []string, variable string) []string {
+	name, _, _ := strings.Cut(variable, "=")
+	others := slices.DeleteFunc(slices.Clone(environ), func(v string) bool { return strings.HasPrefix(v, name+"=") })
+	return append(others, variable)
+}
+
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	e, err := emulator.New(emulator.Options{Users: 30, Organizations: 3, Memberships: 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	keys := e.Keys(server.URL)
+	for engine, database := range map[string]string{
+		"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "postgres": testenv.Postgres(t),
+	} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			environ := []string{
+				"DATABASE_URL=" + database, "CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + keys.APIURL, "CLERK_ISSUER=" + keys.Issuer,
+				"CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret, "CLERK_AUTHORIZED_PARTIES=https://a.example", "CLERKSYNC_LOG_LEVEL=error",
+				"CLERKSYNC_API_BUDGET=100%",
+			}
+			expect := func(want int, environ []string, check string, severity doctor.Severity, text string) {
+				t.Helper()
+				if code, found := examined(t, environ); code != want || !says(found, check, severity, text) {
+					t.Errorf("exit code %d, want %d and %s: %s in %+v", code, want, check, text, found)
+				}
+			}
+			expect(0, environ, "database", doctor.Warning, map[string]string{"sqlite": "no database", "postgres": "0001"}[engine])
+			for _, command := range []string{"migrate", "doctor", "backfill"} {
+				if command == "doctor" {
+					expect(0, environ, "freshness", doctor.Warning, "Never read")
+					continue
+				}
+				var out bytes.Buffer
+				if code := Main([]string{command}, environ, &out, &out); code != 0 {
+					t.Fatalf("%s: %s", command, &out)
+				}
+			}
+			expect(0, environ, "freshness", doctor.OK, "less than a minute")
+			expect(0, environ, "database", doctor.OK, "up to date")
+			expect(0, environ, "secret key", doctor.OK, keys.InstanceID)
+			expect(0, environ, "clock", doctor.OK, "agrees")
+			expect(0, environ, "events", doctor.Warning, "24 hours")
+			expect(1, with(environ, "CLERK_SECRET_KEY=sk_test_wrong"), "secret key", doctor.Failure, "refuses")
+			expect(1, with(environ, "CLERK_INSTANCE_ID=ins_other"), "token keys", doctor.Failure, "ins_other")
+			expect(1, with(environ, "CLERK_WEBHOOK_SIGNING_SECRET="), "configuration", doctor.Failure, "No webhook signing secret")
+			expect(1, with(environ, "CLERK_API_URL=http://127.0.0.1:1"), "secret key", doctor.Failure, "can not be asked")
+			expect(1, with(environ, "CLERKSYNC_LISTEN=nowhere"), "configuration", doctor.Failure, "CLERKSYNC_LISTEN")
+			expect(1, with(environ, "DATABASE_URL=postgres://u:hunter2@127.0.0.1:1/x"), "database", doctor.Failure, "does not answer")
+		})
+	}
+}
+
+// With nothing configured it says what is missing, and makes no file.
+func TestDoctorOfNothing(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "none.db")
+	code, found := examined(t, []string{"DATABASE_URL=sqlite:" + file})
+	if code != 1 || !says(found, "token keys", doctor.Failure, "no keys") || !says(found, "configuration", doctor.Failure, "webhook") ||
+		!says(found, "webhook route", doctor.Warning, "not known") {
+		t.Errorf("exit code %d, %+v", code, found)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the database was made")
+	}
+	for _, f := range found {
+		if f.Severity != doctor.OK && f.Remedy == "" {
+			t.Errorf("no remedy: %+v", f)
+		}
+	}
+}
+
+// The webhook route is known by the way in which it refuses.
+func TestDoctorTriesTheRoute(t *testing.T) {
+	t.Parallel()
+	answer := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost || r.URL.Path != "/api/webhooks/clerk" || r.Header.Get("Svix-Signature") != "" {
+				t.Errorf("asked %s %s", r.Method, r.URL)
+			}
+			w.Header().Set("Location", "https://a.example/")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(body))
+		}
+	}
+	for name, c := range map[string]struct {
+		answer   http.HandlerFunc
+		severity doctor.Severity
+		text     string
+	}{
+		"ours":           {answer(400, `{"code":"invalid_signature"}`), doctor.Warning, "without https"},
+		"without secret": {answer(500, `{"code":"webhook_secret_unset"}`), doctor.Failure, "no webhook secret"},
+		"takes anything": {answer(200, `{"status":"processed"}`), doctor.Failure, "status 200"},
+		"sign-in":        {answer(302, ""), doctor.Failure, "redirects"},
+		"other program":  {answer(400, "bad request"), doctor.Failure, "not as clerksync does"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(c.answer)
+			defer server.Close()
+			_, found := examined(t, []string{"DATABASE_URL=sqlite::memory:"}, "--public-url", server.URL)
+			if !says(found, "webhook route", c.severity, c.text) {
+				t.Errorf("%+v", found)
+			}
+		})
+	}
+	t.Run("nobody", func(t *testing.T) {
+		t.Parallel()
+		_, found := examined(t, []string{"DATABASE_URL=sqlite::memory:", "CLERKSYNC_PUBLIC_URL=http://127.0.0.1:1"})
+		if !says(found, "webhook route", doctor.Failure, "does not answer") {
+			t.Errorf("%+v", found)
+		}
+	})
+}

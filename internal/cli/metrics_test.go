@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/metrics"
+	"github.com/clerksync/clerksync/internal/telemetry"
+	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/webhook"
+)
+
+// measured is a mirror of an emulated Clerk that has met an event, a forged one and a bad token, and its operator listener.
+func measured(t *testing.T) http.Handler {
+	t.Helper()
+	e, err := emulator.New(emulator.Options{Users: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	keys := e.Keys(server.URL)
+	config, _, err := Load(LoadOptions{Environ: []string{
+		"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + keys.APIURL,
+		"CLERK_ISSUER=" + keys.Issuer, "CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.DiscardHandler)
+	signals, err := telemetry.Start(t.Context(), func(string) string { return "" }, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := openDatabase(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := mirrorConfig(config, logger)
+	settings.MeterProvider, settings.TracerProvider = signals.Meters(), signals.Tracers()
+	m, err := clerksync.New(t.Context(), db, settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	if err := m.FetchKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	public, err := publicHandler(m, config, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"/metrics": http.StatusNotFound, "/debug/pprof/": http.StatusNotFound} {
+		if got := answered(t, public, httptest.NewRequest(http.MethodGet, path, http.NoBody)).StatusCode; got != want {
+			t.Errorf("the public listener answers %d for %s", got, path)
+		}
+	}
+	body := fmt.Sprintf(`{"type":"user.created","object":"event","timestamp":%d,"data":{"object":"user","id":"user_1"}}`, time.Now().UnixMilli())
+	for _, secret := range []string{keys.WebhookSecret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"} {
+		r := httptest.NewRequest(http.MethodPost, "/api/webhooks/clerk", strings.NewReader(body))
+		signer, err := webhook.NewSigner(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = signer.Sign("msg_1", time.Now(), []byte(body))
+		r.Header.Set("Content-Type", "application/json")
+		answered(t, public, r)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/api/auth/me", http.NoBody)
+	r.Header.Set("Authorization", "Bearer none")
+	answered(t, public, r)
+	return operatorHandler(m, config, signals.Handler(), logger)
+}
+
+func answered(t *testing.T, h http.Handler, r *http.Request) *http.Response {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+// What Prometheus sees is what the table and docs/metrics.md say: names, types, texts and labels.
+func TestExpositionIsAsDocumented(t *testing.T) {
+	t.Parallel()
+	response := answered(t, measured(t), httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	defer response.Body.Close()
+	labels, about := map[string]map[string]bool{}, map[string]string{}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if comment, found := strings.CutPrefix(lines.Text(), "# "); found {
+			what, text, _ := strings.Cut(comment, " ")
+			name, text, _ := strings.Cut(text, " ")
+			about[name] += what + " " + text + "\n"
+			continue
+		}
+		series, _, _ := strings.Cut(lines.Text(), " ")
+		name, inner, _ := strings.Cut(strings.TrimSuffix(series, "}"), "{")
+		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+			if base, found := strings.CutSuffix(name, suffix); found && strings.Contains(about[base], "TYPE histogram") {
+				name = base
+			}
+		}
+		if labels[name] == nil {
+			labels[name] = map[string]bool{}
+		}
+		for _, pair := range strings.Split(inner, `",`) {
+			if label, _, found := strings.Cut(pair, "="); found && label != "le" {
+				labels[name][label] = true
+			}
+		}
+	}
+	var golden strings.Builder
+	for _, m := range metrics.All() {
+		name := m.Prometheus()
+		if want := "HELP " + m.Help + "\nTYPE " + string(m.Kind) + "\n"; about[name] != want {
+			t.Errorf("%s is exposed as %q, want %q", name, about[name], want)
+		}
+		var have []string
+		for label := range labels[name] {
+			have = append(have, label)
+		}
+		slices.Sort(have)
+		want := slices.Sorted(slices.Values(m.Labels))
+		if labels[name] == nil || !slices.Equal(have, want) {
+			t.Errorf("%s has the labels %v (none: no series), want %v", name, have, want)
+		}
+		delete(about, name)
+		fmt.Fprintf(&golden, "%s %s %v\n", name, m.Kind, have)
+	}
+	for name := range about {
+		if strings.HasPrefix(name, "clerksync") || strings.HasPrefix(name, "otel") || strings.HasPrefix(name, "target") {
+			t.Errorf("%s is exposed and not in the table", name)
+		}
+	}
+	testenv.Golden(t, "testdata/metrics.txt", []byte(golden.String()))
+}
+
+// Nothing of a person or a secret is in the exposition, and profiles are there for operators.
+func TestMetricsTellOfNobody(t *testing.T) {
+	t.Parallel()
+	h := measured(t)
+	for path, want := range map[string]string{"/metrics": "clerksync_events_total", "/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile"} {
+		response := answered(t, h, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		body, err := io.ReadAll(response.Body)
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %v, %.200s", path, err, body)
+		}
+		for _, secret := range []string{"user_1", "sk_test_", "whsec_", "msg_1", "example.com"} {
+			if path == "/metrics" && strings.Contains(string(body), secret) {
+				t.Errorf("%s tells %s", path, secret)
+			}
+		}
+	}
+}

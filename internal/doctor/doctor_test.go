@@ -1,0 +1,70 @@
+package doctor_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/clerksync/clerksync/internal/doctor"
+)
+
+func one(f doctor.Finding) func(context.Context) []doctor.Finding {
+	return func(context.Context) []doctor.Finding { return []doctor.Finding{f} }
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		found := doctor.Run(t.Context(), 10*time.Second, []doctor.Check{
+			{Name: "slow", Run: func(ctx context.Context) []doctor.Finding {
+				<-ctx.Done()
+				return []doctor.Finding{doctor.Fail("Wait.", "two\n\tlines: %v", ctx.Err())}
+			}},
+			{Name: "endless", Run: func(context.Context) []doctor.Finding { time.Sleep(time.Minute); return nil }},
+			{Name: "panics", Run: func(context.Context) []doctor.Finding { panic("no") }},
+			{Name: "nothing", Run: func(context.Context) []doctor.Finding { return nil }},
+			{Name: "good", Run: one(doctor.Good("%d rows.", 3))},
+			{Name: "warns", Run: one(doctor.Warn("Do it.", "Not done."))},
+		})
+		want := []doctor.Finding{
+			{Check: "slow", Severity: doctor.Failure, Text: "two lines: context deadline exceeded", Remedy: "Wait."},
+			{Check: "endless", Severity: doctor.Failure, Text: "No answer within 10s.", Remedy: "Look whether what it asks is down or very slow."},
+			{Check: "panics", Severity: doctor.Failure, Text: "The check itself failed: no", Remedy: "Report this as a bug."},
+			{Check: "good", Severity: doctor.OK, Text: "3 rows."},
+			{Check: "warns", Severity: doctor.Warning, Text: "Not done.", Remedy: "Do it."},
+		}
+		if diff := cmp.Diff(want, found); diff != "" {
+			t.Error(diff)
+		}
+		time.Sleep(time.Hour) // the endless one ends too
+	})
+}
+
+func TestWorstAndPrint(t *testing.T) {
+	t.Parallel()
+	good, warning, failure := doctor.Good("a"), doctor.Warn("do", "b"), doctor.Fail("do", "c")
+	for _, c := range []struct {
+		found []doctor.Finding
+		want  doctor.Severity
+	}{
+		{nil, doctor.OK},
+		{[]doctor.Finding{good}, doctor.OK},
+		{[]doctor.Finding{good, warning, good}, doctor.Warning},
+		{[]doctor.Finding{failure, warning, good}, doctor.Failure},
+	} {
+		if got := doctor.Worst(c.found); got != c.want {
+			t.Errorf("worst of %v is %s", c.found, got)
+		}
+	}
+	good.Check, warning.Check, failure.Check = "clock", "keys", "keys"
+	var b strings.Builder
+	doctor.Print(&b, []doctor.Finding{good, warning, failure})
+	const want = "✓ clock  a\n! keys   b\n         → do\n✗        c\n         → do\n\n1 well, 1 warning, 1 failure\n"
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
+	}
+}

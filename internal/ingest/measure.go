@@ -1,0 +1,78 @@
+package ingest
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// Commit is what there is to say of a batch that was committed.
+type Commit struct {
+	Events int
+	Took   time.Duration   // from its first try
+	Lags   []time.Duration // of new events with a time of Clerk's: from that to the commit, by both clocks
+}
+
+// OtherType stands for the types that are not known: they could be any number.
+const OtherType = "other"
+
+const statusCount = 7
+
+// Statuses lists what can become of a message.
+func Statuses() []Status {
+	return []Status{Processed, Duplicate, Ignored, Quarantined, Invalid, Failed, Unavailable}
+}
+
+func (s *Stats) init() {
+	s.byType = map[string]*[statusCount]atomic.Int64{OtherType: {}}
+	for _, t := range clerk.EventTypes() {
+		s.byType[t] = new([statusCount]atomic.Int64)
+	}
+}
+
+// count notes what became of a message of a type.
+func (s *Stats) count(eventType string, status Status) {
+	counts := s.byType[eventType]
+	if counts == nil {
+		counts = s.byType[OtherType]
+	}
+	counts[slices.Index(Statuses(), status)].Add(1)
+}
+
+// ByType tells how many messages of each type had which outcome, those that there were.
+func (s *Stats) ByType(each func(eventType string, status Status, n int64)) {
+	for eventType, counts := range s.byType {
+		for i, status := range Statuses() {
+			if n := counts[i].Load(); n > 0 {
+				each(eventType, status, n)
+			}
+		}
+	}
+}
+
+// Waiting tells how many messages wait to be committed, and their size in bytes.
+func (c *committer) Waiting() (messages, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waiting), c.bytes
+}
+
+// measure tells of a committed batch.
+func (in *Ingest) measure(jobs []*job, began time.Time) {
+	if in.measured == nil {
+		return
+	}
+	c := Commit{Events: len(jobs), Took: time.Since(began), Lags: make([]time.Duration, 0, len(jobs))}
+	now := in.now()
+	for _, j := range jobs {
+		if j.outcome.Status != Processed || j.replay || len(j.ops) == 0 {
+			continue
+		}
+		if at := max(j.ops[0].ObservedAt, j.ops[0].at); at > 0 {
+			c.Lags = append(c.Lags, max(0, now.Sub(at.Time())))
+		}
+	}
+	in.measured(c)
+}

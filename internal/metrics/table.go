@@ -1,0 +1,198 @@
+package metrics
+
+import (
+	"slices"
+	"strings"
+)
+
+// Kind is how the values of a metric are to be read.
+type Kind string
+
+// The kinds.
+const (
+	Counter   Kind = "counter"   // only grows, from the start of the process
+	Gauge     Kind = "gauge"     // as it is now
+	Histogram Kind = "histogram" // how often a value was in which bucket
+)
+
+// Metric is one line of the table.
+type Metric struct {
+	Name    string // OpenTelemetry's; see [Metric.Prometheus]
+	Kind    Kind
+	Unit    string // UCUM: s, By, or an annotation such as {event}
+	Labels  []string
+	Help    string
+	buckets []float64 // of a histogram
+}
+
+// Prometheus is the name under which Prometheus knows the metric.
+func (m Metric) Prometheus() string {
+	name := strings.ReplaceAll(m.Name, ".", "_")
+	switch m.Unit {
+	case "s":
+		name += "_seconds"
+	case "By":
+		name += "_bytes"
+	}
+	if m.Kind == Counter {
+		name += "_total"
+	}
+	return name
+}
+
+// All lists the metrics in the order in which people read them. Times are Unix seconds, 0 where there was none: then
+// `time() - x` is large, and alerts on it fire.
+func All() []Metric {
+	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), databaseMetrics())
+}
+
+func eventMetrics() []Metric {
+	seconds := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	late := []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400}
+	return []Metric{
+		{Events, Counter, "{event}", []string{"type", "outcome"}, "Events by what became of them; a type that is not known is other.", nil},
+		{LastEvent, Gauge, "s", nil, "When an event was last stored, by whichever process.", nil},
+		{WebhookDuration, Histogram, "s", []string{"code"}, "Time to answer a webhook, by the error code of the answer, ok where there is none.", seconds},
+		{ClockSkew, Counter, "{request}", nil, "Well-signed webhooks that were refused for their time: our clock, or a replay.", nil},
+		{CommitDuration, Histogram, "s", nil, "Time to commit a batch of events, tries included.", seconds},
+		{CommitEvents, Histogram, "{event}", nil, "Events of a batch.", []float64{1, 2, 4, 8, 16, 32, 64, 128, 256}},
+		{ApplyLag, Histogram, "s", nil, "From the time that Clerk gave an event to its commit here, by both clocks.", late},
+		{QueueEvents, Gauge, "{event}", nil, "Events that wait to be committed.", nil},
+		{QueueSize, Gauge, "By", nil, "Size of the events that wait to be committed.", nil},
+		{Conflicts, Counter, "{event}", nil, "Message ids that came again with another body.", nil},
+		{FactsRejected, Counter, "{fact}", nil, "Times in events that were nonsense and were left out.", nil},
+	}
+}
+
+func mirrorMetrics() []Metric {
+	return []Metric{
+		{Deliveries, Gauge, "{delivery}", []string{"state"}, "Deliveries in the database that were not simply applied.", nil},
+		{DeadOldest, Gauge, "s", nil, "When the oldest event that is not applied (a dead letter) came; 0: there is none.", nil},
+		{VerifyQueue, Gauge, "{object}", nil, "Objects in doubt, which wait to be read from Clerk.", nil},
+		{VerifyOldest, Gauge, "s", nil, "When the oldest doubt arose; 0: there is none.", nil},
+		{Warnings, Gauge, "{warning}", []string{"code"}, "1 while /health gives this warning.", nil},
+	}
+}
+
+func walkMetrics() []Metric {
+	return []Metric{
+		{Backfilled, Gauge, "{kind}", []string{"kind"}, "1 once the kind was read from Clerk to its end.", nil},
+		{WalkBegan, Gauge, "s", []string{"kind"}, "When the last walk of the kind began.", nil},
+		{WalkCompleted, Gauge, "s", []string{"kind"}, "When the last walk began that proved to bring everything.", nil},
+		{WalkRows, Gauge, "{row}", []string{"kind"}, "Rows that the last walk read.", nil},
+		{Swept, Gauge, "s", nil, "When this process last swept what changed at Clerk; of several one process sweeps.", nil},
+		{DriftFound, Counter, "{row}", []string{"kind"}, "Rows that this process found to differ from Clerk.", nil},
+		{DriftRepaired, Counter, "{row}", []string{"kind"}, "Rows that this process repaired.", nil},
+	}
+}
+
+func apiMetrics() []Metric {
+	return []Metric{
+		{APIRequests, Counter, "{request}", nil, "Requests sent to Clerk's Backend API, retries included.", nil},
+		{APIRetries, Counter, "{request}", nil, "Requests that were sent again.", nil},
+		{APIRefused, Counter, "{request}", nil, "Answers 429 of Clerk.", nil},
+		{APIFailures, Counter, "{request}", nil, "Requests that got no answer of Clerk's.", nil},
+		{APILimit, Gauge, "{request}", nil, "Requests in ten seconds that Clerk grants the instance.", nil},
+		{APIBudget, Gauge, "{request}", nil, "Our share of the limit.", nil},
+		{APIAllowed, Gauge, "{request}", nil, "Of the budget at present: less after a 429.", nil},
+		{APIUsed, Gauge, "{request}", nil, "Of the budget in the last ten seconds.", nil},
+		{APIPaused, Gauge, "s", nil, "How long Clerk still wants to hear nothing.", nil},
+		{APIWaits, Counter, "{call}", nil, "Calls that waited for the budget.", nil},
+		{APIWaited, Counter, "s", nil, "Time that calls waited for the budget.", nil},
+		{BreakerOpen, Gauge, "{breaker}", nil, "1 while nothing, or one request alone, is sent, because Clerk does not answer.", nil},
+		{BreakerOpens, Counter, "{break}", nil, "How often it was given up to ask for a while.", nil},
+	}
+}
+
+func gateMetrics() []Metric {
+	return []Metric{
+		{KeysFetched, Gauge, "s", nil, "When the keys that verify tokens were last fetched.", nil},
+		{KeysFetches, Counter, "{fetch}", nil, "Fetches of the keys.", nil},
+		{KeysFailures, Counter, "{fetch}", nil, "Fetches of the keys that failed.", nil},
+		{TokensVerified, Counter, "{token}", nil, "Tokens that were accepted by their signature; those remembered are not counted.", nil},
+		{TokensRefused, Counter, "{token}", []string{"reason"}, "Tokens that were refused.", nil},
+		{Denials, Counter, "{request}", []string{"code"}, "Requests that the token alone would have passed, refused by stored facts.", nil},
+		{AuditDropped, Counter, "{entry}", nil, "Entries of the audit that could not be written.", nil},
+		{CacheHits, Counter, "{request}", nil, "Requests whose stored facts were in memory.", nil},
+		{CacheLoads, Counter, "{request}", nil, "Requests whose stored facts were read from the database.", nil},
+		{CacheFlushes, Counter, "{flush}", nil, "How often everything in memory was forgotten.", nil},
+		{FeedPolls, Counter, "{poll}", nil, "Reads of the change feed; requests ask for them.", nil},
+		{FeedFailures, Counter, "{poll}", nil, "Reads of the change feed that failed.", nil},
+		{FeedBehind, Gauge, "{change}", nil, "Changes since the last read of the feed, our own included; grows while nobody asks.", nil},
+	}
+}
+
+func databaseMetrics() []Metric {
+	return []Metric{
+		{DatabaseUp, Gauge, "{database}", []string{"engine"}, "1 while the database answers.", nil},
+		{DatabaseSize, Gauge, "By", nil, "Size of the database.", nil},
+		{DatabaseConnections, Gauge, "{connection}", []string{"pool", "state"}, "Open connections.", nil},
+		{DatabaseWaits, Counter, "{wait}", []string{"pool"}, "Waits for a connection.", nil},
+		{DatabaseWaited, Counter, "s", []string{"pool"}, "Time waited for a connection.", nil},
+		{Build, Gauge, "{build}", []string{"version", "go"}, "1; the labels tell what runs.", nil},
+	}
+}
+
+// Names of the metrics.
+const (
+	Events          = "clerksync.events"
+	LastEvent       = "clerksync.last_event.timestamp"
+	WebhookDuration = "clerksync.webhook.duration"
+	ClockSkew       = "clerksync.webhook.clock_skew"
+	CommitDuration  = "clerksync.commit.duration"
+	CommitEvents    = "clerksync.commit.events"
+	ApplyLag        = "clerksync.apply.lag"
+	QueueEvents     = "clerksync.queue.events"
+	QueueSize       = "clerksync.queue.size"
+	Conflicts       = "clerksync.event.conflicts"
+	FactsRejected   = "clerksync.event.facts_rejected"
+
+	Deliveries   = "clerksync.deliveries"
+	DeadOldest   = "clerksync.dead_letters.oldest.timestamp"
+	VerifyQueue  = "clerksync.verify.queue"
+	VerifyOldest = "clerksync.verify.oldest.timestamp"
+	Warnings     = "clerksync.warning"
+
+	Backfilled    = "clerksync.backfilled"
+	WalkBegan     = "clerksync.walk.began.timestamp"
+	WalkCompleted = "clerksync.walk.completed.timestamp"
+	WalkRows      = "clerksync.walk.rows"
+	Swept         = "clerksync.sweep.timestamp"
+	DriftFound    = "clerksync.drift.found"
+	DriftRepaired = "clerksync.drift.repaired"
+
+	APIRequests  = "clerksync.api.requests"
+	APIRetries   = "clerksync.api.retries"
+	APIRefused   = "clerksync.api.refused"
+	APIFailures  = "clerksync.api.failures"
+	APILimit     = "clerksync.api.limit"
+	APIBudget    = "clerksync.api.budget"
+	APIAllowed   = "clerksync.api.allowed"
+	APIUsed      = "clerksync.api.used"
+	APIPaused    = "clerksync.api.paused"
+	APIWaits     = "clerksync.api.waits"
+	APIWaited    = "clerksync.api.waited"
+	BreakerOpen  = "clerksync.api.breaker.open"
+	BreakerOpens = "clerksync.api.breaker.opens"
+
+	KeysFetched    = "clerksync.keys.fetched.timestamp"
+	KeysFetches    = "clerksync.keys.fetches"
+	KeysFailures   = "clerksync.keys.failures"
+	TokensVerified = "clerksync.tokens.verified"
+	TokensRefused  = "clerksync.tokens.refused"
+	Denials        = "clerksync.denials"
+	AuditDropped   = "clerksync.audit.dropped"
+	CacheHits      = "clerksync.cache.hits"
+	CacheLoads     = "clerksync.cache.loads"
+	CacheFlushes   = "clerksync.cache.flushes"
+	FeedPolls      = "clerksync.feed.polls"
+	FeedFailures   = "clerksync.feed.failures"
+	FeedBehind     = "clerksync.feed.behind"
+
+	DatabaseUp          = "clerksync.database.up"
+	DatabaseSize        = "clerksync.database.size"
+	DatabaseConnections = "clerksync.database.connections"
+	DatabaseWaits       = "clerksync.database.waits"
+	DatabaseWaited      = "clerksync.database.waited"
+	Build               = "clerksync.build.info"
+)

@@ -1,0 +1,55 @@
+package reconcile
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// Drifted counts rows of a kind since the start of the process.
+type Drifted struct{ Found, Repaired int64 }
+
+type stats struct {
+	mu      sync.Mutex
+	drifted map[clerk.Kind]Drifted
+	swept   time.Time
+}
+
+func (s *stats) count(kind clerk.Kind, drift []store.Drift) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drifted == nil {
+		s.drifted = map[clerk.Kind]Drifted{}
+	}
+	d := s.drifted[kind]
+	for i := range drift {
+		d.Found++
+		if drift[i].Repaired {
+			d.Repaired++
+		}
+	}
+	s.drifted[kind] = d
+}
+
+func (s *stats) sweptAt(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.swept = at
+}
+
+// Drifted tells the drift of each kind that this process found, dry runs included.
+func (r *Reconciler) Drifted() map[clerk.Kind]Drifted {
+	r.stats.mu.Lock()
+	defer r.stats.mu.Unlock()
+	return maps.Clone(r.stats.drifted)
+}
+
+// Swept is when this process last did all that is due each minute; zero: not yet.
+func (r *Reconciler) Swept() time.Time {
+	r.stats.mu.Lock()
+	defer r.stats.mu.Unlock()
+	return r.stats.swept
+}

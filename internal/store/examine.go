@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// Condition is what a database says of itself.
+type Condition struct {
+	Version string // of the engine
+	Now     clerk.Time
+	// Settings are journal_mode, synchronous (2 is FULL), secure_delete on SQLite; synchronous_commit,
+	// read_only (on or off) and may_create (true or false) on Postgres.
+	Settings map[string]string
+	Pending  []string // migrations that are not applied yet
+	Unknown  []string // migrations of a newer version
+}
+
+// Examine asks the database about itself. It changes nothing.
+func (db *DB) Examine(ctx context.Context) (c Condition, err error) {
+	text := `SELECT sqlite_version(), CAST(unixepoch('subsec') * 1000 AS INTEGER), 'journal_mode', journal_mode,
+		'synchronous', synchronous, 'secure_delete', secure_delete
+		FROM pragma_journal_mode(), pragma_synchronous(), pragma_secure_delete()`
+	exists := "SELECT count(*) FROM sqlite_master WHERE name = 'clerk_migrations'"
+	if db.engine == Postgres {
+		text = `SELECT current_setting('server_version'), (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+			'synchronous_commit', current_setting('synchronous_commit'),
+			'read_only', current_setting('transaction_read_only'),
+			'may_create', COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)::text`
+		exists = "SELECT count(*) FROM pg_tables WHERE tablename = 'clerk_migrations' AND schemaname = ANY (current_schemas(false))"
+	}
+	rows, err := db.query(ctx, text)
+	if c, err = exactlyOne(scanAll(rows, err, scanCondition)); err != nil {
+		return c, err
+	}
+	if n, err := db.count(ctx, exists); err != nil || n == 0 {
+		c.Pending = db.engine.migrationNames()
+		return c, err
+	}
+	return c, db.compareMigrations(ctx, &c)
+}
+
+func scanCondition(r *sql.Rows) (c Condition, err error) {
+	var names, values [3]string
+	err = r.Scan(&c.Version, &c.Now, &names[0], &values[0], &names[1], &values[1], &names[2], &values[2])
+	c.Settings = map[string]string{}
+	for i, name := range names {
+		c.Settings[name] = values[i]
+	}
+	return c, err
+}
+
+func (db *DB) compareMigrations(ctx context.Context, c *Condition) error {
+	rows, err := db.query(ctx, "SELECT name FROM clerk_migrations ORDER BY name")
+	applied, err := scanAll(rows, err, func(r *sql.Rows) (name string, err error) { return name, r.Scan(&name) })
+	if err != nil {
+		return err
+	}
+	known := db.engine.migrationNames()
+	c.Pending = slices.DeleteFunc(slices.Clone(known), func(name string) bool { return slices.Contains(applied, name) })
+	c.Unknown = slices.DeleteFunc(applied, func(name string) bool { return slices.Contains(known, name) })
+	return nil
+}
+
+func (e Engine) migrationNames() (names []string) {
+	files, _ := fs.Glob(migrations, "migrations/"+string(e)+"/*.sql") // the pattern is well-formed
+	for _, f := range files {
+		names = append(names, path.Base(f))
+	}
+	return names
+}

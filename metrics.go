@@ -1,0 +1,223 @@
+package clerksync
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/metrics"
+	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/web"
+)
+
+// figures are what metrics tell of the database. They are read at most every five seconds, however many collect.
+type figures struct {
+	mu sync.Mutex
+	at time.Time
+
+	ok      bool
+	head    store.Head
+	states  map[store.State]int64
+	backlog store.Backlog
+	walks   map[string]store.Walk
+	size    int64
+}
+
+const figuresEvery = 5 * time.Second
+
+func (m *Mirror) measure() (err error) {
+	m.metrics, err = metrics.New(m.config.MeterProvider, m.collect)
+	return err
+}
+
+// measured takes down a committed batch.
+func (m *Mirror) measured(c ingest.Commit) {
+	m.metrics.Record(metrics.CommitDuration, c.Took.Seconds())
+	m.metrics.Record(metrics.CommitEvents, float64(c.Events))
+	for _, lag := range c.Lags {
+		m.metrics.Record(metrics.ApplyLag, lag.Seconds())
+	}
+}
+
+// timed measures a webhook: by the code of the problem, else ok.
+func (m *Mirror) timed(next web.HandlerFunc) web.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		began := time.Now()
+		err := next(w, r)
+		code := "ok"
+		if err != nil {
+			code = "error"
+			if p, ok := errors.AsType[*web.Problem](err); ok {
+				code = p.Code
+			}
+		}
+		m.metrics.Record(metrics.WebhookDuration, time.Since(began).Seconds(), code)
+		return err
+	}
+}
+
+// collect observes everything that is counted anyway.
+func (m *Mirror) collect(ctx context.Context, o metrics.Observe) {
+	m.collectEvents(o)
+	m.collectDatabase(ctx, o)
+	m.collectGate(o)
+	if m.proofs.api != nil {
+		collectAPI(m.proofs.api.Stats(), o)
+	}
+	if m.reconciler != nil {
+		o(metrics.Swept, seconds(m.reconciler.Swept()))
+		drifted := m.reconciler.Drifted()
+		for _, kind := range reconcile.Kinds() {
+			o(metrics.DriftFound, float64(drifted[kind].Found), string(kind))
+			o(metrics.DriftRepaired, float64(drifted[kind].Repaired), string(kind))
+		}
+	}
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, module := range info.Deps { // where this is a library
+			if module.Path == modulePath {
+				version = module.Version
+			}
+		}
+	}
+	o(metrics.Build, 1, version, runtime.Version())
+}
+
+const modulePath = "github.com/clerksync/clerksync"
+
+func (m *Mirror) collectEvents(o metrics.Observe) {
+	m.ingest.Stats.ByType(func(eventType string, status ingest.Status, n int64) {
+		o(metrics.Events, float64(n), eventType, string(status))
+	})
+	waiting, size := m.ingest.Waiting()
+	o(metrics.QueueEvents, float64(waiting))
+	o(metrics.QueueSize, float64(size))
+	o(metrics.Conflicts, float64(m.ingest.Stats.Conflicts.Load()))
+	o(metrics.FactsRejected, float64(m.ingest.Stats.FactsRejected.Load()))
+	o(metrics.ClockSkew, float64(m.clockSkew.Load()))
+}
+
+func (m *Mirror) collectDatabase(ctx context.Context, o metrics.Observe) {
+	f := &m.figures
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := m.config.Now(); f.at.IsZero() || now.Sub(f.at) >= figuresEvery || now.Before(f.at) {
+		f.at, f.ok = now, m.readFigures(ctx, f) == nil
+	}
+	o(metrics.DatabaseUp, number(f.ok), string(m.db.Engine()))
+	for name, pool := range m.db.Pools() {
+		o(metrics.DatabaseConnections, float64(pool.InUse), name, "used")
+		o(metrics.DatabaseConnections, float64(pool.Idle), name, "idle")
+		o(metrics.DatabaseWaits, float64(pool.WaitCount), name)
+		o(metrics.DatabaseWaited, pool.WaitDuration.Seconds(), name)
+	}
+	for _, w := range m.Health(ctx).Warnings {
+		o(metrics.Warnings, 1, w.Code)
+	}
+	if !f.ok { // old figures would look like new ones
+		return
+	}
+	o(metrics.LastEvent, seconds(f.head.LastReceivedAt.Time()))
+	o(metrics.FeedBehind, float64(max(0, f.head.Seq-m.live.At())))
+	for _, state := range []store.State{store.StateIgnored, store.StateQuarantined, store.StateDead} {
+		o(metrics.Deliveries, float64(f.states[state]), string(state))
+	}
+	o(metrics.DeadOldest, seconds(f.backlog.DeadOldest.Time()))
+	o(metrics.VerifyQueue, float64(f.backlog.Verify))
+	o(metrics.VerifyOldest, seconds(f.backlog.VerifyOldest.Time()))
+	o(metrics.DatabaseSize, float64(f.size))
+	if m.reconciler == nil {
+		return
+	}
+	for _, kind := range reconcile.Kinds() {
+		w, label := f.walks[string(kind)], string(kind)
+		o(metrics.Backfilled, number(w.BackfilledAt != 0), label)
+		o(metrics.WalkBegan, seconds(w.BegunAt.Time()), label)
+		o(metrics.WalkCompleted, seconds(w.CompleteAt.Time()), label)
+		o(metrics.WalkRows, float64(w.Rows), label)
+	}
+}
+
+func (m *Mirror) readFigures(ctx context.Context, f *figures) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if f.head, err = m.db.Head(ctx); err != nil {
+		return err
+	}
+	if f.states, err = m.db.Exceptions(ctx); err != nil {
+		return err
+	}
+	if f.backlog, err = m.db.Backlog(ctx); err != nil {
+		return err
+	}
+	if f.walks, err = m.db.Walks(ctx); err != nil {
+		return err
+	}
+	f.size, err = m.db.Size(ctx)
+	return err
+}
+
+func (m *Mirror) collectGate(o metrics.Observe) {
+	for code, n := range m.denials.counts() {
+		o(metrics.Denials, float64(n), code)
+	}
+	o(metrics.AuditDropped, float64(m.auditor.dropped.Load()))
+	if m.tokens != nil {
+		stats := m.tokens.Stats()
+		o(metrics.TokensVerified, float64(stats.Verified))
+		for reason, n := range stats.Refused {
+			o(metrics.TokensRefused, float64(n), reason)
+		}
+	}
+	if m.remoteKeys != nil {
+		stats := m.remoteKeys.Stats()
+		o(metrics.KeysFetched, seconds(stats.Fetched))
+		o(metrics.KeysFetches, float64(stats.Fetches))
+		o(metrics.KeysFailures, float64(stats.Failures))
+	}
+	cache := &m.live.Stats
+	o(metrics.CacheHits, float64(cache.Hits.Load()))
+	o(metrics.CacheLoads, float64(cache.Loads.Load()))
+	o(metrics.CacheFlushes, float64(cache.Flushes.Load()))
+	o(metrics.FeedPolls, float64(cache.Polls.Load()))
+	o(metrics.FeedFailures, float64(cache.PollFailures.Load()))
+}
+
+func collectAPI(s clerkapi.Stats, o metrics.Observe) {
+	o(metrics.APIRequests, float64(s.Requests))
+	o(metrics.APIRetries, float64(s.Retries))
+	o(metrics.APIRefused, float64(s.TooMany))
+	o(metrics.APIFailures, float64(s.Failures))
+	o(metrics.APILimit, float64(s.Limit))
+	o(metrics.APIBudget, float64(s.Budget))
+	o(metrics.APIAllowed, float64(s.Allowed))
+	o(metrics.APIUsed, float64(s.Used))
+	o(metrics.APIPaused, s.Paused.Seconds())
+	o(metrics.APIWaits, float64(s.Waits))
+	o(metrics.APIWaited, s.Waited.Seconds())
+	o(metrics.BreakerOpen, number(s.Breaker != clerkapi.BreakerClosed))
+	o(metrics.BreakerOpens, float64(s.BreakerOpens))
+}
+
+// seconds since 1970; 0 for no time.
+func seconds(t time.Time) float64 {
+	if t.IsZero() || t.UnixMilli() == 0 {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
