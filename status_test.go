@@ -1,6 +1,7 @@
 package clerksync_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -317,6 +318,16 @@ func TestStatusAfterChaos(t *testing.T) {
 		w.clerk.Advance(time.Hour)
 		w.clerk.Settle()
 		w.reconcile()
+		ctx, cancel := context.WithCancel(w.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.m.Run(ctx) }() // reads by id what is in doubt, such as a session as young as its user's ban
+		for end := time.Now().Add(time.Minute); !w.status().InSync && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			w.Error(err)
+		}
 		s := w.says(true, "19 users and ", "every one verified identical within ")
 		for _, k := range s.Kinds {
 			if k.Listed && (k.Unverified > 0 || k.VerifyQueue > 0 || !k.InSync) {

@@ -76,7 +76,7 @@ func TestStatusCommandAndAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	h := operatorHandler(m, config, slog.New(slog.DiscardHandler))
+	h := operatorHandler(m, config, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	ask := func(token string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/sync", nil)
 		r.Header.Set("Authorization", "Bearer "+token)
