@@ -25,7 +25,8 @@ type SyncStatus struct {
 	//     instance (organizations are switched off);
 	//   - no live row of these kinds that was written before that walk began is uncompared: each was found equal to Clerk's
 	//     or made so, or a newer event has told of it since;
-	//   - nothing waits in the verify queue that can be read by id;
+	//   - nothing waits in the verify queue that can be read by id, and of no row of these kinds Clerk has said once that it is
+	//     gone, or older there than here, which a second answer has to confirm;
 	//   - no event is a dead letter.
 	// Sessions, subscriptions, payment attempts and waitlist entries have no list: they are read by id where they are in
 	// doubt and that is possible, and have no other part in it.
@@ -62,6 +63,10 @@ type KindStatus struct {
 
 	VerifyQueue    int64      `json:"verify_queue"`
 	VerifyQueuedAt clerk.Time `json:"verify_queued_at"` // of the one that waits longest
+
+	// Suspected are those of which one answer of Clerk said that they are gone, or older there than here: a second answer
+	// has to confirm it.
+	Suspected int64 `json:"suspected"`
 
 	LastEventAt clerk.Time `json:"last_event_at"`
 	// LagMS is how long the last event of the kind took from its last signature at the sender until it was stored.
@@ -117,8 +122,9 @@ func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
 	heard, err4 := db.LastDeliveries(ctx)
 	counts, err5 := db.DriftCounts(ctx, clerk.At(ours.Time().Truncate(24*time.Hour)))
 	exceptions, err6 := db.Exceptions(ctx)
+	suspected, err8 := db.Suspected(ctx)
 	drift, err7 := db.Drift(ctx, store.DriftFilter{Limit: listedDrift})
-	if err := cmp.Or(err1, err2, err3, err4, err5, err6, err7); err != nil {
+	if err := cmp.Or(err1, err2, err3, err4, err5, err6, err7, err8); err != nil {
 		return status, fmt.Errorf("clerksync: status: %w", err)
 	}
 	status = SyncStatus{
@@ -130,7 +136,8 @@ func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
 	for _, kind := range append(listed, unlisted(listed)...) {
 		k := KindStatus{
 			Kind: kind, Listed: slices.Contains(listed, kind), Readable: reconcile.Readable(kind), Walk: walks[string(kind)],
-			VerifyQueue: queues[kind].Objects, VerifyQueuedAt: queues[kind].OldestAt, Drift: driftStatus(counts[kind]),
+			VerifyQueue: queues[kind].Objects, VerifyQueuedAt: queues[kind].OldestAt, Suspected: suspected[kind],
+			Drift: driftStatus(counts[kind]),
 		}
 		t, err := db.Tally(ctx, kind, k.Walk.CompleteWrite)
 		if err != nil {

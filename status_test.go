@@ -1,6 +1,7 @@
 package clerksync_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -215,6 +216,9 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 			{"an old doubt", func(tx *store.Tx) error {
 				return tx.QueueVerify(w.Context(), []store.Doubt{{Key: key, Reason: "tie"}})
 			}, "1 user waits to be read from Clerk, as it is in doubt", ""},
+			{"a suspect", func(tx *store.Tx) error {
+				return tx.SaveSuspects(w.Context(), store.Suspect{Key: key, Reason: store.SuspectGone})
+			}, "1 user may be gone, or older, at Clerk: a second answer has to confirm it", ""},
 			{"a dead letter", func(tx *store.Tx) error {
 				_, err := tx.Claim(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: store.StateDead, Type: "user.created", ReceivedAt: clerk.At(time.Now())}})
 				return err
@@ -226,6 +230,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 				w.warned(s, tc.warning, true)
 			}
 			w.update(saved(func(*store.Walk) {}))
+			w.update(func(tx *store.Tx) error { return tx.DropSuspects(w.Context(), key) })
 			w.update(func(tx *store.Tx) error { return tx.ClearVerify(w.Context(), key, tx.Head.Writes) })
 		}
 		s := w.says(false, "1 event could not be applied")
@@ -307,12 +312,22 @@ func TestStatusAfterChaos(t *testing.T) {
 		for _, user := range users[6:12] {
 			w.clerk.SetRole(user, "growth")
 		}
-		w.clerk.DeleteUser(users[0])
 		w.clerk.Ban(users[1])
 		w.clerk.SetFaults(clerktest.Faults{})
+		w.clerk.DeleteUser(users[0]) // a lost one would wait a minute for Clerk's second answer
 		w.clerk.Advance(time.Hour)
 		w.clerk.Settle()
 		w.reconcile()
+		ctx, cancel := context.WithCancel(w.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.m.Run(ctx) }() // reads by id what is in doubt, such as a session as young as its user's ban
+		for end := time.Now().Add(time.Minute); !w.status().InSync && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			w.Error(err)
+		}
 		s := w.says(true, "19 users and ", "every one verified identical within ")
 		for _, k := range s.Kinds {
 			if k.Listed && (k.Unverified > 0 || k.VerifyQueue > 0 || !k.InSync) {

@@ -51,6 +51,9 @@ func (k *KindStatus) faults(now clerk.Time) (faults []string) {
 	if k.Overlooked > 0 {
 		fault("%s of %s never compared with Clerk: run clerksync reconcile", digits(k.Overlooked), count(k.Rows, one+" was", many+" were"))
 	}
+	if k.Suspected > 0 {
+		fault("%s gone, or older, at Clerk: a second answer has to confirm it", count(k.Suspected, one+" may be", many+" may be"))
+	}
 	if left := w.Found - w.Repaired; left > 0 {
 		fault("%s from Clerk and %s not repaired: run clerksync reconcile", count(left, one+" differs", many+" differ"), either(left, "was", "were"))
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/emulator"

@@ -19,38 +19,33 @@ type Tally struct {
 	OldestVerifiedAt clerk.Time // of Rows: the longest ago that one was compared; 0: none ever was
 }
 
-const tallied = "count(*), COALESCE(sum(CASE WHEN sync_rank < 3 THEN 1 ELSE 0 END), 0), count(*) - count(sync_verified_at)"
+const tallied = `SELECT count(*), COALESCE(sum(CASE WHEN sync_hidden = 0 THEN 1 ELSE 0 END), 0),
+	COALESCE(sum(CASE WHEN sync_hidden = 0 AND sync_rank < 3 THEN 1 ELSE 0 END), 0),
+	COALESCE(sum(CASE WHEN sync_hidden = 0 AND sync_verified_at IS NULL THEN 1 ELSE 0 END), 0) FROM `
 
 // Tally counts the rows of a kind. since is the head's write counter when the last complete walk began. It reads no
 // bodies, but whole tables or an index of them.
 func (db *DB) Tally(ctx context.Context, kind clerk.Kind, since int64) (c Tally, err error) {
 	t := tables[kind]
-	type figures struct{ hidden, rows, stubs, unverified int64 }
-	rows, err := db.query(ctx, "SELECT sync_hidden, "+tallied+" FROM "+t.name+" GROUP BY sync_hidden")
-	all, err := scanAll(rows, err, func(r *sql.Rows) (f figures, err error) {
-		return f, r.Scan(&f.hidden, &f.rows, &f.stubs, &f.unverified)
-	})
+	type figures struct{ all, rows, stubs, unverified int64 }
+	figuresOf := func(text string) (figures, error) {
+		rows, err := db.query(ctx, tallied+text)
+		return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (f figures, err error) {
+			return f, r.Scan(&f.all, &f.rows, &f.stubs, &f.unverified)
+		}))
+	}
+	f, err := figuresOf(t.name)
 	if err != nil {
 		return c, err
 	}
-	for _, f := range all {
-		if f.hidden == 0 {
-			c.Rows, c.Stubs, c.Unverified = f.rows, f.stubs, f.unverified
-		} else {
-			c.Gone = f.rows
-		}
-	}
 	below, standing := t.belowGone()
+	var b figures
 	if below != "" {
-		rows, err = db.query(ctx, "SELECT 0, "+tallied+" FROM "+t.name+" WHERE sync_hidden = 0 AND ("+below+")")
-		f, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) (f figures, err error) {
-			return f, r.Scan(&f.hidden, &f.rows, &f.stubs, &f.unverified)
-		}))
-		if err != nil {
+		if b, err = figuresOf(t.name + " WHERE " + below); err != nil {
 			return c, err
 		}
-		c.Rows, c.Stubs, c.Unverified, c.Gone = c.Rows-f.rows, c.Stubs-f.stubs, c.Unverified-f.unverified, c.Gone+f.rows
 	}
+	c = Tally{Rows: f.rows - b.rows, Stubs: f.stubs - b.stubs, Unverified: f.unverified - b.unverified, Gone: f.all - f.rows + b.rows}
 	return c, db.compared(ctx, t, standing, since, &c)
 }
 
@@ -112,6 +107,20 @@ func (db *DB) Queues(ctx context.Context) (map[clerk.Kind]Queue, error) {
 		return struct{}{}, err
 	})
 	return queues, err
+}
+
+// Suspected counts the objects that one answer of Clerk told to be gone or older than here, and no second one yet, by kind.
+func (db *DB) Suspected(ctx context.Context) (map[clerk.Kind]int64, error) {
+	counts := map[clerk.Kind]int64{}
+	rows, err := db.query(ctx, "SELECT kind, count(*) FROM clerk_suspects WHERE reason IN ('gone', 'unlisted', 'older') GROUP BY kind")
+	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
+		var kind clerk.Kind
+		var n int64
+		err := r.Scan(&kind, &n)
+		counts[kind] = n
+		return struct{}{}, err
+	})
+	return counts, err
 }
 
 // LastDelivery is the last delivery of one event type.

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/emulator"
+)
+
+// The command and the API tell the same object; the exit code is the verdict.
+func TestStatusCommandAndAPI(t *testing.T) {
+	t.Parallel()
+	e, err := emulator.New(emulator.Options{Users: 1200, Organizations: 3, Memberships: 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	keys := e.Keys(server.URL)
+	environ := []string{
+		"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + keys.APIURL,
+		"CLERK_ISSUER=" + keys.Issuer, "CLERKSYNC_LOG_LEVEL=error", "CLERKSYNC_API_BUDGET=100%",
+		"CLERKSYNC_OPERATOR_TOKEN=" + strings.Repeat("operator", 5),
+	}
+	run := func(args ...string) (int, string) {
+		var stdout, stderr bytes.Buffer
+		code := Main(args, environ, &stdout, &stderr)
+		return code, stdout.String() + stderr.String()
+	}
+	expect := func(want int, args []string, says ...string) string {
+		t.Helper()
+		code, out := run(args...)
+		if code != want {
+			t.Errorf("%v: exit code %d, %s", args, code, out)
+		}
+		for _, text := range says {
+			if !strings.Contains(out, text) {
+				t.Errorf("%v: no %q in\n%s", args, text, out)
+			}
+		}
+		return out
+	}
+	expect(4, []string{"status"}, "✗ Not in sync: the mirror was never filled: run clerksync backfill.", "! backfill_missing: ")
+	expect(0, []string{"backfill"}, "user                     1 200     1 200         0         0  whole\n", " rows, as many as Clerk counts\n")
+	out := expect(0, []string{"status"}, "✓ In sync: 1 200 users and ", "users          1 200           0  ", "✓ in sync\n", "0 dead letters")
+	if strings.Contains(out, "\x1b") {
+		t.Errorf("colours where there is no terminal:\n%s", out)
+	}
+	expect(0, []string{"status", "--wide"}, "DRIFT EVER", "T", "Z  ")
+	expect(2, []string{"status", "--no-such-flag"})
+	var told clerksync.SyncStatus
+	if err := json.Unmarshal([]byte(expect(0, []string{"status", "--json"})), &told); err != nil || !told.InSync || !told.Ready || len(told.Kinds) != len(clerk.Kinds()) {
+		t.Errorf("%v: %+v", err, told)
+	}
+
+	config, _, err := Load(LoadOptions{Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := openDatabase(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clerksync.New(t.Context(), db, mirrorConfig(config, slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	h := operatorHandler(m, config, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	ask := func(token string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/sync", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	if w := ask("x"); w.Code != http.StatusUnauthorized {
+		t.Errorf("a stranger: %d", w.Code)
+	}
+	var answered map[string]any
+	if w := ask(config.OperatorToken); w.Code != http.StatusOK || json.Unmarshal(w.Body.Bytes(), &answered) != nil {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	for _, name := range []string{"in_sync", "sentence", "ready", "backfilled", "at", "kinds", "dead_letters", "quarantined", "budget", "warnings", "drift"} {
+		if _, ok := answered[name]; !ok {
+			t.Errorf("/api/sync tells no %s", name)
+		}
+	}
+}
+
+// On a terminal one line is drawn anew, never longer than the terminal; logs stand above it.
+func TestProgressOnATerminal(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	at := time.Unix(0, 0)
+	p := &progress{
+		w: &out, terminal: terminal{width: 90}, now: func() time.Time { return at },
+		budget: func() *clerksync.BudgetStatus { return &clerksync.BudgetStatus{Share: 0.42} },
+	}
+	step := func(d time.Duration, kind clerk.Kind, rows, total int) {
+		at = at.Add(d)
+		p.tell(clerksync.SyncProgress{Kind: kind, Rows: rows, Total: total})
+	}
+	step(0, clerk.KindUser, 5000, 25000) // a backfill that goes on
+	step(10*time.Millisecond, clerk.KindUser, 5500, 25000)
+	step(10*time.Second, clerk.KindUser, 15000, 25000)
+	_, _ = p.Write([]byte("a line of the log\n"))
+	step(time.Second, clerk.KindMembership, 10, -1)
+	p.end()
+	p.end()
+	want := "\rusers          ████░░░░░░░░░░░░░░░░  20 %  5 000 of 25 000  budget 42 %\x1b[K" +
+		"\rusers          ████████████░░░░░░░░  60 %  15 000 of 25 000  999 rows/s  10 s left\x1b[K" +
+		"\r\x1b[Ka line of the log\nusers          ████████████░░░░░░░░  60 %  15 000 of 25 000  999 rows/s  10 s left\n" +
+		"\rmemberships    10 rows  budget 42 %\x1b[K\n"
+	if out.String() != want {
+		t.Errorf("drawn:\n%q\nwant\n%q", out.String(), want)
+	}
+	if where := p.where(); where != "after 10 memberships" {
+		t.Errorf("it stopped %s", where)
+	}
+	for _, width := range []int{1, 20, 40, 60} {
+		p.terminal.width = width
+		p.last = clerksync.SyncProgress{Kind: clerk.KindUser, Rows: 1, Total: 2}
+		if line := []rune(p.drawn(time.Second)); len(line) > max(width, 14) {
+			t.Errorf("%d columns: %q", width, string(line))
+		}
+	}
+}
+
+// Elsewhere it is a line a second, and at the end of each list.
+func TestProgressInALog(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	at := time.Unix(0, 0)
+	p := &progress{w: &out, now: func() time.Time { return at }}
+	for rows := 0; rows <= 500; rows += 100 {
+		p.tell(clerksync.SyncProgress{Kind: clerk.KindUser, Rows: rows, Total: 500})
+		at = at.Add(400 * time.Millisecond)
+	}
+	p.end()
+	if want := "user: 0 of 500 rows, 0s\nuser: 300 of 500 rows, 1.2s\nuser: 500 of 500 rows, 2s\n"; out.String() != want {
+		t.Errorf("told:\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestWhoStopsIsToldHowToGoOn(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := &process{stderr: &out}
+	bar := &progress{w: &out, now: time.Now, terminal: terminal{width: 80}, last: clerksync.SyncProgress{Kind: clerk.KindUser, Rows: 12000, Total: 41203}}
+	if err := stopped(p, bar, "clerksync backfill goes on there."); err != exitStopped { //nolint:errorlint // identity
+		t.Error(err)
+	}
+	if want := "stopped after 12 000 of 41 203 users; what was read is stored.\nclerksync backfill goes on there.\n"; out.String() != want {
+		t.Errorf("told %q", out.String())
+	}
+}
