@@ -113,7 +113,7 @@ type Config struct {
 	// Now is the clock, for tests; nil is time.Now.
 	Now func() time.Time
 	// Sleep is how a reconcile waits for the minute after which a deletion is confirmed, for tests: what it is told to wait
-	// counts as passed for the reconcile alone. nil waits.
+	// counts as passed for the reconcile and its status alone. nil waits.
 	Sleep func(context.Context, time.Duration) error
 }
 

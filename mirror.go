@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -49,6 +50,7 @@ type Mirror struct {
 	denials     denials
 	proofs      *proofs
 	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
+	waited      func() time.Time      // the reconciler's clock; Config.Now where there is none
 	metrics     *metrics.Instruments
 	tracer      trace.Tracer
 	figures     figures
@@ -59,6 +61,7 @@ type Mirror struct {
 // background work and makes no request to Clerk.
 func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
 	m := &Mirror{config: config.withDefaults(), db: db}
+	m.waited = m.config.Now
 	m.tracer = m.config.TracerProvider.Tracer(modulePath)
 	if err := m.open(ctx); err != nil {
 		if m.metrics != nil {
@@ -97,9 +100,10 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	if m.proofs.api != nil {
-		now, sleep := m.config.waiting()
+		var sleep func(context.Context, time.Duration) error
+		m.waited, sleep = m.config.waiting()
 		m.reconciler = reconcile.New(reconcile.Config{
-			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: now, Sleep: sleep, Logger: m.config.Logger, Tracer: m.tracer,
+			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: m.waited, Sleep: sleep, Logger: m.config.Logger, Tracer: m.tracer,
 		})
 	}
 	if err := m.measure(); err != nil {

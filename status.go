@@ -115,7 +115,7 @@ const (
 // Status tells how fresh the mirror is and whether that is proven. It counts tables: ask it each minute, not each request.
 func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
 	db := s.m.db
-	ours := clerk.At(s.m.config.Now())
+	ours := clerk.At(s.m.waited())
 	walks, err1 := db.Walks(ctx)
 	now, err2 := db.Clock(ctx, ours)
 	queues, err3 := db.Queues(ctx)

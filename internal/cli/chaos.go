@@ -51,6 +51,8 @@ type Verdict struct {
 	Repaired    int      `json:"repaired"`    // rows, by reconciles
 	Losses      []Loss   `json:"losses"`      // and how each was repaired
 	Unverified  []string `json:"unverified"`  // kinds with a row that was never compared with Clerk: must be none
+	InSync      bool     `json:"in_sync"`     // what the mirror says of itself at the end …
+	Sentence    string   `json:"sentence"`    // … as clerksync status does
 	Seconds     float64  `json:"seconds"`     // until the mirror was right
 	Hours       float64  `json:"clock_hours"` // that the emulated clock had to move for retries
 	Differences []string `json:"differences"` // must be none
@@ -156,6 +158,7 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 		return nil, "", nil, err
 	}
 	settings := mirrorConfig(config, logger)
+	settings.APIBudget = 1 // nobody else asks the emulator
 	settings.Sleep = func(ctx context.Context, d time.Duration) error {
 		e.Advance(d)
 		return ctx.Err()
@@ -212,7 +215,7 @@ func (c chaosCommand) drive(ctx context.Context, e *emulator.Emulator, m *clerks
 	}
 	v.Seconds, v.Hours = time.Since(begin).Seconds(), (e.Now().Sub(clock) - time.Since(begin)).Hours()
 	v.count(e.Deliveries())
-	v.OK = len(v.Differences) == 0 && v.Accepted == 0 && len(v.Unverified) == 0
+	v.OK = len(v.Differences) == 0 && v.Accepted == 0 && v.InSync && len(v.Unverified) == 0
 	return v, nil
 }
 
@@ -306,7 +309,7 @@ func (v *Verdict) print(w io.Writer) {
 	for _, l := range v.Losses {
 		fmt.Fprintf(w, "  %-24s %d of %d events lost, %d rows repaired by %d API calls in %.1f s\n", l.Name, l.Lost, l.Events, l.Repaired, l.APICalls, l.Seconds)
 	}
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "\n  %s\n\n", v.Sentence)
 	if len(v.Differences) > 0 {
 		fmt.Fprintf(w, "  %s\n\n", strings.Join(v.Differences[:min(len(v.Differences), 20)], "\n  "))
 	}

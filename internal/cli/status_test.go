@@ -78,7 +78,7 @@ func TestStatusCommandAndAPI(t *testing.T) {
 	defer m.Close()
 	h := operatorHandler(m, config, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	ask := func(token string) *httptest.ResponseRecorder {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/sync", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/api/sync", nil)
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

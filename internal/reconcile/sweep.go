@@ -9,8 +9,11 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// verifyAtOnce bounds what one call of Tick reads by id of the verify queue.
-const verifyAtOnce = 100
+// What is read by id of the verify queue in one call of Tick, and how many times that in a walk.
+const (
+	verifyAtOnce = 100
+	drainRounds  = 100
+)
 
 // Tick does what is due every minute: a sweep, suspects whose answer wants confirming, the verify queue, and the sessions
 // of some users who were active lately. What it reads is bounded.
@@ -21,7 +24,7 @@ func (r *Reconciler) Tick(ctx context.Context) (*Report, error) {
 		for _, work := range []func(context.Context) error{
 			s.sweep,
 			func(ctx context.Context) error { return s.settle(ctx, settleAtOnce) },
-			s.verify,
+			func(ctx context.Context) error { _, err := s.verify(ctx); return err },
 			s.someSessions,
 		} {
 			if err := work(ctx); err != nil {
@@ -91,29 +94,38 @@ func (s *session) recent(ctx context.Context, since clerk.Time, progress func(Pr
 		k.Total, err = s.API.Total(ctx, clerkapi.All(clerk.KindUser), clerkapi.Background)
 	}
 	if err == nil && !met && k.Rows < k.Total { // a page was cut short: what it lacks may be news
-		k.Reason = "the list ended before what is known"
+		k.Complete, k.Reason = false, "the list ended before what is known"
 		return 0, false, nil
 	}
 	k.Complete = err == nil
 	return newest, k.Complete, err
 }
 
-// verify reads by id what is in doubt, the oldest first.
-func (s *session) verify(ctx context.Context) error {
-	left := verifyAtOnce
+// verify reads by id what is in doubt, the oldest first, and answers how many that were.
+func (s *session) verify(ctx context.Context) (read int, err error) {
 	for _, kind := range append(Kinds(), clerk.KindSession) {
-		if !readable(kind) || left <= 0 {
+		if !readable(kind) || read == verifyAtOnce {
 			continue
 		}
-		ids, err := s.DB.DoubtsOf(ctx, kind, s.now(), left)
+		ids, err := s.DB.DoubtsOf(ctx, kind, s.now(), verifyAtOnce-read)
 		if err != nil {
-			return err
+			return read, err
 		}
-		left -= len(ids)
 		for _, id := range ids {
 			if _, err := s.ask(ctx, s.of(kind), store.Key{Kind: kind, ID: id}); err != nil {
-				return err
+				return read, err
 			}
+			read++
+		}
+	}
+	return read, nil
+}
+
+// drain empties the verify queue, unless it fills faster than it can be read.
+func (s *session) drain(ctx context.Context) error {
+	for range drainRounds {
+		if read, err := s.verify(ctx); err != nil || read < verifyAtOnce {
+			return err
 		}
 	}
 	return nil

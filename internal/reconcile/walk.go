@@ -110,6 +110,11 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 		if o.DryRun {
 			return nil
 		}
+		if len(o.Kinds) == 0 {
+			if err := s.drain(ctx); err != nil {
+				return err
+			}
+		}
 		if err := s.settleAll(ctx, o.Kinds); err != nil {
 			return err
 		}
