@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 30s
-HISTORIES ?= 300
+HISTORIES ?= 60
 COUNT ?= 3
 
 .PHONY: help setup test race lint vuln bench fuzz verify build clean

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -254,7 +255,7 @@ func (w *walking) page(ctx context.Context, p prepared) error {
 	}
 	if !w.first {
 		for _, row := range p.Rows {
-			w.seen[row.Get("id").String()] = struct{}{}
+			w.seen[strings.Clone(row.Get("id").String())] = struct{}{} // a copy: the text is a part of the page
 		}
 	}
 	next := w.walk
