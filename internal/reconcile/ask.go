@@ -126,6 +126,8 @@ func (s *session) absent(ctx context.Context, k *KindReport, key store.Key, row 
 		return s.suspect(ctx, first)
 	case row.Hidden && before.Reason == store.SuspectHidden:
 		return s.harden(ctx, before, row, reading)
+	case s.shown(key): // by a list of this walk, whatever reads by id say
+		return nil
 	case row.Hidden || !exists: // nothing new
 		return s.close(ctx, key, reading.Horizon.Since)
 	case before.Reason != store.SuspectGone || row.Written > before.Since:

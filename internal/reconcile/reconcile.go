@@ -140,6 +140,7 @@ type session struct {
 	dryRun   bool
 	report   *Report
 	known    *ingest.Known
+	listed   map[clerk.Kind]map[string]struct{} // ids that whole lists of this walk have
 	suspects map[store.Key]store.Suspect // as in the database; a dry run keeps its own to itself
 	accept   []string                    // ids whose regression a person accepts
 	accepted []string                    // … and that was done
@@ -160,7 +161,7 @@ func (r *Reconciler) lead(ctx context.Context, o Options, work func(context.Cont
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &session{
-		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewKnown(),
+		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewKnown(), listed: map[clerk.Kind]map[string]struct{}{},
 		report: &Report{DryRun: o.DryRun, Drift: []store.Drift{}},
 	}
 	if err := r.checkInstance(ctx); err != nil {

@@ -40,17 +40,18 @@ func (s *session) recall(ctx context.Context) (err error) {
 		return err
 	}
 	var drop []store.Key
+	var anew []store.Suspect
 	for key, x := range s.suspects {
 		switch latest := s.in(patience(x)); {
 		case x.DueAt > latest:
 			x.DueAt = latest
-			s.suspects[key] = x
+			anew = append(anew, x)
 		case x.Reason == store.SuspectRefused && x.DueAt < s.in(-askAgain): // nobody doubts it any more
 			drop = append(drop, key)
 		}
 	}
-	if s.dryRun {
-		return nil
+	if err := s.suspect(ctx, anew...); err != nil || s.dryRun {
+		return err
 	}
 	return s.acquit(ctx, drop...)
 }
@@ -179,4 +180,10 @@ func (s *session) chosen(holds func(store.Suspect) bool) (list []store.Suspect) 
 		return cmp.Or(cmp.Compare(a.DueAt, b.DueAt), cmp.Compare(a.Key.Kind, b.Key.Kind), cmp.Compare(a.Key.ID, b.Key.ID))
 	})
 	return list
+}
+
+// shown reports whether a whole list of this walk has an object.
+func (s *session) shown(key store.Key) bool {
+	_, shown := s.listed[key.Kind][key.ID]
+	return shown
 }

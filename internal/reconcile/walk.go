@@ -229,6 +229,7 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 	err = cmp.Or(end(), err)
 	w.report.Rows, w.report.Total = walked.Distinct, walked.After
 	w.report.Complete, w.report.Reason = walked.Complete && err == nil, walked.Reason
+	w.listed[w.kind] = w.seen
 	if err != nil {
 		w.report.Reason = err.Error()
 	}
