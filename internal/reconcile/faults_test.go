@@ -342,5 +342,5 @@ func (l *lab) fillAndGoOn(room func()) {
 	l.lose(20)
 	l.backfill()
 	l.walk(reconcile.Options{AllowMassDelete: true}) // those of the events never lived at Clerk
-	l.equal("session") // which no list brings back
+	l.equal("session")                               // which no list brings back
 }

@@ -141,9 +141,9 @@ type session struct {
 	report   *Report
 	known    *ingest.Known
 	listed   map[clerk.Kind]map[string]struct{} // ids that whole lists of this walk have
-	suspects map[store.Key]store.Suspect // as in the database; a dry run keeps its own to itself
-	accept   []string                    // ids whose regression a person accepts
-	accepted []string                    // … and that was done
+	suspects map[store.Key]store.Suspect        // as in the database; a dry run keeps its own to itself
+	accept   []string                           // ids whose regression a person accepts
+	accepted []string                           // … and that was done
 
 	unanswered int // reads of one object in a row that failed
 }
