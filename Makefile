@@ -3,7 +3,6 @@
 SHELL := /bin/bash
 TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 30s
-HISTORIES ?= 60
 COUNT ?= 3
 
 .PHONY: help setup test race lint vuln bench fuzz verify build clean
@@ -16,7 +15,7 @@ setup: ## install what the tests need (Debian: postgresql, gcc, node, nginx, cad
 
 test: setup ## install what is missing and run all tests with the race detector
 	go vet ./...
-	@set -o pipefail; { CLERKSYNC_TEST_HISTORIES=$(HISTORIES) go test -race -count=1 -timeout 30m -v ./...; failed=$$?; \
+	@set -o pipefail; { $(if $(HISTORIES),CLERKSYNC_TEST_HISTORIES=$(HISTORIES)) go test -race -count=1 -timeout 30m -v ./...; failed=$$?; \
 		(cd examples/routers && go test -race -count=1 -v ./...) && exit $$failed; } 2>&1 | \
 		awk -f internal/testenv/summary.awk
 

@@ -32,10 +32,12 @@ import (
 // a database of its own, so that a third must do.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_HISTORIES")); err == nil {
-		if err := flag.Set("rapid.checks", strconv.Itoa(max(1, n/3))); err != nil {
-			panic(err)
-		}
+	n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_HISTORIES"))
+	if err != nil {
+		n = 100
+	}
+	if err := flag.Set("rapid.checks", strconv.Itoa(max(1, n/3))); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

@@ -27,13 +27,16 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must survive. Postgres gets an eighth.
+// CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must survive, 20 unless told: under the
+// race detector each takes seconds. Postgres gets an eighth.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_HISTORIES")); err == nil {
-		if err := flag.Set("rapid.checks", strconv.Itoa(n)); err != nil {
-			panic(err)
-		}
+	n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_HISTORIES"))
+	if err != nil {
+		n = 20
+	}
+	if err := flag.Set("rapid.checks", strconv.Itoa(n)); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
