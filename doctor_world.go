@@ -36,16 +36,10 @@ func (m *Mirror) checkKeys(ctx context.Context) []Finding {
 		return []Finding{doctor.Fail("Check the network, CLERK_API_URL or CLERK_JWKS_URL, and CLERK_SECRET_KEY.", "The keys can not be fetched: %v", err)}
 	}
 	ids := m.remoteKeys.KeyIDs()
-	if pin := m.config.InstanceID; pin != "" && otherInstance(ids, []string{pin}) {
+	if pin := m.config.InstanceID; pin != "" && reconcile.OtherInstance(ids, []string{pin}) {
 		return []Finding{doctor.Fail("Correct CLERK_INSTANCE_ID, or take the keys of that instance.", "The keys are those of %s, not of the pinned %s.", strings.Join(ids, ", "), pin)}
 	}
 	return []Finding{doctor.Good("Fetched: %s.", strings.Join(ids, ", "))}
-}
-
-// otherInstance reports whether key ids name instances, and none of the wanted ones.
-func otherInstance(ids, wanted []string) bool {
-	named := slices.ContainsFunc(ids, func(id string) bool { return strings.HasPrefix(id, "ins_") })
-	return named && !slices.ContainsFunc(ids, func(id string) bool { return slices.Contains(wanted, id) })
 }
 
 // checkSecretKey asks Clerk for the keys of the instance that the secret key belongs to.
@@ -65,7 +59,7 @@ func (m *Mirror) checkSecretKey(ctx context.Context) []Finding {
 	case err != nil:
 		return []Finding{doctor.Fail("Check the network, CLERK_API_URL and https://status.clerk.com.", "Clerk's Backend API can not be asked: %v", err)}
 	}
-	if pin := m.config.InstanceID; pin != "" && otherInstance(ids, []string{pin}) {
+	if pin := m.config.InstanceID; pin != "" && reconcile.OtherInstance(ids, []string{pin}) {
 		return []Finding{doctor.Fail("Correct CLERK_INSTANCE_ID or CLERK_SECRET_KEY.", "It is the key of %s, not of the pinned %s.", strings.Join(ids, ", "), pin)}
 	}
 	found := []Finding{doctor.Good("Clerk takes it; it is that of %s.", strings.Join(ids, ", "))}
@@ -79,7 +73,7 @@ func (m *Mirror) checkSecretKey(ctx context.Context) []Finding {
 	switch {
 	case err != nil:
 		return append(found, doctor.Warn("Check CLERK_ISSUER and CLERK_PUBLISHABLE_KEY.", "The issuer's keys can not be read: %v", err))
-	case otherInstance(issued.KeyIDs(), ids):
+	case reconcile.OtherInstance(issued.KeyIDs(), ids):
 		return append(found, doctor.Fail("Take secret key and publishable key of one instance.", "The issuer is another instance: %s.", strings.Join(issued.KeyIDs(), ", ")))
 	}
 	return append(found, doctor.Good("The issuer is the same instance."))

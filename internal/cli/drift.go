@@ -38,11 +38,7 @@ func (c driftCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	db, err := openDatabase(config)
-	if err != nil {
-		return err
-	}
-	m, err := clerksync.New(ctx, db, mirrorConfig(config, slog.New(slog.DiscardHandler)))
+	m, err := newMirror(ctx, config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -140,11 +140,7 @@ func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.
 	if err != nil {
 		return nil, err
 	}
-	db, err := openDatabase(config)
-	if err != nil {
-		return nil, err
-	}
-	m, err := clerksync.New(ctx, db, mirrorConfig(config, logger))
+	m, err := newMirror(ctx, config, logger)
 	if err == nil {
 		fetchKeys(ctx, m, logger)
 	}

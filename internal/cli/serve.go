@@ -68,6 +68,15 @@ func openDatabase(c *Config) (*clerksync.Backend, error) {
 	return sqlite.Open(c.Database.Path, options...)
 }
 
+// newMirror opens the configured mirror.
+func newMirror(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+	db, err := openDatabase(c)
+	if err != nil {
+		return nil, err
+	}
+	return clerksync.New(ctx, db, mirrorConfig(c, logger))
+}
+
 type migrateCommand struct{ configFlags }
 
 // Run migrates the configured database.

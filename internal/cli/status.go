@@ -38,11 +38,7 @@ func (c statusCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	db, err := openDatabase(config)
-	if err != nil {
-		return err
-	}
-	m, err := clerksync.New(ctx, db, mirrorConfig(config, logger))
+	m, err := newMirror(ctx, config, logger)
 	if err != nil {
 		return err
 	}

@@ -67,11 +67,7 @@ func TestStatusCommandAndAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := clerksync.New(t.Context(), db, mirrorConfig(config, slog.New(slog.DiscardHandler)))
+	m, err := newMirror(t.Context(), config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

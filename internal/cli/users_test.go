@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/clerksync/clerksync"
 )
 
 // erase asks first, prints a receipt without personal data, and tells nobody from somebody.
@@ -20,11 +18,7 @@ func TestUsersErase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := clerksync.New(t.Context(), db, mirrorConfig(config, slog.New(slog.NewTextHandler(io.Discard, nil))))
+	m, err := newMirror(t.Context(), config, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func (s *session) hide(ctx context.Context, k *KindReport, first store.Suspect, 
 		if matters {
 			drift = s.drift(found, signs, clerkapi.Answer{})
 		}
-		if len(found) == 0 || !readable(key.Kind) {
+		if len(found) == 0 || !Readable(key.Kind) {
 			return drift, tx.DropSuspects(ctx, key)
 		}
 		return drift, tx.SaveSuspects(ctx, store.Suspect{Key: key, Reason: store.SuspectHidden, Since: tx.Head.Writes, DueAt: s.in(hardenAfter)})

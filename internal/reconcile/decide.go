@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -17,13 +18,7 @@ func Kinds() []clerk.Kind {
 }
 
 // Readable reports whether objects of the kind can be read by id.
-func Readable(kind clerk.Kind) bool { return readable(kind) }
-
-// EventPrefix begins the types of the events of a kind.
-func EventPrefix(kind clerk.Kind) string { return prefix(kind) }
-
-// readable kinds can be read by id.
-func readable(kind clerk.Kind) bool {
+func Readable(kind clerk.Kind) bool {
 	switch kind {
 	case clerk.KindUser, clerk.KindSession, clerk.KindOrganization, clerk.KindRole, clerk.KindPermission, clerk.KindMembership, clerk.KindInvitation:
 		return true
@@ -128,8 +123,8 @@ func (s signs) cause(at, date clerk.Time) string {
 	return CauseMissed
 }
 
-// prefix begins the types of the events of a kind.
-func prefix(kind clerk.Kind) string {
+// EventPrefix begins the types of the events of a kind.
+func EventPrefix(kind clerk.Kind) string {
 	switch kind {
 	case clerk.KindMembership:
 		return "organizationMembership."
@@ -140,6 +135,13 @@ func prefix(kind clerk.Kind) string {
 	default:
 		return string(kind) + "."
 	}
+}
+
+// OtherInstance reports whether the ids of keys name instances, and none of the wanted ones. Keys that name no instance
+// prove nothing.
+func OtherInstance(ids, wanted []string) bool {
+	named := slices.ContainsFunc(ids, func(id string) bool { return strings.HasPrefix(id, "ins_") })
+	return named && !slices.ContainsFunc(ids, func(id string) bool { return slices.Contains(wanted, id) })
 }
 
 // missing picks the rows that a complete walk did not bring and that were not written since it began.

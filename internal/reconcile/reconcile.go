@@ -225,25 +225,15 @@ func (r *Reconciler) checkInstance(ctx context.Context) error {
 		return nil
 	}
 	ids, err := r.API.KeyIDs(ctx, clerkapi.Background)
-	if err != nil {
+	if err != nil || !OtherInstance(ids, pins) {
 		return err
-	}
-	named := false
-	for _, id := range ids {
-		if slices.Contains(pins, id) {
-			return nil
-		}
-		named = named || strings.HasPrefix(id, "ins_")
-	}
-	if !named { // keys that name no instance prove nothing
-		return nil
 	}
 	return fmt.Errorf("%w: it is %s", ErrOtherInstance, strings.Join(ids, ", "))
 }
 
 // signs looks up what is known of the events of a kind.
 func (r *Reconciler) signs(ctx context.Context, kind clerk.Kind) (signs, error) {
-	heard, err := r.DB.Heard(ctx, prefix(kind))
+	heard, err := r.DB.Heard(ctx, EventPrefix(kind))
 	if err != nil {
 		return signs{}, err
 	}

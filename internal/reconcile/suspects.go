@@ -89,7 +89,7 @@ func (s *session) hint(ctx context.Context, tx *store.Tx, found []ingest.Differe
 	var list []store.Suspect
 	known := len(s.chosen(func(x store.Suspect) bool { return x.Reason == store.SuspectOlder }))
 	for _, d := range found {
-		if !d.Older || d.Written > since || !readable(d.Key.Kind) {
+		if !d.Older || d.Written > since || !Readable(d.Key.Kind) {
 			continue
 		}
 		x, suspected := s.suspects[d.Key]
@@ -172,7 +172,7 @@ func (s *session) askAll(ctx context.Context, list []store.Suspect) error {
 // chosen lists the suspects of kinds that can be read by id of which something holds, the longest due first.
 func (s *session) chosen(holds func(store.Suspect) bool) (list []store.Suspect) {
 	for _, x := range s.suspects {
-		if readable(x.Key.Kind) && holds(x) {
+		if Readable(x.Key.Kind) && holds(x) {
 			list = append(list, x)
 		}
 	}

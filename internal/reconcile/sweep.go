@@ -104,7 +104,7 @@ func (s *session) recent(ctx context.Context, since clerk.Time, progress func(Pr
 // verify reads by id what is in doubt, the oldest first, and answers how many that were.
 func (s *session) verify(ctx context.Context) (read int, err error) {
 	for _, kind := range append(Kinds(), clerk.KindSession) {
-		if !readable(kind) || read == verifyAtOnce {
+		if !Readable(kind) || read == verifyAtOnce {
 			continue
 		}
 		ids, err := s.DB.DoubtsOf(ctx, kind, s.now(), verifyAtOnce-read)

@@ -319,7 +319,7 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 // absences asks for each row that the whole list lacks, unless they are too many.
 func (w *walking) absences(ctx context.Context, allowed bool) error {
 	lacking, err := w.lacking(ctx)
-	if err != nil || len(lacking) == 0 && readable(w.kind) {
+	if err != nil || len(lacking) == 0 && Readable(w.kind) {
 		return err
 	}
 	rows, err := w.standing(ctx)
@@ -332,7 +332,7 @@ func (w *walking) absences(ctx context.Context, allowed bool) error {
 		w.report.Reason = failed.Error()
 		return failed
 	}
-	if !readable(w.kind) {
+	if !Readable(w.kind) {
 		return w.unlisted(ctx, lacking)
 	}
 	for _, row := range lacking {

@@ -14,7 +14,7 @@ func (db *DB) MembershipLost(ctx context.Context, clerkUserID, clerkOrganization
 		SELECT deleted_at AS at FROM clerk_memberships WHERE clerk_user_id = $1 AND clerk_organization_id = $2 AND sync_hidden = 1
 		UNION ALL SELECT deleted_at FROM clerk_organizations WHERE clerk_organization_id = $2 AND sync_hidden = 1) gone`
 	rows, err := db.query(ctx, text, clerkUserID, clerkOrganizationID)
-	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (at clerk.Time, err error) { return at, r.Scan(&at) }))
+	return exactlyOne(scanAll(rows, err, scanOne[clerk.Time]))
 }
 
 // Plans lists the slugs of the plans that a payer has in force: active, or not paid yet again. The payer is a

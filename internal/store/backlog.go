@@ -24,9 +24,9 @@ func (db *DB) Backlog(ctx context.Context) (Backlog, error) {
 // Size is the size of the database in bytes, as the engine counts it.
 func (db *DB) Size(ctx context.Context) (int64, error) {
 	if db.engine == Postgres {
-		return db.count(ctx, "SELECT pg_database_size(current_database())")
+		return db.number(ctx, "SELECT pg_database_size(current_database())")
 	}
-	return db.count(ctx, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+	return db.number(ctx, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
 }
 
 // Pools tells of the connection pools by name: read and write, on Postgres one for both.

@@ -91,7 +91,7 @@ func (tx *Tx) insertNew(ctx context.Context, b *bulk, n int, values func(i int) 
 	written = make(map[string]bool, n)
 	tx.rows += int64(n)
 	note := func(rows *sql.Rows, err error) error {
-		keys, err := scanAll(rows, err, func(r *sql.Rows) (key string, err error) { return key, r.Scan(&key) })
+		keys, err := scanAll(rows, err, scanOne[string])
 		for _, k := range keys {
 			written[k] = true
 		}

@@ -21,11 +21,6 @@ func (db *DB) SeatDoubted(ctx context.Context, membershipID, roleKey string) (bo
 	return n > 0, err
 }
 
-func (db *DB) number(ctx context.Context, text string, args ...any) (int64, error) {
-	rows, err := db.query(ctx, text, args...)
-	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (n int64, err error) { return n, r.Scan(&n) }))
-}
-
 // Doubted is what came into the verify queue, for those who keep copies.
 type Doubted struct {
 	Objects []Touched

@@ -42,27 +42,27 @@ func (tx *Tx) ErasedUsers(ctx context.Context, ids []string) (map[string]bool, e
 
 // KeysOfUser pages through the rows of a kind whose parent is the user.
 func (tx *Tx) KeysOfUser(ctx context.Context, kind clerk.Kind, userID, after string, limit int) ([]Key, error) {
-	t := tables[kind]
-	text := fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE clerk_user_id = $1 AND %[1]s > $2 ORDER BY %[1]s LIMIT $3", t.key(), t.name)
-	rows, err := tx.query(ctx, text, userID, after, limit)
-	return scanAll(rows, err, func(r *sql.Rows) (Key, error) { return Key{Kind: kind}.scan(r) })
+	return tx.keys(ctx, kind, " AND clerk_user_id = $3", after, limit, userID)
 }
-
-func (k Key) scan(r *sql.Rows) (Key, error) { return k, r.Scan(&k.ID) }
 
 // KeysTo pages through the invitations or the waitlist entries to an address.
 func (tx *Tx) KeysTo(ctx context.Context, kind clerk.Kind, address, after string, limit int) ([]Key, error) {
-	t := tables[kind]
-	text := fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE lower(email) = lower($1) AND %[1]s > $2 ORDER BY %[1]s LIMIT $3", t.key(), t.name)
-	rows, err := tx.query(ctx, text, address, after, limit)
-	return scanAll(rows, err, func(r *sql.Rows) (Key, error) { return Key{Kind: kind}.scan(r) })
+	return tx.keys(ctx, kind, " AND lower(email) = lower($3)", after, limit, address)
 }
 
 // KeysAfter pages through all rows of a kind.
 func (tx *Tx) KeysAfter(ctx context.Context, kind clerk.Kind, after string, limit int) ([]Key, error) {
+	return tx.keys(ctx, kind, "", after, limit)
+}
+
+func (tx *Tx) keys(ctx context.Context, kind clerk.Kind, condition, after string, limit int, args ...any) ([]Key, error) {
 	t := tables[kind]
-	rows, err := tx.query(ctx, fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > $1 ORDER BY %[1]s LIMIT $2", t.key(), t.name), after, limit)
-	return scanAll(rows, err, func(r *sql.Rows) (Key, error) { return Key{Kind: kind}.scan(r) })
+	text := fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > $1%[3]s ORDER BY %[1]s LIMIT $2", t.key(), t.name, condition)
+	rows, err := tx.query(ctx, text, append([]any{after, limit}, args...)...)
+	return scanAll(rows, err, func(r *sql.Rows) (Key, error) {
+		id, err := scanOne[string](r)
+		return Key{kind, id}, err
+	})
 }
 
 // BeginErasure keeps the receipt and opens the search for copies, anew if it was over.
@@ -122,7 +122,7 @@ func (db *DB) Erasure(ctx context.Context, userID string) (Erasure, error) {
 func (db *DB) Erasable(ctx context.Context, before clerk.Time, limit int) ([]string, error) {
 	rows, err := db.query(ctx, `SELECT clerk_user_id FROM clerk_users WHERE sync_hard = 1 AND sync_erased = 0
 		AND deleted_at <= $1 AND sync_seen_at <= $2 ORDER BY deleted_at LIMIT $3`, int64(before), int64(before), limit)
-	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+	return scanAll(rows, err, scanOne[string])
 }
 
 // Bodies pages through the deliveries that have a body, a bounded number of bytes at a time: of each the message id,

@@ -38,7 +38,7 @@ func (db *DB) Examine(ctx context.Context) (c Condition, err error) {
 	if c, err = exactlyOne(scanAll(rows, err, scanCondition)); err != nil {
 		return c, err
 	}
-	if n, err := db.count(ctx, exists); err != nil || n == 0 {
+	if n, err := db.number(ctx, exists); err != nil || n == 0 {
 		c.Pending = db.engine.migrationNames()
 		return c, err
 	}
@@ -57,7 +57,7 @@ func scanCondition(r *sql.Rows) (c Condition, err error) {
 
 func (db *DB) compareMigrations(ctx context.Context, c *Condition) error {
 	rows, err := db.query(ctx, "SELECT name FROM clerk_migrations ORDER BY name")
-	applied, err := scanAll(rows, err, func(r *sql.Rows) (name string, err error) { return name, r.Scan(&name) })
+	applied, err := scanAll(rows, err, scanOne[string])
 	if err != nil {
 		return err
 	}

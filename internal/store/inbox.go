@@ -170,7 +170,7 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, err
 // DeliveryIDs lists message ids alone, in order: bodies may be large.
 func (db *DB) DeliveryIDs(ctx context.Context, f DeliveryFilter) ([]string, error) {
 	rows, err := f.page(ctx, db, "SELECT message_id FROM clerk_inbox")
-	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+	return scanAll(rows, err, scanOne[string])
 }
 
 // DeliveryCount is how many deliveries of a type are in a state.

@@ -188,6 +188,20 @@ var tables = buildTables(
 	}},
 )
 
+// hiddenBy are the tables whose hidden rows hide their children in this one; a child has its parent's key column.
+func (t *table) hiddenBy() []*table {
+	switch t.kind {
+	case clerk.KindMembership:
+		return []*table{tables[clerk.KindUser], tables[clerk.KindOrganization]}
+	case clerk.KindSession:
+		return []*table{tables[clerk.KindUser]}
+	case clerk.KindInvitation, clerk.KindDomain:
+		return []*table{tables[clerk.KindOrganization]}
+	default:
+		return nil
+	}
+}
+
 // rolePermissions keeps of a role's permissions what the live view needs: ids and keys.
 func rolePermissions(role clerk.Value) any {
 	var list []clerk.Value

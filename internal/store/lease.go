@@ -75,7 +75,7 @@ func (db *DB) ReleaseLease(ctx context.Context, l Lease) error {
 // before the commit.
 func (tx *Tx) CheckLease(ctx context.Context, l Lease) error {
 	rows, err := tx.query(ctx, "SELECT token FROM clerk_leases WHERE name = $1", l.Name)
-	tokens, err := scanAll(rows, err, func(r *sql.Rows) (token int64, err error) { return token, r.Scan(&token) })
+	tokens, err := scanAll(rows, err, scanOne[int64])
 	if err != nil {
 		return err
 	}
@@ -106,5 +106,5 @@ func (tx *Tx) clock(ctx context.Context, ours clerk.Time) (int64, error) {
 		return int64(ours), nil
 	}
 	rows, err := tx.query(ctx, selectClock)
-	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (now int64, err error) { return now, r.Scan(&now) }))
+	return exactlyOne(scanAll(rows, err, scanOne[int64]))
 }

@@ -149,7 +149,7 @@ func (db *DB) InboxKey(ctx context.Context) ([]byte, error) {
 // Meta is a fact about this database, or [ErrNotFound].
 func (db *DB) Meta(ctx context.Context, name string) (string, error) {
 	rows, err := db.query(ctx, "SELECT value FROM clerk_meta WHERE name = $1", name)
-	values, err := scanAll(rows, err, func(r *sql.Rows) (v string, err error) { return v, r.Scan(&v) })
+	values, err := scanAll(rows, err, scanOne[string])
 	return exactlyOne(values, err)
 }
 

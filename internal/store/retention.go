@@ -80,7 +80,7 @@ func (db *DB) PurgeChanges(ctx context.Context, now, before clerk.Time) (int64, 
 			return err
 		}
 		rows, err := tx.query(ctx, "SELECT COALESCE(max(seq), 0) FROM clerk_feed_marks WHERE at <= $1", int64(before))
-		through, err = exactlyOne(scanAll(rows, err, func(r *sql.Rows) (seq int64, err error) { return seq, r.Scan(&seq) }))
+		through, err = exactlyOne(scanAll(rows, err, scanOne[int64]))
 		if err != nil {
 			return err
 		}

@@ -76,11 +76,8 @@ func (db *DB) Sight(ctx context.Context, key Key) (Sight, error) {
 // memberships of a pair.
 func (t *table) selectStanding() string {
 	hidden := "t.sync_hidden"
-	if t.kind == clerk.KindMembership || t.kind == clerk.KindSession {
-		hidden += " + " + hiddenParent("clerk_users", "clerk_user_id")
-	}
-	if t.kind == clerk.KindMembership || t.kind == clerk.KindInvitation || t.kind == clerk.KindDomain {
-		hidden += " + " + hiddenParent("clerk_organizations", "clerk_organization_id")
+	for _, p := range t.hiddenBy() { // 0 where there is no parent
+		hidden += fmt.Sprintf(" + COALESCE((SELECT p.sync_hidden FROM %s p WHERE p.%[2]s = t.%[2]s), 0)", p.name, p.key())
 	}
 	return strings.Replace(t.selectSights(), "t.sync_hidden", "CASE WHEN "+hidden+" > 0 THEN 1 ELSE 0 END", 1)
 }
@@ -126,12 +123,7 @@ func (db *DB) StandingOf(ctx context.Context, kind clerk.Kind, ids []string) ([]
 func (db *DB) IDs(ctx context.Context, kind clerk.Kind, after string, limit int) ([]string, error) {
 	t := tables[kind]
 	rows, err := db.query(ctx, fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > $1 ORDER BY %[1]s LIMIT %[3]d", t.key(), t.name, limit), after)
-	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
-}
-
-// hiddenParent is 1 where a row's parent is hidden, and 0 where there is none.
-func hiddenParent(parents, key string) string {
-	return fmt.Sprintf("COALESCE((SELECT p.sync_hidden FROM %s p WHERE p.%[2]s = t.%[2]s), 0)", parents, key)
+	return scanAll(rows, err, scanOne[string])
 }
 
 // Verify notes that an authoritative read agreed with rows, and that they were seen at Clerk then. Their bodies are left alone.
@@ -156,12 +148,12 @@ func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, lim
 		AND NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $2)
 		GROUP BY v.id ORDER BY min(v.queued_at), v.id LIMIT $3`
 	rows, err := db.query(ctx, text, string(kind), int64(now), limit)
-	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+	return scanAll(rows, err, scanOne[string])
 }
 
 // Heard reports whether an event whose type begins with a prefix has ever come.
 func (db *DB) Heard(ctx context.Context, prefix string) (bool, error) {
 	rows, err := db.query(ctx, "SELECT 1 FROM clerk_inbox WHERE type >= $1 AND type < $2 LIMIT 1", prefix, prefix+"\u007f")
-	found, err := scanAll(rows, err, func(r *sql.Rows) (n int, err error) { return n, r.Scan(&n) })
+	found, err := scanAll(rows, err, scanOne[int])
 	return len(found) > 0, err
 }

@@ -54,7 +54,7 @@ func (db *DB) compared(ctx context.Context, t *table, standing string, since int
 	const from = " FROM %s t WHERE t.sync_hidden = 0 AND t.sync_verified_at IS %s%s"
 	one := func(text string, args ...any) (clerk.Time, error) {
 		rows, err := db.query(ctx, text, args...)
-		list, err := scanAll(rows, err, func(r *sql.Rows) (n clerk.Time, err error) { return n, r.Scan(&n) })
+		list, err := scanAll(rows, err, scanOne[clerk.Time])
 		if err != nil || len(list) == 0 {
 			return 0, err
 		}
@@ -75,16 +75,9 @@ func (db *DB) compared(ctx context.Context, t *table, standing string, since int
 // belowGone are conditions of rows whose parent is gone, and of those whose parents are not; "" for kinds without.
 func (t *table) belowGone() (below, standing string) {
 	var conditions []string
-	add := func(column, parents string) {
-		gone := "SELECT " + column + " FROM " + parents + " WHERE sync_hidden = 1"
-		conditions = append(conditions, column+" IN ("+gone+")")
-		standing += " AND NOT EXISTS (SELECT 1 FROM " + parents + " p WHERE p." + column + " = t." + column + " AND p.sync_hidden = 1)"
-	}
-	if t.kind == clerk.KindMembership || t.kind == clerk.KindSession {
-		add("clerk_user_id", "clerk_users")
-	}
-	if t.kind == clerk.KindMembership || t.kind == clerk.KindInvitation || t.kind == clerk.KindDomain {
-		add("clerk_organization_id", "clerk_organizations")
+	for _, p := range t.hiddenBy() {
+		conditions = append(conditions, fmt.Sprintf("%[1]s IN (SELECT %[1]s FROM %[2]s WHERE sync_hidden = 1)", p.key(), p.name))
+		standing += fmt.Sprintf(" AND NOT EXISTS (SELECT 1 FROM %[2]s p WHERE p.%[1]s = t.%[1]s AND p.sync_hidden = 1)", p.key(), p.name)
 	}
 	return strings.Join(conditions, " OR "), standing
 }
@@ -97,30 +90,16 @@ type Queue struct {
 
 // Queues counts what waits in the verify queue, by kind.
 func (db *DB) Queues(ctx context.Context) (map[clerk.Kind]Queue, error) {
-	queues := map[clerk.Kind]Queue{}
 	rows, err := db.query(ctx, "SELECT kind, count(DISTINCT id), min(queued_at) FROM clerk_verify GROUP BY kind")
-	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
-		var kind clerk.Kind
-		var q Queue
-		err := r.Scan(&kind, &q.Objects, &q.OldestAt)
-		queues[kind] = q
-		return struct{}{}, err
+	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, q Queue, err error) {
+		return kind, q, r.Scan(&kind, &q.Objects, &q.OldestAt)
 	})
-	return queues, err
 }
 
 // Suspected counts the objects that one answer of Clerk told to be gone or older than here, and no second one yet, by kind.
 func (db *DB) Suspected(ctx context.Context) (map[clerk.Kind]int64, error) {
-	counts := map[clerk.Kind]int64{}
 	rows, err := db.query(ctx, "SELECT kind, count(*) FROM clerk_suspects WHERE reason IN ('gone', 'unlisted', 'older') GROUP BY kind")
-	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
-		var kind clerk.Kind
-		var n int64
-		err := r.Scan(&kind, &n)
-		counts[kind] = n
-		return struct{}{}, err
-	})
-	return counts, err
+	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
 }
 
 // LastDelivery is the last delivery of one event type.
@@ -137,16 +116,10 @@ func (db *DB) LastDeliveries(ctx context.Context) (map[string]LastDelivery, erro
 		SELECT t.type, (SELECT max(i.received_at) FROM clerk_inbox i WHERE i.type = t.type),
 		COALESCE((SELECT i.signed_at FROM clerk_inbox i WHERE i.type = t.type ORDER BY i.received_at DESC LIMIT 1), 0)
 		FROM types t WHERE t.type IS NOT NULL`
-	last := map[string]LastDelivery{}
 	rows, err := db.query(ctx, text)
-	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
-		var eventType string
-		var d LastDelivery
-		err := r.Scan(&eventType, &d.ReceivedAt, &d.SignedAt)
-		last[eventType] = d
-		return struct{}{}, err
+	return scanMap(rows, err, func(r *sql.Rows) (eventType string, d LastDelivery, err error) {
+		return eventType, d, r.Scan(&eventType, &d.ReceivedAt, &d.SignedAt)
 	})
-	return last, err
 }
 
 // DriftCount counts lines of the drift report.
@@ -159,16 +132,10 @@ type DriftCount struct {
 func (db *DB) DriftCounts(ctx context.Context, since clerk.Time) (map[clerk.Kind]DriftCount, error) {
 	const text = `SELECT kind, count(*), COALESCE(sum(repaired), 0),
 		COALESCE(sum(CASE WHEN found_at >= $1 THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN found_at >= $1 THEN repaired ELSE 0 END), 0) FROM clerk_drift GROUP BY kind`
-	counts := map[clerk.Kind]DriftCount{}
 	rows, err := db.query(ctx, text, int64(since))
-	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
-		var kind clerk.Kind
-		var c DriftCount
-		err := r.Scan(&kind, &c.Found, &c.Repaired, &c.FoundSince, &c.RepairedSince)
-		counts[kind] = c
-		return struct{}{}, err
+	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, c DriftCount, err error) {
+		return kind, c, r.Scan(&kind, &c.Found, &c.Repaired, &c.FoundSince, &c.RepairedSince)
 	})
-	return counts, err
 }
 
 // Unannounced is when a row of a kind was last found to differ of which no event had ever come, 0 for never.

@@ -23,7 +23,7 @@ type Counts struct {
 func (db *DB) Counts(ctx context.Context) (c Counts, err error) {
 	c.Live = map[clerk.Kind]int64{}
 	for kind, t := range tables {
-		if c.Live[kind], err = db.count(ctx, "SELECT count(*) FROM "+t.name+"_live"); err != nil {
+		if c.Live[kind], err = db.number(ctx, "SELECT count(*) FROM "+t.name+"_live"); err != nil {
 			return c, err
 		}
 	}
@@ -33,38 +33,25 @@ func (db *DB) Counts(ctx context.Context) (c Counts, err error) {
 	if c.RolesRejected, err = db.RolesRejected(ctx); err != nil {
 		return c, err
 	}
-	c.VerifyQueue, err = db.count(ctx, "SELECT count(*) FROM clerk_verify")
+	c.VerifyQueue, err = db.number(ctx, "SELECT count(*) FROM clerk_verify")
 	return c, err
 }
 
 // Exceptions counts the deliveries that were not simply applied, by state.
 func (db *DB) Exceptions(ctx context.Context) (map[State]int64, error) {
 	rows, err := db.query(ctx, "SELECT state, count(*) FROM clerk_inbox WHERE state <> 'applied' GROUP BY state")
-	counts := map[State]int64{}
-	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
-		var s State
-		var n int64
-		err := r.Scan(&s, &n)
-		counts[s] = n
-		return struct{}{}, err
-	})
-	return counts, err
+	return scanMap(rows, err, func(r *sql.Rows) (s State, n int64, err error) { return s, n, r.Scan(&s, &n) })
 }
 
 // RolesRejected counts the live users whose metadata names a role that is not on the ladder.
 func (db *DB) RolesRejected(ctx context.Context) (int64, error) {
-	return db.count(ctx, "SELECT count(*) FROM clerk_users WHERE role_rejected IS NOT NULL AND sync_hidden = 0")
-}
-
-func (db *DB) count(ctx context.Context, text string) (int64, error) {
-	rows, err := db.query(ctx, text)
-	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (n int64, err error) { return n, r.Scan(&n) }))
+	return db.number(ctx, "SELECT count(*) FROM clerk_users WHERE role_rejected IS NOT NULL AND sync_hidden = 0")
 }
 
 // Instances lists the instances whose events were seen here, the first seen first.
 func (db *DB) Instances(ctx context.Context) ([]string, error) {
 	rows, err := db.query(ctx, "SELECT instance_id FROM clerk_instances ORDER BY first_seen_at, instance_id")
-	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+	return scanAll(rows, err, scanOne[string])
 }
 
 // Doubts lists what waits in the verify queue, the oldest first.

@@ -180,6 +180,26 @@ func scanAll[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) 
 	return all, rows.Err()
 }
 
+// scanOne reads rows of one column.
+func scanOne[T any](r *sql.Rows) (v T, err error) { return v, r.Scan(&v) }
+
+// scanMap reads all rows into a map; one function tells the key of each, and its value.
+func scanMap[K comparable, V any](rows *sql.Rows, err error, scan func(*sql.Rows) (K, V, error)) (map[K]V, error) {
+	all := map[K]V{}
+	_, err = scanAll(rows, err, func(r *sql.Rows) (none struct{}, err error) {
+		key, value, err := scan(r)
+		all[key] = value
+		return none, err
+	})
+	return all, err
+}
+
+// number reads the only row of one number.
+func (db *DB) number(ctx context.Context, text string, args ...any) (int64, error) {
+	rows, err := db.query(ctx, text, args...)
+	return exactlyOne(scanAll(rows, err, scanOne[int64]))
+}
+
 // exactlyOne turns a list into its only element.
 func exactlyOne[T any](all []T, err error) (one T, _ error) {
 	switch {

@@ -32,14 +32,10 @@ type Suspect struct {
 func (db *DB) Suspects(ctx context.Context, now clerk.Time) (map[Key]Suspect, error) {
 	rows, err := db.query(ctx, `SELECT kind, id, reason, since_write, due_at, attempts FROM clerk_suspects
 		WHERE reason <> 'hidden' OR due_at <= $1`, int64(now))
-	list, err := scanAll(rows, err, func(r *sql.Rows) (s Suspect, err error) {
-		return s, r.Scan(&s.Key.Kind, &s.Key.ID, &s.Reason, &s.Since, &s.DueAt, &s.Attempts)
+	return scanMap(rows, err, func(r *sql.Rows) (_ Key, s Suspect, err error) {
+		err = r.Scan(&s.Key.Kind, &s.Key.ID, &s.Reason, &s.Since, &s.DueAt, &s.Attempts)
+		return s.Key, s, err
 	})
-	all := make(map[Key]Suspect, len(list))
-	for _, s := range list {
-		all[s.Key] = s
-	}
-	return all, err
 }
 
 var suspectUpsert = newBulk("INSERT INTO clerk_suspects (kind, id, reason, since_write, due_at, attempts)",
@@ -73,5 +69,5 @@ func (db *DB) ActiveUsers(ctx context.Context, since, now clerk.Time, after stri
 			WHERE s.clerk_user_id = t.clerk_user_id AND s.sync_hidden = 0 AND s.sync_terminal = 0 AND s.expire_at > $3))
 		ORDER BY t.clerk_user_id LIMIT $4`
 	rows, err := db.query(ctx, text, after, int64(since), int64(now), limit)
-	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+	return scanAll(rows, err, scanOne[string])
 }

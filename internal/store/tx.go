@@ -295,7 +295,7 @@ func (tx *Tx) QueueMembershipsOf(ctx context.Context, roleKey, reason string) er
 func (tx *Tx) SessionsCreatedAt(ctx context.Context, userID string, at clerk.Time) ([]string, error) {
 	const text = "SELECT clerk_session_id FROM clerk_sessions WHERE clerk_user_id = $1 AND created_at = $2 AND sync_terminal = 0"
 	rows, err := tx.query(ctx, text, userID, int64(at))
-	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+	return scanAll(rows, err, scanOne[string])
 }
 
 // RememberInstances notes the instances whose events were seen here.

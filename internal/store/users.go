@@ -111,7 +111,7 @@ func (db *DB) UsersByEmail(ctx context.Context, email string) ([]User, error) {
 // never seen.
 func (db *DB) UserDeleted(ctx context.Context, clerkUserID string) (bool, error) {
 	rows, err := db.query(ctx, "SELECT sync_hidden FROM clerk_users WHERE clerk_user_id = $1", clerkUserID)
-	all, err := scanAll(rows, err, func(r *sql.Rows) (hidden bool, err error) { return hidden, r.Scan(&hidden) })
+	all, err := scanAll(rows, err, scanOne[bool])
 	return len(all) == 1 && all[0], err
 }
 

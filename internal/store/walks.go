@@ -32,15 +32,11 @@ const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at,
 // Walks is what is known of all lists.
 func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {
 	rows, err := db.query(ctx, "SELECT "+walkColumns+" FROM clerk_walks")
-	list, err := scanAll(rows, err, func(r *sql.Rows) (w Walk, err error) {
-		return w, r.Scan(&w.List, &w.BackfilledAt, &w.Cursor, &w.Watermark, &w.BegunAt, &w.EndedAt, &w.Complete, &w.CompleteAt,
+	return scanMap(rows, err, func(r *sql.Rows) (_ string, w Walk, err error) {
+		err = r.Scan(&w.List, &w.BackfilledAt, &w.Cursor, &w.Watermark, &w.BegunAt, &w.EndedAt, &w.Complete, &w.CompleteAt,
 			&w.Reason, &w.Rows, &w.Found, &w.Repaired, &w.Refused, &w.SweptAt, &w.CompleteWrite)
+		return w.List, w, err
 	})
-	walks := make(map[string]Walk, len(list))
-	for _, w := range list {
-		walks[w.List] = w
-	}
-	return walks, err
 }
 
 // SaveWalk keeps what is known of a list.
