@@ -64,7 +64,7 @@ func run(t *testing.T, cmd *exec.Cmd) (memory int) {
 // are the promise.
 func TestMemoryIsBoundedUnderABacklog(t *testing.T) {
 	t.Parallel()
-	events := 20_000
+	events := 10_000
 	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_BACKLOG")); err == nil {
 		events = n
 	}

@@ -27,13 +27,13 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must survive, 20 unless told: under the
+// CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must survive, 10 unless told: under the
 // race detector each takes seconds. Postgres gets an eighth.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_HISTORIES"))
 	if err != nil {
-		n = 20
+		n = 10
 	}
 	if err := flag.Set("rapid.checks", strconv.Itoa(n)); err != nil {
 		panic(err)
