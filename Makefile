@@ -14,7 +14,7 @@ setup: ## install what the tests need (Debian: postgresql, gcc, node, nginx, cad
 	@./internal/testenv/setup.sh
 
 test: setup ## install what is missing and run all tests with the race detector
-	go vet ./...
+	go vet ./... && (cd examples/routers && go vet ./...)
 	@set -o pipefail; { $(if $(HISTORIES),CLERKSYNC_TEST_HISTORIES=$(HISTORIES)) go test -race -count=1 -timeout 30m -v ./...; failed=$$?; \
 		(cd examples/routers && go test -race -count=1 -v ./...) && exit $$failed; } 2>&1 | \
 		awk -f internal/testenv/summary.awk
@@ -35,9 +35,9 @@ fuzz: ## run each fuzz target for FUZZTIME
 	@set -e; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 		go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; done; done
 
-verify: ## check formatting and go.mod
+verify: ## check formatting and every go.mod
 	@test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
-	go mod tidy -diff
+	set -e; for m in . examples/routers tools; do (cd $$m && go mod tidy -diff); done
 
 build: ## build the binary
 	CGO_ENABLED=0 go build -trimpath -o bin/clerksync ./cmd/clerksync
