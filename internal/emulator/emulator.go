@@ -241,7 +241,7 @@ func (e *Emulator) emit(eventType string, at int64, data any) {
 	if err != nil {
 		panic(fmt.Sprintf("emulator: encode %s: %v", eventType, err)) // our own types only
 	}
-	e.sender.send(message{ID: "msg_" + e.random.text(27), Type: eventType, body: body})
+	e.sender.send(message{ID: e.random.id("msg"), Type: eventType, body: body})
 }
 
 type envelope struct {

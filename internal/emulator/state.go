@@ -21,6 +21,7 @@ type snapshot struct {
 	Issuer        string                    `json:"issuer"`
 	Random        []byte                    `json:"random"`
 	KeyRandom     []byte                    `json:"key_random"`
+	IDs           uint32                    `json:"ids"` // made so far
 	Ahead         time.Duration             `json:"ahead"` // of the clock before real time, in nanoseconds
 	WebhookSecret string                    `json:"webhook_secret"`
 	Keys          []savedKey                `json:"keys"`
@@ -115,7 +116,7 @@ func (e *Emulator) snapshot() ([]byte, error) {
 		return nil, err
 	}
 	s := snapshot{
-		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, Ahead: time.Until(e.clock.now()).Round(time.Second),
+		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, IDs: *e.random.ids, Ahead: time.Until(e.clock.now()).Round(time.Second),
 		WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations, Domains: e.organizations.domains,
 		Permissions: e.access.permissions, Invitations: e.others.invitations,
 	}
@@ -229,6 +230,7 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 	if err := errors.Join(e.random.source.UnmarshalBinary(s.Random), e.keyRandom.source.UnmarshalBinary(s.KeyRandom)); err != nil {
 		return err
 	}
+	*e.random.ids = s.IDs
 	e.ID, e.keys = s.ID, keys
 	e.webhook = cmp.Or(e.options.WebhookSecret, s.WebhookSecret)
 	if e.options.SecretKey == "" { // what was asked for is kept
