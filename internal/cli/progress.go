@@ -51,6 +51,11 @@ func (p *progress) tell(at clerksync.SyncProgress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
+	if !at.AskedAgain.IsZero() {
+		p.close()
+		fmt.Fprintf(p.w, "missing or older at Clerk: %d, asked for again at %s before it is believed\n", at.Rows, at.AskedAgain.Local().Format(time.TimeOnly))
+		return
+	}
 	if at.Kind != p.last.Kind || at.Rows < p.last.Rows { // the next list, or the same again
 		p.close()
 		p.first, p.began, p.told = 0, now, time.Time{}

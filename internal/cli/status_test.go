@@ -143,8 +143,10 @@ func TestProgressInALog(t *testing.T) {
 		p.tell(clerksync.SyncProgress{Kind: clerk.KindUser, Rows: rows, Total: 500})
 		at = at.Add(400 * time.Millisecond)
 	}
+	p.tell(clerksync.SyncProgress{Rows: 2, Total: -1, AskedAgain: time.Date(2026, 1, 2, 10, 31, 5, 0, time.Local)})
 	p.end()
-	if want := "user: 0 of 500 rows, 0s\nuser: 300 of 500 rows, 1.2s\nuser: 500 of 500 rows, 2s\n"; out.String() != want {
+	if want := "user: 0 of 500 rows, 0s\nuser: 300 of 500 rows, 1.2s\nuser: 500 of 500 rows, 2s\n" +
+		"missing or older at Clerk: 2, asked for again at 10:31:05 before it is believed\n"; out.String() != want {
 		t.Errorf("told:\n%swant\n%s", out.String(), want)
 	}
 }

@@ -87,6 +87,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 type Progress struct {
 	Kind        clerk.Kind
 	Rows, Total int
+	// AskedAgain is when objects are asked for again that Clerk does not know, or told older than they are stored; Rows is
+	// how many, Kind is empty. It is zero while a list is read.
+	AskedAgain time.Time
 }
 
 // Options of a reconcile.

@@ -52,9 +52,20 @@ func TestRegression(t *testing.T) {
 		if l.waited() > 50*time.Second || len(l.suspects()) > 0 {
 			l.Errorf("a dry run waited, or wrote: %s, %+v", l.waited(), l.suspects())
 		}
-		expect("first walk", l.walk(only), false)
+		var waits []reconcile.Progress
+		tell := only
+		tell.Progress = func(p reconcile.Progress) {
+			if !p.AskedAgain.IsZero() {
+				waits = append(waits, p)
+			}
+		}
+		began := l.now()
+		expect("first walk", l.walk(tell), false)
 		if l.waited() < 50*time.Second {
 			l.Errorf("sure after %s", l.waited())
+		}
+		if len(waits) != 1 || waits[0].Rows != 1 || waits[0].AskedAgain.Sub(began) < 50*time.Second || waits[0].AskedAgain.Sub(began) > 70*time.Second {
+			l.Errorf("it was told to wait: %+v, begun at %s", waits, began)
 		}
 		l.r = l.reconciler(0, 0)
 		before := l.waited()

@@ -66,7 +66,7 @@ func (s *session) allSessions(ctx context.Context, o Options) error {
 			return err
 		}
 		if o.Progress != nil {
-			o.Progress(Progress{clerk.KindSession, k.Rows, -1})
+			o.Progress(Progress{Kind: clerk.KindSession, Rows: k.Rows, Total: -1})
 		}
 	}
 	failed := r.end(ctx, o.AllowMassDelete)

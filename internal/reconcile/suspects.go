@@ -122,7 +122,7 @@ func (s *session) settle(ctx context.Context, limit int) error {
 
 // settleAll asks again for all suspects of some kinds (nil: of all), and waits for those that want a second answer. What
 // is known to be older at Clerk is asked for too, so that the report tells of it.
-func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind) error {
+func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind, progress func(Progress)) error {
 	of := func(holds func(store.Suspect) bool) []store.Suspect {
 		return s.chosen(func(x store.Suspect) bool { return (kinds == nil || slices.Contains(kinds, x.Key.Kind)) && holds(x) })
 	}
@@ -141,8 +141,11 @@ func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind) error {
 			s.unsettled(waiting)
 			return nil
 		}
-		last := waiting[len(waiting)-1]
-		if err := s.Sleep(ctx, max(0, last.DueAt.Time().Sub(s.Now()))+time.Millisecond); err != nil {
+		due := waiting[len(waiting)-1].DueAt.Time()
+		if progress != nil {
+			progress(Progress{Rows: len(waiting), Total: -1, AskedAgain: due})
+		}
+		if err := s.Sleep(ctx, max(0, due.Sub(s.Now()))+time.Millisecond); err != nil {
 			return err
 		}
 	}

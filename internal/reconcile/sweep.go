@@ -83,7 +83,7 @@ func (s *session) recent(ctx context.Context, since clerk.Time, progress func(Pr
 			}
 		}
 		if progress != nil {
-			progress(Progress{clerk.KindUser, k.Rows, -1})
+			progress(Progress{Kind: clerk.KindUser, Rows: k.Rows, Total: -1})
 		}
 		if met = end; end {
 			return clerkapi.ErrStop

@@ -116,7 +116,7 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 				return err
 			}
 		}
-		if err := s.settleAll(ctx, o.Kinds); err != nil {
+		if err := s.settleAll(ctx, o.Kinds, o.Progress); err != nil {
 			return err
 		}
 		if err := s.recount(ctx, kinds); err != nil {
@@ -280,7 +280,7 @@ func (w *walking) page(ctx context.Context, p prepared) error {
 		return err
 	}
 	w.walk = next
-	w.progress(Progress{w.kind, p.Seen, p.Total})
+	w.progress(Progress{Kind: w.kind, Rows: p.Seen, Total: p.Total})
 	return nil
 }
 
