@@ -37,7 +37,7 @@ start() {
   exit 1
 }
 
-port=$((20000 + RANDOM % 20000))
+port=$((20000 + RANDOM % 12000)) # below 32768, where the system takes ports for connections
 free_port() {
   while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
   echo "127.0.0.1:$port"
