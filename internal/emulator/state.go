@@ -21,7 +21,7 @@ type snapshot struct {
 	Issuer        string                    `json:"issuer"`
 	Random        []byte                    `json:"random"`
 	KeyRandom     []byte                    `json:"key_random"`
-	IDs           uint32                    `json:"ids"` // made so far
+	IDs           uint32                    `json:"ids"`   // made so far
 	Ahead         time.Duration             `json:"ahead"` // of the clock before real time, in nanoseconds
 	WebhookSecret string                    `json:"webhook_secret"`
 	Keys          []savedKey                `json:"keys"`

@@ -71,12 +71,22 @@ func (in *Ingest) PreparePage(p Page) *PreparedPage {
 	return &PreparedPage{p, rows}
 }
 
+// Join makes one page of the pages of one list, in their order, to be applied in one transaction.
+func Join(pages ...*PreparedPage) *PreparedPage {
+	all := *pages[0]
+	for _, p := range pages[1:] {
+		all.rows = append(all.rows, p.rows...)
+		all.ObservedAt = max(all.ObservedAt, p.ObservedAt)
+	}
+	return &all
+}
+
 // embedded makes the stubs of what a row that differs embeds, unless that is known.
 func (p *PreparedPage) embedded(r *pageRow) {
 	if r.whole.raw == "" {
 		r.whole.raw = r.whole.body.JSON()
 	}
-	s := sighting{observedAt: p.ObservedAt, read: true, known: p.Known.has}
+	s := sighting{observedAt: r.whole.ObservedAt, read: true, known: p.Known.has}
 	s.embedded(p.Kind, r.whole.key.ID, r.whole.body)
 	r.stubs = s.ops
 }
@@ -167,7 +177,7 @@ func (b *batch) compare(ctx context.Context, tx *store.Tx, p *PreparedPage) (dif
 	for _, r := range p.rows {
 		s, known := sights[r.whole.key.ID]
 		if r.known = known; known && r.agrees(s) {
-			b.agreed = append(b.agreed, agreement{r.whole.key, p.ObservedAt})
+			b.agreed = append(b.agreed, agreement{r.whole.key, r.whole.ObservedAt})
 			continue
 		}
 		p.embedded(&r)

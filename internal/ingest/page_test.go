@@ -218,3 +218,41 @@ func TestPageIsTriedAgain(t *testing.T) {
 		t.Errorf("the user that is told of in passing: %+v, %v", s, err)
 	}
 }
+
+// Pages joined into one transaction, of which one repeats a row of another, leave what they would have left one by one.
+func TestJoinedPagesAreAsGoodAsOneByOne(t *testing.T) {
+	t.Parallel()
+	member := func(n int, role string, updated int) string {
+		return fmt.Sprintf(`{"id":"orgmem_%d","role":%q,"updated_at":%d,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_%[1]d"}}`,
+			n, role, updated)
+	}
+	texts := [][]string{{member(1, "a", 1000), member(2, "a", 1000)}, {member(2, "b", 2000), member(3, "a", 1000)}, {member(3, "a", 1000)}}
+	var left []map[string]any
+	for _, joined := range []bool{false, true} {
+		db, in := memory(t)
+		var pages []*ingest.PreparedPage
+		for i, page := range texts {
+			p := ingest.Page{Kind: clerk.KindMembership, Rows: parsed(t, page...), ObservedAt: clerk.Time(5000 + i), New: true, Known: ingest.NewKnown()}
+			pages = append(pages, in.PreparePage(p))
+		}
+		if joined {
+			pages = []*ingest.PreparedPage{ingest.Join(pages...)}
+		}
+		for _, p := range pages {
+			if _, err := in.ApplyPrepared(t.Context(), p, ingest.Under{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		head, err := db.Head(t.Context())
+		if err != nil || head.HighWater != 5002 || head.Writes != int64(len(pages)) {
+			t.Errorf("joined %v: %+v, %v", joined, head, err)
+		}
+		left = append(left, snapshot(t, db))
+	}
+	if diff := cmp.Diff(left[0], left[1]); diff != "" {
+		t.Error(diff)
+	}
+	if members := left[1]["members"].([]store.Membership); len(members) != 3 {
+		t.Errorf("%+v", members)
+	}
+}
