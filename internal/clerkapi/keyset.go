@@ -21,7 +21,11 @@ func (w *walk) byKey(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.result.Before = before
+		if w.result.Before = before; before >= w.limit {
+			if err := w.mark(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	from := anchor{w.place.last, w.place.at}
 	again := false // ask by time: the row to go on from may be gone
@@ -57,10 +61,6 @@ func (w *walk) byKey(ctx context.Context) error {
 type anchor struct {
 	id string
 	at clerk.Time
-}
-
-func (w *walk) total(ctx context.Context) (int, error) {
-	return w.client.Total(ctx, w.list, Background)
 }
 
 // after reads the page after a row; or all since one millisecond before it, if that row is gone or byTime asks for it.

@@ -28,6 +28,12 @@ func (w *walk) byOffset(ctx context.Context) error {
 		}
 		if first {
 			w.result.Before, first = total, false
+			if w.source.ordered && len(rows) >= w.limit { // there is more: it is read again, marked
+				if err := w.mark(ctx); err != nil {
+					return err
+				}
+				continue
+			}
 		}
 		fresh, next, stalled := 0, max(0, offset-back), true
 		if back *= 2; w.joins(rows, offset) {

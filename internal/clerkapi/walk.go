@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"strconv"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -30,8 +31,9 @@ type Walked struct {
 	Before   int // Clerk's count before the walk; -1: it doesn't tell
 	After    int // and after it
 	// Complete walks brought each row that was there all the while: nothing failed, pages joined, the last one was
-	// short, and the distinct ids are as many as Clerk counted before and after. What an incomplete walk did not bring
-	// says nothing.
+	// short, and the distinct ids are as many as Clerk counted before and after; or, where the list grew meanwhile, those
+	// no younger than the newest of before are as many as Clerk counted then. What an incomplete walk did not bring says
+	// nothing.
 	Complete bool
 	Reason   string // why it is not complete
 	Stopped  bool   // by ErrStop
@@ -184,6 +186,8 @@ func (w *walk) finish(after int) {
 	switch {
 	case after < 0:
 		r.Reason = "the list tells no total"
+	case r.Before < after && w.place.broughtAll(r.Before) && !w.doubt:
+		r.Complete = true
 	case r.Before != after:
 		r.Reason = fmt.Sprintf("the total changed from %d to %d", r.Before, after)
 	case w.place.seen != after:
@@ -193,6 +197,30 @@ func (w *walk) finish(after int) {
 	default:
 		r.Complete = true
 	}
+}
+
+// mark notes, before the first page is read, which row is the newest, and how many there are: none of those is younger, and
+// what is created later is. That proves a walk over a list that grows under it. A user who signs up between the two
+// answers is counted and younger: then nothing is proven.
+func (w *walk) mark(ctx context.Context) error {
+	query := maps.Clone(w.source.query)
+	query.Set("order_by", "-created_at")
+	query.Set("limit", "1")
+	newest, total, _, err := w.client.fetch(ctx, w.op, w.source, query)
+	if err == nil && w.source.bare {
+		total, err = w.total(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if w.result.Before = total; len(newest) > 0 {
+		w.place.mark = newest[0].Get("created_at").Time()
+	}
+	return nil
+}
+
+func (w *walk) total(ctx context.Context) (int, error) {
+	return w.client.Total(ctx, w.list, Background)
 }
 
 func (w *walk) page() string { return strconv.Itoa(w.limit) }

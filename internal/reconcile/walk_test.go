@@ -61,6 +61,35 @@ func TestBackfillAndWalk(t *testing.T) {
 	})
 }
 
+// People sign up and join all the while: walks are whole nevertheless, and a lost deletion is found.
+func TestWalkOfAnInstanceThatIsNeverStill(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 60, Organizations: 6, Memberships: 60}, func(l *lab) {
+		l.r = l.reconciler(20, 0)
+		n := 0
+		busy := func(reconcile.Progress) {
+			n++
+			l.later(time.Millisecond) // what is created in one millisecond can not be told apart
+			var user struct{ ID string }
+			l.must(l.e.Call(l.Context(), "POST", "/v1/users", map[string]any{"email_address": []string{fmt.Sprintf("new%d@example.com", n)}}, &user))
+			organizations, err := l.listed("/v1/organizations")
+			l.must(err)
+			l.call("POST", "/v1/organizations/"+organizations[0]+"/memberships", map[string]any{"user_id": user.ID, "role": "org:member"})
+		}
+		report, err := l.r.Backfill(l.Context(), busy)
+		if err != nil || !report.Complete() || report.Found != 0 || n < 7 {
+			l.Errorf("backfill with %d sign-ups in it: %+v, %v", n, report, err)
+		}
+		l.deaf()
+		user := l.any(clerk.KindUser)
+		l.call("DELETE", "/v1/users/"+user.ID, nil)
+		before := n
+		if report := l.walk(reconcile.Options{Progress: busy}); !report.Complete() || n < before+7 || !l.hidden(user) {
+			l.Errorf("walk with %d sign-ups in it: %+v; hidden: %v", n-before, report, l.hidden(user))
+		}
+	})
+}
+
 // Lost events are repaired, whatever share of them is lost, also while the API fails.
 func TestLoss(t *testing.T) {
 	t.Parallel()
