@@ -160,11 +160,11 @@ func printReport(p *process, r *clerksync.SyncReport, asJSON bool) error {
 	}
 	t := terminalOf(p.stdout, p.environ)
 	rows := [][]string{{"KIND", "ROWS", "AT CLERK", "DIFFERED", "REPAIRED", "LIST"}}
-	all := 0
+	all, counted := 0, 0
 	for _, k := range r.Kinds {
-		state, total := t.paint(green, "whole"), "–"
+		state, total, count := t.paint(green, "whole"), "–", k.Rows
 		if k.Total >= 0 {
-			total = grouped(int64(k.Total))
+			total, count = grouped(int64(k.Total)), k.Total
 		}
 		switch {
 		case k.Refused:
@@ -172,7 +172,7 @@ func printReport(p *process, r *clerksync.SyncReport, asJSON bool) error {
 		case !k.Complete:
 			state = t.paint(red, k.Reason)
 		}
-		all += k.Rows
+		all, counted = all+k.Rows, counted+count
 		rows = append(rows, []string{
 			string(k.Kind), grouped(int64(k.Rows)), total, grouped(int64(k.Found)), grouped(int64(k.Repaired)), state,
 		})
@@ -180,11 +180,12 @@ func printReport(p *process, r *clerksync.SyncReport, asJSON bool) error {
 	if err := columns(p.stdout, rows, map[int]bool{1: true, 2: true, 3: true, 4: true}); err != nil {
 		return err
 	}
-	if r.Complete() {
+	switch {
+	case !r.Complete():
+	case all == counted:
 		fmt.Fprintf(p.stdout, "%s rows, as many as Clerk counts\n", grouped(int64(all)))
+	default: // the lists grew meanwhile
+		fmt.Fprintf(p.stdout, "%s rows, with all that Clerk had when the lists were begun\n", grouped(int64(all)))
 	}
-	for _, d := range r.Drift {
-		fmt.Fprintf(p.stdout, "  %s %s %v %s\n", d.Kind, d.ID, d.Fields, d.Cause)
-	}
-	return nil
+	return printDrift(p.stdout, r.Drift)
 }
