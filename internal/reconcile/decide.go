@@ -42,6 +42,9 @@ const (
 	overlap = 5 * time.Minute
 	// lately is how young a change is whose event may just be on its way.
 	lately = time.Minute
+	// onItsWay is how young a change is that a sweep leaves to its event: Svix delivers within seconds. Else a busy
+	// instance would have some drift each minute that is none.
+	onItsWay = 15 * time.Second
 )
 
 // backoff is how long an object is left alone after so many refusals.
@@ -115,7 +118,7 @@ func (s signs) cause(at, date clerk.Time) string {
 		return CauseNotSubscribed
 	case at == 0:
 		return CauseUnknown
-	case date > 0 && date-at < clerk.Time(lately.Milliseconds()):
+	case younger(at, date, lately):
 		return CauseRecent
 	case s.lastReceived < at:
 		return CauseDown
@@ -168,4 +171,9 @@ func untold(d ingest.Difference, now clerk.Value, known clerk.Time) bool {
 		return true
 	}
 	return !slices.ContainsFunc(d.Fields, func(field string) bool { return field != "updated_at" && field != "expire_at" })
+}
+
+// younger reports whether a change was made that shortly before an answer; where either tells no time, it was not.
+func younger(at, date clerk.Time, than time.Duration) bool {
+	return at > 0 && date > 0 && date-at < clerk.Time(than.Milliseconds())
 }

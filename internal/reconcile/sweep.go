@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
@@ -48,7 +50,7 @@ func (s *session) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	newest, whole, err := s.recent(ctx, walk.Watermark-clerk.Time(overlap.Milliseconds()), nil)
+	newest, whole, err := s.recent(ctx, walk.Watermark-clerk.Time(overlap.Milliseconds()), onItsWay, nil)
 	if err != nil || !whole {
 		return err
 	}
@@ -56,8 +58,9 @@ func (s *session) sweep(ctx context.Context) error {
 	return s.write(ctx, func(tx *store.Tx) error { return tx.SaveWalk(ctx, walk) })
 }
 
-// recent reads the users who were changed at a time or later, the last changed first, and answers when the last was.
-func (s *session) recent(ctx context.Context, since clerk.Time, progress func(Progress)) (newest clerk.Time, whole bool, err error) {
+// recent reads the users who were changed at a time or later, the last changed first, and answers when the last was. Where
+// events of users come, changes younger than so much are left to them.
+func (s *session) recent(ctx context.Context, since clerk.Time, young time.Duration, progress func(Progress)) (newest clerk.Time, whole bool, err error) {
 	signs, err := s.signs(ctx, clerk.KindUser)
 	if err != nil {
 		return 0, false, err
@@ -76,6 +79,9 @@ func (s *session) recent(ctx context.Context, since clerk.Time, progress func(Pr
 			}
 		}
 		k.Rows += len(rows)
+		if signs.heard && young > 0 {
+			rows = slices.DeleteFunc(rows, func(row clerk.Value) bool { return younger(row.Get("updated_at").Time(), p.Date, young) })
+		}
 		if len(rows) > 0 {
 			page := ingest.Page{Kind: clerk.KindUser, Rows: rows, ObservedAt: p.ObservedAt()}
 			if err := s.page(ctx, k, s.Ingest.PreparePage(page), s.note(signs, p.Answer)); err != nil {

@@ -1,12 +1,15 @@
 package reconcile_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/store"
 )
 
 // One change among many costs a sweep few calls.
@@ -77,4 +80,40 @@ func TestSince(t *testing.T) {
 		}
 		l.equal()
 	})
+}
+
+// A change whose event comes a few seconds later is no drift, though a sweep stands between; one whose event never comes
+// is drift in the next sweep.
+func TestEventOnItsWayIsNoDrift(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
+		l.backfill()
+		users := l.firstUsers(2)
+		rename := func(user, name string) {
+			l.call("PATCH", "/v1/users/"+user, map[string]any{"first_name": name})
+		}
+		rename(users[0], "Ada")
+		l.equal() // so that users' events are known to come
+		l.deaf()
+		rename(users[0], "Augusta")
+		rename(users[1], "Grace")
+		if report := l.tick(); report.Found != 0 || l.firstName(store.Key{Kind: clerk.KindUser, ID: users[0]}) != "Ada" {
+			l.Errorf("a sweep right after the change: %+v", report)
+		}
+		l.must(l.in.Apply(l.Context(), ingest.Reading{ // as good as the event
+			Key: store.Key{Kind: clerk.KindUser, ID: users[0]}, Body: l.asTold(users[0]), ObservedAt: clerk.At(l.e.Now()),
+		}))
+		if report := l.tick(); report.Found != 1 || report.Drift[0].ID != users[1] || report.Drift[0].Cause == reconcile.CauseNotSubscribed {
+			l.Errorf("the next one: %+v", report)
+		}
+		l.equal()
+	})
+}
+
+// asTold is a user as Clerk has them.
+func (l *lab) asTold(user string) clerk.Value {
+	l.Helper()
+	var body json.RawMessage
+	l.must(l.e.Call(l.Context(), "GET", "/v1/users/"+user, nil, &body))
+	return parse(l.T, string(body))
 }
