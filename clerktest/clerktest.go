@@ -2,6 +2,7 @@ package clerktest
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -125,9 +126,7 @@ func (c *Clerk) CreateUser(u User) (id string) {
 		in["phone_number"] = []string{u.Phone}
 	}
 	public := map[string]any{}
-	for name, value := range u.PublicMetadata {
-		public[name] = value
-	}
+	maps.Copy(public, u.PublicMetadata)
 	if u.Role != "" {
 		public["role"] = u.Role
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -65,9 +66,7 @@ func (c *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.clerk.ServeHTTP(answer, r)
 	close(c.held)
 	<-c.free
-	for name, values := range answer.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes())
 }

@@ -345,8 +345,7 @@ func (l *loader) resolve(path string) string {
 
 // cause is the text of a file error without the path.
 func cause(err error) string {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err.Error()
 	}
 	return "unknown error"

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/clerksync/clerksync/internal/emulator"
@@ -293,7 +294,7 @@ func (d *demonstration) tell(m emulator.Message) {
 	verdict := "no answer: " + a.Error
 	var answer struct{ Status, Code string }
 	if a.Status > 0 {
-		verdict = fmt.Sprint(a.Status)
+		verdict = strconv.Itoa(a.Status)
 		if json.Unmarshal([]byte(a.Answer), &answer) == nil && answer.Status+answer.Code != "" {
 			verdict = answer.Status + answer.Code
 		}

@@ -55,8 +55,7 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksy
 	for _, w := range warnings {
 		add(doctor.Warning, Fault(w))
 	}
-	var faults Faults
-	if errors.As(err, &faults) {
+	if faults, ok := errors.AsType[Faults](err); ok {
 		for _, f := range faults {
 			add(doctor.Failure, f)
 		}

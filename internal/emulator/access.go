@@ -52,11 +52,11 @@ func (e *Emulator) seedAccess() {
 	add("entconns:manage", "Manage enterprise connections")
 	e.access.roles = []*Role{
 		{
-			Object: "role", ID: e.random.id("role"), Name: "Admin", Key: "org:admin", Description: pointer("Role with all system permissions"),
+			Object: "role", ID: e.random.id("role"), Name: "Admin", Key: "org:admin", Description: new("Role with all system permissions"),
 			IsCreatorEligible: true, Permissions: slices.Clone(e.access.permissions), CreatedAt: now, UpdatedAt: now, seeded: true,
 		},
 		{
-			Object: "role", ID: e.random.id("role"), Name: "Member", Key: "org:member", Description: pointer("Role with non-privileged permissions"),
+			Object: "role", ID: e.random.id("role"), Name: "Member", Key: "org:member", Description: new("Role with non-privileged permissions"),
 			Permissions: []*Permission{read, billing}, CreatedAt: now, UpdatedAt: now, seeded: true,
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -174,7 +175,7 @@ func TestEndpointIsDisabledAfterFiveDaysOfFailures(t *testing.T) {
 func summary(m emulator.Message) string {
 	parts := []string{m.State}
 	for _, a := range m.Attempts {
-		part := fmt.Sprint(a.Status)
+		part := strconv.Itoa(a.Status)
 		if a.Fault != "" {
 			part = a.Fault + ":" + part
 		}
@@ -288,7 +289,7 @@ func TestFaultsOfTime(t *testing.T) {
 				c.faults(test.faults)
 				const events = 50
 				for i := range events {
-					c.made("/v1/users", object{"username": fmt.Sprint(i)})
+					c.made("/v1/users", object{"username": strconv.Itoa(i)})
 					c.settle()
 					c.Advance(time.Millisecond)
 				}
@@ -436,7 +437,7 @@ func TestOldMessagesAreForgotten(t *testing.T) {
 		c := newClerk(t, emulator.Options{History: 3})
 		c.listen(nil)
 		for i := range 10 {
-			c.made("/v1/users", object{"username": fmt.Sprint(i)})
+			c.made("/v1/users", object{"username": strconv.Itoa(i)})
 			c.settle()
 		}
 		if n := len(c.Deliveries()); n != 3 {

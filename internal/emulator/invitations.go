@@ -72,8 +72,8 @@ func (e *Emulator) invite(o *Organization, p invitationParameters) (*Organizatio
 	i := &OrganizationInvitation{
 		Object: "organization_invitation", ID: id, EmailAddress: p.EmailAddress, Role: p.Role, RoleName: e.access.role(p.Role).Name,
 		OrganizationID: o.ID, InviterID: p.InviterUserID, PublicOrganizationData: publicData(o), Status: "pending",
-		PublicMetadata: p.Public.value, PrivateMetadata: p.Private.value, URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
-		ExpiresAt: pointer(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+		PublicMetadata: p.Public.value, PrivateMetadata: p.Private.value, URL: new(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
+		ExpiresAt: new(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	if p.InviterUserID != nil {
 		r, err := e.user(*p.InviterUserID)
@@ -251,8 +251,8 @@ func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error)
 	i := &Invitation{
 		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress,
 		PublicMetadata: p.Public.value, Status: "pending",
-		URL:       pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
-		ExpiresAt: pointer(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+		URL:       new(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
+		ExpiresAt: new(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	e.others.invitations = append(e.others.invitations, i)
 	e.changed = true

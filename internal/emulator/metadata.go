@@ -1,5 +1,7 @@
 package emulator
 
+import "maps"
+
 // metadataParameters are those of every metadata endpoint.
 type metadataParameters struct {
 	Public  optional `json:"public_metadata"`
@@ -62,9 +64,7 @@ func (e *Emulator) userMetadata(c *call, combine func(old, new Metadata) Metadat
 // merged is a deep merge; null removes a key. The old one is left alone.
 func merged(old, patch map[string]any) map[string]any {
 	result := make(map[string]any, len(old)+len(patch))
-	for k, v := range old {
-		result[k] = v
-	}
+	maps.Copy(result, old)
 	for k, v := range patch {
 		inner, isObject := v.(map[string]any)
 		was, wasObject := result[k].(map[string]any)

@@ -64,7 +64,7 @@ func (e *Emulator) organization(id string) (*Organization, error) {
 // counted is a copy with the counts of the moment.
 func (e *Emulator) counted(o *Organization) *Organization {
 	c := *o
-	c.MembersCount = pointer(len(e.organizations.inside[o.ID]))
+	c.MembersCount = new(len(e.organizations.inside[o.ID]))
 	pending := 0
 	for _, i := range e.organizations.invitations {
 		if i.OrganizationID == o.ID && i.Status == "pending" {

@@ -168,9 +168,7 @@ func (b *batch) claim(ctx context.Context, tx *store.Tx, jobs []*job) (err error
 		return err
 	}
 	known, err := tx.Inbox(ctx, replayed)
-	for id, d := range known {
-		b.earlier[id] = d
-	}
+	maps.Copy(b.earlier, known)
 	for id := range b.earlier {
 		delete(b.claimed, id)
 	}
