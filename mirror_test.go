@@ -45,7 +45,7 @@ func onBothEngines(t *testing.T, configure func(*clerksync.Config), test func(b 
 		open         func(dsn string) (*clerksync.Backend, error)
 	}{
 		{"sqlite", "sqlite", func(t *testing.T) string { return filepath.Join(t.TempDir(), "clerk.db") }, func(dsn string) (*clerksync.Backend, error) { return sqlite.Open(dsn) }},
-		{"postgres", "pgx", func(t *testing.T) string { return testenv.Postgres(t) }, func(dsn string) (*clerksync.Backend, error) { return postgres.Open(dsn) }},
+		{"postgres", "pgx", func(t *testing.T) string { return testenv.Postgres(t) }, postgres.Open},
 	} {
 		t.Run(engine.name, func(t *testing.T) {
 			t.Parallel()

@@ -103,6 +103,7 @@ func answer(w http.ResponseWriter, o ingest.Outcome) error {
 			Status: http.StatusServiceUnavailable, Code: "storage_unavailable", Err: o.Err,
 			Detail: "The event is not stored: deliver it again", Header: http.Header{"Retry-After": {"5"}},
 		}
+	default: // it is stored, and needs to be sent no more
 	}
 	return web.WriteJSON(w, http.StatusOK, struct {
 		Status ingest.Status `json:"status"`

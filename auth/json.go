@@ -316,7 +316,7 @@ func hex4(text string) rune {
 	if err != nil {
 		return -1
 	}
-	return rune(n)
+	return rune(n) //nolint:gosec // of four digits
 }
 
 func (s *scanner) number() error {

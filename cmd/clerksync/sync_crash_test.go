@@ -180,8 +180,9 @@ func (c *instance) promote(n int) {
 func newInstance(t *testing.T, binary, engine string, options emulator.Options) *instance {
 	t.Helper()
 	c := &instance{T: t, binary: binary, held: make(chan struct{}), free: make(chan struct{})}
-	path, driver, source := filepath.Join(t.TempDir(), "clerk.db"), "sqlite", ""
-	c.database, source = "sqlite:"+path, "file:"+path+"?_pragma=busy_timeout(10000)"
+	path, driver := filepath.Join(t.TempDir(), "clerk.db"), "sqlite"
+	source := "file:" + path + "?_pragma=busy_timeout(10000)"
+	c.database = "sqlite:" + path
 	c.open = func() (*store.DB, error) { return sqlite.Open(path) }
 	if engine == "postgres" {
 		c.database, driver = testenv.Postgres(t), "pgx"

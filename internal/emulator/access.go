@@ -261,7 +261,8 @@ func (e *Emulator) createPermission(c *call) (any, error) {
 	}
 	now := e.after(0)
 	x := &Permission{
-		Object: "permission", ID: e.random.id("perm"), Name: *p.Name, Key: orgKey(*p.Key), Description: or(p.Description), Type: "user", CreatedAt: now, UpdatedAt: now,
+		Object: "permission", ID: e.random.id("perm"), Name: *p.Name, Key: orgKey(*p.Key), Description: or(p.Description),
+		Type: "user", CreatedAt: now, UpdatedAt: now,
 	}
 	e.access.permissions = append(e.access.permissions, x)
 	e.emit("permission.created", now, x)

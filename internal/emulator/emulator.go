@@ -97,7 +97,7 @@ func New(options Options) (*Emulator, error) {
 		return nil, err
 	}
 	if options.Seed == 0 {
-		options.Seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number does
+		options.Seed = uint64(time.Now().UnixNano()) // any number does
 	}
 	if options.Workers <= 0 {
 		options.Workers = 32

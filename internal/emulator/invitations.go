@@ -191,7 +191,8 @@ func (e *Emulator) invitationPage(c *call, take func(*OrganizationInvitation) bo
 	matching := []*OrganizationInvitation{}
 	for _, i := range e.organizations.invitations {
 		e.lapse(i)
-		if take(i) && status.match(i.Status) && (address == "" || strings.EqualFold(address, i.EmailAddress)) && strings.Contains(strings.ToLower(i.EmailAddress), query) {
+		if take(i) && status.match(i.Status) && (address == "" || strings.EqualFold(address, i.EmailAddress)) &&
+			strings.Contains(strings.ToLower(i.EmailAddress), query) {
 			matching = append(matching, i)
 		}
 	}

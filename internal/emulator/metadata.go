@@ -32,14 +32,14 @@ func (c *call) noMetadata(p metadataParameters) error {
 }
 
 func (e *Emulator) mergeUserMetadata(c *call) (any, error) {
-	return e.userMetadata(c, func(old, new Metadata) Metadata { return merged(old, new) })
+	return e.userMetadata(c, func(old, next Metadata) Metadata { return merged(old, next) })
 }
 
 func (e *Emulator) replaceUserMetadata(c *call) (any, error) {
-	return e.userMetadata(c, func(_, new Metadata) Metadata { return new })
+	return e.userMetadata(c, func(_, next Metadata) Metadata { return next })
 }
 
-func (e *Emulator) userMetadata(c *call, combine func(old, new Metadata) Metadata) (any, error) {
+func (e *Emulator) userMetadata(c *call, combine func(old, next Metadata) Metadata) (any, error) {
 	r, err := e.user(c.id())
 	if err != nil {
 		return nil, err

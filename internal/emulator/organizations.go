@@ -267,14 +267,14 @@ func (e *Emulator) touched(o *Organization) *Organization {
 }
 
 func (e *Emulator) mergeOrganizationMetadata(c *call) (any, error) {
-	return e.organizationMetadata(c, func(old, new Metadata) Metadata { return merged(old, new) })
+	return e.organizationMetadata(c, func(old, next Metadata) Metadata { return merged(old, next) })
 }
 
 func (e *Emulator) replaceOrganizationMetadata(c *call) (any, error) {
-	return e.organizationMetadata(c, func(_, new Metadata) Metadata { return new })
+	return e.organizationMetadata(c, func(_, next Metadata) Metadata { return next })
 }
 
-func (e *Emulator) organizationMetadata(c *call, combine func(old, new Metadata) Metadata) (any, error) {
+func (e *Emulator) organizationMetadata(c *call, combine func(old, next Metadata) Metadata) (any, error) {
 	o, err := e.organization(c.id())
 	if err != nil {
 		return nil, err

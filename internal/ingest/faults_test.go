@@ -299,8 +299,9 @@ func TestPoisonEventFailsAlone(t *testing.T) {
 	var senders sync.WaitGroup
 	for i := range 24 {
 		senders.Go(func() {
-			id, body, want := fmt.Sprintf("user_%d", i), "", ingest.Processed
-			if body = userCreated(id); i == 12 {
+			id, want := fmt.Sprintf("user_%d", i), ingest.Processed
+			body := userCreated(id)
+			if i == 12 {
 				body, want = poison, ingest.Failed
 			}
 			if o := submit(t, in, "msg_"+id, body); o.Status != want {

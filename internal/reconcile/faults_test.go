@@ -103,7 +103,7 @@ func (l *lab) jumpOfTheHolder(jump time.Duration) {
 	l.Helper()
 	l.r = l.reconciler(10, time.Minute)
 	rows := 0
-	_, err := l.r.Backfill(l.Context(), func(p reconcile.Progress) {
+	_, err := l.r.Backfill(l.Context(), func(reconcile.Progress) {
 		if rows += 10; rows != 10 {
 			return
 		}
@@ -132,7 +132,7 @@ func TestPostgresRestartsDuringReconcile(t *testing.T) {
 	for n, end := range []func(){server.Stop, server.Kill} {
 		l.lose(60)
 		pages, restarts := 0, 0
-		work := func(p reconcile.Progress) {
+		work := func(reconcile.Progress) {
 			if pages++; pages%5 == 3 {
 				restarts++
 				end()
