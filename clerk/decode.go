@@ -58,7 +58,7 @@ func decode(v Value, into reflect.Value) {
 		decodeSlice(v, into)
 	case reflect.Struct:
 		decodeStruct(v, into)
-	default: // no type that is decoded into has others
+	default: // stays at its zero value
 	}
 }
 
