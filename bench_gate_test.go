@@ -64,7 +64,7 @@ func BenchmarkRevocation(b *testing.B) {
 				}
 				c.Revoke(session)
 				c.Settle()
-				for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+				for begin := time.Now(); ; time.Sleep(time.Millisecond) { //nolint:forbidigo // measures real time
 					if !passes() {
 						waits = append(waits, time.Since(begin))
 						break

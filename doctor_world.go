@@ -31,13 +31,15 @@ func (m *Mirror) checkKeys(ctx context.Context) []Finding {
 	}
 	if err := m.remoteKeys.Refresh(ctx); err != nil {
 		if fetched := m.remoteKeys.Stats().Fetched; !fetched.IsZero() {
-			return []Finding{doctor.Warn("Check the network and the key.", "The keys can not be fetched (%v); those of %s serve.", err, fetched.UTC().Format(time.RFC3339))}
+			return []Finding{doctor.Warn("Check the network and the key.", "The keys can not be fetched (%v); those of %s serve.",
+				err, fetched.UTC().Format(time.RFC3339))}
 		}
 		return []Finding{doctor.Fail("Check the network, CLERK_API_URL or CLERK_JWKS_URL, and CLERK_SECRET_KEY.", "The keys can not be fetched: %v", err)}
 	}
 	ids := m.remoteKeys.KeyIDs()
 	if pin := m.config.InstanceID; pin != "" && reconcile.OtherInstance(ids, []string{pin}) {
-		return []Finding{doctor.Fail("Correct CLERK_INSTANCE_ID, or take the keys of that instance.", "The keys are those of %s, not of the pinned %s.", strings.Join(ids, ", "), pin)}
+		return []Finding{doctor.Fail("Correct CLERK_INSTANCE_ID, or take the keys of that instance.",
+			"The keys are those of %s, not of the pinned %s.", strings.Join(ids, ", "), pin)}
 	}
 	return []Finding{doctor.Good("Fetched: %s.", strings.Join(ids, ", "))}
 }
@@ -74,7 +76,8 @@ func (m *Mirror) checkSecretKey(ctx context.Context) []Finding {
 	case err != nil:
 		return append(found, doctor.Warn("Check CLERK_ISSUER and CLERK_PUBLISHABLE_KEY.", "The issuer's keys can not be read: %v", err))
 	case reconcile.OtherInstance(issued.KeyIDs(), ids):
-		return append(found, doctor.Fail("Take secret key and publishable key of one instance.", "The issuer is another instance: %s.", strings.Join(issued.KeyIDs(), ", ")))
+		return append(found, doctor.Fail("Take secret key and publishable key of one instance.",
+			"The issuer is another instance: %s.", strings.Join(issued.KeyIDs(), ", ")))
 	}
 	return append(found, doctor.Good("The issuer is the same instance."))
 }
@@ -120,7 +123,8 @@ func (m *Mirror) checkClock(ctx context.Context) []Finding {
 // checkRoute sends an unsigned webhook the way that Clerk sends signed ones: only this program refuses it in its way.
 func (m *Mirror) checkRoute(ctx context.Context, public string) []Finding {
 	if public == "" {
-		return []Finding{doctor.Warn("Set CLERKSYNC_PUBLIC_URL to the address that Clerk's endpoint has.", "The public URL is not known: whether webhooks arrive is not checked.")}
+		return []Finding{doctor.Warn("Set CLERKSYNC_PUBLIC_URL to the address that Clerk's endpoint has.",
+			"The public URL is not known: whether webhooks arrive is not checked.")}
 	}
 	u, err := url.Parse(strings.TrimSuffix(public, "/") + "/api/webhooks/clerk")
 	if err != nil || u.Host == "" {
@@ -212,7 +216,8 @@ func (m *Mirror) checkSubscriptions(ctx context.Context) []Finding {
 	}
 	switch {
 	case len(missed) > 0:
-		return []Finding{doctor.Warn("Subscribe the endpoint to them in the Clerk dashboard.", "Clerk changed what no event has told of: %s.", strings.Join(missed, ", "))}
+		return []Finding{doctor.Warn("Subscribe the endpoint to them in the Clerk dashboard.",
+			"Clerk changed what no event has told of: %s.", strings.Join(missed, ", "))}
 	case heard > 0 && len(silent) > 0:
 		return []Finding{doctor.Good("No event of %s has come yet, nor was one missed.", strings.Join(silent, ", "))}
 	case heard > 0:
@@ -259,7 +264,8 @@ func (m *Mirror) checkFreshness(ctx context.Context) []Finding {
 	case len(unread) > 0:
 		return []Finding{doctor.Warn("Run clerksync backfill, or serve, which does it by itself.", "Never read from Clerk: %s.", strings.Join(unread, ", "))}
 	case age > 2*walkEvery:
-		return []Finding{doctor.Warn("See whether serve runs and CLERKSYNC_RECONCILE is auto; or run clerksync reconcile.", "The last whole comparison with Clerk began %s ago.", span(age))}
+		return []Finding{doctor.Warn("See whether serve runs and CLERKSYNC_RECONCILE is auto; or run clerksync reconcile.",
+			"The last whole comparison with Clerk began %s ago.", span(age))}
 	case len(unproven) > 0:
 		return []Finding{doctor.Good("Compared with Clerk %s ago; not proven whole, or not in use at Clerk: %s.", span(age), strings.Join(unproven, ", "))}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -15,6 +16,10 @@ import (
 // Run removes drift that was found more than 90 days ago.
 func TestOldDriftIsRemoved(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, oldDriftIsRemoved)
+}
+
+func oldDriftIsRemoved(t *testing.T) {
 	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -36,14 +41,10 @@ func TestOldDriftIsRemoved(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		list, err := m.Sync().Drift(t.Context(), clerksync.DriftFilter{})
-		if err != nil || time.Now().After(end) {
-			t.Fatalf("%+v, %v", list, err)
-		}
-		if len(list) == 1 && list[0].ID == "user_new" {
-			break
-		}
+	synctest.Wait()
+	list, err := m.Sync().Drift(t.Context(), clerksync.DriftFilter{})
+	if err != nil || len(list) != 1 || list[0].ID != "user_new" {
+		t.Errorf("%+v, %v", list, err)
 	}
 	cancel()
 	if err := <-ended; err != nil {

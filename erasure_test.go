@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,10 +33,10 @@ const graceSlice = `{"user_id":"user_grace","first_name":"Zgracefirst","last_nam
 const gracePayer = `{"object":"commerce_payer","id":"cpayer_1","user_id":"user_grace","first_name":"Zgracefirst","email":"zgrace@mail.example"}`
 
 // base is the beginning of times a hundred days ago; times in the bodies begin with 17800000 in its stead.
-var base = fmt.Sprint(time.Now().Add(-100*24*time.Hour).UnixMilli() / 100_000)
+var base = strconv.FormatInt(time.Now().Add(-100*24*time.Hour).UnixMilli()/100_000, 10)
 
 // later8 is base a hundred seconds on.
-var later8 = fmt.Sprint(time.Now().Add(-100*24*time.Hour).UnixMilli()/100_000 + 1)
+var later8 = strconv.FormatInt(time.Now().Add(-100*24*time.Hour).UnixMilli()/100_000+1, 10)
 
 func envelope(eventType string, at int, data string) string {
 	return strings.ReplaceAll(fmt.Sprintf(`{"object":"event","type":%q,"timestamp":%d,"instance_id":"ins_1","data":%s,

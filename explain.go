@@ -67,7 +67,7 @@ func (m *Mirror) asked(ctx context.Context, q Question, x *Explanation) (*auth.C
 		}
 		return claims, nil
 	}
-	err := error(errNoKeys)
+	err := errNoKeys
 	var claims *auth.Claims
 	if m.tokens != nil {
 		claims, err = m.tokens.Verify(ctx, q.Token)

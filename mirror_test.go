@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func onBothEngines(t *testing.T, configure func(*clerksync.Config), test func(b 
 		open         func(dsn string) (*clerksync.Backend, error)
 	}{
 		{"sqlite", "sqlite", func(t *testing.T) string { return filepath.Join(t.TempDir(), "clerk.db") }, func(dsn string) (*clerksync.Backend, error) { return sqlite.Open(dsn) }},
-		{"postgres", "pgx", func(t *testing.T) string { return testenv.Postgres(t) }, func(dsn string) (*clerksync.Backend, error) { return postgres.Open(dsn) }},
+		{"postgres", "pgx", func(t *testing.T) string { return testenv.Postgres(t) }, postgres.Open},
 	} {
 		t.Run(engine.name, func(t *testing.T) {
 			t.Parallel()
@@ -103,7 +104,7 @@ func (b *bench) send(id string, body []byte, change func(*http.Request)) (int, m
 		b.Fatal(err)
 	}
 	r.Header.Set("Svix-Id", id)
-	r.Header.Set("Svix-Timestamp", fmt.Sprint(now.Unix()))
+	r.Header.Set("Svix-Timestamp", strconv.FormatInt(now.Unix(), 10))
 	r.Header.Set("Svix-Signature", signature)
 	if change != nil {
 		change(r)
@@ -198,7 +199,7 @@ func TestBadWebhooksChangeNothing(t *testing.T) {
 		{"one header missing", good, func(r *http.Request) { r.Header.Del("Svix-Id") }, 400, "invalid_signature"},
 		{"two families", good, set("Webhook-Id", "msg_x"), 400, "invalid_signature"},
 		{"bad base64", good, set("Svix-Signature", "v1,%%%"), 400, "invalid_signature"},
-		{"other timestamp", good, set("Svix-Timestamp", fmt.Sprint(time.Now().Unix()-1)), 400, "invalid_signature"},
+		{"other timestamp", good, set("Svix-Timestamp", strconv.FormatInt(time.Now().Unix()-1, 10)), 400, "invalid_signature"},
 		{"body altered", good, func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(good[:len(good)-1] + " ")) }, 400, "invalid_signature"},
 		{"empty", "", nil, 400, "invalid_json"},
 		{"not JSON", "hello", nil, 400, "invalid_json"},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -97,7 +98,7 @@ func mirrored(t *testing.T, db *sql.DB) rowsOf {
 	t.Helper()
 	found := rowsOf{}
 	for _, table := range mirroredTables {
-		rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+table)
+		rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+table) //nolint:sqlclosecheck,unqueryvet // all that there is, to the end, which closes it
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,13 +275,13 @@ func (rows rowsOf) add(table string, o object, rank string) {
 	}
 	row := blank(table, text(o["id"]), rank)
 	row["raw"] = "a body"
-	for _, spec := range strings.Fields(expectedColumns[table] + " " + expectedColumns["all of them"]) {
+	for spec := range strings.FieldsSeq(expectedColumns[table] + " " + expectedColumns["all of them"]) {
 		spec, form, _ := strings.Cut(spec, ":")
 		column, fields, renamed := strings.Cut(spec, "=")
 		if !renamed {
 			fields = column
 		}
-		for _, name := range strings.Split(fields, "|") {
+		for name := range strings.SplitSeq(fields, "|") {
 			if row[column] == "" || form == "f" {
 				set(row, column, format(o[name], form))
 			}
@@ -397,10 +398,10 @@ func timeText(v any) string {
 		case n < 100_000_000_000:
 			n *= 1000
 		}
-		return fmt.Sprint(n)
+		return strconv.FormatInt(n, 10)
 	case string:
 		if at, err := time.Parse(time.RFC3339, v); err == nil {
-			return fmt.Sprint(at.UnixMilli())
+			return strconv.FormatInt(at.UnixMilli(), 10)
 		}
 	}
 	return ""

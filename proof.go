@@ -101,7 +101,7 @@ func (p *proofs) hold(key proof, began time.Time, plans []string) {
 }
 
 // errPaused is the answer while Clerk is left alone.
-var errPaused = errors.New("Clerk did not answer a moment ago")
+var errPaused = errors.New("Clerk did not answer a moment ago") //nolint:staticcheck // a name
 
 // prove reads a fact from Clerk, once for all who ask for it at a time. Who hangs up fails nobody else.
 func (p *proofs) prove(ctx context.Context, key proof) error {

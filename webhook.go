@@ -67,8 +67,7 @@ func (m *Mirror) verifySignature(r *http.Request, body []byte) (webhook.Message,
 
 func (m *Mirror) unsigned(err error) error {
 	p := &web.Problem{Status: http.StatusBadRequest, Code: "invalid_signature", Detail: "The webhook's signature does not verify", Err: err}
-	var refused *webhook.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*webhook.Error](err); ok {
 		p.Extra = map[string]any{"reason": string(refused.Reason)}
 		if refused.Reason == webhook.ReasonStaleTimestamp || refused.Reason == webhook.ReasonFutureTimestamp {
 			// a good signature: not forged, but by a clock that is wrong, perhaps ours
@@ -81,8 +80,7 @@ func (m *Mirror) unsigned(err error) error {
 
 func notJSON(err error) error {
 	p := &web.Problem{Status: http.StatusBadRequest, Code: "invalid_json", Detail: "The body is not a JSON object", Err: err}
-	var syntax *clerk.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*clerk.SyntaxError](err); ok {
 		p.Extra = map[string]any{"reason": syntax.Problem}
 	}
 	return p
@@ -105,6 +103,7 @@ func answer(w http.ResponseWriter, o ingest.Outcome) error {
 			Status: http.StatusServiceUnavailable, Code: "storage_unavailable", Err: o.Err,
 			Detail: "The event is not stored: deliver it again", Header: http.Header{"Retry-After": {"5"}},
 		}
+	default: // it is stored, and needs to be sent no more
 	}
 	return web.WriteJSON(w, http.StatusOK, struct {
 		Status ingest.Status `json:"status"`

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -88,7 +89,7 @@ func TestCacheSweeps(t *testing.T) {
 	t.Parallel()
 	c, now := newTokenCache(1024, 0), time.Unix(1e9, 0)
 	put := func(i int) {
-		name := fmt.Sprint(i)
+		name := strconv.Itoa(i)
 		c.put(0, now, &cached{hash: c.hash(name), token: name, claims: &Claims{Subject: name}, size: 1, from: now, until: now.Add(time.Minute)})
 	}
 	for i := range 500 {

@@ -23,8 +23,7 @@ func Example() {
 	deals := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, _ := auth.BearerToken(r) // no token: Verify answers authentication_required
 		claims, err := verifier.Verify(r.Context(), token)
-		var refusal *auth.Error
-		if errors.As(err, &refusal) {
+		if refusal, ok := errors.AsType[*auth.Error](err); ok {
 			http.Error(w, refusal.Detail+": "+refusal.Code, http.StatusUnauthorized)
 			return
 		}

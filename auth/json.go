@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -88,7 +89,7 @@ type scanner struct {
 // begin goes to the opening bracket of a text that must be of one type.
 func (s *scanner) begin(opening byte) error {
 	if !utf8.ValidString(s.text) {
-		return fmt.Errorf("invalid JSON: not UTF-8")
+		return errors.New("invalid JSON: not UTF-8")
 	}
 	if s.skipSpace() != opening {
 		return s.fault("another type of value expected")
@@ -268,20 +269,20 @@ func unescape(raw string) (string, error) {
 			return b.String(), nil
 		}
 		if rest == "" {
-			return "", fmt.Errorf("unfinished escape")
+			return "", errors.New("unfinished escape")
 		}
 		raw = rest[1:]
 		if rest[0] != 'u' {
 			i := strings.IndexByte(`"\/bfnrt`, rest[0])
 			if i < 0 {
-				return "", fmt.Errorf("unknown escape")
+				return "", errors.New("unknown escape")
 			}
 			b.WriteByte("\"\\/\b\f\n\r\t"[i])
 			continue
 		}
 		r, size := unicodeEscape(rest)
 		if size == 0 {
-			return "", fmt.Errorf("invalid unicode escape")
+			return "", errors.New("invalid unicode escape")
 		}
 		b.WriteRune(r)
 		raw = rest[size:]
@@ -315,7 +316,7 @@ func hex4(text string) rune {
 	if err != nil {
 		return -1
 	}
-	return rune(n)
+	return rune(n) //nolint:gosec // of four digits
 }
 
 func (s *scanner) number() error {

@@ -3,7 +3,7 @@ package auth
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +38,7 @@ func TestMissingKeyIDsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 3 * maxMissing {
-		keys.setMissing(fmt.Sprint(i))
+		keys.setMissing(strconv.Itoa(i))
 	}
 	if n := len(keys.missing); n != maxMissing {
 		t.Errorf("%d ids kept", n)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/rsa"
 	"encoding/json"
-	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,7 +53,7 @@ func TestSDKShortcoming01FetchOnEveryCall(t *testing.T) {
 		keys, s := setup(t, nil)
 		v := newVerifier(t, func(c *auth.Config) { c.Keys = keys })
 		for i := range 50 { // also where no token comes twice
-			token := signRS256(t, key(), header(), with(payload(), object{"jti": fmt.Sprint(i)}))
+			token := signRS256(t, key(), header(), with(payload(), object{"jti": strconv.Itoa(i)}))
 			if _, refusal := verify(t, v, token); refusal != "" {
 				t.Fatal(refusal)
 			}

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,7 +92,7 @@ func TestVerifyClaims(t *testing.T) {
 		{"machine without sid", object{"sub": "mch_1", "sid": nil}, "invalid_token/category"},
 
 		{"exp missing", object{"exp": nil}, malformed},
-		{"exp text", object{"exp": fmt.Sprint(unix + 60)}, malformed},
+		{"exp text", object{"exp": strconv.FormatInt(unix+60, 10)}, malformed},
 		{"exp true", object{"exp": true}, malformed},
 		{"exp negative", object{"exp": -1}, malformed},
 		{"exp minus zero", object{"exp": raw("-0")}, malformed},

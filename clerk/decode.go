@@ -58,6 +58,7 @@ func decode(v Value, into reflect.Value) {
 		decodeSlice(v, into)
 	case reflect.Struct:
 		decodeStruct(v, into)
+	default: // stays at its zero value
 	}
 }
 

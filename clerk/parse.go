@@ -191,7 +191,7 @@ func (p *parser) sorted(dst, found []member) []member {
 	if len(order) != len(found) || !ascending(found, order) {
 		order = order[:0]
 		for i := range found {
-			order = append(order, uint8(i)) //nolint:gosec // fewer than there are orders
+			order = append(order, uint8(i)) // fewer than there are orders
 		}
 		slices.SortFunc(order, func(a, b uint8) int {
 			return cmp.Or(strings.Compare(found[a].key, found[b].key), cmp.Compare(a, b))
@@ -230,9 +230,8 @@ func lastOfEqual(sorted []member) []member {
 
 func (p *parser) number() (Value, error) {
 	start := p.pos
-	if p.accept('-'); p.accept('0') {
-		// no digit may follow a leading zero
-	} else if !p.digits() {
+	p.accept('-')
+	if !p.accept('0') && !p.digits() { // no digit may follow a leading zero
 		return Value{}, p.fail("unexpected character")
 	}
 	if p.accept('.') && !p.digits() {
@@ -372,7 +371,7 @@ func (p *parser) hex4() (rune, bool) {
 		if d < 0 || c < '0' || c > '9' && c < 'A' {
 			return 0, false
 		}
-		r = r<<4 | rune(d)
+		r = r<<4 | rune(d) //nolint:gosec // below 16
 	}
 	p.pos += 4
 	return r, true

@@ -15,7 +15,7 @@ import (
 func TestParseIsCanonical(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		` { "b" : 1 , "a" : [ true , null ] } `: `{"a":[true,null],"b":1}`,
+		` { "b" : 1 , "a" : [ true , null ] } `: `{"a":[true,null],"b":1}`, //nolint:gocritic // the spaces are the case
 		`{"a":1,"a":2}`:                         `{"a":2}`,
 		`1e400`:                                 `1e400`,
 		`-0.10E+2`:                              `-0.10E+2`,

@@ -2,6 +2,7 @@ package clerktest
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -57,7 +58,7 @@ func New(t testing.TB, options ...Option) *Clerk {
 		e.Close()
 		server.Close()
 	})
-	c := &Clerk{URL: server.URL, t: t, emulator: e, secret: "whsec_Y2xlcmt0ZXN0Y2xlcmt0ZXN0Y2xlcmt0ZXN0"}
+	c := &Clerk{URL: server.URL, t: t, emulator: e, secret: "whsec_Y2xlcmt0ZXN0Y2xlcmt0ZXN0Y2xlcmt0ZXN0"} //nolint:gosec // for tests alone
 	return c
 }
 
@@ -125,9 +126,7 @@ func (c *Clerk) CreateUser(u User) (id string) {
 		in["phone_number"] = []string{u.Phone}
 	}
 	public := map[string]any{}
-	for name, value := range u.PublicMetadata {
-		public[name] = value
-	}
+	maps.Copy(public, u.PublicMetadata)
 	if u.Role != "" {
 		public["role"] = u.Role
 	}

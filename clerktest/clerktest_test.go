@@ -90,8 +90,8 @@ type recorder struct {
 	errors []string
 }
 
-func (r *recorder) Errorf(format string, args ...any) { r.errors = append(r.errors, format) }
-func (r *recorder) Helper()                           {}
+func (r *recorder) Errorf(format string, _ ...any) { r.errors = append(r.errors, format) }
+func (r *recorder) Helper()                        {}
 
 func TestConvergedSeesWhatIsLost(t *testing.T) {
 	t.Parallel()

@@ -40,7 +40,7 @@ type Config struct {
 }
 
 // Refusal is why a request is not passed on, before anybody is asked who makes it. Its cause is for the log.
-type Refusal struct { //nolint:errname // as clerksync.Denial is one
+type Refusal struct {
 	Reason string
 	Err    error
 }

@@ -43,7 +43,7 @@ func DefaultMethods() []string {
 }
 
 // Fault is one thing wrong with a policy or a rule. Its texts hold no value of the policy.
-type Fault struct { //nolint:errname // a policy has many of them
+type Fault struct { // an error; a policy has many of them
 	Route  int    // from 1; 0: the whole
 	What   string // what is wrong
 	Remedy string // what to do

@@ -92,7 +92,7 @@ func pool(file string, pragmas []string, connections int) (*sql.DB, error) {
 }
 
 func create(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the configured file
 	if err != nil {
 		return err
 	}

@@ -98,8 +98,8 @@ func TestToleranceAsJudges(t *testing.T) {
 		accepted, refused := 0, 0
 		for _, advance := range []time.Duration{0, 1, time.Second/2 - 1, time.Second/2 - 1, 1} {
 			time.Sleep(advance) // of the bubble's clock
-			for _, seconds := range []time.Duration{-301, -300, -299, 0, 299, 300, 301} {
-				at := time.Now().Truncate(time.Second).Add(seconds * time.Second)
+			for _, seconds := range []int{-301, -300, -299, 0, 299, 300, 301} {
+				at := time.Now().Truncate(time.Second).Add(time.Duration(seconds) * time.Second)
 				for family, judge := range judges(t, vectorSecret) {
 					h := signFor(s, family, vectorID, at, []byte(vectorBody))
 					want := judge.Verify([]byte(vectorBody), h)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -65,9 +66,7 @@ func (c *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.clerk.ServeHTTP(answer, r)
 	close(c.held)
 	<-c.free
-	for name, values := range answer.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes())
 }
@@ -181,8 +180,9 @@ func (c *instance) promote(n int) {
 func newInstance(t *testing.T, binary, engine string, options emulator.Options) *instance {
 	t.Helper()
 	c := &instance{T: t, binary: binary, held: make(chan struct{}), free: make(chan struct{})}
-	path, driver, source := filepath.Join(t.TempDir(), "clerk.db"), "sqlite", ""
-	c.database, source = "sqlite:"+path, "file:"+path+"?_pragma=busy_timeout(10000)"
+	path, driver := filepath.Join(t.TempDir(), "clerk.db"), "sqlite"
+	source := "file:" + path + "?_pragma=busy_timeout(10000)"
+	c.database = "sqlite:" + path
 	c.open = func() (*store.DB, error) { return sqlite.Open(path) }
 	if engine == "postgres" {
 		c.database, driver = testenv.Postgres(t), "pgx"

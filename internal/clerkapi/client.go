@@ -133,8 +133,7 @@ func (c *Client) get(ctx context.Context, r request) (clerk.Value, Answer, error
 	ctx, span := c.config.Tracer.Start(ctx, "clerk "+r.verb(), trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End()
 	value, answer, err := c.persist(ctx, r)
-	var failed *Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*Error](err); ok {
 		span.SetAttributes(attribute.Int("http.response.status_code", failed.Status), attribute.Int("clerksync.attempts", failed.Attempts))
 		span.SetStatus(codes.Error, failed.Reason.Error())
 	} else if err != nil {

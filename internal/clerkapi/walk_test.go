@@ -505,7 +505,7 @@ func TestCursorsAreChecked(t *testing.T) {
 func TestTwins(t *testing.T) {
 	t.Parallel()
 	for _, resumed := range []bool{false, true} {
-		t.Run(fmt.Sprint(resumed), func(t *testing.T) {
+		t.Run(strconv.FormatBool(resumed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				e := emulate(t, emulator.Options{})

@@ -88,13 +88,13 @@ func (c chaosCommand) Run(ctx context.Context, p *process) error {
 		return errors.New("--deeds goes from 1 to 1000000")
 	}
 	if c.Seed == 0 {
-		c.Seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number does
+		c.Seed = uint64(time.Now().UnixNano()) // any number does
 	}
 	folder, err := os.MkdirTemp("", "clerksync-chaos-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer os.RemoveAll(folder) //nolint:errcheck // of temporary files
 	e, err := emulator.New(emulator.Options{Seed: c.Seed, History: 2 * 1_000_000})
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func (c chaosCommand) Run(ctx context.Context, p *process) error {
 	return err
 }
 
-const chaosSecret = "whsec_Y2hhb3NjaGFvc2NoYW9zY2hhb3NjaGFvcw=="
+const chaosSecret = "whsec_Y2hhb3NjaGFvc2NoYW9zY2hhb3NjaGFvcw==" //nolint:gosec // of an emulated Clerk
 
 // mirror serves a mirror of its own.
 func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulator, api, folder string) (*clerksync.Mirror, string, func(), error) {

@@ -34,7 +34,7 @@ const (
 	proxiesName        = "CLERKSYNC_TRUSTED_PROXIES"
 	policyName         = "CLERKSYNC_POLICY"
 	identityName       = "CLERKSYNC_IDENTITY_SECRET"
-	operatorTokenName  = "CLERKSYNC_OPERATOR_TOKEN"
+	operatorTokenName  = "CLERKSYNC_OPERATOR_TOKEN" //nolint:gosec // a name
 	databaseName       = "DATABASE_URL"
 	synchronousName    = "CLERKSYNC_SQLITE_SYNCHRONOUS"
 
@@ -325,7 +325,7 @@ func (l *loader) read(path string) (string, error) {
 	if err != nil {
 		return "", complaint{"cannot be read: " + cause(err), remedy}
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // only read
 	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	switch {
 	case err != nil:
@@ -345,8 +345,7 @@ func (l *loader) resolve(path string) string {
 
 // cause is the text of a file error without the path.
 func cause(err error) string {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err.Error()
 	}
 	return "unknown error"

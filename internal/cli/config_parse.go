@@ -20,9 +20,9 @@ import (
 // …"), and never quote it.
 
 const (
-	maxItems     = 256 // of a list
-	minToken     = 32  // characters of the operator token
-	databaseForm = "Write sqlite:///absolute/app.db, sqlite:app.db, sqlite::memory: or postgres://user:password@host/database."
+	maxItems     = 256                                                                                                          // of a list
+	minToken     = 32                                                                                                           // characters of the operator token
+	databaseForm = "Write sqlite:///absolute/app.db, sqlite:app.db, sqlite::memory: or postgres://user:password@host/database." //nolint:gosec // a form
 )
 
 func anyText(text string) (string, error) { return text, nil }
@@ -200,7 +200,7 @@ func frontendAPI(key string) string {
 	encoded := strings.TrimPrefix(key, "pk_")
 	encoded, test := strings.CutPrefix(encoded, "test_")
 	if !test {
-		live := false
+		var live bool
 		if encoded, live = strings.CutPrefix(encoded, "live_"); !live {
 			return ""
 		}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/clerksync/clerksync/internal/emulator"
@@ -94,7 +95,7 @@ func free(address string) string {
 	if err != nil {
 		return address // listening will say why
 	}
-	defer l.Close()
+	defer l.Close() //nolint:errcheck // it only held the port
 	if port == "0" || l.Addr().String() != address {
 		return l.Addr().String()
 	}
@@ -271,7 +272,8 @@ func (d *demonstration) ask(ctx context.Context, ada, grace string) error {
 	if grace != "" {
 		fmt.Fprintf(d.out, "Grace was deleted; whatever came late did not bring her back.\n")
 	}
-	fmt.Fprintf(d.out, "\nTry it (the token is good for an hour):\n\n  curl -H 'Authorization: Bearer %s' %s/api/auth/me\n  curl %[2]s/health\n  curl -X POST %s/_emulator/tokens -d '{\"user_id\":\"%s\"}'\n\n",
+	fmt.Fprintf(d.out, "\nTry it (the token is good for an hour):\n\n  curl -H 'Authorization: Bearer %s' %s/api/auth/me\n"+
+		"  curl %[2]s/health\n  curl -X POST %s/_emulator/tokens -d '{\"user_id\":\"%s\"}'\n\n",
 		token.JWT, d.url, d.clerkURL, ada)
 	return nil
 }
@@ -293,7 +295,7 @@ func (d *demonstration) tell(m emulator.Message) {
 	verdict := "no answer: " + a.Error
 	var answer struct{ Status, Code string }
 	if a.Status > 0 {
-		verdict = fmt.Sprint(a.Status)
+		verdict = strconv.Itoa(a.Status)
 		if json.Unmarshal([]byte(a.Answer), &answer) == nil && answer.Status+answer.Code != "" {
 			verdict = answer.Status + answer.Code
 		}
@@ -363,7 +365,7 @@ func (d *demonstration) me(ctx context.Context, token string) (answer string, er
 		return "", err
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Timeout: 10 * time.Second}).Do(request)
 	if err != nil {
 		return "", err
 	}

@@ -23,7 +23,8 @@ type doctorCommand struct {
 // Help is shown below the flags.
 func (doctorCommand) Help() string {
 	return `Example: clerksync doctor --public-url https://auth.example.com
-It reads the environment of serve (DATABASE_URL, CLERK_SECRET_KEY, …), asks the database and Clerk, and sends an unsigned webhook to the public URL. It can run beside a server.
+It reads the environment of serve (DATABASE_URL, CLERK_SECRET_KEY, …), asks the database and Clerk, ` +
+		`and sends an unsigned webhook to the public URL. It can run beside a server.
 Exit code 0: well, or warnings only; 1: something does not work.`
 }
 
@@ -55,8 +56,7 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksy
 	for _, w := range warnings {
 		add(doctor.Warning, Fault(w))
 	}
-	var faults Faults
-	if errors.As(err, &faults) {
+	if faults, ok := errors.AsType[Faults](err); ok {
 		for _, f := range faults {
 			add(doctor.Failure, f)
 		}

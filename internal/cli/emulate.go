@@ -85,7 +85,8 @@ func reachable(a net.Addr) string {
 func (c emulateCommand) open() (*emulator.Emulator, error) {
 	limit := map[string]int{"production": 1000, "development": 100}[c.RateLimit]
 	e, err := emulator.New(emulator.Options{
-		Seed: c.Seed, Users: c.Users, Organizations: c.Organizations, Memberships: c.Memberships, SecretKey: c.SecretKey, WebhookSecret: c.WebhookSecret, RateLimit: limit, NoChildEvents: c.NoChildEvents,
+		Seed: c.Seed, Users: c.Users, Organizations: c.Organizations, Memberships: c.Memberships,
+		SecretKey: c.SecretKey, WebhookSecret: c.WebhookSecret, RateLimit: limit, NoChildEvents: c.NoChildEvents,
 		ControlFromAnywhere: c.DangerouslyControlFromAnywhere,
 	})
 	if err != nil {
@@ -129,7 +130,7 @@ func (c emulateCommand) announce(w io.Writer, e *emulator.Emulator, url string) 
 	keys := e.Keys(url)
 	switch {
 	case c.JSON:
-		_ = json.NewEncoder(w).Encode(keys) // to the terminal: nothing is left to do
+		_ = json.NewEncoder(w).Encode(keys) //nolint:errchkjson // to the terminal: nothing is left to do
 	case c.Env:
 		printEnv(w, keys)
 	default:

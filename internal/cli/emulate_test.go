@@ -124,7 +124,7 @@ func TestEmulateKeepsItsState(t *testing.T) {
 	run := func() (keys map[string]string) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var out bytes.Buffer
-		printed := func(b []byte) { cancel() }
+		printed := func([]byte) { cancel() }
 		err := emulateCommand{Listen: "127.0.0.1:0", JSON: true, State: state, RateLimit: "off"}.Run(ctx, &process{stdout: writer{&out, printed}, stderr: io.Discard})
 		if err != nil {
 			t.Fatal(err)

@@ -77,8 +77,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	if err := parsed.Run(&process{environ, os.Stdin, stdout, stderr}); err != nil {
-		var code exitCode
-		if errors.As(err, &code) { // told already
+		if code, ok := errors.AsType[exitCode](err); ok { // told already
 			return int(code)
 		}
 		if !errors.Is(err, errRefused) { // which is told already
@@ -91,8 +90,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 
 // report prints an error; the faults of a configuration come with their own prefix.
 func report(w io.Writer, err error) {
-	var faults Faults
-	if errors.As(err, &faults) {
+	if faults, ok := errors.AsType[Faults](err); ok {
 		fmt.Fprintln(w, faults)
 		return
 	}

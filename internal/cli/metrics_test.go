@@ -119,7 +119,7 @@ func TestExpositionIsAsDocumented(t *testing.T) {
 		if labels[name] == nil {
 			labels[name] = map[string]bool{}
 		}
-		for _, pair := range strings.Split(inner, `",`) {
+		for pair := range strings.SplitSeq(inner, `",`) {
 			if label, _, found := strings.Cut(pair, "="); found && label != "le" {
 				labels[name][label] = true
 			}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -153,15 +154,15 @@ func (p *progress) where() string {
 // noun is what people call the objects of a kind.
 func noun(kind clerk.Kind) string {
 	name := strings.TrimPrefix(string(kind), "organization_")
-	if strings.HasSuffix(name, "y") {
-		return strings.TrimSuffix(name, "y") + "ies"
+	if before, ok := strings.CutSuffix(name, "y"); ok {
+		return before + "ies"
 	}
 	return strings.ReplaceAll(name, "_", " ") + "s"
 }
 
 // grouped is a number by threes.
 func grouped(n int64) string {
-	text := fmt.Sprint(n)
+	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + " " + text[i:]
 	}

@@ -142,7 +142,7 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	fetchKeys(ctx, m, logger)
 	logger.Info("mirror opened", "database", config.Database.String(), "roles", config.Roles)
 	for _, w := range m.Health(ctx).Warnings {
-		logger.Warn(w.Message, "code", w.Code, "remedy", w.Remedy)
+		logger.Warn(w.Message, "code", w.Code, "remedy", w.Remedy) //nolint:sloglint // one of few texts
 	}
 	public, err := publicHandler(m, config, logger)
 	if err != nil {

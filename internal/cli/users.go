@@ -24,7 +24,8 @@ type eraseCommand struct {
 
 // Help is shown below the flags.
 func (eraseCommand) Help() string {
-	return `Rows, deliveries and copies in others' rows lose what they hold of the person; an empty row with the ids stays, so that no late event brings the person back.
+	return `Rows, deliveries and copies in others' rows lose what they hold of the person; an empty row with the ids stays, ` +
+		`so that no late event brings the person back.
 It works on the database that DATABASE_URL names, also beside a running server, whether or not Clerk still has the person: delete it there too.
 
 Example: clerksync users erase user_2abc --yes

@@ -52,11 +52,11 @@ func (e *Emulator) seedAccess() {
 	add("entconns:manage", "Manage enterprise connections")
 	e.access.roles = []*Role{
 		{
-			Object: "role", ID: e.random.id("role"), Name: "Admin", Key: "org:admin", Description: pointer("Role with all system permissions"),
+			Object: "role", ID: e.random.id("role"), Name: "Admin", Key: "org:admin", Description: new("Role with all system permissions"),
 			IsCreatorEligible: true, Permissions: slices.Clone(e.access.permissions), CreatedAt: now, UpdatedAt: now, seeded: true,
 		},
 		{
-			Object: "role", ID: e.random.id("role"), Name: "Member", Key: "org:member", Description: pointer("Role with non-privileged permissions"),
+			Object: "role", ID: e.random.id("role"), Name: "Member", Key: "org:member", Description: new("Role with non-privileged permissions"),
 			Permissions: []*Permission{read, billing}, CreatedAt: now, UpdatedAt: now, seeded: true,
 		},
 	}
@@ -261,7 +261,8 @@ func (e *Emulator) createPermission(c *call) (any, error) {
 	}
 	now := e.after(0)
 	x := &Permission{
-		Object: "permission", ID: e.random.id("perm"), Name: *p.Name, Key: orgKey(*p.Key), Description: or(p.Description), Type: "user", CreatedAt: now, UpdatedAt: now,
+		Object: "permission", ID: e.random.id("perm"), Name: *p.Name, Key: orgKey(*p.Key), Description: or(p.Description),
+		Type: "user", CreatedAt: now, UpdatedAt: now,
 	}
 	e.access.permissions = append(e.access.permissions, x)
 	e.emit("permission.created", now, x)

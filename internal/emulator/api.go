@@ -70,7 +70,8 @@ func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
-			e.answer(w, nil, fail(http.StatusRequestEntityTooLarge, "request_body_invalid", "Request body invalid", "The request body is too long."))
+			e.answer(w, nil, fail(http.StatusRequestEntityTooLarge, "request_body_invalid", "Request body invalid",
+				"The request body is too long."))
 			return
 		}
 		w.Header().Set("Date", e.Now().UTC().Format(http.TimeFormat)) // what is answered tells times of this clock
@@ -142,7 +143,8 @@ const latestVersion = "2026-05-12"
 
 func (c *call) pickVersion() error {
 	header, query := c.r.Header.Get("Clerk-API-Version"), c.query.Get("__clerk_api_version")
-	wrong := fail(http.StatusBadRequest, "api_version_invalid", "Invalid API version", "Give one known version, by the header Clerk-API-Version or the parameter __clerk_api_version.")
+	wrong := fail(http.StatusBadRequest, "api_version_invalid", "Invalid API version",
+		"Give one known version, by the header Clerk-API-Version or the parameter __clerk_api_version.")
 	if header != "" && query != "" {
 		return wrong
 	}
@@ -217,7 +219,8 @@ func (c *call) decode(into any) error {
 	case unknownField.MatchString(err.Error()):
 		return unknownParameter(unknownField.FindStringSubmatch(err.Error())[1])
 	}
-	return fail(http.StatusBadRequest, "request_body_invalid", "Request body invalid", "The request body is invalid. Please consult the API documentation for more information.")
+	return fail(http.StatusBadRequest, "request_body_invalid", "Request body invalid",
+		"The request body is invalid. Please consult the API documentation for more information.")
 }
 
 func (c *call) id() string { return c.r.PathValue("id") }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -214,8 +215,8 @@ func TestUpdatedAtRises(t *testing.T) {
 	user := c.user("ada@example.com")
 	org := c.organization("Acme", user)
 	for i := range 20 {
-		c.call("PATCH", "/v1/users/"+user, object{"first_name": fmt.Sprint(i)})
-		c.call("PATCH", "/v1/organizations/"+org, object{"name": fmt.Sprint(i)})
+		c.call("PATCH", "/v1/users/"+user, object{"first_name": strconv.Itoa(i)})
+		c.call("PATCH", "/v1/organizations/"+org, object{"name": strconv.Itoa(i)})
 		c.call("PATCH", "/v1/organizations/"+org+"/memberships/"+user, object{"role": []string{"org:admin", "org:member"}[i%2]})
 	}
 	c.settle()
@@ -303,7 +304,7 @@ func TestSameSeedSameFaults(t *testing.T) {
 		c.faults(emulator.Faults{Duplicate: 0.3, Fail: 0.3, Unheard: 0.2, Drop: 0.1, WrongSignature: 0.2, WrongInstance: 0.2, API: emulator.APIFaults{TooMany: 0.2, ServerError: 0.2}})
 		statuses := []int{}
 		for i := range 40 {
-			statuses = append(statuses, c.do("POST", "/v1/users", object{"username": fmt.Sprint(i)}).status)
+			statuses = append(statuses, c.do("POST", "/v1/users", object{"username": strconv.Itoa(i)}).status)
 			c.exhaust()
 		}
 		return fmt.Sprint(statuses, r.told(t))

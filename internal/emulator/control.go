@@ -3,6 +3,7 @@ package emulator
 import (
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -113,9 +114,7 @@ func (e *Emulator) state(*call) (any, error) {
 		"roles": len(e.access.roles), "permissions": len(e.access.permissions), "subscriptions": len(e.others.subscriptions),
 	}
 	s.Unimplemented = map[string]int{}
-	for name, n := range e.unimplemented {
-		s.Unimplemented[name] = n
-	}
+	maps.Copy(s.Unimplemented, e.unimplemented)
 	return s, nil
 }
 

@@ -97,7 +97,7 @@ func New(options Options) (*Emulator, error) {
 		return nil, err
 	}
 	if options.Seed == 0 {
-		options.Seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number does
+		options.Seed = uint64(time.Now().UnixNano()) // any number does
 	}
 	if options.Workers <= 0 {
 		options.Workers = 32
@@ -268,16 +268,10 @@ func (e *Emulator) after(previous int64) int64 {
 	return max(e.clock.now().UnixMilli(), previous+1)
 }
 
-func pointer[T any](v T) *T { return &v }
-
 // text is nil for the empty text.
 func text(s string) *string {
 	if s == "" {
 		return nil
 	}
 	return &s
-}
-
-func contains(haystack *string, needle string) bool {
-	return haystack != nil && strings.Contains(strings.ToLower(*haystack), needle)
 }

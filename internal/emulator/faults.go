@@ -83,6 +83,7 @@ func checkFaults(v reflect.Value) error {
 			if err := checkFaults(field); err != nil {
 				return err
 			}
+		default: // any value does
 		}
 	}
 	return nil

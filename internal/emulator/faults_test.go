@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -174,7 +176,7 @@ func TestEndpointIsDisabledAfterFiveDaysOfFailures(t *testing.T) {
 func summary(m emulator.Message) string {
 	parts := []string{m.State}
 	for _, a := range m.Attempts {
-		part := fmt.Sprint(a.Status)
+		part := strconv.Itoa(a.Status)
 		if a.Fault != "" {
 			part = a.Fault + ":" + part
 		}
@@ -288,7 +290,7 @@ func TestFaultsOfTime(t *testing.T) {
 				c.faults(test.faults)
 				const events = 50
 				for i := range events {
-					c.made("/v1/users", object{"username": fmt.Sprint(i)})
+					c.made("/v1/users", object{"username": strconv.Itoa(i)})
 					c.settle()
 					c.Advance(time.Millisecond)
 				}
@@ -352,7 +354,7 @@ func TestFaultsOfTheAPI(t *testing.T) {
 			with(emulator.APIFaults{Slow: 1, SlowFor: duration(slow)})
 			before := time.Now()
 			c.list("/v1/users")
-			if got := time.Since(before); got != max(slow, time.Second*map[bool]time.Duration{true: 1}[slow == 0]) {
+			if got := time.Since(before); got != cmp.Or(slow, time.Second) {
 				t.Errorf("answered after %s", got)
 			}
 		}
@@ -436,7 +438,7 @@ func TestOldMessagesAreForgotten(t *testing.T) {
 		c := newClerk(t, emulator.Options{History: 3})
 		c.listen(nil)
 		for i := range 10 {
-			c.made("/v1/users", object{"username": fmt.Sprint(i)})
+			c.made("/v1/users", object{"username": strconv.Itoa(i)})
 			c.settle()
 		}
 		if n := len(c.Deliveries()); n != 3 {

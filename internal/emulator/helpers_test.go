@@ -118,15 +118,13 @@ func (c *clerk) list(path string) []object {
 }
 
 // refused makes a request that must fail so.
-func (c *clerk) refused(status int, code, method, path string, body any, headers ...string) emulator.Detail {
+func (c *clerk) refused(status int, code, method, path string, body any, headers ...string) {
 	c.t.Helper()
 	a := c.do(method, path, body, headers...)
 	var failure emulator.APIError
 	if err := json.Unmarshal(a.body, &failure); err != nil || a.status != status || len(failure.Errors) == 0 || failure.Errors[0].Code != code {
 		c.t.Errorf("%s %s: %d %s, want %d %s", method, path, a.status, a.body, status, code)
-		return emulator.Detail{}
 	}
-	return failure.Errors[0]
 }
 
 // user signs up with an address.

@@ -72,8 +72,8 @@ func (e *Emulator) invite(o *Organization, p invitationParameters) (*Organizatio
 	i := &OrganizationInvitation{
 		Object: "organization_invitation", ID: id, EmailAddress: p.EmailAddress, Role: p.Role, RoleName: e.access.role(p.Role).Name,
 		OrganizationID: o.ID, InviterID: p.InviterUserID, PublicOrganizationData: publicData(o), Status: "pending",
-		PublicMetadata: p.Public.value, PrivateMetadata: p.Private.value, URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
-		ExpiresAt: pointer(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+		PublicMetadata: p.Public.value, PrivateMetadata: p.Private.value, URL: new(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
+		ExpiresAt: new(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	if p.InviterUserID != nil {
 		r, err := e.user(*p.InviterUserID)
@@ -191,7 +191,8 @@ func (e *Emulator) invitationPage(c *call, take func(*OrganizationInvitation) bo
 	matching := []*OrganizationInvitation{}
 	for _, i := range e.organizations.invitations {
 		e.lapse(i)
-		if take(i) && status.match(i.Status) && (address == "" || strings.EqualFold(address, i.EmailAddress)) && strings.Contains(strings.ToLower(i.EmailAddress), query) {
+		if take(i) && status.match(i.Status) && (address == "" || strings.EqualFold(address, i.EmailAddress)) &&
+			strings.Contains(strings.ToLower(i.EmailAddress), query) {
 			matching = append(matching, i)
 		}
 	}
@@ -251,8 +252,8 @@ func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error)
 	i := &Invitation{
 		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress,
 		PublicMetadata: p.Public.value, Status: "pending",
-		URL:       pointer(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
-		ExpiresAt: pointer(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
+		URL:       new(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
+		ExpiresAt: new(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	e.others.invitations = append(e.others.invitations, i)
 	e.changed = true

@@ -48,7 +48,8 @@ func (e *Emulator) join(o *Organization, r *userRecord, role string, public, pri
 		return nil, err
 	}
 	if most := o.MaxAllowedMemberships; most > 0 && len(e.organizations.inside[o.ID]) >= most { // 0 is no limit
-		return nil, fail(http.StatusForbidden, "organization_membership_quota_exceeded", "too many memberships", fmt.Sprintf("The organization has the %d members it may have.", most))
+		return nil, fail(http.StatusForbidden, "organization_membership_quota_exceeded", "too many memberships",
+			fmt.Sprintf("The organization has the %d members it may have.", most))
 	}
 	now := e.after(0)
 	m := &Membership{

@@ -1,5 +1,7 @@
 package emulator
 
+import "maps"
+
 // metadataParameters are those of every metadata endpoint.
 type metadataParameters struct {
 	Public  optional `json:"public_metadata"`
@@ -30,14 +32,14 @@ func (c *call) noMetadata(p metadataParameters) error {
 }
 
 func (e *Emulator) mergeUserMetadata(c *call) (any, error) {
-	return e.userMetadata(c, func(old, new Metadata) Metadata { return merged(old, new) })
+	return e.userMetadata(c, func(old, next Metadata) Metadata { return merged(old, next) })
 }
 
 func (e *Emulator) replaceUserMetadata(c *call) (any, error) {
-	return e.userMetadata(c, func(_, new Metadata) Metadata { return new })
+	return e.userMetadata(c, func(_, next Metadata) Metadata { return next })
 }
 
-func (e *Emulator) userMetadata(c *call, combine func(old, new Metadata) Metadata) (any, error) {
+func (e *Emulator) userMetadata(c *call, combine func(old, next Metadata) Metadata) (any, error) {
 	r, err := e.user(c.id())
 	if err != nil {
 		return nil, err
@@ -62,9 +64,7 @@ func (e *Emulator) userMetadata(c *call, combine func(old, new Metadata) Metadat
 // merged is a deep merge; null removes a key. The old one is left alone.
 func merged(old, patch map[string]any) map[string]any {
 	result := make(map[string]any, len(old)+len(patch))
-	for k, v := range old {
-		result[k] = v
-	}
+	maps.Copy(result, old)
 	for k, v := range patch {
 		inner, isObject := v.(map[string]any)
 		was, wasObject := result[k].(map[string]any)

@@ -64,7 +64,7 @@ func (e *Emulator) organization(id string) (*Organization, error) {
 // counted is a copy with the counts of the moment.
 func (e *Emulator) counted(o *Organization) *Organization {
 	c := *o
-	c.MembersCount = pointer(len(e.organizations.inside[o.ID]))
+	c.MembersCount = new(len(e.organizations.inside[o.ID]))
 	pending := 0
 	for _, i := range e.organizations.invitations {
 		if i.OrganizationID == o.ID && i.Status == "pending" {
@@ -267,14 +267,14 @@ func (e *Emulator) touched(o *Organization) *Organization {
 }
 
 func (e *Emulator) mergeOrganizationMetadata(c *call) (any, error) {
-	return e.organizationMetadata(c, func(old, new Metadata) Metadata { return merged(old, new) })
+	return e.organizationMetadata(c, func(old, next Metadata) Metadata { return merged(old, next) })
 }
 
 func (e *Emulator) replaceOrganizationMetadata(c *call) (any, error) {
-	return e.organizationMetadata(c, func(_, new Metadata) Metadata { return new })
+	return e.organizationMetadata(c, func(_, next Metadata) Metadata { return next })
 }
 
-func (e *Emulator) organizationMetadata(c *call, combine func(old, new Metadata) Metadata) (any, error) {
+func (e *Emulator) organizationMetadata(c *call, combine func(old, next Metadata) Metadata) (any, error) {
 	o, err := e.organization(c.id())
 	if err != nil {
 		return nil, err

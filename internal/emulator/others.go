@@ -222,7 +222,7 @@ func (e *Emulator) subscribe(id, plan string, features []string) (*Subscription,
 	now := s.UpdatedAt
 	item := SubscriptionItem{
 		Object: "commerce_subscription_item", ID: e.random.id("csub_item"), Status: "active", Interval: "month", PeriodStart: now,
-		PlanID: pointer(e.random.id("cplan")), SubscriptionID: &s.ID, CreatedAt: now, UpdatedAt: now,
+		PlanID: new(e.random.id("cplan")), SubscriptionID: &s.ID, CreatedAt: now, UpdatedAt: now,
 	}
 	item.Plan = &Plan{ID: *item.PlanID, Slug: plan, Name: plan, IsRecurring: true, Amount: 1000, Currency: "USD", features: features}
 	s.Status, s.ActiveAt, s.Items = "active", &now, []SubscriptionItem{item}

@@ -60,7 +60,7 @@ func (r random) text(n int) string {
 func (r random) bytes(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
-		b[i] = byte(r.Uint32())
+		b[i] = byte(r.Uint32()) //nolint:gosec // the lowest
 	}
 	return b
 }

@@ -1,7 +1,7 @@
 package emulator
 
 // apiRoutes are the endpoints of the Backend API that are implemented, below /v1.
-func apiRoutes() []route {
+func apiRoutes() []route { //nolint:funlen // a table
 	return []route{
 		{"GET", "/jwks", (*Emulator).publish},
 

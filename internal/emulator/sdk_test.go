@@ -33,7 +33,7 @@ func official(t *testing.T, o emulator.Options) (*clerk, *sdk.ClientConfig) {
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
 	return c, &sdk.ClientConfig{BackendConfig: sdk.BackendConfig{
-		HTTPClient: server.Client(), URL: sdk.String(server.URL + "/v1"), Key: &c.key,
+		HTTPClient: server.Client(), URL: new(server.URL + "/v1"), Key: &c.key,
 	}}
 }
 
@@ -67,16 +67,16 @@ func TestSDKUsers(t *testing.T) {
 	_, config := official(t, emulator.Options{Users: 30})
 	users, ctx := user.NewClient(config), t.Context()
 	ada := must(users.Create(ctx, &user.CreateParams{
-		EmailAddresses: &[]string{"Ada@example.com"}, PhoneNumbers: &[]string{"+15555550100"}, Username: sdk.String("ada"), Password: sdk.String("p"),
-		FirstName: sdk.String("Ada"), LastName: sdk.String("Lovelace"), ExternalID: sdk.String("cust_1"),
-		PublicMetadata: metadata(`{"role":"growth","deep":{"a":1,"b":2}}`), CreatedAt: sdk.String("2020-01-01T00:00:00Z"),
+		EmailAddresses: &[]string{"Ada@example.com"}, PhoneNumbers: &[]string{"+15555550100"}, Username: new("ada"), Password: new("p"),
+		FirstName: new("Ada"), LastName: new("Lovelace"), ExternalID: new("cust_1"),
+		PublicMetadata: metadata(`{"role":"growth","deep":{"a":1,"b":2}}`), CreatedAt: new("2020-01-01T00:00:00Z"),
 	}))(t)
 	got := must(users.Get(ctx, ada.ID))(t)
 	if got.Object != "user" || *got.FirstName != "Ada" || got.EmailAddresses[0].EmailAddress != "ada@example.com" || *got.PrimaryEmailAddressID != got.EmailAddresses[0].ID ||
 		got.PhoneNumbers[0].PhoneNumber != "+15555550100" || *got.ExternalID != "cust_1" || got.CreatedAt != 1577836800000 || !got.PasswordEnabled {
 		t.Errorf("user %s", got.Response.RawJSON)
 	}
-	got = must(users.Update(ctx, ada.ID, &user.UpdateParams{LastName: sdk.String("King"), PublicMetadata: metadata(`{"deep":{"a":1,"b":2}}`)}))(t)
+	got = must(users.Update(ctx, ada.ID, &user.UpdateParams{LastName: new("King"), PublicMetadata: metadata(`{"deep":{"a":1,"b":2}}`)}))(t)
 	if *got.LastName != "King" || string(got.PublicMetadata) != `{"deep":{"a":1,"b":2}}` || got.UpdatedAt <= ada.UpdatedAt {
 		t.Errorf("updated: %s", got.Response.RawJSON)
 	}
@@ -126,12 +126,12 @@ func TestSDKUserLists(t *testing.T) {
 		"username":     {Usernames: []string{"ada_l"}},
 		"id":           {UserIDs: []string{ada}},
 		"organization": {OrganizationIDs: []string{"+" + org}},
-		"query":        {Query: sdk.String("ADA@")},
-		"email query":  {EmailAddressQuery: sdk.String("ada@ex")},
-		"phone query":  {PhoneNumberQuery: sdk.String("5550100")},
-		"name query":   {NameQuery: sdk.String("a zus")},
-		"user query":   {UsernameQuery: sdk.String("da_")},
-		"banned":       {Banned: sdk.Bool(true)},
+		"query":        {Query: new("ADA@")},
+		"email query":  {EmailAddressQuery: new("ada@ex")},
+		"phone query":  {PhoneNumberQuery: new("5550100")},
+		"name query":   {NameQuery: new("a zus")},
+		"user query":   {UsernameQuery: new("da_")},
+		"banned":       {Banned: new(true)},
 		"created":      {CreatedAtBefore: sdk.Int64(1577836800000), CreatedAtAfter: sdk.Int64(1577836800000)},
 	} {
 		list := must(users.List(ctx, &p))(t)
@@ -140,7 +140,7 @@ func TestSDKUserLists(t *testing.T) {
 			t.Errorf("%s: %d users, in all %d, counted %d; want Ada alone", name, len(list.Users), list.TotalCount, count.TotalCount)
 		}
 	}
-	p := user.ListParams{OrderBy: sdk.String("+created_at")}
+	p := user.ListParams{OrderBy: new("+created_at")}
 	p.Limit, p.Offset = sdk.Int64(7), sdk.Int64(28)
 	list := must(users.List(ctx, &p))(t)
 	if len(list.Users) != 3 || list.TotalCount != 31 {
@@ -201,8 +201,8 @@ func TestSDKOrganizations(t *testing.T) {
 	c, config := official(t, emulator.Options{})
 	organizations, ctx := organization.NewClient(config), t.Context()
 	ada := c.user("ada@example.com")
-	acme := must(organizations.Create(ctx, &organization.CreateParams{Name: sdk.String("Acme Inc"), CreatedBy: &ada, PublicMetadata: metadata(`{"a":1}`)}))(t)
-	other := must(organizations.Create(ctx, &organization.CreateParams{Name: sdk.String("Other"), Slug: sdk.String("second"), MaxAllowedMemberships: sdk.Int64(3)}))(t)
+	acme := must(organizations.Create(ctx, &organization.CreateParams{Name: new("Acme Inc"), CreatedBy: &ada, PublicMetadata: metadata(`{"a":1}`)}))(t)
+	other := must(organizations.Create(ctx, &organization.CreateParams{Name: new("Other"), Slug: new("second"), MaxAllowedMemberships: sdk.Int64(3)}))(t)
 	if acme.Slug != "acme-inc" || acme.CreatedBy != ada || acme.MaxAllowedMemberships != 0 || other.MaxAllowedMemberships != 3 {
 		t.Errorf("organizations %s %s", acme.Response.RawJSON, other.Response.RawJSON)
 	}
@@ -211,26 +211,26 @@ func TestSDKOrganizations(t *testing.T) {
 			t.Errorf("by %s: %s", name, got.Response.RawJSON)
 		}
 	}
-	got := must(organizations.GetWithParams(ctx, acme.ID, &organization.GetParams{IncludeMembersCount: sdk.Bool(true)}))(t)
+	got := must(organizations.GetWithParams(ctx, acme.ID, &organization.GetParams{IncludeMembersCount: new(true)}))(t)
 	if got.MembersCount == nil || *got.MembersCount != 1 {
 		t.Errorf("members of %s", got.Response.RawJSON)
 	}
-	got = must(organizations.Update(ctx, acme.ID, &organization.UpdateParams{Name: sdk.String("Acme"), Slug: sdk.String("acme"), AdminDeleteEnabled: sdk.Bool(false)}))(t)
+	got = must(organizations.Update(ctx, acme.ID, &organization.UpdateParams{Name: new("Acme"), Slug: new("acme"), AdminDeleteEnabled: new(false)}))(t)
 	if got.Name != "Acme" || got.Slug != "acme" || got.AdminDeleteEnabled {
 		t.Errorf("updated %s", got.Response.RawJSON)
 	}
-	_, err := organizations.Update(ctx, acme.ID, &organization.UpdateParams{Slug: sdk.String("second")})
+	_, err := organizations.Update(ctx, acme.ID, &organization.UpdateParams{Slug: new("second")})
 	wantError(t, err, http.StatusUnprocessableEntity, "form_identifier_exists")
 	got = must(organizations.UpdateMetadata(ctx, acme.ID, &organization.UpdateMetadataParams{PublicMetadata: metadata(`{"b":{"c":2}}`)}))(t)
 	if string(got.PublicMetadata) != `{"a":1,"b":{"c":2}}` {
 		t.Errorf("metadata %s", got.PublicMetadata)
 	}
-	list := must(organizations.List(ctx, &organization.ListParams{OrderBy: sdk.String("+name"), IncludeMembersCount: sdk.Bool(true)}))(t)
+	list := must(organizations.List(ctx, &organization.ListParams{OrderBy: new("+name"), IncludeMembersCount: new(true)}))(t)
 	if list.TotalCount != 2 || list.Organizations[0].ID != acme.ID || *list.Organizations[1].MembersCount != 0 {
 		t.Errorf("list %s", list.Response.RawJSON)
 	}
 	for name, p := range map[string]organization.ListParams{
-		"query": {Query: sdk.String("ACM")}, "user": {UserIDs: []string{ada}}, "most members": {OrderBy: sdk.String("-members_count")},
+		"query": {Query: new("ACM")}, "user": {UserIDs: []string{ada}}, "most members": {OrderBy: new("-members_count")},
 	} {
 		if list := must(organizations.List(ctx, &p))(t); len(list.Organizations) == 0 || list.Organizations[0].ID != acme.ID {
 			t.Errorf("%s: %s", name, list.Response.RawJSON)
@@ -249,7 +249,7 @@ func TestSDKMemberships(t *testing.T) {
 	memberships, ctx := organizationmembership.NewClient(config), t.Context()
 	ada, bob := c.user("ada@example.com"), c.user("bob@example.com")
 	org := c.organization("Acme", ada)
-	params := organizationmembership.CreateParams{OrganizationID: org, UserID: &bob, Role: sdk.String("org:member")}
+	params := organizationmembership.CreateParams{OrganizationID: org, UserID: &bob, Role: new("org:member")}
 	m := must(memberships.Create(ctx, &params))(t)
 	if m.PublicUserData.UserID != bob || m.PublicUserData.Identifier != "bob@example.com" || m.Organization.ID != org ||
 		!slices.Contains(m.Permissions, "org:sys_memberships:read") {
@@ -257,16 +257,16 @@ func TestSDKMemberships(t *testing.T) {
 	}
 	_, err := memberships.Create(ctx, &params)
 	wantError(t, err, http.StatusBadRequest, "already_a_member_in_organization")
-	m = must(memberships.Update(ctx, &organizationmembership.UpdateParams{OrganizationID: org, UserID: bob, Role: sdk.String("org:admin")}))(t)
+	m = must(memberships.Update(ctx, &organizationmembership.UpdateParams{OrganizationID: org, UserID: bob, Role: new("org:admin")}))(t)
 	if m.Role != "org:admin" || m.RoleName != "Admin" || len(m.Permissions) != 9 {
 		t.Errorf("membership %s", m.Response.RawJSON)
 	}
-	_, err = memberships.Update(ctx, &organizationmembership.UpdateParams{OrganizationID: org, UserID: bob, Role: sdk.String("org:nothing")})
+	_, err = memberships.Update(ctx, &organizationmembership.UpdateParams{OrganizationID: org, UserID: bob, Role: new("org:nothing")})
 	wantError(t, err, http.StatusNotFound, "resource_not_found")
 	c.call("PATCH", "/v1/organizations/"+org+"/memberships/"+bob, object{"role": "org:member"})
 	for name, p := range map[string]organizationmembership.ListParams{
 		"role": {Roles: []string{"org:member"}}, "id": {UserIDs: []string{bob}}, "not Ada": {UserIDs: []string{"-" + ada}},
-		"email": {EmailAddresses: []string{"bob@example.com"}}, "query": {Query: sdk.String("bob")},
+		"email": {EmailAddresses: []string{"bob@example.com"}}, "query": {Query: new("bob")},
 	} {
 		p.OrganizationID = org
 		list := must(memberships.List(ctx, &p))(t)
@@ -274,7 +274,7 @@ func TestSDKMemberships(t *testing.T) {
 			t.Errorf("%s: %s", name, list.Response.RawJSON)
 		}
 	}
-	list := must(memberships.List(ctx, &organizationmembership.ListParams{OrganizationID: org, OrderBy: sdk.String("+email_address")}))(t)
+	list := must(memberships.List(ctx, &organizationmembership.ListParams{OrganizationID: org, OrderBy: new("+email_address")}))(t)
 	if list.TotalCount != 2 || list.OrganizationMemberships[0].PublicUserData.UserID != ada {
 		t.Errorf("ordered: %s", list.Response.RawJSON)
 	}
@@ -291,14 +291,14 @@ func TestSDKInvitationsAndDomains(t *testing.T) {
 	org := c.organization("Acme", ada)
 	inside := organizationinvitation.NewClient(config)
 	i := must(inside.Create(ctx, &organizationinvitation.CreateParams{
-		OrganizationID: org, EmailAddress: sdk.String("bob@example.com"), Role: sdk.String("org:member"), InviterUserID: &ada, ExpiresInDays: sdk.Int64(2),
+		OrganizationID: org, EmailAddress: new("bob@example.com"), Role: new("org:member"), InviterUserID: &ada, ExpiresInDays: sdk.Int64(2),
 	}))(t)
 	if i.Status != "pending" || i.URL == "" || *i.ExpiresAt-i.CreatedAt != 2*24*3600*1000 {
 		t.Errorf("invitation %s", i.Response.RawJSON)
 	}
 	must(inside.Get(ctx, &organizationinvitation.GetParams{OrganizationID: org, ID: i.ID}))(t)
-	list := must(inside.List(ctx, &organizationinvitation.ListParams{OrganizationID: org, Statuses: &[]string{"pending"}, EmailAddress: sdk.String("bob@example.com")}))(t)
-	all := must(inside.ListFromInstance(ctx, &organizationinvitation.ListFromInstanceParams{Query: sdk.String("bob"), OrderBy: sdk.String("email_address")}))(t)
+	list := must(inside.List(ctx, &organizationinvitation.ListParams{OrganizationID: org, Statuses: &[]string{"pending"}, EmailAddress: new("bob@example.com")}))(t)
+	all := must(inside.ListFromInstance(ctx, &organizationinvitation.ListFromInstanceParams{Query: new("bob"), OrderBy: new("email_address")}))(t)
 	if list.TotalCount != 1 || all.TotalCount != 1 || all.OrganizationInvitations[0].ID != i.ID {
 		t.Errorf("lists %s %s", list.Response.RawJSON, all.Response.RawJSON)
 	}
@@ -307,12 +307,12 @@ func TestSDKInvitationsAndDomains(t *testing.T) {
 	}
 
 	domains := organizationdomain.NewClient(config)
-	d := must(domains.Create(ctx, org, &organizationdomain.CreateParams{Name: sdk.String("acme.example"), EnrollmentMode: sdk.String("automatic_invitation"), Verified: sdk.Bool(true)}))(t)
+	d := must(domains.Create(ctx, org, &organizationdomain.CreateParams{Name: new("acme.example"), EnrollmentMode: new("automatic_invitation"), Verified: new(true)}))(t)
 	if d.OrganizationID != org || d.Verification.Status != "verified" {
 		t.Errorf("domain %s", d.Response.RawJSON)
 	}
-	d = must(domains.Update(ctx, &organizationdomain.UpdateParams{OrganizationID: org, DomainID: d.ID, EnrollmentMode: sdk.String("automatic_suggestion")}))(t)
-	found := must(domains.List(ctx, org, &organizationdomain.ListParams{Verified: sdk.Bool(true), EnrollmentModes: &[]string{"automatic_suggestion"}}))(t)
+	d = must(domains.Update(ctx, &organizationdomain.UpdateParams{OrganizationID: org, DomainID: d.ID, EnrollmentMode: new("automatic_suggestion")}))(t)
+	found := must(domains.List(ctx, org, &organizationdomain.ListParams{Verified: new(true), EnrollmentModes: &[]string{"automatic_suggestion"}}))(t)
 	if found.TotalCount != 1 || found.OrganizationDomains[0].ID != d.ID {
 		t.Errorf("domains %s", found.Response.RawJSON)
 	}
@@ -339,8 +339,8 @@ func TestSDKTemplatesAndTokens(t *testing.T) {
 	c, config := official(t, emulator.Options{})
 	ctx, ada := t.Context(), c.user("ada@example.com")
 	templates := jwttemplate.NewClient(config)
-	j := must(templates.Create(ctx, &jwttemplate.CreateParams{Name: sdk.String("backend"), Claims: json.RawMessage(`{"role":"{{user.id}}"}`), Lifetime: sdk.Int64(90)}))(t)
-	j = must(templates.Update(ctx, j.ID, &jwttemplate.UpdateParams{Name: sdk.String("backend2"), AllowedClockSkew: sdk.Int64(9)}))(t)
+	j := must(templates.Create(ctx, &jwttemplate.CreateParams{Name: new("backend"), Claims: json.RawMessage(`{"role":"{{user.id}}"}`), Lifetime: sdk.Int64(90)}))(t)
+	j = must(templates.Update(ctx, j.ID, &jwttemplate.UpdateParams{Name: new("backend2"), AllowedClockSkew: sdk.Int64(9)}))(t)
 	if got := must(templates.Get(ctx, j.ID))(t); got.Name != "backend2" || got.Lifetime != 90 || got.AllowedClockSkew != 9 || got.SigningAlgorithm != "RS256" {
 		t.Errorf("template %s", got.Response.RawJSON)
 	}

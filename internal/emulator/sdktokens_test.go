@@ -52,7 +52,7 @@ func TestSDKVerifiesTokens(t *testing.T) {
 		"version 1":                 {emulator.TokenOrder{OrganizationID: org, Version: 1}, "org:clerk"},
 		"version 2, no org":         {emulator.TokenOrder{}, ""},
 		"version 1, no org":         {emulator.TokenOrder{Version: 1}, ""},
-		"of an hour, from a page":   {emulator.TokenOrder{ExpiresIn: sdkInt(3600), AZP: "https://app.example.com"}, ""},
+		"of an hour, from a page":   {emulator.TokenOrder{ExpiresIn: new(3600), AZP: "https://app.example.com"}, ""},
 		"impersonated":              {emulator.TokenOrder{Actor: object{"sub": "user_admin"}}, ""},
 		"pending, which it ignores": {emulator.TokenOrder{Pending: true}, ""},
 	} {
@@ -93,8 +93,6 @@ func TestSDKVerifiesTokens(t *testing.T) {
 		})
 	}
 }
-
-func sdkInt(n int) *int { return &n }
 
 // The facts that the SDK does not look at.
 func TestTokenClaims(t *testing.T) {
@@ -174,8 +172,8 @@ func TestSDKMiddleware(t *testing.T) {
 		"good":                      {good, http.StatusOK},
 		"of the key before":         {older, http.StatusOK},
 		"of the new key":            {c.token(emulator.TokenOrder{UserID: ada}), http.StatusOK},
-		"expired":                   {c.token(emulator.TokenOrder{UserID: ada, ExpiresIn: sdkInt(-1)}), http.StatusUnauthorized},
-		"expired at once":           {c.token(emulator.TokenOrder{UserID: ada, ExpiresIn: sdkInt(-3600)}), http.StatusUnauthorized},
+		"expired":                   {c.token(emulator.TokenOrder{UserID: ada, ExpiresIn: new(-1)}), http.StatusUnauthorized},
+		"expired at once":           {c.token(emulator.TokenOrder{UserID: ada, ExpiresIn: new(-3600)}), http.StatusUnauthorized},
 		"of another instance":       {other.token(emulator.TokenOrder{UserID: stranger}), http.StatusUnauthorized},
 		"with another's signature":  {header + "." + payload + "." + strings.Split(older, ".")[2], http.StatusUnauthorized},
 		"with another's payload":    {header + "." + strings.Split(older, ".")[1] + "." + signature, http.StatusUnauthorized},
@@ -199,7 +197,7 @@ func TestRotatedKeysArePublishedForAWhile(t *testing.T) {
 	t.Parallel()
 	c, config := official(t, emulator.Options{})
 	ada := c.user("ada@example.com")
-	token := c.token(emulator.TokenOrder{UserID: ada, ExpiresIn: sdkInt(600)})
+	token := c.token(emulator.TokenOrder{UserID: ada, ExpiresIn: new(600)})
 	for rotation, accepted := range []bool{true, true, false} {
 		if _, err := verify(t, config, token); (err == nil) != accepted {
 			t.Errorf("after %d rotations: %v", rotation, err)

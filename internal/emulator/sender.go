@@ -102,7 +102,7 @@ type attempt struct {
 }
 
 func newSender(c *clock, workers, history int, seed uint64, instance string) *sender {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forbidigo,forcetypeassert // the client below has a timeout
 	transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost, transport.Proxy = workers, workers, nil
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &sender{

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -134,7 +135,7 @@ func isA(value any, typ string) bool {
 	case nil:
 		return typ == "null"
 	case bool:
-		return typ == "bool" || typ == fmt.Sprint(v)
+		return typ == "bool" || typ == strconv.FormatBool(v)
 	case string:
 		fits, err := path.Match(strings.Trim(typ, "'"), v)
 		return typ == "text" || typ[0] == '\'' && err == nil && fits

@@ -117,8 +117,8 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	}
 	s := snapshot{
 		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, IDs: *e.random.ids, Ahead: time.Until(e.clock.now()).Round(time.Second),
-		WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations, Domains: e.organizations.domains,
-		Permissions: e.access.permissions, Invitations: e.others.invitations,
+		WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations,
+		Domains: e.organizations.domains, Permissions: e.access.permissions, Invitations: e.others.invitations,
 	}
 	keys := e.published()
 	if s.KeyRandom, err = e.keyRandom.source.MarshalBinary(); err != nil {
@@ -157,7 +157,7 @@ func (e *Emulator) snapshot() ([]byte, error) {
 // endpoints that are given none. A file that does not exist is an error for errors.Is(err, fs.ErrNotExist). Call it
 // before anything else is done.
 func (e *Emulator) Load(path string) error {
-	body, err := os.ReadFile(path)
+	body, err := os.ReadFile(path) //nolint:gosec // the file of --state
 	if err != nil {
 		return fmt.Errorf("read the state: %w", err)
 	}

@@ -236,12 +236,12 @@ func TestBrokenStateIsRefused(t *testing.T) {
 	}
 	victim := newClerk(t, emulator.Options{})
 	id := victim.user("ada@example.com")
-	replaced := func(old, new string) string {
+	replaced := func(old, next string) string {
 		t.Helper()
 		if !bytes.Contains(whole, []byte(old)) {
 			t.Fatalf("no %s in the state", old)
 		}
-		return strings.Replace(string(whole), old, new, 1)
+		return strings.Replace(string(whole), old, next, 1)
 	}
 	for name, content := range map[string]string{
 		"empty":                    "",

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"fmt"
+	"maps"
 	"math/big"
 	"net/http"
 	"regexp"
@@ -180,12 +181,10 @@ func (e *Emulator) templateToken(order tokenOrder, now time.Time) (string, error
 	for name, value := range t.Claims {
 		claims[name] = e.filled(value, order.session)
 	}
-	for name, value := range map[string]any{ // these can't be overridden
+	maps.Copy(claims, map[string]any{ // these can't be overridden
 		"iss": e.Issuer, "sub": order.session.UserID, "jti": e.random.text(20), "iat": now.Unix(),
 		"nbf": now.Add(-time.Duration(t.AllowedClockSkew) * time.Second).Unix(), "exp": now.Add(life).Unix(),
-	} {
-		claims[name] = value
-	}
+	})
 	if order.azp != "" {
 		claims["azp"] = order.azp
 	}
@@ -267,7 +266,7 @@ func (e *Emulator) lookup(name string, s *Session) any {
 // dig follows a path such as .plan.name into metadata.
 func dig(m Metadata, path string) any {
 	var value any = map[string]any(m)
-	for _, name := range strings.Split(strings.TrimPrefix(path, "."), ".") {
+	for name := range strings.SplitSeq(strings.TrimPrefix(path, "."), ".") {
 		if name == "" {
 			continue
 		}
@@ -308,7 +307,7 @@ func (e *Emulator) createActorToken(c *call) (any, error) {
 	ticket := e.random.text(40)
 	a := &ActorToken{
 		Object: "actor_token", ID: e.random.id("act"), Status: "pending", UserID: p.UserID, Actor: p.Actor, Token: ticket,
-		URL: pointer(e.Issuer + "/v1/tickets/accept?ticket=" + ticket), CreatedAt: now, UpdatedAt: now,
+		URL: new(e.Issuer + "/v1/tickets/accept?ticket=" + ticket), CreatedAt: now, UpdatedAt: now,
 	}
 	e.others.actors[a.ID] = a
 	e.changed = true

@@ -116,5 +116,7 @@ func (r *userRecord) accounts(value func(ExternalAccount) string) []string {
 
 // words are what the parameter query looks into.
 func (r *userRecord) words() []string {
-	return slices.Concat(r.emails(), r.phones(), r.wallets(), []string{r.ID, or(r.Username), or(r.FirstName), or(r.LastName), or(r.FirstName) + " " + or(r.LastName), or(r.ExternalID)})
+	return slices.Concat(r.emails(), r.phones(), r.wallets(), []string{
+		r.ID, or(r.Username), or(r.FirstName), or(r.LastName), or(r.FirstName) + " " + or(r.LastName), or(r.ExternalID),
+	})
 }

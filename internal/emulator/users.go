@@ -84,11 +84,11 @@ func (e *Emulator) json(r *userRecord) raw {
 			r.Locked, r.LockoutExpiresInSeconds, r.locked = false, nil, time.Time{}
 			e.users.changed(r)
 		} else {
-			r.LockoutExpiresInSeconds, r.encoded = pointer(int64(left.Seconds())+1), nil
+			r.LockoutExpiresInSeconds, r.encoded = new(int64(left.Seconds())+1), nil
 		}
 	}
 	if r.encoded == nil {
-		r.encoded, _ = json.Marshal(&r.User) // our own types: it can't fail
+		r.encoded, _ = json.Marshal(&r.User) //nolint:errchkjson // our own types, and metadata that came as JSON
 	}
 	return r.encoded
 }
@@ -256,7 +256,7 @@ func (e *Emulator) newUser(now int64) *userRecord {
 		ID: id, Object: "user", ImageURL: image, ProfileImageURL: image,
 		EmailAddresses: []EmailAddress{}, PhoneNumbers: []PhoneNumber{}, Web3Wallets: []Web3Wallet{}, Passkeys: []struct{}{},
 		ExternalAccounts: []ExternalAccount{}, SAMLAccounts: []struct{}{}, EnterpriseAccounts: []struct{}{},
-		VerificationAttemptsRemaining: pointer(100), DeleteSelfEnabled: true, CreateOrganizationEnabled: true,
+		VerificationAttemptsRemaining: new(100), DeleteSelfEnabled: true, CreateOrganizationEnabled: true,
 		CreatedAt: now, UpdatedAt: now,
 	}}
 }
@@ -432,14 +432,14 @@ const lockout = time.Hour
 func (e *Emulator) lockUser(c *call) (any, error) {
 	return e.change(c, func(next *userRecord) {
 		next.Locked, next.locked = true, e.clock.now().Add(lockout)
-		next.VerificationAttemptsRemaining = pointer(0)
+		next.VerificationAttemptsRemaining = new(0)
 	})
 }
 
 func (e *Emulator) unlockUser(c *call) (any, error) {
 	return e.change(c, func(next *userRecord) {
 		next.Locked, next.locked, next.LockoutExpiresInSeconds = false, time.Time{}, nil
-		next.VerificationAttemptsRemaining = pointer(100)
+		next.VerificationAttemptsRemaining = new(100)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,9 @@ func TestUserFilters(t *testing.T) {
 	t.Parallel()
 	c := newClerk(t, emulator.Options{})
 	users, orgs := crowd(t, c)
-	day := func(n int) string { return fmt.Sprint(time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC).UnixMilli()) }
+	day := func(n int) string {
+		return strconv.FormatInt(time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC).UnixMilli(), 10)
+	}
 	signedIn := int64(c.call("GET", "/v1/users/"+users[2], nil)["last_sign_in_at"].(float64))
 	for query, want := range map[string]string{
 		"":                            "012",
@@ -86,7 +89,7 @@ func TestUserFilters(t *testing.T) {
 		got := ""
 		for i, id := range users {
 			if slices.Contains(list, id) {
-				got += fmt.Sprint(i)
+				got += strconv.Itoa(i)
 			}
 		}
 		if got != want || len(list) != len(want) {

@@ -44,7 +44,10 @@ type entry struct {
 }
 
 func newBatch(in *Ingest) *batch {
-	return &batch{in: in, rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{}, erased: map[string]bool{}, toErase: map[string]string{}}
+	return &batch{
+		in: in, rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{},
+		erased: map[string]bool{}, toErase: map[string]string{},
+	}
 }
 
 // applyAll is the transaction of a batch. It may be run again after a failure.
@@ -168,9 +171,7 @@ func (b *batch) claim(ctx context.Context, tx *store.Tx, jobs []*job) (err error
 		return err
 	}
 	known, err := tx.Inbox(ctx, replayed)
-	for id, d := range known {
-		b.earlier[id] = d
-	}
+	maps.Copy(b.earlier, known)
 	for id := range b.earlier {
 		delete(b.claimed, id)
 	}

@@ -237,5 +237,6 @@ func (in *Ingest) count(j *job) {
 		in.log.Error("event is a dead letter", "message_id", j.delivery.MessageID, "type", j.delivery.Type, "error", j.outcome.Err)
 	case Unavailable:
 		in.Stats.Unavailable.Add(1)
+	case Unreadable: // is not submitted
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -372,7 +373,7 @@ func TestMirrorConverges(t *testing.T) {
 					return
 				}
 				w := &world{
-					t: rt, prefix: fmt.Sprint(histories), now: epoch, users: map[string]object{}, orgs: map[string]object{},
+					t: rt, prefix: strconv.Itoa(histories), now: epoch, users: map[string]object{}, orgs: map[string]object{},
 					members: map[string]object{}, session: map[string]object{}, deleted: map[string]bool{}, stale: map[string]object{},
 				}
 				for range rapid.IntRange(3, 25).Draw(rt, "steps") {

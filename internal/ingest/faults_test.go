@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -186,7 +187,7 @@ func pgNetwork(config *pgx.ConnConfig) (network, address string) {
 	if strings.HasPrefix(config.Host, "/") {
 		return "unix", fmt.Sprintf("%s/.s.PGSQL.%d", config.Host, config.Port)
 	}
-	return "tcp", net.JoinHostPort(config.Host, fmt.Sprint(config.Port))
+	return "tcp", net.JoinHostPort(config.Host, strconv.FormatUint(uint64(config.Port), 10))
 }
 
 func (c *cutter) relay(client net.Conn) {
@@ -298,8 +299,9 @@ func TestPoisonEventFailsAlone(t *testing.T) {
 	var senders sync.WaitGroup
 	for i := range 24 {
 		senders.Go(func() {
-			id, body, want := fmt.Sprintf("user_%d", i), "", ingest.Processed
-			if body = userCreated(id); i == 12 {
+			id, want := fmt.Sprintf("user_%d", i), ingest.Processed
+			body := userCreated(id)
+			if i == 12 {
 				body, want = poison, ingest.Failed
 			}
 			if o := submit(t, in, "msg_"+id, body); o.Status != want {

@@ -108,9 +108,9 @@ func (in *Ingest) trace(jobs []*job) (end func(error)) {
 	if len(links) == 0 {
 		return func(error) {}
 	}
-	_, span := in.tracer.Start(context.Background(), "clerksync.commit", trace.WithLinks(links...),
+	_, span := in.tracer.Start(context.Background(), "clerksync.commit", trace.WithLinks(links...), //nolint:spancheck // ended by who commits
 		trace.WithAttributes(attribute.Int("clerksync.events", len(jobs))))
-	return func(err error) {
+	return func(err error) { //nolint:spancheck // as above
 		if err != nil { // its text may quote the event
 			span.SetStatus(codes.Error, "the batch could not be committed")
 		}

@@ -136,6 +136,7 @@ func (s *sighting) embedded(kind clerk.Kind, id string, body clerk.Value) {
 			}
 			s.stub(clerk.KindSubscriptionItem, store.Embedded, item)
 		}
+	default: // the others hold none
 	}
 }
 

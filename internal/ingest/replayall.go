@@ -143,7 +143,7 @@ func (r *replaying) one(ctx context.Context, id string) error {
 	p, err := r.in.again(d)
 	if err != nil {
 		r.note(id, Outcome{Unreadable, err})
-		return nil
+		return nil //nolint:nilerr // the report has it
 	}
 	for try := 0; ; try++ {
 		outcome := r.in.Submit(p)

@@ -128,7 +128,7 @@ func TestReplayStopsAtAFailure(t *testing.T) {
 // TestQuarantinedDeliveriesAreReplayedOnlyByName.
 func TestQuarantinedDeliveriesAreReplayedOnlyByName(t *testing.T) {
 	t.Parallel()
-	engines(t, func(t *testing.T, db *store.DB, in *ingest.Ingest) {
+	engines(t, func(t *testing.T, _ *store.DB, in *ingest.Ingest) {
 		submit(t, in, "msg_1", letter(1))
 		if got := submit(t, in, "msg_1", letter(2)); got.Status != ingest.Quarantined {
 			t.Fatal(got)

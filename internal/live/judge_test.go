@@ -10,7 +10,7 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-var issued = time.Unix(1_790_000_000, 0) //nolint:gochecknoglobals // a constant
+var issued = time.Unix(1_790_000_000, 0)
 
 func claims(change func(*auth.Claims)) *auth.Claims {
 	c := &auth.Claims{Subject: "user_1", SessionID: "sess_1", IssuedAt: issued, Organization: &auth.ActiveOrganization{ID: "org_1", Role: "org:admin"}}

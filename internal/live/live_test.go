@@ -281,7 +281,7 @@ func TestNeverOlderThanAcknowledged(t *testing.T) {
 		for _, r := range []*replica{a, a, b} {
 			readers.Go(func() {
 				for ctx.Err() == nil {
-					u := rand.IntN(users) //nolint:gosec // which user is asked for
+					u := rand.IntN(users) // which user is asked for
 					least := acknowledged[u].Load()
 					f, err := r.Facts(t.Context(), fmt.Sprintf("user_%d", u), "sess_x", "org_x")
 					if err != nil {

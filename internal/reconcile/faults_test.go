@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -102,7 +103,7 @@ func (l *lab) jumpOfTheHolder(jump time.Duration) {
 	l.Helper()
 	l.r = l.reconciler(10, time.Minute)
 	rows := 0
-	_, err := l.r.Backfill(l.Context(), func(p reconcile.Progress) {
+	_, err := l.r.Backfill(l.Context(), func(reconcile.Progress) {
 		if rows += 10; rows != 10 {
 			return
 		}
@@ -131,7 +132,7 @@ func TestPostgresRestartsDuringReconcile(t *testing.T) {
 	for n, end := range []func(){server.Stop, server.Kill} {
 		l.lose(60)
 		pages, restarts := 0, 0
-		work := func(p reconcile.Progress) {
+		work := func(reconcile.Progress) {
 			if pages++; pages%5 == 3 {
 				restarts++
 				end()
@@ -219,7 +220,7 @@ func newCutter(t *testing.T, dsn string) *cutter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cutter{network: "tcp", upstream: net.JoinHostPort(config.Host, fmt.Sprint(config.Port)), open: map[net.Conn]bool{}}
+	c := &cutter{network: "tcp", upstream: net.JoinHostPort(config.Host, strconv.FormatUint(uint64(config.Port), 10)), open: map[net.Conn]bool{}}
 	c.left.Store(1 << 40)
 	if strings.HasPrefix(config.Host, "/") {
 		c.network, c.upstream = "unix", fmt.Sprintf("%s/.s.PGSQL.%d", config.Host, config.Port)
@@ -305,7 +306,7 @@ func TestFullDiskStopsAndGoesOn(t *testing.T) {
 	}
 	var pages int
 	l.must(handle.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages))
-	room(fmt.Sprint(pages + 60))
+	room(strconv.Itoa(pages + 60))
 	l.fillAndGoOn(func() { room("1000000") })
 }
 

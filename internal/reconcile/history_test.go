@@ -196,7 +196,7 @@ func (h *history) do(d deed) {
 		"permission":          {"POST", "/v1/organization_permissions", object{"name": name, "key": "org:" + name + ":read", "description": "d"}},
 		"give":                {"POST", role + "/permissions/" + one(h.ids(clerk.KindPermission), d.b), nil},
 	}[d.what]
-	err := error(nil)
+	var err error
 	if d.what == "live" {
 		_, err = h.clerk.Live(h.ctx)
 	} else {

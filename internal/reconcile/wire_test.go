@@ -78,7 +78,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	case c.what == "cut":
 		body = body[:len(body)/2]
 	case c.what == "nothing" || c.what == "short" || c.what == "lag":
-		body = w.alter(res, r, c, body)
+		body = w.alter(res, c, body)
 	}
 	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	res.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
@@ -97,7 +97,7 @@ func (w *wire) fail(r *http.Request, recorder *httptest.ResponseRecorder, status
 
 // alter makes an answer that Clerk should not give: a list without its rows or its last one, or as a replica has it
 // that lacks an object.
-func (w *wire) alter(res *http.Response, r *http.Request, c cue, body []byte) []byte {
+func (w *wire) alter(res *http.Response, c cue, body []byte) []byte {
 	var list struct {
 		Data  []map[string]any `json:"data"`
 		Total int              `json:"total_count"`

@@ -62,7 +62,7 @@ func newBulk(prefix string, types []columnType, suffix string) *bulk {
 	return &bulk{types: types, texts: map[Engine]string{
 		// not "$1": its driver looks parameters with a name up by it, one by one
 		SQLite:   prefix + " VALUES (?" + strings.Repeat(", ?", len(types)-1) + ")" + suffix,
-		Postgres: prefix + " SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ")" + suffix,
+		Postgres: prefix + " SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ")" + suffix, //nolint:unqueryvet // its columns are the arrays
 	}}
 }
 
@@ -99,10 +99,10 @@ func (tx *Tx) insertNew(ctx context.Context, b *bulk, n int, values func(i int) 
 	}
 	text := b.texts[tx.db.engine]
 	if tx.db.engine == Postgres && n > 0 {
-		return written, note(tx.query(ctx, text, b.arrays(n, values)...))
+		return written, note(tx.query(ctx, text, b.arrays(n, values)...)) //nolint:rowserrcheck // scanAll does
 	}
 	for i := range n {
-		if err := note(tx.query(ctx, text, values(i)...)); err != nil {
+		if err := note(tx.query(ctx, text, values(i)...)); err != nil { //nolint:rowserrcheck // scanAll does
 			return nil, err
 		}
 	}
@@ -123,9 +123,9 @@ func (b *bulk) arrays(n int, values func(i int) []any) []any {
 		for c, arg := range values(i) {
 			switch a := arg.(type) {
 			case string:
-				columns[c].([]*string)[i] = &a
+				columns[c].([]*string)[i] = &a //nolint:forcetypeassert // made above
 			case int64:
-				columns[c].([]*int64)[i] = &a
+				columns[c].([]*int64)[i] = &a //nolint:forcetypeassert // made above
 			}
 		}
 	}
@@ -174,8 +174,7 @@ func IsTransient(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return true
 	}
-	var network net.Error
-	if errors.As(err, &network) {
+	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
 	}
 	var postgres interface{ SQLState() string }

@@ -131,7 +131,8 @@ type DriftCount struct {
 // DriftCounts counts the drift report by kind, in all and since a time.
 func (db *DB) DriftCounts(ctx context.Context, since clerk.Time) (map[clerk.Kind]DriftCount, error) {
 	const text = `SELECT kind, count(*), COALESCE(sum(repaired), 0),
-		COALESCE(sum(CASE WHEN found_at >= $1 THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN found_at >= $1 THEN repaired ELSE 0 END), 0) FROM clerk_drift GROUP BY kind`
+		COALESCE(sum(CASE WHEN found_at >= $1 THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN found_at >= $1 THEN repaired ELSE 0 END), 0)
+		FROM clerk_drift GROUP BY kind`
 	rows, err := db.query(ctx, text, int64(since))
 	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, c DriftCount, err error) {
 		return kind, c, r.Scan(&kind, &c.Found, &c.Repaired, &c.FoundSince, &c.RepairedSince)

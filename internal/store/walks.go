@@ -27,7 +27,8 @@ type Walk struct {
 	Repaired      int64 `json:"drift_repaired"`
 }
 
-const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at, complete, complete_at, reason, rows_read, found, repaired, refused, swept_at, complete_write"
+const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at, complete, complete_at, reason, " +
+	"rows_read, found, repaired, refused, swept_at, complete_write"
 
 // Walks is what is known of all lists.
 func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {

@@ -10,8 +10,7 @@ import (
 )
 
 // Updating is a flag of the test binary: go test ./internal/arch -update.
-//
-//nolint:gochecknoglobals // flags are registered before TestMain parses them; there is no later place
+// Flags are registered before TestMain parses them; there is no later place.
 var updating = flag.Bool("update", false, "rewrite golden files with what the tests produce")
 
 // Golden fails the test unless the file, relative to the package's folder, holds

@@ -22,8 +22,6 @@ const connectTimeout = 30 * time.Second
 // sharedServer is the one server of this test process. It lives in a package
 // variable because that is its scope: the testing package knows no other value
 // that all tests of a process share without a TestMain in every package.
-//
-//nolint:gochecknoglobals // see above
 var sharedServer = sync.OnceValues(func() (*server, error) { return startServer(ServerOptions{}) })
 
 // Postgres returns the URL of a new, empty database that only this test uses

@@ -188,8 +188,6 @@ func Recover(logger *slog.Logger) Middleware {
 }
 
 // Values of headers that each answer has, made once. Nobody changes them: to append to one copies it.
-//
-//nolint:gochecknoglobals // constants
 var (
 	noSniff        = []string{"nosniff"}
 	noStore        = []string{"no-store"}

@@ -15,7 +15,7 @@ const statusClientClosed = 499
 
 // Problem is an error with its HTTP answer (RFC 9457, application/problem+json).
 // All but Err is shown to the client.
-type Problem struct { //nolint:errname // the RFC's word; it is an answer first
+type Problem struct { // the RFC's word; it is an answer first
 	Status int            // 400 to 599; anything else is answered as 500
 	Code   string         // for machines; stable, snake_case
 	Title  string         // empty, as it should be with type about:blank: the phrase of Status

@@ -61,7 +61,10 @@ func walks(t *testing.T, db *store.DB) {
 		if diff := cmp.Diff(map[string]store.Walk{"user": w}, got); diff != "" || err != nil {
 			t.Errorf("%v %s", err, diff)
 		}
-		w = store.Walk{List: "user", BackfilledAt: 1, Watermark: 2, BegunAt: 3, EndedAt: 4, Complete: true, CompleteAt: 5, Reason: "r", Rows: 6, Found: 7, Repaired: 8}
+		w = store.Walk{
+			List: "user", BackfilledAt: 1, Watermark: 2, BegunAt: 3, EndedAt: 4, Complete: true, CompleteAt: 5, Reason: "r",
+			Rows: 6, Found: 7, Repaired: 8,
+		}
 	}
 	drift := []store.Drift{
 		{Kind: clerk.KindUser, ID: "user_2", FoundAt: 9, Cause: "missed_event", Fields: []string{"a", "b"}, Since: 3, Repaired: true},
@@ -73,7 +76,7 @@ func walks(t *testing.T, db *store.DB) {
 		}
 	}
 	older := store.Drift{Kind: clerk.KindRole, ID: "role_1", FoundAt: 8, Cause: "unknown"}
-	all := append(drift[:1:1], older, drift[1])
+	all := []store.Drift{drift[0], older, drift[1]}
 	if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.AppendDrift(t.Context(), all[1:2]) }); err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +203,8 @@ func sights(t *testing.T, db *store.DB) {
 	if got := standing(clerk.KindUser, "user_1"); len(got) != 0 {
 		t.Errorf("after the last come %v", got)
 	}
-	if got, err := db.StandingOf(t.Context(), clerk.KindMembership, []string{"orgmem_1", "orgmem_2", "orgmem_3"}); len(got) != 1 || got[0].ID != "orgmem_1" || err != nil {
+	three := []string{"orgmem_1", "orgmem_2", "orgmem_3"}
+	if got, err := db.StandingOf(t.Context(), clerk.KindMembership, three); len(got) != 1 || got[0].ID != "orgmem_1" || err != nil {
 		t.Errorf("standing of three are %v, %v", got, err)
 	}
 	if got, err := db.IDs(t.Context(), clerk.KindMembership, "orgmem_1", 5); !cmp.Equal(got, []string{"orgmem_2"}) || err != nil {
@@ -212,7 +216,8 @@ func sights(t *testing.T, db *store.DB) {
 		if s := found["user_1"]; len(found) != 2 || s.Digest != "d" || s.SignedInAt != 4 || s.Hidden || !found["user_2"].Hidden || s.Written != written {
 			t.Errorf("sights %+v", found)
 		}
-		return errors.Join(err, tx.Verify(t.Context(), clerk.KindUser, []string{"user_1"}, 20, 77), tx.Verify(t.Context(), clerk.KindUser, []string{"user_1", "x"}, 15, 78))
+		return errors.Join(err, tx.Verify(t.Context(), clerk.KindUser, []string{"user_1"}, 20, 77),
+			tx.Verify(t.Context(), clerk.KindUser, []string{"user_1", "x"}, 15, 78))
 	})
 	if err != nil {
 		t.Fatal(err)

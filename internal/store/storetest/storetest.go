@@ -268,7 +268,7 @@ func gapless(t *testing.T, db *store.DB) {
 			for range 25 {
 				err := db.Update(context.Background(), func(tx *store.Tx) error {
 					return tx.AppendChanges(context.Background(), []store.Change{
-						{Key: store.Key{Kind: clerk.KindUser, ID: string(rune('a' + w))}, Operation: store.OpUpsert},
+						{Key: store.Key{Kind: clerk.KindUser, ID: string("abcd"[w])}, Operation: store.OpUpsert},
 					})
 				})
 				if err != nil {
