@@ -73,7 +73,7 @@ func (c *committer) init(commit func([]*job)) {
 // It does not stop waiting when the caller hangs up: an event that was taken in is stored.
 func (in *Ingest) Submit(p *Prepared) Outcome {
 	j := &job{Prepared: p, done: make(chan struct{})}
-	if err := in.enqueue(j); err != nil {
+	if _, err := in.enqueue(j); err != nil {
 		in.Stats.Unavailable.Add(1)
 		in.Stats.count(p.delivery.Type, Unavailable)
 		return Outcome{Unavailable, err}
@@ -82,22 +82,26 @@ func (in *Ingest) Submit(p *Prepared) Outcome {
 	return j.outcome
 }
 
-func (c *committer) enqueue(j *job) error {
+// enqueue takes in jobs from the first on, as many as there is room for. Those share a commit.
+func (c *committer) enqueue(jobs ...*job) (taken int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return ErrClosed
+		return 0, ErrClosed
 	}
-	if len(c.waiting) >= maxWaiting || c.bytes+j.size > maxWaitBytes {
-		return ErrQueueFull
+	for _, j := range jobs {
+		if len(c.waiting) >= maxWaiting || c.bytes+j.size > maxWaitBytes {
+			return taken, ErrQueueFull
+		}
+		c.waiting = append(c.waiting, j)
+		c.bytes += j.size
+		taken++
+		if !c.running {
+			c.running = true
+			go c.run()
+		}
 	}
-	c.waiting = append(c.waiting, j)
-	c.bytes += j.size
-	if !c.running {
-		c.running = true
-		go c.run()
-	}
-	return nil
+	return taken, nil
 }
 
 func (c *committer) run() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/clerksync/clerksync/internal/store"
@@ -53,9 +52,7 @@ const Unreadable Status = "unreadable"
 type replaying struct {
 	in      *Ingest
 	options ReplayOptions
-
-	mu     sync.Mutex
-	report ReplayReport
+	report  ReplayReport
 }
 
 // ReplayAll applies deliveries again that a filter selects, in no particular order: none matters. Quarantined ones are
@@ -92,12 +89,7 @@ func (in *Ingest) replayIDs(ctx context.Context, o ReplayOptions, next func() ([
 		if err != nil || len(page) == 0 {
 			return r.report, err
 		}
-		if o.DryRun {
-			err = r.dry(ctx, page)
-		} else {
-			err = r.apply(ctx, page)
-		}
-		if err == nil {
+		if err = r.page(ctx, page); err == nil {
 			err = ctx.Err()
 		}
 		if err != nil || r.report.Stopped {
@@ -109,108 +101,96 @@ func (in *Ingest) replayIDs(ctx context.Context, o ReplayOptions, next func() ([
 	}
 }
 
-// apply replays a page; those under way share commits.
-func (r *replaying) apply(ctx context.Context, page []string) error {
-	ids := make(chan string)
-	faults := make([]error, replayTogether)
-	var workers sync.WaitGroup
-	for i := range faults {
-		workers.Go(func() {
-			for id := range ids {
-				if faults[i] != nil || r.stopped() || ctx.Err() != nil {
-					continue
-				}
-				faults[i] = r.one(ctx, id)
-			}
-		})
+// page replays a page, some deliveries at a time.
+func (r *replaying) page(ctx context.Context, ids []string) error {
+	apply := r.apply
+	if r.options.DryRun {
+		apply = r.dry
 	}
-	for _, id := range page {
-		ids <- id
-	}
-	close(ids)
-	workers.Wait()
-	return errors.Join(faults...)
-}
-
-func (r *replaying) one(ctx context.Context, id string) error {
-	d, err := r.in.db.Delivery(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil // removed since
-	}
-	if err != nil {
-		return err
-	}
-	p, err := r.in.again(d)
-	if err != nil {
-		r.note(id, Outcome{Unreadable, err})
-		return nil //nolint:nilerr // the report has it
-	}
-	for try := 0; ; try++ {
-		outcome := r.in.Submit(p)
-		if errors.Is(outcome.Err, ErrQueueFull) && try < 100 { // live events come first
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(100 * time.Millisecond):
-			}
-			continue
+	for len(ids) > 0 && !r.report.Stopped && ctx.Err() == nil {
+		n := min(len(ids), replayTogether)
+		jobs, err := r.read(ctx, ids[:n])
+		if err == nil {
+			err = apply(ctx, jobs)
 		}
-		r.note(id, outcome)
-		return nil
-	}
-}
-
-// dry applies a page in transactions that are taken back.
-func (r *replaying) dry(ctx context.Context, page []string) error {
-	for len(page) > 0 && !r.report.Stopped {
-		n := min(len(page), replayTogether)
-		var jobs []*job
-		for _, id := range page[:n] {
-			d, err := r.in.db.Delivery(ctx, id)
-			if errors.Is(err, store.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			p, err := r.in.again(d)
-			if err != nil {
-				r.note(id, Outcome{Unreadable, err})
-				continue
-			}
-			jobs = append(jobs, &job{Prepared: p})
-		}
-		page = page[n:]
-		err := r.in.db.Update(ctx, func(tx *store.Tx) error {
-			b := newBatch(r.in)
-			if err := b.load(ctx, tx, jobs); err != nil {
-				return err
-			}
-			for _, j := range jobs {
-				j.outcome = b.take(j, &tx.Head)
-			}
-			r.report.Changes += int64(len(b.changes))
-			return errDryRun
-		})
-		if !errors.Is(err, errDryRun) {
+		if err != nil {
 			return err
 		}
-		for _, j := range jobs {
+		ids = ids[n:]
+	}
+	return nil
+}
+
+// read reads deliveries; one that was removed since is left out.
+func (r *replaying) read(ctx context.Context, ids []string) (jobs []*job, err error) {
+	for _, id := range ids {
+		d, err := r.in.db.Delivery(ctx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		p, err := r.in.again(d)
+		if err != nil {
+			r.note(id, Outcome{Unreadable, err})
+			continue
+		}
+		jobs = append(jobs, &job{Prepared: p, done: make(chan struct{})})
+	}
+	return jobs, nil
+}
+
+// apply commits deliveries together. Live events come first: where the queue is full it waits, for ten seconds.
+func (r *replaying) apply(ctx context.Context, jobs []*job) error {
+	for try := 0; len(jobs) > 0; try++ {
+		taken, err := r.in.enqueue(jobs...)
+		for _, j := range jobs[:taken] {
+			<-j.done
 			r.note(j.delivery.MessageID, j.outcome)
+		}
+		if jobs = jobs[taken:]; taken > 0 {
+			try = -1
+			continue
+		}
+		if !errors.Is(err, ErrQueueFull) || try == 100 {
+			for _, j := range jobs {
+				r.note(j.delivery.MessageID, Outcome{Unavailable, err})
+			}
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 	return nil
 }
 
-func (r *replaying) stopped() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.report.Stopped
+// dry applies deliveries in a transaction that is taken back.
+func (r *replaying) dry(ctx context.Context, jobs []*job) error {
+	err := r.in.db.Update(ctx, func(tx *store.Tx) error {
+		b := newBatch(r.in)
+		if err := b.load(ctx, tx, jobs); err != nil {
+			return err
+		}
+		for _, j := range jobs {
+			j.outcome = b.take(j, &tx.Head)
+		}
+		r.report.Changes += int64(len(b.changes))
+		return errDryRun
+	})
+	if !errors.Is(err, errDryRun) {
+		return err
+	}
+	for _, j := range jobs {
+		r.note(j.delivery.MessageID, j.outcome)
+	}
+	return nil
 }
 
 func (r *replaying) note(id string, o Outcome) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if errors.Is(o.Err, ErrNoBody) {
 		r.report.Skipped++
 		return

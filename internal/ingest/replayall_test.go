@@ -75,7 +75,7 @@ func TestReplayOfManyDeadLetters(t *testing.T) {
 		if err != nil || report.Replayed != letters || report.Outcomes[ingest.Processed] != letters || heard != letters/500 {
 			t.Fatalf("%+v, heard %d times, %v", report, heard, err)
 		}
-		if commits := in.Stats.Commits.Load(); commits > letters/10 {
+		if commits := in.Stats.Commits.Load(); commits > letters/50 { // on one processor, too
 			t.Errorf("%d commits for %d deliveries", commits, letters)
 		}
 		if head, err := db.Head(t.Context()); err != nil || head.Seq != letters {
