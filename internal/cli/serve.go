@@ -57,7 +57,14 @@ func (f configFlags) read(p *process) (*Config, []Warning, error) {
 	return Load(LoadOptions{Flags: flags, Environ: p.environ, ConfigPath: f.Config})
 }
 
+// softMemoryLimit is where the collector stops trading memory for time. Everything that is kept is bounded below it.
+const softMemoryLimit = 160 << 20
+
+// openDatabase opens the configured database, and lets the process collect garbage rarely: what an event or a page
+// allocates lives no longer than it.
 func openDatabase(c *Config) (*clerksync.Backend, error) {
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(softMemoryLimit)
 	if c.Database.Engine == "postgres" {
 		return postgres.Open(c.Database.DSN)
 	}
@@ -115,14 +122,8 @@ func (c serveCommand) Run(ctx context.Context, p *process) error {
 	return serve(ctx, config, logger, nil)
 }
 
-// softMemoryLimit is where the collector stops trading memory for time. Everything that is kept is bounded below it.
-const softMemoryLimit = 160 << 20
-
 // serve runs the configured server; started, if not nil, hears the public address.
 func serve(ctx context.Context, config *Config, logger *slog.Logger, started func(address string)) error {
-	// what an event allocates lives shorter than it: fewer collections for some 30 MB more
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(softMemoryLimit)
 	signals, err := telemetry.Start(ctx, os.Getenv, logger)
 	if err != nil {
 		return err
