@@ -73,3 +73,35 @@ func (h without) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(err)
 	}
 }
+
+// One goes and one comes: the count stays, the ids don't. All who stayed came, and that is proven.
+func TestChurnThatBalancesIsNoObstacle(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []clerk.Kind{clerk.KindUser, clerk.KindMembership} {
+		for _, read := range []bool{true, false} { // the one who goes was read before
+			t.Run(fmt.Sprint(kind, read), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					e := emulate(t, emulator.Options{Users: 30, Organizations: 3, Memberships: 30})
+					world := newWorld(t, e, All(kind), 1)
+					world.learn()
+					n, oldest := 0, slices.Sorted(maps.Keys(world.now))[0] // ids sort as they were made
+					ids, walked, err := collect(t, client(t, &wire{Handler: e}, pages(10)), All(kind), "", func(Page) error {
+						if n++; n == 1 {
+							last := slices.Max(world.ids)
+							if read {
+								last = oldest
+							}
+							world.remove(last)
+							world.add(1)
+						}
+						return nil
+					})
+					if err != nil || walked.Before != 30 || walked.After != 30 || !walked.Complete || !within(world.always, set(ids)) {
+						t.Errorf("%+v, %v", walked, err)
+					}
+				})
+			})
+		}
+	}
+}

@@ -31,7 +31,7 @@ type Walked struct {
 	Before   int // Clerk's count before the walk; -1: it doesn't tell
 	After    int // and after it
 	// Complete walks brought each row that was there all the while: nothing failed, pages joined, the last one was
-	// short, and the distinct ids are as many as Clerk counted before and after; or, where the list grew meanwhile, those
+	// short, and the distinct ids are as many as Clerk counted before and after; or, where the list did not shrink, those
 	// no younger than the newest of before are as many as Clerk counted then. What an incomplete walk did not bring says
 	// nothing.
 	Complete bool
@@ -186,7 +186,7 @@ func (w *walk) finish(after int) {
 	switch {
 	case after < 0:
 		r.Reason = "the list tells no total"
-	case r.Before < after && w.place.broughtAll(r.Before) && !w.doubt:
+	case r.Before <= after && w.place.broughtAll(r.Before) && !w.doubt:
 		r.Complete = true
 	case r.Before != after:
 		r.Reason = fmt.Sprintf("the total changed from %d to %d", r.Before, after)

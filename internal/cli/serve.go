@@ -57,14 +57,20 @@ func (f configFlags) read(p *process) (*Config, []Warning, error) {
 	return Load(LoadOptions{Flags: flags, Environ: p.environ, ConfigPath: f.Config})
 }
 
-// softMemoryLimit is where the collector stops trading memory for time. Everything that is kept is bounded below it.
+// softMemoryLimit is where the collector stops trading memory for time. What serving keeps is bounded below it; a walk over
+// millions of rows keeps more, and then costs more time.
 const softMemoryLimit = 160 << 20
 
-// openDatabase opens the configured database, and lets the process collect garbage rarely: what an event or a page
-// allocates lives no longer than it.
+// collectRarely lets the process collect garbage rarely: what an event or a page allocates lives no longer than it. Who
+// sets GOGC or GOMEMLIMIT knows better.
+func collectRarely() {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(400)
+		debug.SetMemoryLimit(softMemoryLimit)
+	}
+}
+
 func openDatabase(c *Config) (*clerksync.Backend, error) {
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(softMemoryLimit)
 	if c.Database.Engine == "postgres" {
 		return postgres.Open(c.Database.DSN)
 	}
@@ -77,6 +83,7 @@ func openDatabase(c *Config) (*clerksync.Backend, error) {
 
 // newMirror opens the configured mirror.
 func newMirror(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+	collectRarely()
 	db, err := openDatabase(c)
 	if err != nil {
 		return nil, err
@@ -124,6 +131,7 @@ func (c serveCommand) Run(ctx context.Context, p *process) error {
 
 // serve runs the configured server; started, if not nil, hears the public address.
 func serve(ctx context.Context, config *Config, logger *slog.Logger, started func(address string)) error {
+	collectRarely()
 	signals, err := telemetry.Start(ctx, os.Getenv, logger)
 	if err != nil {
 		return err

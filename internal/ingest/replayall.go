@@ -123,13 +123,14 @@ func (r *replaying) page(ctx context.Context, ids []string) error {
 
 // read reads deliveries; one that was removed since is left out.
 func (r *replaying) read(ctx context.Context, ids []string) (jobs []*job, err error) {
+	stored, err := r.in.db.DeliveriesOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range ids {
-		d, err := r.in.db.Delivery(ctx, id)
-		if errors.Is(err, store.ErrNotFound) {
+		d, found := stored[id]
+		if !found {
 			continue
-		}
-		if err != nil {
-			return nil, err
 		}
 		p, err := r.in.again(d)
 		if err != nil {

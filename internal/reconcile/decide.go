@@ -42,7 +42,7 @@ const (
 	overlap = 5 * time.Minute
 	// lately is how young a change is whose event may just be on its way.
 	lately = time.Minute
-	// onItsWay is how young a change is that a sweep leaves to its event: Svix delivers within seconds. Else a busy
+	// onItsWay is how young a change is that a sweep leaves to its event, once: Svix delivers within seconds. Else a busy
 	// instance would have some drift each minute that is none.
 	onItsWay = 15 * time.Second
 )

@@ -50,7 +50,8 @@ type Reconciler struct {
 	Config
 	holder string
 
-	mu    sync.Mutex // one walk at a time
+	mu    sync.Mutex            // one walk at a time
+	left  map[string]clerk.Time // users whose last change the last sweep left to its event, and when that was
 	stats stats
 }
 

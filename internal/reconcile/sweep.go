@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
@@ -50,17 +49,43 @@ func (s *session) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	newest, whole, err := s.recent(ctx, walk.Watermark-clerk.Time(overlap.Milliseconds()), onItsWay, nil)
+	left := map[string]clerk.Time{}
+	newest, whole, err := s.recent(ctx, walk.Watermark-clerk.Time(overlap.Milliseconds()), s.leave(ctx, left), nil)
 	if err != nil || !whole {
 		return err
+	}
+	s.left = left
+	if len(left) > 0 { // what was left may be as old
+		began -= clerk.Time(onItsWay.Milliseconds())
 	}
 	walk.Watermark, walk.SweptAt = max(newest, walk.Watermark), began
 	return s.write(ctx, func(tx *store.Tx) error { return tx.SaveWalk(ctx, walk) })
 }
 
+// leave decides whether a change is left to its event, and notes it. A user who was left the last time, and whom no event
+// has reached since, is not left again, however often they change.
+func (s *session) leave(ctx context.Context, left map[string]clerk.Time) func(user clerk.Value, date clerk.Time) bool {
+	return func(user clerk.Value, date clerk.Time) bool {
+		id, at := user.Get("id").String(), user.Get("updated_at").Time()
+		if !younger(at, date, onItsWay) || len(left) == idsAtOnce {
+			return false
+		}
+		if before, again := s.left[id]; again {
+			stored, err := s.DB.Sight(ctx, store.Key{Kind: clerk.KindUser, ID: id})
+			if err != nil || stored.UpdatedAt < before {
+				return false
+			}
+		}
+		left[id] = at
+		return true
+	}
+}
+
 // recent reads the users who were changed at a time or later, the last changed first, and answers when the last was. Where
-// events of users come, changes younger than so much are left to them.
-func (s *session) recent(ctx context.Context, since clerk.Time, young time.Duration, progress func(Progress)) (newest clerk.Time, whole bool, err error) {
+// events of users come, some may be left to them; nil: none.
+func (s *session) recent(
+	ctx context.Context, since clerk.Time, leave func(clerk.Value, clerk.Time) bool, progress func(Progress),
+) (newest clerk.Time, whole bool, err error) {
 	signs, err := s.signs(ctx, clerk.KindUser)
 	if err != nil {
 		return 0, false, err
@@ -79,8 +104,8 @@ func (s *session) recent(ctx context.Context, since clerk.Time, young time.Durat
 			}
 		}
 		k.Rows += len(rows)
-		if signs.heard && young > 0 {
-			rows = slices.DeleteFunc(rows, func(row clerk.Value) bool { return younger(row.Get("updated_at").Time(), p.Date, young) })
+		if signs.heard && leave != nil {
+			rows = slices.DeleteFunc(rows, func(row clerk.Value) bool { return leave(row, p.Date) })
 		}
 		if len(rows) > 0 {
 			page := ingest.Page{Kind: clerk.KindUser, Rows: rows, ObservedAt: p.ObservedAt()}

@@ -110,6 +110,35 @@ func TestEventOnItsWayIsNoDrift(t *testing.T) {
 	})
 }
 
+// A user whose events are lost and who changes every few seconds is repaired by the second sweep, though always young.
+func TestUserWhoNeverRestsIsRepaired(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
+		l.backfill()
+		user := l.any(clerk.KindUser)
+		change := func(name string) {
+			l.call("PATCH", "/v1/users/"+user.ID, map[string]any{"first_name": name})
+		}
+		change("Ada")
+		l.equal()
+		l.deaf()
+		change("Augusta")
+		l.tick()
+		walks, err := l.db.Walks(l.Context())
+		l.must(err)
+		if swept, ago := walks["user"].SweptAt, l.now().Add(-time.Minute); swept > clerk.At(ago.Add(-10*time.Second)) {
+			l.Errorf("swept at %s, though a change was left at %s", swept, ago)
+		}
+		if name := l.firstName(user); name != "Ada" {
+			l.Errorf("the first sweep did not leave it: %s", name)
+		}
+		change("Grace")
+		if report := l.tick(); report.Repaired != 1 || l.firstName(user) != "Grace" {
+			l.Errorf("the second: %+v, %s", report, l.firstName(user))
+		}
+	})
+}
+
 // asTold is a user as Clerk has them.
 func (l *lab) asTold(user string) clerk.Value {
 	l.Helper()

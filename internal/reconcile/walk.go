@@ -100,7 +100,7 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 				err = s.allSessions(ctx, o)
 			case kind == clerk.KindUser && o.Since != 0:
 				s.of(kind).Since = o.Since
-				_, _, err = s.recent(ctx, o.Since, 0, o.Progress)
+				_, _, err = s.recent(ctx, o.Since, nil, o.Progress)
 			default:
 				err = s.list(ctx, kind, o, false, walks[string(kind)])
 			}

@@ -112,6 +112,18 @@ func (db *DB) Delivery(ctx context.Context, messageID string) (Delivery, error) 
 	return exactlyOne(all, err)
 }
 
+// DeliveriesOf answers the inbox rows of some message ids, those that there are.
+func (db *DB) DeliveriesOf(ctx context.Context, messageIDs []string) (map[string]Delivery, error) {
+	condition, arg := db.engine.oneOf("message_id", messageIDs)
+	rows, err := db.query(ctx, deliveryColumns+" WHERE "+condition, arg)
+	all, err := scanAll(rows, err, scanDelivery)
+	found := make(map[string]Delivery, len(all))
+	for _, d := range all {
+		found[d.MessageID] = d
+	}
+	return found, err
+}
+
 // DeliveryFilter selects deliveries; the zero value selects all.
 type DeliveryFilter struct {
 	State          State
