@@ -14,6 +14,13 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 )
 
+// thirty is an instance of as many users and memberships, three pages of ten.
+func thirty(t *testing.T, kind clerk.Kind) *world {
+	w := newWorld(t, emulate(t, emulator.Options{Users: 30, Organizations: 3, Memberships: 30}), All(kind), 1)
+	w.learn()
+	return w
+}
+
 // Where a page is cut short in the middle, what is created meanwhile does not make up for what it lacks.
 func TestGrowthDoesNotHideWhatWasNotRead(t *testing.T) {
 	t.Parallel()
@@ -22,12 +29,10 @@ func TestGrowthDoesNotHideWhatWasNotRead(t *testing.T) {
 			t.Run(fmt.Sprint(kind, lost), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					e := emulate(t, emulator.Options{Users: 30, Organizations: 3, Memberships: 30})
-					world := newWorld(t, e, All(kind), 1)
-					world.learn()
+					world := thirty(t, kind)
 					hidden := slices.Sorted(maps.Keys(world.now))[10 : 10+lost]
 					n := 0
-					h := changing{without{e, hidden}, func(*http.Request) {
+					h := changing{without{world.e, hidden}, func(*http.Request) {
 						if n++; n%2 == 0 { // not between the newest user and their count: then nothing is proven
 							world.add(n)
 						}
@@ -82,11 +87,9 @@ func TestChurnThatBalancesIsNoObstacle(t *testing.T) {
 			t.Run(fmt.Sprint(kind, read), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					e := emulate(t, emulator.Options{Users: 30, Organizations: 3, Memberships: 30})
-					world := newWorld(t, e, All(kind), 1)
-					world.learn()
+					world := thirty(t, kind)
 					n, oldest := 0, slices.Sorted(maps.Keys(world.now))[0] // ids sort as they were made
-					ids, walked, err := collect(t, client(t, &wire{Handler: e}, pages(10)), All(kind), "", func(Page) error {
+					ids, walked, err := collect(t, client(t, &wire{Handler: world.e}, pages(10)), All(kind), "", func(Page) error {
 						if n++; n == 1 {
 							last := slices.Max(world.ids)
 							if read {

@@ -18,14 +18,13 @@ func (w *walk) byKey(ctx context.Context) error {
 	w.result.Before = w.place.total
 	if w.place.last == "" {
 		before, err := w.total(ctx)
+		if err == nil && before >= w.limit { // more than a page
+			before, err = w.mark(ctx)
+		}
 		if err != nil {
 			return err
 		}
-		if w.result.Before = before; before >= w.limit {
-			if err := w.mark(ctx); err != nil {
-				return err
-			}
-		}
+		w.result.Before = before
 	}
 	from := anchor{w.place.last, w.place.at}
 	again := false // ask by time: the row to go on from may be gone

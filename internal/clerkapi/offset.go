@@ -29,7 +29,7 @@ func (w *walk) byOffset(ctx context.Context) error {
 		if first {
 			w.result.Before, first = total, false
 			if w.source.ordered && len(rows) >= w.limit { // there is more: it is read again, marked
-				if err := w.mark(ctx); err != nil {
+				if w.result.Before, err = w.mark(ctx); err != nil {
 					return err
 				}
 				continue

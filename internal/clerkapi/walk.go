@@ -199,10 +199,10 @@ func (w *walk) finish(after int) {
 	}
 }
 
-// mark notes, before the first page is read, which row is the newest, and how many there are: none of those is younger, and
+// mark notes, before the first page is read, which row is the newest, and answers how many there are: none of those is younger, and
 // what is created later is. That proves a walk over a list that grows under it. A user who signs up between the two
 // answers is counted and younger: then nothing is proven.
-func (w *walk) mark(ctx context.Context) error {
+func (w *walk) mark(ctx context.Context) (total int, err error) {
 	query := maps.Clone(w.source.query)
 	query.Set("order_by", "-created_at")
 	query.Set("limit", "1")
@@ -210,13 +210,10 @@ func (w *walk) mark(ctx context.Context) error {
 	if err == nil && w.source.bare {
 		total, err = w.total(ctx)
 	}
-	if err != nil {
-		return err
-	}
-	if w.result.Before = total; len(newest) > 0 {
+	if err == nil && len(newest) > 0 {
 		w.place.mark = newest[0].Get("created_at").Time()
 	}
-	return nil
+	return total, err
 }
 
 func (w *walk) total(ctx context.Context) (int, error) {

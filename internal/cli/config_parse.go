@@ -20,9 +20,11 @@ import (
 // …"), and never quote it.
 
 const (
-	maxItems     = 256                                                                                                          // of a list
-	minToken     = 32                                                                                                           // characters of the operator token
-	databaseForm = "Write sqlite:///absolute/app.db, sqlite:app.db, sqlite::memory: or postgres://user:password@host/database." //nolint:gosec // a form
+	maxItems = 256 // of a list
+	minToken = 32  // characters of the operator token
+
+	//nolint:gosec // a form, without anybody's password
+	databaseForm = "Write sqlite:///absolute/app.db, sqlite:app.db, sqlite::memory: or postgres://user:password@host/database."
 )
 
 func anyText(text string) (string, error) { return text, nil }

@@ -144,22 +144,24 @@ func (r *replaying) read(ctx context.Context, ids []string) (jobs []*job, err er
 
 // apply commits deliveries together. Live events come first: where the queue is full it waits, for ten seconds.
 func (r *replaying) apply(ctx context.Context, jobs []*job) error {
-	for try := 0; len(jobs) > 0; try++ {
+	for waited := 0; len(jobs) > 0; {
 		taken, err := r.in.enqueue(jobs...)
 		for _, j := range jobs[:taken] {
 			<-j.done
 			r.note(j.delivery.MessageID, j.outcome)
 		}
-		if jobs = jobs[taken:]; taken > 0 {
-			try = -1
+		jobs = jobs[taken:]
+		switch {
+		case taken > 0:
+			waited = 0
 			continue
-		}
-		if !errors.Is(err, ErrQueueFull) || try == 100 {
+		case !errors.Is(err, ErrQueueFull) || waited == 100:
 			for _, j := range jobs {
 				r.note(j.delivery.MessageID, Outcome{Unavailable, err})
 			}
 			return nil
 		}
+		waited++
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -38,7 +38,7 @@ func TestConvergenceByLoss(t *testing.T) {
 					case 1:
 						l.call("POST", "/v1/users", map[string]any{"first_name": name, "email_address": []string{name + "@example.com"}})
 					default:
-						l.call("PATCH", "/v1/users/"+user.ID, map[string]any{"first_name": name})
+						l.rename(user.ID, name)
 					}
 				}
 				l.must(l.e.Settle(t.Context()))

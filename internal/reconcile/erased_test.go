@@ -19,7 +19,7 @@ func TestTheErasedAreNoDrift(t *testing.T) {
 		id := l.any(clerk.KindUser).ID
 		_, _, err := l.m.Users().Erase(l.Context(), id)
 		l.must(err)
-		l.call("PATCH", "/v1/users/"+id, map[string]any{"first_name": "Zback"})
+		l.rename(id, "Zback")
 		l.must(l.e.Settle(l.Context()))
 		for range 2 {
 			if report := l.walk(reconcile.Options{}); !report.Complete() || report.Found != 0 {

@@ -51,6 +51,12 @@ func (l *lab) counting(prefix string) *atomic.Int64 {
 	return &n
 }
 
+// rename changes a user at Clerk.
+func (l *lab) rename(user, firstName string) {
+	l.Helper()
+	l.call("PATCH", "/v1/users/"+user, map[string]any{"first_name": firstName})
+}
+
 // later moves our clock and Clerk's.
 func (l *lab) later(d time.Duration) {
 	l.moved.Add(int64(d))

@@ -18,7 +18,7 @@ func TestSweep(t *testing.T) {
 	onBothEngines(t, emulator.Options{Users: 600}, func(l *lab) {
 		l.backfill()
 		l.deaf()
-		l.call("PATCH", "/v1/users/"+l.any(clerk.KindUser).ID, map[string]any{"first_name": "Augusta"})
+		l.rename(l.any(clerk.KindUser).ID, "Augusta")
 		before := l.r.API.Stats().Requests
 		report, err := l.r.Tick(l.Context())
 		l.must(err)
@@ -60,11 +60,11 @@ func TestSince(t *testing.T) {
 		l.backfill()
 		l.deaf()
 		users := l.firstUsers(3)
-		l.call("PATCH", "/v1/users/"+users[0], map[string]any{"first_name": "Augusta"})
+		l.rename(users[0], "Augusta")
 		l.later(time.Hour)
 		since := clerk.At(l.e.Now())
 		l.later(time.Second)
-		l.call("PATCH", "/v1/users/"+users[1], map[string]any{"first_name": "Grace"})
+		l.rename(users[1], "Grace")
 		l.call("DELETE", "/v1/users/"+users[2], nil)
 		calls := l.counting("/v1/users")
 		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindUser}, Since: since}
@@ -89,14 +89,11 @@ func TestEventOnItsWayIsNoDrift(t *testing.T) {
 	onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
 		l.backfill()
 		users := l.firstUsers(2)
-		rename := func(user, name string) {
-			l.call("PATCH", "/v1/users/"+user, map[string]any{"first_name": name})
-		}
-		rename(users[0], "Ada")
+		l.rename(users[0], "Ada")
 		l.equal() // so that users' events are known to come
 		l.deaf()
-		rename(users[0], "Augusta")
-		rename(users[1], "Grace")
+		l.rename(users[0], "Augusta")
+		l.rename(users[1], "Grace")
 		if report := l.tick(); report.Found != 0 || l.firstName(store.Key{Kind: clerk.KindUser, ID: users[0]}) != "Ada" {
 			l.Errorf("a sweep right after the change: %+v", report)
 		}
@@ -116,13 +113,10 @@ func TestUserWhoNeverRestsIsRepaired(t *testing.T) {
 	onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
 		l.backfill()
 		user := l.any(clerk.KindUser)
-		change := func(name string) {
-			l.call("PATCH", "/v1/users/"+user.ID, map[string]any{"first_name": name})
-		}
-		change("Ada")
+		l.rename(user.ID, "Ada")
 		l.equal()
 		l.deaf()
-		change("Augusta")
+		l.rename(user.ID, "Augusta")
 		l.tick()
 		walks, err := l.db.Walks(l.Context())
 		l.must(err)
@@ -132,7 +126,7 @@ func TestUserWhoNeverRestsIsRepaired(t *testing.T) {
 		if name := l.firstName(user); name != "Ada" {
 			l.Errorf("the first sweep did not leave it: %s", name)
 		}
-		change("Grace")
+		l.rename(user.ID, "Grace")
 		if report := l.tick(); report.Repaired != 1 || l.firstName(user) != "Grace" {
 			l.Errorf("the second: %+v, %s", report, l.firstName(user))
 		}

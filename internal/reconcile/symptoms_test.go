@@ -70,11 +70,11 @@ func TestSweepBringsWhatChangedWhileABackfillWasInterrupted(t *testing.T) {
 		}
 		l.must(l.e.SetFaults(emulator.Faults{Drop: 1}))
 		read := l.any(clerk.KindUser).ID
-		l.call("PATCH", "/v1/users/"+read, map[string]any{"first_name": "Augusta"})
+		l.rename(read, "Augusta")
 		l.e.Advance(10 * time.Minute)
 		var last []struct{ ID string }
 		l.must(l.e.Call(l.Context(), "GET", "/v1/users?limit=1&order_by=-created_at", nil, &last))
-		l.call("PATCH", "/v1/users/"+last[0].ID, map[string]any{"first_name": "Byron"}) // the number of users is the same
+		l.rename(last[0].ID, "Byron") // the number of users is the same
 		l.backfill()
 		_, err = l.r.Tick(l.Context())
 		l.must(err)
@@ -94,7 +94,7 @@ func TestSweepDoesNotTrustAnEmptyPage(t *testing.T) {
 		l.must(err)
 		for _, row := range list {
 			l.e.Advance(time.Minute)
-			l.call("PATCH", "/v1/users/"+row.ID, map[string]any{"first_name": "Augusta"})
+			l.rename(row.ID, "Augusta")
 		}
 		for _, empty := range []bool{true, false} {
 			l.empty.Store(empty)

@@ -116,12 +116,10 @@ func (db *DB) Delivery(ctx context.Context, messageID string) (Delivery, error) 
 func (db *DB) DeliveriesOf(ctx context.Context, messageIDs []string) (map[string]Delivery, error) {
 	condition, arg := db.engine.oneOf("message_id", messageIDs)
 	rows, err := db.query(ctx, deliveryColumns+" WHERE "+condition, arg)
-	all, err := scanAll(rows, err, scanDelivery)
-	found := make(map[string]Delivery, len(all))
-	for _, d := range all {
-		found[d.MessageID] = d
-	}
-	return found, err
+	return scanMap(rows, err, func(r *sql.Rows) (string, Delivery, error) {
+		d, err := scanDelivery(r)
+		return d.MessageID, d, err
+	})
 }
 
 // DeliveryFilter selects deliveries; the zero value selects all.
