@@ -70,9 +70,10 @@ type Config struct {
 	// ReadyWithin is how long a comparison of all users' changes with Clerk, which Run does each minute, lets their stored
 	// roles grant; 0 means 5 minutes, less than 0 never. What a lost event would have told grants for that long at most.
 	ReadyWithin time.Duration
-	// ReadyWalkWithin is the same of the daily comparison of everything, for the permissions of organization roles; 0 means
-	// 26 hours, less than 0 never. It may be long: the token, a minute old at most, proves the membership and the role
-	// itself, and the mirror adds only what the role may do.
+	// ReadyWalkWithin is the same for the permissions of organization roles, which only walks of everything compare; 0 means
+	// 26 hours, less than 0 never. A walk that is overdue by the schedule (WalkMinPause, WalkMaxPause) grants nothing even
+	// earlier. It may be long: the token, a minute old at most, proves the membership and the role itself, and the mirror
+	// adds only what the role may do.
 	ReadyWalkWithin time.Duration
 	// JITOff answers 401 for users who are not mirrored yet, instead of reading them once from Clerk.
 	JITOff bool
@@ -84,6 +85,9 @@ type Config struct {
 	BackfillOff bool
 	// ReconcileOff leaves it to Sync().Reconcile to repair what events did not tell, instead of Run.
 	ReconcileOff bool
+	// WalkMinPause and WalkMaxPause bound how long Run pauses between two comparisons of everything with Clerk. The pause is
+	// 20 times as long as the last comparison took; 0 means 10 minutes and 24 hours.
+	WalkMinPause, WalkMaxPause time.Duration
 	// PlanFeatures lists the features of each plan, by slug. Stored subscriptions name plans only.
 	PlanFeatures map[string][]string
 	// UpgradeURL is where a refusal for a feature or a plan points to.
@@ -133,7 +137,7 @@ const (
 	defaultChangesRetention = 30 * 24 * time.Hour
 	// five sweeps may fail before roles are asked for one by one
 	defaultReadyWithin = 5 * time.Minute
-	// a walk begins a day after the one before; two hours are for it to end
+	// the longest pause between walks is a day by default; two hours are for a walk to end
 	defaultReadyWalkWithin = 26 * time.Hour
 )
 

@@ -16,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -237,39 +238,24 @@ func typesOf(kind clerk.Kind) string {
 	return string(kind) + "."
 }
 
-// checkFreshness looks when Clerk was last read to the end.
+// checkFreshness reports whether the mirror is proven to equal Clerk, and why not.
 func (m *Mirror) checkFreshness(ctx context.Context) []Finding {
 	if m.reconciler == nil {
 		return nil
 	}
-	walks, err := m.db.Walks(ctx)
+	facts, err := m.syncFacts(ctx, clerk.At(m.config.Now()))
 	if err != nil {
 		return []Finding{unreadable(err)}
 	}
-	var unread, unproven []string
-	oldest := m.config.Now()
-	for _, kind := range reconcile.Kinds() {
-		w := walks[string(kind)]
-		switch {
-		case w.BackfilledAt == 0:
-			unread = append(unread, string(kind))
-		case w.CompleteAt == 0:
-			unproven = append(unproven, string(kind))
-		case w.CompleteAt.Time().Before(oldest):
-			oldest = w.CompleteAt.Time()
-		}
+	reasons := status.Assess(&facts)
+	if len(reasons) == 0 {
+		return []Finding{doctor.Good("In sync: %s.", status.Sentence(&facts, nil))}
 	}
-	age := m.config.Now().Sub(oldest)
-	switch {
-	case len(unread) > 0:
-		return []Finding{doctor.Warn("Run clerksync backfill, or serve, which does it by itself.", "Never read from Clerk: %s.", strings.Join(unread, ", "))}
-	case age > 2*walkEvery:
-		return []Finding{doctor.Warn("See whether serve runs and CLERKSYNC_RECONCILE is auto; or run clerksync reconcile.",
-			"The last whole comparison with Clerk began %s ago.", span(age))}
-	case len(unproven) > 0:
-		return []Finding{doctor.Good("Compared with Clerk %s ago; not proven whole, or not in use at Clerk: %s.", span(age), strings.Join(unproven, ", "))}
+	found := make([]Finding, len(reasons))
+	for i, r := range reasons {
+		found[i] = doctor.Warn(r.Remedy, "Not in sync: %s.", r.Message)
 	}
-	return []Finding{doctor.Good("Everything was compared with Clerk; the oldest list %s ago.", span(age))}
+	return found
 }
 
 // span is a time for people, to the minute.

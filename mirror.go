@@ -14,10 +14,12 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
 )
@@ -50,6 +52,7 @@ type Mirror struct {
 	denials     denials
 	proofs      *proofs
 	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
+	holder      string                // names this mirror among those that share the database
 	waited      func() time.Time      // the reconciler's clock; Config.Now where there is none
 	metrics     *metrics.Instruments
 	tracer      trace.Tracer
@@ -60,7 +63,7 @@ type Mirror struct {
 // when it fails. All faults of the configuration are reported at once. It starts no
 // background work and makes no request to Clerk.
 func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
-	m := &Mirror{config: config.withDefaults(), db: db}
+	m := &Mirror{config: config.withDefaults(), db: db, holder: holder.New()}
 	m.waited = m.config.Now
 	m.tracer = m.config.TracerProvider.Tracer(modulePath)
 	if err := m.open(ctx); err != nil {
@@ -81,7 +84,7 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if m.live, err = live.New(ctx, live.Config{DB: m.db, Now: m.config.Now, Bounds: m.bounds()}); err != nil {
+	if m.live, err = live.New(ctx, live.Config{DB: m.db, Now: m.config.Now, Bounds: m.bounds(), HistoryLost: m.historyLost}); err != nil {
 		return err
 	}
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) { m.config.Logger.Error("the audit can not be written", "error", err) })
@@ -124,7 +127,11 @@ func (m *Mirror) open(ctx context.Context) error {
 }
 
 func (m *Mirror) bounds() live.Bounds {
-	return live.Bounds{Sweep: max(0, m.config.ReadyWithin), Walk: max(0, m.config.ReadyWalkWithin)}
+	return live.Bounds{Sweep: max(0, m.config.ReadyWithin), Walk: max(0, m.config.ReadyWalkWithin), Schedule: m.schedule()}
+}
+
+func (m *Mirror) schedule() schedule.Schedule {
+	return schedule.Schedule{Min: m.config.WalkMinPause, Max: m.config.WalkMaxPause}
 }
 
 // committed forgets what was changed, before anybody is told that it was.
@@ -183,8 +190,13 @@ func (m *Mirror) Run(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("clerksync: replay after an upgrade: %w", err)
 	}
+	if err := m.beginLife(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("clerksync: record the start: %w", err)
+	}
+	defer m.endLife(ctx)
 	var syncing sync.WaitGroup
 	defer syncing.Wait()
+	syncing.Go(func() { m.noteLife(ctx) })
 	syncing.Go(func() { m.keepInSync(ctx) })
 	m.keepClean(ctx)
 	return nil

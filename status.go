@@ -1,7 +1,6 @@
 package clerksync
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,30 +8,32 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
-	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
 // SyncWalk is how one list at Clerk was read last.
 type SyncWalk = store.Walk
 
-// SyncStatus is what is known of a mirror's freshness: what GET /api/sync and clerksync status answer. It holds no values
-// of users.
+// SyncReason is one reason why the mirror is not in sync, with what to do. Codes are stable.
+type SyncReason = status.Reason
+
+// SyncStatus is what is known of a mirror's freshness. GET /api/sync and clerksync status return it. It holds
+// no values of users. All of it was read in one transaction.
 type SyncStatus struct {
-	// InSync is a proof, not a guess. It is true when
-	//   - every kind that Clerk lists was read by a walk that was proven to be whole and began less than 26 hours ago, and
-	//     the last one that ended was such a walk and left no difference unrepaired; or Clerk has no such list for this
-	//     instance (organizations are switched off);
-	//   - no live row of these kinds that was written before that walk began is uncompared: each was found equal to Clerk's
-	//     or made so, or a newer event has told of it since;
-	//   - nothing waits in the verify queue that can be read by id, and of no row of these kinds Clerk has said once that it is
-	//     gone, or older there than here, which a second answer has to confirm;
-	//   - no event is a dead letter.
-	// Sessions, subscriptions, payment attempts and waitlist entries have no list: they are read by id where they are in
-	// doubt and that is possible, and have no other part in it.
+	// InSync is a proof, not a guess: a whole walk of every kind that Clerk lists for this instance began after
+	// the last gap and accounts for every live row, and nothing is open. docs/proof.md says what that rests on.
+	// Sessions, subscriptions, payment attempts and waitlist entries have no list: they are read by id where
+	// they are in doubt and that is possible, and have no other part in it.
 	InSync bool `json:"in_sync"`
 	// Sentence says it to people: what is proven, or what is missing and what to do.
 	Sentence string `json:"sentence"`
+	// Reasons are why the mirror is not in sync; none if it is.
+	Reasons []SyncReason `json:"reasons"`
+	// ProvenAt is the time for which an in-sync mirror is proven: every change made at Clerk before it, and every
+	// change whose event was acknowledged, is in the mirror. 0 while it is not in sync.
+	ProvenAt clerk.Time `json:"proven_at"`
 	// Ready is whether stored roles and permissions may grant; see Config.ReadyWithin.
 	Ready       bool          `json:"ready"`
 	Backfilled  bool          `json:"backfilled"` // everything was read to its end once
@@ -49,23 +50,23 @@ type SyncStatus struct {
 type KindStatus struct {
 	Kind     clerk.Kind `json:"kind"`
 	InSync   bool       `json:"in_sync"`
-	Ready    bool       `json:"ready"`    // a walk, of users also a sweep, vouches for it now
+	Ready    bool       `json:"ready"`    // a walk, of users also a sweep, is recent enough for stored facts to grant
 	Listed   bool       `json:"listed"`   // Clerk lists the kind, so that all of it can be compared
-	Readable bool       `json:"readable"` // Clerk tells one by id, so that a doubt can be settled
+	Readable bool       `json:"readable"` // Clerk returns one by id, so that a doubt can be settled
 
 	Rows  int64 `json:"rows"`  // live
 	Stubs int64 `json:"stubs"` // of these: seen so far only inside other objects
 	Gone  int64 `json:"gone"`  // kept, and hidden: deleted, or their user or organization was
 
 	Unverified       int64      `json:"unverified"`         // live rows that were never compared with Clerk
-	Overlooked       int64      `json:"overlooked"`         // of these: older than the last complete walk, which should have compared them
+	Overlooked       int64      `json:"overlooked"`         // of these: older than the last whole walk, which should have compared them
 	OldestVerifiedAt clerk.Time `json:"oldest_verified_at"` // the longest ago that a live row was compared last
 
 	VerifyQueue    int64      `json:"verify_queue"`
 	VerifyQueuedAt clerk.Time `json:"verify_queued_at"` // of the one that waits longest
 
-	// Suspected are those of which one answer of Clerk said that they are gone, or older there than here: a second answer
-	// has to confirm it.
+	// Suspected counts the objects that one answer of Clerk called missing, or older than the stored row: a
+	// second answer has to confirm it.
 	Suspected int64 `json:"suspected"`
 
 	LastEventAt clerk.Time `json:"last_event_at"`
@@ -106,63 +107,73 @@ func budgetStatus(s clerkapi.Stats) *BudgetStatus {
 	return &BudgetStatus{s.Limit, s.Budget, s.Allowed, s.Used, s.Share(), string(s.Breaker)}
 }
 
-const (
-	// overdue is the age from which on a walk proves nothing more: one begins a day after the one before.
-	overdue     = walkEvery + 2*time.Hour
-	listedDrift = 100
-)
+const listedDrift = 100
 
-// Status tells how fresh the mirror is and whether that is proven. It counts tables: ask it each minute, not each request.
-func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
-	db := s.m.db
+// Status returns how fresh the mirror is and whether that is proven. It counts tables: ask it each minute, not each
+// request. It writes nothing and asks Clerk nothing.
+func (s Sync) Status(ctx context.Context) (SyncStatus, error) {
 	ours := clerk.At(s.m.waited())
-	walks, err1 := db.Walks(ctx)
-	now, err2 := db.Clock(ctx, ours)
-	queues, err3 := db.Queues(ctx)
-	heard, err4 := db.LastDeliveries(ctx)
-	counts, err5 := db.DriftCounts(ctx, clerk.At(ours.Time().Truncate(24*time.Hour)))
-	exceptions, err6 := db.Exceptions(ctx)
-	suspected, err8 := db.Suspected(ctx)
-	drift, err7 := db.Drift(ctx, store.DriftFilter{Limit: listedDrift})
-	if err := cmp.Or(err1, err2, err3, err4, err5, err6, err7, err8); err != nil {
-		return status, fmt.Errorf("clerksync: status: %w", err)
+	var facts status.Facts
+	var heard map[string]store.LastDelivery
+	var drift []store.Drift
+	err := s.m.db.Snapshot(ctx, func(ctx context.Context) (err error) {
+		if facts, err = s.m.syncFacts(ctx, ours); err != nil {
+			return err
+		}
+		if heard, err = s.m.db.LastDeliveries(ctx); err != nil {
+			return err
+		}
+		drift, err = s.m.db.Drift(ctx, store.DriftFilter{Limit: listedDrift})
+		return err
+	})
+	if err != nil {
+		return SyncStatus{}, fmt.Errorf("clerksync: status: %w", err)
 	}
-	status = SyncStatus{
+	reasons := status.Assess(&facts)
+	result := SyncStatus{
+		InSync: len(reasons) == 0, Sentence: status.Sentence(&facts, reasons), Reasons: slices.Concat([]SyncReason{}, reasons),
 		Backfilled: true, At: ours, Budget: s.Budget(), Drift: slices.Concat([]Drift{}, drift),
-		DeadLetters: exceptions[store.StateDead], Quarantined: exceptions[store.StateQuarantined],
-		Warnings: slices.Concat([]Warning{}, s.m.Health(ctx).Warnings),
+		DeadLetters: facts.DeadLetters, Quarantined: facts.Quarantined, Warnings: slices.Concat([]Warning{}, s.m.Health(ctx).Warnings),
 	}
-	listed := reconcile.Kinds()
-	for _, kind := range append(listed, unlisted(listed)...) {
-		k := KindStatus{
-			Kind: kind, Listed: slices.Contains(listed, kind), Readable: reconcile.Readable(kind), Walk: walks[string(kind)],
-			VerifyQueue: queues[kind].Objects, VerifyQueuedAt: queues[kind].OldestAt, Suspected: suspected[kind],
-			Drift: driftStatus(counts[kind]),
-		}
-		t, err := db.Tally(ctx, kind, k.Walk.CompleteWrite)
-		if err != nil {
-			return status, fmt.Errorf("clerksync: status of %s: %w", kind, err)
-		}
-		k.Rows, k.Stubs, k.Gone, k.Unverified, k.Overlooked = t.Rows, t.Stubs, t.Gone, t.Unverified, t.Overlooked
-		k.OldestVerifiedAt = t.OldestVerifiedAt
+	if result.InSync {
+		result.ProvenAt = facts.ProvenAt()
+	}
+	state := live.State{Walks: facts.Walks(), ProvenFrom: facts.Life.ProvenFrom, Now: facts.Now}
+	for i := range facts.Kinds {
+		k := kindStatus(&facts.Kinds[i], reasons)
 		k.heard(heard)
-		k.Ready = k.Listed && s.m.bounds().Left(kind, k.Walk, now) > 0
-		k.InSync = len(k.faults(now)) == 0
-		status.Backfilled = status.Backfilled && (!k.Listed || k.Walk.BackfilledAt != 0)
-		status.Kinds = append(status.Kinds, k)
+		k.Ready = k.Listed && s.m.bounds().Left(k.Kind, state) > 0
+		result.Backfilled = result.Backfilled && (!k.Listed || k.Walk.BackfilledAt != 0)
+		result.Kinds = append(result.Kinds, k)
 	}
-	status.Ready = status.ready()
-	status.judge(ours, now)
-	return status, nil
+	result.Ready = result.ready()
+	return result, nil
 }
 
-// unlisted are the mirrored kinds that Clerk has no list of.
-func unlisted(listed []clerk.Kind) []clerk.Kind {
-	return slices.DeleteFunc(clerk.Kinds(), func(k clerk.Kind) bool { return slices.Contains(listed, k) })
+// syncFacts reads what the verdict rests on. ours is our clock.
+func (m *Mirror) syncFacts(ctx context.Context, ours clerk.Time) (status.Facts, error) {
+	return status.Read(ctx, m.db, m.schedule(), ours, clerk.At(ours.Time().Truncate(24*time.Hour)))
 }
 
-func driftStatus(c store.DriftCount) DriftStatus {
-	return DriftStatus{c.FoundSince, c.RepairedSince, c.Found, c.Repaired}
+// InSync reports whether the mirror is proven to equal Clerk, and why not. Every command and page that says so asks it.
+func (s Sync) InSync(ctx context.Context) (bool, []SyncReason, error) {
+	facts, err := s.m.syncFacts(ctx, clerk.At(s.m.waited()))
+	if err != nil {
+		return false, nil, fmt.Errorf("clerksync: status: %w", err)
+	}
+	reasons := status.Assess(&facts)
+	return len(reasons) == 0, reasons, nil
+}
+
+func kindStatus(k *status.Kind, reasons []SyncReason) KindStatus {
+	return KindStatus{
+		Kind: k.Kind, Listed: k.Listed, Readable: k.Readable, Walk: k.Walk,
+		Rows: k.Tally.Rows, Stubs: k.Tally.Stubs, Gone: k.Tally.Gone,
+		Unverified: k.Tally.Unverified, Overlooked: k.Tally.Overlooked, OldestVerifiedAt: k.Tally.OldestVerifiedAt,
+		VerifyQueue: k.Queue.Objects, VerifyQueuedAt: k.Queue.OldestAt, Suspected: k.Suspects,
+		Drift:  DriftStatus{k.Drift.FoundSince, k.Drift.RepairedSince, k.Drift.Found, k.Drift.Repaired},
+		InSync: !slices.ContainsFunc(reasons, func(r SyncReason) bool { return r.Kind == k.Kind || r.Kind == "" }),
+	}
 }
 
 // heard fills in the last event.
@@ -179,7 +190,7 @@ func (k *KindStatus) heard(last map[string]store.LastDelivery) {
 	}
 }
 
-// ready reports whether facts of users and of seats may grant, where the instance has them.
+// ready reports whether facts of users and of memberships may grant, where the instance has them.
 func (s *SyncStatus) ready() bool {
 	return !slices.ContainsFunc(s.Kinds, func(k KindStatus) bool {
 		switch k.Kind {

@@ -47,7 +47,7 @@ func onEngines(t *testing.T, test func(*watched)) {
 				if w.plain.Load() && strings.Contains(r.URL.Path, "organization") {
 					rw.Header().Set("Content-Type", "application/json")
 					rw.WriteHeader(http.StatusForbidden)
-					_, _ = rw.Write([]byte(`{"errors":[{"code":"authorization_invalid","message":"organizations are disabled"}]}`))
+					_, _ = rw.Write([]byte(`{"errors":[{"code":"organization_not_enabled_in_instance","message":"access denied"}]}`))
 					return
 				}
 				w.clerk.ServeHTTP(rw, r)
@@ -144,7 +144,7 @@ func TestStatusOfALife(t *testing.T) {
 		w.clerk.Settle()
 		w.says(false, "never filled")
 		w.backfill()
-		s := w.says(true, "2 users and ", "every one verified identical within ", "; 0 drifts repaired today")
+		s := w.says(true, "2 users and ", "all compared with Clerk in the last ", "; no drift today")
 		w.warned(s, "backfill_missing", false)
 		w.warned(s, "walk_overdue", false)
 		if k := kindOf(s, clerk.KindMembership); !s.Ready || !k.Ready || k.Rows != 2 || k.Unverified != 0 || k.OldestVerifiedAt == 0 || k.LastEventAt == 0 || k.LagMS == nil {
@@ -154,7 +154,7 @@ func TestStatusOfALife(t *testing.T) {
 		w.clerk.CreateUser(clerktest.User{Email: "alan@example.com"})
 		w.clerk.SignIn(ada)
 		w.clerk.Settle()
-		s = w.says(true, "3 users and ", " verified identical within ", ", 1 by event since; 0 drifts")
+		s = w.says(true, "3 users and ", " compared with Clerk in the last ", ", 1 by event since; no drift")
 		if k := kindOf(s, clerk.KindSession); k.Listed || !k.Readable || k.Rows != 1 || !k.InSync || k.Ready {
 			w.Errorf("sessions: %+v", k)
 		}
@@ -165,7 +165,7 @@ func TestStatusOfALife(t *testing.T) {
 		w.clerk.Settle()
 		w.clerk.SetFaults(clerktest.Faults{})
 		w.reconcile()
-		s = w.says(true, "every one verified identical within ", "; 3 drifts repaired today")
+		s = w.says(true, "all compared with Clerk in the last ", "; 3 drifts repaired today")
 		if k := kindOf(s, clerk.KindUser); k.Drift != (clerksync.DriftStatus{FoundToday: 1, RepairedToday: 1, Found: 1, Repaired: 1}) || len(s.Drift) != 3 {
 			w.Errorf("users: %+v, %d lines of drift", k.Drift, len(s.Drift))
 		}
@@ -208,21 +208,21 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 			words   string
 			warning string
 		}{
-			{"an incomplete walk", saved(func(x *store.Walk) { x.Complete, x.Reason = false, "the total changed" }), "the last walk of the users is not proven whole (the total changed): run clerksync reconcile", ""},
-			{"an old walk", saved(func(x *store.Walk) { x.CompleteAt -= 49 * 3600_000 }), "the last whole walk of the users began 3 days ago: run clerksync reconcile", "walk_overdue"},
+			{"an incomplete walk", saved(func(x *store.Walk) { x.Complete, x.Reason = false, "the total changed" }), "the last walk of the users was not whole (the total changed): run clerksync reconcile", ""},
+			{"an old walk", saved(func(x *store.Walk) { x.CompleteAt -= 49 * 3600_000 }), "the last whole walk of the users began 3 days ago", "walk_overdue"},
 			{"a walk in the future", saved(func(x *store.Walk) { x.CompleteAt += 3600_000 }), "in the future by the database's clock", ""},
-			{"users never read", saved(func(x *store.Walk) { x.BackfilledAt = 0 }), "the mirror is not filled yet: 6 of 7 lists were read, 2 users so far; clerksync backfill goes on where it was", "backfill_missing"},
-			{"drift that was left", saved(func(x *store.Walk) { x.Found, x.Repaired = 3, 1 }), "2 users differ from Clerk and were not repaired", ""},
+			{"users never read", saved(func(x *store.Walk) { x.BackfilledAt = 0 }), "the backfill is not finished: 6 of 7 lists were read, and 2 users so far", "backfill_missing"},
+			{"drift that was left", saved(func(x *store.Walk) { x.Left = 2 }), "2 users differ from Clerk and were not repaired", ""},
 			{"an old doubt", func(tx *store.Tx) error {
 				return tx.QueueVerify(w.Context(), []store.Doubt{{Key: key, Reason: "tie"}})
-			}, "1 user waits to be read from Clerk, as it is in doubt", ""},
+			}, "1 user has to be read again from Clerk", ""},
 			{"a suspect", func(tx *store.Tx) error {
 				return tx.SaveSuspects(w.Context(), store.Suspect{Key: key, Reason: store.SuspectGone})
-			}, "1 user may be gone, or older, at Clerk: a second answer has to confirm it", ""},
+			}, "1 user is missing or older at Clerk by one answer, which a second one must confirm", ""},
 			{"a dead letter", func(tx *store.Tx) error {
 				_, err := tx.Claim(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: store.StateDead, Type: "user.created", ReceivedAt: clerk.At(time.Now())}})
 				return err
-			}, "1 event could not be applied: replay after a fix", "dead_letters"},
+			}, "1 event could not be applied: see clerksync deliveries list", "dead_letters"},
 		}
 		for _, tc := range cases {
 			w.update(tc.do)
@@ -241,7 +241,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 		w.clerk.CreateUser(clerktest.User{Email: "alan@example.com"})
 		w.clerk.Settle()
 		w.update(saved(func(x *store.Walk) { x.CompleteWrite = 1 << 40 }))
-		w.says(false, "1 of 3 users were never compared with Clerk: run clerksync reconcile")
+		w.says(false, "1 of 3 users were not confirmed by the last whole walk")
 	})
 }
 
@@ -253,7 +253,7 @@ func TestStatusWithoutOrganizations(t *testing.T) {
 		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
 		w.clerk.Settle()
 		w.backfill()
-		s := w.says(true, "1 user, every one verified identical within ")
+		s := w.says(true, "1 user, all compared with Clerk in the last ")
 		if k := kindOf(s, clerk.KindMembership); !k.Walk.Refused || k.Ready || !k.InSync || !s.Ready {
 			w.Errorf("memberships: %+v", k)
 		}
@@ -328,7 +328,7 @@ func TestStatusAfterChaos(t *testing.T) {
 		if err := <-ended; err != nil {
 			w.Error(err)
 		}
-		s := w.says(true, "19 users and ", "every one verified identical within ")
+		s := w.says(true, "19 users and ", "all compared with Clerk in the last ")
 		for _, k := range s.Kinds {
 			if k.Listed && (k.Unverified > 0 || k.VerifyQueue > 0 || !k.InSync) {
 				w.Errorf("%s: %+v", k.Kind, k)

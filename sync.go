@@ -1,6 +1,7 @@
 package clerksync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,8 +33,6 @@ var (
 
 const (
 	tickEvery = time.Minute
-	walkEvery = 24 * time.Hour
-	retryWalk = time.Hour        // a walk that failed, or that wants a person's word, is not tried each minute
 	busyWait  = 90 * time.Second // longer than what Run does each minute
 )
 
@@ -96,9 +95,9 @@ func (m *Mirror) keepInSync(ctx context.Context) {
 	if m.reconciler == nil || m.config.BackfillOff && m.config.ReconcileOff {
 		return
 	}
-	var walked time.Time // when the last walk was tried
+	var walked time.Time // when the last walk was tried: one that fails is not tried again each minute
 	for ctx.Err() == nil {
-		report, what, err := m.syncOnce(ctx, time.Since(walked) >= retryWalk)
+		report, what, err := m.syncOnce(ctx, walked.IsZero() || time.Since(walked) >= m.schedule().Retry())
 		if what == "walk" {
 			walked = time.Now()
 		}
@@ -118,23 +117,16 @@ func (m *Mirror) keepInSync(ctx context.Context) {
 	}
 }
 
-// syncOnce does what is due: the backfill, else the daily walk, else what is done each minute.
+// syncOnce does what is due: the backfill, else a walk of everything, else what is done each minute.
 func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *SyncReport, what string, err error) {
-	walks, err := m.db.Walks(ctx)
-	if err != nil {
+	walks, err1 := m.db.Walks(ctx)
+	now, err2 := m.db.Clock(ctx, clerk.At(m.config.Now()))
+	life, err3 := m.db.Life(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, "status", err
 	}
-	now, err := m.db.Clock(ctx, clerk.At(m.config.Now()))
-	if err != nil {
-		return nil, "status", err
-	}
-	due, done := false, true
-	for _, kind := range reconcile.Kinds() {
-		w := walks[string(kind)]
-		done = done && w.BackfilledAt != 0
-		age := now.Time().Sub(w.BegunAt.Time())
-		due = due || age >= walkEvery || age < 0
-	}
+	due := m.schedule().Due(reconcile.Kinds(), walks, life.ProvenFrom, now)
+	done := !slices.ContainsFunc(reconcile.Kinds(), func(kind clerk.Kind) bool { return walks[string(kind)].BackfilledAt == 0 })
 	switch {
 	case !done && !m.config.BackfillOff:
 		report, err = m.reconciler.Backfill(ctx, nil)

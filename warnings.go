@@ -7,6 +7,8 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/schedule"
+	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -43,7 +45,7 @@ func (m *Mirror) syncWarnings(ctx context.Context) (warnings []Warning, err erro
 		if err = cmp.Or(err, err1); heard {
 			continue
 		}
-		_, many := nouns(kind)
+		_, many := status.Nouns(kind)
 		warnings = append(warnings, Warning{
 			"not_subscribed", "No event " + reconcile.EventPrefix(kind) + "* has ever come, though " + many + " change at Clerk.",
 			"Subscribe the endpoint in the Clerk dashboard to these events; until then changes are found by reading alone.",
@@ -54,15 +56,16 @@ func (m *Mirror) syncWarnings(ctx context.Context) (warnings []Warning, err erro
 
 func (m *Mirror) walkWarnings(walks map[string]store.Walk, now clerk.Time) []Warning {
 	unfilled, late := "", ""
+	overdue := m.schedule().Overdue(schedule.Took(walks))
 	for _, kind := range reconcile.Kinds() {
 		w := walks[string(kind)]
-		_, many := nouns(kind)
+		_, many := status.Nouns(kind)
 		switch {
 		case w.BackfilledAt == 0:
 			unfilled = cmp.Or(unfilled, many)
 		case w.Refused:
 		case time.Duration(now-w.CompleteAt)*time.Millisecond > overdue:
-			late = cmp.Or(late, "No whole walk of the "+many+" began in the last 26 hours.")
+			late = cmp.Or(late, "No whole walk of the "+many+" began in the last "+status.Roughly(overdue)+".")
 		case kind == clerk.KindUser && !m.config.ReconcileOff && time.Duration(now-max(w.CompleteAt, w.SweptAt))*time.Millisecond > sweepOverdue:
 			late = cmp.Or(late, "What changed of the users was not read for 15 minutes.")
 		}

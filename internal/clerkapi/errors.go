@@ -3,6 +3,7 @@ package clerkapi
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -26,6 +27,14 @@ var (
 	// ErrInvalid says that the call itself is wrong; nothing was sent.
 	ErrInvalid = errors.New("invalid call")
 )
+
+// OrganizationsDisabled reports whether an error is the exact answer by which Clerk says that organizations are not
+// enabled for the instance. Any other refusal proves nothing.
+func OrganizationsDisabled(err error) bool {
+	var failed *Error
+	return errors.As(err, &failed) && errors.Is(failed, ErrRefused) && failed.Status == http.StatusForbidden &&
+		failed.Code == "organization_not_enabled_in_instance"
+}
 
 // Error is why a call failed. It quotes neither secrets nor what Clerk wrote about a person.
 type Error struct {

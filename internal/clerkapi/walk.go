@@ -81,6 +81,7 @@ type walk struct {
 	resumed clerk.Time // created_at of the last row before the cursor
 	cut     bool       // the cursor doesn't name all rows of that time
 	exact   bool       // the page begins right behind the cursor, whatever the times
+	undated bool       // an answer had no Date header: when it was read cannot be told
 	doubt   bool       // a row may have been counted before the cursor, too
 	seed    maphash.Seed
 	seen    map[uint64]struct{} // hashes of ids: a tenth of the memory; a collision makes the count wrong, so incomplete
@@ -147,6 +148,7 @@ func (w *walk) run(ctx context.Context, handle func(Page) error) error {
 // take hands on those rows of a page that are new.
 func (w *walk) take(rows []clerk.Value, a Answer, offset int) (fresh int, err error) {
 	p := Page{Answer: a, Total: w.result.Before}
+	w.undated = w.undated || a.Date == 0
 	for _, row := range rows {
 		id, at := row.Get("id").String(), row.Get("created_at").Time()
 		if w.isNew(id, at) {
@@ -184,6 +186,8 @@ func (w *walk) finish(after int) {
 	r := &w.result
 	r.After = after
 	switch {
+	case w.undated:
+		r.Reason = "Clerk's answers have no Date header, so nothing says when they were true; see what stands between"
 	case after < 0:
 		r.Reason = "the list tells no total"
 	case r.Before <= after && w.place.broughtAll(r.Before) && !w.doubt:

@@ -78,7 +78,7 @@ What Clerk seems to have deleted, or tells older than it is here, is asked for t
 
 Example: clerksync reconcile --kind user --since 1h
 
-Exit code 0: in sync, 1: failed, 3: drift was found and repaired, 4: drift is left.`
+Exit code 0: in sync, 1: failed, 3: drift was found and repaired, and now in sync, 4: not in sync, with the reasons.`
 }
 
 // Run compares the mirror with Clerk.
@@ -109,14 +109,28 @@ func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 	if err := printReport(p, report, c.JSON); err != nil {
 		return err
 	}
-	switch {
-	case mass != nil:
+	if mass != nil {
 		fmt.Fprintln(p.stderr, "error:", mass)
 		return exitLeft
+	}
+	return c.verdict(ctx, p, m, report)
+}
+
+// verdict decides the exit code by what the mirror is proven to be now, not by the report alone.
+func (c reconcileCommand) verdict(ctx context.Context, p *process, m *clerksync.Mirror, report *clerksync.SyncReport) error {
+	inSync, reasons, err := m.Sync().InSync(ctx)
+	switch {
+	case err != nil:
+		return err
 	case report.Found > report.Repaired:
 		return exitLeft
 	case !report.Complete():
 		return errors.New("not every list could be proven to be whole, so that deletions may be left: run it again")
+	case !inSync:
+		for _, r := range reasons {
+			fmt.Fprintln(p.stderr, "not in sync:", r)
+		}
+		return exitLeft
 	case report.Found > 0:
 		return exitRepaired
 	}

@@ -18,6 +18,9 @@ type Config struct {
 	MaxBytes int
 	// Bounds say how long comparisons with Clerk vouch for what is stored; the zero value is never.
 	Bounds Bounds
+	// HistoryLost is called when the change feed is another one than before, as in a restored copy of the database:
+	// what is known of walks then proves nothing. nil is fine.
+	HistoryLost func(context.Context)
 	// Now is the clock, for tests; nil is time.Now.
 	Now func() time.Time
 }
@@ -44,6 +47,9 @@ type Cache struct {
 	flushes atomic.Uint64
 	feed    feed
 	bounds  Bounds
+	// historyLost is Config.HistoryLost
+	historyLost func(context.Context)
+
 	vouched atomic.Pointer[vouched]
 
 	Stats Stats
@@ -80,6 +86,7 @@ func New(ctx context.Context, c Config) (*Cache, error) {
 		c.Now = time.Now
 	}
 	cache := &Cache{db: c.DB, now: c.Now, seed: maphash.MakeSeed(), budget: max(1, c.MaxBytes/shardCount/2), bounds: c.Bounds}
+	cache.historyLost = c.HistoryLost
 	for i := range cache.shards {
 		cache.shards[i].young = map[string]*entry{}
 	}

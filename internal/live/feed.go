@@ -113,6 +113,10 @@ func (c *Cache) poll(ctx context.Context, since time.Duration) error {
 			return fmt.Errorf("read the change feed: %w", err)
 		}
 		lost := f.at > 0 && (len(news) == 0 || news[0].Seq != f.at || f.tag != "" && news[0].Tag != f.tag)
+		if lost && c.historyLost != nil {
+			c.historyLost(ctx)
+			c.vouched.Store(nil) // until it is read again, nothing is ready
+		}
 		if behind += len(news); lost || behind > maxBehind {
 			c.Flush()
 			return f.jump(ctx, c.db, began)

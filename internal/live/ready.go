@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -16,25 +17,34 @@ const (
 	vouchStale = 5 * time.Second
 )
 
-// Bounds say how long a comparison with Clerk vouches for a kind, from its start on. 0 is never.
+// Bounds say for how long a comparison with Clerk makes a kind ready, counted from the start of the comparison.
 type Bounds struct {
-	Sweep time.Duration // of users, by sweeps and walks
-	Walk  time.Duration // of all other kinds, by walks
+	Sweep    time.Duration     // of users, by sweeps and walks; 0 is never
+	Walk     time.Duration     // of all other kinds, by walks; 0 is never
+	Schedule schedule.Schedule // bounds Walk: a walk that is overdue makes nothing ready
 }
 
-// Left is for how much longer the walks and sweeps of a kind vouch for it; 0 is not. now is by the database's clock on
-// Postgres. A comparison that seems to lie in the future vouches for nothing: a clock has jumped.
-func (b Bounds) Left(kind clerk.Kind, w store.Walk, now clerk.Time) time.Duration {
+// State is what is known of walks and sweeps at one moment, by the database's clock on Postgres.
+type State struct {
+	Walks      map[string]store.Walk
+	ProvenFrom clerk.Time // the end of the last gap: comparisons that began earlier count for nothing
+	Now        clerk.Time
+}
+
+// Left returns for how much longer a kind is ready; 0 is not ready. A comparison that seems to lie in the future
+// counts for nothing: a clock has jumped.
+func (b Bounds) Left(kind clerk.Kind, s State) time.Duration {
+	w := s.Walks[string(kind)]
 	if w.BackfilledAt == 0 || w.CompleteAt == 0 || w.Refused {
 		return 0
 	}
-	bound, begun := b.Walk, []clerk.Time{w.CompleteAt}
+	bound, begun := min(b.Walk, b.Schedule.Overdue(schedule.Took(s.Walks))), []clerk.Time{w.CompleteAt}
 	if kind == clerk.KindUser {
 		bound, begun = b.Sweep, []clerk.Time{w.CompleteAt, w.SweptAt}
 	}
 	left := time.Duration(0)
 	for _, at := range begun {
-		if age := time.Duration(now-at) * time.Millisecond; at != 0 && age >= 0 {
+		if age := time.Duration(s.Now-at) * time.Millisecond; at != 0 && at >= s.ProvenFrom && age >= 0 {
 			left = max(left, bound-age)
 		}
 	}
@@ -80,10 +90,15 @@ func (c *Cache) vouch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the state of the walks: %w", err)
 	}
+	life, err := c.db.Life(ctx)
+	if err != nil {
+		return fmt.Errorf("read when the mirror was last looked after: %w", err)
+	}
+	state := State{Walks: walks, ProvenFrom: life.ProvenFrom, Now: now}
 	until := func(kinds ...clerk.Kind) int64 {
-		left := c.bounds.Left(kinds[0], walks[string(kinds[0])], now)
+		left := c.bounds.Left(kinds[0], state)
 		for _, kind := range kinds[1:] {
-			left = min(left, c.bounds.Left(kind, walks[string(kind)], now))
+			left = min(left, c.bounds.Left(kind, state))
 		}
 		return began.Add(left).UnixNano()
 	}

@@ -8,13 +8,17 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
 // What vouches for a kind, and for how much longer.
 func TestLeft(t *testing.T) {
 	t.Parallel()
-	bounds := live.Bounds{Sweep: 5 * time.Minute, Walk: 26 * time.Hour}
+	bounds := live.Bounds{Sweep: 5 * time.Minute, Walk: 26 * time.Hour, Schedule: schedule.Schedule{Min: 24 * time.Hour}}
+	state := func(kind clerk.Kind, w store.Walk, provenFrom, now clerk.Time) live.State {
+		return live.State{Walks: map[string]store.Walk{string(kind): w}, ProvenFrom: provenFrom, Now: now}
+	}
 	const now, minute = clerk.Time(1_790_000_000_000), clerk.Time(60_000)
 	walked := func(before clerk.Time, change func(*store.Walk)) store.Walk {
 		w := store.Walk{BackfilledAt: 1, CompleteAt: now - before}
@@ -46,12 +50,31 @@ func TestLeft(t *testing.T) {
 		"nothing":                                   {clerk.KindUser, store.Walk{}, 0},
 	}
 	for name, tc := range cases {
-		if got := bounds.Left(tc.kind, tc.walk, now); got != tc.want {
+		if got := bounds.Left(tc.kind, state(tc.kind, tc.walk, 0, now)); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}
-	if got := (live.Bounds{}).Left(clerk.KindUser, walked(0, nil), now); got != 0 {
+	if got := (live.Bounds{}).Left(clerk.KindUser, state(clerk.KindUser, walked(0, nil), 0, now)); got != 0 {
 		t.Errorf("without bounds: %v", got)
+	}
+	const gap = now - 30*minute // such as the start on a restored copy
+	for name, tc := range map[string]struct {
+		kind clerk.Kind
+		walk store.Walk
+		want time.Duration
+	}{
+		"a walk before a gap":                             {clerk.KindMembership, walked(60*minute, nil), 0},
+		"a walk after a gap":                              {clerk.KindMembership, walked(20*minute, nil), 26*time.Hour - 20*time.Minute},
+		"a walk before a gap, and a sweep after it":       {clerk.KindUser, walked(60*minute, swept(minute)), 4 * time.Minute},
+		"a walk and a sweep before a gap, bounds or none": {clerk.KindUser, walked(40*minute, swept(31*minute)), 0},
+	} {
+		if got := bounds.Left(tc.kind, state(tc.kind, tc.walk, gap, now)); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+	frequent := live.Bounds{Walk: 26 * time.Hour}
+	if got := frequent.Left(clerk.KindRole, state(clerk.KindRole, walked(31*minute, nil), 0, now)); got != 0 {
+		t.Errorf("a walk that is overdue by its schedule: %v", got)
 	}
 }
 

@@ -27,6 +27,16 @@ func Readable(kind clerk.Kind) bool {
 	}
 }
 
+// Organizational reports whether objects of the kind exist only where organizations are enabled.
+func Organizational(kind clerk.Kind) bool {
+	switch kind {
+	case clerk.KindOrganization, clerk.KindRole, clerk.KindPermission, clerk.KindMembership, clerk.KindInvitation, clerk.KindDomain:
+		return true
+	default:
+		return false
+	}
+}
+
 const (
 	// confirmAfter is how much later a second answer must confirm that an object is gone, or older: replicas lag.
 	confirmAfter = time.Minute

@@ -49,7 +49,7 @@ func (l *lab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if l.no.Load() && strings.Contains(r.URL.Path, "organization") {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = io.WriteString(w, `{"errors":[{"code":"authorization_invalid","message":"organizations are disabled"}]}`)
+		_, _ = io.WriteString(w, `{"errors":[{"code":"organization_not_enabled_in_instance","message":"access denied"}]}`)
 		return
 	}
 	if q := r.URL.Query(); l.empty.Load() && q.Get("order_by") == "-updated_at" && q.Get("offset") != "0" {

@@ -51,6 +51,7 @@ func (r *Reconciler) Backfill(ctx context.Context, progress func(Progress)) (*Re
 		if err != nil {
 			return err
 		}
+		var refused error
 		anew := backfilled(walks)
 		for _, kind := range Kinds() {
 			w := walks[string(kind)]
@@ -58,11 +59,13 @@ func (r *Reconciler) Backfill(ctx context.Context, progress func(Progress)) (*Re
 				s.report.Kinds = append(s.report.Kinds, KindReport{Kind: kind, Rows: int(w.Rows), Total: int(w.Rows), Complete: w.Complete, Reason: w.Reason})
 				continue
 			}
-			if err := s.list(ctx, kind, Options{Progress: progress}, true, w); err != nil {
+			if err := s.list(ctx, kind, Options{Progress: progress}, true, w); errors.Is(err, clerkapi.ErrRefused) {
+				refused = errors.Join(refused, err) // of one list; the others are read all the same
+			} else if err != nil {
 				return err
 			}
 		}
-		return nil
+		return refused
 	})
 }
 
@@ -90,6 +93,7 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 		if err != nil {
 			return err
 		}
+		var refused error
 		kinds := o.Kinds
 		if len(kinds) == 0 {
 			kinds = Kinds()
@@ -104,12 +108,15 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 			default:
 				err = s.list(ctx, kind, o, false, walks[string(kind)])
 			}
-			if err != nil {
+			switch {
+			case errors.Is(err, clerkapi.ErrRefused): // one list; the others are compared all the same
+				refused = errors.Join(refused, err)
+			case err != nil:
 				return err
 			}
 		}
 		if o.DryRun {
-			return nil
+			return refused
 		}
 		if len(o.Kinds) == 0 {
 			if err := s.drain(ctx); err != nil {
@@ -127,7 +134,7 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 				return fmt.Errorf("%s: Clerk did not tell twice something older than what is stored; there is no regression to accept", id)
 			}
 		}
-		return nil
+		return refused
 	})
 }
 
@@ -140,10 +147,20 @@ func (s *session) recount(ctx context.Context, kinds []clerk.Kind) error {
 	return s.write(ctx, func(tx *store.Tx) error {
 		for _, k := range s.report.Kinds {
 			w, known := walks[string(k.Kind)]
-			if !known || k.Since != 0 || !slices.Contains(kinds, k.Kind) || w.Found == int64(k.Found) && w.Repaired == int64(k.Repaired) {
+			left := int64(k.Found - k.Repaired)
+			switch {
+			case !known || !slices.Contains(kinds, k.Kind):
 				continue
+			case k.Since != 0: // a part of the list: what it left is known, and says nothing of the rest
+				if left <= w.Left {
+					continue
+				}
+			case w.Found == int64(k.Found) && w.Repaired == int64(k.Repaired):
+				continue
+			default:
+				w.Found, w.Repaired = int64(k.Found), int64(k.Repaired)
 			}
-			w.Found, w.Repaired = int64(k.Found), int64(k.Repaired)
+			w.Left = left
 			if err := tx.SaveWalk(ctx, w); err != nil {
 				return err
 			}
@@ -183,7 +200,7 @@ func (s *session) list(ctx context.Context, kind clerk.Kind, o Options, first bo
 		}
 		from = ""
 	}
-	if errors.Is(err, clerkapi.ErrRefused) {
+	if Organizational(kind) && clerkapi.OrganizationsDisabled(err) {
 		w.report.Refused, err = true, nil
 	}
 	if err == nil {
@@ -320,6 +337,7 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	walk.Cursor, walk.EndedAt, walk.Complete, walk.Reason = "", ended, w.report.Complete, w.report.Reason
 	walk.Refused = w.report.Refused
 	walk.Rows, walk.Found, walk.Repaired = int64(w.report.Rows), int64(w.report.Found), int64(w.report.Repaired)
+	walk.Left = walk.Found - walk.Repaired
 	if walk.Complete {
 		walk.CompleteAt, walk.CompleteWrite = walk.BegunAt, w.since
 	}

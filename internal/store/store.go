@@ -151,8 +151,11 @@ func (db *DB) prepared(ctx context.Context, pool *sql.DB, text string) (*sql.Stm
 	return s, nil
 }
 
-// query runs a read outside any transaction.
+// query runs a read, in the context's snapshot if it has one.
 func (db *DB) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if tx := db.snapshotOf(ctx); tx != nil {
+		return tx.QueryContext(db.engine.detach(ctx), text, args...)
+	}
 	if db.engine == Postgres {
 		return db.read.QueryContext(ctx, text, args...)
 	}

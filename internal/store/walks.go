@@ -25,28 +25,45 @@ type Walk struct {
 	Rows          int64 `json:"rows"`
 	Found         int64 `json:"drift_found"`
 	Repaired      int64 `json:"drift_repaired"`
+	// Left is how many differences the last comparison found and did not repair, also a dry run or a
+	// run over a part of the list.
+	Left int64 `json:"drift_left"`
 }
 
 const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at, complete, complete_at, reason, " +
-	"rows_read, found, repaired, refused, swept_at, complete_write"
+	"rows_read, found, repaired, refused, swept_at, complete_write, known_left"
 
 // Walks is what is known of all lists.
 func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {
 	rows, err := db.query(ctx, "SELECT "+walkColumns+" FROM clerk_walks")
 	return scanMap(rows, err, func(r *sql.Rows) (_ string, w Walk, err error) {
 		err = r.Scan(&w.List, &w.BackfilledAt, &w.Cursor, &w.Watermark, &w.BegunAt, &w.EndedAt, &w.Complete, &w.CompleteAt,
-			&w.Reason, &w.Rows, &w.Found, &w.Repaired, &w.Refused, &w.SweptAt, &w.CompleteWrite)
+			&w.Reason, &w.Rows, &w.Found, &w.Repaired, &w.Refused, &w.SweptAt, &w.CompleteWrite, &w.Left)
 		return w.List, w, err
+	})
+}
+
+// NoteLeft records that differences between lists and the mirror are known, and were not repaired, by the name of the list.
+func (db *DB) NoteLeft(ctx context.Context, left map[string]int64) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		for list, n := range left {
+			const text = "UPDATE clerk_walks SET known_left = CASE WHEN known_left < $1 THEN $1 ELSE known_left END WHERE list = $2"
+			if err := tx.exec(ctx, text, n, list); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
 // SaveWalk keeps what is known of a list.
 func (tx *Tx) SaveWalk(ctx context.Context, w Walk) error {
-	return tx.exec(ctx, "INSERT INTO clerk_walks ("+walkColumns+") VALUES ("+params(1, 15)+`)
+	return tx.exec(ctx, "INSERT INTO clerk_walks ("+walkColumns+") VALUES ("+params(1, 16)+`)
 		ON CONFLICT (list) DO UPDATE SET backfilled_at = excluded.backfilled_at, cursor = excluded.cursor, watermark = excluded.watermark,
 		begun_at = excluded.begun_at, ended_at = excluded.ended_at, complete = excluded.complete, complete_at = excluded.complete_at,
 		reason = excluded.reason, rows_read = excluded.rows_read, found = excluded.found, repaired = excluded.repaired,
-		refused = excluded.refused, swept_at = excluded.swept_at, complete_write = excluded.complete_write`,
+		refused = excluded.refused, swept_at = excluded.swept_at, complete_write = excluded.complete_write,
+		known_left = excluded.known_left`,
 		w.List, int64(w.BackfilledAt), w.Cursor, int64(w.Watermark), int64(w.BegunAt), int64(w.EndedAt), flag(w.Complete), int64(w.CompleteAt),
-		w.Reason, w.Rows, w.Found, w.Repaired, flag(w.Refused), int64(w.SweptAt), w.CompleteWrite)
+		w.Reason, w.Rows, w.Found, w.Repaired, flag(w.Refused), int64(w.SweptAt), w.CompleteWrite, w.Left)
 }

@@ -1,0 +1,164 @@
+package status
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// MaxSilence is how long the mirror may go without a sign of life of a process that looks after it. After a
+// longer gap nothing is proven until everything has been compared again.
+const MaxSilence = 10 * time.Minute
+
+// Reason is one reason why the mirror is not proven to equal Clerk. Codes are stable.
+type Reason struct {
+	Code    string     `json:"code"`
+	Kind    clerk.Kind `json:"kind,omitempty"` // empty: the whole mirror
+	Message string     `json:"message"`
+	Remedy  string     `json:"remedy"`
+}
+
+// String returns the reason and its remedy as part of a sentence.
+func (r Reason) String() string { return r.Message + ": " + r.Remedy }
+
+// Assess returns the reasons why the mirror is not in sync, none if it is. A mirror is in sync when a whole walk
+// of every kind that Clerk lists for this instance, of the instance that the database belongs to, began after the
+// last gap and accounts for every live row, and nothing is open.
+func Assess(f *Facts) []Reason {
+	if reason, unfilled := f.unfilled(); unfilled {
+		return append(f.general(), reason)
+	}
+	reasons := f.general()
+	for i := range f.Kinds {
+		reasons = append(reasons, f.ofKind(&f.Kinds[i])...)
+	}
+	return reasons
+}
+
+// ProvenAt returns the time for which an in-sync mirror is proven: the start of the oldest of the last whole walks.
+// Every change that was made at Clerk before it is in the mirror.
+func (f *Facts) ProvenAt() (at clerk.Time) {
+	for i := range f.Kinds {
+		if k := &f.Kinds[i]; k.Listed && !k.Walk.Refused && (at == 0 || k.Walk.CompleteAt < at) {
+			at = k.Walk.CompleteAt
+		}
+	}
+	return at
+}
+
+// Remedies that several reasons share.
+const (
+	remedyReconcile = "run clerksync reconcile"
+	remedyServe     = "a running server settles this by itself, or run clerksync reconcile"
+)
+
+// general returns the reasons that concern the mirror as a whole.
+func (f *Facts) general() (reasons []Reason) {
+	add := func(code, remedy, format string, args ...any) {
+		reasons = append(reasons, Reason{Code: code, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+	}
+	if len(f.Instance.Foreign) > 0 {
+		add("foreign_instance", "use another database for another instance", "this database belongs to %s, but %s was configured or sent events",
+			f.Instance.Own, strings.Join(f.Instance.Foreign, " and "))
+	}
+	if silence := f.since(f.Life.AliveAt); f.Life.AliveAt > 0 && silence > MaxSilence {
+		add("not_running", "start clerksync serve (a library calls Run); it compares everything at once",
+			"no server has looked after this mirror for %s, so changes may be missing", Roughly(silence))
+	}
+	if f.DeadLetters > 0 {
+		add("dead_letters", "see clerksync deliveries list, then replay or dismiss them",
+			"%s could not be applied", Count(f.DeadLetters, "event", "events"))
+	}
+	return reasons
+}
+
+// ofKind returns the reasons of one kind.
+func (f *Facts) ofKind(k *Kind) (reasons []Reason) {
+	add := func(code, remedy, format string, args ...any) {
+		reasons = append(reasons, Reason{Code: code, Kind: k.Kind, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+	}
+	one, many := Nouns(k.Kind)
+	if n := k.Queue.Objects; n > 0 && k.Readable {
+		add("verify_queue", remedyServe, "%s to be read again from Clerk", Count(n, one+" has", many+" have"))
+	}
+	if n := k.Suspects; n > 0 {
+		add("suspects", remedyServe, "%s missing or older at Clerk by one answer, which a second one must confirm", Count(n, one+" is", many+" are"))
+	}
+	if !k.Listed {
+		return reasons
+	}
+	if k.Walk.Refused {
+		if rows := k.Tally.Rows; rows > 0 {
+			add("refused_with_rows", "enable organizations at Clerk again, or use another database",
+				"Clerk says that organizations are not enabled, but %s stored", Count(rows, one+" is", many+" are"))
+		}
+		return reasons
+	}
+	if reason, unproven := f.unproven(k); unproven {
+		reasons = append(reasons, reason)
+	}
+	if n := k.Tally.Overlooked; n > 0 {
+		add("unaccounted", remedyServe, "%s of %s not confirmed by the last whole walk", digits(n), Count(k.Tally.Rows, one+" was", many+" were"))
+	}
+	if n := k.Walk.Left; n > 0 {
+		add("drift_left", remedyReconcile, "%s from Clerk and %s not repaired", Count(n, one+" differs", many+" differ"), either(n, "was", "were"))
+	}
+	return reasons
+}
+
+// unproven returns why the walks of a listed kind prove nothing now.
+func (f *Facts) unproven(k *Kind) (Reason, bool) {
+	_, many := Nouns(k.Kind)
+	reason := func(code, remedy, format string, args ...any) (Reason, bool) {
+		return Reason{Code: code, Kind: k.Kind, Message: fmt.Sprintf(format, args...), Remedy: remedy}, true
+	}
+	w, age := k.Walk, f.since(k.Walk.CompleteAt)
+	switch {
+	case w.BackfilledAt == 0:
+		return reason("never_read", "run clerksync backfill", "the %s were never read from Clerk", many)
+	case w.CompleteAt == 0 || !w.Complete:
+		return reason("walk_incomplete", remedyReconcile, "the last walk of the %s was not whole (%s)", many, w.Reason)
+	case age < 0:
+		return reason("clock_jumped", remedyReconcile, "the last whole walk of the %s began in the future by the database's clock", many)
+	case w.CompleteAt < f.Life.ProvenFrom:
+		return reason("gap", remedyServe, "the %s were not compared since %s, when this mirror was found stopped or restored",
+			many, Ago(f.since(f.Life.ProvenFrom)))
+	case age > f.Overdue:
+		return reason("walk_overdue", remedyServe, "the last whole walk of the %s began %s", many, Ago(age))
+	}
+	return Reason{}, false
+}
+
+// unfilled returns how far the first backfill is, if it has not ended.
+func (f *Facts) unfilled() (Reason, bool) {
+	lists, done, under := 0, 0, ""
+	for i := range f.Kinds {
+		k := &f.Kinds[i]
+		if !k.Listed {
+			continue
+		}
+		lists++
+		if k.Walk.BackfilledAt != 0 {
+			done++
+		} else if k.Walk.BegunAt != 0 {
+			_, many := Nouns(k.Kind)
+			under = fmt.Sprintf(", and %s %s so far", digits(k.Walk.Rows), many)
+		}
+	}
+	switch {
+	case done == lists:
+		return Reason{}, false
+	case done == 0 && under == "":
+		return Reason{Code: "never_filled", Message: "the mirror was never filled", Remedy: "run clerksync backfill"}, true
+	}
+	return Reason{
+		Code:    "backfill_incomplete",
+		Message: fmt.Sprintf("the backfill is not finished: %d of %d lists were read%s", done, lists, under),
+		Remedy:  "a running server goes on with it, or run clerksync backfill",
+	}, true
+}
+
+// since returns how long ago a time was, by the database's clock.
+func (f *Facts) since(at clerk.Time) time.Duration { return time.Duration(f.Now-at) * time.Millisecond }

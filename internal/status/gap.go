@@ -1,0 +1,30 @@
+package status
+
+import (
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/holder"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// deadAfter is how long after its last sign of life another process counts as gone.
+const deadAfter = 3 * time.Minute
+
+// Gap decides, when a process starts, whether the mirror was without one that looked after it. others are the
+// processes that did not end in an orderly way, or still run. A process that left its row behind was killed, or the
+// database is a copy that was taken while it ran: the two look the same, so both count as a gap.
+//
+// It cannot notice a copy that was taken after an orderly end and restored within MaxSilence.
+func Gap(others []store.Runner, aliveAt, now clerk.Time) (gone []string, found bool) {
+	for _, r := range others {
+		if age := time.Duration(now-r.AliveAt) * time.Millisecond; age > deadAfter || age < 0 || holder.Dead(r.Holder) || holder.OfThisProcess(r.Holder) {
+			gone = append(gone, r.Holder)
+		}
+	}
+	if len(gone) < len(others) {
+		return gone, false // another one looks after it
+	}
+	silence := time.Duration(now-aliveAt) * time.Millisecond
+	return gone, aliveAt > 0 && (len(gone) > 0 || silence > MaxSilence || silence < 0)
+}

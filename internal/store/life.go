@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// A mirror is proven by walks only as far as it has been looked after since. This file keeps when a
+// process last did so (Mirror.Run), and where the last gap ended.
+
+const (
+	metaAlive      = "alive_at"    // the last sign of life of any process, by the database's clock
+	metaProvenFrom = "proven_from" // walks that began earlier prove nothing
+)
+
+// Runner is a process that looks after the mirror.
+type Runner struct {
+	Holder  string
+	AliveAt clerk.Time // its last sign of life, by the database's clock
+}
+
+// NoteAlive records that a process is alive. now is our clock, which counts on SQLite only.
+func (db *DB) NoteAlive(ctx context.Context, holder string, now clerk.Time) error {
+	return db.Update(ctx, func(tx *Tx) error { return tx.noteAlive(ctx, holder, now) })
+}
+
+func (tx *Tx) noteAlive(ctx context.Context, holder string, now clerk.Time) error {
+	at, err := tx.clock(ctx, now)
+	if err != nil {
+		return err
+	}
+	const text = `INSERT INTO clerk_runners (holder, alive_at) VALUES ($1, $2)
+		ON CONFLICT (holder) DO UPDATE SET alive_at = excluded.alive_at`
+	return errors.Join(tx.exec(ctx, text, holder, at), tx.setMeta(ctx, metaAlive, strconv.FormatInt(at, 10)))
+}
+
+// NoteStopped records that a process ended in an orderly way.
+func (db *DB) NoteStopped(ctx context.Context, holder string, now clerk.Time) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		return errors.Join(tx.noteAlive(ctx, holder, now), tx.exec(ctx, "DELETE FROM clerk_runners WHERE holder = $1", holder))
+	})
+}
+
+// BeginLife records that a process starts to look after the mirror. gap decides, from the rows that
+// other processes left, which of them are gone, and whether nobody looked after the mirror for a time.
+// Then walks that began earlier prove nothing from now on.
+func (db *DB) BeginLife(
+	ctx context.Context, holder string, now clerk.Time, gap func(others []Runner, aliveAt, now clerk.Time) (gone []string, found bool),
+) (found bool, err error) {
+	err = db.Update(ctx, func(tx *Tx) error {
+		at, err := tx.clock(ctx, now)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.query(ctx, "SELECT holder, alive_at FROM clerk_runners ORDER BY holder")
+		others, err := scanAll(rows, err, scanRunner)
+		if err != nil {
+			return err
+		}
+		aliveAt, err := tx.lastLife(ctx)
+		if err != nil {
+			return err
+		}
+		others = slices.DeleteFunc(others, func(r Runner) bool { return r.Holder == holder })
+		var gone []string
+		gone, found = gap(others, aliveAt, clerk.Time(at))
+		for _, holder := range gone {
+			if err := tx.exec(ctx, "DELETE FROM clerk_runners WHERE holder = $1", holder); err != nil {
+				return err
+			}
+		}
+		if found {
+			if err := tx.setMeta(ctx, metaProvenFrom, strconv.FormatInt(at, 10)); err != nil {
+				return err
+			}
+		}
+		return tx.noteAlive(ctx, holder, now)
+	})
+	return found, err
+}
+
+// NoteGap records that walks which began before now prove nothing.
+func (db *DB) NoteGap(ctx context.Context, now clerk.Time) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		at, err := tx.clock(ctx, now)
+		if err != nil {
+			return err
+		}
+		return tx.setMeta(ctx, metaProvenFrom, strconv.FormatInt(at, 10))
+	})
+}
+
+func scanRunner(r *sql.Rows) (x Runner, err error) { return x, r.Scan(&x.Holder, &x.AliveAt) }
+
+const selectLife = `SELECT
+	COALESCE((SELECT CAST(value AS BIGINT) FROM clerk_meta WHERE name = 'alive_at'), 0),
+	COALESCE((SELECT max(ended_at) FROM clerk_walks), 0),
+	COALESCE((SELECT CAST(value AS BIGINT) FROM clerk_meta WHERE name = 'proven_from'), 0)`
+
+// Life is when the mirror was last looked after, and from when on walks prove something.
+type Life struct {
+	AliveAt    clerk.Time // the last sign of life of a process, or the end of a walk; 0: there was none
+	ProvenFrom clerk.Time // the end of the last gap; 0: there was none
+}
+
+func scanLife(r *sql.Rows) (l Life, err error) {
+	var alive, walked clerk.Time
+	err = r.Scan(&alive, &walked, &l.ProvenFrom)
+	l.AliveAt = max(alive, walked)
+	return l, err
+}
+
+// Life returns when the mirror was last looked after.
+func (db *DB) Life(ctx context.Context) (Life, error) {
+	rows, err := db.query(ctx, selectLife)
+	return exactlyOne(scanAll(rows, err, scanLife))
+}
+
+func (tx *Tx) lastLife(ctx context.Context) (clerk.Time, error) {
+	rows, err := tx.query(ctx, selectLife)
+	l, err := exactlyOne(scanAll(rows, err, scanLife))
+	return l.AliveAt, err
+}
