@@ -7,3 +7,13 @@ func (m *Mirror) EraseDue(ctx context.Context) error { return m.eraseDue(ctx) }
 
 // Purge is what Run does each hour.
 func (m *Mirror) Purge(ctx context.Context) (Purged, error) { return m.purge(ctx) }
+
+// BeginLife and EndLife are the begin and the end of Run.
+func (m *Mirror) BeginLife(ctx context.Context) error { return m.beginLife(ctx) }
+func (m *Mirror) EndLife(ctx context.Context)         { m.endLife(ctx) }
+
+// SyncOnce does what is due, and returns what that was.
+func (m *Mirror) SyncOnce(ctx context.Context) (string, error) {
+	_, what, err := m.syncOnce(ctx, true)
+	return what, err
+}

@@ -28,8 +28,42 @@ type watched struct {
 	m     *clerksync.Mirror
 	db    *clerksync.Backend
 	moved atomic.Int64 // of the mirror's clock, which counts on SQLite alone
-	plain atomic.Bool  // Clerk has no organizations
 	deaf  atomic.Bool  // webhooks go nowhere
+
+	undated atomic.Bool             // Clerk's answers have no Date header
+	refusal atomic.Pointer[refusal] // instead of Clerk's answers
+}
+
+// undated is an answer without a Date header.
+type undated struct{ http.ResponseWriter }
+
+func (u undated) WriteHeader(status int) {
+	u.Header()["Date"] = nil
+	u.ResponseWriter.WriteHeader(status)
+}
+
+func (u undated) Write(p []byte) (int, error) {
+	u.Header()["Date"] = nil
+	return u.ResponseWriter.Write(p)
+}
+
+// refusal is an answer to all requests whose path contains a text.
+type refusal struct {
+	path   string
+	status int
+	body   string
+}
+
+// refuse lets Clerk refuse the requests whose path contains a text; "" refuses none.
+func (w *watched) refuse(path string, status int, body string) {
+	w.refusal.Store(&refusal{path, status, body})
+}
+
+func (w *watched) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
 }
 
 func onEngines(t *testing.T, test func(*watched)) {
@@ -44,10 +78,13 @@ func onEngines(t *testing.T, test func(*watched)) {
 			t.Parallel()
 			w := &watched{T: t, clerk: clerktest.New(t)}
 			front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-				if w.plain.Load() && strings.Contains(r.URL.Path, "organization") {
+				if w.undated.Load() {
+					rw = undated{rw}
+				}
+				if x := w.refusal.Load(); x != nil && x.path != "" && strings.Contains(r.URL.Path, x.path) {
 					rw.Header().Set("Content-Type", "application/json")
-					rw.WriteHeader(http.StatusForbidden)
-					_, _ = rw.Write([]byte(`{"errors":[{"code":"organization_not_enabled_in_instance","message":"access denied"}]}`))
+					rw.WriteHeader(x.status)
+					_, _ = rw.Write([]byte(x.body))
 					return
 				}
 				w.clerk.ServeHTTP(rw, r)
@@ -249,7 +286,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 func TestStatusWithoutOrganizations(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *watched) {
-		w.plain.Store(true)
+		w.refuse("organization", http.StatusForbidden, `{"errors":[{"code":"organization_not_enabled_in_instance","message":"access denied"}]}`)
 		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
 		w.clerk.Settle()
 		w.backfill()

@@ -56,7 +56,26 @@ func (s Sync) Reconcile(ctx context.Context, o ReconcileOptions) (*SyncReport, e
 			return nil, fmt.Errorf("clerksync: kind %q can not be listed at Clerk", string(kind))
 		}
 	}
-	return s.patiently(ctx, func() (*SyncReport, error) { return s.m.reconciler.Walk(ctx, o) })
+	report, err := s.patiently(ctx, func() (*SyncReport, error) { return s.m.reconciler.Walk(ctx, o) })
+	if o.DryRun && report != nil {
+		err = errors.Join(err, s.noteLeft(ctx, report))
+	}
+	return report, err
+}
+
+// noteLeft records that a dry run found differences, so that nothing says "in sync" while they are known. It is all that
+// a dry run writes.
+func (s Sync) noteLeft(ctx context.Context, report *SyncReport) error {
+	left := map[string]int64{}
+	for _, k := range report.Kinds {
+		if n := k.Found - k.Repaired; n > 0 {
+			left[string(k.Kind)] = int64(n)
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return s.m.db.NoteLeft(ctx, left)
 }
 
 // waiting are the clock of a reconcile and its way to wait, which moves it.

@@ -53,6 +53,8 @@ type Config struct {
 
 	ReadyWithin     time.Duration // 0: never
 	ReadyWalkWithin time.Duration // 0: never
+	WalkMinPause    time.Duration
+	WalkMaxPause    time.Duration
 
 	Backfill         string        // auto, off
 	Reconcile        string        // auto, off

@@ -35,6 +35,8 @@ const (
 	policyName         = "CLERKSYNC_POLICY"
 	identityName       = "CLERKSYNC_IDENTITY_SECRET"
 	operatorTokenName  = "CLERKSYNC_OPERATOR_TOKEN" //nolint:gosec // a name
+	walkMinName        = "CLERKSYNC_WALK_MIN_PAUSE"
+	walkMaxName        = "CLERKSYNC_WALK_MAX_PAUSE"
 	databaseName       = "DATABASE_URL"
 	synchronousName    = "CLERKSYNC_SQLITE_SYNCHRONOUS"
 

@@ -35,7 +35,15 @@ func (l *loader) relate() {
 	l.relateListeners()
 	l.relatePolicy()
 	l.relateIdentity()
+	l.relateWalks()
 	l.dangers()
+}
+
+func (l *loader) relateWalks() {
+	if l.unknown(walkMinName, walkMaxName) || l.config.WalkMinPause <= l.config.WalkMaxPause {
+		return
+	}
+	l.fault(l.variables[walkMaxName], complaint{"is shorter than " + walkMinName, "Lower " + walkMinName + ", or raise " + walkMaxName + "."})
 }
 
 func (l *loader) relateWebhooks() {

@@ -261,7 +261,7 @@ func gateVariables() []Variable {
 		binding: bind(func(c *Config) *time.Duration { return &c.ReadyWithin }, durationFrom(0)),
 	}, {
 		Name: "CLERKSYNC_READY_WALK_WITHIN", Default: "26h",
-		Summary: "how old the last walk of everything may be for permissions of stored organization roles to grant unasked; 0 never",
+		Summary: "how old the last walk of everything may be for permissions of stored organization roles to grant unasked, if it is not overdue; 0 never",
 		noun:    "readiness bound", why: "A change that no event told grants for that long at most.", form: "Write hours such as 26h, or 0.",
 		binding: bind(func(c *Config) *time.Duration { return &c.ReadyWalkWithin }, durationFrom(0)),
 	}, {
@@ -282,6 +282,17 @@ func upkeepVariables() []Variable {
 		Name: "CLERKSYNC_RECONCILE", Default: "auto", Summary: "auto repairs lost events by reading Clerk again; off",
 		noun: "reconcile mode", why: "Without it lost events stay lost.", form: "Write auto or off.",
 		binding: bind(func(c *Config) *string { return &c.Reconcile }, oneOf("auto", "off")),
+	}, {
+		Name: walkMinName, Default: "10m",
+		Summary: "shortest pause between two comparisons of everything with Clerk; the pause is 20 times as long as the last one took",
+		noun:    "pause between walks", why: "What no event told stays unnoticed for that long.", form: "Write minutes such as 10m, at least 1m.",
+		binding: bind(func(c *Config) *time.Duration { return &c.WalkMinPause }, durationFrom(time.Minute)),
+	}, {
+		Name: walkMaxName, Default: "24h",
+		Summary: "longest pause between two comparisons of everything with Clerk",
+		noun:    "pause between walks", why: "What no event told stays unnoticed for that long.",
+		form:    "Write hours such as 24h, at least " + walkMinName + ".",
+		binding: bind(func(c *Config) *time.Duration { return &c.WalkMaxPause }, durationFrom(time.Minute)),
 	}, {
 		Name: "CLERKSYNC_API_BUDGET", Default: "20%", Summary: "share of Clerk's rate limit that we may use",
 		noun: "API budget", why: "Your own application shares Clerk's rate limit with us.",

@@ -98,7 +98,7 @@ func TestDefaults(t *testing.T) {
 		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081",
 		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
 		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", JIT: "auto", Unready: "allow",
-		ReadyWithin: 5 * time.Minute, ReadyWalkWithin: 26 * time.Hour,
+		ReadyWithin: 5 * time.Minute, ReadyWalkWithin: 26 * time.Hour, WalkMinPause: 10 * time.Minute, WalkMaxPause: 24 * time.Hour,
 		Backfill: "auto", Reconcile: "auto", APIBudget: 0.2,
 		EraseAfter: 30 * 24 * time.Hour, InboxRetention: 90 * 24 * time.Hour, ChangesRetention: 30 * 24 * time.Hour, AuditRetention: 90 * 24 * time.Hour,
 	}
@@ -120,7 +120,7 @@ func TestVariables(t *testing.T) {
 			CLERK_AUTHORIZED_PARTIES CLERK_AUDIENCE CLERKSYNC_JIT`,
 		"gate": `CLERKSYNC_POLICY CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_IDENTITY_SECRET CLERKSYNC_CORS_ORIGINS CLERKSYNC_UPGRADE_URL CLERKSYNC_UNREADY
 			CLERKSYNC_READY_WITHIN CLERKSYNC_READY_WALK_WITHIN CLERKSYNC_PLAN_FEATURES`,
-		"upkeep": `CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE CLERKSYNC_API_BUDGET CLERKSYNC_API_LIMIT CLERKSYNC_ERASE_AFTER
+		"upkeep": `CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE CLERKSYNC_WALK_MIN_PAUSE CLERKSYNC_WALK_MAX_PAUSE CLERKSYNC_API_BUDGET CLERKSYNC_API_LIMIT CLERKSYNC_ERASE_AFTER
 			CLERKSYNC_INBOX_RETENTION CLERKSYNC_CHANGES_RETENTION CLERKSYNC_AUDIT_RETENTION CLERKSYNC_REDACT CLERKSYNC_PUBLIC_URL CLERKSYNC_ADMIN_ROLE
 			CLERKSYNC_OPERATOR_TOKEN`,
 	}

@@ -207,6 +207,7 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		Redact: c.Redact, EraseAfter: orNone(c.EraseAfter), JITOff: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
 		BackfillOff: c.Backfill == "off", ReconcileOff: c.Reconcile == "off",
 		ReadyWithin: orNone(c.ReadyWithin), ReadyWalkWithin: orNone(c.ReadyWalkWithin),
+		WalkMinPause: c.WalkMinPause, WalkMaxPause: c.WalkMaxPause,
 	}
 }
 

@@ -59,23 +59,33 @@ func TestEverythingOpenTakesTheClaimAway(t *testing.T) {
 		{"a backfill under way", func(f *status.Facts) {
 			of(f, clerk.KindMembership).Walk = store.Walk{BegunAt: now, Rows: 1200}
 		}, "backfill_incomplete", "6 of 7 lists were read, and 1 200 memberships so far"},
-		{"a walk that was not whole", walk(func(w *store.Walk) { w.Complete, w.Reason = false, "the total changed" }),
-			"walk_incomplete", "the last walk of the users was not whole (the total changed)"},
+		{
+			"a walk that was not whole", walk(func(w *store.Walk) { w.Complete, w.Reason = false, "the total changed" }),
+			"walk_incomplete", "the last walk of the users was not whole (the total changed)",
+		},
 		{"no whole walk ever", walk(func(w *store.Walk) { w.CompleteAt = 0 }), "walk_incomplete", ""},
 		{"an old walk", walk(func(w *store.Walk) { w.CompleteAt = now - 31*minute }), "walk_overdue", "began 31 minutes ago"},
 		{"a walk in the future", walk(func(w *store.Walk) { w.CompleteAt = now + minute }), "clock_jumped", "in the future"},
-		{"a walk before the last gap", func(f *status.Facts) { f.Life.ProvenFrom = now - 3*minute },
-			"gap gap gap gap gap gap gap", "the users were not compared since 3 minutes ago"},
+		{
+			"a walk before the last gap", func(f *status.Facts) { f.Life.ProvenFrom = now - 3*minute },
+			"gap gap gap gap gap gap gap", "the users were not compared since 3 minutes ago",
+		},
 		{"a walk at the end of the last gap", func(f *status.Facts) { f.Life.ProvenFrom = now - 5*minute }, "", ""},
-		{"no process looks after it", func(f *status.Facts) { f.Life.AliveAt = now - 11*minute },
-			"not_running", "no server has looked after this mirror for 11 minutes"},
-		{"another instance", func(f *status.Facts) { f.Instance = status.Instance{Own: "ins_a", Foreign: []string{"ins_b"}} },
-			"foreign_instance", "belongs to ins_a, but ins_b"},
+		{
+			"no process looks after it", func(f *status.Facts) { f.Life.AliveAt = now - 11*minute },
+			"not_running", "no server has looked after this mirror for 11 minutes",
+		},
+		{
+			"another instance", func(f *status.Facts) { f.Instance = status.Instance{Own: "ins_a", Foreign: []string{"ins_b"}} },
+			"foreign_instance", "belongs to ins_a, but ins_b",
+		},
 		{"dead letters", func(f *status.Facts) { f.DeadLetters = 2 }, "dead_letters", "2 events could not be applied"},
 		{"unaccounted rows", user(func(k *status.Kind) { k.Tally.Overlooked = 1 }), "unaccounted", "1 of 2 users were not confirmed"},
 		{"the verify queue", user(func(k *status.Kind) { k.Queue.Objects = 1 }), "verify_queue", "1 user has to be read again"},
-		{"the verify queue of sessions, which have no list", func(f *status.Facts) { of(f, clerk.KindSession).Queue.Objects = 2 },
-			"verify_queue", "2 sessions have to be read again"},
+		{
+			"the verify queue of sessions, which have no list", func(f *status.Facts) { of(f, clerk.KindSession).Queue.Objects = 2 },
+			"verify_queue", "2 sessions have to be read again",
+		},
 		{"suspects", user(func(k *status.Kind) { k.Suspects = 2 }), "suspects", "2 users are missing or older at Clerk"},
 		{"drift that was left", walk(func(w *store.Walk) { w.Left = 3 }), "drift_left", "3 users differ from Clerk and were not repaired"},
 		{"organizations that are not enabled", func(f *status.Facts) {
@@ -122,8 +132,10 @@ func TestSentenceOfAMirrorInSync(t *testing.T) {
 			of(f, clerk.KindUser).Tally.Unverified = 1
 			of(f, clerk.KindUser).Drift.RepairedSince = 3
 		}, "2 users and 1 999 other rows: 2 000 compared with Clerk in the last 5 minutes, 1 by event since; 3 drifts repaired today"},
-		{"empty", func(f *status.Facts) { of(f, clerk.KindUser).Tally.Rows = 0 },
-			"Clerk lists nothing and nothing is stored, compared in the last 5 minutes; no drift today"},
+		{
+			"empty", func(f *status.Facts) { of(f, clerk.KindUser).Tally.Rows = 0 },
+			"Clerk lists nothing and nothing is stored, compared in the last 5 minutes; no drift today",
+		},
 	} {
 		f := proven()
 		tc.change(f)

@@ -42,8 +42,13 @@ func (tx *Tx) noteAlive(ctx context.Context, holder string, now clerk.Time) erro
 // NoteStopped records that a process ended in an orderly way.
 func (db *DB) NoteStopped(ctx context.Context, holder string, now clerk.Time) error {
 	return db.Update(ctx, func(tx *Tx) error {
-		return errors.Join(tx.noteAlive(ctx, holder, now), tx.exec(ctx, "DELETE FROM clerk_runners WHERE holder = $1", holder))
+		return errors.Join(tx.noteAlive(ctx, holder, now), tx.Forget(ctx, holder))
 	})
+}
+
+// Forget removes the row of a process.
+func (tx *Tx) Forget(ctx context.Context, holder string) error {
+	return tx.exec(ctx, "DELETE FROM clerk_runners WHERE holder = $1", holder)
 }
 
 // BeginLife records that a process starts to look after the mirror. gap decides, from the rows that
@@ -70,7 +75,7 @@ func (db *DB) BeginLife(
 		var gone []string
 		gone, found = gap(others, aliveAt, clerk.Time(at))
 		for _, holder := range gone {
-			if err := tx.exec(ctx, "DELETE FROM clerk_runners WHERE holder = $1", holder); err != nil {
+			if err := tx.Forget(ctx, holder); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,168 @@
+package clerksync_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// A server that was killed leaves a mirror like a copy that was taken while it ran: what such a copy lacks nobody knows
+// before everything was compared again.
+func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.Settle()
+		w.backfill()
+		w.must(w.m.BeginLife(w.Context()))
+		w.says(true)
+		w.m.EndLife(w.Context())
+		w.must(w.m.BeginLife(w.Context()))
+		if s := w.says(true); s.ProvenAt == 0 || !s.Ready {
+			w.Errorf("an orderly restart: proven at %v, ready %v", s.ProvenAt, s.Ready)
+		}
+		w.must(w.db.NoteAlive(w.Context(), "another:1:1:x", clerk.At(time.Now())))
+		w.must(w.m.BeginLife(w.Context()))
+		w.says(true) // another replica looks after it
+
+		w.update(func(tx *store.Tx) error { return tx.Forget(w.Context(), "another:1:1:x") })
+		another, err := clerksync.New(w.Context(), w.db, w.clerk.Config())
+		w.must(err)
+		w.must(another.BeginLife(w.Context())) // of which the first left its row behind
+		s := w.says(false, "the users were not compared since", "when this mirror was found stopped or restored")
+		if s.ProvenAt != 0 || s.Ready || kindOf(s, clerk.KindUser).InSync {
+			w.Errorf("proven at %v, ready %v", s.ProvenAt, s.Ready)
+		}
+		if what, err := w.m.SyncOnce(w.Context()); what != "walk" || err != nil {
+			w.Errorf("what begins at once is a %s: %v", what, err)
+		}
+		w.says(true)
+	})
+}
+
+func TestOldCopyIsUnprovenBeforeAndAfterItsServerStarts(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		if w.db.Engine() != store.SQLite {
+			return // whose clock cannot be moved; the rule is the same
+		}
+		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.Settle()
+		w.must(w.m.BeginLife(w.Context()))
+		w.backfill()
+		w.m.EndLife(w.Context())
+		w.moved.Add(int64(9 * time.Minute))
+		w.says(true)
+		w.moved.Add(int64(2 * time.Minute))
+		w.says(false, "no server has looked after this mirror for 12 minutes")
+		w.must(w.m.BeginLife(w.Context()))
+		w.says(false, "when this mirror was found stopped or restored")
+		w.reconcile()
+		w.says(true)
+	})
+}
+
+// After the first comparison of everything the next one follows when it is cheap, and long before a day is over.
+func TestWalksFollowEachOther(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		if w.db.Engine() != store.SQLite {
+			return // whose clock cannot be moved
+		}
+		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.Settle()
+		for _, want := range []string{"backfill", "sweep", "sweep"} {
+			if what, err := w.m.SyncOnce(w.Context()); what != want || err != nil {
+				w.Errorf("%s, want %s: %v", what, want, err)
+			}
+			w.moved.Add(int64(time.Minute))
+		}
+		w.moved.Add(int64(9 * time.Minute))
+		if what, err := w.m.SyncOnce(w.Context()); what != "walk" || err != nil {
+			w.Errorf("eleven minutes later: %s, %v", what, err)
+		}
+	})
+}
+
+// Answers without a date do not say when they were true, so that what they tell of sign-ins is dropped: they prove nothing.
+func TestAnswersWithoutADateProveNothing(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.Settle()
+		w.undated.Store(true)
+		w.backfill()
+		w.says(false, "the last walk of the users was not whole (Clerk's answers have no Date header")
+		w.undated.Store(false)
+		w.reconcile()
+		w.says(true)
+	})
+}
+
+// Whatever refuses a list proves nothing, but for Clerk's own answer that organizations are not enabled, and that
+// excuses the lists of organizations alone.
+func TestRefusedListsProveNothing(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		ada := w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.CreateOrganization("Engines", ada)
+		w.clerk.Settle()
+		const disabled = `{"errors":[{"code":"organization_not_enabled_in_instance"}]}`
+		const invalid = `{"errors":[{"code":"authorization_invalid"}]}`
+		for _, tc := range []struct {
+			path   string
+			status int
+			body   string
+		}{
+			{"/v1/", http.StatusBadRequest, invalid},
+			{"/v1/", http.StatusForbidden, invalid},
+			{"/v1/", http.StatusUnprocessableEntity, invalid},
+			{"/v1/users", http.StatusForbidden, disabled},
+			{"organization", http.StatusForbidden, invalid},
+			{"organization", http.StatusBadRequest, disabled},
+			{"/v1/jwks", http.StatusForbidden, invalid},
+		} {
+			w.refuse(tc.path, tc.status, tc.body)
+			if report, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{}); err == nil {
+				w.Errorf("%+v: no error, %+v", tc, report)
+			}
+			if tc.path == "/v1/" || tc.path == "/v1/users" {
+				if report, err := w.m.Sync().Backfill(w.Context(), nil); err == nil {
+					w.Errorf("%+v: no error of a backfill, %+v", tc, report)
+				}
+				w.says(false)
+			}
+		}
+		w.refuse("organization", http.StatusForbidden, disabled)
+		w.reconcile()
+		w.says(false, "Clerk says that organizations are not enabled, but 1 organization is stored")
+		w.refuse("", 0, "")
+		w.reconcile()
+		w.says(true, "1 user and ")
+	})
+}
+
+// What a dry run found is known: nothing says "in sync" until it is repaired.
+func TestStatusKnowsWhatADryRunFound(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		ada := w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.Settle()
+		w.backfill()
+		w.says(true)
+		w.deaf.Store(true)
+		w.clerk.UpdateUser(ada, map[string]any{"first_name": "Augusta"})
+		report, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{DryRun: true})
+		if w.must(err); report.Found != 1 {
+			w.Errorf("%+v", report)
+		}
+		w.says(false, "1 user differs from Clerk and was not repaired")
+		w.reconcile()
+		w.says(true)
+	})
+}
