@@ -3,14 +3,12 @@ package clerktest_test
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -21,9 +19,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/viewreader"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -116,11 +114,7 @@ func judgeHistory(t *rapid.T, db *clerksync.Backend, direct *sql.DB) {
 	must(t, err)
 	h.happen()
 	h.outlast()
-	reader := clerktest.Reader(m)
-	for kind, query := range otherKinds() {
-		reader[kind] = rows(direct, query)
-	}
-	differences, err := h.clerk.Differences(t.Context(), reader)
+	differences, err := h.clerk.Differences(t.Context(), viewreader.New(direct))
 	must(t, err)
 	if len(differences) > 0 {
 		t.Fatalf("the mirror is not what Clerk is:\n%s", strings.Join(differences, "\n"))
@@ -298,64 +292,3 @@ func (h *history) outlast() {
 
 // judged counts the histories that were lived to their end.
 var judged atomic.Int64
-
-// otherKinds are the kinds that the mirror has no accessor for, read from the views that applications join.
-func otherKinds() map[string]string {
-	return map[string]string{
-		"invitation": `SELECT clerk_invitation_id, clerk_organization_id AS organization_id, email, role, status,
-			inviter_clerk_user_id AS inviter_id, clerk_user_id AS user_id, created_at, public_metadata FROM clerk_invitations_live`,
-		"domain": `SELECT clerk_domain_id, clerk_organization_id AS organization_id, name, enrollment_mode, updated_at FROM clerk_domains_live`,
-		"role":   `SELECT clerk_role_id, role_key AS key, name, description, permissions, updated_at FROM clerk_roles_live`,
-		"permission": `SELECT clerk_permission_id, permission_key AS key, name, description, type, updated_at FROM clerk_permissions_live
-			WHERE type <> 'system'`,
-		"subscription": `SELECT clerk_subscription_id, payer_id, clerk_user_id AS user_id, clerk_organization_id AS organization_id, status,
-			updated_at FROM clerk_subscriptions_live`,
-	}
-}
-
-// rows reads facts by a query whose first column is the id; NULL is the empty text.
-func rows(db *sql.DB, query string) func(context.Context, func(string, emulator.Facts)) error {
-	return func(ctx context.Context, each func(string, emulator.Facts)) error {
-		found, err := db.QueryContext(ctx, query)
-		if err != nil {
-			return err
-		}
-		defer found.Close()
-		names, err := found.Columns()
-		if err != nil {
-			return err
-		}
-		for found.Next() {
-			values, into := make([]any, len(names)), make([]any, len(names))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			if err := found.Scan(into...); err != nil {
-				return err
-			}
-			f := emulator.Facts{}
-			for i, name := range names {
-				f[name] = fact(values[i])
-			}
-			each(values[0].(string), f)
-		}
-		return found.Err()
-	}
-}
-
-// fact is a column's value: NULL is the empty text, JSON is what it says, a list of keys has no order.
-func fact(column any) any {
-	if column == nil {
-		return ""
-	}
-	var keys []string
-	if text, ok := column.(string); ok && json.Unmarshal([]byte(text), &keys) == nil {
-		slices.Sort(keys)
-		return keys
-	}
-	var metadata object
-	if text, ok := column.(string); ok && json.Unmarshal([]byte(text), &metadata) == nil {
-		return metadata
-	}
-	return column
-}

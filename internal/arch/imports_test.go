@@ -49,6 +49,7 @@ func rules() []rule {
 		{"internal/ingest", []string{"clerk", "internal/store"}, api},
 		{"internal/live", []string{"auth", "clerk", "internal/schedule", "internal/store"}, api},
 		{"internal/status", []string{"clerk", "internal/holder", "internal/reconcile", "internal/schedule", "internal/store"}, nil},
+		{"internal/viewreader", []string{"internal/emulator"}, nil},
 		{"internal/schedule", []string{"clerk", "internal/store"}, nil},
 		{"internal/holder", nil, nil},
 		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/ingest", "internal/store"}, api},

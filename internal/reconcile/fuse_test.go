@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -56,8 +59,9 @@ func (f *fuse) blown() bool {
 	return dead
 }
 
-// openWithFuse opens a database as packages sqlite and postgres do. A dsn of Postgres, or "" for SQLite in memory.
-func openWithFuse(dsn string) (*store.DB, *sql.DB, *fuse, error) {
+// openWithFuse opens a database as packages sqlite and postgres do: a dsn of Postgres, or "" for SQLite in memory, which
+// may be a copy of another one. The clock of Postgres is that of the bubble.
+func openWithFuse(dsn string, content []byte) (*store.DB, *sql.DB, *fuse, error) {
 	f := &fuse{left: -1}
 	if dsn != "" {
 		config, err := pgx.ParseConfig(dsn)
@@ -72,16 +76,23 @@ func openWithFuse(dsn string) (*store.DB, *sql.DB, *fuse, error) {
 		return nil, nil, nil, err
 	}
 	defer plain.Close()
-	db := sql.OpenDB(fusedConnector{memory{plain.Driver()}, f})
+	db := sql.OpenDB(fusedConnector{memory{plain.Driver(), content}, f})
 	db.SetMaxOpenConns(1)
 	return store.Open(store.SQLite, db, db), db, f, nil
 }
 
 // memory is the SQLite database that lives as long as its only connection.
-type memory struct{ driver driver.Driver }
+type memory struct {
+	driver  driver.Driver
+	content []byte // nil: empty
+}
 
 func (m memory) Connect(context.Context) (driver.Conn, error) {
-	return m.driver.Open("file::memory:?_txlock=immediate&_pragma=busy_timeout(10000)")
+	c, err := m.driver.Open("file::memory:?_txlock=immediate&_pragma=busy_timeout(10000)")
+	if err == nil && m.content != nil {
+		err = c.(serializer).Deserialize(m.content)
+	}
+	return c, err
 }
 func (m memory) Driver() driver.Driver { return m.driver }
 
@@ -94,6 +105,9 @@ func (c fusedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	return &fusedConn{conn, c.fuse}, err
 }
+
+// realClock is how Postgres is asked for its clock.
+const realClock = "clock_timestamp()"
 
 type fusedConn struct {
 	driver.Conn
@@ -110,6 +124,9 @@ func (c *fusedConn) ExecContext(ctx context.Context, text string, args []driver.
 func (c *fusedConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
 	if err, _ := c.fuse.burn(); err != nil {
 		return nil, err
+	}
+	if strings.Contains(text, realClock) {
+		text = strings.ReplaceAll(text, realClock, fmt.Sprintf("to_timestamp(%d / 1000.0)", time.Now().UnixMilli()))
 	}
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, text, args)
 }

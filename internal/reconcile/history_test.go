@@ -17,14 +17,15 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/viewreader"
 )
 
 // CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must survive, 10 unless told: under the
@@ -50,16 +51,20 @@ func TestMain(m *testing.M) {
 func TestOneReconcileRepairsAnyHistory(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.Postgres(t)
-	var begun [2]int
+	var begun, claims [2]int
 	rapid.Check(t, func(rt *rapid.T) {
 		engines := []string{""}
 		if begun[0]++; rapid.Bool().Draw(rt, "p") && rapid.Bool().Draw(rt, "q") && rapid.Bool().Draw(rt, "on Postgres too") {
 			begun[1]++
 			engines = append(engines, dsn)
 		}
-		bubble(t, func(ctx context.Context) { live(ctx, rt, engines) })
+		bubble(t, func(ctx context.Context) { live(ctx, rt, engines, &claims) })
 	})
 	t.Logf("%d histories on SQLite, %d of them on Postgres too", begun[0], begun[1])
+	t.Logf("in sync was claimed %d times of %d, and was true each time", claims[0], claims[1])
+	if claims[0] == 0 && begun[0] > 100 {
+		t.Error("in sync was never claimed, so that nothing was proven")
+	}
 }
 
 // bubble has a time of its own, in which waiting costs nothing.
@@ -81,12 +86,13 @@ func bubble(t *testing.T, work func(context.Context)) {
 // history is what happens at Clerk, and what becomes of the news.
 type history struct {
 	*rapid.T
-	ctx   context.Context
-	clerk *emulator.Emulator
-	sides []*side
-	open  []*store.DB
-	loss  float64
-	names int
+	ctx    context.Context
+	clerk  *emulator.Emulator
+	sides  []*side
+	open   []*store.DB
+	loss   float64
+	names  int
+	ledger *emulator.Ledger
 
 	mu     sync.Mutex
 	chance *rand.Rand // whether a message is lost
@@ -98,7 +104,7 @@ const (
 	webhookSecret = "whsec_aGlzdG9yaWVzaGlzdG9yaWVzaGlzdG9yaWVz"
 )
 
-func live(ctx context.Context, t *rapid.T, engines []string) {
+func live(ctx context.Context, t *rapid.T, engines []string, claims *[2]int) {
 	e, err := emulator.New(emulator.Options{
 		Seed: rapid.Uint64Min(1).Draw(t, "seed"), Workers: 1, SecretKey: secretKey, WebhookSecret: webhookSecret, NoChildEvents: rapid.Bool().Draw(t, "no child events"),
 		Users: rapid.IntRange(2, 5).Draw(t, "users"), Organizations: 2, Memberships: rapid.IntRange(0, 4).Draw(t, "memberships"),
@@ -107,7 +113,7 @@ func live(ctx context.Context, t *rapid.T, engines []string) {
 	defer e.Close()
 	h := &history{
 		T: t, ctx: ctx, clerk: e, loss: rapid.SampledFrom([]float64{0, 0.1, 0.5, 1}).Draw(t, "loss"),
-		chance: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "luck"), 0)),
+		chance: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "luck"), 0)), ledger: emulator.NewLedger(e),
 	}
 	defer func() {
 		for _, db := range h.open {
@@ -132,7 +138,11 @@ func live(ctx context.Context, t *rapid.T, engines []string) {
 	}
 	time.Sleep(rapid.SampledFrom([]time.Duration{time.Minute, time.Hour}).Draw(t, "quiet"))
 	for _, s := range h.sides {
+		s.alive()
 		s.judge()
+		s.claims("the end")
+		claims[0] += s.claimed
+		claims[1] += s.asked
 	}
 	for _, s := range h.sides[1:] {
 		if a, b := h.sides[0].rows(), s.rows(); a != b {
@@ -166,6 +176,7 @@ type object = map[string]any
 
 // do lets it happen. Being refused is part of life.
 func (h *history) do(d deed) {
+	time.Sleep(time.Duration(d.a%2) * time.Millisecond) // some changes share a millisecond
 	users, organizations := h.ids(clerk.KindUser), h.ids(clerk.KindOrganization)
 	h.names++
 	user, organization, name := one(users, d.a), one(organizations, d.b), "n"+strconv.Itoa(h.names)
@@ -206,6 +217,7 @@ func (h *history) do(d deed) {
 	if err != nil && (!errors.As(err, &refused) || refused.Status >= 500) {
 		h.Fatal(d, err)
 	}
+	h.ledger.Note()
 	h.listen()
 }
 
@@ -254,7 +266,8 @@ func (h *history) ids(kind clerk.Kind) []string {
 // step is something at Clerk, or something that befalls each side.
 func (h *history) step() {
 	switch what := rapid.SampledFrom([]string{
-		"deed", "deed", "deed", "deed", "deliver", "deliver", "read", "apply", "pause", "backfill", "walk", "walk", "tick", "die",
+		"deed", "deed", "deed", "deed", "deliver", "deliver", "read", "apply", "pause", "backfill", "walk", "walk", "walk", "tick", "die",
+		"stop", "edit", "copy", "orderly copy", "restore",
 	}).Draw(h.T, "step"); what {
 	case "deed":
 		for _, d := range rapid.SliceOfN(rapid.Custom(drawDeed), 1, 4).Draw(h.T, "deeds") {
@@ -262,10 +275,15 @@ func (h *history) step() {
 		}
 	case "pause":
 		time.Sleep(rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Second, 61 * time.Second, 11 * time.Minute, 25 * time.Hour}).Draw(h.T, "pause"))
+		for _, s := range h.sides {
+			s.alive()
+			s.claims(what)
+		}
 	default:
 		for _, s := range h.sides {
 			s.step(what)
 			s.sane()
+			s.claims(what)
 		}
 	}
 }
@@ -285,13 +303,20 @@ type side struct {
 	promised []string         // message ids that were acknowledged
 	late     []ingest.Reading // that were read and not applied
 	gone     map[string]bool  // hidden, and deleted at Clerk
-	m        *clerksync.Mirror
+	views    emulator.Reader
+
+	holder string                // the process
+	acked  emulator.Acknowledged // by "kind id": the newest state whose event was acknowledged
+	edited map[string]time.Time  // by "kind id": when a row was last altered by hand
+	copy   *backup
+
+	asked, claimed int // how often it was asked whether it is in sync, and said so
 }
 
 func newSide(h *history, dsn string, page int) *side {
-	s := &side{history: h, name: "sqlite", gone: map[string]bool{}}
+	s := &side{history: h, name: "sqlite", gone: map[string]bool{}, acked: emulator.Acknowledged{}, edited: map[string]time.Time{}}
 	var err error
-	s.db, s.raw, s.fuse, err = openWithFuse(dsn)
+	s.db, s.raw, s.fuse, err = openWithFuse(dsn, nil)
 	must(h.T, err)
 	h.open = append(h.open, s.db)
 	if dsn != "" {
@@ -302,6 +327,7 @@ func newSide(h *history, dsn string, page int) *side {
 		s.empty()
 	}
 	s.wire = &wire{side: s, lies: map[string]time.Time{}, page: page}
+	s.views = viewreader.New(s.raw)
 	s.begin()
 	return s
 }
@@ -330,6 +356,8 @@ func (s *side) begin() {
 	})
 	must(s.T, err)
 	s.r = reconcile.New(reconcile.Config{DB: s.db, Ingest: s.in, API: api})
+	s.holder = holder.New()
+	s.start()
 }
 
 // again starts a process after one has died: its lease runs out by then.
@@ -337,17 +365,14 @@ func (s *side) again() {
 	s.fuse.blown()
 	s.in.Close()
 	time.Sleep(31 * time.Second)
-	if s.name == "postgres" { // whose clock is the real one
-		_, err := s.raw.ExecContext(s.ctx, "UPDATE clerk_leases SET expires_at = 0")
-		must(s.T, err)
-	}
 	s.begin()
 }
 
 func (s *side) step(what string) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	if rapid.IntRange(0, 3).Draw(s.T, "will die") == 3 {
+	mayDie := !slices.Contains([]string{"stop", "edit", "copy", "orderly copy", "restore"}, what)
+	if mayDie && rapid.IntRange(0, 3).Draw(s.T, "will die") == 3 {
 		s.fuse.light(rapid.IntRange(0, 60).Draw(s.T, "statements"), rapid.Bool().Draw(s.T, "after the commit"))
 	}
 	s.wire.hear(drawScript(s.T), cancel)
@@ -371,6 +396,14 @@ func (s *side) step(what string) {
 		_, _ = s.r.Tick(ctx)
 	case "die":
 		s.again()
+	case "stop":
+		s.stop(s.ctx, rapid.SampledFrom([]time.Duration{0, time.Second, 9 * time.Minute, 11 * time.Minute, 25 * time.Hour}).Draw(s.T, "stopped for"))
+	case "edit":
+		s.edit(rapid.IntRange(0, 30).Draw(s.T, "edit"))
+	case "copy", "orderly copy":
+		s.back(what != "copy")
+	case "restore":
+		s.restore()
 	}
 	s.wire.hear(nil, nil)
 	if s.fuse.blown() {
@@ -396,6 +429,7 @@ func (s *side) deliver(n int, stays bool) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.promised = append(s.promised, m.ID)
+		must(s.T, s.acked.Add(m.Body))
 		if i := slices.IndexFunc(s.waiting, func(o ingest.Message) bool { return o.ID == m.ID }); i >= 0 && !stays {
 			s.waiting = slices.Delete(s.waiting, i, i+1)
 		}

