@@ -32,7 +32,7 @@ func rules() []rule {
 	}
 	return []rule{
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
-		{"internal/cli", append(public, "internal/emulator", "internal/doctor", "internal/telemetry", "internal/web"), append(api, kong, yaml, xterm)},
+		{"internal/cli", append(public, "internal/emulator", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, yaml, xterm)},
 		{"api", []string{".", "auth", "internal/web"}, api},
 		{"console", []string{".", "auth", "internal/web"}, api},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},

@@ -87,6 +87,9 @@ func TestBaseTablesStayInTheStore(t *testing.T) {
 	for _, p := range load(t).own() {
 		inStore := matches("internal/store/...", p.name())
 		for path, f := range p.parse(t) {
+			if strings.HasSuffix(path, "internal/cli/chaos_claims.go") {
+				continue // edits a row by hand, as nothing else may, to see that it is found
+			}
 			for _, text := range literals(t, f) {
 				name := tables.FindString(text)
 				switch {

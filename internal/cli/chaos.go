@@ -24,6 +24,8 @@ type chaosCommand struct {
 	Seed        uint64 `help:"Decides what happens and what goes wrong; another one each time unless told." placeholder:"N"`
 	DatabaseURL string `help:"Where the mirror is kept; a SQLite file in a temporary folder unless told. It must be empty (DATABASE_URL is not read)." placeholder:"URL"`
 	JSON        bool   `name:"json" help:"Print the verdict as one line of JSON."`
+
+	Watch time.Duration `help:"How long the claims of a running server (clerksync serve) are watched; 0 for not at all." default:"1m" placeholder:"TIME"`
 }
 
 // Help is shown below the flags.
@@ -33,7 +35,9 @@ func (chaosCommand) Help() string {
 A mirror is fed by an emulated Clerk over HTTP while the network duplicates, reorders, delays, forges and fails, and must equal Clerk by events alone.
 Then 1, 10 and 100 of 100 events are lost for good, and an outage lasts 40 hours, longer than webhooks are retried: each time one reconcile must repair it.
 Sessions are compared before the losses only, because Clerk has no list of all.
-Exit code 0: the mirror equals Clerk, and every row was compared with it. 1: it differs, or could not be run.`
+Last, a real server (clerksync serve, on a SQLite file of its own) is killed, its database is replaced by old copies and edited by hand,
+events are lost and Clerk refuses, while it is asked five times a second whether it is in sync. Each time it says so, that is checked.
+Exit code 0: the mirror equals Clerk, every row was compared with it, and every claim of being in sync was true. 1: otherwise.`
 }
 
 // Verdict is what chaos found.
@@ -56,6 +60,7 @@ type Verdict struct {
 	Seconds     float64  `json:"seconds"`     // until the mirror was right
 	Hours       float64  `json:"clock_hours"` // that the emulated clock had to move for retries
 	Differences []string `json:"differences"` // must be none
+	Claims      *Claims  `json:"claims"`      // what a running server said of itself; null where it was not watched
 	OK          bool     `json:"ok"`
 }
 
@@ -100,7 +105,7 @@ func (c chaosCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer e.Close()
-	api, err := serveAPI(ctx, e)
+	api, err := serveAPI(ctx, http.HandlerFunc(e.ServeHTTP))
 	if err != nil {
 		return err
 	}
@@ -120,6 +125,13 @@ func (c chaosCommand) Run(ctx context.Context, p *process) error {
 	v, err := c.drive(ctx, e, m, api, progress)
 	if err != nil {
 		return err
+	}
+	if c.Watch > 0 {
+		fmt.Fprintf(progress, "%-24s for %s\n", "a server's claims", c.Watch)
+		if v.Claims, err = c.watch(ctx, p, folder); err != nil {
+			return fmt.Errorf("watch a server: %w", err)
+		}
+		v.OK = v.OK && v.Claims.Claimed > 0 && v.Claims.True == v.Claims.Claimed
 	}
 	if c.JSON {
 		err = json.NewEncoder(p.stdout).Encode(v)
@@ -312,6 +324,9 @@ func (v *Verdict) print(w io.Writer) {
 	fmt.Fprintf(w, "\n  %s\n\n", v.Sentence)
 	if len(v.Differences) > 0 {
 		fmt.Fprintf(w, "  %s\n\n", strings.Join(v.Differences[:min(len(v.Differences), 20)], "\n  "))
+	}
+	if v.Claims != nil {
+		v.Claims.print(w)
 	}
 	if v.OK {
 		fmt.Fprintln(w, "The mirror equals Clerk.")

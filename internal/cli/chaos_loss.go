@@ -90,20 +90,20 @@ func (v *Verdict) verified(ctx context.Context, m *clerksync.Mirror) error {
 	return err
 }
 
-// apiServer is the emulated Backend API over HTTP.
+// apiServer is an emulated Backend API over HTTP.
 type apiServer struct {
 	url   string
 	stop  func()
 	calls atomic.Int64
 }
 
-func serveAPI(ctx context.Context, e *emulator.Emulator) (*apiServer, error) {
+func serveAPI(ctx context.Context, clerk http.Handler) (*apiServer, error) {
 	a := &apiServer{}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") {
 			a.calls.Add(1)
 		}
-		e.ServeHTTP(w, r)
+		clerk.ServeHTTP(w, r)
 	})
 	listening, err := web.Listen(ctx, slog.New(slog.DiscardHandler), drain, web.NewServer("127.0.0.1:0", handler))
 	if err != nil {

@@ -78,11 +78,10 @@ type serializer interface {
 	Deserialize([]byte) error
 }
 
-// backup is a copy of a database file, and what had been promised by then.
+// backup is a copy of a database file, and what it must have.
 type backup struct {
 	content  []byte
 	promised []string
-	acked    emulator.Acknowledged
 	gone     map[string]bool
 	orderly  bool // taken after an orderly end, so that only its age tells that it is a copy
 	at       time.Time
@@ -96,7 +95,7 @@ func (s *side) back(orderly bool) {
 	if orderly {
 		must(s.T, s.db.NoteStopped(s.ctx, s.holder, clerk.At(time.Now())))
 	}
-	b := &backup{promised: slices.Clone(s.promised), acked: maps.Clone(s.acked), gone: maps.Clone(s.gone), orderly: orderly, at: time.Now()}
+	b := &backup{promised: slices.Clone(s.promised), gone: maps.Clone(s.gone), orderly: orderly, at: time.Now()}
 	conn, err := s.raw.Conn(s.ctx)
 	must(s.T, err)
 	must(s.T, conn.Raw(func(c any) (err error) {
@@ -126,7 +125,7 @@ func (s *side) restore() {
 	s.db, s.raw, s.fuse, err = openWithFuse("", b.content)
 	must(s.T, err)
 	s.open = append(s.open, s.db)
-	s.promised, s.acked, s.gone = slices.Clone(b.promised), maps.Clone(b.acked), maps.Clone(b.gone)
+	s.promised, s.gone = slices.Clone(b.promised), maps.Clone(b.gone) // what was acknowledged since stays acknowledged
 	s.views = viewreader.New(s.raw)
 	s.begin()
 }

@@ -1,0 +1,385 @@
+package cli
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/viewreader"
+)
+
+// Claims are what a running server said of itself while everything went wrong around it.
+type Claims struct {
+	Asked   int      `json:"asked"`   // how often it was asked whether it is in sync
+	Claimed int      `json:"claimed"` // how often it said so …
+	True    int      `json:"true"`    // … and was right: must be all
+	Kills   int      `json:"kills"`
+	Copies  int      `json:"copies_restored"`
+	Edits   int      `json:"rows_edited"`
+	Actions int      `json:"actions"`
+	Wrong   []string `json:"wrong"` // what was not so: must be none
+}
+
+const (
+	claimsToken = "chaos-chaos-chaos-chaos-chaos-chaos-chaos" //nolint:gosec // of a server that lives for a minute on loopback
+	askEvery    = 200 * time.Millisecond
+	startWithin = 20 * time.Second
+)
+
+// watched is a real server, the emulated Clerk that it mirrors, and everything that befalls both.
+type watched struct {
+	binary, folder, file string
+	public, operator     string // addresses
+	environ              []string
+	stderr               io.Writer
+	clerk                *emulator.Emulator
+	random               *rand.Rand
+	ledger               *emulator.Ledger
+	acked                emulator.Acknowledged
+	seen                 map[string]bool // messages whose acknowledgement is noted
+	edited               map[string]time.Time
+	refuse               atomic.Bool // Clerk refuses lists
+	undated              atomic.Bool // Clerk's answers have no Date
+	process              *exec.Cmd
+	exited               chan struct{}
+	copied               string // a copy of the database
+	claims               Claims
+}
+
+// watch runs the server of this binary against an emulated Clerk for a while, kills it, restores old copies of its database, edits its
+// rows by hand, loses events and lets Clerk refuse, and checks each claim of being in sync against everything that happened.
+func (c chaosCommand) watch(ctx context.Context, p *process, folder string) (*Claims, error) {
+	binary, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	e, err := emulator.New(emulator.Options{Seed: c.Seed + 1, Users: 40, Organizations: 5, Memberships: 30, History: 1_000_000})
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	w := &watched{
+		binary: binary, folder: folder, file: filepath.Join(folder, "watched.db"), stderr: p.stderr, clerk: e,
+		random: rand.New(rand.NewPCG(c.Seed, 1)), ledger: emulator.NewLedger(e), acked: emulator.Acknowledged{}, //nolint:gosec // chance guards nothing
+		seen: map[string]bool{}, edited: map[string]time.Time{},
+	}
+	api, err := serveAPI(ctx, http.HandlerFunc(w.serveClerk))
+	if err != nil {
+		return nil, err
+	}
+	defer api.stop()
+	if w.public, err = freeAddress(ctx); err != nil {
+		return nil, err
+	}
+	if w.operator, err = freeAddress(ctx); err != nil {
+		return nil, err
+	}
+	keys := e.Keys("")
+	w.environ = []string{
+		"DATABASE_URL=sqlite:" + w.file, "CLERK_WEBHOOK_SIGNING_SECRET=" + chaosSecret, "CLERK_ISSUER=" + keys.Issuer,
+		"CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + api.url, "CLERKSYNC_API_BUDGET=100%", "CLERKSYNC_API_LIMIT=1000000",
+		"CLERKSYNC_LISTEN=" + w.public, "CLERKSYNC_OPERATOR_LISTEN=" + w.operator, "CLERKSYNC_OPERATOR_TOKEN=" + claimsToken,
+		"CLERKSYNC_WALK_MIN_PAUSE=1m", "CLERKSYNC_LOG_LEVEL=error", "CLERKSYNC_LOG_FORMAT=text",
+	}
+	if _, err := e.AddEndpoint(emulator.Target{URL: "http://" + w.public + "/api/webhooks/clerk"}, chaosSecret); err != nil {
+		return nil, err
+	}
+	defer w.kill()
+	if err := w.start(ctx); err != nil {
+		return nil, err
+	}
+	err = w.live(ctx, c.Watch)
+	return &w.claims, err
+}
+
+// serveClerk answers the server's reads, as faulty as Clerk is at the moment.
+func (w *watched) serveClerk(rw http.ResponseWriter, r *http.Request) {
+	switch {
+	case w.refuse.Load() && !strings.Contains(r.URL.Path, "jwks"):
+		rw.Header().Set("Content-Type", "application/json")
+		rw.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(rw, `{"errors":[{"code":"authorization_invalid","message":"refused"}]}`)
+	case w.undated.Load():
+		w.clerk.ServeHTTP(undatedWriter{rw}, r)
+	default:
+		w.clerk.ServeHTTP(rw, r)
+	}
+}
+
+// undatedWriter sends no Date.
+type undatedWriter struct{ http.ResponseWriter }
+
+func (w undatedWriter) WriteHeader(status int) {
+	w.Header()["Date"] = nil
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w undatedWriter) Write(b []byte) (int, error) {
+	w.Header()["Date"] = nil
+	return w.ResponseWriter.Write(b)
+}
+
+// live lets things happen for a while, and asks all the time.
+func (w *watched) live(ctx context.Context, lasts time.Duration) error {
+	end := time.Now().Add(lasts)
+	for turn := 1; time.Now().Before(end); turn++ {
+		if err := errors.Join(w.act(ctx), w.ask(ctx)); err != nil {
+			return err
+		}
+		if turn%25 == 0 { // each five seconds something worse
+			if err := w.disturb(ctx); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(askEvery):
+		}
+	}
+	return nil
+}
+
+// act lets a thing or two happen at Clerk.
+func (w *watched) act(ctx context.Context) error {
+	for range w.random.IntN(3) {
+		if _, err := w.clerk.Live(ctx); err != nil {
+			return err
+		}
+		w.claims.Actions++
+	}
+	w.ledger.Note()
+	return nil
+}
+
+// disturb does one of the things that must not make a claim false.
+func (w *watched) disturb(ctx context.Context) error {
+	w.refuse.Store(false)
+	w.undated.Store(false)
+	switch w.random.IntN(9) {
+	case 0, 1:
+		w.kill()
+		w.claims.Kills++
+		return w.start(ctx)
+	case 2:
+		return w.takeCopy(ctx)
+	case 3:
+		return w.restoreCopy(ctx)
+	case 4:
+		return w.edit(ctx)
+	case 5:
+		w.refuse.Store(true)
+	case 6:
+		w.undated.Store(true)
+	case 7:
+		return w.clerk.SetFaults(emulator.Faults{Drop: 0.5})
+	case 8:
+		return w.clerk.SetFaults(emulator.Faults{Duplicate: 0.3, Reorder: 0.5, Fail: 0.2, Unheard: 0.1})
+	}
+	return nil
+}
+
+// ask asks the server whether it is in sync, and checks what it says.
+func (w *watched) ask(ctx context.Context) error {
+	var said struct {
+		InSync   bool       `json:"in_sync"`
+		ProvenAt clerk.Time `json:"proven_at"`
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.operator+"/api/sync", nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+claimsToken)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return fmt.Errorf("ask the server: %w", err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(&said); err != nil || res.StatusCode != http.StatusOK {
+		return errors.Join(fmt.Errorf("the server answered %s", res.Status), err)
+	}
+	w.claims.Asked++
+	if !said.InSync {
+		return nil
+	}
+	w.claims.Claimed++
+	return w.check(ctx, said.ProvenAt.Time())
+}
+
+// check compares a claim with everything that happened.
+func (w *watched) check(ctx context.Context, proven time.Time) error {
+	for _, m := range w.clerk.Deliveries() {
+		for _, a := range m.Attempts {
+			if a.Status >= 200 && a.Status < 300 && a.Fault == "" && !w.seen[m.ID] {
+				w.seen[m.ID] = true
+				if err := w.acked.Add(m.Body); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	db, err := sql.Open("sqlite", "file:"+w.file+"?mode=ro&_pragma=busy_timeout(5000)")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	wrong, err := w.ledger.Check(ctx, viewreader.New(db), emulator.Claim{
+		Before: proven, Acknowledged: w.acked, Except: func(key string) bool {
+			edited, hand := w.edited[key]
+			return hand && !edited.Before(proven)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if len(wrong) == 0 {
+		w.claims.True++
+	} else if len(w.claims.Wrong) < 20 {
+		w.claims.Wrong = append(w.claims.Wrong, wrong...)
+	}
+	return nil
+}
+
+// edit changes a user's e-mail address by hand.
+func (w *watched) edit(ctx context.Context) error {
+	db, err := sql.Open("sqlite", "file:"+w.file+"?_pragma=busy_timeout(5000)&_txlock=immediate")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var id string
+	err = db.QueryRowContext(ctx, "SELECT clerk_user_id FROM clerk_users_live ORDER BY random() LIMIT 1").Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		_, err = db.ExecContext(ctx, "UPDATE clerk_users SET email = 'mallory@example.com' WHERE clerk_user_id = $1", id)
+	}
+	w.edited["user "+id] = time.Now()
+	w.claims.Edits++
+	return err
+}
+
+// takeCopy copies the database while the server runs.
+func (w *watched) takeCopy(ctx context.Context) error {
+	db, err := sql.Open("sqlite", "file:"+w.file+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	name := filepath.Join(w.folder, fmt.Sprintf("copy-%d.db", time.Now().UnixNano()))
+	if _, err := db.ExecContext(ctx, "VACUUM INTO $1", name); err != nil {
+		return fmt.Errorf("copy the database: %w", err)
+	}
+	w.copied = name
+	return nil
+}
+
+// restoreCopy puts the last copy in the place of the database.
+func (w *watched) restoreCopy(ctx context.Context) error {
+	if w.copied == "" {
+		return w.takeCopy(ctx)
+	}
+	w.kill()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(w.file + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if err := os.Rename(w.copied, w.file); err != nil {
+		return err
+	}
+	w.copied = ""
+	w.claims.Copies++
+	return w.start(ctx)
+}
+
+// start starts the server and waits until it answers.
+func (w *watched) start(ctx context.Context) error {
+	w.process = exec.CommandContext(ctx, w.binary, "serve")
+	w.process.Env, w.process.Stderr = w.environ, w.stderr
+	if err := w.process.Start(); err != nil {
+		return fmt.Errorf("start the server: %w", err)
+	}
+	w.exited = make(chan struct{})
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		_ = cmd.Wait()
+		close(exited)
+	}(w.process, w.exited)
+	for end := time.Now().Add(startWithin); time.Now().Before(end); {
+		if answers(ctx, "http://"+w.operator+"/livez") {
+			return nil
+		}
+		select {
+		case <-w.exited:
+			return errors.New("the server ended at its start; see what it wrote")
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return fmt.Errorf("the server did not answer within %s", startWithin)
+}
+
+func answers(ctx context.Context, url string) bool {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
+// kill ends the server as kill -9 does.
+func (w *watched) kill() {
+	if w.process != nil {
+		_ = w.process.Process.Kill()
+		<-w.exited
+		w.process = nil
+	}
+}
+
+// freeAddress returns a loopback address whose port is free now.
+func freeAddress(ctx context.Context) (string, error) {
+	var listening net.ListenConfig
+	l, err := listening.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+func (c *Claims) print(w io.Writer) {
+	fmt.Fprintf(w, `
+  A server under kill -9, restored copies, rows edited by hand, lost events and refused lists:
+  things that happened    %d
+  kills, copies restored  %d, %d
+  rows edited by hand     %d
+  asked whether in sync   %d
+  said so, and was right  %d, %d
+
+`, c.Actions, c.Kills, c.Copies, c.Edits, c.Asked, c.Claimed, c.True)
+	for _, text := range c.Wrong {
+		fmt.Fprintf(w, "  %s\n", text)
+	}
+}
