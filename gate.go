@@ -56,6 +56,7 @@ const (
 	CodeInvalidSessionClaims = live.CodeContradiction
 	CodeCrossOrigin          = "cross_origin_request" // an unsafe method, and a cookie that another page may have sent along
 	CodeUnavailable          = "storage_unavailable"
+	CodeKeysUnavailable      = "keys_unavailable" // no token can be verified: 503, for the token may be good
 )
 
 // Authorize answers who makes a request: the token is valid, nothing stored speaks against it, and the rule allows.
@@ -97,10 +98,7 @@ func (m *Mirror) identify(r *http.Request) (*Caller, error) {
 		}
 	}
 	if m.tokens == nil {
-		return nil, &Denial{
-			Status: http.StatusUnauthorized, Code: auth.CodeInvalidToken, Reason: auth.ReasonKeysUnavailable,
-			Detail: "Invalid authentication token", Err: errNoKeys,
-		}
+		return nil, keysUnavailable(errNoKeys)
 	}
 	claims, err := m.tokens.VerifyFrom(r.Context(), from, token)
 	if err != nil {
@@ -114,8 +112,6 @@ func (m *Mirror) identify(r *http.Request) (*Caller, error) {
 	}
 	return caller, err
 }
-
-var errNoKeys = errors.New("no keys are configured: set the secret key, a PEM key or a JWKS URL")
 
 // known compares a verified token with what is stored.
 func (m *Mirror) known(ctx context.Context, claims *auth.Claims) (*Caller, error) {
@@ -163,6 +159,9 @@ func refused(r *live.Refusal) *Denial {
 func invalidToken(err error) *Denial {
 	d := &Denial{Status: http.StatusUnauthorized, Code: auth.CodeInvalidToken, Detail: "Invalid authentication token", Err: err}
 	if refused, ok := errors.AsType[*auth.Error](err); ok {
+		if refused.Reason == auth.ReasonKeysUnavailable {
+			return keysUnavailable(err)
+		}
 		d.Code, d.Reason, d.Detail = refused.Code, refused.Reason, refused.Detail
 	}
 	return d

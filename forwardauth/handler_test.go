@@ -234,6 +234,7 @@ func TestStatuses(t *testing.T) {
 		{&clerksync.Denial{Status: 401, Code: "session_ended"}, 401, "session_ended"},
 		{&clerksync.Denial{Status: 403, Code: clerksync.CodeCrossOrigin}, 403, "cross_origin_request"},
 		{&clerksync.Denial{Status: 503, Code: clerksync.CodeUnavailable, Err: errors.New("disk")}, 403, "storage_unavailable"},
+		{&clerksync.Denial{Status: 503, Code: clerksync.CodeKeysUnavailable, Err: errors.New("disk")}, 403, "keys_unavailable"},
 		{&clerksync.Denial{}, 403, ""},
 		{errors.New("nobody knows"), 403, "forbidden"},
 		{&web.Problem{Status: 500, Code: "internal_error"}, 403, "forbidden"},
