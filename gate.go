@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/live"
@@ -101,6 +102,9 @@ func (m *Mirror) identify(r *http.Request) (*Caller, error) {
 		return nil, keysUnavailable(errNoKeys)
 	}
 	claims, err := m.tokens.VerifyFrom(r.Context(), from, token)
+	if from == auth.FromCookie && auth.Expired(err) {
+		claims, err = m.tokens.VerifyRenewed(r.Context(), m.tokenReader.Cookies(r))
+	}
 	if err != nil {
 		return nil, invalidToken(err)
 	}
@@ -168,11 +172,19 @@ func invalidToken(err error) *Denial {
 }
 
 // sameOrigin wants a proof that the page which sent a cookie along is ours, where a request may change something.
-// Browsers give one with each such request.
+// Browsers give one with each such request: Sec-Fetch-Site, and older ones the Origin alone. That one must then be an
+// authorized party as it is written, with its scheme: a host says nothing of whether the page came over plain http.
 func (m *Mirror) sameOrigin(r *http.Request) error {
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
-	proof := r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
-	if safe || proof && m.crossOrigin.Check(r) == nil {
+	origins := r.Header["Origin"]
+	switch {
+	case safe:
+		return nil
+	case r.Header.Get("Sec-Fetch-Site") != "":
+		if m.crossOrigin.Check(r) == nil {
+			return nil
+		}
+	case len(origins) == 1 && slices.Contains(m.config.AuthorizedParties, origins[0]):
 		return nil
 	}
 	return &Denial{

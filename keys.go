@@ -38,5 +38,11 @@ func (m *Mirror) tokenWarnings() []Warning {
 			"Look in the log for the cause. Check the network, CLERK_SECRET_KEY, and CLERK_JWKS_URL or CLERK_API_URL.",
 		})
 	}
+	if m.config.DangerouslyAllowMissingAuthorizedParty {
+		warnings = append(warnings, Warning{
+			"missing_azp_allowed", "Tokens in the Authorization header are accepted though they do not say for which page they were made (claim azp).",
+			"Unset CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP, unless native apps or your own backend call this server.",
+		})
+	}
 	return warnings
 }

@@ -31,6 +31,7 @@ const (
 	jwtKeyName         = "CLERK_JWT_KEY"
 	issuerName         = "CLERK_ISSUER"
 	publishableName    = "CLERK_PUBLISHABLE_KEY"
+	missingAZPName     = "CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP"
 	proxiesName        = "CLERKSYNC_TRUSTED_PROXIES"
 	policyName         = "CLERKSYNC_POLICY"
 	identityName       = "CLERKSYNC_IDENTITY_SECRET"

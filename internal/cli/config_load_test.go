@@ -218,7 +218,8 @@ func TestWarnings(t *testing.T) {
 		{"empty file", []string{"CLERK_SECRET_KEY_FILE=empty"}, "secret key comes from an empty file (CLERK_SECRET_KEY_FILE): Write the value into the file, or unset the name."},
 		{"synchronous", []string{"CLERKSYNC_SQLITE_SYNCHRONOUS=NORMAL"}, "synchronous mode is NORMAL (CLERKSYNC_SQLITE_SYNCHRONOUS): Unset it, unless what reconcile repairs later is good enough."},
 		{"synchronous of no use", []string{"CLERKSYNC_SQLITE_SYNCHRONOUS=NORMAL", "DATABASE_URL=postgres://h/d"}, ""},
-		{"everybody", []string{"CLERKSYNC_TRUSTED_PROXIES=10.0.0.0/8,::/0"}, "trusted proxy 2 is the whole internet (CLERKSYNC_TRUSTED_PROXIES): List the addresses of your proxies, unless nothing but them can reach this server."},
+		{"tokens without azp", []string{"CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP=true"}, "tokens without azp are accepted (CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP): Unset it, unless native apps or your own backend call this server."},
+		{"tokens without azp, off", []string{"CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP=false"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -163,6 +163,11 @@ func (l *loader) dangers() {
 			"Every user of this machine can read the arguments of its processes.",
 			"Set DATABASE_URL or DATABASE_URL_FILE in the environment.")
 	}
+	if c.AllowMissingAZP {
+		l.warn(l.written[missingAZPName], "tokens without azp are accepted",
+			"A token that does not say for which page it was made counts, whatever page got hold of it.",
+			"Unset it, unless native apps or your own backend call this server.")
+	}
 	if c.SQLiteSynchronous == "NORMAL" && c.Database.Engine == "sqlite" {
 		l.warn(l.written[synchronousName], "synchronous mode is NORMAL",
 			"Events that were acknowledged may be lost at a power cut, and Clerk does not send them again.",
