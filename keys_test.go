@@ -119,3 +119,24 @@ func TestReadyWithConfiguredKey(t *testing.T) {
 		t.Errorf("readiness %d, %s", status, health(t, g.m))
 	}
 }
+
+// Native apps have no page. The setting lets their tokens in by the header, never in a cookie, and health says so.
+func TestTokensWithoutAuthorizedParty(t *testing.T) {
+	t.Parallel()
+	for _, allowed := range []bool{false, true} {
+		g := newGate(t, func(c *clerksync.Config) {
+			c.AuthorizedParties, c.DangerouslyAllowMissingAuthorizedParty = []string{appOrigin}, allowed
+		})
+		token := g.clerk.TokenFor(clerktest.TokenOrder{UserID: g.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})})
+		g.clerk.Settle()
+		if w, _ := g.try(token, nil, nil); (w.Code == http.StatusOK) != allowed {
+			t.Errorf("allowed %t: %d", allowed, w.Code)
+		}
+		if w, p := g.try("", nil, func(r *http.Request) { r.Header.Set("Cookie", "__session="+token) }); w.Code != 401 || p["reason"] != "authorized_party" {
+			t.Errorf("allowed %t, in a cookie: %d %v", allowed, w.Code, p)
+		}
+		if strings.Contains(health(t, g.m), "missing_azp_allowed") != allowed {
+			t.Errorf("allowed %t: %s", allowed, health(t, g.m))
+		}
+	}
+}

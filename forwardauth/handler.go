@@ -72,6 +72,9 @@ func New(authorizer Authorizer, config Config) (*Handler, error) {
 	if config.IdentitySecret != "" && len(config.IdentitySecret) < minSecret {
 		return nil, fmt.Errorf("forwardauth: the identity secret is shorter than %d bytes", minSecret)
 	}
+	if web.Proxies(config.TrustedProxies).CoverInternet() {
+		return nil, errors.New("forwardauth: the trusted proxies cover half of the internet or more")
+	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}

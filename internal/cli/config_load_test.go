@@ -300,25 +300,6 @@ func TestNothingIsQuoted(t *testing.T) {
 	}
 }
 
-func TestDistance(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0},
-		{"", "abc", 3},
-		{"kitten", "sitting", 3},
-		{"flaw", "lawn", 2},
-		{"same", "same", 0},
-		{strings.Repeat("a", 64) + "b", strings.Repeat("a", 64), 0},
-	} {
-		if got := distance(tt.a, tt.b); got != tt.want || distance(tt.b, tt.a) != tt.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
-		}
-	}
-}
-
 // FuzzLoad feeds a file and two values through every way in: no panic, no half result, no value quoted in an error.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte("clerksync_roles: [a, b]\nclerk_secret_key: sk_test_x\n"), uint8(1), "sqlite:app.db", uint8(30), "a: b")

@@ -177,13 +177,6 @@ func (l *loader) dangers() {
 		l.warn(name, "forward auth is configured, and no proxy is trusted", "Every request to /api/auth/verify is refused with 403.",
 			"List the address of your proxy in CLERKSYNC_TRUSTED_PROXIES.")
 	}
-	for i, prefix := range c.TrustedProxies {
-		if prefix.Bits() == 0 {
-			l.warn(l.written[proxiesName], "trusted proxy "+numbered(i, len(c.TrustedProxies), "is the whole internet"),
-				"Anybody can then pretend to come from any address and ask for any path.",
-				"List the addresses of your proxies, unless nothing but them can reach this server.")
-		}
-	}
 }
 
 // numbered puts the place of an item before what is wrong with it, where there are several.

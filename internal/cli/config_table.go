@@ -244,7 +244,7 @@ func gateVariables() []Variable {
 		Name: proxiesName, Summary: "CIDRs of the proxies whose X-Forwarded-* headers count",
 		noun: "trusted proxy", why: "Whoever is trusted decides which address and path a request seems to have.",
 		form:    "List addresses or CIDRs, such as 10.0.0.0/8 or fd00::/8.",
-		binding: bind(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, listOf(parsePrefix)),
+		binding: bind(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, parseProxies),
 	}, {
 		Name: identityName, Secret: true, Summary: "signs the header X-Clerk-Identity of forward auth; default: no such header",
 		noun: "identity secret", why: "Servers behind the proxy believe whoever knows it.",

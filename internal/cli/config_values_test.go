@@ -54,6 +54,7 @@ func goodValues(t *testing.T) []goodValue {
 		{"CLERKSYNC_JIT", "off", "off"},
 		{"CLERKSYNC_POLICY", "routes:\n  - path: /x\n", "set"},
 		{"CLERKSYNC_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,2001:db8::1", "10.0.0.0/8,192.0.2.1/32,2001:db8::1/128"},
+		{"CLERKSYNC_TRUSTED_PROXIES", "10.0.0.0/8,10.1.0.0/16,10.0.0.0/8,64.0.0.0/2,fc00::/7,2400::/6", "10.0.0.0/8,10.1.0.0/16,10.0.0.0/8,64.0.0.0/2,fc00::/7,2400::/6"},
 		{"CLERKSYNC_IDENTITY_SECRET", longText, "set"},
 		{"CLERKSYNC_CORS_ORIGINS", "https://app.example.com", "https://app.example.com"},
 		{"CLERKSYNC_UPGRADE_URL", "https://example.com/pricing", "https://example.com/pricing"},
@@ -225,6 +226,7 @@ func badGateAndUpkeep() []badValue {
 	const (
 		limit   = "API limit is not a whole number from 1 to 1000000"
 		budget  = "API budget is not a percentage above 0% and up to 100%"
+		most    = "trusted proxy list covers half of the internet or more"
 		proxy   = "trusted proxy is neither an address nor a CIDR"
 		control = " holds a control character or is not UTF-8"
 	)
@@ -238,6 +240,13 @@ func badGateAndUpkeep() []badValue {
 		{"CLERKSYNC_TRUSTED_PROXIES", "fe80::1%eth0", proxy, nil},
 		{"CLERKSYNC_TRUSTED_PROXIES", "proxy.example.com", proxy, nil},
 		{"CLERKSYNC_TRUSTED_PROXIES", "::ffff:10.0.0.1", "trusted proxy is an IPv4 address written as IPv6", nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "0.0.0.0/0", most, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "10.0.0.0/8,::/0", most, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "0.0.0.0/1,128.0.0.0/1", most, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "0.0.0.0/2,64.0.0.0/2,128.0.0.0/2,192.0.0.0/3", most, nil}, // all but multicast
+		{"CLERKSYNC_TRUSTED_PROXIES", "128.0.0.0/1", most, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "::/1,8000::/1", most, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "2000::/4,3000::/4", most, nil}, // all that is routed
 		{"CLERKSYNC_CORS_ORIGINS", "https://a.example,*", "CORS origin 2 is not an origin", nil},
 		{"CLERKSYNC_UPGRADE_URL", "javascript:alert(1)", "upgrade URL is not an absolute URL", nil},
 		{"CLERKSYNC_UNREADY", "never", "unready mode is none of ask, allow, deny", nil},
