@@ -20,6 +20,15 @@ type Caller struct {
 	facts live.Facts
 }
 
+// EmailVerified reports whether Clerk has verified that User.Email is the user's. Anyone can type in the address of
+// somebody else: do not rely on one that is not verified.
+func (c *Caller) EmailVerified() bool {
+	if c.facts.Person != nil {
+		return c.facts.Person.EmailVerified()
+	}
+	return c.User.EmailVerified()
+}
+
 // Denial is why a request is not served. None of it quotes the token, and only Err, which is for the log, tells
 // what is stored.
 type Denial struct {

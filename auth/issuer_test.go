@@ -27,19 +27,19 @@ func TestCanonicalIssuer(t *testing.T) {
 		}
 	}
 	for text, remedy := range map[string]string{
-		"https://Clerk.example.com:443/.well-known/jwks.json":          "https://clerk.example.com",
-		"https://clerk.example.com/.well-known/openid-configuration":   "https://clerk.example.com",
-		"https://app.example.com/__clerk/.well-known/jwks.json?x=1":    "https://app.example.com/__clerk",
-		"https://clerk.example.com/.well-known/jwks.json/":             "https://clerk.example.com",
-		"https://clerk.example.com/v1/jwks":                            "https://clerk.example.com",
-		"https://api.clerk.com/v1/jwks":                                "Frontend API",
-		"https://api.clerk.com":                                        "Frontend API",
-		"clerk.example.com":                                            "https://",
-		"https://":                                                     "https://",
-		"https://clerk.example.com/?a=b":                               "https://",
-		"https://clerk.example.com/#a":                                 "https://",
-		"":                                                             "https://",
-		"ins_2abc":                                                     "https://",
+		"https://Clerk.example.com:443/.well-known/jwks.json":        "https://clerk.example.com",
+		"https://clerk.example.com/.well-known/openid-configuration": "https://clerk.example.com",
+		"https://app.example.com/__clerk/.well-known/jwks.json?x=1":  "https://app.example.com/__clerk",
+		"https://clerk.example.com/.well-known/jwks.json/":           "https://clerk.example.com",
+		"https://clerk.example.com/v1/jwks":                          "https://clerk.example.com",
+		"https://api.clerk.com/v1/jwks":                              "Frontend API",
+		"https://api.clerk.com":                                      "Frontend API",
+		"clerk.example.com":                                          "https://",
+		"https://":                                                   "https://",
+		"https://clerk.example.com/?a=b":                             "https://",
+		"https://clerk.example.com/#a":                               "https://",
+		"":                                                           "https://",
+		"ins_2abc":                                                   "https://",
 		"https://user:hunter2@clerk.example.com/.well-known/jwks.json": "https://",
 	} {
 		got, err := auth.CanonicalIssuer(text)

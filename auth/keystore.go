@@ -87,7 +87,7 @@ func (r *RemoteKeys) adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	set.skipped = nil // the next fetch tells of them
+	set.skipped = nil                   // the next fetch tells of them
 	set.fetched = now.Add(-max(age, 0)) // on this process's clock, whatever happens to the wall's
 	r.mu.Lock()
 	defer r.mu.Unlock()
