@@ -14,6 +14,6 @@ func (r *RemoteKeys) Prepare() (found bool) {
 		return true
 	}
 	r.startRestore()
-	r.begin(0)
+	r.begin(0) //nolint:errcheck // the error is that of an earlier fetch
 	return false
 }
