@@ -58,6 +58,12 @@ type Config struct {
 	Issuer            string
 	AuthorizedParties []string
 	Audience          []string
+	// DangerouslyAllowMissingAuthorizedParty accepts tokens without azp in the Authorization header though AuthorizedParties is
+	// set. Native apps and tokens made by the Backend API have none. In a cookie such a token never counts.
+	DangerouslyAllowMissingAuthorizedParty bool
+	// ClockLeeway is how far the clock of Clerk may be ahead, for the claims iat and nbf; 0 means 5 seconds, the most is a
+	// minute.
+	ClockLeeway time.Duration
 	// PublishableKey (pk_…) names the instance's session cookie where several instances share a host.
 	PublishableKey string
 
@@ -217,7 +223,8 @@ func (m *Mirror) build() error {
 	if keys != nil {
 		m.tokens, err = auth.NewVerifier(auth.Config{
 			Keys: keys, Algorithm: m.config.JWTAlgorithm, Issuer: m.config.Issuer, AuthorizedParties: m.config.AuthorizedParties,
-			Audience: m.config.Audience, Now: m.config.Now,
+			Audience: m.config.Audience, Now: m.config.Now, Leeway: m.config.ClockLeeway,
+			DangerouslyAllowMissingAuthorizedParty: m.config.DangerouslyAllowMissingAuthorizedParty,
 		})
 		if err != nil {
 			faults = append(faults, err)

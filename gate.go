@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/live"
@@ -17,6 +18,15 @@ type Caller struct {
 	Session *Session // nil: the token names none, or the mirror has not seen it yet
 
 	facts live.Facts
+}
+
+// EmailVerified reports whether Clerk has verified that User.Email is the user's. Anyone can type in the address of
+// somebody else: do not rely on one that is not verified.
+func (c *Caller) EmailVerified() bool {
+	if c.facts.Person != nil {
+		return c.facts.Person.EmailVerified()
+	}
+	return c.User.EmailVerified()
 }
 
 // Denial is why a request is not served. None of it quotes the token, and only Err, which is for the log, tells
@@ -56,6 +66,7 @@ const (
 	CodeInvalidSessionClaims = live.CodeContradiction
 	CodeCrossOrigin          = "cross_origin_request" // an unsafe method, and a cookie that another page may have sent along
 	CodeUnavailable          = "storage_unavailable"
+	CodeKeysUnavailable      = "keys_unavailable" // no token can be verified: 503, for the token may be good
 )
 
 // Authorize answers who makes a request: the token is valid, nothing stored speaks against it, and the rule allows.
@@ -97,12 +108,12 @@ func (m *Mirror) identify(r *http.Request) (*Caller, error) {
 		}
 	}
 	if m.tokens == nil {
-		return nil, &Denial{
-			Status: http.StatusUnauthorized, Code: auth.CodeInvalidToken, Reason: auth.ReasonKeysUnavailable,
-			Detail: "Invalid authentication token", Err: errNoKeys,
-		}
+		return nil, keysUnavailable(errNoKeys)
 	}
 	claims, err := m.tokens.VerifyFrom(r.Context(), from, token)
+	if from == auth.FromCookie && auth.Expired(err) {
+		claims, err = m.tokens.VerifyRenewed(r.Context(), m.tokenReader.Cookies(r))
+	}
 	if err != nil {
 		return nil, invalidToken(err)
 	}
@@ -114,8 +125,6 @@ func (m *Mirror) identify(r *http.Request) (*Caller, error) {
 	}
 	return caller, err
 }
-
-var errNoKeys = errors.New("no keys are configured: set the secret key, a PEM key or a JWKS URL")
 
 // known compares a verified token with what is stored.
 func (m *Mirror) known(ctx context.Context, claims *auth.Claims) (*Caller, error) {
@@ -163,17 +172,28 @@ func refused(r *live.Refusal) *Denial {
 func invalidToken(err error) *Denial {
 	d := &Denial{Status: http.StatusUnauthorized, Code: auth.CodeInvalidToken, Detail: "Invalid authentication token", Err: err}
 	if refused, ok := errors.AsType[*auth.Error](err); ok {
+		if refused.Reason == auth.ReasonKeysUnavailable {
+			return keysUnavailable(err)
+		}
 		d.Code, d.Reason, d.Detail = refused.Code, refused.Reason, refused.Detail
 	}
 	return d
 }
 
 // sameOrigin wants a proof that the page which sent a cookie along is ours, where a request may change something.
-// Browsers give one with each such request.
+// Browsers give one with each such request: Sec-Fetch-Site, and older ones the Origin alone. That one must then be an
+// authorized party as it is written, with its scheme: a host says nothing of whether the page came over plain http.
 func (m *Mirror) sameOrigin(r *http.Request) error {
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
-	proof := r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
-	if safe || proof && m.crossOrigin.Check(r) == nil {
+	origins := r.Header["Origin"]
+	switch {
+	case safe:
+		return nil
+	case r.Header.Get("Sec-Fetch-Site") != "":
+		if m.crossOrigin.Check(r) == nil {
+			return nil
+		}
+	case len(origins) == 1 && slices.Contains(m.config.AuthorizedParties, origins[0]):
 		return nil
 	}
 	return &Denial{

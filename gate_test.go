@@ -352,12 +352,45 @@ func health(t *testing.T, m *clerksync.Mirror) string {
 func TestFaultyRulePanicsAtStart(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil)
-	defer func() {
-		if recover() == nil {
-			t.Error("nothing was said about an empty role")
-		}
-	}()
-	g.m.Require(auth.Role(""))
+	own := newGate(t, func(c *clerksync.Config) { c.Roles = []string{"member", "owner"} })
+	for _, tc := range []struct {
+		g    *gate
+		rule auth.Rule
+		want []string // in the message; nil: there is none
+	}{
+		{g, auth.Role(""), []string{"empty"}},
+		{g, auth.MinRole("grwoth"), []string{`MinRole("grwoth")`, `"growth"`}},
+		{g, auth.Role("Admin"), []string{`Role("Admin")`, `"admin"`}},
+		{g, auth.All(auth.Feature("x"), auth.Any(auth.Permission("org:a:b"), auth.MinRole("entreprise"))), []string{`"enterprise"`}},
+		{g, auth.MinRole("growth"), nil},
+		{g, auth.Any(auth.Role("admin"), auth.MinRole("solo")), nil},
+		{own, auth.MinRole("growth"), []string{"member, owner"}},
+		{own, auth.MinRole("owner"), nil},
+		{g, auth.Permission(""), []string{"empty"}},
+		{g, auth.Permission("org:"), []string{"empty"}},
+		{g, auth.Permission("org:reports:read, org:reports:write"), []string{"Permission", "white space"}},
+		{g, auth.Permission("org:reports:read,org:reports:write"), []string{"comma"}},
+		{g, auth.OrgRole(" admin"), []string{"white space"}},
+		{g, auth.Feature("org:ex port"), []string{"want"}},
+		{g, auth.Plan("pro "), []string{"want"}},
+		{g, nil, []string{"missing"}},
+		{g, auth.Any(), []string{"empty"}},
+	} {
+		func() {
+			defer func() {
+				text, _ := recover().(string)
+				for _, want := range tc.want {
+					if !strings.Contains(text, want) {
+						t.Errorf("%v: %q does not say %s", tc.rule, text, want)
+					}
+				}
+				if tc.want == nil && text != "" {
+					t.Errorf("%v: %s", tc.rule, text)
+				}
+			}()
+			tc.g.m.Require(tc.rule)
+		}()
+	}
 }
 
 // Item J13: keys that were good once verify tokens after a restart, while Clerk is out of reach.

@@ -69,7 +69,7 @@ func (m *Mirror) Health(ctx context.Context) Health {
 func (m *Mirror) look(ctx context.Context) Health {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	h := Health{Status: "ok", Warnings: m.configWarnings(), Database: DatabaseHealth{Engine: string(m.db.Engine())}}
+	h := Health{Status: "ok", Warnings: append(m.configWarnings(), m.tokenWarnings()...), Database: DatabaseHealth{Engine: string(m.db.Engine())}}
 	found, err := m.dataWarnings(ctx)
 	h.Database.OK = err == nil
 	h.Warnings = append(h.Warnings, found...)
@@ -193,11 +193,15 @@ func (m *Mirror) HealthHandler() http.Handler {
 	})
 }
 
-// ReadyHandler answers 200 when the database answers, else 503: it is for load balancers.
+// ReadyHandler answers 200 when the database answers and the first keys that verify tokens are there, else 503: it is for
+// load balancers.
 func (m *Mirror) ReadyHandler() http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if !m.Health(r.Context()).Database.OK {
 			return &web.Problem{Status: http.StatusServiceUnavailable, Code: "not_ready", Detail: "The database does not answer"}
+		}
+		if !m.keysReady() {
+			return &web.Problem{Status: http.StatusServiceUnavailable, Code: "not_ready", Detail: "The keys that verify tokens are not there yet"}
 		}
 		return web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	})

@@ -3,9 +3,13 @@ package clerksync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/nearest"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
@@ -68,12 +72,13 @@ func (m *Mirror) Middleware(next http.Handler) http.Handler {
 
 // Require lets a request pass when its token is valid, its user is stored and active, and
 // all rules allow it: 401 when the identity fails, 403 when a rule does. Without rules
-// any signed-in user passes. A rule that can allow nobody is a panic at start: it is a slip of the pen.
+// any signed-in user passes. A rule that can allow no one, such as one for a role that is not on the ladder, is a panic at
+// start: it is a slip of the pen.
 func (m *Mirror) Require(rules ...auth.Rule) func(http.Handler) http.Handler {
 	var rule auth.Rule
 	if len(rules) > 0 {
 		rule = auth.All(rules...)
-		if err := auth.Fault(rule); err != nil {
+		if err := m.ruleFault(rule); err != nil {
 			panic("clerksync: Require: " + err.Error())
 		}
 	}
@@ -87,4 +92,16 @@ func (m *Mirror) Require(rules ...auth.Rule) func(http.Handler) http.Handler {
 			return nil
 		})
 	}
+}
+
+// ruleFault returns why a rule can allow no one: what is wrong with it, or with the roles that it names.
+func (m *Mirror) ruleFault(rule auth.Rule) error {
+	faults := []error{auth.Fault(rule)}
+	for _, role := range auth.Roles(rule) {
+		if role != "" && !slices.Contains(m.config.Roles, role) {
+			faults = append(faults, fmt.Errorf("%s: the role %q is not on the ladder (%s); the nearest is %q", rule, role,
+				strings.Join(m.config.Roles, ", "), nearest.Of(role, m.config.Roles)))
+		}
+	}
+	return errors.Join(faults...)
 }

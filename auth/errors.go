@@ -26,8 +26,9 @@ const (
 	ReasonIssuer          = "issuer"
 	ReasonAuthorizedParty = "authorized_party"
 	ReasonAudience        = "audience"
-	ReasonPending         = "pending" // the session has open tasks (sts)
-	ReasonStatus          = "status"  // sts is neither active nor pending
+	ReasonPending         = "pending"         // the session has open tasks (sts)
+	ReasonStatus          = "status"          // sts is neither active nor pending
+	ReasonDifferentUsers  = "different_users" // the session cookies of this instance name different users, see VerifyRenewed
 )
 
 // Reasons of a refusing [Decision].

@@ -50,8 +50,12 @@ func unquote(value string) (string, bool) {
 }
 
 // parseObject reads a text that must be one JSON object.
-func parseObject(text string) (object, error) {
-	s := scanner{text: text}
+func parseObject(text string) (object, error) { return scanObject(scanner{text: text}) }
+
+// parseMembers is parseObject for an object whose members are judged one by one: keys may occur twice within them.
+func parseMembers(text string) (object, error) { return scanObject(scanner{text: text, shallow: true}) }
+
+func scanObject(s scanner) (object, error) {
 	if err := s.begin('{'); err != nil {
 		return nil, err
 	}
@@ -66,8 +70,14 @@ func parseObject(text string) (object, error) {
 }
 
 // parseArray reads a text that must be one JSON array, and returns its elements as written.
-func parseArray(text string) ([]string, error) {
-	s := scanner{text: text}
+func parseArray(text string) ([]string, error) { return scanArray(scanner{text: text}) }
+
+// parseElements is parseArray for elements that are judged one by one: keys may occur twice within them.
+func parseElements(text string) ([]string, error) {
+	return scanArray(scanner{text: text, shallow: true})
+}
+
+func scanArray(s scanner) ([]string, error) {
 	if err := s.begin('['); err != nil {
 		return nil, err
 	}
@@ -82,8 +92,9 @@ func parseArray(text string) ([]string, error) {
 }
 
 type scanner struct {
-	text string
-	at   int
+	text    string
+	at      int
+	shallow bool // do not compare the keys of nested objects
 }
 
 // begin goes to the opening bracket of a text that must be of one type.
@@ -166,7 +177,7 @@ func (s *scanner) object(depth int) (object, error) {
 		if err := s.value(depth + 1); err != nil {
 			return err
 		}
-		if members.hasKey(key, &seen) {
+		if (depth == 1 || !s.shallow) && members.hasKey(key, &seen) {
 			return s.fault("duplicate key")
 		}
 		members = append(members, member{key, s.text[start:s.at]})

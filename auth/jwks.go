@@ -64,6 +64,9 @@ type RemoteConfig struct {
 // passed. Failed fetches are repeated at growing intervals up to 30 seconds, and the last good set serves until
 // MaxStale.
 //
+// A key of the set that must not be used (weak, meant for something else, published with its private parts, or with an
+// id that another key has as well) is skipped and logged once per change of the set; the other keys serve on.
+//
 // A token with an unknown key id, or with a signature that the key of that id did not make, may be the first sign of a
 // rotation, or forged. It starts a fetch only if the last one began 10 seconds ago or more, so a flood of forged tokens
 // costs at most six fetches a minute, and a rotation is noticed during the flood as well. An id that a fetch did not
@@ -326,13 +329,24 @@ func (r *RemoteKeys) start() {
 		old, backoff := r.finish(f)
 		if f.err != nil {
 			r.config.Logger.Warn("fetching the token keys failed", "error", f.err, "retry_after", backoff)
-		} else if old == nil || !slices.Equal(old.ids(), f.set.ids()) {
-			r.config.Logger.Info("token keys", "key_ids", f.set.ids())
+			return
 		}
-		if f.err == nil {
-			r.save(f.set)
-		}
+		r.logChange(old, f.set)
+		r.save(f.set)
 	}()
+}
+
+// logChange logs which keys are used and which are skipped, if that is not as it was.
+func (r *RemoteKeys) logChange(old, set *jwkSet) {
+	if old == nil {
+		old = &jwkSet{}
+	}
+	if !slices.Equal(old.ids(), set.ids()) {
+		r.config.Logger.Info("token keys", "key_ids", set.ids())
+	}
+	if len(set.skipped) > 0 && !slices.Equal(old.skipped, set.skipped) {
+		r.config.Logger.Warn("some keys of the key set are not used; tokens that they signed are refused", "skipped", set.skipped)
+	}
 }
 
 // finish puts the outcome of a fetch in place and wakes those who wait for it. It returns the set that was replaced,

@@ -7,18 +7,21 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 )
 
 const (
 	maxKeys      = 64
 	maxKeyIDSize = 128
+	maxReasons   = 3 // of an error
 )
 
 // jwkSet is what one fetch of a JWK set (RFC 7517) brought: the usable keys by their id.
 type jwkSet struct {
 	keys       map[string]*rsa.PublicKey
-	body       []byte
+	skipped    []string  // the keys that are not used, and why
+	body       []byte    // a set of the usable keys alone
 	fetched    time.Time // when the fetch began, so that nothing in the set is older than it claims
 	generation uint64    // the same as that of the set before, if the keys are
 }
@@ -29,45 +32,117 @@ func (s *jwkSet) sameKeys(other *jwkSet) bool {
 
 func (s *jwkSet) ids() []string { return slices.Sorted(maps.Keys(s.keys)) }
 
-// parseJWKSet reads a JWK set. Keys that RS256 cannot or must not use are left out, as are keys without an id. A set
-// that should not have been published like this, with private keys or with one id twice, is refused as a whole, and so
-// is one without any usable key: that is rather an accident than a wish to end all sessions.
+// parseJWKSet reads a JWK set. A key that RS256 cannot or must not use is skipped, and so is an entry that is no key: it
+// does not make the others useless. A set without any usable key is refused: that is rather an accident than a wish to
+// end all sessions.
 func parseJWKSet(body []byte) (*jwkSet, error) {
-	doc, err := parseObject(string(body))
+	doc, err := parseMembers(string(body))
 	if err != nil {
 		return nil, err
 	}
 	list, _ := doc.get("keys")
-	elements, err := parseArray(list)
+	elements, err := parseElements(list)
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
 	if len(elements) > maxKeys {
 		return nil, fmt.Errorf("more than %d keys", maxKeys)
 	}
-	set := &jwkSet{keys: make(map[string]*rsa.PublicKey), body: body}
-	seen := make(map[string]bool)
-	for _, element := range elements {
-		jwk, err := parseObject(element)
-		if err != nil {
-			return nil, fmt.Errorf("a key: %w", err)
-		}
-		if hasPrivateParts(jwk) {
-			return nil, errors.New("a private key is in the set")
-		}
-		id, _ := jwk.text("kid")
-		if seen[id] && id != "" {
-			return nil, errors.New("two keys have the same id")
-		}
-		seen[id] = true
-		if key := rsaKey(jwk); key != nil && id != "" && len(id) <= maxKeyIDSize {
-			set.keys[id] = key
+	entries := make([]setEntry, len(elements))
+	for i, element := range elements {
+		entries[i] = readSetEntry(element)
+	}
+	skipAmbiguous(entries)
+	skipExposed(entries)
+	return newJWKSet(entries)
+}
+
+// newJWKSet gathers the keys that were not skipped.
+func newJWKSet(entries []setEntry) (*jwkSet, error) {
+	set := &jwkSet{keys: make(map[string]*rsa.PublicKey)}
+	var used []string
+	for i, e := range entries {
+		switch {
+		case e.skip != "":
+			set.skipped = append(set.skipped, fmt.Sprintf("key %d (%.64q): %s", i+1, e.id, e.skip))
+		case set.keys[e.id] == nil: // else it is there already
+			set.keys[e.id] = e.key
+			used = append(used, e.text)
 		}
 	}
-	if len(set.keys) == 0 {
-		return nil, errors.New("no usable key in the set")
+	if len(used) == 0 {
+		return nil, fmt.Errorf("no usable key in the set: %s", strings.Join(set.skipped[:min(len(set.skipped), maxReasons)], "; "))
 	}
+	set.body = []byte(`{"keys":[` + strings.Join(used, ",") + `]}`)
 	return set, nil
+}
+
+// setEntry is one element of a JWK set.
+type setEntry struct {
+	text    string
+	id      string
+	key     *rsa.PublicKey // nil where skip says why
+	modulus *big.Int       // also of keys that are skipped, as far as it can be read
+	private bool           // the entry holds the private key as well
+	skip    string         // why the key is not used, "" if it is
+}
+
+func readSetEntry(text string) setEntry {
+	e := setEntry{text: text}
+	jwk, err := parseObject(text)
+	if err != nil {
+		e.skip = "not a JSON object whose members are unique"
+		return e
+	}
+	e.id, _ = jwk.text("kid")
+	e.modulus, e.private = jwk.unsigned("n"), hasPrivateParts(jwk)
+	switch {
+	case e.private:
+		e.skip = "it holds private parts, so others can sign with it"
+	case e.id == "" || len(e.id) > maxKeyIDSize:
+		e.skip = fmt.Sprintf("it has no id of 1 to %d bytes", maxKeyIDSize)
+	default:
+		e.key, err = rsaKey(jwk)
+		if err != nil {
+			e.skip = err.Error()
+		}
+	}
+	return e
+}
+
+// skipAmbiguous skips all entries with an id that does not name one and the same usable key: which of them a token
+// means cannot be known.
+func skipAmbiguous(entries []setEntry) {
+	first := make(map[string]*rsa.PublicKey)
+	ambiguous := make(map[string]bool)
+	for _, e := range entries {
+		if e.id == "" {
+			continue
+		}
+		if other, found := first[e.id]; found && (other == nil || e.key == nil || !other.Equal(e.key)) {
+			ambiguous[e.id] = true
+		}
+		first[e.id] = e.key
+	}
+	for i := range entries {
+		if e := &entries[i]; ambiguous[e.id] && e.skip == "" {
+			e.key, e.skip = nil, "another key has the same id"
+		}
+	}
+}
+
+// skipExposed skips the public form of keys that the set also publishes with their private parts, under any id.
+func skipExposed(entries []setEntry) {
+	for _, exposed := range entries {
+		if !exposed.private || exposed.modulus == nil {
+			continue
+		}
+		for i := range entries {
+			if e := &entries[i]; e.key != nil && e.key.N.Cmp(exposed.modulus) == 0 {
+				e.key, e.skip = nil, "its private parts are in the set, so others can sign with it"
+			}
+		}
+	}
 }
 
 // hasPrivateParts looks for the parameters of RFC 7518 section 6.3.2 (and d of EC and OKP keys, section 6.2.2).
@@ -80,20 +155,23 @@ func hasPrivateParts(jwk object) bool {
 	return false
 }
 
-// rsaKey returns the key if it is one to verify RS256 with, else nil.
-func rsaKey(jwk object) *rsa.PublicKey {
-	if kty, _ := jwk.text("kty"); kty != "RSA" || !mayVerify(jwk) {
-		return nil
+// rsaKey returns the key if RS256 can be verified with it. An error says why it cannot.
+func rsaKey(jwk object) (*rsa.PublicKey, error) {
+	if kty, _ := jwk.text("kty"); kty != "RSA" {
+		return nil, errors.New("not an RSA key")
+	}
+	if !mayVerify(jwk) {
+		return nil, errors.New("its use, key_ops or alg is not that of RS256 signatures")
 	}
 	modulus, exponent := jwk.unsigned("n"), jwk.unsigned("e")
 	if modulus == nil || exponent == nil || exponent.BitLen() > 31 {
-		return nil
+		return nil, errors.New("modulus or exponent is not a number")
 	}
 	key := &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}
-	if checkRSA(key) != nil {
-		return nil
+	if err := checkRSA(key); err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "auth: "))
 	}
-	return key
+	return key, nil
 }
 
 func absentOr(o object, name, want string) bool {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
@@ -97,12 +99,22 @@ func TestRemoteKeysSet(t *testing.T) {
 		"modulus a number":       {[]object{good, other(object{"n": 5})}, only},
 		"64 keys":                {many(64), ids(64)},
 		"65 keys":                {many(65), nil},
-		"private RSA":            {[]object{good, other(object{"d": "AA"})}, nil},
-		"private prime":          {[]object{good, other(object{"p": "AA"})}, nil},
-		"private EC":             {[]object{good, {"kty": "EC", "kid": "ins_other", "d": "AA"}}, nil},
-		"one id twice":           {[]object{good, other(object{"kid": kid})}, nil},
-		"one id twice, EC":       {[]object{good, {"kty": "EC", "kid": kid}}, nil},
+		"private RSA":            {[]object{good, other(object{"d": "AA"})}, only},
+		"private prime":          {[]object{good, other(object{"p": "AA"})}, only},
+		"private EC":             {[]object{good, {"kty": "EC", "kid": "ins_other", "d": "AA"}}, only},
+		"null":                   {[]object{nil, good}, only},
+		"one id twice":           {[]object{good, other(object{"kid": "ins_b"}), with(good, object{"kid": "ins_b"})}, only},
+		"one id twice, EC":       {[]object{good, other(nil), {"kty": "EC", "kid": "ins_other"}}, only},
+		"one id three times":     {[]object{other(nil), good, with(good, object{"kid": "ins_other"}), other(nil)}, only},
+		"one key twice":          {[]object{good, other(nil), other(object{"use": nil})}, []string{kid, "ins_other"}},
+		"id not text":            {[]object{good, other(object{"kid": 5})}, only},
 		"nothing but other keys": {[]object{other(object{"use": "enc"})}, nil},
+		"nothing but one id":     {[]object{good, other(object{"kid": kid})}, nil},
+
+		// A key whose private part was published proves nothing any more, under whatever id its public part stands.
+		"private, and public again":        {[]object{good, other(nil), other(object{"d": "AA"})}, only},
+		"private, and under another id":    {[]object{good, other(nil), other(object{"kid": "ins_b", "d": "AA"})}, only},
+		"private, another form of modulus": {[]object{good, other(nil), other(object{"kid": "ins_b", "d": "AA", "n": encode(append([]byte{0}, otherKey().N.Bytes()...))})}, only},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,6 +128,72 @@ func TestRemoteKeysSet(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Entries that are no key at all do not spoil the others either.
+func TestRemoteKeysOddEntries(t *testing.T) {
+	t.Parallel()
+	good := text(t, jwk(kid, &key().PublicKey))
+	other := text(t, jwk("ins_other", &otherKey().PublicKey))
+	for name, entry := range map[string]string{
+		"null": `null`, "text": `"x"`, "number": `5`, "list": `[1]`, "empty": `{}`,
+		"member twice":   `{"kid":"ins_b",` + other[1:],
+		"modulus twice":  other[:len(other)-1] + `,"n":"AQAB"}`,
+		"of no type":     `{"kid":"ins_other"}`,
+		"deep inside it": `{"kid":"ins_other","x":{"a":1,"a":2}}`,
+	} {
+		keys, s := setup(t, nil)
+		s.answer(200, `{"keys":[`+entry+`,`+good+`]}`)
+		if err := keys.Refresh(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff([]string{kid}, keys.KeyIDs()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// What is skipped is warned of once, for as long as it stays the same.
+func TestSkippedKeysAreWarnedOfOncePerChange(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log bytes.Buffer
+		store := &shelf{}
+		keys, s := setup(t, func(c *auth.RemoteConfig) { c.Logger, c.Store = slog.New(slog.NewTextHandler(&log, nil)), store })
+		good, private := jwk(kid, &key().PublicKey), with(jwk("ins_private", &otherKey().PublicKey), object{"d": "c2VjcmV0"})
+		warnings := func(keysServed ...object) int {
+			s.answer(200, jwks(t, keysServed...))
+			for range 5 {
+				time.Sleep(5 * time.Minute)
+				expect(t, keys, kid, key(), nil)
+				synctest.Wait()
+			}
+			expect(t, keys, "ins_private", otherKey(), auth.ErrUnknownKey)
+			return strings.Count(log.String(), "level=WARN")
+		}
+		if err := keys.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i, step := range []struct {
+			served []object
+			want   int
+		}{
+			{[]object{good}, 0},
+			{[]object{good, private}, 1},
+			{[]object{good, private, nil}, 2},
+			{[]object{good}, 2},
+			{[]object{good, private}, 3},
+		} {
+			if got := warnings(step.served...); got != step.want {
+				t.Errorf("step %d: %d warnings, want %d:\n%s", i, got, step.want, log.String())
+			}
+		}
+		if text := log.String(); !strings.Contains(text, "ins_private") || strings.Contains(text, "c2VjcmV0") {
+			t.Errorf("log: %s", text)
+		}
+		if strings.Contains(store.set, "c2VjcmV0") || !strings.Contains(store.set, kid) {
+			t.Errorf("stored: %s", store.set)
+		}
+	})
 }
 
 func ids(n int) (ids []string) {

@@ -83,13 +83,12 @@ func TestKeyStoreAcrossRestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := &shelf{}
 		before, s := setup(t, func(c *auth.RemoteConfig) { c.Store = store })
-		body := jwks(t, jwk(kid, &key().PublicKey), object{"kty": "EC", "kid": "other"})
-		s.answer(200, body)
+		s.answer(200, jwks(t, jwk(kid, &key().PublicKey), object{"kty": "EC", "kid": "other"}))
 		if err := before.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if store.set != body || !store.fetched.Equal(time.Now()) {
+		if store.set != jwks(t, jwk(kid, &key().PublicKey)) || !store.fetched.Equal(time.Now()) {
 			t.Errorf("stored %s of %s", store.set, store.fetched)
 		}
 		time.Sleep(time.Hour)

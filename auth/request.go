@@ -90,7 +90,7 @@ func CookieSuffix(publishableKey string) string {
 //  3. The cookie __session.
 //
 // A cookie that occurs twice with different values is no token: one of the two was set for another path or domain, and
-// nobody knows which.
+// nobody knows which. If the token of a cookie turns out to be expired, [Verifier.VerifyRenewed] looks at the others.
 func (t TokenReader) Token(r *http.Request) (token string, from From) {
 	if token, ok := BearerToken(r); ok {
 		return token, FromHeader
@@ -102,11 +102,7 @@ func (t TokenReader) Token(r *http.Request) (token string, from From) {
 	}
 	lines := r.Header["Cookie"]
 	for i := range len(t.suffixed) + 1 {
-		name := sessionCookie
-		if i < len(t.suffixed) {
-			name = t.suffixed[i]
-		}
-		switch value, ambiguous := cookie(lines, name); {
+		switch value, ambiguous := cookie(lines, t.name(i)); {
 		case ambiguous:
 			return "", FromNowhere
 		case value != "":
@@ -116,12 +112,24 @@ func (t TokenReader) Token(r *http.Request) (token string, from From) {
 	return "", FromNowhere
 }
 
-// cookie returns the value of a cookie (RFC 6265 section 4.2.1), "" if it is not there or empty.
+// name returns the i-th name of a cookie to look for.
+func (t TokenReader) name(i int) string {
+	if i < len(t.suffixed) {
+		return t.suffixed[i]
+	}
+	return sessionCookie
+}
+
+// cookie returns the value of a cookie (RFC 6265 section 4.2.1), without the quotes that may stand around it, "" if it is
+// not there or empty.
 func cookie(lines []string, name string) (value string, ambiguous bool) {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
 			key, text, _ := strings.Cut(strings.Trim(part, " \t"), "=")
-			if key != name || text == "" {
+			if key != name {
+				continue
+			}
+			if text = unquoted(text); text == "" {
 				continue
 			}
 			if value != "" && value != text {
@@ -131,4 +139,12 @@ func cookie(lines []string, name string) (value string, ambiguous bool) {
 		}
 	}
 	return value, false
+}
+
+// unquoted removes a pair of quotes around a cookie's value. One quote alone is part of it, and no token.
+func unquoted(text string) string {
+	if len(text) >= 2 && text[0] == '"' && text[len(text)-1] == '"' {
+		return text[1 : len(text)-1]
+	}
+	return text
 }

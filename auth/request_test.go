@@ -112,7 +112,12 @@ func TestTokenReader(t *testing.T) {
 		"twice, different":                {padded, nil, []string{plain + "; __session=tossed"}, "", auth.FromNowhere},
 		"twice, different lines":          {padded, nil, []string{plain, "__session=tossed"}, "", auth.FromNowhere},
 		"suffixed twice, different":       {padded, nil, []string{given + "; __session_hVFNfHz9=tossed; " + plain}, "", auth.FromNowhere},
-		"quoted":                          {padded, nil, []string{`__session="a"`}, `"a"`, auth.FromCookie},
+		"quoted":                          {padded, nil, []string{`__session="a.b.c"; x="y"`}, "a.b.c", auth.FromCookie},
+		"quoted and unquoted, the same":   {padded, nil, []string{`__session="plain"; ` + plain}, "plain", auth.FromCookie},
+		"quoted, different":               {padded, nil, []string{`__session="tossed"; ` + plain}, "", auth.FromNowhere},
+		"quotes around nothing":           {padded, nil, []string{`__session_hVFNfHz9=""; ` + plain}, "plain", auth.FromCookie},
+		"one quote":                       {padded, nil, []string{`__session="a`}, `"a`, auth.FromCookie},
+		"nothing but a quote":             {padded, nil, []string{`__session="`}, `"`, auth.FromCookie},
 		"value with equals signs":         {padded, nil, []string{"__session=a=b=="}, "a=b==", auth.FromCookie},
 	} {
 		r := &http.Request{Header: http.Header{"Authorization": test.headers, "Cookie": test.cookies}}

@@ -70,6 +70,15 @@ func Fault(rule Rule) error {
 	}
 }
 
+// Roles lists the application's roles that a rule asks for, itself and in the rules within it. A role that is not on the
+// ladder can allow nobody, or nobody but the highest; [Fault] does not know the ladder.
+func Roles(rule Rule) []string {
+	if r, ok := rule.(interface{ roles() []string }); ok {
+		return r.roles()
+	}
+	return nil
+}
+
 // All allows what every rule allows, and otherwise answers with the first refusal. With no rules nothing was asked, and
 // nothing is granted: a list of rules that was lost on its way must not open a door. A nil rule refuses.
 func All(rules ...Rule) Rule { return &allRule{slices.Clone(rules)} }
@@ -102,6 +111,8 @@ func (r *allRule) Explain(s *Subject) []Condition {
 func (r *allRule) String() string { return join("All", r.rules) }
 
 func (r *allRule) fault() error { return faults(r.rules) }
+
+func (r *allRule) roles() []string { return rolesOf(r.rules) }
 
 // Any allows what one of the rules allows, and otherwise answers with the first rule's refusal. With no rules nothing
 // is granted. A nil rule refuses.
@@ -144,6 +155,8 @@ func (r *anyRule) Explain(s *Subject) []Condition {
 func (r *anyRule) String() string { return join("Any", r.rules) }
 
 func (r *anyRule) fault() error { return faults(r.rules) }
+
+func (r *anyRule) roles() []string { return rolesOf(r.rules) }
 
 // Func is a rule of yours: allow decides, and name is what explanations call it. It is not asked when nobody is signed
 // in, so it may rely on subject.Claims. [Allow] and [Deny] are its usual answers; a refusal without a code gets
@@ -194,6 +207,13 @@ func faults(rules []Rule) error {
 		list[i] = Fault(rule)
 	}
 	return errors.Join(list...)
+}
+
+func rolesOf(rules []Rule) (roles []string) {
+	for _, rule := range rules {
+		roles = append(roles, Roles(rule)...)
+	}
+	return roles
 }
 
 func faultOf(rule Rule, what string) error {

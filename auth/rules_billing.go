@@ -114,7 +114,7 @@ func parseAsked(text string) (asked askedSlug, faulty bool) {
 	if !scoped {
 		asked.slug, asked.user, asked.organization = text, true, true
 	}
-	faulty = asked.slug == "" || strings.ContainsAny(asked.slug, ":,") || !asked.user && !asked.organization
+	faulty = oddKey(asked.slug) || strings.Contains(asked.slug, ":") || !asked.user && !asked.organization
 	return asked, faulty
 }
 

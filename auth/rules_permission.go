@@ -11,7 +11,7 @@ import (
 func Permission(permission string) Rule {
 	name := withoutPrefix(permission)
 	return &permissionRule{
-		asked: permission, key: "org:" + name, system: strings.HasPrefix(name, "sys_"), faulty: name == "",
+		asked: permission, key: "org:" + name, system: strings.HasPrefix(name, "sys_"), faulty: oddKey(name),
 	}
 }
 
@@ -53,9 +53,4 @@ func (r *permissionRule) Explain(s *Subject) []Condition {
 
 func (r *permissionRule) String() string { return call("Permission", r.asked) }
 
-func (r *permissionRule) fault() error {
-	if r.faulty {
-		return faultOf(r, "the name is empty")
-	}
-	return nil
-}
+func (r *permissionRule) fault() error { return keyFault(r, strings.TrimPrefix(r.key, "org:")) }

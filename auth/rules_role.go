@@ -1,6 +1,9 @@
 package auth
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Role allows exactly this role, and the highest role of the ladder. The role is the application's own, as stored.
 func Role(role string) Rule { return roleRule{role} }
@@ -22,6 +25,8 @@ func (r roleRule) Explain(s *Subject) []Condition {
 func (r roleRule) String() string { return call("Role", r.role) }
 
 func (r roleRule) fault() error { return faultIfEmpty(r, r.role) }
+
+func (r roleRule) roles() []string { return []string{r.role} }
 
 // MinRole allows this role and all above it on the ladder. A role that is not on the ladder, the subject's or the one
 // asked for, is refused.
@@ -45,6 +50,8 @@ func (r minRoleRule) String() string { return call("MinRole", r.role) }
 
 func (r minRoleRule) fault() error { return faultIfEmpty(r, r.role) }
 
+func (r minRoleRule) roles() []string { return []string{r.role} }
+
 func roleFacts(s *Subject) []Fact {
 	if !s.signedIn() {
 		return nil
@@ -61,7 +68,7 @@ func OrgRole(role string) Rule { return orgRoleRule{role, withoutPrefix(role)} }
 type orgRoleRule struct{ asked, role string }
 
 func (r orgRoleRule) Check(s *Subject) Decision {
-	if d, done := precheck(s, r.role == ""); done {
+	if d, done := precheck(s, oddKey(r.role)); done {
 		return d
 	}
 	o, m := s.Claims.Organization, s.membership()
@@ -88,7 +95,7 @@ func (r orgRoleRule) Explain(s *Subject) []Condition {
 
 func (r orgRoleRule) String() string { return call("OrgRole", r.asked) }
 
-func (r orgRoleRule) fault() error { return faultIfEmpty(r, r.role) }
+func (r orgRoleRule) fault() error { return keyFault(r, r.role) }
 
 // precheck answers for who is not signed in and for a rule that is faulty; done is false where it does not.
 func precheck(s *Subject, faulty bool) (d Decision, done bool) {
@@ -107,6 +114,16 @@ func decide(allowed bool, reason string) Decision {
 		return Allow()
 	}
 	return Deny(reason)
+}
+
+// oddKey tells what no role, permission, feature or plan of Clerk's is called.
+func oddKey(key string) bool { return key == "" || strings.ContainsAny(key, ", \t\r\n") }
+
+func keyFault(rule Rule, key string) error {
+	if key != "" && oddKey(key) {
+		return faultOf(rule, "the name holds white space or a comma, as no name of Clerk's does")
+	}
+	return faultIfEmpty(rule, key)
 }
 
 func faultIfEmpty(rule Rule, name string) error {

@@ -18,7 +18,8 @@ const (
 
 const (
 	defaultLeeway = 5 * time.Second
-	maxLeeway     = 5 * time.Minute
+	maxLeeway     = time.Minute
+	maxOverdue    = 5 * time.Second // how long a token may outlive exp, whatever the leeway
 )
 
 // Config says which tokens a [Verifier] accepts. The zero value of each field but Keys is the strict or usual choice,
@@ -31,7 +32,8 @@ type Config struct {
 	// signing key: they have no sid, outlive the revocation of their session, and their secret signs as well as verifies.
 	Algorithm string
 
-	// Issuer is compared exactly with iss. Empty: not checked, so that the keys alone tell the instance.
+	// Issuer is compared exactly with iss, so that it must be in the form of [CanonicalIssuer]. Empty: not checked, so that
+	// the keys alone tell the instance.
 	Issuer string
 
 	// AuthorizedParties are the origins (https://app.example.com) of the pages whose tokens are accepted, compared exactly
@@ -49,7 +51,8 @@ type Config struct {
 	// multi-factor), which Clerk treats as signed out.
 	DangerouslyAllowPendingSessions bool
 
-	// Leeway is how far clocks may be apart, for exp, nbf and iat. 0 means 5 seconds, the most is 5 minutes.
+	// Leeway is how far clocks may be apart, for nbf and iat. 0 means 5 seconds, the most is a minute. It does not let
+	// tokens live longer: exp has the same leeway, but never more than 5 seconds.
 	Leeway time.Duration
 
 	// CacheEntries and CacheBytes bound the memory for verified tokens, so that a token sent again costs no RSA operation.
@@ -107,6 +110,9 @@ func (c *Config) faults() (faults []error) {
 	}
 	if c.Leeway < 0 || c.Leeway > maxLeeway {
 		fault("leeway %s is not within 0 and %s", c.Leeway, maxLeeway)
+	}
+	if err := checkIssuer(c.Issuer); err != nil {
+		faults = append(faults, err)
 	}
 	for _, origin := range c.AuthorizedParties {
 		if !isOrigin(origin) {
@@ -200,7 +206,7 @@ func (v *Verifier) entry(hash uint64, token string, generation uint64, c *Claims
 	}
 	return &cached{
 		hash: hash, token: strings.Clone(token), generation: generation, claims: c, size: len(token) + claimsSize(c),
-		from: from.Add(-v.config.Leeway), until: c.ExpiresAt.Add(v.config.Leeway),
+		from: from.Add(-v.config.Leeway), until: c.ExpiresAt.Add(v.overdue()),
 	}
 }
 
@@ -221,11 +227,7 @@ func (v *Verifier) ForgetAll() {
 }
 
 func (v *Verifier) verify(ctx context.Context, token string) (*Claims, error) {
-	payload, err := verifyJWS(ctx, v.config.Keys, token)
-	if err != nil {
-		return nil, err
-	}
-	claims, err := parseClaims(payload)
+	claims, err := v.readClaims(ctx, token)
 	if err != nil {
 		return nil, err
 	}
@@ -234,6 +236,15 @@ func (v *Verifier) verify(ctx context.Context, token string) (*Claims, error) {
 	}
 	v.stats.verified.Add(1)
 	return claims, nil
+}
+
+// readClaims returns what a token says that one of the keys signed; whether it is acceptable is not known then.
+func (v *Verifier) readClaims(ctx context.Context, token string) (*Claims, error) {
+	payload, err := verifyJWS(ctx, v.config.Keys, token)
+	if err != nil {
+		return nil, err
+	}
+	return parseClaims(payload)
 }
 
 // verifyJWS returns the payload of a token that one of the keys signed with their algorithm.
@@ -268,12 +279,22 @@ func (v *Verifier) check(c *Claims) error {
 	}
 	now, leeway := v.config.Now(), v.config.Leeway
 	switch {
-	case !now.Before(c.ExpiresAt.Add(leeway)):
+	case !now.Before(c.ExpiresAt.Add(v.overdue())):
 		return invalidToken(ReasonExpired, nil)
 	case c.NotBefore.After(now.Add(leeway)):
 		return invalidToken(ReasonNotYetValid, nil)
 	case c.IssuedAt.After(now.Add(leeway)):
 		return invalidToken(ReasonIssuedInFuture, nil)
+	}
+	return v.checkMeaning(c)
+}
+
+// overdue is how long a token is accepted after it expired.
+func (v *Verifier) overdue() time.Duration { return min(v.config.Leeway, maxOverdue) }
+
+// checkMeaning asks whether the claims are those of a session token that is meant for us, at whatever time.
+func (v *Verifier) checkMeaning(c *Claims) error {
+	switch {
 	case v.config.Issuer != "" && c.Issuer != v.config.Issuer:
 		return invalidToken(ReasonIssuer, nil)
 	case !v.partyAllowed(c.AuthorizedParty):

@@ -204,6 +204,7 @@ func TestVerifyOptions(t *testing.T) {
 		}
 	}
 	audience := func(c *auth.Config) { c.Audience = []string{"api", "web"} }
+	minute := func(c *auth.Config) { c.Leeway = time.Minute }
 	for _, test := range []struct {
 		name    string
 		config  func(*auth.Config)
@@ -246,7 +247,11 @@ func TestVerifyOptions(t *testing.T) {
 			object{"sts": "removed"},
 			"invalid_token/status",
 		},
-		{"longer leeway", func(c *auth.Config) { c.Leeway = time.Minute }, nil, object{"exp": now.Unix() - 59}, ""},
+		{"longer leeway, iat and nbf", minute, nil, object{"iat": now.Unix() + 60, "nbf": now.Unix() + 60}, ""},
+		{"longer leeway, iat beyond it", minute, nil, object{"iat": now.Unix() + 61}, "invalid_token/issued_in_future"},
+		{"longer leeway, nbf beyond it", minute, nil, object{"nbf": now.Unix() + 61}, "invalid_token/not_yet_valid"},
+		{"longer leeway, exp just passed", minute, nil, object{"exp": now.Unix() - 4}, ""},
+		{"longer leeway does not prolong a token", minute, nil, object{"exp": now.Unix() - 5}, "invalid_token/expired"},
 		{"shorter leeway", func(c *auth.Config) { c.Leeway = 1 }, nil, object{"exp": now.Unix() - 1}, "invalid_token/expired"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -277,7 +282,12 @@ func TestNewVerifierFaults(t *testing.T) {
 		"no key":                  {Keys: auth.StaticKey(nil)},
 		"even exponent":           {Keys: auth.StaticKey(&rsa.PublicKey{N: key().N, E: 2})},
 		"negative leeway":         {Keys: keys, Leeway: -1},
-		"long leeway":             {Keys: keys, Leeway: time.Hour},
+		"long leeway":             {Keys: keys, Leeway: 61 * time.Second},
+		"issuer is the key set":   {Keys: keys, Issuer: issuer + "/.well-known/jwks.json"},
+		"issuer with a slash":     {Keys: keys, Issuer: issuer + "/"},
+		"issuer in upper case":    {Keys: keys, Issuer: "https://Clerk.example.com"},
+		"issuer with its port":    {Keys: keys, Issuer: issuer + ":443"},
+		"issuer without scheme":   {Keys: keys, Issuer: "clerk.example.com"},
 		"party with a path":       {Keys: keys, AuthorizedParties: []string{"https://app.example.com/"}},
 		"party without scheme":    {Keys: keys, AuthorizedParties: []string{"app.example.com"}},
 		"party in upper case":     {Keys: keys, AuthorizedParties: []string{"https://App.example.com"}},

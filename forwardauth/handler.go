@@ -72,6 +72,9 @@ func New(authorizer Authorizer, config Config) (*Handler, error) {
 	if config.IdentitySecret != "" && len(config.IdentitySecret) < minSecret {
 		return nil, fmt.Errorf("forwardauth: the identity secret is shorter than %d bytes", minSecret)
 	}
+	if web.Proxies(config.TrustedProxies).CoverInternet() {
+		return nil, errors.New("forwardauth: the trusted proxies cover half of the internet or more")
+	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -101,52 +104,60 @@ func (h *Handler) Before(next http.Handler) http.Handler {
 }
 
 func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
-	caller, role, err := h.decide(r)
+	passage, err := h.decide(r)
 	if err != nil {
 		return problem(err)
 	}
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
-	h.identify(header, caller, role)
+	h.identify(header, passage)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// decide answers who may pass; nobody, without an error, on a public route. role is the stored role where it counts.
-func (h *Handler) decide(r *http.Request) (caller *clerksync.Caller, role string, err error) {
+// passage is a request that may pass.
+type passage struct {
+	caller   *clerksync.Caller // nil: nobody is signed in, on a public route
+	role     string            // the stored role where it counts
+	audience string            // of the signed identity
+}
+
+// decide answers what may pass.
+func (h *Handler) decide(r *http.Request) (p passage, err error) {
 	if !h.proxies.Trusts(r) {
 		h.warnOnce.Do(func() {
 			h.config.Logger.Warn("forward auth was asked by a peer that is no trusted proxy, and refuses all such requests",
 				"peer", r.RemoteAddr, "remedy", "list the proxy's address in CLERKSYNC_TRUSTED_PROXIES")
 		})
-		return nil, "", &Refusal{ReasonUntrustedProxy, fmt.Errorf("%s is no trusted proxy", r.RemoteAddr)}
+		return passage{}, &Refusal{ReasonUntrustedProxy, fmt.Errorf("%s is no trusted proxy", r.RemoteAddr)}
 	}
 	o, err := readOriginal(r)
 	if err == nil {
 		err = disguised(r.Header, o.method)
 	}
 	if err != nil {
-		return nil, "", &Refusal{ReasonOriginalRequest, err}
+		return passage{}, &Refusal{ReasonOriginalRequest, err}
 	}
 	route := &Route{}
 	if h.config.Policy != nil {
 		if route, err = h.config.Policy.Match(o.method, o.target); err != nil {
-			return nil, "", err
+			return passage{}, err
 		}
 	}
 	if route.Deny {
-		return nil, "", &Refusal{ReasonDenied, fmt.Errorf("route %d (%s) denies everybody", route.Number, route.Path)}
+		return passage{}, &Refusal{ReasonDenied, fmt.Errorf("route %d (%s) denies everybody", route.Number, route.Path)}
 	}
-	caller, role, err = h.authorize(o.request(r, Path+" "+route.Path), route.Rule)
+	p.audience = audienceOf(o.host, route.Path)
+	p.caller, p.role, err = h.authorize(o.request(r, Path+" "+route.Path), route.Rule)
 	switch {
 	case err == nil:
-		return caller, role, nil
+		return p, nil
 	case route.Public:
-		return nil, "", nil
+		return passage{}, nil
 	case route.Path != "":
 		err = fmt.Errorf("route %d (%s): %w", route.Number, route.Path, err)
 	}
-	return nil, "", err
+	return passage{}, err
 }
 
 // authorize asks the rule, and on the way learns the role that rules may use: a stored role that is not proven grants

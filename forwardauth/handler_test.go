@@ -23,6 +23,7 @@ type fake struct {
 	asked []*http.Request
 	user  clerksync.User
 	org   *auth.ActiveOrganization
+	actor *auth.Actor
 }
 
 func (f *fake) Authorize(r *http.Request, rule auth.Rule) (*clerksync.Caller, error) {
@@ -34,7 +35,7 @@ func (f *fake) Authorize(r *http.Request, rule auth.Rule) (*clerksync.Caller, er
 	case user == "":
 		return nil, &clerksync.Denial{Status: 401, Code: auth.CodeAuthenticationRequired, Detail: "Authentication required"}
 	}
-	claims := &auth.Claims{Subject: user, SessionID: "sess_1", Organization: f.org}
+	claims := &auth.Claims{Subject: user, SessionID: "sess_1", Organization: f.org, Actor: f.actor}
 	d := rule.Check(&auth.Subject{Claims: claims, Role: "growth", Ladder: []string{"solo", "growth", "admin"}})
 	if !d.Allowed {
 		return nil, &clerksync.Denial{Status: 403, Code: d.Code, Reason: d.Reason, Decision: d, UpgradeURL: "https://up.example.com"}
@@ -46,7 +47,12 @@ var proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // that of h
 
 func handler(t *testing.T, f *fake, config forwardauth.Config) http.Handler {
 	t.Helper()
-	h, err := forwardauth.New(f, config)
+	return handlerOf(t, f, config)
+}
+
+func handlerOf(t *testing.T, a forwardauth.Authorizer, config forwardauth.Config) http.Handler {
+	t.Helper()
+	h, err := forwardauth.New(a, config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,6 +240,7 @@ func TestStatuses(t *testing.T) {
 		{&clerksync.Denial{Status: 401, Code: "session_ended"}, 401, "session_ended"},
 		{&clerksync.Denial{Status: 403, Code: clerksync.CodeCrossOrigin}, 403, "cross_origin_request"},
 		{&clerksync.Denial{Status: 503, Code: clerksync.CodeUnavailable, Err: errors.New("disk")}, 403, "storage_unavailable"},
+		{&clerksync.Denial{Status: 503, Code: clerksync.CodeKeysUnavailable, Err: errors.New("disk")}, 403, "keys_unavailable"},
 		{&clerksync.Denial{}, 403, ""},
 		{errors.New("nobody knows"), 403, "forbidden"},
 		{&web.Problem{Status: 500, Code: "internal_error"}, 403, "forbidden"},
@@ -312,7 +319,7 @@ func TestHeaderValues(t *testing.T) {
 		"ada@example.com": "ada@example.com", "a+b_c%d@example.com": "a+b_c%d@example.com", "": "",
 		"a\r\nX-Clerk-Role: admin": "", "ädä@example.com": "", `"a,b"@example.com`: "", "a@b.example, c@d.example": "", "a b": "", "\x00": "", "a\x7f": "",
 	} {
-		f := &fake{user: clerksync.User{Email: email}, org: &auth.ActiveOrganization{ID: "org_1", Role: "org:admin\n"}}
+		f := &fake{user: userWith(t, email, `{"status": "verified"}`), org: &auth.ActiveOrganization{ID: "org_1", Role: "org:admin\n"}}
 		h := handler(t, f, forwardauth.Config{TrustedProxies: proxies})
 		w := check(t, h, "GET", verify, nginx, "X-Original-URI: /x")
 		header := w.Header()

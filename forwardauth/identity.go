@@ -2,6 +2,7 @@ package forwardauth
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,37 +19,51 @@ import (
 
 // The identity headers. All of them are in every answer with 200, empty where there is nothing to say.
 const (
-	HeaderUserID    = "X-Clerk-User-Id"
-	HeaderSessionID = "X-Clerk-Session-Id"
-	HeaderOrgID     = "X-Clerk-Org-Id"
-	HeaderOrgRole   = "X-Clerk-Org-Role"
-	HeaderRole      = "X-Clerk-Role"
-	HeaderEmail     = "X-Clerk-Email"
-	HeaderIdentity  = "X-Clerk-Identity"
+	HeaderUserID        = "X-Clerk-User-Id"
+	HeaderSessionID     = "X-Clerk-Session-Id"
+	HeaderOrgID         = "X-Clerk-Org-Id"
+	HeaderOrgRole       = "X-Clerk-Org-Role"
+	HeaderRole          = "X-Clerk-Role"
+	HeaderEmail         = "X-Clerk-Email"          // of those that Clerk has verified alone
+	HeaderEmailVerified = "X-Clerk-Email-Verified" // true or false
+	HeaderActor         = "X-Clerk-Actor"          // who acts in the user's name
+	HeaderIdentity      = "X-Clerk-Identity"
 )
 
 // Headers lists the identity headers: what a proxy must take from the answer, and never from a client.
 func Headers() []string {
-	return []string{HeaderUserID, HeaderSessionID, HeaderOrgID, HeaderOrgRole, HeaderRole, HeaderEmail, HeaderIdentity}
+	return []string{
+		HeaderUserID, HeaderSessionID, HeaderOrgID, HeaderOrgRole, HeaderRole, HeaderEmail, HeaderEmailVerified, HeaderActor,
+		HeaderIdentity,
+	}
 }
 
 // identify sets all identity headers; nobody makes them empty.
-func (h *Handler) identify(header http.Header, caller *clerksync.Caller, role string) {
-	id := identityOf(caller, role)
+func (h *Handler) identify(header http.Header, p passage) {
+	id := identityOf(p.caller, p.role)
 	signed := ""
-	if caller != nil && h.config.IdentitySecret != "" {
-		signed = id.sign(h.config.IdentitySecret, h.config.Now())
+	if p.caller != nil && p.audience != "" && h.config.IdentitySecret != "" {
+		signed = id.sign(h.config.IdentitySecret, p.audience, h.config.Now())
 	}
-	email := ""
-	if caller != nil {
-		email = caller.User.Email
-	}
+	email, verified := emailOf(p.caller)
 	for name, value := range map[string]string{
 		HeaderUserID: id.UserID, HeaderSessionID: id.SessionID, HeaderOrgID: id.OrganizationID,
-		HeaderOrgRole: id.OrganizationRole, HeaderRole: id.Role, HeaderEmail: plain(email), HeaderIdentity: signed,
+		HeaderOrgRole: id.OrganizationRole, HeaderRole: id.Role, HeaderEmail: email, HeaderEmailVerified: verified,
+		HeaderActor: id.Actor, HeaderIdentity: signed,
 	} {
 		header.Set(name, value)
 	}
+}
+
+// emailOf is the caller's address if it is verified, and whether it is; both are empty for nobody.
+func emailOf(c *clerksync.Caller) (email, verified string) {
+	if c == nil {
+		return "", ""
+	}
+	if c.EmailVerified() {
+		email = plain(c.User.Email)
+	}
+	return email, strconv.FormatBool(email != "")
 }
 
 // plain is a value that means the same to every server that reads the header, else nothing: printable ASCII without
@@ -67,6 +83,7 @@ type Identity struct {
 	OrganizationID   string    // of the active organization, empty if none is
 	OrganizationRole string    // in the active organization
 	Role             string    // the stored role
+	Actor            string    // who acts in the user's name, "unknown" where the token does not name them; empty for nobody
 	IssuedAt         time.Time // when the request was let pass
 	ExpiresAt        time.Time
 }
@@ -76,6 +93,9 @@ func identityOf(c *clerksync.Caller, role string) Identity {
 		return Identity{}
 	}
 	id := Identity{UserID: plain(c.Claims.Subject), SessionID: plain(c.Claims.SessionID), Role: plain(role)}
+	if c.Claims.Actor != nil {
+		id.Actor = cmp.Or(plain(c.Claims.Actor.Subject), unknownActor)
+	}
 	if o := c.Claims.Organization; o != nil {
 		id.OrganizationID, id.OrganizationRole = plain(o.ID), plain(o.Role)
 	}
@@ -83,12 +103,12 @@ func identityOf(c *clerksync.Caller, role string) Identity {
 }
 
 const (
-	minSecret        = 32
-	identityLife     = 60 * time.Second
-	identityLeeway   = 5 * time.Second // between the clocks of two machines
-	identityIssuer   = "clerksync"
-	identityAudience = "clerksync-upstream"
-	maxIdentity      = 4 << 10
+	minSecret      = 32
+	identityLife   = 60 * time.Second
+	identityLeeway = 5 * time.Second // between the clocks of two machines
+	identityIssuer = "clerksync"
+	unknownActor   = "unknown" // an impersonation is never hidden
+	maxIdentity    = 4 << 10
 	// identityHeader is the first part of every signed identity. Its type keeps it from being taken for a token of
 	// another kind (RFC 8725 section 3.11).
 	identityHeader = `{"alg":"HS256","typ":"clerksync-identity+jwt"}`
@@ -103,14 +123,15 @@ type identityClaims struct {
 	OrganizationID   string `json:"org"`
 	OrganizationRole string `json:"org_role"`
 	Role             string `json:"role"`
+	Actor            string `json:"act"`
 	IssuedAt         int64  `json:"iat"`
 	ExpiresAt        int64  `json:"exp"`
 }
 
-func (i Identity) sign(secret string, now time.Time) string {
+func (i Identity) sign(secret, audience string, now time.Time) string {
 	payload, _ := json.Marshal(identityClaims{ //nolint:errchkjson // texts and numbers always encode
-		Issuer: identityIssuer, Audience: identityAudience, Subject: i.UserID, SessionID: i.SessionID,
-		OrganizationID: i.OrganizationID, OrganizationRole: i.OrganizationRole, Role: i.Role,
+		Issuer: identityIssuer, Audience: audience, Subject: i.UserID, SessionID: i.SessionID,
+		OrganizationID: i.OrganizationID, OrganizationRole: i.OrganizationRole, Role: i.Role, Actor: i.Actor,
 		IssuedAt: now.Unix(), ExpiresAt: now.Add(identityLife).Unix(),
 	})
 	encode := base64.RawURLEncoding.EncodeToString
@@ -125,9 +146,9 @@ func mac(secret, text string) []byte {
 }
 
 // VerifyIdentity reads the header X-Clerk-Identity in an upstream written in Go: an empty or missing header, another
-// secret, algorithm, type or audience, and one that is older than its minute are errors. The algorithm is HS256
-// whatever the header says.
-func VerifyIdentity(secret, header string, now time.Time) (Identity, error) {
+// secret, algorithm or type, one that was made for another host or route than here, and one that is older than its minute
+// are errors. The algorithm is HS256 whatever the header says.
+func VerifyIdentity(secret, header string, here Audience, now time.Time) (Identity, error) {
 	switch {
 	case len(secret) < minSecret:
 		return Identity{}, fmt.Errorf("forwardauth: the identity secret is shorter than %d bytes", minSecret)
@@ -157,13 +178,16 @@ func VerifyIdentity(secret, header string, now time.Time) (Identity, error) {
 	if err := d.Decode(&claims); err != nil || claims.Subject == "" {
 		return Identity{}, errors.New("forwardauth: the identity is malformed")
 	}
+	if err := here.covers(claims.Audience); err != nil {
+		return Identity{}, err
+	}
 	return claims.identity(now)
 }
 
 func (c identityClaims) identity(now time.Time) (Identity, error) {
 	issued, expires := time.Unix(c.IssuedAt, 0), time.Unix(c.ExpiresAt, 0)
 	switch {
-	case c.Issuer != identityIssuer || c.Audience != identityAudience:
+	case c.Issuer != identityIssuer:
 		return Identity{}, errors.New("forwardauth: the identity is meant for others")
 	case expires.Sub(issued) > identityLife || !now.Before(expires.Add(identityLeeway)):
 		return Identity{}, errors.New("forwardauth: the identity has expired")
@@ -172,6 +196,6 @@ func (c identityClaims) identity(now time.Time) (Identity, error) {
 	}
 	return Identity{
 		UserID: c.Subject, SessionID: c.SessionID, OrganizationID: c.OrganizationID, OrganizationRole: c.OrganizationRole,
-		Role: c.Role, IssuedAt: issued, ExpiresAt: expires,
+		Role: c.Role, Actor: c.Actor, IssuedAt: issued, ExpiresAt: expires,
 	}, nil
 }

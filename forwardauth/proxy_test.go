@@ -49,8 +49,8 @@ func TestProxyPassesWhoCalls(t *testing.T) {
 // isAda wants exactly what the handler says of ada in the identity headers, and nothing more.
 func (p *proxy) isAda(e echo) {
 	p.Helper()
-	p.identity(e, map[string]string{"X-Clerk-User-Id": p.ada, "X-Clerk-Email": "ada@example.com", "X-Clerk-Role": "growth"})
-	id, err := forwardauth.VerifyIdentity(secret, e.Header.Get("X-Clerk-Identity"), time.Now())
+	p.identity(e, map[string]string{"X-Clerk-User-Id": p.ada, "X-Clerk-Email": "ada@example.com", "X-Clerk-Email-Verified": "true", "X-Clerk-Role": "growth"})
+	id, err := forwardauth.VerifyIdentity(secret, e.Header.Get("X-Clerk-Identity"), forwardauth.Audience{Host: e.Host, Path: e.Target}, time.Now())
 	if err != nil || id.UserID != p.ada || id.Role != "growth" {
 		p.Errorf("signed identity %+v, %v", id, err)
 	}
@@ -103,7 +103,7 @@ func isIdentity(name string) bool {
 func TestProxyStripsClientsHeaders(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
-		for _, field := range []string{"user-id", "session-id", "org-id", "org-role", "role", "email", "identity", "anything"} {
+		for _, field := range []string{"user-id", "session-id", "org-id", "org-role", "role", "email", "email-verified", "actor", "identity", "anything"} {
 			name := "x-clerk-" + field
 			for _, alias := range []string{
 				name, strings.ToUpper(name), http.CanonicalHeaderKey(name), strings.ReplaceAll(name, "-", "_"),
@@ -267,7 +267,8 @@ func TestProxyCookies(t *testing.T) {
 			{"safe", "GET", []string{cookie}, 200},
 			{"without proof", "POST", []string{cookie, "Content-Length: 0"}, 403},
 			{"same origin", "POST", []string{cookie, "Content-Length: 0", "Sec-Fetch-Site: same-origin", "Origin: https://app.example.com"}, 200},
-			{"same host", "POST", []string{cookie, "Content-Length: 0", "Origin: http://app.example.com"}, 200},
+			{"authorized party", "POST", []string{cookie, "Content-Length: 0", "Origin: https://app.example.com"}, 200},
+			{"same host over plain http", "POST", []string{cookie, "Content-Length: 0", "Origin: http://app.example.com"}, 403},
 			{"elsewhere", "POST", []string{cookie, "Content-Length: 0", "Sec-Fetch-Site: cross-site", "Origin: https://evil.example.com"}, 403},
 			{"forged host", "POST", []string{cookie, "Content-Length: 0", "Origin: https://evil.example.com", "X-Forwarded-Host: evil.example.com"}, 403},
 			{"socket", "GET", append(socket, "Origin: https://app.example.com"), 101}, // F12

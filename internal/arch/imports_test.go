@@ -32,7 +32,7 @@ func rules() []rule {
 	}
 	return []rule{
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
-		{"internal/cli", append(public, "internal/emulator", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, yaml, xterm)},
+		{"internal/cli", append(public, "internal/emulator", "internal/doctor", "internal/nearest", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, yaml, xterm)},
 		{"api", []string{".", "auth", "internal/web"}, api},
 		{"console", []string{".", "auth", "internal/web"}, api},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},
@@ -41,7 +41,7 @@ func rules() []rule {
 		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "webhook"}, nil},
 		{".", []string{
 			"auth", "clerk", "webhook", "internal/clerkapi", "internal/doctor", "internal/ingest", "internal/live",
-			"internal/holder", "internal/metrics", "internal/reconcile", "internal/schedule", "internal/status", "internal/store",
+			"internal/holder", "internal/metrics", "internal/nearest", "internal/reconcile", "internal/schedule", "internal/status", "internal/store",
 			"internal/web",
 		}, append(api, xsync)},
 		{"sqlite", []string{"internal/store"}, []string{modernc}},
@@ -62,6 +62,7 @@ func rules() []rule {
 		{"internal/web", nil, api},
 		{"internal/testenv", nil, []string{cmp, pgx}},
 		{"internal/doctor", nil, nil},
+		{"internal/nearest", nil, nil},
 		{"internal/arch", nil, nil},
 		{"auth", nil, nil},
 		{"clerk", nil, nil},

@@ -39,7 +39,9 @@ type Config struct {
 	Issuer            string // empty: not checked
 	PublishableKey    string
 	AuthorizedParties []string // origins
+	AllowMissingAZP   bool
 	Audience          []string
+	ClockLeeway       time.Duration
 	JIT               string // auto, off
 
 	Policy         string              // YAML text; empty: no policy
@@ -135,7 +137,7 @@ func (c Config) Format(f fmt.State, _ rune) {
 // MarshalJSON writes the redacted settings.
 func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.Redacted()) }
 
-// Fault is one thing wrong with the configuration. None of its texts holds a value.
+// Fault is one thing wrong with the configuration. None of its texts holds a value, but for the right one of an issuer.
 type Fault struct {
 	Name   string // of the setting as it was written: CLERKSYNC_LISTEN, --listen, clerksync_listen in clerksync.yaml
 	What   string // what happened

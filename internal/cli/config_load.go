@@ -14,6 +14,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/clerksync/clerksync/internal/nearest"
 )
 
 // Names that Load treats apart from the rest of the table.
@@ -31,6 +33,7 @@ const (
 	jwtKeyName         = "CLERK_JWT_KEY"
 	issuerName         = "CLERK_ISSUER"
 	publishableName    = "CLERK_PUBLISHABLE_KEY"
+	missingAZPName     = "CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP"
 	proxiesName        = "CLERKSYNC_TRUSTED_PROXIES"
 	policyName         = "CLERKSYNC_POLICY"
 	identityName       = "CLERKSYNC_IDENTITY_SECRET"
@@ -167,7 +170,7 @@ func (l *loader) nearest(name string) string {
 	slices.Sort(names)
 	stem := func(name string) string { return strings.TrimPrefix(strings.TrimPrefix(name, "CLERKSYNC_"), "CLERK_") }
 	return slices.MinFunc(names, func(a, b string) int {
-		return cmp.Compare(distance(stem(name), stem(a)), distance(stem(name), stem(b)))
+		return cmp.Compare(nearest.Distance(stem(name), stem(a)), nearest.Distance(stem(name), stem(b)))
 	})
 }
 
@@ -359,26 +362,4 @@ func printable(name string) string {
 		return quoted
 	}
 	return name
-}
-
-// distance is the Levenshtein distance of the first 64 bytes.
-func distance(a, b string) int {
-	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -218,7 +218,8 @@ func TestWarnings(t *testing.T) {
 		{"empty file", []string{"CLERK_SECRET_KEY_FILE=empty"}, "secret key comes from an empty file (CLERK_SECRET_KEY_FILE): Write the value into the file, or unset the name."},
 		{"synchronous", []string{"CLERKSYNC_SQLITE_SYNCHRONOUS=NORMAL"}, "synchronous mode is NORMAL (CLERKSYNC_SQLITE_SYNCHRONOUS): Unset it, unless what reconcile repairs later is good enough."},
 		{"synchronous of no use", []string{"CLERKSYNC_SQLITE_SYNCHRONOUS=NORMAL", "DATABASE_URL=postgres://h/d"}, ""},
-		{"everybody", []string{"CLERKSYNC_TRUSTED_PROXIES=10.0.0.0/8,::/0"}, "trusted proxy 2 is the whole internet (CLERKSYNC_TRUSTED_PROXIES): List the addresses of your proxies, unless nothing but them can reach this server."},
+		{"tokens without azp", []string{"CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP=true"}, "tokens without azp are accepted (CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP): Unset it, unless native apps or your own backend call this server."},
+		{"tokens without azp, off", []string{"CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP=false"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -295,25 +296,6 @@ func TestNothingIsQuoted(t *testing.T) {
 			if strings.Count(block, "\n") != 2 {
 				t.Errorf("not three lines:\n%s", block)
 			}
-		}
-	}
-}
-
-func TestDistance(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0},
-		{"", "abc", 3},
-		{"kitten", "sitting", 3},
-		{"flaw", "lawn", 2},
-		{"same", "same", 0},
-		{strings.Repeat("a", 64) + "b", strings.Repeat("a", 64), 0},
-	} {
-		if got := distance(tt.a, tt.b); got != tt.want || distance(tt.b, tt.a) != tt.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
 		}
 	}
 }

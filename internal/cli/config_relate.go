@@ -171,6 +171,11 @@ func (l *loader) dangers() {
 			"Every user of this machine can read the arguments of its processes.",
 			"Set DATABASE_URL or DATABASE_URL_FILE in the environment.")
 	}
+	if c.AllowMissingAZP {
+		l.warn(l.written[missingAZPName], "tokens without azp are accepted",
+			"A token that does not say for which page it was made counts, whatever page got hold of it.",
+			"Unset it, unless native apps or your own backend call this server.")
+	}
 	if c.SQLiteSynchronous == "NORMAL" && c.Database.Engine == "sqlite" {
 		l.warn(l.written[synchronousName], "synchronous mode is NORMAL",
 			"Events that were acknowledged may be lost at a power cut, and Clerk does not send them again.",
@@ -179,13 +184,6 @@ func (l *loader) dangers() {
 	if name := cmp.Or(l.written[policyName], l.written[identityName]); name != "" && len(c.TrustedProxies) == 0 && !l.unknown(proxiesName) {
 		l.warn(name, "forward auth is configured, and no proxy is trusted", "Every request to /api/auth/verify is refused with 403.",
 			"List the address of your proxy in CLERKSYNC_TRUSTED_PROXIES.")
-	}
-	for i, prefix := range c.TrustedProxies {
-		if prefix.Bits() == 0 {
-			l.warn(l.written[proxiesName], "trusted proxy "+numbered(i, len(c.TrustedProxies), "is the whole internet"),
-				"Anybody can then pretend to come from any address and ask for any path.",
-				"List the addresses of your proxies, unless nothing but them can reach this server.")
-		}
 	}
 }
 

@@ -200,8 +200,8 @@ func tokenVariables() []Variable {
 		binding: bind(func(c *Config) *string { return &c.JWKSURL }, parseURL),
 	}, {
 		Name: issuerName, Summary: "issuer of the tokens; default: derived from CLERK_PUBLISHABLE_KEY, else not checked",
-		noun: "issuer", why: "Tokens of other instances are refused by it.", form: urlForm,
-		binding: bind(func(c *Config) *string { return &c.Issuer }, parseBaseURL),
+		noun: "issuer", why: "It is compared exactly with that of each token.", form: urlForm,
+		binding: bind(func(c *Config) *string { return &c.Issuer }, parseIssuer),
 	}, {
 		Name: publishableName, Summary: "Clerk's publishable key; names the issuer",
 		noun: "publishable key", why: "The issuer of the tokens is derived from it.",
@@ -212,10 +212,21 @@ func tokenVariables() []Variable {
 		noun: "authorized party", why: "Tokens of pages elsewhere are refused by an exact comparison.", form: originForm,
 		binding: bind(func(c *Config) *[]string { return &c.AuthorizedParties }, listOf(parseOrigin)),
 	}, {
+		Name: missingAZPName, Default: "false",
+		Summary: "true accepts tokens without azp in the Authorization header, as of native apps; never in cookies",
+		noun:    "permission of tokens without azp", why: "Such a token does not say for which page it was made.", form: "Write true or false.",
+		binding: bind(func(c *Config) *bool { return &c.AllowMissingAZP }, parseBool),
+	}, {
 		Name: "CLERK_AUDIENCE", Summary: "accepted audiences (claim aud)",
 		noun: "audience", why: "Tokens for other audiences are refused by an exact comparison.",
 		form:    "List the audiences, separated by commas.",
 		binding: bind(func(c *Config) *[]string { return &c.Audience }, listOf(anyText)),
+	}, {
+		Name: "CLERKSYNC_CLOCK_LEEWAY", Default: "5s",
+		Summary: "how far Clerk's clock may be ahead (claims iat and nbf), up to 60s; tokens live no longer for it",
+		noun:    "clock leeway", why: "Fresh tokens are refused while this server's clock is behind by more.",
+		form:    "Write seconds such as 10s, from 1s to 60s.",
+		binding: bind(func(c *Config) *time.Duration { return &c.ClockLeeway }, durationBetween(time.Second, time.Minute)),
 	}, {
 		Name: "CLERKSYNC_JIT", Default: "auto", Summary: "auto fetches an unknown user once; off",
 		noun: "just-in-time mode", why: "It decides what a token of an unknown user gets.", form: "Write auto or off.",
@@ -233,7 +244,7 @@ func gateVariables() []Variable {
 		Name: proxiesName, Summary: "CIDRs of the proxies whose X-Forwarded-* headers count",
 		noun: "trusted proxy", why: "Whoever is trusted decides which address and path a request seems to have.",
 		form:    "List addresses or CIDRs, such as 10.0.0.0/8 or fd00::/8.",
-		binding: bind(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, listOf(parsePrefix)),
+		binding: bind(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, parseProxies),
 	}, {
 		Name: identityName, Secret: true, Summary: "signs the header X-Clerk-Identity of forward auth; default: no such header",
 		noun: "identity secret", why: "Servers behind the proxy believe whoever knows it.",

@@ -97,7 +97,7 @@ func TestDefaults(t *testing.T) {
 		Database:      Database{Engine: "sqlite", Path: filepath.Join(dir, "clerksync.db")},
 		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081",
 		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
-		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", JIT: "auto", Unready: "allow",
+		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", ClockLeeway: 5 * time.Second, JIT: "auto", Unready: "allow",
 		ReadyWithin: 5 * time.Minute, ReadyWalkWithin: 26 * time.Hour, WalkMinPause: 10 * time.Minute, WalkMaxPause: 24 * time.Hour,
 		Backfill: "auto", Reconcile: "auto", APIBudget: 0.2,
 		EraseAfter: 30 * 24 * time.Hour, InboxRetention: 90 * 24 * time.Hour, ChangesRetention: 30 * 24 * time.Hour, AuditRetention: 90 * 24 * time.Hour,
@@ -117,7 +117,7 @@ func TestVariables(t *testing.T) {
 			CLERK_API_URL CLERK_INSTANCE_ID CLERKSYNC_LISTEN CLERKSYNC_OPERATOR_LISTEN CLERKSYNC_ROLES CLERKSYNC_LOG_LEVEL
 			CLERKSYNC_LOG_FORMAT CLERKSYNC_SQLITE_SYNCHRONOUS`,
 		"tokens": `CLERK_JWT_ALGORITHM CLERK_JWT_KEY CLERK_JWKS_URL CLERK_ISSUER CLERK_PUBLISHABLE_KEY
-			CLERK_AUTHORIZED_PARTIES CLERK_AUDIENCE CLERKSYNC_JIT`,
+			CLERK_AUTHORIZED_PARTIES CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP CLERK_AUDIENCE CLERKSYNC_CLOCK_LEEWAY CLERKSYNC_JIT`,
 		"gate": `CLERKSYNC_POLICY CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_IDENTITY_SECRET CLERKSYNC_CORS_ORIGINS CLERKSYNC_UPGRADE_URL CLERKSYNC_UNREADY
 			CLERKSYNC_READY_WITHIN CLERKSYNC_READY_WALK_WITHIN CLERKSYNC_PLAN_FEATURES`,
 		"upkeep": `CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE CLERKSYNC_WALK_MIN_PAUSE CLERKSYNC_WALK_MAX_PAUSE CLERKSYNC_API_BUDGET CLERKSYNC_API_LIMIT CLERKSYNC_ERASE_AFTER

@@ -43,6 +43,10 @@ func goodValues(t *testing.T) []goodValue {
 		{"CLERK_JWKS_URL", "https://clerk.example.com/.well-known/jwks.json", "https://clerk.example.com/.well-known/jwks.json"},
 		{"CLERK_ISSUER", "https://clerk.example.com/", "https://clerk.example.com"},
 		{"CLERK_ISSUER", "http://localhost:4000", "http://localhost:4000"},
+		{"CLERK_ISSUER", "HTTPS://Clerk.example.com:443/", "https://clerk.example.com"},
+		{"CLERK_ISSUER", "https://app.example.com/__clerk", "https://app.example.com/__clerk"},
+		{"CLERKSYNC_CLOCK_LEEWAY", "60s", "1m0s"},
+		{"CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP", "True", "true"},
 		{"CLERK_PUBLISHABLE_KEY", publishable, publishable},
 		{"CLERK_AUTHORIZED_PARTIES", "https://a.example.com,http://localhost:3000", "https://a.example.com,http://localhost:3000"},
 		{"CLERK_AUTHORIZED_PARTIES", "chrome-extension://abcdefghij,https://[::1]:8443", "chrome-extension://abcdefghij,https://[::1]:8443"},
@@ -50,6 +54,7 @@ func goodValues(t *testing.T) []goodValue {
 		{"CLERKSYNC_JIT", "off", "off"},
 		{"CLERKSYNC_POLICY", "routes:\n  - path: /x\n", "set"},
 		{"CLERKSYNC_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,2001:db8::1", "10.0.0.0/8,192.0.2.1/32,2001:db8::1/128"},
+		{"CLERKSYNC_TRUSTED_PROXIES", "10.0.0.0/8,10.1.0.0/16,10.0.0.0/8,64.0.0.0/2,fc00::/7,2400::/6", "10.0.0.0/8,10.1.0.0/16,10.0.0.0/8,64.0.0.0/2,fc00::/7,2400::/6"},
 		{"CLERKSYNC_IDENTITY_SECRET", longText, "set"},
 		{"CLERKSYNC_CORS_ORIGINS", "https://app.example.com", "https://app.example.com"},
 		{"CLERKSYNC_UPGRADE_URL", "https://example.com/pricing", "https://example.com/pricing"},
@@ -192,7 +197,14 @@ func badRolesAndTokens() []badValue {
 		{"CLERK_JWT_KEY", "a\x1bb", "JWT key" + control, nil},
 		{"CLERK_JWKS_URL", "http://clerk.example.com/jwks", "JWKS URL is plain http to another machine", nil},
 		{"CLERK_ISSUER", "clerk.example.com", "issuer is not an absolute URL", nil},
-		{"CLERK_ISSUER", "HTTPS://clerk.example.com", "issuer is not an absolute URL", nil},
+		{"CLERK_ISSUER", "http://clerk.example.com", "issuer is plain http to another machine", nil},
+		{"CLERK_ISSUER", "https://clerk.example.com/.well-known/jwks.json", "issuer is the URL of the key set", nil},
+		{"CLERK_ISSUER", "https://u:p@clerk.example.com", "issuer holds a user name or password", nil},
+		{"CLERKSYNC_CLOCK_LEEWAY", "61s", "clock leeway is not between 1s and 60s", nil},
+		{"CLERKSYNC_CLOCK_LEEWAY", "0", "clock leeway is not between 1s and 60s", nil},
+		{"CLERKSYNC_CLOCK_LEEWAY", "-5s", "clock leeway is not between 1s and 60s", nil},
+		{"CLERKSYNC_CLOCK_LEEWAY", "5", "clock leeway is not a duration with its unit", nil},
+		{"CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP", "yes", "permission of tokens without azp is none of false, true", nil},
 		{"CLERK_PUBLISHABLE_KEY", "sk_live_abc", "publishable key is a secret key", nil},
 		{"CLERK_PUBLISHABLE_KEY", "pk_prod_Y2xlcmsuZXhhbXBsZS5jb20k", key, nil},
 		{"CLERK_PUBLISHABLE_KEY", "pk_live_Y2xlcmsuZXhhbXBsZS5jb20", key, nil},              // no $
@@ -216,6 +228,7 @@ func badGateAndUpkeep() []badValue {
 	const (
 		limit   = "API limit is not a whole number from 1 to 1000000"
 		budget  = "API budget is not a percentage above 0% and up to 100%"
+		most    = "trusted proxy list covers half of the internet or more"
 		proxy   = "trusted proxy is neither an address nor a CIDR"
 		control = " holds a control character or is not UTF-8"
 	)
@@ -229,6 +242,13 @@ func badGateAndUpkeep() []badValue {
 		{"CLERKSYNC_TRUSTED_PROXIES", "fe80::1%eth0", proxy, nil},
 		{"CLERKSYNC_TRUSTED_PROXIES", "proxy.example.com", proxy, nil},
 		{"CLERKSYNC_TRUSTED_PROXIES", "::ffff:10.0.0.1", "trusted proxy is an IPv4 address written as IPv6", nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "0.0.0.0/0", most, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "10.0.0.0/8,::/0", most, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "0.0.0.0/1,128.0.0.0/1", most, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "0.0.0.0/2,64.0.0.0/2,128.0.0.0/2,192.0.0.0/3", most, nil}, // all but multicast
+		{"CLERKSYNC_TRUSTED_PROXIES", "128.0.0.0/1", most, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "::/1,8000::/1", most, nil},
+		{"CLERKSYNC_TRUSTED_PROXIES", "2000::/4,3000::/4", most, nil}, // all that is routed
 		{"CLERKSYNC_CORS_ORIGINS", "https://a.example,*", "CORS origin 2 is not an origin", nil},
 		{"CLERKSYNC_UPGRADE_URL", "javascript:alert(1)", "upgrade URL is not an absolute URL", nil},
 		{"CLERKSYNC_UNREADY", "never", "unready mode is none of ask, allow, deny", nil},

@@ -201,6 +201,7 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		SecretKey: c.SecretKey, WebhookSecrets: c.WebhookSecrets, WebhookScheme: webhook.Scheme(c.WebhookScheme),
 		InstanceID: c.InstanceID, Roles: c.Roles, JWTAlgorithm: c.JWTAlgorithm, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL,
 		APIURL: c.APIURL, Issuer: c.Issuer, AuthorizedParties: c.AuthorizedParties, Audience: c.Audience, Logger: logger,
+		DangerouslyAllowMissingAuthorizedParty: c.AllowMissingAZP, ClockLeeway: c.ClockLeeway,
 		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
 		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
 		AuditRetention: c.AuditRetention, InboxRetention: c.InboxRetention, ChangesRetention: c.ChangesRetention,

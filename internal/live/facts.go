@@ -26,6 +26,7 @@ type Person struct {
 	PlansKnown bool
 
 	rendered atomic.Pointer[[]byte]
+	verified atomic.Pointer[bool] // see EmailVerified
 }
 
 // Rendered is the user in the form of an answer, made once for as long as the user is kept. The result is shared.

@@ -29,14 +29,8 @@ var userColumns = []column{
 // at nothing means none. Only where Clerk's object has no such key at all (older and
 // partial ones) it is the first address, else a top-level email.
 func PrimaryEmail(user clerk.Value) string {
-	primary := user.Get("primary_email_address_id")
-	for _, a := range user.Get("email_addresses").All() {
-		if !primary.Exists() || primary.String() != "" && a.Get("id").String() == primary.String() {
-			return a.Get("email_address").String()
-		}
-	}
-	if primary.Exists() {
-		return ""
+	if user.Get("primary_email_address_id").Exists() || user.Get("email_addresses").Len() > 0 {
+		return primaryAddress(user).Get("email_address").String()
 	}
 	return user.Get("email").String()
 }

@@ -48,9 +48,10 @@ func suspicious(s string) bool {
 }
 
 // secretKey tells whether a key names a secret or personal data, in any case and style: Authorization,
-// svix-signature, access_token, phoneNumbers, APIKey. Names of a property of the thing, such as key_id, do not.
+// svix-signature, access_token, phoneNumbers, APIKey. Names of a property of the thing, such as
+// key_id and key_ids, do not.
 func secretKey(key string) bool {
-	for _, property := range [...]string{"id", "count", "type", "status"} {
+	for _, property := range [...]string{"id", "ids", "count", "type", "status"} {
 		if n := len(key) - len(property); n > 0 && strings.EqualFold(key[n:], property) && wordStart(key, n) {
 			return false
 		}

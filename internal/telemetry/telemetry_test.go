@@ -80,7 +80,7 @@ func TestSecretKey(t *testing.T) {
 	}
 	innocent := []string{
 		"", "method", "pattern", "status", "bytes", "duration_ms", "request_id", "client_ip", "code", "reason", "error", "user_id",
-		"event_type", "keyspace", "keyed", "keyboard", "key_id", "keyId", "KEY_ID", "token_count", "token_type", "email_id",
+		"event_type", "keyspace", "keyed", "keyboard", "key_id", "keyId", "KEY_ID", "key_ids", "keyIDs", "KEY_IDS", "session_token_ids", "token_count", "token_type", "email_id",
 		"phoneStatus", "design", "signal", "optimum", "é", "_", "id", "count",
 	}
 	for _, key := range innocent {

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -12,7 +14,7 @@ import (
 type Proxies []netip.Prefix
 
 // ParseProxies reads networks in CIDR notation, or single addresses. It refuses
-// networks that contain every address: any client could then name its own.
+// networks that together cover half of the internet or more: any client could then name its own.
 func ParseProxies(networks []string) (Proxies, error) {
 	var p Proxies
 	for _, s := range networks {
@@ -26,14 +28,42 @@ func ParseProxies(networks []string) (Proxies, error) {
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("trusted proxy %q: want a network such as 10.0.0.0/8 or an address", s)
-		case prefix.Bits() == 0:
-			return nil, fmt.Errorf("trusted proxy %q: this would trust everyone", s)
 		case prefix.Addr().Is4In6():
 			return nil, fmt.Errorf("trusted proxy %q: write it as an IPv4 network", s)
 		}
 		p = append(p, prefix.Masked())
 	}
+	if p.CoverInternet() {
+		return nil, errors.New("trusted proxies: together they cover half of the internet or more, so almost everyone would be trusted")
+	}
 	return p, nil
+}
+
+// CoverInternet reports whether the networks together hold at least half of all IPv4 addresses, or of the IPv6 addresses
+// that are in use on the internet (2000::/3). No list of proxies does.
+func (p Proxies) CoverInternet() bool {
+	const half = 0.5
+	return p.share(netip.MustParsePrefix("0.0.0.0/0")) >= half || p.share(netip.MustParsePrefix("2000::/3")) >= half
+}
+
+// share is the part of a network that the proxies' networks cover. Of two networks that overlap, one holds the other.
+func (p Proxies) share(whole netip.Prefix) (share float64) {
+	for i, prefix := range p {
+		held := slices.ContainsFunc(p[:i], func(q netip.Prefix) bool { return holds(q, prefix) }) ||
+			slices.ContainsFunc(p[i+1:], func(q netip.Prefix) bool { return holds(q, prefix) && !holds(prefix, q) })
+		switch {
+		case held || !prefix.Overlaps(whole):
+		case holds(prefix, whole):
+			return 1
+		default:
+			share += math.Pow(0.5, float64(prefix.Bits()-whole.Bits()))
+		}
+	}
+	return share
+}
+
+func holds(outer, inner netip.Prefix) bool {
+	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 }
 
 // Trusts tells whether the request comes straight from one of the proxies.

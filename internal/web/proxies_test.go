@@ -20,6 +20,11 @@ func TestParseProxies(t *testing.T) {
 			t.Errorf("ParseProxies(%q) = %v, want an error", s, p)
 		}
 	}
+	for _, list := range [][]string{{"0.0.0.0/1", "128.0.0.0/1"}, {"::/1", "8000::/1"}, {"2000::/3"}} {
+		if p, err := web.ParseProxies(list); err == nil {
+			t.Errorf("ParseProxies(%q) = %v, want an error", list, p)
+		}
+	}
 	if p, err := web.ParseProxies(nil); err != nil || p != nil {
 		t.Errorf("ParseProxies(nil) = %v, %v", p, err)
 	}
