@@ -40,7 +40,7 @@ func rules() []rule {
 		{"publish/webhook", []string{"."}, api},
 		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "webhook"}, nil},
 		{".", []string{
-			"auth", "clerk", "webhook", "internal/clerkapi", "internal/doctor", "internal/ingest", "internal/live",
+			"auth", "clerk", "webhook", "internal/clerkapi", "internal/doctor", "internal/incident", "internal/ingest", "internal/live",
 			"internal/metrics", "internal/reconcile", "internal/store", "internal/web",
 		}, append(api, xsync)},
 		{"sqlite", []string{"internal/store"}, []string{modernc}},
@@ -54,7 +54,8 @@ func rules() []rule {
 		{"internal/emulator", []string{"clerk", "internal/web", "webhook"}, []string{goJose}},
 		{"internal/telemetry", nil, append(api, otel+"/sdk/...", otel+"/exporters/...", "github.com/prometheus/...")},
 		{"internal/metrics", nil, api},
-		{"internal/web", nil, api},
+		{"internal/incident", nil, nil},
+		{"internal/web", []string{"internal/incident"}, api},
 		{"internal/testenv", nil, []string{cmp, pgx}},
 		{"internal/doctor", nil, nil},
 		{"internal/arch", nil, nil},
