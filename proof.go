@@ -14,6 +14,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/store"
@@ -38,7 +39,7 @@ type proofs struct {
 	api *clerkapi.Client // nil: there is nobody to ask
 	in  *ingest.Ingest
 	now func() time.Time
-	log *slog.Logger
+	incidents *incident.Log
 
 	flights singleflight.Group
 
@@ -60,7 +61,7 @@ type proven struct {
 }
 
 func (m *Mirror) newProofs() (*proofs, error) {
-	p := &proofs{in: m.ingest, now: m.config.Now, log: m.config.Logger, proven: map[proof]proven{}, missing: map[string]time.Time{}}
+	p := &proofs{in: m.ingest, now: m.config.Now, incidents: m.incidents, proven: map[proof]proven{}, missing: map[string]time.Time{}}
 	if m.config.SecretKey == "" || m.config.JWTAlgorithm == auth.HS256 && m.config.JWTKey == "" {
 		return p, nil // none, or one that is a shared secret and not Clerk's
 	}
@@ -198,7 +199,8 @@ func (p *proofs) user(ctx context.Context, id string) bool {
 		return false
 	}
 	if err != nil && !errors.Is(err, errPaused) {
-		p.log.Warn("a user who is not mirrored could not be read from Clerk", "user", id, "error", err)
+		p.incidents.Report(slog.LevelWarn, "unknown user", "users who are not mirrored could not be read from Clerk",
+			slog.String("user", id), slog.Any("error", err))
 	}
 	return err == nil
 }
