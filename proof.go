@@ -36,9 +36,9 @@ const (
 // not mirrored yet, and stored facts that are to grant more than a token does. All of it is bounded, and a budget that
 // all share keeps a flood of strangers from using up the instance's limit.
 type proofs struct {
-	api *clerkapi.Client // nil: there is nobody to ask
-	in  *ingest.Ingest
-	now func() time.Time
+	api       *clerkapi.Client // nil: there is nobody to ask
+	in        *ingest.Ingest
+	now       func() time.Time
 	incidents *incident.Log
 
 	flights singleflight.Group

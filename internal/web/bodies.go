@@ -25,8 +25,8 @@ type Bodies struct {
 	limit   int64
 	buffers [64]sync.Pool // of *[]byte, by class
 
-	mu      sync.Mutex
-	used    int64
+	mu       sync.Mutex
+	used     int64
 	arriving list.List // of *Body, the oldest first
 }
 
