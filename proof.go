@@ -198,7 +198,7 @@ func (p *proofs) user(ctx context.Context, id string) bool {
 		p.missing[id] = p.now()
 		return false
 	}
-	if err != nil && !errors.Is(err, errPaused) {
+	if err != nil && !errors.Is(err, errPaused) && ctx.Err() == nil {
 		p.incidents.Report(slog.LevelWarn, "unknown user", "users who are not mirrored could not be read from Clerk",
 			slog.String("user", id), slog.Any("error", err))
 	}

@@ -14,7 +14,7 @@ import (
 // a few kB as a rule.
 const maxWebhookBodies = 16 << 20
 
-// admission decides which deliveries may send their bodies.
+// admission bounds what deliveries cost before their signatures are verified.
 type admission struct {
 	bodies   *web.Bodies
 	untimely atomic.Bool // a delivery outside the time window is being read
@@ -31,7 +31,7 @@ func (m *Mirror) admit(w http.ResponseWriter, r *http.Request) (*web.Body, error
 	case !m.admission.untimely.CompareAndSwap(false, true):
 		return nil, untimely(err)
 	default:
-		// One at a time is read all the same: only its signature tells a wrong clock from a forgery.
+		// One at a time is read anyway: only its signature tells a wrong clock from a forgery.
 		defer m.admission.untimely.Store(false)
 	}
 	return m.admission.bodies.Read(w, r, MaxWebhookBody)

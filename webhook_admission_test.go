@@ -107,7 +107,7 @@ func TestUntimelyDeliveriesAreReadOneAtATime(t *testing.T) {
 	}
 }
 
-// Who mounts the handler in a program of their own has the same bound: unverified bodies take 16 MiB at most.
+// A program that mounts the handler itself has the same bound: unverified bodies take 16 MiB at most.
 func TestTheHandlerBoundsBodiesByItself(t *testing.T) {
 	t.Parallel()
 	g := openGate(t, clerktest.New(t))

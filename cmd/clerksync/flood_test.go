@@ -58,7 +58,7 @@ func TestAFloodOfUnsignedBodiesTakesLittleMemory(t *testing.T) {
 			f.end()
 			memory := peak(cmd.Process.Pid)
 			t.Logf("at most %d MiB; answers by status: %v", memory>>10, f.statuses())
-			if memory == 0 || memory > floodMemory {
+			if memory > floodMemory { // 0 where the system does not tell
 				t.Errorf("the flood took %d MiB, want at most %d", memory>>10, floodMemory>>10)
 			}
 			if f.accepted.Load() > 0 {

@@ -11,7 +11,7 @@ import (
 // On an address that other machines reach, nothing is served without the operator token, but what is opened by name.
 func TestOperatorListenerAsksOtherMachinesForTheToken(t *testing.T) {
 	t.Parallel()
-	m, config, _, _, _ := explained(t)
+	m, config, _, _, _ := explained(t) //nolint:dogsled // the mirror and its settings are enough
 	scraped := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	paths := []string{
 		"/livez", "/readyz", "/health", "/metrics", "/api/sync", "/api/explain?user_id=user_1", "/debug/pprof/",
@@ -53,7 +53,7 @@ func TestOperatorListenerAsksOtherMachinesForTheToken(t *testing.T) {
 // A page elsewhere gets nothing of the operator listener, wherever it listens and whatever it asks for.
 func TestOperatorListenerGivesOtherSitesNothing(t *testing.T) {
 	t.Parallel()
-	m, config, _, _, _ := explained(t)
+	m, config, _, _, _ := explained(t) //nolint:dogsled // the mirror and its settings are enough
 	scraped := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	for _, listen := range []string{"127.0.0.1:8081", ":8081"} {
 		served := *config

@@ -18,8 +18,8 @@ func (e *Emulator) mayControl(r *http.Request) bool {
 	return e.options.ControlFromAnywhere || loopback(r.RemoteAddr)
 }
 
-// fromPage reports what a browser tells of a request that a page made. The emulator has no pages, so that it is a page
-// of another site, or one whose name was made to point here.
+// fromPage reports whether a page in a browser made the request. The emulator has no pages, so it is a page of another
+// site, or one whose host name was made to point here.
 func fromPage(r *http.Request) bool {
 	for _, site := range r.Header["Sec-Fetch-Site"] {
 		if site != "none" { // typed by a person
@@ -29,8 +29,8 @@ func fromPage(r *http.Request) bool {
 	return len(r.Header["Origin"]) > 0
 }
 
-// ownName reports whether nobody can register the name of a host and point it here, as a page does that wants to pass for
-// one of ours (DNS rebinding). Where other machines may call, they use addresses and names of their network.
+// ownName reports whether a host name is one that an attacker cannot register and point here (DNS rebinding). Other
+// machines, where they may call, use addresses and names of a private network.
 func (e *Emulator) ownName(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

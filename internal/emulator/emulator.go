@@ -20,7 +20,7 @@ import (
 
 // Options of an instance. The zero value is an instance that a random seed invents.
 type Options struct {
-	// Seed decides ids, keys and seeded people: whoever knows it can make the keys. 0 means one that nobody can guess.
+	// Seed decides ids, keys and seeded people: whoever knows it can make the keys. 0 means one that cannot be guessed.
 	Seed uint64
 	// Users, Organizations and Memberships are how many are there from the start. No event tells of them.
 	Users, Organizations, Memberships int
@@ -93,7 +93,7 @@ func validSecret(text string) bool {
 	return err == nil
 }
 
-// RandomSeed is a seed that nobody can guess, and never 0.
+// RandomSeed returns a seed that cannot be guessed. It is never 0.
 func RandomSeed() uint64 {
 	var b [8]byte
 	_, _ = cryptorand.Read(b[:]) // never fails

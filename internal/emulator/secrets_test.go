@@ -47,7 +47,7 @@ func TestTheControlAPIShowsNothingToMakeKeysFrom(t *testing.T) {
 	}
 }
 
-// A seed that nobody chose is not the time: two instances of one moment have nothing in common.
+// A seed that was not chosen is not the time: two instances of one moment have nothing in common.
 func TestUnsetSeedsAreNotTheTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

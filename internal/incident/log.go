@@ -3,6 +3,7 @@ package incident
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -37,7 +38,7 @@ func New(logger *slog.Logger) *Log { return &Log{logger: logger, open: map[strin
 // minute, with the count since the line before and the time since when it happens. The key must not come from a client.
 func (l *Log) Report(level slog.Level, key, message string, attrs ...slog.Attr) {
 	if l.Begins(level, key, message, attrs...) {
-		l.logger.LogAttrs(context.Background(), level, message, attrs...)
+		l.logger.LogAttrs(context.Background(), level, message, attrs...) //nolint:sloglint // a text of the caller
 	}
 }
 
@@ -69,7 +70,7 @@ func (l *Log) tell(key string) {
 	}
 	l.mu.Unlock()
 	if count > 0 {
-		attrs := append(i.attrs[:len(i.attrs):len(i.attrs)], slog.Int64("count", count), slog.Time("since", i.began))
-		l.logger.LogAttrs(context.Background(), i.level, i.message, attrs...)
+		attrs := slices.Concat(i.attrs, []slog.Attr{slog.Int64("count", count), slog.Time("since", i.began)})
+		l.logger.LogAttrs(context.Background(), i.level, i.message, attrs...) //nolint:sloglint // a text of the caller
 	}
 }

@@ -1,8 +1,8 @@
 package incident_test
 
 import (
-	"fmt"
 	"log/slog"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,7 +53,7 @@ func TestIncidentsAreBounded(t *testing.T) {
 		var logs testenv.Logs
 		l := incident.New(logs.Logger())
 		for n := range 10_000 {
-			l.Report(slog.LevelWarn, fmt.Sprint(n), "something fails")
+			l.Report(slog.LevelWarn, strconv.Itoa(n), "something fails")
 		}
 		if n := len(logs.Entries(t)); n != 101 {
 			t.Errorf("%d lines for 10 000 incidents at once", n)

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// bodyTimeout is how long a sender may take for a body.
+	// bodyTimeout is how long a sender may take for a body. It replaces the deadline of the server.
 	bodyTimeout = 10 * time.Second
 	// leastBody is what a body counts at least, so that many small ones that never end are bounded, too.
 	leastBody = 64 << 10
 )
 
-// Bodies bounds the memory that request bodies take while nothing is known of their senders. A new body always finds
-// room: where there is none, the bodies that have been on their way for longest are given up and answered with 503.
-// Real senders need milliseconds, so those who only hold room lose it first.
+// Bodies bounds the memory of request bodies whose senders are not known yet. When the bound is reached, a new body takes
+// the room of those that have been on their way for longest, which are answered with 503. A real sender needs
+// milliseconds, so senders that only hold room lose it first.
 type Bodies struct {
 	limit   int64
 	buffers [64]sync.Pool // of *[]byte, by class
@@ -113,16 +113,16 @@ func (b *Bodies) remove(body *Body) {
 	}
 }
 
-// admit makes room for a body, and waits until those that were given up for it have gone.
+// admit makes room for a body.
 func (b *Bodies) admit(body *Body) error {
 	b.mu.Lock()
 	var gone []*Body
 	for b.used+body.room > b.limit && b.arriving.Len() > 0 {
-		oldest := b.arriving.Front().Value.(*Body)
+		oldest, _ := b.arriving.Front().Value.(*Body)
 		b.remove(oldest)
 		oldest.givenUp = true
 		b.used -= oldest.room
-		_ = oldest.deadline(time.Unix(1, 0)) // ends its Read; it was tried before
+		_ = oldest.deadline(time.Unix(1, 0)) // ends its Read at once
 		gone = append(gone, oldest)
 	}
 	if b.used+body.room > b.limit {
@@ -136,6 +136,14 @@ func (b *Bodies) admit(body *Body) error {
 	}
 	b.mu.Unlock()
 
+	return body.await(gone)
+}
+
+// await waits until bodies that were given up have released their memory.
+func (body *Body) await(gone []*Body) error {
+	if len(gone) == 0 {
+		return nil
+	}
 	late := time.NewTimer(time.Second)
 	defer late.Stop()
 	for _, other := range gone {
@@ -156,7 +164,7 @@ func (b *Bodies) arrived(body *Body, err error) error {
 	b.remove(body)
 	switch {
 	case err == nil:
-		_ = body.deadline(time.Time{}) // else the rest of the request would end with it
+		_ = body.deadline(time.Time{}) // it would cancel the request while the answer is made
 		return nil
 	case body.givenUp:
 		return busy()
@@ -175,7 +183,7 @@ func roomFor(size int64) int64 {
 }
 
 // class is the least power of two that is not below n, as its exponent.
-func class(n int64) int { return bits.Len64(uint64(max(n, 1) - 1)) } //nolint:gosec // not negative
+func class(n int64) int { return bits.Len64(uint64(max(n, 1) - 1)) }
 
 // read reads a body of at most so many bytes. Large ones come into buffers that are used again: most of a flood is given
 // up, and as garbage it would take several times the room.

@@ -128,7 +128,7 @@ func (s *stalled) Read([]byte) (int, error) {
 	return 0, os.ErrDeadlineExceeded
 }
 
-// Who only holds room loses it to who needs it: the oldest first, with an answer after which senders come again.
+// A sender that only holds room loses it to one that needs it: the oldest first, with an answer after which senders retry.
 func TestStalledBodiesGiveWay(t *testing.T) {
 	t.Parallel()
 	b := web.NewBodies(2 * small)
@@ -147,14 +147,14 @@ func TestStalledBodiesGiveWay(t *testing.T) {
 			t.Errorf("the sender has %v", left)
 		}
 	}
-	real := newStalled()
-	for range 3 { // the others are released, so that nobody else must go
+	honest := newStalled()
+	for range 3 { // each is released, so that no other must go
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("real"))
-		body, err := b.Read(real, r, 1<<20)
+		body, err := b.Read(honest, r, 1<<20)
 		if err != nil || string(body.Bytes()) != "real" {
 			t.Fatalf("a real sender got %v", err)
 		}
-		if !real.last.IsZero() {
+		if !honest.last.IsZero() {
 			t.Error("the deadline of the body outlives it")
 		}
 		body.Release()
@@ -190,7 +190,11 @@ func TestBodiesUnderLoad(t *testing.T) {
 	answers := make(chan int, 64)
 	for range cap(answers) {
 		go func() {
-			res, err := http.Post(server.URL, "text/plain", io.MultiReader(strings.NewReader(strings.Repeat("x", 100)))) //nolint:noctx // ends with its server
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, io.MultiReader(strings.NewReader("x")))
+			if err != nil {
+				panic(err)
+			}
+			res, err := server.Client().Do(r) // of unknown length: each may become large
 			if err != nil {
 				answers <- 0
 				return

@@ -11,8 +11,8 @@ import (
 // maxConnections is how many connections a server has at once. Each takes some 30 kB.
 const maxConnections = 1000
 
-// connections bounds how many connections a server has. A new one always finds room while any other waits for its client:
-// the one that has waited for longest is closed. Where all are being answered, a new one waits for one of them to end.
+// connections bounds how many connections a server has. When the bound is reached, a new connection replaces the one that
+// has waited for its client for longest. When all are being answered, it waits until one of them ends.
 type connections struct {
 	net.Listener
 	limit int
@@ -30,7 +30,7 @@ func bounded(srv *http.Server, l net.Listener, limit int) *connections {
 	c.changed = sync.NewCond(&c.mu)
 	handler := srv.Handler
 	if handler == nil {
-		handler = http.DefaultServeMux
+		handler = http.NotFoundHandler()
 	}
 	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, ok := r.Context().Value(connectionKey{}).(*connection); ok {
@@ -69,7 +69,8 @@ func (c *connections) Accept() (net.Conn, error) {
 	defer c.mu.Unlock()
 	for c.open >= c.limit && !c.closed {
 		if c.waiting.Len() > 0 {
-			_ = c.end(c.waiting.Front().Value.(*connection))
+			longest, _ := c.waiting.Front().Value.(*connection)
+			_ = c.end(longest)
 			continue
 		}
 		c.changed.Wait()

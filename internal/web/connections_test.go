@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A thousand connections that only wait for nothing must not keep others out.
+// Connections that are idle must not keep others out.
 func TestIdleConnectionsGiveWay(t *testing.T) {
 	t.Parallel()
 	const limit = 3
@@ -41,7 +41,7 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 		<-entered
 	}
 	if got := dial(t, address).get("/"); got != "200 OK" {
-		t.Errorf("a new one beside an idle one is answered %q", got)
+		t.Errorf("a new one next to an idle one is answered %q", got)
 	}
 	if got := idle.get("/"); got == "200 OK" {
 		t.Error("the idle one was kept beyond the limit")
@@ -55,7 +55,7 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	go func() { waiting <- patient.get("/") }()
 	select {
 	case got := <-waiting:
-		t.Errorf("a fourth beside three busy ones is answered %q", got)
+		t.Errorf("a fourth next to three busy ones is answered %q", got)
 	case <-time.After(50 * time.Millisecond): // nothing is to come: there is nothing to wait for
 	}
 	close(release)
