@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,12 +16,14 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/holder"
+	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -38,6 +41,8 @@ type Mirror struct {
 	remoteKeys *auth.RemoteKeys  // nil: the keys are not fetched
 	clockSkew  atomic.Int64      // well-signed deliveries outside the time window
 	health     healthCache
+	admission  admission
+	incidents  *incident.Log
 
 	redaction ingest.Redaction
 
@@ -64,6 +69,7 @@ type Mirror struct {
 // background work and makes no request to Clerk.
 func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
 	m := &Mirror{config: config.withDefaults(), db: db, holder: holder.New()}
+	m.incidents, m.admission.bodies = incident.New(m.config.Logger), web.NewBodies(maxWebhookBodies)
 	m.waited = m.config.Now
 	m.tracer = m.config.TracerProvider.Tracer(modulePath)
 	if err := m.open(ctx); err != nil {
@@ -87,7 +93,9 @@ func (m *Mirror) open(ctx context.Context) error {
 	if m.live, err = live.New(ctx, live.Config{DB: m.db, Now: m.config.Now, Bounds: m.bounds(), HistoryLost: m.historyLost}); err != nil {
 		return err
 	}
-	m.auditor = newAuditor(m.db, m.config.Now, func(err error) { m.config.Logger.Error("the audit can not be written", "error", err) })
+	m.auditor = newAuditor(m.db, m.config.Now, func(err error) {
+		m.incidents.Report(slog.LevelError, "audit", "the audit can not be written", slog.Any("error", err))
+	})
 	in, err := ingest.New(ctx, ingest.Config{
 		DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed, Measured: m.measured,
 		Tracer: m.tracer, Redact: m.redaction, EraseAtOnce: m.config.EraseAfter < 0,

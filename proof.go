@@ -14,6 +14,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/store"
@@ -35,10 +36,10 @@ const (
 // not mirrored yet, and stored facts that are to grant more than a token does. All of it is bounded, and a budget that
 // all share keeps a flood of strangers from using up the instance's limit.
 type proofs struct {
-	api *clerkapi.Client // nil: there is nobody to ask
-	in  *ingest.Ingest
-	now func() time.Time
-	log *slog.Logger
+	api       *clerkapi.Client // nil: there is nobody to ask
+	in        *ingest.Ingest
+	now       func() time.Time
+	incidents *incident.Log
 
 	flights singleflight.Group
 
@@ -60,7 +61,7 @@ type proven struct {
 }
 
 func (m *Mirror) newProofs() (*proofs, error) {
-	p := &proofs{in: m.ingest, now: m.config.Now, log: m.config.Logger, proven: map[proof]proven{}, missing: map[string]time.Time{}}
+	p := &proofs{in: m.ingest, now: m.config.Now, incidents: m.incidents, proven: map[proof]proven{}, missing: map[string]time.Time{}}
 	if m.config.SecretKey == "" || m.config.JWTAlgorithm == auth.HS256 && m.config.JWTKey == "" {
 		return p, nil // none, or one that is a shared secret and not Clerk's
 	}
@@ -197,8 +198,9 @@ func (p *proofs) user(ctx context.Context, id string) bool {
 		p.missing[id] = p.now()
 		return false
 	}
-	if err != nil && !errors.Is(err, errPaused) {
-		p.log.Warn("a user who is not mirrored could not be read from Clerk", "user", id, "error", err)
+	if err != nil && !errors.Is(err, errPaused) && ctx.Err() == nil {
+		p.incidents.Report(slog.LevelWarn, "unknown user", "users who are not mirrored could not be read from Clerk",
+			slog.String("user", id), slog.Any("error", err))
 	}
 	return err == nil
 }

@@ -22,8 +22,10 @@ const MaxWebhookBody = 1 << 20
 // are problem+json: 400 for what is not signed, stale or no JSON; 400 with
 // "webhook-delivery: abort-message" for a signed event that lacks what it must have (kept
 // as a dead letter); 405, 413, 415; 500 when no secret is configured or an event could
-// not be applied (kept too); 503 when it could not be stored.
-func (m *Mirror) WebhookHandler() http.Handler { return m.timed(m.receive) }
+// not be applied (kept too); 503 when it could not be stored, or when too many bodies are on their way.
+//
+// What the headers alone condemn is refused before the body is read, and unverified bodies take 16 MiB at most.
+func (m *Mirror) WebhookHandler() http.Handler { return m.timed(m.reported(m.receive)) }
 
 func (m *Mirror) receive(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
@@ -38,18 +40,20 @@ func (m *Mirror) receive(w http.ResponseWriter, r *http.Request) error {
 			Detail: "No webhook signing secret is configured: set CLERK_WEBHOOK_SIGNING_SECRET to the endpoint's whsec_… secret",
 		}
 	}
-	body, err := web.ReadBody(w, r, MaxWebhookBody)
+	body, err := m.admit(w, r)
 	if err != nil {
 		return err
 	}
-	message, err := m.verifySignature(r, body)
+	defer body.Release()
+	message, err := m.verifySignature(r, body.Bytes())
 	if err != nil {
 		return m.unsigned(err)
 	}
-	prepared, err := m.ingest.Prepare(ingest.Message{ID: message.ID, SignedAt: message.SignedAt, Body: body})
+	prepared, err := m.ingest.Prepare(ingest.Message{ID: message.ID, SignedAt: message.SignedAt, Body: body.Keep()})
 	if err != nil {
 		return notJSON(err)
 	}
+	body.Release() // from here on the queue of events bounds it
 	if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
 		prepared.Traced(span.SpanContext())
 		span.SetAttributes(attribute.String("clerksync.event_type", prepared.KnownType()))

@@ -44,6 +44,11 @@ type Error struct {
 	Age time.Duration
 }
 
+// Untimely reports whether the signed time alone is at fault.
+func (e *Error) Untimely() bool {
+	return e.Reason == ReasonStaleTimestamp || e.Reason == ReasonFutureTimestamp
+}
+
 func (e *Error) Error() string {
 	var what string
 	switch e.Reason {

@@ -57,6 +57,9 @@ func FuzzVerify(f *testing.F) {
 		early, late := seconds-vectorTime.Unix() > 300, vectorTime.Unix()-seconds > 300
 
 		message, err := v.Verify(h, []byte(body))
+		if early := v.CheckHeaders(h); err == nil && early != nil {
+			t.Errorf("accepted, but refused by its headers: %v", early)
+		}
 		switch judged := reference.VerifyIgnoringTimestamp([]byte(body), h); {
 		case wellSigned && judged != nil:
 			t.Fatalf("the library refuses what is well signed: %v", judged)

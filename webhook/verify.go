@@ -116,40 +116,91 @@ func (v *Verifier) Verify(h http.Header, body []byte) (Message, error) {
 	return v.verifyMessage(h, fields, body)
 }
 
+// CheckHeaders returns the [*Error] of headers that no body can make valid, and nil for all others. It needs no body, so
+// that a server can refuse a delivery before it reads one. Unlike Verify it refuses a time outside the tolerance without
+// knowing who signed it.
+func (v *Verifier) CheckHeaders(h http.Header) error {
+	fields, err := familyOf(h)
+	switch {
+	case err != nil:
+		return err
+	case v.scheme == SchemeDangerousHMACBody:
+		_, _, err = readBodySignature(h)
+		return err
+	}
+	sig, err := readSignature(h, fields)
+	if err != nil {
+		return err
+	}
+	if len(v.keys) == 0 || !plausible(sig.list) {
+		return &Error{Reason: ReasonNoMatchingSignature, Header: fields.signature}
+	}
+	return v.timely(sig.at, fields)
+}
+
+// plausible reports whether any part of list has the length of a `v1` signature.
+func plausible(list string) bool {
+	for part := range strings.SplitSeq(list, " ") {
+		if version, text, _ := strings.Cut(part, ","); version == "v1" && len(text) == len(signature{}) {
+			return true
+		}
+	}
+	return false
+}
+
 func (v *Verifier) verifyMessage(h http.Header, fields family, body []byte) (Message, error) {
-	id, err := single(h, fields.id)
+	sig, err := readSignature(h, fields)
 	if err != nil {
 		return Message{}, err
 	}
-	timestamp, err := single(h, fields.timestamp)
-	if err != nil {
-		return Message{}, err
-	}
-	list, err := single(h, fields.signature)
-	if err != nil {
-		return Message{}, err
-	}
-	if !validID(id) {
-		return Message{}, &Error{Reason: ReasonBadID, Header: fields.id}
-	}
-	signedAt, ok := parseTimestamp(timestamp)
-	if !ok {
-		return Message{}, &Error{Reason: ReasonBadTimestamp, Header: fields.timestamp}
-	}
-	if len(list) > maxSignatureBytes || strings.Count(list, " ") >= maxSignatures {
-		return Message{}, &Error{Reason: ReasonBadSignature, Header: fields.signature}
-	}
-	if !v.signed(id, timestamp, body, list) {
+	if !v.signed(sig.id, sig.timestamp, body, sig.list) {
 		return Message{}, &Error{Reason: ReasonNoMatchingSignature, Header: fields.signature}
 	}
+	if err := v.timely(sig.at, fields); err != nil {
+		return Message{}, err
+	}
+	return Message{ID: sig.id, SignedAt: sig.at}, nil
+}
+
+// signatureHeaders are the three headers of one delivery, well formed.
+type signatureHeaders struct {
+	id, timestamp, list string
+	at                  time.Time
+}
+
+func readSignature(h http.Header, fields family) (sig signatureHeaders, err error) {
+	if sig.id, err = single(h, fields.id); err != nil {
+		return sig, err
+	}
+	if sig.timestamp, err = single(h, fields.timestamp); err != nil {
+		return sig, err
+	}
+	if sig.list, err = single(h, fields.signature); err != nil {
+		return sig, err
+	}
+	if !validID(sig.id) {
+		return sig, &Error{Reason: ReasonBadID, Header: fields.id}
+	}
+	var ok bool
+	if sig.at, ok = parseTimestamp(sig.timestamp); !ok {
+		return sig, &Error{Reason: ReasonBadTimestamp, Header: fields.timestamp}
+	}
+	if len(sig.list) > maxSignatureBytes || strings.Count(sig.list, " ") >= maxSignatures {
+		return sig, &Error{Reason: ReasonBadSignature, Header: fields.signature}
+	}
+	return sig, nil
+}
+
+// timely refuses a signed time outside the tolerance.
+func (v *Verifier) timely(signedAt time.Time, fields family) error {
 	// Not -age > tolerance: Sub saturates, and the least duration has no opposite.
 	switch age := v.now().Sub(signedAt); {
 	case age > v.tolerance:
-		return Message{}, &Error{Reason: ReasonStaleTimestamp, Header: fields.timestamp, Age: age}
+		return &Error{Reason: ReasonStaleTimestamp, Header: fields.timestamp, Age: age}
 	case age < -v.tolerance:
-		return Message{}, &Error{Reason: ReasonFutureTimestamp, Header: fields.timestamp, Age: age}
+		return &Error{Reason: ReasonFutureTimestamp, Header: fields.timestamp, Age: age}
 	}
-	return Message{ID: id, SignedAt: signedAt}, nil
+	return nil
 }
 
 // signed tells whether any part of list is the `v1` signature of any key. Texts are compared: a second spelling of the
@@ -168,26 +219,9 @@ func (v *Verifier) signed(id, timestamp string, body []byte, list string) bool {
 }
 
 func (v *Verifier) verifyBody(h http.Header, body []byte) (Message, error) {
-	fields := svixFamily()
-	text, err := single(h, fields.signature)
+	id, got, err := readBodySignature(h)
 	if err != nil {
 		return Message{}, err
-	}
-	id := ""
-	if len(h[fields.id]) > 0 {
-		if id, err = single(h, fields.id); err != nil {
-			return Message{}, err
-		}
-		if !validID(id) {
-			return Message{}, &Error{Reason: ReasonBadID, Header: fields.id}
-		}
-	}
-	var got [sha256.Size]byte
-	if len(text) != hex.EncodedLen(len(got)) {
-		return Message{}, &Error{Reason: ReasonBadSignature, Header: fields.signature}
-	}
-	if _, err := hex.Decode(got[:], []byte(text)); err != nil {
-		return Message{}, &Error{Reason: ReasonBadSignature, Header: fields.signature}
 	}
 	for _, k := range v.keys {
 		if want := k.sum(body); hmac.Equal(got[:], want[:]) {
@@ -198,7 +232,30 @@ func (v *Verifier) verifyBody(h http.Header, body []byte) (Message, error) {
 			return Message{ID: id}, nil
 		}
 	}
-	return Message{}, &Error{Reason: ReasonNoMatchingSignature, Header: fields.signature}
+	return Message{}, &Error{Reason: ReasonNoMatchingSignature, Header: svixFamily().signature}
+}
+
+// readBodySignature reads the headers of SchemeDangerousHMACBody. The id may be absent.
+func readBodySignature(h http.Header) (id string, sum [sha256.Size]byte, err error) {
+	fields := svixFamily()
+	text, err := single(h, fields.signature)
+	if err != nil {
+		return "", sum, err
+	}
+	if len(h[fields.id]) > 0 {
+		if id, err = single(h, fields.id); err != nil {
+			return "", sum, err
+		}
+		if !validID(id) {
+			return "", sum, &Error{Reason: ReasonBadID, Header: fields.id}
+		}
+	}
+	if len(text) == hex.EncodedLen(len(sum)) {
+		if _, err := hex.Decode(sum[:], []byte(text)); err == nil {
+			return id, sum, nil
+		}
+	}
+	return "", sum, &Error{Reason: ReasonBadSignature, Header: fields.signature}
 }
 
 // family is the names of the headers of one delivery, as http.Header has them.

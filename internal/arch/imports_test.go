@@ -41,7 +41,7 @@ func rules() []rule {
 		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "webhook"}, nil},
 		{".", []string{
 			"auth", "clerk", "webhook", "internal/clerkapi", "internal/doctor", "internal/ingest", "internal/live",
-			"internal/holder", "internal/metrics", "internal/nearest", "internal/reconcile", "internal/schedule", "internal/status", "internal/store",
+			"internal/holder", "internal/incident", "internal/metrics", "internal/nearest", "internal/reconcile", "internal/schedule", "internal/status", "internal/store",
 			"internal/web",
 		}, append(api, xsync)},
 		{"sqlite", []string{"internal/store"}, []string{modernc}},
@@ -59,7 +59,8 @@ func rules() []rule {
 		{"internal/emulator", []string{"clerk", "internal/web", "webhook"}, []string{goJose}},
 		{"internal/telemetry", nil, append(api, otel+"/sdk/...", otel+"/exporters/...", "github.com/prometheus/...")},
 		{"internal/metrics", nil, api},
-		{"internal/web", nil, api},
+		{"internal/incident", nil, nil},
+		{"internal/web", []string{"internal/incident"}, api},
 		{"internal/testenv", nil, []string{cmp, pgx}},
 		{"internal/doctor", nil, nil},
 		{"internal/nearest", nil, nil},

@@ -93,7 +93,7 @@ func (c chaosCommand) Run(ctx context.Context, p *process) error {
 		return errors.New("--deeds goes from 1 to 1000000")
 	}
 	if c.Seed == 0 {
-		c.Seed = uint64(time.Now().UnixNano()) // any number does
+		c.Seed = emulator.RandomSeed()
 	}
 	folder, err := os.MkdirTemp("", "clerksync-chaos-")
 	if err != nil {

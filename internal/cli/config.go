@@ -26,6 +26,8 @@ type Config struct {
 	Listen         string // host:port or :port
 	OperatorListen string // host:port, :port, off, public
 
+	OperatorMetrics string // token, open
+
 	Roles     []string // lowest first, at least one
 	AdminRole string   // one of Roles
 

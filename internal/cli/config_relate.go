@@ -33,6 +33,7 @@ func (l *loader) relate() {
 	l.relateJWT()
 	l.relateRoles()
 	l.relateListeners()
+	l.relateOperators()
 	l.relatePolicy()
 	l.relateIdentity()
 	l.relateWalks()

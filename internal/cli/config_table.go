@@ -161,6 +161,12 @@ func serverVariables() []Variable {
 		form:    "Write host:port, off or public.",
 		binding: bind(func(c *Config) *string { return &c.OperatorListen }, parseOperatorListen),
 	}, {
+		Name: "CLERKSYNC_OPERATOR_METRICS", Default: "token",
+		Summary: "token; open answers /metrics without the operator token where other machines reach the operator listener",
+		noun:    "operator metrics mode", why: "Metrics tell how much happens here, and everyone who reaches the listener could read them.",
+		form:    "Write token or open.",
+		binding: bind(func(c *Config) *string { return &c.OperatorMetrics }, oneOf("token", "open")),
+	}, {
 		Name: rolesName, Default: "solo,growth,enterprise,admin",
 		Summary: "ladder of roles, lowest first",
 		noun:    "role", why: "Access rules compare roles by their place in this list.",

@@ -95,7 +95,7 @@ func TestDefaults(t *testing.T) {
 	got.Sources = nil
 	want := &Config{
 		Database:      Database{Engine: "sqlite", Path: filepath.Join(dir, "clerksync.db")},
-		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081",
+		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081", OperatorMetrics: "token",
 		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
 		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", ClockLeeway: 5 * time.Second, JIT: "auto", Unready: "allow",
 		ReadyWithin: 5 * time.Minute, ReadyWalkWithin: 26 * time.Hour, WalkMinPause: 10 * time.Minute, WalkMaxPause: 24 * time.Hour,
@@ -114,7 +114,7 @@ func TestVariables(t *testing.T) {
 		CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_CORS_ORIGINS CLERKSYNC_PLAN_FEATURES CLERKSYNC_REDACT`
 	groups := map[string]string{
 		"core": `CLERKSYNC_CONFIG DATABASE_URL CLERK_SECRET_KEY CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_WEBHOOK_SCHEME
-			CLERK_API_URL CLERK_INSTANCE_ID CLERKSYNC_LISTEN CLERKSYNC_OPERATOR_LISTEN CLERKSYNC_ROLES CLERKSYNC_LOG_LEVEL
+			CLERK_API_URL CLERK_INSTANCE_ID CLERKSYNC_LISTEN CLERKSYNC_OPERATOR_LISTEN CLERKSYNC_OPERATOR_METRICS CLERKSYNC_ROLES CLERKSYNC_LOG_LEVEL
 			CLERKSYNC_LOG_FORMAT CLERKSYNC_SQLITE_SYNCHRONOUS`,
 		"tokens": `CLERK_JWT_ALGORITHM CLERK_JWT_KEY CLERK_JWKS_URL CLERK_ISSUER CLERK_PUBLISHABLE_KEY
 			CLERK_AUTHORIZED_PARTIES CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP CLERK_AUDIENCE CLERKSYNC_CLOCK_LEEWAY CLERKSYNC_JIT`,

@@ -33,7 +33,8 @@ func goodValues(t *testing.T) []goodValue {
 		{"PORT", "3000", ":3000"},
 		{"CLERKSYNC_OPERATOR_LISTEN", "OFF", "off"},
 		{"CLERKSYNC_OPERATOR_LISTEN", "public", "public"},
-		{"CLERKSYNC_OPERATOR_LISTEN", ":9", ":9"},
+		{"CLERKSYNC_OPERATOR_LISTEN", "[::1]:9", "[::1]:9"},
+		{"CLERKSYNC_OPERATOR_METRICS", "Open", "open"},
 		{"CLERKSYNC_ROLES", "member , org:admin", "member,org:admin"},
 		{"CLERKSYNC_LOG_LEVEL", "WARN", "warn"},
 		{"CLERKSYNC_LOG_FORMAT", "text", "text"},
@@ -167,6 +168,10 @@ func badCore() []badValue {
 		{"PORT", "080", badPort, nil},
 		{"CLERKSYNC_OPERATOR_LISTEN", "on", "operator listen address is not of the form host:port or :port", nil},
 		{"CLERKSYNC_OPERATOR_LISTEN", "127.0.0.1:8080", "operator listen address has the port of the public listener", nil},
+		{
+			"CLERKSYNC_OPERATOR_LISTEN", ":9", "operator listen address is reachable from other machines, and no operator token is set", nil,
+		},
+		{"CLERKSYNC_OPERATOR_METRICS", "yes", "operator metrics mode is none of token, open", nil},
 		{
 			"CLERKSYNC_OPERATOR_LISTEN", "127.0.0.1:80", "operator listen address has the port of the public listener",
 			[]string{"CLERKSYNC_LISTEN=127.0.0.1:80"},

@@ -31,7 +31,7 @@ type configFlags struct {
 	Config         string `help:"YAML file with settings." placeholder:"FILE"`
 	DatabaseURL    string `help:"Where the mirror is kept: sqlite:FILE or postgres://… (DATABASE_URL)." placeholder:"URL"`
 	Listen         string `help:"Public address, :8080 unless told (CLERKSYNC_LISTEN)." placeholder:"ADDR"`
-	OperatorListen string `help:"Operators' address, 127.0.0.1:8081 unless told; off for none (CLERKSYNC_OPERATOR_LISTEN)." placeholder:"ADDR"`
+	OperatorListen string `help:"Operators' address, 127.0.0.1:8081 unless told; off for none (CLERKSYNC_OPERATOR_LISTEN). Others than this machine's need CLERKSYNC_OPERATOR_TOKEN." placeholder:"ADDR"`
 	LogLevel       string `help:"debug, info, warn or error (CLERKSYNC_LOG_LEVEL)." placeholder:"LEVEL"`
 	LogFormat      string `help:"json or text (CLERKSYNC_LOG_FORMAT)." placeholder:"FORMAT"`
 }
@@ -286,7 +286,7 @@ func operatorHandler(m *clerksync.Mirror, c *Config, scraped http.Handler, logge
 	mux.Handle("GET /api/sync", syncHandler(m, c))
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
-	return web.Standard(web.Config{Logger: logger}, ownHost(c.OperatorListen, web.NotFoundAndMethod(mux)))
+	return web.Standard(web.Config{Logger: logger}, operatorAccess(c, web.NotFoundAndMethod(mux)))
 }
 
 // ownHost refuses what names another host than a loopback one, where the listener is on one: a page elsewhere whose name

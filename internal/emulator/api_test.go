@@ -186,21 +186,42 @@ func TestControlAPIAnswersItsOwnMachineOnly(t *testing.T) {
 	c := newClerk(t, emulator.Options{})
 	open := newClerk(t, emulator.Options{ControlFromAnywhere: true})
 	for name, test := range map[string]struct {
-		of             *clerk
-		caller, origin string
-		want           int
+		of           *clerk
+		caller, host string
+		site, origin string
+		want         int
 	}{
-		"this machine":                    {c, "127.0.0.1:1", "", 200},
-		"this machine, IPv6":              {c, "[::1]:1", "", 200},
-		"another machine":                 {c, "192.0.2.1:1", "", 403},
-		"a web page on this machine":      {c, "127.0.0.1:1", "https://evil.example", 403},
-		"no address":                      {c, "", "", 403},
-		"another machine, where it may":   {open, "192.0.2.1:1", "", 200},
-		"another machine, Frontend's way": {c, "10.0.0.1:1", "", 403},
+		"this machine":                   {c, "127.0.0.1:1", "127.0.0.1:4010", "", "", 200},
+		"this machine, IPv6":             {c, "[::1]:1", "[::1]:4010", "", "", 200},
+		"this machine, by name":          {c, "127.0.0.1:1", "LOCALHOST:4010", "", "", 200},
+		"this machine, by a subdomain":   {c, "127.0.0.1:1", "clerk.localhost", "", "", 200},
+		"an address typed by a person":   {c, "127.0.0.1:1", "localhost:4010", "none", "", 200},
+		"another machine":                {c, "192.0.2.1:1", "localhost", "", "", 403},
+		"another machine in our network": {c, "10.0.0.1:1", "localhost", "", "", 403},
+		"no address":                     {c, "", "localhost", "", "", 403},
+		"a web page on this machine":     {c, "127.0.0.1:1", "localhost", "", "https://evil.example", 403},
+		"a page that tells no origin":    {c, "127.0.0.1:1", "localhost", "cross-site", "", 403},
+		"a page on another port":         {c, "127.0.0.1:1", "localhost", "same-site", "", 403},
+		"a page under a rebound name":    {c, "127.0.0.1:1", "evil.example:4010", "same-origin", "", 403},
+		"a rebound name, an old browser": {c, "127.0.0.1:1", "evil.example:4010", "", "", 403},
+		"a name that only begins so":     {c, "127.0.0.1:1", "localhost.evil.example", "", "", 403},
+		"a name with our address in it":  {c, "127.0.0.1:1", "127.0.0.1.evil.example", "", "", 403},
+		"no host":                        {c, "127.0.0.1:1", "", "", "", 403},
+
+		"another machine, where it may":    {open, "192.0.2.1:1", "10.0.0.7:4010", "", "", 200},
+		"a container, where it may":        {open, "172.17.0.1:1", "clerk:4010", "", "", 200},
+		"Docker's host, where it may":      {open, "172.17.0.1:1", "host.docker.internal:4010", "", "", 200},
+		"a rebound name, where others may": {open, "127.0.0.1:1", "evil.example:4010", "", "", 403},
+		"a page, where others may":         {open, "127.0.0.1:1", "localhost", "cross-site", "", 403},
+		"an origin, where others may":      {open, "127.0.0.1:1", "localhost", "", "https://evil.example", 403},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/_emulator/state", nil)
-		if r.RemoteAddr = test.caller; test.origin != "" {
+		r.RemoteAddr, r.Host = test.caller, test.host
+		if test.origin != "" {
 			r.Header.Set("Origin", test.origin)
+		}
+		if test.site != "" {
+			r.Header.Set("Sec-Fetch-Site", test.site)
 		}
 		w := httptest.NewRecorder()
 		test.of.ServeHTTP(w, r)

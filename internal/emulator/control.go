@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -53,8 +52,9 @@ func (e *Emulator) control(mux *http.ServeMux) {
 // local answers callers of this machine only.
 func (e *Emulator) local(handle func(*call) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Context().Value(inProcess{}) == nil && !e.options.ControlFromAnywhere && !loopback(r) {
-			e.answer(w, nil, fail(http.StatusForbidden, "authorization_invalid", "unauthorized", "The control API answers callers of its own machine only."))
+		if !e.mayControl(r) {
+			e.answer(w, nil, fail(http.StatusForbidden, "authorization_invalid", "unauthorized",
+				"The control API answers callers of its own machine only, by the host name localhost, and no pages in browsers."))
 			return
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -70,17 +70,9 @@ func (e *Emulator) local(handle func(*call) (any, error)) http.Handler {
 	})
 }
 
-// loopback is true for callers of this machine that no browser page of another site sent.
-func loopback(r *http.Request) bool {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	ip := net.ParseIP(host)
-	return err == nil && ip != nil && ip.IsLoopback() && r.Header.Get("Origin") == ""
-}
-
-// State is what GET /_emulator/state shows.
+// State is what GET /_emulator/state shows. It holds nothing that keys can be made from, such as the seed.
 type State struct {
 	InstanceID    string         `json:"instance_id"`
-	Seed          uint64         `json:"seed"`
 	Clock         time.Time      `json:"clock"`
 	Counts        map[string]int `json:"counts"`
 	Deliveries    map[string]int `json:"deliveries"` // by state
@@ -104,7 +96,7 @@ func (e *Emulator) state(*call) (any, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s.InstanceID, s.Seed = e.ID, e.options.Seed
+	s.InstanceID = e.ID
 	for _, k := range e.published() {
 		s.Keys = append(s.Keys, k.id)
 	}

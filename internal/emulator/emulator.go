@@ -3,6 +3,8 @@ package emulator
 import (
 	"bytes"
 	"context"
+	cryptorand "crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +20,7 @@ import (
 
 // Options of an instance. The zero value is an instance that a random seed invents.
 type Options struct {
-	// Seed decides ids, keys and seeded people; 0 means one of its own.
+	// Seed decides ids, keys and seeded people: whoever knows it can make the keys. 0 means one that cannot be guessed.
 	Seed uint64
 	// Users, Organizations and Memberships are how many are there from the start. No event tells of them.
 	Users, Organizations, Memberships int
@@ -91,13 +93,20 @@ func validSecret(text string) bool {
 	return err == nil
 }
 
+// RandomSeed returns a seed that cannot be guessed. It is never 0.
+func RandomSeed() uint64 {
+	var b [8]byte
+	_, _ = cryptorand.Read(b[:]) // never fails
+	return max(1, binary.LittleEndian.Uint64(b[:]))
+}
+
 // New makes an instance. Close ends it.
 func New(options Options) (*Emulator, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
 	if options.Seed == 0 {
-		options.Seed = uint64(time.Now().UnixNano()) // any number does
+		options.Seed = RandomSeed()
 	}
 	if options.Workers <= 0 {
 		options.Workers = 32

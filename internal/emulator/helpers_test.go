@@ -68,7 +68,7 @@ func (c *clerk) do(method, path string, body any, headers ...string) answer {
 		content = bytes.NewReader(encoded)
 	}
 	r := httptest.NewRequestWithContext(c.t.Context(), method, path, content)
-	r.RemoteAddr = "127.0.0.1:1234"
+	r.RemoteAddr, r.Host = "127.0.0.1:1234", "localhost"
 	r.Header.Set("Authorization", "Bearer "+c.key)
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")

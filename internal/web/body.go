@@ -23,10 +23,7 @@ const (
 // request_timeout, 400 body_unreadable. The size is judged by what arrives, not by Content-Length.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if encoded(r.Header) {
-		return nil, &Problem{
-			Status: http.StatusUnsupportedMediaType, Code: "unsupported_content_encoding",
-			Detail: "Send the body without Content-Encoding", Header: http.Header{"Accept-Encoding": {"identity"}},
-		}
+		return nil, contentEncoded()
 	}
 	var body bytes.Buffer
 	body.Grow(int(min(max(r.ContentLength, 0), limit, maxPrealloc)) + bytes.MinRead)
@@ -52,6 +49,13 @@ func encoded(h http.Header) bool {
 		}
 	}
 	return false
+}
+
+func contentEncoded() *Problem {
+	return &Problem{
+		Status: http.StatusUnsupportedMediaType, Code: "unsupported_content_encoding",
+		Detail: "Send the body without Content-Encoding", Header: http.Header{"Accept-Encoding": {"identity"}},
+	}
 }
 
 func bodyTooLarge() *Problem {

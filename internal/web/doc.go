@@ -19,6 +19,7 @@
 //
 // # Limits
 //
-// [NewServer] bounds headers and times, [ReadBody] bodies. A handler that streams
+// [NewServer] bounds headers and times, [Listen] connections, [ReadBody] one body and
+// [Bodies] all that are on their way. A handler that streams
 // moves its own deadline with [http.ResponseController] and ends when [Draining] says so.
 package web

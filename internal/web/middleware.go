@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
+
+	"github.com/clerksync/clerksync/internal/incident"
 )
 
 // Middleware puts something round a handler.
@@ -85,9 +87,12 @@ func plainToken(s string) bool {
 
 // AccessLog writes one line a request: method, route pattern, status, bytes of
 // the body, duration, request id, client address, and the code and cause of an
-// error. Never the path or the query: both carry identifiers and tokens. Server
-// errors are Error, answered probes (/livez, /readyz) Debug, the rest Info.
+// error. Never the path or the query: both carry identifiers and tokens. The first of
+// equal server errors is Error, and one line a minute while they last; the others are
+// Info as the rest is. Answered probes (/livez, /readyz) are Debug, and so is what the
+// handler has reported as an incident.
 func AccessLog(logger *slog.Logger, proxies Proxies) Middleware {
+	incidents := incident.New(logger)
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
@@ -97,7 +102,8 @@ func AccessLog(logger *slog.Logger, proxies Proxies) Middleware {
 				if completed && rec.status == 0 {
 					rec.status = http.StatusOK // net/http sends it for a handler that wrote nothing
 				}
-				logRequest(logger, proxies, rec, r, time.Since(start), !completed)
+				level := levelOf(incidents, rec, r)
+				logRequest(logger, level, proxies, rec, r, time.Since(start), !completed)
 			}()
 			h.ServeHTTP(rec, r)
 			completed = true
@@ -105,14 +111,26 @@ func AccessLog(logger *slog.Logger, proxies Proxies) Middleware {
 	}
 }
 
-func logRequest(logger *slog.Logger, proxies Proxies, rec *recorder, r *http.Request, d time.Duration, aborted bool) {
-	ctx, level := r.Context(), slog.LevelInfo
-	switch {
+// levelOf is the level of a request's access line.
+func levelOf(incidents *incident.Log, rec *recorder, r *http.Request) slog.Level {
+	switch pattern := routePattern(r); {
+	case rec.reported:
+		return slog.LevelDebug
 	case rec.status >= http.StatusInternalServerError:
-		level = slog.LevelError
+		if incidents.Begins(slog.LevelError, pattern+" "+rec.code, "requests fail",
+			slog.String("pattern", pattern), slog.Int("status", rec.status), slog.String("code", rec.code)) {
+			return slog.LevelError
+		}
 	case rec.status < http.StatusBadRequest && (r.URL.Path == "/livez" || r.URL.Path == "/readyz"):
-		level = slog.LevelDebug
+		return slog.LevelDebug
 	}
+	return slog.LevelInfo
+}
+
+func logRequest(
+	logger *slog.Logger, level slog.Level, proxies Proxies, rec *recorder, r *http.Request, d time.Duration, aborted bool,
+) {
+	ctx := r.Context()
 	if !logger.Enabled(ctx, level) {
 		return
 	}
@@ -161,8 +179,10 @@ func routePattern(r *http.Request) string {
 }
 
 // Recover answers a panic with a 500 problem and logs it with its stack; the
-// client learns nothing of either. [http.ErrAbortHandler] passes: it asks for a cut.
+// client learns nothing of either. A panic that comes again and again is one line
+// a minute. [http.ErrAbortHandler] passes: it asks for a cut.
 func Recover(logger *slog.Logger) Middleware {
+	incidents := incident.New(logger)
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if recorderOf(w) == nil { // without one nobody knows whether the answer has begun
@@ -177,7 +197,7 @@ func Recover(logger *slog.Logger) Middleware {
 					panic(v)
 				}
 				err := fmt.Errorf("panic: %v", v)
-				logger.LogAttrs(r.Context(), slog.LevelError, "panic",
+				incidents.Report(slog.LevelError, routePattern(r), "panic",
 					slog.String("pattern", routePattern(r)), slog.String("request_id", RequestID(r.Context())),
 					slog.Any("error", err), slog.String("stack", string(debug.Stack())))
 				WriteError(w, r, err)

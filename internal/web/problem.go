@@ -23,6 +23,8 @@ type Problem struct { // the RFC's word; it is an answer first
 	Extra  map[string]any // further members, such as reason; none can replace a standard one
 	Header http.Header    // sent along, such as WWW-Authenticate or Retry-After
 	Err    error          // the cause, for the log
+	// Reported means that the log tells of it as an incident. Its access line is then for debugging alone.
+	Reported bool
 }
 
 // Error returns text for the log; it contains the cause.
@@ -63,7 +65,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		if p.Err != nil || error(p) != err { //nolint:errorlint // identity: a bare Problem has no cause to log
 			rec.err = err
 		}
-		rec.code, rec.reason = p.Code, p.Extra["reason"]
+		rec.code, rec.reason, rec.reported = p.Code, p.Extra["reason"], p.Reported
 		if rec.status != 0 {
 			panic(http.ErrAbortHandler)
 		}

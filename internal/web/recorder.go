@@ -10,9 +10,10 @@ type recorder struct {
 	bytes  int64 // of the body
 	logged bool  // an access log looks on
 
-	err    error // what the handler returned, for the log
-	code   string
-	reason any
+	err      error // what the handler returned, for the log
+	code     string
+	reason   any
+	reported bool // the log has an incident of it
 
 	muxed     *http.Request // the request as the innermost mux sees it, nil outside of one
 	discarded bool          // the handler writes a body that ours has replaced

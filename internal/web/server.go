@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// NewServer returns a server whose headers and times are bounded. A handler that
+// NewServer returns a server whose headers and times are bounded; [Listen] bounds its connections. A handler that
 // legitimately takes longer, such as a stream, moves its own deadlines with
 // [http.ResponseController].
 func NewServer(addr string, h http.Handler) *http.Server {
@@ -49,7 +49,7 @@ func Listen(ctx context.Context, logger *slog.Logger, drain time.Duration, serve
 			}
 			return nil, fmt.Errorf("listen: %w", err)
 		}
-		s.listeners = append(s.listeners, l)
+		s.listeners = append(s.listeners, bounded(srv, l, maxConnections))
 		srv.BaseContext = func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), drainingKey{}, s.draining)
 		}

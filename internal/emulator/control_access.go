@@ -1,0 +1,63 @@
+package emulator
+
+import (
+	"net"
+	"net/http"
+	"strings"
+)
+
+// mayControl reports whether a request may use the control API, which signs anyone in: it comes from this machine, or
+// the options let others in, and no page in a browser sent it.
+func (e *Emulator) mayControl(r *http.Request) bool {
+	if r.Context().Value(inProcess{}) != nil {
+		return true
+	}
+	if fromPage(r) || !e.ownName(r.Host) {
+		return false
+	}
+	return e.options.ControlFromAnywhere || loopback(r.RemoteAddr)
+}
+
+// fromPage reports whether a page in a browser made the request. The emulator has no pages, so it is a page of another
+// site, or one whose host name was made to point here.
+func fromPage(r *http.Request) bool {
+	for _, site := range r.Header["Sec-Fetch-Site"] {
+		if site != "none" { // typed by a person
+			return true
+		}
+	}
+	return len(r.Header["Origin"]) > 0
+}
+
+// ownName reports whether a host name is one that an attacker cannot register and point here (DNS rebinding). Other
+// machines, where they may call, use addresses and names of a private network.
+func (e *Emulator) ownName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") || loopback(host) {
+		return true
+	}
+	if !e.options.ControlFromAnywhere || host == "" {
+		return false
+	}
+	if net.ParseIP(host) != nil || !strings.Contains(host, ".") {
+		return true
+	}
+	for _, private := range []string{".internal", ".local", ".test", ".home.arpa"} {
+		if strings.HasSuffix(host, private) {
+			return true
+		}
+	}
+	return false
+}
+
+// loopback reports whether an address, with or without a port, is one of this machine's own.
+func loopback(address string) bool {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
+	}
+	ip := net.ParseIP(address)
+	return ip != nil && ip.IsLoopback()
+}
