@@ -69,7 +69,7 @@ func (m *Mirror) Health(ctx context.Context) Health {
 func (m *Mirror) look(ctx context.Context) Health {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	h := Health{Status: "ok", Warnings: m.configWarnings(), Database: DatabaseHealth{Engine: string(m.db.Engine())}}
+	h := Health{Status: "ok", Warnings: append(m.configWarnings(), m.policyWarnings()...), Database: DatabaseHealth{Engine: string(m.db.Engine())}}
 	found, err := m.dataWarnings(ctx)
 	h.Database.OK = err == nil
 	h.Warnings = append(h.Warnings, found...)

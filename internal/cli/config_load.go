@@ -75,6 +75,7 @@ type loader struct {
 	variables map[string]Variable // by name and alias
 	written   map[string]string   // name of a variable -> that name as it was written where the value was found
 	faulty    map[string]bool     // variables whose value is not known
+	empty     map[string]string   // variables that some source sets to an empty text -> the name as written there
 	blind     bool                // the YAML file cannot be read, so that what is set nowhere else is not known
 	faults    Faults
 	warnings  []Warning
@@ -87,6 +88,7 @@ func newLoader(o LoadOptions) *loader {
 		variables: map[string]Variable{},
 		written:   map[string]string{},
 		faulty:    map[string]bool{},
+		empty:     map[string]string{},
 	}
 	for _, v := range Variables() {
 		for _, name := range v.names() {
@@ -201,6 +203,8 @@ func (l *loader) environment(environ []string) source {
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
 		switch {
+		case text == "" && s.values[name] == "":
+			l.noteEmpty(name, s.spell)
 		case text == "" || s.values[name] != "":
 		case l.known(name):
 			s.values[name] = text
@@ -263,6 +267,9 @@ func (l *loader) load(v Variable, sources []source) {
 		l.faulty[v.Name] = true
 		return
 	case text == "":
+		if l.empty[v.Name] != "" && !v.emptyIsUnset {
+			l.isEmpty(v)
+		}
 		text = v.Default
 		l.config.Sources[v.Name] = "default"
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool {
@@ -301,6 +308,9 @@ func (l *loader) find(v Variable, sources []source) (string, error) {
 				}
 				label = "file " + twin
 				if text = strings.TrimRight(text, "\r\n"); text == "" {
+					if !v.emptyIsUnset {
+						return "", complaint{"comes from an empty file", "Write the value into the file, or unset the name."}
+					}
 					l.warn(l.written[v.Name], v.noun+" comes from an empty file", "It counts as unset.",
 						"Write the value into the file, or unset the name.")
 					continue

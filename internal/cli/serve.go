@@ -207,6 +207,7 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		Redact: c.Redact, EraseAfter: orNone(c.EraseAfter), JITOff: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
 		BackfillOff: c.Backfill == "off", ReconcileOff: c.Reconcile == "off",
 		ReadyWithin: orNone(c.ReadyWithin), ReadyWalkWithin: orNone(c.ReadyWalkWithin),
+		ForwardAuthWithoutPolicy: c.Routes == nil && len(c.TrustedProxies) > 0,
 	}
 }
 
@@ -239,7 +240,8 @@ func planFeatures(list []string) map[string][]string {
 // publicHandler lists the routes that anyone can reach.
 func publicHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) (http.Handler, error) {
 	verify, err := forwardauth.New(m, forwardauth.Config{
-		Policy: c.Routes, TrustedProxies: c.TrustedProxies, IdentitySecret: c.IdentitySecret, Logger: logger,
+		Policy: c.Routes, TrustedProxies: c.TrustedProxies, Proxy: forwardauth.Proxy(c.Proxy),
+		IdentitySecret: c.IdentitySecret, Logger: logger,
 	})
 	if err != nil {
 		return nil, err
