@@ -114,7 +114,7 @@ func coreVariables() []Variable {
 		Name: configName, Summary: "YAML file with settings, read after flags and environment",
 		noun: "configuration file", why: "Its settings are not in force.", form: "Name a readable YAML file.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.File }, anyText),
+		binding:      bind(func(c *Config) *string { return &c.File }, anyText),
 	}, {
 		Name: databaseName, Default: "sqlite:clerksync.db",
 		Summary: "where the mirror lives: sqlite:///abs/app.db, sqlite:app.db, sqlite::memory: or postgres://…",
@@ -130,22 +130,22 @@ func coreVariables() []Variable {
 		Name: webhookName, Aliases: []string{"CLERK_WEBHOOK_SECRET"}, Secret: true,
 		Summary: "signing secret of the webhook endpoint; several while one is rotated",
 		noun:    "webhook secret", why: "Clerk's webhooks cannot be verified without it.",
-		form:    "Copy it from the endpoint's page in the Clerk dashboard; it starts with whsec_.",
+		form:         "Copy it from the endpoint's page in the Clerk dashboard; it starts with whsec_.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *[]string { return &c.WebhookSecrets }, listOf(anyText)),
+		binding:      bind(func(c *Config) *[]string { return &c.WebhookSecrets }, listOf(anyText)),
 	}, {
 		Name: schemeName, Default: "svix",
 		Summary: "what signs webhooks: svix, or hmac-body (dangerous: neither id nor time is signed)",
 		noun:    "webhook scheme", why: "Webhooks can be verified in a known scheme only.",
-		form:    "Leave it unset for Clerk; it is svix or hmac-body.",
+		form:         "Leave it unset for Clerk; it is svix or hmac-body.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.WebhookScheme }, oneOf("svix", "hmac-body")),
+		binding:      bind(func(c *Config) *string { return &c.WebhookScheme }, oneOf("svix", "hmac-body")),
 	}, {
 		Name: "CLERK_API_URL", Default: "https://api.clerk.com",
 		Summary: "base of Clerk's Backend API, without /v1",
 		noun:    "Clerk API URL", why: "The secret key is sent to this address.", form: urlForm,
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.APIURL }, parseAPIURL),
+		binding:      bind(func(c *Config) *string { return &c.APIURL }, parseAPIURL),
 	}, {
 		Name: "CLERK_INSTANCE_ID", Summary: "pins the Clerk instance (ins_…); unset: learned from its JWKS",
 		noun: "instance id", why: "Events of other instances are told apart by it.",
@@ -177,19 +177,19 @@ func serverVariables() []Variable {
 		Name: "CLERKSYNC_LOG_LEVEL", Default: "info", Summary: "debug, info, warn or error",
 		noun: "log level", why: "The log would say too much or too little.", form: "Write debug, info, warn or error.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.LogLevel }, oneOf("debug", "info", "warn", "error")),
+		binding:      bind(func(c *Config) *string { return &c.LogLevel }, oneOf("debug", "info", "warn", "error")),
 	}, {
 		Name: "CLERKSYNC_LOG_FORMAT", Default: "json", Summary: "json or text",
 		noun: "log format", why: "Whoever reads the log expects one of the two.", form: "Write json or text.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.LogFormat }, oneOf("json", "text")),
+		binding:      bind(func(c *Config) *string { return &c.LogFormat }, oneOf("json", "text")),
 	}, {
 		Name: synchronousName, Default: "FULL",
 		Summary: "FULL; NORMAL is faster and may lose acknowledged events at a power cut",
 		noun:    "synchronous mode", why: "It decides whether an acknowledged event outlives a power cut.",
-		form:    "Write FULL or NORMAL.",
+		form:         "Write FULL or NORMAL.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.SQLiteSynchronous }, oneOf("FULL", "NORMAL")),
+		binding:      bind(func(c *Config) *string { return &c.SQLiteSynchronous }, oneOf("FULL", "NORMAL")),
 	}}
 }
 
@@ -198,7 +198,7 @@ func tokenVariables() []Variable {
 		Name: algorithmName, Default: "RS256", Summary: "RS256; HS256 for staging",
 		noun: "JWT algorithm", why: "No token passes an algorithm that is not configured.", form: "Write RS256 or HS256.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.JWTAlgorithm }, oneOf("RS256", "HS256")),
+		binding:      bind(func(c *Config) *string { return &c.JWTAlgorithm }, oneOf("RS256", "HS256")),
 	}, {
 		Name: jwtKeyName, Secret: true, multiline: true,
 		Summary: "RS256: the instance's public key in PEM; HS256: the shared secret (default CLERK_SECRET_KEY)",
@@ -264,7 +264,7 @@ func gateVariables() []Variable {
 		Name: "CLERKSYNC_UPGRADE_URL", Summary: "page that a refusal for want of a plan points to",
 		noun: "upgrade URL", why: "People are sent to this address.", form: urlForm,
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.UpgradeURL }, parseURL),
+		binding:      bind(func(c *Config) *string { return &c.UpgradeURL }, parseURL),
 	}, {
 		Name: "CLERKSYNC_UNREADY",
 		Summary: "while the mirror is unproven: ask the API, else deny (default with a secret key); " +
@@ -285,9 +285,9 @@ func gateVariables() []Variable {
 	}, {
 		Name: "CLERKSYNC_PLAN_FEATURES", Summary: "features of each plan, for tokens without them: pro=reports+export,team=reports",
 		noun: "plan's features", why: "Stored subscriptions name plans only; a feature that no plan has is refused.",
-		form:    "Write plan=feature+feature, by their slugs.",
+		form:         "Write plan=feature+feature, by their slugs.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *[]string { return &c.PlanFeatures }, listOf(parsePlanFeatures)),
+		binding:      bind(func(c *Config) *[]string { return &c.PlanFeatures }, listOf(parsePlanFeatures)),
 	}}
 }
 
@@ -297,23 +297,23 @@ func upkeepVariables() []Variable {
 		Name: "CLERKSYNC_BACKFILL", Default: "auto", Summary: "auto reads what Clerk has at the first start; off",
 		noun: "backfill mode", why: "Without it the mirror knows only what webhooks tell.", form: "Write auto or off.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.Backfill }, oneOf("auto", "off")),
+		binding:      bind(func(c *Config) *string { return &c.Backfill }, oneOf("auto", "off")),
 	}, {
 		Name: "CLERKSYNC_RECONCILE", Default: "auto", Summary: "auto repairs lost events by reading Clerk again; off",
 		noun: "reconcile mode", why: "Without it lost events stay lost.", form: "Write auto or off.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.Reconcile }, oneOf("auto", "off")),
+		binding:      bind(func(c *Config) *string { return &c.Reconcile }, oneOf("auto", "off")),
 	}, {
 		Name: "CLERKSYNC_API_BUDGET", Default: "20%", Summary: "share of Clerk's rate limit that we may use",
 		noun: "API budget", why: "Your own application shares Clerk's rate limit with us.",
-		form:    "Write a percentage above 0% and up to 100%, such as 20%.",
+		form:         "Write a percentage above 0% and up to 100%, such as 20%.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *float64 { return &c.APIBudget }, parsePercent),
+		binding:      bind(func(c *Config) *float64 { return &c.APIBudget }, parsePercent),
 	}, {
 		Name: "CLERKSYNC_API_LIMIT", Summary: "requests in 10 s that Clerk allows the instance, if it isn't 1000 (live) or 100 (test)",
 		noun: "API limit", why: "The budget is a share of it.", form: "Write a whole number from 1 to 1000000.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *int { return &c.APILimit }, parseRequests),
+		binding:      bind(func(c *Config) *int { return &c.APILimit }, parseRequests),
 	}, {
 		Name: "CLERKSYNC_ERASE_AFTER", Default: "720h", Summary: "from a user's deletion to the erasure of its data; 0 at once",
 		noun: "erasure delay", why: keeps, form: "Write hours such as 720h, or 0.",
@@ -339,12 +339,12 @@ func upkeepVariables() []Variable {
 		Name: "CLERKSYNC_PUBLIC_URL", Summary: "where the world reaches this server; used by doctor",
 		noun: "public URL", why: "The doctor calls this address.", form: urlForm,
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.PublicURL }, parseBaseURL),
+		binding:      bind(func(c *Config) *string { return &c.PublicURL }, parseBaseURL),
 	}, {
 		Name: adminRoleName, Summary: "role that may administer; default: the highest of CLERKSYNC_ROLES",
 		noun: "admin role", why: "Whoever has it may administer.", form: "Write one of the names in CLERKSYNC_ROLES.",
 		emptyIsUnset: true,
-		binding: bind(func(c *Config) *string { return &c.AdminRole }, parseRole),
+		binding:      bind(func(c *Config) *string { return &c.AdminRole }, parseRole),
 	}, {
 		Name: operatorTokenName, Secret: true, Summary: "token of the first operator",
 		noun: "operator token", why: "Whoever guesses it operates this server.",
