@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,7 +60,9 @@ console.log(found.join("\n"));`
 func TestEveryLookalikeIsRefused(t *testing.T) {
 	t.Parallel()
 	p := parsePolicy(t, pathsPolicy)
-	out, err := exec.CommandContext(t.Context(), program(t, "node"), "-e", inJavaScript).Output()
+	cache, _ := os.UserCacheDir() // where `make setup` puts a Node if the system has none
+	node := program(t, "node", filepath.Join(cache, "clerksync", "node", "bin", "node"))
+	out, err := exec.CommandContext(t.Context(), node, "-e", inJavaScript).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -229,7 +229,9 @@ func TestProxyOverrideHeaders(t *testing.T) {
 		"X-Original-URL": "/admin/x", "X-Original-URI": "/admin/x", "X-Rewrite-URL": "/admin/x", "X-Rewrite-URI": "/admin/x", "X-Override-URL": "/admin/x",
 		"X-Forwarded-Uri": "/admin/x", "X-Forwarded-URL": "/admin/x", "X-Script-Name": "/public", "Script-Name": "/public", "Path-Info": "/admin/x",
 	}
-	fold := func(name string) string { return strings.NewReplacer("_", "-", ".", "-", "~", "-", "!", "-", "+", "-").Replace(strings.ToUpper(name)) }
+	fold := func(name string) string {
+		return strings.NewReplacer("_", "-", ".", "-", "~", "-", "!", "-", "+", "-").Replace(strings.ToUpper(name))
+	}
 	dangerous := map[string]bool{"X-ORIGINAL-METHOD": true, "X-FORWARDED-METHOD": true}
 	for name := range values {
 		dangerous[fold(name)] = true
