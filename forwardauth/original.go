@@ -151,7 +151,7 @@ func single(h http.Header, name string) (value string, found bool, err error) {
 }
 
 // request is the original one, as far as it is known, for who decides about it.
-func (o original) request(r *http.Request, pattern string) *http.Request {
+func (o *original) request(r *http.Request, pattern string) *http.Request {
 	clone := r.WithContext(r.Context()) // shallow: the headers are the client's already, and nobody changes them
 	clone.Method, clone.Host, clone.RequestURI, clone.Pattern = o.method, o.host, o.target, pattern
 	clone.Body, clone.ContentLength = http.NoBody, 0

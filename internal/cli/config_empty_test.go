@@ -94,6 +94,20 @@ func TestPolicyWithNothingInIt(t *testing.T) {
 	}
 }
 
+// A configuration file that was emptied has lost all restrictions at once.
+func TestEmptyConfigurationFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for content, want := range map[string]string{
+		"": "configuration file is empty (--config)", "\n \n": "configuration file is empty (--config)", "# all defaults\n": "",
+	} {
+		_, _, err := Load(LoadOptions{ConfigPath: write(t, dir, "c.yaml", content)})
+		if got := strings.Join(whats(err), "|"); got != want {
+			t.Errorf("%q: %q, want %q", content, got, want)
+		}
+	}
+}
+
 // An empty text of a restriction counts as unset, and is warned of.
 func TestEmptyTextOfARestriction(t *testing.T) {
 	t.Parallel()

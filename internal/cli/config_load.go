@@ -247,6 +247,9 @@ func (l *loader) file(path string, before []source) source {
 	l.config.File, l.config.Sources[configName] = path, label
 	s := source{label: "file " + path, spell: func(name string) string { return strings.ToLower(name) + " in " + path }}
 	text, err := l.read(path)
+	if err == nil && strings.TrimSpace(text) == "" {
+		err = complaint{"is empty", "Write the settings into it, or name no file. A comment is enough if there are none."}
+	}
 	if err == nil {
 		l.written[configName] = path
 		s.values, err = l.parseYAML(text)

@@ -11,7 +11,7 @@
 //     read the arguments of its processes.
 //   - The YAML file is named by --config or CLERKSYNC_CONFIG. Its keys are the environment names in lower case
 //     (database_url, clerk_secret_key, clerksync_listen); lists are YAML lists or comma text. It is strict: an unknown
-//     or repeated key, a nested value, an alias or a second document is a fault.
+//     or repeated key, a nested value, an alias, a second document or nothing at all is a fault.
 //   - NAME_FILE in any source (--policy-file, CLERK_SECRET_KEY_FILE, clerk_secret_key_file) names a file whose content
 //     is the value, without the line ends that close it. NAME and NAME_FILE in one source are a fault. So is an empty
 //     file, unless the setting restricts nothing: a file that was lost must not open what it closed.
