@@ -40,7 +40,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 
 verify: ## check formatting and every go.mod
 	@test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
-	set -e; for m in . examples/routers tools; do (cd $$m && go mod tidy -diff); done
+	set -e; for m in . examples/routers tools tools/lookalikes; do (cd $$m && go mod tidy -diff); done
 
 build: ## build the binary
 	CGO_ENABLED=0 go build -trimpath -o bin/clerksync ./cmd/clerksync

@@ -101,6 +101,9 @@ type Config struct {
 	// PolicyVersion names the version of a route policy, such as a digest of its text. A start with another one than
 	// before is a line of the audit. Empty says nothing of a policy.
 	PolicyVersion string
+	// ForwardAuthWithoutPolicy says that this process answers proxies without a route policy, so that any signed-in
+	// user may make any request. Health warns of it (no_policy).
+	ForwardAuthWithoutPolicy bool
 	// AuditRetention is how long the audit is kept; 0 means 90 days.
 	AuditRetention time.Duration
 	// EraseAfter is how long after a user's deletion the personal data is kept; 0 means 30 days. With EraseAtOnce it goes

@@ -69,7 +69,10 @@ func (m *Mirror) Health(ctx context.Context) Health {
 func (m *Mirror) look(ctx context.Context) Health {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	h := Health{Status: "ok", Warnings: append(m.configWarnings(), m.tokenWarnings()...), Database: DatabaseHealth{Engine: string(m.db.Engine())}}
+	h := Health{
+		Status: "ok", Warnings: slices.Concat(m.configWarnings(), m.tokenWarnings(), m.policyWarnings()),
+		Database: DatabaseHealth{Engine: string(m.db.Engine())},
+	}
 	found, err := m.dataWarnings(ctx)
 	h.Database.OK = err == nil
 	h.Warnings = append(h.Warnings, found...)

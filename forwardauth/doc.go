@@ -1,5 +1,5 @@
 // Package forwardauth answers a reverse proxy that asks whether a request may pass: nginx auth_request, Caddy
-// forward_auth, Traefik ForwardAuth, Envoy ext_authz over HTTP.
+// forward_auth, Traefik ForwardAuth, Envoy ext_authz over HTTP, ingress-nginx auth-url.
 //
 // A [Policy] maps paths and methods to rules; a [Handler] reads the original request from the proxy's headers, asks a
 // [github.com/clerksync/clerksync.Mirror] who calls, and answers 200, 401 or 403. With 200 it says who that is in the

@@ -26,8 +26,10 @@ type Authorizer interface {
 
 // Config configures a [Handler]. The zero value refuses everything, since it trusts no proxy.
 type Config struct {
-	// Policy is nil where any signed-in user may do anything.
+	// Policy is nil where any signed-in user may do anything; which paths pass at all is checked even then.
 	Policy *Policy
+	// Proxy is the kind of proxy that asks, and so the form in which it tells the original request.
+	Proxy Proxy
 	// TrustedProxies are the networks of the proxies that may ask. Anybody else is refused, for the headers that tell
 	// the original request are as good as who sends them.
 	TrustedProxies []netip.Prefix
@@ -69,6 +71,9 @@ type Handler struct {
 
 // New makes a handler.
 func New(authorizer Authorizer, config Config) (*Handler, error) {
+	if err := config.Proxy.check(); err != nil {
+		return nil, err
+	}
 	if config.IdentitySecret != "" && len(config.IdentitySecret) < minSecret {
 		return nil, fmt.Errorf("forwardauth: the identity secret is shorter than %d bytes", minSecret)
 	}
@@ -131,18 +136,13 @@ func (h *Handler) decide(r *http.Request) (p passage, err error) {
 		})
 		return passage{}, &Refusal{ReasonUntrustedProxy, fmt.Errorf("%s is no trusted proxy", r.RemoteAddr)}
 	}
-	o, err := readOriginal(r)
-	if err == nil {
-		err = disguised(r.Header, o.method)
-	}
+	o, err := readOriginal(r, h.config.Proxy)
 	if err != nil {
 		return passage{}, &Refusal{ReasonOriginalRequest, err}
 	}
-	route := &Route{}
-	if h.config.Policy != nil {
-		if route, err = h.config.Policy.Match(o.method, o.target); err != nil {
-			return passage{}, err
-		}
+	route, err := h.route(o)
+	if err != nil {
+		return passage{}, err
 	}
 	if route.Deny {
 		return passage{}, &Refusal{ReasonDenied, fmt.Errorf("route %d (%s) denies everybody", route.Number, route.Path)}
@@ -158,6 +158,25 @@ func (h *Handler) decide(r *http.Request) (p passage, err error) {
 		err = fmt.Errorf("route %d (%s): %w", route.Number, route.Path, err)
 	}
 	return passage{}, err
+}
+
+// route finds the route that decides about the original request. Without a policy every path that means the same to all
+// servers has one.
+func (h *Handler) route(o original) (*Route, error) {
+	policy := h.config.Policy
+	if policy == nil {
+		if _, fault := parsePath(o.target); fault != "" {
+			return nil, &Refusal{ReasonUnsafePath, errors.New(fault)}
+		}
+		return &Route{}, nil
+	}
+	route, err := policy.Match(o.method, o.target)
+	for _, method := range o.overrides {
+		if other, _ := policy.Match(method, o.target); err == nil && other != route {
+			err = &Refusal{ReasonOriginalRequest, errors.New("the query parameter _method asks for a method that another route has, or none")}
+		}
+	}
+	return route, err
 }
 
 // authorize asks the rule, and on the way learns the role that rules may use: a stored role that is not proven grants

@@ -57,7 +57,7 @@ const sitePolicy = `{"routes": [
 	{"path": "/locked", "require": {"feature": "reports"}}
 ]}`
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, kind forwardauth.Proxy) *site {
 	t.Helper()
 	c := clerktest.New(t)
 	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
@@ -78,7 +78,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	h, err := forwardauth.New(m, forwardauth.Config{
-		Policy: policy, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, IdentitySecret: secret,
+		Policy: policy, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Proxy: kind, IdentitySecret: secret,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +149,8 @@ func (a *application) take() []echo {
 // proxy is a real one, in front of a site.
 type proxy struct {
 	*site
-	name, address string
+	kind    forwardauth.Proxy
+	address string
 }
 
 // answer is what a client gets.
@@ -159,14 +160,17 @@ type answer struct {
 	body   string
 }
 
-// eachProxy runs a test through real nginx and real Caddy, with the configurations of examples/.
+// eachProxy runs a test through real nginx and real Caddy, with the configurations of examples/, and through nginx as
+// ingress-nginx configures it.
 func eachProxy(t *testing.T, test func(p *proxy)) {
 	t.Helper()
-	for name, start := range map[string]func(*site) string{"nginx": startNginx, "caddy": startCaddy} {
-		t.Run(name, func(t *testing.T) {
+	for kind, start := range map[forwardauth.Proxy]func(*site) string{
+		forwardauth.ProxyNginx: startNginx, forwardauth.ProxyCaddy: startCaddy, forwardauth.ProxyIngressNginx: startIngressNginx,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t)
-			test(&proxy{s, name, start(s)})
+			s := newSite(t, kind)
+			test(&proxy{s, kind, start(s)})
 		})
 	}
 }
@@ -181,10 +185,10 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// example is a configuration of examples/ with the addresses of this test.
-func (s *site) example(path, listen string, more ...string) string {
+// configuration is a file of the repository with the addresses of this test.
+func (s *site) configuration(path, listen string, more ...string) string {
 	s.Helper()
-	text, err := os.ReadFile(filepath.Join(testenv.Root(s.T), "examples", path))
+	text, err := os.ReadFile(filepath.Join(testenv.Root(s.T), path))
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -198,10 +202,12 @@ func (s *site) example(path, listen string, more ...string) string {
 	return file
 }
 
-func startNginx(s *site) string {
+func startNginx(s *site) string { return s.startNginx("examples/nginx/nginx.conf") }
+
+func (s *site) startNginx(path string, more ...string) string {
 	s.Helper()
 	listen := freeAddress(s.T)
-	file := s.example("nginx/nginx.conf", listen)
+	file := s.configuration(path, listen, more...)
 	folder := filepath.Dir(file)
 	if err := os.Mkdir(filepath.Join(folder, "tmp"), 0o700); err != nil {
 		s.Fatal(err)
@@ -214,7 +220,7 @@ func startCaddy(s *site) string {
 	s.Helper()
 	listen := freeAddress(s.T)
 	_, port, _ := net.SplitHostPort(listen)
-	file := s.example("caddy/Caddyfile", listen, "http://:8000", "http://:"+port)
+	file := s.configuration("examples/caddy/Caddyfile", listen, "http://:8000", "http://:"+port)
 	cmd := exec.Command(program(s.T, "caddy"), "run", "--config", file, "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(file), "XDG_CONFIG_HOME="+filepath.Dir(file), "XDG_DATA_HOME="+filepath.Dir(file))
 	s.run(listen, cmd)

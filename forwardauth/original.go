@@ -13,6 +13,38 @@ type original struct {
 	method string
 	target string // as the client wrote it, query included
 	host   string
+	// overrides are the methods that the query asks for, beside the method itself; see queryMethods.
+	overrides []string
+}
+
+// readOriginal returns the original request in the form of the configured proxy. Everything that
+// contradicts something else is an error, because the client can have sent one of the two. RFC 7239
+// Forwarded is never read.
+func readOriginal(r *http.Request, p Proxy) (o original, err error) {
+	beneath, isEnvoy := strings.CutPrefix(r.RequestURI, Path+"/")
+	switch {
+	case isEnvoy && p != ProxyAny && p != ProxyEnvoy:
+		return o, fmt.Errorf("the check has a path beneath %s, which is Envoy's form and not that of %s", Path, p)
+	case !isEnvoy && p == ProxyEnvoy:
+		return o, fmt.Errorf("the check has no path beneath %s, where Envoy puts the original one", Path)
+	case isEnvoy:
+		o = original{method: r.Method, target: "/" + beneath, host: r.Host}
+	case p == ProxyIngressNginx:
+		o, err = fromURL(r.Header)
+	default:
+		o.host, err = forwardedHost(r)
+	}
+	if err == nil && p != ProxyIngressNginx {
+		err = o.addFamilies(r.Header)
+	}
+	if err == nil && o.target == "" {
+		err = errors.New("the proxy does not tell the original request: see docs/forward-auth.md for its headers")
+	}
+	if err == nil {
+		err = checkHeaders(r.Header, p, o.method)
+	}
+	o.overrides = queryMethods(o.target)
+	return o, err
 }
 
 // family is a pair of headers in which proxies tell the original request.
@@ -20,43 +52,80 @@ type family struct{ method, target string }
 
 func families() [2]family {
 	return [...]family{
-		{"X-Original-Method", "X-Original-Uri"},   // nginx, by its configuration
-		{"X-Forwarded-Method", "X-Forwarded-Uri"}, // Caddy, Traefik
+		{originalMethod, originalURI},   // nginx, by its configuration
+		{forwardedMethod, forwardedURI}, // Caddy, Traefik
 	}
 }
 
-// readOriginal takes the original request from what a trusted proxy sent. Envoy appends the original target to the path
-// of the check and keeps the method; all others send a family of headers. Whatever contradicts something else is an
-// error: one of the two was the client's. RFC 7239 Forwarded is not looked at.
-func readOriginal(r *http.Request) (o original, err error) {
-	o.host = r.Host
-	if beneath, found := strings.CutPrefix(r.RequestURI, Path+"/"); found {
-		o.method, o.target = r.Method, "/"+beneath
-	} else if o.host, err = forwardedHost(r); err != nil {
-		return o, err
-	}
+// addFamilies reads the original request from each family of headers that is there. All must agree
+// with each other and with what is known already.
+func (o *original) addFamilies(h http.Header) error {
 	for _, f := range families() {
-		method, hasMethod, err := single(r.Header, f.method)
-		if err != nil {
-			return o, err
-		}
-		target, hasTarget, err := single(r.Header, f.target)
+		method, hasMethod, err1 := single(h, f.method)
+		target, hasTarget, err2 := single(h, f.target)
 		switch {
-		case err != nil:
-			return o, err
+		case err1 != nil || err2 != nil:
+			return errors.Join(err1, err2)
 		case !hasMethod && !hasTarget:
 			continue
 		case hasMethod != hasTarget:
-			return o, fmt.Errorf("one of the headers %s and %s is there without the other", f.method, f.target)
+			return fmt.Errorf("one of the headers %s and %s is there without the other", f.method, f.target)
 		case o.target != "" && (o.method != method || o.target != target):
-			return o, fmt.Errorf("%s and %s contradict what else is told of the original request", f.method, f.target)
+			return fmt.Errorf("%s and %s contradict what else is told of the original request", f.method, f.target)
 		}
 		o.method, o.target = method, target
 	}
-	if o.target == "" {
-		return o, errors.New("the proxy does not tell the original request: see docs/forward-auth.md for its headers")
+	return nil
+}
+
+// fromURL reads the original request as ingress-nginx sends it: the method, and a full URL in which
+// the host and the target are those that the client sent. ingress-nginx repeats the target in other
+// headers, which must agree.
+func fromURL(h http.Header) (o original, err error) {
+	text, _, err1 := single(h, originalURL)
+	method, _, err2 := single(h, originalMethod)
+	if err := errors.Join(err1, err2); err != nil {
+		return o, err
+	}
+	if text == "" || method == "" {
+		return o, fmt.Errorf("the headers %s and %s are not both there", originalURL, originalMethod)
+	}
+	o.method = method
+	if o.host, o.target, err = splitURL(text); err != nil {
+		return o, err
+	}
+	for _, name := range []string{originalURI, authRedirect} {
+		target, found, err := single(h, name)
+		if err == nil && found && (target[0] == '/' || name == originalURI) && target != o.target {
+			err = fmt.Errorf("%s and %s contradict each other", name, originalURL)
+		}
+		if err != nil {
+			return o, err
+		}
 	}
 	return o, nil
+}
+
+// splitURL takes an absolute URL apart and leaves the target as it is. It accepts plain hosts only: a
+// host with a user, a question mark or the like would move the place where the target begins.
+func splitURL(text string) (host, target string, err error) {
+	rest, ok := strings.CutPrefix(text, "https://")
+	if !ok {
+		rest, ok = strings.CutPrefix(text, "http://")
+	}
+	host, _, slash := strings.Cut(rest, "/")
+	if !ok || !slash || host == "" || strings.ContainsFunc(host, notHost) {
+		return "", "", fmt.Errorf("%s is no URL with a plain host and a path", originalURL)
+	}
+	return host, rest[len(host):], nil
+}
+
+func notHost(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		return false
+	}
+	return !strings.ContainsRune("-._:[]", r)
 }
 
 // forwardedHost is the host that the client asked for.
@@ -81,28 +150,8 @@ func single(h http.Header, name string) (value string, found bool, err error) {
 	return values[0], true, nil
 }
 
-// disguised tells headers by which some frameworks serve another path or method than the request has: what is decided
-// here would not be what they do.
-func disguised(h http.Header, method string) error {
-	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
-		for _, value := range h[name] {
-			if value != "" && value != method {
-				return fmt.Errorf("the header %s asks for another method", name)
-			}
-		}
-	}
-	for _, name := range []string{"X-Original-Url", "X-Rewrite-Url"} {
-		for _, value := range h[name] {
-			if value != "" {
-				return fmt.Errorf("the header %s asks for another path", name)
-			}
-		}
-	}
-	return nil
-}
-
 // request is the original one, as far as it is known, for who decides about it.
-func (o original) request(r *http.Request, pattern string) *http.Request {
+func (o *original) request(r *http.Request, pattern string) *http.Request {
 	clone := r.WithContext(r.Context()) // shallow: the headers are the client's already, and nobody changes them
 	clone.Method, clone.Host, clone.RequestURI, clone.Pattern = o.method, o.host, o.target, pattern
 	clone.Body, clone.ContentLength = http.NoBody, 0
@@ -111,9 +160,10 @@ func (o original) request(r *http.Request, pattern string) *http.Request {
 	if parsed, err := url.ParseRequestURI(path); err == nil {
 		clone.URL = parsed
 	}
-	if len(r.Header["Sec-Websocket-Key"]) > 0 || len(r.Header["Upgrade"]) > 0 {
+	if len(r.Header["Sec-Websocket-Key"]) > 0 || len(r.Header["Upgrade"]) > 0 || len(o.overrides) > 0 {
 		// A socket that another site's page opens would act with the cookie that its browser sends along, though its
-		// method is GET. So it needs the proof of the same origin that is asked of methods that are not safe.
+		// method is GET. So it needs the proof of the same origin that is asked of methods that are not safe. The
+		// same goes for a GET that a framework may take for another method.
 		clone.Method = http.MethodPost
 	}
 	return clone

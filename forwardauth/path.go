@@ -35,7 +35,7 @@ func parsePath(target string) (path requestPath, fault string) {
 	if !utf8.ValidString(decoded) {
 		return path, "the path is not UTF-8"
 	}
-	if strings.ContainsFunc(decoded, lookalike) {
+	if strings.ContainsFunc(decoded, lookalike) || dotted(decoded) {
 		return path, "the path has a character that is taken for another one"
 	}
 	path = requestPath{segments(raw), segments(decoded)}
@@ -99,41 +99,32 @@ func segments(path string) []string {
 	return strings.Split(strings.TrimSuffix(path[1:], "/"), "/")
 }
 
-// lookalike tells characters that servers and databases turn into ASCII (compatibility forms, NFKC; the long s and the
-// dotless i, which change case into it), or that nobody sees.
+//go:generate sh -c "go -C ../tools/lookalikes run . > lookalikes.go.new && mv lookalikes.go.new lookalikes.go"
+
+// lookalike reports whether a server or a database may take the character for another one, or for
+// none: it may turn it into ASCII, it does not show it, or nobody knows yet what it is.
 func lookalike(r rune) bool {
 	switch {
 	case r < 0x80:
 		return false
-	case r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Z):
-		return true
-	case r&0xfffe == 0xfffe: // no characters, for ever
+	case r == utf8.RuneError, unicode.In(r, unicode.Cc, unicode.Cf, unicode.Cn, unicode.Co, unicode.Cs, unicode.Z):
 		return true
 	}
-	for _, block := range compatibility() {
-		if block[0] <= r && r <= block[1] {
+	return unicode.Is(lookalikes, r)
+}
+
+// dotted reports whether the path has an i or j with a dot as a separate character. Lower case takes
+// that dot away in Turkish, and upper case in Lithuanian.
+func dotted(path string) bool {
+	const dot = '\u0307'
+	onLetter := false
+	for _, r := range path {
+		switch {
+		case r == dot && onLetter:
 			return true
+		case !unicode.Is(unicode.Mn, r):
+			onLetter = strings.ContainsRune("iIjJ", r)
 		}
 	}
 	return false
-}
-
-// compatibility lists the blocks whose characters decompose into ASCII, whole where most do.
-func compatibility() [18][2]rune {
-	return [...][2]rune{
-		{0x00aa, 0x00aa}, {0x00b2, 0x00b3}, {0x00b9, 0x00ba}, // ª ² ³ ¹ º
-		{0x0130, 0x0131}, {0x017f, 0x017f}, // İ ı ſ
-		{0x02b0, 0x02ff}, {0x037e, 0x037e}, // modifier letters, the Greek question mark
-		{0x1d2c, 0x1d6a},   // phonetic superscripts
-		{0x2000, 0x209f},   // spaces, dot leaders, fraction slash, superscripts
-		{0x2100, 0x218f},   // letterlike, K among them; number forms
-		{0x2215, 0x2216},   // division slash, set minus
-		{0x2460, 0x24ff},   // enclosed
-		{0x29f5, 0x29f9},   // solidus and its kin
-		{0xfb00, 0xfb06},   // ligatures
-		{0xfe00, 0xfe6f},   // variation selectors, small forms
-		{0xff00, 0xffef},   // full width
-		{0x1d400, 0x1d7ff}, // mathematical letters
-		{0x1f100, 0x1f16f}, // enclosed letters
-	}
 }

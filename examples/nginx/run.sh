@@ -57,7 +57,7 @@ eval "$(cat "$work/emulate.out")"
 
 # roles count at once: the mirror of an instance that is a second old lacks nothing
 DATABASE_URL="sqlite:$work/clerk.db" CLERKSYNC_LISTEN="$sync" CLERKSYNC_OPERATOR_LISTEN=off CLERKSYNC_UNREADY=allow \
-  CLERKSYNC_POLICY_FILE="$here/policy.yaml" CLERKSYNC_TRUSTED_PROXIES=127.0.0.1 \
+  CLERKSYNC_POLICY_FILE="$here/policy.yaml" CLERKSYNC_TRUSTED_PROXIES=127.0.0.1 CLERKSYNC_PROXY=nginx \
   start serve "$sync" "$work/clerksync" serve
 
 # the application: static files, by nginx as well; it answers who it was told is calling

@@ -49,6 +49,7 @@ type Config struct {
 	Policy         string              // YAML text; empty: no policy
 	Routes         *forwardauth.Policy // that text as a policy; nil: any signed-in user passes
 	TrustedProxies []netip.Prefix
+	Proxy          string   // one of forwardauth.Proxies; empty: any but ingress-nginx
 	IdentitySecret string   // empty: no signed identity header
 	CORSOrigins    []string // origins
 	UpgradeURL     string

@@ -80,6 +80,7 @@ type loader struct {
 	variables map[string]Variable // by name and alias
 	written   map[string]string   // name of a variable -> that name as it was written where the value was found
 	faulty    map[string]bool     // variables whose value is not known
+	empty     map[string]string   // variables that some source sets to an empty text -> the name as written there
 	blind     bool                // the YAML file cannot be read, so that what is set nowhere else is not known
 	faults    Faults
 	warnings  []Warning
@@ -92,6 +93,7 @@ func newLoader(o LoadOptions) *loader {
 		variables: map[string]Variable{},
 		written:   map[string]string{},
 		faulty:    map[string]bool{},
+		empty:     map[string]string{},
 	}
 	for _, v := range Variables() {
 		for _, name := range v.names() {
@@ -206,6 +208,8 @@ func (l *loader) environment(environ []string) source {
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
 		switch {
+		case text == "" && s.values[name] == "":
+			l.noteEmpty(name, s.spell)
 		case text == "" || s.values[name] != "":
 		case l.known(name):
 			s.values[name] = text
@@ -248,6 +252,9 @@ func (l *loader) file(path string, before []source) source {
 	l.config.File, l.config.Sources[configName] = path, label
 	s := source{label: "file " + path, spell: func(name string) string { return strings.ToLower(name) + " in " + path }}
 	text, err := l.read(path)
+	if err == nil && strings.TrimSpace(text) == "" {
+		err = complaint{"is empty", "Write the settings into it, or name no file. A comment is enough if there are none."}
+	}
 	if err == nil {
 		l.written[configName] = path
 		s.values, err = l.parseYAML(text)
@@ -268,6 +275,9 @@ func (l *loader) load(v Variable, sources []source) {
 		l.faulty[v.Name] = true
 		return
 	case text == "":
+		if l.empty[v.Name] != "" && !v.emptyIsUnset {
+			l.isEmpty(v)
+		}
 		text = v.Default
 		l.config.Sources[v.Name] = "default"
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool {
@@ -306,6 +316,9 @@ func (l *loader) find(v Variable, sources []source) (string, error) {
 				}
 				label = "file " + twin
 				if text = strings.TrimRight(text, "\r\n"); text == "" {
+					if !v.emptyIsUnset {
+						return "", complaint{"comes from an empty file", "Write the value into the file, or unset the name."}
+					}
 					l.warn(l.written[v.Name], v.noun+" comes from an empty file", "It counts as unset.",
 						"Write the value into the file, or unset the name.")
 					continue

@@ -78,7 +78,7 @@ func TestTwins(t *testing.T) {
 		"CLERK_JWKS_URL": "https://a.example", "CLERK_ISSUER": "https://a.example", "CLERKSYNC_UPGRADE_URL": "https://a.example",
 		"CLERKSYNC_PUBLIC_URL": "https://a.example", "CLERK_AUTHORIZED_PARTIES": "https://a.example",
 		"CLERKSYNC_CORS_ORIGINS": "https://a.example", "CLERK_AUDIENCE": "a", "CLERKSYNC_POLICY": "routes: [{path: /x}]", "CLERKSYNC_IDENTITY_SECRET": "identity" + longText,
-		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_ADMIN_ROLE": "solo", "CLERKSYNC_API_LIMIT": "500",
+		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_PROXY": "nginx", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_ADMIN_ROLE": "solo", "CLERKSYNC_API_LIMIT": "500",
 	}
 	var direct, twins []string
 	for _, v := range Variables() {
@@ -215,7 +215,7 @@ func TestWarnings(t *testing.T) {
 			"CLERKSYNC_PORT_80_TCP=tcp://10.0.0.1:80", "CLERKSYNC_PORT_80_TCP_ADDR=10.0.0.1", "CLERKSYNC_DB_PORT_53_UDP_PROTO=udp",
 		}, ""},
 		{"no service link", []string{"CLERKSYNC_PORT=80"}, "environment variable is unknown (CLERKSYNC_PORT): The nearest known name is PORT; rename it or unset it."},
-		{"empty file", []string{"CLERK_SECRET_KEY_FILE=empty"}, "secret key comes from an empty file (CLERK_SECRET_KEY_FILE): Write the value into the file, or unset the name."},
+		{"empty file", []string{"CLERKSYNC_UPGRADE_URL_FILE=empty"}, "upgrade URL comes from an empty file (CLERKSYNC_UPGRADE_URL_FILE): Write the value into the file, or unset the name."},
 		{"synchronous", []string{"CLERKSYNC_SQLITE_SYNCHRONOUS=NORMAL"}, "synchronous mode is NORMAL (CLERKSYNC_SQLITE_SYNCHRONOUS): Unset it, unless what reconcile repairs later is good enough."},
 		{"synchronous of no use", []string{"CLERKSYNC_SQLITE_SYNCHRONOUS=NORMAL", "DATABASE_URL=postgres://h/d"}, ""},
 		{"tokens without azp", []string{"CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP=true"}, "tokens without azp are accepted (CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP): Unset it, unless native apps or your own backend call this server."},

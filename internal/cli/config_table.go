@@ -20,6 +20,9 @@ type Variable struct {
 
 	noun, why, form string // texts of its faults: "NOUN is …", why it matters, what to write
 	multiline       bool
+	// emptyIsUnset says that an empty value opens nothing: the default restricts as much as any value does, or
+	// the setting restricts nothing. Of all other settings an empty file is a fault and an empty text a warning.
+	emptyIsUnset bool
 	binding
 }
 
@@ -110,7 +113,8 @@ func coreVariables() []Variable {
 	return []Variable{{
 		Name: configName, Summary: "YAML file with settings, read after flags and environment",
 		noun: "configuration file", why: "Its settings are not in force.", form: "Name a readable YAML file.",
-		binding: bind(func(c *Config) *string { return &c.File }, anyText),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.File }, anyText),
 	}, {
 		Name: databaseName, Default: "sqlite:clerksync.db",
 		Summary: "where the mirror lives: sqlite:///abs/app.db, sqlite:app.db, sqlite::memory: or postgres://…",
@@ -126,19 +130,22 @@ func coreVariables() []Variable {
 		Name: webhookName, Aliases: []string{"CLERK_WEBHOOK_SECRET"}, Secret: true,
 		Summary: "signing secret of the webhook endpoint; several while one is rotated",
 		noun:    "webhook secret", why: "Clerk's webhooks cannot be verified without it.",
-		form:    "Copy it from the endpoint's page in the Clerk dashboard; it starts with whsec_.",
-		binding: bind(func(c *Config) *[]string { return &c.WebhookSecrets }, listOf(anyText)),
+		form:         "Copy it from the endpoint's page in the Clerk dashboard; it starts with whsec_.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *[]string { return &c.WebhookSecrets }, listOf(anyText)),
 	}, {
 		Name: schemeName, Default: "svix",
 		Summary: "what signs webhooks: svix, or hmac-body (dangerous: neither id nor time is signed)",
 		noun:    "webhook scheme", why: "Webhooks can be verified in a known scheme only.",
-		form:    "Leave it unset for Clerk; it is svix or hmac-body.",
-		binding: bind(func(c *Config) *string { return &c.WebhookScheme }, oneOf("svix", "hmac-body")),
+		form:         "Leave it unset for Clerk; it is svix or hmac-body.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.WebhookScheme }, oneOf("svix", "hmac-body")),
 	}, {
 		Name: "CLERK_API_URL", Default: "https://api.clerk.com",
 		Summary: "base of Clerk's Backend API, without /v1",
 		noun:    "Clerk API URL", why: "The secret key is sent to this address.", form: urlForm,
-		binding: bind(func(c *Config) *string { return &c.APIURL }, parseAPIURL),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.APIURL }, parseAPIURL),
 	}, {
 		Name: "CLERK_INSTANCE_ID", Summary: "pins the Clerk instance (ins_…); unset: learned from its JWKS",
 		noun: "instance id", why: "Events of other instances are told apart by it.",
@@ -175,17 +182,20 @@ func serverVariables() []Variable {
 	}, {
 		Name: "CLERKSYNC_LOG_LEVEL", Default: "info", Summary: "debug, info, warn or error",
 		noun: "log level", why: "The log would say too much or too little.", form: "Write debug, info, warn or error.",
-		binding: bind(func(c *Config) *string { return &c.LogLevel }, oneOf("debug", "info", "warn", "error")),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.LogLevel }, oneOf("debug", "info", "warn", "error")),
 	}, {
 		Name: "CLERKSYNC_LOG_FORMAT", Default: "json", Summary: "json or text",
 		noun: "log format", why: "Whoever reads the log expects one of the two.", form: "Write json or text.",
-		binding: bind(func(c *Config) *string { return &c.LogFormat }, oneOf("json", "text")),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.LogFormat }, oneOf("json", "text")),
 	}, {
 		Name: synchronousName, Default: "FULL",
 		Summary: "FULL; NORMAL is faster and may lose acknowledged events at a power cut",
 		noun:    "synchronous mode", why: "It decides whether an acknowledged event outlives a power cut.",
-		form:    "Write FULL or NORMAL.",
-		binding: bind(func(c *Config) *string { return &c.SQLiteSynchronous }, oneOf("FULL", "NORMAL")),
+		form:         "Write FULL or NORMAL.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.SQLiteSynchronous }, oneOf("FULL", "NORMAL")),
 	}}
 }
 
@@ -193,7 +203,8 @@ func tokenVariables() []Variable {
 	return []Variable{{
 		Name: algorithmName, Default: "RS256", Summary: "RS256; HS256 for staging",
 		noun: "JWT algorithm", why: "No token passes an algorithm that is not configured.", form: "Write RS256 or HS256.",
-		binding: bind(func(c *Config) *string { return &c.JWTAlgorithm }, oneOf("RS256", "HS256")),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.JWTAlgorithm }, oneOf("RS256", "HS256")),
 	}, {
 		Name: jwtKeyName, Secret: true, multiline: true,
 		Summary: "RS256: the instance's public key in PEM; HS256: the shared secret (default CLERK_SECRET_KEY)",
@@ -252,6 +263,12 @@ func gateVariables() []Variable {
 		form:    "List addresses or CIDRs, such as 10.0.0.0/8 or fd00::/8.",
 		binding: bind(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, parseProxies),
 	}, {
+		Name:    "CLERKSYNC_PROXY",
+		Summary: "kind of proxy that forward auth answers: nginx, caddy, traefik, envoy, ingress-nginx; unset: any but the last",
+		noun:    "kind of proxy", why: "A client can send the headers in which another kind tells the original request.",
+		form:    "Write nginx, caddy, traefik, envoy or ingress-nginx.",
+		binding: bind(func(c *Config) *string { return &c.Proxy }, oneOf(proxyKinds()...)),
+	}, {
 		Name: identityName, Secret: true, Summary: "signs the header X-Clerk-Identity of forward auth; default: no such header",
 		noun: "identity secret", why: "Servers behind the proxy believe whoever knows it.",
 		form:    "Write at least 32 printable characters without spaces, such as the output of `openssl rand -hex 32`.",
@@ -263,7 +280,8 @@ func gateVariables() []Variable {
 	}, {
 		Name: "CLERKSYNC_UPGRADE_URL", Summary: "page that a refusal for want of a plan points to",
 		noun: "upgrade URL", why: "People are sent to this address.", form: urlForm,
-		binding: bind(func(c *Config) *string { return &c.UpgradeURL }, parseURL),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.UpgradeURL }, parseURL),
 	}, {
 		Name: "CLERKSYNC_UNREADY",
 		Summary: "while the mirror is unproven: ask the API, else deny (default with a secret key); " +
@@ -284,8 +302,9 @@ func gateVariables() []Variable {
 	}, {
 		Name: "CLERKSYNC_PLAN_FEATURES", Summary: "features of each plan, for tokens without them: pro=reports+export,team=reports",
 		noun: "plan's features", why: "Stored subscriptions name plans only; a feature that no plan has is refused.",
-		form:    "Write plan=feature+feature, by their slugs.",
-		binding: bind(func(c *Config) *[]string { return &c.PlanFeatures }, listOf(parsePlanFeatures)),
+		form:         "Write plan=feature+feature, by their slugs.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *[]string { return &c.PlanFeatures }, listOf(parsePlanFeatures)),
 	}}
 }
 
@@ -294,11 +313,13 @@ func upkeepVariables() []Variable {
 	return []Variable{{
 		Name: "CLERKSYNC_BACKFILL", Default: "auto", Summary: "auto reads what Clerk has at the first start; off",
 		noun: "backfill mode", why: "Without it the mirror knows only what webhooks tell.", form: "Write auto or off.",
-		binding: bind(func(c *Config) *string { return &c.Backfill }, oneOf("auto", "off")),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.Backfill }, oneOf("auto", "off")),
 	}, {
 		Name: "CLERKSYNC_RECONCILE", Default: "auto", Summary: "auto repairs lost events by reading Clerk again; off",
 		noun: "reconcile mode", why: "Without it lost events stay lost.", form: "Write auto or off.",
-		binding: bind(func(c *Config) *string { return &c.Reconcile }, oneOf("auto", "off")),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.Reconcile }, oneOf("auto", "off")),
 	}, {
 		Name: walkMinName, Default: "10m",
 		Summary: "shortest pause between two comparisons of everything with Clerk; the pause is 20 times as long as the last one took",
@@ -313,12 +334,14 @@ func upkeepVariables() []Variable {
 	}, {
 		Name: "CLERKSYNC_API_BUDGET", Default: "20%", Summary: "share of Clerk's rate limit that we may use",
 		noun: "API budget", why: "Your own application shares Clerk's rate limit with us.",
-		form:    "Write a percentage above 0% and up to 100%, such as 20%.",
-		binding: bind(func(c *Config) *float64 { return &c.APIBudget }, parsePercent),
+		form:         "Write a percentage above 0% and up to 100%, such as 20%.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *float64 { return &c.APIBudget }, parsePercent),
 	}, {
 		Name: "CLERKSYNC_API_LIMIT", Summary: "requests in 10 s that Clerk allows the instance, if it isn't 1000 (live) or 100 (test)",
 		noun: "API limit", why: "The budget is a share of it.", form: "Write a whole number from 1 to 1000000.",
-		binding: bind(func(c *Config) *int { return &c.APILimit }, parseRequests),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *int { return &c.APILimit }, parseRequests),
 	}, {
 		Name: "CLERKSYNC_ERASE_AFTER", Default: "720h", Summary: "from a user's deletion to the erasure of its data; 0 at once",
 		noun: "erasure delay", why: keeps, form: "Write hours such as 720h, or 0.",
@@ -343,11 +366,13 @@ func upkeepVariables() []Variable {
 	}, {
 		Name: "CLERKSYNC_PUBLIC_URL", Summary: "where the world reaches this server; used by doctor",
 		noun: "public URL", why: "The doctor calls this address.", form: urlForm,
-		binding: bind(func(c *Config) *string { return &c.PublicURL }, parseBaseURL),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.PublicURL }, parseBaseURL),
 	}, {
 		Name: adminRoleName, Summary: "role that may administer; default: the highest of CLERKSYNC_ROLES",
 		noun: "admin role", why: "Whoever has it may administer.", form: "Write one of the names in CLERKSYNC_ROLES.",
-		binding: bind(func(c *Config) *string { return &c.AdminRole }, parseRole),
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.AdminRole }, parseRole),
 	}, {
 		Name: operatorTokenName, Secret: true, Summary: "token of the first operator",
 		noun: "operator token", why: "Whoever guesses it operates this server.",

@@ -56,6 +56,7 @@ func goodValues(t *testing.T) []goodValue {
 		{"CLERKSYNC_POLICY", "routes:\n  - path: /x\n", "set"},
 		{"CLERKSYNC_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,2001:db8::1", "10.0.0.0/8,192.0.2.1/32,2001:db8::1/128"},
 		{"CLERKSYNC_TRUSTED_PROXIES", "10.0.0.0/8,10.1.0.0/16,10.0.0.0/8,64.0.0.0/2,fc00::/7,2400::/6", "10.0.0.0/8,10.1.0.0/16,10.0.0.0/8,64.0.0.0/2,fc00::/7,2400::/6"},
+		{"CLERKSYNC_PROXY", "Ingress-NGINX", "ingress-nginx"},
 		{"CLERKSYNC_IDENTITY_SECRET", longText, "set"},
 		{"CLERKSYNC_CORS_ORIGINS", "https://app.example.com", "https://app.example.com"},
 		{"CLERKSYNC_UPGRADE_URL", "https://example.com/pricing", "https://example.com/pricing"},
@@ -254,6 +255,7 @@ func badGateAndUpkeep() []badValue {
 		{"CLERKSYNC_TRUSTED_PROXIES", "128.0.0.0/1", most, nil},
 		{"CLERKSYNC_TRUSTED_PROXIES", "::/1,8000::/1", most, nil},
 		{"CLERKSYNC_TRUSTED_PROXIES", "2000::/4,3000::/4", most, nil}, // all that is routed
+		{"CLERKSYNC_PROXY", "apache", "kind of proxy is none of nginx, caddy, traefik, envoy, ingress-nginx", nil},
 		{"CLERKSYNC_CORS_ORIGINS", "https://a.example,*", "CORS origin 2 is not an origin", nil},
 		{"CLERKSYNC_UPGRADE_URL", "javascript:alert(1)", "upgrade URL is not an absolute URL", nil},
 		{"CLERKSYNC_UNREADY", "never", "unready mode is none of ask, allow, deny", nil},

@@ -44,9 +44,11 @@ func (l *loader) parseYAML(text string) (map[string]string, error) {
 			continue
 		}
 		lines[name] = key.Line
-		if value != "" {
-			values[name] = value
+		if value == "" {
+			l.noteEmpty(name, func(name string) string { return strings.ToLower(name) + " in " + l.config.File })
+			continue
 		}
+		values[name] = value
 	}
 	return values, errors.Join(errs...)
 }

@@ -12,6 +12,14 @@ import (
 	"github.com/clerksync/clerksync/forwardauth"
 )
 
+// proxyKinds returns the kinds of proxies that CLERKSYNC_PROXY may name.
+func proxyKinds() (kinds []string) {
+	for _, kind := range forwardauth.Proxies() {
+		kinds = append(kinds, string(kind))
+	}
+	return kinds
+}
+
 // parsePolicy checks that the text is a YAML mapping; what it says is checked with the ladder of roles at hand.
 func parsePolicy(text string) (string, error) {
 	root, err := yamlMapping(text)

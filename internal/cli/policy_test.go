@@ -172,7 +172,7 @@ func TestExamples(t *testing.T) {
 	if policy, err := buildPolicy(read("nginx/policy.yaml")); err != nil || len(policy.Routes()) == 0 {
 		t.Error(policy, err)
 	}
-	for _, name := range []string{"nginx/nginx.conf", "caddy/Caddyfile", "traefik/dynamic.yaml", "envoy/envoy.yaml"} {
+	for _, name := range []string{"nginx/nginx.conf", "caddy/Caddyfile", "traefik/dynamic.yaml", "envoy/envoy.yaml", "ingress-nginx/ingress.yaml"} {
 		text := read(name)
 		var document map[string]any
 		if err := yaml.Unmarshal([]byte(text), &document); strings.HasSuffix(name, ".yaml") && err != nil {

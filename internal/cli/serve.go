@@ -209,6 +209,7 @@ func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
 		BackfillOff: c.Backfill == "off", ReconcileOff: c.Reconcile == "off",
 		ReadyWithin: orNone(c.ReadyWithin), ReadyWalkWithin: orNone(c.ReadyWalkWithin),
 		WalkMinPause: c.WalkMinPause, WalkMaxPause: c.WalkMaxPause,
+		ForwardAuthWithoutPolicy: c.Routes == nil && len(c.TrustedProxies) > 0,
 	}
 }
 
@@ -241,7 +242,8 @@ func planFeatures(list []string) map[string][]string {
 // publicHandler lists the routes that anyone can reach.
 func publicHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) (http.Handler, error) {
 	verify, err := forwardauth.New(m, forwardauth.Config{
-		Policy: c.Routes, TrustedProxies: c.TrustedProxies, IdentitySecret: c.IdentitySecret, Logger: logger,
+		Policy: c.Routes, TrustedProxies: c.TrustedProxies, Proxy: forwardauth.Proxy(c.Proxy),
+		IdentitySecret: c.IdentitySecret, Logger: logger,
 	})
 	if err != nil {
 		return nil, err

@@ -25,6 +25,8 @@ func testMux() *http.ServeMux {
 	mux.Handle("GET /own404", text(404, "mine"))
 	mux.Handle("GET /own405", text(405, "mine"))
 	mux.Handle("GET /tree/", text(200, "tree"))
+	mux.Handle("GET /moved", http.RedirectHandler("/things/1", http.StatusTemporaryRedirect))
+	mux.Handle("GET /tree/moved", http.RedirectHandler("/things/1", http.StatusTemporaryRedirect))
 	mux.Handle("/api/", web.NotFoundAndMethod(inner))
 	mux.Handle("/stripped/", http.StripPrefix("/stripped", web.NotFoundAndMethod(inner)))
 	return mux
@@ -45,8 +47,19 @@ func TestNotFoundAndMethod(t *testing.T) {
 		{"HEAD", "/nothing", 404, "not_found", "", ""},
 		{"GET", "/own404", 404, "", "mine", ""},
 		{"GET", "/own405", 405, "", "mine", ""},
-		{"GET", "/tree", 307, "", "", ""},
-		{"GET", "/a//b", 307, "", "", ""},
+		{"GET", "/tree", 404, "not_found", "", ""},
+		{"GET", "/tree/", 200, "", "tree", ""},
+		{"GET", "/tree/a/b", 200, "", "tree", ""},
+		{"HEAD", "/tree", 404, "not_found", "", ""},
+		{"POST", "/tree", 405, "method_not_allowed", "", "GET, HEAD"},
+		{"GET", "/a//b", 404, "not_found", "", ""},
+		{"GET", "//things/1", 404, "not_found", "", ""},
+		{"POST", "/things//1", 404, "not_found", "", ""},
+		{"POST", "/x/../things/1", 404, "not_found", "", ""},
+		{"GET", "/./things/1", 404, "not_found", "", ""},
+		{"GET", "/things/1/..", 404, "not_found", "", ""},
+		{"GET", "/moved", 307, "", "", ""},
+		{"GET", "/tree/moved", 307, "", "", ""},
 		{"GET", "/api/known", 200, "", "known", ""},
 		{"GET", "/api/unknown", 404, "not_found", "", ""},
 		{"POST", "/api/known", 405, "method_not_allowed", "", "GET, HEAD"},
@@ -62,6 +75,9 @@ func TestNotFoundAndMethod(t *testing.T) {
 				h.ServeHTTP(w, httptest.NewRequest(tt.method, tt.path, http.NoBody))
 				if w.Code != tt.status || w.Header().Get("Allow") != tt.allow {
 					t.Errorf("status %d, Allow %q, want %d, %q", w.Code, w.Header().Get("Allow"), tt.status, tt.allow)
+				}
+				if location := w.Header().Get("Location"); (location != "") != (w.Code == 307) {
+					t.Errorf("Location %q with %d", location, w.Code)
 				}
 				if tt.code == "" {
 					if tt.body != "" && w.Body.String() != tt.body {

@@ -53,6 +53,7 @@ func (rec *recorder) WriteHeader(status int) {
 		if p := unmatched(rec.muxed, status); p != nil {
 			r := rec.muxed
 			rec.muxed = nil
+			rec.Header().Del("Location") // of a redirect of the mux
 			WriteError(rec, r, p)
 			rec.discarded = true
 			return

@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// openToEmpty are the settings whose empty file counts as unset, because unset opens nothing. A new
+// setting is none of them until somebody has thought about it.
+func openToEmpty() []string {
+	return strings.Fields(`CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_WEBHOOK_SCHEME CLERK_API_URL CLERKSYNC_LOG_LEVEL CLERKSYNC_LOG_FORMAT
+		CLERKSYNC_SQLITE_SYNCHRONOUS CLERK_JWT_ALGORITHM CLERKSYNC_UPGRADE_URL CLERKSYNC_PLAN_FEATURES CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE
+		CLERKSYNC_API_BUDGET CLERKSYNC_API_LIMIT CLERKSYNC_PUBLIC_URL CLERKSYNC_ADMIN_ROLE`)
+}
+
+// D1: an empty file of a setting that restricts something is refused at start.
+func TestEmptyFileOfARestriction(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, content := range []string{"", "\n", "\r\n\n"} {
+		path := write(t, dir, "empty", content)
+		yaml := func(name string) string {
+			return write(t, dir, "c.yaml", strings.ToLower(name)+"_file: empty\n")
+		}
+		for _, v := range Variables() {
+			if v.Name == configName {
+				continue
+			}
+			open := slices.Contains(openToEmpty(), v.Name)
+			for _, name := range v.names() {
+				for source, o := range map[string]LoadOptions{
+					"environment": {Environ: []string{name + "_FILE=" + path}},
+					"flag":        {Flags: map[string]string{name + "_FILE": path}},
+					"file":        {ConfigPath: yaml(name)},
+				} {
+					o.WorkingDir = dir
+					_, warnings, err := Load(o)
+					got := strings.Join(whats(err), "|")
+					if refused := strings.HasPrefix(got, v.noun+" comes from an empty file ("); refused == open {
+						t.Errorf("%s_FILE of %q by %s: %q, %v", name, content, source, got, warnings)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestPolicyWithNothingInIt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, c := range []struct{ content, want string }{
+		{"", "policy comes from an empty file (CLERKSYNC_POLICY_FILE)"},
+		{"\n", "policy comes from an empty file (CLERKSYNC_POLICY_FILE)"},
+		{"  \n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
+		{"# nothing yet\n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
+		{"\ufeff", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
+		{"---\n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
+		{"---\n...\n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
+		{"{}\n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
+		{"~\n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
+		{"routes:\n", "policy lists no routes (CLERKSYNC_POLICY_FILE)"},
+		{"routes: []\n", "policy lists no routes (CLERKSYNC_POLICY_FILE)"},
+		{"routes: {}\n", "policy lists no routes (CLERKSYNC_POLICY_FILE)"},
+		{"\x00", "policy holds a control character or is not UTF-8 (CLERKSYNC_POLICY_FILE)"},
+	} {
+		write(t, dir, "policy.yaml", c.content)
+		config, _, err := Load(LoadOptions{WorkingDir: dir, Environ: []string{"CLERKSYNC_POLICY_FILE=policy.yaml"}})
+		if config != nil || !slices.Equal(whats(err), []string{c.want}) {
+			t.Errorf("%q: %v, want %s", c.content, whats(err), c.want)
+		}
+	}
+	for _, o := range []LoadOptions{
+		{Environ: []string{"CLERKSYNC_POLICY="}},
+		{Environ: []string{"CLERKSYNC_POLICY_FILE="}},
+		{ConfigPath: write(t, dir, "a.yaml", "clerksync_policy: ''\n")},
+		{ConfigPath: write(t, dir, "b.yaml", "clerksync_policy:\n")},
+		{ConfigPath: write(t, dir, "c.yaml", "clerksync_policy: |\n  \n")},
+	} {
+		config, _, err := Load(o)
+		if config != nil || len(whats(err)) != 1 || !strings.HasPrefix(whats(err)[0], "policy ") {
+			t.Errorf("%v: %v", o, whats(err))
+		}
+	}
+	// one source that says something is enough, as for every setting
+	c, warnings, err := Load(LoadOptions{
+		ConfigPath: write(t, dir, "d.yaml", "clerksync_policy: 'routes: [{path: /x}]'\nclerksync_trusted_proxies: 127.0.0.1\n"),
+		Environ:    []string{"CLERKSYNC_POLICY="},
+	})
+	if err != nil || len(warnings) > 0 || c.Routes == nil {
+		t.Errorf("a policy in the file beside an empty variable: %v %v", warnings, err)
+	}
+}
+
+// A configuration file that was emptied has lost all restrictions at once.
+func TestEmptyConfigurationFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for content, want := range map[string]string{
+		"": "configuration file is empty (--config)", "\n \n": "configuration file is empty (--config)", "# all defaults\n": "",
+	} {
+		_, _, err := Load(LoadOptions{ConfigPath: write(t, dir, "c.yaml", content)})
+		if got := strings.Join(whats(err), "|"); got != want {
+			t.Errorf("%q: %q, want %q", content, got, want)
+		}
+	}
+}
+
+// An empty text of a restriction counts as unset, and is warned of.
+func TestEmptyTextOfARestriction(t *testing.T) {
+	t.Parallel()
+	for _, v := range Variables() {
+		for _, name := range v.names() {
+			if v.Name == policyName {
+				continue
+			}
+			c, warnings, err := load(t, name+"=")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want []string
+			for _, w := range warnings {
+				got = append(got, w.What+" ("+w.Name+")")
+			}
+			if v.Name != configName && name != portName && !slices.Contains(openToEmpty(), v.Name) {
+				want = []string{v.noun + " is set and empty (" + name + ")"}
+			}
+			if diff := cmp.Diff(want, got); diff != "" || c.Sources[v.Name] != "default" {
+				t.Errorf("%s from %q (-want +got)\n%s", name, c.Sources[v.Name], diff)
+			}
+		}
+	}
+}
