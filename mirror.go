@@ -35,7 +35,11 @@ type Mirror struct {
 	tokens     *auth.Verifier    // nil: no keys
 	remoteKeys *auth.RemoteKeys  // nil: the keys are not fetched
 	clockSkew  atomic.Int64      // well-signed deliveries outside the time window
-	health     healthCache
+	listening  atomic.Int64      // when webhooks began to be taken, in milliseconds; 0: not here
+
+	health       look[Health]
+	databaseDown atomic.Bool // as it was told last
+	incidents    *incidents
 
 	redaction ingest.Redaction
 
@@ -53,7 +57,7 @@ type Mirror struct {
 	waited      func() time.Time      // the reconciler's clock; Config.Now where there is none
 	metrics     *metrics.Instruments
 	tracer      trace.Tracer
-	figures     figures
+	figures     look[figures]
 }
 
 // New migrates the database and makes a mirror on it. It takes the database over, also
@@ -62,13 +66,16 @@ type Mirror struct {
 func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
 	m := &Mirror{config: config.withDefaults(), db: db}
 	m.waited = m.config.Now
+	m.incidents = newIncidents(db, m.config.Now, m.config.Logger)
+	m.health = look[Health]{every: time.Second, now: m.config.Now, find: m.lookAtHealth}
+	m.figures = look[figures]{every: figuresEvery, now: m.config.Now, find: m.readFigures}
 	m.tracer = m.config.TracerProvider.Tracer(modulePath)
 	if err := m.open(ctx); err != nil {
 		if m.metrics != nil {
 			_ = m.metrics.Close()
 		}
 		_ = db.Close()
-		return nil, fmt.Errorf("clerksync: %w", err)
+		return nil, fmt.Errorf("clerksync: %w", db.Explain(err))
 	}
 	return m, nil
 }
@@ -80,7 +87,10 @@ func (m *Mirror) open(ctx context.Context) error {
 	if err := m.db.Migrate(ctx); err != nil {
 		return err
 	}
-	var err error
+	err := m.incidents.read(ctx)
+	if err != nil {
+		return err
+	}
 	if m.live, err = live.New(ctx, live.Config{DB: m.db, Now: m.config.Now, Bounds: m.bounds()}); err != nil {
 		return err
 	}
@@ -194,5 +204,6 @@ func (m *Mirror) Run(ctx context.Context) error {
 func (m *Mirror) Close() error {
 	m.ingest.Close()
 	m.auditor.close()
+	m.incidents.close()
 	return errors.Join(m.metrics.Close(), m.db.Close())
 }

@@ -23,7 +23,10 @@ const MaxWebhookBody = 1 << 20
 // "webhook-delivery: abort-message" for a signed event that lacks what it must have (kept
 // as a dead letter); 405, 413, 415; 500 when no secret is configured or an event could
 // not be applied (kept too); 503 when it could not be stored.
-func (m *Mirror) WebhookHandler() http.Handler { return m.timed(m.receive) }
+func (m *Mirror) WebhookHandler() http.Handler {
+	m.listening.CompareAndSwap(0, m.config.Now().UnixMilli())
+	return m.timed(m.receive)
+}
 
 func (m *Mirror) receive(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
@@ -44,6 +47,7 @@ func (m *Mirror) receive(w http.ResponseWriter, r *http.Request) error {
 	}
 	message, err := m.verifySignature(r, body)
 	if err != nil {
+		m.noteWebhook(r.Header, err)
 		return m.unsigned(err)
 	}
 	prepared, err := m.ingest.Prepare(ingest.Message{ID: message.ID, SignedAt: message.SignedAt, Body: body})
