@@ -259,6 +259,7 @@ func (m *Mirror) keySet() (auth.KeySet, error) {
 		remote.URL = c.JWKSURL
 	case c.SecretKey != "":
 		remote.URL, remote.SecretKey = c.APIURL+"/v1/jwks", c.SecretKey
+		remote.HTTPClient = &http.Client{Transport: keyWatch{m.noteSecretKey}}
 	case c.FrontendAPI != "":
 		remote.URL = strings.TrimSuffix(c.FrontendAPI, "/") + "/.well-known/jwks.json"
 	default:

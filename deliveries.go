@@ -19,13 +19,22 @@ const (
 	StateIgnored     = store.StateIgnored
 	StateQuarantined = store.StateQuarantined
 	StateDead        = store.StateDead
+	StateDismissed   = store.StateDismissed
 	StateErased      = store.StateErased
 )
 
 // DeliveryFilter selects deliveries for [Deliveries.List]; the zero value selects all.
 type DeliveryFilter = store.DeliveryFilter
 
-// Deliveries reads and replays the inbox of webhooks.
+// DeliveryCursor is a place in the list of deliveries, the newest first; see [DeliveryCursorOf].
+type DeliveryCursor = store.DeliveryCursor
+
+// DeliveryCursorOf returns the place of a delivery, for DeliveryFilter.Before: the next page begins after it.
+func DeliveryCursorOf(d *Delivery) DeliveryCursor {
+	return DeliveryCursor{ReceivedAt: d.ReceivedAt, MessageID: d.MessageID}
+}
+
+// Deliveries reads, replays and dismisses what is in the inbox of webhooks.
 type Deliveries struct {
 	db *store.DB
 	in *ingest.Ingest
@@ -39,13 +48,20 @@ func (s Deliveries) Get(ctx context.Context, messageID string) (Delivery, error)
 	return s.db.Delivery(ctx, messageID)
 }
 
-// List answers a page of deliveries by message id, and the message id to go on after, ""
-// after the last page.
+// List returns a page of deliveries and the message id of the last one, to go on after, "" after the last page. They come
+// by message id, or with NewestFirst by the time of arrival; the next page then begins at Before.
 func (s Deliveries) List(ctx context.Context, f DeliveryFilter) (list []Delivery, next string, err error) {
 	f.Limit = limit(f.Limit) + 1
 	list, err = s.db.Deliveries(ctx, f)
 	list, at := page(list, f.Limit-1, func(d Delivery) Cursor { return Cursor{ID: d.MessageID} })
 	return list, at.ID, err
+}
+
+// Dismiss sets dead letters aside that will never be applied, so that they no longer keep the mirror from being in sync. It
+// is all or none: [ErrNotFound] or [ErrNotDead] names the one that cannot be dismissed. Each is a line of the audit; actor
+// says who it was. A dismissed delivery can be replayed by naming it, and one that Clerk sends again is tried again.
+func (s Deliveries) Dismiss(ctx context.Context, messageIDs []string, actor string) error {
+	return s.db.Dismiss(ctx, messageIDs, actor)
 }
 
 // Replay applies a stored delivery again and answers what became of it: "processed",
@@ -69,8 +85,8 @@ func (s Deliveries) Count(ctx context.Context, f DeliveryFilter) ([]DeliveryCoun
 }
 
 // ReplayAll applies the stored deliveries again that a filter selects, many at once and in no order, and stops at the
-// first that can not be applied unless told to keep going: that is in the report and no error. Quarantined ones are left
-// out unless the filter's state is that. Memory is bounded, however many there are.
+// first that can not be applied unless told to keep going: that is in the report and no error. Quarantined and dismissed
+// ones are left out unless the filter's state is that. Memory is bounded, however many there are.
 func (s Deliveries) ReplayAll(ctx context.Context, f DeliveryFilter, o ReplayOptions) (ReplayReport, error) {
 	return s.in.ReplayAll(ctx, f, o)
 }

@@ -2,6 +2,7 @@ package clerksync
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -18,12 +19,13 @@ type DoctorOptions struct {
 	NoDatabase bool
 }
 
-// Finding is what a check of [Diagnose] found: severity ok, warning or failure.
+// Finding is what a check of [Diagnose] found: severity ok, info, warning or failure.
 type Finding = doctor.Finding
 
 // Severities of a [Finding].
 const (
 	FindingOK      = doctor.OK
+	FindingInfo    = doctor.Info
 	FindingWarning = doctor.Warning
 	FindingFailure = doctor.Failure
 )
@@ -48,9 +50,9 @@ func Diagnose(ctx context.Context, db *Backend, config Config, o DoctorOptions) 
 	}
 	opened, err := New(ctx, db, config)
 	if err != nil {
-		return append(found, Finding{
-			Check: "database", Severity: doctor.Failure, Text: "The mirror can not be opened: " + err.Error(), Remedy: "See what the error says.",
-		})
+		failed := m.databaseFailure(err)
+		failed.Check = "database"
+		return append(found, failed)
 	}
 	defer opened.Close()
 	return append(found, doctor.Run(ctx, checkTime, opened.rowChecks())...)
@@ -93,15 +95,11 @@ func (m *Mirror) rowChecks() []doctor.Check {
 	}
 }
 
-// checkConfiguration repeats the warnings of health. Without a webhook secret nothing works that a mirror is for.
+// checkConfiguration repeats what health says of the configuration.
 func (m *Mirror) checkConfiguration() (found []Finding) {
-	for _, w := range m.configWarnings() {
-		f := doctor.Warn(w.Remedy, "%s", w.Message)
-		if w.Code == "webhook_secret_unset" {
-			f.Severity = doctor.Failure
-		}
-		found = append(found, f)
-	}
+	f := &facts{}
+	m.completeFacts(f)
+	found = findingsOf(warningsOf(context.Background(), f, configWarners()))
 	secret, publishable := m.config.SecretKey, m.config.PublishableKey
 	if strings.HasPrefix(secret, "sk_live_") && strings.HasPrefix(publishable, "pk_test_") ||
 		strings.HasPrefix(secret, "sk_test_") && strings.HasPrefix(publishable, "pk_live_") {
@@ -110,6 +108,15 @@ func (m *Mirror) checkConfiguration() (found []Finding) {
 	}
 	if len(found) == 0 {
 		return []Finding{doctor.Good("Everything is set, and nothing dangerous.")}
+	}
+	return found
+}
+
+// findingsOf turns warnings into findings. What harms somebody now is a failure.
+func findingsOf(warnings []Warning) (found []Finding) {
+	severities := map[Severity]doctor.Severity{SeverityError: doctor.Failure, SeverityWarning: doctor.Warning, SeverityInfo: doctor.Info}
+	for _, w := range warnings {
+		found = append(found, Finding{Severity: severities[w.Severity], Text: w.Message, Remedy: w.Remedy})
 	}
 	return found
 }
@@ -123,7 +130,7 @@ func (m *Mirror) checkDatabase(ctx context.Context, o DoctorOptions) []Finding {
 	before := time.Now()
 	c, err := m.db.Examine(ctx)
 	if err != nil {
-		return []Finding{doctor.Fail("Check DATABASE_URL, the network, and that the role may read the tables.", "The database does not answer: %v", err)}
+		return []Finding{m.databaseFailure(err)}
 	}
 	took := time.Since(before)
 	found := []Finding{doctor.Good("%s %s answers in %s.", engineName(m.db.Engine()), c.Version, took.Round(100*time.Microsecond))}
@@ -140,6 +147,14 @@ func (m *Mirror) checkDatabase(ctx context.Context, o DoctorOptions) []Finding {
 		return append(found, checkSQLite(c)...)
 	}
 	return append(found, checkPostgres(c, before.Add(took/2))...)
+}
+
+// databaseFailure names the database that does not work.
+func (m *Mirror) databaseFailure(err error) Finding {
+	if fault, ok := errors.AsType[*store.Fault](m.db.Explain(err)); ok {
+		return doctor.Fail(fault.Remedy, "%s %s.", fault.Database, fault.Problem)
+	}
+	return doctor.Fail("Check DATABASE_URL, the network, and that the role may read the tables.", "%s cannot be used: %v", m.db, err)
 }
 
 func engineName(e store.Engine) string {

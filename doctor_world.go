@@ -1,6 +1,7 @@
 package clerksync
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,14 +162,12 @@ func (m *Mirror) checkRoute(ctx context.Context, public string) []Finding {
 
 // checkEvents repeats what health says of the rows.
 func (m *Mirror) checkEvents(ctx context.Context) []Finding {
-	warnings, err := m.dataWarnings(ctx)
-	if err != nil {
+	f := m.readFacts(ctx)
+	if err := cmp.Or(f.databaseErr, f.storedErr); err != nil {
 		return []Finding{unreadable(err)}
 	}
-	found := make([]Finding, 0, len(warnings)+1)
-	for _, w := range warnings {
-		found = append(found, doctor.Warn(w.Remedy, "%s", w.Message))
-	}
+	m.completeFacts(f)
+	found := findingsOf(warningsOf(ctx, f, dataWarners()))
 	backlog, err := m.db.Backlog(ctx)
 	if err != nil {
 		return []Finding{unreadable(err)}
@@ -177,10 +176,15 @@ func (m *Mirror) checkEvents(ctx context.Context) []Finding {
 		found = append(found, doctor.Warn("See whether serve runs with CLERK_SECRET_KEY, and whether Clerk answers it.",
 			"%d objects are in doubt, the oldest for %s.", backlog.Verify, span(age)))
 	}
-	if len(found) > 0 {
+	switch {
+	case f.stored.head.LastReceivedAt == 0:
+		return append(found, Finding{
+			Severity: doctor.Info, Text: "No event has come yet.", Remedy: "Send a test event from the endpoint's page in the Clerk dashboard.",
+		})
+	case len(found) > 0:
 		return found
 	}
-	return []Finding{doctor.Good("They come, and all are applied.")}
+	return []Finding{doctor.Good("Events arrive and all were applied.")}
 }
 
 func unreadable(err error) Finding {

@@ -16,9 +16,14 @@ var (
 	ErrAmbiguous = store.ErrAmbiguous
 	// ErrNoBody says that a delivery can not be replayed, since its body was not kept.
 	ErrNoBody = ingest.ErrNoBody
+	// ErrNotDead says that a delivery is not a dead letter, so that it cannot be dismissed.
+	ErrNotDead = store.ErrNotDead
 	// ErrWrongObject says that a JSON text is not the Clerk object that it should be.
 	ErrWrongObject = errors.New("not the Clerk object that was expected")
 )
+
+// DatabaseError says that the database cannot be used, which one that is, and what to do. It holds no password.
+type DatabaseError = store.Fault
 
 // ErrorCode is the stable code of an error of this package, "internal_error" for others.
 func ErrorCode(err error) string {
@@ -31,6 +36,8 @@ func ErrorCode(err error) string {
 		return "ambiguous"
 	case errors.Is(err, ErrNoBody):
 		return "no_body"
+	case errors.Is(err, ErrNotDead):
+		return "not_dead"
 	case errors.Is(err, ErrWrongObject):
 		return "wrong_object"
 	default:

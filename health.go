@@ -5,22 +5,18 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/web"
-	"github.com/clerksync/clerksync/webhook"
 )
 
-// Health is the state of a mirror, fit for anonymous eyes: no secret, no count, no name.
+// Health is the state of a mirror. It holds no secret, no count of rows and no name of a user.
 type Health struct {
-	Status   string         `json:"status"` // "ok", or "degraded" when there are warnings
+	Status   string         `json:"status"` // "degraded" while a warning has the severity error, else "ok"
 	Database DatabaseHealth `json:"database"`
-	Warnings []Warning      `json:"warnings"`
+	Warnings []Warning      `json:"warnings"` // the worst first
 }
 
 // DatabaseHealth tells whether the database answers.
@@ -29,12 +25,11 @@ type DatabaseHealth struct {
 	OK     bool   `json:"ok"`
 }
 
-// Warning is something that wants an operator's attention. Codes are stable.
-type Warning struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	Remedy  string `json:"remedy"`
-}
+// The values of Health.Status.
+const (
+	statusOK       = "ok"
+	statusDegraded = "degraded"
+)
 
 // Counts are the figures of a mirror: for operators, not for anonymous eyes.
 type Counts struct {
@@ -46,136 +41,48 @@ type Counts struct {
 	Purged       Purged           `json:"purged"`        // since the start, for its age
 }
 
-// silence is how long no event is no cause for worry.
-const silence = 24 * time.Hour
-
-// healthCache bounds what anonymous callers can make the database do.
-type healthCache struct {
-	mu    sync.Mutex
-	at    time.Time
-	value Health
-}
-
-// Health looks at the configuration and the database. The answer is at most a second old.
+// Health looks at the configuration and the database. The answer is about a second old at most, and comes within a second
+// however many ask and whatever the database does: one that does not answer in time is not OK.
 func (m *Mirror) Health(ctx context.Context) Health {
-	m.health.mu.Lock()
-	defer m.health.mu.Unlock()
-	if now := m.config.Now(); m.health.at.IsZero() || now.Sub(m.health.at) >= time.Second {
-		m.health.value, m.health.at = m.look(ctx), now
+	h, answered := m.health.get(ctx)
+	if answered {
+		return h
 	}
-	return m.health.value
+	if ctx.Err() == nil { // else it is the caller who does not wait
+		m.noteDatabase(errNoAnswer)
+	}
+	return m.judged(ctx, &facts{databaseErr: errNoAnswer})
 }
 
-func (m *Mirror) look(ctx context.Context) Health {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
+// lookAtHealth is one look, which all who ask at a time share.
+func (m *Mirror) lookAtHealth(ctx context.Context) Health {
+	f := m.readFacts(ctx)
+	m.noteDatabase(cmp.Or(f.databaseErr, f.storedErr))
+	return m.judged(ctx, f)
+}
+
+// judged turns facts into an answer.
+func (m *Mirror) judged(ctx context.Context, f *facts) Health {
+	m.completeFacts(f)
 	h := Health{
-		Status: "ok", Warnings: slices.Concat(m.configWarnings(), m.tokenWarnings(), m.policyWarnings()),
-		Database: DatabaseHealth{Engine: string(m.db.Engine())},
+		Status: statusOK, Warnings: warningsOf(ctx, f, allWarners()),
+		Database: DatabaseHealth{Engine: string(m.db.Engine()), OK: f.databaseErr == nil},
 	}
-	found, err := m.dataWarnings(ctx)
-	h.Database.OK = err == nil
-	h.Warnings = append(h.Warnings, found...)
-	if err != nil {
-		m.config.Logger.Error("health: the database does not answer", "error", err)
-		h.Warnings = append(h.Warnings, Warning{
-			"database", "The database does not answer.", "See the log for the cause; webhooks are answered 503 until it is back.",
-		})
-	}
-	if len(h.Warnings) > 0 {
-		h.Status = "degraded"
+	if !h.Database.OK || len(h.Warnings) > 0 && h.Warnings[0].Severity == SeverityError {
+		h.Status = statusDegraded
 	}
 	return h
 }
 
-func (m *Mirror) configWarnings() []Warning {
-	c := m.config
-	var warnings []Warning
-	warn := func(when bool, code, message, remedy string) {
-		if when {
-			warnings = append(warnings, Warning{code, message, remedy})
-		}
+// noteDatabase logs that the database stopped answering, or answers again: once, not with each look.
+func (m *Mirror) noteDatabase(err error) {
+	switch down := err != nil; {
+	case m.databaseDown.Swap(down) == down:
+	case down:
+		m.config.Logger.Error("the database does not answer", "database", m.db.String(), "error", m.db.Explain(err))
+	default:
+		m.config.Logger.Info("the database answers again")
 	}
-	hs256 := c.JWTAlgorithm == auth.HS256
-	warn(c.SecretKey == "", "secret_key_unset", "No Clerk secret key is configured: nothing can be read from Clerk.",
-		"Set CLERK_SECRET_KEY.")
-	warn(c.Unready == UnreadyAllow, "mirror_unproven", "Stored roles are used though nothing proves that the mirror is complete.",
-		"Set CLERK_SECRET_KEY, and leave CLERKSYNC_UNREADY unset or ask.")
-	warn(m.webhooks == nil, "webhook_secret_unset", "No webhook signing secret is configured: no event is accepted.",
-		"Set CLERK_WEBHOOK_SIGNING_SECRET to the secret of the endpoint in the Clerk dashboard.")
-	warn(hs256, "jwt_hs256", "Tokens are verified with HS256 and a shared secret: they name no session and outlive its revocation.",
-		"Use session tokens with RS256 in production.")
-	warn(c.WebhookScheme == webhook.SchemeDangerousHMACBody, "hmac_body",
-		"Webhooks are verified by a bare HMAC of the body: an old delivery can be sent again by anybody who saw it.",
-		"Use Clerk's own signatures (CLERKSYNC_WEBHOOK_SCHEME=svix).")
-	warn(m.db.Engine() == store.SQLite && strings.HasPrefix(c.SecretKey, "sk_live_"), "sqlite_in_production",
-		"A production instance is mirrored into SQLite, which one machine alone can serve.", "Use Postgres where there is more than one replica.")
-	warn(m.db.Relaxed(), "sqlite_synchronous_normal", "SQLite is not synchronous: acknowledged events can be lost at a power cut.",
-		"Unset CLERKSYNC_SQLITE_SYNCHRONOUS.")
-	warn(!hs256 && c.Issuer == "", "issuer_unset", "The issuer of tokens is not checked; the keys alone pin the instance.",
-		"Set CLERK_ISSUER or CLERK_PUBLISHABLE_KEY.")
-	warn(!hs256 && len(c.AuthorizedParties) == 0, "authorized_parties_unset", "Tokens made for any origin are accepted.",
-		"Set CLERK_AUTHORIZED_PARTIES to the origins of your pages.")
-	return warnings
-}
-
-func (m *Mirror) dataWarnings(ctx context.Context) (warnings []Warning, err error) {
-	head, err := m.db.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if last := head.LastReceivedAt; m.webhooks != nil && (last == 0 || m.config.Now().Sub(last.Time()) > silence) {
-		warnings = append(warnings, Warning{
-			"silence", "No event has come for 24 hours.", "Check the endpoint in the Clerk dashboard: it may be disabled or point elsewhere.",
-		})
-	}
-	exceptions, err := m.db.Exceptions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	dead, err := m.deadWarning(ctx, exceptions)
-	if err != nil {
-		return nil, err
-	}
-	sync, err := m.syncWarnings(ctx)
-	if err != nil {
-		return nil, err
-	}
-	warnings = slices.Concat(warnings, dead, sync)
-	foreign, err := m.foreignInstances(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if foreign {
-		warnings = append(warnings, Warning{
-			"foreign_instance", "Events of more than one Clerk instance come here.", "Give each instance an endpoint and a database of its own.",
-		})
-	}
-	rejected, err := m.db.RolesRejected(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if rejected > 0 {
-		warnings = append(warnings, Warning{
-			"roles_rejected", "Some users' metadata names a role that is not configured; they have the lowest.", "Correct public_metadata.role, or CLERKSYNC_ROLES.",
-		})
-	}
-	if m.clockSkew.Load() > 0 {
-		warnings = append(warnings, Warning{
-			"clock_skew", "Well-signed webhooks were refused for their time.", "Check this server's clock: all deliveries are lost by a wrong one.",
-		})
-	}
-	return warnings, nil
-}
-
-func (m *Mirror) foreignInstances(ctx context.Context) (bool, error) {
-	seen, err := m.db.Instances(ctx)
-	if err != nil {
-		return false, err
-	}
-	pins := m.pins()
-	strange := slices.ContainsFunc(seen, func(id string) bool { return len(pins) > 0 && !slices.Contains(pins, id) })
-	return strange || len(pins) == 0 && len(seen) > 1, nil
 }
 
 // Counts counts rows: figures of the business, for operators.
@@ -189,15 +96,29 @@ func (m *Mirror) Counts(ctx context.Context) (Counts, error) {
 	return Counts{counts, head.LastReceivedAt.Time(), instances, m.denials.counts(), m.auditor.dropped.Load(), m.purgedSoFar()}, cmp.Or(err1, err2)
 }
 
-// HealthHandler answers [Mirror.Health], always with 200: it is for people and alerts.
+// HealthHandler answers [Mirror.Health], always with status 200: it is for people and alerts. Anybody may ask. With a key
+// of a production instance it therefore answers status and database alone; the warnings are for operators, by
+// [Mirror.Health].
 func (m *Mirror) HealthHandler() http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		return web.WriteJSON(w, http.StatusOK, m.Health(r.Context()))
+		h := m.Health(r.Context())
+		if !m.production() {
+			return web.WriteJSON(w, http.StatusOK, h)
+		}
+		return web.WriteJSON(w, http.StatusOK, struct {
+			Status   string         `json:"status"`
+			Database DatabaseHealth `json:"database"`
+		}{h.Status, h.Database})
 	})
 }
 
+// production reports whether a key is one of a production instance.
+func (m *Mirror) production() bool {
+	return strings.HasPrefix(m.config.SecretKey, "sk_live_") || strings.HasPrefix(m.config.PublishableKey, "pk_live_")
+}
+
 // ReadyHandler answers 200 when the database answers and the first keys that verify tokens are there, else 503: it is for
-// load balancers.
+// load balancers. It waits a second at most.
 func (m *Mirror) ReadyHandler() http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if !m.Health(r.Context()).Database.OK {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -21,11 +20,8 @@ import (
 	"github.com/clerksync/clerksync/internal/web"
 )
 
-// figures are what metrics tell of the database. They are read at most every five seconds, however many collect.
+// figures are what metrics tell of the database.
 type figures struct {
-	mu sync.Mutex
-	at time.Time
-
 	ok      bool
 	head    store.Head
 	states  map[store.State]int64
@@ -34,6 +30,7 @@ type figures struct {
 	size    int64
 }
 
+// figuresEvery is how often they are read at most, however many collect.
 const figuresEvery = 5 * time.Second
 
 func (m *Mirror) measure() (err error) {
@@ -119,12 +116,8 @@ func (m *Mirror) collectEvents(o metrics.Observe) {
 }
 
 func (m *Mirror) collectDatabase(ctx context.Context, o metrics.Observe) {
-	f := &m.figures
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if now := m.config.Now(); f.at.IsZero() || now.Sub(f.at) >= figuresEvery || now.Before(f.at) {
-		f.at, f.ok = now, m.readFigures(ctx, f) == nil
-	}
+	f, answered := m.figures.get(ctx)
+	f.ok = f.ok && answered
 	o(metrics.DatabaseUp, number(f.ok), string(m.db.Engine()))
 	for name, pool := range m.db.Pools() {
 		o(metrics.DatabaseConnections, float64(pool.InUse), name, "used")
@@ -133,14 +126,14 @@ func (m *Mirror) collectDatabase(ctx context.Context, o metrics.Observe) {
 		o(metrics.DatabaseWaited, pool.WaitDuration.Seconds(), name)
 	}
 	for _, w := range m.Health(ctx).Warnings {
-		o(metrics.Warnings, 1, w.Code)
+		o(metrics.Warnings, 1, w.Code, string(w.Severity))
 	}
 	if !f.ok { // old figures would look like new ones
 		return
 	}
 	o(metrics.LastEvent, seconds(f.head.LastReceivedAt.Time()))
 	o(metrics.FeedBehind, float64(max(0, f.head.Seq-m.live.At())))
-	for _, state := range []store.State{store.StateIgnored, store.StateQuarantined, store.StateDead} {
+	for _, state := range []store.State{store.StateIgnored, store.StateQuarantined, store.StateDead, store.StateDismissed} {
 		o(metrics.Deliveries, float64(f.states[state]), string(state))
 	}
 	o(metrics.DeadOldest, seconds(f.backlog.DeadOldest.Time()))
@@ -159,23 +152,20 @@ func (m *Mirror) collectDatabase(ctx context.Context, o metrics.Observe) {
 	}
 }
 
-func (m *Mirror) readFigures(ctx context.Context, f *figures) (err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	if f.head, err = m.db.Head(ctx); err != nil {
-		return err
+func (m *Mirror) readFigures(ctx context.Context) (f figures) {
+	for _, read := range []func() error{
+		func() (err error) { f.head, err = m.db.Head(ctx); return err },
+		func() (err error) { f.states, err = m.db.Exceptions(ctx); return err },
+		func() (err error) { f.backlog, err = m.db.Backlog(ctx); return err },
+		func() (err error) { f.walks, err = m.db.Walks(ctx); return err },
+		func() (err error) { f.size, err = m.db.Size(ctx); return err },
+	} {
+		if read() != nil {
+			return f
+		}
 	}
-	if f.states, err = m.db.Exceptions(ctx); err != nil {
-		return err
-	}
-	if f.backlog, err = m.db.Backlog(ctx); err != nil {
-		return err
-	}
-	if f.walks, err = m.db.Walks(ctx); err != nil {
-		return err
-	}
-	f.size, err = m.db.Size(ctx)
-	return err
+	f.ok = true
+	return f
 }
 
 func (m *Mirror) collectGate(o metrics.Observe) {

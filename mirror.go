@@ -22,6 +22,7 @@ import (
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/schedule"
+	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/webhook"
@@ -40,9 +41,14 @@ type Mirror struct {
 	tokens     *auth.Verifier    // nil: no keys
 	remoteKeys *auth.RemoteKeys  // nil: the keys are not fetched
 	clockSkew  atomic.Int64      // well-signed deliveries outside the time window
-	health     healthCache
 	admission  admission
 	incidents  *incident.Log
+	listening  atomic.Int64 // when webhooks began to be taken, in milliseconds; 0: not here
+
+	health       look[Health]
+	databaseDown atomic.Bool // as it was told last
+	refusals     *refusals
+	verdict      look[[]status.Reason]
 
 	redaction ingest.Redaction
 
@@ -61,7 +67,7 @@ type Mirror struct {
 	waited      func() time.Time      // the reconciler's clock; Config.Now where there is none
 	metrics     *metrics.Instruments
 	tracer      trace.Tracer
-	figures     figures
+	figures     look[figures]
 }
 
 // New migrates the database and makes a mirror on it. It takes the database over, also
@@ -71,13 +77,17 @@ func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
 	m := &Mirror{config: config.withDefaults(), db: db, holder: holder.New()}
 	m.incidents, m.admission.bodies = incident.New(m.config.Logger), web.NewBodies(maxWebhookBodies)
 	m.waited = m.config.Now
+	m.refusals = newRefusals(db, m.config.Now, m.config.Logger)
+	m.health = look[Health]{every: time.Second, now: m.config.Now, find: m.lookAtHealth}
+	m.verdict = look[[]status.Reason]{every: verdictEvery, limit: verdictLimit, now: m.config.Now, find: m.findVerdict}
+	m.figures = look[figures]{every: figuresEvery, now: m.config.Now, find: m.readFigures}
 	m.tracer = m.config.TracerProvider.Tracer(modulePath)
 	if err := m.open(ctx); err != nil {
 		if m.metrics != nil {
 			_ = m.metrics.Close()
 		}
 		_ = db.Close()
-		return nil, fmt.Errorf("clerksync: %w", err)
+		return nil, fmt.Errorf("clerksync: %w", db.Explain(err))
 	}
 	return m, nil
 }
@@ -89,7 +99,10 @@ func (m *Mirror) open(ctx context.Context) error {
 	if err := m.db.Migrate(ctx); err != nil {
 		return err
 	}
-	var err error
+	err := m.refusals.read(ctx)
+	if err != nil {
+		return err
+	}
 	if m.live, err = live.New(ctx, live.Config{DB: m.db, Now: m.config.Now, Bounds: m.bounds(), HistoryLost: m.historyLost}); err != nil {
 		return err
 	}
@@ -214,5 +227,6 @@ func (m *Mirror) Run(ctx context.Context) error {
 func (m *Mirror) Close() error {
 	m.ingest.Close()
 	m.auditor.close()
+	m.refusals.close()
 	return errors.Join(m.metrics.Close(), m.db.Close())
 }

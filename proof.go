@@ -68,7 +68,7 @@ func (m *Mirror) newProofs() (*proofs, error) {
 	// whoever waits for a read waits askTimeout at most; pages of lists may take longer
 	api, err := clerkapi.New(clerkapi.Config{
 		SecretKey: m.config.SecretKey, URL: m.config.APIURL, Budget: m.config.APIBudget, Limit: m.config.APILimit, Logger: m.config.Logger,
-		Tracer: m.tracer,
+		Tracer: m.tracer, KeyTold: m.noteSecretKey,
 		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
 			h, err := m.ingest.Horizon(ctx)
 			return clerkapi.Horizon(h), err

@@ -165,6 +165,29 @@ func (s Sync) InSync(ctx context.Context) (bool, []SyncReason, error) {
 	return len(reasons) == 0, reasons, nil
 }
 
+const (
+	verdictEvery = 30 * time.Second // it counts tables, and health is asked each second
+	verdictLimit = 20 * time.Second
+)
+
+// findVerdict is a look at whether the mirror is in sync, for health.
+func (m *Mirror) findVerdict(ctx context.Context) []SyncReason {
+	facts, err := m.syncFacts(ctx, clerk.At(m.waited()))
+	if err != nil {
+		return []SyncReason{{Code: "unknown", Message: "it could not be found out", Remedy: "see the log"}}
+	}
+	return status.Assess(&facts)
+}
+
+// lastVerdict returns the last verdict, or the first one if it comes quickly. Health does not wait for whole tables to be
+// counted.
+func (m *Mirror) lastVerdict(ctx context.Context) []SyncReason {
+	ctx, cancel := context.WithTimeout(ctx, lookTime/4)
+	defer cancel()
+	reasons, _ := m.verdict.get(ctx)
+	return reasons
+}
+
 func kindStatus(k *status.Kind, reasons []SyncReason) KindStatus {
 	return KindStatus{
 		Kind: k.Kind, Listed: k.Listed, Readable: k.Readable, Walk: k.Walk,

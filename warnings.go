@@ -3,120 +3,56 @@ package clerksync
 import (
 	"cmp"
 	"context"
-	"time"
-
-	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/reconcile"
-	"github.com/clerksync/clerksync/internal/schedule"
-	"github.com/clerksync/clerksync/internal/status"
-	"github.com/clerksync/clerksync/internal/store"
+	"slices"
 )
 
+// Severity says how much a warning matters now.
+type Severity string
+
+// The severities, the worst first.
 const (
-	// stuck is how long an object may wait to be read by id: each minute a hundred are.
-	stuck = 15 * time.Minute
-	// sweepOverdue is how long the changes of users may go unread, which is done each minute.
-	sweepOverdue = 15 * time.Minute
-	// unheardFor is how long a change that no event told is a reason to look at the subscription.
-	unheardFor = 7 * 24 * time.Hour
-	// stillDying is how young a dead letter is that says that more are to come.
-	stillDying = time.Hour
+	SeverityError   Severity = "error"   // it harms somebody now
+	SeverityWarning Severity = "warning" // it wants attention, before it does harm
+	SeverityInfo    Severity = "info"    // a standing choice, which is told and not nagged about
 )
 
-// syncWarnings are about how the mirror is kept in sync. They name kinds, and no figures: anybody may read them.
-func (m *Mirror) syncWarnings(ctx context.Context) (warnings []Warning, err error) {
-	walks, err1 := m.db.Walks(ctx)
-	now, err2 := m.db.Clock(ctx, clerk.At(m.config.Now()))
-	queues, err3 := m.db.Queues(ctx)
-	if err := cmp.Or(err1, err2, err3); err != nil {
-		return nil, err
-	}
-	if m.reconciler != nil {
-		warnings = m.walkWarnings(walks, now)
-	}
-	warnings = append(warnings, m.queueWarnings(queues)...)
-	for _, kind := range reconcile.Kinds() {
-		at, err1 := m.db.Unannounced(ctx, kind)
-		if err1 != nil || at == 0 || m.config.Now().Sub(at.Time()) > unheardFor {
-			err = cmp.Or(err, err1)
-			continue
-		}
-		heard, err1 := m.db.Heard(ctx, reconcile.EventPrefix(kind))
-		if err = cmp.Or(err, err1); heard {
-			continue
-		}
-		_, many := status.Nouns(kind)
-		warnings = append(warnings, Warning{
-			"not_subscribed", "No event " + reconcile.EventPrefix(kind) + "* has ever come, though " + many + " change at Clerk.",
-			"Subscribe the endpoint in the Clerk dashboard to these events; until then changes are found by reading alone.",
-		})
-	}
-	return warnings, err
+// rank orders severities, the worst first.
+func (s Severity) rank() int {
+	return slices.Index([]Severity{SeverityError, SeverityWarning, SeverityInfo}, s)
 }
 
-func (m *Mirror) walkWarnings(walks map[string]store.Walk, now clerk.Time) []Warning {
-	unfilled, late := "", ""
-	overdue := m.schedule().Overdue(schedule.Took(walks))
-	for _, kind := range reconcile.Kinds() {
-		w := walks[string(kind)]
-		_, many := status.Nouns(kind)
-		switch {
-		case w.BackfilledAt == 0:
-			unfilled = cmp.Or(unfilled, many)
-		case w.Refused:
-		case time.Duration(now-w.CompleteAt)*time.Millisecond > overdue:
-			late = cmp.Or(late, "No whole walk of the "+many+" began in the last "+status.Roughly(overdue)+".")
-		case kind == clerk.KindUser && !m.config.ReconcileOff && time.Duration(now-max(w.CompleteAt, w.SweptAt))*time.Millisecond > sweepOverdue:
-			late = cmp.Or(late, "What changed of the users was not read for 15 minutes.")
-		}
+// Warning is something that wants an operator's attention. Codes are stable; docs/warnings.md lists them.
+type Warning struct {
+	Code     string   `json:"code"`
+	Severity Severity `json:"severity"`
+	Message  string   `json:"message"` // what happened, and why it matters
+	Remedy   string   `json:"remedy"`  // what to do
+}
+
+// warner makes warnings out of facts. It asks nobody.
+type warner func(context.Context, *facts) []Warning
+
+// configWarners look at what was configured.
+func configWarners() []warner {
+	return []warner{warnOfCredentials, warnOfTokens, warnOfPolicy, warnOfDurability}
+}
+
+// dataWarners look at what happened: at what the database knows, and at what was refused.
+func dataWarners() []warner {
+	return []warner{
+		warnOfDatabase, warnOfKeys, warnOfIncidents, warnOfSilence, warnOfDeadLetters, warnOfVerdict, warnOfWalks, warnOfQueues, warnOfSubscriptions,
+		warnOfInstances, warnOfRoles,
 	}
-	var warnings []Warning
-	if unfilled != "" {
-		warnings = append(warnings, Warning{
-			"backfill_missing", "The mirror was never filled: it does not have all " + unfilled + ", at least.",
-			"A server does it by itself unless CLERKSYNC_BACKFILL is off; else run clerksync backfill.",
-		})
+}
+
+func allWarners() []warner { return slices.Concat(configWarners(), dataWarners()) }
+
+// warningsOf runs warners and returns what they say, the worst first.
+func warningsOf(ctx context.Context, f *facts, warners []warner) []Warning {
+	warnings := []Warning{}
+	for _, warn := range warners {
+		warnings = append(warnings, warn(ctx, f)...)
 	}
-	if late != "" {
-		warnings = append(warnings, Warning{
-			"walk_overdue", late + " What events did not tell stays unrepaired.",
-			"Look in the log for why Clerk could not be read, leave CLERKSYNC_RECONCILE at auto, or run clerksync reconcile.",
-		})
-	}
+	slices.SortStableFunc(warnings, func(a, b Warning) int { return cmp.Compare(a.Severity.rank(), b.Severity.rank()) })
 	return warnings
-}
-
-func (m *Mirror) queueWarnings(queues map[clerk.Kind]store.Queue) []Warning {
-	oldest := clerk.Time(0)
-	for kind, q := range queues {
-		if reconcile.Readable(kind) && (oldest == 0 || q.OldestAt < oldest) {
-			oldest = q.OldestAt
-		}
-	}
-	switch {
-	case oldest == 0:
-	case m.reconciler == nil:
-		return []Warning{{
-			"verify_stuck", "Objects are in doubt, and nothing can be read from Clerk to settle it.", "Set CLERK_SECRET_KEY.",
-		}}
-	case m.config.Now().Sub(oldest.Time()) > stuck:
-		return []Warning{{
-			"verify_stuck", "Objects that are in doubt wait to be read from Clerk for more than 15 minutes; they grant nothing.",
-			"See that a server runs with CLERKSYNC_RECONCILE=auto, and raise CLERKSYNC_API_BUDGET if Clerk is read all the time.",
-		}}
-	}
-	return nil
-}
-
-// deadWarning tells dead letters that are there from those that go on coming.
-func (m *Mirror) deadWarning(ctx context.Context, exceptions map[store.State]int64) ([]Warning, error) {
-	if exceptions[store.StateDead] == 0 {
-		return nil, nil
-	}
-	message := "Some events could not be applied."
-	last, err := m.db.LastDead(ctx)
-	if m.config.Now().Sub(last.Time()) < stillDying {
-		message = "Some events could not be applied, the last less than an hour ago: more may follow."
-	}
-	return []Warning{{"dead_letters", message, "Look at the dead letters and replay them after a fix."}}, err
 }

@@ -25,7 +25,10 @@ const MaxWebhookBody = 1 << 20
 // not be applied (kept too); 503 when it could not be stored, or when too many bodies are on their way.
 //
 // What the headers alone condemn is refused before the body is read, and unverified bodies take 16 MiB at most.
-func (m *Mirror) WebhookHandler() http.Handler { return m.timed(m.reported(m.receive)) }
+func (m *Mirror) WebhookHandler() http.Handler {
+	m.listening.CompareAndSwap(0, m.config.Now().UnixMilli())
+	return m.timed(m.reported(m.receive))
+}
 
 func (m *Mirror) receive(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
@@ -47,6 +50,7 @@ func (m *Mirror) receive(w http.ResponseWriter, r *http.Request) error {
 	defer body.Release()
 	message, err := m.verifySignature(r, body.Bytes())
 	if err != nil {
+		m.noteWebhook(r.Header, err)
 		return m.unsigned(err)
 	}
 	prepared, err := m.ingest.Prepare(ingest.Message{ID: message.ID, SignedAt: message.SignedAt, Body: body.Keep()})

@@ -16,7 +16,7 @@ import (
 )
 
 // deliver sends a body with the given headers to the handler.
-func deliver(h http.Handler, header http.Header, body io.Reader, length int64) *httptest.ResponseRecorder {
+func deliverTo(h http.Handler, header http.Header, body io.Reader, length int64) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/api/webhooks/clerk", body)
 	r.Header, r.ContentLength = header, length
 	w := httptest.NewRecorder()
@@ -56,7 +56,7 @@ func TestBodiesOfHopelessDeliveriesAreNotRead(t *testing.T) {
 			h := signed(t, g, time.Now(), "{}")
 			tc.change(h)
 			read := errors.New("the body was read")
-			w := deliver(g.m.WebhookHandler(), h, iotest.ErrReader(read), tc.length)
+			w := deliverTo(g.m.WebhookHandler(), h, iotest.ErrReader(read), tc.length)
 			if w.Code != tc.status || !strings.Contains(w.Body.String(), tc.code) {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}
@@ -82,11 +82,11 @@ func TestUntimelyDeliveriesAreReadOneAtATime(t *testing.T) {
 		header := signed(t, g, time.Now().Add(at), body)
 		reading, in := io.Pipe()
 		first := make(chan *httptest.ResponseRecorder)
-		go func() { first <- deliver(g.m.WebhookHandler(), header, reading, int64(len(body))) }()
+		go func() { first <- deliverTo(g.m.WebhookHandler(), header, reading, int64(len(body))) }()
 		if _, err := in.Write([]byte(body[:1])); err != nil { // it is being read
 			t.Fatal(err)
 		}
-		second := deliver(g.m.WebhookHandler(), header, iotest.ErrReader(errors.New("the body was read")), int64(len(body)))
+		second := deliverTo(g.m.WebhookHandler(), header, iotest.ErrReader(errors.New("the body was read")), int64(len(body)))
 		if second.Code != http.StatusBadRequest || !strings.Contains(second.Body.String(), `"stale_timestamp"`) {
 			t.Errorf("the second is answered %d %s", second.Code, second.Body)
 		}
@@ -102,7 +102,7 @@ func TestUntimelyDeliveriesAreReadOneAtATime(t *testing.T) {
 		}
 	}
 	forged := signed(t, g, time.Now().Add(-time.Hour), "other")
-	if w := deliver(g.m.WebhookHandler(), forged, strings.NewReader(body), int64(len(body))); !strings.Contains(w.Body.String(), `"invalid_signature"`) {
+	if w := deliverTo(g.m.WebhookHandler(), forged, strings.NewReader(body), int64(len(body))); !strings.Contains(w.Body.String(), `"invalid_signature"`) {
 		t.Errorf("a forgery of an hour ago is answered %s", w.Body)
 	}
 }
@@ -144,7 +144,7 @@ func TestTheHandlerBoundsBodiesByItself(t *testing.T) {
 		}
 	}
 	body := `{"type":"user.created","data":{"id":"user_1"}}`
-	w := deliver(g.m.WebhookHandler(), signed(t, g, time.Now(), body), strings.NewReader(body), int64(len(body)))
+	w := deliverTo(g.m.WebhookHandler(), signed(t, g, time.Now(), body), strings.NewReader(body), int64(len(body)))
 	if w.Code != http.StatusOK {
 		t.Errorf("a real delivery is answered %d %s", w.Code, w.Body)
 	}

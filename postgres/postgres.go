@@ -4,6 +4,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,14 +30,23 @@ func Open(dsn string) (*store.DB, error) {
 	db.SetMaxOpenConns(16)
 	db.SetMaxIdleConns(16)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	return store.Open(store.Postgres, db, db), nil
+	return store.Open(store.Postgres, db, db).Named(location(config)), nil
+}
+
+// location is where the database is, without user and password.
+func location(c *pgx.ConnConfig) string {
+	u := url.URL{Scheme: "postgres", Host: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), Path: "/" + c.Database}
+	if strings.HasPrefix(c.Host, "/") { // a folder with a Unix socket
+		u.Host, u.RawQuery = "", "host="+c.Host
+	}
+	return u.String()
 }
 
 // New uses a pool that the application has already. Closing the mirror closes the
 // wrapper, not the pool.
 func New(pool *pgxpool.Pool) *store.DB {
 	db := stdlib.OpenDBFromPool(pool)
-	return store.Open(store.Postgres, db, db)
+	return store.Open(store.Postgres, db, db).Named(location(pool.Config().ConnConfig))
 }
 
 // NewFromDB uses a *sql.DB of the application, opened with the driver of pgx. Closing the

@@ -29,7 +29,8 @@ type options struct{ synchronous string }
 func DangerouslySynchronousNormal() Option { return func(o *options) { o.synchronous = "NORMAL" } }
 
 // Open opens or creates the file at path (mode 0600: it holds personal data), or a
-// database in memory. The schema is not touched: clerksync.New migrates it.
+// database in memory. The schema is not touched: clerksync.New migrates it. A file that cannot
+// be used is a [*store.Fault], which is clerksync.DatabaseError.
 func Open(path string, opts ...Option) (*store.DB, error) {
 	o := options{synchronous: "FULL"}
 	for _, opt := range opts {
@@ -47,18 +48,18 @@ func Open(path string, opts ...Option) (*store.DB, error) {
 		return store.Open(store.SQLite, db, db), nil
 	}
 	if err := create(path); err != nil {
-		return nil, fmt.Errorf("sqlite: %w", err)
+		return nil, store.Explain(store.SQLite, path, fmt.Errorf("sqlite: %w", err))
 	}
 	file := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()
 	write, err := pool(file, o.pragmas(), 1)
 	if err != nil {
-		return nil, err
+		return nil, store.Explain(store.SQLite, path, err)
 	}
 	read, err := pool(file, append(o.pragmas(), "query_only(1)"), max(4, runtime.GOMAXPROCS(0)))
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	db := store.Open(store.SQLite, read, write).Checkpoint(func() error {
+	db := store.Open(store.SQLite, read, write).Named(path).Checkpoint(func() error {
 		_, err := read.Exec("PRAGMA wal_checkpoint(PASSIVE)")
 		return err
 	})

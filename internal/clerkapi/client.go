@@ -225,6 +225,7 @@ func (c *Client) attempt(ctx context.Context, r request, left *time.Duration, se
 	*sent++
 	c.requests.Add(1)
 	value, err := c.send(ctx, r, &answer)
+	c.tellKey(r, err)
 	switch {
 	case err == nil:
 		result = success
@@ -234,6 +235,23 @@ func (c *Client) attempt(ctx context.Context, r request, left *time.Duration, se
 		result = c.judge(ctx, err)
 	}
 	return value, answer, err
+}
+
+// tellKey says what an answer shows of the secret key. Of a 403 that is only so where every key may read: the lists of a
+// feature that is switched off are refused to good keys, too.
+func (c *Client) tellKey(r request, err error) {
+	if c.config.KeyTold == nil {
+		return
+	}
+	var failed *Error
+	switch {
+	case err == nil:
+		c.config.KeyTold(true)
+	case !errors.As(err, &failed):
+	case errors.Is(failed, ErrUnauthorized),
+		failed.Status == http.StatusForbidden && errors.Is(failed, ErrRefused) && (r.path == "/jwks" || strings.HasPrefix(r.path, "/users")):
+		c.config.KeyTold(false)
+	}
 }
 
 // judge tells what an error says of Clerk's health.

@@ -31,6 +31,7 @@ Exit code 0: well, or warnings only; 1: something does not work.`
 // Run looks at everything and tells what it found.
 func (c doctorCommand) Run(ctx context.Context, p *process) error {
 	findings := c.examine(ctx, p)
+	doctor.Sort(findings)
 	if c.JSON {
 		err := json.NewEncoder(p.stdout).Encode(struct {
 			OK       bool                `json:"ok"`
@@ -40,7 +41,7 @@ func (c doctorCommand) Run(ctx context.Context, p *process) error {
 			return err
 		}
 	} else {
-		doctor.Print(p.stdout, findings)
+		doctor.Print(p.stdout, findings, terminalOf(p.stdout, p.environ).width)
 	}
 	if doctor.Worst(findings) == doctor.Failure {
 		return errRefused
@@ -63,6 +64,9 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksy
 	}
 	broken := func(remedy string, err error) []clerksync.Finding {
 		f := doctor.Fail(remedy, "%v", err)
+		if fault, ok := errors.AsType[*clerksync.DatabaseError](err); ok {
+			f = doctor.Fail(fault.Remedy, "%s %s.", fault.Database, fault.Problem)
+		}
 		f.Check = "database"
 		return append(found, f)
 	}

@@ -95,13 +95,13 @@ func TestDoctor(t *testing.T) {
 			expect(0, environ, "database", doctor.OK, "up to date")
 			expect(0, environ, "secret key", doctor.OK, keys.InstanceID)
 			expect(0, environ, "clock", doctor.OK, "agrees")
-			expect(0, environ, "events", doctor.Warning, "24 hours")
+			expect(0, environ, "events", doctor.Info, "No event has come yet")
 			expect(1, with(environ, "CLERK_SECRET_KEY=sk_test_wrong"), "secret key", doctor.Failure, "refuses")
 			expect(1, with(environ, "CLERK_INSTANCE_ID=ins_other"), "token keys", doctor.Failure, "ins_other")
 			expect(1, with(environ, "CLERK_WEBHOOK_SIGNING_SECRET="), "configuration", doctor.Failure, "No webhook signing secret")
 			expect(1, with(environ, "CLERK_API_URL=http://127.0.0.1:1"), "secret key", doctor.Failure, "can not be asked")
 			expect(1, with(environ, "CLERKSYNC_LISTEN=nowhere"), "configuration", doctor.Failure, "CLERKSYNC_LISTEN")
-			expect(1, with(environ, "DATABASE_URL=postgres://u:hunter2@127.0.0.1:1/x"), "database", doctor.Failure, "does not answer")
+			expect(1, with(environ, "DATABASE_URL=postgres://u:hunter2@127.0.0.1:1/x"), "database", doctor.Failure, "Postgres at postgres://127.0.0.1:1/x cannot be reached: connection refused")
 		})
 	}
 }

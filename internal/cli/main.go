@@ -11,24 +11,27 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/clerksync/clerksync"
 )
 
 // commands is the command line: one struct for each command, in a file of its name.
 type commands struct {
-	Dev       devCommand       `cmd:"" help:"Show the whole thing at work: a server, signed events, a token. No account, no network."`
-	Serve     serveCommand     `cmd:"" help:"Take Clerk's webhooks and answer who calls."`
-	Doctor    doctorCommand    `cmd:"" help:"Look whether everything is set up well: configuration, database, keys, webhooks."`
-	Emulate   emulateCommand   `cmd:"" help:"Run an emulated Clerk: Backend API, keys, tokens, webhooks, faults."`
-	Chaos     chaosCommand     `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
-	Backfill  backfillCommand  `cmd:"" help:"Read everything that Clerk has; goes on where it was ended."`
-	Reconcile reconcileCommand `cmd:"" help:"Compare the mirror with Clerk and repair what differs."`
-	Status    statusCommand    `cmd:"" help:"Tell whether the mirror is proven to equal Clerk, and how fresh it is."`
-	Drift     driftCommand     `cmd:"" help:"List what was found to differ from Clerk."`
-	Replay    replayCommand    `cmd:"" help:"Apply stored deliveries again: dead letters after a fix, for example."`
-	Users     usersCommand     `cmd:"" help:"Work on single persons: erase."`
-	Explain   explainCommand   `cmd:"" help:"Tell why somebody may or may not do something, with every fact and its source."`
-	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
+	Dev        devCommand        `cmd:"" help:"Show the whole thing at work: a server, signed events, a token. No account, no network."`
+	Serve      serveCommand      `cmd:"" help:"Take Clerk's webhooks and answer who calls."`
+	Doctor     doctorCommand     `cmd:"" help:"Look whether everything is set up well: configuration, database, keys, webhooks."`
+	Emulate    emulateCommand    `cmd:"" help:"Run an emulated Clerk: Backend API, keys, tokens, webhooks, faults."`
+	Chaos      chaosCommand      `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
+	Backfill   backfillCommand   `cmd:"" help:"Read everything that Clerk has; goes on where it was ended."`
+	Reconcile  reconcileCommand  `cmd:"" help:"Compare the mirror with Clerk and repair what differs."`
+	Status     statusCommand     `cmd:"" help:"Tell whether the mirror is proven to equal Clerk, and how fresh it is."`
+	Drift      driftCommand      `cmd:"" help:"List what was found to differ from Clerk."`
+	Deliveries deliveriesCommand `cmd:"" help:"List, show and dismiss stored webhook deliveries."`
+	Replay     replayCommand     `cmd:"" help:"Apply stored deliveries again: dead letters after a fix, for example."`
+	Users      usersCommand      `cmd:"" help:"Work on single persons: erase."`
+	Explain    explainCommand    `cmd:"" help:"Tell why somebody may or may not do something, with every fact and its source."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring the database's schema up to date."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
 // process is what a command may touch of the world.
@@ -88,8 +91,13 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// report prints an error; the faults of a configuration come with their own prefix.
+// report prints an error; the faults of a configuration come with their own prefix, and a database that cannot be used
+// in three lines as they do.
 func report(w io.Writer, err error) {
+	if fault, ok := errors.AsType[*clerksync.DatabaseError](err); ok {
+		fmt.Fprintf(w, "error: %s %s.\n%s\n%s\n", fault.Database, fault.Problem, "Nothing can be stored or answered without it.", fault.Remedy)
+		return
+	}
 	if faults, ok := errors.AsType[Faults](err); ok {
 		fmt.Fprintln(w, faults)
 		return

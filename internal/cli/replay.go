@@ -17,11 +17,11 @@ import (
 type replayCommand struct {
 	configFlags
 	MessageIDs []string `arg:"" optional:"" name:"message-id" help:"Deliveries by message id (msg_…)."`
-	State      string   `help:"Only deliveries in this state: applied, ignored, dead, quarantined." enum:",applied,ignored,dead,quarantined" default:"" placeholder:"STATE"`
+	State      string   `help:"Only deliveries in this state: applied, ignored, dead, quarantined, dismissed." enum:",applied,ignored,dead,quarantined,dismissed" default:"" placeholder:"STATE"`
 	Type       string   `help:"Only this event type, such as user.updated or user.*." placeholder:"TYPE"`
 	Since      string   `help:"Only what was received since this time (RFC 3339), or that long ago (24h)." placeholder:"TIME"`
 	Until      string   `help:"Only what was received before this time, or that long ago." placeholder:"TIME"`
-	All        bool     `help:"Everything that is stored, but for what is quarantined."`
+	All        bool     `help:"Everything that is stored, but for what is quarantined or dismissed."`
 	DryRun     bool     `help:"Tell what would become of them, change nothing."`
 	KeepGoing  bool     `help:"Do not stop at the first delivery that can not be applied."`
 	JSON       bool     `name:"json" help:"Print the report as JSON."`
@@ -30,7 +30,7 @@ type replayCommand struct {
 // Help is shown below the flags.
 func (replayCommand) Help() string {
 	return `Stored deliveries go through the same rules as new ones; what the mirror knows already changes nothing, and order does not matter.
-It works on the database that DATABASE_URL names, also beside a running server. Quarantined deliveries are replayed only by --state or by id.
+It works on the database that DATABASE_URL names, also beside a running server. Quarantined and dismissed deliveries are replayed only by --state or by id.
 
 Example: clerksync replay --state dead --type 'user.*' --since 24h --dry-run
 
@@ -109,7 +109,7 @@ func parseMoment(s string, now time.Time) (clerk.Time, error) {
 
 // preview tells what is about to be replayed.
 func preview(ctx context.Context, m *clerksync.Mirror, f clerksync.DeliveryFilter, w io.Writer) (total int64, err error) {
-	f.Unquarantined = f.State != clerksync.StateQuarantined
+	f.Unquarantined = !f.State.SetAside()
 	counts, err := m.Deliveries().Count(ctx, f)
 	for _, n := range counts {
 		total += n.Count

@@ -151,7 +151,7 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	fetchKeys(ctx, m, logger)
 	logger.Info("mirror opened", "database", config.Database.String(), "roles", config.Roles)
 	for _, w := range m.Health(ctx).Warnings {
-		logger.Warn(w.Message, "code", w.Code, "remedy", w.Remedy) //nolint:sloglint // one of few texts
+		logger.Log(ctx, logLevel(w.Severity), w.Message, "code", w.Code, "remedy", w.Remedy) //nolint:sloglint // one of few texts
 	}
 	public, err := publicHandler(m, config, logger)
 	if err != nil {
@@ -176,6 +176,18 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	}
 	logger.Info("stopped")
 	return errors.Join(err, m.Close())
+}
+
+// logLevel is how a warning is logged.
+func logLevel(s clerksync.Severity) slog.Level {
+	switch s {
+	case clerksync.SeverityError:
+		return slog.LevelError
+	case clerksync.SeverityInfo:
+		return slog.LevelInfo
+	default:
+		return slog.LevelWarn
+	}
 }
 
 // endTelemetry sends what waits, not longer than an end may take.
@@ -256,7 +268,7 @@ func publicHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) (http.Ha
 		mux.Handle("OPTIONS /api/auth/me", me)
 	}
 	lifeSigns(mux, m)
-	mux.Handle("GET /health", m.HealthHandler())
+	mux.Handle("GET /health", publicHealth(m, c.OperatorToken))
 	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Before(web.NotFoundAndMethod(mux))), nil
 }
 
@@ -272,16 +284,7 @@ func profiles(mux *http.ServeMux) {
 func operatorHandler(m *clerksync.Mirror, c *Config, scraped http.Handler, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	lifeSigns(mux, m)
-	mux.Handle("GET /health", web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		counts, err := m.Counts(r.Context())
-		if err != nil {
-			logger.Error("count rows", "error", err)
-		}
-		return web.WriteJSON(w, http.StatusOK, struct {
-			clerksync.Health
-			Counts clerksync.Counts `json:"counts"`
-		}{m.Health(r.Context()), counts})
-	}))
+	mux.Handle("GET /health", operatorHealth(m, logger))
 	explain := explainHandler(m, c)
 	mux.Handle("GET /api/explain", explain)
 	mux.Handle("POST /api/explain", explain)

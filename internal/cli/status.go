@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
 )
@@ -23,8 +26,8 @@ type statusCommand struct {
 // Help is shown below the flags.
 func (statusCommand) Help() string {
 	return `Example: clerksync status --json | jq .sentence
-It reads the database that DATABASE_URL names, also beside a running server, and asks Clerk nothing. What a process has in
-memory (the budget it uses, refused deliveries) is told by GET /api/sync of that process. NO_COLOR is honoured.
+It reads the database that DATABASE_URL names, also next to a running server, and asks Clerk nothing. Drift is that of today.
+A narrow terminal gets fewer columns. The API budget that a server uses is in GET /api/sync of that server. NO_COLOR is honoured.
 Exit code 0: in sync, 1: failed, 4: not in sync.`
 }
 
@@ -85,12 +88,13 @@ func (s statusPage) print(status *clerksync.SyncStatus) error {
 	if !status.InSync {
 		verdict = s.terminal.paint(red, "✗ Not in sync:")
 	}
-	ready := "Stored roles and permissions may grant."
+	ready := "Stored roles and permissions are used for access decisions."
 	if !status.Ready {
-		ready = "Stored roles and permissions grant only after one was read from Clerk: the mirror is not ready."
+		ready = "The mirror is not ready: a stored role or permission is used only after it was read again from Clerk."
 	}
-	fmt.Fprintf(s.w, "%s %s.\n%s\n\n", verdict, status.Sentence, ready)
-	rows := [][]string{{"KIND", "ROWS", "UNCOMPARED", "COMPARED", "LAST EVENT", "LAST WALK", "QUEUE", "DRIFT TODAY"}}
+	width := s.terminal.width
+	fmt.Fprintf(s.w, "%s\n%s\n\n", doctor.Wrap(verdict+" "+status.Sentence+".", "", width), doctor.Wrap(ready, "", width))
+	rows := [][]string{{"KIND", "ROWS", "UNCOMPARED", "COMPARED", "LAST EVENT", "LAST WALK", "QUEUE", "DRIFT"}}
 	if s.wide {
 		rows[0] = append(rows[0], "STUBS", "GONE", "LAG", "DRIFT EVER")
 	}
@@ -100,18 +104,40 @@ func (s statusPage) print(status *clerksync.SyncStatus) error {
 			rows = append(rows, s.row(k))
 		}
 	}
-	if err := columns(s.w, rows, map[int]bool{1: true, 2: true, 6: true, 7: true, 8: s.wide, 9: s.wide, 10: s.wide, 11: s.wide}); err != nil {
+	numbers := []string{"ROWS", "UNCOMPARED", "QUEUE", "DRIFT", "STUBS", "GONE", "LAG", "DRIFT EVER"}
+	if !s.wide {
+		rows = fit(rows, width, "LAST WALK", "UNCOMPARED", "LAST EVENT")
+	}
+	right := map[int]bool{}
+	for i, name := range rows[0] {
+		right[i] = slices.Contains(numbers, name)
+	}
+	if err := columns(s.w, rows, right); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.w, "\n%s dead letters, %s quarantined", grouped(status.DeadLetters), grouped(status.Quarantined))
+	fmt.Fprintf(s.w, "\nDead letters: %s, quarantined: %s", grouped(status.DeadLetters), grouped(status.Quarantined))
 	if b := status.Budget; b != nil {
-		fmt.Fprintf(s.w, "; %d of Clerk's %d requests in ten seconds are ours", b.Granted, b.Limit)
+		fmt.Fprintf(s.w, "; API budget: %d of %d requests per 10 s", b.Granted, b.Limit)
 	}
 	fmt.Fprintln(s.w)
 	for _, w := range status.Warnings {
-		fmt.Fprintf(s.w, "\n%s %s\n  %s\n", s.terminal.paint(yellow, "! "+w.Code+":"), w.Message, w.Remedy)
+		s.warning(w)
 	}
 	return s.drift(status.Drift)
+}
+
+// warning prints one: mark, severity and code, then the message, and below it what to do.
+func (s statusPage) warning(w clerksync.Warning) {
+	mark, colour := "!", yellow
+	switch w.Severity {
+	case clerksync.SeverityError:
+		mark, colour = "✗", red
+	case clerksync.SeverityInfo:
+		mark, colour = "·", faint
+	case clerksync.SeverityWarning:
+	}
+	fmt.Fprintf(s.w, "\n%s\n  %s\n  → %s\n", s.terminal.paint(colour, fmt.Sprintf("%s %s: %s", mark, w.Severity, w.Code)),
+		doctor.Wrap(w.Message, "  ", s.terminal.width), doctor.Wrap(w.Remedy, "    ", s.terminal.width))
 }
 
 // row is a kind's line.
@@ -122,12 +148,9 @@ func (s statusPage) row(k *clerksync.KindStatus) []string {
 	case !k.InSync:
 		state = s.terminal.paint(red, "✗ not in sync")
 	case k.Walk.Refused:
-		walk, state = "none", s.terminal.paint(faint, "not in use at Clerk")
+		walk, state = "none", s.terminal.paint(faint, "not in use")
 	case !k.Listed:
-		walk, unverified, state = "no list", "–", s.terminal.paint(faint, "by events alone")
-		if k.Readable {
-			state = s.terminal.paint(faint, "by events; read by id when in doubt")
-		}
+		walk, unverified, state = "no list", "–", s.terminal.paint(faint, "by events")
 	}
 	row := []string{
 		noun(k.Kind), grouped(k.Rows), unverified, compared, s.when(k.LastEventAt), walk, grouped(k.VerifyQueue),
@@ -153,18 +176,24 @@ func (s statusPage) drift(list []clerksync.Drift) error {
 	}
 	rows := [][]string{}
 	for _, d := range shown {
-		what := "whole row"
+		what := d.Cause + ": whole row"
 		if len(d.Fields) > 0 {
-			what = fmt.Sprint(d.Fields)
+			what = d.Cause + ": " + strings.Join(d.Fields, ", ")
 		}
 		became := "repaired"
 		if !d.Repaired {
-			became = s.terminal.paint(yellow, "left")
+			became = s.terminal.paint(yellow, "not repaired")
 		}
-		rows = append(rows, []string{s.when(d.FoundAt), string(d.Kind), d.ID, d.Cause, what, became})
+		rows = append(rows, []string{s.when(d.FoundAt), string(d.Kind), d.ID, what, became})
 	}
 	fmt.Fprintln(s.w, "\nLatest drift:")
-	return columns(s.w, rows, nil)
+	if s.terminal.width == 0 || widthOf(rows) <= s.terminal.width {
+		return columns(s.w, rows, nil)
+	}
+	for _, row := range rows { // what differed goes below; the id tells the kind
+		fmt.Fprintf(s.w, "%s  %s  %s\n  %s\n", row[0], row[2], row[4], doctor.Wrap(row[3], "  ", s.terminal.width))
+	}
+	return nil
 }
 
 // when is a time as people want it.

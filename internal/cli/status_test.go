@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
@@ -50,9 +52,9 @@ func TestStatusCommandAndAPI(t *testing.T) {
 		}
 		return out
 	}
-	expect(4, []string{"status"}, "✗ Not in sync: the mirror was never filled: run clerksync backfill.", "! backfill_missing: ")
+	expect(4, []string{"status"}, "✗ Not in sync: the mirror was never filled: run clerksync backfill.", "! warning: backfill_missing\n")
 	expect(0, []string{"backfill"}, "user                     1 200     1 200         0         0  whole\n", " rows, as many as Clerk counts\n")
-	out := expect(0, []string{"status"}, "✓ In sync: 1 200 users and ", "users          1 200           0  ", "✓ in sync\n", "0 dead letters")
+	out := expect(0, []string{"status"}, "✓ In sync: 1 200 users and ", "users          1 200           0  ", "✓ in sync\n", "Dead letters: 0, quarantined: 0")
 	if strings.Contains(out, "\x1b") {
 		t.Errorf("colours where there is no terminal:\n%s", out)
 	}
@@ -161,5 +163,44 @@ func TestWhoStopsIsToldHowToGoOn(t *testing.T) {
 	}
 	if want := "stopped after 12 000 of 41 203 users; what was read is stored.\nclerksync backfill goes on there.\n"; out.String() != want {
 		t.Errorf("told %q", out.String())
+	}
+}
+
+// A status fits into 80 columns, whatever is wrong; the worst warning comes first.
+func TestStatusFitsATerminal(t *testing.T) {
+	t.Parallel()
+	ago := func(h int) clerk.Time { return clerk.At(time.Unix(1780000000, 0).Add(-time.Duration(h) * time.Hour)) }
+	status := &clerksync.SyncStatus{
+		Sentence: "the last walk of the memberships is not proven whole (the total changed): run clerksync reconcile; " + strings.Repeat("more ", 30),
+		Budget:   &clerksync.BudgetStatus{Limit: 1000, Granted: 200}, DeadLetters: 12345,
+		Warnings: []clerksync.Warning{
+			{Code: "dead_letters", Severity: clerksync.SeverityError, Message: strings.Repeat("word ", 40), Remedy: strings.Repeat("do ", 40)},
+			{Code: "issuer_unset", Severity: clerksync.SeverityInfo, Message: "m", Remedy: "r"},
+		},
+	}
+	for _, kind := range clerk.Kinds() {
+		status.Kinds = append(status.Kinds, clerksync.KindStatus{
+			Kind: kind, Listed: true, Rows: 1234567, Unverified: 1234567, OldestVerifiedAt: ago(40), LastEventAt: ago(40), VerifyQueue: 12345,
+			Walk: clerksync.SyncWalk{CompleteAt: ago(40)},
+		})
+	}
+	status.Drift = []clerksync.Drift{{
+		Kind: clerk.KindUser, ID: "user_" + strings.Repeat("x", 27), FoundAt: ago(1), Cause: "not_subscribed", Fields: []string{"first_name", "public_metadata", "updated_at", "last_name"},
+	}}
+	var out bytes.Buffer
+	page := statusPage{w: &out, terminal: terminal{width: 80, colour: true}, now: time.Unix(1780000000, 0)}
+	if err := page.print(status); err != nil {
+		t.Fatal(err)
+	}
+	plain := regexp.MustCompile("\x1b\\[[0-9]*m").ReplaceAllString(out.String(), "")
+	for line := range strings.Lines(plain) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for _, want := range []string{"✗ error: dead_letters\n  word", "\n  → do", "· info: issuer_unset\n", "✗ not in sync\n"} {
+		if !strings.Contains(plain, want) {
+			t.Errorf("no %q in\n%s", want, plain)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -46,6 +47,47 @@ func (t terminal) paint(colour, text string) string {
 		return text
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// fit leaves out columns, in this order and by their heading, until the rows fit into a width. Width 0 takes anything.
+func fit(rows [][]string, width int, expendable ...string) [][]string {
+	for len(expendable) > 0 && width > 0 && widthOf(rows) > width {
+		at := slices.Index(rows[0], expendable[0])
+		expendable = expendable[1:]
+		if at < 0 {
+			continue
+		}
+		narrower := make([][]string, len(rows))
+		for i, row := range rows {
+			narrower[i] = slices.Delete(slices.Clone(row), at, at+1)
+		}
+		rows = narrower
+	}
+	return rows
+}
+
+// widthOf is the width of rows that columns lines up.
+func widthOf(rows [][]string) int {
+	widths := map[int]int{}
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], visible(cell))
+		}
+	}
+	total := 2 * (len(widths) - 1)
+	for _, width := range widths {
+		total += width
+	}
+	return total
+}
+
+// visible is how many columns a cell takes; colours take none.
+func visible(cell string) int {
+	if rest, coloured := strings.CutPrefix(cell, "\x1b["); coloured {
+		_, rest, _ = strings.Cut(rest, "m")
+		cell = strings.TrimSuffix(rest, "\x1b[0m")
+	}
+	return utf8.RuneCountInString(cell)
 }
 
 // columns lines up rows of cells, two spaces apart. Columns that right names begin at the same distance from their end.

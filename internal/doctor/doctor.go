@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // Severity is how bad a finding is.
@@ -16,6 +18,7 @@ type Severity string
 // The severities.
 const (
 	OK      Severity = "ok"
+	Info    Severity = "info"    // a standing choice, which is told and not nagged about
 	Warning Severity = "warning" // it works, and wants attention
 	Failure Severity = "failure" // it does not work
 )
@@ -94,34 +97,69 @@ func (c Check) within(ctx context.Context, limit time.Duration) []Finding {
 func Worst(findings []Finding) Severity {
 	worst := OK
 	for _, f := range findings {
-		if f.Severity == Failure || f.Severity == Warning && worst == OK {
+		if rank(f.Severity) < rank(worst) {
 			worst = f.Severity
 		}
 	}
 	return worst
 }
 
-// Print writes the findings for people: a mark, the check, the finding, and the remedy below.
-func Print(w io.Writer, findings []Finding) {
-	width, counts := 0, map[Severity]int{}
+// Sort orders findings by severity, the worst first, and else as the checks came.
+func Sort(findings []Finding) {
+	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
+}
+
+func rank(s Severity) int { return slices.Index([]Severity{Failure, Warning, Info, OK}, s) }
+
+// Print writes the findings for people, in lines of a width where they can be broken: a mark, the severity, the check, the
+// finding, and the remedy below. Width 0 breaks no lines.
+func Print(w io.Writer, findings []Finding, width int) {
+	longest, counts := 0, map[Severity]int{}
 	for _, f := range findings {
-		width = max(width, len(f.Check))
+		longest = max(longest, len(f.Check))
 		counts[f.Severity]++
 	}
-	marks := map[Severity]string{OK: "✓", Warning: "!", Failure: "✗"}
-	before := ""
+	marks := map[Severity]string{OK: "✓", Info: "·", Warning: "!", Failure: "✗"}
+	before := Finding{}
 	for _, f := range findings {
 		name := f.Check
-		if name == before {
+		if name == before.Check && f.Severity == before.Severity {
 			name = ""
 		}
-		before = f.Check
-		fmt.Fprintf(w, "%s %-*s  %s\n", marks[f.Severity], width, name, f.Text)
+		before = f
+		indent := strings.Repeat(" ", 2+len(Failure)+2+longest+2)
+		fmt.Fprintf(w, "%s %-*s  %-*s  %s\n", marks[f.Severity], len(Failure), f.Severity, longest, name, Wrap(f.Text, indent, width))
 		if f.Remedy != "" && f.Severity != OK {
-			fmt.Fprintf(w, "%s→ %s\n", strings.Repeat(" ", width+4), f.Remedy)
+			fmt.Fprintf(w, "%s→ %s\n", indent, Wrap(f.Remedy, indent+"  ", width))
 		}
 	}
-	fmt.Fprintf(w, "\n%d well, %s, %s\n", counts[OK], plural(counts[Warning], "warning"), plural(counts[Failure], "failure"))
+	fmt.Fprintf(w, "\n%s, %s, %d info, %d ok\n", plural(counts[Failure], "failure"), plural(counts[Warning], "warning"), counts[Info], counts[OK])
+}
+
+// Wrap breaks a text between words so that no line is wider than a terminal, where the first line begins after as many
+// columns as the indent of the others has. Width 0 breaks nothing.
+func Wrap(text, indent string, width int) string {
+	room := width - utf8.RuneCountInString(indent)
+	if width == 0 || room < 20 {
+		return text
+	}
+	var b strings.Builder
+	column := 0
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case column+1+n > room:
+			b.WriteString("\n" + indent)
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 func plural(n int, word string) string {

@@ -47,13 +47,15 @@ func TestRun(t *testing.T) {
 func TestWorstAndPrint(t *testing.T) {
 	t.Parallel()
 	good, warning, failure := doctor.Good("a"), doctor.Warn("do", "b"), doctor.Fail("do", "c")
+	info := doctor.Finding{Check: "keys", Severity: doctor.Info, Text: "d", Remedy: "do"}
 	for _, c := range []struct {
 		found []doctor.Finding
 		want  doctor.Severity
 	}{
 		{nil, doctor.OK},
 		{[]doctor.Finding{good}, doctor.OK},
-		{[]doctor.Finding{good, warning, good}, doctor.Warning},
+		{[]doctor.Finding{good, info, good}, doctor.Info},
+		{[]doctor.Finding{good, warning, info}, doctor.Warning},
 		{[]doctor.Finding{failure, warning, good}, doctor.Failure},
 	} {
 		if got := doctor.Worst(c.found); got != c.want {
@@ -61,9 +63,24 @@ func TestWorstAndPrint(t *testing.T) {
 		}
 	}
 	good.Check, warning.Check, failure.Check = "clock", "keys", "keys"
+	warning.Text = "one two three four five"
+	found := []doctor.Finding{good, info, warning, failure, failure}
+	doctor.Sort(found)
 	var b strings.Builder
-	doctor.Print(&b, []doctor.Finding{good, warning, failure})
-	const want = "✓ clock  a\n! keys   b\n         → do\n✗        c\n         → do\n\n1 well, 1 warning, 1 failure\n"
+	doctor.Print(&b, found, 39)
+	const want = `✗ failure  keys   c
+                  → do
+✗ failure         c
+                  → do
+! warning  keys   one two three four
+                  five
+                  → do
+· info     keys   d
+                  → do
+✓ ok       clock  a
+
+2 failures, 1 warning, 1 info, 1 ok
+`
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)
 	}

@@ -207,18 +207,28 @@ func (b *batch) take(j *job, head *store.Head) Outcome {
 		switch {
 		case d.Digest != "" && earlier.Digest != "" && d.Digest != earlier.Digest:
 			return b.conflict(d)
-		case earlier.State != store.StateDead && earlier.State != store.StateQuarantined:
+		case earlier.State != store.StateDead && earlier.State != store.StateQuarantined && earlier.State != store.StateDismissed:
 			return Outcome{Status: Duplicate}
 		}
 	}
 	d.Attempts = earlier.Attempts + 1
 	outcome := b.judge(j, &d, head)
+	d.State = stillDismissed(earlier, d)
 	if b.claimed[d.MessageID] && d.Attempts == 1 && (d.State == j.delivery.State || d.State == store.StateErased) {
 		b.earlier[d.MessageID] = d // its row says so already
 	} else {
 		b.keep(d)
 	}
 	return outcome
+}
+
+// stillDismissed is the state of a delivery after another attempt. The same message that fails again tells the operator
+// nothing new: it stays dismissed. One that can be applied after all is.
+func stillDismissed(earlier, d store.Delivery) store.State {
+	if earlier.State == store.StateDismissed && d.State == store.StateDead {
+		return store.StateDismissed
+	}
+	return d.State
 }
 
 // judge applies an event that is to be applied, and names the outcome of all.
@@ -231,7 +241,7 @@ func (b *batch) judge(j *job, d *store.Delivery, head *store.Head) Outcome {
 		return Outcome{Status: Quarantined}
 	case store.StateDead:
 		return Outcome{Invalid, j.fault}
-	case store.StateApplied, store.StateErased:
+	case store.StateApplied, store.StateErased, store.StateDismissed:
 	}
 	b.origin = d.MessageID
 	if err := b.applyEvent(j.ops, d.SignedAt, head); err != nil {

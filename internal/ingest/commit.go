@@ -213,6 +213,7 @@ func (in *Ingest) bury(j *job, cause error) {
 				return err
 			}
 			d.State, d.Reason, d.Attempts = store.StateDead, ReasonError, earlier[d.MessageID].Attempts+1
+			d.State = stillDismissed(earlier[d.MessageID], d)
 			return tx.SaveInbox(ctx, []store.Delivery{d})
 		})
 	})

@@ -55,10 +55,10 @@ type replaying struct {
 	report  ReplayReport
 }
 
-// ReplayAll applies deliveries again that a filter selects, in no particular order: none matters. Quarantined ones are
-// left out unless the filter's state is that. The memory it takes does not depend on how many there are.
+// ReplayAll applies deliveries again that a filter selects, in no particular order: none matters. Quarantined and
+// dismissed ones are left out unless the filter's state is that. The memory it takes does not depend on how many there are.
 func (in *Ingest) ReplayAll(ctx context.Context, filter store.DeliveryFilter, o ReplayOptions) (ReplayReport, error) {
-	filter.Limit, filter.Unquarantined = replayPage, filter.State != store.StateQuarantined
+	filter.Limit, filter.Unquarantined = replayPage, !filter.State.SetAside()
 	return in.replayIDs(ctx, o, func() ([]string, error) {
 		ids, err := in.db.DeliveryIDs(ctx, filter)
 		if len(ids) > 0 {

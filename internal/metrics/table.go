@@ -70,7 +70,7 @@ func mirrorMetrics() []Metric {
 		{DeadOldest, Gauge, "s", nil, "When the oldest event that is not applied (a dead letter) came; 0: there is none.", nil},
 		{VerifyQueue, Gauge, "{object}", nil, "Objects in doubt, which wait to be read from Clerk.", nil},
 		{VerifyOldest, Gauge, "s", nil, "When the oldest doubt arose; 0: there is none.", nil},
-		{Warnings, Gauge, "{warning}", []string{"code"}, "1 while /health gives this warning.", nil},
+		{Warnings, Gauge, "{warning}", []string{"code", "severity"}, "1 while /health gives this warning.", nil},
 	}
 }
 

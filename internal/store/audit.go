@@ -13,11 +13,12 @@ import (
 
 // Actions that the audit records.
 const (
-	AuditContradiction = "contradiction"  // a token was refused because a newer stored fact says otherwise
-	AuditImpersonated  = "impersonated"   // somebody acted in another's name
-	AuditRole          = "role_changed"   // of a user
-	AuditMembership    = "member_changed" // the role of a user in an organization
-	AuditPolicy        = "policy_changed" // of routes, by its version
+	AuditContradiction = "contradiction"      // a token was refused because a newer stored fact says otherwise
+	AuditImpersonated  = "impersonated"       // somebody acted in another's name
+	AuditRole          = "role_changed"       // of a user
+	AuditMembership    = "member_changed"     // the role of a user in an organization
+	AuditPolicy        = "policy_changed"     // of routes, by its version
+	AuditDismissed     = "delivery_dismissed" // a dead letter need not be applied, an operator says
 )
 
 // AuditEntry is one line of the audit. It holds ids and names, never a person's data.
@@ -28,7 +29,7 @@ type AuditEntry struct {
 	ClerkUserID         string
 	ClerkSessionID      string
 	ClerkOrganizationID string
-	Actor               string // who did it: a Clerk user id for impersonation, else empty
+	Actor               string // who did it: a Clerk user id for impersonation, what the operator gave for a dismissal, else empty
 	Origin              string // what it came with: a message id, "read", or a method and a route
 	Was, Became         string
 	RequestID           string

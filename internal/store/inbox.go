@@ -17,8 +17,12 @@ const (
 	StateIgnored     State = "ignored"     // acknowledged, nothing to mirror in it
 	StateQuarantined State = "quarantined" // kept apart: another instance's, or an altered duplicate
 	StateDead        State = "dead"        // can not be applied as it is
+	StateDismissed   State = "dismissed"   // was dead, and an operator decided that it need not be applied
 	StateErased      State = "erased"      // names a person who was erased; no body
 )
+
+// SetAside reports whether deliveries in the state are left out where all are applied again.
+func (s State) SetAside() bool { return s == StateQuarantined || s == StateDismissed }
 
 // Delivery is one inbox row: what arrived under a message id and what became of it.
 type Delivery struct {
@@ -128,10 +132,21 @@ type DeliveryFilter struct {
 	Type           string     // an event type, or the beginning of some and a star: "user.*"
 	Since          clerk.Time // received at this time or later
 	Until          clerk.Time // received before this time; 0: no bound
-	Unquarantined  bool       // leaves out quarantined ones
+	Subject        string     // "kind:id" or an id alone: only deliveries that are about it
+	Unquarantined  bool       // leaves out what was set aside: quarantined and dismissed ones
 	RevisionBelow  int        // judged by rules older than this
 	AfterMessageID string     // keyset cursor: message ids greater than this
 	Limit          int        // 0 = 50, at most 500
+
+	// NewestFirst lists by the time of arrival, the last first, and not by message id.
+	NewestFirst bool
+	Before      DeliveryCursor // keyset cursor of that order
+}
+
+// DeliveryCursor is a place in the list of deliveries, the newest first.
+type DeliveryCursor struct {
+	ReceivedAt clerk.Time
+	MessageID  string
 }
 
 func (f *DeliveryFilter) where() (w where) {
@@ -142,7 +157,7 @@ func (f *DeliveryFilter) where() (w where) {
 		}
 	}
 	if prefix, star := strings.CutSuffix(f.Type, "*"); star {
-		w.add(`type LIKE ? ESCAPE '\'`, strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(prefix)+"%")
+		w.add(`type LIKE ? ESCAPE '\'`, likeEscape(prefix)+"%")
 	} else if f.Type != "" {
 		w.add("type = ?", f.Type)
 	}
@@ -152,14 +167,24 @@ func (f *DeliveryFilter) where() (w where) {
 	if f.Until > 0 {
 		w.add("received_at < ?", int64(f.Until))
 	}
+	if f.Subject != "" {
+		pattern := "% " + likeEscape(f.Subject) + " %"
+		if !strings.Contains(f.Subject, ":") {
+			pattern = "%:" + likeEscape(f.Subject) + " %"
+		}
+		w.add(`' ' || subjects || ' ' LIKE ? ESCAPE '\'`, pattern)
+	}
 	if f.Unquarantined {
-		w.conditions = append(w.conditions, "state <> 'quarantined'")
+		w.conditions = append(w.conditions, "state NOT IN ('quarantined', 'dismissed')")
 	}
 	if f.RevisionBelow > 0 {
 		w.add("revision < ?", f.RevisionBelow)
 	}
 	if f.AfterMessageID != "" {
 		w.add("message_id > ?", f.AfterMessageID)
+	}
+	if f.NewestFirst && f.Before != (DeliveryCursor{}) {
+		w.add("(received_at, message_id) < (?, ?)", int64(f.Before.ReceivedAt), f.Before.MessageID)
 	}
 	return w
 }
@@ -168,10 +193,14 @@ func (f *DeliveryFilter) where() (w where) {
 func (f *DeliveryFilter) page(ctx context.Context, db *DB, text string) (*sql.Rows, error) {
 	w := f.where()
 	w.args = append(w.args, pageSize(f.Limit))
-	return db.query(ctx, text+w.String()+" ORDER BY message_id LIMIT "+params(len(w.args), len(w.args)), w.args...)
+	order := " ORDER BY message_id LIMIT "
+	if f.NewestFirst {
+		order = " ORDER BY received_at DESC, message_id DESC LIMIT "
+	}
+	return db.query(ctx, text+w.String()+order+params(len(w.args), len(w.args)), w.args...)
 }
 
-// Deliveries lists inbox rows by message id.
+// Deliveries lists inbox rows, by message id unless the filter says newest first.
 func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) {
 	rows, err := f.page(ctx, db, deliveryColumns)
 	return scanAll(rows, err, scanDelivery)

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
 )
 
 //go:embed migrations
@@ -31,26 +33,30 @@ func (db *DB) Migrate(ctx context.Context) error { return db.MigrateTo(ctx, "") 
 // MigrateTo migrates up to and including the migration of a name, as an older version would: for tests of
 // upgrades. The empty name means all.
 func (db *DB) MigrateTo(ctx context.Context, last string) error {
-	tx, err := db.write.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	if db.engine == Postgres {
-		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(advisoryLock)); err != nil {
-			return fmt.Errorf("migrate: %w", err)
-		}
-	}
-	if err := migrateIn(ctx, tx, db.engine, last, db.now().UnixMilli()); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	if err := db.migrate(ctx, last); err != nil {
+		return db.Explain(fmt.Errorf("migrate: %w", err))
 	}
 	if last != "" {
 		return nil
 	}
 	return db.prepareWrites(ctx)
+}
+
+func (db *DB) migrate(ctx context.Context, last string) error {
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if db.engine == Postgres {
+		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(advisoryLock)); err != nil {
+			return err
+		}
+	}
+	if err := migrateIn(ctx, tx, db.engine, last, db.now().UnixMilli()); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // Exec runs a statement of an older schema: for tests of upgrades.
@@ -156,6 +162,29 @@ func (db *DB) Meta(ctx context.Context, name string) (string, error) {
 // SetMeta keeps a fact about this database.
 func (db *DB) SetMeta(ctx context.Context, name, value string) error {
 	return db.Update(ctx, func(tx *Tx) error { return tx.setMeta(ctx, name, value) })
+}
+
+// UpdateMeta changes a fact about this database in one transaction; was is "" where there is none. A change that answers
+// was again writes nothing of it.
+func (db *DB) UpdateMeta(ctx context.Context, name string, change func(was string, head Head) (string, error)) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		rows, err := tx.query(ctx, "SELECT value FROM clerk_meta WHERE name = $1", name)
+		was, err := exactlyOne(scanAll(rows, err, scanOne[string]))
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		value, err := change(was, tx.Head)
+		if err != nil || value == was {
+			return err
+		}
+		return tx.setMeta(ctx, name, value)
+	})
+}
+
+// Born returns when the first migration made this database.
+func (db *DB) Born(ctx context.Context) (clerk.Time, error) {
+	n, err := db.number(ctx, "SELECT COALESCE(min(applied_at), 0) FROM clerk_migrations")
+	return clerk.Time(n), err
 }
 
 func (tx *Tx) setMeta(ctx context.Context, name, value string) error {

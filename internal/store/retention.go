@@ -25,11 +25,11 @@ func (p Purged) Add(q Purged) Purged {
 	return Purged{p.Bodies + q.Bodies, p.Deliveries + q.Deliveries, p.Changes + q.Changes, p.Audit + q.Audit, p.Drift + q.Drift}
 }
 
-// PurgeBodies takes the bodies from deliveries received between two times that need none: those that were applied or
-// ignored. Dead letters and quarantined ones keep theirs until they are removed.
+// PurgeBodies takes the bodies from deliveries received between two times that need none: those that were applied,
+// ignored or dismissed. Dead letters and quarantined ones keep theirs until they are removed.
 func (db *DB) PurgeBodies(ctx context.Context, from, before clerk.Time) (int64, error) {
-	return db.purgeInbox(ctx, from, "received_at < $3 AND body IS NOT NULL AND state IN ('applied', 'ignored')",
-		"UPDATE clerk_inbox SET body = NULL WHERE state IN ('applied', 'ignored') AND ", int64(before))
+	return db.purgeInbox(ctx, from, "received_at < $3 AND body IS NOT NULL AND state IN ('applied', 'ignored', 'dismissed')",
+		"UPDATE clerk_inbox SET body = NULL WHERE state IN ('applied', 'ignored', 'dismissed') AND ", int64(before))
 }
 
 // PurgeDeliveries removes deliveries of before a time, dead and quarantined ones of before another. A message that is

@@ -33,12 +33,13 @@ func DefaultLadder() []string { return []string{"solo", "growth", "enterprise", 
 // DB is a mirror's database. It is made by the driver packages (sqlite.Open,
 // postgres.Open), is safe for concurrent use, and must be closed.
 type DB struct {
-	engine  Engine
-	read    *sql.DB
-	write   *sql.DB
-	now     func() time.Time
-	ladder  atomic.Pointer[[]string]
-	relaxed bool
+	engine   Engine
+	read     *sql.DB
+	write    *sql.DB
+	now      func() time.Time
+	ladder   atomic.Pointer[[]string]
+	relaxed  bool
+	location string // for people; "" where it is not known
 
 	mu     sync.RWMutex
 	stmts  map[stmtKey]*sql.Stmt
@@ -248,8 +249,11 @@ func (w *where) String() string {
 }
 
 // likePattern matches text anywhere; the escape character is a backslash.
-func likePattern(s string) string {
-	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(s)) + "%"
+func likePattern(s string) string { return "%" + likeEscape(strings.ToLower(s)) + "%" }
+
+// likeEscape makes a text match itself alone.
+func likeEscape(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
 
 func validLadder(roles []string) error {

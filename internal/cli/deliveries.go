@@ -1,0 +1,287 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/telemetry"
+)
+
+type deliveriesCommand struct {
+	List    listDeliveriesCommand    `cmd:"" help:"List deliveries, the newest first."`
+	Show    showDeliveryCommand      `cmd:"" help:"Show one delivery with its redacted body."`
+	Dismiss dismissDeliveriesCommand `cmd:"" help:"Set dead letters aside that can never be applied."`
+}
+
+// openInbox opens the mirror for the commands that work on deliveries. They ask Clerk nothing.
+func openInbox(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+	config, err := flags.load(p)
+	if err != nil {
+		return nil, err
+	}
+	logger, err := telemetry.NewLogger(p.stderr, config.LogFormat, config.LogLevel)
+	if err != nil {
+		return nil, err
+	}
+	return newMirror(ctx, config, logger)
+}
+
+type listDeliveriesCommand struct {
+	configFlags
+	State   string `help:"Only deliveries in this state: applied, ignored, quarantined, dead, dismissed, erased." enum:",applied,ignored,quarantined,dead,dismissed,erased" default:"" placeholder:"STATE"`
+	Type    string `help:"Only this event type, such as user.updated or user.*." placeholder:"TYPE"`
+	Subject string `help:"Only deliveries about this object, by its Clerk id (user_2x…)." placeholder:"ID"`
+	Since   string `help:"Only what was received since this time (RFC 3339), or that long ago (24h)." placeholder:"TIME"`
+	Until   string `help:"Only what was received before this time, or that long ago." placeholder:"TIME"`
+	Limit   int    `help:"Rows of a page, 1 to 499." default:"50"`
+	Page    string `help:"Continue after this place, as the page before named it." placeholder:"PLACE"`
+	JSON    bool   `name:"json" help:"Print one JSON object."`
+}
+
+// Help is shown below the flags.
+func (listDeliveriesCommand) Help() string {
+	return `Example: clerksync deliveries list --state dead --since 24h
+Bodies are not printed: see clerksync deliveries show. --json prints {"deliveries": […], "next": "PLACE"}; next is "" on the last page.`
+}
+
+// Run lists a page of deliveries.
+func (c listDeliveriesCommand) Run(ctx context.Context, p *process) error {
+	filter, err := c.filter(time.Now())
+	if err != nil {
+		fmt.Fprintln(p.stderr, "error:", err)
+		return exitUsage
+	}
+	m, err := openInbox(ctx, c.configFlags, p)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	list, more, err := m.Deliveries().List(ctx, filter)
+	if err != nil {
+		return err
+	}
+	next := ""
+	if more != "" {
+		next = placeOf(&list[len(list)-1])
+	}
+	if c.JSON {
+		return json.NewEncoder(p.stdout).Encode(map[string]any{"deliveries": append([]clerksync.Delivery{}, list...), "next": next})
+	}
+	return printDeliveries(p.stdout, terminalOf(p.stdout, p.environ), list, next)
+}
+
+func (c listDeliveriesCommand) filter(now time.Time) (f clerksync.DeliveryFilter, err error) {
+	since, err1 := parseMoment(c.Since, now)
+	until, err2 := parseMoment(c.Until, now)
+	before, err3 := parsePlace(c.Page)
+	if c.Limit < 1 || c.Limit > 499 {
+		err = errors.New("--limit is a number from 1 to 499")
+	}
+	f = clerksync.DeliveryFilter{
+		State: clerksync.DeliveryState(c.State), Type: c.Type, Subject: c.Subject, Since: since, Until: until, Limit: c.Limit,
+		NewestFirst: true, Before: before,
+	}
+	return f, errors.Join(err, err1, err2, err3)
+}
+
+// placeOf names the place after a delivery: when it was received, and its message id.
+func placeOf(d *clerksync.Delivery) string {
+	return strconv.FormatInt(int64(d.ReceivedAt), 10) + "." + d.MessageID
+}
+
+func parsePlace(text string) (c clerksync.DeliveryCursor, err error) {
+	if text == "" {
+		return c, nil
+	}
+	at, id, found := strings.Cut(text, ".")
+	ms, err := strconv.ParseInt(at, 10, 64)
+	if err != nil || !found || id == "" {
+		return c, errors.New("--page is no place: copy it from the end of the page before")
+	}
+	return clerksync.DeliveryCursor{ReceivedAt: clerk.Time(ms), MessageID: id}, nil
+}
+
+// printDeliveries prints a line for each delivery, or two where a terminal is too narrow for the message id.
+func printDeliveries(w io.Writer, t terminal, list []clerksync.Delivery, next string) error {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "No deliveries.")
+		return nil
+	}
+	rows := [][]string{{"RECEIVED", "STATE", "TYPE", "MESSAGE ID"}}
+	for i := range list {
+		d := &list[i]
+		state := string(d.State)
+		if d.Reason != "" {
+			state += " (" + d.Reason + ")"
+		}
+		rows = append(rows, []string{timeOf(d.ReceivedAt), harmless(state), harmless(d.Type), harmless(d.MessageID)})
+	}
+	if t.width > 0 && widthOf(rows) > t.width {
+		for _, row := range rows[1:] {
+			fmt.Fprintf(w, "%s  %s  %s\n  %s\n", row[0], row[1], row[2], row[3])
+		}
+	} else if err := columns(w, rows, nil); err != nil {
+		return err
+	}
+	if next != "" {
+		fmt.Fprintf(w, "\nThere are more: --page %s\n", harmless(next))
+	}
+	return nil
+}
+
+// timeOf is a time to the second.
+func timeOf(t clerk.Time) string { return t.Time().UTC().Format("2006-01-02 15:04:05Z") }
+
+type showDeliveryCommand struct {
+	configFlags
+	MessageID string `arg:"" help:"The message id, msg_…."`
+	JSON      bool   `name:"json" help:"Print one JSON object, the body in it."`
+}
+
+// Help is shown below the flags.
+func (showDeliveryCommand) Help() string {
+	return `Example: clerksync deliveries show msg_2x…
+The body is printed as it is stored: without one-time codes and without what CLERKSYNC_REDACT names.`
+}
+
+// Run shows a delivery.
+func (c showDeliveryCommand) Run(ctx context.Context, p *process) error {
+	m, err := openInbox(ctx, c.configFlags, p)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	d, err := m.Deliveries().Get(ctx, c.MessageID)
+	if errors.Is(err, clerksync.ErrNotFound) {
+		return fmt.Errorf("delivery %q not found", c.MessageID)
+	}
+	if err != nil {
+		return err
+	}
+	if !c.JSON {
+		return printDelivery(p.stdout, &d)
+	}
+	answer := struct {
+		clerksync.Delivery
+		Body json.RawMessage `json:"body"` // null where none is kept
+	}{Delivery: d}
+	if d.Body != "" {
+		answer.Body = json.RawMessage(d.Body)
+	}
+	return json.NewEncoder(p.stdout).Encode(answer)
+}
+
+func printDelivery(w io.Writer, d *clerksync.Delivery) error {
+	rows := [][]string{
+		{"message id", d.MessageID},
+		{"type", d.Type},
+		{"state", string(d.State)},
+		{"reason", d.Reason},
+		{"received", timeOf(d.ReceivedAt)},
+		{"signed", ""},
+		{"attempts", strconv.FormatInt(d.Attempts, 10)},
+		{"instance", d.InstanceID},
+		{"subjects", strings.Join(d.Subjects, " ")},
+	}
+	if d.SignedAt != 0 {
+		rows[5][1] = timeOf(d.SignedAt)
+	}
+	for i, subject := range d.Subjects {
+		name := ""
+		if i == 0 {
+			name = "about"
+		}
+		rows = append(rows, []string{name, subject})
+	}
+	for _, row := range rows {
+		row[1] = harmless(row[1])
+		if row[1] == "" {
+			row[1] = "–"
+		}
+	}
+	if err := columns(w, rows, nil); err != nil {
+		return err
+	}
+	if d.Body == "" {
+		fmt.Fprintln(w, "\nThe body is not kept.")
+		return nil
+	}
+	var body bytes.Buffer
+	if json.Indent(&body, []byte(d.Body), "", "  ") != nil {
+		body.Reset()
+		body.WriteString(d.Body)
+	}
+	fmt.Fprintf(w, "\n%s\n", harmless(body.String()))
+	return nil
+}
+
+// harmless replaces what a terminal might obey. Inside a JSON text the replacement means the same.
+func harmless(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+type dismissDeliveriesCommand struct {
+	configFlags
+	MessageIDs []string `arg:"" name:"message-id" help:"Dead letters by message id (msg_…)."`
+}
+
+// Help is shown below the flags.
+func (dismissDeliveriesCommand) Help() string {
+	return `Example: clerksync deliveries dismiss msg_2x…
+A dismissed delivery no longer counts as an event that could not be applied, so that status can be in sync again. Nothing of it is
+lost: it stays in the list, clerksync replay MESSAGE-ID tries it again, and so does Clerk's own retry. It is a line of the audit.
+
+Look at it first (clerksync deliveries show), and run clerksync reconcile: it repairs what the event should have changed.
+Exit code 0: all are dismissed, 1: none was.`
+}
+
+// Run dismisses dead letters, all or none.
+func (c dismissDeliveriesCommand) Run(ctx context.Context, p *process) error {
+	m, err := openInbox(ctx, c.configFlags, p)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	err = m.Deliveries().Dismiss(ctx, c.MessageIDs, operatorName())
+	switch {
+	case errors.Is(err, clerksync.ErrNotFound), errors.Is(err, clerksync.ErrNotDead):
+		return fmt.Errorf("nothing was dismissed: %w", err)
+	case err != nil:
+		return err
+	case len(c.MessageIDs) == 1:
+		fmt.Fprintln(p.stdout, "Dismissed 1 delivery.")
+	default:
+		fmt.Fprintf(p.stdout, "Dismissed %d deliveries.\n", len(c.MessageIDs))
+	}
+	return nil
+}
+
+// operatorName is who runs the command, for the audit.
+func operatorName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return "cli:" + u.Username
+	}
+	return "cli"
+}

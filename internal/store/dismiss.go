@@ -1,0 +1,52 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrNotDead says that a delivery is not a dead letter, so that there is nothing to dismiss.
+var ErrNotDead = errors.New("not a dead letter")
+
+// Dismiss sets dead letters aside for good: they no longer count as events that could not be applied. It is all or none
+// of them, and each is a line of the audit. Dismissing one again changes nothing.
+func (db *DB) Dismiss(ctx context.Context, messageIDs []string, actor string) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		for _, id := range messageIDs {
+			if err := tx.dismiss(ctx, id, actor); err != nil {
+				return fmt.Errorf("delivery %s: %w", id, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (tx *Tx) dismiss(ctx context.Context, id, actor string) error {
+	rows, err := tx.query(ctx, deliveryColumns+" WHERE message_id = $1", id)
+	d, err := exactlyOne(scanAll(rows, err, scanDelivery))
+	switch {
+	case err != nil:
+		return err
+	case d.State == StateDismissed:
+		return nil
+	case d.State != StateDead:
+		return fmt.Errorf("%w: its state is %s", ErrNotDead, d.State)
+	}
+	if err := tx.exec(ctx, "UPDATE clerk_inbox SET state = 'dismissed' WHERE message_id = $1", id); err != nil {
+		return err
+	}
+	entry := AuditEntry{
+		Action: AuditDismissed, Actor: actor, Origin: id, Was: strings.TrimSuffix(string(StateDead)+" "+d.Reason, " "), Became: string(StateDismissed),
+	}
+	for _, subject := range d.Subjects {
+		if user, ok := strings.CutPrefix(subject, "user:"); ok && entry.ClerkUserID == "" {
+			entry.ClerkUserID = user
+		}
+		if organization, ok := strings.CutPrefix(subject, "organization:"); ok && entry.ClerkOrganizationID == "" {
+			entry.ClerkOrganizationID = organization
+		}
+	}
+	return tx.AppendAudit(ctx, []AuditEntry{entry})
+}

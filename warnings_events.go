@@ -1,0 +1,140 @@
+package clerksync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+const (
+	// silence is how long no event is no cause for worry.
+	silence = 24 * time.Hour
+	// stillDying is how young a dead letter is that says that more are to come.
+	stillDying = time.Hour
+	// refusedFor is how long deliveries are refused, and none accepted, before that is taken for harm.
+	refusedFor = time.Hour
+)
+
+// warnOfDatabase says what is wrong with the database.
+func warnOfDatabase(_ context.Context, f *facts) []Warning {
+	var found chosen
+	if f.databaseErr != nil {
+		w := Warning{
+			"database", SeverityError, f.database + " does not answer: webhooks are answered 503 until it does, and Clerk sends them again.",
+			"See the log for the cause. Start the database, check the network, or correct DATABASE_URL.",
+		}
+		if fault, ok := errors.AsType[*store.Fault](store.Explain(f.engine, "", f.databaseErr)); ok {
+			w.Message = f.database + " " + fault.Problem + ": webhooks are answered 503 until that is mended, and Clerk sends them again."
+			w.Remedy = fault.Remedy
+		}
+		found = append(found, w)
+	}
+	found.when(f.storedErr != nil, Warning{
+		"checks_incomplete", SeverityError, f.database + " answers, but not fast enough to check everything within a second: other warnings may be missing.",
+		"Look for what slows the database down, or for its error in the log.",
+	})
+	return found
+}
+
+// warnOfIncidents tells of what is refused.
+func warnOfIncidents(_ context.Context, f *facts) []Warning {
+	var found chosen
+	if i, refused := f.incidents[incidentSignature]; refused {
+		found = append(found, Warning{
+			"webhook_signatures_refused", f.refusedSeverity(i),
+			i.text("delivery", "deliveries") + ": no configured secret made the signature. None was accepted after that. " +
+				"If they are Clerk's, every event is lost.",
+			"Copy the endpoint's signing secret from the Clerk dashboard to CLERK_WEBHOOK_SIGNING_SECRET, restart, and send a test event: " +
+				"the first delivery that is accepted ends this warning. If Clerk's dashboard shows no failed deliveries, someone else forges them.",
+		})
+	}
+	if i, refused := f.incidents[incidentClock]; refused {
+		found = append(found, Warning{
+			"clock_skew", f.refusedSeverity(i),
+			i.text("well-signed delivery", "well-signed deliveries") + " for the time of signing. None was accepted after that. " +
+				"If this clock is wrong, every event is lost.",
+			"Set this server's clock by NTP. If it is right, someone sent an old delivery again.",
+		})
+	}
+	if i, refused := f.incidents[incidentSecretKey]; refused {
+		found = append(found, Warning{
+			"secret_key_refused", SeverityError,
+			"Clerk does not accept the secret key: " + i.text("request", "requests") + ". Nothing can be read from Clerk: " +
+				"what an event did not tell stays unrepaired, and users who are not mirrored yet cannot sign in.",
+			"Copy the key again from the API keys page of the Clerk dashboard to CLERK_SECRET_KEY, and restart.",
+		})
+	}
+	return found
+}
+
+// text counts and dates an incident.
+func (i refusal) text(one, many string) string {
+	if i.Count == 1 {
+		return "1 " + one + " was refused at " + second(i.Since)
+	}
+	return fmt.Sprintf("%d %s were refused since %s (the last at %s)", i.Count, many, second(i.Since), second(i.Last))
+}
+
+// second is a time for people, to the second.
+func second(t clerk.Time) string { return t.Time().UTC().Format("2006-01-02 15:04:05Z") }
+
+// refusedSeverity tells a wrong configuration, which loses every event, from what a stranger can cause. Anyone can send
+// deliveries that are refused, but not keep Clerk's from being accepted, which ends the incident. So the state is not
+// degraded by them at once where events have come before, but only after an hour without any.
+func (f *facts) refusedSeverity(i refusal) Severity {
+	neverAccepted := f.stored != nil && f.stored.head.LastReceivedAt == 0
+	if neverAccepted || f.now.Sub(i.Since.Time()) >= refusedFor {
+		return SeverityError
+	}
+	return SeverityWarning
+}
+
+// warnOfSilence says that events stay away. Neither a new database nor a server that has just started has reason to.
+func warnOfSilence(_ context.Context, f *facts) []Warning {
+	if f.stored == nil || !f.takesWebhooks {
+		return nil
+	}
+	last := f.stored.head.LastReceivedAt
+	young := f.now.Sub(f.stored.born.Time()) < silence || f.now.Sub(f.listeningSince) < silence
+	if young || last != 0 && f.now.Sub(last.Time()) <= silence {
+		return nil
+	}
+	message := "No event has come for 24 hours."
+	if last == 0 {
+		message = "No event has ever come."
+	}
+	return []Warning{{
+		"silence", SeverityWarning, message + " Unless nothing happens at Clerk, events are lost.",
+		"Check the endpoint in the Clerk dashboard: it may be disabled or point elsewhere.",
+	}}
+}
+
+// warnOfDeadLetters tells dead letters that are there from those that go on coming.
+func warnOfDeadLetters(_ context.Context, f *facts) []Warning {
+	if f.stored == nil || f.stored.deliveries[store.StateDead] == 0 {
+		return nil
+	}
+	const remedy = "See clerksync deliveries list --state dead. After a fix: clerksync replay --state dead. " +
+		"What can never be applied: clerksync deliveries dismiss."
+	if f.now.Sub(f.stored.lastDead.Time()) < stillDying {
+		return []Warning{{
+			"dead_letters", SeverityError, "Some events could not be applied, the last less than an hour ago: more may follow.", remedy,
+		}}
+	}
+	return []Warning{{"dead_letters", SeverityWarning, "Some events could not be applied.", remedy}}
+}
+
+// warnOfRoles tells of roles that nobody knows.
+func warnOfRoles(_ context.Context, f *facts) []Warning {
+	if f.stored == nil || f.stored.rolesRejected == 0 {
+		return nil
+	}
+	return []Warning{{
+		"roles_rejected", SeverityWarning, "Some users' metadata names a role that is not configured; they have the lowest.",
+		"Correct public_metadata.role, or CLERKSYNC_ROLES.",
+	}}
+}
