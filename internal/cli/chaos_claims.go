@@ -35,7 +35,7 @@ type Claims struct {
 }
 
 const (
-	claimsToken = "chaos-chaos-chaos-chaos-chaos-chaos-chaos" //nolint:gosec // of a server that lives for a minute on loopback
+	claimsToken = "chaos-chaos-chaos-chaos-chaos-chaos-chaos"
 	askEvery    = 200 * time.Millisecond
 	startWithin = 20 * time.Second
 )
@@ -54,6 +54,7 @@ type watched struct {
 	edited               map[string]time.Time
 	refuse               atomic.Bool // Clerk refuses lists
 	undated              atomic.Bool // Clerk's answers have no Date
+	client               *http.Client
 	process              *exec.Cmd
 	exited               chan struct{}
 	copied               string // a copy of the database
@@ -75,7 +76,7 @@ func (c chaosCommand) watch(ctx context.Context, p *process, folder string) (*Cl
 	w := &watched{
 		binary: binary, folder: folder, file: filepath.Join(folder, "watched.db"), stderr: p.stderr, clerk: e,
 		random: rand.New(rand.NewPCG(c.Seed, 1)), ledger: emulator.NewLedger(e), acked: emulator.Acknowledged{}, //nolint:gosec // chance guards nothing
-		seen: map[string]bool{}, edited: map[string]time.Time{},
+		seen: map[string]bool{}, edited: map[string]time.Time{}, client: &http.Client{Timeout: 10 * time.Second},
 	}
 	api, err := serveAPI(ctx, http.HandlerFunc(w.serveClerk))
 	if err != nil {
@@ -206,7 +207,7 @@ func (w *watched) ask(ctx context.Context) error {
 		return err
 	}
 	r.Header.Set("Authorization", "Bearer "+claimsToken)
-	res, err := http.DefaultClient.Do(r)
+	res, err := w.client.Do(r)
 	if err != nil {
 		return fmt.Errorf("ask the server: %w", err)
 	}
@@ -238,7 +239,7 @@ func (w *watched) check(ctx context.Context, proven time.Time) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer db.Close() //nolint:errcheck // it only reads, or the statement itself failed
 	wrong, err := w.ledger.Check(ctx, viewreader.New(db), emulator.Claim{
 		Before: proven, Acknowledged: w.acked, Except: func(key string) bool {
 			edited, hand := w.edited[key]
@@ -262,7 +263,7 @@ func (w *watched) edit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer db.Close() //nolint:errcheck // it only reads, or the statement itself failed
 	var id string
 	err = db.QueryRowContext(ctx, "SELECT clerk_user_id FROM clerk_users_live ORDER BY random() LIMIT 1").Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -282,7 +283,7 @@ func (w *watched) takeCopy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer db.Close() //nolint:errcheck // it only reads, or the statement itself failed
 	name := filepath.Join(w.folder, fmt.Sprintf("copy-%d.db", time.Now().UnixNano()))
 	if _, err := db.ExecContext(ctx, "VACUUM INTO $1", name); err != nil {
 		return fmt.Errorf("copy the database: %w", err)
@@ -312,7 +313,7 @@ func (w *watched) restoreCopy(ctx context.Context) error {
 
 // start starts the server and waits until it answers.
 func (w *watched) start(ctx context.Context) error {
-	w.process = exec.CommandContext(ctx, w.binary, "serve")
+	w.process = exec.CommandContext(ctx, w.binary, "serve") //nolint:gosec // this very program
 	w.process.Env, w.process.Stderr = w.environ, w.stderr
 	if err := w.process.Start(); err != nil {
 		return fmt.Errorf("start the server: %w", err)
@@ -323,7 +324,7 @@ func (w *watched) start(ctx context.Context) error {
 		close(exited)
 	}(w.process, w.exited)
 	for end := time.Now().Add(startWithin); time.Now().Before(end); {
-		if answers(ctx, "http://"+w.operator+"/livez") {
+		if w.answers(ctx, "http://"+w.operator+"/livez") {
 			return nil
 		}
 		select {
@@ -337,12 +338,12 @@ func (w *watched) start(ctx context.Context) error {
 	return fmt.Errorf("the server did not answer within %s", startWithin)
 }
 
-func answers(ctx context.Context, url string) bool {
+func (w *watched) answers(ctx context.Context, url string) bool {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := w.client.Do(r)
 	if err != nil {
 		return false
 	}

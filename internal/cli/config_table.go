@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -308,8 +309,9 @@ func gateVariables() []Variable {
 	}}
 }
 
-func upkeepVariables() []Variable {
-	const keeps = "It decides how long data is kept."
+func upkeepVariables() []Variable { return slices.Concat(readingVariables(), keepingVariables()) }
+
+func readingVariables() []Variable {
 	return []Variable{{
 		Name: "CLERKSYNC_BACKFILL", Default: "auto", Summary: "auto reads what Clerk has at the first start; off",
 		noun: "backfill mode", why: "Without it the mirror knows only what webhooks tell.", form: "Write auto or off.",
@@ -342,7 +344,12 @@ func upkeepVariables() []Variable {
 		noun: "API limit", why: "The budget is a share of it.", form: "Write a whole number from 1 to 1000000.",
 		emptyIsUnset: true,
 		binding:      bind(func(c *Config) *int { return &c.APILimit }, parseRequests),
-	}, {
+	}}
+}
+
+func keepingVariables() []Variable {
+	const keeps = "It decides how long data is kept."
+	return []Variable{{
 		Name: "CLERKSYNC_ERASE_AFTER", Default: "720h", Summary: "from a user's deletion to the erasure of its data; 0 at once",
 		noun: "erasure delay", why: keeps, form: "Write hours such as 720h, or 0.",
 		binding: bind(func(c *Config) *time.Duration { return &c.EraseAfter }, durationFrom(0)),
