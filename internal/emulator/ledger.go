@@ -157,13 +157,13 @@ func (l *Ledger) contradiction(key string, states []objectState, have Facts, sho
 	case !shown:
 		return nil
 	case number(have["updated_at"]) < acked.updatedAt && have["updated_at"] != nil:
-		return []string{fmt.Sprintf("%s is older than an event that was acknowledged", key)}
+		return []string{key + " is older than an event that was acknowledged"}
 	case least == nil:
 		return nil
 	case l.settled(key, c.Before):
 		return factDifferences(key, least.facts, have)
 	case number(have["updated_at"]) < number(least.facts["updated_at"]):
-		return []string{fmt.Sprintf("%s is older than the change before the walk", key)}
+		return []string{key + " is older than the change before the walk"}
 	}
 	return nil
 }

@@ -12,8 +12,8 @@ const (
 	// most 5 % of the time.
 	dutyFactor = 20
 	// Bounds of the pause, unless the operator sets others.
-	defaultMin = 10 * time.Minute
-	defaultMax = 24 * time.Hour
+	shortestPause = 10 * time.Minute
+	longestPause  = 24 * time.Hour
 	// The grace that a walk gets beyond its due time before it counts as late. It is as long as the
 	// pause, within these bounds: one failed walk alone makes nothing late.
 	minGrace = 20 * time.Minute
@@ -27,10 +27,10 @@ type Schedule struct{ Min, Max time.Duration }
 func (s Schedule) bounds() (least, most time.Duration) {
 	least, most = s.Min, s.Max
 	if least <= 0 {
-		least = defaultMin
+		least = shortestPause
 	}
 	if most <= 0 {
-		most = defaultMax
+		most = longestPause
 	}
 	return least, max(least, most)
 }
