@@ -139,15 +139,11 @@ func (m *Mirror) dataWarnings(ctx context.Context) (warnings []Warning, err erro
 		return nil, err
 	}
 	warnings = slices.Concat(warnings, dead, sync)
-	foreign, err := m.foreignInstances(ctx)
+	instance, err := m.instanceWarnings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if foreign {
-		warnings = append(warnings, Warning{
-			"foreign_instance", "Events of more than one Clerk instance come here.", "Give each instance an endpoint and a database of its own.",
-		})
-	}
+	warnings = slices.Concat(warnings, instance, m.settingsWarnings())
 	rejected, err := m.db.RolesRejected(ctx)
 	if err != nil {
 		return nil, err
@@ -163,16 +159,6 @@ func (m *Mirror) dataWarnings(ctx context.Context) (warnings []Warning, err erro
 		})
 	}
 	return warnings, nil
-}
-
-func (m *Mirror) foreignInstances(ctx context.Context) (bool, error) {
-	seen, err := m.db.Instances(ctx)
-	if err != nil {
-		return false, err
-	}
-	pins := m.pins()
-	strange := slices.ContainsFunc(seen, func(id string) bool { return len(pins) > 0 && !slices.Contains(pins, id) })
-	return strange || len(pins) == 0 && len(seen) > 1, nil
 }
 
 // Counts counts rows: figures of the business, for operators.

@@ -17,16 +17,24 @@ import (
 // with at most 16 connections. It does not connect yet: a database that is down is seen
 // by the first use. The schema is not touched: clerksync.New migrates it.
 func Open(dsn string) (*store.DB, error) {
-	config, err := pgx.ParseConfig(dsn)
+	config, err := parse(dsn)
 	if err != nil {
-		// pgx's own message redacts the password, but not every malformed string lets it find one
-		return nil, errors.New("postgres: the connection string is malformed: want postgres://user:password@host:port/database")
+		return nil, err
 	}
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(16)
 	db.SetMaxIdleConns(16)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	return store.Open(store.Postgres, db, db), nil
+}
+
+func parse(dsn string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		// pgx's own message redacts the password, but not every malformed string lets it find one
+		return nil, errors.New("postgres: the connection string is malformed: want postgres://user:password@host:port/database")
+	}
+	return config, nil
 }
 
 // New uses a pool that the application has already. Closing the mirror closes the

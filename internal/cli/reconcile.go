@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -84,7 +85,11 @@ Exit code 0: in sync, 1: failed, 3: drift was found and repaired, 4: drift is le
 // Run compares the mirror with Clerk.
 func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 	p, bar := withProgress(p)
-	m, err := openMirror(ctx, c.configFlags, p)
+	open := openMirror
+	if c.DryRun {
+		open = openReader
+	}
+	m, err := open(ctx, c.configFlags, p)
 	if err != nil {
 		return err
 	}
@@ -131,8 +136,19 @@ func withProgress(p *process) (*process, *progress) {
 	return &beside, bar
 }
 
-// openMirror opens the configured mirror for a command that reads Clerk.
+// openMirror opens the configured mirror for a command that reads Clerk and changes the mirror.
 func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+	return openWith(ctx, newMirror, flags, p)
+}
+
+// openReader is openMirror for a dry run.
+func openReader(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+	return openWith(ctx, newReader, flags, p)
+}
+
+func openWith(
+	ctx context.Context, open func(context.Context, *Config, *slog.Logger) (*clerksync.Mirror, error), flags configFlags, p *process,
+) (*clerksync.Mirror, error) {
 	config, err := flags.load(p)
 	if err != nil {
 		return nil, err
@@ -141,11 +157,14 @@ func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMirror(ctx, config, logger)
-	if err == nil {
-		fetchKeys(ctx, m, logger)
+	m, err := open(ctx, config, logger)
+	if err != nil {
+		return nil, err
 	}
-	return m, err
+	if err := fetchKeys(ctx, m, logger); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
 }
 
 // stopped tells who ended a command where it was and how it goes on.
