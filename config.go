@@ -88,8 +88,8 @@ type Config struct {
 	PlanFeatures map[string][]string
 	// UpgradeURL is where a refusal for a feature or a plan points to.
 	UpgradeURL string
-	// PolicyVersion names the version of a route policy, such as a digest of its text. A start with another one than
-	// before is a line of the audit. Empty says nothing of a policy.
+	// PolicyVersion names the version of a route policy, such as a digest of its text. Where Run or [Migrate]
+	// finds another one than before, that is a line of the audit. Empty says nothing of a policy.
 	PolicyVersion string
 	// AuditRetention is how long the audit is kept; 0 means 90 days.
 	AuditRetention time.Duration

@@ -116,10 +116,7 @@ func (m *Mirror) open(ctx context.Context) error {
 	if m.db.ReadOnly() {
 		return nil
 	}
-	if err := m.enforceFirst(ctx); err != nil {
-		return err
-	}
-	return m.db.RecordPolicy(ctx, m.config.PolicyVersion)
+	return m.enforceFirst(ctx)
 }
 
 // openDatabase makes the database ready to be used, or finds out that it is. One of another instance is refused.
@@ -201,7 +198,7 @@ func (m *Mirror) begin(ctx context.Context) error {
 	if err := m.learnKeys(asking); errors.Is(err, ErrOtherInstance) {
 		return err // else Clerk cannot be asked now: walks ask again
 	}
-	return enforce(ctx, m.ingest, m.config)
+	return enforce(ctx, m.db, m.ingest, m.config)
 }
 
 // Close takes no more events, waits for those under way, and closes the database.

@@ -12,7 +12,7 @@ import (
 )
 
 // Migrate brings the schema of a database up to date, and puts Config.Roles and Config.Redact into force: stored roles are
-// derived by the ladder, and stored bodies lose what is redacted. A change is a line of the audit and of the log, with how
+// derived by the ladder, and stored bodies lose what is redacted. It notes Config.PolicyVersion. A change is a line of the audit and of the log, with how
 // many rows it changed. [Mirror.Run] does the same; [New] does it only in a database that has no such settings yet.
 //
 // Everything that uses the database works by the settings in force, whatever it is configured with: servers that run see a
@@ -35,7 +35,7 @@ func Migrate(ctx context.Context, db *Backend, config Config) error {
 		return fmt.Errorf("clerksync: %w", err)
 	}
 	defer in.Close()
-	if err := enforce(ctx, in, config); err != nil {
+	if err := enforce(ctx, db, in, config); err != nil {
 		return fmt.Errorf("clerksync: %w", err)
 	}
 	return nil
@@ -50,8 +50,8 @@ func (c *Config) checkSettings() (ingest.Redaction, error) {
 }
 
 // enforce puts the configured settings into force.
-func enforce(ctx context.Context, in *ingest.Ingest, config Config) error {
-	before := in.Settings()
+func enforce(ctx context.Context, db *store.DB, in *ingest.Ingest, config Config) error {
+	before := db.Settings()
 	bodies, err := in.ChangeRedaction(ctx, config.Redact)
 	if bodies > 0 || err == nil && before.Redact != nil && !sameRedaction(before.Redact, config.Redact) {
 		config.Logger.Info("what was stored was redacted anew", "bodies_changed", bodies, "paths", config.Redact)
@@ -63,12 +63,16 @@ func enforce(ctx context.Context, in *ingest.Ingest, config Config) error {
 	if err == nil && before.Ladder != nil && !slices.Equal(before.Ladder, config.Roles) {
 		config.Logger.Info("the role ladder changed", "was", before.Ladder, "is", config.Roles, "users_changed", users)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return db.RecordPolicy(ctx, config.PolicyVersion)
 }
 
 // enforceFirst puts the configured settings into force where the database has none, and says where it has others.
 func (m *Mirror) enforceFirst(ctx context.Context) error {
 	first := m.config
+	first.PolicyVersion = "" // of who serves
 	known := m.db.Settings()
 	if known.Ladder != nil {
 		first.Roles = known.Ladder
@@ -77,7 +81,7 @@ func (m *Mirror) enforceFirst(ctx context.Context) error {
 		first.Redact = known.Redact
 	}
 	if known.Ladder == nil || known.Redact == nil {
-		if err := enforce(ctx, m.ingest, first); err != nil {
+		if err := enforce(ctx, m.db, m.ingest, first); err != nil {
 			return err
 		}
 	}

@@ -33,9 +33,6 @@ func (in *Ingest) redactionBy(s *store.Settings) Redaction {
 	return redaction
 }
 
-// Settings returns the settings of the database as this process knows them; see [store.DB.Settings].
-func (in *Ingest) Settings() *store.Settings { return in.db.Settings() }
-
 // renewAll reads deliveries again that were read by settings which are not in force any more: other paths are redacted
 // now, or the database knows its instance.
 func (in *Ingest) renewAll(tx *store.Tx, jobs []*job) error {
