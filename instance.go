@@ -2,6 +2,9 @@ package clerksync
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -22,6 +25,7 @@ var ErrOtherInstance = reconcile.ErrOtherInstance
 // instances is what is known of the Clerk instances that this process's keys belong to.
 type instances struct {
 	api     atomic.Pointer[[]string] // ids of the keys of the secret key's instance, once Clerk told them
+	refused atomic.Pointer[string]   // an instance that these very keys were refused for, perhaps by another process
 	verdict atomic.Pointer[verdict]  // about the keys that verify tokens
 }
 
@@ -45,7 +49,7 @@ func (f foreign) Any() bool { return len(f.Keys)+len(f.Events) > 0 }
 // foreign looks which other instances meet the database. While there is one, nothing is in sync.
 func (m *Mirror) foreign(ctx context.Context) (f foreign, err error) {
 	f.Database = m.db.Settings().Instance
-	for _, id := range []string{m.foreignPin(), m.foreignTokenKeys(), m.foreignSecretKey()} {
+	for _, id := range []string{m.foreignPin(), m.foreignTokenKeys(), m.foreignSecretKey(), m.refusedBefore()} {
 		if id != "" && !slices.Contains(f.Keys, id) {
 			f.Keys = append(f.Keys, id)
 		}
@@ -136,9 +140,76 @@ func (m *Mirror) confirmInstance(ctx context.Context, ids []string) error {
 		return nil
 	}
 	if other := foreignOf(ids, known); other != "" {
-		return reconcile.OtherInstanceError(known, other)
+		return errors.Join(reconcile.OtherInstanceError(known, other), m.recordRefusal(ctx, other))
 	}
 	return nil
+}
+
+// metaRefused keeps which keys were refused last, so that commands that ask Clerk nothing know it too.
+const metaRefused = "refused_keys"
+
+// refusal names keys by a digest that says nothing about them to who does not have them.
+type refusal struct {
+	Keys     string `json:"keys"`
+	Instance string `json:"instance"`
+}
+
+// recordRefusal notes that the configured keys belong to another instance.
+func (m *Mirror) recordRefusal(ctx context.Context, other string) error {
+	if before := m.instances.refused.Swap(&other); before != nil && *before == other || m.db.ReadOnly() {
+		return nil
+	}
+	keys, err := m.keysDigest(ctx)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(refusal{keys, other})
+	if err != nil {
+		return err
+	}
+	return m.db.SetMeta(ctx, metaRefused, string(text))
+}
+
+// recallRefusal learns whether the configured keys were refused before.
+func (m *Mirror) recallRefusal(ctx context.Context) error {
+	text, err := m.db.Meta(ctx, metaRefused)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	var r refusal
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &r)
+	}
+	if err != nil {
+		return err
+	}
+	if keys, err := m.keysDigest(ctx); err != nil || keys != r.Keys {
+		return err
+	}
+	m.instances.refused.Store(&r.Instance)
+	return nil
+}
+
+// refusedBefore is the instance for which these keys were refused, where the database still mirrors another one.
+func (m *Mirror) refusedBefore() string {
+	known, other := m.db.Settings().Instance, m.instances.refused.Load()
+	if known == "" || other == nil || *other == known {
+		return ""
+	}
+	return *other
+}
+
+// keysDigest identifies the configured keys, by a secret of this database.
+func (m *Mirror) keysDigest(ctx context.Context) (string, error) {
+	key, err := m.db.InboxKey(ctx)
+	if err != nil {
+		return "", err
+	}
+	c, mac := m.config, hmac.New(sha256.New, key)
+	for _, part := range []string{c.SecretKey, c.JWTKey, c.JWKSURL, c.FrontendAPI} {
+		mac.Write([]byte(part + "\n"))
+	}
+	return hex.EncodeToString(mac.Sum(nil)), nil
 }
 
 // openInstance settles which instance the database mirrors, as far as that is known without asking Clerk: the one that it

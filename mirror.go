@@ -134,7 +134,10 @@ func (m *Mirror) openDatabase(ctx context.Context) error {
 	if err := prepare(ctx); err != nil {
 		return err
 	}
-	return openInstance(ctx, m.db, m.config.InstanceID)
+	if err := openInstance(ctx, m.db, m.config.InstanceID); err != nil {
+		return err
+	}
+	return m.recallRefusal(ctx)
 }
 
 func (m *Mirror) bounds() live.Bounds {

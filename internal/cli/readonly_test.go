@@ -290,14 +290,21 @@ func TestCommandsRefuseAnotherInstance(t *testing.T) {
 	other := newReadBench(t, "sqlite")
 	database := b.environ[0]
 	environ := with(other.environ, database)
-	before := b.print()
+	users := func() string { return b.run(b.environ, 0, "reconcile", "--kind", "user", "--json", "--since", "2100-01-01T00:00:00Z") }
+	before := users()
 	for _, args := range [][]string{{"backfill"}, {"reconcile"}, {"reconcile", "--dry-run"}, {"serve", "--listen", "127.0.0.1:0", "--operator-listen", "off"}} {
 		if out := b.run(environ, 1, args...); !strings.Contains(out, "this database mirrors ins_") || !strings.Contains(out, "use another database") {
 			t.Errorf("%v: %s", args, out)
 		}
 	}
-	if after := b.print(); after != before {
-		t.Errorf("the database changed:\n%s\nwas\n%s", after, before)
+	if out := b.run(environ, 4, "status"); !strings.Contains(out, "foreign_instance") {
+		t.Errorf("status with keys that were refused does not say so: %s", out)
+	}
+	if out := b.run(b.environ, 4, "status"); strings.Contains(out, "foreign_instance") {
+		t.Errorf("status with the right keys warns of others: %s", out)
+	}
+	if after := users(); after != before {
+		t.Errorf("the mirror changed:\n%s\nwas\n%s", after, before)
 	}
 	var diagnosis struct{ Findings []struct{ Check, Finding string } }
 	if err := json.Unmarshal([]byte(b.run(environ, 1, "doctor", "--json")), &diagnosis); err != nil {
