@@ -35,7 +35,8 @@ type Config struct {
 	// WebhookScheme is webhook.SchemeSvix unless told.
 	WebhookScheme webhook.Scheme
 	// InstanceID (ins_…) pins the Clerk instance whose events are applied. When empty, the
-	// key ids of the JWKS pin it; with PEM and HS256 keys nothing does.
+	// key ids of the JWKS name it, that of the tokens' keys or that of the secret key. The database remembers it, and from
+	// then on keys and events of another one are refused; see [ErrOtherInstance].
 	InstanceID string
 	// Roles is the ladder of roles, lowest first; nil is solo, growth, enterprise, admin.
 	// A user's role is public_metadata.role if it is on the ladder, else the lowest. The database remembers the ladder in

@@ -157,4 +157,3 @@ func TestInstanceIsLearnedFromKeptKeys(t *testing.T) {
 		namesBoth(s.T, "a start", err, "ins_before", s.clerk.Keys().InstanceID)
 	})
 }
-

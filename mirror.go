@@ -170,7 +170,7 @@ func (m *Mirror) committed(changes []store.Touched) {
 func (m *Mirror) Run(ctx context.Context) error {
 	if err := m.begin(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was told to end before it began
+			return nil // it was told to end before it began
 		}
 		return fmt.Errorf("clerksync: %w", err)
 	}

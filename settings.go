@@ -124,7 +124,8 @@ func (m *Mirror) instanceWarnings(ctx context.Context) ([]Warning, error) {
 		ours = strings.Join(m.pins(), ", ")
 	}
 	w := Warning{
-		"foreign_instance", "Events of more than one Clerk instance come here: of " + strings.Join(f.Events, ", ") + ". It is not known which of them this database mirrors.",
+		"foreign_instance",
+		"Events of more than one Clerk instance come here: of " + strings.Join(f.Events, ", ") + ". It is not known which of them this database mirrors.",
 		"Set CLERK_INSTANCE_ID, and give each instance an endpoint and a database of its own.",
 	}
 	switch {

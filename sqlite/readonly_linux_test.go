@@ -30,7 +30,7 @@ func TestReadOnlyForAUserWhoMayOnlyRead(t *testing.T) {
 	server := writing(t, open)
 	defer server.Close()
 	for folder := root; folder != os.TempDir() && folder != "/"; folder = filepath.Dir(folder) {
-		if err := os.Chmod(folder, 0o755); err != nil { //nolint:gosec // others are to come in
+		if err := os.Chmod(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,11 +40,11 @@ func TestReadOnlyForAUserWhoMayOnlyRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			if err := os.Chmod(filepath.Join(folder, e.Name()), 0o644); err != nil { //nolint:gosec // others are to read it
+			if err := os.Chmod(filepath.Join(folder, e.Name()), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := os.Chmod(folder, 0o755); err != nil { //nolint:gosec // others are to read it
+		if err := os.Chmod(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -53,7 +53,7 @@ func TestReadOnlyForAUserWhoMayOnlyRead(t *testing.T) {
 	if err := syscall.Setfsuid(nobody); err != nil {
 		t.Fatal(err)
 	}
-	defer syscall.Setfsuid(0) //nolint:errcheck // cleaning up needs root again
+	defer syscall.Setfsuid(0)
 	if f, err := os.Create(filepath.Join(rest, "x")); err == nil {
 		_ = f.Close()
 		t.Skip("the file system does not tell users apart")

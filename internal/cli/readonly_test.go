@@ -290,7 +290,9 @@ func TestCommandsRefuseAnotherInstance(t *testing.T) {
 	other := newReadBench(t, "sqlite")
 	database := b.environ[0]
 	environ := with(other.environ, database)
-	users := func() string { return b.run(b.environ, 0, "reconcile", "--kind", "user", "--json", "--since", "2100-01-01T00:00:00Z") }
+	users := func() string {
+		return b.run(b.environ, 0, "reconcile", "--kind", "user", "--json", "--since", "2100-01-01T00:00:00Z")
+	}
 	before := users()
 	for _, args := range [][]string{{"backfill"}, {"reconcile"}, {"reconcile", "--dry-run"}, {"serve", "--listen", "127.0.0.1:0", "--operator-listen", "off"}} {
 		if out := b.run(environ, 1, args...); !strings.Contains(out, "this database mirrors ins_") || !strings.Contains(out, "use another database") {
@@ -306,7 +308,9 @@ func TestCommandsRefuseAnotherInstance(t *testing.T) {
 	if after := users(); after != before {
 		t.Errorf("the mirror changed:\n%s\nwas\n%s", after, before)
 	}
-	var diagnosis struct{ Findings []struct{ Check, Finding string } }
+	var diagnosis struct {
+		Findings []struct{ Check, Finding string }
+	}
 	if err := json.Unmarshal([]byte(b.run(environ, 1, "doctor", "--json")), &diagnosis); err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,8 @@ type entry struct {
 
 func newBatch(in *Ingest, tx *store.Tx) *batch {
 	return &batch{
-		in: in, ladder: tx.Settings().Roles(), rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{},
+		in: in, ladder: tx.Settings().Roles(),
+		rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{},
 		erased: map[string]bool{}, toErase: map[string]string{},
 	}
 }

@@ -18,7 +18,9 @@ func TestARoleIsNeverRankedByAnotherLadder(t *testing.T) {
 	engines(t, func(t *testing.T, one, other *store.DB, _ *sql.DB) {
 		clock := newClock()
 		a, b := newReplica(t, "a", one, clock.now, 0), newReplica(t, "b", other, clock.now, 0)
-		user := func(id string) { a.event(t, "user.created", fmt.Sprintf(`{"id":%q,"created_at":1,"updated_at":10}`, id)) }
+		user := func(id string) {
+			a.event(t, "user.created", fmt.Sprintf(`{"id":%q,"created_at":1,"updated_at":10}`, id))
+		}
 		user("user_kept")
 		user("user_read_later")
 		clock.advance(live.MaxStale)
