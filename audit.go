@@ -79,6 +79,9 @@ func entryOf(r *http.Request, c *auth.Claims) store.AuditEntry {
 }
 
 func (a *auditor) record(e store.AuditEntry) {
+	if a.db.ReadOnly() {
+		return
+	}
 	key := e.Action + "\n" + e.ClerkUserID + "\n" + e.ClerkSessionID + "\n" + e.Origin + "\n" + e.Became
 	now := a.now()
 	a.mu.Lock()

@@ -18,7 +18,6 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/clerksync/clerksync/auth"
-	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
 )
@@ -36,10 +35,12 @@ type Config struct {
 	// WebhookScheme is webhook.SchemeSvix unless told.
 	WebhookScheme webhook.Scheme
 	// InstanceID (ins_…) pins the Clerk instance whose events are applied. When empty, the
-	// key ids of the JWKS pin it; with PEM and HS256 keys nothing does.
+	// key ids of the JWKS name it, that of the tokens' keys or that of the secret key. The database remembers it, and from
+	// then on keys and events of another one are refused; see [ErrOtherInstance].
 	InstanceID string
 	// Roles is the ladder of roles, lowest first; nil is solo, growth, enterprise, admin.
-	// A user's role is public_metadata.role if it is on the ladder, else the lowest.
+	// A user's role is public_metadata.role if it is on the ladder, else the lowest. The database remembers the ladder in
+	// force; Run and [Migrate] change it.
 	Roles []string
 
 	// JWTAlgorithm is RS256 (the default) or HS256, which is for template tokens with a
@@ -98,8 +99,8 @@ type Config struct {
 	PlanFeatures map[string][]string
 	// UpgradeURL is where a refusal for a feature or a plan points to.
 	UpgradeURL string
-	// PolicyVersion names the version of a route policy, such as a digest of its text. A start with another one than
-	// before is a line of the audit. Empty says nothing of a policy.
+	// PolicyVersion names the version of a route policy, such as a digest of its text. Where Run or [Migrate]
+	// finds another one than before, that is a line of the audit. Empty says nothing of a policy.
 	PolicyVersion string
 	// ForwardAuthWithoutPolicy says that this process answers proxies without a route policy, so that any signed-in
 	// user may make any request. Health warns of it (no_policy).
@@ -113,7 +114,8 @@ type Config struct {
 	// dead and quarantined deliveries twice as long as ids.
 	InboxRetention time.Duration
 	// Redact lists field paths that are never stored, such as private_metadata, public_metadata.ssn, or
-	// user.unsafe_metadata.x for objects of one kind. New paths are taken out of what is stored when the mirror opens.
+	// user.unsafe_metadata.x for objects of one kind. The database remembers the paths in force; Run and [Migrate] change
+	// them, and take new ones out of what is stored.
 	Redact []string
 	// ChangesRetention is how long the change feed goes back; 0 means 30 days.
 	ChangesRetention time.Duration
@@ -209,7 +211,7 @@ func (m *Mirror) build() error {
 	default:
 		faults = append(faults, fmt.Errorf("unready is %q: it is ask, allow or deny", m.config.Unready))
 	}
-	redaction, err := ingest.ParseRedaction(m.config.Redact)
+	redaction, err := m.config.checkSettings()
 	if err != nil {
 		faults = append(faults, err)
 	}
@@ -253,7 +255,7 @@ func (m *Mirror) keySet() (auth.KeySet, error) {
 		}
 		return auth.StaticKey(key), nil
 	}
-	remote := auth.RemoteConfig{Now: c.Now, Logger: c.Logger, Store: keyStore{m.db}}
+	remote := auth.RemoteConfig{Now: c.Now, Logger: c.Logger, Store: keyStore{m.db, m.confirmInstance}}
 	switch {
 	case c.JWKSURL != "":
 		remote.URL = c.JWKSURL
@@ -273,8 +275,12 @@ func (m *Mirror) keySet() (auth.KeySet, error) {
 	return keys, nil
 }
 
-// keyStore keeps the instance's public keys in the database, for a start while Clerk is out of reach.
-type keyStore struct{ db *store.DB }
+// keyStore keeps the instance's public keys in the database, for a start while Clerk is out of reach. Keys of another
+// instance than the database's are not kept.
+type keyStore struct {
+	db    *store.DB
+	check func(ctx context.Context, ids []string) error // makes the database remember the instance
+}
 
 const metaKeys = "jwks"
 
@@ -296,6 +302,12 @@ func (s keyStore) LoadKeys(ctx context.Context) (set []byte, fetched time.Time, 
 }
 
 func (s keyStore) SaveKeys(ctx context.Context, set []byte, fetched time.Time) error {
+	if s.db.ReadOnly() {
+		return nil
+	}
+	if err := s.check(ctx, keyIDs(set)); err != nil {
+		return err
+	}
 	text, err := json.Marshal(keptKeys{fetched, set})
 	if err != nil {
 		return err

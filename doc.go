@@ -13,6 +13,7 @@
 //	    WebhookSecrets: []string{os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET")},
 //	})
 //	defer m.Close()
+//	go m.Run(ctx) // background work; what it returns before ctx ends is a reason not to serve
 //	mux.Handle("POST /api/webhooks/clerk", m.WebhookHandler())
 //	mux.Handle("GET /api/deals", m.Require(auth.MinRole("growth"))(deals))
 //

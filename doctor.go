@@ -34,9 +34,10 @@ const (
 const checkTime = 10 * time.Second
 
 // Diagnose looks at a configuration, a database, Clerk and the way from Clerk to here, and tells what it found: no
-// secrets, no personal data. It takes the database over and closes it. It does not migrate, and looks at the mirrored
-// rows only where the schema is up to date; the roles of users then follow Config.Roles, as with [New].
+// secrets, no personal data. It takes the database over, only reads it, and closes it. It looks at the mirrored rows only
+// where the schema is up to date.
 func Diagnose(ctx context.Context, db *Backend, config Config, o DoctorOptions) []Finding {
+	db.Restrict()
 	m := &Mirror{config: config.withDefaults(), db: db}
 	if err := m.build(); err != nil {
 		_ = db.Close()
@@ -89,6 +90,7 @@ func (m *Mirror) checks(o DoctorOptions) []doctor.Check {
 
 func (m *Mirror) rowChecks() []doctor.Check {
 	return []doctor.Check{
+		{Name: "instance", Run: m.checkInstance},
 		{Name: "events", Run: m.checkEvents},
 		{Name: "subscriptions", Run: m.checkSubscriptions},
 		{Name: "freshness", Run: m.checkFreshness},
@@ -178,8 +180,11 @@ func checkSQLite(c store.Condition) (found []Finding) {
 }
 
 func checkPostgres(c store.Condition, now time.Time) (found []Finding) {
-	if c.Settings["read_only"] == "on" {
+	if c.Settings["read_only"] == "true" {
 		found = append(found, doctor.Fail("Connect to the primary, as a role that may write.", "The connection is read-only."))
+	}
+	if c.Settings["may_write"] == "false" {
+		found = append(found, doctor.Warn("Run serve as a role that may write; reading commands do well with this one.", "The role may not write the tables."))
 	}
 	if c.Settings["may_create"] != "true" {
 		found = append(found, doctor.Warn("Grant CREATE on the schema, or migrate as another role.", "The role may not create tables: migrations will fail."))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/reconcile"
 )
 
 // Question asks why somebody may or may not do something: whom a token names, or a user in an organization as if
@@ -71,6 +72,9 @@ func (m *Mirror) asked(ctx context.Context, q Question, x *Explanation) (*auth.C
 	var claims *auth.Claims
 	if m.tokens != nil {
 		claims, err = m.tokens.Verify(ctx, q.Token)
+	}
+	if other := m.foreignTokenKeys(); err == nil && other != "" {
+		claims, err = nil, reconcile.OtherInstanceError(m.db.Settings().Instance, other)
 	}
 	c := auth.Condition{Name: "token", Allowed: err == nil}
 	if err != nil {

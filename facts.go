@@ -3,7 +3,6 @@ package clerksync
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -32,6 +31,7 @@ type facts struct {
 	database       string          // engine and place, for people
 	databaseErr    error           // why the database does not answer
 	reasons        []status.Reason // why the mirror is not proven to equal Clerk, as of a minute ago at most
+	settings       *store.Settings // in force
 	stored         *storedFacts
 	storedErr      error // why stored is nil though the database answers
 }
@@ -46,7 +46,7 @@ type storedFacts struct {
 	walks         map[string]store.Walk
 	queues        map[clerk.Kind]store.Queue
 	unheard       []clerk.Kind // they change at Clerk, and no event of them has ever come
-	instances     []string     // whose events have come
+	foreign       foreign      // other instances that meet this one
 	rolesRejected int64
 }
 
@@ -70,6 +70,7 @@ func (m *Mirror) readFacts(ctx context.Context) *facts {
 // completeFacts adds what needs no database.
 func (m *Mirror) completeFacts(f *facts) {
 	f.now, f.config, f.production = m.config.Now(), &m.config, m.production()
+	f.settings = m.db.Settings()
 	f.engine, f.durable, f.database = m.db.Engine(), !m.db.Relaxed(), m.db.String()
 	f.takesWebhooks, f.readsClerk, f.instances = m.webhooks != nil, m.reconciler != nil, m.pins()
 	f.noKeys = m.tokens == nil
@@ -97,7 +98,7 @@ func (m *Mirror) readStored(ctx context.Context, head store.Head) (*storedFacts,
 		func() (err error) { s.walks, err = m.db.Walks(ctx); return err },
 		func() (err error) { s.queues, err = m.db.Queues(ctx); return err },
 		func() (err error) { s.unheard, err = m.unheard(ctx); return err },
-		func() (err error) { s.instances, err = m.db.Instances(ctx); return err },
+		func() (err error) { s.foreign, err = m.foreign(ctx); return err },
 		func() (err error) { s.rolesRejected, err = m.db.RolesRejected(ctx); return err },
 		func() error { return m.refusals.read(ctx) },
 	} {
@@ -127,9 +128,4 @@ func (m *Mirror) unheard(ctx context.Context) (kinds []clerk.Kind, err error) {
 		}
 	}
 	return kinds, nil
-}
-
-// strangers reports whether events of an instance came that is not ours.
-func (f *facts) strangers() bool {
-	return len(f.instances) > 0 && slices.ContainsFunc(f.stored.instances, func(id string) bool { return !slices.Contains(f.instances, id) })
 }

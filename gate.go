@@ -8,6 +8,7 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
@@ -116,6 +117,9 @@ func (m *Mirror) identify(r *http.Request) (*Caller, error) {
 	}
 	if err != nil {
 		return nil, invalidToken(err)
+	}
+	if other := m.foreignTokenKeys(); other != "" {
+		return nil, unavailable(reconcile.OtherInstanceError(m.db.Settings().Instance, other))
 	}
 	caller, err := m.known(r.Context(), claims)
 	if d, ok := errors.AsType[*Denial](err); ok && d.Code == CodeInvalidSessionClaims {

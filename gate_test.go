@@ -470,7 +470,11 @@ func TestPolicyChangesAreAudited(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := clerksync.New(t.Context(), db, clerksync.Config{PolicyVersion: version})
+		config := clerksync.Config{PolicyVersion: version}
+		if err := clerksync.Migrate(t.Context(), db, config); err != nil {
+			t.Fatal(err)
+		}
+		m, err := clerksync.New(t.Context(), db, config)
 		if err != nil {
 			t.Fatal(err)
 		}

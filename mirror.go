@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +50,7 @@ type Mirror struct {
 	verdict      look[[]status.Reason]
 
 	redaction ingest.Redaction
+	instances instances
 
 	purgedMu sync.Mutex
 	purged   Purged     // by this process
@@ -73,6 +73,12 @@ type Mirror struct {
 // New migrates the database and makes a mirror on it. It takes the database over, also
 // when it fails. All faults of the configuration are reported at once. It starts no
 // background work and makes no request to Clerk.
+//
+// The role ladder and the redaction in force are those that the database remembers. New puts the configured ones into
+// force only where it remembers none; [Mirror.Run] and [Migrate] change them.
+//
+// On a database that was opened read-only (sqlite.OpenReadOnly, postgres.OpenReadOnly) New checks the schema instead, and
+// the mirror writes nothing: no migration, no audit, no doubt. It answers what is stored, explains, and makes dry runs.
 func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
 	m := &Mirror{config: config.withDefaults(), db: db, holder: holder.New()}
 	m.incidents, m.admission.bodies = incident.New(m.config.Logger), web.NewBodies(maxWebhookBodies)
@@ -96,7 +102,7 @@ func (m *Mirror) open(ctx context.Context) error {
 	if err := m.build(); err != nil {
 		return err
 	}
-	if err := m.db.Migrate(ctx); err != nil {
+	if err := m.openDatabase(ctx); err != nil {
 		return err
 	}
 	err := m.refusals.read(ctx)
@@ -120,31 +126,42 @@ func (m *Mirror) open(ctx context.Context) error {
 	if m.proofs, err = m.newProofs(); err != nil {
 		return err
 	}
-	if err := m.db.RecordPolicy(ctx, m.config.PolicyVersion); err != nil {
-		return err
-	}
 	if m.proofs.api != nil {
 		var sleep func(context.Context, time.Duration) error
 		m.waited, sleep = m.config.waiting()
 		m.reconciler = reconcile.New(reconcile.Config{
 			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: m.waited, Sleep: sleep, Logger: m.config.Logger, Tracer: m.tracer,
+			Learned: m.learnedSecret,
 		})
 	}
 	if err := m.measure(); err != nil {
 		return err
 	}
-	redacted, err := in.ApplyRedaction(ctx)
-	if redacted > 0 {
-		m.config.Logger.Info("what was stored was redacted anew", "bodies", redacted)
+	if m.db.ReadOnly() {
+		return nil
 	}
-	if err != nil {
+	return m.enforceFirst(ctx)
+}
+
+// openDatabase makes the database ready to be used, or finds out that it is. One of another instance is refused.
+func (m *Mirror) openDatabase(ctx context.Context) error {
+	prepare := m.db.Migrate
+	if m.db.ReadOnly() {
+		prepare = func(ctx context.Context) error {
+			if err := m.db.CheckSchema(ctx); err != nil {
+				return err
+			}
+			_, err := m.db.LoadSettings(ctx)
+			return err
+		}
+	}
+	if err := prepare(ctx); err != nil {
 		return err
 	}
-	changed, err := in.ApplyLadder(ctx, m.config.Roles)
-	if changed > 0 {
-		m.config.Logger.Info("the role ladder changed", "users_changed", changed)
+	if err := openInstance(ctx, m.db, m.config.InstanceID); err != nil {
+		return err
 	}
-	return err
+	return m.recallRefusal(ctx)
 }
 
 func (m *Mirror) bounds() live.Bounds {
@@ -170,40 +187,21 @@ func (m *Mirror) committed(changes []store.Touched) {
 	}
 }
 
-// pins are the instances whose events are applied: the configured one, else those of the
-// keys that verify tokens, as far as they are known.
-func (m *Mirror) pins() []string {
-	if m.config.InstanceID != "" {
-		return []string{m.config.InstanceID}
-	}
-	if m.remoteKeys == nil {
-		return nil
-	}
-	var pins []string
-	for _, id := range m.remoteKeys.KeyIDs() {
-		if strings.HasPrefix(id, "ins_") {
-			pins = append(pins, id)
-		}
-	}
-	return pins
-}
-
-// FetchKeys asks for the keys that verify tokens now, rather than with the first token.
-// Without them the mirror works all the same and asks again by itself. It does nothing
-// where the keys are configured.
-func (m *Mirror) FetchKeys(ctx context.Context) error {
-	if m.remoteKeys == nil {
-		return nil
-	}
-	return m.remoteKeys.Refresh(ctx)
-}
-
-// Run does the background work until the context ends: after an upgrade it replays once
+// Run puts Config.Roles and Config.Redact into force, as [Migrate] does, and then does the background work until the
+// context ends: after an upgrade it replays once
 // what the older version could not read, it erases users whose hold has ended, it removes what is older than its
 // retention, and with a secret key it reads
 // Clerk: everything at first, what changed last each minute, everything again each day. A mirror works without it, but
 // does none of these.
+//
+// It refuses to begin, with [ErrOtherInstance], where the keys are those of another instance than the database mirrors.
 func (m *Mirror) Run(ctx context.Context) error {
+	if err := m.begin(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // it was told to end before it began
+		}
+		return fmt.Errorf("clerksync: %w", err)
+	}
 	replayed, err := m.ingest.Upgrade(ctx)
 	if replayed > 0 {
 		m.config.Logger.Info("deliveries of an older version were replayed", "deliveries", replayed)
@@ -221,6 +219,22 @@ func (m *Mirror) Run(ctx context.Context) error {
 	syncing.Go(func() { m.keepInSync(ctx) })
 	m.keepClean(ctx)
 	return nil
+}
+
+// keysWait bounds how long the background work waits for Clerk before it begins.
+const keysWait = 2 * time.Second
+
+// begin makes sure that the database may be written by this process, and puts its settings into force.
+func (m *Mirror) begin(ctx context.Context) error {
+	if m.db.ReadOnly() {
+		return store.ErrReadOnly
+	}
+	asking, cancel := context.WithTimeout(ctx, keysWait)
+	defer cancel()
+	if err := m.learnKeys(asking); errors.Is(err, ErrOtherInstance) {
+		return err // else Clerk cannot be asked now: walks ask again
+	}
+	return enforce(ctx, m.db, m.ingest, m.config)
 }
 
 // Close takes no more events, waits for those under way, and closes the database.

@@ -389,7 +389,11 @@ func TestRoleLadder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := clerksync.New(t.Context(), db, clerksync.Config{Roles: roles})
+		config := clerksync.Config{Roles: roles}
+		if err := clerksync.Migrate(t.Context(), db, config); err != nil {
+			t.Fatal(err)
+		}
+		m, err := clerksync.New(t.Context(), db, config)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,6 +40,8 @@ type proofs struct {
 	in        *ingest.Ingest
 	now       func() time.Time
 	incidents *incident.Log
+	// checkSecret makes sure that what is read belongs to the instance that the database mirrors.
+	checkSecret func(context.Context, clerkapi.Priority) error
 
 	flights singleflight.Group
 
@@ -61,7 +63,7 @@ type proven struct {
 }
 
 func (m *Mirror) newProofs() (*proofs, error) {
-	p := &proofs{in: m.ingest, now: m.config.Now, incidents: m.incidents, proven: map[proof]proven{}, missing: map[string]time.Time{}}
+	p := &proofs{in: m.ingest, now: m.config.Now, incidents: m.incidents, checkSecret: m.checkSecret, proven: map[proof]proven{}, missing: map[string]time.Time{}}
 	if m.config.SecretKey == "" || m.config.JWTAlgorithm == auth.HS256 && m.config.JWTKey == "" {
 		return p, nil // none, or one that is a shared secret and not Clerk's
 	}
@@ -120,7 +122,8 @@ func (p *proofs) prove(ctx context.Context, key proof) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 		defer cancel()
 		err := p.read(ctx, key)
-		if errors.Is(err, clerkapi.ErrUnavailable) || errors.Is(err, clerkapi.ErrUnauthorized) || errors.Is(err, context.DeadlineExceeded) {
+		if errors.Is(err, clerkapi.ErrUnavailable) || errors.Is(err, clerkapi.ErrUnauthorized) ||
+			errors.Is(err, ErrOtherInstance) || errors.Is(err, context.DeadlineExceeded) {
 			p.mu.Lock()
 			p.failed = p.now()
 			p.mu.Unlock()
@@ -137,6 +140,9 @@ func (p *proofs) prove(ctx context.Context, key proof) error {
 
 // read reads a fact and, but for plans, stores it by the same rules as events.
 func (p *proofs) read(ctx context.Context, key proof) error {
+	if err := p.checkSecret(ctx, clerkapi.Interactive); err != nil {
+		return err
+	}
 	began := p.now()
 	ref := clerkapi.Ref{Kind: key.kind, UserID: key.user, OrganizationID: key.organization}
 	if key.kind == clerk.KindUser {
@@ -281,12 +287,12 @@ func lacking(conditions []auth.Condition, name string) bool {
 // subject is whom a rule is asked about, with the stored facts that may grant now.
 func (m *Mirror) subject(claims *auth.Claims, facts live.Facts) auth.Subject {
 	if m.config.Unready == UnreadyAllow {
-		return live.Subject(claims, facts, live.Grants{User: true, Membership: true, Plans: true}, m.config.Roles, m.config.PlanFeatures)
+		return live.Subject(claims, facts, live.Grants{User: true, Membership: true, Plans: true}, m.config.PlanFeatures)
 	}
 	ready := m.live.Ready()
 	g := live.Grants{User: ready.User && !facts.Person.Doubted, Membership: ready.Seat && facts.Seat != nil && !facts.Seat.Doubted}
 	if m.config.Unready == UnreadyDeny {
-		return live.Subject(claims, facts, g, m.config.Roles, m.config.PlanFeatures)
+		return live.Subject(claims, facts, g, m.config.PlanFeatures)
 	}
 	organization := ""
 	if claims.Organization != nil {
@@ -298,7 +304,7 @@ func (m *Mirror) subject(claims *auth.Claims, facts live.Facts) auth.Subject {
 	if !g.Membership {
 		_, g.Membership = m.proofs.held(proof{kind: clerk.KindMembership, user: claims.Subject, organization: organization})
 	}
-	s := live.Subject(claims, facts, g, m.config.Roles, m.config.PlanFeatures)
+	s := live.Subject(claims, facts, g, m.config.PlanFeatures)
 	if held, ok := m.proofs.held(proof{kind: clerk.KindSubscription, user: claims.Subject}); ok {
 		s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: held.plans}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// TestRedactionIsAppliedToWhatIsStored when a mirror opens with a path that it had not before.
+// TestRedactionIsAppliedToWhatIsStored when the database is migrated with a path that it had not before.
 func TestRedactionIsAppliedToWhatIsStored(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "clerk.db")
@@ -20,7 +20,11 @@ func TestRedactionIsAppliedToWhatIsStored(t *testing.T) {
 			t.Fatal(err)
 		}
 		logs := &testenv.Logs{}
-		m, err := clerksync.New(t.Context(), db, clerksync.Config{Redact: paths, Logger: logs.Logger()})
+		config := clerksync.Config{Redact: paths, Logger: logs.Logger()}
+		if err := clerksync.Migrate(t.Context(), db, config); err != nil {
+			t.Fatal(err)
+		}
+		m, err := clerksync.New(t.Context(), db, config)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -151,8 +151,35 @@ func (s Sync) Status(ctx context.Context) (SyncStatus, error) {
 }
 
 // syncFacts reads what the verdict rests on. ours is our clock.
-func (m *Mirror) syncFacts(ctx context.Context, ours clerk.Time) (status.Facts, error) {
-	return status.Read(ctx, m.db, m.schedule(), ours, clerk.At(ours.Time().Truncate(24*time.Hour)))
+func (m *Mirror) syncFacts(ctx context.Context, ours clerk.Time) (f status.Facts, err error) {
+	err = m.db.Snapshot(ctx, func(ctx context.Context) error {
+		if f, err = status.Read(ctx, m.db, m.schedule(), ours, clerk.At(ours.Time().Truncate(24*time.Hour))); err != nil {
+			return err
+		}
+		f.Instance, err = m.otherInstances(ctx, f.ProvenAt())
+		return err
+	})
+	return f, err
+}
+
+// otherInstances returns the other Clerk instances that put the claim of being in sync in doubt: those of configured keys,
+// and those whose events came since the last walk began, or were mixed with ours.
+func (m *Mirror) otherInstances(ctx context.Context, proven clerk.Time) (status.Instance, error) {
+	found, err := m.foreign(ctx)
+	if err != nil {
+		return status.Instance{}, err
+	}
+	others := found.Keys
+	if len(found.Events) > 0 {
+		at, err := m.db.LastForeign(ctx)
+		if err != nil {
+			return status.Instance{}, err
+		}
+		if found.Database == "" || at >= proven {
+			others = slices.Concat(others, found.Events)
+		}
+	}
+	return status.Instance{Own: found.Database, Foreign: others}, nil
 }
 
 // InSync reports whether the mirror is proven to equal Clerk, and why not. Every command and page that says so asks it.

@@ -57,15 +57,16 @@ func (s Sync) Reconcile(ctx context.Context, o ReconcileOptions) (*SyncReport, e
 		}
 	}
 	report, err := s.patiently(ctx, func() (*SyncReport, error) { return s.m.reconciler.Walk(ctx, o) })
-	if o.DryRun && report != nil {
-		err = errors.Join(err, s.noteLeft(ctx, report))
+	if o.DryRun && report != nil && !s.m.db.ReadOnly() {
+		err = errors.Join(err, NoteDifferences(ctx, s.m.db, report))
 	}
 	return report, err
 }
 
-// noteLeft records that a dry run found differences, so that nothing says "in sync" while they are known. It is all that
-// a dry run writes.
-func (s Sync) noteLeft(ctx context.Context, report *SyncReport) error {
+// NoteDifferences records in a database how many differences a report found and left, by kind, so that nothing says "in
+// sync" while they are known. It is all that a dry run of Reconcile writes; one whose mirror only reads leaves it to its
+// caller.
+func NoteDifferences(ctx context.Context, db *Backend, report *SyncReport) error {
 	left := map[string]int64{}
 	for _, k := range report.Kinds {
 		if n := k.Found - k.Repaired; n > 0 {
@@ -75,7 +76,7 @@ func (s Sync) noteLeft(ctx context.Context, report *SyncReport) error {
 	if len(left) == 0 {
 		return nil
 	}
-	return s.m.db.NoteLeft(ctx, left)
+	return db.NoteLeft(ctx, left)
 }
 
 // waiting are the clock of a reconcile and its way to wait, which moves it.

@@ -41,7 +41,7 @@ func configWarners() []warner {
 func dataWarners() []warner {
 	return []warner{
 		warnOfDatabase, warnOfKeys, warnOfIncidents, warnOfSilence, warnOfDeadLetters, warnOfVerdict, warnOfWalks, warnOfQueues, warnOfSubscriptions,
-		warnOfInstances, warnOfRoles,
+		warnOfInstances, warnOfSettings, warnOfRoles,
 	}
 }
 

@@ -70,23 +70,6 @@ func warnOfDurability(_ context.Context, f *facts) []Warning {
 	return found
 }
 
-// warnOfInstances tells of events that are not our instance's. Where no instance is pinned their rows are mixed with ours.
-func warnOfInstances(_ context.Context, f *facts) []Warning {
-	if f.stored == nil {
-		return nil
-	}
-	const remedy = "Give each Clerk instance an endpoint and a database of its own."
-	var found chosen
-	found.when(f.strangers(), Warning{
-		"foreign_instance", SeverityWarning, "Events of another Clerk instance came here. They were set aside.", remedy,
-	})
-	found.when(len(f.instances) == 0 && len(f.stored.instances) > 1, Warning{
-		"foreign_instance", SeverityError, "Events of more than one Clerk instance were applied: their rows are mixed.",
-		remedy + " Set CLERK_INSTANCE_ID or CLERK_SECRET_KEY, so that others are set aside.",
-	})
-	return found
-}
-
 func warnOfKeys(_ context.Context, f *facts) []Warning {
 	var found chosen
 	found.when(f.noKeys, Warning{

@@ -28,7 +28,6 @@ func wellFacts() *facts {
 	at := func(ago time.Duration) clerk.Time { return clerk.At(now.Add(-ago)) }
 	s := &storedFacts{
 		head: store.Head{LastReceivedAt: at(time.Minute)}, born: at(100 * 24 * time.Hour), clock: clerk.At(now), walks: map[string]store.Walk{},
-		instances: []string{"ins_1"},
 	}
 	for _, kind := range reconcile.Kinds() {
 		s.walks[string(kind)] = store.Walk{BackfilledAt: at(time.Hour), CompleteAt: at(10 * time.Minute), SweptAt: at(time.Minute)}
@@ -76,8 +75,11 @@ func TestWarningsOfFacts(t *testing.T) {
 		"a dead letter just now": {func(f *facts) {
 			f.stored.deliveries, f.stored.lastDead = map[store.State]int64{store.StateDead: 1}, clerk.At(f.now)
 		}, "dead_letters error"},
-		"another instance's events": {func(f *facts) { f.stored.instances = []string{"ins_1", "ins_2"} }, "foreign_instance warning"},
-		"two instances, none ours":  {func(f *facts) { f.instances, f.stored.instances = nil, []string{"ins_1", "ins_2"} }, "foreign_instance error"},
+		"another instance's events": {func(f *facts) { f.stored.foreign = foreign{Database: "ins_1", Events: []string{"ins_2"}} }, "foreign_instance warning"},
+		"two instances, none ours":  {func(f *facts) { f.instances, f.stored.foreign = nil, foreign{Events: []string{"ins_1", "ins_2"}} }, "foreign_instance error"},
+		"another instance's keys":   {func(f *facts) { f.stored.foreign = foreign{Database: "ins_1", Keys: []string{"ins_2"}} }, "foreign_instance error"},
+		"another ladder":            {func(f *facts) { f.settings = &store.Settings{Ladder: []string{"x"}} }, "ladder_differs warning"},
+		"another redaction":         {func(f *facts) { f.settings = &store.Settings{Redact: []string{"x"}} }, "redaction_differs warning"},
 		"odd roles":                 {func(f *facts) { f.stored.rolesRejected = 1 }, "roles_rejected warning"},
 		"not filled":                {func(f *facts) { delete(f.stored.walks, "user") }, "backfill_missing warning"},
 		"not walked": {func(f *facts) {

@@ -21,10 +21,9 @@ import (
 // with at most 16 connections. It does not connect yet: a database that is down is seen
 // by the first use. The schema is not touched: clerksync.New migrates it.
 func Open(dsn string) (*store.DB, error) {
-	config, err := pgx.ParseConfig(dsn)
+	config, err := parse(dsn)
 	if err != nil {
-		// pgx's own message redacts the password, but not every malformed string lets it find one
-		return nil, errors.New("postgres: the connection string is malformed: want postgres://user:password@host:port/database")
+		return nil, err
 	}
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(16)
@@ -40,6 +39,15 @@ func location(c *pgx.ConnConfig) string {
 		u.Host, u.RawQuery = "", "host="+c.Host
 	}
 	return u.String()
+}
+
+func parse(dsn string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		// pgx's own message redacts the password, but not every malformed string lets it find one
+		return nil, errors.New("postgres: the connection string is malformed: want postgres://user:password@host:port/database")
+	}
+	return config, nil
 }
 
 // New uses a pool that the application has already. Closing the mirror closes the

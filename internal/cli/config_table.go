@@ -148,7 +148,7 @@ func coreVariables() []Variable {
 		emptyIsUnset: true,
 		binding:      bind(func(c *Config) *string { return &c.APIURL }, parseAPIURL),
 	}, {
-		Name: "CLERK_INSTANCE_ID", Summary: "pins the Clerk instance (ins_…); unset: learned from its JWKS",
+		Name: "CLERK_INSTANCE_ID", Summary: "pins the Clerk instance (ins_…); unset: learned from its JWKS. The database remembers it",
 		noun: "instance id", why: "Events of other instances are told apart by it.",
 		form:    "Write the id of the instance, ins_ and then letters and digits.",
 		binding: bind(func(c *Config) *string { return &c.InstanceID }, matching("ins_", `^ins_[A-Za-z0-9]{1,64}$`)),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -77,17 +76,16 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksy
 	if c.PublicURL != "" {
 		o.PublicURL = c.PublicURL
 	}
-	open := openDatabase
-	if d := config.Database; d.Engine == "sqlite" && !d.Memory {
-		if _, err := os.Stat(d.Path); errors.Is(err, fs.ErrNotExist) { // opening would make it
+	db, err := openToRead(config)
+	if errors.Is(err, sqlite.ErrNoDatabase) {
+		if d := config.Database; !d.Memory {
 			if _, err := os.Stat(filepath.Dir(d.Path)); err != nil {
 				return broken("Make the folder, or correct DATABASE_URL.", errors.New("the folder of the database does not exist"))
 			}
 			o.NoDatabase = true
-			open = func(*Config) (*clerksync.Backend, error) { return sqlite.Open(sqlite.Memory) }
 		}
+		db, err = sqlite.Open(sqlite.Memory) // stands in for it
 	}
-	db, err := open(config)
 	if err != nil {
 		return broken("Check DATABASE_URL, and who may read and write the file.", err)
 	}

@@ -57,7 +57,7 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	m, err := newMirror(ctx, config, slog.New(slog.DiscardHandler))
+	m, err := newReader(ctx, config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -76,6 +77,8 @@ func (reconcileCommand) Help() string {
 What Clerk seems to have deleted, or tells older than it is here, is asked for twice, a minute apart; ` +
 		`domains, which can not be read by id, have to be missing in two runs, ten minutes apart. With --since it is not noticed which users were deleted.
 
+--dry-run reads only. If it finds differences, it records how many, so that clerksync status does not say "in sync" meanwhile.
+
 Example: clerksync reconcile --kind user --since 1h
 
 Exit code 0: in sync, 1: failed, 3: drift was found and repaired, and now in sync, 4: not in sync, with the reasons.`
@@ -84,7 +87,11 @@ Exit code 0: in sync, 1: failed, 3: drift was found and repaired, and now in syn
 // Run compares the mirror with Clerk.
 func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 	p, bar := withProgress(p)
-	m, err := openMirror(ctx, c.configFlags, p)
+	open := openMirror
+	if c.DryRun {
+		open = openReader
+	}
+	m, err := open(ctx, c.configFlags, p)
 	if err != nil {
 		return err
 	}
@@ -109,11 +116,32 @@ func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 	if err := printReport(p, report, c.JSON); err != nil {
 		return err
 	}
+	if c.DryRun {
+		c.note(ctx, p, report)
+	}
 	if mass != nil {
 		fmt.Fprintln(p.stderr, "error:", mass)
 		return exitLeft
 	}
 	return c.verdict(ctx, p, m, report)
+}
+
+// note records how many differences a dry run found, where that is possible.
+func (c reconcileCommand) note(ctx context.Context, p *process, report *clerksync.SyncReport) {
+	if report.Found == report.Repaired {
+		return
+	}
+	config, _, err := c.read(p)
+	var db *clerksync.Backend
+	if err == nil {
+		db, err = openDatabase(config)
+	}
+	if err == nil {
+		err = errors.Join(clerksync.NoteDifferences(ctx, db, report), db.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(p.stderr, "note: the number of differences could not be recorded, so clerksync status does not know them:", err)
+	}
 }
 
 // verdict decides the exit code by what the mirror is proven to be now, not by the report alone.
@@ -145,8 +173,19 @@ func withProgress(p *process) (*process, *progress) {
 	return &beside, bar
 }
 
-// openMirror opens the configured mirror for a command that reads Clerk.
+// openMirror opens the configured mirror for a command that reads Clerk and changes the mirror.
 func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+	return openWith(ctx, newMirror, flags, p)
+}
+
+// openReader is openMirror for a dry run.
+func openReader(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+	return openWith(ctx, newReader, flags, p)
+}
+
+func openWith(
+	ctx context.Context, open func(context.Context, *Config, *slog.Logger) (*clerksync.Mirror, error), flags configFlags, p *process,
+) (*clerksync.Mirror, error) {
 	config, err := flags.load(p)
 	if err != nil {
 		return nil, err
@@ -155,11 +194,14 @@ func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMirror(ctx, config, logger)
-	if err == nil {
-		fetchKeys(ctx, m, logger)
+	m, err := open(ctx, config, logger)
+	if err != nil {
+		return nil, err
 	}
-	return m, err
+	if err := fetchKeys(ctx, m, logger); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
 }
 
 // stopped tells who ended a command where it was and how it goes on.

@@ -44,7 +44,11 @@ func (c replayCommand) Run(ctx context.Context, p *process) error {
 		fmt.Fprintln(p.stderr, "error:", err)
 		return exitUsage
 	}
-	m, err := openMirror(ctx, c.configFlags, p)
+	open := openMirror
+	if c.DryRun {
+		open = openReader
+	}
+	m, err := open(ctx, c.configFlags, p)
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,6 @@ import (
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -70,32 +68,22 @@ func collectRarely() {
 	}
 }
 
-func openDatabase(c *Config) (*clerksync.Backend, error) {
-	if c.Database.Engine == "postgres" {
-		return postgres.Open(c.Database.DSN)
-	}
-	var options []sqlite.Option
-	if c.SQLiteSynchronous == "NORMAL" {
-		options = append(options, sqlite.DangerouslySynchronousNormal())
-	}
-	return sqlite.Open(c.Database.Path, options...)
-}
-
-// newMirror opens the configured mirror.
-func newMirror(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
-	collectRarely()
-	db, err := openDatabase(c)
-	if err != nil {
-		return nil, err
-	}
-	return clerksync.New(ctx, db, mirrorConfig(c, logger))
-}
-
 type migrateCommand struct{ configFlags }
+
+// Help is shown below the flags.
+func (migrateCommand) Help() string {
+	return `It updates the schema, and puts the configured role ladder (CLERKSYNC_ROLES) and redaction (CLERKSYNC_REDACT) into force: ` +
+		`the database remembers both, and every process works by what it remembers. Only this command and the start of serve change them.
+Example: clerksync migrate && clerksync serve`
+}
 
 // Run migrates the configured database.
 func (c migrateCommand) Run(ctx context.Context, p *process) error {
 	config, err := c.load(p)
+	if err != nil {
+		return err
+	}
+	logger, err := telemetry.NewLogger(p.stderr, config.LogFormat, config.LogLevel)
 	if err != nil {
 		return err
 	}
@@ -104,7 +92,7 @@ func (c migrateCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer db.Close()
-	if err := db.Migrate(ctx); err != nil {
+	if err := clerksync.Migrate(ctx, db, mirrorConfig(config, logger)); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "%s is up to date\n", config.Database)
@@ -148,7 +136,13 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	if err != nil {
 		return err
 	}
-	fetchKeys(ctx, m, logger)
+	err = fetchKeys(ctx, m, logger)
+	if err == nil { // not before it is known that the keys are of the database's instance, and before anybody is served
+		err = clerksync.Migrate(ctx, db, settings)
+	}
+	if err != nil {
+		return errors.Join(err, m.Close())
+	}
 	logger.Info("mirror opened", "database", config.Database.String(), "roles", config.Roles)
 	for _, w := range m.Health(ctx).Warnings {
 		logger.Log(ctx, logLevel(w.Severity), w.Message, "code", w.Code, "remedy", w.Remedy) //nolint:sloglint // one of few texts
@@ -196,15 +190,6 @@ func endTelemetry(signals *telemetry.Providers, logger *slog.Logger) {
 	defer cancel()
 	if err := signals.Shutdown(ctx); err != nil {
 		logger.Warn("the last telemetry could not be sent", "error", err)
-	}
-}
-
-// fetchKeys asks for the keys that verify tokens, not longer than a start may take.
-func fetchKeys(ctx context.Context, m *clerksync.Mirror, logger *slog.Logger) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := m.FetchKeys(ctx); err != nil {
-		logger.Warn("the keys that verify tokens could not be fetched; it is tried again with the first token", "error", err)
 	}
 }
 

@@ -41,7 +41,7 @@ func (c statusCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	m, err := newMirror(ctx, config, logger)
+	m, err := newReader(ctx, config, logger)
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,8 @@ func TestStatusCommandAndAPI(t *testing.T) {
 		}
 		return out
 	}
+	expect(1, []string{"status"}, "there is no database yet", "run clerksync serve")
+	expect(0, []string{"migrate"})
 	expect(4, []string{"status"}, "✗ Not in sync: the mirror was never filled: run clerksync backfill.", "! warning: backfill_missing\n")
 	expect(0, []string{"backfill"}, "user                     1 200     1 200         0         0  whole\n", " rows, as many as Clerk counts\n")
 	out := expect(0, []string{"status"}, "✓ In sync: 1 200 users and ", "users          1 200           0  ", "✓ in sync\n", "Dead letters: 0, quarantined: 0")

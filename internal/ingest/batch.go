@@ -25,16 +25,23 @@ type batch struct {
 	changes   []store.Change
 	doubts    []store.Doubt
 	settled   []store.Doubt
-	cleared   []store.Key // by reads of these objects
+	cleared   []cleared   // by reads of these objects
 	renamed   []string    // role keys that are no more
 	banned    []store.Key // users whose ban floor rose
 	audits    []store.AuditEntry
 	origin    string // of what is being applied, for the audit
 	instances []string
+	ladder    []string          // by which the roles of this transaction are derived
 	found     []Difference      // what readings found to be otherwise
 	agreed    []agreement       // what they agree with
 	erased    map[string]bool   // users who were erased before
 	toErase   map[string]string // users to erase now, and why
+}
+
+// cleared is an object whose doubts from before a read of it that read has settled.
+type cleared struct {
+	key   store.Key
+	since int64
 }
 
 type entry struct {
@@ -43,9 +50,10 @@ type entry struct {
 	save   bool
 }
 
-func newBatch(in *Ingest) *batch {
+func newBatch(in *Ingest, tx *store.Tx) *batch {
 	return &batch{
-		in: in, rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{},
+		in: in, ladder: tx.Settings().Roles(),
+		rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{},
 		erased: map[string]bool{}, toErase: map[string]string{},
 	}
 }
@@ -60,7 +68,7 @@ func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
 	}()
 	var b *batch
 	err = in.db.Update(ctx, func(tx *store.Tx) error {
-		b = newBatch(in)
+		b = newBatch(in, tx)
 		if err := b.load(ctx, tx, jobs); err != nil {
 			return err
 		}
@@ -110,8 +118,8 @@ func (b *batch) queued() map[store.Key]bool {
 			keys[d.Key] = true
 		}
 	}
-	for _, k := range b.cleared {
-		keys[k] = true
+	for _, c := range b.cleared {
+		keys[c.key] = true
 	}
 	return keys
 }
@@ -128,6 +136,9 @@ func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) error {
 
 // known loads the rows that messages tell of, and who of those in them was erased.
 func (b *batch) known(ctx context.Context, tx *store.Tx, jobs []*job) error {
+	if err := b.in.renewAll(tx, jobs); err != nil {
+		return err
+	}
 	var keys []store.Key
 	var persons []string
 	for _, j := range jobs {
@@ -371,7 +382,7 @@ func (b *batch) roleOf(e *entry) string {
 	switch {
 	case !e.exists || e.row.Hard || e.row.Stub():
 	case e.row.Kind == clerk.KindUser:
-		return store.RoleOf(e.row.Body(), b.in.db.Ladder()).Role
+		return store.RoleOf(e.row.Body(), b.ladder).Role
 	case e.row.Kind == clerk.KindMembership:
 		return e.row.Body().Get("role").String()
 	}
@@ -414,6 +425,11 @@ func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 	}
 	if err := b.bansRaised(ctx, tx); err != nil {
 		return err
+	}
+	for _, c := range b.cleared {
+		if err := tx.ClearVerify(ctx, c.key, c.since); err != nil {
+			return err
+		}
 	}
 	for _, key := range b.renamed {
 		if err := tx.QueueMembershipsOf(ctx, key, doubtRole); err != nil {

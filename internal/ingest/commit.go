@@ -203,7 +203,7 @@ func (in *Ingest) giveBack(jobs []*job, err error) {
 func (in *Ingest) bury(j *job, cause error) {
 	err := in.try(func(ctx context.Context) error {
 		return in.db.Update(ctx, func(tx *store.Tx) error {
-			b := newBatch(in)
+			b := newBatch(in, tx)
 			if err := b.known(ctx, tx, []*job{j}); err != nil {
 				return err
 			}

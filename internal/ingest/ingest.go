@@ -29,7 +29,8 @@ type Config struct {
 	Measured func(Commit)
 	// Tracer takes a span of each commit that a traced message is in. nil is fine.
 	Tracer trace.Tracer
-	// Redact is never stored, beside one-time secrets.
+	// Redact is never stored, beside one-time secrets, as long as the database itself has no paths of redaction; see
+	// [Ingest.ChangeRedaction].
 	Redact Redaction
 }
 
@@ -41,8 +42,9 @@ type Ingest struct {
 	now       func() time.Time
 	inboxKey  []byte
 	tell      func([]store.Touched)
-	atOnce    bool // erases
-	redaction Redaction
+	atOnce    bool                  // erases
+	redaction Redaction             // configured
+	rules     atomic.Pointer[rules] // in force
 	measured  func(Commit)
 	tracer    trace.Tracer
 	Stats     Stats

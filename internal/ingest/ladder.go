@@ -4,60 +4,79 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// ApplyLadder configures the role ladder and, where it differs from the one by which the
-// stored roles were derived, derives them anew. It answers how many users got another role.
-func (in *Ingest) ApplyLadder(ctx context.Context, roles []string) (changed int, err error) {
-	if err := in.db.SetLadder(roles); err != nil {
-		return 0, err
+// ladderPage is how many users are derived anew at a time.
+const ladderPage = 500
+
+// ChangeLadder puts a role ladder into force and derives the stored roles by it. Both happen in one transaction, so that
+// there is no moment in which a stored role comes from another ladder than the one in force. It returns how many users
+// got another role. Where the ladder is in force already, it writes nothing.
+func (in *Ingest) ChangeLadder(ctx context.Context, roles []string) (changed int, err error) {
+	if slices.Equal(in.db.Settings().Ladder, roles) {
+		return 0, nil
 	}
-	applied, err := in.db.LadderApplied(ctx)
-	if err != nil || slices.Equal(applied, roles) {
-		return 0, err
+	err = in.db.Update(ctx, func(tx *store.Tx) (err error) {
+		changed, err = changeLadder(ctx, tx, roles)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("change the role ladder: %w", err)
 	}
-	for above, more := "", applied != nil; more; {
-		keys, err := in.db.UserKeys(ctx, above, 500)
-		if err != nil {
-			return changed, fmt.Errorf("apply the role ladder: %w", err)
-		}
-		if more = len(keys) > 0; !more {
-			break
-		}
-		above = keys[len(keys)-1].ID
-		n, err := in.rederive(ctx, keys, applied, roles)
-		if changed += n; err != nil {
-			return changed, fmt.Errorf("apply the role ladder: %w", err)
-		}
-	}
-	return changed, in.db.Update(ctx, func(tx *store.Tx) error { return tx.RecordLadder(ctx) })
+	return changed, nil
 }
 
-// rederive saves the users whose role differs between two ladders.
-func (in *Ingest) rederive(ctx context.Context, keys []store.Key, before, after []string) (changed int, err error) {
-	err = in.db.Update(ctx, func(tx *store.Tx) error {
-		changed = 0
-		rows, err := tx.Rows(ctx, keys)
+func changeLadder(ctx context.Context, tx *store.Tx, roles []string) (changed int, err error) {
+	known, before := tx.Settings().Ladder, tx.Settings().Roles()
+	if slices.Equal(known, roles) {
+		return 0, nil
+	}
+	if err := tx.ChangeSettings(ctx, func(s *store.Settings) { s.Ladder = slices.Clone(roles) }); err != nil {
+		return 0, err
+	}
+	for after, more := "", true; more; {
+		keys, err := tx.UsersOfAnotherRole(ctx, before, roles, after, ladderPage)
 		if err != nil {
-			return err
+			return changed, err
 		}
-		var differ []*store.Row
-		var changes []store.Change
-		for _, k := range keys {
-			row := rows[k]
-			if row == nil || store.RoleOf(row.Body(), before) == store.RoleOf(row.Body(), after) {
-				continue
-			}
-			differ = append(differ, row)
-			changes = append(changes, store.Change{Key: k, Operation: store.OpUpsert, Version: row.Version, Fields: []string{"role"}})
+		if more = len(keys) == ladderPage; len(keys) > 0 {
+			after = keys[len(keys)-1].ID
 		}
-		changed = len(differ)
-		if err := tx.SaveRows(ctx, differ); err != nil {
-			return err
+		n, err := rederive(ctx, tx, keys, before, roles)
+		if changed += n; err != nil {
+			return changed, err
 		}
-		return tx.AppendChanges(ctx, changes)
-	})
-	return changed, err
+	}
+	if known == nil {
+		return changed, nil // the first ladder of a database is no change
+	}
+	return changed, tx.AppendAudit(ctx, []store.AuditEntry{{
+		Action: store.AuditLadder, Origin: fmt.Sprintf("%d users changed", changed),
+		Was: strings.Join(before, ","), Became: strings.Join(roles, ","),
+	}})
+}
+
+// rederive saves the users whose role differs between two ladders; the later one is in force.
+func rederive(ctx context.Context, tx *store.Tx, keys []store.Key, before, after []string) (changed int, err error) {
+	rows, err := tx.Rows(ctx, keys)
+	if err != nil {
+		return 0, err
+	}
+	var differ []*store.Row
+	var changes []store.Change
+	for _, k := range keys {
+		row := rows[k]
+		if row == nil || store.RoleOf(row.Body(), before) == store.RoleOf(row.Body(), after) {
+			continue
+		}
+		differ = append(differ, row)
+		changes = append(changes, store.Change{Key: k, Operation: store.OpUpsert, Version: row.Version, Fields: []string{"role"}})
+	}
+	if err := tx.SaveRows(ctx, differ); err != nil {
+		return 0, err
+	}
+	return len(differ), tx.AppendChanges(ctx, changes)
 }

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,7 +13,7 @@ import (
 // Under says under which conditions readings are applied.
 type Under struct {
 	Lease  *store.Lease // refused once it was taken over; nil: whoever asks
-	DryRun bool         // nothing is written, only reported
+	DryRun bool         // nothing is written, only reported; a database that can only be read is enough
 	// Also runs in the same transaction, after the readings; not in a dry run. nil is fine.
 	Also func(context.Context, *store.Tx, []Difference) error
 }
@@ -40,13 +39,11 @@ type Page struct {
 	Known      *Known // of the walk that the page belongs to; nil is fine
 }
 
-// errDryRun takes back what a dry run has done.
-var errDryRun = errors.New("dry run")
-
 // PreparedPage is a page that was read and waits to be applied.
 type PreparedPage struct {
 	Page
-	rows []pageRow
+	rows     []pageRow
+	settings int64 // the revision of the settings by which it was read
 }
 
 // pageRow is one row of a page.
@@ -58,7 +55,7 @@ type pageRow struct {
 
 // PreparePage reads a page: beside nothing that changes, so that it can be done while the page before is applied.
 func (in *Ingest) PreparePage(p Page) *PreparedPage {
-	rows := make([]pageRow, len(p.Rows))
+	rows, settings := make([]pageRow, len(p.Rows)), in.db.Settings().Revision
 	for i, row := range p.Rows {
 		s := sighting{observedAt: p.ObservedAt, read: true}
 		body, _ := in.redact(row)
@@ -68,14 +65,15 @@ func (in *Ingest) PreparePage(p Page) *PreparedPage {
 		}
 		rows[i].whole = s.whole(p.Kind, body.Get("id").String(), body, raw)
 	}
-	return &PreparedPage{p, rows}
+	return &PreparedPage{p, rows, settings}
 }
 
 // Join makes one page of the pages of one list, in their order, to be applied in one transaction.
 func Join(pages ...*PreparedPage) *PreparedPage {
 	all := *pages[0]
 	for _, p := range pages[1:] {
-		all.rows = append(all.rows, p.rows...)
+		all.rows, all.Rows = append(all.rows, p.rows...), append(slices.Clip(all.Rows), p.Rows...)
+		all.settings = min(all.settings, p.settings)
 		all.ObservedAt = max(all.ObservedAt, p.ObservedAt)
 	}
 	return &all
@@ -113,6 +111,9 @@ func (in *Ingest) ApplyPrepared(ctx context.Context, p *PreparedPage, under Unde
 	}
 	var whole []store.Key
 	found, err := in.under(ctx, under, func(ctx context.Context, tx *store.Tx, b *batch) error {
+		if p.settings != tx.Settings().Revision { // what is redacted may be another thing now
+			p = in.PreparePage(p.Page)
+		}
 		differing, err := b.compare(ctx, tx, p)
 		if err != nil {
 			return fmt.Errorf("compare a page: %w", err)
@@ -131,19 +132,20 @@ func (in *Ingest) ApplyPrepared(ctx context.Context, p *PreparedPage, under Unde
 // under is the transaction of readings.
 func (in *Ingest) under(ctx context.Context, u Under, apply func(context.Context, *store.Tx, *batch) error) ([]Difference, error) {
 	var b *batch
+	transaction := in.db.Update
+	if u.DryRun {
+		transaction = in.db.View
+	}
 	err := in.try(func(context.Context) error {
-		return in.db.Update(ctx, func(tx *store.Tx) error {
-			b = newBatch(in)
+		return transaction(ctx, func(tx *store.Tx) error {
+			b = newBatch(in, tx)
 			if u.Lease != nil {
 				if err := tx.CheckLease(ctx, *u.Lease); err != nil {
 					return err
 				}
 			}
-			if err := apply(ctx, tx, b); err != nil {
+			if err := apply(ctx, tx, b); err != nil || u.DryRun {
 				return err
-			}
-			if u.DryRun {
-				return errDryRun
 			}
 			if err := b.save(ctx, tx); err != nil {
 				return err
@@ -154,11 +156,11 @@ func (in *Ingest) under(ctx context.Context, u Under, apply func(context.Context
 			return u.Also(ctx, tx, b.found)
 		})
 	})
-	if u.DryRun && errors.Is(err, errDryRun) {
-		return b.found, nil
-	}
 	if err != nil {
 		return nil, err
+	}
+	if u.DryRun {
+		return b.found, nil
 	}
 	in.tell(b.touched())
 	return b.found, nil

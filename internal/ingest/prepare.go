@@ -42,6 +42,7 @@ type Prepared struct {
 	replay   bool
 	fault    error              // why the delivery is dead
 	span     *trace.SpanContext // in which it came; nil: it is not traced
+	settings int64              // the revision of the settings by which it was read
 }
 
 // Prepare reads a message: pure but for the clock that stamps its arrival. The error is a
@@ -81,9 +82,10 @@ func (in *Ingest) bodyDigest(body string) string {
 
 // read judges an envelope, new or from the inbox.
 func (in *Ingest) read(envelope clerk.Value) (*Prepared, error) {
+	settings := in.db.Settings().Revision // from before they are used
 	if isMessage(envelope) {
 		event, _ := clerk.EventOf(envelope) // what a message lacks does not matter: nothing of it is kept
-		return &Prepared{delivery: in.judged(event, store.StateIgnored, ReasonNotKept)}, nil
+		return &Prepared{delivery: in.judged(event, store.StateIgnored, ReasonNotKept), settings: settings}, nil
 	}
 	kept, redacted := in.redact(envelope)
 	event, err := clerk.EventOf(kept)
@@ -91,7 +93,7 @@ func (in *Ingest) read(envelope clerk.Value) (*Prepared, error) {
 	if err != nil && !errors.As(err, &lack) {
 		return nil, err
 	}
-	p := &Prepared{fault: err, redacted: redacted}
+	p := &Prepared{fault: err, redacted: redacted, settings: settings}
 	data, whole := encode(kept)
 	state, reason := store.StateApplied, ""
 	switch pins := in.pins(); {

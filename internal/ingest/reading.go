@@ -84,10 +84,7 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 			if seen := b.rows[r.Key].row.SeenAt; r.ObservedAt == 0 || seen > tx.Head.HighWater {
 				r.ObservedAt = max(r.ObservedAt, seen+1)
 			}
-			if err := tx.ClearVerify(ctx, r.Key, r.Since); err != nil {
-				return err
-			}
-			b.cleared = append(b.cleared, r.Key)
+			b.cleared = append(b.cleared, cleared{r.Key, r.Since})
 		}
 		ops := b.in.operations(&r)
 		keys = keys[:0]

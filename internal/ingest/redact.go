@@ -78,10 +78,11 @@ func ParseRedaction(paths []string) (Redaction, error) {
 // body that was delivered, and so that an event and a read of the same object agree.
 func (in *Ingest) redact(v clerk.Value) (redacted clerk.Value, changed bool) {
 	v, changed = redactSecrets(v)
-	if len(in.redaction) == 0 {
+	redaction := in.redactionBy(in.db.Settings())
+	if len(redaction) == 0 {
 		return v, changed
 	}
-	v, byPath := in.redaction.apply(v)
+	v, byPath := redaction.apply(v)
 	return v, changed || byPath
 }
 
@@ -145,41 +146,11 @@ func eachOf(list clerk.Value, fn func(clerk.Value) (clerk.Value, bool)) (_ clerk
 	return clerk.Array(values...), true
 }
 
-const metaRedaction = "redaction"
-
 // revision names the rules of redaction, the built-in ones and the configured.
 func (r Redaction) revision() string {
 	h := sha256.New()
 	fmt.Fprintln(h, 1, r)
 	return hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-// ApplyRedaction redacts what was stored under other rules: bodies of rows and of deliveries. One that is ended begins
-// anew at the next start. What an older rule took out does not come back by it, but by the next read from Clerk.
-func (in *Ingest) ApplyRedaction(ctx context.Context) (changed int64, err error) {
-	revision := in.redaction.revision()
-	applied, err := in.db.Meta(ctx, metaRedaction)
-	if err == nil && applied == revision || err != nil && !errors.Is(err, store.ErrNotFound) {
-		return 0, err
-	}
-	head, err := in.db.Head(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, kind := range clerk.Kinds() {
-		if head.Seq == 0 {
-			break // no row was ever written
-		}
-		n, err := in.redactRows(ctx, kind)
-		if changed += n; err != nil {
-			return changed, fmt.Errorf("redact stored rows: %w", err)
-		}
-	}
-	n, err := in.redactBodies(ctx)
-	if changed += n; err != nil {
-		return changed, fmt.Errorf("redact stored deliveries: %w", err)
-	}
-	return changed, in.db.SetMeta(ctx, metaRedaction, revision)
 }
 
 func (in *Ingest) redactRows(ctx context.Context, kind clerk.Kind) (changed int64, err error) {

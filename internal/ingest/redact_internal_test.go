@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
 )
 
 func configured(t testing.TB, paths ...string) *Ingest {
@@ -15,7 +16,7 @@ func configured(t testing.TB, paths ...string) *Ingest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Ingest{redaction: r, pins: func() []string { return nil }}
+	return &Ingest{db: store.Open(store.SQLite, nil, nil), redaction: r, pins: func() []string { return nil }}
 }
 
 // TestRedactionOfAllPayloads: redacting twice is redacting once, the stored body gives the operations of the delivered
@@ -114,7 +115,7 @@ func FuzzRedaction(f *testing.F) {
 		if err != nil || err2 != nil {
 			return
 		}
-		in := &Ingest{redaction: r}
+		in := &Ingest{db: store.Open(store.SQLite, nil, nil), redaction: r}
 		once, _ := in.redact(v)
 		if twice, _ := in.redact(once); !twice.Equal(once) {
 			t.Errorf("%s by %q is %s, and then %s", body, path, once.JSON(), twice.JSON())

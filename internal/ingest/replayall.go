@@ -18,7 +18,7 @@ const (
 
 // ReplayOptions say how deliveries are replayed.
 type ReplayOptions struct {
-	DryRun    bool // each is applied in a transaction that is taken back
+	DryRun    bool // what would become of them is worked out in a transaction that only reads
 	KeepGoing bool // past failures
 	// Progress hears of the report now and then, never twice at a time. nil is fine.
 	Progress func(ReplayReport)
@@ -171,10 +171,10 @@ func (r *replaying) apply(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
-// dry applies deliveries in a transaction that is taken back.
+// dry works out what would become of deliveries, and writes nothing.
 func (r *replaying) dry(ctx context.Context, jobs []*job) error {
-	err := r.in.db.Update(ctx, func(tx *store.Tx) error {
-		b := newBatch(r.in)
+	err := r.in.db.View(ctx, func(tx *store.Tx) error {
+		b := newBatch(r.in, tx)
 		if err := b.load(ctx, tx, jobs); err != nil {
 			return err
 		}
@@ -182,9 +182,9 @@ func (r *replaying) dry(ctx context.Context, jobs []*job) error {
 			j.outcome = b.take(j, &tx.Head)
 		}
 		r.report.Changes += int64(len(b.changes))
-		return errDryRun
+		return nil
 	})
-	if !errors.Is(err, errDryRun) {
+	if err != nil {
 		return err
 	}
 	for _, j := range jobs {

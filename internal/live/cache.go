@@ -122,7 +122,7 @@ func (c *Cache) kept(hash uint64, user, session, organization string) (f Facts) 
 		delete(s.old, user)
 		c.put(s, user, e)
 	}
-	if c.now().After(e.until) {
+	if c.now().After(e.until) || e.person.settings != c.db.Settings().Revision {
 		c.remove(s, user)
 		return f
 	}

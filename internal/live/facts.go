@@ -25,6 +25,11 @@ type Person struct {
 	Plans      []string
 	PlansKnown bool
 
+	// Ladder is the role ladder in force when the user was read, lowest first. User.Role was derived by it, so that a role
+	// is never ranked by another ladder than the one that it comes from.
+	Ladder   []string
+	settings int64 // the revision that the ladder is of
+
 	rendered atomic.Pointer[[]byte]
 	verified atomic.Pointer[bool] // see EmailVerified
 }
@@ -59,7 +64,8 @@ type Seat struct {
 }
 
 func loadPerson(ctx context.Context, db *store.DB, id string) (*Person, error) {
-	var p Person
+	settings := db.Settings()
+	p := Person{Ladder: settings.Roles(), settings: settings.Revision}
 	var err error
 	p.User, err = db.UserByClerkID(ctx, id)
 	switch {
@@ -70,6 +76,7 @@ func loadPerson(ctx context.Context, db *store.DB, id string) (*Person, error) {
 		return nil, err
 	}
 	p.Found = true
+	p.User.Role = p.User.RoleBy(p.Ladder).Role // the stored one may come from another ladder, in the moment of a change
 	if p.Doubted, err = db.UserDoubted(ctx, id); err != nil {
 		return nil, err
 	}

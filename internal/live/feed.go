@@ -136,12 +136,18 @@ func (c *Cache) poll(ctx context.Context, since time.Duration) error {
 	}
 }
 
-// doubts forgets what came into the verify queue: it grants nothing now.
+// doubts forgets what came into the verify queue: it grants nothing now. The same question tells whether the settings of
+// the database have changed.
 func (c *Cache) doubts(ctx context.Context) error {
 	f := &c.feed
 	news, err := c.db.DoubtedAfter(ctx, f.doubted, pollLimit)
 	if err != nil {
 		return fmt.Errorf("read the verify queue: %w", err)
+	}
+	if news.Settings != c.db.Settings().Revision { // what is kept by older ones is not used any more
+		if _, err := c.db.LoadSettings(ctx); err != nil {
+			return err
+		}
 	}
 	if news.Writes < f.doubted || len(news.Objects) == pollLimit {
 		c.Flush()

@@ -79,8 +79,8 @@ type Grants struct{ User, Membership, Plans bool }
 
 // Subject is what rules may look at. It leaves out what may not grant, and a membership whose role the token is
 // proven newer than.
-func Subject(claims *auth.Claims, f Facts, grants Grants, ladder []string, features map[string][]string) auth.Subject {
-	s := auth.Subject{Claims: claims, Ladder: ladder, PlanFeatures: features}
+func Subject(claims *auth.Claims, f Facts, grants Grants, features map[string][]string) auth.Subject {
+	s := auth.Subject{Claims: claims, Ladder: f.Person.Ladder, PlanFeatures: features}
 	if f.Session != nil && f.Session.Found {
 		s.SessionStatus = f.Session.Status
 	}

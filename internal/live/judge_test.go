@@ -22,7 +22,7 @@ func claims(change func(*auth.Claims)) *auth.Claims {
 
 func known() live.Facts {
 	return live.Facts{
-		Person:  &live.Person{User: store.User{ClerkUserID: "user_1", IsActive: true, Role: "growth"}, Found: true},
+		Person:  &live.Person{User: store.User{ClerkUserID: "user_1", IsActive: true, Role: "growth"}, Found: true, Ladder: []string{"solo", "growth"}},
 		Session: &live.Session{Session: store.Session{ClerkSessionID: "sess_1", ClerkUserID: "user_1", Status: "active"}, Found: true},
 		Seat:    &live.Seat{Membership: store.Membership{Role: "org:admin", Permissions: []string{"org:sys_domains:read"}, UpdatedAt: clerk.At(issued) - 5000}, Found: true},
 	}
@@ -93,7 +93,7 @@ func TestSubjectHoldsNoMoreThanMayGrant(t *testing.T) {
 		"user": auth.MinRole("growth"), "membership": auth.Permission("org:sys_domains:read"), "plans": auth.All(auth.Plan("user:pro"), auth.Plan("org:team")),
 	}
 	allowed := func(name string, c *auth.Claims, f live.Facts, g live.Grants) bool {
-		s := live.Subject(c, f, g, []string{"solo", "growth"}, nil)
+		s := live.Subject(c, f, g, nil)
 		return rules[name].Check(&s).Allowed
 	}
 	for name, grants := range map[string]live.Grants{"user": {User: true}, "membership": {Membership: true}, "plans": {Plans: true}} {

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -148,13 +147,6 @@ func EventPrefix(kind clerk.Kind) string {
 	default:
 		return string(kind) + "."
 	}
-}
-
-// OtherInstance reports whether the ids of keys name instances, and none of the wanted ones. Keys that name no instance
-// prove nothing.
-func OtherInstance(ids, wanted []string) bool {
-	named := slices.ContainsFunc(ids, func(id string) bool { return strings.HasPrefix(id, "ins_") })
-	return named && !slices.ContainsFunc(ids, func(id string) bool { return slices.Contains(wanted, id) })
 }
 
 // missing picks the rows that a complete walk did not bring and that were not written since it began.

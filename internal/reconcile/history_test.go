@@ -337,7 +337,10 @@ func (s *side) empty() {
 	_, err := s.raw.ExecContext(s.ctx, `DO $$ DECLARE t text; BEGIN
 		FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename LIKE 'clerk\_%' AND tablename NOT IN ('clerk_head', 'clerk_meta', 'clerk_migrations')
 		LOOP EXECUTE 'DELETE FROM ' || quote_ident(t); END LOOP;
-		UPDATE clerk_head SET seq = 0, writes = 0, high_water = 0, last_received_at = 0; END $$`)
+		DELETE FROM clerk_meta WHERE name = 'instance';
+		UPDATE clerk_head SET seq = 0, writes = 0, high_water = 0, last_received_at = 0, settings = settings + 1; END $$`)
+	must(s.T, err)
+	_, err = s.db.LoadSettings(s.ctx)
 	must(s.T, err)
 }
 

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,11 +18,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// Errors that callers act on.
-var (
-	ErrBusy          = errors.New("another process is walking")
-	ErrOtherInstance = errors.New("the secret key is another instance's than the events'")
-)
+// ErrBusy says that another process walks.
+var ErrBusy = errors.New("another process is walking")
 
 const (
 	leaseName = "reconcile"
@@ -37,12 +32,14 @@ type Config struct {
 	DB     *store.DB
 	Ingest *ingest.Ingest
 	API    *clerkapi.Client
-	Pins   func() []string // the instances that may be read; none means any
+	Pins   func() []string // the instances that may be read; none means any, and then the database remembers the first
 	Now    func() time.Time
 	Sleep  func(context.Context, time.Duration) error // for tests; nil waits
 	Logger *slog.Logger
 	Lease  time.Duration // for tests; 0 is 30 s
-	Tracer trace.Tracer  // nil: nobody takes spans
+	// Learned hears the ids of the keys of the instance that the secret key belongs to. nil is fine.
+	Learned func(keyIDs []string)
+	Tracer  trace.Tracer // nil: nobody takes spans
 }
 
 // Reconciler walks for one process; several may share a database.
@@ -168,7 +165,7 @@ func (r *Reconciler) lead(ctx context.Context, o Options, work func(context.Cont
 		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewKnown(), listed: map[clerk.Kind]map[string]struct{}{},
 		report: &Report{DryRun: o.DryRun, Drift: []store.Drift{}},
 	}
-	if err := r.checkInstance(ctx); err != nil {
+	if err := r.checkInstance(ctx, o.DryRun); err != nil {
 		return s.report, err
 	}
 	if o.DryRun {
@@ -217,22 +214,6 @@ func (s *session) renew(ctx context.Context, stop <-chan struct{}, cancel contex
 			}
 		}
 	}
-}
-
-// checkInstance makes sure that the secret key is that of the instance whose events are applied.
-func (r *Reconciler) checkInstance(ctx context.Context) error {
-	var pins []string
-	if r.Pins != nil {
-		pins = r.Pins()
-	}
-	if len(pins) == 0 {
-		return nil
-	}
-	ids, err := r.API.KeyIDs(ctx, clerkapi.Background)
-	if err != nil || !OtherInstance(ids, pins) {
-		return err
-	}
-	return fmt.Errorf("%w: it is %s", ErrOtherInstance, strings.Join(ids, ", "))
 }
 
 // signs looks up what is known of the events of a kind.

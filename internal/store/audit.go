@@ -19,6 +19,8 @@ const (
 	AuditMembership    = "member_changed"     // the role of a user in an organization
 	AuditPolicy        = "policy_changed"     // of routes, by its version
 	AuditDismissed     = "delivery_dismissed" // a dead letter need not be applied, an operator says
+	AuditLadder        = "ladder_changed"     // the role ladder by which stored roles are derived
+	AuditRedaction     = "redaction_changed"
 )
 
 // AuditEntry is one line of the audit. It holds ids and names, never a person's data.
@@ -109,7 +111,7 @@ func (db *DB) RecordPolicy(ctx context.Context, version string) error {
 		return err
 	}
 	return db.Update(ctx, func(tx *Tx) error {
-		if err := tx.setMeta(ctx, metaPolicy, version); err != nil {
+		if err := tx.SetMeta(ctx, metaPolicy, version); err != nil {
 			return err
 		}
 		return tx.AppendAudit(ctx, []AuditEntry{{Action: AuditPolicy, Origin: "start", Was: was, Became: version}})

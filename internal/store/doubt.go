@@ -26,12 +26,14 @@ type Doubted struct {
 	Objects []Touched
 	Writes  int64 // the number of the last transaction: less than was asked after is another history
 	UpTo    int64 // where the next question goes on; if as many objects came as were allowed, some may be left out
+
+	Settings int64 // the revision of the settings that are in force
 }
 
 // DoubtedAfter lists what facts hang on that was queued in transactions after one: users, memberships, roles and
 // permissions. Numbers are given under the head lock, so that none comes late.
 func (db *DB) DoubtedAfter(ctx context.Context, after int64, limit int) (d Doubted, err error) {
-	const text = `SELECT h.writes, COALESCE(v.queued_write, 0), COALESCE(v.kind, ''), COALESCE(v.id, ''),
+	const text = `SELECT h.writes, h.settings, COALESCE(v.queued_write, 0), COALESCE(v.kind, ''), COALESCE(v.id, ''),
 		COALESCE(m.clerk_user_id, ''), COALESCE(m.clerk_organization_id, '')
 		FROM clerk_head h LEFT JOIN clerk_verify v ON v.queued_write > $1 AND v.kind IN ('user', 'organization_membership', 'role', 'permission')
 		LEFT JOIN clerk_memberships m ON v.kind = 'organization_membership' AND m.clerk_membership_id = v.id
@@ -41,7 +43,7 @@ func (db *DB) DoubtedAfter(ctx context.Context, after int64, limit int) (d Doubt
 	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
 		var t Touched
 		var write int64
-		err := r.Scan(&d.Writes, &write, &t.Key.Kind, &t.Key.ID, &t.UserID, &t.OrganizationID)
+		err := r.Scan(&d.Writes, &d.Settings, &write, &t.Key.Kind, &t.Key.ID, &t.UserID, &t.OrganizationID)
 		if t.Key.Kind != "" {
 			d.Objects = append(d.Objects, t.own())
 			d.UpTo = max(d.UpTo, write)

@@ -3,9 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -14,8 +16,9 @@ import (
 type Condition struct {
 	Version string // of the engine
 	Now     clerk.Time
-	// Settings are journal_mode, synchronous (2 is FULL), secure_delete on SQLite; synchronous_commit,
-	// read_only (on or off) and may_create (true or false) on Postgres.
+	// Settings are journal_mode, synchronous (2 is FULL), secure_delete, query_only on SQLite; synchronous_commit and,
+	// each of them true or false, read_only, may_create and may_write on Postgres. may_write is empty before there is a
+	// table to write.
 	Settings map[string]string
 	Pending  []string // migrations that are not applied yet
 	Unknown  []string // migrations of a newer version
@@ -23,20 +26,26 @@ type Condition struct {
 
 // Examine asks the database about itself. It changes nothing.
 func (db *DB) Examine(ctx context.Context) (c Condition, err error) {
+	var args []any
 	text := `SELECT sqlite_version(), CAST(unixepoch('subsec') * 1000 AS INTEGER), 'journal_mode', journal_mode,
-		'synchronous', synchronous, 'secure_delete', secure_delete
-		FROM pragma_journal_mode(), pragma_synchronous(), pragma_secure_delete()`
+		'synchronous', synchronous, 'secure_delete', secure_delete, 'query_only', query_only
+		FROM pragma_journal_mode(), pragma_synchronous(), pragma_secure_delete(), pragma_query_only()`
 	exists := "SELECT count(*) FROM sqlite_master WHERE name = 'clerk_migrations'"
 	if db.engine == Postgres {
 		text = `SELECT current_setting('server_version'), (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
 			'synchronous_commit', current_setting('synchronous_commit'),
-			'read_only', current_setting('transaction_read_only'),
-			'may_create', COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)::text`
+			'read_only', (pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AND NOT $1)::text,
+			'may_create', COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)::text,
+			'may_write', COALESCE(has_table_privilege(to_regclass('clerk_head'), 'UPDATE')::text, '')`
+		args = []any{db.readOnly}
 		exists = "SELECT count(*) FROM pg_tables WHERE tablename = 'clerk_migrations' AND schemaname = ANY (current_schemas(false))"
 	}
-	rows, err := db.query(ctx, text)
+	rows, err := db.query(ctx, text, args...)
 	if c, err = exactlyOne(scanAll(rows, err, scanCondition)); err != nil {
 		return c, err
+	}
+	if db.journal != "" {
+		c.Settings["journal_mode"] = db.journal
 	}
 	if n, err := db.number(ctx, exists); err != nil || n == 0 {
 		c.Pending = db.engine.migrationNames()
@@ -45,9 +54,25 @@ func (db *DB) Examine(ctx context.Context) (c Condition, err error) {
 	return c, db.compareMigrations(ctx, &c)
 }
 
+// CheckSchema says why the database cannot be read by this version, as an error that tells what to do. It changes nothing.
+func (db *DB) CheckSchema(ctx context.Context) error {
+	c, err := db.Examine(ctx)
+	switch {
+	case err != nil:
+		return err
+	case len(c.Unknown) > 0:
+		return ErrNewerSchema
+	case len(c.Pending) == len(db.engine.migrationNames()):
+		return ErrNoMirror
+	case len(c.Pending) > 0:
+		return fmt.Errorf("%w (%s is missing)", ErrOlderSchema, strings.Join(c.Pending, ", "))
+	}
+	return nil
+}
+
 func scanCondition(r *sql.Rows) (c Condition, err error) {
-	var names, values [3]string
-	err = r.Scan(&c.Version, &c.Now, &names[0], &values[0], &names[1], &values[1], &names[2], &values[2])
+	var names, values [4]string
+	err = r.Scan(&c.Version, &c.Now, &names[0], &values[0], &names[1], &values[1], &names[2], &values[2], &names[3], &values[3])
 	c.Settings = map[string]string{}
 	for i, name := range names {
 		c.Settings[name] = values[i]

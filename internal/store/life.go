@@ -36,7 +36,7 @@ func (tx *Tx) noteAlive(ctx context.Context, holder string, now clerk.Time) erro
 	}
 	const text = `INSERT INTO clerk_runners (holder, alive_at) VALUES ($1, $2)
 		ON CONFLICT (holder) DO UPDATE SET alive_at = excluded.alive_at`
-	return errors.Join(tx.exec(ctx, text, holder, at), tx.setMeta(ctx, metaAlive, strconv.FormatInt(at, 10)))
+	return errors.Join(tx.exec(ctx, text, holder, at), tx.SetMeta(ctx, metaAlive, strconv.FormatInt(at, 10)))
 }
 
 // NoteStopped records that a process ended in an orderly way.
@@ -80,7 +80,7 @@ func (db *DB) BeginLife(
 			}
 		}
 		if found {
-			if err := tx.setMeta(ctx, metaProvenFrom, strconv.FormatInt(at, 10)); err != nil {
+			if err := tx.SetMeta(ctx, metaProvenFrom, strconv.FormatInt(at, 10)); err != nil {
 				return err
 			}
 		}
@@ -96,7 +96,7 @@ func (db *DB) NoteGap(ctx context.Context, now clerk.Time) error {
 		if err != nil {
 			return err
 		}
-		return tx.setMeta(ctx, metaProvenFrom, strconv.FormatInt(at, 10))
+		return tx.SetMeta(ctx, metaProvenFrom, strconv.FormatInt(at, 10))
 	})
 }
 

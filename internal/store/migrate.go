@@ -25,6 +25,12 @@ const advisoryLock = 0x636c65726b73796e
 // ErrNewerSchema says that the database was migrated by a newer binary.
 var ErrNewerSchema = errors.New("the database has a newer schema than this version of clerksync knows: run the newer version")
 
+// What a handle that only reads says of a database that is not ready to be read.
+var (
+	ErrNoMirror    = errors.New("there is no mirror in the database yet: run clerksync serve, or clerksync migrate and clerksync backfill")
+	ErrOlderSchema = errors.New("the database has the schema of an older version of clerksync: run clerksync migrate, or serve, which does it at start")
+)
+
 // Migrate brings the schema up to date. Each migration is one transaction, applied once,
 // in order; its text is checksummed, and a database whose applied migrations differ from
 // this binary's is refused. Replicas may call it at the same time.
@@ -33,11 +39,17 @@ func (db *DB) Migrate(ctx context.Context) error { return db.MigrateTo(ctx, "") 
 // MigrateTo migrates up to and including the migration of a name, as an older version would: for tests of
 // upgrades. The empty name means all.
 func (db *DB) MigrateTo(ctx context.Context, last string) error {
+	if db.readOnly {
+		return ErrReadOnly
+	}
 	if err := db.migrate(ctx, last); err != nil {
 		return db.Explain(fmt.Errorf("migrate: %w", err))
 	}
 	if last != "" {
 		return nil
+	}
+	if _, err := db.LoadSettings(ctx); err != nil {
+		return err
 	}
 	return db.prepareWrites(ctx)
 }
@@ -161,7 +173,7 @@ func (db *DB) Meta(ctx context.Context, name string) (string, error) {
 
 // SetMeta keeps a fact about this database.
 func (db *DB) SetMeta(ctx context.Context, name, value string) error {
-	return db.Update(ctx, func(tx *Tx) error { return tx.setMeta(ctx, name, value) })
+	return db.Update(ctx, func(tx *Tx) error { return tx.SetMeta(ctx, name, value) })
 }
 
 // UpdateMeta changes a fact about this database in one transaction; was is "" where there is none. A change that answers
@@ -177,7 +189,7 @@ func (db *DB) UpdateMeta(ctx context.Context, name string, change func(was strin
 		if err != nil || value == was {
 			return err
 		}
-		return tx.setMeta(ctx, name, value)
+		return tx.SetMeta(ctx, name, value)
 	})
 }
 
@@ -187,6 +199,7 @@ func (db *DB) Born(ctx context.Context) (clerk.Time, error) {
 	return clerk.Time(n), err
 }
 
-func (tx *Tx) setMeta(ctx context.Context, name, value string) error {
+// SetMeta keeps a fact about this database, in the transaction of what makes it true.
+func (tx *Tx) SetMeta(ctx context.Context, name, value string) error {
 	return tx.exec(ctx, "INSERT INTO clerk_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
 }

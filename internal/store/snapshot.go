@@ -16,6 +16,9 @@ type snapshot struct {
 // Snapshot runs fn with a context under which all reads of this database see one state of it, in one
 // read-only transaction. Facts that are compared with each other are read under one.
 func (db *DB) Snapshot(ctx context.Context, fn func(context.Context) error) error {
+	if db.snapshotOf(ctx) != nil {
+		return fn(ctx)
+	}
 	options := &sql.TxOptions{ReadOnly: true}
 	if db.engine == Postgres {
 		options.Isolation = sql.LevelRepeatableRead

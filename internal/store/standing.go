@@ -146,6 +146,13 @@ func (db *DB) Unannounced(ctx context.Context, kind clerk.Kind) (clerk.Time, err
 	return clerk.Time(n), err
 }
 
+// LastForeign returns when an event of another Clerk instance was last quarantined, 0 for never.
+func (db *DB) LastForeign(ctx context.Context) (clerk.Time, error) {
+	const text = "SELECT COALESCE(max(received_at), 0) FROM clerk_inbox WHERE state = 'quarantined' AND reason = 'foreign_instance' AND state <> 'applied'"
+	n, err := db.number(ctx, text)
+	return clerk.Time(n), err
+}
+
 // LastDead is when an event last became a dead letter, 0 for never.
 func (db *DB) LastDead(ctx context.Context) (clerk.Time, error) {
 	n, err := db.number(ctx, "SELECT COALESCE(max(received_at), 0) FROM clerk_inbox WHERE state = 'dead' AND state <> 'applied'")

@@ -3,10 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -69,38 +65,4 @@ func (db *DB) ChangesAfter(ctx context.Context, seq int64, limit int) ([]Change,
 		c.Fields = splitFields(fields)
 		return c, err
 	})
-}
-
-const metaLadder = "ladder"
-
-// LadderApplied is the ladder by which the stored roles were derived, nil before the first.
-func (db *DB) LadderApplied(ctx context.Context) ([]string, error) {
-	text, err := db.Meta(ctx, metaLadder)
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
-	}
-	var ladder []string
-	if err == nil {
-		err = json.Unmarshal([]byte(text), &ladder)
-	}
-	return ladder, err
-}
-
-// SetLadder configures the roles, lowest first, for all rows saved from now on.
-func (db *DB) SetLadder(roles []string) error {
-	if err := validLadder(roles); err != nil {
-		return err
-	}
-	roles = slices.Clone(roles)
-	db.ladder.Store(&roles)
-	return nil
-}
-
-// RecordLadder notes that all stored roles were derived by the current ladder.
-func (tx *Tx) RecordLadder(ctx context.Context) error {
-	value, err := json.Marshal(tx.db.Ladder())
-	if err != nil {
-		return fmt.Errorf("encode the ladder: %w", err)
-	}
-	return tx.setMeta(ctx, metaLadder, string(value))
 }

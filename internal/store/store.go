@@ -25,6 +25,7 @@ const (
 var (
 	ErrNotFound  = errors.New("not found")
 	ErrAmbiguous = errors.New("ambiguous: more than one live row has it")
+	ErrReadOnly  = errors.New("the database was opened to be read only")
 )
 
 // DefaultLadder is the role ladder of a database that was told no other, lowest first.
@@ -37,9 +38,12 @@ type DB struct {
 	read     *sql.DB
 	write    *sql.DB
 	now      func() time.Time
-	ladder   atomic.Pointer[[]string]
 	relaxed  bool
 	location string // for people; "" where it is not known
+
+	settings atomic.Pointer[Settings]
+	readOnly bool
+	journal  string // SQLite's journal mode, where its own pragma does not tell; see WithJournal
 
 	mu     sync.RWMutex
 	stmts  map[stmtKey]*sql.Stmt
@@ -60,8 +64,7 @@ type stmtKey struct {
 // same). It takes them over: Close closes both. It does not touch the database.
 func Open(engine Engine, read, write *sql.DB) *DB {
 	db := &DB{engine: engine, read: read, write: write, now: time.Now, stmts: map[stmtKey]*sql.Stmt{}}
-	ladder := DefaultLadder()
-	db.ladder.Store(&ladder)
+	db.settings.Store(&Settings{})
 	return db
 }
 
@@ -125,8 +128,21 @@ func (db *DB) Close() error {
 	return err
 }
 
-// Ladder is the configured roles, lowest first.
-func (db *DB) Ladder() []string { return *db.ladder.Load() }
+// Restrict makes a handle that only reads: [DB.Update] and [DB.Migrate] refuse with [ErrReadOnly]. Call it before the
+// handle is used.
+func (db *DB) Restrict() *DB {
+	db.readOnly = true
+	return db
+}
+
+// ReadOnly reports whether the handle only reads.
+func (db *DB) ReadOnly() bool { return db.readOnly }
+
+// WithJournal notes the journal mode of an SQLite file, for handles whose connections cannot tell it.
+func (db *DB) WithJournal(mode string) *DB {
+	db.journal = mode
+	return db
+}
 
 // prepared answers a statement of the pool, compiled once. Only SQLite needs it: pgx
 // caches statements by itself, on each connection.
@@ -256,7 +272,8 @@ func likeEscape(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
 
-func validLadder(roles []string) error {
+// CheckLadder says what is wrong with a role ladder.
+func CheckLadder(roles []string) error {
 	if len(roles) == 0 {
 		return errors.New("no roles configured: at least one is needed")
 	}

@@ -20,6 +20,10 @@ type Tx struct {
 	stmts map[string]*sql.Stmt // of this transaction's connection
 	rows  int64                // written so far
 	Head  Head
+
+	settings        *Settings
+	changedSettings bool // by this transaction
+	readOnly        bool
 }
 
 // Head is the one row that every writer locks first.
@@ -28,17 +32,21 @@ type Head struct {
 	Writes         int64      // counts writing transactions; this one's number
 	HighWater      clerk.Time // the greatest source time applied
 	LastReceivedAt clerk.Time // when an event was last stored, by our clock
+	Settings       int64      // the revision of the settings that are in force
 }
 
 const (
-	selectHead = "SELECT seq, writes, high_water, last_received_at FROM clerk_head WHERE one = 1"
-	updateHead = "UPDATE clerk_head SET seq = $1, writes = $2, high_water = $3, last_received_at = $4 WHERE one = 1"
+	selectHead = "SELECT seq, writes, high_water, last_received_at, settings FROM clerk_head WHERE one = 1"
+	updateHead = "UPDATE clerk_head SET seq = $1, writes = $2, high_water = $3, last_received_at = $4, settings = $5 WHERE one = 1"
 )
 
 // Update runs fn in a transaction that holds the head row, and commits. When fn fails,
 // nothing is written. An error of the commit itself leaves the outcome unknown; fn must
 // be safe to run again.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	if db.readOnly {
+		return ErrReadOnly
+	}
 	ctx = db.engine.detach(ctx)
 	sqlTx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
@@ -52,22 +60,57 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		return fmt.Errorf("lock the head row: %w", err)
 	}
 	tx.Head.Writes++
+	if err := tx.learnSettings(ctx); err != nil {
+		return err
+	}
 	if err := fn(tx); err != nil {
 		return err
 	}
 	h := tx.Head
-	if err := tx.exec(ctx, updateHead, h.Seq, h.Writes, int64(h.HighWater), int64(h.LastReceivedAt)); err != nil {
+	if err := tx.exec(ctx, updateHead, h.Seq, h.Writes, int64(h.HighWater), int64(h.LastReceivedAt), h.Settings); err != nil {
 		return err
 	}
 	if err := sqlTx.Commit(); err != nil {
 		return err
 	}
+	if tx.changedSettings {
+		db.settings.Store(tx.settings)
+	}
 	db.tidy(tx.rows)
 	return nil
 }
 
+// View runs fn in a transaction that only reads, and sees one moment of the database. It takes no lock that a writer
+// waits for. The head is as if this were a writing transaction, so that what fn would write can be worked out.
+func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
+	options := &sql.TxOptions{ReadOnly: true}
+	if db.engine == Postgres {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	ctx = db.engine.detach(ctx)
+	sqlTx, err := db.read.BeginTx(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sqlTx.Rollback() }()
+	tx := &Tx{db: db, tx: sqlTx, stmts: map[string]*sql.Stmt{}, readOnly: true}
+	rows, err := tx.query(ctx, selectHead)
+	heads, err := scanAll(rows, err, scanHead)
+	if tx.Head, err = exactlyOne(heads, err); err != nil {
+		return fmt.Errorf("read the head row: %w", err)
+	}
+	tx.Head.Writes++
+	if err := tx.learnSettings(ctx); err != nil {
+		return err
+	}
+	return fn(tx)
+}
+
+// ReadOnly reports whether the transaction can only read.
+func (tx *Tx) ReadOnly() bool { return tx.readOnly }
+
 func scanHead(r *sql.Rows) (h Head, err error) {
-	return h, r.Scan(&h.Seq, &h.Writes, &h.HighWater, &h.LastReceivedAt)
+	return h, r.Scan(&h.Seq, &h.Writes, &h.HighWater, &h.LastReceivedAt, &h.Settings)
 }
 
 // Head reads the head row as it was last committed.
@@ -109,8 +152,12 @@ func (tx *Tx) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s := tx.stmts[text]; s != nil {
 		return s, nil
 	}
+	pool := tx.db.write
+	if tx.readOnly {
+		pool = tx.db.read
+	}
 	tx.db.mu.RLock()
-	ready := tx.db.stmts[stmtKey{tx.db.write, text}]
+	ready := tx.db.stmts[stmtKey{pool, text}]
 	tx.db.mu.RUnlock()
 	if ready != nil {
 		tx.stmts[text] = tx.tx.StmtContext(ctx, ready)
@@ -185,7 +232,7 @@ func (tx *Tx) SaveRows(ctx context.Context, rows []*Row) error {
 		r.Written = tx.Head.Writes
 		byKind[r.Kind] = append(byKind[r.Kind], r)
 	}
-	ladder := tx.db.Ladder()
+	ladder := tx.settings.Roles()
 	for kind, list := range byKind {
 		t := tables[kind]
 		args := make([]any, len(t.columns))

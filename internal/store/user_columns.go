@@ -41,7 +41,20 @@ type Derived struct{ Role, Rejected string }
 // RoleOf is the role that public_metadata names, if the ladder has it, else the lowest.
 // Absent and null are no claim at all.
 func RoleOf(user clerk.Value, ladder []string) Derived {
-	claimed := user.Get("public_metadata").Get("role")
+	return roleOf(user.Get("public_metadata"), ladder)
+}
+
+// RoleBy is the role of a stored user by a ladder, which need not be the one by which the row was written.
+func (u *User) RoleBy(ladder []string) Derived {
+	metadata, err := clerk.Parse(u.PublicMetadata)
+	if err != nil { // none is stored
+		metadata = clerk.Null()
+	}
+	return roleOf(metadata, ladder)
+}
+
+func roleOf(metadata clerk.Value, ladder []string) Derived {
+	claimed := metadata.Get("role")
 	switch {
 	case !claimed.Exists() || claimed.IsNull():
 		return Derived{Role: ladder[0]}

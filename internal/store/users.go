@@ -164,12 +164,3 @@ func (w *where) page(id string, limit int) string {
 	w.args = append(w.args, pageSize(limit))
 	return w.String() + " ORDER BY COALESCE(created_at, 0) DESC, " + id + " DESC LIMIT " + params(len(w.args), len(w.args))
 }
-
-// UserKeys lists the ids of all users, hidden ones too, above one id.
-func (db *DB) UserKeys(ctx context.Context, above string, limit int) ([]Key, error) {
-	rows, err := db.query(ctx, "SELECT clerk_user_id FROM clerk_users WHERE clerk_user_id > $1 ORDER BY clerk_user_id LIMIT $2", above, limit)
-	return scanAll(rows, err, func(r *sql.Rows) (Key, error) {
-		k := Key{Kind: clerk.KindUser}
-		return k, r.Scan(&k.ID)
-	})
-}

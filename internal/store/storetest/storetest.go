@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"pages are compared without bodies":           sights,
 		"suspects wait until they are due":            suspects,
 		"users who were active lately are listed":     activeUsers,
+		"settings in force are remembered":            settings,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,6 +86,9 @@ func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
 		t.Errorf("deduced deletions to be confirmed: %+v, %v", all, err)
 	}
 	audit(t, db)
+	other := open(t)
+	t.Cleanup(func() { _ = other.Close() })
+	otherProcess(t, db, other)
 }
 
 func audit(t *testing.T, db *store.DB) {

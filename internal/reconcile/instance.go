@@ -1,0 +1,67 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/clerksync/clerksync/internal/clerkapi"
+)
+
+// ErrOtherInstance says that keys belong to another Clerk instance than the one that the database mirrors.
+var ErrOtherInstance = errors.New("another Clerk instance")
+
+// OtherInstanceError is an [ErrOtherInstance] that names both instances and says what to do.
+func OtherInstanceError(database, keys string) error {
+	return fmt.Errorf("%w: this database mirrors %s, but the keys or the configured instance are those of %s; use another database for %s, or the keys of %s",
+		ErrOtherInstance, database, keys, keys, database)
+}
+
+// OtherInstance reports whether the ids of keys name instances, and none of the wanted ones. Keys that name no instance
+// prove nothing.
+func OtherInstance(ids, wanted []string) bool {
+	named := Instances(ids)
+	return len(named) > 0 && !slices.ContainsFunc(named, func(id string) bool { return slices.Contains(wanted, id) })
+}
+
+// Instances returns the ids of keys that name instances: Clerk names the key of an instance after it.
+func Instances(ids []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !strings.HasPrefix(id, "ins_") })
+}
+
+// SoleInstance returns the instance that the ids of keys name, and "" where they name none or several.
+func SoleInstance(ids []string) string {
+	if named := Instances(ids); len(named) == 1 {
+		return named[0]
+	}
+	return ""
+}
+
+// checkInstance makes sure that the secret key is that of the instance which the database mirrors. The first work that
+// writes makes the database remember the instance, before it reads anything else.
+func (r *Reconciler) checkInstance(ctx context.Context, dryRun bool) error {
+	ids, err := r.API.KeyIDs(ctx, clerkapi.Background)
+	if err != nil {
+		return err
+	}
+	if r.Learned != nil {
+		r.Learned(ids)
+	}
+	var pins []string
+	if r.Pins != nil {
+		pins = r.Pins()
+	}
+	if len(pins) > 0 && OtherInstance(ids, pins) {
+		return OtherInstanceError(strings.Join(pins, ", "), strings.Join(Instances(ids), ", "))
+	}
+	if dryRun {
+		return nil
+	}
+	known, err := r.DB.RememberInstance(ctx, SoleInstance(ids))
+	if err == nil && known != "" && OtherInstance(ids, []string{known}) {
+		err = OtherInstanceError(known, strings.Join(Instances(ids), ", "))
+	}
+	return err
+}

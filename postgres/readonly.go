@@ -1,0 +1,47 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// OpenReadOnly opens a database to be read, as Open does, also by a role that may only SELECT. The server is told to
+// refuse every write of its connections. clerksync.New on it makes a mirror that only reads.
+func OpenReadOnly(dsn string) (*store.DB, error) {
+	plain, err := parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	guarded := plain.Copy()
+	guarded.RuntimeParams["default_transaction_read_only"] = "on"
+	db := sql.OpenDB(readers{stdlib.GetConnector(*guarded), stdlib.GetConnector(*plain)})
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(4)
+	db.SetConnMaxIdleTime(time.Minute)
+	return store.Open(store.Postgres, db, db).Named(location(plain)).Restrict(), nil
+}
+
+// readers makes connections that only read.
+type readers struct{ guarded, plain driver.Connector }
+
+// Driver is pgx's.
+func (r readers) Driver() driver.Driver { return r.guarded.Driver() }
+
+// Connect asks the server to refuse writes. A pooler may not let that through (PgBouncer answers 08P01); this process
+// writes nothing all the same.
+func (r readers) Connect(ctx context.Context) (driver.Conn, error) {
+	c, err := r.guarded.Connect(ctx)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "08P01" {
+		return r.plain.Connect(ctx)
+	}
+	return c, err
+}
