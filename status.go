@@ -25,7 +25,7 @@ type SyncStatus struct {
 	//     instance (organizations are switched off);
 	//   - no live row of these kinds that was written before that walk began is uncompared: each was found equal to Clerk's
 	//     or made so, or a newer event has told of it since;
-	//   - nothing waits in the verify queue that can be read by id, and of no row of these kinds Clerk has said once that it is
+	//   - nothing is in doubt that can be read by id, whether it waits or Clerk refuses to tell it, and of no row of these kinds Clerk has said once that it is
 	//     gone, or older there than here, which a second answer has to confirm;
 	//   - no event is a dead letter.
 	// Sessions, subscriptions, payment attempts and waitlist entries have no list: they are read by id where they are in
@@ -67,6 +67,9 @@ type KindStatus struct {
 	// Suspected are those of which one answer of Clerk said that they are gone, or older there than here: a second answer
 	// has to confirm it.
 	Suspected int64 `json:"suspected"`
+
+	// Unreadable are in doubt, and Clerk keeps refusing to tell them. They are no part of VerifyQueue.
+	Unreadable int64 `json:"unreadable"`
 
 	LastEventAt clerk.Time `json:"last_event_at"`
 	// LagMS is how long the last event of the kind took from its last signature at the sender until it was stored.
@@ -123,8 +126,9 @@ func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
 	counts, err5 := db.DriftCounts(ctx, clerk.At(ours.Time().Truncate(24*time.Hour)))
 	exceptions, err6 := db.Exceptions(ctx)
 	suspected, err8 := db.Suspected(ctx)
+	unreadable, err9 := db.Unreadable(ctx)
 	drift, err7 := db.Drift(ctx, store.DriftFilter{Limit: listedDrift})
-	if err := cmp.Or(err1, err2, err3, err4, err5, err6, err7, err8); err != nil {
+	if err := cmp.Or(err1, err2, err3, err4, err5, err6, err7, err8, err9); err != nil {
 		return status, fmt.Errorf("clerksync: status: %w", err)
 	}
 	status = SyncStatus{
@@ -137,7 +141,7 @@ func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
 		k := KindStatus{
 			Kind: kind, Listed: slices.Contains(listed, kind), Readable: reconcile.Readable(kind), Walk: walks[string(kind)],
 			VerifyQueue: queues[kind].Objects, VerifyQueuedAt: queues[kind].OldestAt, Suspected: suspected[kind],
-			Drift: driftStatus(counts[kind]),
+			Unreadable: unreadable[kind], Drift: driftStatus(counts[kind]),
 		}
 		t, err := db.Tally(ctx, kind, k.Walk.CompleteWrite)
 		if err != nil {

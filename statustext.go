@@ -36,6 +36,9 @@ func (k *KindStatus) faults(now clerk.Time) (faults []string) {
 	if k.VerifyQueue > 0 && k.Readable {
 		fault("%s to be read from Clerk, as %s in doubt", count(k.VerifyQueue, one+" waits", many+" wait"), either(k.VerifyQueue, "it is", "they are"))
 	}
+	if k.Unreadable > 0 {
+		fault("Clerk refuses to tell %s that %s in doubt: see the warning unreadable", count(k.Unreadable, one, many), either(k.Unreadable, "is", "are"))
+	}
 	if !k.Listed || k.Walk.Refused {
 		return faults
 	}

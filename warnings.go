@@ -26,13 +26,21 @@ func (m *Mirror) syncWarnings(ctx context.Context) (warnings []Warning, err erro
 	walks, err1 := m.db.Walks(ctx)
 	now, err2 := m.db.Clock(ctx, clerk.At(m.config.Now()))
 	queues, err3 := m.db.Queues(ctx)
-	if err := cmp.Or(err1, err2, err3); err != nil {
+	unreadable, err4 := m.db.Unreadable(ctx)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
 	if m.reconciler != nil {
 		warnings = m.walkWarnings(walks, now)
 	}
 	warnings = append(warnings, m.queueWarnings(queues)...)
+	if len(unreadable) > 0 {
+		warnings = append(warnings, Warning{
+			"unreadable", "Clerk keeps refusing to tell some objects that are in doubt. They grant no access, and the mirror is not in sync.",
+			"See the log for their ids and Clerk's reason, or select them from clerk_suspects by the reason unreadable. " +
+				"They are asked for again each hour, and settle once Clerk tells them.",
+		})
+	}
 	for _, kind := range reconcile.Kinds() {
 		at, err1 := m.db.Unannounced(ctx, kind)
 		if err1 != nil || at == 0 || m.config.Now().Sub(at.Time()) > unheardFor {

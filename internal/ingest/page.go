@@ -36,6 +36,7 @@ type Page struct {
 	Kind       clerk.Kind
 	Rows       []clerk.Value
 	ObservedAt clerk.Time
+	Since      int64  // the head's write counter from before the page was asked for
 	New        bool   // most rows are expected to be written, and are encoded ahead of the transaction
 	Known      *Known // of the walk that the page belongs to; nil is fine
 }
@@ -76,7 +77,7 @@ func Join(pages ...*PreparedPage) *PreparedPage {
 	all := *pages[0]
 	for _, p := range pages[1:] {
 		all.rows = append(all.rows, p.rows...)
-		all.ObservedAt = max(all.ObservedAt, p.ObservedAt)
+		all.ObservedAt, all.Since = max(all.ObservedAt, p.ObservedAt), min(all.Since, p.Since)
 	}
 	return &all
 }
@@ -95,7 +96,8 @@ func (p *PreparedPage) embedded(r *pageRow) {
 func (r *pageRow) agrees(s store.Sight) bool {
 	op := &r.whole
 	return s.Rank == store.Full && !s.Hidden && s.Digest == op.Digest && s.Revision == op.Revision &&
-		op.signedInAt <= s.SignedInAt && op.activeAt <= s.ActiveAt && op.bannedAt <= s.BannedAt
+		op.signedInAt <= s.SignedInAt && op.activeAt <= s.ActiveAt && op.bannedAt <= s.BannedAt &&
+		(op.provision == nil || op.provision.Out == s.Deprovisioned)
 }
 
 // ApplyPage prepares a page and applies it.
@@ -118,6 +120,10 @@ func (in *Ingest) ApplyPrepared(ctx context.Context, p *PreparedPage, under Unde
 			return fmt.Errorf("compare a page: %w", err)
 		}
 		tx.Head.HighWater = max(tx.Head.HighWater, p.ObservedAt)
+		b.since = p.Since
+		if err := b.settleListed(ctx, tx, p); err != nil {
+			return err
+		}
 		err = b.applyRows(ctx, tx, differing)
 		whole = b.whole()
 		return err

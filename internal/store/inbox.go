@@ -167,8 +167,8 @@ func (f *DeliveryFilter) where() (w where) {
 // page runs a SELECT for a page of what the filter selects.
 func (f *DeliveryFilter) page(ctx context.Context, db *DB, text string) (*sql.Rows, error) {
 	w := f.where()
-	w.args = append(w.args, pageSize(f.Limit))
-	return db.query(ctx, text+w.String()+" ORDER BY message_id LIMIT "+params(len(w.args), len(w.args)), w.args...)
+	rest, args := w.pageBy("message_id", f.Limit)
+	return db.query(ctx, text+rest, args...)
 }
 
 // Deliveries lists inbox rows by message id.
