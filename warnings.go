@@ -37,8 +37,7 @@ func (m *Mirror) syncWarnings(ctx context.Context) (warnings []Warning, err erro
 	if len(unreadable) > 0 {
 		warnings = append(warnings, Warning{
 			"unreadable", "Clerk keeps refusing to tell some objects that are in doubt. They grant no access, and the mirror is not in sync.",
-			"See the log for their ids and Clerk's reason, or select them from clerk_suspects by the reason unreadable. " +
-				"They are asked for again each hour, and settle once Clerk tells them.",
+			"The log names them, with Clerk's reason: see that the secret key may read them. They are asked for again each hour.",
 		})
 	}
 	for _, kind := range reconcile.Kinds() {

@@ -52,7 +52,8 @@ func TestHiddenRowsLeaveTheVerifyQueue(t *testing.T) {
 			{"renamed", rename, both}, {"not found", notFound(clerk.KindOrganization, "org_1"), nil}, {"deleted", end, nil}, {"back", back, nil},
 		},
 		"a member of a deleted organization comes": {
-			{"renamed", rename, both}, {"deleted", end, nil},
+			{"renamed", rename, both},
+			{"deleted", end, nil},
 			{"comes", func(m *mirror) {
 				m.event("organizationMembership.created", t0+2000, member("orgmem_2", "org:old", t0+2000))
 			}, nil},

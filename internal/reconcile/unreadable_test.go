@@ -97,13 +97,11 @@ func TestRoleRenamedAfterItsOrganizationWasDeleted(t *testing.T) {
 	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1, Memberships: 2, NoChildEvents: true}, func(l *lab) {
 		l.backfill()
 		organization := l.any(clerk.KindOrganization)
-		role := ""
 		list, err := l.db.Standing(l.Context(), clerk.KindRole, "", 10)
 		l.must(err)
 		l.call("DELETE", "/v1/organizations/"+organization.ID, nil)
 		for _, row := range list {
-			role = row.ID
-			l.call("PATCH", "/v1/organization_roles/"+role, map[string]any{"key": "org:other_" + role})
+			l.call("PATCH", "/v1/organization_roles/"+row.ID, map[string]any{"key": "org:other_" + row.ID})
 		}
 		l.must(l.e.Settle(l.Context()))
 		asked := l.counting("/v1/organizations/" + organization.ID)

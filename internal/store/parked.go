@@ -90,7 +90,8 @@ func moveDoubts(from, to, columns string, t *table, condition string) string {
 }
 
 func deleteDoubts(from string, t *table, condition string) string {
-	return fmt.Sprintf("DELETE FROM %[1]s WHERE kind = '%[2]s' AND id IN (SELECT v.id FROM %[1]s v JOIN %[3]s t ON t.%[4]s = v.id WHERE v.kind = '%[2]s' AND %[5]s)",
+	return fmt.Sprintf(`DELETE FROM %[1]s WHERE kind = '%[2]s' AND id IN
+		(SELECT v.id FROM %[1]s v JOIN %[3]s t ON t.%[4]s = v.id WHERE v.kind = '%[2]s' AND %[5]s)`,
 		from, t.kind, t.name, t.key(), condition)
 }
 

@@ -135,7 +135,6 @@ func (tx *Tx) Verify(_ context.Context, kind clerk.Kind, ids []string, observedA
 	}
 	t := tables[kind]
 	condition, arg := tx.db.engine.oneOf(t.key(), ids)
-	//nolint:gosec // of names that are ours, and numbers
 	text := fmt.Sprintf(`UPDATE %s SET sync_verified_at = %d,
 		sync_read = CASE WHEN sync_observed_at < %[3]d THEN 1 ELSE sync_read END,
 		sync_observed_at = CASE WHEN sync_observed_at < %[3]d THEN %[3]d ELSE sync_observed_at END,

@@ -3,7 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -141,7 +141,7 @@ func purges(t *testing.T, db *store.DB) {
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		drift := make([]store.Drift, rows)
 		for i := range drift {
-			drift[i] = store.Drift{Kind: clerk.KindUser, ID: fmt.Sprint(i), FoundAt: 1, Cause: "unknown"}
+			drift[i] = store.Drift{Kind: clerk.KindUser, ID: strconv.Itoa(i), FoundAt: 1, Cause: "unknown"}
 		}
 		return errors.Join(tx.AppendAudit(t.Context(), make([]store.AuditEntry, rows)), tx.AppendDrift(t.Context(), drift))
 	})
