@@ -20,6 +20,7 @@ const grace = "user_grace"
 var markers = []string{
 	"Zgracefirst", "Zgracelast", "zgrace@mail.example", "zgrace.old@mail.example", "+4915199887766", "Zpublicvalue", "Zprivatevalue",
 	"Zunsafevalue", "Zcityofgrace", "Zmembermeta", "Zimageofgrace", "Zusernameofgrace", "Zinvitedmeta", "Zwaiting",
+	"Zothercase", "Zencodedonce", "Zencodedtwice", "Zspacedphone", "Znationalphone", "Zencodedphone", "Zwonbyname", "Zmentioned",
 }
 
 const graceObject = `{"object":"user","id":"user_grace","first_name":"Zgracefirst","last_name":"Zgracelast","username":"Zusernameofgrace",
@@ -69,11 +70,21 @@ func lifeOfGrace() (events, byAddress []string) {
 		envelope("paymentAttempt.created", 240, `{"object":"commerce_payment_attempt","id":"cpay_1","status":"paid","payer":`+gracePayer+`,"created_at":1780000000240,"updated_at":1780000000240}`),
 		envelope("waitlistEntry.created", 250, `{"object":"waitlist_entry","id":"wle_1","email_address":"zgrace@mail.example","note":"Zwaiting","status":"pending","created_at":1780000000250,"updated_at":1780000000250}`),
 		envelope("user.danced", 260, `{"object":"dance","partner":{"id":"user_grace","name":"Zgracefirst"}}`),
+		envelope("user.danced", 261, `{"object":"dance","partners":["user_grace"],"name":"Zgracefirst"}`),
+		envelope("user.danced", 262, `{"object":"dance","of":"https://x.example/user_grace/dances","name":"Zgracefirst"}`),
 		envelope("user.updated", 270, `{"object":"session","id":"user_grace","first_name":"Zgracefirst"}`),
 	)
 	byAddress = []string{
 		envelope("user.created", 300, `{"object":"user","first_name":"Zgracefirst","email_addresses":[{"email_address":"zgrace.old@mail.example"}]}`),
 		envelope("phone.called", 310, `{"object":"call","to":"+4915199887766","by":"Zgracelast"}`),
+		envelope("mail.bounced", 320, `{"object":"mail","to":"ZGrace@Mail.Example","note":"Zothercase"}`),
+		envelope("link.opened", 330, `{"object":"link","href":"https://x.example/?to=zgrace%40mail.example&n=Zencodedonce"}`),
+		envelope("link.opened", 331, `{"object":"link","href":"https://x.example/?next=%2Fin%3Fto%3DZgrace.Old%2540mail.example%26n%3DZencodedtwice"}`),
+		envelope("phone.called", 340, `{"object":"call","to":"+49 (151) 998-877 66","note":"Zspacedphone"}`),
+		envelope("phone.called", 341, `{"object":"call","to":"(0151) 99887766","note":"Znationalphone"}`),
+		envelope("phone.called", 342, `{"object":"call","href":"tel:%2B49%20151%2099887766","note":"Zencodedphone"}`),
+		envelope("game.won", 350, `{"object":"game","winner":"Zusernameofgrace","note":"Zwonbyname"}`),
+		envelope("chat.said", 351, `{"object":"chat","text":"thanks, @zusernameofgrace! Zmentioned"}`),
 	}
 	return events, byAddress
 }

@@ -94,8 +94,8 @@ func (x *Explanation) stored(refusal *live.Refusal, f live.Facts, claims *auth.C
 	switch {
 	case f.Person.Deleted:
 		state = "deleted"
-	case f.Person.User.Banned:
-		state = "banned"
+	case f.Person.Found && !f.Person.User.IsActive:
+		state = live.Inactive(&f.Person.User)
 	case f.Person.User.Locked:
 		state = "locked"
 	}

@@ -45,8 +45,9 @@ type storedFacts struct {
 	lastDead      clerk.Time
 	walks         map[string]store.Walk
 	queues        map[clerk.Kind]store.Queue
-	unheard       []clerk.Kind // they change at Clerk, and no event of them has ever come
-	foreign       foreign      // other instances that meet this one
+	unreadable    map[clerk.Kind]int64 // in doubt, and Clerk refuses to return them
+	unheard       []clerk.Kind         // they change at Clerk, and no event of them has ever come
+	foreign       foreign              // other instances that meet this one
 	rolesRejected int64
 }
 
@@ -97,6 +98,7 @@ func (m *Mirror) readStored(ctx context.Context, head store.Head) (*storedFacts,
 		func() (err error) { s.lastDead, err = m.db.LastDead(ctx); return err },
 		func() (err error) { s.walks, err = m.db.Walks(ctx); return err },
 		func() (err error) { s.queues, err = m.db.Queues(ctx); return err },
+		func() (err error) { s.unreadable, err = m.db.Unreadable(ctx); return err },
 		func() (err error) { s.unheard, err = m.unheard(ctx); return err },
 		func() (err error) { s.foreign, err = m.foreign(ctx); return err },
 		func() (err error) { s.rolesRejected, err = m.db.RolesRejected(ctx); return err },

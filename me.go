@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
@@ -122,8 +123,8 @@ func organizationOf(c *Caller) *meOrganization {
 		if answer.Slug == nil {
 			answer.Slug = orNull(seat.Slug)
 		}
-		if seat.Found && (active.Role == "" || active.Role == seat.Membership.Role) {
-			answer.Role, answer.Permissions = orNull(seat.Membership.Role), seat.Membership.Permissions
+		if seat.Found && (active.Role == "" || store.SameRole(active.Role, seat.Membership.Role)) {
+			answer.Role, answer.Permissions = orNull(store.RoleKey(seat.Membership.Role)), seat.Membership.Permissions
 		}
 	}
 	if answer.Permissions == nil {

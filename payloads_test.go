@@ -163,7 +163,7 @@ type object = map[string]any
 // "column=field|otherwise", with ":t" for times, ":f" for flags, ":n" for numbers and ":j"
 // for JSON.
 var expectedColumns = map[string]string{
-	"clerk_users":              "username first_name last_name profile_image_url=image_url|profile_image_url external_id banned:f locked:f public_metadata:j private_metadata:j",
+	"clerk_users":              "username first_name last_name profile_image_url=image_url|profile_image_url external_id banned:f deprovisioned:f locked:f public_metadata:j private_metadata:j",
 	"clerk_sessions":           "client_id status actor:j clerk_organization_id=last_active_organization_id last_active_at:t expire_at:t abandon_at:t",
 	"clerk_organizations":      "name slug image_url max_allowed_memberships:n created_by public_metadata:j private_metadata:j",
 	"clerk_memberships":        "role permissions:j public_metadata:j private_metadata:j",
@@ -335,7 +335,7 @@ func blank(table, id, rank string) map[string]string {
 	row := map[string]string{keyColumn(table): id, "sync_rank": rank, "sync_hard": "0", "sync_terminal": "0"}
 	switch table {
 	case "clerk_users":
-		maps.Copy(row, map[string]string{"id": store.UserID(id), "role": "solo", "is_active": "1", "banned": "0", "locked": "0", "sync_banned_at": "0"})
+		maps.Copy(row, map[string]string{"id": store.UserID(id), "role": "solo", "is_active": "1", "banned": "0", "deprovisioned": "0", "locked": "0", "sync_banned_at": "0"})
 	case "clerk_roles":
 		maps.Copy(row, map[string]string{"is_creator_eligible": "0", "permissions": "[]"})
 	case "clerk_subscription_items":

@@ -69,6 +69,9 @@ type KindStatus struct {
 	// second answer has to confirm it.
 	Suspected int64 `json:"suspected"`
 
+	// Unreadable are in doubt, and Clerk keeps refusing to tell them. They are no part of VerifyQueue.
+	Unreadable int64 `json:"unreadable"`
+
 	LastEventAt clerk.Time `json:"last_event_at"`
 	// LagMS is how long the last event of the kind took from its last signature at the sender until it was stored.
 	LagMS *int64 `json:"lag_ms"`
@@ -220,7 +223,7 @@ func kindStatus(k *status.Kind, reasons []SyncReason) KindStatus {
 		Kind: k.Kind, Listed: k.Listed, Readable: k.Readable, Walk: k.Walk,
 		Rows: k.Tally.Rows, Stubs: k.Tally.Stubs, Gone: k.Tally.Gone,
 		Unverified: k.Tally.Unverified, Overlooked: k.Tally.Overlooked, OldestVerifiedAt: k.Tally.OldestVerifiedAt,
-		VerifyQueue: k.Queue.Objects, VerifyQueuedAt: k.Queue.OldestAt, Suspected: k.Suspects,
+		VerifyQueue: k.Queue.Objects, VerifyQueuedAt: k.Queue.OldestAt, Suspected: k.Suspects, Unreadable: k.Unreadable,
 		Drift:  DriftStatus{k.Drift.FoundSince, k.Drift.RepairedSince, k.Drift.Found, k.Drift.Repaired},
 		InSync: !slices.ContainsFunc(reasons, func(r SyncReason) bool { return r.Kind == k.Kind || r.Kind == "" }),
 	}

@@ -77,6 +77,7 @@ func TestWarningsOfFacts(t *testing.T) {
 		}, "dead_letters error"},
 		"another instance's events": {func(f *facts) { f.stored.foreign = foreign{Database: "ins_1", Events: []string{"ins_2"}} }, "foreign_instance warning"},
 		"two instances, none ours":  {func(f *facts) { f.instances, f.stored.foreign = nil, foreign{Events: []string{"ins_1", "ins_2"}} }, "foreign_instance error"},
+		"refused reads":             {func(f *facts) { f.stored.unreadable = map[clerk.Kind]int64{clerk.KindUser: 1} }, "unreadable warning"},
 		"another instance's keys":   {func(f *facts) { f.stored.foreign = foreign{Database: "ins_1", Keys: []string{"ins_2"}} }, "foreign_instance error"},
 		"another ladder":            {func(f *facts) { f.settings = &store.Settings{Ladder: []string{"x"}} }, "ladder_differs warning"},
 		"another redaction":         {func(f *facts) { f.settings = &store.Settings{Redact: []string{"x"}} }, "redaction_differs warning"},

@@ -97,6 +97,15 @@ func warnOfQueues(_ context.Context, f *facts) []Warning {
 	return nil
 }
 
+func warnOfUnreadable(_ context.Context, f *facts) []Warning {
+	var found chosen
+	found.when(f.stored != nil && len(f.stored.unreadable) > 0, Warning{
+		"unreadable", SeverityWarning, "Clerk keeps refusing to return some objects that are in doubt. They grant no access, and the mirror is not in sync.",
+		"The log names them, with Clerk's reason: see that the secret key may read them. They are asked for again each hour.",
+	})
+	return found
+}
+
 func warnOfSubscriptions(_ context.Context, f *facts) (found []Warning) {
 	if _, refused := f.incidents[incidentSignature]; f.stored == nil || refused {
 		return nil // while deliveries are refused, the subscriptions are not the reason

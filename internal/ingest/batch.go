@@ -26,8 +26,11 @@ type batch struct {
 	doubts    []store.Doubt
 	settled   []store.Doubt
 	cleared   []cleared   // by reads of these objects
-	renamed   []string    // role keys that are no more
 	banned    []store.Key // users whose ban floor rose
+	roles     roleNews
+	parents   parentNews
+	since     int64           // the head's write counter before the read that is applied was sent; -1: it is no read
+	listed    []store.Touched // what a list settled without another look at the row
 	audits    []store.AuditEntry
 	origin    string // of what is being applied, for the audit
 	instances []string
@@ -54,7 +57,7 @@ func newBatch(in *Ingest, tx *store.Tx) *batch {
 	return &batch{
 		in: in, ladder: tx.Settings().Roles(),
 		rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{},
-		erased: map[string]bool{}, toErase: map[string]string{},
+		erased: map[string]bool{}, toErase: map[string]string{}, since: noRead,
 	}
 }
 
@@ -107,7 +110,7 @@ func (b *batch) touched() []store.Touched {
 			all = append(all, t)
 		}
 	}
-	return all
+	return append(all, b.doubtsTouched()...)
 }
 
 // queued is what came into the verify queue or left it.
@@ -322,13 +325,14 @@ func (b *batch) mark(ops []operation) (undo func()) {
 		copied := *e.row
 		saved[i].row = &copied
 	}
-	changes, doubts, settled, renamed, banned, audits := len(b.changes), len(b.doubts), len(b.settled), len(b.renamed), len(b.banned), len(b.audits)
+	changes, doubts, settled, banned, audits := len(b.changes), len(b.doubts), len(b.settled), len(b.banned), len(b.audits)
+	roles, parents := b.roles, b.parents
 	return func() {
 		for i := range ops {
 			*b.rows[ops[i].key] = saved[i]
 		}
 		b.changes, b.doubts, b.settled = b.changes[:changes], b.doubts[:doubts], b.settled[:settled]
-		b.renamed, b.banned, b.audits = b.renamed[:renamed], b.banned[:banned], b.audits[:audits]
+		b.banned, b.audits, b.roles, b.parents = b.banned[:banned], b.audits[:audits], roles, parents
 	}
 }
 
@@ -341,11 +345,8 @@ func (b *batch) apply(op *operation) {
 	if op.do == absence && !e.exists {
 		return // the absence of what was never seen says nothing
 	}
-	oldKey, oldBan := "", e.row.BannedAt
-	if op.key.Kind == clerk.KindRole && e.exists {
-		oldKey = e.row.Body().Get("key").String()
-	}
-	was := b.roleOf(e)
+	before, was := *e.row, b.roleOf(e)
+	existed := e.exists
 	effect := merge(e.row, e.exists, op)
 	e.exists = e.exists || effect.save
 	e.save = e.save || effect.save
@@ -357,15 +358,16 @@ func (b *batch) apply(op *operation) {
 		b.changes = append(b.changes, store.Change{Key: op.key, Operation: operation, Version: e.row.Version, Fields: effect.fields})
 	}
 	for _, reason := range effect.queued {
-		b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: reason})
+		if Readable(op.key.Kind) { // else no read could ever settle it
+			b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: reason})
+		}
 	}
 	for _, reason := range effect.settled {
 		b.settled = append(b.settled, store.Doubt{Key: op.key, Reason: reason})
 	}
-	if op.key.Kind == clerk.KindRole && oldKey != "" && oldKey != e.row.Body().Get("key").String() {
-		b.renamed = append(b.renamed, oldKey)
-	}
-	if e.row.BannedAt > oldBan {
+	b.roles.note(op, &before, e.row, effect.save, b.since)
+	b.parents.note(&before, existed, e.row)
+	if e.row.BannedAt > before.BannedAt {
 		b.banned = append(b.banned, op.key)
 	}
 	if b.in.atOnce && op.key.Kind == clerk.KindUser && effect.save && e.row.Hard {
@@ -384,7 +386,7 @@ func (b *batch) roleOf(e *entry) string {
 	case e.row.Kind == clerk.KindUser:
 		return store.RoleOf(e.row.Body(), b.ladder).Role
 	case e.row.Kind == clerk.KindMembership:
-		return e.row.Body().Get("role").String()
+		return store.RoleKey(e.row.Body().Get("role").String())
 	}
 	return ""
 }
@@ -426,20 +428,7 @@ func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 	if err := b.bansRaised(ctx, tx); err != nil {
 		return err
 	}
-	for _, c := range b.cleared {
-		if err := tx.ClearVerify(ctx, c.key, c.since); err != nil {
-			return err
-		}
-	}
-	for _, key := range b.renamed {
-		if err := tx.QueueMembershipsOf(ctx, key, doubtRole); err != nil {
-			return err
-		}
-	}
-	if err := tx.SettleVerify(ctx, b.settledOnly()); err != nil {
-		return err
-	}
-	if err := tx.QueueVerify(ctx, b.doubts); err != nil {
+	if err := b.saveDoubts(ctx, tx); err != nil {
 		return err
 	}
 	if err := tx.AppendChanges(ctx, b.changes); err != nil {

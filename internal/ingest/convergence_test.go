@@ -47,6 +47,9 @@ type world struct {
 	orgs    map[string]object
 	members map[string]object
 	session map[string]object
+	roles   map[string]object
+	invited map[string]object
+	permits map[string]object // permissions
 	deleted map[string]bool
 	stale   map[string]object // copies as they once were, for embedding
 	sent    []ingest.Message
@@ -106,10 +109,11 @@ func pick(w *world, from map[string]object, label string) (object, bool) {
 
 func (w *world) step() {
 	w.tick()
-	switch rapid.SampledFrom([]string{
-		"sign up", "sign up", "update", "update", "update", "ban", "unban", "delete user", "sign in", "sign in", "sign out", "revoke",
+	switch step := rapid.SampledFrom([]string{
+		"sign up", "sign up", "update", "update", "update", "ban", "unban", "deprovision", "provision", "delete user", "sign in", "sign in", "sign out", "revoke",
 		"new org", "rename", "delete org", "join", "join", "role", "leave", "sessions lapse",
-	}).Draw(w.t, "step") {
+		"new role", "new role", "rename role", "rename role", "rename role", "change role", "delete role", "invite",
+	}).Draw(w.t, "step"); step {
 	case "sign up":
 		u := object{"object": "user", "id": w.id("user"), "first_name": "A", "banned": false, "created_at": w.now, "updated_at": w.now, "public_metadata": object{}}
 		w.users[u["id"].(string)] = u
@@ -119,13 +123,16 @@ func (w *world) step() {
 			"first_name":      rapid.StringMatching(`[A-Z][a-z]{3}`).Draw(w.t, "name"),
 			"public_metadata": object{"role": rapid.SampledFrom([]string{"solo", "growth", "admin", "nobody"}).Draw(w.t, "role")},
 		})
-	case "ban":
-		if u, ok := w.updateUser(object{"banned": true, "updated_at": w.now}); ok {
+	case "ban", "deprovision":
+		flag := map[string]string{"ban": "banned", "deprovision": "deprovisioned"}[step]
+		if u, ok := w.updateUser(object{flag: true, "updated_at": w.now}); ok {
 			u["updated_at"] = w.now
 			w.endSessions(u["id"].(string))
 		}
 	case "unban":
 		w.updateUser(object{"banned": false})
+	case "provision":
+		w.updateUser(object{"deprovisioned": false, "updated_at": w.now})
 	case "delete user":
 		if u, ok := pick(w, w.users, "user"); ok {
 			w.remove("user", u)
@@ -154,7 +161,7 @@ func (w *world) step() {
 		w.join()
 	case "role":
 		if m, ok := pick(w, w.members, "membership"); ok {
-			m = w.change(m, object{"role": rapid.SampledFrom([]string{"org:admin", "org:member"}).Draw(w.t, "org role")})
+			m = w.change(m, object{"role": w.roleKey()})
 			w.members[m["id"].(string)] = m
 			w.emit("organizationMembership.updated", m)
 		}
@@ -163,6 +170,10 @@ func (w *world) step() {
 			w.deleted[m["id"].(string)] = true
 			w.emit("organizationMembership.deleted", m)
 		}
+	case "new role", "rename role", "change role", "delete role":
+		w.changeRole(step)
+	case "invite":
+		w.invite()
 	}
 }
 
@@ -176,7 +187,12 @@ func (w *world) updateUser(fields object) (object, bool) {
 		u["updated_at"] = w.now
 	}
 	w.users[u["id"].(string)] = u
-	w.emit("user.updated", u)
+	event := u
+	if _, told := fields["deprovisioned"]; !told && rapid.Bool().Draw(w.t, "without the flag of the directory") {
+		event = maps.Clone(u)
+		delete(event, "deprovisioned")
+	}
+	w.emit("user.updated", event)
 	return u, true
 }
 
@@ -187,7 +203,7 @@ func (w *world) remove(kind string, o object) {
 
 func (w *world) signIn() {
 	u, ok := pick(w, w.users, "user")
-	if !ok || u["banned"] == true {
+	if !ok || u["banned"] == true || u["deprovisioned"] == true {
 		return
 	}
 	s := object{"object": "session", "id": w.id("sess"), "user_id": u["id"], "status": "active", "created_at": w.now, "updated_at": w.now}
@@ -236,7 +252,7 @@ func (w *world) join() {
 		}
 	}
 	m := object{
-		"object": "organization_membership", "id": w.id("orgmem"), "role": "org:member", "created_at": w.now, "updated_at": w.now,
+		"object": "organization_membership", "id": w.id("orgmem"), "role": w.roleKey(), "created_at": w.now, "updated_at": w.now,
 		"organization": w.copyOf(o), "public_user_data": object{"user_id": u["id"], "first_name": w.copyOf(u)["first_name"]},
 	}
 	w.members[m["id"].(string)] = m
@@ -287,6 +303,7 @@ func (w *world) verify(db *store.DB, in *ingest.Ingest) {
 			reading := ingest.Reading{Key: d.Key, ObservedAt: at.ObservedAt, Since: at.Since, ByID: true}
 			found := map[clerk.Kind]map[string]object{
 				clerk.KindUser: w.users, clerk.KindOrganization: w.orgs, clerk.KindSession: w.session, clerk.KindMembership: w.members,
+				clerk.KindRole: w.roles, clerk.KindInvitation: w.invited, clerk.KindPermission: w.permits,
 			}[d.Key.Kind][d.Key.ID]
 			if found != nil && !w.deleted[d.Key.ID] {
 				text, _ := json.Marshal(found)
@@ -314,7 +331,8 @@ func (w *world) compare(db *store.DB) {
 		if role == "" || role == "nobody" {
 			role = "solo"
 		}
-		if got.FirstName != u["first_name"] || got.Banned != u["banned"] || got.Role != role || got.Stub {
+		if got.FirstName != u["first_name"] || got.Banned != u["banned"] || got.Role != role || got.Stub ||
+			got.IsActive == (u["banned"] == true || u["deprovisioned"] == true) {
 			w.t.Fatalf("user %s is %+v, want %v", id, got, u)
 		}
 	}
@@ -336,10 +354,11 @@ func (w *world) compare(db *store.DB) {
 			continue // another membership of the pair may be alive
 		}
 		got, err := db.Membership(ctx, user, org)
-		if !w.gone(err, w.deleted[user] || w.deleted[org], id) && (got.Role != m["role"] || got.ClerkMembershipID != id) {
+		if !w.gone(err, w.deleted[user] || w.deleted[org], id) && (got.Role != m["role"] || got.ClerkMembershipID != id || !w.mayAsIts(got)) {
 			w.t.Fatalf("membership %s is %+v, want %v", id, got, m)
 		}
 	}
+	w.compareInvitations(db)
 }
 
 func (w *world) gone(err error, deleted bool, id string) bool {
@@ -375,6 +394,7 @@ func TestMirrorConverges(t *testing.T) {
 				w := &world{
 					t: rt, prefix: strconv.Itoa(histories), now: epoch, users: map[string]object{}, orgs: map[string]object{},
 					members: map[string]object{}, session: map[string]object{}, deleted: map[string]bool{}, stale: map[string]object{},
+					roles: map[string]object{}, invited: map[string]object{}, permits: map[string]object{},
 				}
 				for range rapid.IntRange(3, 25).Draw(rt, "steps") {
 					w.step()

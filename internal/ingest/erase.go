@@ -17,6 +17,7 @@ const (
 	eraseBodies    = 1000
 	eraseBytes     = 4 << 20
 	shortestSearch = 6 // addresses shorter than this would be found everywhere
+	shortestName   = 3 // user names
 )
 
 // keptOfErased are the members that an erased object keeps.
@@ -60,12 +61,16 @@ func (op *operation) persons(dst []string) []string {
 
 // personsIn are the words of a body that can be ids of users: of events whose form is not known.
 func personsIn(body clerk.Value, dst []string) []string {
-	body.Map(func(_ string, v clerk.Value) (clerk.Value, bool) {
-		if s := v.String(); strings.HasPrefix(s, "user_") {
-			dst = append(dst, s)
+	if text, ok := body.Text(); ok {
+		for word := range strings.FieldsFuncSeq(text, betweenWords) {
+			if strings.HasPrefix(word, "user_") {
+				dst = append(dst, trimmed(word))
+			}
 		}
-		return v, false
-	})
+	}
+	for _, member := range body.All() {
+		dst = personsIn(member, dst)
+	}
 	return dst
 }
 
@@ -165,6 +170,9 @@ func addresses(user clerk.Value) (all []string) {
 		}
 	}
 	slices.Sort(all)
+	if name := user.Get("username").String(); len(name) >= shortestName && !strings.Contains(name, "\n") {
+		all = append(all, usernameMark+name)
+	}
 	return all
 }
 
@@ -196,6 +204,9 @@ func (b *batch) eraseNow(ctx context.Context, tx *store.Tx, userID, cause string
 		}
 	}
 	for _, address := range e.Search[1:] {
+		if !isAddress(address) {
+			continue
+		}
 		for _, kind := range []clerk.Kind{clerk.KindInvitation, clerk.KindWaitlistEntry} {
 			n, err := wipeAll(ctx, tx, func(after string) ([]store.Key, error) {
 				keys, err := tx.KeysTo(ctx, kind, address, after, erasePage)
@@ -350,7 +361,7 @@ func (in *Ingest) eraseBodies(ctx context.Context, open []store.Erasure, f *find
 	var ids []string
 	found := make([]int64, len(open))
 	for _, d := range list {
-		persons := f.find(d.Body)
+		persons := f.findIn(&d)
 		for i := range persons {
 			found[i]++
 		}
@@ -371,19 +382,16 @@ var withCopies = []clerk.Kind{clerk.KindInvitation, clerk.KindSubscription, cler
 
 // maskCopies takes copies of the persons out of others' rows, a page a transaction.
 func (in *Ingest) maskCopies(ctx context.Context, open []store.Erasure, f *finder) error {
-	ids, texts := map[string]bool{}, map[string]bool{}
+	ids := map[string]bool{}
 	for i := range open {
 		ids[open[i].ClerkUserID] = true
-		for _, s := range open[i].Search {
-			texts[s] = true
-		}
 	}
 	isOf := func(v clerk.Value) bool {
 		if names(v, ids) {
 			return true
 		}
 		for _, member := range v.All() {
-			if texts[member.String()] {
+			if f.is(member.String()) {
 				return true
 			}
 		}

@@ -5,12 +5,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// ladderPage is how many users are derived anew at a time.
-const ladderPage = 500
+const (
+	// ladderPage is how many users' roles are derived at a time.
+	ladderPage = 500
+	// ladderTimeout bounds a change of the ladder: it is one transaction, however many users there are.
+	ladderTimeout = 10 * time.Minute
+)
 
 // ChangeLadder puts a role ladder into force and derives the stored roles by it. Both happen in one transaction, so that
 // there is no moment in which a stored role comes from another ladder than the one in force. It returns how many users
@@ -19,7 +24,7 @@ func (in *Ingest) ChangeLadder(ctx context.Context, roles []string) (changed int
 	if slices.Equal(in.db.Settings().Ladder, roles) {
 		return 0, nil
 	}
-	err = in.db.Update(ctx, func(tx *store.Tx) (err error) {
+	err = in.db.UpdateWithin(ctx, ladderTimeout, func(tx *store.Tx) (err error) {
 		changed, err = changeLadder(ctx, tx, roles)
 		return err
 	})

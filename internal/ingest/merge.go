@@ -14,7 +14,7 @@ const (
 	doubtHint  = "hint"         // an embedded copy claimed to be newer
 	doubtTie   = "tie"          // two versions whose order can not be told
 	doubtBan   = "ban"          // a session created in the millisecond of a ban
-	doubtRole  = "role_renamed" // the key of a membership's role changed
+	doubtRole  = "role_renamed" // the key of its role is one that a role had before, or that no role has
 	doubtClash = "ambiguous"    // another live row has the same address
 	oneSecond  = 1000
 )
@@ -71,7 +71,7 @@ func merge(row *store.Row, exists bool, op *operation) effect {
 			row.SeenAt = max(row.SeenAt, op.ObservedAt)
 		}
 		row.HintAt = max(row.HintAt, op.hintAt)
-		if tied(&before, op) {
+		if tied(&before, op) || tiedProvision(&before, op) {
 			e.queued = append(e.queued, doubtTie)
 		}
 		if !exists || compare(op.Version, row.Version) > 0 {
@@ -107,6 +107,9 @@ func accept(row *store.Row, op *operation) (fields []string) {
 	row.SeenAt = max(row.SeenAt, op.ObservedAt)
 	row.HintAt = 0
 	row.SignedInAt, row.ActiveAt, row.BannedAt = op.signedInAt, op.activeAt, op.bannedAt
+	if op.provision != nil {
+		row.Provision = *op.provision
+	}
 	return replace(row, op)
 }
 
@@ -125,6 +128,12 @@ func join(row *store.Row, op *operation) (fields []string) {
 			*fact.have = fact.said
 			fields = append(fields, fact.name)
 		}
+	}
+	if said := op.provision; said != nil && said.Compare(row.Provision) > 0 {
+		if said.Out != row.Provision.Out {
+			fields = append(fields, "deprovisioned")
+		}
+		row.Provision = *said
 	}
 	return fields
 }
@@ -167,6 +176,16 @@ func tied(row *store.Row, op *operation) bool {
 	return apart < oneSecond || !later && !bothEvents
 }
 
+// tiedProvision reports whether the row and the operation disagree about the directory in one version of the user, and
+// nothing but a read that is a second younger could tell which is right.
+func tiedProvision(row *store.Row, op *operation) bool {
+	said, had := op.provision, row.Provision
+	if said == nil || op.Rank != store.Full || had == (store.Provision{}) || said.UpdatedAt != had.UpdatedAt || said.Out == had.Out {
+		return false
+	}
+	return !op.read || said.ObservedAt-had.ObservedAt < oneSecond
+}
+
 // doubts compares what was doubtful about the row before and what is now.
 func (e *effect) doubts(before, after *store.Row, existed bool) {
 	for _, d := range []struct {
@@ -191,5 +210,5 @@ func same(a, b *store.Row) bool {
 	return a.Version == b.Version && a.Read == b.Read && a.Hard == b.Hard && a.DeletedAt == b.DeletedAt &&
 		a.Erased == b.Erased && a.SeenAt == b.SeenAt && a.GoneAt == b.GoneAt && a.HintAt == b.HintAt &&
 		a.UserID == b.UserID && a.OrganizationID == b.OrganizationID &&
-		a.SignedInAt == b.SignedInAt && a.ActiveAt == b.ActiveAt && a.BannedAt == b.BannedAt && a.Raw == b.Raw
+		a.SignedInAt == b.SignedInAt && a.ActiveAt == b.ActiveAt && a.BannedAt == b.BannedAt && a.Provision == b.Provision && a.Raw == b.Raw
 }

@@ -32,6 +32,7 @@ type operation struct {
 
 	// joined facts of users
 	signedInAt, activeAt, bannedAt clerk.Time
+	provision                      *store.Provision // nil: the object does not carry the flag
 }
 
 // dayMillis bounds how far beyond its observation a joined fact may lie: one wrong
@@ -78,7 +79,7 @@ func (s *sighting) whole(kind clerk.Kind, id string, body clerk.Value, raw strin
 		key: store.Key{Kind: kind, ID: id}, read: s.read, body: body, raw: raw,
 		Version: store.Version{
 			Terminal: terminal(kind, body), Rank: store.Full, UpdatedAt: body.Get("updated_at").Time(),
-			ObservedAt: s.observedAt, Revision: projectionRevision, Digest: digest(kind, body),
+			ObservedAt: s.observedAt, Revision: projectionRevision(kind), Digest: digest(kind, body),
 		},
 	}
 	op.user, op.company = parents(kind, body)
@@ -97,7 +98,7 @@ func (s *sighting) stub(kind clerk.Kind, rank store.Rank, body clerk.Value) {
 	}
 	op := operation{
 		key: store.Key{Kind: kind, ID: id}, read: s.read, body: body, raw: body.JSON(),
-		Version: store.Version{Rank: rank, ObservedAt: s.observedAt, Revision: projectionRevision, Digest: digest(kind, body)},
+		Version: store.Version{Rank: rank, ObservedAt: s.observedAt, Revision: projectionRevision(kind), Digest: digest(kind, body)},
 	}
 	op.user, op.company = parents(kind, body)
 	if rank == store.Embedded {
@@ -160,11 +161,16 @@ func isAddress(s string) bool {
 	return at > 0 && at < len(s)-1
 }
 
-// userFacts joins what a copy of a user says of sign-ins, activity and bans.
+// userFacts joins what a copy of a user says of sign-ins, activity, bans and the directory. A directory that takes access away
+// ends all sessions, as a ban does.
 func (s *sighting) userFacts(op *operation, user clerk.Value, updatedAt clerk.Time) {
 	op.signedInAt = s.fact(user.Get("last_sign_in_at"))
 	op.activeAt = s.fact(user.Get("last_active_at"))
-	if user.Get("banned").Bool() {
+	out := user.Get("deprovisioned")
+	if told := out.JSON(); told == "true" || told == "false" {
+		op.provision = &store.Provision{UpdatedAt: op.UpdatedAt, ObservedAt: s.observedAt, Out: out.Bool()}
+	}
+	if user.Get("banned").Bool() || out.Bool() {
 		op.bannedAt = updatedAt
 	}
 }

@@ -35,6 +35,7 @@ type Page struct {
 	Kind       clerk.Kind
 	Rows       []clerk.Value
 	ObservedAt clerk.Time
+	Since      int64  // the head's write counter from before the page was asked for
 	New        bool   // most rows are expected to be written, and are encoded ahead of the transaction
 	Known      *Known // of the walk that the page belongs to; nil is fine
 }
@@ -74,7 +75,7 @@ func Join(pages ...*PreparedPage) *PreparedPage {
 	for _, p := range pages[1:] {
 		all.rows, all.Rows = append(all.rows, p.rows...), append(slices.Clip(all.Rows), p.Rows...)
 		all.settings = min(all.settings, p.settings)
-		all.ObservedAt = max(all.ObservedAt, p.ObservedAt)
+		all.ObservedAt, all.Since = max(all.ObservedAt, p.ObservedAt), min(all.Since, p.Since)
 	}
 	return &all
 }
@@ -93,7 +94,8 @@ func (p *PreparedPage) embedded(r *pageRow) {
 func (r *pageRow) agrees(s store.Sight) bool {
 	op := &r.whole
 	return s.Rank == store.Full && !s.Hidden && s.Digest == op.Digest && s.Revision == op.Revision &&
-		op.signedInAt <= s.SignedInAt && op.activeAt <= s.ActiveAt && op.bannedAt <= s.BannedAt
+		op.signedInAt <= s.SignedInAt && op.activeAt <= s.ActiveAt && op.bannedAt <= s.BannedAt &&
+		(op.provision == nil || op.provision.Out == s.Deprovisioned)
 }
 
 // ApplyPage prepares a page and applies it.
@@ -119,6 +121,10 @@ func (in *Ingest) ApplyPrepared(ctx context.Context, p *PreparedPage, under Unde
 			return fmt.Errorf("compare a page: %w", err)
 		}
 		tx.Head.HighWater = max(tx.Head.HighWater, p.ObservedAt)
+		b.since = p.Since
+		if err := b.settleListed(ctx, tx, p); err != nil {
+			return err
+		}
 		err = b.applyRows(ctx, tx, differing)
 		whole = b.whole()
 		return err

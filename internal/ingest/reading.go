@@ -86,6 +86,9 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 			}
 			b.cleared = append(b.cleared, cleared{r.Key, r.Since})
 		}
+		if b.since = noRead; r.ByID {
+			b.since = r.Since
+		}
 		ops := b.in.operations(&r)
 		keys = keys[:0]
 		var persons []string

@@ -46,7 +46,7 @@ type redactedPath struct {
 
 // indispensable are the members by which events become rows: without them the mirror would be wrong.
 var indispensable = []string{
-	"id", "object", "type", "data", "deleted", "timestamp", "instance_id", "created_at", "updated_at", "status", "banned", "locked", "role",
+	"id", "object", "type", "data", "deleted", "timestamp", "instance_id", "created_at", "updated_at", "status", "banned", "locked", "deprovisioned", "role",
 	"user_id", "organization_id", "public_user_data", "user", "organization", "payer", "permissions", "key", "expire_at", "*",
 }
 

@@ -14,9 +14,14 @@ import (
 // replays what an older one could not read.
 const ApplyRevision = 1
 
-// projectionRevision numbers the lists below; it is part of every version, so that rows
-// projected by other lists are never taken for a tie.
-const projectionRevision = 1
+// projectionRevision numbers the list below of a kind; it is part of every version, so that rows projected by another list
+// are never taken for a tie. The first walk under a higher number writes all rows of the kind.
+func projectionRevision(kind clerk.Kind) int {
+	if kind == clerk.KindUser {
+		return 2 // the flag deprovisioned has an order of its own
+	}
+	return 1
+}
 
 // unstable lists, for each kind, the top-level fields that are not part of the stable
 // projection: what is joined over time, what moves without an event, what other rows
@@ -25,7 +30,7 @@ const projectionRevision = 1
 var unstable = map[clerk.Kind][]string{
 	clerk.KindUser: {
 		"last_sign_in_at", "last_active_at", "lockout_expires_in_seconds", "verification_attempts_remaining",
-		"organization_memberships", "profile_image_url", "scim",
+		"organization_memberships", "profile_image_url", "scim", "deprovisioned",
 	},
 	clerk.KindSession: {"user", "last_active_at", "latest_activity", "last_active_organization_id", "abandon_at"},
 	clerk.KindOrganization: {

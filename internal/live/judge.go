@@ -5,6 +5,7 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
 )
 
 // Codes of a [Refusal]: all of them mean 401, and none of them is in the token.
@@ -34,7 +35,7 @@ func Judge(claims *auth.Claims, f Facts, now time.Time) *Refusal {
 	case !p.Found:
 		return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
 	case !p.User.IsActive:
-		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "banned"}
+		return &Refusal{Code: CodeInactive, Fact: "user", Stored: Inactive(&p.User)}
 	case p.User.Locked && (p.User.LockedUntil == 0 || clerk.At(now) < p.User.LockedUntil):
 		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "locked"}
 	}
@@ -52,6 +53,14 @@ func Judge(claims *auth.Claims, f Facts, now time.Time) *Refusal {
 	return nil
 }
 
+// Inactive names what made a user inactive who is not deleted.
+func Inactive(u *store.User) string {
+	if u.Banned {
+		return "banned"
+	}
+	return "deprovisioned" // by a directory (SCIM)
+}
+
 // judgeSeat refuses an active organization that a stored fact takes away. A fact that is older than the token does
 // not count against it, and one of the same second does: the stricter of both counts where order can't be told.
 func judgeSeat(claims *auth.Claims, seat *Seat) *Refusal {
@@ -62,7 +71,7 @@ func judgeSeat(claims *auth.Claims, seat *Seat) *Refusal {
 		}
 		return &Refusal{Code: CodeContradiction, Fact: "membership", Claimed: o.ID, Stored: "lost", OrganizationLost: true}
 	}
-	if role := seat.Membership.Role; role != "" && o.Role != "" && role != o.Role && !newer(claims.IssuedAt, seat.Membership.UpdatedAt) {
+	if role := seat.Membership.Role; role != "" && o.Role != "" && !store.SameRole(role, o.Role) && !newer(claims.IssuedAt, seat.Membership.UpdatedAt) {
 		return &Refusal{Code: CodeContradiction, Fact: "membership.role", Claimed: o.Role, Stored: role}
 	}
 	return nil
@@ -97,8 +106,8 @@ func Subject(claims *auth.Claims, f Facts, grants Grants, features map[string][]
 	if grants.Plans && seat.PlansKnown {
 		s.OrganizationPlans = &auth.Plans{Owner: o.ID, Slugs: seat.Plans}
 	}
-	if grants.Membership && seat.Found && !seat.Membership.Stub && (o.Role == "" || o.Role == seat.Membership.Role) {
-		s.Membership = &auth.Membership{OrganizationID: o.ID, Role: seat.Membership.Role, Permissions: seat.Membership.Permissions}
+	if grants.Membership && seat.Found && !seat.Membership.Stub && (o.Role == "" || store.SameRole(o.Role, seat.Membership.Role)) {
+		s.Membership = &auth.Membership{OrganizationID: o.ID, Role: store.RoleKey(seat.Membership.Role), Permissions: seat.Membership.Permissions}
 	}
 	return s
 }

@@ -62,6 +62,8 @@ func TestJudge(t *testing.T) {
 		{"another role, stored after the token", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "org:member", second+5000 }, nil, live.CodeContradiction},
 		{"another role, stored in the token's second", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "org:member", second }, nil, live.CodeContradiction},
 		{"another role, stored before the token", func(f *live.Facts) { f.Seat.Membership.Role = "org:member" }, nil, ""},
+		{"the same role in the spelling of old instances, stored after the token", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "admin", second+5000 }, nil, ""},
+		{"another role in the spelling of old instances", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "member", second+5000 }, nil, live.CodeContradiction},
 		{"a token that names no role", func(f *live.Facts) { f.Seat.Membership.UpdatedAt = second + 5000 }, func(c *auth.Claims) { c.Organization.Role = "" }, ""},
 		{"a membership without a role", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "", second+5000 }, nil, ""},
 	}
@@ -114,6 +116,11 @@ func TestSubjectHoldsNoMoreThanMayGrant(t *testing.T) {
 		}
 	}
 	all := live.Grants{User: true, Membership: true, Plans: true}
+	old := known()
+	old.Seat.Membership.Role = "admin" // as old instances spell org:admin
+	if !allowed("membership", claims(nil), old, all) {
+		t.Error("permissions of a role without the prefix do not count")
+	}
 	stub := known()
 	stub.Person.User.Stub = true
 	if allowed("user", claims(nil), stub, all) {

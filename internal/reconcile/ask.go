@@ -202,13 +202,33 @@ func (s *session) unread(ctx context.Context, k *KindReport, key store.Key, caus
 	case suspected && before.Reason != store.SuspectRefused && errors.Is(cause, clerkapi.ErrUnavailable):
 		before.DueAt = s.in(confirmAfter) // what the first answer said still counts
 		return s.suspect(ctx, before)
-	case !suspected || before.Reason != store.SuspectRefused:
+	case !suspected || before.Reason != store.SuspectRefused && before.Reason != store.SuspectUnreadable:
 		before = store.Suspect{Key: key, Reason: store.SuspectRefused}
 	}
 	before.Attempts++
 	before.DueAt = s.in(backoff(before.Attempts))
+	if before.Attempts >= maxRefusals && !errors.Is(cause, clerkapi.ErrUnavailable) {
+		before.Reason = store.SuspectUnreadable
+	}
+	if before.Attempts == 1 && errors.Is(cause, clerkapi.ErrNoParent) {
+		if err := s.doubtParent(ctx, key); err != nil {
+			return err
+		}
+	}
 	s.Logger.Warn("Clerk does not tell of an object that is in doubt", "kind", string(key.Kind), "id", key.ID, "attempts", before.Attempts, "error", cause)
 	return s.suspect(ctx, before)
+}
+
+// doubtParent queues a read of the organization that Clerk does not know. If it is gone, it hides what is below it.
+func (s *session) doubtParent(ctx context.Context, key store.Key) error {
+	row, err := s.DB.Sight(ctx, key)
+	if err != nil || row.OrganizationID == "" {
+		return err
+	}
+	parent := store.Key{Kind: clerk.KindOrganization, ID: row.OrganizationID}
+	return s.write(ctx, func(tx *store.Tx) error {
+		return tx.QueueVerify(ctx, []store.Doubt{{Key: parent, Reason: "unknown_to_a_child"}})
+	})
 }
 
 // keep goes into the transaction of a reading, and tells what of the differences is drift. In a dry run there is no

@@ -17,14 +17,7 @@ func Kinds() []clerk.Kind {
 }
 
 // Readable reports whether objects of the kind can be read by id.
-func Readable(kind clerk.Kind) bool {
-	switch kind {
-	case clerk.KindUser, clerk.KindSession, clerk.KindOrganization, clerk.KindRole, clerk.KindPermission, clerk.KindMembership, clerk.KindInvitation:
-		return true
-	default:
-		return false
-	}
-}
+func Readable(kind clerk.Kind) bool { return ingest.Readable(kind) }
 
 // Organizational reports whether objects of the kind exist only where organizations are enabled.
 func Organizational(kind clerk.Kind) bool {
@@ -47,6 +40,8 @@ const (
 	askAgain = 24 * time.Hour
 	// longestBackoff is how long an object is left alone of which Clerk refuses to tell.
 	longestBackoff = time.Hour
+	// maxRefusals is how often Clerk may refuse to tell of an object until a person has to look: a quarter of an hour.
+	maxRefusals = 5
 	// overlap is how far behind the watermark a sweep goes on.
 	overlap = 5 * time.Minute
 	// lately is how young a change is whose event may just be on its way.
@@ -68,7 +63,7 @@ func patience(x store.Suspect) time.Duration {
 		return listsApart
 	case store.SuspectHidden:
 		return hardenAfter
-	case store.SuspectRefused:
+	case store.SuspectRefused, store.SuspectUnreadable:
 		return longestBackoff
 	case store.SuspectOlder:
 		if x.Attempts > 1 {

@@ -168,7 +168,7 @@ func drawDeed(t *rapid.T) deed {
 	n := func(name string) int { return rapid.IntRange(0, 7).Draw(t, name) }
 	return deed{rapid.SampledFrom([]string{
 		"live", "live", "live", "sign up", "rename", "rename", "delete user", "ban", "unban", "lock", "found", "join", "join", "leave", "leave",
-		"role of", "delete organization", "invite", "withdraw", "domain", "undomain", "new role", "rename role", "delete role", "permission", "give",
+		"role of", "delete organization", "invite", "withdraw", "domain", "undomain", "new role", "rename role", "rekey role", "rekey role", "delete role", "permission", "give",
 	}).Draw(t, "deed"), n("a"), n("b")}
 }
 
@@ -203,6 +203,7 @@ func (h *history) do(d deed) {
 		"undomain":            {"DELETE", ofOrganization + "/domains/" + one(h.ids(clerk.KindDomain), d.a), nil},
 		"new role":            {"POST", "/v1/organization_roles", object{"name": name, "key": "org:" + name, "description": "d"}},
 		"rename role":         {"PATCH", role, object{"name": name}},
+		"rekey role":          {"PATCH", role, object{"key": "org:" + name}},
 		"delete role":         {"DELETE", role, nil},
 		"permission":          {"POST", "/v1/organization_permissions", object{"name": name, "key": "org:" + name + ":read", "description": "d"}},
 		"give":                {"POST", role + "/permissions/" + one(h.ids(clerk.KindPermission), d.b), nil},

@@ -46,7 +46,7 @@ func (s *session) recall(ctx context.Context) (err error) {
 		case x.DueAt > latest:
 			x.DueAt = latest
 			anew = append(anew, x)
-		case x.Reason == store.SuspectRefused && x.DueAt < s.in(-askAgain): // nobody doubts it any more
+		case isRefused(x) && x.DueAt < s.in(-askAgain): // it is in doubt no longer
 			drop = append(drop, key)
 		}
 	}
@@ -160,7 +160,11 @@ func (s *session) unsettled(list []store.Suspect) {
 
 // isDue is true for what is to be asked again now. What Clerk refused to tell is asked while it is in the verify queue.
 func (s *session) isDue(x store.Suspect) bool {
-	return x.Reason != store.SuspectRefused && x.DueAt <= s.now()
+	return !isRefused(x) && x.DueAt <= s.now()
+}
+
+func isRefused(x store.Suspect) bool {
+	return x.Reason == store.SuspectRefused || x.Reason == store.SuspectUnreadable
 }
 
 func (s *session) askAll(ctx context.Context, list []store.Suspect) error {

@@ -247,7 +247,7 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 		if w.since < 0 {
 			w.since = p.Horizon.Since
 		}
-		page := ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt(), New: w.first, Known: w.known}
+		page := ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt(), Since: p.Horizon.Since, New: w.first, Known: w.known}
 		return apply(prepared{p, w.Ingest.PreparePage(page)})
 	})
 	err = cmp.Or(end(), err)

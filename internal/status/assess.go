@@ -86,6 +86,10 @@ func (f *Facts) ofKind(k *Kind) (reasons []Reason) {
 	if n := k.Suspects; n > 0 {
 		add("suspects", remedyServe, "%s missing or older at Clerk by one answer, which a second one must confirm", Count(n, one+" is", many+" are"))
 	}
+	if n := k.Unreadable; n > 0 {
+		add("unreadable", "see that the secret key may read them; the log has Clerk's reason", "Clerk refuses to return %s in doubt",
+			Count(n, one+" that is", many+" that are"))
+	}
 	if !k.Listed {
 		return reasons
 	}

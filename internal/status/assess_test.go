@@ -87,6 +87,7 @@ func TestEverythingOpenTakesTheClaimAway(t *testing.T) {
 			"verify_queue", "2 sessions have to be read again",
 		},
 		{"suspects", user(func(k *status.Kind) { k.Suspects = 2 }), "suspects", "2 users are missing or older at Clerk"},
+		{"reads that Clerk refuses", user(func(k *status.Kind) { k.Unreadable = 2 }), "unreadable", "Clerk refuses to return 2 users that are in doubt"},
 		{"drift that was left", walk(func(w *store.Walk) { w.Left = 3 }), "drift_left", "3 users differ from Clerk and were not repaired"},
 		{"organizations that are not enabled", func(f *status.Facts) {
 			*of(f, clerk.KindOrganization) = status.Kind{Kind: clerk.KindOrganization, Listed: true, Walk: store.Walk{BackfilledAt: 1, Refused: true}}

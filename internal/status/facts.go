@@ -40,6 +40,8 @@ type Kind struct {
 	Queue    store.Queue
 	Suspects int64 // one answer of Clerk has to be confirmed by a second
 	Drift    store.DriftCount
+	// Unreadable rows are in doubt, and Clerk keeps refusing to return them.
+	Unreadable int64
 }
 
 // Read gathers the facts in one read transaction. ours is our clock, which counts on SQLite only; drift is
@@ -54,6 +56,7 @@ func Read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 
 func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since clerk.Time) (f Facts, err error) {
 	var errs [8]error
+	var unreadable map[clerk.Kind]int64
 	var walks map[string]store.Walk
 	var queues map[clerk.Kind]store.Queue
 	var counts map[clerk.Kind]store.DriftCount
@@ -66,6 +69,7 @@ func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 	deliveries, errs[4] = db.Exceptions(ctx)
 	suspects, errs[5] = db.Suspected(ctx)
 	f.Life, errs[6] = db.Life(ctx)
+	unreadable, errs[7] = db.Unreadable(ctx)
 	if err := cmp.Or(errs[:]...); err != nil {
 		return f, err
 	}
@@ -74,7 +78,7 @@ func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 	for _, kind := range Kinds() {
 		k := Kind{
 			Kind: kind, Listed: slices.Contains(reconcile.Kinds(), kind), Readable: reconcile.Readable(kind), Walk: walks[string(kind)],
-			Queue: queues[kind], Suspects: suspects[kind], Drift: counts[kind],
+			Queue: queues[kind], Suspects: suspects[kind], Drift: counts[kind], Unreadable: unreadable[kind],
 		}
 		if k.Tally, err = db.Tally(ctx, kind, k.Walk.CompleteWrite); err != nil {
 			return f, fmt.Errorf("count %s: %w", kind, err)

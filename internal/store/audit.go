@@ -74,26 +74,19 @@ func (db *DB) Audit(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
 	if f.Before != "" {
 		w.add("audit_id < ?", f.Before)
 	}
-	w.args = append(w.args, pageSize(f.Limit))
+	rest, args := w.pageBy("audit_id DESC", f.Limit)
 	rows, err := db.query(ctx, `SELECT audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id, actor, origin, was, became, request_id
-		FROM clerk_audit`+w.String()+" ORDER BY audit_id DESC LIMIT "+params(len(w.args), len(w.args)), w.args...)
+		FROM clerk_audit`+rest, args...)
 	return scanAll(rows, err, func(r *sql.Rows) (e AuditEntry, err error) {
 		return e, r.Scan(&e.ID, &e.At, &e.Action, (*text)(&e.ClerkUserID), (*text)(&e.ClerkSessionID), (*text)(&e.ClerkOrganizationID),
 			(*text)(&e.Actor), (*text)(&e.Origin), (*text)(&e.Was), (*text)(&e.Became), (*text)(&e.RequestID))
 	})
 }
 
-// PurgeAudit removes entries from before a time, and answers how many.
+// PurgeAudit removes entries from before a time, a bounded number at a time, and answers how many.
 func (db *DB) PurgeAudit(ctx context.Context, before clerk.Time) (n int64, err error) {
-	err = db.Update(ctx, func(tx *Tx) error {
-		result, err := tx.tx.ExecContext(ctx, "DELETE FROM clerk_audit WHERE audit_id < $1", fmt.Sprintf("%012x", int64(before)))
-		if err != nil {
-			return err
-		}
-		n, err = result.RowsAffected()
-		return err
-	})
-	return n, err
+	return db.inPages(ctx, `DELETE FROM clerk_audit WHERE audit_id IN
+		(SELECT audit_id FROM clerk_audit WHERE audit_id < $1 ORDER BY audit_id LIMIT $2)`, fmt.Sprintf("%012x", int64(before)), purgePage)
 }
 
 const metaPolicy = "policy"

@@ -9,7 +9,7 @@ import (
 
 // Backlog is what waits to be put right.
 type Backlog struct {
-	Verify       int64      // objects in doubt
+	Verify       int64      // objects in doubt that wait for a read
 	VerifyOldest clerk.Time // 0: none
 	DeadOldest   clerk.Time // when the oldest dead letter came; 0: none
 }
@@ -17,7 +17,7 @@ type Backlog struct {
 // Backlog reads by index, but for the verify queue, which is short.
 func (db *DB) Backlog(ctx context.Context) (Backlog, error) {
 	rows, err := db.query(ctx, `SELECT count(*), COALESCE(min(queued_at), 0),
-		(SELECT COALESCE(min(received_at), 0) FROM clerk_inbox WHERE state <> 'applied' AND state = 'dead') FROM clerk_verify`)
+		(SELECT COALESCE(min(received_at), 0) FROM clerk_inbox WHERE state <> 'applied' AND state = 'dead') FROM clerk_verify v WHERE `+waits)
 	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (b Backlog, err error) { return b, r.Scan(&b.Verify, &b.VerifyOldest, &b.DeadOldest) }))
 }
 

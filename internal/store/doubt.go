@@ -16,8 +16,9 @@ func (db *DB) UserDoubted(ctx context.Context, clerkUserID string) (bool, error)
 // SeatDoubted reports whether a membership, or a role of its key, waits in the verify queue.
 func (db *DB) SeatDoubted(ctx context.Context, membershipID, roleKey string) (bool, error) {
 	const text = `SELECT (SELECT count(*) FROM clerk_verify WHERE kind = 'organization_membership' AND id = $1)
-		+ (SELECT count(*) FROM clerk_verify v JOIN clerk_roles_live r ON r.clerk_role_id = v.id WHERE v.kind = 'role' AND r.role_key = $2)`
-	n, err := db.number(ctx, text, membershipID, roleKey)
+		+ (SELECT count(*) FROM clerk_verify v JOIN clerk_roles_live r ON r.clerk_role_id = v.id WHERE v.kind = 'role' AND r.role_key IN ($2, $3))`
+	with, without := spellings(roleKey)
+	n, err := db.number(ctx, text, membershipID, with, without)
 	return n > 0, err
 }
 

@@ -56,9 +56,8 @@ func (db *DB) Drift(ctx context.Context, f DriftFilter) ([]Drift, error) {
 		w.add("(found_at < ? OR found_at = ? AND (kind > ? OR kind = ? AND id > ?))",
 			int64(a.FoundAt), int64(a.FoundAt), string(a.Kind), string(a.Kind), a.ID)
 	}
-	w.args = append(w.args, pageSize(f.Limit))
-	rows, err := db.query(ctx, "SELECT kind, id, found_at, fields, cause, since, repaired FROM clerk_drift"+w.String()+
-		" ORDER BY found_at DESC, kind, id LIMIT "+params(len(w.args), len(w.args)), w.args...)
+	rest, args := w.pageBy("found_at DESC, kind, id", f.Limit)
+	rows, err := db.query(ctx, "SELECT kind, id, found_at, fields, cause, since, repaired FROM clerk_drift"+rest, args...)
 	return scanAll(rows, err, func(r *sql.Rows) (d Drift, err error) {
 		var fields string
 		err = r.Scan(&d.Kind, &d.ID, &d.FoundAt, &fields, &d.Cause, &d.Since, &d.Repaired)
@@ -67,25 +66,8 @@ func (db *DB) Drift(ctx context.Context, f DriftFilter) ([]Drift, error) {
 	})
 }
 
-// purgeAtOnce bounds what one statement removes, and thus how long it keeps events waiting.
-const purgeAtOnce = 5000
-
 // PurgeDrift removes drift that was found before a time, a bounded number of rows at a time, and answers how many.
 func (db *DB) PurgeDrift(ctx context.Context, before clerk.Time) (n int64, err error) {
-	const text = `DELETE FROM clerk_drift WHERE (kind, id, found_at) IN
-		(SELECT kind, id, found_at FROM clerk_drift WHERE found_at < $1 ORDER BY found_at LIMIT $2)`
-	for {
-		var gone int64
-		err := db.Update(ctx, func(tx *Tx) error {
-			result, err := tx.tx.ExecContext(ctx, text, int64(before), purgeAtOnce)
-			if err != nil {
-				return err
-			}
-			gone, err = result.RowsAffected()
-			return err
-		})
-		if n += gone; err != nil || gone < purgeAtOnce {
-			return n, err
-		}
-	}
+	return db.inPages(ctx, `DELETE FROM clerk_drift WHERE (kind, id, found_at) IN
+		(SELECT kind, id, found_at FROM clerk_drift WHERE found_at < $1 ORDER BY found_at LIMIT $2)`, int64(before), purgePage)
 }

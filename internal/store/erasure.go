@@ -126,9 +126,10 @@ func (db *DB) Erasable(ctx context.Context, before clerk.Time, limit int) ([]str
 }
 
 // Bodies pages through the deliveries that have a body, a bounded number of bytes at a time: of each the message id,
-// the subjects and the body. last is the id of the last row looked at, "" after the end.
+// the state, the subjects and the body. last is the id of the last row looked at, "" after the end.
 func (db *DB) Bodies(ctx context.Context, after string, limit, maxBytes int) (list []Delivery, last string, err error) {
-	rows, err := db.query(ctx, "SELECT message_id, subjects, COALESCE(body, '') FROM clerk_inbox WHERE message_id > $1 ORDER BY message_id LIMIT $2", after, limit)
+	const text = "SELECT message_id, state, subjects, COALESCE(body, '') FROM clerk_inbox WHERE message_id > $1 ORDER BY message_id LIMIT $2"
+	rows, err := db.query(ctx, text, after, limit)
 	if err != nil {
 		return nil, "", err
 	}
@@ -136,7 +137,7 @@ func (db *DB) Bodies(ctx context.Context, after string, limit, maxBytes int) (li
 	for size := 0; size < maxBytes && rows.Next(); {
 		var d Delivery
 		var subjects string
-		if err := rows.Scan(&d.MessageID, &subjects, &d.Body); err != nil {
+		if err := rows.Scan(&d.MessageID, &d.State, &subjects, &d.Body); err != nil {
 			return nil, "", err
 		}
 		d.Subjects, last = strings.Fields(subjects), d.MessageID

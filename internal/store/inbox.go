@@ -192,12 +192,12 @@ func (f *DeliveryFilter) where() (w where) {
 // page runs a SELECT for a page of what the filter selects.
 func (f *DeliveryFilter) page(ctx context.Context, db *DB, text string) (*sql.Rows, error) {
 	w := f.where()
-	w.args = append(w.args, pageSize(f.Limit))
-	order := " ORDER BY message_id LIMIT "
+	order := "message_id"
 	if f.NewestFirst {
-		order = " ORDER BY received_at DESC, message_id DESC LIMIT "
+		order = "received_at DESC, message_id DESC"
 	}
-	return db.query(ctx, text+w.String()+order+params(len(w.args), len(w.args)), w.args...)
+	rest, args := w.pageBy(order, f.Limit)
+	return db.query(ctx, text+rest, args...)
 }
 
 // Deliveries lists inbox rows, by message id unless the filter says newest first.

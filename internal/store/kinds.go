@@ -255,6 +255,7 @@ func selectRows(t *table) string {
 		column("sync_banned_at", "0"), userFact(t, "last_login_at"), userFact(t, "last_active_at"),
 		"COALESCE(deleted_at, 0)", "COALESCE(raw, '')", "sync_hard", "sync_terminal", "sync_rank", "sync_updated_at", "sync_observed_at",
 		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write", "sync_erased",
+		userFact(t, "deprovisioned"), userFact(t, "sync_provision_at"), userFact(t, "sync_provision_seen_at"),
 	}, ", ") + " FROM " + t.name + " WHERE "
 }
 

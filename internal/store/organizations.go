@@ -65,7 +65,8 @@ func (db *DB) Organizations(ctx context.Context, f OrganizationFilter) ([]Organi
 			OR lower(clerk_organization_id) LIKE ? ESCAPE '\')`, p, p, p)
 	}
 	w.after(f.After, "clerk_organization_id")
-	return db.organizations(ctx, w.page("clerk_organization_id", f.Limit), w.args...)
+	rest, args := w.page("clerk_organization_id", f.Limit)
+	return db.organizations(ctx, rest, args...)
 }
 
 // Membership is a mirrored membership as the live view shows it: at most one for each
@@ -124,10 +125,11 @@ func (db *DB) Memberships(ctx context.Context, f MembershipFilter) ([]Membership
 		w.add("clerk_organization_id = ?", f.ClerkOrganizationID)
 	}
 	if f.Role != "" {
-		w.add("role = ?", f.Role)
+		with, without := spellings(f.Role)
+		w.add("role IN (?, ?)", with, without)
 	}
 	w.after(f.After, "clerk_membership_id")
-	rest := w.page("clerk_membership_id", f.Limit)
-	rows, err := db.query(ctx, selectMemberships+rest, w.args...)
+	rest, args := w.page("clerk_membership_id", f.Limit)
+	rows, err := db.query(ctx, selectMemberships+rest, args...)
 	return scanAll(rows, err, scanMembership)
 }

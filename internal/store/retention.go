@@ -97,12 +97,8 @@ func (db *DB) PurgeChanges(ctx context.Context, now, before clerk.Time) (int64, 
 func (db *DB) inPages(ctx context.Context, text string, args ...any) (total int64, err error) {
 	for {
 		var n int64
-		err := db.Update(ctx, func(tx *Tx) error {
-			result, err := tx.tx.ExecContext(tx.db.engine.detach(ctx), text, args...)
-			if err != nil {
-				return err
-			}
-			n, err = result.RowsAffected()
+		err := db.Update(ctx, func(tx *Tx) (err error) {
+			n, err = tx.execOnce(text, args...)
 			return err
 		})
 		if total += n; err != nil || n < purgePage {

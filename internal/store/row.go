@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/sha1" //nolint:gosec // RFC 9562 defines version 5 by SHA-1; nothing secret depends on it
 	"encoding/hex"
 
@@ -53,6 +54,7 @@ type Row struct {
 	SignedInAt clerk.Time // users only: joined facts, never smaller again
 	ActiveAt   clerk.Time
 	BannedAt   clerk.Time
+	Provision  Provision
 
 	// VerifiedAt is when an authoritative read agreed, to be noted when the row is saved; 0 leaves what is noted. It is
 	// not loaded, nor part of what merges compare.
@@ -60,6 +62,19 @@ type Row struct {
 	Written    int64  // the head's write counter at the last write
 	Raw        string // the canonical body; "" when only the id is known
 	body       clerk.Value
+}
+
+// Provision is what the last version of a user that carries the flag says of their directory (SCIM): whether it took their
+// access away. Not every source carries the flag, so that it has an order of its own.
+type Provision struct {
+	UpdatedAt  clerk.Time
+	ObservedAt clerk.Time
+	Out        bool // deprovisioned
+}
+
+// Compare orders two of them: what decides wins. Of two that tell no order the one that denies does.
+func (p Provision) Compare(q Provision) int {
+	return cmp.Or(cmp.Compare(p.UpdatedAt, q.UpdatedAt), cmp.Compare(p.ObservedAt, q.ObservedAt), cmp.Compare(flag(p.Out), flag(q.Out)))
 }
 
 // Hidden reports whether the object counts as deleted.

@@ -63,7 +63,7 @@ func (db *DB) Sessions(ctx context.Context, f SessionFilter) ([]Session, error) 
 		w.add("status = ?", f.Status)
 	}
 	w.after(f.After, "clerk_session_id")
-	rest := w.page("clerk_session_id", f.Limit)
-	rows, err := db.query(ctx, selectSessions+rest, w.args...)
+	rest, args := w.page("clerk_session_id", f.Limit)
+	rows, err := db.query(ctx, selectSessions+rest, args...)
 	return scanAll(rows, err, scanSession)
 }

@@ -23,6 +23,7 @@ type Sight struct {
 	SignedInAt     clerk.Time
 	ActiveAt       clerk.Time
 	BannedAt       clerk.Time
+	Deprovisioned  bool
 	UpdatedAt      clerk.Time
 	GoneAt         clerk.Time
 	Written        int64
@@ -45,12 +46,13 @@ func (t *table) selectSights() string {
 	default:
 	}
 	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, t.sync_hard, " +
-		signedIn + ", " + active + ", " + column("sync_banned_at", "0") + ", t.sync_updated_at, t.sync_gone_at, t.sync_write FROM " + t.name + " t WHERE "
+		signedIn + ", " + active + ", " + column("sync_banned_at", "0") + ", " + column("deprovisioned", "0") +
+		", t.sync_updated_at, t.sync_gone_at, t.sync_write FROM " + t.name + " t WHERE "
 }
 
 func scanSight(r *sql.Rows) (s Sight, err error) {
 	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Digest, &s.Revision, &s.Rank, &s.Hidden, &s.Hard, &s.SignedInAt, &s.ActiveAt, &s.BannedAt,
-		&s.UpdatedAt, &s.GoneAt, &s.Written)
+		&s.Deprovisioned, &s.UpdatedAt, &s.GoneAt, &s.Written)
 }
 
 // Sights loads the rows of a kind that exist, without their bodies, by id.
@@ -127,18 +129,17 @@ func (db *DB) IDs(ctx context.Context, kind clerk.Kind, after string, limit int)
 }
 
 // Verify notes that an authoritative read agreed with rows, and that they were seen at Clerk then. Their bodies are left alone.
-func (tx *Tx) Verify(ctx context.Context, kind clerk.Kind, ids []string, observedAt, now clerk.Time) error {
+func (tx *Tx) Verify(_ context.Context, kind clerk.Kind, ids []string, observedAt, now clerk.Time) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	t := tables[kind]
 	condition, arg := tx.db.engine.oneOf(t.key(), ids)
-	//nolint:gosec // of names that are ours, and numbers
 	text := fmt.Sprintf(`UPDATE %s SET sync_verified_at = %d,
 		sync_read = CASE WHEN sync_observed_at < %[3]d THEN 1 ELSE sync_read END,
 		sync_observed_at = CASE WHEN sync_observed_at < %[3]d THEN %[3]d ELSE sync_observed_at END,
 		sync_seen_at = CASE WHEN sync_seen_at < %[3]d THEN %[3]d ELSE sync_seen_at END WHERE %[4]s`, t.name, int64(now), int64(observedAt), condition)
-	_, err := tx.tx.ExecContext(tx.db.engine.detach(ctx), text, arg) // never the same text twice: not prepared
+	_, err := tx.execOnce(text, arg) // never the same text twice: not prepared
 	return err
 }
 

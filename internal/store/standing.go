@@ -88,9 +88,9 @@ type Queue struct {
 	OldestAt clerk.Time // when the one that waits longest was queued, by our clock
 }
 
-// Queues counts what waits in the verify queue, by kind.
+// Queues counts what waits in the verify queue, by kind, but for what is [DB.Unreadable].
 func (db *DB) Queues(ctx context.Context) (map[clerk.Kind]Queue, error) {
-	rows, err := db.query(ctx, "SELECT kind, count(DISTINCT id), min(queued_at) FROM clerk_verify GROUP BY kind")
+	rows, err := db.query(ctx, "SELECT v.kind, count(DISTINCT v.id), min(v.queued_at) FROM clerk_verify v WHERE "+waits+" GROUP BY v.kind")
 	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, q Queue, err error) {
 		return kind, q, r.Scan(&kind, &q.Objects, &q.OldestAt)
 	})

@@ -45,6 +45,8 @@ type DB struct {
 	readOnly bool
 	journal  string // SQLite's journal mode, where its own pragma does not tell; see WithJournal
 
+	updateTimeout time.Duration // of a transaction on Postgres
+
 	mu     sync.RWMutex
 	stmts  map[stmtKey]*sql.Stmt
 	closed bool
@@ -63,7 +65,7 @@ type stmtKey struct {
 // Open wraps the two pools of an engine: one for reads, one for writes (for Postgres the
 // same). It takes them over: Close closes both. It does not touch the database.
 func Open(engine Engine, read, write *sql.DB) *DB {
-	db := &DB{engine: engine, read: read, write: write, now: time.Now, stmts: map[stmtKey]*sql.Stmt{}}
+	db := &DB{engine: engine, read: read, write: write, now: time.Now, updateTimeout: updateTimeout, stmts: map[stmtKey]*sql.Stmt{}}
 	db.settings.Store(&Settings{})
 	return db
 }
@@ -79,6 +81,9 @@ func (db *DB) Relax() *DB {
 
 // Relaxed reports whether the operator chose commits that a power cut may take back.
 func (db *DB) Relaxed() bool { return db.relaxed }
+
+// LimitUpdates bounds transactions otherwise than by ten seconds: for tests.
+func (db *DB) LimitUpdates(d time.Duration) { db.updateTimeout = d }
 
 // Ping asks the database for a sign of life, through the pool that writes.
 func (db *DB) Ping(ctx context.Context) error { return db.write.PingContext(ctx) }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -16,6 +17,7 @@ import (
 // Tx is one transaction that writes mirrored rows. It holds the head row.
 type Tx struct {
 	db    *DB
+	ctx   context.Context //nolint:containedctx // ends with the transaction, and bounds each statement of it
 	tx    *sql.Tx
 	stmts map[string]*sql.Stmt // of this transaction's connection
 	rows  int64                // written so far
@@ -40,12 +42,25 @@ const (
 	updateHead = "UPDATE clerk_head SET seq = $1, writes = $2, high_water = $3, last_received_at = $4, settings = $5 WHERE one = 1"
 )
 
+// updateTimeout bounds a transaction on Postgres: while it waits or works, every other writer waits for it.
+const updateTimeout = 10 * time.Second
+
 // Update runs fn in a transaction that holds the head row, and commits. When fn fails,
 // nothing is written. An error of the commit itself leaves the outcome unknown; fn must
-// be safe to run again.
+// be safe to run again. It takes ten seconds at most: all statements of fn end with it, whichever context they are given.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	return db.UpdateWithin(ctx, db.updateTimeout, fn)
+}
+
+// UpdateWithin is Update for rare work that may take longer, such as deriving the roles of all users by another ladder.
+func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx) error) error {
 	if db.readOnly {
 		return ErrReadOnly
+	}
+	if db.engine == Postgres { // SQLite waits for a lock no longer than busy_timeout, and for no network
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
 	}
 	ctx = db.engine.detach(ctx)
 	sqlTx, err := db.write.BeginTx(ctx, nil)
@@ -53,7 +68,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	defer func() { _ = sqlTx.Rollback() }()
-	tx := &Tx{db: db, tx: sqlTx, stmts: map[string]*sql.Stmt{}}
+	tx := &Tx{db: db, ctx: ctx, tx: sqlTx, stmts: map[string]*sql.Stmt{}}
 	rows, err := tx.query(ctx, db.engine.lockHead())
 	heads, err := scanAll(rows, err, scanHead)
 	if tx.Head, err = exactlyOne(heads, err); err != nil {
@@ -93,7 +108,7 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	defer func() { _ = sqlTx.Rollback() }()
-	tx := &Tx{db: db, tx: sqlTx, stmts: map[string]*sql.Stmt{}, readOnly: true}
+	tx := &Tx{db: db, ctx: ctx, tx: sqlTx, stmts: map[string]*sql.Stmt{}, readOnly: true}
 	rows, err := tx.query(ctx, selectHead)
 	heads, err := scanAll(rows, err, scanHead)
 	if tx.Head, err = exactlyOne(heads, err); err != nil {
@@ -122,7 +137,7 @@ func (db *DB) Head(ctx context.Context) (Head, error) {
 
 func (tx *Tx) exec(ctx context.Context, text string, args ...any) error {
 	if tx.db.engine == Postgres {
-		_, err := tx.tx.ExecContext(ctx, text, args...)
+		_, err := tx.tx.ExecContext(tx.ctx, text, args...)
 		return err
 	}
 	ctx = tx.db.engine.detach(ctx)
@@ -136,7 +151,7 @@ func (tx *Tx) exec(ctx context.Context, text string, args ...any) error {
 
 func (tx *Tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	if tx.db.engine == Postgres {
-		return tx.tx.QueryContext(ctx, text, args...)
+		return tx.tx.QueryContext(tx.ctx, text, args...)
 	}
 	ctx = tx.db.engine.detach(ctx)
 	s, err := tx.prepared(ctx, text)
@@ -144,6 +159,15 @@ func (tx *Tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, e
 		return nil, err
 	}
 	return s.QueryContext(ctx, args...)
+}
+
+// execOnce runs a statement that is not worth compiling, and returns how many rows it touched.
+func (tx *Tx) execOnce(text string, args ...any) (int64, error) {
+	result, err := tx.tx.ExecContext(tx.ctx, text, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 // prepared compiles on the transaction's connection, the only one of SQLite's write pool:
@@ -218,7 +242,8 @@ func scanRow(kind clerk.Kind, rows *sql.Rows) (*Row, error) {
 	r := &Row{Key: Key{Kind: kind}}
 	err := rows.Scan(&r.ID, &r.UserID, &r.OrganizationID, &r.BannedAt, &r.SignedInAt, &r.ActiveAt,
 		&r.DeletedAt, &r.Raw, &r.Hard, &r.Terminal, &r.Rank, &r.UpdatedAt, &r.ObservedAt,
-		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written, &r.Erased)
+		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written, &r.Erased,
+		&r.Provision.Out, &r.Provision.UpdatedAt, &r.Provision.ObservedAt)
 	if !r.Hard {
 		r.DeletedAt = 0
 	}
@@ -327,14 +352,6 @@ func (tx *Tx) SettleVerify(ctx context.Context, settled []Doubt) error {
 func (tx *Tx) ClearVerify(ctx context.Context, key Key, since int64) error {
 	const text = "DELETE FROM clerk_verify WHERE kind = $1 AND id = $2 AND queued_write <= $3"
 	return tx.exec(ctx, text, string(key.Kind), key.ID, since)
-}
-
-// QueueMembershipsOf queues a verify of all memberships that carry a role key.
-func (tx *Tx) QueueMembershipsOf(ctx context.Context, roleKey, reason string) error {
-	const text = `INSERT INTO clerk_verify (kind, id, reason, queued_write, queued_at)
-		SELECT 'organization_membership', clerk_membership_id, $1, $2, $3 FROM clerk_memberships WHERE role = $4 AND sync_hidden = 0
-		ON CONFLICT (kind, id, reason) DO UPDATE SET queued_write = excluded.queued_write`
-	return tx.exec(ctx, text, reason, tx.Head.Writes, tx.db.now().UnixMilli(), roleKey)
 }
 
 // SessionsCreatedAt lists the sessions of a user that are not terminal and were created

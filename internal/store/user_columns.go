@@ -16,13 +16,18 @@ var userColumns = []column{
 	textOf("external_id"),
 	{"role", textColumn, func(r *Row, ladder []string) any { return RoleOf(r.Body(), ladder).Role }},
 	{"role_rejected", textColumn, func(r *Row, ladder []string) any { return textOrNull(RoleOf(r.Body(), ladder).Rejected) }},
-	{"is_active", intColumn, func(r *Row, _ []string) any { return flag(!r.Hidden() && !r.Body().Get("banned").Bool()) }},
+	{"is_active", intColumn, func(r *Row, _ []string) any {
+		return flag(!r.Hidden() && !r.Body().Get("banned").Bool() && !r.Provision.Out)
+	}},
 	flagOf("banned"), flagOf("locked"),
+	{"deprovisioned", intColumn, func(r *Row, _ []string) any { return flag(r.Provision.Out) }},
 	{"locked_until", intColumn, func(r *Row, _ []string) any { return orNull(lockedUntil(r)) }},
 	{"last_login_at", intColumn, func(r *Row, _ []string) any { return orNull(r.SignedInAt) }},
 	{"last_active_at", intColumn, func(r *Row, _ []string) any { return orNull(r.ActiveAt) }},
 	jsonOf("public_metadata"), jsonOf("private_metadata"), timeOf("created_at"), timeOf("updated_at"),
 	{"sync_banned_at", intColumn, func(r *Row, _ []string) any { return int64(r.BannedAt) }},
+	{"sync_provision_at", intColumn, func(r *Row, _ []string) any { return int64(r.Provision.UpdatedAt) }},
+	{"sync_provision_seen_at", intColumn, func(r *Row, _ []string) any { return int64(r.Provision.ObservedAt) }},
 }
 
 // PrimaryEmail is the address that the primary id points at. An id that is null or points

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -21,7 +22,7 @@ type User struct {
 	ExternalID      string
 	Role            string // from public_metadata.role, by the ladder
 	OrganizationID  string // Clerk's id of the only organization; "" when there is none or several
-	IsActive        bool   // neither deleted nor banned
+	IsActive        bool   // neither deleted, nor banned, nor deprovisioned by a directory (SCIM)
 	Banned          bool
 	Locked          bool
 	LockedUntil     clerk.Time // 0: not locked, or until someone unlocks
@@ -149,7 +150,8 @@ func (db *DB) Users(ctx context.Context, f UserFilter) ([]User, error) {
 		w.add("is_active = ?", flag(*f.Active))
 	}
 	w.after(f.After, "clerk_user_id")
-	return db.users(ctx, w.page("clerk_user_id", f.Limit), w.args...)
+	rest, args := w.page("clerk_user_id", f.Limit)
+	return db.users(ctx, rest, args...)
 }
 
 // after adds the keyset condition of a list by creation, newest first.
@@ -159,8 +161,13 @@ func (w *where) after(c Cursor, id string) {
 	}
 }
 
-// page is the rest of a list query; its last argument is the page size.
-func (w *where) page(id string, limit int) string {
-	w.args = append(w.args, pageSize(limit))
-	return w.String() + " ORDER BY COALESCE(created_at, 0) DESC, " + id + " DESC LIMIT " + params(len(w.args), len(w.args))
+// page returns the rest of a list query, and all arguments of the query.
+func (w *where) page(id string, limit int) (rest string, args []any) {
+	return w.pageBy("COALESCE(created_at, 0) DESC, "+id+" DESC", limit)
+}
+
+// pageBy is page in another order.
+func (w *where) pageBy(order string, limit int) (rest string, args []any) {
+	args = append(slices.Clone(w.args), pageSize(limit))
+	return w.String() + " ORDER BY " + order + " LIMIT " + params(len(args), len(args)), args
 }

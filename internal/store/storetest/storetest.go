@@ -3,8 +3,10 @@ package storetest
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"a role's permissions follow the permissions": rolePermissions,
 		"a ban revokes older sessions in the view":    banFloor,
 		"the audit lists and purges by time":          audit,
+		"a purge is many transactions":                purges,
 		"whose a change is, is told":                  touched,
 		"a lost membership is remembered":             lost,
 		"an overtaken lease is refused":               leases,
@@ -62,7 +65,9 @@ func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
 		sync_read, sync_seen_at, sync_gone_at, sync_hint_at, sync_write) VALUES `
 	err := old.Exec(t.Context(), insert+`('one', 'user_1', 'Ada', 'solo', 1, 0, 0, 3,
 		'{"first_name":"Ada","id":"user_1","updated_at":3}', 0, 0, 0, 0, 3, 3, 3, 1, 'd', 0, 3, 0, 0, 1),
-		('two', 'user_2', NULL, 'solo', 1, 0, 0, NULL, '{"id":"user_2"}', 0, 1, 0, 0, 3, 0, 0, 1, 'd', 0, 0, 1000, 0, 1)`)
+		('two', 'user_2', NULL, 'solo', 1, 0, 0, NULL, '{"id":"user_2"}', 0, 1, 0, 0, 3, 0, 0, 1, 'd', 0, 0, 1000, 0, 1),
+		('three', 'user_3', NULL, 'solo', 1, 0, 0, 3, '{"deprovisioned":true,"id":"user_3","updated_at":3}', 0, 0, 0, 0, 3, 3, 4, 1, 'd', 0, 4, 0, 0, 1),
+		('four', 'user_4', NULL, 'solo', 1, 0, 0, 3, '{"id":"user_4","public_metadata":{"deprovisioned":true}}', 0, 0, 0, 0, 3, 3, 4, 1, 'd', 0, 4, 0, 0, 1)`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +84,15 @@ func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
 	}
 	if u := load(t, db, store.Key{Kind: clerk.KindUser, ID: "user_1"}); u == nil || u.Erased || u.UpdatedAt != 3 {
 		t.Errorf("after the upgrade the row is %+v", u)
+	}
+	for id, active := range map[string]bool{"user_1": true, "user_3": false, "user_4": true} {
+		if u, err := db.UserByClerkID(t.Context(), id); err != nil || u.IsActive != active {
+			t.Errorf("after the upgrade %s is %+v, %v; want active %v", id, u, err, active)
+		}
+	}
+	provision := store.Provision{UpdatedAt: 3, ObservedAt: 4, Out: true}
+	if u := load(t, db, store.Key{Kind: clerk.KindUser, ID: "user_3"}); u.Provision != provision || u.BannedAt != 3 {
+		t.Errorf("after the upgrade a deprovisioned user is %+v", u)
 	}
 	gone := store.Key{Kind: clerk.KindUser, ID: "user_2"}
 	want := store.Suspect{Key: gone, Reason: store.SuspectHidden, Since: 1, DueAt: 1000 + 7*24*3600*1000}
@@ -122,6 +136,29 @@ func audit(t *testing.T, db *store.DB) {
 	}
 	if n, err := db.PurgeAudit(t.Context(), all[0].At+1); n != 3 || err != nil {
 		t.Errorf("%d entries purged, %v", n, err)
+	}
+}
+
+// purges demands that no purge keeps events waiting for all that it removes.
+func purges(t *testing.T, db *store.DB) {
+	const rows = 1300
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		drift := make([]store.Drift, rows)
+		for i := range drift {
+			drift[i] = store.Drift{Kind: clerk.KindUser, ID: strconv.Itoa(i), FoundAt: 1, Cause: "unknown"}
+		}
+		return errors.Join(tx.AppendAudit(t.Context(), make([]store.AuditEntry, rows)), tx.AppendDrift(t.Context(), drift))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, purge := range map[string]func(context.Context, clerk.Time) (int64, error){"audit": db.PurgeAudit, "drift": db.PurgeDrift} {
+		before, _ := db.Head(t.Context())
+		n, err := purge(t.Context(), clerk.At(time.Now().Add(time.Hour)))
+		after, _ := db.Head(t.Context())
+		if n != rows || err != nil || after.Writes-before.Writes < 3 {
+			t.Errorf("%s: %d rows purged in %d transactions, %v", name, n, after.Writes-before.Writes, err)
+		}
 	}
 }
 
@@ -403,11 +440,20 @@ func rolePermissions(t *testing.T, db *store.DB) {
 	save(t, db, gone,
 		row(t, clerk.KindRole, `{"id":"role_1","key":"org:r","permissions":[{"id":"perm_2","key":"org:b:write"},{"id":"perm_1","key":"org:a:read"}]}`),
 		row(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_r","organization_id":"org_1","role":"org:r","permissions":["org:x:y"]}`),
-		row(t, clerk.KindMembership, `{"id":"orgmem_2","user_id":"user_s","organization_id":"org_1","role":"org:none","permissions":["org:x:y"]}`))
-	for user, want := range map[string]string{"user_r": "org:a:read", "user_s": "org:x:y"} {
+		row(t, clerk.KindMembership, `{"id":"orgmem_2","user_id":"user_s","organization_id":"org_1","role":"org:none","permissions":["org:x:y"]}`),
+		// old instances leave the prefix out, here or there
+		row(t, clerk.KindMembership, `{"id":"orgmem_3","user_id":"user_t","organization_id":"org_1","role":"r","permissions":["org:x:y"]}`),
+		row(t, clerk.KindRole, `{"id":"role_2","key":"old","permissions":[{"id":"perm_3","key":"org:c:read"}]}`),
+		row(t, clerk.KindMembership, `{"id":"orgmem_4","user_id":"user_u","organization_id":"org_1","role":"org:old","permissions":["org:x:y"]}`))
+	for user, want := range map[string]string{"user_r": "org:a:read", "user_s": "org:x:y", "user_t": "org:a:read", "user_u": "org:c:read"} {
 		m, err := db.Membership(t.Context(), user, "org_1")
 		if err != nil || len(m.Permissions) != 1 || m.Permissions[0] != want {
 			t.Errorf("permissions of %s: %v, %v; want %s alone", user, m.Permissions, err, want)
+		}
+	}
+	for _, key := range []string{"org:r", "r"} {
+		if list, err := db.Memberships(t.Context(), store.MembershipFilter{Role: key}); err != nil || len(list) != 2 {
+			t.Errorf("members with the role %s: %+v, %v", key, list, err)
 		}
 	}
 }

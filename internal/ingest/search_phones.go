@@ -1,0 +1,105 @@
+package ingest
+
+import (
+	"strings"
+	"unicode"
+)
+
+const (
+	fewestDigits    = 7  // of a number that is looked for
+	fewestNational  = 8  // of one without its country
+	mostDigits      = 20 // with a prefix
+	longestCountry  = 3
+	mostSeparators  = 4 // between two groups of digits of one number
+	northAmerica    = "1"
+	trunkPrefix     = "0"
+	abroad          = "00"
+	northAmericaLen = 11
+)
+
+// dialled returns the digits by which a phone number is dialled: with its country, and within it. It returns none for what
+// is no phone number.
+func dialled(number string) []string {
+	digits, ok := onlyDigits(number)
+	if !ok || len(digits) < fewestDigits {
+		return nil
+	}
+	all := []string{digits}
+	if !strings.HasPrefix(strings.TrimSpace(number), "+") {
+		return all
+	}
+	if strings.HasPrefix(digits, northAmerica) && len(digits) == northAmericaLen {
+		return append(all, digits[1:])
+	}
+	for n := 1; n <= longestCountry && len(digits)-n >= fewestNational; n++ { // which of these is the country is not told
+		all = append(all, trunkPrefix+digits[n:])
+	}
+	return all
+}
+
+// onlyDigits returns the digits of a text that consists of digits and what separates them, with a plus in front or not.
+func onlyDigits(text string) (digits string, ok bool) {
+	b := make([]byte, 0, len(text))
+	for i, c := range text {
+		switch {
+		case c >= '0' && c <= '9':
+			b = append(b, byte(c))
+		case c != '+' && !separates(c), c == '+' && i > 0:
+			return "", false
+		}
+	}
+	return string(b), len(b) > 0
+}
+
+// separates reports whether a character may stand between the digits of a phone number.
+func separates(c rune) bool {
+	return c == '(' || c == ')' || c == '.' || c == '/' || unicode.IsSpace(c) || unicode.Is(unicode.Pd, c)
+}
+
+// findPhones looks for the numbers, however their digits are grouped. A number begins and ends with a group.
+func (f *finder) findPhones(text string, all found) {
+	if len(f.phones) == 0 {
+		return
+	}
+	var groups []string
+	begin, gap := -1, 0 // of the group that is read; characters since the last one
+	flush := func() {
+		f.joinGroups(groups, all)
+		groups = groups[:0]
+	}
+	for i, c := range text {
+		switch digit := c >= '0' && c <= '9'; {
+		case digit && begin < 0:
+			begin = i
+		case digit:
+		default:
+			if begin >= 0 {
+				groups, begin, gap = append(groups, text[begin:i]), -1, 0
+			}
+			if gap++; !separates(c) || gap > mostSeparators {
+				flush()
+			}
+		}
+	}
+	if begin >= 0 {
+		groups = append(groups, text[begin:])
+	}
+	flush()
+}
+
+// joinGroups looks up the digits of neighbouring groups. A lone zero inside is the one of "+49 (0)151".
+func (f *finder) joinGroups(groups []string, all found) {
+	for i := range groups {
+		digits := ""
+		for j, group := range groups[i:] {
+			if j > 0 && group == trunkPrefix {
+				continue
+			}
+			if digits += group; len(digits) > mostDigits {
+				break
+			}
+			all.add(f.phones[digits])
+			all.add(f.phones[strings.TrimPrefix(digits, abroad)])
+		}
+	}
+}
