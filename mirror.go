@@ -48,7 +48,7 @@ type Mirror struct {
 	live        *live.Cache
 	auditor     *auditor
 	denials     denials
-	proofs      *proofs
+	proofs      proofs
 	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
 	waited      func() time.Time      // the reconciler's clock; Config.Now where there is none
 	metrics     *metrics.Instruments
@@ -81,7 +81,11 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if m.live, err = live.New(ctx, live.Config{DB: m.db, Now: m.config.Now, Bounds: m.bounds()}); err != nil {
+	m.proofs.Proofs = live.NewProofs(m.config.Now, provenFor)
+	m.live, err = live.New(ctx, live.Config{
+		DB: m.db, Now: m.config.Now, Bounds: m.bounds(), Changed: m.proofs.Changed, Logger: m.config.Logger,
+	})
+	if err != nil {
 		return err
 	}
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) { m.config.Logger.Error("the audit can not be written", "error", err) })
@@ -93,7 +97,7 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	m.ingest = in
-	if m.proofs, err = m.newProofs(); err != nil {
+	if err := m.newProofs(); err != nil {
 		return err
 	}
 	if err := m.db.RecordPolicy(ctx, m.config.PolicyVersion); err != nil {

@@ -73,7 +73,7 @@ func readyReplica(t *testing.T, db *store.DB, c *clock) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache, err := live.New(t.Context(), live.Config{DB: db, Now: c.now, Bounds: live.Bounds{Sweep: 5 * time.Minute, Walk: 26 * time.Hour}})
+	cache, err := live.New(t.Context(), live.Config{DB: db, Now: c.now, LookupBound: time.Minute, Bounds: live.Bounds{Sweep: 5 * time.Minute, Walk: 26 * time.Hour}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestDoubtIsSeen(t *testing.T) {
 		r.event(t, "role.created", `{"id":"role_1","key":"org:admin","created_at":1,"updated_at":2,"permissions":[]}`)
 		doubted := func(r *replica) (user, seat bool) {
 			f := r.facts(t, "user_ada", "", "org_1")
-			return f.Person.Doubted, f.Seat.Doubted
+			return f.Person.Queued != 0, len(f.Seat.Queued) > 0
 		}
 		expect := func(what string, r *replica, user, seat bool) {
 			t.Helper()

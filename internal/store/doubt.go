@@ -7,18 +7,34 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// UserDoubted reports whether a user waits in the verify queue.
-func (db *DB) UserDoubted(ctx context.Context, clerkUserID string) (bool, error) {
-	n, err := db.number(ctx, "SELECT count(*) FROM clerk_verify WHERE kind = 'user' AND id = $1", clerkUserID)
-	return n > 0, err
+// Queued is an object in the verify queue, and the number of the transaction that queued it last. A read of the object
+// settles it if the head's write counter was at least that number before the read began.
+type Queued struct {
+	Key   Key
+	Write int64
 }
 
-// SeatDoubted reports whether a membership, or a role of its key, waits in the verify queue.
-func (db *DB) SeatDoubted(ctx context.Context, membershipID, roleKey string) (bool, error) {
-	const text = `SELECT (SELECT count(*) FROM clerk_verify WHERE kind = 'organization_membership' AND id = $1)
-		+ (SELECT count(*) FROM clerk_verify v JOIN clerk_roles_live r ON r.clerk_role_id = v.id WHERE v.kind = 'role' AND r.role_key = $2)`
-	n, err := db.number(ctx, text, membershipID, roleKey)
-	return n > 0, err
+// UserQueued returns the number of the transaction that last queued a user to be read again, 0 for a user who is not in
+// the verify queue.
+func (db *DB) UserQueued(ctx context.Context, clerkUserID string) (write int64, err error) {
+	return db.number(ctx, "SELECT COALESCE(max(queued_write), 0) FROM clerk_verify WHERE kind = 'user' AND id = $1", clerkUserID)
+}
+
+// SeatQueued lists what is in the verify queue of that on which a user's rights in an organization hang: the membership,
+// the role that it names, and the permissions of that role. A role whose key is not known may be the one.
+func (db *DB) SeatQueued(ctx context.Context, clerkUserID, clerkOrganizationID string) ([]Queued, error) {
+	const roles = `SELECT m.role FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2`
+	const text = `SELECT kind, id, max(queued_write) FROM (
+		SELECT v.kind, v.id, v.queued_write FROM clerk_memberships_live m
+			JOIN clerk_verify v ON v.kind = 'organization_membership' AND v.id = m.clerk_membership_id
+			WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2
+		UNION ALL SELECT v.kind, v.id, v.queued_write FROM clerk_verify v JOIN clerk_roles r ON r.clerk_role_id = v.id
+			WHERE v.kind = 'role' AND r.sync_hidden = 0 AND (r.role_key IS NULL OR r.role_key IN (` + roles + `))
+		UNION ALL SELECT v.kind, v.id, v.queued_write FROM clerk_verify v JOIN clerk_roles r ON r.permissions LIKE '%"' || v.id || '"%'
+			WHERE v.kind = 'permission' AND r.sync_hidden = 0 AND r.role_key IN (` + roles + `)
+		) q GROUP BY kind, id ORDER BY kind, id`
+	rows, err := db.query(ctx, text, clerkUserID, clerkOrganizationID)
+	return scanAll(rows, err, func(r *sql.Rows) (q Queued, err error) { return q, r.Scan(&q.Key.Kind, &q.Key.ID, &q.Write) })
 }
 
 // Doubted is what came into the verify queue, for those who keep copies.
@@ -28,13 +44,17 @@ type Doubted struct {
 	UpTo    int64 // where the next question goes on; if as many objects came as were allowed, some may be left out
 }
 
-// DoubtedAfter lists what facts hang on that was queued in transactions after one: users, memberships, roles and
-// permissions. Numbers are given under the head lock, so that none comes late.
+// DoubtedAfter lists what facts hang on that was queued in transactions after one: users, memberships, roles, permissions
+// and subscriptions. Numbers are given under the head lock, so that none comes late.
 func (db *DB) DoubtedAfter(ctx context.Context, after int64, limit int) (d Doubted, err error) {
 	const text = `SELECT h.writes, COALESCE(v.queued_write, 0), COALESCE(v.kind, ''), COALESCE(v.id, ''),
-		COALESCE(m.clerk_user_id, ''), COALESCE(m.clerk_organization_id, '')
-		FROM clerk_head h LEFT JOIN clerk_verify v ON v.queued_write > $1 AND v.kind IN ('user', 'organization_membership', 'role', 'permission')
+		COALESCE(m.clerk_user_id, s.clerk_user_id, i.clerk_user_id, ''),
+		COALESCE(m.clerk_organization_id, s.clerk_organization_id, i.clerk_organization_id, '')
+		FROM clerk_head h LEFT JOIN clerk_verify v ON v.queued_write > $1
+			AND v.kind IN ('user', 'organization_membership', 'role', 'permission', 'subscription', 'subscription_item')
 		LEFT JOIN clerk_memberships m ON v.kind = 'organization_membership' AND m.clerk_membership_id = v.id
+		LEFT JOIN clerk_subscriptions s ON v.kind = 'subscription' AND s.clerk_subscription_id = v.id
+		LEFT JOIN clerk_subscription_items i ON v.kind = 'subscription_item' AND i.clerk_subscription_item_id = v.id
 		WHERE h.one = 1 ORDER BY v.queued_write LIMIT $2`
 	d.UpTo = after
 	rows, err := db.query(ctx, text, after, limit)
