@@ -1,6 +1,7 @@
 package clerksync_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -174,9 +175,7 @@ func TestPlansReadBeforeAChangeGrantNothingAfterIt(t *testing.T) {
 		c.ServeHTTP(old, r)
 		close(arrived)
 		<-release
-		for name, values := range old.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), old.Header())
 		w.WriteHeader(old.Code)
 		_, _ = w.Write(old.Body.Bytes())
 	}))

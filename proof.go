@@ -186,7 +186,8 @@ func (p *proofs) user(ctx context.Context, id string, queued int64) bool {
 // check asks a rule. Where it refuses for want of a stored fact that is not proven, the fact is read from Clerk and
 // the rule asked again.
 func (m *Mirror) check(ctx context.Context, c *Caller, rule auth.Rule) (auth.Decision, error) {
-	if m.leansOnProof(c) {
+	ready := m.live.Ready()
+	if m.leansOnProof(c, ready) {
 		// the proof may have come since the facts were looked up, and have changed them
 		again, err := m.known(ctx, c.Claims)
 		if err != nil {
@@ -194,13 +195,13 @@ func (m *Mirror) check(ctx context.Context, c *Caller, rule auth.Rule) (auth.Dec
 		}
 		*c = *again
 	}
-	subject := m.subject(c.Claims, c.facts)
+	subject := m.subject(c.Claims, c.facts, ready)
 	d := rule.Check(&subject)
 	if d.Allowed || m.config.Unready != UnreadyAsk || m.proofs.api == nil {
 		m.logRefusal(ctx, &subject, rule, d)
 		return d, nil
 	}
-	for _, n := range m.wanted(rule.Explain(&subject), c) {
+	for _, n := range m.wanted(rule.Explain(&subject), c, ready) {
 		if err := m.proofs.prove(ctx, n); err != nil {
 			m.config.Logger.Debug("a stored fact could not be proven, and grants nothing", "kind", string(n.fact.Kind), "user", n.fact.User, "error", err)
 			continue
@@ -210,7 +211,7 @@ func (m *Mirror) check(ctx context.Context, c *Caller, rule auth.Rule) (auth.Dec
 			return d, err
 		}
 		*c = *again
-		subject = m.subject(c.Claims, c.facts)
+		subject = m.subject(c.Claims, c.facts, m.live.Ready())
 		if d = rule.Check(&subject); d.Allowed {
 			return d, nil
 		}
@@ -223,9 +224,8 @@ func (m *Mirror) check(ctx context.Context, c *Caller, rule auth.Rule) (auth.Dec
 const maxWanted = 8
 
 // wanted are the facts whose lack made conditions refuse.
-func (m *Mirror) wanted(conditions []auth.Condition, c *Caller) (wanted []need) {
+func (*Mirror) wanted(conditions []auth.Condition, c *Caller, ready live.Ready) (wanted []need) {
 	lacks := func(name string) bool { return lacking(conditions, name) }
-	ready := m.live.Ready()
 	if lacks("role") {
 		wanted = userNeeds(wanted, ready, c.Claims, c.facts.Person)
 	}
@@ -250,12 +250,11 @@ func (m *Mirror) proven(n need) bool {
 }
 
 // leansOnProof reports whether a proof may be what lets the caller's stored facts grant.
-func (m *Mirror) leansOnProof(c *Caller) bool {
-	if m.config.Unready != UnreadyAsk {
+func (m *Mirror) leansOnProof(c *Caller, ready live.Ready) bool {
+	if m.config.Unready != UnreadyAsk || ready.User && ready.Seat { // then a doubt is all that may be in the way
 		return false
 	}
 	var room [4]need
-	ready := m.live.Ready()
 	return slices.ContainsFunc(seatNeeds(userNeeds(room[:0], ready, c.Claims, c.facts.Person), ready, c.Claims, c.facts.Seat), m.proven)
 }
 
@@ -316,12 +315,11 @@ func lacking(conditions []auth.Condition, name string) bool {
 }
 
 // subject is whom a rule is asked about, with the stored facts that may grant now.
-func (m *Mirror) subject(claims *auth.Claims, facts live.Facts) auth.Subject {
+func (m *Mirror) subject(claims *auth.Claims, facts live.Facts, ready live.Ready) auth.Subject {
 	if m.config.Unready == UnreadyAllow {
 		return live.Subject(claims, facts, live.Grants{User: true, Membership: true, Plans: true}, m.config.Roles, m.config.PlanFeatures)
 	}
 	lacks := func(n need) bool { return m.config.Unready == UnreadyDeny || !m.proven(n) }
-	ready := m.live.Ready()
 	var room [4]need
 	g := live.Grants{
 		User:       !slices.ContainsFunc(userNeeds(room[:0], ready, claims, facts.Person), lacks),

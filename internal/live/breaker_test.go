@@ -79,7 +79,7 @@ func (f *faulty) answer(ctx context.Context) error {
 }
 
 func (f *faulty) UserQueued(ctx context.Context, id string) (int64, error) {
-	time.Sleep(f.slow[id])
+	pass(f.slow[id])
 	return 0, f.answer(ctx)
 }
 
@@ -112,7 +112,7 @@ func newOutage(t *testing.T, deaf bool) *outage {
 	o.Cache = cache
 	t.Cleanup(func() { // look-ups end by themselves
 		o.db.goOn()
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 	})
 	return o
 }
@@ -149,7 +149,7 @@ func TestHangingDatabaseIsWaitedForOnceAndNotByEachRequest(t *testing.T) {
 				var waiting sync.WaitGroup
 				for i := range 20 { // the first comes at 0, the last at 950 ms
 					waiting.Go(func() {
-						time.Sleep(time.Duration(i) * 50 * time.Millisecond)
+						pass(time.Duration(i) * 50 * time.Millisecond)
 						if took, ok := o.ask(fmt.Sprint("user_", i)); took > time.Second-time.Duration(i)*50*time.Millisecond || ok {
 							t.Errorf("request %d: %v %v", i, took, ok)
 						}
@@ -157,7 +157,7 @@ func TestHangingDatabaseIsWaitedForOnceAndNotByEachRequest(t *testing.T) {
 				}
 				waiting.Wait()
 				for range 1000 {
-					time.Sleep(7 * time.Millisecond)
+					pass(7 * time.Millisecond)
 					if took, ok := o.ask("user_bob"); took > 20*time.Millisecond || ok {
 						t.Fatalf("a stranger: %v %v", took, ok)
 					}
@@ -172,7 +172,7 @@ func TestHangingDatabaseIsWaitedForOnceAndNotByEachRequest(t *testing.T) {
 				o.db.goOn()
 				back := time.Now()
 				for _, ok := o.ask("user_ada"); !ok; _, ok = o.ask("user_ada") {
-					time.Sleep(time.Millisecond)
+					pass(time.Millisecond)
 				}
 				if took := time.Since(back); took > 2*time.Second {
 					t.Errorf("answered again %v after the database", took)
@@ -199,7 +199,7 @@ func TestOneProbeAtATime(t *testing.T) {
 		for i := range 50 {
 			all.Go(func() {
 				for range 100 {
-					time.Sleep(100 * time.Millisecond)
+					pass(100 * time.Millisecond)
 					o.ask(fmt.Sprint("user_", i))
 				}
 			})
@@ -208,7 +208,7 @@ func TestOneProbeAtATime(t *testing.T) {
 		if most, n := o.db.most.Load(), o.db.lookups.Load()-looks; most != 1 || n < 5 || n > 12 { // in ten seconds
 			t.Errorf("%d look-ups at once, %d in all", most, n)
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		o.db.goOn()
 		if took, ok := o.ask("user_bob"); !ok || took > 20*time.Millisecond {
 			t.Errorf("the probe is answered itself: %v %v", took, ok)
@@ -229,7 +229,7 @@ func TestImpatientClientsOpenTheBreakerToo(t *testing.T) {
 			if err == nil {
 				t.Fatal("answered")
 			}
-			time.Sleep(time.Millisecond)
+			pass(time.Millisecond)
 		}
 		if !o.Open() {
 			t.Error("closed after a second of silence")
@@ -278,7 +278,7 @@ func TestSlowLookupAmongQuickOnesIsNoOutage(t *testing.T) {
 			}
 		})
 		for i := range 30 {
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 			if _, ok := o.ask(fmt.Sprint("user_", i)); !ok {
 				t.Fatal("refused")
 			}
@@ -294,7 +294,7 @@ func TestFlappingDatabaseIsLeftAloneForLonger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOutage(t, false)
 		o.db.slow["user_bob"] = time.Hour
-		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); pass(10 * time.Millisecond) {
 			o.ask("user_bob")
 		}
 		if opened := strings.Count(o.logs.String(), "does not answer"); opened < 5 || opened > 20 {

@@ -132,8 +132,10 @@ func (c *Cache) open(ctx context.Context) error {
 // Open reports whether the breaker is open: the database does not answer, and is not asked but now and then.
 func (c *Cache) Open() bool { return c.breaker.open.Load() }
 
-// Opens counts how often the breaker opened, Refused the requests that it refused.
-func (c *Cache) Opens() int64   { return c.breaker.opens.Load() }
+// Opens returns how often the breaker opened.
+func (c *Cache) Opens() int64 { return c.breaker.opens.Load() }
+
+// Refused returns how many requests the breaker refused.
 func (c *Cache) Refused() int64 { return c.breaker.refused.Load() }
 
 // Facts answers what is stored about a user, and about a session and an organization where they are named.
@@ -271,12 +273,12 @@ func (c *Cache) remove(s *shard, user string) {
 
 // Drop forgets what the changes touch. Call it after they are committed and before anyone is told of them.
 func (c *Cache) Drop(changes []store.Touched) {
-	for i := range changes {
+	c.drop(changes)
+	for i := range changes { // only now: the feed passes over them from then on
 		if changes[i].Seq != 0 {
 			c.feed.ours(changes[i].Seq)
 		}
 	}
-	c.drop(changes)
 }
 
 func (c *Cache) drop(changes []store.Touched) {

@@ -8,6 +8,8 @@ import (
 )
 
 // database is what this package reads of a *store.DB.
+//
+//nolint:interfacebloat // there is one such type; the interface is for tests that hold it up
 type database interface {
 	UserByClerkID(ctx context.Context, clerkUserID string) (store.User, error)
 	UserDeleted(ctx context.Context, clerkUserID string) (bool, error)

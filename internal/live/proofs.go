@@ -67,8 +67,11 @@ func (p *Proofs) Held(f Fact, queued int64) (Proof, bool) {
 
 func (p *Proofs) counts(f Fact, queued int64) (Proof, bool) {
 	proof, ok := p.held[f]
+	if !ok || proof.Since < queued {
+		return Proof{}, false
+	}
 	age := p.now().Sub(proof.At)
-	return proof, ok && age >= 0 && age < p.keep && proof.Since >= queued
+	return proof, age >= 0 && age < p.keep
 }
 
 var errChanges = errors.New("the fact changes while it is read")

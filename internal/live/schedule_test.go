@@ -26,6 +26,9 @@ type schedule struct {
 	parked []chan struct{}
 }
 
+// pass lets time pass on the clock of the bubble.
+func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // no real time passes
+
 // step waits until it is this goroutine's turn.
 func (s *schedule) step() {
 	turn := make(chan struct{})
@@ -68,14 +71,14 @@ func (s *schedule) run(actors ...func()) {
 		turn := s.next()
 		switch {
 		case turn != nil && s.pauses && s.random.IntN(12) == 0:
-			time.Sleep(time.Duration(s.random.IntN(500)) * time.Millisecond)
+			pass(time.Duration(s.random.IntN(500)) * time.Millisecond)
 			close(turn)
 		case turn != nil:
 			close(turn)
 		case left.Load() == 0:
 			return
 		default: // they wait for time to pass
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 		}
 	}
 }
@@ -168,6 +171,7 @@ func (w *world) Membership(context.Context, string, string) (store.Membership, e
 }
 
 func (w *world) MembershipLost(context.Context, string, string) (clerk.Time, error) { return 0, nil }
+
 func (w *world) SeatQueued(context.Context, string, string) ([]store.Queued, error) { return nil, nil }
 
 func (w *world) Organization(context.Context, string) (store.Organization, error) {

@@ -21,7 +21,8 @@ func (db *DB) UserQueued(ctx context.Context, clerkUserID string) (write int64, 
 }
 
 // SeatQueued lists what is in the verify queue of that on which a user's rights in an organization hang: the membership,
-// the role that it names, and the permissions of that role. A role whose key is not known may be the one.
+// the role that it names, and the permissions of that role. A role whose key is not known may be the one. A permission that
+// was seen only inside the role is no doubt of the role's.
 func (db *DB) SeatQueued(ctx context.Context, clerkUserID, clerkOrganizationID string) ([]Queued, error) {
 	const roles = `SELECT m.role FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2`
 	const text = `SELECT kind, id, max(queued_write) FROM (
@@ -31,7 +32,7 @@ func (db *DB) SeatQueued(ctx context.Context, clerkUserID, clerkOrganizationID s
 		UNION ALL SELECT v.kind, v.id, v.queued_write FROM clerk_verify v JOIN clerk_roles r ON r.clerk_role_id = v.id
 			WHERE v.kind = 'role' AND r.sync_hidden = 0 AND (r.role_key IS NULL OR r.role_key IN (` + roles + `))
 		UNION ALL SELECT v.kind, v.id, v.queued_write FROM clerk_verify v JOIN clerk_roles r ON r.permissions LIKE '%"' || v.id || '"%'
-			WHERE v.kind = 'permission' AND r.sync_hidden = 0 AND r.role_key IN (` + roles + `)
+			WHERE v.kind = 'permission' AND v.reason <> 'stub' AND r.sync_hidden = 0 AND r.role_key IN (` + roles + `)
 		) q GROUP BY kind, id ORDER BY kind, id`
 	rows, err := db.query(ctx, text, clerkUserID, clerkOrganizationID)
 	return scanAll(rows, err, func(r *sql.Rows) (q Queued, err error) { return q, r.Scan(&q.Key.Kind, &q.Key.ID, &q.Write) })
