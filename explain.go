@@ -49,7 +49,7 @@ func (m *Mirror) Explain(ctx context.Context, q Question) (*Explanation, error) 
 	if q.Rule == nil {
 		return x, nil
 	}
-	subject := m.subject(claims, facts)
+	subject := m.subject(claims, facts, m.live.Ready())
 	for _, c := range q.Rule.Explain(&subject) {
 		x.add(c)
 	}

@@ -138,7 +138,7 @@ func (m *Mirror) known(ctx context.Context, claims *auth.Claims) (*Caller, error
 	}
 	refusal := live.Judge(claims, facts, m.config.Now())
 	unseen := refusal != nil && refusal.NotMirrored || refusal == nil && facts.Person.User.Stub
-	if unseen && !m.config.JITOff && m.proofs.user(ctx, claims.Subject) {
+	if unseen && !m.config.JITOff && m.proofs.user(ctx, claims.Subject, facts.Person.Queued) {
 		if facts, err = m.facts(ctx, claims); err != nil {
 			return nil, unavailable(err)
 		}

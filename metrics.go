@@ -192,6 +192,9 @@ func (m *Mirror) collectGate(o metrics.Observe) {
 	o(metrics.CacheFlushes, float64(cache.Flushes.Load()))
 	o(metrics.FeedPolls, float64(cache.Polls.Load()))
 	o(metrics.FeedFailures, float64(cache.PollFailures.Load()))
+	o(metrics.GateBreakerOpen, number(m.live.Open()))
+	o(metrics.GateBreakerOpens, float64(m.live.Opens()))
+	o(metrics.GateBreakerRefused, float64(m.live.Refused()))
 }
 
 func collectAPI(s clerkapi.Stats, o metrics.Observe) {

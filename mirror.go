@@ -61,7 +61,7 @@ type Mirror struct {
 	live        *live.Cache
 	auditor     *auditor
 	denials     denials
-	proofs      *proofs
+	proofs      proofs
 	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
 	holder      string                // names this mirror among those that share the database
 	waited      func() time.Time      // the reconciler's clock; Config.Now where there is none
@@ -105,11 +105,15 @@ func (m *Mirror) open(ctx context.Context) error {
 	if err := m.openDatabase(ctx); err != nil {
 		return err
 	}
-	err := m.refusals.read(ctx)
-	if err != nil {
+	if err := m.refusals.read(ctx); err != nil {
 		return err
 	}
-	if m.live, err = live.New(ctx, live.Config{DB: m.db, Now: m.config.Now, Bounds: m.bounds(), HistoryLost: m.historyLost}); err != nil {
+	var err error
+	m.proofs.Proofs = live.NewProofs(m.config.Now, provenFor)
+	m.live, err = live.New(ctx, live.Config{
+		DB: m.db, Now: m.config.Now, Bounds: m.bounds(), HistoryLost: m.historyLost, Changed: m.proofs.Changed, Logger: m.config.Logger,
+	})
+	if err != nil {
 		return err
 	}
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) {
@@ -123,7 +127,7 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	m.ingest = in
-	if m.proofs, err = m.newProofs(); err != nil {
+	if err := m.newProofs(); err != nil {
 		return err
 	}
 	if m.proofs.api != nil {

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
@@ -29,13 +27,15 @@ const (
 	pauseFor = 5 * time.Second
 	// askTimeout bounds what a request waits for Clerk.
 	askTimeout = 3 * time.Second
-	maxProofs  = 100_000
+	maxMissing = 100_000
 )
 
-// proofs remembers what was read from Clerk one by one, for requests that could not wait for webhooks: users who are
-// not mirrored yet, and stored facts that are to grant more than a token does. All of it is bounded, and a budget that
-// all share keeps a flood of strangers from using up the instance's limit.
+// proofs reads from Clerk one by one what requests cannot wait for webhooks to tell: users who are not mirrored yet, and
+// stored facts that are to grant more than a token does. What it remembers is bounded, and a budget that all share keeps a
+// flood of strangers from using up the instance's limit.
 type proofs struct {
+	*live.Proofs
+
 	api       *clerkapi.Client // nil: there is nobody to ask
 	in        *ingest.Ingest
 	now       func() time.Time
@@ -43,29 +43,22 @@ type proofs struct {
 	// checkSecret makes sure that what is read belongs to the instance that the database mirrors.
 	checkSecret func(context.Context, clerkapi.Priority) error
 
-	flights singleflight.Group
-
 	mu      sync.Mutex
-	proven  map[proof]proven
 	missing map[string]time.Time // users whom Clerk did not know, and when
 	failed  time.Time            // when Clerk last did not answer
 }
 
-// proof names a fact: a user, a user's place in an organization, or the plans of one of the two.
-type proof struct {
-	kind               clerk.Kind
-	user, organization string
+// need is a fact that must be proven before what is stored of it may grant.
+type need struct {
+	fact   live.Fact
+	queued int64 // the transaction that put it into the verify queue, after which the proof must have begun
 }
 
-type proven struct {
-	at    time.Time
-	plans []string // of a subscription
-}
-
-func (m *Mirror) newProofs() (*proofs, error) {
-	p := &proofs{in: m.ingest, now: m.config.Now, incidents: m.incidents, checkSecret: m.checkSecret, proven: map[proof]proven{}, missing: map[string]time.Time{}}
+func (m *Mirror) newProofs() error {
+	p := &m.proofs
+	p.in, p.now, p.incidents, p.checkSecret, p.missing = m.ingest, m.config.Now, m.incidents, m.checkSecret, map[string]time.Time{}
 	if m.config.SecretKey == "" || m.config.JWTAlgorithm == auth.HS256 && m.config.JWTKey == "" {
-		return p, nil // none, or one that is a shared secret and not Clerk's
+		return nil // none, or one that is a shared secret and not Clerk's
 	}
 	// whoever waits for a read waits askTimeout at most; pages of lists may take longer
 	api, err := clerkapi.New(clerkapi.Config{
@@ -77,95 +70,82 @@ func (m *Mirror) newProofs() (*proofs, error) {
 		},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.api = api
-	return p, nil
-}
-
-// held is what was proven, as long as it counts.
-func (p *proofs) held(key proof) (proven, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	held, ok := p.proven[key]
-	age := p.now().Sub(held.at)
-	return held, ok && age >= 0 && age < provenFor
-}
-
-func (p *proofs) hold(key proof, began time.Time, plans []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.proven) >= maxProofs {
-		maps.DeleteFunc(p.proven, func(_ proof, held proven) bool { return began.Sub(held.at) >= provenFor })
-	}
-	if len(p.proven) < maxProofs {
-		p.proven[key] = proven{began, plans}
-	}
+	return nil
 }
 
 // errPaused is the answer while Clerk is left alone.
 var errPaused = errors.New("Clerk did not answer a moment ago") //nolint:staticcheck // a name
 
 // prove reads a fact from Clerk, once for all who ask for it at a time. Who hangs up fails nobody else.
-func (p *proofs) prove(ctx context.Context, key proof) error {
+func (p *proofs) prove(ctx context.Context, n need) error {
 	p.mu.Lock()
 	age := p.now().Sub(p.failed)
 	p.mu.Unlock()
 	if age >= 0 && age < pauseFor {
 		return errPaused
 	}
-	name := string(key.kind) + " " + key.user + " " + key.organization
-	done := p.flights.DoChan(name, func() (any, error) {
-		if _, held := p.held(key); held { // by a flight that has just landed
-			return nil, nil
-		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return p.Prove(ctx, n.fact, n.queued, func(ctx context.Context) (live.Proof, error) {
+		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
-		err := p.read(ctx, key)
+		proof, err := p.read(ctx, n.fact)
 		if errors.Is(err, clerkapi.ErrUnavailable) || errors.Is(err, clerkapi.ErrUnauthorized) ||
 			errors.Is(err, ErrOtherInstance) || errors.Is(err, context.DeadlineExceeded) {
 			p.mu.Lock()
 			p.failed = p.now()
 			p.mu.Unlock()
 		}
-		return nil, err
+		return proof, err
 	})
-	select {
-	case result := <-done:
-		return result.Err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // read reads a fact and, but for plans, stores it by the same rules as events.
-func (p *proofs) read(ctx context.Context, key proof) error {
+func (p *proofs) read(ctx context.Context, f live.Fact) (live.Proof, error) {
 	if err := p.checkSecret(ctx, clerkapi.Interactive); err != nil {
-		return err
+		return live.Proof{}, err
 	}
-	began := p.now()
-	ref := clerkapi.Ref{Kind: key.kind, UserID: key.user, OrganizationID: key.organization}
-	if key.kind == clerk.KindUser {
-		ref = clerkapi.Ref{Kind: key.kind, ID: key.user}
+	if f.Kind == clerk.KindSubscription {
+		return p.readPlans(ctx, f)
+	}
+	proof := live.Proof{At: p.now()}
+	ref := clerkapi.Ref{Kind: f.Kind, ID: f.ID, UserID: f.User, OrganizationID: f.Organization}
+	if f.Kind == clerk.KindUser {
+		ref = clerkapi.Ref{Kind: f.Kind, ID: f.User}
 	}
 	found, err := p.api.Object(ctx, ref, clerkapi.Interactive)
-	if key.kind == clerk.KindSubscription {
-		if err == nil || errors.Is(err, clerkapi.ErrNotFound) { // no subscription is no plan, and known
-			p.hold(key, began, plansOf(found.Body))
-			return nil
-		}
-		return err
-	}
 	if err != nil {
-		return err
+		return proof, err
 	}
-	if err := p.in.Apply(ctx, ingest.Reading{
-		Key: store.Key{Kind: key.kind, ID: found.Ref.ID}, Body: found.Body, ObservedAt: found.ObservedAt(), Since: found.Horizon.Since, ByID: true,
-	}); err != nil {
-		return err
+	proof.Since = found.Horizon.Since
+	return proof, p.in.Apply(ctx, ingest.Reading{
+		Key: store.Key{Kind: f.Kind, ID: found.Ref.ID}, Body: found.Body, ObservedAt: found.ObservedAt(), Since: proof.Since, ByID: true,
+	})
+}
+
+// readPlans reads the plans that are in force for a user or an organization. It never takes the answer to a request that
+// was sent before a change that is stored: the client may share one that is still under way.
+func (p *proofs) readPlans(ctx context.Context, f live.Fact) (live.Proof, error) {
+	proof := live.Proof{At: p.now()}
+	horizon, err := p.in.Horizon(ctx)
+	if err != nil {
+		return proof, err
 	}
-	p.hold(key, began, nil)
-	return nil
+	ref := clerkapi.Ref{Kind: f.Kind, UserID: f.User, OrganizationID: f.Organization}
+	for ctx.Err() == nil {
+		found, err := p.api.Object(ctx, ref, clerkapi.Interactive)
+		if err != nil && !errors.Is(err, clerkapi.ErrNotFound) {
+			return proof, err
+		}
+		if found.Horizon.Since >= horizon.Since {
+			proof.Since, proof.Plans = found.Horizon.Since, plansOf(found.Body) // no subscription is no plan, and known
+			return proof, nil
+		}
+	}
+	return proof, ctx.Err()
 }
 
 // plansOf are the plans that a subscription of the Backend API has in force. Webhooks call the items otherwise.
@@ -183,7 +163,7 @@ func plansOf(subscription clerk.Value) []string {
 }
 
 // user reads a user who is not mirrored yet, once for all who ask. true means that the user is stored now.
-func (p *proofs) user(ctx context.Context, id string) bool {
+func (p *proofs) user(ctx context.Context, id string, queued int64) bool {
 	if p.api == nil {
 		return false
 	}
@@ -194,11 +174,11 @@ func (p *proofs) user(ctx context.Context, id string) bool {
 	if missing && age >= 0 && age < missingFor {
 		return false
 	}
-	err := p.prove(ctx, proof{kind: clerk.KindUser, user: id})
+	err := p.prove(ctx, need{live.Fact{Kind: clerk.KindUser, User: id}, queued})
 	if errors.Is(err, clerkapi.ErrNotFound) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if len(p.missing) >= maxProofs {
+		if len(p.missing) >= maxMissing {
 			clear(p.missing)
 		}
 		p.missing[id] = p.now()
@@ -214,18 +194,24 @@ func (p *proofs) user(ctx context.Context, id string) bool {
 // check asks a rule. Where it refuses for want of a stored fact that is not proven, the fact is read from Clerk and
 // the rule asked again.
 func (m *Mirror) check(ctx context.Context, c *Caller, rule auth.Rule) (auth.Decision, error) {
-	subject := m.subject(c.Claims, c.facts)
+	ready := m.live.Ready()
+	if m.leansOnProof(c, ready) {
+		// the proof may have come since the facts were looked up, and have changed them
+		again, err := m.known(ctx, c.Claims)
+		if err != nil {
+			return auth.Decision{}, err
+		}
+		*c = *again
+	}
+	subject := m.subject(c.Claims, c.facts, ready)
 	d := rule.Check(&subject)
 	if d.Allowed || m.config.Unready != UnreadyAsk || m.proofs.api == nil {
 		m.logRefusal(ctx, &subject, rule, d)
 		return d, nil
 	}
-	for _, key := range m.wanted(rule.Explain(&subject), c.Claims) {
-		if _, held := m.proofs.held(key); held {
-			continue
-		}
-		if err := m.proofs.prove(ctx, key); err != nil {
-			m.config.Logger.Debug("a stored fact could not be proven, and grants nothing", "kind", string(key.kind), "user", key.user, "error", err)
+	for _, n := range m.wanted(rule.Explain(&subject), c, ready) {
+		if err := m.proofs.prove(ctx, n); err != nil {
+			m.config.Logger.Debug("a stored fact could not be proven, and grants nothing", "kind", string(n.fact.Kind), "user", n.fact.User, "error", err)
 			continue
 		}
 		again, err := m.known(ctx, c.Claims) // what was read may speak against the caller
@@ -233,7 +219,7 @@ func (m *Mirror) check(ctx context.Context, c *Caller, rule auth.Rule) (auth.Dec
 			return d, err
 		}
 		*c = *again
-		subject = m.subject(c.Claims, c.facts)
+		subject = m.subject(c.Claims, c.facts, m.live.Ready())
 		if d = rule.Check(&subject); d.Allowed {
 			return d, nil
 		}
@@ -242,27 +228,79 @@ func (m *Mirror) check(ctx context.Context, c *Caller, rule auth.Rule) (auth.Dec
 	return d, nil
 }
 
+// maxWanted bounds the reads from Clerk for one request.
+const maxWanted = 8
+
 // wanted are the facts whose lack made conditions refuse.
-func (m *Mirror) wanted(conditions []auth.Condition, claims *auth.Claims) []proof {
-	var wanted []proof
+func (*Mirror) wanted(conditions []auth.Condition, c *Caller, ready live.Ready) (wanted []need) {
 	lacks := func(name string) bool { return lacking(conditions, name) }
-	user, organization := claims.Subject, ""
-	if claims.Organization != nil {
-		organization = claims.Organization.ID
-	}
 	if lacks("role") {
-		wanted = append(wanted, proof{kind: clerk.KindUser, user: user})
+		wanted = userNeeds(wanted, ready, c.Claims, c.facts.Person)
 	}
-	if organization != "" && lacks("permissions") {
-		wanted = append(wanted, proof{kind: clerk.KindMembership, user: user, organization: organization})
+	if lacks("permissions") {
+		wanted = seatNeeds(wanted, ready, c.Claims, c.facts.Seat)
 	}
+	user, organization := planFacts(c.Claims)
 	if lacks("user plans") {
-		wanted = append(wanted, proof{kind: clerk.KindSubscription, user: user})
+		wanted = append(wanted, need{fact: user})
 	}
-	if organization != "" && lacks("organization plans") {
-		wanted = append(wanted, proof{kind: clerk.KindSubscription, organization: organization})
+	if organization.Organization != "" && lacks("organization plans") {
+		wanted = append(wanted, need{fact: organization})
 	}
-	return wanted
+	return wanted[:min(len(wanted), maxWanted)]
+}
+
+// proven reports whether what is stored of a fact may grant. Never while the facts say that it is in the verify queue: a
+// proof takes it out of there, so that they are from before the proof.
+func (m *Mirror) proven(n need) bool {
+	_, held := m.proofs.Held(n.fact, 0)
+	return held && n.queued == 0
+}
+
+// leansOnProof reports whether a proof may be what lets the caller's stored facts grant.
+func (m *Mirror) leansOnProof(c *Caller, ready live.Ready) bool {
+	if m.config.Unready != UnreadyAsk || ready.User && ready.Seat { // then a doubt is all that may be in the way
+		return false
+	}
+	var room [4]need
+	return slices.ContainsFunc(seatNeeds(userNeeds(room[:0], ready, c.Claims, c.facts.Person), ready, c.Claims, c.facts.Seat), m.proven)
+}
+
+// userNeeds adds what must be proven before the stored user may grant.
+func userNeeds(needs []need, ready live.Ready, claims *auth.Claims, p *live.Person) []need {
+	if ready.User && p.Queued == 0 {
+		return needs
+	}
+	return append(needs, need{live.Fact{Kind: clerk.KindUser, User: claims.Subject}, p.Queued})
+}
+
+// seatNeeds adds what must be proven before the stored place in the active organization may grant: the membership unless
+// walks vouch for it, and whatever the verify queue has of it, of its role and of the role's permissions.
+func seatNeeds(needs []need, ready live.Ready, claims *auth.Claims, seat *live.Seat) []need {
+	if claims.Organization == nil || seat == nil {
+		return needs
+	}
+	membership := need{fact: live.Fact{Kind: clerk.KindMembership, User: claims.Subject, Organization: claims.Organization.ID}}
+	for _, q := range seat.Queued {
+		if q.Key.Kind == clerk.KindMembership {
+			membership.queued = max(membership.queued, q.Write)
+		} else {
+			needs = append(needs, need{live.Fact{Kind: q.Key.Kind, ID: q.Key.ID}, q.Write})
+		}
+	}
+	if !ready.Seat || membership.queued > 0 {
+		needs = append(needs, membership)
+	}
+	return needs
+}
+
+// planFacts are the plans of the caller, and those of the active organization if there is one.
+func planFacts(claims *auth.Claims) (user, organization live.Fact) {
+	user, organization = live.Fact{Kind: clerk.KindSubscription, User: claims.Subject}, live.Fact{Kind: clerk.KindSubscription}
+	if claims.Organization != nil {
+		organization.Organization = claims.Organization.ID
+	}
+	return user, organization
 }
 
 // lacking reports whether a refused condition looked for a stored fact in vain. A rule of the application's own tells
@@ -285,31 +323,26 @@ func lacking(conditions []auth.Condition, name string) bool {
 }
 
 // subject is whom a rule is asked about, with the stored facts that may grant now.
-func (m *Mirror) subject(claims *auth.Claims, facts live.Facts) auth.Subject {
+func (m *Mirror) subject(claims *auth.Claims, facts live.Facts, ready live.Ready) auth.Subject {
 	if m.config.Unready == UnreadyAllow {
 		return live.Subject(claims, facts, live.Grants{User: true, Membership: true, Plans: true}, m.config.PlanFeatures)
 	}
-	ready := m.live.Ready()
-	g := live.Grants{User: ready.User && !facts.Person.Doubted, Membership: ready.Seat && facts.Seat != nil && !facts.Seat.Doubted}
-	if m.config.Unready == UnreadyDeny {
-		return live.Subject(claims, facts, g, m.config.PlanFeatures)
-	}
-	organization := ""
-	if claims.Organization != nil {
-		organization = claims.Organization.ID
-	}
-	if !g.User {
-		_, g.User = m.proofs.held(proof{kind: clerk.KindUser, user: claims.Subject})
-	}
-	if !g.Membership {
-		_, g.Membership = m.proofs.held(proof{kind: clerk.KindMembership, user: claims.Subject, organization: organization})
+	lacks := func(n need) bool { return m.config.Unready == UnreadyDeny || !m.proven(n) }
+	var room [4]need
+	g := live.Grants{
+		User:       !slices.ContainsFunc(userNeeds(room[:0], ready, claims, facts.Person), lacks),
+		Membership: !slices.ContainsFunc(seatNeeds(room[:0], ready, claims, facts.Seat), lacks),
 	}
 	s := live.Subject(claims, facts, g, m.config.PlanFeatures)
-	if held, ok := m.proofs.held(proof{kind: clerk.KindSubscription, user: claims.Subject}); ok {
-		s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: held.plans}
+	if m.config.Unready == UnreadyDeny {
+		return s
 	}
-	if held, ok := m.proofs.held(proof{kind: clerk.KindSubscription, organization: organization}); ok && organization != "" {
-		s.OrganizationPlans = &auth.Plans{Owner: organization, Slugs: held.plans}
+	user, organization := planFacts(claims)
+	if held, ok := m.proofs.Held(user, 0); ok {
+		s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: held.Plans}
+	}
+	if held, ok := m.proofs.Held(organization, 0); ok && organization.Organization != "" {
+		s.OrganizationPlans = &auth.Plans{Owner: organization.Organization, Slugs: held.Plans}
 	}
 	return s
 }

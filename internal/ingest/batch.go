@@ -26,6 +26,7 @@ type batch struct {
 	doubts    []store.Doubt
 	settled   []store.Doubt
 	cleared   []cleared   // by reads of these objects
+	repeated  []store.Key // of events that came before, perhaps to another process
 	banned    []store.Key // users whose ban floor rose
 	roles     roleNews
 	parents   parentNews
@@ -90,7 +91,7 @@ func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
 }
 
 // touched is every row that was written, with the number of its change where it had one, or whose place in the verify
-// queue changed.
+// queue changed, or of which an event told that is answered as a duplicate: another process may have applied it.
 func (b *batch) touched() []store.Touched {
 	seqs := make(map[store.Key]int64, len(b.changes))
 	all := make([]store.Touched, 0, len(b.changes))
@@ -113,7 +114,7 @@ func (b *batch) touched() []store.Touched {
 	return append(all, b.doubtsTouched()...)
 }
 
-// queued is what came into the verify queue or left it.
+// queued is what came into the verify queue or left it, and what duplicates tell of.
 func (b *batch) queued() map[store.Key]bool {
 	keys := make(map[store.Key]bool, len(b.doubts)+len(b.cleared))
 	for _, list := range [][]store.Doubt{b.doubts, b.settled} {
@@ -123,6 +124,9 @@ func (b *batch) queued() map[store.Key]bool {
 	}
 	for _, c := range b.cleared {
 		keys[c.key] = true
+	}
+	for _, k := range b.repeated {
+		keys[k] = true
 	}
 	return keys
 }
@@ -222,6 +226,9 @@ func (b *batch) take(j *job, head *store.Head) Outcome {
 		case d.Digest != "" && earlier.Digest != "" && d.Digest != earlier.Digest:
 			return b.conflict(d)
 		case earlier.State != store.StateDead && earlier.State != store.StateQuarantined && earlier.State != store.StateDismissed:
+			for i := range j.ops {
+				b.repeated = append(b.repeated, j.ops[i].key)
+			}
 			return Outcome{Status: Duplicate}
 		}
 	}

@@ -190,8 +190,8 @@ func TestRoleRenamedBeforeItsMembersCome(t *testing.T) {
 					deeds[order[i]](m)
 				}
 				m.mustWait("after "+order, "orginv_1", "orgmem_1")
-				if doubted, err := m.db.SeatDoubted(m.Context(), "orgmem_1", "org:old"); err != nil || !doubted {
-					m.Errorf("the place grants: doubted %v, %v", doubted, err)
+				if queued, err := m.db.SeatQueued(m.Context(), "user_orgmem_1", "org_1"); err != nil || len(queued) == 0 {
+					m.Errorf("the place grants: queued %v, %v", queued, err)
 				}
 				if keys := m.texts("SELECT role_key FROM clerk_role_keys ORDER BY role_key"); !slices.Equal(keys, []string{"org:new", "org:old"}) {
 					m.Errorf("keys remembered: %v", keys)

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"hash/maphash"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,13 @@ type Config struct {
 	DB *store.DB
 	// MaxBytes bounds what is kept, by estimate; 0 means 32 MiB.
 	MaxBytes int
+	// LookupBound is how long one look at the database may take; 0 means one second.
+	LookupBound time.Duration
+	// Changed is told what was forgotten, before anyone can learn that it changed: changes that this process committed and
+	// those read from the feed. nil for changes means that anything may have changed. A nil function is told nothing.
+	Changed func(changes []store.Touched)
+	// Logger gets a line when the database stops answering, and one when it answers again; nil is silence.
+	Logger *slog.Logger
 	// Bounds say how long comparisons with Clerk vouch for what is stored; the zero value is never.
 	Bounds Bounds
 	// HistoryLost is called when the change feed is another one than before, as in a restored copy of the database:
@@ -28,7 +36,7 @@ type Config struct {
 const (
 	defaultMaxBytes = 32 << 20
 	shardCount      = 64
-	stripeCount     = 1024
+	stripeCount     = 16 // of a shard
 	// maxKept is how long a fact is kept without being read again. No promise hangs on it: it bounds what a
 	// change that the feed does not tell, such as the time of an unchanged row, can leave behind.
 	maxKept = time.Minute
@@ -38,19 +46,23 @@ const (
 
 // Cache keeps the facts of those who called lately. It is safe for concurrent use.
 type Cache struct {
-	db      *store.DB
+	db      database
 	now     func() time.Time
 	seed    maphash.Seed
 	budget  int // bytes of one generation of one shard
 	shards  [shardCount]shard
-	stripes [stripeCount]atomic.Uint64 // count what was dropped, so that an older load is not kept
-	flushes atomic.Uint64
 	feed    feed
+	breaker breaker
 	bounds  Bounds
 	// historyLost is Config.HistoryLost
 	historyLost func(context.Context)
 
 	vouched atomic.Pointer[vouched]
+	changed func([]store.Touched)
+
+	// between is called between two steps of a look-up that found something missing, and of what forgets in several
+	// steps, without any lock held. Tests put other requests and commits there; nil does nothing.
+	between func()
 
 	Stats Stats
 }
@@ -66,7 +78,16 @@ type shard struct {
 	mu         sync.Mutex
 	young, old map[string]*entry
 	bytes      int // of the young
+
+	// What was forgotten, counted: of a stripe of the users, and of all. What was read before something was forgotten may
+	// be older than the change that was the reason, and is not kept. The counters are read with the look-up that found
+	// something missing, and raised with the removal, both under mu: between them nothing can be read or put back.
+	drops   [stripeCount]uint64
+	flushes uint64
 }
+
+// mark is what the counters say of a user. They only grow, so that the sum is the same only if both are.
+func (s *shard) mark(hash uint64) uint64 { return s.drops[hash/shardCount%stripeCount] + s.flushes }
 
 // entry is what is kept of one user.
 type entry struct {
@@ -79,22 +100,50 @@ type entry struct {
 
 // New makes an empty cache on a migrated database.
 func New(ctx context.Context, c Config) (*Cache, error) {
+	cache := newCache(c)
+	return cache, cache.open(ctx)
+}
+
+func newCache(c Config) *Cache {
 	if c.MaxBytes == 0 {
 		c.MaxBytes = defaultMaxBytes
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	cache := &Cache{db: c.DB, now: c.Now, seed: maphash.MakeSeed(), budget: max(1, c.MaxBytes/shardCount/2), bounds: c.Bounds}
-	cache.historyLost = c.HistoryLost
+	if c.LookupBound == 0 {
+		c.LookupBound = defaultLookupBound
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	cache := &Cache{
+		db: c.DB, now: c.Now, seed: maphash.MakeSeed(), budget: max(1, c.MaxBytes/shardCount/2), bounds: c.Bounds, changed: c.Changed,
+		historyLost: c.HistoryLost,
+	}
+	cache.breaker.init(c.LookupBound, c.Logger)
 	for i := range cache.shards {
 		cache.shards[i].young = map[string]*entry{}
 	}
-	if err := cache.feed.start(ctx, c.DB, c.Now()); err != nil {
-		return nil, err
-	}
-	return cache, cache.vouch(ctx)
+	return cache
 }
+
+// open finds the end of the feed, from which on the cache follows it.
+func (c *Cache) open(ctx context.Context) error {
+	if err := c.feed.start(ctx, c.db, c.now()); err != nil {
+		return err
+	}
+	return c.vouch(ctx)
+}
+
+// Open reports whether the breaker is open: the database does not answer, and is not asked but now and then.
+func (c *Cache) Open() bool { return c.breaker.open.Load() }
+
+// Opens returns how often the breaker opened.
+func (c *Cache) Opens() int64 { return c.breaker.opens.Load() }
+
+// Refused returns how many requests the breaker refused.
+func (c *Cache) Refused() int64 { return c.breaker.refused.Load() }
 
 // Facts answers what is stored about a user, and about a session and an organization where they are named.
 func (c *Cache) Facts(ctx context.Context, user, session, organization string) (Facts, error) {
@@ -102,29 +151,38 @@ func (c *Cache) Facts(ctx context.Context, user, session, organization string) (
 		return Facts{}, err
 	}
 	hash := maphash.String(c.seed, user)
-	facts := c.kept(hash, user, session, organization)
+	facts, mark := c.kept(hash, user, session, organization)
 	if facts.Person != nil && (facts.Session != nil || session == "") && (facts.Seat != nil || organization == "") {
 		c.Stats.Hits.Add(1)
 		return facts, nil
 	}
-	return c.load(ctx, hash, facts, user, session, organization)
+	c.step()
+	return c.load(ctx, hash, mark, facts, user, session, organization)
 }
 
-func (c *Cache) kept(hash uint64, user, session, organization string) (f Facts) {
+func (c *Cache) step() {
+	if c.between != nil {
+		c.between()
+	}
+}
+
+// kept returns what is in memory of a user, and the mark under which what is missing may be added.
+func (c *Cache) kept(hash uint64, user, session, organization string) (f Facts, mark uint64) {
 	s := &c.shards[hash%shardCount]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	mark = s.mark(hash)
 	e := s.young[user]
 	if e == nil {
 		if e = s.old[user]; e == nil {
-			return f
+			return f, mark
 		}
 		delete(s.old, user)
 		c.put(s, user, e)
 	}
 	if c.now().After(e.until) || e.person.settings != c.db.Settings().Revision {
 		c.remove(s, user)
-		return f
+		return f, mark
 	}
 	f.Person = e.person
 	if session != "" {
@@ -133,17 +191,36 @@ func (c *Cache) kept(hash uint64, user, session, organization string) (f Facts) 
 	if organization != "" {
 		f.Seat = e.seats[organization]
 	}
-	return f
+	return f, mark
 }
 
-// load reads what is missing, and keeps it unless something was dropped meanwhile: what was read may then be
-// older than the drop. The answer is right all the same, for it was read after the question.
-func (c *Cache) load(ctx context.Context, hash uint64, f Facts, user, session, organization string) (Facts, error) {
+// load reads what is missing, and keeps it unless something was forgotten since the mark: what was read may then be older
+// than the change. The request that asked began before that change was acknowledged, so that for it the answer is right.
+// Each request reads for itself: one that began after a change must not be given what another one read before it.
+func (c *Cache) load(ctx context.Context, hash, mark uint64, had Facts, user, session, organization string) (Facts, error) {
 	c.Stats.Loads.Add(1)
-	stripe := &c.stripes[hash%stripeCount]
-	dropped, flushed := stripe.Load(), c.flushes.Load()
 	began := c.now()
-	had, err := f, error(nil)
+	var f Facts
+	err := c.breaker.do(ctx, func(ctx context.Context) (err error) {
+		if f, err = c.read(ctx, had, user, session, organization); err != nil {
+			return err
+		}
+		s := &c.shards[hash%shardCount]
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.mark(hash) == mark {
+			c.keep(s, user, had, f, session, organization, began)
+		}
+		return nil
+	})
+	if err != nil {
+		return Facts{}, err
+	}
+	return f, nil
+}
+
+// read adds what is missing.
+func (c *Cache) read(ctx context.Context, f Facts, user, session, organization string) (_ Facts, err error) {
 	if f.Person == nil {
 		f.Person, err = loadPerson(ctx, c.db, user)
 	}
@@ -153,16 +230,7 @@ func (c *Cache) load(ctx context.Context, hash uint64, f Facts, user, session, o
 	if err == nil && f.Seat == nil && organization != "" {
 		f.Seat, err = loadSeat(ctx, c.db, user, organization)
 	}
-	if err != nil {
-		return Facts{}, err
-	}
-	s := &c.shards[hash%shardCount]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if stripe.Load() == dropped && c.flushes.Load() == flushed {
-		c.keep(s, user, had, f, session, organization, began)
-	}
-	return f, nil
+	return f, err
 }
 
 // keep adds what was loaded to the user's entry.
@@ -210,54 +278,99 @@ func (c *Cache) remove(s *shard, user string) {
 	delete(s.old, user)
 }
 
-// Drop forgets what the changes touch. Call it after they are committed and before anybody is told.
+// Drop forgets what the changes touch. Call it after they are committed and before anyone is told of them.
 func (c *Cache) Drop(changes []store.Touched) {
-	for i := range changes {
+	c.drop(changes)
+	for i := range changes { // only now: the feed passes over them from then on
 		if changes[i].Seq != 0 {
 			c.feed.ours(changes[i].Seq)
 		}
 	}
-	c.drop(changes)
 }
 
 func (c *Cache) drop(changes []store.Touched) {
+	if len(changes) == 0 {
+		return
+	}
 	for i := range changes {
-		t := &changes[i]
-		switch t.Key.Kind {
-		case clerk.KindUser, clerk.KindSession, clerk.KindMembership, clerk.KindSubscription, clerk.KindSubscriptionItem:
-			if t.UserID != "" {
-				c.dropUser(t.UserID)
-			} else if t.OrganizationID != "" {
-				c.dropOrganization(t.OrganizationID)
-			}
-		case clerk.KindOrganization:
+		c.dropOne(&changes[i])
+	}
+	if c.changed != nil {
+		c.changed(changes)
+	}
+}
+
+func (c *Cache) dropOne(t *store.Touched) {
+	switch t.Key.Kind {
+	case clerk.KindUser:
+		c.dropUser(t.UserID)
+	case clerk.KindSession, clerk.KindMembership:
+		if t.UserID != "" {
+			c.dropUser(t.UserID)
+			return
+		}
+		id := t.Key.ID // whose it is was not told; what is kept may know, and so may tokens
+		c.dropWhere(func(e *entry) bool { return e.sessions[id] != nil || e.sitsBy(id) })
+	case clerk.KindSubscription, clerk.KindSubscriptionItem:
+		if t.UserID != "" { // a payer may be named by both
+			c.dropUser(t.UserID)
+		}
+		if t.OrganizationID != "" {
 			c.dropOrganization(t.OrganizationID)
-		case clerk.KindRole, clerk.KindPermission: // whoever has it
-			c.Flush()
-		default: // no fact hangs on it
+		}
+		if t.UserID == "" && t.OrganizationID == "" {
+			c.flush()
+		}
+	case clerk.KindOrganization:
+		c.dropOrganization(t.OrganizationID)
+	case clerk.KindRole, clerk.KindPermission: // any user may have it
+		c.flush()
+	default: // no fact hangs on it
+	}
+}
+
+// sitsBy reports whether the user has a seat by a membership.
+func (e *entry) sitsBy(membership string) bool {
+	for _, seat := range e.seats {
+		if seat.Membership.ClerkMembershipID == membership {
+			return true
 		}
 	}
+	return false
 }
 
 func (c *Cache) dropUser(user string) {
 	hash := maphash.String(c.seed, user)
-	c.stripes[hash%stripeCount].Add(1)
 	s := &c.shards[hash%shardCount]
 	s.mu.Lock()
+	s.drops[hash/shardCount%stripeCount]++
 	c.remove(s, user)
 	s.mu.Unlock()
 	c.Stats.Dropped.Add(1)
 }
 
-// dropOrganization forgets every seat in an organization: its slug, its plans, or all of it may be gone.
+// dropOrganization forgets all who may have to do with an organization: its slug, its plans, or all of it may be gone, and
+// with it the only organization of its members. A user without an only organization has none or several, of which this
+// may be one.
 func (c *Cache) dropOrganization(organization string) {
-	c.flushes.Add(1) // of loads under way
+	c.dropWhere(func(e *entry) bool {
+		only := e.person.User.OrganizationID
+		return e.seats[organization] != nil || e.person.Found && (only == "" || only == organization)
+	})
+}
+
+// dropWhere forgets the users of whom something is true.
+func (c *Cache) dropWhere(touched func(*entry) bool) {
 	for i := range c.shards {
+		if i%(shardCount/4) == 0 {
+			c.step()
+		}
 		s := &c.shards[i]
 		s.mu.Lock()
+		s.flushes++ // for loads under way, of which nobody knows whether it would be true
 		for _, generation := range []map[string]*entry{s.young, s.old} {
 			for user, e := range generation {
-				if e.seats[organization] != nil {
+				if touched(e) {
 					c.remove(s, user)
 				}
 			}
@@ -267,12 +380,22 @@ func (c *Cache) dropOrganization(organization string) {
 	c.Stats.Dropped.Add(1)
 }
 
-// Flush forgets everything.
+// Flush forgets everything, and says that anything may have changed.
 func (c *Cache) Flush() {
-	c.flushes.Add(1)
+	c.flush()
+	if c.changed != nil {
+		c.changed(nil)
+	}
+}
+
+func (c *Cache) flush() {
 	for i := range c.shards {
+		if i%(shardCount/4) == 0 {
+			c.step()
+		}
 		s := &c.shards[i]
 		s.mu.Lock()
+		s.flushes++
 		s.young, s.old, s.bytes = map[string]*entry{}, nil, 0
 		s.mu.Unlock()
 	}

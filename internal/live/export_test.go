@@ -1,5 +1,21 @@
 package live
 
+import "context"
+
+// Database is what a cache reads, for tests that put something else in its place.
+type Database = database
+
+// NewOn makes a cache on something else than a store. between is called between the steps of look-ups and changes.
+func NewOn(ctx context.Context, db Database, c Config, between func()) (*Cache, error) {
+	cache := newCache(c)
+	cache.db = db
+	if err := cache.open(ctx); err != nil {
+		return nil, err
+	}
+	cache.between = between
+	return cache, nil
+}
+
 // Kept is the estimate of what is kept, in bytes.
 func (c *Cache) Kept() int {
 	total := 0

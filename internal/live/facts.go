@@ -21,9 +21,11 @@ type Person struct {
 	User       store.User
 	Found      bool
 	Deleted    bool // known to be: not the same as not found
-	Doubted    bool // waits in the verify queue: grants nothing before it was read from Clerk
 	Plans      []string
 	PlansKnown bool
+	// Queued is the number of the transaction that last put the user into the verify queue, 0 for one who is not in it. Only
+	// a read from Clerk that began after that transaction lets the stored user grant.
+	Queued int64
 
 	// Ladder is the role ladder in force when the user was read, lowest first. User.Role was derived by it, so that a role
 	// is never ranked by another ladder than the one that it comes from.
@@ -56,17 +58,22 @@ type Session struct {
 type Seat struct {
 	Membership store.Membership
 	Found      bool
-	Doubted    bool       // the membership, or its role, waits in the verify queue
-	LostAt     clerk.Time // when a membership was last lost; 0 means never
-	Slug       string     // of the organization; "" where it is not known
-	Plans      []string   // of the organization
+	Queued     []store.Queued // the membership, its role and the role's permissions, as far as they are in the verify queue
+	LostAt     clerk.Time     // when a membership was last lost; 0 means never
+	Slug       string         // of the organization; "" where it is not known
+	Plans      []string       // of the organization
 	PlansKnown bool
 }
 
-func loadPerson(ctx context.Context, db *store.DB, id string) (*Person, error) {
+// loadPerson asks the verify queue first: a read from Clerk that ends meanwhile empties the queue and replaces the row in
+// one transaction, and the old row must not pass for one that nothing doubts. loadSeat does the same.
+func loadPerson(ctx context.Context, db database, id string) (*Person, error) {
 	settings := db.Settings()
 	p := Person{Ladder: settings.Roles(), settings: settings.Revision}
 	var err error
+	if p.Queued, err = db.UserQueued(ctx, id); err != nil {
+		return nil, err
+	}
 	p.User, err = db.UserByClerkID(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -77,14 +84,11 @@ func loadPerson(ctx context.Context, db *store.DB, id string) (*Person, error) {
 	}
 	p.Found = true
 	p.User.Role = p.User.RoleBy(p.Ladder).Role // the stored one may come from another ladder, in the moment of a change
-	if p.Doubted, err = db.UserDoubted(ctx, id); err != nil {
-		return nil, err
-	}
 	p.Plans, p.PlansKnown, err = db.Plans(ctx, id, "")
 	return &p, err
 }
 
-func loadSession(ctx context.Context, db *store.DB, id string) (*Session, error) {
+func loadSession(ctx context.Context, db database, id string) (*Session, error) {
 	s, err := db.Session(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return &Session{}, nil
@@ -92,18 +96,16 @@ func loadSession(ctx context.Context, db *store.DB, id string) (*Session, error)
 	return &Session{s, err == nil}, err
 }
 
-func loadSeat(ctx context.Context, db *store.DB, user, organization string) (*Seat, error) {
+func loadSeat(ctx context.Context, db database, user, organization string) (*Seat, error) {
 	var s Seat
 	var err error
+	if s.Queued, err = db.SeatQueued(ctx, user, organization); err != nil {
+		return nil, err
+	}
 	s.Membership, err = db.Membership(ctx, user, organization)
 	s.Found = err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
-	}
-	if s.Found {
-		if s.Doubted, err = db.SeatDoubted(ctx, s.Membership.ClerkMembershipID, s.Membership.Role); err != nil {
-			return nil, err
-		}
 	}
 	if s.LostAt, err = db.MembershipLost(ctx, user, organization); err != nil {
 		return nil, err

@@ -11,49 +11,62 @@ import (
 )
 
 const (
-	// MaxStale is the oldest that an answer can be: what another process committed is seen after it.
+	// MaxStale is the oldest that an answer can be: what another process committed is seen after it. While the feed cannot
+	// be read, what is kept answers for that long, and then nothing does.
 	MaxStale = 800 * time.Millisecond
-	// pollEvery is after what time a request asks the feed, beside its own work.
-	pollEvery   = 250 * time.Millisecond
-	pollTimeout = 5 * time.Second
-	pollLimit   = 1000
-	maxBehind   = 10 * pollLimit // further behind, forgetting everything is less work
+	// pollEvery is after what time a request has the feed read, without waiting for it.
+	pollEvery = 250 * time.Millisecond
+	pollLimit = 1000
+	maxBehind = 10 * pollLimit // further behind, forgetting everything is less work
+	maxWaits  = 3              // polls that a request waits for, one after the other
 )
 
 // feed follows the changes that other processes commit.
 type feed struct {
-	polled  atomic.Int64 // when the last poll that succeeded began, in nanoseconds since 1970
-	polling atomic.Bool
+	polled atomic.Int64 // when the last poll that succeeded began, in nanoseconds since 1970
+	at     atomic.Int64 // the last change known
 
-	mu  sync.Mutex // one poll at a time
-	at  int64      // the last change known
-	tag string     // its tag: another one means another history
+	mu      sync.Mutex
+	polling *poll // the one under way; the fields below are its own
+
+	tag string // of the last change known: another one means another history
 	// doubted is the last transaction of which it is known what it put into the verify queue
 	doubted int64
 
-	oursMu sync.Mutex
-	known  map[int64]bool // changes of this process, dropped already
+	oursMu   sync.Mutex
+	known    map[int64]bool // changes of this process, forgotten already
+	consumed int64          // the last change of which the feed needs not know any more whose it is
 }
 
-func (f *feed) start(ctx context.Context, db *store.DB, now time.Time) error {
+// poll is one read of the feed.
+type poll struct {
+	*lookup
+	began int64 // in nanoseconds since 1970
+}
+
+func (f *feed) start(ctx context.Context, db database, now time.Time) error {
 	f.known = map[int64]bool{}
-	return f.jump(ctx, db, now)
+	return f.jump(ctx, db, now, func() {})
 }
 
-// jump goes to the end of the feed.
-func (f *feed) jump(ctx context.Context, db *store.DB, began time.Time) error {
+// jump goes to the end of the feed. What lies between is not read, so that everything is forgotten: after the end was
+// read, for what is loaded from then on is no older than that end.
+func (f *feed) jump(ctx context.Context, db database, began time.Time, forget func()) error {
 	head, err := db.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("read the head of the change feed: %w", err)
 	}
-	f.at, f.tag, f.doubted = head.Seq, "", head.Writes
 	last, err := db.TouchedFrom(ctx, head.Seq, 1)
 	if err != nil {
 		return fmt.Errorf("read the change feed: %w", err)
 	}
+	forget()
+	f.tag, f.doubted = "", head.Writes
 	if len(last) == 1 && last[0].Seq == head.Seq {
 		f.tag = last[0].Tag
 	}
+	f.others(nil, head.Seq)
+	f.at.Store(head.Seq)
 	f.polled.Store(began.UnixNano())
 	return nil
 }
@@ -62,44 +75,92 @@ func (f *feed) jump(ctx context.Context, db *store.DB, began time.Time) error {
 func (f *feed) ours(seq int64) {
 	f.oursMu.Lock()
 	defer f.oursMu.Unlock()
-	if len(f.known) < maxBehind {
+	if seq > f.consumed && len(f.known) < maxBehind {
 		f.known[seq] = true
 	}
 }
 
-// fresh sees to it that the feed was asked lately. Old news is a reason to ask beside the request; news that are
-// too old to answer by make it wait.
+// others leaves out what this process did, and forgets that it did. All up to a change is done with then.
+func (f *feed) others(changes []store.Touched, upTo int64) []store.Touched {
+	f.oursMu.Lock()
+	defer f.oursMu.Unlock()
+	theirs := changes[:0]
+	for _, t := range changes {
+		if !f.known[t.Seq] {
+			theirs = append(theirs, t)
+		}
+		delete(f.known, t.Seq)
+	}
+	if upTo < f.consumed || len(changes) == 0 { // another history, or one that was passed over
+		clear(f.known)
+	}
+	f.consumed = upTo
+	return theirs
+}
+
+// fresh sees to it that the feed was read recently. Old news is a reason to read it beside the request; news that is too
+// old to answer by makes the request wait.
 func (c *Cache) fresh(ctx context.Context) error {
 	age := c.now().UnixNano() - c.feed.polled.Load()
 	switch {
 	case age >= 0 && age < int64(pollEvery):
 		return nil
 	case age >= 0 && age < int64(MaxStale):
-		if c.feed.polling.CompareAndSwap(false, true) {
-			go func() {
-				defer c.feed.polling.Store(false)
-				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pollTimeout)
-				defer cancel()
-				_ = c.poll(ctx, pollEvery) // the next request asks again, and waits when it must
-			}()
-		}
+		_, _ = c.poll(ctx, pollEvery) // the next request asks again, and waits when it must
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
-	defer cancel()
-	return c.poll(ctx, MaxStale)
+	return c.await(ctx)
 }
 
-// poll reads the feed unless somebody did so less than a time ago.
-func (c *Cache) poll(ctx context.Context, since time.Duration) error {
+// await waits for a poll that began no earlier than MaxStale before now: then what was committed so long ago is known.
+func (c *Cache) await(ctx context.Context) error {
+	asked := c.now().UnixNano()
+	for range maxWaits {
+		p, err := c.poll(ctx, MaxStale)
+		if p == nil {
+			return err
+		}
+		if err := c.breaker.wait(ctx, p.lookup); err != nil {
+			return err
+		}
+		if age := asked - p.began; age < int64(MaxStale) {
+			return nil
+		}
+	}
+	return errSlowFeed
+}
+
+// poll returns the poll under way, and begins one unless somebody did so less than a time ago; nil means that none is
+// needed, or the error why none may be begun.
+func (c *Cache) poll(ctx context.Context, since time.Duration) (*poll, error) {
 	f := &c.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if p := f.polling; p != nil && !p.ended() {
+		return p, nil
+	}
 	began := c.now()
 	if age := began.UnixNano() - f.polled.Load(); age >= 0 && age < int64(since) {
-		return nil
+		return nil, nil
 	}
-	c.Stats.Polls.Add(1)
+	l, err := c.breaker.begin(ctx, func(ctx context.Context) error {
+		c.Stats.Polls.Add(1)
+		err := c.follow(ctx, began)
+		if err != nil {
+			c.Stats.PollFailures.Add(1)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.polling = &poll{l, began.UnixNano()}
+	return f.polling, nil
+}
+
+// follow reads what is new, and forgets what it touches.
+func (c *Cache) follow(ctx context.Context, began time.Time) error {
+	f := &c.feed
 	if err := c.vouch(ctx); err != nil {
 		return err
 	}
@@ -107,27 +168,29 @@ func (c *Cache) poll(ctx context.Context, since time.Duration) error {
 		return err
 	}
 	for behind := 0; ; {
-		news, err := c.db.TouchedFrom(ctx, f.at, pollLimit)
+		at := f.at.Load()
+		news, err := c.db.TouchedFrom(ctx, at, pollLimit)
 		if err != nil {
-			c.Stats.PollFailures.Add(1)
 			return fmt.Errorf("read the change feed: %w", err)
 		}
-		lost := f.at > 0 && (len(news) == 0 || news[0].Seq != f.at || f.tag != "" && news[0].Tag != f.tag)
+		lost := at > 0 && (len(news) == 0 || news[0].Seq != at || f.tag != "" && news[0].Tag != f.tag)
 		if lost && c.historyLost != nil {
 			c.historyLost(ctx)
 			c.vouched.Store(nil) // until it is read again, nothing is ready
 		}
 		if behind += len(news); lost || behind > maxBehind {
-			c.Flush()
-			return f.jump(ctx, c.db, began)
+			return f.jump(ctx, c.db, began, c.Flush)
 		}
-		fresh := news
-		if f.at > 0 {
-			fresh = news[1:]
-		}
-		c.drop(f.others(fresh))
 		if len(news) > 0 {
-			f.at, f.tag = news[len(news)-1].Seq, news[len(news)-1].Tag
+			last, fresh := news[len(news)-1], news
+			if at > 0 {
+				fresh = news[1:]
+			}
+			if len(fresh) > 0 {
+				c.drop(f.others(fresh, last.Seq))
+			}
+			f.tag = last.Tag
+			f.at.Store(last.Seq)
 		}
 		if len(news) < pollLimit {
 			f.polled.Store(began.UnixNano())
@@ -159,24 +222,5 @@ func (c *Cache) doubts(ctx context.Context) error {
 	return nil
 }
 
-// others leaves out what this process did, and forgets that it did.
-func (f *feed) others(changes []store.Touched) []store.Touched {
-	f.oursMu.Lock()
-	defer f.oursMu.Unlock()
-	theirs := changes[:0]
-	for _, t := range changes {
-		if f.known[t.Seq] {
-			delete(f.known, t.Seq)
-			continue
-		}
-		theirs = append(theirs, t)
-	}
-	return theirs
-}
-
 // At is the last change of the feed that was read.
-func (c *Cache) At() int64 {
-	c.feed.mu.Lock()
-	defer c.feed.mu.Unlock()
-	return c.feed.at
-}
+func (c *Cache) At() int64 { return c.feed.at.Load() }

@@ -39,9 +39,9 @@ type replica struct {
 	name   string
 }
 
-func newReplica(t *testing.T, name string, db *store.DB, now func() time.Time, maxBytes int) *replica {
+func newReplica(t testing.TB, name string, db *store.DB, now func() time.Time, maxBytes int) *replica {
 	t.Helper()
-	cache, err := live.New(t.Context(), live.Config{DB: db, Now: now, MaxBytes: maxBytes})
+	cache, err := live.New(t.Context(), live.Config{DB: db, Now: now, MaxBytes: maxBytes, LookupBound: time.Minute}) // the machine may be busy
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,15 +56,17 @@ func newReplica(t *testing.T, name string, db *store.DB, now func() time.Time, m
 func (r *replica) event(t testing.TB, eventType, data string) {
 	t.Helper()
 	n := r.serial.Add(1)
-	p, err := r.in.Prepare(ingest.Message{
-		ID: fmt.Sprintf("msg_%s_%d", r.name, n), SignedAt: time.UnixMilli(1_800_000_000_000),
-		Body: fmt.Appendf(nil, `{"type":%q,"timestamp":%d,"data":%s}`, eventType, 1_790_000_000_000+n, data),
-	})
+	r.deliver(t, fmt.Sprintf("msg_%s_%d", r.name, n), fmt.Sprintf(`{"type":%q,"timestamp":%d,"data":%s}`, eventType, 1_790_000_000_000+n, data), ingest.Processed)
+}
+
+func (r *replica) deliver(t testing.TB, id, body string, want ingest.Status) {
+	t.Helper()
+	p, err := r.in.Prepare(ingest.Message{ID: id, SignedAt: time.UnixMilli(1_800_000_000_000), Body: []byte(body)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := r.in.Submit(p); o.Status != ingest.Processed {
-		t.Fatalf("%s: %+v", eventType, o)
+	if o := r.in.Submit(p); o.Status != want {
+		t.Fatalf("%s: %+v, want %s", body, o, want)
 	}
 }
 
@@ -175,6 +177,28 @@ func TestOwnWritesAreSeenAtOnce(t *testing.T) {
 		r.event(t, "user.deleted", `{"id":"user_ada","deleted":true}`)
 		if f := see(); f.Person.Found || !f.Person.Deleted {
 			t.Errorf("the user is gone: %+v", f.Person)
+		}
+	})
+}
+
+// An event that another process stored and could not answer comes again to this one. The answer is "duplicate", a 2xx, after
+// which nothing older may be granted here either.
+func TestDuplicateOfAnothersEventIsSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, one, other *store.DB, _ *sql.DB) {
+		clock := newClock()
+		a := newReplica(t, "a", one, clock.now, 0)
+		a.event(t, "user.created", fmt.Sprintf(ada, 10))
+		a.event(t, "session.created", fmt.Sprintf(session, "active", 10))
+		b := newReplica(t, "b", other, clock.now, 0)
+		if f := b.facts(t, "user_ada", "sess_1", ""); !f.Session.Usable() {
+			t.Fatalf("%+v", f.Session)
+		}
+		body := `{"type":"session.revoked","timestamp":1790000000100,"data":` + fmt.Sprintf(session, "revoked", 20) + `}`
+		a.deliver(t, "msg_twice", body, ingest.Processed)
+		b.deliver(t, "msg_twice", body, ingest.Duplicate)
+		if f := b.facts(t, "user_ada", "sess_1", ""); f.Session.Usable() {
+			t.Error("the revoked session is still good here, though the event was answered")
 		}
 	})
 }

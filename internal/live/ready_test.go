@@ -96,7 +96,7 @@ func readyReplica(t *testing.T, db *store.DB, c *clock) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache, err := live.New(t.Context(), live.Config{DB: db, Now: c.now, Bounds: live.Bounds{Sweep: 5 * time.Minute, Walk: 26 * time.Hour}})
+	cache, err := live.New(t.Context(), live.Config{DB: db, Now: c.now, LookupBound: time.Minute, Bounds: live.Bounds{Sweep: 5 * time.Minute, Walk: 26 * time.Hour}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestDoubtIsSeen(t *testing.T) {
 		r.event(t, "role.created", `{"id":"role_1","key":"org:admin","created_at":1,"updated_at":2,"permissions":[]}`)
 		doubted := func(r *replica) (user, seat bool) {
 			f := r.facts(t, "user_ada", "", "org_1")
-			return f.Person.Doubted, f.Seat.Doubted
+			return f.Person.Queued != 0, len(f.Seat.Queued) > 0
 		}
 		expect := func(what string, r *replica, user, seat bool) {
 			t.Helper()
@@ -205,5 +205,30 @@ func TestDoubtIsSeen(t *testing.T) {
 		}
 		c.advance(time.Second)
 		expect("the membership in doubt, elsewhere", r, false, true)
+		settle(clerk.KindMembership, "orgmem_1", `{"id":"orgmem_1","role":"org:admin","created_at":6,"updated_at":7,`+
+			`"organization":{"id":"org_1"},"public_user_data":{"user_id":"user_ada"}}`)
+		expect("the membership read", r, false, false)
+
+		r.event(t, "role.updated", `{"id":"role_1","key":"org:admin","created_at":1,"updated_at":3,"permissions":[{"id":"perm_1","key":"org:a:read","updated_at":1}]}`)
+		r.event(t, "permission.created", `{"id":"perm_2","key":"org:b:read","created_at":1,"updated_at":1}`)
+		expect("a permission that was seen inside the role alone", r, false, false)
+		doubt := func(kind clerk.Kind, id string) {
+			t.Helper()
+			if err := r.in.Doubt(t.Context(), store.Key{Kind: kind, ID: id}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		doubt(clerk.KindPermission, "perm_2")
+		expect("another role's permission in doubt", r, false, false)
+		doubt(clerk.KindPermission, "perm_1")
+		expect("the role's permission in doubt", r, false, true)
+		settle(clerk.KindPermission, "perm_1", `{"id":"perm_1","key":"org:a:read","created_at":1,"updated_at":1}`)
+		expect("the permission read", r, false, false)
+
+		r.event(t, "role.created", `{"id":"role_2","created_at":1,"updated_at":1,"permissions":[]}`)
+		doubt(clerk.KindRole, "role_2")
+		expect("a role in doubt that may have any key", r, false, true)
+		settle(clerk.KindRole, "role_2", `{"id":"role_2","key":"org:other","created_at":1,"updated_at":2,"permissions":[]}`)
+		expect("it has another", r, false, false)
 	})
 }

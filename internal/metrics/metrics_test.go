@@ -27,7 +27,8 @@ func TestNames(t *testing.T) {
 const docsHead = `# Metrics
 
 ` + "`clerksync serve`" + ` shows these at ` + "`/metrics`" + ` of the operator listener (` + "`CLERKSYNC_OPERATOR_LISTEN`" + `, 127.0.0.1:8081 unless told), beside
-those of the Go runtime and the process. It asks for no password there: the listener is not for the public. With
+those of the Go runtime and the process. On a loopback address it asks for no password. On any other address it asks for the operator
+token (` + "`Authorization: Bearer …`" + `, in Prometheus ` + "`authorization.credentials_file`" + `), unless ` + "`CLERKSYNC_OPERATOR_METRICS=open`" + `. With
 ` + "`OTEL_EXPORTER_OTLP_ENDPOINT`" + ` (or ` + "`…_METRICS_ENDPOINT`, `…_TRACES_ENDPOINT`" + `) they are sent by OTLP over HTTP as well, under the same names
 with dots. In the library they go to ` + "`Config.MeterProvider`" + `.
 

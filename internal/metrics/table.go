@@ -119,6 +119,9 @@ func gateMetrics() []Metric {
 		{FeedPolls, Counter, "{poll}", nil, "Reads of the change feed; requests ask for them.", nil},
 		{FeedFailures, Counter, "{poll}", nil, "Reads of the change feed that failed.", nil},
 		{FeedBehind, Gauge, "{change}", nil, "Changes since the last read of the feed, our own included; grows while nobody asks.", nil},
+		{GateBreakerOpen, Gauge, "{breaker}", nil, "1 while requests that need the database are refused with 503, because it does not answer.", nil},
+		{GateBreakerOpens, Counter, "{break}", nil, "How often the database was found not to answer requests.", nil},
+		{GateBreakerRefused, Counter, "{request}", nil, "Requests that were refused because the database did not answer.", nil},
 	}
 }
 
@@ -188,6 +191,10 @@ const (
 	FeedPolls      = "clerksync.feed.polls"
 	FeedFailures   = "clerksync.feed.failures"
 	FeedBehind     = "clerksync.feed.behind"
+
+	GateBreakerOpen    = "clerksync.gate.breaker.open"
+	GateBreakerOpens   = "clerksync.gate.breaker.opens"
+	GateBreakerRefused = "clerksync.gate.breaker.refused"
 
 	DatabaseUp          = "clerksync.database.up"
 	DatabaseSize        = "clerksync.database.size"

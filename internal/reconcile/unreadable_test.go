@@ -38,8 +38,8 @@ func TestReadThatCannotSucceedIsAFinding(t *testing.T) {
 		if waiting != 0 || unreadable != 1 || backlog.Verify != 0 || err != nil {
 			l.Errorf("after five refusals %d wait, %d are unreadable, backlog %+v, %v", waiting, unreadable, backlog, err)
 		}
-		if doubted, err := l.db.UserDoubted(l.Context(), user.ID); err != nil || !doubted {
-			l.Errorf("it grants: doubted %v, %v", doubted, err)
+		if queued, err := l.db.UserQueued(l.Context(), user.ID); err != nil || queued == 0 {
+			l.Errorf("it grants: queued %v, %v", queued, err)
 		}
 		status, err := l.m.Sync().Status(l.Context())
 		if l.must(err); status.InSync {

@@ -7,19 +7,38 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// UserDoubted reports whether a user waits in the verify queue.
-func (db *DB) UserDoubted(ctx context.Context, clerkUserID string) (bool, error) {
-	n, err := db.number(ctx, "SELECT count(*) FROM clerk_verify WHERE kind = 'user' AND id = $1", clerkUserID)
-	return n > 0, err
+// Queued is an object in the verify queue, and the number of the transaction that queued it last. A read of the object
+// settles it if the head's write counter was at least that number before the read began.
+type Queued struct {
+	Key   Key
+	Write int64
 }
 
-// SeatDoubted reports whether a membership, or a role of its key, waits in the verify queue.
-func (db *DB) SeatDoubted(ctx context.Context, membershipID, roleKey string) (bool, error) {
-	const text = `SELECT (SELECT count(*) FROM clerk_verify WHERE kind = 'organization_membership' AND id = $1)
-		+ (SELECT count(*) FROM clerk_verify v JOIN clerk_roles_live r ON r.clerk_role_id = v.id WHERE v.kind = 'role' AND r.role_key IN ($2, $3))`
-	with, without := spellings(roleKey)
-	n, err := db.number(ctx, text, membershipID, with, without)
-	return n > 0, err
+// UserQueued returns the number of the transaction that last queued a user to be read again, 0 for a user who is not in
+// the verify queue.
+func (db *DB) UserQueued(ctx context.Context, clerkUserID string) (write int64, err error) {
+	return db.number(ctx, "SELECT COALESCE(max(queued_write), 0) FROM clerk_verify WHERE kind = 'user' AND id = $1", clerkUserID)
+}
+
+// SeatQueued lists what is in the verify queue of that on which a user's rights in an organization hang: the membership,
+// the role that it names, and the permissions of that role. A role whose key is not known may be the one. A permission that
+// was seen only inside the role is no doubt of the role's.
+func (db *DB) SeatQueued(ctx context.Context, clerkUserID, clerkOrganizationID string) ([]Queued, error) {
+	// a role's key is written with and without the prefix org:
+	const roles = `SELECT m.role FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2
+		UNION ALL SELECT CASE WHEN m.role LIKE 'org:%' THEN substr(m.role, 5) ELSE 'org:' || m.role END
+		FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2`
+	const text = `SELECT kind, id, max(queued_write) FROM (
+		SELECT v.kind, v.id, v.queued_write FROM clerk_memberships_live m
+			JOIN clerk_verify v ON v.kind = 'organization_membership' AND v.id = m.clerk_membership_id
+			WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2
+		UNION ALL SELECT v.kind, v.id, v.queued_write FROM clerk_verify v JOIN clerk_roles r ON r.clerk_role_id = v.id
+			WHERE v.kind = 'role' AND r.sync_hidden = 0 AND (r.role_key IS NULL OR r.role_key IN (` + roles + `))
+		UNION ALL SELECT v.kind, v.id, v.queued_write FROM clerk_verify v JOIN clerk_roles r ON r.permissions LIKE '%"' || v.id || '"%'
+			WHERE v.kind = 'permission' AND v.reason <> 'stub' AND r.sync_hidden = 0 AND r.role_key IN (` + roles + `)
+		) q GROUP BY kind, id ORDER BY kind, id`
+	rows, err := db.query(ctx, text, clerkUserID, clerkOrganizationID)
+	return scanAll(rows, err, func(r *sql.Rows) (q Queued, err error) { return q, r.Scan(&q.Key.Kind, &q.Key.ID, &q.Write) })
 }
 
 // Doubted is what came into the verify queue, for those who keep copies.
@@ -31,13 +50,17 @@ type Doubted struct {
 	Settings int64 // the revision of the settings that are in force
 }
 
-// DoubtedAfter lists what facts hang on that was queued in transactions after one: users, memberships, roles and
-// permissions. Numbers are given under the head lock, so that none comes late.
+// DoubtedAfter lists what facts hang on that was queued in transactions after one: users, memberships, roles, permissions
+// and subscriptions. Numbers are given under the head lock, so that none comes late.
 func (db *DB) DoubtedAfter(ctx context.Context, after int64, limit int) (d Doubted, err error) {
 	const text = `SELECT h.writes, h.settings, COALESCE(v.queued_write, 0), COALESCE(v.kind, ''), COALESCE(v.id, ''),
-		COALESCE(m.clerk_user_id, ''), COALESCE(m.clerk_organization_id, '')
-		FROM clerk_head h LEFT JOIN clerk_verify v ON v.queued_write > $1 AND v.kind IN ('user', 'organization_membership', 'role', 'permission')
+		COALESCE(m.clerk_user_id, s.clerk_user_id, i.clerk_user_id, ''),
+		COALESCE(m.clerk_organization_id, s.clerk_organization_id, i.clerk_organization_id, '')
+		FROM clerk_head h LEFT JOIN clerk_verify v ON v.queued_write > $1
+			AND v.kind IN ('user', 'organization_membership', 'role', 'permission', 'subscription', 'subscription_item')
 		LEFT JOIN clerk_memberships m ON v.kind = 'organization_membership' AND m.clerk_membership_id = v.id
+		LEFT JOIN clerk_subscriptions s ON v.kind = 'subscription' AND s.clerk_subscription_id = v.id
+		LEFT JOIN clerk_subscription_items i ON v.kind = 'subscription_item' AND i.clerk_subscription_item_id = v.id
 		WHERE h.one = 1 ORDER BY v.queued_write LIMIT $2`
 	d.UpTo = after
 	rows, err := db.query(ctx, text, after, limit)

@@ -1,0 +1,32 @@
+package live
+
+import (
+	"context"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// database is what this package reads of a *store.DB.
+//
+//nolint:interfacebloat // there is one such type; the interface is for tests that hold it up
+type database interface {
+	UserByClerkID(ctx context.Context, clerkUserID string) (store.User, error)
+	UserDeleted(ctx context.Context, clerkUserID string) (bool, error)
+	UserQueued(ctx context.Context, clerkUserID string) (write int64, err error)
+	Session(ctx context.Context, id string) (store.Session, error)
+	Membership(ctx context.Context, clerkUserID, clerkOrganizationID string) (store.Membership, error)
+	MembershipLost(ctx context.Context, clerkUserID, clerkOrganizationID string) (clerk.Time, error)
+	SeatQueued(ctx context.Context, clerkUserID, clerkOrganizationID string) ([]store.Queued, error)
+	Organization(ctx context.Context, id string) (store.Organization, error)
+	Plans(ctx context.Context, clerkUserID, clerkOrganizationID string) (slugs []string, known bool, err error)
+
+	Head(ctx context.Context) (store.Head, error)
+	TouchedFrom(ctx context.Context, seq int64, limit int) ([]store.Touched, error)
+	DoubtedAfter(ctx context.Context, after int64, limit int) (store.Doubted, error)
+	Clock(ctx context.Context, ours clerk.Time) (clerk.Time, error)
+	Walks(ctx context.Context) (map[string]store.Walk, error)
+	Life(ctx context.Context) (store.Life, error)
+	Settings() *store.Settings
+	LoadSettings(ctx context.Context) (*store.Settings, error)
+}
