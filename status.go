@@ -58,7 +58,7 @@ type KindStatus struct {
 	Gone  int64 `json:"gone"`  // kept, and hidden: deleted, or their user or organization was
 
 	Unverified       int64      `json:"unverified"`         // live rows that were never compared with Clerk
-	Overlooked       int64      `json:"overlooked"`         // of these: older than the last complete walk, which should have compared them
+	Unaccounted      int64      `json:"unaccounted"`        // live rows that nothing proves to have been at Clerk when the last complete walk began, or later
 	OldestVerifiedAt clerk.Time `json:"oldest_verified_at"` // the longest ago that a live row was compared last
 
 	VerifyQueue    int64      `json:"verify_queue"`
@@ -139,11 +139,11 @@ func (s Sync) Status(ctx context.Context) (status SyncStatus, err error) {
 			VerifyQueue: queues[kind].Objects, VerifyQueuedAt: queues[kind].OldestAt, Suspected: suspected[kind],
 			Drift: driftStatus(counts[kind]),
 		}
-		t, err := db.Tally(ctx, kind, k.Walk.CompleteWrite)
+		t, err := db.Tally(ctx, kind, k.Walk.Whole)
 		if err != nil {
 			return status, fmt.Errorf("clerksync: status of %s: %w", kind, err)
 		}
-		k.Rows, k.Stubs, k.Gone, k.Unverified, k.Overlooked = t.Rows, t.Stubs, t.Gone, t.Unverified, t.Overlooked
+		k.Rows, k.Stubs, k.Gone, k.Unverified, k.Unaccounted = t.Rows, t.Stubs, t.Gone, t.Unverified, t.Unaccounted
 		k.OldestVerifiedAt = t.OldestVerifiedAt
 		k.heard(heard)
 		k.Ready = k.Listed && s.m.bounds().Left(kind, k.Walk, now) > 0

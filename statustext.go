@@ -48,8 +48,8 @@ func (k *KindStatus) faults(now clerk.Time) (faults []string) {
 	case age > overdue || age < 0:
 		fault("the last whole walk of the %s began %s: run clerksync reconcile", many, ago(age))
 	}
-	if k.Overlooked > 0 {
-		fault("%s of %s never compared with Clerk: run clerksync reconcile", digits(k.Overlooked), count(k.Rows, one+" was", many+" were"))
+	if k.Unaccounted > 0 {
+		fault("%s of %s not proven to be at Clerk still: run clerksync reconcile", digits(k.Unaccounted), count(k.Rows, one+" is", many+" are"))
 	}
 	if k.Suspected > 0 {
 		fault("%s gone, or older, at Clerk: a second answer has to confirm it", count(k.Suspected, one+" may be", many+" may be"))

@@ -31,10 +31,14 @@ type batch struct {
 	audits    []store.AuditEntry
 	origin    string // of what is being applied, for the audit
 	instances []string
-	found     []Difference      // what readings found to be otherwise
-	agreed    []agreement       // what they agree with
-	erased    map[string]bool   // users who were erased before
-	toErase   map[string]string // users to erase now, and why
+	found     []Difference           // what readings found to be otherwise
+	agreed    []agreement            // what they agree with
+	shown     []store.Key            // what events made visible
+	revived   map[store.Key]bool     // … of that, what had been hidden
+	altered   map[store.Key][]string // columns that somebody else had written, and that are restored
+	vanished  map[string]bool        // permissions that are deleted here and that roles have lost
+	erased    map[string]bool        // users who were erased before
+	toErase   map[string]string      // users to erase now, and why
 }
 
 type entry struct {
@@ -46,7 +50,8 @@ type entry struct {
 func newBatch(in *Ingest) *batch {
 	return &batch{
 		in: in, rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{},
-		erased: map[string]bool{}, toErase: map[string]string{},
+		erased: map[string]bool{}, toErase: map[string]string{}, revived: map[store.Key]bool{}, altered: map[store.Key][]string{},
+		vanished: map[string]bool{},
 	}
 }
 
@@ -302,12 +307,14 @@ func (b *batch) mark(ops []operation) (undo func()) {
 		saved[i].row = &copied
 	}
 	changes, doubts, settled, renamed, banned, audits := len(b.changes), len(b.doubts), len(b.settled), len(b.renamed), len(b.banned), len(b.audits)
+	shown := len(b.shown)
 	return func() {
 		for i := range ops {
 			*b.rows[ops[i].key] = saved[i]
 		}
 		b.changes, b.doubts, b.settled = b.changes[:changes], b.doubts[:doubts], b.settled[:settled]
 		b.renamed, b.banned, b.audits = b.renamed[:renamed], b.banned[:banned], b.audits[:audits]
+		b.shown = b.shown[:shown]
 	}
 }
 
@@ -325,7 +332,9 @@ func (b *batch) apply(op *operation) {
 		oldKey = e.row.Body().Get("key").String()
 	}
 	was := b.roleOf(e)
+	before, existed := *e.row, e.exists
 	effect := merge(e.row, e.exists, op)
+	b.appeared(&before, existed, op, e.row)
 	e.exists = e.exists || effect.save
 	e.save = e.save || effect.save
 	if effect.changed {
@@ -403,6 +412,9 @@ func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	if err := b.bansRaised(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.doubtLateOnes(ctx, tx); err != nil {
 		return err
 	}
 	for _, key := range b.renamed {

@@ -144,10 +144,10 @@ type session struct {
 	dryRun   bool
 	report   *Report
 	known    *ingest.Known
-	listed   map[clerk.Kind]map[string]struct{} // ids that whole lists of this walk have
-	suspects map[store.Key]store.Suspect        // as in the database; a dry run keeps its own to itself
-	accept   []string                           // ids whose regression a person accepts
-	accepted []string                           // … and that was done
+	listed   map[clerk.Kind]int64        // the head's write counters when the lists of this walk were begun
+	suspects map[store.Key]store.Suspect // as in the database; a dry run keeps its own to itself
+	accept   []string                    // ids whose regression a person accepts
+	accepted []string                    // … and that was done
 
 	unanswered int // reads of one object in a row that failed
 }
@@ -165,7 +165,7 @@ func (r *Reconciler) lead(ctx context.Context, o Options, work func(context.Cont
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &session{
-		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewKnown(), listed: map[clerk.Kind]map[string]struct{}{},
+		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewKnown(), listed: map[clerk.Kind]int64{},
 		report: &Report{DryRun: o.DryRun, Drift: []store.Drift{}},
 	}
 	if err := r.checkInstance(ctx); err != nil {
@@ -250,18 +250,22 @@ func (r *Reconciler) signs(ctx context.Context, kind clerk.Kind) (signs, error) 
 func (s *session) drift(found []ingest.Difference, signs signs, a clerkapi.Answer) []store.Drift {
 	list := make([]store.Drift, 0, len(found))
 	for _, d := range found {
-		if d.Older {
-			if s.dryRun && d.Written <= a.Horizon.Since {
-				list = append(list, s.regression(d, false))
+		if stays(d) {
+			if d.Written <= a.Horizon.Since && (s.dryRun || d.Conflict && !Readable(d.Key.Kind)) {
+				list = append(list, s.contradiction(d, false))
 			}
 			continue
 		}
 		fields := slices.Clone(d.Fields)
 		slices.Sort(fields)
-		list = append(list, store.Drift{
+		line := store.Drift{
 			Kind: d.Key.Kind, ID: d.Key.ID, FoundAt: s.now(), Fields: slices.Compact(fields), Cause: signs.cause(d.UpdatedAt, a.Date),
 			Since: d.UpdatedAt, Repaired: !s.dryRun,
-		})
+		}
+		if d.Altered {
+			line.Cause, line.Since = CauseAltered, 0
+		}
+		list = append(list, line)
 	}
 	return list
 }

@@ -18,6 +18,7 @@ const (
 	AuditRole          = "role_changed"   // of a user
 	AuditMembership    = "member_changed" // the role of a user in an organization
 	AuditPolicy        = "policy_changed" // of routes, by its version
+	AuditAccepted      = "accepted"       // an operator had an object set to what Clerk tells, against what is stored
 )
 
 // AuditEntry is one line of the audit. It holds ids and names, never a person's data.

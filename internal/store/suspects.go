@@ -17,6 +17,7 @@ const (
 	SuspectOlder    Suspicion = "older"    // what Clerk tells is older than what is stored
 	SuspectHidden   Suspicion = "hidden"   // it is taken for deleted, which one more answer has to confirm
 	SuspectRefused  Suspicion = "refused"  // Clerk refuses to tell: not to be asked again too soon
+	SuspectConflict Suspicion = "conflict" // Clerk has what is deleted here for ever
 )
 
 // Suspect is an object of which one answer of Clerk said what a later one has to confirm. An object has one at a time.

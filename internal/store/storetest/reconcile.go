@@ -216,13 +216,13 @@ func sights(t *testing.T, db *store.DB) {
 		if s := found["user_1"]; len(found) != 2 || s.Digest != "d" || s.SignedInAt != 4 || s.Hidden || !found["user_2"].Hidden || s.Written != written {
 			t.Errorf("sights %+v", found)
 		}
-		return errors.Join(err, tx.Verify(t.Context(), clerk.KindUser, []string{"user_1"}, 20, 77),
-			tx.Verify(t.Context(), clerk.KindUser, []string{"user_1", "x"}, 15, 78))
+		return errors.Join(err, tx.Verify(t.Context(), clerk.KindUser, []string{"user_1"}, 20, 5, 77),
+			tx.Verify(t.Context(), clerk.KindUser, []string{"user_1", "x"}, 15, 4, 78))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err := db.Tally(t.Context(), clerk.KindUser, 0); c.Rows != 1 || c.OldestVerifiedAt != 78 || err != nil {
+	if c, err := db.Tally(t.Context(), clerk.KindUser, store.Start{}); c.Rows != 1 || c.OldestVerifiedAt != 78 || err != nil {
 		t.Errorf("%+v, %v", c, err)
 	}
 	err = db.Update(t.Context(), func(tx *store.Tx) error {
