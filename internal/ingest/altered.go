@@ -23,7 +23,7 @@ var loose = map[clerk.Kind][]string{
 func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation, sealed store.Sealed) error {
 	e := b.rows[op.key]
 	op, ok := b.spare(op, e.row)
-	if !ok || !e.exists || e.save || e.row.Hard || op.do != upsert || sealed.ID == "" || sealed.Intact {
+	if !ok || !e.exists || e.save || e.row.Hard || op.do != upsert || sealed.Intact {
 		return nil // also where a row comes twice in a batch: the database has it as it was before
 	}
 	want := *e.row

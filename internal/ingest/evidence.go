@@ -39,7 +39,7 @@ func (b *batch) doubtLateOnes(ctx context.Context, tx *store.Tx) error {
 		if !walked || key.Kind == clerk.KindDomain || row.Hidden() {
 			continue
 		}
-		if b.revived[key] || !start.Proves(row.ReadAfter, row.SeenAt, tx.Head.HighWater) {
+		if b.revived[key] || !start.Proves(row.ReadAfter, row.SeenAt) {
 			b.doubts = append(b.doubts, store.Doubt{Key: key, Reason: doubtLate})
 		}
 	}

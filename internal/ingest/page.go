@@ -96,7 +96,7 @@ func (p *PreparedPage) embedded(r *pageRow) {
 }
 
 // agrees reports whether a row needs no more than a note that it was compared.
-func (r *pageRow) agrees(s store.Sight) bool {
+func (r *pageRow) agrees(s *store.Sealed) bool {
 	op := &r.whole
 	return s.Rank == store.Full && !s.Hidden && s.Digest == op.Digest && s.Revision == op.Revision &&
 		op.signedInAt <= s.SignedInAt && op.activeAt <= s.ActiveAt && op.bannedAt <= s.BannedAt
@@ -174,13 +174,13 @@ func (b *batch) compare(ctx context.Context, tx *store.Tx, p *PreparedPage) (dif
 	for i := range p.rows {
 		ids[i] = p.rows[i].whole.key.ID
 	}
-	sights, err := tx.SealedSights(ctx, p.Kind, ids)
+	sights, err := tx.Sealed(ctx, p.Kind, ids)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range p.rows {
 		s, known := sights[r.whole.key.ID]
-		if r.known, r.row = known, s; known && s.Intact && r.agrees(s.Sight) {
+		if r.known, r.row = known, s; known && s.Intact && r.agrees(&s) {
 			b.agreed = append(b.agreed, agreement{r.whole.key, r.whole.ObservedAt, r.whole.readAfter})
 			continue
 		}
@@ -239,8 +239,10 @@ func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) err
 	}
 	b.origin = "read"
 	for i := range rows {
-		if err := b.restore(ctx, tx, &rows[i].whole, rows[i].row); err != nil {
-			return err
+		if rows[i].known {
+			if err := b.restore(ctx, tx, &rows[i].whole, rows[i].row); err != nil {
+				return err
+			}
 		}
 		if err := b.learnVanished(ctx, tx, &rows[i].whole); err != nil {
 			return err

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,7 +71,7 @@ func New(c Config) *Reconciler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Reconciler{Config: c, holder: rand.Text()}
+	return &Reconciler{Config: c, holder: newHolder()}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -168,17 +167,20 @@ func (r *Reconciler) lead(ctx context.Context, o Options, work func(context.Cont
 		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewKnown(), listed: map[clerk.Kind]int64{},
 		report: &Report{DryRun: o.DryRun, Drift: []store.Drift{}},
 	}
-	if err := r.checkInstance(ctx); err != nil {
-		return s.report, err
+	begin := func(ctx context.Context) error {
+		if err := r.checkInstance(ctx); err != nil {
+			return err
+		}
+		if err := s.recall(ctx); err != nil {
+			return err
+		}
+		return work(ctx, s)
 	}
 	if o.DryRun {
-		if err := s.recall(ctx); err != nil {
-			return s.report, err
-		}
-		return s.report, work(ctx, s)
+		return s.report, begin(ctx)
 	}
 	var err error
-	if s.lease, err = r.DB.AcquireLease(ctx, leaseName, r.holder, clerk.At(r.Now()), r.Lease); err != nil {
+	if s.lease, err = r.DB.AcquireLease(ctx, leaseName, r.holder, clerk.At(r.Now()), r.Lease, isDead); err != nil {
 		if errors.Is(err, store.ErrLeaseHeld) {
 			err = ErrBusy
 		}
@@ -189,9 +191,7 @@ func (r *Reconciler) lead(ctx context.Context, o Options, work func(context.Cont
 	var renewing sync.WaitGroup
 	stop := make(chan struct{})
 	renewing.Go(func() { s.renew(ctx, stop, cancel) })
-	if err = s.recall(ctx); err == nil {
-		err = work(ctx, s)
-	}
+	err = begin(ctx) // Clerk is asked nothing while another process has the lease
 	close(stop)
 	renewing.Wait()
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, store.ErrFenced) {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -19,15 +19,13 @@ import (
 
 const checksumColumn = "sync_checksum"
 
-// unsealed are the columns that the checksum leaves out: those that [Tx.Verify] moves without a save, and what says
-// nothing about the object.
-var unsealed = []string{
-	"sync_read", "sync_observed_at", "sync_seen_at", "sync_read_after", verifiedAt, "sync_write", checksumColumn,
-}
+// sealedFlags are the columns of clerksync's own that the checksum covers: they decide who sees the row and what may still
+// change it. A walk compares the others by itself, or moves them without a save.
+var sealedFlags = []string{"sync_hidden", "sync_hard", "sync_terminal"}
 
 func sealedColumns(columns []column) (sealed []int) {
 	for i, c := range columns {
-		if !slices.Contains(unsealed, c.name) {
+		if !strings.HasPrefix(c.name, "sync_") || slices.Contains(sealedFlags, c.name) {
 			sealed = append(sealed, i)
 		}
 	}
@@ -44,55 +42,77 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checksum is that of the values of a row, one a column.
 func (t *table) checksum(values []any) int64 {
-	b := bytes.NewBuffer(make([]byte, 0, 1024))
+	buffer := checksumBuffers.Get().(*[]byte) //nolint:forcetypeassert // there is nothing else in it
+	defer checksumBuffers.Put(buffer)
+	b := (*buffer)[:0]
 	for i, c := range t.sealed {
 		if i > 0 {
-			b.WriteString(unitSeparator)
+			b = append(b, unitSeparator...)
 		}
 		switch v := values[c].(type) {
 		case string:
-			b.WriteString(v)
+			b = append(b, v...)
 		case int64:
-			b.Write(strconv.AppendInt(b.AvailableBuffer(), v, 10))
+			b = strconv.AppendInt(b, v, 10)
 		default:
-			b.WriteString(nullMark)
+			b = append(b, nullMark...)
 		}
 	}
-	return int64(crc32.Checksum(b.Bytes(), castagnoli))
+	*buffer = b
+	return int64(crc32.Checksum(b, castagnoli))
 }
 
-// selectSealed is selectSights with the text that the checksum is of, and the checksum.
-func (t *table) selectSealed() string {
+var checksumBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+
+// sealedText selects what a page is compared with, the text that the checksum is of, and the checksum.
+func (t *table) sealedText(e Engine) string {
 	values := make([]string, len(t.sealed))
 	for i, c := range t.sealed {
 		value := "t." + t.columns[c].name
-		if t.columns[c].typ == intColumn {
-			value = "CAST(" + value + " AS TEXT)"
+		if t.columns[c].typ == intColumn && e == Postgres {
+			value += "::text"
 		}
 		values[i] = "COALESCE(" + value + ", '" + nullMark + "')"
 	}
-	text := fmt.Sprintf(", concat_ws('%s', %s), COALESCE(t.%s, -1) FROM ", unitSeparator, strings.Join(values, ", "), checksumColumn)
-	return strings.Replace(t.selectSights(), " FROM ", text, 1)
+	facts := ""
+	if t.kind == clerk.KindUser {
+		facts = "COALESCE(t.last_login_at, 0), COALESCE(t.last_active_at, 0), t.sync_banned_at, "
+	}
+	return fmt.Sprintf("SELECT t.%s, t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, %sconcat_ws('%s', %s), COALESCE(t.%s, -1) FROM %s t WHERE ",
+		t.key(), facts, unitSeparator, strings.Join(values, ", "), checksumColumn, t.name)
 }
 
-// Sealed is a row that is compared with what Clerk tells.
+// Sealed is a row as a page of Clerk's is compared with it.
 type Sealed struct {
-	Sight
-	Intact  bool // its columns are as clerksync has written them
-	Unknown bool // it has no checksum: an earlier version has written it
+	Digest     string
+	Revision   int
+	Rank       Rank
+	Hidden     bool
+	SignedInAt clerk.Time
+	ActiveAt   clerk.Time
+	BannedAt   clerk.Time
+	Intact     bool // its columns are as clerksync has written them
+	Unknown    bool // it has no checksum: an earlier version has written it
 }
 
-// SealedSights is [Tx.Sights] that also reads the bodies, to tell whether the rows are as clerksync has written them.
-func (tx *Tx) SealedSights(ctx context.Context, kind clerk.Kind, ids []string) (map[string]Sealed, error) {
+// Sealed loads the rows of a kind that exist, by id. It also reads their bodies, to tell whether the rows are as clerksync
+// has written them.
+func (tx *Tx) Sealed(ctx context.Context, kind clerk.Kind, ids []string) (map[string]Sealed, error) {
 	t := tables[kind]
 	found := make(map[string]Sealed, len(ids))
-	err := tx.load(ctx, t.sealedSights, "t."+t.key(), ids, func(rows *sql.Rows) error {
-		var s Sealed
-		var text sql.RawBytes // which the driver lends, so that no body is copied to be kept
-		var sum int64
-		err := rows.Scan(append(s.fields(), &text, &sum)...)
+	var id string
+	var s Sealed
+	var text sql.RawBytes // which the driver lends, so that no body is copied to be kept
+	var sum int64
+	into := []any{&id, &s.Digest, &s.Revision, &s.Rank, &s.Hidden}
+	if kind == clerk.KindUser {
+		into = append(into, &s.SignedInAt, &s.ActiveAt, &s.BannedAt)
+	}
+	into = append(into, &text, &sum)
+	err := tx.load(ctx, t.selectSealed[tx.db.engine], "t."+t.key(), ids, func(rows *sql.Rows) error {
+		err := rows.Scan(into...)
 		s.Intact, s.Unknown = int64(crc32.Checksum(text, castagnoli)) == sum, sum < 0
-		found[s.ID] = s
+		found[id] = s
 		return err
 	})
 	return found, err

@@ -20,7 +20,7 @@ type table struct {
 	upsert     *bulk
 	sealed     []int // the columns that the checksum covers, by their place in columns
 
-	sealedSights string // for Tx.SealedSights
+	selectSealed map[Engine]string
 }
 
 type column struct {
@@ -229,7 +229,7 @@ func buildTables(list ...table) map[clerk.Kind]*table {
 		t.columns = append(slices.Clone(t.columns), syncColumns...)
 		t.selectRows = selectRows(t)
 		t.sealed = sealedColumns(t.columns)
-		t.sealedSights = t.selectSealed()
+		t.selectSealed = map[Engine]string{SQLite: t.sealedText(SQLite), Postgres: t.sealedText(Postgres)}
 		var names, set []string
 		var types []columnType
 		for _, c := range t.columns {

@@ -19,16 +19,18 @@ type Tally struct {
 	OldestVerifiedAt clerk.Time // of Rows: the longest ago that one was compared; 0: none ever was
 }
 
-const tallied = `SELECT count(*), COALESCE(sum(CASE WHEN sync_hidden = 0 THEN 1 ELSE 0 END), 0),
+var tallied = fmt.Sprintf(`SELECT count(*), COALESCE(sum(CASE WHEN sync_hidden = 0 THEN 1 ELSE 0 END), 0),
 	COALESCE(sum(CASE WHEN sync_hidden = 0 AND sync_rank < 3 THEN 1 ELSE 0 END), 0),
 	COALESCE(sum(CASE WHEN sync_hidden = 0 AND sync_verified_at IS NULL THEN 1 ELSE 0 END), 0),
-	COALESCE(sum(CASE WHEN sync_hidden = 0 AND ` + unproven + ` THEN 1 ELSE 0 END), 0) FROM `
+	COALESCE(sum(CASE WHEN sync_hidden = 0 AND %s THEN 1 ELSE 0 END), 0) FROM `, fmt.Sprintf(unproven, ""))
 
 // unproven is a condition of rows of which nothing proves that they were at Clerk when a walk began, or later: no read
 // that was sent after its start found them, and no event of a later time told of them. $1 is the start's write counter,
-// $2 its latest time by Clerk's clock, or 0 where Clerk told none: then no event proves anything. A time beyond all that
-// was applied is a wrong clock's.
-const unproven = `sync_read_after < $1 AND (CAST($2 AS BIGINT) = 0 OR sync_seen_at < CAST($2 AS BIGINT) OR sync_seen_at > (SELECT high_water FROM clerk_head WHERE one = 1))`
+// $2 its latest time by Clerk's clock, or 0 where Clerk told none: then no event proves anything.
+const unproven = "sync_read_after < $1 AND (CAST($2 AS BIGINT) = 0 OR sync_seen_at < CAST($2 AS BIGINT)%s)"
+
+// beyond adds to it what is said to have been seen at a time that nothing has reached: a wrong clock's, or a forgery.
+const beyond = " OR sync_seen_at > (SELECT high_water FROM clerk_head WHERE one = 1)"
 
 // Tally counts the rows of a kind. whole is the start of the last complete walk. It reads no bodies, but whole tables or
 // an index of them.
@@ -71,11 +73,11 @@ func (db *DB) oldestVerified(ctx context.Context, t *table, standing string) (cl
 }
 
 // Unaccounted lists the rows of a kind that no deletion hides, their own or a parent's, and that a complete walk which
-// began then should have brought.
+// began then should have brought, and those whose time is not to be believed.
 func (db *DB) Unaccounted(ctx context.Context, kind clerk.Kind, start Start) ([]Sight, error) {
 	t := tables[kind]
 	// The inner query has all that it reads in an index, where the engine has one.
-	inner := fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE sync_hidden = 0 AND %[3]s", db.engine.rowID(), t.name, unproven)
+	inner := fmt.Sprintf("SELECT %s FROM %s WHERE sync_hidden = 0 AND %s", db.engine.rowID(), t.name, fmt.Sprintf(unproven, beyond))
 	_, standing := t.belowGone()
 	rows, err := db.query(ctx, fmt.Sprintf("%st.%s IN (%s)%s ORDER BY t.%s", t.selectSights(), db.engine.rowID(), inner, standing, t.key()),
 		start.Write, int64(start.By))

@@ -13,17 +13,17 @@ import (
 
 func leases(t *testing.T, db *store.DB) {
 	now := clerk.At(time.Now())
-	first, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute)
+	first, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute); !errors.Is(err, store.ErrLeaseHeld) {
+	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute, nil); !errors.Is(err, store.ErrLeaseHeld) {
 		t.Errorf("a held lease: %v", err)
 	}
 	if err := db.RenewLease(t.Context(), first, now, 0); err != nil { // it runs out at once
 		t.Error(err)
 	}
-	second, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute)
+	second, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute, nil)
 	if err != nil || second.Token <= first.Token {
 		t.Fatalf("a lease that ran out: %+v, %v", second, err)
 	}
@@ -46,7 +46,7 @@ func leases(t *testing.T, db *store.DB) {
 	if err := db.ReleaseLease(t.Context(), second); err != nil {
 		t.Error(err)
 	}
-	if third, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute); err != nil || third.Token <= second.Token {
+	if third, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute, nil); err != nil || third.Token <= second.Token {
 		t.Errorf("a released lease: %+v, %v", third, err)
 	}
 }
