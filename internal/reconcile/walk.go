@@ -336,7 +336,12 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 			failed = w.absences(ctx, o.AllowMassDelete)
 		}
 	}
-	if w.dryRun {
+	_, mass := errors.AsType[*MassDeletion](failed)
+	broken := failed != nil && !mass // what the list lacks was not judged
+	if broken {
+		w.report.Complete, w.report.Reason = false, failed.Error()
+	}
+	if w.dryRun || broken && w.first { // a backfill goes on from its last page
 		return failed
 	}
 	ended, err := w.DB.Clock(ctx, clerk.At(w.Now()))

@@ -156,10 +156,10 @@ func (tx *Tx) Verify(ctx context.Context, kind clerk.Kind, ids []string, observe
 }
 
 // DoubtsOf lists the objects of a kind that wait in the verify queue, the oldest first, but for suspects that are not to
-// be asked for yet.
+// be asked for yet. What was taken for deleted and is in doubt has come back since: that does not wait for a week.
 func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, limit int) ([]string, error) {
 	const text = `SELECT v.id FROM clerk_verify v WHERE v.kind = $1
-		AND NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $2)
+		AND NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $2 AND s.reason <> 'hidden')
 		GROUP BY v.id ORDER BY min(v.queued_at), v.id LIMIT $3`
 	rows, err := db.query(ctx, text, string(kind), int64(now), limit)
 	return scanAll(rows, err, scanOne[string])
