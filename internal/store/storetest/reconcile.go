@@ -20,6 +20,16 @@ func leases(t *testing.T, db *store.DB) {
 	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute, nil); !errors.Is(err, store.ErrLeaseHeld) {
 		t.Errorf("a held lease: %v", err)
 	}
+	dead := func(holder string) func(string) bool { return func(h string) bool { return h == holder } }
+	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute, dead("one")); err != nil {
+		t.Errorf("a lease whose holder is dead: %v", err)
+	}
+	if first, err = db.AcquireLease(t.Context(), "walk", "one", now, time.Minute, dead("two")); err != nil {
+		t.Errorf("a lease whose second holder is dead: %v", err)
+	}
+	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute, dead("two")); !errors.Is(err, store.ErrLeaseHeld) {
+		t.Errorf("a lease whose holder lives: %v", err)
+	}
 	if err := db.RenewLease(t.Context(), first, now, 0); err != nil { // it runs out at once
 		t.Error(err)
 	}
