@@ -351,6 +351,9 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	walk := w.walk
 	walk.Cursor, walk.EndedAt, walk.Complete, walk.Reason = "", ended, w.report.Complete, w.report.Reason
 	walk.Refused = w.report.Refused
+	if walk.Complete {
+		walk.CompleteAt = walk.BegunAt
+	}
 	walk.Rows, walk.Found, walk.Repaired = int64(w.report.Rows), int64(w.report.Found), int64(w.report.Repaired)
 	if walk.BackfilledAt == 0 {
 		walk.BackfilledAt = walk.EndedAt
@@ -364,10 +367,10 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	return failed
 }
 
-// proves keeps that the list was whole, before it is looked what it lacks: an event that comes later and brings an old
-// object is then judged by it. If the process dies between, what is not accounted for stays visible.
+// proves keeps when the list began that was whole, before it is looked what it lacks: an event that comes later and brings
+// an old object is then judged by it. If the process dies between, what is not accounted for stays visible.
 func (w *walking) proves(ctx context.Context) error {
-	w.walk.CompleteAt, w.walk.Whole = w.walk.BegunAt, w.walk.Start
+	w.walk.Whole = w.walk.Start
 	if w.dryRun {
 		return nil
 	}
