@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -66,11 +67,11 @@ func (l *lab) beforePageTwo(do func()) {
 func (l *lab) deliver(eventType string) {
 	l.Helper()
 	all := l.e.Deliveries()
-	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].Type != eventType {
+	for _, m := range slices.Backward(all) {
+		if m.Type != eventType {
 			continue
 		}
-		p, err := l.in.Prepare(ingest.Message{ID: all[i].ID, SignedAt: l.now(), Body: all[i].Body})
+		p, err := l.in.Prepare(ingest.Message{ID: m.ID, SignedAt: l.now(), Body: m.Body})
 		l.must(err)
 		if o := l.in.Submit(p); o.Status != ingest.Processed {
 			l.Fatalf("%s: %+v", eventType, o)

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"strconv"
@@ -42,12 +43,11 @@ func stat(pid int) (state, began string) {
 	if err != nil {
 		return "", ""
 	}
-	_, after, _ := strings.Cut(string(text[max(0, strings.LastIndexByte(string(text), ')')):]), " ") // a name may have anything in it
-	fields := strings.Fields(after)
-	if len(fields) < 20 {
-		return "", ""
+	name := bytes.LastIndexByte(text, ')') // which may have anything in it
+	if fields := strings.Fields(string(text[name+1:])); len(fields) >= 20 {
+		return fields[0], fields[19]
 	}
-	return fields[0], fields[19]
+	return "", ""
 }
 
 // gone reports whether the process that began then is no more. Where /proc hides the processes of others, they count as

@@ -42,7 +42,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checksum is that of the values of a row, one a column.
 func (t *table) checksum(values []any) int64 {
-	buffer := checksumBuffers.Get().(*[]byte) //nolint:forcetypeassert // there is nothing else in it
+	buffer := checksumBuffers.Get().(*[]byte)
 	defer checksumBuffers.Put(buffer)
 	b := (*buffer)[:0]
 	for i, c := range t.sealed {

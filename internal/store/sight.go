@@ -50,7 +50,8 @@ func (t *table) selectSights() string {
 	default:
 	}
 	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, t.sync_hard, " +
-		signedIn + ", " + active + ", " + column("sync_banned_at", "0") + ", t.sync_updated_at, t.sync_seen_at, t.sync_gone_at, t.sync_write, t.sync_read_after FROM " + t.name + " t WHERE "
+		signedIn + ", " + active + ", " + column("sync_banned_at", "0") +
+		", t.sync_updated_at, t.sync_seen_at, t.sync_gone_at, t.sync_write, t.sync_read_after FROM " + t.name + " t WHERE "
 }
 
 func scanSight(r *sql.Rows) (s Sight, err error) { return s, r.Scan(s.fields()...) }

@@ -21,7 +21,7 @@ func leases(t *testing.T, db *store.DB) {
 		t.Errorf("a held lease: %v", err)
 	}
 	dead := func(holder string) func(string) bool { return func(h string) bool { return h == holder } }
-	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute, dead("one")); err != nil {
+	if second, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute, dead("one")); err != nil || second.Token <= first.Token {
 		t.Errorf("a lease whose holder is dead: %v", err)
 	}
 	if first, err = db.AcquireLease(t.Context(), "walk", "one", now, time.Minute, dead("two")); err != nil {
