@@ -129,14 +129,6 @@ func (db *DB) StandingOf(ctx context.Context, kind clerk.Kind, ids []string) ([]
 	return slices.DeleteFunc(all, func(s Sight) bool { return s.Hidden }), err
 }
 
-// IDs lists the ids of all rows of a kind, hidden ones too, in their order, from after an id on: the key's index holds
-// all that this reads.
-func (db *DB) IDs(ctx context.Context, kind clerk.Kind, after string, limit int) ([]string, error) {
-	t := tables[kind]
-	rows, err := db.query(ctx, fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > $1 ORDER BY %[1]s LIMIT %[3]d", t.key(), t.name, limit), after)
-	return scanAll(rows, err, scanOne[string])
-}
-
 // Verify notes that an authoritative read agreed with rows, and that they were seen at Clerk then. readAfter is the head's
 // write counter from before the read was sent. Their bodies are left alone.
 func (tx *Tx) Verify(ctx context.Context, kind clerk.Kind, ids []string, observedAt clerk.Time, readAfter int64, now clerk.Time) error {

@@ -217,9 +217,6 @@ func sights(t *testing.T, db *store.DB) {
 	if got, err := db.StandingOf(t.Context(), clerk.KindMembership, three); len(got) != 1 || got[0].ID != "orgmem_1" || err != nil {
 		t.Errorf("standing of three are %v, %v", got, err)
 	}
-	if got, err := db.IDs(t.Context(), clerk.KindMembership, "orgmem_1", 5); !cmp.Equal(got, []string{"orgmem_2"}) || err != nil {
-		t.Errorf("ids are %v, %v", got, err)
-	}
 	written := user.Written
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		found, err := tx.Sights(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
