@@ -113,6 +113,7 @@ func TestEventsOfAnotherInstanceAreQuarantinedFromMemory(t *testing.T) {
 		running := s.mirror(unpinned)
 		theirs := clerktest.New(s.T, clerktest.WithSeed(2))
 		theirs.SendTo(running.WebhookHandler())
+		ours.CreateUser(clerktest.User{Email: "ours@example.com"})
 		early := theirs.CreateUser(clerktest.User{Email: "early@example.com"})
 		theirs.Settle()
 		if _, err := running.Users().Get(s.Context(), early); err != nil {

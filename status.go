@@ -59,7 +59,7 @@ type KindStatus struct {
 	Gone  int64 `json:"gone"`  // kept, and hidden: deleted, or their user or organization was
 
 	Unverified       int64      `json:"unverified"`         // live rows that were never compared with Clerk
-	Overlooked       int64      `json:"overlooked"`         // of these: older than the last whole walk, which should have compared them
+	Unaccounted      int64      `json:"unaccounted"`        // live rows that nothing proves to have been at Clerk when the last whole walk began, or later
 	OldestVerifiedAt clerk.Time `json:"oldest_verified_at"` // the longest ago that a live row was compared last
 
 	VerifyQueue    int64      `json:"verify_queue"`
@@ -68,6 +68,9 @@ type KindStatus struct {
 	// Suspected counts the objects that one answer of Clerk called missing, or older than the stored row: a
 	// second answer has to confirm it.
 	Suspected int64 `json:"suspected"`
+
+	// Conflicts counts the objects that Clerk has and that are permanently deleted here.
+	Conflicts int64 `json:"conflicts"`
 
 	// Unreadable are in doubt, and Clerk keeps refusing to tell them. They are no part of VerifyQueue.
 	Unreadable int64 `json:"unreadable"`
@@ -222,8 +225,8 @@ func kindStatus(k *status.Kind, reasons []SyncReason) KindStatus {
 	return KindStatus{
 		Kind: k.Kind, Listed: k.Listed, Readable: k.Readable, Walk: k.Walk,
 		Rows: k.Tally.Rows, Stubs: k.Tally.Stubs, Gone: k.Tally.Gone,
-		Unverified: k.Tally.Unverified, Overlooked: k.Tally.Overlooked, OldestVerifiedAt: k.Tally.OldestVerifiedAt,
-		VerifyQueue: k.Queue.Objects, VerifyQueuedAt: k.Queue.OldestAt, Suspected: k.Suspects, Unreadable: k.Unreadable,
+		Unverified: k.Tally.Unverified, Unaccounted: k.Tally.Unaccounted, OldestVerifiedAt: k.Tally.OldestVerifiedAt,
+		VerifyQueue: k.Queue.Objects, VerifyQueuedAt: k.Queue.OldestAt, Suspected: k.Suspects, Conflicts: k.Conflicts, Unreadable: k.Unreadable,
 		Drift:  DriftStatus{k.Drift.FoundSince, k.Drift.RepairedSince, k.Drift.Found, k.Drift.Repaired},
 		InSync: !slices.ContainsFunc(reasons, func(r SyncReason) bool { return r.Kind == k.Kind || r.Kind == "" }),
 	}

@@ -34,6 +34,7 @@ var (
 const (
 	tickEvery = time.Minute
 	busyWait  = 90 * time.Second // longer than what Run does each minute
+	busyEvery = 5 * time.Second  // the process that has the lease may have died: then it runs out within 30 seconds
 )
 
 // Sync makes a mirror complete and keeps it so, by reading Clerk.
@@ -121,10 +122,12 @@ func (m *Mirror) keepInSync(ctx context.Context) {
 		if what == "walk" {
 			walked = time.Now()
 		}
+		pause := tickEvery
 		switch {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, ErrSyncBusy): // another replica does it
+			pause = busyEvery
 		case err != nil:
 			m.config.Logger.Error("Clerk could not be read", "work", what, "error", err)
 		case report != nil && (what != "sweep" || report.Found > 0):
@@ -132,7 +135,7 @@ func (m *Mirror) keepInSync(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(tickEvery):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -102,8 +102,16 @@ func (c *instance) run(args ...string) (code int, log string) {
 	return cmd.ProcessState.ExitCode(), stderr.String()
 }
 
-// killed runs a command and kills it some requests later, and a moment.
+// killed runs a command and kills it some requests later, and a moment; then its lease has run out.
 func (c *instance) killed(requests int, args ...string) {
+	c.Helper()
+	c.kill(requests, args...)
+	_, err := c.raw.ExecContext(c.Context(), "UPDATE clerk_leases SET expires_at = 0") // as 30 s later
+	c.must(err)
+}
+
+// kill runs a command and kills it some requests later, and a moment.
+func (c *instance) kill(requests int, args ...string) {
 	c.Helper()
 	asked := make(chan string, 1000)
 	c.mu.Lock()
@@ -129,8 +137,6 @@ func (c *instance) killed(requests int, args ...string) {
 	c.mu.Lock()
 	c.asked = nil
 	c.mu.Unlock()
-	_, err := c.raw.ExecContext(c.Context(), "UPDATE clerk_leases SET expires_at = 0") // as 30 s later
-	c.must(err)
 }
 
 // equal fails with what the database has otherwise than Clerk.
@@ -269,8 +275,12 @@ func TestReconcileThatWasPausedIsRefused(t *testing.T) {
 	}
 	c.must(paused.Process.Signal(syscall.SIGSTOP))
 	c.promote(50) // what the paused one was told is old
+	began := time.Now()
 	if code, log := c.run("reconcile"); code != 3 {
 		t.Errorf("the one that took over ends with %d:\n%s", code, log)
+	}
+	if took := time.Since(began); took < 5*time.Second { // it lives: its lease has to run out
+		t.Errorf("the other took over after %s", took)
 	}
 	c.equal()
 	before := c.writes()

@@ -52,7 +52,7 @@ func rules() []rule {
 		{"internal/viewreader", []string{"internal/emulator"}, nil},
 		{"internal/schedule", []string{"clerk", "internal/store"}, nil},
 		{"internal/holder", nil, nil},
-		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/ingest", "internal/store"}, api},
+		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/holder", "internal/ingest", "internal/store"}, api},
 		{"internal/clerkapi", []string{"clerk"}, api},
 		{"internal/store", []string{"clerk"}, api},
 		{"internal/store/storetest", []string{"clerk", "internal/store"}, []string{cmp}},

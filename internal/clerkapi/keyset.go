@@ -33,6 +33,7 @@ func (w *walk) byKey(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		w.begin(a)
 		fresh, err := w.take(rows, a, 0)
 		if err != nil {
 			return err

@@ -26,6 +26,7 @@ func (w *walk) byOffset(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		w.begin(a)
 		if first {
 			w.result.Before, first = total, false
 			if w.source.ordered && len(rows) >= w.limit { // there is more: it is read again, marked

@@ -37,6 +37,7 @@ type Walked struct {
 	Complete bool
 	Reason   string // why it is not complete
 	Stopped  bool   // by ErrStop
+	Began    Answer // Clerk's first answer with a page, which may have been empty
 }
 
 // Walk brings all rows of a list, page by page, from a cursor on. It ends at the first error, which may be the page
@@ -85,6 +86,7 @@ type walk struct {
 	doubt   bool       // a row may have been counted before the cursor, too
 	seed    maphash.Seed
 	seen    map[uint64]struct{} // hashes of ids: a tenth of the memory; a collision makes the count wrong, so incomplete
+	begun   bool
 	result  Walked
 }
 
@@ -222,6 +224,14 @@ func (w *walk) mark(ctx context.Context) (total int, err error) {
 
 func (w *walk) total(ctx context.Context) (int, error) {
 	return w.client.Total(ctx, w.list, Background)
+}
+
+// begin notes Clerk's first answer.
+func (w *walk) begin(a Answer) {
+	if w.begun {
+		return
+	}
+	w.begun, w.result.Began = true, a
 }
 
 func (w *walk) page() string { return strconv.Itoa(w.limit) }

@@ -65,7 +65,7 @@ type reconcileCommand struct {
 	Since           moment   `help:"Only users who were changed since this time (RFC 3339) or so long ago (1h); other kinds are read whole, unless --kind leaves them out." placeholder:"TIME"`
 	AllowMassDelete bool     `help:"Believe it when many rows are missing at Clerk."`
 
-	AcceptRegression []string `help:"Set this object back to what Clerk tells, where that is older than what is stored." placeholder:"ID"`
+	AcceptRegression []string `help:"Set this object to what Clerk has, where that is older than what is stored, or was deleted here." placeholder:"ID"`
 
 	JSON bool `name:"json" help:"Print the report as JSON."`
 }
@@ -75,7 +75,8 @@ func (reconcileCommand) Help() string {
 	return `It works on the database that DATABASE_URL names, also beside a running server.
 
 What Clerk seems to have deleted, or tells older than it is here, is asked for twice, a minute apart; ` +
-		`domains, which can not be read by id, have to be missing in two runs, ten minutes apart. With --since it is not noticed which users were deleted.
+		`domains, which can not be read by id, have to be missing in two runs, ten minutes apart. What Clerk has, and an event ` +
+		`said to be deleted, is reported and stays deleted until you accept it with --accept-regression. With --since it is not noticed which users were deleted.
 
 --dry-run reads only. If it finds differences, it records how many, so that clerksync status does not say "in sync" meanwhile.
 

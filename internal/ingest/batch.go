@@ -35,11 +35,15 @@ type batch struct {
 	audits    []store.AuditEntry
 	origin    string // of what is being applied, for the audit
 	instances []string
-	ladder    []string          // by which the roles of this transaction are derived
-	found     []Difference      // what readings found to be otherwise
-	agreed    []agreement       // what they agree with
-	erased    map[string]bool   // users who were erased before
-	toErase   map[string]string // users to erase now, and why
+	ladder    []string               // by which the roles of this transaction are derived
+	found     []Difference           // what readings found to be otherwise
+	agreed    []agreement            // what they agree with
+	shown     []store.Key            // what events made visible
+	revived   map[store.Key]bool     // … of that, what had been hidden
+	altered   map[store.Key][]string // columns that somebody else had written, and that are restored
+	vanished  map[string]bool        // permissions that are deleted here and that roles have lost
+	erased    map[string]bool        // users who were erased before
+	toErase   map[string]string      // users to erase now, and why
 }
 
 // cleared is an object whose doubts from before a read of it that read has settled.
@@ -59,6 +63,7 @@ func newBatch(in *Ingest, tx *store.Tx) *batch {
 		in: in, ladder: tx.Settings().Roles(),
 		rows: map[store.Key]*entry{}, claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, inboxAt: map[string]int{},
 		erased: map[string]bool{}, toErase: map[string]string{}, since: noRead,
+		revived: map[store.Key]bool{}, altered: map[store.Key][]string{}, vanished: map[string]bool{},
 	}
 }
 
@@ -334,12 +339,14 @@ func (b *batch) mark(ops []operation) (undo func()) {
 	}
 	changes, doubts, settled, banned, audits := len(b.changes), len(b.doubts), len(b.settled), len(b.banned), len(b.audits)
 	roles, parents := b.roles, b.parents
+	shown := len(b.shown)
 	return func() {
 		for i := range ops {
 			*b.rows[ops[i].key] = saved[i]
 		}
 		b.changes, b.doubts, b.settled = b.changes[:changes], b.doubts[:doubts], b.settled[:settled]
 		b.banned, b.audits, b.roles, b.parents = b.banned[:banned], b.audits[:audits], roles, parents
+		b.shown = b.shown[:shown]
 	}
 }
 
@@ -355,6 +362,7 @@ func (b *batch) apply(op *operation) {
 	before, was := *e.row, b.roleOf(e)
 	existed := e.exists
 	effect := merge(e.row, e.exists, op)
+	b.appeared(&before, existed, op, e.row)
 	e.exists = e.exists || effect.save
 	e.save = e.save || effect.save
 	if effect.changed {
@@ -433,6 +441,9 @@ func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	if err := b.bansRaised(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.doubtLateOnes(ctx, tx); err != nil {
 		return err
 	}
 	if err := b.saveDoubts(ctx, tx); err != nil {

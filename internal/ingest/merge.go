@@ -16,6 +16,7 @@ const (
 	doubtBan   = "ban"          // a session created in the millisecond of a ban
 	doubtRole  = "role_renamed" // the key of its role is one that a role had before, or that no role has
 	doubtClash = "ambiguous"    // another live row has the same address
+	doubtLate  = "late"         // an event brought it that may be older than a walk which did not find it
 	oneSecond  = 1000
 )
 
@@ -59,16 +60,17 @@ func merge(row *store.Row, exists bool, op *operation) effect {
 		bury(row, op)
 	case op.do == absence:
 		row.GoneAt = max(row.GoneAt, op.at)
-	case row.Hard: // nothing brings back what Clerk deleted
-		return e
 	case op.do == acceptance:
 		e.fields = accept(row, op)
 		e.changed = true
+	case row.Hard: // nothing else brings back what Clerk deleted
+		return e
 	default:
 		e.fields = join(row, op)
 		e.changed = len(e.fields) > 0
 		if op.Rank == store.Full {
 			row.SeenAt = max(row.SeenAt, op.ObservedAt)
+			row.ReadAfter = max(row.ReadAfter, op.readAfter)
 		}
 		row.HintAt = max(row.HintAt, op.hintAt)
 		if tied(&before, op) || tiedProvision(&before, op) {
@@ -102,8 +104,10 @@ func bury(row *store.Row, op *operation) {
 	row.OrganizationID = cmp.Or(row.OrganizationID, op.company)
 }
 
-// accept sets the row to what the operation says, and takes back what the body it had has left in joined facts.
+// accept sets the row to what the operation says, takes back what the body it had has left in joined facts, and what
+// deleted it.
 func accept(row *store.Row, op *operation) (fields []string) {
+	row.Hard, row.DeletedAt, row.GoneAt = false, 0, 0
 	row.SeenAt = max(row.SeenAt, op.ObservedAt)
 	row.HintAt = 0
 	row.SignedInAt, row.ActiveAt, row.BannedAt = op.signedInAt, op.activeAt, op.bannedAt
@@ -208,7 +212,7 @@ func (e *effect) doubts(before, after *store.Row, existed bool) {
 // same reports whether nothing that is stored differs.
 func same(a, b *store.Row) bool {
 	return a.Version == b.Version && a.Read == b.Read && a.Hard == b.Hard && a.DeletedAt == b.DeletedAt &&
-		a.Erased == b.Erased && a.SeenAt == b.SeenAt && a.GoneAt == b.GoneAt && a.HintAt == b.HintAt &&
+		a.Erased == b.Erased && a.SeenAt == b.SeenAt && a.GoneAt == b.GoneAt && a.HintAt == b.HintAt && a.ReadAfter == b.ReadAfter &&
 		a.UserID == b.UserID && a.OrganizationID == b.OrganizationID &&
 		a.SignedInAt == b.SignedInAt && a.ActiveAt == b.ActiveAt && a.BannedAt == b.BannedAt && a.Provision == b.Provision && a.Raw == b.Raw
 }

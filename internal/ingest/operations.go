@@ -22,13 +22,14 @@ type operation struct {
 	store.Version
 	read bool
 
-	at      clerk.Time // tombstone, absence: when
-	hintAt  clerk.Time // the updated_at that an embedded copy claims
-	erased  bool       // the body was reduced: it tells of somebody who was erased
-	body    clerk.Value
-	raw     string // the body's encoding, made ahead of the commit
-	user    string // parents
-	company string
+	at        clerk.Time // tombstone, absence: when
+	readAfter int64      // the head's write counter from before the read was sent that found the object; 0: no read did
+	hintAt    clerk.Time // the updated_at that an embedded copy claims
+	erased    bool       // the body was reduced: it tells of somebody who was erased
+	body      clerk.Value
+	raw       string // the body's encoding, made ahead of the commit
+	user      string // parents
+	company   string
 
 	// joined facts of users
 	signedInAt, activeAt, bannedAt clerk.Time
@@ -43,6 +44,7 @@ const dayMillis = 24 * 3600 * 1000
 type sighting struct {
 	observedAt    clerk.Time
 	read          bool
+	readAfter     int64 // as in operation, for the object itself
 	ops           []operation
 	factsRejected int
 	known         func(store.Key) bool // objects of which copies could add nothing; nil: none
@@ -76,7 +78,7 @@ func (s *sighting) full(kind clerk.Kind, id string, body clerk.Value, raw string
 // whole makes the operation of an object itself.
 func (s *sighting) whole(kind clerk.Kind, id string, body clerk.Value, raw string) operation {
 	op := operation{
-		key: store.Key{Kind: kind, ID: id}, read: s.read, body: body, raw: raw,
+		key: store.Key{Kind: kind, ID: id}, read: s.read, readAfter: s.readAfter, body: body, raw: raw,
 		Version: store.Version{
 			Terminal: terminal(kind, body), Rank: store.Full, UpdatedAt: body.Get("updated_at").Time(),
 			ObservedAt: s.observedAt, Revision: projectionRevision(kind), Digest: digest(kind, body),

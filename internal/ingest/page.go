@@ -26,6 +26,8 @@ type Difference struct {
 	Gone      bool       // the row is hidden now: Clerk has no such object
 	Back      bool       // … or was, and is shown again
 	Older     bool       // what Clerk told is older than the row, which stays as it is
+	Altered   bool       // something else had written the columns that Fields names; none: which is not known
+	Conflict  bool       // Clerk has what is deleted here for ever, and stays so
 	UpdatedAt clerk.Time // as Clerk told it
 	Written   int64      // the head's write counter when the row had been written last
 }
@@ -50,7 +52,8 @@ type PreparedPage struct {
 // pageRow is one row of a page.
 type pageRow struct {
 	whole operation
-	known bool        // there is a row of it
+	known bool // there is a row of it
+	row   store.Sealed
 	stubs []operation // of what is embedded in it, once it is known that the row differs
 }
 
@@ -58,7 +61,7 @@ type pageRow struct {
 func (in *Ingest) PreparePage(p Page) *PreparedPage {
 	rows, settings := make([]pageRow, len(p.Rows)), in.db.Settings().Revision
 	for i, row := range p.Rows {
-		s := sighting{observedAt: p.ObservedAt, read: true}
+		s := sighting{observedAt: p.ObservedAt, read: true, readAfter: p.Since}
 		body, _ := in.redact(row)
 		raw := ""
 		if p.New {
@@ -91,7 +94,7 @@ func (p *PreparedPage) embedded(r *pageRow) {
 }
 
 // agrees reports whether a row needs no more than a note that it was compared.
-func (r *pageRow) agrees(s store.Sight) bool {
+func (r *pageRow) agrees(s *store.Sealed) bool {
 	op := &r.whole
 	return s.Rank == store.Full && !s.Hidden && s.Digest == op.Digest && s.Revision == op.Revision &&
 		op.signedInAt <= s.SignedInAt && op.activeAt <= s.ActiveAt && op.bannedAt <= s.BannedAt &&
@@ -178,14 +181,14 @@ func (b *batch) compare(ctx context.Context, tx *store.Tx, p *PreparedPage) (dif
 	for i := range p.rows {
 		ids[i] = p.rows[i].whole.key.ID
 	}
-	sights, err := tx.Sights(ctx, p.Kind, ids)
+	sights, err := tx.Sealed(ctx, p.Kind, ids)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range p.rows {
 		s, known := sights[r.whole.key.ID]
-		if r.known = known; known && r.agrees(s) {
-			b.agreed = append(b.agreed, agreement{r.whole.key, r.whole.ObservedAt})
+		if r.known, r.row = known, s; known && s.Intact && r.agrees(&s) {
+			b.agreed = append(b.agreed, agreement{r.whole.key, r.whole.ObservedAt, r.whole.readAfter})
 			continue
 		}
 		p.embedded(&r)
@@ -243,6 +246,14 @@ func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) err
 	}
 	b.origin = "read"
 	for i := range rows {
+		if rows[i].known {
+			if err := b.restore(ctx, tx, &rows[i].whole, rows[i].row); err != nil {
+				return err
+			}
+		}
+		if err := b.learnVanished(ctx, tx, &rows[i].whole); err != nil {
+			return err
+		}
 		b.report(&rows[i].whole)
 		for j := range rows[i].stubs {
 			b.apply(&rows[i].stubs[j])
@@ -259,7 +270,8 @@ func (b *batch) report(op *operation) {
 		return // Clerk still has who was erased here
 	}
 	d := Difference{Key: op.key, New: !e.exists, UpdatedAt: op.UpdatedAt, Written: e.row.Written}
-	hidden, changes := e.row.Hidden(), len(b.changes)
+	d.Conflict = e.row.Hard && !e.row.Erased && op.do == upsert
+	hidden, changes, body := e.row.Hidden(), len(b.changes), e.row.Body()
 	b.apply(op)
 	for _, c := range b.changes[changes:] {
 		for _, field := range c.Fields {
@@ -268,9 +280,14 @@ func (b *batch) report(op *operation) {
 			}
 		}
 	}
+	if b.onlyVanished(body, op, d.Fields) {
+		d.Fields = nil
+	}
+	names, altered := b.altered[op.key]
+	d.Altered, d.Fields = altered, append(d.Fields, names...)
 	d.New = d.New && e.exists && !op.erased // of somebody who was erased no event was kept
 	d.Gone, d.Back = !hidden && e.row.Hidden(), hidden && !e.row.Hidden()
-	differs := d.New || d.Gone || d.Back || len(d.Fields) > 0
+	differs := d.New || d.Gone || d.Back || d.Altered || d.Conflict || len(d.Fields) > 0
 	d.Older = !differs && op.UpdatedAt > 0 && op.UpdatedAt < e.row.UpdatedAt && e.row.Rank == store.Full && !e.row.Hidden()
 	if differs || d.Older {
 		b.found = append(b.found, d)
@@ -280,33 +297,35 @@ func (b *batch) report(op *operation) {
 	case e.save: // its times are those of the version that won
 		e.row.VerifiedAt = clerk.At(b.in.now())
 	default:
-		b.agreed = append(b.agreed, agreement{op.key, op.ObservedAt})
+		b.agreed = append(b.agreed, agreement{op.key, op.ObservedAt, op.readAfter})
 	}
 }
 
 // agreement is a row that an authoritative read agrees with.
 type agreement struct {
-	key store.Key
-	at  clerk.Time
+	key       store.Key
+	at        clerk.Time
+	readAfter int64
 }
 
 // verified notes the agreements, those of one time and kind at once.
 func (b *batch) verified(ctx context.Context, tx *store.Tx) error {
 	type group struct {
-		kind clerk.Kind
-		at   clerk.Time
+		kind      clerk.Kind
+		at        clerk.Time
+		readAfter int64
 	}
 	var order []group
 	ids := map[group][]string{}
 	for _, a := range b.agreed {
-		g := group{a.key.Kind, a.at}
+		g := group{a.key.Kind, a.at, a.readAfter}
 		if ids[g] == nil {
 			order = append(order, g)
 		}
 		ids[g] = append(ids[g], a.key.ID)
 	}
 	for _, g := range order {
-		if err := tx.Verify(ctx, g.kind, ids[g], g.at, clerk.At(b.in.now())); err != nil {
+		if err := tx.Verify(ctx, g.kind, ids[g], g.at, g.readAfter, clerk.At(b.in.now())); err != nil {
 			return err
 		}
 	}

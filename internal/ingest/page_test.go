@@ -85,11 +85,11 @@ func TestPage(t *testing.T) {
 }
 
 func fenced(t *testing.T, in *ingest.Ingest, db *store.DB) {
-	lease, err := db.AcquireLease(t.Context(), "walk", "one", 1, 0) // over at once
+	lease, err := db.AcquireLease(t.Context(), "walk", "one", 1, 0, nil) // over at once
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute); err != nil {
+	if _, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute, nil); err != nil {
 		t.Fatal(err)
 	}
 	page := ingest.Page{Kind: clerk.KindRole, Rows: parsed(t, `{"id":"role_1"}`), ObservedAt: 9000}

@@ -107,6 +107,9 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 		}
 		for i := range ops {
 			if ops[i].key == r.Key {
+				if err := b.compareOne(ctx, tx, &r, &ops[i]); err != nil {
+					return err
+				}
 				b.report(&ops[i])
 			} else {
 				b.apply(&ops[i])
@@ -119,6 +122,23 @@ func (b *batch) read(ctx context.Context, tx *store.Tx, readings []Reading) erro
 	return nil
 }
 
+// compareOne does for a read of one object what a page has done with all of its rows.
+func (b *batch) compareOne(ctx context.Context, tx *store.Tx, r *Reading, op *operation) error {
+	if !r.ByID || op.do != upsert {
+		return nil
+	}
+	rows, err := tx.Sealed(ctx, op.key.Kind, []string{op.key.ID})
+	if err != nil {
+		return err
+	}
+	if sealed, known := rows[op.key.ID]; known {
+		if err := b.restore(ctx, tx, op, sealed); err != nil {
+			return err
+		}
+	}
+	return b.learnVanished(ctx, tx, op)
+}
+
 func (in *Ingest) operations(r *Reading) []operation {
 	switch {
 	case r.Deleted:
@@ -127,6 +147,9 @@ func (in *Ingest) operations(r *Reading) []operation {
 		return []operation{{key: r.Key, do: absence, at: r.ObservedAt, read: true}}
 	}
 	s := sighting{observedAt: r.ObservedAt, read: true}
+	if r.ByID && !r.Unwritten { // else Since is not from before the read
+		s.readAfter = r.Since
+	}
 	body, _ := in.redact(r.Body)
 	s.full(r.Key.Kind, r.Key.ID, body, body.JSON())
 	if r.Accept {

@@ -28,7 +28,10 @@ func (s *session) ask(ctx context.Context, k *KindReport, key store.Key) (answer
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return refused, err
 	}
-	if row.Hard { // nothing that Clerk says can change that
+	if row.Exposed() {
+		return told, s.hideAgain(ctx, k, key)
+	}
+	if row.Hard && s.suspects[key].Reason != store.SuspectConflict { // nothing that Clerk says can change that
 		return told, s.close(ctx, key, row.Written)
 	}
 	reading, err := s.API.Object(ctx, clerkapi.Ref{
@@ -61,6 +64,7 @@ func (s *session) found(ctx context.Context, k *KindReport, key store.Key, readi
 	}
 	before, suspected := s.suspects[key]
 	var next store.Suspect
+	var contradicted ingest.Difference
 	var proven bool
 	r := ingest.Reading{Key: key, Body: reading.Body, ObservedAt: reading.ObservedAt(), ByID: true, Since: reading.Horizon.Since}
 	err = s.apply(ctx, k, r, func(ctx context.Context, tx *store.Tx, found []ingest.Difference) ([]store.Drift, error) {
@@ -69,10 +73,11 @@ func (s *session) found(ctx context.Context, k *KindReport, key store.Key, readi
 			return drift, nil
 		}
 		next, proven = store.Suspect{}, false
-		if i := slices.IndexFunc(found, func(d ingest.Difference) bool { return d.Older }); i >= 0 {
+		if i := slices.IndexFunc(found, stays); i >= 0 {
+			contradicted = found[i]
 			next, proven = older(before, found[i], reading.Horizon.Since, tx.Head.Writes, s.now())
 			if proven && !slices.Contains(s.accept, key.ID) {
-				drift = append(drift, s.regression(found[i], false))
+				drift = append(drift, s.contradiction(found[i], false))
 			}
 		}
 		switch {
@@ -90,13 +95,13 @@ func (s *session) found(ctx context.Context, k *KindReport, key store.Key, readi
 		s.suspects[key] = next
 	}
 	if proven && slices.Contains(s.accept, key.ID) {
-		return s.setBack(ctx, k, r, next.Since)
+		return s.setBack(ctx, k, r, contradicted, next.Since)
 	}
 	return nil
 }
 
-// setBack makes a row what was read, though it is older: a person said so.
-func (s *session) setBack(ctx context.Context, k *KindReport, r ingest.Reading, since int64) error {
+// setBack makes a row what was read, though it is older, or deleted here: a person said so.
+func (s *session) setBack(ctx context.Context, k *KindReport, r ingest.Reading, contradicted ingest.Difference, since int64) error {
 	r.Accept, r.Unwritten, r.Since = true, true, since
 	return s.apply(ctx, k, r, func(ctx context.Context, tx *store.Tx, found []ingest.Difference) ([]store.Drift, error) {
 		if len(found) == 0 {
@@ -104,16 +109,46 @@ func (s *session) setBack(ctx context.Context, k *KindReport, r ingest.Reading, 
 		}
 		delete(s.suspects, r.Key)
 		s.accepted = append(s.accepted, r.Key.ID)
-		return []store.Drift{s.regression(found[0], true)}, tx.DropSuspects(ctx, r.Key)
+		line := s.contradiction(contradicted, true)
+		line.Fields = s.contradiction(found[0], true).Fields
+		return []store.Drift{line}, errors.Join(tx.DropSuspects(ctx, r.Key), tx.AppendAudit(ctx, []store.AuditEntry{accepted(r.Key, line.Cause)}))
 	})
 }
 
-func (s *session) regression(d ingest.Difference, repaired bool) store.Drift {
+// accepted is the audit's entry of what an operator had set back.
+func accepted(key store.Key, cause string) store.AuditEntry {
+	e := store.AuditEntry{Action: store.AuditAccepted, Origin: "reconcile", Was: cause, Became: string(key.Kind) + " " + key.ID}
+	switch key.Kind {
+	case clerk.KindUser:
+		e.ClerkUserID = key.ID
+	case clerk.KindSession:
+		e.ClerkSessionID = key.ID
+	case clerk.KindOrganization:
+		e.ClerkOrganizationID = key.ID
+	default:
+	}
+	return e
+}
+
+// contradiction is drift of a row that stays as it is until a person decides: Clerk was set back, or has what is deleted
+// here.
+func (s *session) contradiction(d ingest.Difference, repaired bool) store.Drift {
 	fields := slices.Clone(d.Fields)
 	slices.Sort(fields)
-	return store.Drift{
-		Kind: d.Key.Kind, ID: d.Key.ID, FoundAt: s.now(), Fields: slices.Compact(fields), Cause: CauseRegression, Since: d.UpdatedAt, Repaired: repaired,
+	cause := CauseRegression
+	if d.Conflict {
+		cause = CauseDeletedHere
 	}
+	return store.Drift{
+		Kind: d.Key.Kind, ID: d.Key.ID, FoundAt: s.now(), Fields: slices.Compact(fields), Cause: cause, Since: d.UpdatedAt, Repaired: repaired,
+	}
+}
+
+// hideAgain hides a row that is deleted and was made visible by something else than clerksync.
+func (s *session) hideAgain(ctx context.Context, k *KindReport, key store.Key) error {
+	return s.keeping(ctx, k, func(_ context.Context, _ *store.Tx, found []ingest.Difference) ([]store.Drift, error) {
+		return s.drift(found, signs{}, clerkapi.Answer{}), nil
+	}, func(u ingest.Under) ([]ingest.Difference, error) { return s.Ingest.Rehide(ctx, u, key) })
 }
 
 // absent judges the answer that there is no such object. A first one makes a suspect, a second one hides the row, and a
@@ -124,9 +159,11 @@ func (s *session) absent(ctx context.Context, k *KindReport, key store.Key, row 
 	switch {
 	case s.dryRun: // who asks counts it
 		return s.suspect(ctx, first)
+	case row.Hard: // so there is no conflict any more
+		return s.close(ctx, key, reading.Horizon.Since)
 	case row.Hidden && before.Reason == store.SuspectHidden:
 		return s.harden(ctx, before, row, reading)
-	case s.shown(key): // by a list of this walk, whatever reads by id say
+	case s.shown(key, row): // whatever reads by id say
 		return nil
 	case row.Hidden || !exists: // nothing new
 		return s.close(ctx, key, reading.Horizon.Since)
@@ -196,7 +233,7 @@ func (s *session) unread(ctx context.Context, k *KindReport, key store.Key, caus
 		return nil
 	case before.Reason == store.SuspectHidden && errors.Is(cause, clerkapi.ErrNoParent):
 		return s.acquit(ctx, key) // its parent hides it, and nothing more will be learnt
-	case before.Reason == store.SuspectHidden || before.Reason == store.SuspectOlder && before.Attempts > 1:
+	case before.Reason == store.SuspectHidden || before.Reason == store.SuspectConflict || before.Reason == store.SuspectOlder && before.Attempts > 1:
 		before.DueAt = s.in(askAgain)
 		return s.suspect(ctx, before)
 	case suspected && before.Reason != store.SuspectRefused && errors.Is(cause, clerkapi.ErrUnavailable):

@@ -49,7 +49,7 @@ func TestPausedReconcilerIsFenced(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 100}, func(l *lab) {
 		l.r = l.reconciler(20, 9*time.Minute) // renews too late
-		written := 0 // transactions, of a page or some that came together
+		written := 0                          // transactions, of a page or some that came together
 		_, err := l.r.Backfill(l.Context(), func(reconcile.Progress) {
 			if written++; written == 1 {
 				_, err := l.reconciler(20, 0).Backfill(l.Context(), nil)

@@ -65,7 +65,7 @@ func patience(x store.Suspect) time.Duration {
 		return hardenAfter
 	case store.SuspectRefused, store.SuspectUnreadable:
 		return longestBackoff
-	case store.SuspectOlder:
+	case store.SuspectOlder, store.SuspectConflict:
 		if x.Attempts > 1 {
 			return askAgain
 		}
@@ -77,13 +77,15 @@ func patience(x store.Suspect) time.Duration {
 // older judges a read by id that told something older than what is stored. since is the write counter from before it was
 // asked for, writes that of applying it. The second of two such reads, a minute apart, with nothing written between,
 // proves that Clerk was set back, or that what is stored is a forgery. No reason: it was written while it was asked for.
+// What Clerk told although it is deleted here is judged alike.
 func older(before store.Suspect, d ingest.Difference, since, writes int64, now clerk.Time) (next store.Suspect, proven bool) {
 	minute := clerk.Time(confirmAfter.Milliseconds())
+	reason := suspicionOf(d)
 	switch {
 	case d.Written > since:
 		return store.Suspect{}, false
-	case before.Reason != store.SuspectOlder || before.Attempts == 0 || d.Written > before.Since:
-		return store.Suspect{Key: d.Key, Reason: store.SuspectOlder, Since: writes, DueAt: now + minute, Attempts: 1}, false
+	case before.Reason != reason || before.Attempts == 0 || d.Written > before.Since:
+		return store.Suspect{Key: d.Key, Reason: reason, Since: writes, DueAt: now + minute, Attempts: 1}, false
 	case before.Attempts == 1 && now < before.DueAt:
 		before.Since = writes
 		return before, false
@@ -92,6 +94,17 @@ func older(before store.Suspect, d ingest.Difference, since, writes int64, now c
 	before.Attempts++
 	return before, true
 }
+
+// suspicionOf is what a difference makes of an object whose stored state stays as it is.
+func suspicionOf(d ingest.Difference) store.Suspicion {
+	if d.Conflict {
+		return store.SuspectConflict
+	}
+	return store.SuspectOlder
+}
+
+// stays reports whether a difference leaves the row as it is, so that a person has to decide.
+func stays(d ingest.Difference) bool { return d.Older || d.Conflict }
 
 // tooMany reports whether so many rows are missing at Clerk that a person has to look first: another instance, an
 // answer that is wrong, or a deletion of everything.
@@ -106,6 +119,8 @@ const (
 	CauseDown          = "changed_while_down" // nothing at all has come since the change
 	CauseRecent        = "recent"             // its event may be on its way
 	CauseRegression    = "regression"         // Clerk was set back, or a forged event got in
+	CauseAltered       = "altered_here"       // something else than clerksync has written to the table
+	CauseDeletedHere   = "deleted_here"       // Clerk has what an event said to be deleted for ever
 	CauseUnknown       = "unknown"
 )
 
@@ -144,23 +159,13 @@ func EventPrefix(kind clerk.Kind) string {
 	}
 }
 
-// missing picks the rows that a complete walk did not bring and that were not written since it began.
-func missing(rows []store.Sight, seen map[string]struct{}, since int64) (lacking []store.Sight) {
-	for _, s := range rows {
-		if _, ok := seen[s.ID]; !ok && s.Written <= since {
-			lacking = append(lacking, s)
-		}
-	}
-	return lacking
-}
-
 // untold reports whether a session differs in what no event tells: old ones that came before the first round or are over,
 // the end that time brings, and when it was touched.
 func untold(d ingest.Difference, now clerk.Value, known clerk.Time) bool {
 	status := now.Get("status").String()
 	usable := status == "active" || status == "pending"
 	switch {
-	case d.Older || d.Gone || d.Back:
+	case d.Older || d.Gone || d.Back || d.Altered || d.Conflict:
 		return false
 	case d.New:
 		return !usable || known == 0 || now.Get("created_at").Time() < known

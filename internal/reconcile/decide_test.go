@@ -41,15 +41,6 @@ func TestCause(t *testing.T) {
 	}
 }
 
-func TestMissing(t *testing.T) {
-	t.Parallel()
-	rows := []store.Sight{{ID: "listed", Written: 1}, {ID: "lacking", Written: 5}, {ID: "written since", Written: 6}}
-	got := missing(rows, map[string]struct{}{"listed": {}}, 5)
-	if len(got) != 1 || got[0].ID != "lacking" {
-		t.Errorf("%+v", got)
-	}
-}
-
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	for attempts, want := range map[int]time.Duration{1: time.Minute, 2: 2 * time.Minute, 6: 32 * time.Minute, 7: time.Hour, 1000: time.Hour} {

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 )
@@ -69,7 +69,7 @@ func New(c Config) *Reconciler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Reconciler{Config: c, holder: rand.Text()}
+	return &Reconciler{Config: c, holder: holder.New()}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -141,10 +141,10 @@ type session struct {
 	dryRun   bool
 	report   *Report
 	known    *ingest.Known
-	listed   map[clerk.Kind]map[string]struct{} // ids that whole lists of this walk have
-	suspects map[store.Key]store.Suspect        // as in the database; a dry run keeps its own to itself
-	accept   []string                           // ids whose regression a person accepts
-	accepted []string                           // … and that was done
+	listed   map[clerk.Kind]int64        // the head's write counters when the lists of this walk were begun
+	suspects map[store.Key]store.Suspect // as in the database; a dry run keeps its own to itself
+	accept   []string                    // ids whose regression a person accepts
+	accepted []string                    // … and that was done
 
 	unanswered int // reads of one object in a row that failed
 }
@@ -162,20 +162,23 @@ func (r *Reconciler) lead(ctx context.Context, o Options, work func(context.Cont
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &session{
-		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewKnown(), listed: map[clerk.Kind]map[string]struct{}{},
+		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewKnown(), listed: map[clerk.Kind]int64{},
 		report: &Report{DryRun: o.DryRun, Drift: []store.Drift{}},
 	}
-	if err := r.checkInstance(ctx, o.DryRun); err != nil {
-		return s.report, err
+	begin := func(ctx context.Context) error {
+		if err := r.checkInstance(ctx, o.DryRun); err != nil {
+			return err
+		}
+		if err := s.recall(ctx); err != nil {
+			return err
+		}
+		return work(ctx, s)
 	}
 	if o.DryRun {
-		if err := s.recall(ctx); err != nil {
-			return s.report, err
-		}
-		return s.report, work(ctx, s)
+		return s.report, begin(ctx)
 	}
 	var err error
-	if s.lease, err = r.DB.AcquireLease(ctx, leaseName, r.holder, clerk.At(r.Now()), r.Lease); err != nil {
+	if s.lease, err = r.DB.AcquireLease(ctx, leaseName, r.holder, clerk.At(r.Now()), r.Lease, holder.Dead); err != nil {
 		if errors.Is(err, store.ErrLeaseHeld) {
 			err = ErrBusy
 		}
@@ -186,9 +189,7 @@ func (r *Reconciler) lead(ctx context.Context, o Options, work func(context.Cont
 	var renewing sync.WaitGroup
 	stop := make(chan struct{})
 	renewing.Go(func() { s.renew(ctx, stop, cancel) })
-	if err = s.recall(ctx); err == nil {
-		err = work(ctx, s)
-	}
+	err = begin(ctx) // Clerk is asked nothing while another process has the lease
 	close(stop)
 	renewing.Wait()
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, store.ErrFenced) {
@@ -231,18 +232,22 @@ func (r *Reconciler) signs(ctx context.Context, kind clerk.Kind) (signs, error) 
 func (s *session) drift(found []ingest.Difference, signs signs, a clerkapi.Answer) []store.Drift {
 	list := make([]store.Drift, 0, len(found))
 	for _, d := range found {
-		if d.Older {
-			if s.dryRun && d.Written <= a.Horizon.Since {
-				list = append(list, s.regression(d, false))
+		if stays(d) {
+			if d.Written <= a.Horizon.Since && (s.dryRun || d.Conflict && !Readable(d.Key.Kind)) {
+				list = append(list, s.contradiction(d, false))
 			}
 			continue
 		}
 		fields := slices.Clone(d.Fields)
 		slices.Sort(fields)
-		list = append(list, store.Drift{
+		line := store.Drift{
 			Kind: d.Key.Kind, ID: d.Key.ID, FoundAt: s.now(), Fields: slices.Compact(fields), Cause: signs.cause(d.UpdatedAt, a.Date),
 			Since: d.UpdatedAt, Repaired: !s.dryRun,
-		})
+		}
+		if d.Altered {
+			line.Cause, line.Since = CauseAltered, 0
+		}
+		list = append(list, line)
 	}
 	return list
 }

@@ -135,7 +135,7 @@ func (r *round) user(ctx context.Context, user string) error {
 			seen[row.Get("id").String()] = true
 		}
 		note := r.note(r.heard, p.Answer)
-		page := ingest.Page{Kind: clerk.KindSession, Rows: p.Rows, ObservedAt: p.ObservedAt()}
+		page := ingest.Page{Kind: clerk.KindSession, Rows: p.Rows, ObservedAt: p.ObservedAt(), Since: p.Horizon.Since}
 		return r.page(ctx, r.k, r.Ingest.PreparePage(page), func(ctx context.Context, tx *store.Tx, found []ingest.Difference) ([]store.Drift, error) {
 			return note(ctx, tx, slices.DeleteFunc(slices.Clone(found), func(d ingest.Difference) bool {
 				return untold(d, rowOf(p.Rows, d.Key.ID), r.known)
@@ -191,8 +191,12 @@ func (r *round) end(ctx context.Context, allowed bool) error {
 	return nil
 }
 
-// matters reports whether it is drift that a row is gone: that of a session which was over is none.
+// matters reports whether it is drift that a row is gone: that of a session which was over is none, nor that of a row which
+// its user or organization has hidden before.
 func (s *session) matters(ctx context.Context, key store.Key) (bool, error) {
+	if standing, err := s.DB.StandingOf(ctx, key.Kind, []string{key.ID}); err != nil || len(standing) == 0 {
+		return false, err
+	}
 	if key.Kind != clerk.KindSession {
 		return true, nil
 	}

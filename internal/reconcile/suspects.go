@@ -80,26 +80,28 @@ func (s *session) acquit(ctx context.Context, keys ...store.Key) error {
 	return s.write(ctx, func(tx *store.Tx) error { return tx.DropSuspects(ctx, keys...) })
 }
 
-// hint suspects the rows of a list that it tells older than they are here, if they were not written since it was asked
-// for. For rows that are suspected of it already, having seen it once more is no write that would begin it anew.
+// hint suspects the rows of a list that it tells older than they are here, or that are deleted here for ever, if they were
+// not written since it was asked for. For rows that are suspected of it already, having seen it once more is no write that
+// would begin it anew.
 func (s *session) hint(ctx context.Context, tx *store.Tx, found []ingest.Difference, since int64) error {
-	if !slices.ContainsFunc(found, func(d ingest.Difference) bool { return d.Older }) {
+	if !slices.ContainsFunc(found, stays) {
 		return nil
 	}
 	var list []store.Suspect
-	known := len(s.chosen(func(x store.Suspect) bool { return x.Reason == store.SuspectOlder }))
+	known := len(s.chosen(func(x store.Suspect) bool { return x.Reason == store.SuspectOlder || x.Reason == store.SuspectConflict }))
 	for _, d := range found {
-		if !d.Older || d.Written > since || !Readable(d.Key.Kind) {
+		if !stays(d) || d.Written > since || !Readable(d.Key.Kind) && !d.Conflict {
 			continue
 		}
+		reason := suspicionOf(d)
 		x, suspected := s.suspects[d.Key]
 		switch {
 		case !suspected && known >= maxOlder:
 			continue
-		case !suspected:
+		case !suspected || x.Reason != reason && d.Conflict: // whatever else was thought of it, it is deleted since
 			known++
-			x = store.Suspect{Key: d.Key, Reason: store.SuspectOlder, DueAt: s.now()}
-		case x.Reason != store.SuspectOlder || d.Written > x.Since:
+			x = store.Suspect{Key: d.Key, Reason: reason, DueAt: s.now()}
+		case x.Reason != reason || d.Written > x.Since:
 			continue
 		}
 		x.Since = tx.Head.Writes
@@ -126,7 +128,8 @@ func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind, progress fu
 	of := func(holds func(store.Suspect) bool) []store.Suspect {
 		return s.chosen(func(x store.Suspect) bool { return (kinds == nil || slices.Contains(kinds, x.Key.Kind)) && holds(x) })
 	}
-	known := of(func(x store.Suspect) bool { return x.Reason == store.SuspectOlder && x.Attempts > 1 })
+	contradicted := func(x store.Suspect) bool { return x.Reason == store.SuspectOlder || x.Reason == store.SuspectConflict }
+	known := of(func(x store.Suspect) bool { return contradicted(x) && x.Attempts > 1 })
 	if err := s.askAll(ctx, known); err != nil {
 		return err
 	}
@@ -135,7 +138,7 @@ func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind, progress fu
 			return err
 		}
 		waiting := of(func(x store.Suspect) bool {
-			return x.Reason == store.SuspectGone || x.Reason == store.SuspectOlder && x.Attempts < 2
+			return x.Reason == store.SuspectGone || contradicted(x) && x.Attempts < 2
 		})
 		if len(waiting) == 0 || round == settleRounds {
 			s.unsettled(waiting)
@@ -189,8 +192,9 @@ func (s *session) chosen(holds func(store.Suspect) bool) (list []store.Suspect) 
 	return list
 }
 
-// shown reports whether a whole list of this walk has an object.
-func (s *session) shown(key store.Key) bool {
-	_, shown := s.listed[key.Kind][key.ID]
-	return shown
+// shown reports whether a list of this walk, or what was read since it began, has an object. The row is as it was stored
+// before it was asked for.
+func (s *session) shown(key store.Key, row store.Sight) bool {
+	began, walked := s.listed[key.Kind]
+	return walked && row.ReadAfter >= began
 }

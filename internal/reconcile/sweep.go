@@ -108,7 +108,7 @@ func (s *session) recent(
 			rows = slices.DeleteFunc(rows, func(row clerk.Value) bool { return leave(row, p.Date) })
 		}
 		if len(rows) > 0 {
-			page := ingest.Page{Kind: clerk.KindUser, Rows: rows, ObservedAt: p.ObservedAt()}
+			page := ingest.Page{Kind: clerk.KindUser, Rows: rows, ObservedAt: p.ObservedAt(), Since: p.Horizon.Since}
 			if err := s.page(ctx, k, s.Ingest.PreparePage(page), s.note(signs, p.Answer)); err != nil {
 				return err
 			}

@@ -37,7 +37,7 @@ func TestWhatVouches(t *testing.T) {
 			w := walks[string(kind)]
 			between(string(kind)+" walked", w.CompleteAt, before, after)
 			between(string(kind)+" ended", w.EndedAt, w.CompleteAt, after)
-			if w.Refused || w.SweptAt != 0 || w.CompleteWrite > head.Writes {
+			if w.Refused || w.SweptAt != 0 || w.Whole.Write > head.Writes {
 				l.Errorf("%s: %+v", kind, w)
 			}
 		}

@@ -39,12 +39,14 @@ type walking struct {
 	signs    signs
 	walk     store.Walk
 	report   KindReport
-	seen     map[string]struct{}
-	since    int64     // write counter from before the first page was asked for
-	began    time.Time // the walk, by our own clock
+	seen     map[string]struct{} // ids, in a dry run: it can not note in the rows that the list has them
+	conflict map[store.Key]bool  // listed, although deleted here
+	resumed  bool                // the first pages were read by another process
+	began    time.Time           // the walk, by our own clock
 }
 
-// Backfill reads everything that Clerk has. One that was ended goes on where it was; when all was read, it begins anew.
+// Backfill reads everything that Clerk has, and asks for what is stored and was not listed, as a walk does. One that was
+// ended goes on where it was; when all was read, it begins anew.
 func (r *Reconciler) Backfill(ctx context.Context, progress func(Progress)) (*Report, error) {
 	return r.lead(ctx, Options{}, func(ctx context.Context, s *session) error {
 		walks, err := r.DB.Walks(ctx)
@@ -53,19 +55,28 @@ func (r *Reconciler) Backfill(ctx context.Context, progress func(Progress)) (*Re
 		}
 		var refused error
 		anew := backfilled(walks)
+		var kinds []clerk.Kind
+		var mass error // of one kind; the others are read all the same
 		for _, kind := range Kinds() {
 			w := walks[string(kind)]
 			if w.BackfilledAt != 0 && !anew {
 				s.report.Kinds = append(s.report.Kinds, KindReport{Kind: kind, Rows: int(w.Rows), Total: int(w.Rows), Complete: w.Complete, Reason: w.Reason})
 				continue
 			}
-			if err := s.list(ctx, kind, Options{Progress: progress}, true, w); errors.Is(err, clerkapi.ErrRefused) {
+			kinds = append(kinds, kind)
+			err := s.list(ctx, kind, Options{Progress: progress}, true, w)
+			if _, many := errors.AsType[*MassDeletion](err); many {
+				mass = errors.Join(mass, err)
+			} else if errors.Is(err, clerkapi.ErrRefused) {
 				refused = errors.Join(refused, err) // of one list; the others are read all the same
 			} else if err != nil {
 				return err
 			}
 		}
-		return refused
+		if err := s.settleAll(ctx, nil, progress); err != nil {
+			return err
+		}
+		return errors.Join(mass, refused, s.recount(ctx, kinds))
 	})
 }
 
@@ -131,7 +142,8 @@ func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
 		}
 		for _, id := range o.AcceptRegression {
 			if !slices.Contains(s.accepted, id) {
-				return fmt.Errorf("%s: Clerk did not tell twice something older than what is stored; there is no regression to accept", id)
+				return fmt.Errorf("%s: Clerk did not tell twice, a minute apart, something that contradicts what is stored (older, or deleted here), "+
+					"so that there is nothing to accept; who was erased here stays erased", id)
 			}
 		}
 		return refused
@@ -183,7 +195,7 @@ func (s *session) list(ctx context.Context, kind clerk.Kind, o Options, first bo
 		w.progress = func(Progress) {}
 	}
 	from := clerkapi.Cursor("")
-	if first {
+	if first && before.Start.ObservedAt != 0 { // earlier versions did not note when a backfill began
 		from = clerkapi.Cursor(before.Cursor)
 	}
 	watermark, err := w.watermark(ctx)
@@ -227,11 +239,10 @@ func (w *walking) watermark(ctx context.Context) (newest clerk.Time, err error) 
 
 // once walks the list from a cursor on.
 func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
-	w.seen = map[string]struct{}{}
-	w.since = -1
+	w.seen, w.conflict, w.resumed = map[string]struct{}{}, map[store.Key]bool{}, from != ""
 	w.walk.EndedAt = 0
 	w.began = w.Now()
-	if from == "" {
+	if !w.resumed {
 		at, err := w.DB.Clock(ctx, clerk.At(w.began))
 		if err != nil {
 			return err
@@ -243,34 +254,41 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 		most = pagesAtOnce
 	}
 	apply, end := aside(most, func(pages []prepared) error { return w.page(ctx, joined(pages)) })
+	begun := w.resumed // its start is that of the process that asked for the first page
 	walked, err := w.API.Walk(ctx, clerkapi.All(w.kind), from, func(p clerkapi.Page) error {
-		if w.since < 0 {
-			w.since = p.Horizon.Since
+		if !begun { // before the first page is given away
+			w.walk.Start, begun = startOf(p.Answer), true
 		}
 		page := ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt(), Since: p.Horizon.Since, New: w.first, Known: w.known}
-		return apply(prepared{p, w.Ingest.PreparePage(page)})
+		return apply(prepared{p, w.Ingest.PreparePage(page), page.ObservedAt})
 	})
 	err = cmp.Or(end(), err)
+	if !begun { // not a single row came
+		w.walk.Start = startOf(walked.Began)
+	}
 	w.report.Rows, w.report.Total = walked.Distinct, walked.After
 	w.report.Complete, w.report.Reason = walked.Complete && err == nil, walked.Reason
-	w.listed[w.kind] = w.seen
+	w.listed[w.kind] = w.walk.Start.Write
 	if err != nil {
 		w.report.Reason = err.Error()
 	}
-	if w.since < 0 { // not a single row came
-		head, failed := w.DB.Head(ctx)
-		if failed != nil {
-			return failed
-		}
-		w.since = head.Writes
-	}
 	return err
+}
+
+// startOf is when a walk began, by its first answer. Clerk's clock tells whole seconds.
+func startOf(a clerkapi.Answer) store.Start {
+	start := store.Start{Write: a.Horizon.Since, ObservedAt: a.ObservedAt()}
+	if a.Date != 0 {
+		start.By = max(a.Date+clerk.Time(time.Second.Milliseconds()), start.ObservedAt)
+	}
+	return start
 }
 
 // prepared is a page on its way into the mirror.
 type prepared struct {
 	clerkapi.Page
-	read *ingest.PreparedPage
+	read     *ingest.PreparedPage
+	earliest clerk.Time // the ObservedAt of the earliest of the pages that it was joined from
 }
 
 // pagesAtOnce is how many pages of a backfill are written in one transaction, where they come faster than they are
@@ -283,6 +301,7 @@ func joined(pages []prepared) prepared {
 	reads := make([]*ingest.PreparedPage, len(pages))
 	for i := range pages {
 		reads[i] = pages[i].read
+		p.earliest = min(p.earliest, pages[i].earliest)
 	}
 	p.read = ingest.Join(reads...)
 	return p
@@ -290,13 +309,14 @@ func joined(pages []prepared) prepared {
 
 // page applies a page, and keeps with it how far the walk is.
 func (w *walking) page(ctx context.Context, p prepared) error {
-	if !w.first {
+	if w.dryRun {
 		for _, row := range p.Rows {
 			w.seen[strings.Clone(row.Get("id").String())] = struct{}{} // a copy: the text is a part of the page
 		}
 	}
 	next := w.walk
 	next.Rows = int64(p.Seen)
+	next.Start.ObservedAt = min(next.Start.ObservedAt, p.earliest)
 	if w.first {
 		next.Cursor = string(p.Next)
 	}
@@ -304,10 +324,15 @@ func (w *walking) page(ctx context.Context, p prepared) error {
 	// who ends the walk does not take back a page that has come
 	err := w.session.page(context.WithoutCancel(ctx), &w.report, p.read,
 		func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (drift []store.Drift, err error) {
-			if !w.first {
-				drift, err = note(ctx, tx, found)
+			for _, d := range found {
+				if d.Conflict {
+					w.conflict[d.Key] = true
+				}
 			}
-			if err != nil || w.dryRun {
+			if w.first { // what a backfill brings is no drift
+				found = slices.DeleteFunc(slices.Clone(found), func(d ingest.Difference) bool { return !stays(d) && !d.Altered })
+			}
+			if drift, err = note(ctx, tx, found); err != nil || w.dryRun {
 				return drift, err
 			}
 			return drift, tx.SaveWalk(ctx, next)
@@ -323,10 +348,17 @@ func (w *walking) page(ctx context.Context, p prepared) error {
 // end judges what the walk did not bring, and keeps how it went.
 func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) error {
 	failed := w.acquitListed(ctx)
-	if failed == nil && w.report.Complete && !w.first {
-		failed = w.absences(ctx, o.AllowMassDelete)
+	if failed == nil && w.report.Complete {
+		if failed = w.proves(ctx); failed == nil {
+			failed = w.absences(ctx, o.AllowMassDelete)
+		}
 	}
-	if w.dryRun {
+	_, mass := errors.AsType[*MassDeletion](failed)
+	broken := failed != nil && !mass // what the list lacks was not judged
+	if broken {
+		w.report.Complete, w.report.Reason = false, failed.Error()
+	}
+	if w.dryRun || broken && w.first { // a backfill goes on from its last page
 		return failed
 	}
 	ended, err := w.DB.Clock(ctx, clerk.At(w.Now()))
@@ -336,11 +368,11 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	walk := w.walk
 	walk.Cursor, walk.EndedAt, walk.Complete, walk.Reason = "", ended, w.report.Complete, w.report.Reason
 	walk.Refused = w.report.Refused
+	if walk.Complete {
+		walk.CompleteAt = walk.BegunAt
+	}
 	walk.Rows, walk.Found, walk.Repaired = int64(w.report.Rows), int64(w.report.Found), int64(w.report.Repaired)
 	walk.Left = walk.Found - walk.Repaired
-	if walk.Complete {
-		walk.CompleteAt, walk.CompleteWrite = walk.BegunAt, w.since
-	}
 	if walk.BackfilledAt == 0 {
 		walk.BackfilledAt = walk.EndedAt
 	}
@@ -353,121 +385,12 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	return failed
 }
 
-// absences asks for each row that the whole list lacks, unless they are too many.
-func (w *walking) absences(ctx context.Context, allowed bool) error {
-	lacking, err := w.lacking(ctx)
-	if err != nil || len(lacking) == 0 && Readable(w.kind) {
-		return err
+// proves keeps when the list began that was whole, before it is looked what it lacks: an event that comes later and brings
+// an old object is then judged by it. If the process dies between, what is not accounted for stays visible.
+func (w *walking) proves(ctx context.Context) error {
+	w.walk.Whole = w.walk.Start
+	if w.dryRun {
+		return nil
 	}
-	rows, err := w.standing(ctx)
-	if err != nil {
-		return err
-	}
-	if tooMany(len(lacking), rows) && !allowed {
-		w.left(lacking)
-		failed := &MassDeletion{w.kind, len(lacking), rows}
-		w.report.Reason = failed.Error()
-		return failed
-	}
-	if !Readable(w.kind) {
-		return w.unlisted(ctx, lacking)
-	}
-	for _, row := range lacking {
-		answer, err := w.ask(ctx, &w.report, store.Key{Kind: w.kind, ID: row.ID})
-		if err != nil {
-			return err
-		}
-		if answer == refused || answer == unknown && w.dryRun {
-			w.left([]store.Sight{row})
-		}
-	}
-	return nil
-}
-
-// lacking are the rows that the list should have had.
-func (w *walking) lacking(ctx context.Context) (lacking []store.Sight, err error) {
-	for after, more := "", true; more; {
-		ids, err := w.DB.IDs(ctx, w.kind, after, idsAtOnce)
-		if err != nil {
-			return nil, err
-		}
-		if more = len(ids) == idsAtOnce; more {
-			after = ids[len(ids)-1]
-		}
-		unseen := slices.DeleteFunc(ids, func(id string) bool { _, seen := w.seen[id]; return seen })
-		rows, err := w.DB.StandingOf(ctx, w.kind, unseen)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range missing(rows, w.seen, w.since) {
-			if !w.suspected(row) {
-				lacking = append(lacking, row)
-			}
-		}
-	}
-	return lacking, nil
-}
-
-// standing counts the rows that a list should have.
-func (w *walking) standing(ctx context.Context) (rows int, err error) {
-	for after, more := "", true; more; {
-		list, err := w.DB.Standing(ctx, w.kind, after, idsAtOnce)
-		if err != nil {
-			return 0, err
-		}
-		rows += len(list)
-		if more = len(list) == idsAtOnce; more {
-			after = list[len(list)-1].ID
-		}
-	}
-	return rows, nil
-}
-
-// suspected reports whether a row will be hidden by its parent, if that is gone.
-func (w *walking) suspected(row store.Sight) bool {
-	user := w.suspects[store.Key{Kind: clerk.KindUser, ID: row.UserID}]
-	organization := w.suspects[store.Key{Kind: clerk.KindOrganization, ID: row.OrganizationID}]
-	return user.Reason == store.SuspectGone || organization.Reason == store.SuspectGone
-}
-
-// acquitListed forgets what was thought to be gone, and was listed.
-func (w *walking) acquitListed(ctx context.Context) error {
-	var listed []store.Key
-	for key, x := range w.suspects {
-		if _, seen := w.seen[key.ID]; seen && key.Kind == w.kind && (x.Reason == store.SuspectGone || x.Reason == store.SuspectUnlisted) {
-			listed = append(listed, key)
-		}
-	}
-	return w.acquit(ctx, listed...)
-}
-
-// left counts rows that are missing at Clerk and stay.
-func (w *walking) left(rows []store.Sight) {
-	for _, row := range rows {
-		w.count(&w.report, []store.Drift{{
-			Kind: w.kind, ID: row.ID, FoundAt: clerk.At(w.Now()), Cause: w.signs.cause(0, 0),
-		}})
-	}
-}
-
-// unlisted hides rows of a kind without a read by id once two whole lists, some time apart, lack them.
-func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
-	var first []store.Suspect
-	for _, row := range lacking {
-		key := store.Key{Kind: w.kind, ID: row.ID}
-		before := w.suspects[key]
-		twice := before.Reason == store.SuspectUnlisted && row.Written <= before.Since
-		if twice && clerk.At(w.began) >= before.DueAt && !w.dryRun {
-			if err := w.hide(ctx, &w.report, before, 0); err != nil {
-				return err
-			}
-			continue
-		}
-		w.left([]store.Sight{row})
-		if !twice {
-			due := clerk.At(w.began.Add(listsApart))
-			first = append(first, store.Suspect{Key: key, Reason: store.SuspectUnlisted, Since: w.since, DueAt: due, Attempts: 1})
-		}
-	}
-	return w.suspect(ctx, first...)
+	return w.write(ctx, func(tx *store.Tx) error { return tx.SaveWalk(ctx, w.walk) })
 }

@@ -103,8 +103,12 @@ func (f *Facts) ofKind(k *Kind) (reasons []Reason) {
 	if reason, unproven := f.unproven(k); unproven {
 		reasons = append(reasons, reason)
 	}
-	if n := k.Tally.Overlooked; n > 0 {
+	if n := k.Tally.Unaccounted; n > 0 {
 		add("unaccounted", remedyServe, "%s of %s not confirmed by the last whole walk", digits(n), Count(k.Tally.Rows, one+" was", many+" were"))
+	}
+	if n := k.Conflicts; n > 0 {
+		add("conflicts", "run clerksync reconcile --accept-regression with its ID to restore it here, or delete it at Clerk",
+			"Clerk has %s permanently deleted here", Count(n, one+" that is", many+" that are"))
 	}
 	if n := k.Walk.Left; n > 0 {
 		add("drift_left", remedyReconcile, "%s from Clerk and %s not repaired", Count(n, one+" differs", many+" differ"), either(n, "was", "were"))

@@ -80,7 +80,7 @@ func TestEverythingOpenTakesTheClaimAway(t *testing.T) {
 			"foreign_instance", "belongs to ins_a, but ins_b",
 		},
 		{"dead letters", func(f *status.Facts) { f.DeadLetters = 2 }, "dead_letters", "2 events could not be applied"},
-		{"unaccounted rows", user(func(k *status.Kind) { k.Tally.Overlooked = 1 }), "unaccounted", "1 of 2 users were not confirmed"},
+		{"unaccounted rows", user(func(k *status.Kind) { k.Tally.Unaccounted = 1 }), "unaccounted", "1 of 2 users were not confirmed"},
 		{"the verify queue", user(func(k *status.Kind) { k.Queue.Objects = 1 }), "verify_queue", "1 user has to be read again"},
 		{
 			"the verify queue of sessions, which have no list", func(f *status.Facts) { of(f, clerk.KindSession).Queue.Objects = 2 },
@@ -88,6 +88,7 @@ func TestEverythingOpenTakesTheClaimAway(t *testing.T) {
 		},
 		{"suspects", user(func(k *status.Kind) { k.Suspects = 2 }), "suspects", "2 users are missing or older at Clerk"},
 		{"reads that Clerk refuses", user(func(k *status.Kind) { k.Unreadable = 2 }), "unreadable", "Clerk refuses to return 2 users that are in doubt"},
+		{"conflicts", user(func(k *status.Kind) { k.Conflicts = 1 }), "conflicts", "Clerk has 1 user that is permanently deleted here"},
 		{"drift that was left", walk(func(w *store.Walk) { w.Left = 3 }), "drift_left", "3 users differ from Clerk and were not repaired"},
 		{"organizations that are not enabled", func(f *status.Facts) {
 			*of(f, clerk.KindOrganization) = status.Kind{Kind: clerk.KindOrganization, Listed: true, Walk: store.Walk{BackfilledAt: 1, Refused: true}}

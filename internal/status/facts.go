@@ -39,7 +39,9 @@ type Kind struct {
 	Tally    store.Tally
 	Queue    store.Queue
 	Suspects int64 // one answer of Clerk has to be confirmed by a second
-	Drift    store.DriftCount
+	// Conflicts are objects that Clerk has and that are deleted here permanently.
+	Conflicts int64
+	Drift     store.DriftCount
 	// Unreadable rows are in doubt, and Clerk keeps refusing to return them.
 	Unreadable int64
 }
@@ -55,8 +57,8 @@ func Read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 }
 
 func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since clerk.Time) (f Facts, err error) {
-	var errs [8]error
-	var unreadable map[clerk.Kind]int64
+	var errs [9]error
+	var unreadable, conflicts map[clerk.Kind]int64
 	var walks map[string]store.Walk
 	var queues map[clerk.Kind]store.Queue
 	var counts map[clerk.Kind]store.DriftCount
@@ -70,6 +72,7 @@ func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 	suspects, errs[5] = db.Suspected(ctx)
 	f.Life, errs[6] = db.Life(ctx)
 	unreadable, errs[7] = db.Unreadable(ctx)
+	conflicts, errs[8] = db.Conflicts(ctx)
 	if err := cmp.Or(errs[:]...); err != nil {
 		return f, err
 	}
@@ -78,9 +81,9 @@ func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 	for _, kind := range Kinds() {
 		k := Kind{
 			Kind: kind, Listed: slices.Contains(reconcile.Kinds(), kind), Readable: reconcile.Readable(kind), Walk: walks[string(kind)],
-			Queue: queues[kind], Suspects: suspects[kind], Drift: counts[kind], Unreadable: unreadable[kind],
+			Queue: queues[kind], Suspects: suspects[kind], Drift: counts[kind], Unreadable: unreadable[kind], Conflicts: conflicts[kind],
 		}
-		if k.Tally, err = db.Tally(ctx, kind, k.Walk.CompleteWrite); err != nil {
+		if k.Tally, err = db.Tally(ctx, kind, k.Walk.Whole); err != nil {
 			return f, fmt.Errorf("count %s: %w", kind, err)
 		}
 		f.Kinds = append(f.Kinds, k)

@@ -21,6 +21,7 @@ const (
 	AuditDismissed     = "delivery_dismissed" // a dead letter need not be applied, an operator says
 	AuditLadder        = "ladder_changed"     // the role ladder by which stored roles are derived
 	AuditRedaction     = "redaction_changed"
+	AuditAccepted      = "accepted" // an operator had an object set to what Clerk tells, against what is stored
 )
 
 // AuditEntry is one line of the audit. It holds ids and names, never a person's data.
@@ -40,8 +41,9 @@ type AuditEntry struct {
 var auditInsert = newBulk(`INSERT INTO clerk_audit (audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id,
 	actor, origin, was, became, request_id)`, slices.Concat([]columnType{textColumn, intColumn}, slices.Repeat([]columnType{textColumn}, 9)), "")
 
-func (e *AuditEntry) values(now int64) []any {
-	e.At, e.ID = clerk.Time(now), fmt.Sprintf("%012x%s", now, rand.Text()[:12])
+// values are those of the columns. serial orders what one process appends in one millisecond.
+func (e *AuditEntry) values(now int64, serial uint64) []any {
+	e.At, e.ID = clerk.Time(now), fmt.Sprintf("%012x%04x%s", now, serial&0xffff, rand.Text()[:8])
 	return []any{
 		e.ID, now, e.Action, textOrNull(e.ClerkUserID), textOrNull(e.ClerkSessionID), textOrNull(e.ClerkOrganizationID),
 		textOrNull(e.Actor), textOrNull(e.Origin), textOrNull(e.Was), textOrNull(e.Became), textOrNull(e.RequestID),
@@ -51,7 +53,7 @@ func (e *AuditEntry) values(now int64) []any {
 // AppendAudit adds entries in the transaction of what they tell.
 func (tx *Tx) AppendAudit(ctx context.Context, entries []AuditEntry) error {
 	now := tx.db.now().UnixMilli()
-	return tx.save(ctx, auditInsert, len(entries), func(i int) []any { return entries[i].values(now) })
+	return tx.save(ctx, auditInsert, len(entries), func(i int) []any { return entries[i].values(now, tx.db.audited.Add(1)) })
 }
 
 // AuditFilter selects entries; the zero value selects all.

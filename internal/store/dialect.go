@@ -30,6 +30,14 @@ func (e Engine) lockHead() string {
 		THEN length(set_config('synchronous_commit', 'on', true)) * 0 ELSE 0 END + `, 1) + " FOR UPDATE"
 }
 
+// rowID is the column by which the engine finds a row without an index.
+func (e Engine) rowID() string {
+	if e == SQLite {
+		return "rowid"
+	}
+	return "ctid"
+}
+
 // detach gives SQLite's statements a context that never ends: its driver starts a goroutine
 // for each statement whose context can, which costs more than the statement. They wait for
 // no network, and for a lock no longer than busy_timeout.

@@ -18,6 +18,9 @@ type table struct {
 
 	selectRows string // the sync state of rows, for Tx.Rows
 	upsert     *bulk
+	sealed     []int // the columns that the checksum covers, by their place in columns
+
+	selectSealed map[Engine]string
 }
 
 type column struct {
@@ -128,6 +131,8 @@ var syncColumns = []column{
 	{"sync_write", intColumn, func(r *Row, _ []string) any { return r.Written }},
 	{"sync_erased", intColumn, func(r *Row, _ []string) any { return flag(r.Erased) }},
 	{verifiedAt, intColumn, func(r *Row, _ []string) any { return orNull(r.VerifiedAt) }},
+	{"sync_read_after", intColumn, func(r *Row, _ []string) any { return r.ReadAfter }},
+	{checksumColumn, intColumn, func(*Row, []string) any { return nil }}, // of the other values: SaveRows fills it in
 }
 
 // verifiedAt is the one column that a save without a value leaves as it is.
@@ -223,6 +228,8 @@ func buildTables(list ...table) map[clerk.Kind]*table {
 		t := &list[i]
 		t.columns = append(slices.Clone(t.columns), syncColumns...)
 		t.selectRows = selectRows(t)
+		t.sealed = sealedColumns(t.columns)
+		t.selectSealed = map[Engine]string{SQLite: t.sealedText(SQLite), Postgres: t.sealedText(Postgres)}
 		var names, set []string
 		var types []columnType
 		for _, c := range t.columns {
@@ -254,7 +261,7 @@ func selectRows(t *table) string {
 		t.key(), column("clerk_user_id", "''"), column("clerk_organization_id", "''"),
 		column("sync_banned_at", "0"), userFact(t, "last_login_at"), userFact(t, "last_active_at"),
 		"COALESCE(deleted_at, 0)", "COALESCE(raw, '')", "sync_hard", "sync_terminal", "sync_rank", "sync_updated_at", "sync_observed_at",
-		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write", "sync_erased",
+		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write", "sync_erased", "sync_read_after",
 		userFact(t, "deprovisioned"), userFact(t, "sync_provision_at"), userFact(t, "sync_provision_seen_at"),
 	}, ", ") + " FROM " + t.name + " WHERE "
 }

@@ -29,14 +29,18 @@ type heldLease struct {
 	now     int64
 }
 
-// AcquireLease takes a lease that is free or has run out. now is our clock, which counts on SQLite alone: Postgres has its own.
-func (db *DB) AcquireLease(ctx context.Context, name, holder string, now clerk.Time, ttl time.Duration) (l Lease, err error) {
+// AcquireLease takes a lease that is free or has run out, or whose holder is dead, as far as dead knows; nil knows of none.
+// now is our clock, which counts on SQLite alone: Postgres has its own.
+func (db *DB) AcquireLease(
+	ctx context.Context, name, holder string, now clerk.Time, ttl time.Duration, dead func(holder string) bool,
+) (l Lease, err error) {
 	err = db.Update(ctx, func(tx *Tx) error {
 		held, err := tx.lease(ctx, name, now)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if err == nil && held.expires > held.now && held.expires <= held.now+maxLease.Milliseconds() {
+		runs := held.expires > held.now && held.expires <= held.now+maxLease.Milliseconds()
+		if err == nil && runs && (dead == nil || !dead(held.Holder)) {
 			return ErrLeaseHeld
 		}
 		l = Lease{Name: name, Holder: holder, Token: held.Token + 1}

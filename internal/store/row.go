@@ -45,6 +45,9 @@ type Row struct {
 	DeletedAt clerk.Time // when, as far as it is known
 	Erased    bool       // the person it is about was erased: it holds ids, version and status alone, and never more
 	SeenAt    clerk.Time // the latest full object
+	// ReadAfter is the head's write counter from before the latest read was sent that found the object at Clerk. Unlike
+	// SeenAt it is no time: an event that comes late can't raise it.
+	ReadAfter int64
 	GoneAt    clerk.Time // the latest absence; hides while it is not older than SeenAt
 	HintAt    clerk.Time // the greatest updated_at that an embedded copy claimed
 

@@ -25,9 +25,14 @@ type Sight struct {
 	BannedAt       clerk.Time
 	Deprovisioned  bool
 	UpdatedAt      clerk.Time
+	SeenAt         clerk.Time
 	GoneAt         clerk.Time
 	Written        int64
+	ReadAfter      int64
 }
+
+// Exposed reports whether a row is deleted and visible all the same: something else than clerksync has written to it.
+func (s *Sight) Exposed() bool { return !s.Hidden && (s.Hard || s.GoneAt > 0 && s.GoneAt >= s.SeenAt) }
 
 func (t *table) selectSights() string {
 	column := func(name, otherwise string) string {
@@ -47,12 +52,17 @@ func (t *table) selectSights() string {
 	}
 	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, t.sync_hard, " +
 		signedIn + ", " + active + ", " + column("sync_banned_at", "0") + ", " + column("deprovisioned", "0") +
-		", t.sync_updated_at, t.sync_gone_at, t.sync_write FROM " + t.name + " t WHERE "
+		", t.sync_updated_at, t.sync_seen_at, t.sync_gone_at, t.sync_write, t.sync_read_after FROM " + t.name + " t WHERE "
 }
 
-func scanSight(r *sql.Rows) (s Sight, err error) {
-	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Digest, &s.Revision, &s.Rank, &s.Hidden, &s.Hard, &s.SignedInAt, &s.ActiveAt, &s.BannedAt,
-		&s.Deprovisioned, &s.UpdatedAt, &s.GoneAt, &s.Written)
+func scanSight(r *sql.Rows) (s Sight, err error) { return s, r.Scan(s.fields()...) }
+
+// fields are where the columns of selectSights go.
+func (s *Sight) fields() []any {
+	return []any{
+		&s.ID, &s.UserID, &s.OrganizationID, &s.Digest, &s.Revision, &s.Rank, &s.Hidden, &s.Hard, &s.SignedInAt, &s.ActiveAt, &s.BannedAt,
+		&s.Deprovisioned, &s.UpdatedAt, &s.SeenAt, &s.GoneAt, &s.Written, &s.ReadAfter,
+	}
 }
 
 // Sights loads the rows of a kind that exist, without their bodies, by id.
@@ -120,16 +130,9 @@ func (db *DB) StandingOf(ctx context.Context, kind clerk.Kind, ids []string) ([]
 	return slices.DeleteFunc(all, func(s Sight) bool { return s.Hidden }), err
 }
 
-// IDs lists the ids of all rows of a kind, hidden ones too, in their order, from after an id on: the key's index holds
-// all that this reads.
-func (db *DB) IDs(ctx context.Context, kind clerk.Kind, after string, limit int) ([]string, error) {
-	t := tables[kind]
-	rows, err := db.query(ctx, fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > $1 ORDER BY %[1]s LIMIT %[3]d", t.key(), t.name, limit), after)
-	return scanAll(rows, err, scanOne[string])
-}
-
-// Verify notes that an authoritative read agreed with rows, and that they were seen at Clerk then. Their bodies are left alone.
-func (tx *Tx) Verify(_ context.Context, kind clerk.Kind, ids []string, observedAt, now clerk.Time) error {
+// Verify notes that an authoritative read agreed with rows, and that they were seen at Clerk then. readAfter is the head's
+// write counter from before the read was sent. Their bodies are left alone.
+func (tx *Tx) Verify(_ context.Context, kind clerk.Kind, ids []string, observedAt clerk.Time, readAfter int64, now clerk.Time) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -138,16 +141,18 @@ func (tx *Tx) Verify(_ context.Context, kind clerk.Kind, ids []string, observedA
 	text := fmt.Sprintf(`UPDATE %s SET sync_verified_at = %d,
 		sync_read = CASE WHEN sync_observed_at < %[3]d THEN 1 ELSE sync_read END,
 		sync_observed_at = CASE WHEN sync_observed_at < %[3]d THEN %[3]d ELSE sync_observed_at END,
-		sync_seen_at = CASE WHEN sync_seen_at < %[3]d THEN %[3]d ELSE sync_seen_at END WHERE %[4]s`, t.name, int64(now), int64(observedAt), condition)
+		sync_seen_at = CASE WHEN sync_seen_at < %[3]d THEN %[3]d ELSE sync_seen_at END,
+		sync_read_after = CASE WHEN sync_read_after < %[4]d THEN %[4]d ELSE sync_read_after END WHERE %[5]s`,
+		t.name, int64(now), int64(observedAt), readAfter, condition)
 	_, err := tx.execOnce(text, arg) // never the same text twice: not prepared
 	return err
 }
 
 // DoubtsOf lists the objects of a kind that wait in the verify queue, the oldest first, but for suspects that are not to
-// be asked for yet.
+// be asked for yet. What was taken for deleted and is in doubt has come back since: that does not wait for a week.
 func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, limit int) ([]string, error) {
 	const text = `SELECT v.id FROM clerk_verify v WHERE v.kind = $1
-		AND NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $2)
+		AND NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $2 AND s.reason <> 'hidden')
 		GROUP BY v.id ORDER BY min(v.queued_at), v.id LIMIT $3`
 	rows, err := db.query(ctx, text, string(kind), int64(now), limit)
 	return scanAll(rows, err, scanOne[string])

@@ -15,23 +15,32 @@ type Tally struct {
 	Stubs            int64      // of these: seen so far only inside other objects
 	Gone             int64      // deleted, or hidden by a deleted parent
 	Unverified       int64      // of Rows: never compared with Clerk
-	Overlooked       int64      // of Unverified: written before the last complete walk began
+	Unaccounted      int64      // of Rows: nothing proves that they were at Clerk when the last complete walk began, or later
 	OldestVerifiedAt clerk.Time // of Rows: the longest ago that one was compared; 0: none ever was
 }
 
-const tallied = `SELECT count(*), COALESCE(sum(CASE WHEN sync_hidden = 0 THEN 1 ELSE 0 END), 0),
+var tallied = fmt.Sprintf(`SELECT count(*), COALESCE(sum(CASE WHEN sync_hidden = 0 THEN 1 ELSE 0 END), 0),
 	COALESCE(sum(CASE WHEN sync_hidden = 0 AND sync_rank < 3 THEN 1 ELSE 0 END), 0),
-	COALESCE(sum(CASE WHEN sync_hidden = 0 AND sync_verified_at IS NULL THEN 1 ELSE 0 END), 0) FROM `
+	COALESCE(sum(CASE WHEN sync_hidden = 0 AND sync_verified_at IS NULL THEN 1 ELSE 0 END), 0),
+	COALESCE(sum(CASE WHEN sync_hidden = 0 AND %s THEN 1 ELSE 0 END), 0) FROM `, fmt.Sprintf(unproven, ""))
 
-// Tally counts the rows of a kind. since is the head's write counter when the last complete walk began. It reads no
-// bodies, but whole tables or an index of them.
-func (db *DB) Tally(ctx context.Context, kind clerk.Kind, since int64) (c Tally, err error) {
+// unproven is a condition of rows of which nothing proves that they were at Clerk when a walk began, or later: no read
+// that was sent after its start found them, and no event of a later time told of them. $1 is the start's write counter,
+// $2 its latest time by Clerk's clock, or 0 where Clerk told none: then no event proves anything.
+const unproven = "sync_read_after < $1 AND (CAST($2 AS BIGINT) = 0 OR sync_seen_at < CAST($2 AS BIGINT)%s)"
+
+// beyond adds to it what is said to have been seen at a time that nothing has reached: a wrong clock's, or a forgery.
+const beyond = " OR sync_seen_at > (SELECT high_water FROM clerk_head WHERE one = 1)"
+
+// Tally counts the rows of a kind. whole is the start of the last complete walk. It reads no bodies, but whole tables or
+// an index of them.
+func (db *DB) Tally(ctx context.Context, kind clerk.Kind, whole Start) (c Tally, err error) {
 	t := tables[kind]
-	type figures struct{ all, rows, stubs, unverified int64 }
+	type figures struct{ all, rows, stubs, unverified, unaccounted int64 }
 	figuresOf := func(text string) (figures, error) {
-		rows, err := db.query(ctx, tallied+text)
+		rows, err := db.query(ctx, tallied+text, whole.Write, int64(whole.By))
 		return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (f figures, err error) {
-			return f, r.Scan(&f.all, &f.rows, &f.stubs, &f.unverified)
+			return f, r.Scan(&f.all, &f.rows, &f.stubs, &f.unverified, &f.unaccounted)
 		}))
 	}
 	f, err := figuresOf(t.name)
@@ -45,31 +54,34 @@ func (db *DB) Tally(ctx context.Context, kind clerk.Kind, since int64) (c Tally,
 			return c, err
 		}
 	}
-	c = Tally{Rows: f.rows - b.rows, Stubs: f.stubs - b.stubs, Unverified: f.unverified - b.unverified, Gone: f.all - f.rows + b.rows}
-	return c, db.compared(ctx, t, standing, since, &c)
+	c = Tally{
+		Rows: f.rows - b.rows, Stubs: f.stubs - b.stubs, Unverified: f.unverified - b.unverified, Gone: f.all - f.rows + b.rows,
+		Unaccounted: f.unaccounted - b.unaccounted,
+	}
+	c.OldestVerifiedAt, err = db.oldestVerified(ctx, t, standing)
+	return c, err
 }
 
-// compared fills in what a tally knows of comparisons.
-func (db *DB) compared(ctx context.Context, t *table, standing string, since int64, c *Tally) error {
-	const from = " FROM %s t WHERE t.sync_hidden = 0 AND t.sync_verified_at IS %s%s"
-	one := func(text string, args ...any) (clerk.Time, error) {
-		rows, err := db.query(ctx, text, args...)
-		list, err := scanAll(rows, err, scanOne[clerk.Time])
-		if err != nil || len(list) == 0 {
-			return 0, err
-		}
-		return list[0], nil
+func (db *DB) oldestVerified(ctx context.Context, t *table, standing string) (clerk.Time, error) {
+	const text = "SELECT t.sync_verified_at FROM %s t WHERE t.sync_hidden = 0 AND t.sync_verified_at IS NOT NULL%s ORDER BY t.sync_verified_at LIMIT 1"
+	rows, err := db.query(ctx, fmt.Sprintf(text, t.name, standing))
+	list, err := scanAll(rows, err, scanOne[clerk.Time])
+	if err != nil || len(list) == 0 {
+		return 0, err
 	}
-	oldest, err := one("SELECT t.sync_verified_at" + fmt.Sprintf(from, t.name, "NOT NULL", standing) + " ORDER BY t.sync_verified_at LIMIT 1")
-	if err != nil {
-		return err
-	}
-	overlooked := clerk.Time(0)
-	if c.Unverified > 0 {
-		overlooked, err = one("SELECT count(*)"+fmt.Sprintf(from, t.name, "NULL", standing)+" AND t.sync_write <= $1", since)
-	}
-	c.OldestVerifiedAt, c.Overlooked = oldest, int64(overlooked)
-	return err
+	return list[0], nil
+}
+
+// Unaccounted lists the rows of a kind that no deletion hides, their own or a parent's, and that a complete walk which
+// began then should have brought, and those whose time is not to be believed.
+func (db *DB) Unaccounted(ctx context.Context, kind clerk.Kind, start Start) ([]Sight, error) {
+	t := tables[kind]
+	// The inner query has all that it reads in an index, where the engine has one.
+	inner := fmt.Sprintf("SELECT %s FROM %s WHERE sync_hidden = 0 AND %s", db.engine.rowID(), t.name, fmt.Sprintf(unproven, beyond))
+	_, standing := t.belowGone()
+	rows, err := db.query(ctx, fmt.Sprintf("%st.%s IN (%s)%s ORDER BY t.%s", t.selectSights(), db.engine.rowID(), inner, standing, t.key()),
+		start.Write, int64(start.By))
+	return scanAll(rows, err, scanSight)
 }
 
 // belowGone are conditions of rows whose parent is gone, and of those whose parents are not; "" for kinds without.
@@ -99,6 +111,12 @@ func (db *DB) Queues(ctx context.Context) (map[clerk.Kind]Queue, error) {
 // Suspected counts the objects that one answer of Clerk told to be gone or older than here, and no second one yet, by kind.
 func (db *DB) Suspected(ctx context.Context) (map[clerk.Kind]int64, error) {
 	rows, err := db.query(ctx, "SELECT kind, count(*) FROM clerk_suspects WHERE reason IN ('gone', 'unlisted', 'older') GROUP BY kind")
+	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
+}
+
+// Conflicts counts the objects that Clerk has although they are deleted here for ever, by kind.
+func (db *DB) Conflicts(ctx context.Context) (map[clerk.Kind]int64, error) {
+	rows, err := db.query(ctx, "SELECT kind, count(*) FROM clerk_suspects WHERE reason = 'conflict' GROUP BY kind")
 	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
 }
 

@@ -51,9 +51,10 @@ type DB struct {
 	stmts  map[stmtKey]*sql.Stmt
 	closed bool
 
-	checkpoint func() error // nil: the engine sees to it alone
-	unkept     atomic.Int64 // rows written since the last checkpoint
-	keeping    atomic.Bool  // a checkpoint is under way
+	checkpoint func() error  // nil: the engine sees to it alone
+	audited    atomic.Uint64 // entries of the audit, which it orders
+	unkept     atomic.Int64  // rows written since the last checkpoint
+	keeping    atomic.Bool   // a checkpoint is under way
 	background sync.WaitGroup
 }
 

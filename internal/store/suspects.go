@@ -19,6 +19,7 @@ const (
 	SuspectRefused  Suspicion = "refused"  // Clerk refuses to tell: not to be asked again too soon
 	// SuspectUnreadable is what Clerk refused to tell that often that waiting alone does not help: a person has to look.
 	SuspectUnreadable Suspicion = "unreadable"
+	SuspectConflict   Suspicion = "conflict" // Clerk has what is deleted here for ever
 )
 
 // Suspect is an object of which one answer of Clerk said what a later one has to confirm. An object has one at a time.

@@ -242,7 +242,7 @@ func scanRow(kind clerk.Kind, rows *sql.Rows) (*Row, error) {
 	r := &Row{Key: Key{Kind: kind}}
 	err := rows.Scan(&r.ID, &r.UserID, &r.OrganizationID, &r.BannedAt, &r.SignedInAt, &r.ActiveAt,
 		&r.DeletedAt, &r.Raw, &r.Hard, &r.Terminal, &r.Rank, &r.UpdatedAt, &r.ObservedAt,
-		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written, &r.Erased,
+		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written, &r.Erased, &r.ReadAfter,
 		&r.Provision.Out, &r.Provision.UpdatedAt, &r.Provision.ObservedAt)
 	if !r.Hard {
 		r.DeletedAt = 0
@@ -265,6 +265,7 @@ func (tx *Tx) SaveRows(ctx context.Context, rows []*Row) error {
 			for c := range t.columns {
 				args[c] = t.columns[c].value(list[i], ladder)
 			}
+			args[len(args)-1] = t.checksum(args)
 			return args
 		})
 		if err != nil {

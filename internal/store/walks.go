@@ -20,25 +20,34 @@ type Walk struct {
 	Reason       string     `json:"reason,omitempty"`
 	Refused      bool       `json:"refused"`  // Clerk has no such list for this instance: there is nothing to read
 	SweptAt      clerk.Time `json:"swept_at"` // when the last sweep that ended well began; 0 for lists without sweeps
-	// CompleteWrite is the head's write counter when the last complete walk began: what was written later it need not have brought.
-	CompleteWrite int64 `json:"-"`
-	Rows          int64 `json:"rows"`
-	Found         int64 `json:"drift_found"`
-	Repaired      int64 `json:"drift_repaired"`
+	Start        Start      `json:"-"`        // of the walk under way, which may go on in another process, or of the last one
+	Whole        Start      `json:"-"`        // of the last complete one
+	Rows         int64      `json:"rows"`
+	Found        int64      `json:"drift_found"`
+	Repaired     int64      `json:"drift_repaired"`
 	// Left is how many differences the last comparison found and did not repair, also a dry run or a
 	// run over a part of the list.
 	Left int64 `json:"drift_left"`
 }
 
+// Start is when a walk began: when its first page was asked for. What was sure by then, it proves again or finds to be
+// missing.
+type Start struct {
+	Write      int64      // the head's write counter by then
+	ObservedAt clerk.Time // by Clerk's clock, not before this; what a page of the walk shows is seen then or later
+	By         clerk.Time // … and not after this; 0: Clerk told no time
+}
+
 const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at, complete, complete_at, reason, " +
-	"rows_read, found, repaired, refused, swept_at, complete_write, known_left"
+	"rows_read, found, repaired, refused, swept_at, begun_write, observed_at, begun_by, complete_write, complete_observed_at, complete_by, known_left"
 
 // Walks is what is known of all lists.
 func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {
 	rows, err := db.query(ctx, "SELECT "+walkColumns+" FROM clerk_walks")
 	return scanMap(rows, err, func(r *sql.Rows) (_ string, w Walk, err error) {
 		err = r.Scan(&w.List, &w.BackfilledAt, &w.Cursor, &w.Watermark, &w.BegunAt, &w.EndedAt, &w.Complete, &w.CompleteAt,
-			&w.Reason, &w.Rows, &w.Found, &w.Repaired, &w.Refused, &w.SweptAt, &w.CompleteWrite, &w.Left)
+			&w.Reason, &w.Rows, &w.Found, &w.Repaired, &w.Refused, &w.SweptAt,
+			&w.Start.Write, &w.Start.ObservedAt, &w.Start.By, &w.Whole.Write, &w.Whole.ObservedAt, &w.Whole.By, &w.Left)
 		return w.List, w, err
 	})
 }
@@ -58,12 +67,30 @@ func (db *DB) NoteLeft(ctx context.Context, left map[string]int64) error {
 
 // SaveWalk keeps what is known of a list.
 func (tx *Tx) SaveWalk(ctx context.Context, w Walk) error {
-	return tx.exec(ctx, "INSERT INTO clerk_walks ("+walkColumns+") VALUES ("+params(1, 16)+`)
+	return tx.exec(ctx, "INSERT INTO clerk_walks ("+walkColumns+") VALUES ("+params(1, 21)+`)
 		ON CONFLICT (list) DO UPDATE SET backfilled_at = excluded.backfilled_at, cursor = excluded.cursor, watermark = excluded.watermark,
 		begun_at = excluded.begun_at, ended_at = excluded.ended_at, complete = excluded.complete, complete_at = excluded.complete_at,
 		reason = excluded.reason, rows_read = excluded.rows_read, found = excluded.found, repaired = excluded.repaired,
-		refused = excluded.refused, swept_at = excluded.swept_at, complete_write = excluded.complete_write,
+		refused = excluded.refused, swept_at = excluded.swept_at, begun_write = excluded.begun_write, observed_at = excluded.observed_at,
+		begun_by = excluded.begun_by, complete_write = excluded.complete_write,
+		complete_observed_at = excluded.complete_observed_at, complete_by = excluded.complete_by,
 		known_left = excluded.known_left`,
 		w.List, int64(w.BackfilledAt), w.Cursor, int64(w.Watermark), int64(w.BegunAt), int64(w.EndedAt), flag(w.Complete), int64(w.CompleteAt),
-		w.Reason, w.Rows, w.Found, w.Repaired, flag(w.Refused), int64(w.SweptAt), w.CompleteWrite, w.Left)
+		w.Reason, w.Rows, w.Found, w.Repaired, flag(w.Refused), int64(w.SweptAt),
+		w.Start.Write, int64(w.Start.ObservedAt), int64(w.Start.By), w.Whole.Write, int64(w.Whole.ObservedAt), int64(w.Whole.By), w.Left)
+}
+
+// WholeWalks are the starts of the last complete walks, by list. Those of earlier versions, which did not note them, are
+// left out.
+func (tx *Tx) WholeWalks(ctx context.Context) (map[string]Start, error) {
+	rows, err := tx.query(ctx, "SELECT list, complete_write, complete_observed_at, complete_by FROM clerk_walks WHERE complete_observed_at > 0")
+	return scanMap(rows, err, func(r *sql.Rows) (list string, s Start, err error) {
+		return list, s, r.Scan(&list, &s.Write, &s.ObservedAt, &s.By)
+	})
+}
+
+// Proves reports whether a row is proven to have been at Clerk when the walk began, or later: by a read that was sent
+// since, or by an event of a later time. It is what [DB.Tally] counts by.
+func (s Start) Proves(readAfter int64, seenAt clerk.Time) bool {
+	return readAfter >= s.Write || s.By != 0 && seenAt >= s.By
 }

@@ -13,17 +13,27 @@ import (
 
 func leases(t *testing.T, db *store.DB) {
 	now := clerk.At(time.Now())
-	first, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute)
+	first, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute); !errors.Is(err, store.ErrLeaseHeld) {
+	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute, nil); !errors.Is(err, store.ErrLeaseHeld) {
 		t.Errorf("a held lease: %v", err)
+	}
+	dead := func(holder string) func(string) bool { return func(h string) bool { return h == holder } }
+	if second, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute, dead("one")); err != nil || second.Token <= first.Token {
+		t.Errorf("a lease whose holder is dead: %v", err)
+	}
+	if first, err = db.AcquireLease(t.Context(), "walk", "one", now, time.Minute, dead("two")); err != nil {
+		t.Errorf("a lease whose second holder is dead: %v", err)
+	}
+	if _, err := db.AcquireLease(t.Context(), "walk", "two", now, time.Minute, dead("two")); !errors.Is(err, store.ErrLeaseHeld) {
+		t.Errorf("a lease whose holder lives: %v", err)
 	}
 	if err := db.RenewLease(t.Context(), first, now, 0); err != nil { // it runs out at once
 		t.Error(err)
 	}
-	second, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute)
+	second, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute, nil)
 	if err != nil || second.Token <= first.Token {
 		t.Fatalf("a lease that ran out: %+v, %v", second, err)
 	}
@@ -46,7 +56,7 @@ func leases(t *testing.T, db *store.DB) {
 	if err := db.ReleaseLease(t.Context(), second); err != nil {
 		t.Error(err)
 	}
-	if third, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute); err != nil || third.Token <= second.Token {
+	if third, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute, nil); err != nil || third.Token <= second.Token {
 		t.Errorf("a released lease: %+v, %v", third, err)
 	}
 }
@@ -207,22 +217,19 @@ func sights(t *testing.T, db *store.DB) {
 	if got, err := db.StandingOf(t.Context(), clerk.KindMembership, three); len(got) != 1 || got[0].ID != "orgmem_1" || err != nil {
 		t.Errorf("standing of three are %v, %v", got, err)
 	}
-	if got, err := db.IDs(t.Context(), clerk.KindMembership, "orgmem_1", 5); !cmp.Equal(got, []string{"orgmem_2"}) || err != nil {
-		t.Errorf("ids are %v, %v", got, err)
-	}
 	written := user.Written
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		found, err := tx.Sights(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
 		if s := found["user_1"]; len(found) != 2 || s.Digest != "d" || s.SignedInAt != 4 || s.Hidden || !found["user_2"].Hidden || s.Written != written {
 			t.Errorf("sights %+v", found)
 		}
-		return errors.Join(err, tx.Verify(t.Context(), clerk.KindUser, []string{"user_1"}, 20, 77),
-			tx.Verify(t.Context(), clerk.KindUser, []string{"user_1", "x"}, 15, 78))
+		return errors.Join(err, tx.Verify(t.Context(), clerk.KindUser, []string{"user_1"}, 20, 5, 77),
+			tx.Verify(t.Context(), clerk.KindUser, []string{"user_1", "x"}, 15, 4, 78))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err := db.Tally(t.Context(), clerk.KindUser, 0); c.Rows != 1 || c.OldestVerifiedAt != 78 || err != nil {
+	if c, err := db.Tally(t.Context(), clerk.KindUser, store.Start{}); c.Rows != 1 || c.OldestVerifiedAt != 78 || err != nil {
 		t.Errorf("%+v, %v", c, err)
 	}
 	err = db.Update(t.Context(), func(tx *store.Tx) error {

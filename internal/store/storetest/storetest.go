@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"walks and drift are kept":                    walks,
 		"pages are compared without bodies":           sights,
 		"suspects wait until they are due":            suspects,
+		"rows that nothing proves are counted":        unaccounted,
 		"users who were active lately are listed":     activeUsers,
 		"settings in force are remembered":            settings,
 	} {

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// A row's checksum is made of its columns when clerksync writes them. Whatever else changes one of them, such as an
+// operator's UPDATE, does not know the checksum, so that a walk notices it without deriving the columns again.
+
+const checksumColumn = "sync_checksum"
+
+// sealedFlags are the columns of clerksync's own that the checksum covers: they decide who sees the row and what may still
+// change it. A walk compares the others by itself, or moves them without a save.
+var sealedFlags = []string{"sync_hidden", "sync_hard", "sync_terminal"}
+
+func sealedColumns(columns []column) (sealed []int) {
+	for i, c := range columns {
+		if !strings.HasPrefix(c.name, "sync_") || slices.Contains(sealedFlags, c.name) {
+			sealed = append(sealed, i)
+		}
+	}
+	return sealed
+}
+
+// The separator of values, and what stands for NULL.
+const (
+	unitSeparator = "\x1f"
+	nullMark      = "\x1e"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum is that of the values of a row, one a column.
+func (t *table) checksum(values []any) int64 {
+	buffer := checksumBuffers.Get().(*[]byte)
+	defer checksumBuffers.Put(buffer)
+	b := (*buffer)[:0]
+	for i, c := range t.sealed {
+		if i > 0 {
+			b = append(b, unitSeparator...)
+		}
+		switch v := values[c].(type) {
+		case string:
+			b = append(b, v...)
+		case int64:
+			b = strconv.AppendInt(b, v, 10)
+		default:
+			b = append(b, nullMark...)
+		}
+	}
+	*buffer = b
+	return int64(crc32.Checksum(b, castagnoli))
+}
+
+var checksumBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+
+// sealedText selects what a page is compared with, the text that the checksum is of, and the checksum.
+func (t *table) sealedText(e Engine) string {
+	values := make([]string, len(t.sealed))
+	for i, c := range t.sealed {
+		value := "t." + t.columns[c].name
+		if t.columns[c].typ == intColumn && e == Postgres {
+			value += "::text"
+		}
+		values[i] = "COALESCE(" + value + ", '" + nullMark + "')"
+	}
+	facts := ""
+	if t.kind == clerk.KindUser {
+		facts = "COALESCE(t.last_login_at, 0), COALESCE(t.last_active_at, 0), t.sync_banned_at, COALESCE(t.deprovisioned, 0), "
+	}
+	return fmt.Sprintf("SELECT t.%s, t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, %sconcat_ws('%s', %s), COALESCE(t.%s, -1) FROM %s t WHERE ",
+		t.key(), facts, unitSeparator, strings.Join(values, ", "), checksumColumn, t.name)
+}
+
+// Sealed is a row as a page of Clerk's is compared with it.
+type Sealed struct {
+	Digest        string
+	Revision      int
+	Rank          Rank
+	Hidden        bool
+	SignedInAt    clerk.Time
+	ActiveAt      clerk.Time
+	BannedAt      clerk.Time
+	Deprovisioned bool
+	Intact        bool // its columns are as clerksync has written them
+	Unknown       bool // it has no checksum: an earlier version has written it
+}
+
+// Sealed loads the rows of a kind that exist, by id. It also reads their bodies, to tell whether the rows are as clerksync
+// has written them.
+func (tx *Tx) Sealed(ctx context.Context, kind clerk.Kind, ids []string) (map[string]Sealed, error) {
+	t := tables[kind]
+	found := make(map[string]Sealed, len(ids))
+	var id string
+	var s Sealed
+	var text sql.RawBytes // which the driver lends, so that no body is copied to be kept
+	var sum int64
+	into := []any{&id, &s.Digest, &s.Revision, &s.Rank, &s.Hidden}
+	if kind == clerk.KindUser {
+		into = append(into, &s.SignedInAt, &s.ActiveAt, &s.BannedAt, &s.Deprovisioned)
+	}
+	into = append(into, &text, &sum)
+	err := tx.load(ctx, t.selectSealed[tx.db.engine], "t."+t.key(), ids, func(rows *sql.Rows) error {
+		err := rows.Scan(into...)
+		s.Intact, s.Unknown = int64(crc32.Checksum(text, castagnoli)) == sum, sum < 0
+		found[id] = s
+		return err
+	})
+	return found, err
+}
+
+// Altered names the columns of a stored row, but for some, that are not what clerksync derives from the row as it should
+// be. Bodies are left to the caller, who knows what they are digested by.
+func (tx *Tx) Altered(ctx context.Context, want *Row, except ...string) (names []string, err error) {
+	t := tables[want.Kind]
+	ladder := tx.Settings().Roles()
+	var columns []column
+	var selected []string
+	for _, i := range t.sealed {
+		if c := t.columns[i]; c.name != "raw" && !slices.Contains(except, c.name) {
+			columns, selected = append(columns, c), append(selected, c.name)
+		}
+	}
+	rows, err := tx.query(ctx, "SELECT "+strings.Join(selected, ", ")+" FROM "+t.name+" WHERE "+t.key()+" = $1", want.ID)
+	stored, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) ([]sql.NullString, error) {
+		values, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		return values, r.Scan(into...)
+	}))
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range columns {
+		if stored[i] != textOfValue(c.value(want, ladder)) {
+			names = append(names, c.name)
+		}
+	}
+	return names, nil
+}
+
+// textOfValue is a column's value as the database writes it.
+func textOfValue(v any) sql.NullString {
+	switch v := v.(type) {
+	case string:
+		return sql.NullString{String: v, Valid: true}
+	case int64:
+		return sql.NullString{String: strconv.FormatInt(v, 10), Valid: true}
+	}
+	return sql.NullString{}
+}
