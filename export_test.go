@@ -17,3 +17,6 @@ func (m *Mirror) SyncOnce(ctx context.Context) (string, error) {
 	_, what, err := m.syncOnce(ctx, true)
 	return what, err
 }
+
+// SettleDoubts is what Run does within seconds where something is in doubt.
+func (m *Mirror) SettleDoubts(ctx context.Context) error { return m.settleDoubts(ctx) }

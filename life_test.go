@@ -166,3 +166,19 @@ func TestStatusKnowsWhatADryRunFound(t *testing.T) {
 		w.says(true)
 	})
 }
+
+// What is in doubt keeps the mirror from being in sync for seconds, not until the next minute.
+func TestDoubtsAreSettledBetweenSweeps(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		ada := w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.Settle()
+		w.backfill()
+		w.update(func(tx *store.Tx) error {
+			return tx.QueueVerify(w.Context(), []store.Doubt{{Key: store.Key{Kind: clerk.KindUser, ID: ada}, Reason: "tie"}})
+		})
+		w.says(false, "1 user has to be read again")
+		w.must(w.m.SettleDoubts(w.Context()))
+		w.says(true)
+	})
+}

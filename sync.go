@@ -33,8 +33,10 @@ var (
 
 const (
 	tickEvery = time.Minute
-	busyWait  = 90 * time.Second // longer than what Run does each minute
-	busyEvery = 5 * time.Second  // the process that has the lease may have died: then it runs out within 30 seconds
+	// doubtsEvery is how often the verify queue is looked at in between
+	doubtsEvery = 5 * time.Second
+	busyWait    = 90 * time.Second // longer than what Run does each minute
+	busyEvery   = 5 * time.Second  // the process that has the lease may have died: then it runs out within 30 seconds
 )
 
 // Sync makes a mirror complete and keeps it so, by reading Clerk.
@@ -133,11 +135,33 @@ func (m *Mirror) keepInSync(ctx context.Context) {
 		case report != nil && (what != "sweep" || report.Found > 0):
 			m.config.Logger.Info("Clerk was read", "work", what, "complete", report.Complete(), "drift_found", report.Found, "drift_repaired", report.Repaired)
 		}
+		m.pauseSync(ctx, pause)
+	}
+}
+
+// pauseSync waits for the next work in the background. What comes into the verify queue meanwhile is read within seconds.
+func (m *Mirror) pauseSync(ctx context.Context, pause time.Duration) {
+	for end := time.Now().Add(pause); ctx.Err() == nil && time.Now().Before(end); {
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(min(doubtsEvery, time.Until(end))):
+			if err := m.settleDoubts(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrSyncBusy) {
+				m.config.Logger.Debug("what is in doubt could not be read from Clerk", "error", err) // the next tick reports it
+			}
 		}
 	}
+}
+
+// settleDoubts reads what waits in the verify queue, if anything does.
+func (m *Mirror) settleDoubts(ctx context.Context) error {
+	if m.config.ReconcileOff {
+		return nil
+	}
+	due, err := m.db.DoubtsDue(ctx, clerk.At(m.config.Now()))
+	if err == nil && due {
+		_, err = m.reconciler.SettleDoubts(ctx)
+	}
+	return err
 }
 
 // syncOnce does what is due: the backfill, else a walk of everything, else what is done each minute.

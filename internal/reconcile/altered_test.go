@@ -7,6 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
 )
 
@@ -144,9 +145,13 @@ func TestAnotherLadderIsNoDrift(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
 		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.byHand("UPDATE clerk_users SET role = 'viewer', sync_checksum = NULL WHERE clerk_user_id = '" + user.ID + "'")
-		l.must(l.db.SetMeta(l.Context(), "ladder", `["viewer","owner"]`))
+		other, err := ingest.New(l.Context(), ingest.Config{DB: l.db})
+		l.must(err)
+		defer other.Close()
+		changed, err := other.ChangeLadder(l.Context(), []string{"viewer", "owner"})
+		if l.must(err); changed != 5 {
+			l.Errorf("%d users got another role", changed)
+		}
 		if report := l.walk(reconcile.Options{}); report.Found != 0 {
 			l.Errorf("%+v", report)
 		}

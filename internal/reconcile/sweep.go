@@ -37,6 +37,15 @@ func (r *Reconciler) Tick(ctx context.Context) (*Report, error) {
 	})
 }
 
+// SettleDoubts reads by id what is in the verify queue and due, and nothing else: rows in doubt grant no access, and nothing
+// is in sync while there are any, so that they do not wait for the next call of Tick.
+func (r *Reconciler) SettleDoubts(ctx context.Context) (*Report, error) {
+	return r.lead(ctx, Options{}, func(ctx context.Context, s *session) error {
+		_, err := s.verify(ctx)
+		return err
+	})
+}
+
 // sweep reads the users who were changed last, until what is known begins. Before all users were read once it does nothing.
 // An instance that had none then has no watermark: its users are all news.
 func (s *session) sweep(ctx context.Context) error {

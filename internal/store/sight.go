@@ -158,6 +158,15 @@ func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, lim
 	return scanAll(rows, err, scanOne[string])
 }
 
+// DoubtsDue reports whether an object waits in the verify queue that may be asked for now.
+func (db *DB) DoubtsDue(ctx context.Context, now clerk.Time) (bool, error) {
+	const text = `SELECT 1 FROM clerk_verify v WHERE NOT EXISTS
+		(SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $1 AND s.reason <> 'hidden') LIMIT 1`
+	rows, err := db.query(ctx, text, int64(now))
+	found, err := scanAll(rows, err, scanOne[int])
+	return len(found) > 0, err
+}
+
 // Heard reports whether an event whose type begins with a prefix has ever come.
 func (db *DB) Heard(ctx context.Context, prefix string) (bool, error) {
 	rows, err := db.query(ctx, "SELECT 1 FROM clerk_inbox WHERE type >= $1 AND type < $2 LIMIT 1", prefix, prefix+"\u007f")
