@@ -193,6 +193,8 @@ func TestReadingCommandsChangeNothing(t *testing.T) {
 				{0, "freshness", []string{"doctor"}},
 				{0, `"changes":1`, []string{"replay", "--all", "--dry-run", "--json"}},
 				{0, "1 deliveries would be replayed", []string{"replay", "msg_1", "--dry-run"}},
+				{0, "msg_1", []string{"deliveries", "list"}},
+				{0, "user_1", []string{"deliveries", "show", "msg_1"}},
 				{4, `"dry_run":true`, []string{"reconcile", "--dry-run", "--kind", "session", "--json"}}, // for the dead letter
 			} {
 				before := b.print()
@@ -277,7 +279,7 @@ func TestReadingWhatIsNotReady(t *testing.T) {
 			environ := []string{"DATABASE_URL=" + database, "CLERKSYNC_LOG_LEVEL=error"}
 			expect := func(says ...string) {
 				t.Helper()
-				for _, args := range [][]string{{"status"}, {"drift"}, {"explain", "--user", "user_1"}, {"replay", "--all", "--dry-run"}} {
+				for _, args := range [][]string{{"status"}, {"drift"}, {"explain", "--user", "user_1"}, {"replay", "--all", "--dry-run"}, {"deliveries", "list"}, {"deliveries", "show", "msg_1"}} {
 					before := look()
 					var stdout, stderr bytes.Buffer
 					code := Main(args, environ, &stdout, &stderr)
