@@ -34,7 +34,7 @@ func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
 		another, err := clerksync.New(w.Context(), w.db, w.clerk.Config())
 		w.must(err)
 		w.must(another.BeginLife(w.Context())) // of which the first left its row behind
-		s := w.says(false, "the users were not compared since", "when this mirror was found stopped or restored")
+		s := w.says(false, "the users, ", "have not been compared since this mirror was found stopped or restored")
 		if s.ProvenAt != 0 || s.Ready || kindOf(s, clerk.KindUser).InSync {
 			w.Errorf("proven at %v, ready %v", s.ProvenAt, s.Ready)
 		}

@@ -156,7 +156,7 @@ func (c reconcileCommand) verdict(ctx context.Context, p *process, m *clerksync.
 	case !report.Complete():
 		return errors.New("not every list could be proven to be whole, so that deletions may be left: run it again")
 	case !inSync:
-		for _, r := range reasons {
+		for _, r := range clerksync.MergeReasons(reasons) {
 			fmt.Fprintln(p.stderr, "not in sync:", r)
 		}
 		return exitLeft

@@ -84,16 +84,13 @@ type statusPage struct {
 }
 
 func (s statusPage) print(status *clerksync.SyncStatus) error {
-	verdict := s.terminal.paint(green, "✓ In sync:")
-	if !status.InSync {
-		verdict = s.terminal.paint(red, "✗ Not in sync:")
-	}
+	s.verdict(status)
 	ready := "Stored roles and permissions are used for access decisions."
 	if !status.Ready {
 		ready = "The mirror is not ready: a stored role or permission is used only after it was read again from Clerk."
 	}
 	width := s.terminal.width
-	fmt.Fprintf(s.w, "%s\n%s\n\n", doctor.Wrap(verdict+" "+status.Sentence+".", "", width), doctor.Wrap(ready, "", width))
+	fmt.Fprintf(s.w, "%s\n\n", doctor.Wrap(ready, "", width))
 	rows := [][]string{{"KIND", "ROWS", "UNCOMPARED", "COMPARED", "LAST EVENT", "LAST WALK", "QUEUE", "DRIFT"}}
 	if s.wide {
 		rows[0] = append(rows[0], "STUBS", "GONE", "LAG", "DRIFT EVER")
@@ -121,9 +118,28 @@ func (s statusPage) print(status *clerksync.SyncStatus) error {
 	}
 	fmt.Fprintln(s.w)
 	for _, w := range status.Warnings {
-		s.warning(w)
+		if w.Code != "not_in_sync" { // the verdict says more
+			s.warning(w)
+		}
 	}
 	return s.drift(status.Drift)
+}
+
+// verdict prints what is proven, or why it is not: one reason in a sentence, several as a list.
+func (s statusPage) verdict(status *clerksync.SyncStatus) {
+	mark := s.terminal.paint(green, "✓ In sync:")
+	if !status.InSync {
+		mark = s.terminal.paint(red, "✗ Not in sync:")
+	}
+	reasons := clerksync.MergeReasons(status.Reasons)
+	if len(reasons) < 2 {
+		fmt.Fprintln(s.w, doctor.Wrap(mark+" "+status.Sentence+".", "", s.terminal.width))
+		return
+	}
+	fmt.Fprintln(s.w, mark)
+	for _, r := range reasons {
+		fmt.Fprintf(s.w, "  - %s\n    → %s\n", doctor.Wrap(r.Message, "    ", s.terminal.width), doctor.Wrap(r.Remedy, "      ", s.terminal.width))
+	}
 }
 
 // warning prints one: mark, severity and code, then the message, and below it what to do.

@@ -168,6 +168,27 @@ func TestWhoStopsIsToldHowToGoOn(t *testing.T) {
 	}
 }
 
+// Several reasons are a list, each with its remedy; that there are reasons is not said again as a warning.
+func TestStatusListsSeveralReasons(t *testing.T) {
+	t.Parallel()
+	gap := func(kind clerk.Kind, name string) clerksync.SyncReason {
+		return clerksync.SyncReason{Code: "gap", Kind: kind, Message: "the " + name + " have not been compared", Remedy: "run clerksync reconcile"}
+	}
+	status := &clerksync.SyncStatus{
+		Ready:    true,
+		Reasons:  []clerksync.SyncReason{{Code: "dead_letters", Message: "1 event could not be applied", Remedy: "look"}, gap(clerk.KindUser, "users"), gap(clerk.KindRole, "roles")},
+		Warnings: []clerksync.Warning{{Code: "not_in_sync", Severity: clerksync.SeverityWarning, Message: "m", Remedy: "r"}},
+	}
+	var out bytes.Buffer
+	if err := (statusPage{w: &out, now: time.Unix(1780000000, 0)}).print(status); err != nil {
+		t.Fatal(err)
+	}
+	want := "✗ Not in sync:\n  - 1 event could not be applied\n    → look\n  - the users and roles have not been compared\n    → run clerksync reconcile\n"
+	if !strings.HasPrefix(out.String(), want) || strings.Contains(out.String(), "not_in_sync") {
+		t.Errorf("it begins otherwise than\n%s:\n%s", want, &out)
+	}
+}
+
 // A status fits into 80 columns, whatever is wrong; the worst warning comes first.
 func TestStatusFitsATerminal(t *testing.T) {
 	t.Parallel()

@@ -131,7 +131,7 @@ func (f *Facts) unproven(k *Kind) (Reason, bool) {
 	case age < 0:
 		return reason("clock_jumped", remedyReconcile, "the last whole walk of the %s began in the future by the database's clock", many)
 	case w.CompleteAt < f.Life.ProvenFrom:
-		return reason("gap", remedyServe, "the %s were not compared since %s, when this mirror was found stopped or restored",
+		return reason("gap", remedyServe, "the %s have not been compared since this mirror was found stopped or restored, %s",
 			many, Ago(f.since(f.Life.ProvenFrom)))
 	case age > f.Overdue:
 		return reason("walk_overdue", remedyServe, "the last whole walk of the %s began %s", many, Ago(age))
