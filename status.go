@@ -140,9 +140,9 @@ func (s Sync) Status(ctx context.Context) (SyncStatus, error) {
 	}
 	reasons := status.Assess(&facts)
 	result := SyncStatus{
-		InSync: len(reasons) == 0, Sentence: status.Sentence(&facts, reasons), Reasons: slices.Concat([]SyncReason{}, reasons),
-		Backfilled: true, At: ours, Budget: s.Budget(), Drift: slices.Concat([]Drift{}, drift),
-		DeadLetters: facts.DeadLetters, Quarantined: facts.Quarantined, Warnings: slices.Concat([]Warning{}, s.m.Health(ctx).Warnings),
+		InSync: len(reasons) == 0, Sentence: status.Sentence(&facts, reasons), Reasons: append([]SyncReason{}, reasons...),
+		Backfilled: true, At: ours, Budget: s.Budget(), Drift: append([]Drift{}, drift...),
+		DeadLetters: facts.DeadLetters, Quarantined: facts.Quarantined, Warnings: append([]Warning{}, s.m.Health(ctx).Warnings...),
 	}
 	if result.InSync {
 		result.ProvenAt = facts.ProvenAt()

@@ -188,7 +188,7 @@ func TestReadingCommandsChangeNothing(t *testing.T) {
 			}{
 				{4, "Not in sync", []string{"status"}}, // for the dead letter
 				{0, "Allowed.", []string{"explain", "--user", b.user, "--rule", `{"min_role":"solo"}`}},
-				{1, "Refused: forbidden (role)", []string{"explain", "--user", b.user, "--rule", `{"min_role":"admin"}`}},
+				{1, "(mirror), ladder \"solo,growth,enterprise,admin\" (mirror)\n\nRefused: forbidden (role)", []string{"explain", "--user", b.user, "--rule", `{"min_role":"admin"}`}},
 				{0, `{"drift":[]}`, []string{"drift", "--json"}},
 				{0, "freshness", []string{"doctor"}},
 				{0, `"changes":1`, []string{"replay", "--all", "--dry-run", "--json"}},

@@ -62,6 +62,9 @@ func TestStatusCommandAndAPI(t *testing.T) {
 	}
 	expect(0, []string{"status", "--wide"}, "DRIFT EVER", "T", "Z  ")
 	expect(2, []string{"status", "--no-such-flag"})
+	if out := expect(0, []string{"status", "--json"}); !strings.Contains(out, `"reasons":[]`) || !strings.Contains(out, `"drift":[]`) {
+		t.Errorf("empty lists are not lists:\n%s", out)
+	}
 	var told clerksync.SyncStatus
 	if err := json.Unmarshal([]byte(expect(0, []string{"status", "--json"})), &told); err != nil || !told.InSync || !told.Ready || len(told.Kinds) != len(clerk.Kinds()) {
 		t.Errorf("%v: %+v", err, told)
