@@ -53,7 +53,7 @@ func (c statusCommand) Run(ctx context.Context, p *process) error {
 	if c.JSON {
 		err = json.NewEncoder(p.stdout).Encode(s)
 	} else {
-		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, now: s.At.Time()}.print(&s)
+		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, unready: config.Unready, now: s.At.Time()}.print(&s)
 	}
 	if err == nil && !s.InSync {
 		return exitLeft
@@ -80,13 +80,20 @@ type statusPage struct {
 	w        io.Writer
 	terminal terminal
 	wide     bool
+	unready  string // what unproven facts may grant
 	now      time.Time
 }
 
 func (s statusPage) print(status *clerksync.SyncStatus) error {
 	s.verdict(status)
 	ready := "Stored roles and permissions are used for access decisions."
-	if !status.Ready {
+	switch {
+	case status.Ready:
+	case s.unready == clerksync.UnreadyAllow:
+		ready = "The mirror is not ready, but stored roles and permissions are used all the same (CLERKSYNC_UNREADY=allow)."
+	case s.unready == clerksync.UnreadyDeny:
+		ready = "The mirror is not ready: stored roles and permissions grant nothing (CLERKSYNC_UNREADY=deny)."
+	default:
 		ready = "The mirror is not ready: a stored role or permission is used only after it was read again from Clerk."
 	}
 	width := s.terminal.width

@@ -192,6 +192,26 @@ func TestStatusListsSeveralReasons(t *testing.T) {
 	}
 }
 
+// What is done with stored roles while the mirror is not ready is told as it is configured.
+func TestStatusTellsWhatUnreadyFactsGrant(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ setting, want string }{
+		{"CLERK_SECRET_KEY=", "stored roles and permissions are used all the same"}, // there is nobody to ask
+		{"CLERKSYNC_UNREADY=deny", "stored roles and permissions grant nothing"},
+		{"CLERKSYNC_UNREADY=allow", "stored roles and permissions are used all the same"},
+		{"CLERK_SECRET_KEY=sk_test_" + strings.Repeat("x", 40), "is used only after it was read again from Clerk"},
+	} {
+		environ := []string{"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERKSYNC_LOG_LEVEL=error", c.setting}
+		var stdout, stderr bytes.Buffer
+		if code := Main([]string{"migrate"}, environ, &stdout, &stderr); code != 0 {
+			t.Fatalf("%s", &stderr)
+		}
+		if code := Main([]string{"status"}, environ, &stdout, &stderr); code != 4 || !strings.Contains(stdout.String(), c.want) {
+			t.Errorf("%q: exit code %d, no %q in\n%s%s", c.setting, code, c.want, &stdout, &stderr)
+		}
+	}
+}
+
 // A status fits into 80 columns, whatever is wrong; the worst warning comes first.
 func TestStatusFitsATerminal(t *testing.T) {
 	t.Parallel()
