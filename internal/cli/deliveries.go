@@ -25,7 +25,7 @@ type deliveriesCommand struct {
 	Dismiss dismissDeliveriesCommand `cmd:"" help:"Set dead letters aside that can never be applied."`
 }
 
-// openInbox opens the mirror by newMirror or newReader, for the commands that work on deliveries. They ask Clerk nothing.
+// openInbox opens the mirror by newReader or newStoredMirror, for the commands that work on deliveries. They ask Clerk nothing.
 func openInbox(
 	ctx context.Context, open func(context.Context, *Config, *slog.Logger) (*clerksync.Mirror, error), flags configFlags, p *process,
 ) (*clerksync.Mirror, error) {
@@ -261,7 +261,7 @@ Exit code 0: all are dismissed, 1: none was.`
 
 // Run dismisses dead letters, all or none.
 func (c dismissDeliveriesCommand) Run(ctx context.Context, p *process) error {
-	m, err := openInbox(ctx, newMirror, c.configFlags, p)
+	m, err := openInbox(ctx, newStoredMirror, c.configFlags, p)
 	if err != nil {
 		return err
 	}

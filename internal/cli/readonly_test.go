@@ -263,6 +263,25 @@ func TestReadingBesideAServer(t *testing.T) {
 	write() // nobody holds a lock that would stop it
 }
 
+// Commands that work on what is stored do not make a database where there is none: a mistyped DATABASE_URL would look like
+// a mirror that does not know the user or the delivery.
+func TestCommandsOnStoredRowsMakeNoDatabase(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"deliveries", "dismiss", "msg_1"}, {"replay", "--all"}, {"replay", "msg_1"}, {"users", "erase", "user_1", "--yes"},
+	} {
+		folder := t.TempDir()
+		var stdout, stderr bytes.Buffer
+		code := Main(args, []string{"DATABASE_URL=sqlite:" + filepath.Join(folder, "clerk.db")}, &stdout, &stderr)
+		if code != 1 || !strings.Contains(stderr.String(), "there is no database yet") {
+			t.Errorf("%v: exit code %d, %s%s", args, code, &stdout, &stderr)
+		}
+		if made := files(t, folder); made != "" {
+			t.Errorf("%v made %s", args, made)
+		}
+	}
+}
+
 // A database that is not ready to be read is told apart, with what to do.
 func TestReadingWhatIsNotReady(t *testing.T) {
 	t.Parallel()

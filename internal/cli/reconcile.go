@@ -179,6 +179,11 @@ func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.
 	return openWith(ctx, newMirror, flags, p)
 }
 
+// openStored is openMirror for a command that makes no database.
+func openStored(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+	return openWith(ctx, newStoredMirror, flags, p)
+}
+
 // openReader is openMirror for a dry run.
 func openReader(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
 	return openWith(ctx, newReader, flags, p)
