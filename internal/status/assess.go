@@ -60,7 +60,8 @@ func (f *Facts) general() (reasons []Reason) {
 		reasons = append(reasons, Reason{Code: code, Message: fmt.Sprintf(format, args...), Remedy: remedy})
 	}
 	if len(f.Instance.Foreign) > 0 {
-		add("foreign_instance", "give the other instance a database and a webhook endpoint of its own", "this database belongs to %s, but %s was configured or sent events",
+		add("foreign_instance", "give the other instance a database and a webhook endpoint of its own",
+			"this database belongs to %s, but %s was configured or sent events",
 			f.Instance.Own, strings.Join(f.Instance.Foreign, " and "))
 	}
 	if silence := f.since(f.Life.AliveAt); f.Life.AliveAt > 0 && silence > MaxSilence {
