@@ -138,6 +138,14 @@ func TestRefusedListsProveNothing(t *testing.T) {
 				w.says(false)
 			}
 		}
+		w.refuse("", 0, "")
+		w.reconcile()
+		w.says(true)
+		w.refuse("/v1/users", http.StatusForbidden, invalid)
+		if report, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{}); err == nil {
+			w.Errorf("after a whole walk: no error, %+v", report)
+		}
+		w.says(false, "the last walk of the users was not whole (clerk: walk ")
 		w.refuse("organization", http.StatusForbidden, disabled)
 		w.reconcile()
 		w.says(false, "Clerk says that organizations are not enabled, but 1 organization is stored")
