@@ -76,6 +76,10 @@ func TestEverythingOpenTakesTheClaimAway(t *testing.T) {
 			"not_running", "no server has looked after this mirror for 11 minutes",
 		},
 		{
+			"a process that was killed, or a copy of a running database", func(f *status.Facts) { f.Abandoned = true },
+			"not_running", "was killed, or this is a copy",
+		},
+		{
 			"another instance", func(f *status.Facts) { f.Instance = status.Instance{Own: "ins_a", Foreign: []string{"ins_b"}} },
 			"foreign_instance", "belongs to ins_a, but ins_b",
 		},
