@@ -48,11 +48,30 @@ func (m *Mirror) endLife(ctx context.Context) {
 	}
 }
 
+// followFeed reads the change feed every few seconds, until the context ends: while no request does, nothing else would notice
+// a copy that was restored under a running server.
+func (m *Mirror) followFeed(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(doubtsEvery):
+		}
+		if err := m.live.Follow(ctx); err != nil && ctx.Err() == nil {
+			m.config.Logger.Debug("the change feed could not be read", "error", err) // health reports the database
+		}
+	}
+}
+
 // historyLost records that the database is not the one that this process knew, such as a restored copy: what it knew
 // of walks proves nothing now.
 func (m *Mirror) historyLost(ctx context.Context) {
 	m.config.Logger.Warn("the change feed is not the one that was read before: the database may have been restored")
 	if err := m.db.NoteGap(ctx, clerk.At(m.config.Now())); err != nil {
 		m.config.Logger.Error("the gap could not be stored", "error", err)
+	}
+	select {
+	case m.resync <- struct{}{}:
+	default: // it is known
 	}
 }

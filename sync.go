@@ -153,21 +153,27 @@ func (m *Mirror) keepInSync(ctx context.Context) {
 		case report != nil && (what != "sweep" || report.Found > 0):
 			m.config.Logger.Info("Clerk was read", "work", what, "complete", report.Complete(), "drift_found", report.Found, "drift_repaired", report.Repaired)
 		}
-		m.pauseSync(ctx, pause)
+		if m.pauseSync(ctx, pause) {
+			walked = time.Time{}
+		}
 	}
 }
 
-// pauseSync waits for the next work in the background. What comes into the verify queue meanwhile is read within seconds.
-func (m *Mirror) pauseSync(ctx context.Context, pause time.Duration) {
+// pauseSync waits for the next work in the background. What comes into the verify queue meanwhile is read within seconds. It
+// returns true at once when everything has to be compared again.
+func (m *Mirror) pauseSync(ctx context.Context, pause time.Duration) bool {
 	for end := time.Now().Add(pause); ctx.Err() == nil && time.Now().Before(end); {
 		select {
 		case <-ctx.Done():
+		case <-m.resync:
+			return true
 		case <-time.After(min(doubtsEvery, time.Until(end))):
 			if err := m.settleDoubts(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrSyncBusy) {
 				m.config.Logger.Debug("what is in doubt could not be read from Clerk", "error", err) // the next tick reports it
 			}
 		}
 	}
+	return false
 }
 
 // settleDoubts reads what waits in the verify queue, if anything does.

@@ -112,6 +112,16 @@ func (c *Cache) fresh(ctx context.Context) error {
 	return c.await(ctx)
 }
 
+// Follow reads the feed now. Requests have it read as they come; without any, somebody else has to notice in time that the
+// database has another history.
+func (c *Cache) Follow(ctx context.Context) error {
+	p, err := c.poll(ctx, 0)
+	if p == nil {
+		return err
+	}
+	return c.breaker.wait(ctx, p.lookup)
+}
+
 // await waits for a poll that began no earlier than MaxStale before now: then what was committed so long ago is known.
 func (c *Cache) await(ctx context.Context) error {
 	asked := c.now().UnixNano()
