@@ -6,6 +6,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/status"
+	"github.com/clerksync/clerksync/internal/store"
 )
 
 // aliveEvery is how often Run records in the database that it is running.
@@ -18,7 +19,11 @@ const endTimeout = 5 * time.Second
 // or the database is a restored copy, what Clerk changed meanwhile may be missing: then nothing is proven until a walk
 // that begins from now on is whole.
 func (m *Mirror) beginLife(ctx context.Context) error {
-	gap, err := m.db.BeginLife(ctx, m.holder, clerk.At(m.config.Now()), status.Gap)
+	judge := status.Gap
+	if m.db.Engine() == store.SQLite {
+		judge = status.GapOfFile
+	}
+	gap, err := m.db.BeginLife(ctx, m.holder, clerk.At(m.config.Now()), judge)
 	if gap {
 		m.config.Logger.Warn("this mirror was stopped, killed or restored: everything is compared with Clerk before it counts as in sync")
 	}

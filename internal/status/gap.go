@@ -29,8 +29,19 @@ func Abandoned(runners []store.Runner, _, now clerk.Time) (gone []string, found 
 //
 // It cannot notice a copy that was taken after an orderly end and restored within MaxSilence.
 func Gap(others []store.Runner, aliveAt, now clerk.Time) (gone []string, found bool) {
+	return gapOf(others, aliveAt, now, func(string) bool { return false })
+}
+
+// GapOfFile is Gap for a database in a file. It has no replicas on other machines, so that what one of those left behind
+// came with a copy, however young it is.
+func GapOfFile(others []store.Runner, aliveAt, now clerk.Time) (gone []string, found bool) {
+	return gapOf(others, aliveAt, now, holder.Elsewhere)
+}
+
+func gapOf(others []store.Runner, aliveAt, now clerk.Time, foreign func(holder string) bool) (gone []string, found bool) {
 	for _, r := range others {
-		if age := time.Duration(now-r.AliveAt) * time.Millisecond; age > deadAfter || age < 0 || holder.Dead(r.Holder) || holder.OfThisProcess(r.Holder) {
+		age := time.Duration(now-r.AliveAt) * time.Millisecond
+		if age > deadAfter || age < 0 || holder.Dead(r.Holder) || holder.OfThisProcess(r.Holder) || foreign(r.Holder) {
 			gone = append(gone, r.Holder)
 		}
 	}
