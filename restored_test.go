@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/clerksync/clerksync"
@@ -14,6 +15,19 @@ import (
 // A copy that is restored under a running server is noticed without a single request, and everything is compared at once.
 func TestCopyRestoredUnderAQuietServerIsNoticed(t *testing.T) {
 	t.Parallel()
+	for name, restore := range map[string]string{
+		"another history":                   "UPDATE clerk_changes SET tag = 'of another history'",
+		"without what this server just did": "DELETE FROM clerk_changes WHERE seq > LAST; UPDATE clerk_head SET seq = LAST",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			restoredUnderAQuietServer(t, restore)
+		})
+	}
+}
+
+func restoredUnderAQuietServer(t *testing.T, restore string) {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -39,7 +53,11 @@ func TestCopyRestoredUnderAQuietServerIsNoticed(t *testing.T) {
 	copied, err := sql.Open("sqlite", path)
 	must(err)
 	defer copied.Close()
-	_, err = copied.ExecContext(t.Context(), "UPDATE clerk_changes SET tag = 'of another history'")
+	var last string
+	must(copied.QueryRowContext(t.Context(), "SELECT seq FROM clerk_head").Scan(&last))
+	emulated.CreateUser(clerktest.User{Email: "bea@example.com"})
+	emulated.Settle() // which the feed has not brought yet
+	_, err = copied.ExecContext(t.Context(), strings.ReplaceAll(restore, "LAST", last))
 	must(err)
 	must(m.FollowFeed(t.Context()))
 	ok, reasons, err := m.Sync().InSync(t.Context())
