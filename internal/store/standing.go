@@ -116,8 +116,8 @@ func (db *DB) Suspected(ctx context.Context) (map[clerk.Kind]int64, error) {
 	suspected, err := scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
 	for kind := range suspected {
 		t := tables[kind]
-		hidden, err := db.number(ctx, fmt.Sprintf("SELECT count(*) FROM clerk_suspects s JOIN %s t ON t.%s = s.id WHERE s.kind = $1 AND %s AND (t.sync_hidden = 1 OR %s)",
-			t.name, t.key(), open, t.parentIs("p.sync_hidden = 1")), string(kind))
+		hidden, err := db.number(ctx, fmt.Sprintf(`SELECT count(*) FROM clerk_suspects s JOIN %s t ON t.%s = s.id
+			WHERE s.kind = $1 AND %s AND (t.sync_hidden = 1 OR %s)`, t.name, t.key(), open, t.parentIs("p.sync_hidden = 1")), string(kind))
 		if err != nil {
 			return nil, err
 		}
