@@ -188,6 +188,18 @@ func TestRefusedListsProveNothing(t *testing.T) {
 	})
 }
 
+// One answer does not contradict itself: its warnings are those of its own verdict, not of an older one that health keeps.
+func TestWarningsOfAStatusAreOfItsVerdict(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.Settle()
+		w.warned(w.says(false), "not_in_sync", true)
+		w.backfill()
+		w.warned(w.says(true), "not_in_sync", false)
+	})
+}
+
 // What a dry run found is known: nothing says "in sync" until it is repaired.
 func TestStatusKnowsWhatADryRunFound(t *testing.T) {
 	t.Parallel()
