@@ -1,6 +1,9 @@
 package clerksync
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // EraseDue is what Run does each minute.
 func (m *Mirror) EraseDue(ctx context.Context) error { return m.eraseDue(ctx) }
@@ -20,3 +23,9 @@ func (m *Mirror) SyncOnce(ctx context.Context) (string, error) {
 
 // SettleDoubts is what Run does within seconds where something is in doubt.
 func (m *Mirror) SettleDoubts(ctx context.Context) error { return m.settleDoubts(ctx) }
+
+// FollowFeed is what Run does every few seconds.
+func (m *Mirror) FollowFeed(ctx context.Context) error { return m.live.Follow(ctx) }
+
+// PauseSync waits for the next work in the background, and returns true when that is to compare everything.
+func (m *Mirror) PauseSync(ctx context.Context) bool { return m.pauseSync(ctx, time.Minute) }

@@ -2,12 +2,14 @@ package clerksync_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -43,6 +45,37 @@ func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
 		}
 		w.says(true)
 	})
+}
+
+// Whoever asks before a server starts hears of it, too, and a reconcile alone proves everything again.
+func TestStatusOfAKilledOrCopiedMirrorBeforeAServerStarts(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.Settle()
+		w.backfill()
+		w.must(w.db.NoteAlive(w.Context(), killed(w), clerk.At(time.Now())))
+		w.says(false, "was killed, or this is a copy that was taken while it ran")
+		_, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindRole}})
+		w.must(err)
+		w.says(false, "the users were not compared since")
+		w.reconcile()
+		w.says(true)
+		w.must(w.m.BeginLife(w.Context()))
+		w.must(w.db.NoteAlive(w.Context(), killed(w), clerk.At(time.Now())))
+		w.says(true) // this process looks after it
+	})
+}
+
+// killed is the name of a process of this machine that is gone: that of this one, said to have begun at another time.
+func killed(w *watched) string {
+	w.Helper()
+	parts := strings.Split(holder.New(), " ")
+	if len(parts) != 4 {
+		w.Skip("here nobody can tell whether a process is gone")
+	}
+	parts[3] = "1"
+	return strings.Join(parts, " ")
 }
 
 func TestOldCopyIsUnprovenBeforeAndAfterItsServerStarts(t *testing.T) {
@@ -138,12 +171,32 @@ func TestRefusedListsProveNothing(t *testing.T) {
 				w.says(false)
 			}
 		}
+		w.refuse("", 0, "")
+		w.reconcile()
+		w.says(true)
+		w.refuse("/v1/users", http.StatusForbidden, invalid)
+		if report, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{}); err == nil {
+			w.Errorf("after a whole walk: no error, %+v", report)
+		}
+		w.says(false, "the last walk of the users was not whole (clerk: walk ")
 		w.refuse("organization", http.StatusForbidden, disabled)
 		w.reconcile()
 		w.says(false, "Clerk says that organizations are not enabled, but 1 organization is stored")
 		w.refuse("", 0, "")
 		w.reconcile()
 		w.says(true, "1 user and ")
+	})
+}
+
+// One answer does not contradict itself: its warnings are those of its own verdict, not of an older one that health keeps.
+func TestWarningsOfAStatusAreOfItsVerdict(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		w.clerk.Settle()
+		w.warned(w.says(false), "not_in_sync", true)
+		w.backfill()
+		w.warned(w.says(true), "not_in_sync", false)
 	})
 }
 

@@ -31,6 +31,13 @@ type lookFlight struct {
 	deadline time.Time
 }
 
+// put keeps what somebody else has just found out.
+func (l *look[T]) put(found T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.found, l.at = found, l.now()
+}
+
 // get returns the last result, or the next one if that is too old. ok is false when the database did not answer in time;
 // then the result is that of the last look that ended, or the zero value.
 func (l *look[T]) get(ctx context.Context) (found T, ok bool) {

@@ -63,6 +63,7 @@ type Mirror struct {
 	denials     denials
 	proofs      proofs
 	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
+	resync      chan struct{}         // what was compared proves nothing any more
 	holder      string                // names this mirror among those that share the database
 	waited      func() time.Time      // the reconciler's clock; Config.Now where there is none
 	metrics     *metrics.Instruments
@@ -80,7 +81,7 @@ type Mirror struct {
 // On a database that was opened read-only (sqlite.OpenReadOnly, postgres.OpenReadOnly) New checks the schema instead, and
 // the mirror writes nothing: no migration, no audit, no doubt. It answers what is stored, explains, and makes dry runs.
 func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
-	m := &Mirror{config: config.withDefaults(), db: db, holder: holder.New()}
+	m := &Mirror{config: config.withDefaults(), db: db, holder: holder.New(), resync: make(chan struct{}, 1)}
 	m.incidents, m.admission.bodies = incident.New(m.config.Logger), web.NewBodies(maxWebhookBodies)
 	m.waited = m.config.Now
 	m.refusals = newRefusals(db, m.config.Now, m.config.Logger)
@@ -220,6 +221,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 	var syncing sync.WaitGroup
 	defer syncing.Wait()
 	syncing.Go(func() { m.noteLife(ctx) })
+	syncing.Go(func() { m.followFeed(ctx) })
 	syncing.Go(func() { m.keepInSync(ctx) })
 	m.keepClean(ctx)
 	return nil

@@ -139,6 +139,7 @@ func (s Sync) Status(ctx context.Context) (SyncStatus, error) {
 		return SyncStatus{}, fmt.Errorf("clerksync: status: %w", err)
 	}
 	reasons := status.Assess(&facts)
+	s.m.verdict.put(reasons)
 	result := SyncStatus{
 		InSync: len(reasons) == 0, Sentence: status.Sentence(&facts, reasons), Reasons: append([]SyncReason{}, reasons...),
 		Backfilled: true, At: ours, Budget: s.Budget(), Drift: append([]Drift{}, drift...),

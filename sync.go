@@ -11,6 +11,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -48,7 +49,12 @@ func (m *Mirror) Sync() Sync { return Sync{m} }
 // Backfill reads everything that Clerk has, beside live events. One that was ended, however, goes on where it was.
 // progress may be nil.
 func (s Sync) Backfill(ctx context.Context, progress func(SyncProgress)) (*SyncReport, error) {
-	return s.patiently(ctx, func() (*SyncReport, error) { return s.m.reconciler.Backfill(ctx, progress) })
+	return s.patiently(ctx, func() (*SyncReport, error) {
+		if err := s.closeGap(ctx); err != nil {
+			return nil, err
+		}
+		return s.m.reconciler.Backfill(ctx, progress)
+	})
 }
 
 // Reconcile compares everything with Clerk and repairs what differs. What Clerk seems to have deleted is asked for twice,
@@ -59,11 +65,23 @@ func (s Sync) Reconcile(ctx context.Context, o ReconcileOptions) (*SyncReport, e
 			return nil, fmt.Errorf("clerksync: kind %q can not be listed at Clerk", string(kind))
 		}
 	}
-	report, err := s.patiently(ctx, func() (*SyncReport, error) { return s.m.reconciler.Walk(ctx, o) })
+	report, err := s.patiently(ctx, func() (*SyncReport, error) {
+		if !o.DryRun {
+			if err := s.closeGap(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return s.m.reconciler.Walk(ctx, o)
+	})
 	if o.DryRun && report != nil && !s.m.db.ReadOnly() {
 		err = errors.Join(err, NoteDifferences(ctx, s.m.db, report))
 	}
 	return report, err
+}
+
+// closeGap forgets processes that were killed before everything is compared: what is compared from now on is proven again.
+func (s Sync) closeGap(ctx context.Context) error {
+	return s.m.db.CloseGap(ctx, clerk.At(s.m.config.Now()), status.Abandoned)
 }
 
 // NoteDifferences records in a database how many differences a report found and left, by kind, so that nothing says "in
@@ -135,21 +153,27 @@ func (m *Mirror) keepInSync(ctx context.Context) {
 		case report != nil && (what != "sweep" || report.Found > 0):
 			m.config.Logger.Info("Clerk was read", "work", what, "complete", report.Complete(), "drift_found", report.Found, "drift_repaired", report.Repaired)
 		}
-		m.pauseSync(ctx, pause)
+		if m.pauseSync(ctx, pause) {
+			walked = time.Time{}
+		}
 	}
 }
 
-// pauseSync waits for the next work in the background. What comes into the verify queue meanwhile is read within seconds.
-func (m *Mirror) pauseSync(ctx context.Context, pause time.Duration) {
+// pauseSync waits for the next work in the background. What comes into the verify queue meanwhile is read within seconds. It
+// returns true at once when everything has to be compared again.
+func (m *Mirror) pauseSync(ctx context.Context, pause time.Duration) bool {
 	for end := time.Now().Add(pause); ctx.Err() == nil && time.Now().Before(end); {
 		select {
 		case <-ctx.Done():
+		case <-m.resync:
+			return true
 		case <-time.After(min(doubtsEvery, time.Until(end))):
 			if err := m.settleDoubts(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrSyncBusy) {
 				m.config.Logger.Debug("what is in doubt could not be read from Clerk", "error", err) // the next tick reports it
 			}
 		}
 	}
+	return false
 }
 
 // settleDoubts reads what waits in the verify queue, if anything does.

@@ -31,6 +31,13 @@ func Dead(holder string) bool {
 	return err == nil && pid > 0 && gone(pid, parts[3])
 }
 
+// Elsewhere reports whether a holder is known to be a process of another machine, of this one before it was started, or of
+// another container.
+func Elsewhere(holder string) bool {
+	parts := strings.Split(holder, " ")
+	return len(parts) == 4 && thisMachine() != "" && parts[1] != thisMachine()
+}
+
 // OfThisProcess reports whether a holder is or was in this process.
 func OfThisProcess(holder string) bool {
 	parts := strings.Split(holder, " ")

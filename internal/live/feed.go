@@ -35,6 +35,7 @@ type feed struct {
 
 	oursMu   sync.Mutex
 	known    map[int64]bool // changes of this process, forgotten already
+	made     int64          // the last change of this process: a feed that ends before it is another history
 	consumed int64          // the last change of which the feed needs not know any more whose it is
 }
 
@@ -66,6 +67,7 @@ func (f *feed) jump(ctx context.Context, db database, began time.Time, forget fu
 		f.tag = last[0].Tag
 	}
 	f.others(nil, head.Seq)
+	f.restart(head.Seq)
 	f.at.Store(head.Seq)
 	f.polled.Store(began.UnixNano())
 	return nil
@@ -75,9 +77,24 @@ func (f *feed) jump(ctx context.Context, db database, began time.Time, forget fu
 func (f *feed) ours(seq int64) {
 	f.oursMu.Lock()
 	defer f.oursMu.Unlock()
+	f.made = max(f.made, seq)
 	if seq > f.consumed && len(f.known) < maxBehind {
 		f.known[seq] = true
 	}
+}
+
+// restart forgets the changes of this process that are not in the feed.
+func (f *feed) restart(last int64) {
+	f.oursMu.Lock()
+	defer f.oursMu.Unlock()
+	f.made = min(f.made, last)
+}
+
+// lastMade returns the last change that this process made.
+func (f *feed) lastMade() int64 {
+	f.oursMu.Lock()
+	defer f.oursMu.Unlock()
+	return f.made
 }
 
 // others leaves out what this process did, and forgets that it did. All up to a change is done with then.
@@ -110,6 +127,16 @@ func (c *Cache) fresh(ctx context.Context) error {
 		return nil
 	}
 	return c.await(ctx)
+}
+
+// Follow reads the feed now. Requests have it read as they come; without any, somebody else has to notice in time that the
+// database has another history.
+func (c *Cache) Follow(ctx context.Context) error {
+	p, err := c.poll(ctx, 0)
+	if p == nil {
+		return err
+	}
+	return c.breaker.wait(ctx, p.lookup)
 }
 
 // await waits for a poll that began no earlier than MaxStale before now: then what was committed so long ago is known.
@@ -167,6 +194,7 @@ func (c *Cache) follow(ctx context.Context, began time.Time) error {
 	if err := c.doubts(ctx); err != nil {
 		return err
 	}
+	made := f.lastMade()
 	for behind := 0; ; {
 		at := f.at.Load()
 		news, err := c.db.TouchedFrom(ctx, at, pollLimit)
@@ -174,6 +202,7 @@ func (c *Cache) follow(ctx context.Context, began time.Time) error {
 			return fmt.Errorf("read the change feed: %w", err)
 		}
 		lost := at > 0 && (len(news) == 0 || news[0].Seq != at || f.tag != "" && news[0].Tag != f.tag)
+		lost = lost || len(news) < pollLimit && lastSeq(news, at) < made
 		if lost && c.historyLost != nil {
 			c.historyLost(ctx)
 			c.vouched.Store(nil) // until it is read again, nothing is ready
@@ -197,6 +226,14 @@ func (c *Cache) follow(ctx context.Context, began time.Time) error {
 			return nil
 		}
 	}
+}
+
+// lastSeq returns the last change that was read, or the place where nothing was.
+func lastSeq(news []store.Touched, at int64) int64 {
+	if len(news) == 0 {
+		return at
+	}
+	return news[len(news)-1].Seq
 }
 
 // doubts forgets what came into the verify queue: it grants nothing now. The same question tells whether the settings of

@@ -65,3 +65,28 @@ func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 		l.equal()
 	})
 }
+
+// A walk may meet a deletion before its event comes. Once the event has come, nothing waits for a second answer any more.
+func TestDeletionThatItsEventToldIsNotSuspected(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(l *lab) {
+		l.backfill()
+		member := l.any(clerk.KindMembership)
+		row, err := l.db.Sight(l.Context(), member)
+		l.must(err)
+		user := store.Key{Kind: clerk.KindUser, ID: row.UserID}
+		l.deaf()
+		l.remove(user)
+		l.must(l.in.Doubt(l.Context(), user, member))
+		if l.tick(); l.suspects()[user].Reason != store.SuspectGone || l.suspects()[member].Reason != store.SuspectGone {
+			l.Fatalf("%+v", l.suspects())
+		}
+		if n, err := l.db.Suspected(l.Context()); err != nil || n[user.Kind] != 1 || n[member.Kind] != 1 {
+			l.Errorf("before the event: %v, %v", n, err)
+		}
+		l.deliver("user.deleted")
+		if n, err := l.db.Suspected(l.Context()); err != nil || len(n) != 0 {
+			l.Errorf("after the event: %v, %v", n, err)
+		}
+	})
+}

@@ -217,12 +217,29 @@ func (s *session) list(ctx context.Context, kind clerk.Kind, o Options, first bo
 	}
 	if err == nil {
 		err = w.end(ctx, watermark, o)
+	} else if errors.Is(err, clerkapi.ErrRefused) && !w.dryRun {
+		err = errors.Join(err, w.turnedAway(ctx, err))
 	}
 	if err != nil && w.report.Reason == "" {
 		w.report.Reason = err.Error()
 	}
 	s.report.Kinds = append(s.report.Kinds, w.report)
 	return err
+}
+
+// turnedAway keeps that Clerk refused the list. The walk before was whole, but it is not the last one any more: what Clerk
+// refuses now cannot be compared, and that is known.
+func (w *walking) turnedAway(ctx context.Context, cause error) error {
+	ended, err := w.DB.Clock(ctx, clerk.At(w.Now()))
+	if err != nil {
+		return err
+	}
+	walk := w.walk
+	if w.began.IsZero() { // not even its first page was asked for
+		walk.BegunAt = ended
+	}
+	walk.EndedAt, walk.Complete, walk.Refused, walk.Reason = ended, false, false, cause.Error()
+	return w.write(ctx, func(tx *store.Tx) error { return tx.SaveWalk(ctx, walk) })
 }
 
 // watermark is the time of the last change to any user, from before the walk: from there sweeps go on.

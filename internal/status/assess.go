@@ -67,6 +67,9 @@ func (f *Facts) general() (reasons []Reason) {
 	if silence := f.since(f.Life.AliveAt); f.Life.AliveAt > 0 && silence > MaxSilence {
 		add("not_running", "start clerksync serve (a library calls Run); it compares everything at once",
 			"no server has looked after this mirror for %s, so changes may be missing", Roughly(silence))
+	} else if f.Abandoned {
+		add("not_running", "start clerksync serve (a library calls Run), or run clerksync reconcile; both compare everything at once",
+			"the server that looked after this mirror was killed, or this is a copy that was taken while it ran")
 	}
 	if f.DeadLetters > 0 {
 		add("dead_letters", "see clerksync deliveries list, then replay or dismiss them",

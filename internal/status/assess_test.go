@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
@@ -74,6 +75,10 @@ func TestEverythingOpenTakesTheClaimAway(t *testing.T) {
 		{
 			"no process looks after it", func(f *status.Facts) { f.Life.AliveAt = now - 11*minute },
 			"not_running", "no server has looked after this mirror for 11 minutes",
+		},
+		{
+			"a process that was killed, or a copy of a running database", func(f *status.Facts) { f.Abandoned = true },
+			"not_running", "was killed, or this is a copy",
 		},
 		{
 			"another instance", func(f *status.Facts) { f.Instance = status.Instance{Own: "ins_a", Foreign: []string{"ins_b"}} },
@@ -173,6 +178,30 @@ func TestSentenceOfAMirrorInSync(t *testing.T) {
 	of(f, clerk.KindRole).Walk = store.Walk{Refused: true}
 	if f.ProvenAt() != now-9*minute {
 		t.Errorf("proven at %d minutes ago", (now-f.ProvenAt())/minute)
+	}
+}
+
+// A database in a file has no replicas on other machines: what another one noted there came with a copy.
+func TestGapAtTheStartOnACopyFromAnotherMachine(t *testing.T) {
+	t.Parallel()
+	parts := strings.Split(holder.New(), " ")
+	if len(parts) != 4 {
+		t.Skip("here processes have no machine")
+	}
+	here := store.Runner{Holder: strings.Join([]string{"x", parts[1], "1", "1"}, " "), AliveAt: now - minute}
+	parts[1] = "another-machine"
+	elsewhere := store.Runner{Holder: strings.Join(parts, " "), AliveAt: now - minute}
+	if gone, gap := status.GapOfFile([]store.Runner{elsewhere}, now-minute, now); len(gone) != 1 || !gap {
+		t.Errorf("a file: gone %v, gap %v", gone, gap)
+	}
+	if gone, gap := status.Gap([]store.Runner{elsewhere}, now-minute, now); len(gone) != 0 || gap {
+		t.Errorf("a server of databases: gone %v, gap %v", gone, gap)
+	}
+	if gone, gap := status.GapOfFile([]store.Runner{here, elsewhere}, now-minute, now); len(gone) != 2 || !gap {
+		t.Errorf("two that are gone: gone %v, gap %v", gone, gap)
+	}
+	if gone, gap := status.GapOfFile(nil, now-minute, now); len(gone) != 0 || gap {
+		t.Errorf("an orderly restart: gone %v, gap %v", gone, gap)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 type Facts struct {
 	Now         clerk.Time
 	Life        store.Life
+	Abandoned   bool // who looked after the mirror last was killed, or this is a copy that was taken meanwhile
 	Instance    Instance
 	DeadLetters int64
 	Quarantined int64
@@ -57,13 +58,14 @@ func Read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 }
 
 func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since clerk.Time) (f Facts, err error) {
-	var errs [9]error
+	var errs [10]error
 	var unreadable, conflicts map[clerk.Kind]int64
 	var walks map[string]store.Walk
 	var queues map[clerk.Kind]store.Queue
 	var counts map[clerk.Kind]store.DriftCount
 	var deliveries map[store.State]int64
 	var suspects map[clerk.Kind]int64
+	var runners []store.Runner
 	f.Now, errs[0] = db.Clock(ctx, ours)
 	walks, errs[1] = db.Walks(ctx)
 	queues, errs[2] = db.Queues(ctx)
@@ -73,9 +75,11 @@ func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 	f.Life, errs[6] = db.Life(ctx)
 	unreadable, errs[7] = db.Unreadable(ctx)
 	conflicts, errs[8] = db.Conflicts(ctx)
+	runners, errs[9] = db.Runners(ctx)
 	if err := cmp.Or(errs[:]...); err != nil {
 		return f, err
 	}
+	_, f.Abandoned = Abandoned(runners, 0, f.Now)
 	f.DeadLetters, f.Quarantined = deliveries[store.StateDead], deliveries[store.StateQuarantined]
 	f.Overdue = s.Overdue(schedule.Took(walks))
 	for _, kind := range Kinds() {

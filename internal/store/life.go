@@ -57,36 +57,61 @@ func (tx *Tx) Forget(ctx context.Context, holder string) error {
 func (db *DB) BeginLife(
 	ctx context.Context, holder string, now clerk.Time, gap func(others []Runner, aliveAt, now clerk.Time) (gone []string, found bool),
 ) (found bool, err error) {
-	err = db.Update(ctx, func(tx *Tx) error {
-		at, err := tx.clock(ctx, now)
-		if err != nil {
+	err = db.Update(ctx, func(tx *Tx) (err error) {
+		if found, err = tx.closeGap(ctx, holder, now, gap); err != nil {
 			return err
-		}
-		rows, err := tx.query(ctx, "SELECT holder, alive_at FROM clerk_runners ORDER BY holder")
-		others, err := scanAll(rows, err, scanRunner)
-		if err != nil {
-			return err
-		}
-		aliveAt, err := tx.lastLife(ctx)
-		if err != nil {
-			return err
-		}
-		others = slices.DeleteFunc(others, func(r Runner) bool { return r.Holder == holder })
-		var gone []string
-		gone, found = gap(others, aliveAt, clerk.Time(at))
-		for _, holder := range gone {
-			if err := tx.Forget(ctx, holder); err != nil {
-				return err
-			}
-		}
-		if found {
-			if err := tx.SetMeta(ctx, metaProvenFrom, strconv.FormatInt(at, 10)); err != nil {
-				return err
-			}
 		}
 		return tx.noteAlive(ctx, holder, now)
 	})
 	return found, err
+}
+
+// CloseGap is BeginLife for who compares everything once and does not look after the mirror any longer.
+func (db *DB) CloseGap(
+	ctx context.Context, now clerk.Time, gap func(runners []Runner, aliveAt, now clerk.Time) (gone []string, found bool),
+) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		_, err := tx.closeGap(ctx, "", now, gap)
+		return err
+	})
+}
+
+// closeGap forgets the processes other than the holder that are gone, and notes the gap if there was one.
+func (tx *Tx) closeGap(
+	ctx context.Context, holder string, now clerk.Time, gap func([]Runner, clerk.Time, clerk.Time) ([]string, bool),
+) (found bool, err error) {
+	at, err := tx.clock(ctx, now)
+	if err != nil {
+		return false, err
+	}
+	rows, err := tx.query(ctx, selectRunners)
+	others, err := scanAll(rows, err, scanRunner)
+	if err != nil {
+		return false, err
+	}
+	aliveAt, err := tx.lastLife(ctx)
+	if err != nil {
+		return false, err
+	}
+	others = slices.DeleteFunc(others, func(r Runner) bool { return r.Holder == holder })
+	gone, found := gap(others, aliveAt, clerk.Time(at))
+	for _, holder := range gone {
+		if err := tx.Forget(ctx, holder); err != nil {
+			return false, err
+		}
+	}
+	if found {
+		err = tx.SetMeta(ctx, metaProvenFrom, strconv.FormatInt(at, 10))
+	}
+	return found, err
+}
+
+const selectRunners = "SELECT holder, alive_at FROM clerk_runners ORDER BY holder"
+
+// Runners returns the processes that look after the mirror, or did and did not end in an orderly way.
+func (db *DB) Runners(ctx context.Context) ([]Runner, error) {
+	rows, err := db.query(ctx, selectRunners)
+	return scanAll(rows, err, scanRunner)
 }
 
 // NoteGap records that walks which began before now prove nothing.

@@ -109,9 +109,23 @@ func (db *DB) Queues(ctx context.Context) (map[clerk.Kind]Queue, error) {
 }
 
 // Suspected counts the objects that one answer of Clerk told to be gone or older than here, and no second one yet, by kind.
+// What is hidden meanwhile, because its own deletion or a parent's came, is none of them.
 func (db *DB) Suspected(ctx context.Context) (map[clerk.Kind]int64, error) {
-	rows, err := db.query(ctx, "SELECT kind, count(*) FROM clerk_suspects WHERE reason IN ('gone', 'unlisted', 'older') GROUP BY kind")
-	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
+	const open = "s.reason IN ('gone', 'unlisted', 'older')"
+	rows, err := db.query(ctx, "SELECT s.kind, count(*) FROM clerk_suspects s WHERE "+open+" GROUP BY s.kind")
+	suspected, err := scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
+	for kind := range suspected {
+		t := tables[kind]
+		hidden, err := db.number(ctx, fmt.Sprintf(`SELECT count(*) FROM clerk_suspects s JOIN %s t ON t.%s = s.id
+			WHERE s.kind = $1 AND %s AND (t.sync_hidden = 1 OR %s)`, t.name, t.key(), open, t.parentIs("p.sync_hidden = 1")), string(kind))
+		if err != nil {
+			return nil, err
+		}
+		if suspected[kind] -= hidden; suspected[kind] == 0 {
+			delete(suspected, kind)
+		}
+	}
+	return suspected, err
 }
 
 // Conflicts counts the objects that Clerk has although they are deleted here for ever, by kind.
