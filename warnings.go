@@ -40,8 +40,8 @@ func configWarners() []warner {
 // dataWarners look at what happened: at what the database knows, and at what was refused.
 func dataWarners() []warner {
 	return []warner{
-		warnOfDatabase, warnOfKeys, warnOfIncidents, warnOfSilence, warnOfDeadLetters, warnOfVerdict, warnOfWalks, warnOfQueues, warnOfUnreadable, warnOfSubscriptions,
-		warnOfInstances, warnOfSettings, warnOfRoles,
+		warnOfDatabase, warnOfKeys, warnOfIncidents, warnOfSilence, warnOfDeadLetters, warnOfVerdict, warnOfWalks, warnOfQueues,
+		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles,
 	}
 }
 

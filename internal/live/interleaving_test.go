@@ -211,7 +211,7 @@ func (w *world) DoubtedAfter(_ context.Context, after int64, _ int) (store.Doubt
 
 func (w *world) Clock(_ context.Context, ours clerk.Time) (clerk.Time, error) { return ours, nil }
 func (w *world) Walks(context.Context) (map[string]store.Walk, error)         { return nil, nil }
-func (w *world) Life(context.Context) (store.Life, error) { return store.Life{}, nil }
+func (w *world) Life(context.Context) (store.Life, error)                     { return store.Life{}, nil }
 
 func (w *world) Settings() *store.Settings { return &store.Settings{} }
 
