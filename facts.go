@@ -24,7 +24,7 @@ type facts struct {
 	listeningSince time.Time         // when this process began to take webhooks; zero: it is a command that does not
 	readsClerk     bool              // there is a secret key to read with
 	schedule       schedule.Schedule // of walks
-	instances      []string          // whose events are applied; none: anybody's
+	instances      []string          // whose events are applied; none: those of any
 	noKeys         bool              // tokens cannot be verified by anything that is configured
 	keysMissing    bool              // no key is usable now, and fetching them failed
 	incidents      map[string]refusal
@@ -111,7 +111,7 @@ func (m *Mirror) readStored(ctx context.Context, head store.Head) (*storedFacts,
 	return s, nil
 }
 
-// unheard lists the kinds of which walks of the last days found changes, though no event has ever told of any.
+// unheard lists the kinds of which walks of the last days found changes, though no event of them has ever come.
 func (m *Mirror) unheard(ctx context.Context) (kinds []clerk.Kind, err error) {
 	for _, kind := range reconcile.Kinds() {
 		at, err := m.db.Unannounced(ctx, kind)

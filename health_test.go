@@ -268,7 +268,7 @@ func deliver(t *testing.T, m *clerksync.Mirror, change func(http.Header)) int {
 	return w.Code
 }
 
-// A wrong secret is told at once. What anybody may send without knowing how a delivery looks is not.
+// A wrong secret is a warning at once. Requests of strangers who do not know how a delivery looks are none.
 func TestRefusedSignaturesAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	const code = "webhook_signatures_refused"
@@ -428,7 +428,7 @@ func TestIncidentsAreWrittenSeldom(t *testing.T) {
 	})
 }
 
-// Clerk's refusal of the secret key is told whoever met it, until Clerk takes a key again.
+// Clerk's refusal of the secret key is a warning, whichever request met it, until Clerk takes a key again.
 func TestRefusedSecretKeyIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)

@@ -18,7 +18,7 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// ErrOtherInstance says that the configured keys, or the configured instance, belong to another Clerk instance than the
+// ErrOtherInstance means that the configured keys, or the configured instance, belong to another Clerk instance than the
 // one that the database mirrors. A mirror of two instances would be wrong about both.
 var ErrOtherInstance = reconcile.ErrOtherInstance
 
@@ -36,7 +36,7 @@ type verdict struct {
 	foreign    string
 }
 
-// foreign says which other Clerk instances meet a database. The zero value is that none does.
+// foreign names the other Clerk instances whose keys or events meet a database; the zero value is none.
 type foreign struct {
 	Database string   // the instance that the database mirrors; "" where it is not known yet
 	Keys     []string // instances that this process's keys or configuration name, and that are not that one
@@ -46,7 +46,7 @@ type foreign struct {
 // Any reports whether there is another instance at all.
 func (f foreign) Any() bool { return len(f.Keys)+len(f.Events) > 0 }
 
-// foreign looks which other instances meet the database. While there is one, nothing is in sync.
+// foreign finds the other instances whose keys or events meet the database. While there is one, nothing is in sync.
 func (m *Mirror) foreign(ctx context.Context) (f foreign, err error) {
 	f.Database = m.db.Settings().Instance
 	for _, id := range []string{m.foreignPin(), m.foreignTokenKeys(), m.foreignSecretKey(), m.refusedBefore()} {
@@ -68,7 +68,7 @@ func (m *Mirror) foreign(ctx context.Context) (f foreign, err error) {
 }
 
 // pins are the instances whose events are applied: the one that the database remembers, else the configured one, else
-// those of the keys that verify tokens, as far as they are known.
+// those of the keys that verify tokens, if they are known.
 func (m *Mirror) pins() []string {
 	if known := m.db.Settings().Instance; known != "" {
 		return []string{known}
@@ -145,10 +145,10 @@ func (m *Mirror) confirmInstance(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// metaRefused keeps which keys were refused last, so that commands that ask Clerk nothing know it too.
+// metaRefused records which keys were refused last, so that commands that ask Clerk nothing know it too.
 const metaRefused = "refused_keys"
 
-// refusedKeys names keys by a digest that says nothing about them to who does not have them.
+// refusedKeys names keys by a digest, which tells nothing to anyone who does not have them.
 type refusedKeys struct {
 	Keys     string `json:"keys"`
 	Instance string `json:"instance"`

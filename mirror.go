@@ -62,7 +62,7 @@ type Mirror struct {
 	auditor     *auditor
 	denials     denials
 	proofs      proofs
-	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
+	reconciler  *reconcile.Reconciler // nil: without a secret key Clerk cannot be asked
 	holder      string                // names this mirror among those that share the database
 	waited      func() time.Time      // the reconciler's clock; Config.Now where there is none
 	metrics     *metrics.Instruments
@@ -117,7 +117,7 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) {
-		m.incidents.Report(slog.LevelError, "audit", "the audit can not be written", slog.Any("error", err))
+		m.incidents.Report(slog.LevelError, "audit", "the audit cannot be written", slog.Any("error", err))
 	})
 	in, err := ingest.New(ctx, ingest.Config{
 		DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed, Measured: m.measured,

@@ -231,7 +231,7 @@ func (l *refusals) close() {
 	l.write()
 }
 
-// noteWebhook counts a delivery that was refused, if it looks like one of Clerk's: anybody can send anything here, and
+// noteWebhook counts a delivery that was refused, if it looks like one of Clerk's: anyone can send anything here, and
 // noise must not look like a wrong secret. What is counted is well formed in every header and signed just now.
 func (m *Mirror) noteWebhook(h http.Header, err error) {
 	refused, ok := errors.AsType[*webhook.Error](err)
@@ -249,7 +249,7 @@ func (m *Mirror) noteWebhook(h http.Header, err error) {
 	}
 }
 
-// looksSigned reports whether a signature has the form of one, and the time beside it is now.
+// looksSigned reports whether a signature has the form of one, and the time next to it is now.
 func looksSigned(h http.Header, signatureHeader string, now time.Time) bool {
 	seconds, err := strconv.ParseInt(h.Get(strings.TrimSuffix(signatureHeader, "Signature")+"Timestamp"), 10, 64)
 	if err != nil || now.Sub(time.Unix(seconds, 0)).Abs() > webhook.DefaultTolerance {

@@ -141,8 +141,8 @@ func TestAnotherProcessWithAnotherLadderLetsNobodyIn(t *testing.T) {
 	})
 }
 
-// While servers of two ladders run, ranks and stored roles come from one of them, the one in force: nobody gets in by a
-// mixture, and nobody is locked out.
+// While servers of two ladders run, ranks and stored roles come from one of them, the one in force: no one gets in by a
+// mixture, and no one is locked out.
 func TestRollingDeployOfALadder(t *testing.T) {
 	t.Parallel()
 	onSharedDatabase(t, func(s *shared) {

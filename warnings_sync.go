@@ -22,7 +22,7 @@ const (
 	unheardFor = 7 * 24 * time.Hour
 )
 
-// These warnings are about how the mirror is kept in sync. They name kinds, and no figures: anybody may read them.
+// These warnings are about how the mirror is kept in sync. They name kinds, and no figures: anyone may read them.
 
 func warnOfWalks(_ context.Context, f *facts) []Warning {
 	if f.stored == nil || !f.readsClerk {
@@ -55,7 +55,7 @@ func warnOfWalks(_ context.Context, f *facts) []Warning {
 	return found
 }
 
-// warnOfVerdict names the reasons by their codes alone: their messages have figures, and anybody may read this.
+// warnOfVerdict names the reasons by their codes alone: their messages have figures, and anyone may read this.
 func warnOfVerdict(_ context.Context, f *facts) []Warning {
 	if f.stored == nil || !f.readsClerk || len(f.reasons) == 0 {
 		return nil

@@ -40,13 +40,13 @@ type batch struct {
 	agreed    []agreement            // what they agree with
 	shown     []store.Key            // what events made visible
 	revived   map[store.Key]bool     // … of that, what had been hidden
-	altered   map[store.Key][]string // columns that somebody else had written, and that are restored
+	altered   map[store.Key][]string // columns that something else had written, and that are restored
 	vanished  map[string]bool        // permissions that are deleted here and that roles have lost
 	erased    map[string]bool        // users who were erased before
 	toErase   map[string]string      // users to erase now, and why
 }
 
-// cleared is an object whose doubts from before a read of it that read has settled.
+// cleared is an object that was read by id. The read settles the doubts that are older than it.
 type cleared struct {
 	key   store.Key
 	since int64
@@ -119,7 +119,7 @@ func (b *batch) touched() []store.Touched {
 	return append(all, b.doubtsTouched()...)
 }
 
-// queued is what came into the verify queue or left it, and what duplicates tell of.
+// queued is what came into the verify queue or left it, and the objects of duplicates.
 func (b *batch) queued() map[store.Key]bool {
 	keys := make(map[store.Key]bool, len(b.doubts)+len(b.cleared))
 	for _, list := range [][]store.Doubt{b.doubts, b.settled} {

@@ -80,9 +80,9 @@ func (s *session) acquit(ctx context.Context, keys ...store.Key) error {
 	return s.write(ctx, func(tx *store.Tx) error { return tx.DropSuspects(ctx, keys...) })
 }
 
-// hint suspects the rows of a list that it tells older than they are here, or that are deleted here for ever, if they were
-// not written since it was asked for. For rows that are suspected of it already, having seen it once more is no write that
-// would begin it anew.
+// hint suspects the rows that a list shows older than they are here, or that are permanently deleted here, if they were
+// not written since the list was asked for. Where a row is a suspect already, seeing the same once more is no write that
+// would start it again.
 func (s *session) hint(ctx context.Context, tx *store.Tx, found []ingest.Difference, since int64) error {
 	if !slices.ContainsFunc(found, stays) {
 		return nil

@@ -31,7 +31,7 @@ type Sight struct {
 	ReadAfter      int64
 }
 
-// Exposed reports whether a row is deleted and visible all the same: something else than clerksync has written to it.
+// Exposed reports whether a row is deleted and visible nevertheless: something other than clerksync has written to it.
 func (s *Sight) Exposed() bool { return !s.Hidden && (s.Hard || s.GoneAt > 0 && s.GoneAt >= s.SeenAt) }
 
 func (t *table) selectSights() string {
