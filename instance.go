@@ -24,16 +24,16 @@ var ErrOtherInstance = reconcile.ErrOtherInstance
 
 // instances is what is known of the Clerk instances that this process's keys belong to.
 type instances struct {
-	api     atomic.Pointer[[]string] // ids of the keys of the secret key's instance, once Clerk told them
-	refused atomic.Pointer[string]   // an instance that these very keys were refused for, perhaps by another process
-	verdict atomic.Pointer[verdict]  // about the keys that verify tokens
+	api     atomic.Pointer[[]string]  // ids of the keys of the secret key's instance, once Clerk told them
+	refused atomic.Pointer[string]    // an instance that these very keys were refused for, perhaps by another process
+	tokens  atomic.Pointer[tokenKeys] // the keys that verify tokens, as they were judged last
 }
 
-// verdict is kept while neither the keys nor the settings of the database change.
-type verdict struct {
+// tokenKeys is what the keys that verify tokens are to the database. It holds while neither of the two changes.
+type tokenKeys struct {
 	generation uint64
 	settings   *store.Settings
-	foreign    string
+	foreign    string // the instance of the keys, if it is another one than the database's
 }
 
 // foreign names the other Clerk instances whose keys or events meet a database; the zero value is none.
@@ -98,15 +98,15 @@ func (m *Mirror) foreignTokenKeys() string {
 		return ""
 	}
 	generation, _ := m.remoteKeys.Generation()
-	if v := m.instances.verdict.Load(); v != nil && v.settings == settings && v.generation == generation {
-		return v.foreign
+	if k := m.instances.tokens.Load(); k != nil && k.settings == settings && k.generation == generation {
+		return k.foreign
 	}
 	ids := m.remoteKeys.KeyIDs()
-	v := &verdict{generation: generation, settings: settings, foreign: foreignOf(ids, settings.Instance)}
+	k := &tokenKeys{generation: generation, settings: settings, foreign: foreignOf(ids, settings.Instance)}
 	if ids != nil { // else the generation says nothing
-		m.instances.verdict.Store(v)
+		m.instances.tokens.Store(k)
 	}
-	return v.foreign
+	return k.foreign
 }
 
 // foreignSecretKey names the instance that the secret key belongs to, where the database remembers another one and Clerk
@@ -262,13 +262,12 @@ func keyIDs(set []byte) (ids []string) {
 // key belongs to. If it fails, the mirror still works and fetches them later. Keys of another instance than the database
 // mirrors are [ErrOtherInstance]: do not go on with them.
 func (m *Mirror) FetchKeys(ctx context.Context) error {
-	var err error
 	if m.remoteKeys != nil {
-		if err = m.remoteKeys.Refresh(ctx); err == nil {
-			err = m.confirmInstance(ctx, m.remoteKeys.KeyIDs())
+		if err := m.remoteKeys.Refresh(ctx); err != nil {
+			return errors.Join(err, m.checkSecret(ctx, clerkapi.NoWait))
 		}
 	}
-	return errors.Join(err, m.checkSecret(ctx, clerkapi.NoWait))
+	return m.confirmKeys(ctx)
 }
 
 // learnKeys makes sure that the keys are those of the instance which the database mirrors. It asks Clerk only for what
@@ -277,7 +276,11 @@ func (m *Mirror) learnKeys(ctx context.Context) error {
 	if m.remoteKeys != nil && m.remoteKeys.KeyIDs() == nil {
 		return m.FetchKeys(ctx)
 	}
-	var err error
+	return m.confirmKeys(ctx)
+}
+
+// confirmKeys is learnKeys with the keys that are there.
+func (m *Mirror) confirmKeys(ctx context.Context) (err error) {
 	if m.remoteKeys != nil {
 		err = m.confirmInstance(ctx, m.remoteKeys.KeyIDs())
 	}

@@ -192,7 +192,6 @@ func printDelivery(w io.Writer, d *clerksync.Delivery) error {
 		{"signed", ""},
 		{"attempts", strconv.FormatInt(d.Attempts, 10)},
 		{"instance", d.InstanceID},
-		{"subjects", strings.Join(d.Subjects, " ")},
 	}
 	if d.SignedAt != 0 {
 		rows[5][1] = timeOf(d.SignedAt)

@@ -88,7 +88,7 @@ func (s *session) hint(ctx context.Context, tx *store.Tx, found []ingest.Differe
 		return nil
 	}
 	var list []store.Suspect
-	known := len(s.chosen(func(x store.Suspect) bool { return x.Reason == store.SuspectOlder || x.Reason == store.SuspectConflict }))
+	known := len(s.chosen(isContradicted))
 	for _, d := range found {
 		if !stays(d) || d.Written > since || !Readable(d.Key.Kind) && !d.Conflict {
 			continue
@@ -128,8 +128,7 @@ func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind, progress fu
 	of := func(holds func(store.Suspect) bool) []store.Suspect {
 		return s.chosen(func(x store.Suspect) bool { return (kinds == nil || slices.Contains(kinds, x.Key.Kind)) && holds(x) })
 	}
-	contradicted := func(x store.Suspect) bool { return x.Reason == store.SuspectOlder || x.Reason == store.SuspectConflict }
-	known := of(func(x store.Suspect) bool { return contradicted(x) && x.Attempts > 1 })
+	known := of(func(x store.Suspect) bool { return isContradicted(x) && x.Attempts > 1 })
 	if err := s.askAll(ctx, known); err != nil {
 		return err
 	}
@@ -138,7 +137,7 @@ func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind, progress fu
 			return err
 		}
 		waiting := of(func(x store.Suspect) bool {
-			return x.Reason == store.SuspectGone || contradicted(x) && x.Attempts < 2
+			return x.Reason == store.SuspectGone || isContradicted(x) && x.Attempts < 2
 		})
 		if len(waiting) == 0 || round == settleRounds {
 			s.unsettled(waiting)
@@ -164,6 +163,11 @@ func (s *session) unsettled(list []store.Suspect) {
 // isDue is true for what is to be asked again now. What Clerk refused to tell is asked while it is in the verify queue.
 func (s *session) isDue(x store.Suspect) bool {
 	return !isRefused(x) && x.DueAt <= s.now()
+}
+
+// isContradicted is true for what Clerk has otherwise than it is stored, and what stays as it is until a person decides.
+func isContradicted(x store.Suspect) bool {
+	return x.Reason == store.SuspectOlder || x.Reason == store.SuspectConflict
 }
 
 func isRefused(x store.Suspect) bool {
