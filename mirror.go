@@ -192,11 +192,10 @@ func (m *Mirror) committed(changes []store.Touched) {
 }
 
 // Run puts Config.Roles and Config.Redact into force, as [Migrate] does, and then does the background work until the
-// context ends: after an upgrade it replays once
-// what the older version could not read, it erases users whose hold has ended, it removes what is older than its
-// retention, and with a secret key it reads
-// Clerk: everything at first, what changed last each minute, everything again each day. A mirror works without it, but
-// does none of these.
+// context ends. After an upgrade it replays once what the older version could not read. It erases users whose hold has
+// ended, and removes what is older than its retention. With a secret key it reads Clerk: everything at first, what
+// changed last each minute, what is in doubt within seconds, and everything again as often as Config.WalkMinPause and
+// Config.WalkMaxPause say. A mirror works without Run, but does none of these, and is never in sync for long.
 //
 // It refuses to begin, with [ErrOtherInstance], where the keys are those of another instance than the database mirrors.
 func (m *Mirror) Run(ctx context.Context) error {
