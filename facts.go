@@ -27,7 +27,7 @@ type facts struct {
 	instances      []string          // whose events are applied; none: those of any
 	noKeys         bool              // tokens cannot be verified by anything that is configured
 	keysMissing    bool              // no key is usable now, and fetching them failed
-	incidents      map[string]refusal
+	refused        map[string]refusal
 	database       string          // engine and place, for people
 	databaseErr    error           // why the database does not answer
 	reasons        []status.Reason // why the mirror is not proven to equal Clerk, as of a minute ago at most
@@ -85,7 +85,7 @@ func (m *Mirror) completeFacts(f *facts) {
 		accepted = f.stored.head.LastReceivedAt
 	}
 	if m.refusals != nil {
-		f.incidents = m.refusals.known(accepted)
+		f.refused = m.refusals.known(accepted)
 	}
 }
 

@@ -145,8 +145,8 @@ func (m *Mirror) confirmInstance(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// metaRefused records which keys were refused last, so that commands that ask Clerk nothing know it too.
-const metaRefused = "refused_keys"
+// metaRefusedKeys records which keys were refused last, so that commands that ask Clerk nothing know it too.
+const metaRefusedKeys = "refused_keys"
 
 // refusedKeys names keys by a digest, which tells nothing to anyone who does not have them.
 type refusedKeys struct {
@@ -167,12 +167,12 @@ func (m *Mirror) recordRefusal(ctx context.Context, other string) error {
 	if err != nil {
 		return err
 	}
-	return m.db.SetMeta(ctx, metaRefused, string(text))
+	return m.db.SetMeta(ctx, metaRefusedKeys, string(text))
 }
 
 // recallRefusal learns whether the configured keys were refused before.
 func (m *Mirror) recallRefusal(ctx context.Context) error {
-	text, err := m.db.Meta(ctx, metaRefused)
+	text, err := m.db.Meta(ctx, metaRefusedKeys)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

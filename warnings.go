@@ -40,7 +40,7 @@ func configWarners() []warner {
 // dataWarners look at what happened: at what the database knows, and at what was refused.
 func dataWarners() []warner {
 	return []warner{
-		warnOfDatabase, warnOfKeys, warnOfIncidents, warnOfSilence, warnOfDeadLetters, warnOfVerdict, warnOfWalks, warnOfQueues,
+		warnOfDatabase, warnOfKeys, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfVerdict, warnOfWalks, warnOfQueues,
 		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles,
 	}
 }

@@ -107,7 +107,7 @@ func warnOfUnreadable(_ context.Context, f *facts) []Warning {
 }
 
 func warnOfSubscriptions(_ context.Context, f *facts) (found []Warning) {
-	if _, refused := f.incidents[incidentSignature]; f.stored == nil || refused {
+	if _, refused := f.refused[refusedSignature]; f.stored == nil || refused {
 		return nil // while deliveries are refused, the subscriptions are not the reason
 	}
 	for _, kind := range f.stored.unheard {
