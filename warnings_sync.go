@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// stuck is how long an object may wait to be read by id: each minute a hundred are.
+	// stuck is how long an object may wait to be read by id: a hundred are every five seconds.
 	stuck = 15 * time.Minute
 	// sweepOverdue is how long the changes of users may go unread, which is done each minute.
 	sweepOverdue = 15 * time.Minute
