@@ -55,7 +55,8 @@ type unwritten struct {
 }
 
 // refusals counts what was refused, for warnings. One row of the database has the counts, so that commands show them,
-// too, which are other processes than the server. The log has refusals as incidents (package incident). A goroutine lives only while there is something to write.
+// too, which are other processes than the server. The log has refusals as incidents (package incident). A goroutine lives
+// only while there is something to write.
 type refusals struct {
 	db  *store.DB
 	now func() time.Time
