@@ -167,7 +167,10 @@ func (m *Mirror) checkEvents(ctx context.Context) []Finding {
 		return []Finding{unreadable(err)}
 	}
 	m.completeFacts(f)
-	found := findingsOf(warningsOf(ctx, f, dataWarners()))
+	warnings := slices.DeleteFunc(warningsOf(ctx, f, dataWarners()), func(w Warning) bool {
+		return w.Code == "not_in_sync" // checkFreshness has the reasons
+	})
+	found := findingsOf(warnings)
 	switch {
 	case f.stored.head.LastReceivedAt == 0:
 		return append(found, Finding{
@@ -247,9 +250,9 @@ func (m *Mirror) checkFreshness(ctx context.Context) []Finding {
 	if len(reasons) == 0 {
 		return []Finding{doctor.Good("In sync: %s.", status.Sentence(&facts, nil))}
 	}
-	found := make([]Finding, len(reasons))
-	for i, r := range reasons {
-		found[i] = doctor.Warn(r.Remedy, "Not in sync: %s.", r.Message)
+	var found []Finding
+	for _, r := range status.Merge(reasons) {
+		found = append(found, doctor.Warn(strings.ToUpper(r.Remedy[:1])+r.Remedy[1:]+".", "Not in sync: %s.", r.Message))
 	}
 	return found
 }

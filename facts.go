@@ -61,8 +61,14 @@ func (m *Mirror) readFacts(ctx context.Context) *facts {
 		f.databaseErr = err
 		return f
 	}
+	if head.Settings != m.db.Settings().Revision { // another process changed them, and no request has told this one yet
+		_, f.storedErr = m.db.LoadSettings(ctx)
+	}
 	f.reasons = m.lastVerdict(ctx)
-	if f.stored, f.storedErr = m.readStored(ctx, head); f.storedErr != nil {
+	if f.storedErr == nil {
+		f.stored, f.storedErr = m.readStored(ctx, head)
+	}
+	if f.storedErr != nil {
 		f.stored = nil
 	}
 	return f

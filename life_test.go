@@ -34,7 +34,7 @@ func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
 		another, err := clerksync.New(w.Context(), w.db, w.clerk.Config())
 		w.must(err)
 		w.must(another.BeginLife(w.Context())) // of which the first left its row behind
-		s := w.says(false, "the users were not compared since", "when this mirror was found stopped or restored")
+		s := w.says(false, "the users, ", "have not been compared since this mirror was found stopped or restored")
 		if s.ProvenAt != 0 || s.Ready || kindOf(s, clerk.KindUser).InSync {
 			w.Errorf("proven at %v, ready %v", s.ProvenAt, s.Ready)
 		}
@@ -61,7 +61,7 @@ func TestOldCopyIsUnprovenBeforeAndAfterItsServerStarts(t *testing.T) {
 		w.moved.Add(int64(2 * time.Minute))
 		w.says(false, "no server has looked after this mirror for 12 minutes")
 		w.must(w.m.BeginLife(w.Context()))
-		w.says(false, "when this mirror was found stopped or restored")
+		w.says(false, "since this mirror was found stopped or restored")
 		w.reconcile()
 		w.says(true)
 	})
@@ -97,7 +97,7 @@ func TestAnswersWithoutADateProveNothing(t *testing.T) {
 		w.clerk.Settle()
 		w.undated.Store(true)
 		w.backfill()
-		w.says(false, "the last walk of the users was not whole (Clerk's answers have no Date header")
+		w.says(false, "was not whole (Clerk's answers have no Date header")
 		w.undated.Store(false)
 		w.reconcile()
 		w.says(true)

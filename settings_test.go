@@ -141,6 +141,27 @@ func TestAnotherProcessWithAnotherLadderLetsNobodyIn(t *testing.T) {
 	})
 }
 
+// A server that answers no request says in health that another process changed the ladder, from the next look on.
+func TestHealthSeesAnotherLadderWithoutRequests(t *testing.T) {
+	t.Parallel()
+	onSharedDatabase(t, func(s *shared) {
+		server := s.mirror(nil)
+		if w := warning(server, s.T, "ladder_differs"); w != nil {
+			s.Fatal("it warns before anything differs")
+		}
+		config := s.clerk.Config()
+		config.Roles = []string{"admin", "solo", "growth", "enterprise"}
+		db := s.backend()
+		if err := errors.Join(clerksync.Migrate(s.Context(), db, config), db.Close()); err != nil {
+			s.Fatal(err)
+		}
+		s.later()
+		if w := warning(server, s.T, "ladder_differs"); w == nil {
+			s.Error("health does not say that its ladder is no longer in force")
+		}
+	})
+}
+
 // While servers of two ladders run, ranks and stored roles come from one of them, the one in force: no one gets in by a
 // mixture, and no one is locked out.
 func TestRollingDeployOfALadder(t *testing.T) {

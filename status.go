@@ -19,6 +19,9 @@ type SyncWalk = store.Walk
 // SyncReason is one reason why the mirror is not in sync, with what to do. Codes are stable.
 type SyncReason = status.Reason
 
+// MergeReasons returns the reasons for people: those that say the same of several kinds are one, which names all of them.
+func MergeReasons(reasons []SyncReason) []SyncReason { return status.Merge(reasons) }
+
 // SyncStatus is what is known of a mirror's freshness. GET /api/sync and clerksync status return it. It holds
 // no values of users. All of it was read in one transaction.
 type SyncStatus struct {
@@ -137,9 +140,9 @@ func (s Sync) Status(ctx context.Context) (SyncStatus, error) {
 	}
 	reasons := status.Assess(&facts)
 	result := SyncStatus{
-		InSync: len(reasons) == 0, Sentence: status.Sentence(&facts, reasons), Reasons: slices.Concat([]SyncReason{}, reasons),
-		Backfilled: true, At: ours, Budget: s.Budget(), Drift: slices.Concat([]Drift{}, drift),
-		DeadLetters: facts.DeadLetters, Quarantined: facts.Quarantined, Warnings: slices.Concat([]Warning{}, s.m.Health(ctx).Warnings),
+		InSync: len(reasons) == 0, Sentence: status.Sentence(&facts, reasons), Reasons: append([]SyncReason{}, reasons...),
+		Backfilled: true, At: ours, Budget: s.Budget(), Drift: append([]Drift{}, drift...),
+		DeadLetters: facts.DeadLetters, Quarantined: facts.Quarantined, Warnings: append([]Warning{}, s.m.Health(ctx).Warnings...),
 	}
 	if result.InSync {
 		result.ProvenAt = facts.ProvenAt()

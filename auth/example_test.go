@@ -66,7 +66,7 @@ func ExampleAll() {
 	}
 	// Output:
 	// feature_locked
-	// allowed MinRole("growth"): role "enterprise" (mirror), ladder "solo,growth,enterprise" (configuration)
+	// allowed MinRole("growth"): role "enterprise" (mirror), ladder "solo,growth,enterprise" (mirror)
 	// refused (feature) Any(Feature("org:export"), Permission("org:sys_memberships:manage"))
 	//   or refused (feature) Feature("org:export"): organization plans "team" (mirror), features of plan team "search" (configuration)
 	//   or refused (permission) Permission("org:sys_memberships:manage"): organization "org_1" (token), permissions unknown (mirror)

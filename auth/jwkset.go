@@ -110,13 +110,13 @@ func readSetEntry(text string) setEntry {
 	return e
 }
 
-// skipAmbiguous skips all entries with an id that does not name one and the same usable key: which of them a token
-// means cannot be known.
+// skipAmbiguous skips all RSA keys with an id that does not name one and the same usable key: which of them a token means
+// cannot be known. Keys of other types may have the same id (RFC 7517 section 4.5); no RS256 token means them.
 func skipAmbiguous(entries []setEntry) {
 	first := make(map[string]*rsa.PublicKey)
 	ambiguous := make(map[string]bool)
 	for _, e := range entries {
-		if e.id == "" {
+		if e.id == "" || e.key == nil && e.modulus == nil {
 			continue
 		}
 		if other, found := first[e.id]; found && (other == nil || e.key == nil || !other.Equal(e.key)) {

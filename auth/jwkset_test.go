@@ -137,10 +137,11 @@ func TestRemoteKeysOddEntries(t *testing.T) {
 	other := text(t, jwk("ins_other", &otherKey().PublicKey))
 	for name, entry := range map[string]string{
 		"null": `null`, "text": `"x"`, "number": `5`, "list": `[1]`, "empty": `{}`,
-		"member twice":   `{"kid":"ins_b",` + other[1:],
-		"modulus twice":  other[:len(other)-1] + `,"n":"AQAB"}`,
-		"of no type":     `{"kid":"ins_other"}`,
-		"deep inside it": `{"kid":"ins_other","x":{"a":1,"a":2}}`,
+		"member twice":                    `{"kid":"ins_b",` + other[1:],
+		"modulus twice":                   other[:len(other)-1] + `,"n":"AQAB"}`,
+		"of no type":                      `{"kid":"ins_other"}`,
+		"deep inside it":                  `{"kid":"ins_other","x":{"a":1,"a":2}}`,
+		"of another type, by the same id": `{"kty":"EC","crv":"P-256","x":"AA","y":"AA","kid":"` + kid + `"}`,
 	} {
 		keys, s := setup(t, nil)
 		s.answer(200, `{"keys":[`+entry+`,`+good+`]}`)

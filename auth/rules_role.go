@@ -57,7 +57,7 @@ func roleFacts(s *Subject) []Fact {
 		return nil
 	}
 	return []Fact{
-		textFact("role", s.Role, SourceMirror), listFact("ladder", s.Ladder, len(s.Ladder) > 0, SourceConfiguration),
+		textFact("role", s.Role, SourceMirror), listFact("ladder", s.Ladder, len(s.Ladder) > 0, SourceMirror),
 	}
 }
 

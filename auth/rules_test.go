@@ -216,7 +216,7 @@ func TestExplain(t *testing.T) {
 	}
 	walk("", rule.Explain(subject))
 	want := []string{
-		`refused (role) MinRole("growth"): role "solo" (mirror), ladder "solo,growth" (configuration)`,
+		`refused (role) MinRole("growth"): role "solo" (mirror), ladder "solo,growth" (mirror)`,
 		`refused (permission) Any(Permission("sys_domains:read"), All(OrgRole("member"), Feature("sso")))`,
 		`  any refused (permission) Permission("sys_domains:read"): organization "org_1" (token), permissions "org:sys_memberships:read,org:reports:read" (mirror)`,
 		`  any refused (organization_role) All(OrgRole("member"), Feature("sso"))`,

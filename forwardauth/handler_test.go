@@ -294,8 +294,8 @@ func TestRefusalHeaders(t *testing.T) {
 	}
 }
 
-// Who decides sees the original request: method, host and path, the route for the audit; a socket needs the proof that a
-// POST does (F12). The body of a check is never read (F11).
+// Who decides sees the original request: method, host and path, the route for the audit.
+// The body of a check is never read (F11).
 func TestAuthorizerSeesTheOriginalRequest(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
@@ -315,9 +315,26 @@ func TestAuthorizerSeesTheOriginalRequest(t *testing.T) {
 	if got := f.asked[1]; got.Method != "PATCH" || got.Host != "example.com" {
 		t.Errorf("envoy: %s %s", got.Method, got.Host)
 	}
-	check(t, h, "GET", verify, nginx, "X-Original-URI: /app/x", "Sec-WebSocket-Key: x")
-	if got := f.asked[2]; got.Method != "POST" {
-		t.Errorf("a socket: %s", got.Method)
+}
+
+// A socket needs the proof that a POST does, however the proxy tells that it is one: over HTTP/2 there is no key (RFC 8441).
+func TestSocketIsAskedForAsPOST(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	h := handler(t, f, forwardauth.Config{Policy: parsePolicy(t, sitePolicy), TrustedProxies: proxies})
+	for header, want := range map[string]string{
+		"Sec-WebSocket-Key: x":         "POST",
+		"Sec-WebSocket-Version: 13":    "POST",
+		"Sec-WebSocket-Protocol: chat": "POST",
+		"Upgrade: websocket":           "POST",
+		"Sec-Fetch-Mode: websocket":    "POST",
+		"Sec-Fetch-Mode: navigate":     "GET",
+		"Upgrade-Insecure-Requests: 1": "GET",
+	} {
+		check(t, h, "GET", verify, nginx, "X-Original-URI: /app/x", header)
+		if got := f.asked[len(f.asked)-1]; got.Method != want {
+			t.Errorf("%s: asked for %s, want %s", header, got.Method, want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -160,11 +161,22 @@ func (o *original) request(r *http.Request, pattern string) *http.Request {
 	if parsed, err := url.ParseRequestURI(path); err == nil {
 		clone.URL = parsed
 	}
-	if len(r.Header["Sec-Websocket-Key"]) > 0 || len(r.Header["Upgrade"]) > 0 || len(o.overrides) > 0 {
+	if opensSocket(r.Header) || len(o.overrides) > 0 {
 		// A socket that another site's page opens would act with the cookie that its browser sends along, though its
 		// method is GET. So it needs the proof of the same origin that is asked of methods that are not safe. The
 		// same goes for a GET that a framework may take for another method.
 		clone.Method = http.MethodPost
 	}
 	return clone
+}
+
+// opensSocket reports whether the client opens a WebSocket. Proxies drop Upgrade, and over HTTP/2 there is no
+// Sec-WebSocket-Key (RFC 8441), so every header by which browsers tell it counts.
+func opensSocket(h http.Header) bool {
+	for name := range h {
+		if strings.HasPrefix(name, "Sec-Websocket-") {
+			return true
+		}
+	}
+	return len(h["Upgrade"]) > 0 || slices.Contains(h["Sec-Fetch-Mode"], "websocket")
 }

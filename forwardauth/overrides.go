@@ -86,6 +86,7 @@ func queryMethods(target string) (methods []string) {
 	for _, pair := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {
 		name, value, _ := strings.Cut(pair, "=")
 		name = strings.TrimLeft(strings.ToLower(unescapeQuery(name)), " ")
+		name, _, _ = strings.Cut(name, "\x00") // where a name ends for PHP
 		name, _, _ = strings.Cut(name, "[")
 		name = strings.Map(func(r rune) rune {
 			if r == '.' || r == ' ' {

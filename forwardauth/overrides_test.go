@@ -113,6 +113,9 @@ func TestMethodInTheQuery(t *testing.T) {
 		{"POST", "/two?_METHOD=DELETE", 403},
 		{"POST", "/two?a;_method=DELETE", 403},
 		{"POST", "/two?_method=%zz", 403},
+		{"POST", "/two?_method%00=DELETE", 403}, // PHP ends a name at the NUL
+		{"POST", "/two?_method%00x%5B%5D=DELETE", 403},
+		{"POST", "/two?a%00_method=DELETE", 200},
 		{"POST", "/two?_method=POST", 200},
 		{"POST", "/two?the_method=DELETE&method=DELETE", 200},
 		{"POST", "/two?a=_method=DELETE", 200},

@@ -17,6 +17,10 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
+// connectWithin is how long connecting may take, unless the connection string says otherwise (connect_timeout): a server
+// that hangs must not hold up the commands by which people find out why.
+const connectWithin = 10 * time.Second
+
 // Open opens the database that a connection string (postgres://… or key=value) names,
 // with at most 16 connections. It does not connect yet: a database that is down is seen
 // by the first use. The schema is not touched: clerksync.New migrates it.
@@ -46,6 +50,9 @@ func parse(dsn string) (*pgx.ConnConfig, error) {
 	if err != nil {
 		// pgx's own message redacts the password, but not every malformed string lets it find one
 		return nil, errors.New("postgres: the connection string is malformed: want postgres://user:password@host:port/database")
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectWithin
 	}
 	return config, nil
 }

@@ -40,10 +40,28 @@ func newMirror(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.
 // a role that may change nothing.
 func newReader(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	m, err := mirrorOn(ctx, openToRead, c, logger)
-	if errors.Is(err, sqlite.ErrNoDatabase) {
-		err = fmt.Errorf("%w\nCheck DATABASE_URL, or run clerksync serve, which makes the database and fills it", err)
+	return m, whereNoneIs(err)
+}
+
+// newStoredMirror opens the configured mirror for a command that changes what is stored. It makes no database: where there
+// is none, DATABASE_URL is probably mistyped.
+func newStoredMirror(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+	db, err := openToRead(c)
+	if err == nil {
+		err = db.Close()
 	}
-	return m, err
+	if errors.Is(err, sqlite.ErrNoDatabase) {
+		return nil, whereNoneIs(err)
+	}
+	return newMirror(ctx, c, logger)
+}
+
+// whereNoneIs adds what to do where there is no database.
+func whereNoneIs(err error) error {
+	if errors.Is(err, sqlite.ErrNoDatabase) {
+		return fmt.Errorf("%w\nCheck DATABASE_URL, or run clerksync serve, which makes the database and fills it", err)
+	}
+	return err
 }
 
 func mirrorOn(ctx context.Context, open func(*Config) (*clerksync.Backend, error), c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {

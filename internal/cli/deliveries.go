@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os/user"
 	"strconv"
 	"strings"
@@ -24,8 +25,10 @@ type deliveriesCommand struct {
 	Dismiss dismissDeliveriesCommand `cmd:"" help:"Set dead letters aside that can never be applied."`
 }
 
-// openInbox opens the mirror for the commands that work on deliveries. They ask Clerk nothing.
-func openInbox(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+// openInbox opens the mirror by newReader or newStoredMirror, for the commands that work on deliveries. They ask Clerk nothing.
+func openInbox(
+	ctx context.Context, open func(context.Context, *Config, *slog.Logger) (*clerksync.Mirror, error), flags configFlags, p *process,
+) (*clerksync.Mirror, error) {
 	config, err := flags.load(p)
 	if err != nil {
 		return nil, err
@@ -34,7 +37,7 @@ func openInbox(ctx context.Context, flags configFlags, p *process) (*clerksync.M
 	if err != nil {
 		return nil, err
 	}
-	return newMirror(ctx, config, logger)
+	return open(ctx, config, logger)
 }
 
 type listDeliveriesCommand struct {
@@ -62,7 +65,7 @@ func (c listDeliveriesCommand) Run(ctx context.Context, p *process) error {
 		fmt.Fprintln(p.stderr, "error:", err)
 		return exitUsage
 	}
-	m, err := openInbox(ctx, c.configFlags, p)
+	m, err := openInbox(ctx, newReader, c.configFlags, p)
 	if err != nil {
 		return err
 	}
@@ -157,7 +160,7 @@ The body is printed as it is stored: without one-time codes and without what CLE
 
 // Run shows a delivery.
 func (c showDeliveryCommand) Run(ctx context.Context, p *process) error {
-	m, err := openInbox(ctx, c.configFlags, p)
+	m, err := openInbox(ctx, newReader, c.configFlags, p)
 	if err != nil {
 		return err
 	}
@@ -258,7 +261,7 @@ Exit code 0: all are dismissed, 1: none was.`
 
 // Run dismisses dead letters, all or none.
 func (c dismissDeliveriesCommand) Run(ctx context.Context, p *process) error {
-	m, err := openInbox(ctx, c.configFlags, p)
+	m, err := openInbox(ctx, newStoredMirror, c.configFlags, p)
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,9 @@ func (c driftCommand) Run(ctx context.Context, p *process) error {
 	if c.JSON {
 		return json.NewEncoder(p.stdout).Encode(map[string]any{"drift": list})
 	}
+	if len(list) == 0 {
+		fmt.Fprintln(p.stdout, "No drift.")
+	}
 	return printDrift(p.stdout, list)
 }
 

@@ -188,11 +188,13 @@ func TestReadingCommandsChangeNothing(t *testing.T) {
 			}{
 				{4, "Not in sync", []string{"status"}}, // for the dead letter
 				{0, "Allowed.", []string{"explain", "--user", b.user, "--rule", `{"min_role":"solo"}`}},
-				{1, "Refused: forbidden (role)", []string{"explain", "--user", b.user, "--rule", `{"min_role":"admin"}`}},
+				{1, "(mirror), ladder \"solo,growth,enterprise,admin\" (mirror)\n\nRefused: forbidden (role)", []string{"explain", "--user", b.user, "--rule", `{"min_role":"admin"}`}},
 				{0, `{"drift":[]}`, []string{"drift", "--json"}},
 				{0, "freshness", []string{"doctor"}},
 				{0, `"changes":1`, []string{"replay", "--all", "--dry-run", "--json"}},
 				{0, "1 deliveries would be replayed", []string{"replay", "msg_1", "--dry-run"}},
+				{0, "msg_1", []string{"deliveries", "list"}},
+				{0, "user_1", []string{"deliveries", "show", "msg_1"}},
 				{4, `"dry_run":true`, []string{"reconcile", "--dry-run", "--kind", "session", "--json"}}, // for the dead letter
 			} {
 				before := b.print()
@@ -261,6 +263,25 @@ func TestReadingBesideAServer(t *testing.T) {
 	write() // nobody holds a lock that would stop it
 }
 
+// Commands that work on what is stored do not make a database where there is none: a mistyped DATABASE_URL would look like
+// a mirror that does not know the user or the delivery.
+func TestCommandsOnStoredRowsMakeNoDatabase(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"deliveries", "dismiss", "msg_1"}, {"replay", "--all"}, {"replay", "msg_1"}, {"users", "erase", "user_1", "--yes"},
+	} {
+		folder := t.TempDir()
+		var stdout, stderr bytes.Buffer
+		code := Main(args, []string{"DATABASE_URL=sqlite:" + filepath.Join(folder, "clerk.db")}, &stdout, &stderr)
+		if code != 1 || !strings.Contains(stderr.String(), "there is no database yet") {
+			t.Errorf("%v: exit code %d, %s%s", args, code, &stdout, &stderr)
+		}
+		if made := files(t, folder); made != "" {
+			t.Errorf("%v made %s", args, made)
+		}
+	}
+}
+
 // A database that is not ready to be read is told apart, with what to do.
 func TestReadingWhatIsNotReady(t *testing.T) {
 	t.Parallel()
@@ -277,7 +298,7 @@ func TestReadingWhatIsNotReady(t *testing.T) {
 			environ := []string{"DATABASE_URL=" + database, "CLERKSYNC_LOG_LEVEL=error"}
 			expect := func(says ...string) {
 				t.Helper()
-				for _, args := range [][]string{{"status"}, {"drift"}, {"explain", "--user", "user_1"}, {"replay", "--all", "--dry-run"}} {
+				for _, args := range [][]string{{"status"}, {"drift"}, {"explain", "--user", "user_1"}, {"replay", "--all", "--dry-run"}, {"deliveries", "list"}, {"deliveries", "show", "msg_1"}} {
 					before := look()
 					var stdout, stderr bytes.Buffer
 					code := Main(args, environ, &stdout, &stderr)

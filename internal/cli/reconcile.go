@@ -156,7 +156,7 @@ func (c reconcileCommand) verdict(ctx context.Context, p *process, m *clerksync.
 	case !report.Complete():
 		return errors.New("not every list could be proven to be whole, so that deletions may be left: run it again")
 	case !inSync:
-		for _, r := range reasons {
+		for _, r := range clerksync.MergeReasons(reasons) {
 			fmt.Fprintln(p.stderr, "not in sync:", r)
 		}
 		return exitLeft
@@ -177,6 +177,11 @@ func withProgress(p *process) (*process, *progress) {
 // openMirror opens the configured mirror for a command that reads Clerk and changes the mirror.
 func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
 	return openWith(ctx, newMirror, flags, p)
+}
+
+// openStored is openMirror for a command that makes no database.
+func openStored(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+	return openWith(ctx, newStoredMirror, flags, p)
 }
 
 // openReader is openMirror for a dry run.

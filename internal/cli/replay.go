@@ -44,7 +44,7 @@ func (c replayCommand) Run(ctx context.Context, p *process) error {
 		fmt.Fprintln(p.stderr, "error:", err)
 		return exitUsage
 	}
-	open := openMirror
+	open := openStored
 	if c.DryRun {
 		open = openReader
 	}

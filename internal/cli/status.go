@@ -53,7 +53,7 @@ func (c statusCommand) Run(ctx context.Context, p *process) error {
 	if c.JSON {
 		err = json.NewEncoder(p.stdout).Encode(s)
 	} else {
-		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, now: s.At.Time()}.print(&s)
+		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, unready: config.Unready, now: s.At.Time()}.print(&s)
 	}
 	if err == nil && !s.InSync {
 		return exitLeft
@@ -80,20 +80,24 @@ type statusPage struct {
 	w        io.Writer
 	terminal terminal
 	wide     bool
+	unready  string // what unproven facts may grant
 	now      time.Time
 }
 
 func (s statusPage) print(status *clerksync.SyncStatus) error {
-	verdict := s.terminal.paint(green, "✓ In sync:")
-	if !status.InSync {
-		verdict = s.terminal.paint(red, "✗ Not in sync:")
-	}
+	s.verdict(status)
 	ready := "Stored roles and permissions are used for access decisions."
-	if !status.Ready {
+	switch {
+	case status.Ready:
+	case s.unready == clerksync.UnreadyAllow:
+		ready = "The mirror is not ready, but stored roles and permissions are used all the same (CLERKSYNC_UNREADY=allow)."
+	case s.unready == clerksync.UnreadyDeny:
+		ready = "The mirror is not ready: stored roles and permissions grant nothing (CLERKSYNC_UNREADY=deny)."
+	default:
 		ready = "The mirror is not ready: a stored role or permission is used only after it was read again from Clerk."
 	}
 	width := s.terminal.width
-	fmt.Fprintf(s.w, "%s\n%s\n\n", doctor.Wrap(verdict+" "+status.Sentence+".", "", width), doctor.Wrap(ready, "", width))
+	fmt.Fprintf(s.w, "%s\n\n", doctor.Wrap(ready, "", width))
 	rows := [][]string{{"KIND", "ROWS", "UNCOMPARED", "COMPARED", "LAST EVENT", "LAST WALK", "QUEUE", "DRIFT"}}
 	if s.wide {
 		rows[0] = append(rows[0], "STUBS", "GONE", "LAG", "DRIFT EVER")
@@ -121,9 +125,28 @@ func (s statusPage) print(status *clerksync.SyncStatus) error {
 	}
 	fmt.Fprintln(s.w)
 	for _, w := range status.Warnings {
-		s.warning(w)
+		if w.Code != "not_in_sync" { // the verdict says more
+			s.warning(w)
+		}
 	}
 	return s.drift(status.Drift)
+}
+
+// verdict prints what is proven, or why it is not: one reason in a sentence, several as a list.
+func (s statusPage) verdict(status *clerksync.SyncStatus) {
+	mark := s.terminal.paint(green, "✓ In sync:")
+	if !status.InSync {
+		mark = s.terminal.paint(red, "✗ Not in sync:")
+	}
+	reasons := clerksync.MergeReasons(status.Reasons)
+	if len(reasons) < 2 {
+		fmt.Fprintln(s.w, doctor.Wrap(mark+" "+status.Sentence+".", "", s.terminal.width))
+		return
+	}
+	fmt.Fprintln(s.w, mark)
+	for _, r := range reasons {
+		fmt.Fprintf(s.w, "  - %s\n    → %s\n", doctor.Wrap(r.Message, "    ", s.terminal.width), doctor.Wrap(r.Remedy, "      ", s.terminal.width))
+	}
 }
 
 // warning prints one: mark, severity and code, then the message, and below it what to do.

@@ -62,6 +62,9 @@ func TestStatusCommandAndAPI(t *testing.T) {
 	}
 	expect(0, []string{"status", "--wide"}, "DRIFT EVER", "T", "Z  ")
 	expect(2, []string{"status", "--no-such-flag"})
+	if out := expect(0, []string{"status", "--json"}); !strings.Contains(out, `"reasons":[]`) || !strings.Contains(out, `"drift":[]`) {
+		t.Errorf("empty lists are not lists:\n%s", out)
+	}
 	var told clerksync.SyncStatus
 	if err := json.Unmarshal([]byte(expect(0, []string{"status", "--json"})), &told); err != nil || !told.InSync || !told.Ready || len(told.Kinds) != len(clerk.Kinds()) {
 		t.Errorf("%v: %+v", err, told)
@@ -165,6 +168,47 @@ func TestWhoStopsIsToldHowToGoOn(t *testing.T) {
 	}
 	if want := "stopped after 12 000 of 41 203 users; what was read is stored.\nclerksync backfill goes on there.\n"; out.String() != want {
 		t.Errorf("told %q", out.String())
+	}
+}
+
+// Several reasons are a list, each with its remedy; that there are reasons is not said again as a warning.
+func TestStatusListsSeveralReasons(t *testing.T) {
+	t.Parallel()
+	gap := func(kind clerk.Kind, name string) clerksync.SyncReason {
+		return clerksync.SyncReason{Code: "gap", Kind: kind, Message: "the " + name + " have not been compared", Remedy: "run clerksync reconcile"}
+	}
+	status := &clerksync.SyncStatus{
+		Ready:    true,
+		Reasons:  []clerksync.SyncReason{{Code: "dead_letters", Message: "1 event could not be applied", Remedy: "look"}, gap(clerk.KindUser, "users"), gap(clerk.KindRole, "roles")},
+		Warnings: []clerksync.Warning{{Code: "not_in_sync", Severity: clerksync.SeverityWarning, Message: "m", Remedy: "r"}},
+	}
+	var out bytes.Buffer
+	if err := (statusPage{w: &out, now: time.Unix(1780000000, 0)}).print(status); err != nil {
+		t.Fatal(err)
+	}
+	want := "✗ Not in sync:\n  - 1 event could not be applied\n    → look\n  - the users and roles have not been compared\n    → run clerksync reconcile\n"
+	if !strings.HasPrefix(out.String(), want) || strings.Contains(out.String(), "not_in_sync") {
+		t.Errorf("it begins otherwise than\n%s:\n%s", want, &out)
+	}
+}
+
+// What is done with stored roles while the mirror is not ready is told as it is configured.
+func TestStatusTellsWhatUnreadyFactsGrant(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ setting, want string }{
+		{"CLERK_SECRET_KEY=", "stored roles and permissions are used all the same"}, // there is nobody to ask
+		{"CLERKSYNC_UNREADY=deny", "stored roles and permissions grant nothing"},
+		{"CLERKSYNC_UNREADY=allow", "stored roles and permissions are used all the same"},
+		{"CLERK_SECRET_KEY=sk_test_" + strings.Repeat("x", 40), "is used only after it was read again from Clerk"},
+	} {
+		environ := []string{"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERKSYNC_LOG_LEVEL=error", c.setting}
+		var stdout, stderr bytes.Buffer
+		if code := Main([]string{"migrate"}, environ, &stdout, &stderr); code != 0 {
+			t.Fatalf("%s", &stderr)
+		}
+		if code := Main([]string{"status"}, environ, &stdout, &stderr); code != 4 || !strings.Contains(stdout.String(), c.want) {
+			t.Errorf("%q: exit code %d, no %q in\n%s%s", c.setting, code, c.want, &stdout, &stderr)
+		}
 	}
 }
 

@@ -63,8 +63,8 @@ func (op *operation) persons(dst []string) []string {
 func personsIn(body clerk.Value, dst []string) []string {
 	if text, ok := body.Text(); ok {
 		for word := range strings.FieldsFuncSeq(text, betweenWords) {
-			if strings.HasPrefix(word, "user_") {
-				dst = append(dst, trimmed(word))
+			if word = trimmed(word); strings.HasPrefix(word, "user_") {
+				dst = append(dst, word)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -72,7 +73,7 @@ func (in *Ingest) ReplayAll(ctx context.Context, filter store.DeliveryFilter, o 
 func (in *Ingest) ReplayThese(ctx context.Context, ids []string, o ReplayOptions) (ReplayReport, error) {
 	for _, id := range ids {
 		if _, err := in.db.Delivery(ctx, id); err != nil {
-			return ReplayReport{}, errors.Join(errors.New("message "+id), err)
+			return ReplayReport{}, fmt.Errorf("delivery %s: %w", id, err)
 		}
 	}
 	return in.replayIDs(ctx, o, func() (page []string, _ error) {

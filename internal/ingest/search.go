@@ -11,11 +11,8 @@ import (
 // for only where nothing else tells whom a delivery is about.
 const usernameMark = "username:"
 
-// decodings is how often a text is freed from percent-encoding: an address in a link that is itself a parameter of a link.
-const decodings = 3
-
 // finder finds the erased persons that a text names, in whichever form: addresses in any letter case, phone numbers with any
-// separators, both percent-encoded. It looks at each word once, however many persons are looked for.
+// separators, all of it escaped as in links, JSON or HTML. It looks at each word once, however many persons are looked for.
 type finder struct {
 	ids    map[string][]int // words as they are; whose it is: index of the erasure
 	words  map[string][]int // words in lower case
@@ -62,8 +59,8 @@ func betweenWords(c rune) bool {
 	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_@.+-%", c))
 }
 
-// trimmed is a word without what ends a sentence.
-func trimmed(word string) string { return strings.Trim(word, ".") }
+// trimmed is a word without what ends a sentence, and without what emphasizes it in Markdown.
+func trimmed(word string) string { return strings.Trim(word, "._-") }
 
 // found are persons, by index.
 type found map[int]bool
@@ -147,50 +144,4 @@ func (f *finder) is(text string) bool {
 		}
 	}
 	return false
-}
-
-// decoded returns a text, and what is left of it when it is freed from percent-encoding once, twice and so on.
-func decoded(text string) []string {
-	all := []string{text}
-	for range decodings {
-		next := unescaped(text)
-		if next == text {
-			break
-		}
-		all, text = append(all, next), next
-	}
-	return all
-}
-
-// unescaped replaces what is percent-encoded and leaves alone what is not: a text need not be a link.
-func unescaped(text string) string {
-	if !strings.Contains(text, "%") {
-		return text
-	}
-	b := make([]byte, 0, len(text))
-	for i := 0; i < len(text); i++ {
-		if text[i] == '%' && i+2 < len(text) {
-			high, ok1 := hexDigit(text[i+1])
-			low, ok2 := hexDigit(text[i+2])
-			if ok1 && ok2 {
-				b = append(b, high<<4|low)
-				i += 2
-				continue
-			}
-		}
-		b = append(b, text[i])
-	}
-	return string(b)
-}
-
-func hexDigit(c byte) (byte, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0', true
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10, true
-	case c >= 'A' && c <= 'F':
-		return c - 'A' + 10, true
-	}
-	return 0, false
 }

@@ -60,7 +60,8 @@ func (f *Facts) general() (reasons []Reason) {
 		reasons = append(reasons, Reason{Code: code, Message: fmt.Sprintf(format, args...), Remedy: remedy})
 	}
 	if len(f.Instance.Foreign) > 0 {
-		add("foreign_instance", "use another database for another instance", "this database belongs to %s, but %s was configured or sent events",
+		add("foreign_instance", "give the other instance a database and a webhook endpoint of its own",
+			"this database belongs to %s, but %s was configured or sent events",
 			f.Instance.Own, strings.Join(f.Instance.Foreign, " and "))
 	}
 	if silence := f.since(f.Life.AliveAt); f.Life.AliveAt > 0 && silence > MaxSilence {
@@ -131,7 +132,7 @@ func (f *Facts) unproven(k *Kind) (Reason, bool) {
 	case age < 0:
 		return reason("clock_jumped", remedyReconcile, "the last whole walk of the %s began in the future by the database's clock", many)
 	case w.CompleteAt < f.Life.ProvenFrom:
-		return reason("gap", remedyServe, "the %s were not compared since %s, when this mirror was found stopped or restored",
+		return reason("gap", remedyServe, "the %s have not been compared since this mirror was found stopped or restored, %s",
 			many, Ago(f.since(f.Life.ProvenFrom)))
 	case age > f.Overdue:
 		return reason("walk_overdue", remedyServe, "the last whole walk of the %s began %s", many, Ago(age))

@@ -68,7 +68,7 @@ func TestEverythingOpenTakesTheClaimAway(t *testing.T) {
 		{"a walk in the future", walk(func(w *store.Walk) { w.CompleteAt = now + minute }), "clock_jumped", "in the future"},
 		{
 			"a walk before the last gap", func(f *status.Facts) { f.Life.ProvenFrom = now - 3*minute },
-			"gap gap gap gap gap gap gap", "the users were not compared since 3 minutes ago",
+			"gap gap gap gap gap gap gap", "the users, organizations, roles, permissions, memberships, invitations and domains have not been compared since this mirror was found stopped or restored, 3 minutes ago: a running",
 		},
 		{"a walk at the end of the last gap", func(f *status.Facts) { f.Life.ProvenFrom = now - 5*minute }, "", ""},
 		{
@@ -118,6 +118,29 @@ func TestEverythingOpenTakesTheClaimAway(t *testing.T) {
 		if sentence := status.Sentence(f, reasons); !strings.Contains(sentence, tc.words) {
 			t.Errorf("%s: no %q in %q", tc.name, tc.words, sentence)
 		}
+	}
+}
+
+// What is wrong with several lists in the same way is one reason for people. What is counted stays apart.
+func TestReasonsAreMergedForPeople(t *testing.T) {
+	t.Parallel()
+	f := proven()
+	for _, kind := range []clerk.Kind{clerk.KindUser, clerk.KindRole, clerk.KindDomain} {
+		of(f, kind).Walk.CompleteAt = now - 31*minute
+		of(f, kind).Walk.Left = 2
+	}
+	of(f, clerk.KindPermission).Walk.CompleteAt = now - 50*minute
+	var messages []string
+	for _, r := range status.Merge(status.Assess(f)) {
+		messages = append(messages, r.Message)
+	}
+	want := []string{
+		"the last whole walk of the users, roles and domains began 31 minutes ago",
+		"2 users differ from Clerk and were not repaired", "2 roles differ from Clerk and were not repaired",
+		"the last whole walk of the permissions began 50 minutes ago", "2 domains differ from Clerk and were not repaired",
+	}
+	if !slices.Equal(messages, want) {
+		t.Errorf("%q, want %q", messages, want)
 	}
 }
 

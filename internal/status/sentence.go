@@ -14,11 +14,35 @@ func Sentence(f *Facts, reasons []Reason) string {
 	if len(reasons) == 0 {
 		return proof(f)
 	}
-	texts := make([]string, len(reasons))
-	for i, r := range reasons {
-		texts[i] = r.String()
+	texts := []string{}
+	for _, r := range Merge(reasons) {
+		texts = append(texts, r.String())
 	}
 	return strings.Join(texts, "; ")
+}
+
+// Merge returns the reasons for people: those that say the same of several lists are one, which names all of them.
+func Merge(reasons []Reason) []Reason {
+	names, place := map[Reason][]string{}, map[Reason]int{}
+	merged := []Reason{}
+	for _, r := range reasons {
+		_, many := Nouns(r.Kind)
+		same := Reason{Code: r.Code, Message: strings.Replace(r.Message, "the "+many+" ", "the %s ", 1), Remedy: r.Remedy}
+		if r.Kind == "" || same.Message == r.Message { // it does not name its list, or is counted
+			merged = append(merged, r)
+			continue
+		}
+		names[same] = append(names[same], many)
+		if len(names[same]) == 1 {
+			place[same] = len(merged)
+			merged = append(merged, r)
+			continue
+		}
+		last := len(names[same]) - 1
+		list := strings.Join(names[same][:last], ", ") + " and " + names[same][last]
+		merged[place[same]] = Reason{Code: r.Code, Message: strings.Replace(same.Message, "%s", list, 1), Remedy: r.Remedy}
+	}
+	return merged
 }
 
 // proof is the sentence of a mirror in sync.
