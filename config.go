@@ -102,7 +102,7 @@ type Config struct {
 	// PolicyVersion names the version of a route policy, such as a digest of its text. Where Run or [Migrate]
 	// finds another one than before, that is a line of the audit. Empty says nothing of a policy.
 	PolicyVersion string
-	// ForwardAuthWithoutPolicy says that this process answers proxies without a route policy, so that any signed-in
+	// ForwardAuthWithoutPolicy means that this process answers proxies without a route policy, so that any signed-in
 	// user may make any request. Health warns of it (no_policy).
 	ForwardAuthWithoutPolicy bool
 	// AuditRetention is how long the audit is kept; 0 means 90 days.
@@ -275,8 +275,8 @@ func (m *Mirror) keySet() (auth.KeySet, error) {
 	return keys, nil
 }
 
-// keyStore keeps the instance's public keys in the database, for a start while Clerk is out of reach. Keys of another
-// instance than the database's are not kept.
+// keyStore stores the instance's public keys in the database, for a start while Clerk is out of reach. Keys of another
+// instance than the database's are not stored.
 type keyStore struct {
 	db    *store.DB
 	check func(ctx context.Context, ids []string) error // makes the database remember the instance

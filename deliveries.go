@@ -85,7 +85,7 @@ func (s Deliveries) Count(ctx context.Context, f DeliveryFilter) ([]DeliveryCoun
 }
 
 // ReplayAll applies the stored deliveries again that a filter selects, many at once and in no order, and stops at the
-// first that can not be applied unless told to keep going: that is in the report and no error. Quarantined and dismissed
+// first that cannot be applied unless told to keep going: that is in the report and no error. Quarantined and dismissed
 // ones are left out unless the filter's state is that. Memory is bounded, however many there are.
 func (s Deliveries) ReplayAll(ctx context.Context, f DeliveryFilter, o ReplayOptions) (ReplayReport, error) {
 	return s.in.ReplayAll(ctx, f, o)

@@ -114,7 +114,7 @@ func (m *Mirror) checkConfiguration() (found []Finding) {
 	return found
 }
 
-// findingsOf turns warnings into findings. What harms somebody now is a failure.
+// findingsOf turns warnings into findings. What does harm now is a failure.
 func findingsOf(warnings []Warning) (found []Finding) {
 	severities := map[Severity]doctor.Severity{SeverityError: doctor.Failure, SeverityWarning: doctor.Warning, SeverityInfo: doctor.Info}
 	for _, w := range warnings {

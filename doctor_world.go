@@ -171,14 +171,6 @@ func (m *Mirror) checkEvents(ctx context.Context) []Finding {
 		return w.Code == "not_in_sync" // checkFreshness has the reasons
 	})
 	found := findingsOf(warnings)
-	backlog, err := m.db.Backlog(ctx)
-	if err != nil {
-		return []Finding{unreadable(err)}
-	}
-	if age := m.config.Now().Sub(backlog.VerifyOldest.Time()); backlog.VerifyOldest != 0 && age > 15*time.Minute {
-		found = append(found, doctor.Warn("See whether serve runs with CLERK_SECRET_KEY, and whether Clerk answers it.",
-			"%d objects are in doubt, the oldest for %s.", backlog.Verify, span(age)))
-	}
 	switch {
 	case f.stored.head.LastReceivedAt == 0:
 		return append(found, Finding{
@@ -263,12 +255,4 @@ func (m *Mirror) checkFreshness(ctx context.Context) []Finding {
 		found = append(found, doctor.Warn(strings.ToUpper(r.Remedy[:1])+r.Remedy[1:]+".", "Not in sync: %s.", r.Message))
 	}
 	return found
-}
-
-// span is a time for people, to the minute.
-func span(d time.Duration) string {
-	if d < time.Minute {
-		return "less than a minute"
-	}
-	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 }

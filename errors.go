@@ -16,13 +16,13 @@ var (
 	ErrAmbiguous = store.ErrAmbiguous
 	// ErrNoBody says that a delivery can not be replayed, since its body was not kept.
 	ErrNoBody = ingest.ErrNoBody
-	// ErrNotDead says that a delivery is not a dead letter, so that it cannot be dismissed.
+	// ErrNotDead means that a delivery is not a dead letter, so that it cannot be dismissed.
 	ErrNotDead = store.ErrNotDead
 	// ErrWrongObject says that a JSON text is not the Clerk object that it should be.
 	ErrWrongObject = errors.New("not the Clerk object that was expected")
 )
 
-// DatabaseError says that the database cannot be used, which one that is, and what to do. It holds no password.
+// DatabaseError is a database that cannot be used: which one it is, and what to do. It holds no password.
 type DatabaseError = store.Fault
 
 // ErrorCode is the stable code of an error of this package, "internal_error" for others.

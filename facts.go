@@ -24,10 +24,10 @@ type facts struct {
 	listeningSince time.Time         // when this process began to take webhooks; zero: it is a command that does not
 	readsClerk     bool              // there is a secret key to read with
 	schedule       schedule.Schedule // of walks
-	instances      []string          // whose events are applied; none: anybody's
+	instances      []string          // whose events are applied; none: those of any
 	noKeys         bool              // tokens cannot be verified by anything that is configured
 	keysMissing    bool              // no key is usable now, and fetching them failed
-	incidents      map[string]refusal
+	refused        map[string]refusal
 	database       string          // engine and place, for people
 	databaseErr    error           // why the database does not answer
 	reasons        []status.Reason // why the mirror is not proven to equal Clerk, as of a minute ago at most
@@ -91,7 +91,7 @@ func (m *Mirror) completeFacts(f *facts) {
 		accepted = f.stored.head.LastReceivedAt
 	}
 	if m.refusals != nil {
-		f.incidents = m.refusals.known(accepted)
+		f.refused = m.refusals.known(accepted)
 	}
 }
 
@@ -117,7 +117,7 @@ func (m *Mirror) readStored(ctx context.Context, head store.Head) (*storedFacts,
 	return s, nil
 }
 
-// unheard lists the kinds of which walks of the last days found changes, though no event has ever told of any.
+// unheard lists the kinds of which walks of the last days found changes, though no event of them has ever come.
 func (m *Mirror) unheard(ctx context.Context) (kinds []clerk.Kind, err error) {
 	for _, kind := range reconcile.Kinds() {
 		at, err := m.db.Unannounced(ctx, kind)

@@ -22,7 +22,7 @@ type Caller struct {
 }
 
 // EmailVerified reports whether Clerk has verified that User.Email is the user's. Anyone can type in the address of
-// somebody else: do not rely on one that is not verified.
+// someone else: do not rely on one that is not verified.
 func (c *Caller) EmailVerified() bool {
 	if c.facts.Person != nil {
 		return c.facts.Person.EmailVerified()
@@ -186,7 +186,7 @@ func invalidToken(err error) *Denial {
 
 // sameOrigin wants a proof that the page which sent a cookie along is ours, where a request may change something.
 // Browsers give one with each such request: Sec-Fetch-Site, and older ones the Origin alone. That one must then be an
-// authorized party as it is written, with its scheme: a host says nothing of whether the page came over plain http.
+// authorized party as it is written, with its scheme: a host does not show whether the page came over plain http.
 func (m *Mirror) sameOrigin(r *http.Request) error {
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	origins := r.Header["Origin"]

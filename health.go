@@ -41,7 +41,7 @@ type Counts struct {
 	Purged       Purged           `json:"purged"`        // since the start, for its age
 }
 
-// Health looks at the configuration and the database. The answer is about a second old at most, and comes within a second
+// Health checks the configuration and the database. The answer is about a second old at most, and comes within a second
 // however many ask and whatever the database does: one that does not answer in time is not OK.
 func (m *Mirror) Health(ctx context.Context) Health {
 	h, answered := m.health.get(ctx)
@@ -96,7 +96,7 @@ func (m *Mirror) Counts(ctx context.Context) (Counts, error) {
 	return Counts{counts, head.LastReceivedAt.Time(), instances, m.denials.counts(), m.auditor.dropped.Load(), m.purgedSoFar()}, cmp.Or(err1, err2)
 }
 
-// HealthHandler answers [Mirror.Health], always with status 200: it is for people and alerts. Anybody may ask. With a key
+// HealthHandler serves [Mirror.Health], always with status 200: it is for people and alerts. Anyone may ask. With a key
 // of a production instance it therefore answers status and database alone; the warnings are for operators, by
 // [Mirror.Health].
 func (m *Mirror) HealthHandler() http.Handler {
@@ -117,7 +117,7 @@ func (m *Mirror) production() bool {
 	return strings.HasPrefix(m.config.SecretKey, "sk_live_") || strings.HasPrefix(m.config.PublishableKey, "pk_live_")
 }
 
-// ReadyHandler answers 200 when the database answers and the first keys that verify tokens are there, else 503: it is for
+// ReadyHandler serves 200 when the database answers and the first keys that verify tokens are there, else 503: it is for
 // load balancers. It waits a second at most.
 func (m *Mirror) ReadyHandler() http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {

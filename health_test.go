@@ -2,8 +2,6 @@ package clerksync_test
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -20,78 +18,11 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
-	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 	"github.com/clerksync/clerksync/webhook"
 )
-
-// hangingDatabase is a database in memory whose connections stop answering when told to.
-type hangingDatabase struct {
-	open func() (driver.Conn, error)
-
-	mu   sync.Mutex
-	hang func() // nil: it answers
-}
-
-func (d *hangingDatabase) stop(hang func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.hang = hang
-}
-
-func (d *hangingDatabase) Driver() driver.Driver { return nil }
-
-func (d *hangingDatabase) Connect(context.Context) (driver.Conn, error) {
-	conn, err := d.open()
-	if err != nil {
-		return nil, err
-	}
-	return &hangingConn{conn.(sqliteConn), d}, nil
-}
-
-type sqliteConn interface {
-	driver.Conn
-	driver.QueryerContext
-	driver.ExecerContext
-	driver.ConnPrepareContext
-	driver.ConnBeginTx
-}
-
-type hangingConn struct {
-	sqliteConn
-	of *hangingDatabase
-}
-
-// ResetSession runs before each use of a connection.
-func (c *hangingConn) ResetSession(context.Context) error {
-	c.of.mu.Lock()
-	hang := c.of.hang
-	c.of.mu.Unlock()
-	if hang != nil {
-		hang()
-	}
-	return nil
-}
-
-// pass lets time pass in a bubble of testing/synctest.
-func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // its clock is a fake
-
-func openHanging(t *testing.T) (*hangingDatabase, *clerksync.Backend) {
-	t.Helper()
-	pool, err := sql.Open("sqlite", "file::memory:")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &hangingDatabase{open: func() (driver.Conn, error) { return pool.Driver().Open("file::memory:?_txlock=immediate") }}
-	if err := pool.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db := sql.OpenDB(d)
-	db.SetMaxOpenConns(1)
-	return d, store.Open(store.SQLite, db, db)
-}
 
 // A hundred requests at a time, some of which hang up, wait for one look at a database that does not answer, and that
 // for a second: they do not wait in a row.
@@ -268,7 +199,7 @@ func deliver(t *testing.T, m *clerksync.Mirror, change func(http.Header)) int {
 	return w.Code
 }
 
-// A wrong secret is told at once. What anybody may send without knowing how a delivery looks is not.
+// A wrong secret is a warning at once. Requests of strangers who do not know how a delivery looks are none.
 func TestRefusedSignaturesAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	const code = "webhook_signatures_refused"
@@ -428,7 +359,7 @@ func TestIncidentsAreWrittenSeldom(t *testing.T) {
 	})
 }
 
-// Clerk's refusal of the secret key is told whoever met it, until Clerk takes a key again.
+// Clerk's refusal of the secret key is a warning, whichever request met it, until Clerk takes a key again.
 func TestRefusedSecretKeyIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)

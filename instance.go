@@ -18,25 +18,25 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// ErrOtherInstance says that the configured keys, or the configured instance, belong to another Clerk instance than the
+// ErrOtherInstance means that the configured keys, or the configured instance, belong to another Clerk instance than the
 // one that the database mirrors. A mirror of two instances would be wrong about both.
 var ErrOtherInstance = reconcile.ErrOtherInstance
 
 // instances is what is known of the Clerk instances that this process's keys belong to.
 type instances struct {
-	api     atomic.Pointer[[]string] // ids of the keys of the secret key's instance, once Clerk told them
-	refused atomic.Pointer[string]   // an instance that these very keys were refused for, perhaps by another process
-	verdict atomic.Pointer[verdict]  // about the keys that verify tokens
+	api     atomic.Pointer[[]string]  // ids of the keys of the secret key's instance, once Clerk told them
+	refused atomic.Pointer[string]    // an instance that these very keys were refused for, perhaps by another process
+	tokens  atomic.Pointer[tokenKeys] // the keys that verify tokens, as they were judged last
 }
 
-// verdict is kept while neither the keys nor the settings of the database change.
-type verdict struct {
+// tokenKeys is what the keys that verify tokens are to the database. It holds while neither of the two changes.
+type tokenKeys struct {
 	generation uint64
 	settings   *store.Settings
-	foreign    string
+	foreign    string // the instance of the keys, if it is another one than the database's
 }
 
-// foreign says which other Clerk instances meet a database. The zero value is that none does.
+// foreign names the other Clerk instances whose keys or events meet a database; the zero value is none.
 type foreign struct {
 	Database string   // the instance that the database mirrors; "" where it is not known yet
 	Keys     []string // instances that this process's keys or configuration name, and that are not that one
@@ -46,7 +46,7 @@ type foreign struct {
 // Any reports whether there is another instance at all.
 func (f foreign) Any() bool { return len(f.Keys)+len(f.Events) > 0 }
 
-// foreign looks which other instances meet the database. While there is one, nothing is in sync.
+// foreign finds the other instances whose keys or events meet the database. While there is one, nothing is in sync.
 func (m *Mirror) foreign(ctx context.Context) (f foreign, err error) {
 	f.Database = m.db.Settings().Instance
 	for _, id := range []string{m.foreignPin(), m.foreignTokenKeys(), m.foreignSecretKey(), m.refusedBefore()} {
@@ -68,7 +68,7 @@ func (m *Mirror) foreign(ctx context.Context) (f foreign, err error) {
 }
 
 // pins are the instances whose events are applied: the one that the database remembers, else the configured one, else
-// those of the keys that verify tokens, as far as they are known.
+// those of the keys that verify tokens, if they are known.
 func (m *Mirror) pins() []string {
 	if known := m.db.Settings().Instance; known != "" {
 		return []string{known}
@@ -98,15 +98,15 @@ func (m *Mirror) foreignTokenKeys() string {
 		return ""
 	}
 	generation, _ := m.remoteKeys.Generation()
-	if v := m.instances.verdict.Load(); v != nil && v.settings == settings && v.generation == generation {
-		return v.foreign
+	if k := m.instances.tokens.Load(); k != nil && k.settings == settings && k.generation == generation {
+		return k.foreign
 	}
 	ids := m.remoteKeys.KeyIDs()
-	v := &verdict{generation: generation, settings: settings, foreign: foreignOf(ids, settings.Instance)}
+	k := &tokenKeys{generation: generation, settings: settings, foreign: foreignOf(ids, settings.Instance)}
 	if ids != nil { // else the generation says nothing
-		m.instances.verdict.Store(v)
+		m.instances.tokens.Store(k)
 	}
-	return v.foreign
+	return k.foreign
 }
 
 // foreignSecretKey names the instance that the secret key belongs to, where the database remembers another one and Clerk
@@ -145,10 +145,10 @@ func (m *Mirror) confirmInstance(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// metaRefused keeps which keys were refused last, so that commands that ask Clerk nothing know it too.
-const metaRefused = "refused_keys"
+// metaRefusedKeys records which keys were refused last, so that commands that ask Clerk nothing know it too.
+const metaRefusedKeys = "refused_keys"
 
-// refusedKeys names keys by a digest that says nothing about them to who does not have them.
+// refusedKeys names keys by a digest, which tells nothing to anyone who does not have them.
 type refusedKeys struct {
 	Keys     string `json:"keys"`
 	Instance string `json:"instance"`
@@ -167,12 +167,12 @@ func (m *Mirror) recordRefusal(ctx context.Context, other string) error {
 	if err != nil {
 		return err
 	}
-	return m.db.SetMeta(ctx, metaRefused, string(text))
+	return m.db.SetMeta(ctx, metaRefusedKeys, string(text))
 }
 
 // recallRefusal learns whether the configured keys were refused before.
 func (m *Mirror) recallRefusal(ctx context.Context) error {
-	text, err := m.db.Meta(ctx, metaRefused)
+	text, err := m.db.Meta(ctx, metaRefusedKeys)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -262,13 +262,12 @@ func keyIDs(set []byte) (ids []string) {
 // key belongs to. If it fails, the mirror still works and fetches them later. Keys of another instance than the database
 // mirrors are [ErrOtherInstance]: do not go on with them.
 func (m *Mirror) FetchKeys(ctx context.Context) error {
-	var err error
 	if m.remoteKeys != nil {
-		if err = m.remoteKeys.Refresh(ctx); err == nil {
-			err = m.confirmInstance(ctx, m.remoteKeys.KeyIDs())
+		if err := m.remoteKeys.Refresh(ctx); err != nil {
+			return errors.Join(err, m.checkSecret(ctx, clerkapi.NoWait))
 		}
 	}
-	return errors.Join(err, m.checkSecret(ctx, clerkapi.NoWait))
+	return m.confirmKeys(ctx)
 }
 
 // learnKeys makes sure that the keys are those of the instance which the database mirrors. It asks Clerk only for what
@@ -277,7 +276,11 @@ func (m *Mirror) learnKeys(ctx context.Context) error {
 	if m.remoteKeys != nil && m.remoteKeys.KeyIDs() == nil {
 		return m.FetchKeys(ctx)
 	}
-	var err error
+	return m.confirmKeys(ctx)
+}
+
+// confirmKeys is learnKeys with the keys that are there.
+func (m *Mirror) confirmKeys(ctx context.Context) (err error) {
 	if m.remoteKeys != nil {
 		err = m.confirmInstance(ctx, m.remoteKeys.KeyIDs())
 	}

@@ -67,7 +67,7 @@ func TestKeysOfAnotherInstanceAreRefused(t *testing.T) {
 	})
 }
 
-// Keys that are fetched with the first token are found out then: no token that they verify is accepted, and nobody is
+// Keys that are fetched with the first token are found out then: no token that they verify is accepted, and no one is
 // read with them.
 func TestForeignKeysThatAreFetchedLateAreNotTrusted(t *testing.T) {
 	t.Parallel()

@@ -13,7 +13,7 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// A server that was killed leaves a mirror like a copy that was taken while it ran: what such a copy lacks nobody knows
+// A server that was killed leaves a mirror like a copy that was taken while it ran: what such a copy lacks is not known
 // before everything was compared again.
 func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,7 @@ import (
 	"github.com/clerksync/clerksync/internal/web"
 )
 
-// figures are what metrics tell of the database.
+// figures are what metrics show of the database.
 type figures struct {
 	ok      bool
 	head    store.Head

@@ -62,7 +62,7 @@ type Mirror struct {
 	auditor     *auditor
 	denials     denials
 	proofs      proofs
-	reconciler  *reconcile.Reconciler // nil: there is nobody to ask
+	reconciler  *reconcile.Reconciler // nil: without a secret key Clerk cannot be asked
 	resync      chan struct{}         // what was compared proves nothing any more
 	holder      string                // names this mirror among those that share the database
 	waited      func() time.Time      // the reconciler's clock; Config.Now where there is none
@@ -118,7 +118,7 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	m.auditor = newAuditor(m.db, m.config.Now, func(err error) {
-		m.incidents.Report(slog.LevelError, "audit", "the audit can not be written", slog.Any("error", err))
+		m.incidents.Report(slog.LevelError, "audit", "the audit cannot be written", slog.Any("error", err))
 	})
 	in, err := ingest.New(ctx, ingest.Config{
 		DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed, Measured: m.measured,
@@ -193,11 +193,10 @@ func (m *Mirror) committed(changes []store.Touched) {
 }
 
 // Run puts Config.Roles and Config.Redact into force, as [Migrate] does, and then does the background work until the
-// context ends: after an upgrade it replays once
-// what the older version could not read, it erases users whose hold has ended, it removes what is older than its
-// retention, and with a secret key it reads
-// Clerk: everything at first, what changed last each minute, everything again each day. A mirror works without it, but
-// does none of these.
+// context ends. After an upgrade it replays once what the older version could not read. It erases users whose hold has
+// ended, and removes what is older than its retention. With a secret key it reads Clerk: everything at first, what
+// changed last each minute, what is in doubt within seconds, and everything again as often as Config.WalkMinPause and
+// Config.WalkMaxPause say. A mirror works without Run, but does none of these, and is never in sync for long.
 //
 // It refuses to begin, with [ErrOtherInstance], where the keys are those of another instance than the database mirrors.
 func (m *Mirror) Run(ctx context.Context) error {

@@ -36,7 +36,7 @@ const (
 type proofs struct {
 	*live.Proofs
 
-	api       *clerkapi.Client // nil: there is nobody to ask
+	api       *clerkapi.Client // nil: without a secret key Clerk cannot be asked
 	in        *ingest.Ingest
 	now       func() time.Time
 	incidents *incident.Log

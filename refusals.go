@@ -18,20 +18,20 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// The kinds of incidents: refusals that only the process sees which meets them.
+// The kinds of refusals. Only the process that meets one sees it.
 const (
-	incidentSignature = "webhook_signature" // no secret made the signature of a delivery
-	incidentClock     = "webhook_clock"     // a delivery was well signed, but at another time than now
-	incidentSecretKey = "secret_key"        // Clerk does not take the secret key
+	refusedSignature = "webhook_signature" // no secret made the signature of a delivery
+	refusedClock     = "webhook_clock"     // a delivery was well signed, but at another time than now
+	refusedSecretKey = "secret_key"        // Clerk does not take the secret key
 )
 
 const (
-	metaIncidents = "incidents"
-	// incidentEvery is how often incidents are written at most, however many there are.
-	incidentEvery = 5 * time.Second
-	// incidentFor is how long after the last one an incident is told, if nothing ends it. Clerk's longest pause between
-	// two attempts of a delivery is ten hours.
-	incidentFor = 24 * time.Hour
+	metaRefusals = "incidents" // under which name they are stored
+	// refusalsEvery is how often refusals are written at most, however many there are.
+	refusalsEvery = 5 * time.Second
+	// refusalsFor is how long after the last refusal of a kind the warning stays, if nothing ends it. Clerk's longest pause
+	// between two attempts of a delivery is ten hours.
+	refusalsFor = 24 * time.Hour
 )
 
 // refusal counts refusals of one kind since it last went well.
@@ -54,8 +54,9 @@ type unwritten struct {
 	over bool // whatever was before has ended
 }
 
-// refusals counts what was refused, for warnings. It is kept in one row of the database, so that commands can tell it
-// too, which are other processes than the server. A goroutine lives only while there is something to write.
+// refusals counts what was refused, for warnings. One row of the database has the counts, so that commands show them,
+// too, which are other processes than the server. The log has refusals as incidents (package incident). A goroutine lives
+// only while there is something to write.
 type refusals struct {
 	db  *store.DB
 	now func() time.Time
@@ -104,7 +105,7 @@ func (l *refusals) schedule() {
 	if l.closed || l.timer != nil || l.writing != nil {
 		return
 	}
-	l.timer = time.AfterFunc(incidentEvery-min(incidentEvery, time.Since(l.wrote)), l.write)
+	l.timer = time.AfterFunc(refusalsEvery-min(refusalsEvery, time.Since(l.wrote)), l.write)
 }
 
 func (l *refusals) write() {
@@ -128,7 +129,7 @@ func (l *refusals) take() map[string]unwritten {
 	return l.writing
 }
 
-// settle ends a write. What could not be written waits for the next incident, which tries again.
+// settle ends a write. What could not be written waits for the next refusal, which tries again.
 func (l *refusals) settle(added map[string]unwritten, row map[string]refusal, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -151,18 +152,18 @@ func (l *refusals) settle(added map[string]unwritten, row map[string]refusal, er
 
 // merge adds to the row what happened since.
 func (l *refusals) merge(added map[string]unwritten) (row map[string]refusal, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), incidentEvery)
+	ctx, cancel := context.WithTimeout(context.Background(), refusalsEvery)
 	defer cancel()
-	err = l.db.UpdateMeta(ctx, metaIncidents, func(was string, head store.Head) (string, error) {
-		row = withUnwritten(parseIncidents(was), added, head.LastReceivedAt)
+	err = l.db.UpdateMeta(ctx, metaRefusals, func(was string, head store.Head) (string, error) {
+		row = withUnwritten(parseRefusals(was), added, head.LastReceivedAt)
 		text, err := json.Marshal(row)
 		return string(text), err
 	})
 	return row, err
 }
 
-// parseIncidents reads the row. One that is damaged is as good as none.
-func parseIncidents(text string) map[string]refusal {
+// parseRefusals reads the row. One that is damaged is as good as none.
+func parseRefusals(text string) map[string]refusal {
 	row := map[string]refusal{}
 	if json.Unmarshal([]byte(text), &row) != nil {
 		return map[string]refusal{}
@@ -174,12 +175,12 @@ func parseIncidents(text string) map[string]refusal {
 // was accepted.
 func withUnwritten(row map[string]refusal, added map[string]unwritten, accepted clerk.Time) map[string]refusal {
 	all := map[string]refusal{}
-	for _, kind := range []string{incidentSignature, incidentClock, incidentSecretKey} {
+	for _, kind := range []string{refusedSignature, refusedClock, refusedSecretKey} {
 		was, more := row[kind], added[kind]
-		if more.over || kind != incidentSecretKey && accepted >= was.Last {
+		if more.over || kind != refusedSecretKey && accepted >= was.Last {
 			was = refusal{}
 		}
-		if kind != incidentSecretKey && accepted >= more.Last {
+		if kind != refusedSecretKey && accepted >= more.Last {
 			more.refusal = refusal{}
 		}
 		if sum := was.plus(more.refusal); sum.Count > 0 {
@@ -194,11 +195,11 @@ func (l *refusals) read(ctx context.Context) error {
 	l.mu.Lock()
 	before := l.wrote
 	l.mu.Unlock()
-	text, err := l.db.Meta(ctx, metaIncidents)
+	text, err := l.db.Meta(ctx, metaRefusals)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	row := parseIncidents(text)
+	row := parseRefusals(text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.wrote.Equal(before) && l.writing == nil {
@@ -213,7 +214,7 @@ func (l *refusals) known(accepted clerk.Time) map[string]refusal {
 	all := withUnwritten(withUnwritten(l.written, l.writing, accepted), l.pending, accepted)
 	l.mu.Unlock()
 	now := l.now()
-	maps.DeleteFunc(all, func(_ string, i refusal) bool { return now.Sub(i.Last.Time()) > incidentFor })
+	maps.DeleteFunc(all, func(_ string, i refusal) bool { return now.Sub(i.Last.Time()) > refusalsFor })
 	return all
 }
 
@@ -231,7 +232,7 @@ func (l *refusals) close() {
 	l.write()
 }
 
-// noteWebhook counts a delivery that was refused, if it looks like one of Clerk's: anybody can send anything here, and
+// noteWebhook counts a delivery that was refused, if it looks like one of Clerk's: anyone can send anything here, and
 // noise must not look like a wrong secret. What is counted is well formed in every header and signed just now.
 func (m *Mirror) noteWebhook(h http.Header, err error) {
 	refused, ok := errors.AsType[*webhook.Error](err)
@@ -240,16 +241,16 @@ func (m *Mirror) noteWebhook(h http.Header, err error) {
 	}
 	switch refused.Reason {
 	case webhook.ReasonStaleTimestamp, webhook.ReasonFutureTimestamp:
-		m.refusals.happened(incidentClock)
+		m.refusals.happened(refusedClock)
 	case webhook.ReasonNoMatchingSignature:
 		if m.config.WebhookScheme == webhook.SchemeDangerousHMACBody || looksSigned(h, refused.Header, m.config.Now()) {
-			m.refusals.happened(incidentSignature)
+			m.refusals.happened(refusedSignature)
 		}
 	default:
 	}
 }
 
-// looksSigned reports whether a signature has the form of one, and the time beside it is now.
+// looksSigned reports whether a signature has the form of one, and the time next to it is now.
 func looksSigned(h http.Header, signatureHeader string, now time.Time) bool {
 	seconds, err := strconv.ParseInt(h.Get(strings.TrimSuffix(signatureHeader, "Signature")+"Timestamp"), 10, 64)
 	if err != nil || now.Sub(time.Unix(seconds, 0)).Abs() > webhook.DefaultTolerance {
@@ -270,9 +271,9 @@ func (m *Mirror) noteSecretKey(accepted bool) {
 	switch {
 	case m.refusals == nil: // a configuration that is only looked at
 	case accepted:
-		m.refusals.ended(incidentSecretKey)
+		m.refusals.ended(refusedSecretKey)
 	default:
-		m.refusals.happened(incidentSecretKey)
+		m.refusals.happened(refusedSecretKey)
 	}
 }
 

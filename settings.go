@@ -40,7 +40,7 @@ func Migrate(ctx context.Context, db *Backend, config Config) error {
 	return nil
 }
 
-// checkSettings says what is wrong with the ladder and the redaction.
+// checkSettings returns the configured redaction, or what is wrong with it or with the ladder.
 func (c *Config) checkSettings() (ingest.Redaction, error) {
 	if err := store.CheckLadder(c.Roles); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func enforce(ctx context.Context, db *store.DB, in *ingest.Ingest, config Config
 	before := db.Settings()
 	bodies, err := in.ChangeRedaction(ctx, config.Redact)
 	if bodies > 0 || err == nil && before.Redact != nil && !sameRedaction(before.Redact, config.Redact) {
-		config.Logger.Info("what was stored was redacted anew", "bodies_changed", bodies, "paths", config.Redact)
+		config.Logger.Info("stored bodies were redacted again", "bodies_changed", bodies, "paths", config.Redact)
 	}
 	if err != nil {
 		return err

@@ -141,7 +141,7 @@ func TestAnotherProcessWithAnotherLadderLetsNobodyIn(t *testing.T) {
 	})
 }
 
-// A server whose gate nobody asks says in health that another process changed the ladder, from the next look on.
+// A server that answers no request says in health that another process changed the ladder, from the next look on.
 func TestHealthSeesAnotherLadderWithoutRequests(t *testing.T) {
 	t.Parallel()
 	onSharedDatabase(t, func(s *shared) {
@@ -162,8 +162,8 @@ func TestHealthSeesAnotherLadderWithoutRequests(t *testing.T) {
 	})
 }
 
-// While servers of two ladders run, ranks and stored roles come from one of them, the one in force: nobody gets in by a
-// mixture, and nobody is locked out.
+// While servers of two ladders run, ranks and stored roles come from one of them, the one in force: no one gets in by a
+// mixture, and no one is locked out.
 func TestRollingDeployOfALadder(t *testing.T) {
 	t.Parallel()
 	onSharedDatabase(t, func(s *shared) {

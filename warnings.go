@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// Severity says how much a warning matters now.
+// Severity is how much a warning matters now.
 type Severity string
 
 // The severities, the worst first.
 const (
-	SeverityError   Severity = "error"   // it harms somebody now
-	SeverityWarning Severity = "warning" // it wants attention, before it does harm
-	SeverityInfo    Severity = "info"    // a standing choice, which is told and not nagged about
+	SeverityError   Severity = "error"   // it does harm now
+	SeverityWarning Severity = "warning" // it needs attention, before it does harm
+	SeverityInfo    Severity = "info"    // a standing choice, shown for information
 )
 
 // rank orders severities, the worst first.
@@ -29,7 +29,7 @@ type Warning struct {
 	Remedy   string   `json:"remedy"`  // what to do
 }
 
-// warner makes warnings out of facts. It asks nobody.
+// warner makes warnings out of facts. It reads nothing else.
 type warner func(context.Context, *facts) []Warning
 
 // configWarners look at what was configured.
@@ -40,8 +40,8 @@ func configWarners() []warner {
 // dataWarners look at what happened: at what the database knows, and at what was refused.
 func dataWarners() []warner {
 	return []warner{
-		warnOfDatabase, warnOfKeys, warnOfIncidents, warnOfSilence, warnOfDeadLetters, warnOfVerdict, warnOfWalks, warnOfQueues, warnOfUnreadable,
-		warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles,
+		warnOfDatabase, warnOfKeys, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfVerdict, warnOfWalks, warnOfQueues,
+		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles,
 	}
 }
 

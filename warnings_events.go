@@ -19,7 +19,7 @@ const (
 	refusedFor = time.Hour
 )
 
-// warnOfDatabase says what is wrong with the database.
+// warnOfDatabase warns of a database that does not answer, or not fast enough.
 func warnOfDatabase(_ context.Context, f *facts) []Warning {
 	var found chosen
 	if f.databaseErr != nil {
@@ -40,10 +40,10 @@ func warnOfDatabase(_ context.Context, f *facts) []Warning {
 	return found
 }
 
-// warnOfIncidents tells of what is refused.
-func warnOfIncidents(_ context.Context, f *facts) []Warning {
+// warnOfRefusals warns of deliveries that are refused, and of a secret key that Clerk refuses.
+func warnOfRefusals(_ context.Context, f *facts) []Warning {
 	var found chosen
-	if i, refused := f.incidents[incidentSignature]; refused {
+	if i, refused := f.refused[refusedSignature]; refused {
 		found = append(found, Warning{
 			"webhook_signatures_refused", f.refusedSeverity(i),
 			i.text("delivery", "deliveries") + ": no configured secret made the signature. None was accepted after that. " +
@@ -52,7 +52,7 @@ func warnOfIncidents(_ context.Context, f *facts) []Warning {
 				"the first delivery that is accepted ends this warning. If Clerk's dashboard shows no failed deliveries, someone else forges them.",
 		})
 	}
-	if i, refused := f.incidents[incidentClock]; refused {
+	if i, refused := f.refused[refusedClock]; refused {
 		found = append(found, Warning{
 			"clock_skew", f.refusedSeverity(i),
 			i.text("well-signed delivery", "well-signed deliveries") + " for the time of signing. None was accepted after that. " +
@@ -60,7 +60,7 @@ func warnOfIncidents(_ context.Context, f *facts) []Warning {
 			"Set this server's clock by NTP. If it is right, someone sent an old delivery again.",
 		})
 	}
-	if i, refused := f.incidents[incidentSecretKey]; refused {
+	if i, refused := f.refused[refusedSecretKey]; refused {
 		found = append(found, Warning{
 			"secret_key_refused", SeverityError,
 			"Clerk does not accept the secret key: " + i.text("request", "requests") + ". Nothing can be read from Clerk: " +
@@ -71,7 +71,7 @@ func warnOfIncidents(_ context.Context, f *facts) []Warning {
 	return found
 }
 
-// text counts and dates an incident.
+// text counts and dates refusals.
 func (i refusal) text(one, many string) string {
 	if i.Count == 1 {
 		return "1 " + one + " was refused at " + second(i.Since)
@@ -82,8 +82,8 @@ func (i refusal) text(one, many string) string {
 // second is a time for people, to the second.
 func second(t clerk.Time) string { return t.Time().UTC().Format("2006-01-02 15:04:05Z") }
 
-// refusedSeverity tells a wrong configuration, which loses every event, from what a stranger can cause. Anyone can send
-// deliveries that are refused, but not keep Clerk's from being accepted, which ends the incident. So the state is not
+// refusedSeverity distinguishes a wrong configuration, which loses every event, from what a stranger can cause. Anyone can send
+// deliveries that are refused, but not keep Clerk's from being accepted, which ends the warning. So the state is not
 // degraded by them at once where events have come before, but only after an hour without any.
 func (f *facts) refusedSeverity(i refusal) Severity {
 	neverAccepted := f.stored != nil && f.stored.head.LastReceivedAt == 0
@@ -93,7 +93,7 @@ func (f *facts) refusedSeverity(i refusal) Severity {
 	return SeverityWarning
 }
 
-// warnOfSilence says that events stay away. Neither a new database nor a server that has just started has reason to.
+// warnOfSilence warns that no events come. A new database and a server that has just started do not warn.
 func warnOfSilence(_ context.Context, f *facts) []Warning {
 	if f.stored == nil || !f.takesWebhooks {
 		return nil
@@ -113,7 +113,7 @@ func warnOfSilence(_ context.Context, f *facts) []Warning {
 	}}
 }
 
-// warnOfDeadLetters tells dead letters that are there from those that go on coming.
+// warnOfDeadLetters warns of dead letters, more severely while new ones come.
 func warnOfDeadLetters(_ context.Context, f *facts) []Warning {
 	if f.stored == nil || f.stored.deliveries[store.StateDead] == 0 {
 		return nil
@@ -128,7 +128,7 @@ func warnOfDeadLetters(_ context.Context, f *facts) []Warning {
 	return []Warning{{"dead_letters", SeverityWarning, "Some events could not be applied.", remedy}}
 }
 
-// warnOfRoles tells of roles that nobody knows.
+// warnOfRoles warns of roles that are not on the ladder.
 func warnOfRoles(_ context.Context, f *facts) []Warning {
 	if f.stored == nil || f.stored.rolesRejected == 0 {
 		return nil

@@ -43,7 +43,7 @@ func TestWarningsOfFacts(t *testing.T) {
 	t.Parallel()
 	refused := func(kind string, since, last time.Duration) func(*facts) {
 		return func(f *facts) {
-			f.incidents = map[string]refusal{kind: {3, clerk.At(f.now.Add(-since)), clerk.At(f.now.Add(-last))}}
+			f.refused = map[string]refusal{kind: {3, clerk.At(f.now.Add(-since)), clerk.At(f.now.Add(-last))}}
 		}
 	}
 	for name, c := range map[string]struct {
@@ -53,15 +53,15 @@ func TestWarningsOfFacts(t *testing.T) {
 		"nothing is wrong":                   {func(*facts) {}, ""},
 		"the database is away":               {func(f *facts) { f.stored, f.databaseErr = nil, errors.New("x") }, "database error"},
 		"the database is slow":               {func(f *facts) { f.stored, f.storedErr = nil, errors.New("x") }, "checks_incomplete error"},
-		"signatures are refused":             {refused(incidentSignature, time.Minute, time.Second), "webhook_signatures_refused warning"},
-		"signatures are refused for an hour": {refused(incidentSignature, time.Hour, time.Second), "webhook_signatures_refused error"},
+		"signatures are refused":             {refused(refusedSignature, time.Minute, time.Second), "webhook_signatures_refused warning"},
+		"signatures are refused for an hour": {refused(refusedSignature, time.Hour, time.Second), "webhook_signatures_refused error"},
 		"no delivery was ever accepted": {func(f *facts) {
-			refused(incidentSignature, time.Minute, 0)(f)
+			refused(refusedSignature, time.Minute, 0)(f)
 			f.stored.head.LastReceivedAt, f.stored.born = 0, clerk.At(f.now)
 		}, "webhook_signatures_refused error"},
-		"the clock is wrong":                   {refused(incidentClock, time.Minute, time.Second), "clock_skew warning"},
-		"the clock has been wrong for an hour": {refused(incidentClock, 2*time.Hour, time.Second), "clock_skew error"},
-		"the secret key is refused":            {refused(incidentSecretKey, time.Second, 0), "secret_key_refused error"},
+		"the clock is wrong":                   {refused(refusedClock, time.Minute, time.Second), "clock_skew warning"},
+		"the clock has been wrong for an hour": {refused(refusedClock, 2*time.Hour, time.Second), "clock_skew error"},
+		"the secret key is refused":            {refused(refusedSecretKey, time.Second, 0), "secret_key_refused error"},
 		"no event for a day":                   {func(f *facts) { f.stored.head.LastReceivedAt -= 25 * 3600_000 }, "silence warning"},
 		"no event ever":                        {func(f *facts) { f.stored.head.LastReceivedAt = 0 }, "silence warning"},
 		"no event, and just started": {func(f *facts) {
@@ -94,7 +94,7 @@ func TestWarningsOfFacts(t *testing.T) {
 		"not subscribed": {func(f *facts) { f.stored.unheard = []clerk.Kind{clerk.KindRole} }, "not_subscribed warning"},
 		"not heard, as all is refused": {func(f *facts) {
 			f.stored.unheard = []clerk.Kind{clerk.KindRole}
-			refused(incidentSignature, time.Minute, time.Second)(f)
+			refused(refusedSignature, time.Minute, time.Second)(f)
 		}, "webhook_signatures_refused warning"},
 		"not proven": {func(f *facts) {
 			f.reasons = []status.Reason{{Code: "gap", Kind: clerk.KindUser}, {Code: "gap", Kind: clerk.KindRole}, {Code: "suspects"}}

@@ -32,7 +32,7 @@ func settingsThatDiffer(s *store.Settings, config *Config) []Warning {
 	return found
 }
 
-// warnOfInstances says that another Clerk instance meets this database.
+// warnOfInstances warns of keys or events of another Clerk instance.
 func warnOfInstances(_ context.Context, f *facts) []Warning {
 	if f.stored == nil || !f.stored.foreign.Any() {
 		return nil

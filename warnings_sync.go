@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// stuck is how long an object may wait to be read by id: each minute a hundred are.
+	// stuck is how long an object may wait to be read by id: a hundred are every five seconds.
 	stuck = 15 * time.Minute
 	// sweepOverdue is how long the changes of users may go unread, which is done each minute.
 	sweepOverdue = 15 * time.Minute
@@ -22,7 +22,7 @@ const (
 	unheardFor = 7 * 24 * time.Hour
 )
 
-// These warnings are about how the mirror is kept in sync. They name kinds, and no figures: anybody may read them.
+// These warnings are about how the mirror is kept in sync. They name kinds, and no figures: anyone may read them.
 
 func warnOfWalks(_ context.Context, f *facts) []Warning {
 	if f.stored == nil || !f.readsClerk {
@@ -55,7 +55,7 @@ func warnOfWalks(_ context.Context, f *facts) []Warning {
 	return found
 }
 
-// warnOfVerdict names the reasons by their codes alone: their messages have figures, and anybody may read this.
+// warnOfVerdict names the reasons by their codes alone: their messages have figures, and anyone may read this.
 func warnOfVerdict(_ context.Context, f *facts) []Warning {
 	if f.stored == nil || !f.readsClerk || len(f.reasons) == 0 {
 		return nil
@@ -107,7 +107,7 @@ func warnOfUnreadable(_ context.Context, f *facts) []Warning {
 }
 
 func warnOfSubscriptions(_ context.Context, f *facts) (found []Warning) {
-	if _, refused := f.incidents[incidentSignature]; f.stored == nil || refused {
+	if _, refused := f.refused[refusedSignature]; f.stored == nil || refused {
 		return nil // while deliveries are refused, the subscriptions are not the reason
 	}
 	for _, kind := range f.stored.unheard {

@@ -24,7 +24,7 @@ const MaxWebhookBody = 1 << 20
 // as a dead letter); 405, 413, 415; 500 when no secret is configured or an event could
 // not be applied (kept too); 503 when it could not be stored, or when too many bodies are on their way.
 //
-// What the headers alone condemn is refused before the body is read, and unverified bodies take 16 MiB at most.
+// A delivery whose headers alone are a reason to refuse it is refused before its body is read, and unverified bodies take 16 MiB at most.
 func (m *Mirror) WebhookHandler() http.Handler {
 	m.listening.CompareAndSwap(0, m.config.Now().UnixMilli())
 	return m.timed(m.reported(m.receive))

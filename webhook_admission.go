@@ -20,7 +20,7 @@ type admission struct {
 	untimely atomic.Bool // a delivery outside the time window is being read
 }
 
-// admit reads the body of a delivery whose headers do not condemn it. The caller releases the body.
+// admit reads the body of a delivery unless its headers alone are a reason to refuse it. The caller releases the body.
 func (m *Mirror) admit(w http.ResponseWriter, r *http.Request) (*web.Body, error) {
 	err := m.webhooks.CheckHeaders(r.Header)
 	refused, _ := errors.AsType[*webhook.Error](err)
@@ -44,7 +44,7 @@ func untimely(err error) error {
 	}
 }
 
-// reported tells the log of refused deliveries as incidents: anyone can send them, and as many as they like.
+// reported logs refused deliveries as incidents: anyone can send them, and as many as they like.
 func (m *Mirror) reported(next web.HandlerFunc) web.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := next(w, r)

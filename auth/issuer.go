@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// IssuerError says what is wrong with an issuer. Both texts are whole but for the noun before Problem ("issuer is …").
+// IssuerError is what is wrong with an issuer. Both texts are whole but for the noun before Problem ("issuer is …").
 type IssuerError struct {
 	Problem string
 	Remedy  string // names the right value where it is known

@@ -23,7 +23,7 @@ type KeyStore interface {
 	// LoadKeys returns what was last given to SaveKeys, nil if that was nothing. It is asked once, before the first fetch.
 	LoadKeys(ctx context.Context) (set []byte, fetched time.Time, err error)
 
-	// SaveKeys keeps a JWK set of the usable public keys, and when they were fetched. It is called at most once at a time, when a fetch
+	// SaveKeys stores a JWK set of the usable public keys, and when they were fetched. It is called at most once at a time, when a fetch
 	// brought another set, and else once per Refresh.
 	SaveKeys(ctx context.Context, set []byte, fetched time.Time) error
 }
@@ -87,7 +87,7 @@ func (r *RemoteKeys) adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	set.skipped = nil                   // the next fetch tells of them
+	set.skipped = nil                   // the next fetch logs them
 	set.fetched = now.Add(-max(age, 0)) // on this process's clock, whatever happens to the wall's
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -90,7 +90,7 @@ func CookieSuffix(publishableKey string) string {
 //  3. The cookie __session.
 //
 // A cookie that occurs twice with different values is no token: one of the two was set for another path or domain, and
-// nobody knows which. If the token of a cookie turns out to be expired, [Verifier.VerifyRenewed] looks at the others.
+// it is unknown which. If the token of a cookie turns out to be expired, [Verifier.VerifyRenewed] verifies the others.
 func (t TokenReader) Token(r *http.Request) (token string, from From) {
 	if token, ok := BearerToken(r); ok {
 		return token, FromHeader

@@ -71,7 +71,7 @@ func Fault(rule Rule) error {
 }
 
 // Roles lists the application's roles that a rule asks for, itself and in the rules within it. A role that is not on the
-// ladder can allow nobody, or nobody but the highest; [Fault] does not know the ladder.
+// ladder can allow no one, or only the highest; [Fault] does not know the ladder.
 func Roles(rule Rule) []string {
 	if r, ok := rule.(interface{ roles() []string }); ok {
 		return r.roles()

@@ -116,7 +116,7 @@ func decide(allowed bool, reason string) Decision {
 	return Deny(reason)
 }
 
-// oddKey tells what no role, permission, feature or plan of Clerk's is called.
+// oddKey reports whether a key is none that a role, permission, feature or plan of Clerk's can have.
 func oddKey(key string) bool { return key == "" || strings.ContainsAny(key, ", \t\r\n") }
 
 func keyFault(rule Rule, key string) error {

@@ -292,7 +292,7 @@ func (v *Verifier) check(c *Claims) error {
 // overdue is how long a token is accepted after it expired.
 func (v *Verifier) overdue() time.Duration { return min(v.config.Leeway, maxOverdue) }
 
-// checkMeaning asks whether the claims are those of a session token that is meant for us, at whatever time.
+// checkMeaning checks that the claims are those of a session token that is meant for us, whatever the time is.
 func (v *Verifier) checkMeaning(c *Claims) error {
 	switch {
 	case v.config.Issuer != "" && c.Issuer != v.config.Issuer:

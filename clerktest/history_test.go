@@ -267,7 +267,7 @@ func (h *history) changeAccess(kind string) {
 	}
 }
 
-// renameRole gives a role another key soon after somebody got it, so that news of both may change places. Roles that the
+// renameRole gives a role another key soon after a member got it, so that news of both may change places. Roles that the
 // emulated people ask for by their keys keep them.
 func (h *history) renameRole() {
 	var members struct{ Data []membership }

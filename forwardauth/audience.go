@@ -29,7 +29,7 @@ func audienceOf(host, route string) string {
 	return audienceScheme + host + route
 }
 
-// covers tells whether a claim names the place where the identity is used.
+// covers returns an error unless a claim names the place where the identity is used.
 func (a Audience) covers(claim string) error {
 	place, found := strings.CutPrefix(claim, audienceScheme)
 	slash := strings.IndexByte(place, '/')

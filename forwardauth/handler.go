@@ -122,12 +122,12 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 
 // passage is a request that may pass.
 type passage struct {
-	caller   *clerksync.Caller // nil: nobody is signed in, on a public route
+	caller   *clerksync.Caller // nil: no user is signed in, on a public route
 	role     string            // the stored role where it counts
 	audience string            // of the signed identity
 }
 
-// decide answers what may pass.
+// decide returns what may pass, or why it may not.
 func (h *Handler) decide(r *http.Request) (p passage, err error) {
 	if !h.proxies.Trusts(r) {
 		h.warnOnce.Do(func() {

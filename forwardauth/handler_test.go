@@ -235,7 +235,7 @@ func TestWithoutPolicy(t *testing.T) {
 	}
 }
 
-// caseOfARoute tells a path that is unsafe only where a route has another spelling of it.
+// caseOfARoute reports whether a path is unsafe only where a route has another spelling of it.
 func caseOfARoute(target string) bool {
 	for _, spelling := range []string{"%61", "%41", "%64", "Admin", "ADMIN", "admin.", "admin%20", "Me", "%6d", "me.", "me%20", "Public", "%70"} {
 		if strings.Contains(target, spelling) {

@@ -28,7 +28,7 @@ func userWith(t *testing.T, email, verification string) clerksync.User {
 		{"id": "idn_1", "email_address": ` + string(address) + `, "verification": ` + verification + `}]}`)}
 }
 
-// Anyone can type in the address of somebody else: until Clerk has verified it, an application must not see it.
+// Anyone can type in the address of someone else: until Clerk has verified it, an application must not see it.
 func TestUnverifiedEmailIsNotPassedOn(t *testing.T) {
 	t.Parallel()
 	altered := userWith(t, "ada@example.com", `{"status": "verified"}`)
@@ -66,7 +66,7 @@ func TestUnverifiedEmailIsNotPassedOn(t *testing.T) {
 	}
 }
 
-// An application must be able to tell the user from somebody who acts in their name.
+// An application must be able to tell the user from someone who acts in their name.
 func TestImpersonationIsTold(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -100,7 +100,7 @@ func identityClaims(t *testing.T, header http.Header) jwt.MapClaims {
 	return claims
 }
 
-// An application that reads somebody's identity must not be able to use it at another one, or where other rules hold.
+// An application that reads a user's identity must not be able to use it at another one, or where other rules hold.
 func TestIdentityIsBoundToHostAndRoute(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -132,7 +132,7 @@ func TestIdentityIsBoundToHostAndRoute(t *testing.T) {
 	}
 }
 
-// The header follows what Clerk says, though it is not read anew for each request.
+// The header follows what Clerk says, though it is not read again for each request.
 func TestEmailHeaderFollowsClerk(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)

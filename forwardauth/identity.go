@@ -55,7 +55,7 @@ func (h *Handler) identify(header http.Header, p passage) {
 	}
 }
 
-// emailOf is the caller's address if it is verified, and whether it is; both are empty for nobody.
+// emailOf is the caller's address if it is verified, and whether it is; both are empty without a caller.
 func emailOf(c *clerksync.Caller) (email, verified string) {
 	if c == nil {
 		return "", ""
@@ -83,7 +83,7 @@ type Identity struct {
 	OrganizationID   string    // of the active organization, empty if none is
 	OrganizationRole string    // in the active organization
 	Role             string    // the stored role
-	Actor            string    // who acts in the user's name, "unknown" where the token does not name them; empty for nobody
+	Actor            string    // who acts in the user's name, "unknown" where the token does not name them; empty if no one does
 	IssuedAt         time.Time // when the request was let pass
 	ExpiresAt        time.Time
 }

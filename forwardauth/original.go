@@ -14,7 +14,7 @@ type original struct {
 	method string
 	target string // as the client wrote it, query included
 	host   string
-	// overrides are the methods that the query asks for, beside the method itself; see queryMethods.
+	// overrides are the methods that the query asks for, next to the method itself; see queryMethods.
 	overrides []string
 }
 

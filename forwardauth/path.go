@@ -102,7 +102,7 @@ func segments(path string) []string {
 //go:generate sh -c "go -C ../tools/lookalikes run . > lookalikes.go.new && mv lookalikes.go.new lookalikes.go"
 
 // lookalike reports whether a server or a database may take the character for another one, or for
-// none: it may turn it into ASCII, it does not show it, or nobody knows yet what it is.
+// none: it may turn it into ASCII, it does not show it, or it is not assigned yet.
 func lookalike(r rune) bool {
 	switch {
 	case r < 0x80:

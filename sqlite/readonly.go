@@ -18,7 +18,7 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// ErrNoDatabase says that there is no file to read, or an empty one.
+// ErrNoDatabase means that there is no file to read, or an empty one.
 var ErrNoDatabase = errors.New("there is no database yet")
 
 // OpenReadOnly opens the file at path to be read, also while another process writes it, by a user who may only read it,
@@ -40,7 +40,7 @@ func OpenReadOnly(path string) (*store.DB, error) {
 	}
 	db := sql.OpenDB(&reader{path: path, wal: wal})
 	db.SetMaxOpenConns(max(4, runtime.GOMAXPROCS(0)))
-	db.SetMaxIdleConns(0) // each connection decides anew how the file is to be opened
+	db.SetMaxIdleConns(0) // each connection decides for itself how the file is to be opened
 	if err := db.Ping(); err != nil {
 		return nil, store.Explain(store.SQLite, path, fmt.Errorf("sqlite: open the file: %w", errors.Join(err, db.Close())))
 	}
@@ -51,7 +51,7 @@ func OpenReadOnly(path string) (*store.DB, error) {
 	return handle, nil
 }
 
-// noDatabase says why there is none. It hides the cause: a missing file is no fault of the file system here.
+// noDatabase returns why there is none. It hides the cause: a missing file is no fault of the file system here.
 type noDatabase struct{ why string }
 
 func (e noDatabase) Error() string        { return ErrNoDatabase.Error() + ": " + e.why }
@@ -101,7 +101,7 @@ type reader struct {
 // Driver is that of modernc.org/sqlite.
 func (*reader) Driver() driver.Driver { return &sqlite.Driver{} }
 
-// Connect opens the file. Where nobody has it open for writing, SQLite would make the files of its write-ahead log even
+// Connect opens the file. Where no process has it open for writing, SQLite would make the files of its write-ahead log even
 // for a reader, and leave them behind; then the file is opened as one that does not change.
 func (r *reader) Connect(context.Context) (driver.Conn, error) {
 	c, err := r.open()

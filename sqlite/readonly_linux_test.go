@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// nobody is a user who owns nothing.
+// nobody is the system user of that name, who owns nothing.
 const nobody = 65534
 
-// A user who may read the files, and make none beside them, reads the database: at rest, beside a server, and after a
+// A user who may read the files, and make none next to them, reads the database: at rest, next to a server, and after a
 // crash of it.
 func TestReadOnlyForAUserWhoMayOnlyRead(t *testing.T) {
 	t.Parallel()

@@ -22,7 +22,7 @@ const (
 	floodMemory      = 150 << 10 // KiB that the process may use at most
 )
 
-// A flood of large bodies that nobody signed costs little memory, and real deliveries are answered in the middle of it.
+// A flood of large unsigned bodies costs little memory, and real deliveries are answered in the middle of it.
 func TestAFloodOfUnsignedBodiesTakesLittleMemory(t *testing.T) {
 	binary := build(t)
 	forged := func(length string) string {

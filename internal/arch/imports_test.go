@@ -13,7 +13,6 @@ const (
 	kong    = "github.com/alecthomas/kong"
 	yaml    = "go.yaml.in/yaml/v3"
 	modernc = "modernc.org/sqlite"
-	xsync   = "golang.org/x/sync"
 	xterm   = "golang.org/x/term"
 )
 
@@ -43,7 +42,7 @@ func rules() []rule {
 			"auth", "clerk", "webhook", "internal/clerkapi", "internal/doctor", "internal/ingest", "internal/live",
 			"internal/holder", "internal/incident", "internal/metrics", "internal/nearest", "internal/reconcile", "internal/schedule", "internal/status", "internal/store",
 			"internal/web",
-		}, append(api, xsync)},
+		}, api},
 		{"sqlite", []string{"internal/store"}, []string{modernc}},
 		{"postgres", []string{"internal/store"}, []string{pgx}},
 		{"internal/ingest", []string{"clerk", "internal/store"}, api},

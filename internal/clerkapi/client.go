@@ -237,7 +237,7 @@ func (c *Client) attempt(ctx context.Context, r request, left *time.Duration, se
 	return value, answer, err
 }
 
-// tellKey says what an answer shows of the secret key. Of a 403 that is only so where every key may read: the lists of a
+// tellKey reports what an answer shows about the secret key. Of a 403 that is only so where every key may read: the lists of a
 // feature that is switched off are refused to good keys, too.
 func (c *Client) tellKey(r request, err error) {
 	if c.config.KeyTold == nil {

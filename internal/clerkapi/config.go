@@ -56,7 +56,7 @@ type Config struct {
 	// Horizon is asked right before each request is sent; what it answers comes back with what was read. nil: nothing.
 	Horizon func(context.Context) (Horizon, error)
 
-	// KeyTold hears after each answer that tells it whether Clerk took the secret key. nil: nobody.
+	// KeyTold is called after each answer that shows whether Clerk took the secret key. nil is fine.
 	KeyTold func(accepted bool)
 
 	// Tracer takes a span of each call. nil: nobody.

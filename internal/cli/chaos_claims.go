@@ -107,7 +107,7 @@ func (c chaosCommand) watch(ctx context.Context, p *process, folder string) (*Cl
 	return &w.claims, err
 }
 
-// serveClerk answers the server's reads, as faulty as Clerk is at the moment.
+// serveClerk serves the server's reads, as faulty as Clerk is at the moment.
 func (w *watched) serveClerk(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case w.refuse.Load() && !strings.Contains(r.URL.Path, "jwks"):

@@ -3,7 +3,7 @@ package cli
 import "strings"
 
 // An empty text counts as unset: compose files and templates hand on every name, set or not. An empty
-// file does not where the setting restricts something: whoever names a file wants what is in it, and
+// file does not where the setting restricts something: an operator who names a file wants what is in it, and
 // one that was lost or truncated must not open what it closed.
 
 // noteEmpty remembers that a source sets a name to an empty text. spell is how the name is written
@@ -19,7 +19,7 @@ func (l *loader) noteEmpty(name string, spell func(string) string) {
 }
 
 // isEmpty reports a setting that restricts something, and that no source sets to more than an empty
-// text. An empty policy is a fault: nobody writes one on purpose, and any signed-in user would pass.
+// text. An empty policy is a fault: it is never on purpose, and any signed-in user would pass.
 func (l *loader) isEmpty(v Variable) {
 	name := l.empty[v.Name]
 	if v.Name == policyName {

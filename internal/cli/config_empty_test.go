@@ -9,7 +9,7 @@ import (
 )
 
 // openToEmpty are the settings whose empty file counts as unset, because unset opens nothing. A new
-// setting is none of them until somebody has thought about it.
+// setting is none of them until it was thought about.
 func openToEmpty() []string {
 	return strings.Fields(`CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_WEBHOOK_SCHEME CLERK_API_URL CLERKSYNC_LOG_LEVEL CLERKSYNC_LOG_FORMAT
 		CLERKSYNC_SQLITE_SYNCHRONOUS CLERK_JWT_ALGORITHM CLERKSYNC_UPGRADE_URL CLERKSYNC_PLAN_FEATURES CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE

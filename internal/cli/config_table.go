@@ -21,7 +21,7 @@ type Variable struct {
 
 	noun, why, form string // texts of its faults: "NOUN is …", why it matters, what to write
 	multiline       bool
-	// emptyIsUnset says that an empty value opens nothing: the default restricts as much as any value does, or
+	// emptyIsUnset means that an empty value opens nothing: the default restricts as much as any value does, or
 	// the setting restricts nothing. Of all other settings an empty file is a fault and an empty text a warning.
 	emptyIsUnset bool
 	binding

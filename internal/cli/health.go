@@ -13,7 +13,7 @@ import (
 // countTime bounds how long the figures of the operators' /health may take to count.
 const countTime = 2 * time.Second
 
-// publicHealth answers anybody what anybody may know, and the warnings to whoever has the operator token.
+// publicHealth serves to everyone what everyone may know, and the warnings to requests with the operator token.
 func publicHealth(m *clerksync.Mirror, token string) http.Handler {
 	public := m.HealthHandler()
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {

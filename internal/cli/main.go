@@ -18,18 +18,18 @@ import (
 // commands is the command line: one struct for each command, in a file of its name.
 type commands struct {
 	Dev        devCommand        `cmd:"" help:"Show the whole thing at work: a server, signed events, a token. No account, no network."`
-	Serve      serveCommand      `cmd:"" help:"Take Clerk's webhooks and answer who calls."`
-	Doctor     doctorCommand     `cmd:"" help:"Look whether everything is set up well: configuration, database, keys, webhooks."`
+	Serve      serveCommand      `cmd:"" help:"Run the server: receive webhooks and authenticate requests."`
+	Doctor     doctorCommand     `cmd:"" help:"Check configuration, database, keys and webhooks."`
 	Emulate    emulateCommand    `cmd:"" help:"Run an emulated Clerk: Backend API, keys, tokens, webhooks, faults."`
 	Chaos      chaosCommand      `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
-	Backfill   backfillCommand   `cmd:"" help:"Read everything that Clerk has; goes on where it was ended."`
+	Backfill   backfillCommand   `cmd:"" help:"Copy everything from Clerk; resumes an interrupted run."`
 	Reconcile  reconcileCommand  `cmd:"" help:"Compare the mirror with Clerk and repair what differs."`
-	Status     statusCommand     `cmd:"" help:"Tell whether the mirror is proven to equal Clerk, and how fresh it is."`
+	Status     statusCommand     `cmd:"" help:"Report whether the mirror is proven to equal Clerk, and how fresh it is."`
 	Drift      driftCommand      `cmd:"" help:"List what was found to differ from Clerk."`
 	Deliveries deliveriesCommand `cmd:"" help:"List, show and dismiss stored webhook deliveries."`
 	Replay     replayCommand     `cmd:"" help:"Apply stored deliveries again: dead letters after a fix, for example."`
-	Users      usersCommand      `cmd:"" help:"Work on single persons: erase."`
-	Explain    explainCommand    `cmd:"" help:"Tell why somebody may or may not do something, with every fact and its source."`
+	Users      usersCommand      `cmd:"" help:"Work on single users: erase."`
+	Explain    explainCommand    `cmd:"" help:"Explain why a user is allowed or denied, with every fact and its source."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database's schema up to date."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }

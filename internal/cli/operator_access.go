@@ -30,7 +30,7 @@ func loopbackListen(address string) bool {
 	return err == nil && loopback(host)
 }
 
-// relateOperators keeps the operator listener from being open to other machines.
+// relateOperators refuses an operator listener that is open to other machines without a token.
 func (l *loader) relateOperators() {
 	c := l.config
 	if l.unknown(operatorListenName, operatorTokenName) || c.OperatorListen == "off" || c.OperatorListen == "public" ||

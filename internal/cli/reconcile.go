@@ -75,7 +75,7 @@ func (reconcileCommand) Help() string {
 	return `It works on the database that DATABASE_URL names, also beside a running server.
 
 What Clerk seems to have deleted, or tells older than it is here, is asked for twice, a minute apart; ` +
-		`domains, which can not be read by id, have to be missing in two runs, ten minutes apart. What Clerk has, and an event ` +
+		`domains, which cannot be read by id, have to be missing in two runs, ten minutes apart. What Clerk has, and an event ` +
 		`said to be deleted, is reported and stays deleted until you accept it with --accept-regression. With --since it is not noticed which users were deleted.
 
 --dry-run reads only. If it finds differences, it records how many, so that clerksync status does not say "in sync" meanwhile.

@@ -30,7 +30,7 @@ type replayCommand struct {
 // Help is shown below the flags.
 func (replayCommand) Help() string {
 	return `Stored deliveries go through the same rules as new ones; what the mirror knows already changes nothing, and order does not matter.
-It works on the database that DATABASE_URL names, also beside a running server. Quarantined and dismissed deliveries are replayed only by --state or by id.
+It works on the database that DATABASE_URL names, also next to a running server. Quarantined and dismissed deliveries are replayed only by --state or by id.
 
 Example: clerksync replay --state dead --type 'user.*' --since 24h --dry-run
 

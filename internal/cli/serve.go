@@ -29,7 +29,7 @@ type configFlags struct {
 	Config         string `help:"YAML file with settings." placeholder:"FILE"`
 	DatabaseURL    string `help:"Where the mirror is kept: sqlite:FILE or postgres://… (DATABASE_URL)." placeholder:"URL"`
 	Listen         string `help:"Public address, :8080 unless told (CLERKSYNC_LISTEN)." placeholder:"ADDR"`
-	OperatorListen string `help:"Operators' address, 127.0.0.1:8081 unless told; off for none (CLERKSYNC_OPERATOR_LISTEN). Others than this machine's need CLERKSYNC_OPERATOR_TOKEN." placeholder:"ADDR"`
+	OperatorListen string `help:"Operators' address (CLERKSYNC_OPERATOR_LISTEN); default 127.0.0.1:8081; \"off\" disables it. An address that is not of this machine alone needs CLERKSYNC_OPERATOR_TOKEN." placeholder:"ADDR"`
 	LogLevel       string `help:"debug, info, warn or error (CLERKSYNC_LOG_LEVEL)." placeholder:"LEVEL"`
 	LogFormat      string `help:"json or text (CLERKSYNC_LOG_FORMAT)." placeholder:"FORMAT"`
 }
@@ -137,7 +137,7 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 		return err
 	}
 	err = fetchKeys(ctx, m, logger)
-	if err == nil { // not before it is known that the keys are of the database's instance, and before anybody is served
+	if err == nil { // not before it is known that the keys are of the database's instance, and before any request is served
 		err = clerksync.Migrate(ctx, db, settings)
 	}
 	if err != nil {

@@ -18,7 +18,7 @@ type Severity string
 // The severities.
 const (
 	OK      Severity = "ok"
-	Info    Severity = "info"    // a standing choice, which is told and not nagged about
+	Info    Severity = "info"    // a standing choice, shown for information
 	Warning Severity = "warning" // it works, and wants attention
 	Failure Severity = "failure" // it does not work
 )

@@ -20,7 +20,7 @@ import (
 
 // Options of an instance. The zero value is an instance that a random seed invents.
 type Options struct {
-	// Seed decides ids, keys and seeded people: whoever knows it can make the keys. 0 means one that cannot be guessed.
+	// Seed decides ids, keys and seeded people: anyone who knows it can make the keys. 0 means one that cannot be guessed.
 	Seed uint64
 	// Users, Organizations and Memberships are how many are there from the start. No event tells of them.
 	Users, Organizations, Memberships int

@@ -12,8 +12,8 @@ import (
 
 func selfID() int { return os.Getpid() }
 
-// thisMachine tells this machine, since it was started, from all others, and containers that count processes on their own
-// from each other; "" where that can't be told.
+// thisMachine identifies this machine since it was started, and within it each container that counts processes on its
+// own; "" where that is not known.
 var thisMachine = sync.OnceValue(func() string {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -34,7 +34,7 @@ var thisMachine = sync.OnceValue(func() string {
 	return name
 })
 
-// beganAt is when a process began, in the kernel's count; "" where that can't be told.
+// beganAt is when a process began, in the kernel's count; "" where that is not known.
 func beganAt(pid int) string { _, began := stat(pid); return began }
 
 // stat reads the state of a process and when it began.

@@ -40,13 +40,13 @@ type batch struct {
 	agreed    []agreement            // what they agree with
 	shown     []store.Key            // what events made visible
 	revived   map[store.Key]bool     // … of that, what had been hidden
-	altered   map[store.Key][]string // columns that somebody else had written, and that are restored
+	altered   map[store.Key][]string // columns that something else had written, and that are restored
 	vanished  map[string]bool        // permissions that are deleted here and that roles have lost
 	erased    map[string]bool        // users who were erased before
 	toErase   map[string]string      // users to erase now, and why
 }
 
-// cleared is an object whose doubts from before a read of it that read has settled.
+// cleared is an object that was read by id. The read settles the doubts that are older than it.
 type cleared struct {
 	key   store.Key
 	since int64
@@ -93,47 +93,6 @@ func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
 		in.tell(b.touched())
 	}
 	return err
-}
-
-// touched is every row that was written, with the number of its change where it had one, or whose place in the verify
-// queue changed, or of which an event told that is answered as a duplicate: another process may have applied it.
-func (b *batch) touched() []store.Touched {
-	seqs := make(map[store.Key]int64, len(b.changes))
-	all := make([]store.Touched, 0, len(b.changes))
-	for _, c := range b.changes {
-		if seqs[c.Key] != 0 { // changed twice in this batch
-			t := b.rows[c.Key].row.Touched()
-			t.Seq = seqs[c.Key]
-			all = append(all, t)
-		}
-		seqs[c.Key] = c.Seq
-	}
-	queued := b.queued()
-	for _, k := range b.order {
-		if e := b.rows[k]; e.save || queued[k] {
-			t := e.row.Touched()
-			t.Seq = seqs[k]
-			all = append(all, t)
-		}
-	}
-	return append(all, b.doubtsTouched()...)
-}
-
-// queued is what came into the verify queue or left it, and what duplicates tell of.
-func (b *batch) queued() map[store.Key]bool {
-	keys := make(map[store.Key]bool, len(b.doubts)+len(b.cleared))
-	for _, list := range [][]store.Doubt{b.doubts, b.settled} {
-		for _, d := range list {
-			keys[d.Key] = true
-		}
-	}
-	for _, c := range b.cleared {
-		keys[c.key] = true
-	}
-	for _, k := range b.repeated {
-		keys[k] = true
-	}
-	return keys
 }
 
 func (b *batch) load(ctx context.Context, tx *store.Tx, jobs []*job) error {

@@ -34,7 +34,7 @@ type carrier struct {
 	since int64 // the head's write counter before the read of the row was sent
 }
 
-// note looks at one operation and what it made of the row.
+// note records what one operation made of a row.
 func (n *roleNews) note(op *operation, before, after *store.Row, written bool, since int64) {
 	switch op.key.Kind {
 	case clerk.KindRole:
@@ -167,7 +167,7 @@ func (b *batch) parkHidden(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
-// settleListed settles by a list what it tells of the keys of roles. It was asked for after the doubt arose, and so it is as
+// settleListed settles doubts about the keys of roles by a list. It was asked for after the doubt arose, so that it is as
 // good as a read by id, which could take days for the members of a role.
 func (b *batch) settleListed(ctx context.Context, tx *store.Tx, p *PreparedPage) error {
 	if tx.ReadOnly() || p.Kind != clerk.KindMembership && p.Kind != clerk.KindInvitation {

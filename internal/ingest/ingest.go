@@ -29,7 +29,7 @@ type Config struct {
 	Measured func(Commit)
 	// Tracer takes a span of each commit that a traced message is in. nil is fine.
 	Tracer trace.Tracer
-	// Redact is never stored, beside one-time secrets, as long as the database itself has no paths of redaction; see
+	// Redact is never stored, nor are one-time secrets, as long as the database itself has no paths of redaction; see
 	// [Ingest.ChangeRedaction].
 	Redact Redaction
 }

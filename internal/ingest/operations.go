@@ -25,7 +25,7 @@ type operation struct {
 	at        clerk.Time // tombstone, absence: when
 	readAfter int64      // the head's write counter from before the read was sent that found the object; 0: no read did
 	hintAt    clerk.Time // the updated_at that an embedded copy claims
-	erased    bool       // the body was reduced: it tells of somebody who was erased
+	erased    bool       // the body was reduced: it is about a person who was erased
 	body      clerk.Value
 	raw       string // the body's encoding, made ahead of the commit
 	user      string // parents

@@ -27,7 +27,7 @@ type Difference struct {
 	Back      bool       // … or was, and is shown again
 	Older     bool       // what Clerk told is older than the row, which stays as it is
 	Altered   bool       // something else had written the columns that Fields names; none: which is not known
-	Conflict  bool       // Clerk has what is deleted here for ever, and stays so
+	Conflict  bool       // Clerk has what is permanently deleted here; the row stays as it is
 	UpdatedAt clerk.Time // as Clerk told it
 	Written   int64      // the head's write counter when the row had been written last
 }
@@ -57,7 +57,7 @@ type pageRow struct {
 	stubs []operation // of what is embedded in it, once it is known that the row differs
 }
 
-// PreparePage reads a page: beside nothing that changes, so that it can be done while the page before is applied.
+// PreparePage reads a page. It uses nothing that changes, so that it can run while the page before is applied.
 func (in *Ingest) PreparePage(p Page) *PreparedPage {
 	rows, settings := make([]pageRow, len(p.Rows)), in.db.Settings().Revision
 	for i, row := range p.Rows {

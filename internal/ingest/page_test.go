@@ -150,8 +150,14 @@ func TestAcceptance(t *testing.T) {
 		}
 		return u.FirstName
 	}
-	if s, err := db.Sight(t.Context(), key); name() != "Ada" || err != nil || s.BannedAt != 0 || s.UpdatedAt != 1700000000000 {
-		t.Errorf("after that it is %s, %+v, %v", name(), s, err)
+	var row *store.Row
+	err = db.View(t.Context(), func(tx *store.Tx) error {
+		rows, err := tx.Rows(t.Context(), []store.Key{key})
+		row = rows[key]
+		return err
+	})
+	if name() != "Ada" || err != nil || row == nil || row.BannedAt != 0 || row.UpdatedAt != 1700000000000 {
+		t.Errorf("after that it is %s, %+v, %v", name(), row, err)
 	}
 	submit(t, in, "2", fmt.Sprintf(event, 1700000005000, "Augusta", false, 1700000005000))
 	if name() != "Augusta" {

@@ -11,7 +11,7 @@ import (
 // for only where nothing else tells whom a delivery is about.
 const usernameMark = "username:"
 
-// finder tells who of the erased a text names, in whichever form: addresses in any letter case, phone numbers with any
+// finder finds the erased persons that a text names, in whichever form: addresses in any letter case, phone numbers with any
 // separators, all of it escaped as in links, JSON or HTML. It looks at each word once, however many persons are looked for.
 type finder struct {
 	ids    map[string][]int // words as they are; whose it is: index of the erasure
@@ -109,7 +109,7 @@ func (f *finder) findIn(d *store.Delivery) found {
 	return all
 }
 
-// findNamesIn looks at all texts of a body, but for the words that say what an object is.
+// findNamesIn searches all texts of a body, but for the words that say what an object is.
 func (f *finder) findNamesIn(v clerk.Value, all found) {
 	if text, ok := v.Text(); ok {
 		f.findNames(text, all)

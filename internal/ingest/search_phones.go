@@ -56,7 +56,7 @@ func separates(c rune) bool {
 	return c == '(' || c == ')' || c == '.' || c == '/' || unicode.IsSpace(c) || unicode.Is(unicode.Pd, c)
 }
 
-// findPhones looks for the numbers, however their digits are grouped. A number begins and ends with a group.
+// findPhones finds the numbers, however their digits are grouped. A number begins and ends with a group.
 func (f *finder) findPhones(text string, all found) {
 	if len(f.phones) == 0 {
 		return

@@ -132,7 +132,7 @@ func (in *Ingest) redactStored(ctx context.Context) (changed int64, err error) {
 	}
 	return changed, in.db.Update(ctx, func(tx *store.Tx) error {
 		if tx.Settings().Revision != settings.Revision {
-			return nil // whoever changed them meanwhile also sees to what is stored
+			return nil // the process that changed them meanwhile also redacts what is stored
 		}
 		if before != "" {
 			after, err := json.Marshal(settings.Redact)

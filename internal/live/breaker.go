@@ -27,12 +27,12 @@ var (
 	errSlowFeed = errors.New("the change feed is read too slowly to know what is still true")
 )
 
-// breaker keeps requests from waiting for a database that does not answer. Each look-up has a bound. One that passes it
+// breaker prevents requests from waiting for a database that does not answer. Each look-up has a bound. One that passes it
 // while no other look-up succeeded, or a few failures in a row, open the breaker: requests that wait are refused at once,
 // and so are those that come. After a pause the next request is the probe: it looks up what it needs, alone, and closes the
 // breaker if that succeeds. It waits for the answer for a moment only, so that it is refused as quickly as the others.
 //
-// It keeps real time, whatever the clock of the cache.
+// It uses real time, whatever the clock of the cache is.
 type breaker struct {
 	bound time.Duration
 	log   *slog.Logger
@@ -74,7 +74,7 @@ func (l *lookup) ended() bool {
 	}
 }
 
-// do looks something up and waits for it.
+// do makes a look-up and waits for it.
 func (b *breaker) do(ctx context.Context, work func(context.Context) error) error {
 	l, err := b.begin(ctx, work)
 	if err != nil {
@@ -83,7 +83,7 @@ func (b *breaker) do(ctx context.Context, work func(context.Context) error) erro
 	return b.wait(ctx, l)
 }
 
-// begin starts a look-up beside the caller, who may leave: it ends by itself. The error says that none is made now.
+// begin starts a look-up that runs on if the caller leaves, and ends by itself. It returns an error if none may be made now.
 func (b *breaker) begin(ctx context.Context, work func(context.Context) error) (*lookup, error) {
 	l, err := b.enter()
 	if err != nil {
@@ -152,7 +152,7 @@ func (b *breaker) leave(l *lookup, err error) {
 	}
 }
 
-// note returns what the log is to be told, if anything.
+// note records how a look-up went, and returns a function that logs it if there is anything to log.
 func (b *breaker) note(l *lookup, err error) (say func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -19,8 +19,8 @@ type Config struct {
 	MaxBytes int
 	// LookupBound is how long one look at the database may take; 0 means one second.
 	LookupBound time.Duration
-	// Changed is told what was forgotten, before anyone can learn that it changed: changes that this process committed and
-	// those read from the feed. nil for changes means that anything may have changed. A nil function is told nothing.
+	// Changed is called with what was forgotten, before anyone can learn that it changed: changes that this process committed and
+	// those read from the feed. nil for changes means that anything may have changed. nil is fine.
 	Changed func(changes []store.Touched)
 	// Logger gets a line when the database stops answering, and one when it answers again; nil is silence.
 	Logger *slog.Logger
@@ -309,7 +309,7 @@ func (c *Cache) dropOne(t *store.Touched) {
 			c.dropUser(t.UserID)
 			return
 		}
-		id := t.Key.ID // whose it is was not told; what is kept may know, and so may tokens
+		id := t.Key.ID // its user is not known from the change, but perhaps from what is kept
 		c.dropWhere(func(e *entry) bool { return e.sessions[id] != nil || e.sitsBy(id) })
 	case clerk.KindSubscription, clerk.KindSubscriptionItem:
 		if t.UserID != "" { // a payer may be named by both
@@ -359,7 +359,7 @@ func (c *Cache) dropOrganization(organization string) {
 	})
 }
 
-// dropWhere forgets the users of whom something is true.
+// dropWhere forgets the users whose entry matches.
 func (c *Cache) dropWhere(touched func(*entry) bool) {
 	for i := range c.shards {
 		if i%(shardCount/4) == 0 {
@@ -367,7 +367,7 @@ func (c *Cache) dropWhere(touched func(*entry) bool) {
 		}
 		s := &c.shards[i]
 		s.mu.Lock()
-		s.flushes++ // for loads under way, of which nobody knows whether it would be true
+		s.flushes++ // for loads under way: whether they would match is not known
 		for _, generation := range []map[string]*entry{s.young, s.old} {
 			for user, e := range generation {
 				if touched(e) {

@@ -36,7 +36,7 @@ type feed struct {
 	oursMu   sync.Mutex
 	known    map[int64]bool // changes of this process, forgotten already
 	made     int64          // the last change of this process: a feed that ends before it is another history
-	consumed int64          // the last change of which the feed needs not know any more whose it is
+	consumed int64          // the last change for which it no longer matters which process made it
 }
 
 // poll is one read of the feed.
@@ -115,8 +115,8 @@ func (f *feed) others(changes []store.Touched, upTo int64) []store.Touched {
 	return theirs
 }
 
-// fresh sees to it that the feed was read recently. Old news is a reason to read it beside the request; news that is too
-// old to answer by makes the request wait.
+// fresh makes sure that the feed was read recently. When that is a while ago, the feed is read without the request waiting
+// for it; when it is too long ago to answer by, the request waits.
 func (c *Cache) fresh(ctx context.Context) error {
 	age := c.now().UnixNano() - c.feed.polled.Load()
 	switch {
@@ -157,8 +157,8 @@ func (c *Cache) await(ctx context.Context) error {
 	return errSlowFeed
 }
 
-// poll returns the poll under way, and begins one unless somebody did so less than a time ago; nil means that none is
-// needed, or the error why none may be begun.
+// poll returns the poll under way, or begins one unless the last one that succeeded is younger than since. nil means that
+// none is needed, or comes with the error why none may begin.
 func (c *Cache) poll(ctx context.Context, since time.Duration) (*poll, error) {
 	f := &c.feed
 	f.mu.Lock()

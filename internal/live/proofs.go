@@ -77,7 +77,7 @@ func (p *Proofs) counts(f Fact, queued int64) (Proof, bool) {
 var errChanges = errors.New("the fact changes while it is read")
 
 // Prove reads a fact, once for all who ask for it at a time, and remembers the proof. No one joins a read that began before
-// a change of what it reads. A caller who gives up fails nobody else.
+// a change of what it reads. A caller who gives up does not fail the others.
 func (p *Proofs) Prove(ctx context.Context, f Fact, queued int64, read func(context.Context) (Proof, error)) error {
 	for range maxReadFor {
 		r := p.join(ctx, f, queued, read)
@@ -151,7 +151,7 @@ func (p *Proofs) Changed(changes []store.Touched) {
 		if t.Key.Kind != clerk.KindSubscription && t.Key.Kind != clerk.KindSubscriptionItem {
 			continue
 		}
-		if t.UserID == "" && t.OrganizationID == "" { // whose it is was not told
+		if t.UserID == "" && t.OrganizationID == "" { // its payer is not known
 			p.forget(func(f Fact) bool { return f.Kind == clerk.KindSubscription })
 			return
 		}

@@ -1,2 +1,2 @@
-// Package nearest finds the known name that somebody probably meant who wrote an unknown one.
+// Package nearest finds the known name that an unknown one was probably meant to be.
 package nearest

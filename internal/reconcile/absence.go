@@ -47,7 +47,7 @@ func (w *walking) absences(ctx context.Context, allowed bool) error {
 	return nil
 }
 
-// young reports whether a row may be younger than the walk: an event told of it at about the time at which the walk began.
+// young reports whether a row may be younger than the walk: its last event is of about the time at which the walk began.
 func (w *walking) young(row store.Sight) bool {
 	start := w.walk.Start
 	return row.SeenAt >= start.ObservedAt && (start.By == 0 || row.SeenAt < start.By)

@@ -22,7 +22,7 @@ var keyColumns = map[clerk.Kind][2]string{
 	clerk.KindMembership: {"clerk_memberships", "clerk_membership_id"}, clerk.KindRole: {"clerk_roles", "clerk_role_id"},
 }
 
-// What somebody has written to the tables by hand is found by a walk and by a read of the object, repaired, and told of as
+// What was written to the tables by hand is found by a walk and by a read of the object, repaired, and reported as
 // what it is, by the names of the columns.
 func TestColumnsAlteredByHand(t *testing.T) {
 	t.Parallel()
@@ -91,7 +91,7 @@ func TestColumnsAlteredByHand(t *testing.T) {
 	}
 }
 
-// A row that is deleted, and that somebody made visible by hand, is hidden again, whichever way it was deleted.
+// A row that is deleted, and was made visible by hand, is hidden again, whichever way it was deleted.
 func TestDeletedRowMadeVisibleByHand(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 30}, func(l *lab) {

@@ -239,7 +239,7 @@ func (s *session) unread(ctx context.Context, k *KindReport, key store.Key, caus
 	case suspected && before.Reason != store.SuspectRefused && errors.Is(cause, clerkapi.ErrUnavailable):
 		before.DueAt = s.in(confirmAfter) // what the first answer said still counts
 		return s.suspect(ctx, before)
-	case !suspected || before.Reason != store.SuspectRefused && before.Reason != store.SuspectUnreadable:
+	case !suspected || !isRefused(before):
 		before = store.Suspect{Key: key, Reason: store.SuspectRefused}
 	}
 	before.Attempts++

@@ -48,7 +48,7 @@ func (s *side) denied(key string, proven time.Time) bool {
 	return lied && first.After(proven.Add(-time.Minute))
 }
 
-// edit changes a column by hand, as somebody with access to the database may do.
+// edit changes a column by hand, as anyone with access to the database may do.
 func (s *side) edit(n int) {
 	edits := []struct{ name, set string }{
 		{"user", "email = 'mallory@example.com'"},

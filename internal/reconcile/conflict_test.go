@@ -37,8 +37,8 @@ func (l *lab) conflicts(kind clerk.Kind) int64 {
 	return all[kind]
 }
 
-// Clerk lists a user who is deleted here for ever: that is told of, each time, and stays until an operator accepts what
-// Clerk tells.
+// Clerk lists a user who is permanently deleted here: that is reported each time, and stays until an operator accepts what
+// Clerk has.
 func TestClerkHasWhatIsDeletedHere(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
@@ -107,7 +107,7 @@ func TestConflictEndsWithTheObject(t *testing.T) {
 	})
 }
 
-// Who was erased here stays erased, though Clerk still has them: that is no conflict, and can not be accepted.
+// Who was erased here stays erased, though Clerk still has them: that is no conflict, and cannot be accepted.
 func TestErasureIsNoConflict(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {

@@ -40,7 +40,7 @@ const (
 	askAgain = 24 * time.Hour
 	// longestBackoff is how long an object is left alone of which Clerk refuses to tell.
 	longestBackoff = time.Hour
-	// maxRefusals is how often Clerk may refuse to tell of an object until a person has to look: a quarter of an hour.
+	// maxRefusals is how often Clerk may refuse to return an object before a person has to look: a quarter of an hour.
 	maxRefusals = 5
 	// overlap is how far behind the watermark a sweep goes on.
 	overlap = 5 * time.Minute
@@ -119,8 +119,8 @@ const (
 	CauseDown          = "changed_while_down" // nothing at all has come since the change
 	CauseRecent        = "recent"             // its event may be on its way
 	CauseRegression    = "regression"         // Clerk was set back, or a forged event got in
-	CauseAltered       = "altered_here"       // something else than clerksync has written to the table
-	CauseDeletedHere   = "deleted_here"       // Clerk has what an event said to be deleted for ever
+	CauseAltered       = "altered_here"       // something other than clerksync has written to the table
+	CauseDeletedHere   = "deleted_here"       // Clerk has it, and an event said that it was deleted
 	CauseUnknown       = "unknown"
 )
 

@@ -267,7 +267,7 @@ func TestLateEventBringsNoGhost(t *testing.T) {
 	}
 }
 
-// A domain, which can not be asked for, stays unaccounted for until whole lists have judged it.
+// A domain, which cannot be read by id, stays unaccounted for until whole lists have judged it.
 func TestLateDomainIsNotAccountedFor(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1}, func(l *lab) {

@@ -10,7 +10,7 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 )
 
-// ErrOtherInstance says that keys belong to another Clerk instance than the one that the database mirrors.
+// ErrOtherInstance means that keys belong to another Clerk instance than the one that the database mirrors.
 var ErrOtherInstance = errors.New("another Clerk instance")
 
 // OtherInstanceError is an [ErrOtherInstance] that names both instances and says what to do.

@@ -18,7 +18,7 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// ErrBusy says that another process walks.
+// ErrBusy means that another process walks.
 var ErrBusy = errors.New("another process is walking")
 
 const (
@@ -37,7 +37,7 @@ type Config struct {
 	Sleep  func(context.Context, time.Duration) error // for tests; nil waits
 	Logger *slog.Logger
 	Lease  time.Duration // for tests; 0 is 30 s
-	// Learned hears the ids of the keys of the instance that the secret key belongs to. nil is fine.
+	// Learned is called with the ids of the keys of the instance that the secret key belongs to. nil is fine.
 	Learned func(keyIDs []string)
 	Tracer  trace.Tracer // nil: nobody takes spans
 }

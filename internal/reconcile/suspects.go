@@ -80,15 +80,15 @@ func (s *session) acquit(ctx context.Context, keys ...store.Key) error {
 	return s.write(ctx, func(tx *store.Tx) error { return tx.DropSuspects(ctx, keys...) })
 }
 
-// hint suspects the rows of a list that it tells older than they are here, or that are deleted here for ever, if they were
-// not written since it was asked for. For rows that are suspected of it already, having seen it once more is no write that
-// would begin it anew.
+// hint suspects the rows that a list shows older than they are here, or that are permanently deleted here, if they were
+// not written since the list was asked for. Where a row is a suspect already, seeing the same once more is no write that
+// would start it again.
 func (s *session) hint(ctx context.Context, tx *store.Tx, found []ingest.Difference, since int64) error {
 	if !slices.ContainsFunc(found, stays) {
 		return nil
 	}
 	var list []store.Suspect
-	known := len(s.chosen(func(x store.Suspect) bool { return x.Reason == store.SuspectOlder || x.Reason == store.SuspectConflict }))
+	known := len(s.chosen(isContradicted))
 	for _, d := range found {
 		if !stays(d) || d.Written > since || !Readable(d.Key.Kind) && !d.Conflict {
 			continue
@@ -128,8 +128,7 @@ func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind, progress fu
 	of := func(holds func(store.Suspect) bool) []store.Suspect {
 		return s.chosen(func(x store.Suspect) bool { return (kinds == nil || slices.Contains(kinds, x.Key.Kind)) && holds(x) })
 	}
-	contradicted := func(x store.Suspect) bool { return x.Reason == store.SuspectOlder || x.Reason == store.SuspectConflict }
-	known := of(func(x store.Suspect) bool { return contradicted(x) && x.Attempts > 1 })
+	known := of(func(x store.Suspect) bool { return isContradicted(x) && x.Attempts > 1 })
 	if err := s.askAll(ctx, known); err != nil {
 		return err
 	}
@@ -138,7 +137,7 @@ func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind, progress fu
 			return err
 		}
 		waiting := of(func(x store.Suspect) bool {
-			return x.Reason == store.SuspectGone || contradicted(x) && x.Attempts < 2
+			return x.Reason == store.SuspectGone || isContradicted(x) && x.Attempts < 2
 		})
 		if len(waiting) == 0 || round == settleRounds {
 			s.unsettled(waiting)
@@ -164,6 +163,11 @@ func (s *session) unsettled(list []store.Suspect) {
 // isDue is true for what is to be asked again now. What Clerk refused to tell is asked while it is in the verify queue.
 func (s *session) isDue(x store.Suspect) bool {
 	return !isRefused(x) && x.DueAt <= s.now()
+}
+
+// isContradicted is true for what Clerk has otherwise than it is stored, and what stays as it is until a person decides.
+func isContradicted(x store.Suspect) bool {
+	return x.Reason == store.SuspectOlder || x.Reason == store.SuspectConflict
 }
 
 func isRefused(x store.Suspect) bool {

@@ -39,14 +39,14 @@ type walking struct {
 	signs    signs
 	walk     store.Walk
 	report   KindReport
-	seen     map[string]struct{} // ids, in a dry run: it can not note in the rows that the list has them
+	seen     map[string]struct{} // ids, in a dry run: it cannot note in the rows that the list has them
 	conflict map[store.Key]bool  // listed, although deleted here
 	resumed  bool                // the first pages were read by another process
 	began    time.Time           // the walk, by our own clock
 }
 
 // Backfill reads everything that Clerk has, and asks for what is stored and was not listed, as a walk does. One that was
-// ended goes on where it was; when all was read, it begins anew.
+// interrupted continues where it was; when everything was read before, it starts again.
 func (r *Reconciler) Backfill(ctx context.Context, progress func(Progress)) (*Report, error) {
 	return r.lead(ctx, Options{}, func(ctx context.Context, s *session) error {
 		walks, err := r.DB.Walks(ctx)
@@ -402,8 +402,9 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	return failed
 }
 
-// proves keeps when the list began that was whole, before it is looked what it lacks: an event that comes later and brings
-// an old object is then judged by it. If the process dies between, what is not accounted for stays visible.
+// proves stores when the walk of a whole list began, before the rows that the list lacks are judged: an event that comes
+// later and brings an old object is then judged by it. If the process dies in between, what is not accounted for stays
+// visible.
 func (w *walking) proves(ctx context.Context) error {
 	w.walk.Whole = w.walk.Start
 	if w.dryRun {

@@ -65,7 +65,7 @@ func Took(walks map[string]store.Walk) (took time.Duration) {
 }
 
 // Due reports whether the lists are to be walked now. provenFrom is the end of the last gap (see
-// store.DB.ProvenFrom): walks that began before it prove nothing, so the next one is due at once.
+// store.Life): walks that began before it prove nothing, so the next one is due at once.
 // A walk that seems to have ended in the future is due as well: a clock has jumped.
 func (s Schedule) Due(kinds []clerk.Kind, walks map[string]store.Walk, provenFrom, now clerk.Time) bool {
 	pause := s.Pause(Took(walks))

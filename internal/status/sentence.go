@@ -9,7 +9,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Sentence says the verdict to people: what is proven, or every reason why it is not, with its remedy.
+// Sentence returns the verdict in words: what is proven, or every reason why it is not, with its remedy.
 func Sentence(f *Facts, reasons []Reason) string {
 	if len(reasons) == 0 {
 		return proof(f)

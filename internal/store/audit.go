@@ -14,7 +14,7 @@ import (
 // Actions that the audit records.
 const (
 	AuditContradiction = "contradiction"      // a token was refused because a newer stored fact says otherwise
-	AuditImpersonated  = "impersonated"       // somebody acted in another's name
+	AuditImpersonated  = "impersonated"       // an actor used another user's account
 	AuditRole          = "role_changed"       // of a user
 	AuditMembership    = "member_changed"     // the role of a user in an organization
 	AuditPolicy        = "policy_changed"     // of routes, by its version

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// ErrNotDead says that a delivery is not a dead letter, so that there is nothing to dismiss.
+// ErrNotDead means that a delivery is not a dead letter, so that there is nothing to dismiss.
 var ErrNotDead = errors.New("not a dead letter")
 
-// Dismiss sets dead letters aside for good: they no longer count as events that could not be applied. It is all or none
+// Dismiss sets dead letters aside: they no longer count as events that could not be applied. It is all or none
 // of them, and each is a line of the audit. Dismissing one again changes nothing.
 func (db *DB) Dismiss(ctx context.Context, messageIDs []string, actor string) error {
 	return db.Update(ctx, func(tx *Tx) error {

@@ -54,7 +54,7 @@ func (db *DB) Examine(ctx context.Context) (c Condition, err error) {
 	return c, db.compareMigrations(ctx, &c)
 }
 
-// CheckSchema says why the database cannot be read by this version, as an error that tells what to do. It changes nothing.
+// CheckSchema returns why the database cannot be read by this version, as an error that tells what to do. It changes nothing.
 func (db *DB) CheckSchema(ctx context.Context) error {
 	c, err := db.Examine(ctx)
 	switch {

@@ -31,7 +31,7 @@ func (db *DB) Named(location string) *DB {
 	return db
 }
 
-// String returns the engine and where the database is, as far as it is known.
+// String returns the engine and where the database is, if that is known.
 func (db *DB) String() string { return nameOf(db.engine, db.location) }
 
 func nameOf(engine Engine, location string) string {

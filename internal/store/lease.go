@@ -29,7 +29,7 @@ type heldLease struct {
 	now     int64
 }
 
-// AcquireLease takes a lease that is free or has run out, or whose holder is dead, as far as dead knows; nil knows of none.
+// AcquireLease takes a lease that is free or has run out, or whose holder dead reports to be gone; nil reports none.
 // now is our clock, which counts on SQLite alone: Postgres has its own.
 func (db *DB) AcquireLease(
 	ctx context.Context, name, holder string, now clerk.Time, ttl time.Duration, dead func(holder string) bool,

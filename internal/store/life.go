@@ -52,7 +52,7 @@ func (tx *Tx) Forget(ctx context.Context, holder string) error {
 }
 
 // BeginLife records that a process starts to look after the mirror. gap decides, from the rows that
-// other processes left, which of them are gone, and whether nobody looked after the mirror for a time.
+// other processes left, which of them are gone, and whether no process looked after the mirror for a time.
 // Then walks that began earlier prove nothing from now on.
 func (db *DB) BeginLife(
 	ctx context.Context, holder string, now clerk.Time, gap func(others []Runner, aliveAt, now clerk.Time) (gone []string, found bool),

@@ -199,7 +199,7 @@ func (db *DB) Born(ctx context.Context) (clerk.Time, error) {
 	return clerk.Time(n), err
 }
 
-// SetMeta keeps a fact about this database, in the transaction of what makes it true.
+// SetMeta stores a fact about this database, in the transaction of what makes it true.
 func (tx *Tx) SetMeta(ctx context.Context, name, value string) error {
 	return tx.exec(ctx, "INSERT INTO clerk_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
 }

@@ -127,8 +127,8 @@ func (tx *Tx) QueueRoleKey(ctx context.Context, roleKey, reason string) error {
 	return nil
 }
 
-// SettleRoleKey takes the memberships and invitations that carry a role's key off the verify queue, as far as they are there
-// for a reason that has gone.
+// SettleRoleKey takes the memberships and invitations that carry a role's key off the verify queue if they are there for
+// this one reason, which has gone.
 func (tx *Tx) SettleRoleKey(ctx context.Context, roleKey, reason string) error {
 	with, without := spellings(roleKey)
 	for _, kind := range withRoles {
@@ -144,7 +144,7 @@ func (tx *Tx) SettleRoleKey(ctx context.Context, roleKey, reason string) error {
 	return nil
 }
 
-// SettleListed takes rows off the verify queue that a list has told, as far as they are there for one reason, and were
+// SettleListed takes listed rows off the verify queue if they are there for this one reason, and were
 // queued before the list was asked for. It returns the ids of those it took off.
 func (tx *Tx) SettleListed(ctx context.Context, kind clerk.Kind, ids []string, reason string, since int64) ([]string, error) {
 	if len(ids) == 0 {

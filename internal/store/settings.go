@@ -86,7 +86,7 @@ func (db *DB) LoadSettings(ctx context.Context) (*Settings, error) {
 	return s, nil
 }
 
-// Settings returns the settings that are in force in this transaction. Nobody changes them before it ends.
+// Settings returns the settings that are in force in this transaction. No one else can change them before it ends.
 func (tx *Tx) Settings() *Settings { return tx.settings }
 
 // learnSettings makes sure that the transaction works by the settings that are in force. It costs a comparison, and a
@@ -157,7 +157,7 @@ func (db *DB) RememberInstance(ctx context.Context, instance string) (string, er
 }
 
 // UsersOfAnotherRole lists users by id, from after one on, who may have another role by the ladder next than by the one
-// before. It may list some whose role stays; it leaves out nobody whose role changes.
+// before. It may list some whose role stays; it lists everyone whose role changes.
 func (tx *Tx) UsersOfAnotherRole(ctx context.Context, before, next []string, after string, limit int) ([]Key, error) {
 	names := params(3, 2+len(next))
 	condition := " AND (role NOT IN (" + names + ") OR role_rejected IN (" + names + ")"

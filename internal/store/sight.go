@@ -10,20 +10,14 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Sight is what a page of Clerk's is compared with: a row without its body.
+// Sight is what is known of a row without its content. Pages of Clerk's are compared with [Sealed].
 type Sight struct {
 	ID             string
 	UserID         string
 	OrganizationID string
-	Digest         string
-	Revision       int
 	Rank           Rank
 	Hidden         bool
 	Hard           bool
-	SignedInAt     clerk.Time
-	ActiveAt       clerk.Time
-	BannedAt       clerk.Time
-	Deprovisioned  bool
 	UpdatedAt      clerk.Time
 	SeenAt         clerk.Time
 	GoneAt         clerk.Time
@@ -31,38 +25,24 @@ type Sight struct {
 	ReadAfter      int64
 }
 
-// Exposed reports whether a row is deleted and visible all the same: something else than clerksync has written to it.
+// Exposed reports whether a row is deleted and visible nevertheless: something other than clerksync has written to it.
 func (s *Sight) Exposed() bool { return !s.Hidden && (s.Hard || s.GoneAt > 0 && s.GoneAt >= s.SeenAt) }
 
 func (t *table) selectSights() string {
-	column := func(name, otherwise string) string {
-		if !t.has(name) {
-			return otherwise
+	parent := func(name string, own clerk.Kind) string { // "" for kinds without, and where it is the row's own id
+		if t.kind == own || !t.has(name) {
+			return "''"
 		}
-		return "COALESCE(t." + name + ", " + otherwise + ")"
+		return "COALESCE(t." + name + ", '')"
 	}
-	user, organization := column("clerk_user_id", "''"), column("clerk_organization_id", "''")
-	signedIn, active := "0", "0"
-	switch t.kind {
-	case clerk.KindUser:
-		user, signedIn, active = "''", column("last_login_at", "0"), column("last_active_at", "0")
-	case clerk.KindOrganization:
-		organization = "''"
-	default:
-	}
-	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, t.sync_hard, " +
-		signedIn + ", " + active + ", " + column("sync_banned_at", "0") + ", " + column("deprovisioned", "0") +
-		", t.sync_updated_at, t.sync_seen_at, t.sync_gone_at, t.sync_write, t.sync_read_after FROM " + t.name + " t WHERE "
+	user, organization := parent("clerk_user_id", clerk.KindUser), parent("clerk_organization_id", clerk.KindOrganization)
+	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_rank, t.sync_hidden, t.sync_hard, " +
+		"t.sync_updated_at, t.sync_seen_at, t.sync_gone_at, t.sync_write, t.sync_read_after FROM " + t.name + " t WHERE "
 }
 
-func scanSight(r *sql.Rows) (s Sight, err error) { return s, r.Scan(s.fields()...) }
-
-// fields are where the columns of selectSights go.
-func (s *Sight) fields() []any {
-	return []any{
-		&s.ID, &s.UserID, &s.OrganizationID, &s.Digest, &s.Revision, &s.Rank, &s.Hidden, &s.Hard, &s.SignedInAt, &s.ActiveAt, &s.BannedAt,
-		&s.Deprovisioned, &s.UpdatedAt, &s.SeenAt, &s.GoneAt, &s.Written, &s.ReadAfter,
-	}
+func scanSight(r *sql.Rows) (s Sight, err error) {
+	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Rank, &s.Hidden, &s.Hard,
+		&s.UpdatedAt, &s.SeenAt, &s.GoneAt, &s.Written, &s.ReadAfter)
 }
 
 // Sights loads the rows of a kind that exist, without their bodies, by id.
@@ -151,18 +131,17 @@ func (tx *Tx) Verify(_ context.Context, kind clerk.Kind, ids []string, observedA
 // DoubtsOf lists the objects of a kind that wait in the verify queue, the oldest first, but for suspects that are not to
 // be asked for yet. What was taken for deleted and is in doubt has come back since: that does not wait for a week.
 func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, limit int) ([]string, error) {
-	const text = `SELECT v.id FROM clerk_verify v WHERE v.kind = $1
-		AND NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $2 AND s.reason <> 'hidden')
-		GROUP BY v.id ORDER BY min(v.queued_at), v.id LIMIT $3`
-	rows, err := db.query(ctx, text, string(kind), int64(now), limit)
+	const text = "SELECT v.id FROM clerk_verify v WHERE " + isDue + " AND v.kind = $2 GROUP BY v.id ORDER BY min(v.queued_at), v.id LIMIT $3"
+	rows, err := db.query(ctx, text, int64(now), string(kind), limit)
 	return scanAll(rows, err, scanOne[string])
 }
 
+// isDue is the condition that an object of the verify queue v may be asked for at the time $1.
+const isDue = "NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $1 AND s.reason <> 'hidden')"
+
 // DoubtsDue reports whether an object waits in the verify queue that may be asked for now.
 func (db *DB) DoubtsDue(ctx context.Context, now clerk.Time) (bool, error) {
-	const text = `SELECT 1 FROM clerk_verify v WHERE NOT EXISTS
-		(SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $1 AND s.reason <> 'hidden') LIMIT 1`
-	rows, err := db.query(ctx, text, int64(now))
+	rows, err := db.query(ctx, "SELECT 1 FROM clerk_verify v WHERE "+isDue+" LIMIT 1", int64(now))
 	found, err := scanAll(rows, err, scanOne[int])
 	return len(found) > 0, err
 }

@@ -13,22 +13,27 @@ type snapshot struct {
 	tx *sql.Tx
 }
 
-// Snapshot runs fn with a context under which all reads of this database see one state of it, in one
-// read-only transaction. Facts that are compared with each other are read under one.
+// Snapshot runs fn with a context under which all reads of this database see one moment of it. Facts that are compared
+// with each other are read under one. [DB.View] is for work that is written for a transaction.
 func (db *DB) Snapshot(ctx context.Context, fn func(context.Context) error) error {
 	if db.snapshotOf(ctx) != nil {
 		return fn(ctx)
 	}
-	options := &sql.TxOptions{ReadOnly: true}
-	if db.engine == Postgres {
-		options.Isolation = sql.LevelRepeatableRead
-	}
-	tx, err := db.read.BeginTx(db.engine.detach(ctx), options)
+	tx, err := db.beginRead(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
 	return fn(context.WithValue(ctx, snapshotKey{}, snapshot{db, tx}))
+}
+
+// beginRead begins a transaction that sees one moment of the database and takes no lock that a writer waits for.
+func (db *DB) beginRead(ctx context.Context) (*sql.Tx, error) {
+	options := &sql.TxOptions{ReadOnly: true}
+	if db.engine == Postgres {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	return db.read.BeginTx(db.engine.detach(ctx), options)
 }
 
 // snapshotOf returns the transaction of a context's snapshot, nil where it has none of this database.

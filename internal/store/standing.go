@@ -25,7 +25,7 @@ var tallied = fmt.Sprintf(`SELECT count(*), COALESCE(sum(CASE WHEN sync_hidden =
 	COALESCE(sum(CASE WHEN sync_hidden = 0 AND %s THEN 1 ELSE 0 END), 0) FROM `, fmt.Sprintf(unproven, ""))
 
 // unproven is a condition of rows of which nothing proves that they were at Clerk when a walk began, or later: no read
-// that was sent after its start found them, and no event of a later time told of them. $1 is the start's write counter,
+// that was sent after its start found them, and no event of a later time was about them. $1 is the start's write counter,
 // $2 its latest time by Clerk's clock, or 0 where Clerk told none: then no event proves anything.
 const unproven = "sync_read_after < $1 AND (CAST($2 AS BIGINT) = 0 OR sync_seen_at < CAST($2 AS BIGINT)%s)"
 
@@ -128,7 +128,7 @@ func (db *DB) Suspected(ctx context.Context) (map[clerk.Kind]int64, error) {
 	return suspected, err
 }
 
-// Conflicts counts the objects that Clerk has although they are deleted here for ever, by kind.
+// Conflicts counts the objects that Clerk has although they are permanently deleted here, by kind.
 func (db *DB) Conflicts(ctx context.Context) (map[clerk.Kind]int64, error) {
 	rows, err := db.query(ctx, "SELECT kind, count(*) FROM clerk_suspects WHERE reason = 'conflict' GROUP BY kind")
 	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })

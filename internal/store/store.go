@@ -278,7 +278,7 @@ func likeEscape(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
 
-// CheckLadder says what is wrong with a role ladder.
+// CheckLadder returns what is wrong with a role ladder.
 func CheckLadder(roles []string) error {
 	if len(roles) == 0 {
 		return errors.New("no roles configured: at least one is needed")

@@ -17,9 +17,9 @@ const (
 	SuspectOlder    Suspicion = "older"    // what Clerk tells is older than what is stored
 	SuspectHidden   Suspicion = "hidden"   // it is taken for deleted, which one more answer has to confirm
 	SuspectRefused  Suspicion = "refused"  // Clerk refuses to tell: not to be asked again too soon
-	// SuspectUnreadable is what Clerk refused to tell that often that waiting alone does not help: a person has to look.
+	// SuspectUnreadable is what Clerk refused to return so often that waiting does not help: a person has to look.
 	SuspectUnreadable Suspicion = "unreadable"
-	SuspectConflict   Suspicion = "conflict" // Clerk has what is deleted here for ever
+	SuspectConflict   Suspicion = "conflict" // Clerk has what is permanently deleted here
 )
 
 // Suspect is an object of which one answer of Clerk said what a later one has to confirm. An object has one at a time.
@@ -78,7 +78,7 @@ func (db *DB) ActiveUsers(ctx context.Context, since, now clerk.Time, after stri
 // waits is the condition that an object of the verify queue v waits for a read, and is no finding for a person.
 const waits = "NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.reason = 'unreadable')"
 
-// Unreadable counts the objects in doubt that Clerk keeps refusing to tell, by kind. They grant nothing, and are no part of
+// Unreadable counts the objects in doubt that Clerk keeps refusing to return, by kind. They grant nothing, and are no part of
 // [DB.Queues].
 func (db *DB) Unreadable(ctx context.Context) (map[clerk.Kind]int64, error) {
 	rows, err := db.query(ctx, "SELECT v.kind, count(DISTINCT v.id) FROM clerk_verify v WHERE NOT "+waits+" GROUP BY v.kind")

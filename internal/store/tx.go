@@ -69,14 +69,8 @@ func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx
 	}
 	defer func() { _ = sqlTx.Rollback() }()
 	tx := &Tx{db: db, ctx: ctx, tx: sqlTx, stmts: map[string]*sql.Stmt{}}
-	rows, err := tx.query(ctx, db.engine.lockHead())
-	heads, err := scanAll(rows, err, scanHead)
-	if tx.Head, err = exactlyOne(heads, err); err != nil {
-		return fmt.Errorf("lock the head row: %w", err)
-	}
-	tx.Head.Writes++
-	if err := tx.learnSettings(ctx); err != nil {
-		return err
+	if err := tx.begin(ctx, db.engine.lockHead()); err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
 	}
 	if err := fn(tx); err != nil {
 		return err
@@ -95,30 +89,31 @@ func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx
 	return nil
 }
 
-// View runs fn in a transaction that only reads, and sees one moment of the database. It takes no lock that a writer
-// waits for. The head is as if this were a writing transaction, so that what fn would write can be worked out.
+// View runs fn in a transaction that only reads and sees one moment of the database, for dry runs. The head is as if this
+// were a writing transaction, so that what fn would write can be worked out.
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
-	options := &sql.TxOptions{ReadOnly: true}
-	if db.engine == Postgres {
-		options.Isolation = sql.LevelRepeatableRead
-	}
 	ctx = db.engine.detach(ctx)
-	sqlTx, err := db.read.BeginTx(ctx, options)
+	sqlTx, err := db.beginRead(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = sqlTx.Rollback() }()
 	tx := &Tx{db: db, ctx: ctx, tx: sqlTx, stmts: map[string]*sql.Stmt{}, readOnly: true}
-	rows, err := tx.query(ctx, selectHead)
-	heads, err := scanAll(rows, err, scanHead)
-	if tx.Head, err = exactlyOne(heads, err); err != nil {
-		return fmt.Errorf("read the head row: %w", err)
-	}
-	tx.Head.Writes++
-	if err := tx.learnSettings(ctx); err != nil {
-		return err
+	if err := tx.begin(ctx, selectHead); err != nil {
+		return fmt.Errorf("begin a view: %w", err)
 	}
 	return fn(tx)
+}
+
+// begin reads the head row and the settings in force, and takes the next number.
+func (tx *Tx) begin(ctx context.Context, readHead string) error {
+	rows, err := tx.query(ctx, readHead)
+	heads, err := scanAll(rows, err, scanHead)
+	if tx.Head, err = exactlyOne(heads, err); err != nil {
+		return err
+	}
+	tx.Head.Writes++
+	return tx.learnSettings(ctx)
 }
 
 // ReadOnly reports whether the transaction can only read.

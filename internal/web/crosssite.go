@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// RefuseCrossSite answers 403 to what a browser sends for a page of another site, whatever the method. Programs, and
+// RefuseCrossSite refuses with 403 what a browser sends for a page of another site, whatever the method. Programs, and
 // addresses that people type, pass.
 func RefuseCrossSite(next http.Handler) http.Handler {
 	return HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {

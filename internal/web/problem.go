@@ -23,7 +23,7 @@ type Problem struct { // the RFC's word; it is an answer first
 	Extra  map[string]any // further members, such as reason; none can replace a standard one
 	Header http.Header    // sent along, such as WWW-Authenticate or Retry-After
 	Err    error          // the cause, for the log
-	// Reported means that the log tells of it as an incident. Its access line is then for debugging alone.
+	// Reported means that the log has it as an incident. Its access line is then for debugging alone.
 	Reported bool
 }
 

@@ -220,10 +220,14 @@ func sights(t *testing.T, db *store.DB) {
 	written := user.Written
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		found, err := tx.Sights(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
-		if s := found["user_1"]; len(found) != 2 || s.Digest != "d" || s.SignedInAt != 4 || s.Hidden || !found["user_2"].Hidden || s.Written != written {
+		if s := found["user_1"]; len(found) != 2 || s.Hidden || !found["user_2"].Hidden || s.Written != written {
 			t.Errorf("sights %+v", found)
 		}
-		return errors.Join(err, tx.Verify(t.Context(), clerk.KindUser, []string{"user_1"}, 20, 5, 77),
+		sealed, err2 := tx.Sealed(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
+		if s := sealed["user_1"]; len(sealed) != 2 || s.Digest != "d" || s.SignedInAt != 4 || s.Hidden || !sealed["user_2"].Hidden || !s.Intact {
+			t.Errorf("sealed %+v", sealed)
+		}
+		return errors.Join(err, err2, tx.Verify(t.Context(), clerk.KindUser, []string{"user_1"}, 20, 5, 77),
 			tx.Verify(t.Context(), clerk.KindUser, []string{"user_1", "x"}, 15, 4, 78))
 	})
 	if err != nil {

@@ -60,7 +60,7 @@ func settings(t *testing.T, db *store.DB) {
 	}
 }
 
-// otherProcess: what another process puts into force holds for the next transaction of this one, which has asked nobody.
+// otherProcess: what another process puts into force holds for the next transaction of this one, without asking.
 func otherProcess(t *testing.T, db, other *store.DB) {
 	t.Helper()
 	ctx := t.Context()
