@@ -236,7 +236,7 @@ func (s *session) unread(ctx context.Context, k *KindReport, key store.Key, caus
 	case before.Reason == store.SuspectHidden || before.Reason == store.SuspectConflict || before.Reason == store.SuspectOlder && before.Attempts > 1:
 		before.DueAt = s.in(askAgain)
 		return s.suspect(ctx, before)
-	case suspected && before.Reason != store.SuspectRefused && errors.Is(cause, clerkapi.ErrUnavailable):
+	case suspected && !isRefused(before) && errors.Is(cause, clerkapi.ErrUnavailable):
 		before.DueAt = s.in(confirmAfter) // what the first answer said still counts
 		return s.suspect(ctx, before)
 	case !suspected || !isRefused(before):
