@@ -24,20 +24,24 @@ import (
 
 // Claims are what a running server said of itself while everything went wrong around it.
 type Claims struct {
-	Asked   int      `json:"asked"`   // how often it was asked whether it is in sync
-	Claimed int      `json:"claimed"` // how often it said so …
-	True    int      `json:"true"`    // … and was right: must be all
-	Kills   int      `json:"kills"`
-	Copies  int      `json:"copies_restored"`
-	Edits   int      `json:"rows_edited"`
-	Actions int      `json:"actions"`
-	Wrong   []string `json:"wrong"` // what was not so: must be none
+	Asked   int `json:"asked"`   // how often it was asked whether it is in sync
+	Claimed int `json:"claimed"` // how often it said so …
+	True    int `json:"true"`    // … and was right: must be all
+	Kills   int `json:"kills"`
+	Copies  int `json:"copies_restored"`
+	Edits   int `json:"rows_edited"`
+	Actions int `json:"actions"`
+	// Commands are backfills and dry runs that ran next to the server, and Roles those whose key was changed.
+	Commands int      `json:"commands"`
+	Roles    int      `json:"roles_renamed"`
+	Wrong    []string `json:"wrong"` // what was not so: must be none
 }
 
 const (
-	claimsToken = "chaos-chaos-chaos-chaos-chaos-chaos-chaos"
-	askEvery    = 200 * time.Millisecond
-	startWithin = 20 * time.Second
+	claimsToken   = "chaos-chaos-chaos-chaos-chaos-chaos-chaos"
+	askEvery      = 200 * time.Millisecond
+	startWithin   = 20 * time.Second
+	commandWithin = 2 * time.Minute
 )
 
 // watched is a real server, the emulated Clerk that it mirrors, and everything that befalls both.
@@ -57,6 +61,7 @@ type watched struct {
 	client               *http.Client
 	process              *exec.Cmd
 	exited               chan struct{}
+	roles                int    // made so far
 	copied               string // a copy of the database
 	claims               Claims
 }
@@ -164,33 +169,6 @@ func (w *watched) act(ctx context.Context) error {
 		w.claims.Actions++
 	}
 	w.ledger.Note()
-	return nil
-}
-
-// disturb does one of the things that must not make a claim false.
-func (w *watched) disturb(ctx context.Context) error {
-	w.refuse.Store(false)
-	w.undated.Store(false)
-	switch w.random.IntN(9) {
-	case 0, 1:
-		w.kill()
-		w.claims.Kills++
-		return w.start(ctx)
-	case 2:
-		return w.takeCopy(ctx)
-	case 3:
-		return w.restoreCopy(ctx)
-	case 4:
-		return w.edit(ctx)
-	case 5:
-		w.refuse.Store(true)
-	case 6:
-		w.undated.Store(true)
-	case 7:
-		return w.clerk.SetFaults(emulator.Faults{Drop: 0.5})
-	case 8:
-		return w.clerk.SetFaults(emulator.Faults{Duplicate: 0.3, Reorder: 0.5, Fail: 0.2, Unheard: 0.1})
-	}
 	return nil
 }
 
@@ -376,10 +354,12 @@ func (c *Claims) print(w io.Writer) {
   things that happened    %d
   kills, copies restored  %d, %d
   rows edited by hand     %d
+  roles renamed           %d
+  backfills and dry runs  %d
   asked whether in sync   %d
   said so, and was right  %d, %d
 
-`, c.Actions, c.Kills, c.Copies, c.Edits, c.Asked, c.Claimed, c.True)
+`, c.Actions, c.Kills, c.Copies, c.Edits, c.Roles, c.Commands, c.Asked, c.Claimed, c.True)
 	for _, text := range c.Wrong {
 		fmt.Fprintf(w, "  %s\n", text)
 	}

@@ -176,8 +176,21 @@ func withProgress(p *process) (*process, *progress) {
 
 // openMirror opens the configured mirror for a command that reads Clerk and changes the mirror.
 func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
-	return openWith(ctx, newMirror, flags, p)
+	return openWith(ctx, withSecretKey(newMirror), flags, p)
 }
+
+// withSecretKey refuses before a database is opened, or made, for a command that cannot read Clerk.
+func withSecretKey(open opener) opener {
+	return func(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+		if c.SecretKey == "" {
+			return nil, fmt.Errorf("%w, so nothing can be read from Clerk\nSet CLERK_SECRET_KEY", clerksync.ErrNoSecretKey)
+		}
+		return open(ctx, c, logger)
+	}
+}
+
+// opener opens the configured mirror.
+type opener func(context.Context, *Config, *slog.Logger) (*clerksync.Mirror, error)
 
 // openStored is openMirror for a command that makes no database.
 func openStored(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
@@ -190,7 +203,7 @@ func openReader(ctx context.Context, flags configFlags, p *process) (*clerksync.
 }
 
 func openWith(
-	ctx context.Context, open func(context.Context, *Config, *slog.Logger) (*clerksync.Mirror, error), flags configFlags, p *process,
+	ctx context.Context, open opener, flags configFlags, p *process,
 ) (*clerksync.Mirror, error) {
 	config, err := flags.load(p)
 	if err != nil {
