@@ -45,18 +45,31 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation, sealed
 		return err
 	}
 	if names = append(names, columns...); len(names) == 0 && !sealed.Unknown { // it is something that nothing else tells
+		if e.row.Written > b.since { // … and that the read is too old to tell
+			b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: doubtHand})
+			return nil
+		}
 		if want.Digest == op.Digest {
 			want.SetBody(op.body, op.raw)
 		}
 		want.SignedInAt, want.ActiveAt = op.signedInAt, op.activeAt
 		names = []string{}
 	}
+	want.Altered = false
 	*e.row, e.save = want, true
 	if names != nil {
 		b.altered[op.key] = names
 		b.changes = append(b.changes, store.Change{Key: op.key, Operation: store.OpUpsert, Version: want.Version, Fields: names})
 	}
 	return nil
+}
+
+// doubtAltered queues a verify of a row that something else has written, and that is saved for another reason, such as
+// that the user signed in.
+func (b *batch) doubtAltered(row *store.Row) {
+	if row.Altered && !row.Hidden() && Readable(row.Kind) {
+		b.doubts = append(b.doubts, store.Doubt{Key: row.Key, Reason: doubtHand})
+	}
 }
 
 // Rehide hides a row that is deleted, and was made visible by something else than clerksync.

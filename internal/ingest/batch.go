@@ -394,6 +394,7 @@ func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 	for _, k := range b.order {
 		if e := b.rows[k]; e.save {
 			rows = append(rows, e.row)
+			b.doubtAltered(e.row)
 		}
 	}
 	if err := tx.SaveRows(ctx, rows); err != nil {

@@ -16,6 +16,7 @@ const (
 	doubtBan   = "ban"          // a session created in the millisecond of a ban
 	doubtRole  = "role_renamed" // the key of its role is one that a role had before, or that no role has
 	doubtClash = "ambiguous"    // another live row has the same address
+	doubtHand  = "altered"      // something else than clerksync has written its row
 	doubtLate  = "late"         // an event brought it that may be older than a walk which did not find it
 	oneSecond  = 1000
 )

@@ -91,6 +91,38 @@ func TestColumnsAlteredByHand(t *testing.T) {
 	}
 }
 
+// A row that was altered by hand, and then saved because its user signed in, is not taken for one that clerksync has
+// written: a walk repairs and reports it, and so does the verify that the save has queued.
+func TestAlteredRowIsSavedByASignIn(t *testing.T) {
+	t.Parallel()
+	for _, set := range []string{"raw = '{}'", "email = 'eve@example.com'", "last_login_at = 9999999999999", "is_active = 0"} {
+		t.Run(set, func(t *testing.T) {
+			t.Parallel()
+			onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
+				l.backfill()
+				key := l.any(clerk.KindUser)
+				for what, read := range map[string]func() *reconcile.Report{
+					"walk": func() *reconcile.Report { return l.walk(reconcile.Options{}) }, "verify": l.tick,
+				} {
+					l.byHand("UPDATE clerk_users SET " + set + " WHERE clerk_user_id = '" + key.ID + "'")
+					l.later(3 * time.Second)
+					l.signIn(key.ID)
+					l.later(3 * time.Second)
+					report := read()
+					if report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != key.ID || report.Drift[0].Cause != reconcile.CauseAltered {
+						l.Errorf("%s: %+v", what, report)
+					}
+					l.equal()
+					l.tick()
+					if report := l.walk(reconcile.Options{}); report.Found != 0 {
+						l.Errorf("once more after %s: %+v", what, report)
+					}
+				}
+			})
+		})
+	}
+}
+
 // A row that is deleted, and was made visible by hand, is hidden again, whichever way it was deleted.
 func TestDeletedRowMadeVisibleByHand(t *testing.T) {
 	t.Parallel()

@@ -63,22 +63,33 @@ func (t *table) checksum(values []any) int64 {
 
 var checksumBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
-// sealedText selects what a page is compared with, the text that the checksum is of, and the checksum.
+// holds reports whether a checksum is that of the text of a row.
+func holds(text []byte, sum int64) bool { return int64(crc32.Checksum(text, castagnoli)) == sum }
+
+// sealedText is the expression of the text that the checksum of a row is of.
 func (t *table) sealedText(e Engine) string {
 	values := make([]string, len(t.sealed))
 	for i, c := range t.sealed {
-		value := "t." + t.columns[c].name
+		value := t.columns[c].name
 		if t.columns[c].typ == intColumn && e == Postgres {
 			value += "::text"
 		}
 		values[i] = "COALESCE(" + value + ", '" + nullMark + "')"
 	}
+	return fmt.Sprintf("concat_ws('%s', %s)", unitSeparator, strings.Join(values, ", "))
+}
+
+// storedChecksum is the expression of a row's checksum, -1 for none.
+func (t *table) storedChecksum() string { return "COALESCE(" + checksumColumn + ", -1)" }
+
+// selectSealed selects what a page is compared with, the text that the checksum is of, and the checksum.
+func selectSealed(t *table, e Engine) string {
 	facts := ""
 	if t.kind == clerk.KindUser {
-		facts = "COALESCE(t.last_login_at, 0), COALESCE(t.last_active_at, 0), t.sync_banned_at, COALESCE(t.deprovisioned, 0), "
+		facts = "COALESCE(last_login_at, 0), COALESCE(last_active_at, 0), sync_banned_at, COALESCE(deprovisioned, 0), "
 	}
-	return fmt.Sprintf("SELECT t.%s, t.sync_digest, t.sync_revision, t.sync_rank, t.sync_hidden, %sconcat_ws('%s', %s), COALESCE(t.%s, -1) FROM %s t WHERE ",
-		t.key(), facts, unitSeparator, strings.Join(values, ", "), checksumColumn, t.name)
+	return fmt.Sprintf("SELECT %s, sync_digest, sync_revision, sync_rank, sync_hidden, %s%s, %s FROM %s WHERE ",
+		t.key(), facts, t.sealedText(e), t.storedChecksum(), t.name)
 }
 
 // Sealed is a row as a page of Clerk's is compared with it.
@@ -109,9 +120,9 @@ func (tx *Tx) Sealed(ctx context.Context, kind clerk.Kind, ids []string) (map[st
 		into = append(into, &s.SignedInAt, &s.ActiveAt, &s.BannedAt, &s.Deprovisioned)
 	}
 	into = append(into, &text, &sum)
-	err := tx.load(ctx, t.selectSealed[tx.db.engine], "t."+t.key(), ids, func(rows *sql.Rows) error {
+	err := tx.load(ctx, t.selectSealed[tx.db.engine], t.key(), ids, func(rows *sql.Rows) error {
 		err := rows.Scan(into...)
-		s.Intact, s.Unknown = int64(crc32.Checksum(text, castagnoli)) == sum, sum < 0
+		s.Intact, s.Unknown = holds(text, sum), sum < 0
 		found[id] = s
 		return err
 	})

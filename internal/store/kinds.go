@@ -16,7 +16,7 @@ type table struct {
 	name    string
 	columns []column // the first is the Clerk id, but for users
 
-	selectRows string // the sync state of rows, for Tx.Rows
+	selectRows map[Engine]string // the sync state of rows, for Tx.Rows
 	upsert     *bulk
 	sealed     []int // the columns that the checksum covers, by their place in columns
 
@@ -227,9 +227,9 @@ func buildTables(list ...table) map[clerk.Kind]*table {
 	for i := range list {
 		t := &list[i]
 		t.columns = append(slices.Clone(t.columns), syncColumns...)
-		t.selectRows = selectRows(t)
 		t.sealed = sealedColumns(t.columns)
-		t.selectSealed = map[Engine]string{SQLite: t.sealedText(SQLite), Postgres: t.sealedText(Postgres)}
+		t.selectRows = map[Engine]string{SQLite: selectRows(t, SQLite), Postgres: selectRows(t, Postgres)}
+		t.selectSealed = map[Engine]string{SQLite: selectSealed(t, SQLite), Postgres: selectSealed(t, Postgres)}
 		var names, set []string
 		var types []columnType
 		for _, c := range t.columns {
@@ -250,7 +250,7 @@ func buildTables(list ...table) map[clerk.Kind]*table {
 }
 
 // selectRows lists the columns that scanRow reads; what a kind has not is a constant.
-func selectRows(t *table) string {
+func selectRows(t *table, e Engine) string {
 	column := func(name, otherwise string) string {
 		if !t.has(name) || name == t.key() {
 			return otherwise
@@ -263,6 +263,7 @@ func selectRows(t *table) string {
 		"COALESCE(deleted_at, 0)", "COALESCE(raw, '')", "sync_hard", "sync_terminal", "sync_rank", "sync_updated_at", "sync_observed_at",
 		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write", "sync_erased", "sync_read_after",
 		userFact(t, "deprovisioned"), userFact(t, "sync_provision_at"), userFact(t, "sync_provision_seen_at"),
+		t.sealedText(e), t.storedChecksum(),
 	}, ", ") + " FROM " + t.name + " WHERE "
 }
 

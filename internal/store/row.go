@@ -62,9 +62,12 @@ type Row struct {
 	// VerifiedAt is when an authoritative read agreed, to be noted when the row is saved; 0 leaves what is noted. It is
 	// not loaded, nor part of what merges compare.
 	VerifiedAt clerk.Time
-	Written    int64  // the head's write counter at the last write
-	Raw        string // the canonical body; "" when only the id is known
-	body       clerk.Value
+	Written    int64 // the head's write counter at the last write
+	// Altered tells that something else than clerksync had written the row when it was loaded. Saving it does not hide that:
+	// the row keeps a checksum that does not hold, until who has read the object from Clerk clears this.
+	Altered bool
+	Raw     string // the canonical body; "" when only the id is known
+	body    clerk.Value
 }
 
 // Provision is what the last version of a user that carries the flag says of their directory (SCIM): whether it took their
