@@ -94,7 +94,8 @@ func (m *Mirror) Counts(ctx context.Context) (Counts, error) {
 	}
 	instances, err1 := m.db.Instances(ctx)
 	head, err2 := m.db.Head(ctx)
-	return Counts{counts, head.LastReceivedAt.Time(), slices.Concat([]string{}, instances), m.denials.counts(), m.auditor.dropped.Load(), m.purgedSoFar()}, cmp.Or(err1, err2)
+	instances = slices.Concat([]string{}, instances) // never null in JSON
+	return Counts{counts, head.LastReceivedAt.Time(), instances, m.denials.counts(), m.auditor.dropped.Load(), m.purgedSoFar()}, cmp.Or(err1, err2)
 }
 
 // HealthHandler serves [Mirror.Health], always with status 200: it is for people and alerts. Anyone may ask. With a key
