@@ -67,7 +67,12 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation, sealed
 // doubtAltered queues a verify of a row that something else has written, and that is saved for another reason, such as
 // that the user signed in.
 func (b *batch) doubtAltered(row *store.Row) {
-	if row.Altered && !row.Hidden() && Readable(row.Kind) {
+	if !row.Altered || row.Hidden() {
+		return
+	}
+	user, organization := parents(row.Kind, row.Body()) // Clerk tells a membership by these
+	row.UserID, row.OrganizationID = cmp.Or(user, row.UserID), cmp.Or(organization, row.OrganizationID)
+	if Readable(row.Kind) {
 		b.doubts = append(b.doubts, store.Doubt{Key: row.Key, Reason: doubtHand})
 	}
 }

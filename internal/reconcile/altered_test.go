@@ -9,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/store"
 )
 
 // byHand runs a statement that clerksync knows nothing of.
@@ -121,6 +122,31 @@ func TestAlteredRowIsSavedByASignIn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A membership that was given to another user by hand, and then saved because of an older event, is asked for by its own
+// user and found.
+func TestMembershipGivenAwayByHandIsSaved(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, emulator.Options{Users: 5, Organizations: 2, Memberships: 5}, func(l *lab) {
+		l.backfill()
+		key := l.any(clerk.KindMembership)
+		var older clerk.Value
+		l.must(l.db.Update(l.Context(), func(tx *store.Tx) error {
+			rows, err := tx.Rows(l.Context(), []store.Key{key})
+			older = rows[key].Body().With("updated_at", parse(l.T, "1"))
+			return err
+		}))
+		l.byHand("UPDATE clerk_memberships SET clerk_user_id = 'user_eve' WHERE clerk_membership_id = '" + key.ID + "'")
+		l.later(3 * time.Second)
+		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: key, Body: older, ObservedAt: clerk.At(l.now())}))
+		l.later(3 * time.Second)
+		report := l.tick()
+		if report.Found != 1 || report.Repaired != 1 || report.Drift[0].Cause != reconcile.CauseAltered || l.hidden(key) || len(l.suspects()) > 0 {
+			l.Errorf("%+v, suspects %v", report, l.suspects())
+		}
+		l.equal()
+	})
 }
 
 // A row that is deleted, and was made visible by hand, is hidden again, whichever way it was deleted.
