@@ -58,7 +58,7 @@ func TestStatusOfAKilledOrCopiedMirrorBeforeAServerStarts(t *testing.T) {
 		w.says(false, "was killed, or this is a copy that was taken while it ran")
 		_, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindRole}})
 		w.must(err)
-		w.says(false, "the users were not compared since")
+		w.says(false, "the users, ", "have not been compared since")
 		w.reconcile()
 		w.says(true)
 		w.must(w.m.BeginLife(w.Context()))

@@ -191,7 +191,7 @@ func mayVerify(jwk object) bool {
 func (o object) unsigned(name string) *big.Int {
 	text, _ := o.text(name)
 	bytes, err := strictBase64.DecodeString(text)
-	if err != nil {
+	if err != nil || len(bytes) == 0 {
 		return nil
 	}
 	return new(big.Int).SetBytes(bytes)

@@ -104,7 +104,7 @@ func TestRemoteKeysSet(t *testing.T) {
 		"private EC":             {[]object{good, {"kty": "EC", "kid": "ins_other", "d": "AA"}}, only},
 		"null":                   {[]object{nil, good}, only},
 		"one id twice":           {[]object{good, other(object{"kid": "ins_b"}), with(good, object{"kid": "ins_b"})}, only},
-		"one id twice, EC":       {[]object{good, other(nil), {"kty": "EC", "kid": "ins_other"}}, only},
+		"one id twice, EC":       {[]object{good, other(nil), {"kty": "EC", "kid": "ins_other"}}, []string{kid, "ins_other"}},
 		"one id three times":     {[]object{other(nil), good, with(good, object{"kid": "ins_other"}), other(nil)}, only},
 		"one key twice":          {[]object{good, other(nil), other(object{"use": nil})}, []string{kid, "ins_other"}},
 		"id not text":            {[]object{good, other(object{"kid": 5})}, only},

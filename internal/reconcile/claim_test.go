@@ -125,6 +125,7 @@ func (s *side) restore() {
 	s.db, s.raw, s.fuse, err = openWithFuse("", b.content)
 	must(s.T, err)
 	s.open = append(s.open, s.db)
+	s.lost = s.lost || len(s.promised) > len(b.promised)
 	s.promised, s.gone = slices.Clone(b.promised), maps.Clone(b.gone) // what was acknowledged since stays acknowledged
 	s.views = viewreader.New(s.raw)
 	s.begin()

@@ -131,8 +131,8 @@ func live(ctx context.Context, t *rapid.T, engines []string, claims *[2]int) {
 	for range rapid.IntRange(1, 14).Draw(t, "steps") {
 		h.step()
 	}
-	if h.loss > 0 {
-		for _, s := range h.sides {
+	for _, s := range h.sides {
+		if h.loss > 0 || s.lost {
 			s.last()
 		}
 	}
@@ -293,6 +293,7 @@ func (h *history) step() {
 type side struct {
 	*history
 	name string
+	lost bool // what was acknowledged after the copy was taken that was restored
 	db   *store.DB
 	raw  *sql.DB
 	fuse *fuse

@@ -36,7 +36,7 @@ func (s *side) judge() {
 		s.claims(when)
 		fresh := s.fresh()
 		s.equal(when, fresh)
-		if s.loss == 0 {
+		if s.loss == 0 && !s.lost {
 			s.last()
 			s.sane()
 			s.equal(when+" and the last events", fresh)
