@@ -201,6 +201,11 @@ func (w *watched) ask(ctx context.Context) error {
 	return w.check(ctx, said.ProvenAt.Time())
 }
 
+// openFile opens the server's database next to it.
+func (w *watched) openFile(option string) (*sql.DB, error) {
+	return sql.Open("sqlite", "file:"+w.file+"?_pragma=busy_timeout(5000)&"+option)
+}
+
 // check compares a claim with everything that happened.
 func (w *watched) check(ctx context.Context, proven time.Time) error {
 	for _, m := range w.clerk.Deliveries() {
@@ -213,7 +218,7 @@ func (w *watched) check(ctx context.Context, proven time.Time) error {
 			}
 		}
 	}
-	db, err := sql.Open("sqlite", "file:"+w.file+"?mode=ro&_pragma=busy_timeout(5000)")
+	db, err := w.openFile("mode=ro")
 	if err != nil {
 		return err
 	}
@@ -237,7 +242,7 @@ func (w *watched) check(ctx context.Context, proven time.Time) error {
 
 // edit changes a user's e-mail address by hand.
 func (w *watched) edit(ctx context.Context) error {
-	db, err := sql.Open("sqlite", "file:"+w.file+"?_pragma=busy_timeout(5000)&_txlock=immediate")
+	db, err := w.openFile("_txlock=immediate")
 	if err != nil {
 		return err
 	}
@@ -257,7 +262,7 @@ func (w *watched) edit(ctx context.Context) error {
 
 // takeCopy copies the database while the server runs.
 func (w *watched) takeCopy(ctx context.Context) error {
-	db, err := sql.Open("sqlite", "file:"+w.file+"?_pragma=busy_timeout(5000)")
+	db, err := w.openFile("mode=rw")
 	if err != nil {
 		return err
 	}

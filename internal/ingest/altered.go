@@ -20,10 +20,10 @@ var loose = map[clerk.Kind][]string{
 
 // restore makes a row what clerksync derives from its body again, where something else has written its columns, and notes
 // which. A body that does not have its digest any more is taken from the read, which the operation is of.
-func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation, sealed store.Sealed) error {
+func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation) error {
 	e := b.rows[op.key]
 	op, ok := b.spare(op, e.row)
-	if !ok || !e.exists || e.save || e.row.Hard || op.do != upsert || sealed.Intact {
+	if !ok || !e.exists || e.save || e.row.Hard || op.do != upsert || (!e.row.Altered && !e.row.Unsealed) {
 		return nil // also where a row comes twice in a batch: the database has it as it was before
 	}
 	want := *e.row
@@ -38,13 +38,12 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation, sealed
 		want.SetBody(op.body, op.raw)
 		except = append(except, loose[want.Kind]...)
 	}
-	user, organization := parents(want.Kind, want.Body())
-	want.UserID, want.OrganizationID = cmp.Or(user, want.UserID), cmp.Or(organization, want.OrganizationID)
+	parentsFromBody(&want)
 	columns, err := tx.Altered(ctx, &want, except...)
 	if err != nil {
 		return err
 	}
-	if names = append(names, columns...); len(names) == 0 && !sealed.Unknown { // it is something that nothing else tells
+	if names = append(names, columns...); len(names) == 0 && !want.Unsealed { // it is something that nothing else tells
 		if e.row.Written > b.since { // … and that the read is too old to tell
 			b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: doubtHand})
 			return nil
@@ -55,7 +54,7 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation, sealed
 		want.SignedInAt, want.ActiveAt = op.signedInAt, op.activeAt
 		names = []string{}
 	}
-	want.Altered = false
+	want.Altered, want.Unsealed = false, false
 	*e.row, e.save = want, true
 	if names != nil {
 		b.altered[op.key] = names
@@ -70,11 +69,16 @@ func (b *batch) doubtAltered(row *store.Row) {
 	if !row.Altered || row.Hidden() {
 		return
 	}
-	user, organization := parents(row.Kind, row.Body()) // Clerk tells a membership by these
-	row.UserID, row.OrganizationID = cmp.Or(user, row.UserID), cmp.Or(organization, row.OrganizationID)
+	parentsFromBody(row) // Clerk finds a membership by its parents
 	if Readable(row.Kind) {
 		b.doubts = append(b.doubts, store.Doubt{Key: row.Key, Reason: doubtHand})
 	}
+}
+
+// parentsFromBody sets the columns of a row's parents to what its body says of them, where it says anything.
+func parentsFromBody(row *store.Row) {
+	user, organization := parents(row.Kind, row.Body())
+	row.UserID, row.OrganizationID = cmp.Or(user, row.UserID), cmp.Or(organization, row.OrganizationID)
 }
 
 // Rehide hides a row that is deleted, and was made visible by something else than clerksync.

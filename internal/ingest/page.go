@@ -52,8 +52,7 @@ type PreparedPage struct {
 // pageRow is one row of a page.
 type pageRow struct {
 	whole operation
-	known bool // there is a row of it
-	row   store.Sealed
+	known bool        // there is a row of it
 	stubs []operation // of what is embedded in it, once it is known that the row differs
 }
 
@@ -187,7 +186,7 @@ func (b *batch) compare(ctx context.Context, tx *store.Tx, p *PreparedPage) (dif
 	}
 	for _, r := range p.rows {
 		s, known := sights[r.whole.key.ID]
-		if r.known, r.row = known, s; known && s.Intact && r.agrees(&s) {
+		if r.known = known; known && s.Intact && r.agrees(&s) {
 			b.agreed = append(b.agreed, agreement{r.whole.key, r.whole.ObservedAt, r.whole.readAfter})
 			continue
 		}
@@ -246,10 +245,8 @@ func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) err
 	}
 	b.origin = "read"
 	for i := range rows {
-		if rows[i].known {
-			if err := b.restore(ctx, tx, &rows[i].whole, rows[i].row); err != nil {
-				return err
-			}
+		if err := b.restore(ctx, tx, &rows[i].whole); err != nil {
+			return err
 		}
 		if err := b.learnVanished(ctx, tx, &rows[i].whole); err != nil {
 			return err

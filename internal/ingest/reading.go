@@ -127,14 +127,8 @@ func (b *batch) compareOne(ctx context.Context, tx *store.Tx, r *Reading, op *op
 	if !r.ByID || op.do != upsert {
 		return nil
 	}
-	rows, err := tx.Sealed(ctx, op.key.Kind, []string{op.key.ID})
-	if err != nil {
+	if err := b.restore(ctx, tx, op); err != nil {
 		return err
-	}
-	if sealed, known := rows[op.key.ID]; known {
-		if err := b.restore(ctx, tx, op, sealed); err != nil {
-			return err
-		}
 	}
 	return b.learnVanished(ctx, tx, op)
 }

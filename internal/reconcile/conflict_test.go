@@ -37,6 +37,14 @@ func (l *lab) conflicts(kind clerk.Kind) int64 {
 	return all[kind]
 }
 
+// oneDrift checks that a report has one difference, that of an object, and whether it was repaired.
+func (l *lab) oneDrift(what string, report *reconcile.Report, id, cause string, repaired bool) {
+	l.Helper()
+	if len(report.Drift) != 1 || report.Drift[0].Cause != cause || report.Drift[0].ID != id || report.Drift[0].Repaired != repaired {
+		l.Errorf("%s: %+v", what, report)
+	}
+}
+
 // Clerk lists a user who is permanently deleted here: that is reported each time, and stays until an operator accepts what
 // Clerk has.
 func TestClerkHasWhatIsDeletedHere(t *testing.T) {
@@ -47,9 +55,7 @@ func TestClerkHasWhatIsDeletedHere(t *testing.T) {
 		l.forgeDeletion(user)
 		expect := func(what string, report *reconcile.Report, repaired bool) {
 			l.Helper()
-			if len(report.Drift) != 1 || report.Drift[0].Cause != reconcile.CauseDeletedHere || report.Drift[0].ID != user.ID || report.Drift[0].Repaired != repaired {
-				l.Errorf("%s: %+v", what, report)
-			}
+			l.oneDrift(what, report, user.ID, reconcile.CauseDeletedHere, repaired)
 			if l.hidden(user) == repaired {
 				l.Errorf("%s: hidden %v", what, !repaired)
 			}

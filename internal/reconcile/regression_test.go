@@ -39,9 +39,7 @@ func TestRegression(t *testing.T) {
 		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindUser}}
 		expect := func(what string, report *reconcile.Report, repaired bool) {
 			l.Helper()
-			if len(report.Drift) != 1 || report.Drift[0].Cause != reconcile.CauseRegression || report.Drift[0].ID != user.ID || report.Drift[0].Repaired != repaired {
-				l.Errorf("%s: %+v", what, report)
-			}
+			l.oneDrift(what, report, user.ID, reconcile.CauseRegression, repaired)
 			if (l.firstName(user) == "Mallory") == repaired {
 				l.Errorf("%s: it is %s", what, l.firstName(user))
 			}

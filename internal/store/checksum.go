@@ -103,7 +103,6 @@ type Sealed struct {
 	BannedAt      clerk.Time
 	Deprovisioned bool
 	Intact        bool // its columns are as clerksync has written them
-	Unknown       bool // it has no checksum: an earlier version has written it
 }
 
 // Sealed loads the rows of a kind that exist, by id. It also reads their bodies, to tell whether the rows are as clerksync
@@ -122,7 +121,7 @@ func (tx *Tx) Sealed(ctx context.Context, kind clerk.Kind, ids []string) (map[st
 	into = append(into, &text, &sum)
 	err := tx.load(ctx, t.selectSealed[tx.db.engine], t.key(), ids, func(rows *sql.Rows) error {
 		err := rows.Scan(into...)
-		s.Intact, s.Unknown = holds(text, sum), sum < 0
+		s.Intact = holds(text, sum)
 		found[id] = s
 		return err
 	})

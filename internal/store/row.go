@@ -66,6 +66,8 @@ type Row struct {
 	// Altered tells that something else than clerksync had written the row when it was loaded. Saving it does not hide that:
 	// the row keeps a checksum that does not hold, until who has read the object from Clerk clears this.
 	Altered bool
+	// Unsealed reports that the row had no checksum when it was loaded: an earlier version has written it.
+	Unsealed bool
 	Raw     string // the canonical body; "" when only the id is known
 	body    clerk.Value
 }

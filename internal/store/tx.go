@@ -241,7 +241,8 @@ func scanRow(kind clerk.Kind, rows *sql.Rows) (*Row, error) {
 		&r.DeletedAt, &r.Raw, &r.Hard, &r.Terminal, &r.Rank, &r.UpdatedAt, &r.ObservedAt,
 		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written, &r.Erased, &r.ReadAfter,
 		&r.Provision.Out, &r.Provision.UpdatedAt, &r.Provision.ObservedAt, &text, &sum)
-	r.Altered = sum >= 0 && !holds(text, sum)
+	r.Unsealed = sum < 0
+	r.Altered = !r.Unsealed && !holds(text, sum)
 	if !r.Hard {
 		r.DeletedAt = 0
 	}
