@@ -68,8 +68,8 @@ type Row struct {
 	Altered bool
 	// Unsealed reports that the row had no checksum when it was loaded: an earlier version has written it.
 	Unsealed bool
-	Raw     string // the canonical body; "" when only the id is known
-	body    clerk.Value
+	Raw      string // the canonical body; "" when only the id is known
+	body     clerk.Value
 }
 
 // Provision is what the last version of a user that carries the flag says of their directory (SCIM): whether it took their
