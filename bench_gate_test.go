@@ -51,7 +51,7 @@ func BenchmarkRevocation(b *testing.B) {
 			var waits []time.Duration
 			for b.Loop() {
 				session := c.SignIn(user)
-				token := c.TokenFor(clerktest.TokenOrder{UserID: user, SessionID: session, ExpiresIn: &life})
+				token := c.TokenFor(clerktest.TokenOptions{UserID: user, SessionID: session, ExpiresIn: &life})
 				c.Settle()
 				passes := func() bool {
 					r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
@@ -94,7 +94,7 @@ func BenchmarkUnknownKeyFlood(b *testing.B) {
 	defer m.Close()
 	c.SendTo(m.WebhookHandler())
 	life := 3600
-	token := c.TokenFor(clerktest.TokenOrder{UserID: c.CreateUser(clerktest.User{Email: "ada@example.com"}), ExpiresIn: &life})
+	token := c.TokenFor(clerktest.TokenOptions{UserID: c.CreateUser(clerktest.User{Email: "ada@example.com"}), ExpiresIn: &life})
 	c.Settle()
 	server := httptest.NewServer(web.Standard(web.Config{}, m.MeHandler()))
 	defer server.Close()

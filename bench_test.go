@@ -45,7 +45,7 @@ func BenchmarkMe(b *testing.B) {
 	for i := range 100 {
 		user := c.CreateUser(clerktest.User{Email: fmt.Sprintf("u%d@example.com", i), Role: "growth"})
 		r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/api/auth/me", nil)
-		r.Header.Set("Authorization", "Bearer "+c.TokenFor(clerktest.TokenOrder{UserID: user, ExpiresIn: &life}))
+		r.Header.Set("Authorization", "Bearer "+c.TokenFor(clerktest.TokenOptions{UserID: user, ExpiresIn: &life}))
 		requests = append(requests, r)
 	}
 	c.Settle()

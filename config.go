@@ -255,7 +255,7 @@ func (m *Mirror) keySet() (auth.KeySet, error) {
 		}
 		return auth.StaticKey(key), nil
 	}
-	remote := auth.RemoteConfig{Now: c.Now, Logger: c.Logger, Store: keyStore{m.db, m.confirmInstance}}
+	remote := auth.RemoteKeySetConfig{Now: c.Now, Logger: c.Logger, Store: keyStore{m.db, m.confirmInstance}}
 	switch {
 	case c.JWKSURL != "":
 		remote.URL = c.JWKSURL
@@ -267,7 +267,7 @@ func (m *Mirror) keySet() (auth.KeySet, error) {
 	default:
 		return nil, nil
 	}
-	keys, err := auth.NewRemoteKeys(remote)
+	keys, err := auth.NewRemoteKeySet(remote)
 	if err != nil {
 		return nil, err
 	}

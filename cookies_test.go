@@ -33,7 +33,7 @@ func newCookieGate(t *testing.T) *cookieGate {
 
 func (g *cookieGate) token(user, azp string, life int) string {
 	g.Helper()
-	token := g.clerk.TokenFor(clerktest.TokenOrder{UserID: user, AZP: azp, ExpiresIn: &life})
+	token := g.clerk.TokenFor(clerktest.TokenOptions{UserID: user, AZP: azp, ExpiresIn: &life})
 	g.clerk.Settle()
 	return token
 }

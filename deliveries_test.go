@@ -21,7 +21,7 @@ func TestDismissedDeliveries(t *testing.T) {
 		const good = `{"data":{"id":"user_good","updated_at":1780000000000},"timestamp":1780000000000,"type":"user.updated"}`
 		dead := func(id, body string, subjects ...string) store.Delivery {
 			return store.Delivery{
-				MessageID: id, ReceivedAt: clerk.At(time.Now()), Type: "user.updated", State: store.StateDead, Reason: "invalid", Attempts: 1, Body: body,
+				MessageID: id, ReceivedAt: clerk.TimeOf(time.Now()), Type: "user.updated", State: store.StateDead, Reason: "invalid", Attempts: 1, Body: body,
 				Subjects: subjects,
 			}
 		}

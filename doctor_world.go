@@ -70,7 +70,7 @@ func (m *Mirror) checkSecretKey(ctx context.Context) []Finding {
 	if m.config.Issuer == "" || m.config.APIURL != clerkAPI {
 		return found // of an emulated Clerk only the Backend API can be reached
 	}
-	issued, err := auth.NewRemoteKeys(auth.RemoteConfig{URL: strings.TrimSuffix(m.config.Issuer, "/") + "/.well-known/jwks.json"})
+	issued, err := auth.NewRemoteKeySet(auth.RemoteKeySetConfig{URL: strings.TrimSuffix(m.config.Issuer, "/") + "/.well-known/jwks.json"})
 	if err == nil {
 		err = issued.Refresh(ctx)
 	}
@@ -199,7 +199,7 @@ func (m *Mirror) checkSubscriptions(ctx context.Context) []Finding {
 	var missed, silent []string
 	heard := 0
 	for _, kind := range reconcile.Kinds() {
-		types := typesOf(kind)
+		types := kind.EventPrefix()
 		yes, err := m.db.Heard(ctx, types)
 		if err != nil {
 			return []Finding{unreadable(err)}
@@ -226,23 +226,12 @@ func (m *Mirror) checkSubscriptions(ctx context.Context) []Finding {
 	return nil // that none has come at all, the check of events says
 }
 
-// typesOf begins the event types of a kind.
-func typesOf(kind clerk.Kind) string {
-	for _, eventType := range clerk.EventTypes() {
-		if k, _ := clerk.KindOf(eventType); k == kind {
-			prefix, _, _ := strings.Cut(eventType, ".")
-			return prefix + "."
-		}
-	}
-	return string(kind) + "."
-}
-
 // checkFreshness reports whether the mirror is proven to equal Clerk, and why not.
 func (m *Mirror) checkFreshness(ctx context.Context) []Finding {
 	if m.reconciler == nil {
 		return nil
 	}
-	facts, err := m.syncFacts(ctx, clerk.At(m.config.Now()))
+	facts, err := m.syncFacts(ctx, clerk.TimeOf(m.config.Now()))
 	if err != nil {
 		return []Finding{unreadable(err)}
 	}

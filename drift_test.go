@@ -29,7 +29,7 @@ func oldDriftIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	days := func(n int) clerk.Time { return clerk.At(time.Now().AddDate(0, 0, -n)) }
+	days := func(n int) clerk.Time { return clerk.TimeOf(time.Now().AddDate(0, 0, -n)) }
 	err = db.Update(t.Context(), func(tx *store.Tx) error {
 		return tx.AppendDrift(t.Context(), []store.Drift{
 			{Kind: clerk.KindUser, ID: "user_old", FoundAt: days(91)}, {Kind: clerk.KindUser, ID: "user_new", FoundAt: days(89)},

@@ -15,7 +15,7 @@ func TestExplain(t *testing.T) {
 	ada := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 	organization := g.clerk.CreateOrganization("Engines", ada)
 	session := g.clerk.SignIn(ada)
-	token := g.clerk.TokenFor(clerktest.TokenOrder{UserID: ada, SessionID: session, OrganizationID: organization})
+	token := g.clerk.TokenFor(clerktest.TokenOptions{UserID: ada, SessionID: session, OrganizationID: organization})
 	g.clerk.Settle()
 	explain := func(q clerksync.Question) *clerksync.Explanation {
 		t.Helper()

@@ -99,7 +99,7 @@ func (m *Mirror) readStored(ctx context.Context, head store.Head) (*storedFacts,
 	s := &storedFacts{head: head}
 	for _, read := range []func() error{
 		func() (err error) { s.born, err = m.db.Born(ctx); return err },
-		func() (err error) { s.clock, err = m.db.Clock(ctx, clerk.At(m.config.Now())); return err },
+		func() (err error) { s.clock, err = m.db.Clock(ctx, clerk.TimeOf(m.config.Now())); return err },
 		func() (err error) { s.deliveries, err = m.db.Exceptions(ctx); return err },
 		func() (err error) { s.lastDead, err = m.db.LastDead(ctx); return err },
 		func() (err error) { s.walks, err = m.db.Walks(ctx); return err },
@@ -127,7 +127,7 @@ func (m *Mirror) unheard(ctx context.Context) (kinds []clerk.Kind, err error) {
 		if at == 0 || m.config.Now().Sub(at.Time()) > unheardFor {
 			continue
 		}
-		heard, err := m.db.Heard(ctx, reconcile.EventPrefix(kind))
+		heard, err := m.db.Heard(ctx, kind.EventPrefix())
 		if err != nil {
 			return nil, err
 		}

@@ -100,7 +100,7 @@ func (m *Mirror) Authorize(r *http.Request, rule auth.Rule) (*Caller, error) {
 // identify answers who calls, or why nobody does.
 func (m *Mirror) identify(r *http.Request) (*Caller, error) {
 	token, from := m.tokenReader.Token(r)
-	if from == auth.FromNowhere {
+	if from == auth.NoToken {
 		return nil, &Denial{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationRequired, Detail: "Authentication required"}
 	}
 	if from == auth.FromCookie {

@@ -144,7 +144,7 @@ func TestPlansAreReadAgainAfterAChange(t *testing.T) {
 				g.clerk.Settle()
 			}
 			subscribe("pro")
-			token := g.clerk.TokenFor(clerktest.TokenOrder{UserID: user, OrganizationID: organization, Version: 1}) // it tells no plans
+			token := g.clerk.TokenFor(clerktest.TokenOptions{UserID: user, OrganizationID: organization, Version: 1}) // it tells no plans
 			pro, team := auth.Plan(payer+":pro"), auth.Plan(payer+":team")
 			g.passes(token, pro)
 			g.refused(token, team, http.StatusForbidden, "feature_locked")
@@ -184,7 +184,7 @@ func TestPlansReadBeforeAChangeGrantNothingAfterIt(t *testing.T) {
 	c.SendTo(g.m.WebhookHandler())
 	user := c.CreateUser(clerktest.User{Email: "ada@example.com"})
 	c.Call("POST", "/_emulator/subscriptions", map[string]any{"payer": user, "plan": "pro"}, nil)
-	token := c.TokenFor(clerktest.TokenOrder{UserID: user, Version: 1})
+	token := c.TokenFor(clerktest.TokenOptions{UserID: user, Version: 1})
 	c.Settle()
 
 	var requests sync.WaitGroup

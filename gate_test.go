@@ -127,7 +127,7 @@ func TestLiveDenial(t *testing.T) {
 			user := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 			organization := g.clerk.CreateOrganization("Engines", user)
 			session := g.clerk.SignIn(user)
-			token := g.clerk.TokenFor(clerktest.TokenOrder{UserID: user, SessionID: session, OrganizationID: organization})
+			token := g.clerk.TokenFor(clerktest.TokenOptions{UserID: user, SessionID: session, OrganizationID: organization})
 			g.clerk.Settle()
 			g.passes(token, auth.All(auth.MinRole("growth"), auth.OrgRole("admin"), auth.Permission("org:sys_domains:manage")))
 			tc.deed(g, user, session, organization)
@@ -162,7 +162,7 @@ func TestRevocationReachesOtherReplicas(t *testing.T) {
 	c.SendTo(one.m.WebhookHandler())
 	user := c.CreateUser(clerktest.User{Email: "ada@example.com"})
 	session := c.SignIn(user)
-	token := c.TokenFor(clerktest.TokenOrder{UserID: user, SessionID: session})
+	token := c.TokenFor(clerktest.TokenOptions{UserID: user, SessionID: session})
 	c.Settle()
 	other.passes(token, nil)
 	for range 20 {
@@ -189,8 +189,8 @@ func TestContradictionsAndImpersonationAreAudited(t *testing.T) {
 	g := newGate(t, nil)
 	ada := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
 	organization := g.clerk.CreateOrganization("Engines", ada)
-	token := g.clerk.TokenFor(clerktest.TokenOrder{UserID: ada, OrganizationID: organization})
-	impersonated := g.clerk.TokenFor(clerktest.TokenOrder{UserID: ada, Actor: map[string]any{"sub": "user_support"}})
+	token := g.clerk.TokenFor(clerktest.TokenOptions{UserID: ada, OrganizationID: organization})
+	impersonated := g.clerk.TokenFor(clerktest.TokenOptions{UserID: ada, Actor: map[string]any{"sub": "user_support"}})
 	g.clerk.RemoveMember(organization, ada)
 	g.clerk.Settle()
 	for range 3 { // the same again is one entry
@@ -247,7 +247,7 @@ func TestSessionCookie(t *testing.T) {
 	})
 	token := func(g *gate, azp string) string {
 		user := g.clerk.CreateUser(clerktest.User{Username: strings.ToLower(strings.NewReplacer("/", "", ":", "", ".", "").Replace(t.Name() + azp))})
-		jwt := g.clerk.TokenFor(clerktest.TokenOrder{UserID: user, AZP: azp})
+		jwt := g.clerk.TokenFor(clerktest.TokenOptions{UserID: user, AZP: azp})
 		g.clerk.Settle()
 		return jwt
 	}
@@ -299,7 +299,7 @@ func TestRefusalsTellTheClientWhatToDo(t *testing.T) {
 		t.Errorf("a plan: %d %v %s", w.Code, w.Header(), w.Body)
 	}
 	g.passes(token, auth.Reverified(auth.Strict()))
-	old := g.clerk.TokenFor(clerktest.TokenOrder{UserID: user, FactorAges: &[2]int{11, 11}})
+	old := g.clerk.TokenFor(clerktest.TokenOptions{UserID: user, FactorAges: &[2]int{11, 11}})
 	w, p = g.try(old, auth.Reverified(auth.StrictMFA()), nil)
 	if text, _ := json.Marshal(p["clerk_error"]); w.Code != 403 || string(text) != `{"metadata":{"reverification":"strict_mfa"},"reason":"reverification-error","type":"forbidden"}` {
 		t.Errorf("a step up: %d %s", w.Code, text)
@@ -446,7 +446,7 @@ func TestKeysOutliveARestart(t *testing.T) {
 	front.Close() // Clerk is out of reach
 	g = open()
 	defer g.m.Close()
-	g.passes(c.TokenFor(clerktest.TokenOrder{UserID: user}), nil)
+	g.passes(c.TokenFor(clerktest.TokenOptions{UserID: user}), nil)
 }
 
 // Errors of the gate are what they say they are, for callers who decide by them.

@@ -77,7 +77,7 @@ func TestForeignKeysThatAreFetchedLateAreNotTrusted(t *testing.T) {
 		a, b := s.clerk.Keys().InstanceID, theirs.Keys().InstanceID
 		s.clerk = theirs
 		stranger := theirs.CreateUser(clerktest.User{Email: "stranger@example.com"})
-		token := theirs.TokenFor(clerktest.TokenOrder{UserID: stranger})
+		token := theirs.TokenFor(clerktest.TokenOptions{UserID: stranger})
 		for name, change := range map[string]func(*clerksync.Config){
 			"JWKS":    func(c *clerksync.Config) { c.InstanceID, c.JWTKey = "", "" },
 			"PEM key": func(c *clerksync.Config) { c.InstanceID = "" },

@@ -61,7 +61,7 @@ func TestUnreachableKeysAreNoFaultOfTheToken(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t)
 	life := 3 * 24 * 3600
-	token := f.clerk.TokenFor(clerktest.TokenOrder{UserID: f.clerk.CreateUser(clerktest.User{Email: "ada@example.com"}), ExpiresIn: &life})
+	token := f.clerk.TokenFor(clerktest.TokenOptions{UserID: f.clerk.CreateUser(clerktest.User{Email: "ada@example.com"}), ExpiresIn: &life})
 	f.clerk.Settle()
 	f.down.Store(true)
 	if strings.Contains(health(t, f.m), "keys_unavailable") {
@@ -127,7 +127,7 @@ func TestTokensWithoutAuthorizedParty(t *testing.T) {
 		g := newGate(t, func(c *clerksync.Config) {
 			c.AuthorizedParties, c.DangerouslyAllowMissingAuthorizedParty = []string{appOrigin}, allowed
 		})
-		token := g.clerk.TokenFor(clerktest.TokenOrder{UserID: g.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})})
+		token := g.clerk.TokenFor(clerktest.TokenOptions{UserID: g.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})})
 		g.clerk.Settle()
 		if w, _ := g.try(token, nil, nil); (w.Code == http.StatusOK) != allowed {
 			t.Errorf("allowed %t: %d", allowed, w.Code)

@@ -28,7 +28,7 @@ func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
 		if s := w.says(true); s.ProvenAt == 0 || !s.Ready {
 			w.Errorf("an orderly restart: proven at %v, ready %v", s.ProvenAt, s.Ready)
 		}
-		w.must(w.db.NoteAlive(w.Context(), "another:1:1:x", clerk.At(time.Now())))
+		w.must(w.db.NoteAlive(w.Context(), "another:1:1:x", clerk.TimeOf(time.Now())))
 		w.must(w.m.BeginLife(w.Context()))
 		w.says(true) // another replica looks after it
 
@@ -54,7 +54,7 @@ func TestStatusOfAKilledOrCopiedMirrorBeforeAServerStarts(t *testing.T) {
 		w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
 		w.clerk.Settle()
 		w.backfill()
-		w.must(w.db.NoteAlive(w.Context(), killed(w), clerk.At(time.Now())))
+		w.must(w.db.NoteAlive(w.Context(), killed(w), clerk.TimeOf(time.Now())))
 		w.says(false, "was killed, or this is a copy that was taken while it ran")
 		_, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindRole}})
 		w.must(err)
@@ -62,7 +62,7 @@ func TestStatusOfAKilledOrCopiedMirrorBeforeAServerStarts(t *testing.T) {
 		w.reconcile()
 		w.says(true)
 		w.must(w.m.BeginLife(w.Context()))
-		w.must(w.db.NoteAlive(w.Context(), killed(w), clerk.At(time.Now())))
+		w.must(w.db.NoteAlive(w.Context(), killed(w), clerk.TimeOf(time.Now())))
 		w.says(true) // this process looks after it
 	})
 }

@@ -96,7 +96,7 @@ func (m *Mirror) Require(rules ...auth.Rule) func(http.Handler) http.Handler {
 
 // ruleFault returns why a rule can allow no one: what is wrong with it, or with the roles that it names.
 func (m *Mirror) ruleFault(rule auth.Rule) error {
-	faults := []error{auth.Fault(rule)}
+	faults := []error{auth.Validate(rule)}
 	for _, role := range auth.Roles(rule) {
 		if role != "" && !slices.Contains(m.config.Roles, role) {
 			faults = append(faults, fmt.Errorf("%s: the role %q is not on the ladder (%s); the nearest is %q", rule, role,

@@ -36,10 +36,10 @@ type Mirror struct {
 	config     Config
 	db         *store.DB
 	ingest     *ingest.Ingest
-	webhooks   *webhook.Verifier // nil: no secret
-	tokens     *auth.Verifier    // nil: no keys
-	remoteKeys *auth.RemoteKeys  // nil: the keys are not fetched
-	clockSkew  atomic.Int64      // well-signed deliveries outside the time window
+	webhooks   *webhook.Verifier  // nil: no secret
+	tokens     *auth.Verifier     // nil: no keys
+	remoteKeys *auth.RemoteKeySet // nil: the keys are not fetched
+	clockSkew  atomic.Int64       // well-signed deliveries outside the time window
 	admission  admission
 	incidents  *incident.Log
 	listening  atomic.Int64 // when webhooks began to be taken, in milliseconds; 0: not here

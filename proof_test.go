@@ -106,7 +106,7 @@ func TestStoredFactsGrantOnceProven(t *testing.T) {
 	user := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 	organization := g.clerk.CreateOrganization("Engines", user)
 	g.clerk.Call("POST", "/_emulator/subscriptions", map[string]any{"payer": user, "plan": "pro"}, nil)
-	v1 := g.clerk.TokenFor(clerktest.TokenOrder{UserID: user, OrganizationID: organization, Version: 1}) // it tells no plans
+	v1 := g.clerk.TokenFor(clerktest.TokenOptions{UserID: user, OrganizationID: organization, Version: 1}) // it tells no plans
 	g.clerk.Settle()
 	for range 3 {
 		g.passes(v1, auth.MinRole("growth"))

@@ -46,7 +46,7 @@ func newProven(t *testing.T, ahead time.Duration, change func(*clerksync.Config)
 	p.user = p.clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 	p.organization = p.clerk.CreateOrganization("Engines", p.user)
 	life := 3 * 24 * 3600
-	p.token = p.clerk.TokenFor(clerktest.TokenOrder{UserID: p.user, OrganizationID: p.organization, Version: 1, ExpiresIn: &life})
+	p.token = p.clerk.TokenFor(clerktest.TokenOptions{UserID: p.user, OrganizationID: p.organization, Version: 1, ExpiresIn: &life})
 	p.clerk.Settle()
 	if _, err := p.m.Sync().Backfill(t.Context(), nil); err != nil {
 		t.Fatal(err)

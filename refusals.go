@@ -80,7 +80,7 @@ func newRefusals(db *store.DB, now func() time.Time, log *slog.Logger) *refusals
 
 // happened counts one refusal.
 func (l *refusals) happened(kind string) {
-	at := clerk.At(l.now())
+	at := clerk.TimeOf(l.now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.pending[kind]
@@ -282,7 +282,7 @@ type keyWatch struct{ told func(accepted bool) }
 
 // RoundTrip implements [http.RoundTripper].
 func (w keyWatch) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := http.DefaultTransport.RoundTrip(r) //nolint:forbidigo // auth.RemoteKeys bounds each fetch
+	response, err := http.DefaultTransport.RoundTrip(r) //nolint:forbidigo // auth.RemoteKeySet bounds each fetch
 	if err != nil {
 		return response, err
 	}

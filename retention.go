@@ -51,7 +51,7 @@ func (m *Mirror) keepClean(ctx context.Context) {
 
 // eraseDue erases whose hold has ended, and finishes what was begun.
 func (m *Mirror) eraseDue(ctx context.Context) error {
-	n, err := m.ingest.EraseDue(ctx, clerk.At(m.config.Now().Add(-max(m.config.EraseAfter, 0))))
+	n, err := m.ingest.EraseDue(ctx, clerk.TimeOf(m.config.Now().Add(-max(m.config.EraseAfter, 0))))
 	finished, err2 := m.ingest.FinishErasures(ctx)
 	if n > 0 || finished > 0 {
 		m.config.Logger.Info("persons were erased", "erased", n, "searched_for_copies", finished)
@@ -64,7 +64,7 @@ func (m *Mirror) eraseDue(ctx context.Context) error {
 // purge removes what is older than its retention.
 func (m *Mirror) purge(ctx context.Context) (n Purged, err error) {
 	c, now := m.config, m.config.Now()
-	before := func(d time.Duration) clerk.Time { return clerk.At(now.Add(-d)) }
+	before := func(d time.Duration) clerk.Time { return clerk.TimeOf(now.Add(-d)) }
 	ids := max(c.InboxRetention, leastIDs)
 	var errs [5]error
 	n.Drift, errs[4] = m.db.PurgeDrift(ctx, before(driftRetention))
@@ -78,7 +78,7 @@ func (m *Mirror) purge(ctx context.Context) (n Purged, err error) {
 		m.cleared = before(c.InboxRetention)
 	}
 	n.Deliveries, errs[2] = m.db.PurgeDeliveries(ctx, before(ids), before(ids*exceptionsFactor))
-	n.Changes, errs[3] = m.db.PurgeChanges(ctx, clerk.At(now), before(c.ChangesRetention))
+	n.Changes, errs[3] = m.db.PurgeChanges(ctx, clerk.TimeOf(now), before(c.ChangesRetention))
 	m.purgedMu.Lock()
 	defer m.purgedMu.Unlock()
 	m.purged = m.purged.Add(n)

@@ -122,7 +122,7 @@ func TestAnotherProcessWithAnotherLadderLetsNobodyIn(t *testing.T) {
 		server := s.mirror(nil)
 		s.clerk.SendTo(server.WebhookHandler())
 		plain := s.clerk.CreateUser(clerktest.User{Email: "plain@example.com"})
-		token := s.clerk.TokenFor(clerktest.TokenOrder{UserID: plain, SessionID: s.clerk.SignIn(plain)})
+		token := s.clerk.TokenFor(clerktest.TokenOptions{UserID: plain, SessionID: s.clerk.SignIn(plain)})
 		s.clerk.Settle()
 		if got := s.code(server, token, auth.MinRole("admin")); got != auth.CodeForbidden {
 			s.Fatalf("a plain user asked for admin: %q", got)
@@ -175,7 +175,7 @@ func TestRollingDeployOfALadder(t *testing.T) {
 			s.clerk.Settle()
 			return people[name]
 		}
-		token := func(name string) string { return s.clerk.TokenFor(clerktest.TokenOrder{UserID: people[name]}) }
+		token := func(name string) string { return s.clerk.TokenFor(clerktest.TokenOptions{UserID: people[name]}) }
 		arrive("plain", "")
 		arrive("paying", "growth")
 		arrive("pro", "pro")

@@ -121,7 +121,7 @@ const listedDrift = 100
 // Status returns how fresh the mirror is and whether that is proven. It counts tables: ask it each minute, not each
 // request. It writes nothing and asks Clerk nothing.
 func (s Sync) Status(ctx context.Context) (SyncStatus, error) {
-	ours := clerk.At(s.m.waited())
+	ours := clerk.TimeOf(s.m.waited())
 	var facts status.Facts
 	var heard map[string]store.LastDelivery
 	var drift []store.Drift
@@ -163,7 +163,7 @@ func (s Sync) Status(ctx context.Context) (SyncStatus, error) {
 // syncFacts reads what the verdict rests on. ours is our clock.
 func (m *Mirror) syncFacts(ctx context.Context, ours clerk.Time) (f status.Facts, err error) {
 	err = m.db.Snapshot(ctx, func(ctx context.Context) error {
-		if f, err = status.Read(ctx, m.db, m.schedule(), ours, clerk.At(ours.Time().Truncate(24*time.Hour))); err != nil {
+		if f, err = status.Read(ctx, m.db, m.schedule(), ours, clerk.TimeOf(ours.Time().Truncate(24*time.Hour))); err != nil {
 			return err
 		}
 		f.Instance, err = m.otherInstances(ctx, f.ProvenAt())
@@ -194,7 +194,7 @@ func (m *Mirror) otherInstances(ctx context.Context, proven clerk.Time) (status.
 
 // InSync reports whether the mirror is proven to equal Clerk, and why not. Every command and page that says so asks it.
 func (s Sync) InSync(ctx context.Context) (bool, []SyncReason, error) {
-	facts, err := s.m.syncFacts(ctx, clerk.At(s.m.waited()))
+	facts, err := s.m.syncFacts(ctx, clerk.TimeOf(s.m.waited()))
 	if err != nil {
 		return false, nil, fmt.Errorf("clerksync: status: %w", err)
 	}
@@ -209,7 +209,7 @@ const (
 
 // findVerdict is a look at whether the mirror is in sync, for health.
 func (m *Mirror) findVerdict(ctx context.Context) []SyncReason {
-	facts, err := m.syncFacts(ctx, clerk.At(m.waited()))
+	facts, err := m.syncFacts(ctx, clerk.TimeOf(m.waited()))
 	if err != nil {
 		return []SyncReason{{Code: "unknown", Message: "it could not be found out", Remedy: "see the log"}}
 	}
@@ -239,7 +239,7 @@ func kindStatus(k *status.Kind, reasons []SyncReason) KindStatus {
 // heard fills in the last event.
 func (k *KindStatus) heard(last map[string]store.LastDelivery) {
 	for eventType, d := range last {
-		if kind, _ := clerk.KindOf(eventType); kind != k.Kind || d.ReceivedAt <= k.LastEventAt {
+		if kind, _ := clerk.KindOfEvent(eventType); kind != k.Kind || d.ReceivedAt <= k.LastEventAt {
 			continue
 		}
 		k.LastEventAt, k.LagMS = d.ReceivedAt, nil

@@ -258,7 +258,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 				return tx.SaveSuspects(w.Context(), store.Suspect{Key: key, Reason: store.SuspectGone})
 			}, "1 user is missing or older at Clerk by one answer, which a second one must confirm", ""},
 			{"a dead letter", func(tx *store.Tx) error {
-				_, err := tx.Claim(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: store.StateDead, Type: "user.created", ReceivedAt: clerk.At(time.Now())}})
+				_, err := tx.Claim(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: store.StateDead, Type: "user.created", ReceivedAt: clerk.TimeOf(time.Now())}})
 				return err
 			}, "1 event could not be applied: see clerksync deliveries list", "dead_letters"},
 		}

@@ -81,7 +81,7 @@ func (s Sync) Reconcile(ctx context.Context, o ReconcileOptions) (*SyncReport, e
 
 // closeGap forgets processes that were killed before everything is compared: what is compared from now on is proven again.
 func (s Sync) closeGap(ctx context.Context) error {
-	return s.m.db.CloseGap(ctx, clerk.At(s.m.config.Now()), status.Abandoned)
+	return s.m.db.CloseGap(ctx, clerk.TimeOf(s.m.config.Now()), status.Abandoned)
 }
 
 // NoteDifferences records in a database how many differences a report found and left, by kind, so that nothing says "in
@@ -181,7 +181,7 @@ func (m *Mirror) settleDoubts(ctx context.Context) error {
 	if m.config.ReconcileOff {
 		return nil
 	}
-	due, err := m.db.DoubtsDue(ctx, clerk.At(m.config.Now()))
+	due, err := m.db.DoubtsDue(ctx, clerk.TimeOf(m.config.Now()))
 	if err == nil && due {
 		_, err = m.reconciler.SettleDoubts(ctx)
 	}
@@ -191,7 +191,7 @@ func (m *Mirror) settleDoubts(ctx context.Context) error {
 // syncOnce does what is due: the backfill, else a walk of everything, else what is done each minute.
 func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *SyncReport, what string, err error) {
 	walks, err1 := m.db.Walks(ctx)
-	now, err2 := m.db.Clock(ctx, clerk.At(m.config.Now()))
+	now, err2 := m.db.Clock(ctx, clerk.TimeOf(m.config.Now()))
 	life, err3 := m.db.Life(ctx)
 	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, "status", err

@@ -25,9 +25,9 @@ import (
 // wellFacts are those of a mirror that lacks nothing.
 func wellFacts() *facts {
 	now := time.UnixMilli(1780000000000)
-	at := func(ago time.Duration) clerk.Time { return clerk.At(now.Add(-ago)) }
+	at := func(ago time.Duration) clerk.Time { return clerk.TimeOf(now.Add(-ago)) }
 	s := &storedFacts{
-		head: store.Head{LastReceivedAt: at(time.Minute)}, born: at(100 * 24 * time.Hour), clock: clerk.At(now), walks: map[string]store.Walk{},
+		head: store.Head{LastReceivedAt: at(time.Minute)}, born: at(100 * 24 * time.Hour), clock: clerk.TimeOf(now), walks: map[string]store.Walk{},
 	}
 	for _, kind := range reconcile.Kinds() {
 		s.walks[string(kind)] = store.Walk{BackfilledAt: at(time.Hour), CompleteAt: at(10 * time.Minute), SweptAt: at(time.Minute)}
@@ -43,7 +43,7 @@ func TestWarningsOfFacts(t *testing.T) {
 	t.Parallel()
 	refused := func(kind string, since, last time.Duration) func(*facts) {
 		return func(f *facts) {
-			f.refused = map[string]refusal{kind: {3, clerk.At(f.now.Add(-since)), clerk.At(f.now.Add(-last))}}
+			f.refused = map[string]refusal{kind: {3, clerk.TimeOf(f.now.Add(-since)), clerk.TimeOf(f.now.Add(-last))}}
 		}
 	}
 	for name, c := range map[string]struct {
@@ -57,7 +57,7 @@ func TestWarningsOfFacts(t *testing.T) {
 		"signatures are refused for an hour": {refused(refusedSignature, time.Hour, time.Second), "webhook_signatures_refused error"},
 		"no delivery was ever accepted": {func(f *facts) {
 			refused(refusedSignature, time.Minute, 0)(f)
-			f.stored.head.LastReceivedAt, f.stored.born = 0, clerk.At(f.now)
+			f.stored.head.LastReceivedAt, f.stored.born = 0, clerk.TimeOf(f.now)
 		}, "webhook_signatures_refused error"},
 		"the clock is wrong":                   {refused(refusedClock, time.Minute, time.Second), "clock_skew warning"},
 		"the clock has been wrong for an hour": {refused(refusedClock, 2*time.Hour, time.Second), "clock_skew error"},
@@ -67,13 +67,13 @@ func TestWarningsOfFacts(t *testing.T) {
 		"no event, and just started": {func(f *facts) {
 			f.stored.head.LastReceivedAt, f.listeningSince = 0, f.now.Add(-time.Hour)
 		}, ""},
-		"no event, and just made": {func(f *facts) { f.stored.head.LastReceivedAt, f.stored.born = 0, clerk.At(f.now) }, ""},
+		"no event, and just made": {func(f *facts) { f.stored.head.LastReceivedAt, f.stored.born = 0, clerk.TimeOf(f.now) }, ""},
 		"no event, for a command": {func(f *facts) { f.stored.head.LastReceivedAt, f.listeningSince = 0, time.Time{} }, "silence warning"},
 		"no event is taken":       {func(f *facts) { f.stored.head.LastReceivedAt, f.takesWebhooks = 0, false }, "webhook_secret_unset error"},
 		"old dead letters":        {func(f *facts) { f.stored.deliveries = map[store.State]int64{store.StateDead: 1} }, "dead_letters warning"},
 		"dismissed ones":          {func(f *facts) { f.stored.deliveries = map[store.State]int64{store.StateDismissed: 1} }, ""},
 		"a dead letter just now": {func(f *facts) {
-			f.stored.deliveries, f.stored.lastDead = map[store.State]int64{store.StateDead: 1}, clerk.At(f.now)
+			f.stored.deliveries, f.stored.lastDead = map[store.State]int64{store.StateDead: 1}, clerk.TimeOf(f.now)
 		}, "dead_letters error"},
 		"another instance's events": {func(f *facts) { f.stored.foreign = foreign{Database: "ins_1", Events: []string{"ins_2"}} }, "foreign_instance warning"},
 		"two instances, none ours":  {func(f *facts) { f.instances, f.stored.foreign = nil, foreign{Events: []string{"ins_1", "ins_2"}} }, "foreign_instance error"},
@@ -89,7 +89,7 @@ func TestWarningsOfFacts(t *testing.T) {
 			f.stored.walks["organization"] = w
 		}, "walk_overdue warning"},
 		"an old doubt": {func(f *facts) {
-			f.stored.queues = map[clerk.Kind]store.Queue{clerk.KindUser: {Objects: 1, OldestAt: clerk.At(f.now.Add(-time.Hour))}}
+			f.stored.queues = map[clerk.Kind]store.Queue{clerk.KindUser: {Objects: 1, OldestAt: clerk.TimeOf(f.now.Add(-time.Hour))}}
 		}, "verify_stuck error"},
 		"not subscribed": {func(f *facts) { f.stored.unheard = []clerk.Kind{clerk.KindRole} }, "not_subscribed warning"},
 		"not heard, as all is refused": {func(f *facts) {

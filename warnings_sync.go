@@ -113,7 +113,7 @@ func warnOfSubscriptions(_ context.Context, f *facts) (found []Warning) {
 	for _, kind := range f.stored.unheard {
 		_, many := status.Nouns(kind)
 		found = append(found, Warning{
-			"not_subscribed", SeverityWarning, "No event " + reconcile.EventPrefix(kind) + "* has ever come, though " + many + " change at Clerk.",
+			"not_subscribed", SeverityWarning, "No event " + kind.EventPrefix() + "* has ever come, though " + many + " change at Clerk.",
 			"Subscribe the endpoint in the Clerk dashboard to these events; until then changes are found by reading alone.",
 		})
 	}

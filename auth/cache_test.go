@@ -149,7 +149,7 @@ func TestCacheNeverChangesAVerdict(t *testing.T) {
 		}
 		compare := func(t *rapid.T) {
 			token := rapid.SampledFrom(tokens).Draw(t, "token")
-			from := rapid.SampledFrom([]auth.From{auth.FromHeader, auth.FromHeader, auth.FromCookie, auth.FromNowhere}).Draw(t, "from")
+			from := rapid.SampledFrom([]auth.TokenSource{auth.FromHeader, auth.FromHeader, auth.FromCookie, auth.NoToken}).Draw(t, "from")
 			for range 3 {
 				got, gotErr := cached.VerifyFrom(context.Background(), from, token)
 				want, wantErr := uncached.VerifyFrom(context.Background(), from, token)
@@ -370,7 +370,7 @@ func TestCacheRemovedKey(t *testing.T) {
 	})
 	t.Run("outage", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			keys, s := setup(t, func(c *auth.RemoteConfig) { c.MaxStale = time.Hour })
+			keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.MaxStale = time.Hour })
 			v := newVerifier(t, func(c *auth.Config) { c.Keys, c.Now = keys, time.Now })
 			token := signRS256(t, key(), header(), with(payload(), object{"iat": nil, "nbf": nil, "exp": time.Now().Unix() + 7200}))
 			verify(t, v, token)

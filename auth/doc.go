@@ -1,7 +1,7 @@
 // Package auth verifies Clerk session tokens and answers what their bearer may do. It uses no database and, with a
 // static key, no network.
 //
-//	keys, err := auth.NewRemoteKeys(auth.RemoteConfig{URL: "https://clerk.example.com/.well-known/jwks.json"})
+//	keys, err := auth.NewRemoteKeySet(auth.RemoteKeySetConfig{URL: "https://clerk.example.com/.well-known/jwks.json"})
 //	verifier, err := auth.NewVerifier(auth.Config{
 //		Keys:              keys,
 //		Issuer:            "https://clerk.example.com",
@@ -34,9 +34,9 @@
 //
 // # Keys
 //
-// [StaticKey] holds the PEM key of Clerk's dashboard, [RemoteKeys] a JWK set that refreshes itself, [HMACKey] the
+// [StaticKey] holds the PEM key of Clerk's dashboard, [RemoteKeySet] a JWK set that refreshes itself, [HMACKey] the
 // secret of a JWT template with a custom signing key. A [KeySet] of your own may keep keys elsewhere. A [KeyStore]
-// keeps the last good set of RemoteKeys across restarts.
+// keeps the last good set of RemoteKeySet across restarts.
 //
 // # Rules
 //

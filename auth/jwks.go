@@ -28,8 +28,8 @@ const (
 	defaultMaxStale = 24 * time.Hour
 )
 
-// RemoteConfig says where keys come from and how old they may become.
-type RemoteConfig struct {
+// RemoteKeySetConfig says where keys come from and how old they may become.
+type RemoteKeySetConfig struct {
 	// URL of the JWK set: https, or http to a loopback address. Redirects are not followed.
 	URL string
 
@@ -56,7 +56,7 @@ type RemoteConfig struct {
 	Logger *slog.Logger
 }
 
-// RemoteKeys is a [KeySet] of the RSA keys in a JWK set that is fetched over the network and kept in memory.
+// RemoteKeySet is a [KeySet] of the RSA keys in a JWK set that is fetched over the network and kept in memory.
 //
 // Fetches are made on demand and shared: one at a time, each for at most 5 seconds, whatever the contexts of those who
 // wait for it. No goroutine lives between them, so there is nothing to close. Nobody waits while keys younger than
@@ -71,8 +71,8 @@ type RemoteConfig struct {
 // rotation, or forged. It starts a fetch only if the last one began 10 seconds ago or more, so a flood of forged tokens
 // costs at most six fetches a minute, and a rotation is noticed during the flood as well. An id that a fetch did not
 // bring is refused for 30 seconds without asking again.
-type RemoteKeys struct {
-	config RemoteConfig
+type RemoteKeySet struct {
+	config RemoteKeySetConfig
 	client *http.Client
 	set    atomic.Pointer[jwkSet] // the last good one, nil before it
 	stored storedKeys
@@ -104,9 +104,9 @@ func (f *fetch) wait(ctx context.Context) (*jwkSet, error) {
 	}
 }
 
-// NewRemoteKeys checks the configuration and reports all its faults together. It fetches nothing: the first token does,
-// or [RemoteKeys.Refresh] before it.
-func NewRemoteKeys(config RemoteConfig) (*RemoteKeys, error) {
+// NewRemoteKeySet checks the configuration and reports all its faults together. It fetches nothing: the first token does,
+// or [RemoteKeySet.Refresh] before it.
+func NewRemoteKeySet(config RemoteKeySetConfig) (*RemoteKeySet, error) {
 	if config.Refresh == 0 {
 		config.Refresh = defaultRefresh
 	}
@@ -137,7 +137,7 @@ func NewRemoteKeys(config RemoteConfig) (*RemoteKeys, error) {
 	if config.HTTPClient != nil {
 		client.Transport = config.HTTPClient.Transport
 	}
-	return &RemoteKeys{
+	return &RemoteKeySet{
 		config: config, client: client, missing: make(map[string]time.Time),
 		stored: storedKeys{store: config.Store, loaded: make(chan struct{})},
 	}, nil
@@ -162,11 +162,11 @@ func isLoopback(host string) bool {
 }
 
 // Algorithm is RS256.
-func (r *RemoteKeys) Algorithm() string { return RS256 }
+func (r *RemoteKeySet) Algorithm() string { return RS256 }
 
 // KeyIDs returns the sorted ids of the usable keys of the last good set; nil before there is one. Clerk names its keys
 // after the instance (ins_…).
-func (r *RemoteKeys) KeyIDs() []string {
+func (r *RemoteKeySet) KeyIDs() []string {
 	set := r.set.Load()
 	if set == nil {
 		return nil
@@ -174,16 +174,16 @@ func (r *RemoteKeys) KeyIDs() []string {
 	return set.ids()
 }
 
-// Generation implements [Generational]. Like a verification, it starts a fetch when the keys are due for one: a server
+// Generation implements [VersionedKeySet]. Like a verification, it starts a fetch when the keys are due for one: a server
 // that meets only tokens which it remembers would otherwise never notice that a key was removed.
-func (r *RemoteKeys) Generation() (generation uint64, usable bool) {
+func (r *RemoteKeySet) Generation() (generation uint64, usable bool) {
 	set, age := r.load()
 	if set == nil {
 		return 0, false
 	}
 	if age >= r.config.Refresh {
 		_, failing, _ := r.begin(0)
-		usable = r.goodEnough(age, failing)
+		usable = r.usableWhileRefreshing(age, failing)
 		return set.generation, usable
 	}
 	return set.generation, true
@@ -191,7 +191,7 @@ func (r *RemoteKeys) Generation() (generation uint64, usable bool) {
 
 // Refresh fetches the keys now, or waits for a fetch that is already under way. The context bounds the wait; the fetch
 // itself goes on. If it fails at start, the stored keys are in place where there are any.
-func (r *RemoteKeys) Refresh(ctx context.Context) error {
+func (r *RemoteKeySet) Refresh(ctx context.Context) error {
 	r.mu.Lock()
 	if r.current == nil {
 		r.start()
@@ -207,7 +207,7 @@ func (r *RemoteKeys) Refresh(ctx context.Context) error {
 }
 
 // VerifySignature implements [KeySet].
-func (r *RemoteKeys) VerifySignature(ctx context.Context, keyID string, signed, signature []byte) error {
+func (r *RemoteKeySet) VerifySignature(ctx context.Context, keyID string, signed, signature []byte) error {
 	if keyID == "" || len(keyID) > maxKeyIDSize {
 		return ErrUnknownKey
 	}
@@ -222,7 +222,7 @@ func (r *RemoteKeys) VerifySignature(ctx context.Context, keyID string, signed, 
 		}
 	}
 	// The key may have been rotated since, to a new id or under the old one.
-	newer := r.guess(ctx, keyID, key == nil)
+	newer := r.refreshForUnknownKey(ctx, keyID, key == nil)
 	if newer == nil {
 		return refusal
 	}
@@ -234,14 +234,14 @@ func (r *RemoteKeys) VerifySignature(ctx context.Context, keyID string, signed, 
 
 // usableSet returns the keys to verify with. It waits for a fetch only if there are none, or if so much time went by
 // without a token that they were not even tried to refresh.
-func (r *RemoteKeys) usableSet(ctx context.Context) (*jwkSet, error) {
+func (r *RemoteKeySet) usableSet(ctx context.Context) (*jwkSet, error) {
 	r.restore(ctx)
 	set, age := r.load()
 	if set != nil && age < r.config.Refresh {
 		return set, nil
 	}
 	f, failing, lastErr := r.begin(0)
-	if set != nil && r.goodEnough(age, failing) {
+	if set != nil && r.usableWhileRefreshing(age, failing) {
 		return set, nil
 	}
 	if f != nil {
@@ -257,12 +257,12 @@ func (r *RemoteKeys) usableSet(ctx context.Context) (*jwkSet, error) {
 	return nil, fmt.Errorf("no keys to verify with: %w", lastErr)
 }
 
-// goodEnough tells whether keys that are due for a fetch serve on without waiting for it.
-func (r *RemoteKeys) goodEnough(age time.Duration, failing bool) bool {
+// usableWhileRefreshing tells whether keys that are due for a fetch serve on without waiting for it.
+func (r *RemoteKeySet) usableWhileRefreshing(age time.Duration, failing bool) bool {
 	return age < r.config.MaxStale && (age < 2*r.config.Refresh || failing)
 }
 
-func (r *RemoteKeys) load() (set *jwkSet, age time.Duration) {
+func (r *RemoteKeySet) load() (set *jwkSet, age time.Duration) {
 	if set = r.set.Load(); set != nil {
 		age = r.config.Now().Sub(set.fetched)
 	}
@@ -270,7 +270,7 @@ func (r *RemoteKeys) load() (set *jwkSet, age time.Duration) {
 }
 
 // guess fetches the keys because of a token that may be forged, if that is allowed now; nil if not, or if it failed.
-func (r *RemoteKeys) guess(ctx context.Context, keyID string, unknown bool) *jwkSet {
+func (r *RemoteKeySet) refreshForUnknownKey(ctx context.Context, keyID string, unknown bool) *jwkSet {
 	if unknown && r.isMissing(keyID) {
 		return nil
 	}
@@ -288,14 +288,14 @@ func (r *RemoteKeys) guess(ctx context.Context, keyID string, unknown bool) *jwk
 	return set
 }
 
-func (r *RemoteKeys) isMissing(keyID string) bool {
+func (r *RemoteKeySet) isMissing(keyID string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.config.Now().Before(r.missing[keyID])
 }
 
 // setMissing does not prolong an entry, or a key id that is asked for all the time would stay unknown for ever.
-func (r *RemoteKeys) setMissing(keyID string) {
+func (r *RemoteKeySet) setMissing(keyID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.config.Now()
@@ -309,7 +309,7 @@ func (r *RemoteKeys) setMissing(keyID string) {
 
 // begin returns the fetch under way. If there is none it starts one, unless the last began less than gap ago or has
 // failed too recently; then it returns nil.
-func (r *RemoteKeys) begin(gap time.Duration) (f *fetch, failing bool, lastErr error) {
+func (r *RemoteKeySet) begin(gap time.Duration) (f *fetch, failing bool, lastErr error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.config.Now()
@@ -320,7 +320,7 @@ func (r *RemoteKeys) begin(gap time.Duration) (f *fetch, failing bool, lastErr e
 }
 
 // start is called with mu held and no fetch under way.
-func (r *RemoteKeys) start() {
+func (r *RemoteKeySet) start() {
 	now := r.config.Now()
 	f := &fetch{done: make(chan struct{})}
 	r.current, r.started = f, now
@@ -337,7 +337,7 @@ func (r *RemoteKeys) start() {
 }
 
 // logChange logs which keys are used and which are skipped, if that is not as it was.
-func (r *RemoteKeys) logChange(old, set *jwkSet) {
+func (r *RemoteKeySet) logChange(old, set *jwkSet) {
 	if old == nil {
 		old = &jwkSet{}
 	}
@@ -351,7 +351,7 @@ func (r *RemoteKeys) logChange(old, set *jwkSet) {
 
 // finish puts the outcome of a fetch in place and wakes those who wait for it. It returns the set that was replaced,
 // and for a failure how long to wait before the next attempt.
-func (r *RemoteKeys) finish(f *fetch) (old *jwkSet, backoff time.Duration) {
+func (r *RemoteKeySet) finish(f *fetch) (old *jwkSet, backoff time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer close(f.done)
@@ -376,7 +376,7 @@ func (r *RemoteKeys) finish(f *fetch) (old *jwkSet, backoff time.Duration) {
 }
 
 // fetch gets and reads the key set. No error of it holds the secret key.
-func (r *RemoteKeys) fetch(started time.Time) (*jwkSet, error) {
+func (r *RemoteKeySet) fetch(started time.Time) (*jwkSet, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.config.URL, nil)

@@ -13,7 +13,7 @@ import (
 func TestMissingKeyIDsAreNotProlonged(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	keys, err := NewRemoteKeys(RemoteConfig{URL: "https://clerk.example.com", Now: func() time.Time { return now }})
+	keys, err := NewRemoteKeySet(RemoteKeySetConfig{URL: "https://clerk.example.com", Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestMissingKeyIDsAreNotProlonged(t *testing.T) {
 func TestMissingKeyIDsAreBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	keys, err := NewRemoteKeys(RemoteConfig{URL: "https://clerk.example.com", Now: func() time.Time { return now }})
+	keys, err := NewRemoteKeySet(RemoteKeySetConfig{URL: "https://clerk.example.com", Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,14 +83,14 @@ func jwk(id string, public *rsa.PublicKey) object {
 func jwks(t testing.TB, keys ...object) string { return text(t, object{"keys": keys}) }
 
 // setup returns keys from a server that has the test key.
-func setup(t testing.TB, change func(*auth.RemoteConfig)) (*auth.RemoteKeys, *server) {
+func setup(t testing.TB, change func(*auth.RemoteKeySetConfig)) (*auth.RemoteKeySet, *server) {
 	t.Helper()
 	s := &server{status: 200, body: jwks(t, jwk(kid, &key().PublicKey))}
-	config := auth.RemoteConfig{URL: keysURL, HTTPClient: &http.Client{Transport: s}}
+	config := auth.RemoteKeySetConfig{URL: keysURL, HTTPClient: &http.Client{Transport: s}}
 	if change != nil {
 		change(&config)
 	}
-	keys, err := auth.NewRemoteKeys(config)
+	keys, err := auth.NewRemoteKeySet(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ var contentSignatures = sync.OnceValue(func() map[*rsa.PrivateKey][]byte {
 })
 
 // try verifies a signature of k under this key id, and returns how long that took.
-func try(t testing.TB, keys *auth.RemoteKeys, id string, k *rsa.PrivateKey) (time.Duration, error) {
+func try(t testing.TB, keys *auth.RemoteKeySet, id string, k *rsa.PrivateKey) (time.Duration, error) {
 	t.Helper()
 	began := time.Now()
 	err := keys.VerifySignature(t.Context(), id, []byte("content"), contentSignatures()[k])
@@ -111,7 +111,7 @@ func try(t testing.TB, keys *auth.RemoteKeys, id string, k *rsa.PrivateKey) (tim
 }
 
 // expect verifies at once, without waiting for a fetch, and compares the answer.
-func expect(t testing.TB, keys *auth.RemoteKeys, id string, k *rsa.PrivateKey, want error) {
+func expect(t testing.TB, keys *auth.RemoteKeySet, id string, k *rsa.PrivateKey, want error) {
 	t.Helper()
 	if took, err := try(t, keys, id, k); !errors.Is(err, want) || took != 0 {
 		t.Errorf("%v after %s, want %v at once", err, took, want)
@@ -128,7 +128,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 
 func TestRemoteKeysShareOneFetch(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		keys, s := setup(t, func(c *auth.RemoteConfig) { c.SecretKey = "sk_test_1" })
+		keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.SecretKey = "sk_test_1" })
 		s.slow(time.Second)
 		if ids := keys.KeyIDs(); ids != nil {
 			t.Errorf("ids %v before any fetch", ids)
@@ -353,7 +353,7 @@ func TestRemoteKeysOutage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var log bytes.Buffer
-				keys, s := setup(t, func(c *auth.RemoteConfig) {
+				keys, s := setup(t, func(c *auth.RemoteKeySetConfig) {
 					c.MaxStale, c.SecretKey = time.Hour, "sk_test_secret"
 					c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 				})

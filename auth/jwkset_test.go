@@ -40,7 +40,7 @@ func TestRemoteKeysBodyIsBounded(t *testing.T) {
 		}
 	}
 	body := &endless{}
-	keys, _ := setup(t, func(c *auth.RemoteConfig) {
+	keys, _ := setup(t, func(c *auth.RemoteKeySetConfig) {
 		c.HTTPClient.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, Body: body}, nil
 		})
@@ -159,7 +159,7 @@ func TestSkippedKeysAreWarnedOfOncePerChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log bytes.Buffer
 		store := &shelf{}
-		keys, s := setup(t, func(c *auth.RemoteConfig) { c.Logger, c.Store = slog.New(slog.NewTextHandler(&log, nil)), store })
+		keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.Logger, c.Store = slog.New(slog.NewTextHandler(&log, nil)), store })
 		good, private := jwk(kid, &key().PublicKey), with(jwk("ins_private", &otherKey().PublicKey), object{"d": "c2VjcmV0"})
 		warnings := func(keysServed ...object) int {
 			s.answer(200, jwks(t, keysServed...))
@@ -207,7 +207,7 @@ func ids(n int) (ids []string) {
 // Checklist J4: https, and no redirect (see TestRemoteKeysOutage). The URL is configured and never a token's.
 func TestNewRemoteKeysFaults(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]auth.RemoteConfig{
+	for name, config := range map[string]auth.RemoteKeySetConfig{
 		"no URL":          {},
 		"http":            {URL: "http://clerk.example.com/jwks"},
 		"http, lookalike": {URL: "http://localhost.example.com/jwks"},
@@ -220,14 +220,14 @@ func TestNewRemoteKeysFaults(t *testing.T) {
 		"always":          {URL: keysURL, Refresh: time.Millisecond},
 		"never stale":     {URL: keysURL, Refresh: time.Hour, MaxStale: time.Minute},
 	} {
-		if keys, err := auth.NewRemoteKeys(config); err == nil || keys != nil {
+		if keys, err := auth.NewRemoteKeySet(config); err == nil || keys != nil {
 			t.Errorf("%s accepted", name)
 		} else if strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, url := range []string{keysURL, "http://localhost:8123/v1/jwks", "http://127.0.0.1:8123/v1/jwks", "http://[::1]/v1/jwks"} {
-		if _, err := auth.NewRemoteKeys(auth.RemoteConfig{URL: url}); err != nil {
+		if _, err := auth.NewRemoteKeySet(auth.RemoteKeySetConfig{URL: url}); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
 	}

@@ -26,8 +26,8 @@ type KeySet interface {
 	VerifySignature(ctx context.Context, keyID string, signed, signature []byte) error
 }
 
-// Generational is a [KeySet] that tells when its keys changed. Only with it a [Verifier] remembers tokens.
-type Generational interface {
+// VersionedKeySet is a [KeySet] that tells when its keys changed. Only with it a [Verifier] remembers tokens.
+type VersionedKeySet interface {
 	KeySet
 
 	// Generation returns a number that changes whenever a key is removed or replaced: as long as it is the same and usable

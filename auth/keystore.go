@@ -17,7 +17,7 @@ const (
 // can verify nevertheless. Both methods are called in the background with a context of 2 seconds; their errors are
 // logged and stop nothing.
 //
-// The store must be as safe as the process: for up to [RemoteConfig].Refresh after a start, and MaxStale where keys
+// The store must be as safe as the process: for up to [RemoteKeySetConfig].Refresh after a start, and MaxStale where keys
 // cannot be fetched, whoever can write to it can make tokens.
 type KeyStore interface {
 	// LoadKeys returns what was last given to SaveKeys, nil if that was nothing. It is asked once, before the first fetch.
@@ -28,7 +28,7 @@ type KeyStore interface {
 	SaveKeys(ctx context.Context, set []byte, fetched time.Time) error
 }
 
-// storedKeys is the part of [RemoteKeys] that deals with the store.
+// storedKeys is the part of [RemoteKeySet] that deals with the store.
 type storedKeys struct {
 	store  KeyStore
 	load   sync.Once
@@ -41,7 +41,7 @@ type storedKeys struct {
 }
 
 // restore waits until the stored keys were looked at, if there is a store and no keys are at hand.
-func (r *RemoteKeys) restore(ctx context.Context) {
+func (r *RemoteKeySet) restore(ctx context.Context) {
 	if r.stored.store == nil || r.set.Load() != nil {
 		return
 	}
@@ -53,7 +53,7 @@ func (r *RemoteKeys) restore(ctx context.Context) {
 }
 
 // startRestore begins to look at the stored keys, the first time that it is called.
-func (r *RemoteKeys) startRestore() {
+func (r *RemoteKeySet) startRestore() {
 	if r.stored.store == nil {
 		return
 	}
@@ -70,7 +70,7 @@ func (r *RemoteKeys) startRestore() {
 }
 
 // adopt puts the stored keys in place, with the age that they have, if nothing was fetched meanwhile.
-func (r *RemoteKeys) adopt(ctx context.Context) error {
+func (r *RemoteKeySet) adopt(ctx context.Context) error {
 	body, fetched, err := r.stored.store.LoadKeys(ctx)
 	if err != nil || len(body) == 0 {
 		return err
@@ -98,7 +98,7 @@ func (r *RemoteKeys) adopt(ctx context.Context) error {
 }
 
 // save gives a fetched set to the store, unless that has one that is as good.
-func (r *RemoteKeys) save(set *jwkSet) {
+func (r *RemoteKeySet) save(set *jwkSet) {
 	s := &r.stored
 	if s.store == nil {
 		return

@@ -82,7 +82,7 @@ func stocked(t *testing.T, age time.Duration) *shelf {
 func TestKeyStoreAcrossRestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := &shelf{}
-		before, s := setup(t, func(c *auth.RemoteConfig) { c.Store = store })
+		before, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.Store = store })
 		s.answer(200, jwks(t, jwk(kid, &key().PublicKey), object{"kty": "EC", "kid": "other"}))
 		if err := before.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
@@ -92,7 +92,7 @@ func TestKeyStoreAcrossRestart(t *testing.T) {
 			t.Errorf("stored %s of %s", store.set, store.fetched)
 		}
 		time.Sleep(time.Hour)
-		after, s := setup(t, func(c *auth.RemoteConfig) { c.Store = store })
+		after, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.Store = store })
 		s.answer(0, "")
 		expect(t, after, kid, key(), nil)
 		expect(t, after, kid, otherKey(), auth.ErrSignature)
@@ -132,7 +132,7 @@ func TestKeyStoreAges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				keys, s := setup(t, func(c *auth.RemoteConfig) { c.Store = stocked(t, test.age) })
+				keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.Store = stocked(t, test.age) })
 				s.answer(503, "")
 				_, err := try(t, keys, kid, key())
 				synctest.Wait()
@@ -177,7 +177,7 @@ func TestKeyStoreTrouble(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				defer time.Sleep(2 * time.Minute) // until the last save has ended
 				store := test.store(t)
-				keys, s := setup(t, func(c *auth.RemoteConfig) { c.Store = store })
+				keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.Store = store })
 				s.answer(200, jwks(t, jwk("ins_new", &otherKey().PublicKey)))
 				if took, err := try(t, keys, "ins_new", otherKey()); err != nil || took > test.took {
 					t.Errorf("%v after %s", err, took)
@@ -208,7 +208,7 @@ func TestKeyStoreLoadIsShared(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := stocked(t, time.Minute)
 		store.delay = time.Second
-		keys, s := setup(t, func(c *auth.RemoteConfig) { c.Store = store })
+		keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.Store = store })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if err := keys.VerifySignature(ctx, kid, nil, nil); !errors.Is(err, context.DeadlineExceeded) {
@@ -233,7 +233,7 @@ func TestKeyStoreLoadIsShared(t *testing.T) {
 // At start: who asks for a fetch that fails has the stored keys, and their ids, at once.
 func TestKeyStoreAtStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		keys, s := setup(t, func(c *auth.RemoteConfig) { c.Store = stocked(t, time.Hour) })
+		keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.Store = stocked(t, time.Hour) })
 		s.answer(503, "")
 		if err := keys.Refresh(t.Context()); err == nil {
 			t.Error("fetched")
@@ -249,7 +249,7 @@ func TestKeyStoreAtStart(t *testing.T) {
 func TestKeyStoreSaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := &shelf{}
-		keys, s := setup(t, func(c *auth.RemoteConfig) { c.Store = store })
+		keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.Store = store })
 		began := time.Now()
 		for i := range 11 * 60 {
 			try(t, keys, kid, key())

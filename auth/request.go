@@ -25,19 +25,19 @@ func BearerToken(r *http.Request) (token string, ok bool) {
 	return token, true
 }
 
-// From is the place in a request where a token was found.
-type From uint8
+// TokenSource is the place in a request where a token was found.
+type TokenSource uint8
 
 // The places of a token.
 const (
-	FromNowhere From = iota // there is none
+	NoToken TokenSource = iota // there is none
 	FromHeader
 	FromCookie
 )
 
-func (f From) String() string {
+func (f TokenSource) String() string {
 	switch f {
-	case FromNowhere:
+	case NoToken:
 		return "nowhere"
 	case FromHeader:
 		return "header"
@@ -91,25 +91,25 @@ func CookieSuffix(publishableKey string) string {
 //
 // A cookie that occurs twice with different values is no token: one of the two was set for another path or domain, and
 // it is unknown which. If the token of a cookie turns out to be expired, [Verifier.VerifyRenewed] verifies the others.
-func (t TokenReader) Token(r *http.Request) (token string, from From) {
+func (t TokenReader) Token(r *http.Request) (token string, from TokenSource) {
 	if token, ok := BearerToken(r); ok {
 		return token, FromHeader
 	}
 	for _, value := range r.Header["Authorization"] {
 		if value = strings.TrimLeft(value, " \t"); len(value) >= 6 && strings.EqualFold(value[:6], "Bearer") {
-			return "", FromNowhere
+			return "", NoToken
 		}
 	}
 	lines := r.Header["Cookie"]
 	for i := range len(t.suffixed) + 1 {
 		switch value, ambiguous := cookie(lines, t.name(i)); {
 		case ambiguous:
-			return "", FromNowhere
+			return "", NoToken
 		case value != "":
 			return value, FromCookie
 		}
 	}
-	return "", FromNowhere
+	return "", NoToken
 }
 
 // name returns the i-th name of a cookie to look for.

@@ -86,35 +86,35 @@ func TestTokenReader(t *testing.T) {
 		headers headers
 		cookies []string
 		want    string
-		from    auth.From
+		from    auth.TokenSource
 	}{
-		"nothing":                         {padded, nil, nil, "", auth.FromNowhere},
+		"nothing":                         {padded, nil, nil, "", auth.NoToken},
 		"header":                          {padded, headers{"Bearer a.b.c"}, nil, "a.b.c", auth.FromHeader},
 		"header and cookie, different":    {padded, headers{"bearer a.b.c"}, []string{given + "; " + plain}, "a.b.c", auth.FromHeader},
 		"another scheme and cookie":       {padded, headers{"Basic YTpi"}, []string{plain}, "plain", auth.FromCookie},
-		"broken header and cookie":        {padded, headers{"Bearer"}, []string{plain}, "", auth.FromNowhere},
-		"broken header and cookie, space": {padded, headers{" Bearer a b"}, []string{plain}, "", auth.FromNowhere},
-		"broken header and cookie, tab":   {padded, headers{"bEARER\tabc"}, []string{plain}, "", auth.FromNowhere},
-		"two headers and cookie":          {padded, headers{"Bearer a", "Bearer b"}, []string{plain}, "", auth.FromNowhere},
-		"two schemes and cookie":          {padded, headers{"Basic YTpi", "Bearer b"}, []string{plain}, "", auth.FromNowhere},
+		"broken header and cookie":        {padded, headers{"Bearer"}, []string{plain}, "", auth.NoToken},
+		"broken header and cookie, space": {padded, headers{" Bearer a b"}, []string{plain}, "", auth.NoToken},
+		"broken header and cookie, tab":   {padded, headers{"bEARER\tabc"}, []string{plain}, "", auth.NoToken},
+		"two headers and cookie":          {padded, headers{"Bearer a", "Bearer b"}, []string{plain}, "", auth.NoToken},
+		"two schemes and cookie":          {padded, headers{"Basic YTpi", "Bearer b"}, []string{plain}, "", auth.NoToken},
 		"plain cookie":                    {padded, nil, []string{"a=b; " + plain + " ;c=d"}, "plain", auth.FromCookie},
 		"plain cookie, no key":            {"", nil, []string{given + ";" + plain}, "plain", auth.FromCookie},
 		"suffix of the key as given":      {padded, nil, []string{plain, other, given}, "given", auth.FromCookie},
 		"suffix of the other form":        {padded, nil, []string{plain + "; " + other}, "other", auth.FromCookie},
 		"unpadded key, padded suffix":     {unpadded, nil, []string{plain + "; " + given}, "given", auth.FromCookie},
 		"unpadded key, both":              {unpadded, nil, []string{given + "; " + other}, "other", auth.FromCookie},
-		"another instance's suffix":       {padded, nil, []string{"__session_naoXFJnI=foreign"}, "", auth.FromNowhere},
+		"another instance's suffix":       {padded, nil, []string{"__session_naoXFJnI=foreign"}, "", auth.NoToken},
 		"empty suffixed":                  {padded, nil, []string{"__session_hVFNfHz9=; " + plain}, "plain", auth.FromCookie},
-		"empty":                           {padded, nil, []string{"__session="}, "", auth.FromNowhere},
-		"only a name":                     {padded, nil, []string{"__session"}, "", auth.FromNowhere},
-		"other names":                     {padded, nil, []string{"x__session=a; __sessions=b; __SESSION=c; __session_=d"}, "", auth.FromNowhere},
+		"empty":                           {padded, nil, []string{"__session="}, "", auth.NoToken},
+		"only a name":                     {padded, nil, []string{"__session"}, "", auth.NoToken},
+		"other names":                     {padded, nil, []string{"x__session=a; __sessions=b; __SESSION=c; __session_=d"}, "", auth.NoToken},
 		"twice the same":                  {padded, nil, []string{plain + "; " + plain, plain}, "plain", auth.FromCookie},
-		"twice, different":                {padded, nil, []string{plain + "; __session=tossed"}, "", auth.FromNowhere},
-		"twice, different lines":          {padded, nil, []string{plain, "__session=tossed"}, "", auth.FromNowhere},
-		"suffixed twice, different":       {padded, nil, []string{given + "; __session_hVFNfHz9=tossed; " + plain}, "", auth.FromNowhere},
+		"twice, different":                {padded, nil, []string{plain + "; __session=tossed"}, "", auth.NoToken},
+		"twice, different lines":          {padded, nil, []string{plain, "__session=tossed"}, "", auth.NoToken},
+		"suffixed twice, different":       {padded, nil, []string{given + "; __session_hVFNfHz9=tossed; " + plain}, "", auth.NoToken},
 		"quoted":                          {padded, nil, []string{`__session="a.b.c"; x="y"`}, "a.b.c", auth.FromCookie},
 		"quoted and unquoted, the same":   {padded, nil, []string{`__session="plain"; ` + plain}, "plain", auth.FromCookie},
-		"quoted, different":               {padded, nil, []string{`__session="tossed"; ` + plain}, "", auth.FromNowhere},
+		"quoted, different":               {padded, nil, []string{`__session="tossed"; ` + plain}, "", auth.NoToken},
 		"quotes around nothing":           {padded, nil, []string{`__session_hVFNfHz9=""; ` + plain}, "plain", auth.FromCookie},
 		"one quote":                       {padded, nil, []string{`__session="a`}, `"a`, auth.FromCookie},
 		"nothing but a quote":             {padded, nil, []string{`__session="`}, `"`, auth.FromCookie},
@@ -143,7 +143,7 @@ func FuzzTokenReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, cookies, authorization string) {
 		r := &http.Request{Header: http.Header{"Authorization": {authorization}, "Cookie": {cookies}}}
 		token, from := reader.Token(r)
-		if (token == "") != (from == auth.FromNowhere) {
+		if (token == "") != (from == auth.NoToken) {
 			t.Fatalf("%q from %s", token, from)
 		}
 		if bearer, ok := auth.BearerToken(r); ok != (from == auth.FromHeader) || ok && token != bearer {
@@ -205,8 +205,8 @@ func TestVerifyFrom(t *testing.T) {
 				token = signHS256(t, []byte(secret), object{"alg": "HS256"}, p)
 			}
 			for range 2 { // the second time from memory
-				for from, want := range map[auth.From]string{
-					auth.FromHeader: test.header, auth.FromCookie: test.cookie, 9: test.cookie, auth.FromNowhere: "authentication_required/",
+				for from, want := range map[auth.TokenSource]string{
+					auth.FromHeader: test.header, auth.FromCookie: test.cookie, 9: test.cookie, auth.NoToken: "authentication_required/",
 				} {
 					_, err := v.VerifyFrom(t.Context(), from, token)
 					if got := reasonOf(err); got != want && (want != "" || err != nil) {

@@ -44,10 +44,10 @@ func Allow() Decision { return Decision{Allowed: true} }
 func Deny(reason string) Decision { return Decision{Code: CodeForbidden, Reason: reason} }
 
 // nobody is the refusal of who is not signed in.
-func nobody() Decision { return Decision{Code: CodeAuthenticationRequired} }
+func unauthenticated() Decision { return Decision{Code: CodeAuthenticationRequired} }
 
-// tidy gives a refusal a code, and takes from an allowance what only refusals have: rules of yours may be careless.
-func (d Decision) tidy() Decision {
+// normalize gives a refusal a code, and takes from an allowance what only refusals have: rules of yours may be careless.
+func (d Decision) normalize() Decision {
 	switch {
 	case d.Allowed:
 		return Allow()
@@ -59,7 +59,7 @@ func (d Decision) tidy() Decision {
 
 // Fault returns what is wrong with a rule itself, whoever asks it: a role, scope or policy that does not exist, an
 // empty or missing rule. Such a rule refuses everybody; ask for faults at start. nil means that none is known.
-func Fault(rule Rule) error {
+func Validate(rule Rule) error {
 	switch r := rule.(type) {
 	case nil:
 		return errors.New("auth: a rule is missing")
@@ -71,7 +71,7 @@ func Fault(rule Rule) error {
 }
 
 // Roles lists the application's roles that a rule asks for, itself and in the rules within it. A role that is not on the
-// ladder can allow no one, or only the highest; [Fault] does not know the ladder.
+// ladder can allow no one, or only the highest; [Validate] does not know the ladder.
 func Roles(rule Rule) []string {
 	if r, ok := rule.(interface{ roles() []string }); ok {
 		return r.roles()
@@ -171,11 +171,11 @@ type funcRule struct {
 func (r *funcRule) Check(s *Subject) Decision {
 	switch {
 	case !s.signedIn():
-		return nobody()
+		return unauthenticated()
 	case r.check == nil:
 		return Deny(ReasonFaultyRule)
 	default:
-		return r.check(s).tidy()
+		return r.check(s).normalize()
 	}
 }
 
@@ -195,7 +195,7 @@ func check(rule Rule, s *Subject) Decision {
 	if rule == nil {
 		return Deny(ReasonNoRule)
 	}
-	return rule.Check(s).tidy()
+	return rule.Check(s).normalize()
 }
 
 func faults(rules []Rule) error {
@@ -204,7 +204,7 @@ func faults(rules []Rule) error {
 	}
 	list := make([]error, len(rules))
 	for i, rule := range rules {
-		list[i] = Fault(rule)
+		list[i] = Validate(rule)
 	}
 	return errors.Join(list...)
 }

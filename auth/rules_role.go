@@ -101,7 +101,7 @@ func (r orgRoleRule) fault() error { return keyFault(r, r.role) }
 func precheck(s *Subject, faulty bool) (d Decision, done bool) {
 	switch {
 	case !s.signedIn():
-		return nobody(), true
+		return unauthenticated(), true
 	case faulty:
 		return Deny(ReasonFaultyRule), true
 	default:

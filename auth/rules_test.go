@@ -176,14 +176,14 @@ func TestFault(t *testing.T) {
 		auth.Reverified(auth.Lax()), auth.NotImpersonated(), auth.Any(auth.Func("f", func(*auth.Subject) auth.Decision { return auth.Allow() })),
 		ruleOfYours(auth.Allow()),
 	)
-	if err := auth.Fault(sound); err != nil {
+	if err := auth.Validate(sound); err != nil {
 		t.Error(err)
 	}
 	for _, rule := range []auth.Rule{
 		nil, auth.All(), auth.Any(), auth.All(nil), auth.Role(""), auth.MinRole(""), auth.OrgRole("org:"), auth.Permission(""),
 		auth.Feature("x:y"), auth.Plan("o:"), auth.Reverified(auth.ReverificationPolicy{}), auth.Func("f", nil),
 	} {
-		if auth.Fault(rule) == nil || auth.Fault(auth.All(sound, rule)) == nil || auth.Fault(auth.Any(rule, sound)) == nil {
+		if auth.Validate(rule) == nil || auth.Validate(auth.All(sound, rule)) == nil || auth.Validate(auth.Any(rule, sound)) == nil {
 			t.Errorf("no fault in %v", rule)
 		}
 	}

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// KeyStats is what became of the fetches of [RemoteKeys] since they were made.
+// KeyStats is what became of the fetches of [RemoteKeySet] since they were made.
 type KeyStats struct {
 	Fetched           time.Time // when the keys in use were fetched; zero: there are none
 	Fetches, Failures uint64    // that ended; Failures are among Fetches
 }
 
 // Stats tells of the fetches so far.
-func (r *RemoteKeys) Stats() KeyStats {
+func (r *RemoteKeySet) Stats() KeyStats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	stats := r.stats

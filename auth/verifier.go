@@ -67,7 +67,7 @@ type Config struct {
 // saves time: no answer differs from what verifying anew would say.
 type Verifier struct {
 	config Config
-	keys   Generational // nil: nothing is remembered
+	keys   VersionedKeySet // nil: nothing is remembered
 	cache  *tokenCache
 	stats  tokenStats
 }
@@ -89,7 +89,7 @@ func NewVerifier(config Config) (*Verifier, error) {
 		return nil, err
 	}
 	v := &Verifier{config: config}
-	if keys, ok := config.Keys.(Generational); ok && config.CacheEntries >= 0 {
+	if keys, ok := config.Keys.(VersionedKeySet); ok && config.CacheEntries >= 0 {
 		v.keys, v.cache = keys, newTokenCache(config.CacheEntries, config.CacheBytes)
 	}
 	return v, nil
@@ -150,7 +150,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
 // Browsers send cookies along whoever made the page, and sibling subdomains can set them. So a token from anywhere but
 // a header is accepted only if AuthorizedParties are configured and the token names one of them; none of the options
 // that forgive a missing azp applies.
-func (v *Verifier) VerifyFrom(ctx context.Context, from From, token string) (*Claims, error) {
+func (v *Verifier) VerifyFrom(ctx context.Context, from TokenSource, token string) (*Claims, error) {
 	claims, err := v.verifyFrom(ctx, from, token)
 	if err != nil {
 		v.stats.refuse(err)
@@ -158,14 +158,14 @@ func (v *Verifier) VerifyFrom(ctx context.Context, from From, token string) (*Cl
 	return claims, err
 }
 
-func (v *Verifier) verifyFrom(ctx context.Context, from From, token string) (*Claims, error) {
+func (v *Verifier) verifyFrom(ctx context.Context, from TokenSource, token string) (*Claims, error) {
 	switch {
-	case from == FromNowhere || token == "":
+	case from == NoToken || token == "":
 		return nil, authenticationRequired()
 	case from != FromHeader && len(v.config.AuthorizedParties) == 0:
 		return nil, invalidToken(ReasonAuthorizedParty, errCookie)
 	}
-	claims, err := v.remembered(ctx, token)
+	claims, err := v.verifyCached(ctx, token)
 	switch {
 	case err != nil:
 		return nil, err
@@ -178,7 +178,7 @@ func (v *Verifier) verifyFrom(ctx context.Context, from From, token string) (*Cl
 var errCookie = errors.New("cookies are accepted only with a list of authorized parties")
 
 // remembered looks whether the token was accepted before and would be again, and else verifies it.
-func (v *Verifier) remembered(ctx context.Context, token string) (*Claims, error) {
+func (v *Verifier) verifyCached(ctx context.Context, token string) (*Claims, error) {
 	if v.cache == nil || len(token) > maxTokenSize {
 		return v.verify(ctx, token)
 	}

@@ -68,9 +68,20 @@ func EventTypes() []string {
 	return all
 }
 
-// KindOf answers the kind that an event type is about and whether it says that the
+// EventPrefix returns the part of an event type that names the kind, with its dot, such as
+// "organizationMembership." for [KindMembership]. It returns "" for a kind that no event is about.
+func (k Kind) EventPrefix() string {
+	for prefix, t := range eventTypes {
+		if t.kind == k {
+			return prefix + "."
+		}
+	}
+	return ""
+}
+
+// KindOfEvent answers the kind that an event type is about and whether it says that the
 // object is gone. The kind is "" for a type that is not known.
-func KindOf(eventType string) (kind Kind, deleted bool) {
+func KindOfEvent(eventType string) (kind Kind, deleted bool) {
 	prefix, verb, _ := strings.Cut(eventType, ".")
 	t, ok := eventTypes[prefix]
 	if !ok || !slices.Contains(t.verbs, verb) {
@@ -155,7 +166,7 @@ func EventOf(envelope Value) (*Event, error) {
 	if e.Type == "" {
 		return e, &FieldError{"type", missing(envelope.Get("type"), "a text")}
 	}
-	e.Kind, e.Deleted = KindOf(e.Type)
+	e.Kind, e.Deleted = KindOfEvent(e.Type)
 	e.ID = e.Data.Get("id").String()
 	if !e.Kind.Mirrored() {
 		return e, nil

@@ -15,8 +15,8 @@ const (
 	lastTime     = 253_402_300_799_999 // the end of the year 9999
 )
 
-// At converts a time.Time, to the millisecond.
-func At(t time.Time) Time {
+// TimeOf converts a time.Time, to the millisecond.
+func TimeOf(t time.Time) Time {
 	if t.IsZero() {
 		return 0
 	}
@@ -34,18 +34,18 @@ func (t Time) Time() time.Time {
 // IsZero reports whether the time is absent.
 func (t Time) IsZero() bool { return t == 0 }
 
-// Layout is how times are written in JSON: RFC 3339, UTC, milliseconds.
-const Layout = "2006-01-02T15:04:05.000Z"
+// TimeLayout is how times are written in JSON: RFC 3339, UTC, milliseconds.
+const TimeLayout = "2006-01-02T15:04:05.000Z"
 
-// String is the time in [Layout], "" when absent.
+// String is the time in [TimeLayout], "" when absent.
 func (t Time) String() string {
 	if t == 0 {
 		return ""
 	}
-	return t.Time().Format(Layout)
+	return t.Time().Format(TimeLayout)
 }
 
-// MarshalJSON writes the time as text in [Layout], or null.
+// MarshalJSON writes the time as text in [TimeLayout], or null.
 func (t Time) MarshalJSON() ([]byte, error) {
 	if t == 0 {
 		return []byte("null"), nil

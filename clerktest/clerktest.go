@@ -39,8 +39,8 @@ func WithRateLimit(n int) Option { return func(o *emulator.Options) { o.RateLimi
 // a banned user. Clerk does not say which it does.
 func WithoutChildEvents() Option { return func(o *emulator.Options) { o.NoChildEvents = true } }
 
-// InOrder sends one webhook at a time, in their order.
-func InOrder() Option { return func(o *emulator.Options) { o.Workers = 1 } }
+// WithOrderedDelivery sends one webhook at a time, in their order.
+func WithOrderedDelivery() Option { return func(o *emulator.Options) { o.Workers = 1 } }
 
 // New starts an instance, which ends with the test.
 func New(t testing.TB, options ...Option) *Clerk {
@@ -200,17 +200,17 @@ func (c *Clerk) RemoveMember(organizationID, userID string) {
 	c.Call("DELETE", "/v1/organizations/"+url.PathEscape(organizationID)+"/memberships/"+url.PathEscape(userID), nil, nil)
 }
 
-// TokenOrder says what a token shall hold; only the user must be named.
-type TokenOrder = emulator.TokenOrder
+// TokenOptions says what a token shall hold; only the user must be named.
+type TokenOptions = emulator.TokenOrder
 
 // Token is a session token of a user, good for a minute; the user is signed in for it.
 func (c *Clerk) Token(userID string) string {
 	c.t.Helper()
-	return c.TokenFor(TokenOrder{UserID: userID})
+	return c.TokenFor(TokenOptions{UserID: userID})
 }
 
 // TokenFor is a token as it is ordered: for a session, an organization, a template, expired.
-func (c *Clerk) TokenFor(order TokenOrder) string {
+func (c *Clerk) TokenFor(order TokenOptions) string {
 	c.t.Helper()
 	var token emulator.Token
 	c.Call("POST", "/_emulator/tokens", order, &token)

@@ -79,7 +79,7 @@ func TestMirrorConverges(t *testing.T) {
 			m := mirror(t, c)
 			c.SetFaults(tc.faults)
 			live(c)
-			clerktest.Converged(t, c, m)
+			clerktest.AssertConverged(t, c, m)
 		})
 	}
 }
@@ -100,7 +100,7 @@ func TestConvergedSeesWhatIsLost(t *testing.T) {
 	c.SetFaults(clerktest.Faults{Drop: 1})
 	c.CreateUser(clerktest.User{Email: "ada@example.com"})
 	r := &recorder{TB: t}
-	clerktest.Converged(r, c, m)
+	clerktest.AssertConverged(r, c, m)
 	if len(r.errors) != 1 {
 		t.Errorf("%d differences reported, want 1: the user whose event was dropped", len(r.errors))
 	}
@@ -124,7 +124,7 @@ func TestTokenIsAccepted(t *testing.T) {
 		t.Errorf("%d %s", code, body)
 	}
 	expired := -120
-	if code, _ := ask(c.TokenFor(clerktest.TokenOrder{UserID: ada, ExpiresIn: &expired})); code != http.StatusUnauthorized {
+	if code, _ := ask(c.TokenFor(clerktest.TokenOptions{UserID: ada, ExpiresIn: &expired})); code != http.StatusUnauthorized {
 		t.Errorf("an expired token got %d", code)
 	}
 	c.Ban(ada)

@@ -14,10 +14,10 @@ const patience = 30 * time.Second
 // rounds is how many retries are waited for: more than Svix makes.
 const rounds = 1000
 
-// Converged waits until every event is delivered, given up or dropped, moving the instance's
+// AssertConverged waits until every event is delivered, given up or dropped, moving the instance's
 // clock over the waits between retries, and fails the test with each difference between the
 // instance and the mirror.
-func Converged(t testing.TB, c *Clerk, m *clerksync.Mirror) {
+func AssertConverged(t testing.TB, c *Clerk, m *clerksync.Mirror) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

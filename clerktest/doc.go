@@ -8,7 +8,7 @@
 //	clerk.SendTo(mirror.WebhookHandler())
 //	ada := clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 //	request.Header.Set("Authorization", "Bearer "+clerk.Token(ada))
-//	clerktest.Converged(t, clerk, mirror)
+//	clerktest.AssertConverged(t, clerk, mirror)
 //
 // What has no method here is a [Clerk.Call] of the Backend API or of the emulator's control
 // API; docs/emulator.md lists both. The same emulator runs as a server of its own by

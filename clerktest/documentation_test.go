@@ -27,7 +27,7 @@ func TestDeals(t *testing.T) {
 	clerk.SendTo(m.WebhookHandler())
 
 	ada := clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
-	clerktest.Converged(t, clerk, m) // the mirror equals Clerk
+	clerktest.AssertConverged(t, clerk, m) // the mirror equals Clerk
 
 	r := httptest.NewRequest("GET", "/api/auth/me", nil)
 	r.Header.Set("Authorization", "Bearer "+clerk.Token(ada))

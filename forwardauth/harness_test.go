@@ -88,8 +88,8 @@ func newSite(t *testing.T, kind forwardauth.Proxy) *site {
 	t.Cleanup(s.auth.Close)
 	s.ada = c.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 	s.grace = c.CreateUser(clerktest.User{Email: "grace@example.com", Role: "admin"})
-	s.adaToken = c.TokenFor(clerktest.TokenOrder{UserID: s.ada, AZP: appOrigin})
-	s.graceToken = c.TokenFor(clerktest.TokenOrder{UserID: s.grace, AZP: appOrigin})
+	s.adaToken = c.TokenFor(clerktest.TokenOptions{UserID: s.ada, AZP: appOrigin})
+	s.graceToken = c.TokenFor(clerktest.TokenOptions{UserID: s.grace, AZP: appOrigin})
 	c.Settle()
 	return s
 }

@@ -146,7 +146,7 @@ func TestEmailHeaderFollowsClerk(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = m.Close() })
 	ada := c.CreateUser(clerktest.User{Email: "ada@example.com"})
-	token := c.TokenFor(clerktest.TokenOrder{UserID: ada, Actor: map[string]any{"sub": "user_support"}})
+	token := c.TokenFor(clerktest.TokenOptions{UserID: ada, Actor: map[string]any{"sub": "user_support"}})
 	h := handlerOf(t, m, forwardauth.Config{TrustedProxies: proxies})
 	var object map[string]any
 	c.Call(http.MethodGet, "/v1/users/"+ada, nil, &object)

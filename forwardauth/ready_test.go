@@ -32,7 +32,7 @@ func TestRoleOfAReadyMirror(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = m.Close() })
 	life := 3600
-	token := c.TokenFor(clerktest.TokenOrder{UserID: c.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"}), ExpiresIn: &life})
+	token := c.TokenFor(clerktest.TokenOptions{UserID: c.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"}), ExpiresIn: &life})
 	if _, err := m.Sync().Backfill(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func (b *ruleBuilder) leaf(place string, m member) auth.Rule {
 
 // checked reports the rule's own faults, without the rule's text.
 func (b *ruleBuilder) checked(place string, rule auth.Rule) auth.Rule {
-	err := auth.Fault(rule)
+	err := auth.Validate(rule)
 	if err == nil {
 		return rule
 	}

@@ -29,7 +29,7 @@ func TestRouters(t *testing.T) {
 			clerk.SendToURL(server.URL + "/api/webhooks/clerk")
 			ada := clerk.CreateUser(clerktest.User{Email: "ada@example.com", FirstName: "Ada", Role: "growth"})
 			bob := clerk.CreateUser(clerktest.User{Email: "bob@example.com", FirstName: "Bob", Role: "solo"})
-			clerktest.Converged(t, clerk, m)
+			clerktest.AssertConverged(t, clerk, m)
 			for _, tc := range []struct {
 				path, token string
 				status      int

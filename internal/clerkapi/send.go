@@ -39,7 +39,7 @@ func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Val
 	defer func() { _ = res.Body.Close() }()
 	answer.Elapsed = time.Since(start)
 	if date, err := http.ParseTime(res.Header.Get("Date")); err == nil {
-		answer.Date = clerk.At(date)
+		answer.Date = clerk.TimeOf(date)
 	}
 	body, err := readBody(res, c.maxBody)
 	switch {

@@ -143,7 +143,7 @@ func TestSweepStops(t *testing.T) {
 		<-time.After(time.Hour)
 		changed := slices.Sorted(maps.Keys(live(t, e, All(clerk.KindUser))))[1100]
 		do(t, e, "PATCH", "/v1/users/"+changed, map[string]any{"first_name": "Augusta"})
-		watermark := clerk.At(time.Now()) - 1
+		watermark := clerk.TimeOf(time.Now()) - 1
 		var found []string
 		_, walked, err := collect(t, c, RecentUsers(), "", func(p Page) error {
 			for _, row := range p.Rows {

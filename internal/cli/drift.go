@@ -87,13 +87,13 @@ type moment struct{ clerk.Time }
 // UnmarshalText reads a flag.
 func (m *moment) UnmarshalText(text []byte) error {
 	if ago, err := time.ParseDuration(string(text)); err == nil && ago > 0 {
-		m.Time = clerk.At(time.Now().Add(-ago))
+		m.Time = clerk.TimeOf(time.Now().Add(-ago))
 		return nil
 	}
 	at, err := time.Parse(time.RFC3339, string(text))
 	if err != nil || at.UnixMilli() <= 0 {
 		return errors.New("it is neither a time, such as 2026-01-31T12:00:00Z, nor how long ago, such as 24h")
 	}
-	m.Time = clerk.At(at)
+	m.Time = clerk.TimeOf(at)
 	return nil
 }

@@ -142,7 +142,7 @@ func (b *bench) tenMinutesLater() {
 	}
 	defer db.Close()
 	err = db.Update(b.Context(), func(tx *store.Tx) error {
-		all, err := db.Suspects(b.Context(), clerk.At(time.Now()))
+		all, err := db.Suspects(b.Context(), clerk.TimeOf(time.Now()))
 		for _, s := range all {
 			s.DueAt -= clerk.Time((10 * time.Minute).Milliseconds())
 			err = errors.Join(err, tx.SaveSuspects(b.Context(), s))

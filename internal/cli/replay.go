@@ -102,13 +102,13 @@ func parseMoment(s string, now time.Time) (clerk.Time, error) {
 		return 0, nil
 	}
 	if ago, err := time.ParseDuration(s); err == nil && ago >= 0 {
-		return clerk.At(now.Add(-ago)), nil
+		return clerk.TimeOf(now.Add(-ago)), nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
 		return 0, fmt.Errorf("%q is no time: write it as 2006-01-02T15:04:05Z, or as a duration such as 24h", s)
 	}
-	return clerk.At(t), nil
+	return clerk.TimeOf(t), nil
 }
 
 // preview tells what is about to be replayed.

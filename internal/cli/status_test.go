@@ -215,7 +215,9 @@ func TestStatusTellsWhatUnreadyFactsGrant(t *testing.T) {
 // A status fits into 80 columns, whatever is wrong; the worst warning comes first.
 func TestStatusFitsATerminal(t *testing.T) {
 	t.Parallel()
-	ago := func(h int) clerk.Time { return clerk.At(time.Unix(1780000000, 0).Add(-time.Duration(h) * time.Hour)) }
+	ago := func(h int) clerk.Time {
+		return clerk.TimeOf(time.Unix(1780000000, 0).Add(-time.Duration(h) * time.Hour))
+	}
 	status := &clerksync.SyncStatus{
 		Sentence: "the last walk of the memberships is not proven whole (the total changed): run clerksync reconcile; " + strings.Repeat("more ", 30),
 		Budget:   &clerksync.BudgetStatus{Limit: 1000, Granted: 200}, DeadLetters: 12345,

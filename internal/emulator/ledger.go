@@ -92,7 +92,7 @@ func (a Acknowledged) Add(body []byte) error {
 	if err := json.Unmarshal(body, &event); err != nil {
 		return fmt.Errorf("read an event: %w", err)
 	}
-	kind, _ := clerk.KindOf(event.Type)
+	kind, _ := clerk.KindOfEvent(event.Type)
 	for name, k := range ledgerKinds() {
 		if k == kind {
 			key := name + " " + event.Data.ID

@@ -191,7 +191,7 @@ func (b *batch) eraseNow(ctx context.Context, tx *store.Tx, userID, cause string
 	if !user.Hard {
 		return nil // the deletion was taken back: another operation of its event failed
 	}
-	e := store.Erasure{ClerkUserID: userID, At: clerk.At(b.in.now()), Cause: cause, Search: append([]string{userID}, addresses(user.Body())...)}
+	e := store.Erasure{ClerkUserID: userID, At: clerk.TimeOf(b.in.now()), Cause: cause, Search: append([]string{userID}, addresses(user.Body())...)}
 	wipe(user)
 	if err := tx.SaveRows(ctx, []*store.Row{user}); err != nil {
 		return err
@@ -280,7 +280,7 @@ func (in *Ingest) erase(ctx context.Context, userID, cause string) error {
 		case cause == store.CauseDeleted && (!e.row.Hard || e.row.Erased):
 			return nil // somebody else was faster
 		case !e.row.Hard:
-			b.apply(&operation{key: key, do: tombstone, at: clerk.At(in.now())})
+			b.apply(&operation{key: key, do: tombstone, at: clerk.TimeOf(in.now())})
 		}
 		b.toErase[userID] = cause
 		return nil

@@ -91,7 +91,7 @@ func (p *Prepared) Traced(span trace.SpanContext) {
 
 // KnownType is the event type, or [OtherType].
 func (p *Prepared) KnownType() string {
-	if kind, _ := clerk.KindOf(p.delivery.Type); kind == "" {
+	if kind, _ := clerk.KindOfEvent(p.delivery.Type); kind == "" {
 		return OtherType
 	}
 	return p.delivery.Type

@@ -292,7 +292,7 @@ func (b *batch) report(op *operation) {
 	switch {
 	case !op.body.Exists() || e.row.Digest != op.Digest || e.row.Hidden():
 	case e.save: // its times are those of the version that won
-		e.row.VerifiedAt = clerk.At(b.in.now())
+		e.row.VerifiedAt = clerk.TimeOf(b.in.now())
 	default:
 		b.agreed = append(b.agreed, agreement{op.key, op.ObservedAt, op.readAfter})
 	}
@@ -322,7 +322,7 @@ func (b *batch) verified(ctx context.Context, tx *store.Tx) error {
 		ids[g] = append(ids[g], a.key.ID)
 	}
 	for _, g := range order {
-		if err := tx.Verify(ctx, g.kind, ids[g], g.at, g.readAfter, clerk.At(b.in.now())); err != nil {
+		if err := tx.Verify(ctx, g.kind, ids[g], g.at, g.readAfter, clerk.TimeOf(b.in.now())); err != nil {
 			return err
 		}
 	}

@@ -89,7 +89,7 @@ func fenced(t *testing.T, in *ingest.Ingest, db *store.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute, nil); err != nil {
+	if _, err := db.AcquireLease(t.Context(), "walk", "two", clerk.TimeOf(time.Now()), time.Minute, nil); err != nil {
 		t.Fatal(err)
 	}
 	page := ingest.Page{Kind: clerk.KindRole, Rows: parsed(t, `{"id":"role_1"}`), ObservedAt: 9000}

@@ -59,7 +59,7 @@ func (in *Ingest) Prepare(m Message) (*Prepared, error) {
 	}
 	p.size = len(m.Body)
 	p.delivery.MessageID = m.ID
-	p.delivery.ReceivedAt, p.delivery.SignedAt = clerk.At(in.now()), clerk.At(m.SignedAt)
+	p.delivery.ReceivedAt, p.delivery.SignedAt = clerk.TimeOf(in.now()), clerk.TimeOf(m.SignedAt)
 	if p.delivery.Reason != ReasonNotKept {
 		unredacted := p.delivery.Body
 		if p.redacted {

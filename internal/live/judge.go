@@ -36,7 +36,7 @@ func Judge(claims *auth.Claims, f Facts, now time.Time) *Refusal {
 		return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
 	case !p.User.IsActive:
 		return &Refusal{Code: CodeInactive, Fact: "user", Stored: Inactive(&p.User)}
-	case p.User.Locked && (p.User.LockedUntil == 0 || clerk.At(now) < p.User.LockedUntil):
+	case p.User.Locked && (p.User.LockedUntil == 0 || clerk.TimeOf(now) < p.User.LockedUntil):
 		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "locked"}
 	}
 	if s := f.Session; s != nil && s.Found {
@@ -79,7 +79,7 @@ func judgeSeat(claims *auth.Claims, seat *Seat) *Refusal {
 
 // newer reports whether a token is proven to be younger than a fact. Tokens know whole seconds.
 func newer(issued time.Time, fact clerk.Time) bool {
-	return !issued.IsZero() && clerk.At(issued) > fact
+	return !issued.IsZero() && clerk.TimeOf(issued) > fact
 }
 
 // Grants says which stored facts may grant more than the token does: those that are proven. Denying is no question of

@@ -24,14 +24,14 @@ func known() live.Facts {
 	return live.Facts{
 		Person:  &live.Person{User: store.User{ClerkUserID: "user_1", IsActive: true, Role: "growth"}, Found: true, Ladder: []string{"solo", "growth"}},
 		Session: &live.Session{Session: store.Session{ClerkSessionID: "sess_1", ClerkUserID: "user_1", Status: "active"}, Found: true},
-		Seat:    &live.Seat{Membership: store.Membership{Role: "org:admin", Permissions: []string{"org:sys_domains:read"}, UpdatedAt: clerk.At(issued) - 5000}, Found: true},
+		Seat:    &live.Seat{Membership: store.Membership{Role: "org:admin", Permissions: []string{"org:sys_domains:read"}, UpdatedAt: clerk.TimeOf(issued) - 5000}, Found: true},
 	}
 }
 
 // Checklist A3, and issue by issue what denies and what does not.
 func TestJudge(t *testing.T) {
 	t.Parallel()
-	second := clerk.At(issued)
+	second := clerk.TimeOf(issued)
 	cases := []struct {
 		name   string
 		facts  func(*live.Facts)

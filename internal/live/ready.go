@@ -82,7 +82,7 @@ func (c *Cache) vouch(ctx context.Context) error {
 			return nil
 		}
 	}
-	now, err := c.db.Clock(ctx, clerk.At(began))
+	now, err := c.db.Clock(ctx, clerk.TimeOf(began))
 	if err != nil {
 		return fmt.Errorf("read the database's clock: %w", err)
 	}

@@ -81,7 +81,7 @@ func TestLeft(t *testing.T) {
 // readyReplica is a replica before a database whose lists were all walked a moment ago, by the database's clock.
 func readyReplica(t *testing.T, db *store.DB, c *clock) *replica {
 	t.Helper()
-	at, err := db.Clock(t.Context(), clerk.At(c.now()))
+	at, err := db.Clock(t.Context(), clerk.TimeOf(c.now()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func (w *walking) acquitListed(ctx context.Context) error {
 func (w *walking) left(rows []store.Sight) {
 	for _, row := range rows {
 		w.count(&w.report, []store.Drift{{
-			Kind: w.kind, ID: row.ID, FoundAt: clerk.At(w.Now()), Cause: w.signs.cause(0, 0),
+			Kind: w.kind, ID: row.ID, FoundAt: clerk.TimeOf(w.Now()), Cause: w.signs.cause(0, 0),
 		}})
 	}
 }
@@ -130,7 +130,7 @@ func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
 		key := store.Key{Kind: w.kind, ID: row.ID}
 		before := w.suspects[key]
 		twice := before.Reason == store.SuspectUnlisted && row.Written <= before.Since
-		if twice && clerk.At(w.began) >= before.DueAt && !w.dryRun {
+		if twice && clerk.TimeOf(w.began) >= before.DueAt && !w.dryRun {
 			if err := w.hide(ctx, &w.report, before, 0); err != nil {
 				return err
 			}
@@ -138,7 +138,7 @@ func (w *walking) unlisted(ctx context.Context, lacking []store.Sight) error {
 		}
 		w.left([]store.Sight{row})
 		if !twice {
-			due := clerk.At(w.began.Add(listsApart))
+			due := clerk.TimeOf(w.began.Add(listsApart))
 			first = append(first, store.Suspect{Key: key, Reason: store.SuspectUnlisted, Since: w.walk.Start.Write, DueAt: due, Attempts: 1})
 		}
 	}

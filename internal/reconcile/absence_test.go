@@ -58,7 +58,7 @@ func TestSecondAnswers(t *testing.T) {
 		}
 		l.must(l.in.Doubt(l.Context(), heardOf))
 		l.tick()
-		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: heardOf, Body: body, ObservedAt: clerk.At(l.now())}))
+		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: heardOf, Body: body, ObservedAt: clerk.TimeOf(l.now())}))
 		l.tick()
 		if !l.hidden(early) || l.hidden(heardOf) || l.waited()-before < time.Minute {
 			l.Errorf("a write between did not count: %+v", l.suspects())
@@ -125,7 +125,7 @@ func TestDomainsWantTwoLists(t *testing.T) {
 			l.Errorf("what is not sure is kept as drift: %+v, %v", user, err)
 		}
 		l.must(l.in.Apply(l.Context(), ingest.Reading{ // a late event
-			Key: gone, Body: parse(l.T, `{"id":"`+gone.ID+`","updated_at":1}`), ObservedAt: clerk.At(l.now().Add(time.Hour)),
+			Key: gone, Body: parse(l.T, `{"id":"`+gone.ID+`","updated_at":1}`), ObservedAt: clerk.TimeOf(l.now().Add(time.Hour)),
 		}))
 		walk(5*time.Minute, 1, 0)
 		walk(9*time.Minute, 1, 0)
@@ -148,7 +148,7 @@ func TestHardening(t *testing.T) {
 		l.call("DELETE", "/v1/users/"+gone.ID, nil)
 		l.walk(reconcile.Options{})
 		seeAgain := func() bool {
-			l.must(l.in.Apply(l.Context(), ingest.Reading{Key: gone, Body: body, ObservedAt: clerk.At(l.now())}))
+			l.must(l.in.Apply(l.Context(), ingest.Reading{Key: gone, Body: body, ObservedAt: clerk.TimeOf(l.now())}))
 			return !l.hidden(gone)
 		}
 		if !l.hidden(gone) || !seeAgain() {
@@ -208,7 +208,7 @@ func TestRefusedReadsBackOff(t *testing.T) {
 		l.answer("", 0, "")
 		l.later(time.Hour)
 		l.tick()
-		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.At(l.now()), 10); len(left)+len(l.suspects()) != 0 || err != nil {
+		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now()), 10); len(left)+len(l.suspects()) != 0 || err != nil {
 			l.Errorf("still in doubt: %v, %v, %v", left, l.suspects(), err)
 		}
 	})
@@ -232,7 +232,7 @@ func TestUnansweredReads(t *testing.T) {
 		}
 		l.answer("/users/"+gone.ID, http.StatusOK, `{"id":"user_other"}`)
 		l.tick()
-		if s := l.suspects()[gone]; l.hidden(gone) || s.Reason != store.SuspectGone || s.DueAt <= clerk.At(l.now().Add(-time.Minute)) {
+		if s := l.suspects()[gone]; l.hidden(gone) || s.Reason != store.SuspectGone || s.DueAt <= clerk.TimeOf(l.now().Add(-time.Minute)) {
 			l.Errorf("nonsense confirmed it, or made it forgotten: %+v", s)
 		}
 		l.answer("", 0, "")

@@ -139,7 +139,7 @@ func TestMembershipGivenAwayByHandIsSaved(t *testing.T) {
 		}))
 		l.byHand("UPDATE clerk_memberships SET clerk_user_id = 'user_eve' WHERE clerk_membership_id = '" + key.ID + "'")
 		l.later(3 * time.Second)
-		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: key, Body: older, ObservedAt: clerk.At(l.now())}))
+		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: key, Body: older, ObservedAt: clerk.TimeOf(l.now())}))
 		l.later(3 * time.Second)
 		report := l.tick()
 		if report.Found != 1 || report.Repaired != 1 || report.Drift[0].Cause != reconcile.CauseAltered || l.hidden(key) || len(l.suspects()) > 0 {

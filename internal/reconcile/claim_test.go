@@ -20,7 +20,7 @@ import (
 
 // claims checks what the mirror says of itself now.
 func (s *side) claims(when string) {
-	facts, err := status.Read(s.ctx, s.db, schedule.Schedule{}, clerk.At(time.Now()), 0)
+	facts, err := status.Read(s.ctx, s.db, schedule.Schedule{}, clerk.TimeOf(time.Now()), 0)
 	must(s.T, err)
 	s.asked++
 	if len(status.Assess(&facts)) > 0 {
@@ -37,7 +37,7 @@ func (s *side) claims(when string) {
 	must(s.T, err)
 	if len(wrong) > 0 {
 		s.Fatalf("%s says after %s that it is in sync by a walk begun at %s (now %s), but:\n%s", s.name, when,
-			proven.Format(clerk.Layout), time.Now().Format(clerk.Layout), strings.Join(wrong, "\n"))
+			proven.Format(clerk.TimeLayout), time.Now().Format(clerk.TimeLayout), strings.Join(wrong, "\n"))
 	}
 }
 
@@ -93,7 +93,7 @@ func (s *side) back(orderly bool) {
 		return
 	}
 	if orderly {
-		must(s.T, s.db.NoteStopped(s.ctx, s.holder, clerk.At(time.Now())))
+		must(s.T, s.db.NoteStopped(s.ctx, s.holder, clerk.TimeOf(time.Now())))
 	}
 	b := &backup{promised: slices.Clone(s.promised), gone: maps.Clone(s.gone), orderly: orderly, at: time.Now()}
 	conn, err := s.raw.Conn(s.ctx)
@@ -133,16 +133,16 @@ func (s *side) restore() {
 
 // start records the start of a process, as Mirror.Run does.
 func (s *side) start() {
-	_, err := s.db.BeginLife(s.ctx, s.holder, clerk.At(time.Now()), status.Gap)
+	_, err := s.db.BeginLife(s.ctx, s.holder, clerk.TimeOf(time.Now()), status.Gap)
 	must(s.T, err)
 }
 
 // alive records that the process is running, as Mirror.Run does each minute.
-func (s *side) alive() { must(s.T, s.db.NoteAlive(s.ctx, s.holder, clerk.At(time.Now()))) }
+func (s *side) alive() { must(s.T, s.db.NoteAlive(s.ctx, s.holder, clerk.TimeOf(time.Now()))) }
 
 // stop ends the process in an orderly way, and starts it again after a while.
 func (s *side) stop(ctx context.Context, pause time.Duration) {
-	must(s.T, s.db.NoteStopped(ctx, s.holder, clerk.At(time.Now())))
+	must(s.T, s.db.NoteStopped(ctx, s.holder, clerk.TimeOf(time.Now())))
 	s.in.Close()
 	time.Sleep(pause)
 	s.begin()

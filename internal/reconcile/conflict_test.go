@@ -19,7 +19,7 @@ import (
 // forgeDeletion applies an event of a deletion that never was.
 func (l *lab) forgeDeletion(key store.Key) {
 	l.Helper()
-	eventType := reconcile.EventPrefix(key.Kind) + "deleted"
+	eventType := key.Kind.EventPrefix() + "deleted"
 	body := fmt.Sprintf(`{"type":%q,"object":"event","timestamp":%d,"data":{"id":%q,"object":%q,"deleted":true}}`,
 		eventType, l.now().UnixMilli(), key.ID, key.Kind)
 	p, err := l.in.Prepare(ingest.Message{ID: "msg_forged_" + key.ID, SignedAt: l.now(), Body: []byte(body)})

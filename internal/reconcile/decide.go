@@ -145,20 +145,6 @@ func (s signs) cause(at, date clerk.Time) string {
 	return CauseMissed
 }
 
-// EventPrefix begins the types of the events of a kind.
-func EventPrefix(kind clerk.Kind) string {
-	switch kind {
-	case clerk.KindMembership:
-		return "organizationMembership."
-	case clerk.KindInvitation:
-		return "organizationInvitation."
-	case clerk.KindDomain:
-		return "organizationDomain."
-	default:
-		return string(kind) + "."
-	}
-}
-
 // untold reports whether a session differs in what no event tells: old ones that came before the first round or are over,
 // the end that time brings, and when it was touched.
 func untold(d ingest.Difference, now clerk.Value, known clerk.Time) bool {

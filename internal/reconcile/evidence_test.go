@@ -251,7 +251,7 @@ func TestLateEventBringsNoGhost(t *testing.T) {
 				l.backfill()
 				l.later(3 * time.Second)
 				ghost := late(l)
-				if ids, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.At(l.now()), 10); err != nil || len(ids) != 1 || l.hidden(ghost) {
+				if ids, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now()), 10); err != nil || len(ids) != 1 || l.hidden(ghost) {
 					l.Errorf("in doubt are %v, %v; hidden %v", ids, err, l.hidden(ghost))
 				}
 				l.tick()

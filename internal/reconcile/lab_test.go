@@ -90,7 +90,7 @@ func (l *lab) hidden(key store.Key) bool {
 
 func (l *lab) suspects() map[store.Key]store.Suspect {
 	l.Helper()
-	all, err := l.db.Suspects(l.Context(), clerk.At(l.now().Add(365*24*time.Hour)))
+	all, err := l.db.Suspects(l.Context(), clerk.TimeOf(l.now().Add(365*24*time.Hour)))
 	l.must(err)
 	return all
 }

@@ -178,7 +178,7 @@ func (r *Reconciler) lead(ctx context.Context, o Options, work func(context.Cont
 		return s.report, begin(ctx)
 	}
 	var err error
-	if s.lease, err = r.DB.AcquireLease(ctx, leaseName, r.holder, clerk.At(r.Now()), r.Lease, holder.Dead); err != nil {
+	if s.lease, err = r.DB.AcquireLease(ctx, leaseName, r.holder, clerk.TimeOf(r.Now()), r.Lease, holder.Dead); err != nil {
 		if errors.Is(err, store.ErrLeaseHeld) {
 			err = ErrBusy
 		}
@@ -209,7 +209,7 @@ func (s *session) renew(ctx context.Context, stop <-chan struct{}, cancel contex
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := s.DB.RenewLease(ctx, s.lease, clerk.At(s.Now()), s.Lease); errors.Is(err, store.ErrFenced) {
+			if err := s.DB.RenewLease(ctx, s.lease, clerk.TimeOf(s.Now()), s.Lease); errors.Is(err, store.ErrFenced) {
 				cancel(err)
 				return
 			}
@@ -219,7 +219,7 @@ func (s *session) renew(ctx context.Context, stop <-chan struct{}, cancel contex
 
 // signs looks up what is known of the events of a kind.
 func (r *Reconciler) signs(ctx context.Context, kind clerk.Kind) (signs, error) {
-	heard, err := r.DB.Heard(ctx, EventPrefix(kind))
+	heard, err := r.DB.Heard(ctx, kind.EventPrefix())
 	if err != nil {
 		return signs{}, err
 	}

@@ -19,7 +19,7 @@ func (l *lab) forge(key store.Key) {
 	body := l.body(key.ID)
 	ahead := strconv.FormatInt(l.now().Add(24*time.Hour).UnixMilli(), 10)
 	forged := strings.Replace(body.With("updated_at", clerk.Text("_")).With("first_name", clerk.Text("Mallory")).JSON(), `"_"`, ahead, 1)
-	l.must(l.in.Apply(l.Context(), ingest.Reading{Key: key, Body: parse(l.T, forged), ObservedAt: clerk.At(l.now())}))
+	l.must(l.in.Apply(l.Context(), ingest.Reading{Key: key, Body: parse(l.T, forged), ObservedAt: clerk.TimeOf(l.now())}))
 }
 
 func (l *lab) firstName(key store.Key) string {

@@ -19,9 +19,9 @@ const (
 	maxOlder     = 1000 // rows that are asked for because a list told them older; enough to tell that Clerk was set back
 )
 
-func (s *session) now() clerk.Time { return clerk.At(s.Now()) }
+func (s *session) now() clerk.Time { return clerk.TimeOf(s.Now()) }
 
-func (s *session) in(d time.Duration) clerk.Time { return clerk.At(s.Now().Add(d)) }
+func (s *session) in(d time.Duration) clerk.Time { return clerk.TimeOf(s.Now().Add(d)) }
 
 // write is a transaction under the lease.
 func (s *session) write(ctx context.Context, fn func(*store.Tx) error) error {

@@ -54,7 +54,7 @@ func (s *session) sweep(ctx context.Context) error {
 	if err != nil || walk.Watermark == 0 && walk.BackfilledAt == 0 {
 		return err
 	}
-	began, err := s.DB.Clock(ctx, clerk.At(s.Now()))
+	began, err := s.DB.Clock(ctx, clerk.TimeOf(s.Now()))
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func TestVerify(t *testing.T) {
 			}
 			l.later(35 * time.Second)
 		}
-		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.At(l.now().Add(time.Hour)), 10); len(left) != 0 || err != nil {
+		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now().Add(time.Hour)), 10); len(left) != 0 || err != nil {
 			l.Errorf("still in doubt: %v, %v", left, err)
 		}
 		l.equal()
@@ -62,7 +62,7 @@ func TestSince(t *testing.T) {
 		users := l.firstUsers(3)
 		l.rename(users[0], "Augusta")
 		l.later(time.Hour)
-		since := clerk.At(l.e.Now())
+		since := clerk.TimeOf(l.e.Now())
 		l.later(time.Second)
 		l.rename(users[1], "Grace")
 		l.call("DELETE", "/v1/users/"+users[2], nil)
@@ -98,7 +98,7 @@ func TestEventOnItsWayIsNoDrift(t *testing.T) {
 			l.Errorf("a sweep right after the change: %+v", report)
 		}
 		l.must(l.in.Apply(l.Context(), ingest.Reading{ // as good as the event
-			Key: store.Key{Kind: clerk.KindUser, ID: users[0]}, Body: l.asTold(users[0]), ObservedAt: clerk.At(l.e.Now()),
+			Key: store.Key{Kind: clerk.KindUser, ID: users[0]}, Body: l.asTold(users[0]), ObservedAt: clerk.TimeOf(l.e.Now()),
 		}))
 		if report := l.tick(); report.Found != 1 || report.Drift[0].ID != users[1] || report.Drift[0].Cause == reconcile.CauseNotSubscribed {
 			l.Errorf("the next one: %+v", report)
@@ -120,7 +120,7 @@ func TestUserWhoNeverRestsIsRepaired(t *testing.T) {
 		l.tick()
 		walks, err := l.db.Walks(l.Context())
 		l.must(err)
-		if swept, ago := walks["user"].SweptAt, l.now().Add(-time.Minute); swept > clerk.At(ago.Add(-10*time.Second)) {
+		if swept, ago := walks["user"].SweptAt, l.now().Add(-time.Minute); swept > clerk.TimeOf(ago.Add(-10*time.Second)) {
 			l.Errorf("swept at %s, though a change was left at %s", swept, ago)
 		}
 		if name := l.firstName(user); name != "Ada" {

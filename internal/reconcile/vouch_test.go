@@ -15,7 +15,7 @@ func TestWhatVouches(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 5, Organizations: 1, Memberships: 3}, func(l *lab) {
 		database := func() clerk.Time {
-			at, err := l.db.Clock(l.Context(), clerk.At(l.now()))
+			at, err := l.db.Clock(l.Context(), clerk.TimeOf(l.now()))
 			l.must(err)
 			return at
 		}

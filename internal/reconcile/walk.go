@@ -230,7 +230,7 @@ func (s *session) list(ctx context.Context, kind clerk.Kind, o Options, first bo
 // turnedAway keeps that Clerk refused the list. The walk before was whole, but it is not the last one any more: what Clerk
 // refuses now cannot be compared, and that is known.
 func (w *walking) turnedAway(ctx context.Context, cause error) error {
-	ended, err := w.DB.Clock(ctx, clerk.At(w.Now()))
+	ended, err := w.DB.Clock(ctx, clerk.TimeOf(w.Now()))
 	if err != nil {
 		return err
 	}
@@ -260,7 +260,7 @@ func (w *walking) once(ctx context.Context, from clerkapi.Cursor) error {
 	w.walk.EndedAt = 0
 	w.began = w.Now()
 	if !w.resumed {
-		at, err := w.DB.Clock(ctx, clerk.At(w.began))
+		at, err := w.DB.Clock(ctx, clerk.TimeOf(w.began))
 		if err != nil {
 			return err
 		}
@@ -378,7 +378,7 @@ func (w *walking) end(ctx context.Context, watermark clerk.Time, o Options) erro
 	if w.dryRun || broken && w.first { // a backfill goes on from its last page
 		return failed
 	}
-	ended, err := w.DB.Clock(ctx, clerk.At(w.Now()))
+	ended, err := w.DB.Clock(ctx, clerk.TimeOf(w.Now()))
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func leases(t *testing.T, db *store.DB) {
-	now := clerk.At(time.Now())
+	now := clerk.TimeOf(time.Now())
 	first, err := db.AcquireLease(t.Context(), "walk", "one", now, time.Minute, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func leases(t *testing.T, db *store.DB) {
 	if err := db.RenewLease(t.Context(), first, now, 0); err != nil { // it runs out at once
 		t.Error(err)
 	}
-	second, err := db.AcquireLease(t.Context(), "walk", "two", clerk.At(time.Now()), time.Minute, nil)
+	second, err := db.AcquireLease(t.Context(), "walk", "two", clerk.TimeOf(time.Now()), time.Minute, nil)
 	if err != nil || second.Token <= first.Token {
 		t.Fatalf("a lease that ran out: %+v, %v", second, err)
 	}

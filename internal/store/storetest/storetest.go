@@ -155,7 +155,7 @@ func purges(t *testing.T, db *store.DB) {
 	}
 	for name, purge := range map[string]func(context.Context, clerk.Time) (int64, error){"audit": db.PurgeAudit, "drift": db.PurgeDrift} {
 		before, _ := db.Head(t.Context())
-		n, err := purge(t.Context(), clerk.At(time.Now().Add(time.Hour)))
+		n, err := purge(t.Context(), clerk.TimeOf(time.Now().Add(time.Hour)))
 		after, _ := db.Head(t.Context())
 		if n != rows || err != nil || after.Writes-before.Writes < 3 {
 			t.Errorf("%s: %d rows purged in %d transactions, %v", name, n, after.Writes-before.Writes, err)
