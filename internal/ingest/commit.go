@@ -3,9 +3,9 @@ package ingest
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/group"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -51,22 +51,19 @@ type job struct {
 	done    chan struct{}
 }
 
-// committer gathers what waits into one transaction at a time: while one commit is on its
-// way to the disk, the next batch gathers. A goroutine lives only while something waits.
-type committer struct {
-	commitBatch func([]*job)
-
-	mu      sync.Mutex
-	idle    *sync.Cond
-	waiting []*job
-	bytes   int
-	running bool
-	closed  bool
-}
-
-func (c *committer) init(commit func([]*job)) {
-	c.commitBatch = commit
-	c.idle = sync.NewCond(&c.mu)
+// newQueue makes the queue of events, which groups what waits into one transaction at a time: while one commit is on its
+// way to the disk, the next batch gathers.
+func (in *Ingest) newQueue() *group.Queue[*job] {
+	return group.New(group.Config[*job]{
+		MaxBatch: maxBatch, MaxItems: maxWaiting, MaxSize: maxWaitBytes,
+		Size: func(j *job) int { return j.size },
+		Work: func(jobs []*job) {
+			in.commit(jobs)
+			for _, j := range jobs {
+				close(j.done)
+			}
+		},
+	})
 }
 
 // Submit waits until the message is committed, or until it is known that it can not be.
@@ -83,67 +80,19 @@ func (in *Ingest) Submit(p *Prepared) Outcome {
 }
 
 // enqueue takes in jobs from the first on, as many as there is room for. Those share a commit.
-func (c *committer) enqueue(jobs ...*job) (taken int, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return 0, ErrClosed
+func (in *Ingest) enqueue(jobs ...*job) (taken int, err error) {
+	taken, err = in.queue.Add(jobs...)
+	switch {
+	case errors.Is(err, group.ErrFull):
+		err = ErrQueueFull
+	case errors.Is(err, group.ErrClosed):
+		err = ErrClosed
 	}
-	for _, j := range jobs {
-		if len(c.waiting) >= maxWaiting || c.bytes+j.size > maxWaitBytes {
-			return taken, ErrQueueFull
-		}
-		c.waiting = append(c.waiting, j)
-		c.bytes += j.size
-		taken++
-		if !c.running {
-			c.running = true
-			go c.run()
-		}
-	}
-	return taken, nil
-}
-
-func (c *committer) run() {
-	for {
-		batch := c.next()
-		if batch == nil {
-			return
-		}
-		c.commitBatch(batch)
-		for _, j := range batch {
-			close(j.done)
-		}
-	}
-}
-
-// next takes what waits, in the order in which it came, and ends the run when nothing does.
-func (c *committer) next() []*job {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.waiting) == 0 {
-		c.running = false
-		c.idle.Broadcast()
-		return nil
-	}
-	n := min(len(c.waiting), maxBatch)
-	batch := c.waiting[:n:n]
-	c.waiting = c.waiting[n:]
-	for _, j := range batch {
-		c.bytes -= j.size
-	}
-	return batch
+	return taken, err
 }
 
 // Close refuses new messages and waits until those taken in are committed or answered.
-func (c *committer) Close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	for c.running {
-		c.idle.Wait()
-	}
-}
+func (in *Ingest) Close() { in.queue.Close() }
 
 // commit stores a batch in one transaction. When the database is at fault it tries again,
 // then gives the whole batch back. When it is not, each event is tried alone, and one that

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/clerksync/clerksync/internal/group"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -48,7 +49,7 @@ type Ingest struct {
 	measured  func(Commit)
 	tracer    trace.Tracer
 	Stats     Stats
-	committer
+	queue     *group.Queue[*job]
 
 	seen sync.Map // instance ids remembered already
 }
@@ -89,6 +90,6 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 		in.log = slog.New(slog.DiscardHandler)
 	}
 	in.Stats.init()
-	in.committer.init(in.commit)
+	in.queue = in.newQueue()
 	return in, nil
 }

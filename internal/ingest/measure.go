@@ -57,12 +57,8 @@ func (s *Stats) ByType(each func(eventType string, status Status, n int64)) {
 	}
 }
 
-// Waiting tells how many messages wait to be committed, and their size in bytes.
-func (c *committer) Waiting() (messages, bytes int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.waiting), c.bytes
-}
+// Waiting returns how many messages wait to be committed, and their size in bytes.
+func (in *Ingest) Waiting() (messages, bytes int) { return in.queue.Waiting() }
 
 // measure tells of a committed batch.
 func (in *Ingest) measure(jobs []*job, began time.Time) {

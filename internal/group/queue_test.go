@@ -1,0 +1,102 @@
+package group_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/clerksync/clerksync/internal/group"
+)
+
+// gathering is a queue whose work waits until it may go on.
+type gathering struct {
+	*group.Queue[string]
+	began, goOn chan struct{}
+	worked      [][]string
+}
+
+func newGathering(config group.Config[string]) *gathering {
+	g := &gathering{began: make(chan struct{}, 100), goOn: make(chan struct{})}
+	config.Work = func(items []string) {
+		g.began <- struct{}{}
+		<-g.goOn
+		g.worked = append(g.worked, slices.Clone(items))
+	}
+	config.Size = func(item string) int { return len(item) }
+	g.Queue = group.New(config)
+	return g
+}
+
+// add adds the first item and waits until it is being worked on, so that all others wait.
+func (g *gathering) add(t *testing.T, first string, others ...string) {
+	t.Helper()
+	if _, err := g.Add(first); err != nil {
+		t.Fatal(err)
+	}
+	<-g.began
+	for _, item := range others {
+		if _, err := g.Add(item); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestItemsGatherWhileABatchIsWorkedOn(t *testing.T) {
+	t.Parallel()
+	g := newGathering(group.Config[string]{MaxBatch: 2})
+	g.add(t, "a", "bb", "ccc", "d")
+	if n, size := g.Waiting(); n != 3 || size != 6 {
+		t.Errorf("%d items of size %d wait", n, size)
+	}
+	close(g.goOn)
+	g.Close()
+	if diff := cmp.Diff([][]string{{"a"}, {"bb", "ccc"}, {"d"}}, g.worked); diff != "" {
+		t.Error(diff)
+	}
+	if n, size := g.Waiting(); n != 0 || size != 0 {
+		t.Errorf("%d items of size %d wait after Close", n, size)
+	}
+	if n, err := g.Add("late"); n != 0 || !errors.Is(err, group.ErrClosed) {
+		t.Errorf("an item was added after Close: %d, %v", n, err)
+	}
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		config group.Config[string]
+		added  int
+	}{
+		"by items": {group.Config[string]{MaxItems: 2}, 2},
+		"by size":  {group.Config[string]{MaxSize: 5}, 1},
+		"not":      {group.Config[string]{}, 3},
+	} {
+		g := newGathering(c.config)
+		g.add(t, "x")
+		n, err := g.Add("aaa", "bbb", "ccc")
+		if full := c.added < 3; n != c.added || errors.Is(err, group.ErrFull) != full {
+			t.Errorf("%s: %d of 3 were added, %v", name, n, err)
+		}
+		close(g.goOn)
+		g.Close()
+		if _, size := g.Waiting(); size != 0 {
+			t.Errorf("%s: size %d is left", name, size)
+		}
+	}
+}
+
+// The goroutine ends with the work, and begins again with the next item.
+func TestQueueRunsAgain(t *testing.T) {
+	t.Parallel()
+	g := newGathering(group.Config[string]{})
+	close(g.goOn)
+	for range 100 {
+		g.add(t, "a")
+	}
+	g.Close()
+	if len(g.worked) != 100 {
+		t.Errorf("%d batches", len(g.worked))
+	}
+}
