@@ -62,6 +62,7 @@ type watched struct {
 	process              *exec.Cmd
 	exited               chan struct{}
 	roles                int    // made so far
+	deck                 []int  // the disturbances that are still to come in this round
 	copied               string // a copy of the database
 	claims               Claims
 }

@@ -10,11 +10,19 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 )
 
+// disturbances is the number of cases in [watched.disturb].
+const disturbances = 13
+
 // disturb does one of the things that must not make a claim false.
 func (w *watched) disturb(ctx context.Context) error {
 	w.refuse.Store(false)
 	w.undated.Store(false)
-	switch w.random.IntN(13) {
+	if len(w.deck) == 0 {
+		w.deck = w.random.Perm(disturbances) // so that each comes once a round
+	}
+	next := w.deck[0]
+	w.deck = w.deck[1:]
+	switch next {
 	case 0, 1:
 		w.kill()
 		w.claims.Kills++
