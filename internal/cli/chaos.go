@@ -14,6 +14,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
@@ -153,7 +154,7 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 	if database == "" {
 		database = "sqlite:" + filepath.Join(folder, "clerk.db")
 	}
-	config, _, err := Load(LoadOptions{Environ: []string{
+	cfg, _, err := config.Load(config.Options{Environ: []string{
 		"DATABASE_URL=" + database, "CLERK_WEBHOOK_SIGNING_SECRET=" + chaosSecret, "CLERK_ISSUER=" + keys.Issuer,
 		"CLERK_INSTANCE_ID=" + keys.InstanceID, "CLERK_JWT_KEY=" + keys.PEM,
 		"CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + api, "CLERKSYNC_API_BUDGET=100%",
@@ -165,11 +166,11 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 	if err != nil {
 		return nil, "", nil, err
 	}
-	db, err := openDatabase(config)
+	db, err := openDatabase(cfg)
 	if err != nil {
 		return nil, "", nil, err
 	}
-	settings := mirrorConfig(config, logger)
+	settings := mirrorConfig(cfg, logger)
 	settings.APIBudget = 1 // nobody else asks the emulator
 	settings.Sleep = func(ctx context.Context, d time.Duration) error {
 		e.Advance(d)

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-func openDatabase(c *Config) (*clerksync.Backend, error) {
+func openDatabase(c *config.Config) (*clerksync.Backend, error) {
 	if c.Database.Engine == "postgres" {
 		return postgres.Open(c.Database.DSN)
 	}
@@ -24,7 +25,7 @@ func openDatabase(c *Config) (*clerksync.Backend, error) {
 }
 
 // openToRead opens the configured database for a command that only reads. It makes no file.
-func openToRead(c *Config) (*clerksync.Backend, error) {
+func openToRead(c *config.Config) (*clerksync.Backend, error) {
 	if c.Database.Engine == "postgres" {
 		return postgres.OpenReadOnly(c.Database.DSN)
 	}
@@ -32,20 +33,20 @@ func openToRead(c *Config) (*clerksync.Backend, error) {
 }
 
 // newMirror opens the configured mirror.
-func newMirror(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+func newMirror(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	return mirrorOn(ctx, openDatabase, c, logger)
 }
 
 // newReader opens the configured mirror for a command that only reads: it changes nothing in the database, and works for
 // a role that may change nothing.
-func newReader(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+func newReader(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	m, err := mirrorOn(ctx, openToRead, c, logger)
 	return m, whereNoneIs(err)
 }
 
 // newStoredMirror opens the configured mirror for a command that changes what is stored. It makes no database: where there
 // is none, DATABASE_URL is probably mistyped.
-func newStoredMirror(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+func newStoredMirror(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	db, err := openToRead(c)
 	if err == nil {
 		err = db.Close()
@@ -64,7 +65,7 @@ func whereNoneIs(err error) error {
 	return err
 }
 
-func mirrorOn(ctx context.Context, open func(*Config) (*clerksync.Backend, error), c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+func mirrorOn(ctx context.Context, open func(*config.Config) (*clerksync.Backend, error), c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	collectRarely()
 	db, err := open(c)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/telemetry"
 )
 
@@ -27,17 +28,17 @@ type deliveriesCommand struct {
 
 // openInbox opens the mirror by newReader or newStoredMirror, for the commands that work on deliveries. They ask Clerk nothing.
 func openInbox(
-	ctx context.Context, open func(context.Context, *Config, *slog.Logger) (*clerksync.Mirror, error), flags configFlags, p *process,
+	ctx context.Context, open func(context.Context, *config.Config, *slog.Logger) (*clerksync.Mirror, error), flags configFlags, p *process,
 ) (*clerksync.Mirror, error) {
-	config, err := flags.load(p)
+	cfg, err := flags.load(p)
 	if err != nil {
 		return nil, err
 	}
-	logger, err := telemetry.NewLogger(p.stderr, config.LogFormat, config.LogLevel)
+	logger, err := telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, config, logger)
+	return open(ctx, cfg, logger)
 }
 
 type listDeliveriesCommand struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 )
@@ -100,11 +101,11 @@ func TestDeliveriesCommand(t *testing.T) {
 
 func seedDeliveries(t *testing.T, environ []string) {
 	t.Helper()
-	config, _, err := Load(LoadOptions{Environ: environ})
+	cfg, _, err := config.Load(config.Options{Environ: environ})
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(config)
+	db, err := openDatabase(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
@@ -59,13 +60,13 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 	d.clerkURL = "http://" + clerk.Addrs()[0].String()
 	clerkEnded := make(chan error, 1)
 	go func() { clerkEnded <- clerk.Serve(ctx) }()
-	config, err := d.config(free(c.Listen))
+	cfg, err := d.config(free(c.Listen))
 	if err != nil {
 		return err
 	}
 	address := make(chan string, 1)
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, config, logger, func(a string) { address <- a }) }()
+	go func() { ended <- serve(ctx, cfg, logger, func(a string) { address <- a }) }()
 	select {
 	case err := <-ended:
 		return err
@@ -126,18 +127,18 @@ func (d *demonstration) open(seed uint64) error {
 	return nil
 }
 
-func (d *demonstration) config(listen string) (*Config, error) {
+func (d *demonstration) config(listen string) (*config.Config, error) {
 	secret, err := d.clerk.AddEndpoint(emulator.Target{URL: "http://" + listen + "/api/webhooks/clerk"}, "")
 	if err != nil {
 		return nil, err
 	}
 	keys := d.clerk.Keys(d.clerkURL)
-	config, _, err := Load(LoadOptions{Environ: []string{
+	cfg, _, err := config.Load(config.Options{Environ: []string{
 		"DATABASE_URL=sqlite:" + d.database, "CLERK_API_URL=" + keys.APIURL, "CLERK_SECRET_KEY=" + keys.SecretKey,
 		"CLERK_WEBHOOK_SIGNING_SECRET=" + secret, "CLERK_ISSUER=" + keys.Issuer, "CLERK_INSTANCE_ID=" + keys.InstanceID,
 		"CLERKSYNC_LISTEN=" + listen, "CLERKSYNC_OPERATOR_LISTEN=off",
 	}})
-	return config, err
+	return cfg, err
 }
 
 func (d *demonstration) run(ctx context.Context, once bool) error {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -49,14 +50,14 @@ func (c doctorCommand) Run(ctx context.Context, p *process) error {
 }
 
 func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksync.Finding) {
-	add := func(severity doctor.Severity, f Fault) {
+	add := func(severity doctor.Severity, f config.Fault) {
 		found = append(found, clerksync.Finding{Check: "configuration", Severity: severity, Text: f.What + " (" + f.Name + "). " + f.Why, Remedy: f.Remedy})
 	}
-	config, warnings, err := c.read(p)
+	cfg, warnings, err := c.read(p)
 	for _, w := range warnings {
-		add(doctor.Warning, Fault(w))
+		add(doctor.Warning, config.Fault(w))
 	}
-	if faults, ok := errors.AsType[Faults](err); ok {
+	if faults, ok := errors.AsType[config.Faults](err); ok {
 		for _, f := range faults {
 			add(doctor.Failure, f)
 		}
@@ -72,13 +73,13 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksy
 	if err != nil {
 		return found
 	}
-	o := clerksync.DoctorOptions{PublicURL: config.PublicURL}
+	o := clerksync.DoctorOptions{PublicURL: cfg.PublicURL}
 	if c.PublicURL != "" {
 		o.PublicURL = c.PublicURL
 	}
-	db, err := openToRead(config)
+	db, err := openToRead(cfg)
 	if errors.Is(err, sqlite.ErrNoDatabase) {
-		if d := config.Database; !d.Memory {
+		if d := cfg.Database; !d.Memory {
 			if _, err := os.Stat(filepath.Dir(d.Path)); err != nil {
 				return broken("Make the folder, or correct DATABASE_URL.", errors.New("the folder of the database does not exist"))
 			}
@@ -89,5 +90,5 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksy
 	if err != nil {
 		return broken("Check DATABASE_URL, and who may read and write the file.", err)
 	}
-	return append(found, clerksync.Diagnose(ctx, db, mirrorConfig(config, slog.New(slog.DiscardHandler)), o)...)
+	return append(found, clerksync.Diagnose(ctx, db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)), o)...)
 }

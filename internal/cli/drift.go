@@ -34,11 +34,11 @@ Example: clerksync drift --kind user --since 24h --json`
 
 // Run lists what was found.
 func (c driftCommand) Run(ctx context.Context, p *process) error {
-	config, err := c.load(p)
+	cfg, err := c.load(p)
 	if err != nil {
 		return err
 	}
-	m, err := newReader(ctx, config, slog.New(slog.DiscardHandler))
+	m, err := newReader(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

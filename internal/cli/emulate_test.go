@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/clerksync/clerksync/internal/config"
 )
 
 // started runs a command until the test ends, and answers the lines that it prints.
@@ -87,11 +89,11 @@ func TestEmulatePrintsTheEnvironmentOfServe(t *testing.T) {
 		name, value, _ := strings.Cut(strings.TrimPrefix(line(t, lines), "export "), "=")
 		environ = append(environ, name+"="+strings.Trim(value, "'"))
 	}
-	config, warnings, err := Load(LoadOptions{Environ: environ})
+	cfg, warnings, err := config.Load(config.Options{Environ: environ})
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(err, warnings)
 	}
-	if config.Issuer == "" || config.InstanceID == "" || config.JWTKey == "" || config.SecretKey == "" || len(config.WebhookSecrets) != 1 {
+	if cfg.Issuer == "" || cfg.InstanceID == "" || cfg.JWTKey == "" || cfg.SecretKey == "" || len(cfg.WebhookSecrets) != 1 {
 		t.Errorf("printed %v", environ)
 	}
 }

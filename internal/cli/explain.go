@@ -15,6 +15,7 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/forwardauth"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
@@ -41,7 +42,7 @@ var errRefused = errors.New("refused")
 
 // Run explains why somebody may or may not do something.
 func (c explainCommand) Run(ctx context.Context, p *process) error {
-	config, err := c.load(p)
+	cfg, err := c.load(p)
 	if err != nil {
 		return err
 	}
@@ -53,11 +54,11 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 		}
 		q.Token = strings.TrimSpace(string(text))
 	}
-	question, err := q.question(config.Routes)
+	question, err := q.question(cfg.Routes)
 	if err != nil {
 		return err
 	}
-	m, err := newReader(ctx, config, slog.New(slog.DiscardHandler))
+	m, err := newReader(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func (q explainRequest) rule(policy *forwardauth.Policy) (auth.Rule, error) {
 }
 
 // explainHandler answers operators. Tokens come in the body, never in an address.
-func explainHandler(m *clerksync.Mirror, c *Config) http.Handler {
+func explainHandler(m *clerksync.Mirror, c *config.Config) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if err := operator(r, c.OperatorToken); err != nil {
 			return err

@@ -13,12 +13,13 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/config"
 )
 
 const explainedPolicy = "routes:\n- {path: /reports/**, require: {min_role: growth}}\n- {path: /closed, deny: true}\n"
 
 // explained is a mirror of one user, and the environment that names it.
-func explained(t *testing.T) (m *clerksync.Mirror, config *Config, environ []string, user, token string) {
+func explained(t *testing.T) (m *clerksync.Mirror, cfg *config.Config, environ []string, user, token string) {
 	t.Helper()
 	c := clerktest.New(t)
 	keys := c.Keys()
@@ -27,15 +28,15 @@ func explained(t *testing.T) (m *clerksync.Mirror, config *Config, environ []str
 		"CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret, "CLERKSYNC_POLICY=" + explainedPolicy,
 		"CLERKSYNC_OPERATOR_TOKEN=" + strings.Repeat("o", 32),
 	}
-	config, _, err := Load(LoadOptions{Environ: environ})
+	cfg, _, err := config.Load(config.Options{Environ: environ})
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(config)
+	db, err := openDatabase(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err = clerksync.New(t.Context(), db, mirrorConfig(config, slog.New(slog.DiscardHandler)))
+	m, err = clerksync.New(t.Context(), db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func explained(t *testing.T) (m *clerksync.Mirror, config *Config, environ []str
 	user = c.CreateUser(clerktest.User{Email: "ada@example.com", Role: "solo"})
 	token = c.Token(user)
 	c.Settle()
-	return m, config, environ, user, token
+	return m, cfg, environ, user, token
 }
 
 func TestExplainCommand(t *testing.T) {
@@ -91,8 +92,8 @@ func TestExplainCommand(t *testing.T) {
 
 func TestExplainAPI(t *testing.T) {
 	t.Parallel()
-	m, config, _, user, token := explained(t)
-	h := operatorHandler(m, config, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	m, cfg, _, user, token := explained(t)
+	h := operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	ask := func(method, target, body, operator string) (int, map[string]any) {
 		r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
 		r.Host = "127.0.0.1:8081"
@@ -107,7 +108,7 @@ func TestExplainAPI(t *testing.T) {
 		}
 		return w.Code, answer
 	}
-	operator := config.OperatorToken
+	operator := cfg.OperatorToken
 	if code, x := ask("GET", "/api/explain?user_id="+user+`&rule={"role":"solo"}`, "", operator); code != 200 || x["allowed"] != true {
 		t.Errorf("%d %v", code, x)
 	}
@@ -124,7 +125,7 @@ func TestExplainAPI(t *testing.T) {
 			t.Errorf("%s: %d", body, code)
 		}
 	}
-	config.OperatorToken = ""
+	cfg.OperatorToken = ""
 	if code, x := ask("GET", "/api/explain?user_id="+user, "", ""); code != http.StatusForbidden || x["code"] != "operator_token_unset" {
 		t.Errorf("without a configured token: %d %v", code, x)
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/clerksync/clerksync/internal/config"
 )
 
 // Of a production instance strangers learn status and database; who has the operator token learns the warnings.
@@ -13,20 +15,20 @@ func TestPublicHealth(t *testing.T) {
 	t.Parallel()
 	token := strings.Repeat("operator", 5)
 	environ := []string{"DATABASE_URL=sqlite::memory:", "CLERK_SECRET_KEY=sk_live_" + strings.Repeat("x", 40), "CLERKSYNC_OPERATOR_TOKEN=" + token}
-	config, _, err := Load(LoadOptions{Environ: environ})
+	cfg, _, err := config.Load(config.Options{Environ: environ})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMirror(t.Context(), config, slog.New(slog.DiscardHandler))
+	m, err := newMirror(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	public, err := publicHandler(m, config, slog.New(slog.DiscardHandler))
+	public, err := publicHandler(m, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	operators := operatorHandler(m, config, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	operators := operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	for name, c := range map[string]struct {
 		h             http.Handler
 		authorization string

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/config"
 )
 
 // commands is the command line: one struct for each command, in a file of its name.
@@ -98,7 +99,7 @@ func report(w io.Writer, err error) {
 		fmt.Fprintf(w, "error: %s %s.\n%s\n%s\n", fault.Database, fault.Problem, "Nothing can be stored or answered without it.", fault.Remedy)
 		return
 	}
-	if faults, ok := errors.AsType[Faults](err); ok {
+	if faults, ok := errors.AsType[config.Faults](err); ok {
 		fmt.Fprintln(w, faults)
 		return
 	}

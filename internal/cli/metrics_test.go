@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/telemetry"
@@ -32,7 +33,7 @@ func measured(t *testing.T) http.Handler {
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
 	keys := e.Keys(server.URL)
-	config, _, err := Load(LoadOptions{Environ: []string{
+	cfg, _, err := config.Load(config.Options{Environ: []string{
 		"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + keys.APIURL,
 		"CLERK_ISSUER=" + keys.Issuer, "CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret,
 	}})
@@ -44,11 +45,11 @@ func measured(t *testing.T) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(config)
+	db, err := openDatabase(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := mirrorConfig(config, logger)
+	settings := mirrorConfig(cfg, logger)
 	settings.MeterProvider, settings.TracerProvider = signals.Meters(), signals.Tracers()
 	m, err := clerksync.New(t.Context(), db, settings)
 	if err != nil {
@@ -58,7 +59,7 @@ func measured(t *testing.T) http.Handler {
 	if err := m.FetchKeys(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	public, err := publicHandler(m, config, logger)
+	public, err := publicHandler(m, cfg, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func measured(t *testing.T) http.Handler {
 	r := httptest.NewRequest(http.MethodGet, "/api/auth/me", http.NoBody)
 	r.Header.Set("Authorization", "Bearer none")
 	answered(t, public, r)
-	return operatorHandler(m, config, signals.Handler(), logger)
+	return operatorHandler(m, cfg, signals.Handler(), logger)
 }
 
 // answered is the answer to a request; of the operators' address unless it names another.

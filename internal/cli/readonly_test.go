@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
@@ -74,11 +75,11 @@ func newReadBench(t *testing.T, engine string) *readBench {
 // deliver stores a dead letter.
 func (b *readBench) deliver() {
 	b.Helper()
-	config, _, err := Load(LoadOptions{Environ: b.environ})
+	cfg, _, err := config.Load(config.Options{Environ: b.environ})
 	if err != nil {
 		b.Fatal(err)
 	}
-	db, err := openDatabase(config)
+	db, err := openDatabase(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -230,11 +231,11 @@ func TestReadingCommandsChangeNothing(t *testing.T) {
 func TestReadingBesideAServer(t *testing.T) {
 	t.Parallel()
 	b := newReadBench(t, "sqlite")
-	config, _, err := Load(LoadOptions{Environ: b.environ})
+	cfg, _, err := config.Load(config.Options{Environ: b.environ})
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(config)
+	db, err := openDatabase(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,13 +338,13 @@ func TestReadingWhatIsNotReady(t *testing.T) {
 			} else {
 				expect("there is no mirror in the database yet", "clerksync migrate")
 			}
-			config, _, err := Load(LoadOptions{Environ: environ})
+			cfg, _, err := config.Load(config.Options{Environ: environ})
 			if err != nil {
 				t.Fatal(err)
 			}
 			change := func(do func(*store.DB) error) {
 				t.Helper()
-				db, err := openDatabase(config)
+				db, err := openDatabase(cfg)
 				if err == nil {
 					err = do(db)
 				}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/telemetry"
 )
 
@@ -132,10 +133,10 @@ func (c reconcileCommand) note(ctx context.Context, p *process, report *clerksyn
 	if report.Found == report.Repaired {
 		return
 	}
-	config, _, err := c.read(p)
+	cfg, _, err := c.read(p)
 	var db *clerksync.Backend
 	if err == nil {
-		db, err = openDatabase(config)
+		db, err = openDatabase(cfg)
 	}
 	if err == nil {
 		err = errors.Join(clerksync.NoteDifferences(ctx, db, report), db.Close())
@@ -181,7 +182,7 @@ func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.
 
 // withSecretKey refuses before a database is opened, or made, for a command that cannot read Clerk.
 func withSecretKey(open opener) opener {
-	return func(ctx context.Context, c *Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+	return func(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 		if c.SecretKey == "" {
 			return nil, fmt.Errorf("%w, so nothing can be read from Clerk\nSet CLERK_SECRET_KEY", clerksync.ErrNoSecretKey)
 		}
@@ -190,7 +191,7 @@ func withSecretKey(open opener) opener {
 }
 
 // opener opens the configured mirror.
-type opener func(context.Context, *Config, *slog.Logger) (*clerksync.Mirror, error)
+type opener func(context.Context, *config.Config, *slog.Logger) (*clerksync.Mirror, error)
 
 // openStored is openMirror for a command that makes no database.
 func openStored(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
@@ -205,15 +206,15 @@ func openReader(ctx context.Context, flags configFlags, p *process) (*clerksync.
 func openWith(
 	ctx context.Context, open opener, flags configFlags, p *process,
 ) (*clerksync.Mirror, error) {
-	config, err := flags.load(p)
+	cfg, err := flags.load(p)
 	if err != nil {
 		return nil, err
 	}
-	logger, err := telemetry.NewLogger(p.stderr, config.LogFormat, config.LogLevel)
+	logger, err := telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
 	if err != nil {
 		return nil, err
 	}
-	m, err := open(ctx, config, logger)
+	m, err := open(ctx, cfg, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/sqlite"
@@ -173,15 +174,15 @@ func TestReconcileRefusesMassDeletion(t *testing.T) {
 // Run fills an empty mirror by itself, unless told not to.
 func TestServeBackfills(t *testing.T) {
 	t.Parallel()
-	config, _, err := Load(LoadOptions{Environ: newBench(t, emulator.Options{Users: 30}).environ})
+	cfg, _, err := config.Load(config.Options{Environ: newBench(t, emulator.Options{Users: 30}).environ})
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(config)
+	db, err := openDatabase(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := clerksync.New(t.Context(), db, mirrorConfig(config, slog.New(slog.NewTextHandler(io.Discard, nil))))
+	m, err := clerksync.New(t.Context(), db, mirrorConfig(cfg, slog.New(slog.NewTextHandler(io.Discard, nil))))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -14,11 +15,11 @@ import (
 func TestReplayCommand(t *testing.T) {
 	t.Parallel()
 	environ := []string{"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERKSYNC_LOG_LEVEL=error"}
-	config, _, err := Load(LoadOptions{Environ: environ})
+	cfg, _, err := config.Load(config.Options{Environ: environ})
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(config)
+	db, err := openDatabase(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -18,7 +19,7 @@ import (
 func handlers(t *testing.T, environ ...string) (m *clerksync.Mirror, public, operators http.Handler) {
 	t.Helper()
 	keys := clerktest.New(t).Keys()
-	config := mustLoad(t, LoadOptions{WorkingDir: t.TempDir(), Environ: append([]string{
+	cfg := mustLoad(t, config.Options{WorkingDir: t.TempDir(), Environ: append([]string{
 		"CLERK_API_URL=" + keys.APIURL, "CLERK_JWT_KEY=" + keys.PEM, "CLERK_ISSUER=" + keys.Issuer,
 		"CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret, "CLERK_INSTANCE_ID=" + keys.InstanceID,
 	}, environ...)})
@@ -27,16 +28,16 @@ func handlers(t *testing.T, environ ...string) (m *clerksync.Mirror, public, ope
 		t.Fatal(err)
 	}
 	var logs testenv.Logs
-	m, err = clerksync.New(t.Context(), db, mirrorConfig(config, logs.Logger()))
+	m, err = clerksync.New(t.Context(), db, mirrorConfig(cfg, logs.Logger()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	public, err = publicHandler(m, config, logs.Logger())
+	public, err = publicHandler(m, cfg, logs.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m, public, operatorHandler(m, config, http.NotFoundHandler(), logs.Logger())
+	return m, public, operatorHandler(m, cfg, http.NotFoundHandler(), logs.Logger())
 }
 
 // unclean are ways to write a path that a mux would redirect to it, and others that come near.

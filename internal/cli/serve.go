@@ -18,6 +18,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/forwardauth"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/webhook"
@@ -34,15 +35,15 @@ type configFlags struct {
 	LogFormat      string `help:"json or text (CLERKSYNC_LOG_FORMAT)." placeholder:"FORMAT"`
 }
 
-func (f configFlags) load(p *process) (*Config, error) {
-	config, warnings, err := f.read(p)
+func (f configFlags) load(p *process) (*config.Config, error) {
+	cfg, warnings, err := f.read(p)
 	for _, w := range warnings {
 		fmt.Fprintln(p.stderr, w)
 	}
-	return config, err
+	return cfg, err
 }
 
-func (f configFlags) read(p *process) (*Config, []Warning, error) {
+func (f configFlags) read(p *process) (*config.Config, []config.Warning, error) {
 	flags := map[string]string{}
 	for name, value := range map[string]string{
 		"DATABASE_URL": f.DatabaseURL, "CLERKSYNC_LISTEN": f.Listen, "CLERKSYNC_OPERATOR_LISTEN": f.OperatorListen,
@@ -52,7 +53,7 @@ func (f configFlags) read(p *process) (*Config, []Warning, error) {
 			flags[name] = value
 		}
 	}
-	return Load(LoadOptions{Flags: flags, Environ: p.environ, ConfigPath: f.Config})
+	return config.Load(config.Options{Flags: flags, Environ: p.environ, ConfigPath: f.Config})
 }
 
 // softMemoryLimit is where the collector stops trading memory for time. What serving keeps is bounded below it; a walk over
@@ -79,23 +80,23 @@ Example: clerksync migrate && clerksync serve`
 
 // Run migrates the configured database.
 func (c migrateCommand) Run(ctx context.Context, p *process) error {
-	config, err := c.load(p)
+	cfg, err := c.load(p)
 	if err != nil {
 		return err
 	}
-	logger, err := telemetry.NewLogger(p.stderr, config.LogFormat, config.LogLevel)
+	logger, err := telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
 	if err != nil {
 		return err
 	}
-	db, err := openDatabase(config)
+	db, err := openDatabase(cfg)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if err := clerksync.Migrate(ctx, db, mirrorConfig(config, logger)); err != nil {
+	if err := clerksync.Migrate(ctx, db, mirrorConfig(cfg, logger)); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "%s is up to date\n", config.Database)
+	fmt.Fprintf(p.stdout, "%s is up to date\n", cfg.Database)
 	return nil
 }
 
@@ -106,32 +107,32 @@ const drain = 20 * time.Second
 
 // Run serves until the context ends.
 func (c serveCommand) Run(ctx context.Context, p *process) error {
-	config, err := c.load(p)
+	cfg, err := c.load(p)
 	if err != nil {
 		return err
 	}
-	logger, err := telemetry.NewLogger(p.stderr, config.LogFormat, config.LogLevel)
+	logger, err := telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
 	if err != nil {
 		return err
 	}
-	return serve(ctx, config, logger, nil)
+	return serve(ctx, cfg, logger, nil)
 }
 
 // serve runs the configured server; started, if not nil, hears the public address.
-func serve(ctx context.Context, config *Config, logger *slog.Logger, started func(address string)) error {
+func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started func(address string)) error {
 	collectRarely()
 	signals, err := telemetry.Start(ctx, os.Getenv, logger)
 	if err != nil {
 		return err
 	}
 	defer endTelemetry(signals, logger)
-	db, err := openDatabase(config)
+	db, err := openDatabase(cfg)
 	if err != nil {
 		return err
 	}
-	settings := mirrorConfig(config, logger)
+	settings := mirrorConfig(cfg, logger)
 	settings.MeterProvider, settings.TracerProvider = signals.Meters(), signals.Tracers()
-	settings.PolicyVersion = policyVersion(config.Policy) // of who serves; other commands have no say in it
+	settings.PolicyVersion = policyVersion(cfg.Policy) // of who serves; other commands have no say in it
 	m, err := clerksync.New(ctx, db, settings)
 	if err != nil {
 		return err
@@ -143,17 +144,17 @@ func serve(ctx context.Context, config *Config, logger *slog.Logger, started fun
 	if err != nil {
 		return errors.Join(err, m.Close())
 	}
-	logger.Info("mirror opened", "database", config.Database.String(), "roles", config.Roles)
+	logger.Info("mirror opened", "database", cfg.Database.String(), "roles", cfg.Roles)
 	for _, w := range m.Health(ctx).Warnings {
 		logger.Log(ctx, logLevel(w.Severity), w.Message, "code", w.Code, "remedy", w.Remedy) //nolint:sloglint // one of few texts
 	}
-	public, err := publicHandler(m, config, logger)
+	public, err := publicHandler(m, cfg, logger)
 	if err != nil {
 		return errors.Join(err, m.Close())
 	}
-	servers := []*http.Server{web.NewServer(config.Listen, public)}
-	if config.OperatorListen != "off" && config.OperatorListen != "public" {
-		servers = append(servers, web.NewServer(config.OperatorListen, operatorHandler(m, config, signals.Handler(), logger)))
+	servers := []*http.Server{web.NewServer(cfg.Listen, public)}
+	if cfg.OperatorListen != "off" && cfg.OperatorListen != "public" {
+		servers = append(servers, web.NewServer(cfg.OperatorListen, operatorHandler(m, cfg, signals.Handler(), logger)))
 	}
 	listening, err := web.Listen(ctx, logger, drain, servers...)
 	if err != nil {
@@ -193,7 +194,7 @@ func endTelemetry(signals *telemetry.Providers, logger *slog.Logger) {
 	}
 }
 
-func mirrorConfig(c *Config, logger *slog.Logger) clerksync.Config {
+func mirrorConfig(c *config.Config, logger *slog.Logger) clerksync.Config {
 	return clerksync.Config{
 		SecretKey: c.SecretKey, WebhookSecrets: c.WebhookSecrets, WebhookScheme: webhook.Scheme(c.WebhookScheme),
 		InstanceID: c.InstanceID, Roles: c.Roles, JWTAlgorithm: c.JWTAlgorithm, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL,
@@ -237,7 +238,7 @@ func planFeatures(list []string) map[string][]string {
 }
 
 // publicHandler lists the routes that anyone can reach.
-func publicHandler(m *clerksync.Mirror, c *Config, logger *slog.Logger) (http.Handler, error) {
+func publicHandler(m *clerksync.Mirror, c *config.Config, logger *slog.Logger) (http.Handler, error) {
 	verify, err := forwardauth.New(m, forwardauth.Config{
 		Policy: c.Routes, TrustedProxies: c.TrustedProxies, Proxy: forwardauth.Proxy(c.Proxy),
 		IdentitySecret: c.IdentitySecret, Logger: logger,
@@ -266,7 +267,7 @@ func profiles(mux *http.ServeMux) {
 }
 
 // operatorHandler lists the routes of operators: /health shows figures here.
-func operatorHandler(m *clerksync.Mirror, c *Config, scraped http.Handler, logger *slog.Logger) http.Handler {
+func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	lifeSigns(mux, m)
 	mux.Handle("GET /health", operatorHealth(m, logger))

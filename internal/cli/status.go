@@ -12,6 +12,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
@@ -33,15 +34,15 @@ Exit code 0: in sync, 1: failed, 4: not in sync.`
 
 // Run tells how fresh the mirror is.
 func (c statusCommand) Run(ctx context.Context, p *process) error {
-	config, err := c.load(p)
+	cfg, err := c.load(p)
 	if err != nil {
 		return err
 	}
-	logger, err := telemetry.NewLogger(p.stderr, config.LogFormat, config.LogLevel)
+	logger, err := telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
 	if err != nil {
 		return err
 	}
-	m, err := newReader(ctx, config, logger)
+	m, err := newReader(ctx, cfg, logger)
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (c statusCommand) Run(ctx context.Context, p *process) error {
 	if c.JSON {
 		err = json.NewEncoder(p.stdout).Encode(s)
 	} else {
-		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, unready: config.Unready, now: s.At.Time()}.print(&s)
+		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, unready: cfg.Unready, now: s.At.Time()}.print(&s)
 	}
 	if err == nil && !s.InSync {
 		return exitLeft
@@ -62,7 +63,7 @@ func (c statusCommand) Run(ctx context.Context, p *process) error {
 }
 
 // syncHandler answers operators with the same object.
-func syncHandler(m *clerksync.Mirror, c *Config) http.Handler {
+func syncHandler(m *clerksync.Mirror, c *config.Config) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if err := operator(r, c.OperatorToken); err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
 )
 
@@ -70,16 +71,16 @@ func TestStatusCommandAndAPI(t *testing.T) {
 		t.Errorf("%v: %+v", err, told)
 	}
 
-	config, _, err := Load(LoadOptions{Environ: environ})
+	cfg, _, err := config.Load(config.Options{Environ: environ})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMirror(t.Context(), config, slog.New(slog.DiscardHandler))
+	m, err := newMirror(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	h := operatorHandler(m, config, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	h := operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	ask := func(token string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/api/sync", nil)
 		r.Header.Set("Authorization", "Bearer "+token)
@@ -91,7 +92,7 @@ func TestStatusCommandAndAPI(t *testing.T) {
 		t.Errorf("a stranger: %d", w.Code)
 	}
 	var answered map[string]any
-	if w := ask(config.OperatorToken); w.Code != http.StatusOK || json.Unmarshal(w.Body.Bytes(), &answered) != nil {
+	if w := ask(cfg.OperatorToken); w.Code != http.StatusOK || json.Unmarshal(w.Body.Bytes(), &answered) != nil {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	for _, name := range []string{"in_sync", "sentence", "ready", "backfilled", "at", "kinds", "dead_letters", "quarantined", "budget", "warnings", "drift"} {

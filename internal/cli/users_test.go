@@ -8,17 +8,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/clerksync/clerksync/internal/config"
 )
 
 // erase asks first, prints a receipt without personal data, and tells nobody from somebody.
 func TestUsersErase(t *testing.T) {
 	t.Parallel()
 	environ := []string{"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERKSYNC_LOG_LEVEL=error"}
-	config, _, err := Load(LoadOptions{Environ: environ})
+	cfg, _, err := config.Load(config.Options{Environ: environ})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMirror(t.Context(), config, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	m, err := newMirror(t.Context(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

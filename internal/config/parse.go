@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"encoding/base64"
@@ -66,12 +66,12 @@ func listOf[T any](parse func(string) (T, error)) func(string) ([]T, error) {
 			item = strings.TrimSpace(item)
 			value, err := parse(item)
 			if item == "" {
-				err = complaint{"is empty", "Leave out the empty item: two commas in a row, or one at either end."}
+				err = valueError{"is empty", "Leave out the empty item: two commas in a row, or one at either end."}
 			}
 			if err != nil {
-				c := complaint{what: err.Error()}
+				c := valueError{what: err.Error()}
 				errors.As(err, &c)
-				errs = append(errs, complaint{numbered(i, len(items), c.what), c.remedy})
+				errs = append(errs, valueError{numbered(i, len(items), c.what), c.remedy})
 			}
 			values = append(values, value)
 		}
@@ -98,19 +98,19 @@ func parseSQLite(rest string) (Database, error) {
 	path, err := url.PathUnescape(path)
 	switch {
 	case authority && !strings.HasPrefix(path, "/"):
-		return Database{}, complaint{
+		return Database{}, valueError{
 			"has two slashes before a relative path",
 			"Write sqlite:app.db for a path relative to the working folder, sqlite:///app.db for an absolute one.",
 		}
 	case strings.ContainsAny(rest, "?#"):
-		return Database{}, complaint{
+		return Database{}, valueError{
 			"has parameters, which sqlite: URLs do not take",
 			"Leave out everything from ? or # on; write %3F and %23 for such characters in a path.",
 		}
 	case err != nil:
-		return Database{}, complaint{"has a malformed % escape", "Write %25 for the character %."}
+		return Database{}, valueError{"has a malformed % escape", "Write %25 for the character %."}
 	case strings.Contains(path, ":memory:"):
-		return Database{}, complaint{"has a path called :memory:", "Write sqlite::memory: for a database in memory."}
+		return Database{}, valueError{"has a path called :memory:", "Write sqlite::memory: for a database in memory."}
 	}
 	name := filepath.Base(path)
 	if strings.HasSuffix(path, "/") || name == "." || name == ".." || strings.ContainsFunc(path, unicode.IsControl) {
@@ -137,7 +137,7 @@ func checkPostgres(rest string) error {
 	}
 	for host := range strings.SplitSeq(hosts, ",") {
 		if host != "" && !validHostPort(host) {
-			return complaint{"has a malformed host or port", escape}
+			return valueError{"has a malformed host or port", escape}
 		}
 	}
 	path, query, _ := strings.Cut(path, "?")
@@ -146,7 +146,7 @@ func checkPostgres(rest string) error {
 	_, queryErr := url.ParseQuery(query)
 	if userErr != nil || pathErr != nil || queryErr != nil || strings.Contains(user, "@") ||
 		strings.ContainsAny(path+query, "#@") {
-		return complaint{"has a character that must be escaped", escape}
+		return valueError{"has a character that must be escaped", escape}
 	}
 	return nil
 }
@@ -188,7 +188,7 @@ func token(text string) bool {
 // parsePublishableKey accepts what frontendAPI can read.
 func parsePublishableKey(text string) (string, error) {
 	if strings.HasPrefix(text, "sk_") {
-		return "", complaint{"is a secret key", "Revoke it if others may have seen it, and copy the publishable key, pk_…."}
+		return "", valueError{"is a secret key", "Revoke it if others may have seen it, and copy the publishable key, pk_…."}
 	}
 	if frontendAPI(text) == "" {
 		return "", errors.New("does not hold the host of a Frontend API")
@@ -360,7 +360,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, errors.New("is neither an address nor a CIDR")
 	}
 	if prefix.Addr().Is4In6() {
-		return netip.Prefix{}, complaint{"is an IPv4 address written as IPv6", "Write it as IPv4, such as 10.0.0.0/8."}
+		return netip.Prefix{}, valueError{"is an IPv4 address written as IPv6", "Write it as IPv4, such as 10.0.0.0/8."}
 	}
 	return prefix.Masked(), nil
 }

@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"slices"
@@ -25,13 +25,13 @@ func TestEmptyFileOfARestriction(t *testing.T) {
 		yaml := func(name string) string {
 			return write(t, dir, "c.yaml", strings.ToLower(name)+"_file: empty\n")
 		}
-		for _, v := range Variables() {
+		for _, v := range Settings() {
 			if v.Name == configName {
 				continue
 			}
 			open := slices.Contains(openToEmpty(), v.Name)
 			for _, name := range v.names() {
-				for source, o := range map[string]LoadOptions{
+				for source, o := range map[string]Options{
 					"environment": {Environ: []string{name + "_FILE=" + path}},
 					"flag":        {Flags: map[string]string{name + "_FILE": path}},
 					"file":        {ConfigPath: yaml(name)},
@@ -67,12 +67,12 @@ func TestPolicyWithNothingInIt(t *testing.T) {
 		{"\x00", "policy holds a control character or is not UTF-8 (CLERKSYNC_POLICY_FILE)"},
 	} {
 		write(t, dir, "policy.yaml", c.content)
-		config, _, err := Load(LoadOptions{WorkingDir: dir, Environ: []string{"CLERKSYNC_POLICY_FILE=policy.yaml"}})
+		config, _, err := Load(Options{WorkingDir: dir, Environ: []string{"CLERKSYNC_POLICY_FILE=policy.yaml"}})
 		if config != nil || !slices.Equal(whats(err), []string{c.want}) {
 			t.Errorf("%q: %v, want %s", c.content, whats(err), c.want)
 		}
 	}
-	for _, o := range []LoadOptions{
+	for _, o := range []Options{
 		{Environ: []string{"CLERKSYNC_POLICY="}},
 		{Environ: []string{"CLERKSYNC_POLICY_FILE="}},
 		{ConfigPath: write(t, dir, "a.yaml", "clerksync_policy: ''\n")},
@@ -85,7 +85,7 @@ func TestPolicyWithNothingInIt(t *testing.T) {
 		}
 	}
 	// one source that says something is enough, as for every setting
-	c, warnings, err := Load(LoadOptions{
+	c, warnings, err := Load(Options{
 		ConfigPath: write(t, dir, "d.yaml", "clerksync_policy: 'routes: [{path: /x}]'\nclerksync_trusted_proxies: 127.0.0.1\n"),
 		Environ:    []string{"CLERKSYNC_POLICY="},
 	})
@@ -101,7 +101,7 @@ func TestEmptyConfigurationFile(t *testing.T) {
 	for content, want := range map[string]string{
 		"": "configuration file is empty (--config)", "\n \n": "configuration file is empty (--config)", "# all defaults\n": "",
 	} {
-		_, _, err := Load(LoadOptions{ConfigPath: write(t, dir, "c.yaml", content)})
+		_, _, err := Load(Options{ConfigPath: write(t, dir, "c.yaml", content)})
 		if got := strings.Join(whats(err), "|"); got != want {
 			t.Errorf("%q: %q, want %q", content, got, want)
 		}
@@ -111,7 +111,7 @@ func TestEmptyConfigurationFile(t *testing.T) {
 // An empty text of a restriction counts as unset, and is warned of.
 func TestEmptyTextOfARestriction(t *testing.T) {
 	t.Parallel()
-	for _, v := range Variables() {
+	for _, v := range Settings() {
 		for _, name := range v.names() {
 			if v.Name == policyName {
 				continue

@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"encoding/json"
@@ -50,7 +50,7 @@ func policyFaults(err error) error {
 	}
 	var faults []error
 	for _, err := range split(err) {
-		c := complaint{what: err.Error()}
+		c := valueError{what: err.Error()}
 		if fault, ok := errors.AsType[*forwardauth.Fault](err); ok {
 			c.remedy = fault.Remedy
 		}
@@ -66,9 +66,9 @@ func writeJSON(b *strings.Builder, n *yaml.Node, depth int) error {
 	const maxDepth = 40 // beyond what any rule needs
 	switch {
 	case depth > maxDepth:
-		return complaint{fmt.Sprintf("is nested too deep on line %d", n.Line), "Use fewer levels of any and all."}
+		return valueError{fmt.Sprintf("is nested too deep on line %d", n.Line), "Use fewer levels of any and all."}
 	case n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0:
-		return complaint{fmt.Sprintf("has an anchor, alias or tag on line %d", n.Line), "Write the value out."}
+		return valueError{fmt.Sprintf("has an anchor, alias or tag on line %d", n.Line), "Write the value out."}
 	case n.Kind == yaml.MappingNode:
 		return writeMapping(b, n, depth)
 	case n.Kind == yaml.SequenceNode:
@@ -96,7 +96,7 @@ func writeScalar(b *strings.Builder, n *yaml.Node) error {
 	case "!!int":
 		number, err := strconv.ParseInt(n.Value, 10, 32)
 		if err != nil {
-			return complaint{fmt.Sprintf("has a number in an unusual form on line %d", n.Line), "Write a plain number, or text in quotes."}
+			return valueError{fmt.Sprintf("has a number in an unusual form on line %d", n.Line), "Write a plain number, or text in quotes."}
 		}
 		b.WriteString(strconv.FormatInt(number, 10))
 		return nil
@@ -107,7 +107,7 @@ func writeScalar(b *strings.Builder, n *yaml.Node) error {
 		b.WriteString("null")
 		return nil
 	default:
-		return complaint{fmt.Sprintf("has a value of the wrong kind on line %d", n.Line), "Put text in quotes."}
+		return valueError{fmt.Sprintf("has a value of the wrong kind on line %d", n.Line), "Put text in quotes."}
 	}
 }
 
@@ -117,10 +117,10 @@ func writeMapping(b *strings.Builder, n *yaml.Node, depth int) error {
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str" || key.Anchor != "" {
-			return complaint{fmt.Sprintf("has a key that is no text on line %d", key.Line), "Write `key: value`."}
+			return valueError{fmt.Sprintf("has a key that is no text on line %d", key.Line), "Write `key: value`."}
 		}
 		if line := lines[key.Value]; line != 0 {
-			return complaint{fmt.Sprintf("has a key on line %d that stands on line %d, too", key.Line, line), "Keep one of the two."}
+			return valueError{fmt.Sprintf("has a key on line %d that stands on line %d, too", key.Line, line), "Keep one of the two."}
 		}
 		lines[key.Value] = key.Line
 		if i > 0 {

@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"cmp"
@@ -20,37 +20,37 @@ func TestPrecedence(t *testing.T) {
 	port := write(t, dir, "port", "port: 3\n")
 	tests := []struct {
 		name          string
-		options       LoadOptions
+		options       Options
 		value, source string // of CLERKSYNC_LOG_LEVEL, or of CLERKSYNC_LISTEN where that is a number
 	}{
-		{"default", LoadOptions{}, "info", "default"},
-		{"file", LoadOptions{ConfigPath: path}, "error", "file " + path},
-		{"file by environment", LoadOptions{Environ: []string{"CLERKSYNC_CONFIG=" + path}}, "error", "file " + path},
-		{"file by flag table", LoadOptions{Flags: map[string]string{"CLERKSYNC_CONFIG": path}}, "error", "file " + path},
-		{"flag names the file first", LoadOptions{
+		{"default", Options{}, "info", "default"},
+		{"file", Options{ConfigPath: path}, "error", "file " + path},
+		{"file by environment", Options{Environ: []string{"CLERKSYNC_CONFIG=" + path}}, "error", "file " + path},
+		{"file by flag table", Options{Flags: map[string]string{"CLERKSYNC_CONFIG": path}}, "error", "file " + path},
+		{"flag names the file first", Options{
 			ConfigPath: path, Environ: []string{"CLERKSYNC_CONFIG=absent"},
 		}, "error", "file " + path},
-		{"environment before file", LoadOptions{
+		{"environment before file", Options{
 			ConfigPath: path, Environ: []string{"CLERKSYNC_LOG_LEVEL=warn"},
 		}, "warn", "environment"},
-		{"twin before file", LoadOptions{
+		{"twin before file", Options{
 			ConfigPath: path, Environ: []string{"CLERKSYNC_LOG_LEVEL_FILE=" + named},
 		}, "debug", "file " + named},
-		{"flag before environment", LoadOptions{
+		{"flag before environment", Options{
 			Flags: map[string]string{"CLERKSYNC_LOG_LEVEL": "debug"}, Environ: []string{"CLERKSYNC_LOG_LEVEL=warn"},
 		}, "debug", "flag"},
-		{"twin flag", LoadOptions{Flags: map[string]string{"CLERKSYNC_LOG_LEVEL_FILE": "level"}}, "debug", "file level"},
-		{"empty flag", LoadOptions{
+		{"twin flag", Options{Flags: map[string]string{"CLERKSYNC_LOG_LEVEL_FILE": "level"}}, "debug", "file level"},
+		{"empty flag", Options{
 			Flags: map[string]string{"CLERKSYNC_LOG_LEVEL": ""}, Environ: []string{"CLERKSYNC_LOG_LEVEL=warn"},
 		}, "warn", "environment"},
-		{"empty environment", LoadOptions{ConfigPath: path, Environ: []string{"CLERKSYNC_LOG_LEVEL="}}, "error", "file " + path},
-		{"empty twin", LoadOptions{ConfigPath: path, Environ: []string{"CLERKSYNC_LOG_LEVEL_FILE=" + empty}}, "error", "file " + path},
-		{"first of two entries, as os.Getenv", LoadOptions{
+		{"empty environment", Options{ConfigPath: path, Environ: []string{"CLERKSYNC_LOG_LEVEL="}}, "error", "file " + path},
+		{"empty twin", Options{ConfigPath: path, Environ: []string{"CLERKSYNC_LOG_LEVEL_FILE=" + empty}}, "error", "file " + path},
+		{"first of two entries, as os.Getenv", Options{
 			Environ: []string{"CLERKSYNC_LOG_LEVEL=warn", "CLERKSYNC_LOG_LEVEL=error"},
 		}, "warn", "environment"},
-		{"name before alias", LoadOptions{Environ: []string{"PORT=2", "CLERKSYNC_LISTEN=:1"}}, ":1", "environment"},
-		{"alias before file", LoadOptions{ConfigPath: port, Environ: []string{"PORT=2"}}, ":2", "environment"},
-		{"alias in file", LoadOptions{ConfigPath: port}, ":3", "file " + port},
+		{"name before alias", Options{Environ: []string{"PORT=2", "CLERKSYNC_LISTEN=:1"}}, ":1", "environment"},
+		{"alias before file", Options{ConfigPath: port, Environ: []string{"PORT=2"}}, ":2", "environment"},
+		{"alias in file", Options{ConfigPath: port}, ":3", "file " + port},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestTwins(t *testing.T) {
 		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_PROXY": "nginx", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_ADMIN_ROLE": "solo", "CLERKSYNC_API_LIMIT": "500",
 	}
 	var direct, twins []string
-	for _, v := range Variables() {
+	for _, v := range Settings() {
 		if v.Name == configName {
 			continue
 		}
@@ -90,10 +90,10 @@ func TestTwins(t *testing.T) {
 		twins = append(twins, v.Name+"_FILE="+v.Name)
 		write(t, dir, v.Name, strings.TrimRight(value, "\n")+"\n")
 	}
-	a := mustLoad(t, LoadOptions{WorkingDir: dir, Environ: direct})
-	b := mustLoad(t, LoadOptions{WorkingDir: dir, Environ: twins})
-	for i, setting := range b.Redacted() {
-		want := a.Redacted()[i]
+	a := mustLoad(t, Options{WorkingDir: dir, Environ: direct})
+	b := mustLoad(t, Options{WorkingDir: dir, Environ: twins})
+	for i, setting := range b.Values() {
+		want := a.Values()[i]
 		if want.Source == "environment" {
 			want.Source = "file " + setting.Name
 		}
@@ -119,13 +119,13 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		"a\x00b":    "secret key cannot be read: invalid argument (CLERK_SECRET_KEY_FILE)",
 		"big/below": "secret key cannot be read: not a directory (CLERK_SECRET_KEY_FILE)",
 	} {
-		_, _, err := Load(LoadOptions{WorkingDir: dir, Environ: []string{"CLERK_SECRET_KEY_FILE=" + file}})
+		_, _, err := Load(Options{WorkingDir: dir, Environ: []string{"CLERK_SECRET_KEY_FILE=" + file}})
 		if got := strings.Join(whats(err), "\n"); got != want {
 			t.Errorf("%q: %q, want %q", file, got, want)
 		}
 	}
 	// What an unreadable file might have set is not reported as unset.
-	_, _, err := Load(LoadOptions{WorkingDir: dir, ConfigPath: "absent", Environ: []string{
+	_, _, err := Load(Options{WorkingDir: dir, ConfigPath: "absent", Environ: []string{
 		"CLERK_JWT_ALGORITHM=HS256", "CLERKSYNC_ADMIN_ROLE=root", "CLERKSYNC_LISTEN=:8081",
 	}})
 	if diff := gocmp.Diff([]string{"configuration file cannot be read: no such file or directory (--config)"}, whats(err)); diff != "" {
@@ -169,7 +169,7 @@ func TestYAML(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			values, err := newLoader(LoadOptions{}).parseYAML(tt.text)
+			values, err := newLoader(Options{}).parseYAML(tt.text)
 			var got []string
 			if err != nil {
 				for _, err := range split(err) {
@@ -224,7 +224,7 @@ func TestWarnings(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, warnings, err := Load(LoadOptions{Environ: tt.entries, WorkingDir: dir})
+			_, warnings, err := Load(Options{Environ: tt.entries, WorkingDir: dir})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -241,7 +241,7 @@ func TestWarnings(t *testing.T) {
 	for url, want := range map[string]bool{
 		"postgres://u:p@h/d": true, "postgres://h/d?password=p": true, "postgres://u@h:5432/d": false, "sqlite:a:b@c": false,
 	} {
-		_, warnings, err := Load(LoadOptions{Flags: map[string]string{"DATABASE_URL": url}})
+		_, warnings, err := Load(Options{Flags: map[string]string{"DATABASE_URL": url}})
 		if got := len(warnings) == 1 && warnings[0].What == passwordWarning && warnings[0].Name == "--database-url"; err != nil || got != want {
 			t.Errorf("%s: %v, %v", url, warnings, err)
 		}
@@ -253,7 +253,7 @@ func TestNothingIsQuoted(t *testing.T) {
 	t.Parallel()
 	const pasted = "sk_live_qUiTeSeCrEt1 \x01"
 	var texts []string
-	judge := func(o LoadOptions) {
+	judge := func(o Options) {
 		o.WorkingDir = t.TempDir()
 		if o.ConfigPath != "" {
 			o.ConfigPath = write(t, o.WorkingDir, "c.yaml", o.ConfigPath)
@@ -268,25 +268,25 @@ func TestNothingIsQuoted(t *testing.T) {
 			texts = append(texts, w.String())
 		}
 	}
-	for _, v := range Variables() {
+	for _, v := range Settings() {
 		for _, name := range v.names() {
-			judge(LoadOptions{Environ: []string{name + "=" + pasted}})
-			judge(LoadOptions{Flags: map[string]string{name: pasted}})
+			judge(Options{Environ: []string{name + "=" + pasted}})
+			judge(Options{Flags: map[string]string{name: pasted}})
 			if name == configName {
 				continue
 			}
-			judge(LoadOptions{Environ: []string{name + "_FILE=" + pasted}})
-			judge(LoadOptions{Environ: []string{name + "=" + pasted, name + "_FILE=x"}})
+			judge(Options{Environ: []string{name + "_FILE=" + pasted}})
+			judge(Options{Environ: []string{name + "=" + pasted, name + "_FILE=x"}})
 			for _, value := range []string{pasted, "{a: sk_live_qUiTeSeCrEt1}", "[[sk_live_qUiTeSeCrEt1]]", "*sk_live_qUiTeSeCrEt1", "!sk_live_qUiTeSeCrEt1 a", "'sk_live_qUiTeSeCrEt1"} {
-				judge(LoadOptions{ConfigPath: strings.ToLower(name) + ": " + value})
+				judge(Options{ConfigPath: strings.ToLower(name) + ": " + value})
 			}
 		}
 	}
 	for _, tt := range badValues() {
-		judge(LoadOptions{Environ: append(tt.with, tt.name+"="+tt.value, "CLERKSYNC_LOG_LEVEL="+pasted)})
+		judge(Options{Environ: append(tt.with, tt.name+"="+tt.value, "CLERKSYNC_LOG_LEVEL="+pasted)})
 	}
 	for _, text := range []string{"sk_live_qUiTeSeCrEt1: x", "sk_live_qUiTeSeCrEt1", "? [sk_live_qUiTeSeCrEt1]"} {
-		judge(LoadOptions{ConfigPath: text})
+		judge(Options{ConfigPath: text})
 	}
 	for _, text := range texts {
 		if strings.Contains(text, "qUiTe") {
@@ -310,13 +310,13 @@ func FuzzLoad(f *testing.F) {
 	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, file []byte, one uint8, value string, two uint8, other string) {
-		variables := Variables()[1:] // without CLERKSYNC_CONFIG, which names a file of this machine
+		variables := Settings()[1:] // without CLERKSYNC_CONFIG, which names a file of this machine
 		name := func(i uint8) string { return variables[int(i)%len(variables)].Name }
 		path := filepath.Join(dir, "value")
 		if err := os.WriteFile(path, []byte(other), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, o := range []LoadOptions{
+		for _, o := range []Options{
 			{Environ: []string{name(one) + "=" + value, name(two) + "=" + other}},
 			{Environ: []string{name(one) + "=" + value + marker, name(two) + "=" + marker + other}},
 			{Environ: []string{name(one) + "_FILE=" + path}, Flags: map[string]string{name(two): value}},
@@ -325,15 +325,15 @@ func FuzzLoad(f *testing.F) {
 			check(t, o)
 		}
 		if text := string(file); !strings.Contains(text, strings.ToLower(twinSuffix)) {
-			l := newLoader(LoadOptions{})
+			l := newLoader(Options{})
 			values, err := l.parseYAML(text)
 			if values == nil && err == nil {
 				t.Fatal("neither values nor faults")
 			}
-			for _, v := range Variables() {
+			for _, v := range Settings() {
 				l.load(v, []source{{label: "file", values: values, spell: strings.ToLower}})
 			}
-			l.relate()
+			l.derive()
 			if _, err = l.parseYAML(text + marker); err != nil && strings.Contains(err.Error(), marker) {
 				t.Fatalf("quoted: %v", err)
 			}
@@ -343,7 +343,7 @@ func FuzzLoad(f *testing.F) {
 
 const marker = "sk_live_qUiTeSeCrEt1"
 
-func check(t *testing.T, o LoadOptions) {
+func check(t *testing.T, o Options) {
 	t.Helper()
 	c, warnings, err := Load(o)
 	if (c == nil) == (err == nil) {

@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"errors"
@@ -27,12 +27,12 @@ func (l *loader) parseYAML(text string) (map[string]string, error) {
 		case key.Kind != yaml.ScalarNode || key.Value != strings.ToLower(name) || !l.known(name):
 			err = l.unknownKey(key)
 		case name == configName:
-			err = complaint{
+			err = valueError{
 				fmt.Sprintf("names a configuration file on line %d", key.Line),
 				"Remove the line; only --config and CLERKSYNC_CONFIG name the file.",
 			}
 		case lines[name] != 0:
-			err = complaint{
+			err = valueError{
 				fmt.Sprintf("has the key %s on line %d and again on line %d", key.Value, lines[name], key.Line),
 				"Keep one of the two.",
 			}
@@ -68,7 +68,7 @@ func (l *loader) yamlValue(name string, node *yaml.Node) (string, error) {
 			if listable {
 				form = "Write plain text or a list of plain texts."
 			}
-			return "", complaint{fmt.Sprintf("has a value of the wrong kind on line %d", item.Line), form}
+			return "", valueError{fmt.Sprintf("has a value of the wrong kind on line %d", item.Line), form}
 		case item.ShortTag() == "!!null":
 			texts = append(texts, "")
 		default:
@@ -84,7 +84,7 @@ func (l *loader) unknownKey(key *yaml.Node) error {
 	if regexp.MustCompile(`^[A-Za-z_]{1,48}$`).MatchString(key.Value) { // no secret looks like this
 		what += ", " + key.Value
 	}
-	return complaint{what, "The nearest known key is " + near + "; keys are the environment names in lower case."}
+	return valueError{what, "The nearest known key is " + near + "; keys are the environment names in lower case."}
 }
 
 // yamlMapping returns the one document of text, which must be a mapping; empty text is an empty one.
@@ -97,7 +97,7 @@ func yamlMapping(text string) (*yaml.Node, error) {
 		return nil, notYAML(err)
 	}
 	if err := decoder.Decode(&more); err == nil {
-		return nil, complaint{fmt.Sprintf("has a second document on line %d", more.Line), "Keep one document."}
+		return nil, valueError{fmt.Sprintf("has a second document on line %d", more.Line), "Keep one document."}
 	} else if !errors.Is(err, io.EOF) {
 		return nil, notYAML(err)
 	}
@@ -106,7 +106,7 @@ func yamlMapping(text string) (*yaml.Node, error) {
 	case root.Kind == yaml.ScalarNode && root.ShortTag() == "!!null":
 		return &yaml.Node{}, nil
 	case root.Kind != yaml.MappingNode:
-		return nil, complaint{"is not a YAML mapping", "Write one `key: value` a line."}
+		return nil, valueError{"is not a YAML mapping", "Write one `key: value` a line."}
 	}
 	return root, nil
 }
@@ -116,5 +116,5 @@ func notYAML(err error) error {
 	if line := regexp.MustCompile(`line \d+`).FindString(err.Error()); line != "" {
 		what += ", near " + line
 	}
-	return complaint{what, "Mind colons, indentation and quotes: a text that starts with * & ! % @ or ` needs quotes."}
+	return valueError{what, "Mind colons, indentation and quotes: a text that starts with * & ! % @ or ` needs quotes."}
 }

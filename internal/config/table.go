@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Variable describes one setting: for Load, for `serve --help` and for the documentation.
-type Variable struct {
+// Setting describes one setting: for Load, for `serve --help` and for the documentation.
+type Setting struct {
 	Name    string   // of the environment variable
 	Aliases []string // other names that are read where Name is unset
 	Secret  bool     // never printed, no flag
@@ -28,7 +28,7 @@ type Variable struct {
 }
 
 // Flag is the name of the variable's flag without the leading hyphens; empty for secrets, which have none.
-func (v Variable) Flag() string {
+func (v Setting) Flag() string {
 	if v.Secret {
 		return ""
 	}
@@ -36,9 +36,9 @@ func (v Variable) Flag() string {
 }
 
 // List reports whether the value is a list: comma text, or a list in the YAML file.
-func (v Variable) List() bool { return v.list }
+func (v Setting) List() bool { return v.list }
 
-func (v Variable) names() []string { return append([]string{v.Name}, v.Aliases...) }
+func (v Setting) names() []string { return append([]string{v.Name}, v.Aliases...) }
 
 func flagName(name string) string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "CLERKSYNC_")), "_", "-")
@@ -82,19 +82,19 @@ func display(value any) string {
 	}
 }
 
-// Variables is the table of all settings, in the order in which people read them.
-func Variables() []Variable {
+// Settings is the table of all settings, in the order in which people read them.
+func Settings() []Setting {
 	groups := []struct {
 		since     string
-		variables []Variable
+		variables []Setting
 	}{
-		{"core", coreVariables()},
-		{"core", serverVariables()},
-		{"tokens", tokenVariables()},
-		{"gate", gateVariables()},
-		{"upkeep", upkeepVariables()},
+		{"core", coreSettings()},
+		{"core", serverSettings()},
+		{"tokens", tokenSettings()},
+		{"gate", gateSettings()},
+		{"upkeep", upkeepSettings()},
 	}
-	var all []Variable
+	var all []Setting
 	for _, group := range groups {
 		for _, v := range group.variables {
 			v.Since = group.since
@@ -110,8 +110,8 @@ const (
 	urlForm = "Write an https URL without user, query and fragment; plain http is for loopback addresses only."
 )
 
-func coreVariables() []Variable {
-	return []Variable{{
+func coreSettings() []Setting {
+	return []Setting{{
 		Name: configName, Summary: "YAML file with settings, read after flags and environment",
 		noun: "configuration file", why: "Its settings are not in force.", form: "Name a readable YAML file.",
 		emptyIsUnset: true,
@@ -155,8 +155,8 @@ func coreVariables() []Variable {
 	}}
 }
 
-func serverVariables() []Variable {
-	return []Variable{{
+func serverSettings() []Setting {
+	return []Setting{{
 		Name: listenName, Aliases: []string{portName}, Default: ":8080",
 		Summary: "address of the public listener, host:port or :port (PORT takes the number alone)",
 		noun:    "listen address", why: "The server cannot open its port.",
@@ -200,8 +200,8 @@ func serverVariables() []Variable {
 	}}
 }
 
-func tokenVariables() []Variable {
-	return []Variable{{
+func tokenSettings() []Setting {
+	return []Setting{{
 		Name: algorithmName, Default: "RS256", Summary: "RS256; HS256 for staging",
 		noun: "JWT algorithm", why: "No token passes an algorithm that is not configured.", form: "Write RS256 or HS256.",
 		emptyIsUnset: true,
@@ -252,8 +252,8 @@ func tokenVariables() []Variable {
 	}}
 }
 
-func gateVariables() []Variable {
-	return []Variable{{
+func gateSettings() []Setting {
+	return []Setting{{
 		Name: policyName, multiline: true,
 		Summary: "route policy of forward auth as YAML text; usually CLERKSYNC_POLICY_FILE",
 		noun:    "policy", why: "Without it any signed-in user passes.", form: "Write a YAML mapping; see docs/forward-auth.md.",
@@ -309,10 +309,10 @@ func gateVariables() []Variable {
 	}}
 }
 
-func upkeepVariables() []Variable { return slices.Concat(readingVariables(), keepingVariables()) }
+func upkeepSettings() []Setting { return slices.Concat(readingSettings(), keepingSettings()) }
 
-func readingVariables() []Variable {
-	return []Variable{{
+func readingSettings() []Setting {
+	return []Setting{{
 		Name: "CLERKSYNC_BACKFILL", Default: "auto", Summary: "auto reads what Clerk has at the first start; off",
 		noun: "backfill mode", why: "Without it the mirror knows only what webhooks tell.", form: "Write auto or off.",
 		emptyIsUnset: true,
@@ -347,9 +347,9 @@ func readingVariables() []Variable {
 	}}
 }
 
-func keepingVariables() []Variable {
+func keepingSettings() []Setting {
 	const keeps = "It decides how long data is kept."
-	return []Variable{{
+	return []Setting{{
 		Name: "CLERKSYNC_ERASE_AFTER", Default: "720h", Summary: "from a user's deletion to the erasure of its data; 0 at once",
 		noun: "erasure delay", why: keeps, form: "Write hours such as 720h, or 0.",
 		binding: bind(func(c *Config) *time.Duration { return &c.EraseAfter }, durationFrom(0)),

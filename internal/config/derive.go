@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"cmp"
@@ -13,9 +13,9 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// relate does what takes more than one setting: checks and derived defaults. A check whose settings are not all known
+// derive does what takes more than one setting: checks and derived defaults. A check whose settings are not all known
 // is left out, since it would report the consequence of another fault.
-func (l *loader) relate() {
+func (l *loader) derive() {
 	c := l.config
 	if d := &c.Database; d.Engine == "sqlite" && !d.Memory {
 		d.Path = l.resolve(d.Path)
@@ -29,25 +29,25 @@ func (l *loader) relate() {
 		c.Issuer = "https://" + host
 		c.Sources[issuerName] = "derived from " + publishableName
 	}
-	l.relateWebhooks()
-	l.relateJWT()
-	l.relateRoles()
-	l.relateListeners()
-	l.relateOperators()
-	l.relatePolicy()
-	l.relateIdentity()
-	l.relateWalks()
-	l.dangers()
+	l.checkWebhooks()
+	l.checkJWT()
+	l.checkRoles()
+	l.checkListeners()
+	l.checkOperators()
+	l.checkPolicy()
+	l.checkIdentity()
+	l.checkWalks()
+	l.warnRisky()
 }
 
-func (l *loader) relateWalks() {
+func (l *loader) checkWalks() {
 	if l.unknown(walkMinName, walkMaxName) || l.config.WalkMinPause <= l.config.WalkMaxPause {
 		return
 	}
-	l.fault(l.variables[walkMaxName], complaint{"is shorter than " + walkMinName, "Lower " + walkMinName + ", or raise " + walkMaxName + "."})
+	l.fault(l.variables[walkMaxName], valueError{"is shorter than " + walkMinName, "Lower " + walkMinName + ", or raise " + walkMaxName + "."})
 }
 
-func (l *loader) relateWebhooks() {
+func (l *loader) checkWebhooks() {
 	if l.unknown(schemeName) {
 		return
 	}
@@ -59,18 +59,18 @@ func (l *loader) relateWebhooks() {
 		if err == nil {
 			continue
 		}
-		c := complaint{what: "is malformed"}
+		c := valueError{what: "is malformed"}
 		if malformed := (*webhook.SecretError)(nil); errors.As(err, &malformed) {
-			c = complaint{malformed.Problem, strings.ToUpper(malformed.Remedy[:1]) + malformed.Remedy[1:] + "."}
+			c = valueError{malformed.Problem, strings.ToUpper(malformed.Remedy[:1]) + malformed.Remedy[1:] + "."}
 		}
-		errs = append(errs, complaint{numbered(i, len(l.config.WebhookSecrets), c.what), c.remedy})
+		errs = append(errs, valueError{numbered(i, len(l.config.WebhookSecrets), c.what), c.remedy})
 	}
 	if len(errs) > 0 {
 		l.fault(l.variables[webhookName], errors.Join(errs...))
 	}
 }
 
-func (l *loader) relateJWT() {
+func (l *loader) checkJWT() {
 	c := l.config
 	if l.unknown(algorithmName, jwtKeyName) {
 		return
@@ -83,7 +83,7 @@ func (l *loader) relateJWT() {
 			err = errors.New("is not the PEM text of an RSA public key of at least 2048 bits")
 		}
 	case c.JWTKey != "" && (notPublic == nil || strings.Contains(c.JWTKey, "-----BEGIN")):
-		err = complaint{
+		err = valueError{
 			"is a PEM text, which cannot be the shared secret of HS256",
 			"Unset CLERK_JWT_ALGORITHM, or set the shared secret; a public key is known to all.",
 		}
@@ -94,9 +94,9 @@ func (l *loader) relateJWT() {
 			c.JWTKey, c.Sources[jwtKeyName] = c.SecretKey, "derived from "+secretKeyName
 		}
 		if c.JWTKey == "" {
-			err = complaint{"is unset, and HS256 needs one", "Set CLERK_JWT_KEY to a shared secret of at least 32 bytes."}
+			err = valueError{"is unset, and HS256 needs one", "Set CLERK_JWT_KEY to a shared secret of at least 32 bytes."}
 		} else if len(c.JWTKey) < 32 {
-			err = complaint{"is shorter than 32 bytes, too short for HS256", "Set a shared secret of at least 32 bytes."}
+			err = valueError{"is shorter than 32 bytes, too short for HS256", "Set a shared secret of at least 32 bytes."}
 		}
 	}
 	if err != nil {
@@ -104,7 +104,7 @@ func (l *loader) relateJWT() {
 	}
 }
 
-func (l *loader) relateRoles() {
+func (l *loader) checkRoles() {
 	c := l.config
 	switch {
 	case l.unknown(rolesName, adminRoleName):
@@ -115,8 +115,8 @@ func (l *loader) relateRoles() {
 	}
 }
 
-// relatePolicy builds the policy, whose rules name roles of the ladder.
-func (l *loader) relatePolicy() {
+// checkPolicy builds the policy, whose rules name roles of the ladder.
+func (l *loader) checkPolicy() {
 	c := l.config
 	if c.Policy == "" || l.unknown(policyName) {
 		return
@@ -132,28 +132,28 @@ func (l *loader) relatePolicy() {
 	c.Routes = policy
 }
 
-// relateIdentity keeps the secret that others are told from being one that they must not know.
-func (l *loader) relateIdentity() {
+// checkIdentity keeps the secret that others are told from being one that they must not know.
+func (l *loader) checkIdentity() {
 	c := l.config
 	if c.IdentitySecret == "" || l.unknown(identityName, secretKeyName, jwtKeyName, operatorTokenName) {
 		return
 	}
 	if slices.Contains([]string{c.SecretKey, c.JWTKey, c.OperatorToken}, c.IdentitySecret) {
-		l.fault(l.variables[identityName], complaint{
+		l.fault(l.variables[identityName], valueError{
 			"is the same as another secret", "Make one of its own: every server behind the proxy must know it.",
 		})
 	}
 }
 
-// relateListeners finds the one clash that can be seen without opening a port.
-func (l *loader) relateListeners() {
+// checkListeners finds the one clash that can be seen without opening a port.
+func (l *loader) checkListeners() {
 	host, port, err := net.SplitHostPort(l.config.Listen)
 	operatorHost, operatorPort, operatorErr := net.SplitHostPort(l.config.OperatorListen)
 	if err != nil || operatorErr != nil || port != operatorPort || port == "0" {
 		return
 	}
 	if host == operatorHost || everywhere(host) || everywhere(operatorHost) {
-		l.fault(l.variables[operatorListenName], complaint{
+		l.fault(l.variables[operatorListenName], valueError{
 			"has the port of the public listener", "Choose another port, or write off or public.",
 		})
 	}
@@ -164,8 +164,8 @@ func everywhere(host string) bool {
 	return host == "" || err == nil && address.IsUnspecified()
 }
 
-// dangers warns of settings that are valid and seldom meant.
-func (l *loader) dangers() {
+// warnRisky warns of settings that are valid and seldom meant.
+func (l *loader) warnRisky() {
 	c := l.config
 	if c.Sources[databaseName] == "flag" && hasPassword(c.Database.DSN) {
 		l.warn(l.written[databaseName], "database password is given as a flag",
@@ -194,4 +194,32 @@ func numbered(i, n int, what string) string {
 		return what
 	}
 	return fmt.Sprintf("%d %s", i+1, what)
+}
+
+// checkOperators refuses an operator listener that is open to other machines without a token.
+func (l *loader) checkOperators() {
+	c := l.config
+	if l.unknown(operatorListenName, operatorTokenName) || c.OperatorListen == "off" || c.OperatorListen == "public" ||
+		LoopbackListen(c.OperatorListen) {
+		return
+	}
+	if c.OperatorToken == "" {
+		l.fault(l.variables[operatorListenName], valueError{
+			"is reachable from other machines, and no operator token is set",
+			"Set CLERKSYNC_OPERATOR_TOKEN to the output of `openssl rand -hex 32`, or listen on 127.0.0.1:8081.",
+		})
+		return
+	}
+	asked := "Metrics, profiles and the operator API ask for the operator token, which travels unencrypted."
+	if c.OperatorMetrics == "open" {
+		asked = "Profiles and the operator API ask for the operator token, which travels unencrypted. Metrics ask for nothing."
+	}
+	l.warn(l.written[operatorListenName], "operator listener is reachable from other machines", asked,
+		"Let only operators reach this address, or listen on 127.0.0.1:8081.")
+}
+
+// LoopbackListen reports whether only this machine reaches a listener with the address.
+func LoopbackListen(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && loopback(host)
 }

@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"crypto/rand"
@@ -32,10 +32,10 @@ const (
 // load loads from environment entries alone.
 func load(t *testing.T, environ ...string) (*Config, []Warning, error) {
 	t.Helper()
-	return Load(LoadOptions{Environ: environ, WorkingDir: t.TempDir()})
+	return Load(Options{Environ: environ, WorkingDir: t.TempDir()})
 }
 
-func mustLoad(t *testing.T, o LoadOptions) *Config {
+func mustLoad(t *testing.T, o Options) *Config {
 	t.Helper()
 	c, _, err := Load(o)
 	if err != nil {
@@ -80,7 +80,7 @@ func publicPEM(t *testing.T) string {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	got, warnings, err := Load(LoadOptions{WorkingDir: dir})
+	got, warnings, err := Load(Options{WorkingDir: dir})
 	if err != nil || warnings != nil {
 		t.Fatal(err, warnings)
 	}
@@ -89,8 +89,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("source of %s = %q", name, source)
 		}
 	}
-	if len(got.Sources) != len(Variables()) {
-		t.Errorf("%d sources for %d variables", len(got.Sources), len(Variables()))
+	if len(got.Sources) != len(Settings()) {
+		t.Errorf("%d sources for %d variables", len(got.Sources), len(Settings()))
 	}
 	got.Sources = nil
 	want := &Config{
@@ -126,7 +126,7 @@ func TestVariables(t *testing.T) {
 	}
 	got := map[string]string{}
 	flags := map[string]bool{}
-	for _, v := range Variables() {
+	for _, v := range Settings() {
 		got[v.Since] += v.Name + " "
 		for _, text := range []string{v.Summary, v.noun, v.why, v.form} {
 			if text == "" || strings.Contains(text, "\n") {
@@ -154,7 +154,7 @@ func TestVariables(t *testing.T) {
 func TestGoodValues(t *testing.T) {
 	t.Parallel()
 	untested := map[string]bool{}
-	for _, v := range Variables() {
+	for _, v := range Settings() {
 		untested[v.Name] = v.Name != configName
 	}
 	for _, tt := range goodValues(t) {
@@ -169,9 +169,9 @@ func TestGoodValues(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			settings := c.Redacted()
-			i := slices.IndexFunc(settings, func(s Setting) bool { return s.Name == name })
-			if want := (Setting{name, tt.want, "environment"}); settings[i] != want {
+			settings := c.Values()
+			i := slices.IndexFunc(settings, func(s Value) bool { return s.Name == name })
+			if want := (Value{name, tt.want, "environment"}); settings[i] != want {
 				t.Errorf("got %v, want %v", settings[i], want)
 			}
 		})
@@ -208,7 +208,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "c.yaml", "clerksync_lisen: :1\nclerksync_jit: on\nclerk_secret_key: sk_test_file\nclerksync_roles: {a: b}\n")
-	_, warnings, err := Load(LoadOptions{
+	_, warnings, err := Load(Options{
 		WorkingDir: dir, ConfigPath: "c.yaml",
 		Flags: map[string]string{"CLERKSYNC_LOG_LEVEL": "loud", "CLERK_SECRET_KEY": "sk_test_flag", "CLERKSYNC_COLOUR": "red"},
 		Environ: []string{
@@ -262,7 +262,7 @@ func TestJWTKey(t *testing.T) {
 
 func TestDerived(t *testing.T) {
 	t.Parallel()
-	c := mustLoad(t, LoadOptions{Environ: []string{
+	c := mustLoad(t, Options{Environ: []string{
 		"CLERK_SECRET_KEY=sk_test_x", "CLERK_PUBLISHABLE_KEY=" + publishable, "CLERKSYNC_ROLES=low,high", "CLERKSYNC_TRUSTED_PROXIES=::1",
 	}})
 	got := []string{c.Issuer, c.Sources["CLERK_ISSUER"], c.AdminRole, c.Unready, c.Database.Path}
@@ -273,7 +273,7 @@ func TestDerived(t *testing.T) {
 	if !slices.Equal(c.TrustedProxies, []netip.Prefix{netip.MustParsePrefix("::1/128")}) {
 		t.Errorf("proxies %v", c.TrustedProxies)
 	}
-	c = mustLoad(t, LoadOptions{Environ: []string{"CLERK_ISSUER=https://own.example.com", "CLERK_PUBLISHABLE_KEY=" + publishable}})
+	c = mustLoad(t, Options{Environ: []string{"CLERK_ISSUER=https://own.example.com", "CLERK_PUBLISHABLE_KEY=" + publishable}})
 	if c.Issuer != "https://own.example.com" {
 		t.Errorf("issuer %q: the configured one must win", c.Issuer)
 	}
@@ -291,13 +291,13 @@ func TestDerived(t *testing.T) {
 // TestSecretsStayHidden prints, logs and marshals a Config full of secrets in every way there is.
 func TestSecretsStayHidden(t *testing.T) {
 	t.Parallel()
-	c := mustLoad(t, LoadOptions{Environ: []string{
+	c := mustLoad(t, Options{Environ: []string{
 		"DATABASE_URL=postgres://us3r:p4ssw0rd@db/app?password=p4ssw0rd", "CLERK_SECRET_KEY=sk_test_hidden",
 		"CLERK_WEBHOOK_SIGNING_SECRET=" + svixSecret, "CLERK_JWT_ALGORITHM=HS256", "CLERK_JWT_KEY=" + longText,
 		"CLERKSYNC_OPERATOR_TOKEN=" + longText, "CLERKSYNC_IDENTITY_SECRET=1d3nt1ty" + longText,
 	}})
 	var out strings.Builder
-	for _, value := range []any{c, *c, c.Database, &c.Database, []any{c}, c.Redacted()} {
+	for _, value := range []any{c, *c, c.Database, &c.Database, []any{c}, c.Values()} {
 		fmt.Fprintf(&out, "%v %+v %#v %s %q %x\n", value, value, value, value, value, value)
 		encoded, err := json.Marshal(value)
 		if err != nil {

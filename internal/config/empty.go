@@ -1,4 +1,4 @@
-package cli
+package config
 
 import "strings"
 
@@ -20,11 +20,11 @@ func (l *loader) noteEmpty(name string, spell func(string) string) {
 
 // isEmpty reports a setting that restricts something, and that no source sets to more than an empty
 // text. An empty policy is a fault: it is never on purpose, and any signed-in user would pass.
-func (l *loader) isEmpty(v Variable) {
+func (l *loader) isEmpty(v Setting) {
 	name := l.empty[v.Name]
 	if v.Name == policyName {
 		l.written[v.Name] = name
-		l.fault(v, complaint{"is set and empty", "Write the policy, or unset the name to go without one."})
+		l.fault(v, valueError{"is set and empty", "Write the policy, or unset the name to go without one."})
 		return
 	}
 	l.warn(name, v.noun+" is set and empty", "It counts as unset. "+v.why, "Write a value, or unset the name.")

@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"net/netip"
@@ -11,7 +11,7 @@ import (
 func parseProxies(text string) ([]netip.Prefix, error) {
 	networks, err := listOf(parsePrefix)(text)
 	if err == nil && web.Proxies(networks).CoverInternet() {
-		err = complaint{
+		err = valueError{
 			"list covers half of the internet or more",
 			"List the addresses of your proxies, or the private network that they are in, such as 10.0.0.0/8.",
 		}

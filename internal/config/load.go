@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"cmp"
@@ -47,8 +47,8 @@ const (
 	maxFile    = 1 << 20 // bytes of the YAML file and of each NAME_FILE
 )
 
-// LoadOptions is what Load reads from.
-type LoadOptions struct {
+// Options is what Load reads from.
+type Options struct {
 	Flags      map[string]string // by environment name (also NAME_FILE), whatever the flag is called
 	Environ    []string          // as of os.Environ
 	ConfigPath string            // of --config; empty: CLERKSYNC_CONFIG
@@ -58,16 +58,16 @@ type LoadOptions struct {
 // Load reads and validates the configuration; the package comment has the rules. It opens no connection and writes
 // nothing; it reads the YAML file and the files that NAME_FILE names, at most 1 MiB each. The error, if any, is Faults
 // with every fault found, and then the Config is nil. Warnings come with and without faults.
-func Load(o LoadOptions) (*Config, []Warning, error) {
+func Load(o Options) (*Config, []Warning, error) {
 	l := newLoader(o)
 	sources := []source{l.flags(o.Flags), l.environment(o.Environ)}
 	sources = append(sources, l.file(o.ConfigPath, sources))
-	for _, v := range Variables() {
+	for _, v := range Settings() {
 		if v.Name != configName {
 			l.load(v, sources)
 		}
 	}
-	l.relate()
+	l.derive()
 	if len(l.faults) > 0 {
 		return nil, l.warnings, l.faults
 	}
@@ -77,25 +77,25 @@ func Load(o LoadOptions) (*Config, []Warning, error) {
 type loader struct {
 	dir       string
 	config    *Config
-	variables map[string]Variable // by name and alias
-	written   map[string]string   // name of a variable -> that name as it was written where the value was found
-	faulty    map[string]bool     // variables whose value is not known
-	empty     map[string]string   // variables that some source sets to an empty text -> the name as written there
-	blind     bool                // the YAML file cannot be read, so that what is set nowhere else is not known
+	variables map[string]Setting // by name and alias
+	written   map[string]string  // name of a variable -> that name as it was written where the value was found
+	faulty    map[string]bool    // variables whose value is not known
+	empty     map[string]string  // variables that some source sets to an empty text -> the name as written there
+	blind     bool               // the YAML file cannot be read, so that what is set nowhere else is not known
 	faults    Faults
 	warnings  []Warning
 }
 
-func newLoader(o LoadOptions) *loader {
+func newLoader(o Options) *loader {
 	l := &loader{
 		dir:       o.WorkingDir,
 		config:    &Config{Sources: map[string]string{}},
-		variables: map[string]Variable{},
+		variables: map[string]Setting{},
 		written:   map[string]string{},
 		faulty:    map[string]bool{},
 		empty:     map[string]string{},
 	}
-	for _, v := range Variables() {
+	for _, v := range Settings() {
 		for _, name := range v.names() {
 			l.variables[name] = v
 		}
@@ -110,17 +110,17 @@ type source struct {
 	spell  func(name string) string // how people write the name there
 }
 
-// complaint is a fault of a value: what is wrong, put so that it follows the noun of the variable, and a remedy where
+// valueError is a fault of a value: what is wrong, put so that it follows the noun of the variable, and a remedy where
 // the variable's own does not help.
-type complaint struct{ what, remedy string }
+type valueError struct{ what, remedy string }
 
-func (c complaint) Error() string { return c.what }
+func (c valueError) Error() string { return c.what }
 
 // fault reports each error that err joins.
-func (l *loader) fault(v Variable, err error) {
+func (l *loader) fault(v Setting, err error) {
 	l.faulty[v.Name] = true
 	for _, err := range split(err) {
-		c := complaint{what: err.Error()}
+		c := valueError{what: err.Error()}
 		errors.As(err, &c)
 		l.faults = append(l.faults, Fault{
 			Name: cmp.Or(l.written[v.Name], v.Name), What: v.noun + " " + c.what, Why: v.why, Remedy: cmp.Or(c.remedy, v.form),
@@ -253,7 +253,7 @@ func (l *loader) file(path string, before []source) source {
 	s := source{label: "file " + path, spell: func(name string) string { return strings.ToLower(name) + " in " + path }}
 	text, err := l.read(path)
 	if err == nil && strings.TrimSpace(text) == "" {
-		err = complaint{"is empty", "Write the settings into it, or name no file. A comment is enough if there are none."}
+		err = valueError{"is empty", "Write the settings into it, or name no file. A comment is enough if there are none."}
 	}
 	if err == nil {
 		l.written[configName] = path
@@ -267,7 +267,7 @@ func (l *loader) file(path string, before []source) source {
 }
 
 // load finds the value of v and sets it.
-func (l *loader) load(v Variable, sources []source) {
+func (l *loader) load(v Setting, sources []source) {
 	text, err := l.find(v, sources)
 	switch {
 	case err != nil:
@@ -294,7 +294,7 @@ func (l *loader) load(v Variable, sources []source) {
 }
 
 // find returns the first value that v has, or "", and notes where it was found.
-func (l *loader) find(v Variable, sources []source) (string, error) {
+func (l *loader) find(v Setting, sources []source) (string, error) {
 	for _, s := range sources {
 		for _, name := range v.names() {
 			text, label, twin := s.values[name], s.label, s.values[name+twinSuffix]
@@ -303,7 +303,7 @@ func (l *loader) find(v Variable, sources []source) (string, error) {
 			}
 			l.written[v.Name] = s.spell(name)
 			if text != "" && twin != "" {
-				return "", complaint{
+				return "", valueError{
 					what:   "is given twice, directly and as a file",
 					remedy: fmt.Sprintf("Unset %s or %s.", s.spell(name), s.spell(name+twinSuffix)),
 				}
@@ -317,7 +317,7 @@ func (l *loader) find(v Variable, sources []source) (string, error) {
 				label = "file " + twin
 				if text = strings.TrimRight(text, "\r\n"); text == "" {
 					if !v.emptyIsUnset {
-						return "", complaint{"comes from an empty file", "Write the value into the file, or unset the name."}
+						return "", valueError{"comes from an empty file", "Write the value into the file, or unset the name."}
 					}
 					l.warn(l.written[v.Name], v.noun+" comes from an empty file", "It counts as unset.",
 						"Write the value into the file, or unset the name.")
@@ -341,15 +341,15 @@ func (l *loader) read(path string) (string, error) {
 	const remedy = "Name a readable file of at most 1 MiB."
 	file, err := os.Open(l.resolve(path))
 	if err != nil {
-		return "", complaint{"cannot be read: " + cause(err), remedy}
+		return "", valueError{"cannot be read: " + cause(err), remedy}
 	}
 	defer file.Close() //nolint:errcheck // only read
 	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	switch {
 	case err != nil:
-		return "", complaint{"cannot be read: " + cause(err), remedy}
+		return "", valueError{"cannot be read: " + cause(err), remedy}
 	case len(content) > maxFile:
-		return "", complaint{"cannot be read: it is larger than 1 MiB", remedy}
+		return "", valueError{"cannot be read: it is larger than 1 MiB", remedy}
 	}
 	return string(content), nil
 }

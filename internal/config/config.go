@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"encoding/json"
@@ -73,7 +73,7 @@ type Config struct {
 	PublicURL        string
 	OperatorToken    string
 
-	// Sources tells for each name of [Variables] where its value comes from: "flag", "environment", "file PATH" (the
+	// Sources tells for each name of [Settings] where its value comes from: "flag", "environment", "file PATH" (the
 	// YAML file or that of NAME_FILE), "derived from NAME" or "default".
 	Sources map[string]string
 }
@@ -106,17 +106,17 @@ func (d Database) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, d.Strin
 // MarshalText is String, for loggers and JSON.
 func (d Database) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// Setting is one line of what a process runs with.
-type Setting struct {
+// Value is one line of what a process runs with.
+type Value struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"` // "set" or "unset" for secrets and long texts
 	Source string `json:"source"`
 }
 
-// Redacted lists all settings in the order of [Variables], without any secret.
-func (c *Config) Redacted() []Setting {
-	var settings []Setting
-	for _, v := range Variables() {
+// Values lists all settings in the order of [Settings], without any secret.
+func (c *Config) Values() []Value {
+	var settings []Value
+	for _, v := range Settings() {
 		value := v.show(c)
 		switch {
 		case !v.Secret && !v.multiline:
@@ -125,20 +125,20 @@ func (c *Config) Redacted() []Setting {
 		default:
 			value = "set"
 		}
-		settings = append(settings, Setting{Name: v.Name, Value: value, Source: c.Sources[v.Name]})
+		settings = append(settings, Value{Name: v.Name, Value: value, Source: c.Sources[v.Name]})
 	}
 	return settings
 }
 
 // Format prints the redacted settings for every verb.
 func (c Config) Format(f fmt.State, _ rune) {
-	for _, s := range c.Redacted() {
+	for _, s := range c.Values() {
 		_, _ = fmt.Fprintf(f, "%s=%s (%s)\n", s.Name, s.Value, s.Source)
 	}
 }
 
 // MarshalJSON writes the redacted settings.
-func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.Redacted()) }
+func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.Values()) }
 
 // Fault is one thing wrong with the configuration. None of its texts holds a value, but for the right one of an issuer.
 type Fault struct {

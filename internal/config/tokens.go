@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 func parseIssuer(text string) (string, error) {
 	canonical, err := auth.CanonicalIssuer(text)
 	if wrong, ok := errors.AsType[*auth.IssuerError](err); ok {
-		return "", complaint{wrong.Problem, wrong.Remedy}
+		return "", valueError{wrong.Problem, wrong.Remedy}
 	}
 	if err == nil {
 		_, err = webURL(canonical)
