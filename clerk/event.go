@@ -7,11 +7,12 @@ import (
 	"strings"
 )
 
-// Kind names a kind of object that Clerk announces.
+// Kind is a kind of object that Clerk sends events about.
 type Kind string
 
-// The kinds. [KindEmail] and [KindSMS] are announcements, not state: they carry one-time
-// codes in clear and are never to be stored.
+// The kinds of objects. All but [KindEmail] and [KindSMS] are state that can be mirrored. Those two
+// are messages that Clerk sent or wants the application to send. They hold one-time codes in plain
+// text: never store or log them.
 const (
 	KindUser             Kind = "user"
 	KindSession          Kind = "session"
@@ -29,11 +30,12 @@ const (
 	KindSMS              Kind = "sms"
 )
 
-// Mirrored reports whether objects of the kind are state that a mirror keeps.
+// Mirrored reports whether a mirror stores objects of this kind. It is false for [KindEmail],
+// [KindSMS] and the kind "" of unknown event types.
 func (k Kind) Mirrored() bool { return k != "" && k != KindEmail && k != KindSMS }
 
-// eventTypes lists, under the part before the dot, every event type known today
-// (Clerk's published specification, and subscriptionItem.created of its SDK).
+// eventTypes lists every known event type by the part before the dot. The list is that of Clerk's
+// published specification, and subscriptionItem.created of its SDK.
 var eventTypes = map[string]struct {
 	kind  Kind
 	verbs []string
@@ -56,7 +58,7 @@ var eventTypes = map[string]struct {
 	"paymentAttempt": {KindPaymentAttempt, []string{"created", "updated"}},
 }
 
-// EventTypes lists the known event types, sorted.
+// EventTypes returns all known event types, such as "user.created", sorted.
 func EventTypes() []string {
 	var all []string
 	for prefix, t := range eventTypes {
@@ -68,8 +70,8 @@ func EventTypes() []string {
 	return all
 }
 
-// EventPrefix returns the part of an event type that names the kind, with its dot, such as
-// "organizationMembership." for [KindMembership]. It returns "" for a kind that no event is about.
+// EventPrefix returns what the types of all events of this kind begin with, dot included, such as
+// "organizationMembership." for [KindMembership]. It returns "" for an unknown kind.
 func (k Kind) EventPrefix() string {
 	for prefix, t := range eventTypes {
 		if t.kind == k {
@@ -79,8 +81,8 @@ func (k Kind) EventPrefix() string {
 	return ""
 }
 
-// KindOfEvent answers the kind that an event type is about and whether it says that the
-// object is gone. The kind is "" for a type that is not known.
+// KindOfEvent returns the kind of object that an event type is about, and whether the type says
+// that the object was deleted. The kind of an unknown type is "".
 func KindOfEvent(eventType string) (kind Kind, deleted bool) {
 	prefix, verb, _ := strings.Cut(eventType, ".")
 	t, ok := eventTypes[prefix]
@@ -90,8 +92,8 @@ func KindOfEvent(eventType string) (kind Kind, deleted bool) {
 	return t.kind, verb == "deleted"
 }
 
-// objectNames are the values of `object` in what Clerk sends, which differ between
-// schema and examples for some kinds.
+// objectNames maps the member "object" of Clerk's objects to their kind. For some kinds Clerk's
+// schema and its examples use different names.
 var objectNames = map[string]Kind{
 	"user": KindUser, "session": KindSession, "organization": KindOrganization,
 	"organization_membership": KindMembership, "organization_invitation": KindInvitation,
@@ -103,10 +105,11 @@ var objectNames = map[string]Kind{
 	"email": KindEmail, "sms_message": KindSMS,
 }
 
-// KindOfObject is the kind that the member `object` of what Clerk sends names, "" where that is none.
+// KindOfObject returns the kind that the member "object" of a Clerk object names, such as
+// [KindMembership] for "organization_membership". It returns "" for an unknown name.
 func KindOfObject(name string) Kind { return objectNames[name] }
 
-// Kinds lists the mirrored kinds, sorted.
+// Kinds returns the kinds that a mirror stores, sorted. See [Kind.Mirrored].
 func Kinds() []Kind {
 	kinds := map[Kind]bool{}
 	for _, t := range eventTypes {
@@ -117,32 +120,43 @@ func Kinds() []Kind {
 	return slices.Sorted(maps.Keys(kinds))
 }
 
-// Event is one webhook delivery's body.
+// Event is the body of a webhook delivery.
 type Event struct {
-	Type       string
-	Kind       Kind   // "" when the type is not known
-	Deleted    bool   // the object is gone; Data may then be no more than its id
-	OccurredAt Time   // the envelope's time, 0 when it tells none
-	InstanceID string // "" when it tells none
-	ID         string // of the object in Data
-	Data       Value
-	Envelope   Value // the whole body
+	// Type is the event type as Clerk sent it, such as "user.created".
+	Type string
+	// Kind is the kind of the object, or "" if Type is unknown.
+	Kind Kind
+	// Deleted reports that the object was deleted. Data may then hold no more than its id.
+	Deleted bool
+	// OccurredAt is when the event happened, by Clerk's clock. It is 0 if the event does not say.
+	OccurredAt Time
+	// InstanceID is the Clerk instance (ins_…), or "" if the event does not say.
+	InstanceID string
+	// ID is the id of the object in Data, such as user_….
+	ID string
+	// Data is the object as it was at the time of the event.
+	Data Value
+	// Envelope is the whole body.
+	Envelope Value
 }
 
-// FieldError says that an event lacks something it must have. It depends on the event's
-// content alone: delivering the same event again can not cure it.
+// FieldError is the error for an event that lacks something that every event of its kind has. It
+// depends on the content of the event alone, so delivering the same event again fails again.
 type FieldError struct {
-	Field   string // the JSON path, for example "data.id"
-	Problem string
+	Field   string // the JSON path of the member, such as "data.id"
+	Problem string // what is wrong with it, such as "is missing"
 }
 
+// Error returns the field and the problem.
 func (e *FieldError) Error() string {
 	return fmt.Sprintf("event is invalid: %s %s", e.Field, e.Problem)
 }
 
-// ParseEvent reads a webhook body. What is not a JSON object gives a [*SyntaxError].
-// An event that lacks what it must have gives a [*FieldError], beside the event as far
-// as it could be read. An event of a type that is not known is no error: its Kind is "".
+// ParseEvent reads the body of a webhook.
+//
+// A body that is not a JSON object is a [*SyntaxError]. If a required member is missing, ParseEvent
+// returns a [*FieldError] together with the event as far as it could be read. An event of an
+// unknown type is not an error: its Kind is "".
 func ParseEvent(body []byte) (*Event, error) {
 	envelope, err := Parse(body)
 	if err != nil {
@@ -151,10 +165,10 @@ func ParseEvent(body []byte) (*Event, error) {
 	return EventOf(envelope)
 }
 
-// EventOf reads an event from an envelope that was parsed before; see [ParseEvent].
+// EventOf is [ParseEvent] for a body that was already parsed.
 func EventOf(envelope Value) (*Event, error) {
 	if !envelope.IsObject() {
-		return nil, &SyntaxError{Problem: "the body is no JSON object"}
+		return nil, &SyntaxError{Problem: "the body is not a JSON object"}
 	}
 	e := &Event{
 		Type:       envelope.Get("type").String(),
@@ -164,7 +178,7 @@ func EventOf(envelope Value) (*Event, error) {
 		Envelope:   envelope,
 	}
 	if e.Type == "" {
-		return e, &FieldError{"type", missing(envelope.Get("type"), "a text")}
+		return e, &FieldError{"type", missing(envelope.Get("type"), "a string")}
 	}
 	e.Kind, e.Deleted = KindOfEvent(e.Type)
 	e.ID = e.Data.Get("id").String()
@@ -175,7 +189,7 @@ func EventOf(envelope Value) (*Event, error) {
 		return e, &FieldError{"data", missing(e.Data, "an object")}
 	}
 	if e.ID == "" {
-		return e, &FieldError{"data.id", missing(e.Data.Get("id"), "a text")}
+		return e, &FieldError{"data.id", missing(e.Data.Get("id"), "a string")}
 	}
 	if named, known := objectNames[e.Data.Get("object").String()]; known && named != e.Kind {
 		return e, &FieldError{"data.object", fmt.Sprintf("is %q in an event about %q", named, e.Kind)}
@@ -183,6 +197,7 @@ func EventOf(envelope Value) (*Event, error) {
 	return e, nil
 }
 
+// missing says what is wrong with a required member.
 func missing(v Value, want string) string {
 	switch {
 	case !v.Exists():

@@ -10,23 +10,24 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep arrays and objects may nest. Clerk's own objects nest some six
-// levels; the rest is room for metadata.
+// MaxDepth is how deep arrays and objects may nest in what [Parse] reads. Clerk's own objects nest
+// about six levels. The rest is for metadata.
 const MaxDepth = 100
 
-// SyntaxError says that a text is not the JSON (RFC 8259, UTF-8) that was expected.
+// SyntaxError is the error for a text that is not valid JSON (RFC 8259 in UTF-8).
 type SyntaxError struct {
-	Offset  int    // bytes before the fault
-	Problem string // what is wrong, without any of the text
+	Offset  int    // the number of bytes before the fault
+	Problem string // what is wrong; it quotes nothing of the text
 }
 
+// Error returns the problem and its place.
 func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("not JSON: %s at byte %d", e.Problem, e.Offset)
 }
 
-// Parse reads one JSON value. It is strict about syntax (RFC 8259: UTF-8, no trailing
-// data, nesting of at most [MaxDepth]) and makes the value canonical: see [Value].
-// The caller bounds the size. The error is a [*SyntaxError].
+// Parse reads one JSON value. It is strict about syntax: RFC 8259 in UTF-8, nothing after the
+// value, and nesting of at most [MaxDepth]. The caller bounds the size. The error is a
+// [*SyntaxError].
 func Parse(data []byte) (Value, error) {
 	if !utf8.Valid(data) {
 		return Value{}, &SyntaxError{Problem: "invalid UTF-8"}
@@ -45,15 +46,16 @@ func Parse(data []byte) (Value, error) {
 
 var parsers = sync.Pool{New: func() any { return &parser{stack: make([]member, 0, 128)} }}
 
-// parser is a recursive descent over the text. Members are gathered on one stack and
-// copied out, exactly sized, when their object or array closes.
+// parser is a recursive descent parser. It collects members on one stack and copies them, in the
+// exact size, when their object or array ends.
 type parser struct {
 	in    string
 	pos   int
 	depth int
 	stack []member
 	slab  []member
-	// orders, by the number of members, are those that sorted objects before; they hold no text.
+	// orders are the permutations that sorted earlier objects, by their number of members. They
+	// hold no text of those objects.
 	orders [64][]uint8
 }
 
@@ -81,7 +83,7 @@ func (p *parser) space() {
 	}
 }
 
-// peek is the next byte after white space, 0 at the end.
+// peek skips white space and returns the next byte, or 0 at the end.
 func (p *parser) peek() byte {
 	if p.space(); p.pos < len(p.in) {
 		return p.in[p.pos]
@@ -119,7 +121,7 @@ func (p *parser) literal(word string, kind valueKind) (Value, error) {
 	return Value{kind: kind}, nil
 }
 
-// nested reads an object or an array, from its opening bracket on.
+// nested reads an object or an array, opening bracket included.
 func (p *parser) nested(kind valueKind, closing byte) (Value, error) {
 	if p.depth++; p.depth > MaxDepth {
 		return Value{}, p.fail("nested too deeply")
@@ -163,8 +165,8 @@ func (p *parser) nested(kind valueKind, closing byte) (Value, error) {
 	}
 }
 
-// take moves the members above base off the stack, those of an object sorted and with
-// the last of equal keys kept.
+// take moves the members above base off the stack. It sorts those of an object, and keeps the last
+// of equal keys.
 func (p *parser) take(kind valueKind, base int) []member {
 	found := p.stack[base:]
 	if cap(p.slab)-len(p.slab) < len(found) {
@@ -180,8 +182,9 @@ func (p *parser) take(kind valueKind, base int) []member {
 	return p.slab[start:len(p.slab):len(p.slab)]
 }
 
-// sorted appends an object's members by key. Objects of one kind come in one order, so that what sorted the last object
-// of this size is likely to sort this one, too; and whether it does is soon told.
+// sorted appends an object's members, sorted by key. Objects of one kind usually have their members
+// in the same order. So the permutation that sorted the last object of this size probably sorts
+// this one too, which is quick to check.
 func (p *parser) sorted(dst, found []member) []member {
 	if len(found) >= len(p.orders) {
 		slices.SortStableFunc(found, func(a, b member) int { return strings.Compare(a.key, b.key) })
@@ -191,7 +194,7 @@ func (p *parser) sorted(dst, found []member) []member {
 	if len(order) != len(found) || !ascending(found, order) {
 		order = order[:0]
 		for i := range found {
-			order = append(order, uint8(i)) // fewer than there are orders
+			order = append(order, uint8(i)) // i is below len(p.orders)
 		}
 		slices.SortFunc(order, func(a, b uint8) int {
 			return cmp.Or(strings.Compare(found[a].key, found[b].key), cmp.Compare(a, b))
@@ -207,7 +210,7 @@ func (p *parser) sorted(dst, found []member) []member {
 	return dst
 }
 
-// ascending reports whether the order sorts the members, none of which has the key of another.
+// ascending reports whether the order sorts the members and no two of them have the same key.
 func ascending(found []member, order []uint8) bool {
 	for i := 1; i < len(order); i++ {
 		if found[order[i-1]].key >= found[order[i]].key {
@@ -217,6 +220,7 @@ func ascending(found []member, order []uint8) bool {
 	return true
 }
 
+// lastOfEqual keeps the last of the members with the same key.
 func lastOfEqual(sorted []member) []member {
 	out := sorted[:0]
 	for i, m := range sorted {
@@ -264,7 +268,7 @@ func (p *parser) digits() bool {
 	return p.pos > start
 }
 
-// text reads a string. Without escapes it is a slice of the input, uncopied.
+// text reads a string. A string without escapes is a slice of the input, not a copy.
 func (p *parser) text() (string, error) {
 	p.pos++
 	start := p.pos
@@ -284,7 +288,7 @@ func (p *parser) text() (string, error) {
 	return "", p.fail("unexpected end of a string")
 }
 
-// escaped goes on with a string in which an escape was met.
+// escaped reads the rest of a string from its first escape on.
 func (p *parser) escaped(start int) (string, error) {
 	var b strings.Builder
 	b.WriteString(p.in[start:p.pos])
@@ -339,8 +343,8 @@ func (p *parser) escape() (rune, error) {
 	return 0, p.fail("unknown escape")
 }
 
-// surrogate completes a pair. A lone half and NUL become U+FFFD: Postgres holds neither,
-// and both engines must store the same text.
+// surrogate completes a surrogate pair. A lone surrogate and NUL become U+FFFD: Postgres can store
+// neither, and both engines must store the same text.
 func (p *parser) surrogate(r rune) rune {
 	if r == 0 {
 		return utf8.RuneError

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Time is an instant in milliseconds since the Unix epoch, UTC. Zero means that Clerk
-// said none, or nothing that can be a time.
+// Time is an instant in milliseconds since 1970-01-01 UTC, as Clerk writes times. Zero means that
+// Clerk sent no time, or nothing that can be one.
 type Time int64
 
 const (
@@ -15,7 +15,7 @@ const (
 	lastTime     = 253_402_300_799_999 // the end of the year 9999
 )
 
-// TimeOf converts a time.Time, to the millisecond.
+// TimeOf converts a time.Time. What is below a millisecond is dropped. The zero time becomes 0.
 func TimeOf(t time.Time) Time {
 	if t.IsZero() {
 		return 0
@@ -23,7 +23,7 @@ func TimeOf(t time.Time) Time {
 	return Time(t.UnixMilli())
 }
 
-// Time converts to a time.Time in UTC; absent is the zero time.
+// Time converts to a time.Time in UTC. 0 becomes the zero time.
 func (t Time) Time() time.Time {
 	if t == 0 {
 		return time.Time{}
@@ -34,10 +34,10 @@ func (t Time) Time() time.Time {
 // IsZero reports whether the time is absent.
 func (t Time) IsZero() bool { return t == 0 }
 
-// TimeLayout is how times are written in JSON: RFC 3339, UTC, milliseconds.
+// TimeLayout is the layout in which times are written in JSON: RFC 3339 in UTC with milliseconds.
 const TimeLayout = "2006-01-02T15:04:05.000Z"
 
-// String is the time in [TimeLayout], "" when absent.
+// String returns the time in [TimeLayout], or "" for 0.
 func (t Time) String() string {
 	if t == 0 {
 		return ""
@@ -45,7 +45,7 @@ func (t Time) String() string {
 	return t.Time().Format(TimeLayout)
 }
 
-// MarshalJSON writes the time as text in [TimeLayout], or null.
+// MarshalJSON writes the time as a string in [TimeLayout], and 0 as null.
 func (t Time) MarshalJSON() ([]byte, error) {
 	if t == 0 {
 		return []byte("null"), nil
@@ -53,16 +53,15 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return strconv.AppendQuote(nil, t.String()), nil
 }
 
-// UnmarshalJSON reads what [Value.Time] reads and never fails on other JSON: the time
-// is then absent.
+// UnmarshalJSON reads what [Value.Time] reads. Other JSON is not an error: the time is 0 then.
 func (t *Time) UnmarshalJSON(data []byte) error {
 	v, err := Parse(data)
 	*t = v.Time()
 	return err
 }
 
-// Time reads a number of milliseconds, of seconds (below 10^11), or RFC 3339 text.
-// Anything else, times before 1970 and after the year 9999 are absent.
+// Time reads a time: a number of milliseconds, a number of seconds (one below 10^11), or a string
+// in RFC 3339. It returns 0 for anything else, and for times before 1970 or after the year 9999.
 func (v Value) Time() Time {
 	switch v.kind {
 	case number:

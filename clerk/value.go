@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// Value is one JSON value: immutable, canonical, cheap to pass. The zero Value is
-// "absent": what [Value.Get] answers for a key that is not there.
+// Value is a JSON value. It never changes, and copying it is cheap. The zero Value is absent:
+// [Value.Get] returns it for a key that an object does not have.
 type Value struct {
 	kind    valueKind
 	text    string   // strings: the text; numbers: the literal as sent
@@ -34,10 +34,10 @@ const (
 	object
 )
 
-// Exists reports whether there is a value at all, null included.
+// Exists reports whether there is a value. JSON null is a value.
 func (v Value) Exists() bool { return v.kind != absent }
 
-// IsNull reports whether v is the JSON null. An absent value is not null.
+// IsNull reports whether v is JSON null. An absent value is not null.
 func (v Value) IsNull() bool { return v.kind == null }
 
 // IsObject reports whether v is a JSON object.
@@ -46,7 +46,8 @@ func (v Value) IsObject() bool { return v.kind == object }
 // IsArray reports whether v is a JSON array.
 func (v Value) IsArray() bool { return v.kind == array }
 
-// Get answers the member of an object, or an absent Value.
+// Get returns the value of an object's member. The value is absent if v is not an object or has no
+// such member.
 func (v Value) Get(key string) Value {
 	if i, ok := v.index(key); ok {
 		return v.members[i].value
@@ -61,11 +62,12 @@ func (v Value) index(key string) (int, bool) {
 	return slices.BinarySearchFunc(v.members, key, func(m member, k string) int { return strings.Compare(m.key, k) })
 }
 
-// Len is the number of members of an object or elements of an array, else 0.
+// Len returns the number of members of an object or of elements of an array. It is 0 for anything
+// else.
 func (v Value) Len() int { return len(v.members) }
 
-// All yields the members of an object in key order, or the elements of an array
-// under empty keys.
+// All iterates over the members of an object, sorted by key, or over the elements of an array, each
+// with the key "".
 func (v Value) All() func(yield func(key string, value Value) bool) {
 	return func(yield func(string, Value) bool) {
 		for _, m := range v.members {
@@ -76,11 +78,11 @@ func (v Value) All() func(yield func(key string, value Value) bool) {
 	}
 }
 
-// Text is the text of a JSON string; ok is false for anything else.
+// Text returns the text of a JSON string. ok is false for anything else.
 func (v Value) Text() (s string, ok bool) { return v.text, v.kind == text }
 
-// String is the text of a JSON string and "" for anything else.
-// It is not the JSON encoding; that is [Value.AppendJSON].
+// String returns the text of a JSON string, and "" for anything else. For the encoding as JSON see
+// [Value.JSON].
 func (v Value) String() string {
 	if v.kind == text {
 		return v.text
@@ -88,11 +90,11 @@ func (v Value) String() string {
 	return ""
 }
 
-// Bool is true for the JSON true only.
+// Bool reports whether v is JSON true.
 func (v Value) Bool() bool { return v.kind == boolTrue }
 
-// Int is the value of an integer literal; ok is false for anything else, for fractions
-// and for integers beyond 64 bits.
+// Int returns the value of a JSON integer. ok is false for anything else: other types, numbers with
+// a fraction or an exponent, and integers beyond 64 bits.
 func (v Value) Int() (n int64, ok bool) {
 	if v.kind != number {
 		return 0, false
@@ -101,8 +103,8 @@ func (v Value) Int() (n int64, ok bool) {
 	return n, err == nil
 }
 
-// With answers a copy of the object in which key has the given value.
-// The receiver is unchanged. On anything but an object it answers v itself.
+// With returns a copy of an object in which key has the given value. It returns v itself if v is
+// not an object.
 func (v Value) With(key string, value Value) Value {
 	if v.kind != object {
 		return v
@@ -117,7 +119,8 @@ func (v Value) With(key string, value Value) Value {
 	return v
 }
 
-// Without answers a copy of the object that lacks the keys for which drop is true.
+// Without returns a copy of an object that lacks the members for whose keys drop returns true. It
+// returns v itself if v is not an object.
 func (v Value) Without(drop func(key string) bool) Value {
 	if v.kind != object {
 		return v
@@ -132,10 +135,10 @@ func (v Value) Without(drop func(key string) bool) Value {
 	return v
 }
 
-// Map answers a copy of the tree in which each object member was replaced by what
-// replace answers for it; where replace answers false, the member is kept and walked
-// into. One replaced by itself is kept and not walked into. A tree in which nothing was replaced by something else is
-// answered as it is, with changed false.
+// Map returns a copy of v in which members of objects, at any depth, are replaced by what replace
+// returns for them. If replace returns false, Map keeps the member and goes into its value. If
+// replace returns the value that it was given, Map keeps the member and does not go into it. If
+// nothing was replaced, Map returns v itself, and changed is false.
 func (v Value) Map(replace func(key string, value Value) (Value, bool)) (mapped Value, changed bool) {
 	if v.kind != object && v.kind != array {
 		return v, false
@@ -167,7 +170,7 @@ func (v Value) Map(replace func(key string, value Value) (Value, bool)) (mapped 
 	return v, true
 }
 
-// same reports whether w is v or a copy of it: a glance, not a comparison of what they hold.
+// same reports whether w is v or a copy of it. It compares pointers, not the members.
 func (v Value) same(w Value) bool {
 	return v.kind == w.kind && v.text == w.text && len(v.members) == len(w.members) &&
 		(len(v.members) == 0 || &v.members[0] == &w.members[0])
@@ -179,7 +182,7 @@ func (v Value) Equal(w Value) bool {
 		slices.EqualFunc(v.members, w.members, func(a, b member) bool { return a.key == b.key && a.value.Equal(b.value) })
 }
 
-// AppendJSON appends the canonical encoding; an absent value is encoded as null.
+// AppendJSON appends the canonical encoding to dst. An absent value is encoded as null.
 func (v Value) AppendJSON(dst []byte) []byte {
 	switch v.kind {
 	case boolFalse:
@@ -214,8 +217,8 @@ func (v Value) AppendJSON(dst []byte) []byte {
 	}
 }
 
-// AppendJSONWithout appends the canonical encoding of an object that lacks the members
-// for whose keys drop is true; of anything else it appends the whole.
+// AppendJSONWithout appends the canonical encoding of an object to dst, without the members for
+// whose keys drop returns true. It is [Value.AppendJSON] if v is not an object.
 func (v Value) AppendJSONWithout(dst []byte, drop func(key string) bool) []byte {
 	if v.kind != object {
 		return v.AppendJSON(dst)
@@ -236,7 +239,7 @@ func (v Value) AppendJSONWithout(dst []byte, drop func(key string) bool) []byte 
 	return append(dst, '}')
 }
 
-// JSON is the canonical encoding as text.
+// JSON returns the canonical encoding.
 func (v Value) JSON() string {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
@@ -244,12 +247,13 @@ func (v Value) JSON() string {
 	return string(*buffer)
 }
 
+// buffers holds buffers of type *[]byte for [Value.JSON].
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
 // MarshalJSON writes the canonical encoding.
 func (v Value) MarshalJSON() ([]byte, error) { return v.AppendJSON(nil), nil }
 
-// UnmarshalJSON reads as [Parse] does.
+// UnmarshalJSON reads JSON with [Parse].
 func (v *Value) UnmarshalJSON(data []byte) (err error) {
 	*v, err = Parse(data)
 	return err
@@ -260,15 +264,15 @@ var (
 	_ json.Unmarshaler = (*Value)(nil)
 )
 
-// Null is the JSON null.
+// Null returns JSON null.
 func Null() Value { return Value{kind: null} }
 
-// Text is a JSON string. NUL and invalid UTF-8 become U+FFFD, as in [Parse].
+// Text returns a JSON string. NUL and invalid UTF-8 in s become U+FFFD, as in [Parse].
 func Text(s string) Value {
 	return Value{kind: text, text: strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")}
 }
 
-// Array is a JSON array.
+// Array returns a JSON array of the values.
 func Array(values ...Value) Value {
 	v := Value{kind: array, members: make([]member, len(values))}
 	for i, e := range values {
@@ -277,12 +281,12 @@ func Array(values ...Value) Value {
 	return v
 }
 
-// Object is a JSON object with no members; see [Value.With].
+// Object returns a JSON object without members. Add members with [Value.With].
 func Object() Value { return Value{kind: object} }
 
 const hexDigits = "0123456789abcdef"
 
-// appendText writes a JSON string with the fewest escapes that RFC 8259 allows.
+// appendText appends a JSON string with the fewest escapes that RFC 8259 allows.
 func appendText(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
