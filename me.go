@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
@@ -123,8 +123,8 @@ func organizationOf(c *Caller) *meOrganization {
 		if answer.Slug == nil {
 			answer.Slug = orNull(seat.Slug)
 		}
-		if seat.Found && (active.Role == "" || store.SameRole(active.Role, seat.Membership.Role)) {
-			answer.Role, answer.Permissions = orNull(store.RoleKey(seat.Membership.Role)), seat.Membership.Permissions
+		if seat.Found && (active.Role == "" || row.SameRole(active.Role, seat.Membership.Role)) {
+			answer.Role, answer.Permissions = orNull(row.RoleKey(seat.Membership.Role)), seat.Membership.Permissions
 		}
 	}
 	if answer.Permissions == nil {

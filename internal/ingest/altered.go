@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -23,7 +24,7 @@ var loose = map[clerk.Kind][]string{
 func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation) error {
 	e := b.rows[op.key]
 	op, ok := b.spare(op, e.row)
-	if !ok || !e.exists || e.save || e.row.Hard || op.do != upsert || (!e.row.Altered && !e.row.Unsealed) {
+	if !ok || !e.exists || e.save || e.row.Tombstoned || op.do != upsert || (!e.row.Altered && !e.row.Unsealed) {
 		return nil // also where a row comes twice in a batch: the database has it as it was before
 	}
 	want := *e.row
@@ -58,27 +59,27 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation) error 
 	*e.row, e.save = want, true
 	if names != nil {
 		b.altered[op.key] = names
-		b.changes = append(b.changes, store.Change{Key: op.key, Operation: store.OpUpsert, Version: want.Version, Fields: names})
+		b.changes = append(b.changes, store.Change{Key: op.key, Operation: row.OpUpsert, Version: want.Version, Fields: names})
 	}
 	return nil
 }
 
 // doubtAltered queues a verify of a row that something else has written, and that is saved for another reason, such as
 // that the user signed in.
-func (b *batch) doubtAltered(row *store.Row) {
-	if !row.Altered || row.Hidden() {
+func (b *batch) doubtAltered(r *store.Row) {
+	if !r.Altered || r.Hidden() {
 		return
 	}
-	parentsFromBody(row) // Clerk finds a membership by its parents
-	if Readable(row.Kind) {
-		b.doubts = append(b.doubts, store.Doubt{Key: row.Key, Reason: doubtHand})
+	parentsFromBody(r) // Clerk finds a membership by its parents
+	if Readable(r.Kind) {
+		b.doubts = append(b.doubts, store.Doubt{Key: r.Key, Reason: doubtHand})
 	}
 }
 
 // parentsFromBody sets the columns of a row's parents to what its body says of them, where it says anything.
-func parentsFromBody(row *store.Row) {
-	user, organization := parents(row.Kind, row.Body())
-	row.UserID, row.OrganizationID = cmp.Or(user, row.UserID), cmp.Or(organization, row.OrganizationID)
+func parentsFromBody(r *store.Row) {
+	user, organization := parents(r.Kind, r.Body())
+	r.UserID, r.OrganizationID = cmp.Or(user, r.UserID), cmp.Or(organization, r.OrganizationID)
 }
 
 // Rehide hides a row that is deleted, and was made visible by something else than clerksync.
@@ -96,7 +97,7 @@ func (in *Ingest) Rehide(ctx context.Context, under Under, key store.Key) ([]Dif
 			return err
 		}
 		e.save = true
-		b.changes = append(b.changes, store.Change{Key: key, Operation: store.OpDelete, Version: e.row.Version, Fields: names})
+		b.changes = append(b.changes, store.Change{Key: key, Operation: row.OpDelete, Version: e.row.Version, Fields: names})
 		b.found = append(b.found, Difference{Key: key, Altered: true, Fields: names, Written: e.row.Written})
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -175,8 +176,8 @@ func (b *batch) want(keys []store.Key, k store.Key) []store.Key {
 
 func (b *batch) loadRows(ctx context.Context, tx *store.Tx, keys []store.Key) error {
 	found, err := tx.Rows(ctx, keys)
-	for k, row := range found {
-		b.rows[k].row, b.rows[k].exists = row, true
+	for k, r := range found {
+		b.rows[k].row, b.rows[k].exists = r, true
 	}
 	return err
 }
@@ -325,9 +326,9 @@ func (b *batch) apply(op *operation) {
 	e.exists = e.exists || effect.save
 	e.save = e.save || effect.save
 	if effect.changed {
-		operation := store.OpUpsert
+		operation := row.OpUpsert
 		if effect.deleted || e.row.Hidden() {
-			operation = store.OpDelete
+			operation = row.OpDelete
 		}
 		b.changes = append(b.changes, store.Change{Key: op.key, Operation: operation, Version: e.row.Version, Fields: effect.fields})
 	}
@@ -344,7 +345,7 @@ func (b *batch) apply(op *operation) {
 	if e.row.BannedAt > before.BannedAt {
 		b.banned = append(b.banned, op.key)
 	}
-	if b.in.atOnce && op.key.Kind == clerk.KindUser && effect.save && e.row.Hard {
+	if b.in.atOnce && op.key.Kind == clerk.KindUser && effect.save && e.row.Tombstoned {
 		b.toErase[op.key.ID] = store.CauseDeleted
 	}
 	b.checkBan(op, e.row)
@@ -356,11 +357,11 @@ func (b *batch) apply(op *operation) {
 // roleOf is the role that a whole user or membership has, "" for anything else.
 func (b *batch) roleOf(e *entry) string {
 	switch {
-	case !e.exists || e.row.Hard || e.row.Stub():
+	case !e.exists || e.row.Tombstoned || e.row.Stub():
 	case e.row.Kind == clerk.KindUser:
-		return store.RoleOf(e.row.Body(), b.ladder).Role
+		return row.RoleOf(e.row.Body(), b.ladder).Role
 	case e.row.Kind == clerk.KindMembership:
-		return store.RoleKey(e.row.Body().Get("role").String())
+		return row.RoleKey(e.row.Body().Get("role").String())
 	}
 	return ""
 }
@@ -379,12 +380,12 @@ func (b *batch) auditRole(r *store.Row, was, became string) {
 // checkBan doubts a session that was created in the very millisecond of its user's ban:
 // which came first can not be told. The other direction, a ban that finds the session, is
 // looked up when the batch is saved.
-func (b *batch) checkBan(op *operation, row *store.Row) {
-	if op.key.Kind != clerk.KindSession || op.read || row.Terminal || row.Hidden() {
+func (b *batch) checkBan(op *operation, r *store.Row) {
+	if op.key.Kind != clerk.KindSession || op.read || r.Terminal || r.Hidden() {
 		return // a read has seen what came of it
 	}
-	user := b.rows[store.Key{Kind: clerk.KindUser, ID: row.UserID}]
-	if user != nil && user.row.BannedAt != 0 && user.row.BannedAt == row.Body().Get("created_at").Time() {
+	user := b.rows[store.Key{Kind: clerk.KindUser, ID: r.UserID}]
+	if user != nil && user.row.BannedAt != 0 && user.row.BannedAt == r.Body().Get("created_at").Time() {
 		b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: doubtBan})
 	}
 }
@@ -443,9 +444,9 @@ func (b *batch) settledOnly() []store.Doubt {
 		r := e.row
 		switch d.Reason {
 		case doubtStub:
-			return !r.Hard && r.Stub()
+			return !r.Tombstoned && r.Stub()
 		case doubtHint:
-			return !r.Hard && !r.Stub() && r.HintAt > r.UpdatedAt
+			return !r.Tombstoned && !r.Stub() && r.HintAt > r.UpdatedAt
 		}
 		return true
 	}

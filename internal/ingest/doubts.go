@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -43,7 +44,7 @@ func (n *roleNews) note(op *operation, before, after *store.Row, written bool, s
 			n.seen = append(n.seen, store.KeyOfRole{RoleID: op.key.ID, Key: said})
 		}
 		for _, key := range []string{said, before.Body().Get("key").String(), after.Body().Get("key").String()} {
-			if key = store.RoleKey(key); key != "" && !slices.Contains(n.changed, key) {
+			if key = row.RoleKey(key); key != "" && !slices.Contains(n.changed, key) {
 				n.changed = append(n.changed, key)
 			}
 		}
@@ -64,7 +65,7 @@ type parentNews struct {
 
 func (n *parentNews) note(before *store.Row, existed bool, after *store.Row) {
 	was := existed && before.Hidden()
-	died := after.Hard && !before.Hard
+	died := after.Tombstoned && !before.Tombstoned
 	if died {
 		n.gone = append(n.gone, after.Key)
 	}
@@ -73,7 +74,7 @@ func (n *parentNews) note(before *store.Row, existed bool, after *store.Row) {
 		if was != after.Hidden() || died {
 			n.turned = append(n.turned, after.Key)
 		}
-	case existed && (before.UserID != after.UserID || before.OrganizationID != after.OrganizationID) && store.HasParents(after.Kind):
+	case existed && (before.UserID != after.UserID || before.OrganizationID != after.OrganizationID) && row.HasParents(after.Kind):
 		n.moved = append(n.moved, after.Key)
 	}
 }
@@ -141,8 +142,8 @@ func (b *batch) parkHidden(ctx context.Context, tx *store.Tx) error {
 	}
 	for _, parent := range b.parents.turned {
 		var err error
-		if row := b.rows[parent].row; row.Hidden() {
-			err = tx.ParkChildren(ctx, parent, row.Hard)
+		if r := b.rows[parent].row; r.Hidden() {
+			err = tx.ParkChildren(ctx, parent, r.Tombstoned)
 		} else {
 			err = tx.UnparkChildren(ctx, parent)
 		}
@@ -155,7 +156,7 @@ func (b *batch) parkHidden(ctx context.Context, tx *store.Tx) error {
 		children[key.Kind] = append(children[key.Kind], key.ID)
 	}
 	for _, d := range b.doubts {
-		if store.HasParents(d.Key.Kind) {
+		if row.HasParents(d.Key.Kind) {
 			children[d.Key.Kind] = append(children[d.Key.Kind], d.Key.ID)
 		}
 	}

@@ -110,16 +110,16 @@ func (b *batch) delivery(p *Prepared) store.Delivery {
 }
 
 // spare takes out of an operation what must not be stored again. ok is false when nothing is left of it.
-func (b *batch) spare(op *operation, row *store.Row) (spared *operation, ok bool) {
+func (b *batch) spare(op *operation, r *store.Row) (spared *operation, ok bool) {
 	if op.key.Kind == clerk.KindUser {
-		return op, !row.Erased
+		return op, !r.Erased
 	}
 	if op.do != upsert {
 		return op, true
 	}
 	less := *op
 	switch {
-	case row.Erased, b.erased[op.user] && belongsToUser(op.key.Kind):
+	case r.Erased, b.erased[op.user] && belongsToUser(op.key.Kind):
 		less.body, less.erased = reduced(op.body), true
 	case len(b.erased) == 0:
 		return op, true
@@ -140,18 +140,18 @@ func belongsToUser(kind clerk.Kind) bool {
 }
 
 // wipe leaves of a row what an erased one may hold.
-func wipe(row *store.Row) {
-	if row.Kind == clerk.KindUser {
-		*row = store.Row{Key: row.Key, Hard: true, DeletedAt: row.DeletedAt, Erased: true}
+func wipe(r *store.Row) {
+	if r.Kind == clerk.KindUser {
+		*r = store.Row{Key: r.Key, Tombstoned: true, DeletedAt: r.DeletedAt, Erased: true}
 		return
 	}
-	setBody(row, reduced(row.Body()))
-	row.Erased = true
+	setBody(r, reduced(r.Body()))
+	r.Erased = true
 }
 
-func setBody(row *store.Row, body clerk.Value) {
-	row.SetBody(body, body.JSON())
-	row.Digest = digest(row.Kind, body)
+func setBody(r *store.Row, body clerk.Value) {
+	r.SetBody(body, body.JSON())
+	r.Digest = digest(r.Kind, body)
 }
 
 // addresses are the texts of a user by which copies are recognized that do not name the user's id.
@@ -188,7 +188,7 @@ func (b *batch) eraseNow(ctx context.Context, tx *store.Tx, userID, cause string
 	if user == nil {
 		return store.ErrNotFound
 	}
-	if !user.Hard {
+	if !user.Tombstoned {
 		return nil // the deletion was taken back: another operation of its event failed
 	}
 	e := store.Erasure{ClerkUserID: userID, At: clerk.TimeOf(b.in.now()), Cause: cause, Search: append([]string{userID}, addresses(user.Body())...)}
@@ -227,11 +227,11 @@ func (b *batch) eraseNow(ctx context.Context, tx *store.Tx, userID, cause string
 }
 
 func wipeAll(ctx context.Context, tx *store.Tx, page func(after string) ([]store.Key, error)) (n int64, err error) {
-	return rewrite(ctx, tx, page, func(row *store.Row) bool {
-		if row.Erased {
+	return rewrite(ctx, tx, page, func(r *store.Row) bool {
+		if r.Erased {
 			return false
 		}
-		wipe(row)
+		wipe(r)
 		return true
 	})
 }
@@ -250,8 +250,8 @@ func rewrite(ctx context.Context, tx *store.Tx, page func(after string) ([]store
 		}
 		var changed []*store.Row
 		for _, k := range keys {
-			if row := rows[k]; row != nil && change(row) {
-				changed = append(changed, row)
+			if r := rows[k]; r != nil && change(r) {
+				changed = append(changed, r)
 			}
 		}
 		n += int64(len(changed))
@@ -277,16 +277,16 @@ func (in *Ingest) erase(ctx context.Context, userID, cause string) error {
 		switch {
 		case !e.exists:
 			return store.ErrNotFound
-		case cause == store.CauseDeleted && (!e.row.Hard || e.row.Erased):
+		case cause == store.CauseDeleted && (!e.row.Tombstoned || e.row.Erased):
 			return nil // somebody else was faster
-		case !e.row.Hard:
+		case !e.row.Tombstoned:
 			b.apply(&operation{key: key, do: tombstone, at: clerk.TimeOf(in.now())})
 		}
 		b.toErase[userID] = cause
 		return nil
 	})
 	if err == nil {
-		in.tell([]store.Touched{(&store.Row{Key: key}).Touched()})
+		in.tell([]store.Touched{(&store.Row{Key: key}).Ref()})
 	}
 	return err
 }
@@ -397,13 +397,13 @@ func (in *Ingest) maskCopies(ctx context.Context, open []store.Erasure, f *finde
 		}
 		return false
 	}
-	mask := func(row *store.Row) bool {
-		if len(f.find(row.Raw)) == 0 {
+	mask := func(r *store.Row) bool {
+		if len(f.find(r.Raw)) == 0 {
 			return false
 		}
-		body, changed := masked(row.Body(), isOf)
+		body, changed := masked(r.Body(), isOf)
 		if changed {
-			setBody(row, body)
+			setBody(r, body)
 		}
 		return changed
 	}

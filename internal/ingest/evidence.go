@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -12,9 +13,9 @@ import (
 // such a walk is read from Clerk once, unless the event is younger than the start of the walk.
 
 // appeared notes an object that an operation made visible and that Clerk was not asked for.
-func (b *batch) appeared(before *store.Row, existed bool, op *operation, row *store.Row) {
+func (b *batch) appeared(before *store.Row, existed bool, op *operation, stored *store.Row) {
 	switch {
-	case op.do != upsert || op.Rank < store.Full || op.readAfter > 0 || row.Hidden():
+	case op.do != upsert || op.Rank < row.Full || op.readAfter > 0 || stored.Hidden():
 	case existed && before.Hidden():
 		b.revived[op.key] = true
 		b.shown = append(b.shown, op.key)
@@ -35,11 +36,11 @@ func (b *batch) doubtLateOnes(ctx context.Context, tx *store.Tx) error {
 	}
 	for _, key := range b.shown {
 		start, walked := walks[string(key.Kind)]
-		row := b.rows[key].row
-		if !walked || key.Kind == clerk.KindDomain || row.Hidden() {
+		stored := b.rows[key].row
+		if !walked || key.Kind == clerk.KindDomain || stored.Hidden() {
 			continue
 		}
-		if b.revived[key] || !start.Proves(row.ReadAfter, row.SeenAt) {
+		if b.revived[key] || !start.Proves(stored.ReadAfter, stored.SeenAt) {
 			b.doubts = append(b.doubts, store.Doubt{Key: key, Reason: doubtLate})
 		}
 	}

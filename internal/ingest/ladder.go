@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -73,12 +74,12 @@ func rederive(ctx context.Context, tx *store.Tx, keys []store.Key, before, after
 	var differ []*store.Row
 	var changes []store.Change
 	for _, k := range keys {
-		row := rows[k]
-		if row == nil || store.RoleOf(row.Body(), before) == store.RoleOf(row.Body(), after) {
+		user := rows[k]
+		if user == nil || row.RoleOf(user.Body(), before) == row.RoleOf(user.Body(), after) {
 			continue
 		}
-		differ = append(differ, row)
-		changes = append(changes, store.Change{Key: k, Operation: store.OpUpsert, Version: row.Version, Fields: []string{"role"}})
+		differ = append(differ, user)
+		changes = append(changes, store.Change{Key: k, Operation: row.OpUpsert, Version: user.Version, Fields: []string{"role"}})
 	}
 	if err := tx.SaveRows(ctx, differ); err != nil {
 		return 0, err

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -53,41 +54,41 @@ func compareBool(a, b bool) int {
 // merge applies one operation to a row, which is new (zero but for its key) if exists is
 // false. It is pure: the outcome depends on nothing but the row and the operation, any
 // order of the same operations ends in the same row, and repeating one changes nothing.
-func merge(row *store.Row, exists bool, op *operation) effect {
-	before := *row
+func merge(stored *store.Row, exists bool, op *operation) effect {
+	before := *stored
 	var e effect
 	switch {
 	case op.do == tombstone:
-		bury(row, op)
+		bury(stored, op)
 	case op.do == absence:
-		row.GoneAt = max(row.GoneAt, op.at)
+		stored.GoneAt = max(stored.GoneAt, op.at)
 	case op.do == acceptance:
-		e.fields = accept(row, op)
+		e.fields = accept(stored, op)
 		e.changed = true
-	case row.Hard: // nothing else brings back what Clerk deleted
+	case stored.Tombstoned: // nothing else brings back what Clerk deleted
 		return e
 	default:
-		e.fields = join(row, op)
+		e.fields = join(stored, op)
 		e.changed = len(e.fields) > 0
-		if op.Rank == store.Full {
-			row.SeenAt = max(row.SeenAt, op.ObservedAt)
-			row.ReadAfter = max(row.ReadAfter, op.readAfter)
+		if op.Rank == row.Full {
+			stored.SeenAt = max(stored.SeenAt, op.ObservedAt)
+			stored.ReadAfter = max(stored.ReadAfter, op.readAfter)
 		}
-		row.HintAt = max(row.HintAt, op.hintAt)
+		stored.HintAt = max(stored.HintAt, op.hintAt)
 		if tied(&before, op) || tiedProvision(&before, op) {
 			e.queued = append(e.queued, doubtTie)
 		}
-		if !exists || compare(op.Version, row.Version) > 0 {
-			replaced := replace(row, op)
+		if !exists || compare(op.Version, stored.Version) > 0 {
+			replaced := replace(stored, op)
 			e.fields = append(e.fields, replaced...)
-			e.changed = e.changed || !exists || before.Digest != row.Digest
+			e.changed = e.changed || !exists || before.Digest != stored.Digest
 		}
 	}
-	if hidden := row.Hidden(); !exists || hidden != before.Hidden() {
+	if hidden := stored.Hidden(); !exists || hidden != before.Hidden() {
 		e.changed, e.deleted = true, hidden
 	}
-	e.doubts(&before, row, exists)
-	e.save = !exists || !same(&before, row)
+	e.doubts(&before, stored, exists)
+	e.save = !exists || !same(&before, stored)
 	if !exists {
 		e.fields = nil
 	}
@@ -96,67 +97,67 @@ func merge(row *store.Row, exists bool, op *operation) effect {
 
 // bury makes a row a tombstone. The body stays until erasure; the parents are kept even
 // if no body ever came.
-func bury(row *store.Row, op *operation) {
-	if !row.Hard || row.DeletedAt == 0 || op.at > 0 && op.at < row.DeletedAt {
-		row.DeletedAt = op.at
+func bury(stored *store.Row, op *operation) {
+	if !stored.Tombstoned || stored.DeletedAt == 0 || op.at > 0 && op.at < stored.DeletedAt {
+		stored.DeletedAt = op.at
 	}
-	row.Hard = true
-	row.UserID = cmp.Or(row.UserID, op.user)
-	row.OrganizationID = cmp.Or(row.OrganizationID, op.company)
+	stored.Tombstoned = true
+	stored.UserID = cmp.Or(stored.UserID, op.user)
+	stored.OrganizationID = cmp.Or(stored.OrganizationID, op.company)
 }
 
 // accept sets the row to what the operation says, takes back what the body it had has left in joined facts, and what
 // deleted it.
-func accept(row *store.Row, op *operation) (fields []string) {
-	row.Hard, row.DeletedAt, row.GoneAt = false, 0, 0
-	row.SeenAt = max(row.SeenAt, op.ObservedAt)
-	row.HintAt = 0
-	row.SignedInAt, row.ActiveAt, row.BannedAt = op.signedInAt, op.activeAt, op.bannedAt
+func accept(stored *store.Row, op *operation) (fields []string) {
+	stored.Tombstoned, stored.DeletedAt, stored.GoneAt = false, 0, 0
+	stored.SeenAt = max(stored.SeenAt, op.ObservedAt)
+	stored.HintAt = 0
+	stored.SignedInAt, stored.ActiveAt, stored.BannedAt = op.signedInAt, op.activeAt, op.bannedAt
 	if op.provision != nil {
-		row.Provision = *op.provision
+		stored.Provision = *op.provision
 	}
-	return replace(row, op)
+	return replace(stored, op)
 }
 
 // join raises the facts that only grow, whichever version they come with.
-func join(row *store.Row, op *operation) (fields []string) {
+func join(stored *store.Row, op *operation) (fields []string) {
 	for _, fact := range []struct {
 		name string
 		have *clerk.Time
 		said clerk.Time
 	}{
-		{"last_login_at", &row.SignedInAt, op.signedInAt},
-		{"last_active_at", &row.ActiveAt, op.activeAt},
-		{"banned_at", &row.BannedAt, op.bannedAt},
+		{"last_login_at", &stored.SignedInAt, op.signedInAt},
+		{"last_active_at", &stored.ActiveAt, op.activeAt},
+		{"banned_at", &stored.BannedAt, op.bannedAt},
 	} {
 		if fact.said > *fact.have {
 			*fact.have = fact.said
 			fields = append(fields, fact.name)
 		}
 	}
-	if said := op.provision; said != nil && said.Compare(row.Provision) > 0 {
-		if said.Out != row.Provision.Out {
+	if said := op.provision; said != nil && said.Compare(stored.Provision) > 0 {
+		if said.Deprovisioned != stored.Provision.Deprovisioned {
 			fields = append(fields, "deprovisioned")
 		}
-		row.Provision = *said
+		stored.Provision = *said
 	}
 	return fields
 }
 
 // replace gives the row the operation's body and version, and names the stable fields
 // that differ.
-func replace(row *store.Row, op *operation) (fields []string) {
-	old := row.Body()
-	row.Version, row.Read, row.Erased = op.Version, op.read, row.Erased || op.erased
-	row.UserID, row.OrganizationID = op.user, op.company
-	row.SetBody(op.body, op.raw)
+func replace(stored *store.Row, op *operation) (fields []string) {
+	old := stored.Body()
+	stored.Version, stored.Read, stored.Erased = op.Version, op.read, stored.Erased || op.erased
+	stored.UserID, stored.OrganizationID = op.user, op.company
+	stored.SetBody(op.body, op.raw)
 	for name, v := range op.body.All() {
-		if stable(row.Kind, name) && !old.Get(name).Equal(v) {
+		if stable(stored.Kind, name) && !old.Get(name).Equal(v) {
 			fields = append(fields, name)
 		}
 	}
 	for name := range old.All() {
-		if stable(row.Kind, name) && !op.body.Get(name).Exists() {
+		if stable(stored.Kind, name) && !op.body.Get(name).Exists() {
 			fields = append(fields, name)
 		}
 	}
@@ -166,26 +167,26 @@ func replace(row *store.Row, op *operation) (fields []string) {
 // tied reports whether the stored body and the operation's are of the same age and differ,
 // with nothing to tell which is right: the version settles it alike everywhere, but
 // perhaps wrongly.
-func tied(row *store.Row, op *operation) bool {
-	if op.Rank != store.Full || row.Rank != store.Full || op.Terminal != row.Terminal || op.UpdatedAt != row.UpdatedAt ||
-		op.Revision != row.Revision || op.Digest == row.Digest {
+func tied(stored *store.Row, op *operation) bool {
+	if op.Rank != row.Full || stored.Rank != row.Full || op.Terminal != stored.Terminal || op.UpdatedAt != stored.UpdatedAt ||
+		op.Revision != stored.Revision || op.Digest == stored.Digest {
 		return false
 	}
-	apart := op.ObservedAt - row.ObservedAt
+	apart := op.ObservedAt - stored.ObservedAt
 	later := op.read
 	if apart < 0 {
-		apart, later = -apart, row.Read
+		apart, later = -apart, stored.Read
 	}
 	// a read that is a second younger saw the newer state, and so did the younger of two events
-	bothEvents := !op.read && !row.Read
+	bothEvents := !op.read && !stored.Read
 	return apart < oneSecond || !later && !bothEvents
 }
 
 // tiedProvision reports whether the row and the operation disagree about the directory in one version of the user, and
 // nothing but a read that is a second younger could tell which is right.
-func tiedProvision(row *store.Row, op *operation) bool {
-	said, had := op.provision, row.Provision
-	if said == nil || op.Rank != store.Full || had == (store.Provision{}) || said.UpdatedAt != had.UpdatedAt || said.Out == had.Out {
+func tiedProvision(stored *store.Row, op *operation) bool {
+	said, had := op.provision, stored.Provision
+	if said == nil || op.Rank != row.Full || had == (row.Provision{}) || said.UpdatedAt != had.UpdatedAt || said.Deprovisioned == had.Deprovisioned {
 		return false
 	}
 	return !op.read || said.ObservedAt-had.ObservedAt < oneSecond
@@ -197,8 +198,8 @@ func (e *effect) doubts(before, after *store.Row, existed bool) {
 		reason string
 		holds  func(*store.Row) bool
 	}{
-		{doubtStub, func(r *store.Row) bool { return !r.Hard && r.Rank < store.Full }},
-		{doubtHint, func(r *store.Row) bool { return !r.Hard && r.Rank == store.Full && r.HintAt > r.UpdatedAt }},
+		{doubtStub, func(r *store.Row) bool { return !r.Tombstoned && r.Rank < row.Full }},
+		{doubtHint, func(r *store.Row) bool { return !r.Tombstoned && r.Rank == row.Full && r.HintAt > r.UpdatedAt }},
 	} {
 		was, is := existed && d.holds(before), d.holds(after)
 		switch {
@@ -212,7 +213,7 @@ func (e *effect) doubts(before, after *store.Row, existed bool) {
 
 // same reports whether nothing that is stored differs.
 func same(a, b *store.Row) bool {
-	return a.Version == b.Version && a.Read == b.Read && a.Hard == b.Hard && a.DeletedAt == b.DeletedAt &&
+	return a.Version == b.Version && a.Read == b.Read && a.Tombstoned == b.Tombstoned && a.DeletedAt == b.DeletedAt &&
 		a.Erased == b.Erased && a.SeenAt == b.SeenAt && a.GoneAt == b.GoneAt && a.HintAt == b.HintAt && a.ReadAfter == b.ReadAfter &&
 		a.UserID == b.UserID && a.OrganizationID == b.OrganizationID &&
 		a.SignedInAt == b.SignedInAt && a.ActiveAt == b.ActiveAt && a.BannedAt == b.BannedAt && a.Provision == b.Provision && a.Raw == b.Raw

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -33,7 +34,7 @@ type operation struct {
 
 	// joined facts of users
 	signedInAt, activeAt, bannedAt clerk.Time
-	provision                      *store.Provision // nil: the object does not carry the flag
+	provision                      *row.Provision // nil: the object does not carry the flag
 }
 
 // dayMillis bounds how far beyond its observation a joined fact may lie: one wrong
@@ -80,7 +81,7 @@ func (s *sighting) whole(kind clerk.Kind, id string, body clerk.Value, raw strin
 	op := operation{
 		key: store.Key{Kind: kind, ID: id}, read: s.read, readAfter: s.readAfter, body: body, raw: raw,
 		Version: store.Version{
-			Terminal: terminal(kind, body), Rank: store.Full, UpdatedAt: body.Get("updated_at").Time(),
+			Terminal: terminal(kind, body), Rank: row.Full, UpdatedAt: body.Get("updated_at").Time(),
 			ObservedAt: s.observedAt, Revision: projectionRevision(kind), Digest: digest(kind, body),
 		},
 	}
@@ -93,7 +94,7 @@ func (s *sighting) whole(kind clerk.Kind, id string, body clerk.Value, raw strin
 
 // stub makes an operation that fills a row only while nothing better is known: an
 // embedded copy may be stale or partial. What it claims of its own age is a hint.
-func (s *sighting) stub(kind clerk.Kind, rank store.Rank, body clerk.Value) {
+func (s *sighting) stub(kind clerk.Kind, rank row.Rank, body clerk.Value) {
 	id := body.Get("id").String()
 	if id == "" || s.knows(kind, id) {
 		return
@@ -103,7 +104,7 @@ func (s *sighting) stub(kind clerk.Kind, rank store.Rank, body clerk.Value) {
 		Version: store.Version{Rank: rank, ObservedAt: s.observedAt, Revision: projectionRevision(kind), Digest: digest(kind, body)},
 	}
 	op.user, op.company = parents(kind, body)
-	if rank == store.Embedded {
+	if rank == row.Embedded {
 		op.hintAt = body.Get("updated_at").Time()
 	}
 	if kind == clerk.KindUser {
@@ -116,18 +117,18 @@ func (s *sighting) embedded(kind clerk.Kind, id string, body clerk.Value) {
 	switch kind {
 	case clerk.KindSession:
 		if user := body.Get("user"); user.IsObject() {
-			s.stub(clerk.KindUser, store.Embedded, user)
+			s.stub(clerk.KindUser, row.Embedded, user)
 		}
 	case clerk.KindMembership:
-		s.stub(clerk.KindOrganization, store.Embedded, body.Get("organization"))
+		s.stub(clerk.KindOrganization, row.Embedded, body.Get("organization"))
 		if user := body.Get("public_user_data"); !s.knows(clerk.KindUser, user.Get("user_id").String()) {
-			s.stub(clerk.KindUser, store.Slice, userOfSlice(user))
+			s.stub(clerk.KindUser, row.Partial, userOfSlice(user))
 		}
 	case clerk.KindInvitation, clerk.KindDomain:
-		s.stub(clerk.KindOrganization, store.Slice, body.Get("public_organization_data"))
+		s.stub(clerk.KindOrganization, row.Partial, body.Get("public_organization_data"))
 	case clerk.KindRole:
 		for _, p := range body.Get("permissions").All() {
-			s.stub(clerk.KindPermission, store.Embedded, p)
+			s.stub(clerk.KindPermission, row.Embedded, p)
 		}
 	case clerk.KindSubscription:
 		for _, item := range body.Get("items").All() {
@@ -137,7 +138,7 @@ func (s *sighting) embedded(kind clerk.Kind, id string, body clerk.Value) {
 			if !item.Get("payer").IsObject() && body.Get("payer").IsObject() {
 				item = item.With("payer", body.Get("payer"))
 			}
-			s.stub(clerk.KindSubscriptionItem, store.Embedded, item)
+			s.stub(clerk.KindSubscriptionItem, row.Embedded, item)
 		}
 	default: // the others hold none
 	}
@@ -170,7 +171,7 @@ func (s *sighting) userFacts(op *operation, user clerk.Value, updatedAt clerk.Ti
 	op.activeAt = s.fact(user.Get("last_active_at"))
 	out := user.Get("deprovisioned")
 	if told := out.JSON(); told == "true" || told == "false" {
-		op.provision = &store.Provision{UpdatedAt: op.UpdatedAt, ObservedAt: s.observedAt, Out: out.Bool()}
+		op.provision = &row.Provision{UpdatedAt: op.UpdatedAt, ObservedAt: s.observedAt, Deprovisioned: out.Bool()}
 	}
 	if user.Get("banned").Bool() || out.Bool() {
 		op.bannedAt = updatedAt
@@ -205,7 +206,7 @@ func (s *sighting) signIn(e *clerk.Event) {
 			return
 		}
 	}
-	s.stub(clerk.KindUser, store.Mention, clerk.Object().With("id", clerk.Text(userID)))
+	s.stub(clerk.KindUser, row.IDOnly, clerk.Object().With("id", clerk.Text(userID)))
 	mention := &s.ops[len(s.ops)-1]
 	mention.signedInAt, mention.activeAt = login, active
 }

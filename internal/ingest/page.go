@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -95,9 +96,9 @@ func (p *PreparedPage) embedded(r *pageRow) {
 // agrees reports whether a row needs no more than a note that it was compared.
 func (r *pageRow) agrees(s *store.Sealed) bool {
 	op := &r.whole
-	return s.Rank == store.Full && !s.Hidden && s.Digest == op.Digest && s.Revision == op.Revision &&
+	return s.Rank == row.Full && !s.Hidden && s.Digest == op.Digest && s.Revision == op.Revision &&
 		op.signedInAt <= s.SignedInAt && op.activeAt <= s.ActiveAt && op.bannedAt <= s.BannedAt &&
-		(op.provision == nil || op.provision.Out == s.Deprovisioned)
+		(op.provision == nil || op.provision.Deprovisioned == s.Deprovisioned)
 }
 
 // ApplyPage prepares a page and applies it.
@@ -213,11 +214,11 @@ func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow, kno
 		for i := range rows {
 			// in a copy: a transaction that fails is tried again with the same rows
 			rows[i].stubs = slices.DeleteFunc(slices.Clone(rows[i].stubs), func(op operation) bool {
-				return op.key.Kind == kind && sights[op.key.ID].Rank == store.Full
+				return op.key.Kind == kind && sights[op.key.ID].Rank == row.Full
 			})
 		}
 		for id, s := range sights {
-			if s.Rank == store.Full {
+			if s.Rank == row.Full {
 				known.add([]store.Key{{Kind: kind, ID: id}})
 			}
 		}
@@ -267,7 +268,7 @@ func (b *batch) report(op *operation) {
 		return // Clerk still has who was erased here
 	}
 	d := Difference{Key: op.key, New: !e.exists, UpdatedAt: op.UpdatedAt, Written: e.row.Written}
-	d.Conflict = e.row.Hard && !e.row.Erased && op.do == upsert
+	d.Conflict = e.row.Tombstoned && !e.row.Erased && op.do == upsert
 	hidden, changes, body := e.row.Hidden(), len(b.changes), e.row.Body()
 	b.apply(op)
 	for _, c := range b.changes[changes:] {
@@ -285,7 +286,7 @@ func (b *batch) report(op *operation) {
 	d.New = d.New && e.exists && !op.erased // of somebody who was erased no event was kept
 	d.Gone, d.Back = !hidden && e.row.Hidden(), hidden && !e.row.Hidden()
 	differs := d.New || d.Gone || d.Back || d.Altered || d.Conflict || len(d.Fields) > 0
-	d.Older = !differs && op.UpdatedAt > 0 && op.UpdatedAt < e.row.UpdatedAt && e.row.Rank == store.Full && !e.row.Hidden()
+	d.Older = !differs && op.UpdatedAt > 0 && op.UpdatedAt < e.row.UpdatedAt && e.row.Rank == row.Full && !e.row.Hidden()
 	if differs || d.Older {
 		b.found = append(b.found, d)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/postgres"
@@ -219,7 +220,7 @@ func TestPageIsTriedAgain(t *testing.T) {
 	if _, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
 		t.Error(err)
 	}
-	if s, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindUser, ID: "user_1"}); err != nil || s.Rank == store.Full {
+	if s, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindUser, ID: "user_1"}); err != nil || s.Rank == row.Full {
 		t.Errorf("the user that is told of in passing: %+v, %v", s, err)
 	}
 }

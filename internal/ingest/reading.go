@@ -158,7 +158,7 @@ func (in *Ingest) Doubt(ctx context.Context, keys ...store.Key) error {
 	err := in.db.Update(ctx, func(tx *store.Tx) error {
 		doubts := make([]store.Doubt, len(keys))
 		for i, k := range keys {
-			doubts[i], touched[i] = store.Doubt{Key: k, Reason: doubtClash}, (&store.Row{Key: k}).Touched()
+			doubts[i], touched[i] = store.Doubt{Key: k, Reason: doubtClash}, (&store.Row{Key: k}).Ref()
 		}
 		return tx.QueueVerify(ctx, doubts)
 	})

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -168,18 +169,18 @@ func (in *Ingest) redactRows(ctx context.Context, kind clerk.Kind) (changed int6
 			var differ []*store.Row
 			var changes []store.Change
 			for _, k := range keys {
-				row := rows[k]
-				if row == nil || row.Raw == "" {
+				r := rows[k]
+				if r == nil || r.Raw == "" {
 					continue
 				}
-				body, _ := in.redact(row.Body())
-				if body.JSON() == row.Raw {
+				body, _ := in.redact(r.Body())
+				if body.JSON() == r.Raw {
 					continue
 				}
-				setBody(row, body)
-				differ = append(differ, row)
-				if !row.Hidden() {
-					changes = append(changes, store.Change{Key: k, Operation: store.OpUpsert, Version: row.Version})
+				setBody(r, body)
+				differ = append(differ, r)
+				if !r.Hidden() {
+					changes = append(changes, store.Change{Key: k, Operation: row.OpUpsert, Version: r.Version})
 				}
 			}
 			changed += int64(len(differ))

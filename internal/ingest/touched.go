@@ -9,7 +9,7 @@ func (b *batch) touched() []store.Touched {
 	all := make([]store.Touched, 0, len(b.changes))
 	for _, c := range b.changes {
 		if seqs[c.Key] != 0 { // changed twice in this batch
-			t := b.rows[c.Key].row.Touched()
+			t := b.rows[c.Key].row.Ref()
 			t.Seq = seqs[c.Key]
 			all = append(all, t)
 		}
@@ -18,7 +18,7 @@ func (b *batch) touched() []store.Touched {
 	queued := b.queued()
 	for _, k := range b.order {
 		if e := b.rows[k]; e.save || queued[k] {
-			t := e.row.Touched()
+			t := e.row.Ref()
 			t.Seq = seqs[k]
 			all = append(all, t)
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -71,7 +72,7 @@ func judgeSeat(claims *auth.Claims, seat *Seat) *Refusal {
 		}
 		return &Refusal{Code: CodeContradiction, Fact: "membership", Claimed: o.ID, Stored: "lost", OrganizationLost: true}
 	}
-	if role := seat.Membership.Role; role != "" && o.Role != "" && !store.SameRole(role, o.Role) && !newer(claims.IssuedAt, seat.Membership.UpdatedAt) {
+	if role := seat.Membership.Role; role != "" && o.Role != "" && !row.SameRole(role, o.Role) && !newer(claims.IssuedAt, seat.Membership.UpdatedAt) {
 		return &Refusal{Code: CodeContradiction, Fact: "membership.role", Claimed: o.Role, Stored: role}
 	}
 	return nil
@@ -106,8 +107,8 @@ func Subject(claims *auth.Claims, f Facts, grants Grants, features map[string][]
 	if grants.Plans && seat.PlansKnown {
 		s.OrganizationPlans = &auth.Plans{Owner: o.ID, Slugs: seat.Plans}
 	}
-	if grants.Membership && seat.Found && !seat.Membership.Stub && (o.Role == "" || store.SameRole(o.Role, seat.Membership.Role)) {
-		s.Membership = &auth.Membership{OrganizationID: o.ID, Role: store.RoleKey(seat.Membership.Role), Permissions: seat.Membership.Permissions}
+	if grants.Membership && seat.Found && !seat.Membership.Stub && (o.Role == "" || row.SameRole(o.Role, seat.Membership.Role)) {
+		s.Membership = &auth.Membership{OrganizationID: o.ID, Role: row.RoleKey(seat.Membership.Role), Permissions: seat.Membership.Permissions}
 	}
 	return s
 }

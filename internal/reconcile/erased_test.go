@@ -34,7 +34,7 @@ func TestTheErasedAreNoDrift(t *testing.T) {
 		l.must(l.db.Update(l.Context(), func(tx *store.Tx) error {
 			rows, err := tx.Rows(l.Context(), []store.Key{{Kind: clerk.KindUser, ID: id}})
 			for _, row := range rows {
-				if row.Raw != "" || !row.Hard || !row.Erased || row.UpdatedAt != 0 {
+				if row.Raw != "" || !row.Tombstoned || !row.Erased || row.UpdatedAt != 0 {
 					l.Errorf("the row is %+v", row)
 				}
 			}

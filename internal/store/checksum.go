@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 // A row's checksum is made of its columns when clerksync writes them. Whatever else changes one of them, such as an
@@ -96,7 +97,7 @@ func selectSealed(t *table, e Engine) string {
 type Sealed struct {
 	Digest        string
 	Revision      int
-	Rank          Rank
+	Rank          row.Rank
 	Hidden        bool
 	SignedInAt    clerk.Time
 	ActiveAt      clerk.Time

@@ -69,7 +69,7 @@ func (db *DB) DoubtedAfter(ctx context.Context, after int64, limit int) (d Doubt
 		var write int64
 		err := r.Scan(&d.Writes, &d.Settings, &write, &t.Key.Kind, &t.Key.ID, &t.UserID, &t.OrganizationID)
 		if t.Key.Kind != "" {
-			d.Objects = append(d.Objects, t.own())
+			d.Objects = append(d.Objects, t.WithOwnID())
 			d.UpTo = max(d.UpTo, write)
 		}
 		return struct{}{}, err

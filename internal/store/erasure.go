@@ -61,7 +61,7 @@ func (tx *Tx) keys(ctx context.Context, kind clerk.Kind, condition, after string
 	rows, err := tx.query(ctx, text, append([]any{after, limit}, args...)...)
 	return scanAll(rows, err, func(r *sql.Rows) (Key, error) {
 		id, err := scanOne[string](r)
-		return Key{kind, id}, err
+		return Key{Kind: kind, ID: id}, err
 	})
 }
 

@@ -3,18 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
-
-	"github.com/clerksync/clerksync/clerk"
 )
-
-// Touched is a change as those need it who keep copies: what changed, and whose it is.
-type Touched struct {
-	Seq            int64
-	Key            Key
-	UserID         string // parents, as far as the row knows them; a user or an organization is its own
-	OrganizationID string
-	Tag            string
-}
 
 // parentsOf is a join that finds whose a changed row is. Kinds without parents are left out.
 const selectTouched = `SELECT c.seq, c.kind, c.id, c.tag,
@@ -33,23 +22,6 @@ func (db *DB) TouchedFrom(ctx context.Context, seq int64, limit int) ([]Touched,
 	rows, err := db.query(ctx, selectTouched, seq, limit)
 	return scanAll(rows, err, func(r *sql.Rows) (t Touched, err error) {
 		err = r.Scan(&t.Seq, &t.Key.Kind, &t.Key.ID, &t.Tag, &t.UserID, &t.OrganizationID)
-		return t.own(), err
+		return t.WithOwnID(), err
 	})
-}
-
-// own makes a user and an organization their own parents.
-func (t Touched) own() Touched {
-	switch t.Key.Kind {
-	case clerk.KindUser:
-		t.UserID = t.Key.ID
-	case clerk.KindOrganization:
-		t.OrganizationID = t.Key.ID
-	default:
-	}
-	return t
-}
-
-// Touched is what the row's change is to those who keep copies.
-func (r *Row) Touched() Touched {
-	return Touched{Key: r.Key, UserID: r.UserID, OrganizationID: r.OrganizationID}.own()
 }

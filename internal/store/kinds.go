@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 // table says how a kind is stored: its columns and how each is derived from a row.
@@ -114,10 +115,10 @@ var (
 
 // syncColumns are the same for every kind.
 var syncColumns = []column{
-	{"deleted_at", intColumn, func(r *Row, _ []string) any { return orNull(r.deletedAt()) }},
+	{"deleted_at", intColumn, func(r *Row, _ []string) any { return orNull(r.HiddenAt()) }},
 	{"raw", textColumn, func(r *Row, _ []string) any { return textOrNull(r.Raw) }},
 	{"sync_hidden", intColumn, func(r *Row, _ []string) any { return flag(r.Hidden()) }},
-	{"sync_hard", intColumn, func(r *Row, _ []string) any { return flag(r.Hard) }},
+	{"sync_hard", intColumn, func(r *Row, _ []string) any { return flag(r.Tombstoned) }},
 	{"sync_terminal", intColumn, func(r *Row, _ []string) any { return flag(r.Terminal) }},
 	{"sync_rank", intColumn, func(r *Row, _ []string) any { return int64(r.Rank) }},
 	{"sync_updated_at", intColumn, func(r *Row, _ []string) any { return int64(r.UpdatedAt) }},
@@ -193,18 +194,12 @@ var tables = buildTables(
 	}},
 )
 
-// hiddenBy are the tables whose hidden rows hide their children in this one; a child has its parent's key column.
-func (t *table) hiddenBy() []*table {
-	switch t.kind {
-	case clerk.KindMembership:
-		return []*table{tables[clerk.KindUser], tables[clerk.KindOrganization]}
-	case clerk.KindSession:
-		return []*table{tables[clerk.KindUser]}
-	case clerk.KindInvitation, clerk.KindDomain:
-		return []*table{tables[clerk.KindOrganization]}
-	default:
-		return nil
+// hiddenBy returns the tables whose hidden rows hide their children in this one. A child has its parent's key column.
+func (t *table) hiddenBy() (parents []*table) {
+	for _, kind := range row.ParentKinds(t.kind) {
+		parents = append(parents, tables[kind])
 	}
+	return parents
 }
 
 // rolePermissions keeps of a role's permissions what the live view needs: ids and keys.

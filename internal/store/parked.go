@@ -23,12 +23,6 @@ func (t *table) parentIs(condition string) string {
 	return strings.Join(conditions, " OR ")
 }
 
-// HasParents reports whether rows of a kind can be hidden by another row.
-func HasParents(kind clerk.Kind) bool {
-	t := tables[kind]
-	return t != nil && len(t.hiddenBy()) > 0
-}
-
 // ParkDoubts takes rows off the verify queue that a parent hides.
 func (tx *Tx) ParkDoubts(ctx context.Context, kind clerk.Kind, ids []string) error {
 	if len(ids) == 0 {

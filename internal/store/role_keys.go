@@ -7,33 +7,14 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
-
-// rolePrefix begins the keys of organization roles. Instances from before custom roles leave it out.
-const rolePrefix = "org:"
-
-// RoleKey returns the key of an organization role in the spelling with one prefix, "" for "".
-func RoleKey(key string) string {
-	for strings.HasPrefix(key, rolePrefix) { // Clerk takes org:org:admin for org:admin
-		key = key[len(rolePrefix):]
-	}
-	if key == "" {
-		return ""
-	}
-	return rolePrefix + key
-}
-
-// SameRole reports whether two keys name one role, whichever spelling each has.
-func SameRole(a, b string) bool { return RoleKey(a) == RoleKey(b) }
 
 // spellings returns the two spellings of a role's key.
 func spellings(key string) (with, without string) {
-	with = RoleKey(key)
-	return with, strings.TrimPrefix(with, rolePrefix)
+	with = row.RoleKey(key)
+	return with, strings.TrimPrefix(with, row.RolePrefix)
 }
-
-// KeyOfRole is a key that a version of a role had.
-type KeyOfRole struct{ RoleID, Key string }
 
 var roleKeyInsert = newBulk("INSERT INTO clerk_role_keys (role_key, clerk_role_id)", []columnType{textColumn, textColumn},
 	" ON CONFLICT (role_key, clerk_role_id) DO NOTHING")
@@ -41,7 +22,7 @@ var roleKeyInsert = newBulk("INSERT INTO clerk_role_keys (role_key, clerk_role_i
 // RememberRoleKeys adds to the keys that roles had. It is a set that only grows, so that the order in which versions come
 // does not matter.
 func (tx *Tx) RememberRoleKeys(ctx context.Context, keys []KeyOfRole) error {
-	return tx.save(ctx, roleKeyInsert, len(keys), func(i int) []any { return []any{RoleKey(keys[i].Key), keys[i].RoleID} })
+	return tx.save(ctx, roleKeyInsert, len(keys), func(i int) []any { return []any{row.RoleKey(keys[i].Key), keys[i].RoleID} })
 }
 
 // DoubtfulRoleKeys returns those of some keys that a membership may have only by an older state: keys that a live role had
@@ -51,7 +32,7 @@ func (tx *Tx) RememberRoleKeys(ctx context.Context, keys []KeyOfRole) error {
 func (tx *Tx) DoubtfulRoleKeys(ctx context.Context, keys []string) (map[string]int64, error) {
 	normal := make([]string, len(keys))
 	for i, key := range keys {
-		normal[i] = RoleKey(key)
+		normal[i] = row.RoleKey(key)
 	}
 	type uses struct {
 		current, former bool
@@ -66,8 +47,8 @@ func (tx *Tx) DoubtfulRoleKeys(ctx context.Context, keys []string) (map[string]i
 		var write int64
 		err := rows.Scan(&key, &now, &hidden, &write)
 		u := found[key]
-		u.current = u.current || !hidden && SameRole(key, now)
-		u.former = u.former || !hidden && !SameRole(key, now)
+		u.current = u.current || !hidden && row.SameRole(key, now)
+		u.former = u.former || !hidden && !row.SameRole(key, now)
 		u.changed = max(u.changed, write)
 		found[key] = u
 		return err
@@ -78,10 +59,10 @@ func (tx *Tx) DoubtfulRoleKeys(ctx context.Context, keys []string) (map[string]i
 	doubtful := map[string]int64{}
 	unknown := false
 	for _, key := range keys {
-		switch u := found[RoleKey(key)]; {
+		switch u := found[row.RoleKey(key)]; {
 		case u.former:
 			doubtful[key] = u.changed
-		case !u.current && strings.HasPrefix(key, rolePrefix):
+		case !u.current && strings.HasPrefix(key, row.RolePrefix):
 			doubtful[key], unknown = u.changed, true
 		}
 	}
@@ -90,7 +71,7 @@ func (tx *Tx) DoubtfulRoleKeys(ctx context.Context, keys []string) (map[string]i
 	}
 	stored, err := tx.rolesStored(ctx)
 	for _, key := range keys {
-		if u := found[RoleKey(key)]; !stored && !u.former {
+		if u := found[row.RoleKey(key)]; !stored && !u.former {
 			delete(doubtful, key)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 // Sight is what is known of a row without its content. Pages of Clerk's are compared with [Sealed].
@@ -15,7 +16,7 @@ type Sight struct {
 	ID             string
 	UserID         string
 	OrganizationID string
-	Rank           Rank
+	Rank           row.Rank
 	Hidden         bool
 	Hard           bool
 	UpdatedAt      clerk.Time

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -238,12 +237,12 @@ func scanRow(kind clerk.Kind, rows *sql.Rows) (*Row, error) {
 	var text sql.RawBytes
 	var sum int64
 	err := rows.Scan(&r.ID, &r.UserID, &r.OrganizationID, &r.BannedAt, &r.SignedInAt, &r.ActiveAt,
-		&r.DeletedAt, &r.Raw, &r.Hard, &r.Terminal, &r.Rank, &r.UpdatedAt, &r.ObservedAt,
+		&r.DeletedAt, &r.Raw, &r.Tombstoned, &r.Terminal, &r.Rank, &r.UpdatedAt, &r.ObservedAt,
 		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written, &r.Erased, &r.ReadAfter,
-		&r.Provision.Out, &r.Provision.UpdatedAt, &r.Provision.ObservedAt, &text, &sum)
+		&r.Provision.Deprovisioned, &r.Provision.UpdatedAt, &r.Provision.ObservedAt, &text, &sum)
 	r.Unsealed = sum < 0
 	r.Altered = !r.Unsealed && !holds(text, sum)
-	if !r.Hard {
+	if !r.Tombstoned {
 		r.DeletedAt = 0
 	}
 	return r, err
@@ -278,22 +277,6 @@ func (tx *Tx) SaveRows(ctx context.Context, rows []*Row) error {
 	return nil
 }
 
-// Change is one entry of the change feed: that something changed, never what it is now.
-type Change struct {
-	Seq       int64
-	Key       Key
-	Operation string // "upsert" or "delete"
-	Version   Version
-	Fields    []string // names of what changed; none for a new object
-	Tag       string   // random: tells a restored database from this one
-}
-
-// Operations of the change feed.
-const (
-	OpUpsert = "upsert"
-	OpDelete = "delete"
-)
-
 var changeInsert = newBulk("INSERT INTO clerk_changes (seq, kind, id, operation, version, fields, tag)",
 	[]columnType{intColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn}, "")
 
@@ -305,22 +288,8 @@ func (tx *Tx) AppendChanges(ctx context.Context, changes []Change) error {
 		c := &changes[i]
 		tx.Head.Seq++
 		c.Seq, c.Tag = tx.Head.Seq, hex.EncodeToString(tags[4*i:4*i+4])
-		return []any{c.Seq, string(c.Key.Kind), c.Key.ID, c.Operation, c.Version.text(), strings.Join(c.Fields, ","), c.Tag}
+		return []any{c.Seq, string(c.Key.Kind), c.Key.ID, c.Operation, c.Version.Text(), strings.Join(c.Fields, ","), c.Tag}
 	})
-}
-
-// text is "terminal.rank.updated.observed", for people and for consumers that compare equality.
-func (v Version) text() string {
-	b := strconv.AppendInt(nil, flag(v.Terminal), 10)
-	b = strconv.AppendInt(append(b, '.'), int64(v.Rank), 10)
-	b = strconv.AppendInt(append(b, '.'), int64(v.UpdatedAt), 10)
-	return string(strconv.AppendInt(append(b, '.'), int64(v.ObservedAt), 10))
-}
-
-// Doubt names an object whose stored state wants one read from Clerk, and why.
-type Doubt struct {
-	Key    Key
-	Reason string
 }
 
 var verifyUpsert = newBulk("INSERT INTO clerk_verify (kind, id, reason, queued_write, queued_at)",

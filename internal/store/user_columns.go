@@ -1,10 +1,8 @@
 package store
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 var userColumns = []column{
@@ -14,13 +12,13 @@ var userColumns = []column{
 	textOf("username"), textOf("first_name"), textOf("last_name"),
 	textOf("profile_image_url", "image_url", "profile_image_url"),
 	textOf("external_id"),
-	{"role", textColumn, func(r *Row, ladder []string) any { return RoleOf(r.Body(), ladder).Role }},
-	{"role_rejected", textColumn, func(r *Row, ladder []string) any { return textOrNull(RoleOf(r.Body(), ladder).Rejected) }},
+	{"role", textColumn, func(r *Row, ladder []string) any { return row.RoleOf(r.Body(), ladder).Role }},
+	{"role_rejected", textColumn, func(r *Row, ladder []string) any { return textOrNull(row.RoleOf(r.Body(), ladder).Rejected) }},
 	{"is_active", intColumn, func(r *Row, _ []string) any {
-		return flag(!r.Hidden() && !r.Body().Get("banned").Bool() && !r.Provision.Out)
+		return flag(!r.Hidden() && !r.Body().Get("banned").Bool() && !r.Provision.Deprovisioned)
 	}},
 	flagOf("banned"), flagOf("locked"),
-	{"deprovisioned", intColumn, func(r *Row, _ []string) any { return flag(r.Provision.Out) }},
+	{"deprovisioned", intColumn, func(r *Row, _ []string) any { return flag(r.Provision.Deprovisioned) }},
 	{"locked_until", intColumn, func(r *Row, _ []string) any { return orNull(lockedUntil(r)) }},
 	{"last_login_at", intColumn, func(r *Row, _ []string) any { return orNull(r.SignedInAt) }},
 	{"last_active_at", intColumn, func(r *Row, _ []string) any { return orNull(r.ActiveAt) }},
@@ -40,35 +38,13 @@ func PrimaryEmail(user clerk.Value) string {
 	return user.Get("email").String()
 }
 
-// Derived is a user's role by a ladder, and what the metadata named in vain.
-type Derived struct{ Role, Rejected string }
-
-// RoleOf is the role that public_metadata names, if the ladder has it, else the lowest.
-// Absent and null are no claim at all.
-func RoleOf(user clerk.Value, ladder []string) Derived {
-	return roleOf(user.Get("public_metadata"), ladder)
-}
-
 // RoleBy is the role of a stored user by a ladder, which need not be the one by which the row was written.
-func (u *User) RoleBy(ladder []string) Derived {
+func (u *User) RoleBy(ladder []string) row.UserRole {
 	metadata, err := clerk.Parse(u.PublicMetadata)
 	if err != nil { // none is stored
 		metadata = clerk.Null()
 	}
-	return roleOf(metadata, ladder)
-}
-
-func roleOf(metadata clerk.Value, ladder []string) Derived {
-	claimed := metadata.Get("role")
-	switch {
-	case !claimed.Exists() || claimed.IsNull():
-		return Derived{Role: ladder[0]}
-	case slices.Contains(ladder, claimed.String()):
-		return Derived{Role: claimed.String()}
-	case strings.TrimSpace(claimed.String()) == "":
-		return Derived{ladder[0], claimed.JSON()} // not a text, or blank
-	}
-	return Derived{ladder[0], claimed.String()}
+	return row.RoleIn(metadata, ladder)
 }
 
 // lockedUntil makes the relative lockout absolute. It is 0 for who is not locked and for

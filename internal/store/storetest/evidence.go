@@ -12,13 +12,13 @@ import (
 // event of a later time, tells. Hidden ones are none of them.
 func unaccounted(t *testing.T, db *store.DB) {
 	seen := func(id string, readAfter int64, at clerk.Time) *store.Row {
-		r := row(t, clerk.KindMembership, `{"id":"`+id+`"}`)
+		r := newRow(t, clerk.KindMembership, `{"id":"`+id+`"}`)
 		r.UserID, r.ReadAfter, r.SeenAt = "user_1", readAfter, at
 		return r
 	}
-	deleted, ofTheDeleted, gone := seen("deleted", 0, 1), seen("of the deleted", 0, 1), row(t, clerk.KindUser, `{"id":"user_2"}`)
-	deleted.Hard, gone.Hard, ofTheDeleted.UserID = true, true, "user_2"
-	save(t, db, row(t, clerk.KindUser, `{"id":"user_1"}`), gone, seen("read since", 7, 1), seen("read before", 6, 1), seen("never seen", 0, 0),
+	deleted, ofTheDeleted, gone := seen("deleted", 0, 1), seen("of the deleted", 0, 1), newRow(t, clerk.KindUser, `{"id":"user_2"}`)
+	deleted.Tombstoned, gone.Tombstoned, ofTheDeleted.UserID = true, true, "user_2"
+	save(t, db, newRow(t, clerk.KindUser, `{"id":"user_1"}`), gone, seen("read since", 7, 1), seen("read before", 6, 1), seen("never seen", 0, 0),
 		seen("told since", 0, 1000), seen("told before", 0, 999), seen("beyond all times", 0, 9000), deleted, ofTheDeleted)
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		tx.Head.HighWater = 2000

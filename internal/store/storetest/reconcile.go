@@ -161,12 +161,12 @@ func suspects(t *testing.T, db *store.DB) {
 
 func activeUsers(t *testing.T, db *store.DB) {
 	user := func(id string, signedIn, active clerk.Time) *store.Row {
-		r := row(t, clerk.KindUser, `{"id":"`+id+`"}`)
+		r := newRow(t, clerk.KindUser, `{"id":"`+id+`"}`)
 		r.SignedInAt, r.ActiveAt = signedIn, active
 		return r
 	}
 	session := func(id, user, body string) *store.Row {
-		r := row(t, clerk.KindSession, body)
+		r := newRow(t, clerk.KindSession, body)
 		r.ID, r.UserID = id, user
 		return r
 	}
@@ -188,15 +188,15 @@ func activeUsers(t *testing.T, db *store.DB) {
 }
 
 func sights(t *testing.T, db *store.DB) {
-	gone := row(t, clerk.KindUser, `{"id":"user_2"}`)
-	gone.Hard = true
-	member := row(t, clerk.KindMembership, `{"id":"orgmem_1"}`)
+	gone := newRow(t, clerk.KindUser, `{"id":"user_2"}`)
+	gone.Tombstoned = true
+	member := newRow(t, clerk.KindMembership, `{"id":"orgmem_1"}`)
 	member.UserID, member.OrganizationID = "user_1", "org_1"
-	orphan := row(t, clerk.KindMembership, `{"id":"orgmem_2"}`)
+	orphan := newRow(t, clerk.KindMembership, `{"id":"orgmem_2"}`)
 	orphan.UserID, orphan.OrganizationID = "user_2", "org_1"
-	user := row(t, clerk.KindUser, `{"id":"user_1"}`)
+	user := newRow(t, clerk.KindUser, `{"id":"user_1"}`)
 	user.Digest, user.SignedInAt, user.ObservedAt, user.SeenAt = "d", 4, 10, 10
-	save(t, db, gone, member, orphan, user, row(t, clerk.KindOrganization, `{"id":"org_1"}`), row(t, clerk.KindDomain, `{"id":"orgdmn_1"}`))
+	save(t, db, gone, member, orphan, user, newRow(t, clerk.KindOrganization, `{"id":"org_1"}`), newRow(t, clerk.KindDomain, `{"id":"orgdmn_1"}`))
 	standing := func(kind clerk.Kind, after string) (ids []string) {
 		list, err := db.Standing(t.Context(), kind, after, 10)
 		if err != nil {

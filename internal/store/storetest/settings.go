@@ -16,7 +16,7 @@ func settings(t *testing.T, db *store.DB) {
 		t.Fatalf("the first settings are %+v", s)
 	}
 	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
-	user := row(t, clerk.KindUser, `{"id":"user_1","public_metadata":{"role":"boss"}}`)
+	user := newRow(t, clerk.KindUser, `{"id":"user_1","public_metadata":{"role":"boss"}}`)
 	change := func(tx *store.Tx) error {
 		return tx.ChangeSettings(ctx, func(s *store.Settings) { s.Ladder, s.Redact = []string{"low", "boss"}, []string{} })
 	}
@@ -74,7 +74,7 @@ func otherProcess(t *testing.T, db, other *store.DB) {
 		t.Fatal(err)
 	}
 	err = db.Update(ctx, func(tx *store.Tx) error {
-		return tx.SaveRows(ctx, []*store.Row{row(t, clerk.KindUser, `{"id":"user_1","public_metadata":{"role":"boss"}}`)})
+		return tx.SaveRows(ctx, []*store.Row{newRow(t, clerk.KindUser, `{"id":"user_1","public_metadata":{"role":"boss"}}`)})
 	})
 	if u, err2 := db.UserByClerkID(ctx, "user_1"); err != nil || err2 != nil || u.Role != "boss" {
 		t.Errorf("the role is %q, %v, %v; want that of the ladder in force", u.Role, err, err2)

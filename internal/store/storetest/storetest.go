@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -91,7 +92,7 @@ func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
 			t.Errorf("after the upgrade %s is %+v, %v; want active %v", id, u, err, active)
 		}
 	}
-	provision := store.Provision{UpdatedAt: 3, ObservedAt: 4, Out: true}
+	provision := row.Provision{UpdatedAt: 3, ObservedAt: 4, Deprovisioned: true}
 	if u := load(t, db, store.Key{Kind: clerk.KindUser, ID: "user_3"}); u.Provision != provision || u.BannedAt != 3 {
 		t.Errorf("after the upgrade a deprovisioned user is %+v", u)
 	}
@@ -164,14 +165,14 @@ func purges(t *testing.T, db *store.DB) {
 }
 
 func touched(t *testing.T, db *store.DB) {
-	session := row(t, clerk.KindSession, `{"id":"sess_1","user_id":"user_1"}`)
-	member := row(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_1","organization_id":"org_1"}`)
-	item := row(t, clerk.KindSubscriptionItem, `{"id":"csub_item_1","organization_id":"org_1"}`)
-	rows := []*store.Row{row(t, clerk.KindUser, `{"id":"user_1"}`), session, member, item, row(t, clerk.KindOrganization, `{"id":"org_1"}`)}
+	session := newRow(t, clerk.KindSession, `{"id":"sess_1","user_id":"user_1"}`)
+	member := newRow(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_1","organization_id":"org_1"}`)
+	item := newRow(t, clerk.KindSubscriptionItem, `{"id":"csub_item_1","organization_id":"org_1"}`)
+	rows := []*store.Row{newRow(t, clerk.KindUser, `{"id":"user_1"}`), session, member, item, newRow(t, clerk.KindOrganization, `{"id":"org_1"}`)}
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		changes := make([]store.Change, len(rows))
 		for i, r := range rows {
-			changes[i] = store.Change{Key: r.Key, Operation: store.OpUpsert}
+			changes[i] = store.Change{Key: r.Key, Operation: row.OpUpsert}
 		}
 		return errors.Join(tx.SaveRows(t.Context(), rows), tx.AppendChanges(t.Context(), changes))
 	})
@@ -187,7 +188,7 @@ func touched(t *testing.T, db *store.DB) {
 		t.Fatalf("touched %+v, %v", all, err)
 	}
 	for i, r := range rows {
-		if want := r.Touched(); all[i].UserID != want.UserID || all[i].OrganizationID != want.OrganizationID || want.UserID+want.OrganizationID == "" {
+		if want := r.Ref(); all[i].UserID != want.UserID || all[i].OrganizationID != want.OrganizationID || want.UserID+want.OrganizationID == "" {
 			t.Errorf("the feed tells %+v, the row %+v", all[i], want)
 		}
 	}
@@ -201,33 +202,33 @@ func lost(t *testing.T, db *store.DB) {
 		}
 		return at
 	}
-	member := row(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_1","organization_id":"org_1"}`)
+	member := newRow(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_1","organization_id":"org_1"}`)
 	save(t, db, member)
 	if at("user_1", "org_1") != 0 {
 		t.Error("a membership that is there is lost")
 	}
-	member.Hard, member.DeletedAt = true, 77
+	member.Tombstoned, member.DeletedAt = true, 77
 	save(t, db, member)
 	if got := at("user_1", "org_1"); got != 77 || at("user_2", "org_1") != 0 || at("user_1", "org_2") != 0 {
 		t.Errorf("lost at %d", got)
 	}
-	organization := row(t, clerk.KindOrganization, `{"id":"org_1"}`)
-	organization.Hard, organization.DeletedAt = true, 99
+	organization := newRow(t, clerk.KindOrganization, `{"id":"org_1"}`)
+	organization.Tombstoned, organization.DeletedAt = true, 99
 	save(t, db, organization)
 	if at("user_1", "org_1") != 99 || at("user_2", "org_1") != 99 {
 		t.Error("who was in an organization lost it when it ended")
 	}
 }
 
-// row makes a full row of a JSON body.
-func row(t *testing.T, kind clerk.Kind, body string) *store.Row {
+// newRow makes a full row of a JSON body.
+func newRow(t *testing.T, kind clerk.Kind, body string) *store.Row {
 	t.Helper()
 	v, err := clerk.Parse([]byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &store.Row{Key: store.Key{Kind: kind, ID: v.Get("id").String()}}
-	r.Version = store.Version{Rank: store.Full, UpdatedAt: v.Get("updated_at").Time(), ObservedAt: 5, Revision: 1, Digest: "d"}
+	r.Version = store.Version{Rank: row.Full, UpdatedAt: v.Get("updated_at").Time(), ObservedAt: 5, Revision: 1, Digest: "d"}
 	r.UserID, r.OrganizationID = v.Get("user_id").String(), v.Get("organization_id").String()
 	r.SetBody(v, v.JSON())
 	return r
@@ -270,8 +271,8 @@ func migrateTwice(t *testing.T, db *store.DB) {
 
 func roundTrip(t *testing.T, db *store.DB) {
 	for _, kind := range clerk.Kinds() {
-		r := row(t, kind, `{"id":"x_`+string(kind)+`","updated_at":1780000000123,"key":"org:k","name":"n"}`)
-		r.Terminal, r.Read, r.Hard, r.DeletedAt, r.SeenAt, r.GoneAt, r.HintAt = true, true, true, 7, 8, 9, 10
+		r := newRow(t, kind, `{"id":"x_`+string(kind)+`","updated_at":1780000000123,"key":"org:k","name":"n"}`)
+		r.Terminal, r.Read, r.Tombstoned, r.DeletedAt, r.SeenAt, r.GoneAt, r.HintAt = true, true, true, 7, 8, 9, 10
 		if kind == clerk.KindUser {
 			r.SignedInAt, r.ActiveAt, r.BannedAt = 11, 12, 13
 		}
@@ -289,7 +290,7 @@ func roundTrip(t *testing.T, db *store.DB) {
 }
 
 func oddText(t *testing.T, db *store.DB) {
-	r := row(t, clerk.KindUser, `{"id":"user_odd","first_name":"A\u0000B\ud800C😀","updated_at":1e400,"n":1e400}`)
+	r := newRow(t, clerk.KindUser, `{"id":"user_odd","first_name":"A\u0000B\ud800C😀","updated_at":1e400,"n":1e400}`)
 	save(t, db, r)
 	u, err := db.UserByClerkID(t.Context(), "user_odd")
 	if err != nil {
@@ -310,7 +311,7 @@ func gapless(t *testing.T, db *store.DB) {
 			for range 25 {
 				err := db.Update(context.Background(), func(tx *store.Tx) error {
 					return tx.AppendChanges(context.Background(), []store.Change{
-						{Key: store.Key{Kind: clerk.KindUser, ID: string("abcd"[w])}, Operation: store.OpUpsert},
+						{Key: store.Key{Kind: clerk.KindUser, ID: string("abcd"[w])}, Operation: row.OpUpsert},
 					})
 				})
 				if err != nil {
@@ -337,7 +338,7 @@ func gapless(t *testing.T, db *store.DB) {
 func rollback(t *testing.T, db *store.DB) {
 	boom := errors.New("boom")
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
-		if err := tx.SaveRows(t.Context(), []*store.Row{row(t, clerk.KindUser, `{"id":"user_x"}`)}); err != nil {
+		if err := tx.SaveRows(t.Context(), []*store.Row{newRow(t, clerk.KindUser, `{"id":"user_x"}`)}); err != nil {
 			return err
 		}
 		return boom
@@ -351,14 +352,14 @@ func rollback(t *testing.T, db *store.DB) {
 }
 
 func cascade(t *testing.T, db *store.DB) {
-	user := row(t, clerk.KindUser, `{"id":"user_p"}`)
-	session := row(t, clerk.KindSession, `{"id":"sess_c","user_id":"user_p","status":"active"}`)
-	member := row(t, clerk.KindMembership, `{"id":"orgmem_c","user_id":"user_p","organization_id":"org_p","role":"org:admin"}`)
+	user := newRow(t, clerk.KindUser, `{"id":"user_p"}`)
+	session := newRow(t, clerk.KindSession, `{"id":"sess_c","user_id":"user_p","status":"active"}`)
+	member := newRow(t, clerk.KindMembership, `{"id":"orgmem_c","user_id":"user_p","organization_id":"org_p","role":"org:admin"}`)
 	save(t, db, session, member) // children before their parents: nothing hides them
 	if _, err := db.Session(t.Context(), "sess_c"); err != nil {
 		t.Fatalf("a session without its user: %v", err)
 	}
-	user.Hard = true
+	user.Tombstoned = true
 	save(t, db, user)
 	if _, err := db.Session(t.Context(), "sess_c"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("session of a deleted user: %v", err)
@@ -372,9 +373,9 @@ func cascade(t *testing.T, db *store.DB) {
 }
 
 func newestMembership(t *testing.T, db *store.DB) {
-	save(t, db, row(t, clerk.KindUser, `{"id":"user_m"}`),
-		row(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_m","organization_id":"org_1","role":"org:old","created_at":1780000000001}`),
-		row(t, clerk.KindMembership, `{"id":"orgmem_2","user_id":"user_m","organization_id":"org_1","role":"org:new","created_at":1780000000002}`))
+	save(t, db, newRow(t, clerk.KindUser, `{"id":"user_m"}`),
+		newRow(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_m","organization_id":"org_1","role":"org:old","created_at":1780000000001}`),
+		newRow(t, clerk.KindMembership, `{"id":"orgmem_2","user_id":"user_m","organization_id":"org_1","role":"org:new","created_at":1780000000002}`))
 	m, err := db.Membership(t.Context(), "user_m", "org_1")
 	if err != nil || m.Role != "org:new" {
 		t.Errorf("membership %+v, %v", m, err)
@@ -383,7 +384,7 @@ func newestMembership(t *testing.T, db *store.DB) {
 	if err != nil || u.OrganizationID != "org_1" {
 		t.Errorf("organization of the user %q, %v", u.OrganizationID, err)
 	}
-	save(t, db, row(t, clerk.KindMembership, `{"id":"orgmem_3","user_id":"user_m","organization_id":"org_2","role":"org:new"}`))
+	save(t, db, newRow(t, clerk.KindMembership, `{"id":"orgmem_3","user_id":"user_m","organization_id":"org_2","role":"org:new"}`))
 	if u, err = db.UserByClerkID(t.Context(), "user_m"); err != nil || u.OrganizationID != "" {
 		t.Errorf("organization of a user with two: %q, %v", u.OrganizationID, err)
 	}
@@ -393,11 +394,11 @@ func ambiguous(t *testing.T, db *store.DB) {
 	body := func(id string) string {
 		return `{"id":"` + id + `","primary_email_address_id":"idn","email_addresses":[{"id":"idn","email_address":"a@example.com"}]}`
 	}
-	save(t, db, row(t, clerk.KindUser, body("user_1")))
+	save(t, db, newRow(t, clerk.KindUser, body("user_1")))
 	if u, err := db.UserByEmail(t.Context(), "A@Example.com"); err != nil || u.ClerkUserID != "user_1" {
 		t.Errorf("by e-mail: %v, %v", u.ClerkUserID, err)
 	}
-	save(t, db, row(t, clerk.KindUser, body("user_2")))
+	save(t, db, newRow(t, clerk.KindUser, body("user_2")))
 	if _, err := db.UserByEmail(t.Context(), "a@example.com"); !errors.Is(err, store.ErrAmbiguous) {
 		t.Errorf("two owners: %v, want ambiguous", err)
 	}
@@ -407,7 +408,7 @@ func paging(t *testing.T, db *store.DB) {
 	var rows []*store.Row
 	for i := range 7 {
 		id := string(rune('a' + i))
-		rows = append(rows, row(t, clerk.KindUser, `{"id":"user_`+id+`","first_name":"N%_`+id+`","created_at":`+[]string{"1780000000000", "null"}[i%2]+`}`))
+		rows = append(rows, newRow(t, clerk.KindUser, `{"id":"user_`+id+`","first_name":"N%_`+id+`","created_at":`+[]string{"1780000000000", "null"}[i%2]+`}`))
 	}
 	save(t, db, rows...)
 	var seen []string
@@ -436,16 +437,16 @@ func paging(t *testing.T, db *store.DB) {
 }
 
 func rolePermissions(t *testing.T, db *store.DB) {
-	gone := row(t, clerk.KindPermission, `{"id":"perm_2","key":"org:b:write"}`)
-	gone.Hard = true
+	gone := newRow(t, clerk.KindPermission, `{"id":"perm_2","key":"org:b:write"}`)
+	gone.Tombstoned = true
 	save(t, db, gone,
-		row(t, clerk.KindRole, `{"id":"role_1","key":"org:r","permissions":[{"id":"perm_2","key":"org:b:write"},{"id":"perm_1","key":"org:a:read"}]}`),
-		row(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_r","organization_id":"org_1","role":"org:r","permissions":["org:x:y"]}`),
-		row(t, clerk.KindMembership, `{"id":"orgmem_2","user_id":"user_s","organization_id":"org_1","role":"org:none","permissions":["org:x:y"]}`),
+		newRow(t, clerk.KindRole, `{"id":"role_1","key":"org:r","permissions":[{"id":"perm_2","key":"org:b:write"},{"id":"perm_1","key":"org:a:read"}]}`),
+		newRow(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_r","organization_id":"org_1","role":"org:r","permissions":["org:x:y"]}`),
+		newRow(t, clerk.KindMembership, `{"id":"orgmem_2","user_id":"user_s","organization_id":"org_1","role":"org:none","permissions":["org:x:y"]}`),
 		// old instances leave the prefix out, here or there
-		row(t, clerk.KindMembership, `{"id":"orgmem_3","user_id":"user_t","organization_id":"org_1","role":"r","permissions":["org:x:y"]}`),
-		row(t, clerk.KindRole, `{"id":"role_2","key":"old","permissions":[{"id":"perm_3","key":"org:c:read"}]}`),
-		row(t, clerk.KindMembership, `{"id":"orgmem_4","user_id":"user_u","organization_id":"org_1","role":"org:old","permissions":["org:x:y"]}`))
+		newRow(t, clerk.KindMembership, `{"id":"orgmem_3","user_id":"user_t","organization_id":"org_1","role":"r","permissions":["org:x:y"]}`),
+		newRow(t, clerk.KindRole, `{"id":"role_2","key":"old","permissions":[{"id":"perm_3","key":"org:c:read"}]}`),
+		newRow(t, clerk.KindMembership, `{"id":"orgmem_4","user_id":"user_u","organization_id":"org_1","role":"org:old","permissions":["org:x:y"]}`))
 	for user, want := range map[string]string{"user_r": "org:a:read", "user_s": "org:x:y", "user_t": "org:a:read", "user_u": "org:c:read"} {
 		m, err := db.Membership(t.Context(), user, "org_1")
 		if err != nil || len(m.Permissions) != 1 || m.Permissions[0] != want {
@@ -460,11 +461,11 @@ func rolePermissions(t *testing.T, db *store.DB) {
 }
 
 func banFloor(t *testing.T, db *store.DB) {
-	user := row(t, clerk.KindUser, `{"id":"user_b"}`)
+	user := newRow(t, clerk.KindUser, `{"id":"user_b"}`)
 	user.BannedAt = 1780000000005
 	save(t, db, user,
-		row(t, clerk.KindSession, `{"id":"sess_old","user_id":"user_b","status":"active","created_at":1780000000004}`),
-		row(t, clerk.KindSession, `{"id":"sess_new","user_id":"user_b","status":"active","created_at":1780000000006}`))
+		newRow(t, clerk.KindSession, `{"id":"sess_old","user_id":"user_b","status":"active","created_at":1780000000004}`),
+		newRow(t, clerk.KindSession, `{"id":"sess_new","user_id":"user_b","status":"active","created_at":1780000000006}`))
 	for id, want := range map[string]string{"sess_old": "revoked", "sess_new": "active"} {
 		if s, err := db.Session(t.Context(), id); err != nil || s.Status != want {
 			t.Errorf("%s is %q, %v; want %s", id, s.Status, err, want)
