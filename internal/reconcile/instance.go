@@ -10,28 +10,29 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 )
 
-// ErrOtherInstance means that keys belong to another Clerk instance than the one that the database mirrors.
+// ErrOtherInstance means that keys belong to another Clerk instance than the one that the database
+// mirrors.
 var ErrOtherInstance = errors.New("another Clerk instance")
 
-// OtherInstanceError is an [ErrOtherInstance] that names both instances and says what to do.
+// OtherInstanceError returns an [ErrOtherInstance] that names both instances and says what to do.
 func OtherInstanceError(database, keys string) error {
 	return fmt.Errorf("%w: this database mirrors %s, but the keys or the configured instance are those of %s; use another database for %s, or the keys of %s",
 		ErrOtherInstance, database, keys, keys, database)
 }
 
-// OtherInstance reports whether the ids of keys name instances, and none of the wanted ones. Keys that name no instance
-// prove nothing.
+// OtherInstance reports whether the key ids name instances, but none of the wanted ones. Keys that
+// name no instance prove nothing.
 func OtherInstance(ids, wanted []string) bool {
 	named := Instances(ids)
 	return len(named) > 0 && !slices.ContainsFunc(named, func(id string) bool { return slices.Contains(wanted, id) })
 }
 
-// Instances returns the ids of keys that name instances: Clerk names the key of an instance after it.
+// Instances returns the key ids that name instances: Clerk names an instance's key after it.
 func Instances(ids []string) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !strings.HasPrefix(id, "ins_") })
 }
 
-// SoleInstance returns the instance that the ids of keys name, and "" where they name none or several.
+// SoleInstance returns the instance that the key ids name, or "" if they name none or several.
 func SoleInstance(ids []string) string {
 	if named := Instances(ids); len(named) == 1 {
 		return named[0]
@@ -39,8 +40,8 @@ func SoleInstance(ids []string) string {
 	return ""
 }
 
-// checkInstance makes sure that the secret key is that of the instance which the database mirrors. The first work that
-// writes makes the database remember the instance, before it reads anything else.
+// checkInstance makes sure that the secret key belongs to the instance that the database mirrors.
+// The first run that writes stores the instance in the database before it reads anything else.
 func (r *Reconciler) checkInstance(ctx context.Context, dryRun bool) error {
 	ids, err := r.API.KeyIDs(ctx, clerkapi.Background)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// Drifted counts rows of a kind since the start of the process.
+// Drifted counts rows of a kind that differed, since the start of the process.
 type Drifted struct{ Found, Repaired int64 }
 
 type stats struct {
@@ -40,14 +40,14 @@ func (s *stats) sweptAt(at time.Time) {
 	s.swept = at
 }
 
-// Drifted tells the drift of each kind that this process found, dry runs included.
+// Drifted returns the drift of each kind that this process found, dry runs included.
 func (r *Reconciler) Drifted() map[clerk.Kind]Drifted {
 	r.stats.mu.Lock()
 	defer r.stats.mu.Unlock()
 	return maps.Clone(r.stats.drifted)
 }
 
-// Swept is when this process last did all that is due each minute; zero: not yet.
+// Swept returns when this process last completed [Reconciler.Tick]. It is zero before the first.
 func (r *Reconciler) Swept() time.Time {
 	r.stats.mu.Lock()
 	defer r.stats.mu.Unlock()

@@ -11,96 +11,82 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// Suspects are kept in the database, so that whoever walks next, after a restart or in another process, settles them.
+// Suspects are stored, so that the next run settles them, after a restart or in another process.
 
 const (
-	settleAtOnce = 100  // reads of suspects in one call of Tick
-	settleRounds = 5    // of waiting; what is written again and again meanwhile is left to the next walk
-	maxOlder     = 1000 // rows that are asked for because a list told them older; enough to tell that Clerk was set back
+	suspectsPerTick = 100  // reads of suspects in one call of Tick
+	settleRounds    = 5    // waits of settleAll; rows that are written again and again meanwhile are left to the next walk
+	maxOlder        = 1000 // rows that are read because a list has an older state; enough to tell that Clerk was set back
 )
 
-func (s *session) now() clerk.Time { return clerk.TimeOf(s.Now()) }
-
-func (s *session) in(d time.Duration) clerk.Time { return clerk.TimeOf(s.Now().Add(d)) }
-
-// write is a transaction under the lease.
-func (s *session) write(ctx context.Context, fn func(*store.Tx) error) error {
-	return s.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.CheckLease(ctx, s.lease); err != nil {
-			return err
-		}
-		return fn(tx)
-	})
-}
-
-// recall loads the suspects. One that is due later than it can have been put off was put off before the clock was set
-// back: its time begins anew.
-func (s *session) recall(ctx context.Context) (err error) {
-	if s.suspects, err = s.DB.Suspects(ctx, s.now()); err != nil {
+// loadSuspects loads the stored suspects. If one is due later than it can have been postponed, the
+// clock was set back since: its wait starts again.
+func (r *run) loadSuspects(ctx context.Context) (err error) {
+	if r.suspects, err = r.DB.Suspects(ctx, r.now()); err != nil {
 		return err
 	}
-	var drop []store.Key
-	var anew []store.Suspect
-	for key, x := range s.suspects {
-		switch latest := s.in(patience(x)); {
+	var outdated []store.Key
+	var restarted []store.Suspect
+	for key, x := range r.suspects {
+		switch latest := r.in(longestWait(x)); {
 		case x.DueAt > latest:
 			x.DueAt = latest
-			anew = append(anew, x)
-		case isRefused(x) && x.DueAt < s.in(-askAgain): // it is in doubt no longer
-			drop = append(drop, key)
+			restarted = append(restarted, x)
+		case isRefused(x) && x.DueAt < r.in(-remindEvery): // it left the verify queue
+			outdated = append(outdated, key)
 		}
 	}
-	if err := s.suspect(ctx, anew...); err != nil || s.dryRun {
+	if err := r.saveSuspects(ctx, restarted...); err != nil || r.dryRun {
 		return err
 	}
-	return s.acquit(ctx, drop...)
+	return r.clearSuspects(ctx, outdated...)
 }
 
-// suspect keeps suspects.
-func (s *session) suspect(ctx context.Context, list ...store.Suspect) error {
+// saveSuspects adds or replaces suspects.
+func (r *run) saveSuspects(ctx context.Context, list ...store.Suspect) error {
 	for _, x := range list {
-		s.suspects[x.Key] = x
+		r.suspects[x.Key] = x
 	}
-	if s.dryRun || len(list) == 0 {
+	if r.dryRun || len(list) == 0 {
 		return nil
 	}
-	return s.write(ctx, func(tx *store.Tx) error { return tx.SaveSuspects(ctx, list...) })
+	return r.write(ctx, func(tx *store.Tx) error { return tx.SaveSuspects(ctx, list...) })
 }
 
-// acquit forgets suspects.
-func (s *session) acquit(ctx context.Context, keys ...store.Key) error {
+// clearSuspects removes suspects.
+func (r *run) clearSuspects(ctx context.Context, keys ...store.Key) error {
 	keys = slices.DeleteFunc(keys, func(k store.Key) bool {
-		_, suspected := s.suspects[k]
-		delete(s.suspects, k)
+		_, suspected := r.suspects[k]
+		delete(r.suspects, k)
 		return !suspected
 	})
-	if s.dryRun || len(keys) == 0 {
+	if r.dryRun || len(keys) == 0 {
 		return nil
 	}
-	return s.write(ctx, func(tx *store.Tx) error { return tx.DropSuspects(ctx, keys...) })
+	return r.write(ctx, func(tx *store.Tx) error { return tx.DropSuspects(ctx, keys...) })
 }
 
-// hint suspects the rows that a list shows older than they are here, or that are permanently deleted here, if they were
-// not written since the list was asked for. Where a row is a suspect already, seeing the same once more is no write that
-// would start it again.
-func (s *session) hint(ctx context.Context, tx *store.Tx, found []ingest.Difference, since int64) error {
-	if !slices.ContainsFunc(found, stays) {
+// suspectContradictions suspects the rows that a list has in an older state, or that are deleted
+// here, if they were not written since the list was requested. For a row that is a suspect already,
+// seeing the same again is not a write that would restart its wait.
+func (r *run) suspectContradictions(ctx context.Context, tx *store.Tx, differences []ingest.Difference, since int64) error {
+	if !slices.ContainsFunc(differences, isContradiction) {
 		return nil
 	}
 	var list []store.Suspect
-	known := len(s.chosen(isContradicted))
-	for _, d := range found {
-		if !stays(d) || d.Written > since || !Readable(d.Key.Kind) && !d.Conflict {
+	count := len(r.readableSuspects(isContradicted))
+	for _, d := range differences {
+		if !isContradiction(d) || d.Written > since || !Readable(d.Key.Kind) && !d.Conflict {
 			continue
 		}
-		reason := suspicionOf(d)
-		x, suspected := s.suspects[d.Key]
+		reason := contradictionReason(d)
+		x, suspected := r.suspects[d.Key]
 		switch {
-		case !suspected && known >= maxOlder:
+		case !suspected && count >= maxOlder:
 			continue
-		case !suspected || x.Reason != reason && d.Conflict: // whatever else was thought of it, it is deleted since
-			known++
-			x = store.Suspect{Key: d.Key, Reason: reason, DueAt: s.now()}
+		case !suspected || x.Reason != reason && d.Conflict: // a deletion since then outweighs the earlier suspicion
+			count++
+			x = store.Suspect{Key: d.Key, Reason: reason, DueAt: r.now()}
 		case x.Reason != reason || d.Written > x.Since:
 			continue
 		}
@@ -111,82 +97,83 @@ func (s *session) hint(ctx context.Context, tx *store.Tx, found []ingest.Differe
 		return err
 	}
 	for _, x := range list {
-		s.suspects[x.Key] = x
+		r.suspects[x.Key] = x
 	}
 	return nil
 }
 
-// settle asks again for the suspects that are due, at most so many.
-func (s *session) settle(ctx context.Context, limit int) error {
-	list := s.chosen(s.isDue)
-	return s.askAll(ctx, list[:min(len(list), limit)])
+// settleDue reads again the suspects that are due, at most limit of them.
+func (r *run) settleDue(ctx context.Context, limit int) error {
+	list := r.readableSuspects(r.isDue)
+	return r.readAll(ctx, list[:min(len(list), limit)])
 }
 
-// settleAll asks again for all suspects of some kinds (nil: of all), and waits for those that want a second answer. What
-// is known to be older at Clerk is asked for too, so that the report tells of it.
-func (s *session) settleAll(ctx context.Context, kinds []clerk.Kind, progress func(Progress)) error {
-	of := func(holds func(store.Suspect) bool) []store.Suspect {
-		return s.chosen(func(x store.Suspect) bool { return (kinds == nil || slices.Contains(kinds, x.Key.Kind)) && holds(x) })
+// settleAll reads again all suspects of some kinds (nil: of all kinds), and waits for those that
+// need a second answer. Contradictions that are proven already are read too, so that the report has
+// them.
+func (r *run) settleAll(ctx context.Context, kinds []clerk.Kind, progress func(Progress)) error {
+	where := func(matches func(store.Suspect) bool) []store.Suspect {
+		return r.readableSuspects(func(x store.Suspect) bool {
+			return (kinds == nil || slices.Contains(kinds, x.Key.Kind)) && matches(x)
+		})
 	}
-	known := of(func(x store.Suspect) bool { return isContradicted(x) && x.Attempts > 1 })
-	if err := s.askAll(ctx, known); err != nil {
+	proven := where(func(x store.Suspect) bool { return isContradicted(x) && x.Attempts > 1 })
+	if err := r.readAll(ctx, proven); err != nil {
 		return err
 	}
 	for round := 1; ; round++ {
-		if err := s.askAll(ctx, of(s.isDue)); err != nil {
+		if err := r.readAll(ctx, where(r.isDue)); err != nil {
 			return err
 		}
-		waiting := of(func(x store.Suspect) bool {
+		waiting := where(func(x store.Suspect) bool {
 			return x.Reason == store.SuspectGone || isContradicted(x) && x.Attempts < 2
 		})
 		if len(waiting) == 0 || round == settleRounds {
-			s.unsettled(waiting)
+			for _, x := range waiting { // left to the next walk
+				r.countUnrepaired(r.kindReport(x.Key.Kind), CauseUnknown, x.Key)
+			}
 			return nil
 		}
 		due := waiting[len(waiting)-1].DueAt.Time()
 		if progress != nil {
 			progress(Progress{Rows: len(waiting), Total: -1, AskedAgain: due})
 		}
-		if err := s.Sleep(ctx, max(0, due.Sub(s.Now()))+time.Millisecond); err != nil {
+		if err := r.Sleep(ctx, max(0, due.Sub(r.Now()))+time.Millisecond); err != nil {
 			return err
 		}
 	}
 }
 
-// unsettled reports what has to wait for the next walk.
-func (s *session) unsettled(list []store.Suspect) {
+func (r *run) readAll(ctx context.Context, list []store.Suspect) error {
 	for _, x := range list {
-		s.count(s.of(x.Key.Kind), []store.Drift{{Kind: x.Key.Kind, ID: x.Key.ID, FoundAt: s.now(), Cause: CauseUnknown}})
-	}
-}
-
-// isDue is true for what is to be asked again now. What Clerk refused to tell is asked while it is in the verify queue.
-func (s *session) isDue(x store.Suspect) bool {
-	return !isRefused(x) && x.DueAt <= s.now()
-}
-
-// isContradicted is true for what Clerk has otherwise than it is stored, and what stays as it is until a person decides.
-func isContradicted(x store.Suspect) bool {
-	return x.Reason == store.SuspectOlder || x.Reason == store.SuspectConflict
-}
-
-func isRefused(x store.Suspect) bool {
-	return x.Reason == store.SuspectRefused || x.Reason == store.SuspectUnreadable
-}
-
-func (s *session) askAll(ctx context.Context, list []store.Suspect) error {
-	for _, x := range list {
-		if _, err := s.ask(ctx, s.of(x.Key.Kind), x.Key); err != nil {
+		if _, err := r.readByID(ctx, r.kindReport(x.Key.Kind), x.Key); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// chosen lists the suspects of kinds that can be read by id of which something holds, the longest due first.
-func (s *session) chosen(holds func(store.Suspect) bool) (list []store.Suspect) {
-	for _, x := range s.suspects {
-		if Readable(x.Key.Kind) && holds(x) {
+// isDue reports whether a suspect is to be read again now. Objects that Clerk refused to return are
+// read while they are in the verify queue.
+func (r *run) isDue(x store.Suspect) bool {
+	return !isRefused(x) && x.DueAt <= r.now()
+}
+
+// isContradicted reports whether a suspect is a contradiction that a person has to decide.
+func isContradicted(x store.Suspect) bool {
+	return x.Reason == store.SuspectOlder || x.Reason == store.SuspectConflict
+}
+
+// isRefused reports whether a suspect is an object that Clerk refused to return.
+func isRefused(x store.Suspect) bool {
+	return x.Reason == store.SuspectRefused || x.Reason == store.SuspectUnreadable
+}
+
+// readableSuspects returns the matching suspects of kinds that can be read by id, in the order in
+// which they are due.
+func (r *run) readableSuspects(matches func(store.Suspect) bool) (list []store.Suspect) {
+	for _, x := range r.suspects {
+		if Readable(x.Key.Kind) && matches(x) {
 			list = append(list, x)
 		}
 	}
@@ -196,9 +183,9 @@ func (s *session) chosen(holds func(store.Suspect) bool) (list []store.Suspect) 
 	return list
 }
 
-// shown reports whether a list of this walk, or what was read since it began, has an object. The row is as it was stored
-// before it was asked for.
-func (s *session) shown(key store.Key, row store.Sight) bool {
-	began, walked := s.listed[key.Kind]
+// readSinceList reports whether a list of this run, or a read since it began, found an object. row
+// must have been loaded before the object was read.
+func (r *run) readSinceList(key store.Key, row store.Sight) bool {
+	began, walked := r.listBegan[key.Kind]
 	return walked && row.ReadAfter >= began
 }

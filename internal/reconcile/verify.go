@@ -1,0 +1,54 @@
+package reconcile
+
+import (
+	"context"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+const (
+	verifyAtOnce = 100 // reads of the verify queue in one call of Tick
+	drainRounds  = 100 // how many times that in a walk
+)
+
+// SettleDoubts reads by id the rows of the verify queue that are due, and nothing else. Such rows
+// grant no access, and nothing is in sync while there are any, so they do not wait for the next
+// call of Tick.
+func (r *Reconciler) SettleDoubts(ctx context.Context) (*Report, error) {
+	return r.withLease(ctx, Options{}, func(ctx context.Context, current *run) error {
+		_, err := current.verify(ctx)
+		return err
+	})
+}
+
+// verify reads by id what is in the verify queue, the oldest first, and returns how many objects it
+// read.
+func (r *run) verify(ctx context.Context) (read int, err error) {
+	for _, kind := range append(Kinds(), clerk.KindSession) {
+		if !Readable(kind) || read == verifyAtOnce {
+			continue
+		}
+		ids, err := r.DB.DoubtsOf(ctx, kind, r.now(), verifyAtOnce-read)
+		if err != nil {
+			return read, err
+		}
+		for _, id := range ids {
+			if _, err := r.readByID(ctx, r.kindReport(kind), store.Key{Kind: kind, ID: id}); err != nil {
+				return read, err
+			}
+			read++
+		}
+	}
+	return read, nil
+}
+
+// drainVerifyQueue empties the verify queue, unless it fills faster than it can be read.
+func (r *run) drainVerifyQueue(ctx context.Context) error {
+	for range drainRounds {
+		if read, err := r.verify(ctx); err != nil || read < verifyAtOnce {
+			return err
+		}
+	}
+	return nil
+}
