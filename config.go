@@ -3,11 +3,9 @@ package clerksync
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +16,8 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/access"
+	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
 )
@@ -134,9 +134,9 @@ type Config struct {
 
 // What Config.Unready may be.
 const (
-	UnreadyAsk   = "ask"
-	UnreadyAllow = "allow"
-	UnreadyDeny  = "deny"
+	UnreadyAsk   = access.Ask
+	UnreadyAllow = access.Allow
+	UnreadyDeny  = access.Deny
 )
 
 // EraseAtOnce is the Config.EraseAfter that holds nothing back.
@@ -216,12 +216,7 @@ func (m *Mirror) build() error {
 		faults = append(faults, err)
 	}
 	m.redaction = redaction
-	m.tokenReader = auth.NewTokenReader(m.config.PublishableKey)
-	m.crossOrigin = http.NewCrossOriginProtection()
-	for _, origin := range m.config.AuthorizedParties {
-		_ = m.crossOrigin.AddTrustedOrigin(origin) // the verifier reports what is no origin
-	}
-	keys, err := m.keySet()
+	keys, err := m.newInstance()
 	if err != nil {
 		faults = append(faults, fmt.Errorf("token keys: %w", err))
 	}
@@ -238,79 +233,14 @@ func (m *Mirror) build() error {
 	return errors.Join(faults...)
 }
 
-// keySet takes the first source of keys that is set; nil when there is none.
-func (m *Mirror) keySet() (auth.KeySet, error) {
+// newInstance makes the guard of the instance, and the keys that verify tokens, nil if there are none.
+func (m *Mirror) newInstance() (keys auth.KeySet, err error) {
 	c := m.config
-	if c.JWTAlgorithm == auth.HS256 {
-		secret := c.JWTKey
-		if secret == "" {
-			secret = c.SecretKey
-		}
-		return auth.HMACKey(secret)
-	}
-	if c.JWTKey != "" {
-		key, err := auth.ParsePublicKey(c.JWTKey)
-		if err != nil {
-			return nil, err
-		}
-		return auth.StaticKey(key), nil
-	}
-	remote := auth.RemoteKeySetConfig{Now: c.Now, Logger: c.Logger, Store: keyStore{m.db, m.confirmInstance}}
-	switch {
-	case c.JWKSURL != "":
-		remote.URL = c.JWKSURL
-	case c.SecretKey != "":
-		remote.URL, remote.SecretKey = c.APIURL+"/v1/jwks", c.SecretKey
-		remote.HTTPClient = &http.Client{Transport: keyWatch{m.noteSecretKey}}
-	case c.FrontendAPI != "":
-		remote.URL = strings.TrimSuffix(c.FrontendAPI, "/") + "/.well-known/jwks.json"
-	default:
-		return nil, nil
-	}
-	keys, err := auth.NewRemoteKeySet(remote)
-	if err != nil {
-		return nil, err
-	}
-	m.remoteKeys = keys
-	return keys, nil
-}
-
-// keyStore stores the instance's public keys in the database, for a start while Clerk is out of reach. Keys of another
-// instance than the database's are not stored.
-type keyStore struct {
-	db    *store.DB
-	check func(ctx context.Context, ids []string) error // makes the database remember the instance
-}
-
-const metaKeys = "jwks"
-
-type keptKeys struct {
-	Fetched time.Time       `json:"fetched"`
-	Set     json.RawMessage `json:"set"`
-}
-
-func (s keyStore) LoadKeys(ctx context.Context) (set []byte, fetched time.Time, err error) {
-	text, err := s.db.Meta(ctx, metaKeys)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, time.Time{}, nil
-	}
-	var kept keptKeys
-	if err == nil {
-		err = json.Unmarshal([]byte(text), &kept)
-	}
-	return kept.Set, kept.Fetched, err
-}
-
-func (s keyStore) SaveKeys(ctx context.Context, set []byte, fetched time.Time) error {
-	if s.db.ReadOnly() {
-		return nil
-	}
-	if err := s.check(ctx, keyIDs(set)); err != nil {
-		return err
-	}
-	text, err := json.Marshal(keptKeys{fetched, set})
-	if err != nil {
-		return err
-	}
-	return s.db.SetMeta(ctx, metaKeys, string(text))
+	m.instance, keys, err = instance.New(instance.Config{
+		DB: m.db, ID: c.InstanceID, SecretKeyTried: m.noteSecretKey, Now: c.Now, Logger: c.Logger,
+		Keys: instance.KeyConfig{
+			Algorithm: c.JWTAlgorithm, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL, SecretKey: c.SecretKey, APIURL: c.APIURL, FrontendAPI: c.FrontendAPI,
+		},
+	})
+	return keys, err
 }

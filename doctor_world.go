@@ -28,17 +28,18 @@ func (m *Mirror) checkKeys(ctx context.Context) []Finding {
 	switch {
 	case m.tokens == nil:
 		return []Finding{doctor.Fail("Set CLERK_SECRET_KEY, CLERK_PUBLISHABLE_KEY, CLERK_JWKS_URL or CLERK_JWT_KEY.", "There are no keys: nobody can sign in.")}
-	case m.remoteKeys == nil:
+	case m.instance.RemoteKeys() == nil:
 		return []Finding{doctor.Good("The key is configured (%s); none is fetched, and a rotation at Clerk is not noticed.", m.config.JWTAlgorithm)}
 	}
-	if err := m.remoteKeys.Refresh(ctx); err != nil {
-		if fetched := m.remoteKeys.Stats().Fetched; !fetched.IsZero() {
+	keys := m.instance.RemoteKeys()
+	if err := keys.Refresh(ctx); err != nil {
+		if fetched := keys.Stats().Fetched; !fetched.IsZero() {
 			return []Finding{doctor.Warn("Check the network and the key.", "The keys can not be fetched (%v); those of %s serve.",
 				err, fetched.UTC().Format(time.RFC3339))}
 		}
 		return []Finding{doctor.Fail("Check the network, CLERK_API_URL or CLERK_JWKS_URL, and CLERK_SECRET_KEY.", "The keys can not be fetched: %v", err)}
 	}
-	ids := m.remoteKeys.KeyIDs()
+	ids := keys.KeyIDs()
 	if pin := m.config.InstanceID; pin != "" && reconcile.OtherInstance(ids, []string{pin}) {
 		return []Finding{doctor.Fail("Correct CLERK_INSTANCE_ID, or take the keys of that instance.",
 			"The keys are those of %s, not of the pinned %s.", strings.Join(ids, ", "), pin)}
@@ -244,4 +245,14 @@ func (m *Mirror) checkFreshness(ctx context.Context) []Finding {
 		found = append(found, doctor.Warn(strings.ToUpper(r.Remedy[:1])+r.Remedy[1:]+".", "Not in sync: %s.", r.Message))
 	}
 	return found
+}
+
+// checkInstance is a check of [Diagnose]: whether the configured keys are those of the database's instance.
+func (m *Mirror) checkInstance(ctx context.Context) []Finding {
+	err := m.FetchKeys(ctx)
+	if !errors.Is(err, ErrOtherInstance) {
+		return nil // other checks say what is wrong with the keys
+	}
+	known := m.db.Settings().Instance
+	return []Finding{doctor.Fail("Use another database, or the keys of "+known+".", "%v.", err)}
 }

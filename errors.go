@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -18,6 +19,9 @@ var (
 	ErrNoBody = ingest.ErrNoBody
 	// ErrNotDead means that a delivery is not a dead letter, so that it cannot be dismissed.
 	ErrNotDead = store.ErrNotDead
+	// ErrOtherInstance means that the configured keys, or the configured instance, belong to another Clerk instance than the
+	// one that the database mirrors. A mirror of two instances would be wrong about both.
+	ErrOtherInstance = reconcile.ErrOtherInstance
 	// ErrWrongObject says that a JSON text is not the Clerk object that it should be.
 	ErrWrongObject = errors.New("not the Clerk object that was expected")
 )

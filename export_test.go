@@ -25,7 +25,7 @@ func (m *Mirror) SyncOnce(ctx context.Context) (string, error) {
 func (m *Mirror) SettleDoubts(ctx context.Context) error { return m.settleDoubts(ctx) }
 
 // FollowFeed is what Run does every few seconds.
-func (m *Mirror) FollowFeed(ctx context.Context) error { return m.live.Follow(ctx) }
+func (m *Mirror) FollowFeed(ctx context.Context) error { return m.gate.FollowFeed(ctx) }
 
 // PauseSync waits for the next work in the background, and returns true when that is to compare everything.
 func (m *Mirror) PauseSync(ctx context.Context) bool { return m.pauseSync(ctx, time.Minute) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/status"
@@ -47,7 +48,7 @@ type storedFacts struct {
 	queues        map[clerk.Kind]store.Queue
 	unreadable    map[clerk.Kind]int64 // in doubt, and Clerk refuses to return them
 	unheard       []clerk.Kind         // they change at Clerk, and no event of them has ever come
-	foreign       foreign              // other instances that meet this one
+	foreign       instance.Foreign     // other instances that meet this one
 	rolesRejected int64
 }
 
@@ -79,9 +80,9 @@ func (m *Mirror) completeFacts(f *facts) {
 	f.now, f.config, f.production = m.config.Now(), &m.config, m.production()
 	f.settings = m.db.Settings()
 	f.engine, f.durable, f.database = m.db.Engine(), !m.db.Relaxed(), m.db.String()
-	f.takesWebhooks, f.readsClerk, f.instances = m.webhooks != nil, m.reconciler != nil, m.pins()
+	f.takesWebhooks, f.readsClerk, f.instances = m.webhooks != nil, m.reconciler != nil, m.instance.AllowedInstances()
 	f.noKeys = m.tokens == nil
-	f.keysMissing = m.remoteKeys != nil && !m.remoteKeys.Usable() && m.remoteKeys.Stats().Failures > 0
+	f.keysMissing = m.instance.KeysMissing()
 	f.schedule = m.schedule()
 	if at := m.listening.Load(); at != 0 {
 		f.listeningSince = time.UnixMilli(at)
@@ -106,7 +107,7 @@ func (m *Mirror) readStored(ctx context.Context, head store.Head) (*storedFacts,
 		func() (err error) { s.queues, err = m.db.Queues(ctx); return err },
 		func() (err error) { s.unreadable, err = m.db.Unreadable(ctx); return err },
 		func() (err error) { s.unheard, err = m.unheard(ctx); return err },
-		func() (err error) { s.foreign, err = m.foreign(ctx); return err },
+		func() (err error) { s.foreign, err = m.instance.Foreign(ctx); return err },
 		func() (err error) { s.rolesRejected, err = m.db.RolesRejected(ctx); return err },
 		func() error { return m.refusals.read(ctx) },
 	} {

@@ -95,7 +95,7 @@ func (m *Mirror) Counts(ctx context.Context) (Counts, error) {
 	instances, err1 := m.db.Instances(ctx)
 	head, err2 := m.db.Head(ctx)
 	instances = slices.Concat([]string{}, instances) // never null in JSON
-	return Counts{counts, head.LastReceivedAt.Time(), instances, m.denials.counts(), m.auditor.dropped.Load(), m.purgedSoFar()}, cmp.Or(err1, err2)
+	return Counts{counts, head.LastReceivedAt.Time(), instances, m.gate.Denials(), m.gate.AuditDropped(), m.purgedSoFar()}, cmp.Or(err1, err2)
 }
 
 // HealthHandler serves [Mirror.Health], always with status 200: it is for people and alerts. Anyone may ask. With a key
@@ -126,7 +126,7 @@ func (m *Mirror) ReadyHandler() http.Handler {
 		if !m.Health(r.Context()).Database.OK {
 			return &web.Problem{Status: http.StatusServiceUnavailable, Code: "not_ready", Detail: "The database does not answer"}
 		}
-		if !m.keysReady() {
+		if !m.instance.KeysReady() {
 			return &web.Problem{Status: http.StatusServiceUnavailable, Code: "not_ready", Detail: "The keys that verify tokens are not there yet"}
 		}
 		return web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})

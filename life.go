@@ -62,7 +62,7 @@ func (m *Mirror) followFeed(ctx context.Context) {
 			return
 		case <-time.After(doubtsEvery):
 		}
-		if err := m.live.Follow(ctx); err != nil && ctx.Err() == nil {
+		if err := m.gate.FollowFeed(ctx); err != nil && ctx.Err() == nil {
 			m.config.Logger.Debug("the change feed could not be read", "error", err) // health reports the database
 		}
 	}

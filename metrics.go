@@ -77,12 +77,13 @@ func (m *Mirror) timed(next web.HandlerFunc) web.HandlerFunc {
 func (m *Mirror) collect(ctx context.Context, o metrics.Observe) {
 	m.collectEvents(o)
 	m.collectDatabase(ctx, o)
-	m.collectGate(o)
-	if m.proofs.api != nil {
-		collectAPI(m.proofs.api.Stats(), o)
+	m.gate.Collect(o)
+	m.instance.Collect(o)
+	if m.api != nil {
+		collectAPI(m.api.Stats(), o)
 	}
 	if m.reconciler != nil {
-		o(metrics.Swept, seconds(m.reconciler.Swept()))
+		o(metrics.Swept, metrics.Seconds(m.reconciler.Swept()))
 		drifted := m.reconciler.Drifted()
 		for _, kind := range reconcile.Kinds() {
 			o(metrics.DriftFound, float64(drifted[kind].Found), string(kind))
@@ -118,7 +119,7 @@ func (m *Mirror) collectEvents(o metrics.Observe) {
 func (m *Mirror) collectDatabase(ctx context.Context, o metrics.Observe) {
 	f, answered := m.figures.get(ctx)
 	f.ok = f.ok && answered
-	o(metrics.DatabaseUp, number(f.ok), string(m.db.Engine()))
+	o(metrics.DatabaseUp, metrics.Bool(f.ok), string(m.db.Engine()))
 	for name, pool := range m.db.Pools() {
 		o(metrics.DatabaseConnections, float64(pool.InUse), name, "used")
 		o(metrics.DatabaseConnections, float64(pool.Idle), name, "idle")
@@ -131,23 +132,23 @@ func (m *Mirror) collectDatabase(ctx context.Context, o metrics.Observe) {
 	if !f.ok { // old figures would look like new ones
 		return
 	}
-	o(metrics.LastEvent, seconds(f.head.LastReceivedAt.Time()))
-	o(metrics.FeedBehind, float64(max(0, f.head.Seq-m.live.At())))
+	o(metrics.LastEvent, metrics.Seconds(f.head.LastReceivedAt.Time()))
+	o(metrics.FeedBehind, float64(max(0, f.head.Seq-m.gate.FeedAt())))
 	for _, state := range []store.State{store.StateIgnored, store.StateQuarantined, store.StateDead, store.StateDismissed} {
 		o(metrics.Deliveries, float64(f.states[state]), string(state))
 	}
-	o(metrics.DeadOldest, seconds(f.backlog.DeadOldest.Time()))
+	o(metrics.DeadOldest, metrics.Seconds(f.backlog.DeadOldest.Time()))
 	o(metrics.VerifyQueue, float64(f.backlog.Verify))
-	o(metrics.VerifyOldest, seconds(f.backlog.VerifyOldest.Time()))
+	o(metrics.VerifyOldest, metrics.Seconds(f.backlog.VerifyOldest.Time()))
 	o(metrics.DatabaseSize, float64(f.size))
 	if m.reconciler == nil {
 		return
 	}
 	for _, kind := range reconcile.Kinds() {
 		w, label := f.walks[string(kind)], string(kind)
-		o(metrics.Backfilled, number(w.BackfilledAt != 0), label)
-		o(metrics.WalkBegan, seconds(w.BegunAt.Time()), label)
-		o(metrics.WalkCompleted, seconds(w.CompleteAt.Time()), label)
+		o(metrics.Backfilled, metrics.Bool(w.BackfilledAt != 0), label)
+		o(metrics.WalkBegan, metrics.Seconds(w.BegunAt.Time()), label)
+		o(metrics.WalkCompleted, metrics.Seconds(w.CompleteAt.Time()), label)
 		o(metrics.WalkRows, float64(w.Rows), label)
 	}
 }
@@ -168,35 +169,6 @@ func (m *Mirror) readFigures(ctx context.Context) (f figures) {
 	return f
 }
 
-func (m *Mirror) collectGate(o metrics.Observe) {
-	for code, n := range m.denials.counts() {
-		o(metrics.Denials, float64(n), code)
-	}
-	o(metrics.AuditDropped, float64(m.auditor.dropped.Load()))
-	if m.tokens != nil {
-		stats := m.tokens.Stats()
-		o(metrics.TokensVerified, float64(stats.Verified))
-		for reason, n := range stats.Refused {
-			o(metrics.TokensRefused, float64(n), reason)
-		}
-	}
-	if m.remoteKeys != nil {
-		stats := m.remoteKeys.Stats()
-		o(metrics.KeysFetched, seconds(stats.Fetched))
-		o(metrics.KeysFetches, float64(stats.Fetches))
-		o(metrics.KeysFailures, float64(stats.Failures))
-	}
-	cache := &m.live.Stats
-	o(metrics.CacheHits, float64(cache.Hits.Load()))
-	o(metrics.CacheLoads, float64(cache.Loads.Load()))
-	o(metrics.CacheFlushes, float64(cache.Flushes.Load()))
-	o(metrics.FeedPolls, float64(cache.Polls.Load()))
-	o(metrics.FeedFailures, float64(cache.PollFailures.Load()))
-	o(metrics.GateBreakerOpen, number(m.live.Open()))
-	o(metrics.GateBreakerOpens, float64(m.live.Opens()))
-	o(metrics.GateBreakerRefused, float64(m.live.Refused()))
-}
-
 func collectAPI(s clerkapi.Stats, o metrics.Observe) {
 	o(metrics.APIRequests, float64(s.Requests))
 	o(metrics.APIRetries, float64(s.Retries))
@@ -209,21 +181,6 @@ func collectAPI(s clerkapi.Stats, o metrics.Observe) {
 	o(metrics.APIPaused, s.Paused.Seconds())
 	o(metrics.APIWaits, float64(s.Waits))
 	o(metrics.APIWaited, s.Waited.Seconds())
-	o(metrics.BreakerOpen, number(s.Breaker != clerkapi.BreakerClosed))
+	o(metrics.BreakerOpen, metrics.Bool(s.Breaker != clerkapi.BreakerClosed))
 	o(metrics.BreakerOpens, float64(s.BreakerOpens))
-}
-
-// seconds since 1970; 0 for no time.
-func seconds(t time.Time) float64 {
-	if t.IsZero() || t.UnixMilli() == 0 {
-		return 0
-	}
-	return float64(t.UnixMilli()) / 1000
-}
-
-func number(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -3,13 +3,9 @@ package clerksync
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/clerksync/clerksync/auth"
-	"github.com/clerksync/clerksync/internal/nearest"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
@@ -63,7 +59,7 @@ func (m *Mirror) Middleware(next http.Handler) http.Handler {
 			return nil
 		}
 		if err != nil {
-			return m.problem(err)
+			return problem(err)
 		}
 		next.ServeHTTP(w, withCaller(r, caller))
 		return nil
@@ -78,7 +74,7 @@ func (m *Mirror) Require(rules ...auth.Rule) func(http.Handler) http.Handler {
 	var rule auth.Rule
 	if len(rules) > 0 {
 		rule = auth.All(rules...)
-		if err := m.ruleFault(rule); err != nil {
+		if err := m.gate.ValidateRule(rule); err != nil {
 			panic("clerksync: Require: " + err.Error())
 		}
 	}
@@ -86,22 +82,10 @@ func (m *Mirror) Require(rules ...auth.Rule) func(http.Handler) http.Handler {
 		return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 			caller, err := m.Authorize(r, rule)
 			if err != nil {
-				return m.problem(err)
+				return problem(err)
 			}
 			next.ServeHTTP(w, withCaller(r, caller))
 			return nil
 		})
 	}
-}
-
-// ruleFault returns why a rule can allow no one: what is wrong with it, or with the roles that it names.
-func (m *Mirror) ruleFault(rule auth.Rule) error {
-	faults := []error{auth.Validate(rule)}
-	for _, role := range auth.Roles(rule) {
-		if role != "" && !slices.Contains(m.config.Roles, role) {
-			faults = append(faults, fmt.Errorf("%s: the role %q is not on the ladder (%s); the nearest is %q", rule, role,
-				strings.Join(m.config.Roles, ", "), nearest.Of(role, m.config.Roles)))
-		}
-	}
-	return errors.Join(faults...)
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,9 +12,12 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/access"
+	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/reconcile"
@@ -33,16 +34,16 @@ type Backend = store.DB
 // Mirror is a copy of a Clerk instance in a database. It is safe for concurrent use, and
 // any number of them, in any number of processes, may share one database.
 type Mirror struct {
-	config     Config
-	db         *store.DB
-	ingest     *ingest.Ingest
-	webhooks   *webhook.Verifier  // nil: no secret
-	tokens     *auth.Verifier     // nil: no keys
-	remoteKeys *auth.RemoteKeySet // nil: the keys are not fetched
-	clockSkew  atomic.Int64       // well-signed deliveries outside the time window
-	admission  admission
-	incidents  *incident.Log
-	listening  atomic.Int64 // when webhooks began to be taken, in milliseconds; 0: not here
+	config    Config
+	db        *store.DB
+	ingest    *ingest.Ingest
+	webhooks  *webhook.Verifier // nil: no secret
+	tokens    *auth.Verifier    // nil: no keys
+	instance  *instance.Guard
+	clockSkew atomic.Int64 // well-signed deliveries outside the time window
+	admission admission
+	incidents *incident.Log
+	listening atomic.Int64 // when webhooks began to be taken, in milliseconds; 0: not here
 
 	health       look[Health]
 	databaseDown atomic.Bool // as it was told last
@@ -50,25 +51,20 @@ type Mirror struct {
 	verdict      look[[]status.Reason]
 
 	redaction ingest.Redaction
-	instances instances
 
 	purgedMu sync.Mutex
 	purged   Purged     // by this process
 	cleared  clerk.Time // deliveries received before had their bodies removed; of the one goroutine that purges
 
-	tokenReader auth.TokenReader
-	crossOrigin *http.CrossOriginProtection
-	live        *live.Cache
-	auditor     *auditor
-	denials     denials
-	proofs      proofs
-	reconciler  *reconcile.Reconciler // nil: without a secret key Clerk cannot be asked
-	resync      chan struct{}         // what was compared proves nothing any more
-	holder      string                // names this mirror among those that share the database
-	waited      func() time.Time      // the reconciler's clock; Config.Now where there is none
-	metrics     *metrics.Instruments
-	tracer      trace.Tracer
-	figures     look[figures]
+	gate       *access.Gate
+	api        *clerkapi.Client      // nil: without a secret key Clerk cannot be asked
+	reconciler *reconcile.Reconciler // nil: without a secret key Clerk cannot be asked
+	resync     chan struct{}         // what was compared proves nothing any more
+	holder     string                // names this mirror among those that share the database
+	waited     func() time.Time      // the reconciler's clock; Config.Now where there is none
+	metrics    *metrics.Instruments
+	tracer     trace.Tracer
+	figures    look[figures]
 }
 
 // New migrates the database and makes a mirror on it. It takes the database over, also
@@ -106,38 +102,29 @@ func (m *Mirror) open(ctx context.Context) error {
 	if err := m.openDatabase(ctx); err != nil {
 		return err
 	}
-	if err := m.refusals.read(ctx); err != nil {
-		return err
-	}
-	var err error
-	m.proofs.Proofs = live.NewProofs(m.config.Now, provenFor)
-	m.live, err = live.New(ctx, live.Config{
-		DB: m.db, Now: m.config.Now, Bounds: m.bounds(), HistoryLost: m.historyLost, Changed: m.proofs.Changed, Logger: m.config.Logger,
-	})
+	err := m.refusals.read(ctx)
 	if err != nil {
 		return err
 	}
-	m.auditor = newAuditor(m.db, m.config.Now, func(err error) {
-		m.incidents.Report(slog.LevelError, "audit", "the audit cannot be written", slog.Any("error", err))
-	})
-	in, err := ingest.New(ctx, ingest.Config{
-		DB: m.db, Logger: m.config.Logger, Pins: m.pins, Now: m.config.Now, Committed: m.committed, Measured: m.measured,
+	m.ingest, err = ingest.New(ctx, ingest.Config{
+		DB: m.db, Logger: m.config.Logger, Pins: m.instance.AllowedInstances, Now: m.config.Now,
+		Committed: func(changes []store.Touched) { m.gate.OnCommit(changes) }, Measured: m.measured,
 		Tracer: m.tracer, Redact: m.redaction, EraseAtOnce: m.config.EraseAfter < 0,
 	})
 	if err != nil {
 		return err
 	}
-	m.ingest = in
-	if err := m.newProofs(); err != nil {
+	if err := m.openAPI(); err != nil {
 		return err
 	}
-	if m.proofs.api != nil {
-		var sleep func(context.Context, time.Duration) error
-		m.waited, sleep = m.config.waiting()
-		m.reconciler = reconcile.New(reconcile.Config{
-			DB: m.db, Ingest: in, API: m.proofs.api, Pins: m.pins, Now: m.waited, Sleep: sleep, Logger: m.config.Logger, Tracer: m.tracer,
-			Learned: m.learnedSecret,
-		})
+	m.gate, err = access.New(ctx, access.Config{
+		DB: m.db, Ingest: m.ingest, API: m.api, Instance: m.instance, Tokens: m.tokens,
+		PublishableKey: m.config.PublishableKey, AuthorizedParties: m.config.AuthorizedParties, Roles: m.config.Roles,
+		Unready: m.config.Unready, DisableJIT: m.config.JITOff, PlanFeatures: m.config.PlanFeatures, UpgradeURL: m.config.UpgradeURL,
+		Bounds: m.bounds(), HistoryLost: m.historyLost, Now: m.config.Now, Logger: m.config.Logger, Incidents: m.incidents,
+	})
+	if err != nil {
+		return err
 	}
 	if err := m.measure(); err != nil {
 		return err
@@ -163,10 +150,10 @@ func (m *Mirror) openDatabase(ctx context.Context) error {
 	if err := prepare(ctx); err != nil {
 		return err
 	}
-	if err := openInstance(ctx, m.db, m.config.InstanceID); err != nil {
+	if err := instance.Open(ctx, m.db, m.config.InstanceID); err != nil {
 		return err
 	}
-	return m.recallRefusal(ctx)
+	return m.instance.LoadRefusal(ctx)
 }
 
 func (m *Mirror) bounds() live.Bounds {
@@ -177,19 +164,31 @@ func (m *Mirror) schedule() schedule.Schedule {
 	return schedule.Schedule{Min: m.config.WalkMinPause, Max: m.config.WalkMaxPause}
 }
 
-// committed forgets what was changed, before anybody is told that it was.
-func (m *Mirror) committed(changes []store.Touched) {
-	m.live.Drop(changes)
-	if m.tokens == nil {
-		return
+// openAPI makes the client of Clerk's Backend API, and what reads with it.
+func (m *Mirror) openAPI() (err error) {
+	c := m.config
+	if c.SecretKey == "" || c.JWTAlgorithm == auth.HS256 && c.JWTKey == "" {
+		return nil // there is none, or it is a shared secret and not Clerk's
 	}
-	for i := range changes {
-		switch changes[i].Key.Kind {
-		case clerk.KindUser, clerk.KindSession:
-			m.tokens.Forget(changes[i].Key.ID)
-		default:
-		}
+	// requests wait for single objects with a timeout of their own; pages of lists may take longer
+	m.api, err = clerkapi.New(clerkapi.Config{
+		SecretKey: c.SecretKey, URL: c.APIURL, Budget: c.APIBudget, Limit: c.APILimit, Logger: c.Logger, Tracer: m.tracer, KeyTold: m.noteSecretKey,
+		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
+			h, err := m.ingest.Horizon(ctx)
+			return clerkapi.Horizon(h), err
+		},
+	})
+	if err != nil {
+		return err
 	}
+	m.instance.UseAPI(m.api)
+	var sleep func(context.Context, time.Duration) error
+	m.waited, sleep = c.waiting()
+	m.reconciler = reconcile.New(reconcile.Config{
+		DB: m.db, Ingest: m.ingest, API: m.api, Pins: m.instance.AllowedInstances, Now: m.waited, Sleep: sleep, Logger: c.Logger, Tracer: m.tracer,
+		Learned: m.instance.LearnSecretKey,
+	})
+	return nil
 }
 
 // Run puts Config.Roles and Config.Redact into force, as [Migrate] does, and then does the background work until the
@@ -236,16 +235,21 @@ func (m *Mirror) begin(ctx context.Context) error {
 	}
 	asking, cancel := context.WithTimeout(ctx, keysWait)
 	defer cancel()
-	if err := m.learnKeys(asking); errors.Is(err, ErrOtherInstance) {
+	if err := m.instance.LearnKeys(asking); errors.Is(err, ErrOtherInstance) {
 		return err // else Clerk cannot be asked now: walks ask again
 	}
 	return enforce(ctx, m.db, m.ingest, m.config)
 }
 
+// FetchKeys asks Clerk now for the keys that verify tokens, instead of with the first token, and which instance the secret
+// key belongs to. If this fails, the mirror still works and fetches the keys later. Keys of another instance than the one
+// that the database mirrors are [ErrOtherInstance]: do not go on with them.
+func (m *Mirror) FetchKeys(ctx context.Context) error { return m.instance.FetchKeys(ctx) }
+
 // Close takes no more events, waits for those under way, and closes the database.
 func (m *Mirror) Close() error {
 	m.ingest.Close()
-	m.auditor.close()
+	m.gate.Close()
 	m.refusals.close()
 	return errors.Join(m.metrics.Close(), m.db.Close())
 }

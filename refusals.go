@@ -276,25 +276,3 @@ func (m *Mirror) noteSecretKey(accepted bool) {
 		m.refusals.happened(refusedSecretKey)
 	}
 }
-
-// keyWatch sees whether Clerk takes the secret key with which the token keys are fetched.
-type keyWatch struct{ told func(accepted bool) }
-
-// RoundTrip implements [http.RoundTripper].
-func (w keyWatch) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := http.DefaultTransport.RoundTrip(r) //nolint:forbidigo // auth.RemoteKeySet bounds each fetch
-	if err != nil {
-		return response, err
-	}
-	switch response.StatusCode {
-	case http.StatusOK:
-		w.told(true)
-	case http.StatusUnauthorized:
-		w.told(false)
-	case http.StatusForbidden: // a page of a proxy between here and Clerk says nothing about the key
-		if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
-			w.told(false)
-		}
-	}
-	return response, nil
-}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -24,7 +25,7 @@ func Migrate(ctx context.Context, db *Backend, config Config) error {
 		err = db.Migrate(ctx)
 	}
 	if err == nil {
-		err = openInstance(ctx, db, config.InstanceID)
+		err = instance.Open(ctx, db, config.InstanceID)
 	}
 	if err != nil {
 		return fmt.Errorf("clerksync: %w", err)

@@ -106,10 +106,10 @@ type BudgetStatus struct {
 
 // Budget is how much of Clerk's rate limit this process may use, and uses; nil without a secret key.
 func (s Sync) Budget() *BudgetStatus {
-	if s.m.proofs.api == nil {
+	if s.m.api == nil {
 		return nil
 	}
-	return budgetStatus(s.m.proofs.api.Stats())
+	return budgetStatus(s.m.api.Stats())
 }
 
 func budgetStatus(s clerkapi.Stats) *BudgetStatus {
@@ -175,7 +175,7 @@ func (m *Mirror) syncFacts(ctx context.Context, ours clerk.Time) (f status.Facts
 // otherInstances returns the other Clerk instances that put the claim of being in sync in doubt: those of configured keys,
 // and those whose events came since the last walk began, or were mixed with ours.
 func (m *Mirror) otherInstances(ctx context.Context, proven clerk.Time) (status.Instance, error) {
-	found, err := m.foreign(ctx)
+	found, err := m.instance.Foreign(ctx)
 	if err != nil {
 		return status.Instance{}, err
 	}

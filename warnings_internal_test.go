@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
@@ -75,14 +76,16 @@ func TestWarningsOfFacts(t *testing.T) {
 		"a dead letter just now": {func(f *facts) {
 			f.stored.deliveries, f.stored.lastDead = map[store.State]int64{store.StateDead: 1}, clerk.TimeOf(f.now)
 		}, "dead_letters error"},
-		"another instance's events": {func(f *facts) { f.stored.foreign = foreign{Database: "ins_1", Events: []string{"ins_2"}} }, "foreign_instance warning"},
-		"two instances, none ours":  {func(f *facts) { f.instances, f.stored.foreign = nil, foreign{Events: []string{"ins_1", "ins_2"}} }, "foreign_instance error"},
-		"refused reads":             {func(f *facts) { f.stored.unreadable = map[clerk.Kind]int64{clerk.KindUser: 1} }, "unreadable warning"},
-		"another instance's keys":   {func(f *facts) { f.stored.foreign = foreign{Database: "ins_1", Keys: []string{"ins_2"}} }, "foreign_instance error"},
-		"another ladder":            {func(f *facts) { f.settings = &store.Settings{Ladder: []string{"x"}} }, "ladder_differs warning"},
-		"another redaction":         {func(f *facts) { f.settings = &store.Settings{Redact: []string{"x"}} }, "redaction_differs warning"},
-		"odd roles":                 {func(f *facts) { f.stored.rolesRejected = 1 }, "roles_rejected warning"},
-		"not filled":                {func(f *facts) { delete(f.stored.walks, "user") }, "backfill_missing warning"},
+		"another instance's events": {func(f *facts) { f.stored.foreign = instance.Foreign{Database: "ins_1", Events: []string{"ins_2"}} }, "foreign_instance warning"},
+		"two instances, none ours": {func(f *facts) {
+			f.instances, f.stored.foreign = nil, instance.Foreign{Events: []string{"ins_1", "ins_2"}}
+		}, "foreign_instance error"},
+		"refused reads":           {func(f *facts) { f.stored.unreadable = map[clerk.Kind]int64{clerk.KindUser: 1} }, "unreadable warning"},
+		"another instance's keys": {func(f *facts) { f.stored.foreign = instance.Foreign{Database: "ins_1", Keys: []string{"ins_2"}} }, "foreign_instance error"},
+		"another ladder":          {func(f *facts) { f.settings = &store.Settings{Ladder: []string{"x"}} }, "ladder_differs warning"},
+		"another redaction":       {func(f *facts) { f.settings = &store.Settings{Redact: []string{"x"}} }, "redaction_differs warning"},
+		"odd roles":               {func(f *facts) { f.stored.rolesRejected = 1 }, "roles_rejected warning"},
+		"not filled":              {func(f *facts) { delete(f.stored.walks, "user") }, "backfill_missing warning"},
 		"not walked": {func(f *facts) {
 			w := f.stored.walks["organization"]
 			w.CompleteAt -= 27 * 3600_000

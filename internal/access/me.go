@@ -1,16 +1,14 @@
-package clerksync
+package access
 
 import (
 	"encoding/json"
-	"net/http"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
-	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/internal/store"
 )
 
-// me is the answer of GET /api/auth/me. Its keys are a contract; private metadata is
-// never among them.
+// me is the body of GET /api/auth/me. Its keys are a contract. Private metadata is never among them.
 type me struct {
 	ID              string          `json:"id"`
 	ClerkUserID     string          `json:"clerk_user_id"`
@@ -30,12 +28,12 @@ type me struct {
 	UpdatedAt       clerk.Time      `json:"updated_at"`
 	PublicMetadata  json.RawMessage `json:"public_metadata"`
 
-	// Beside them stand session and organization, which are the caller's and not the user's alone.
+	// session and organization follow: they belong to the caller, not to the user alone.
 }
 
 type meSession struct {
 	ID     string  `json:"id"`
-	Status *string `json:"status"` // null: proven by the token, not seen by the mirror yet
+	Status *string `json:"status"` // null: the token proves the session, and it is not mirrored yet
 }
 
 type meOrganization struct {
@@ -45,32 +43,19 @@ type meOrganization struct {
 	Permissions []string `json:"permissions"`
 }
 
-// MeHandler answers who calls: the stored user of the request's token, the role, the
-// session and the active organization. Refusals are 401 with a code; see the HTTP
-// contract in docs/ARCHITECTURE.md.
-func (m *Mirror) MeHandler() http.Handler { return web.HandlerFunc(m.me) }
-
-func (m *Mirror) me(w http.ResponseWriter, r *http.Request) error {
-	caller, err := m.Authorize(r, nil)
+// Me returns the caller as JSON: the stored user, the session and the active organization.
+func (c *Caller) Me() ([]byte, error) {
+	user, err := c.Facts.Person.Rendered(renderMe)
 	if err != nil {
-		return m.problem(err)
-	}
-	user, err := caller.facts.Person.Rendered(renderMe)
-	if err != nil {
-		return err
+		return nil, err
 	}
 	body := make([]byte, 0, len(user)+256)
-	body = append(body, user[:len(user)-1]...) // open for what follows
-	body, err = appendMembers(body, sessionOf(caller), organizationOf(caller))
-	if err != nil {
-		return err
-	}
-	web.WriteBody(w, http.StatusOK, body)
-	return nil
+	body = append(body, user[:len(user)-1]...) // without the closing brace
+	return appendMembers(body, c.meSession(), c.meOrganization())
 }
 
-// renderMe makes the user's part of the answer, which stays the same until the user changes.
-func renderMe(u *User) ([]byte, error) {
+// renderMe returns the user's part of the body, which stays the same until the user changes.
+func renderMe(u *store.User) ([]byte, error) {
 	return json.Marshal(&me{
 		ID: u.ID, ClerkUserID: u.ClerkUserID, Email: orNull(u.Email), Username: orNull(u.Username),
 		FirstName: orNull(u.FirstName), LastName: orNull(u.LastName), ProfileImageURL: orNull(u.ProfileImageURL),
@@ -80,7 +65,7 @@ func renderMe(u *User) ([]byte, error) {
 	})
 }
 
-// appendMembers ends the open object with the caller's session and organization.
+// appendMembers completes the open object with the caller's session and organization.
 func appendMembers(body []byte, s *meSession, o *meOrganization) ([]byte, error) {
 	session := []byte("null")
 	organization := session
@@ -100,26 +85,27 @@ func appendMembers(body []byte, s *meSession, o *meOrganization) ([]byte, error)
 	return append(body, '}'), nil
 }
 
-func sessionOf(c *Caller) *meSession {
+// meSession returns the session of the token, nil if it has none.
+func (c *Caller) meSession() *meSession {
 	if c.Claims.SessionID == "" {
 		return nil
 	}
 	answer := &meSession{ID: c.Claims.SessionID}
-	if c.Session != nil {
-		answer.Status = orNull(c.Session.Status)
+	if s := c.Facts.Session; s != nil && s.Found {
+		answer.Status = orNull(s.Status)
 	}
 	return answer
 }
 
-// organizationOf is the token's active organization, filled up with what the mirror knows of it: unless the token is
-// newer and names another role.
-func organizationOf(c *Caller) *meOrganization {
+// meOrganization returns the token's active organization, completed with what is stored of it, unless the token names
+// another role: then the token is newer.
+func (c *Caller) meOrganization() *meOrganization {
 	active := c.Claims.Organization
 	if active == nil {
 		return nil
 	}
 	answer := &meOrganization{ID: active.ID, Slug: orNull(active.Slug), Role: orNull(active.Role), Permissions: active.Permissions}
-	if seat := c.facts.Seat; seat != nil {
+	if seat := c.Facts.Seat; seat != nil {
 		if answer.Slug == nil {
 			answer.Slug = orNull(seat.Slug)
 		}

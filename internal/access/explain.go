@@ -1,0 +1,130 @@
+package access
+
+import (
+	"context"
+	"errors"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/live"
+)
+
+// Question asks why a caller is allowed or denied. The public package has a type of the same fields and documents them.
+type Question struct {
+	Token               string
+	ClerkUserID         string
+	ClerkSessionID      string
+	ClerkOrganizationID string
+	Rule                auth.Rule
+}
+
+// Explanation answers a [Question]. The public package has a type of the same fields and documents them.
+type Explanation struct {
+	Allowed     bool
+	Code        string
+	Reason      string
+	ClerkUserID string
+	Unready     string
+	Conditions  []auth.Condition
+}
+
+// errNoCaller means that a question names no caller.
+var errNoCaller = errors.New("clerksync: explain: set a token or a user")
+
+// Explain returns why a caller is allowed or denied. It changes nothing and sends no request to Clerk.
+func (g *Gate) Explain(ctx context.Context, q Question) (*Explanation, error) {
+	x := &Explanation{Unready: g.config.Unready, Allowed: true}
+	claims, err := g.claimsOf(ctx, q, x)
+	if err != nil || claims == nil {
+		return x, err
+	}
+	x.ClerkUserID = claims.Subject
+	facts, err := g.facts(ctx, claims)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	x.addStored(live.Judge(claims, facts, g.config.Now()), facts, claims)
+	if q.Rule == nil {
+		return x, nil
+	}
+	subject := g.subject(claims, facts, g.cache.Ready())
+	for _, c := range q.Rule.Explain(&subject) {
+		x.add(c)
+	}
+	return x, nil
+}
+
+// claimsOf returns the claims that the question is about, nil where the token does not verify.
+func (g *Gate) claimsOf(ctx context.Context, q Question, x *Explanation) (*auth.Claims, error) {
+	if q.Token == "" {
+		if q.ClerkUserID == "" {
+			return nil, errNoCaller
+		}
+		claims := &auth.Claims{Subject: q.ClerkUserID, SessionID: q.ClerkSessionID, IssuedAt: g.config.Now(), Status: auth.StatusActive}
+		if q.ClerkOrganizationID != "" {
+			claims.Organization = &auth.ActiveOrganization{ID: q.ClerkOrganizationID}
+		}
+		return claims, nil
+	}
+	err := errNoKeys
+	var claims *auth.Claims
+	if g.config.Tokens != nil {
+		claims, err = g.config.Tokens.Verify(ctx, q.Token)
+	}
+	if err == nil {
+		if err = g.foreignKeys(); err != nil {
+			claims = nil
+		}
+	}
+	c := auth.Condition{Name: "token", Allowed: err == nil}
+	if err != nil {
+		d := invalidToken(err)
+		c.Code, c.Reason = d.Code, d.Reason
+	}
+	x.add(c)
+	return claims, nil
+}
+
+// addStored adds what is stored for or against the caller.
+func (x *Explanation) addStored(refusal *live.Refusal, f live.Facts, claims *auth.Claims) {
+	fact := func(name, value string, known bool) auth.Fact {
+		return auth.Fact{Name: name, Value: value, Known: known, Source: auth.SourceMirror}
+	}
+	state := "active"
+	switch {
+	case f.Person.Deleted:
+		state = "deleted"
+	case f.Person.Found && !f.Person.User.IsActive:
+		state = live.Inactive(&f.Person.User)
+	case f.Person.User.Locked:
+		state = "locked"
+	}
+	conditions := []auth.Condition{{Name: "user", Facts: []auth.Fact{fact("state", state, f.Person.Found || f.Person.Deleted)}}}
+	if f.Session != nil {
+		conditions = append(conditions, auth.Condition{Name: "session", Facts: []auth.Fact{fact("status", f.Session.Status, f.Session.Found)}})
+	}
+	if f.Seat != nil {
+		value := f.Seat.Membership.Role
+		if !f.Seat.Found && f.Seat.LostAt > 0 {
+			value = "lost"
+		}
+		conditions = append(conditions, auth.Condition{Name: "membership", Facts: []auth.Fact{
+			{Name: "role", Value: claims.Organization.Role, Known: claims.Organization.Role != "", Source: auth.SourceToken},
+			fact("role", value, f.Seat.Found || f.Seat.LostAt > 0),
+		}})
+	}
+	for _, c := range conditions {
+		c.Allowed = refusal == nil || refusal.Fact != c.Name && refusal.Fact != c.Name+".role"
+		if !c.Allowed {
+			c.Code = refusal.Code
+		}
+		x.add(c)
+	}
+}
+
+// add adds a condition. The first one that is not met decides.
+func (x *Explanation) add(c auth.Condition) {
+	x.Conditions = append(x.Conditions, c)
+	if !c.Allowed && x.Allowed {
+		x.Allowed, x.Code, x.Reason = false, c.Code, c.Reason
+	}
+}

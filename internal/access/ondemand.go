@@ -1,0 +1,171 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+const (
+	// cachedFor is how long a fact that was read from Clerk may grant: the bound of freshness of one row.
+	cachedFor = 15 * time.Minute
+	// missingFor is how long Clerk is not asked again for a user whom it does not know.
+	missingFor = 30 * time.Second
+	// pauseFor is how long Clerk is not asked after it failed to respond: requests must not wait for it one after the other.
+	pauseFor = 5 * time.Second
+	// readTimeout bounds how long a request waits for Clerk.
+	readTimeout = 3 * time.Second
+	// maxMissing bounds the users who are remembered as missing.
+	maxMissing = 100_000
+)
+
+// onDemand reads single objects from Clerk while a request waits: users who are not mirrored yet, and stored facts that are
+// to grant more than a token does. What it remembers is bounded. The budget that all reads share keeps a flood of unknown
+// users from using up the instance's rate limit.
+type onDemand struct {
+	*live.Proofs
+	config *Config
+
+	mu      sync.Mutex
+	missing map[string]time.Time // users whom Clerk did not know, and when
+	failed  time.Time            // when Clerk last failed to respond
+}
+
+// need is a fact that must be proven before what is stored of it may grant.
+type need struct {
+	fact   live.Fact
+	queued int64 // the transaction that put it into the verify queue; the proof must have begun after it
+}
+
+// errPaused is returned while Clerk is not asked.
+var errPaused = errors.New("Clerk did not respond a moment ago") //nolint:staticcheck // a name
+
+// fetch reads a fact from Clerk, once for all requests that need it at a time. A client that hangs up does not cancel the
+// read for the others.
+func (d *onDemand) fetch(ctx context.Context, n need) error {
+	d.mu.Lock()
+	age := d.config.Now().Sub(d.failed)
+	d.mu.Unlock()
+	if age >= 0 && age < pauseFor {
+		return errPaused
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return d.Prove(ctx, n.fact, n.queued, func(ctx context.Context) (live.Proof, error) {
+		ctx, cancel := context.WithTimeout(ctx, readTimeout)
+		defer cancel()
+		proof, err := d.read(ctx, n.fact)
+		if errors.Is(err, clerkapi.ErrUnavailable) || errors.Is(err, clerkapi.ErrUnauthorized) ||
+			errors.Is(err, reconcile.ErrOtherInstance) || errors.Is(err, context.DeadlineExceeded) {
+			d.mu.Lock()
+			d.failed = d.config.Now()
+			d.mu.Unlock()
+		}
+		return proof, err
+	})
+}
+
+// read reads a fact and stores it by the same rules as events. Plans are not stored.
+func (d *onDemand) read(ctx context.Context, f live.Fact) (live.Proof, error) {
+	if err := d.config.Instance.CheckSecretKey(ctx, clerkapi.Interactive); err != nil {
+		return live.Proof{}, err
+	}
+	if f.Kind == clerk.KindSubscription {
+		return d.readPlans(ctx, f)
+	}
+	proof := live.Proof{At: d.config.Now()}
+	ref := clerkapi.Ref{Kind: f.Kind, ID: f.ID, UserID: f.User, OrganizationID: f.Organization}
+	if f.Kind == clerk.KindUser {
+		ref = clerkapi.Ref{Kind: f.Kind, ID: f.User}
+	}
+	found, err := d.config.API.Object(ctx, ref, clerkapi.Interactive)
+	if err != nil {
+		return proof, err
+	}
+	proof.Since = found.Horizon.Since
+	return proof, d.config.Ingest.Apply(ctx, ingest.Reading{
+		Key: store.Key{Kind: f.Kind, ID: found.Ref.ID}, Body: found.Body, ObservedAt: found.ObservedAt(), Since: proof.Since, ByID: true,
+	})
+}
+
+// readPlans reads the plans that are in force for a user or an organization. It repeats the read while the answer belongs
+// to a request that was sent before a change that is stored: the client may share a request that is under way.
+func (d *onDemand) readPlans(ctx context.Context, f live.Fact) (live.Proof, error) {
+	proof := live.Proof{At: d.config.Now()}
+	horizon, err := d.config.Ingest.Horizon(ctx)
+	if err != nil {
+		return proof, err
+	}
+	ref := clerkapi.Ref{Kind: f.Kind, UserID: f.User, OrganizationID: f.Organization}
+	for ctx.Err() == nil {
+		found, err := d.config.API.Object(ctx, ref, clerkapi.Interactive)
+		if err != nil && !errors.Is(err, clerkapi.ErrNotFound) {
+			return proof, err
+		}
+		if found.Horizon.Since >= horizon.Since {
+			proof.Since, proof.Plans = found.Horizon.Since, plansOf(found.Body) // no subscription means no plan
+			return proof, nil
+		}
+	}
+	return proof, ctx.Err()
+}
+
+// plansOf returns the plans that a subscription of the Backend API has in force. Webhooks name the items differently.
+func plansOf(subscription clerk.Value) []string {
+	var plans []string
+	for _, name := range []string{"subscription_items", "items"} {
+		for _, item := range subscription.Get(name).All() {
+			status, slug := item.Get("status").String(), item.Get("plan").Get("slug").String()
+			if slug != "" && (status == "active" || status == "past_due") {
+				plans = append(plans, slug)
+			}
+		}
+	}
+	return plans
+}
+
+// fetchUser reads a user who is not mirrored yet, once for all requests that need the user at a time. It reports whether the
+// user is stored now.
+func (d *onDemand) fetchUser(ctx context.Context, id string, queued int64) bool {
+	if d.config.API == nil {
+		return false
+	}
+	d.mu.Lock()
+	since, missing := d.missing[id]
+	age := d.config.Now().Sub(since)
+	d.mu.Unlock()
+	if missing && age >= 0 && age < missingFor {
+		return false
+	}
+	err := d.fetch(ctx, need{live.Fact{Kind: clerk.KindUser, User: id}, queued})
+	if errors.Is(err, clerkapi.ErrNotFound) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if len(d.missing) >= maxMissing {
+			clear(d.missing)
+		}
+		d.missing[id] = d.config.Now()
+		return false
+	}
+	if err != nil && !errors.Is(err, errPaused) && ctx.Err() == nil {
+		d.config.Incidents.Report(slog.LevelWarn, "unknown user", "users who are not mirrored could not be read from Clerk",
+			slog.String("user", id), slog.Any("error", err))
+	}
+	return err == nil
+}
+
+// cached reports whether a fact was read from Clerk recently, so that what is stored of it may grant. It is false while the
+// facts have it in the verify queue: a proof takes it out of there, so such facts were read before the proof.
+func (d *onDemand) cached(n need) bool {
+	_, held := d.Held(n.fact, 0)
+	return held && n.queued == 0
+}
