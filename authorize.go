@@ -39,7 +39,7 @@ func newCaller(c access.Caller) *Caller {
 // Denial is why a request is not served. No field quotes the token. Err, which is for the log, may name what is stored.
 type Denial struct {
 	Status   int    // 401: the caller is not known, or no longer; 403: known, and not allowed; 503: it cannot be decided now
-	Code     string // stable, see docs/ARCHITECTURE.md
+	Code     string // stable, see docs/http-api.md
 	Reason   string // of some codes
 	Detail   string // for people
 	Decision auth.Decision

@@ -7,7 +7,7 @@ import (
 )
 
 // MeHandler returns the handler of GET /api/auth/me: the stored user of the request's token, the role, the session and the
-// active organization. Refusals are 401 with a code; see the HTTP contract in docs/ARCHITECTURE.md.
+// active organization. Refusals are 401 with a code; see docs/http-api.md.
 func (m *Mirror) MeHandler() http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := m.gate.Authorize(r, nil)

@@ -11,8 +11,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 )
 
-// BenchmarkVerify measures the verification of a new token. What it takes beyond BenchmarkRSA
-// is the cost of this package.
+// BenchmarkVerify is a whole check of a token never seen before. What it takes beyond BenchmarkRSA is ours.
 func BenchmarkVerify(b *testing.B) {
 	b.Run("RS256", func(b *testing.B) {
 		benchmarkVerify(b, newVerifier(b, func(c *auth.Config) { c.CacheEntries = -1 }), signRS256(b, key(), header(), payload()))
@@ -33,7 +32,7 @@ func benchmarkVerify(b *testing.B, v *auth.Verifier, token string) {
 	}
 }
 
-// BenchmarkRSA measures the lower bound: the RSA operation of one RS256 signature.
+// BenchmarkRSA is the floor: the bare RSA operation of one RS256 signature.
 func BenchmarkRSA(b *testing.B) {
 	digest := sha256.Sum256([]byte("content"))
 	signature := sign(key(), "content")
@@ -45,7 +44,7 @@ func BenchmarkRSA(b *testing.B) {
 	}
 }
 
-// BenchmarkParts measures the rest: a verifier that accepts every signature.
+// BenchmarkParts shows what the rest is spent on: a verifier that believes every signature.
 func BenchmarkParts(b *testing.B) {
 	v := newVerifier(b, func(c *auth.Config) { c.Keys = anySignature{} })
 	benchmarkVerify(b, v, signRS256(b, key(), header(), payload()))
@@ -56,7 +55,7 @@ type ruleBenchmark struct {
 	subject *auth.Subject
 }
 
-// benchmarkRules returns each rule with the subject that costs it most.
+// benchmarkRules has each rule with a subject for whom it has most to look at.
 func benchmarkRules() map[string]ruleBenchmark {
 	subject := member()
 	subject.Role, subject.Ladder = "enterprise", []string{"solo", "growth", "enterprise", "admin"}
@@ -89,8 +88,7 @@ func BenchmarkRules(b *testing.B) {
 	}
 }
 
-// BenchmarkVerifyCached measures a remembered token: with keys that never change, and with keys
-// that have an age.
+// BenchmarkVerifyCached is a token that came before: with keys that never change, and with keys that are asked for their age.
 func BenchmarkVerifyCached(b *testing.B) {
 	remote, _ := setup(b, nil)
 	for name, keys := range map[string]auth.KeySet{"static": auth.StaticKey(&key().PublicKey), "remote": remote} {
@@ -118,7 +116,7 @@ func BenchmarkVerifyCached(b *testing.B) {
 	}
 }
 
-// BenchmarkForget measures what an event costs a full cache.
+// BenchmarkForget is what an event costs a full cache.
 func BenchmarkForget(b *testing.B) {
 	v, _ := counting(b, nil)
 	for i := range 10000 {

@@ -23,8 +23,7 @@ import (
 
 const keysURL = "https://clerk.example.com/.well-known/jwks.json"
 
-// server is a fake JWKS endpoint, as a transport. It counts requests, can be slow, and returns what
-// it is told to.
+// server is a fake JWKS endpoint, as a transport: it counts, can be slow, and answers what it is told to.
 type server struct {
 	mu       sync.Mutex
 	status   int
@@ -55,7 +54,7 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// answer sets what the server returns from now on.
+// answer sets what the server answers from now on.
 func (s *server) answer(status int, body string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,13 +97,12 @@ func setup(t testing.TB, change func(*auth.RemoteKeySetConfig)) (*auth.RemoteKey
 	return keys, s
 }
 
-// Signing takes thirty times as long as verifying, and the tests below verify about ten thousand
-// times.
+// Signing takes thirty times as long as verifying, and the tests below verify some ten thousand times.
 var contentSignatures = sync.OnceValue(func() map[*rsa.PrivateKey][]byte {
 	return map[*rsa.PrivateKey][]byte{key(): sign(key(), "content"), otherKey(): sign(otherKey(), "content")}
 })
 
-// try verifies a signature of k with this key id, and returns how long that took.
+// try verifies a signature of k under this key id, and returns how long that took.
 func try(t testing.TB, keys *auth.RemoteKeySet, id string, k *rsa.PrivateKey) (time.Duration, error) {
 	t.Helper()
 	began := time.Now()
@@ -112,7 +110,7 @@ func try(t testing.TB, keys *auth.RemoteKeySet, id string, k *rsa.PrivateKey) (t
 	return time.Since(began), err
 }
 
-// expect verifies without waiting for a fetch, and compares the result.
+// expect verifies at once, without waiting for a fetch, and compares the answer.
 func expect(t testing.TB, keys *auth.RemoteKeySet, id string, k *rsa.PrivateKey, want error) {
 	t.Helper()
 	if took, err := try(t, keys, id, k); !errors.Is(err, want) || took != 0 {
@@ -120,7 +118,7 @@ func expect(t testing.TB, keys *auth.RemoteKeySet, id string, k *rsa.PrivateKey,
 	}
 }
 
-// bubble runs f in fake time, in parallel with other tests. It makes the keys before, in real time.
+// bubble runs f in fake time, parallel to other tests. Keys are made before: that takes real time.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	t.Parallel()
@@ -128,14 +126,14 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-func TestRemoteKeySetShareOneFetch(t *testing.T) {
+func TestRemoteKeysShareOneFetch(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.SecretKey = "sk_test_1" })
 		s.slow(time.Second)
 		if ids := keys.KeyIDs(); ids != nil {
 			t.Errorf("ids %v before any fetch", ids)
 		}
-		// The first caller gives up. The fetch that it started still serves the others.
+		// The first to come hangs up; the fetch that it started serves the others nevertheless.
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -167,7 +165,7 @@ func TestRemoteKeySetShareOneFetch(t *testing.T) {
 	})
 }
 
-func TestRemoteKeySetRefreshInBackground(t *testing.T) {
+func TestRemoteKeysRefreshInBackground(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -189,9 +187,8 @@ func TestRemoteKeySetRefreshInBackground(t *testing.T) {
 	})
 }
 
-// With a sliding expiry, as in the official SDK, a removed key would live as long
-// as it is used.
-func TestRemoteKeySetRemoved(t *testing.T) {
+// Checklist J13. A sliding expiry, as the official SDK had it, would let a removed key live as long as it is used.
+func TestRemoteKeysRemoved(t *testing.T) {
 	t.Run("busy", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			keys, s := setup(t, nil)
@@ -229,9 +226,8 @@ func TestRemoteKeySetRemoved(t *testing.T) {
 	})
 }
 
-// At most six fetches a minute, no effect on good tokens, and a rotation meanwhile is
-// noticed.
-func TestRemoteKeySetFlood(t *testing.T) {
+// Checklist J12: six fetches in any minute, good tokens notice nothing, and a rotation meanwhile is honoured.
+func TestRemoteKeysFlood(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -280,8 +276,8 @@ func TestRemoteKeySetFlood(t *testing.T) {
 	})
 }
 
-// An unknown id is refused without a fetch for 30 seconds, and no longer.
-func TestRemoteKeySetUnknownID(t *testing.T) {
+// Checklist J12: an unknown id is refused without asking for 30 seconds, and no longer.
+func TestRemoteKeysUnknownID(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -304,7 +300,7 @@ func TestRemoteKeySetUnknownID(t *testing.T) {
 		if s.count() != 3 {
 			t.Errorf("%d fetches", s.count())
 		}
-		// A missing id and one that is too long never cause a fetch.
+		// No id at all, and one too long to be one, are never worth a fetch.
 		time.Sleep(time.Minute)
 		expect(t, keys, "", key(), auth.ErrUnknownKey)
 		expect(t, keys, strings.Repeat("x", 129), key(), auth.ErrUnknownKey)
@@ -314,8 +310,8 @@ func TestRemoteKeySetUnknownID(t *testing.T) {
 	})
 }
 
-// A rotation may keep the key id. It shows first in a signature that does not match.
-func TestRemoteKeySetRotationUnderOneID(t *testing.T) {
+// A rotation may keep the key id. The first sign is then a signature that does not match.
+func TestRemoteKeysRotationUnderOneID(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -334,8 +330,8 @@ func TestRemoteKeySetRotationUnderOneID(t *testing.T) {
 	})
 }
 
-// The last good set is used up to its maximum age.
-func TestRemoteKeySetOutage(t *testing.T) {
+// Checklist J13 and J4 (redirects): the last good set serves up to its maximum age.
+func TestRemoteKeysOutage(t *testing.T) {
 	for name, down := range map[string]struct {
 		status int
 		body   string
@@ -399,7 +395,8 @@ func TestRemoteKeySetOutage(t *testing.T) {
 	}
 }
 
-func TestRemoteKeySetColdOutage(t *testing.T) {
+// Checklist J13.
+func TestRemoteKeysColdOutage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		s.answer(500, "")
@@ -438,8 +435,8 @@ func TestRemoteKeySetColdOutage(t *testing.T) {
 	})
 }
 
-// In an outage after a long idle time, callers wait for the first attempt only.
-func TestRemoteKeySetIdleThenSlow(t *testing.T) {
+// Back from a long idle time into an outage: only the first attempt is waited for.
+func TestRemoteKeysIdleThenSlow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -463,7 +460,7 @@ func TestRemoteKeySetIdleThenSlow(t *testing.T) {
 	})
 }
 
-func TestRemoteKeySetRefreshWaitsWithItsContext(t *testing.T) {
+func TestRemoteKeysRefreshWaitsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		s.slow(3 * time.Second)

@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// Role returns a rule that allows users whose stored application role is this one or the highest of
-// the ladder.
+// Role allows exactly this role, and the highest role of the ladder. The role is the application's own, as stored.
 func Role(role string) Rule { return roleRule{role} }
 
 type roleRule struct{ role string }
@@ -25,12 +24,12 @@ func (r roleRule) Explain(s *Subject) []Condition {
 
 func (r roleRule) String() string { return call("Role", r.role) }
 
-func (r roleRule) validate() error { return validateName(r, r.role) }
+func (r roleRule) fault() error { return faultIfEmpty(r, r.role) }
 
 func (r roleRule) roles() []string { return []string{r.role} }
 
-// MinRole returns a rule that allows users whose stored application role is this one or a higher
-// one of the ladder. It refuses if either role is not on the ladder.
+// MinRole allows this role and all above it on the ladder. A role that is not on the ladder, the subject's or the one
+// asked for, is refused.
 func MinRole(role string) Rule { return minRoleRule{role} }
 
 type minRoleRule struct{ role string }
@@ -49,7 +48,7 @@ func (r minRoleRule) Explain(s *Subject) []Condition {
 
 func (r minRoleRule) String() string { return call("MinRole", r.role) }
 
-func (r minRoleRule) validate() error { return validateName(r, r.role) }
+func (r minRoleRule) fault() error { return faultIfEmpty(r, r.role) }
 
 func (r minRoleRule) roles() []string { return []string{r.role} }
 
@@ -62,15 +61,14 @@ func roleFacts(s *Subject) []Fact {
 	}
 }
 
-// OrgRole returns a rule that allows users who have exactly this role in the active organization.
-// You may leave out the prefix "org:". The rule reads the role from the token, and refuses if a
-// stored membership has another one.
+// OrgRole allows this role in the active organization, exactly. The prefix "org:" may be left out. The role is the
+// token's; a stored membership that names another one makes it refuse, for the stricter of both counts.
 func OrgRole(role string) Rule { return orgRoleRule{role, withoutPrefix(role)} }
 
 type orgRoleRule struct{ asked, role string }
 
 func (r orgRoleRule) Check(s *Subject) Decision {
-	if d, done := precheck(s, invalidKey(r.role)); done {
+	if d, done := precheck(s, oddKey(r.role)); done {
 		return d
 	}
 	o, m := s.Claims.Organization, s.membership()
@@ -97,10 +95,9 @@ func (r orgRoleRule) Explain(s *Subject) []Condition {
 
 func (r orgRoleRule) String() string { return call("OrgRole", r.asked) }
 
-func (r orgRoleRule) validate() error { return validateKey(r, r.role) }
+func (r orgRoleRule) fault() error { return keyFault(r, r.role) }
 
-// precheck refuses a subject that is not signed in, and every subject if the rule is invalid. done
-// is false if neither is the case.
+// precheck answers for who is not signed in and for a rule that is faulty; done is false where it does not.
 func precheck(s *Subject, faulty bool) (d Decision, done bool) {
 	switch {
 	case !s.signedIn():
@@ -119,19 +116,19 @@ func decide(allowed bool, reason string) Decision {
 	return Deny(reason)
 }
 
-// invalidKey reports whether no role, permission, feature or plan of Clerk can have this key.
-func invalidKey(key string) bool { return key == "" || strings.ContainsAny(key, ", \t\r\n") }
+// oddKey reports whether a key is none that a role, permission, feature or plan of Clerk's can have.
+func oddKey(key string) bool { return key == "" || strings.ContainsAny(key, ", \t\r\n") }
 
-func validateKey(rule Rule, key string) error {
-	if key != "" && invalidKey(key) {
-		return invalidRule(rule, "the name contains white space or a comma, which Clerk's names do not")
+func keyFault(rule Rule, key string) error {
+	if key != "" && oddKey(key) {
+		return faultOf(rule, "the name holds white space or a comma, as no name of Clerk's does")
 	}
-	return validateName(rule, key)
+	return faultIfEmpty(rule, key)
 }
 
-func validateName(rule Rule, name string) error {
+func faultIfEmpty(rule Rule, name string) error {
 	if name == "" {
-		return invalidRule(rule, "the name is empty")
+		return faultOf(rule, "the name is empty")
 	}
 	return nil
 }

@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// KeyStats counts the fetches of a [RemoteKeySet].
+// KeyStats is what became of the fetches of [RemoteKeySet] since they were made.
 type KeyStats struct {
-	Fetched  time.Time // when the keys in use were fetched; zero if there are none
-	Fetches  uint64    // the number of fetches that ended, failures included
-	Failures uint64    // the number of fetches that failed
+	Fetched           time.Time // when the keys in use were fetched; zero: there are none
+	Fetches, Failures uint64    // that ended; Failures are among Fetches
 }
 
-// Stats returns the counts of the fetches so far.
+// Stats tells of the fetches so far.
 func (r *RemoteKeySet) Stats() KeyStats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -26,18 +25,13 @@ func (r *RemoteKeySet) Stats() KeyStats {
 	return stats
 }
 
-// TokenStats counts the tokens of a [Verifier].
+// TokenStats is what became of tokens since the [Verifier] was made.
 type TokenStats struct {
-	// Verified is the number of tokens whose signature was verified and that were accepted. Tokens
-	// that the verifier remembered are not counted.
-	Verified uint64
-
-	// Refused is the number of refused tokens, by the reason of their [Error], or by its code if it
-	// has no reason.
-	Refused map[string]uint64
+	Verified uint64            // accepted, but for those that were remembered: they are not counted
+	Refused  map[string]uint64 // by reason, or by code where there is no reason
 }
 
-// tokenStats counts what [TokenStats] returns. It costs a remembered token nothing.
+// tokenStats costs tokens that are remembered nothing.
 type tokenStats struct {
 	verified atomic.Uint64
 
@@ -60,7 +54,7 @@ func (s *tokenStats) refuse(err error) {
 	s.refused[reason]++
 }
 
-// Stats returns the counts of the tokens so far.
+// Stats tells of the tokens so far. The reasons are the constants of this package.
 func (v *Verifier) Stats() TokenStats {
 	v.stats.mu.Lock()
 	defer v.stats.mu.Unlock()

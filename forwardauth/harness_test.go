@@ -83,8 +83,10 @@ func newSite(t *testing.T, kind forwardauth.Proxy) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/webhooks/clerk", m.WebhookHandler())
 	s := &site{T: t, clerk: c, policy: policy, app: newApplication(t)}
-	s.auth = httptest.NewServer(web.Standard(web.Config{}, h.Before(http.NotFoundHandler())))
+	s.auth = httptest.NewServer(web.Standard(web.Config{}, h.Before(mux)))
 	t.Cleanup(s.auth.Close)
 	s.ada = c.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 	s.grace = c.CreateUser(clerktest.User{Email: "grace@example.com", Role: "admin"})

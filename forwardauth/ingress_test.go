@@ -37,6 +37,7 @@ func ingressRecipe(t *testing.T) (fromAnswer []string, set map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const annotation = "nginx.ingress.kubernetes.io/"
 	maps := map[string]manifest{}
 	ingress, controller := manifest{}, manifest{}
 	for d := yaml.NewDecoder(bytes.NewReader(text)); ; {
@@ -48,14 +49,13 @@ func ingressRecipe(t *testing.T) (fromAnswer []string, set map[string]string) {
 		}
 		maps[m.Metadata.Namespace+"/"+m.Metadata.Name] = m
 		switch {
-		case m.Kind == "Ingress":
+		case m.Metadata.Annotations[annotation+"auth-url"] != "":
 			ingress = m
 		case m.Data["proxy-set-headers"] != "":
 			controller = m
 		}
 	}
 	set = maps[controller.Data["proxy-set-headers"]].Data
-	const annotation = "nginx.ingress.kubernetes.io/"
 	if url := ingress.Metadata.Annotations[annotation+"auth-url"]; !strings.HasSuffix(url, forwardauth.Path) || len(set) == 0 {
 		t.Fatalf("auth-url %q, headers %v", url, set)
 	}

@@ -47,6 +47,28 @@ func TestProxyPassesWhoCalls(t *testing.T) {
 	})
 }
 
+// Clerk's webhooks carry no token. They reach clerksync, and nothing that looks like their path reaches the application
+// without a check.
+func TestProxyPassesWebhooks(t *testing.T) {
+	t.Parallel()
+	eachProxy(t, func(p *proxy) {
+		if a := p.send("POST", "/api/webhooks/clerk", ""); a.status != http.StatusBadRequest || !strings.Contains(a.body, "invalid_signature") {
+			p.Errorf("a webhook without a signature: %d %s", a.status, a.body)
+		}
+		for _, path := range []string{
+			"/api/webhooks/clerk/", "/api/webhooks/clerk/x", "/api/webhooks/clerk/../../../app/x", "/api/webhooks//clerk", "/API/webhooks/clerk",
+			"/app/../api/webhooks/clerk", "/api/webhooks/%63lerk",
+		} {
+			if a := p.send("POST", path, ""); a.status == http.StatusOK || len(p.app.take()) > 0 {
+				p.Errorf("%s: %d, or the application was reached", path, a.status)
+			}
+		}
+		if seen := p.app.take(); len(seen) > 0 {
+			p.Errorf("the application was reached: %v", seen)
+		}
+	})
+}
+
 // isAda wants exactly what the handler says of ada in the identity headers, and nothing more.
 func (p *proxy) isAda(e echo) {
 	p.Helper()

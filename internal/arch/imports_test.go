@@ -72,6 +72,7 @@ func rules() []rule {
 		{"internal/doctor", nil, nil},
 		{"internal/nearest", nil, nil},
 		{"internal/arch", nil, nil},
+		{"internal/docs", nil, nil},
 		{"auth", nil, nil},
 		{"clerk", nil, nil},
 		{"webhook", nil, nil},

@@ -15,12 +15,11 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// send sends one GET request and reads the answer. The error is an [*Error] without Op and
-// Attempts.
+// send makes one GET and reads its answer. The error is an [*Error] without operation and attempts.
 func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Value, error) {
 	timeout := c.config.Timeout
 	if r.priority != Background {
-		timeout = min(timeout, interactiveTimeout)
+		timeout = min(timeout, briefly)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -54,7 +53,7 @@ func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Val
 
 var errTooLong = fmt.Errorf("the answer is longer than %d MiB", maxBody>>20)
 
-// readBody reads the body of an answer, and allocates its length at once if the server sends it.
+// readBody reads all of an answer, into memory of its length where the server tells that.
 func readBody(res *http.Response, longest int64) ([]byte, error) {
 	if res.ContentLength > longest {
 		return nil, errTooLong
@@ -73,7 +72,7 @@ func readBody(res *http.Response, longest int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// read decodes a complete answer.
+// read judges an answer that arrived whole.
 func (c *Client) read(res *http.Response, body []byte) (clerk.Value, error) {
 	value, problem := parse(res.Header.Get("Content-Type"), body)
 	if res.StatusCode == http.StatusOK {
@@ -95,7 +94,7 @@ func (c *Client) read(res *http.Response, body []byte) (clerk.Value, error) {
 		failed.Reason, failed.Remedy = ErrUnavailable, remedyOutage
 	case foreign:
 		failed.Reason, failed.Remedy = ErrUnavailable, remedyForeign
-		failed.Cause = final(errors.New("the answer is not from Clerk"))
+		failed.Cause = final(errors.New("the answer is not Clerk's"))
 	case res.StatusCode == http.StatusNotFound && failed.Code == "resource_not_found":
 		failed.Reason = ErrNotFound
 	default:
@@ -104,7 +103,7 @@ func (c *Client) read(res *http.Response, body []byte) (clerk.Value, error) {
 	return clerk.Value{}, failed
 }
 
-// parse decodes a body of type application/json.
+// parse decodes a body that says that it is JSON.
 func parse(contentType string, body []byte) (clerk.Value, error) {
 	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
 		return clerk.Value{}, errors.New("the answer is not of type application/json")
@@ -116,7 +115,7 @@ func parse(contentType string, body []byte) (clerk.Value, error) {
 	return value, nil
 }
 
-// code returns the code of the first error in Clerk's error body, or "" if the body is not one.
+// code is that of the first error in Clerk's error body, "" if it is none.
 func (c *Client) code(value clerk.Value) string {
 	for _, e := range value.Get("errors").All() {
 		return c.word(e.Get("code").String())
@@ -134,14 +133,13 @@ func (c *Client) unavailable(res *http.Response, remedy string, cause error) *Er
 
 func final(cause error) error { return &finalError{cause} }
 
-// finalError is a cause for which further attempts are useless.
+// finalError is a cause that no further attempt can cure.
 type finalError struct{ error }
 
 func (e *finalError) Is(target error) bool { return target == errFinal }
 func (e *finalError) Unwrap() error        { return e.error }
 
-// retryAfter returns the delay of a Retry-After header: seconds, or a time by the server's own
-// clock.
+// retryAfter reads seconds, or a time by the server's own clock.
 func retryAfter(h http.Header) time.Duration {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	after := defaultRetryAfter
