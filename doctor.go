@@ -37,7 +37,7 @@ const checkTime = 10 * time.Second
 // secrets, no personal data. It takes the database over, only reads it, and closes it. It looks at the mirrored rows only
 // where the schema is up to date.
 func Diagnose(ctx context.Context, db *Backend, config Config, o DoctorOptions) []Finding {
-	db.Restrict()
+	db.SetReadOnly()
 	m := &Mirror{config: config.withDefaults(), db: db}
 	if err := m.build(); err != nil {
 		_ = db.Close()
@@ -72,7 +72,7 @@ func faults(err error) (found []Finding) {
 }
 
 func (m *Mirror) pending(ctx context.Context) bool {
-	c, err := m.db.Examine(ctx)
+	c, err := m.db.Inspect(ctx)
 	return err != nil || len(c.Pending) > 0
 }
 
@@ -130,7 +130,7 @@ func (m *Mirror) checkDatabase(ctx context.Context, o DoctorOptions) []Finding {
 			"There is no database yet.")}
 	}
 	before := time.Now()
-	c, err := m.db.Examine(ctx)
+	c, err := m.db.Inspect(ctx)
 	if err != nil {
 		return []Finding{m.databaseFailure(err)}
 	}
@@ -166,7 +166,7 @@ func engineName(e store.Engine) string {
 	return "SQLite"
 }
 
-func checkSQLite(c store.Condition) (found []Finding) {
+func checkSQLite(c store.ServerInfo) (found []Finding) {
 	if mode := c.Settings["journal_mode"]; mode != "wal" {
 		found = append(found, doctor.Fail("Use a local disk: network file systems can not do it.", "The journal mode is %s, not WAL.", mode))
 	}
@@ -179,7 +179,7 @@ func checkSQLite(c store.Condition) (found []Finding) {
 	return found
 }
 
-func checkPostgres(c store.Condition, now time.Time) (found []Finding) {
+func checkPostgres(c store.ServerInfo, now time.Time) (found []Finding) {
 	if c.Settings["read_only"] == "true" {
 		found = append(found, doctor.Fail("Connect to the primary, as a role that may write.", "The connection is read-only."))
 	}

@@ -201,7 +201,7 @@ func (m *Mirror) checkSubscriptions(ctx context.Context) []Finding {
 	heard := 0
 	for _, kind := range reconcile.Kinds() {
 		types := kind.EventPrefix()
-		yes, err := m.db.Heard(ctx, types)
+		yes, err := m.db.EventSeen(ctx, types)
 		if err != nil {
 			return []Finding{unreadable(err)}
 		}

@@ -79,7 +79,7 @@ func (m *Mirror) readFacts(ctx context.Context) *facts {
 func (m *Mirror) completeFacts(f *facts) {
 	f.now, f.config, f.production = m.config.Now(), &m.config, m.production()
 	f.settings = m.db.Settings()
-	f.engine, f.durable, f.database = m.db.Engine(), !m.db.Relaxed(), m.db.String()
+	f.engine, f.durable, f.database = m.db.Engine(), !m.db.NonDurable(), m.db.String()
 	f.takesWebhooks, f.readsClerk, f.instances = m.webhooks != nil, m.reconciler != nil, m.instance.AllowedInstances()
 	f.noKeys = m.tokens == nil
 	f.keysMissing = m.instance.KeysMissing()
@@ -99,10 +99,10 @@ func (m *Mirror) completeFacts(f *facts) {
 func (m *Mirror) readStored(ctx context.Context, head store.Head) (*storedFacts, error) {
 	s := &storedFacts{head: head}
 	for _, read := range []func() error{
-		func() (err error) { s.born, err = m.db.Born(ctx); return err },
+		func() (err error) { s.born, err = m.db.CreatedAt(ctx); return err },
 		func() (err error) { s.clock, err = m.db.Clock(ctx, clerk.TimeOf(m.config.Now())); return err },
-		func() (err error) { s.deliveries, err = m.db.Exceptions(ctx); return err },
-		func() (err error) { s.lastDead, err = m.db.LastDead(ctx); return err },
+		func() (err error) { s.deliveries, err = m.db.CountNotApplied(ctx); return err },
+		func() (err error) { s.lastDead, err = m.db.LastDeadLetter(ctx); return err },
 		func() (err error) { s.walks, err = m.db.Walks(ctx); return err },
 		func() (err error) { s.queues, err = m.db.Queues(ctx); return err },
 		func() (err error) { s.unreadable, err = m.db.Unreadable(ctx); return err },
@@ -121,14 +121,14 @@ func (m *Mirror) readStored(ctx context.Context, head store.Head) (*storedFacts,
 // unheard lists the kinds of which walks of the last days found changes, though no event of them has ever come.
 func (m *Mirror) unheard(ctx context.Context) (kinds []clerk.Kind, err error) {
 	for _, kind := range reconcile.Kinds() {
-		at, err := m.db.Unannounced(ctx, kind)
+		at, err := m.db.LastNotSubscribed(ctx, kind)
 		if err != nil {
 			return nil, err
 		}
 		if at == 0 || m.config.Now().Sub(at.Time()) > unheardFor {
 			continue
 		}
-		heard, err := m.db.Heard(ctx, kind.EventPrefix())
+		heard, err := m.db.EventSeen(ctx, kind.EventPrefix())
 		if err != nil {
 			return nil, err
 		}

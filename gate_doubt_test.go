@@ -20,7 +20,7 @@ import (
 func (p *proven) queue(kind clerk.Kind, id string) {
 	p.Helper()
 	err := p.db.Update(p.Context(), func(tx *store.Tx) error {
-		return tx.QueueVerify(p.Context(), []store.Doubt{{Key: store.Key{Kind: kind, ID: id}, Reason: "tie"}})
+		return tx.QueueVerify(p.Context(), []store.VerifyItem{{Key: store.Key{Kind: kind, ID: id}, Reason: "tie"}})
 	})
 	if err != nil {
 		p.Fatal(err)
@@ -67,7 +67,7 @@ func TestDoubtThatArisesAfterAProofIsAskedFor(t *testing.T) {
 				if w, _ := p.try(p.token, tc.rule, nil); w.Code != tc.status {
 					t.Errorf("answered %d, want %d", w.Code, tc.status)
 				}
-				if left, err := p.db.Doubts(t.Context(), 10); err != nil || len(left) > 0 {
+				if left, err := p.db.VerifyQueue(t.Context(), 10); err != nil || len(left) > 0 {
 					t.Errorf("left in doubt: %v, %v", left, err)
 				}
 			})

@@ -228,7 +228,7 @@ func TestDoubtsAreSettledBetweenSweeps(t *testing.T) {
 		w.clerk.Settle()
 		w.backfill()
 		w.update(func(tx *store.Tx) error {
-			return tx.QueueVerify(w.Context(), []store.Doubt{{Key: store.Key{Kind: clerk.KindUser, ID: ada}, Reason: "tie"}})
+			return tx.QueueVerify(w.Context(), []store.VerifyItem{{Key: store.Key{Kind: clerk.KindUser, ID: ada}, Reason: "tie"}})
 		})
 		w.says(false, "1 user has to be read again")
 		w.must(w.m.SettleDoubts(w.Context()))

@@ -156,7 +156,7 @@ func (m *Mirror) collectDatabase(ctx context.Context, o metrics.Observe) {
 func (m *Mirror) readFigures(ctx context.Context) (f figures) {
 	for _, read := range []func() error{
 		func() (err error) { f.head, err = m.db.Head(ctx); return err },
-		func() (err error) { f.states, err = m.db.Exceptions(ctx); return err },
+		func() (err error) { f.states, err = m.db.CountNotApplied(ctx); return err },
 		func() (err error) { f.backlog, err = m.db.Backlog(ctx); return err },
 		func() (err error) { f.walks, err = m.db.Walks(ctx); return err },
 		func() (err error) { f.size, err = m.db.Size(ctx); return err },

@@ -108,7 +108,7 @@ func (m *Mirror) open(ctx context.Context) error {
 	}
 	m.ingest, err = ingest.New(ctx, ingest.Config{
 		DB: m.db, Logger: m.config.Logger, Pins: m.instance.AllowedInstances, Now: m.config.Now,
-		Committed: func(changes []store.Touched) { m.gate.OnCommit(changes) }, Measured: m.measured,
+		Committed: func(changes []store.ChangeRef) { m.gate.OnCommit(changes) }, Measured: m.measured,
 		Tracer: m.tracer, Redact: m.redaction, EraseAtOnce: m.config.EraseAfter < 0,
 	})
 	if err != nil {

@@ -114,7 +114,7 @@ func TestDoubtedRowIsAskedFor(t *testing.T) {
 	queue := func(kind clerk.Kind, id string) {
 		t.Helper()
 		err := p.db.Update(t.Context(), func(tx *store.Tx) error {
-			return tx.QueueVerify(t.Context(), []store.Doubt{{Key: store.Key{Kind: kind, ID: id}, Reason: "tie"}})
+			return tx.QueueVerify(t.Context(), []store.VerifyItem{{Key: store.Key{Kind: kind, ID: id}, Reason: "tie"}})
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -129,7 +129,7 @@ func TestDoubtedRowIsAskedFor(t *testing.T) {
 	}
 	queue(clerk.KindMembership, m.ClerkMembershipID)
 	p.asks("a membership in doubt", 0, 1)
-	if left, err := p.db.Doubts(t.Context(), 10); err != nil || len(left) > 0 {
+	if left, err := p.db.VerifyQueue(t.Context(), 10); err != nil || len(left) > 0 {
 		t.Errorf("left in doubt: %v, %v", left, err)
 	}
 }

@@ -55,7 +55,7 @@ func (m *Mirror) eraseDue(ctx context.Context) error {
 	finished, err2 := m.ingest.FinishErasures(ctx)
 	if n > 0 || finished > 0 {
 		m.config.Logger.Info("persons were erased", "erased", n, "searched_for_copies", finished)
-		_, err3 := m.db.Scrub(ctx) // else the log is overwritten in time
+		_, err3 := m.db.TruncateWAL(ctx) // else the log is overwritten in time
 		err2 = errors.Join(err2, err3)
 	}
 	return errors.Join(err, err2)

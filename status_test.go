@@ -252,7 +252,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 			{"users never read", saved(func(x *store.Walk) { x.BackfilledAt = 0 }), "the backfill is not finished: 6 of 7 lists were read, and 2 users so far", "backfill_missing"},
 			{"drift that was left", saved(func(x *store.Walk) { x.Left = 2 }), "2 users differ from Clerk and were not repaired", ""},
 			{"an old doubt", func(tx *store.Tx) error {
-				return tx.QueueVerify(w.Context(), []store.Doubt{{Key: key, Reason: "tie"}})
+				return tx.QueueVerify(w.Context(), []store.VerifyItem{{Key: key, Reason: "tie"}})
 			}, "1 user has to be read again from Clerk", ""},
 			{"a suspect", func(tx *store.Tx) error {
 				return tx.SaveSuspects(w.Context(), store.Suspect{Key: key, Reason: store.SuspectGone})
@@ -313,7 +313,7 @@ func TestSyncWarnings(t *testing.T) {
 		w.warned(s, "silence", false) // the database is younger than a day
 
 		w.update(func(tx *store.Tx) error {
-			return tx.QueueVerify(w.Context(), []store.Doubt{{Key: store.Key{Kind: clerk.KindUser, ID: "user_x"}, Reason: "tie"}})
+			return tx.QueueVerify(w.Context(), []store.VerifyItem{{Key: store.Key{Kind: clerk.KindUser, ID: "user_x"}, Reason: "tie"}})
 		})
 		w.warned(w.status(), "verify_stuck", false)
 		w.moved.Add(int64(20 * time.Minute))

@@ -181,7 +181,7 @@ func (m *Mirror) settleDoubts(ctx context.Context) error {
 	if m.config.ReconcileOff {
 		return nil
 	}
-	due, err := m.db.DoubtsDue(ctx, clerk.TimeOf(m.config.Now()))
+	due, err := m.db.VerifyDue(ctx, clerk.TimeOf(m.config.Now()))
 	if err == nil && due {
 		_, err = m.reconciler.SettleDoubts(ctx)
 	}

@@ -113,7 +113,7 @@ func (s Users) Erase(ctx context.Context, clerkUserID string) (receipt Erasure, 
 	if _, err := s.in.FinishErasures(ctx); err != nil {
 		return receipt, false, err
 	}
-	if scrubbed, err = s.db.Scrub(ctx); err != nil {
+	if scrubbed, err = s.db.TruncateWAL(ctx); err != nil {
 		return receipt, false, err
 	}
 	receipt, err = s.db.Erasure(ctx, clerkUserID)

@@ -324,13 +324,13 @@ func (h *history) readRoles(db *store.DB) {
 	in, err := ingest.New(ctx, ingest.Config{DB: db})
 	must(h.t, err)
 	defer in.Close()
-	doubts, err := db.Doubts(ctx, 500)
+	doubts, err := db.VerifyQueue(ctx, 500)
 	must(h.t, err)
 	for _, d := range doubts {
 		if d.Reason != "role_renamed" {
 			continue
 		}
-		row, err := db.Sight(ctx, d.Key)
+		row, err := db.RowMeta(ctx, d.Key)
 		must(h.t, err)
 		at, err := in.Horizon(ctx)
 		must(h.t, err)

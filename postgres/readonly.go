@@ -26,7 +26,7 @@ func OpenReadOnly(dsn string) (*store.DB, error) {
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
 	db.SetConnMaxIdleTime(time.Minute)
-	return store.Open(store.Postgres, db, db).Named(location(plain)).Restrict(), nil
+	return store.Open(store.Postgres, db, db).Named(location(plain)).SetReadOnly(), nil
 }
 
 // readers makes connections that only read.

@@ -31,7 +31,7 @@ func TestReadOnly(t *testing.T) {
 		if err := db.CheckSchema(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		c, err := db.Examine(t.Context())
+		c, err := db.Inspect(t.Context())
 		if err != nil || c.Settings["read_only"] != "false" || (c.Settings["may_write"] == "true") != (name == "the owner") {
 			t.Errorf("%s examines %+v, %v", name, c, err)
 		}

@@ -44,7 +44,7 @@ func OpenReadOnly(path string) (*store.DB, error) {
 	if err := db.Ping(); err != nil {
 		return nil, store.Explain(store.SQLite, path, fmt.Errorf("sqlite: open the file: %w", errors.Join(err, db.Close())))
 	}
-	handle := store.Open(store.SQLite, db, db).Named(path).Restrict()
+	handle := store.Open(store.SQLite, db, db).Named(path).SetReadOnly()
 	if wal {
 		handle.WithJournal("wal") // a connection that takes the file for unchanging does not tell
 	}

@@ -89,7 +89,7 @@ func TestReadOnlyMakesNoFile(t *testing.T) {
 	if err := db.Migrate(t.Context()); !errors.Is(err, store.ErrReadOnly) {
 		t.Errorf("a migration: %v", err)
 	}
-	if c, err := db.Examine(t.Context()); err != nil || c.Settings["journal_mode"] != "wal" || c.Settings["secure_delete"] != "1" {
+	if c, err := db.Inspect(t.Context()); err != nil || c.Settings["journal_mode"] != "wal" || c.Settings["secure_delete"] != "1" {
 		t.Errorf("examined: %+v, %v", c, err)
 	}
 	if after := names(t, folder); after != before {

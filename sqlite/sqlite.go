@@ -64,7 +64,7 @@ func Open(path string, opts ...Option) (*store.DB, error) {
 		return err
 	})
 	if o.synchronous != "FULL" {
-		db.Relax()
+		db.SetNonDurable()
 	}
 	return db, nil
 }

@@ -150,7 +150,7 @@ func applied(t *testing.T, path string, changes int) {
 	if err != nil || head.Seq != int64(changes) {
 		t.Errorf("%d changes of %d, %v", head.Seq, changes, err)
 	}
-	if exceptions, err := db.Exceptions(t.Context()); err != nil || len(exceptions) != 0 {
+	if exceptions, err := db.CountNotApplied(t.Context()); err != nil || len(exceptions) != 0 {
 		t.Errorf("not applied: %v, %v", exceptions, err)
 	}
 }

@@ -89,7 +89,7 @@ func New(ctx context.Context, config Config) (*Gate, error) {
 func (g *Gate) Close() { g.audit.close() }
 
 // OnCommit forgets what a transaction of this process changed. It is called before anyone learns of the change.
-func (g *Gate) OnCommit(changes []store.Touched) {
+func (g *Gate) OnCommit(changes []store.ChangeRef) {
 	g.cache.Drop(changes)
 	if g.config.Tokens == nil {
 		return

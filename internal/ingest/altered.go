@@ -34,7 +34,7 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation) error 
 		names = append(names, "raw")
 		if want.Digest != op.Digest { // the body is lost, and with it what its version said
 			want.Version = store.Version{}
-			b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: doubtTie})
+			b.doubts = append(b.doubts, store.VerifyItem{Key: op.key, Reason: doubtTie})
 		}
 		want.SetBody(op.body, op.raw)
 		except = append(except, loose[want.Kind]...)
@@ -46,7 +46,7 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation) error 
 	}
 	if names = append(names, columns...); len(names) == 0 && !want.Unsealed { // it is something that nothing else tells
 		if e.row.Written > b.since { // … and that the read is too old to tell
-			b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: doubtHand})
+			b.doubts = append(b.doubts, store.VerifyItem{Key: op.key, Reason: doubtHand})
 			return nil
 		}
 		if want.Digest == op.Digest {
@@ -72,7 +72,7 @@ func (b *batch) doubtAltered(r *store.Row) {
 	}
 	parentsFromBody(r) // Clerk finds a membership by its parents
 	if Readable(r.Kind) {
-		b.doubts = append(b.doubts, store.Doubt{Key: r.Key, Reason: doubtHand})
+		b.doubts = append(b.doubts, store.VerifyItem{Key: r.Key, Reason: doubtHand})
 	}
 }
 
@@ -110,7 +110,7 @@ func (b *batch) learnVanished(ctx context.Context, tx *store.Tx, op *operation) 
 		return nil
 	}
 	lost, _ := permissionsLost(e.row.Body(), op.body)
-	sights, err := tx.Sights(ctx, clerk.KindPermission, lost)
+	sights, err := tx.RowMetas(ctx, clerk.KindPermission, lost)
 	for id, s := range sights {
 		if s.Hidden {
 			b.vanished[id] = true

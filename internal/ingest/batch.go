@@ -24,15 +24,15 @@ type batch struct {
 	inbox     []store.Delivery
 	inboxAt   map[string]int // message id -> index in inbox
 	changes   []store.Change
-	doubts    []store.Doubt
-	settled   []store.Doubt
+	doubts    []store.VerifyItem
+	settled   []store.VerifyItem
 	cleared   []cleared   // by reads of these objects
 	repeated  []store.Key // of events that came before, perhaps to another process
 	banned    []store.Key // users whose ban floor rose
 	roles     roleNews
 	parents   parentNews
-	since     int64           // the head's write counter before the read that is applied was sent; -1: it is no read
-	listed    []store.Touched // what a list settled without another look at the row
+	since     int64             // the head's write counter before the read that is applied was sent; -1: it is no read
+	listed    []store.ChangeRef // what a list settled without another look at the row
 	audits    []store.AuditEntry
 	origin    string // of what is being applied, for the audit
 	instances []string
@@ -334,11 +334,11 @@ func (b *batch) apply(op *operation) {
 	}
 	for _, reason := range effect.queued {
 		if Readable(op.key.Kind) { // else no read could ever settle it
-			b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: reason})
+			b.doubts = append(b.doubts, store.VerifyItem{Key: op.key, Reason: reason})
 		}
 	}
 	for _, reason := range effect.settled {
-		b.settled = append(b.settled, store.Doubt{Key: op.key, Reason: reason})
+		b.settled = append(b.settled, store.VerifyItem{Key: op.key, Reason: reason})
 	}
 	b.roles.note(op, &before, e.row, effect.save, b.since)
 	b.parents.note(&before, existed, e.row)
@@ -386,7 +386,7 @@ func (b *batch) checkBan(op *operation, r *store.Row) {
 	}
 	user := b.rows[store.Key{Kind: clerk.KindUser, ID: r.UserID}]
 	if user != nil && user.row.BannedAt != 0 && user.row.BannedAt == r.Body().Get("created_at").Time() {
-		b.doubts = append(b.doubts, store.Doubt{Key: op.key, Reason: doubtBan})
+		b.doubts = append(b.doubts, store.VerifyItem{Key: op.key, Reason: doubtBan})
 	}
 }
 
@@ -432,11 +432,11 @@ func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 
 // settledOnly drops what was doubted again later in the batch, and from the doubts what
 // was settled after: the row as it is saved decides.
-func (b *batch) settledOnly() []store.Doubt {
+func (b *batch) settledOnly() []store.VerifyItem {
 	if len(b.settled) == 0 {
 		return nil
 	}
-	holds := func(d store.Doubt) bool {
+	holds := func(d store.VerifyItem) bool {
 		e := b.rows[d.Key]
 		if e == nil {
 			return true // a session that a ban was found to meet; its row was not asked for
@@ -450,7 +450,7 @@ func (b *batch) settledOnly() []store.Doubt {
 		}
 		return true
 	}
-	var settled, doubts []store.Doubt
+	var settled, doubts []store.VerifyItem
 	for _, d := range b.settled {
 		if !holds(d) {
 			settled = append(settled, d)
@@ -473,7 +473,7 @@ func (b *batch) bansRaised(ctx context.Context, tx *store.Tx) error {
 			return err
 		}
 		for _, id := range ids {
-			b.doubts = append(b.doubts, store.Doubt{Key: store.Key{Kind: clerk.KindSession, ID: id}, Reason: doubtBan})
+			b.doubts = append(b.doubts, store.VerifyItem{Key: store.Key{Kind: clerk.KindSession, ID: id}, Reason: doubtBan})
 		}
 	}
 	return nil

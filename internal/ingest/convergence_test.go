@@ -288,7 +288,7 @@ func (w *world) deliver(in *ingest.Ingest) {
 // verify reads from Clerk what the mirror doubts, until it doubts nothing.
 func (w *world) verify(db *store.DB, in *ingest.Ingest) {
 	for range 20 {
-		doubts, err := db.Doubts(w.t.Context(), 500)
+		doubts, err := db.VerifyQueue(w.t.Context(), 500)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -120,7 +120,7 @@ func (b *batch) doubtRoleKeys(ctx context.Context, tx *store.Tx) error {
 	}
 	for _, c := range b.roles.carriers {
 		if at, doubt := doubtful[b.rows[c.key].row.Body().Get("role").String()]; doubt && at > c.since {
-			b.doubts = append(b.doubts, store.Doubt{Key: c.key, Reason: doubtRole})
+			b.doubts = append(b.doubts, store.VerifyItem{Key: c.key, Reason: doubtRole})
 		}
 	}
 	for _, key := range b.roles.changed {
@@ -137,7 +137,7 @@ func (b *batch) doubtRoleKeys(ctx context.Context, tx *store.Tx) error {
 
 // parkHidden takes off the verify queue what is hidden, and puts back what is shown again.
 func (b *batch) parkHidden(ctx context.Context, tx *store.Tx) error {
-	if err := tx.DropDoubts(ctx, b.parents.gone); err != nil {
+	if err := tx.DropVerify(ctx, b.parents.gone); err != nil {
 		return err
 	}
 	for _, parent := range b.parents.turned {
@@ -161,7 +161,7 @@ func (b *batch) parkHidden(ctx context.Context, tx *store.Tx) error {
 		}
 	}
 	for kind, ids := range children {
-		if err := tx.ParkDoubts(ctx, kind, ids); err != nil {
+		if err := tx.ParkVerify(ctx, kind, ids); err != nil {
 			return err
 		}
 	}
@@ -183,16 +183,16 @@ func (b *batch) settleListed(ctx context.Context, tx *store.Tx, p *PreparedPage)
 	settled, err := tx.SettleListed(ctx, p.Kind, ids, doubtRole, p.Since)
 	for _, id := range settled {
 		op := of[id]
-		b.listed = append(b.listed, store.Touched{Key: op.key, UserID: op.user, OrganizationID: op.company})
+		b.listed = append(b.listed, store.ChangeRef{Key: op.key, UserID: op.user, OrganizationID: op.company})
 	}
 	return err
 }
 
 // doubtsTouched is what has to be forgotten by those who keep copies, though no row was written: what a list settled, and
 // all that hangs on roles where the meaning of a key changed.
-func (b *batch) doubtsTouched() []store.Touched {
+func (b *batch) doubtsTouched() []store.ChangeRef {
 	if len(b.roles.changed) == 0 {
 		return b.listed
 	}
-	return append(b.listed, store.Touched{Key: store.Key{Kind: clerk.KindRole}})
+	return append(b.listed, store.ChangeRef{Key: store.Key{Kind: clerk.KindRole}})
 }

@@ -209,7 +209,7 @@ func (b *batch) eraseNow(ctx context.Context, tx *store.Tx, userID, cause string
 		}
 		for _, kind := range []clerk.Kind{clerk.KindInvitation, clerk.KindWaitlistEntry} {
 			n, err := wipeAll(ctx, tx, func(after string) ([]store.Key, error) {
-				keys, err := tx.KeysTo(ctx, kind, address, after, erasePage)
+				keys, err := tx.KeysOfAddress(ctx, kind, address, after, erasePage)
 				for _, k := range keys {
 					e.Search = append(e.Search, k.ID)
 				}
@@ -286,7 +286,7 @@ func (in *Ingest) erase(ctx context.Context, userID, cause string) error {
 		return nil
 	})
 	if err == nil {
-		in.tell([]store.Touched{(&store.Row{Key: key}).Ref()})
+		in.tell([]store.ChangeRef{(&store.Row{Key: key}).Ref()})
 	}
 	return err
 }

@@ -41,7 +41,7 @@ func (b *batch) doubtLateOnes(ctx context.Context, tx *store.Tx) error {
 			continue
 		}
 		if b.revived[key] || !start.Proves(stored.ReadAfter, stored.SeenAt) {
-			b.doubts = append(b.doubts, store.Doubt{Key: key, Reason: doubtLate})
+			b.doubts = append(b.doubts, store.VerifyItem{Key: key, Reason: doubtLate})
 		}
 	}
 	return nil

@@ -105,7 +105,7 @@ func TestNothingWaitsThatCannotBeRead(t *testing.T) {
 		for _, name := range []string{"a.example", "b.example"} {
 			m.event("organizationDomain.updated", t0, `{"object":"organization_domain","id":"orgdmn_1","organization_id":"org_1","name":"`+name+`","updated_at":1780000000000}`)
 		}
-		doubts, err := m.db.Doubts(m.Context(), 100)
+		doubts, err := m.db.VerifyQueue(m.Context(), 100)
 		if err != nil || len(doubts) > 0 {
 			m.Errorf("in doubt: %v, %v", doubts, err)
 		}

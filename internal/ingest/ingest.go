@@ -23,7 +23,7 @@ type Config struct {
 	Pins func() []string
 	Now  func() time.Time // for arrival times alone; no rule asks a clock
 	// Committed hears what was written, after the commit and before anybody is answered. nil is fine.
-	Committed func([]store.Touched)
+	Committed func([]store.ChangeRef)
 	// EraseAtOnce erases a user in the transaction of its deletion; else that is for EraseDue.
 	EraseAtOnce bool
 	// Measured hears of each batch that was committed. nil is fine.
@@ -42,7 +42,7 @@ type Ingest struct {
 	pins      func() []string
 	now       func() time.Time
 	inboxKey  []byte
-	tell      func([]store.Touched)
+	tell      func([]store.ChangeRef)
 	atOnce    bool                  // erases
 	redaction Redaction             // configured
 	rules     atomic.Pointer[rules] // in force
@@ -75,7 +75,7 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 		atOnce: c.EraseAtOnce, redaction: c.Redact,
 	}
 	if in.tell == nil {
-		in.tell = func([]store.Touched) {}
+		in.tell = func([]store.ChangeRef) {}
 	}
 	if in.pins == nil {
 		in.pins = func() []string { return nil }

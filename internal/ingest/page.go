@@ -94,7 +94,7 @@ func (p *PreparedPage) embedded(r *pageRow) {
 }
 
 // agrees reports whether a row needs no more than a note that it was compared.
-func (r *pageRow) agrees(s *store.Sealed) bool {
+func (r *pageRow) agrees(s *store.RowDigest) bool {
 	op := &r.whole
 	return s.Rank == row.Full && !s.Hidden && s.Digest == op.Digest && s.Revision == op.Revision &&
 		op.signedInAt <= s.SignedInAt && op.activeAt <= s.ActiveAt && op.bannedAt <= s.BannedAt &&
@@ -181,7 +181,7 @@ func (b *batch) compare(ctx context.Context, tx *store.Tx, p *PreparedPage) (dif
 	for i := range p.rows {
 		ids[i] = p.rows[i].whole.key.ID
 	}
-	sights, err := tx.Sealed(ctx, p.Kind, ids)
+	sights, err := tx.RowDigests(ctx, p.Kind, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ func (b *batch) dropStubs(ctx context.Context, tx *store.Tx, rows []pageRow, kno
 	}
 	for _, kind := range slices.Sorted(maps.Keys(ids)) {
 		slices.Sort(ids[kind])
-		sights, err := tx.Sights(ctx, kind, slices.Compact(ids[kind]))
+		sights, err := tx.RowMetas(ctx, kind, slices.Compact(ids[kind]))
 		if err != nil {
 			return err
 		}

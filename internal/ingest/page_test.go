@@ -67,7 +67,7 @@ func TestPage(t *testing.T) {
 		if after, _ := db.Head(t.Context()); after.Seq != head.Seq || after.HighWater != 6000 {
 			t.Errorf("%s: a page that agrees: %+v, %+v", name, head, after)
 		}
-		s, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"})
+		s, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"})
 		if err != nil || s.Written > head.Writes {
 			t.Errorf("%s: a row that agrees was written: %+v, %v", name, s, err)
 		}
@@ -97,7 +97,7 @@ func fenced(t *testing.T, in *ingest.Ingest, db *store.DB) {
 	if _, err := in.ApplyPage(t.Context(), page, ingest.Under{Lease: &lease}); !errors.Is(err, store.ErrFenced) {
 		t.Errorf("who was overtaken: %v", err)
 	}
-	if _, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindRole, ID: "role_1"}); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindRole, ID: "role_1"}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("wrote: %v", err)
 	}
 }
@@ -217,10 +217,10 @@ func TestPageIsTriedAgain(t *testing.T) {
 	}
 	apply(clerk.KindOrganization, 1, parsed(t, `{"id":"org_1","updated_at":5}`)...)
 	apply(clerk.KindMembership, 2, rows...) // whose organization is known, so that its copy is left out
-	if _, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
+	if _, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
 		t.Error(err)
 	}
-	if s, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindUser, ID: "user_1"}); err != nil || s.Rank == row.Full {
+	if s, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindUser, ID: "user_1"}); err != nil || s.Rank == row.Full {
 		t.Errorf("the user that is told of in passing: %+v, %v", s, err)
 	}
 }

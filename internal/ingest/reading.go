@@ -154,11 +154,11 @@ func (in *Ingest) operations(r *Reading) []operation {
 
 // Doubt queues a verify of objects whose look-up was ambiguous.
 func (in *Ingest) Doubt(ctx context.Context, keys ...store.Key) error {
-	touched := make([]store.Touched, len(keys))
+	touched := make([]store.ChangeRef, len(keys))
 	err := in.db.Update(ctx, func(tx *store.Tx) error {
-		doubts := make([]store.Doubt, len(keys))
+		doubts := make([]store.VerifyItem, len(keys))
 		for i, k := range keys {
-			doubts[i], touched[i] = store.Doubt{Key: k, Reason: doubtClash}, (&store.Row{Key: k}).Ref()
+			doubts[i], touched[i] = store.VerifyItem{Key: k, Reason: doubtClash}, (&store.Row{Key: k}).Ref()
 		}
 		return tx.QueueVerify(ctx, doubts)
 	})

@@ -102,7 +102,7 @@ func (m *mirror) list(kind clerk.Kind, rows ...string) {
 // waiting lists what waits in the verify queue, but for what is known here by copies alone.
 func (m *mirror) waiting() (ids []string) {
 	m.Helper()
-	doubts, err := m.db.Doubts(m.Context(), 500)
+	doubts, err := m.db.VerifyQueue(m.Context(), 500)
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestRoleRenamedBeforeItsMembersCome(t *testing.T) {
 					deeds[order[i]](m)
 				}
 				m.mustWait("after "+order, "orginv_1", "orgmem_1")
-				if queued, err := m.db.SeatQueued(m.Context(), "user_orgmem_1", "org_1"); err != nil || len(queued) == 0 {
+				if queued, err := m.db.MembershipQueued(m.Context(), "user_orgmem_1", "org_1"); err != nil || len(queued) == 0 {
 					m.Errorf("the place grants: queued %v, %v", queued, err)
 				}
 				if keys := m.texts("SELECT role_key FROM clerk_role_keys ORDER BY role_key"); !slices.Equal(keys, []string{"org:new", "org:old"}) {

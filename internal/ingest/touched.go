@@ -4,9 +4,9 @@ import "github.com/clerksync/clerksync/internal/store"
 
 // touched is every row that was written, with the number of its change where it had one, or whose place in the verify
 // queue changed, or of which an event told that is answered as a duplicate: another process may have applied it.
-func (b *batch) touched() []store.Touched {
+func (b *batch) touched() []store.ChangeRef {
 	seqs := make(map[store.Key]int64, len(b.changes))
-	all := make([]store.Touched, 0, len(b.changes))
+	all := make([]store.ChangeRef, 0, len(b.changes))
 	for _, c := range b.changes {
 		if seqs[c.Key] != 0 { // changed twice in this batch
 			t := b.rows[c.Key].row.Ref()
@@ -29,7 +29,7 @@ func (b *batch) touched() []store.Touched {
 // queued is what came into the verify queue or left it, and the objects of duplicates.
 func (b *batch) queued() map[store.Key]bool {
 	keys := make(map[store.Key]bool, len(b.doubts)+len(b.cleared))
-	for _, list := range [][]store.Doubt{b.doubts, b.settled} {
+	for _, list := range [][]store.VerifyItem{b.doubts, b.settled} {
 		for _, d := range list {
 			keys[d.Key] = true
 		}

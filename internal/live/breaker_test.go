@@ -87,11 +87,11 @@ func (f *faulty) Clock(ctx context.Context, ours clerk.Time) (clerk.Time, error)
 	return ours, f.answer(ctx)
 }
 
-func (f *faulty) TouchedFrom(ctx context.Context, seq int64, limit int) ([]store.Touched, error) {
+func (f *faulty) ChangeRefsFrom(ctx context.Context, seq int64, limit int) ([]store.ChangeRef, error) {
 	if err := f.answer(ctx); err != nil {
 		return nil, err
 	}
-	return f.world.TouchedFrom(ctx, seq, limit)
+	return f.world.ChangeRefsFrom(ctx, seq, limit)
 }
 
 // outage is a cache before a faulty database, with what it logs.

@@ -21,7 +21,7 @@ type Config struct {
 	LookupBound time.Duration
 	// Changed is called with what was forgotten, before anyone can learn that it changed: changes that this process committed and
 	// those read from the feed. nil for changes means that anything may have changed. nil is fine.
-	Changed func(changes []store.Touched)
+	Changed func(changes []store.ChangeRef)
 	// Logger gets a line when the database stops answering, and one when it answers again; nil is silence.
 	Logger *slog.Logger
 	// Bounds say how long comparisons with Clerk vouch for what is stored; the zero value is never.
@@ -58,7 +58,7 @@ type Cache struct {
 	historyLost func(context.Context)
 
 	vouched atomic.Pointer[vouched]
-	changed func([]store.Touched)
+	changed func([]store.ChangeRef)
 
 	// between is called between two steps of a look-up that found something missing, and of what forgets in several
 	// steps, without any lock held. Tests put other requests and commits there; nil does nothing.
@@ -279,7 +279,7 @@ func (c *Cache) remove(s *shard, user string) {
 }
 
 // Drop forgets what the changes touch. Call it after they are committed and before anyone is told of them.
-func (c *Cache) Drop(changes []store.Touched) {
+func (c *Cache) Drop(changes []store.ChangeRef) {
 	c.drop(changes)
 	for i := range changes { // only now: the feed passes over them from then on
 		if changes[i].Seq != 0 {
@@ -288,7 +288,7 @@ func (c *Cache) Drop(changes []store.Touched) {
 	}
 }
 
-func (c *Cache) drop(changes []store.Touched) {
+func (c *Cache) drop(changes []store.ChangeRef) {
 	if len(changes) == 0 {
 		return
 	}
@@ -300,7 +300,7 @@ func (c *Cache) drop(changes []store.Touched) {
 	}
 }
 
-func (c *Cache) dropOne(t *store.Touched) {
+func (c *Cache) dropOne(t *store.ChangeRef) {
 	switch t.Key.Kind {
 	case clerk.KindUser:
 		c.dropUser(t.UserID)

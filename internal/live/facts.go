@@ -99,7 +99,7 @@ func loadSession(ctx context.Context, db database, id string) (*Session, error) 
 func loadSeat(ctx context.Context, db database, user, organization string) (*Seat, error) {
 	var s Seat
 	var err error
-	if s.Queued, err = db.SeatQueued(ctx, user, organization); err != nil {
+	if s.Queued, err = db.MembershipQueued(ctx, user, organization); err != nil {
 		return nil, err
 	}
 	s.Membership, err = db.Membership(ctx, user, organization)

@@ -57,7 +57,7 @@ func (f *feed) jump(ctx context.Context, db database, began time.Time, forget fu
 	if err != nil {
 		return fmt.Errorf("read the head of the change feed: %w", err)
 	}
-	last, err := db.TouchedFrom(ctx, head.Seq, 1)
+	last, err := db.ChangeRefsFrom(ctx, head.Seq, 1)
 	if err != nil {
 		return fmt.Errorf("read the change feed: %w", err)
 	}
@@ -98,7 +98,7 @@ func (f *feed) lastMade() int64 {
 }
 
 // others leaves out what this process did, and forgets that it did. All up to a change is done with then.
-func (f *feed) others(changes []store.Touched, upTo int64) []store.Touched {
+func (f *feed) others(changes []store.ChangeRef, upTo int64) []store.ChangeRef {
 	f.oursMu.Lock()
 	defer f.oursMu.Unlock()
 	theirs := changes[:0]
@@ -197,7 +197,7 @@ func (c *Cache) follow(ctx context.Context, began time.Time) error {
 	made := f.lastMade()
 	for behind := 0; ; {
 		at := f.at.Load()
-		news, err := c.db.TouchedFrom(ctx, at, pollLimit)
+		news, err := c.db.ChangeRefsFrom(ctx, at, pollLimit)
 		if err != nil {
 			return fmt.Errorf("read the change feed: %w", err)
 		}
@@ -229,7 +229,7 @@ func (c *Cache) follow(ctx context.Context, began time.Time) error {
 }
 
 // lastSeq returns the last change that was read, or the place where nothing was.
-func lastSeq(news []store.Touched, at int64) int64 {
+func lastSeq(news []store.ChangeRef, at int64) int64 {
 	if len(news) == 0 {
 		return at
 	}
@@ -240,7 +240,7 @@ func lastSeq(news []store.Touched, at int64) int64 {
 // the database have changed.
 func (c *Cache) doubts(ctx context.Context) error {
 	f := &c.feed
-	news, err := c.db.DoubtedAfter(ctx, f.doubted, pollLimit)
+	news, err := c.db.QueuedAfter(ctx, f.doubted, pollLimit)
 	if err != nil {
 		return fmt.Errorf("read the verify queue: %w", err)
 	}

@@ -90,7 +90,7 @@ type world struct {
 
 	mu      sync.Mutex
 	version map[string]int
-	changes []store.Touched
+	changes []store.ChangeRef
 	writes  int64
 	history string // part of the tags: another one is another history
 	made    map[string][]made
@@ -103,7 +103,7 @@ type made struct {
 }
 
 // Changes of facts, by name. The name is what the fact's version is kept under.
-var changesOf = map[string]store.Touched{
+var changesOf = map[string]store.ChangeRef{
 	"user":               {Key: store.Key{Kind: clerk.KindUser, ID: "user_ada"}, UserID: "user_ada"},
 	"session":            {Key: store.Key{Kind: clerk.KindSession, ID: "sess_1"}, UserID: "user_ada"},
 	"session of no user": {Key: store.Key{Kind: clerk.KindSession, ID: "sess_1"}},
@@ -117,7 +117,7 @@ var changesOf = map[string]store.Touched{
 }
 
 // commit makes a fact newer, as a transaction does, and returns the change.
-func (w *world) commit(what string) (change store.Touched, version int) {
+func (w *world) commit(what string) (change store.ChangeRef, version int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.writes++
@@ -172,7 +172,9 @@ func (w *world) Membership(context.Context, string, string) (store.Membership, e
 
 func (w *world) MembershipLost(context.Context, string, string) (clerk.Time, error) { return 0, nil }
 
-func (w *world) SeatQueued(context.Context, string, string) ([]store.Queued, error) { return nil, nil }
+func (w *world) MembershipQueued(context.Context, string, string) ([]store.Queued, error) {
+	return nil, nil
+}
 
 func (w *world) Organization(context.Context, string) (store.Organization, error) {
 	return store.Organization{Slug: text(w.read("organization"))}, nil
@@ -193,20 +195,20 @@ func (w *world) Head(context.Context) (store.Head, error) {
 	return store.Head{Seq: int64(len(w.changes)), Writes: w.writes}, nil
 }
 
-func (w *world) TouchedFrom(_ context.Context, seq int64, limit int) ([]store.Touched, error) {
+func (w *world) ChangeRefsFrom(_ context.Context, seq int64, limit int) ([]store.ChangeRef, error) {
 	w.step()
 	w.mu.Lock()
 	from := max(0, min(int(seq)-1, len(w.changes)))
-	news := append([]store.Touched(nil), w.changes[from:min(from+limit, len(w.changes))]...)
+	news := append([]store.ChangeRef(nil), w.changes[from:min(from+limit, len(w.changes))]...)
 	w.mu.Unlock()
 	w.step()
 	return news, nil
 }
 
-func (w *world) DoubtedAfter(_ context.Context, after int64, _ int) (store.Doubted, error) {
+func (w *world) QueuedAfter(_ context.Context, after int64, _ int) (store.QueuedRefs, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return store.Doubted{Writes: w.writes, UpTo: after}, nil
+	return store.QueuedRefs{Writes: w.writes, UpTo: after}, nil
 }
 
 func (w *world) Clock(_ context.Context, ours clerk.Time) (clerk.Time, error) { return ours, nil }
@@ -286,7 +288,7 @@ func TestNoRequestIsJudgedByFactsOlderThanAnAcknowledgedChange(t *testing.T) {
 			for range 2 {
 				change, version := w.commit(what)
 				s.step()
-				cache.Drop([]store.Touched{change})
+				cache.Drop([]store.ChangeRef{change})
 				acknowledged.Store(max(acknowledged.Load(), int64(version)))
 				s.step()
 			}
@@ -372,7 +374,7 @@ func TestNoRequestIsGrantedPlansOlderThanAnAcknowledgedChange(t *testing.T) {
 			s := &interleaving{random: rand.New(rand.NewPCG(seed, 2))}
 			proofs := live.NewProofs(time.Now, time.Hour)
 			fact := live.Fact{Kind: clerk.KindSubscription, User: "user_ada"}
-			change := []store.Touched{{Key: store.Key{Kind: clerk.KindSubscriptionItem, ID: "item_1"}, UserID: "user_ada"}}
+			change := []store.ChangeRef{{Key: store.Key{Kind: clerk.KindSubscriptionItem, ID: "item_1"}, UserID: "user_ada"}}
 			var atClerk, acknowledged atomic.Int64
 			write := func() {
 				for range 2 {

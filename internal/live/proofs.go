@@ -139,7 +139,7 @@ func (p *Proofs) land(f Fact, r *proving, proof Proof, err error) {
 }
 
 // Changed ends the proofs that hold what changed; nil ends all. See [Config.Changed].
-func (p *Proofs) Changed(changes []store.Touched) {
+func (p *Proofs) Changed(changes []store.ChangeRef) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if changes == nil {

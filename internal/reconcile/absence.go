@@ -48,16 +48,16 @@ func (w *listWalk) judgeMissing(ctx context.Context, allowMass bool) error {
 
 // mayBeYounger reports whether a row may be younger than the walk, because its last event is of
 // about the time at which the walk began.
-func (w *listWalk) mayBeYounger(row store.Sight) bool {
+func (w *listWalk) mayBeYounger(row store.RowMeta) bool {
 	start := w.walk.Start
 	return row.SeenAt >= start.ObservedAt && (start.By == 0 || row.SeenAt < start.By)
 }
 
 // missing returns the rows that the list should have had. Each row records whether this walk has
 // seen it, whichever process read the page; a dry run, which writes no rows, remembers the ids.
-func (w *listWalk) missing(ctx context.Context) ([]store.Sight, error) {
+func (w *listWalk) missing(ctx context.Context) ([]store.RowMeta, error) {
 	rows, err := w.DB.Unaccounted(ctx, w.kind, w.walk.Start)
-	return slices.DeleteFunc(rows, func(row store.Sight) bool {
+	return slices.DeleteFunc(rows, func(row store.RowMeta) bool {
 		_, seen := w.seen[row.ID]
 		return seen || w.parentSuspected(row)
 	}), err
@@ -66,7 +66,7 @@ func (w *listWalk) missing(ctx context.Context) ([]store.Sight, error) {
 // countLiveRows counts the rows that the list should have.
 func (w *listWalk) countLiveRows(ctx context.Context) (rows int, err error) {
 	for after, more := "", true; more; {
-		list, err := w.DB.Standing(ctx, w.kind, after, idsAtOnce)
+		list, err := w.DB.LiveRows(ctx, w.kind, after, idsAtOnce)
 		if err != nil {
 			return 0, err
 		}
@@ -80,7 +80,7 @@ func (w *listWalk) countLiveRows(ctx context.Context) (rows int, err error) {
 
 // parentSuspected reports whether the user or the organization of a row is suspected to be gone. If
 // it is gone, that hides the row.
-func (w *listWalk) parentSuspected(row store.Sight) bool {
+func (w *listWalk) parentSuspected(row store.RowMeta) bool {
 	user := w.suspects[store.Key{Kind: clerk.KindUser, ID: row.UserID}]
 	organization := w.suspects[store.Key{Kind: clerk.KindOrganization, ID: row.OrganizationID}]
 	return user.Reason == store.SuspectGone || organization.Reason == store.SuspectGone
@@ -96,7 +96,7 @@ func (w *listWalk) clearListedSuspects(ctx context.Context) error {
 		}
 		switch x.Reason {
 		case store.SuspectGone, store.SuspectUnlisted:
-			row, err := w.DB.Sight(ctx, key)
+			row, err := w.DB.RowMeta(ctx, key)
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return err
 			}
@@ -114,7 +114,7 @@ func (w *listWalk) clearListedSuspects(ctx context.Context) error {
 }
 
 // leave counts rows that are missing at Clerk and stay as they are.
-func (w *listWalk) leave(rows ...store.Sight) {
+func (w *listWalk) leave(rows ...store.RowMeta) {
 	for _, row := range rows {
 		w.countUnrepaired(&w.report, w.evidence.cause(0, 0), store.Key{Kind: w.kind, ID: row.ID})
 	}
@@ -122,7 +122,7 @@ func (w *listWalk) leave(rows ...store.Sight) {
 
 // judgeUnlisted hides rows of a kind that cannot be read by id, once two whole lists, some time
 // apart, lack them.
-func (w *listWalk) judgeUnlisted(ctx context.Context, missing []store.Sight) error {
+func (w *listWalk) judgeUnlisted(ctx context.Context, missing []store.RowMeta) error {
 	var first []store.Suspect
 	for _, row := range missing {
 		if w.mayBeYounger(row) { // the next walk judges it

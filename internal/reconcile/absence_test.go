@@ -208,7 +208,7 @@ func TestRefusedReadsBackOff(t *testing.T) {
 		l.answer("", 0, "")
 		l.later(time.Hour)
 		l.tick()
-		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now()), 10); len(left)+len(l.suspects()) != 0 || err != nil {
+		if left, err := l.db.VerifyQueueOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now()), 10); len(left)+len(l.suspects()) != 0 || err != nil {
 			l.Errorf("still in doubt: %v, %v, %v", left, l.suspects(), err)
 		}
 	})

@@ -186,12 +186,12 @@ func TestRowsWithoutChecksumAreNoDrift(t *testing.T) {
 		if report := l.walk(reconcile.Options{}); report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != altered.ID {
 			l.Errorf("%+v", report)
 		}
-		before, err := l.db.Sight(l.Context(), altered)
+		before, err := l.db.RowMeta(l.Context(), altered)
 		l.must(err)
 		if report := l.walk(reconcile.Options{}); report.Found != 0 {
 			l.Errorf("once more: %+v", report)
 		}
-		if after, err := l.db.Sight(l.Context(), altered); err != nil || after.Written != before.Written {
+		if after, err := l.db.RowMeta(l.Context(), altered); err != nil || after.Written != before.Written {
 			l.Errorf("written again: %+v, %v", after, err)
 		}
 		l.equal()

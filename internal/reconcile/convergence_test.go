@@ -28,7 +28,7 @@ func TestConvergenceByLoss(t *testing.T) {
 				l.backfill()
 				l.must(l.e.SetFaults(emulator.Faults{Drop: loss}))
 				changes := users / 10
-				list, err := l.db.Standing(t.Context(), clerk.KindUser, "", changes)
+				list, err := l.db.LiveRows(t.Context(), clerk.KindUser, "", changes)
 				l.must(err)
 				for n, user := range list {
 					name := fmt.Sprintf("n%d", n)

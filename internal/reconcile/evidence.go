@@ -29,7 +29,7 @@ type eventEvidence struct {
 
 // evidence loads what is known of the events of a kind.
 func (r *Reconciler) evidence(ctx context.Context, kind clerk.Kind) (eventEvidence, error) {
-	seen, err := r.DB.Heard(ctx, kind.EventPrefix())
+	seen, err := r.DB.EventSeen(ctx, kind.EventPrefix())
 	if err != nil {
 		return eventEvidence{}, err
 	}

@@ -22,7 +22,7 @@ func (l *lab) unaccounted(kind clerk.Kind) int64 {
 	l.Helper()
 	walks, err := l.db.Walks(l.Context())
 	l.must(err)
-	tally, err := l.db.Tally(l.Context(), kind, walks[string(kind)].Whole)
+	tally, err := l.db.KindCounts(l.Context(), kind, walks[string(kind)].Whole)
 	l.must(err)
 	return tally.Unaccounted
 }
@@ -181,7 +181,7 @@ func TestBackfillLeavesMassDeletionsToAPerson(t *testing.T) {
 		if n := l.unaccounted(clerk.KindUser); n != 12 {
 			l.Errorf("%d users are not accounted for", n)
 		}
-		if _, err := l.db.Sight(l.Context(), store.Key{Kind: clerk.KindOrganization, ID: organization.ID}); err != nil {
+		if _, err := l.db.RowMeta(l.Context(), store.Key{Kind: clerk.KindOrganization, ID: organization.ID}); err != nil {
 			l.Errorf("the organizations were not read: %v", err)
 		}
 		l.walk(reconcile.Options{AllowMassDelete: true})
@@ -251,7 +251,7 @@ func TestLateEventBringsNoGhost(t *testing.T) {
 				l.backfill()
 				l.later(3 * time.Second)
 				ghost := late(l)
-				if ids, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now()), 10); err != nil || len(ids) != 1 || l.hidden(ghost) {
+				if ids, err := l.db.VerifyQueueOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now()), 10); err != nil || len(ids) != 1 || l.hidden(ghost) {
 					l.Errorf("in doubt are %v, %v; hidden %v", ids, err, l.hidden(ghost))
 				}
 				l.tick()

@@ -49,7 +49,7 @@ func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 	onBothEngines(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(l *lab) {
 		l.backfill()
 		member := l.any(clerk.KindMembership)
-		row, err := l.db.Sight(l.Context(), member)
+		row, err := l.db.RowMeta(l.Context(), member)
 		l.must(err)
 		l.deaf()
 		l.call("DELETE", "/v1/users/"+row.UserID, nil)
@@ -72,7 +72,7 @@ func TestDeletionThatItsEventToldIsNotSuspected(t *testing.T) {
 	onBothEngines(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(l *lab) {
 		l.backfill()
 		member := l.any(clerk.KindMembership)
-		row, err := l.db.Sight(l.Context(), member)
+		row, err := l.db.RowMeta(l.Context(), member)
 		l.must(err)
 		user := store.Key{Kind: clerk.KindUser, ID: row.UserID}
 		l.deaf()

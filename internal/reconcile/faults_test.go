@@ -82,7 +82,7 @@ func TestClockJumps(t *testing.T) {
 				l.moved.Add(int64(jump))
 				_, err = l.r.Tick(l.Context())
 				l.must(err)
-				if s, err := l.db.Sight(l.Context(), gone); err != nil || s.Hidden != (jump > 0) {
+				if s, err := l.db.RowMeta(l.Context(), gone); err != nil || s.Hidden != (jump > 0) {
 					l.Errorf("hidden %v after a jump of %s, %v", s.Hidden, jump, err)
 				}
 				for range 2 {

@@ -83,7 +83,7 @@ func (l *lab) deaf() {
 
 func (l *lab) hidden(key store.Key) bool {
 	l.Helper()
-	s, err := l.db.Sight(l.Context(), key)
+	s, err := l.db.RowMeta(l.Context(), key)
 	l.must(err)
 	return s.Hidden
 }
@@ -98,7 +98,7 @@ func (l *lab) suspects() map[store.Key]store.Suspect {
 // any is a row of a kind.
 func (l *lab) any(kind clerk.Kind) store.Key {
 	l.Helper()
-	list, err := l.db.Standing(l.Context(), kind, "", 1)
+	list, err := l.db.LiveRows(l.Context(), kind, "", 1)
 	l.must(err)
 	if len(list) == 0 {
 		l.Fatalf("there is no %s", kind)
@@ -108,7 +108,7 @@ func (l *lab) any(kind clerk.Kind) store.Key {
 
 func (l *lab) firstUsers(n int) (ids []string) {
 	l.Helper()
-	list, err := l.db.Standing(l.Context(), clerk.KindUser, "", n)
+	list, err := l.db.LiveRows(l.Context(), clerk.KindUser, "", n)
 	l.must(err)
 	for _, row := range list {
 		ids = append(ids, row.ID)

@@ -24,7 +24,7 @@ const (
 // returns in an older state than the stored one, becomes a suspect until a second answer confirms
 // it.
 func (r *run) readByID(ctx context.Context, k *KindReport, key store.Key) (readResult, error) {
-	row, err := r.DB.Sight(ctx, key)
+	row, err := r.DB.RowMeta(ctx, key)
 	exists := err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return unanswered, err
@@ -140,7 +140,7 @@ func (r *run) hideAgain(ctx context.Context, k *KindReport, key store.Key) error
 
 // judgeNotFound judges the answer that there is no such object. The first such answer makes the row
 // a suspect, the second one hides it, and the third one, a week later, makes the deletion permanent.
-func (r *run) judgeNotFound(ctx context.Context, k *KindReport, key store.Key, row store.Sight, exists bool, reading clerkapi.Reading) error {
+func (r *run) judgeNotFound(ctx context.Context, k *KindReport, key store.Key, row store.RowMeta, exists bool, reading clerkapi.Reading) error {
 	before := r.suspects[key]
 	first := store.Suspect{Key: key, Reason: store.SuspectGone, Since: reading.Horizon.Since, DueAt: r.in(confirmAfter), Attempts: 1}
 	switch {
@@ -192,7 +192,7 @@ func (r *run) hide(ctx context.Context, k *KindReport, first store.Suspect, obse
 // countsAsDrift reports whether it is drift that a row is gone. It is not for a session that was
 // over, nor for a row that its user or organization had hidden before.
 func (r *run) countsAsDrift(ctx context.Context, key store.Key) (bool, error) {
-	if live, err := r.DB.StandingOf(ctx, key.Kind, []string{key.ID}); err != nil || len(live) == 0 {
+	if live, err := r.DB.LiveRowsOf(ctx, key.Kind, []string{key.ID}); err != nil || len(live) == 0 {
 		return false, err
 	}
 	if key.Kind != clerk.KindSession {
@@ -206,7 +206,7 @@ func (r *run) countsAsDrift(ctx context.Context, key store.Key) (bool, error) {
 }
 
 // confirmDeletion makes an inferred deletion permanent, if it is a week old by Clerk's clock.
-func (r *run) confirmDeletion(ctx context.Context, before store.Suspect, row store.Sight, reading clerkapi.Reading) error {
+func (r *run) confirmDeletion(ctx context.Context, before store.Suspect, row store.RowMeta, reading clerkapi.Reading) error {
 	remaining := confirmDeletionAfter - reading.Date.Time().Sub(row.GoneAt.Time())
 	if reading.Date > 0 && remaining > 0 {
 		before.DueAt = r.in(remaining)

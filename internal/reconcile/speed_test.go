@@ -125,7 +125,7 @@ func writes(t *testing.T, db *store.DB) (head store.Head, written map[string]int
 	head, err := db.Head(t.Context())
 	written = map[string]int64{}
 	for _, kind := range reconcile.Kinds() {
-		rows, failed := db.Standing(t.Context(), kind, "", 1_000_000)
+		rows, failed := db.LiveRows(t.Context(), kind, "", 1_000_000)
 		if err != nil || failed != nil {
 			t.Fatal(err, failed)
 		}

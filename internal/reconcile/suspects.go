@@ -185,7 +185,7 @@ func (r *run) readableSuspects(matches func(store.Suspect) bool) (list []store.S
 
 // readSinceList reports whether a list of this run, or a read since it began, found an object. row
 // must have been loaded before the object was read.
-func (r *run) readSinceList(key store.Key, row store.Sight) bool {
+func (r *run) readSinceList(key store.Key, row store.RowMeta) bool {
 	began, walked := r.listBegan[key.Kind]
 	return walked && row.ReadAfter >= began
 }

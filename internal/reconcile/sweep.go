@@ -67,7 +67,7 @@ func (r *run) deferToEvent(ctx context.Context, deferred map[string]clerk.Time) 
 			return false
 		}
 		if before, again := r.deferred[id]; again {
-			stored, err := r.DB.Sight(ctx, store.Key{Kind: clerk.KindUser, ID: id})
+			stored, err := r.DB.RowMeta(ctx, store.Key{Kind: clerk.KindUser, ID: id})
 			if err != nil || stored.UpdatedAt < before {
 				return false
 			}

@@ -41,12 +41,12 @@ func TestVerify(t *testing.T) {
 		for _, hidden := range []bool{false, false, true} {
 			_, err := l.r.Tick(l.Context())
 			l.must(err)
-			if s, err := l.db.Sight(l.Context(), gone); err != nil || s.Hidden != hidden {
+			if s, err := l.db.RowMeta(l.Context(), gone); err != nil || s.Hidden != hidden {
 				l.Errorf("%+v, %v: want hidden %v", s, err, hidden)
 			}
 			l.later(35 * time.Second)
 		}
-		if left, err := l.db.DoubtsOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now().Add(time.Hour)), 10); len(left) != 0 || err != nil {
+		if left, err := l.db.VerifyQueueOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now().Add(time.Hour)), 10); len(left) != 0 || err != nil {
 			l.Errorf("still in doubt: %v, %v", left, err)
 		}
 		l.equal()

@@ -34,11 +34,11 @@ func TestDomainGoesOnceTwoListsLackIt(t *testing.T) {
 		}{{0, false}, {9 * time.Minute, false}, {time.Minute, true}} {
 			l.moved.Add(int64(walk.pause))
 			l.walk(reconcile.Options{Kinds: []clerk.Kind{clerk.KindDomain}})
-			if s, err := l.db.Sight(l.Context(), store.Key{Kind: clerk.KindDomain, ID: domains[0]}); err != nil || s.Hidden != walk.hidden {
+			if s, err := l.db.RowMeta(l.Context(), store.Key{Kind: clerk.KindDomain, ID: domains[0]}); err != nil || s.Hidden != walk.hidden {
 				l.Errorf("after %s: hidden %v, %v", walk.pause, s.Hidden, err)
 			}
 		}
-		if s, err := l.db.Sight(l.Context(), store.Key{Kind: clerk.KindDomain, ID: domains[1]}); err != nil || s.Hidden {
+		if s, err := l.db.RowMeta(l.Context(), store.Key{Kind: clerk.KindDomain, ID: domains[1]}); err != nil || s.Hidden {
 			l.Errorf("the other one: %+v, %v", s, err)
 		}
 	})
@@ -90,7 +90,7 @@ func TestSweepDoesNotTrustAnEmptyPage(t *testing.T) {
 		l.backfill()
 		l.must(l.e.SetFaults(emulator.Faults{Drop: 1}))
 		l.e.Advance(time.Hour)
-		list, err := l.db.Standing(l.Context(), clerk.KindUser, "", 50)
+		list, err := l.db.LiveRows(l.Context(), clerk.KindUser, "", 50)
 		l.must(err)
 		for _, row := range list {
 			l.e.Advance(time.Minute)
@@ -116,7 +116,7 @@ func TestWalkBringsBackWhatWasHiddenWrongly(t *testing.T) {
 		at, err := l.in.Horizon(l.Context())
 		l.must(err)
 		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: key, ObservedAt: at.ObservedAt, Since: at.Since, ByID: true}))
-		if s, err := l.db.Sight(l.Context(), key); err != nil || !s.Hidden {
+		if s, err := l.db.RowMeta(l.Context(), key); err != nil || !s.Hidden {
 			l.Fatalf("it is not hidden: %v", err)
 		}
 		if report := l.walk(reconcile.Options{}); report.Repaired != 1 {

@@ -46,12 +46,12 @@ func (r *run) backOff(ctx context.Context, k *KindReport, key store.Key, cause e
 // queueParent queues a read of the organization that Clerk does not have. If it is gone, that hides
 // the rows below it.
 func (r *run) queueParent(ctx context.Context, key store.Key) error {
-	row, err := r.DB.Sight(ctx, key)
+	row, err := r.DB.RowMeta(ctx, key)
 	if err != nil || row.OrganizationID == "" {
 		return err
 	}
 	parent := store.Key{Kind: clerk.KindOrganization, ID: row.OrganizationID}
 	return r.write(ctx, func(tx *store.Tx) error {
-		return tx.QueueVerify(ctx, []store.Doubt{{Key: parent, Reason: "unknown_to_a_child"}})
+		return tx.QueueVerify(ctx, []store.VerifyItem{{Key: parent, Reason: "unknown_to_a_child"}})
 	})
 }

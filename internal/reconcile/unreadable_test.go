@@ -97,7 +97,7 @@ func TestRoleRenamedAfterItsOrganizationWasDeleted(t *testing.T) {
 	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1, Memberships: 2, NoChildEvents: true}, func(l *lab) {
 		l.backfill()
 		organization := l.any(clerk.KindOrganization)
-		list, err := l.db.Standing(l.Context(), clerk.KindRole, "", 10)
+		list, err := l.db.LiveRows(l.Context(), clerk.KindRole, "", 10)
 		l.must(err)
 		l.call("DELETE", "/v1/organizations/"+organization.ID, nil)
 		for _, row := range list {

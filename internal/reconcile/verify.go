@@ -29,7 +29,7 @@ func (r *run) verify(ctx context.Context) (read int, err error) {
 		if !Readable(kind) || read == verifyAtOnce {
 			continue
 		}
-		ids, err := r.DB.DoubtsOf(ctx, kind, r.now(), verifyAtOnce-read)
+		ids, err := r.DB.VerifyQueueOf(ctx, kind, r.now(), verifyAtOnce-read)
 		if err != nil {
 			return read, err
 		}

@@ -31,7 +31,7 @@ func TestBackfillAndWalk(t *testing.T) {
 		}
 		after, err := l.db.Head(l.Context())
 		l.must(err)
-		list, err := l.db.Standing(l.Context(), clerk.KindMembership, "", 10_000)
+		list, err := l.db.LiveRows(l.Context(), clerk.KindMembership, "", 10_000)
 		l.must(err)
 		for _, row := range list {
 			if row.Written > before.Writes {
@@ -137,7 +137,7 @@ func TestMassDeletionWantsAWord(t *testing.T) {
 	onBothEngines(t, emulator.Options{Users: 100}, func(l *lab) {
 		l.backfill()
 		l.deaf()
-		list, err := l.db.Standing(l.Context(), clerk.KindUser, "", 12)
+		list, err := l.db.LiveRows(l.Context(), clerk.KindUser, "", 12)
 		l.must(err)
 		for _, row := range list {
 			l.call("DELETE", "/v1/users/"+row.ID, nil)

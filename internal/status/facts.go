@@ -37,7 +37,7 @@ type Kind struct {
 	Listed   bool // Clerk lists the kind, so that all of it can be compared
 	Readable bool // Clerk returns one by id, so that a doubt can be settled
 	Walk     store.Walk
-	Tally    store.Tally
+	Tally    store.KindCounts
 	Queue    store.Queue
 	Suspects int64 // one answer of Clerk has to be confirmed by a second
 	// Conflicts are objects that Clerk has and that are deleted here permanently.
@@ -70,7 +70,7 @@ func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 	walks, errs[1] = db.Walks(ctx)
 	queues, errs[2] = db.Queues(ctx)
 	counts, errs[3] = db.DriftCounts(ctx, since)
-	deliveries, errs[4] = db.Exceptions(ctx)
+	deliveries, errs[4] = db.CountNotApplied(ctx)
 	suspects, errs[5] = db.Suspected(ctx)
 	f.Life, errs[6] = db.Life(ctx)
 	unreadable, errs[7] = db.Unreadable(ctx)
@@ -87,7 +87,7 @@ func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 			Kind: kind, Listed: slices.Contains(reconcile.Kinds(), kind), Readable: reconcile.Readable(kind), Walk: walks[string(kind)],
 			Queue: queues[kind], Suspects: suspects[kind], Drift: counts[kind], Unreadable: unreadable[kind], Conflicts: conflicts[kind],
 		}
-		if k.Tally, err = db.Tally(ctx, kind, k.Walk.Whole); err != nil {
+		if k.Tally, err = db.KindCounts(ctx, kind, k.Walk.Whole); err != nil {
 			return f, fmt.Errorf("count %s: %w", kind, err)
 		}
 		f.Kinds = append(f.Kinds, k)

@@ -83,8 +83,8 @@ func (t *table) sealedText(e Engine) string {
 // storedChecksum is the expression of a row's checksum, -1 for none.
 func (t *table) storedChecksum() string { return "COALESCE(" + checksumColumn + ", -1)" }
 
-// selectSealed selects what a page is compared with, the text that the checksum is of, and the checksum.
-func selectSealed(t *table, e Engine) string {
+// selectDigests selects what a page is compared with, the text that the checksum is of, and the checksum.
+func selectDigests(t *table, e Engine) string {
 	facts := ""
 	if t.kind == clerk.KindUser {
 		facts = "COALESCE(last_login_at, 0), COALESCE(last_active_at, 0), sync_banned_at, COALESCE(deprovisioned, 0), "
@@ -93,8 +93,8 @@ func selectSealed(t *table, e Engine) string {
 		t.key(), facts, t.sealedText(e), t.storedChecksum(), t.name)
 }
 
-// Sealed is a row as a page of Clerk's is compared with it.
-type Sealed struct {
+// RowDigest is a row as a page of Clerk's is compared with it.
+type RowDigest struct {
 	Digest        string
 	Revision      int
 	Rank          row.Rank
@@ -106,13 +106,13 @@ type Sealed struct {
 	Intact        bool // its columns are as clerksync has written them
 }
 
-// Sealed loads the rows of a kind that exist, by id. It also reads their bodies, to tell whether the rows are as clerksync
+// RowDigests loads the rows of a kind that exist, by id. It also reads their bodies, to tell whether the rows are as clerksync
 // has written them.
-func (tx *Tx) Sealed(ctx context.Context, kind clerk.Kind, ids []string) (map[string]Sealed, error) {
+func (tx *Tx) RowDigests(ctx context.Context, kind clerk.Kind, ids []string) (map[string]RowDigest, error) {
 	t := tables[kind]
-	found := make(map[string]Sealed, len(ids))
+	found := make(map[string]RowDigest, len(ids))
 	var id string
-	var s Sealed
+	var s RowDigest
 	var text sql.RawBytes // which the driver lends, so that no body is copied to be kept
 	var sum int64
 	into := []any{&id, &s.Digest, &s.Revision, &s.Rank, &s.Hidden}
@@ -120,7 +120,7 @@ func (tx *Tx) Sealed(ctx context.Context, kind clerk.Kind, ids []string) (map[st
 		into = append(into, &s.SignedInAt, &s.ActiveAt, &s.BannedAt, &s.Deprovisioned)
 	}
 	into = append(into, &text, &sum)
-	err := tx.load(ctx, t.selectSealed[tx.db.engine], t.key(), ids, func(rows *sql.Rows) error {
+	err := tx.load(ctx, t.selectDigests[tx.db.engine], t.key(), ids, func(rows *sql.Rows) error {
 		err := rows.Scan(into...)
 		s.Intact = holds(text, sum)
 		found[id] = s

@@ -45,8 +45,8 @@ func (tx *Tx) KeysOfUser(ctx context.Context, kind clerk.Kind, userID, after str
 	return tx.keys(ctx, kind, " AND clerk_user_id = $3", after, limit, userID)
 }
 
-// KeysTo pages through the invitations or the waitlist entries to an address.
-func (tx *Tx) KeysTo(ctx context.Context, kind clerk.Kind, address, after string, limit int) ([]Key, error) {
+// KeysOfAddress pages through the invitations or the waitlist entries to an address.
+func (tx *Tx) KeysOfAddress(ctx context.Context, kind clerk.Kind, address, after string, limit int) ([]Key, error) {
 	return tx.keys(ctx, kind, " AND lower(email) = lower($3)", after, limit, address)
 }
 
@@ -168,9 +168,9 @@ func (tx *Tx) RewriteBodies(ctx context.Context, list []Delivery) error {
 	return nil
 }
 
-// Scrub sees to it that what was overwritten is not left in the files: SQLite's write-ahead log is emptied. It answers
+// TruncateWAL sees to it that what was overwritten is not left in the files: SQLite's write-ahead log is emptied. It answers
 // false while another process still reads from it. Postgres removes old versions of rows by VACUUM, its own.
-func (db *DB) Scrub(ctx context.Context) (done bool, err error) {
+func (db *DB) TruncateWAL(ctx context.Context) (done bool, err error) {
 	if db.engine != SQLite {
 		return true, nil
 	}

@@ -21,7 +21,7 @@ type table struct {
 	upsert     *bulk
 	sealed     []int // the columns that the checksum covers, by their place in columns
 
-	selectSealed map[Engine]string
+	selectDigests map[Engine]string
 }
 
 type column struct {
@@ -224,7 +224,7 @@ func buildTables(list ...table) map[clerk.Kind]*table {
 		t.columns = append(slices.Clone(t.columns), syncColumns...)
 		t.sealed = sealedColumns(t.columns)
 		t.selectRows = map[Engine]string{SQLite: selectRows(t, SQLite), Postgres: selectRows(t, Postgres)}
-		t.selectSealed = map[Engine]string{SQLite: selectSealed(t, SQLite), Postgres: selectSealed(t, Postgres)}
+		t.selectDigests = map[Engine]string{SQLite: selectDigests(t, SQLite), Postgres: selectDigests(t, Postgres)}
 		var names, set []string
 		var types []columnType
 		for _, c := range t.columns {

@@ -193,8 +193,8 @@ func (db *DB) UpdateMeta(ctx context.Context, name string, change func(was strin
 	})
 }
 
-// Born returns when the first migration made this database.
-func (db *DB) Born(ctx context.Context) (clerk.Time, error) {
+// CreatedAt returns when the first migration made this database.
+func (db *DB) CreatedAt(ctx context.Context) (clerk.Time, error) {
 	n, err := db.number(ctx, "SELECT COALESCE(min(applied_at), 0) FROM clerk_migrations")
 	return clerk.Time(n), err
 }

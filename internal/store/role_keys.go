@@ -95,7 +95,7 @@ func (tx *Tx) QueueRoleKey(ctx context.Context, roleKey, reason string) error {
 		t := tables[kind]
 		for _, into := range []struct{ table, parents string }{
 			{"clerk_verify", "NOT (" + t.parentIs("p.sync_hidden = 1") + ")"},
-			{parkedDoubts, "(" + t.parentIs("p.sync_hidden = 1") + ") AND NOT (" + t.parentIs("p.sync_hard = 1") + ")"},
+			{hiddenQueue, "(" + t.parentIs("p.sync_hidden = 1") + ") AND NOT (" + t.parentIs("p.sync_hard = 1") + ")"},
 		} {
 			text := fmt.Sprintf(`INSERT INTO %s (kind, id, reason, queued_write, queued_at)
 				SELECT '%s', t.%s, $1, $2, $3 FROM %s t WHERE t.role IN ($4, $5) AND t.sync_hidden = 0 AND %s
@@ -114,7 +114,7 @@ func (tx *Tx) SettleRoleKey(ctx context.Context, roleKey, reason string) error {
 	with, without := spellings(roleKey)
 	for _, kind := range withRoles {
 		t := tables[kind]
-		for _, queue := range []string{"clerk_verify", parkedDoubts} {
+		for _, queue := range []string{"clerk_verify", hiddenQueue} {
 			text := fmt.Sprintf(`DELETE FROM %[1]s WHERE kind = '%[2]s' AND reason = $1
 				AND EXISTS (SELECT 1 FROM %[3]s t WHERE t.%[4]s = %[1]s.id AND t.role IN ($2, $3))`, queue, kind, t.name, t.key())
 			if err := tx.exec(ctx, text, reason, with, without); err != nil {

@@ -9,13 +9,13 @@ import (
 
 // The store saves and loads these values of package row.
 type (
-	Key       = row.Key
-	Row       = row.Row
-	Version   = row.Version
-	Change    = row.Change
-	Touched   = row.ChangeRef
-	Doubt     = row.VerifyItem
-	KeyOfRole = row.KeyOfRole
+	Key        = row.Key
+	Row        = row.Row
+	Version    = row.Version
+	Change     = row.Change
+	ChangeRef  = row.ChangeRef
+	VerifyItem = row.VerifyItem
+	KeyOfRole  = row.KeyOfRole
 )
 
 // namespace is the constant under which user ids are derived (documented in docs/schema.md).

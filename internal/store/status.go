@@ -23,7 +23,7 @@ func (db *DB) Counts(ctx context.Context) (c Counts, err error) {
 			return c, err
 		}
 	}
-	if c.Deliveries, err = db.Exceptions(ctx); err != nil {
+	if c.Deliveries, err = db.CountNotApplied(ctx); err != nil {
 		return c, err
 	}
 	if c.RolesRejected, err = db.RolesRejected(ctx); err != nil {
@@ -33,8 +33,8 @@ func (db *DB) Counts(ctx context.Context) (c Counts, err error) {
 	return c, err
 }
 
-// Exceptions counts the deliveries that were not simply applied, by state.
-func (db *DB) Exceptions(ctx context.Context) (map[State]int64, error) {
+// CountNotApplied counts the deliveries that were not simply applied, by state.
+func (db *DB) CountNotApplied(ctx context.Context) (map[State]int64, error) {
 	rows, err := db.query(ctx, "SELECT state, count(*) FROM clerk_inbox WHERE state <> 'applied' GROUP BY state")
 	return scanMap(rows, err, func(r *sql.Rows) (s State, n int64, err error) { return s, n, r.Scan(&s, &n) })
 }
@@ -50,10 +50,10 @@ func (db *DB) Instances(ctx context.Context) ([]string, error) {
 	return scanAll(rows, err, scanOne[string])
 }
 
-// Doubts lists what waits in the verify queue, the oldest first.
-func (db *DB) Doubts(ctx context.Context, limit int) ([]Doubt, error) {
+// VerifyQueue lists what waits in the verify queue, the oldest first.
+func (db *DB) VerifyQueue(ctx context.Context, limit int) ([]VerifyItem, error) {
 	rows, err := db.query(ctx, "SELECT kind, id, reason FROM clerk_verify ORDER BY queued_at, kind, id, reason LIMIT $1", pageSize(limit))
-	return scanAll(rows, err, func(r *sql.Rows) (d Doubt, err error) { return d, r.Scan(&d.Key.Kind, &d.Key.ID, &d.Reason) })
+	return scanAll(rows, err, func(r *sql.Rows) (d VerifyItem, err error) { return d, r.Scan(&d.Key.Kind, &d.Key.ID, &d.Reason) })
 }
 
 // ChangesAfter lists the feed above a sequence number, in order.

@@ -34,12 +34,12 @@ func DefaultLadder() []string { return []string{"solo", "growth", "enterprise", 
 // DB is a mirror's database. It is made by the driver packages (sqlite.Open,
 // postgres.Open), is safe for concurrent use, and must be closed.
 type DB struct {
-	engine   Engine
-	read     *sql.DB
-	write    *sql.DB
-	now      func() time.Time
-	relaxed  bool
-	location string // for people; "" where it is not known
+	engine     Engine
+	read       *sql.DB
+	write      *sql.DB
+	now        func() time.Time
+	nonDurable bool
+	location   string // for people; "" where it is not known
 
 	settings atomic.Pointer[Settings]
 	readOnly bool
@@ -51,11 +51,11 @@ type DB struct {
 	stmts  map[stmtKey]*sql.Stmt
 	closed bool
 
-	checkpoint func() error  // nil: the engine sees to it alone
-	audited    atomic.Uint64 // entries of the audit, which it orders
-	unkept     atomic.Int64  // rows written since the last checkpoint
-	keeping    atomic.Bool   // a checkpoint is under way
-	background sync.WaitGroup
+	checkpoint     func() error  // nil: the engine sees to it alone
+	audited        atomic.Uint64 // entries of the audit, which it orders
+	uncheckpointed atomic.Int64  // rows written since the last checkpoint
+	checkpointing  atomic.Bool   // a checkpoint is under way
+	background     sync.WaitGroup
 }
 
 type stmtKey struct {
@@ -74,14 +74,14 @@ func Open(engine Engine, read, write *sql.DB) *DB {
 // Engine tells which engine this is.
 func (db *DB) Engine() Engine { return db.engine }
 
-// Relax notes that commits are not durable; see [DB.Relaxed].
-func (db *DB) Relax() *DB {
-	db.relaxed = true
+// SetNonDurable notes that commits are not durable; see [DB.NonDurable].
+func (db *DB) SetNonDurable() *DB {
+	db.nonDurable = true
 	return db
 }
 
-// Relaxed reports whether the operator chose commits that a power cut may take back.
-func (db *DB) Relaxed() bool { return db.relaxed }
+// NonDurable reports whether the operator chose commits that a power cut may take back.
+func (db *DB) NonDurable() bool { return db.nonDurable }
 
 // LimitUpdates bounds transactions otherwise than by ten seconds: for tests.
 func (db *DB) LimitUpdates(d time.Duration) { db.updateTimeout = d }
@@ -100,19 +100,19 @@ func (db *DB) Checkpoint(fn func() error) *DB {
 // checkpointRows is after how many written rows a checkpoint begins: some five megabytes.
 const checkpointRows = 1000
 
-// tidy notes that rows were committed, and begins a checkpoint when they are many.
-func (db *DB) tidy(rows int64) {
-	if db.checkpoint == nil || db.unkept.Add(rows) < checkpointRows || !db.keeping.CompareAndSwap(false, true) {
+// checkpointWhenDue notes that rows were committed, and begins a checkpoint when they are many.
+func (db *DB) checkpointWhenDue(rows int64) {
+	if db.checkpoint == nil || db.uncheckpointed.Add(rows) < checkpointRows || !db.checkpointing.CompareAndSwap(false, true) {
 		return
 	}
-	db.unkept.Store(0)
+	db.uncheckpointed.Store(0)
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	if db.closed {
 		return
 	}
 	db.background.Go(func() {
-		defer db.keeping.Store(false)
+		defer db.checkpointing.Store(false)
 		_ = db.checkpoint()
 	})
 }
@@ -134,9 +134,9 @@ func (db *DB) Close() error {
 	return err
 }
 
-// Restrict makes a handle that only reads: [DB.Update] and [DB.Migrate] refuse with [ErrReadOnly]. Call it before the
+// SetReadOnly makes a handle that only reads: [DB.Update] and [DB.Migrate] refuse with [ErrReadOnly]. Call it before the
 // handle is used.
-func (db *DB) Restrict() *DB {
+func (db *DB) SetReadOnly() *DB {
 	db.readOnly = true
 	return db
 }

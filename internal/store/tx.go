@@ -84,7 +84,7 @@ func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx
 	if tx.changedSettings {
 		db.settings.Store(tx.settings)
 	}
-	db.tidy(tx.rows)
+	db.checkpointWhenDue(tx.rows)
 	return nil
 }
 
@@ -297,8 +297,8 @@ var verifyUpsert = newBulk("INSERT INTO clerk_verify (kind, id, reason, queued_w
 	" ON CONFLICT (kind, id, reason) DO UPDATE SET queued_write = excluded.queued_write")
 
 // QueueVerify adds to the verify queue; what waits already is only marked as queued again.
-func (tx *Tx) QueueVerify(ctx context.Context, doubts []Doubt) error {
-	slices.SortFunc(doubts, func(a, b Doubt) int {
+func (tx *Tx) QueueVerify(ctx context.Context, doubts []VerifyItem) error {
+	slices.SortFunc(doubts, func(a, b VerifyItem) int {
 		return strings.Compare(string(a.Key.Kind)+a.Key.ID+a.Reason, string(b.Key.Kind)+b.Key.ID+b.Reason)
 	})
 	doubts = slices.Compact(doubts) // one statement must not touch a row twice
@@ -310,7 +310,7 @@ func (tx *Tx) QueueVerify(ctx context.Context, doubts []Doubt) error {
 }
 
 // SettleVerify removes doubts of the given reasons that events have settled.
-func (tx *Tx) SettleVerify(ctx context.Context, settled []Doubt) error {
+func (tx *Tx) SettleVerify(ctx context.Context, settled []VerifyItem) error {
 	for _, d := range settled {
 		const text = "DELETE FROM clerk_verify WHERE kind = $1 AND id = $2 AND reason = $3"
 		if err := tx.exec(ctx, text, string(d.Key.Kind), d.Key.ID, d.Reason); err != nil {

@@ -90,7 +90,7 @@ func (tx *Tx) WholeWalks(ctx context.Context) (map[string]Start, error) {
 }
 
 // Proves reports whether a row is proven to have been at Clerk when the walk began, or later: by a read that was sent
-// since, or by an event of a later time. It is what [DB.Tally] counts by.
+// since, or by an event of a later time. It is what [DB.KindCounts] counts by.
 func (s Start) Proves(readAfter int64, seenAt clerk.Time) bool {
 	return readAfter >= s.Write || s.By != 0 && seenAt >= s.By
 }

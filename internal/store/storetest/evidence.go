@@ -37,7 +37,7 @@ func unaccounted(t *testing.T, db *store.DB) {
 		{store.Start{Write: 7}, 5, []string{"beyond all times", "never seen", "read before", "told before", "told since"}},
 		{store.Start{Write: 6, By: 1000}, 2, []string{"beyond all times", "never seen", "told before"}},
 	} {
-		tally, err := db.Tally(t.Context(), clerk.KindMembership, test.start)
+		tally, err := db.KindCounts(t.Context(), clerk.KindMembership, test.start)
 		if err != nil || tally.Unaccounted != test.counted || tally.Rows != 6 {
 			t.Errorf("%+v: %+v, %v", test.start, tally, err)
 		}

@@ -143,13 +143,13 @@ func suspects(t *testing.T, db *store.DB) {
 	save(older)
 	expect(50, older, hidden)
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.QueueVerify(t.Context(), []store.Doubt{{Key: key, Reason: "tie"}, {Key: store.Key{Kind: clerk.KindUser, ID: "user_2"}, Reason: "tie"}})
+		return tx.QueueVerify(t.Context(), []store.VerifyItem{{Key: key, Reason: "tie"}, {Key: store.Key{Kind: clerk.KindUser, ID: "user_2"}, Reason: "tie"}})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for now, want := range map[clerk.Time][]string{69: {"user_2"}, 70: {"user_1", "user_2"}} {
-		if got, err := db.DoubtsOf(t.Context(), clerk.KindUser, now, 10); !cmp.Equal(got, want) || err != nil {
+		if got, err := db.VerifyQueueOf(t.Context(), clerk.KindUser, now, 10); !cmp.Equal(got, want) || err != nil {
 			t.Errorf("in doubt at %d: %v, %v", now, got, err)
 		}
 	}
@@ -198,7 +198,7 @@ func sights(t *testing.T, db *store.DB) {
 	user.Digest, user.SignedInAt, user.ObservedAt, user.SeenAt = "d", 4, 10, 10
 	save(t, db, gone, member, orphan, user, newRow(t, clerk.KindOrganization, `{"id":"org_1"}`), newRow(t, clerk.KindDomain, `{"id":"orgdmn_1"}`))
 	standing := func(kind clerk.Kind, after string) (ids []string) {
-		list, err := db.Standing(t.Context(), kind, after, 10)
+		list, err := db.LiveRows(t.Context(), kind, after, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,16 +214,16 @@ func sights(t *testing.T, db *store.DB) {
 		t.Errorf("after the last come %v", got)
 	}
 	three := []string{"orgmem_1", "orgmem_2", "orgmem_3"}
-	if got, err := db.StandingOf(t.Context(), clerk.KindMembership, three); len(got) != 1 || got[0].ID != "orgmem_1" || err != nil {
+	if got, err := db.LiveRowsOf(t.Context(), clerk.KindMembership, three); len(got) != 1 || got[0].ID != "orgmem_1" || err != nil {
 		t.Errorf("standing of three are %v, %v", got, err)
 	}
 	written := user.Written
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
-		found, err := tx.Sights(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
+		found, err := tx.RowMetas(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
 		if s := found["user_1"]; len(found) != 2 || s.Hidden || !found["user_2"].Hidden || s.Written != written {
 			t.Errorf("sights %+v", found)
 		}
-		sealed, err2 := tx.Sealed(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
+		sealed, err2 := tx.RowDigests(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
 		if s := sealed["user_1"]; len(sealed) != 2 || s.Digest != "d" || s.SignedInAt != 4 || s.Hidden || !sealed["user_2"].Hidden || !s.Intact {
 			t.Errorf("sealed %+v", sealed)
 		}
@@ -233,7 +233,7 @@ func sights(t *testing.T, db *store.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err := db.Tally(t.Context(), clerk.KindUser, store.Start{}); c.Rows != 1 || c.OldestVerifiedAt != 78 || err != nil {
+	if c, err := db.KindCounts(t.Context(), clerk.KindUser, store.Start{}); c.Rows != 1 || c.OldestVerifiedAt != 78 || err != nil {
 		t.Errorf("%+v, %v", c, err)
 	}
 	err = db.Update(t.Context(), func(tx *store.Tx) error {
@@ -246,10 +246,10 @@ func sights(t *testing.T, db *store.DB) {
 	if err != nil {
 		t.Error(err)
 	}
-	if s, err := db.Sight(t.Context(), member.Key); err != nil || s.UserID != "user_1" || s.OrganizationID != "org_1" {
+	if s, err := db.RowMeta(t.Context(), member.Key); err != nil || s.UserID != "user_1" || s.OrganizationID != "org_1" {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err := db.Sight(t.Context(), store.Key{Kind: clerk.KindRole, ID: "x"}); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindRole, ID: "x"}); !errors.Is(err, store.ErrNotFound) {
 		t.Error(err)
 	}
 }

@@ -179,11 +179,11 @@ func touched(t *testing.T, db *store.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := db.TouchedFrom(t.Context(), 2, 3)
+	got, err := db.ChangeRefsFrom(t.Context(), 2, 3)
 	if err != nil || len(got) != 3 || got[0].Seq != 2 || got[0].Tag == "" {
 		t.Fatalf("touched %+v, %v", got, err)
 	}
-	all, err := db.TouchedFrom(t.Context(), 0, 100)
+	all, err := db.ChangeRefsFrom(t.Context(), 0, 100)
 	if err != nil || len(all) != len(rows) {
 		t.Fatalf("touched %+v, %v", all, err)
 	}

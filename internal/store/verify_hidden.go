@@ -11,8 +11,8 @@ import (
 // What its parent hides needs no read from Clerk: its doubts are parked outside the verify queue, and come back with the
 // parent. Below a parent that was deleted permanently they are dropped.
 
-// parkedDoubts is the table of doubts about rows that a parent hides.
-const parkedDoubts = "clerk_verify_hidden"
+// hiddenQueue is the table of doubts about rows that a parent hides.
+const hiddenQueue = "clerk_verify_hidden"
 
 // parentIs is the condition that a parent of t is as told, "1 = 0" for kinds without parents.
 func (t *table) parentIs(condition string) string {
@@ -23,8 +23,8 @@ func (t *table) parentIs(condition string) string {
 	return strings.Join(conditions, " OR ")
 }
 
-// ParkDoubts takes rows off the verify queue that a parent hides.
-func (tx *Tx) ParkDoubts(ctx context.Context, kind clerk.Kind, ids []string) error {
+// ParkVerify takes rows off the verify queue that a parent hides.
+func (tx *Tx) ParkVerify(ctx context.Context, kind clerk.Kind, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (tx *Tx) ParkChildren(ctx context.Context, parent Key, permanently bool) er
 		if !permanently {
 			continue
 		}
-		if err := tx.exec(ctx, deleteDoubts(parkedDoubts, t, of), parent.ID); err != nil {
+		if err := tx.exec(ctx, deleteQueued(hiddenQueue, t, of), parent.ID); err != nil {
 			return err
 		}
 	}
@@ -54,10 +54,10 @@ func (tx *Tx) park(ctx context.Context, t *table, of string, arg any) error {
 	hidden := of + " AND (" + t.parentIs("p.sync_hidden = 1") + ")"
 	revivable := hidden + " AND NOT (" + t.parentIs("p.sync_hard = 1") + ")"
 	const columns = "v.kind, v.id, v.reason, v.queued_write, v.queued_at"
-	if err := tx.exec(ctx, moveDoubts("clerk_verify", parkedDoubts, columns, t, revivable), arg); err != nil {
+	if err := tx.exec(ctx, moveQueued("clerk_verify", hiddenQueue, columns, t, revivable), arg); err != nil {
 		return err
 	}
-	return tx.exec(ctx, deleteDoubts("clerk_verify", t, hidden), arg)
+	return tx.exec(ctx, deleteQueued("clerk_verify", t, hidden), arg)
 }
 
 // UnparkChildren puts the doubts about rows below a parent back into the verify queue, but for those that another parent
@@ -66,24 +66,24 @@ func (tx *Tx) UnparkChildren(ctx context.Context, parent Key) error {
 	for _, t := range childrenOf(parent.Kind) {
 		shown := fmt.Sprintf("t.%s = $1 AND NOT (%s)", tables[parent.Kind].key(), t.parentIs("p.sync_hidden = 1"))
 		const columns = "v.kind, v.id, v.reason, CAST($2 AS BIGINT), CAST($3 AS BIGINT)"
-		move := moveDoubts(parkedDoubts, "clerk_verify", columns, t, shown)
+		move := moveQueued(hiddenQueue, "clerk_verify", columns, t, shown)
 		if err := tx.exec(ctx, move, parent.ID, tx.Head.Writes, tx.db.now().UnixMilli()); err != nil {
 			return err
 		}
-		if err := tx.exec(ctx, deleteDoubts(parkedDoubts, t, shown), parent.ID); err != nil {
+		if err := tx.exec(ctx, deleteQueued(hiddenQueue, t, shown), parent.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func moveDoubts(from, to, columns string, t *table, condition string) string {
+func moveQueued(from, to, columns string, t *table, condition string) string {
 	return fmt.Sprintf(`INSERT INTO %s (kind, id, reason, queued_write, queued_at) SELECT %s FROM %s v JOIN %s t ON t.%s = v.id
 		WHERE v.kind = '%s' AND %s ON CONFLICT (kind, id, reason) DO UPDATE SET queued_write = excluded.queued_write`,
 		to, columns, from, t.name, t.key(), t.kind, condition)
 }
 
-func deleteDoubts(from string, t *table, condition string) string {
+func deleteQueued(from string, t *table, condition string) string {
 	return fmt.Sprintf(`DELETE FROM %[1]s WHERE kind = '%[2]s' AND id IN
 		(SELECT v.id FROM %[1]s v JOIN %[3]s t ON t.%[4]s = v.id WHERE v.kind = '%[2]s' AND %[5]s)`,
 		from, t.kind, t.name, t.key(), condition)
@@ -101,10 +101,10 @@ func childrenOf(parent clerk.Kind) (children []*table) {
 	return children
 }
 
-// DropDoubts takes rows off the verify queue, and off what is parked: they were deleted permanently.
-func (tx *Tx) DropDoubts(ctx context.Context, keys []Key) error {
+// DropVerify takes rows off the verify queue, and off what is parked: they were deleted permanently.
+func (tx *Tx) DropVerify(ctx context.Context, keys []Key) error {
 	for _, k := range keys {
-		for _, table := range []string{"clerk_verify", parkedDoubts} {
+		for _, table := range []string{"clerk_verify", hiddenQueue} {
 			if err := tx.exec(ctx, "DELETE FROM "+table+" WHERE kind = $1 AND id = $2", string(k.Kind), k.ID); err != nil {
 				return err
 			}

@@ -11,8 +11,8 @@ import (
 	"github.com/clerksync/clerksync/internal/row"
 )
 
-// Sight is what is known of a row without its content. Pages of Clerk's are compared with [Sealed].
-type Sight struct {
+// RowMeta is what is known of a row without its content. Pages of Clerk's are compared with [RowDigest].
+type RowMeta struct {
 	ID             string
 	UserID         string
 	OrganizationID string
@@ -27,9 +27,11 @@ type Sight struct {
 }
 
 // Exposed reports whether a row is deleted and visible nevertheless: something other than clerksync has written to it.
-func (s *Sight) Exposed() bool { return !s.Hidden && (s.Hard || s.GoneAt > 0 && s.GoneAt >= s.SeenAt) }
+func (s *RowMeta) Exposed() bool {
+	return !s.Hidden && (s.Hard || s.GoneAt > 0 && s.GoneAt >= s.SeenAt)
+}
 
-func (t *table) selectSights() string {
+func (t *table) selectRowMeta() string {
 	parent := func(name string, own clerk.Kind) string { // "" for kinds without, and where it is the row's own id
 		if t.kind == own || !t.has(name) {
 			return "''"
@@ -41,49 +43,49 @@ func (t *table) selectSights() string {
 		"t.sync_updated_at, t.sync_seen_at, t.sync_gone_at, t.sync_write, t.sync_read_after FROM " + t.name + " t WHERE "
 }
 
-func scanSight(r *sql.Rows) (s Sight, err error) {
+func scanRowMeta(r *sql.Rows) (s RowMeta, err error) {
 	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Rank, &s.Hidden, &s.Hard,
 		&s.UpdatedAt, &s.SeenAt, &s.GoneAt, &s.Written, &s.ReadAfter)
 }
 
-// Sights loads the rows of a kind that exist, without their bodies, by id.
-func (tx *Tx) Sights(ctx context.Context, kind clerk.Kind, ids []string) (map[string]Sight, error) {
+// RowMetas loads the rows of a kind that exist, without their bodies, by id.
+func (tx *Tx) RowMetas(ctx context.Context, kind clerk.Kind, ids []string) (map[string]RowMeta, error) {
 	t := tables[kind]
-	found := make(map[string]Sight, len(ids))
-	err := tx.load(ctx, t.selectSights(), "t."+t.key(), ids, func(rows *sql.Rows) error {
-		s, err := scanSight(rows)
+	found := make(map[string]RowMeta, len(ids))
+	err := tx.load(ctx, t.selectRowMeta(), "t."+t.key(), ids, func(rows *sql.Rows) error {
+		s, err := scanRowMeta(rows)
 		found[s.ID] = s
 		return err
 	})
 	return found, err
 }
 
-// Sight is one row without its body, or [ErrNotFound].
-func (db *DB) Sight(ctx context.Context, key Key) (Sight, error) {
+// RowMeta is one row without its body, or [ErrNotFound].
+func (db *DB) RowMeta(ctx context.Context, key Key) (RowMeta, error) {
 	t := tables[key.Kind]
-	rows, err := db.query(ctx, t.selectSights()+"t."+t.key()+" = $1", key.ID)
-	return exactlyOne(scanAll(rows, err, scanSight))
+	rows, err := db.query(ctx, t.selectRowMeta()+"t."+t.key()+" = $1", key.ID)
+	return exactlyOne(scanAll(rows, err, scanRowMeta))
 }
 
-// selectStanding is selectSights, with rows hidden by their parents hidden, too. Unlike the live view it has all
+// selectLiveRowMeta is selectRowMeta, with rows hidden by their parents hidden, too. Unlike the live view it has all
 // memberships of a pair.
-func (t *table) selectStanding() string {
+func (t *table) selectLiveRowMeta() string {
 	hidden := "t.sync_hidden"
 	for _, p := range t.hiddenBy() { // 0 where there is no parent
 		hidden += fmt.Sprintf(" + COALESCE((SELECT p.sync_hidden FROM %s p WHERE p.%[2]s = t.%[2]s), 0)", p.name, p.key())
 	}
-	return strings.Replace(t.selectSights(), "t.sync_hidden", "CASE WHEN "+hidden+" > 0 THEN 1 ELSE 0 END", 1)
+	return strings.Replace(t.selectRowMeta(), "t.sync_hidden", "CASE WHEN "+hidden+" > 0 THEN 1 ELSE 0 END", 1)
 }
 
-// Standing lists the rows of a kind that neither their own deletion nor their parents' hides, by id, from after an id on.
-func (db *DB) Standing(ctx context.Context, kind clerk.Kind, after string, limit int) (standing []Sight, err error) {
+// LiveRows lists the rows of a kind that neither their own deletion nor their parents' hides, by id, from after an id on.
+func (db *DB) LiveRows(ctx context.Context, kind clerk.Kind, after string, limit int) (standing []RowMeta, err error) {
 	t := tables[kind]
 	// Only the key decides which rows are read: by any other condition Postgres, where it has no statistics yet, would
 	// read and sort the whole table for each page.
-	text := t.selectStanding() + fmt.Sprintf("t.%[1]s > $1 ORDER BY t.%[1]s LIMIT %d", t.key(), limit)
+	text := t.selectLiveRowMeta() + fmt.Sprintf("t.%[1]s > $1 ORDER BY t.%[1]s LIMIT %d", t.key(), limit)
 	for len(standing) < limit {
 		rows, err := db.query(ctx, text, after)
-		page, err := scanAll(rows, err, scanSight)
+		page, err := scanAll(rows, err, scanRowMeta)
 		if err != nil {
 			return nil, err
 		}
@@ -99,16 +101,16 @@ func (db *DB) Standing(ctx context.Context, kind clerk.Kind, after string, limit
 	return standing[:min(limit, len(standing))], nil
 }
 
-// StandingOf are those of some rows that are standing.
-func (db *DB) StandingOf(ctx context.Context, kind clerk.Kind, ids []string) ([]Sight, error) {
+// LiveRowsOf are those of some rows that are standing.
+func (db *DB) LiveRowsOf(ctx context.Context, kind clerk.Kind, ids []string) ([]RowMeta, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	t := tables[kind]
 	condition, arg := db.engine.oneOf("t."+t.key(), ids)
-	rows, err := db.query(ctx, t.selectStanding()+condition, arg)
-	all, err := scanAll(rows, err, scanSight)
-	return slices.DeleteFunc(all, func(s Sight) bool { return s.Hidden }), err
+	rows, err := db.query(ctx, t.selectLiveRowMeta()+condition, arg)
+	all, err := scanAll(rows, err, scanRowMeta)
+	return slices.DeleteFunc(all, func(s RowMeta) bool { return s.Hidden }), err
 }
 
 // Verify notes that an authoritative read agreed with rows, and that they were seen at Clerk then. readAfter is the head's
@@ -129,9 +131,9 @@ func (tx *Tx) Verify(_ context.Context, kind clerk.Kind, ids []string, observedA
 	return err
 }
 
-// DoubtsOf lists the objects of a kind that wait in the verify queue, the oldest first, but for suspects that are not to
+// VerifyQueueOf lists the objects of a kind that wait in the verify queue, the oldest first, but for suspects that are not to
 // be asked for yet. What was taken for deleted and is in doubt has come back since: that does not wait for a week.
-func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, limit int) ([]string, error) {
+func (db *DB) VerifyQueueOf(ctx context.Context, kind clerk.Kind, now clerk.Time, limit int) ([]string, error) {
 	const text = "SELECT v.id FROM clerk_verify v WHERE " + isDue + " AND v.kind = $2 GROUP BY v.id ORDER BY min(v.queued_at), v.id LIMIT $3"
 	rows, err := db.query(ctx, text, int64(now), string(kind), limit)
 	return scanAll(rows, err, scanOne[string])
@@ -140,15 +142,15 @@ func (db *DB) DoubtsOf(ctx context.Context, kind clerk.Kind, now clerk.Time, lim
 // isDue is the condition that an object of the verify queue v may be asked for at the time $1.
 const isDue = "NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $1 AND s.reason <> 'hidden')"
 
-// DoubtsDue reports whether an object waits in the verify queue that may be asked for now.
-func (db *DB) DoubtsDue(ctx context.Context, now clerk.Time) (bool, error) {
+// VerifyDue reports whether an object waits in the verify queue that may be asked for now.
+func (db *DB) VerifyDue(ctx context.Context, now clerk.Time) (bool, error) {
 	rows, err := db.query(ctx, "SELECT 1 FROM clerk_verify v WHERE "+isDue+" LIMIT 1", int64(now))
 	found, err := scanAll(rows, err, scanOne[int])
 	return len(found) > 0, err
 }
 
-// Heard reports whether an event whose type begins with a prefix has ever come.
-func (db *DB) Heard(ctx context.Context, prefix string) (bool, error) {
+// EventSeen reports whether an event whose type begins with a prefix has ever come.
+func (db *DB) EventSeen(ctx context.Context, prefix string) (bool, error) {
 	rows, err := db.query(ctx, "SELECT 1 FROM clerk_inbox WHERE type >= $1 AND type < $2 LIMIT 1", prefix, prefix+"\u007f")
 	found, err := scanAll(rows, err, scanOne[int])
 	return len(found) > 0, err

@@ -20,10 +20,10 @@ func (db *DB) UserQueued(ctx context.Context, clerkUserID string) (write int64, 
 	return db.number(ctx, "SELECT COALESCE(max(queued_write), 0) FROM clerk_verify WHERE kind = 'user' AND id = $1", clerkUserID)
 }
 
-// SeatQueued lists what is in the verify queue of that on which a user's rights in an organization hang: the membership,
+// MembershipQueued lists what is in the verify queue of that on which a user's rights in an organization hang: the membership,
 // the role that it names, and the permissions of that role. A role whose key is not known may be the one. A permission that
 // was seen only inside the role is no doubt of the role's.
-func (db *DB) SeatQueued(ctx context.Context, clerkUserID, clerkOrganizationID string) ([]Queued, error) {
+func (db *DB) MembershipQueued(ctx context.Context, clerkUserID, clerkOrganizationID string) ([]Queued, error) {
 	// a role's key is written with and without the prefix org:
 	const roles = `SELECT m.role FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2
 		UNION ALL SELECT CASE WHEN m.role LIKE 'org:%' THEN substr(m.role, 5) ELSE 'org:' || m.role END
@@ -41,18 +41,18 @@ func (db *DB) SeatQueued(ctx context.Context, clerkUserID, clerkOrganizationID s
 	return scanAll(rows, err, func(r *sql.Rows) (q Queued, err error) { return q, r.Scan(&q.Key.Kind, &q.Key.ID, &q.Write) })
 }
 
-// Doubted is what came into the verify queue, for those who keep copies.
-type Doubted struct {
-	Objects []Touched
+// QueuedRefs is what came into the verify queue, for those who keep copies.
+type QueuedRefs struct {
+	Objects []ChangeRef
 	Writes  int64 // the number of the last transaction: less than was asked after is another history
 	UpTo    int64 // where the next question goes on; if as many objects came as were allowed, some may be left out
 
 	Settings int64 // the revision of the settings that are in force
 }
 
-// DoubtedAfter lists what facts hang on that was queued in transactions after one: users, memberships, roles, permissions
+// QueuedAfter lists what facts hang on that was queued in transactions after one: users, memberships, roles, permissions
 // and subscriptions. Numbers are given under the head lock, so that none comes late.
-func (db *DB) DoubtedAfter(ctx context.Context, after int64, limit int) (d Doubted, err error) {
+func (db *DB) QueuedAfter(ctx context.Context, after int64, limit int) (d QueuedRefs, err error) {
 	const text = `SELECT h.writes, h.settings, COALESCE(v.queued_write, 0), COALESCE(v.kind, ''), COALESCE(v.id, ''),
 		COALESCE(m.clerk_user_id, s.clerk_user_id, i.clerk_user_id, ''),
 		COALESCE(m.clerk_organization_id, s.clerk_organization_id, i.clerk_organization_id, '')
@@ -65,7 +65,7 @@ func (db *DB) DoubtedAfter(ctx context.Context, after int64, limit int) (d Doubt
 	d.UpTo = after
 	rows, err := db.query(ctx, text, after, limit)
 	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
-		var t Touched
+		var t ChangeRef
 		var write int64
 		err := r.Scan(&d.Writes, &d.Settings, &write, &t.Key.Kind, &t.Key.ID, &t.UserID, &t.OrganizationID)
 		if t.Key.Kind != "" {

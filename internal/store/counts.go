@@ -9,8 +9,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Tally is what is known of the rows of one kind. Rows whose user or organization is gone count as gone.
-type Tally struct {
+// KindCounts is what is known of the rows of one kind. Rows whose user or organization is gone count as gone.
+type KindCounts struct {
 	Rows             int64      // neither deleted nor hidden by a parent
 	Stubs            int64      // of these: seen so far only inside other objects
 	Gone             int64      // deleted, or hidden by a deleted parent
@@ -19,7 +19,7 @@ type Tally struct {
 	OldestVerifiedAt clerk.Time // of Rows: the longest ago that one was compared; 0: none ever was
 }
 
-var tallied = fmt.Sprintf(`SELECT count(*), COALESCE(sum(CASE WHEN sync_hidden = 0 THEN 1 ELSE 0 END), 0),
+var selectKindCounts = fmt.Sprintf(`SELECT count(*), COALESCE(sum(CASE WHEN sync_hidden = 0 THEN 1 ELSE 0 END), 0),
 	COALESCE(sum(CASE WHEN sync_hidden = 0 AND sync_rank < 3 THEN 1 ELSE 0 END), 0),
 	COALESCE(sum(CASE WHEN sync_hidden = 0 AND sync_verified_at IS NULL THEN 1 ELSE 0 END), 0),
 	COALESCE(sum(CASE WHEN sync_hidden = 0 AND %s THEN 1 ELSE 0 END), 0) FROM `, fmt.Sprintf(unproven, ""))
@@ -32,13 +32,13 @@ const unproven = "sync_read_after < $1 AND (CAST($2 AS BIGINT) = 0 OR sync_seen_
 // beyond adds to it what is said to have been seen at a time that nothing has reached: a wrong clock's, or a forgery.
 const beyond = " OR sync_seen_at > (SELECT high_water FROM clerk_head WHERE one = 1)"
 
-// Tally counts the rows of a kind. whole is the start of the last complete walk. It reads no bodies, but whole tables or
+// KindCounts counts the rows of a kind. whole is the start of the last complete walk. It reads no bodies, but whole tables or
 // an index of them.
-func (db *DB) Tally(ctx context.Context, kind clerk.Kind, whole Start) (c Tally, err error) {
+func (db *DB) KindCounts(ctx context.Context, kind clerk.Kind, whole Start) (c KindCounts, err error) {
 	t := tables[kind]
 	type figures struct{ all, rows, stubs, unverified, unaccounted int64 }
 	figuresOf := func(text string) (figures, error) {
-		rows, err := db.query(ctx, tallied+text, whole.Write, int64(whole.By))
+		rows, err := db.query(ctx, selectKindCounts+text, whole.Write, int64(whole.By))
 		return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (f figures, err error) {
 			return f, r.Scan(&f.all, &f.rows, &f.stubs, &f.unverified, &f.unaccounted)
 		}))
@@ -54,7 +54,7 @@ func (db *DB) Tally(ctx context.Context, kind clerk.Kind, whole Start) (c Tally,
 			return c, err
 		}
 	}
-	c = Tally{
+	c = KindCounts{
 		Rows: f.rows - b.rows, Stubs: f.stubs - b.stubs, Unverified: f.unverified - b.unverified, Gone: f.all - f.rows + b.rows,
 		Unaccounted: f.unaccounted - b.unaccounted,
 	}
@@ -74,14 +74,14 @@ func (db *DB) oldestVerified(ctx context.Context, t *table, standing string) (cl
 
 // Unaccounted lists the rows of a kind that no deletion hides, their own or a parent's, and that a complete walk which
 // began then should have brought, and those whose time is not to be believed.
-func (db *DB) Unaccounted(ctx context.Context, kind clerk.Kind, start Start) ([]Sight, error) {
+func (db *DB) Unaccounted(ctx context.Context, kind clerk.Kind, start Start) ([]RowMeta, error) {
 	t := tables[kind]
 	// The inner query has all that it reads in an index, where the engine has one.
 	inner := fmt.Sprintf("SELECT %s FROM %s WHERE sync_hidden = 0 AND %s", db.engine.rowID(), t.name, fmt.Sprintf(unproven, beyond))
 	_, standing := t.belowGone()
-	rows, err := db.query(ctx, fmt.Sprintf("%st.%s IN (%s)%s ORDER BY t.%s", t.selectSights(), db.engine.rowID(), inner, standing, t.key()),
+	rows, err := db.query(ctx, fmt.Sprintf("%st.%s IN (%s)%s ORDER BY t.%s", t.selectRowMeta(), db.engine.rowID(), inner, standing, t.key()),
 		start.Write, int64(start.By))
-	return scanAll(rows, err, scanSight)
+	return scanAll(rows, err, scanRowMeta)
 }
 
 // belowGone are conditions of rows whose parent is gone, and of those whose parents are not; "" for kinds without.
@@ -171,8 +171,8 @@ func (db *DB) DriftCounts(ctx context.Context, since clerk.Time) (map[clerk.Kind
 	})
 }
 
-// Unannounced is when a row of a kind was last found to differ of which no event had ever come, 0 for never.
-func (db *DB) Unannounced(ctx context.Context, kind clerk.Kind) (clerk.Time, error) {
+// LastNotSubscribed is when a row of a kind was last found to differ of which no event had ever come, 0 for never.
+func (db *DB) LastNotSubscribed(ctx context.Context, kind clerk.Kind) (clerk.Time, error) {
 	const text = "SELECT COALESCE(max(found_at), 0) FROM clerk_drift WHERE cause = 'not_subscribed' AND kind = $1"
 	n, err := db.number(ctx, text, string(kind))
 	return clerk.Time(n), err
@@ -185,8 +185,8 @@ func (db *DB) LastForeign(ctx context.Context) (clerk.Time, error) {
 	return clerk.Time(n), err
 }
 
-// LastDead is when an event last became a dead letter, 0 for never.
-func (db *DB) LastDead(ctx context.Context) (clerk.Time, error) {
+// LastDeadLetter is when an event last became a dead letter, 0 for never.
+func (db *DB) LastDeadLetter(ctx context.Context) (clerk.Time, error) {
 	n, err := db.number(ctx, "SELECT COALESCE(max(received_at), 0) FROM clerk_inbox WHERE state = 'dead' AND state <> 'applied'")
 	return clerk.Time(n), err
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Condition is what a database says of itself.
-type Condition struct {
+// ServerInfo is what a database says of itself.
+type ServerInfo struct {
 	Version string // of the engine
 	Now     clerk.Time
 	// Settings are journal_mode, synchronous (2 is FULL), secure_delete, query_only on SQLite; synchronous_commit and,
@@ -24,8 +24,8 @@ type Condition struct {
 	Unknown  []string // migrations of a newer version
 }
 
-// Examine asks the database about itself. It changes nothing.
-func (db *DB) Examine(ctx context.Context) (c Condition, err error) {
+// Inspect asks the database about itself. It changes nothing.
+func (db *DB) Inspect(ctx context.Context) (c ServerInfo, err error) {
 	var args []any
 	text := `SELECT sqlite_version(), CAST(unixepoch('subsec') * 1000 AS INTEGER), 'journal_mode', journal_mode,
 		'synchronous', synchronous, 'secure_delete', secure_delete, 'query_only', query_only
@@ -41,7 +41,7 @@ func (db *DB) Examine(ctx context.Context) (c Condition, err error) {
 		exists = "SELECT count(*) FROM pg_tables WHERE tablename = 'clerk_migrations' AND schemaname = ANY (current_schemas(false))"
 	}
 	rows, err := db.query(ctx, text, args...)
-	if c, err = exactlyOne(scanAll(rows, err, scanCondition)); err != nil {
+	if c, err = exactlyOne(scanAll(rows, err, scanServerInfo)); err != nil {
 		return c, err
 	}
 	if db.journal != "" {
@@ -56,7 +56,7 @@ func (db *DB) Examine(ctx context.Context) (c Condition, err error) {
 
 // CheckSchema returns why the database cannot be read by this version, as an error that tells what to do. It changes nothing.
 func (db *DB) CheckSchema(ctx context.Context) error {
-	c, err := db.Examine(ctx)
+	c, err := db.Inspect(ctx)
 	switch {
 	case err != nil:
 		return err
@@ -70,7 +70,7 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 	return nil
 }
 
-func scanCondition(r *sql.Rows) (c Condition, err error) {
+func scanServerInfo(r *sql.Rows) (c ServerInfo, err error) {
 	var names, values [4]string
 	err = r.Scan(&c.Version, &c.Now, &names[0], &values[0], &names[1], &values[1], &names[2], &values[2], &names[3], &values[3])
 	c.Settings = map[string]string{}
@@ -80,7 +80,7 @@ func scanCondition(r *sql.Rows) (c Condition, err error) {
 	return c, err
 }
 
-func (db *DB) compareMigrations(ctx context.Context, c *Condition) error {
+func (db *DB) compareMigrations(ctx context.Context, c *ServerInfo) error {
 	rows, err := db.query(ctx, "SELECT name FROM clerk_migrations ORDER BY name")
 	applied, err := scanAll(rows, err, scanOne[string])
 	if err != nil {
