@@ -28,7 +28,7 @@ func mirror(t *testing.T, c *clerktest.Clerk) *clerksync.Mirror {
 	return m
 }
 
-func live(c *clerktest.Clerk) {
+func useEverything(c *clerktest.Clerk) {
 	ada := c.CreateUser(clerktest.User{Email: "ada@example.com", FirstName: "Ada", Role: "growth", PrivateMetadata: map[string]any{"n": 1.5}})
 	grace := c.CreateUser(clerktest.User{Email: "grace@example.com", Phone: "+15555550100", ExternalID: "cust_1"})
 	gone := c.CreateUser(clerktest.User{Username: "gone"})
@@ -61,15 +61,15 @@ func TestMirrorConverges(t *testing.T) {
 		"on a perfect network": {},
 		"without child events": {options: []clerktest.Option{clerktest.WithoutChildEvents()}},
 		"with duplicates":      {faults: clerktest.Faults{Duplicate: 1}},
-		"out of order":         {faults: clerktest.Faults{Reorder: 1, ReorderWindow: clerktest.Duration(50 * time.Millisecond)}},
-		"late":                 {faults: clerktest.Faults{Delay: 0.5, DelayMax: clerktest.Duration(48 * time.Hour)}},
+		"out of order":         {faults: clerktest.Faults{Reorder: 1, ReorderWindow: 50 * time.Millisecond}},
+		"late":                 {faults: clerktest.Faults{Delay: 0.5, DelayMax: 48 * time.Hour}},
 		"with lost attempts":   {faults: clerktest.Faults{Fail: 0.5}},
 		"with lost answers":    {faults: clerktest.Faults{Unheard: 0.5}},
 		"with forged copies":   {faults: clerktest.Faults{WrongSignature: 1, WrongInstance: 1}},
-		"after an outage":      {faults: clerktest.Faults{Outage: clerktest.Duration(10 * time.Hour)}},
+		"after an outage":      {faults: clerktest.Faults{Outage: 10 * time.Hour}},
 		"with all of it": {faults: clerktest.Faults{
 			Duplicate: 0.3, Reorder: 0.5, Delay: 0.3, Fail: 0.3, Unheard: 0.2, WrongSignature: 0.2, WrongInstance: 0.2,
-			Burst: clerktest.Duration(20 * time.Millisecond),
+			Burst: 20 * time.Millisecond,
 		}},
 	}
 	for name, tc := range cases {
@@ -78,13 +78,13 @@ func TestMirrorConverges(t *testing.T) {
 			c := clerktest.New(t, append(tc.options, clerktest.WithSeed(7))...)
 			m := mirror(t, c)
 			c.SetFaults(tc.faults)
-			live(c)
+			useEverything(c)
 			clerktest.AssertConverged(t, c, m)
 		})
 	}
 }
 
-// recorder is a test that may fail without failing ours.
+// recorder is a test that may fail without failing the test that uses it.
 type recorder struct {
 	testing.TB
 	errors []string
@@ -93,7 +93,7 @@ type recorder struct {
 func (r *recorder) Errorf(format string, _ ...any) { r.errors = append(r.errors, format) }
 func (r *recorder) Helper()                        {}
 
-func TestConvergedSeesWhatIsLost(t *testing.T) {
+func TestAssertConvergedReportsLostEvents(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)
 	m := mirror(t, c)

@@ -6,17 +6,17 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/viewreader"
 )
 
-// patience is how long one wait for deliveries may take, in real time.
-const patience = 30 * time.Second
+const (
+	patience = 30 * time.Second // how long one wait for deliveries may take, in real time
+	rounds   = 1000             // the number of retries to wait for, more than Svix makes
+)
 
-// rounds is how many retries are waited for: more than Svix makes.
-const rounds = 1000
-
-// AssertConverged waits until every event is delivered, given up or dropped, moving the instance's
-// clock over the waits between retries, and fails the test with each difference between the
-// instance and the mirror.
+// AssertConverged waits until no webhook is pending, and then fails the test with every difference
+// between the instance and the mirror. It moves the instance's clock over the pauses between
+// retries. It compares users, sessions, organizations and memberships.
 func AssertConverged(t testing.TB, c *Clerk, m *clerksync.Mirror) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -31,7 +31,7 @@ func AssertConverged(t testing.TB, c *Clerk, m *clerksync.Mirror) {
 			c.Advance(d)
 		}
 	}
-	differences, err := c.emulator.Differences(ctx, Reader(m))
+	differences, err := c.emulator.Differences(ctx, viewreader.FromAPI(m))
 	c.must(err)
 	for _, d := range differences {
 		t.Errorf("the mirror differs: %s", d)

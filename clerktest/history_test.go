@@ -30,8 +30,8 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// CLERKSYNC_TEST_HISTORIES scales the property test, as it does that of package ingest. Here a history costs
-// a database of its own, so that a third must do.
+// CLERKSYNC_TEST_HISTORIES scales the property test, as it does that of package ingest. Here a
+// history costs a database of its own, so that a third must do.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_HISTORIES"))
@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Whatever happens at Clerk, and whatever the network does with the webhooks, the mirror ends up equal to
-// Clerk, in all nine kinds that it has and that the emulator knows.
+// Whatever happens at Clerk, and whatever the network does with the webhooks, the mirror ends up
+// equal to Clerk, in all nine kinds that it has and that the emulator knows.
 func TestMirrorConvergesOnAnyHistory(t *testing.T) {
 	t.Parallel()
 	t.Cleanup(func() {
@@ -267,8 +267,8 @@ func (h *history) changeAccess(kind string) {
 	}
 }
 
-// renameRole gives a role another key soon after a member got it, so that news of both may change places. Roles that the
-// emulated people ask for by their keys keep them.
+// renameRole gives a role another key soon after a member got it, so that news of both may change
+// places. Roles that the emulated people ask for by their keys keep them.
 func (h *history) renameRole() {
 	var members struct{ Data []membership }
 	organization := "/v1/organizations/" + h.one("/v1/organizations")
@@ -318,7 +318,8 @@ func (h *history) outlast() {
 	judged.Add(1)
 }
 
-// readRoles reads by id what is in doubt because the key of its role changed: that is the one thing that no event tells.
+// readRoles reads by id what is in doubt because the key of its role changed: that is the one thing
+// that no event tells.
 func (h *history) readRoles(db *store.DB) {
 	ctx := h.t.Context()
 	in, err := ingest.New(ctx, ingest.Config{DB: db})

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/viewreader"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
@@ -147,7 +147,7 @@ func (c *instance) equal() {
 	m, err := clerksync.New(c.Context(), db, clerksync.Config{WebhookSecrets: []string{secret}})
 	c.must(err)
 	defer m.Close()
-	read := clerktest.Reader(m)
+	read := viewreader.FromAPI(m)
 	delete(read, "session")
 	differences, err := c.clerk.Differences(c.Context(), read)
 	c.must(err)

@@ -38,7 +38,7 @@ func rules() []rule {
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},
 		{"publish/nats", []string{"."}, append(api, "github.com/nats-io/nats.go")},
 		{"publish/webhook", []string{"."}, api},
-		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "webhook"}, nil},
+		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "internal/viewreader", "webhook"}, nil},
 		{".", []string{
 			"auth", "clerk", "webhook", "internal/access", "internal/clerkapi", "internal/doctor", "internal/ingest", "internal/live",
 			"internal/holder", "internal/incident", "internal/instance", "internal/metrics", "internal/reconcile", "internal/row", "internal/schedule", "internal/status", "internal/store",
@@ -55,7 +55,7 @@ func rules() []rule {
 		{"internal/instance", []string{"auth", "internal/clerkapi", "internal/metrics", "internal/reconcile", "internal/store"}, nil},
 		{"internal/live", []string{"auth", "clerk", "internal/row", "internal/schedule", "internal/store"}, api},
 		{"internal/status", []string{"clerk", "internal/holder", "internal/reconcile", "internal/schedule", "internal/store"}, nil},
-		{"internal/viewreader", []string{"internal/emulator"}, nil},
+		{"internal/viewreader", []string{".", "internal/emulator"}, nil},
 		{"internal/schedule", []string{"clerk", "internal/store"}, nil},
 		{"internal/holder", nil, nil},
 		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/holder", "internal/ingest", "internal/store"}, api},

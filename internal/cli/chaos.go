@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/viewreader"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/telemetry"
@@ -212,7 +212,7 @@ func (c chaosCommand) drive(ctx context.Context, e *emulator.Emulator, m *clerks
 	}
 	err := errors.Join(e.SetFaults(emulator.Faults{}), exhaust(ctx, e))
 	if err == nil {
-		err = v.compare(ctx, e, clerktest.Reader(m))
+		err = v.compare(ctx, e, viewreader.FromAPI(m))
 	}
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/viewreader"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/web"
 )
@@ -68,7 +68,7 @@ func (v *Verdict) lose(
 		loss.Found += report.Found
 		loss.Repaired += report.Repaired
 	}
-	if err := v.compare(ctx, e, clerktest.Reader(m)); err != nil {
+	if err := v.compare(ctx, e, viewreader.FromAPI(m)); err != nil {
 		return err
 	}
 	loss.Seconds, loss.APICalls = time.Since(begin).Seconds(), int(api.calls.Load()-calls)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/viewreader"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
@@ -92,7 +92,7 @@ func (l *lab) call(method, path string, in any) {
 func (l *lab) equal(without ...string) {
 	l.Helper()
 	l.must(l.e.Settle(l.Context()))
-	read := clerktest.Reader(l.m)
+	read := viewreader.FromAPI(l.m)
 	for _, kind := range without {
 		delete(read, kind)
 	}

@@ -1,3 +1,4 @@
-// Package viewreader reads the live views of a mirror as facts that an emulated Clerk can compare with its own, as an
-// application would read them: through the documented columns, by plain SQL.
+// Package viewreader reads a mirror as facts that an emulated Clerk can compare with its own. [New]
+// reads the live views by plain SQL, as an application would. [FromAPI] reads through the public
+// API.
 package viewreader

@@ -68,7 +68,8 @@ func read(ctx context.Context, db *sql.DB, query string, each func(string, emula
 	return rows.Err()
 }
 
-// fact returns a column's value: NULL is the empty text or no time, JSON is what it says, a list of keys has no order.
+// fact returns a column's value: NULL is the empty text or no time, JSON is what it says, a list of
+// keys has no order.
 func fact(name string, column any) any {
 	if raw, ok := column.([]byte); ok {
 		column = string(raw)

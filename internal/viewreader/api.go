@@ -1,4 +1,4 @@
-package clerktest
+package viewreader
 
 import (
 	"context"
@@ -9,15 +9,16 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 )
 
-// Reader shows a mirror to the emulator, which compares it with itself.
-func Reader(m *clerksync.Mirror) emulator.Reader {
-	r := reader{m}
+// FromAPI returns a reader of the kinds that the public API of a mirror lists: users, sessions,
+// organizations and memberships.
+func FromAPI(m *clerksync.Mirror) emulator.Reader {
+	r := apiReader{m}
 	return emulator.Reader{"user": r.users, "session": r.sessions, "organization": r.organizations, "membership": r.memberships}
 }
 
-type reader struct{ m *clerksync.Mirror }
+type apiReader struct{ m *clerksync.Mirror }
 
-func (r reader) users(ctx context.Context, each func(id string, f emulator.Facts)) error {
+func (r apiReader) users(ctx context.Context, each func(id string, f emulator.Facts)) error {
 	return walk(func(after clerksync.Cursor) ([]clerksync.User, clerksync.Cursor, error) {
 		return r.m.Users().List(ctx, clerksync.UserFilter{After: after, Limit: 499})
 	}, func(u clerksync.User) {
@@ -30,7 +31,7 @@ func (r reader) users(ctx context.Context, each func(id string, f emulator.Facts
 	})
 }
 
-func (r reader) sessions(ctx context.Context, each func(id string, f emulator.Facts)) error {
+func (r apiReader) sessions(ctx context.Context, each func(id string, f emulator.Facts)) error {
 	return walk(func(after clerksync.Cursor) ([]clerksync.Session, clerksync.Cursor, error) {
 		return r.m.Sessions().List(ctx, clerksync.SessionFilter{After: after, Limit: 499})
 	}, func(s clerksync.Session) {
@@ -38,7 +39,7 @@ func (r reader) sessions(ctx context.Context, each func(id string, f emulator.Fa
 	})
 }
 
-func (r reader) organizations(ctx context.Context, each func(id string, f emulator.Facts)) error {
+func (r apiReader) organizations(ctx context.Context, each func(id string, f emulator.Facts)) error {
 	return walk(func(after clerksync.Cursor) ([]clerksync.Organization, clerksync.Cursor, error) {
 		return r.m.Organizations().List(ctx, clerksync.OrganizationFilter{After: after, Limit: 499})
 	}, func(o clerksync.Organization) {
@@ -49,7 +50,7 @@ func (r reader) organizations(ctx context.Context, each func(id string, f emulat
 	})
 }
 
-func (r reader) memberships(ctx context.Context, each func(id string, f emulator.Facts)) error {
+func (r apiReader) memberships(ctx context.Context, each func(id string, f emulator.Facts)) error {
 	return walk(func(after clerksync.Cursor) ([]clerksync.Membership, clerksync.Cursor, error) {
 		return r.m.Organizations().Memberships(ctx, clerksync.MembershipFilter{After: after, Limit: 499})
 	}, func(m clerksync.Membership) {
@@ -78,7 +79,7 @@ func walk[T any](page func(after clerksync.Cursor) ([]T, clerksync.Cursor, error
 	}
 }
 
-// decoded is a JSON object, the empty one for none.
+// decoded returns a JSON object, empty for anything else.
 func decoded(text json.RawMessage) map[string]any {
 	value := map[string]any{}
 	_ = json.Unmarshal(text, &value) // what is no object differs from any
