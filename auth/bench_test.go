@@ -11,7 +11,8 @@ import (
 	"github.com/clerksync/clerksync/auth"
 )
 
-// BenchmarkVerify is a whole check of a token never seen before. What it takes beyond BenchmarkRSA is ours.
+// BenchmarkVerify measures the verification of a new token. What it takes beyond BenchmarkRSA
+// is the cost of this package.
 func BenchmarkVerify(b *testing.B) {
 	b.Run("RS256", func(b *testing.B) {
 		benchmarkVerify(b, newVerifier(b, func(c *auth.Config) { c.CacheEntries = -1 }), signRS256(b, key(), header(), payload()))
@@ -32,7 +33,7 @@ func benchmarkVerify(b *testing.B, v *auth.Verifier, token string) {
 	}
 }
 
-// BenchmarkRSA is the floor: the bare RSA operation of one RS256 signature.
+// BenchmarkRSA measures the lower bound: the RSA operation of one RS256 signature.
 func BenchmarkRSA(b *testing.B) {
 	digest := sha256.Sum256([]byte("content"))
 	signature := sign(key(), "content")
@@ -44,7 +45,7 @@ func BenchmarkRSA(b *testing.B) {
 	}
 }
 
-// BenchmarkParts shows what the rest is spent on: a verifier that believes every signature.
+// BenchmarkParts measures the rest: a verifier that accepts every signature.
 func BenchmarkParts(b *testing.B) {
 	v := newVerifier(b, func(c *auth.Config) { c.Keys = anySignature{} })
 	benchmarkVerify(b, v, signRS256(b, key(), header(), payload()))
@@ -55,7 +56,7 @@ type ruleBenchmark struct {
 	subject *auth.Subject
 }
 
-// benchmarkRules has each rule with a subject for whom it has most to look at.
+// benchmarkRules returns each rule with the subject that costs it most.
 func benchmarkRules() map[string]ruleBenchmark {
 	subject := member()
 	subject.Role, subject.Ladder = "enterprise", []string{"solo", "growth", "enterprise", "admin"}
@@ -88,7 +89,8 @@ func BenchmarkRules(b *testing.B) {
 	}
 }
 
-// BenchmarkVerifyCached is a token that came before: with keys that never change, and with keys that are asked for their age.
+// BenchmarkVerifyCached measures a remembered token: with keys that never change, and with keys
+// that have an age.
 func BenchmarkVerifyCached(b *testing.B) {
 	remote, _ := setup(b, nil)
 	for name, keys := range map[string]auth.KeySet{"static": auth.StaticKey(&key().PublicKey), "remote": remote} {
@@ -116,7 +118,7 @@ func BenchmarkVerifyCached(b *testing.B) {
 	}
 }
 
-// BenchmarkForget is what an event costs a full cache.
+// BenchmarkForget measures what an event costs a full cache.
 func BenchmarkForget(b *testing.B) {
 	v, _ := counting(b, nil)
 	for i := range 10000 {

@@ -14,39 +14,40 @@ const (
 	defaultCacheEntries = 8 << 10
 	defaultCacheBytes   = 16 << 20
 	maxCacheEntries     = 1 << 24
-	cacheWays           = 8  // places where a token may lie
-	sweepWays           = 16 // places looked at for what has expired, with each token that is added
+	cacheWays           = 8  // the slots in which a token may be
+	sweepWays           = 16 // the slots that each new token checks for expired ones
 )
 
-// tokenCache remembers accepted tokens. It is a table of places, eight of which a token's hash points to. Readers take
-// no lock and allocate nothing: they compare the whole token, so that no two tokens are ever taken for one another, and
-// the hash has a random seed, so that nobody can aim at a place. (The comparison need not take constant time: where it
-// stops early could help only somebody who finds tokens of the same hash.) Writers share one lock, which is short
-// beside the RSA operation that each of them has behind it.
+// tokenCache remembers accepted tokens. It is a table of slots. The hash of a token selects eight
+// of them. Readers take no lock and allocate nothing. They compare the whole token, so two tokens
+// are never confused. The hash has a random seed, so no client can choose its slots. The comparison
+// does not take constant time: its duration helps only a client that finds tokens with the same
+// hash. Writers share one lock, which they hold for much less time than their RSA operation took.
 type tokenCache struct {
 	seed  maphash.Seed
 	slots []slot
 	mask  uint64
-	epoch atomic.Uint64 // how often something was forgotten
+	epoch atomic.Uint64 // counts the calls of forget and clear
 
 	mu       sync.Mutex
 	maxBytes int
 	bytes    int
-	hand     int // where sweeping goes on
-	byID     map[string][]*slot
+	hand     int                // the slot that sweep checks next
+	byID     map[string][]*slot // by session id and user id
 }
 
 type slot struct {
-	hash  atomic.Uint64 // of the token, to pass by other tokens without looking at them
+	hash  atomic.Uint64 // of the token, so that get skips other tokens without loading them
 	token atomic.Pointer[cached]
 }
 
-// cached is an accepted token, as good as verified within its times under keys of its generation. It never changes.
+// cached is an accepted token. Until until, under keys of the same generation, it need not be
+// verified again. It never changes.
 type cached struct {
 	hash        uint64
 	token       string
 	generation  uint64
-	from, until time.Time // until is the first moment too late
+	from, until time.Time // accepted from from, and before until
 	claims      *Claims
 	size        int
 }
@@ -74,13 +75,13 @@ func newTokenCache(entries, maxBytes int) *tokenCache {
 
 func (c *tokenCache) hash(token string) uint64 { return maphash.String(c.seed, token) }
 
-// places are those where a token of this hash may lie.
+// places returns the slots in which a token with this hash may be.
 func (c *tokenCache) places(hash uint64) []slot {
 	first := hash & c.mask * cacheWays
 	return c.slots[first : first+cacheWays]
 }
 
-// get returns the claims of a token that was accepted and would be now, else nil.
+// get returns the claims of a remembered token that is acceptable now, or nil.
 func (c *tokenCache) get(hash uint64, token string, generation uint64, now time.Time) *Claims {
 	places := c.places(hash)
 	for i := range places {
@@ -94,7 +95,8 @@ func (c *tokenCache) get(hash uint64, token string, generation uint64, now time.
 	return nil
 }
 
-// put remembers a token, unless something was forgotten since epoch: it might have been this one.
+// put remembers a token, unless something was forgotten since epoch, which may have been this
+// token.
 func (c *tokenCache) put(epoch uint64, now time.Time, e *cached) {
 	if e.size > c.maxBytes {
 		return
@@ -119,8 +121,8 @@ func (c *tokenCache) put(epoch uint64, now time.Time, e *cached) {
 	}
 }
 
-// victim chooses the place for a token: where it lies already, else an empty one, else the one that is of no use any
-// more, else the one that will be first.
+// victim chooses the slot for a token: the one that holds it already, or an empty one, or one whose
+// token is of no use any more, or the one whose token expires first.
 func (c *tokenCache) victim(e *cached, now time.Time) *slot {
 	places := c.places(e.hash)
 	var empty, best *slot
@@ -141,7 +143,7 @@ func (c *tokenCache) victim(e *cached, now time.Time) *slot {
 	return cmp.Or(empty, best)
 }
 
-// sweep empties places whose token has expired, a few at a time.
+// sweep empties some slots whose token has expired.
 func (c *tokenCache) sweep(now time.Time) {
 	for range sweepWays {
 		s := &c.slots[c.hand]
@@ -152,7 +154,7 @@ func (c *tokenCache) sweep(now time.Time) {
 	}
 }
 
-// empty forgets what lies in a place. It is called with mu held.
+// empty removes the token of a slot. The caller holds mu.
 func (c *tokenCache) empty(s *slot) {
 	e := s.token.Swap(nil)
 	if e == nil {
@@ -171,7 +173,7 @@ func (c *tokenCache) empty(s *slot) {
 	}
 }
 
-// ids are what a token can be forgotten by.
+// ids returns the ids by which the token can be forgotten.
 func (e *cached) ids() []string {
 	session, user := e.claims.SessionID, e.claims.Subject
 	if session == "" || session == user {
@@ -200,8 +202,9 @@ func (c *tokenCache) clear() {
 	}
 }
 
-// claimsSize is about what claims take in memory, from above. Texts of claims lie in a copy of the payload beside Raw,
-// but for permissions, which a few bytes of masks can unfold to many.
+// claimsSize estimates the memory of claims, rather too high than too low. The strings of claims
+// are in a copy of the payload next to Raw. Permissions are not: a few bytes of masks can become
+// many.
 func claimsSize(c *Claims) int {
 	const header, fixed = 24, 1 << 10 // of a slice or text; of the structs, and of the entry
 	size := fixed + 3*len(c.Raw)

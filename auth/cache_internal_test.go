@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// checkCache compares what the cache keeps account of with what is in it.
+// checkCache compares the counters and the index of the cache with its content.
 func checkCache(t interface{ Fatalf(string, ...any) }, c *tokenCache) {
 	bytes, indexed, ids := 0, 0, 0
 	for i := range c.slots {
@@ -20,7 +20,7 @@ func checkCache(t interface{ Fatalf(string, ...any) }, c *tokenCache) {
 		bytes += e.size
 		ids += len(e.ids())
 		if c.slots[i].hash.Load() != e.hash || &c.places(e.hash)[uint64(i)%cacheWays] != &c.slots[i] {
-			t.Fatalf("a token lies where nobody looks for it")
+			t.Fatalf("a token is in a slot where get does not look")
 		}
 	}
 	for id, list := range c.byID {
@@ -36,7 +36,7 @@ func checkCache(t interface{ Fatalf(string, ...any) }, c *tokenCache) {
 	}
 }
 
-// Checklist J14: bounded, in entries and bytes, whatever comes.
+// The cache is bounded in entries and in bytes, whatever is put into it.
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -57,13 +57,13 @@ func TestCacheIsBounded(t *testing.T) {
 				}
 				c.put(c.epoch.Load(), now, e)
 				if e.size <= c.maxBytes && c.get(e.hash, token, e.generation, now) != claims {
-					t.Fatalf("what was put is not there")
+					t.Fatalf("the token is not there after put")
 				}
 			},
 			"put too late": func(t *rapid.T) {
 				c.put(c.epoch.Load()+1, now, &cached{token: "late", hash: c.hash("late"), claims: &Claims{}, until: now.Add(time.Hour)})
 				if c.get(c.hash("late"), "late", 0, now) != nil {
-					t.Fatalf("remembered after it was forgotten")
+					t.Fatalf("the token is still there after forget")
 				}
 			},
 			"time":   func(t *rapid.T) { now = now.Add(time.Duration(number.Draw(t, "seconds")) * time.Second) },
@@ -74,17 +74,17 @@ func TestCacheIsBounded(t *testing.T) {
 	})
 }
 
-// Two tokens of one hash, which nobody can make on purpose, are still two.
+// Two tokens with the same hash are not confused.
 func TestCacheComparesTheToken(t *testing.T) {
 	t.Parallel()
 	c, now := newTokenCache(0, 0), time.Unix(1e9, 0)
 	c.put(0, now, &cached{hash: 7, token: "one", claims: &Claims{}, from: now, until: now.Add(time.Hour)})
 	if c.get(7, "one", 0, now) == nil || c.get(7, "two", 0, now) != nil || c.get(7, "", 0, now) != nil {
-		t.Error("taken for one another")
+		t.Error("one token was taken for the other")
 	}
 }
 
-// What has expired goes by and by as others come, not only when its place is wanted.
+// Expired tokens are removed as others come, not only when their slot is needed.
 func TestCacheSweeps(t *testing.T) {
 	t.Parallel()
 	c, now := newTokenCache(1024, 0), time.Unix(1e9, 0)
@@ -114,8 +114,9 @@ func TestCacheSize(t *testing.T) {
 	}
 }
 
-// A token within a second of hundreds of others pushes out nothing that lives while there is something dead.
-func TestCacheDropsTheDeadFirst(t *testing.T) {
+// A new token replaces no valid token while there is
+// an expired one.
+func TestCacheReplacesExpiredTokensFirst(t *testing.T) {
 	t.Parallel()
 	c, now := newTokenCache(8, 0), time.Unix(1e9, 0)
 	put := func(name string, life time.Duration, generation uint64) {
@@ -134,10 +135,10 @@ func TestCacheDropsTheDeadFirst(t *testing.T) {
 	put("new 2", time.Hour+11, 1)
 	for i := range 6 {
 		if !has(fmt.Sprint("live ", i)) {
-			t.Errorf("live %d is gone", i)
+			t.Errorf("the valid token %d is gone", i)
 		}
 	}
 	if put("new 3", time.Hour+12, 1); has("live 0") || !has("live 1") || !has("new 3") {
-		t.Error("the first to expire was not the one to go")
+		t.Error("the token that expires first was not the one replaced")
 	}
 }

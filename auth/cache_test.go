@@ -18,7 +18,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// toyKeys are a key set whose signatures cost nothing: the hash of key id, version and content. Versions rotate.
+// toyKeys is a key set with cheap signatures: the hash of key id, version and content.
+// Versions rotate.
 type toyKeys struct {
 	mu       sync.Mutex
 	versions map[string]int // of the keys that there are
@@ -63,7 +64,7 @@ func (k *toyKeys) Generation() (uint64, bool) {
 	return k.changes, k.usable
 }
 
-// set changes the version of a key, 0 removes it.
+// set changes the version of a key. 0 removes the key.
 func (k *toyKeys) set(keyID string, version int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -85,7 +86,7 @@ func toyToken(t testing.TB, keyID string, version int, payload any) string {
 	return content + "." + encode(toySignature(keyID, version, []byte(content)))
 }
 
-// corpus is a family of tokens: good ones of several keys, users and times, and mutations of them.
+// corpus returns tokens: good ones of several keys, users and times, and mutations of them.
 func corpus(t testing.TB) []string {
 	t.Helper()
 	var tokens []string
@@ -119,9 +120,9 @@ func reasonOf(err error) string {
 	return refusal.Code + "/" + refusal.Reason
 }
 
-// Checklist J14: the cache never changes a verdict. Any sequence of tokens, keys that rotate, a clock that goes both ways,
-// ids that are forgotten, and a cache so small that it has to drop.
-func TestCacheNeverChangesAVerdict(t *testing.T) {
+// The cache never changes a result, for any sequence of tokens, keys that rotate, a
+// clock that goes both ways, ids that are forgotten, and a cache too small for all tokens.
+func TestCacheNeverChangesAResult(t *testing.T) {
 	t.Parallel()
 	all, hits := corpus(t), 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -185,11 +186,11 @@ func TestCacheNeverChangesAVerdict(t *testing.T) {
 	})
 	t.Log(hits, "hits")
 	if hits < 50 {
-		t.Errorf("only %d hits: this test looks at an empty cache", hits)
+		t.Errorf("only %d hits: this test does not exercise the cache", hits)
 	}
 }
 
-// counting returns a verifier with toy keys.
+// counting returns a verifier with toy keys, which count their calls.
 func counting(t testing.TB, change func(*auth.Config)) (*auth.Verifier, *toyKeys) {
 	t.Helper()
 	keys := newToyKeys()
@@ -261,7 +262,7 @@ func TestCacheHits(t *testing.T) {
 	v.ForgetAll()
 }
 
-// A key set that does not tell when its keys change is asked each time.
+// A key set without generations is called for each token.
 func TestCacheNeedsGenerations(t *testing.T) {
 	t.Parallel()
 	asked := 0
@@ -273,8 +274,8 @@ func TestCacheNeedsGenerations(t *testing.T) {
 	}
 }
 
-// What is forgotten while it is being verified must not be remembered afterwards.
-func TestCacheForgetsWhatIsUnderWay(t *testing.T) {
+// A token that is forgotten while it is being verified is not remembered afterwards.
+func TestCacheForgetsTokensBeingVerified(t *testing.T) {
 	t.Parallel()
 	for name, forget := range map[string]func(*auth.Verifier){
 		"by id": func(v *auth.Verifier) { v.Forget("user_1") }, "all": (*auth.Verifier).ForgetAll,
@@ -291,7 +292,7 @@ func TestCacheForgetsWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-// Rotation, revocation and expiry beside many readers; the race detector looks on.
+// Rotation, revocation and expiry during many concurrent reads. Run it with the race detector.
 func TestCacheConcurrently(t *testing.T) {
 	t.Parallel()
 	v, keys := counting(t, func(c *auth.Config) { c.CacheEntries, c.CacheBytes = 16, 60000 })
@@ -330,7 +331,8 @@ func TestCacheConcurrently(t *testing.T) {
 	}
 }
 
-// Checklist J13, with a cache: a server that meets only tokens which it remembers notices that their key was removed.
+// A server that gets only remembered tokens notices that
+// their key was removed.
 func TestCacheRemovedKey(t *testing.T) {
 	signRS256(t, key(), header(), payload()) // keys take real time
 	t.Run("rotation", func(t *testing.T) {
@@ -352,7 +354,7 @@ func TestCacheRemovedKey(t *testing.T) {
 			if last < 4*time.Minute || last > 5*time.Minute+time.Second {
 				t.Errorf("the removed key worked for %s", last)
 			}
-			// Nor does it outlive keys that are too old to be used at all.
+			// It stays refused when the keys are too old to be used at all.
 			s.answer(200, jwks(t, jwk(kid, &key().PublicKey)))
 			time.Sleep(time.Minute)
 			if _, refusal := verify(t, v, token); refusal != "" {

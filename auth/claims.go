@@ -9,64 +9,72 @@ import (
 	"time"
 )
 
-// Session states of [Claims.Status].
+// Values of [Claims].Status.
 const (
-	StatusActive  = "active"
-	StatusPending = "pending"
+	StatusActive  = "active"  // the session is active
+	StatusPending = "pending" // the session has open tasks, such as choosing an organization
 )
 
-// Claims is what a verified session token says, alike for Clerk's token versions 1 and 2. Treat it as read-only: it may
-// be shared. What the token does not say, or says in a form that is not Clerk's, is the zero value.
+// Claims are the claims of a verified session token, in one form for Clerk's token versions 1 and
+// 2. A claim that is absent, or not in Clerk's form, has the zero value. Do not change a Claims
+// value: it may be shared.
 //
 // Source: https://clerk.com/docs/guides/sessions/session-tokens.
 type Claims struct {
-	Subject         string // sub: the user id, never empty
-	SessionID       string // sid: never empty with RS256; template tokens (HS256) have none
-	Issuer          string // iss
-	AuthorizedParty string // azp: the origin of the page that asked for the token
-	Audience        []string
-	TokenID         string // jti
+	Subject         string   // sub: the user id (user_…), never empty
+	SessionID       string   // sid: never empty with RS256; template tokens (HS256) have none
+	Issuer          string   // iss: the URL of the instance's Frontend API
+	AuthorizedParty string   // azp: the origin of the page that requested the token
+	Audience        []string // aud
+	TokenID         string   // jti
 
-	// Times are whole seconds in UTC, fractions dropped. ExpiresAt is always set; the others are zero if absent.
+	// IssuedAt, NotBefore and ExpiresAt are the claims iat, nbf and exp, in whole seconds and UTC.
+	// ExpiresAt is always set. The others are zero if absent.
 	IssuedAt, NotBefore, ExpiresAt time.Time
 
-	Version int    // 2, or 1 for tokens that do not say 2
-	Status  string // sts: active (also if absent), or pending if the verifier allows it
+	Version int    // v: 2, or 1 for every token that does not say 2
+	Status  string // sts: StatusActive, also if absent, or StatusPending if the verifier allows it
 
-	Organization *ActiveOrganization // nil: no organization is active in the session
+	Organization *ActiveOrganization // o: nil if no organization is active in the session
 	Features     Scoped              // fea
 	Plans        Scoped              // pla
 
-	// FactorAges are the minutes since the first and the second factor were checked, -1 for never. nil means that the
-	// token does not say: not the same as 0, "just now".
+	// FactorAges (fva) are the minutes since the first and the second factor were checked, -1 for
+	// never. nil means that the token does not say. It does not mean 0, which is "just now".
 	FactorAges *[2]int
 
-	// Actor is who really acts in the name of Subject. It is set whenever the token has an act claim of any form but null.
+	// Actor (act) is the party that acts in the name of Subject. It is set if the token has the
+	// claim in any form but null.
 	Actor *Actor
 
-	Raw json.RawMessage // the payload as signed
+	// Raw is the payload as signed.
+	Raw json.RawMessage
 }
 
-// ActiveOrganization is the organization that is active in the session. It does not list the other ones that the user
-// belongs to, and Permissions never holds Clerk's system permissions (org:sys_…): tokens lack both.
+// ActiveOrganization is the organization that is active in the session. Tokens name no other
+// organization of the user.
 type ActiveOrganization struct {
-	ID          string
-	Slug        string
-	Role        string   // with the prefix "org:"; "" if the token names none
-	Permissions []string // org:<feature>:<permission>
+	ID   string // org_…
+	Slug string // "" if the instance has no slugs
+	Role string // org:<role>, or "" if the token names none
+
+	// Permissions are org:<feature>:<permission>. Tokens never hold Clerk's system permissions
+	// (org:sys_…).
+	Permissions []string
 }
 
-// Actor is the party that acts in the name of another one (RFC 8693 section 4.1), Clerk's impersonation.
+// Actor is the party that acts in the name of a user (RFC 8693 section 4.1). Clerk calls this
+// impersonation.
 type Actor struct {
-	Subject   string
-	Issuer    string
-	SessionID string
-	Type      string // "agent" for an agent; usually empty
+	Subject   string // sub: the user id of the actor
+	Issuer    string // iss
+	SessionID string // sid: the session of the actor
+	Type      string // type: "agent" for an agent, usually ""
 }
 
-// Decode unmarshals the payload into a value of yours, for the custom claims of a session token template. It goes by
-// the rules of encoding/json, which also takes keys in another case; rely on the fields of Claims for the standard
-// ones.
+// Decode unmarshals the payload into a value of your own. Use it for the custom claims of a session
+// token template. It follows encoding/json, which ignores the case of keys. For standard claims use
+// the fields of Claims.
 func (c *Claims) Decode(into any) error {
 	if err := json.Unmarshal(c.Raw, into); err != nil {
 		return fmt.Errorf("auth: custom claims: %w", err)
@@ -74,8 +82,8 @@ func (c *Claims) Decode(into any) error {
 	return nil
 }
 
-// parseClaims reads a payload whose signature has been verified. It checks types; whether the values are acceptable is
-// the verifier's affair.
+// parseClaims reads a payload whose signature has been verified. It checks types only. The verifier
+// checks the values.
 func parseClaims(payload []byte) (*Claims, error) {
 	doc, err := parseObject(string(payload))
 	if err != nil {
@@ -118,7 +126,7 @@ func parseClaims(payload []byte) (*Claims, error) {
 	return c, nil
 }
 
-// organizationV2 reads the claim o. An unreadable one is no organization.
+// organizationV2 reads the claim o of a version 2 token. It returns nil if the claim is malformed.
 func organizationV2(value, features string) *ActiveOrganization {
 	o, err := parseObject(value)
 	id, _ := o.text("id")
@@ -134,6 +142,7 @@ func organizationV2(value, features string) *ActiveOrganization {
 	}
 }
 
+// organizationV1 reads the organization of a version 1 token, or nil.
 func organizationV1(doc object) *ActiveOrganization {
 	id, _ := doc.text("org_id")
 	if id == "" {
@@ -156,7 +165,8 @@ func prefixedRole(role string) string {
 	return "org:" + role
 }
 
-// parseFactorAges reads two minutes, -1 or more each; nil for anything else, which must not read as "just checked".
+// parseFactorAges reads two numbers of minutes, each -1 or more. It returns nil for anything else,
+// which must not be taken for "just checked".
 func parseFactorAges(value string) *[2]int {
 	elements, err := parseArray(value)
 	if err != nil || len(elements) != 2 {
@@ -171,7 +181,8 @@ func parseFactorAges(value string) *[2]int {
 	return &ages
 }
 
-// parseActor returns an actor for whatever an act claim holds: overlooking one would hide an impersonation.
+// parseActor returns an actor for every claim act, whatever it contains, so that no impersonation
+// is overlooked.
 func parseActor(value string) *Actor {
 	if value == "" || value == "null" {
 		return nil
@@ -188,8 +199,9 @@ func parseActor(value string) *Actor {
 	return a
 }
 
-// claimReader reads claims that may be absent but must not be of a wrong type. Null is a wrong type: Clerk leaves out
-// what it does not say, and libraries do not agree on what null means. The first fault is kept, to be asked for once.
+// claimReader reads claims that may be absent but must not have a wrong type. null is a wrong type:
+// Clerk leaves out what it does not say, and libraries disagree about the meaning of null. err is
+// the first error.
 type claimReader struct {
 	doc object
 	err error
@@ -199,12 +211,12 @@ func (r *claimReader) text(name string) string {
 	value, found := r.doc.get(name)
 	text, ok := unquote(value)
 	if found && !ok {
-		r.fail(name, "is not text")
+		r.fail(name, "is not a string")
 	}
 	return text
 }
 
-// texts reads one text or a list of texts, the two forms of aud.
+// texts reads a string or a list of strings, the two forms of aud.
 func (r *claimReader) texts(name string) []string {
 	value, found := r.doc.get(name)
 	if !found {
@@ -215,12 +227,12 @@ func (r *claimReader) texts(name string) []string {
 	}
 	texts, ok := parseTexts(value)
 	if !ok {
-		r.fail(name, "is neither text nor a list of texts")
+		r.fail(name, "is neither a string nor a list of strings")
 	}
 	return texts
 }
 
-// maxSeconds is the end of the year 9999.
+// maxSeconds is the last second of the year 9999.
 const maxSeconds = 253402300799
 
 // seconds reads a NumericDate (RFC 7519 section 2).
@@ -231,7 +243,7 @@ func (r *claimReader) seconds(name string) time.Time {
 	}
 	seconds, err := strconv.ParseFloat(value, 64)
 	if err != nil || !isDigit(value[0]) || seconds > maxSeconds {
-		r.fail(name, "is not a sane count of seconds")
+		r.fail(name, "is not a plausible number of seconds")
 		return time.Time{}
 	}
 	return time.Unix(int64(seconds), 0).UTC()
@@ -243,7 +255,7 @@ func (r *claimReader) fail(name, fault string) {
 	}
 }
 
-// parseTexts reads a list of texts; false if it is anything else.
+// parseTexts reads a list of strings. It returns false for anything else.
 func parseTexts(value string) ([]string, bool) {
 	elements, err := parseArray(value)
 	if err != nil {

@@ -28,7 +28,7 @@ func payloadV1() object {
 	})
 }
 
-// Checklist J10: both versions give the same identity.
+// Both versions give the same identity.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	want := &auth.Claims{
@@ -111,7 +111,8 @@ func TestClaimsOrganization(t *testing.T) {
 	}
 }
 
-// Checklist A6. Absent must not read as "just now": the official SDK's [0,0] lets a step-up rule pass.
+// An absent claim must not be read as "just now". The official SDK reads [0,0], with which a
+// step-up rule passes.
 func TestClaimsFactorAges(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]*[2]int{
@@ -128,7 +129,7 @@ func TestClaimsFactorAges(t *testing.T) {
 	}
 }
 
-// Checklist J11: an act claim of any form is surfaced.
+// A claim act of any form sets Actor.
 func TestClaimsActor(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]*auth.Actor{

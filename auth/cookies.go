@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// Cookies returns the tokens of the instance's session cookies, in the order in which [TokenReader.Token] prefers them.
-// It returns nil if a cookie occurs twice with different values.
+// Cookies returns the tokens of the instance's session cookies, in the order in which
+// [TokenReader.Token] prefers them. It returns nil if a cookie occurs twice with different values.
+// Give the result to [Verifier.VerifyRenewed].
 func (t TokenReader) Cookies(r *http.Request) (tokens []string) {
 	lines := r.Header["Cookie"]
 	for i := range len(t.suffixed) + 1 {
@@ -23,16 +24,18 @@ func (t TokenReader) Cookies(r *http.Request) (tokens []string) {
 	return tokens
 }
 
-// Expired reports whether an error of a [Verifier] says that the token was good until it expired.
+// Expired reports whether an error of a [Verifier] has the reason [ReasonExpired].
 func Expired(err error) bool {
 	refused, ok := errors.AsType[*Error](err)
 	return ok && refused.Reason == ReasonExpired
 }
 
-// VerifyRenewed verifies the tokens of [TokenReader.Cookies] where the first one is expired: Clerk's client renews one of
-// the two cookies before the other. The first valid token counts. Every token before it must be one that this instance
-// issued to one of the authorized parties, for the same user, and that did nothing but expire. Refusals are not counted
-// in [Verifier.Stats]: that of the first token was.
+// VerifyRenewed verifies the tokens of [TokenReader.Cookies] if the first one has expired. Clerk's
+// client renews one of its two cookies before the other, so the second may hold a valid token.
+//
+// The first valid token counts. Every token before it must have been issued by this instance to one
+// of the authorized parties, for the same user, and must have expired. [Verifier.Stats] does not
+// count a refusal here, because it counted that of the first token.
 func (v *Verifier) VerifyRenewed(ctx context.Context, tokens []string) (*Claims, error) {
 	user := ""
 	for _, token := range tokens {
@@ -54,7 +57,7 @@ func (v *Verifier) VerifyRenewed(ctx context.Context, tokens []string) (*Claims,
 	return nil, invalidToken(ReasonExpired, nil)
 }
 
-// verifyExpired returns the claims of a token of a cookie that would be accepted if it had not expired.
+// verifyExpired verifies everything about a cookie's token but its times, and returns its claims.
 func (v *Verifier) verifyExpired(ctx context.Context, token string) (*Claims, error) {
 	claims, err := v.readClaims(ctx, token)
 	if err != nil {

@@ -1,55 +1,77 @@
-// Package auth verifies Clerk session tokens and answers what their bearer may do. It uses no database and, with a
-// static key, no network.
+// Package auth verifies Clerk session tokens and decides what their bearer may do. It uses no
+// database. With a static key it uses no network either.
 //
-//	keys, err := auth.NewRemoteKeySet(auth.RemoteKeySetConfig{URL: "https://clerk.example.com/.well-known/jwks.json"})
+// Make a [Verifier] and a [TokenReader] once, at start:
+//
+//	keys, err := auth.NewRemoteKeySet(auth.RemoteKeySetConfig{
+//		URL: "https://clerk.example.com/.well-known/jwks.json",
+//	})
 //	verifier, err := auth.NewVerifier(auth.Config{
 //		Keys:              keys,
 //		Issuer:            "https://clerk.example.com",
 //		AuthorizedParties: []string{"https://app.example.com"},
 //	})
 //	reader := auth.NewTokenReader(publishableKey)
-//	token, from := reader.Token(r)
-//	claims, err := verifier.VerifyFrom(r.Context(), from, token)
 //
-// # What a verified token is, and is not
+// For each request, read the token and verify it:
 //
-// [Verifier.Verify] promises that a key of the instance signed this text, that it is a session token (not a machine's,
-// an OAuth access token or, with RS256, a JWT template's), that it is valid now, and that it was issued by and made for
-// whom the configuration names. It does not promise that the session still exists: a token lives some 60 seconds, and
-// neither revocation nor a ban nor a changed role shows before the next one.
+//	token, source := reader.Token(r)
+//	claims, err := verifier.VerifyFrom(r.Context(), source, token)
 //
-// A token is read in one way only. The algorithm is configured and never taken from the token. Base64 with padding or
-// trailing bits, JSON with duplicate keys or invalid UTF-8, critical headers, missing expiry, and texts above 16 KiB
-// are refused. What Verify accepts, go-jose and golang-jwt accept too; the reverse does not hold.
+// # What a verified token proves
 //
-// Accepted tokens are remembered, so that one that comes again costs a third of a microsecond and no RSA operation.
-// That changes no answer: a remembered token is refused once it has expired or its key is known to be gone.
-// [Verifier.Forget] drops those of a session or user.
+// [Verifier.Verify] proves that a key of the instance signed the token, that the token is valid
+// now, and that it was issued by and made for those that the configuration names. It proves that
+// the token is a session token: not a machine token, an OAuth access token or, with RS256, the
+// token of a JWT template.
+//
+// It does not prove that the session still exists. Clerk's tokens live about 60 seconds. A revoked
+// session, a ban or a changed role shows in the next token only.
+//
+// # Strict reading
+//
+// There is one way to read a token. The algorithm is configured and never taken from the token.
+// Verify refuses base64 with padding or trailing bits, JSON with duplicate keys or invalid UTF-8,
+// critical headers, tokens without expiry, and tokens above 16 KiB. The libraries go-jose and
+// golang-jwt accept every token that Verify accepts. The reverse does not hold.
+//
+// # Cache
+//
+// A verifier remembers the tokens that it accepted. A token that comes again costs a third of a
+// microsecond and no RSA operation. This changes no result: the verifier refuses a remembered token
+// once it has expired or its key is known to be gone. [Verifier.Forget] removes the tokens of a
+// session or user.
 //
 // # Where the token comes from
 //
-// A [TokenReader] takes the Authorization header, else Clerk's cookies. Cookies are accepted only with
-// [Config].AuthorizedParties, and who answers them must also see to it that unsafe methods come from the same origin
-// ([net/http.CrossOriginProtection]).
+// A [TokenReader] takes the token of the Authorization header, or else of Clerk's cookies. Cookies
+// need [Config].AuthorizedParties. An application that accepts cookies must also check that
+// requests with unsafe methods come from its own pages: see [net/http.CrossOriginProtection].
 //
 // # Keys
 //
-// [StaticKey] holds the PEM key of Clerk's dashboard, [RemoteKeySet] a JWK set that refreshes itself, [HMACKey] the
-// secret of a JWT template with a custom signing key. A [KeySet] of your own may keep keys elsewhere. A [KeyStore]
-// keeps the last good set of RemoteKeySet across restarts.
+//   - [StaticKey] holds the PEM key of Clerk's dashboard.
+//   - [RemoteKeySet] fetches a JWK set and refreshes it. A [KeyStore] keeps its last good set
+//     across restarts.
+//   - [HMACKey] holds the secret of a JWT template with a custom signing key.
+//   - A [KeySet] of your own may keep keys elsewhere.
 //
 // # Rules
 //
-// A [Rule] decides from a [Subject] alone: the claims and a few stored facts, each of which may be unknown. Unknown
-// means refused. [All] and [Any] combine rules, [Func] makes one of a function of yours, and Explain tells for each
-// condition what it looked at and where that came from.
+// A [Rule] decides from a [Subject] alone: the claims and a few stored facts. A fact may be
+// unknown, and what is unknown never grants anything. [All] and [Any] combine rules, and [Func]
+// makes a rule of a function. Explain lists each condition with the facts that it used and their
+// sources.
 //
 //	rule := auth.All(auth.MinRole("growth"), auth.Feature("export"), auth.Reverified(auth.Strict()))
 //	decision := rule.Check(&auth.Subject{Claims: claims, Role: "solo", Ladder: ladder})
 //
-// Every refusal is typed ([Error], [Decision]) with a stable code and reason, and quotes nothing of the token.
+// Every refusal has a type ([Error] or [Decision]) with a stable code and reason. None quotes the
+// token.
 //
-// Sources: RFC 6265, 6750, 7515, 7517, 7518, 7519, 8725, https://clerk.com/docs/guides/sessions/session-tokens,
+// Sources: RFC 6265, 6750, 7515, 7517, 7518, 7519, 8725,
+// https://clerk.com/docs/guides/sessions/session-tokens,
 // https://clerk.com/docs/guides/sessions/manual-jwt-verification,
-// https://clerk.com/docs/guides/secure/authorization-checks, https://clerk.com/docs/guides/secure/reverification.
+// https://clerk.com/docs/guides/secure/authorization-checks,
+// https://clerk.com/docs/guides/secure/reverification.
 package auth

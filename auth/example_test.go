@@ -9,7 +9,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 )
 
-// A middleware in front of an API: 401 with a reason that clients can act on, 403 where a rule refuses.
+// A handler answers 401 with a code that clients can act on, and 403 if a rule refuses.
 func Example() {
 	keys, err := auth.HMACKey("a secret of a JWT template, 32+ bytes")
 	if err != nil {
@@ -21,7 +21,7 @@ func Example() {
 	}
 	rule := auth.MinRole("growth")
 	deals := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, _ := auth.BearerToken(r) // no token: Verify answers authentication_required
+		token, _ := auth.BearerToken(r) // without a token Verify returns authentication_required
 		claims, err := verifier.Verify(r.Context(), token)
 		if refusal, ok := errors.AsType[*auth.Error](err); ok {
 			http.Error(w, refusal.Detail+": "+refusal.Code, http.StatusUnauthorized)
@@ -44,7 +44,7 @@ func Example() {
 	// 401 Invalid authentication token: invalid_token
 }
 
-// Rules combine; each condition explains itself to operators.
+// Combine rules, and explain a decision to operators.
 func ExampleAll() {
 	rule := auth.All(
 		auth.MinRole("growth"),
@@ -71,4 +71,31 @@ func ExampleAll() {
 	//   or refused (feature) Feature("org:export"): organization plans "team" (mirror), features of plan team "search" (configuration)
 	//   or refused (permission) Permission("org:sys_memberships:manage"): organization "org_1" (token), permissions unknown (mirror)
 	// allowed Func("not on trial")
+}
+
+// Validate rules at start: a mistake in a rule refuses every user.
+func ExampleValidate() {
+	fmt.Println(auth.Validate(auth.MinRole("growth")))
+	fmt.Println(auth.Validate(auth.All(auth.MinRole(""), auth.Feature("team:export"))))
+	// Output:
+	// <nil>
+	// auth: MinRole(""): the name is empty
+	// auth: Feature("team:export"): want "slug", "org:slug" or "user:slug"
+}
+
+// Read the token of a request together with its source, and verify both.
+func ExampleTokenReader_Token() {
+	reader := auth.NewTokenReader("pk_test_Y2xlcmsuZXhhbXBsZS5jb20k")
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	fmt.Println(reader.Token(r))
+
+	r.Header.Set("Cookie", "__session=a.b.c")
+	fmt.Println(reader.Token(r))
+
+	r.Header.Set("Authorization", "Bearer d.e.f")
+	fmt.Println(reader.Token(r))
+	// Output:
+	//  nowhere
+	// a.b.c cookie
+	// d.e.f header
 }

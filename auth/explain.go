@@ -7,40 +7,43 @@ import (
 	"strings"
 )
 
-// Condition is one condition of a rule as [Rule.Explain] found it. It may name roles, organizations and the people
-// behind an impersonation: it is for operators, not for who was refused.
+// Condition is one condition of a rule, with the result that [Rule.Explain] found. Show it to
+// operators, never to the user who was refused: it may name roles, organizations and the person who
+// impersonates a user.
 type Condition struct {
-	Name    string `json:"name"` // the rule as it is written in Go
-	Allowed bool   `json:"allowed"`
-	Code    string `json:"code,omitempty"`   // of a refusal
-	Reason  string `json:"reason,omitempty"` // of a refusal
-	Facts   []Fact `json:"facts,omitempty"`
+	Name    string `json:"name"`             // the rule as it is written in Go
+	Allowed bool   `json:"allowed"`          // whether the condition allows
+	Code    string `json:"code,omitempty"`   // the code of a refusal; see [Decision]
+	Reason  string `json:"reason,omitempty"` // the reason of a refusal; see [Decision]
+	Facts   []Fact `json:"facts,omitempty"`  // the facts that the condition used
 
-	// Any are the alternatives of [Any]: one that allows is enough. All are the conditions of an alternative that has more
-	// than one.
+	// Any are the alternatives of the rule [Any], one of which must allow.
 	Any []Condition `json:"any,omitempty"`
+
+	// All are the conditions of an alternative that has more than one. All of them must allow.
 	All []Condition `json:"all,omitempty"`
 }
 
-// Fact is what a condition looked at. A fact that is not known has no value.
+// Fact is a fact that a condition used.
 type Fact struct {
-	Name   string `json:"name"`
-	Value  string `json:"value"`
-	Known  bool   `json:"known"`
-	Source Source `json:"source"`
+	Name   string `json:"name"`   // such as "role" or "permissions"
+	Value  string `json:"value"`  // "" if unknown; lists have commas between their items
+	Known  bool   `json:"known"`  // whether the fact is known
+	Source Source `json:"source"` // where the fact comes from, or would come from
 }
 
-// Source says where a fact comes from.
+// Source is where a fact comes from.
 type Source string
 
 // The sources of facts.
 const (
-	SourceToken         Source = "token"
-	SourceMirror        Source = "mirror"
-	SourceConfiguration Source = "configuration"
+	SourceToken         Source = "token"         // the verified claims
+	SourceMirror        Source = "mirror"        // the stored facts of the [Subject]
+	SourceConfiguration Source = "configuration" // [Subject].PlanFeatures
 )
 
-// String is one line for people, like: refused (role) MinRole("growth"): role "solo" (mirror).
+// String returns one line for people, such as: refused (role) MinRole("growth"): role "solo"
+// (mirror).
 func (c Condition) String() string {
 	var b strings.Builder
 	if c.Allowed {
@@ -56,6 +59,7 @@ func (c Condition) String() string {
 	return b.String()
 }
 
+// String returns name, value and source, such as: role "solo" (mirror).
 func (f Fact) String() string {
 	if !f.Known {
 		return fmt.Sprintf("%s unknown (%s)", f.Name, f.Source)
@@ -63,7 +67,7 @@ func (f Fact) String() string {
 	return fmt.Sprintf("%s %q (%s)", f.Name, f.Value, f.Source)
 }
 
-// conditionOf is a rule as a single condition. For nobody there are no facts to look at.
+// conditionOf returns a rule as a single condition. If no user is signed in, no fact is known.
 func conditionOf(rule Rule, s *Subject, facts ...Fact) Condition {
 	d := check(rule, s)
 	c := Condition{Name: "nil", Allowed: d.Allowed, Code: d.Code, Reason: d.Reason, Facts: facts}
@@ -76,7 +80,7 @@ func conditionOf(rule Rule, s *Subject, facts ...Fact) Condition {
 	return c
 }
 
-// explain asks a rule that may be missing or somebody else's.
+// explain calls a rule that may be nil or may be one that this package does not know.
 func explain(rule Rule, s *Subject) []Condition {
 	if rule == nil {
 		return []Condition{noRule()}
@@ -98,14 +102,14 @@ func fact(name, value string, known bool, source Source) Fact {
 	return Fact{Name: name, Value: value, Known: known, Source: source}
 }
 
-// textFact is a fact whose empty text means unknown.
+// textFact returns a fact that is unknown if its value is empty.
 func textFact(name, value string, source Source) Fact { return fact(name, value, value != "", source) }
 
 func listFact(name string, values []string, known bool, source Source) Fact {
 	return fact(name, strings.Join(values, ","), known, source)
 }
 
-// organizationFact names the active organization.
+// organizationFact returns the active organization.
 func organizationFact(s *Subject) Fact {
 	if s.Claims.Organization == nil {
 		return fact("organization", "", false, SourceToken)

@@ -36,7 +36,8 @@ func golangSubject(token string, k any, alg string) (string, error) {
 	return parsed.Claims.GetSubject()
 }
 
-// Checklist J17, J14. Any text: what we accept, two libraries accept too, and see the same subject in it.
+// Two libraries accept every token that this package accepts, and read the same subject
+// from it.
 func FuzzVerifyToken(f *testing.F) {
 	good := signRS256(f, key(), header(), payload())
 	f.Add(good)
@@ -72,7 +73,8 @@ func judge(t *testing.T, token, subject string, k any, alg string) {
 	}
 }
 
-// Checklist J17. Any header and payload, well signed. HS256, because that is quick to sign; the rules of RS256 go beyond it.
+// Any header and payload, well signed. The algorithm is HS256, which is quick to sign. The
+// rules of RS256 go beyond it.
 func FuzzVerifyClaims(f *testing.F) {
 	plain := object{"alg": "HS256", "typ": "JWT"}
 	f.Add(text(f, plain), text(f, payload()))
@@ -88,7 +90,8 @@ func FuzzVerifyClaims(f *testing.F) {
 	rs256 := newVerifier(f, func(c *auth.Config) { c.Keys = anySignature{} })
 	f.Fuzz(func(t *testing.T, header, payload string) {
 		if claims, refusal := verify(t, hs256, signHS256(t, []byte(secret), header, payload)); refusal == "" {
-			// go-jose also reads parameters that we ignore, so the judges get a header without them.
+			// go-jose also reads parameters that this package ignores, so the libraries get a
+			// header without them.
 			judge(t, signHS256(t, []byte(secret), plain, payload), claims.Subject, []byte(secret), auth.HS256)
 		}
 		claims, refusal := verify(t, rs256, unsigned(t, header, payload)+".")

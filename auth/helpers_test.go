@@ -24,10 +24,10 @@ const (
 	kid    = "ins_2abc"
 )
 
-// now is the time of all tests that do not run in a synctest bubble.
+// now is the current time of all tests outside of a synctest bubble.
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// Keys are made once: that takes longer than most tests.
+// Keys are generated once, because that takes longer than most tests.
 var (
 	key      = sync.OnceValue(newKey)
 	otherKey = sync.OnceValue(newKey)
@@ -58,7 +58,7 @@ func with(o, changes object) object {
 
 func header() object { return object{"alg": "RS256", "typ": "JWT", "kid": kid} }
 
-// payload is that of a version 2 token as the documentation shows it.
+// payload returns the payload of a version 2 token as Clerk documents it.
 func payload() object {
 	return object{
 		"sub": "user_1", "sid": "sess_1", "iss": issuer, "azp": origin, "jti": "abc", "v": 2, "sts": "active",
@@ -88,7 +88,7 @@ func unsigned(t testing.TB, header, payload any) string {
 	return encode([]byte(text(t, header))) + "." + encode([]byte(text(t, payload)))
 }
 
-// signRS256 signs whatever it is given, which libraries refuse to do.
+// signRS256 signs any text, which libraries refuse to do.
 func signRS256(t testing.TB, k *rsa.PrivateKey, header, payload any) string {
 	t.Helper()
 	content := unsigned(t, header, payload)
@@ -112,7 +112,7 @@ func signHS256(t testing.TB, secret []byte, header, payload any) string {
 	return content + "." + encode(mac.Sum(nil))
 }
 
-// newVerifier returns a verifier with the test key, after change has been at its configuration.
+// newVerifier returns a verifier with the test key and a configuration that change has modified.
 func newVerifier(t testing.TB, change func(*auth.Config)) *auth.Verifier {
 	t.Helper()
 	config := auth.Config{
@@ -146,7 +146,7 @@ func verify(t testing.TB, v *auth.Verifier, token string) (*auth.Claims, string)
 		return claims, ""
 	}
 	if claims != nil {
-		t.Error("claims beside an error")
+		t.Error("claims together with an error")
 	}
 	var refusal *auth.Error
 	if !errors.As(err, &refusal) {
@@ -158,7 +158,7 @@ func verify(t testing.TB, v *auth.Verifier, token string) (*auth.Claims, string)
 	return nil, refusal.Code + "/" + refusal.Reason
 }
 
-// clock stands at now, for verifiers that want an interface.
+// clock always returns now, for libraries that need an interface.
 type clock struct{}
 
 func (clock) Now() time.Time { return now }

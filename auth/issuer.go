@@ -5,18 +5,19 @@ import (
 	"strings"
 )
 
-// IssuerError is what is wrong with an issuer. Both texts are whole but for the noun before Problem ("issuer is …").
+// IssuerError is the error for an issuer that no token can have.
 type IssuerError struct {
-	Problem string
-	Remedy  string // names the right value where it is known
+	Problem string // what is wrong, such as "is the URL of the key set"
+	Remedy  string // what to do; it names the right value if that is known
 }
 
+// Error returns the problem and the remedy.
 func (e *IssuerError) Error() string { return "auth: the issuer " + e.Problem + ": " + e.Remedy }
 
-// CanonicalIssuer returns an issuer in the form in which Clerk writes it into tokens, which are compared with it exactly:
-// the URL of the instance's Frontend API, or of the proxy before it, with scheme and host in lower case, without default
-// port and without slash at the end. Another form of that URL is the same issuer. Other URLs, such as that of the key
-// set, are an [*IssuerError].
+// CanonicalIssuer returns an issuer in the form in which Clerk writes it into the claim iss. A
+// [Verifier] compares the two exactly. The issuer is the URL of the instance's Frontend API, or of
+// the proxy in front of it. Its canonical form has scheme and host in lower case, no default port,
+// and no slash at the end. Other URLs, such as that of the key set, are an [*IssuerError].
 func CanonicalIssuer(text string) (string, error) {
 	const form = "Write the URL of the instance's Frontend API, such as https://clerk.example.com."
 	u, err := url.Parse(text)
@@ -24,7 +25,7 @@ func CanonicalIssuer(text string) (string, error) {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "":
 		return "", &IssuerError{"is not an absolute URL", form}
 	case u.User != nil:
-		return "", &IssuerError{"holds a user name or password", form}
+		return "", &IssuerError{"contains a user name or password", form}
 	}
 	host := strings.ToLower(u.Host)
 	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; strings.HasSuffix(host, port) {
@@ -46,7 +47,7 @@ func CanonicalIssuer(text string) (string, error) {
 	return u.Scheme + "://" + host + path, nil
 }
 
-// checkIssuer accepts the one form that tokens can have.
+// checkIssuer returns an error for an issuer that is not in canonical form. No issuer is allowed.
 func checkIssuer(text string) error {
 	if text == "" {
 		return nil

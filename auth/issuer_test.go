@@ -8,7 +8,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 )
 
-// Each of these would refuse every token, since iss is compared exactly.
+// Each of these issuers would refuse every token, because iss is compared exactly.
 func TestCanonicalIssuer(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -47,7 +47,7 @@ func TestCanonicalIssuer(t *testing.T) {
 		if !ok || got != "" || wrong.Problem == "" || !strings.Contains(wrong.Remedy, remedy) {
 			t.Errorf("%s: %q, %+v", text, got, err)
 		} else if strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("a password is quoted: %v", err)
+			t.Errorf("the error quotes a password: %v", err)
 		}
 	}
 }

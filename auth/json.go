@@ -9,22 +9,23 @@ import (
 	"unicode/utf8"
 )
 
-// The scanner below reads JSON more strictly than encoding/json, so that no two readers of a signed text can see two
-// different things in it: a key that occurs twice in an object (at any depth, also if written with other escapes),
-// invalid UTF-8, a lone surrogate, text after the value and deep nesting are errors. Keys are compared exactly, where
-// encoding/json would take "SUB" for "sub".
+// The scanner below reads JSON more strictly than encoding/json, so that two readers of a signed
+// text cannot disagree about it. Errors are: a key that occurs twice in an object (at any depth,
+// also if escaped differently), invalid UTF-8, a lone surrogate, text after the value, and deep
+// nesting. Keys are compared exactly. encoding/json would take "SUB" for "sub".
 
 const (
 	maxDepth    = 32
-	linearScans = 16 // beyond so many members an object's keys go into a map, or long objects would cost their square
+	linearScans = 16 // the number of members beyond which an object's keys go into a map
 )
 
-// object holds the members of a JSON object in their order: keys decoded, values as written.
+// object holds the members of a JSON object in their order. Keys are decoded, values are as
+// written.
 type object []member
 
 type member struct{ key, value string }
 
-// get returns the value of key as written, and whether there is one.
+// get returns the value of a key as written. ok is false if there is none.
 func (o object) get(key string) (string, bool) {
 	for i := range o {
 		if o[i].key == key {
@@ -34,13 +35,13 @@ func (o object) get(key string) (string, bool) {
 	return "", false
 }
 
-// text returns the decoded text under key; false if there is none or it is not text.
+// text returns the decoded string of a key. ok is false if there is none or it is not a string.
 func (o object) text(key string) (string, bool) {
 	value, _ := o.get(key)
 	return unquote(value)
 }
 
-// unquote decodes a value that the scanner has passed; false if it is not text.
+// unquote decodes a value that the scanner has accepted. ok is false if it is not a string.
 func unquote(value string) (string, bool) {
 	if value == "" || value[0] != '"' {
 		return "", false
@@ -49,10 +50,11 @@ func unquote(value string) (string, bool) {
 	return text, err == nil
 }
 
-// parseObject reads a text that must be one JSON object.
+// parseObject reads a text that must be a JSON object.
 func parseObject(text string) (object, error) { return scanObject(scanner{text: text}) }
 
-// parseMembers is parseObject for an object whose members are judged one by one: keys may occur twice within them.
+// parseMembers is parseObject for an object whose members are read one by one later. It does not
+// look for duplicate keys within them.
 func parseMembers(text string) (object, error) { return scanObject(scanner{text: text, shallow: true}) }
 
 func scanObject(s scanner) (object, error) {
@@ -69,10 +71,11 @@ func scanObject(s scanner) (object, error) {
 	return o, nil
 }
 
-// parseArray reads a text that must be one JSON array, and returns its elements as written.
+// parseArray reads a text that must be a JSON array, and returns its elements as written.
 func parseArray(text string) ([]string, error) { return scanArray(scanner{text: text}) }
 
-// parseElements is parseArray for elements that are judged one by one: keys may occur twice within them.
+// parseElements is parseArray for elements that are read one by one later. It does not look for
+// duplicate keys within them.
 func parseElements(text string) ([]string, error) {
 	return scanArray(scanner{text: text, shallow: true})
 }
@@ -97,18 +100,18 @@ type scanner struct {
 	shallow bool // do not compare the keys of nested objects
 }
 
-// begin goes to the opening bracket of a text that must be of one type.
+// begin moves to the opening bracket, which must be this one.
 func (s *scanner) begin(opening byte) error {
 	if !utf8.ValidString(s.text) {
 		return errors.New("invalid JSON: not UTF-8")
 	}
 	if s.skipSpace() != opening {
-		return s.fault("another type of value expected")
+		return s.fault("unexpected type of value")
 	}
 	return nil
 }
 
-// end makes sure that nothing follows.
+// end checks that nothing follows.
 func (s *scanner) end() error {
 	if s.skipSpace(); s.at < len(s.text) {
 		return s.fault("text after the value")
@@ -116,12 +119,12 @@ func (s *scanner) end() error {
 	return nil
 }
 
-// fault names the place and never the text: what is read here may be secret.
+// fault returns an error with the position. It quotes nothing, because the text may be secret.
 func (s *scanner) fault(what string) error {
 	return fmt.Errorf("invalid JSON at byte %d: %s", s.at, what)
 }
 
-// peek returns the next byte, 0 at the end (no valid JSON holds a bare 0).
+// peek returns the next byte, or 0 at the end. Valid JSON contains no byte 0.
 func (s *scanner) peek() byte {
 	if s.at < len(s.text) {
 		return s.text[s.at]
@@ -129,7 +132,7 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// skipSpace goes to the next byte that is not white space and returns it.
+// skipSpace moves to the next byte that is not white space, and returns it.
 func (s *scanner) skipSpace() byte {
 	for {
 		switch s.peek() {
@@ -186,7 +189,8 @@ func (s *scanner) object(depth int) (object, error) {
 	return members, err
 }
 
-// hasKey is called before each append. It remembers the keys of a long object in seen.
+// hasKey reports whether a key is there. It is called before each append, and stores the keys of a
+// long object in seen.
 func (o object) hasKey(key string, seen *map[string]bool) bool {
 	if len(o) < linearScans {
 		_, found := o.get(key)
@@ -216,7 +220,8 @@ func (s *scanner) array(depth int) ([]string, error) {
 	return elements, err
 }
 
-// list reads what objects and arrays share: an opening bracket, items with commas between them, and the closing one.
+// list reads an object or an array: an opening bracket, items with commas between them, and the
+// closing bracket.
 func (s *scanner) list(closing byte, depth int, item func() error) error {
 	if depth > maxDepth {
 		return s.fault("nested too deep")
@@ -259,7 +264,7 @@ func (s *scanner) string() (string, error) {
 			return text, nil
 		case c == '\\':
 			escaped = true
-			i++ // whatever is escaped, it does not end the text
+			i++ // an escaped character does not end the string
 		case c < ' ':
 			return "", s.fault("control character")
 		}
@@ -267,7 +272,7 @@ func (s *scanner) string() (string, error) {
 	return "", s.fault("unfinished text")
 }
 
-// unescape decodes the inside of a JSON text. Its errors quote nothing.
+// unescape decodes what is between the quotes of a JSON string. Its errors quote nothing.
 func unescape(raw string) (string, error) {
 	if strings.IndexByte(raw, '\\') < 0 {
 		return raw, nil
@@ -300,7 +305,8 @@ func unescape(raw string) (string, error) {
 	}
 }
 
-// unicodeEscape reads uXXXX, or uXXXX\uXXXX for a surrogate pair, and returns how many bytes that took; 0 for a fault.
+// unicodeEscape reads uXXXX, or uXXXX\uXXXX for a surrogate pair. It returns the number of bytes
+// that it read, or 0 if the escape is invalid.
 func unicodeEscape(text string) (rune, int) {
 	r := hex4(text)
 	if !utf16.IsSurrogate(r) {
@@ -318,7 +324,7 @@ func unicodeEscape(text string) (rune, int) {
 	return r, 11
 }
 
-// hex4 reads uXXXX; -1 for anything else.
+// hex4 reads uXXXX. It returns -1 for anything else.
 func hex4(text string) rune {
 	if len(text) < 5 || text[0] != 'u' {
 		return -1
@@ -327,7 +333,7 @@ func hex4(text string) rune {
 	if err != nil {
 		return -1
 	}
-	return rune(n) //nolint:gosec // of four digits
+	return rune(n) //nolint:gosec // n has four digits
 }
 
 func (s *scanner) number() error {
@@ -357,7 +363,7 @@ func (s *scanner) number() error {
 	return nil
 }
 
-// digits skips digits and reports whether there was one.
+// digits skips digits and reports whether there were any.
 func (s *scanner) digits() bool {
 	start := s.at
 	for isDigit(s.peek()) {

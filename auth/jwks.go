@@ -17,84 +17,93 @@ import (
 )
 
 const (
-	fetchTimeout  = 5 * time.Second
-	maxSetSize    = 1 << 20
-	guessInterval = 10 * time.Second // least time between the last fetch and one that a doubtful token asks for
-	missingFor    = 30 * time.Second
-	maxMissing    = 1024
-	maxBackoff    = 30 * time.Second
+	fetchTimeout       = 5 * time.Second
+	maxSetSize         = 1 << 20          // bytes
+	unknownKeyInterval = 10 * time.Second // the least time between a fetch and the next one for an unknown key
+	missingFor         = 30 * time.Second // how long a key id that a fetch did not bring is refused
+	maxMissing         = 1024             // such key ids at a time
+	maxBackoff         = 30 * time.Second // the longest pause after a failed fetch
 
 	defaultRefresh  = 5 * time.Minute
 	defaultMaxStale = 24 * time.Hour
 )
 
-// RemoteKeySetConfig says where keys come from and how old they may become.
+// RemoteKeySetConfig configures a [RemoteKeySet].
 type RemoteKeySetConfig struct {
-	// URL of the JWK set: https, or http to a loopback address. Redirects are not followed.
+	// URL is the URL of the JWK set: https, or http to a loopback address. Redirects are not
+	// followed. Required.
 	URL string
 
-	// SecretKey is sent as bearer token, if set. Clerk's Backend API (/v1/jwks) wants it, the Frontend API
-	// (/.well-known/jwks.json) does not.
+	// SecretKey is sent as a bearer token, unless it is empty. Clerk's Backend API (/v1/jwks) needs
+	// it. The Frontend API (/.well-known/jwks.json) does not.
 	SecretKey string
 
-	// HTTPClient is the client to use, less its redirect policy, cookies and timeout. nil: one like http.DefaultClient.
+	// HTTPClient provides the transport. Its redirect policy, cookies and timeout are not used. nil
+	// means [http.DefaultTransport].
 	HTTPClient *http.Client
 
-	// Refresh is the age at which keys are fetched anew, 5 minutes if 0, at least one second.
+	// Refresh is the age at which keys are fetched again, at least one second. 0 means 5 minutes.
 	Refresh time.Duration
 
-	// MaxStale is the age up to which keys are used while they cannot be fetched, 24 hours if 0.
+	// MaxStale is the age up to which keys are used while new ones cannot be fetched. 0 means 24
+	// hours.
 	MaxStale time.Duration
 
-	// Store keeps the last good set across restarts. nil: nobody does.
+	// Store keeps the last good set across restarts. nil means that it is not kept.
 	Store KeyStore
 
-	// Now is the clock, time.Now if nil.
+	// Now returns the current time. nil means [time.Now].
 	Now func() time.Time
 
-	// Logger gets changes of the key ids and failed fetches. nil: nobody.
+	// Logger gets a line when the key ids change and when a fetch fails. nil discards them.
 	Logger *slog.Logger
 }
 
-// RemoteKeySet is a [KeySet] of the RSA keys in a JWK set that is fetched over the network and kept in memory.
+// RemoteKeySet is a [KeySet] of the RSA keys of a JWK set. It fetches the set over the network and
+// keeps it in memory. It is safe for concurrent use.
 //
-// Fetches are made on demand and shared: one at a time, each for at most 5 seconds, whatever the contexts of those who
-// wait for it. No goroutine lives between them, so there is nothing to close. Nobody waits while keys younger than
-// twice Refresh are at hand; a key that was removed from the set stops working with the first fetch after Refresh has
-// passed. Failed fetches are repeated at growing intervals up to 30 seconds, and the last good set serves until
-// MaxStale.
+// Fetches happen on demand. There is at most one at a time, and all callers share it. It takes at
+// most 5 seconds, and does not end with the context of a caller. Between fetches no goroutine runs,
+// so there is nothing to close.
 //
-// A key of the set that must not be used (weak, meant for something else, published with its private parts, or with an
-// id that another key has as well) is skipped and logged once per change of the set; the other keys serve on.
+// No caller waits while there are keys younger than twice Refresh. A key that was removed from the
+// set is refused after the first fetch that follows Refresh. Failed fetches are repeated at growing
+// intervals of up to 30 seconds. Until MaxStale the last good set is used meanwhile.
 //
-// A token with an unknown key id, or with a signature that the key of that id did not make, may be the first sign of a
-// rotation, or forged. It starts a fetch only if the last one began 10 seconds ago or more, so a flood of forged tokens
-// costs at most six fetches a minute, and a rotation is noticed during the flood as well. An id that a fetch did not
-// bring is refused for 30 seconds without asking again.
+// Some keys must not be used: weak ones, those meant for something else, those published with their
+// private parts, and those with the id of another key. They are skipped and logged, once per change
+// of the set. The other keys stay usable.
+//
+// A token with an unknown key id, or with a signature that the key did not make, is either forged
+// or the first one after a rotation. It causes a fetch only if the last one began at least 10
+// seconds ago. So forged tokens cause at most six fetches a minute, and a rotation is noticed in
+// spite of them. A key id that a fetch did not bring is refused for 30 seconds without another
+// fetch.
 type RemoteKeySet struct {
 	config RemoteKeySetConfig
 	client *http.Client
-	set    atomic.Pointer[jwkSet] // the last good one, nil before it
+	set    atomic.Pointer[jwkSet] // the last good one, or nil
 	stored storedKeys
 
 	mu       sync.Mutex
-	current  *fetch    // the one under way, nil if there is none
+	current  *fetch    // the one in progress, or nil
 	started  time.Time // when the last fetch began
 	failures int       // since the last good fetch
-	retryAt  time.Time // after failures: not before this
+	retryAt  time.Time // the earliest time of the next fetch after a failure
 	lastErr  error     // of the last fetch
 	stats    KeyStats
-	missing  map[string]time.Time // key ids that a fetch did not bring: refused until then
+	missing  map[string]time.Time // key ids that a fetch did not bring, refused until then
 }
 
-// fetch is one fetch under way. set and err are to be read after done is closed.
+// fetch is a fetch in progress. Read set and err after done is closed.
 type fetch struct {
 	done chan struct{}
 	set  *jwkSet
 	err  error
 }
 
-// wait returns what the fetch brought, or the error of ctx if that ends first. The fetch goes on then.
+// wait returns the result of the fetch. If ctx ends first, it returns the error of ctx, and the
+// fetch continues.
 func (f *fetch) wait(ctx context.Context) (*jwkSet, error) {
 	select {
 	case <-f.done:
@@ -104,8 +113,9 @@ func (f *fetch) wait(ctx context.Context) (*jwkSet, error) {
 	}
 }
 
-// NewRemoteKeySet checks the configuration and reports all its faults together. It fetches nothing: the first token does,
-// or [RemoteKeySet.Refresh] before it.
+// NewRemoteKeySet returns a key set for a configuration. The error lists everything that is wrong
+// with the configuration. NewRemoteKeySet fetches nothing. The first token does, or
+// [RemoteKeySet.Refresh].
 func NewRemoteKeySet(config RemoteKeySetConfig) (*RemoteKeySet, error) {
 	if config.Refresh == 0 {
 		config.Refresh = defaultRefresh
@@ -131,7 +141,7 @@ func NewRemoteKeySet(config RemoteKeySetConfig) (*RemoteKeySet, error) {
 		return nil, err
 	}
 	client := &http.Client{
-		// An answer from elsewhere would be keys from elsewhere.
+		// A redirect could lead to keys of someone else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if config.HTTPClient != nil {
@@ -146,10 +156,10 @@ func NewRemoteKeySet(config RemoteKeySetConfig) (*RemoteKeySet, error) {
 func checkKeysURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "": // the error of url.Parse quotes the text, which may hold a password
-		return errors.New("auth: keys: the URL is not one")
+	case err != nil || u.Host == "": // url.Parse's error quotes the text, which may contain a password
+		return errors.New("auth: keys: the URL is invalid")
 	case u.User != nil:
-		return errors.New("auth: keys: the URL must not hold a user or password")
+		return errors.New("auth: keys: the URL must not contain a user or password")
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return nil
 	default:
@@ -161,11 +171,11 @@ func isLoopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-// Algorithm is RS256.
+// Algorithm returns [RS256].
 func (r *RemoteKeySet) Algorithm() string { return RS256 }
 
-// KeyIDs returns the sorted ids of the usable keys of the last good set; nil before there is one. Clerk names its keys
-// after the instance (ins_…).
+// KeyIDs returns the ids of the usable keys of the last good set, sorted. It returns nil before the
+// first one. Clerk's key ids are instance ids (ins_…).
 func (r *RemoteKeySet) KeyIDs() []string {
 	set := r.set.Load()
 	if set == nil {
@@ -174,8 +184,9 @@ func (r *RemoteKeySet) KeyIDs() []string {
 	return set.ids()
 }
 
-// Generation implements [VersionedKeySet]. Like a verification, it starts a fetch when the keys are due for one: a server
-// that meets only tokens which it remembers would otherwise never notice that a key was removed.
+// Generation implements [VersionedKeySet]. Like a verification, it starts a fetch if the keys are
+// older than Refresh. Otherwise a server that gets only remembered tokens would not notice that a
+// key was removed.
 func (r *RemoteKeySet) Generation() (generation uint64, usable bool) {
 	set, age := r.load()
 	if set == nil {
@@ -189,8 +200,9 @@ func (r *RemoteKeySet) Generation() (generation uint64, usable bool) {
 	return set.generation, true
 }
 
-// Refresh fetches the keys now, or waits for a fetch that is already under way. The context bounds the wait; the fetch
-// itself goes on. If it fails at start, the stored keys are in place where there are any.
+// Refresh fetches the keys now, or waits for a fetch that is already in progress. The context
+// bounds the wait, not the fetch. If Refresh fails before the first good fetch, the keys of the
+// store are in use, if it has any.
 func (r *RemoteKeySet) Refresh(ctx context.Context) error {
 	r.mu.Lock()
 	if r.current == nil {
@@ -204,6 +216,25 @@ func (r *RemoteKeySet) Refresh(ctx context.Context) error {
 		r.restore(ctx)
 	}
 	return err
+}
+
+// Usable reports whether there are keys to verify with: fetched or stored ones that are younger
+// than MaxStale. It starts nothing.
+func (r *RemoteKeySet) Usable() bool {
+	set, age := r.load()
+	return set != nil && age < r.config.MaxStale
+}
+
+// Prepare reports whether there are keys. If there are none, it starts to load the stored ones and
+// to fetch new ones, and does not wait. After failures, fetches come at growing intervals, as they
+// do for tokens.
+func (r *RemoteKeySet) Prepare() (found bool) {
+	if r.set.Load() != nil {
+		return true
+	}
+	r.startRestore()
+	r.begin(0) //nolint:errcheck // the error is that of an earlier fetch
+	return false
 }
 
 // VerifySignature implements [KeySet].
@@ -221,7 +252,7 @@ func (r *RemoteKeySet) VerifySignature(ctx context.Context, keyID string, signed
 			return nil
 		}
 	}
-	// The key may have been rotated since, to a new id or under the old one.
+	// The instance may have a new key since then, under a new id or the old one.
 	newer := r.refreshForUnknownKey(ctx, keyID, key == nil)
 	if newer == nil {
 		return refusal
@@ -232,8 +263,8 @@ func (r *RemoteKeySet) VerifySignature(ctx context.Context, keyID string, signed
 	return refusal
 }
 
-// usableSet returns the keys to verify with. It waits for a fetch only if there are none, or if so much time went by
-// without a token that they were not even tried to refresh.
+// usableSet returns the keys to verify with. It waits for a fetch only if there are no keys, or if
+// they are too old because no token has caused a fetch for a long time.
 func (r *RemoteKeySet) usableSet(ctx context.Context) (*jwkSet, error) {
 	r.restore(ctx)
 	set, age := r.load()
@@ -250,18 +281,20 @@ func (r *RemoteKeySet) usableSet(ctx context.Context) (*jwkSet, error) {
 			return newer, nil
 		}
 	}
-	// Old keys serve where new ones cannot be had, not where somebody would not wait for them.
+	// Old keys are used if new ones cannot be fetched, but not because the caller stopped waiting.
 	if set, age = r.load(); set != nil && age < r.config.MaxStale && ctx.Err() == nil {
 		return set, nil
 	}
 	return nil, fmt.Errorf("no keys to verify with: %w", lastErr)
 }
 
-// usableWhileRefreshing tells whether keys that are due for a fetch serve on without waiting for it.
+// usableWhileRefreshing reports whether keys that are older than Refresh may be used without
+// waiting for the fetch.
 func (r *RemoteKeySet) usableWhileRefreshing(age time.Duration, failing bool) bool {
 	return age < r.config.MaxStale && (age < 2*r.config.Refresh || failing)
 }
 
+// load returns the last good set, or nil, and its age.
 func (r *RemoteKeySet) load() (set *jwkSet, age time.Duration) {
 	if set = r.set.Load(); set != nil {
 		age = r.config.Now().Sub(set.fetched)
@@ -269,12 +302,13 @@ func (r *RemoteKeySet) load() (set *jwkSet, age time.Duration) {
 	return set, age
 }
 
-// guess fetches the keys because of a token that may be forged, if that is allowed now; nil if not, or if it failed.
+// refreshForUnknownKey fetches the keys because of a token that may be forged. It returns nil if
+// that is not allowed now, or if the fetch failed.
 func (r *RemoteKeySet) refreshForUnknownKey(ctx context.Context, keyID string, unknown bool) *jwkSet {
 	if unknown && r.isMissing(keyID) {
 		return nil
 	}
-	f, _, _ := r.begin(guessInterval)
+	f, _, _ := r.begin(unknownKeyInterval)
 	if f == nil {
 		return nil
 	}
@@ -294,7 +328,8 @@ func (r *RemoteKeySet) isMissing(keyID string) bool {
 	return r.config.Now().Before(r.missing[keyID])
 }
 
-// setMissing does not prolong an entry, or a key id that is asked for all the time would stay unknown for ever.
+// setMissing notes that a fetch did not bring a key id. It does not extend an existing note.
+// Otherwise a key id in constant use would stay unknown permanently.
 func (r *RemoteKeySet) setMissing(keyID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -307,8 +342,8 @@ func (r *RemoteKeySet) setMissing(keyID string) {
 	}
 }
 
-// begin returns the fetch under way. If there is none it starts one, unless the last began less than gap ago or has
-// failed too recently; then it returns nil.
+// begin returns the fetch in progress. If there is none, it starts one, unless the last one began
+// less than gap ago or failed too recently. Then it returns nil.
 func (r *RemoteKeySet) begin(gap time.Duration) (f *fetch, failing bool, lastErr error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -319,7 +354,7 @@ func (r *RemoteKeySet) begin(gap time.Duration) (f *fetch, failing bool, lastErr
 	return r.current, r.failures > 0, r.lastErr
 }
 
-// start is called with mu held and no fetch under way.
+// start starts a fetch. The caller holds mu and has checked that none is in progress.
 func (r *RemoteKeySet) start() {
 	now := r.config.Now()
 	f := &fetch{done: make(chan struct{})}
@@ -336,7 +371,7 @@ func (r *RemoteKeySet) start() {
 	}()
 }
 
-// logChange logs which keys are used and which are skipped, if that is not as it was.
+// logChange logs which keys are used and which are skipped, if that has changed.
 func (r *RemoteKeySet) logChange(old, set *jwkSet) {
 	if old == nil {
 		old = &jwkSet{}
@@ -345,12 +380,13 @@ func (r *RemoteKeySet) logChange(old, set *jwkSet) {
 		r.config.Logger.Info("token keys", "key_ids", set.ids())
 	}
 	if len(set.skipped) > 0 && !slices.Equal(old.skipped, set.skipped) {
-		r.config.Logger.Warn("some keys of the key set are not used; tokens that they signed are refused", "skipped", set.skipped)
+		r.config.Logger.Warn("some keys of the key set are not used; tokens that they signed are refused",
+			"skipped", set.skipped)
 	}
 }
 
-// finish puts the outcome of a fetch in place and wakes those who wait for it. It returns the set that was replaced,
-// and for a failure how long to wait before the next attempt.
+// finish stores the result of a fetch and wakes the callers that wait for it. It returns the set
+// that was replaced, and after a failure the pause before the next attempt.
 func (r *RemoteKeySet) finish(f *fetch) (old *jwkSet, backoff time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -375,7 +411,7 @@ func (r *RemoteKeySet) finish(f *fetch) (old *jwkSet, backoff time.Duration) {
 	return old, 0
 }
 
-// fetch gets and reads the key set. No error of it holds the secret key.
+// fetch requests and reads the key set. Its errors do not contain the secret key.
 func (r *RemoteKeySet) fetch(started time.Time) (*jwkSet, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// An id that somebody asks for all the time must not stay unknown for ever.
-func TestMissingKeyIDsAreNotProlonged(t *testing.T) {
+// A key id in constant use must not stay unknown permanently.
+func TestMissingKeyIDsAreNotExtended(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	keys, err := NewRemoteKeySet(RemoteKeySetConfig{URL: "https://clerk.example.com", Now: func() time.Time { return now }})
@@ -24,12 +24,12 @@ func TestMissingKeyIDsAreNotProlonged(t *testing.T) {
 	}
 	now = now.Add(time.Second)
 	if keys.isMissing("a") {
-		t.Error("prolonged")
+		t.Error("extended")
 	}
 }
 
-// A flood during one slow fetch leaves many unknown ids behind at once. They must not fill the memory, and must not keep
-// later ones out for longer than they count.
+// Many tokens during one slow fetch leave many unknown key ids at once. They must not fill the
+// memory, and must not keep later ids out for longer than 30 seconds.
 func TestMissingKeyIDsAreBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -52,8 +52,8 @@ func TestMissingKeyIDsAreBounded(t *testing.T) {
 	}
 }
 
-// Whatever a server sends, a set is either refused or every key that it brings is fit for RS256, was meant for it, and
-// was not published with its private parts.
+// Whatever a server sends, a set is refused, or every key of it is fit for RS256,
+// was meant for it, and was not published with its private parts.
 func FuzzParseJWKSet(f *testing.F) {
 	modulus := strings.Repeat("_", 342)[:341] + "w" // 2048 bits, all set
 	f.Add(`{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"ins_1","n":"` + modulus + `","e":"AQAB"}]}`)
@@ -85,7 +85,7 @@ func FuzzParseJWKSet(f *testing.F) {
 		}
 		again, err := parseJWKSet(set.body)
 		if err != nil || !again.sameKeys(set) || len(again.skipped) > 0 {
-			t.Errorf("what is stored brings other keys: %v", err)
+			t.Errorf("the stored set has other keys: %v", err)
 		}
 		for id, key := range set.keys {
 			if err := checkRSA(key); err != nil || !meant[id] {

@@ -23,7 +23,8 @@ import (
 
 const keysURL = "https://clerk.example.com/.well-known/jwks.json"
 
-// server is a fake JWKS endpoint, as a transport: it counts, can be slow, and answers what it is told to.
+// server is a fake JWKS endpoint, as a transport. It counts requests, can be slow, and returns what
+// it is told to.
 type server struct {
 	mu       sync.Mutex
 	status   int
@@ -54,7 +55,7 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// answer sets what the server answers from now on.
+// answer sets what the server returns from now on.
 func (s *server) answer(status int, body string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,12 +98,13 @@ func setup(t testing.TB, change func(*auth.RemoteKeySetConfig)) (*auth.RemoteKey
 	return keys, s
 }
 
-// Signing takes thirty times as long as verifying, and the tests below verify some ten thousand times.
+// Signing takes thirty times as long as verifying, and the tests below verify about ten thousand
+// times.
 var contentSignatures = sync.OnceValue(func() map[*rsa.PrivateKey][]byte {
 	return map[*rsa.PrivateKey][]byte{key(): sign(key(), "content"), otherKey(): sign(otherKey(), "content")}
 })
 
-// try verifies a signature of k under this key id, and returns how long that took.
+// try verifies a signature of k with this key id, and returns how long that took.
 func try(t testing.TB, keys *auth.RemoteKeySet, id string, k *rsa.PrivateKey) (time.Duration, error) {
 	t.Helper()
 	began := time.Now()
@@ -110,7 +112,7 @@ func try(t testing.TB, keys *auth.RemoteKeySet, id string, k *rsa.PrivateKey) (t
 	return time.Since(began), err
 }
 
-// expect verifies at once, without waiting for a fetch, and compares the answer.
+// expect verifies without waiting for a fetch, and compares the result.
 func expect(t testing.TB, keys *auth.RemoteKeySet, id string, k *rsa.PrivateKey, want error) {
 	t.Helper()
 	if took, err := try(t, keys, id, k); !errors.Is(err, want) || took != 0 {
@@ -118,7 +120,7 @@ func expect(t testing.TB, keys *auth.RemoteKeySet, id string, k *rsa.PrivateKey,
 	}
 }
 
-// bubble runs f in fake time, parallel to other tests. Keys are made before: that takes real time.
+// bubble runs f in fake time, in parallel with other tests. It makes the keys before, in real time.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	t.Parallel()
@@ -126,14 +128,14 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-func TestRemoteKeysShareOneFetch(t *testing.T) {
+func TestRemoteKeySetShareOneFetch(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.SecretKey = "sk_test_1" })
 		s.slow(time.Second)
 		if ids := keys.KeyIDs(); ids != nil {
 			t.Errorf("ids %v before any fetch", ids)
 		}
-		// The first to come hangs up; the fetch that it started serves the others nevertheless.
+		// The first caller gives up. The fetch that it started still serves the others.
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -165,7 +167,7 @@ func TestRemoteKeysShareOneFetch(t *testing.T) {
 	})
 }
 
-func TestRemoteKeysRefreshInBackground(t *testing.T) {
+func TestRemoteKeySetRefreshInBackground(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -187,8 +189,9 @@ func TestRemoteKeysRefreshInBackground(t *testing.T) {
 	})
 }
 
-// Checklist J13. A sliding expiry, as the official SDK had it, would let a removed key live as long as it is used.
-func TestRemoteKeysRemoved(t *testing.T) {
+// With a sliding expiry, as in the official SDK, a removed key would live as long
+// as it is used.
+func TestRemoteKeySetRemoved(t *testing.T) {
 	t.Run("busy", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			keys, s := setup(t, nil)
@@ -226,8 +229,9 @@ func TestRemoteKeysRemoved(t *testing.T) {
 	})
 }
 
-// Checklist J12: six fetches in any minute, good tokens notice nothing, and a rotation meanwhile is honoured.
-func TestRemoteKeysFlood(t *testing.T) {
+// At most six fetches a minute, no effect on good tokens, and a rotation meanwhile is
+// noticed.
+func TestRemoteKeySetFlood(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -276,8 +280,8 @@ func TestRemoteKeysFlood(t *testing.T) {
 	})
 }
 
-// Checklist J12: an unknown id is refused without asking for 30 seconds, and no longer.
-func TestRemoteKeysUnknownID(t *testing.T) {
+// An unknown id is refused without a fetch for 30 seconds, and no longer.
+func TestRemoteKeySetUnknownID(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -300,7 +304,7 @@ func TestRemoteKeysUnknownID(t *testing.T) {
 		if s.count() != 3 {
 			t.Errorf("%d fetches", s.count())
 		}
-		// No id at all, and one too long to be one, are never worth a fetch.
+		// A missing id and one that is too long never cause a fetch.
 		time.Sleep(time.Minute)
 		expect(t, keys, "", key(), auth.ErrUnknownKey)
 		expect(t, keys, strings.Repeat("x", 129), key(), auth.ErrUnknownKey)
@@ -310,8 +314,8 @@ func TestRemoteKeysUnknownID(t *testing.T) {
 	})
 }
 
-// A rotation may keep the key id. The first sign is then a signature that does not match.
-func TestRemoteKeysRotationUnderOneID(t *testing.T) {
+// A rotation may keep the key id. It shows first in a signature that does not match.
+func TestRemoteKeySetRotationUnderOneID(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -330,8 +334,8 @@ func TestRemoteKeysRotationUnderOneID(t *testing.T) {
 	})
 }
 
-// Checklist J13 and J4 (redirects): the last good set serves up to its maximum age.
-func TestRemoteKeysOutage(t *testing.T) {
+// The last good set is used up to its maximum age.
+func TestRemoteKeySetOutage(t *testing.T) {
 	for name, down := range map[string]struct {
 		status int
 		body   string
@@ -395,8 +399,7 @@ func TestRemoteKeysOutage(t *testing.T) {
 	}
 }
 
-// Checklist J13.
-func TestRemoteKeysColdOutage(t *testing.T) {
+func TestRemoteKeySetColdOutage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		s.answer(500, "")
@@ -435,8 +438,8 @@ func TestRemoteKeysColdOutage(t *testing.T) {
 	})
 }
 
-// Back from a long idle time into an outage: only the first attempt is waited for.
-func TestRemoteKeysIdleThenSlow(t *testing.T) {
+// In an outage after a long idle time, callers wait for the first attempt only.
+func TestRemoteKeySetIdleThenSlow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -460,7 +463,7 @@ func TestRemoteKeysIdleThenSlow(t *testing.T) {
 	})
 }
 
-func TestRemoteKeysRefreshWaitsWithItsContext(t *testing.T) {
+func TestRemoteKeySetRefreshWaitsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
 		s.slow(3 * time.Second)

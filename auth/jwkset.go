@@ -17,13 +17,13 @@ const (
 	maxReasons   = 3 // of an error
 )
 
-// jwkSet is what one fetch of a JWK set (RFC 7517) brought: the usable keys by their id.
+// jwkSet holds the usable keys of a JWK set (RFC 7517), by their id.
 type jwkSet struct {
 	keys       map[string]*rsa.PublicKey
 	skipped    []string  // the keys that are not used, and why
-	body       []byte    // a set of the usable keys alone
-	fetched    time.Time // when the fetch began, so that nothing in the set is older than it claims
-	generation uint64    // the same as that of the set before, if the keys are
+	body       []byte    // a JWK set of the usable keys only
+	fetched    time.Time // when the fetch began: the set is not older than this
+	generation uint64    // changes with the keys
 }
 
 func (s *jwkSet) sameKeys(other *jwkSet) bool {
@@ -32,9 +32,9 @@ func (s *jwkSet) sameKeys(other *jwkSet) bool {
 
 func (s *jwkSet) ids() []string { return slices.Sorted(maps.Keys(s.keys)) }
 
-// parseJWKSet reads a JWK set. A key that RS256 cannot or must not use is skipped, and so is an entry that is no key: it
-// does not make the others useless. A set without any usable key is refused: that is rather an accident than a wish to
-// end all sessions.
+// parseJWKSet reads a JWK set. It skips keys that RS256 cannot or must not use, and entries that
+// are not keys, so that the other keys stay usable. It refuses a set without any usable key: such a
+// set is more likely a mistake than the wish to end all sessions.
 func parseJWKSet(body []byte) (*jwkSet, error) {
 	doc, err := parseMembers(string(body))
 	if err != nil {
@@ -57,7 +57,7 @@ func parseJWKSet(body []byte) (*jwkSet, error) {
 	return newJWKSet(entries)
 }
 
-// newJWKSet gathers the keys that were not skipped.
+// newJWKSet collects the keys that were not skipped.
 func newJWKSet(entries []setEntry) (*jwkSet, error) {
 	set := &jwkSet{keys: make(map[string]*rsa.PublicKey)}
 	var used []string
@@ -65,7 +65,7 @@ func newJWKSet(entries []setEntry) (*jwkSet, error) {
 		switch {
 		case e.skip != "":
 			set.skipped = append(set.skipped, fmt.Sprintf("key %d (%.64q): %s", i+1, e.id, e.skip))
-		case set.keys[e.id] == nil: // else it is there already
+		case set.keys[e.id] == nil: // otherwise the same key is there already
 			set.keys[e.id] = e.key
 			used = append(used, e.text)
 		}
@@ -81,10 +81,10 @@ func newJWKSet(entries []setEntry) (*jwkSet, error) {
 type setEntry struct {
 	text    string
 	id      string
-	key     *rsa.PublicKey // nil where skip says why
-	modulus *big.Int       // also of keys that are skipped, as far as it can be read
-	private bool           // the entry holds the private key as well
-	skip    string         // why the key is not used, "" if it is
+	key     *rsa.PublicKey // nil if the key is skipped
+	modulus *big.Int       // also of skipped keys, if it can be read
+	private bool           // the entry also contains the private key
+	skip    string         // why the key is not used, or ""
 }
 
 func readSetEntry(text string) setEntry {
@@ -98,7 +98,7 @@ func readSetEntry(text string) setEntry {
 	e.modulus, e.private = jwk.unsigned("n"), hasPrivateParts(jwk)
 	switch {
 	case e.private:
-		e.skip = "it holds private parts, so others can sign with it"
+		e.skip = "it contains private parts, so others can sign with it"
 	case e.id == "" || len(e.id) > maxKeyIDSize:
 		e.skip = fmt.Sprintf("it has no id of 1 to %d bytes", maxKeyIDSize)
 	default:
@@ -110,8 +110,9 @@ func readSetEntry(text string) setEntry {
 	return e
 }
 
-// skipAmbiguous skips all RSA keys with an id that does not name one and the same usable key: which of them a token means
-// cannot be known. Keys of other types may have the same id (RFC 7517 section 4.5); no RS256 token means them.
+// skipAmbiguous skips all RSA keys with an id that names more than one key: it is unknown which of
+// them a token means. Keys of other types may have the same id (RFC 7517 section 4.5), because an
+// RS256 token cannot mean them.
 func skipAmbiguous(entries []setEntry) {
 	first := make(map[string]*rsa.PublicKey)
 	ambiguous := make(map[string]bool)
@@ -131,7 +132,7 @@ func skipAmbiguous(entries []setEntry) {
 	}
 }
 
-// skipExposed skips the public form of keys that the set also publishes with their private parts, under any id.
+// skipExposed skips keys that the set also publishes, under any id, with their private parts.
 func skipExposed(entries []setEntry) {
 	for _, exposed := range entries {
 		if !exposed.private || exposed.modulus == nil {
@@ -145,7 +146,8 @@ func skipExposed(entries []setEntry) {
 	}
 }
 
-// hasPrivateParts looks for the parameters of RFC 7518 section 6.3.2 (and d of EC and OKP keys, section 6.2.2).
+// hasPrivateParts reports whether a key has a parameter of RFC 7518 section 6.3.2, or d of EC and
+// OKP keys (section 6.2.2).
 func hasPrivateParts(jwk object) bool {
 	for _, name := range [...]string{"d", "p", "q", "dp", "dq", "qi", "oth"} {
 		if _, found := jwk.get(name); found {
@@ -155,7 +157,7 @@ func hasPrivateParts(jwk object) bool {
 	return false
 }
 
-// rsaKey returns the key if RS256 can be verified with it. An error says why it cannot.
+// rsaKey returns a key that RS256 signatures may be verified with, or an error that says why not.
 func rsaKey(jwk object) (*rsa.PublicKey, error) {
 	if kty, _ := jwk.text("kty"); kty != "RSA" {
 		return nil, errors.New("not an RSA key")
@@ -174,20 +176,22 @@ func rsaKey(jwk object) (*rsa.PublicKey, error) {
 	return key, nil
 }
 
+// absentOr reports whether a member is absent or has this value.
 func absentOr(o object, name, want string) bool {
 	_, found := o.get(name)
 	have, _ := o.text(name)
 	return !found || have == want
 }
 
-// mayVerify reads what a key is for (RFC 7517 sections 4.2 to 4.4). A key that does not say is for anything.
+// mayVerify reports whether a key is meant for RS256 signatures (RFC 7517 sections 4.2 to 4.4). A
+// key that does not say is meant for anything.
 func mayVerify(jwk object) bool {
 	value, found := jwk.get("key_ops")
 	operations, _ := parseTexts(value)
 	return absentOr(jwk, "use", "sig") && absentOr(jwk, "alg", RS256) && (!found || slices.Contains(operations, "verify"))
 }
 
-// unsigned reads a Base64urlUInt (RFC 7518 section 2), nil if it is none.
+// unsigned reads a Base64urlUInt (RFC 7518 section 2). It returns nil for anything else.
 func (o object) unsigned(name string) *big.Int {
 	text, _ := o.text(name)
 	bytes, err := strictBase64.DecodeString(text)

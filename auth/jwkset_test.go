@@ -28,8 +28,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Close() error { return nil }
 
-// Checklist J4.
-func TestRemoteKeysBodyIsBounded(t *testing.T) {
+func TestRemoteKeySetBodyIsBounded(t *testing.T) {
 	t.Parallel()
 	set := jwks(t, jwk(kid, &key().PublicKey))
 	for name, want := range map[string]int{"at the limit": 1 << 20, "above it": 1<<20 + 1} {
@@ -54,8 +53,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Checklist J4: which keys of a set are used, and which sets are refused.
-func TestRemoteKeysSet(t *testing.T) {
+// Which keys of a set are used, and which sets are refused.
+func TestRemoteKeySetSet(t *testing.T) {
 	t.Parallel()
 	good := jwk(kid, &key().PublicKey)
 	other := func(changes object) object { return with(jwk("ins_other", &otherKey().PublicKey), changes) }
@@ -111,7 +110,8 @@ func TestRemoteKeysSet(t *testing.T) {
 		"nothing but other keys": {[]object{other(object{"use": "enc"})}, nil},
 		"nothing but one id":     {[]object{good, other(object{"kid": kid})}, nil},
 
-		// A key whose private part was published proves nothing any more, under whatever id its public part stands.
+		// A key whose private part was published is skipped, under whatever id its
+		// public part is in the set.
 		"private, and public again":        {[]object{good, other(nil), other(object{"d": "AA"})}, only},
 		"private, and under another id":    {[]object{good, other(nil), other(object{"kid": "ins_b", "d": "AA"})}, only},
 		"private, another form of modulus": {[]object{good, other(nil), other(object{"kid": "ins_b", "d": "AA", "n": encode(append([]byte{0}, otherKey().N.Bytes()...))})}, only},
@@ -130,8 +130,8 @@ func TestRemoteKeysSet(t *testing.T) {
 	}
 }
 
-// Entries that are no key at all do not spoil the others either.
-func TestRemoteKeysOddEntries(t *testing.T) {
+// Entries that are not keys do not make the others unusable.
+func TestRemoteKeySetOddEntries(t *testing.T) {
 	t.Parallel()
 	good := text(t, jwk(kid, &key().PublicKey))
 	other := text(t, jwk("ins_other", &otherKey().PublicKey))
@@ -154,7 +154,7 @@ func TestRemoteKeysOddEntries(t *testing.T) {
 	}
 }
 
-// What is skipped is warned of once, for as long as it stays the same.
+// Skipped keys are logged once, as long as they stay the same.
 func TestSkippedKeysAreWarnedOfOncePerChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -204,8 +204,9 @@ func ids(n int) (ids []string) {
 	return ids
 }
 
-// Checklist J4: https, and no redirect (see TestRemoteKeysOutage). The URL is configured and never a token's.
-func TestNewRemoteKeysFaults(t *testing.T) {
+// The URL must be https, and redirects are not followed (see TestRemoteKeySetOutage). It is
+// configured and never comes from a token.
+func TestNewRemoteKeySetReportsMistakes(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]auth.RemoteKeySetConfig{
 		"no URL":          {},
@@ -233,7 +234,7 @@ func TestNewRemoteKeysFaults(t *testing.T) {
 	}
 }
 
-// rocaModulus is of a key made by the broken generator of CVE-2017-15361, from Wycheproof.
+// rocaModulus is the modulus of a key of the broken generator of CVE-2017-15361, from Wycheproof.
 const rocaModulus = "AanFpofbj7KjD4Lf-N2hVMKR7yewSyXhhbirIMTGpfYEhZ_lnt5UoK98DnKIgArXGTu3MaW_HhFw16HGaTDUHqPrId7fe4r11CqRw09yBFuW79" +
 	"V8sYIwHdzCaWflUI6auImYbVfoN9_nD5n8N8SY9DwXw7mwZM9wREPXoDPgOoIWl6q_MPsp7n0zs3Z5ZaiQWOOzl1S9OhwAfSiiOwz6efnXEaxu" +
 	"TEtPd7BjSx7NaFka8Dx9U7YqXy2RFj1O9PjyaDGuRh7YXsX3iMUSP_wSyHQg_c_qHRtKUsNSGCT7OZg0hzm2KphtjnayKJvC64vAbROBR4Ubg6" +

@@ -14,35 +14,39 @@ import (
 	"strings"
 )
 
-// KeySet verifies signatures. It owns the keys and the mathematics; the [Verifier] owns everything else about a token.
-// Implementations are safe for concurrent use.
+// KeySet holds keys and verifies signatures with them. A [Verifier] does everything else. An
+// implementation must be safe for concurrent use. Those of this package are made by [StaticKey],
+// [HMACKey] and [NewRemoteKeySet].
 type KeySet interface {
-	// Algorithm is the one algorithm of all keys, RS256 or HS256. It never depends on a token.
+	// Algorithm returns the algorithm of all keys, [RS256] or [HS256]. It never changes.
 	Algorithm() string
 
-	// VerifySignature returns nil if signature is that of the key with this id over signed, [ErrSignature] if it is not,
-	// and [ErrUnknownKey] if there is no such key. keyID is what the token says, not yet trusted, and may be empty or
-	// long. Any other error means that the keys cannot be had now. The context bounds the wait for them, not their fetch.
+	// VerifySignature returns nil if the key with this id made the signature over signed,
+	// [ErrSignature] if it did not, and [ErrUnknownKey] if there is no such key. Any other error
+	// means that the keys are unavailable. keyID comes from the token. It is not trusted, and may
+	// be empty or long. The context bounds the wait for keys, not their fetch.
 	VerifySignature(ctx context.Context, keyID string, signed, signature []byte) error
 }
 
-// VersionedKeySet is a [KeySet] that tells when its keys changed. Only with it a [Verifier] remembers tokens.
+// VersionedKeySet is a [KeySet] that reports when its keys change. A [Verifier] remembers tokens
+// only with such a key set.
 type VersionedKeySet interface {
 	KeySet
 
-	// Generation returns a number that changes whenever a key is removed or replaced: as long as it is the same and usable
-	// is true, a signature that VerifySignature accepted would be accepted again. usable is false when that has to be
-	// asked, because there are no keys or they are too old to go on with. It is called for each token and must not wait.
+	// Generation returns a number that changes when a key is removed or replaced. While it stays
+	// the same and usable is true, a signature that VerifySignature accepted would be accepted
+	// again. usable is false if there are no keys or if they are too old: VerifySignature must then
+	// be called. Generation is called for each token and must not wait.
 	Generation() (generation uint64, usable bool)
 }
 
 const (
 	minRSABits    = 2048 // RFC 7518 section 3.3
-	maxRSABits    = 8192 // more costs more time than a request is worth
-	minSecretSize = 32   // RFC 7518 section 3.2: as long as the hash
+	maxRSABits    = 8192 // larger keys take too much time
+	minSecretSize = 32   // RFC 7518 section 3.2: as long as the hash, in bytes
 )
 
-// checkRSA accepts the keys that RS256 may be verified with.
+// checkRSA returns an error for a key that RS256 must not be verified with.
 func checkRSA(key *rsa.PublicKey) error {
 	switch {
 	case key == nil || key.N == nil:
@@ -52,14 +56,15 @@ func checkRSA(key *rsa.PublicKey) error {
 	case key.N.Bit(0) == 0 || key.E < 3 || key.E&1 == 0:
 		return errors.New("auth: not an RSA public key: modulus and exponent must be odd, the exponent above 1")
 	case isROCA(key.N):
-		return errors.New("auth: the RSA key is of a broken generator (CVE-2017-15361)")
+		return errors.New("auth: the RSA key was made by a broken generator (CVE-2017-15361)")
 	}
 	return nil
 }
 
-// isROCA recognizes moduli of the generator whose keys can be factored (Nemec et al., The Return of Coppersmith's
-// Attack, CCS 2017): both primes, and so the modulus, are powers of 65537 modulo each of the first primes. Another key
-// passes for one with a chance of one in 2^27.
+// isROCA reports whether a modulus was made by the generator whose keys can be factored (Nemec et
+// al., The Return of Coppersmith's Attack, CCS 2017). Both of its primes, and so the modulus, are
+// powers of 65537 modulo each of the first primes. For another modulus isROCA returns true with a
+// probability of one in 2^27.
 func isROCA(modulus *big.Int) bool {
 	primes := [...]int64{
 		3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73,
@@ -84,8 +89,9 @@ func verifyRS256(key *rsa.PublicKey, signed, signature []byte) error {
 	return nil
 }
 
-// StaticKey returns a set of one RSA key that never changes, for RS256 without a network. The PEM of Clerk's dashboard
-// says no key id, so the key stands for any. A key that RS256 must not be used with is refused by [NewVerifier].
+// StaticKey returns a set of one RSA key that never changes, for RS256 without a network. Get the
+// key from Clerk's dashboard with [ParsePublicKey]. Its PEM has no key id, so the set accepts any
+// key id. [NewVerifier] refuses a key that RS256 must not be used with.
 func StaticKey(key *rsa.PublicKey) KeySet {
 	return &staticKey{key: key, err: checkRSA(key)}
 }
@@ -97,7 +103,7 @@ type staticKey struct {
 
 func (k *staticKey) Algorithm() string { return RS256 }
 
-// Generation is always the same.
+// Generation always returns the same number.
 func (k *staticKey) Generation() (uint64, bool) { return 0, true }
 
 func (k *staticKey) VerifySignature(_ context.Context, _ string, signed, signature []byte) error {
@@ -107,8 +113,9 @@ func (k *staticKey) VerifySignature(_ context.Context, _ string, signed, signatu
 	return verifyRS256(k.key, signed, signature)
 }
 
-// HMACKey returns a set of one shared secret, for HS256. The text of the secret is taken as bytes, at least 32 of them
-// (random ones: a shorter or guessable secret can be found from any token). A public key is no secret and is refused.
+// HMACKey returns a set of one shared secret, for HS256. The bytes of the text are the secret. It
+// must have at least 32 bytes, and they must be random: anyone who has a token can find a secret
+// that is short or easy to guess. HMACKey refuses a public key, which is not a secret.
 func HMACKey(secret string) (KeySet, error) {
 	if len(secret) < minSecretSize {
 		return nil, fmt.Errorf("auth: the HS256 secret has %d bytes, want at least %d", len(secret), minSecretSize)
@@ -123,7 +130,7 @@ type hmacKey []byte
 
 func (k hmacKey) Algorithm() string { return HS256 }
 
-// Generation is always the same.
+// Generation always returns the same number.
 func (k hmacKey) Generation() (uint64, bool) { return 0, true }
 
 func (k hmacKey) VerifySignature(_ context.Context, _ string, signed, signature []byte) error {
@@ -135,10 +142,10 @@ func (k hmacKey) VerifySignature(_ context.Context, _ string, signed, signature 
 	return nil
 }
 
-// String keeps the secret out of anything that prints the key set.
+// String hides the secret from everything that prints the key set.
 func (k hmacKey) String() string { return "HS256 secret" }
 
-// GoString is String for %#v.
+// GoString hides the secret from %#v.
 func (k hmacKey) GoString() string { return k.String() }
 
 const (
@@ -147,9 +154,10 @@ const (
 	pemDash  = "-----"
 )
 
-// ParsePublicKey reads an RSA public key in PEM form, "PUBLIC KEY" (PKIX) or "RSA PUBLIC KEY" (PKCS #1). It forgives
-// what happens to PEM on its way through an environment variable: all on one line, line breaks written as \n, BEGIN
-// and END lines lost. Private keys, certificates, other algorithms and weak keys are errors. No error quotes the text.
+// ParsePublicKey reads an RSA public key in PEM form: "PUBLIC KEY" (PKIX) or "RSA PUBLIC KEY" (PKCS
+// #1). It also reads what PEM often becomes in an environment variable: all on one line, with line
+// breaks written as \n, or without its BEGIN and END lines. Private keys, certificates, other
+// algorithms and weak keys are errors. No error quotes the text.
 func ParsePublicKey(text string) (*rsa.PublicKey, error) {
 	key, err := parsePublicKey(text)
 	if err != nil {
@@ -195,9 +203,10 @@ func parsePublicKey(text string) (any, error) {
 }
 
 var errPrivateKey = errors.New(
-	"auth: this is a private key: it must not leave its owner; verifying needs the public one")
+	"auth: this is a private key, which must stay with its owner: use the public key to verify")
 
-// splitPEM returns the label and the body of a single PEM block; a text without BEGIN line is all body.
+// splitPEM returns the label and the body of a single PEM block. A text without a BEGIN line is a
+// body.
 func splitPEM(text string) (label, body string, err error) {
 	rest, found := strings.CutPrefix(text, pemBegin)
 	if !found {
@@ -211,7 +220,7 @@ func splitPEM(text string) (label, body string, err error) {
 	return label, body, nil
 }
 
-// parseBareKey tells by trying what the lost BEGIN line said.
+// parseBareKey reads a key whose BEGIN line was lost, by trying each format.
 func parseBareKey(der []byte) (any, error) {
 	if key, err := x509.ParsePKIXPublicKey(der); err == nil {
 		return key, nil

@@ -30,7 +30,7 @@ func pkix(t testing.TB, public any) []byte {
 	return der
 }
 
-// publicOf makes an RSA public key of this size that belongs to no private one.
+// publicOf returns an RSA public key of this size without a private key.
 func publicOf(bits int, exponent int) *rsa.PublicKey {
 	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
 	return &rsa.PublicKey{N: n.SetBit(n, 0, 1), E: exponent}
@@ -138,7 +138,7 @@ func FuzzParsePublicKey(f *testing.F) {
 	})
 }
 
-// Checklist J16: a secret of 32 bytes or more, and no public key.
+// A secret has at least 32 bytes and is not a public key.
 func TestHMACKey(t *testing.T) {
 	t.Parallel()
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -177,7 +177,7 @@ func TestHMACKey(t *testing.T) {
 	}
 }
 
-// A key set made of an unusable key fails closed even where no verifier was asked first.
+// A key set of an unusable key fails closed, also without a verifier that checks it.
 func TestStaticKeyUnusable(t *testing.T) {
 	t.Parallel()
 	for _, public := range []*rsa.PublicKey{nil, {}, publicOf(1024, 65537)} {

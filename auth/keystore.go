@@ -10,37 +10,41 @@ import (
 
 const (
 	storeTimeout = 2 * time.Second
-	maxSkew      = time.Minute // how far a stored time may be ahead: another replica's clock
+	maxSkew      = time.Minute // how far another replica's clock may be ahead
 )
 
-// KeyStore keeps the last good key set across restarts, so that a process that starts while the keys cannot be fetched
-// can verify nevertheless. Both methods are called in the background with a context of 2 seconds; their errors are
-// logged and stop nothing.
+// KeyStore keeps the last good key set of a [RemoteKeySet] across restarts. With it a process that
+// starts while the keys cannot be fetched can still verify tokens. Both methods are called in the
+// background, with a context of 2 seconds. Their errors are logged, and verification goes on.
 //
-// The store must be as safe as the process: for up to [RemoteKeySetConfig].Refresh after a start, and MaxStale where keys
-// cannot be fetched, whoever can write to it can make tokens.
+// Protect the store like the process itself. Anyone who can write to it can make tokens that are
+// accepted: for up to [RemoteKeySetConfig].Refresh after a start, and for up to MaxStale while keys
+// cannot be fetched.
 type KeyStore interface {
-	// LoadKeys returns what was last given to SaveKeys, nil if that was nothing. It is asked once, before the first fetch.
+	// LoadKeys returns the arguments of the last call of SaveKeys, or a nil set if there was none.
+	// It is called once, before the first fetch.
 	LoadKeys(ctx context.Context) (set []byte, fetched time.Time, err error)
 
-	// SaveKeys stores a JWK set of the usable public keys, and when they were fetched. It is called at most once at a time, when a fetch
-	// brought another set, and else once per Refresh.
+	// SaveKeys stores a JWK set of the usable public keys, and the time when they were fetched. It
+	// is called after a fetch that brought different keys, and otherwise once per Refresh. Calls do
+	// not overlap.
 	SaveKeys(ctx context.Context, set []byte, fetched time.Time) error
 }
 
-// storedKeys is the part of [RemoteKeySet] that deals with the store.
+// storedKeys is the part of a [RemoteKeySet] that uses the store.
 type storedKeys struct {
 	store  KeyStore
 	load   sync.Once
-	loaded chan struct{} // closed when LoadKeys has answered or taken too long
+	loaded chan struct{} // closed when LoadKeys has returned or has taken too long
 
 	mu     sync.Mutex
 	saving bool
-	body   []byte // saved last
-	at     time.Time
+	body   []byte    // the set that was saved last
+	at     time.Time // when that set was fetched
 }
 
-// restore waits until the stored keys were looked at, if there is a store and no keys are at hand.
+// restore waits until the stored keys have been loaded, if there is a store and there are no keys
+// yet.
 func (r *RemoteKeySet) restore(ctx context.Context) {
 	if r.stored.store == nil || r.set.Load() != nil {
 		return
@@ -52,14 +56,15 @@ func (r *RemoteKeySet) restore(ctx context.Context) {
 	}
 }
 
-// startRestore begins to look at the stored keys, the first time that it is called.
+// startRestore starts to load the stored keys, the first time that it is called.
 func (r *RemoteKeySet) startRestore() {
 	if r.stored.store == nil {
 		return
 	}
 	r.stored.load.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-		context.AfterFunc(ctx, func() { close(r.stored.loaded) }) // also for a store that does not heed its context
+		// AfterFunc ends the wait also if the store ignores its context.
+		context.AfterFunc(ctx, func() { close(r.stored.loaded) })
 		go func() {
 			defer cancel()
 			if err := r.adopt(ctx); err != nil {
@@ -69,7 +74,7 @@ func (r *RemoteKeySet) startRestore() {
 	})
 }
 
-// adopt puts the stored keys in place, with the age that they have, if nothing was fetched meanwhile.
+// adopt loads the stored keys and uses them, with their age, unless keys were fetched meanwhile.
 func (r *RemoteKeySet) adopt(ctx context.Context) error {
 	body, fetched, err := r.stored.store.LoadKeys(ctx)
 	if err != nil || len(body) == 0 {
@@ -78,7 +83,7 @@ func (r *RemoteKeySet) adopt(ctx context.Context) error {
 	now := r.config.Now()
 	age := now.Sub(fetched)
 	if age < -maxSkew || age >= r.config.MaxStale {
-		return fmt.Errorf("they are of %s", fetched.UTC().Format(time.RFC3339))
+		return fmt.Errorf("they were fetched at %s", fetched.UTC().Format(time.RFC3339))
 	}
 	if len(body) > maxSetSize {
 		return fmt.Errorf("more than %d bytes", maxSetSize)
@@ -88,7 +93,7 @@ func (r *RemoteKeySet) adopt(ctx context.Context) error {
 		return err
 	}
 	set.skipped = nil                   // the next fetch logs them
-	set.fetched = now.Add(-max(age, 0)) // on this process's clock, whatever happens to the wall's
+	set.fetched = now.Add(-max(age, 0)) // has a monotonic reading, so later clock changes do not matter
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.set.Load() == nil {
@@ -97,7 +102,7 @@ func (r *RemoteKeySet) adopt(ctx context.Context) error {
 	return nil
 }
 
-// save gives a fetched set to the store, unless that has one that is as good.
+// save gives a fetched set to the store, unless the store has the same keys, fetched recently.
 func (r *RemoteKeySet) save(set *jwkSet) {
 	s := &r.stored
 	if s.store == nil {

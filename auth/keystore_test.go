@@ -78,7 +78,7 @@ func stocked(t *testing.T, age time.Duration) *shelf {
 	return &shelf{set: jwks(t, jwk(kid, &key().PublicKey)), fetched: time.Now().Add(-age).Round(0)}
 }
 
-// Checklist J13: the last good set outlives a restart.
+// The last good set outlives a restart.
 func TestKeyStoreAcrossRestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := &shelf{}
@@ -103,7 +103,7 @@ func TestKeyStoreAcrossRestart(t *testing.T) {
 		if s.count() == 0 {
 			t.Error("keys of an hour ago were not refreshed")
 		}
-		// They are as old as they were: the day that keys may last began an hour ago.
+		// The stored keys keep their age: their 24 hours began an hour ago.
 		time.Sleep(23*time.Hour - time.Second)
 		expect(t, after, kid, key(), nil)
 		time.Sleep(time.Second)
@@ -153,7 +153,7 @@ func TestKeyStoreAges(t *testing.T) {
 }
 
 // Errors of the store never stop verification.
-func TestKeyStoreTrouble(t *testing.T) {
+func TestKeyStoreErrors(t *testing.T) {
 	good := func(t *testing.T) *shelf { t.Helper(); return stocked(t, time.Hour) }
 	with := func(change func(*testing.T, *shelf)) func(*testing.T) *shelf {
 		return func(t *testing.T) *shelf { t.Helper(); s := good(t); change(t, s); return s }
@@ -203,7 +203,7 @@ func TestKeyStoreTrouble(t *testing.T) {
 	}
 }
 
-// The first to come may hang up; the load goes on for the others, who share it.
+// If the first caller gives up, the load continues for the others, who share it.
 func TestKeyStoreLoadIsShared(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := stocked(t, time.Minute)
@@ -230,7 +230,7 @@ func TestKeyStoreLoadIsShared(t *testing.T) {
 	})
 }
 
-// At start: who asks for a fetch that fails has the stored keys, and their ids, at once.
+// If the fetch at start fails, the stored keys and their ids are available immediately.
 func TestKeyStoreAtStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, func(c *auth.RemoteKeySetConfig) { c.Store = stocked(t, time.Hour) })
@@ -245,7 +245,8 @@ func TestKeyStoreAtStart(t *testing.T) {
 	})
 }
 
-// A set is stored when it changed, and else once per refresh, so that its age is known; never two at a time.
+// A set is stored when it changed, and otherwise once per refresh, so that its age is known. Never
+// two at a time.
 func TestKeyStoreSaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := &shelf{}

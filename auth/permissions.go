@@ -7,17 +7,23 @@ import (
 	"strings"
 )
 
-// Scoped holds slugs (of features or plans) by whom they were granted to. A slug granted to both is in both lists.
+// Scoped holds the slugs of features or plans, by owner. A slug that both owners have is in both
+// lists.
 type Scoped struct {
-	User         []string
-	Organization []string
+	User         []string // what the user has
+	Organization []string // what the active organization has
 
-	Present   bool // the token has the claim, so what it does not list is not granted
-	Malformed bool // the claim is no text, or has an item without scope: rules grant nothing of it
+	// Present reports that the token has the claim. What the claim does not list is not granted
+	// then.
+	Present bool
+
+	// Malformed reports that the claim is not a string or has an item without a scope. Rules then
+	// grant nothing of it.
+	Malformed bool
 }
 
-// parseScoped reads a comma list of scope:slug, the claim fea or pla as written; "" if there is none. Items of another
-// form grant nothing.
+// parseScoped reads the claim fea or pla as written: a list of scope:slug with commas between them.
+// The value is "" if the token lacks the claim. Items of another form grant nothing.
 func parseScoped(value string) (s Scoped) {
 	if value == "" {
 		return s
@@ -42,7 +48,8 @@ func parseScoped(value string) (s Scoped) {
 	return s
 }
 
-// appendSlug makes room once, for as many as there are items in the list.
+// appendSlug appends a slug. The first time it allocates room for as many slugs as the list has
+// items.
 func appendSlug(slugs []string, slug, list string) []string {
 	if slugs == nil {
 		slugs = make([]string, 0, strings.Count(list, ",")+1)
@@ -50,7 +57,8 @@ func appendSlug(slugs []string, slug, list string) []string {
 	return append(slugs, slug)
 }
 
-// parseScope reads scope:slug. The scopes are matched as a whole: one that merely contains an "o" is unknown.
+// parseScope reads scope:slug. It compares the whole scope: one that only contains an "o" is
+// unknown.
 func parseScope(item string) (slug string, user, organization bool) {
 	scope, slug, _ := strings.Cut(item, ":")
 	if slug == "" || strings.Contains(slug, ":") {
@@ -68,9 +76,10 @@ func parseScope(item string) (slug string, user, organization bool) {
 	}
 }
 
-// decodePermissions unfolds what a version 2 token says about permissions: bit j (the lowest is 0) of the i-th mask
-// grants org:<slug of the i-th feature>:<j-th name>. Positions count in the whole list of features, whatever their
-// scope; only features of the organization grant. What is malformed or missing grants nothing and shifts nothing.
+// decodePermissions returns the permissions of a version 2 token. Bit j of the i-th mask, counted
+// from the lowest, grants org:<slug of the i-th feature>:<j-th name>. Positions count in the whole
+// list of features, whatever their scope, but only features of the organization grant. An item that
+// is malformed or missing grants nothing and does not shift the others.
 func decodePermissions(features, names, masks string) []string {
 	var permissions []string
 	nameList := strings.Split(names, ",")
@@ -92,7 +101,7 @@ func decodePermissions(features, names, masks string) []string {
 	return permissions
 }
 
-// mask is a set of bits: one for each permission, so more than 64 are possible.
+// mask is a set of bits, one for each permission. There may be more than 64.
 type mask struct {
 	low  uint64
 	long *big.Int // instead of low

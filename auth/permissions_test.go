@@ -14,13 +14,13 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// permissionPayload has nothing but the claims about permissions.
+// permissionPayload returns a payload with the claims about permissions only.
 func permissionPayload(features, names, masks string) object {
 	o := object{"id": "org_1", "rol": "admin", "per": names, "fpm": masks}
 	return with(payload(), object{"fea": features, "pla": nil, "o": o})
 }
 
-// Checklist J10: the published examples.
+// The published examples.
 func TestPermissionsAsDocumented(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, features, names, masks, want string }{
@@ -42,7 +42,7 @@ func TestPermissionsAsDocumented(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			checkPermissions(t, test.features, test.names, test.masks, test.want)
-			// Clerk's own SDK is the judge of these.
+			// Compare with Clerk's own SDK.
 			token := signRS256(t, key(), header(), permissionPayload(test.features, test.names, test.masks))
 			claims, err := clerkjwt.Verify(t.Context(), &clerkjwt.VerifyParams{
 				Token: token, Clock: clock{}, JWK: &clerk.JSONWebKey{Key: &key().PublicKey, Algorithm: "RS256", KeyID: kid},
@@ -61,7 +61,7 @@ func TestPermissionsAsDocumented(t *testing.T) {
 	}
 }
 
-// Checklist J10: what is malformed grants nothing.
+// A malformed claim grants nothing.
 func TestPermissionsMalformed(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, features, names, masks, want string }{
@@ -97,7 +97,7 @@ func TestPermissionsMalformed(t *testing.T) {
 	}
 }
 
-// Checklist J10. Masks of more than 64 bits are where integers end.
+// Masks of more than 64 bits do not fit into an integer.
 func TestPermissionsLong(t *testing.T) {
 	t.Parallel()
 	const count = 300
@@ -113,7 +113,7 @@ func TestPermissionsLong(t *testing.T) {
 	checkPermissions(t, "o:f", strings.Join(names, ","), mask.String(), strings.Join(want, " "))
 }
 
-// checkPermissions compares with want, a list without the prefix "org:".
+// checkPermissions compares permissions with want, a list without the prefix "org:".
 func checkPermissions(t *testing.T, features, names, masks, want string) {
 	t.Helper()
 	list := strings.Fields(want)
@@ -150,7 +150,8 @@ func TestScopedLists(t *testing.T) {
 	}
 }
 
-// Whatever the three lists say, nothing is granted that is not a feature of the organization with a known name.
+// Whatever the three lists contain, every granted permission is a feature of the organization with
+// a known name.
 func FuzzPermissions(f *testing.F) {
 	f.Add("o:dashboard,o:teams", "manage,read", "3,2")
 	f.Add("u:gold,uo:a,foo:b", "read,,x:y", "1,-1,99999999999999999999999999")
@@ -175,7 +176,7 @@ func FuzzPermissions(f *testing.F) {
 	})
 }
 
-// anySignature spares a fuzz target the signatures.
+// anySignature accepts every signature, so that a fuzz target need not sign.
 type anySignature struct{}
 
 func (anySignature) Algorithm() string { return auth.RS256 }

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// BearerToken returns the token of the request's Authorization header (RFC 6750 section 2.1). The header must be there
-// exactly once, with the scheme Bearer in any case and one token; anything else, another scheme too, is no token.
-// The token is not verified.
+// BearerToken returns the token of the request's Authorization header (RFC 6750 section 2.1). It
+// does not verify the token. ok is true only if the header occurs once and holds the scheme Bearer,
+// in any case, and one token.
 func BearerToken(r *http.Request) (token string, ok bool) {
 	values := r.Header["Authorization"]
 	if len(values) != 1 {
@@ -17,7 +17,7 @@ func BearerToken(r *http.Request) (token string, ok bool) {
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
 	token = strings.Trim(token, " ")
-	// three quick scans: ContainsAny would look at each of a thousand bytes by itself
+	// Three calls of IndexByte are faster than ContainsAny, which looks at each byte by itself.
 	odd := strings.IndexByte(token, ' ') >= 0 || strings.IndexByte(token, '\t') >= 0 || strings.IndexByte(token, ',') >= 0
 	if !strings.EqualFold(scheme, "Bearer") || token == "" || odd {
 		return "", false
@@ -25,16 +25,17 @@ func BearerToken(r *http.Request) (token string, ok bool) {
 	return token, true
 }
 
-// TokenSource is the place in a request where a token was found.
+// TokenSource is the part of a request in which a token was found.
 type TokenSource uint8
 
-// The places of a token.
+// The sources of a token.
 const (
-	NoToken TokenSource = iota // there is none
-	FromHeader
-	FromCookie
+	NoToken    TokenSource = iota // the request has no token
+	FromHeader                    // the Authorization header
+	FromCookie                    // a session cookie
 )
 
+// String returns "header", "cookie" or "nowhere".
 func (f TokenSource) String() string {
 	switch f {
 	case NoToken:
@@ -48,15 +49,17 @@ func (f TokenSource) String() string {
 
 const sessionCookie = "__session"
 
-// TokenReader finds the session token in a request. The zero value knows the header and the cookie __session; see
-// [NewTokenReader].
+// TokenReader finds the session token in a request. The zero value reads the Authorization header
+// and the cookie __session. A reader of [NewTokenReader] also reads the cookies of one instance.
 type TokenReader struct {
-	suffixed []string // names of cookies to look for before __session
+	suffixed []string // names of cookies to read before __session
 }
 
-// NewTokenReader returns a reader that knows the cookies of this instance. Clerk gives them a suffix derived from the
-// publishable key, so that instances on one host do not overwrite each other's. The key exists with and without base64
-// padding, which makes two suffixes: that of the key as given comes first. An empty key is none.
+// NewTokenReader returns a reader for the cookies of the instance with this publishable key. Clerk
+// adds a suffix to their names that it derives from the key, so that instances on one host do not
+// overwrite each other's cookies. Publishable keys exist with and without base64 padding, so there
+// are two suffixes. The reader prefers that of the key as given. An empty key gives the zero
+// TokenReader.
 func NewTokenReader(publishableKey string) TokenReader {
 	if publishableKey == "" {
 		return TokenReader{}
@@ -74,24 +77,26 @@ func NewTokenReader(publishableKey string) TokenReader {
 	return TokenReader{names}
 }
 
-// CookieSuffix is what Clerk appends to the names of an instance's cookies, after an underscore.
+// CookieSuffix returns what Clerk appends, after an underscore, to the names of an instance's
+// cookies: the first 8 characters of the base64url encoding of the publishable key's SHA-1.
 func CookieSuffix(publishableKey string) string {
 	sum := sha1.Sum([]byte(publishableKey)) //nolint:gosec // see the import
 	return base64.URLEncoding.EncodeToString(sum[:])[:8]
 }
 
-// Token returns the session token of a request and where it was. The token is not verified; give both to
-// [Verifier.VerifyFrom]. The first place that has one counts, whatever the others hold:
+// Token returns the session token of a request and its source. It does not verify the token: give
+// both results to [Verifier.VerifyFrom]. The first of these that is there counts:
 //
-//  1. Authorization: Bearer, as [BearerToken] reads it. A header with this scheme that is not one token, or beside
-//     another one, is no token, and cookies are not looked at: who tries to say who they are must not be somebody else.
-//     Other schemes are ignored.
-//  2. The cookie __session_<suffix>, if the instance's publishable key is known.
+//  1. Authorization: Bearer, as [BearerToken] reads it. If the header has this scheme but is
+//     malformed or occurs twice, Token returns no token and ignores the cookies. A client that
+//     tries to identify itself must not be taken for another user. Token ignores other schemes.
+//  2. The cookie __session_<suffix>, if the reader knows the publishable key.
 //  3. The cookie __session.
 //
-// A cookie that occurs twice with different values is no token: one of the two was set for another path or domain, and
-// it is unknown which. If the token of a cookie turns out to be expired, [Verifier.VerifyRenewed] verifies the others.
-func (t TokenReader) Token(r *http.Request) (token string, from TokenSource) {
+// If a cookie occurs twice with different values, Token returns no token: one of the two was set
+// for another path or domain, and it is unknown which. If the token of a cookie has expired, try
+// the other cookies with [Verifier.VerifyRenewed].
+func (t TokenReader) Token(r *http.Request) (token string, source TokenSource) {
 	if token, ok := BearerToken(r); ok {
 		return token, FromHeader
 	}
@@ -112,7 +117,7 @@ func (t TokenReader) Token(r *http.Request) (token string, from TokenSource) {
 	return "", NoToken
 }
 
-// name returns the i-th name of a cookie to look for.
+// name returns the name of the i-th cookie to read.
 func (t TokenReader) name(i int) string {
 	if i < len(t.suffixed) {
 		return t.suffixed[i]
@@ -120,8 +125,8 @@ func (t TokenReader) name(i int) string {
 	return sessionCookie
 }
 
-// cookie returns the value of a cookie (RFC 6265 section 4.2.1), without the quotes that may stand around it, "" if it is
-// not there or empty.
+// cookie returns the value of a cookie (RFC 6265 section 4.2.1) without quotes around it, or "" if
+// the cookie is absent or empty.
 func cookie(lines []string, name string) (value string, ambiguous bool) {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
@@ -141,7 +146,8 @@ func cookie(lines []string, name string) (value string, ambiguous bool) {
 	return value, false
 }
 
-// unquoted removes a pair of quotes around a cookie's value. One quote alone is part of it, and no token.
+// unquoted removes a pair of quotes around a cookie's value. It keeps a single quote, with which
+// the value is not a token.
 func unquoted(text string) string {
 	if len(text) >= 2 && text[0] == '"' && text[len(text)-1] == '"' {
 		return text[1 : len(text)-1]

@@ -76,7 +76,7 @@ func TestCookieSuffix(t *testing.T) {
 	}
 }
 
-// Checklist J15: where the token is taken from, when there are several.
+// The order in which the sources of a token count.
 func TestTokenReader(t *testing.T) {
 	t.Parallel()
 	type headers = []string // Authorization
@@ -135,7 +135,7 @@ func TestTokenReaderAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Whatever the cookies are, what is found is what net/http finds under one of the three names.
+// Whatever the cookies are, the token is one that net/http finds under one of the three names.
 func FuzzTokenReader(f *testing.F) {
 	f.Add("__session=abc; __session_hVFNfHz9=def", "Basic x")
 	f.Add("__session=abc;;=; __session =x;__session=abc", "")
@@ -167,8 +167,8 @@ func printable(text string) bool {
 	return strings.IndexFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
 }
 
-// Checklist J7: with a list, azp is exact and required, with a named way out for headers alone; without one header tokens
-// pass, and cookies never.
+// With a list, azp is required and compared exactly. An option allows it to be missing for headers
+// only. Without a list, tokens of headers are accepted, and those of cookies are not.
 func TestVerifyFrom(t *testing.T) {
 	t.Parallel()
 	const party = "invalid_token/authorized_party"

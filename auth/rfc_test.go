@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// The examples of RFC 7515 appendix A and RFC 7520 section 4 (4.1 to 4.4 are among Wycheproof's vectors as well).
+// The examples of RFC 7515 appendix A and RFC 7520 section 4 (4.1 to 4.4 are among Wycheproof's
+// vectors as well).
 const (
 	rfc7515Payload = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
 	rfc7515Secret  = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"
@@ -31,7 +32,8 @@ const (
 	rfc7520Signature = "s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0"
 )
 
-// Checklist J1, J2: of the RFCs' own examples we accept RS256 and HS256 in compact serialization, and nothing else.
+// Of the examples of the RFCs, the verifier accepts RS256 and HS256 in compact serialization,
+// and nothing else.
 func TestRFCExamples(t *testing.T) {
 	t.Parallel()
 	secret := func(text string) KeySet {

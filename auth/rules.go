@@ -7,46 +7,61 @@ import (
 	"strings"
 )
 
-// Rule decides whether a subject may pass. A rule is a pure function of the subject: it changes and keeps nothing, and
-// may be asked by many at once. Unknown means refused, and a rule that refuses for lack of a fact is not to be told
-// apart from one that refuses because of it. The rules of this package allocate nothing to decide.
+// Rule decides whether a subject is allowed to do something.
 //
-// A rule of yours is a function given to [Func], or a type that implements Rule.
+// A rule is a pure function of the subject. It has no side effects, and it is safe for concurrent
+// use. If a fact that it needs is unknown, it refuses, with the same reason as if the fact were
+// false. The rules of this package do not allocate in Check.
+//
+// To write a rule of your own, give a function to [Func] or implement Rule.
 type Rule interface {
 	// Check decides.
 	Check(subject *Subject) Decision
 
-	// Explain tells every condition of the rule, the facts it used and where they came from, without stopping at the
-	// first refusal. The rule allows if and only if there are conditions and all of them allow.
+	// Explain returns every condition of the rule with the facts that it used and their sources. It
+	// does not stop at the first refusal. The rule allows if there is a condition and all
+	// conditions allow.
 	Explain(subject *Subject) []Condition
 
-	// String is the rule as it is written in Go, like MinRole("growth").
+	// String returns the rule as it is written in Go, such as MinRole("growth").
 	String() string
 }
 
-// Decision is the answer of a [Rule]. A refusal says why, for machines; an allowance says nothing more.
+// Decision is the result of a [Rule]. A decision to allow has no other field than Allowed.
 type Decision struct {
+	// Allowed reports whether the rule allows.
 	Allowed bool
-	Code    string
-	Reason  string
 
-	Feature string // with ReasonFeature: the slug of the feature asked for
-	Plan    string // with ReasonPlan: the slug of the plan asked for
+	// Code is the code of a refusal: [CodeAuthenticationRequired], [CodeForbidden] or
+	// [CodeFeatureLocked].
+	Code string
 
-	// Reverification, with ReasonReverification, is what was asked for. See [Decision.ClerkError].
+	// Reason is the reason of a refusal: one of this package's, or that of a rule of your own. It
+	// is empty with CodeAuthenticationRequired.
+	Reason string
+
+	// Feature is the slug of the required feature, with [ReasonFeature].
+	Feature string
+
+	// Plan is the slug of the required plan, with [ReasonPlan].
+	Plan string
+
+	// Reverification is the required policy, with [ReasonReverification]. See
+	// [Decision.ClerkError].
 	Reverification *ReverificationPolicy
 }
 
-// Allow is the decision to let pass.
+// Allow returns the decision to allow.
 func Allow() Decision { return Decision{Allowed: true} }
 
-// Deny is the decision to refuse, with [CodeForbidden] and a reason for machines.
+// Deny returns the decision to refuse, with [CodeForbidden] and a reason for machines.
 func Deny(reason string) Decision { return Decision{Code: CodeForbidden, Reason: reason} }
 
-// nobody is the refusal of who is not signed in.
+// unauthenticated returns the refusal for a subject without claims.
 func unauthenticated() Decision { return Decision{Code: CodeAuthenticationRequired} }
 
-// normalize gives a refusal a code, and takes from an allowance what only refusals have: rules of yours may be careless.
+// normalize completes a decision of a rule that this package does not know: it gives a refusal a
+// code, and clears the fields of a decision to allow.
 func (d Decision) normalize() Decision {
 	switch {
 	case d.Allowed:
@@ -57,21 +72,23 @@ func (d Decision) normalize() Decision {
 	return d
 }
 
-// Fault returns what is wrong with a rule itself, whoever asks it: a role, scope or policy that does not exist, an
-// empty or missing rule. Such a rule refuses everybody; ask for faults at start. nil means that none is known.
+// Validate returns an error for a rule that refuses every subject because of a mistake in it: a nil
+// rule, an empty list of rules, an empty name, or a scope or policy that does not exist. Call it at
+// start. It returns nil for a rule of your own, about which it knows nothing.
 func Validate(rule Rule) error {
 	switch r := rule.(type) {
 	case nil:
 		return errors.New("auth: a rule is missing")
-	case interface{ fault() error }:
-		return r.fault()
+	case interface{ validate() error }:
+		return r.validate()
 	default:
 		return nil
 	}
 }
 
-// Roles lists the application's roles that a rule asks for, itself and in the rules within it. A role that is not on the
-// ladder can allow no one, or only the highest; [Validate] does not know the ladder.
+// Roles returns the application roles that a rule and the rules within it name. Check that each of
+// them is on the ladder: with a role that is not, [MinRole] refuses everyone, and [Role] everyone
+// but the highest role. [Validate] does not know the ladder.
 func Roles(rule Rule) []string {
 	if r, ok := rule.(interface{ roles() []string }); ok {
 		return r.roles()
@@ -79,8 +96,9 @@ func Roles(rule Rule) []string {
 	return nil
 }
 
-// All allows what every rule allows, and otherwise answers with the first refusal. With no rules nothing was asked, and
-// nothing is granted: a list of rules that was lost on its way must not open a door. A nil rule refuses.
+// All returns a rule that allows if every one of the rules allows. Otherwise it returns the first
+// refusal. It refuses if there are no rules, so that a list of rules that got lost grants nothing.
+// It refuses if a rule is nil.
 func All(rules ...Rule) Rule { return &allRule{slices.Clone(rules)} }
 
 type allRule struct{ rules []Rule }
@@ -110,12 +128,12 @@ func (r *allRule) Explain(s *Subject) []Condition {
 
 func (r *allRule) String() string { return join("All", r.rules) }
 
-func (r *allRule) fault() error { return faults(r.rules) }
+func (r *allRule) validate() error { return validateAll(r.rules) }
 
 func (r *allRule) roles() []string { return rolesOf(r.rules) }
 
-// Any allows what one of the rules allows, and otherwise answers with the first rule's refusal. With no rules nothing
-// is granted. A nil rule refuses.
+// Any returns a rule that allows if one of the rules allows. Otherwise it returns the refusal of
+// the first rule. It refuses if there are no rules. A nil rule counts as one that refuses.
 func Any(rules ...Rule) Rule { return &anyRule{slices.Clone(rules)} }
 
 type anyRule struct{ rules []Rule }
@@ -134,7 +152,7 @@ func (r *anyRule) Check(s *Subject) Decision {
 	return first
 }
 
-// Explain returns one condition, whose alternatives are under Any.
+// Explain returns one condition. The alternatives are in its field Any.
 func (r *anyRule) Explain(s *Subject) []Condition {
 	if len(r.rules) == 0 {
 		return []Condition{noRule()}
@@ -154,13 +172,16 @@ func (r *anyRule) Explain(s *Subject) []Condition {
 
 func (r *anyRule) String() string { return join("Any", r.rules) }
 
-func (r *anyRule) fault() error { return faults(r.rules) }
+func (r *anyRule) validate() error { return validateAll(r.rules) }
 
 func (r *anyRule) roles() []string { return rolesOf(r.rules) }
 
-// Func is a rule of yours: allow decides, and name is what explanations call it. It is not asked when nobody is signed
-// in, so it may rely on subject.Claims. [Allow] and [Deny] are its usual answers; a refusal without a code gets
-// [CodeForbidden]. It must be safe for concurrent use.
+// Func returns a rule that decides with a function of your own. Explanations call the rule by its
+// name.
+//
+// The rule refuses without calling check if no user is signed in, so check may rely on
+// subject.Claims. check usually returns [Allow] or [Deny]. A refusal without a code gets
+// [CodeForbidden]. check must be safe for concurrent use.
 func Func(name string, check func(subject *Subject) Decision) Rule { return &funcRule{name, check} }
 
 type funcRule struct {
@@ -183,14 +204,14 @@ func (r *funcRule) Explain(s *Subject) []Condition { return []Condition{conditio
 
 func (r *funcRule) String() string { return call("Func", r.name) }
 
-func (r *funcRule) fault() error {
+func (r *funcRule) validate() error {
 	if r.check == nil {
-		return faultOf(r, "there is no function")
+		return invalidRule(r, "the function is nil")
 	}
 	return nil
 }
 
-// check asks a rule that may be missing or somebody else's.
+// check calls a rule that may be nil or may be one that this package does not know.
 func check(rule Rule, s *Subject) Decision {
 	if rule == nil {
 		return Deny(ReasonNoRule)
@@ -198,7 +219,8 @@ func check(rule Rule, s *Subject) Decision {
 	return rule.Check(s).normalize()
 }
 
-func faults(rules []Rule) error {
+// validateAll returns what is wrong with a list of rules.
+func validateAll(rules []Rule) error {
 	if len(rules) == 0 {
 		return errors.New("auth: a list of rules is empty")
 	}
@@ -216,7 +238,7 @@ func rolesOf(rules []Rule) (roles []string) {
 	return roles
 }
 
-func faultOf(rule Rule, what string) error {
+func invalidRule(rule Rule, what string) error {
 	return errors.New("auth: " + rule.String() + ": " + what)
 }
 

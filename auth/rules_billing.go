@@ -5,11 +5,17 @@ import (
 	"strings"
 )
 
-// Feature allows who has this feature: "slug" of the user or the active organization, "org:slug" (or o:, organization:)
-// of the organization, "user:slug" (or u:) of the user. Another scope is a fault of the rule.
+// Feature returns a rule that requires a feature, by its slug:
 //
-// The token's features count if it speaks of features. Else the features of the plans do, of the token or stored, by
-// [Subject].PlanFeatures. A refusal has [CodeFeatureLocked] and the slug.
+//   - "slug": the user or the active organization must have it.
+//   - "user:slug" or "u:slug": the user must have it.
+//   - "org:slug", "organization:slug" or "o:slug": the active organization must have it.
+//
+// The rule uses the token's features if it has the claim. Otherwise it takes the plans of the
+// token, or the stored ones, and their features in [Subject].PlanFeatures. A refusal has
+// [CodeFeatureLocked] and the slug.
+//
+// Source: https://clerk.com/docs/guides/secure/features-and-plans.
 func Feature(feature string) Rule {
 	asked, faulty := parseAsked(feature)
 	return &featureRule{asked, faulty}
@@ -58,10 +64,11 @@ func (r *featureRule) Explain(s *Subject) []Condition {
 
 func (r *featureRule) String() string { return call("Feature", r.asked.text) }
 
-func (r *featureRule) fault() error { return r.asked.fault(r, r.faulty) }
+func (r *featureRule) validate() error { return r.asked.validate(r, r.faulty) }
 
-// Plan allows who has this plan, written like the features of [Feature]. The token's plans count if it speaks of plans,
-// else the stored ones. A refusal has [CodeFeatureLocked] and the slug.
+// Plan returns a rule that requires a plan, written like the features of [Feature]. The rule uses
+// the token's plans if it has the claim, or else the stored ones. A refusal has [CodeFeatureLocked]
+// and the slug.
 func Plan(plan string) Rule {
 	asked, faulty := parseAsked(plan)
 	return &planRule{asked, faulty}
@@ -99,9 +106,9 @@ func (r *planRule) Explain(s *Subject) []Condition {
 
 func (r *planRule) String() string { return call("Plan", r.asked.text) }
 
-func (r *planRule) fault() error { return r.asked.fault(r, r.faulty) }
+func (r *planRule) validate() error { return r.asked.validate(r, r.faulty) }
 
-// askedSlug is the feature or plan that a rule asks for, and of whom.
+// askedSlug is the feature or plan that a rule requires, and of whom.
 type askedSlug struct {
 	text, slug         string
 	user, organization bool
@@ -114,11 +121,12 @@ func parseAsked(text string) (asked askedSlug, faulty bool) {
 	if !scoped {
 		asked.slug, asked.user, asked.organization = text, true, true
 	}
-	faulty = oddKey(asked.slug) || strings.Contains(asked.slug, ":") || !asked.user && !asked.organization
+	faulty = invalidKey(asked.slug) || strings.Contains(asked.slug, ":") || !asked.user && !asked.organization
 	return asked, faulty
 }
 
-// scopes yields false for the user and true for the organization, of those whose facts count; none for nobody.
+// scopes yields false if the user's facts count, and true if the organization's facts count. It
+// yields nothing if no user is signed in.
 func (a askedSlug) scopes(s *Subject) func(yield func(organization bool) bool) {
 	return func(yield func(bool) bool) {
 		if s.signedIn() && (!a.user || yield(false)) && a.organization {
@@ -127,9 +135,9 @@ func (a askedSlug) scopes(s *Subject) func(yield func(organization bool) bool) {
 	}
 }
 
-func (a askedSlug) fault(rule Rule, faulty bool) error {
+func (a askedSlug) validate(rule Rule, faulty bool) error {
 	if faulty {
-		return faultOf(rule, `want "slug", "org:slug" or "user:slug"`)
+		return invalidRule(rule, `want "slug", "org:slug" or "user:slug"`)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// member is in an organization, by token and by mirror.
+// member returns a subject with an organization in the token and in the mirror.
 func member() *auth.Subject {
 	return &auth.Subject{
 		Claims: &auth.Claims{
@@ -26,7 +26,7 @@ func member() *auth.Subject {
 	}
 }
 
-// ruleCase is a rule and what it says of member() after a change.
+// ruleCase is a rule and its result for member() after a change.
 type ruleCase struct {
 	name   string
 	rule   auth.Rule
@@ -52,7 +52,7 @@ func runRules(t *testing.T, cases []ruleCase) {
 	}
 }
 
-// Checklist A5: what is stored of organization A never counts in organization B.
+// Stored facts about organization A never count in organization B.
 func TestOrgRole(t *testing.T) {
 	t.Parallel()
 	const refused = "organization_role"
@@ -80,7 +80,8 @@ func TestOrgRole(t *testing.T) {
 	})
 }
 
-// Checklist A5, and practice: system permissions are in no token, custom ones count only as the token has them.
+// System permissions are in no token. Custom ones count only if the
+// token has them.
 func TestPermission(t *testing.T) {
 	t.Parallel()
 	const refused = "permission"
@@ -114,7 +115,7 @@ func TestPermission(t *testing.T) {
 	})
 }
 
-// silent takes from the token what it says of features and plans, and stores subscriptions.
+// silent removes the claims of features and plans from the token, and stores subscriptions.
 func silent(s *auth.Subject) {
 	s.Claims.Features, s.Claims.Plans = auth.Scoped{}, auth.Scoped{}
 	s.UserPlans = &auth.Plans{Owner: "user_1", Slugs: []string{"free"}}
@@ -122,7 +123,7 @@ func silent(s *auth.Subject) {
 	s.PlanFeatures = map[string][]string{"free": {"themes"}, "team": {"export"}}
 }
 
-// changes makes one change of several.
+// changes combines changes.
 func changes(list ...func(*auth.Subject)) func(*auth.Subject) {
 	return func(s *auth.Subject) {
 		for _, change := range list {
@@ -201,7 +202,8 @@ func TestFeatureAndPlan(t *testing.T) {
 	}
 }
 
-// Checklist A6, Clerk's own rule: which ages of the two factors satisfy which level within 10 minutes.
+// Clerk's rule: which ages of the two factors satisfy which level within 10
+// minutes.
 func TestReverified(t *testing.T) {
 	t.Parallel()
 	const unknown = -99
@@ -280,7 +282,7 @@ func TestReverificationPolicies(t *testing.T) {
 	}
 }
 
-// Checklist J11: an impersonation can be refused, whatever form it has.
+// The rule refuses an impersonation in any form.
 func TestNotImpersonated(t *testing.T) {
 	t.Parallel()
 	runRules(t, []ruleCase{

@@ -5,13 +5,17 @@ import (
 	"strings"
 )
 
-// Permission allows who has this permission in the active organization. The prefix "org:" may be left out of
-// org:<feature>:<permission>. Custom permissions are the token's. Clerk's system permissions (org:sys_…) are in no
-// token: they are those of the stored membership, and refused where that is unknown.
+// Permission returns a rule that allows a user with this permission in the active organization. A
+// permission is org:<feature>:<permission>. You may leave out the prefix "org:".
+//
+// The rule reads custom permissions from the token. Clerk's system permissions (org:sys_…) are in
+// no token: the rule reads them from the stored membership, and refuses if that is unknown.
+//
+// Source: https://clerk.com/docs/guides/organizations/control-access/roles-and-permissions.
 func Permission(permission string) Rule {
 	name := withoutPrefix(permission)
 	return &permissionRule{
-		asked: permission, key: "org:" + name, system: strings.HasPrefix(name, "sys_"), faulty: oddKey(name),
+		asked: permission, key: "org:" + name, system: strings.HasPrefix(name, "sys_"), faulty: invalidKey(name),
 	}
 }
 
@@ -28,7 +32,7 @@ func (r *permissionRule) Check(s *Subject) Decision {
 	return decide(slices.Contains(held, r.key), ReasonPermission)
 }
 
-// held are the permissions among which this one would be.
+// held returns the permissions among which the rule looks for its own, and their source.
 func (r *permissionRule) held(s *Subject) (permissions []string, source Source, known bool) {
 	if r.system {
 		if m := s.membership(); m != nil {
@@ -53,4 +57,4 @@ func (r *permissionRule) Explain(s *Subject) []Condition {
 
 func (r *permissionRule) String() string { return call("Permission", r.asked) }
 
-func (r *permissionRule) fault() error { return keyFault(r, strings.TrimPrefix(r.key, "org:")) }
+func (r *permissionRule) validate() error { return validateKey(r, strings.TrimPrefix(r.key, "org:")) }

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Role allows exactly this role, and the highest role of the ladder. The role is the application's own, as stored.
+// Role returns a rule that allows users whose stored application role is this one or the highest of
+// the ladder.
 func Role(role string) Rule { return roleRule{role} }
 
 type roleRule struct{ role string }
@@ -24,12 +25,12 @@ func (r roleRule) Explain(s *Subject) []Condition {
 
 func (r roleRule) String() string { return call("Role", r.role) }
 
-func (r roleRule) fault() error { return faultIfEmpty(r, r.role) }
+func (r roleRule) validate() error { return validateName(r, r.role) }
 
 func (r roleRule) roles() []string { return []string{r.role} }
 
-// MinRole allows this role and all above it on the ladder. A role that is not on the ladder, the subject's or the one
-// asked for, is refused.
+// MinRole returns a rule that allows users whose stored application role is this one or a higher
+// one of the ladder. It refuses if either role is not on the ladder.
 func MinRole(role string) Rule { return minRoleRule{role} }
 
 type minRoleRule struct{ role string }
@@ -48,7 +49,7 @@ func (r minRoleRule) Explain(s *Subject) []Condition {
 
 func (r minRoleRule) String() string { return call("MinRole", r.role) }
 
-func (r minRoleRule) fault() error { return faultIfEmpty(r, r.role) }
+func (r minRoleRule) validate() error { return validateName(r, r.role) }
 
 func (r minRoleRule) roles() []string { return []string{r.role} }
 
@@ -61,14 +62,15 @@ func roleFacts(s *Subject) []Fact {
 	}
 }
 
-// OrgRole allows this role in the active organization, exactly. The prefix "org:" may be left out. The role is the
-// token's; a stored membership that names another one makes it refuse, for the stricter of both counts.
+// OrgRole returns a rule that allows users who have exactly this role in the active organization.
+// You may leave out the prefix "org:". The rule reads the role from the token, and refuses if a
+// stored membership has another one.
 func OrgRole(role string) Rule { return orgRoleRule{role, withoutPrefix(role)} }
 
 type orgRoleRule struct{ asked, role string }
 
 func (r orgRoleRule) Check(s *Subject) Decision {
-	if d, done := precheck(s, oddKey(r.role)); done {
+	if d, done := precheck(s, invalidKey(r.role)); done {
 		return d
 	}
 	o, m := s.Claims.Organization, s.membership()
@@ -95,9 +97,10 @@ func (r orgRoleRule) Explain(s *Subject) []Condition {
 
 func (r orgRoleRule) String() string { return call("OrgRole", r.asked) }
 
-func (r orgRoleRule) fault() error { return keyFault(r, r.role) }
+func (r orgRoleRule) validate() error { return validateKey(r, r.role) }
 
-// precheck answers for who is not signed in and for a rule that is faulty; done is false where it does not.
+// precheck refuses a subject that is not signed in, and every subject if the rule is invalid. done
+// is false if neither is the case.
 func precheck(s *Subject, faulty bool) (d Decision, done bool) {
 	switch {
 	case !s.signedIn():
@@ -116,19 +119,19 @@ func decide(allowed bool, reason string) Decision {
 	return Deny(reason)
 }
 
-// oddKey reports whether a key is none that a role, permission, feature or plan of Clerk's can have.
-func oddKey(key string) bool { return key == "" || strings.ContainsAny(key, ", \t\r\n") }
+// invalidKey reports whether no role, permission, feature or plan of Clerk can have this key.
+func invalidKey(key string) bool { return key == "" || strings.ContainsAny(key, ", \t\r\n") }
 
-func keyFault(rule Rule, key string) error {
-	if key != "" && oddKey(key) {
-		return faultOf(rule, "the name holds white space or a comma, as no name of Clerk's does")
+func validateKey(rule Rule, key string) error {
+	if key != "" && invalidKey(key) {
+		return invalidRule(rule, "the name contains white space or a comma, which Clerk's names do not")
 	}
-	return faultIfEmpty(rule, key)
+	return validateName(rule, key)
 }
 
-func faultIfEmpty(rule Rule, name string) error {
+func validateName(rule Rule, name string) error {
 	if name == "" {
-		return faultOf(rule, "the name is empty")
+		return invalidRule(rule, "the name is empty")
 	}
 	return nil
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// NotImpersonated allows who acts in their own name: a token with an act claim, whatever it says, is refused.
+// NotImpersonated returns a rule that refuses impersonation: every token with a claim act, whatever
+// it contains.
 func NotImpersonated() Rule { return notImpersonatedRule{} }
 
 type notImpersonatedRule struct{}
@@ -31,38 +32,41 @@ func (r notImpersonatedRule) Explain(s *Subject) []Condition {
 
 func (r notImpersonatedRule) String() string { return "NotImpersonated()" }
 
-// Level says which factors must have been checked lately.
+// Level is the set of factors that [Reverified] requires to have been checked recently.
 type Level string
 
-// The levels of Clerk's reverification. A user who has no second factor is asked for the first alone.
+// The levels of Clerk's reverification. For a user without a second factor, each of them requires
+// the first factor.
 const (
 	FirstFactor  Level = "first_factor"
 	SecondFactor Level = "second_factor"
-	MultiFactor  Level = "multi_factor" // both
+	MultiFactor  Level = "multi_factor" // both factors
 )
 
-// ReverificationPolicy is what [Reverified] asks for: which factors, checked less than how many minutes ago.
+// ReverificationPolicy is what [Reverified] requires. The policies that Clerk names are
+// [StrictMFA], [Strict], [Moderate] and [Lax].
 type ReverificationPolicy struct {
-	Level        Level
-	AfterMinutes int
+	Level        Level // the required factors
+	AfterMinutes int   // each factor must have been checked less than this many minutes ago
 
-	preset string // the name under which clients know it, "" for one of your own
+	preset string // Clerk's name of the policy, "" for one of your own
 }
 
-// StrictMFA is Clerk's strict_mfa: both factors within 10 minutes.
+// StrictMFA returns Clerk's policy strict_mfa: both factors within 10 minutes.
 func StrictMFA() ReverificationPolicy { return ReverificationPolicy{MultiFactor, 10, "strict_mfa"} }
 
-// Strict is Clerk's strict: the second factor within 10 minutes.
+// Strict returns Clerk's policy strict: the second factor within 10 minutes.
 func Strict() ReverificationPolicy { return ReverificationPolicy{SecondFactor, 10, "strict"} }
 
-// Moderate is Clerk's moderate: the second factor within an hour.
+// Moderate returns Clerk's policy moderate: the second factor within an hour.
 func Moderate() ReverificationPolicy { return ReverificationPolicy{SecondFactor, 60, "moderate"} }
 
-// Lax is Clerk's lax: the second factor within a day.
+// Lax returns Clerk's policy lax: the second factor within a day.
 func Lax() ReverificationPolicy { return ReverificationPolicy{SecondFactor, 24 * 60, "lax"} }
 
-// ReverificationPreset returns the policy with this name: strict_mfa, strict, moderate or lax.
-func ReverificationPreset(name string) (ReverificationPolicy, bool) {
+// ReverificationPreset returns the policy with this name: strict_mfa, strict, moderate or lax. ok
+// is false for another name.
+func ReverificationPreset(name string) (policy ReverificationPolicy, ok bool) {
 	for _, policy := range [...]ReverificationPolicy{StrictMFA(), Strict(), Moderate(), Lax()} {
 		if policy.preset == name {
 			return policy, true
@@ -71,7 +75,8 @@ func ReverificationPreset(name string) (ReverificationPolicy, bool) {
 	return ReverificationPolicy{}, false
 }
 
-// MarshalJSON writes the policy as Clerk's clients read it: the name of a preset, else level and afterMinutes.
+// MarshalJSON writes the policy as Clerk's clients read it: its name if Clerk names it, or else an
+// object with level and afterMinutes.
 func (p ReverificationPolicy) MarshalJSON() ([]byte, error) {
 	if known, ok := ReverificationPreset(p.preset); ok && known == p {
 		return json.Marshal(p.preset)
@@ -79,11 +84,13 @@ func (p ReverificationPolicy) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"level": p.Level, "afterMinutes": p.AfterMinutes})
 }
 
+// String returns the level and the minutes, such as "second_factor, 10 minutes".
 func (p ReverificationPolicy) String() string {
 	return fmt.Sprintf("%s, %d minutes", p.Level, p.AfterMinutes)
 }
 
-// satisfied is Clerk's rule. It can tell nothing from ages that are not there.
+// satisfied reports whether the ages of the factors meet the policy, by Clerk's rule. Without ages
+// it returns false.
 func (p ReverificationPolicy) satisfied(ages *[2]int) bool {
 	if ages == nil {
 		return false
@@ -91,7 +98,7 @@ func (p ReverificationPolicy) satisfied(ages *[2]int) bool {
 	fresh := func(age int) bool { return age >= 0 && p.AfterMinutes > age }
 	first, second := ages[0], ages[1]
 	switch {
-	case second == -1: // no second factor to ask for
+	case second == -1: // the user has no second factor
 		return fresh(first)
 	case p.Level == FirstFactor:
 		return fresh(first)
@@ -102,9 +109,11 @@ func (p ReverificationPolicy) satisfied(ages *[2]int) bool {
 	}
 }
 
-// Reverified allows who has proven lately that it is still them, in the way and time that the policy asks for. A token
-// that does not say when the factors were checked (claim fva) is refused. Clients open a dialog when the refusal
-// carries [Decision.ClerkError], and come back with a fresh token.
+// Reverified returns a rule that requires the user to have proven recently who they are, as the
+// policy says. It refuses a token that does not say when the factors were checked (claim fva).
+//
+// Put [Decision.ClerkError] into the body of the refusal. Clerk's clients then ask the user to
+// verify again, and repeat the request with a new token.
 func Reverified(policy ReverificationPolicy) Rule { return &reverifiedRule{policy} }
 
 type reverifiedRule struct{ policy ReverificationPolicy }
@@ -138,26 +147,29 @@ func (r *reverifiedRule) Explain(s *Subject) []Condition {
 
 func (r *reverifiedRule) String() string { return call("Reverified", r.policy.String()) }
 
-func (r *reverifiedRule) fault() error {
+func (r *reverifiedRule) validate() error {
 	if r.faulty() {
-		return faultOf(r, "want a level and minutes above 0")
+		return invalidRule(r, "the policy needs a level and a number of minutes above 0")
 	}
 	return nil
 }
 
-// ClerkError is what an error body must hold under "clerk_error" for Clerk's clients to open their dialog.
+// ClerkError asks Clerk's clients to reverify the user. It belongs into the body of a response with
+// status 403, as the member "clerk_error".
+//
+// Source: https://clerk.com/docs/guides/secure/reverification.
 type ClerkError struct {
-	Type     string             `json:"type"`
-	Reason   string             `json:"reason"`
-	Metadata ClerkErrorMetadata `json:"metadata"`
+	Type     string             `json:"type"`     // always "forbidden"
+	Reason   string             `json:"reason"`   // always "reverification-error"
+	Metadata ClerkErrorMetadata `json:"metadata"` // what is required
 }
 
 // ClerkErrorMetadata is part of a [ClerkError].
 type ClerkErrorMetadata struct {
-	Reverification ReverificationPolicy `json:"reverification"`
+	Reverification ReverificationPolicy `json:"reverification"` // the policy of the rule that refused
 }
 
-// ClerkError returns the value of the member "clerk_error" of the body of a 403 that asks the client to reverify, nil
+// ClerkError returns the value of the member "clerk_error" for a refusal of [Reverified], and nil
 // for any other decision.
 func (d Decision) ClerkError() *ClerkError {
 	if d.Allowed || d.Reverification == nil {

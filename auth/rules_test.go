@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Every role against every requirement on every ladder, signed in or not. The expected answer is written down as the
-// sentence of the documentation, not as the code has it.
+// Every role with every requirement on every ladder, signed in or not. The expected result is
+// written like the documentation, not like the code.
 func TestRoleRules(t *testing.T) {
 	t.Parallel()
 	ladder := []string{"solo", "growth", "enterprise", "admin"}
@@ -51,7 +51,7 @@ func check(t *testing.T, name string, got auth.Decision, claims *auth.Claims, as
 	}
 }
 
-// An empty name on the ladder, a mistake of configuration, must not make "no role" a role.
+// An empty name on the ladder is a configuration mistake. It must not make "no role" a role.
 func TestRoleRulesWithEmptyRung(t *testing.T) {
 	t.Parallel()
 	for _, ladder := range [][]string{{""}, {"", "admin"}, {"admin", ""}} {
@@ -64,7 +64,7 @@ func TestRoleRulesWithEmptyRung(t *testing.T) {
 	}
 }
 
-// All over every triple of {allow, refuse, refuse otherwise, nil}, and fewer rules than three.
+// All with every triple of {allow, refuse, refuse for another reason, nil}, and with fewer rules.
 func TestAll(t *testing.T) {
 	t.Parallel()
 	answer := func(d auth.Decision) auth.Rule { return ruleOfYours(d) }
@@ -102,11 +102,11 @@ func TestAll(t *testing.T) {
 	all := auth.All(rules...)
 	rules[0] = answer(allow)
 	if all.Check(&auth.Subject{}).Allowed {
-		t.Error("the caller's slice changes the rule")
+		t.Error("changing the caller's slice changed the rule")
 	}
 }
 
-// ruleOfYours is a rule of another package, which always answers the same.
+// ruleOfYours is a rule of another package. It always returns the same.
 type ruleOfYours auth.Decision
 
 func (r ruleOfYours) Check(*auth.Subject) auth.Decision { return auth.Decision(r) }
@@ -115,7 +115,7 @@ func (r ruleOfYours) Explain(*auth.Subject) []auth.Condition { return nil }
 
 func (r ruleOfYours) String() string { return "yours" }
 
-// Any over every triple, like TestAll: the first refusal answers where nothing allows.
+// Any with every triple, as in TestAll. If nothing allows, it returns the first refusal.
 func TestAny(t *testing.T) {
 	t.Parallel()
 	refuse := auth.Decision{Code: "forbidden", Reason: "first"}
@@ -169,7 +169,7 @@ func TestFunc(t *testing.T) {
 	}
 }
 
-func TestFault(t *testing.T) {
+func TestValidate(t *testing.T) {
 	t.Parallel()
 	sound := auth.All(
 		auth.Role("a"), auth.MinRole("a"), auth.OrgRole("a"), auth.Permission("a:b"), auth.Feature("o:a"), auth.Plan("a"),
@@ -184,7 +184,7 @@ func TestFault(t *testing.T) {
 		auth.Feature("x:y"), auth.Plan("o:"), auth.Reverified(auth.ReverificationPolicy{}), auth.Func("f", nil),
 	} {
 		if auth.Validate(rule) == nil || auth.Validate(auth.All(sound, rule)) == nil || auth.Validate(auth.Any(rule, sound)) == nil {
-			t.Errorf("no fault in %v", rule)
+			t.Errorf("%v is valid", rule)
 		}
 	}
 }
@@ -234,7 +234,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// No rule allocates to decide: they are asked for each request.
+// Rules run for each request, so they must not allocate.
 func TestRulesAllocateNothing(t *testing.T) {
 	for name, test := range benchmarkRules() {
 		if n := testing.AllocsPerRun(100, func() { test.rule.Check(test.subject) }); n != 0 {

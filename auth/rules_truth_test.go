@@ -8,7 +8,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 )
 
-// state is what a subject says of one thing: that it allows, that it does not, or nothing at all.
+// state is what a subject says about one condition: met, not met, or unknown.
 type state int
 
 const (
@@ -19,7 +19,8 @@ const (
 
 func (s state) String() string { return [...]string{"allow", "deny", "missing"}[s] }
 
-// dimensions are the five things asked for. The facts come from the token or from the mirror, where there are two ways.
+// dimensions are the five conditions. Their facts come from the token or from the mirror, if
+// both can have them.
 type dimension struct {
 	rule auth.Rule
 	set  func(s *auth.Subject, state state)
@@ -48,8 +49,9 @@ func fromToken() []dimension {
 	}
 }
 
-// fromMirror has stored facts where the token can be silent. Plans and features then come from the same subscriptions, so
-// the feature is one of the organization's plan and the plan one of the user's.
+// fromMirror uses stored facts if the token need not have the claim. Plans and features then come
+// from the same subscriptions, so the feature is one of the organization's plan and the plan one of
+// the user's.
 func fromMirror() []dimension {
 	list := fromToken()
 	list[1] = dimension{auth.Permission("org:sys_memberships:manage"), func(s *auth.Subject, state state) {
@@ -70,8 +72,8 @@ func fromMirror() []dimension {
 	return list
 }
 
-// Checklist A1: AND of all conditions, unknown = deny. All 3^5 combinations of role × permission × feature × plan ×
-// step-up, from the token and from the mirror, through All and through Any.
+// AND of all conditions, unknown = deny. All 3^5 combinations of role × permission ×
+// feature × plan × step-up, from the token and from the mirror, through All and through Any.
 func TestTruthTable(t *testing.T) {
 	t.Parallel()
 	for name, dimensions := range map[string][]dimension{"token": fromToken(), "mirror": fromMirror()} {
@@ -112,7 +114,8 @@ func TestTruthTable(t *testing.T) {
 	}
 }
 
-// checkExplained compares the verdict with its explanation: it is allowed if and only if all conditions are.
+// checkExplained compares a decision with its explanation: it allows if and only if all
+// conditions allow.
 func checkExplained(t *testing.T, where string, rule auth.Rule, subject *auth.Subject) {
 	t.Helper()
 	conditions, allowed := rule.Explain(subject), true
@@ -132,8 +135,8 @@ func checkExplained(t *testing.T, where string, rule auth.Rule, subject *auth.Su
 	}
 }
 
-// Whoever is not signed in is nobody to every rule, whatever is stored.
-func TestNobody(t *testing.T) {
+// Every rule refuses a subject that is not signed in, whatever is stored.
+func TestNotSignedIn(t *testing.T) {
 	t.Parallel()
 	yes := auth.Func("yes", func(*auth.Subject) auth.Decision { return auth.Allow() })
 	rules := []auth.Rule{

@@ -17,7 +17,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 )
 
-// What the test helper of Clerk's own SDK mints is a token to us.
+// A verifier accepts the tokens of the test helper of Clerk's own SDK.
 func TestSDKTokens(t *testing.T) {
 	t.Parallel()
 	for name, p := range map[string]object{"version 2": payload(), "version 1": payloadV1()} {
@@ -30,7 +30,7 @@ func TestSDKTokens(t *testing.T) {
 	}
 }
 
-// sdkAccepts asks Clerk's SDK, so that a shortcoming that was mended there shows.
+// sdkAccepts calls Clerk's SDK, so that the tests show when a shortcoming was fixed there.
 func sdkAccepts(t *testing.T, token string, change func(*clerkjwt.VerifyParams)) bool {
 	t.Helper()
 	params := &clerkjwt.VerifyParams{
@@ -44,9 +44,10 @@ func sdkAccepts(t *testing.T, token string, change func(*clerkjwt.VerifyParams))
 	return err == nil
 }
 
-// The tests below have the numbers of the shortcomings of clerk-sdk-go v2.4.2 that this package does not share.
+// The tests below are numbered like the shortcomings of clerk-sdk-go v2.4.2 that this package
+// does not share.
 
-// 1. Without a key at hand its Verify fetches the key set over the network on every call.
+// 1. Without a given key its Verify fetches the key set over the network on every call.
 func TestSDKShortcoming01FetchOnEveryCall(t *testing.T) {
 	signRS256(t, key(), header(), payload())
 	bubble(t, func(t *testing.T) {
@@ -64,8 +65,9 @@ func TestSDKShortcoming01FetchOnEveryCall(t *testing.T) {
 	})
 }
 
-// 2. Its cache slides, has no stale-if-error, no shared fetch and no memory of unknown ids. See TestRemoteKeysRemoved,
-// TestRemoteKeysOutage, TestRemoteKeysShareOneFetch and TestRemoteKeysFlood for each; here for all of them together.
+// 2. Its cache slides, does not use old keys on errors, shares no fetches and does not remember
+// unknown ids. See TestRemoteKeySetRemoved, TestRemoteKeySetOutage, TestRemoteKeySetShareOneFetch
+// and TestRemoteKeySetFlood for each of these. Here they are tested together.
 func TestSDKShortcoming02Cache(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		keys, s := setup(t, nil)
@@ -85,7 +87,8 @@ func TestSDKShortcoming02Cache(t *testing.T) {
 	})
 }
 
-// 3. Its cache is one for the process, by key id alone, so that one instance's key verifies another's tokens.
+// 3. Its cache is shared by the process, by key id alone, so that one instance's key verifies
+// another's tokens.
 func TestSDKShortcoming03SharedCache(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		one, _ := setup(t, nil)
@@ -104,7 +107,7 @@ func TestSDKShortcoming03SharedCache(t *testing.T) {
 	})
 }
 
-// shortcoming is a token that the SDK treats otherwise than we do.
+// shortcoming is a token that the SDK treats differently.
 type shortcoming struct {
 	point    string
 	header   object
@@ -155,13 +158,14 @@ func TestSDKShortcoming04To08Verify(t *testing.T) {
 			}
 			_, err := newVerifier(t, test.config).Verify(t.Context(), token)
 			if got := reasonOf(err); err != nil && got != test.want || (err == nil) != (test.want == "") {
-				t.Errorf("we say %v, want %q", err, test.want)
+				t.Errorf("Verify returns %v, want %q", err, test.want)
 			}
 		})
 	}
 }
 
-// 7. An empty list of authorized parties passes everybody there. Here it is a header's token that passes, never a cookie's.
+// 7. There an empty list of authorized parties accepts every token. Here it accepts those of a
+// header, never those of a cookie.
 func TestSDKShortcoming07EmptyList(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, func(c *auth.Config) { c.AuthorizedParties = nil })
@@ -171,7 +175,7 @@ func TestSDKShortcoming07EmptyList(t *testing.T) {
 	}
 }
 
-// 9. An absent fva is "just verified" to it, so that a step-up passes whoever was never asked.
+// 9. It takes an absent fva for "just verified", so that a step-up passes without a check.
 func TestSDKShortcoming09StepUp(t *testing.T) {
 	t.Parallel()
 	var claims clerk.SessionClaims
@@ -179,7 +183,7 @@ func TestSDKShortcoming09StepUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	if claims.NeedsReverification(clerk.SessionReverificationStrict) {
-		t.Error("the SDK has mended it")
+		t.Error("the SDK has fixed it")
 	}
 	for _, value := range []any{nil, raw("null"), []int{}, []int{0}, []string{"0", "0"}} {
 		subject := &auth.Subject{Claims: claimsOf(t, with(payload(), object{"fva": value}))}
@@ -189,7 +193,7 @@ func TestSDKShortcoming09StepUp(t *testing.T) {
 	}
 }
 
-// 10. It knows neither features nor plans, and calls the role of who has none "org:".
+// 10. It knows neither features nor plans, and its name for no role is "org:".
 func TestSDKShortcoming10FeaturesAndPlans(t *testing.T) {
 	t.Parallel()
 	claims := claimsOf(t, with(payload(), object{"o": object{"id": "org_1", "per": "read", "fpm": "1"}}))
@@ -202,7 +206,8 @@ func TestSDKShortcoming10FeaturesAndPlans(t *testing.T) {
 	}
 }
 
-// 11. Masks end at 63 bits, bits beyond the names drop the feature, and any scope with an o in it is the organization's.
+// 11. Masks end at 63 bits, bits beyond the names drop the feature, and any scope with an o in it
+// is the organization's.
 func TestSDKShortcoming11Masks(t *testing.T) {
 	t.Parallel()
 	names := strings.Repeat("x,", 69) + "last"
@@ -211,7 +216,8 @@ func TestSDKShortcoming11Masks(t *testing.T) {
 	checkPermissions(t, "foo:a,o:b", "read", "1,1", "b:read")
 }
 
-// 12. It reads the header alone and answers 403 and nothing where there is no token. The codes here are for 401.
+// 12. It reads the header only, and answers 403 without a body if there is no token. The codes here
+// are for 401.
 func TestSDKShortcoming12Cookies(t *testing.T) {
 	t.Parallel()
 	v, reader := newVerifier(t, nil), auth.NewTokenReader(padded)
@@ -227,7 +233,8 @@ func TestSDKShortcoming12Cookies(t *testing.T) {
 	}
 }
 
-// 13. Its options run for each request, and a bad PEM is found at the first. Here NewVerifier finds all that is wrong.
+// 13. Its options run for each request, and the first one finds a bad PEM. Here NewVerifier reports
+// everything that is wrong.
 func TestSDKShortcoming13FaultsAtStart(t *testing.T) {
 	t.Parallel()
 	if _, err := auth.ParsePublicKey("-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----"); err == nil {
@@ -238,7 +245,7 @@ func TestSDKShortcoming13FaultsAtStart(t *testing.T) {
 	}
 }
 
-// 14. The actor is raw JSON there. Here it is a value, and a rule.
+// 14. There the actor is raw JSON. Here it is a struct, and there is a rule.
 func TestSDKShortcoming14Impersonation(t *testing.T) {
 	t.Parallel()
 	claims := claimsOf(t, with(payload(), object{"act": object{"sub": "user_9"}}))

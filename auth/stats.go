@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// KeyStats is what became of the fetches of [RemoteKeySet] since they were made.
+// KeyStats counts the fetches of a [RemoteKeySet].
 type KeyStats struct {
-	Fetched           time.Time // when the keys in use were fetched; zero: there are none
-	Fetches, Failures uint64    // that ended; Failures are among Fetches
+	Fetched  time.Time // when the keys in use were fetched; zero if there are none
+	Fetches  uint64    // the number of fetches that ended, failures included
+	Failures uint64    // the number of fetches that failed
 }
 
-// Stats tells of the fetches so far.
+// Stats returns the counts of the fetches so far.
 func (r *RemoteKeySet) Stats() KeyStats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -25,13 +26,18 @@ func (r *RemoteKeySet) Stats() KeyStats {
 	return stats
 }
 
-// TokenStats is what became of tokens since the [Verifier] was made.
+// TokenStats counts the tokens of a [Verifier].
 type TokenStats struct {
-	Verified uint64            // accepted, but for those that were remembered: they are not counted
-	Refused  map[string]uint64 // by reason, or by code where there is no reason
+	// Verified is the number of tokens whose signature was verified and that were accepted. Tokens
+	// that the verifier remembered are not counted.
+	Verified uint64
+
+	// Refused is the number of refused tokens, by the reason of their [Error], or by its code if it
+	// has no reason.
+	Refused map[string]uint64
 }
 
-// tokenStats costs tokens that are remembered nothing.
+// tokenStats counts what [TokenStats] returns. It costs a remembered token nothing.
 type tokenStats struct {
 	verified atomic.Uint64
 
@@ -54,7 +60,7 @@ func (s *tokenStats) refuse(err error) {
 	s.refused[reason]++
 }
 
-// Stats tells of the tokens so far. The reasons are the constants of this package.
+// Stats returns the counts of the tokens so far.
 func (v *Verifier) Stats() TokenStats {
 	v.stats.mu.Lock()
 	defer v.stats.mu.Unlock()

@@ -5,50 +5,64 @@ import (
 	"strings"
 )
 
-// Subject is what a rule may look at: the verified claims, and stored facts that the claims cannot know. Each stored
-// fact may be unknown, which never grants anything.
+// Subject is what a [Rule] decides from: the verified claims, and stored facts that the token does
+// not hold. A stored fact may be unknown. What is unknown never grants anything.
 //
-// Rules use the facts as they stand and settle no contradiction between token and mirror: whoever fills a Subject does.
-// It leaves out a stored fact that the token is proven newer than, and asks no rule at all where the mirror is newer or
-// the order cannot be told (the client then fetches a fresh token). It fills in facts that grant more than the token
-// says only while the mirror is known to be complete.
+// A rule does not compare the token with the stored facts. The code that fills in a Subject does:
+//
+//   - If the token is proven to be newer than a stored fact, it leaves the fact out.
+//   - If the stored fact is newer, or if the order is unknown, it refuses the request without
+//     asking a rule. The client then fetches a new token.
+//   - It fills in facts that grant more than the token says only while the mirror is known to be
+//     complete.
 type Subject struct {
-	Claims *Claims  // nil: nobody is signed in
-	Role   string   // the stored role, "" if none is known
-	Ladder []string // all roles, lowest first
+	// Claims are the verified claims, or nil if no user is signed in.
+	Claims *Claims
 
-	// Membership is the stored membership of the user in the organization that is active in the session, nil if unknown.
-	// One of another organization is not looked at.
+	// Role is the user's stored application role, or "" if unknown.
+	Role string
+
+	// Ladder lists all application roles, lowest first.
+	Ladder []string
+
+	// Membership is the user's stored membership in the active organization of the session, or nil
+	// if unknown. Rules ignore a membership in another organization.
 	Membership *Membership
 
-	// UserPlans and OrganizationPlans are the plans of stored subscriptions, nil if unknown. They count where the token
-	// says nothing of plans. Those of another owner than the user, or the active organization, are not looked at.
+	// UserPlans and OrganizationPlans are the plans of the stored subscriptions of the user and of
+	// the active organization, or nil if unknown. Rules use them if the token has no claim of
+	// plans. They ignore plans of another owner.
 	UserPlans, OrganizationPlans *Plans
 
-	// PlanFeatures is configuration: the features of each plan, for subscriptions name plans only. A plan that is not
-	// listed has unknown features.
+	// PlanFeatures maps plans to their features. It is configuration, because subscriptions name
+	// plans only. The features of a plan that is not listed are unknown.
 	PlanFeatures map[string][]string
 
-	SessionStatus string // the stored status of the session, "" if unknown; for rules of yours
+	// SessionStatus is the stored status of the session, such as "active", or "" if unknown. No
+	// rule of this package uses it. It is for rules of your own.
+	SessionStatus string
 }
 
-// Membership is a stored membership of an organization.
+// Membership is a stored membership in an organization.
 type Membership struct {
-	OrganizationID string
-	Role           string   // org:<role>, "" if unknown
-	Permissions    []string // org:<feature>:<permission>, Clerk's system permissions (org:sys_…) among them
+	OrganizationID string // org_…
+	Role           string // org:<role>, or "" if unknown
+
+	// Permissions are org:<feature>:<permission>. Unlike those of a token they include Clerk's
+	// system permissions (org:sys_…).
+	Permissions []string
 }
 
-// Plans are the slugs of the plans that a user or an organization has subscribed to.
+// Plans are the plans that a user or an organization has subscribed to.
 type Plans struct {
-	Owner string // the id of the user or organization
-	Slugs []string
+	Owner string   // the id of the user or organization
+	Slugs []string // the slugs of the plans
 }
 
 func (s *Subject) signedIn() bool { return s != nil && s.Claims != nil }
 
-// membership is the stored one of the active organization, nil if there is none: a permission in one organization must
-// never count in another.
+// membership returns the stored membership in the active organization, or nil. A permission in one
+// organization must never count in another.
 func (s *Subject) membership() *Membership {
 	if o := s.Claims.Organization; o != nil && s.Membership != nil && o.ID != "" && s.Membership.OrganizationID == o.ID {
 		return s.Membership
@@ -56,8 +70,8 @@ func (s *Subject) membership() *Membership {
 	return nil
 }
 
-// plans are those of the user or of the active organization: what the token says if it speaks of plans, else what is
-// stored. known is false if neither tells.
+// plans returns the plans of the user or of the active organization: those of the token if it has
+// the claim, or else the stored ones. known is false if both are unknown.
 func (s *Subject) plans(organization bool) (slugs []string, source Source, known bool) {
 	if s.Claims.Plans.Present {
 		return s.scoped(&s.Claims.Plans, organization), SourceToken, true
@@ -75,8 +89,8 @@ func (s *Subject) plans(organization bool) (slugs []string, source Source, known
 	return stored.Slugs, SourceMirror, true
 }
 
-// scoped is one of the two lists of a claim. A claim with an item that has no scope is not believed at all, as in
-// Clerk's own check, and nothing is granted in the name of an organization while none is active.
+// scoped returns one of the two lists of a claim. Like Clerk's own check, it ignores the whole
+// claim if an item has no scope. It returns nothing for an organization while none is active.
 func (s *Subject) scoped(claim *Scoped, organization bool) []string {
 	switch {
 	case claim.Malformed, organization && s.Claims.Organization == nil:
@@ -88,7 +102,7 @@ func (s *Subject) scoped(claim *Scoped, organization bool) []string {
 	}
 }
 
-// planFeatures tells whether one of the plans is configured to have the feature.
+// planFeatures reports whether one of the plans is configured to have the feature.
 func (s *Subject) planFeatures(plans []string, feature string) bool {
 	for _, plan := range plans {
 		if slices.Contains(s.PlanFeatures[plan], feature) {
@@ -98,7 +112,8 @@ func (s *Subject) planFeatures(plans []string, feature string) bool {
 	return false
 }
 
-// withoutPrefix removes "org:" however often it stands there: Clerk takes org:org:admin for org:admin.
+// withoutPrefix removes "org:" from the beginning, as often as it is there: to Clerk, org:org:admin
+// is org:admin.
 func withoutPrefix(key string) string {
 	for {
 		rest, found := strings.CutPrefix(key, "org:")

@@ -9,27 +9,30 @@ import (
 
 const maxTokenSize = 16 << 10
 
-// Category tags (header "cat") of Clerk's tokens. All classes are signed by one and the same instance key, so the tag,
-// where there is one, is what tells them apart.
+// Values of the header "cat" of Clerk's tokens. Clerk signs all classes of tokens with the same
+// instance key, so this header distinguishes them, if it is there.
 const (
 	categorySession  = "cl_B7d4PD111AAA"
 	categoryTemplate = "cl_B7d4PD222AAA"
-	categoryIgnore   = "cl_I7d4PD111III" // says nothing about the class
+	categoryIgnore   = "cl_I7d4PD111III" // does not state the class
 )
 
-// strictBase64 refuses padding and trailing bits. Like all of encoding/base64 it still skips line breaks.
+// strictBase64 refuses padding and trailing bits. Like all of encoding/base64 it skips line breaks,
+// so callers refuse those first.
 var strictBase64 = base64.RawURLEncoding.Strict()
 
-// compactToken is a JWS in compact serialization (RFC 7515 section 7.1), taken apart and not yet verified.
+// compactToken holds the parts of a JWS in compact serialization (RFC 7515 section 7.1). Its
+// signature is not verified.
 type compactToken struct {
 	header    object
 	payload   []byte
-	signed    []byte // header and payload as sent: what the signature covers
+	signed    []byte // header and payload as sent, which the signature covers
 	signature []byte
 }
 
-// parseToken takes a token apart. There is one way to write down each token: whatever a lenient reader would also
-// accept (padding, trailing bits, line breaks, more parts, duplicate header parameters) is refused.
+// parseToken splits and decodes a token. It accepts one spelling of each token, and refuses what a
+// lenient reader would accept too: padding, trailing bits, line breaks, more parts, and duplicate
+// header parameters.
 func parseToken(token string) (t compactToken, err error) {
 	if len(token) > maxTokenSize {
 		return t, invalidToken(ReasonTooLarge, fmt.Errorf("more than %d bytes", maxTokenSize))
@@ -57,8 +60,9 @@ func parseToken(token string) (t compactToken, err error) {
 	return t, nil
 }
 
-// checkHeader returns the key id, "" if the header names none. alg must be the expected one, whatever the token wishes.
-// Parameters that bring or point to a key (jku, jwk, x5u, x5c) are ignored like unknown ones (RFC 8725 section 3.10).
+// checkHeader checks the header and returns the key id, or "" if the header has none. The header
+// alg must be the configured algorithm. Parameters that contain a key or point to one (jku, jwk,
+// x5u, x5c) are ignored like unknown ones (RFC 8725 section 3.10).
 func checkHeader(header object, algorithm string) (keyID string, err error) {
 	if alg, _ := header.text("alg"); alg != algorithm {
 		return "", invalidToken(ReasonAlgorithm, nil)
@@ -81,13 +85,14 @@ func checkHeader(header object, algorithm string) (keyID string, err error) {
 	if _, found := header.get("kid"); found {
 		var isText bool
 		if keyID, isText = header.text("kid"); !isText {
-			return "", invalidToken(ReasonMalformed, errors.New("header kid is not text"))
+			return "", invalidToken(ReasonMalformed, errors.New("header kid is not a string"))
 		}
 	}
 	return keyID, nil
 }
 
-// categoryAllowed: only a JWT template can be signed with HS256, so that template tokens are what HS256 is for.
+// categoryAllowed reports whether a token of this class is accepted. Template tokens are accepted
+// with HS256 only, because only JWT templates can use HS256.
 func categoryAllowed(category, algorithm string) bool {
 	switch category {
 	case categorySession, categoryIgnore:

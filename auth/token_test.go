@@ -10,7 +10,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Checklist J1 (none, RS and PS swapped), J2 (crit, b64), J3 (keys of its own). Each case changes a good token in one way.
+// Each case changes a
+// good token in one way.
 func TestVerifyHeader(t *testing.T) {
 	t.Parallel()
 	const malformed, category, algorithm = "invalid_token/malformed", "invalid_token/category", "invalid_token/algorithm"
@@ -77,7 +78,7 @@ func TestVerifyHeader(t *testing.T) {
 	}
 }
 
-// Checklist J2: one way to write down a token, 16 KiB at most.
+// There is one way to write a token, of at most 16 KiB.
 func TestVerifySerialization(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, nil)
@@ -136,7 +137,8 @@ func TestVerifySerialization(t *testing.T) {
 	}
 }
 
-// nextInAlphabet changes only the lowest bit of the last character: 256 bytes leave four unused bits there.
+// nextInAlphabet changes the lowest bit of the last character. Of a text of 256 bytes, four bits
+// are unused there.
 func nextInAlphabet(c byte) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return string(alphabet[strings.IndexByte(alphabet, c)+1])
@@ -148,7 +150,8 @@ func signWithBreak(t *testing.T) string {
 	return content + "." + encode(sign(key(), content))
 }
 
-// Checklist J1 and J16. The classic: a verifier that lets the token choose HS256 takes the public RSA key, in whatever form, for the secret.
+// A verifier that lets the token choose HS256 would take the public
+// RSA key, in some form, for the secret.
 func TestVerifyAlgorithmConfusion(t *testing.T) {
 	t.Parallel()
 	pkix, err := x509.MarshalPKIXPublicKey(&key().PublicKey)

@@ -12,67 +12,73 @@ import (
 
 // Algorithms of [Config] and [KeySet] (RFC 7518 section 3.1).
 const (
-	RS256 = "RS256"
-	HS256 = "HS256"
+	RS256 = "RS256" // RSA with SHA-256, which Clerk uses for session tokens
+	HS256 = "HS256" // HMAC with SHA-256, for JWT templates with a custom signing key
 )
 
 const (
 	defaultLeeway = 5 * time.Second
 	maxLeeway     = time.Minute
-	maxOverdue    = 5 * time.Second // how long a token may outlive exp, whatever the leeway
+	maxOverdue    = 5 * time.Second // how long a token is accepted after exp, whatever the leeway
 )
 
-// Config says which tokens a [Verifier] accepts. The zero value of each field but Keys is the strict or usual choice,
-// apart from Issuer and AuthorizedParties: set both in production.
+// Config says which tokens a [Verifier] accepts. Set Keys, and in production also Issuer and
+// AuthorizedParties. The zero value of every other field is the strict or usual choice.
 type Config struct {
-	// Keys verify signatures. Required.
+	// Keys verifies signatures. Required.
 	Keys KeySet
 
-	// Algorithm is the one algorithm accepted, RS256 if empty. HS256 is for tokens of a JWT template with a custom
-	// signing key: they have no sid, outlive the revocation of their session, and their secret signs as well as verifies.
+	// Algorithm is the accepted algorithm: RS256 if empty. HS256 is for the tokens of a JWT
+	// template with a custom signing key. Those tokens have no sid and stay valid when their
+	// session is revoked, and anyone who has the secret can make them.
 	Algorithm string
 
-	// Issuer is compared exactly with iss, so that it must be in the form of [CanonicalIssuer]. Empty: not checked, so that
-	// the keys alone tell the instance.
+	// Issuer is compared exactly with the claim iss. It must be in the form of [CanonicalIssuer].
+	// If it is empty, iss is not checked, and the keys alone determine the instance.
 	Issuer string
 
-	// AuthorizedParties are the origins (https://app.example.com) of the pages whose tokens are accepted, compared exactly
-	// with azp. Without them a token that a sibling subdomain got hold of is accepted. HS256 tokens need not have azp.
+	// AuthorizedParties are the origins of the pages whose tokens are accepted, such as
+	// https://app.example.com. They are compared exactly with the claim azp. If there are none, a
+	// token that a sibling subdomain obtained is accepted too. HS256 tokens need not have azp.
 	AuthorizedParties []string
 
-	// DangerouslyAllowMissingAuthorizedParty accepts RS256 tokens without azp though AuthorizedParties is set. Native
-	// apps and tokens made by the Backend API have none; so has a token got from a page whose Origin was null.
+	// DangerouslyAllowMissingAuthorizedParty accepts RS256 tokens without azp although
+	// AuthorizedParties is set. Tokens of native apps and of the Backend API have no azp. Neither
+	// has the token of a page whose Origin was null.
 	DangerouslyAllowMissingAuthorizedParty bool
 
-	// Audience: if set, aud must hold one of these.
+	// Audience lists the accepted values of the claim aud, one of which it must hold. If it is
+	// empty, aud is not checked.
 	Audience []string
 
-	// DangerouslyAllowPendingSessions accepts sessions that still have tasks open (choosing an organization, setting up
-	// multi-factor), which Clerk treats as signed out.
+	// DangerouslyAllowPendingSessions accepts sessions with open tasks, such as choosing an
+	// organization or setting up a second factor. Clerk treats them as signed out.
 	DangerouslyAllowPendingSessions bool
 
-	// Leeway is how far clocks may be apart, for nbf and iat. 0 means 5 seconds, the most is a minute. It does not let
-	// tokens live longer: exp has the same leeway, but never more than 5 seconds.
+	// Leeway is the tolerated difference between clocks, for the claims nbf, iat and exp. 0 means 5
+	// seconds. It is at most a minute, and for exp at most 5 seconds, so that tokens do not live
+	// longer.
 	Leeway time.Duration
 
-	// CacheEntries and CacheBytes bound the memory for verified tokens, so that a token sent again costs no RSA operation.
-	// 0 means 8192 tokens and 16 MiB; negative entries switch it off. It is also off for a KeySet without Generation.
+	// CacheEntries and CacheBytes bound the memory for accepted tokens, which saves the RSA
+	// operation for a token that comes again. 0 means 8192 tokens and 16 MiB. Negative entries turn
+	// the cache off. It is also off if Keys is not a [VersionedKeySet].
 	CacheEntries, CacheBytes int
 
-	// Now is the clock, time.Now if nil.
+	// Now returns the current time. nil means [time.Now].
 	Now func() time.Time
 }
 
-// Verifier verifies session tokens. It is safe for concurrent use. It remembers the tokens that it accepted, which only
-// saves time: no answer differs from what verifying anew would say.
+// Verifier verifies session tokens. It is safe for concurrent use. It remembers the tokens that it
+// accepted. That saves time and changes no result.
 type Verifier struct {
 	config Config
-	keys   VersionedKeySet // nil: nothing is remembered
+	keys   VersionedKeySet // nil if nothing is remembered
 	cache  *tokenCache
 	stats  tokenStats
 }
 
-// NewVerifier checks the configuration and reports all its faults together.
+// NewVerifier returns a verifier. The error lists everything that is wrong with the configuration.
 func NewVerifier(config Config) (*Verifier, error) {
 	if config.Algorithm == "" {
 		config.Algorithm = RS256
@@ -120,7 +126,7 @@ func (c *Config) faults() (faults []error) {
 		}
 	}
 	if c.CacheBytes < 0 {
-		fault("a cache of %d bytes", c.CacheBytes)
+		fault("the cache size %d is negative", c.CacheBytes)
 	}
 	if slices.Contains(c.Audience, "") {
 		fault("an audience must not be empty")
@@ -128,48 +134,51 @@ func (c *Config) faults() (faults []error) {
 	return faults
 }
 
-// isOrigin accepts the one form in which browsers send an origin. Any other would never match and is a mistake.
+// isOrigin reports whether a text has the form in which browsers send an origin. Any other form
+// would never match.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.Scheme != "" && u.Hostname() != "" && text == strings.ToLower(u.Scheme+"://"+u.Host) &&
 		(u.Scheme != "https" || u.Port() != "443") && (u.Scheme != "http" || u.Port() != "80")
 }
 
-// Verify returns the claims of a session token that the configured instance signed, that is valid now, and that is
-// meant for us. The token came in a header: for cookies see [Verifier.VerifyFrom]. Every error is an [*Error]. The
-// signature comes first and the claims after it, so that a forged token learns nothing from the answer.
+// Verify verifies the token of a header and returns its claims: the configured instance signed the
+// token, it is valid now, and it is meant for this application. For the token of a cookie use
+// [Verifier.VerifyFrom]. Every error is an [*Error]. Verify checks the signature before the claims,
+// so that errors reveal nothing to a client that forges tokens.
 //
-// It does not know whether the session was revoked or the user banned after the token was made: a token lives some 60
-// seconds. The context bounds the wait for keys, where they have to be fetched.
+// Verify does not know whether the session was revoked or the user was banned after the token was
+// made. Clerk's tokens live about 60 seconds. The context bounds the wait for keys that have to be
+// fetched.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
 	return v.VerifyFrom(ctx, FromHeader, token)
 }
 
-// VerifyFrom is [Verifier.Verify] for a token found at this place of a request, as [TokenReader.Token] returns both.
+// VerifyFrom is [Verifier.Verify] for a token and its source, as [TokenReader.Token] returns them.
 //
-// Browsers send cookies along whoever made the page, and sibling subdomains can set them. So a token from anywhere but
-// a header is accepted only if AuthorizedParties are configured and the token names one of them; none of the options
-// that forgive a missing azp applies.
-func (v *Verifier) VerifyFrom(ctx context.Context, from TokenSource, token string) (*Claims, error) {
-	claims, err := v.verifyFrom(ctx, from, token)
+// Browsers send cookies with the requests of any page, and sibling subdomains can set them. So
+// VerifyFrom accepts the token of a cookie only if AuthorizedParties is set and the token names one
+// of them. No option that allows a missing azp applies to cookies.
+func (v *Verifier) VerifyFrom(ctx context.Context, source TokenSource, token string) (*Claims, error) {
+	claims, err := v.verifyFrom(ctx, source, token)
 	if err != nil {
 		v.stats.refuse(err)
 	}
 	return claims, err
 }
 
-func (v *Verifier) verifyFrom(ctx context.Context, from TokenSource, token string) (*Claims, error) {
+func (v *Verifier) verifyFrom(ctx context.Context, source TokenSource, token string) (*Claims, error) {
 	switch {
-	case from == NoToken || token == "":
+	case source == NoToken || token == "":
 		return nil, authenticationRequired()
-	case from != FromHeader && len(v.config.AuthorizedParties) == 0:
+	case source != FromHeader && len(v.config.AuthorizedParties) == 0:
 		return nil, invalidToken(ReasonAuthorizedParty, errCookie)
 	}
 	claims, err := v.verifyCached(ctx, token)
 	switch {
 	case err != nil:
 		return nil, err
-	case from != FromHeader && claims.AuthorizedParty == "":
+	case source != FromHeader && claims.AuthorizedParty == "":
 		return nil, invalidToken(ReasonAuthorizedParty, nil)
 	}
 	return claims, nil
@@ -177,12 +186,13 @@ func (v *Verifier) verifyFrom(ctx context.Context, from TokenSource, token strin
 
 var errCookie = errors.New("cookies are accepted only with a list of authorized parties")
 
-// remembered looks whether the token was accepted before and would be again, and else verifies it.
+// verifyCached returns the claims of a remembered token that is still acceptable. It verifies any
+// other token.
 func (v *Verifier) verifyCached(ctx context.Context, token string) (*Claims, error) {
 	if v.cache == nil || len(token) > maxTokenSize {
 		return v.verify(ctx, token)
 	}
-	generation, usable := v.keys.Generation() // before the signature is verified, so that it is not of newer keys
+	generation, usable := v.keys.Generation() // before verification, so that it is not that of newer keys
 	if !usable {
 		return v.verify(ctx, token)
 	}
@@ -198,7 +208,7 @@ func (v *Verifier) verifyCached(ctx context.Context, token string) (*Claims, err
 	return claims, err
 }
 
-// entry is what to remember of an accepted token. Within its times, check accepts the claims; outside them it is asked.
+// entry returns the cache entry of an accepted token. Between its times, check accepts the claims.
 func (v *Verifier) entry(hash uint64, token string, generation uint64, c *Claims) *cached {
 	from := c.NotBefore
 	if c.IssuedAt.After(from) {
@@ -210,16 +220,16 @@ func (v *Verifier) entry(hash uint64, token string, generation uint64, c *Claims
 	}
 }
 
-// Forget drops what is remembered of the tokens of these sessions and users, by their ids. A token that is being
-// verified meanwhile is not remembered. It does not make a token invalid: the next Verify reads it anew and comes to
-// the same answer.
+// Forget removes the remembered tokens of these session ids and user ids. Tokens that are being
+// verified meanwhile are not remembered either. Forget does not invalidate tokens: the next Verify
+// verifies them again, with the same result.
 func (v *Verifier) Forget(ids ...string) {
 	if v.cache != nil {
 		v.cache.forget(ids)
 	}
 }
 
-// ForgetAll is [Verifier.Forget] for all tokens.
+// ForgetAll removes all remembered tokens. See [Verifier.Forget].
 func (v *Verifier) ForgetAll() {
 	if v.cache != nil {
 		v.cache.clear()
@@ -238,7 +248,8 @@ func (v *Verifier) verify(ctx context.Context, token string) (*Claims, error) {
 	return claims, nil
 }
 
-// readClaims returns what a token says that one of the keys signed; whether it is acceptable is not known then.
+// readClaims verifies the signature of a token and returns its claims. It does not check the
+// claims.
 func (v *Verifier) readClaims(ctx context.Context, token string) (*Claims, error) {
 	payload, err := verifyJWS(ctx, v.config.Keys, token)
 	if err != nil {
@@ -247,7 +258,7 @@ func (v *Verifier) readClaims(ctx context.Context, token string) (*Claims, error
 	return parseClaims(payload)
 }
 
-// verifyJWS returns the payload of a token that one of the keys signed with their algorithm.
+// verifyJWS verifies the signature of a token and returns its payload.
 func verifyJWS(ctx context.Context, keys KeySet, token string) (payload []byte, err error) {
 	t, err := parseToken(token)
 	if err != nil {
@@ -268,12 +279,13 @@ func verifyJWS(ctx context.Context, keys KeySet, token string) (payload []byte, 
 	return t.payload, nil
 }
 
-// check asks whether the claims are those of a session token, valid now and meant for us.
+// check checks that the claims are those of a session token that is valid now and meant for this
+// application.
 func (v *Verifier) check(c *Claims) error {
 	if strings.HasPrefix(c.Subject, "mch_") {
 		return invalidToken(ReasonCategory, errors.New("a machine's token"))
 	}
-	// Template tokens are signed by the instance key too. What tells them from session tokens is that they lack sid.
+	// Template tokens are signed by the instance key too. Unlike session tokens they have no sid.
 	if c.SessionID == "" && v.config.Algorithm == RS256 {
 		return invalidPayload(errors.New("claim sid is missing"))
 	}
@@ -289,10 +301,10 @@ func (v *Verifier) check(c *Claims) error {
 	return v.checkMeaning(c)
 }
 
-// overdue is how long a token is accepted after it expired.
+// overdue returns how long a token is accepted after it expired.
 func (v *Verifier) overdue() time.Duration { return min(v.config.Leeway, maxOverdue) }
 
-// checkMeaning checks that the claims are those of a session token that is meant for us, whatever the time is.
+// checkMeaning checks all claims but the times.
 func (v *Verifier) checkMeaning(c *Claims) error {
 	switch {
 	case v.config.Issuer != "" && c.Issuer != v.config.Issuer:

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestVerifyAcceptsWhatLibrariesSign(t *testing.T) {
+func TestVerifyAcceptsTokensOfLibraries(t *testing.T) {
 	t.Parallel()
 	joseSigner := func(alg jose.SignatureAlgorithm, key any) string {
 		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key},
@@ -62,7 +62,7 @@ func TestVerifyAcceptsWhatLibrariesSign(t *testing.T) {
 	}
 }
 
-// Checklist J5 (issuer), J6 (times), J7 (azp), J8 (sts). Each case changes a good token in one way.
+// Each case changes a good token in one way.
 func TestVerifyClaims(t *testing.T) {
 	t.Parallel()
 	const (
@@ -166,7 +166,7 @@ type raw string
 
 func (r raw) MarshalJSON() ([]byte, error) { return []byte(r), nil }
 
-// Checklist J2: duplicate keys, at any depth, and what else two readers could read in two ways.
+// Duplicate keys, at any depth, and other JSON that two readers could read differently.
 func TestVerifyPayloadSyntax(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, nil)
@@ -191,7 +191,6 @@ func TestVerifyPayloadSyntax(t *testing.T) {
 	}
 }
 
-// Checklist J7 (the named way out), J8 (pending), J9 (audience).
 func TestVerifyOptions(t *testing.T) {
 	t.Parallel()
 	hs256 := func(c *auth.Config) { c.Algorithm, c.Keys = auth.HS256, hmacKeys(t) }
@@ -269,8 +268,8 @@ func TestVerifyOptions(t *testing.T) {
 	}
 }
 
-// Checklist J16, and whatever else is wrong with a configuration: it is found at start.
-func TestNewVerifierFaults(t *testing.T) {
+// NewVerifier reports everything that is wrong with a configuration.
+func TestNewVerifierReportsMistakes(t *testing.T) {
 	t.Parallel()
 	keys := auth.StaticKey(&key().PublicKey)
 	for name, config := range map[string]auth.Config{
@@ -317,7 +316,7 @@ func TestNewVerifierFaults(t *testing.T) {
 	}
 }
 
-// keySetFunc is a key set of somebody else's.
+// keySetFunc is a key set of another package.
 type keySetFunc func() error
 
 func (f keySetFunc) Algorithm() string { return auth.RS256 }
@@ -343,7 +342,7 @@ func TestErrors(t *testing.T) {
 		{"signature", auth.ErrSignature, good, invalid("signature", auth.ErrSignature)},
 		{
 			"payload", nil, signRS256(t, key(), header(), with(payload(), object{"sid": 5})),
-			auth.Error{Code: "invalid_token_payload", Detail: "Invalid token payload", Err: errors.New("claim sid is not text")},
+			auth.Error{Code: "invalid_token_payload", Detail: "Invalid token payload", Err: errors.New("claim sid is not a string")},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -365,7 +364,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// Nothing of a refused token may reach a log through the error.
+// An error must not carry parts of a refused token into a log.
 func TestErrorsQuoteNothing(t *testing.T) {
 	t.Parallel()
 	const canary = "CANARY"

@@ -56,8 +56,8 @@ func (test *wycheproofTest) token(t *testing.T) string {
 	return string(text)
 }
 
-// wycheproofKeys are the key sets that somebody could configure with a vector's key: a JWK set for RS256, a secret for
-// HS256. Neither exists where the key is not fit for it.
+// wycheproofKeys returns the key sets that can be configured with a vector's key: a JWK set for
+// RS256 and a secret for HS256, if the key is fit for it.
 func wycheproofKeys(t *testing.T, public, private json.RawMessage) (list []KeySet) {
 	t.Helper()
 	var set struct{ Keys []json.RawMessage }
@@ -91,7 +91,7 @@ func wycheproofKeys(t *testing.T, public, private json.RawMessage) (list []KeySe
 	return list
 }
 
-// setKeys are the keys of a set that nobody fetches.
+// setKeys is a key set that is not fetched.
 type setKeys struct{ set *jwkSet }
 
 func (k setKeys) Algorithm() string { return RS256 }
@@ -103,7 +103,7 @@ func (k setKeys) VerifySignature(_ context.Context, keyID string, signed, signat
 	return ErrUnknownKey
 }
 
-// wycheproofExceptions are vectors whose verdict is not ours, each with the reason.
+// wycheproofExceptions are vectors with another expected result than this package's, and why.
 var wycheproofExceptions = map[string]struct {
 	accept bool
 	reason string
@@ -115,8 +115,8 @@ var wycheproofExceptions = map[string]struct {
 	"jws_keyset acceptsValid":                  {false, "a set of secrets: those are configured, never read from a set"},
 }
 
-// Checklist J1, J2, J4: Wycheproof's vectors at the layer of the signature. RS256 and HS256 to the letter, every other
-// algorithm refused, whatever its vectors say.
+// Wycheproof's vectors for signatures. RS256 and HS256 must match exactly, and
+// every other algorithm is refused.
 func TestWycheproofSignatures(t *testing.T) {
 	t.Parallel()
 	accepted, refused := map[string]int{}, 0
@@ -170,7 +170,7 @@ func headerAlgorithm(token string) string {
 	return algorithm
 }
 
-// Checklist J2: all JWE is refused, valid or not, before any key is asked for.
+// All JWE is refused, valid or not, before a key is used.
 func TestWycheproofEncryption(t *testing.T) {
 	t.Parallel()
 	count := 0
@@ -194,7 +194,7 @@ func TestWycheproofEncryption(t *testing.T) {
 	}
 }
 
-// believer takes every signature for good.
+// believer accepts every signature.
 type believer string
 
 func (b believer) Algorithm() string { return string(b) }
