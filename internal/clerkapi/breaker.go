@@ -7,32 +7,33 @@ import (
 )
 
 const (
-	tolerated  = 5 // failures in a row before the breaker opens
-	firstBreak = 5 * time.Second
-	longBreak  = time.Minute
-	probePoll  = time.Second // how often those look again who wait for a probe
+	maxFailures = 5 // failures in a row before the breaker opens
+	minOpen     = 5 * time.Second
+	maxOpen     = time.Minute
+	probePoll   = time.Second // how often callers look again while a probe is under way
 )
 
-// breaker keeps requests back during an outage: after failures in a row none is sent for a while, then one alone.
+// breaker holds requests back during an outage: after failures in a row none is sent for a while,
+// then a single one, the probe.
 type breaker struct {
 	mu       sync.Mutex
 	failures int // in a row
 	opens    uint64
-	until    time.Time // no request before this; zero: closed
-	lasts    time.Duration
+	until    time.Time // no request before this; zero means closed
+	openFor  time.Duration
 	probing  bool
 }
 
 type outcome uint8
 
 const (
-	unknown outcome = iota // not sent, or given up by the caller
-	success                // Clerk answered, whatever it was
+	inconclusive outcome = iota // not sent, or cancelled by the caller
+	success                     // Clerk answered, whatever the answer was
 	failure
 )
 
-// enter returns 0 if a request may be sent, else how long to wait before asking again. Who enters must leave, and say
-// whether it was as the probe.
+// enter returns 0 if a request may be sent, otherwise how long to wait before the next call. Every
+// request that was let in must call leave, and pass on whether it is the probe.
 func (b *breaker) enter() (wait time.Duration, probe bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -48,7 +49,7 @@ func (b *breaker) enter() (wait time.Duration, probe bool) {
 	return 0, true
 }
 
-// leave tells how it went, and answers whether the breaker opened or closed by that.
+// leave records the outcome of a request, and reports whether that opened or closed the breaker.
 func (b *breaker) leave(o outcome, probe bool) (opened, closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -58,30 +59,30 @@ func (b *breaker) leave(o outcome, probe bool) (opened, closed bool) {
 	switch o {
 	case success:
 		closed = !b.until.IsZero()
-		b.failures, b.until, b.lasts = 0, time.Time{}, 0
+		b.failures, b.until, b.openFor = 0, time.Time{}, 0
 	case failure:
 		b.failures++
 		opened = b.until.IsZero()
-		// of the requests that were under way when it opened none counts again
-		if late := !opened && !probe; late || b.failures < tolerated {
+		// requests that were under way when it opened do not count again
+		if late := !opened && !probe; late || b.failures < maxFailures {
 			return false, false
 		}
-		b.lasts = min(longBreak, max(firstBreak, 2*b.lasts))
-		b.until = time.Now().Add(b.lasts - rand.N(b.lasts/5)) //nolint:gosec // spreads instances, guards nothing
+		b.openFor = min(maxOpen, max(minOpen, 2*b.openFor))
+		b.until = time.Now().Add(b.openFor - rand.N(b.openFor/5)) //nolint:gosec // spreads instances, guards nothing
 		b.opens++
-	case unknown:
+	case inconclusive:
 	}
 	return opened, closed
 }
 
-// BreakerState is whether requests are sent at all.
+// BreakerState says whether requests are sent at all.
 type BreakerState string
 
 // The states of the breaker.
 const (
-	BreakerClosed  BreakerState = "closed"    // all goes well
+	BreakerClosed  BreakerState = "closed"    // requests are sent
 	BreakerOpen    BreakerState = "open"      // an outage: nothing is sent
-	BreakerProbing BreakerState = "half-open" // the next request, alone, finds out
+	BreakerProbing BreakerState = "half-open" // the next request is the probe
 )
 
 func (b *breaker) state() BreakerState {

@@ -7,42 +7,44 @@ import (
 	"time"
 )
 
-// Priority is how long a call may wait for the budget.
+// Priority says how long a call may wait for the budget.
 type Priority uint8
 
 const (
-	// Background calls wait as long as their context allows, and leave a small reserve to the others.
+	// Background calls wait as long as their context allows, and leave a small reserve to other
+	// calls.
 	Background Priority = iota
-	// Interactive calls wait two seconds at most, and go before those in the background.
+	// Interactive calls wait two seconds at most, and go before background calls.
 	Interactive
-	// NoWait calls are made at once or not at all.
+	// NoWait calls are sent at once or fail.
 	NoWait
 )
 
 const (
-	window   = 10 * time.Second // Clerk's
-	patience = 2 * time.Second  // of an interactive call, for all that it waits
-	least    = 1.0 / 16         // of the budget, however often Clerk refuses
-	recovery = 0.05             // of the budget comes back in each window without a refusal
+	window          = 10 * time.Second // Clerk's
+	interactiveWait = 2 * time.Second  // the longest total wait of an interactive call
+	minShare        = 1.0 / 16         // of the budget, however often Clerk refuses
+	recovery        = 0.05             // of the budget, regained in each window without a refusal
 )
 
-// budget grants requests: never more than its size in any ten seconds, whoever asks and however late timers are. It
-// remembers the grants of the last ten seconds, because a bucket with a burst would exceed the size by the burst.
-// Calls in the background are paced beside that, so that a walk doesn't spend ten seconds' budget in one.
+// budget grants requests: never more than its size in any ten seconds, however late timers are. It
+// remembers the grants of the last ten seconds, because a token bucket would exceed the size by its
+// burst. Background calls are paced in addition, so that a walk does not spend the budget of ten
+// seconds in one.
 type budget struct {
 	size int
-	turn chan struct{} // held by the one background caller that may ask: the others would all wake for nothing
+	turn chan struct{} // held by the one background caller that may try: waking the others would be useless
 
 	mu       sync.Mutex
 	grants   []grant // of the last window, oldest first
 	counts   [2]int  // of grants: background, others
-	tokens   float64 // of the pace
+	tokens   float64 // of the token bucket that paces background calls
 	filled   time.Time
 	waiting  [2]int // callers: background, others
 	factor   float64
 	halved   time.Time
 	refused  time.Time
-	paused   time.Time // until when Clerk wants to hear nothing
+	paused   time.Time // until when Clerk asked us to send nothing
 	waits    uint64
 	waited   time.Duration
 	refusals uint64
@@ -53,7 +55,7 @@ type grant struct {
 	class int
 }
 
-// class of a priority: an index of budget.counts.
+// class returns the index of a priority in budget.counts.
 func (p Priority) class() int {
 	if p == Background {
 		return 0
@@ -65,7 +67,7 @@ func newBudget(limit int, share float64) *budget {
 	return &budget{size: max(1, int(float64(limit)*share+1e-9)), factor: 1, turn: make(chan struct{}, 1)}
 }
 
-// exhausted is the budget's refusal; after is when to try again.
+// exhausted means that the budget grants no request now; after is when to try again.
 type exhausted struct {
 	after  time.Duration
 	paused bool
@@ -73,10 +75,11 @@ type exhausted struct {
 
 func (e *exhausted) Error() string { return "try again in " + e.after.Round(time.Millisecond).String() }
 
-// wait returns once a request may be sent. left is what an interactive call may still wait, and shrinks.
+// wait returns once a request may be sent. It subtracts its wait from left, the time for which an
+// interactive call may still wait.
 func (b *budget) wait(ctx context.Context, p Priority, left *time.Duration) error {
 	start := time.Now()
-	defer func() { b.note(time.Since(start)) }()
+	defer func() { b.countWait(time.Since(start)) }()
 	if p == Background {
 		select {
 		case b.turn <- struct{}{}:
@@ -104,7 +107,7 @@ func (b *budget) try(p Priority) (wait time.Duration, paused bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	return b.take(now, p), now.Before(b.paused)
+	return b.grant(now, p), now.Before(b.paused)
 }
 
 func (b *budget) sleep(ctx context.Context, p Priority, d time.Duration) error {
@@ -118,8 +121,8 @@ func (b *budget) sleep(ctx context.Context, p Priority, d time.Duration) error {
 	return sleep(ctx, d)
 }
 
-// note counts waits that can be felt.
-func (b *budget) note(d time.Duration) {
+// countWait counts waits of a millisecond or longer.
+func (b *budget) countWait(d time.Duration) {
 	if d < time.Millisecond {
 		return
 	}
@@ -129,19 +132,19 @@ func (b *budget) note(d time.Duration) {
 	b.waited += d
 }
 
-// take grants a request and returns 0, or the time after which to ask again.
-func (b *budget) take(now time.Time, p Priority) time.Duration {
+// grant grants a request and returns 0, or returns the time after which to try again.
+func (b *budget) grant(now time.Time, p Priority) time.Duration {
 	b.forget(now)
 	size := b.allowed(now)
-	wait := max(b.paused.Sub(now), b.full(now, size, 0, 1))
+	wait := max(b.paused.Sub(now), b.waitForRoom(now, size, 0, 1))
 	if p == Background {
 		mine := size - reserve(size)
-		wait = max(wait, b.full(now, mine, 0, 0), b.pace(now, mine))
-		if wait <= 0 && b.waiting[1] > 0 && b.counts[0] >= size/2 { // those in a hurry go first
+		wait = max(wait, b.waitForRoom(now, mine, 0, 0), b.waitForPace(now, mine))
+		if wait <= 0 && b.waiting[1] > 0 && b.counts[0] >= size/2 { // interactive calls go first
 			wait = window / time.Duration(size)
 		}
-	} else if b.waiting[0] > 0 { // but don't starve the others
-		wait = max(wait, b.full(now, size-size/2, 1, 1))
+	} else if b.waiting[0] > 0 { // but do not starve background calls
+		wait = max(wait, b.waitForRoom(now, size-size/2, 1, 1))
 	}
 	if wait > 0 {
 		return wait
@@ -154,7 +157,7 @@ func (b *budget) take(now time.Time, p Priority) time.Duration {
 	return 0
 }
 
-// reserve is what background calls leave to the others.
+// reserve returns how many requests background calls leave to other calls.
 func reserve(size int) int {
 	if size == 1 {
 		return 0
@@ -162,8 +165,9 @@ func reserve(size int) int {
 	return max(1, size/50)
 }
 
-// full tells how long there are already so many grants of the classes from first to last in the window.
-func (b *budget) full(now time.Time, size, first, last int) time.Duration {
+// waitForRoom returns how long until fewer than size grants of the classes first to last are in the
+// window.
+func (b *budget) waitForRoom(now time.Time, size, first, last int) time.Duration {
 	excess := -size
 	for class := first; class <= last; class++ {
 		excess += b.counts[class]
@@ -183,8 +187,9 @@ func (b *budget) full(now time.Time, size, first, last int) time.Duration {
 	return 0
 }
 
-// pace is a bucket of a twentieth of a window's requests.
-func (b *budget) pace(now time.Time, size int) time.Duration {
+// waitForPace returns how long until the token bucket of background calls has a token. It holds a
+// twentieth of the requests of a window.
+func (b *budget) waitForPace(now time.Time, size int) time.Duration {
 	rate := float64(size) / float64(window)
 	burst := max(1, float64(size)/20)
 	if elapsed := now.Sub(b.filled); b.filled.IsZero() {
@@ -204,10 +209,10 @@ func (b *budget) forget(now time.Time) {
 		b.counts[b.grants[old].class]--
 		old++
 	}
-	b.grants = b.grants[old:] // append copies what is left when the array is used up
+	b.grants = b.grants[old:] // append copies the rest when the array is full
 }
 
-// allowed is the size, less while Clerk refuses.
+// allowed returns the size of the budget, reduced while Clerk refuses.
 func (b *budget) allowed(now time.Time) int {
 	return max(1, int(float64(b.size)*b.share(now)+1e-9))
 }
@@ -220,25 +225,26 @@ func (b *budget) share(now time.Time) float64 {
 	return min(1, b.factor+recovery*max(0, good))
 }
 
-// refuse notes a 429: everything pauses, and the rate is halved, once for all refusals of a window.
-func (b *budget) refuse(after time.Duration) (halved bool) {
+// onTooMany records a 429: all requests pause, and the rate is halved, once for all refusals in a
+// window.
+func (b *budget) onTooMany(after time.Duration) (halved bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	b.refusals++
 	b.factor = b.share(now)
 	if halved = b.halved.IsZero() || now.Sub(b.halved) >= window; halved {
-		b.factor, b.halved = max(least, b.factor/2), now
+		b.factor, b.halved = max(minShare, b.factor/2), now
 	}
 	b.refused = now
 	if until := now.Add(after); until.After(b.paused) {
 		b.paused = until
 	}
-	b.tokens, b.filled = 0, b.paused // the pause fills no bucket
+	b.tokens, b.filled = 0, b.paused // the bucket does not fill during the pause
 	return halved
 }
 
-// sleep waits, or returns the error of the context.
+// sleep waits for d, or until the context ends, and returns the error of the context.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -22,73 +22,79 @@ const (
 	defaultURL     = "https://api.clerk.com"
 	defaultBudget  = 0.2
 	defaultTimeout = 30 * time.Second
-	productionRate = 1000 // requests of one instance in ten seconds
+	productionRate = 1000 // requests of an instance in ten seconds
 	testRate       = 100
 
-	minPage = 2 // pages overlap by a row, so that one row would never get on
+	minPage = 2 // pages overlap by a row, so a walk in pages of one row would not advance
 	maxPage = 500
 )
 
-// Config says whom to ask, and how much of the instance's limit may be used for it.
+// Config says which instance a client reads, and how much of its rate limit it may use.
 type Config struct {
-	// SecretKey is the instance's sk_live_… or sk_test_… key. It is sent to URL and written nowhere.
+	// SecretKey is the instance's sk_live_… or sk_test_… key. It is sent to URL only and never
+	// logged.
 	SecretKey string `json:"-"`
 
-	// URL of the Backend API without /v1; empty: https://api.clerk.com. Plain http only to a loopback address.
+	// URL is the Backend API without /v1. The default is https://api.clerk.com. Plain http is
+	// allowed for a loopback address only.
 	URL string
 
-	// Budget is the share of the instance's limit that may be used, above 0 and up to 1; 0: 0.2. The rest is the host
-	// application's, which knows nothing of us.
+	// Budget is the share of the instance's limit that may be used, above 0 and up to 1. The
+	// default is 0.2. The rest is left to the application, which does not know of this client.
 	Budget float64
 
-	// Limit is how many requests the instance may make in ten seconds; 0: what Clerk gives to keys of this kind.
+	// Limit is how many requests the instance may make in ten seconds. The default is what Clerk
+	// grants to keys of this kind.
 	Limit int
 
-	// PageSize is the rows of a page, 2 to 500; 0: 500.
+	// PageSize is the number of rows of a page, 2 to 500. The default is 500.
 	PageSize int
 
-	// Timeout of one attempt; 0: 30 seconds.
+	// Timeout bounds one attempt. The default is 30 seconds.
 	Timeout time.Duration
 
-	// Transport carries the requests; nil: one of its own. Redirects are not followed, cookies not kept.
+	// Transport sends the requests. By default the client makes its own. Redirects are not
+	// followed, and cookies are not kept.
 	Transport http.RoundTripper
 
-	// Horizon is asked right before each request is sent; what it answers comes back with what was read. nil: nothing.
+	// Horizon is called right before each request is sent. Its result is returned with what was
+	// read. It may be nil.
 	Horizon func(context.Context) (Horizon, error)
 
-	// KeyTold is called after each answer that shows whether Clerk took the secret key. nil is fine.
-	KeyTold func(accepted bool)
+	// OnKeyChecked is called after each answer that shows whether Clerk accepts the secret key. It
+	// may be nil.
+	OnKeyChecked func(accepted bool)
 
-	// Tracer takes a span of each call. nil: nobody.
+	// Tracer records a span of each call. It may be nil.
 	Tracer trace.Tracer
 
-	// Logger gets refusals, and the beginning and end of outages. nil: nobody.
+	// Logger logs refusals, and the start and end of outages. It may be nil.
 	Logger *slog.Logger
 }
 
-// Horizon is what the caller had applied before a request was sent: nothing of it can be newer than what the request
-// will read. It has the fields of ingest.Horizon and can be converted to it.
+// Horizon says what the caller had applied before a request was sent: nothing of that can be newer
+// than what the request reads.
 type Horizon struct {
-	ObservedAt clerk.Time // the least time at which the read can have observed anything
+	ObservedAt clerk.Time // the earliest time at which the read can have observed anything
 	Since      int64      // the caller's write counter
 }
 
-// Format keeps the secret key out of every verb.
+// Format prints c without the secret key, whatever the verb.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
-// String names what is configured, without the secret key.
+// String returns the configuration without the secret key.
 func (c Config) String() string {
 	return fmt.Sprintf("clerkapi.Config{URL: %q, Budget: %g, Limit: %d, PageSize: %d}",
 		c.URL, c.Budget, c.Limit, c.PageSize)
 }
 
-// GoString is String.
+// GoString returns the same as String.
 func (c Config) GoString() string { return c.String() }
 
-// LogValue is String.
+// LogValue returns the same as String.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// complete checks a configuration, reports all its faults together, and fills in what was left out.
+// complete fills in the defaults of a configuration, checks it, and returns all its faults at once.
 func complete(c *Config) error {
 	var faults []error
 	fault := func(text string) { faults = append(faults, errors.New("clerkapi: "+text)) }
@@ -138,29 +144,30 @@ func complete(c *Config) error {
 	return errors.Join(faults...)
 }
 
-// keyProblem tells what is wrong with a secret key, and nothing of the key. Its beginning is Clerk's affair: an
-// emulator may have keys of any form.
+// keyProblem returns what is wrong with a secret key, without quoting it. It accepts any prefix,
+// because an emulator may have keys of any form.
 func keyProblem(key string) string {
-	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	unprintable := func(r rune) bool { return r <= ' ' || r > '~' }
 	switch {
 	case key == "":
 		return "is missing"
 	case strings.HasPrefix(key, "pk_"):
 		return "is the publishable one, which does not begin with sk_live_ or sk_test_"
-	case key == "sk_live_" || key == "sk_test_" || strings.ContainsFunc(key, odd):
+	case key == "sk_live_" || key == "sk_test_" || strings.ContainsFunc(key, unprintable):
 		return "is cut short or has blanks in it"
 	}
 	return ""
 }
 
-// urlProblem quotes nothing of the URL, which may hold a password.
+// urlProblem returns what is wrong with a URL, without quoting it, because it may contain a
+// password.
 func urlProblem(text string) string {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "":
-		return "is none"
+		return "is not a URL with a host"
 	case u.User != nil:
-		return "must not hold a user or password"
+		return "must not contain a user or password"
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
 		return "must end with its path"
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):

@@ -9,29 +9,29 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Cursor is a place in a walk, as text that can be stored. The empty one is the beginning. Lists without a fixed order
-// have no other.
+// Cursor is a position in a walk, as text that can be stored. The empty cursor is the beginning.
+// Lists without a fixed order have no other.
 type Cursor string
 
-// maxTwins is how many rows of the last millisecond a cursor names.
+// maxTwins is how many rows that were created in the same millisecond a cursor names.
 const maxTwins = 16
 
-// place is what a cursor says.
+// place is a decoded cursor.
 type place struct {
 	last   string     // id of the last row
 	at     clerk.Time // its created_at
-	twins  []string   // ids of all rows seen that were created at the same time
-	cut    bool       // there were more of them
+	twins  []string   // ids of all rows seen that were created at that time
+	cut    bool       // there were more twins than maxTwins
 	offset int        // of the last row, in lists by offset
 	seen   int        // distinct rows
-	total  int        // Clerk's, before the walk began
-	mark   clerk.Time // created_at of the newest row then; 0: nobody asked
-	old    int        // distinct rows no younger than that
-	newest int        // … and those of that very millisecond
+	total  int        // Clerk's count before the walk
+	mark   clerk.Time // created_at of the newest row then; 0 if it was not read
+	old    int        // distinct rows that are not younger than mark
+	newest int        // those of them that were created in the millisecond of mark
 }
 
-// broughtAll reports whether all rows were seen that there were when Clerk counted so many. Several rows of the mark's
-// millisecond may be older or younger than it.
+// broughtAll reports whether the walk has seen all rows that existed when Clerk counted before of
+// them. If several rows were created in the millisecond of mark, that cannot be told.
 func (p *place) broughtAll(before int) bool { return p.mark != 0 && p.old == before && p.newest == 1 }
 
 func (p *place) cursor(list List) Cursor {
@@ -46,7 +46,7 @@ func (p *place) cursor(list List) Cursor {
 	return Cursor(v.Encode())
 }
 
-var errCursor = errors.New("the cursor is not of this list; begin anew, with an empty one")
+var errCursor = errors.New("the cursor belongs to another list; start again with an empty one")
 
 func (c Cursor) place(list List) (place, error) {
 	v, err := url.ParseQuery(string(c))
@@ -57,7 +57,7 @@ func (c Cursor) place(list List) (place, error) {
 	at, err := strconv.ParseInt(v.Get("at"), 10, 64)
 	p.at = clerk.Time(at)
 	numbers := map[string]*int{"offset": &p.offset, "seen": &p.seen, "total": &p.total}
-	if v.Has("mark") { // cursors of earlier releases have none
+	if v.Has("mark") { // cursors of earlier versions have none
 		mark, e := strconv.ParseInt(v.Get("mark"), 10, 64)
 		p.mark, err = clerk.Time(mark), errors.Join(err, e)
 		numbers["old"], numbers["newest"] = &p.old, &p.newest
@@ -72,8 +72,8 @@ func (c Cursor) place(list List) (place, error) {
 	return p, nil
 }
 
-// pass notes a new row. One that is older than the last does not move the place back.
-func (p *place) pass(id string, at clerk.Time) {
+// advance records a new row. A row that is older than the last one does not move the place back.
+func (p *place) advance(id string, at clerk.Time) {
 	p.seen++
 	if at <= p.mark {
 		p.old++

@@ -1,33 +1,51 @@
-// Package clerkapi reads from Clerk's Backend API: one object by id ([Client.Object]), whole lists ([Client.Walk]). It
-// changes nothing there.
+// Package clerkapi reads from Clerk's Backend API: one object by id ([Client.Object]), whole lists
+// ([Client.Walk]). It changes nothing at Clerk.
 //
-// # What is promised
+// A read goes through the files in this order:
 //
-//   - Never more than the budget in any ten seconds, over all callers of a [Client], retries included. A 429 pauses
-//     every request for as long as Clerk asks, and halves the rate, which recovers by a twentieth every ten seconds.
-//   - An outage is not amplified: retries are few and spread at random, after failures in a row nothing is sent for a
-//     while, then one request alone finds out.
-//   - [ErrNotFound] is Clerk's own word. A proxy's 404, a page of HTML, half an answer, a login page with status 200
-//     are [ErrUnavailable].
-//   - A walk that is [Walked.Complete] brought each object that was there from its beginning to its end, and none that
-//     was not there at some time in between. One that can't prove it says why, and is no proof of absence.
-//   - Everything that is read carries the earliest time at which it can have been true ([Answer.ObservedAt]). The
-//     caller's horizon is taken after the wait for the budget and before the request is sent, also when several callers
-//     share one request: a horizon taken by whoever joins later would make an old answer look new.
-//   - Bodies are bounded, redirects are not followed, and the secret key goes to the configured host alone: it is in no
-//     error, log line or printed value.
+//	object.go, page.go   what to read: path and query of an object or a list
+//	flight.go            concurrent reads of the same object share one request
+//	retry.go             getWithRetry: attempts, pauses between them
+//	  breaker.go         after failures in a row no request is sent for a while
+//	  budget.go          at most so many requests in any ten seconds
+//	  send.go            one GET request, and what its answer means
+//	errors.go, answer.go why a read failed, and the earliest time at which an answer was true
+//	walk.go              pages of a list, and whether they were all of it
+//	  keyset.go          users, in the order of their creation
+//	  offset.go          other lists, by offset, with overlapping pages
+//	  cursor.go          a stored position in a walk
+//
+// # Guarantees
+//
+//   - A [Client] never sends more requests than its budget in any ten seconds, retries included. A
+//     429 pauses every request for as long as Clerk asks, and halves the rate, which recovers by a
+//     twentieth every ten seconds.
+//   - An outage is not amplified: retries are few and spread at random. After several failures in a
+//     row nothing is sent for a while, then one request alone probes.
+//   - [ErrNotFound] is Clerk's own answer. A proxy's 404, an HTML page, half an answer, a login
+//     page with status 200 are [ErrUnavailable].
+//   - A walk with [WalkResult.Complete] returned each object that existed during the whole walk,
+//     and none that did not exist at some time during it. A walk that cannot prove this says why,
+//     and proves no absence.
+//   - Every answer carries the earliest time at which it can have been true ([Answer.ObservedAt]).
+//     The horizon is taken after the wait for the budget and before the request is sent, also if
+//     several callers share the request: a later horizon would make an old answer look new.
+//   - Bodies are bounded, redirects are not followed, and the secret key is sent to the configured
+//     host only. It is in no error, log line or printed value.
 //   - Raw JSON is kept: unknown fields stay in [Reading.Body] and [Page.Rows].
 //
-// # What is not
+// # Limits
 //
-//   - The budget is one client's. Other processes with the same key have their own, and Clerk's 429 is all that they
-//     share; divide the budget by their number.
-//   - Walks by offset depend on an order that Clerk keeps: creation, for all lists but domains and sessions, which are
-//     short. Where it fails them the count says so.
-//   - [RecentUsers] proves nothing about what it did not bring: a user changed during the sweep moves to its front.
-//   - Sessions can't be walked for a whole instance, nor subscriptions; Clerk has no such lists.
+//   - The budget belongs to one client. Other processes with the same key have their own, and share
+//     only Clerk's 429; divide the budget by their number.
+//   - Walks by offset depend on an order that Clerk keeps: creation, for all lists except domains
+//     and sessions, which are short. If Clerk does not keep it, the count shows that.
+//   - [RecentUsers] proves nothing about users that it did not return: a user that changes during
+//     the walk moves to the front of the list.
+//   - Clerk cannot list all sessions or subscriptions of an instance.
 //
-// Time is time.Now's monotonic clock, for waiting only; tests run it in testing/synctest.
+// Time is the monotonic clock of time.Now, for waiting only; tests use testing/synctest.
 //
-// Sources: https://clerk.com/docs/reference/backend-api, https://clerk.com/docs/guides/how-clerk-works/system-limits.
+// Sources: https://clerk.com/docs/reference/backend-api,
+// https://clerk.com/docs/guides/how-clerk-works/system-limits.
 package clerkapi

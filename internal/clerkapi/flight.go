@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// flightKey is what calls must have in common to share a request. Priorities share none: who has no time would wait
-// behind the budget of who has.
+// flightKey is what calls must have in common to share a request. Calls of different priorities do
+// not share one: a NoWait call would wait for the budget with a background call.
 type flightKey struct {
 	ref      Ref
 	priority Priority
 }
 
-// flight is a shared call under way. reading and err are to be read after done is closed.
+// flight is a shared call under way. reading and err may be read once done is closed.
 type flight struct {
 	done    chan struct{}
 	cancel  context.CancelFunc
@@ -21,17 +21,17 @@ type flight struct {
 	err     error
 }
 
-// share joins the flight of this key, or starts it. It goes on as long as any of its callers waits.
+// share joins the flight of a key, or starts one. A flight goes on while any of its callers waits.
 func (c *Client) share(
-	ctx context.Context, key flightKey, fly func(context.Context) (Reading, error),
+	ctx context.Context, key flightKey, call func(context.Context) (Reading, error),
 ) (Reading, error) {
-	gone := func(err error) (Reading, error) {
+	cancelled := func(err error) (Reading, error) {
 		return Reading{Ref: key.ref}, fmt.Errorf("clerk: %s: %w", key.ref.op(), err)
 	}
 	if err := ctx.Err(); err != nil {
-		return gone(err)
+		return cancelled(err)
 	}
-	f := c.board(ctx, key, fly)
+	f := c.join(ctx, key, call)
 	select {
 	case <-f.done:
 		return f.reading, f.err
@@ -42,10 +42,11 @@ func (c *Client) share(
 	if f.callers--; f.callers == 0 {
 		c.end(key, f)
 	}
-	return gone(ctx.Err())
+	return cancelled(ctx.Err())
 }
 
-func (c *Client) board(ctx context.Context, key flightKey, fly func(context.Context) (Reading, error)) *flight {
+// join returns the flight of a key, with one caller more, and starts it if there is none.
+func (c *Client) join(ctx context.Context, key flightKey, call func(context.Context) (Reading, error)) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.flights[key]; f != nil {
@@ -57,7 +58,7 @@ func (c *Client) board(ctx context.Context, key flightKey, fly func(context.Cont
 	f := &flight{done: make(chan struct{}), cancel: cancel, callers: 1}
 	c.flights[key] = f
 	go func() {
-		f.reading, f.err = fly(detached)
+		f.reading, f.err = call(detached)
 		c.mu.Lock()
 		c.end(key, f)
 		c.mu.Unlock()
@@ -66,7 +67,7 @@ func (c *Client) board(ctx context.Context, key flightKey, fly func(context.Cont
 	return f
 }
 
-// end lets nobody join any more. Client.mu is held.
+// end ends a flight, so that no further caller joins it. The caller holds Client.mu.
 func (c *Client) end(key flightKey, f *flight) {
 	f.cancel()
 	if c.flights[key] == f {

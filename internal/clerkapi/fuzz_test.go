@@ -8,7 +8,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Whatever is answered, it is read or refused with a reason, and only Clerk's own 404 is a proof of absence.
+// Whatever is answered, it is read or refused with a reason, and only Clerk's own 404 is a proof of
+// absence.
 func FuzzAnswer(f *testing.F) {
 	for _, body := range []string{
 		`[]`, `[{"id":"user_1","created_at":1}]`, `{"data":[{"id":"a"}],"total_count":1}`, `{"data":null,"total_count":0}`, `{"total_count":-1}`,
@@ -50,7 +51,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		for _, ref := range []Ref{user("user_1"), {Kind: clerk.KindMembership, UserID: "user_1", OrganizationID: "org_1"}} {
 			r := Reading{Ref: ref}
-			if failed := r.take(value); (failed == nil) != r.Body.Exists() {
+			if failed := r.extract(value); (failed == nil) != r.Body.Exists() {
 				t.Errorf("%q: %v, %v", body, r.Body, failed)
 			}
 		}

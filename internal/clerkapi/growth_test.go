@@ -14,27 +14,27 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 )
 
-// thirty is an instance of as many users and memberships, three pages of ten.
-func thirty(t *testing.T, kind clerk.Kind) *world {
-	w := newWorld(t, emulate(t, emulator.Options{Users: 30, Organizations: 3, Memberships: 30}), All(kind), 1)
-	w.learn()
-	return w
+// thirtyRows returns an instance of 30 users and 30 memberships: three pages of ten.
+func thirtyRows(t *testing.T, kind clerk.Kind) *changingInstance {
+	i := newChangingInstance(t, emulate(t, emulator.Options{Users: 30, Organizations: 3, Memberships: 30}), All(kind), 1)
+	i.loadMembershipPaths()
+	return i
 }
 
-// Where a page is cut short in the middle, what is created meanwhile does not make up for what it lacks.
-func TestGrowthDoesNotHideWhatWasNotRead(t *testing.T) {
+// If a page is cut short in the middle, rows that are created meanwhile do not make up for it.
+func TestGrowthDoesNotHideMissingRows(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []clerk.Kind{clerk.KindUser, clerk.KindMembership} {
-		for lost := range 3 { // rows that the list does not tell
+		for lost := range 3 { // rows that the list omits
 			t.Run(fmt.Sprint(kind, lost), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					world := thirty(t, kind)
-					hidden := slices.Sorted(maps.Keys(world.now))[10 : 10+lost]
+					instance := thirtyRows(t, kind)
+					hidden := slices.Sorted(maps.Keys(instance.now))[10 : 10+lost]
 					n := 0
-					h := changing{without{world.e, hidden}, func(*http.Request) {
-						if n++; n%2 == 0 { // not between the newest user and their count: then nothing is proven
-							world.add(n)
+					h := changing{omitting{instance.e, hidden}, func(*http.Request) {
+						if n++; n%2 == 0 { // not between the newest user and the count: then nothing is proven
+							instance.add(n)
 						}
 					}}
 					_, walked, err := collect(t, client(t, &wire{Handler: h}, pages(10)), All(kind), "", nil)
@@ -47,28 +47,28 @@ func TestGrowthDoesNotHideWhatWasNotRead(t *testing.T) {
 	}
 }
 
-// without leaves rows out of lists, and counts them.
-type without struct {
+// omitting leaves rows out of lists, but not out of the count.
+type omitting struct {
 	http.Handler
 	ids []string
 }
 
-func (h without) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h omitting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := httptest.NewRecorder()
 	h.Handler.ServeHTTP(answer, r)
 	var page any
 	if err := json.Unmarshal(answer.Body.Bytes(), &page); err != nil {
 		panic(err)
 	}
-	left := func(rows []any) []any {
+	rest := func(rows []any) []any {
 		return slices.DeleteFunc(rows, func(row any) bool { return slices.Contains(h.ids, row.(map[string]any)["id"].(string)) })
 	}
 	switch p := page.(type) {
 	case []any:
-		page = left(p)
+		page = rest(p)
 	case map[string]any:
 		if rows, list := p["data"].([]any); list {
-			p["data"] = left(rows)
+			p["data"] = rest(rows)
 		}
 	}
 	maps.Copy(w.Header(), answer.Header())
@@ -79,28 +79,28 @@ func (h without) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// One goes and one comes: the count stays, the ids don't. All who stayed came, and that is proven.
-func TestChurnThatBalancesIsNoObstacle(t *testing.T) {
+// One user is deleted and one created: the count stays, the ids change. The walk is complete.
+func TestBalancedChangesDoNotPreventAProof(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []clerk.Kind{clerk.KindUser, clerk.KindMembership} {
-		for _, read := range []bool{true, false} { // the one who goes was read before
-			t.Run(fmt.Sprint(kind, read), func(t *testing.T) {
+		for _, alreadyRead := range []bool{true, false} { // the deleted one was read before
+			t.Run(fmt.Sprint(kind, alreadyRead), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					world := thirty(t, kind)
-					n, oldest := 0, slices.Sorted(maps.Keys(world.now))[0] // ids sort as they were made
-					ids, walked, err := collect(t, client(t, &wire{Handler: world.e}, pages(10)), All(kind), "", func(Page) error {
+					instance := thirtyRows(t, kind)
+					n, oldest := 0, slices.Sorted(maps.Keys(instance.now))[0] // ids sort in the order of creation
+					ids, walked, err := collect(t, client(t, &wire{Handler: instance.e}, pages(10)), All(kind), "", func(Page) error {
 						if n++; n == 1 {
-							last := slices.Max(world.ids)
-							if read {
+							last := slices.Max(instance.ids)
+							if alreadyRead {
 								last = oldest
 							}
-							world.remove(last)
-							world.add(1)
+							instance.remove(last)
+							instance.add(1)
 						}
 						return nil
 					})
-					if err != nil || walked.Before != 30 || walked.After != 30 || !walked.Complete || !within(world.always, set(ids)) {
+					if err != nil || walked.Before != 30 || walked.After != 30 || !walked.Complete || !within(instance.always, set(ids)) {
 						t.Errorf("%+v, %v", walked, err)
 					}
 				})

@@ -18,7 +18,7 @@ import (
 
 const secret = "sk_test_TheSecretOfThisTest"
 
-// wire carries requests to a handler in memory, so that time in a test is synctest's.
+// wire is a transport that calls a handler in memory, so that tests can use synctest's clock.
 type wire struct {
 	http.Handler
 	mu   sync.Mutex
@@ -63,7 +63,7 @@ type failing struct{ err error }
 func (f failing) Read([]byte) (int, error)                        { return 0, f.err }
 func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
 
-// times are when requests arrived since the last call.
+// times returns when requests arrived, since the last call of times.
 func (w *wire) times() []time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -72,7 +72,7 @@ func (w *wire) times() []time.Time {
 	return sent
 }
 
-// busiest is the greatest number of requests in any ten seconds.
+// busiest returns the greatest number of requests in any ten seconds.
 func busiest(times []time.Time) int {
 	most, first := 0, 0
 	for i, at := range times {
@@ -95,7 +95,7 @@ func answer(status int, contentType, body string, header ...string) http.Handler
 	}
 }
 
-// echo answers with the user that was asked for.
+// echo returns the requested user.
 func echo(w http.ResponseWriter, r *http.Request) {
 	answer(http.StatusOK, "application/json", fmt.Sprintf(`{"id":%q}`, r.URL.Path[len("/v1/users/"):]))(w, r)
 }
@@ -136,7 +136,7 @@ func faults(t testing.TB, e *emulator.Emulator, api emulator.APIFaults) {
 	}
 }
 
-// do makes a change at the emulator.
+// do makes a change in the emulator.
 func do(t testing.TB, e *emulator.Emulator, method, path string, in any) map[string]any {
 	t.Helper()
 	var out map[string]any

@@ -10,16 +10,17 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// maxLooks is how often the end of a keyset walk is looked at again when rows are missing.
-const maxLooks = 3
+// maxEndChecks is how often the end of a keyset walk is read again if rows are missing.
+const maxEndChecks = 3
 
-// byKey walks users in the order of their creation. A row that is deleted moves no other, what is created comes last.
+// byKey walks users in the order of their creation. A deletion moves no other row, and new users
+// come last.
 func (w *walk) byKey(ctx context.Context) error {
 	w.result.Before = w.place.total
 	if w.place.last == "" {
 		before, err := w.total(ctx)
 		if err == nil && before >= w.limit { // more than a page
-			before, err = w.mark(ctx)
+			before, err = w.markNewest(ctx)
 		}
 		if err != nil {
 			return err
@@ -27,14 +28,14 @@ func (w *walk) byKey(ctx context.Context) error {
 		w.result.Before = before
 	}
 	from := anchor{w.place.last, w.place.at}
-	again := false // ask by time: the row to go on from may be gone
-	for looks := 0; ; {
-		rows, a, err := w.after(ctx, from, again)
+	byTime := false // the row to continue from may be gone
+	for checks := 0; ; {
+		rows, a, err := w.after(ctx, from, byTime)
 		if err != nil {
 			return err
 		}
-		w.begin(a)
-		fresh, err := w.take(rows, a, 0)
+		w.recordFirst(a)
+		fresh, err := w.emitNew(rows, a, 0)
 		if err != nil {
 			return err
 		}
@@ -42,32 +43,33 @@ func (w *walk) byKey(ctx context.Context) error {
 			from = anchor{rows[last].Get("id").String(), rows[last].Get("created_at").Time()}
 		}
 		if len(rows) >= w.limit {
-			again = false
+			byTime = false
 			continue
 		}
 		total, err := w.total(ctx)
 		if err != nil {
 			return err
 		}
-		if looks++; w.place.seen >= total || looks >= maxLooks || looks > 1 && fresh == 0 {
+		if checks++; w.place.seen >= total || checks >= maxEndChecks || checks > 1 && fresh == 0 {
 			w.finish(total)
 			return nil
 		}
-		again = true // a short page in the middle, or rows that came meanwhile
+		byTime = true // a short page in the middle, or rows that were created meanwhile
 	}
 }
 
-// anchor is the row to go on from.
+// anchor is the row to continue from.
 type anchor struct {
 	id string
 	at clerk.Time
 }
 
-// after reads the page after a row; or all since one millisecond before it, if that row is gone or byTime asks for it.
-// Clerk doesn't say whether created_at_after includes its time; with one millisecond less it does not matter.
+// after reads the page after a row. If that row is gone, or byTime is set, it reads the users
+// created since one millisecond before it. Clerk does not document whether created_at_after
+// includes its time; with one millisecond less it does not matter.
 func (w *walk) after(ctx context.Context, from anchor, byTime bool) ([]clerk.Value, Answer, error) {
 	query := maps.Clone(w.source.query)
-	query.Set("limit", w.page())
+	query.Set("limit", w.pageSize())
 	w.exact = false
 	if from.id == "" {
 		rows, _, a, err := w.client.fetch(ctx, w.op, w.source, query)
@@ -83,7 +85,7 @@ func (w *walk) after(ctx context.Context, from anchor, byTime bool) ([]clerk.Val
 		query.Del("starting_after")
 	}
 	if from.at == 0 {
-		failed := odd("the row to go on from is gone, and told no time")
+		failed := unexpected("the row to continue from is gone, and had no created_at")
 		failed.Op = w.op
 		return nil, Answer{}, failed
 	}
@@ -92,7 +94,7 @@ func (w *walk) after(ctx context.Context, from anchor, byTime bool) ([]clerk.Val
 	return rows, a, err
 }
 
-// anchorGone is true when Clerk doesn't know the row of starting_after any more.
+// anchorGone reports whether an error means that the row of starting_after no longer exists.
 func anchorGone(err error) bool {
 	var failed *Error
 	return errors.Is(err, ErrNotFound) ||

@@ -15,7 +15,7 @@ func production(config *Config) { config.Limit, config.Budget = 1000, 0.2 }
 
 func development(config *Config) { config.Limit, config.Budget = 0, 0 }
 
-// flood has callers read different users one after the other until the context ends.
+// flood makes callers read different users, one after the other, until the context ends.
 func flood(ctx context.Context, calls *sync.WaitGroup, c *Client, callers int, p Priority, done func(waited time.Duration, err error)) {
 	for i := range callers {
 		calls.Go(func() {
@@ -43,7 +43,7 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 	}{
 		"development, one walker":       {development, 1, 0, 20},
 		"development, 50 callers":       {development, 50, 0, 20},
-		"development, all in a hurry":   {development, 0, 50, 20},
+		"development, all interactive":  {development, 0, 50, 20},
 		"development, mixed":            {development, 25, 25, 20},
 		"production, one walker":        {production, 1, 0, 200},
 		"production, 50 callers":        {production, 50, 0, 200},
@@ -91,15 +91,15 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 				if test.background > 0 && served[Background] == 0 || test.hurried > 0 && served[Interactive] == 0 {
 					t.Errorf("served %v: one side starves", served)
 				}
-				if hurried > patience {
-					t.Errorf("somebody in a hurry waited %v", hurried)
+				if hurried > interactiveWait {
+					t.Errorf("an interactive caller waited %v", hurried)
 				}
 			})
 		})
 	}
 }
 
-// Whoever signs in during a walk waits a moment only, and nobody else is needed to know of the user.
+// An interactive read during a walk waits only a moment.
 func TestInteractiveGoesBeforeBackground(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestInteractiveGoesBeforeBackground(t *testing.T) {
 	})
 }
 
-// A walk takes its requests one by one, not ten seconds' worth in one.
+// A walk is paced: it does not spend the budget of ten seconds at once.
 func TestBackgroundIsPaced(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestNoWaitIsRefusedAtOnce(t *testing.T) {
 	})
 }
 
-// refusing answers 429 while it is told to, then echoes.
+// refusing answers 429 until a time, then echoes.
 type refusing struct {
 	mu     sync.Mutex
 	until  time.Time
@@ -198,7 +198,7 @@ func (r *refusing) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	answer(429, "application/json", `{"errors":[{"code":"too_many_requests"}]}`, header...)(w, q)
 }
 
-func TestRetryAfterIsHonouredByAll(t *testing.T) {
+func TestRetryAfterPausesAllCalls(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // synctest's
 	for name, test := range map[string]struct {
@@ -275,7 +275,7 @@ func TestRateIsHalvedAndRecovers(t *testing.T) {
 	})
 }
 
-// An instance that has no room left at all is asked less and less, and never with force.
+// An instance that always answers 429 gets fewer and fewer requests.
 func TestLastingRefusals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -320,7 +320,8 @@ func TestBreaker(t *testing.T) {
 		})
 		_ = sleep(ctx, outage-time.Second)
 		during := w.times()
-		// what was under way in the first second fails; then one probe after 5, 10, 20, 40, 60, 60… seconds
+		// requests under way in the first second fail; then one probe after 5, 10, 20, 40, 60, 60…
+		// seconds
 		if len(during) < 10 || len(during) > 30+10 {
 			t.Errorf("%d requests during the outage", len(during))
 		}
@@ -333,7 +334,7 @@ func TestBreaker(t *testing.T) {
 		if failed := mustFail(t, err, ErrUnavailable); failed.RetryAfter <= 0 || failed.Attempts != 0 || time.Since(before) != 0 {
 			t.Errorf("while open: %+v after %v", failed, time.Since(before))
 		}
-		_ = sleep(ctx, longBreak+2*probePoll)
+		_ = sleep(ctx, maxOpen+2*probePoll)
 		if s := c.Stats(); s.Breaker != BreakerClosed {
 			t.Errorf("a minute after the outage: %+v", s)
 		}
@@ -345,8 +346,8 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// A probe that is given up must not keep the breaker half open for ever.
-func TestProbeGivenUp(t *testing.T) {
+// A cancelled probe must not keep the breaker half open.
+func TestProbeIsCancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		down, hang := true, false
@@ -361,14 +362,14 @@ func TestProbeGivenUp(t *testing.T) {
 			}
 		})}
 		c := client(t, w)
-		for i := range tolerated {
+		for i := range maxFailures {
 			_, err := c.Object(t.Context(), user(fmt.Sprint("user_", i)), NoWait)
 			mustFail(t, err, ErrUnavailable)
 		}
 		if s := c.Stats(); s.Breaker != BreakerOpen {
 			t.Fatalf("%+v", s)
 		}
-		_ = sleep(t.Context(), firstBreak)
+		_ = sleep(t.Context(), minOpen)
 		hang = true
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -383,7 +384,7 @@ func TestProbeGivenUp(t *testing.T) {
 	})
 }
 
-// A hanging server is an outage, too.
+// A hanging server counts as an outage.
 func TestAttemptsTimeOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -391,7 +392,7 @@ func TestAttemptsTimeOut(t *testing.T) {
 		c := client(t, w)
 		start := time.Now()
 		_, err := c.Object(t.Context(), user("user_1"), Interactive)
-		if failed := mustFail(t, err, ErrUnavailable); failed.Attempts < 1 || time.Since(start) > 3*briefly+patience {
+		if failed := mustFail(t, err, ErrUnavailable); failed.Attempts < 1 || time.Since(start) > 3*interactiveTimeout+interactiveWait {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 	})

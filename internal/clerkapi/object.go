@@ -11,9 +11,9 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Ref names an object at Clerk. Most kinds need the id alone. An invitation needs its organization too. A membership
-// has no read by id: it is that of UserID in OrganizationID; a subscription is that of UserID or of OrganizationID.
-// Their ID may be empty: whichever there is.
+// Ref names an object at Clerk. Most kinds need the id only. An invitation needs its organization
+// too. A membership is read by UserID and OrganizationID, a subscription by UserID or
+// OrganizationID; if their ID is set, another object counts as not found.
 type Ref struct {
 	Kind           clerk.Kind
 	ID             string
@@ -21,18 +21,19 @@ type Ref struct {
 	UserID         string
 }
 
-// Reading is what Clerk says of an object.
+// Reading is what Clerk returned of an object.
 type Reading struct {
 	Ref  Ref // with the ID that was found
 	Body clerk.Value
 	Answer
 }
 
-// Object reads one object. Calls for the same object at the same priority share a request, and none of them is failed
-// by another that gives up; each of them gets the horizon that was taken before that request.
+// Object reads one object. Calls for the same object at the same priority share a request, with the
+// horizon that was taken before it. A caller that is cancelled does not cancel the others.
 //
-// [ErrNotFound] is Clerk's word that there is no such object now, and comes with a Reading without body, whose
-// ObservedAt dates the absence. One answer is not a deletion: it may come from a replica that lags.
+// [ErrNotFound] means that Clerk has no such object now. It comes with a Reading without body,
+// whose ObservedAt dates the absence. One such answer is not a deletion: a lagging replica may have
+// sent it.
 func (c *Client) Object(ctx context.Context, ref Ref, p Priority) (Reading, error) {
 	op := ref.op()
 	path, err := ref.path()
@@ -45,7 +46,7 @@ func (c *Client) Object(ctx context.Context, ref Ref, p Priority) (Reading, erro
 		var failed *Error
 		switch {
 		case err == nil:
-			if failed = reading.take(value); failed != nil {
+			if failed = reading.extract(value); failed != nil {
 				failed.Op = op
 				return reading, failed
 			}
@@ -66,15 +67,17 @@ func (r Ref) op() string {
 	return strings.Join(words, " ")
 }
 
-// goodID is true for what Clerk's ids are made of: such a text can't lead a path elsewhere.
+// goodID reports whether a text consists of the characters of Clerk's ids. Such a text cannot
+// change the path of a URL.
 func goodID(id string) bool {
-	odd := func(r rune) bool {
-		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	}
-	return id != "" && len(id) <= 255 && !strings.ContainsFunc(id, odd)
+	return id != "" && len(id) <= 255 && !strings.ContainsFunc(id, notInID)
 }
 
-// path is where the object is read, below /v1.
+func notInID(r rune) bool {
+	return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+}
+
+// path returns the path of the object below /v1, with the query.
 func (r Ref) path() (string, error) {
 	var path string
 	need := []string{r.ID}
@@ -100,25 +103,25 @@ func (r Ref) path() (string, error) {
 			path, need = "/organizations/"+r.OrganizationID+"/billing/subscription", []string{r.OrganizationID}
 		}
 	default:
-		return "", errors.New("the Backend API has no read of one " + fmt.Sprintf("%q", string(r.Kind)))
+		return "", errors.New("the Backend API cannot read a single " + fmt.Sprintf("%q", string(r.Kind)))
 	}
 	if slices.ContainsFunc(need, func(id string) bool { return !goodID(id) }) {
-		return "", errors.New("an id is missing or is none")
+		return "", errors.New("an id is missing or malformed")
 	}
 	return path, nil
 }
 
-// take finds the object in an answer, and makes sure that it is the one that was asked for.
-func (r *Reading) take(value clerk.Value) *Error {
+// extract takes the object out of an answer, and checks that it is the requested one.
+func (r *Reading) extract(value clerk.Value) *Error {
 	if r.Ref.Kind == clerk.KindMembership {
 		rows, _, err := decodePage(value, false)
 		if err != nil {
-			return odd(err.Error())
+			return unexpected(err.Error())
 		}
 		value = clerk.Value{}
 		for _, row := range rows {
 			if row.Get("public_user_data").Get("user_id").String() != r.Ref.UserID {
-				return odd("the filter by user was ignored")
+				return unexpected("the filter by user was ignored")
 			}
 			if id := row.Get("id").String(); r.Ref.ID == "" || id == r.Ref.ID {
 				value = row
@@ -131,22 +134,22 @@ func (r *Reading) take(value clerk.Value) *Error {
 	id := value.Get("id").String()
 	switch {
 	case id == "":
-		return odd("the answer is no object with an id")
+		return unexpected("the answer is not an object with an id")
 	case r.Ref.ID != "" && id != r.Ref.ID && r.Ref.Kind == clerk.KindSubscription:
-		return &Error{Reason: ErrNotFound, Attempts: 1} // the payer has another one
+		return &Error{Reason: ErrNotFound, Attempts: 1} // the payer has another subscription
 	case r.Ref.ID != "" && id != r.Ref.ID:
-		return odd("the answer is another object")
+		return unexpected("the answer is another object")
 	}
 	r.Ref.ID, r.Body = id, value
 	return nil
 }
 
-// odd is an answer of Clerk's that can't be one to what was asked.
-func odd(problem string) *Error {
+// unexpected returns the error for an answer that cannot be Clerk's answer to the request.
+func unexpected(problem string) *Error {
 	return &Error{Reason: ErrUnavailable, Attempts: 1, Remedy: remedyForeign, Cause: errors.New(problem)}
 }
 
-// KeyIDs are the ids of the instance's signing keys, by which an instance is known.
+// KeyIDs returns the ids of the instance's signing keys, which identify the instance.
 func (c *Client) KeyIDs(ctx context.Context, p Priority) ([]string, error) {
 	const op = "read the signing keys"
 	value, _, err := c.get(ctx, request{op, "/jwks", p})
@@ -160,7 +163,7 @@ func (c *Client) KeyIDs(ctx context.Context, p Priority) ([]string, error) {
 		}
 	}
 	if len(ids) == 0 {
-		failed := odd("the answer has no keys")
+		failed := unexpected("the answer has no keys")
 		failed.Op = op
 		return nil, failed
 	}

@@ -36,7 +36,7 @@ func TestObjectReadsEachKind(t *testing.T) {
 
 	for _, test := range []struct {
 		ref    Ref
-		member string // of the body, to be there
+		member string // a member that the body must have
 		reason error
 	}{
 		{ref: user(person), member: "email_addresses"},
@@ -60,14 +60,14 @@ func TestObjectReadsEachKind(t *testing.T) {
 		{ref: Ref{Kind: clerk.KindDomain, ID: "orgdmn_1"}, reason: ErrInvalid},
 		{ref: Ref{Kind: clerk.KindUser}, reason: ErrInvalid},
 		{ref: user("../organizations/" + org), reason: ErrInvalid},
-		{ref: user("count"), reason: ErrUnavailable}, // is another endpoint, and answers no user
+		{ref: user("count"), reason: ErrUnavailable}, // another endpoint, which does not return a user
 	} {
 		reading, err := c.Object(ctx, test.ref, Background)
 		if test.reason != nil {
 			absent := errors.Is(test.reason, ErrNotFound)
 			mustFail(t, err, test.reason)
 			if !absent && errors.Is(err, ErrNotFound) {
-				t.Errorf("%v: %v passes for a proof of absence", test.ref, err)
+				t.Errorf("%v: %v counts as a proof of absence", test.ref, err)
 			}
 			if reading.Body.Exists() || absent && reading.Date == 0 {
 				t.Errorf("%v: a reading with body %v and date %v", test.ref, reading.Body, reading.Date)
@@ -91,8 +91,8 @@ func TestObjectReadsEachKind(t *testing.T) {
 	}
 }
 
-// What an answer proves, and how often it was asked for.
-func TestAnswersAreJudged(t *testing.T) {
+// What an answer proves, and how many requests were sent for it.
+func TestAnswersAreClassified(t *testing.T) {
 	t.Parallel()
 	const json = "application/json"
 	clerks := func(code string) string {
@@ -148,9 +148,9 @@ func TestAnswersAreJudged(t *testing.T) {
 				if failed.Code != test.code || failed.Op != "read user user_1" {
 					t.Errorf("code %q, op %q", failed.Code, failed.Op)
 				}
-				// the breaker keeps some of the tries from being sent
+				// the breaker holds some attempts back
 				if sent > test.attempts || failed.Attempts != sent && failed.Attempts != 0 || test.attempts == 1 && sent != 1 {
-					t.Errorf("%d requests, %d attempts told, at most %d wanted", sent, failed.Attempts, test.attempts)
+					t.Errorf("%d requests, %d reported attempts, want at most %d", sent, failed.Attempts, test.attempts)
 				}
 				if !errors.Is(err, ErrNotFound) && failed.Remedy == "" {
 					t.Errorf("%v: no remedy", err)
@@ -172,8 +172,8 @@ func TestBodiesAreBounded(t *testing.T) {
 		}
 	}
 	for name, handler := range map[string]http.HandlerFunc{
-		"endless": endless,
-		"told":    answer(200, "application/json", `{"id":"user_1"}`+strings.Repeat(" ", 1<<20)),
+		"endless":     endless,
+		"with length": answer(200, "application/json", `{"id":"user_1"}`+strings.Repeat(" ", 1<<20)),
 	} {
 		server := httptest.NewServer(handler)
 		t.Cleanup(server.Close)
@@ -206,16 +206,16 @@ func TestCallersShareARequest(t *testing.T) {
 		var calls sync.WaitGroup
 		calls.Go(func() { _, first = c.Object(impatient, user("user_1"), Interactive) })
 		synctest.Wait()
-		horizon.Store(2) // something is applied after the request was sent
+		horizon.Store(2) // something was applied after the request was sent
 		readings, errs := make([]Reading, 20), make([]error, 20)
 		for i := range readings {
 			calls.Go(func() { readings[i], errs[i] = c.Object(t.Context(), user("user_1"), Interactive) })
 		}
 		synctest.Wait()
-		leave() // the one that started it
+		leave() // the caller that started it
 		synctest.Wait()
 		if !errors.Is(first, context.Canceled) {
-			t.Errorf("who gave up got %v", first)
+			t.Errorf("the cancelled caller got %v", first)
 		}
 		close(release)
 		calls.Wait()
@@ -224,19 +224,19 @@ func TestCallersShareARequest(t *testing.T) {
 				t.Fatal(err)
 			}
 			if h := readings[i].Horizon; h != (Horizon{1, 7}) {
-				t.Errorf("horizon %v: who joins must get that of before the request", h)
+				t.Errorf("horizon %v: a caller that joins must get the one from before the request", h)
 			}
 		}
 		if n := len(w.times()); n != 1 || c.Stats().Shared != 20 {
 			t.Errorf("%d requests, %d shared", n, c.Stats().Shared)
 		}
 		if _, err := c.Object(t.Context(), user("user_1"), Interactive); err != nil || len(w.times()) != 1 {
-			t.Errorf("a later call is one of its own: %v", err)
+			t.Errorf("a later call must send its own request: %v", err)
 		}
 	})
 }
 
-func TestNobodyWaitsNothingGoesOn(t *testing.T) {
+func TestRequestEndsWithItsLastCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ended := false
@@ -253,7 +253,7 @@ func TestNobodyWaitsNothingGoesOn(t *testing.T) {
 		}
 		synctest.Wait()
 		if !ended || c.Stats().Failures != 0 {
-			t.Errorf("request ended: %v; failures %d, for which Clerk can't be blamed", ended, c.Stats().Failures)
+			t.Errorf("request ended: %v; failures %d, although Clerk did not fail", ended, c.Stats().Failures)
 		}
 	})
 }
@@ -293,7 +293,7 @@ func TestObservedAt(t *testing.T) {
 	}
 }
 
-// Each attempt has its own horizon and time: those of the first would make the answer look older than it is.
+// Each attempt has its own horizon and time: those of the first would make the answer look older.
 func TestElapsedIsOfTheLastAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -319,7 +319,7 @@ func TestElapsedIsOfTheLastAttempt(t *testing.T) {
 			t.Errorf("elapsed %v, horizon %v, error %v", reading.Elapsed, reading.Horizon, err)
 		}
 		if !slices.Equal(asked, w.times()) {
-			t.Error("a horizon was not asked for right before its request")
+			t.Error("a horizon was not read right before its request")
 		}
 	})
 }

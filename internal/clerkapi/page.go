@@ -13,21 +13,21 @@ import (
 // List names a list of objects at Clerk.
 type List struct {
 	Kind   clerk.Kind
-	UserID string // sessions only: whose; there is no list of all
-	// Recent lists users by their last update, newest first, to be walked until what is known begins.
+	UserID string // of sessions, which Clerk lists for one user at a time
+	// Recent lists users by their last update, newest first. Such a walk is meant to be stopped.
 	Recent bool
 }
 
-// All is the list of all objects of a kind.
+// All returns the list of all objects of a kind.
 func All(kind clerk.Kind) List { return List{Kind: kind} }
 
-// RecentUsers are the users, the last changed ones first.
+// RecentUsers returns the list of users, the last changed ones first.
 func RecentUsers() List { return List{Kind: clerk.KindUser, Recent: true} }
 
-// SessionsOf are the sessions of a user that Clerk still keeps.
+// SessionsOf returns the list of a user's sessions that Clerk still has.
 func SessionsOf(userID string) List { return List{Kind: clerk.KindSession, UserID: userID} }
 
-// String names the list; cursors carry it.
+// String returns the name of the list, which is part of cursors.
 func (l List) String() string {
 	switch {
 	case l.Recent:
@@ -38,13 +38,13 @@ func (l List) String() string {
 	return string(l.Kind)
 }
 
-// source is how a list is read.
+// source says how a list is read.
 type source struct {
 	path  string
 	query url.Values
-	bare  bool // an array alone, else {data, total_count}
-	// ordered lists go by created_at, oldest first: what is new comes last, and a page that begins with a row older than
-	// the last one seen leaves none out.
+	bare  bool // an array; otherwise {data, total_count}
+	// ordered lists are ordered by created_at, oldest first: new rows come last, and a page that
+	// begins with a row older than the last one seen leaves none out.
 	ordered bool
 	keyset  bool
 }
@@ -66,13 +66,13 @@ func (l List) source() (source, error) {
 		s = source{path: path, query: url.Values{"order_by": {"-updated_at"}}, bare: true}
 	case l.Kind == clerk.KindUser:
 		s.bare, s.keyset = true, true
-	case l.Kind == clerk.KindDomain: // takes no order
+	case l.Kind == clerk.KindDomain: // cannot be ordered
 		s.query, s.ordered = url.Values{}, false
 	}
 	return s, nil
 }
 
-// fetch reads a page. total is -1 where the list doesn't tell it.
+// fetch reads a page. total is -1 if the list does not return it.
 func (c *Client) fetch(
 	ctx context.Context, op string, s source, query url.Values,
 ) (rows []clerk.Value, total int, a Answer, err error) {
@@ -81,14 +81,14 @@ func (c *Client) fetch(
 		return nil, 0, a, err
 	}
 	if rows, total, err = decodePage(value, s.bare); err != nil {
-		failed := odd(err.Error())
+		failed := unexpected(err.Error())
 		failed.Op = op
 		return nil, 0, a, failed
 	}
 	return rows, total, a, nil
 }
 
-// decodePage takes the rows out of a page, in either of Clerk's two shapes. Each is an object with an id.
+// decodePage returns the rows of a page, in either of Clerk's two shapes. Each row has an id.
 func decodePage(value clerk.Value, bare bool) (rows []clerk.Value, total int, err error) {
 	total = -1
 	if !bare {
@@ -98,7 +98,7 @@ func decodePage(value clerk.Value, bare bool) (rows []clerk.Value, total int, er
 		value = value.Get("data")
 	}
 	if !value.IsArray() {
-		return nil, 0, errors.New("the answer is no list")
+		return nil, 0, errors.New("the answer is not a list")
 	}
 	rows = make([]clerk.Value, 0, value.Len())
 	for _, row := range value.All() {
@@ -118,7 +118,7 @@ func decodeTotal(value clerk.Value) (int, error) {
 	return int(n), nil
 }
 
-// Total is how many objects a list has at this moment.
+// Total returns how many objects a list has now.
 func (c *Client) Total(ctx context.Context, list List, p Priority) (int, error) {
 	op := "count " + list.String()
 	s, err := list.source()
@@ -136,7 +136,7 @@ func (c *Client) Total(ctx context.Context, list List, p Priority) (int, error) 
 	}
 	total, err := decodeTotal(value)
 	if err != nil {
-		failed := odd(err.Error())
+		failed := unexpected(err.Error())
 		failed.Op = op
 		return 0, failed
 	}

@@ -17,7 +17,7 @@ func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*Config)
-		want   string // in the error, "": none
+		want   string // in the error; "" for no error
 	}{
 		"fine":            {func(*Config) {}, ""},
 		"https":           {func(c *Config) { c.URL = "https://api.clerk.example" }, ""},
@@ -30,7 +30,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"key and newline": {func(c *Config) { c.SecretKey += "\n" }, "blanks"},
 		"plain http":      {func(c *Config) { c.URL = "http://api.clerk.example" }, "https"},
 		"like loopback":   {func(c *Config) { c.URL = "http://127.0.0.1.example" }, "https"},
-		"no URL":          {func(c *Config) { c.URL = "api.clerk.example" }, "none"},
+		"no URL":          {func(c *Config) { c.URL = "api.clerk.example" }, "not a URL"},
 		"password in URL": {func(c *Config) { c.URL = "https://me:hidden@api.clerk.example" }, "password"},
 		"query in URL":    {func(c *Config) { c.URL = "https://api.clerk.example/?x" }, "path"},
 		"budget":          {func(c *Config) { c.Budget = 1.1 }, "budget"},
@@ -62,20 +62,20 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// The key goes into the Authorization header, to the configured host, and nowhere else.
+// The key is sent in the Authorization header, to the configured host, and nowhere else.
 func TestSecretStaysHidden(t *testing.T) {
 	t.Parallel()
 	reflected := func(status int, body string) http.HandlerFunc {
 		return answer(status, "application/json", body, "Clerk-Trace-Id", secret, "Location", "https://elsewhere.example/"+secret, "Retry-After", secret)
 	}
 	for name, transport := range map[string]http.RoundTripper{
-		"in the network's error": failing{errors.New("can't send Authorization: Bearer " + secret)},
-		"in a body":              &wire{Handler: reflected(500, secret)},
-		"in a code":              &wire{Handler: reflected(403, `{"errors":[{"code":"`+secret+`","message":"`+secret+`"}]}`)},
-		"in a refusal":           &wire{Handler: reflected(401, `{"errors":[{"code":"x_`+secret+`"}]}`)},
-		"in a 429":               &wire{Handler: reflected(429, `{"errors":[{"code":"`+secret+`"}]}`)},
-		"in a redirect":          &wire{Handler: reflected(307, `{}`)},
-		"in an odd answer":       &wire{Handler: reflected(200, `{"`+secret+`":`)},
+		"in the network's error":  failing{errors.New("cannot send Authorization: Bearer " + secret)},
+		"in a body":               &wire{Handler: reflected(500, secret)},
+		"in a code":               &wire{Handler: reflected(403, `{"errors":[{"code":"`+secret+`","message":"`+secret+`"}]}`)},
+		"in a refusal":            &wire{Handler: reflected(401, `{"errors":[{"code":"x_`+secret+`"}]}`)},
+		"in a 429":                &wire{Handler: reflected(429, `{"errors":[{"code":"`+secret+`"}]}`)},
+		"in a redirect":           &wire{Handler: reflected(307, `{}`)},
+		"in an unexpected answer": &wire{Handler: reflected(200, `{"`+secret+`":`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,11 +15,12 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// send makes one GET and reads its answer. The error is an [*Error] without operation and attempts.
+// send sends one GET request and reads the answer. The error is an [*Error] without Op and
+// Attempts.
 func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Value, error) {
 	timeout := c.config.Timeout
 	if r.priority != Background {
-		timeout = min(timeout, briefly)
+		timeout = min(timeout, interactiveTimeout)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -53,7 +54,7 @@ func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Val
 
 var errTooLong = fmt.Errorf("the answer is longer than %d MiB", maxBody>>20)
 
-// readBody reads all of an answer, into memory of its length where the server tells that.
+// readBody reads the body of an answer, and allocates its length at once if the server sends it.
 func readBody(res *http.Response, longest int64) ([]byte, error) {
 	if res.ContentLength > longest {
 		return nil, errTooLong
@@ -72,7 +73,7 @@ func readBody(res *http.Response, longest int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// read judges an answer that arrived whole.
+// read decodes a complete answer.
 func (c *Client) read(res *http.Response, body []byte) (clerk.Value, error) {
 	value, problem := parse(res.Header.Get("Content-Type"), body)
 	if res.StatusCode == http.StatusOK {
@@ -94,7 +95,7 @@ func (c *Client) read(res *http.Response, body []byte) (clerk.Value, error) {
 		failed.Reason, failed.Remedy = ErrUnavailable, remedyOutage
 	case foreign:
 		failed.Reason, failed.Remedy = ErrUnavailable, remedyForeign
-		failed.Cause = final(errors.New("the answer is not Clerk's"))
+		failed.Cause = final(errors.New("the answer is not from Clerk"))
 	case res.StatusCode == http.StatusNotFound && failed.Code == "resource_not_found":
 		failed.Reason = ErrNotFound
 	default:
@@ -103,7 +104,7 @@ func (c *Client) read(res *http.Response, body []byte) (clerk.Value, error) {
 	return clerk.Value{}, failed
 }
 
-// parse decodes a body that says that it is JSON.
+// parse decodes a body of type application/json.
 func parse(contentType string, body []byte) (clerk.Value, error) {
 	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
 		return clerk.Value{}, errors.New("the answer is not of type application/json")
@@ -115,7 +116,7 @@ func parse(contentType string, body []byte) (clerk.Value, error) {
 	return value, nil
 }
 
-// code is that of the first error in Clerk's error body, "" if it is none.
+// code returns the code of the first error in Clerk's error body, or "" if the body is not one.
 func (c *Client) code(value clerk.Value) string {
 	for _, e := range value.Get("errors").All() {
 		return c.word(e.Get("code").String())
@@ -133,13 +134,14 @@ func (c *Client) unavailable(res *http.Response, remedy string, cause error) *Er
 
 func final(cause error) error { return &finalError{cause} }
 
-// finalError is a cause that no further attempt can cure.
+// finalError is a cause for which further attempts are useless.
 type finalError struct{ error }
 
 func (e *finalError) Is(target error) bool { return target == errFinal }
 func (e *finalError) Unwrap() error        { return e.error }
 
-// retryAfter reads seconds, or a time by the server's own clock.
+// retryAfter returns the delay of a Retry-After header: seconds, or a time by the server's own
+// clock.
 func retryAfter(h http.Header) time.Duration {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	after := defaultRetryAfter

@@ -2,27 +2,27 @@ package clerkapi
 
 import "time"
 
-// Stats is what the client has done and how much it may do, for status pages and metrics.
+// Stats says what the client has done and how much it may do, for status pages and metrics.
 type Stats struct {
 	Requests uint64 // sent, retries included
 	Retries  uint64
 	TooMany  uint64 // answers 429
-	Failures uint64 // requests that got no answer of Clerk's
-	Shared   uint64 // calls that joined another's request
+	Failures uint64 // requests that Clerk did not answer
+	Shared   uint64 // calls that shared the request of another call
 	Waits    uint64 // of callers for the budget
 	Waited   time.Duration
 
-	Limit   int           // requests of the instance in ten seconds, as Clerk grants them
-	Budget  int           // ours of these
-	Allowed int           // of the budget at present: less after a 429
-	Used    int           // of the budget in the last ten seconds
-	Paused  time.Duration // that Clerk still wants to hear nothing
+	Limit   int           // requests of the instance that Clerk allows in ten seconds
+	Budget  int           // this client's part of the limit
+	Allowed int           // part of the budget that may be used now; less after a 429
+	Used    int           // requests in the last ten seconds
+	Paused  time.Duration // how long Clerk still wants no requests
 
 	Breaker      BreakerState
 	BreakerOpens uint64
 }
 
-// Stats counts from the start of the client.
+// Stats returns the counts since the client was made.
 func (c *Client) Stats() Stats {
 	s := Stats{
 		Requests: c.requests.Load(), Retries: c.retries.Load(), Failures: c.failures.Load(), Shared: c.shared.Load(),
@@ -42,5 +42,5 @@ func (c *Client) Stats() Stats {
 	return s
 }
 
-// Share is the part of the budget that the last ten seconds used, from 0 to 1.
+// Share returns the part of the budget that the last ten seconds used, from 0 to 1.
 func (s Stats) Share() float64 { return float64(s.Used) / float64(max(1, s.Budget)) }

@@ -14,46 +14,47 @@ import (
 // ErrStop ends a walk without an error when the page function returns it.
 var ErrStop = errors.New("stop the walk")
 
-// Page is a part of a list: rows that the walk has not brought before.
+// Page is a part of a list: rows that the walk has not returned before.
 type Page struct {
 	Rows  []clerk.Value
-	Next  Cursor // goes on after this page; "" where the list has no fixed order
-	Total int    // of the list, as Clerk counted before the walk; -1: it doesn't tell
-	Seen  int    // rows so far, with this page
+	Next  Cursor // continues after this page; "" if the list has no fixed order
+	Total int    // Clerk's count before the walk; -1 if Clerk gives none
+	Seen  int    // rows so far, including this page
 	Answer
 }
 
-// Walked is how a walk went.
-type Walked struct {
-	Rows     int // brought by this walk
+// WalkResult is the result of a walk.
+type WalkResult struct {
+	Rows     int // returned by this walk
 	Pages    int
-	Distinct int // with those before the cursor it began at
-	Before   int // Clerk's count before the walk; -1: it doesn't tell
-	After    int // and after it
-	// Complete walks brought each row that was there all the while: nothing failed, pages joined, the last one was
-	// short, and the distinct ids are as many as Clerk counted before and after; or, where the list did not shrink, those
-	// no younger than the newest of before are as many as Clerk counted then. What an incomplete walk did not bring says
-	// nothing.
+	Distinct int // including those before the cursor that the walk began at
+	Before   int // Clerk's count before the walk; -1 if Clerk gives none
+	After    int // Clerk's count after the walk
+	// Complete means that the walk returned each row that existed during the whole walk: nothing
+	// failed, pages overlapped, the last page was short, and there are as many distinct ids as
+	// Clerk counted before and after. If the list grew, it is enough that the ids that are not
+	// younger than the newest row of before are as many as Clerk counted before. An incomplete walk
+	// proves nothing about rows that it did not return.
 	Complete bool
 	Reason   string // why it is not complete
 	Stopped  bool   // by ErrStop
-	Began    Answer // Clerk's first answer with a page, which may have been empty
+	Began    Answer // Clerk's first answer; its page may have been empty
 }
 
-// Walk brings all rows of a list, page by page, from a cursor on. It ends at the first error, which may be the page
-// function's; the cursor of the last page that was handled then takes the walk up again. A page is fetched while the
-// one before is handled, except in lists that are walked to be stopped.
-func (c *Client) Walk(ctx context.Context, list List, from Cursor, handle func(Page) error) (Walked, error) {
+// Walk reads all rows of a list from a cursor on, and calls handle with each page. It ends at the
+// first error, which may be that of handle; the cursor of the last handled page then continues the
+// walk. The next page is fetched while one is handled, except for [RecentUsers].
+func (c *Client) Walk(ctx context.Context, list List, from Cursor, handle func(Page) error) (WalkResult, error) {
 	op := "walk " + list.String()
 	s, err := list.source()
 	if err != nil {
-		return Walked{}, invalid(op, err.Error())
+		return WalkResult{}, invalid(op, err.Error())
 	}
 	w := &walk{client: c, op: op, list: list, source: s, limit: c.config.PageSize, seed: maphash.MakeSeed()}
 	w.seen = map[uint64]struct{}{}
 	if from != "" {
 		if w.place, err = from.place(list); err != nil || !s.ordered {
-			return Walked{}, invalid(op, errCursor.Error())
+			return WalkResult{}, invalid(op, errCursor.Error())
 		}
 		w.resume()
 	}
@@ -69,7 +70,7 @@ func (c *Client) Walk(ctx context.Context, list List, from Cursor, handle func(P
 	return w.result, err
 }
 
-// walk is a walk under way. The fetching side alone uses it, until it is done.
+// walk is a walk under way. Only the goroutine that fetches uses it, until it is done.
 type walk struct {
 	client *Client
 	op     string
@@ -80,14 +81,14 @@ type walk struct {
 
 	place   place
 	resumed clerk.Time // created_at of the last row before the cursor
-	cut     bool       // the cursor doesn't name all rows of that time
-	exact   bool       // the page begins right behind the cursor, whatever the times
-	undated bool       // an answer had no Date header: when it was read cannot be told
-	doubt   bool       // a row may have been counted before the cursor, too
+	cut     bool       // the cursor does not name all rows of that time
+	exact   bool       // the page begins right after the cursor, whatever the times
+	undated bool       // an answer had no Date header: it is unknown when it was true
+	doubt   bool       // a row may have been counted before the cursor too
 	seed    maphash.Seed
-	seen    map[uint64]struct{} // hashes of ids: a tenth of the memory; a collision makes the count wrong, so incomplete
+	seen    map[uint64]struct{} // hashes of ids take a tenth of the memory; a collision only makes the walk incomplete
 	begun   bool
-	result  Walked
+	result  WalkResult
 }
 
 func (w *walk) resume() {
@@ -99,13 +100,13 @@ func (w *walk) resume() {
 
 func (w *walk) hash(id string) uint64 { return maphash.String(w.seed, id) }
 
-// run fetches in a goroutine of its own and handles in this one.
+// run fetches in a goroutine of its own and calls handle in this one.
 func (w *walk) run(ctx context.Context, handle func(Page) error) error {
 	read := w.byOffset
 	if w.source.keyset {
 		read = w.byKey
 	}
-	pages, rows := 0, 0 // result is the other goroutine's
+	pages, rows := 0, 0 // result belongs to the other goroutine
 	count := func(p Page) error {
 		pages++
 		rows += len(p.Rows)
@@ -147,15 +148,15 @@ func (w *walk) run(ctx context.Context, handle func(Page) error) error {
 	return failed
 }
 
-// take hands on those rows of a page that are new.
-func (w *walk) take(rows []clerk.Value, a Answer, offset int) (fresh int, err error) {
+// emitNew passes on those rows of a page that are new.
+func (w *walk) emitNew(rows []clerk.Value, a Answer, offset int) (fresh int, err error) {
 	p := Page{Answer: a, Total: w.result.Before}
 	w.undated = w.undated || a.Date == 0
 	for _, row := range rows {
 		id, at := row.Get("id").String(), row.Get("created_at").Time()
 		if w.isNew(id, at) {
 			w.seen[w.hash(id)] = struct{}{}
-			w.place.pass(id, at)
+			w.place.advance(id, at)
 			p.Rows = append(p.Rows, row)
 		}
 	}
@@ -176,28 +177,28 @@ func (w *walk) isNew(id string, at clerk.Time) bool {
 	switch {
 	case w.resumed == 0 || at > w.resumed:
 		return true
-	case at < w.resumed: // the list is ordered: it came before the cursor, or did not exist then
+	case at < w.resumed: // in an ordered list it came before the cursor, or did not exist then
 		return false
 	}
 	w.doubt = w.doubt || w.cut && !w.exact
 	return true
 }
 
-// finish judges a walk that came to the end of its list.
+// finish decides whether a walk that reached the end of its list is complete.
 func (w *walk) finish(after int) {
 	r := &w.result
 	r.After = after
 	switch {
 	case w.undated:
-		r.Reason = "Clerk's answers have no Date header, so nothing says when they were true; see what stands between"
+		r.Reason = "Clerk's answers have no Date header, so it is unknown when they were true; check proxies on the way to Clerk"
 	case after < 0:
-		r.Reason = "the list tells no total"
+		r.Reason = "the list has no total"
 	case r.Before <= after && w.place.broughtAll(r.Before) && !w.doubt:
 		r.Complete = true
 	case r.Before != after:
 		r.Reason = fmt.Sprintf("the total changed from %d to %d", r.Before, after)
 	case w.place.seen != after:
-		r.Reason = fmt.Sprintf("%d rows came, of %d", w.place.seen, after)
+		r.Reason = fmt.Sprintf("%d of %d rows were read", w.place.seen, after)
 	case w.doubt:
 		r.Reason = "rows of the cursor's millisecond may have been counted twice"
 	default:
@@ -205,10 +206,11 @@ func (w *walk) finish(after int) {
 	}
 }
 
-// mark notes, before the first page is read, which row is the newest, and answers how many there are: none of those is younger, and
-// what is created later is. That proves a walk over a list that grows under it. A user who signs up between the two
-// answers is counted and younger: then nothing is proven.
-func (w *walk) mark(ctx context.Context) (total int, err error) {
+// markNewest records which row is the newest before the first page is read, and returns how many
+// rows there are. None of them is younger than that row, and all that are created later are. So a
+// walk can be proven complete although the list grows. A user who signs up between the two answers
+// is counted and younger: then nothing is proven.
+func (w *walk) markNewest(ctx context.Context) (total int, err error) {
 	query := maps.Clone(w.source.query)
 	query.Set("order_by", "-created_at")
 	query.Set("limit", "1")
@@ -226,12 +228,12 @@ func (w *walk) total(ctx context.Context) (int, error) {
 	return w.client.Total(ctx, w.list, Background)
 }
 
-// begin notes Clerk's first answer.
-func (w *walk) begin(a Answer) {
+// recordFirst records Clerk's first answer.
+func (w *walk) recordFirst(a Answer) {
 	if w.begun {
 		return
 	}
 	w.begun, w.result.Began = true, a
 }
 
-func (w *walk) page() string { return strconv.Itoa(w.limit) }
+func (w *walk) pageSize() string { return strconv.Itoa(w.limit) }

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,8 +16,8 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 )
 
-// collect walks and returns the ids that came, each of which must have come once.
-func collect(t *testing.T, c *Client, list List, from Cursor, each func(Page) error) ([]string, Walked, error) {
+// collect walks a list and returns the ids, each of which must be returned once.
+func collect(t *testing.T, c *Client, list List, from Cursor, each func(Page) error) ([]string, WalkResult, error) {
 	t.Helper()
 	var ids []string
 	known := map[string]bool{}
@@ -28,7 +25,7 @@ func collect(t *testing.T, c *Client, list List, from Cursor, each func(Page) er
 		for _, row := range p.Rows {
 			id := row.Get("id").String()
 			if known[id] {
-				t.Errorf("%s came twice", id)
+				t.Errorf("%s was returned twice", id)
 			}
 			known[id] = true
 			ids = append(ids, id)
@@ -42,12 +39,12 @@ func collect(t *testing.T, c *Client, list List, from Cursor, each func(Page) er
 		return each(p)
 	})
 	if w.Rows != len(ids) {
-		t.Errorf("%d rows came, %d are told", len(ids), w.Rows)
+		t.Errorf("%d rows were returned, %d are reported", len(ids), w.Rows)
 	}
 	return ids, w, err
 }
 
-// live are the ids of all objects of a list, asked in process.
+// live returns the ids of all objects of a list, read in process.
 func live(t testing.TB, e *emulator.Emulator, list List) map[string]bool {
 	t.Helper()
 	s, err := list.source()
@@ -115,7 +112,7 @@ func TestWalkOfEachList(t *testing.T) {
 				t.Errorf("%s by %d: %+v, %v", list, size, w, err)
 			}
 			if want := live(t, e, list); !maps.Equal(set(ids), want) || list.UserID != "user_none" && len(want) == 0 {
-				t.Errorf("%s by %d: %d came of %d", list, size, len(ids), len(want))
+				t.Errorf("%s by %d: read %d of %d", list, size, len(ids), len(want))
 			}
 			if total, err := c.Total(t.Context(), list, Background); err != nil || total != len(ids) {
 				t.Errorf("%s: total %d, %v", list, total, err)
@@ -130,7 +127,7 @@ func TestWalkOfEachList(t *testing.T) {
 		mustFail(t, err, ErrInvalid)
 	}
 	if n := c.Stats().Requests; n != 0 {
-		t.Errorf("%d requests for lists that there are none of", n)
+		t.Errorf("%d requests for lists that do not exist", n)
 	}
 }
 
@@ -164,7 +161,7 @@ func TestSweepStops(t *testing.T) {
 	})
 }
 
-func TestWalkEndsWithItsCaller(t *testing.T) {
+func TestWalkEndsWhenTheCallerEndsIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := client(t, &wire{Handler: emulate(t, emulator.Options{Users: 100})}, pages(10))
@@ -189,12 +186,12 @@ func TestWalkEndsWithItsCaller(t *testing.T) {
 	})
 }
 
-// Each of the API's faults: the walk gets through, or says that it did not.
+// With each of the API's faults the walk is complete, or says that it is not.
 func TestWalkThroughFaults(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		faults emulator.APIFaults
-		must   bool // be complete in spite of them
+		must   bool // be complete nevertheless
 	}{
 		"none":              {emulator.APIFaults{}, true},
 		"too many requests": {emulator.APIFaults{TooMany: 0.3}, true},
@@ -217,7 +214,7 @@ func TestWalkThroughFaults(t *testing.T) {
 					c := client(t, w, pages(60), production)
 					ids, walked, err := collect(t, c, All(kind), "", nil)
 					if walked.Complete && (err != nil || !maps.Equal(set(ids), live(t, e, All(kind)))) {
-						t.Errorf("says that it is complete, %d rows came: %+v, %v", len(ids), walked, err)
+						t.Errorf("claims to be complete with %d rows: %+v, %v", len(ids), walked, err)
 					}
 					if test.must && !walked.Complete {
 						t.Errorf("%+v, %v", walked, err)
@@ -231,315 +228,5 @@ func TestWalkThroughFaults(t *testing.T) {
 				})
 			})
 		}
-	}
-}
-
-// changing lets the instance change before requests.
-type changing struct {
-	http.Handler
-	change func(*http.Request)
-}
-
-func (c changing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.change(r)
-	c.Handler.ServeHTTP(w, r)
-}
-
-// world is an instance that changes under a walk, and what was there when.
-type world struct {
-	t       *testing.T
-	e       *emulator.Emulator
-	list    List
-	random  *rand.Rand
-	now     map[string]bool
-	ids     []string        // those of now
-	always  map[string]bool // there since the beginning
-	ever    map[string]bool
-	members map[string]string // membership's path by its id
-}
-
-func newWorld(t *testing.T, e *emulator.Emulator, list List, seed uint64) *world {
-	w := &world{t: t, e: e, list: list, random: rand.New(rand.NewPCG(seed, 1)), now: live(t, e, list)}
-	w.always, w.ever, w.ids = maps.Clone(w.now), maps.Clone(w.now), slices.Sorted(maps.Keys(w.now))
-	return w
-}
-
-func (w *world) remove(id string) {
-	path := "/v1/users/" + id
-	if w.list.Kind == clerk.KindMembership {
-		path = w.members[id]
-	}
-	do(w.t, w.e, "DELETE", path, nil)
-	delete(w.now, id)
-	w.ids = slices.DeleteFunc(w.ids, func(x string) bool { return x == id })
-	delete(w.always, id)
-}
-
-func (w *world) add(n int) {
-	time.Sleep(time.Millisecond) // in a bubble: two of one millisecond can't be told apart
-	var made map[string]any
-	if w.list.Kind == clerk.KindUser {
-		made = do(w.t, w.e, "POST", "/v1/users", map[string]any{"email_address": []string{fmt.Sprintf("new%d@example.com", n)}})
-	} else {
-		person := do(w.t, w.e, "POST", "/v1/users", map[string]any{"email_address": []string{fmt.Sprintf("new%d@example.com", n)}})["id"].(string)
-		org := w.anyOrganization()
-		made = do(w.t, w.e, "POST", "/v1/organizations/"+org+"/memberships", map[string]any{"user_id": person, "role": "org:member"})
-		w.members[made["id"].(string)] = "/v1/organizations/" + org + "/memberships/" + person
-	}
-	id := made["id"].(string)
-	w.now[id], w.ever[id] = true, true
-	w.ids = append(w.ids, id)
-}
-
-func (w *world) anyOrganization() string {
-	return strings.Split(w.members[w.pick()], "/")[3]
-}
-
-func (w *world) pick() string { return w.ids[w.random.IntN(len(w.ids))] }
-
-// learn finds the paths of memberships.
-func (w *world) learn() {
-	w.members = map[string]string{}
-	var page struct {
-		Data []struct {
-			ID           string              `json:"id"`
-			Organization struct{ ID string } `json:"organization"`
-			User         struct {
-				ID string `json:"user_id"`
-			} `json:"public_user_data"`
-		} `json:"data"`
-	}
-	for offset := 0; offset < len(w.now); offset += 500 {
-		path := fmt.Sprintf("/v1/organization_memberships?limit=500&offset=%d", offset)
-		if err := w.e.Call(context.Background(), "GET", path, nil, &page); err != nil {
-			w.t.Fatal(err)
-		}
-		for _, m := range page.Data {
-			w.members[m.ID] = "/v1/organizations/" + m.Organization.ID + "/memberships/" + m.User.ID
-		}
-	}
-}
-
-func within(small, large map[string]bool) bool {
-	for id := range small {
-		if !large[id] {
-			return false
-		}
-	}
-	return true
-}
-
-// People come and go while the walk goes on, and the network is bad. A walk that says that it is complete brought
-// everything that was there all the while, and nothing that never was.
-func TestWalkOfALivingInstance(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []clerk.Kind{clerk.KindUser, clerk.KindMembership} {
-		for seed := range uint64(8) {
-			t.Run(fmt.Sprint(kind, seed), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) { walkLiving(t, kind, seed) })
-			})
-		}
-	}
-}
-
-func walkLiving(t *testing.T, kind clerk.Kind, seed uint64) {
-	size := 1000
-	if seed > 3 {
-		size = 3000
-	}
-	e := emulate(t, emulator.Options{Users: size, Organizations: 50, Memberships: size, Seed: seed + 1})
-	world := newWorld(t, e, All(kind), seed)
-	if kind == clerk.KindMembership {
-		world.learn()
-	}
-	if seed > 3 {
-		faults(t, e, emulator.APIFaults{TooMany: 0.1, ServerError: 0.05, Truncate: 0.05, PageShift: 0.3})
-	}
-	n := 0
-	h := changing{e, func(*http.Request) {
-		for range world.random.IntN(3) {
-			n++
-			switch {
-			case seed%4 == 0: // a calm instance
-			case seed%4 == 1 && n%2 == 0 || seed%4 == 2: // one comes for one that goes; or they only go
-				world.remove(world.pick())
-			default:
-				world.add(n)
-			}
-		}
-	}}
-	ids, walked, err := collect(t, client(t, &wire{Handler: h}, pages(100)), All(kind), "", nil)
-	came := set(ids)
-	if !within(came, world.ever) {
-		t.Error("a row came that never was")
-	}
-	// deletions alone take no row from a walk that ended
-	if whole := within(world.always, came); err == nil && !whole && (walked.Complete || kind == clerk.KindUser) {
-		t.Errorf("not all came that were there all the while: %+v", walked)
-	}
-	if walked.Complete && (seed%4 == 2 && n > 0 || walked.Before > walked.After) {
-		t.Errorf("complete, though rows went: %+v", walked)
-	}
-	if seed == 3 && (n < 10 || !walked.Complete) {
-		t.Errorf("%d came, none went, and it is not proven that all came: %+v, %v", n, walked, err)
-	}
-	if seed == 0 && (!walked.Complete || !maps.Equal(came, world.now)) {
-		t.Errorf("%+v, %v", walked, err)
-	}
-	if err != nil {
-		mustFail(t, err, ErrUnavailable)
-	}
-}
-
-// What was read last is deleted before the next page, and with it whole pages.
-func TestAnchorIsDeleted(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []clerk.Kind{clerk.KindUser, clerk.KindMembership} {
-		for _, gone := range []int{1, 5, 10, 35} { // rows before the next page
-			for _, resumed := range []bool{false, true} {
-				t.Run(fmt.Sprint(kind, gone, resumed), func(t *testing.T) {
-					t.Parallel()
-					synctest.Test(t, func(t *testing.T) {
-						e := emulate(t, emulator.Options{Users: 100, Organizations: 5, Memberships: 100})
-						world := newWorld(t, e, All(kind), 1)
-						world.learn()
-						c := client(t, &wire{Handler: e}, pages(10))
-						came := map[string]bool{}
-						var order []string
-						var from Cursor
-						done := false
-						pass := func(p Page) error {
-							for _, row := range p.Rows {
-								came[row.Get("id").String()] = true
-								order = append(order, row.Get("id").String())
-							}
-							if from = p.Next; len(order) >= 40 && !done {
-								done = true
-								for _, id := range order[len(order)-gone:] {
-									world.remove(id)
-								}
-								if resumed {
-									return ErrStop
-								}
-							}
-							return nil
-						}
-						w, err := c.Walk(t.Context(), All(kind), "", pass)
-						if resumed {
-							w, err = c.Walk(t.Context(), All(kind), from, pass)
-						}
-						if err != nil || w.Complete || !within(world.always, came) || len(order) != 100 {
-							t.Errorf("%d rows: %+v, %v", len(order), w, err)
-						}
-					})
-				})
-			}
-		}
-	}
-}
-
-// A walk may be taken up again after each of its pages, by another process.
-func TestWalkIsTakenUpAgain(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []clerk.Kind{clerk.KindUser, clerk.KindMembership, clerk.KindOrganization, clerk.KindPermission} {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := &wire{Handler: emulate(t, emulator.Options{Users: 300, Organizations: 60, Memberships: 300})}
-				want, whole, err := collect(t, client(t, w, pages(7)), All(kind), "", nil)
-				if err != nil || !whole.Complete {
-					t.Fatal(whole, err)
-				}
-				var came []string
-				var from Cursor
-				for range 100 {
-					crash := errors.New("kill -9")
-					ids, walked, err := collect(t, client(t, w, pages(7)), All(kind), from, func(p Page) error {
-						from = p.Next
-						return crash
-					})
-					came = append(came, ids...)
-					if errors.Is(err, crash) {
-						continue
-					}
-					if err != nil || !walked.Complete || walked.Distinct != len(want) || walked.Before != len(want) {
-						t.Errorf("%+v, %v", walked, err)
-					}
-					break
-				}
-				if !slices.Equal(came, want) {
-					t.Errorf("%d rows came, %d are there", len(came), len(want))
-				}
-			})
-		})
-	}
-}
-
-func TestCursorsAreChecked(t *testing.T) {
-	t.Parallel()
-	good := (&place{last: "user_1", at: 5, twins: []string{"user_1"}, offset: 3, seen: 4, total: 9, cut: true}).cursor(All(clerk.KindUser))
-	if p, err := good.place(All(clerk.KindUser)); err != nil || p.last != "user_1" || p.offset != 3 || !p.cut || p.total != 9 {
-		t.Errorf("%+v, %v", p, err)
-	}
-	c := client(t, failing{errors.New("must not be asked")})
-	for list, cursors := range map[List][]Cursor{
-		All(clerk.KindUser): {
-			"x", "v=2&list=user&last=user_1&seen=1", "%", good + "&seen=x", Cursor(strings.Replace(string(good), "seen=4", "seen=-4", 1)),
-			Cursor(strings.Replace(string(good), "last=user_1", "last=", 1)), Cursor(strings.Replace(string(good), "at=5", "at=later", 1)),
-		},
-		All(clerk.KindMembership): {good},
-		RecentUsers():             {good, (&place{last: "user_1", seen: 1}).cursor(RecentUsers())},
-	} {
-		for _, cursor := range cursors {
-			if cursor == good+"&seen=x" {
-				continue // the first value counts
-			}
-			_, err := c.Walk(t.Context(), list, cursor, func(Page) error { return nil })
-			mustFail(t, err, ErrInvalid)
-		}
-	}
-}
-
-// Users that were imported have one time; the one to go on from is deleted among them.
-func TestTwins(t *testing.T) {
-	t.Parallel()
-	for _, resumed := range []bool{false, true} {
-		t.Run(strconv.FormatBool(resumed), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				e := emulate(t, emulator.Options{})
-				for i := range 60 {
-					do(t, e, "POST", "/v1/users", map[string]any{
-						"email_address": []string{fmt.Sprintf("x%d@example.com", i)}, "created_at": "1999-12-31T00:00:00Z",
-					})
-				}
-				world := newWorld(t, e, All(clerk.KindUser), 1)
-				c := client(t, &wire{Handler: e}, pages(20))
-				came := map[string]bool{}
-				var from Cursor
-				pass := func(p Page) error {
-					for _, row := range p.Rows {
-						came[row.Get("id").String()] = true
-					}
-					if from == "" {
-						from = p.Next
-						world.remove(p.Rows[len(p.Rows)-1].Get("id").String())
-						world.add(1) // so that the total says nothing
-						if resumed {
-							return ErrStop
-						}
-					}
-					return nil
-				}
-				w, err := c.Walk(t.Context(), All(clerk.KindUser), "", pass)
-				if resumed {
-					w, err = c.Walk(t.Context(), All(clerk.KindUser), from, pass)
-				}
-				if err != nil || w.Complete || !within(world.now, came) {
-					t.Errorf("%d rows: %+v, %v", len(came), w, err)
-				}
-			})
-		})
 	}
 }

@@ -36,7 +36,8 @@ func TestSuspectsOutliveAProcess(t *testing.T) {
 	})
 }
 
-// Whoever asks again within the minute learns nothing, and a write between the two answers begins it anew.
+// Whoever asks again within the minute learns nothing, and a write between the two answers begins
+// it anew.
 func TestSecondAnswers(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
@@ -96,7 +97,8 @@ func TestListedIsNotGone(t *testing.T) {
 	})
 }
 
-// A domain goes once two whole lists, ten minutes apart, lack it, whoever walked them; not if it was heard of between.
+// A domain goes once two whole lists, ten minutes apart, lack it, whoever walked them; not if it
+// was heard of between.
 func TestDomainsWantTwoLists(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1}, func(l *lab) {
@@ -137,7 +139,8 @@ func TestDomainsWantTwoLists(t *testing.T) {
 	})
 }
 
-// A deduced deletion is for ever once a third answer, a week later, says so; until then it can be undone.
+// A deduced deletion is for ever once a third answer, a week later, says so; until then it can be
+// undone.
 func TestHardening(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
@@ -214,8 +217,8 @@ func TestRefusedReadsBackOff(t *testing.T) {
 	})
 }
 
-// An object of which Clerk answers nonsense holds up nobody else, and what was suspected of it stays suspected. If all
-// answers are, the work ends.
+// An object of which Clerk answers nonsense holds up nobody else, and what was suspected of it
+// stays suspected. If all answers are, the work ends.
 func TestUnansweredReads(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {

@@ -23,8 +23,8 @@ var keyColumns = map[clerk.Kind][2]string{
 	clerk.KindMembership: {"clerk_memberships", "clerk_membership_id"}, clerk.KindRole: {"clerk_roles", "clerk_role_id"},
 }
 
-// What was written to the tables by hand is found by a walk and by a read of the object, repaired, and reported as
-// what it is, by the names of the columns.
+// What was written to the tables by hand is found by a walk and by a read of the object, repaired,
+// and reported as what it is, by the names of the columns.
 func TestColumnsAlteredByHand(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -92,8 +92,9 @@ func TestColumnsAlteredByHand(t *testing.T) {
 	}
 }
 
-// A row that was altered by hand, and then saved because its user signed in, is not taken for one that clerksync has
-// written: a walk repairs and reports it, and so does the verify that the save has queued.
+// A row that was altered by hand, and then saved because its user signed in, is not taken for one
+// that clerksync has written: a walk repairs and reports it, and so does the verify that the save
+// has queued.
 func TestAlteredRowIsSavedByASignIn(t *testing.T) {
 	t.Parallel()
 	for _, set := range []string{"raw = '{}'", "email = 'eve@example.com'", "last_login_at = 9999999999999", "is_active = 0"} {
@@ -124,8 +125,8 @@ func TestAlteredRowIsSavedByASignIn(t *testing.T) {
 	}
 }
 
-// A membership that was given to another user by hand, and then saved because of an older event, is asked for by its own
-// user and found.
+// A membership that was given to another user by hand, and then saved because of an older event, is
+// asked for by its own user and found.
 func TestMembershipGivenAwayByHandIsSaved(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 5, Organizations: 2, Memberships: 5}, func(l *lab) {
@@ -149,7 +150,8 @@ func TestMembershipGivenAwayByHandIsSaved(t *testing.T) {
 	})
 }
 
-// A row that is deleted, and was made visible by hand, is hidden again, whichever way it was deleted.
+// A row that is deleted, and was made visible by hand, is hidden again, whichever way it was
+// deleted.
 func TestDeletedRowMadeVisibleByHand(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 30}, func(l *lab) {

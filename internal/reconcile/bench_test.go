@@ -21,9 +21,10 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// BenchmarkBackfill reads CLERKSYNC_BENCH_USERS users and three times as many memberships from an emulator in a process
-// of its own, without a limit, and then walks over them once more without drift. CPU is this process's alone: neither
-// the emulator's nor that of Postgres, whose figures bench/backfill.sh has.
+// BenchmarkBackfill reads CLERKSYNC_BENCH_USERS users and three times as many memberships from an
+// emulator in a process of its own, without a limit, and then walks over them once more without
+// drift. CPU is this process's alone: neither the emulator's nor that of Postgres, whose figures
+// bench/backfill.sh has.
 func BenchmarkBackfill(b *testing.B) {
 	users := 5000
 	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_BENCH_USERS")); err == nil {

@@ -14,9 +14,10 @@ import (
 	"github.com/clerksync/clerksync/internal/viewreader"
 )
 
-// This file searches for counterexamples to the promise of docs/proof.md: whenever the mirror says that it is in sync by
-// a walk that began at T, every change that was made at Clerk before T is in it, and so is every change whose event was
-// acknowledged. It is checked after every step of every history.
+// This file searches for counterexamples to the promise of docs/proof.md: whenever the mirror says
+// that it is in sync by a walk that began at T, every change that was made at Clerk before T is in
+// it, and so is every change whose event was acknowledged. It is checked after every step of every
+// history.
 
 // claims checks what the mirror says of itself now.
 func (s *side) claims(when string) {
@@ -41,7 +42,8 @@ func (s *side) claims(when string) {
 	}
 }
 
-// denied reports whether a replica of Clerk's that lagged may have kept a new object from the walk: of that nothing tells.
+// denied reports whether a replica of Clerk's that lagged may have kept a new object from the walk:
+// of that nothing tells.
 func (s *side) denied(key string, proven time.Time) bool {
 	_, id, _ := strings.Cut(key, " ")
 	first, lied := s.wire.lies[id]
@@ -109,8 +111,9 @@ func (s *side) back(orderly bool) {
 	s.copy = b
 }
 
-// restore puts the last copy in the place of the database. One that was taken after an orderly end shows only by its age
-// that it is a copy: it is restored when that is beyond what an orderly restart may take.
+// restore puts the last copy in the place of the database. One that was taken after an orderly end
+// shows only by its age that it is a copy: it is restored when that is beyond what an orderly
+// restart may take.
 func (s *side) restore() {
 	b := s.copy
 	if b == nil {

@@ -45,8 +45,8 @@ func (l *lab) oneDrift(what string, report *reconcile.Report, id, cause string, 
 	}
 }
 
-// Clerk lists a user who is permanently deleted here: that is reported each time, and stays until an operator accepts what
-// Clerk has.
+// Clerk lists a user who is permanently deleted here: that is reported each time, and stays until
+// an operator accepts what Clerk has.
 func TestClerkHasWhatIsDeletedHere(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
@@ -90,7 +90,8 @@ func TestClerkHasWhatIsDeletedHere(t *testing.T) {
 	})
 }
 
-// A conflict ends when Clerk deletes the object, too. It is open from the first sight on, before a second answer proves it.
+// A conflict ends when Clerk deletes the object, too. It is open from the first sight on, before a
+// second answer proves it.
 func TestConflictEndsWithTheObject(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
@@ -113,7 +114,8 @@ func TestConflictEndsWithTheObject(t *testing.T) {
 	})
 }
 
-// Who was erased here stays erased, though Clerk still has them: that is no conflict, and cannot be accepted.
+// Who was erased here stays erased, though Clerk still has them: that is no conflict, and cannot be
+// accepted.
 func TestErasureIsNoConflict(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
@@ -154,7 +156,8 @@ func TestConflictAboutADomain(t *testing.T) {
 	})
 }
 
-// A deletion whose event comes while a page is on its way, which still has the object, is no conflict.
+// A deletion whose event comes while a page is on its way, which still has the object, is no
+// conflict.
 func TestDeletionBesideAPageIsNoConflict(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 40}, func(l *lab) {

@@ -11,7 +11,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// Who was erased here while Clerk still has them is no drift, is not read again, and does not come back.
+// Who was erased here while Clerk still has them is no drift, is not read again, and does not come
+// back.
 func TestTheErasedAreNoDrift(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20, Organizations: 2, Memberships: 30}, func(l *lab) {

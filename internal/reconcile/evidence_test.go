@@ -17,7 +17,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// unaccounted is how many live rows of a kind nothing proves to have been at Clerk when the last whole walk began.
+// unaccounted is how many live rows of a kind nothing proves to have been at Clerk when the last
+// whole walk began.
 func (l *lab) unaccounted(kind clerk.Kind) int64 {
 	l.Helper()
 	walks, err := l.db.Walks(l.Context())
@@ -99,7 +100,8 @@ func TestSecondBackfillFindsWhatWasDeleted(t *testing.T) {
 	})
 }
 
-// A user who was read and is deleted before the backfill has ended is not taken for one that Clerk has.
+// A user who was read and is deleted before the backfill has ended is not taken for one that Clerk
+// has.
 func TestDeletionWhileTheFirstBackfillReads(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 100}, func(l *lab) {
@@ -118,8 +120,8 @@ func TestDeletionWhileTheFirstBackfillReads(t *testing.T) {
 	})
 }
 
-// A backfill that another process takes up again judges by when the first one began: it finds what was deleted before,
-// and asks for nothing that the first one has read.
+// A backfill that another process takes up again judges by when the first one began: it finds what
+// was deleted before, and asks for nothing that the first one has read.
 func TestResumedBackfillFindsWhatWasDeleted(t *testing.T) {
 	t.Parallel()
 	for _, when := range []string{"before it began", "while it was interrupted"} {
@@ -160,7 +162,8 @@ func TestResumedBackfillFindsWhatWasDeleted(t *testing.T) {
 	}
 }
 
-// Too many missing rows of one kind stop a backfill from removing them, but not from reading the other kinds.
+// Too many missing rows of one kind stop a backfill from removing them, but not from reading the
+// other kinds.
 func TestBackfillLeavesMassDeletionsToAPerson(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 40, Organizations: 2, Memberships: 5}, func(l *lab) {
@@ -190,8 +193,8 @@ func TestBackfillLeavesMassDeletionsToAPerson(t *testing.T) {
 	})
 }
 
-// A user of the very second in which a walk begins, deleted before it: neither Clerk's clock nor the order of writes tells
-// it from one that came later.
+// A user of the very second in which a walk begins, deleted before it: neither Clerk's clock nor
+// the order of writes tells it from one that came later.
 func TestGhostOfTheSecondInWhichAWalkBegins(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 30}, func(l *lab) {
@@ -208,7 +211,8 @@ func TestGhostOfTheSecondInWhichAWalkBegins(t *testing.T) {
 	})
 }
 
-// An event that comes after a walk which did not find its object any more does not make it be there: it is asked for.
+// An event that comes after a walk which did not find its object any more does not make it be
+// there: it is asked for.
 func TestLateEventBringsNoGhost(t *testing.T) {
 	t.Parallel()
 	for name, late := range map[string]func(l *lab) store.Key{
@@ -297,7 +301,8 @@ func TestLateDomainIsNotAccountedFor(t *testing.T) {
 	})
 }
 
-// What an event tells after a walk began is accounted for without being asked for, and so is what was read by id since.
+// What an event tells after a walk began is accounted for without being asked for, and so is what
+// was read by id since.
 func TestYoungerEventsAreAccountedFor(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 10, Organizations: 1}, func(l *lab) {

@@ -10,7 +10,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// A permission whose deletion an event told has left the roles by that: they sent no event of their own.
+// A permission whose deletion an event told has left the roles by that: they sent no event of their
+// own.
 func TestDeletedPermissionIsNoDriftOfRoles(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1}, func(l *lab) {
@@ -42,8 +43,8 @@ func TestDeletedPermissionIsNoDriftOfRoles(t *testing.T) {
 	})
 }
 
-// A membership that is missing at Clerk, and that its deleted user hides by the time a second answer confirms it, was never
-// shown wrongly.
+// A membership that is missing at Clerk, and that its deleted user hides by the time a second
+// answer confirms it, was never shown wrongly.
 func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(l *lab) {
@@ -66,7 +67,8 @@ func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 	})
 }
 
-// A walk may meet a deletion before its event comes. Once the event has come, nothing waits for a second answer any more.
+// A walk may meet a deletion before its event comes. Once the event has come, nothing waits for a
+// second answer any more.
 func TestDeletionThatItsEventToldIsNotSuspected(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(l *lab) {

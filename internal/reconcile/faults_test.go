@@ -36,7 +36,8 @@ func (l *lab) lose(deeds int) {
 	}
 }
 
-// Refusals and failures in the middle of a walk cost time and nothing else; a walk that gives up deletes nothing.
+// Refusals and failures in the middle of a walk cost time and nothing else; a walk that gives up
+// deletes nothing.
 func TestStormsAtTheAPI(t *testing.T) {
 	t.Parallel()
 	for name, faults := range map[string]emulator.APIFaults{
@@ -97,8 +98,8 @@ func TestClockJumps(t *testing.T) {
 	}
 }
 
-// jumpOfTheHolder lets the clock jump while somebody walks. On SQLite, where our clock is the only one, another takes over
-// and the one that walked is refused; Postgres has a clock of its own.
+// jumpOfTheHolder lets the clock jump while somebody walks. On SQLite, where our clock is the only
+// one, another takes over and the one that walked is refused; Postgres has a clock of its own.
 func (l *lab) jumpOfTheHolder(jump time.Duration) {
 	l.Helper()
 	l.r = l.reconciler(10, time.Minute)
@@ -119,7 +120,8 @@ func (l *lab) jumpOfTheHolder(jump time.Duration) {
 	l.equal("session") // which no list brings back
 }
 
-// A database that restarts in the middle, in order or not, fails a walk at most; the next one goes on.
+// A database that restarts in the middle, in order or not, fails a walk at most; the next one goes
+// on.
 func TestPostgresRestartsDuringReconcile(t *testing.T) {
 	t.Parallel()
 	server := testenv.NewPostgresServer(t, testenv.ServerOptions{})
@@ -167,8 +169,8 @@ func (l *lab) freeLease() {
 	}
 }
 
-// Whichever message to Postgres is the last before the connection is cut: nothing wrong is written, and the next walk
-// repairs all.
+// Whichever message to Postgres is the last before the connection is cut: nothing wrong is written,
+// and the next walk repairs all.
 func TestConnectionCutDuringReconcile(t *testing.T) {
 	t.Parallel()
 	proxy := newCutter(t, testenv.Postgres(t))
@@ -291,7 +293,8 @@ func (c *cutter) relay(from, to net.Conn, counts bool) {
 	}
 }
 
-// A full disk stops a backfill and refuses webhooks, and neither pretends anything; with room again both go on.
+// A full disk stops a backfill and refuses webhooks, and neither pretends anything; with room again
+// both go on.
 func TestFullDiskStopsAndGoesOn(t *testing.T) {
 	t.Parallel()
 	handle, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "clerk.db")+"?_txlock=immediate&_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)")

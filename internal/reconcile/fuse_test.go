@@ -19,7 +19,8 @@ import (
 // errKilled is what a process gets that is dead, which nobody sees.
 var errKilled = errors.New("killed")
 
-// fuse kills a process at one of its statements: what was not committed is lost, and nothing is done from then on.
+// fuse kills a process at one of its statements: what was not committed is lost, and nothing is
+// done from then on.
 type fuse struct {
 	mu    sync.Mutex
 	left  int  // statements until then; negative: never
@@ -59,8 +60,9 @@ func (f *fuse) blown() bool {
 	return dead
 }
 
-// openWithFuse opens a database as packages sqlite and postgres do: a dsn of Postgres, or "" for SQLite in memory, which
-// may be a copy of another one. The clock of Postgres is that of the bubble.
+// openWithFuse opens a database as packages sqlite and postgres do: a dsn of Postgres, or "" for
+// SQLite in memory, which may be a copy of another one. The clock of Postgres is that of the
+// bubble.
 func openWithFuse(dsn string, content []byte) (*store.DB, *sql.DB, *fuse, error) {
 	f := &fuse{left: -1}
 	if dsn != "" {

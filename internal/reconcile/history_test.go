@@ -28,8 +28,8 @@ import (
 	"github.com/clerksync/clerksync/internal/viewreader"
 )
 
-// CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must survive, 10 unless told: under the
-// race detector each takes seconds. Postgres gets an eighth.
+// CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must survive, 10
+// unless told: under the race detector each takes seconds. Postgres gets an eighth.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_HISTORIES"))
@@ -42,12 +42,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestOneReconcileRepairsAnyHistory is promise (b) of docs/correctness.md: whatever happened at Clerk, whichever events
-// were lost, doubled or late, whatever was read and when, at whichever statements processes died: one reconcile, begun a
-// minute after the last change, and the mirror equals Clerk, alike on both engines.
+// TestOneReconcileRepairsAnyHistory is promise (b) of docs/correctness.md: whatever happened at
+// Clerk, whichever events were lost, doubled or late, whatever was read and when, at whichever
+// statements processes died: one reconcile, begun a minute after the last change, and the mirror
+// equals Clerk, alike on both engines.
 //
-// It tells nothing of sessions and subscriptions, of which Clerk has no list. Deletions of domains, which can't be read by
-// id, are demanded after a second reconcile ten minutes later.
+// It tells nothing of sessions and subscriptions, of which Clerk has no list. Deletions of domains,
+// which can't be read by id, are demanded after a second reconcile ten minutes later.
 func TestOneReconcileRepairsAnyHistory(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.Postgres(t)

@@ -23,8 +23,9 @@ func (s *side) last() {
 	}
 }
 
-// judge reconciles once, and demands that all is as at Clerk. What comes after that changes nothing if nothing was lost. (If
-// the deletion of an object was lost that no reconcile ever saw, an older event brings it until the next one.)
+// judge reconciles once, and demands that all is as at Clerk. What comes after that changes nothing
+// if nothing was lost. (If the deletion of an object was lost that no reconcile ever saw, an older
+// event brings it until the next one.)
 func (s *side) judge() {
 	s.swept()
 	for _, when := range []string{"after one reconcile", "after a second one, in which nothing is left to repair"} {
@@ -58,7 +59,8 @@ func (s *side) judge() {
 	}
 }
 
-// swept demands that a sweep brings what was changed of users, whatever was lost, once all users were read.
+// swept demands that a sweep brings what was changed of users, whatever was lost, once all users
+// were read.
 func (s *side) swept() {
 	walks, err := s.db.Walks(s.ctx)
 	must(s.T, err)
@@ -95,7 +97,8 @@ func (s *side) fresh() string {
 	return fresh.rows()
 }
 
-// equal compares the live views with Clerk, and the rows with those of a mirror that was made of nothing else.
+// equal compares the live views with Clerk, and the rows with those of a mirror that was made of
+// nothing else.
 func (s *side) equal(when, fresh string) {
 	reader := maps.Clone(s.views)
 	delete(reader, "session")
@@ -155,7 +158,8 @@ func (s *side) query(name, text string) (lines []string) {
 	return lines
 }
 
-// sane demands what holds at every moment: nothing that Clerk has is hidden, and nothing that it deleted comes back.
+// sane demands what holds at every moment: nothing that Clerk has is hidden, and nothing that it
+// deleted comes back.
 func (s *side) sane() {
 	for name, kind := range tables() {
 		ids := s.ids(kind)

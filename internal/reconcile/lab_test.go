@@ -14,7 +14,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// answer makes the Backend API answer all calls whose path contains a text with a status and a body; "": no longer.
+// answer makes the Backend API answer all calls whose path contains a text with a status and a
+// body; "": no longer.
 func (l *lab) answer(path string, status int, body string) {
 	if path == "" {
 		l.intercept.Store(nil)

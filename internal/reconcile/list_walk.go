@@ -18,8 +18,8 @@ const (
 	// maxAttempts is how often a list is walked that could not be proven whole: it may have changed
 	// meanwhile.
 	maxAttempts = 3
-	// pagesPerTx is how many pages of a backfill one transaction writes, if pages arrive faster than
-	// they are written. It bounds how long an event waits: 2,000 rows take 0.1 to 0.2 seconds.
+	// pagesPerTx is how many pages of a backfill one transaction writes, if pages arrive faster
+	// than they are written. It bounds how long an event waits: 2,000 rows take 0.1 to 0.2 seconds.
 	pagesPerTx = 4
 )
 

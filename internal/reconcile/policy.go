@@ -18,9 +18,11 @@ const (
 	// listsApart is the least time between the starts of two walks that both lack an object of a
 	// kind that cannot be read by id.
 	listsApart = 10 * time.Minute
-	// remindEvery is how often a contradiction that a person must decide is read and reported again.
+	// remindEvery is how often a contradiction that a person must decide is read and reported
+	// again.
 	remindEvery = 24 * time.Hour
-	// longestBackoff is the longest time for which an object that Clerk refuses to return is not read.
+	// longestBackoff is the longest time for which an object that Clerk refuses to return is not
+	// read.
 	longestBackoff = time.Hour
 	// maxRefusals is how often Clerk may refuse to return an object before a person has to look:
 	// after a quarter of an hour.

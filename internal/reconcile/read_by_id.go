@@ -139,7 +139,8 @@ func (r *run) hideAgain(ctx context.Context, k *KindReport, key store.Key) error
 }
 
 // judgeNotFound judges the answer that there is no such object. The first such answer makes the row
-// a suspect, the second one hides it, and the third one, a week later, makes the deletion permanent.
+// a suspect, the second one hides it, and the third one, a week later, makes the deletion
+// permanent.
 func (r *run) judgeNotFound(ctx context.Context, k *KindReport, key store.Key, row store.RowMeta, exists bool, reading clerkapi.Reading) error {
 	before := r.suspects[key]
 	first := store.Suspect{Key: key, Reason: store.SuspectGone, Since: reading.Horizon.Since, DueAt: r.in(confirmAfter), Attempts: 1}

@@ -35,7 +35,8 @@ type Config struct {
 	Sleep  func(context.Context, time.Duration) error // for tests; nil waits
 	Logger *slog.Logger
 	Lease  time.Duration // for tests; 0 is 30 s
-	// Learned is called with the ids of the signing keys of the secret key's instance. It may be nil.
+	// Learned is called with the ids of the signing keys of the secret key's instance. It may be
+	// nil.
 	Learned func(keyIDs []string)
 	Tracer  trace.Tracer // nil records no spans
 }

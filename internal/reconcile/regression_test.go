@@ -84,7 +84,8 @@ func TestRegression(t *testing.T) {
 	})
 }
 
-// The two reads count only if nothing was written between them, and a day passes between two reports of the background.
+// The two reads count only if nothing was written between them, and a day passes between two
+// reports of the background.
 func TestRegressionInTheBackground(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {

@@ -21,7 +21,8 @@ func (l *lab) signIn(user string) store.Key {
 	return store.Key{Kind: clerk.KindSession, ID: s.ID}
 }
 
-// Sessions whose events were lost are repaired within a round; what was there before the first round is no drift.
+// Sessions whose events were lost are repaired within a round; what was there before the first
+// round is no drift.
 func TestSessionRounds(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
@@ -56,7 +57,8 @@ func TestSessionRounds(t *testing.T) {
 	})
 }
 
-// A call reads the sessions of so many users; the round goes on with the next, also in another process.
+// A call reads the sessions of so many users; the round goes on with the next, also in another
+// process.
 func TestSessionRoundsAreBounded(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 130}, func(l *lab) {
@@ -82,7 +84,8 @@ func TestSessionRoundsAreBounded(t *testing.T) {
 	})
 }
 
-// Clerk forgets sessions that are over: they stay as they are. One that should be usable is asked for by id.
+// Clerk forgets sessions that are over: they stay as they are. One that should be usable is asked
+// for by id.
 func TestForgottenSessions(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {

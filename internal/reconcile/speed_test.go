@@ -40,8 +40,9 @@ func (w *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	return recorder.Result(), nil
 }
 
-// With Clerk's production limit, a backfill makes 95 % of the requests that its budget allows, although Clerk and the
-// database each take nearly as long as the budget gives to a request: one after the other they would reach 64 %.
+// With Clerk's production limit, a backfill makes 95 % of the requests that its budget allows,
+// although Clerk and the database each take nearly as long as the budget gives to a request: one
+// after the other they would reach 64 %.
 func TestBackfillUsesItsBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -71,8 +72,9 @@ func TestBackfillUsesItsBudget(t *testing.T) {
 	})
 }
 
-// A walk without drift leaves rows and the change feed as they are; a user whose change no event told is repaired by
-// three requests at most, the sweep's among them. CLERKSYNC_TEST_USERS is how many others there are.
+// A walk without drift leaves rows and the change feed as they are; a user whose change no event
+// told is repaired by three requests at most, the sweep's among them. CLERKSYNC_TEST_USERS is how
+// many others there are.
 func TestNoMoreThanNeeded(t *testing.T) {
 	t.Parallel()
 	users := 3000

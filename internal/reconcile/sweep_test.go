@@ -29,7 +29,8 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// What waits in doubt is read by id, and what Clerk does not know goes once that was said twice, a minute apart.
+// What waits in doubt is read by id, and what Clerk does not know goes once that was said twice, a
+// minute apart.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
@@ -82,8 +83,8 @@ func TestSince(t *testing.T) {
 	})
 }
 
-// A change whose event comes a few seconds later is no drift, though a sweep stands between; one whose event never comes
-// is drift in the next sweep.
+// A change whose event comes a few seconds later is no drift, though a sweep stands between; one
+// whose event never comes is drift in the next sweep.
 func TestEventOnItsWayIsNoDrift(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
@@ -107,7 +108,8 @@ func TestEventOnItsWayIsNoDrift(t *testing.T) {
 	})
 }
 
-// A user whose events are lost and who changes every few seconds is repaired by the second sweep, though always young.
+// A user whose events are lost and who changes every few seconds is repaired by the second sweep,
+// though always young.
 func TestUserWhoNeverRestsIsRepaired(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {

@@ -13,7 +13,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// A domain can't be read by id: two whole lists without it, ten minutes apart, hide it, and one that has it begins anew.
+// A domain can't be read by id: two whole lists without it, ten minutes apart, hide it, and one
+// that has it begins anew.
 func TestDomainGoesOnceTwoListsLackIt(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 10, Organizations: 1}, func(l *lab) {
@@ -54,7 +55,8 @@ func (l *lab) listed(path string) (ids []string, err error) {
 	return ids, err
 }
 
-// What was read before a backfill was ended, and changed until it is taken up again, is brought by the next sweep.
+// What was read before a backfill was ended, and changed until it is taken up again, is brought by
+// the next sweep.
 func TestSweepBringsWhatChangedWhileABackfillWasInterrupted(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 100}, func(l *lab) {
@@ -107,7 +109,8 @@ func TestSweepDoesNotTrustAnEmptyPage(t *testing.T) {
 	})
 }
 
-// A row that was hidden wrongly, by two false answers, is shown again by a walk that finds it listed.
+// A row that was hidden wrongly, by two false answers, is shown again by a walk that finds it
+// listed.
 func TestWalkBringsBackWhatWasHiddenWrongly(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
@@ -146,7 +149,8 @@ func TestKeyOfAnotherInstanceWritesNothing(t *testing.T) {
 	})
 }
 
-// After a walk each row that anybody sees was compared, also where an event brought a membership of a user who is deleted.
+// After a walk each row that anybody sees was compared, also where an event brought a membership of
+// a user who is deleted.
 func TestEveryRowIsVerifiedAfterAWalk(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 10, Organizations: 1, NoChildEvents: true}, func(l *lab) {

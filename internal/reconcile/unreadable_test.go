@@ -10,8 +10,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// A read that Clerk refuses for good ends as a finding: it waits no longer, grants nothing, and keeps the mirror from being
-// in sync until Clerk tells the object.
+// A read that Clerk refuses for good ends as a finding: it waits no longer, grants nothing, and
+// keeps the mirror from being in sync until Clerk tells the object.
 func TestReadThatCannotSucceedIsAFinding(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
@@ -71,8 +71,9 @@ func TestOutageMakesNothingUnreadable(t *testing.T) {
 	})
 }
 
-// An organization was deleted, of which no event came, and a membership of it is in doubt. Its read says that there is no
-// such organization: the organization is asked for, and hides the membership. The next walk is not waited for.
+// An organization was deleted, of which no event came, and a membership of it is in doubt. Its read
+// says that there is no such organization: the organization is asked for, and hides the membership.
+// The next walk is not waited for.
 func TestMembershipOfALostOrganizationDoesNotWait(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1, Memberships: 2}, func(l *lab) {

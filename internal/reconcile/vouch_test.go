@@ -9,8 +9,8 @@ import (
 	"github.com/clerksync/clerksync/internal/reconcile"
 )
 
-// What readiness goes by: when sweeps and whole walks began, by the database's clock where it has one, and which lists
-// Clerk refuses.
+// What readiness goes by: when sweeps and whole walks began, by the database's clock where it has
+// one, and which lists Clerk refuses.
 func TestWhatVouches(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 5, Organizations: 1, Memberships: 3}, func(l *lab) {

@@ -12,8 +12,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// What was there before any event is read; what is read again without drift writes nothing; a deletion that no event told
-// hides the row after a minute.
+// What was there before any event is read; what is read again without drift writes nothing; a
+// deletion that no event told hides the row after a minute.
 func TestBackfillAndWalk(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 3000, Organizations: 60, Memberships: 3000}, func(l *lab) {
@@ -61,7 +61,8 @@ func TestBackfillAndWalk(t *testing.T) {
 	})
 }
 
-// People sign up and join all the while: walks are whole nevertheless, and a lost deletion is found.
+// People sign up and join all the while: walks are whole nevertheless, and a lost deletion is
+// found.
 func TestWalkOfAnInstanceThatIsNeverStill(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, emulator.Options{Users: 60, Organizations: 6, Memberships: 60}, func(l *lab) {

@@ -19,8 +19,8 @@ type wire struct {
 	page   int
 	script []cue
 	cancel context.CancelFunc
-	// lies are objects that were denied, and since when: replicas lag less than a minute, so that two denials a minute apart
-	// are no lie.
+	// lies are objects that were denied, and since when: replicas lag less than a minute, so that
+	// two denials a minute apart are no lie.
 	lies map[string]time.Time
 }
 
@@ -101,8 +101,8 @@ func (w *wire) fail(r *http.Request, recorder *httptest.ResponseRecorder, status
 	return res
 }
 
-// alter makes an answer that Clerk should not give: a list without its rows or its last one, or as a replica has it
-// that lacks an object.
+// alter makes an answer that Clerk should not give: a list without its rows or its last one, or as
+// a replica has it that lacks an object.
 func (w *wire) alter(res *http.Response, c cue, body []byte) []byte {
 	var list struct {
 		Data  []map[string]any `json:"data"`
