@@ -137,6 +137,9 @@ func (m *Mirror) checkDatabase(ctx context.Context, o DoctorOptions) []Finding {
 	took := time.Since(before)
 	found := []Finding{doctor.Good("%s %s answers in %s.", engineName(m.db.Engine()), c.Version, took.Round(100*time.Microsecond))}
 	switch {
+	case errors.Is(c.Schema, store.ErrUnreleasedSchema), errors.Is(c.Schema, store.ErrAlteredSchema):
+		found = append(found, doctor.Fail("Start with a new file or database, and run clerksync backfill.",
+			"An unreleased or changed build of clerksync made the schema. It cannot be upgraded."))
 	case len(c.Unknown) > 0:
 		found = append(found, doctor.Fail("Run the newer version.", "A newer version of clerksync has migrated the schema (%s).", c.Unknown[len(c.Unknown)-1]))
 	case len(c.Pending) > 0:

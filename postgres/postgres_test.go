@@ -41,12 +41,14 @@ func TestMalformedConnectionStringIsNotQuoted(t *testing.T) {
 
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
-	dsn := testenv.Postgres(t)
-	storetest.Upgrade(t, func(t *testing.T) *store.DB {
-		db, err := postgres.Open(dsn)
-		if err != nil {
-			t.Fatal(err)
+	storetest.Upgrade(t, func(t *testing.T) func() *store.DB {
+		dsn := testenv.Postgres(t)
+		return func() *store.DB {
+			db, err := postgres.Open(dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return db
 		}
-		return db
 	})
 }

@@ -55,12 +55,14 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "old.db")
-	storetest.Upgrade(t, func(t *testing.T) *store.DB {
-		db, err := sqlite.Open(path)
-		if err != nil {
-			t.Fatal(err)
+	storetest.Upgrade(t, func(t *testing.T) func() *store.DB {
+		path := filepath.Join(t.TempDir(), "old.db")
+		return func() *store.DB {
+			db, err := sqlite.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return db
 		}
-		return db
 	})
 }

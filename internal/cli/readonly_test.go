@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -355,8 +356,12 @@ func TestReadingWhatIsNotReady(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			change(func(db *store.DB) error { return db.MigrateTo(t.Context(), "0001_first_light.sql") })
-			expect("older version", "run clerksync migrate", "0002_gate.sql")
+			change(func(db *store.DB) error {
+				return errors.Join(db.Exec(t.Context(), "CREATE TABLE clerk_migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)"),
+					db.Exec(t.Context(), "INSERT INTO clerk_migrations (name, checksum, applied_at) VALUES ('0001_first_light.sql', 'x', 1)"))
+			})
+			expect("made by an unreleased version", "start with a new file or database", "clerksync backfill")
+			change(func(db *store.DB) error { return db.Exec(t.Context(), "DROP TABLE clerk_migrations") })
 			change(func(db *store.DB) error { return db.Migrate(t.Context()) })
 			change(func(db *store.DB) error {
 				return db.Exec(t.Context(), "INSERT INTO clerk_migrations (name, checksum, applied_at) VALUES ('9999_later.sql', 'x', 1)")

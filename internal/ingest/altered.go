@@ -24,7 +24,7 @@ var loose = map[clerk.Kind][]string{
 func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation) error {
 	e := b.rows[op.key]
 	op, ok := b.spare(op, e.row)
-	if !ok || !e.exists || e.save || e.row.Tombstoned || op.do != upsert || (!e.row.Altered && !e.row.Unsealed) {
+	if !ok || !e.exists || e.save || e.row.Tombstoned || op.do != upsert || !e.row.Altered {
 		return nil // also where a row comes twice in a batch: the database has it as it was before
 	}
 	want := *e.row
@@ -44,7 +44,7 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation) error 
 	if err != nil {
 		return err
 	}
-	if names = append(names, columns...); len(names) == 0 && !want.Unsealed { // it is something that nothing else tells
+	if names = append(names, columns...); len(names) == 0 { // it is something that nothing else tells
 		if e.row.Written > b.since { // … and that the read is too old to tell
 			b.doubts = append(b.doubts, store.VerifyItem{Key: op.key, Reason: doubtHand})
 			return nil
@@ -55,12 +55,10 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation) error 
 		want.SignedInAt, want.ActiveAt = op.signedInAt, op.activeAt
 		names = []string{}
 	}
-	want.Altered, want.Unsealed = false, false
+	want.Altered = false
 	*e.row, e.save = want, true
-	if names != nil {
-		b.altered[op.key] = names
-		b.changes = append(b.changes, store.Change{Key: op.key, Operation: row.OpUpsert, Version: want.Version, Fields: names})
-	}
+	b.altered[op.key] = names
+	b.changes = append(b.changes, store.Change{Key: op.key, Operation: row.OpUpsert, Version: want.Version, Fields: names})
 	return nil
 }
 

@@ -175,31 +175,6 @@ func TestDeletedRowMadeVisibleByHand(t *testing.T) {
 	})
 }
 
-// Rows of a version that made no checksums are no drift, and get one by the first walk. Those that were altered before are.
-func TestRowsWithoutChecksumAreNoDrift(t *testing.T) {
-	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 5, Organizations: 2, Memberships: 5}, func(l *lab) {
-		l.backfill()
-		for _, table := range []string{"users", "organizations", "memberships", "roles", "permissions"} {
-			l.byHand("UPDATE clerk_" + table + " SET sync_checksum = NULL")
-		}
-		altered := l.any(clerk.KindUser)
-		l.byHand("UPDATE clerk_users SET username = 'eve' WHERE clerk_user_id = '" + altered.ID + "'")
-		if report := l.walk(reconcile.Options{}); report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != altered.ID {
-			l.Errorf("%+v", report)
-		}
-		before, err := l.db.RowMeta(l.Context(), altered)
-		l.must(err)
-		if report := l.walk(reconcile.Options{}); report.Found != 0 {
-			l.Errorf("once more: %+v", report)
-		}
-		if after, err := l.db.RowMeta(l.Context(), altered); err != nil || after.Written != before.Written {
-			l.Errorf("written again: %+v, %v", after, err)
-		}
-		l.equal()
-	})
-}
-
 // A ladder that another process has brought into force is no drift of roles.
 func TestAnotherLadderIsNoDrift(t *testing.T) {
 	t.Parallel()

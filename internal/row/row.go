@@ -73,10 +73,8 @@ type Row struct {
 	// Altered reports that something other than clerksync had written the row when it was loaded. Saving the row does not
 	// hide that: the row keeps a wrong checksum until a read of the object from Clerk clears this.
 	Altered bool
-	// Unsealed reports that the row had no checksum when it was loaded: an earlier version has written it.
-	Unsealed bool
-	Raw      string // the canonical body; "" when only the id is known
-	body     clerk.Value
+	Raw     string // the canonical body; "" when only the id is known
+	body    clerk.Value
 }
 
 // Provision is what the last version of a user that carries the flag says of the user's directory (SCIM). Not every

@@ -72,7 +72,7 @@ func (t *table) sealedText(e Engine) string {
 	values := make([]string, len(t.sealed))
 	for i, c := range t.sealed {
 		value := t.columns[c].name
-		if t.columns[c].typ == intColumn && e == Postgres {
+		if t.columns[c].typ != textColumn && e == Postgres {
 			value += "::text"
 		}
 		values[i] = "COALESCE(" + value + ", '" + nullMark + "')"
@@ -80,17 +80,14 @@ func (t *table) sealedText(e Engine) string {
 	return fmt.Sprintf("concat_ws('%s', %s)", unitSeparator, strings.Join(values, ", "))
 }
 
-// storedChecksum is the expression of a row's checksum, -1 for none.
-func (t *table) storedChecksum() string { return "COALESCE(" + checksumColumn + ", -1)" }
-
 // selectDigests selects what a page is compared with, the text that the checksum is of, and the checksum.
 func selectDigests(t *table, e Engine) string {
 	facts := ""
 	if t.kind == clerk.KindUser {
-		facts = "COALESCE(last_login_at, 0), COALESCE(last_active_at, 0), sync_banned_at, COALESCE(deprovisioned, 0), "
+		facts = "COALESCE(last_login_at, 0), COALESCE(last_active_at, 0), sync_banned_at, deprovisioned, "
 	}
 	return fmt.Sprintf("SELECT %s, sync_digest, sync_revision, sync_rank, sync_hidden, %s%s, %s FROM %s WHERE ",
-		t.key(), facts, t.sealedText(e), t.storedChecksum(), t.name)
+		t.key(), facts, t.sealedText(e), checksumColumn, t.name)
 }
 
 // RowDigest is a row as a page of Clerk's is compared with it.

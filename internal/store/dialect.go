@@ -53,6 +53,7 @@ type columnType uint8
 const (
 	textColumn columnType = iota
 	intColumn
+	uuidColumn
 )
 
 // bulk is an INSERT that is run for many rows: once for each row on SQLite, which has no
@@ -65,7 +66,7 @@ type bulk struct {
 func newBulk(prefix string, types []columnType, suffix string) *bulk {
 	arrays := make([]string, len(types))
 	for i, t := range types {
-		arrays[i] = fmt.Sprintf("$%d::%s", i+1, [...]string{"text[]", "bigint[]"}[t])
+		arrays[i] = fmt.Sprintf("$%d::%s", i+1, [...]string{"text[]", "bigint[]", "text[]::uuid[]"}[t])
 	}
 	return &bulk{types: types, texts: map[Engine]string{
 		// not "$1": its driver looks parameters with a name up by it, one by one
@@ -121,10 +122,10 @@ func (tx *Tx) insertNew(ctx context.Context, b *bulk, n int, values func(i int) 
 func (b *bulk) arrays(n int, values func(i int) []any) []any {
 	columns := make([]any, len(b.types))
 	for c, t := range b.types {
-		if t == textColumn {
-			columns[c] = make([]*string, n)
-		} else {
+		if t == intColumn {
 			columns[c] = make([]*int64, n)
+		} else {
+			columns[c] = make([]*string, n)
 		}
 	}
 	for i := range n {

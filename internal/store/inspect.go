@@ -1,12 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
-	"io/fs"
-	"path"
-	"slices"
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -21,7 +19,8 @@ type ServerInfo struct {
 	// table to write.
 	Settings map[string]string
 	Pending  []string // migrations that are not applied yet
-	Unknown  []string // migrations of a newer version
+	Unknown  []string // migrations that this version does not know
+	Schema   error    // why this version cannot read the database: one of the errors about the schema; nil when it can
 }
 
 // Inspect asks the database about itself. It changes nothing.
@@ -47,27 +46,17 @@ func (db *DB) Inspect(ctx context.Context) (c ServerInfo, err error) {
 	if db.journal != "" {
 		c.Settings["journal_mode"] = db.journal
 	}
-	if n, err := db.number(ctx, exists); err != nil || n == 0 {
-		c.Pending = db.engine.migrationNames()
+	n, err := db.number(ctx, exists)
+	if err != nil {
 		return c, err
 	}
-	return c, db.compareMigrations(ctx, &c)
+	return c, db.checkMigrations(ctx, &c, n > 0)
 }
 
-// CheckSchema returns why the database cannot be read by this version, as an error that tells what to do. It changes nothing.
+// CheckSchema returns why this version cannot read the database, as an error that says what to do. It changes nothing.
 func (db *DB) CheckSchema(ctx context.Context) error {
 	c, err := db.Inspect(ctx)
-	switch {
-	case err != nil:
-		return err
-	case len(c.Unknown) > 0:
-		return ErrNewerSchema
-	case len(c.Pending) == len(db.engine.migrationNames()):
-		return ErrNoMirror
-	case len(c.Pending) > 0:
-		return fmt.Errorf("%w (%s is missing)", ErrOlderSchema, strings.Join(c.Pending, ", "))
-	}
-	return nil
+	return cmp.Or(err, c.Schema)
 }
 
 func scanServerInfo(r *sql.Rows) (c ServerInfo, err error) {
@@ -80,22 +69,30 @@ func scanServerInfo(r *sql.Rows) (c ServerInfo, err error) {
 	return c, err
 }
 
-func (db *DB) compareMigrations(ctx context.Context, c *ServerInfo) error {
-	rows, err := db.query(ctx, "SELECT name FROM clerk_migrations ORDER BY name")
-	applied, err := scanAll(rows, err, scanOne[string])
+// checkMigrations notes which migrations are pending and which are not known, and what that means.
+func (db *DB) checkMigrations(ctx context.Context, c *ServerInfo, any bool) error {
+	var applied map[string]string
+	if any {
+		rows, err := db.query(ctx, selectMigrations)
+		if applied, err = scanMap(rows, err, scanMigration); err != nil {
+			return err
+		}
+	}
+	known, err := migrationsOf(db.engine, db.migrations)
 	if err != nil {
 		return err
 	}
-	known := db.engine.migrationNames()
-	c.Pending = slices.DeleteFunc(slices.Clone(known), func(name string) bool { return slices.Contains(applied, name) })
-	c.Unknown = slices.DeleteFunc(applied, func(name string) bool { return slices.Contains(known, name) })
-	return nil
-}
-
-func (e Engine) migrationNames() (names []string) {
-	files, _ := fs.Glob(migrations, "migrations/"+string(e)+"/*.sql") // the pattern is well-formed
-	for _, f := range files {
-		names = append(names, path.Base(f))
+	var pending []migration
+	pending, c.Unknown, c.Schema = compareMigrations(known, applied)
+	for _, m := range pending {
+		c.Pending = append(c.Pending, m.name)
 	}
-	return names
+	switch {
+	case c.Schema != nil:
+	case len(applied) == 0:
+		c.Schema = ErrNoMirror
+	case len(pending) > 0:
+		c.Schema = fmt.Errorf("%w (%s is missing)", ErrOlderSchema, strings.Join(c.Pending, ", "))
+	}
+	return nil
 }

@@ -258,7 +258,7 @@ func selectRows(t *table, e Engine) string {
 		"COALESCE(deleted_at, 0)", "COALESCE(raw, '')", "sync_hard", "sync_terminal", "sync_rank", "sync_updated_at", "sync_observed_at",
 		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write", "sync_erased", "sync_read_after",
 		userFact(t, "deprovisioned"), userFact(t, "sync_provision_at"), userFact(t, "sync_provision_seen_at"),
-		t.sealedText(e), t.storedChecksum(),
+		t.sealedText(e), checksumColumn,
 	}, ", ") + " FROM " + t.name + " WHERE "
 }
 

@@ -5,48 +5,48 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
-	"embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
+	"maps"
+	"slices"
 
 	"github.com/clerksync/clerksync/clerk"
 )
-
-//go:embed migrations
-var migrations embed.FS
 
 // advisoryLock is the key under which Postgres replicas take turns to migrate
 // ("clerksyn" as a number).
 const advisoryLock = 0x636c65726b73796e
 
-// ErrNewerSchema says that the database was migrated by a newer binary.
-var ErrNewerSchema = errors.New("the database has a newer schema than this version of clerksync knows: run the newer version")
-
-// What a handle that only reads says of a database that is not ready to be read.
+// Errors about the schema of a database. [DB.Migrate] returns the first three, [DB.CheckSchema] all of them.
 var (
-	ErrNoMirror    = errors.New("there is no mirror in the database yet: run clerksync serve, or clerksync migrate and clerksync backfill")
-	ErrOlderSchema = errors.New("the database has the schema of an older version of clerksync: run clerksync migrate, or serve, which does it at start")
+	ErrNewerSchema = errors.New("the database has a newer schema than this version of clerksync knows: run the newer version")
+
+	ErrUnreleasedSchema = errors.New("the database was made by an unreleased version of clerksync, and its schema cannot be upgraded: " +
+		"start with a new file or database, and run clerksync backfill")
+
+	ErrAlteredSchema = errors.New("the database was made by another build of this version of clerksync, with another schema: " +
+		"use that build, or start with a new file or database and run clerksync backfill")
+
+	ErrNoMirror = errors.New("there is no mirror in the database yet: run clerksync serve, or clerksync migrate and clerksync backfill")
+
+	ErrOlderSchema = errors.New("the database has the schema of an older version of clerksync: " +
+		"run clerksync migrate, or serve, which does it at start")
 )
 
-// Migrate brings the schema up to date. Each migration is one transaction, applied once,
-// in order; its text is checksummed, and a database whose applied migrations differ from
-// this binary's is refused. Replicas may call it at the same time.
-func (db *DB) Migrate(ctx context.Context) error { return db.MigrateTo(ctx, "") }
+// UseMigrations replaces the migrations of this version by those of a folder: for tests of upgrades. Call it before the
+// handle is used.
+func (db *DB) UseMigrations(files fs.FS) { db.migrations = files }
 
-// MigrateTo migrates up to and including the migration of a name, as an older version would: for tests of
-// upgrades. The empty name means all.
-func (db *DB) MigrateTo(ctx context.Context, last string) error {
+// Migrate brings the schema up to date. Each migration is applied once, in order. Its text is checksummed, and a database
+// to which another text was applied is refused. All of it is one transaction. Replicas may call it at the same time.
+func (db *DB) Migrate(ctx context.Context) error {
 	if db.readOnly {
 		return ErrReadOnly
 	}
-	if err := db.migrate(ctx, last); err != nil {
+	if err := db.migrate(ctx); err != nil {
 		return db.Explain(fmt.Errorf("migrate: %w", err))
-	}
-	if last != "" {
-		return nil
 	}
 	if _, err := db.LoadSettings(ctx); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (db *DB) MigrateTo(ctx context.Context, last string) error {
 	return db.prepareWrites(ctx)
 }
 
-func (db *DB) migrate(ctx context.Context, last string) error {
+func (db *DB) migrate(ctx context.Context) error {
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -65,81 +65,79 @@ func (db *DB) migrate(ctx context.Context, last string) error {
 			return err
 		}
 	}
-	if err := migrateIn(ctx, tx, db.engine, last, db.now().UnixMilli()); err != nil {
+	if err := db.migrateIn(ctx, tx); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
-// Exec runs a statement of an older schema: for tests of upgrades.
+// Exec runs a statement outside of the store's own transactions: for tests.
 func (db *DB) Exec(ctx context.Context, text string) error {
 	_, err := db.write.ExecContext(ctx, text)
 	return err
 }
 
-func migrateIn(ctx context.Context, tx *sql.Tx, engine Engine, last string, now int64) error {
-	const table = `CREATE TABLE IF NOT EXISTS clerk_migrations
-		(name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)`
+func (db *DB) migrateIn(ctx context.Context, tx *sql.Tx) error {
+	table, err := newSchemaReader(db.engine).read(migrationsTable)
+	if err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, table); err != nil {
 		return err
 	}
-	applied, err := appliedMigrations(ctx, tx)
+	rows, err := tx.QueryContext(ctx, selectMigrations)
+	applied, err := scanMap(rows, err, scanMigration)
 	if err != nil {
 		return err
 	}
-	files, err := fs.Glob(migrations, "migrations/"+string(engine)+"/*.sql")
+	known, err := migrationsOf(db.engine, db.migrations)
 	if err != nil {
 		return err
 	}
-	for _, file := range files {
-		text, err := migrations.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		name, sum := strings.TrimPrefix(file, "migrations/"+string(engine)+"/"), checksum(text)
-		if known, ok := applied[name]; ok {
-			if known != sum {
-				return fmt.Errorf("migration %s was applied with another text: the schema has drifted", name)
-			}
-			delete(applied, name)
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, string(text)); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	pending, _, err := compareMigrations(known, applied)
+	if err != nil {
+		return err
+	}
+	for _, m := range pending {
+		if _, err := tx.ExecContext(ctx, m.text); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
 		}
 		const record = "INSERT INTO clerk_migrations (name, checksum, applied_at) VALUES ($1, $2, $3)"
-		if _, err := tx.ExecContext(ctx, record, name, sum, now); err != nil {
+		if _, err := tx.ExecContext(ctx, record, m.name, m.checksum(), db.now().UnixMilli()); err != nil {
 			return err
 		}
-		if name == last {
-			return seedMeta(ctx, tx)
-		}
-	}
-	if len(applied) > 0 {
-		return ErrNewerSchema
 	}
 	return seedMeta(ctx, tx)
 }
 
-func appliedMigrations(ctx context.Context, tx *sql.Tx) (map[string]string, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT name, checksum FROM clerk_migrations")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	applied := map[string]string{}
-	for rows.Next() {
-		var name, sum string
-		if err := rows.Scan(&name, &sum); err != nil {
-			return nil, err
+const selectMigrations = "SELECT name, checksum FROM clerk_migrations"
+
+func scanMigration(r *sql.Rows) (name, sum string, err error) { return name, sum, r.Scan(&name, &sum) }
+
+// compareMigrations returns the migrations that were not applied yet, and the names of those applied that this version
+// does not know. The error says why the database cannot be migrated.
+func compareMigrations(known []migration, applied map[string]string) (pending []migration, unknown []string, err error) {
+	unmatched := maps.Clone(applied)
+	for _, m := range known {
+		sum, ok := applied[m.name]
+		if !ok {
+			pending = append(pending, m)
+		} else if sum != m.checksum() {
+			err = fmt.Errorf("%w (migration %s)", ErrAlteredSchema, m.name)
 		}
-		applied[name] = sum
+		delete(unmatched, m.name)
 	}
-	return applied, rows.Err()
+	unknown = slices.Sorted(maps.Keys(unmatched))
+	if _, ok := applied[firstMigration]; !ok && len(applied) > 0 {
+		err = ErrUnreleasedSchema
+	} else if len(unknown) > 0 {
+		err = ErrNewerSchema
+	}
+	return pending, unknown, err
 }
 
-func checksum(text []byte) string {
-	sum := sha256.Sum256(text)
+func (m migration) checksum() string {
+	sum := sha256.Sum256([]byte(m.text))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -41,9 +42,10 @@ type DB struct {
 	nonDurable bool
 	location   string // for people; "" where it is not known
 
-	settings atomic.Pointer[Settings]
-	readOnly bool
-	journal  string // SQLite's journal mode, where its own pragma does not tell; see WithJournal
+	settings   atomic.Pointer[Settings]
+	readOnly   bool
+	migrations fs.FS
+	journal    string // SQLite's journal mode, where its own pragma does not tell; see WithJournal
 
 	updateTimeout time.Duration // of a transaction on Postgres
 
@@ -66,7 +68,7 @@ type stmtKey struct {
 // Open wraps the two pools of an engine: one for reads, one for writes (for Postgres the
 // same). It takes them over: Close closes both. It does not touch the database.
 func Open(engine Engine, read, write *sql.DB) *DB {
-	db := &DB{engine: engine, read: read, write: write, now: time.Now, updateTimeout: updateTimeout, stmts: map[stmtKey]*sql.Stmt{}}
+	db := &DB{engine: engine, read: read, write: write, now: time.Now, migrations: embeddedMigrations(), updateTimeout: updateTimeout, stmts: map[stmtKey]*sql.Stmt{}}
 	db.settings.Store(&Settings{})
 	return db
 }

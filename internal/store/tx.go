@@ -240,8 +240,7 @@ func scanRow(kind clerk.Kind, rows *sql.Rows) (*Row, error) {
 		&r.DeletedAt, &r.Raw, &r.Tombstoned, &r.Terminal, &r.Rank, &r.UpdatedAt, &r.ObservedAt,
 		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written, &r.Erased, &r.ReadAfter,
 		&r.Provision.Deprovisioned, &r.Provision.UpdatedAt, &r.Provision.ObservedAt, &text, &sum)
-	r.Unsealed = sum < 0
-	r.Altered = !r.Unsealed && !holds(text, sum)
+	r.Altered = !holds(text, sum)
 	if !r.Tombstoned {
 		r.DeletedAt = 0
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 var userColumns = []column{
-	{"id", textColumn, func(r *Row, _ []string) any { return UserID(r.ID) }},
+	{"id", uuidColumn, func(r *Row, _ []string) any { return UserID(r.ID) }},
 	clerkID("clerk_user_id"),
 	{"email", textColumn, func(r *Row, _ []string) any { return textOrNull(PrimaryEmail(r.Body())) }},
 	textOf("username"), textOf("first_name"), textOf("last_name"),

@@ -91,9 +91,28 @@ func (db *DB) UserByClerkID(ctx context.Context, clerkUserID string) (User, erro
 	return exactlyOne(db.users(ctx, " WHERE clerk_user_id = $1", clerkUserID))
 }
 
-// UserByID answers the live user with the row id.
+// UserByID returns the live user with the row id, in any spelling of its hexadecimal digits.
 func (db *DB) UserByID(ctx context.Context, id string) (User, error) {
+	id = strings.ToLower(id)
+	if !isUUID(id) { // which Postgres would refuse to compare
+		return User{}, ErrNotFound
+	}
 	return exactlyOne(db.users(ctx, " WHERE id = $1", id))
+}
+
+// isUUID reports whether a text is a UUID in lower case.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		if hyphen := i == 8 || i == 13 || i == 18 || i == 23; hyphen != (s[i] == '-') {
+			return false
+		} else if !hyphen && !strings.ContainsRune("0123456789abcdef", rune(s[i])) {
+			return false
+		}
+	}
+	return true
 }
 
 // UserByEmail answers the live user whose primary address is email, as given or in lower
@@ -138,7 +157,7 @@ func (db *DB) Users(ctx context.Context, f UserFilter) ([]User, error) {
 	if f.Search != "" {
 		p := likePattern(f.Search)
 		w.add(`(lower(COALESCE(email, '')) LIKE ? ESCAPE '\' OR lower(COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')) LIKE ? ESCAPE '\'
-			OR lower(COALESCE(username, '')) LIKE ? ESCAPE '\' OR lower(clerk_user_id) LIKE ? ESCAPE '\' OR id LIKE ? ESCAPE '\')`, p, p, p, p, p)
+			OR lower(COALESCE(username, '')) LIKE ? ESCAPE '\' OR lower(clerk_user_id) LIKE ? ESCAPE '\' OR CAST(id AS TEXT) LIKE ? ESCAPE '\')`, p, p, p, p, p)
 	}
 	if f.Role != "" {
 		w.add("role = ?", f.Role)

@@ -20,6 +20,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, *store.DB){
 		"migrating twice changes nothing":             migrateTwice,
+		"the database can be read once migrated":      migrated,
 		"a row comes back as it was saved":            roundTrip,
 		"NUL and odd text survive":                    oddText,
 		"sequence numbers are gapless under writers":  gapless,
@@ -27,6 +28,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"a deleted parent hides its children":         cascade,
 		"one of several live memberships is shown":    newestMembership,
 		"an address with two owners is ambiguous":     ambiguous,
+		"a user is found by the row id":               byRowID,
+		"an application's foreign key holds":          foreignKey,
 		"pages follow each other without gap":         paging,
 		"a role's permissions follow the permissions": rolePermissions,
 		"a ban revokes older sessions in the view":    banFloor,
@@ -52,59 +55,6 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 			test(t, db)
 		})
 	}
-}
-
-// Upgrade checks that a database of each earlier schema, with rows in it, becomes one of this. open answers
-// handles on one and the same fresh database.
-func Upgrade(t *testing.T, open func(t *testing.T) *store.DB) {
-	t.Helper()
-	old := open(t)
-	if err := old.MigrateTo(t.Context(), "0001_first_light.sql"); err != nil {
-		t.Fatal(err)
-	}
-	const insert = `INSERT INTO clerk_users (id, clerk_user_id, first_name, role, is_active, banned, locked, updated_at, raw,
-		sync_banned_at, sync_hidden, sync_hard, sync_terminal, sync_rank, sync_updated_at, sync_observed_at, sync_revision, sync_digest,
-		sync_read, sync_seen_at, sync_gone_at, sync_hint_at, sync_write) VALUES `
-	err := old.Exec(t.Context(), insert+`('one', 'user_1', 'Ada', 'solo', 1, 0, 0, 3,
-		'{"first_name":"Ada","id":"user_1","updated_at":3}', 0, 0, 0, 0, 3, 3, 3, 1, 'd', 0, 3, 0, 0, 1),
-		('two', 'user_2', NULL, 'solo', 1, 0, 0, NULL, '{"id":"user_2"}', 0, 1, 0, 0, 3, 0, 0, 1, 'd', 0, 0, 1000, 0, 1),
-		('three', 'user_3', NULL, 'solo', 1, 0, 0, 3, '{"deprovisioned":true,"id":"user_3","updated_at":3}', 0, 0, 0, 0, 3, 3, 4, 1, 'd', 0, 4, 0, 0, 1),
-		('four', 'user_4', NULL, 'solo', 1, 0, 0, 3, '{"id":"user_4","public_metadata":{"deprovisioned":true}}', 0, 0, 0, 0, 3, 3, 4, 1, 'd', 0, 4, 0, 0, 1)`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := old.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db := open(t)
-	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if u, err := db.UserByClerkID(t.Context(), "user_1"); err != nil || u.FirstName != "Ada" {
-		t.Errorf("after the upgrade the user is %+v, %v", u, err)
-	}
-	if u := load(t, db, store.Key{Kind: clerk.KindUser, ID: "user_1"}); u == nil || u.Erased || u.UpdatedAt != 3 {
-		t.Errorf("after the upgrade the row is %+v", u)
-	}
-	for id, active := range map[string]bool{"user_1": true, "user_3": false, "user_4": true} {
-		if u, err := db.UserByClerkID(t.Context(), id); err != nil || u.IsActive != active {
-			t.Errorf("after the upgrade %s is %+v, %v; want active %v", id, u, err, active)
-		}
-	}
-	provision := row.Provision{UpdatedAt: 3, ObservedAt: 4, Deprovisioned: true}
-	if u := load(t, db, store.Key{Kind: clerk.KindUser, ID: "user_3"}); u.Provision != provision || u.BannedAt != 3 {
-		t.Errorf("after the upgrade a deprovisioned user is %+v", u)
-	}
-	gone := store.Key{Kind: clerk.KindUser, ID: "user_2"}
-	want := store.Suspect{Key: gone, Reason: store.SuspectHidden, Since: 1, DueAt: 1000 + 7*24*3600*1000}
-	if all, err := db.Suspects(t.Context(), want.DueAt); err != nil || len(all) != 1 || all[gone] != want {
-		t.Errorf("deduced deletions to be confirmed: %+v, %v", all, err)
-	}
-	audit(t, db)
-	other := open(t)
-	t.Cleanup(func() { _ = other.Close() })
-	otherProcess(t, db, other)
 }
 
 func audit(t *testing.T, db *store.DB) {

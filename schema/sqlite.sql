@@ -1,0 +1,1096 @@
+-- Generated from internal/store/migrations. What a fresh database of clerksync has on sqlite.
+
+-- The schema of a clerksync mirror. docs/schema.md describes it. Columns named sync_ belong to clerksync and may change.
+
+-- Users. id is a UUID that is derived from clerk_user_id. role is public_metadata.role where the role ladder has it, else the
+-- lowest role. deprovisioned is the flag of a directory (SCIM) in the last version that carries it.
+CREATE TABLE clerk_users (
+    id                         TEXT PRIMARY KEY,
+    clerk_user_id              TEXT NOT NULL UNIQUE,
+    email                      TEXT,
+    username                   TEXT,
+    first_name                 TEXT,
+    last_name                  TEXT,
+    profile_image_url          TEXT,
+    external_id                TEXT,
+    role                       TEXT NOT NULL,
+    role_rejected              TEXT,
+    is_active                  SMALLINT NOT NULL,
+    banned                     SMALLINT NOT NULL,
+    deprovisioned              SMALLINT NOT NULL,
+    locked                     SMALLINT NOT NULL,
+    locked_until               BIGINT,
+    last_login_at              BIGINT,
+    last_active_at             BIGINT,
+    public_metadata            TEXT,
+    private_metadata           TEXT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    sync_banned_at             BIGINT NOT NULL,
+    sync_provision_at          BIGINT NOT NULL,
+    sync_provision_seen_at     BIGINT NOT NULL,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Sessions. status is what Clerk said last. clerk_sessions_live also considers bans.
+CREATE TABLE clerk_sessions (
+    clerk_session_id           TEXT PRIMARY KEY,
+    clerk_user_id              TEXT,
+    client_id                  TEXT,
+    status                     TEXT,
+    actor                      TEXT,
+    clerk_organization_id      TEXT,
+    last_active_at             BIGINT,
+    expire_at                  BIGINT,
+    abandon_at                 BIGINT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Organizations.
+CREATE TABLE clerk_organizations (
+    clerk_organization_id      TEXT PRIMARY KEY,
+    name                       TEXT,
+    slug                       TEXT,
+    image_url                  TEXT,
+    max_allowed_memberships    BIGINT,
+    created_by                 TEXT,
+    public_metadata            TEXT,
+    private_metadata           TEXT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Memberships. permissions are what Clerk sent. clerk_memberships_live prefers those of the live role.
+CREATE TABLE clerk_memberships (
+    clerk_membership_id        TEXT PRIMARY KEY,
+    clerk_user_id              TEXT,
+    clerk_organization_id      TEXT,
+    role                       TEXT,
+    permissions                TEXT,
+    public_metadata            TEXT,
+    private_metadata           TEXT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Invitations to organizations. clerk_user_id is the user who accepted.
+CREATE TABLE clerk_invitations (
+    clerk_invitation_id        TEXT PRIMARY KEY,
+    clerk_organization_id      TEXT,
+    clerk_user_id              TEXT,
+    inviter_clerk_user_id      TEXT,
+    email                      TEXT,
+    role                       TEXT,
+    status                     TEXT,
+    public_metadata            TEXT,
+    private_metadata           TEXT,
+    expires_at                 BIGINT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Domains of organizations.
+CREATE TABLE clerk_domains (
+    clerk_domain_id            TEXT PRIMARY KEY,
+    clerk_organization_id      TEXT,
+    name                       TEXT,
+    enrollment_mode            TEXT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Roles of organizations. permissions is a list of ids and keys.
+CREATE TABLE clerk_roles (
+    clerk_role_id              TEXT PRIMARY KEY,
+    name                       TEXT,
+    role_key                   TEXT,
+    description                TEXT,
+    is_creator_eligible        SMALLINT NOT NULL,
+    permissions                TEXT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Permissions of organizations.
+CREATE TABLE clerk_permissions (
+    clerk_permission_id        TEXT PRIMARY KEY,
+    name                       TEXT,
+    permission_key             TEXT,
+    description                TEXT,
+    type                       TEXT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Billing: subscriptions of users and organizations.
+CREATE TABLE clerk_subscriptions (
+    clerk_subscription_id      TEXT PRIMARY KEY,
+    clerk_user_id              TEXT,
+    clerk_organization_id      TEXT,
+    payer_id                   TEXT,
+    status                     TEXT,
+    active_at                  BIGINT,
+    canceled_at                BIGINT,
+    ended_at                   BIGINT,
+    past_due_at                BIGINT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Billing: the plans of a subscription.
+CREATE TABLE clerk_subscription_items (
+    clerk_subscription_item_id TEXT PRIMARY KEY,
+    clerk_subscription_id      TEXT,
+    clerk_user_id              TEXT,
+    clerk_organization_id      TEXT,
+    status                     TEXT,
+    plan_id                    TEXT,
+    plan_slug                  TEXT,
+    billing_interval           TEXT,
+    is_free_trial              SMALLINT NOT NULL,
+    period_start               BIGINT,
+    period_end                 BIGINT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Billing: attempts to pay.
+CREATE TABLE clerk_payment_attempts (
+    clerk_payment_attempt_id   TEXT PRIMARY KEY,
+    payment_id                 TEXT,
+    clerk_user_id              TEXT,
+    clerk_organization_id      TEXT,
+    status                     TEXT,
+    charge_type                TEXT,
+    paid_at                    BIGINT,
+    failed_at                  BIGINT,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- The waitlist.
+CREATE TABLE clerk_waitlist_entries (
+    clerk_waitlist_entry_id    TEXT PRIMARY KEY,
+    email                      TEXT,
+    status                     TEXT,
+    is_locked                  SMALLINT NOT NULL,
+    created_at                 BIGINT,
+    updated_at                 BIGINT,
+    deleted_at                 BIGINT,
+    sync_hidden                SMALLINT NOT NULL,
+    sync_hard                  SMALLINT NOT NULL,
+    sync_terminal              SMALLINT NOT NULL,
+    sync_rank                  SMALLINT NOT NULL,
+    sync_updated_at            BIGINT NOT NULL,
+    sync_observed_at           BIGINT NOT NULL,
+    sync_revision              BIGINT NOT NULL,
+    sync_digest                TEXT NOT NULL,
+    sync_read                  SMALLINT NOT NULL,
+    sync_seen_at               BIGINT NOT NULL,
+    sync_gone_at               BIGINT NOT NULL,
+    sync_hint_at               BIGINT NOT NULL,
+    sync_write                 BIGINT NOT NULL,
+    sync_erased                SMALLINT NOT NULL,
+    sync_verified_at           BIGINT,
+    sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
+    sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
+    raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Every key that a version of a role had, with the prefix "org:". It only grows. What arrives with a key that its role no
+-- longer has is read again.
+CREATE TABLE clerk_role_keys (
+    role_key                   TEXT NOT NULL,
+    clerk_role_id              TEXT NOT NULL,
+    PRIMARY KEY (role_key, clerk_role_id)
+);
+
+-- The inbox: one row per webhook message id, written in the transaction that applied the message.
+CREATE TABLE clerk_inbox (
+    message_id                 TEXT PRIMARY KEY,
+    received_at                BIGINT NOT NULL,
+    signed_at                  BIGINT,
+    type                       TEXT,
+    instance_id                TEXT,
+    state                      TEXT NOT NULL,
+    reason                     TEXT,
+    attempts                   BIGINT NOT NULL,
+    subjects                   TEXT NOT NULL,
+    digest                     TEXT,
+    revision                   BIGINT NOT NULL,
+    body                       TEXT
+);
+
+-- The change feed: what changed, and not the new values.
+CREATE TABLE clerk_changes (
+    seq                        INTEGER PRIMARY KEY,
+    kind                       TEXT NOT NULL,
+    id                         TEXT NOT NULL,
+    operation                  TEXT NOT NULL,
+    version                    TEXT NOT NULL,
+    fields                     TEXT NOT NULL,
+    tag                        TEXT NOT NULL
+);
+
+-- How far the change feed had come at some times. Its retention finds old entries by it.
+CREATE TABLE clerk_feed_marks (
+    at                         BIGINT PRIMARY KEY,
+    seq                        BIGINT NOT NULL
+);
+
+-- The verify queue: objects to be read again from Clerk by id.
+CREATE TABLE clerk_verify (
+    kind                       TEXT NOT NULL,
+    id                         TEXT NOT NULL,
+    reason                     TEXT NOT NULL,
+    queued_write               BIGINT NOT NULL,
+    queued_at                  BIGINT NOT NULL,
+    PRIMARY KEY (kind, id, reason)
+);
+
+-- Verify-queue entries of rows that their user or organization hides. They return to clerk_verify with it.
+CREATE TABLE clerk_verify_hidden (
+    kind                       TEXT NOT NULL,
+    id                         TEXT NOT NULL,
+    reason                     TEXT NOT NULL,
+    queued_write               BIGINT NOT NULL,
+    queued_at                  BIGINT NOT NULL,
+    PRIMARY KEY (kind, id, reason)
+);
+
+-- Objects for which one answer from Clerk must be confirmed by a second, and when to ask again.
+CREATE TABLE clerk_suspects (
+    kind                       TEXT NOT NULL,
+    id                         TEXT NOT NULL,
+    reason                     TEXT NOT NULL,
+    since_write                BIGINT NOT NULL,
+    due_at                     BIGINT NOT NULL,
+    attempts                   BIGINT NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+
+-- How each list at Clerk was read last. begun_write, observed_at and begun_by say when the walk under way or the last one began:
+-- by the head's write counter, and the bounds by Clerk's clock (an upper bound of 0: Clerk told no time). The columns
+-- complete_… say the same of the last complete walk. known_left counts the differences that the last comparison left.
+-- refused: Clerk has no such list for this instance. swept_at is when the last successful sweep began.
+CREATE TABLE clerk_walks (
+    list                       TEXT PRIMARY KEY,
+    backfilled_at              BIGINT NOT NULL,
+    cursor                     TEXT NOT NULL,
+    watermark                  BIGINT NOT NULL,
+    begun_at                   BIGINT NOT NULL,
+    ended_at                   BIGINT NOT NULL,
+    complete                   SMALLINT NOT NULL,
+    complete_at                BIGINT NOT NULL,
+    reason                     TEXT NOT NULL,
+    refused                    SMALLINT NOT NULL,
+    rows_read                  BIGINT NOT NULL,
+    found                      BIGINT NOT NULL,
+    repaired                   BIGINT NOT NULL,
+    known_left                 BIGINT NOT NULL,
+    swept_at                   BIGINT NOT NULL,
+    begun_write                BIGINT NOT NULL,
+    observed_at                BIGINT NOT NULL,
+    begun_by                   BIGINT NOT NULL,
+    complete_write             BIGINT NOT NULL,
+    complete_observed_at       BIGINT NOT NULL,
+    complete_by                BIGINT NOT NULL
+);
+
+-- The drift report: what differed from Clerk. It holds names of fields, never values.
+CREATE TABLE clerk_drift (
+    kind                       TEXT NOT NULL,
+    id                         TEXT NOT NULL,
+    found_at                   BIGINT NOT NULL,
+    fields                     TEXT NOT NULL,
+    cause                      TEXT NOT NULL,
+    since                      BIGINT NOT NULL,
+    repaired                   SMALLINT NOT NULL,
+    PRIMARY KEY (kind, id, found_at)
+);
+
+-- Which process may walk and repair. The token counts the holders: a holder that was overtaken has an old one.
+CREATE TABLE clerk_leases (
+    name                       TEXT PRIMARY KEY,
+    token                      BIGINT NOT NULL,
+    holder                     TEXT NOT NULL,
+    expires_at                 BIGINT NOT NULL
+);
+
+-- The processes that run this mirror, each with its last sign of life. A row that a process leaves behind means that it was
+-- killed, or that the database is a copy taken while it ran.
+CREATE TABLE clerk_runners (
+    holder                     TEXT PRIMARY KEY,
+    alive_at                   BIGINT NOT NULL
+);
+
+-- The audit: what was refused, done on behalf of another user, or changed in roles. It holds ids and names, no personal values.
+CREATE TABLE clerk_audit (
+    audit_id                   TEXT PRIMARY KEY,
+    at                         BIGINT NOT NULL,
+    action                     TEXT NOT NULL,
+    clerk_user_id              TEXT,
+    clerk_session_id           TEXT,
+    clerk_organization_id      TEXT,
+    actor                      TEXT,
+    origin                     TEXT,
+    was                        TEXT,
+    became                     TEXT,
+    request_id                 TEXT
+);
+
+-- Receipts of erasures, and the progress of the search for copies. search holds what to look for, such as addresses, and is
+-- emptied when the search is done.
+CREATE TABLE clerk_erasures (
+    clerk_user_id              TEXT PRIMARY KEY,
+    at                         BIGINT NOT NULL,
+    cause                      TEXT NOT NULL,
+    erased_rows                BIGINT NOT NULL,
+    bodies                     BIGINT NOT NULL,
+    search                     TEXT NOT NULL,
+    cursor                     TEXT NOT NULL,
+    done_at                    BIGINT
+);
+
+-- The head: one row. Every transaction that writes mirrored rows locks it first. settings is the revision of the settings in
+-- force, so that each writer sees under the lock whether they have changed.
+CREATE TABLE clerk_head (
+    one                        INTEGER PRIMARY KEY CHECK (one = 1),
+    seq                        BIGINT NOT NULL,
+    writes                     BIGINT NOT NULL,
+    high_water                 BIGINT NOT NULL,
+    last_received_at           BIGINT NOT NULL,
+    settings                   BIGINT NOT NULL
+);
+
+-- Facts about this database, such as the settings in force and the key of the inbox digests.
+CREATE TABLE clerk_meta (
+    name                       TEXT PRIMARY KEY,
+    value                      TEXT NOT NULL
+);
+
+-- The Clerk instances whose events were received.
+CREATE TABLE clerk_instances (
+    instance_id                TEXT PRIMARY KEY,
+    first_seen_at              BIGINT NOT NULL
+);
+
+INSERT INTO clerk_head (one, seq, writes, high_water, last_received_at, settings) VALUES (1, 0, 0, 0, 0, 1);
+
+CREATE INDEX clerk_users_created ON clerk_users ((COALESCE(created_at, 0)), clerk_user_id);
+CREATE INDEX clerk_users_email ON clerk_users (email);
+CREATE INDEX clerk_users_erasable ON clerk_users (deleted_at) WHERE sync_hard = 1 AND sync_erased = 0;
+CREATE INDEX clerk_users_hidden ON clerk_users (clerk_user_id) WHERE sync_hidden = 1;
+CREATE INDEX clerk_users_rejected ON clerk_users (role_rejected) WHERE role_rejected IS NOT NULL;
+CREATE INDEX clerk_sessions_user ON clerk_sessions (clerk_user_id);
+CREATE INDEX clerk_organizations_created ON clerk_organizations ((COALESCE(created_at, 0)), clerk_organization_id);
+CREATE INDEX clerk_organizations_hidden ON clerk_organizations (clerk_organization_id) WHERE sync_hidden = 1;
+CREATE INDEX clerk_organizations_slug ON clerk_organizations (slug);
+CREATE INDEX clerk_memberships_organization ON clerk_memberships (clerk_organization_id);
+CREATE INDEX clerk_memberships_role ON clerk_memberships (role);
+CREATE INDEX clerk_memberships_user ON clerk_memberships (clerk_user_id);
+CREATE INDEX clerk_invitations_email ON clerk_invitations ((lower(email)));
+CREATE INDEX clerk_invitations_role ON clerk_invitations (role);
+CREATE INDEX clerk_invitations_user ON clerk_invitations (clerk_user_id) WHERE clerk_user_id IS NOT NULL;
+CREATE INDEX clerk_subscription_items_organization ON clerk_subscription_items (clerk_organization_id);
+CREATE INDEX clerk_subscription_items_user ON clerk_subscription_items (clerk_user_id);
+CREATE INDEX clerk_waitlist_entries_email ON clerk_waitlist_entries ((lower(email)));
+CREATE INDEX clerk_inbox_exceptions ON clerk_inbox (state, received_at) WHERE state <> 'applied';
+CREATE INDEX clerk_inbox_received ON clerk_inbox (received_at, message_id);
+CREATE INDEX clerk_inbox_states ON clerk_inbox (state, message_id) WHERE state <> 'applied';
+CREATE INDEX clerk_inbox_type ON clerk_inbox (type, received_at);
+CREATE INDEX clerk_verify_queued ON clerk_verify (queued_write);
+CREATE INDEX clerk_drift_found ON clerk_drift (found_at);
+CREATE INDEX clerk_drift_unannounced ON clerk_drift (kind, found_at) WHERE cause = 'not_subscribed';
+CREATE INDEX clerk_audit_user ON clerk_audit (clerk_user_id, audit_id);
+CREATE INDEX clerk_erasures_open ON clerk_erasures (cursor, clerk_user_id) WHERE done_at IS NULL;
+
+-- The counts of a kind are read from these indexes alone, without the bodies between the columns. None begins with sync_hidden:
+-- without statistics, the planner would choose it for every query of live rows.
+CREATE INDEX clerk_users_verified ON clerk_users (sync_verified_at, sync_rank, sync_hidden, sync_read_after, sync_seen_at);
+CREATE INDEX clerk_sessions_verified ON clerk_sessions (sync_verified_at, sync_rank, sync_hidden, sync_read_after, sync_seen_at);
+CREATE INDEX clerk_memberships_verified ON clerk_memberships (sync_verified_at, sync_rank, sync_hidden, sync_read_after, sync_seen_at);
+
+-- The live views: rows that are neither deleted nor hidden by a deleted parent.
+
+CREATE VIEW clerk_permissions_live AS
+SELECT t.clerk_permission_id,
+    t.name,
+    t.permission_key,
+    t.description,
+    t.type,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_permissions t
+WHERE t.sync_hidden = 0;
+
+CREATE VIEW clerk_roles_live AS
+SELECT t.clerk_role_id,
+    t.name,
+    t.role_key,
+    t.description,
+    t.is_creator_eligible,
+    (SELECT json_group_array(e.value ->> 'key') FROM json_each(t.permissions) e
+        WHERE NOT EXISTS (SELECT 1 FROM clerk_permissions p
+            WHERE p.clerk_permission_id = e.value ->> 'id' AND p.sync_hidden = 1)) AS permissions,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_roles t
+WHERE t.sync_hidden = 0;
+
+CREATE VIEW clerk_organizations_live AS
+SELECT t.clerk_organization_id,
+    t.name,
+    t.slug,
+    t.image_url,
+    t.max_allowed_memberships,
+    t.created_by,
+    t.public_metadata,
+    t.private_metadata,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_organizations t
+WHERE t.sync_hidden = 0;
+
+CREATE VIEW clerk_memberships_live AS
+SELECT t.clerk_membership_id,
+    t.clerk_user_id,
+    t.clerk_organization_id,
+    t.role,
+    COALESCE((SELECT r.permissions FROM clerk_roles_live r
+        WHERE r.role_key = t.role OR r.role_key = 'org:' || t.role OR 'org:' || r.role_key = t.role
+        ORDER BY r.role_key = t.role DESC, COALESCE(r.created_at, 0) DESC, r.clerk_role_id DESC LIMIT 1), t.permissions) AS permissions,
+    t.public_metadata,
+    t.private_metadata,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_memberships t
+WHERE t.sync_hidden = 0
+  AND NOT EXISTS (SELECT 1 FROM clerk_users p WHERE p.clerk_user_id = t.clerk_user_id AND p.sync_hidden = 1)
+  AND NOT EXISTS (SELECT 1 FROM clerk_organizations p WHERE p.clerk_organization_id = t.clerk_organization_id AND p.sync_hidden = 1)
+  AND NOT EXISTS (SELECT 1 FROM clerk_memberships n
+        WHERE n.clerk_user_id = t.clerk_user_id AND n.clerk_organization_id = t.clerk_organization_id AND n.sync_hidden = 0
+          AND (COALESCE(n.created_at, 0), n.clerk_membership_id) > (COALESCE(t.created_at, 0), t.clerk_membership_id));
+
+CREATE VIEW clerk_users_live AS
+SELECT t.id,
+    t.clerk_user_id,
+    t.email,
+    t.username,
+    t.first_name,
+    t.last_name,
+    t.profile_image_url,
+    t.external_id,
+    t.role,
+    t.role_rejected,
+    t.is_active,
+    t.banned,
+    t.deprovisioned,
+    t.locked,
+    t.locked_until,
+    t.last_login_at,
+    t.last_active_at,
+    t.public_metadata,
+    t.private_metadata,
+    t.created_at,
+    t.updated_at,
+    (SELECT CASE WHEN count(*) = 1 THEN min(m.clerk_organization_id) END
+        FROM clerk_memberships_live m WHERE m.clerk_user_id = t.clerk_user_id) AS organization_id,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_users t
+WHERE t.sync_hidden = 0;
+
+CREATE VIEW clerk_sessions_live AS
+SELECT t.clerk_session_id,
+    t.clerk_user_id,
+    t.client_id,
+    CASE WHEN t.status IN ('active', 'pending') AND t.created_at <
+        (SELECT u.sync_banned_at FROM clerk_users u WHERE u.clerk_user_id = t.clerk_user_id)
+        THEN 'revoked' ELSE t.status END AS status,
+    t.actor,
+    t.clerk_organization_id,
+    t.last_active_at,
+    t.expire_at,
+    t.abandon_at,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_sessions t
+WHERE t.sync_hidden = 0
+  AND NOT EXISTS (SELECT 1 FROM clerk_users p WHERE p.clerk_user_id = t.clerk_user_id AND p.sync_hidden = 1);
+
+CREATE VIEW clerk_invitations_live AS
+SELECT t.clerk_invitation_id,
+    t.clerk_organization_id,
+    t.clerk_user_id,
+    t.inviter_clerk_user_id,
+    t.email,
+    t.role,
+    t.status,
+    t.public_metadata,
+    t.private_metadata,
+    t.expires_at,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_invitations t
+WHERE t.sync_hidden = 0
+  AND NOT EXISTS (SELECT 1 FROM clerk_organizations p WHERE p.clerk_organization_id = t.clerk_organization_id AND p.sync_hidden = 1);
+
+CREATE VIEW clerk_domains_live AS
+SELECT t.clerk_domain_id,
+    t.clerk_organization_id,
+    t.name,
+    t.enrollment_mode,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_domains t
+WHERE t.sync_hidden = 0
+  AND NOT EXISTS (SELECT 1 FROM clerk_organizations p WHERE p.clerk_organization_id = t.clerk_organization_id AND p.sync_hidden = 1);
+
+CREATE VIEW clerk_subscriptions_live AS
+SELECT t.clerk_subscription_id,
+    t.clerk_user_id,
+    t.clerk_organization_id,
+    t.payer_id,
+    t.status,
+    t.active_at,
+    t.canceled_at,
+    t.ended_at,
+    t.past_due_at,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_subscriptions t
+WHERE t.sync_hidden = 0;
+
+CREATE VIEW clerk_subscription_items_live AS
+SELECT t.clerk_subscription_item_id,
+    t.clerk_subscription_id,
+    t.clerk_user_id,
+    t.clerk_organization_id,
+    t.status,
+    t.plan_id,
+    t.plan_slug,
+    t.billing_interval,
+    t.is_free_trial,
+    t.period_start,
+    t.period_end,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_subscription_items t
+WHERE t.sync_hidden = 0;
+
+CREATE VIEW clerk_payment_attempts_live AS
+SELECT t.clerk_payment_attempt_id,
+    t.payment_id,
+    t.clerk_user_id,
+    t.clerk_organization_id,
+    t.status,
+    t.charge_type,
+    t.paid_at,
+    t.failed_at,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_payment_attempts t
+WHERE t.sync_hidden = 0;
+
+CREATE VIEW clerk_waitlist_entries_live AS
+SELECT t.clerk_waitlist_entry_id,
+    t.email,
+    t.status,
+    t.is_locked,
+    t.created_at,
+    t.updated_at,
+    t.raw,
+    CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
+FROM clerk_waitlist_entries t
+WHERE t.sync_hidden = 0;
+
+-- The typed views: the same rows and columns as the live views, with times, flags and JSON in the types of the engine.
+
+CREATE VIEW clerk_permissions_typed AS
+SELECT
+    t.clerk_permission_id,
+    t.name,
+    t.permission_key,
+    t.description,
+    t.type,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_permissions_live t;
+
+CREATE VIEW clerk_roles_typed AS
+SELECT
+    t.clerk_role_id,
+    t.name,
+    t.role_key,
+    t.description,
+    t.is_creator_eligible,
+    t.permissions,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_roles_live t;
+
+CREATE VIEW clerk_organizations_typed AS
+SELECT
+    t.clerk_organization_id,
+    t.name,
+    t.slug,
+    t.image_url,
+    t.max_allowed_memberships,
+    t.created_by,
+    t.public_metadata,
+    t.private_metadata,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_organizations_live t;
+
+CREATE VIEW clerk_memberships_typed AS
+SELECT
+    t.clerk_membership_id,
+    t.clerk_user_id,
+    t.clerk_organization_id,
+    t.role,
+    t.permissions,
+    t.public_metadata,
+    t.private_metadata,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_memberships_live t;
+
+CREATE VIEW clerk_users_typed AS
+SELECT
+    t.id,
+    t.clerk_user_id,
+    t.email,
+    t.username,
+    t.first_name,
+    t.last_name,
+    t.profile_image_url,
+    t.external_id,
+    t.role,
+    t.role_rejected,
+    t.is_active,
+    t.banned,
+    t.deprovisioned,
+    t.locked,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.locked_until, 0) / 1000.0, 'unixepoch') AS locked_until,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.last_login_at, 0) / 1000.0, 'unixepoch') AS last_login_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.last_active_at, 0) / 1000.0, 'unixepoch') AS last_active_at,
+    t.public_metadata,
+    t.private_metadata,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.organization_id,
+    t.is_stub
+FROM clerk_users_live t;
+
+CREATE VIEW clerk_sessions_typed AS
+SELECT
+    t.clerk_session_id,
+    t.clerk_user_id,
+    t.client_id,
+    t.status,
+    t.actor,
+    t.clerk_organization_id,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.last_active_at, 0) / 1000.0, 'unixepoch') AS last_active_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.expire_at, 0) / 1000.0, 'unixepoch') AS expire_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.abandon_at, 0) / 1000.0, 'unixepoch') AS abandon_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_sessions_live t;
+
+CREATE VIEW clerk_invitations_typed AS
+SELECT
+    t.clerk_invitation_id,
+    t.clerk_organization_id,
+    t.clerk_user_id,
+    t.inviter_clerk_user_id,
+    t.email,
+    t.role,
+    t.status,
+    t.public_metadata,
+    t.private_metadata,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.expires_at, 0) / 1000.0, 'unixepoch') AS expires_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_invitations_live t;
+
+CREATE VIEW clerk_domains_typed AS
+SELECT
+    t.clerk_domain_id,
+    t.clerk_organization_id,
+    t.name,
+    t.enrollment_mode,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_domains_live t;
+
+CREATE VIEW clerk_subscriptions_typed AS
+SELECT
+    t.clerk_subscription_id,
+    t.clerk_user_id,
+    t.clerk_organization_id,
+    t.payer_id,
+    t.status,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.active_at, 0) / 1000.0, 'unixepoch') AS active_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.canceled_at, 0) / 1000.0, 'unixepoch') AS canceled_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.ended_at, 0) / 1000.0, 'unixepoch') AS ended_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.past_due_at, 0) / 1000.0, 'unixepoch') AS past_due_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_subscriptions_live t;
+
+CREATE VIEW clerk_subscription_items_typed AS
+SELECT
+    t.clerk_subscription_item_id,
+    t.clerk_subscription_id,
+    t.clerk_user_id,
+    t.clerk_organization_id,
+    t.status,
+    t.plan_id,
+    t.plan_slug,
+    t.billing_interval,
+    t.is_free_trial,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.period_start, 0) / 1000.0, 'unixepoch') AS period_start,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.period_end, 0) / 1000.0, 'unixepoch') AS period_end,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_subscription_items_live t;
+
+CREATE VIEW clerk_payment_attempts_typed AS
+SELECT
+    t.clerk_payment_attempt_id,
+    t.payment_id,
+    t.clerk_user_id,
+    t.clerk_organization_id,
+    t.status,
+    t.charge_type,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.paid_at, 0) / 1000.0, 'unixepoch') AS paid_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.failed_at, 0) / 1000.0, 'unixepoch') AS failed_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_payment_attempts_live t;
+
+CREATE VIEW clerk_waitlist_entries_typed AS
+SELECT
+    t.clerk_waitlist_entry_id,
+    t.email,
+    t.status,
+    t.is_locked,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.raw,
+    t.is_stub
+FROM clerk_waitlist_entries_live t;
+
+CREATE VIEW clerk_inbox_typed AS
+SELECT
+    t.message_id,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.received_at, 0) / 1000.0, 'unixepoch') AS received_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.signed_at, 0) / 1000.0, 'unixepoch') AS signed_at,
+    t.type,
+    t.instance_id,
+    t.state,
+    t.reason,
+    t.attempts,
+    t.subjects,
+    t.digest,
+    t.revision,
+    t.body
+FROM clerk_inbox t;
+
+CREATE VIEW clerk_audit_typed AS
+SELECT
+    t.audit_id,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.at, 0) / 1000.0, 'unixepoch') AS at,
+    t.action,
+    t.clerk_user_id,
+    t.clerk_session_id,
+    t.clerk_organization_id,
+    t.actor,
+    t.origin,
+    t.was,
+    t.became,
+    t.request_id
+FROM clerk_audit t;
+
+CREATE VIEW clerk_drift_typed AS
+SELECT
+    t.kind,
+    t.id,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.found_at, 0) / 1000.0, 'unixepoch') AS found_at,
+    t.fields,
+    t.cause,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.since, 0) / 1000.0, 'unixepoch') AS since,
+    t.repaired
+FROM clerk_drift t;
+
+CREATE VIEW clerk_erasures_typed AS
+SELECT
+    t.clerk_user_id,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.at, 0) / 1000.0, 'unixepoch') AS at,
+    t.cause,
+    t.erased_rows,
+    t.bodies,
+    t.search,
+    t.cursor,
+    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.done_at, 0) / 1000.0, 'unixepoch') AS done_at
+FROM clerk_erasures t;
+
+
+-- What was applied to this database.
+CREATE TABLE IF NOT EXISTS clerk_migrations (
+    name                       TEXT PRIMARY KEY,
+    checksum                   TEXT NOT NULL,
+    applied_at                 BIGINT NOT NULL
+);
