@@ -17,7 +17,6 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
-	"github.com/clerksync/clerksync/internal/telemetry"
 )
 
 type deliveriesCommand struct {
@@ -28,13 +27,13 @@ type deliveriesCommand struct {
 
 // openInbox opens the mirror by newReader or newStoredMirror, for the commands that work on deliveries. They ask Clerk nothing.
 func openInbox(
-	ctx context.Context, open func(context.Context, *config.Config, *slog.Logger) (*clerksync.Mirror, error), flags configFlags, p *process,
+	ctx context.Context, open func(context.Context, *config.Config, *slog.Logger) (*clerksync.Mirror, error), flags settingFlags, p *process,
 ) (*clerksync.Mirror, error) {
-	cfg, err := flags.load(p)
+	cfg, err := p.load(flags)
 	if err != nil {
 		return nil, err
 	}
-	logger, err := telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
+	logger, err := p.logger(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +65,7 @@ func (c listDeliveriesCommand) Run(ctx context.Context, p *process) error {
 		fmt.Fprintln(p.stderr, "error:", err)
 		return exitUsage
 	}
-	m, err := openInbox(ctx, newReader, c.configFlags, p)
+	m, err := openInbox(ctx, newReader, c, p)
 	if err != nil {
 		return err
 	}
@@ -161,7 +160,7 @@ The body is printed as it is stored: without one-time codes and without what CLE
 
 // Run shows a delivery.
 func (c showDeliveryCommand) Run(ctx context.Context, p *process) error {
-	m, err := openInbox(ctx, newReader, c.configFlags, p)
+	m, err := openInbox(ctx, newReader, c, p)
 	if err != nil {
 		return err
 	}
@@ -262,7 +261,7 @@ Exit code 0: all are dismissed, 1: none was.`
 
 // Run dismisses dead letters, all or none.
 func (c dismissDeliveriesCommand) Run(ctx context.Context, p *process) error {
-	m, err := openInbox(ctx, newStoredMirror, c.configFlags, p)
+	m, err := openInbox(ctx, newStoredMirror, c, p)
 	if err != nil {
 		return err
 	}

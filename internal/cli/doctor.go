@@ -15,8 +15,8 @@ import (
 )
 
 type doctorCommand struct {
-	configFlags
-	PublicURL string `help:"Where Clerk reaches the server, to try its webhook route (CLERKSYNC_PUBLIC_URL)." placeholder:"URL"`
+	serverFlags
+	PublicURL string `help:"URL at which Clerk reaches the server; doctor tries its webhook route (CLERKSYNC_PUBLIC_URL)." placeholder:"URL" group:"Settings"`
 	JSON      bool   `name:"json" help:"Print JSON."`
 }
 
@@ -26,6 +26,12 @@ func (doctorCommand) Help() string {
 It reads the environment of serve (DATABASE_URL, CLERK_SECRET_KEY, …), asks the database and Clerk, ` +
 		`and sends an unsigned webhook to the public URL. It can run beside a server.
 Exit code 0: well, or warnings only; 1: something does not work.`
+}
+
+func (c doctorCommand) settings() map[string]string {
+	all := c.serverFlags.settings()
+	all["CLERKSYNC_PUBLIC_URL"] = c.PublicURL
+	return all
 }
 
 // Run looks at everything and tells what it found.
@@ -53,7 +59,7 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksy
 	add := func(severity doctor.Severity, f config.Fault) {
 		found = append(found, clerksync.Finding{Check: "configuration", Severity: severity, Text: f.What + " (" + f.Name + "). " + f.Why, Remedy: f.Remedy})
 	}
-	cfg, warnings, err := c.read(p)
+	cfg, warnings, err := config.Load(p.options(c))
 	for _, w := range warnings {
 		add(doctor.Warning, config.Fault(w))
 	}
@@ -74,9 +80,6 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksy
 		return found
 	}
 	o := clerksync.DoctorOptions{PublicURL: cfg.PublicURL}
-	if c.PublicURL != "" {
-		o.PublicURL = c.PublicURL
-	}
 	db, err := openToRead(cfg)
 	if errors.Is(err, sqlite.ErrNoDatabase) {
 		if d := cfg.Database; !d.Memory {

@@ -34,7 +34,7 @@ Example: clerksync drift --kind user --since 24h --json`
 
 // Run lists what was found.
 func (c driftCommand) Run(ctx context.Context, p *process) error {
-	cfg, err := c.load(p)
+	cfg, err := p.load(c)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ var errRefused = errors.New("refused")
 
 // Run explains why somebody may or may not do something.
 func (c explainCommand) Run(ctx context.Context, p *process) error {
-	cfg, err := c.load(p)
+	cfg, err := p.load(c)
 	if err != nil {
 		return err
 	}

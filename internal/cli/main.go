@@ -21,6 +21,7 @@ type commands struct {
 	Dev        devCommand        `cmd:"" help:"Show the whole thing at work: a server, signed events, a token. No account, no network."`
 	Serve      serveCommand      `cmd:"" help:"Run the server: receive webhooks and authenticate requests."`
 	Doctor     doctorCommand     `cmd:"" help:"Check configuration, database, keys and webhooks."`
+	Config     configCommand     `cmd:"" help:"Show the settings in force, and where each value comes from."`
 	Emulate    emulateCommand    `cmd:"" help:"Run an emulated Clerk: Backend API, keys, tokens, webhooks, faults."`
 	Chaos      chaosCommand      `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
 	Backfill   backfillCommand   `cmd:"" help:"Copy everything from Clerk; resumes an interrupted run."`

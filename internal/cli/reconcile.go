@@ -11,7 +11,6 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
-	"github.com/clerksync/clerksync/internal/telemetry"
 )
 
 // exitCode ends a command that has said all there is to say.
@@ -19,7 +18,7 @@ type exitCode int
 
 // Exit codes that are told apart.
 const (
-	exitStopped  exitCode = 1
+	exitFailed   exitCode = 1
 	exitUsage    exitCode = 2
 	exitRepaired exitCode = 3
 	exitLeft     exitCode = 4
@@ -36,7 +35,7 @@ type backfillCommand struct {
 // Run reads everything that Clerk has.
 func (c backfillCommand) Run(ctx context.Context, p *process) error {
 	p, bar := withProgress(p)
-	m, err := openMirror(ctx, c.configFlags, p)
+	m, err := openMirror(ctx, c, p)
 	if err != nil {
 		return err
 	}
@@ -93,7 +92,7 @@ func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 	if c.DryRun {
 		open = openReader
 	}
-	m, err := open(ctx, c.configFlags, p)
+	m, err := open(ctx, c, p)
 	if err != nil {
 		return err
 	}
@@ -133,7 +132,7 @@ func (c reconcileCommand) note(ctx context.Context, p *process, report *clerksyn
 	if report.Found == report.Repaired {
 		return
 	}
-	cfg, _, err := c.read(p)
+	cfg, _, err := config.Load(p.options(c))
 	var db *clerksync.Backend
 	if err == nil {
 		db, err = openDatabase(cfg)
@@ -176,7 +175,7 @@ func withProgress(p *process) (*process, *progress) {
 }
 
 // openMirror opens the configured mirror for a command that reads Clerk and changes the mirror.
-func openMirror(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+func openMirror(ctx context.Context, flags settingFlags, p *process) (*clerksync.Mirror, error) {
 	return openWith(ctx, withSecretKey(newMirror), flags, p)
 }
 
@@ -194,23 +193,23 @@ func withSecretKey(open opener) opener {
 type opener func(context.Context, *config.Config, *slog.Logger) (*clerksync.Mirror, error)
 
 // openStored is openMirror for a command that makes no database.
-func openStored(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+func openStored(ctx context.Context, flags settingFlags, p *process) (*clerksync.Mirror, error) {
 	return openWith(ctx, newStoredMirror, flags, p)
 }
 
 // openReader is openMirror for a dry run.
-func openReader(ctx context.Context, flags configFlags, p *process) (*clerksync.Mirror, error) {
+func openReader(ctx context.Context, flags settingFlags, p *process) (*clerksync.Mirror, error) {
 	return openWith(ctx, newReader, flags, p)
 }
 
 func openWith(
-	ctx context.Context, open opener, flags configFlags, p *process,
+	ctx context.Context, open opener, flags settingFlags, p *process,
 ) (*clerksync.Mirror, error) {
-	cfg, err := flags.load(p)
+	cfg, err := p.load(flags)
 	if err != nil {
 		return nil, err
 	}
-	logger, err := telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
+	logger, err := p.logger(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +227,7 @@ func openWith(
 func stopped(p *process, bar *progress, goesOn string) error {
 	bar.end()
 	fmt.Fprintf(p.stderr, "stopped %s; what was read is stored.\n%s\n", bar.where(), goesOn)
-	return exitStopped
+	return exitFailed
 }
 
 func printReport(p *process, r *clerksync.SyncReport, asJSON bool) error {

@@ -48,7 +48,7 @@ func (c replayCommand) Run(ctx context.Context, p *process) error {
 	if c.DryRun {
 		open = openReader
 	}
-	m, err := open(ctx, c.configFlags, p)
+	m, err := open(ctx, c, p)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,38 +23,6 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// configFlags are the settings that also have a flag; all others come from the
-// environment or the file.
-type configFlags struct {
-	Config         string `help:"YAML file with settings." placeholder:"FILE"`
-	DatabaseURL    string `help:"Where the mirror is kept: sqlite:FILE or postgres://… (DATABASE_URL)." placeholder:"URL"`
-	Listen         string `help:"Public address, :8080 unless told (CLERKSYNC_LISTEN)." placeholder:"ADDR"`
-	OperatorListen string `help:"Operators' address (CLERKSYNC_OPERATOR_LISTEN); default 127.0.0.1:8081; \"off\" disables it. An address that is not of this machine alone needs CLERKSYNC_OPERATOR_TOKEN." placeholder:"ADDR"`
-	LogLevel       string `help:"debug, info, warn or error (CLERKSYNC_LOG_LEVEL)." placeholder:"LEVEL"`
-	LogFormat      string `help:"json or text (CLERKSYNC_LOG_FORMAT)." placeholder:"FORMAT"`
-}
-
-func (f configFlags) load(p *process) (*config.Config, error) {
-	cfg, warnings, err := f.read(p)
-	for _, w := range warnings {
-		fmt.Fprintln(p.stderr, w)
-	}
-	return cfg, err
-}
-
-func (f configFlags) read(p *process) (*config.Config, []config.Warning, error) {
-	flags := map[string]string{}
-	for name, value := range map[string]string{
-		"DATABASE_URL": f.DatabaseURL, "CLERKSYNC_LISTEN": f.Listen, "CLERKSYNC_OPERATOR_LISTEN": f.OperatorListen,
-		"CLERKSYNC_LOG_LEVEL": f.LogLevel, "CLERKSYNC_LOG_FORMAT": f.LogFormat,
-	} {
-		if value != "" {
-			flags[name] = value
-		}
-	}
-	return config.Load(config.Options{Flags: flags, Environ: p.environ, ConfigPath: f.Config})
-}
-
 // softMemoryLimit is where the collector stops trading memory for time. What serving keeps is bounded below it; a walk over
 // millions of rows keeps more, and then costs more time.
 const softMemoryLimit = 160 << 20
@@ -69,49 +36,18 @@ func collectRarely() {
 	}
 }
 
-type migrateCommand struct{ configFlags }
-
-// Help is shown below the flags.
-func (migrateCommand) Help() string {
-	return `It updates the schema, and puts the configured role ladder (CLERKSYNC_ROLES) and redaction (CLERKSYNC_REDACT) into force: ` +
-		`the database remembers both, and every process works by what it remembers. Only this command and the start of serve change them.
-Example: clerksync migrate && clerksync serve`
-}
-
-// Run migrates the configured database.
-func (c migrateCommand) Run(ctx context.Context, p *process) error {
-	cfg, err := c.load(p)
-	if err != nil {
-		return err
-	}
-	logger, err := telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
-	if err != nil {
-		return err
-	}
-	db, err := openDatabase(cfg)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	if err := clerksync.Migrate(ctx, db, mirrorConfig(cfg, logger)); err != nil {
-		return err
-	}
-	fmt.Fprintf(p.stdout, "%s is up to date\n", cfg.Database)
-	return nil
-}
-
-type serveCommand struct{ configFlags }
+type serveCommand struct{ serverFlags }
 
 // drain is how long requests under way may take once the server is told to end.
 const drain = 20 * time.Second
 
 // Run serves until the context ends.
 func (c serveCommand) Run(ctx context.Context, p *process) error {
-	cfg, err := c.load(p)
+	cfg, err := p.load(c)
 	if err != nil {
 		return err
 	}
-	logger, err := telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
+	logger, err := p.logger(cfg)
 	if err != nil {
 		return err
 	}
@@ -153,7 +89,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 		return errors.Join(err, m.Close())
 	}
 	servers := []*http.Server{web.NewServer(cfg.Listen, public)}
-	if cfg.OperatorListen != "off" && cfg.OperatorListen != "public" {
+	if cfg.OperatorListen != "off" {
 		servers = append(servers, web.NewServer(cfg.OperatorListen, operatorHandler(m, cfg, signals.Handler(), logger)))
 	}
 	listening, err := web.Listen(ctx, logger, drain, servers...)

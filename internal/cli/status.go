@@ -14,7 +14,6 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
-	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
@@ -34,11 +33,11 @@ Exit code 0: in sync, 1: failed, 4: not in sync.`
 
 // Run tells how fresh the mirror is.
 func (c statusCommand) Run(ctx context.Context, p *process) error {
-	cfg, err := c.load(p)
+	cfg, err := p.load(c)
 	if err != nil {
 		return err
 	}
-	logger, err := telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
+	logger, err := p.logger(cfg)
 	if err != nil {
 		return err
 	}

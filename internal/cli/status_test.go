@@ -164,7 +164,7 @@ func TestWhoStopsIsToldHowToGoOn(t *testing.T) {
 	var out bytes.Buffer
 	p := &process{stderr: &out}
 	bar := &progress{w: &out, now: time.Now, terminal: terminal{width: 80}, last: clerksync.SyncProgress{Kind: clerk.KindUser, Rows: 12000, Total: 41203}}
-	if err := stopped(p, bar, "clerksync backfill goes on there."); err != exitStopped { //nolint:errorlint // identity
+	if err := stopped(p, bar, "clerksync backfill goes on there."); err != exitFailed { //nolint:errorlint // identity
 		t.Error(err)
 	}
 	if want := "stopped after 12 000 of 41 203 users; what was read is stored.\nclerksync backfill goes on there.\n"; out.String() != want {

@@ -44,7 +44,7 @@ func (c eraseCommand) Run(ctx context.Context, p *process) error {
 			return errors.New("nothing was erased")
 		}
 	}
-	m, err := openStored(ctx, c.configFlags, p)
+	m, err := openStored(ctx, c, p)
 	if err != nil {
 		return err
 	}

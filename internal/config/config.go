@@ -11,8 +11,8 @@ import (
 	"github.com/clerksync/clerksync/forwardauth"
 )
 
-// Config is the configuration of every command, validated in form. What it says of other machines (that a database
-// answers, that a key is the instance's) is not checked here. Printed, logged or marshalled it is redacted.
+// Config is the configuration of every command. Its form is valid; whether a database answers or a key
+// is the instance's is not checked here. When it is printed, logged or marshaled, secrets are masked.
 type Config struct {
 	File     string // the YAML file that was read; empty for none
 	Database Database
@@ -24,12 +24,11 @@ type Config struct {
 	InstanceID     string
 
 	Listen         string // host:port or :port
-	OperatorListen string // host:port, :port, off, public
+	OperatorListen string // host:port, :port, off
 
 	OperatorMetrics string // token, open
 
-	Roles     []string // lowest first, at least one
-	AdminRole string   // one of Roles
+	Roles []string // lowest first, at least one
 
 	LogLevel          string // debug, info, warn, error
 	LogFormat         string // json, text
@@ -73,12 +72,11 @@ type Config struct {
 	PublicURL        string
 	OperatorToken    string
 
-	// Sources tells for each name of [Settings] where its value comes from: "flag", "environment", "file PATH" (the
-	// YAML file or that of NAME_FILE), "derived from NAME" or "default".
-	Sources map[string]string
+	// Sources has the origin of each setting's value, by its name in [Settings].
+	Sources map[string]Origin
 }
 
-// Database says which database to open.
+// Database is the database to open.
 type Database struct {
 	Engine string // sqlite, postgres
 	Path   string // sqlite: path of the file, or :memory:
@@ -86,7 +84,7 @@ type Database struct {
 	DSN    string // postgres: the URL as given, password included
 }
 
-// String is the URL without user, password and parameters.
+// String returns the URL without user, password and parameters.
 func (d Database) String() string {
 	switch {
 	case d.Engine == "postgres":
@@ -103,57 +101,97 @@ func (d Database) String() string {
 // Format prints String for every verb, so that no verb shows the password.
 func (d Database) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, d.String()) }
 
-// MarshalText is String, for loggers and JSON.
+// MarshalText returns String, for loggers and JSON.
 func (d Database) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// Value is one line of what a process runs with.
-type Value struct {
-	Name   string `json:"name"`
-	Value  string `json:"value"` // "set" or "unset" for secrets and long texts
-	Source string `json:"source"`
+// Origin is where the value of a setting comes from.
+type Origin struct {
+	Source    string `json:"source"`               // default, flag, environment, file (the YAML file) or derived
+	Name      string `json:"written_as,omitempty"` // the name there, if it is not the setting's: PORT, CLERK_JWT_KEY_FILE
+	File      string `json:"file,omitempty"`       // the YAML file
+	Line      int    `json:"line,omitempty"`       // in that file
+	ValueFile string `json:"value_file,omitempty"` // the file that NAME_FILE names
 }
 
-// Values lists all settings in the order of [Settings], without any secret.
+// What Origin.Source may be.
+const (
+	fromDefault     = "default"
+	fromFlag        = "flag"
+	fromEnvironment = "environment"
+	fromYAML        = "file"
+	fromOther       = "derived" // from the setting in Origin.Name
+)
+
+// String returns the origin in words, such as "clerksync.yaml:3".
+func (o Origin) String() string {
+	text := o.Source
+	switch o.Source {
+	case fromFlag:
+		return "flag " + o.Name
+	case fromOther:
+		return "derived from " + o.Name
+	case fromYAML:
+		text = fmt.Sprintf("%s:%d", o.File, o.Line)
+	}
+	switch {
+	case o.ValueFile != "":
+		text += fmt.Sprintf(" (%s: %s)", o.Name, o.ValueFile)
+	case o.Name != "":
+		text += " (" + o.Name + ")"
+	}
+	return text
+}
+
+// Value is a setting that is in force. It holds no secret.
+type Value struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`            // "set" or "unset" for secrets and policies; "invalid" and "unknown" in a Report
+	Secret bool   `json:"secret,omitempty"` // the value is not shown
+	Origin Origin `json:"origin"`
+}
+
+// Values returns all settings in the order of [Settings], without any secret.
 func (c *Config) Values() []Value {
-	var settings []Value
-	for _, v := range Settings() {
-		value := v.show(c)
+	var values []Value
+	for _, s := range Settings() {
+		value := s.show(c)
 		switch {
-		case !v.Secret && !v.multiline:
+		case !s.Secret && !s.multiline:
 		case value == "":
 			value = "unset"
 		default:
 			value = "set"
 		}
-		settings = append(settings, Value{Name: v.Name, Value: value, Source: c.Sources[v.Name]})
+		values = append(values, Value{Name: s.Name, Value: value, Secret: s.Secret, Origin: c.Sources[s.Name]})
 	}
-	return settings
+	return values
 }
 
-// Format prints the redacted settings for every verb.
+// Format prints the settings without secrets for every verb.
 func (c Config) Format(f fmt.State, _ rune) {
-	for _, s := range c.Values() {
-		_, _ = fmt.Fprintf(f, "%s=%s (%s)\n", s.Name, s.Value, s.Source)
+	for _, v := range c.Values() {
+		_, _ = fmt.Fprintf(f, "%s=%s (%s)\n", v.Name, v.Value, v.Origin)
 	}
 }
 
-// MarshalJSON writes the redacted settings.
+// MarshalJSON writes the settings without secrets.
 func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.Values()) }
 
-// Fault is one thing wrong with the configuration. None of its texts holds a value, but for the right one of an issuer.
+// Fault is one thing that is wrong with the configuration. Its texts hold no value, except the correct
+// one of an issuer.
 type Fault struct {
-	Name   string // of the setting as it was written: CLERKSYNC_LISTEN, --listen, clerksync_listen in clerksync.yaml
-	What   string // what happened
-	Why    string // why it matters
-	Remedy string // what to do
+	Name   string `json:"name"` // as written: CLERKSYNC_LISTEN, --listen, clerksync_listen in clerksync.yaml
+	What   string `json:"what"`
+	Why    string `json:"why"`
+	Remedy string `json:"remedy"`
 }
 
 func (f Fault) lines() string { return fmt.Sprintf("%s (%s)\n%s\n%s", f.What, f.Name, f.Why, f.Remedy) }
 
-// Faults is the error of [Load]: every fault of the configuration, at least one.
+// Faults is the error of [Load]: every fault of the configuration.
 type Faults []Fault
 
-// Error is ready to print: three lines a fault, the first after "error: ", with an empty line between faults.
+// Error returns three lines a fault, the first after "error: ", with an empty line between faults.
 func (fs Faults) Error() string {
 	texts := make([]string, len(fs))
 	for i, f := range fs {
@@ -162,8 +200,8 @@ func (fs Faults) Error() string {
 	return strings.Join(texts, "\n\n")
 }
 
-// Warning is a Fault that stops nothing.
+// Warning is like a Fault, but stops nothing.
 type Warning Fault
 
-// String is ready to print, three lines, the first after "warning: ".
+// String returns three lines, the first after "warning: ".
 func (w Warning) String() string { return "warning: " + Fault(w).lines() }

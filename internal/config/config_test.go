@@ -85,7 +85,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err, warnings)
 	}
 	for name, source := range got.Sources {
-		if source != "default" {
+		if source != (Origin{Source: fromDefault}) {
 			t.Errorf("source of %s = %q", name, source)
 		}
 	}
@@ -96,7 +96,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		Database:      Database{Engine: "sqlite", Path: filepath.Join(dir, "clerksync.db")},
 		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081", OperatorMetrics: "token",
-		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
+		Roles:    []string{"solo", "growth", "enterprise", "admin"},
 		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", ClockLeeway: 5 * time.Second, JIT: "auto", Unready: "allow",
 		ReadyWithin: 5 * time.Minute, ReadyWalkWithin: 26 * time.Hour, WalkMinPause: 10 * time.Minute, WalkMaxPause: 24 * time.Hour,
 		Backfill: "auto", Reconcile: "auto", APIBudget: 0.2,
@@ -107,47 +107,48 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestVariables holds the table against the names that the documentation promises.
-func TestVariables(t *testing.T) {
+// The names of the settings are a promise.
+func TestSettings(t *testing.T) {
 	t.Parallel()
 	const lists = `CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_ROLES CLERK_AUTHORIZED_PARTIES CLERK_AUDIENCE
 		CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_CORS_ORIGINS CLERKSYNC_PLAN_FEATURES CLERKSYNC_REDACT`
-	groups := map[string]string{
-		"core": `CLERKSYNC_CONFIG DATABASE_URL CLERK_SECRET_KEY CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_WEBHOOK_SCHEME
-			CLERK_API_URL CLERK_INSTANCE_ID CLERKSYNC_LISTEN CLERKSYNC_OPERATOR_LISTEN CLERKSYNC_OPERATOR_METRICS CLERKSYNC_ROLES CLERKSYNC_LOG_LEVEL
-			CLERKSYNC_LOG_FORMAT CLERKSYNC_SQLITE_SYNCHRONOUS`,
-		"tokens": `CLERK_JWT_ALGORITHM CLERK_JWT_KEY CLERK_JWKS_URL CLERK_ISSUER CLERK_PUBLISHABLE_KEY
-			CLERK_AUTHORIZED_PARTIES CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP CLERK_AUDIENCE CLERKSYNC_CLOCK_LEEWAY CLERKSYNC_JIT`,
-		"gate": `CLERKSYNC_POLICY CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_PROXY CLERKSYNC_IDENTITY_SECRET CLERKSYNC_CORS_ORIGINS CLERKSYNC_UPGRADE_URL CLERKSYNC_UNREADY
-			CLERKSYNC_READY_WITHIN CLERKSYNC_READY_WALK_WITHIN CLERKSYNC_PLAN_FEATURES`,
-		"upkeep": `CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE CLERKSYNC_WALK_MIN_PAUSE CLERKSYNC_WALK_MAX_PAUSE CLERKSYNC_API_BUDGET CLERKSYNC_API_LIMIT CLERKSYNC_ERASE_AFTER
-			CLERKSYNC_INBOX_RETENTION CLERKSYNC_CHANGES_RETENTION CLERKSYNC_AUDIT_RETENTION CLERKSYNC_REDACT CLERKSYNC_PUBLIC_URL CLERKSYNC_ADMIN_ROLE
-			CLERKSYNC_OPERATOR_TOKEN`,
-	}
-	got := map[string]string{}
+	const names = `DATABASE_URL CLERKSYNC_SQLITE_SYNCHRONOUS
+		CLERK_SECRET_KEY CLERK_WEBHOOK_SIGNING_SECRET CLERK_PUBLISHABLE_KEY CLERK_INSTANCE_ID CLERK_API_URL CLERKSYNC_WEBHOOK_SCHEME
+		CLERKSYNC_CONFIG CLERKSYNC_LISTEN CLERKSYNC_OPERATOR_LISTEN CLERKSYNC_OPERATOR_TOKEN CLERKSYNC_OPERATOR_METRICS CLERKSYNC_PUBLIC_URL
+		CLERKSYNC_CORS_ORIGINS CLERKSYNC_LOG_LEVEL CLERKSYNC_LOG_FORMAT
+		CLERK_ISSUER CLERK_AUTHORIZED_PARTIES CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP CLERK_AUDIENCE CLERKSYNC_CLOCK_LEEWAY
+		CLERK_JWT_KEY CLERK_JWKS_URL CLERK_JWT_ALGORITHM
+		CLERKSYNC_ROLES CLERKSYNC_ADMIN_ROLE CLERKSYNC_PLAN_FEATURES CLERKSYNC_UPGRADE_URL CLERKSYNC_JIT
+		CLERKSYNC_UNREADY CLERKSYNC_READY_WITHIN CLERKSYNC_READY_WALK_WITHIN
+		CLERKSYNC_POLICY CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_PROXY CLERKSYNC_IDENTITY_SECRET
+		CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE CLERKSYNC_WALK_MIN_PAUSE CLERKSYNC_WALK_MAX_PAUSE CLERKSYNC_API_BUDGET CLERKSYNC_API_LIMIT
+		CLERKSYNC_ERASE_AFTER CLERKSYNC_INBOX_RETENTION CLERKSYNC_CHANGES_RETENTION CLERKSYNC_AUDIT_RETENTION CLERKSYNC_REDACT`
+	var got []string
 	flags := map[string]bool{}
-	for _, v := range Settings() {
-		got[v.Since] += v.Name + " "
-		for _, text := range []string{v.Summary, v.noun, v.why, v.form} {
+	for _, s := range Settings() {
+		got = append(got, s.Name)
+		for _, text := range []string{s.Group, s.Value, s.Summary, s.When, s.noun, s.why, s.Default + s.Unset} {
 			if text == "" || strings.Contains(text, "\n") {
-				t.Errorf("%s: a text of the table is %q", v.Name, text)
+				t.Errorf("%s: a text of the table is %q", s.Name, text)
 			}
 		}
-		if flag := v.Flag(); (flag == "") != v.Secret || flag != "" && flags[flag] {
-			t.Errorf("%s: flag %q", v.Name, flag)
+		for _, sentence := range []string{s.Summary, s.When, s.why, s.remedyText()} {
+			if !strings.HasSuffix(sentence, ".") {
+				t.Errorf("%s: %q does not end like a sentence", s.Name, sentence)
+			}
 		}
-		flags[v.Flag()] = true
-		if v.List() != slices.Contains(strings.Fields(lists), v.Name) {
-			t.Errorf("%s: list %v", v.Name, v.List())
+		switch {
+		case (s.Default == "") != (s.Unset != ""):
+			t.Errorf("%s: default %q, and unset %q", s.Name, s.Default, s.Unset)
+		case s.Flag != "" && (s.Secret || flags[s.Flag] || s.Flag != (source{label: fromFlag}).key(s.Name)):
+			t.Errorf("%s: flag %q", s.Name, s.Flag)
+		case s.List() != slices.Contains(strings.Fields(lists), s.Name):
+			t.Errorf("%s: list %v", s.Name, s.List())
 		}
+		flags[s.Flag] = true
 	}
-	for group, names := range groups {
-		if diff := cmp.Diff(strings.Fields(names), strings.Fields(got[group])); diff != "" {
-			t.Errorf("%s (-want +got)\n%s", group, diff)
-		}
-	}
-	if len(got) != len(groups) {
-		t.Errorf("groups: %v", got)
+	if diff := cmp.Diff(strings.Fields(names), got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 
@@ -155,7 +156,7 @@ func TestGoodValues(t *testing.T) {
 	t.Parallel()
 	untested := map[string]bool{}
 	for _, v := range Settings() {
-		untested[v.Name] = v.Name != configName
+		untested[v.Name] = v.Name != configName && v.Name != adminRoleName
 	}
 	for _, tt := range goodValues(t) {
 		name := map[string]string{"PORT": "CLERKSYNC_LISTEN", "CLERK_WEBHOOK_SECRET": webhookName}[tt.name]
@@ -169,10 +170,11 @@ func TestGoodValues(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			settings := c.Values()
-			i := slices.IndexFunc(settings, func(s Value) bool { return s.Name == name })
-			if want := (Value{name, tt.want, "environment"}); settings[i] != want {
-				t.Errorf("got %v, want %v", settings[i], want)
+			values := c.Values()
+			i := slices.IndexFunc(values, func(v Value) bool { return v.Name == name })
+			got := values[i]
+			if got.Value != tt.want || got.Origin.Source != fromEnvironment || (got.Origin.Name == tt.name) == (name == tt.name) {
+				t.Errorf("got %v, want %s", got, tt.want)
 			}
 		})
 	}
@@ -209,13 +211,13 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "c.yaml", "clerksync_lisen: :1\nclerksync_jit: on\nclerk_secret_key: sk_test_file\nclerksync_roles: {a: b}\n")
 	_, warnings, err := Load(Options{
-		WorkingDir: dir, ConfigPath: "c.yaml",
-		Flags: map[string]string{"CLERKSYNC_LOG_LEVEL": "loud", "CLERK_SECRET_KEY": "sk_test_flag", "CLERKSYNC_COLOUR": "red"},
+		WorkingDir: dir,
+		Flags:      map[string]string{"CLERKSYNC_LOG_LEVEL": "loud", configName: "c.yaml"},
 		Environ: []string{
 			"DATABASE_URL=mysql://root:hunter2@db/app", "CLERK_WEBHOOK_SIGNING_SECRET=whsec_%%%," + svixSecret + ",whsec_",
 			"CLERK_API_URL=http://api.example.com", "CLERK_JWT_KEY_FILE=absent.pem", "PORT=http",
 			"CLERKSYNC_OPERATOR_TOKEN=short", "CLERKSYNC_OPERATOR_TOKEN_FILE=token",
-			"CLERKSYNC_API_BUDGET=0%", "CLERKSYNC_WEBHOOK_SECRET=oops", "CLERKSYNC_ADMIN_ROLE=",
+			"CLERKSYNC_API_BUDGET=0%", "CLERKSYNC_WEBHOOK_SECRET=oops", "CLERK_AUTHORISED_PARTIES=oops", "CLERKSYNC_ADMIN_ROLE=solo",
 		},
 	})
 	text := ""
@@ -253,7 +255,7 @@ func TestJWTKey(t *testing.T) {
 			if got := strings.Join(whats(err), "\n"); got != tt.fault {
 				t.Fatalf("fault %q, want %q", got, tt.fault)
 			}
-			if err == nil && (c.JWTKey != tt.key || c.Sources["CLERK_JWT_KEY"] != tt.source) {
+			if err == nil && (c.JWTKey != tt.key || c.Sources["CLERK_JWT_KEY"].String() != tt.source) {
 				t.Errorf("key %q from %q", c.JWTKey, c.Sources["CLERK_JWT_KEY"])
 			}
 		})
@@ -265,8 +267,8 @@ func TestDerived(t *testing.T) {
 	c := mustLoad(t, Options{Environ: []string{
 		"CLERK_SECRET_KEY=sk_test_x", "CLERK_PUBLISHABLE_KEY=" + publishable, "CLERKSYNC_ROLES=low,high", "CLERKSYNC_TRUSTED_PROXIES=::1",
 	}})
-	got := []string{c.Issuer, c.Sources["CLERK_ISSUER"], c.AdminRole, c.Unready, c.Database.Path}
-	want := []string{"https://clerk.example.com", "derived from CLERK_PUBLISHABLE_KEY", "high", "ask", "clerksync.db"}
+	got := []string{c.Issuer, c.Sources["CLERK_ISSUER"].String(), c.Unready, c.Database.Path}
+	want := []string{"https://clerk.example.com", "derived from CLERK_PUBLISHABLE_KEY", "ask", "clerksync.db"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

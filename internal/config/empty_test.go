@@ -9,7 +9,7 @@ import (
 )
 
 // openToEmpty are the settings whose empty file counts as unset, because unset opens nothing. A new
-// setting is none of them until it was thought about.
+// setting is not one of them until it was thought about.
 func openToEmpty() []string {
 	return strings.Fields(`CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_WEBHOOK_SCHEME CLERK_API_URL CLERKSYNC_LOG_LEVEL CLERKSYNC_LOG_FORMAT
 		CLERKSYNC_SQLITE_SYNCHRONOUS CLERK_JWT_ALGORITHM CLERKSYNC_UPGRADE_URL CLERKSYNC_PLAN_FEATURES CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE
@@ -33,8 +33,7 @@ func TestEmptyFileOfARestriction(t *testing.T) {
 			for _, name := range v.names() {
 				for source, o := range map[string]Options{
 					"environment": {Environ: []string{name + "_FILE=" + path}},
-					"flag":        {Flags: map[string]string{name + "_FILE": path}},
-					"file":        {ConfigPath: yaml(name)},
+					"file":        {Flags: map[string]string{configName: yaml(name)}},
 				} {
 					o.WorkingDir = dir
 					_, warnings, err := Load(o)
@@ -54,17 +53,17 @@ func TestPolicyWithNothingInIt(t *testing.T) {
 	for _, c := range []struct{ content, want string }{
 		{"", "policy comes from an empty file (CLERKSYNC_POLICY_FILE)"},
 		{"\n", "policy comes from an empty file (CLERKSYNC_POLICY_FILE)"},
-		{"  \n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
-		{"# nothing yet\n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
-		{"\ufeff", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
-		{"---\n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
-		{"---\n...\n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
-		{"{}\n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
-		{"~\n", "policy holds nothing (CLERKSYNC_POLICY_FILE)"},
+		{"  \n", "policy is empty (CLERKSYNC_POLICY_FILE)"},
+		{"# nothing yet\n", "policy is empty (CLERKSYNC_POLICY_FILE)"},
+		{"\ufeff", "policy is empty (CLERKSYNC_POLICY_FILE)"},
+		{"---\n", "policy is empty (CLERKSYNC_POLICY_FILE)"},
+		{"---\n...\n", "policy is empty (CLERKSYNC_POLICY_FILE)"},
+		{"{}\n", "policy is empty (CLERKSYNC_POLICY_FILE)"},
+		{"~\n", "policy is empty (CLERKSYNC_POLICY_FILE)"},
 		{"routes:\n", "policy lists no routes (CLERKSYNC_POLICY_FILE)"},
 		{"routes: []\n", "policy lists no routes (CLERKSYNC_POLICY_FILE)"},
 		{"routes: {}\n", "policy lists no routes (CLERKSYNC_POLICY_FILE)"},
-		{"\x00", "policy holds a control character or is not UTF-8 (CLERKSYNC_POLICY_FILE)"},
+		{"\x00", "policy contains a control character or is not UTF-8 (CLERKSYNC_POLICY_FILE)"},
 	} {
 		write(t, dir, "policy.yaml", c.content)
 		config, _, err := Load(Options{WorkingDir: dir, Environ: []string{"CLERKSYNC_POLICY_FILE=policy.yaml"}})
@@ -75,9 +74,9 @@ func TestPolicyWithNothingInIt(t *testing.T) {
 	for _, o := range []Options{
 		{Environ: []string{"CLERKSYNC_POLICY="}},
 		{Environ: []string{"CLERKSYNC_POLICY_FILE="}},
-		{ConfigPath: write(t, dir, "a.yaml", "clerksync_policy: ''\n")},
-		{ConfigPath: write(t, dir, "b.yaml", "clerksync_policy:\n")},
-		{ConfigPath: write(t, dir, "c.yaml", "clerksync_policy: |\n  \n")},
+		{Flags: map[string]string{configName: write(t, dir, "a.yaml", "clerksync_policy: ''\n")}},
+		{Flags: map[string]string{configName: write(t, dir, "b.yaml", "clerksync_policy:\n")}},
+		{Flags: map[string]string{configName: write(t, dir, "c.yaml", "clerksync_policy: |\n  \n")}},
 	} {
 		config, _, err := Load(o)
 		if config != nil || len(whats(err)) != 1 || !strings.HasPrefix(whats(err)[0], "policy ") {
@@ -86,8 +85,8 @@ func TestPolicyWithNothingInIt(t *testing.T) {
 	}
 	// one source that says something is enough, as for every setting
 	c, warnings, err := Load(Options{
-		ConfigPath: write(t, dir, "d.yaml", "clerksync_policy: 'routes: [{path: /x}]'\nclerksync_trusted_proxies: 127.0.0.1\n"),
-		Environ:    []string{"CLERKSYNC_POLICY="},
+		Flags:   map[string]string{configName: write(t, dir, "d.yaml", "clerksync_policy: 'routes: [{path: /x}]'\nclerksync_trusted_proxies: 127.0.0.1\n")},
+		Environ: []string{"CLERKSYNC_POLICY="},
 	})
 	if err != nil || len(warnings) > 0 || c.Routes == nil {
 		t.Errorf("a policy in the file beside an empty variable: %v %v", warnings, err)
@@ -101,7 +100,7 @@ func TestEmptyConfigurationFile(t *testing.T) {
 	for content, want := range map[string]string{
 		"": "configuration file is empty (--config)", "\n \n": "configuration file is empty (--config)", "# all defaults\n": "",
 	} {
-		_, _, err := Load(Options{ConfigPath: write(t, dir, "c.yaml", content)})
+		_, _, err := Load(Options{Flags: map[string]string{configName: write(t, dir, "c.yaml", content)}})
 		if got := strings.Join(whats(err), "|"); got != want {
 			t.Errorf("%q: %q, want %q", content, got, want)
 		}
@@ -127,7 +126,7 @@ func TestEmptyTextOfARestriction(t *testing.T) {
 			if v.Name != configName && name != portName && !slices.Contains(openToEmpty(), v.Name) {
 				want = []string{v.noun + " is set and empty (" + name + ")"}
 			}
-			if diff := cmp.Diff(want, got); diff != "" || c.Sources[v.Name] != "default" {
+			if diff := cmp.Diff(want, got); diff != "" || c.Sources[v.Name].Source != fromDefault {
 				t.Errorf("%s from %q (-want +got)\n%s", name, c.Sources[v.Name], diff)
 			}
 		}

@@ -6,19 +6,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/clerksync/clerksync/internal/nearest"
 )
 
-// Names that Load treats apart from the rest of the table.
+// Names that the loader treats apart from the rest of the table.
 const (
 	configName         = "CLERKSYNC_CONFIG"
 	secretKeyName      = "CLERK_SECRET_KEY"
@@ -43,87 +39,116 @@ const (
 	databaseName       = "DATABASE_URL"
 	synchronousName    = "CLERKSYNC_SQLITE_SYNCHRONOUS"
 
-	twinSuffix = "_FILE"
+	fileSuffix = "_FILE" // of a name whose value is the path of a file with the setting's value
 	maxFile    = 1 << 20 // bytes of the YAML file and of each NAME_FILE
 )
 
-// Options is what Load reads from.
+// Options is what a configuration is read from.
 type Options struct {
-	Flags      map[string]string // by environment name (also NAME_FILE), whatever the flag is called
+	Flags      map[string]string // of non-secret settings, by environment name; "" is unset
 	Environ    []string          // as of os.Environ
-	ConfigPath string            // of --config; empty: CLERKSYNC_CONFIG
 	WorkingDir string            // start of relative paths; empty: that of the process
 }
 
-// Load reads and validates the configuration; the package comment has the rules. It opens no connection and writes
-// nothing; it reads the YAML file and the files that NAME_FILE names, at most 1 MiB each. The error, if any, is Faults
-// with every fault found, and then the Config is nil. Warnings come with and without faults.
+// Load reads and validates the configuration; the package comment has the rules. It opens no
+// connection and writes nothing. It reads the YAML file and the files that NAME_FILE names, at most
+// 1 MiB each. The error, if any, is [Faults] with every fault found, and then the Config is nil.
+// Warnings come with and without faults.
 func Load(o Options) (*Config, []Warning, error) {
-	l := newLoader(o)
-	sources := []source{l.flags(o.Flags), l.environment(o.Environ)}
-	sources = append(sources, l.file(o.ConfigPath, sources))
-	for _, v := range Settings() {
-		if v.Name != configName {
-			l.load(v, sources)
-		}
-	}
-	l.derive()
+	l := read(o)
 	if len(l.faults) > 0 {
 		return nil, l.warnings, l.faults
 	}
 	return l.config, l.warnings, nil
 }
 
+// Inspect reads the configuration as Load does, and reports what was found, valid or not.
+func Inspect(o Options) *Report {
+	l := read(o)
+	r := &Report{
+		File: l.config.File, Settings: l.config.Values(),
+		Warnings: append([]Warning{}, l.warnings...), Faults: append(Faults{}, l.faults...),
+	}
+	for i := range r.Settings {
+		switch v := &r.Settings[i]; {
+		case !l.faulty[v.Name]:
+		case v.Origin.Source == "": // it may be set in a file that could not be read
+			v.Value = "unknown"
+		default:
+			v.Value = "invalid"
+		}
+	}
+	return r
+}
+
+// Report is a configuration, valid or not. It holds no secret.
+type Report struct {
+	File     string    `json:"file"` // the YAML file; empty: none
+	Settings []Value   `json:"settings"`
+	Warnings []Warning `json:"warnings"`
+	Faults   Faults    `json:"faults"`
+}
+
+// read reads all sources and checks all settings.
+func read(o Options) *loader {
+	l := newLoader(o)
+	sources := []source{l.flags(o.Flags), l.environment(o.Environ)}
+	sources = append(sources, l.yamlFile(sources))
+	for _, s := range Settings() {
+		if s.Name != configName {
+			l.load(s, sources)
+		}
+	}
+	l.derive()
+	return l
+}
+
 type loader struct {
-	dir       string
-	config    *Config
-	variables map[string]Setting // by name and alias
-	written   map[string]string  // name of a variable -> that name as it was written where the value was found
-	faulty    map[string]bool    // variables whose value is not known
-	empty     map[string]string  // variables that some source sets to an empty text -> the name as written there
-	blind     bool               // the YAML file cannot be read, so that what is set nowhere else is not known
-	faults    Faults
-	warnings  []Warning
+	dir      string
+	config   *Config
+	settings map[string]Setting // by name and alias
+	written  map[string]string  // name of a setting -> that name as it is written where the value was found
+	faulty   map[string]bool    // settings whose value is not known
+	empty    map[string]string  // settings that a source sets to an empty text -> the name as written there
+	// yamlUnread is true if the YAML file cannot be read, so that settings that no other source has
+	// are not known.
+	yamlUnread bool
+	faults     Faults
+	warnings   []Warning
 }
 
 func newLoader(o Options) *loader {
 	l := &loader{
-		dir:       o.WorkingDir,
-		config:    &Config{Sources: map[string]string{}},
-		variables: map[string]Setting{},
-		written:   map[string]string{},
-		faulty:    map[string]bool{},
-		empty:     map[string]string{},
+		dir:      o.WorkingDir,
+		config:   &Config{Sources: map[string]Origin{}},
+		settings: map[string]Setting{},
+		written:  map[string]string{},
+		faulty:   map[string]bool{},
+		empty:    map[string]string{},
 	}
-	for _, v := range Settings() {
-		for _, name := range v.names() {
-			l.variables[name] = v
+	for _, s := range Settings() {
+		for _, name := range s.names() {
+			l.settings[name] = s
 		}
 	}
 	return l
 }
 
-// source is one place that settings come from.
-type source struct {
-	label  string                   // as in Config.Sources
-	values map[string]string        // by environment name, alias or twin; none is empty
-	spell  func(name string) string // how people write the name there
-}
-
-// valueError is a fault of a value: what is wrong, put so that it follows the noun of the variable, and a remedy where
-// the variable's own does not help.
+// valueError is what is wrong with a value, worded so that it follows the noun of the setting, and a
+// remedy if that of the setting does not help.
 type valueError struct{ what, remedy string }
 
-func (c valueError) Error() string { return c.what }
+func (e valueError) Error() string { return e.what }
 
 // fault reports each error that err joins.
-func (l *loader) fault(v Setting, err error) {
-	l.faulty[v.Name] = true
+func (l *loader) fault(s Setting, err error) {
+	l.faulty[s.Name] = true
 	for _, err := range split(err) {
-		c := valueError{what: err.Error()}
-		errors.As(err, &c)
+		e := valueError{what: err.Error()}
+		errors.As(err, &e)
 		l.faults = append(l.faults, Fault{
-			Name: cmp.Or(l.written[v.Name], v.Name), What: v.noun + " " + c.what, Why: v.why, Remedy: cmp.Or(c.remedy, v.form),
+			Name: cmp.Or(l.written[s.Name], s.Name), What: s.noun + " " + e.what, Why: s.why,
+			Remedy: cmp.Or(e.remedy, s.remedyText()),
 		})
 	}
 }
@@ -145,199 +170,109 @@ func (l *loader) warn(name, what, why, remedy string) {
 	l.warnings = append(l.warnings, Warning{Name: name, What: what, Why: why, Remedy: remedy})
 }
 
-// unknown reports whether the value of any of the variables is not known.
+// unknown reports whether the value of any of the settings is not known.
 func (l *loader) unknown(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
 }
 
-// known reports whether a source may hold this name.
-func (l *loader) known(name string) bool {
-	if _, ok := l.variables[name]; ok {
-		return true
-	}
-	base, twin := strings.CutSuffix(name, twinSuffix)
-	_, ok := l.variables[base]
-	return twin && ok && base != configName
-}
-
-// nearest is the known name closest to one that is not. Prefixes do not count, since they are what people mix up.
-func (l *loader) nearest(name string) string {
-	var names []string
-	for known := range l.variables {
-		names = append(names, known)
-		if known != configName {
-			names = append(names, known+twinSuffix)
-		}
-	}
-	slices.Sort(names)
-	stem := func(name string) string { return strings.TrimPrefix(strings.TrimPrefix(name, "CLERKSYNC_"), "CLERK_") }
-	return slices.MinFunc(names, func(a, b string) int {
-		return cmp.Compare(nearest.Distance(stem(name), stem(a)), nearest.Distance(stem(name), stem(b)))
-	})
-}
-
-func (l *loader) flags(flags map[string]string) source {
-	s := source{label: "flag", values: map[string]string{}, spell: func(name string) string { return "--" + flagName(name) }}
-	for _, name := range slices.Sorted(maps.Keys(flags)) {
-		text := flags[name]
-		v, ok := l.variables[name]
-		switch {
-		case text == "":
-		case ok && v.Secret:
-			l.faulty[v.Name] = true
-			l.faults = append(l.faults, Fault{
-				Name: s.spell(name), What: v.noun + " is given as a flag",
-				Why:    "Every user of this machine can read the arguments of its processes.",
-				Remedy: fmt.Sprintf("Set %s or %s%s in the environment.", name, name, twinSuffix),
-			})
-		case l.known(name):
-			s.values[name] = text
-		default:
-			l.faults = append(l.faults, Fault{
-				Name: s.spell(name), What: "flag is unknown", Why: "A misspelt setting would silently keep its default.",
-				Remedy: "The nearest known one is " + s.spell(l.nearest(name)) + ".",
-			})
-		}
-	}
-	return s
-}
-
-func (l *loader) environment(environ []string) source {
-	s := source{label: "environment", values: map[string]string{}, spell: func(name string) string { return name }}
-	unknown := map[string]bool{}
-	for _, entry := range environ {
-		name, text, _ := strings.Cut(entry, "=")
-		switch {
-		case text == "" && s.values[name] == "":
-			l.noteEmpty(name, s.spell)
-		case text == "" || s.values[name] != "":
-		case l.known(name):
-			s.values[name] = text
-		case strings.HasPrefix(name, "CLERKSYNC_") && !serviceLink(name, text):
-			unknown[name] = true
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(unknown)) {
-		near := l.nearest(name)
-		l.warn(printable(name), "environment variable is unknown", "It has no effect.",
-			"The nearest known name is "+near+"; rename it or unset it.")
-	}
-	return s
-}
-
-// serviceLink tells the variables that Kubernetes sets in every container for a service called clerksync or
-// clerksync-…, in the form of Docker links: nobody wrote them, so nobody is warned of them.
-func serviceLink(name, text string) bool {
-	port := strings.HasSuffix(name, "_PORT") && (strings.HasPrefix(text, "tcp://") || strings.HasPrefix(text, "udp://"))
-	return port || regexp.MustCompile(`_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP)(_(PROTO|PORT|ADDR))?$`).
-		MatchString(name)
-}
-
-// file reads the YAML file, if one is named by path or by the sources before it.
-func (l *loader) file(path string, before []source) source {
-	label := "flag"
-	for _, s := range before {
-		if path == "" && s.values[configName] != "" {
-			path, label = s.values[configName], s.label
-			l.written[configName] = s.spell(configName)
-		}
-	}
-	if path == "" {
-		l.config.Sources[configName] = "default"
-		return source{}
-	}
-	if l.written[configName] == "" {
-		l.written[configName] = "--config"
-	}
-	l.config.File, l.config.Sources[configName] = path, label
-	s := source{label: "file " + path, spell: func(name string) string { return strings.ToLower(name) + " in " + path }}
-	text, err := l.read(path)
-	if err == nil && strings.TrimSpace(text) == "" {
-		err = valueError{"is empty", "Write the settings into it, or name no file. A comment is enough if there are none."}
-	}
-	if err == nil {
-		l.written[configName] = path
-		s.values, err = l.parseYAML(text)
-	}
-	l.blind = s.values == nil
-	if err != nil {
-		l.fault(l.variables[configName], err)
-	}
-	return s
-}
-
-// load finds the value of v and sets it.
-func (l *loader) load(v Setting, sources []source) {
-	text, err := l.find(v, sources)
+// load finds the value of a setting, checks it and stores it.
+func (l *loader) load(s Setting, sources []source) {
+	text, err := l.find(s, sources)
 	switch {
 	case err != nil:
-	case text == "" && (l.blind || l.faulty[v.Name]):
-		l.faulty[v.Name] = true
+	case text == "" && (l.yamlUnread || l.faulty[s.Name]):
+		l.faulty[s.Name] = true
 		return
 	case text == "":
-		if l.empty[v.Name] != "" && !v.emptyIsUnset {
-			l.isEmpty(v)
+		if l.empty[s.Name] != "" && !s.emptyIsUnset {
+			l.reportEmpty(s)
 		}
-		text = v.Default
-		l.config.Sources[v.Name] = "default"
+		text = s.Default
+		l.config.Sources[s.Name] = Origin{Source: fromDefault}
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool {
-		return unicode.IsControl(r) && (!v.multiline || !strings.ContainsRune("\n\r\t", r))
+		return unicode.IsControl(r) && (!s.multiline || !strings.ContainsRune("\n\r\t", r))
 	}):
-		err = errors.New("holds a control character or is not UTF-8")
+		err = errors.New("contains a control character or is not UTF-8")
 	}
 	if err == nil && text != "" {
-		err = v.set(l.config, text)
+		err = s.set(l.config, text)
 	}
 	if err != nil {
-		l.fault(v, err)
+		l.fault(s, err)
 	}
 }
 
-// find returns the first value that v has, or "", and notes where it was found.
-func (l *loader) find(v Setting, sources []source) (string, error) {
-	for _, s := range sources {
-		for _, name := range v.names() {
-			text, label, twin := s.values[name], s.label, s.values[name+twinSuffix]
-			if text == "" && twin == "" {
+// find returns the first value that a source has for the setting, or "", and records where it was
+// found.
+func (l *loader) find(s Setting, sources []source) (string, error) {
+	for _, from := range sources {
+		for _, name := range s.names() {
+			text, path := from.values[name], from.values[name+fileSuffix]
+			switch {
+			case text == "" && path == "":
 				continue
-			}
-			l.written[v.Name] = s.spell(name)
-			if text != "" && twin != "" {
+			case text != "" && path != "":
+				l.written[s.Name] = from.spell(name)
 				return "", valueError{
 					what:   "is given twice, directly and as a file",
-					remedy: fmt.Sprintf("Unset %s or %s.", s.spell(name), s.spell(name+twinSuffix)),
+					remedy: fmt.Sprintf("Unset %s or %s.", from.spell(name), from.spell(name+fileSuffix)),
 				}
-			}
-			if twin != "" {
-				l.written[v.Name] = s.spell(name + twinSuffix)
-				var err error
-				if text, err = l.read(twin); err != nil {
-					return "", err
+			case path != "":
+				found, err := l.findInFile(s, from, name+fileSuffix, path)
+				if err != nil || found != "" {
+					return withPort(name, found), err
 				}
-				label = "file " + twin
-				if text = strings.TrimRight(text, "\r\n"); text == "" {
-					if !v.emptyIsUnset {
-						return "", valueError{"comes from an empty file", "Write the value into the file, or unset the name."}
-					}
-					l.warn(l.written[v.Name], v.noun+" comes from an empty file", "It counts as unset.",
-						"Write the value into the file, or unset the name.")
-					continue
-				}
+			default:
+				l.record(s, from, name, "")
+				return withPort(name, text), nil
 			}
-			if name == portName {
-				text = ":" + text
-			}
-			l.config.Sources[v.Name] = label
-			return text, nil
 		}
 	}
-	delete(l.written, v.Name)
+	delete(l.written, s.Name)
 	return "", nil
 }
 
-// read returns the content of a small file. Its errors do not quote the path, which may be a secret put there by
-// mistake.
-func (l *loader) read(path string) (string, error) {
+// withPort makes a listen address of the number in PORT.
+func withPort(name, text string) string {
+	if name == portName && text != "" {
+		return ":" + text
+	}
+	return text
+}
+
+// record notes where the value of a setting was found.
+func (l *loader) record(s Setting, from source, name, path string) {
+	l.written[s.Name] = from.spell(name)
+	o := Origin{Source: from.label, File: from.path, Line: from.lines[name], ValueFile: path}
+	if name != s.Name || from.label == fromFlag {
+		o.Name = from.key(name)
+	}
+	l.config.Sources[s.Name] = o
+}
+
+// findInFile returns the value that a NAME_FILE names, or "" if its file is empty and that is no fault.
+func (l *loader) findInFile(s Setting, from source, name, path string) (string, error) {
+	l.written[s.Name] = from.spell(name)
+	const remedy = "Write the value into the file, or unset the name."
+	text, err := l.readFile(path)
+	if err != nil {
+		return "", err
+	}
+	text = strings.TrimRight(text, "\r\n")
+	switch {
+	case text != "":
+		l.record(s, from, name, path)
+	case s.emptyIsUnset:
+		l.warn(l.written[s.Name], s.noun+" comes from an empty file", "It counts as unset.", remedy)
+	default:
+		err = valueError{"comes from an empty file", remedy}
+	}
+	return text, err
+}
+
+// readFile returns the content of a small file. Its errors do not quote the path, which may be a
+// secret that was put there by mistake.
+func (l *loader) readFile(path string) (string, error) {
 	const remedy = "Name a readable file of at most 1 MiB."
 	file, err := os.Open(l.resolve(path))
 	if err != nil {
@@ -361,18 +296,10 @@ func (l *loader) resolve(path string) string {
 	return filepath.Join(l.dir, path)
 }
 
-// cause is the text of a file error without the path.
+// cause returns the text of a file error without the path.
 func cause(err error) string {
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err.Error()
 	}
 	return "unknown error"
-}
-
-// printable shortens and, where it is anything but a plain name, quotes a name that others chose.
-func printable(name string) string {
-	if quoted := fmt.Sprintf("%.64q", name); quoted != `"`+name+`"` {
-		return quoted
-	}
-	return name
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,45 +25,43 @@ func TestPrecedence(t *testing.T) {
 		value, source string // of CLERKSYNC_LOG_LEVEL, or of CLERKSYNC_LISTEN where that is a number
 	}{
 		{"default", Options{}, "info", "default"},
-		{"file", Options{ConfigPath: path}, "error", "file " + path},
-		{"file by environment", Options{Environ: []string{"CLERKSYNC_CONFIG=" + path}}, "error", "file " + path},
-		{"file by flag table", Options{Flags: map[string]string{"CLERKSYNC_CONFIG": path}}, "error", "file " + path},
+		{"file", Options{Flags: map[string]string{configName: path}}, "error", path + ":1"},
+		{"file by environment", Options{Environ: []string{"CLERKSYNC_CONFIG=" + path}}, "error", path + ":1"},
 		{"flag names the file first", Options{
-			ConfigPath: path, Environ: []string{"CLERKSYNC_CONFIG=absent"},
-		}, "error", "file " + path},
+			Flags: map[string]string{configName: path}, Environ: []string{"CLERKSYNC_CONFIG=absent"},
+		}, "error", path + ":1"},
 		{"environment before file", Options{
-			ConfigPath: path, Environ: []string{"CLERKSYNC_LOG_LEVEL=warn"},
+			Flags: map[string]string{configName: path}, Environ: []string{"CLERKSYNC_LOG_LEVEL=warn"},
 		}, "warn", "environment"},
 		{"twin before file", Options{
-			ConfigPath: path, Environ: []string{"CLERKSYNC_LOG_LEVEL_FILE=" + named},
-		}, "debug", "file " + named},
+			Flags: map[string]string{configName: path}, Environ: []string{"CLERKSYNC_LOG_LEVEL_FILE=" + named},
+		}, "debug", "environment (CLERKSYNC_LOG_LEVEL_FILE: " + named + ")"},
 		{"flag before environment", Options{
 			Flags: map[string]string{"CLERKSYNC_LOG_LEVEL": "debug"}, Environ: []string{"CLERKSYNC_LOG_LEVEL=warn"},
-		}, "debug", "flag"},
-		{"twin flag", Options{Flags: map[string]string{"CLERKSYNC_LOG_LEVEL_FILE": "level"}}, "debug", "file level"},
+		}, "debug", "flag --log-level"},
 		{"empty flag", Options{
 			Flags: map[string]string{"CLERKSYNC_LOG_LEVEL": ""}, Environ: []string{"CLERKSYNC_LOG_LEVEL=warn"},
 		}, "warn", "environment"},
-		{"empty environment", Options{ConfigPath: path, Environ: []string{"CLERKSYNC_LOG_LEVEL="}}, "error", "file " + path},
-		{"empty twin", Options{ConfigPath: path, Environ: []string{"CLERKSYNC_LOG_LEVEL_FILE=" + empty}}, "error", "file " + path},
+		{"empty environment", Options{Flags: map[string]string{configName: path}, Environ: []string{"CLERKSYNC_LOG_LEVEL="}}, "error", path + ":1"},
+		{"empty twin", Options{Flags: map[string]string{configName: path}, Environ: []string{"CLERKSYNC_LOG_LEVEL_FILE=" + empty}}, "error", path + ":1"},
 		{"first of two entries, as os.Getenv", Options{
 			Environ: []string{"CLERKSYNC_LOG_LEVEL=warn", "CLERKSYNC_LOG_LEVEL=error"},
 		}, "warn", "environment"},
 		{"name before alias", Options{Environ: []string{"PORT=2", "CLERKSYNC_LISTEN=:1"}}, ":1", "environment"},
-		{"alias before file", Options{ConfigPath: port, Environ: []string{"PORT=2"}}, ":2", "environment"},
-		{"alias in file", Options{ConfigPath: port}, ":3", "file " + port},
+		{"alias before file", Options{Flags: map[string]string{configName: port}, Environ: []string{"PORT=2"}}, ":2", "environment (PORT)"},
+		{"alias in file", Options{Flags: map[string]string{configName: port}}, ":3", port + ":1 (port)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.options.WorkingDir = dir
 			c := mustLoad(t, tt.options)
-			value, source := c.LogLevel, c.Sources["CLERKSYNC_LOG_LEVEL"]
+			value, origin := c.LogLevel, c.Sources["CLERKSYNC_LOG_LEVEL"]
 			if strings.HasPrefix(tt.value, ":") {
-				value, source = c.Listen, c.Sources["CLERKSYNC_LISTEN"]
+				value, origin = c.Listen, c.Sources["CLERKSYNC_LISTEN"]
 			}
-			if value != tt.value || source != tt.source {
-				t.Errorf("%q from %q, want %q from %q", value, source, tt.value, tt.source)
+			if value != tt.value || origin.String() != tt.source {
+				t.Errorf("%q from %q, want %q from %q", value, origin, tt.value, tt.source)
 			}
 		})
 	}
@@ -78,11 +77,11 @@ func TestTwins(t *testing.T) {
 		"CLERK_JWKS_URL": "https://a.example", "CLERK_ISSUER": "https://a.example", "CLERKSYNC_UPGRADE_URL": "https://a.example",
 		"CLERKSYNC_PUBLIC_URL": "https://a.example", "CLERK_AUTHORIZED_PARTIES": "https://a.example",
 		"CLERKSYNC_CORS_ORIGINS": "https://a.example", "CLERK_AUDIENCE": "a", "CLERKSYNC_POLICY": "routes: [{path: /x}]", "CLERKSYNC_IDENTITY_SECRET": "identity" + longText,
-		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_PROXY": "nginx", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_ADMIN_ROLE": "solo", "CLERKSYNC_API_LIMIT": "500",
+		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_PROXY": "nginx", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_API_LIMIT": "500",
 	}
 	var direct, twins []string
 	for _, v := range Settings() {
-		if v.Name == configName {
+		if v.Name == configName || v.Name == adminRoleName {
 			continue
 		}
 		value := cmp.Or(values[v.Name], v.Default)
@@ -92,13 +91,13 @@ func TestTwins(t *testing.T) {
 	}
 	a := mustLoad(t, Options{WorkingDir: dir, Environ: direct})
 	b := mustLoad(t, Options{WorkingDir: dir, Environ: twins})
-	for i, setting := range b.Values() {
+	for i, got := range b.Values() {
 		want := a.Values()[i]
-		if want.Source == "environment" {
-			want.Source = "file " + setting.Name
+		if want.Origin.Source == fromEnvironment {
+			want.Origin = Origin{Source: fromEnvironment, Name: got.Name + "_FILE", ValueFile: got.Name}
 		}
-		if setting != want || setting.Name != configName && setting.Source == "default" {
-			t.Errorf("got %v, want %v", setting, want)
+		if skipped := got.Name == configName || got.Name == adminRoleName; got != want || !skipped && got.Origin.Source == fromDefault {
+			t.Errorf("got %v, want %v", got, want)
 		}
 	}
 	if a.SecretKey != b.SecretKey || a.OperatorToken != b.OperatorToken || a.WebhookSecrets[0] != b.WebhookSecrets[0] {
@@ -125,8 +124,8 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		}
 	}
 	// What an unreadable file might have set is not reported as unset.
-	_, _, err := Load(Options{WorkingDir: dir, ConfigPath: "absent", Environ: []string{
-		"CLERK_JWT_ALGORITHM=HS256", "CLERKSYNC_ADMIN_ROLE=root", "CLERKSYNC_LISTEN=:8081",
+	_, _, err := Load(Options{WorkingDir: dir, Flags: map[string]string{configName: "absent"}, Environ: []string{
+		"CLERK_JWT_ALGORITHM=HS256", "CLERKSYNC_LISTEN=:8081",
 	}})
 	if diff := gocmp.Diff([]string{"configuration file cannot be read: no such file or directory (--config)"}, whats(err)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -169,7 +168,7 @@ func TestYAML(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			values, err := newLoader(Options{}).parseYAML(tt.text)
+			values, _, err := newLoader(Options{}).parseYAML(tt.text)
 			var got []string
 			if err != nil {
 				for _, err := range split(err) {
@@ -209,16 +208,25 @@ func TestWarnings(t *testing.T) {
 		{"odd name", []string{"CLERKSYNC_\x1b[31m=x"}, `environment variable is unknown ("CLERKSYNC_\x1b[31m"): The nearest known name is CLERKSYNC_JIT; rename it or unset it.`},
 		{"once each", []string{"CLERKSYNC_LISTN=:1", "CLERKSYNC_LISTN=:2"}, "environment variable is unknown (CLERKSYNC_LISTN): The nearest known name is CLERKSYNC_LISTEN; rename it or unset it."},
 		{"empty is unset", []string{"CLERKSYNC_LISTN="}, ""},
-		{"not ours", []string{"CLERK_SECRET_KEYS=x", "CLERK_SIGN_IN_URL=/in", "NEXT_PUBLIC_CLERKSYNC_X=y", "clerksync_listen=:1", "OTEL_SDK_DISABLED=true"}, ""},
+		{"typing error of Clerk's", []string{"CLERK_SECRET_KEYS=x"}, "environment variable is unknown (CLERK_SECRET_KEYS): The nearest known name is CLERK_SECRET_KEY; rename it or unset it."},
+		{"British spelling", []string{"CLERK_AUTHORISED_PARTIES=x"}, "environment variable is unknown (CLERK_AUTHORISED_PARTIES): The nearest known name is CLERK_AUTHORIZED_PARTIES; rename it or unset it."},
+		{"Clerk's prefix on ours", []string{"CLERK_LISTEN=:1"}, "environment variable is unknown (CLERK_LISTEN): The nearest known name is CLERKSYNC_LISTEN; rename it or unset it."},
+		{"of Clerk's SDKs", []string{
+			"CLERK_API_KEY=x", "CLERK_API_VERSION=v1", "CLERK_JS_URL=x", "CLERK_JS_VERSION=5", "CLERK_PROXY_URL=x", "CLERK_DOMAIN=x", "CLERK_FRONTEND_API=x",
+			"CLERK_IS_SATELLITE=true", "CLERK_ENCRYPTION_KEY=x", "CLERK_MACHINE_SECRET_KEY=x", "CLERK_SIGN_IN_URL=/in", "CLERK_SIGN_UP_URL=/up",
+			"CLERK_SIGN_IN_FORCE_REDIRECT_URL=/", "CLERK_TELEMETRY_DISABLED=1", "CLERK_TELEMETRY_DEBUG=1", "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY=x",
+		}, ""},
+		{"of the emulator", []string{"CLERKSYNC_EMULATE_LISTEN=:1"}, ""},
+		{"not ours", []string{"NEXT_PUBLIC_CLERKSYNC_X=y", "clerksync_listen=:1", "OTEL_SDK_DISABLED=true"}, ""},
 		{"service links", []string{
 			"CLERKSYNC_SERVICE_HOST=10.0.0.1", "CLERKSYNC_SERVICE_PORT=80", "CLERKSYNC_SERVICE_PORT_HTTP=80", "CLERKSYNC_PORT=tcp://10.0.0.1:80",
 			"CLERKSYNC_PORT_80_TCP=tcp://10.0.0.1:80", "CLERKSYNC_PORT_80_TCP_ADDR=10.0.0.1", "CLERKSYNC_DB_PORT_53_UDP_PROTO=udp",
 		}, ""},
 		{"no service link", []string{"CLERKSYNC_PORT=80"}, "environment variable is unknown (CLERKSYNC_PORT): The nearest known name is PORT; rename it or unset it."},
 		{"empty file", []string{"CLERKSYNC_UPGRADE_URL_FILE=empty"}, "upgrade URL comes from an empty file (CLERKSYNC_UPGRADE_URL_FILE): Write the value into the file, or unset the name."},
-		{"synchronous", []string{"CLERKSYNC_SQLITE_SYNCHRONOUS=NORMAL"}, "synchronous mode is NORMAL (CLERKSYNC_SQLITE_SYNCHRONOUS): Unset it, unless what reconcile repairs later is good enough."},
+		{"synchronous", []string{"CLERKSYNC_SQLITE_SYNCHRONOUS=NORMAL"}, "synchronous mode is NORMAL (CLERKSYNC_SQLITE_SYNCHRONOUS): Unset it, unless it is enough that reconcile repairs them later."},
 		{"synchronous of no use", []string{"CLERKSYNC_SQLITE_SYNCHRONOUS=NORMAL", "DATABASE_URL=postgres://h/d"}, ""},
-		{"tokens without azp", []string{"CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP=true"}, "tokens without azp are accepted (CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP): Unset it, unless native apps or your own backend call this server."},
+		{"tokens without azp", []string{"CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP=true"}, "tokens without azp are accepted (CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP): Unset it, unless native apps or your own back end call this server."},
 		{"tokens without azp, off", []string{"CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP=false"}, ""},
 	}
 	for _, tt := range tests {
@@ -253,10 +261,10 @@ func TestNothingIsQuoted(t *testing.T) {
 	t.Parallel()
 	const pasted = "sk_live_qUiTeSeCrEt1 \x01"
 	var texts []string
-	judge := func(o Options) {
+	judge := func(o Options, yaml ...string) {
 		o.WorkingDir = t.TempDir()
-		if o.ConfigPath != "" {
-			o.ConfigPath = write(t, o.WorkingDir, "c.yaml", o.ConfigPath)
+		for _, text := range yaml {
+			o.Flags = map[string]string{configName: write(t, o.WorkingDir, "c.yaml", text)}
 		}
 		_, warnings, err := Load(o)
 		if err == nil {
@@ -271,14 +279,16 @@ func TestNothingIsQuoted(t *testing.T) {
 	for _, v := range Settings() {
 		for _, name := range v.names() {
 			judge(Options{Environ: []string{name + "=" + pasted}})
-			judge(Options{Flags: map[string]string{name: pasted}})
+			if v.Flag != "" {
+				judge(Options{Flags: map[string]string{name: pasted}})
+			}
 			if name == configName {
 				continue
 			}
 			judge(Options{Environ: []string{name + "_FILE=" + pasted}})
 			judge(Options{Environ: []string{name + "=" + pasted, name + "_FILE=x"}})
 			for _, value := range []string{pasted, "{a: sk_live_qUiTeSeCrEt1}", "[[sk_live_qUiTeSeCrEt1]]", "*sk_live_qUiTeSeCrEt1", "!sk_live_qUiTeSeCrEt1 a", "'sk_live_qUiTeSeCrEt1"} {
-				judge(Options{ConfigPath: strings.ToLower(name) + ": " + value})
+				judge(Options{Flags: map[string]string{configName: strings.ToLower(name) + ": " + value}})
 			}
 		}
 	}
@@ -286,7 +296,7 @@ func TestNothingIsQuoted(t *testing.T) {
 		judge(Options{Environ: append(tt.with, tt.name+"="+tt.value, "CLERKSYNC_LOG_LEVEL="+pasted)})
 	}
 	for _, text := range []string{"sk_live_qUiTeSeCrEt1: x", "sk_live_qUiTeSeCrEt1", "? [sk_live_qUiTeSeCrEt1]"} {
-		judge(Options{ConfigPath: text})
+		judge(Options{Flags: map[string]string{configName: text}})
 	}
 	for _, text := range texts {
 		if strings.Contains(text, "qUiTe") {
@@ -310,8 +320,8 @@ func FuzzLoad(f *testing.F) {
 	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, file []byte, one uint8, value string, two uint8, other string) {
-		variables := Settings()[1:] // without CLERKSYNC_CONFIG, which names a file of this machine
-		name := func(i uint8) string { return variables[int(i)%len(variables)].Name }
+		settings := slices.DeleteFunc(Settings(), func(s Setting) bool { return s.Name == configName }) // which names a file of this machine
+		name := func(i uint8) string { return settings[int(i)%len(settings)].Name }
 		path := filepath.Join(dir, "value")
 		if err := os.WriteFile(path, []byte(other), 0o600); err != nil {
 			t.Fatal(err)
@@ -319,22 +329,22 @@ func FuzzLoad(f *testing.F) {
 		for _, o := range []Options{
 			{Environ: []string{name(one) + "=" + value, name(two) + "=" + other}},
 			{Environ: []string{name(one) + "=" + value + marker, name(two) + "=" + marker + other}},
-			{Environ: []string{name(one) + "_FILE=" + path}, Flags: map[string]string{name(two): value}},
+			{Environ: []string{name(one) + "_FILE=" + path}, Flags: map[string]string{"CLERKSYNC_LOG_LEVEL": value}},
 			{Environ: []string{"CLERKSYNC_" + value + "=" + other}},
 		} {
 			check(t, o)
 		}
-		if text := string(file); !strings.Contains(text, strings.ToLower(twinSuffix)) {
+		if text := string(file); !strings.Contains(text, strings.ToLower(fileSuffix)) {
 			l := newLoader(Options{})
-			values, err := l.parseYAML(text)
+			values, lines, err := l.parseYAML(text)
 			if values == nil && err == nil {
 				t.Fatal("neither values nor faults")
 			}
 			for _, v := range Settings() {
-				l.load(v, []source{{label: "file", values: values, spell: strings.ToLower}})
+				l.load(v, []source{{label: fromYAML, values: values, lines: lines}})
 			}
 			l.derive()
-			if _, err = l.parseYAML(text + marker); err != nil && strings.Contains(err.Error(), marker) {
+			if _, _, err = l.parseYAML(text + marker); err != nil && strings.Contains(err.Error(), marker) {
 				t.Fatalf("quoted: %v", err)
 			}
 		}
@@ -358,7 +368,7 @@ func check(t *testing.T, o Options) {
 		}
 		return
 	}
-	if c.Listen == "" || len(c.Roles) == 0 || c.AdminRole == "" || c.Unready == "" || c.APIBudget <= 0 || c.APIBudget > 1 {
+	if c.Listen == "" || len(c.Roles) == 0 || c.Unready == "" || c.APIBudget <= 0 || c.APIBudget > 1 {
 		t.Fatalf("half a Config: %v", c)
 	}
 }

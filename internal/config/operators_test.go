@@ -18,7 +18,6 @@ func TestOperatorListenerForOtherMachinesNeedsAToken(t *testing.T) {
 		{"localhost:8081", false, false, false},
 		{"[::1]:8081", false, false, false},
 		{"off", false, false, false},
-		{"public", false, false, false},
 		{":8081", false, true, false},
 		{"0.0.0.0:8081", false, true, false},
 		{"[::]:8081", false, true, false},

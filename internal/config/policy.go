@@ -12,7 +12,7 @@ import (
 	"github.com/clerksync/clerksync/forwardauth"
 )
 
-// proxyKinds returns the kinds of proxies that CLERKSYNC_PROXY may name.
+// proxyKinds returns the kinds of proxies that CLERKSYNC_PROXY can name.
 func proxyKinds() (kinds []string) {
 	for _, kind := range forwardauth.Proxies() {
 		kinds = append(kinds, string(kind))
@@ -20,11 +20,11 @@ func proxyKinds() (kinds []string) {
 	return kinds
 }
 
-// parsePolicy checks that the text is a YAML mapping; what it says is checked with the ladder of roles at hand.
+// parsePolicy checks that the text is a YAML mapping. Its rules are checked later, with the role ladder.
 func parsePolicy(text string) (string, error) {
 	root, err := yamlMapping(text)
 	if err == nil && len(root.Content) == 0 {
-		err = errors.New("holds nothing")
+		err = errors.New("is empty")
 	}
 	return text, err
 }
@@ -43,30 +43,30 @@ func buildPolicy(text string) (*forwardauth.Policy, error) {
 	return policy, policyFaults(err)
 }
 
-// policyFaults puts a policy's faults as the loader reports them.
+// policyFaults returns the faults of a policy in the form that the loader reports.
 func policyFaults(err error) error {
 	if err == nil {
 		return nil
 	}
 	var faults []error
 	for _, err := range split(err) {
-		c := valueError{what: err.Error()}
+		e := valueError{what: err.Error()}
 		if fault, ok := errors.AsType[*forwardauth.Fault](err); ok {
-			c.remedy = fault.Remedy
+			e.remedy = fault.Remedy
 		}
-		faults = append(faults, c)
+		faults = append(faults, e)
 	}
 	return errors.Join(faults...)
 }
 
-// writeJSON turns the plain part of YAML into JSON: mappings with text keys, lists, texts, whole numbers, true, false
-// and null. Anchors, aliases, merge keys, tags and other kinds are refused, so that the text says what it seems to say
-// and never grows.
+// writeJSON turns a plain subset of YAML into JSON: mappings with text keys, lists, texts, whole numbers,
+// true, false and null. It refuses anchors, aliases, merge keys, tags and other kinds, so that the text
+// means what it seems to mean and never grows.
 func writeJSON(b *strings.Builder, n *yaml.Node, depth int) error {
 	const maxDepth = 40 // beyond what any rule needs
 	switch {
 	case depth > maxDepth:
-		return valueError{fmt.Sprintf("is nested too deep on line %d", n.Line), "Use fewer levels of any and all."}
+		return valueError{fmt.Sprintf("is nested too deeply on line %d", n.Line), "Use fewer levels of any and all."}
 	case n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0:
 		return valueError{fmt.Sprintf("has an anchor, alias or tag on line %d", n.Line), "Write the value out."}
 	case n.Kind == yaml.MappingNode:
@@ -117,10 +117,10 @@ func writeMapping(b *strings.Builder, n *yaml.Node, depth int) error {
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str" || key.Anchor != "" {
-			return valueError{fmt.Sprintf("has a key that is no text on line %d", key.Line), "Write `key: value`."}
+			return valueError{fmt.Sprintf("has a key that is not text on line %d", key.Line), "Write `key: value`."}
 		}
 		if line := lines[key.Value]; line != 0 {
-			return valueError{fmt.Sprintf("has a key on line %d that stands on line %d, too", key.Line, line), "Keep one of the two."}
+			return valueError{fmt.Sprintf("has a key on line %d that is also on line %d", key.Line, line), "Keep one of the two."}
 		}
 		lines[key.Value] = key.Line
 		if i > 0 {

@@ -52,18 +52,18 @@ func TestPolicyFaultsAtStart(t *testing.T) {
 		"not ours":       {"a: b", "policy has another key than routes, or none"},
 		"two faults":     {"routes: [{path: x}, {path: /a/}]", "policy route 1: path does not begin with a slash|policy route 2: path ends in a slash"},
 		"not the ladder": {"routes: [{path: /x, require: {min_role: grwth}}]", "policy route 1: require.min_role is not in the ladder of roles"},
-		"a key twice":    {"routes:\n- path: /x\n  path: /y\n", "policy has a key on line 3 that stands on line 2, too"},
+		"a key twice":    {"routes:\n- path: /x\n  path: /y\n", "policy has a key on line 3 that is also on line 2"},
 		"an anchor":      {"routes: &a [{path: /x}]", "policy has an anchor, alias or tag on line 1"},
 		"an alias":       {"routes:\n- &a {path: /x}\n- *a\n", "policy has an anchor, alias or tag on line 2"},
-		"a merge":        {"routes:\n- path: /x\n  <<: {public: true}\n", "policy has a key that is no text on line 3"},
+		"a merge":        {"routes:\n- path: /x\n  <<: {public: true}\n", "policy has a key that is not text on line 3"},
 		"a tag":          {"routes: [{path: !!str /x}]", "policy has an anchor, alias or tag on line 1"},
 		"a number":       {"routes: [{path: /x, require: {reverified: {level: first_factor, after_minutes: 0x10}}}]", "policy has a number in an unusual form on line 1"},
 		"a float":        {"routes: [{path: /x, require: {role: 1.5}}]", "policy has a value of the wrong kind on line 1"},
 		"a date":         {"routes: [{path: /x, require: {role: 2026-01-01}}]", "policy has a value of the wrong kind on line 1"},
-		"a number key":   {"routes: [{path: /x, 1: 2}]", "policy has a key that is no text on line 1"},
-		"a list key":     {"routes: [{path: /x, [a]: 2}]", "policy has a key that is no text on line 1"},
+		"a number key":   {"routes: [{path: /x, 1: 2}]", "policy has a key that is not text on line 1"},
+		"a list key":     {"routes: [{path: /x, [a]: 2}]", "policy has a key that is not text on line 1"},
 		"nothing":        {"routes:", "policy lists no routes"},
-		"depth":          {"routes: " + strings.Repeat("[", 60) + strings.Repeat("]", 60), "policy is nested too deep on line 1"},
+		"depth":          {"routes: " + strings.Repeat("[", 60) + strings.Repeat("]", 60), "policy is nested too deeply on line 1"},
 		"a bomb":         {"a: &a [x,x]\nb: &b [*a,*a]\nroutes: [*b,*b]", "policy has an anchor, alias or tag on line 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestPolicyFaultsAtStart(t *testing.T) {
 			if config != nil {
 				t.Fatal("accepted")
 			}
-			want := []string{"log format is none of json, text (CLERKSYNC_LOG_FORMAT)"}
+			want := []string{"log format is not one of json, text (CLERKSYNC_LOG_FORMAT)"}
 			for what := range strings.SplitSeq(c.want, "|") {
 				want = append(want, what+" (CLERKSYNC_POLICY)")
 			}

@@ -10,15 +10,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// parseYAML reads the settings of a configuration file, by environment name. Its faults name keys and lines and quote
-// nothing else: the parser's own texts quote the file, which holds secrets.
-func (l *loader) parseYAML(text string) (map[string]string, error) {
+// parseYAML reads the settings of a configuration file, and the lines that they are on, by environment
+// name. Its faults name keys and lines and quote nothing else: the parser's own texts quote the file,
+// which holds secrets.
+func (l *loader) parseYAML(text string) (values map[string]string, lines map[string]int, err error) {
 	root, err := yamlMapping(text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var errs []error
-	values, lines := map[string]string{}, map[string]int{}
+	values, lines = map[string]string{}, map[string]int{}
 	for i := 0; i < len(root.Content); i += 2 {
 		key, node := root.Content[i], root.Content[i+1]
 		name := strings.ToUpper(key.Value)
@@ -40,24 +41,25 @@ func (l *loader) parseYAML(text string) (map[string]string, error) {
 		if err != nil {
 			errs = append(errs, err)
 			// The value is unknown, which must not be taken for unset.
-			l.faulty[l.variables[strings.TrimSuffix(name, twinSuffix)].Name] = true
+			l.faulty[l.settings[strings.TrimSuffix(name, fileSuffix)].Name] = true
 			continue
 		}
 		lines[name] = key.Line
 		if value == "" {
-			l.noteEmpty(name, func(name string) string { return strings.ToLower(name) + " in " + l.config.File })
+			l.noteEmpty(name, strings.ToLower(name)+" in "+l.config.File)
 			continue
 		}
 		values[name] = value
 	}
-	return values, errors.Join(errs...)
+	return values, lines, errors.Join(errs...)
 }
 
-// yamlValue is the text of a setting: a scalar as it is written (off stays off), null as empty, a list with commas.
+// yamlValue returns the text of a setting: a scalar as it is written (off stays off), null as an empty
+// text, and a list with commas.
 func (l *loader) yamlValue(name string, node *yaml.Node) (string, error) {
 	items := []*yaml.Node{node}
-	v, listable := l.variables[name]
-	if listable = listable && v.list; listable && node.Kind == yaml.SequenceNode {
+	s, listable := l.settings[name]
+	if listable = listable && s.list; listable && node.Kind == yaml.SequenceNode {
 		items = node.Content
 	}
 	var texts []string
@@ -79,15 +81,15 @@ func (l *loader) yamlValue(name string, node *yaml.Node) (string, error) {
 }
 
 func (l *loader) unknownKey(key *yaml.Node) error {
-	near := strings.ToLower(l.nearest(strings.ToUpper(key.Value)))
+	near, _ := l.nearest(strings.ToUpper(key.Value))
 	what := fmt.Sprintf("has an unknown key on line %d", key.Line)
 	if regexp.MustCompile(`^[A-Za-z_]{1,48}$`).MatchString(key.Value) { // no secret looks like this
 		what += ", " + key.Value
 	}
-	return valueError{what, "The nearest known key is " + near + "; keys are the environment names in lower case."}
+	return valueError{what, "The nearest known key is " + strings.ToLower(near) + "; keys are the environment names in lower case."}
 }
 
-// yamlMapping returns the one document of text, which must be a mapping; empty text is an empty one.
+// yamlMapping returns the mapping that text consists of. An empty text is an empty mapping.
 func yamlMapping(text string) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(strings.NewReader(text))
 	var document, more yaml.Node
@@ -116,5 +118,5 @@ func notYAML(err error) error {
 	if line := regexp.MustCompile(`line \d+`).FindString(err.Error()); line != "" {
 		what += ", near " + line
 	}
-	return valueError{what, "Mind colons, indentation and quotes: a text that starts with * & ! % @ or ` needs quotes."}
+	return valueError{what, "Check colons, indentation and quotes: a text that starts with * & ! % @ or ` needs quotes."}
 }

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+
+	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/internal/telemetry"
+)
+
+// configFlags are the settings that every command has as flags. All others come from the environment or the
+// YAML file.
+type configFlags struct {
+	Config      string `help:"YAML file with settings (CLERKSYNC_CONFIG)." placeholder:"FILE" group:"Settings"`
+	DatabaseURL string `help:"Database of the mirror: sqlite:FILE or postgres://… (DATABASE_URL)." placeholder:"URL" group:"Settings"`
+	LogLevel    string `help:"debug, info, warn or error (CLERKSYNC_LOG_LEVEL)." placeholder:"LEVEL" group:"Settings"`
+	LogFormat   string `help:"json or text (CLERKSYNC_LOG_FORMAT)." placeholder:"FORMAT" group:"Settings"`
+}
+
+func (f configFlags) settings() map[string]string {
+	return map[string]string{
+		"CLERKSYNC_CONFIG": f.Config, "DATABASE_URL": f.DatabaseURL,
+		"CLERKSYNC_LOG_LEVEL": f.LogLevel, "CLERKSYNC_LOG_FORMAT": f.LogFormat,
+	}
+}
+
+// serverFlags are the settings that commands about the server have as flags.
+type serverFlags struct {
+	configFlags
+	Listen         string `help:"Public address, by default :8080 (CLERKSYNC_LISTEN)." placeholder:"ADDR" group:"Settings"`
+	OperatorListen string `help:"Address for operators, by default 127.0.0.1:8081; \"off\" disables it (CLERKSYNC_OPERATOR_LISTEN)." placeholder:"ADDR" group:"Settings"`
+}
+
+func (f serverFlags) settings() map[string]string {
+	all := f.configFlags.settings()
+	maps.Copy(all, map[string]string{"CLERKSYNC_LISTEN": f.Listen, "CLERKSYNC_OPERATOR_LISTEN": f.OperatorListen})
+	return all
+}
+
+// settingFlags is a command with flags for settings.
+type settingFlags interface {
+	settings() map[string]string // by environment name; "" is unset
+}
+
+// options returns where the settings of a command come from.
+func (p *process) options(flags settingFlags) config.Options {
+	return config.Options{Flags: flags.settings(), Environ: p.environ}
+}
+
+// load reads the settings of a command and prints warnings.
+func (p *process) load(flags settingFlags) (*config.Config, error) {
+	cfg, warnings, err := config.Load(p.options(flags))
+	for _, w := range warnings {
+		fmt.Fprintln(p.stderr, w)
+	}
+	return cfg, err
+}
+
+// logger returns the configured logger, which writes to stderr.
+func (p *process) logger(cfg *config.Config) (*slog.Logger, error) {
+	return telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)
+}

@@ -1,0 +1,78 @@
+package config
+
+func databaseSettings() []Setting {
+	return []Setting{{ //nolint:gosec // a form, without a password
+		Name: databaseName, Flag: "--database-url", Default: "sqlite:clerksync.db",
+		Value:   "sqlite:///absolute/app.db, sqlite:relative.db, sqlite::memory: or postgres://user:password@host/database",
+		Summary: "The database that stores the mirror.",
+		When:    "Set it in production: the default is a file in the working folder.",
+		noun:    "database URL", why: "Without a database nothing can be stored.",
+		binding: bind(func(c *Config) *Database { return &c.Database }, parseDatabase),
+	}, {
+		Name: synchronousName, Default: "FULL",
+		Value:   "FULL or NORMAL",
+		Summary: "How SQLite writes to the disk. NORMAL is faster, but a power cut can lose events that were already acknowledged.",
+		When:    "Keep FULL, unless losing the last events is acceptable because reconcile reads them again.",
+		noun:    "synchronous mode", why: "It decides whether acknowledged events survive a power cut.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.SQLiteSynchronous }, oneOf("FULL", "NORMAL")),
+	}}
+}
+
+func clerkSettings() []Setting {
+	return []Setting{{
+		Name: secretKeyName, Secret: true,
+		Unset:   "no backfill, no reconcile, and keys come from the Frontend API",
+		Value:   "sk_test_… or sk_live_…",
+		Summary: "The secret key of the Clerk instance. It is used to read from the Backend API.",
+		When:    "Set it, unless webhooks are the only source of the mirror.",
+		noun:    "secret key", why: "Without it nothing can be read from the Backend API.",
+		remedy:  "Copy it from the API keys page in the Clerk dashboard; it starts with sk_.",
+		binding: bind(func(c *Config) *string { return &c.SecretKey }, parseSecretKey),
+	}, {
+		Name: webhookName, Aliases: []string{"CLERK_WEBHOOK_SECRET"}, Secret: true,
+		Unset:   "the webhook route answers 500",
+		Value:   "whsec_…, or a list of such secrets",
+		Summary: "The signing secret of the webhook endpoint. Any secret of the list may match.",
+		When:    "Set it. List the old and the new secret while you rotate it.",
+		noun:    "webhook secret", why: "Clerk's webhooks cannot be verified without it.",
+		remedy:       "Copy it from the endpoint's page in the Clerk dashboard; it starts with whsec_.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *[]string { return &c.WebhookSecrets }, listOf(anyText)),
+	}, {
+		Name:    publishableName,
+		Unset:   "the issuer is not derived",
+		Value:   "pk_test_… or pk_live_…",
+		Example: "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k",
+		Summary: "The publishable key of the Clerk instance. The issuer of the tokens is derived from it.",
+		When:    "Set it, or set CLERK_ISSUER.",
+		noun:    "publishable key", why: "The issuer of the tokens is derived from it.",
+		remedy:  "Copy it from the API keys page in the Clerk dashboard; it starts with pk_test_ or pk_live_.",
+		binding: bind(func(c *Config) *string { return &c.PublishableKey }, parsePublishableKey),
+	}, {
+		Name:    "CLERK_INSTANCE_ID",
+		Unset:   "learned from Clerk's keys, and remembered by the database",
+		Value:   "ins_ followed by letters and digits",
+		Example: "ins_2abcDEF",
+		Summary: "The Clerk instance that this mirror belongs to. Events and keys of other instances are refused.",
+		When:    "Rarely: the database remembers the first instance that it mirrored.",
+		noun:    "instance id", why: "It is used to recognize events of other instances.",
+		binding: bind(func(c *Config) *string { return &c.InstanceID }, matching("ins_…", `^ins_[A-Za-z0-9]{1,64}$`)),
+	}, {
+		Name: "CLERK_API_URL", Default: "https://api.clerk.com",
+		Value:   urlValue,
+		Summary: "The base URL of Clerk's Backend API, without /v1.",
+		When:    "For tests against an emulated Clerk, or where a proxy is between clerksync and Clerk.",
+		noun:    "Clerk API URL", why: "The secret key is sent to this address.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.APIURL }, parseAPIURL),
+	}, {
+		Name: schemeName, Default: "svix",
+		Value:   "svix or hmac-body",
+		Summary: "How webhooks are signed. With hmac-body neither the message id nor the time is signed, so that anyone who records a webhook can send it again.",
+		When:    "Leave it unset for Clerk.",
+		noun:    "webhook scheme", why: "Webhooks are verified by this scheme.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.WebhookScheme }, oneOf("svix", "hmac-body")),
+	}}
+}
