@@ -61,8 +61,8 @@ func readySettings() []Setting {
 		Example: "ask",
 		Summary: "What stored roles, permissions and plans may grant while the mirror is not ready. " +
 			"ask reads the object from Clerk first, and denies if that fails; allow uses what is stored; deny grants nothing.",
-		When:    "deny or ask for strict applications; allow where availability matters more.",
-		noun:    "unready mode", why: "It decides what is granted while the mirror is not ready.",
+		When: "deny or ask for strict applications; allow where availability matters more.",
+		noun: "unready mode", why: "It decides what is granted while the mirror is not ready.",
 		binding: bind(func(c *Config) *string { return &c.Unready }, oneOf("ask", "allow", "deny")),
 	}, {
 		Name: "CLERKSYNC_READY_WITHIN", Default: "5m",
