@@ -69,6 +69,10 @@ func rules() []rule {
 		{"internal/group", nil, nil},
 		{"internal/web", []string{"internal/incident"}, api},
 		{"internal/testenv", nil, []string{cmp, pgx}},
+		{"internal/testkit", []string{
+			"clerk", "internal/clerkapi", "internal/emulator", "internal/ingest", "internal/reconcile", "internal/store", "internal/testenv",
+			"internal/viewreader", "postgres", "sqlite", "webhook",
+		}, nil},
 		{"internal/doctor", nil, nil},
 		{"internal/nearest", nil, nil},
 		{"internal/arch", nil, nil},
@@ -126,7 +130,7 @@ func TestStoreKnowsNoHTTP(t *testing.T) {
 func TestJudgesStayInTests(t *testing.T) {
 	t.Parallel()
 	g := load(t)
-	forTests := []string{"internal/testenv", "internal/store/storetest"}
+	forTests := []string{"internal/testenv", "internal/testkit", "internal/store/storetest"}
 	judges := []string{
 		cmp,
 		"github.com/c2sp/wycheproof",

@@ -12,27 +12,28 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
 // What one process suspects, the next one confirms, a minute after the first answer and not before.
 func TestSuspectsOutliveAProcess(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.backfill()
-		l.deaf()
-		gone := l.any(clerk.KindUser)
-		l.call("DELETE", "/v1/users/"+gone.ID, nil)
-		l.must(l.in.Doubt(l.Context(), gone))
+	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
+		e.Backfill()
+		e.LoseEvents()
+		gone := e.AnyRow(clerk.KindUser)
+		e.Call("DELETE", "/v1/users/"+gone.ID, nil)
+		e.Must(e.Ingest.Doubt(e.Context(), gone))
 		for _, hidden := range []bool{false, false, true} {
-			l.r = l.reconciler(0, 0)
-			_, err := l.r.Tick(l.Context())
-			l.must(err)
-			if l.hidden(gone) != hidden {
-				l.Errorf("hidden after %s: %v", l.waited(), !hidden)
+			e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{})
+			_, err := e.Reconciler.Tick(e.Context())
+			e.Must(err)
+			if e.Hidden(gone) != hidden {
+				e.Errorf("hidden after %s: %v", e.Waited(), !hidden)
 			}
-			l.later(35 * time.Second)
+			e.AdvanceClock(35 * time.Second)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
@@ -40,41 +41,41 @@ func TestSuspectsOutliveAProcess(t *testing.T) {
 // it anew.
 func TestSecondAnswers(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.backfill()
-		l.deaf()
-		users := l.firstUsers(2)
+	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
+		e.Backfill()
+		e.LoseEvents()
+		users := e.FirstUsers(2)
 		early, heardOf := store.Key{Kind: clerk.KindUser, ID: users[0]}, store.Key{Kind: clerk.KindUser, ID: users[1]}
-		body := l.body(heardOf.ID)
+		body := e.StoredUser(heardOf.ID)
 		for _, user := range users {
-			l.call("DELETE", "/v1/users/"+user, nil)
+			e.Call("DELETE", "/v1/users/"+user, nil)
 		}
-		l.must(l.in.Doubt(l.Context(), early))
-		_, err := l.r.Tick(l.Context())
-		l.must(err)
-		before := l.waited()
-		report := l.walk(reconcile.Options{DryRun: true})
-		if report.Found != 2 || l.hidden(early) {
-			l.Errorf("dry run: %+v", report)
+		e.Must(e.Ingest.Doubt(e.Context(), early))
+		_, err := e.Reconciler.Tick(e.Context())
+		e.Must(err)
+		before := e.Waited()
+		report := e.Walk(reconcile.Options{DryRun: true})
+		if report.Found != 2 || e.Hidden(early) {
+			e.Errorf("dry run: %+v", report)
 		}
-		l.must(l.in.Doubt(l.Context(), heardOf))
-		l.tick()
-		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: heardOf, Body: body, ObservedAt: clerk.TimeOf(l.now())}))
-		l.tick()
-		if !l.hidden(early) || l.hidden(heardOf) || l.waited()-before < time.Minute {
-			l.Errorf("a write between did not count: %+v", l.suspects())
+		e.Must(e.Ingest.Doubt(e.Context(), heardOf))
+		e.Tick()
+		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: heardOf, Body: body, ObservedAt: clerk.TimeOf(e.Now())}))
+		e.Tick()
+		if !e.Hidden(early) || e.Hidden(heardOf) || e.Waited()-before < time.Minute {
+			e.Errorf("a write between did not count: %+v", e.Suspects())
 		}
-		if l.tick(); !l.hidden(heardOf) {
-			l.Errorf("not hidden after two answers without a write between: %+v", l.suspects())
+		if e.Tick(); !e.Hidden(heardOf) {
+			e.Errorf("not hidden after two answers without a write between: %+v", e.Suspects())
 		}
-		third := store.Key{Kind: clerk.KindUser, ID: l.firstUsers(1)[0]}
-		l.call("DELETE", "/v1/users/"+third.ID, nil)
-		l.must(l.in.Doubt(l.Context(), third))
-		_, err = l.r.Tick(l.Context())
-		l.must(err)
-		before = l.waited()
-		if l.walk(reconcile.Options{}); !l.hidden(third) || l.waited()-before < 50*time.Second {
-			l.Errorf("hidden %v, %s after the first answer", l.hidden(third), l.waited()-before)
+		third := store.Key{Kind: clerk.KindUser, ID: e.FirstUsers(1)[0]}
+		e.Call("DELETE", "/v1/users/"+third.ID, nil)
+		e.Must(e.Ingest.Doubt(e.Context(), third))
+		_, err = e.Reconciler.Tick(e.Context())
+		e.Must(err)
+		before = e.Waited()
+		if e.Walk(reconcile.Options{}); !e.Hidden(third) || e.Waited()-before < 50*time.Second {
+			e.Errorf("hidden %v, %s after the first answer", e.Hidden(third), e.Waited()-before)
 		}
 	})
 }
@@ -82,17 +83,17 @@ func TestSecondAnswers(t *testing.T) {
 // What a list still shows is not gone, whatever reads by id say.
 func TestListedIsNotGone(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.answer("/users/"+user.ID, http.StatusNotFound, notFound)
-		l.must(l.in.Doubt(l.Context(), user))
-		l.tick()
-		if l.suspects()[user].Reason != store.SuspectGone {
-			l.Fatalf("%+v", l.suspects())
+	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
+		e.Backfill()
+		user := e.AnyRow(clerk.KindUser)
+		e.RespondTo("/users/"+user.ID, http.StatusNotFound, testkit.NotFound)
+		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.Tick()
+		if e.Suspects()[user].Reason != store.SuspectGone {
+			e.Fatalf("%+v", e.Suspects())
 		}
-		if report := l.walk(reconcile.Options{}); report.Found != 0 || l.hidden(user) || len(l.suspects()) != 0 {
-			l.Errorf("%+v, %+v", report, l.suspects())
+		if report := e.Walk(reconcile.Options{}); report.Found != 0 || e.Hidden(user) || len(e.Suspects()) != 0 {
+			e.Errorf("%+v, %+v", report, e.Suspects())
 		}
 	})
 }
@@ -101,40 +102,40 @@ func TestListedIsNotGone(t *testing.T) {
 // was heard of between.
 func TestDomainsWantTwoLists(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1}, func(l *lab) {
-		l.backfill()
-		organizations := "/v1/organizations/" + l.any(clerk.KindOrganization).ID + "/domains"
+	eachEngine(t, emulator.Options{Users: 3, Organizations: 1}, func(e *env) {
+		e.Backfill()
+		organizations := "/v1/organizations/" + e.AnyRow(clerk.KindOrganization).ID + "/domains"
 		for _, name := range []string{"one.example", "two.example"} {
-			l.call("POST", organizations, map[string]any{"name": name})
+			e.Call("POST", organizations, map[string]any{"name": name})
 		}
-		l.must(l.e.Settle(l.Context()))
-		l.deaf()
-		gone := l.any(clerk.KindDomain)
-		l.call("DELETE", organizations+"/"+gone.ID, nil)
+		e.Must(e.Clerk.Settle(e.Context()))
+		e.LoseEvents()
+		gone := e.AnyRow(clerk.KindDomain)
+		e.Call("DELETE", organizations+"/"+gone.ID, nil)
 		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindDomain}}
 		walk := func(after time.Duration, found, repaired int) {
-			l.Helper()
-			l.later(after)
-			l.r = l.reconciler(0, 0)
-			if report := l.walk(only); report.Found != found || report.Repaired != repaired || !report.Complete() {
-				l.Errorf("%+v", report)
+			e.Helper()
+			e.AdvanceClock(after)
+			e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{})
+			if report := e.Walk(only); report.Found != found || report.Repaired != repaired || !report.Complete() {
+				e.Errorf("%+v", report)
 			}
 		}
 		walk(0, 1, 0)
 		walk(5*time.Minute, 1, 0)
-		user, err := l.m.Sync().Drift(l.Context(), store.DriftFilter{})
-		if err != nil || len(user) != 0 {
-			l.Errorf("what is not sure is kept as drift: %+v, %v", user, err)
+		drift, err := e.DB.Drift(e.Context(), store.DriftFilter{})
+		if err != nil || len(drift) != 0 {
+			e.Errorf("an unconfirmed absence is stored as drift: %+v, %v", drift, err)
 		}
-		l.must(l.in.Apply(l.Context(), ingest.Reading{ // a late event
-			Key: gone, Body: parse(l.T, `{"id":"`+gone.ID+`","updated_at":1}`), ObservedAt: clerk.TimeOf(l.now().Add(time.Hour)),
+		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{ // a late event
+			Key: gone, Body: e.Parse(`{"id":"` + gone.ID + `","updated_at":1}`), ObservedAt: clerk.TimeOf(e.Now().Add(time.Hour)),
 		}))
 		walk(5*time.Minute, 1, 0)
 		walk(9*time.Minute, 1, 0)
 		walk(time.Minute, 1, 1)
-		l.equal()
-		if len(l.suspects()) != 0 {
-			l.Errorf("suspects are left: %+v", l.suspects())
+		e.AssertMirrorsClerk()
+		if len(e.Suspects()) != 0 {
+			e.Errorf("suspects are left: %+v", e.Suspects())
 		}
 	})
 }
@@ -143,50 +144,50 @@ func TestDomainsWantTwoLists(t *testing.T) {
 // undone.
 func TestHardening(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.backfill()
-		l.deaf()
-		gone := l.any(clerk.KindUser)
-		body := l.body(gone.ID)
-		l.call("DELETE", "/v1/users/"+gone.ID, nil)
-		l.walk(reconcile.Options{})
+	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
+		e.Backfill()
+		e.LoseEvents()
+		gone := e.AnyRow(clerk.KindUser)
+		body := e.StoredUser(gone.ID)
+		e.Call("DELETE", "/v1/users/"+gone.ID, nil)
+		e.Walk(reconcile.Options{})
 		seeAgain := func() bool {
-			l.must(l.in.Apply(l.Context(), ingest.Reading{Key: gone, Body: body, ObservedAt: clerk.TimeOf(l.now())}))
-			return !l.hidden(gone)
+			e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: gone, Body: body, ObservedAt: clerk.TimeOf(e.Now())}))
+			return !e.Hidden(gone)
 		}
-		if !l.hidden(gone) || !seeAgain() {
-			l.Fatal("the deletion was not deduced, or can not be undone")
+		if !e.Hidden(gone) || !seeAgain() {
+			e.Fatal("the deletion was not deduced, or can not be undone")
 		}
-		l.walk(reconcile.Options{})
-		l.later(6 * 24 * time.Hour)
-		l.tick()
-		if s := l.suspects()[gone]; s.Reason != store.SuspectHidden {
-			l.Errorf("before a week: %+v", s)
+		e.Walk(reconcile.Options{})
+		e.AdvanceClock(6 * 24 * time.Hour)
+		e.Tick()
+		if s := e.Suspects()[gone]; s.Reason != store.SuspectHidden {
+			e.Errorf("before a week: %+v", s)
 		}
-		l.r.Now = func() time.Time { return l.now().Add(3 * 24 * time.Hour) } // our clock alone is of no use
-		l.tick()
-		if s := l.suspects()[gone]; s.Reason != store.SuspectHidden {
-			l.Errorf("before a week by Clerk's clock: %+v", s)
+		e.Reconciler.Now = func() time.Time { return e.Now().Add(3 * 24 * time.Hour) } // our clock alone is of no use
+		e.Tick()
+		if s := e.Suspects()[gone]; s.Reason != store.SuspectHidden {
+			e.Errorf("before a week by Clerk's clock: %+v", s)
 		}
-		l.r.Now = l.now
-		l.later(5 * 24 * time.Hour)
-		l.tick()
-		if _, suspected := l.suspects()[gone]; suspected || seeAgain() {
-			l.Errorf("after a week it can still come back: %+v", l.suspects())
+		e.Reconciler.Now = e.Now
+		e.AdvanceClock(5 * 24 * time.Hour)
+		e.Tick()
+		if _, suspected := e.Suspects()[gone]; suspected || seeAgain() {
+			e.Errorf("after a week it can still come back: %+v", e.Suspects())
 		}
-		user := l.any(clerk.KindUser) // of whom Clerk said wrongly that he was gone
-		l.answer("/users/"+user.ID, http.StatusNotFound, notFound)
-		l.must(l.in.Doubt(l.Context(), user))
-		l.tick()
-		l.tick()
-		if !l.hidden(user) {
-			l.Fatal("not hidden")
+		user := e.AnyRow(clerk.KindUser) // of whom Clerk said wrongly that he was gone
+		e.RespondTo("/users/"+user.ID, http.StatusNotFound, testkit.NotFound)
+		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.Tick()
+		e.Tick()
+		if !e.Hidden(user) {
+			e.Fatal("not hidden")
 		}
-		l.answer("", 0, "")
-		l.later(7 * 24 * time.Hour)
-		l.tick()
-		if _, suspected := l.suspects()[user]; suspected || l.hidden(user) {
-			l.Errorf("a false answer was not undone: %+v", l.suspects())
+		e.Intercept(nil)
+		e.AdvanceClock(7 * 24 * time.Hour)
+		e.Tick()
+		if _, suspected := e.Suspects()[user]; suspected || e.Hidden(user) {
+			e.Errorf("a false answer was not undone: %+v", e.Suspects())
 		}
 	})
 }
@@ -194,25 +195,25 @@ func TestHardening(t *testing.T) {
 // Of what Clerk refuses to tell is asked less and less often.
 func TestRefusedReadsBackOff(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.must(l.in.Doubt(l.Context(), user))
-		l.answer("/users/"+user.ID, http.StatusForbidden, disabled)
+	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
+		e.Backfill()
+		user := e.AnyRow(clerk.KindUser)
+		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.RespondTo("/users/"+user.ID, http.StatusForbidden, testkit.Unauthorized)
 		asked := 0
 		for range 20 {
-			for _, k := range l.tick().Kinds {
+			for _, k := range e.Tick().Kinds {
 				asked += k.Unread
 			}
 		}
 		if asked != 5 { // after 0, 1, 3, 7 and 15 minutes
-			l.Errorf("asked %d times in 20 minutes: %+v", asked, l.suspects())
+			e.Errorf("asked %d times in 20 minutes: %+v", asked, e.Suspects())
 		}
-		l.answer("", 0, "")
-		l.later(time.Hour)
-		l.tick()
-		if left, err := l.db.VerifyQueueOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now()), 10); len(left)+len(l.suspects()) != 0 || err != nil {
-			l.Errorf("still in doubt: %v, %v, %v", left, l.suspects(), err)
+		e.Intercept(nil)
+		e.AdvanceClock(time.Hour)
+		e.Tick()
+		if left, err := e.DB.VerifyQueueOf(e.Context(), clerk.KindUser, clerk.TimeOf(e.Now()), 10); len(left)+len(e.Suspects()) != 0 || err != nil {
+			e.Errorf("still in doubt: %v, %v, %v", left, e.Suspects(), err)
 		}
 	})
 }
@@ -221,34 +222,34 @@ func TestRefusedReadsBackOff(t *testing.T) {
 // stays suspected. If all answers are, the work ends.
 func TestUnansweredReads(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.backfill()
-		l.deaf()
-		users := l.firstUsers(5)
+	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
+		e.Backfill()
+		e.LoseEvents()
+		users := e.FirstUsers(5)
 		odd := store.Key{Kind: clerk.KindUser, ID: users[0]}
 		gone := store.Key{Kind: clerk.KindUser, ID: users[1]}
-		l.call("DELETE", "/v1/users/"+gone.ID, nil)
-		l.must(l.in.Doubt(l.Context(), odd, gone))
-		l.answer("/users/"+odd.ID, http.StatusOK, `{"id":"user_other"}`)
-		if report := l.tick(); report.Kinds[0].Unread != 1 || l.suspects()[gone].Reason != store.SuspectGone {
-			l.Errorf("%+v, %+v", report, l.suspects())
+		e.Call("DELETE", "/v1/users/"+gone.ID, nil)
+		e.Must(e.Ingest.Doubt(e.Context(), odd, gone))
+		e.RespondTo("/users/"+odd.ID, http.StatusOK, `{"id":"user_other"}`)
+		if report := e.Tick(); report.Kinds[0].Unread != 1 || e.Suspects()[gone].Reason != store.SuspectGone {
+			e.Errorf("%+v, %+v", report, e.Suspects())
 		}
-		l.answer("/users/"+gone.ID, http.StatusOK, `{"id":"user_other"}`)
-		l.tick()
-		if s := l.suspects()[gone]; l.hidden(gone) || s.Reason != store.SuspectGone || s.DueAt <= clerk.TimeOf(l.now().Add(-time.Minute)) {
-			l.Errorf("nonsense confirmed it, or made it forgotten: %+v", s)
+		e.RespondTo("/users/"+gone.ID, http.StatusOK, `{"id":"user_other"}`)
+		e.Tick()
+		if s := e.Suspects()[gone]; e.Hidden(gone) || s.Reason != store.SuspectGone || s.DueAt <= clerk.TimeOf(e.Now().Add(-time.Minute)) {
+			e.Errorf("nonsense confirmed it, or made it forgotten: %+v", s)
 		}
-		l.answer("", 0, "")
-		if l.tick(); !l.hidden(gone) {
-			l.Error("not hidden after a second answer")
+		e.Intercept(nil)
+		if e.Tick(); !e.Hidden(gone) {
+			e.Error("not hidden after a second answer")
 		}
 		for _, id := range users[1:] {
-			l.must(l.in.Doubt(l.Context(), store.Key{Kind: clerk.KindUser, ID: id}))
+			e.Must(e.Ingest.Doubt(e.Context(), store.Key{Kind: clerk.KindUser, ID: id}))
 		}
-		l.answer("/v1/users/", http.StatusOK, `{"id":"user_other"}`)
-		l.later(time.Hour)
-		if _, err := l.r.Tick(l.Context()); !errors.Is(err, clerkapi.ErrUnavailable) {
-			l.Errorf("all answers are nonsense: %v", err)
+		e.RespondTo("/v1/users/", http.StatusOK, `{"id":"user_other"}`)
+		e.AdvanceClock(time.Hour)
+		if _, err := e.Reconciler.Tick(e.Context()); !errors.Is(err, clerkapi.ErrUnavailable) {
+			e.Errorf("all answers are nonsense: %v", err)
 		}
 	})
 }

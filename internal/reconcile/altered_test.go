@@ -13,9 +13,9 @@ import (
 )
 
 // byHand runs a statement that clerksync knows nothing of.
-func (l *lab) byHand(text string) {
-	l.Helper()
-	l.must(l.db.Exec(l.Context(), text))
+func (e *env) alterByHand(text string) {
+	e.Helper()
+	e.Must(e.DB.Exec(e.Context(), text))
 }
 
 var keyColumns = map[clerk.Kind][2]string{
@@ -53,40 +53,40 @@ func TestColumnsAlteredByHand(t *testing.T) {
 	} {
 		t.Run(string(test.kind)+" "+test.set, func(t *testing.T) {
 			t.Parallel()
-			onBothEngines(t, emulator.Options{Users: 5, Organizations: 2, Memberships: 5}, func(l *lab) {
-				l.backfill()
-				key := l.any(test.kind)
+			eachEngine(t, emulator.Options{Users: 5, Organizations: 2, Memberships: 5}, func(e *env) {
+				e.Backfill()
+				key := e.AnyRow(test.kind)
 				alter := func() {
 					table := keyColumns[test.kind]
-					l.byHand("UPDATE " + table[0] + " SET " + test.set + " WHERE " + table[1] + " = '" + key.ID + "'")
+					e.alterByHand("UPDATE " + table[0] + " SET " + test.set + " WHERE " + table[1] + " = '" + key.ID + "'")
 				}
 				repaired := func(what string, report *reconcile.Report) {
-					l.Helper()
+					e.Helper()
 					if report.Found != 1 || report.Repaired != 1 || report.Drift[0].Cause != reconcile.CauseAltered || report.Drift[0].ID != key.ID ||
 						!slices.Equal(report.Drift[0].Fields, test.columns) {
-						l.Errorf("%s: %+v", what, report)
+						e.Errorf("%s: %+v", what, report)
 					}
-					l.equal()
+					e.AssertMirrorsClerk()
 				}
-				head, err := l.db.Head(l.Context())
-				l.must(err)
+				head, err := e.DB.Head(e.Context())
+				e.Must(err)
 				alter()
-				if report := l.walk(reconcile.Options{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
-					l.Errorf("dry run: %+v", report)
+				if report := e.Walk(reconcile.Options{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
+					e.Errorf("dry run: %+v", report)
 				}
-				repaired("walk", l.walk(reconcile.Options{}))
-				if after, err := l.db.Head(l.Context()); err != nil || after.Seq == head.Seq {
-					l.Errorf("those who keep copies do not hear of it: %v", err)
+				repaired("walk", e.Walk(reconcile.Options{}))
+				if after, err := e.DB.Head(e.Context()); err != nil || after.Seq == head.Seq {
+					e.Errorf("those who keep copies do not hear of it: %v", err)
 				}
-				if report := l.walk(reconcile.Options{}); report.Found != 0 {
-					l.Errorf("once more: %+v", report)
+				if report := e.Walk(reconcile.Options{}); report.Found != 0 {
+					e.Errorf("once more: %+v", report)
 				}
 				if test.kind == clerk.KindMembership && test.columns[0] == "clerk_user_id" {
 					return // Clerk tells a membership by its user: that of another one is not found
 				}
 				alter()
-				l.must(l.in.Doubt(l.Context(), key))
-				repaired("read", l.tick())
+				e.Must(e.Ingest.Doubt(e.Context(), key))
+				repaired("read", e.Tick())
 			})
 		})
 	}
@@ -100,24 +100,24 @@ func TestAlteredRowIsSavedByASignIn(t *testing.T) {
 	for _, set := range []string{"raw = '{}'", "email = 'eve@example.com'", "last_login_at = 9999999999999", "is_active = 0"} {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
-			onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
-				l.backfill()
-				key := l.any(clerk.KindUser)
+			eachEngine(t, emulator.Options{Users: 5}, func(e *env) {
+				e.Backfill()
+				key := e.AnyRow(clerk.KindUser)
 				for what, read := range map[string]func() *reconcile.Report{
-					"walk": func() *reconcile.Report { return l.walk(reconcile.Options{}) }, "verify": l.tick,
+					"walk": func() *reconcile.Report { return e.Walk(reconcile.Options{}) }, "verify": e.Tick,
 				} {
-					l.byHand("UPDATE clerk_users SET " + set + " WHERE clerk_user_id = '" + key.ID + "'")
-					l.later(3 * time.Second)
-					l.signIn(key.ID)
-					l.later(3 * time.Second)
+					e.alterByHand("UPDATE clerk_users SET " + set + " WHERE clerk_user_id = '" + key.ID + "'")
+					e.AdvanceClock(3 * time.Second)
+					e.signIn(key.ID)
+					e.AdvanceClock(3 * time.Second)
 					report := read()
 					if report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != key.ID || report.Drift[0].Cause != reconcile.CauseAltered {
-						l.Errorf("%s: %+v", what, report)
+						e.Errorf("%s: %+v", what, report)
 					}
-					l.equal()
-					l.tick()
-					if report := l.walk(reconcile.Options{}); report.Found != 0 {
-						l.Errorf("once more after %s: %+v", what, report)
+					e.AssertMirrorsClerk()
+					e.Tick()
+					if report := e.Walk(reconcile.Options{}); report.Found != 0 {
+						e.Errorf("once more after %s: %+v", what, report)
 					}
 				}
 			})
@@ -129,24 +129,24 @@ func TestAlteredRowIsSavedByASignIn(t *testing.T) {
 // asked for by its own user and found.
 func TestMembershipGivenAwayByHandIsSaved(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 5, Organizations: 2, Memberships: 5}, func(l *lab) {
-		l.backfill()
-		key := l.any(clerk.KindMembership)
+	eachEngine(t, emulator.Options{Users: 5, Organizations: 2, Memberships: 5}, func(e *env) {
+		e.Backfill()
+		key := e.AnyRow(clerk.KindMembership)
 		var older clerk.Value
-		l.must(l.db.Update(l.Context(), func(tx *store.Tx) error {
-			rows, err := tx.Rows(l.Context(), []store.Key{key})
-			older = rows[key].Body().With("updated_at", parse(l.T, "1"))
+		e.Must(e.DB.Update(e.Context(), func(tx *store.Tx) error {
+			rows, err := tx.Rows(e.Context(), []store.Key{key})
+			older = rows[key].Body().With("updated_at", e.Parse("1"))
 			return err
 		}))
-		l.byHand("UPDATE clerk_memberships SET clerk_user_id = 'user_eve' WHERE clerk_membership_id = '" + key.ID + "'")
-		l.later(3 * time.Second)
-		l.must(l.in.Apply(l.Context(), ingest.Reading{Key: key, Body: older, ObservedAt: clerk.TimeOf(l.now())}))
-		l.later(3 * time.Second)
-		report := l.tick()
-		if report.Found != 1 || report.Repaired != 1 || report.Drift[0].Cause != reconcile.CauseAltered || l.hidden(key) || len(l.suspects()) > 0 {
-			l.Errorf("%+v, suspects %v", report, l.suspects())
+		e.alterByHand("UPDATE clerk_memberships SET clerk_user_id = 'user_eve' WHERE clerk_membership_id = '" + key.ID + "'")
+		e.AdvanceClock(3 * time.Second)
+		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: key, Body: older, ObservedAt: clerk.TimeOf(e.Now())}))
+		e.AdvanceClock(3 * time.Second)
+		report := e.Tick()
+		if report.Found != 1 || report.Repaired != 1 || report.Drift[0].Cause != reconcile.CauseAltered || e.Hidden(key) || len(e.Suspects()) > 0 {
+			e.Errorf("%+v, suspects %v", report, e.Suspects())
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
@@ -154,41 +154,41 @@ func TestMembershipGivenAwayByHandIsSaved(t *testing.T) {
 // deleted.
 func TestDeletedRowMadeVisibleByHand(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 30}, func(l *lab) {
-		l.backfill()
-		hard := l.any(clerk.KindUser)
-		l.remove(hard)
-		l.must(l.e.Settle(l.Context()))
-		l.deaf()
-		inferred := l.any(clerk.KindUser)
-		l.remove(inferred)
-		l.later(3 * time.Second)
-		l.walk(reconcile.Options{})
-		l.byHand("UPDATE clerk_users SET sync_hidden = 0, deleted_at = NULL WHERE clerk_user_id IN ('" + hard.ID + "', '" + inferred.ID + "')")
-		l.later(3 * time.Second)
-		report := l.walk(reconcile.Options{})
-		if !l.hidden(hard) || !l.hidden(inferred) || report.Found != 2 || report.Repaired != 2 || report.Drift[0].Cause != reconcile.CauseAltered {
-			l.Errorf("hidden %v, %v: %+v", l.hidden(hard), l.hidden(inferred), report)
+	eachEngine(t, emulator.Options{Users: 30}, func(e *env) {
+		e.Backfill()
+		hard := e.AnyRow(clerk.KindUser)
+		e.deleteUser(hard)
+		e.Must(e.Clerk.Settle(e.Context()))
+		e.LoseEvents()
+		inferred := e.AnyRow(clerk.KindUser)
+		e.deleteUser(inferred)
+		e.AdvanceClock(3 * time.Second)
+		e.Walk(reconcile.Options{})
+		e.alterByHand("UPDATE clerk_users SET sync_hidden = 0, deleted_at = NULL WHERE clerk_user_id IN ('" + hard.ID + "', '" + inferred.ID + "')")
+		e.AdvanceClock(3 * time.Second)
+		report := e.Walk(reconcile.Options{})
+		if !e.Hidden(hard) || !e.Hidden(inferred) || report.Found != 2 || report.Repaired != 2 || report.Drift[0].Cause != reconcile.CauseAltered {
+			e.Errorf("hidden %v, %v: %+v", e.Hidden(hard), e.Hidden(inferred), report)
 		}
-		l.accounted(clerk.KindUser)
-		l.equal()
+		e.assertAccounted(clerk.KindUser)
+		e.AssertMirrorsClerk()
 	})
 }
 
 // A ladder that another process has brought into force is no drift of roles.
 func TestAnotherLadderIsNoDrift(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
-		l.backfill()
-		other, err := ingest.New(l.Context(), ingest.Config{DB: l.db})
-		l.must(err)
+	eachEngine(t, emulator.Options{Users: 5}, func(e *env) {
+		e.Backfill()
+		other, err := ingest.New(e.Context(), ingest.Config{DB: e.DB})
+		e.Must(err)
 		defer other.Close()
-		changed, err := other.ChangeLadder(l.Context(), []string{"viewer", "owner"})
-		if l.must(err); changed != 5 {
-			l.Errorf("%d users got another role", changed)
+		changed, err := other.ChangeLadder(e.Context(), []string{"viewer", "owner"})
+		if e.Must(err); changed != 5 {
+			e.Errorf("%d users got another role", changed)
 		}
-		if report := l.walk(reconcile.Options{}); report.Found != 0 {
-			l.Errorf("%+v", report)
+		if report := e.Walk(reconcile.Options{}); report.Found != 0 {
+			e.Errorf("%+v", report)
 		}
 	})
 }

@@ -10,75 +10,76 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
 // A backfill that was ended goes on where it was.
 func TestBackfillIsTakenUpAgain(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 400, Organizations: 10, Memberships: 400}, func(l *lab) {
-		l.r = l.reconciler(20, 0)
-		ctx, cancel := context.WithCancel(l.Context())
-		_, err := l.r.Backfill(ctx, func(p reconcile.Progress) {
+	eachEngine(t, emulator.Options{Users: 400, Organizations: 10, Memberships: 400}, func(e *env) {
+		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
+		ctx, cancel := context.WithCancel(e.Context())
+		_, err := e.Reconciler.Backfill(ctx, func(p reconcile.Progress) {
 			if p.Kind == clerk.KindMembership && p.Rows >= 200 {
 				cancel()
 			}
 		})
 		if !errors.Is(err, context.Canceled) {
-			l.Fatal(err)
+			e.Fatal(err)
 		}
-		l.r = l.reconciler(20, 0)
+		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 		first := 0
-		report, err := l.r.Backfill(l.Context(), func(p reconcile.Progress) {
+		report, err := e.Reconciler.Backfill(e.Context(), func(p reconcile.Progress) {
 			if first == 0 {
 				first = p.Rows
 			}
 		})
-		l.must(err)
+		e.Must(err)
 		if first < 200 || !report.Complete() {
-			l.Errorf("went on at %d: %+v", first, report)
+			e.Errorf("went on at %d: %+v", first, report)
 		}
-		if done, err := l.r.Backfilled(l.Context()); !done || err != nil {
-			l.Error(done, err)
+		if done, err := e.Reconciler.Backfilled(e.Context()); !done || err != nil {
+			e.Error(done, err)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
 // Who sleeps longer than his lease writes nothing more.
 func TestPausedReconcilerIsFenced(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 100}, func(l *lab) {
-		l.r = l.reconciler(20, 9*time.Minute) // renews too late
-		written := 0                          // transactions, of a page or some that came together
-		_, err := l.r.Backfill(l.Context(), func(reconcile.Progress) {
+	eachEngine(t, emulator.Options{Users: 100}, func(e *env) {
+		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20, Lease: 9 * time.Minute}) // renews too late
+		written := 0                                                                                    // transactions, of a page or some that came together
+		_, err := e.Reconciler.Backfill(e.Context(), func(reconcile.Progress) {
 			if written++; written == 1 {
-				_, err := l.reconciler(20, 0).Backfill(l.Context(), nil)
+				_, err := e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20}).Backfill(e.Context(), nil)
 				if !errors.Is(err, reconcile.ErrBusy) {
-					l.Errorf("two at a time: %v", err)
+					e.Errorf("two at a time: %v", err)
 				}
-				l.must(l.db.ReleaseLease(l.Context(), store.Lease{Name: "reconcile", Token: 1})) // as if it had run out
-				_, err = l.reconciler(0, 0).Backfill(l.Context(), nil)
-				l.must(err)
+				e.Must(e.DB.ReleaseLease(e.Context(), store.Lease{Name: "reconcile", Token: 1})) // as if it had run out
+				_, err = e.NewReconciler(testkit.ReconcilerOptions{}).Backfill(e.Context(), nil)
+				e.Must(err)
 			}
 		})
 		if !errors.Is(err, store.ErrFenced) || written != 1 {
-			l.Errorf("%d pages were written, %v", written, err)
+			e.Errorf("%d pages were written, %v", written, err)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
 // An instance without organizations is whole without them.
 func TestWithoutOrganizations(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.no.Store(true)
-		if report := l.backfill(); !report.Complete() || !report.Kinds[1].Refused {
-			l.Errorf("%+v", report)
+	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
+		e.DisableOrganizations()
+		if report := e.Backfill(); !report.Complete() || !report.Kinds[1].Refused {
+			e.Errorf("%+v", report)
 		}
-		if done, err := l.r.Backfilled(l.Context()); !done || err != nil {
-			l.Error(done, err)
+		if done, err := e.Reconciler.Backfilled(e.Context()); !done || err != nil {
+			e.Error(done, err)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }

@@ -16,34 +16,25 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/internal/testenv"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
 // BenchmarkBackfill reads CLERKSYNC_BENCH_USERS users and three times as many memberships from an
-// emulator in a process of its own, without a limit, and then walks over them once more without
-// drift. CPU is this process's alone: neither the emulator's nor that of Postgres, whose figures
-// bench/backfill.sh has.
+// emulator in another process, without a rate limit, and then walks over them without drift. The
+// CPU time is that of this process only; bench/backfill.sh measures the emulator and Postgres too.
 func BenchmarkBackfill(b *testing.B) {
 	users := 5000
 	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_BENCH_USERS")); err == nil {
 		users = n
 	}
 	clerk := emulateApart(b, users)
-	for name, open := range map[string]func() (*store.DB, error){
-		"sqlite":   func() (*store.DB, error) { return sqlite.Open(filepath.Join(b.TempDir(), "clerk.db")) },
-		"postgres": func() (*store.DB, error) { return postgres.Open(testenv.Postgres(b)) },
-	} {
-		b.Run(name, func(b *testing.B) {
+	for _, engine := range testkit.Engines() {
+		b.Run(engine, func(b *testing.B) {
 			b.ReportAllocs()
 			var backfill, walk meter
 			for b.Loop() {
 				b.StopTimer()
-				db, err := open()
-				if err != nil {
-					b.Fatal(err)
-				}
+				db := testkit.NewDatabase(b, engine).Open(b)
 				r := bare(b, db, clerkapi.Config{SecretKey: clerk.SecretKey, URL: clerk.APIURL, Budget: 1, Limit: 1_000_000})
 				b.StartTimer()
 				backfill.measure(b, func() (*reconcile.Report, error) { return r.Backfill(b.Context(), nil) })

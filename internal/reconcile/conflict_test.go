@@ -14,34 +14,35 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
 // forgeDeletion applies an event of a deletion that never was.
-func (l *lab) forgeDeletion(key store.Key) {
-	l.Helper()
+func (e *env) forgeDeletion(key store.Key) {
+	e.Helper()
 	eventType := key.Kind.EventPrefix() + "deleted"
 	body := fmt.Sprintf(`{"type":%q,"object":"event","timestamp":%d,"data":{"id":%q,"object":%q,"deleted":true}}`,
-		eventType, l.now().UnixMilli(), key.ID, key.Kind)
-	p, err := l.in.Prepare(ingest.Message{ID: "msg_forged_" + key.ID, SignedAt: l.now(), Body: []byte(body)})
-	l.must(err)
-	if o := l.in.Submit(p); o.Status != ingest.Processed {
-		l.Fatalf("%+v", o)
+		eventType, e.Now().UnixMilli(), key.ID, key.Kind)
+	p, err := e.Ingest.Prepare(ingest.Message{ID: "msg_forged_" + key.ID, SignedAt: e.Now(), Body: []byte(body)})
+	e.Must(err)
+	if o := e.Ingest.Submit(p); o.Status != ingest.Processed {
+		e.Fatalf("%+v", o)
 	}
-	l.later(3 * time.Second)
+	e.AdvanceClock(3 * time.Second)
 }
 
-func (l *lab) conflicts(kind clerk.Kind) int64 {
-	l.Helper()
-	all, err := l.db.Conflicts(l.Context())
-	l.must(err)
+func (e *env) conflicts(kind clerk.Kind) int64 {
+	e.Helper()
+	all, err := e.DB.Conflicts(e.Context())
+	e.Must(err)
 	return all[kind]
 }
 
 // oneDrift checks that a report has one difference, that of an object, and whether it was repaired.
-func (l *lab) oneDrift(what string, report *reconcile.Report, id, cause string, repaired bool) {
-	l.Helper()
+func (e *env) assertOneDrift(what string, report *reconcile.Report, id, cause string, repaired bool) {
+	e.Helper()
 	if len(report.Drift) != 1 || report.Drift[0].Cause != cause || report.Drift[0].ID != id || report.Drift[0].Repaired != repaired {
-		l.Errorf("%s: %+v", what, report)
+		e.Errorf("%s: %+v", what, report)
 	}
 }
 
@@ -49,44 +50,44 @@ func (l *lab) oneDrift(what string, report *reconcile.Report, id, cause string, 
 // an operator accepts what Clerk has.
 func TestClerkHasWhatIsDeletedHere(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
-		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.forgeDeletion(user)
+	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
+		e.Backfill()
+		user := e.AnyRow(clerk.KindUser)
+		e.forgeDeletion(user)
 		expect := func(what string, report *reconcile.Report, repaired bool) {
-			l.Helper()
-			l.oneDrift(what, report, user.ID, reconcile.CauseDeletedHere, repaired)
-			if l.hidden(user) == repaired {
-				l.Errorf("%s: hidden %v", what, !repaired)
+			e.Helper()
+			e.assertOneDrift(what, report, user.ID, reconcile.CauseDeletedHere, repaired)
+			if e.Hidden(user) == repaired {
+				e.Errorf("%s: hidden %v", what, !repaired)
 			}
 		}
-		expect("dry run", l.walk(reconcile.Options{DryRun: true}), false)
-		if n := l.conflicts(clerk.KindUser); n != 0 {
-			l.Errorf("a dry run wrote %d conflicts", n)
+		expect("dry run", e.Walk(reconcile.Options{DryRun: true}), false)
+		if n := e.conflicts(clerk.KindUser); n != 0 {
+			e.Errorf("a dry run wrote %d conflicts", n)
 		}
-		expect("walk", l.walk(reconcile.Options{}), false)
-		before := l.waited()
-		expect("second walk", l.walk(reconcile.Options{}), false)
-		expect("backfill", l.backfill(), false)
-		if l.waited() != before {
-			l.Errorf("it was waited %s for what is known", l.waited()-before)
+		expect("walk", e.Walk(reconcile.Options{}), false)
+		before := e.Waited()
+		expect("second walk", e.Walk(reconcile.Options{}), false)
+		expect("backfill", e.Backfill(), false)
+		if e.Waited() != before {
+			e.Errorf("it was waited %s for what is known", e.Waited()-before)
 		}
-		if n := l.conflicts(clerk.KindUser); n != 1 {
-			l.Errorf("%d conflicts are open", n)
+		if n := e.conflicts(clerk.KindUser); n != 1 {
+			e.Errorf("%d conflicts are open", n)
 		}
-		expect("accepted", l.walk(reconcile.Options{AcceptRegression: []string{user.ID}}), true)
-		if n := l.conflicts(clerk.KindUser); n != 0 {
-			l.Errorf("%d conflicts are open after that", n)
+		expect("accepted", e.Walk(reconcile.Options{AcceptRegression: []string{user.ID}}), true)
+		if n := e.conflicts(clerk.KindUser); n != 0 {
+			e.Errorf("%d conflicts are open after that", n)
 		}
-		audit, err := l.db.Audit(l.Context(), store.AuditFilter{Action: store.AuditAccepted})
+		audit, err := e.DB.Audit(e.Context(), store.AuditFilter{Action: store.AuditAccepted})
 		if err != nil || len(audit) != 1 || audit[0].ClerkUserID != user.ID || audit[0].Was != reconcile.CauseDeletedHere {
-			l.Errorf("audit: %+v, %v", audit, err)
+			e.Errorf("audit: %+v, %v", audit, err)
 		}
-		if report := l.walk(reconcile.Options{}); report.Found != 0 {
-			l.Errorf("after it was accepted: %+v", report)
+		if report := e.Walk(reconcile.Options{}); report.Found != 0 {
+			e.Errorf("after it was accepted: %+v", report)
 		}
-		l.accounted(clerk.KindUser)
-		l.equal()
+		e.assertAccounted(clerk.KindUser)
+		e.AssertMirrorsClerk()
 	})
 }
 
@@ -94,23 +95,23 @@ func TestClerkHasWhatIsDeletedHere(t *testing.T) {
 // second answer proves it.
 func TestConflictEndsWithTheObject(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
-		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.forgeDeletion(user)
-		l.rename(user.ID, "Still there") // a sweep reads who was changed
-		l.later(time.Minute)
-		if report := l.tick(); l.conflicts(clerk.KindUser) != 1 || report.Found != 0 {
-			l.Errorf("%d conflicts after a sweep: %+v", l.conflicts(clerk.KindUser), report)
+	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
+		e.Backfill()
+		user := e.AnyRow(clerk.KindUser)
+		e.forgeDeletion(user)
+		e.Rename(user.ID, "Still there") // a sweep reads who was changed
+		e.AdvanceClock(time.Minute)
+		if report := e.Tick(); e.conflicts(clerk.KindUser) != 1 || report.Found != 0 {
+			e.Errorf("%d conflicts after a sweep: %+v", e.conflicts(clerk.KindUser), report)
 		}
-		if report := l.tick(); report.Found != 1 || report.Repaired != 0 {
-			l.Errorf("a minute later: %+v", report)
+		if report := e.Tick(); report.Found != 1 || report.Repaired != 0 {
+			e.Errorf("a minute later: %+v", report)
 		}
-		l.remove(user)
-		if report := l.walk(reconcile.Options{}); report.Found != 0 || l.conflicts(clerk.KindUser) != 0 {
-			l.Errorf("%d conflicts: %+v", l.conflicts(clerk.KindUser), report)
+		e.deleteUser(user)
+		if report := e.Walk(reconcile.Options{}); report.Found != 0 || e.conflicts(clerk.KindUser) != 0 {
+			e.Errorf("%d conflicts: %+v", e.conflicts(clerk.KindUser), report)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
@@ -118,17 +119,17 @@ func TestConflictEndsWithTheObject(t *testing.T) {
 // accepted.
 func TestErasureIsNoConflict(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
-		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.must(l.in.Erase(l.Context(), user.ID))
-		l.later(3 * time.Second)
-		if report := l.walk(reconcile.Options{}); report.Found != 0 || l.conflicts(clerk.KindUser) != 0 {
-			l.Errorf("%d conflicts: %+v", l.conflicts(clerk.KindUser), report)
+	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
+		e.Backfill()
+		user := e.AnyRow(clerk.KindUser)
+		e.Must(e.Ingest.Erase(e.Context(), user.ID))
+		e.AdvanceClock(3 * time.Second)
+		if report := e.Walk(reconcile.Options{}); report.Found != 0 || e.conflicts(clerk.KindUser) != 0 {
+			e.Errorf("%d conflicts: %+v", e.conflicts(clerk.KindUser), report)
 		}
-		_, err := l.r.Walk(l.Context(), reconcile.Options{AcceptRegression: []string{user.ID}})
-		if err == nil || !strings.Contains(err.Error(), "erased") || !l.hidden(user) {
-			l.Errorf("accepted: %v", err)
+		_, err := e.Reconciler.Walk(e.Context(), reconcile.Options{AcceptRegression: []string{user.ID}})
+		if err == nil || !strings.Contains(err.Error(), "erased") || !e.Hidden(user) {
+			e.Errorf("accepted: %v", err)
 		}
 	})
 }
@@ -136,22 +137,22 @@ func TestErasureIsNoConflict(t *testing.T) {
 // A kind that can't be read by id is judged by lists alone.
 func TestConflictAboutADomain(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1}, func(l *lab) {
-		l.backfill()
-		path := "/v1/organizations/" + l.any(clerk.KindOrganization).ID + "/domains"
-		l.call("POST", path, map[string]any{"name": "one.example"})
-		l.must(l.e.Settle(l.Context()))
-		domain := l.any(clerk.KindDomain)
-		l.forgeDeletion(domain)
+	eachEngine(t, emulator.Options{Users: 3, Organizations: 1}, func(e *env) {
+		e.Backfill()
+		path := "/v1/organizations/" + e.AnyRow(clerk.KindOrganization).ID + "/domains"
+		e.Call("POST", path, map[string]any{"name": "one.example"})
+		e.Must(e.Clerk.Settle(e.Context()))
+		domain := e.AnyRow(clerk.KindDomain)
+		e.forgeDeletion(domain)
 		for range 2 {
-			if report := l.walk(reconcile.Options{}); report.Found != 1 || report.Repaired != 0 || l.conflicts(clerk.KindDomain) != 1 {
-				l.Errorf("%d conflicts: %+v", l.conflicts(clerk.KindDomain), report)
+			if report := e.Walk(reconcile.Options{}); report.Found != 1 || report.Repaired != 0 || e.conflicts(clerk.KindDomain) != 1 {
+				e.Errorf("%d conflicts: %+v", e.conflicts(clerk.KindDomain), report)
 			}
 		}
-		l.deaf()
-		l.call("DELETE", path+"/"+domain.ID, nil)
-		if report := l.walk(reconcile.Options{}); report.Found != 0 || l.conflicts(clerk.KindDomain) != 0 {
-			l.Errorf("%d conflicts: %+v", l.conflicts(clerk.KindDomain), report)
+		e.LoseEvents()
+		e.Call("DELETE", path+"/"+domain.ID, nil)
+		if report := e.Walk(reconcile.Options{}); report.Found != 0 || e.conflicts(clerk.KindDomain) != 0 {
+			e.Errorf("%d conflicts: %+v", e.conflicts(clerk.KindDomain), report)
 		}
 	})
 }
@@ -160,25 +161,25 @@ func TestConflictAboutADomain(t *testing.T) {
 // conflict.
 func TestDeletionBesideAPageIsNoConflict(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 40}, func(l *lab) {
-		l.backfill()
-		l.r = l.reconciler(20, 0)
+	eachEngine(t, emulator.Options{Users: 40}, func(e *env) {
+		e.Backfill()
+		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 		var last []struct{ ID string }
-		l.must(l.e.Call(l.Context(), "GET", "/v1/users?limit=1&order_by=-created_at", nil, &last))
+		e.Must(e.Clerk.Call(e.Context(), "GET", "/v1/users?limit=1&order_by=-created_at", nil, &last))
 		user := store.Key{Kind: clerk.KindUser, ID: last[0].ID}
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			answer := httptest.NewRecorder() // as it is now
-			l.e.ServeHTTP(answer, r)
-			if r.URL.Query().Has("starting_after") && !l.hidden(user) {
-				l.forgeDeletion(user)
+			e.Clerk.ServeHTTP(answer, r)
+			if r.URL.Query().Has("starting_after") && !e.Hidden(user) {
+				e.forgeDeletion(user)
 			}
 			maps.Copy(w.Header(), answer.Header())
 			w.WriteHeader(answer.Code)
 			_, _ = w.Write(answer.Body.Bytes())
 		})
-		l.intercept.Store(&h)
-		if report := l.walk(reconcile.Options{}); report.Found != 0 || l.conflicts(clerk.KindUser) != 0 || !l.hidden(user) {
-			l.Errorf("hidden %v, %d conflicts: %+v", l.hidden(user), l.conflicts(clerk.KindUser), report)
+		e.Intercept(h)
+		if report := e.Walk(reconcile.Options{}); report.Found != 0 || e.conflicts(clerk.KindUser) != 0 || !e.Hidden(user) {
+			e.Errorf("hidden %v, %d conflicts: %+v", e.Hidden(user), e.conflicts(clerk.KindUser), report)
 		}
 	})
 }

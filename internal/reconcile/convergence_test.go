@@ -25,42 +25,42 @@ func TestConvergenceByLoss(t *testing.T) {
 	for _, loss := range []float64{0, 0.01, 0.1, 1} {
 		t.Run(fmt.Sprint(loss), func(t *testing.T) {
 			t.Parallel()
-			onBothEngines(t, emulator.Options{Users: users, Organizations: users / 100, Memberships: users, History: 10 * users}, func(l *lab) {
-				l.backfill()
-				l.must(l.e.SetFaults(emulator.Faults{Drop: loss}))
+			eachEngine(t, emulator.Options{Users: users, Organizations: users / 100, Memberships: users, History: 10 * users}, func(e *env) {
+				e.Backfill()
+				e.Must(e.Clerk.SetFaults(emulator.Faults{Drop: loss}))
 				changes := users / 10
-				list, err := l.db.LiveRows(t.Context(), clerk.KindUser, "", changes)
-				l.must(err)
+				list, err := e.DB.LiveRows(t.Context(), clerk.KindUser, "", changes)
+				e.Must(err)
 				for n, user := range list {
 					name := fmt.Sprintf("n%d", n)
 					switch n % 20 {
 					case 0:
-						l.call("DELETE", "/v1/users/"+user.ID, nil)
+						e.Call("DELETE", "/v1/users/"+user.ID, nil)
 					case 1:
-						l.call("POST", "/v1/users", map[string]any{"first_name": name, "email_address": []string{name + "@example.com"}})
+						e.Call("POST", "/v1/users", map[string]any{"first_name": name, "email_address": []string{name + "@example.com"}})
 					default:
-						l.rename(user.ID, name)
+						e.Rename(user.ID, name)
 					}
 				}
-				l.must(l.e.Settle(t.Context()))
-				l.must(l.e.SetFaults(emulator.Faults{}))
+				e.Must(e.Clerk.Settle(t.Context()))
+				e.Must(e.Clerk.SetFaults(emulator.Faults{}))
 				lost := 0
-				for _, m := range l.e.Deliveries() {
+				for _, m := range e.Clerk.Deliveries() {
 					if m.State == "dropped" {
 						lost++
 					}
 				}
-				l.moved.Add(int64(time.Minute)) // of quiet
-				calls, waited, begin := l.r.API.Stats().Requests, l.moved.Load(), time.Now()
-				report := l.walk(reconcile.Options{AllowMassDelete: true})
+				e.AdvanceOurClock(time.Minute) // of quiet
+				calls, waited, begin := e.Reconciler.API.Stats().Requests, e.Waited(), time.Now()
+				report := e.Walk(reconcile.Options{AllowMassDelete: true})
 				took := time.Since(begin)
-				calls = l.r.API.Stats().Requests - calls
-				l.equal()
+				calls = e.Reconciler.API.Stats().Requests - calls
+				e.AssertMirrorsClerk()
 				if report.Found != report.Repaired || lost > 0 && report.Found == 0 && loss == 1 {
-					l.Errorf("%d of %d events lost, %d found, %d repaired", lost, changes, report.Found, report.Repaired)
+					e.Errorf("%d of %d events lost, %d found, %d repaired", lost, changes, report.Found, report.Repaired)
 				}
-				l.Logf("| %s | %g %% | %d | %d | %d | %d | %.2f s | %.0f s |", l.db.Engine(), loss*100, users, lost, report.Repaired, calls,
-					took.Seconds(), time.Duration(l.moved.Load()-waited).Seconds())
+				e.Logf("| %s | %g %% | %d | %d | %d | %d | %.2f s | %.0f s |", e.DB.Engine(), loss*100, users, lost, report.Repaired, calls,
+					took.Seconds(), (e.Waited() - waited).Seconds())
 			})
 		})
 	}

@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	"github.com/clerksync/clerksync/internal/emulator"
-	"github.com/clerksync/clerksync/sqlite"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
-// The same on a real disk of one megabyte and a half, where a test may mount one.
-func TestFullSmallDiskStopsAndGoesOn(t *testing.T) {
+// The same with a real file system of 1.5 MB, if the test may mount one.
+func TestFullSmallDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1500k"); err != nil {
-		t.Logf("nothing can be mounted here (%v): TestFullDiskStopsAndGoesOn alone says what a full disk does", err)
+		t.Logf("cannot mount a file system here (%v): only TestFullDisk tests a full disk", err)
 		return
 	}
 	t.Cleanup(func() {
@@ -21,10 +21,6 @@ func TestFullSmallDiskStopsAndGoesOn(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	db, err := sqlite.Open(filepath.Join(dir, "clerk.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := newLab(t, db, emulator.Options{Users: 400, Organizations: 10, Memberships: 400})
-	l.fillAndGoOn(func() { l.must(syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=200m")) })
+	e := newEnv(t, testkit.SQLiteFile(filepath.Join(dir, "clerk.db")), emulator.Options{Users: 400, Organizations: 10, Memberships: 400})
+	e.fillDiskAndContinue(func() { e.Must(syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=200m")) })
 }

@@ -14,32 +14,32 @@ import (
 // own.
 func TestDeletedPermissionIsNoDriftOfRoles(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1}, func(l *lab) {
+	eachEngine(t, emulator.Options{Users: 3, Organizations: 1}, func(e *env) {
 		var role, permission struct{ ID string }
-		l.must(l.e.Call(l.Context(), "POST", "/v1/organization_roles", map[string]any{"name": "Clerk", "key": "org:clerk", "description": "d"}, &role))
-		l.must(l.e.Call(l.Context(), "POST", "/v1/organization_permissions", map[string]any{"name": "Read", "key": "org:files:read", "description": "d"}, &permission))
-		l.call("POST", "/v1/organization_roles/"+role.ID+"/permissions/"+permission.ID, nil)
-		l.must(l.e.Settle(l.Context()))
-		l.backfill()
-		l.call("DELETE", "/v1/organization_permissions/"+permission.ID, nil)
-		l.must(l.e.Settle(l.Context()))
-		l.later(time.Minute)
+		e.Must(e.Clerk.Call(e.Context(), "POST", "/v1/organization_roles", map[string]any{"name": "Clerk", "key": "org:clerk", "description": "d"}, &role))
+		e.Must(e.Clerk.Call(e.Context(), "POST", "/v1/organization_permissions", map[string]any{"name": "Read", "key": "org:files:read", "description": "d"}, &permission))
+		e.Call("POST", "/v1/organization_roles/"+role.ID+"/permissions/"+permission.ID, nil)
+		e.Must(e.Clerk.Settle(e.Context()))
+		e.Backfill()
+		e.Call("DELETE", "/v1/organization_permissions/"+permission.ID, nil)
+		e.Must(e.Clerk.Settle(e.Context()))
+		e.AdvanceClock(time.Minute)
 		for range 2 {
-			if report := l.walk(reconcile.Options{}); report.Found != 0 {
-				l.Errorf("%+v", report)
+			if report := e.Walk(reconcile.Options{}); report.Found != 0 {
+				e.Errorf("%+v", report)
 			}
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 
-		l.must(l.e.Call(l.Context(), "POST", "/v1/organization_permissions", map[string]any{"name": "Write", "key": "org:files:write", "description": "d"}, &permission))
-		l.call("POST", "/v1/organization_roles/"+role.ID+"/permissions/"+permission.ID, nil)
-		l.must(l.e.Settle(l.Context()))
-		l.deaf()
-		l.call("DELETE", "/v1/organization_roles/"+role.ID+"/permissions/"+permission.ID, nil) // it is there, but not the role's
-		if report := l.walk(reconcile.Options{}); report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != role.ID {
-			l.Errorf("a permission that was taken from a role: %+v", report)
+		e.Must(e.Clerk.Call(e.Context(), "POST", "/v1/organization_permissions", map[string]any{"name": "Write", "key": "org:files:write", "description": "d"}, &permission))
+		e.Call("POST", "/v1/organization_roles/"+role.ID+"/permissions/"+permission.ID, nil)
+		e.Must(e.Clerk.Settle(e.Context()))
+		e.LoseEvents()
+		e.Call("DELETE", "/v1/organization_roles/"+role.ID+"/permissions/"+permission.ID, nil) // it is there, but not the role's
+		if report := e.Walk(reconcile.Options{}); report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != role.ID {
+			e.Errorf("a permission that was taken from a role: %+v", report)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
@@ -47,23 +47,23 @@ func TestDeletedPermissionIsNoDriftOfRoles(t *testing.T) {
 // answer confirms it, was never shown wrongly.
 func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(l *lab) {
-		l.backfill()
-		member := l.any(clerk.KindMembership)
-		row, err := l.db.RowMeta(l.Context(), member)
-		l.must(err)
-		l.deaf()
-		l.call("DELETE", "/v1/users/"+row.UserID, nil)
-		l.later(time.Minute)
-		l.must(l.in.Doubt(l.Context(), member))
-		if l.tick(); l.suspects()[member].Reason != store.SuspectGone {
-			l.Fatalf("%+v", l.suspects())
+	eachEngine(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(e *env) {
+		e.Backfill()
+		member := e.AnyRow(clerk.KindMembership)
+		row, err := e.DB.RowMeta(e.Context(), member)
+		e.Must(err)
+		e.LoseEvents()
+		e.Call("DELETE", "/v1/users/"+row.UserID, nil)
+		e.AdvanceClock(time.Minute)
+		e.Must(e.Ingest.Doubt(e.Context(), member))
+		if e.Tick(); e.Suspects()[member].Reason != store.SuspectGone {
+			e.Fatalf("%+v", e.Suspects())
 		}
-		l.deliver("user.deleted")
-		if report := l.tick(); report.Found != 0 {
-			l.Errorf("%+v", report)
+		e.Redeliver("user.deleted")
+		if report := e.Tick(); report.Found != 0 {
+			e.Errorf("%+v", report)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
@@ -71,24 +71,24 @@ func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 // second answer any more.
 func TestDeletionThatItsEventToldIsNotSuspected(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(l *lab) {
-		l.backfill()
-		member := l.any(clerk.KindMembership)
-		row, err := l.db.RowMeta(l.Context(), member)
-		l.must(err)
+	eachEngine(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(e *env) {
+		e.Backfill()
+		member := e.AnyRow(clerk.KindMembership)
+		row, err := e.DB.RowMeta(e.Context(), member)
+		e.Must(err)
 		user := store.Key{Kind: clerk.KindUser, ID: row.UserID}
-		l.deaf()
-		l.remove(user)
-		l.must(l.in.Doubt(l.Context(), user, member))
-		if l.tick(); l.suspects()[user].Reason != store.SuspectGone || l.suspects()[member].Reason != store.SuspectGone {
-			l.Fatalf("%+v", l.suspects())
+		e.LoseEvents()
+		e.deleteUser(user)
+		e.Must(e.Ingest.Doubt(e.Context(), user, member))
+		if e.Tick(); e.Suspects()[user].Reason != store.SuspectGone || e.Suspects()[member].Reason != store.SuspectGone {
+			e.Fatalf("%+v", e.Suspects())
 		}
-		if n, err := l.db.Suspected(l.Context()); err != nil || n[user.Kind] != 1 || n[member.Kind] != 1 {
-			l.Errorf("before the event: %v, %v", n, err)
+		if n, err := e.DB.Suspected(e.Context()); err != nil || n[user.Kind] != 1 || n[member.Kind] != 1 {
+			e.Errorf("before the event: %v, %v", n, err)
 		}
-		l.deliver("user.deleted")
-		if n, err := l.db.Suspected(l.Context()); err != nil || len(n) != 0 {
-			l.Errorf("after the event: %v, %v", n, err)
+		e.Redeliver("user.deleted")
+		if n, err := e.DB.Suspected(e.Context()); err != nil || len(n) != 0 {
+			e.Errorf("after the event: %v, %v", n, err)
 		}
 	})
 }

@@ -23,22 +23,21 @@ import (
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
-	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
-// lose lets things happen of which no event tells.
-func (l *lab) lose(deeds int) {
-	l.Helper()
-	l.must(l.e.SetFaults(emulator.Faults{Drop: 1}))
-	for range deeds {
-		_, err := l.e.Live(l.Context())
-		l.must(err)
+// changeUnheard makes changes at Clerk whose events are lost.
+func (e *env) changeUnheard(changes int) {
+	e.Helper()
+	e.LoseEvents()
+	for range changes {
+		_, err := e.Clerk.Live(e.Context())
+		e.Must(err)
 	}
 }
 
-// Refusals and failures in the middle of a walk cost time and nothing else; a walk that gives up
-// deletes nothing.
-func TestStormsAtTheAPI(t *testing.T) {
+// Refusals and failures during a walk only cost time. A walk that gives up deletes nothing.
+func TestFaultsOfTheAPI(t *testing.T) {
 	t.Parallel()
 	for name, faults := range map[string]emulator.APIFaults{
 		"429":            {TooMany: 0.3},
@@ -48,91 +47,86 @@ func TestStormsAtTheAPI(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onBothEngines(t, emulator.Options{Users: 100, Organizations: 10, Memberships: 100}, func(l *lab) {
-				l.r = l.reconciler(40, 0)
-				l.backfill()
-				l.lose(60)
-				l.must(l.e.SetFaults(emulator.Faults{API: faults}))
-				report, err := l.r.Walk(l.Context(), reconcile.Options{AllowMassDelete: true})
+			eachEngine(t, emulator.Options{Users: 100, Organizations: 10, Memberships: 100}, func(e *env) {
+				e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 40})
+				e.Backfill()
+				e.changeUnheard(60)
+				e.Must(e.Clerk.SetFaults(emulator.Faults{API: faults}))
+				report, err := e.Reconciler.Walk(e.Context(), reconcile.Options{AllowMassDelete: true})
 				if err != nil && !strings.Contains(err.Error(), "clerk: ") {
-					l.Errorf("it fails for another reason: %v", err)
+					e.Errorf("the walk failed for another reason: %v", err)
 				}
-				l.Logf("in the storm: complete %v, %d repaired, %v", report.Complete(), report.Repaired, err)
-				l.must(l.e.SetFaults(emulator.Faults{}))
-				l.walk(reconcile.Options{AllowMassDelete: true})
-				l.equal("session") // which no list brings back
+				e.Logf("with faults: complete %v, %d repaired, %v", report.Complete(), report.Repaired, err)
+				e.Must(e.Clerk.SetFaults(emulator.Faults{}))
+				e.Walk(reconcile.Options{AllowMassDelete: true})
+				e.AssertMirrorsClerk("session") // which no list brings back
 			})
 		})
 	}
 }
 
-// A clock that jumps hides nothing too early, and costs no more than a lease that is taken over.
+// A clock that jumps hides nothing too early. At most it costs a lease.
 func TestClockJumps(t *testing.T) {
 	t.Parallel()
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		t.Run(jump.String(), func(t *testing.T) {
 			t.Parallel()
-			onBothEngines(t, emulator.Options{Users: 50}, func(l *lab) {
-				l.backfill()
-				l.must(l.e.SetFaults(emulator.Faults{Drop: 1}))
-				gone := store.Key{Kind: clerk.KindUser, ID: l.any(clerk.KindUser).ID}
-				l.call("DELETE", "/v1/users/"+gone.ID, nil)
-				l.must(l.in.Doubt(l.Context(), gone))
-				_, err := l.r.Tick(l.Context()) // the first 404
-				l.must(err)
-				l.moved.Add(int64(jump))
-				_, err = l.r.Tick(l.Context())
-				l.must(err)
-				if s, err := l.db.RowMeta(l.Context(), gone); err != nil || s.Hidden != (jump > 0) {
-					l.Errorf("hidden %v after a jump of %s, %v", s.Hidden, jump, err)
+			eachEngine(t, emulator.Options{Users: 50}, func(e *env) {
+				e.Backfill()
+				e.LoseEvents()
+				gone := store.Key{Kind: clerk.KindUser, ID: e.AnyRow(clerk.KindUser).ID}
+				e.Call("DELETE", "/v1/users/"+gone.ID, nil)
+				e.Must(e.Ingest.Doubt(e.Context(), gone))
+				_, err := e.Reconciler.Tick(e.Context()) // the first 404
+				e.Must(err)
+				e.AdvanceOurClock(jump)
+				_, err = e.Reconciler.Tick(e.Context())
+				e.Must(err)
+				if s, err := e.DB.RowMeta(e.Context(), gone); err != nil || s.Hidden != (jump > 0) {
+					e.Errorf("hidden %v after a jump of %s, %v", s.Hidden, jump, err)
 				}
 				for range 2 {
-					l.moved.Add(int64(61 * time.Second))
-					_, err = l.r.Tick(l.Context())
-					l.must(err)
+					e.AdvanceOurClock(61 * time.Second)
+					_, err = e.Reconciler.Tick(e.Context())
+					e.Must(err)
 				}
-				l.equal("session") // which no list brings back
-				l.jumpOfTheHolder(jump)
+				e.AssertMirrorsClerk("session") // which no list brings back
+				e.jumpClockDuringRun(jump)
 			})
 		})
 	}
 }
 
-// jumpOfTheHolder lets the clock jump while somebody walks. On SQLite, where our clock is the only
-// one, another takes over and the one that walked is refused; Postgres has a clock of its own.
-func (l *lab) jumpOfTheHolder(jump time.Duration) {
-	l.Helper()
-	l.r = l.reconciler(10, time.Minute)
+// jumpClockDuringRun moves the clock during a backfill. On SQLite, where our clock is the only one,
+// another process takes the lease and the first one is refused. Postgres has a clock of its own.
+func (e *env) jumpClockDuringRun(jump time.Duration) {
+	e.Helper()
+	e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 10, Lease: time.Minute})
 	rows := 0
-	_, err := l.r.Backfill(l.Context(), func(reconcile.Progress) {
+	_, err := e.Reconciler.Backfill(e.Context(), func(reconcile.Progress) {
 		if rows += 10; rows != 10 {
 			return
 		}
-		l.moved.Add(int64(jump))
-		_, err := l.reconciler(0, 0).Backfill(l.Context(), nil)
-		if busy := errors.Is(err, reconcile.ErrBusy); busy != (l.db.Engine() == store.Postgres) {
-			l.Errorf("another one, after a jump of %s: %v", jump, err)
+		e.AdvanceOurClock(jump)
+		_, err := e.NewReconciler(testkit.ReconcilerOptions{}).Backfill(e.Context(), nil)
+		if busy := errors.Is(err, reconcile.ErrBusy); busy != (e.DB.Engine() == store.Postgres) {
+			e.Errorf("another process, after a jump of %s: %v", jump, err)
 		}
 	})
-	if fenced := errors.Is(err, store.ErrFenced); fenced != (l.db.Engine() == store.SQLite) {
-		l.Errorf("the one that walked: %v", err)
+	if fenced := errors.Is(err, store.ErrFenced); fenced != (e.DB.Engine() == store.SQLite) {
+		e.Errorf("the process that held the lease: %v", err)
 	}
-	l.equal("session") // which no list brings back
+	e.AssertMirrorsClerk("session") // which no list brings back
 }
 
-// A database that restarts in the middle, in order or not, fails a walk at most; the next one goes
-// on.
+// A database that restarts or crashes during a walk fails that walk at most. The next walk goes on.
 func TestPostgresRestartsDuringReconcile(t *testing.T) {
 	t.Parallel()
 	server := testenv.NewPostgresServer(t, testenv.ServerOptions{})
-	db, err := postgres.Open(server.DSN())
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := newLab(t, db, emulator.Options{Users: 200, Organizations: 10, Memberships: 200})
-	l.r = l.reconciler(30, 0)
+	e := newEnv(t, testkit.PostgresAt(server.DSN()), emulator.Options{Users: 200, Organizations: 10, Memberships: 200})
+	e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 30})
 	for n, end := range []func(){server.Stop, server.Kill} {
-		l.lose(60)
+		e.changeUnheard(60)
 		pages, restarts := 0, 0
 		work := func(reconcile.Progress) {
 			if pages++; pages%5 == 3 {
@@ -141,50 +135,47 @@ func TestPostgresRestartsDuringReconcile(t *testing.T) {
 				server.Start()
 			}
 		}
+		var err error
 		if n == 0 {
-			_, err = l.r.Backfill(l.Context(), work)
+			_, err = e.Reconciler.Backfill(e.Context(), work)
 		} else {
-			_, err = l.r.Walk(l.Context(), reconcile.Options{Progress: work, AllowMassDelete: true})
+			_, err = e.Reconciler.Walk(e.Context(), reconcile.Options{Progress: work, AllowMassDelete: true})
 		}
 		t.Logf("%d restarts in %d pages: %v", restarts, pages, err)
 		if restarts == 0 {
-			t.Error("it was never restarted")
+			t.Error("Postgres was never restarted")
 		}
-		l.moved.Add(int64(time.Minute))
-		l.r = l.reconciler(30, 0) // the lease of the one before may have been lost with a connection
-		_, err := db.Head(t.Context())
-		l.must(err)
-		l.freeLease()
-		l.backfill()
-		l.walk(reconcile.Options{AllowMassDelete: true})
-		l.equal("session") // which no list brings back
+		e.AdvanceOurClock(time.Minute)
+		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 30}) // the old lease may have been lost with a connection
+		_, err = e.DB.Head(t.Context())
+		e.Must(err)
+		e.releaseLease()
+		e.Backfill()
+		e.Walk(reconcile.Options{AllowMassDelete: true})
+		e.AssertMirrorsClerk("session") // which no list brings back
 	}
 }
 
-// freeLease is 30 s later.
-func (l *lab) freeLease() {
-	l.Helper()
+// releaseLease does what 30 seconds would: the lease is free again.
+func (e *env) releaseLease() {
+	e.Helper()
 	for token := range int64(100) {
-		l.must(l.db.ReleaseLease(l.Context(), store.Lease{Name: "reconcile", Token: token}))
+		e.Must(e.DB.ReleaseLease(e.Context(), store.Lease{Name: "reconcile", Token: token}))
 	}
 }
 
-// Whichever message to Postgres is the last before the connection is cut: nothing wrong is written,
-// and the next walk repairs all.
+// Wherever the connection to Postgres is cut, nothing wrong is written, and the next walk repairs
+// everything.
 func TestConnectionCutDuringReconcile(t *testing.T) {
 	t.Parallel()
 	proxy := newCutter(t, testenv.Postgres(t))
-	db, err := postgres.Open(proxy.dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := newLab(t, db, emulator.Options{Users: 40, Organizations: 5, Memberships: 60})
-	l.r = l.reconciler(20, 0)
+	e := newEnv(t, testkit.PostgresAt(proxy.dsn), emulator.Options{Users: 40, Organizations: 5, Memberships: 60})
+	e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 	cuts := 0
 	for n := int64(3); n < 240; n += 13 {
-		l.lose(12)
+		e.changeUnheard(12)
 		proxy.left.Store(n)
-		_, err := l.r.Walk(l.Context(), reconcile.Options{AllowMassDelete: true})
+		_, err := e.Reconciler.Walk(e.Context(), reconcile.Options{AllowMassDelete: true})
 		if proxy.left.Load() < 0 {
 			cuts++
 		}
@@ -192,22 +183,23 @@ func TestConnectionCutDuringReconcile(t *testing.T) {
 		if err != nil && !store.IsTransient(err) && !errors.Is(err, reconcile.ErrBusy) {
 			t.Errorf("cut after %d messages: %v", n, err)
 		}
-		l.freeLease()
+		e.releaseLease()
 	}
 	if cuts < 10 {
-		t.Errorf("it was cut %d times only", cuts)
+		t.Errorf("the connection was cut only %d times", cuts)
 	}
-	for range 20 { // the pool may still have connections that were cut; each is met once
-		if _, err = l.r.Walk(l.Context(), reconcile.Options{AllowMassDelete: true}); err == nil || !store.IsTransient(err) {
+	var err error
+	for range 20 { // the pool may still have connections that were cut; each fails once
+		if _, err = e.Reconciler.Walk(e.Context(), reconcile.Options{AllowMassDelete: true}); err == nil || !store.IsTransient(err) {
 			break
 		}
-		l.freeLease()
+		e.releaseLease()
 	}
-	l.must(err)
-	l.equal("session") // which no list brings back
+	e.Must(err)
+	e.AssertMirrorsClerk("session") // which no list brings back
 }
 
-// cutter is a proxy before Postgres that cuts all connections after some messages of the client.
+// cutter is a proxy in front of Postgres that cuts all connections after some messages of the client.
 type cutter struct {
 	dsn, network, upstream string
 	left                   atomic.Int64
@@ -293,64 +285,64 @@ func (c *cutter) relay(from, to net.Conn, counts bool) {
 	}
 }
 
-// A full disk stops a backfill and refuses webhooks, and neither pretends anything; with room again
-// both go on.
-func TestFullDiskStopsAndGoesOn(t *testing.T) {
+// A full disk stops a backfill and refuses webhooks. Nothing that failed is acknowledged. With free
+// space both continue.
+func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	handle, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "clerk.db")+"?_txlock=immediate&_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)")
 	if err != nil {
 		t.Fatal(err)
 	}
 	handle.SetMaxOpenConns(1)
-	l := newLab(t, store.Open(store.SQLite, handle, handle), emulator.Options{Users: 400, Organizations: 10, Memberships: 400})
+	e := newEnv(t, testkit.Opened(store.Open(store.SQLite, handle, handle), handle), emulator.Options{Users: 400, Organizations: 10, Memberships: 400})
 	room := func(pages string) {
 		_, err := handle.ExecContext(t.Context(), "PRAGMA max_page_count = "+pages)
-		l.must(err)
+		e.Must(err)
 	}
 	var pages int
-	l.must(handle.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages))
+	e.Must(handle.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages))
 	room(strconv.Itoa(pages + 60))
-	l.fillAndGoOn(func() { room("1000000") })
+	e.fillDiskAndContinue(func() { room("1000000") })
 }
 
-// fillAndGoOn backfills a disk that gets full, until there is room.
-func (l *lab) fillAndGoOn(room func()) {
-	l.Helper()
-	l.r = l.reconciler(50, 0)
-	if _, err := l.r.Backfill(l.Context(), nil); err == nil || !store.IsTransient(err) {
-		l.Fatalf("a backfill on a full disk: %v", err)
+// fillDiskAndContinue runs a backfill until the disk is full, and continues once there is room.
+func (e *env) fillDiskAndContinue(room func()) {
+	e.Helper()
+	e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 50})
+	if _, err := e.Reconciler.Backfill(e.Context(), nil); err == nil || !store.IsTransient(err) {
+		e.Fatalf("a backfill on a full disk: %v", err)
 	}
-	if done, err := l.r.Backfilled(l.Context()); done || err != nil {
-		l.Errorf("it says that it is done: %v, %v", done, err)
+	if done, err := e.Reconciler.Backfilled(e.Context()); done || err != nil {
+		e.Errorf("the backfill claims to be complete: %v, %v", done, err)
 	}
 	refused, taken := 0, map[string]bool{}
 	for range 60 {
 		id := fmt.Sprintf("user_%d", refused+len(taken))
 		body := fmt.Sprintf(`{"type":"user.created","timestamp":1780000000000,"data":{"id":%q,"updated_at":1780000000000,"public_metadata":{"note":%q}}}`,
 			id, strings.Repeat("x", 5000))
-		p, err := l.in.Prepare(ingest.Message{ID: "msg_" + id, SignedAt: time.Now(), Body: []byte(body)})
-		l.must(err)
-		switch o := l.in.Submit(p); o.Status {
+		p, err := e.Ingest.Prepare(ingest.Message{ID: "msg_" + id, SignedAt: time.Now(), Body: []byte(body)})
+		e.Must(err)
+		switch o := e.Ingest.Submit(p); o.Status {
 		case ingest.Processed:
 			taken[id] = true
 		case ingest.Unavailable:
 			refused++
 		default:
-			l.Fatalf("%s: %+v", id, o)
+			e.Fatalf("%s: %+v", id, o)
 		}
 	}
 	if refused == 0 {
-		l.Errorf("all %d events were taken: the disk was not full", len(taken))
+		e.Errorf("all %d events were stored: the disk was not full", len(taken))
 	}
 	room()
 	for id := range taken {
-		if _, err := l.db.UserByClerkID(l.Context(), id); err != nil {
-			l.Errorf("%s was acknowledged: %v", id, err)
+		if _, err := e.DB.UserByClerkID(e.Context(), id); err != nil {
+			e.Errorf("%s was acknowledged: %v", id, err)
 		}
 	}
-	l.freeLease()
-	l.lose(20)
-	l.backfill()
-	l.walk(reconcile.Options{AllowMassDelete: true}) // those of the events never lived at Clerk
-	l.equal("session")                               // which no list brings back
+	e.releaseLease()
+	e.changeUnheard(20)
+	e.Backfill()
+	e.Walk(reconcile.Options{AllowMassDelete: true}) // those of the events never lived at Clerk
+	e.AssertMirrorsClerk("session")                  // which no list brings back
 }

@@ -11,44 +11,45 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
 // forge lets a change of a user in that Clerk never knew, from a day ahead.
-func (l *lab) forge(key store.Key) {
-	l.Helper()
-	body := l.body(key.ID)
-	ahead := strconv.FormatInt(l.now().Add(24*time.Hour).UnixMilli(), 10)
+func (e *env) forge(key store.Key) {
+	e.Helper()
+	body := e.StoredUser(key.ID)
+	ahead := strconv.FormatInt(e.Now().Add(24*time.Hour).UnixMilli(), 10)
 	forged := strings.Replace(body.With("updated_at", clerk.Text("_")).With("first_name", clerk.Text("Mallory")).JSON(), `"_"`, ahead, 1)
-	l.must(l.in.Apply(l.Context(), ingest.Reading{Key: key, Body: parse(l.T, forged), ObservedAt: clerk.TimeOf(l.now())}))
+	e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: key, Body: e.Parse(forged), ObservedAt: clerk.TimeOf(e.Now())}))
 }
 
-func (l *lab) firstName(key store.Key) string {
-	l.Helper()
-	user, err := l.m.Users().Get(l.Context(), key.ID)
-	l.must(err)
+func (e *env) firstName(key store.Key) string {
+	e.Helper()
+	user, err := e.DB.UserByClerkID(e.Context(), key.ID)
+	e.Must(err)
 	return user.FirstName
 }
 
 // What Clerk tells twice older than it is here is reported, each time, until a person accepts it.
 func TestRegression(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
-		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.forge(user)
+	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
+		e.Backfill()
+		user := e.AnyRow(clerk.KindUser)
+		e.forge(user)
 		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindUser}}
 		expect := func(what string, report *reconcile.Report, repaired bool) {
-			l.Helper()
-			l.oneDrift(what, report, user.ID, reconcile.CauseRegression, repaired)
-			if (l.firstName(user) == "Mallory") == repaired {
-				l.Errorf("%s: it is %s", what, l.firstName(user))
+			e.Helper()
+			e.assertOneDrift(what, report, user.ID, reconcile.CauseRegression, repaired)
+			if (e.firstName(user) == "Mallory") == repaired {
+				e.Errorf("%s: it is %s", what, e.firstName(user))
 			}
 		}
 		dry := only
 		dry.DryRun = true
-		expect("dry run", l.walk(dry), false)
-		if l.waited() > 50*time.Second || len(l.suspects()) > 0 {
-			l.Errorf("a dry run waited, or wrote: %s, %+v", l.waited(), l.suspects())
+		expect("dry run", e.Walk(dry), false)
+		if e.Waited() > 50*time.Second || len(e.Suspects()) > 0 {
+			e.Errorf("a dry run waited, or wrote: %s, %+v", e.Waited(), e.Suspects())
 		}
 		var waits []reconcile.Progress
 		tell := only
@@ -57,29 +58,29 @@ func TestRegression(t *testing.T) {
 				waits = append(waits, p)
 			}
 		}
-		began := l.now()
-		expect("first walk", l.walk(tell), false)
-		if l.waited() < 50*time.Second {
-			l.Errorf("sure after %s", l.waited())
+		began := e.Now()
+		expect("first walk", e.Walk(tell), false)
+		if e.Waited() < 50*time.Second {
+			e.Errorf("sure after %s", e.Waited())
 		}
 		if len(waits) != 1 || waits[0].Rows != 1 || waits[0].AskedAgain.Sub(began) < 50*time.Second || waits[0].AskedAgain.Sub(began) > 70*time.Second {
-			l.Errorf("it was told to wait: %+v, begun at %s", waits, began)
+			e.Errorf("it was told to wait: %+v, begun at %s", waits, began)
 		}
-		l.r = l.reconciler(0, 0)
-		before := l.waited()
-		expect("second walk", l.walk(only), false)
-		if l.waited()-before > 30*time.Second {
-			l.Errorf("what is known was waited for: %s", l.waited()-before)
+		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{})
+		before := e.Waited()
+		expect("second walk", e.Walk(only), false)
+		if e.Waited()-before > 30*time.Second {
+			e.Errorf("what is known was waited for: %s", e.Waited()-before)
 		}
 		accept := only
 		accept.AcceptRegression = []string{user.ID}
-		expect("accepted", l.walk(accept), true)
-		l.equal("session")
-		if report := l.walk(only); report.Found != 0 || len(l.suspects()) != 0 {
-			l.Errorf("after that: %+v, %+v", report, l.suspects())
+		expect("accepted", e.Walk(accept), true)
+		e.AssertMirrorsClerk("session")
+		if report := e.Walk(only); report.Found != 0 || len(e.Suspects()) != 0 {
+			e.Errorf("after that: %+v, %+v", report, e.Suspects())
 		}
-		if report, err := l.r.Walk(l.Context(), accept); err == nil || report.Repaired != 0 {
-			l.Errorf("nothing is left to accept: %+v, %v", report, err)
+		if report, err := e.Reconciler.Walk(e.Context(), accept); err == nil || report.Repaired != 0 {
+			e.Errorf("nothing is left to accept: %+v, %v", report, err)
 		}
 	})
 }
@@ -88,33 +89,33 @@ func TestRegression(t *testing.T) {
 // reports of the background.
 func TestRegressionInTheBackground(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
-		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.forge(user)
-		l.must(l.in.Doubt(l.Context(), user))
+	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
+		e.Backfill()
+		user := e.AnyRow(clerk.KindUser)
+		e.forge(user)
+		e.Must(e.Ingest.Doubt(e.Context(), user))
 		tick := func(what string, found int) {
-			l.Helper()
-			if report := l.tick(); report.Found != found {
-				l.Errorf("%s: %+v", what, report)
+			e.Helper()
+			if report := e.Tick(); report.Found != found {
+				e.Errorf("%s: %+v", what, report)
 			}
 		}
 		tick("first read", 0)
-		l.forge(user)
+		e.forge(user)
 		tick("after a write", 0)
-		l.later(-10 * time.Second)
+		e.AdvanceClock(-10 * time.Second)
 		tick("too early", 0)
 		tick("second read", 1)
 		for range 10 {
 			tick("known", 0)
 		}
-		l.later(24 * time.Hour)
+		e.AdvanceClock(24 * time.Hour)
 		tick("a day later", 1)
-		l.forge(user) // nothing is certain any more
-		l.later(24 * time.Hour)
+		e.forge(user) // nothing is certain any more
+		e.AdvanceClock(24 * time.Hour)
 		tick("after another write", 0)
-		if l.firstName(user) != "Mallory" {
-			l.Error("it was repaired by itself")
+		if e.firstName(user) != "Mallory" {
+			e.Error("it was repaired by itself")
 		}
 	})
 }

@@ -11,13 +11,14 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
-func (l *lab) signIn(user string) store.Key {
-	l.Helper()
+func (e *env) signIn(user string) store.Key {
+	e.Helper()
 	var s struct{ ID string }
-	l.must(l.e.Call(l.Context(), "POST", "/_emulator/users/"+user+"/sign_in", nil, &s))
-	l.must(l.e.Settle(l.Context()))
+	e.Must(e.Clerk.Call(e.Context(), "POST", "/_emulator/users/"+user+"/sign_in", nil, &s))
+	e.Must(e.Clerk.Settle(e.Context()))
 	return store.Key{Kind: clerk.KindSession, ID: s.ID}
 }
 
@@ -25,35 +26,35 @@ func (l *lab) signIn(user string) store.Key {
 // round is no drift.
 func TestSessionRounds(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
-		l.backfill()
-		users := l.firstUsers(4)
-		l.deaf()
-		l.signIn(users[0])
-		old := l.signIn(users[1])
-		l.call("POST", "/v1/sessions/"+old.ID+"/revoke", nil)
-		l.must(l.e.SetFaults(emulator.Faults{}))
-		revoked := l.signIn(users[2])
-		l.walk(reconcile.Options{}) // which tells who signed in
-		if report := l.tick(); report.Found != 0 {
-			l.Errorf("the first round: %+v", report)
+	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
+		e.Backfill()
+		users := e.FirstUsers(4)
+		e.LoseEvents()
+		e.signIn(users[0])
+		old := e.signIn(users[1])
+		e.Call("POST", "/v1/sessions/"+old.ID+"/revoke", nil)
+		e.Must(e.Clerk.SetFaults(emulator.Faults{}))
+		revoked := e.signIn(users[2])
+		e.Walk(reconcile.Options{}) // which tells who signed in
+		if report := e.Tick(); report.Found != 0 {
+			e.Errorf("the first round: %+v", report)
 		}
-		l.equal()
-		l.deaf()
-		l.call("POST", "/v1/sessions/"+revoked.ID+"/revoke", nil)
-		l.signIn(users[2])
-		calls := l.counting("/v1/sessions")
-		if l.tick(); calls.Load() != 0 {
-			l.Errorf("%d calls within a quarter of an hour", calls.Load())
+		e.AssertMirrorsClerk()
+		e.LoseEvents()
+		e.Call("POST", "/v1/sessions/"+revoked.ID+"/revoke", nil)
+		e.signIn(users[2])
+		calls := e.CountCalls("/v1/sessions")
+		if e.Tick(); calls.Load() != 0 {
+			e.Errorf("%d calls within a quarter of an hour", calls.Load())
 		}
-		l.later(15 * time.Minute)
-		if report := l.tick(); report.Found != 2 || report.Repaired != 2 || report.Drift[0].Kind != clerk.KindSession {
-			l.Errorf("the second round: %+v", report)
+		e.AdvanceClock(15 * time.Minute)
+		if report := e.Tick(); report.Found != 2 || report.Repaired != 2 || report.Drift[0].Kind != clerk.KindSession {
+			e.Errorf("the second round: %+v", report)
 		}
 		if calls.Load() != 3 {
-			l.Errorf("%d calls for three active users", calls.Load())
+			e.Errorf("%d calls for three active users", calls.Load())
 		}
-		l.equal("user") // whose last sign-in the next walk brings
+		e.AssertMirrorsClerk("user") // whose last sign-in the next walk brings
 	})
 }
 
@@ -61,25 +62,25 @@ func TestSessionRounds(t *testing.T) {
 // process.
 func TestSessionRoundsAreBounded(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 130}, func(l *lab) {
-		l.backfill()
-		for _, user := range l.firstUsers(125) {
-			l.signIn(user)
+	eachEngine(t, emulator.Options{Users: 130}, func(e *env) {
+		e.Backfill()
+		for _, user := range e.FirstUsers(125) {
+			e.signIn(user)
 		}
-		calls := l.counting("/v1/sessions")
+		calls := e.CountCalls("/v1/sessions")
 		for i, want := range []int64{60, 120, 125, 125} {
-			l.r = l.reconciler(0, 0)
-			if l.tick(); calls.Load() != want {
-				l.Errorf("%d calls after %d minutes, want %d", calls.Load(), i+1, want)
+			e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{})
+			if e.Tick(); calls.Load() != want {
+				e.Errorf("%d calls after %d minutes, want %d", calls.Load(), i+1, want)
 			}
 		}
-		walks, err := l.db.Walks(l.Context())
+		walks, err := e.DB.Walks(e.Context())
 		if w := walks["session"]; err != nil || !w.Complete || w.Cursor != "" || w.Rows != 125 {
-			l.Errorf("kept: %+v, %v", w, err)
+			e.Errorf("kept: %+v, %v", w, err)
 		}
-		report := l.walk(reconcile.Options{Kinds: []clerk.Kind{clerk.KindSession}})
+		report := e.Walk(reconcile.Options{Kinds: []clerk.Kind{clerk.KindSession}})
 		if report.Found != 0 || report.Kinds[0].Rows != 125 || !report.Complete() || calls.Load() != 250 {
-			l.Errorf("a whole round: %+v, %d calls", report, calls.Load())
+			e.Errorf("a whole round: %+v, %d calls", report, calls.Load())
 		}
 	})
 }
@@ -88,15 +89,15 @@ func TestSessionRoundsAreBounded(t *testing.T) {
 // for by id.
 func TestForgottenSessions(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 20}, func(l *lab) {
-		l.backfill()
-		users := l.firstUsers(2)
-		over, expired, usable := l.signIn(users[0]), l.signIn(users[0]), l.signIn(users[0])
+	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
+		e.Backfill()
+		users := e.FirstUsers(2)
+		over, expired, usable := e.signIn(users[0]), e.signIn(users[0]), e.signIn(users[0])
 		_ = expired
-		l.call("POST", "/v1/sessions/"+over.ID+"/revoke", nil)
-		l.must(l.e.Settle(l.Context()))
-		l.tick()
-		l.deaf()
+		e.Call("POST", "/v1/sessions/"+over.ID+"/revoke", nil)
+		e.Must(e.Clerk.Settle(e.Context()))
+		e.Tick()
+		e.LoseEvents()
 		asked := map[string]int{}
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -105,25 +106,25 @@ func TestForgottenSessions(t *testing.T) {
 			case one:
 				asked[id]++
 				w.WriteHeader(http.StatusNotFound)
-				_, _ = io.WriteString(w, notFound)
+				_, _ = io.WriteString(w, testkit.NotFound)
 			case r.URL.Path == "/v1/sessions":
 				_, _ = io.WriteString(w, `{"data":[],"total_count":0}`)
 			default:
-				l.e.ServeHTTP(w, r)
+				e.Clerk.ServeHTTP(w, r)
 			}
 		})
-		l.intercept.Store(&h)
+		e.Intercept(h)
 		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindSession}}
 		dry := only
 		dry.DryRun = true
-		if report := l.walk(dry); report.Found != 2 || report.Repaired != 0 {
-			l.Errorf("dry run: %+v", report)
+		if report := e.Walk(dry); report.Found != 2 || report.Repaired != 0 {
+			e.Errorf("dry run: %+v", report)
 		}
-		if report := l.walk(only); report.Found != 2 || report.Repaired != 2 || asked[over.ID] != 0 || asked[usable.ID] != 3 {
-			l.Errorf("%+v, asked %v", report, asked)
+		if report := e.Walk(only); report.Found != 2 || report.Repaired != 2 || asked[over.ID] != 0 || asked[usable.ID] != 3 {
+			e.Errorf("%+v, asked %v", report, asked)
 		}
-		if l.hidden(over) || !l.hidden(usable) {
-			l.Errorf("hidden: one that was over %v, one that seemed usable %v", l.hidden(over), l.hidden(usable))
+		if e.Hidden(over) || !e.Hidden(usable) {
+			e.Errorf("hidden: one that was over %v, one that seemed usable %v", e.Hidden(over), e.Hidden(usable))
 		}
 	})
 }

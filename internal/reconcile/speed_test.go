@@ -18,19 +18,18 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/internal/testenv"
-	"github.com/clerksync/clerksync/postgres"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// line answers requests from an emulator in memory, each after a while.
+// line is a transport that calls an emulator in memory, with a latency.
 type line struct {
 	*emulator.Emulator
 	latency time.Duration
-	sent    []time.Time // not safe for concurrent use: a walk asks one thing at a time
+	sent    []time.Time // not safe for concurrent use: a walk sends one request at a time
 }
 
-// RoundTrip is an [http.RoundTripper]'s.
+// RoundTrip implements [http.RoundTripper].
 func (w *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.sent = append(w.sent, time.Now())
 	time.Sleep(w.latency)
@@ -41,8 +40,8 @@ func (w *line) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // With Clerk's production limit, a backfill makes 95 % of the requests that its budget allows,
-// although Clerk and the database each take nearly as long as the budget gives to a request: one
-// after the other they would reach 64 %.
+// although Clerk and the database each take nearly as long as the budget allows for a request. One
+// after the other they would reach only 64 %.
 func TestBackfillUsesItsBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -72,41 +71,31 @@ func TestBackfillUsesItsBudget(t *testing.T) {
 	})
 }
 
-// A walk without drift leaves rows and the change feed as they are; a user whose change no event
-// told is repaired by three requests at most, the sweep's among them. CLERKSYNC_TEST_USERS is how
-// many others there are.
-func TestNoMoreThanNeeded(t *testing.T) {
+// A walk without drift changes neither rows nor the change feed. A user whose event was lost is
+// repaired by three requests at most, including the sweep's. CLERKSYNC_TEST_USERS is the number of
+// other users.
+func TestReadsAndWritesNoMoreThanNeeded(t *testing.T) {
 	t.Parallel()
 	users := 3000
 	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_USERS")); err == nil {
 		users = n
 	}
-	for name, open := range map[string]func(t *testing.T) (*store.DB, error){
-		"sqlite":   func(t *testing.T) (*store.DB, error) { return sqlite.Open(filepath.Join(t.TempDir(), "clerk.db")) },
-		"postgres": func(t *testing.T) (*store.DB, error) { return postgres.Open(testenv.Postgres(t)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			e, err := emulator.New(emulator.Options{Seed: 1, Users: users, Organizations: 10, Memberships: users})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(e.Close)
-			db, err := open(t)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = db.Close() })
-			r := bare(t, db, clerkapi.Config{
-				SecretKey: e.Keys("").SecretKey, URL: "http://127.0.0.1", Budget: 1, Limit: 1_000_000, Transport: &line{Emulator: e},
-			})
-			if report, err := r.Backfill(t.Context(), nil); err != nil || !report.Complete() {
-				t.Fatalf("%+v, %v", report, err)
-			}
-			noDrift(t, db, r)
-			oneDrift(t, e, r)
+	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
+		e, err := emulator.New(emulator.Options{Seed: 1, Users: users, Organizations: 10, Memberships: users})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(e.Close)
+		db := d.Open(t)
+		r := bare(t, db, clerkapi.Config{
+			SecretKey: e.Keys("").SecretKey, URL: "http://127.0.0.1", Budget: 1, Limit: 1_000_000, Transport: &line{Emulator: e},
 		})
-	}
+		if report, err := r.Backfill(t.Context(), nil); err != nil || !report.Complete() {
+			t.Fatalf("%+v, %v", report, err)
+		}
+		noDrift(t, db, r)
+		oneDrift(t, e, r)
+	})
 }
 
 func noDrift(t *testing.T, db *store.DB, r *reconcile.Reconciler) {
@@ -121,7 +110,7 @@ func noDrift(t *testing.T, db *store.DB, r *reconcile.Reconciler) {
 	}
 }
 
-// writes answers which transaction wrote each row last.
+// writes returns which transaction wrote each row last.
 func writes(t *testing.T, db *store.DB) (head store.Head, written map[string]int64) {
 	t.Helper()
 	head, err := db.Head(t.Context())

@@ -15,17 +15,17 @@ import (
 // One change among many costs a sweep few calls.
 func TestSweep(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 600}, func(l *lab) {
-		l.backfill()
-		l.deaf()
-		l.rename(l.any(clerk.KindUser).ID, "Augusta")
-		before := l.r.API.Stats().Requests
-		report, err := l.r.Tick(l.Context())
-		l.must(err)
-		if calls := l.r.API.Stats().Requests - before; report.Repaired != 1 || calls > 3 {
-			l.Errorf("%d calls, %+v", calls, report)
+	eachEngine(t, emulator.Options{Users: 600}, func(e *env) {
+		e.Backfill()
+		e.LoseEvents()
+		e.Rename(e.AnyRow(clerk.KindUser).ID, "Augusta")
+		before := e.Reconciler.API.Stats().Requests
+		report, err := e.Reconciler.Tick(e.Context())
+		e.Must(err)
+		if calls := e.Reconciler.API.Stats().Requests - before; report.Repaired != 1 || calls > 3 {
+			e.Errorf("%d calls, %+v", calls, report)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
@@ -33,53 +33,53 @@ func TestSweep(t *testing.T) {
 // minute apart.
 func TestVerify(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.backfill()
-		l.deaf()
-		gone := l.any(clerk.KindUser)
-		l.call("DELETE", "/v1/users/"+gone.ID, nil)
-		l.must(l.in.Doubt(l.Context(), gone))
+	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
+		e.Backfill()
+		e.LoseEvents()
+		gone := e.AnyRow(clerk.KindUser)
+		e.Call("DELETE", "/v1/users/"+gone.ID, nil)
+		e.Must(e.Ingest.Doubt(e.Context(), gone))
 		for _, hidden := range []bool{false, false, true} {
-			_, err := l.r.Tick(l.Context())
-			l.must(err)
-			if s, err := l.db.RowMeta(l.Context(), gone); err != nil || s.Hidden != hidden {
-				l.Errorf("%+v, %v: want hidden %v", s, err, hidden)
+			_, err := e.Reconciler.Tick(e.Context())
+			e.Must(err)
+			if s, err := e.DB.RowMeta(e.Context(), gone); err != nil || s.Hidden != hidden {
+				e.Errorf("%+v, %v: want hidden %v", s, err, hidden)
 			}
-			l.later(35 * time.Second)
+			e.AdvanceClock(35 * time.Second)
 		}
-		if left, err := l.db.VerifyQueueOf(l.Context(), clerk.KindUser, clerk.TimeOf(l.now().Add(time.Hour)), 10); len(left) != 0 || err != nil {
-			l.Errorf("still in doubt: %v, %v", left, err)
+		if left, err := e.DB.VerifyQueueOf(e.Context(), clerk.KindUser, clerk.TimeOf(e.Now().Add(time.Hour)), 10); len(left) != 0 || err != nil {
+			e.Errorf("still in doubt: %v, %v", left, err)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
 // Only users who were changed since a time are read; who was deleted is not noticed by that.
 func TestSince(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 600, Organizations: 3}, func(l *lab) {
-		l.backfill()
-		l.deaf()
-		users := l.firstUsers(3)
-		l.rename(users[0], "Augusta")
-		l.later(time.Hour)
-		since := clerk.TimeOf(l.e.Now())
-		l.later(time.Second)
-		l.rename(users[1], "Grace")
-		l.call("DELETE", "/v1/users/"+users[2], nil)
-		calls := l.counting("/v1/users")
+	eachEngine(t, emulator.Options{Users: 600, Organizations: 3}, func(e *env) {
+		e.Backfill()
+		e.LoseEvents()
+		users := e.FirstUsers(3)
+		e.Rename(users[0], "Augusta")
+		e.AdvanceClock(time.Hour)
+		since := clerk.TimeOf(e.Clerk.Now())
+		e.AdvanceClock(time.Second)
+		e.Rename(users[1], "Grace")
+		e.Call("DELETE", "/v1/users/"+users[2], nil)
+		calls := e.CountCalls("/v1/users")
 		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindUser}, Since: since}
-		report := l.walk(only)
+		report := e.Walk(only)
 		if report.Repaired != 1 || report.Drift[0].ID != users[1] || calls.Load() != 1 || !report.Complete() || report.Kinds[0].Rows != 1 {
-			l.Errorf("%+v, %d calls", report, calls.Load())
+			e.Errorf("%+v, %d calls", report, calls.Load())
 		}
-		if report := l.walk(reconcile.Options{Since: since}); report.Found != 0 || len(report.Kinds) != 7 || report.Kinds[1].Rows != 3 || report.Kinds[0].Since != since {
-			l.Errorf("all kinds: %+v", report)
+		if report := e.Walk(reconcile.Options{Since: since}); report.Found != 0 || len(report.Kinds) != 7 || report.Kinds[1].Rows != 3 || report.Kinds[0].Since != since {
+			e.Errorf("all kinds: %+v", report)
 		}
-		if report := l.walk(reconcile.Options{}); report.Repaired != 2 {
-			l.Errorf("a whole walk: %+v", report)
+		if report := e.Walk(reconcile.Options{}); report.Repaired != 2 {
+			e.Errorf("a whole walk: %+v", report)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
@@ -87,24 +87,24 @@ func TestSince(t *testing.T) {
 // whose event never comes is drift in the next sweep.
 func TestEventOnItsWayIsNoDrift(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
-		l.backfill()
-		users := l.firstUsers(2)
-		l.rename(users[0], "Ada")
-		l.equal() // so that users' events are known to come
-		l.deaf()
-		l.rename(users[0], "Augusta")
-		l.rename(users[1], "Grace")
-		if report := l.tick(); report.Found != 0 || l.firstName(store.Key{Kind: clerk.KindUser, ID: users[0]}) != "Ada" {
-			l.Errorf("a sweep right after the change: %+v", report)
+	eachEngine(t, emulator.Options{Users: 5}, func(e *env) {
+		e.Backfill()
+		users := e.FirstUsers(2)
+		e.Rename(users[0], "Ada")
+		e.AssertMirrorsClerk() // so that users' events are known to come
+		e.LoseEvents()
+		e.Rename(users[0], "Augusta")
+		e.Rename(users[1], "Grace")
+		if report := e.Tick(); report.Found != 0 || e.firstName(store.Key{Kind: clerk.KindUser, ID: users[0]}) != "Ada" {
+			e.Errorf("a sweep right after the change: %+v", report)
 		}
-		l.must(l.in.Apply(l.Context(), ingest.Reading{ // as good as the event
-			Key: store.Key{Kind: clerk.KindUser, ID: users[0]}, Body: l.asTold(users[0]), ObservedAt: clerk.TimeOf(l.e.Now()),
+		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{ // as good as the event
+			Key: store.Key{Kind: clerk.KindUser, ID: users[0]}, Body: e.userAtClerk(users[0]), ObservedAt: clerk.TimeOf(e.Clerk.Now()),
 		}))
-		if report := l.tick(); report.Found != 1 || report.Drift[0].ID != users[1] || report.Drift[0].Cause == reconcile.CauseNotSubscribed {
-			l.Errorf("the next one: %+v", report)
+		if report := e.Tick(); report.Found != 1 || report.Drift[0].ID != users[1] || report.Drift[0].Cause == reconcile.CauseNotSubscribed {
+			e.Errorf("the next one: %+v", report)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
 
@@ -112,33 +112,33 @@ func TestEventOnItsWayIsNoDrift(t *testing.T) {
 // though always young.
 func TestUserWhoNeverRestsIsRepaired(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 5}, func(l *lab) {
-		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.rename(user.ID, "Ada")
-		l.equal()
-		l.deaf()
-		l.rename(user.ID, "Augusta")
-		l.tick()
-		walks, err := l.db.Walks(l.Context())
-		l.must(err)
-		if swept, ago := walks["user"].SweptAt, l.now().Add(-time.Minute); swept > clerk.TimeOf(ago.Add(-10*time.Second)) {
-			l.Errorf("swept at %s, though a change was left at %s", swept, ago)
+	eachEngine(t, emulator.Options{Users: 5}, func(e *env) {
+		e.Backfill()
+		user := e.AnyRow(clerk.KindUser)
+		e.Rename(user.ID, "Ada")
+		e.AssertMirrorsClerk()
+		e.LoseEvents()
+		e.Rename(user.ID, "Augusta")
+		e.Tick()
+		walks, err := e.DB.Walks(e.Context())
+		e.Must(err)
+		if swept, ago := walks["user"].SweptAt, e.Now().Add(-time.Minute); swept > clerk.TimeOf(ago.Add(-10*time.Second)) {
+			e.Errorf("swept at %s, though a change was left at %s", swept, ago)
 		}
-		if name := l.firstName(user); name != "Ada" {
-			l.Errorf("the first sweep did not leave it: %s", name)
+		if name := e.firstName(user); name != "Ada" {
+			e.Errorf("the first sweep did not leave it: %s", name)
 		}
-		l.rename(user.ID, "Grace")
-		if report := l.tick(); report.Repaired != 1 || l.firstName(user) != "Grace" {
-			l.Errorf("the second: %+v, %s", report, l.firstName(user))
+		e.Rename(user.ID, "Grace")
+		if report := e.Tick(); report.Repaired != 1 || e.firstName(user) != "Grace" {
+			e.Errorf("the second: %+v, %s", report, e.firstName(user))
 		}
 	})
 }
 
 // asTold is a user as Clerk has them.
-func (l *lab) asTold(user string) clerk.Value {
-	l.Helper()
+func (e *env) userAtClerk(user string) clerk.Value {
+	e.Helper()
 	var body json.RawMessage
-	l.must(l.e.Call(l.Context(), "GET", "/v1/users/"+user, nil, &body))
-	return parse(l.T, string(body))
+	e.Must(e.Clerk.Call(e.Context(), "GET", "/v1/users/"+user, nil, &body))
+	return e.Parse(string(body))
 }

@@ -7,49 +7,51 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
 // A read that Clerk refuses for good ends as a finding: it waits no longer, grants nothing, and
 // keeps the mirror from being in sync until Clerk tells the object.
 func TestReadThatCannotSucceedIsAFinding(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.must(l.in.Doubt(l.Context(), user))
-		l.answer("/users/"+user.ID, http.StatusForbidden, disabled)
+	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
+		e.Backfill()
+		user := e.AnyRow(clerk.KindUser)
+		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.RespondTo("/users/"+user.ID, http.StatusForbidden, testkit.Unauthorized)
 		figures := func() (waiting, unreadable int64) {
-			queues, err := l.db.Queues(l.Context())
-			l.must(err)
-			counts, err := l.db.Unreadable(l.Context())
-			l.must(err)
+			queues, err := e.DB.Queues(e.Context())
+			e.Must(err)
+			counts, err := e.DB.Unreadable(e.Context())
+			e.Must(err)
 			return queues[clerk.KindUser].Objects, counts[clerk.KindUser]
 		}
-		l.tick()
+		e.Tick()
 		if waiting, unreadable := figures(); waiting != 1 || unreadable != 0 {
-			l.Errorf("after one refusal %d wait and %d are unreadable", waiting, unreadable)
+			e.Errorf("after one refusal %d wait and %d are unreadable", waiting, unreadable)
 		}
 		for range 20 {
-			l.tick()
+			e.Tick()
 		}
 		waiting, unreadable := figures()
-		backlog, err := l.db.Backlog(l.Context())
+		backlog, err := e.DB.Backlog(e.Context())
 		if waiting != 0 || unreadable != 1 || backlog.Verify != 0 || err != nil {
-			l.Errorf("after five refusals %d wait, %d are unreadable, backlog %+v, %v", waiting, unreadable, backlog, err)
+			e.Errorf("after five refusals %d wait, %d are unreadable, backlog %+v, %v", waiting, unreadable, backlog, err)
 		}
-		if queued, err := l.db.UserQueued(l.Context(), user.ID); err != nil || queued == 0 {
-			l.Errorf("it grants: queued %v, %v", queued, err)
+		if queued, err := e.DB.UserQueued(e.Context(), user.ID); err != nil || queued == 0 {
+			e.Errorf("it grants: queued %v, %v", queued, err)
 		}
-		status, err := l.m.Sync().Status(l.Context())
-		if l.must(err); status.InSync {
-			l.Error(status.Sentence)
+		facts := e.facts()
+		if len(status.Assess(&facts)) == 0 {
+			e.Error("the mirror claims to be in sync")
 		}
-		l.answer("", 0, "")
-		l.later(time.Hour)
-		l.tick()
-		if waiting, unreadable := figures(); waiting+unreadable != 0 || len(l.suspects()) != 0 {
-			l.Errorf("Clerk told it: %d wait, %d are unreadable, %v", waiting, unreadable, l.suspects())
+		e.Intercept(nil)
+		e.AdvanceClock(time.Hour)
+		e.Tick()
+		if waiting, unreadable := figures(); waiting+unreadable != 0 || len(e.Suspects()) != 0 {
+			e.Errorf("Clerk told it: %d wait, %d are unreadable, %v", waiting, unreadable, e.Suspects())
 		}
 	})
 }
@@ -57,16 +59,16 @@ func TestReadThatCannotSucceedIsAFinding(t *testing.T) {
 // Errors that are not Clerk's last word are no finding, however long they last.
 func TestOutageMakesNothingUnreadable(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 10}, func(l *lab) {
-		l.backfill()
-		user := l.any(clerk.KindUser)
-		l.must(l.in.Doubt(l.Context(), user))
-		l.answer("/users/"+user.ID, http.StatusOK, `{"id":"user_other"}`)
+	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
+		e.Backfill()
+		user := e.AnyRow(clerk.KindUser)
+		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.RespondTo("/users/"+user.ID, http.StatusOK, `{"id":"user_other"}`)
 		for range 40 {
-			l.tick()
+			e.Tick()
 		}
-		if counts, err := l.db.Unreadable(l.Context()); err != nil || len(counts) != 0 || l.suspects()[user].Reason != store.SuspectRefused {
-			l.Errorf("%v, %v, %v", counts, err, l.suspects())
+		if counts, err := e.DB.Unreadable(e.Context()); err != nil || len(counts) != 0 || e.Suspects()[user].Reason != store.SuspectRefused {
+			e.Errorf("%v, %v, %v", counts, err, e.Suspects())
 		}
 	})
 }
@@ -76,18 +78,18 @@ func TestOutageMakesNothingUnreadable(t *testing.T) {
 // The next walk is not waited for.
 func TestMembershipOfALostOrganizationDoesNotWait(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1, Memberships: 2}, func(l *lab) {
-		l.backfill()
-		l.deaf()
-		organization, membership := l.any(clerk.KindOrganization), l.any(clerk.KindMembership)
-		l.call("DELETE", "/v1/organizations/"+organization.ID, nil)
-		l.must(l.in.Doubt(l.Context(), membership))
+	eachEngine(t, emulator.Options{Users: 3, Organizations: 1, Memberships: 2}, func(e *env) {
+		e.Backfill()
+		e.LoseEvents()
+		organization, membership := e.AnyRow(clerk.KindOrganization), e.AnyRow(clerk.KindMembership)
+		e.Call("DELETE", "/v1/organizations/"+organization.ID, nil)
+		e.Must(e.Ingest.Doubt(e.Context(), membership))
 		for range 5 {
-			l.tick()
+			e.Tick()
 		}
-		queues, err := l.db.Queues(l.Context())
-		if !l.hidden(organization) || len(queues) != 0 || err != nil {
-			l.Errorf("hidden %v, waiting %+v, %v, suspects %v", l.hidden(organization), queues, err, l.suspects())
+		queues, err := e.DB.Queues(e.Context())
+		if !e.Hidden(organization) || len(queues) != 0 || err != nil {
+			e.Errorf("hidden %v, waiting %+v, %v, suspects %v", e.Hidden(organization), queues, err, e.Suspects())
 		}
 	})
 }
@@ -95,21 +97,21 @@ func TestMembershipOfALostOrganizationDoesNotWait(t *testing.T) {
 // An organization is deleted, then a role renamed: nothing is asked for, and nothing waits.
 func TestRoleRenamedAfterItsOrganizationWasDeleted(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 3, Organizations: 1, Memberships: 2, NoChildEvents: true}, func(l *lab) {
-		l.backfill()
-		organization := l.any(clerk.KindOrganization)
-		list, err := l.db.LiveRows(l.Context(), clerk.KindRole, "", 10)
-		l.must(err)
-		l.call("DELETE", "/v1/organizations/"+organization.ID, nil)
+	eachEngine(t, emulator.Options{Users: 3, Organizations: 1, Memberships: 2, NoChildEvents: true}, func(e *env) {
+		e.Backfill()
+		organization := e.AnyRow(clerk.KindOrganization)
+		list, err := e.DB.LiveRows(e.Context(), clerk.KindRole, "", 10)
+		e.Must(err)
+		e.Call("DELETE", "/v1/organizations/"+organization.ID, nil)
 		for _, row := range list {
-			l.call("PATCH", "/v1/organization_roles/"+row.ID, map[string]any{"key": "org:other_" + row.ID})
+			e.Call("PATCH", "/v1/organization_roles/"+row.ID, map[string]any{"key": "org:other_" + row.ID})
 		}
-		l.must(l.e.Settle(l.Context()))
-		asked := l.counting("/v1/organizations/" + organization.ID)
-		l.tick()
-		queues, err := l.db.Queues(l.Context())
+		e.Must(e.Clerk.Settle(e.Context()))
+		asked := e.CountCalls("/v1/organizations/" + organization.ID)
+		e.Tick()
+		queues, err := e.DB.Queues(e.Context())
 		if asked.Load() != 0 || queues[clerk.KindMembership].Objects != 0 || err != nil {
-			l.Errorf("%d reads, waiting %+v, %v", asked.Load(), queues, err)
+			e.Errorf("%d reads, waiting %+v, %v", asked.Load(), queues, err)
 		}
 	})
 }

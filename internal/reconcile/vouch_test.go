@@ -13,53 +13,53 @@ import (
 // one, and which lists Clerk refuses.
 func TestWhatVouches(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 5, Organizations: 1, Memberships: 3}, func(l *lab) {
+	eachEngine(t, emulator.Options{Users: 5, Organizations: 1, Memberships: 3}, func(e *env) {
 		database := func() clerk.Time {
-			at, err := l.db.Clock(l.Context(), clerk.TimeOf(l.now()))
-			l.must(err)
+			at, err := e.DB.Clock(e.Context(), clerk.TimeOf(e.Now()))
+			e.Must(err)
 			return at
 		}
 		between := func(what string, at, from, to clerk.Time) {
-			l.Helper()
+			e.Helper()
 			if at < from || at > to {
-				l.Errorf("%s: %v, not between %v and %v", what, at, from, to)
+				e.Errorf("%s: %v, not between %v and %v", what, at, from, to)
 			}
 		}
-		l.moved.Store(int64(3 * time.Hour)) // no matter on Postgres
+		e.AdvanceOurClock(3 * time.Hour) // has no effect on Postgres
 		before := database()
-		l.backfill()
+		e.Backfill()
 		after := database()
-		walks, err := l.db.Walks(l.Context())
-		l.must(err)
-		head, err := l.db.Head(l.Context())
-		l.must(err)
+		walks, err := e.DB.Walks(e.Context())
+		e.Must(err)
+		head, err := e.DB.Head(e.Context())
+		e.Must(err)
 		for _, kind := range reconcile.Kinds() {
 			w := walks[string(kind)]
 			between(string(kind)+" walked", w.CompleteAt, before, after)
 			between(string(kind)+" ended", w.EndedAt, w.CompleteAt, after)
 			if w.Refused || w.SweptAt != 0 || w.Whole.Write > head.Writes {
-				l.Errorf("%s: %+v", kind, w)
+				e.Errorf("%s: %+v", kind, w)
 			}
 		}
 
 		before = database()
-		_, err = l.r.Tick(l.Context())
-		l.must(err)
-		l.no.Store(true)
-		l.walk(reconcile.Options{})
+		_, err = e.Reconciler.Tick(e.Context())
+		e.Must(err)
+		e.DisableOrganizations()
+		e.Walk(reconcile.Options{})
 		after = database()
-		walks, err = l.db.Walks(l.Context())
-		l.must(err)
+		walks, err = e.DB.Walks(e.Context())
+		e.Must(err)
 		between("swept", walks["user"].SweptAt, before, after)
 		if w := walks[string(clerk.KindMembership)]; !w.Refused || w.SweptAt != 0 || w.CompleteAt >= before {
-			l.Errorf("a list that Clerk refuses: %+v", w)
+			e.Errorf("a list that Clerk refuses: %+v", w)
 		}
-		l.no.Store(false)
-		l.walk(reconcile.Options{})
-		walks, err = l.db.Walks(l.Context())
-		l.must(err)
+		e.Intercept(nil)
+		e.Walk(reconcile.Options{})
+		walks, err = e.DB.Walks(e.Context())
+		e.Must(err)
 		if w := walks[string(clerk.KindMembership)]; w.Refused || !w.Complete || w.CompleteAt < after {
-			l.Errorf("a list that Clerk refuses no more: %+v", w)
+			e.Errorf("a list that Clerk refuses no more: %+v", w)
 		}
 	})
 }

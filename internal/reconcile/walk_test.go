@@ -10,53 +10,54 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
 // What was there before any event is read; what is read again without drift writes nothing; a
 // deletion that no event told hides the row after a minute.
 func TestBackfillAndWalk(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 3000, Organizations: 60, Memberships: 3000}, func(l *lab) {
+	eachEngine(t, emulator.Options{Users: 3000, Organizations: 60, Memberships: 3000}, func(e *env) {
 		began := time.Now()
-		report := l.backfill()
+		report := e.Backfill()
 		if !report.Complete() || report.Found != 0 {
-			l.Errorf("%+v", report)
+			e.Errorf("%+v", report)
 		}
-		l.Logf("backfill: %s", time.Since(began))
-		l.equal()
-		before, err := l.db.Head(l.Context())
-		l.must(err)
-		if report := l.walk(reconcile.Options{}); !report.Complete() || report.Found != 0 {
-			l.Errorf("%+v", report)
+		e.Logf("backfill: %s", time.Since(began))
+		e.AssertMirrorsClerk()
+		before, err := e.DB.Head(e.Context())
+		e.Must(err)
+		if report := e.Walk(reconcile.Options{}); !report.Complete() || report.Found != 0 {
+			e.Errorf("%+v", report)
 		}
-		after, err := l.db.Head(l.Context())
-		l.must(err)
-		list, err := l.db.LiveRows(l.Context(), clerk.KindMembership, "", 10_000)
-		l.must(err)
+		after, err := e.DB.Head(e.Context())
+		e.Must(err)
+		list, err := e.DB.LiveRows(e.Context(), clerk.KindMembership, "", 10_000)
+		e.Must(err)
 		for _, row := range list {
 			if row.Written > before.Writes {
-				l.Fatalf("a walk without drift wrote %s", row.ID)
+				e.Fatalf("a walk without drift wrote %s", row.ID)
 			}
 		}
 		if len(list) != 3000 || after.Seq != before.Seq {
-			l.Errorf("%d memberships, %d changes", len(list), after.Seq-before.Seq)
+			e.Errorf("%d memberships, %d changes", len(list), after.Seq-before.Seq)
 		}
-		l.deaf()
-		user := l.any(clerk.KindUser).ID
-		l.call("DELETE", "/v1/users/"+user, nil)
-		if report := l.walk(reconcile.Options{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
-			l.Errorf("%+v", report)
+		e.LoseEvents()
+		user := e.AnyRow(clerk.KindUser).ID
+		e.Call("DELETE", "/v1/users/"+user, nil)
+		if report := e.Walk(reconcile.Options{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
+			e.Errorf("%+v", report)
 		}
-		if report := l.walk(reconcile.Options{}); report.Repaired != 1 || l.waited() < 50*time.Second {
-			l.Errorf("%+v after %s", report, l.waited())
+		if report := e.Walk(reconcile.Options{}); report.Repaired != 1 || e.Waited() < 50*time.Second {
+			e.Errorf("%+v after %s", report, e.Waited())
 		}
-		l.equal()
-		walks, err := l.db.Walks(l.Context())
+		e.AssertMirrorsClerk()
+		walks, err := e.DB.Walks(e.Context())
 		if w := walks["user"]; err != nil || w.Found != 1 || w.Repaired != 1 || !w.Complete {
-			l.Errorf("kept: %+v, %v", w, err)
+			e.Errorf("kept: %+v, %v", w, err)
 		}
-		if drift, err := l.db.Drift(l.Context(), store.DriftFilter{}); err != nil || len(drift) != 1 || drift[0].ID != user || !drift[0].Repaired {
-			l.Errorf("drift: %+v, %v", drift, err)
+		if drift, err := e.DB.Drift(e.Context(), store.DriftFilter{}); err != nil || len(drift) != 1 || drift[0].ID != user || !drift[0].Repaired {
+			e.Errorf("drift: %+v, %v", drift, err)
 		}
 	})
 }
@@ -65,28 +66,28 @@ func TestBackfillAndWalk(t *testing.T) {
 // found.
 func TestWalkOfAnInstanceThatIsNeverStill(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 60, Organizations: 6, Memberships: 60}, func(l *lab) {
-		l.r = l.reconciler(20, 0)
+	eachEngine(t, emulator.Options{Users: 60, Organizations: 6, Memberships: 60}, func(e *env) {
+		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 		n := 0
 		busy := func(reconcile.Progress) {
 			n++
-			l.later(time.Millisecond) // what is created in one millisecond can not be told apart
+			e.AdvanceClock(time.Millisecond) // what is created in one millisecond can not be told apart
 			var user struct{ ID string }
-			l.must(l.e.Call(l.Context(), "POST", "/v1/users", map[string]any{"email_address": []string{fmt.Sprintf("new%d@example.com", n)}}, &user))
-			organizations, err := l.listed("/v1/organizations")
-			l.must(err)
-			l.call("POST", "/v1/organizations/"+organizations[0]+"/memberships", map[string]any{"user_id": user.ID, "role": "org:member"})
+			e.Must(e.Clerk.Call(e.Context(), "POST", "/v1/users", map[string]any{"email_address": []string{fmt.Sprintf("new%d@example.com", n)}}, &user))
+			organizations, err := e.listIDs("/v1/organizations")
+			e.Must(err)
+			e.Call("POST", "/v1/organizations/"+organizations[0]+"/memberships", map[string]any{"user_id": user.ID, "role": "org:member"})
 		}
-		report, err := l.r.Backfill(l.Context(), busy)
+		report, err := e.Reconciler.Backfill(e.Context(), busy)
 		if err != nil || !report.Complete() || report.Found != 0 || n < 7 {
-			l.Errorf("backfill with %d sign-ups in it: %+v, %v", n, report, err)
+			e.Errorf("backfill with %d sign-ups in it: %+v, %v", n, report, err)
 		}
-		l.deaf()
-		user := l.any(clerk.KindUser)
-		l.call("DELETE", "/v1/users/"+user.ID, nil)
+		e.LoseEvents()
+		user := e.AnyRow(clerk.KindUser)
+		e.Call("DELETE", "/v1/users/"+user.ID, nil)
 		before := n
-		if report := l.walk(reconcile.Options{Progress: busy}); !report.Complete() || n < before+7 || !l.hidden(user) {
-			l.Errorf("walk with %d sign-ups in it: %+v; hidden: %v", n-before, report, l.hidden(user))
+		if report := e.Walk(reconcile.Options{Progress: busy}); !report.Complete() || n < before+7 || !e.Hidden(user) {
+			e.Errorf("walk with %d sign-ups in it: %+v; hidden: %v", n-before, report, e.Hidden(user))
 		}
 	})
 }
@@ -97,21 +98,21 @@ func TestLoss(t *testing.T) {
 	for _, loss := range []float64{0.1, 1} {
 		t.Run(fmt.Sprint(loss), func(t *testing.T) {
 			t.Parallel()
-			onBothEngines(t, emulator.Options{Users: 200, Organizations: 40, Memberships: 300}, func(l *lab) {
-				l.backfill()
-				l.must(l.e.SetFaults(emulator.Faults{Drop: loss}))
+			eachEngine(t, emulator.Options{Users: 200, Organizations: 40, Memberships: 300}, func(e *env) {
+				e.Backfill()
+				e.Must(e.Clerk.SetFaults(emulator.Faults{Drop: loss}))
 				for range 200 {
-					_, err := l.e.Live(l.Context())
-					l.must(err)
+					_, err := e.Clerk.Live(e.Context())
+					e.Must(err)
 				}
-				l.must(l.e.Settle(l.Context()))
-				l.must(l.e.SetFaults(emulator.Faults{API: emulator.APIFaults{TooMany: 0.02, ServerError: 0.05}}))
+				e.Must(e.Clerk.Settle(e.Context()))
+				e.Must(e.Clerk.SetFaults(emulator.Faults{API: emulator.APIFaults{TooMany: 0.02, ServerError: 0.05}}))
 				all := append(reconcile.Kinds(), clerk.KindSession)
-				if report := l.walk(reconcile.Options{Kinds: all, AllowMassDelete: true}); report.Found == 0 || report.Found != report.Repaired {
-					l.Errorf("%d found, %d repaired", report.Found, report.Repaired)
+				if report := e.Walk(reconcile.Options{Kinds: all, AllowMassDelete: true}); report.Found == 0 || report.Found != report.Repaired {
+					e.Errorf("%d found, %d repaired", report.Found, report.Repaired)
 				}
-				l.must(l.e.SetFaults(emulator.Faults{}))
-				l.equal()
+				e.Must(e.Clerk.SetFaults(emulator.Faults{}))
+				e.AssertMirrorsClerk()
 			})
 		})
 	}
@@ -120,37 +121,37 @@ func TestLoss(t *testing.T) {
 // Pages that shift prove nothing, and nothing is taken for deleted by them.
 func TestShiftedPagesDeleteNothing(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 200, Organizations: 40, Memberships: 300}, func(l *lab) {
-		l.backfill()
-		l.r = l.reconciler(20, 0)
-		l.must(l.e.SetFaults(emulator.Faults{API: emulator.APIFaults{PageShift: 1}}))
-		report, err := l.r.Walk(l.Context(), reconcile.Options{Kinds: []clerk.Kind{clerk.KindMembership}})
+	eachEngine(t, emulator.Options{Users: 200, Organizations: 40, Memberships: 300}, func(e *env) {
+		e.Backfill()
+		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
+		e.Must(e.Clerk.SetFaults(emulator.Faults{API: emulator.APIFaults{PageShift: 1}}))
+		report, err := e.Reconciler.Walk(e.Context(), reconcile.Options{Kinds: []clerk.Kind{clerk.KindMembership}})
 		if err == nil && report.Complete() || report.Found > 0 {
-			l.Errorf("%+v, %v", report, err)
+			e.Errorf("%+v, %v", report, err)
 		}
-		l.must(l.e.SetFaults(emulator.Faults{}))
-		l.equal()
+		e.Must(e.Clerk.SetFaults(emulator.Faults{}))
+		e.AssertMirrorsClerk()
 	})
 }
 
 func TestMassDeletionWantsAWord(t *testing.T) {
 	t.Parallel()
-	onBothEngines(t, emulator.Options{Users: 100}, func(l *lab) {
-		l.backfill()
-		l.deaf()
-		list, err := l.db.LiveRows(l.Context(), clerk.KindUser, "", 12)
-		l.must(err)
+	eachEngine(t, emulator.Options{Users: 100}, func(e *env) {
+		e.Backfill()
+		e.LoseEvents()
+		list, err := e.DB.LiveRows(e.Context(), clerk.KindUser, "", 12)
+		e.Must(err)
 		for _, row := range list {
-			l.call("DELETE", "/v1/users/"+row.ID, nil)
+			e.Call("DELETE", "/v1/users/"+row.ID, nil)
 		}
-		report, err := l.r.Walk(l.Context(), reconcile.Options{})
+		report, err := e.Reconciler.Walk(e.Context(), reconcile.Options{})
 		var mass *reconcile.MassDeletion
 		if !errors.As(err, &mass) || mass.Missing != 12 || report.Repaired != 0 || report.Found != 12 {
-			l.Errorf("%+v, %v", report, err)
+			e.Errorf("%+v, %v", report, err)
 		}
-		if report := l.walk(reconcile.Options{AllowMassDelete: true}); report.Repaired != 12 {
-			l.Errorf("%+v", report)
+		if report := e.Walk(reconcile.Options{AllowMassDelete: true}); report.Repaired != 12 {
+			e.Errorf("%+v", report)
 		}
-		l.equal()
+		e.AssertMirrorsClerk()
 	})
 }
