@@ -5,12 +5,13 @@ import (
 	"context"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// loose are the columns that follow from what the digest does not cover: a body of the same digest may have others.
-var loose = map[clerk.Kind][]string{
+// volatileColumns are derived from what the digest does not cover, so bodies of the same digest can have different values.
+var volatileColumns = map[clerk.Kind][]string{
 	clerk.KindUser:         {"profile_image_url"},
 	clerk.KindSession:      {"clerk_organization_id", "last_active_at", "abandon_at"},
 	clerk.KindOrganization: {"image_url"},
@@ -19,105 +20,112 @@ var loose = map[clerk.Kind][]string{
 	clerk.KindRole:         {"permissions"},
 }
 
-// restore makes a row what clerksync derives from its body again, where something else has written its columns, and notes
-// which. A body that does not have its digest any more is taken from the read, which the operation is of.
-func (b *batch) restore(ctx context.Context, tx *store.Tx, op *operation) error {
-	e := b.rows[op.key]
-	op, ok := b.spare(op, e.row)
-	if !ok || !e.exists || e.save || e.row.Tombstoned || op.do != upsert || !e.row.Altered {
-		return nil // also where a row comes twice in a batch: the database has it as it was before
+// lockedUntil is a column that also depends on the time of the last read.
+const lockedUntil = "locked_until"
+
+// restore derives a row's columns from its body again if something other than clerksync has written them, and notes which
+// differed. A body that no longer has its digest is replaced by the one that was read.
+func (b *batch) restore(ctx context.Context, tx *store.Tx, op *converge.Operation) error {
+	e := b.rows[op.Key]
+	if !e.exists || e.save || e.row.Tombstoned || op.Action != converge.Upsert || !e.row.Altered {
+		return nil // also if a row comes twice in a batch: the database still has it as it was before
 	}
 	want := *e.row
-	except := []string{"locked_until"} // it follows from the time of the last read, too
+	except := []string{lockedUntil}
 	var names []string
-	if want.Digest != digest(want.Kind, want.Body()) {
+	if want.Digest != converge.Digest(want.Kind, want.Body()) {
 		names = append(names, "raw")
-		if want.Digest != op.Digest { // the body is lost, and with it what its version said
-			want.Version = store.Version{}
-			b.doubts = append(b.doubts, store.VerifyItem{Key: op.key, Reason: doubtTie})
+		if want.Digest != op.Digest { // the body is lost, and so is the meaning of its version
+			want.Version = row.Version{}
+			b.queue(op.Key, converge.ReasonTie)
 		}
-		want.SetBody(op.body, op.raw)
-		except = append(except, loose[want.Kind]...)
+		want.SetBody(op.Body, op.Raw)
+		except = append(except, volatileColumns[want.Kind]...)
 	}
-	parentsFromBody(&want)
+	setParentsFromBody(&want)
 	columns, err := tx.Altered(ctx, &want, except...)
 	if err != nil {
 		return err
 	}
-	if names = append(names, columns...); len(names) == 0 { // it is something that nothing else tells
-		if e.row.Written > b.since { // … and that the read is too old to tell
-			b.doubts = append(b.doubts, store.VerifyItem{Key: op.key, Reason: doubtHand})
+	if names = append(names, columns...); len(names) == 0 { // something that only the checksum shows
+		if e.row.Written > b.delta.Since { // … and that the read is too old to correct
+			b.queue(op.Key, converge.ReasonAltered)
 			return nil
 		}
 		if want.Digest == op.Digest {
-			want.SetBody(op.body, op.raw)
+			want.SetBody(op.Body, op.Raw)
 		}
-		want.SignedInAt, want.ActiveAt = op.signedInAt, op.activeAt
+		want.SignedInAt, want.ActiveAt = op.SignedInAt, op.ActiveAt
 		names = []string{}
 	}
 	want.Altered = false
 	*e.row, e.save = want, true
-	b.altered[op.key] = names
-	b.changes = append(b.changes, store.Change{Key: op.key, Operation: row.OpUpsert, Version: want.Version, Fields: names})
+	b.reads.altered[op.Key] = names
+	b.change(row.OpUpsert, e.row, names)
 	return nil
 }
 
-// doubtAltered queues a verify of a row that something else has written, and that is saved for another reason, such as
-// that the user signed in.
-func (b *batch) doubtAltered(r *store.Row) {
+// change adds an entry to the change feed.
+func (b *batch) change(operation string, r *row.Row, fields []string) {
+	b.effects.Changes = append(b.effects.Changes, row.Change{Key: r.Key, Operation: operation, Version: r.Version, Fields: fields})
+}
+
+// queueAltered queues a row that something else has written, when it is saved for another reason, such as a sign-in.
+func (b *batch) queueAltered(r *row.Row) {
 	if !r.Altered || r.Hidden() {
 		return
 	}
-	parentsFromBody(r) // Clerk finds a membership by its parents
-	if Readable(r.Kind) {
-		b.doubts = append(b.doubts, store.VerifyItem{Key: r.Key, Reason: doubtHand})
+	setParentsFromBody(r) // Clerk finds a membership by its parents
+	if converge.Readable(r.Kind) {
+		b.queue(r.Key, converge.ReasonAltered)
 	}
 }
 
-// parentsFromBody sets the columns of a row's parents to what its body says of them, where it says anything.
-func parentsFromBody(r *store.Row) {
-	user, organization := parents(r.Kind, r.Body())
+// setParentsFromBody sets a row's parents to what its body says of them, if it says anything.
+func setParentsFromBody(r *row.Row) {
+	user, organization := converge.Parents(r.Kind, r.Body())
 	r.UserID, r.OrganizationID = cmp.Or(user, r.UserID), cmp.Or(organization, r.OrganizationID)
 }
 
-// Rehide hides a row that is deleted, and was made visible by something else than clerksync.
-func (in *Ingest) Rehide(ctx context.Context, under Under, key store.Key) ([]Difference, error) {
-	return in.under(ctx, under, func(ctx context.Context, tx *store.Tx, b *batch) error {
-		if err := b.loadRows(ctx, tx, b.want(nil, key)); err != nil {
+// Rehide hides a deleted row that something other than clerksync made visible.
+func (in *Ingest) Rehide(ctx context.Context, options ApplyOptions, key row.Key) ([]Difference, error) {
+	return in.applyInTx(ctx, options, func(ctx context.Context, tx *store.Tx, b *batch) error {
+		if err := b.loadRows(ctx, tx, b.wantKey(nil, key)); err != nil {
 			return err
 		}
 		e := b.rows[key]
 		if !e.exists || !e.row.Hidden() {
 			return nil
 		}
-		names, err := tx.Altered(ctx, e.row, "locked_until")
+		names, err := tx.Altered(ctx, e.row, lockedUntil)
 		if err != nil || len(names) == 0 {
 			return err
 		}
 		e.save = true
-		b.changes = append(b.changes, store.Change{Key: key, Operation: row.OpDelete, Version: e.row.Version, Fields: names})
-		b.found = append(b.found, Difference{Key: key, Altered: true, Fields: names, Written: e.row.Written})
+		b.change(row.OpDelete, e.row, names)
+		b.reads.found = append(b.reads.found, Difference{Key: key, Altered: true, Fields: names, Written: e.row.Written})
 		return nil
 	})
 }
 
-// learnVanished finds out which permissions that roles have lost are deleted here, too: they left the roles by that.
-func (b *batch) learnVanished(ctx context.Context, tx *store.Tx, op *operation) error {
-	e := b.rows[op.key]
-	if op.key.Kind != clerk.KindRole || !e.exists || op.do != upsert {
+// findDeletedPermissions finds out which permissions that a role lost are deleted here too. They left the role by being
+// deleted.
+func (b *batch) findDeletedPermissions(ctx context.Context, tx *store.Tx, op *converge.Operation) error {
+	e := b.rows[op.Key]
+	if op.Key.Kind != clerk.KindRole || !e.exists || op.Action != converge.Upsert {
 		return nil
 	}
-	lost, _ := permissionsLost(e.row.Body(), op.body)
-	sights, err := tx.RowMetas(ctx, clerk.KindPermission, lost)
-	for id, s := range sights {
+	lost, _ := permissionsLost(e.row.Body(), op.Body)
+	found, err := tx.RowMetas(ctx, clerk.KindPermission, lost)
+	for id, s := range found {
 		if s.Hidden {
-			b.vanished[id] = true
+			b.reads.deletedPermissions[id] = true
 		}
 	}
 	return err
 }
 
-// permissionsLost are the ids of permissions that a role had before and has no more; gained reports whether it has others.
+// permissionsLost returns the ids of permissions that a role had before and has no more. gained reports whether it got others.
 func permissionsLost(before, after clerk.Value) (lost []string, gained bool) {
 	left := map[string]bool{}
 	for _, p := range before.Get("permissions").All() {
@@ -134,10 +142,10 @@ func permissionsLost(before, after clerk.Value) (lost []string, gained bool) {
 	return lost, gained
 }
 
-// onlyVanished reports whether a role differs in nothing but permissions that are deleted, here as at Clerk. The live view
-// does not show them, so that nothing was wrong.
-func (b *batch) onlyVanished(before clerk.Value, op *operation, fields []string) bool {
-	if op.key.Kind != clerk.KindRole {
+// lostOnlyDeleted reports whether a role differs only in permissions that are deleted both here and at Clerk. The live view
+// does not show them, so nothing was wrong.
+func (b *batch) lostOnlyDeleted(before clerk.Value, op *converge.Operation, fields []string) bool {
+	if op.Key.Kind != clerk.KindRole {
 		return false
 	}
 	for _, f := range fields {
@@ -145,9 +153,9 @@ func (b *batch) onlyVanished(before clerk.Value, op *operation, fields []string)
 			return false
 		}
 	}
-	lost, gained := permissionsLost(before, op.body)
+	lost, gained := permissionsLost(before, op.Body)
 	for _, id := range lost {
-		if !b.vanished[id] {
+		if !b.reads.deletedPermissions[id] {
 			return false
 		}
 	}

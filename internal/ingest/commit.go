@@ -18,12 +18,12 @@ const (
 	Duplicate   Status = "duplicate"
 	Ignored     Status = "ignored"
 	Quarantined Status = "quarantined"
-	Invalid     Status = "invalid"     // a dead letter: delivering it again can not help
-	Failed      Status = "failed"      // a dead letter by our own fault: a later delivery may succeed
-	Unavailable Status = "unavailable" // nothing is stored, or nobody knows: deliver it again
+	Invalid     Status = "invalid"     // a dead letter: delivering it again cannot help
+	Failed      Status = "failed"      // a dead letter because of an error here: a later delivery may succeed
+	Unavailable Status = "unavailable" // nothing is stored, or the outcome is unknown: deliver it again
 )
 
-// Outcome is the answer to one message. Err is for the log.
+// Outcome is the result of one message. Err is for the log.
 type Outcome struct {
 	Status Status
 	Err    error
@@ -66,8 +66,8 @@ func (in *Ingest) newQueue() *group.Queue[*job] {
 	})
 }
 
-// Submit waits until the message is committed, or until it is known that it can not be.
-// It does not stop waiting when the caller hangs up: an event that was taken in is stored.
+// Submit waits until the message is committed, or until it is known that it cannot be. It does not stop waiting when the
+// sender hangs up: an event that was accepted is stored.
 func (in *Ingest) Submit(p *Prepared) Outcome {
 	j := &job{Prepared: p, done: make(chan struct{})}
 	if _, err := in.enqueue(j); err != nil {
@@ -79,7 +79,7 @@ func (in *Ingest) Submit(p *Prepared) Outcome {
 	return j.outcome
 }
 
-// enqueue takes in jobs from the first on, as many as there is room for. Those share a commit.
+// enqueue accepts jobs from the first on, as many as there is room for. They share a commit.
 func (in *Ingest) enqueue(jobs ...*job) (taken int, err error) {
 	taken, err = in.queue.Add(jobs...)
 	switch {
@@ -91,23 +91,22 @@ func (in *Ingest) enqueue(jobs ...*job) (taken int, err error) {
 	return taken, err
 }
 
-// Close refuses new messages and waits until those taken in are committed or answered.
+// Close refuses new messages and waits until the accepted ones are committed or have failed.
 func (in *Ingest) Close() { in.queue.Close() }
 
-// commit stores a batch in one transaction. When the database is at fault it tries again,
-// then gives the whole batch back. When it is not, each event is tried alone, and one that
-// fails alone is a dead letter: it must not take the others with it, nor stop them.
+// commit stores a batch in one transaction. If the database fails, it tries again, then fails the whole batch. After any other
+// error it tries each event alone. An event that fails alone becomes a dead letter, so that it does not stop the others.
 func (in *Ingest) commit(jobs []*job) {
 	began, traced := time.Now(), in.trace(jobs)
-	err := in.try(func(ctx context.Context) error { return in.applyAll(ctx, jobs) })
+	err := in.retry(func(ctx context.Context) error { return in.applyAll(ctx, jobs) })
 	traced(err)
 	switch {
 	case err == nil:
 	case store.IsTransient(err):
-		in.giveBack(jobs, err)
+		in.failAll(jobs, err)
 		return
 	case len(jobs) == 1:
-		in.bury(jobs[0], err)
+		in.storeDeadLetter(jobs[0], err)
 	default:
 		for _, j := range jobs {
 			in.commit([]*job{j})
@@ -118,13 +117,12 @@ func (in *Ingest) commit(jobs []*job) {
 	for _, j := range jobs {
 		in.count(j)
 	}
-	in.measure(jobs, began)
+	in.reportCommit(jobs, began)
 }
 
-// try runs a transaction until it succeeds, fails for good, or has had its tries.
-// An unknown outcome of a commit is a transient error too: what was committed after all
-// is then found as a duplicate.
-func (in *Ingest) try(work func(context.Context) error) error {
+// retry runs a transaction until it succeeds, fails with a permanent error, or has used up its tries. A commit with an unknown
+// outcome is a transient error too: if it was committed, the next try finds duplicates.
+func (in *Ingest) retry(work func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
 	for n := 1; ; n++ {
@@ -139,7 +137,8 @@ func (in *Ingest) try(work func(context.Context) error) error {
 	}
 }
 
-func (in *Ingest) giveBack(jobs []*job, err error) {
+// failAll fails all events of a batch; Clerk will deliver them again.
+func (in *Ingest) failAll(jobs []*job, err error) {
 	in.log.Error("events could not be stored", "events", len(jobs), "error", err)
 	in.Stats.Unavailable.Add(int64(len(jobs)))
 	for _, j := range jobs {
@@ -148,15 +147,15 @@ func (in *Ingest) giveBack(jobs []*job, err error) {
 	}
 }
 
-// bury keeps an event that alone makes the transaction fail.
-func (in *Ingest) bury(j *job, cause error) {
-	err := in.try(func(ctx context.Context) error {
+// storeDeadLetter keeps an event that alone makes the transaction fail.
+func (in *Ingest) storeDeadLetter(j *job, cause error) {
+	err := in.retry(func(ctx context.Context) error {
 		return in.db.Update(ctx, func(tx *store.Tx) error {
 			b := newBatch(in, tx)
-			if err := b.known(ctx, tx, []*job{j}); err != nil {
+			if err := b.loadReferenced(ctx, tx, []*job{j}); err != nil {
 				return err
 			}
-			d := b.delivery(j.Prepared)
+			d := j.delivery
 			earlier, err := tx.Inbox(ctx, []string{d.MessageID})
 			if err != nil {
 				return err
@@ -167,7 +166,7 @@ func (in *Ingest) bury(j *job, cause error) {
 		})
 	})
 	if err != nil {
-		// a dead letter that can not be stored was not taken in
+		// a dead letter that cannot be stored was not accepted
 		j.outcome = Outcome{Unavailable, errors.Join(cause, err)}
 		return
 	}
@@ -191,6 +190,6 @@ func (in *Ingest) count(j *job) {
 		in.log.Error("event is a dead letter", "message_id", j.delivery.MessageID, "type", j.delivery.Type, "error", j.outcome.Err)
 	case Unavailable:
 		in.Stats.Unavailable.Add(1)
-	case Unreadable: // is not submitted
+	case Unreadable: // was never submitted
 	}
 }

@@ -1,12 +1,13 @@
-// Package ingest turns signed events into mirrored rows so that the mirror converges: in
-// whatever order events come, however often, the rows end up the same. It is the only
-// writer of mirrored rows, whoever asks: webhook, replay, or a read from Clerk.
+// Package ingest writes verified events and reads from Clerk into the mirror. It is the only writer of mirrored rows.
 //
-// The life of an event: [Ingest.Prepare] parses the body, redacts it and derives
-// operations, without a clock or a database (prepare.go, operations.go). [Ingest.Submit]
-// hands it to the committer, which gathers what waits into one transaction (commit.go).
-// In it rows are loaded, merged in memory by one pure function (merge.go) and saved
-// together with the inbox and the change feed (batch.go). Only then it is answered.
+// The life of an event:
 //
-// The rules are those of docs/correctness.md.
+//  1. [Ingest.Prepare] parses the body, redacts it and derives operations, without a database (prepare.go).
+//  2. [Ingest.Submit] hands it to the queue, which gathers what waits into one transaction (commit.go).
+//  3. The transaction loads the rows, decides about each message (inbox.go), and merges each event's delta if all of its
+//     operations succeeded (batch.go). Package converge computes the delta.
+//  4. It saves rows, verify queue (verify.go), change feed and inbox together. Then the sender is answered.
+//
+// Reads from Clerk take the same way from the third step on (reads.go): single objects (apply_read.go) and pages of lists
+// (apply_page.go).
 package ingest

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/clerksync/clerksync/internal/group"
+	"github.com/clerksync/clerksync/internal/privacy"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -19,49 +20,39 @@ import (
 type Config struct {
 	DB     *store.DB
 	Logger *slog.Logger
-	// Pins answers the instances whose events are applied; none means all.
-	Pins func() []string
-	Now  func() time.Time // for arrival times alone; no rule asks a clock
-	// Committed hears what was written, after the commit and before anybody is answered. nil is fine.
-	Committed func([]store.ChangeRef)
-	// EraseAtOnce erases a user in the transaction of its deletion; else that is for EraseDue.
-	EraseAtOnce bool
-	// Measured hears of each batch that was committed. nil is fine.
-	Measured func(Commit)
-	// Tracer takes a span of each commit that a traced message is in. nil is fine.
+	// AllowedInstances returns the instances whose events are applied; none means all.
+	AllowedInstances func() []string
+	Now              func() time.Time // for arrival times only; no rule uses a clock
+	// OnCommit is called with what changed, after the commit and before the senders are answered. nil is fine.
+	OnCommit func([]row.ChangeRef)
+	// EraseOnDelete erases a user in the transaction of its deletion. Otherwise EraseDue does it.
+	EraseOnDelete bool
+	// OnMeasure is called after each committed batch. nil is fine.
+	OnMeasure func(Commit)
+	// Tracer makes a span of each commit that contains a traced message. nil is fine.
 	Tracer trace.Tracer
-	// Redact is never stored, nor are one-time secrets, as long as the database itself has no paths of redaction; see
-	// [Ingest.ChangeRedaction].
-	Redact Redaction
+	// Redact is never stored, in addition to one-time secrets. It applies as long as the database has no paths of its own;
+	// see [privacy.Redactor.ChangeRedaction].
+	Redact privacy.Redaction
 }
 
-// Ingest is the one writer of mirrored rows. It owns no goroutine while nothing waits.
+// Ingest is the one writer of mirrored rows. It runs no goroutine while nothing waits.
 type Ingest struct {
-	db        *store.DB
-	log       *slog.Logger
-	pins      func() []string
-	now       func() time.Time
-	inboxKey  []byte
-	tell      func([]store.ChangeRef)
-	atOnce    bool                  // erases
-	redaction Redaction             // configured
-	rules     atomic.Pointer[rules] // in force
-	measured  func(Commit)
-	tracer    trace.Tracer
-	Stats     Stats
-	queue     *group.Queue[*job]
+	*privacy.Redactor
 
-	seen sync.Map // instance ids remembered already
-}
+	db               *store.DB
+	log              *slog.Logger
+	allowedInstances func() []string
+	now              func() time.Time
+	inboxKey         []byte
+	onCommit         func([]row.ChangeRef)
+	eraseOnDelete    bool
+	onMeasure        func(Commit)
+	tracer           trace.Tracer
+	Stats            Stats
+	queue            *group.Queue[*job]
 
-// Stats counts what happened since the start.
-type Stats struct {
-	Applied, Duplicates, Ignored, Quarantined, Dead, Unavailable atomic.Int64
-	Conflicts                                                    atomic.Int64 // message ids that came again with another body
-	FactsRejected                                                atomic.Int64 // joined times that were nonsense
-	Commits                                                      atomic.Int64
-
-	byType map[string]*[statusCount]atomic.Int64 // never changes but in its counters
+	seenInstances sync.Map // ids of instances that are stored already
 }
 
 // New prepares an Ingest on a migrated database. It starts nothing.
@@ -71,14 +62,14 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 		return nil, fmt.Errorf("read the inbox key: %w", err)
 	}
 	in := &Ingest{
-		db: c.DB, log: c.Logger, pins: c.Pins, now: c.Now, inboxKey: key, tell: c.Committed, measured: c.Measured, tracer: c.Tracer,
-		atOnce: c.EraseAtOnce, redaction: c.Redact,
+		db: c.DB, log: c.Logger, allowedInstances: c.AllowedInstances, now: c.Now, inboxKey: key, onCommit: c.OnCommit,
+		onMeasure: c.OnMeasure, tracer: c.Tracer, eraseOnDelete: c.EraseOnDelete,
 	}
-	if in.tell == nil {
-		in.tell = func([]store.ChangeRef) {}
+	if in.onCommit == nil {
+		in.onCommit = func([]row.ChangeRef) {}
 	}
-	if in.pins == nil {
-		in.pins = func() []string { return nil }
+	if in.allowedInstances == nil {
+		in.allowedInstances = func() []string { return nil }
 	}
 	if in.now == nil {
 		in.now = time.Now
@@ -89,6 +80,7 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 	if in.log == nil {
 		in.log = slog.New(slog.DiscardHandler)
 	}
+	in.Redactor = privacy.NewRedactor(c.DB, in.log, c.Redact)
 	in.Stats.init()
 	in.queue = in.newQueue()
 	return in, nil

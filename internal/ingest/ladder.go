@@ -18,9 +18,9 @@ const (
 	ladderTimeout = 10 * time.Minute
 )
 
-// ChangeLadder puts a role ladder into force and derives the stored roles by it. Both happen in one transaction, so that
-// there is no moment in which a stored role comes from another ladder than the one in force. It returns how many users
-// got another role. Where the ladder is in force already, it writes nothing.
+// ChangeLadder puts a role ladder into force and derives the stored roles by it, in one transaction. So a stored role never
+// comes from another ladder than the one in force. It returns how many users got another role. If the ladder is in force
+// already, it writes nothing.
 func (in *Ingest) ChangeLadder(ctx context.Context, roles []string) (changed int, err error) {
 	if slices.Equal(in.db.Settings().Ladder, roles) {
 		return 0, nil
@@ -65,21 +65,21 @@ func changeLadder(ctx context.Context, tx *store.Tx, roles []string) (changed in
 	}})
 }
 
-// rederive saves the users whose role differs between two ladders; the later one is in force.
-func rederive(ctx context.Context, tx *store.Tx, keys []store.Key, before, after []string) (changed int, err error) {
+// rederive saves the users whose role differs between two ladders. The second one is in force.
+func rederive(ctx context.Context, tx *store.Tx, keys []row.Key, before, after []string) (changed int, err error) {
 	rows, err := tx.Rows(ctx, keys)
 	if err != nil {
 		return 0, err
 	}
-	var differ []*store.Row
-	var changes []store.Change
+	var differ []*row.Row
+	var changes []row.Change
 	for _, k := range keys {
 		user := rows[k]
 		if user == nil || row.RoleOf(user.Body(), before) == row.RoleOf(user.Body(), after) {
 			continue
 		}
 		differ = append(differ, user)
-		changes = append(changes, store.Change{Key: k, Operation: row.OpUpsert, Version: user.Version, Fields: []string{"role"}})
+		changes = append(changes, row.Change{Key: k, Operation: row.OpUpsert, Version: user.Version, Fields: []string{"role"}})
 	}
 	if err := tx.SaveRows(ctx, differ); err != nil {
 		return 0, err

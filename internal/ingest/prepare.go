@@ -5,20 +5,25 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/converge"
+	"github.com/clerksync/clerksync/internal/privacy"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
 // Message is a delivery whose signature was verified.
 type Message struct {
 	ID       string
-	SignedAt time.Time // of this attempt; zero where the scheme tells none
+	SignedAt time.Time // of this attempt; zero if the signature scheme has no time
 	Body     []byte
 }
 
@@ -26,18 +31,19 @@ type Message struct {
 const (
 	ReasonInvalid         = "invalid"          // the event lacks what it must have
 	ReasonError           = "error"            // applying it failed here
-	ReasonForeignInstance = "foreign_instance" // another Clerk instance's
+	ReasonForeignInstance = "foreign_instance" // from another Clerk instance
 	ReasonBodyConflict    = "body_conflict"    // an id seen before, with another body
-	ReasonUnknownType     = "unknown_type"     // an event type this version does not know
-	ReasonNotKept         = "not_kept"         // e-mails and text messages: one-time codes
+	ReasonUnknownType     = "unknown_type"     // an event type that this version does not know
+	ReasonNotKept         = "not_kept"         // e-mails and text messages, which hold one-time codes
 )
 
 // Prepared is a message that was read and waits to be committed.
 type Prepared struct {
 	delivery store.Delivery // as it will be stored if it is new
+	decided  store.State    // what is to become of it: applied, ignored, quarantined or dead
 	redacted bool           // the body that is kept is not the one that was delivered
-	ops      []operation
-	persons  []string // users that it tells of
+	ops      []converge.Operation
+	users    []string // ids of the users that it is about
 	size     int
 	replay   bool
 	fault    error              // why the delivery is dead
@@ -45,9 +51,8 @@ type Prepared struct {
 	settings int64              // the revision of the settings by which it was read
 }
 
-// Prepare reads a message: pure but for the clock that stamps its arrival. The error is a
-// [*clerk.SyntaxError]: what is no JSON object is not kept. Anything else, odd as it may
-// be, is for Submit.
+// Prepare reads a message. It is pure except for the clock that stamps the arrival. The error is a [*clerk.SyntaxError]: a
+// body that is no JSON object is not kept. Submit decides about all others.
 func (in *Ingest) Prepare(m Message) (*Prepared, error) {
 	envelope, err := clerk.Parse(m.Body)
 	if err != nil {
@@ -70,7 +75,9 @@ func (in *Ingest) Prepare(m Message) (*Prepared, error) {
 	return p, nil
 }
 
-// bodyDigest tells bodies apart without giving them away: it is keyed.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+
+// bodyDigest returns a keyed hash of a body. It recognizes equal bodies and reveals nothing about them.
 func (in *Ingest) bodyDigest(body string) string {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
@@ -80,48 +87,96 @@ func (in *Ingest) bodyDigest(body string) string {
 	return hex.EncodeToString(mac.Sum((*buffer)[:0]))
 }
 
-// read judges an envelope, new or from the inbox.
+// read decides what is to become of an envelope, new or from the inbox, and derives its operations.
 func (in *Ingest) read(envelope clerk.Value) (*Prepared, error) {
 	settings := in.db.Settings().Revision // from before they are used
 	if isMessage(envelope) {
-		event, _ := clerk.EventOf(envelope) // what a message lacks does not matter: nothing of it is kept
-		return &Prepared{delivery: in.judged(event, store.StateIgnored, ReasonNotKept), settings: settings}, nil
+		event, _ := clerk.EventOf(envelope) // nothing of a message is kept, so it does not matter what it lacks
+		return newPrepared(event, store.StateIgnored, ReasonNotKept, settings), nil
 	}
-	kept, redacted := in.redact(envelope)
+	kept, redacted := in.Redact(envelope)
 	event, err := clerk.EventOf(kept)
 	var lack *clerk.FieldError
 	if err != nil && !errors.As(err, &lack) {
 		return nil, err
 	}
-	p := &Prepared{fault: err, redacted: redacted, settings: settings}
 	data, whole := encode(kept)
+	fault := err
 	state, reason := store.StateApplied, ""
-	switch pins := in.pins(); {
-	case len(pins) > 0 && event.InstanceID != "" && !slices.Contains(pins, event.InstanceID):
-		state, reason = store.StateQuarantined, ReasonForeignInstance
-		p.fault = nil
+	var ops []converge.Operation
+	switch allowed := in.allowedInstances(); {
+	case len(allowed) > 0 && event.InstanceID != "" && !slices.Contains(allowed, event.InstanceID):
+		state, reason, fault = store.StateQuarantined, ReasonForeignInstance, nil
 	case lack != nil:
 		state, reason = store.StateDead, ReasonInvalid
 	case event.Kind == "":
 		state, reason = store.StateIgnored, ReasonUnknownType
 	default:
 		var rejected int
-		p.ops, rejected = operationsOf(event, data)
+		ops, rejected = converge.FromEvent(event, data)
 		in.Stats.FactsRejected.Add(int64(rejected))
 	}
-	p.delivery = in.judged(event, state, reason)
-	p.delivery.Body = whole
+	p := newPrepared(event, state, reason, settings)
+	p.fault, p.redacted, p.ops, p.delivery.Body = fault, redacted, ops, whole
 	for i := range p.ops {
-		p.delivery.Subjects = append(p.delivery.Subjects, subject(p.ops[i].key))
-		p.persons = p.ops[i].persons(p.persons)
+		p.delivery.Subjects = append(p.delivery.Subjects, subject(p.ops[i].Key))
+		p.users = privacy.UsersOf(p.users, &p.ops[i])
 	}
 	if len(p.ops) == 0 {
-		p.persons = personsIn(kept, nil)
+		p.users = privacy.UsersIn(p.users, kept)
 	}
 	return p, nil
 }
 
-// encode answers the encodings of an envelope's data and of the whole, at the price of one.
+func newPrepared(e *clerk.Event, state store.State, reason string, settings int64) *Prepared {
+	return &Prepared{decided: state, settings: settings, delivery: store.Delivery{
+		Type: e.Type, InstanceID: e.InstanceID, State: state, Reason: reason, Attempts: 1, Revision: converge.ApplyRevision,
+	}}
+}
+
+// withoutBody returns a copy of a message about a user who was erased, whose delivery keeps no body.
+func (p *Prepared) withoutBody() *Prepared {
+	less := *p
+	less.delivery.State, less.delivery.Body, less.delivery.Digest = store.StateErased, "", ""
+	return &less
+}
+
+// renewAll reads messages again that were read by settings which are no longer in force: other paths are redacted now, or the
+// database has learned its instance.
+func (in *Ingest) renewAll(tx *store.Tx, jobs []*job) error {
+	for _, j := range jobs {
+		if j.settings == tx.Settings().Revision {
+			continue
+		}
+		renewed, err := in.renew(j.Prepared)
+		if err != nil {
+			return fmt.Errorf("read %s by the settings in force: %w", j.delivery.MessageID, err)
+		}
+		j.Prepared = renewed
+	}
+	return nil
+}
+
+// renew reads a message again from the body that was to be stored, because redaction is idempotent.
+func (in *Ingest) renew(p *Prepared) (*Prepared, error) {
+	if p.delivery.Body == "" {
+		return p, nil // nothing of it is kept
+	}
+	envelope, err := clerk.Parse([]byte(p.delivery.Body))
+	if err != nil {
+		return nil, err
+	}
+	next, err := in.read(envelope)
+	if err != nil {
+		return nil, err
+	}
+	next.replay, next.size, next.span = p.replay, p.size, p.span
+	next.delivery.MessageID, next.delivery.ReceivedAt, next.delivery.SignedAt = p.delivery.MessageID, p.delivery.ReceivedAt, p.delivery.SignedAt
+	next.delivery.Digest = p.delivery.Digest // of the body as it was delivered
+	return next, nil
+}
+
+// encode returns the encodings of an envelope's data and of the whole envelope, and encodes the data only once.
 func encode(envelope clerk.Value) (data, whole string) {
 	data = envelope.Get("data").JSON()
 	b := make([]byte, 0, len(data)+512)
@@ -142,19 +197,13 @@ func encode(envelope clerk.Value) (data, whole string) {
 	return data, string(append(b, '}'))
 }
 
-// isMessage recognizes announcements of e-mails and text messages, malformed ones too.
+// isMessage reports whether an envelope announces an e-mail or a text message, even a malformed one.
 func isMessage(envelope clerk.Value) bool {
 	eventType, object := envelope.Get("type").String(), envelope.Get("data").Get("object").String()
 	return strings.HasPrefix(eventType, "email.") || strings.HasPrefix(eventType, "sms.") ||
 		object == "email" || object == "sms_message"
 }
 
-func (in *Ingest) judged(e *clerk.Event, state store.State, reason string) store.Delivery {
-	return store.Delivery{
-		Type: e.Type, InstanceID: e.InstanceID, State: state, Reason: reason, Attempts: 1, Revision: ApplyRevision,
-	}
-}
-
-// subject names an object in an inbox row; ids hold no spaces in Clerk's world, and one
-// that did would be two words that name nothing.
-func subject(k store.Key) string { return string(k.Kind) + ":" + k.ID }
+// subject returns the name of an object in an inbox row. Clerk's ids hold no spaces. An id with a space would become two
+// words that name nothing.
+func subject(k row.Key) string { return string(k.Kind) + ":" + k.ID }

@@ -4,16 +4,224 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// ErrNoBody says that a delivery's body was not kept, so that it can not be replayed.
+// Bounds of a replay.
+const (
+	replayTogether = 64 // deliveries that are in memory at once and share a commit
+	replayPage     = 500
+	keptFailures   = 100
+	replayWaits    = 100 // times that a replay waits for room in the queue
+	replayWait     = 100 * time.Millisecond
+)
+
+// ReplayOptions say how deliveries are replayed.
+type ReplayOptions struct {
+	DryRun    bool // only report what would happen, in a transaction that only reads
+	KeepGoing bool // do not stop at a failure
+	// Progress is called with the report from time to time, never concurrently. nil is fine.
+	Progress func(ReplayReport)
+}
+
+// ReplayReport is the result of a replay.
+type ReplayReport struct {
+	DryRun   bool             `json:"dry_run"`
+	Replayed int64            `json:"replayed"`
+	Outcomes map[Status]int64 `json:"outcomes"`
+	// Skipped deliveries have no body: it was not kept, is older than the retention, or is about an erased user.
+	Skipped int64 `json:"skipped"`
+	Changes int64 `json:"changes"` // entries that the change feed would get; only of a dry run
+	Failed  int64 `json:"failed"`
+	// Failures are the first hundred that could not be applied.
+	Failures []ReplayFailure `json:"failures"`
+	Stopped  bool            `json:"stopped"` // at the first failure: there may be more to replay
+}
+
+// ReplayFailure is a delivery that could not be applied.
+type ReplayFailure struct {
+	MessageID string `json:"message_id"`
+	Status    Status `json:"status"` // invalid, failed, unavailable, or unreadable: the stored body is damaged
+	Problem   string `json:"problem"`
+}
+
+// Unreadable is the status of a delivery whose stored body cannot be read.
+const Unreadable Status = "unreadable"
+
+// replaying is one run of a replay.
+type replaying struct {
+	in      *Ingest
+	options ReplayOptions
+	report  ReplayReport
+}
+
+// ReplayAll applies again the deliveries that a filter selects. The order does not matter and is not defined. It leaves out
+// quarantined and dismissed deliveries unless the filter selects that state. Its memory does not depend on how many there are.
+func (in *Ingest) ReplayAll(ctx context.Context, filter store.DeliveryFilter, o ReplayOptions) (ReplayReport, error) {
+	filter.Limit, filter.Unquarantined = replayPage, !filter.State.SetAside()
+	return in.replayPages(ctx, o, func() ([]string, error) {
+		ids, err := in.db.DeliveryIDs(ctx, filter)
+		if len(ids) > 0 {
+			filter.AfterMessageID = ids[len(ids)-1]
+		}
+		return ids, err
+	})
+}
+
+// ReplayIDs applies the deliveries of message ids again. If one does not exist, the error is [store.ErrNotFound].
+func (in *Ingest) ReplayIDs(ctx context.Context, ids []string, o ReplayOptions) (ReplayReport, error) {
+	for _, id := range ids {
+		if _, err := in.db.Delivery(ctx, id); err != nil {
+			return ReplayReport{}, fmt.Errorf("delivery %s: %w", id, err)
+		}
+	}
+	return in.replayPages(ctx, o, func() (page []string, _ error) {
+		n := min(len(ids), replayPage)
+		page, ids = ids[:n], ids[n:]
+		return page, nil
+	})
+}
+
+func (in *Ingest) replayPages(ctx context.Context, o ReplayOptions, next func() ([]string, error)) (ReplayReport, error) {
+	r := &replaying{in: in, options: o, report: ReplayReport{DryRun: o.DryRun, Outcomes: map[Status]int64{}}}
+	for {
+		page, err := next()
+		if err != nil || len(page) == 0 {
+			return r.report, err
+		}
+		if err = r.page(ctx, page); err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || r.report.Stopped {
+			return r.report, err
+		}
+		if o.Progress != nil {
+			o.Progress(r.report)
+		}
+	}
+}
+
+// page replays a page, a few deliveries at a time.
+func (r *replaying) page(ctx context.Context, ids []string) error {
+	apply := r.apply
+	if r.options.DryRun {
+		apply = r.dry
+	}
+	for len(ids) > 0 && !r.report.Stopped && ctx.Err() == nil {
+		n := min(len(ids), replayTogether)
+		jobs, err := r.read(ctx, ids[:n])
+		if err == nil {
+			err = apply(ctx, jobs)
+		}
+		if err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+// read reads deliveries. It leaves out those that were removed since.
+func (r *replaying) read(ctx context.Context, ids []string) (jobs []*job, err error) {
+	stored, err := r.in.db.DeliveriesOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		d, found := stored[id]
+		if !found {
+			continue
+		}
+		p, err := r.in.prepareStored(d)
+		if err != nil {
+			r.note(id, Outcome{Unreadable, err})
+			continue
+		}
+		jobs = append(jobs, &job{Prepared: p, done: make(chan struct{})})
+	}
+	return jobs, nil
+}
+
+// apply commits deliveries together. Live events come first: if the queue is full, apply waits up to ten seconds.
+func (r *replaying) apply(ctx context.Context, jobs []*job) error {
+	for waited := 0; len(jobs) > 0; {
+		taken, err := r.in.enqueue(jobs...)
+		for _, j := range jobs[:taken] {
+			<-j.done
+			r.note(j.delivery.MessageID, j.outcome)
+		}
+		jobs = jobs[taken:]
+		switch {
+		case taken > 0:
+			waited = 0
+			continue
+		case !errors.Is(err, ErrQueueFull) || waited == replayWaits:
+			for _, j := range jobs {
+				r.note(j.delivery.MessageID, Outcome{Unavailable, err})
+			}
+			return nil
+		}
+		waited++
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(replayWait):
+		}
+	}
+	return nil
+}
+
+// dry finds out what would become of deliveries, and writes nothing.
+func (r *replaying) dry(ctx context.Context, jobs []*job) error {
+	err := r.in.db.View(ctx, func(tx *store.Tx) error {
+		b := newBatch(r.in, tx)
+		if err := b.process(ctx, tx, jobs); err != nil {
+			return err
+		}
+		r.report.Changes += int64(len(b.effects.Changes))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		r.note(j.delivery.MessageID, j.outcome)
+	}
+	return nil
+}
+
+func (r *replaying) note(id string, o Outcome) {
+	if errors.Is(o.Err, ErrNoBody) {
+		r.report.Skipped++
+		return
+	}
+	r.report.Replayed++
+	r.report.Outcomes[o.Status]++
+	switch o.Status {
+	case Invalid, Failed, Unavailable, Unreadable:
+	default:
+		return
+	}
+	r.report.Failed++
+	r.report.Stopped = r.report.Stopped || !r.options.KeepGoing
+	if len(r.report.Failures) < keptFailures {
+		problem := ""
+		if o.Err != nil {
+			problem, _, _ = strings.Cut(o.Err.Error(), "\n")
+		}
+		r.report.Failures = append(r.report.Failures, ReplayFailure{id, o.Status, problem[:min(len(problem), 200)]})
+	}
+}
+
+// ErrNoBody says that a delivery cannot be replayed because its body was not kept.
 var ErrNoBody = errors.New("the body of the delivery is not kept")
 
-// Replay applies a stored delivery again, through the very same functions as a new one.
-// What the mirror knows already changes nothing.
+// Replay applies a stored delivery again, by the same functions as a new one. What the mirror has already changes nothing.
 func (in *Ingest) Replay(ctx context.Context, messageID string) (Outcome, error) {
 	d, err := in.db.Delivery(ctx, messageID)
 	if err != nil {
@@ -23,15 +231,15 @@ func (in *Ingest) Replay(ctx context.Context, messageID string) (Outcome, error)
 }
 
 func (in *Ingest) replay(d store.Delivery) (Outcome, error) {
-	p, err := in.again(d)
+	p, err := in.prepareStored(d)
 	if err != nil {
 		return Outcome{}, err
 	}
 	return in.Submit(p), nil
 }
 
-// again reads a stored delivery as if it had just come.
-func (in *Ingest) again(d store.Delivery) (*Prepared, error) {
+// prepareStored reads a stored delivery as if it had just come.
+func (in *Ingest) prepareStored(d store.Delivery) (*Prepared, error) {
 	if d.Body == "" || d.State == store.StateErased {
 		return nil, ErrNoBody
 	}
@@ -49,11 +257,11 @@ func (in *Ingest) again(d store.Delivery) (*Prepared, error) {
 	return p, nil
 }
 
-// Upgrade replays once what an older version could not read: dead letters and events of
-// types that it did not know. It answers how many.
+// Upgrade replays once what an older version could not read: dead letters and events of types that it did not know. It returns
+// how many.
 func (in *Ingest) Upgrade(ctx context.Context) (replayed int, err error) {
 	for _, state := range []store.State{store.StateDead, store.StateIgnored} {
-		n, err := in.upgrade(ctx, store.DeliveryFilter{State: state, RevisionBelow: ApplyRevision, Limit: 500})
+		n, err := in.upgrade(ctx, store.DeliveryFilter{State: state, RevisionBelow: converge.ApplyRevision, Limit: 500})
 		if replayed += n; err != nil {
 			return replayed, err
 		}
@@ -76,7 +284,7 @@ func (in *Ingest) upgrade(ctx context.Context, filter store.DeliveryFilter) (rep
 			case err == nil:
 				replayed++
 			case !errors.Is(err, ErrNoBody):
-				in.log.Warn("a delivery can not be replayed", "message_id", d.MessageID, "error", err)
+				in.log.Warn("a delivery cannot be replayed", "message_id", d.MessageID, "error", err)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package ingest
+package privacy
 
 import (
 	"maps"
@@ -63,7 +63,7 @@ func TestFinder(t *testing.T) {
 
 func TestFinderOfUserNames(t *testing.T) {
 	t.Parallel()
-	f := newFinder([]store.Erasure{{Search: []string{"user_1", usernameMark + "Dora"}}, {Search: []string{"user_2", usernameMark + "chat"}}})
+	f := newFinder([]store.Erasure{{Search: []string{"user_1", userNameMark + "Dora"}}, {Search: []string{"user_2", userNameMark + "chat"}}})
 	for body, want := range map[string][]int{
 		`{"object":"game","winner":"dora"}`:              {0},
 		`{"object":"game","text":"well done, @Dora!"}`:   {0},

@@ -1,4 +1,4 @@
-package ingest
+package converge
 
 import (
 	"crypto/sha256"
@@ -10,12 +10,12 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// ApplyRevision numbers the rules by which events become rows. A binary with a higher one
-// replays what an older one could not read.
+// ApplyRevision numbers the rules by which events become rows. A version of clerksync with a higher number replays what an
+// older one could not read.
 const ApplyRevision = 1
 
-// projectionRevision numbers the list below of a kind; it is part of every version, so that rows projected by another list
-// are never taken for a tie. The first walk under a higher number writes all rows of the kind.
+// projectionRevision numbers a kind's list of unstable fields. It is part of every version, so two rows that were projected
+// by different lists are never a tie. The first walk under a higher number writes all rows of the kind.
 func projectionRevision(kind clerk.Kind) int {
 	if kind == clerk.KindUser {
 		return 2 // the flag deprovisioned has an order of its own
@@ -23,10 +23,9 @@ func projectionRevision(kind clerk.Kind) int {
 	return 1
 }
 
-// unstable lists, for each kind, the top-level fields that are not part of the stable
-// projection: what is joined over time, what moves without an event, what other rows
-// hold, legacy aliases, and what only some sources carry. They ride along with the body
-// that wins. `object` is left out for every kind: sources spell it differently.
+// unstable lists, for each kind, the top-level fields that are not part of the stable projection: what is joined over time,
+// what changes without an event, what other rows hold, legacy aliases, and what only some sources carry. They are stored
+// with the body that wins. `object` is left out for every kind, because sources spell it differently.
 var unstable = map[clerk.Kind][]string{
 	clerk.KindUser: {
 		"last_sign_in_at", "last_active_at", "lockout_expires_in_seconds", "verification_attempts_remaining",
@@ -46,7 +45,7 @@ var unstable = map[clerk.Kind][]string{
 	clerk.KindPaymentAttempt:   {"payer", "subscription_items"},
 }
 
-// terminalStates absorb: an object that reached one never leaves it.
+// terminalStates are the states that an object never leaves.
 var terminalStates = map[clerk.Kind][]string{
 	clerk.KindSession:    {"ended", "expired", "removed", "replaced", "revoked", "abandoned"},
 	clerk.KindInvitation: {"accepted", "revoked", "expired"},
@@ -56,14 +55,15 @@ func terminal(kind clerk.Kind, body clerk.Value) bool {
 	return slices.Contains(terminalStates[kind], body.Get("status").String())
 }
 
+// stable reports whether a field is part of the projection.
 func stable(kind clerk.Kind, field string) bool {
 	return field != "object" && !slices.Contains(unstable[kind], field)
 }
 
-// appendProjection writes the stable projection: what two copies of an object must agree on.
+// appendProjection appends the stable projection: what two copies of an object must agree on.
 func appendProjection(dst []byte, kind clerk.Kind, body clerk.Value) []byte {
 	if kind == clerk.KindRole {
-		// the permissions have rows of their own; the role says which are its
+		// permissions have rows of their own, so the ids are enough
 		var ids []clerk.Value
 		for _, p := range body.Get("permissions").All() {
 			ids = append(ids, clerk.Text(p.Get("id").String()))
@@ -76,8 +76,8 @@ func appendProjection(dst []byte, kind clerk.Kind, body clerk.Value) []byte {
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
-// digest identifies a stable projection: the first 128 bits of its SHA-256.
-func digest(kind clerk.Kind, body clerk.Value) string {
+// Digest returns the first 128 bits of the SHA-256 of the stable projection, in hexadecimal.
+func Digest(kind clerk.Kind, body clerk.Value) string {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	*buffer = appendProjection((*buffer)[:0], kind, body)
@@ -85,8 +85,8 @@ func digest(kind clerk.Kind, body clerk.Value) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// parents answers whose object this is: a user's, an organization's, both or neither.
-func parents(kind clerk.Kind, body clerk.Value) (userID, organizationID string) {
+// Parents returns whose object this is: a user's, an organization's, both or neither.
+func Parents(kind clerk.Kind, body clerk.Value) (userID, organizationID string) {
 	switch kind {
 	case clerk.KindSession:
 		return first(body.Get("user_id"), body.Get("user").Get("id")), ""

@@ -13,19 +13,29 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Commit is what there is to say of a batch that was committed.
-type Commit struct {
-	Events int
-	Took   time.Duration   // from its first try
-	Lags   []time.Duration // of new events with a time of Clerk's: from that to the commit, by both clocks
+// Stats counts what happened since the start.
+type Stats struct {
+	Applied, Duplicates, Ignored, Quarantined, Dead, Unavailable atomic.Int64
+	Conflicts                                                    atomic.Int64 // message ids that came again with another body
+	FactsRejected                                                atomic.Int64 // joined times that were nonsense
+	Commits                                                      atomic.Int64
+
+	byType map[string]*[statusCount]atomic.Int64 // only the counters change
 }
 
-// OtherType stands for the types that are not known: they could be any number.
+// Commit describes a batch that was committed.
+type Commit struct {
+	Events int
+	Took   time.Duration   // since its first try
+	Lags   []time.Duration // of new events to which Clerk gave a time: from that time to the commit, by both clocks
+}
+
+// OtherType stands for all types that are not known, because there can be any number of them.
 const OtherType = "other"
 
 const statusCount = 7
 
-// Statuses lists what can become of a message.
+// Statuses lists the possible outcomes of a message.
 func Statuses() []Status {
 	return []Status{Processed, Duplicate, Ignored, Quarantined, Invalid, Failed, Unavailable}
 }
@@ -37,7 +47,7 @@ func (s *Stats) init() {
 	}
 }
 
-// count notes what became of a message of a type.
+// count counts the outcome of a message.
 func (s *Stats) count(eventType string, status Status) {
 	counts := s.byType[eventType]
 	if counts == nil {
@@ -46,7 +56,7 @@ func (s *Stats) count(eventType string, status Status) {
 	counts[slices.Index(Statuses(), status)].Add(1)
 }
 
-// ByType tells how many messages of each type had which outcome, those that there were.
+// ByType calls each with every type and outcome that occurred, and how often.
 func (s *Stats) ByType(each func(eventType string, status Status, n int64)) {
 	for eventType, counts := range s.byType {
 		for i, status := range Statuses() {
@@ -60,9 +70,9 @@ func (s *Stats) ByType(each func(eventType string, status Status, n int64)) {
 // Waiting returns how many messages wait to be committed, and their size in bytes.
 func (in *Ingest) Waiting() (messages, bytes int) { return in.queue.Waiting() }
 
-// measure tells of a committed batch.
-func (in *Ingest) measure(jobs []*job, began time.Time) {
-	if in.measured == nil {
+// reportCommit reports a committed batch to the caller.
+func (in *Ingest) reportCommit(jobs []*job, began time.Time) {
+	if in.onMeasure == nil {
 		return
 	}
 	c := Commit{Events: len(jobs), Took: time.Since(began), Lags: make([]time.Duration, 0, len(jobs))}
@@ -71,21 +81,21 @@ func (in *Ingest) measure(jobs []*job, began time.Time) {
 		if j.outcome.Status != Processed || j.replay || len(j.ops) == 0 {
 			continue
 		}
-		if at := max(j.ops[0].ObservedAt, j.ops[0].at); at > 0 {
+		if at := max(j.ops[0].ObservedAt, j.ops[0].At); at > 0 {
 			c.Lags = append(c.Lags, max(0, now.Sub(at.Time())))
 		}
 	}
-	in.measured(c)
+	in.onMeasure(c)
 }
 
-// Traced names the span in which the message came; the span of its commit links to it.
+// Traced sets the span in which the message came. The span of its commit links to it.
 func (p *Prepared) Traced(span trace.SpanContext) {
 	if span.IsSampled() {
 		p.span = &span
 	}
 }
 
-// KnownType is the event type, or [OtherType].
+// KnownType returns the event type, or [OtherType].
 func (p *Prepared) KnownType() string {
 	if kind, _ := clerk.KindOfEvent(p.delivery.Type); kind == "" {
 		return OtherType
@@ -93,7 +103,7 @@ func (p *Prepared) KnownType() string {
 	return p.delivery.Type
 }
 
-// trace begins the span of a commit, where one of the messages was traced.
+// trace starts the span of a commit if one of its messages was traced.
 func (in *Ingest) trace(jobs []*job) (end func(error)) {
 	var links []trace.Link
 	for _, j := range jobs {
@@ -104,7 +114,7 @@ func (in *Ingest) trace(jobs []*job) (end func(error)) {
 	if len(links) == 0 {
 		return func(error) {}
 	}
-	_, span := in.tracer.Start(context.Background(), "clerksync.commit", trace.WithLinks(links...), //nolint:spancheck // ended by who commits
+	_, span := in.tracer.Start(context.Background(), "clerksync.commit", trace.WithLinks(links...), //nolint:spancheck // the caller ends it
 		trace.WithAttributes(attribute.Int("clerksync.events", len(jobs))))
 	return func(err error) { //nolint:spancheck // as above
 		if err != nil { // its text may quote the event

@@ -1,4 +1,4 @@
-package ingest
+package privacy
 
 import (
 	"strings"
@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	fewestDigits    = 7  // of a number that is looked for
-	fewestNational  = 8  // of one without its country
+	fewestDigits    = 7  // of a number that is searched for
+	fewestNational  = 8  // of a number without its country
 	mostDigits      = 20 // with a prefix
 	longestCountry  = 3
 	mostSeparators  = 4 // between two groups of digits of one number
@@ -17,9 +17,9 @@ const (
 	northAmericaLen = 11
 )
 
-// dialled returns the digits by which a phone number is dialled: with its country, and within it. It returns none for what
-// is no phone number.
-func dialled(number string) []string {
+// dialed returns the digits by which a phone number is dialed: with its country, and within it. It returns none for a text
+// that is no phone number.
+func dialed(number string) []string {
 	digits, ok := onlyDigits(number)
 	if !ok || len(digits) < fewestDigits {
 		return nil
@@ -31,13 +31,13 @@ func dialled(number string) []string {
 	if strings.HasPrefix(digits, northAmerica) && len(digits) == northAmericaLen {
 		return append(all, digits[1:])
 	}
-	for n := 1; n <= longestCountry && len(digits)-n >= fewestNational; n++ { // which of these is the country is not told
+	for n := 1; n <= longestCountry && len(digits)-n >= fewestNational; n++ { // any of these can be the country
 		all = append(all, trunkPrefix+digits[n:])
 	}
 	return all
 }
 
-// onlyDigits returns the digits of a text that consists of digits and what separates them, with a plus in front or not.
+// onlyDigits returns the digits of a text that has only digits, separators and perhaps a plus in front.
 func onlyDigits(text string) (digits string, ok bool) {
 	b := make([]byte, 0, len(text))
 	for i, c := range text {
@@ -56,13 +56,13 @@ func separates(c rune) bool {
 	return c == '(' || c == ')' || c == '.' || c == '/' || unicode.IsSpace(c) || unicode.Is(unicode.Pd, c)
 }
 
-// findPhones finds the numbers, however their digits are grouped. A number begins and ends with a group.
+// findPhones finds numbers, however their digits are grouped. A number begins and ends with a group.
 func (f *finder) findPhones(text string, all found) {
 	if len(f.phones) == 0 {
 		return
 	}
 	var groups []string
-	begin, gap := -1, 0 // of the group that is read; characters since the last one
+	begin, gap := -1, 0 // start of the current group; characters since the last group
 	flush := func() {
 		f.joinGroups(groups, all)
 		groups = groups[:0]
@@ -87,7 +87,7 @@ func (f *finder) findPhones(text string, all found) {
 	flush()
 }
 
-// joinGroups looks up the digits of neighbouring groups. A lone zero inside is the one of "+49 (0)151".
+// joinGroups looks up the digits of neighboring groups. It skips a single zero inside, as in "+49 (0)151".
 func (f *finder) joinGroups(groups []string, all found) {
 	for i := range groups {
 		digits := ""

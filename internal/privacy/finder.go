@@ -1,4 +1,4 @@
-package ingest
+package privacy
 
 import (
 	"strings"
@@ -7,17 +7,17 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// usernameMark begins the user names among what an erasure searches for. Such a name can be any word, so that it is looked
-// for only where nothing else tells whom a delivery is about.
-const usernameMark = "username:"
+// userNameMark begins the user names among what an erasure searches for. A user name can be any word, so it is searched for
+// only where nothing else shows whom a delivery is about.
+const userNameMark = "username:"
 
-// finder finds the erased persons that a text names, in whichever form: addresses in any letter case, phone numbers with any
-// separators, all of it escaped as in links, JSON or HTML. It looks at each word once, however many persons are looked for.
+// finder finds the erased users that a text names, in any form: addresses in any letter case, phone numbers with any
+// separators, all of it escaped as in links, JSON or HTML. It looks at each word once, however many users it searches for.
 type finder struct {
-	ids    map[string][]int // words as they are; whose it is: index of the erasure
+	ids    map[string][]int // words as they are; the values are indexes of erasures
 	words  map[string][]int // words in lower case
-	odd    map[string][]int // in lower case; more than a word, and looked for everywhere
-	phones map[string][]int // digits alone
+	odd    map[string][]int // more than a word, in lower case; searched for everywhere
+	phones map[string][]int // digits only
 	names  map[string][]int // user names in lower case
 }
 
@@ -33,45 +33,46 @@ func newFinder(open []store.Erasure) *finder {
 	return f
 }
 
-func (f *finder) lookFor(s string, person int) {
-	name, isName := strings.CutPrefix(s, usernameMark)
+// lookFor adds a text by which a user is recognized.
+func (f *finder) lookFor(s string, user int) {
+	name, isName := strings.CutPrefix(s, userNameMark)
 	lower := strings.ToLower(s)
 	switch {
 	case isName:
 		lower = strings.ToLower(name)
-		f.names[lower] = append(f.names[lower], person)
+		f.names[lower] = append(f.names[lower], user)
 	case strings.ContainsFunc(s, betweenWords) || trimmed(s) != s:
-		f.odd[lower] = append(f.odd[lower], person)
-	case !strings.Contains(s, "@") && strings.Contains(s, "_"): // letter case tells two ids apart
-		f.ids[s] = append(f.ids[s], person)
+		f.odd[lower] = append(f.odd[lower], user)
+	case !strings.Contains(s, "@") && strings.Contains(s, "_"): // ids can differ in letter case alone
+		f.ids[s] = append(f.ids[s], user)
 	default:
-		f.words[lower] = append(f.words[lower], person)
+		f.words[lower] = append(f.words[lower], user)
 	}
 	if !isName {
-		for _, digits := range dialled(s) {
-			f.phones[digits] = append(f.phones[digits], person)
+		for _, digits := range dialed(s) {
+			f.phones[digits] = append(f.phones[digits], user)
 		}
 	}
 }
 
-// betweenWords reports whether a character is part of no id and of no usual address.
+// betweenWords reports whether a character is never part of an id or of a usual address.
 func betweenWords(c rune) bool {
 	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_@.+-%", c))
 }
 
-// trimmed is a word without what ends a sentence, and without what emphasizes it in Markdown.
+// trimmed returns a word without the characters that end a sentence or emphasize a word in Markdown.
 func trimmed(word string) string { return strings.Trim(word, "._-") }
 
-// found are persons, by index.
+// found is a set of users, by index of the erasure.
 type found map[int]bool
 
-func (all found) add(persons []int) {
-	for _, i := range persons {
+func (all found) add(users []int) {
+	for _, i := range users {
 		all[i] = true
 	}
 }
 
-// find returns the persons whom a text names.
+// find returns the users that a text names.
 func (f *finder) find(text string) found {
 	all := found{}
 	for _, plain := range decoded(text) {
@@ -85,17 +86,17 @@ func (f *finder) find(text string) found {
 			continue
 		}
 		lower := strings.ToLower(plain)
-		for s, persons := range f.odd {
+		for s, users := range f.odd {
 			if strings.Contains(lower, s) {
-				all.add(persons)
+				all.add(users)
 			}
 		}
 	}
 	return all
 }
 
-// findIn returns the persons whom a delivery names. Where its form is not known, or it could not be applied, user names
-// count as well.
+// findIn returns the users that a delivery names. User names count only if the form of the delivery is not known, or if it
+// could not be applied.
 func (f *finder) findIn(d *store.Delivery) found {
 	all := f.find(d.Body)
 	if len(f.names) == 0 || d.State != store.StateIgnored && d.State != store.StateDead {
@@ -109,7 +110,7 @@ func (f *finder) findIn(d *store.Delivery) found {
 	return all
 }
 
-// findNamesIn searches all texts of a body, but for the words that say what an object is.
+// findNamesIn searches all texts of a body except those that say what an object is.
 func (f *finder) findNamesIn(v clerk.Value, all found) {
 	if text, ok := v.Text(); ok {
 		f.findNames(text, all)
@@ -132,7 +133,7 @@ func (f *finder) findNames(text string, all found) {
 	}
 }
 
-// is reports whether a text as a whole is an id, an address or a number of one of the persons.
+// is reports whether a whole text is an id, an address or a number of one of the users.
 func (f *finder) is(text string) bool {
 	for _, plain := range decoded(text) {
 		lower := strings.ToLower(plain)

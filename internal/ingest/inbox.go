@@ -1,0 +1,152 @@
+package ingest
+
+import (
+	"context"
+	"maps"
+
+	"github.com/clerksync/clerksync/internal/row"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// inbox is what a batch knows and writes of the inbox.
+type inbox struct {
+	claimed   map[string]bool           // message ids whose row this transaction has inserted
+	earlier   map[string]store.Delivery // deliveries that were known before, or that the batch has recorded
+	records   []store.Delivery          // to be saved
+	recordAt  map[string]int            // message id -> index in records
+	instances []string                  // seen for the first time
+	repeated  []row.Key                 // objects of duplicates
+}
+
+func newInbox() inbox {
+	return inbox{claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, recordAt: map[string]int{}}
+}
+
+// claim inserts the rows of messages that were never seen, with the outcome that is to be expected. It loads what is known of
+// the others.
+func (i *inbox) claim(ctx context.Context, tx *store.Tx, jobs []*job) (err error) {
+	first := make([]store.Delivery, 0, len(jobs))
+	var replayed []string
+	for _, j := range jobs {
+		id := j.delivery.MessageID
+		if i.claimed[id] {
+			continue
+		}
+		i.claimed[id] = true
+		if j.replay {
+			replayed = append(replayed, id)
+			continue
+		}
+		d := j.delivery
+		d.Attempts = 1
+		first = append(first, d)
+	}
+	if i.earlier, err = tx.Claim(ctx, first); err != nil {
+		return err
+	}
+	known, err := tx.Inbox(ctx, replayed)
+	maps.Copy(i.earlier, known)
+	for id := range i.earlier {
+		delete(i.claimed, id)
+	}
+	for _, id := range replayed {
+		delete(i.claimed, id)
+	}
+	return err
+}
+
+// processMessage decides about one message and applies it.
+func (b *batch) processMessage(j *job, head *store.Head) Outcome {
+	d := j.delivery
+	earlier, known := b.inbox.earlier[d.MessageID]
+	if known && !j.replay {
+		switch {
+		case d.Digest != "" && earlier.Digest != "" && d.Digest != earlier.Digest:
+			return b.quarantineConflict(d)
+		case !mayComeAgain(earlier.State):
+			for i := range j.ops {
+				b.inbox.repeated = append(b.inbox.repeated, j.ops[i].Key)
+			}
+			return Outcome{Status: Duplicate}
+		}
+	}
+	d.Attempts = earlier.Attempts + 1
+	outcome := b.applyByState(j, &d, head)
+	d.State = stillDismissed(earlier, d)
+	if b.inbox.claimed[d.MessageID] && d.Attempts == 1 && d.State == j.delivery.State {
+		b.inbox.earlier[d.MessageID] = d // the inserted row says so already
+	} else {
+		b.inbox.recordDelivery(d)
+	}
+	return outcome
+}
+
+// mayComeAgain reports whether a message in a state is applied when Clerk delivers it again.
+func mayComeAgain(state store.State) bool {
+	return state == store.StateDead || state == store.StateQuarantined || state == store.StateDismissed
+}
+
+// stillDismissed returns the state of a delivery after another attempt. A dismissed message that fails again tells the
+// operator nothing new, so it stays dismissed.
+func stillDismissed(earlier, d store.Delivery) store.State {
+	if earlier.State == store.StateDismissed && d.State == store.StateDead {
+		return store.StateDismissed
+	}
+	return d.State
+}
+
+// applyByState applies an event that is to be applied, and returns the outcome of any.
+func (b *batch) applyByState(j *job, d *store.Delivery, head *store.Head) Outcome {
+	switch j.decided {
+	case store.StateIgnored:
+		return Outcome{Status: Ignored}
+	case store.StateQuarantined:
+		b.noteInstance(d.InstanceID)
+		return Outcome{Status: Quarantined}
+	case store.StateDead:
+		return Outcome{Invalid, j.fault}
+	case store.StateApplied, store.StateErased, store.StateDismissed:
+	}
+	if err := b.applyEvent(j.Prepared, head); err != nil {
+		d.State, d.Reason = store.StateDead, ReasonError
+		return Outcome{Failed, err}
+	}
+	b.noteInstance(d.InstanceID)
+	return Outcome{Status: Processed}
+}
+
+// quarantineConflict keeps a duplicate with another body next to the first delivery, and applies nothing.
+func (b *batch) quarantineConflict(d store.Delivery) Outcome {
+	b.in.Stats.Conflicts.Add(1)
+	d.MessageID += "~" + d.Digest[:16]
+	d.State, d.Reason = store.StateQuarantined, ReasonBodyConflict
+	b.inbox.recordDelivery(d)
+	return Outcome{Status: Quarantined}
+}
+
+// recordDelivery notes a delivery to be saved. A message that comes twice in one batch is one row.
+func (i *inbox) recordDelivery(d store.Delivery) {
+	i.earlier[d.MessageID] = d
+	if at, twice := i.recordAt[d.MessageID]; twice {
+		i.records[at] = d
+		return
+	}
+	i.recordAt[d.MessageID] = len(i.records)
+	i.records = append(i.records, d)
+}
+
+func (b *batch) noteInstance(instance string) {
+	if instance == "" {
+		return
+	}
+	if _, known := b.in.seenInstances.Load(instance); !known {
+		b.inbox.instances = append(b.inbox.instances, instance)
+	}
+}
+
+func (i *inbox) save(ctx context.Context, tx *store.Tx) error {
+	if err := tx.RememberInstances(ctx, i.instances); err != nil {
+		return err
+	}
+	return tx.SaveInbox(ctx, i.records)
+}

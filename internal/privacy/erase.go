@@ -1,0 +1,108 @@
+package privacy
+
+import (
+	"context"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/converge"
+	"github.com/clerksync/clerksync/internal/row"
+	"github.com/clerksync/clerksync/internal/store"
+)
+
+// rowsPage is how many rows are rewritten at a time.
+const rowsPage = 200
+
+// EraseUser empties the rows of a deleted user and opens the search for copies. The user's row must be saved already. now is
+// the time of the receipt. The error is [store.ErrNotFound] if there is no row of the user.
+func EraseUser(ctx context.Context, tx *store.Tx, userID, cause string, now clerk.Time) error {
+	key := row.Key{Kind: clerk.KindUser, ID: userID}
+	rows, err := tx.Rows(ctx, []row.Key{key})
+	if err != nil {
+		return err
+	}
+	user := rows[key]
+	if user == nil {
+		return store.ErrNotFound
+	}
+	e := store.Erasure{ClerkUserID: userID, At: now, Cause: cause, Search: append([]string{userID}, searchTexts(user.Body())...)}
+	wipe(user)
+	if err := tx.SaveRows(ctx, []*row.Row{user}); err != nil {
+		return err
+	}
+	e.Rows = 1
+	for _, kind := range belongings {
+		n, err := wipeAll(ctx, tx, func(after string) ([]row.Key, error) { return tx.KeysOfUser(ctx, kind, userID, after, rowsPage) })
+		if e.Rows += n; err != nil {
+			return err
+		}
+	}
+	if err := wipeByAddress(ctx, tx, &e); err != nil {
+		return err
+	}
+	if err := tx.ClearVerify(ctx, key, tx.Head.Writes); err != nil {
+		return err
+	}
+	return tx.BeginErasure(ctx, e)
+}
+
+// wipeByAddress wipes what was sent to the user's addresses, and adds its ids to the search.
+func wipeByAddress(ctx context.Context, tx *store.Tx, e *store.Erasure) error {
+	for _, address := range e.Search[1:] {
+		if !converge.IsAddress(address) {
+			continue
+		}
+		for _, kind := range []clerk.Kind{clerk.KindInvitation, clerk.KindWaitlistEntry} {
+			n, err := wipeAll(ctx, tx, func(after string) ([]row.Key, error) {
+				keys, err := tx.KeysOfAddress(ctx, kind, address, after, rowsPage)
+				for _, k := range keys {
+					e.Search = append(e.Search, k.ID)
+				}
+				return keys, err
+			})
+			if e.Rows += n; err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func wipeAll(ctx context.Context, tx *store.Tx, page func(after string) ([]row.Key, error)) (n int64, err error) {
+	return rewrite(ctx, tx, page, func(r *row.Row) bool {
+		if r.Erased {
+			return false
+		}
+		wipe(r)
+		return true
+	})
+}
+
+// rewrite changes rows page by page, until a page is empty, and returns how many it changed.
+func rewrite(ctx context.Context, tx *store.Tx, page func(after string) ([]row.Key, error), change func(*row.Row) bool) (n int64, err error) {
+	for after := ""; ; {
+		keys, err := page(after)
+		if err != nil || len(keys) == 0 {
+			return n, err
+		}
+		after = keys[len(keys)-1].ID
+		changed, err := rewriteRows(ctx, tx, keys, change)
+		if n += changed; err != nil {
+			return n, err
+		}
+	}
+}
+
+// rewriteRows changes and saves the rows of some keys, and returns how many it changed.
+func rewriteRows(ctx context.Context, tx *store.Tx, keys []row.Key, change func(*row.Row) bool) (n int64, err error) {
+	rows, err := tx.Rows(ctx, keys)
+	if err != nil {
+		return 0, err
+	}
+	var changed []*row.Row
+	for _, k := range keys {
+		if r := rows[k]; r != nil && change(r) {
+			changed = append(changed, r)
+		}
+	}
+	return int64(len(changed)), tx.SaveRows(ctx, changed)
+}
