@@ -94,5 +94,5 @@ func (s Deliveries) ReplayAll(ctx context.Context, f DeliveryFilter, o ReplayOpt
 // ReplayThese applies deliveries again by message id, as ReplayAll does. One that is not stored is [ErrNotFound], and
 // then none is applied.
 func (s Deliveries) ReplayThese(ctx context.Context, messageIDs []string, o ReplayOptions) (ReplayReport, error) {
-	return s.in.ReplayThese(ctx, messageIDs, o)
+	return s.in.ReplayIDs(ctx, messageIDs, o)
 }

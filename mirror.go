@@ -20,6 +20,7 @@ import (
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/metrics"
+	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/status"
@@ -50,7 +51,7 @@ type Mirror struct {
 	refusals     *refusals
 	verdict      look[[]status.Reason]
 
-	redaction ingest.Redaction
+	redaction privacy.Redaction
 
 	purgedMu sync.Mutex
 	purged   Purged     // by this process
@@ -107,9 +108,9 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	m.ingest, err = ingest.New(ctx, ingest.Config{
-		DB: m.db, Logger: m.config.Logger, Pins: m.instance.AllowedInstances, Now: m.config.Now,
-		Committed: func(changes []store.ChangeRef) { m.gate.OnCommit(changes) }, Measured: m.measured,
-		Tracer: m.tracer, Redact: m.redaction, EraseAtOnce: m.config.EraseAfter < 0,
+		DB: m.db, Logger: m.config.Logger, AllowedInstances: m.instance.AllowedInstances, Now: m.config.Now,
+		OnCommit: func(changes []store.ChangeRef) { m.gate.OnCommit(changes) }, OnMeasure: m.measured,
+		Tracer: m.tracer, Redact: m.redaction, EraseOnDelete: m.config.EraseAfter < 0,
 	})
 	if err != nil {
 		return err
@@ -174,7 +175,7 @@ func (m *Mirror) openAPI() (err error) {
 	m.api, err = clerkapi.New(clerkapi.Config{
 		SecretKey: c.SecretKey, URL: c.APIURL, Budget: c.APIBudget, Limit: c.APILimit, Logger: c.Logger, Tracer: m.tracer, OnKeyChecked: m.noteSecretKey,
 		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
-			h, err := m.ingest.Horizon(ctx)
+			h, err := m.ingest.ReadFence(ctx)
 			return clerkapi.Horizon(h), err
 		},
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -52,7 +53,7 @@ func (m *Mirror) keepClean(ctx context.Context) {
 // eraseDue erases whose hold has ended, and finishes what was begun.
 func (m *Mirror) eraseDue(ctx context.Context) error {
 	n, err := m.ingest.EraseDue(ctx, clerk.TimeOf(m.config.Now().Add(-max(m.config.EraseAfter, 0))))
-	finished, err2 := m.ingest.FinishErasures(ctx)
+	finished, err2 := privacy.FinishErasures(ctx, m.db)
 	if n > 0 || finished > 0 {
 		m.config.Logger.Info("persons were erased", "erased", n, "searched_for_copies", finished)
 		_, err3 := m.db.TruncateWAL(ctx) // else the log is overwritten in time

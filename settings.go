@@ -8,6 +8,7 @@ import (
 
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
+	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -42,11 +43,11 @@ func Migrate(ctx context.Context, db *Backend, config Config) error {
 }
 
 // checkSettings returns the configured redaction, or what is wrong with it or with the ladder.
-func (c *Config) checkSettings() (ingest.Redaction, error) {
+func (c *Config) checkSettings() (privacy.Redaction, error) {
 	if err := store.CheckLadder(c.Roles); err != nil {
 		return nil, err
 	}
-	return ingest.ParseRedaction(c.Redact)
+	return privacy.ParseRedaction(c.Redact)
 }
 
 // enforce puts the configured settings into force.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -56,7 +57,7 @@ func (s Users) doubt(ctx context.Context, email string) error {
 	for i, u := range users {
 		keys[i] = store.Key{Kind: clerk.KindUser, ID: u.ClerkUserID}
 	}
-	return s.in.Doubt(ctx, keys...)
+	return s.in.QueueVerify(ctx, keys...)
 }
 
 // List answers a page of live users, newest first, and the cursor of the next page, which
@@ -91,7 +92,7 @@ func (s Users) Apply(ctx context.Context, object json.RawMessage) (User, error) 
 // Delete records that Clerk confirmed the deletion of a user: for ever, whatever events
 // still come. It deletes nothing at Clerk.
 func (s Users) Delete(ctx context.Context, clerkUserID string) error {
-	at, err := s.in.Horizon(ctx)
+	at, err := s.in.ReadFence(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (s Users) Erase(ctx context.Context, clerkUserID string) (receipt Erasure, 
 	if err := s.in.Erase(ctx, clerkUserID); err != nil {
 		return receipt, false, err
 	}
-	if _, err := s.in.FinishErasures(ctx); err != nil {
+	if _, err := privacy.FinishErasures(ctx, s.db); err != nil {
 		return receipt, false, err
 	}
 	if scrubbed, err = s.db.TruncateWAL(ctx); err != nil {

@@ -333,7 +333,7 @@ func (h *history) readRoles(db *store.DB) {
 		}
 		row, err := db.RowMeta(ctx, d.Key)
 		must(h.t, err)
-		at, err := in.Horizon(ctx)
+		at, err := in.ReadFence(ctx)
 		must(h.t, err)
 		var body json.RawMessage
 		path := "/v1/organizations/" + row.OrganizationID

@@ -101,7 +101,7 @@ func (d *onDemand) read(ctx context.Context, f live.Fact) (live.Proof, error) {
 // to a request that was sent before a change that is stored: the client may share a request that is under way.
 func (d *onDemand) readPlans(ctx context.Context, f live.Fact) (live.Proof, error) {
 	proof := live.Proof{At: d.config.Now()}
-	horizon, err := d.config.Ingest.Horizon(ctx)
+	horizon, err := d.config.Ingest.ReadFence(ctx)
 	if err != nil {
 		return proof, err
 	}

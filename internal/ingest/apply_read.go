@@ -30,17 +30,10 @@ type Reading struct {
 	Deleted bool
 }
 
-// ReadFence is what a read must remember from before its request is sent.
-type ReadFence struct {
-	ObservedAt clerk.Time // the least time at which the read can have observed anything
-	Since      int64      // the head's write counter
-}
-
-// ReadFence returns the fence of a read that is about to begin: everything that was applied so far is older than what the
-// read will see.
-func (in *Ingest) ReadFence(ctx context.Context) (ReadFence, error) {
+// ReadFence returns the fence of a read that is about to begin.
+func (in *Ingest) ReadFence(ctx context.Context) (row.ReadFence, error) {
 	head, err := in.db.Head(ctx)
-	return ReadFence{ObservedAt: head.HighWater + 1, Since: head.Writes}, err
+	return row.ReadFence{ObservedAt: head.HighWater + 1, Since: head.Writes}, err
 }
 
 var errNoID = errors.New("the object has no id")

@@ -296,7 +296,7 @@ func (w *world) verify(db *store.DB, in *ingest.Ingest) {
 			return
 		}
 		for _, d := range doubts {
-			at, err := in.Horizon(w.t.Context())
+			at, err := in.ReadFence(w.t.Context())
 			if err != nil {
 				w.t.Fatal(err)
 			}

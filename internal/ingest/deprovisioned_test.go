@@ -64,13 +64,13 @@ func TestWalkComparesDeprovisioned(t *testing.T) {
 	eachEngine(t, func(m *mirror) {
 		walk := func(flag string) []ingest.Difference {
 			m.Helper()
-			h, err := m.in.Horizon(m.Context())
+			h, err := m.in.ReadFence(m.Context())
 			if err != nil {
 				m.Fatal(err)
 			}
 			h.ObservedAt += 60_000
 			page := ingest.Page{Kind: clerk.KindUser, Rows: parsed(m.T, scim(flag, t0)), ObservedAt: h.ObservedAt, Since: h.Since}
-			found, err := m.in.ApplyPage(m.Context(), page, ingest.Under{})
+			found, err := m.in.ApplyPage(m.Context(), page, ingest.ApplyOptions{})
 			if err != nil {
 				m.Fatal(err)
 			}

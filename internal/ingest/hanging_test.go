@@ -48,7 +48,7 @@ func TestHangingTransactionEnds(t *testing.T) {
 			"a read by id": func(ctx context.Context) error {
 				return in.Apply(ctx, ingest.Reading{Key: key, Body: page.Rows[0], ObservedAt: 1780000009000, ByID: true})
 			},
-			"a page":     func(ctx context.Context) error { _, err := in.ApplyPage(ctx, page, ingest.Under{}); return err },
+			"a page":     func(ctx context.Context) error { _, err := in.ApplyPage(ctx, page, ingest.ApplyOptions{}); return err },
 			"an erasure": func(ctx context.Context) error { return in.Erase(ctx, "user_1") },
 		} {
 			done := make(chan error, 1)
@@ -67,7 +67,7 @@ func TestHangingTransactionEnds(t *testing.T) {
 		}
 	}
 	db.LimitUpdates(10 * time.Second)
-	if _, err := in.ApplyPage(t.Context(), page, ingest.Under{}); err != nil {
+	if _, err := in.ApplyPage(t.Context(), page, ingest.ApplyOptions{}); err != nil {
 		t.Errorf("once nothing is held: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
@@ -150,7 +151,7 @@ func TestUpgradeReplaysWhatAnOlderVersionDidNotKnow(t *testing.T) {
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		return tx.SaveInbox(t.Context(), []store.Delivery{{
 			MessageID: "msg_old", Type: "user.created", State: store.StateIgnored, Reason: ingest.ReasonUnknownType, Attempts: 1,
-			Body: `{"data":{"id":"user_old"},"type":"user.created"}`, Revision: ingest.ApplyRevision - 1,
+			Body: `{"data":{"id":"user_old"},"type":"user.created"}`, Revision: converge.ApplyRevision - 1,
 		}})
 	})
 	if err != nil {
@@ -171,7 +172,7 @@ func TestFalseAbsenceIsUndoneByALaterSight(t *testing.T) {
 	db, in := memory(t)
 	body := `{"type":"user.updated","timestamp":%d,"data":{"id":"user_1","updated_at":%d}}`
 	submit(t, in, "msg_1", fmt.Sprintf(body, int64(epoch), int64(epoch)))
-	at, err := in.Horizon(t.Context())
+	at, err := in.ReadFence(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func TestPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		in := start(t, db)
-		apply := func(at clerk.Time, under ingest.Under, texts ...string) []ingest.Difference {
+		apply := func(at clerk.Time, under ingest.ApplyOptions, texts ...string) []ingest.Difference {
 			found, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindMembership, Rows: parsed(t, texts...), ObservedAt: at}, under)
 			if err != nil {
 				t.Fatal(name, err)
@@ -55,15 +55,15 @@ func TestPage(t *testing.T) {
 		const one = `{"id":"orgmem_1","role":"a","updated_at":1000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_1"}}`
 		const two = `{"id":"orgmem_2","role":"a","updated_at":1000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_2"}}`
 		const changed = `{"id":"orgmem_2","role":"b","updated_at":2000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_2"}}`
-		if found := apply(5000, ingest.Under{DryRun: true}, one); len(found) != 1 || !found[0].New {
+		if found := apply(5000, ingest.ApplyOptions{DryRun: true}, one); len(found) != 1 || !found[0].New {
 			t.Errorf("%s: dry run: %+v", name, found)
 		}
-		if found := apply(5000, ingest.Under{}, one, two); len(found) != 2 || !found[0].New {
+		if found := apply(5000, ingest.ApplyOptions{}, one, two); len(found) != 2 || !found[0].New {
 			t.Errorf("%s: at first: %+v", name, found)
 		}
 		before := snapshot(t, db)
 		head, _ := db.Head(t.Context())
-		apply(6000, ingest.Under{}, one, two)
+		apply(6000, ingest.ApplyOptions{}, one, two)
 		if after, _ := db.Head(t.Context()); after.Seq != head.Seq || after.HighWater != 6000 {
 			t.Errorf("%s: a page that agrees: %+v, %+v", name, head, after)
 		}
@@ -74,11 +74,11 @@ func TestPage(t *testing.T) {
 		if diff := cmp.Diff(len(before), len(snapshot(t, db))); diff != "" {
 			t.Error(name, diff)
 		}
-		found := apply(7000, ingest.Under{}, one, changed)
+		found := apply(7000, ingest.ApplyOptions{}, one, changed)
 		if len(found) != 1 || found[0].Key.ID != "orgmem_2" || !slices.Contains(found[0].Fields, "role") || found[0].UpdatedAt != 2_000_000 {
 			t.Errorf("%s: drift: %+v", name, found)
 		}
-		if found := apply(8000, ingest.Under{}, one, two); len(found) != 1 || !found[0].Older || found[0].Written == 0 {
+		if found := apply(8000, ingest.ApplyOptions{}, one, two); len(found) != 1 || !found[0].Older || found[0].Written == 0 {
 			t.Errorf("%s: an older state: %+v", name, found)
 		}
 		fenced(t, in, db)
@@ -94,7 +94,7 @@ func fenced(t *testing.T, in *ingest.Ingest, db *store.DB) {
 		t.Fatal(err)
 	}
 	page := ingest.Page{Kind: clerk.KindRole, Rows: parsed(t, `{"id":"role_1"}`), ObservedAt: 9000}
-	if _, err := in.ApplyPage(t.Context(), page, ingest.Under{Lease: &lease}); !errors.Is(err, store.ErrFenced) {
+	if _, err := in.ApplyPage(t.Context(), page, ingest.ApplyOptions{Lease: &lease}); !errors.Is(err, store.ErrFenced) {
 		t.Errorf("who was overtaken: %v", err)
 	}
 	if _, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindRole, ID: "role_1"}); !errors.Is(err, store.ErrNotFound) {
@@ -112,7 +112,7 @@ func TestAbsenceOfWhatWasHeardOfSince(t *testing.T) {
 		since int64
 		gone  bool
 	}{{head.Writes - 1, false}, {head.Writes, true}} {
-		found, err := in.ApplyUnder(t.Context(), ingest.Under{}, ingest.Reading{Key: key, ObservedAt: head.HighWater + 1, ByID: true, Unwritten: true, Since: test.since})
+		found, err := in.ApplyWith(t.Context(), ingest.ApplyOptions{}, ingest.Reading{Key: key, ObservedAt: head.HighWater + 1, ByID: true, Unwritten: true, Since: test.since})
 		if err != nil || test.gone != (len(found) == 1 && found[0].Gone) {
 			t.Errorf("since %d: %+v, %v", test.since, found, err)
 		}
@@ -130,17 +130,17 @@ func TestAcceptance(t *testing.T) {
 	head, _ := db.Head(t.Context())
 	body := parsed(t, `{"object":"user","id":"user_1","first_name":"Ada","banned":false,"updated_at":1700000000000}`)[0]
 	r := ingest.Reading{Key: key, Body: body, ObservedAt: 1700000001000, ByID: true, Since: head.Writes}
-	found, err := in.ApplyUnder(t.Context(), ingest.Under{}, r)
+	found, err := in.ApplyWith(t.Context(), ingest.ApplyOptions{}, r)
 	if err != nil || len(found) != 1 || !found[0].Older || found[0].Written != head.Writes {
 		t.Errorf("not accepted: %+v, %v", found, err)
 	}
 	r.Accept, r.Unwritten = true, true
-	if found, err := in.ApplyUnder(t.Context(), ingest.Under{}, r); err != nil || len(found) != 0 {
+	if found, err := in.ApplyWith(t.Context(), ingest.ApplyOptions{}, r); err != nil || len(found) != 0 {
 		t.Errorf("accepted though it was written since: %+v, %v", found, err)
 	}
 	head, _ = db.Head(t.Context())
 	r.Since = head.Writes
-	found, err = in.ApplyUnder(t.Context(), ingest.Under{}, r)
+	found, err = in.ApplyWith(t.Context(), ingest.ApplyOptions{}, r)
 	if err != nil || len(found) != 1 || !slices.Contains(found[0].Fields, "first_name") {
 		t.Errorf("accepted: %+v, %v", found, err)
 	}
@@ -171,8 +171,8 @@ func TestReadThatIsAppliedLateDoesNotUndoANewerOne(t *testing.T) {
 	t.Parallel()
 	db, in := memory(t)
 	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
-	at := func() ingest.Horizon {
-		h, err := in.Horizon(t.Context())
+	at := func() row.ReadFence {
+		h, err := in.ReadFence(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,12 +180,12 @@ func TestReadThatIsAppliedLateDoesNotUndoANewerOne(t *testing.T) {
 	}
 	rows := parsed(t, `{"id":"user_1","updated_at":1000,"locked":true}`, `{"id":"user_1","updated_at":1000,"locked":false}`)
 	first := at()
-	if _, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindUser, Rows: rows[:1], ObservedAt: first.ObservedAt + 5000}, ingest.Under{}); err != nil {
+	if _, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindUser, Rows: rows[:1], ObservedAt: first.ObservedAt + 5000}, ingest.ApplyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	asked := at()
 	for range 2 { // the second time nothing is written but that it was compared
-		if _, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindUser, Rows: rows[1:], ObservedAt: at().ObservedAt + 5000}, ingest.Under{}); err != nil {
+		if _, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindUser, Rows: rows[1:], ObservedAt: at().ObservedAt + 5000}, ingest.ApplyOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -203,8 +203,8 @@ func TestPageIsTriedAgain(t *testing.T) {
 	db, in := memory(t)
 	rows := parsed(t, `{"id":"orgmem_1","role":"a","updated_at":1000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_1"}}`)
 	apply := func(kind clerk.Kind, fails int, rows ...clerk.Value) {
-		_, err := in.ApplyPage(t.Context(), ingest.Page{Kind: kind, Rows: rows, ObservedAt: 5000}, ingest.Under{
-			Also: func(context.Context, *store.Tx, []ingest.Difference) error {
+		_, err := in.ApplyPage(t.Context(), ingest.Page{Kind: kind, Rows: rows, ObservedAt: 5000}, ingest.ApplyOptions{
+			InTx: func(context.Context, *store.Tx, []ingest.Difference) error {
 				if fails--; fails >= 0 {
 					return driver.ErrBadConn
 				}
@@ -238,14 +238,14 @@ func TestJoinedPagesAreAsGoodAsOneByOne(t *testing.T) {
 		db, in := memory(t)
 		var pages []*ingest.PreparedPage
 		for i, page := range texts {
-			p := ingest.Page{Kind: clerk.KindMembership, Rows: parsed(t, page...), ObservedAt: clerk.Time(5000 + i), New: true, Known: ingest.NewKnown()}
+			p := ingest.Page{Kind: clerk.KindMembership, Rows: parsed(t, page...), ObservedAt: clerk.Time(5000 + i), New: true, Seen: ingest.NewSeenSet()}
 			pages = append(pages, in.PreparePage(p))
 		}
 		if joined {
 			pages = []*ingest.PreparedPage{ingest.Join(pages...)}
 		}
 		for _, p := range pages {
-			if _, err := in.ApplyPrepared(t.Context(), p, ingest.Under{}); err != nil {
+			if _, err := in.ApplyPrepared(t.Context(), p, ingest.ApplyOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,22 +1,26 @@
 package ingest
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/converge"
+	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-func configured(t testing.TB, paths ...string) *Ingest {
+func configured(t *testing.T, paths ...string) *Ingest {
 	t.Helper()
-	r, err := ParseRedaction(paths)
+	redaction, err := privacy.ParseRedaction(paths)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Ingest{db: store.Open(store.SQLite, nil, nil), redaction: r, pins: func() []string { return nil }}
+	db, log := store.Open(store.SQLite, nil, nil), slog.New(slog.DiscardHandler)
+	return &Ingest{db: db, Redactor: privacy.NewRedactor(db, log, redaction), allowedInstances: func() []string { return nil }}
 }
 
 // TestRedactionOfAllPayloads: redacting twice is redacting once, the stored body gives the operations of the delivered
@@ -37,8 +41,8 @@ func TestRedactionOfAllPayloads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		once, _ := in.redact(envelope)
-		if twice, changed := in.redact(once); !twice.Equal(once) || changed && !strings.Contains(once.JSON(), "_metadata") {
+		once, _ := in.Redact(envelope)
+		if twice, changed := in.Redact(once); !twice.Equal(once) || changed && !strings.Contains(once.JSON(), "_metadata") {
 			t.Errorf("%s: redacted twice it is %s", file, twice.JSON())
 		}
 		if s := once.JSON(); strings.Contains(s, "203.0.113.24") || strings.Contains(s, "ticket=") {
@@ -53,13 +57,13 @@ func TestRedactionOfAllPayloads(t *testing.T) {
 			t.Fatalf("%s: %v %v", file, err1, err2)
 		}
 		for i, op := range delivered.ops {
-			if again := stored.ops[i]; again.raw != op.raw || again.Version != op.Version || again.key != op.key {
+			if again := stored.ops[i]; again.Raw != op.Raw || again.Version != op.Version || again.Key != op.Key {
 				t.Errorf("%s: operation %d differs when replayed", file, i)
 			}
 		}
-		if op := delivered.ops[0]; op.do == upsert {
-			page := in.PreparePage(Page{Kind: op.key.Kind, Rows: []clerk.Value{envelope.Get("data")}}).rows
-			if page[0].whole.Digest != op.Digest {
+		if op := delivered.ops[0]; op.Action == converge.Upsert {
+			page := in.PreparePage(Page{Kind: op.Key.Kind, Rows: []clerk.Value{envelope.Get("data")}}).rows
+			if page[0].object.Digest != op.Digest {
 				t.Errorf("%s: a read has another digest than the event", file)
 			}
 		}

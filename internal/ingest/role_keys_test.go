@@ -69,7 +69,7 @@ func (m *mirror) read(kind clerk.Kind, id, body string) {
 // asked is a read that has been sent, and not answered yet.
 func (m *mirror) asked(kind clerk.Kind, id string) ingest.Reading {
 	m.Helper()
-	h, err := m.in.Horizon(m.Context())
+	h, err := m.in.ReadFence(m.Context())
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -89,12 +89,12 @@ func (m *mirror) apply(r ingest.Reading, body string) {
 // list applies a page of a list that was asked for now.
 func (m *mirror) list(kind clerk.Kind, rows ...string) {
 	m.Helper()
-	h, err := m.in.Horizon(m.Context())
+	h, err := m.in.ReadFence(m.Context())
 	if err != nil {
 		m.Fatal(err)
 	}
 	page := ingest.Page{Kind: kind, Rows: parsed(m.T, rows...), ObservedAt: h.ObservedAt, Since: h.Since}
-	if _, err := m.in.ApplyPage(m.Context(), page, ingest.Under{}); err != nil {
+	if _, err := m.in.ApplyPage(m.Context(), page, ingest.ApplyOptions{}); err != nil {
 		m.Fatal(err)
 	}
 }
@@ -242,7 +242,7 @@ func TestReadFromBeforeTheRenameConfirmsNothing(t *testing.T) {
 		page := ingest.Page{Kind: clerk.KindMembership, Rows: parsed(m.T, member("orgmem_2", "org:old", t0+1500)), ObservedAt: one.ObservedAt, Since: one.Since}
 		m.event("role.updated", t0+2000, role("role_1", "org:new", t0+2000))
 		m.apply(one, member("orgmem_1", "org:old", t0+1500))
-		if _, err := m.in.ApplyPage(m.Context(), page, ingest.Under{}); err != nil {
+		if _, err := m.in.ApplyPage(m.Context(), page, ingest.ApplyOptions{}); err != nil {
 			m.Fatal(err)
 		}
 		m.mustWait("both answers are older than the rename", "orgmem_1", "orgmem_2")

@@ -21,7 +21,7 @@ func TestSettingsThatChangeBetweenReadingAndStoring(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, db) // migrates
-	in, err := ingest.New(t.Context(), ingest.Config{DB: db, Pins: func() []string {
+	in, err := ingest.New(t.Context(), ingest.Config{DB: db, AllowedInstances: func() []string {
 		if known := db.Settings().Instance; known != "" {
 			return []string{known}
 		}
@@ -50,7 +50,7 @@ func TestSettingsThatChangeBetweenReadingAndStoring(t *testing.T) {
 	if o := in.Submit(event); o.Status != ingest.Processed {
 		t.Errorf("the event: %+v", o)
 	}
-	if _, err := in.ApplyPrepared(t.Context(), page, ingest.Under{}); err != nil {
+	if _, err := in.ApplyPrepared(t.Context(), page, ingest.ApplyOptions{}); err != nil {
 		t.Error(err)
 	}
 	for _, id := range []string{"user_told", "user_listed"} {

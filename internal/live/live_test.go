@@ -45,7 +45,7 @@ func newReplica(t testing.TB, name string, db *store.DB, now func() time.Time, m
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := ingest.New(t.Context(), ingest.Config{DB: db, Committed: cache.Drop})
+	in, err := ingest.New(t.Context(), ingest.Config{DB: db, OnCommit: cache.Drop})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func readyReplica(t *testing.T, db *store.DB, c *clock) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := ingest.New(t.Context(), ingest.Config{DB: db, Committed: cache.Drop})
+	in, err := ingest.New(t.Context(), ingest.Config{DB: db, OnCommit: cache.Drop})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestDoubtIsSeen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, err := r.in.Horizon(t.Context())
+			h, err := r.in.ReadFence(t.Context())
 			if err == nil {
 				err = r.in.Apply(t.Context(), ingest.Reading{Key: store.Key{Kind: kind, ID: id}, Body: v, ObservedAt: h.ObservedAt, Since: h.Since, ByID: true})
 			}
@@ -192,7 +192,7 @@ func TestDoubtIsSeen(t *testing.T) {
 		settle(clerk.KindUser, "user_ada", `{"id":"user_ada","created_at":1,"updated_at":900}`)
 		expect("read", r, false, false)
 
-		if err := other.in.Doubt(t.Context(), store.Key{Kind: clerk.KindRole, ID: "role_1"}); err != nil {
+		if err := other.in.QueueVerify(t.Context(), store.Key{Kind: clerk.KindRole, ID: "role_1"}); err != nil {
 			t.Fatal(err)
 		}
 		expect("the role in doubt", other, false, true)
@@ -200,7 +200,7 @@ func TestDoubtIsSeen(t *testing.T) {
 		expect("the role in doubt, elsewhere", r, false, true)
 		settle(clerk.KindRole, "role_1", `{"id":"role_1","key":"org:admin","created_at":1,"updated_at":2,"permissions":[]}`)
 		expect("the role read", r, false, false)
-		if err := other.in.Doubt(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
+		if err := other.in.QueueVerify(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
 			t.Fatal(err)
 		}
 		c.advance(time.Second)
@@ -214,7 +214,7 @@ func TestDoubtIsSeen(t *testing.T) {
 		expect("a permission that was seen inside the role alone", r, false, false)
 		doubt := func(kind clerk.Kind, id string) {
 			t.Helper()
-			if err := r.in.Doubt(t.Context(), store.Key{Kind: kind, ID: id}); err != nil {
+			if err := r.in.QueueVerify(t.Context(), store.Key{Kind: kind, ID: id}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -23,7 +23,7 @@ func TestSuspectsOutliveAProcess(t *testing.T) {
 		e.LoseEvents()
 		gone := e.AnyRow(clerk.KindUser)
 		e.Call("DELETE", "/v1/users/"+gone.ID, nil)
-		e.Must(e.Ingest.Doubt(e.Context(), gone))
+		e.Must(e.Ingest.QueueVerify(e.Context(), gone))
 		for _, hidden := range []bool{false, false, true} {
 			e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{})
 			_, err := e.Reconciler.Tick(e.Context())
@@ -50,7 +50,7 @@ func TestSecondAnswers(t *testing.T) {
 		for _, user := range users {
 			e.Call("DELETE", "/v1/users/"+user, nil)
 		}
-		e.Must(e.Ingest.Doubt(e.Context(), early))
+		e.Must(e.Ingest.QueueVerify(e.Context(), early))
 		_, err := e.Reconciler.Tick(e.Context())
 		e.Must(err)
 		before := e.Waited()
@@ -58,7 +58,7 @@ func TestSecondAnswers(t *testing.T) {
 		if report.Found != 2 || e.Hidden(early) {
 			e.Errorf("dry run: %+v", report)
 		}
-		e.Must(e.Ingest.Doubt(e.Context(), heardOf))
+		e.Must(e.Ingest.QueueVerify(e.Context(), heardOf))
 		e.Tick()
 		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: heardOf, Body: body, ObservedAt: clerk.TimeOf(e.Now())}))
 		e.Tick()
@@ -70,7 +70,7 @@ func TestSecondAnswers(t *testing.T) {
 		}
 		third := store.Key{Kind: clerk.KindUser, ID: e.FirstUsers(1)[0]}
 		e.Call("DELETE", "/v1/users/"+third.ID, nil)
-		e.Must(e.Ingest.Doubt(e.Context(), third))
+		e.Must(e.Ingest.QueueVerify(e.Context(), third))
 		_, err = e.Reconciler.Tick(e.Context())
 		e.Must(err)
 		before = e.Waited()
@@ -87,7 +87,7 @@ func TestListedIsNotGone(t *testing.T) {
 		e.Backfill()
 		user := e.AnyRow(clerk.KindUser)
 		e.RespondTo("/users/"+user.ID, http.StatusNotFound, testkit.NotFound)
-		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.Must(e.Ingest.QueueVerify(e.Context(), user))
 		e.Tick()
 		if e.Suspects()[user].Reason != store.SuspectGone {
 			e.Fatalf("%+v", e.Suspects())
@@ -177,7 +177,7 @@ func TestHardening(t *testing.T) {
 		}
 		user := e.AnyRow(clerk.KindUser) // of whom Clerk said wrongly that he was gone
 		e.RespondTo("/users/"+user.ID, http.StatusNotFound, testkit.NotFound)
-		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.Must(e.Ingest.QueueVerify(e.Context(), user))
 		e.Tick()
 		e.Tick()
 		if !e.Hidden(user) {
@@ -198,7 +198,7 @@ func TestRefusedReadsBackOff(t *testing.T) {
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
 		e.Backfill()
 		user := e.AnyRow(clerk.KindUser)
-		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.Must(e.Ingest.QueueVerify(e.Context(), user))
 		e.RespondTo("/users/"+user.ID, http.StatusForbidden, testkit.Unauthorized)
 		asked := 0
 		for range 20 {
@@ -229,7 +229,7 @@ func TestUnansweredReads(t *testing.T) {
 		odd := store.Key{Kind: clerk.KindUser, ID: users[0]}
 		gone := store.Key{Kind: clerk.KindUser, ID: users[1]}
 		e.Call("DELETE", "/v1/users/"+gone.ID, nil)
-		e.Must(e.Ingest.Doubt(e.Context(), odd, gone))
+		e.Must(e.Ingest.QueueVerify(e.Context(), odd, gone))
 		e.RespondTo("/users/"+odd.ID, http.StatusOK, `{"id":"user_other"}`)
 		if report := e.Tick(); report.Kinds[0].Unread != 1 || e.Suspects()[gone].Reason != store.SuspectGone {
 			e.Errorf("%+v, %+v", report, e.Suspects())
@@ -244,7 +244,7 @@ func TestUnansweredReads(t *testing.T) {
 			e.Error("not hidden after a second answer")
 		}
 		for _, id := range users[1:] {
-			e.Must(e.Ingest.Doubt(e.Context(), store.Key{Kind: clerk.KindUser, ID: id}))
+			e.Must(e.Ingest.QueueVerify(e.Context(), store.Key{Kind: clerk.KindUser, ID: id}))
 		}
 		e.RespondTo("/v1/users/", http.StatusOK, `{"id":"user_other"}`)
 		e.AdvanceClock(time.Hour)

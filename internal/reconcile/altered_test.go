@@ -85,7 +85,7 @@ func TestColumnsAlteredByHand(t *testing.T) {
 					return // Clerk tells a membership by its user: that of another one is not found
 				}
 				alter()
-				e.Must(e.Ingest.Doubt(e.Context(), key))
+				e.Must(e.Ingest.QueueVerify(e.Context(), key))
 				repaired("read", e.Tick())
 			})
 		})

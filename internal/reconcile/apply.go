@@ -14,14 +14,14 @@ type alsoWrite func(context.Context, *store.Tx, []ingest.Difference) ([]store.Dr
 
 // applyRead applies a read by id and counts its drift.
 func (r *run) applyRead(ctx context.Context, k *KindReport, read ingest.Reading, also alsoWrite) error {
-	return r.applyUnder(ctx, k, also, func(u ingest.Under) ([]ingest.Difference, error) {
-		return r.Ingest.ApplyUnder(ctx, u, read)
+	return r.applyUnder(ctx, k, also, func(u ingest.ApplyOptions) ([]ingest.Difference, error) {
+		return r.Ingest.ApplyWith(ctx, u, read)
 	})
 }
 
 // applyPage applies a page of a list and counts its drift.
 func (r *run) applyPage(ctx context.Context, k *KindReport, page *ingest.PreparedPage, also alsoWrite) error {
-	return r.applyUnder(ctx, k, also, func(u ingest.Under) ([]ingest.Difference, error) {
+	return r.applyUnder(ctx, k, also, func(u ingest.ApplyOptions) ([]ingest.Difference, error) {
 		return r.Ingest.ApplyPrepared(ctx, page, u)
 	})
 }
@@ -29,7 +29,7 @@ func (r *run) applyPage(ctx context.Context, k *KindReport, page *ingest.Prepare
 // applyUnder runs apply under the lease. What also writes, and the drift that it returns, are
 // committed in the same transaction; the drift is counted after the commit.
 func (r *run) applyUnder(
-	ctx context.Context, k *KindReport, also alsoWrite, apply func(ingest.Under) ([]ingest.Difference, error),
+	ctx context.Context, k *KindReport, also alsoWrite, apply func(ingest.ApplyOptions) ([]ingest.Difference, error),
 ) error {
 	var drift []store.Drift
 	found, err := apply(r.under(func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (err error) {
@@ -47,8 +47,8 @@ func (r *run) applyUnder(
 	return err
 }
 
-func (r *run) under(also func(context.Context, *store.Tx, []ingest.Difference) error) ingest.Under {
-	u := ingest.Under{DryRun: r.dryRun, Also: also}
+func (r *run) under(also func(context.Context, *store.Tx, []ingest.Difference) error) ingest.ApplyOptions {
+	u := ingest.ApplyOptions{DryRun: r.dryRun, InTx: also}
 	if !r.dryRun {
 		u.Lease = &r.lease
 	}

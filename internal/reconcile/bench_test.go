@@ -62,7 +62,7 @@ func bare(t testing.TB, db *store.DB, config clerkapi.Config) *reconcile.Reconci
 		t.Fatal(err)
 	}
 	config.Horizon = func(ctx context.Context) (clerkapi.Horizon, error) {
-		h, err := in.Horizon(ctx)
+		h, err := in.ReadFence(ctx)
 		return clerkapi.Horizon(h), err
 	}
 	api, err := clerkapi.New(config)

@@ -233,7 +233,7 @@ func TestLateEventBringsNoGhost(t *testing.T) {
 			e.AdvanceClock(time.Minute)
 			e.deleteUser(ghost)
 			e.Walk(reconcile.Options{})
-			at, err := e.Ingest.Horizon(e.Context())
+			at, err := e.Ingest.ReadFence(e.Context())
 			e.Must(err)
 			e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: ghost, Body: e.Parse(fmt.Sprintf(`{"id":%q,"updated_at":1}`, ghost.ID)), ObservedAt: at.ObservedAt}))
 			return ghost

@@ -55,7 +55,7 @@ func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 		e.LoseEvents()
 		e.Call("DELETE", "/v1/users/"+row.UserID, nil)
 		e.AdvanceClock(time.Minute)
-		e.Must(e.Ingest.Doubt(e.Context(), member))
+		e.Must(e.Ingest.QueueVerify(e.Context(), member))
 		if e.Tick(); e.Suspects()[member].Reason != store.SuspectGone {
 			e.Fatalf("%+v", e.Suspects())
 		}
@@ -79,7 +79,7 @@ func TestDeletionThatItsEventToldIsNotSuspected(t *testing.T) {
 		user := store.Key{Kind: clerk.KindUser, ID: row.UserID}
 		e.LoseEvents()
 		e.deleteUser(user)
-		e.Must(e.Ingest.Doubt(e.Context(), user, member))
+		e.Must(e.Ingest.QueueVerify(e.Context(), user, member))
 		if e.Tick(); e.Suspects()[user].Reason != store.SuspectGone || e.Suspects()[member].Reason != store.SuspectGone {
 			e.Fatalf("%+v", e.Suspects())
 		}

@@ -76,7 +76,7 @@ func TestClockJumps(t *testing.T) {
 				e.LoseEvents()
 				gone := store.Key{Kind: clerk.KindUser, ID: e.AnyRow(clerk.KindUser).ID}
 				e.Call("DELETE", "/v1/users/"+gone.ID, nil)
-				e.Must(e.Ingest.Doubt(e.Context(), gone))
+				e.Must(e.Ingest.QueueVerify(e.Context(), gone))
 				_, err := e.Reconciler.Tick(e.Context()) // the first 404
 				e.Must(err)
 				e.AdvanceOurClock(jump)

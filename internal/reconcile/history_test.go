@@ -356,7 +356,7 @@ func (s *side) begin() {
 	api, err := clerkapi.New(clerkapi.Config{
 		SecretKey: secretKey, URL: "http://127.0.0.1:1", Budget: 1, Limit: 100_000, PageSize: s.wire.page, Transport: s.wire,
 		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
-			h, err := in.Horizon(ctx)
+			h, err := in.ReadFence(ctx)
 			return clerkapi.Horizon(h), err
 		},
 	})

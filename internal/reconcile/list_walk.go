@@ -128,7 +128,7 @@ func (w *listWalk) attempt(ctx context.Context, from clerkapi.Cursor) error {
 		if !started { // before the first page is sent on
 			w.walk.Start, started = startOf(p.Answer), true
 		}
-		page := ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt(), Since: p.Horizon.Since, New: w.backfill, Known: w.known}
+		page := ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt(), Since: p.Horizon.Since, New: w.backfill, Seen: w.known}
 		return send(preparedPage{p, w.Ingest.PreparePage(page), page.ObservedAt})
 	})
 	err = cmp.Or(wait(), err)

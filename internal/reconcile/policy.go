@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 )
@@ -61,7 +62,7 @@ func Kinds() []clerk.Kind {
 }
 
 // Readable reports whether objects of the kind can be read by id.
-func Readable(kind clerk.Kind) bool { return ingest.Readable(kind) }
+func Readable(kind clerk.Kind) bool { return converge.Readable(kind) }
 
 // Organizational reports whether objects of the kind exist only where organizations are enabled.
 func Organizational(kind clerk.Kind) bool {

@@ -135,7 +135,7 @@ func auditOfAccepted(key store.Key, cause string) store.AuditEntry {
 func (r *run) hideAgain(ctx context.Context, k *KindReport, key store.Key) error {
 	return r.applyUnder(ctx, k, func(_ context.Context, _ *store.Tx, differences []ingest.Difference) ([]store.Drift, error) {
 		return r.drift(differences, eventEvidence{}, clerkapi.Answer{}), nil
-	}, func(u ingest.Under) ([]ingest.Difference, error) { return r.Ingest.Rehide(ctx, u, key) })
+	}, func(u ingest.ApplyOptions) ([]ingest.Difference, error) { return r.Ingest.Rehide(ctx, u, key) })
 }
 
 // judgeNotFound judges the answer that there is no such object. The first such answer makes the row
@@ -214,7 +214,7 @@ func (r *run) confirmDeletion(ctx context.Context, before store.Suspect, row sto
 		return r.saveSuspects(ctx, before)
 	}
 	delete(r.suspects, before.Key)
-	_, err := r.Ingest.ApplyUnder(ctx, r.under(func(ctx context.Context, tx *store.Tx, _ []ingest.Difference) error {
+	_, err := r.Ingest.ApplyWith(ctx, r.under(func(ctx context.Context, tx *store.Tx, _ []ingest.Difference) error {
 		return tx.DropSuspects(ctx, before.Key)
 	}), ingest.Reading{Key: before.Key, Deleted: true, ObservedAt: row.GoneAt, Unwritten: true, Since: row.Written})
 	return err

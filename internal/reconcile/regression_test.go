@@ -93,7 +93,7 @@ func TestRegressionInTheBackground(t *testing.T) {
 		e.Backfill()
 		user := e.AnyRow(clerk.KindUser)
 		e.forge(user)
-		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.Must(e.Ingest.QueueVerify(e.Context(), user))
 		tick := func(what string, found int) {
 			e.Helper()
 			if report := e.Tick(); report.Found != found {

@@ -23,7 +23,7 @@ type run struct {
 	lease     store.Lease
 	dryRun    bool
 	report    *Report
-	known     *ingest.Known
+	known     *ingest.SeenSet
 	listBegan map[clerk.Kind]int64        // the head's write counter before the first page of each list
 	suspects  map[store.Key]store.Suspect // as stored; a dry run stores nothing of what it changes here
 	accept    []string                    // ids of objects that the operator wants set back
@@ -38,7 +38,7 @@ func (r *Reconciler) withLease(ctx context.Context, o Options, work func(context
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	current := &run{
-		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewKnown(),
+		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewSeenSet(),
 		listBegan: map[clerk.Kind]int64{}, report: &Report{DryRun: o.DryRun, Drift: []store.Drift{}},
 	}
 	if o.DryRun {

@@ -38,7 +38,7 @@ func TestVerify(t *testing.T) {
 		e.LoseEvents()
 		gone := e.AnyRow(clerk.KindUser)
 		e.Call("DELETE", "/v1/users/"+gone.ID, nil)
-		e.Must(e.Ingest.Doubt(e.Context(), gone))
+		e.Must(e.Ingest.QueueVerify(e.Context(), gone))
 		for _, hidden := range []bool{false, false, true} {
 			_, err := e.Reconciler.Tick(e.Context())
 			e.Must(err)

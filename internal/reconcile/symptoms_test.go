@@ -124,7 +124,7 @@ func TestWalkBringsBackWhatWasHiddenWrongly(t *testing.T) {
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
 		e.Backfill()
 		key := store.Key{Kind: clerk.KindUser, ID: e.AnyRow(clerk.KindUser).ID}
-		at, err := e.Ingest.Horizon(e.Context())
+		at, err := e.Ingest.ReadFence(e.Context())
 		e.Must(err)
 		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: key, ObservedAt: at.ObservedAt, Since: at.Since, ByID: true}))
 		if s, err := e.DB.RowMeta(e.Context(), key); err != nil || !s.Hidden {

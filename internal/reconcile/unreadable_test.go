@@ -19,7 +19,7 @@ func TestReadThatCannotSucceedIsAFinding(t *testing.T) {
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
 		e.Backfill()
 		user := e.AnyRow(clerk.KindUser)
-		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.Must(e.Ingest.QueueVerify(e.Context(), user))
 		e.RespondTo("/users/"+user.ID, http.StatusForbidden, testkit.Unauthorized)
 		figures := func() (waiting, unreadable int64) {
 			queues, err := e.DB.Queues(e.Context())
@@ -62,7 +62,7 @@ func TestOutageMakesNothingUnreadable(t *testing.T) {
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
 		e.Backfill()
 		user := e.AnyRow(clerk.KindUser)
-		e.Must(e.Ingest.Doubt(e.Context(), user))
+		e.Must(e.Ingest.QueueVerify(e.Context(), user))
 		e.RespondTo("/users/"+user.ID, http.StatusOK, `{"id":"user_other"}`)
 		for range 40 {
 			e.Tick()
@@ -83,7 +83,7 @@ func TestMembershipOfALostOrganizationDoesNotWait(t *testing.T) {
 		e.LoseEvents()
 		organization, membership := e.AnyRow(clerk.KindOrganization), e.AnyRow(clerk.KindMembership)
 		e.Call("DELETE", "/v1/organizations/"+organization.ID, nil)
-		e.Must(e.Ingest.Doubt(e.Context(), membership))
+		e.Must(e.Ingest.QueueVerify(e.Context(), membership))
 		for range 5 {
 			e.Tick()
 		}

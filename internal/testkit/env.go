@@ -69,7 +69,7 @@ func (e *Env) NewReconciler(o ReconcilerOptions) *reconcile.Reconciler {
 	api, err := clerkapi.New(clerkapi.Config{
 		SecretKey: e.Clerk.Keys("").SecretKey, URL: e.apiURL, Budget: 1, Limit: 100_000, PageSize: o.PageSize,
 		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
-			h, err := e.Ingest.Horizon(ctx)
+			h, err := e.Ingest.ReadFence(ctx)
 			return clerkapi.Horizon(h), err
 		},
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
@@ -41,7 +42,7 @@ func bury(t *testing.T, db *store.DB, n int, body func(i int) string) {
 			for i := from; i < min(n, from+1000); i++ {
 				list = append(list, store.Delivery{
 					MessageID: fmt.Sprintf("msg_%06d", i), ReceivedAt: 1780000000000, SignedAt: 1780000000000, Type: "user.updated",
-					State: store.StateDead, Reason: ingest.ReasonError, Attempts: 1, Revision: ingest.ApplyRevision, Body: body(i),
+					State: store.StateDead, Reason: ingest.ReasonError, Attempts: 1, Revision: converge.ApplyRevision, Body: body(i),
 				})
 			}
 			return tx.SaveInbox(t.Context(), list)
@@ -111,10 +112,10 @@ func TestReplayStopsAtAFailure(t *testing.T) {
 		if err != nil || report.Stopped || report.Failed != 2 || report.Outcomes[ingest.Invalid] != 1 || report.Skipped != 1 {
 			t.Errorf("%+v, %v", report, err)
 		}
-		if _, err := in.ReplayThese(t.Context(), []string{"msg_000001", "msg_none"}, ingest.ReplayOptions{}); !errors.Is(err, store.ErrNotFound) {
+		if _, err := in.ReplayIDs(t.Context(), []string{"msg_000001", "msg_none"}, ingest.ReplayOptions{}); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a message that does not exist: %v", err)
 		}
-		if report, err := in.ReplayThese(t.Context(), []string{"msg_000001"}, ingest.ReplayOptions{}); err != nil || report.Replayed != 1 {
+		if report, err := in.ReplayIDs(t.Context(), []string{"msg_000001"}, ingest.ReplayOptions{}); err != nil || report.Replayed != 1 {
 			t.Errorf("%+v, %v", report, err)
 		}
 		ended, end := context.WithCancel(t.Context())
