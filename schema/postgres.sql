@@ -1097,18 +1097,6 @@ SELECT
     t.repaired = 1 AS repaired
 FROM clerk_drift t;
 
-CREATE VIEW clerk_erasures_typed AS
-SELECT
-    t.clerk_user_id,
-    to_timestamp(NULLIF(t.at, 0) / 1000.0) AS at,
-    t.cause,
-    t.erased_rows,
-    t.bodies,
-    t.search,
-    t.cursor,
-    to_timestamp(NULLIF(t.done_at, 0) / 1000.0) AS done_at
-FROM clerk_erasures t;
-
 
 -- What was applied to this database.
 CREATE TABLE IF NOT EXISTS clerk_migrations (

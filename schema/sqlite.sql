@@ -1075,18 +1075,6 @@ SELECT
     t.repaired
 FROM clerk_drift t;
 
-CREATE VIEW clerk_erasures_typed AS
-SELECT
-    t.clerk_user_id,
-    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.at, 0) / 1000.0, 'unixepoch') AS at,
-    t.cause,
-    t.erased_rows,
-    t.bodies,
-    t.search,
-    t.cursor,
-    strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.done_at, 0) / 1000.0, 'unixepoch') AS done_at
-FROM clerk_erasures t;
-
 
 -- What was applied to this database.
 CREATE TABLE IF NOT EXISTS clerk_migrations (

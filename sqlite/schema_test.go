@@ -31,3 +31,8 @@ func openTwice(t *testing.T) (*store.DB, *sql.DB) {
 	t.Cleanup(func() { _ = raw.Close() })
 	return db, raw
 }
+
+func TestCookbook(t *testing.T) {
+	t.Parallel()
+	storetest.Cookbook(t, openTwice)
+}

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"io/fs"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -25,28 +28,19 @@ func TestPublishedSchema(t *testing.T) {
 // The schema has the columns that the tables of the code write, and no others.
 func TestSchemaHasTheColumnsOfTheCode(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []Engine{SQLite, Postgres} {
-		reader := newSchemaReader(engine)
-		source, err := embedded.ReadFile("migrations/" + firstMigration)
-		if err != nil {
-			t.Fatal(err)
+	columns := columnsOfSource(t)
+	for _, table := range tables {
+		var have, want []string
+		for _, c := range columns[table.name] {
+			have = append(have, c.name)
 		}
-		if _, err := reader.read(string(source)); err != nil {
-			t.Fatal(err)
+		for _, c := range table.columns {
+			want = append(want, c.name)
 		}
-		for _, table := range tables {
-			var have, want []string
-			for _, c := range reader.columns[table.name] {
-				have = append(have, c.name)
-			}
-			for _, c := range table.columns {
-				want = append(want, c.name)
-			}
-			slices.Sort(have)
-			slices.Sort(want)
-			if !slices.Equal(have, want) {
-				t.Errorf("%s: %s has the columns\n%v; the code writes\n%v", engine, table.name, have, want)
-			}
+		slices.Sort(have)
+		slices.Sort(want)
+		if !slices.Equal(have, want) {
+			t.Errorf("%s has the columns\n%v; the code writes\n%v", table.name, have, want)
 		}
 	}
 }
@@ -137,5 +131,92 @@ FROM a_live t;
 		if _, err := newSchemaReader(SQLite).read(wrong); err == nil {
 			t.Errorf("%q was read", wrong)
 		}
+	}
+}
+
+// TestSchemaIsDocumented: docs/schema.md has every table, view and column with its type, and no others. Columns named sync_
+// are clerksync's own.
+func TestSchemaIsDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/schema.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string][]string{}
+	for _, section := range strings.Split(string(text), "\n### ")[1:] {
+		heading, body, _ := strings.Cut(section, "\n")
+		for _, line := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (\\w+) \\|.*\\|$").FindAllStringSubmatch(body, -1) {
+			documented[strings.Trim(heading, "`")] = append(documented[strings.Trim(heading, "`")], line[1]+" "+line[2])
+		}
+	}
+	common := documented["All mirrored tables"]
+	mirrored := map[string]bool{}
+	for _, table := range tables {
+		mirrored[table.name] = true
+	}
+	for table, columns := range columnsOfSource(t) {
+		var want []string
+		for _, c := range columns {
+			if !strings.HasPrefix(c.name, "sync_") {
+				want = append(want, c.name+" "+wordOf(c.kind))
+			}
+		}
+		have := documented[table]
+		if mirrored[table] {
+			have = append(have, common...)
+		}
+		slices.Sort(want)
+		slices.Sort(have)
+		if !slices.Equal(have, want) {
+			t.Errorf("docs/schema.md has of %s\n%v; the schema has\n%v", table, have, want)
+		}
+	}
+	schema, err := Schema(SQLite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, view := range regexp.MustCompile(`CREATE VIEW (\w+)`).FindAllStringSubmatch(schema, -1) {
+		if !strings.Contains(string(text), "`"+view[1]+"`") {
+			t.Errorf("docs/schema.md lacks the view %s", view[1])
+		}
+	}
+}
+
+// columnsOfSource returns the columns of all tables, with their types in the source.
+func columnsOfSource(t *testing.T) map[string][]schemaColumn {
+	t.Helper()
+	reader := newSchemaReader(SQLite)
+	names, err := fs.Glob(embedded, "migrations/*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		source, err := embedded.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := reader.read(string(source)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := reader.read(migrationsTable); err != nil {
+		t.Fatal(err)
+	}
+	return reader.columns
+}
+
+// wordOf is how docs/schema.md calls a type.
+func wordOf(kind string) string {
+	switch kind {
+	case "@time", "@flag":
+		return kind[1:]
+	case "@json":
+		return "JSON"
+	case "@uuid":
+		return "UUID"
+	case "TEXT":
+		return "text"
+	default:
+		return "integer"
 	}
 }

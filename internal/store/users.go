@@ -100,21 +100,6 @@ func (db *DB) UserByID(ctx context.Context, id string) (User, error) {
 	return exactlyOne(db.users(ctx, " WHERE id = $1", id))
 }
 
-// isUUID reports whether a text is a UUID in lower case.
-func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		if hyphen := i == 8 || i == 13 || i == 18 || i == 23; hyphen != (s[i] == '-') {
-			return false
-		} else if !hyphen && !strings.ContainsRune("0123456789abcdef", rune(s[i])) {
-			return false
-		}
-	}
-	return true
-}
-
 // UserByEmail answers the live user whose primary address is email, as given or in lower
 // case. Addresses are no keys: two users may have the same for a while, which is
 // [ErrAmbiguous].

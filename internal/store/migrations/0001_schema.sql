@@ -700,4 +700,3 @@ $$;
 @typed clerk_inbox clerk_inbox
 @typed clerk_audit clerk_audit
 @typed clerk_drift clerk_drift
-@typed clerk_erasures clerk_erasures
