@@ -2,17 +2,28 @@ package clerksync
 
 import (
 	"context"
+	"iter"
 
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
-// AuditEntry is one line of the audit: a denial for a contradiction, an access in another's name, a changed role.
-type AuditEntry = store.AuditEntry
+// Audit reads the audit: denials for contradictions, impersonations, changed roles and what operators did. No entry is
+// changed, or removed before Config.AuditRetention has passed.
+type Audit struct{ db *store.DB }
 
-// AuditFilter selects entries; the zero value selects all.
-type AuditFilter = store.AuditFilter
+// Audit returns the service that reads the audit.
+func (m *Mirror) Audit() Audit { return Audit{m.db} }
 
-// Audit lists entries of the audit, newest first. Nothing changes or removes an entry before Config.AuditRetention.
-func (m *Mirror) Audit(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
-	return m.db.Audit(ctx, f)
+// List returns a page of the audit, newest first.
+func (s Audit) List(ctx context.Context, f mirror.AuditFilter) (mirror.Page[mirror.AuditEntry], error) {
+	return s.db.Audit(ctx, f)
+}
+
+// All iterates over the entries that a filter selects, newest first. It reads a page at a time.
+func (s Audit) All(ctx context.Context, f mirror.AuditFilter) iter.Seq2[mirror.AuditEntry, error] {
+	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.AuditEntry], error) {
+		f.After = after
+		return s.List(ctx, f)
+	})
 }

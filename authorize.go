@@ -8,13 +8,14 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Caller is who makes a request: what the token proves, and what the mirror stores.
 type Caller struct {
-	User    User
+	User    mirror.User
 	Claims  *auth.Claims
-	Session *Session // nil: the token names none, or it is not mirrored yet
+	Session *mirror.Session // nil: the token names none, or it is not mirrored yet
 
 	resolved access.Caller
 }

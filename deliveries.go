@@ -2,97 +2,71 @@ package clerksync
 
 import (
 	"context"
+	"iter"
 
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
-// Delivery is what arrived under a message id, and what became of it.
-type Delivery = store.Delivery
-
-// DeliveryState is what became of a delivery.
-type DeliveryState = store.State
-
-// The states of deliveries.
-const (
-	StateApplied     = store.StateApplied
-	StateIgnored     = store.StateIgnored
-	StateQuarantined = store.StateQuarantined
-	StateDead        = store.StateDead
-	StateDismissed   = store.StateDismissed
-	StateErased      = store.StateErased
-)
-
-// DeliveryFilter selects deliveries for [Deliveries.List]; the zero value selects all.
-type DeliveryFilter = store.DeliveryFilter
-
-// DeliveryCursor is a place in the list of deliveries, the newest first; see [DeliveryCursorOf].
-type DeliveryCursor = store.DeliveryCursor
-
-// DeliveryCursorOf returns the place of a delivery, for DeliveryFilter.Before: the next page begins after it.
-func DeliveryCursorOf(d *Delivery) DeliveryCursor {
-	return DeliveryCursor{ReceivedAt: d.ReceivedAt, MessageID: d.MessageID}
-}
-
-// Deliveries reads, replays and dismisses what is in the inbox of webhooks.
+// Deliveries reads, replays and dismisses stored webhook deliveries.
 type Deliveries struct {
 	db *store.DB
 	in *ingest.Ingest
 }
 
-// Deliveries is the service of the inbox.
+// Deliveries returns the service of the stored webhook deliveries.
 func (m *Mirror) Deliveries() Deliveries { return Deliveries{m.db, m.ingest} }
 
-// Get answers the delivery with the message id (msg_…), or [ErrNotFound].
-func (s Deliveries) Get(ctx context.Context, messageID string) (Delivery, error) {
-	return s.db.Delivery(ctx, messageID)
+// ByMessageID returns the delivery with the message id (msg_…), or [ErrNotFound].
+func (s Deliveries) ByMessageID(ctx context.Context, messageID string) (mirror.Delivery, error) {
+	d, err := s.db.Delivery(ctx, messageID)
+	if err != nil {
+		return mirror.Delivery{}, err
+	}
+	return d.Record(), nil
 }
 
-// List returns a page of deliveries and the message id of the last one, to go on after, "" after the last page. They come
-// by message id, or with NewestFirst by the time of arrival; the next page then begins at Before.
-func (s Deliveries) List(ctx context.Context, f DeliveryFilter) (list []Delivery, next string, err error) {
-	f.Limit = limit(f.Limit) + 1
-	list, err = s.db.Deliveries(ctx, f)
-	list, at := page(list, f.Limit-1, func(d Delivery) Cursor { return Cursor{ID: d.MessageID} })
-	return list, at.ID, err
+// List returns a page of deliveries. They come by message id, or with NewestFirst by the time of arrival.
+func (s Deliveries) List(ctx context.Context, f mirror.DeliveryFilter) (mirror.Page[mirror.Delivery], error) {
+	return s.db.Deliveries(ctx, f)
 }
 
-// Dismiss sets dead letters aside that will never be applied, so that they no longer keep the mirror from being in sync. It
-// is all or none: [ErrNotFound] or [ErrNotDead] names the one that cannot be dismissed. Each is a line of the audit; actor
-// says who it was. A dismissed delivery can be replayed by naming it, and one that Clerk sends again is tried again.
+// All iterates over the deliveries that a filter selects, in the order of List. It reads a page at a time.
+func (s Deliveries) All(ctx context.Context, f mirror.DeliveryFilter) iter.Seq2[mirror.Delivery, error] {
+	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Delivery], error) {
+		f.After = after
+		return s.List(ctx, f)
+	})
+}
+
+// Count counts the deliveries that a filter selects, by type and state.
+func (s Deliveries) Count(ctx context.Context, f mirror.DeliveryFilter) ([]mirror.DeliveryCount, error) {
+	return s.db.CountDeliveries(ctx, f)
+}
+
+// Dismiss records that dead letters need not be applied, so that the mirror can be in sync without them. It dismisses all
+// of them or none: [ErrNotFound] or [ErrNotDead] names the one that cannot be dismissed. Each is an entry of the audit;
+// actor names who did it. A dismissed delivery can be replayed by its id, and is tried again when Clerk sends it again.
 func (s Deliveries) Dismiss(ctx context.Context, messageIDs []string, actor string) error {
 	return s.db.Dismiss(ctx, messageIDs, actor)
 }
 
-// Replay applies a stored delivery again and answers what became of it: "processed",
-// "invalid", and so on. What the mirror knows already changes nothing.
-func (s Deliveries) Replay(ctx context.Context, messageID string) (status string, err error) {
+// Replay applies a stored delivery again. Events that the mirror knows already change nothing.
+func (s Deliveries) Replay(ctx context.Context, messageID string) (mirror.Outcome, error) {
 	outcome, err := s.in.Replay(ctx, messageID)
-	return string(outcome.Status), err
+	return outcome.Status, err
 }
 
-// What a replay takes and answers.
-type (
-	ReplayOptions = ingest.ReplayOptions
-	ReplayReport  = ingest.ReplayReport
-	ReplayFailure = ingest.ReplayFailure
-	DeliveryCount = store.DeliveryCount
-)
-
-// Count counts what a filter selects, by type and state.
-func (s Deliveries) Count(ctx context.Context, f DeliveryFilter) ([]DeliveryCount, error) {
-	return s.db.CountDeliveries(ctx, f)
-}
-
-// ReplayAll applies the stored deliveries again that a filter selects, many at once and in no order, and stops at the
-// first that cannot be applied unless told to keep going: that is in the report and no error. Quarantined and dismissed
-// ones are left out unless the filter's state is that. Memory is bounded, however many there are.
-func (s Deliveries) ReplayAll(ctx context.Context, f DeliveryFilter, o ReplayOptions) (ReplayReport, error) {
+// ReplayAll applies the stored deliveries again that a filter selects, many at once and in no order. It stops at the first
+// that cannot be applied, unless KeepGoing is set: the report says so, and that is no error. Quarantined and dismissed
+// deliveries are left out unless the filter selects that state. Memory is bounded, however many there are.
+func (s Deliveries) ReplayAll(ctx context.Context, f mirror.DeliveryFilter, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
 	return s.in.ReplayAll(ctx, f, o)
 }
 
-// ReplayThese applies deliveries again by message id, as ReplayAll does. One that is not stored is [ErrNotFound], and
-// then none is applied.
-func (s Deliveries) ReplayThese(ctx context.Context, messageIDs []string, o ReplayOptions) (ReplayReport, error) {
+// ReplayIDs applies deliveries again by message id, as ReplayAll does. If one of them is not stored, that is
+// [ErrNotFound], and none is applied.
+func (s Deliveries) ReplayIDs(ctx context.Context, messageIDs []string, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
 	return s.in.ReplayIDs(ctx, messageIDs, o)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // What an operator dismissed stays so when it fails again, is applied when that succeeds, and is left out of bulk replays.
@@ -21,7 +22,7 @@ func TestDismissedDeliveries(t *testing.T) {
 		const good = `{"data":{"id":"user_good","updated_at":1780000000000},"timestamp":1780000000000,"type":"user.updated"}`
 		dead := func(id, body string, subjects ...string) store.Delivery {
 			return store.Delivery{
-				MessageID: id, ReceivedAt: clerk.TimeOf(time.Now()), Type: "user.updated", State: store.StateDead, Reason: "invalid", Attempts: 1, Body: body,
+				MessageID: id, ReceivedAt: clerk.TimeOf(time.Now()), Type: "user.updated", State: mirror.DeliveryDead, Reason: "invalid", Attempts: 1, Body: body,
 				Subjects: subjects,
 			}
 		}
@@ -50,22 +51,23 @@ func TestDismissedDeliveries(t *testing.T) {
 		if s.DeadLetters != 0 || strings.Contains(s.Sentence, "could not be applied") {
 			w.Errorf("status after the dismissal: %s", s.Sentence)
 		}
-		audit, err := w.m.Audit(w.Context(), clerksync.AuditFilter{Action: store.AuditDismissed})
+		page, err := w.m.Audit().List(w.Context(), mirror.AuditFilter{Action: mirror.AuditDismissed})
+		audit := page.Items
 		if err != nil || len(audit) != 3 {
 			w.Fatalf("audited: %+v, %v", audit, err)
 		}
-		i := slices.IndexFunc(audit, func(e clerksync.AuditEntry) bool { return e.Origin == "msg_bad" })
+		i := slices.IndexFunc(audit, func(e mirror.AuditEntry) bool { return e.Origin == "msg_bad" })
 		if e := audit[i]; e.Actor != "ada" || e.ClerkUserID != "user_1" || e.ClerkOrganizationID != "org_1" || e.Was != "dead invalid" || e.Became != "dismissed" {
 			w.Errorf("audited: %+v", e)
 		}
 
-		state := func(id string, want clerksync.DeliveryState, attempts int64) {
+		state := func(id string, want mirror.DeliveryState, attempts int64) {
 			w.Helper()
-			if d, err := deliveries.Get(w.Context(), id); err != nil || d.State != want || d.Attempts != attempts {
+			if d, err := deliveries.ByMessageID(w.Context(), id); err != nil || d.State != want || d.Attempts != attempts {
 				w.Errorf("%s is %+v, %v; want %s after %d attempts", id, d, err, want, attempts)
 			}
 		}
-		report, err := deliveries.ReplayAll(w.Context(), clerksync.DeliveryFilter{}, clerksync.ReplayOptions{KeepGoing: true})
+		report, err := deliveries.ReplayAll(w.Context(), mirror.DeliveryFilter{}, mirror.ReplayOptions{KeepGoing: true})
 		if err != nil || report.Replayed != 0 {
 			w.Errorf("replayed all: %+v, %v", report, err)
 		}
@@ -74,9 +76,9 @@ func TestDismissedDeliveries(t *testing.T) {
 				w.Error(err)
 			}
 		}
-		state("msg_bad", clerksync.StateDismissed, 2)
-		state("msg_good", clerksync.StateApplied, 2)
-		state("msg_other", clerksync.StateDismissed, 1)
+		state("msg_bad", mirror.DeliveryDismissed, 2)
+		state("msg_good", mirror.DeliveryApplied, 2)
+		state("msg_other", mirror.DeliveryDismissed, 1)
 		if s := w.status(); s.DeadLetters != 0 {
 			w.Errorf("%d dead letters after a replay that failed", s.DeadLetters)
 		}
@@ -95,8 +97,8 @@ func TestRetryOfADismissedDelivery(t *testing.T) {
 			if status, answer := b.send("msg_bad", body, nil); status != http.StatusBadRequest || answer["code"] != "invalid_event" {
 				b.Errorf("attempt %d: %d %v", attempt, status, answer)
 			}
-			d, err := b.m.Deliveries().Get(b.Context(), "msg_bad")
-			if want := map[bool]clerksync.DeliveryState{true: clerksync.StateDead, false: clerksync.StateDismissed}[attempt == 1]; err != nil || d.State != want || d.Attempts != attempt {
+			d, err := b.m.Deliveries().ByMessageID(b.Context(), "msg_bad")
+			if want := map[bool]mirror.DeliveryState{true: mirror.DeliveryDead, false: mirror.DeliveryDismissed}[attempt == 1]; err != nil || d.State != want || d.Attempts != attempt {
 				b.Errorf("attempt %d: %+v, %v", attempt, d, err)
 			}
 			if err := b.m.Deliveries().Dismiss(b.Context(), []string{"msg_bad"}, ""); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // DoctorOptions say what else there is to look at.
@@ -19,24 +20,13 @@ type DoctorOptions struct {
 	NoDatabase bool
 }
 
-// Finding is what a check of [Diagnose] found: severity ok, info, warning or failure.
-type Finding = doctor.Finding
-
-// Severities of a [Finding].
-const (
-	FindingOK      = doctor.OK
-	FindingInfo    = doctor.Info
-	FindingWarning = doctor.Warning
-	FindingFailure = doctor.Failure
-)
-
 // checkTime is how long a check may take.
 const checkTime = 10 * time.Second
 
 // Diagnose looks at a configuration, a database, Clerk and the way from Clerk to here, and tells what it found: no
 // secrets, no personal data. It takes the database over, only reads it, and closes it. It looks at the mirrored rows only
 // where the schema is up to date.
-func Diagnose(ctx context.Context, db *Backend, config Config, o DoctorOptions) []Finding {
+func Diagnose(ctx context.Context, db *Backend, config Config, o DoctorOptions) []mirror.Finding {
 	db.SetReadOnly()
 	m := &Mirror{config: config.withDefaults(), db: db}
 	if err := m.build(); err != nil {
@@ -44,7 +34,7 @@ func Diagnose(ctx context.Context, db *Backend, config Config, o DoctorOptions) 
 		return faults(err)
 	}
 	found := doctor.Run(ctx, checkTime, m.checks(o))
-	broken := slices.ContainsFunc(found, func(f Finding) bool { return f.Check == "database" && f.Severity == doctor.Failure })
+	broken := slices.ContainsFunc(found, func(f mirror.Finding) bool { return f.Check == "database" && f.Severity == mirror.FindingFailure })
 	if broken || o.NoDatabase || m.pending(ctx) {
 		_ = db.Close()
 		return found
@@ -60,13 +50,13 @@ func Diagnose(ctx context.Context, db *Backend, config Config, o DoctorOptions) 
 }
 
 // faults lists the errors that were joined.
-func faults(err error) (found []Finding) {
+func faults(err error) (found []mirror.Finding) {
 	list := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		list = joined.Unwrap()
 	}
 	for _, err := range list {
-		found = append(found, Finding{Check: "configuration", Severity: doctor.Failure, Text: err.Error(), Remedy: "Correct it; nothing starts before."})
+		found = append(found, mirror.Finding{Check: "configuration", Severity: mirror.FindingFailure, Text: err.Error(), Remedy: "Correct it; nothing starts before."})
 	}
 	return found
 }
@@ -79,12 +69,12 @@ func (m *Mirror) pending(ctx context.Context) bool {
 // checks look at the configuration and the world around, not at rows.
 func (m *Mirror) checks(o DoctorOptions) []doctor.Check {
 	return []doctor.Check{
-		{Name: "configuration", Run: func(context.Context) []Finding { return m.checkConfiguration() }},
-		{Name: "database", Run: func(ctx context.Context) []Finding { return m.checkDatabase(ctx, o) }},
+		{Name: "configuration", Run: func(context.Context) []mirror.Finding { return m.checkConfiguration() }},
+		{Name: "database", Run: func(ctx context.Context) []mirror.Finding { return m.checkDatabase(ctx, o) }},
 		{Name: "token keys", Run: m.checkKeys},
 		{Name: "secret key", Run: m.checkSecretKey},
 		{Name: "clock", Run: m.checkClock},
-		{Name: "webhook route", Run: func(ctx context.Context) []Finding { return m.checkRoute(ctx, o.PublicURL) }},
+		{Name: "webhook route", Run: func(ctx context.Context) []mirror.Finding { return m.checkRoute(ctx, o.PublicURL) }},
 	}
 }
 
@@ -98,7 +88,7 @@ func (m *Mirror) rowChecks() []doctor.Check {
 }
 
 // checkConfiguration repeats what health says of the configuration.
-func (m *Mirror) checkConfiguration() (found []Finding) {
+func (m *Mirror) checkConfiguration() (found []mirror.Finding) {
 	f := &facts{}
 	m.completeFacts(f)
 	found = findingsOf(warningsOf(context.Background(), f, configWarners()))
@@ -109,33 +99,33 @@ func (m *Mirror) checkConfiguration() (found []Finding) {
 			"Secret key and publishable key are of different instances: one is for production, one for development."))
 	}
 	if len(found) == 0 {
-		return []Finding{doctor.Good("Everything is set, and nothing dangerous.")}
+		return []mirror.Finding{doctor.Good("Everything is set, and nothing dangerous.")}
 	}
 	return found
 }
 
 // findingsOf turns warnings into findings. What does harm now is a failure.
-func findingsOf(warnings []Warning) (found []Finding) {
-	severities := map[Severity]doctor.Severity{SeverityError: doctor.Failure, SeverityWarning: doctor.Warning, SeverityInfo: doctor.Info}
+func findingsOf(warnings []mirror.Warning) (found []mirror.Finding) {
+	severities := map[mirror.Severity]mirror.FindingSeverity{mirror.SeverityError: mirror.FindingFailure, mirror.SeverityWarning: mirror.FindingWarning, mirror.SeverityInfo: mirror.FindingInfo}
 	for _, w := range warnings {
-		found = append(found, Finding{Severity: severities[w.Severity], Text: w.Message, Remedy: w.Remedy})
+		found = append(found, mirror.Finding{Severity: severities[w.Severity], Text: w.Message, Remedy: w.Remedy})
 	}
 	return found
 }
 
 // checkDatabase looks at the engine and the schema.
-func (m *Mirror) checkDatabase(ctx context.Context, o DoctorOptions) []Finding {
+func (m *Mirror) checkDatabase(ctx context.Context, o DoctorOptions) []mirror.Finding {
 	if o.NoDatabase {
-		return []Finding{doctor.Warn("Run clerksync serve or clerksync migrate: they make it. If there should be one, correct DATABASE_URL.",
+		return []mirror.Finding{doctor.Warn("Run clerksync serve or clerksync migrate: they make it. If there should be one, correct DATABASE_URL.",
 			"There is no database yet.")}
 	}
 	before := time.Now()
 	c, err := m.db.Inspect(ctx)
 	if err != nil {
-		return []Finding{m.databaseFailure(err)}
+		return []mirror.Finding{m.databaseFailure(err)}
 	}
 	took := time.Since(before)
-	found := []Finding{doctor.Good("%s %s answers in %s.", engineName(m.db.Engine()), c.Version, took.Round(100*time.Microsecond))}
+	found := []mirror.Finding{doctor.Good("%s %s answers in %s.", engineName(m.db.Engine()), c.Version, took.Round(100*time.Microsecond))}
 	switch {
 	case errors.Is(c.Schema, store.ErrUnreleasedSchema), errors.Is(c.Schema, store.ErrAlteredSchema):
 		found = append(found, doctor.Fail("Start with a new file or database, and run clerksync backfill.",
@@ -155,8 +145,8 @@ func (m *Mirror) checkDatabase(ctx context.Context, o DoctorOptions) []Finding {
 }
 
 // databaseFailure names the database that does not work.
-func (m *Mirror) databaseFailure(err error) Finding {
-	if fault, ok := errors.AsType[*store.Fault](m.db.Explain(err)); ok {
+func (m *Mirror) databaseFailure(err error) mirror.Finding {
+	if fault, ok := errors.AsType[*mirror.DatabaseError](m.db.Explain(err)); ok {
 		return doctor.Fail(fault.Remedy, "%s %s.", fault.Database, fault.Problem)
 	}
 	return doctor.Fail("Check DATABASE_URL, the network, and that the role may read the tables.", "%s cannot be used: %v", m.db, err)
@@ -169,7 +159,7 @@ func engineName(e store.Engine) string {
 	return "SQLite"
 }
 
-func checkSQLite(c store.ServerInfo) (found []Finding) {
+func checkSQLite(c store.ServerInfo) (found []mirror.Finding) {
 	if mode := c.Settings["journal_mode"]; mode != "wal" {
 		found = append(found, doctor.Fail("Use a local disk: network file systems can not do it.", "The journal mode is %s, not WAL.", mode))
 	}
@@ -182,7 +172,7 @@ func checkSQLite(c store.ServerInfo) (found []Finding) {
 	return found
 }
 
-func checkPostgres(c store.ServerInfo, now time.Time) (found []Finding) {
+func checkPostgres(c store.ServerInfo, now time.Time) (found []mirror.Finding) {
 	if c.Settings["read_only"] == "true" {
 		found = append(found, doctor.Fail("Connect to the primary, as a role that may write.", "The connection is read-only."))
 	}

@@ -2,16 +2,31 @@ package clerksync
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
-
-// DriftFilter selects drift; the zero value selects all.
-type DriftFilter = store.DriftFilter
 
 // driftRetention is how long drift is kept.
 const driftRetention = 90 * 24 * time.Hour
 
-// Drift lists what was found to differ from Clerk in the last 90 days, the latest first: names of fields, never values.
-func (s Sync) Drift(ctx context.Context, f DriftFilter) ([]Drift, error) { return s.m.db.Drift(ctx, f) }
+// Drift reads what was found to differ from Clerk in the last 90 days.
+type Drift struct{ db *store.DB }
+
+// Drift returns the service that reads what was found to differ from Clerk.
+func (s Sync) Drift() Drift { return Drift{s.m.db} }
+
+// List returns a page of drift, the latest first.
+func (s Drift) List(ctx context.Context, f mirror.DriftFilter) (mirror.Page[mirror.Drift], error) {
+	return s.db.Drift(ctx, f)
+}
+
+// All iterates over the drift that a filter selects, the latest first. It reads a page at a time.
+func (s Drift) All(ctx context.Context, f mirror.DriftFilter) iter.Seq2[mirror.Drift, error] {
+	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Drift], error) {
+		f.After = after
+		return s.List(ctx, f)
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -29,9 +30,9 @@ func oldDriftIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	days := func(n int) clerk.Time { return clerk.TimeOf(time.Now().AddDate(0, 0, -n)) }
+	days := func(n int) time.Time { return time.Now().AddDate(0, 0, -n) }
 	err = db.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.AppendDrift(t.Context(), []store.Drift{
+		return tx.AppendDrift(t.Context(), []mirror.Drift{
 			{Kind: clerk.KindUser, ID: "user_old", FoundAt: days(91)}, {Kind: clerk.KindUser, ID: "user_new", FoundAt: days(89)},
 		})
 	})
@@ -42,7 +43,8 @@ func oldDriftIsRemoved(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
 	synctest.Wait()
-	list, err := m.Sync().Drift(t.Context(), clerksync.DriftFilter{})
+	page, err := m.Sync().Drift().List(t.Context(), mirror.DriftFilter{})
+	list := page.Items
 	if err != nil || len(list) != 1 || list[0].ID != "user_new" {
 		t.Errorf("%+v, %v", list, err)
 	}

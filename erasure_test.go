@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 const grace = "user_grace"
@@ -172,19 +173,13 @@ func again(b *bench, events, byAddress []string) {
 			b.Errorf("event %d again: %d %v", i, status, answer)
 		}
 	}
-	for next := ""; ; {
-		list, after, err := b.m.Deliveries().List(b.Context(), clerksync.DeliveryFilter{AfterMessageID: next})
+	for d, err := range b.m.Deliveries().All(b.Context(), mirror.DeliveryFilter{Limit: 20}) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, d := range list {
-			_, err := b.m.Deliveries().Replay(b.Context(), d.MessageID)
-			if erased := d.State == "erased"; erased != (err != nil) {
-				b.Errorf("replay of %s (%s): %v", d.MessageID, d.State, err)
-			}
-		}
-		if next = after; after == "" {
-			break
+		_, err := b.m.Deliveries().Replay(b.Context(), d.MessageID)
+		if erased := d.State == mirror.DeliveryErased; erased != (err != nil) {
+			b.Errorf("replay of %s (%s): %v", d.MessageID, d.State, err)
 		}
 	}
 	for i, body := range events {
@@ -208,7 +203,7 @@ func TestErasureLeavesNoTrace(t *testing.T) {
 		if err != nil || !scrubbed {
 			b.Fatalf("erase: scrubbed %v, %v", scrubbed, err)
 		}
-		if receipt.Cause != "erased" || receipt.Rows < 20 || receipt.Bodies < int64(len(events)) || receipt.DoneAt == 0 {
+		if receipt.Cause != "erased" || receipt.Rows < 20 || receipt.Bodies < int64(len(events)) || receipt.DoneAt.IsZero() {
 			b.Errorf("receipt %+v", receipt)
 		}
 		if found := traces(b); len(found) > 0 {
@@ -216,14 +211,14 @@ func TestErasureLeavesNoTrace(t *testing.T) {
 		}
 		again(b, events, byAddress)
 		for _, id := range []string{"msg_other_0", "msg_later_0", "msg_other_20"} {
-			if d, err := b.m.Deliveries().Get(b.Context(), id); err != nil || d.State != clerksync.StateErased || d.Body != "" {
+			if d, err := b.m.Deliveries().ByMessageID(b.Context(), id); err != nil || d.State != mirror.DeliveryErased || d.Body() != "" {
 				b.Errorf("a later delivery is %+v, %v", d, err)
 			}
 		}
 		if found := traces(b); len(found) > 0 {
 			b.Errorf("back after everything was delivered and replayed: %v", found)
 		}
-		if _, err := b.m.Users().Get(b.Context(), grace); !errors.Is(err, clerksync.ErrNotFound) {
+		if _, err := b.m.Users().ByClerkID(b.Context(), grace); !errors.Is(err, clerksync.ErrNotFound) {
 			b.Errorf("Grace is back: %v", err)
 		}
 		if _, _, err := b.m.Users().Erase(b.Context(), grace); err != nil {
@@ -238,7 +233,7 @@ func TestHoldback(t *testing.T) {
 	deleted := func(b *bench, days int) {
 		at := time.Now().Add(-time.Duration(days) * 24 * time.Hour).UnixMilli()
 		b.event(strings.Replace(envelope("user.deleted", 0, `{"object":"user","id":"user_grace","deleted":true}`), `"timestamp":`+base+"00000", fmt.Sprintf(`"timestamp":%d`, at), 1))
-		if _, err := b.m.Users().Get(b.Context(), grace); !errors.Is(err, clerksync.ErrNotFound) {
+		if _, err := b.m.Users().ByClerkID(b.Context(), grace); !errors.Is(err, clerksync.ErrNotFound) {
 			b.Errorf("the deleted user is visible: %v", err)
 		}
 	}

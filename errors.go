@@ -10,26 +10,24 @@ import (
 
 // Errors that callers act on, for errors.Is.
 var (
-	// ErrNotFound says that there is no such live row. It may exist at Clerk all the same.
+	// ErrNotFound means that there is no such live row. It may exist at Clerk. The error says what was looked for.
 	ErrNotFound = store.ErrNotFound
-	// ErrAmbiguous says that an address or slug belongs to more than one live row for the
-	// moment, so that it names nobody.
+	// ErrAmbiguous means that an e-mail address or slug belongs to more than one live row for the moment.
 	ErrAmbiguous = store.ErrAmbiguous
-	// ErrNoBody says that a delivery can not be replayed, since its body was not kept.
+	// ErrNoBody means that a delivery cannot be replayed, since its body was not kept.
 	ErrNoBody = ingest.ErrNoBody
 	// ErrNotDead means that a delivery is not a dead letter, so that it cannot be dismissed.
 	ErrNotDead = store.ErrNotDead
 	// ErrOtherInstance means that the configured keys, or the configured instance, belong to another Clerk instance than the
 	// one that the database mirrors. A mirror of two instances would be wrong about both.
 	ErrOtherInstance = reconcile.ErrOtherInstance
-	// ErrWrongObject says that a JSON text is not the Clerk object that it should be.
+	// ErrInvalidCursor means that a text is not a cursor of the list that it was given to.
+	ErrInvalidCursor = store.ErrInvalidCursor
+	// ErrWrongObject means that a JSON text is not the Clerk object that it should be.
 	ErrWrongObject = errors.New("not the Clerk object that was expected")
 )
 
-// DatabaseError is a database that cannot be used: which one it is, and what to do. It holds no password.
-type DatabaseError = store.Fault
-
-// ErrorCode is the stable code of an error of this package, "internal_error" for others.
+// ErrorCode returns the stable code of an error of this package, "internal_error" for others.
 func ErrorCode(err error) string {
 	switch {
 	case err == nil:
@@ -42,6 +40,8 @@ func ErrorCode(err error) string {
 		return "no_body"
 	case errors.Is(err, ErrNotDead):
 		return "not_dead"
+	case errors.Is(err, ErrInvalidCursor):
+		return "invalid_cursor"
 	case errors.Is(err, ErrWrongObject):
 		return "wrong_object"
 	default:

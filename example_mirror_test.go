@@ -43,7 +43,7 @@ func Example() {
 	fmt.Println(answer.Code)
 
 	// … and the user is there.
-	user, err := m.Users().Get(ctx, "user_1")
+	user, err := m.Users().ByClerkID(ctx, "user_1")
 	fmt.Println(user.FirstName, user.Role, err)
 	// Output:
 	// 200

@@ -3,13 +3,15 @@ package clerksync
 import (
 	"context"
 	"time"
+
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // EraseDue is what Run does each minute.
 func (m *Mirror) EraseDue(ctx context.Context) error { return m.eraseDue(ctx) }
 
 // Purge is what Run does each hour.
-func (m *Mirror) Purge(ctx context.Context) (Purged, error) { return m.purge(ctx) }
+func (m *Mirror) Purge(ctx context.Context) (mirror.Purged, error) { return m.purge(ctx) }
 
 // BeginLife and EndLife are the begin and the end of Run.
 func (m *Mirror) BeginLife(ctx context.Context) error { return m.beginLife(ctx) }

@@ -9,8 +9,8 @@ import (
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/schedule"
-	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // facts is what warnings are made of. It is read once for each look at the health, so that all warnings are about one
@@ -29,10 +29,10 @@ type facts struct {
 	noKeys         bool              // tokens cannot be verified by anything that is configured
 	keysMissing    bool              // no key is usable now, and fetching them failed
 	refused        map[string]refusal
-	database       string          // engine and place, for people
-	databaseErr    error           // why the database does not answer
-	reasons        []status.Reason // why the mirror is not proven to equal Clerk, as of a minute ago at most
-	settings       *store.Settings // in force
+	database       string              // engine and place, for people
+	databaseErr    error               // why the database does not answer
+	reasons        []mirror.SyncReason // why the mirror is not proven to equal Clerk, as of a minute ago at most
+	settings       *store.Settings     // in force
 	stored         *storedFacts
 	storedErr      error // why stored is nil though the database answers
 }
@@ -42,7 +42,7 @@ type storedFacts struct {
 	head          store.Head
 	born          clerk.Time // when the database was made
 	clock         clerk.Time // of the database, by which the ages of walks count
-	deliveries    map[store.State]int64
+	deliveries    map[mirror.DeliveryState]int64
 	lastDead      clerk.Time
 	walks         map[string]store.Walk
 	queues        map[clerk.Kind]store.Queue

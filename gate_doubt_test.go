@@ -14,6 +14,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // queue puts an object into the verify queue, as another process does, and waits until the gate knows.
@@ -93,7 +94,7 @@ func TestDoubtWithoutClerkGrantsNothing(t *testing.T) {
 	p.refused(p.token, auth.Permission("org:sys_domains:manage"), http.StatusForbidden, "forbidden")
 }
 
-func (p *proven) membership() store.Membership {
+func (p *proven) membership() mirror.Membership {
 	p.Helper()
 	m, err := p.db.Membership(p.Context(), p.user, p.organization)
 	if err != nil {

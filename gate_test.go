@@ -15,6 +15,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -199,12 +200,13 @@ func TestContradictionsAndImpersonationAreAudited(t *testing.T) {
 	}
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		entries, err := g.m.Audit(t.Context(), clerksync.AuditFilter{ClerkUserID: ada})
+		page, err := g.m.Audit().List(t.Context(), mirror.AuditFilter{ClerkUserID: ada})
+		entries := page.Items
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(entries) == 2 {
-			by := map[string]clerksync.AuditEntry{entries[0].Action: entries[0], entries[1].Action: entries[1]}
+			by := map[mirror.AuditAction]mirror.AuditEntry{entries[0].Action: entries[0], entries[1].Action: entries[1]}
 			if e := by["contradiction"]; e.Was != organization || e.Became != "lost" || e.ClerkOrganizationID != organization || e.Origin != "GET" {
 				t.Errorf("of the contradiction: %+v", e)
 			}
@@ -464,7 +466,7 @@ func TestDenialIsTyped(t *testing.T) {
 func TestPolicyChangesAreAudited(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "clerk.db")
-	var entries []clerksync.AuditEntry
+	var entries []mirror.AuditEntry
 	for _, version := range []string{"", "one", "one", "", "two", "none"} {
 		db, err := sqlite.Open(path)
 		if err != nil {
@@ -478,9 +480,11 @@ func TestPolicyChangesAreAudited(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if entries, err = m.Audit(t.Context(), clerksync.AuditFilter{Action: "policy_changed"}); err != nil {
+		page, err := m.Audit().List(t.Context(), mirror.AuditFilter{Action: mirror.AuditPolicy})
+		if err != nil {
 			t.Fatal(err)
 		}
+		entries = page.Items
 		if err := m.Close(); err != nil {
 			t.Fatal(err)
 		}

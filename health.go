@@ -7,24 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 )
-
-// Health is the state of a mirror. It holds no secret, no count of rows and no name of a user.
-type Health struct {
-	Status   string         `json:"status"` // "degraded" while a warning has the severity error, else "ok"
-	Database DatabaseHealth `json:"database"`
-	Warnings []Warning      `json:"warnings"` // the worst first
-}
-
-// DatabaseHealth tells whether the database answers.
-type DatabaseHealth struct {
-	Engine string `json:"engine"`
-	OK     bool   `json:"ok"`
-}
 
 // The values of Health.Status.
 const (
@@ -32,19 +18,9 @@ const (
 	statusDegraded = "degraded"
 )
 
-// Counts are the figures of a mirror: for operators, not for anonymous eyes.
-type Counts struct {
-	store.Counts
-	LastEventAt  time.Time        `json:"last_event_at"`
-	Instances    []string         `json:"instances"`
-	Denials      map[string]int64 `json:"denials"`       // requests that the token alone would have passed, by code
-	AuditDropped int64            `json:"audit_dropped"` // entries that could not be written
-	Purged       Purged           `json:"purged"`        // since the start, for its age
-}
-
 // Health checks the configuration and the database. The answer is about a second old at most, and comes within a second
 // however many ask and whatever the database does: one that does not answer in time is not OK.
-func (m *Mirror) Health(ctx context.Context) Health {
+func (m *Mirror) Health(ctx context.Context) mirror.Health {
 	h, answered := m.health.get(ctx)
 	if answered {
 		return h
@@ -56,20 +32,20 @@ func (m *Mirror) Health(ctx context.Context) Health {
 }
 
 // lookAtHealth is one look, which all who ask at a time share.
-func (m *Mirror) lookAtHealth(ctx context.Context) Health {
+func (m *Mirror) lookAtHealth(ctx context.Context) mirror.Health {
 	f := m.readFacts(ctx)
 	m.noteDatabase(cmp.Or(f.databaseErr, f.storedErr))
 	return m.judged(ctx, f)
 }
 
 // judged turns facts into an answer.
-func (m *Mirror) judged(ctx context.Context, f *facts) Health {
+func (m *Mirror) judged(ctx context.Context, f *facts) mirror.Health {
 	m.completeFacts(f)
-	h := Health{
+	h := mirror.Health{
 		Status: statusOK, Warnings: warningsOf(ctx, f, allWarners()),
-		Database: DatabaseHealth{Engine: string(m.db.Engine()), OK: f.databaseErr == nil},
+		Database: mirror.DatabaseHealth{Engine: mirror.Engine(m.db.Engine()), OK: f.databaseErr == nil},
 	}
-	if !h.Database.OK || len(h.Warnings) > 0 && h.Warnings[0].Severity == SeverityError {
+	if !h.Database.OK || len(h.Warnings) > 0 && h.Warnings[0].Severity == mirror.SeverityError {
 		h.Status = statusDegraded
 	}
 	return h
@@ -86,16 +62,18 @@ func (m *Mirror) noteDatabase(err error) {
 	}
 }
 
-// Counts counts rows: figures of the business, for operators.
-func (m *Mirror) Counts(ctx context.Context) (Counts, error) {
+// Counts counts rows. It shows the size of a business: it is for operators.
+func (m *Mirror) Counts(ctx context.Context) (mirror.Counts, error) {
 	counts, err := m.db.Counts(ctx)
 	if err != nil {
-		return Counts{}, fmt.Errorf("clerksync: %w", err)
+		return mirror.Counts{}, fmt.Errorf("clerksync: %w", err)
 	}
 	instances, err1 := m.db.Instances(ctx)
 	head, err2 := m.db.Head(ctx)
-	instances = slices.Concat([]string{}, instances) // never null in JSON
-	return Counts{counts, head.LastReceivedAt.Time(), instances, m.gate.Denials(), m.gate.AuditDropped(), m.purgedSoFar()}, cmp.Or(err1, err2)
+	counts.LastEventAt = head.LastReceivedAt.Time()
+	counts.Instances = slices.Concat([]string{}, instances) // never null in JSON
+	counts.Denials, counts.AuditDropped, counts.Purged = m.gate.Denials(), m.gate.AuditDropped(), m.purgedSoFar()
+	return counts, cmp.Or(err1, err2)
 }
 
 // HealthHandler serves [Mirror.Health], always with status 200: it is for people and alerts. Anyone may ask. With a key
@@ -108,8 +86,8 @@ func (m *Mirror) HealthHandler() http.Handler {
 			return web.WriteJSON(w, http.StatusOK, h)
 		}
 		return web.WriteJSON(w, http.StatusOK, struct {
-			Status   string         `json:"status"`
-			Database DatabaseHealth `json:"database"`
+			Status   string                `json:"status"`
+			Database mirror.DatabaseHealth `json:"database"`
 		}{h.Status, h.Database})
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // namesBoth wants an error that names both instances and what to do.
@@ -46,7 +47,7 @@ func TestKeysOfAnotherInstanceAreRefused(t *testing.T) {
 			second := s.mirror(change)
 			_, err := second.Sync().Backfill(s.Context(), nil)
 			namesBoth(s.T, name+": a backfill", err, a, b)
-			_, err = second.Sync().Reconcile(s.Context(), clerksync.ReconcileOptions{DryRun: true})
+			_, err = second.Sync().Reconcile(s.Context(), mirror.ReconcileOptions{DryRun: true})
 			namesBoth(s.T, name+": a dry run", err, a, b)
 			namesBoth(s.T, name+": fetching the keys", second.FetchKeys(s.Context()), a, b)
 			ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
@@ -61,8 +62,8 @@ func TestKeysOfAnotherInstanceAreRefused(t *testing.T) {
 		if w := warning(first, s.T, "foreign_instance"); w != nil {
 			s.Errorf("the right process is warned: %+v", w)
 		}
-		if users, _, err := first.Users().List(s.Context(), clerksync.UserFilter{}); err != nil || len(users) != 1 {
-			s.Errorf("%d users are stored, %v; want ours alone", len(users), err)
+		if users, err := first.Users().List(s.Context(), mirror.UserFilter{}); err != nil || len(users.Items) != 1 {
+			s.Errorf("%d users are stored, %v; want ours alone", len(users.Items), err)
 		}
 	})
 }
@@ -97,7 +98,7 @@ func TestForeignKeysThatAreFetchedLateAreNotTrusted(t *testing.T) {
 				s.Errorf("%s: warned %+v", name, w)
 			}
 		}
-		if _, err := first.Users().Get(s.Context(), stranger); !errors.Is(err, clerksync.ErrNotFound) {
+		if _, err := first.Users().ByClerkID(s.Context(), stranger); !errors.Is(err, clerksync.ErrNotFound) {
 			s.Errorf("the stranger is stored: %v", err)
 		}
 	})
@@ -116,7 +117,7 @@ func TestEventsOfAnotherInstanceAreQuarantinedFromMemory(t *testing.T) {
 		ours.CreateUser(clerktest.User{Email: "ours@example.com"})
 		early := theirs.CreateUser(clerktest.User{Email: "early@example.com"})
 		theirs.Settle()
-		if _, err := running.Users().Get(s.Context(), early); err != nil {
+		if _, err := running.Users().ByClerkID(s.Context(), early); err != nil {
 			s.Errorf("an event before any instance was known: %v", err)
 		}
 		walker := s.mirror(nil)
@@ -125,10 +126,11 @@ func TestEventsOfAnotherInstanceAreQuarantinedFromMemory(t *testing.T) {
 		}
 		late := theirs.CreateUser(clerktest.User{Email: "late@example.com"}) // the running server has asked nobody since
 		theirs.Settle()
-		if _, err := running.Users().Get(s.Context(), late); !errors.Is(err, clerksync.ErrNotFound) {
+		if _, err := running.Users().ByClerkID(s.Context(), late); !errors.Is(err, clerksync.ErrNotFound) {
 			s.Errorf("an event of another instance was applied: %v", err)
 		}
-		list, _, err := running.Deliveries().List(s.Context(), clerksync.DeliveryFilter{State: clerksync.StateQuarantined})
+		page, err := running.Deliveries().List(s.Context(), mirror.DeliveryFilter{State: mirror.DeliveryQuarantined})
+		list := page.Items
 		if err != nil || len(list) == 0 || list[0].Reason != "foreign_instance" {
 			s.Errorf("quarantined: %+v, %v", list, err)
 		}

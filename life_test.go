@@ -11,6 +11,7 @@ import (
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // A server that was killed leaves a mirror like a copy that was taken while it ran: what such a copy lacks is not known
@@ -25,7 +26,7 @@ func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
 		w.says(true)
 		w.m.EndLife(w.Context())
 		w.must(w.m.BeginLife(w.Context()))
-		if s := w.says(true); s.ProvenAt == 0 || !s.Ready {
+		if s := w.says(true); s.ProvenAt.IsZero() || !s.Ready {
 			w.Errorf("an orderly restart: proven at %v, ready %v", s.ProvenAt, s.Ready)
 		}
 		w.must(w.db.NoteAlive(w.Context(), "another:1:1:x", clerk.TimeOf(time.Now())))
@@ -37,7 +38,7 @@ func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
 		w.must(err)
 		w.must(another.BeginLife(w.Context())) // of which the first left its row behind
 		s := w.says(false, "the users, ", "have not been compared since this mirror was found stopped or restored")
-		if s.ProvenAt != 0 || s.Ready || kindOf(s, clerk.KindUser).InSync {
+		if !s.ProvenAt.IsZero() || s.Ready || kindOf(s, clerk.KindUser).InSync {
 			w.Errorf("proven at %v, ready %v", s.ProvenAt, s.Ready)
 		}
 		if what, err := w.m.SyncOnce(w.Context()); what != "walk" || err != nil {
@@ -56,7 +57,7 @@ func TestStatusOfAKilledOrCopiedMirrorBeforeAServerStarts(t *testing.T) {
 		w.backfill()
 		w.must(w.db.NoteAlive(w.Context(), killed(w), clerk.TimeOf(time.Now())))
 		w.says(false, "was killed, or this is a copy that was taken while it ran")
-		_, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindRole}})
+		_, err := w.m.Sync().Reconcile(w.Context(), mirror.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindRole}})
 		w.must(err)
 		w.says(false, "the users, ", "have not been compared since")
 		w.reconcile()
@@ -161,7 +162,7 @@ func TestRefusedListsProveNothing(t *testing.T) {
 			{"/v1/jwks", http.StatusForbidden, invalid},
 		} {
 			w.refuse(tc.path, tc.status, tc.body)
-			if report, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{}); err == nil {
+			if report, err := w.m.Sync().Reconcile(w.Context(), mirror.ReconcileOptions{}); err == nil {
 				w.Errorf("%+v: no error, %+v", tc, report)
 			}
 			if tc.path == "/v1/" || tc.path == "/v1/users" {
@@ -175,7 +176,7 @@ func TestRefusedListsProveNothing(t *testing.T) {
 		w.reconcile()
 		w.says(true)
 		w.refuse("/v1/users", http.StatusForbidden, invalid)
-		if report, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{}); err == nil {
+		if report, err := w.m.Sync().Reconcile(w.Context(), mirror.ReconcileOptions{}); err == nil {
 			w.Errorf("after a whole walk: no error, %+v", report)
 		}
 		w.says(false, "the last walk of the users was not whole (clerk: walk ")
@@ -210,7 +211,7 @@ func TestStatusKnowsWhatADryRunFound(t *testing.T) {
 		w.says(true)
 		w.deaf.Store(true)
 		w.clerk.UpdateUser(ada, map[string]any{"first_name": "Augusta"})
-		report, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{DryRun: true})
+		report, err := w.m.Sync().Reconcile(w.Context(), mirror.ReconcileOptions{DryRun: true})
 		if w.must(err); report.Found != 1 {
 			w.Errorf("%+v", report)
 		}

@@ -18,13 +18,14 @@ import (
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // figures are what metrics show of the database.
 type figures struct {
 	ok      bool
 	head    store.Head
-	states  map[store.State]int64
+	states  map[mirror.DeliveryState]int64
 	backlog store.Backlog
 	walks   map[string]store.Walk
 	size    int64
@@ -105,7 +106,7 @@ func (m *Mirror) collect(ctx context.Context, o metrics.Observe) {
 const modulePath = "github.com/clerksync/clerksync"
 
 func (m *Mirror) collectEvents(o metrics.Observe) {
-	m.ingest.Stats.ByType(func(eventType string, status ingest.Status, n int64) {
+	m.ingest.Stats.ByType(func(eventType string, status mirror.Outcome, n int64) {
 		o(metrics.Events, float64(n), eventType, string(status))
 	})
 	waiting, size := m.ingest.Waiting()
@@ -134,7 +135,7 @@ func (m *Mirror) collectDatabase(ctx context.Context, o metrics.Observe) {
 	}
 	o(metrics.LastEvent, metrics.Seconds(f.head.LastReceivedAt.Time()))
 	o(metrics.FeedBehind, float64(max(0, f.head.Seq-m.gate.FeedAt())))
-	for _, state := range []store.State{store.StateIgnored, store.StateQuarantined, store.StateDead, store.StateDismissed} {
+	for _, state := range []mirror.DeliveryState{mirror.DeliveryIgnored, mirror.DeliveryQuarantined, mirror.DeliveryDead, mirror.DeliveryDismissed} {
 		o(metrics.Deliveries, float64(f.states[state]), string(state))
 	}
 	o(metrics.DeadOldest, metrics.Seconds(f.backlog.DeadOldest.Time()))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 type callerKey struct{}
@@ -24,11 +25,11 @@ func CallerFromContext(ctx context.Context) (caller *Caller, ok bool) {
 
 // UserFromContext is the stored user of the request's verified token. ok is false outside
 // [Mirror.Middleware] and [Mirror.Require], and for anonymous requests.
-func UserFromContext(ctx context.Context) (user User, ok bool) {
+func UserFromContext(ctx context.Context) (user mirror.User, ok bool) {
 	if c, ok := CallerFromContext(ctx); ok {
 		return c.User, true
 	}
-	return User{}, false
+	return mirror.User{}, false
 }
 
 // ClaimsFromContext is what the request's verified token says.
@@ -41,11 +42,11 @@ func ClaimsFromContext(ctx context.Context) (*auth.Claims, bool) {
 
 // SessionFromContext is the stored session of the request's token; ok is false also when
 // the mirror has not seen the session yet, which the token proves all the same.
-func SessionFromContext(ctx context.Context) (session Session, ok bool) {
+func SessionFromContext(ctx context.Context) (session mirror.Session, ok bool) {
 	if c, ok := CallerFromContext(ctx); ok && c.Session != nil {
 		return *c.Session, true
 	}
-	return Session{}, false
+	return mirror.Session{}, false
 }
 
 // Middleware lets anonymous requests pass, and puts the caller of a valid token into the

@@ -23,9 +23,9 @@ import (
 	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/schedule"
-	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -46,16 +46,16 @@ type Mirror struct {
 	incidents *incident.Log
 	listening atomic.Int64 // when webhooks began to be taken, in milliseconds; 0: not here
 
-	health       look[Health]
+	health       look[mirror.Health]
 	databaseDown atomic.Bool // as it was told last
 	refusals     *refusals
-	verdict      look[[]status.Reason]
+	verdict      look[[]mirror.SyncReason]
 
 	redaction privacy.Redaction
 
 	purgedMu sync.Mutex
-	purged   Purged     // by this process
-	cleared  clerk.Time // deliveries received before had their bodies removed; of the one goroutine that purges
+	purged   mirror.Purged // by this process
+	cleared  clerk.Time    // deliveries received before had their bodies removed; of the one goroutine that purges
 
 	gate       *access.Gate
 	api        *clerkapi.Client      // nil: without a secret key Clerk cannot be asked
@@ -82,8 +82,8 @@ func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
 	m.incidents, m.admission.bodies = incident.New(m.config.Logger), web.NewBodies(maxWebhookBodies)
 	m.waited = m.config.Now
 	m.refusals = newRefusals(db, m.config.Now, m.config.Logger)
-	m.health = look[Health]{every: time.Second, now: m.config.Now, find: m.lookAtHealth}
-	m.verdict = look[[]status.Reason]{every: verdictEvery, limit: verdictLimit, now: m.config.Now, find: m.findVerdict}
+	m.health = look[mirror.Health]{every: time.Second, now: m.config.Now, find: m.lookAtHealth}
+	m.verdict = look[[]mirror.SyncReason]{every: verdictEvery, limit: verdictLimit, now: m.config.Now, find: m.findVerdict}
 	m.figures = look[figures]{every: figuresEvery, now: m.config.Now, find: m.readFigures}
 	m.tracer = m.config.TracerProvider.Tracer(modulePath)
 	if err := m.open(ctx); err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/postgres"
@@ -262,8 +263,8 @@ func TestOddButRightWebhooks(t *testing.T) {
 		if status, answer := b.event(`{"type":"user.frobnicated","data":{"id":"user_x"}}`); status != 200 || answer["status"] != "ignored" {
 			b.Errorf("unknown type: %d %v", status, answer["text"])
 		}
-		u, err := b.m.Users().Get(b.Context(), "user_t")
-		if err != nil || u.CreatedAt.String() != "2026-05-28T20:26:45.000Z" || u.UpdatedAt != 0 || u.LastLoginAt != 0 {
+		u, err := b.m.Users().ByClerkID(b.Context(), "user_t")
+		if err != nil || clerk.TimeOf(u.CreatedAt).String() != "2026-05-28T20:26:45.000Z" || !u.UpdatedAt.IsZero() || !u.LastLoginAt.IsZero() {
 			b.Errorf("times: %+v, %v", u, err)
 		}
 	})
@@ -279,7 +280,7 @@ func TestAlteredDuplicateIsKeptApart(t *testing.T) {
 		if status, answer := b.send("msg_same", body("Eve"), nil); status != 200 || answer["status"] != "quarantined" {
 			b.Errorf("altered duplicate: %d %v", status, answer["text"])
 		}
-		if u, err := b.m.Users().Get(b.Context(), "user_1"); err != nil || u.FirstName != "Ada" {
+		if u, err := b.m.Users().ByClerkID(b.Context(), "user_1"); err != nil || u.FirstName != "Ada" {
 			b.Errorf("user %q, %v; want Ada", u.FirstName, err)
 		}
 	})
@@ -292,7 +293,7 @@ func TestForeignInstanceIsQuarantined(t *testing.T) {
 		if status, answer := b.event(`{"type":"user.created","instance_id":"ins_theirs","data":{"id":"user_1"}}`); status != 200 || answer["status"] != "quarantined" {
 			b.Errorf("%d %v", status, answer["text"])
 		}
-		if _, err := b.m.Users().Get(b.Context(), "user_1"); clerksync.ErrorCode(err) != "not_found" {
+		if _, err := b.m.Users().ByClerkID(b.Context(), "user_1"); clerksync.ErrorCode(err) != "not_found" {
 			b.Errorf("a foreign user was stored: %v", err)
 		}
 		if _, answer := b.get("/health", ""); !strings.Contains(answer["text"].(string), `"foreign_instance"`) {
@@ -410,7 +411,7 @@ func TestRoleLadder(t *testing.T) {
 	_ = m.Close()
 	m = open("low", "boss")
 	defer m.Close()
-	if user, err = m.Users().Get(t.Context(), "user_1"); err != nil || user.Role != "boss" {
+	if user, err = m.Users().ByClerkID(t.Context(), "user_1"); err != nil || user.Role != "boss" {
 		t.Errorf("after the ladder changed: %q, %v; want boss", user.Role, err)
 	}
 	if err := m.Users().Delete(t.Context(), "user_1"); err != nil {

@@ -2,57 +2,61 @@ package clerksync
 
 import (
 	"context"
+	"iter"
 
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
-// Organization is a mirrored organization.
-type Organization = store.Organization
-
-// Membership is a mirrored membership.
-type Membership = store.Membership
-
-// OrganizationFilter selects organizations for [Organizations.List].
-type OrganizationFilter = store.OrganizationFilter
-
-// MembershipFilter selects memberships for [Organizations.Memberships].
-type MembershipFilter = store.MembershipFilter
-
-// Organizations reads the mirrored organizations and their memberships.
+// Organizations reads the mirrored organizations.
 type Organizations struct{ db *store.DB }
 
-// Organizations is the service of organizations.
+// Organizations returns the service that reads organizations.
 func (m *Mirror) Organizations() Organizations { return Organizations{m.db} }
 
-// Get answers the live organization with the Clerk id (org_…), or [ErrNotFound].
-func (s Organizations) Get(ctx context.Context, clerkOrganizationID string) (Organization, error) {
+// ByClerkID returns the live organization with the Clerk id (org_…), or [ErrNotFound].
+func (s Organizations) ByClerkID(ctx context.Context, clerkOrganizationID string) (mirror.Organization, error) {
 	return s.db.Organization(ctx, clerkOrganizationID)
 }
 
-// BySlug answers the live organization with the slug, [ErrNotFound] or [ErrAmbiguous].
-func (s Organizations) BySlug(ctx context.Context, slug string) (Organization, error) {
+// BySlug returns the live organization with the slug, or [ErrNotFound] or [ErrAmbiguous].
+func (s Organizations) BySlug(ctx context.Context, slug string) (mirror.Organization, error) {
 	return s.db.OrganizationBySlug(ctx, slug)
 }
 
-// List answers a page of live organizations, newest first, and the cursor of the next page.
-func (s Organizations) List(ctx context.Context, f OrganizationFilter) (list []Organization, next Cursor, err error) {
-	f.Limit = limit(f.Limit) + 1
-	list, err = s.db.Organizations(ctx, f)
-	list, next = page(list, f.Limit-1, func(o Organization) Cursor {
-		return Cursor{CreatedAt: o.CreatedAt, ID: o.ClerkOrganizationID}
-	})
-	return list, next, err
+// List returns a page of live organizations, newest first.
+func (s Organizations) List(ctx context.Context, f mirror.OrganizationFilter) (mirror.Page[mirror.Organization], error) {
+	return s.db.Organizations(ctx, f)
 }
 
-// Membership answers a user's live membership in an organization, or [ErrNotFound].
-func (s Organizations) Membership(ctx context.Context, clerkUserID, clerkOrganizationID string) (Membership, error) {
+// All iterates over the live organizations that a filter selects, newest first. It reads a page at a time.
+func (s Organizations) All(ctx context.Context, f mirror.OrganizationFilter) iter.Seq2[mirror.Organization, error] {
+	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Organization], error) {
+		f.After = after
+		return s.List(ctx, f)
+	})
+}
+
+// Memberships reads the mirrored memberships of users in organizations.
+type Memberships struct{ db *store.DB }
+
+// Memberships returns the service that reads memberships.
+func (m *Mirror) Memberships() Memberships { return Memberships{m.db} }
+
+// Of returns the live membership of a user in an organization, both by Clerk id, or [ErrNotFound].
+func (s Memberships) Of(ctx context.Context, clerkUserID, clerkOrganizationID string) (mirror.Membership, error) {
 	return s.db.Membership(ctx, clerkUserID, clerkOrganizationID)
 }
 
-// Memberships answers a page of live memberships, newest first, and the cursor of the next page.
-func (s Organizations) Memberships(ctx context.Context, f MembershipFilter) (list []Membership, next Cursor, err error) {
-	f.Limit = limit(f.Limit) + 1
-	list, err = s.db.Memberships(ctx, f)
-	list, next = page(list, f.Limit-1, func(m Membership) Cursor { return Cursor{CreatedAt: m.CreatedAt, ID: m.ClerkMembershipID} })
-	return list, next, err
+// List returns a page of live memberships, newest first.
+func (s Memberships) List(ctx context.Context, f mirror.MembershipFilter) (mirror.Page[mirror.Membership], error) {
+	return s.db.Memberships(ctx, f)
+}
+
+// All iterates over the live memberships that a filter selects, newest first. It reads a page at a time.
+func (s Memberships) All(ctx context.Context, f mirror.MembershipFilter) iter.Seq2[mirror.Membership, error] {
+	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Membership], error) {
+		f.After = after
+		return s.List(ctx, f)
+	})
 }

@@ -56,7 +56,7 @@ func TestUnknownUserIsReadOnce(t *testing.T) {
 	if n := count(reads, "/v1/users/"+user); n != 1 {
 		t.Errorf("%d reads, want 1", n)
 	}
-	if u, err := g.m.Users().Get(t.Context(), user); err != nil || u.FirstName != "Ada" {
+	if u, err := g.m.Users().ByClerkID(t.Context(), user); err != nil || u.FirstName != "Ada" {
 		t.Errorf("stored: %+v, %v", u, err)
 	}
 }

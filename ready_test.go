@@ -13,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -72,7 +73,7 @@ func (p *proven) asks(what string, users, seats int64) {
 // walk compares some kinds with Clerk.
 func (p *proven) walk(kinds ...clerk.Kind) {
 	p.Helper()
-	if _, err := p.m.Sync().Reconcile(p.Context(), clerksync.ReconcileOptions{Kinds: kinds}); err != nil {
+	if _, err := p.m.Sync().Reconcile(p.Context(), mirror.ReconcileOptions{Kinds: kinds}); err != nil {
 		p.Fatal(err)
 	}
 }

@@ -31,7 +31,7 @@ func TestRedactionIsAppliedToWhatIsStored(t *testing.T) {
 		return m, logs
 	}
 	metadata := func(m *clerksync.Mirror) string {
-		u, err := m.Users().Get(t.Context(), "user_1")
+		u, err := m.Users().ByClerkID(t.Context(), "user_1")
 		if err != nil {
 			t.Fatal(err)
 		}

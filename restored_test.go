@@ -9,6 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -61,7 +62,7 @@ func restoredUnderAQuietServer(t *testing.T, restore string) {
 	must(err)
 	must(m.FollowFeed(t.Context()))
 	ok, reasons, err := m.Sync().InSync(t.Context())
-	if err != nil || ok || !slices.ContainsFunc(reasons, func(r clerksync.SyncReason) bool { return r.Code == "gap" }) {
+	if err != nil || ok || !slices.ContainsFunc(reasons, func(r mirror.SyncReason) bool { return r.Code == "gap" }) {
 		t.Error(ok, reasons, err)
 	}
 	if !m.PauseSync(t.Context()) {

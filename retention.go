@@ -7,7 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/privacy"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 const (
@@ -22,9 +22,6 @@ const (
 	wholeInbox = 24 * time.Hour
 )
 
-// Purged counts what was removed because it was older than its retention.
-type Purged = store.Purged
-
 // keepClean erases who is due and removes what is older than its retention, until the context ends.
 func (m *Mirror) keepClean(ctx context.Context) {
 	var purged time.Time
@@ -38,7 +35,7 @@ func (m *Mirror) keepClean(ctx context.Context) {
 			if err != nil && ctx.Err() == nil {
 				m.config.Logger.Error("what is older than its retention could not be removed", "error", err)
 			}
-			if n != (Purged{}) {
+			if n != (mirror.Purged{}) {
 				m.config.Logger.Info("what is older than its retention was removed",
 					"bodies", n.Bodies, "deliveries", n.Deliveries, "changes", n.Changes, "audit", n.Audit, "drift", n.Drift)
 			}
@@ -63,7 +60,7 @@ func (m *Mirror) eraseDue(ctx context.Context) error {
 }
 
 // purge removes what is older than its retention.
-func (m *Mirror) purge(ctx context.Context) (n Purged, err error) {
+func (m *Mirror) purge(ctx context.Context) (n mirror.Purged, err error) {
 	c, now := m.config, m.config.Now()
 	before := func(d time.Duration) clerk.Time { return clerk.TimeOf(now.Add(-d)) }
 	ids := max(c.InboxRetention, leastIDs)
@@ -86,7 +83,7 @@ func (m *Mirror) purge(ctx context.Context) (n Purged, err error) {
 	return n, errors.Join(errs[:]...)
 }
 
-func (m *Mirror) purgedSoFar() Purged {
+func (m *Mirror) purgedSoFar() mirror.Purged {
 	m.purgedMu.Lock()
 	defer m.purgedMu.Unlock()
 	return m.purged

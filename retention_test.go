@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // movable is the clock of a mirror.
@@ -64,17 +65,17 @@ func TestRetention(t *testing.T) {
 		for _, step := range []struct {
 			name                 string
 			move                 time.Duration
-			purged               clerksync.Purged
+			purged               mirror.Purged
 			rows, bodies, change int64
 		}{
-			{"at first", 0, clerksync.Purged{}, all, all, all - 2},
-			{"within all retentions", 23 * time.Hour, clerksync.Purged{}, all, all, all - 2},
-			{"bodies are too old", 2 * time.Hour, clerksync.Purged{Bodies: all - 1}, all, 1, all - 2},
-			{"the feed is too old", 25 * time.Hour, clerksync.Purged{Changes: all - 3}, all, 1, 1},
-			{"ids are kept longer", 80 * 24 * time.Hour, clerksync.Purged{}, all, 1, 1},
-			{"ids are too old", 10 * 24 * time.Hour, clerksync.Purged{Deliveries: all - 1}, 1, 1, 1},
-			{"dead letters are kept longest", 80 * 24 * time.Hour, clerksync.Purged{}, 1, 1, 1},
-			{"dead letters are too old", 20 * 24 * time.Hour, clerksync.Purged{Deliveries: 1}, 0, 0, 1},
+			{"at first", 0, mirror.Purged{}, all, all, all - 2},
+			{"within all retentions", 23 * time.Hour, mirror.Purged{}, all, all, all - 2},
+			{"bodies are too old", 2 * time.Hour, mirror.Purged{Bodies: all - 1}, all, 1, all - 2},
+			{"the feed is too old", 25 * time.Hour, mirror.Purged{Changes: all - 3}, all, 1, 1},
+			{"ids are kept longer", 80 * 24 * time.Hour, mirror.Purged{}, all, 1, 1},
+			{"ids are too old", 10 * 24 * time.Hour, mirror.Purged{Deliveries: all - 1}, 1, 1, 1},
+			{"dead letters are kept longest", 80 * 24 * time.Hour, mirror.Purged{}, 1, 1, 1},
+			{"dead letters are too old", 20 * 24 * time.Hour, mirror.Purged{Deliveries: 1}, 0, 0, 1},
 		} {
 			clock.move(step.move)
 			purged, err := b.m.Purge(b.Context())
@@ -92,7 +93,7 @@ func TestRetention(t *testing.T) {
 			}
 		}
 		counts, err := b.m.Counts(b.Context())
-		if err != nil || counts.Purged != (clerksync.Purged{Bodies: all - 1, Deliveries: all, Changes: all - 3}) {
+		if err != nil || counts.Purged != (mirror.Purged{Bodies: all - 1, Deliveries: all, Changes: all - 3}) {
 			b.Errorf("counted %+v, %v", counts.Purged, err)
 		}
 		if head, last := count("SELECT seq FROM clerk_head"), count("SELECT max(seq) FROM clerk_changes"); head != last {

@@ -2,32 +2,33 @@ package clerksync
 
 import (
 	"context"
+	"iter"
 
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
-
-// Session is a mirrored session.
-type Session = store.Session
-
-// SessionFilter selects sessions for [Sessions.List]; the zero value selects all.
-type SessionFilter = store.SessionFilter
 
 // Sessions reads the mirrored sessions.
 type Sessions struct{ db *store.DB }
 
-// Sessions is the service of sessions.
+// Sessions returns the service that reads sessions.
 func (m *Mirror) Sessions() Sessions { return Sessions{m.db} }
 
-// Get answers one live session, or [ErrNotFound]. Whether it has expired is for the
-// caller's clock to tell: no event says so.
-func (s Sessions) Get(ctx context.Context, clerkSessionID string) (Session, error) {
+// ByClerkID returns the live session with the Clerk id (sess_…), or [ErrNotFound]. Nothing announces that a session expires:
+// compare its ExpireAt and AbandonAt with your clock.
+func (s Sessions) ByClerkID(ctx context.Context, clerkSessionID string) (mirror.Session, error) {
 	return s.db.Session(ctx, clerkSessionID)
 }
 
-// List answers a page of live sessions, newest first, and the cursor of the next page.
-func (s Sessions) List(ctx context.Context, f SessionFilter) (sessions []Session, next Cursor, err error) {
-	f.Limit = limit(f.Limit) + 1
-	sessions, err = s.db.Sessions(ctx, f)
-	sessions, next = page(sessions, f.Limit-1, func(s Session) Cursor { return Cursor{CreatedAt: s.CreatedAt, ID: s.ClerkSessionID} })
-	return sessions, next, err
+// List returns a page of live sessions, newest first.
+func (s Sessions) List(ctx context.Context, f mirror.SessionFilter) (mirror.Page[mirror.Session], error) {
+	return s.db.Sessions(ctx, f)
+}
+
+// All iterates over the live sessions that a filter selects, newest first. It reads a page at a time.
+func (s Sessions) All(ctx context.Context, f mirror.SessionFilter) iter.Seq2[mirror.Session, error] {
+	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Session], error) {
+		f.After = after
+		return s.List(ctx, f)
+	})
 }

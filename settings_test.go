@@ -14,6 +14,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -98,17 +99,17 @@ func (s *shared) code(m *clerksync.Mirror, token string, rule auth.Rule) string 
 
 func (s *shared) role(m *clerksync.Mirror, user string) string {
 	s.Helper()
-	u, err := m.Users().Get(s.Context(), user)
+	u, err := m.Users().ByClerkID(s.Context(), user)
 	if err != nil {
 		s.Fatal(err)
 	}
 	return u.Role
 }
 
-func warning(m *clerksync.Mirror, t *testing.T, code string) *clerksync.Warning {
+func warning(m *clerksync.Mirror, t *testing.T, code string) *mirror.Warning {
 	t.Helper()
 	all := m.Health(t.Context()).Warnings
-	if i := slices.IndexFunc(all, func(w clerksync.Warning) bool { return w.Code == code }); i >= 0 {
+	if i := slices.IndexFunc(all, func(w mirror.Warning) bool { return w.Code == code }); i >= 0 {
 		return &all[i]
 	}
 	return nil
@@ -195,7 +196,8 @@ func TestRollingDeployOfALadder(t *testing.T) {
 		if text := logs.String(); !strings.Contains(text, "the role ladder changed") || !strings.Contains(text, `"users_changed":2`) {
 			s.Errorf("logged: %s", text)
 		}
-		audit, err := old.Audit(s.Context(), clerksync.AuditFilter{Action: "ladder_changed"})
+		page, err := old.Audit().List(s.Context(), mirror.AuditFilter{Action: "ladder_changed"})
+		audit := page.Items
 		if err != nil || len(audit) != 1 || audit[0].Origin != "2 users changed" || audit[0].Was != "solo,growth,enterprise,admin" || audit[0].Became != strings.Join(next, ",") {
 			s.Errorf("audited: %+v, %v", audit, err)
 		}
@@ -237,8 +239,8 @@ func TestOpeningAMirrorChangesNoSettings(t *testing.T) {
 		if _, err := second.Users().Apply(s.Context(), object); err != nil {
 			s.Fatal(err)
 		}
-		u, err := first.Users().Get(s.Context(), "user_1")
-		if err != nil || strings.Contains(string(u.Raw), "Z123") || u.Role != "growth" {
+		u, err := first.Users().ByClerkID(s.Context(), "user_1")
+		if err != nil || strings.Contains(string(u.RawObject()), "Z123") || u.Role != "growth" {
 			s.Errorf("stored by a process of other settings: %+v, %v", u, err)
 		}
 		for _, code := range []string{"ladder_differs", "redaction_differs"} {
@@ -246,7 +248,8 @@ func TestOpeningAMirrorChangesNoSettings(t *testing.T) {
 				s.Errorf("no %s: %s", code, logs.String())
 			}
 		}
-		audit, err := first.Audit(s.Context(), clerksync.AuditFilter{})
+		page, err := first.Audit().List(s.Context(), mirror.AuditFilter{})
+		audit := page.Items
 		if err != nil || len(audit) != 0 {
 			s.Errorf("audited: %+v, %v", audit, err)
 		}
@@ -269,20 +272,22 @@ func TestRedactionChangesUnderARunningServer(t *testing.T) {
 		after := s.clerk.CreateUser(clerktest.User{Email: "after@example.com", Role: "growth"})
 		s.clerk.Settle()
 		for _, id := range []string{before, after} {
-			if u, err := server.Users().Get(s.Context(), id); err != nil || strings.Contains(string(u.Raw), "@example.com") || u.Role != "growth" {
-				s.Errorf("stored is %s, %v", u.Raw, err)
+			if u, err := server.Users().ByClerkID(s.Context(), id); err != nil || strings.Contains(string(u.RawObject()), "@example.com") || u.Role != "growth" {
+				s.Errorf("stored is %s, %v", u.RawObject(), err)
 			}
 		}
-		list, _, err := server.Deliveries().List(s.Context(), clerksync.DeliveryFilter{})
+		page, err := server.Deliveries().List(s.Context(), mirror.DeliveryFilter{})
+		list := page.Items
 		if err != nil || len(list) == 0 {
 			s.Fatal(len(list), err)
 		}
 		for _, d := range list {
-			if strings.Contains(d.Body, "@example.com") {
-				s.Errorf("the body of a delivery is %s", d.Body)
+			if strings.Contains(d.Body(), "@example.com") {
+				s.Errorf("the body of a delivery is %s", d.Body())
 			}
 		}
-		audit, err := server.Audit(s.Context(), clerksync.AuditFilter{Action: "redaction_changed"})
+		audited, err := server.Audit().List(s.Context(), mirror.AuditFilter{Action: "redaction_changed"})
+		audit := audited.Items
 		if err != nil || len(audit) != 1 || audit[0].Was != "[]" || audit[0].Became != `["email_addresses"]` || !strings.HasSuffix(audit[0].Origin, " bodies changed") {
 			s.Errorf("audited: %+v, %v", audit, err)
 		}

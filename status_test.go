@@ -17,6 +17,7 @@ import (
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -112,7 +113,7 @@ func onEngines(t *testing.T, test func(*watched)) {
 	}
 }
 
-func (w *watched) status() clerksync.SyncStatus {
+func (w *watched) status() mirror.SyncStatus {
 	w.Helper()
 	w.moved.Add(int64(time.Second)) // health is kept for that long
 	s, err := w.m.Sync().Status(w.Context())
@@ -123,7 +124,7 @@ func (w *watched) status() clerksync.SyncStatus {
 }
 
 // says wants a verdict and a sentence with some words in it.
-func (w *watched) says(inSync bool, words ...string) clerksync.SyncStatus {
+func (w *watched) says(inSync bool, words ...string) mirror.SyncStatus {
 	w.Helper()
 	s := w.status()
 	if s.InSync != inSync {
@@ -137,9 +138,9 @@ func (w *watched) says(inSync bool, words ...string) clerksync.SyncStatus {
 	return s
 }
 
-func (w *watched) warned(s clerksync.SyncStatus, code string, want bool) {
+func (w *watched) warned(s mirror.SyncStatus, code string, want bool) {
 	w.Helper()
-	if got := slices.ContainsFunc(s.Warnings, func(x clerksync.Warning) bool { return x.Code == code }); got != want {
+	if got := slices.ContainsFunc(s.Warnings, func(x mirror.Warning) bool { return x.Code == code }); got != want {
 		w.Errorf("warning %s: %v", code, got)
 	}
 }
@@ -153,7 +154,7 @@ func (w *watched) backfill() {
 
 func (w *watched) reconcile() {
 	w.Helper()
-	if _, err := w.m.Sync().Reconcile(w.Context(), clerksync.ReconcileOptions{}); err != nil {
+	if _, err := w.m.Sync().Reconcile(w.Context(), mirror.ReconcileOptions{}); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -165,8 +166,8 @@ func (w *watched) update(do func(*store.Tx) error) {
 	}
 }
 
-func kindOf(s clerksync.SyncStatus, kind clerk.Kind) clerksync.KindStatus {
-	return s.Kinds[slices.IndexFunc(s.Kinds, func(k clerksync.KindStatus) bool { return k.Kind == kind })]
+func kindOf(s mirror.SyncStatus, kind clerk.Kind) mirror.KindStatus {
+	return s.Kinds[slices.IndexFunc(s.Kinds, func(k mirror.KindStatus) bool { return k.Kind == kind })]
 }
 
 // From nothing to a proof, through what events bring and lose.
@@ -184,7 +185,7 @@ func TestStatusOfALife(t *testing.T) {
 		s := w.says(true, "2 users and ", "all compared with Clerk in the last ", "; no drift today")
 		w.warned(s, "backfill_missing", false)
 		w.warned(s, "walk_overdue", false)
-		if k := kindOf(s, clerk.KindMembership); !s.Ready || !k.Ready || k.Rows != 2 || k.Unverified != 0 || k.OldestVerifiedAt == 0 || k.LastEventAt == 0 || k.LagMS == nil {
+		if k := kindOf(s, clerk.KindMembership); !s.Ready || !k.Ready || k.Rows != 2 || k.Unverified != 0 || k.OldestVerifiedAt.IsZero() || k.LastEventAt.IsZero() || k.LagMS == nil {
 			w.Errorf("memberships: %+v", k)
 		}
 
@@ -204,7 +205,7 @@ func TestStatusOfALife(t *testing.T) {
 		w.clerk.SetFaults(clerktest.Faults{})
 		w.reconcile()
 		s = w.says(true, "all compared with Clerk in the last ", "; 3 drifts repaired today")
-		if k := kindOf(s, clerk.KindUser); k.Drift != (clerksync.DriftStatus{FoundToday: 1, RepairedToday: 1, Found: 1, Repaired: 1}) || len(s.Drift) != 3 {
+		if k := kindOf(s, clerk.KindUser); k.Drift != (mirror.DriftStatus{FoundToday: 1, RepairedToday: 1, Found: 1, Repaired: 1}) || len(s.Drift) != 3 {
 			w.Errorf("users: %+v, %d lines of drift", k.Drift, len(s.Drift))
 		}
 
@@ -258,7 +259,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 				return tx.SaveSuspects(w.Context(), store.Suspect{Key: key, Reason: store.SuspectGone})
 			}, "1 user is missing or older at Clerk by one answer, which a second one must confirm", ""},
 			{"a dead letter", func(tx *store.Tx) error {
-				_, err := tx.Claim(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: store.StateDead, Type: "user.created", ReceivedAt: clerk.TimeOf(time.Now())}})
+				_, err := tx.Claim(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: mirror.DeliveryDead, Type: "user.created", ReceivedAt: clerk.TimeOf(time.Now())}})
 				return err
 			}, "1 event could not be applied: see clerksync deliveries list", "dead_letters"},
 		}

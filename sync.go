@@ -12,16 +12,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/status"
-	"github.com/clerksync/clerksync/internal/store"
-)
-
-// What backfill and reconcile take and answer.
-type (
-	SyncProgress     = reconcile.Progress
-	ReconcileOptions = reconcile.Options
-	SyncReport       = reconcile.Report
-	MassDeletion     = reconcile.MassDeletion // an error: more is missing at Clerk than is believed without a person's word
-	Drift            = store.Drift
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Errors of [Sync].
@@ -48,8 +39,8 @@ func (m *Mirror) Sync() Sync { return Sync{m} }
 
 // Backfill reads everything that Clerk has, beside live events. One that was ended, however, goes on where it was.
 // progress may be nil.
-func (s Sync) Backfill(ctx context.Context, progress func(SyncProgress)) (*SyncReport, error) {
-	return s.patiently(ctx, func() (*SyncReport, error) {
+func (s Sync) Backfill(ctx context.Context, progress func(mirror.SyncProgress)) (*mirror.SyncReport, error) {
+	return s.patiently(ctx, func() (*mirror.SyncReport, error) {
 		if err := s.closeGap(ctx); err != nil {
 			return nil, err
 		}
@@ -59,13 +50,13 @@ func (s Sync) Backfill(ctx context.Context, progress func(SyncProgress)) (*SyncR
 
 // Reconcile compares everything with Clerk and repairs what differs. What Clerk seems to have deleted is asked for twice,
 // a minute apart. The error may be a [*MassDeletion].
-func (s Sync) Reconcile(ctx context.Context, o ReconcileOptions) (*SyncReport, error) {
+func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror.SyncReport, error) {
 	for _, kind := range o.Kinds {
 		if kind != clerk.KindSession && !slices.Contains(reconcile.Kinds(), kind) {
 			return nil, fmt.Errorf("clerksync: kind %q can not be listed at Clerk", string(kind))
 		}
 	}
-	report, err := s.patiently(ctx, func() (*SyncReport, error) {
+	report, err := s.patiently(ctx, func() (*mirror.SyncReport, error) {
 		if !o.DryRun {
 			if err := s.closeGap(ctx); err != nil {
 				return nil, err
@@ -87,7 +78,7 @@ func (s Sync) closeGap(ctx context.Context) error {
 // NoteDifferences records in a database how many differences a report found and left, by kind, so that nothing says "in
 // sync" while they are known. It is all that a dry run of Reconcile writes; one whose mirror only reads leaves it to its
 // caller.
-func NoteDifferences(ctx context.Context, db *Backend, report *SyncReport) error {
+func NoteDifferences(ctx context.Context, db *Backend, report *mirror.SyncReport) error {
 	left := map[string]int64{}
 	for _, k := range report.Kinds {
 		if n := k.Found - k.Repaired; n > 0 {
@@ -114,7 +105,7 @@ func (c *Config) waiting() (now func() time.Time, sleep func(context.Context, ti
 }
 
 // patiently waits a while for another process that walks.
-func (s Sync) patiently(ctx context.Context, work func() (*SyncReport, error)) (*SyncReport, error) {
+func (s Sync) patiently(ctx context.Context, work func() (*mirror.SyncReport, error)) (*mirror.SyncReport, error) {
 	if s.m.reconciler == nil {
 		return nil, ErrNoSecretKey
 	}
@@ -189,7 +180,7 @@ func (m *Mirror) settleDoubts(ctx context.Context) error {
 }
 
 // syncOnce does what is due: the backfill, else a walk of everything, else what is done each minute.
-func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *SyncReport, what string, err error) {
+func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *mirror.SyncReport, what string, err error) {
 	walks, err1 := m.db.Walks(ctx)
 	now, err2 := m.db.Clock(ctx, clerk.TimeOf(m.config.Now()))
 	life, err3 := m.db.Life(ctx)
@@ -205,7 +196,7 @@ func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *SyncReport
 	case m.config.ReconcileOff:
 		return nil, "", nil
 	case due && done && mayWalk:
-		report, err = m.reconciler.Walk(ctx, ReconcileOptions{})
+		report, err = m.reconciler.Walk(ctx, mirror.ReconcileOptions{})
 		return report, "walk", err
 	}
 	report, err = m.reconciler.Tick(ctx)

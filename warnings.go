@@ -4,33 +4,22 @@ import (
 	"cmp"
 	"context"
 	"slices"
-)
 
-// Severity is how much a warning matters now.
-type Severity string
-
-// The severities, the worst first.
-const (
-	SeverityError   Severity = "error"   // it does harm now
-	SeverityWarning Severity = "warning" // it needs attention, before it does harm
-	SeverityInfo    Severity = "info"    // a standing choice, shown for information
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // rank orders severities, the worst first.
-func (s Severity) rank() int {
-	return slices.Index([]Severity{SeverityError, SeverityWarning, SeverityInfo}, s)
+func rank(s mirror.Severity) int {
+	return slices.Index([]mirror.Severity{mirror.SeverityError, mirror.SeverityWarning, mirror.SeverityInfo}, s)
 }
 
-// Warning is something that wants an operator's attention. Codes are stable; docs/warnings.md lists them.
-type Warning struct {
-	Code     string   `json:"code"`
-	Severity Severity `json:"severity"`
-	Message  string   `json:"message"` // what happened, and why it matters
-	Remedy   string   `json:"remedy"`  // what to do
+// warning makes a warning: its code, what happened and why it matters, and what to do.
+func warning(code string, severity mirror.Severity, message, remedy string) mirror.Warning {
+	return mirror.Warning{Code: code, Severity: severity, Message: message, Remedy: remedy}
 }
 
 // warner makes warnings out of facts. It reads nothing else.
-type warner func(context.Context, *facts) []Warning
+type warner func(context.Context, *facts) []mirror.Warning
 
 // configWarners look at what was configured.
 func configWarners() []warner {
@@ -48,11 +37,11 @@ func dataWarners() []warner {
 func allWarners() []warner { return slices.Concat(configWarners(), dataWarners()) }
 
 // warningsOf runs warners and returns what they say, the worst first.
-func warningsOf(ctx context.Context, f *facts, warners []warner) []Warning {
-	warnings := []Warning{}
+func warningsOf(ctx context.Context, f *facts, warners []warner) []mirror.Warning {
+	warnings := []mirror.Warning{}
 	for _, warn := range warners {
 		warnings = append(warnings, warn(ctx, f)...)
 	}
-	slices.SortStableFunc(warnings, func(a, b Warning) int { return cmp.Compare(a.Severity.rank(), b.Severity.rank()) })
+	slices.SortStableFunc(warnings, func(a, b mirror.Warning) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
 	return warnings
 }

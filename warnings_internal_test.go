@@ -19,8 +19,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/reconcile"
-	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // wellFacts are those of a mirror that lacks nothing.
@@ -71,10 +71,10 @@ func TestWarningsOfFacts(t *testing.T) {
 		"no event, and just made": {func(f *facts) { f.stored.head.LastReceivedAt, f.stored.born = 0, clerk.TimeOf(f.now) }, ""},
 		"no event, for a command": {func(f *facts) { f.stored.head.LastReceivedAt, f.listeningSince = 0, time.Time{} }, "silence warning"},
 		"no event is taken":       {func(f *facts) { f.stored.head.LastReceivedAt, f.takesWebhooks = 0, false }, "webhook_secret_unset error"},
-		"old dead letters":        {func(f *facts) { f.stored.deliveries = map[store.State]int64{store.StateDead: 1} }, "dead_letters warning"},
-		"dismissed ones":          {func(f *facts) { f.stored.deliveries = map[store.State]int64{store.StateDismissed: 1} }, ""},
+		"old dead letters":        {func(f *facts) { f.stored.deliveries = map[mirror.DeliveryState]int64{mirror.DeliveryDead: 1} }, "dead_letters warning"},
+		"dismissed ones":          {func(f *facts) { f.stored.deliveries = map[mirror.DeliveryState]int64{mirror.DeliveryDismissed: 1} }, ""},
 		"a dead letter just now": {func(f *facts) {
-			f.stored.deliveries, f.stored.lastDead = map[store.State]int64{store.StateDead: 1}, clerk.TimeOf(f.now)
+			f.stored.deliveries, f.stored.lastDead = map[mirror.DeliveryState]int64{mirror.DeliveryDead: 1}, clerk.TimeOf(f.now)
 		}, "dead_letters error"},
 		"another instance's events": {func(f *facts) { f.stored.foreign = instance.Foreign{Database: "ins_1", Events: []string{"ins_2"}} }, "foreign_instance warning"},
 		"two instances, none ours": {func(f *facts) {
@@ -100,7 +100,7 @@ func TestWarningsOfFacts(t *testing.T) {
 			refused(refusedSignature, time.Minute, time.Second)(f)
 		}, "webhook_signatures_refused warning"},
 		"not proven": {func(f *facts) {
-			f.reasons = []status.Reason{{Code: "gap", Kind: clerk.KindUser}, {Code: "gap", Kind: clerk.KindRole}, {Code: "suspects"}}
+			f.reasons = []mirror.SyncReason{{Code: "gap", Kind: clerk.KindUser}, {Code: "gap", Kind: clerk.KindRole}, {Code: "suspects"}}
 		}, "not_in_sync warning"},
 		"no key is configured":     {func(f *facts) { f.noKeys = true }, "keys_unavailable warning"},
 		"no key can be fetched":    {func(f *facts) { f.keysMissing = true }, "keys_unavailable error"},
@@ -158,7 +158,7 @@ func TestWarningsAreDocumented(t *testing.T) {
 	}
 }
 
-// writtenWarnings finds the codes and severities of all literals of Warning in this package. A severity that is computed
+// writtenWarnings finds the codes and severities of all warnings that this package makes. A severity that is computed
 // may be an error or a warning.
 func writtenWarnings(t *testing.T) map[string]map[string]bool {
 	t.Helper()
@@ -176,18 +176,17 @@ func writtenWarnings(t *testing.T) map[string]map[string]bool {
 			t.Fatal(err)
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
-			literal, ok := n.(*ast.CompositeLit)
-			if !ok {
-				return true
-			}
-			if isWarning(literal.Type) {
-				noteWarning(t, found, literal)
-			} else if list, ok := literal.Type.(*ast.ArrayType); ok && isWarning(list.Elt) {
-				for _, e := range literal.Elts {
-					if inner, ok := e.(*ast.CompositeLit); ok && inner.Type == nil {
-						noteWarning(t, found, inner)
-					}
+			switch n := n.(type) {
+			case *ast.CompositeLit:
+				if typ, ok := n.Type.(*ast.SelectorExpr); ok && typ.Sel.Name == "Warning" && len(n.Elts) > 0 {
+					noteWarning(t, found, keyed(n))
 				}
+			case *ast.CallExpr:
+				if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "warning" {
+					noteWarning(t, found, map[string]ast.Expr{"Code": n.Args[0], "Severity": n.Args[1]})
+				}
+			case *ast.FuncDecl:
+				return n.Name.Name != "warning"
 			}
 			return true
 		})
@@ -195,21 +194,19 @@ func writtenWarnings(t *testing.T) map[string]map[string]bool {
 	return found
 }
 
-func isWarning(e ast.Expr) bool {
-	name, ok := e.(*ast.Ident)
-	return ok && name.Name == "Warning"
-}
-
-func noteWarning(t *testing.T, found map[string]map[string]bool, literal *ast.CompositeLit) {
-	t.Helper()
+// keyed are the fields of a literal by name.
+func keyed(literal *ast.CompositeLit) map[string]ast.Expr {
 	fields := map[string]ast.Expr{}
-	for i, e := range literal.Elts {
+	for _, e := range literal.Elts {
 		if pair, ok := e.(*ast.KeyValueExpr); ok {
 			fields[pair.Key.(*ast.Ident).Name] = pair.Value
-		} else {
-			fields[[]string{"Code", "Severity", "Message", "Remedy"}[i]] = e
 		}
 	}
+	return fields
+}
+
+func noteWarning(t *testing.T, found map[string]map[string]bool, fields map[string]ast.Expr) {
+	t.Helper()
 	text, ok := fields["Code"].(*ast.BasicLit)
 	if !ok {
 		t.Error("a warning whose code is not written out")
@@ -219,8 +216,8 @@ func noteWarning(t *testing.T, found map[string]map[string]bool, literal *ast.Co
 	if found[code] == nil {
 		found[code] = map[string]bool{}
 	}
-	if name, ok := fields["Severity"].(*ast.Ident); ok {
-		found[code][map[string]string{"SeverityError": "error", "SeverityWarning": "warning", "SeverityInfo": "info"}[name.Name]] = true
+	if name, ok := fields["Severity"].(*ast.SelectorExpr); ok {
+		found[code][map[string]string{"SeverityError": "error", "SeverityWarning": "warning", "SeverityInfo": "info"}[name.Sel.Name]] = true
 		return
 	}
 	found[code]["error"], found[code]["warning"] = true, true

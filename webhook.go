@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -96,17 +97,17 @@ func notJSON(err error) error {
 
 func answer(w http.ResponseWriter, o ingest.Outcome) error {
 	switch o.Status {
-	case ingest.Invalid:
+	case mirror.OutcomeInvalid:
 		return &web.Problem{
 			Status: http.StatusBadRequest, Code: "invalid_event", Detail: o.Err.Error() + "; it is kept as a dead letter", Err: o.Err,
 			Header: http.Header{"Webhook-Delivery": {"abort-message"}},
 		}
-	case ingest.Failed:
+	case mirror.OutcomeFailed:
 		return &web.Problem{
 			Status: http.StatusInternalServerError, Code: "event_failed", Err: o.Err,
 			Detail: "The event could not be applied and is kept as a dead letter; a later delivery is tried again",
 		}
-	case ingest.Unavailable:
+	case mirror.OutcomeUnavailable:
 		return &web.Problem{
 			Status: http.StatusServiceUnavailable, Code: "storage_unavailable", Err: o.Err,
 			Detail: "The event is not stored: deliver it again", Header: http.Header{"Retry-After": {"5"}},
@@ -114,6 +115,6 @@ func answer(w http.ResponseWriter, o ingest.Outcome) error {
 	default: // it is stored, and needs to be sent no more
 	}
 	return web.WriteJSON(w, http.StatusOK, struct {
-		Status ingest.Status `json:"status"`
+		Status mirror.Outcome `json:"status"`
 	}{o.Status})
 }

@@ -15,13 +15,14 @@ import (
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // fake lets in who sends X-Test-User, or refuses with an error.
 type fake struct {
 	err   error
 	asked []*http.Request
-	user  clerksync.User
+	user  mirror.User
 	org   *auth.ActiveOrganization
 	actor *auth.Actor
 }

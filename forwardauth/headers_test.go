@@ -13,19 +13,22 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/forwardauth"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
 // userWith is a stored user whose primary address has this verification, a JSON text.
-func userWith(t *testing.T, email, verification string) clerksync.User {
+func userWith(t *testing.T, email, verification string) mirror.User {
 	t.Helper()
 	address, err := json.Marshal(email)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return clerksync.User{Email: email, Raw: json.RawMessage(`{"primary_email_address_id": "idn_1", "email_addresses": [
+	u := mirror.User{Email: email}
+	u.SetPrivate(nil, json.RawMessage(`{"primary_email_address_id": "idn_1", "email_addresses": [
 		{"id": "idn_0", "email_address": "other@example.com", "verification": {"status": "verified"}},
-		{"id": "idn_1", "email_address": ` + string(address) + `, "verification": ` + verification + `}]}`)}
+		{"id": "idn_1", "email_address": `+string(address)+`, "verification": `+verification+`}]}`))
+	return u
 }
 
 // Anyone can type in the address of someone else: until Clerk has verified it, an application must not see it.
@@ -33,9 +36,9 @@ func TestUnverifiedEmailIsNotPassedOn(t *testing.T) {
 	t.Parallel()
 	altered := userWith(t, "ada@example.com", `{"status": "verified"}`)
 	altered.Email = "grace@example.com"
-	withoutRaw := clerksync.User{Email: "ada@example.com"}
+	withoutRaw := mirror.User{Email: "ada@example.com"}
 	for name, c := range map[string]struct {
-		user            clerksync.User
+		user            mirror.User
 		email, verified string
 	}{
 		"verified":                 {userWith(t, "ada@example.com", `{"status": "verified"}`), "ada@example.com", "true"},
@@ -47,7 +50,7 @@ func TestUnverifiedEmailIsNotPassedOn(t *testing.T) {
 		"no body":                  {withoutRaw, "", "false"},
 		"a column that was edited": {altered, "", "false"},
 		"not plain":                {userWith(t, "ädä@example.com", `{"status": "verified"}`), "", "false"},
-		"no address":               {clerksync.User{}, "", "false"},
+		"no address":               {mirror.User{}, "", "false"},
 	} {
 		h := handler(t, &fake{user: c.user}, forwardauth.Config{Policy: parsePolicy(t, sitePolicy), TrustedProxies: proxies})
 		for _, path := range []string{"/app/x", "/public/x"} {

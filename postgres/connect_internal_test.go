@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // A server that takes connections and then says nothing, as one that hangs, holds up nobody for long.
@@ -29,7 +30,7 @@ func TestConnectingToAServerThatHangsEnds(t *testing.T) {
 	}
 	config.ConnectTimeout = 50 * time.Millisecond
 	_, err = pgx.ConnectConfig(t.Context(), config)
-	if fault, ok := errors.AsType[*store.Fault](store.Explain(store.Postgres, "", err)); !ok || fault.Problem != "does not answer in time" {
+	if fault, ok := errors.AsType[*mirror.DatabaseError](store.Explain(store.Postgres, "", err)); !ok || fault.Problem != "does not answer in time" {
 		t.Errorf("the error is told as %v", store.Explain(store.Postgres, "", err))
 	}
 	if config, err = parse(dsn + "&connect_timeout=60"); err != nil || config.ConnectTimeout != time.Minute {

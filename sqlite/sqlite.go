@@ -30,7 +30,7 @@ func DangerouslySynchronousNormal() Option { return func(o *options) { o.synchro
 
 // Open opens or creates the file at path (mode 0600: it holds personal data), or a
 // database in memory. The schema is not touched: clerksync.New migrates it. A file that cannot
-// be used is a [*store.Fault], which is clerksync.DatabaseError.
+// be used is a *mirror.DatabaseError.
 func Open(path string, opts ...Option) (*store.DB, error) {
 	o := options{synchronous: "FULL"}
 	for _, opt := range opts {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 	"github.com/clerksync/clerksync/webhook"
@@ -144,7 +145,7 @@ func TestAcknowledgedEventsSurviveKill(t *testing.T) {
 			defer db.Close()
 			for _, n := range l.promised {
 				d, err := db.Delivery(t.Context(), "msg_"+strconv.Itoa(n))
-				if err != nil || d.State != store.StateApplied {
+				if err != nil || d.State != mirror.DeliveryApplied {
 					t.Errorf("event %d was acknowledged and is %q, %v", n, d.State, err)
 				}
 				if u, err := db.UserByClerkID(t.Context(), "user_"+strconv.Itoa(n)); err != nil || u.FirstName != fmt.Sprintf("N%d", n) {

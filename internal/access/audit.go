@@ -12,6 +12,7 @@ import (
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 const (
@@ -27,7 +28,7 @@ type auditor struct {
 	db    *store.DB
 	now   func() time.Time
 	log   func(err error)
-	queue *group.Queue[store.AuditEntry]
+	queue *group.Queue[mirror.AuditEntry]
 
 	dropped atomic.Int64
 
@@ -37,27 +38,27 @@ type auditor struct {
 
 func newAuditor(db *store.DB, now func() time.Time, log func(error)) *auditor {
 	a := &auditor{db: db, now: now, log: log, recent: map[string]time.Time{}}
-	a.queue = group.New(group.Config[store.AuditEntry]{Work: a.write, MaxItems: auditWaiting})
+	a.queue = group.New(group.Config[mirror.AuditEntry]{Work: a.write, MaxItems: auditWaiting})
 	return a
 }
 
 // contradiction records a token whose claims a newer stored fact contradicts.
 func (a *auditor) contradiction(r *http.Request, c *auth.Claims, refusal *live.Refusal) {
 	e := entryOf(r, c)
-	e.Action, e.Was, e.Became = store.AuditContradiction, refusal.Claimed, refusal.Stored
+	e.Action, e.Was, e.Became = mirror.AuditContradiction, refusal.Claimed, refusal.Stored
 	a.record(e)
 }
 
 // impersonated records a request that someone makes as another user.
 func (a *auditor) impersonated(r *http.Request, c *auth.Claims) {
 	e := entryOf(r, c)
-	e.Action, e.Actor = store.AuditImpersonated, c.Actor.Subject
+	e.Action, e.Actor = mirror.AuditImpersonated, c.Actor.Subject
 	a.record(e)
 }
 
 // entryOf returns an entry about a request. It names the route and not the path, which may contain personal data.
-func entryOf(r *http.Request, c *auth.Claims) store.AuditEntry {
-	e := store.AuditEntry{
+func entryOf(r *http.Request, c *auth.Claims) mirror.AuditEntry {
+	e := mirror.AuditEntry{
 		ClerkUserID: c.Subject, ClerkSessionID: c.SessionID, Origin: r.Method, RequestID: web.RequestID(r.Context()),
 	}
 	if r.Pattern != "" {
@@ -70,11 +71,11 @@ func entryOf(r *http.Request, c *auth.Claims) store.AuditEntry {
 }
 
 // record queues an entry, unless the same one was recorded a moment ago.
-func (a *auditor) record(e store.AuditEntry) {
+func (a *auditor) record(e mirror.AuditEntry) {
 	if a.db.ReadOnly() {
 		return
 	}
-	key := e.Action + "\n" + e.ClerkUserID + "\n" + e.ClerkSessionID + "\n" + e.Origin + "\n" + e.Became
+	key := string(e.Action) + "\n" + e.ClerkUserID + "\n" + e.ClerkSessionID + "\n" + e.Origin + "\n" + e.Became
 	now := a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -91,7 +92,7 @@ func (a *auditor) record(e store.AuditEntry) {
 	a.recent[key] = now
 }
 
-func (a *auditor) write(entries []store.AuditEntry) {
+func (a *auditor) write(entries []mirror.AuditEntry) {
 	ctx, cancel := context.WithTimeout(context.Background(), auditTimeout)
 	defer cancel()
 	if err := a.db.Update(ctx, func(tx *store.Tx) error { return tx.AppendAudit(ctx, entries) }); err != nil {

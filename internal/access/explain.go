@@ -100,7 +100,7 @@ func (x *Explanation) addStored(refusal *live.Refusal, f live.Facts, claims *aut
 	}
 	conditions := []auth.Condition{{Name: "user", Facts: []auth.Fact{fact("state", state, f.Person.Found || f.Person.Deleted)}}}
 	if f.Session != nil {
-		conditions = append(conditions, auth.Condition{Name: "session", Facts: []auth.Fact{fact("status", f.Session.Status, f.Session.Found)}})
+		conditions = append(conditions, auth.Condition{Name: "session", Facts: []auth.Fact{fact("status", string(f.Session.Status), f.Session.Found)}})
 	}
 	if f.Seat != nil {
 		value := f.Seat.Membership.Role

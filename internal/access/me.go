@@ -5,7 +5,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // me is the body of GET /api/auth/me. Its keys are a contract. Private metadata is never among them.
@@ -55,12 +55,13 @@ func (c *Caller) Me() ([]byte, error) {
 }
 
 // renderMe returns the user's part of the body, which stays the same until the user changes.
-func renderMe(u *store.User) ([]byte, error) {
+func renderMe(u *mirror.User) ([]byte, error) {
 	return json.Marshal(&me{
 		ID: u.ID, ClerkUserID: u.ClerkUserID, Email: orNull(u.Email), Username: orNull(u.Username),
 		FirstName: orNull(u.FirstName), LastName: orNull(u.LastName), ProfileImageURL: orNull(u.ProfileImageURL),
 		Role: u.Role, OrganizationID: orNull(u.OrganizationID), IsActive: u.IsActive, Banned: u.Banned, Locked: u.Locked,
-		LastLoginAt: u.LastLoginAt, LastActiveAt: u.LastActiveAt, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
+		LastLoginAt: clerk.TimeOf(u.LastLoginAt), LastActiveAt: clerk.TimeOf(u.LastActiveAt),
+		CreatedAt: clerk.TimeOf(u.CreatedAt), UpdatedAt: clerk.TimeOf(u.UpdatedAt),
 		PublicMetadata: u.PublicMetadata,
 	})
 }
@@ -92,7 +93,7 @@ func (c *Caller) meSession() *meSession {
 	}
 	answer := &meSession{ID: c.Claims.SessionID}
 	if s := c.Facts.Session; s != nil && s.Found {
-		answer.Status = orNull(s.Status)
+		answer.Status = orNull(string(s.Status))
 	}
 	return answer
 }

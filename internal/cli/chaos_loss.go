@@ -16,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/viewreader"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Loss is a storm in which events were lost for good, and how that was repaired.
@@ -58,7 +59,7 @@ func (v *Verdict) lose(
 	}
 	calls, begin := api.calls.Load(), time.Now()
 	for _, kinds := range [][]clerk.Kind{nil, {clerk.KindSession}} { // all that Clerk lists, then what it lists for each user
-		report, err := m.Sync().Reconcile(ctx, clerksync.ReconcileOptions{Kinds: kinds, AllowMassDelete: true})
+		report, err := m.Sync().Reconcile(ctx, mirror.ReconcileOptions{Kinds: kinds, AllowMassDelete: true})
 		if err != nil {
 			return fmt.Errorf("reconcile after %s: %w", s.name, err)
 		}

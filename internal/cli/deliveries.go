@@ -15,8 +15,8 @@ import (
 	"unicode"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 type deliveriesCommand struct {
@@ -47,7 +47,7 @@ type listDeliveriesCommand struct {
 	Subject string `help:"Only deliveries about this object, by its Clerk id (user_2x…)." placeholder:"ID"`
 	Since   string `help:"Only what was received since this time (RFC 3339), or that long ago (24h)." placeholder:"TIME"`
 	Until   string `help:"Only what was received before this time, or that long ago." placeholder:"TIME"`
-	Limit   int    `help:"Rows of a page, 1 to 499." default:"50"`
+	Limit   int    `help:"Rows of a page, 1 to 500." default:"50"`
 	Page    string `help:"Continue after this place, as the page before named it." placeholder:"PLACE"`
 	JSON    bool   `name:"json" help:"Print one JSON object."`
 }
@@ -70,60 +70,42 @@ func (c listDeliveriesCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer m.Close()
-	list, more, err := m.Deliveries().List(ctx, filter)
+	page, err := m.Deliveries().List(ctx, filter)
+	if errors.Is(err, clerksync.ErrInvalidCursor) {
+		fmt.Fprintln(p.stderr, "error: --page is not from the end of a page before: copy it from there")
+		return exitUsage
+	}
 	if err != nil {
 		return err
 	}
-	next := ""
-	if more != "" {
-		next = placeOf(&list[len(list)-1])
-	}
 	if c.JSON {
-		return json.NewEncoder(p.stdout).Encode(map[string]any{"deliveries": append([]clerksync.Delivery{}, list...), "next": next})
+		return json.NewEncoder(p.stdout).Encode(map[string]any{"deliveries": page.Items, "next": page.Next})
 	}
-	return printDeliveries(p.stdout, terminalOf(p.stdout, p.environ), list, next)
+	return printDeliveries(p.stdout, terminalOf(p.stdout, p.environ), page)
 }
 
-func (c listDeliveriesCommand) filter(now time.Time) (f clerksync.DeliveryFilter, err error) {
+func (c listDeliveriesCommand) filter(now time.Time) (f mirror.DeliveryFilter, err error) {
 	since, err1 := parseMoment(c.Since, now)
 	until, err2 := parseMoment(c.Until, now)
-	before, err3 := parsePlace(c.Page)
-	if c.Limit < 1 || c.Limit > 499 {
-		err = errors.New("--limit is a number from 1 to 499")
+	if c.Limit < 1 || c.Limit > 500 {
+		err = errors.New("--limit is a number from 1 to 500")
 	}
-	f = clerksync.DeliveryFilter{
-		State: clerksync.DeliveryState(c.State), Type: c.Type, Subject: c.Subject, Since: since, Until: until, Limit: c.Limit,
-		NewestFirst: true, Before: before,
+	f = mirror.DeliveryFilter{
+		State: mirror.DeliveryState(c.State), Type: c.Type, Subject: c.Subject, Since: since, Until: until, Limit: c.Limit,
+		NewestFirst: true, After: mirror.Cursor(c.Page),
 	}
-	return f, errors.Join(err, err1, err2, err3)
-}
-
-// placeOf names the place after a delivery: when it was received, and its message id.
-func placeOf(d *clerksync.Delivery) string {
-	return strconv.FormatInt(int64(d.ReceivedAt), 10) + "." + d.MessageID
-}
-
-func parsePlace(text string) (c clerksync.DeliveryCursor, err error) {
-	if text == "" {
-		return c, nil
-	}
-	at, id, found := strings.Cut(text, ".")
-	ms, err := strconv.ParseInt(at, 10, 64)
-	if err != nil || !found || id == "" {
-		return c, errors.New("--page is no place: copy it from the end of the page before")
-	}
-	return clerksync.DeliveryCursor{ReceivedAt: clerk.Time(ms), MessageID: id}, nil
+	return f, errors.Join(err, err1, err2)
 }
 
 // printDeliveries prints a line for each delivery, or two where a terminal is too narrow for the message id.
-func printDeliveries(w io.Writer, t terminal, list []clerksync.Delivery, next string) error {
-	if len(list) == 0 {
+func printDeliveries(w io.Writer, t terminal, page mirror.Page[mirror.Delivery]) error {
+	if len(page.Items) == 0 {
 		fmt.Fprintln(w, "No deliveries.")
 		return nil
 	}
 	rows := [][]string{{"RECEIVED", "STATE", "TYPE", "MESSAGE ID"}}
-	for i := range list {
-		d := &list[i]
+	for i := range page.Items {
+		d := &page.Items[i]
 		state := string(d.State)
 		if d.Reason != "" {
 			state += " (" + d.Reason + ")"
@@ -137,14 +119,14 @@ func printDeliveries(w io.Writer, t terminal, list []clerksync.Delivery, next st
 	} else if err := columns(w, rows, nil); err != nil {
 		return err
 	}
-	if next != "" {
-		fmt.Fprintf(w, "\nThere are more: --page %s\n", harmless(next))
+	if page.Next != "" {
+		fmt.Fprintf(w, "\nThere are more: --page %s\n", page.Next)
 	}
 	return nil
 }
 
 // timeOf is a time to the second.
-func timeOf(t clerk.Time) string { return t.Time().UTC().Format("2006-01-02 15:04:05Z") }
+func timeOf(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 type showDeliveryCommand struct {
 	configFlags
@@ -165,7 +147,7 @@ func (c showDeliveryCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer m.Close()
-	d, err := m.Deliveries().Get(ctx, c.MessageID)
+	d, err := m.Deliveries().ByMessageID(ctx, c.MessageID)
 	if errors.Is(err, clerksync.ErrNotFound) {
 		return fmt.Errorf("delivery %q not found", c.MessageID)
 	}
@@ -175,17 +157,21 @@ func (c showDeliveryCommand) Run(ctx context.Context, p *process) error {
 	if !c.JSON {
 		return printDelivery(p.stdout, &d)
 	}
-	answer := struct {
-		clerksync.Delivery
-		Body json.RawMessage `json:"body"` // null where none is kept
-	}{Delivery: d}
-	if d.Body != "" {
-		answer.Body = json.RawMessage(d.Body)
+	record, err := json.Marshal(d)
+	if err != nil {
+		return err
 	}
-	return json.NewEncoder(p.stdout).Encode(answer)
+	body := []byte("null") // none is kept
+	if d.Body() != "" {
+		if body, err = json.Marshal(json.RawMessage(d.Body())); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s,\"body\":%s}\n", record[:len(record)-1], body)
+	return err
 }
 
-func printDelivery(w io.Writer, d *clerksync.Delivery) error {
+func printDelivery(w io.Writer, d *mirror.Delivery) error {
 	rows := [][]string{
 		{"message id", d.MessageID},
 		{"type", d.Type},
@@ -196,7 +182,7 @@ func printDelivery(w io.Writer, d *clerksync.Delivery) error {
 		{"attempts", strconv.FormatInt(d.Attempts, 10)},
 		{"instance", d.InstanceID},
 	}
-	if d.SignedAt != 0 {
+	if !d.SignedAt.IsZero() {
 		rows[5][1] = timeOf(d.SignedAt)
 	}
 	for i, subject := range d.Subjects {
@@ -215,14 +201,14 @@ func printDelivery(w io.Writer, d *clerksync.Delivery) error {
 	if err := columns(w, rows, nil); err != nil {
 		return err
 	}
-	if d.Body == "" {
+	if d.Body() == "" {
 		fmt.Fprintln(w, "\nThe body is not kept.")
 		return nil
 	}
 	var body bytes.Buffer
-	if json.Indent(&body, []byte(d.Body), "", "  ") != nil {
+	if json.Indent(&body, []byte(d.Body()), "", "  ") != nil {
 		body.Reset()
-		body.WriteString(d.Body)
+		body.WriteString(d.Body())
 	}
 	fmt.Fprintf(w, "\n%s\n", harmless(body.String()))
 	return nil

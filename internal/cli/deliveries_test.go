@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // An operator finds the delivery that can never be applied, looks at it, dismisses it, and status no longer complains.
@@ -114,13 +114,13 @@ func seedDeliveries(t *testing.T, environ []string) {
 		t.Fatal(err)
 	}
 	list := []store.Delivery{{
-		MessageID: "msg_dead", ReceivedAt: 1780000000003, Type: "x\x1b[31m", State: clerksync.StateDead, Reason: "invalid", Attempts: 3, Revision: 1,
+		MessageID: "msg_dead", ReceivedAt: 1780000000003, Type: "x\x1b[31m", State: mirror.DeliveryDead, Reason: "invalid", Attempts: 3, Revision: 1,
 		Subjects: []string{"user:user_9", "organization:org_9"},
 		Body:     `{"data":{"first_name":"` + `\u001b[31m` + "\u009b" + `"},"type":"user.updated"}`,
 	}}
 	for i, at := range []clerk.Time{1780000000000, 1780000000001, 1780000000001} { // two of one millisecond
 		list = append(list, store.Delivery{
-			MessageID: fmt.Sprintf("msg_%d", i), ReceivedAt: at, Type: "user.updated", State: store.StateApplied, Attempts: 1,
+			MessageID: fmt.Sprintf("msg_%d", i), ReceivedAt: at, Type: "user.updated", State: mirror.DeliveryApplied, Attempts: 1,
 			Subjects: []string{fmt.Sprintf("user:user_%d", i)},
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -40,37 +41,37 @@ func (c doctorCommand) Run(ctx context.Context, p *process) error {
 	doctor.Sort(findings)
 	if c.JSON {
 		err := json.NewEncoder(p.stdout).Encode(struct {
-			OK       bool                `json:"ok"`
-			Findings []clerksync.Finding `json:"findings"`
-		}{doctor.Worst(findings) != doctor.Failure, findings})
+			OK       bool             `json:"ok"`
+			Findings []mirror.Finding `json:"findings"`
+		}{doctor.Worst(findings) != mirror.FindingFailure, findings})
 		if err != nil {
 			return err
 		}
 	} else {
 		doctor.Print(p.stdout, findings, terminalOf(p.stdout, p.environ).width)
 	}
-	if doctor.Worst(findings) == doctor.Failure {
+	if doctor.Worst(findings) == mirror.FindingFailure {
 		return errRefused
 	}
 	return nil
 }
 
-func (c doctorCommand) examine(ctx context.Context, p *process) (found []clerksync.Finding) {
-	add := func(severity doctor.Severity, f config.Fault) {
-		found = append(found, clerksync.Finding{Check: "configuration", Severity: severity, Text: f.What + " (" + f.Name + "). " + f.Why, Remedy: f.Remedy})
+func (c doctorCommand) examine(ctx context.Context, p *process) (found []mirror.Finding) {
+	add := func(severity mirror.FindingSeverity, f config.Fault) {
+		found = append(found, mirror.Finding{Check: "configuration", Severity: severity, Text: f.What + " (" + f.Name + "). " + f.Why, Remedy: f.Remedy})
 	}
 	cfg, warnings, err := config.Load(p.options(c))
 	for _, w := range warnings {
-		add(doctor.Warning, config.Fault(w))
+		add(mirror.FindingWarning, config.Fault(w))
 	}
 	if faults, ok := errors.AsType[config.Faults](err); ok {
 		for _, f := range faults {
-			add(doctor.Failure, f)
+			add(mirror.FindingFailure, f)
 		}
 	}
-	broken := func(remedy string, err error) []clerksync.Finding {
+	broken := func(remedy string, err error) []mirror.Finding {
 		f := doctor.Fail(remedy, "%v", err)
-		if fault, ok := errors.AsType[*clerksync.DatabaseError](err); ok {
+		if fault, ok := errors.AsType[*mirror.DatabaseError](err); ok {
 			f = doctor.Fail(fault.Remedy, "%s %s.", fault.Database, fault.Problem)
 		}
 		f.Check = "database"

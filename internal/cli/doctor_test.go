@@ -11,20 +11,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // examined runs the doctor and answers its findings.
-func examined(t *testing.T, environ []string, args ...string) (code int, findings []clerksync.Finding) {
+func examined(t *testing.T, environ []string, args ...string) (code int, findings []mirror.Finding) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code = Main(append([]string{"doctor", "--json"}, args...), environ, &stdout, &stderr)
 	var diagnosis struct {
 		OK       bool
-		Findings []clerksync.Finding
+		Findings []mirror.Finding
 	}
 	if err := json.Unmarshal(stdout.Bytes(), &diagnosis); err != nil {
 		t.Fatalf("%v: %s%s", err, &stdout, &stderr)
@@ -41,8 +40,8 @@ func examined(t *testing.T, environ []string, args ...string) (code int, finding
 }
 
 // says reports whether a check found something like this.
-func says(findings []clerksync.Finding, check string, severity doctor.Severity, text string) bool {
-	return slices.ContainsFunc(findings, func(f clerksync.Finding) bool {
+func says(findings []mirror.Finding, check string, severity mirror.FindingSeverity, text string) bool {
+	return slices.ContainsFunc(findings, func(f mirror.Finding) bool {
 		return f.Check == check && f.Severity == severity && strings.Contains(f.Text, text)
 	})
 }
@@ -74,16 +73,16 @@ func TestDoctor(t *testing.T) {
 				"CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret, "CLERK_AUTHORIZED_PARTIES=https://a.example", "CLERKSYNC_LOG_LEVEL=error",
 				"CLERKSYNC_API_BUDGET=100%",
 			}
-			expect := func(want int, environ []string, check string, severity doctor.Severity, text string) {
+			expect := func(want int, environ []string, check string, severity mirror.FindingSeverity, text string) {
 				t.Helper()
 				if code, found := examined(t, environ); code != want || !says(found, check, severity, text) {
 					t.Errorf("exit code %d, want %d and %s: %s in %+v", code, want, check, text, found)
 				}
 			}
-			expect(0, environ, "database", doctor.Warning, map[string]string{"sqlite": "no database", "postgres": "0001"}[engine])
+			expect(0, environ, "database", mirror.FindingWarning, map[string]string{"sqlite": "no database", "postgres": "0001"}[engine])
 			for _, command := range []string{"migrate", "doctor", "backfill"} {
 				if command == "doctor" {
-					expect(0, environ, "freshness", doctor.Warning, "Not in sync: the mirror was never filled")
+					expect(0, environ, "freshness", mirror.FindingWarning, "Not in sync: the mirror was never filled")
 					continue
 				}
 				var out bytes.Buffer
@@ -91,17 +90,17 @@ func TestDoctor(t *testing.T) {
 					t.Fatalf("%s: %s", command, &out)
 				}
 			}
-			expect(0, environ, "freshness", doctor.OK, "In sync: 30 users")
-			expect(0, environ, "database", doctor.OK, "up to date")
-			expect(0, environ, "secret key", doctor.OK, keys.InstanceID)
-			expect(0, environ, "clock", doctor.OK, "agrees")
-			expect(0, environ, "events", doctor.Info, "No event has come yet")
-			expect(1, with(environ, "CLERK_SECRET_KEY=sk_test_wrong"), "secret key", doctor.Failure, "refuses")
-			expect(1, with(environ, "CLERK_INSTANCE_ID=ins_other"), "token keys", doctor.Failure, "ins_other")
-			expect(1, with(environ, "CLERK_WEBHOOK_SIGNING_SECRET="), "configuration", doctor.Failure, "No webhook signing secret")
-			expect(1, with(environ, "CLERK_API_URL=http://127.0.0.1:1"), "secret key", doctor.Failure, "can not be asked")
-			expect(1, with(environ, "CLERKSYNC_LISTEN=nowhere"), "configuration", doctor.Failure, "CLERKSYNC_LISTEN")
-			expect(1, with(environ, "DATABASE_URL=postgres://u:hunter2@127.0.0.1:1/x"), "database", doctor.Failure, "Postgres at postgres://127.0.0.1:1/x cannot be reached: connection refused")
+			expect(0, environ, "freshness", mirror.FindingOK, "In sync: 30 users")
+			expect(0, environ, "database", mirror.FindingOK, "up to date")
+			expect(0, environ, "secret key", mirror.FindingOK, keys.InstanceID)
+			expect(0, environ, "clock", mirror.FindingOK, "agrees")
+			expect(0, environ, "events", mirror.FindingInfo, "No event has come yet")
+			expect(1, with(environ, "CLERK_SECRET_KEY=sk_test_wrong"), "secret key", mirror.FindingFailure, "refuses")
+			expect(1, with(environ, "CLERK_INSTANCE_ID=ins_other"), "token keys", mirror.FindingFailure, "ins_other")
+			expect(1, with(environ, "CLERK_WEBHOOK_SIGNING_SECRET="), "configuration", mirror.FindingFailure, "No webhook signing secret")
+			expect(1, with(environ, "CLERK_API_URL=http://127.0.0.1:1"), "secret key", mirror.FindingFailure, "can not be asked")
+			expect(1, with(environ, "CLERKSYNC_LISTEN=nowhere"), "configuration", mirror.FindingFailure, "CLERKSYNC_LISTEN")
+			expect(1, with(environ, "DATABASE_URL=postgres://u:hunter2@127.0.0.1:1/x"), "database", mirror.FindingFailure, "Postgres at postgres://127.0.0.1:1/x cannot be reached: connection refused")
 		})
 	}
 }
@@ -111,15 +110,15 @@ func TestDoctorOfNothing(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "none.db")
 	code, found := examined(t, []string{"DATABASE_URL=sqlite:" + file})
-	if code != 1 || !says(found, "token keys", doctor.Failure, "no keys") || !says(found, "configuration", doctor.Failure, "webhook") ||
-		!says(found, "webhook route", doctor.Warning, "not known") {
+	if code != 1 || !says(found, "token keys", mirror.FindingFailure, "no keys") || !says(found, "configuration", mirror.FindingFailure, "webhook") ||
+		!says(found, "webhook route", mirror.FindingWarning, "not known") {
 		t.Errorf("exit code %d, %+v", code, found)
 	}
 	if _, err := os.Stat(file); err == nil {
 		t.Error("the database was made")
 	}
 	for _, f := range found {
-		if f.Severity != doctor.OK && f.Remedy == "" {
+		if f.Severity != mirror.FindingOK && f.Remedy == "" {
 			t.Errorf("no remedy: %+v", f)
 		}
 	}
@@ -140,14 +139,14 @@ func TestDoctorTriesTheRoute(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		answer   http.HandlerFunc
-		severity doctor.Severity
+		severity mirror.FindingSeverity
 		text     string
 	}{
-		"ours":           {answer(400, `{"code":"invalid_signature"}`), doctor.Warning, "without https"},
-		"without secret": {answer(500, `{"code":"webhook_secret_unset"}`), doctor.Failure, "no webhook secret"},
-		"takes anything": {answer(200, `{"status":"processed"}`), doctor.Failure, "status 200"},
-		"sign-in":        {answer(302, ""), doctor.Failure, "redirects"},
-		"other program":  {answer(400, "bad request"), doctor.Failure, "not as clerksync does"},
+		"ours":           {answer(400, `{"code":"invalid_signature"}`), mirror.FindingWarning, "without https"},
+		"without secret": {answer(500, `{"code":"webhook_secret_unset"}`), mirror.FindingFailure, "no webhook secret"},
+		"takes anything": {answer(200, `{"status":"processed"}`), mirror.FindingFailure, "status 200"},
+		"sign-in":        {answer(302, ""), mirror.FindingFailure, "redirects"},
+		"other program":  {answer(400, "bad request"), mirror.FindingFailure, "not as clerksync does"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -162,7 +161,7 @@ func TestDoctorTriesTheRoute(t *testing.T) {
 	t.Run("nobody", func(t *testing.T) {
 		t.Parallel()
 		_, found := examined(t, []string{"DATABASE_URL=sqlite::memory:", "CLERKSYNC_PUBLIC_URL=http://127.0.0.1:1"})
-		if !says(found, "webhook route", doctor.Failure, "does not answer") {
+		if !says(found, "webhook route", mirror.FindingFailure, "does not answer") {
 			t.Errorf("%+v", found)
 		}
 	})

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 type driftCommand struct {
@@ -43,19 +43,16 @@ func (c driftCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer m.Close()
-	list := []clerksync.Drift{}
-	filter := clerksync.DriftFilter{Kind: clerk.Kind(c.Kind), Since: c.Since.Time}
-	for len(list) < c.Limit {
-		filter.Limit = min(500, c.Limit-len(list))
-		page, err := m.Sync().Drift(ctx, filter)
+	list := []mirror.Drift{}
+	filter := mirror.DriftFilter{Kind: clerk.Kind(c.Kind), Since: c.Since.Time, Limit: 500}
+	for d, err := range m.Sync().Drift().All(ctx, filter) {
 		if err != nil {
 			return err
 		}
-		list = append(list, page...)
-		if len(page) < filter.Limit {
+		if len(list) >= c.Limit {
 			break
 		}
-		filter.After = page[len(page)-1]
+		list = append(list, d)
 	}
 	if c.JSON {
 		return json.NewEncoder(p.stdout).Encode(map[string]any{"drift": list})
@@ -66,7 +63,7 @@ func (c driftCommand) Run(ctx context.Context, p *process) error {
 	return printDrift(p.stdout, list)
 }
 
-func printDrift(to io.Writer, list []clerksync.Drift) error {
+func printDrift(to io.Writer, list []mirror.Drift) error {
 	w := bufio.NewWriter(to)
 	for _, d := range list {
 		what, state := strings.Join(d.Fields, ","), "left"
@@ -76,24 +73,24 @@ func printDrift(to io.Writer, list []clerksync.Drift) error {
 		if d.Repaired {
 			state = "repaired"
 		}
-		fmt.Fprintf(w, "%s %-8s %s %s %s: %s\n", d.FoundAt, state, d.Kind, d.ID, d.Cause, what)
+		fmt.Fprintf(w, "%s %-8s %s %s %s: %s\n", clerk.TimeOf(d.FoundAt), state, d.Kind, d.ID, d.Cause, what)
 	}
 	return w.Flush()
 }
 
 // moment is a flag's time: RFC 3339, or how long ago it was.
-type moment struct{ clerk.Time }
+type moment struct{ time.Time }
 
 // UnmarshalText reads a flag.
 func (m *moment) UnmarshalText(text []byte) error {
 	if ago, err := time.ParseDuration(string(text)); err == nil && ago > 0 {
-		m.Time = clerk.TimeOf(time.Now().Add(-ago))
+		m.Time = time.Now().Add(-ago)
 		return nil
 	}
 	at, err := time.Parse(time.RFC3339, string(text))
 	if err != nil || at.UnixMilli() <= 0 {
 		return errors.New("it is neither a time, such as 2026-01-31T12:00:00Z, nor how long ago, such as 24h")
 	}
-	m.Time = clerk.TimeOf(at)
+	m.Time = at
 	return nil
 }

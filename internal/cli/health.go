@@ -8,6 +8,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // countTime bounds how long the figures of the operators' /health may take to count.
@@ -29,8 +30,8 @@ func publicHealth(m *clerksync.Mirror, token string) http.Handler {
 func operatorHealth(m *clerksync.Mirror, logger *slog.Logger) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		answer := struct {
-			clerksync.Health
-			Counts *clerksync.Counts `json:"counts"` // null: they could not be counted
+			mirror.Health
+			Counts *mirror.Counts `json:"counts"` // null: they could not be counted
 		}{Health: m.Health(r.Context())}
 		if answer.Database.OK {
 			ctx, cancel := context.WithTimeout(r.Context(), countTime)

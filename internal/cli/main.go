@@ -12,8 +12,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // commands is the command line: one struct for each command, in a file of its name.
@@ -96,7 +96,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 // report prints an error; the faults of a configuration come with their own prefix, and a database that cannot be used
 // in three lines as they do.
 func report(w io.Writer, err error) {
-	if fault, ok := errors.AsType[*clerksync.DatabaseError](err); ok {
+	if fault, ok := errors.AsType[*mirror.DatabaseError](err); ok {
 		fmt.Fprintf(w, "error: %s %s.\n%s\n%s\n", fault.Database, fault.Problem, "Nothing can be stored or answered without it.", fault.Remedy)
 		return
 	}

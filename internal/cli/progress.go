@@ -9,8 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // progress tells how far a walk is: on a terminal by one line that is drawn anew, else by a line a second at most. Logs
@@ -19,10 +19,10 @@ type progress struct {
 	w        io.Writer
 	terminal terminal
 	now      func() time.Time
-	budget   func() *clerksync.BudgetStatus // nil: not shown
+	budget   func() *mirror.BudgetStatus // nil: not shown
 
 	mu    sync.Mutex
-	last  clerksync.SyncProgress
+	last  mirror.SyncProgress
 	first int // rows of the list when it was first heard of: a backfill may go on in its midst
 	began time.Time
 	told  time.Time
@@ -48,7 +48,7 @@ func (p *progress) Write(b []byte) (int, error) {
 }
 
 // tell hears of each page.
-func (p *progress) tell(at clerksync.SyncProgress) {
+func (p *progress) tell(at mirror.SyncProgress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()

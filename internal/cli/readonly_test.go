@@ -13,10 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // readBench is a database with something in it, and an environment that may not change it.
@@ -87,7 +89,7 @@ func (b *readBench) deliver() {
 	defer db.Close()
 	err = db.Update(b.Context(), func(tx *store.Tx) error {
 		return tx.SaveInbox(b.Context(), []store.Delivery{{
-			MessageID: "msg_1", ReceivedAt: 1780000000000, SignedAt: 1780000000000, Type: "user.updated", State: store.StateDead, Attempts: 1, Revision: 1,
+			MessageID: "msg_1", ReceivedAt: 1780000000000, SignedAt: 1780000000000, Type: "user.updated", State: mirror.DeliveryDead, Attempts: 1, Revision: 1,
 			Body: `{"data":{"id":"user_1","updated_at":1780000000000},"timestamp":1780000000000,"type":"user.updated"}`,
 		}})
 	})
@@ -243,7 +245,7 @@ func TestReadingBesideAServer(t *testing.T) {
 	defer db.Close()
 	write := func() {
 		err := db.Update(t.Context(), func(tx *store.Tx) error {
-			return tx.AppendDrift(t.Context(), []store.Drift{{Kind: "user", ID: "user_late", FoundAt: 1780000000000, Cause: "unknown"}})
+			return tx.AppendDrift(t.Context(), []mirror.Drift{{Kind: "user", ID: "user_late", FoundAt: clerk.Time(1780000000000).Time(), Cause: "unknown"}})
 		})
 		if err != nil {
 			t.Fatal(err)

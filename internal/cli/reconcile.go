@@ -11,6 +11,7 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // exitCode ends a command that has said all there is to say.
@@ -98,7 +99,7 @@ func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 	}
 	defer m.Close()
 	bar.budget = m.Sync().Budget
-	o := clerksync.ReconcileOptions{
+	o := mirror.ReconcileOptions{
 		DryRun: c.DryRun, AllowMassDelete: c.AllowMassDelete, Since: c.Since.Time, AcceptRegression: c.AcceptRegression,
 		Progress: bar.tell,
 	}
@@ -110,7 +111,7 @@ func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 	if err != nil && ctx.Err() != nil {
 		return stopped(p, bar, "A walk begins anew: run clerksync reconcile again.")
 	}
-	var mass *clerksync.MassDeletion
+	var mass *mirror.MassDeletionError
 	if report == nil || err != nil && !errors.As(err, &mass) {
 		return err
 	}
@@ -128,7 +129,7 @@ func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 }
 
 // note records how many differences a dry run found, where that is possible.
-func (c reconcileCommand) note(ctx context.Context, p *process, report *clerksync.SyncReport) {
+func (c reconcileCommand) note(ctx context.Context, p *process, report *mirror.SyncReport) {
 	if report.Found == report.Repaired {
 		return
 	}
@@ -146,7 +147,7 @@ func (c reconcileCommand) note(ctx context.Context, p *process, report *clerksyn
 }
 
 // verdict decides the exit code by what the mirror is proven to be now, not by the report alone.
-func (c reconcileCommand) verdict(ctx context.Context, p *process, m *clerksync.Mirror, report *clerksync.SyncReport) error {
+func (c reconcileCommand) verdict(ctx context.Context, p *process, m *clerksync.Mirror, report *mirror.SyncReport) error {
 	inSync, reasons, err := m.Sync().InSync(ctx)
 	switch {
 	case err != nil:
@@ -230,7 +231,7 @@ func stopped(p *process, bar *progress, goesOn string) error {
 	return exitFailed
 }
 
-func printReport(p *process, r *clerksync.SyncReport, asJSON bool) error {
+func printReport(p *process, r *mirror.SyncReport, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(p.stdout).Encode(r)
 	}

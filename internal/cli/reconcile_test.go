@@ -18,6 +18,7 @@ import (
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -90,7 +91,7 @@ func TestBackfillAndReconcileCommands(t *testing.T) {
 	b.expect(3, id, "reconcile", "--kind", "user", "--since", "1h")
 	b.expect(1, "", "reconcile", "--kind", "user", "--accept-regression", id)
 
-	var list struct{ Drift []clerksync.Drift }
+	var list struct{ Drift []mirror.Drift }
 	out, _ := b.expect(0, "", "drift", "--json")
 	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Drift) != 2 || list.Drift[0].ID != id || !list.Drift[0].Repaired {
 		t.Errorf("drift: %s, %v", out, err)
@@ -201,7 +202,7 @@ func TestServeBackfills(t *testing.T) {
 		if err != nil || time.Now().After(end) {
 			t.Fatal(errors.Join(err, errors.New("no backfill")))
 		}
-		if status.Backfilled && status.Kinds[0].Rows == 30 && status.Kinds[0].OldestVerifiedAt != 0 && status.Kinds[0].Walk.Complete {
+		if status.Backfilled && status.Kinds[0].Rows == 30 && !status.Kinds[0].OldestVerifiedAt.IsZero() && status.Kinds[0].Walk.Complete {
 			return
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 type replayCommand struct {
@@ -53,10 +53,10 @@ func (c replayCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer m.Close()
-	options := clerksync.ReplayOptions{DryRun: c.DryRun, KeepGoing: c.KeepGoing}
-	var report clerksync.ReplayReport
+	options := mirror.ReplayOptions{DryRun: c.DryRun, KeepGoing: c.KeepGoing}
+	var report mirror.ReplayReport
 	if len(c.MessageIDs) > 0 {
-		report, err = m.Deliveries().ReplayThese(ctx, c.MessageIDs, options)
+		report, err = m.Deliveries().ReplayIDs(ctx, c.MessageIDs, options)
 	} else {
 		var total int64
 		if total, err = preview(ctx, m, filter, p.stderr); err != nil {
@@ -80,11 +80,11 @@ func (c replayCommand) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
-func (c replayCommand) filter(now time.Time) (f clerksync.DeliveryFilter, err error) {
+func (c replayCommand) filter(now time.Time) (f mirror.DeliveryFilter, err error) {
 	since, err1 := parseMoment(c.Since, now)
 	until, err2 := parseMoment(c.Until, now)
-	f = clerksync.DeliveryFilter{State: clerksync.DeliveryState(c.State), Type: c.Type, Since: since, Until: until}
-	filtered := f != (clerksync.DeliveryFilter{})
+	f = mirror.DeliveryFilter{State: mirror.DeliveryState(c.State), Type: c.Type, Since: since, Until: until}
+	filtered := f != (mirror.DeliveryFilter{})
 	switch {
 	case err1 != nil || err2 != nil:
 		return f, errors.Join(err1, err2)
@@ -97,23 +97,23 @@ func (c replayCommand) filter(now time.Time) (f clerksync.DeliveryFilter, err er
 }
 
 // parseMoment reads a time, or how long ago it was.
-func parseMoment(s string, now time.Time) (clerk.Time, error) {
+func parseMoment(s string, now time.Time) (time.Time, error) {
 	if s == "" {
-		return 0, nil
+		return time.Time{}, nil
 	}
 	if ago, err := time.ParseDuration(s); err == nil && ago >= 0 {
-		return clerk.TimeOf(now.Add(-ago)), nil
+		return now.Add(-ago), nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no time: write it as 2006-01-02T15:04:05Z, or as a duration such as 24h", s)
+		return time.Time{}, fmt.Errorf("%q is no time: write it as 2006-01-02T15:04:05Z, or as a duration such as 24h", s)
 	}
-	return clerk.TimeOf(t), nil
+	return t, nil
 }
 
 // preview tells what is about to be replayed.
-func preview(ctx context.Context, m *clerksync.Mirror, f clerksync.DeliveryFilter, w io.Writer) (total int64, err error) {
-	f.Unquarantined = !f.State.SetAside()
+func preview(ctx context.Context, m *clerksync.Mirror, f mirror.DeliveryFilter, w io.Writer) (total int64, err error) {
+	f.WithoutSetAside = !f.State.SetAside()
 	counts, err := m.Deliveries().Count(ctx, f)
 	for _, n := range counts {
 		total += n.Count
@@ -123,10 +123,10 @@ func preview(ctx context.Context, m *clerksync.Mirror, f clerksync.DeliveryFilte
 }
 
 // replayProgress tells how far a replay is, once a second.
-func replayProgress(w io.Writer, total int64, now func() time.Time) func(clerksync.ReplayReport) {
+func replayProgress(w io.Writer, total int64, now func() time.Time) func(mirror.ReplayReport) {
 	began := now()
 	told := began
-	return func(r clerksync.ReplayReport) {
+	return func(r mirror.ReplayReport) {
 		if now().Sub(told) < time.Second {
 			return
 		}
@@ -136,7 +136,7 @@ func replayProgress(w io.Writer, total int64, now func() time.Time) func(clerksy
 	}
 }
 
-func printReplay(w io.Writer, r clerksync.ReplayReport, asJSON bool) error {
+func printReplay(w io.Writer, r mirror.ReplayReport, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // replay wants a filter, previews, applies, and tells by its exit code whether something is left.
@@ -29,7 +30,7 @@ func TestReplayCommand(t *testing.T) {
 	}
 	letter := func(id, body string) store.Delivery {
 		return store.Delivery{
-			MessageID: id, ReceivedAt: 1780000000000, SignedAt: 1780000000000, Type: "user.updated", State: store.StateDead, Attempts: 1, Revision: 1,
+			MessageID: id, ReceivedAt: 1780000000000, SignedAt: 1780000000000, Type: "user.updated", State: mirror.DeliveryDead, Attempts: 1, Revision: 1,
 			Body: body,
 		}
 	}

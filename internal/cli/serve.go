@@ -20,6 +20,7 @@ import (
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -110,11 +111,11 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 }
 
 // logLevel is how a warning is logged.
-func logLevel(s clerksync.Severity) slog.Level {
+func logLevel(s mirror.Severity) slog.Level {
 	switch s {
-	case clerksync.SeverityError:
+	case mirror.SeverityError:
 		return slog.LevelError
-	case clerksync.SeverityInfo:
+	case mirror.SeverityInfo:
 		return slog.LevelInfo
 	default:
 		return slog.LevelWarn

@@ -15,6 +15,7 @@ import (
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 type statusCommand struct {
@@ -53,7 +54,7 @@ func (c statusCommand) Run(ctx context.Context, p *process) error {
 	if c.JSON {
 		err = json.NewEncoder(p.stdout).Encode(s)
 	} else {
-		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, unready: cfg.Unready, now: s.At.Time()}.print(&s)
+		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, unready: cfg.Unready, now: s.At}.print(&s)
 	}
 	if err == nil && !s.InSync {
 		return exitLeft
@@ -84,7 +85,7 @@ type statusPage struct {
 	now      time.Time
 }
 
-func (s statusPage) print(status *clerksync.SyncStatus) error {
+func (s statusPage) print(status *mirror.SyncStatus) error {
 	s.verdict(status)
 	ready := "Stored roles and permissions are used for access decisions."
 	switch {
@@ -133,7 +134,7 @@ func (s statusPage) print(status *clerksync.SyncStatus) error {
 }
 
 // verdict prints what is proven, or why it is not: one reason in a sentence, several as a list.
-func (s statusPage) verdict(status *clerksync.SyncStatus) {
+func (s statusPage) verdict(status *mirror.SyncStatus) {
 	mark := s.terminal.paint(green, "✓ In sync:")
 	if !status.InSync {
 		mark = s.terminal.paint(red, "✗ Not in sync:")
@@ -150,21 +151,21 @@ func (s statusPage) verdict(status *clerksync.SyncStatus) {
 }
 
 // warning prints one: mark, severity and code, then the message, and below it what to do.
-func (s statusPage) warning(w clerksync.Warning) {
+func (s statusPage) warning(w mirror.Warning) {
 	mark, colour := "!", yellow
 	switch w.Severity {
-	case clerksync.SeverityError:
+	case mirror.SeverityError:
 		mark, colour = "✗", red
-	case clerksync.SeverityInfo:
+	case mirror.SeverityInfo:
 		mark, colour = "·", faint
-	case clerksync.SeverityWarning:
+	case mirror.SeverityWarning:
 	}
 	fmt.Fprintf(s.w, "\n%s\n  %s\n  → %s\n", s.terminal.paint(colour, fmt.Sprintf("%s %s: %s", mark, w.Severity, w.Code)),
 		doctor.Wrap(w.Message, "  ", s.terminal.width), doctor.Wrap(w.Remedy, "    ", s.terminal.width))
 }
 
 // row is a kind's line.
-func (s statusPage) row(k *clerksync.KindStatus) []string {
+func (s statusPage) row(k *mirror.KindStatus) []string {
 	walk, compared, unverified := s.when(k.Walk.CompleteAt), s.when(k.OldestVerifiedAt), grouped(k.Unverified)
 	state := s.terminal.paint(green, "✓ in sync")
 	switch {
@@ -189,7 +190,7 @@ func (s statusPage) row(k *clerksync.KindStatus) []string {
 	return append(row, state)
 }
 
-func (s statusPage) drift(list []clerksync.Drift) error {
+func (s statusPage) drift(list []mirror.Drift) error {
 	shown := list
 	if !s.wide {
 		shown = list[:min(len(list), 10)]
@@ -199,9 +200,9 @@ func (s statusPage) drift(list []clerksync.Drift) error {
 	}
 	rows := [][]string{}
 	for _, d := range shown {
-		what := d.Cause + ": whole row"
+		what := string(d.Cause) + ": whole row"
 		if len(d.Fields) > 0 {
-			what = d.Cause + ": " + strings.Join(d.Fields, ", ")
+			what = string(d.Cause) + ": " + strings.Join(d.Fields, ", ")
 		}
 		became := "repaired"
 		if !d.Repaired {
@@ -220,13 +221,13 @@ func (s statusPage) drift(list []clerksync.Drift) error {
 }
 
 // when is a time as people want it.
-func (s statusPage) when(t clerk.Time) string {
-	age := s.now.Sub(t.Time())
+func (s statusPage) when(t time.Time) string {
+	age := s.now.Sub(t)
 	switch {
-	case t == 0:
+	case t.IsZero():
 		return "never"
 	case s.wide:
-		return t.String()
+		return clerk.TimeOf(t).String()
 	case age < 0:
 		return "now"
 	}

@@ -13,10 +13,10 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // The command and the API tell the same object; the exit code is the verdict.
@@ -66,7 +66,7 @@ func TestStatusCommandAndAPI(t *testing.T) {
 	if out := expect(0, []string{"status", "--json"}); !strings.Contains(out, `"reasons":[]`) || !strings.Contains(out, `"drift":[]`) {
 		t.Errorf("empty lists are not lists:\n%s", out)
 	}
-	var told clerksync.SyncStatus
+	var told mirror.SyncStatus
 	if err := json.Unmarshal([]byte(expect(0, []string{"status", "--json"})), &told); err != nil || !told.InSync || !told.Ready || len(told.Kinds) != len(clerk.Kinds()) {
 		t.Errorf("%v: %+v", err, told)
 	}
@@ -109,11 +109,11 @@ func TestProgressOnATerminal(t *testing.T) {
 	at := time.Unix(0, 0)
 	p := &progress{
 		w: &out, terminal: terminal{width: 90}, now: func() time.Time { return at },
-		budget: func() *clerksync.BudgetStatus { return &clerksync.BudgetStatus{Share: 0.42} },
+		budget: func() *mirror.BudgetStatus { return &mirror.BudgetStatus{Share: 0.42} },
 	}
 	step := func(d time.Duration, kind clerk.Kind, rows, total int) {
 		at = at.Add(d)
-		p.tell(clerksync.SyncProgress{Kind: kind, Rows: rows, Total: total})
+		p.tell(mirror.SyncProgress{Kind: kind, Rows: rows, Total: total})
 	}
 	step(0, clerk.KindUser, 5000, 25000) // a backfill that goes on
 	step(10*time.Millisecond, clerk.KindUser, 5500, 25000)
@@ -134,7 +134,7 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 	for _, width := range []int{1, 20, 40, 60} {
 		p.terminal.width = width
-		p.last = clerksync.SyncProgress{Kind: clerk.KindUser, Rows: 1, Total: 2}
+		p.last = mirror.SyncProgress{Kind: clerk.KindUser, Rows: 1, Total: 2}
 		if line := []rune(p.drawn(time.Second)); len(line) > max(width, 14) {
 			t.Errorf("%d columns: %q", width, string(line))
 		}
@@ -148,10 +148,10 @@ func TestProgressInALog(t *testing.T) {
 	at := time.Unix(0, 0)
 	p := &progress{w: &out, now: func() time.Time { return at }}
 	for rows := 0; rows <= 500; rows += 100 {
-		p.tell(clerksync.SyncProgress{Kind: clerk.KindUser, Rows: rows, Total: 500})
+		p.tell(mirror.SyncProgress{Kind: clerk.KindUser, Rows: rows, Total: 500})
 		at = at.Add(400 * time.Millisecond)
 	}
-	p.tell(clerksync.SyncProgress{Rows: 2, Total: -1, AskedAgain: time.Date(2026, 1, 2, 10, 31, 5, 0, time.Local)})
+	p.tell(mirror.SyncProgress{Rows: 2, Total: -1, AskedAgain: time.Date(2026, 1, 2, 10, 31, 5, 0, time.Local)})
 	p.end()
 	if want := "user: 0 of 500 rows, 0s\nuser: 300 of 500 rows, 1.2s\nuser: 500 of 500 rows, 2s\n" +
 		"missing or older at Clerk: 2, asked for again at 10:31:05 before it is believed\n"; out.String() != want {
@@ -163,7 +163,7 @@ func TestWhoStopsIsToldHowToGoOn(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	p := &process{stderr: &out}
-	bar := &progress{w: &out, now: time.Now, terminal: terminal{width: 80}, last: clerksync.SyncProgress{Kind: clerk.KindUser, Rows: 12000, Total: 41203}}
+	bar := &progress{w: &out, now: time.Now, terminal: terminal{width: 80}, last: mirror.SyncProgress{Kind: clerk.KindUser, Rows: 12000, Total: 41203}}
 	if err := stopped(p, bar, "clerksync backfill goes on there."); err != exitFailed { //nolint:errorlint // identity
 		t.Error(err)
 	}
@@ -175,13 +175,13 @@ func TestWhoStopsIsToldHowToGoOn(t *testing.T) {
 // Several reasons are a list, each with its remedy; that there are reasons is not said again as a warning.
 func TestStatusListsSeveralReasons(t *testing.T) {
 	t.Parallel()
-	gap := func(kind clerk.Kind, name string) clerksync.SyncReason {
-		return clerksync.SyncReason{Code: "gap", Kind: kind, Message: "the " + name + " have not been compared", Remedy: "run clerksync reconcile"}
+	gap := func(kind clerk.Kind, name string) mirror.SyncReason {
+		return mirror.SyncReason{Code: "gap", Kind: kind, Message: "the " + name + " have not been compared", Remedy: "run clerksync reconcile"}
 	}
-	status := &clerksync.SyncStatus{
+	status := &mirror.SyncStatus{
 		Ready:    true,
-		Reasons:  []clerksync.SyncReason{{Code: "dead_letters", Message: "1 event could not be applied", Remedy: "look"}, gap(clerk.KindUser, "users"), gap(clerk.KindRole, "roles")},
-		Warnings: []clerksync.Warning{{Code: "not_in_sync", Severity: clerksync.SeverityWarning, Message: "m", Remedy: "r"}},
+		Reasons:  []mirror.SyncReason{{Code: "dead_letters", Message: "1 event could not be applied", Remedy: "look"}, gap(clerk.KindUser, "users"), gap(clerk.KindRole, "roles")},
+		Warnings: []mirror.Warning{{Code: "not_in_sync", Severity: mirror.SeverityWarning, Message: "m", Remedy: "r"}},
 	}
 	var out bytes.Buffer
 	if err := (statusPage{w: &out, now: time.Unix(1780000000, 0)}).print(status); err != nil {
@@ -216,24 +216,24 @@ func TestStatusTellsWhatUnreadyFactsGrant(t *testing.T) {
 // A status fits into 80 columns, whatever is wrong; the worst warning comes first.
 func TestStatusFitsATerminal(t *testing.T) {
 	t.Parallel()
-	ago := func(h int) clerk.Time {
-		return clerk.TimeOf(time.Unix(1780000000, 0).Add(-time.Duration(h) * time.Hour))
+	ago := func(h int) time.Time {
+		return time.Unix(1780000000, 0).Add(-time.Duration(h) * time.Hour)
 	}
-	status := &clerksync.SyncStatus{
+	status := &mirror.SyncStatus{
 		Sentence: "the last walk of the memberships is not proven whole (the total changed): run clerksync reconcile; " + strings.Repeat("more ", 30),
-		Budget:   &clerksync.BudgetStatus{Limit: 1000, Granted: 200}, DeadLetters: 12345,
-		Warnings: []clerksync.Warning{
-			{Code: "dead_letters", Severity: clerksync.SeverityError, Message: strings.Repeat("word ", 40), Remedy: strings.Repeat("do ", 40)},
-			{Code: "issuer_unset", Severity: clerksync.SeverityInfo, Message: "m", Remedy: "r"},
+		Budget:   &mirror.BudgetStatus{Limit: 1000, Granted: 200}, DeadLetters: 12345,
+		Warnings: []mirror.Warning{
+			{Code: "dead_letters", Severity: mirror.SeverityError, Message: strings.Repeat("word ", 40), Remedy: strings.Repeat("do ", 40)},
+			{Code: "issuer_unset", Severity: mirror.SeverityInfo, Message: "m", Remedy: "r"},
 		},
 	}
 	for _, kind := range clerk.Kinds() {
-		status.Kinds = append(status.Kinds, clerksync.KindStatus{
+		status.Kinds = append(status.Kinds, mirror.KindStatus{
 			Kind: kind, Listed: true, Rows: 1234567, Unverified: 1234567, OldestVerifiedAt: ago(40), LastEventAt: ago(40), VerifyQueue: 12345,
-			Walk: clerksync.SyncWalk{CompleteAt: ago(40)},
+			Walk: mirror.Walk{CompleteAt: ago(40)},
 		})
 	}
-	status.Drift = []clerksync.Drift{{
+	status.Drift = []mirror.Drift{{
 		Kind: clerk.KindUser, ID: "user_" + strings.Repeat("x", 27), FoundAt: ago(1), Cause: "not_subscribed", Fields: []string{"first_name", "public_metadata", "updated_at", "last_name"},
 	}}
 	var out bytes.Buffer

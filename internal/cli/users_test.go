@@ -33,7 +33,7 @@ func TestUsersErase(t *testing.T) {
 	if err := erase.Run(t.Context(), &process{environ, strings.NewReader("no\n"), &stdout, &stderr}); err == nil {
 		t.Error("erased without a yes")
 	}
-	if u, err := m.Users().Get(t.Context(), "user_1"); err != nil || u.FirstName != "Zgrace" {
+	if u, err := m.Users().ByClerkID(t.Context(), "user_1"); err != nil || u.FirstName != "Zgrace" {
 		t.Errorf("%+v, %v", u, err)
 	}
 	for _, c := range []struct {
@@ -56,7 +56,7 @@ func TestUsersErase(t *testing.T) {
 			t.Errorf("%v does not tell what is left to do: %s", c.args, &stderr)
 		}
 	}
-	if _, err := m.Users().Get(t.Context(), "user_1"); err == nil {
+	if _, err := m.Users().ByClerkID(t.Context(), "user_1"); err == nil {
 		t.Error("the user is still there")
 	}
 }

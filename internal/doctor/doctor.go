@@ -10,52 +10,35 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/clerksync/clerksync/mirror"
 )
-
-// Severity is how bad a finding is.
-type Severity string
-
-// The severities.
-const (
-	OK      Severity = "ok"
-	Info    Severity = "info"    // a standing choice, shown for information
-	Warning Severity = "warning" // it works, and wants attention
-	Failure Severity = "failure" // it does not work
-)
-
-// Finding is what a check found. It holds no secret.
-type Finding struct {
-	Check    string   `json:"check"`
-	Severity Severity `json:"severity"`
-	Text     string   `json:"finding"`
-	Remedy   string   `json:"remedy,omitempty"`
-}
 
 // Good, Warn and Fail make findings; a check names them afterwards.
-func Good(format string, args ...any) Finding {
-	return Finding{Severity: OK, Text: fmt.Sprintf(format, args...)}
+func Good(format string, args ...any) mirror.Finding {
+	return mirror.Finding{Severity: mirror.FindingOK, Text: fmt.Sprintf(format, args...)}
 }
 
 // Warn makes a warning.
-func Warn(remedy, format string, args ...any) Finding {
-	return Finding{Severity: Warning, Text: fmt.Sprintf(format, args...), Remedy: remedy}
+func Warn(remedy, format string, args ...any) mirror.Finding {
+	return mirror.Finding{Severity: mirror.FindingWarning, Text: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
 // Fail makes a failure.
-func Fail(remedy, format string, args ...any) Finding {
-	return Finding{Severity: Failure, Text: fmt.Sprintf(format, args...), Remedy: remedy}
+func Fail(remedy, format string, args ...any) mirror.Finding {
+	return mirror.Finding{Severity: mirror.FindingFailure, Text: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
 // Check looks at one thing. No finding means that there was nothing to look at.
 type Check struct {
 	Name string
-	Run  func(context.Context) []Finding
+	Run  func(context.Context) []mirror.Finding
 }
 
 // Run runs the checks, all at once, each no longer than the limit; the findings come in the order of the checks. One
 // that panics or does not end has failed.
-func Run(ctx context.Context, limit time.Duration, checks []Check) []Finding {
-	found := make([][]Finding, len(checks))
+func Run(ctx context.Context, limit time.Duration, checks []Check) []mirror.Finding {
+	found := make([][]mirror.Finding, len(checks))
 	var running sync.WaitGroup
 	for i, c := range checks {
 		running.Go(func() { found[i] = c.within(ctx, limit) })
@@ -64,26 +47,26 @@ func Run(ctx context.Context, limit time.Duration, checks []Check) []Finding {
 	return slices.Concat(found...)
 }
 
-func (c Check) within(ctx context.Context, limit time.Duration) []Finding {
+func (c Check) within(ctx context.Context, limit time.Duration) []mirror.Finding {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	done := make(chan []Finding, 1)
+	done := make(chan []mirror.Finding, 1)
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				done <- []Finding{Fail("Report this as a bug.", "The check itself failed: %v", p)}
+				done <- []mirror.Finding{Fail("Report this as a bug.", "The check itself failed: %v", p)}
 			}
 		}()
 		done <- c.Run(ctx)
 	}()
-	var found []Finding
+	var found []mirror.Finding
 	select {
 	case found = <-done:
 	case <-ctx.Done():
 		select { // it may have ended just then, because of that
 		case found = <-done:
 		case <-time.After(limit / 10):
-			found = []Finding{Fail("Look whether what it asks is down or very slow.", "No answer within %s.", limit)}
+			found = []mirror.Finding{Fail("Look whether what it asks is down or very slow.", "No answer within %s.", limit)}
 		}
 	}
 	for i := range found {
@@ -94,8 +77,8 @@ func (c Check) within(ctx context.Context, limit time.Duration) []Finding {
 }
 
 // Worst is the worst severity of the findings.
-func Worst(findings []Finding) Severity {
-	worst := OK
+func Worst(findings []mirror.Finding) mirror.FindingSeverity {
+	worst := mirror.FindingOK
 	for _, f := range findings {
 		if rank(f.Severity) < rank(worst) {
 			worst = f.Severity
@@ -105,35 +88,39 @@ func Worst(findings []Finding) Severity {
 }
 
 // Sort orders findings by severity, the worst first, and else as the checks came.
-func Sort(findings []Finding) {
-	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
+func Sort(findings []mirror.Finding) {
+	slices.SortStableFunc(findings, func(a, b mirror.Finding) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
 }
 
-func rank(s Severity) int { return slices.Index([]Severity{Failure, Warning, Info, OK}, s) }
+func rank(s mirror.FindingSeverity) int {
+	return slices.Index([]mirror.FindingSeverity{mirror.FindingFailure, mirror.FindingWarning, mirror.FindingInfo, mirror.FindingOK}, s)
+}
 
 // Print writes the findings for people, in lines of a width where they can be broken: a mark, the severity, the check, the
 // finding, and the remedy below. Width 0 breaks no lines.
-func Print(w io.Writer, findings []Finding, width int) {
-	longest, counts := 0, map[Severity]int{}
+func Print(w io.Writer, findings []mirror.Finding, width int) {
+	longest, counts := 0, map[mirror.FindingSeverity]int{}
 	for _, f := range findings {
 		longest = max(longest, len(f.Check))
 		counts[f.Severity]++
 	}
-	marks := map[Severity]string{OK: "✓", Info: "·", Warning: "!", Failure: "✗"}
-	before := Finding{}
+	marks := map[mirror.FindingSeverity]string{
+		mirror.FindingOK: "✓", mirror.FindingInfo: "·", mirror.FindingWarning: "!", mirror.FindingFailure: "✗",
+	}
+	before := mirror.Finding{}
 	for _, f := range findings {
 		name := f.Check
 		if name == before.Check && f.Severity == before.Severity {
 			name = ""
 		}
 		before = f
-		indent := strings.Repeat(" ", 2+len(Failure)+2+longest+2)
-		fmt.Fprintf(w, "%s %-*s  %-*s  %s\n", marks[f.Severity], len(Failure), f.Severity, longest, name, Wrap(f.Text, indent, width))
-		if f.Remedy != "" && f.Severity != OK {
+		indent := strings.Repeat(" ", 2+len(mirror.FindingFailure)+2+longest+2)
+		fmt.Fprintf(w, "%s %-*s  %-*s  %s\n", marks[f.Severity], len(mirror.FindingFailure), f.Severity, longest, name, Wrap(f.Text, indent, width))
+		if f.Remedy != "" && f.Severity != mirror.FindingOK {
 			fmt.Fprintf(w, "%s→ %s\n", indent, Wrap(f.Remedy, indent+"  ", width))
 		}
 	}
-	fmt.Fprintf(w, "\n%s, %s, %d info, %d ok\n", plural(counts[Failure], "failure"), plural(counts[Warning], "warning"), counts[Info], counts[OK])
+	fmt.Fprintf(w, "\n%s, %s, %d info, %d ok\n", plural(counts[mirror.FindingFailure], "failure"), plural(counts[mirror.FindingWarning], "warning"), counts[mirror.FindingInfo], counts[mirror.FindingOK])
 }
 
 // Wrap breaks a text between words so that no line is wider than a terminal, where the first line begins after as many

@@ -3,7 +3,7 @@ package ingest_test
 import (
 	"testing"
 
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Who had which role, and what changed it, is told once for each change that takes effect.
@@ -20,14 +20,15 @@ func TestRoleChangesAreAudited(t *testing.T) {
 	submit(t, in, "msg_4", `{"type":"organizationMembership.created","timestamp":1000000000004,"data":{"id":"orgmem_1","role":"org:member","updated_at":1000000000004,"organization":{"id":"org_1"},"public_user_data":{"user_id":"user_1"}}}`)
 	submit(t, in, "msg_5", `{"type":"organizationMembership.updated","timestamp":1000000000005,"data":{"id":"orgmem_1","role":"org:admin","updated_at":1000000000005,"organization":{"id":"org_1"},"public_user_data":{"user_id":"user_1"}}}`)
 	submit(t, in, "msg_6", `{"type":"user.deleted","timestamp":1000000000006,"data":{"id":"user_1","deleted":true}}`)
-	got, err := db.Audit(t.Context(), store.AuditFilter{})
+	gotPage, err := db.Audit(t.Context(), mirror.AuditFilter{})
+	got := gotPage.Items
 	if err != nil || len(got) != 2 {
 		t.Fatalf("audit %+v, %v", got, err)
 	}
-	if e := got[1]; e.Action != store.AuditRole || e.ClerkUserID != "user_1" || e.Was != "solo" || e.Became != "admin" || e.Origin != "msg_3" {
+	if e := got[1]; e.Action != mirror.AuditRole || e.ClerkUserID != "user_1" || e.Was != "solo" || e.Became != "admin" || e.Origin != "msg_3" {
 		t.Errorf("of the user: %+v", e)
 	}
-	if e := got[0]; e.Action != store.AuditMembership || e.ClerkUserID != "user_1" || e.ClerkOrganizationID != "org_1" ||
+	if e := got[0]; e.Action != mirror.AuditMembership || e.ClerkUserID != "user_1" || e.ClerkOrganizationID != "org_1" ||
 		e.Was != "org:member" || e.Became != "org:admin" || e.Origin != "msg_5" {
 		t.Errorf("of the membership: %+v", e)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // batch is the work of one transaction: it loads rows once, merges events in memory in the order of arrival, and saves once.
@@ -23,11 +24,11 @@ type batch struct {
 	delta   *converge.Delta  // of the event or read that is being applied
 	effects converge.Effects // of all events and reads that succeeded
 	origin  string           // of what is being applied, for the audit
-	audits  []store.AuditEntry
+	audits  []mirror.AuditEntry
 
 	inbox   inbox
-	erased  privacy.UserIDs   // users who were erased before
-	toErase map[string]string // users to erase in this transaction, and why
+	erased  privacy.UserIDs                // users who were erased before
+	toErase map[string]mirror.ErasureCause // users to erase in this transaction, and why
 
 	reads reads
 }
@@ -41,7 +42,7 @@ type entry struct {
 
 func newBatch(in *Ingest, tx *store.Tx) *batch {
 	b := &batch{
-		in: in, rows: map[row.Key]*entry{}, erased: privacy.UserIDs{}, toErase: map[string]string{},
+		in: in, rows: map[row.Key]*entry{}, erased: privacy.UserIDs{}, toErase: map[string]mirror.ErasureCause{},
 		inbox: newInbox(), reads: newReads(),
 	}
 	b.delta = converge.NewDelta(b, tx.Settings().Roles())
@@ -186,13 +187,13 @@ func (b *batch) merge() {
 		e := b.rows[draft.Row.Key]
 		*e.row, e.exists, e.save = draft.Row, draft.Exists, e.save || draft.Save
 		if b.in.eraseOnDelete && draft.Save && draft.Row.Kind == clerk.KindUser && draft.Row.Tombstoned {
-			b.toErase[draft.Row.ID] = store.CauseDeleted
+			b.toErase[draft.Row.ID] = mirror.ErasedAfterDeletion
 		}
 	}
 	for _, c := range b.delta.RoleChanges {
-		entry := store.AuditEntry{Action: store.AuditRole, ClerkUserID: c.Key.ID, Origin: b.origin, Was: c.Was, Became: c.Became}
+		entry := mirror.AuditEntry{Action: mirror.AuditRole, ClerkUserID: c.Key.ID, Origin: b.origin, Was: c.Was, Became: c.Became}
 		if c.Key.Kind == clerk.KindMembership {
-			entry.Action, entry.ClerkUserID, entry.ClerkOrganizationID = store.AuditMembership, c.UserID, c.OrganizationID
+			entry.Action, entry.ClerkUserID, entry.ClerkOrganizationID = mirror.AuditMembership, c.UserID, c.OrganizationID
 		}
 		b.audits = append(b.audits, entry)
 	}

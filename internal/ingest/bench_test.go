@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -52,7 +53,7 @@ func BenchmarkIngest(b *testing.B) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					if o := in.Submit(p); o.Status != ingest.Processed {
+					if o := in.Submit(p); o.Status != mirror.OutcomeProcessed {
 						b.Fatal(o)
 					}
 				}

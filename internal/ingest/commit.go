@@ -7,25 +7,12 @@ import (
 
 	"github.com/clerksync/clerksync/internal/group"
 	"github.com/clerksync/clerksync/internal/store"
-)
-
-// Status is what became of a submitted message.
-type Status string
-
-// The outcomes. All but Unavailable are durable when they are answered.
-const (
-	Processed   Status = "processed"
-	Duplicate   Status = "duplicate"
-	Ignored     Status = "ignored"
-	Quarantined Status = "quarantined"
-	Invalid     Status = "invalid"     // a dead letter: delivering it again cannot help
-	Failed      Status = "failed"      // a dead letter because of an error here: a later delivery may succeed
-	Unavailable Status = "unavailable" // nothing is stored, or the outcome is unknown: deliver it again
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Outcome is the result of one message. Err is for the log.
 type Outcome struct {
-	Status Status
+	Status mirror.Outcome
 	Err    error
 }
 
@@ -72,8 +59,8 @@ func (in *Ingest) Submit(p *Prepared) Outcome {
 	j := &job{Prepared: p, done: make(chan struct{})}
 	if _, err := in.enqueue(j); err != nil {
 		in.Stats.Unavailable.Add(1)
-		in.Stats.count(p.delivery.Type, Unavailable)
-		return Outcome{Unavailable, err}
+		in.Stats.count(p.delivery.Type, mirror.OutcomeUnavailable)
+		return Outcome{mirror.OutcomeUnavailable, err}
 	}
 	<-j.done
 	return j.outcome
@@ -142,8 +129,8 @@ func (in *Ingest) failAll(jobs []*job, err error) {
 	in.log.Error("events could not be stored", "events", len(jobs), "error", err)
 	in.Stats.Unavailable.Add(int64(len(jobs)))
 	for _, j := range jobs {
-		j.outcome = Outcome{Unavailable, err}
-		in.Stats.count(j.delivery.Type, Unavailable)
+		j.outcome = Outcome{mirror.OutcomeUnavailable, err}
+		in.Stats.count(j.delivery.Type, mirror.OutcomeUnavailable)
 	}
 }
 
@@ -160,36 +147,36 @@ func (in *Ingest) storeDeadLetter(j *job, cause error) {
 			if err != nil {
 				return err
 			}
-			d.State, d.Reason, d.Attempts = store.StateDead, ReasonError, earlier[d.MessageID].Attempts+1
+			d.State, d.Reason, d.Attempts = mirror.DeliveryDead, ReasonError, earlier[d.MessageID].Attempts+1
 			d.State = stillDismissed(earlier[d.MessageID], d)
 			return tx.SaveInbox(ctx, []store.Delivery{d})
 		})
 	})
 	if err != nil {
 		// a dead letter that cannot be stored was not accepted
-		j.outcome = Outcome{Unavailable, errors.Join(cause, err)}
+		j.outcome = Outcome{mirror.OutcomeUnavailable, errors.Join(cause, err)}
 		return
 	}
-	j.outcome = Outcome{Failed, cause}
+	j.outcome = Outcome{mirror.OutcomeFailed, cause}
 }
 
 func (in *Ingest) count(j *job) {
 	in.Stats.count(j.delivery.Type, j.outcome.Status)
 	switch j.outcome.Status {
-	case Processed:
+	case mirror.OutcomeProcessed:
 		in.Stats.Applied.Add(1)
-	case Duplicate:
+	case mirror.OutcomeDuplicate:
 		in.Stats.Duplicates.Add(1)
-	case Ignored:
+	case mirror.OutcomeIgnored:
 		in.Stats.Ignored.Add(1)
-	case Quarantined:
+	case mirror.OutcomeQuarantined:
 		in.Stats.Quarantined.Add(1)
 		in.log.Warn("event quarantined", "message_id", j.delivery.MessageID, "type", j.delivery.Type, "instance", j.delivery.InstanceID)
-	case Invalid, Failed:
+	case mirror.OutcomeInvalid, mirror.OutcomeFailed:
 		in.Stats.Dead.Add(1)
 		in.log.Error("event is a dead letter", "message_id", j.delivery.MessageID, "type", j.delivery.Type, "error", j.outcome.Err)
-	case Unavailable:
+	case mirror.OutcomeUnavailable:
 		in.Stats.Unavailable.Add(1)
-	case Unreadable: // was never submitted
+	case mirror.OutcomeUnreadable: // was never submitted
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Roles of the model. Their keys are few, so that one that a role had is soon another's. When a role is renamed, its members
@@ -128,7 +129,7 @@ func (w *world) invite() {
 }
 
 // mayAsIts reports whether a membership may do what its role may.
-func (w *world) mayAsIts(m store.Membership) bool {
+func (w *world) mayAsIts(m mirror.Membership) bool {
 	var want []string
 	for _, p := range w.roleOf(m.Role)["permissions"].([]object) {
 		want = append(want, p["key"].(string))

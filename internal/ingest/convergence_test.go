@@ -20,6 +20,7 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -276,7 +277,7 @@ func (w *world) deliver(in *ingest.Ingest) {
 					w.t.Error(err)
 					return
 				}
-				if o := in.Submit(p); o.Status != ingest.Processed && o.Status != ingest.Duplicate {
+				if o := in.Submit(p); o.Status != mirror.OutcomeProcessed && o.Status != mirror.OutcomeDuplicate {
 					w.t.Errorf("%s: %v %v", order[i].Body, o.Status, o.Err)
 				}
 			}

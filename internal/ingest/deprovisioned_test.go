@@ -9,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // scim is a user; flag is the member deprovisioned, "" for a version without it.
@@ -19,7 +20,7 @@ func scim(flag string, at int64) string {
 	return fmt.Sprintf(`{"object":"user","id":"user_1",%s"banned":false,"created_at":1780000000000,"updated_at":%d}`, flag, at)
 }
 
-func (m *mirror) mustBeActive(when string, want bool) {
+func (m *fixture) mustBeActive(when string, want bool) {
 	m.Helper()
 	u, err := m.db.UserByClerkID(m.Context(), "user_1")
 	if err != nil || u.IsActive != want || u.Banned {
@@ -31,7 +32,7 @@ func (m *mirror) mustBeActive(when string, want bool) {
 // the flag says nothing of it, one with false gives access back.
 func TestDeprovisionedUserIsInactive(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(m *mirror) {
+	eachEngine(t, func(m *fixture) {
 		m.event("user.created", t0, scim("", t0))
 		m.event("session.created", t0+1000, `{"object":"session","id":"sess_1","user_id":"user_1","status":"active","created_at":1780000001000,"updated_at":1780000001000}`)
 		m.mustBeActive("at first", true)
@@ -61,7 +62,7 @@ func TestDeprovisionedUserIsInactive(t *testing.T) {
 // A walk compares the flag, reports a difference, and takes an agreement for evidence that is newer than a late event.
 func TestWalkComparesDeprovisioned(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(m *mirror) {
+	eachEngine(t, func(m *fixture) {
 		walk := func(flag string) []ingest.Difference {
 			m.Helper()
 			h, err := m.in.ReadFence(m.Context())
@@ -138,7 +139,7 @@ func TestDeprovisionedConverges(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if o := in.Submit(p); o.Status != ingest.Processed {
+				if o := in.Submit(p); o.Status != mirror.OutcomeProcessed {
 					t.Fatal(o)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // dueTogether is how many users [Ingest.EraseDue] looks up at a time.
@@ -50,10 +51,10 @@ func (b *batch) withoutErased(op *converge.Operation) (_ *converge.Operation, ok
 // Erase erases a user permanently: see docs/correctness.md, §3. The user's rows are empty when it returns. Other copies are
 // left to [privacy.FinishErasures]. The error is [store.ErrNotFound] for a user who was never known here.
 func (in *Ingest) Erase(ctx context.Context, userID string) error {
-	return in.erase(ctx, userID, store.CauseErased)
+	return in.erase(ctx, userID, mirror.ErasedOnRequest)
 }
 
-func (in *Ingest) erase(ctx context.Context, userID, cause string) error {
+func (in *Ingest) erase(ctx context.Context, userID string, cause mirror.ErasureCause) error {
 	key := row.Key{Kind: clerk.KindUser, ID: userID}
 	_, err := in.applyInTx(ctx, ApplyOptions{}, func(ctx context.Context, tx *store.Tx, b *batch) error {
 		if err := b.loadRows(ctx, tx, b.wantKey(nil, key)); err != nil {
@@ -63,7 +64,7 @@ func (in *Ingest) erase(ctx context.Context, userID, cause string) error {
 		switch {
 		case !e.exists:
 			return store.ErrNotFound
-		case cause == store.CauseDeleted && (!e.row.Tombstoned || e.row.Erased):
+		case cause == mirror.ErasedAfterDeletion && (!e.row.Tombstoned || e.row.Erased):
 			return nil // another process was faster
 		case !e.row.Tombstoned:
 			b.delta.Apply(&converge.Operation{Key: key, Action: converge.Tombstone, At: clerk.TimeOf(in.now())})
@@ -86,7 +87,7 @@ func (in *Ingest) EraseDue(ctx context.Context, before clerk.Time) (n int, err e
 			return n, err
 		}
 		for _, id := range due {
-			if err := in.erase(ctx, id, store.CauseDeleted); err != nil {
+			if err := in.erase(ctx, id, mirror.ErasedAfterDeletion); err != nil {
 				return n, fmt.Errorf("erase %s: %w", id, err)
 			}
 			n++

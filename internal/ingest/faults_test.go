@@ -20,6 +20,7 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 )
 
@@ -53,9 +54,9 @@ func TestFullDiskIsNeverAcknowledged(t *testing.T) {
 	for i := range 60 {
 		id := fmt.Sprintf("user_%d", i)
 		switch o := submit(t, in, "msg_"+id, userCreated(id)); o.Status {
-		case ingest.Processed:
+		case mirror.OutcomeProcessed:
 			taken++
-		case ingest.Unavailable:
+		case mirror.OutcomeUnavailable:
 			refused++
 		default:
 			t.Fatalf("%s: %+v", id, o)
@@ -68,7 +69,7 @@ func TestFullDiskIsNeverAcknowledged(t *testing.T) {
 	duplicates := 0
 	for i := range 60 {
 		id := fmt.Sprintf("user_%d", i)
-		if submit(t, in, "msg_"+id, userCreated(id)).Status == ingest.Duplicate {
+		if submit(t, in, "msg_"+id, userCreated(id)).Status == mirror.OutcomeDuplicate {
 			duplicates++
 		}
 		if _, err := db.UserByClerkID(t.Context(), id); err != nil {
@@ -98,13 +99,13 @@ func TestFileLockedByAnotherProgramIsWaitedForThenRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := submit(t, in, "msg_1", userCreated("user_1")); o.Status != ingest.Unavailable {
+	if o := submit(t, in, "msg_1", userCreated("user_1")); o.Status != mirror.OutcomeUnavailable {
 		t.Errorf("while another program writes: %+v", o)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if o := submit(t, in, "msg_1", userCreated("user_1")); o.Status != ingest.Processed {
+	if o := submit(t, in, "msg_1", userCreated("user_1")); o.Status != mirror.OutcomeProcessed {
 		t.Errorf("after it: %+v", o)
 	}
 }
@@ -128,11 +129,11 @@ func TestConnectionCutDuringCommit(t *testing.T) {
 			t.Fatal("no COMMIT passed the proxy")
 		}
 		switch o.Status {
-		case ingest.Processed, ingest.Duplicate, ingest.Unavailable:
+		case mirror.OutcomeProcessed, mirror.OutcomeDuplicate, mirror.OutcomeUnavailable:
 		default:
 			t.Errorf("%s: %+v", id, o)
 		}
-		if o := submit(t, in, "msg_"+id, userCreated(id)); o.Status != ingest.Duplicate {
+		if o := submit(t, in, "msg_"+id, userCreated(id)); o.Status != mirror.OutcomeDuplicate {
 			t.Errorf("%s was committed, but its second delivery is answered %+v", id, o)
 		}
 	}
@@ -252,9 +253,9 @@ func TestTwoReplicasOnOneDatabase(t *testing.T) {
 					1780000000000+i, i%users, i)
 				o := submit(t, replicas[s%2], fmt.Sprintf("msg_%d", i), body)
 				switch o.Status {
-				case ingest.Processed:
+				case mirror.OutcomeProcessed:
 					processed[i].Add(1)
-				case ingest.Duplicate:
+				case mirror.OutcomeDuplicate:
 				default:
 					t.Errorf("event %d: %+v", i, o)
 				}
@@ -299,10 +300,10 @@ func TestPoisonEventFailsAlone(t *testing.T) {
 	var senders sync.WaitGroup
 	for i := range 24 {
 		senders.Go(func() {
-			id, want := fmt.Sprintf("user_%d", i), ingest.Processed
+			id, want := fmt.Sprintf("user_%d", i), mirror.OutcomeProcessed
 			body := userCreated(id)
 			if i == 12 {
-				body, want = poison, ingest.Failed
+				body, want = poison, mirror.OutcomeFailed
 			}
 			if o := submit(t, in, "msg_"+id, body); o.Status != want {
 				t.Errorf("%s: %+v, want %s", id, o, want)
@@ -311,7 +312,7 @@ func TestPoisonEventFailsAlone(t *testing.T) {
 	}
 	senders.Wait()
 	d, err := db.Delivery(t.Context(), "msg_user_12")
-	if err != nil || d.State != store.StateDead || d.Reason != ingest.ReasonError {
+	if err != nil || d.State != mirror.DeliveryDead || d.Reason != ingest.ReasonError {
 		t.Errorf("the poison is kept as %+v, %v", d, err)
 	}
 	if _, err := db.UserByClerkID(t.Context(), "user_poison"); err == nil {

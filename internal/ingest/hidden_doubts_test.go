@@ -10,25 +10,25 @@ import (
 // parent turns out to be there after all, it waits again.
 func TestHiddenRowsLeaveTheVerifyQueue(t *testing.T) {
 	t.Parallel()
-	begin := func(m *mirror) {
+	begin := func(m *fixture) {
 		m.event("organization.created", t0, `{"object":"organization","id":"org_1","updated_at":1780000000000}`)
 		m.event("role.created", t0, role("role_1", "org:old", t0))
 		m.event("organizationMembership.created", t0+1000, member("orgmem_1", "org:old", t0+1000))
 		m.event("organizationInvitation.created", t0+1000, invitation("orginv_1", "org:old", t0+1000))
 	}
-	rename := func(m *mirror) { m.event("role.updated", t0+9000, role("role_1", "org:new", t0+9000)) }
-	end := func(m *mirror) {
+	rename := func(m *fixture) { m.event("role.updated", t0+9000, role("role_1", "org:new", t0+9000)) }
+	end := func(m *fixture) {
 		m.event("organization.deleted", t0+5000, `{"object":"organization","id":"org_1","deleted":true}`)
 	}
-	notFound := func(kind clerk.Kind, id string) func(*mirror) {
-		return func(m *mirror) { m.read(kind, id, "") }
+	notFound := func(kind clerk.Kind, id string) func(*fixture) {
+		return func(m *fixture) { m.read(kind, id, "") }
 	}
-	back := func(m *mirror) {
+	back := func(m *fixture) {
 		m.read(clerk.KindOrganization, "org_1", `{"object":"organization","id":"org_1","updated_at":1780000000000}`)
 	}
 	type step struct {
 		name string
-		do   func(*mirror)
+		do   func(*fixture)
 		wait []string
 	}
 	both := []string{"orginv_1", "orgmem_1"}
@@ -46,7 +46,7 @@ func TestHiddenRowsLeaveTheVerifyQueue(t *testing.T) {
 			{"organization not found", notFound(clerk.KindOrganization, "org_1"), nil},
 			{"user not found", notFound(clerk.KindUser, "user_orgmem_1"), nil},
 			{"organization back", back, []string{"orginv_1"}},
-			{"user back", func(m *mirror) { m.read(clerk.KindUser, "user_orgmem_1", `{"object":"user","id":"user_orgmem_1"}`) }, both},
+			{"user back", func(m *fixture) { m.read(clerk.KindUser, "user_orgmem_1", `{"object":"user","id":"user_orgmem_1"}`) }, both},
 		},
 		"what was not found is deleted, and an older sight comes": {
 			{"renamed", rename, both}, {"not found", notFound(clerk.KindOrganization, "org_1"), nil}, {"deleted", end, nil}, {"back", back, nil},
@@ -54,20 +54,20 @@ func TestHiddenRowsLeaveTheVerifyQueue(t *testing.T) {
 		"a member of a deleted organization comes": {
 			{"renamed", rename, both},
 			{"deleted", end, nil},
-			{"comes", func(m *mirror) {
+			{"comes", func(m *fixture) {
 				m.event("organizationMembership.created", t0+2000, member("orgmem_2", "org:old", t0+2000))
 			}, nil},
 		},
 		"a membership is deleted": {
 			{"renamed", rename, both},
-			{"deleted", func(m *mirror) {
+			{"deleted", func(m *fixture) {
 				m.event("organizationMembership.deleted", t0+9500, member("orgmem_1", "org:old", t0+1000))
 			}, []string{"orginv_1"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachEngine(t, func(m *mirror) {
+			eachEngine(t, func(m *fixture) {
 				begin(m)
 				for _, s := range steps {
 					s.do(m)
@@ -81,7 +81,7 @@ func TestHiddenRowsLeaveTheVerifyQueue(t *testing.T) {
 // A session of a deleted user, of which two states of one age came, waits for no read.
 func TestSessionOfADeletedUserIsNotInDoubt(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(m *mirror) {
+	eachEngine(t, func(m *fixture) {
 		m.event("user.created", t0, `{"object":"user","id":"user_1","updated_at":1780000000000}`)
 		session := func(client string) {
 			m.event("session.created", t0+100, `{"object":"session","id":"sess_1","user_id":"user_1","status":"active","client_id":"`+client+`","updated_at":1780000000100}`)
@@ -99,7 +99,7 @@ func TestSessionOfADeletedUserIsNotInDoubt(t *testing.T) {
 // Of some kinds Clerk tells no single object: a doubt about one would wait without end.
 func TestNothingWaitsThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(m *mirror) {
+	eachEngine(t, func(m *fixture) {
 		m.event("subscription.created", t0, `{"object":"commerce_subscription","id":"csub_1","payer":{"user_id":"user_1"},
 			"items":[{"object":"commerce_subscription_item","id":"csub_item_1","status":"active"}],"updated_at":1780000000000}`)
 		for _, name := range []string{"a.example", "b.example"} {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // inbox is what a batch knows and writes of the inbox.
@@ -67,7 +68,7 @@ func (b *batch) processMessage(j *job, head *store.Head) Outcome {
 			for i := range j.ops {
 				b.inbox.repeated = append(b.inbox.repeated, j.ops[i].Key)
 			}
-			return Outcome{Status: Duplicate}
+			return Outcome{Status: mirror.OutcomeDuplicate}
 		}
 	}
 	d.Attempts = earlier.Attempts + 1
@@ -82,15 +83,15 @@ func (b *batch) processMessage(j *job, head *store.Head) Outcome {
 }
 
 // mayComeAgain reports whether a message in a state is applied when Clerk delivers it again.
-func mayComeAgain(state store.State) bool {
-	return state == store.StateDead || state == store.StateQuarantined || state == store.StateDismissed
+func mayComeAgain(state mirror.DeliveryState) bool {
+	return state == mirror.DeliveryDead || state == mirror.DeliveryQuarantined || state == mirror.DeliveryDismissed
 }
 
 // stillDismissed returns the state of a delivery after another attempt. A dismissed message that fails again tells the
 // operator nothing new, so it stays dismissed.
-func stillDismissed(earlier, d store.Delivery) store.State {
-	if earlier.State == store.StateDismissed && d.State == store.StateDead {
-		return store.StateDismissed
+func stillDismissed(earlier, d store.Delivery) mirror.DeliveryState {
+	if earlier.State == mirror.DeliveryDismissed && d.State == mirror.DeliveryDead {
+		return mirror.DeliveryDismissed
 	}
 	return d.State
 }
@@ -98,30 +99,30 @@ func stillDismissed(earlier, d store.Delivery) store.State {
 // applyByState applies an event that is to be applied, and returns the outcome of any.
 func (b *batch) applyByState(j *job, d *store.Delivery, head *store.Head) Outcome {
 	switch j.decided {
-	case store.StateIgnored:
-		return Outcome{Status: Ignored}
-	case store.StateQuarantined:
+	case mirror.DeliveryIgnored:
+		return Outcome{Status: mirror.OutcomeIgnored}
+	case mirror.DeliveryQuarantined:
 		b.noteInstance(d.InstanceID)
-		return Outcome{Status: Quarantined}
-	case store.StateDead:
-		return Outcome{Invalid, j.fault}
-	case store.StateApplied, store.StateErased, store.StateDismissed:
+		return Outcome{Status: mirror.OutcomeQuarantined}
+	case mirror.DeliveryDead:
+		return Outcome{mirror.OutcomeInvalid, j.fault}
+	case mirror.DeliveryApplied, mirror.DeliveryErased, mirror.DeliveryDismissed:
 	}
 	if err := b.applyEvent(j.Prepared, head); err != nil {
-		d.State, d.Reason = store.StateDead, ReasonError
-		return Outcome{Failed, err}
+		d.State, d.Reason = mirror.DeliveryDead, ReasonError
+		return Outcome{mirror.OutcomeFailed, err}
 	}
 	b.noteInstance(d.InstanceID)
-	return Outcome{Status: Processed}
+	return Outcome{Status: mirror.OutcomeProcessed}
 }
 
 // quarantineConflict keeps a duplicate with another body next to the first delivery, and applies nothing.
 func (b *batch) quarantineConflict(d store.Delivery) Outcome {
 	b.in.Stats.Conflicts.Add(1)
 	d.MessageID += "~" + d.Digest[:16]
-	d.State, d.Reason = store.StateQuarantined, ReasonBodyConflict
+	d.State, d.Reason = mirror.DeliveryQuarantined, ReasonBodyConflict
 	b.inbox.recordDelivery(d)
-	return Outcome{Status: Quarantined}
+	return Outcome{Status: mirror.OutcomeQuarantined}
 }
 
 // recordDelivery notes a delivery to be saved. A message that comes twice in one batch is one row.

@@ -15,6 +15,7 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -56,7 +57,7 @@ func TestReplayOfTheWholeInboxChangesNoRow(t *testing.T) {
 			submit(t, in, fmt.Sprintf("msg_%02d", i), string(testenv.Fixture(t, filepath.Join("clerk/testdata/events", filepath.Base(file)))))
 		}
 		before := snapshot(t, db)
-		deliveries, err := db.Deliveries(t.Context(), store.DeliveryFilter{Limit: 500})
+		deliveries, err := db.DeliveriesAfter(t.Context(), mirror.DeliveryFilter{}, "", 500)
 		if err != nil || len(deliveries) != len(files) {
 			t.Fatalf("%s: %d deliveries, %v", name, len(deliveries), err)
 		}
@@ -72,7 +73,7 @@ func TestReplayOfTheWholeInboxChangesNoRow(t *testing.T) {
 					t.Errorf("%s: %s was kept with %s in it", name, d.Type, secret)
 				}
 			}
-			if o, err := in.Replay(t.Context(), d.MessageID); err != nil || o.Status != ingest.Processed {
+			if o, err := in.Replay(t.Context(), d.MessageID); err != nil || o.Status != mirror.OutcomeProcessed {
 				t.Errorf("%s: replay of %s: %+v, %v", name, d.Type, o, err)
 			}
 		}
@@ -85,10 +86,14 @@ func TestReplayOfTheWholeInboxChangesNoRow(t *testing.T) {
 // snapshot is what the live views show and how long the feed is.
 func snapshot(t *testing.T, db *store.DB) map[string]any {
 	t.Helper()
-	users, err1 := db.Users(t.Context(), store.UserFilter{})
-	organizations, err2 := db.Organizations(t.Context(), store.OrganizationFilter{})
-	sessions, err3 := db.Sessions(t.Context(), store.SessionFilter{})
-	members, err4 := db.Memberships(t.Context(), store.MembershipFilter{})
+	usersPage, err1 := db.Users(t.Context(), mirror.UserFilter{})
+	users := usersPage.Items
+	organizationsPage, err2 := db.Organizations(t.Context(), mirror.OrganizationFilter{})
+	organizations := organizationsPage.Items
+	sessionsPage, err3 := db.Sessions(t.Context(), mirror.SessionFilter{})
+	sessions := sessionsPage.Items
+	membersPage, err4 := db.Memberships(t.Context(), mirror.MembershipFilter{})
+	members := membersPage.Items
 	head, err5 := db.Head(t.Context())
 	for _, err := range []error{err1, err2, err3, err4, err5} {
 		if err != nil {
@@ -102,12 +107,12 @@ func TestDeadLetterIsTriedAgainWhenDeliveredAgain(t *testing.T) {
 	t.Parallel()
 	db, in := memory(t)
 	for range 2 {
-		if o := submit(t, in, "msg_1", `{"type":"user.created","data":{}}`); o.Status != ingest.Invalid || o.Err == nil {
+		if o := submit(t, in, "msg_1", `{"type":"user.created","data":{}}`); o.Status != mirror.OutcomeInvalid || o.Err == nil {
 			t.Fatalf("outcome %+v", o)
 		}
 	}
 	d, err := db.Delivery(t.Context(), "msg_1")
-	if err != nil || d.State != store.StateDead || d.Reason != ingest.ReasonInvalid || d.Attempts != 2 {
+	if err != nil || d.State != mirror.DeliveryDead || d.Reason != ingest.ReasonInvalid || d.Attempts != 2 {
 		t.Errorf("delivery %+v, %v", d, err)
 	}
 }
@@ -120,15 +125,15 @@ func TestStorageDownIsNeverAcknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := start(t, db)
-	if o := submit(t, in, "msg_1", `{"type":"user.created","data":{"id":"user_1"}}`); o.Status != ingest.Processed {
+	if o := submit(t, in, "msg_1", `{"type":"user.created","data":{"id":"user_1"}}`); o.Status != mirror.OutcomeProcessed {
 		t.Fatalf("outcome %+v", o)
 	}
 	server.Kill()
-	if o := submit(t, in, "msg_2", `{"type":"user.created","data":{"id":"user_2"}}`); o.Status != ingest.Unavailable {
+	if o := submit(t, in, "msg_2", `{"type":"user.created","data":{"id":"user_2"}}`); o.Status != mirror.OutcomeUnavailable {
 		t.Fatalf("with the database down: %+v", o)
 	}
 	server.Start()
-	for id, want := range map[string]ingest.Status{"msg_1": ingest.Duplicate, "msg_2": ingest.Processed} {
+	for id, want := range map[string]mirror.Outcome{"msg_1": mirror.OutcomeDuplicate, "msg_2": mirror.OutcomeProcessed} {
 		if o := submit(t, in, id, fmt.Sprintf(`{"type":"user.created","data":{"id":"user_%s"}}`, id[4:])); o.Status != want {
 			t.Errorf("%s after the database came back: %+v, want %s", id, o, want)
 		}
@@ -139,7 +144,7 @@ func TestClosedTakesNothing(t *testing.T) {
 	t.Parallel()
 	_, in := memory(t)
 	in.Close()
-	if o := submit(t, in, "msg_1", `{"type":"user.created","data":{"id":"user_1"}}`); o.Status != ingest.Unavailable {
+	if o := submit(t, in, "msg_1", `{"type":"user.created","data":{"id":"user_1"}}`); o.Status != mirror.OutcomeUnavailable {
 		t.Errorf("after Close: %+v", o)
 	}
 }
@@ -150,7 +155,7 @@ func TestUpgradeReplaysWhatAnOlderVersionDidNotKnow(t *testing.T) {
 	submit(t, in, "msg_1", `{"type":"user.created","data":{"id":"user_1"}}`)
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		return tx.SaveInbox(t.Context(), []store.Delivery{{
-			MessageID: "msg_old", Type: "user.created", State: store.StateIgnored, Reason: ingest.ReasonUnknownType, Attempts: 1,
+			MessageID: "msg_old", Type: "user.created", State: mirror.DeliveryIgnored, Reason: ingest.ReasonUnknownType, Attempts: 1,
 			Body: `{"data":{"id":"user_old"},"type":"user.created"}`, Revision: converge.ApplyRevision - 1,
 		}})
 	})

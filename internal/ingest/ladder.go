@@ -9,6 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 const (
@@ -59,8 +60,8 @@ func changeLadder(ctx context.Context, tx *store.Tx, roles []string) (changed in
 	if known == nil {
 		return changed, nil // the first ladder of a database is no change
 	}
-	return changed, tx.AppendAudit(ctx, []store.AuditEntry{{
-		Action: store.AuditLadder, Origin: fmt.Sprintf("%d users changed", changed),
+	return changed, tx.AppendAudit(ctx, []mirror.AuditEntry{{
+		Action: mirror.AuditLadder, Origin: fmt.Sprintf("%d users changed", changed),
 		Was: strings.Join(before, ","), Became: strings.Join(roles, ","),
 	}})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -258,7 +259,7 @@ func TestJoinedPagesAreAsGoodAsOneByOne(t *testing.T) {
 	if diff := cmp.Diff(left[0], left[1]); diff != "" {
 		t.Error(diff)
 	}
-	if members := left[1]["members"].([]store.Membership); len(members) != 3 {
+	if members := left[1]["members"].([]mirror.Membership); len(members) != 3 {
 		t.Errorf("%+v", members)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Message is a delivery whose signature was verified.
@@ -39,9 +40,9 @@ const (
 
 // Prepared is a message that was read and waits to be committed.
 type Prepared struct {
-	delivery store.Delivery // as it will be stored if it is new
-	decided  store.State    // what is to become of it: applied, ignored, quarantined or dead
-	redacted bool           // the body that is kept is not the one that was delivered
+	delivery store.Delivery       // as it will be stored if it is new
+	decided  mirror.DeliveryState // what is to become of it: applied, ignored, quarantined or dead
+	redacted bool                 // the body that is kept is not the one that was delivered
 	ops      []converge.Operation
 	users    []string // ids of the users that it is about
 	size     int
@@ -92,7 +93,7 @@ func (in *Ingest) read(envelope clerk.Value) (*Prepared, error) {
 	settings := in.db.Settings().Revision // from before they are used
 	if isMessage(envelope) {
 		event, _ := clerk.EventOf(envelope) // nothing of a message is kept, so it does not matter what it lacks
-		return newPrepared(event, store.StateIgnored, ReasonNotKept, settings), nil
+		return newPrepared(event, mirror.DeliveryIgnored, ReasonNotKept, settings), nil
 	}
 	kept, redacted := in.Redact(envelope)
 	event, err := clerk.EventOf(kept)
@@ -102,15 +103,15 @@ func (in *Ingest) read(envelope clerk.Value) (*Prepared, error) {
 	}
 	data, whole := encode(kept)
 	fault := err
-	state, reason := store.StateApplied, ""
+	state, reason := mirror.DeliveryApplied, ""
 	var ops []converge.Operation
 	switch allowed := in.allowedInstances(); {
 	case len(allowed) > 0 && event.InstanceID != "" && !slices.Contains(allowed, event.InstanceID):
-		state, reason, fault = store.StateQuarantined, ReasonForeignInstance, nil
+		state, reason, fault = mirror.DeliveryQuarantined, ReasonForeignInstance, nil
 	case lack != nil:
-		state, reason = store.StateDead, ReasonInvalid
+		state, reason = mirror.DeliveryDead, ReasonInvalid
 	case event.Kind == "":
-		state, reason = store.StateIgnored, ReasonUnknownType
+		state, reason = mirror.DeliveryIgnored, ReasonUnknownType
 	default:
 		var rejected int
 		ops, rejected = converge.FromEvent(event, data)
@@ -128,7 +129,7 @@ func (in *Ingest) read(envelope clerk.Value) (*Prepared, error) {
 	return p, nil
 }
 
-func newPrepared(e *clerk.Event, state store.State, reason string, settings int64) *Prepared {
+func newPrepared(e *clerk.Event, state mirror.DeliveryState, reason string, settings int64) *Prepared {
 	return &Prepared{decided: state, settings: settings, delivery: store.Delivery{
 		Type: e.Type, InstanceID: e.InstanceID, State: state, Reason: reason, Attempts: 1, Revision: converge.ApplyRevision,
 	}}
@@ -137,7 +138,7 @@ func newPrepared(e *clerk.Event, state store.State, reason string, settings int6
 // withoutBody returns a copy of a message about a user who was erased, whose delivery keeps no body.
 func (p *Prepared) withoutBody() *Prepared {
 	less := *p
-	less.delivery.State, less.delivery.Body, less.delivery.Digest = store.StateErased, "", ""
+	less.delivery.State, less.delivery.Body, less.delivery.Digest = mirror.DeliveryErased, "", ""
 	return &less
 }
 

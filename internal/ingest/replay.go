@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Bounds of a replay.
@@ -21,63 +22,32 @@ const (
 	replayWait     = 100 * time.Millisecond
 )
 
-// ReplayOptions say how deliveries are replayed.
-type ReplayOptions struct {
-	DryRun    bool // only report what would happen, in a transaction that only reads
-	KeepGoing bool // do not stop at a failure
-	// Progress is called with the report from time to time, never concurrently. nil is fine.
-	Progress func(ReplayReport)
-}
-
-// ReplayReport is the result of a replay.
-type ReplayReport struct {
-	DryRun   bool             `json:"dry_run"`
-	Replayed int64            `json:"replayed"`
-	Outcomes map[Status]int64 `json:"outcomes"`
-	// Skipped deliveries have no body: it was not kept, is older than the retention, or is about an erased user.
-	Skipped int64 `json:"skipped"`
-	Changes int64 `json:"changes"` // entries that the change feed would get; only of a dry run
-	Failed  int64 `json:"failed"`
-	// Failures are the first hundred that could not be applied.
-	Failures []ReplayFailure `json:"failures"`
-	Stopped  bool            `json:"stopped"` // at the first failure: there may be more to replay
-}
-
-// ReplayFailure is a delivery that could not be applied.
-type ReplayFailure struct {
-	MessageID string `json:"message_id"`
-	Status    Status `json:"status"` // invalid, failed, unavailable, or unreadable: the stored body is damaged
-	Problem   string `json:"problem"`
-}
-
-// Unreadable is the status of a delivery whose stored body cannot be read.
-const Unreadable Status = "unreadable"
-
 // replaying is one run of a replay.
 type replaying struct {
 	in      *Ingest
-	options ReplayOptions
-	report  ReplayReport
+	options mirror.ReplayOptions
+	report  mirror.ReplayReport
 }
 
 // ReplayAll applies again the deliveries that a filter selects. The order does not matter and is not defined. It leaves out
 // quarantined and dismissed deliveries unless the filter selects that state. Its memory does not depend on how many there are.
-func (in *Ingest) ReplayAll(ctx context.Context, filter store.DeliveryFilter, o ReplayOptions) (ReplayReport, error) {
-	filter.Limit, filter.Unquarantined = replayPage, !filter.State.SetAside()
+func (in *Ingest) ReplayAll(ctx context.Context, filter mirror.DeliveryFilter, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
+	filter.WithoutSetAside = !filter.State.SetAside()
+	after := ""
 	return in.replayPages(ctx, o, func() ([]string, error) {
-		ids, err := in.db.DeliveryIDs(ctx, filter)
+		ids, err := in.db.DeliveryIDs(ctx, filter, after, replayPage)
 		if len(ids) > 0 {
-			filter.AfterMessageID = ids[len(ids)-1]
+			after = ids[len(ids)-1]
 		}
 		return ids, err
 	})
 }
 
 // ReplayIDs applies the deliveries of message ids again. If one does not exist, the error is [store.ErrNotFound].
-func (in *Ingest) ReplayIDs(ctx context.Context, ids []string, o ReplayOptions) (ReplayReport, error) {
+func (in *Ingest) ReplayIDs(ctx context.Context, ids []string, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
 	for _, id := range ids {
 		if _, err := in.db.Delivery(ctx, id); err != nil {
-			return ReplayReport{}, fmt.Errorf("delivery %s: %w", id, err)
+			return mirror.ReplayReport{}, err
 		}
 	}
 	return in.replayPages(ctx, o, func() (page []string, _ error) {
@@ -87,8 +57,8 @@ func (in *Ingest) ReplayIDs(ctx context.Context, ids []string, o ReplayOptions) 
 	})
 }
 
-func (in *Ingest) replayPages(ctx context.Context, o ReplayOptions, next func() ([]string, error)) (ReplayReport, error) {
-	r := &replaying{in: in, options: o, report: ReplayReport{DryRun: o.DryRun, Outcomes: map[Status]int64{}}}
+func (in *Ingest) replayPages(ctx context.Context, o mirror.ReplayOptions, next func() ([]string, error)) (mirror.ReplayReport, error) {
+	r := &replaying{in: in, options: o, report: mirror.ReplayReport{DryRun: o.DryRun, Outcomes: map[mirror.Outcome]int64{}}}
 	for {
 		page, err := next()
 		if err != nil || len(page) == 0 {
@@ -139,7 +109,7 @@ func (r *replaying) read(ctx context.Context, ids []string) (jobs []*job, err er
 		}
 		p, err := r.in.prepareStored(d)
 		if err != nil {
-			r.note(id, Outcome{Unreadable, err})
+			r.note(id, Outcome{mirror.OutcomeUnreadable, err})
 			continue
 		}
 		jobs = append(jobs, &job{Prepared: p, done: make(chan struct{})})
@@ -162,7 +132,7 @@ func (r *replaying) apply(ctx context.Context, jobs []*job) error {
 			continue
 		case !errors.Is(err, ErrQueueFull) || waited == replayWaits:
 			for _, j := range jobs {
-				r.note(j.delivery.MessageID, Outcome{Unavailable, err})
+				r.note(j.delivery.MessageID, Outcome{mirror.OutcomeUnavailable, err})
 			}
 			return nil
 		}
@@ -203,7 +173,7 @@ func (r *replaying) note(id string, o Outcome) {
 	r.report.Replayed++
 	r.report.Outcomes[o.Status]++
 	switch o.Status {
-	case Invalid, Failed, Unavailable, Unreadable:
+	case mirror.OutcomeInvalid, mirror.OutcomeFailed, mirror.OutcomeUnavailable, mirror.OutcomeUnreadable:
 	default:
 		return
 	}
@@ -214,7 +184,7 @@ func (r *replaying) note(id string, o Outcome) {
 		if o.Err != nil {
 			problem, _, _ = strings.Cut(o.Err.Error(), "\n")
 		}
-		r.report.Failures = append(r.report.Failures, ReplayFailure{id, o.Status, problem[:min(len(problem), 200)]})
+		r.report.Failures = append(r.report.Failures, mirror.ReplayFailure{MessageID: id, Status: o.Status, Problem: problem[:min(len(problem), 200)]})
 	}
 }
 
@@ -240,7 +210,7 @@ func (in *Ingest) replay(d store.Delivery) (Outcome, error) {
 
 // prepareStored reads a stored delivery as if it had just come.
 func (in *Ingest) prepareStored(d store.Delivery) (*Prepared, error) {
-	if d.Body == "" || d.State == store.StateErased {
+	if d.Body == "" || d.State == mirror.DeliveryErased {
 		return nil, ErrNoBody
 	}
 	envelope, err := clerk.Parse([]byte(d.Body))
@@ -260,8 +230,8 @@ func (in *Ingest) prepareStored(d store.Delivery) (*Prepared, error) {
 // Upgrade replays once what an older version could not read: dead letters and events of types that it did not know. It returns
 // how many.
 func (in *Ingest) Upgrade(ctx context.Context) (replayed int, err error) {
-	for _, state := range []store.State{store.StateDead, store.StateIgnored} {
-		n, err := in.upgrade(ctx, store.DeliveryFilter{State: state, RevisionBelow: converge.ApplyRevision, Limit: 500})
+	for _, state := range []mirror.DeliveryState{mirror.DeliveryDead, mirror.DeliveryIgnored} {
+		n, err := in.upgrade(ctx, mirror.DeliveryFilter{State: state, RevisionBelow: converge.ApplyRevision})
 		if replayed += n; err != nil {
 			return replayed, err
 		}
@@ -269,14 +239,14 @@ func (in *Ingest) Upgrade(ctx context.Context) (replayed int, err error) {
 	return replayed, nil
 }
 
-func (in *Ingest) upgrade(ctx context.Context, filter store.DeliveryFilter) (replayed int, err error) {
-	for {
-		page, err := in.db.Deliveries(ctx, filter)
+func (in *Ingest) upgrade(ctx context.Context, filter mirror.DeliveryFilter) (replayed int, err error) {
+	for after := ""; ; {
+		page, err := in.db.DeliveriesAfter(ctx, filter, after, replayPage)
 		if err != nil || len(page) == 0 {
 			return replayed, err
 		}
 		for _, d := range page {
-			filter.AfterMessageID = d.MessageID
+			after = d.MessageID
 			if ctx.Err() != nil {
 				return replayed, ctx.Err()
 			}

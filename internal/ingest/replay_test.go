@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -42,7 +44,7 @@ func bury(t *testing.T, db *store.DB, n int, body func(i int) string) {
 			for i := from; i < min(n, from+1000); i++ {
 				list = append(list, store.Delivery{
 					MessageID: fmt.Sprintf("msg_%06d", i), ReceivedAt: 1780000000000, SignedAt: 1780000000000, Type: "user.updated",
-					State: store.StateDead, Reason: ingest.ReasonError, Attempts: 1, Revision: converge.ApplyRevision, Body: body(i),
+					State: mirror.DeliveryDead, Reason: ingest.ReasonError, Attempts: 1, Revision: converge.ApplyRevision, Body: body(i),
 				})
 			}
 			return tx.SaveInbox(t.Context(), list)
@@ -63,8 +65,8 @@ func TestReplayOfManyDeadLetters(t *testing.T) {
 	const letters = 20_000
 	engines(t, func(t *testing.T, db *store.DB, in *ingest.Ingest) {
 		bury(t, db, letters, letter)
-		filter := store.DeliveryFilter{State: store.StateDead, Type: "user.*", Since: 1780000000000, Until: 1780000000001}
-		dry, err := in.ReplayAll(t.Context(), filter, ingest.ReplayOptions{DryRun: true})
+		filter := mirror.DeliveryFilter{State: mirror.DeliveryDead, Type: "user.*", Since: time.UnixMilli(1780000000000), Until: time.UnixMilli(1780000000001)}
+		dry, err := in.ReplayAll(t.Context(), filter, mirror.ReplayOptions{DryRun: true})
 		if err != nil || dry.Replayed != letters || dry.Changes != letters || dry.Failed != 0 {
 			t.Fatalf("dry run: %+v, %v", dry, err)
 		}
@@ -72,8 +74,8 @@ func TestReplayOfManyDeadLetters(t *testing.T) {
 			t.Fatalf("the dry run wrote: %+v, %v", head, err)
 		}
 		heard := 0
-		report, err := in.ReplayAll(t.Context(), filter, ingest.ReplayOptions{Progress: func(ingest.ReplayReport) { heard++ }})
-		if err != nil || report.Replayed != letters || report.Outcomes[ingest.Processed] != letters || heard != letters/500 {
+		report, err := in.ReplayAll(t.Context(), filter, mirror.ReplayOptions{Progress: func(mirror.ReplayReport) { heard++ }})
+		if err != nil || report.Replayed != letters || report.Outcomes[mirror.OutcomeProcessed] != letters || heard != letters/500 {
 			t.Fatalf("%+v, heard %d times, %v", report, heard, err)
 		}
 		if commits := in.Stats.Commits.Load(); commits > letters/50 { // on one processor, too
@@ -82,7 +84,7 @@ func TestReplayOfManyDeadLetters(t *testing.T) {
 		if head, err := db.Head(t.Context()); err != nil || head.Seq != letters {
 			t.Errorf("%+v, %v", head, err)
 		}
-		if report, err = in.ReplayAll(t.Context(), filter, ingest.ReplayOptions{}); err != nil || report.Replayed != 0 {
+		if report, err = in.ReplayAll(t.Context(), filter, mirror.ReplayOptions{}); err != nil || report.Replayed != 0 {
 			t.Errorf("again: %+v, %v", report, err)
 		}
 	})
@@ -104,23 +106,23 @@ func TestReplayStopsAtAFailure(t *testing.T) {
 	}
 	engines(t, func(t *testing.T, db *store.DB, in *ingest.Ingest) {
 		bury(t, db, 1500, body)
-		report, err := in.ReplayAll(t.Context(), store.DeliveryFilter{}, ingest.ReplayOptions{})
-		if err != nil || !report.Stopped || report.Failed != 1 || report.Replayed > 500 || report.Failures[0].Status != ingest.Unreadable {
+		report, err := in.ReplayAll(t.Context(), mirror.DeliveryFilter{}, mirror.ReplayOptions{})
+		if err != nil || !report.Stopped || report.Failed != 1 || report.Replayed > 500 || report.Failures[0].Status != mirror.OutcomeUnreadable {
 			t.Errorf("%+v, %v", report, err)
 		}
-		report, err = in.ReplayAll(t.Context(), store.DeliveryFilter{State: store.StateDead}, ingest.ReplayOptions{KeepGoing: true})
-		if err != nil || report.Stopped || report.Failed != 2 || report.Outcomes[ingest.Invalid] != 1 || report.Skipped != 1 {
+		report, err = in.ReplayAll(t.Context(), mirror.DeliveryFilter{State: mirror.DeliveryDead}, mirror.ReplayOptions{KeepGoing: true})
+		if err != nil || report.Stopped || report.Failed != 2 || report.Outcomes[mirror.OutcomeInvalid] != 1 || report.Skipped != 1 {
 			t.Errorf("%+v, %v", report, err)
 		}
-		if _, err := in.ReplayIDs(t.Context(), []string{"msg_000001", "msg_none"}, ingest.ReplayOptions{}); !errors.Is(err, store.ErrNotFound) {
+		if _, err := in.ReplayIDs(t.Context(), []string{"msg_000001", "msg_none"}, mirror.ReplayOptions{}); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a message that does not exist: %v", err)
 		}
-		if report, err := in.ReplayIDs(t.Context(), []string{"msg_000001"}, ingest.ReplayOptions{}); err != nil || report.Replayed != 1 {
+		if report, err := in.ReplayIDs(t.Context(), []string{"msg_000001"}, mirror.ReplayOptions{}); err != nil || report.Replayed != 1 {
 			t.Errorf("%+v, %v", report, err)
 		}
 		ended, end := context.WithCancel(t.Context())
 		end()
-		if _, err := in.ReplayAll(ended, store.DeliveryFilter{}, ingest.ReplayOptions{}); err == nil {
+		if _, err := in.ReplayAll(ended, mirror.DeliveryFilter{}, mirror.ReplayOptions{}); err == nil {
 			t.Error("a replay that was ended reports no error")
 		}
 	})
@@ -131,15 +133,15 @@ func TestQuarantinedDeliveriesAreReplayedOnlyByName(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, _ *store.DB, in *ingest.Ingest) {
 		submit(t, in, "msg_1", letter(1))
-		if got := submit(t, in, "msg_1", letter(2)); got.Status != ingest.Quarantined {
+		if got := submit(t, in, "msg_1", letter(2)); got.Status != mirror.OutcomeQuarantined {
 			t.Fatal(got)
 		}
-		report, err := in.ReplayAll(t.Context(), store.DeliveryFilter{}, ingest.ReplayOptions{})
+		report, err := in.ReplayAll(t.Context(), mirror.DeliveryFilter{}, mirror.ReplayOptions{})
 		if err != nil || report.Replayed != 1 {
 			t.Errorf("%+v, %v", report, err)
 		}
-		report, err = in.ReplayAll(t.Context(), store.DeliveryFilter{State: store.StateQuarantined}, ingest.ReplayOptions{})
-		if err != nil || report.Replayed != 1 || report.Outcomes[ingest.Processed] != 1 {
+		report, err = in.ReplayAll(t.Context(), mirror.DeliveryFilter{State: mirror.DeliveryQuarantined}, mirror.ReplayOptions{})
+		if err != nil || report.Replayed != 1 || report.Outcomes[mirror.OutcomeProcessed] != 1 {
 			t.Errorf("%+v, %v", report, err)
 		}
 	})

@@ -13,12 +13,13 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// mirror is a database of one engine with what writes to it.
-type mirror struct {
+// fixture is a database of one engine with what writes to it.
+type fixture struct {
 	*testing.T
 	db     *store.DB
 	in     *ingest.Ingest
@@ -28,7 +29,7 @@ type mirror struct {
 }
 
 // eachEngine runs a test on a new database of each engine.
-func eachEngine(t *testing.T, test func(*mirror)) {
+func eachEngine(t *testing.T, test func(*fixture)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
@@ -37,7 +38,7 @@ func eachEngine(t *testing.T, test func(*mirror)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		test(&mirror{T: t, db: db, in: start(t, db), driver: "sqlite", dsn: path})
+		test(&fixture{T: t, db: db, in: start(t, db), driver: "sqlite", dsn: path})
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
@@ -46,28 +47,28 @@ func eachEngine(t *testing.T, test func(*mirror)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		test(&mirror{T: t, db: db, in: start(t, db), driver: "pgx", dsn: dsn})
+		test(&fixture{T: t, db: db, in: start(t, db), driver: "pgx", dsn: dsn})
 	})
 }
 
 // event delivers an event; data names the object's members.
-func (m *mirror) event(eventType string, at int64, data string) {
+func (m *fixture) event(eventType string, at int64, data string) {
 	m.Helper()
 	m.serial++
 	body := fmt.Sprintf(`{"object":"event","type":%q,"timestamp":%d,"data":%s}`, eventType, at, data)
-	if o := submit(m.T, m.in, fmt.Sprintf("msg_%d", m.serial), body); o.Status != ingest.Processed {
+	if o := submit(m.T, m.in, fmt.Sprintf("msg_%d", m.serial), body); o.Status != mirror.OutcomeProcessed {
 		m.Fatalf("%s: %+v", body, o)
 	}
 }
 
 // read applies what a read by id brought that begins now.
-func (m *mirror) read(kind clerk.Kind, id, body string) {
+func (m *fixture) read(kind clerk.Kind, id, body string) {
 	m.Helper()
 	m.apply(m.asked(kind, id), body)
 }
 
 // asked is a read that has been sent, and not answered yet.
-func (m *mirror) asked(kind clerk.Kind, id string) ingest.Reading {
+func (m *fixture) asked(kind clerk.Kind, id string) ingest.Reading {
 	m.Helper()
 	h, err := m.in.ReadFence(m.Context())
 	if err != nil {
@@ -76,7 +77,7 @@ func (m *mirror) asked(kind clerk.Kind, id string) ingest.Reading {
 	return ingest.Reading{Key: store.Key{Kind: kind, ID: id}, ObservedAt: h.ObservedAt, Since: h.Since, ByID: true}
 }
 
-func (m *mirror) apply(r ingest.Reading, body string) {
+func (m *fixture) apply(r ingest.Reading, body string) {
 	m.Helper()
 	if body != "" {
 		r.Body = parsed(m.T, body)[0]
@@ -87,7 +88,7 @@ func (m *mirror) apply(r ingest.Reading, body string) {
 }
 
 // list applies a page of a list that was asked for now.
-func (m *mirror) list(kind clerk.Kind, rows ...string) {
+func (m *fixture) list(kind clerk.Kind, rows ...string) {
 	m.Helper()
 	h, err := m.in.ReadFence(m.Context())
 	if err != nil {
@@ -100,7 +101,7 @@ func (m *mirror) list(kind clerk.Kind, rows ...string) {
 }
 
 // waiting lists what waits in the verify queue, but for what is known here by copies alone.
-func (m *mirror) waiting() (ids []string) {
+func (m *fixture) waiting() (ids []string) {
 	m.Helper()
 	doubts, err := m.db.VerifyQueue(m.Context(), 500)
 	if err != nil {
@@ -115,7 +116,7 @@ func (m *mirror) waiting() (ids []string) {
 	return slices.Compact(ids)
 }
 
-func (m *mirror) mustWait(when string, want ...string) {
+func (m *fixture) mustWait(when string, want ...string) {
 	m.Helper()
 	if got := m.waiting(); !slices.Equal(got, want) {
 		m.Errorf("%s: %v wait in the verify queue, want %v", when, got, want)
@@ -123,7 +124,7 @@ func (m *mirror) mustWait(when string, want ...string) {
 }
 
 // texts runs a query of one column, outside what is tested.
-func (m *mirror) texts(query string) (all []string) {
+func (m *fixture) texts(query string) (all []string) {
 	m.Helper()
 	db, err := sql.Open(m.driver, m.dsn)
 	if err != nil {
@@ -172,20 +173,20 @@ const t0 = 1_780_000_000_000
 // doubt until it was read, and grants nothing. The keys that the role had are remembered alike on every path.
 func TestRoleRenamedBeforeItsMembersCome(t *testing.T) {
 	t.Parallel()
-	deeds := map[byte]func(*mirror){
-		'c': func(m *mirror) { m.event("role.created", t0+1000, role("role_1", "org:old", t0+1000, "docs:delete")) },
-		'r': func(m *mirror) { m.event("role.updated", t0+9000, role("role_1", "org:new", t0+9000, "docs:read")) },
-		'm': func(m *mirror) {
+	deeds := map[byte]func(*fixture){
+		'c': func(m *fixture) { m.event("role.created", t0+1000, role("role_1", "org:old", t0+1000, "docs:delete")) },
+		'r': func(m *fixture) { m.event("role.updated", t0+9000, role("role_1", "org:new", t0+9000, "docs:read")) },
+		'm': func(m *fixture) {
 			m.event("organizationMembership.created", t0+1500, member("orgmem_1", "org:old", t0+1500))
 		},
-		'i': func(m *mirror) {
+		'i': func(m *fixture) {
 			m.event("organizationInvitation.created", t0+1600, invitation("orginv_1", "org:old", t0+1600))
 		},
 	}
 	for _, order := range []string{"crmi", "cmri", "rcmi", "rmic", "mcri", "imrc", "micr", "cimr"} {
 		t.Run(order, func(t *testing.T) {
 			t.Parallel()
-			eachEngine(t, func(m *mirror) {
+			eachEngine(t, func(m *fixture) {
 				for i := range order {
 					deeds[order[i]](m)
 				}
@@ -217,7 +218,7 @@ func TestRoleRenamedBeforeItsMembersCome(t *testing.T) {
 // A read that confirms the key settles it: an old key that another role has now costs one read, not one a walk.
 func TestReadConfirmsARoleKey(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(m *mirror) {
+	eachEngine(t, func(m *fixture) {
 		m.event("role.created", t0+1000, role("role_1", "org:k", t0+1000))
 		m.event("role.updated", t0+2000, role("role_1", "org:other", t0+2000))
 		m.event("role.created", t0+3000, role("role_2", "org:k", t0+3000))
@@ -236,7 +237,7 @@ func TestReadConfirmsARoleKey(t *testing.T) {
 // What was asked for before a role was renamed, and answered after, confirms nothing.
 func TestReadFromBeforeTheRenameConfirmsNothing(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(m *mirror) {
+	eachEngine(t, func(m *fixture) {
 		m.event("role.created", t0+1000, role("role_1", "org:old", t0+1000))
 		one := m.asked(clerk.KindMembership, "orgmem_1")
 		page := ingest.Page{Kind: clerk.KindMembership, Rows: parsed(m.T, member("orgmem_2", "org:old", t0+1500)), ObservedAt: one.ObservedAt, Since: one.Since}
@@ -252,7 +253,7 @@ func TestReadFromBeforeTheRenameConfirmsNothing(t *testing.T) {
 // A key that no role has is in doubt until it was read, or until its role comes.
 func TestUnknownRoleKey(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(m *mirror) {
+	eachEngine(t, func(m *fixture) {
 		m.event("organizationMembership.created", t0+100, member("orgmem_0", "org:rider", t0+100))
 		m.mustWait("while no role is stored")
 		m.event("role.created", t0+1000, role("role_1", "org:admin", t0+1000))
@@ -279,38 +280,38 @@ func TestRoleKeysDoNotFloodTheQueue(t *testing.T) {
 		}
 		return rows
 	}
-	events := func(m *mirror, eventType string, rows []string) {
+	events := func(m *fixture, eventType string, rows []string) {
 		for _, row := range rows {
 			m.event(eventType, t0, row)
 		}
 	}
-	for name, test := range map[string]func(*mirror){
-		"lists, roles first": func(m *mirror) {
+	for name, test := range map[string]func(*fixture){
+		"lists, roles first": func(m *fixture) {
 			m.list(clerk.KindRole, roles...)
 			m.list(clerk.KindMembership, members("org:admin", "org:member")...)
 		},
-		"lists, members first": func(m *mirror) {
+		"lists, members first": func(m *fixture) {
 			m.list(clerk.KindMembership, members("org:admin", "org:member")...)
 			m.list(clerk.KindRole, roles...)
 		},
-		"lists, a role that Clerk does not list": func(m *mirror) {
+		"lists, a role that Clerk does not list": func(m *fixture) {
 			m.list(clerk.KindRole, roles...)
 			m.list(clerk.KindMembership, members("org:admin", "org:unlisted")...)
 		},
-		"events, members first": func(m *mirror) {
+		"events, members first": func(m *fixture) {
 			events(m, "organizationMembership.created", members("org:admin", "org:member"))
 			events(m, "role.created", roles)
 		},
-		"events, between the roles": func(m *mirror) {
+		"events, between the roles": func(m *fixture) {
 			m.event("role.created", t0, roles[0])
 			events(m, "organizationMembership.created", members("org:admin", "org:member"))
 			m.event("role.created", t0, roles[1])
 		},
-		"an old instance": func(m *mirror) {
+		"an old instance": func(m *fixture) {
 			m.list(clerk.KindMembership, members("admin", "basic_member")...)
 			events(m, "organizationMembership.updated", members("admin", "basic_member"))
 		},
-		"an old instance with a list of roles": func(m *mirror) {
+		"an old instance with a list of roles": func(m *fixture) {
 			m.list(clerk.KindRole, roles...)
 			m.list(clerk.KindMembership, members("admin", "basic_member")...)
 			events(m, "organizationMembership.updated", members("admin", "basic_member"))
@@ -318,7 +319,7 @@ func TestRoleKeysDoNotFloodTheQueue(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachEngine(t, func(m *mirror) {
+			eachEngine(t, func(m *fixture) {
 				test(m)
 				m.mustWait(name)
 			})

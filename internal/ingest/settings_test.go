@@ -9,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -47,15 +48,15 @@ func TestSettingsThatChangeBetweenReadingAndStoring(t *testing.T) {
 	if _, err := in.ChangeRedaction(t.Context(), []string{"last_name"}); err != nil {
 		t.Fatal(err)
 	}
-	if o := in.Submit(event); o.Status != ingest.Processed {
+	if o := in.Submit(event); o.Status != mirror.OutcomeProcessed {
 		t.Errorf("the event: %+v", o)
 	}
 	if _, err := in.ApplyPrepared(t.Context(), page, ingest.ApplyOptions{}); err != nil {
 		t.Error(err)
 	}
 	for _, id := range []string{"user_told", "user_listed"} {
-		if u, err := db.UserByClerkID(t.Context(), id); err != nil || strings.Contains(string(u.Raw), "Hidden") || u.LastName != "" {
-			t.Errorf("%s is stored as %s, %v", id, u.Raw, err)
+		if u, err := db.UserByClerkID(t.Context(), id); err != nil || strings.Contains(string(u.RawObject()), "Hidden") || u.LastName != "" {
+			t.Errorf("%s is stored as %s, %v", id, u.RawObject(), err)
 		}
 	}
 	if d, err := db.Delivery(t.Context(), "msg_1"); err != nil || strings.Contains(d.Body, "Hidden") || d.Digest == "" {
@@ -66,7 +67,7 @@ func TestSettingsThatChangeBetweenReadingAndStoring(t *testing.T) {
 	if _, err := db.RememberInstance(t.Context(), "ins_1"); err != nil {
 		t.Fatal(err)
 	}
-	if o := in.Submit(foreign); o.Status != ingest.Quarantined {
+	if o := in.Submit(foreign); o.Status != mirror.OutcomeQuarantined {
 		t.Errorf("an event of another instance: %+v", o)
 	}
 	if _, err := db.UserByClerkID(t.Context(), "user_foreign"); !errors.Is(err, store.ErrNotFound) {

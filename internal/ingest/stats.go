@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Stats counts what happened since the start.
@@ -36,8 +37,8 @@ const OtherType = "other"
 const statusCount = 7
 
 // Statuses lists the possible outcomes of a message.
-func Statuses() []Status {
-	return []Status{Processed, Duplicate, Ignored, Quarantined, Invalid, Failed, Unavailable}
+func Statuses() []mirror.Outcome {
+	return []mirror.Outcome{mirror.OutcomeProcessed, mirror.OutcomeDuplicate, mirror.OutcomeIgnored, mirror.OutcomeQuarantined, mirror.OutcomeInvalid, mirror.OutcomeFailed, mirror.OutcomeUnavailable}
 }
 
 func (s *Stats) init() {
@@ -48,7 +49,7 @@ func (s *Stats) init() {
 }
 
 // count counts the outcome of a message.
-func (s *Stats) count(eventType string, status Status) {
+func (s *Stats) count(eventType string, status mirror.Outcome) {
 	counts := s.byType[eventType]
 	if counts == nil {
 		counts = s.byType[OtherType]
@@ -57,7 +58,7 @@ func (s *Stats) count(eventType string, status Status) {
 }
 
 // ByType calls each with every type and outcome that occurred, and how often.
-func (s *Stats) ByType(each func(eventType string, status Status, n int64)) {
+func (s *Stats) ByType(each func(eventType string, status mirror.Outcome, n int64)) {
 	for eventType, counts := range s.byType {
 		for i, status := range Statuses() {
 			if n := counts[i].Load(); n > 0 {
@@ -78,7 +79,7 @@ func (in *Ingest) reportCommit(jobs []*job, began time.Time) {
 	c := Commit{Events: len(jobs), Took: time.Since(began), Lags: make([]time.Duration, 0, len(jobs))}
 	now := in.now()
 	for _, j := range jobs {
-		if j.outcome.Status != Processed || j.replay || len(j.ops) == 0 {
+		if j.outcome.Status != mirror.OutcomeProcessed || j.replay || len(j.ops) == 0 {
 			continue
 		}
 		if at := max(j.ops[0].ObservedAt, j.ops[0].At); at > 0 {

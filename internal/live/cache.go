@@ -245,11 +245,11 @@ func (c *Cache) keep(s *shard, user string, had, f Facts, session, organization 
 	}
 	if f.Session != nil && e.sessions[session] == nil {
 		e.sessions[session] = f.Session
-		e.bytes += entrySize + len(f.Session.Raw)
+		e.bytes += entrySize + len(f.Session.RawObject())
 	}
 	if f.Seat != nil && e.seats[organization] == nil {
 		e.seats[organization] = f.Seat
-		e.bytes += entrySize + len(f.Seat.Membership.Raw)
+		e.bytes += entrySize + len(f.Seat.Membership.RawObject())
 	}
 	c.put(s, user, e)
 }
@@ -258,7 +258,7 @@ func (c *Cache) keep(s *shard, user string, had, f Facts, session, organization 
 const entrySize = 512
 
 func sizeOf(p *Person) int {
-	return 4*entrySize + len(p.User.Raw) + 2*len(p.User.PublicMetadata) + len(p.User.PrivateMetadata) // rendered, they are there again
+	return 4*entrySize + len(p.User.RawObject()) + 2*len(p.User.PublicMetadata) + len(p.User.PrivateMetadata()) // rendered, they are there again
 }
 
 func (c *Cache) put(s *shard, user string, e *entry) {

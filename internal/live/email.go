@@ -1,6 +1,6 @@
 package live
 
-// EmailVerified reports whether Clerk has verified the user's address; see [store.User.EmailVerified]. The body is read
+// EmailVerified reports whether Clerk has verified the user's address; see mirror.User.EmailVerified. The body is read
 // once for as long as the user is kept.
 func (p *Person) EmailVerified() bool {
 	if v := p.verified.Load(); v != nil {

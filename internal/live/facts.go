@@ -7,6 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Facts are what is stored about who calls. They are shared: read, never change them.
@@ -18,7 +19,7 @@ type Facts struct {
 
 // Person is a user as stored.
 type Person struct {
-	User       store.User
+	User       mirror.User
 	Found      bool
 	Deleted    bool // known to be: not the same as not found
 	Plans      []string
@@ -37,7 +38,7 @@ type Person struct {
 }
 
 // Rendered is the user in the form of an answer, made once for as long as the user is kept. The result is shared.
-func (p *Person) Rendered(render func(*store.User) ([]byte, error)) ([]byte, error) {
+func (p *Person) Rendered(render func(*mirror.User) ([]byte, error)) ([]byte, error) {
 	if b := p.rendered.Load(); b != nil {
 		return *b, nil
 	}
@@ -50,13 +51,13 @@ func (p *Person) Rendered(render func(*store.User) ([]byte, error)) ([]byte, err
 
 // Session is a session as stored; Found is false for one that was not seen yet.
 type Session struct {
-	store.Session
+	mirror.Session
 	Found bool
 }
 
 // Seat is a user's place in an organization.
 type Seat struct {
-	Membership store.Membership
+	Membership mirror.Membership
 	Found      bool
 	Queued     []store.Queued // the membership, its role and the role's permissions, as far as they are in the verify queue
 	LostAt     clerk.Time     // when a membership was last lost; 0 means never
@@ -83,7 +84,7 @@ func loadPerson(ctx context.Context, db database, id string) (*Person, error) {
 		return nil, err
 	}
 	p.Found = true
-	p.User.Role = p.User.RoleBy(p.Ladder).Role // the stored one may come from another ladder, in the moment of a change
+	p.User.Role = store.RoleOfUser(&p.User, p.Ladder).Role // the stored one may come from another ladder, in the moment of a change
 	p.Plans, p.PlansKnown, err = db.Plans(ctx, id, "")
 	return &p, err
 }

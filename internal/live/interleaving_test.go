@@ -14,6 +14,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // interleaving runs goroutines one step at a time, in an order that a seed decides. It lives in a bubble of synctest, which
@@ -141,12 +142,12 @@ func (w *world) read(what string) int {
 
 func text(v int) string { return strconv.Itoa(v) }
 
-func (w *world) UserByClerkID(context.Context, string) (store.User, error) {
+func (w *world) UserByClerkID(context.Context, string) (mirror.User, error) {
 	v, organization := w.read("user"), w.read("organization")
 	if v == 0 {
-		return store.User{}, store.ErrNotFound
+		return mirror.User{}, store.ErrNotFound
 	}
-	return store.User{
+	return mirror.User{
 		ClerkUserID: "user_ada", FirstName: text(v), ExternalID: text(organization), OrganizationID: []string{"", "org_1"}[organization%2],
 	}, nil
 }
@@ -154,20 +155,20 @@ func (w *world) UserByClerkID(context.Context, string) (store.User, error) {
 func (w *world) UserDeleted(context.Context, string) (bool, error) { return false, nil }
 func (w *world) UserQueued(context.Context, string) (int64, error) { return 0, nil }
 
-func (w *world) Session(context.Context, string) (store.Session, error) {
+func (w *world) Session(context.Context, string) (mirror.Session, error) {
 	v := max(w.read("session"), w.read("session of no user"))
 	if v == 0 {
-		return store.Session{}, store.ErrNotFound
+		return mirror.Session{}, store.ErrNotFound
 	}
-	return store.Session{Status: text(v)}, nil
+	return mirror.Session{Status: mirror.SessionStatus(text(v))}, nil
 }
 
-func (w *world) Membership(context.Context, string, string) (store.Membership, error) {
+func (w *world) Membership(context.Context, string, string) (mirror.Membership, error) {
 	v, role := w.read("membership"), w.read("role")
 	if v == 0 {
-		return store.Membership{}, store.ErrNotFound
+		return mirror.Membership{}, store.ErrNotFound
 	}
-	return store.Membership{Role: text(v), Permissions: []string{text(role)}}, nil
+	return mirror.Membership{Role: text(v), Permissions: []string{text(role)}}, nil
 }
 
 func (w *world) MembershipLost(context.Context, string, string) (clerk.Time, error) { return 0, nil }
@@ -176,8 +177,8 @@ func (w *world) MembershipQueued(context.Context, string, string) ([]store.Queue
 	return nil, nil
 }
 
-func (w *world) Organization(context.Context, string) (store.Organization, error) {
-	return store.Organization{Slug: text(w.read("organization"))}, nil
+func (w *world) Organization(context.Context, string) (mirror.Organization, error) {
+	return mirror.Organization{Slug: text(w.read("organization"))}, nil
 }
 
 func (w *world) Plans(_ context.Context, _, organization string) ([]string, bool, error) {
@@ -231,7 +232,7 @@ func seen(f live.Facts) map[string]int {
 		all["organization"], all["plan of the user"] = number(f.Person.User.ExternalID), number(f.Person.Plans[0])
 	}
 	if f.Session != nil {
-		all["session"], all["session of no user"] = number(f.Session.Status), number(f.Session.Status)
+		all["session"], all["session of no user"] = number(string(f.Session.Status)), number(string(f.Session.Status))
 	}
 	if s := f.Seat; s != nil {
 		all["membership"], all["plan of the organization"] = number(s.Membership.Role), number(s.Plans[0])

@@ -6,7 +6,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Codes of a [Refusal]: all of them mean 401, and none of them is in the token.
@@ -37,7 +37,7 @@ func Judge(claims *auth.Claims, f Facts, now time.Time) *Refusal {
 		return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
 	case !p.User.IsActive:
 		return &Refusal{Code: CodeInactive, Fact: "user", Stored: Inactive(&p.User)}
-	case p.User.Locked && (p.User.LockedUntil == 0 || clerk.TimeOf(now) < p.User.LockedUntil):
+	case p.User.Locked && (p.User.LockedUntil.IsZero() || now.Before(p.User.LockedUntil)):
 		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "locked"}
 	}
 	if s := f.Session; s != nil && s.Found {
@@ -45,7 +45,7 @@ func Judge(claims *auth.Claims, f Facts, now time.Time) *Refusal {
 			return &Refusal{Code: CodeSessionEnded, Fact: "session", Stored: "another user's"}
 		}
 		if s.Status != "" && !s.Usable() {
-			return &Refusal{Code: CodeSessionEnded, Fact: "session", Stored: s.Status}
+			return &Refusal{Code: CodeSessionEnded, Fact: "session", Stored: string(s.Status)}
 		}
 	}
 	if claims.Organization != nil && f.Seat != nil {
@@ -55,7 +55,7 @@ func Judge(claims *auth.Claims, f Facts, now time.Time) *Refusal {
 }
 
 // Inactive names what made a user inactive who is not deleted.
-func Inactive(u *store.User) string {
+func Inactive(u *mirror.User) string {
 	if u.Banned {
 		return "banned"
 	}
@@ -72,7 +72,7 @@ func judgeSeat(claims *auth.Claims, seat *Seat) *Refusal {
 		}
 		return &Refusal{Code: CodeContradiction, Fact: "membership", Claimed: o.ID, Stored: "lost", OrganizationLost: true}
 	}
-	if role := seat.Membership.Role; role != "" && o.Role != "" && !row.SameRole(role, o.Role) && !newer(claims.IssuedAt, seat.Membership.UpdatedAt) {
+	if role := seat.Membership.Role; role != "" && o.Role != "" && !row.SameRole(role, o.Role) && !newer(claims.IssuedAt, clerk.TimeOf(seat.Membership.UpdatedAt)) {
 		return &Refusal{Code: CodeContradiction, Fact: "membership.role", Claimed: o.Role, Stored: role}
 	}
 	return nil
@@ -92,7 +92,7 @@ type Grants struct{ User, Membership, Plans bool }
 func Subject(claims *auth.Claims, f Facts, grants Grants, features map[string][]string) auth.Subject {
 	s := auth.Subject{Claims: claims, Ladder: f.Person.Ladder, PlanFeatures: features}
 	if f.Session != nil && f.Session.Found {
-		s.SessionStatus = f.Session.Status
+		s.SessionStatus = string(f.Session.Status)
 	}
 	if grants.User && !f.Person.User.Stub {
 		s.Role = f.Person.User.Role

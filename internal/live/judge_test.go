@@ -7,7 +7,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/live"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 var issued = time.Unix(1_790_000_000, 0)
@@ -22,9 +22,9 @@ func claims(change func(*auth.Claims)) *auth.Claims {
 
 func known() live.Facts {
 	return live.Facts{
-		Person:  &live.Person{User: store.User{ClerkUserID: "user_1", IsActive: true, Role: "growth"}, Found: true, Ladder: []string{"solo", "growth"}},
-		Session: &live.Session{Session: store.Session{ClerkSessionID: "sess_1", ClerkUserID: "user_1", Status: "active"}, Found: true},
-		Seat:    &live.Seat{Membership: store.Membership{Role: "org:admin", Permissions: []string{"org:sys_domains:read"}, UpdatedAt: clerk.TimeOf(issued) - 5000}, Found: true},
+		Person:  &live.Person{User: mirror.User{ClerkUserID: "user_1", IsActive: true, Role: "growth"}, Found: true, Ladder: []string{"solo", "growth"}},
+		Session: &live.Session{Session: mirror.Session{ClerkSessionID: "sess_1", ClerkUserID: "user_1", Status: "active"}, Found: true},
+		Seat:    &live.Seat{Membership: mirror.Membership{Role: "org:admin", Permissions: []string{"org:sys_domains:read"}, UpdatedAt: issued.Add(-5 * time.Second)}, Found: true},
 	}
 }
 
@@ -43,15 +43,19 @@ func TestJudge(t *testing.T) {
 		{"a deleted user", func(f *live.Facts) { f.Person = &live.Person{Deleted: true} }, nil, live.CodeInactive},
 		{"a banned user", func(f *live.Facts) { f.Person.User.IsActive = false }, nil, live.CodeInactive},
 		{"a locked user", func(f *live.Facts) { f.Person.User.Locked = true }, nil, live.CodeInactive},
-		{"a user locked for a while yet", func(f *live.Facts) { f.Person.User.Locked, f.Person.User.LockedUntil = true, second+1 }, nil, live.CodeInactive},
-		{"a lock that has ended by itself", func(f *live.Facts) { f.Person.User.Locked, f.Person.User.LockedUntil = true, second }, nil, ""},
+		{"a user locked for a while yet", func(f *live.Facts) {
+			f.Person.User.Locked, f.Person.User.LockedUntil = true, issued.Add(time.Millisecond)
+		}, nil, live.CodeInactive},
+		{"a lock that has ended by itself", func(f *live.Facts) { f.Person.User.Locked, f.Person.User.LockedUntil = true, issued }, nil, ""},
 		{"a session that was not seen yet", func(f *live.Facts) { f.Session = &live.Session{} }, nil, ""},
-		{"a session known by its id alone", func(f *live.Facts) { f.Session.Session = store.Session{} }, nil, ""},
+		{"a session known by its id alone", func(f *live.Facts) { f.Session.Session = mirror.Session{} }, nil, ""},
 		{"a pending session", func(f *live.Facts) { f.Session.Status = "pending" }, nil, ""},
 		{"a revoked session", func(f *live.Facts) { f.Session.Status = "revoked" }, nil, live.CodeSessionEnded},
 		{"a session in a state unheard of", func(f *live.Facts) { f.Session.Status = "frozen" }, nil, live.CodeSessionEnded},
 		{"another user's session", func(f *live.Facts) { f.Session.ClerkUserID = "user_2" }, nil, live.CodeSessionEnded},
-		{"a session whose time is over by our clock", func(f *live.Facts) { f.Session.ExpireAt, f.Session.AbandonAt = second-1, second-1 }, nil, ""},
+		{"a session whose time is over by our clock", func(f *live.Facts) {
+			f.Session.ExpireAt, f.Session.AbandonAt = issued.Add(-time.Second), issued.Add(-time.Second)
+		}, nil, ""},
 		{"a membership that was not seen yet", func(f *live.Facts) { f.Seat = &live.Seat{} }, nil, ""},
 		{"a membership lost after the token", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second + 5000} }, nil, live.CodeContradiction},
 		{"a membership lost in the token's second", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second + 400} }, nil, live.CodeContradiction},
@@ -59,13 +63,21 @@ func TestJudge(t *testing.T) {
 		{"a membership lost, a token without time", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: 1} }, func(c *auth.Claims) { c.IssuedAt = time.Time{} }, live.CodeContradiction},
 		{"a membership lost and regained", func(f *live.Facts) { f.Seat.LostAt = second + 5000 }, nil, ""},
 		{"no organization is active", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second + 5000} }, func(c *auth.Claims) { c.Organization = nil }, ""},
-		{"another role, stored after the token", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "org:member", second+5000 }, nil, live.CodeContradiction},
-		{"another role, stored in the token's second", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "org:member", second }, nil, live.CodeContradiction},
+		{"another role, stored after the token", func(f *live.Facts) {
+			f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "org:member", issued.Add(5*time.Second)
+		}, nil, live.CodeContradiction},
+		{"another role, stored in the token's second", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "org:member", issued }, nil, live.CodeContradiction},
 		{"another role, stored before the token", func(f *live.Facts) { f.Seat.Membership.Role = "org:member" }, nil, ""},
-		{"the same role in the spelling of old instances, stored after the token", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "admin", second+5000 }, nil, ""},
-		{"another role in the spelling of old instances", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "member", second+5000 }, nil, live.CodeContradiction},
-		{"a token that names no role", func(f *live.Facts) { f.Seat.Membership.UpdatedAt = second + 5000 }, func(c *auth.Claims) { c.Organization.Role = "" }, ""},
-		{"a membership without a role", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "", second+5000 }, nil, ""},
+		{"the same role in the spelling of old instances, stored after the token", func(f *live.Facts) {
+			f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "admin", issued.Add(5*time.Second)
+		}, nil, ""},
+		{"another role in the spelling of old instances", func(f *live.Facts) {
+			f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "member", issued.Add(5*time.Second)
+		}, nil, live.CodeContradiction},
+		{"a token that names no role", func(f *live.Facts) { f.Seat.Membership.UpdatedAt = (second + 5000).Time() }, func(c *auth.Claims) { c.Organization.Role = "" }, ""},
+		{"a membership without a role", func(f *live.Facts) {
+			f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "", issued.Add(5*time.Second)
+		}, nil, ""},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

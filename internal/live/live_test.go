@@ -16,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -56,10 +57,10 @@ func newReplica(t testing.TB, name string, db *store.DB, now func() time.Time, m
 func (r *replica) event(t testing.TB, eventType, data string) {
 	t.Helper()
 	n := r.serial.Add(1)
-	r.deliver(t, fmt.Sprintf("msg_%s_%d", r.name, n), fmt.Sprintf(`{"type":%q,"timestamp":%d,"data":%s}`, eventType, 1_790_000_000_000+n, data), ingest.Processed)
+	r.deliver(t, fmt.Sprintf("msg_%s_%d", r.name, n), fmt.Sprintf(`{"type":%q,"timestamp":%d,"data":%s}`, eventType, 1_790_000_000_000+n, data), mirror.OutcomeProcessed)
 }
 
-func (r *replica) deliver(t testing.TB, id, body string, want ingest.Status) {
+func (r *replica) deliver(t testing.TB, id, body string, want mirror.Outcome) {
 	t.Helper()
 	p, err := r.in.Prepare(ingest.Message{ID: id, SignedAt: time.UnixMilli(1_800_000_000_000), Body: []byte(body)})
 	if err != nil {
@@ -195,8 +196,8 @@ func TestDuplicateOfAnothersEventIsSeenAtOnce(t *testing.T) {
 			t.Fatalf("%+v", f.Session)
 		}
 		body := `{"type":"session.revoked","timestamp":1790000000100,"data":` + fmt.Sprintf(session, "revoked", 20) + `}`
-		a.deliver(t, "msg_twice", body, ingest.Processed)
-		b.deliver(t, "msg_twice", body, ingest.Duplicate)
+		a.deliver(t, "msg_twice", body, mirror.OutcomeProcessed)
+		b.deliver(t, "msg_twice", body, mirror.OutcomeDuplicate)
 		if f := b.facts(t, "user_ada", "sess_1", ""); f.Session.Usable() {
 			t.Error("the revoked session is still good here, though the event was answered")
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // rowsPage is how many rows are rewritten at a time.
@@ -14,7 +15,7 @@ const rowsPage = 200
 
 // EraseUser empties the rows of a deleted user and opens the search for copies. The user's row must be saved already. now is
 // the time of the receipt. The error is [store.ErrNotFound] if there is no row of the user.
-func EraseUser(ctx context.Context, tx *store.Tx, userID, cause string, now clerk.Time) error {
+func EraseUser(ctx context.Context, tx *store.Tx, userID string, cause mirror.ErasureCause, now clerk.Time) error {
 	key := row.Key{Kind: clerk.KindUser, ID: userID}
 	rows, err := tx.Rows(ctx, []row.Key{key})
 	if err != nil {
@@ -24,7 +25,10 @@ func EraseUser(ctx context.Context, tx *store.Tx, userID, cause string, now cler
 	if user == nil {
 		return store.ErrNotFound
 	}
-	e := store.Erasure{ClerkUserID: userID, At: now, Cause: cause, Search: append([]string{userID}, searchTexts(user.Body())...)}
+	e := store.Erasure{
+		Erasure: mirror.Erasure{ClerkUserID: userID, At: now.Time(), Cause: cause},
+		Search:  append([]string{userID}, searchTexts(user.Body())...),
+	}
 	wipe(user)
 	if err := tx.SaveRows(ctx, []*row.Row{user}); err != nil {
 		return err

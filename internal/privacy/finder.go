@@ -5,6 +5,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // userNameMark begins the user names among what an erasure searches for. A user name can be any word, so it is searched for
@@ -99,7 +100,7 @@ func (f *finder) find(text string) found {
 // could not be applied.
 func (f *finder) findIn(d *store.Delivery) found {
 	all := f.find(d.Body)
-	if len(f.names) == 0 || d.State != store.StateIgnored && d.State != store.StateDead {
+	if len(f.names) == 0 || d.State != mirror.DeliveryIgnored && d.State != mirror.DeliveryDead {
 		return all
 	}
 	body, err := clerk.Parse([]byte(d.Body))

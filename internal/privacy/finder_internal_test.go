@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 func TestFinder(t *testing.T) {
@@ -74,8 +75,8 @@ func TestFinderOfUserNames(t *testing.T) {
 		`{"object":"x","in":["a","Chat"]}`:               {1},
 		`{"object":"x"`:                                  nil,
 	} {
-		for state, counts := range map[store.State]bool{
-			store.StateIgnored: true, store.StateDead: true, store.StateApplied: false, store.StateQuarantined: false,
+		for state, counts := range map[mirror.DeliveryState]bool{
+			mirror.DeliveryIgnored: true, mirror.DeliveryDead: true, mirror.DeliveryApplied: false, mirror.DeliveryQuarantined: false,
 		} {
 			got := slices.Sorted(maps.Keys(f.findIn(&store.Delivery{State: state, Body: body})))
 			if expected := map[bool][]int{true: want}[counts]; !slices.Equal(got, expected) {

@@ -12,6 +12,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Redactor redacts by the paths that a database says, or by configured ones as long as the database has none.
@@ -145,8 +146,8 @@ func auditPaths(ctx context.Context, tx *store.Tx, before string, paths []string
 	if err != nil {
 		return err
 	}
-	return tx.AppendAudit(ctx, []store.AuditEntry{{
-		Action: store.AuditRedaction, Origin: fmt.Sprintf("%d bodies changed", changed), Was: before, Became: string(after),
+	return tx.AppendAudit(ctx, []mirror.AuditEntry{{
+		Action: mirror.AuditRedaction, Origin: fmt.Sprintf("%d bodies changed", changed), Was: before, Became: string(after),
 	}})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // judgeMissing reads by id each row that the whole list lacks, unless they are too many.
@@ -27,7 +28,7 @@ func (w *listWalk) judgeMissing(ctx context.Context, allowMass bool) error {
 	}
 	if isMassDeletion(older, rows) && !allowMass {
 		w.leave(missing...)
-		failed := &MassDeletion{w.kind, len(missing), rows}
+		failed := &mirror.MassDeletionError{Kind: w.kind, Missing: len(missing), Rows: rows}
 		w.report.Reason = failed.Error()
 		return failed
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // What one process suspects, the next one confirms, a minute after the first answer and not before.
@@ -54,7 +54,7 @@ func TestSecondAnswers(t *testing.T) {
 		_, err := e.Reconciler.Tick(e.Context())
 		e.Must(err)
 		before := e.Waited()
-		report := e.Walk(reconcile.Options{DryRun: true})
+		report := e.Walk(mirror.ReconcileOptions{DryRun: true})
 		if report.Found != 2 || e.Hidden(early) {
 			e.Errorf("dry run: %+v", report)
 		}
@@ -74,7 +74,7 @@ func TestSecondAnswers(t *testing.T) {
 		_, err = e.Reconciler.Tick(e.Context())
 		e.Must(err)
 		before = e.Waited()
-		if e.Walk(reconcile.Options{}); !e.Hidden(third) || e.Waited()-before < 50*time.Second {
+		if e.Walk(mirror.ReconcileOptions{}); !e.Hidden(third) || e.Waited()-before < 50*time.Second {
 			e.Errorf("hidden %v, %s after the first answer", e.Hidden(third), e.Waited()-before)
 		}
 	})
@@ -92,7 +92,7 @@ func TestListedIsNotGone(t *testing.T) {
 		if e.Suspects()[user].Reason != store.SuspectGone {
 			e.Fatalf("%+v", e.Suspects())
 		}
-		if report := e.Walk(reconcile.Options{}); report.Found != 0 || e.Hidden(user) || len(e.Suspects()) != 0 {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 || e.Hidden(user) || len(e.Suspects()) != 0 {
 			e.Errorf("%+v, %+v", report, e.Suspects())
 		}
 	})
@@ -112,7 +112,7 @@ func TestDomainsWantTwoLists(t *testing.T) {
 		e.LoseEvents()
 		gone := e.AnyRow(clerk.KindDomain)
 		e.Call("DELETE", organizations+"/"+gone.ID, nil)
-		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindDomain}}
+		only := mirror.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindDomain}}
 		walk := func(after time.Duration, found, repaired int) {
 			e.Helper()
 			e.AdvanceClock(after)
@@ -123,7 +123,8 @@ func TestDomainsWantTwoLists(t *testing.T) {
 		}
 		walk(0, 1, 0)
 		walk(5*time.Minute, 1, 0)
-		drift, err := e.DB.Drift(e.Context(), store.DriftFilter{})
+		driftPage, err := e.DB.Drift(e.Context(), mirror.DriftFilter{})
+		drift := driftPage.Items
 		if err != nil || len(drift) != 0 {
 			e.Errorf("an unconfirmed absence is stored as drift: %+v, %v", drift, err)
 		}
@@ -150,7 +151,7 @@ func TestHardening(t *testing.T) {
 		gone := e.AnyRow(clerk.KindUser)
 		body := e.StoredUser(gone.ID)
 		e.Call("DELETE", "/v1/users/"+gone.ID, nil)
-		e.Walk(reconcile.Options{})
+		e.Walk(mirror.ReconcileOptions{})
 		seeAgain := func() bool {
 			e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: gone, Body: body, ObservedAt: clerk.TimeOf(e.Now())}))
 			return !e.Hidden(gone)
@@ -158,7 +159,7 @@ func TestHardening(t *testing.T) {
 		if !e.Hidden(gone) || !seeAgain() {
 			e.Fatal("the deletion was not deduced, or can not be undone")
 		}
-		e.Walk(reconcile.Options{})
+		e.Walk(mirror.ReconcileOptions{})
 		e.AdvanceClock(6 * 24 * time.Hour)
 		e.Tick()
 		if s := e.Suspects()[gone]; s.Reason != store.SuspectHidden {

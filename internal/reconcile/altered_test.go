@@ -8,8 +8,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // byHand runs a statement that clerksync knows nothing of.
@@ -60,9 +60,9 @@ func TestColumnsAlteredByHand(t *testing.T) {
 					table := keyColumns[test.kind]
 					e.alterByHand("UPDATE " + table[0] + " SET " + test.set + " WHERE " + table[1] + " = '" + key.ID + "'")
 				}
-				repaired := func(what string, report *reconcile.Report) {
+				repaired := func(what string, report *mirror.SyncReport) {
 					e.Helper()
-					if report.Found != 1 || report.Repaired != 1 || report.Drift[0].Cause != reconcile.CauseAltered || report.Drift[0].ID != key.ID ||
+					if report.Found != 1 || report.Repaired != 1 || report.Drift[0].Cause != mirror.CauseAltered || report.Drift[0].ID != key.ID ||
 						!slices.Equal(report.Drift[0].Fields, test.columns) {
 						e.Errorf("%s: %+v", what, report)
 					}
@@ -71,14 +71,14 @@ func TestColumnsAlteredByHand(t *testing.T) {
 				head, err := e.DB.Head(e.Context())
 				e.Must(err)
 				alter()
-				if report := e.Walk(reconcile.Options{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
+				if report := e.Walk(mirror.ReconcileOptions{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
 					e.Errorf("dry run: %+v", report)
 				}
-				repaired("walk", e.Walk(reconcile.Options{}))
+				repaired("walk", e.Walk(mirror.ReconcileOptions{}))
 				if after, err := e.DB.Head(e.Context()); err != nil || after.Seq == head.Seq {
 					e.Errorf("those who keep copies do not hear of it: %v", err)
 				}
-				if report := e.Walk(reconcile.Options{}); report.Found != 0 {
+				if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 {
 					e.Errorf("once more: %+v", report)
 				}
 				if test.kind == clerk.KindMembership && test.columns[0] == "clerk_user_id" {
@@ -103,20 +103,20 @@ func TestAlteredRowIsSavedByASignIn(t *testing.T) {
 			eachEngine(t, emulator.Options{Users: 5}, func(e *env) {
 				e.Backfill()
 				key := e.AnyRow(clerk.KindUser)
-				for what, read := range map[string]func() *reconcile.Report{
-					"walk": func() *reconcile.Report { return e.Walk(reconcile.Options{}) }, "verify": e.Tick,
+				for what, read := range map[string]func() *mirror.SyncReport{
+					"walk": func() *mirror.SyncReport { return e.Walk(mirror.ReconcileOptions{}) }, "verify": e.Tick,
 				} {
 					e.alterByHand("UPDATE clerk_users SET " + set + " WHERE clerk_user_id = '" + key.ID + "'")
 					e.AdvanceClock(3 * time.Second)
 					e.signIn(key.ID)
 					e.AdvanceClock(3 * time.Second)
 					report := read()
-					if report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != key.ID || report.Drift[0].Cause != reconcile.CauseAltered {
+					if report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != key.ID || report.Drift[0].Cause != mirror.CauseAltered {
 						e.Errorf("%s: %+v", what, report)
 					}
 					e.AssertMirrorsClerk()
 					e.Tick()
-					if report := e.Walk(reconcile.Options{}); report.Found != 0 {
+					if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 {
 						e.Errorf("once more after %s: %+v", what, report)
 					}
 				}
@@ -143,7 +143,7 @@ func TestMembershipGivenAwayByHandIsSaved(t *testing.T) {
 		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: key, Body: older, ObservedAt: clerk.TimeOf(e.Now())}))
 		e.AdvanceClock(3 * time.Second)
 		report := e.Tick()
-		if report.Found != 1 || report.Repaired != 1 || report.Drift[0].Cause != reconcile.CauseAltered || e.Hidden(key) || len(e.Suspects()) > 0 {
+		if report.Found != 1 || report.Repaired != 1 || report.Drift[0].Cause != mirror.CauseAltered || e.Hidden(key) || len(e.Suspects()) > 0 {
 			e.Errorf("%+v, suspects %v", report, e.Suspects())
 		}
 		e.AssertMirrorsClerk()
@@ -163,11 +163,11 @@ func TestDeletedRowMadeVisibleByHand(t *testing.T) {
 		inferred := e.AnyRow(clerk.KindUser)
 		e.deleteUser(inferred)
 		e.AdvanceClock(3 * time.Second)
-		e.Walk(reconcile.Options{})
+		e.Walk(mirror.ReconcileOptions{})
 		e.alterByHand("UPDATE clerk_users SET sync_hidden = 0, deleted_at = NULL WHERE clerk_user_id IN ('" + hard.ID + "', '" + inferred.ID + "')")
 		e.AdvanceClock(3 * time.Second)
-		report := e.Walk(reconcile.Options{})
-		if !e.Hidden(hard) || !e.Hidden(inferred) || report.Found != 2 || report.Repaired != 2 || report.Drift[0].Cause != reconcile.CauseAltered {
+		report := e.Walk(mirror.ReconcileOptions{})
+		if !e.Hidden(hard) || !e.Hidden(inferred) || report.Found != 2 || report.Repaired != 2 || report.Drift[0].Cause != mirror.CauseAltered {
 			e.Errorf("hidden %v, %v: %+v", e.Hidden(hard), e.Hidden(inferred), report)
 		}
 		e.assertAccounted(clerk.KindUser)
@@ -187,7 +187,7 @@ func TestAnotherLadderIsNoDrift(t *testing.T) {
 		if e.Must(err); changed != 5 {
 			e.Errorf("%d users got another role", changed)
 		}
-		if report := e.Walk(reconcile.Options{}); report.Found != 0 {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 {
 			e.Errorf("%+v", report)
 		}
 	})

@@ -6,21 +6,22 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // alsoWrite writes what belongs into the transaction of a read, and returns which of the
 // differences are drift. In a dry run there is no transaction: tx is nil.
-type alsoWrite func(context.Context, *store.Tx, []ingest.Difference) ([]store.Drift, error)
+type alsoWrite func(context.Context, *store.Tx, []ingest.Difference) ([]mirror.Drift, error)
 
 // applyRead applies a read by id and counts its drift.
-func (r *run) applyRead(ctx context.Context, k *KindReport, read ingest.Reading, also alsoWrite) error {
+func (r *run) applyRead(ctx context.Context, k *mirror.KindReport, read ingest.Reading, also alsoWrite) error {
 	return r.applyUnder(ctx, k, also, func(u ingest.ApplyOptions) ([]ingest.Difference, error) {
 		return r.Ingest.ApplyWith(ctx, u, read)
 	})
 }
 
 // applyPage applies a page of a list and counts its drift.
-func (r *run) applyPage(ctx context.Context, k *KindReport, page *ingest.PreparedPage, also alsoWrite) error {
+func (r *run) applyPage(ctx context.Context, k *mirror.KindReport, page *ingest.PreparedPage, also alsoWrite) error {
 	return r.applyUnder(ctx, k, also, func(u ingest.ApplyOptions) ([]ingest.Difference, error) {
 		return r.Ingest.ApplyPrepared(ctx, page, u)
 	})
@@ -29,9 +30,9 @@ func (r *run) applyPage(ctx context.Context, k *KindReport, page *ingest.Prepare
 // applyUnder runs apply under the lease. What also writes, and the drift that it returns, are
 // committed in the same transaction; the drift is counted after the commit.
 func (r *run) applyUnder(
-	ctx context.Context, k *KindReport, also alsoWrite, apply func(ingest.ApplyOptions) ([]ingest.Difference, error),
+	ctx context.Context, k *mirror.KindReport, also alsoWrite, apply func(ingest.ApplyOptions) ([]ingest.Difference, error),
 ) error {
-	var drift []store.Drift
+	var drift []mirror.Drift
 	found, err := apply(r.under(func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (err error) {
 		if drift, err = also(ctx, tx, found); err != nil {
 			return err
@@ -58,7 +59,7 @@ func (r *run) under(also func(context.Context, *store.Tx, []ingest.Difference) e
 // recordList returns what is written with a page of a list: drift, and suspects for the rows whose
 // state at Clerk is older than the stored one.
 func (r *run) recordList(evidence eventEvidence, a clerkapi.Answer) alsoWrite {
-	return func(ctx context.Context, tx *store.Tx, found []ingest.Difference) ([]store.Drift, error) {
+	return func(ctx context.Context, tx *store.Tx, found []ingest.Difference) ([]mirror.Drift, error) {
 		drift := r.drift(found, evidence, a)
 		if r.dryRun {
 			return drift, nil

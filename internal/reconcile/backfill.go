@@ -6,18 +6,19 @@ import (
 
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Backfill reads everything that Clerk has, and reads by id what is stored and was not listed, as a
 // walk does. An interrupted backfill continues where it stopped. If everything was read before, it
 // starts again.
-func (r *Reconciler) Backfill(ctx context.Context, progress func(Progress)) (*Report, error) {
-	return r.withLease(ctx, Options{}, func(ctx context.Context, current *run) error {
+func (r *Reconciler) Backfill(ctx context.Context, progress func(mirror.SyncProgress)) (*mirror.SyncReport, error) {
+	return r.withLease(ctx, mirror.ReconcileOptions{}, func(ctx context.Context, current *run) error {
 		return current.backfill(ctx, progress)
 	})
 }
 
-func (r *run) backfill(ctx context.Context, progress func(Progress)) error {
+func (r *run) backfill(ctx context.Context, progress func(mirror.SyncProgress)) error {
 	walks, err := r.DB.Walks(ctx)
 	if err != nil {
 		return err
@@ -28,14 +29,14 @@ func (r *run) backfill(ctx context.Context, progress func(Progress)) error {
 	for _, kind := range Kinds() {
 		w := walks[string(kind)]
 		if w.BackfilledAt != 0 && !again {
-			r.report.Kinds = append(r.report.Kinds, KindReport{
+			r.report.Kinds = append(r.report.Kinds, mirror.KindReport{
 				Kind: kind, Rows: int(w.Rows), Total: int(w.Rows), Complete: w.Complete, Reason: w.Reason,
 			})
 			continue
 		}
 		read = append(read, kind)
-		err := r.walkList(ctx, kind, Options{Progress: progress}, true, w)
-		_, mass := errors.AsType[*MassDeletion](err)
+		err := r.walkList(ctx, kind, mirror.ReconcileOptions{Progress: progress}, true, w)
+		_, mass := errors.AsType[*mirror.MassDeletionError](err)
 		switch {
 		case mass || errors.Is(err, clerkapi.ErrRefused):
 			failed = errors.Join(failed, err)

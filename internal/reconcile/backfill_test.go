@@ -11,6 +11,7 @@ import (
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // A backfill that was ended goes on where it was.
@@ -19,7 +20,7 @@ func TestBackfillIsTakenUpAgain(t *testing.T) {
 	eachEngine(t, emulator.Options{Users: 400, Organizations: 10, Memberships: 400}, func(e *env) {
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 		ctx, cancel := context.WithCancel(e.Context())
-		_, err := e.Reconciler.Backfill(ctx, func(p reconcile.Progress) {
+		_, err := e.Reconciler.Backfill(ctx, func(p mirror.SyncProgress) {
 			if p.Kind == clerk.KindMembership && p.Rows >= 200 {
 				cancel()
 			}
@@ -29,7 +30,7 @@ func TestBackfillIsTakenUpAgain(t *testing.T) {
 		}
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 		first := 0
-		report, err := e.Reconciler.Backfill(e.Context(), func(p reconcile.Progress) {
+		report, err := e.Reconciler.Backfill(e.Context(), func(p mirror.SyncProgress) {
 			if first == 0 {
 				first = p.Rows
 			}
@@ -51,7 +52,7 @@ func TestPausedReconcilerIsFenced(t *testing.T) {
 	eachEngine(t, emulator.Options{Users: 100}, func(e *env) {
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20, Lease: 9 * time.Minute}) // renews too late
 		written := 0                                                                                    // transactions, of a page or some that came together
-		_, err := e.Reconciler.Backfill(e.Context(), func(reconcile.Progress) {
+		_, err := e.Reconciler.Backfill(e.Context(), func(mirror.SyncProgress) {
 			if written++; written == 1 {
 				_, err := e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20}).Backfill(e.Context(), nil)
 				if !errors.Is(err, reconcile.ErrBusy) {

@@ -17,6 +17,7 @@ import (
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // BenchmarkBackfill reads CLERKSYNC_BENCH_USERS users and three times as many memberships from an
@@ -37,8 +38,8 @@ func BenchmarkBackfill(b *testing.B) {
 				db := testkit.NewDatabase(b, engine).Open(b)
 				r := bare(b, db, clerkapi.Config{SecretKey: clerk.SecretKey, URL: clerk.APIURL, Budget: 1, Limit: 1_000_000})
 				b.StartTimer()
-				backfill.measure(b, func() (*reconcile.Report, error) { return r.Backfill(b.Context(), nil) })
-				walk.measure(b, func() (*reconcile.Report, error) { return r.Walk(b.Context(), reconcile.Options{}) })
+				backfill.measure(b, func() (*mirror.SyncReport, error) { return r.Backfill(b.Context(), nil) })
+				walk.measure(b, func() (*mirror.SyncReport, error) { return r.Walk(b.Context(), mirror.ReconcileOptions{}) })
 				b.StopTimer()
 				if err := db.Close(); err != nil {
 					b.Fatal(err)
@@ -79,7 +80,7 @@ type meter struct {
 	wall, cpu time.Duration
 }
 
-func (m *meter) measure(b *testing.B, work func() (*reconcile.Report, error)) {
+func (m *meter) measure(b *testing.B, work func() (*mirror.SyncReport, error)) {
 	b.Helper()
 	start, cpu := time.Now(), cpuTime(b)
 	report, err := work()

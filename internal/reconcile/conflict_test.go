@@ -12,9 +12,9 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // forgeDeletion applies an event of a deletion that never was.
@@ -25,7 +25,7 @@ func (e *env) forgeDeletion(key store.Key) {
 		eventType, e.Now().UnixMilli(), key.ID, key.Kind)
 	p, err := e.Ingest.Prepare(ingest.Message{ID: "msg_forged_" + key.ID, SignedAt: e.Now(), Body: []byte(body)})
 	e.Must(err)
-	if o := e.Ingest.Submit(p); o.Status != ingest.Processed {
+	if o := e.Ingest.Submit(p); o.Status != mirror.OutcomeProcessed {
 		e.Fatalf("%+v", o)
 	}
 	e.AdvanceClock(3 * time.Second)
@@ -39,7 +39,7 @@ func (e *env) conflicts(kind clerk.Kind) int64 {
 }
 
 // oneDrift checks that a report has one difference, that of an object, and whether it was repaired.
-func (e *env) assertOneDrift(what string, report *reconcile.Report, id, cause string, repaired bool) {
+func (e *env) assertOneDrift(what string, report *mirror.SyncReport, id string, cause mirror.DriftCause, repaired bool) {
 	e.Helper()
 	if len(report.Drift) != 1 || report.Drift[0].Cause != cause || report.Drift[0].ID != id || report.Drift[0].Repaired != repaired {
 		e.Errorf("%s: %+v", what, report)
@@ -54,20 +54,20 @@ func TestClerkHasWhatIsDeletedHere(t *testing.T) {
 		e.Backfill()
 		user := e.AnyRow(clerk.KindUser)
 		e.forgeDeletion(user)
-		expect := func(what string, report *reconcile.Report, repaired bool) {
+		expect := func(what string, report *mirror.SyncReport, repaired bool) {
 			e.Helper()
-			e.assertOneDrift(what, report, user.ID, reconcile.CauseDeletedHere, repaired)
+			e.assertOneDrift(what, report, user.ID, mirror.CauseDeletedHere, repaired)
 			if e.Hidden(user) == repaired {
 				e.Errorf("%s: hidden %v", what, !repaired)
 			}
 		}
-		expect("dry run", e.Walk(reconcile.Options{DryRun: true}), false)
+		expect("dry run", e.Walk(mirror.ReconcileOptions{DryRun: true}), false)
 		if n := e.conflicts(clerk.KindUser); n != 0 {
 			e.Errorf("a dry run wrote %d conflicts", n)
 		}
-		expect("walk", e.Walk(reconcile.Options{}), false)
+		expect("walk", e.Walk(mirror.ReconcileOptions{}), false)
 		before := e.Waited()
-		expect("second walk", e.Walk(reconcile.Options{}), false)
+		expect("second walk", e.Walk(mirror.ReconcileOptions{}), false)
 		expect("backfill", e.Backfill(), false)
 		if e.Waited() != before {
 			e.Errorf("it was waited %s for what is known", e.Waited()-before)
@@ -75,15 +75,16 @@ func TestClerkHasWhatIsDeletedHere(t *testing.T) {
 		if n := e.conflicts(clerk.KindUser); n != 1 {
 			e.Errorf("%d conflicts are open", n)
 		}
-		expect("accepted", e.Walk(reconcile.Options{AcceptRegression: []string{user.ID}}), true)
+		expect("accepted", e.Walk(mirror.ReconcileOptions{AcceptRegression: []string{user.ID}}), true)
 		if n := e.conflicts(clerk.KindUser); n != 0 {
 			e.Errorf("%d conflicts are open after that", n)
 		}
-		audit, err := e.DB.Audit(e.Context(), store.AuditFilter{Action: store.AuditAccepted})
-		if err != nil || len(audit) != 1 || audit[0].ClerkUserID != user.ID || audit[0].Was != reconcile.CauseDeletedHere {
+		auditPage, err := e.DB.Audit(e.Context(), mirror.AuditFilter{Action: mirror.AuditAccepted})
+		audit := auditPage.Items
+		if err != nil || len(audit) != 1 || audit[0].ClerkUserID != user.ID || audit[0].Was != string(mirror.CauseDeletedHere) {
 			e.Errorf("audit: %+v, %v", audit, err)
 		}
-		if report := e.Walk(reconcile.Options{}); report.Found != 0 {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 {
 			e.Errorf("after it was accepted: %+v", report)
 		}
 		e.assertAccounted(clerk.KindUser)
@@ -108,7 +109,7 @@ func TestConflictEndsWithTheObject(t *testing.T) {
 			e.Errorf("a minute later: %+v", report)
 		}
 		e.deleteUser(user)
-		if report := e.Walk(reconcile.Options{}); report.Found != 0 || e.conflicts(clerk.KindUser) != 0 {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 || e.conflicts(clerk.KindUser) != 0 {
 			e.Errorf("%d conflicts: %+v", e.conflicts(clerk.KindUser), report)
 		}
 		e.AssertMirrorsClerk()
@@ -124,10 +125,10 @@ func TestErasureIsNoConflict(t *testing.T) {
 		user := e.AnyRow(clerk.KindUser)
 		e.Must(e.Ingest.Erase(e.Context(), user.ID))
 		e.AdvanceClock(3 * time.Second)
-		if report := e.Walk(reconcile.Options{}); report.Found != 0 || e.conflicts(clerk.KindUser) != 0 {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 || e.conflicts(clerk.KindUser) != 0 {
 			e.Errorf("%d conflicts: %+v", e.conflicts(clerk.KindUser), report)
 		}
-		_, err := e.Reconciler.Walk(e.Context(), reconcile.Options{AcceptRegression: []string{user.ID}})
+		_, err := e.Reconciler.Walk(e.Context(), mirror.ReconcileOptions{AcceptRegression: []string{user.ID}})
 		if err == nil || !strings.Contains(err.Error(), "erased") || !e.Hidden(user) {
 			e.Errorf("accepted: %v", err)
 		}
@@ -145,13 +146,13 @@ func TestConflictAboutADomain(t *testing.T) {
 		domain := e.AnyRow(clerk.KindDomain)
 		e.forgeDeletion(domain)
 		for range 2 {
-			if report := e.Walk(reconcile.Options{}); report.Found != 1 || report.Repaired != 0 || e.conflicts(clerk.KindDomain) != 1 {
+			if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 1 || report.Repaired != 0 || e.conflicts(clerk.KindDomain) != 1 {
 				e.Errorf("%d conflicts: %+v", e.conflicts(clerk.KindDomain), report)
 			}
 		}
 		e.LoseEvents()
 		e.Call("DELETE", path+"/"+domain.ID, nil)
-		if report := e.Walk(reconcile.Options{}); report.Found != 0 || e.conflicts(clerk.KindDomain) != 0 {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 || e.conflicts(clerk.KindDomain) != 0 {
 			e.Errorf("%d conflicts: %+v", e.conflicts(clerk.KindDomain), report)
 		}
 	})
@@ -178,7 +179,7 @@ func TestDeletionBesideAPageIsNoConflict(t *testing.T) {
 			_, _ = w.Write(answer.Body.Bytes())
 		})
 		e.Intercept(h)
-		if report := e.Walk(reconcile.Options{}); report.Found != 0 || e.conflicts(clerk.KindUser) != 0 || !e.Hidden(user) {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 || e.conflicts(clerk.KindUser) != 0 || !e.Hidden(user) {
 			e.Errorf("hidden %v, %d conflicts: %+v", e.Hidden(user), e.conflicts(clerk.KindUser), report)
 		}
 	})

@@ -9,7 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
-	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // TestConvergenceByLoss measures how long one reconcile takes, and how many requests it makes,
@@ -52,7 +52,7 @@ func TestConvergenceByLoss(t *testing.T) {
 				}
 				e.AdvanceOurClock(time.Minute) // of quiet
 				calls, waited, begin := e.Reconciler.API.Stats().Requests, e.Waited(), time.Now()
-				report := e.Walk(reconcile.Options{AllowMassDelete: true})
+				report := e.Walk(mirror.ReconcileOptions{AllowMassDelete: true})
 				took := time.Since(begin)
 				calls = e.Reconciler.API.Stats().Requests - calls
 				e.AssertMirrorsClerk()

@@ -6,8 +6,8 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Who was erased here while Clerk still has them is no drift, is not read again, and does not come
@@ -21,7 +21,7 @@ func TestTheErasedAreNoDrift(t *testing.T) {
 		e.Rename(id, "Zback")
 		e.Must(e.Clerk.Settle(e.Context()))
 		for range 2 {
-			if report := e.Walk(reconcile.Options{}); !report.Complete() || report.Found != 0 {
+			if report := e.Walk(mirror.ReconcileOptions{}); !report.Complete() || report.Found != 0 {
 				e.Errorf("%+v", report)
 			}
 		}

@@ -7,18 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
-)
-
-// Probable causes of drift.
-const (
-	CauseMissed        = "missed_event"
-	CauseNotSubscribed = "not_subscribed"     // no event of this kind has ever arrived
-	CauseDown          = "changed_while_down" // no event at all has arrived since the change
-	CauseRecent        = "recent"             // its event may still arrive
-	CauseRegression    = "regression"         // Clerk was set back, or a forged event was accepted
-	CauseAltered       = "altered_here"       // something other than clerksync has written to the table
-	CauseDeletedHere   = "deleted_here"       // Clerk has it, and an event said that it was deleted
-	CauseUnknown       = "unknown"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // eventEvidence is what is known of the events of a kind.
@@ -39,18 +28,18 @@ func (r *Reconciler) evidence(ctx context.Context, kind clerk.Kind) (eventEviden
 
 // cause returns the probable cause of a difference. changedAt is when the object changed, date is
 // when Clerk answered, both by Clerk's clock.
-func (e eventEvidence) cause(changedAt, date clerk.Time) string {
+func (e eventEvidence) cause(changedAt, date clerk.Time) mirror.DriftCause {
 	switch {
 	case !e.seen:
-		return CauseNotSubscribed
+		return mirror.CauseNotSubscribed
 	case changedAt == 0:
-		return CauseUnknown
+		return mirror.CauseUnknown
 	case changedWithin(changedAt, date, recentChange):
-		return CauseRecent
+		return mirror.CauseRecent
 	case e.lastReceived < changedAt:
-		return CauseDown
+		return mirror.CauseDown
 	}
-	return CauseMissed
+	return mirror.CauseMissed
 }
 
 // changedWithin reports whether a change is younger than d at the time of an answer. It is false if

@@ -5,6 +5,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 func TestCause(t *testing.T) {
@@ -12,14 +13,14 @@ func TestCause(t *testing.T) {
 	for _, test := range []struct {
 		evidence eventEvidence
 		at, date clerk.Time
-		want     string
+		want     mirror.DriftCause
 	}{
-		{eventEvidence{}, 5, 5, CauseNotSubscribed},
-		{eventEvidence{seen: true}, 0, 5, CauseUnknown},
-		{eventEvidence{seen: true, lastReceived: 900_000}, 880_000, 900_000, CauseRecent},
-		{eventEvidence{seen: true, lastReceived: 100_000}, 200_000, 900_000, CauseDown},
-		{eventEvidence{seen: true, lastReceived: 300_000}, 200_000, 900_000, CauseMissed},
-		{eventEvidence{seen: true, lastReceived: 300_000}, 200_000, 0, CauseMissed},
+		{eventEvidence{}, 5, 5, mirror.CauseNotSubscribed},
+		{eventEvidence{seen: true}, 0, 5, mirror.CauseUnknown},
+		{eventEvidence{seen: true, lastReceived: 900_000}, 880_000, 900_000, mirror.CauseRecent},
+		{eventEvidence{seen: true, lastReceived: 100_000}, 200_000, 900_000, mirror.CauseDown},
+		{eventEvidence{seen: true, lastReceived: 300_000}, 200_000, 900_000, mirror.CauseMissed},
+		{eventEvidence{seen: true, lastReceived: 300_000}, 200_000, 0, mirror.CauseMissed},
 	} {
 		if got := test.evidence.cause(test.at, test.date); got != test.want {
 			t.Errorf("%+v: %s", test, got)

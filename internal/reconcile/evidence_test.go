@@ -16,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // unaccounted is how many live rows of a kind nothing proves to have been at Clerk when the last
@@ -75,7 +76,7 @@ func (e *env) Redeliver(eventType string) {
 		}
 		p, err := e.Ingest.Prepare(ingest.Message{ID: m.ID, SignedAt: e.Now(), Body: m.Body})
 		e.Must(err)
-		if o := e.Ingest.Submit(p); o.Status != ingest.Processed {
+		if o := e.Ingest.Submit(p); o.Status != mirror.OutcomeProcessed {
 			e.Fatalf("%s: %+v", eventType, o)
 		}
 		return
@@ -178,7 +179,7 @@ func TestBackfillLeavesMassDeletionsToAPerson(t *testing.T) {
 		var organization struct{ ID string }
 		e.Must(e.Clerk.Call(e.Context(), "POST", "/v1/organizations", map[string]any{"name": "New"}, &organization))
 		_, err := e.Reconciler.Backfill(e.Context(), nil)
-		var mass *reconcile.MassDeletion
+		var mass *mirror.MassDeletionError
 		if !errors.As(err, &mass) || mass.Missing != 12 || e.Hidden(store.Key{Kind: clerk.KindUser, ID: users[0]}) {
 			e.Errorf("%v", err)
 		}
@@ -188,7 +189,7 @@ func TestBackfillLeavesMassDeletionsToAPerson(t *testing.T) {
 		if _, err := e.DB.RowMeta(e.Context(), store.Key{Kind: clerk.KindOrganization, ID: organization.ID}); err != nil {
 			e.Errorf("the organizations were not read: %v", err)
 		}
-		e.Walk(reconcile.Options{AllowMassDelete: true})
+		e.Walk(mirror.ReconcileOptions{AllowMassDelete: true})
 		e.assertAccounted(reconcile.Kinds()...)
 		e.AssertMirrorsClerk()
 	})
@@ -204,7 +205,7 @@ func TestGhostOfTheSecondInWhichAWalkBegins(t *testing.T) {
 		e.Must(e.Clerk.Settle(e.Context()))
 		e.LoseEvents()
 		e.deleteUser(young)
-		if report := e.Walk(reconcile.Options{}); !e.Hidden(young) || report.Found != 1 {
+		if report := e.Walk(mirror.ReconcileOptions{}); !e.Hidden(young) || report.Found != 1 {
 			e.Errorf("hidden %v: %+v", e.Hidden(young), report)
 		}
 		e.assertAccounted(clerk.KindUser)
@@ -222,7 +223,7 @@ func TestLateEventBringsNoGhost(t *testing.T) {
 			ghost := e.createUser("ghost")
 			e.deleteUser(ghost)
 			e.AdvanceClock(time.Minute)
-			e.Walk(reconcile.Options{})
+			e.Walk(mirror.ReconcileOptions{})
 			e.Redeliver("user.created")
 			return ghost
 		},
@@ -232,7 +233,7 @@ func TestLateEventBringsNoGhost(t *testing.T) {
 			e.Rename(ghost.ID, "Late")
 			e.AdvanceClock(time.Minute)
 			e.deleteUser(ghost)
-			e.Walk(reconcile.Options{})
+			e.Walk(mirror.ReconcileOptions{})
 			at, err := e.Ingest.ReadFence(e.Context())
 			e.Must(err)
 			e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: ghost, Body: e.Parse(fmt.Sprintf(`{"id":%q,"updated_at":1}`, ghost.ID)), ObservedAt: at.ObservedAt}))
@@ -244,7 +245,7 @@ func TestLateEventBringsNoGhost(t *testing.T) {
 			e.Call("POST", "/v1/organizations/"+e.AnyRow(clerk.KindOrganization).ID+"/memberships", map[string]any{"user_id": ghost.ID, "role": "org:member"})
 			e.deleteUser(ghost)
 			e.AdvanceClock(time.Minute)
-			e.Walk(reconcile.Options{})
+			e.Walk(mirror.ReconcileOptions{})
 			e.Redeliver("organizationMembership.created")
 			e.Redeliver("user.created")
 			return ghost
@@ -286,15 +287,15 @@ func TestLateDomainIsNotAccountedFor(t *testing.T) {
 		e.Must(e.Clerk.Call(e.Context(), "POST", path, map[string]any{"name": "late.example"}, &domain))
 		e.Call("DELETE", path+"/"+domain.ID, nil)
 		e.AdvanceClock(time.Minute)
-		e.Walk(reconcile.Options{})
+		e.Walk(mirror.ReconcileOptions{})
 		e.Redeliver("organizationDomain.created")
 		e.Tick()
 		if n := e.unaccounted(clerk.KindDomain); n != 1 {
 			e.Errorf("%d domains are not accounted for", n)
 		}
-		e.Walk(reconcile.Options{})
+		e.Walk(mirror.ReconcileOptions{})
 		e.AdvanceClock(11 * time.Minute)
-		if e.Walk(reconcile.Options{}); !e.Hidden(store.Key{Kind: clerk.KindDomain, ID: domain.ID}) {
+		if e.Walk(mirror.ReconcileOptions{}); !e.Hidden(store.Key{Kind: clerk.KindDomain, ID: domain.ID}) {
 			e.Error("it stays")
 		}
 		e.assertAccounted(reconcile.Kinds()...)

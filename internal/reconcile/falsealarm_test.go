@@ -6,8 +6,8 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // A permission whose deletion an event told has left the roles by that: they sent no event of their
@@ -25,7 +25,7 @@ func TestDeletedPermissionIsNoDriftOfRoles(t *testing.T) {
 		e.Must(e.Clerk.Settle(e.Context()))
 		e.AdvanceClock(time.Minute)
 		for range 2 {
-			if report := e.Walk(reconcile.Options{}); report.Found != 0 {
+			if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 {
 				e.Errorf("%+v", report)
 			}
 		}
@@ -36,7 +36,7 @@ func TestDeletedPermissionIsNoDriftOfRoles(t *testing.T) {
 		e.Must(e.Clerk.Settle(e.Context()))
 		e.LoseEvents()
 		e.Call("DELETE", "/v1/organization_roles/"+role.ID+"/permissions/"+permission.ID, nil) // it is there, but not the role's
-		if report := e.Walk(reconcile.Options{}); report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != role.ID {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != role.ID {
 			e.Errorf("a permission that was taken from a role: %+v", report)
 		}
 		e.AssertMirrorsClerk()

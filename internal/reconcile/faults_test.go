@@ -24,6 +24,7 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // changeUnheard makes changes at Clerk whose events are lost.
@@ -52,13 +53,13 @@ func TestFaultsOfTheAPI(t *testing.T) {
 				e.Backfill()
 				e.changeUnheard(60)
 				e.Must(e.Clerk.SetFaults(emulator.Faults{API: faults}))
-				report, err := e.Reconciler.Walk(e.Context(), reconcile.Options{AllowMassDelete: true})
+				report, err := e.Reconciler.Walk(e.Context(), mirror.ReconcileOptions{AllowMassDelete: true})
 				if err != nil && !strings.Contains(err.Error(), "clerk: ") {
 					e.Errorf("the walk failed for another reason: %v", err)
 				}
 				e.Logf("with faults: complete %v, %d repaired, %v", report.Complete(), report.Repaired, err)
 				e.Must(e.Clerk.SetFaults(emulator.Faults{}))
-				e.Walk(reconcile.Options{AllowMassDelete: true})
+				e.Walk(mirror.ReconcileOptions{AllowMassDelete: true})
 				e.AssertMirrorsClerk("session") // which no list brings back
 			})
 		})
@@ -103,7 +104,7 @@ func (e *env) jumpClockDuringRun(jump time.Duration) {
 	e.Helper()
 	e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 10, Lease: time.Minute})
 	rows := 0
-	_, err := e.Reconciler.Backfill(e.Context(), func(reconcile.Progress) {
+	_, err := e.Reconciler.Backfill(e.Context(), func(mirror.SyncProgress) {
 		if rows += 10; rows != 10 {
 			return
 		}
@@ -128,7 +129,7 @@ func TestPostgresRestartsDuringReconcile(t *testing.T) {
 	for n, end := range []func(){server.Stop, server.Kill} {
 		e.changeUnheard(60)
 		pages, restarts := 0, 0
-		work := func(reconcile.Progress) {
+		work := func(mirror.SyncProgress) {
 			if pages++; pages%5 == 3 {
 				restarts++
 				end()
@@ -139,7 +140,7 @@ func TestPostgresRestartsDuringReconcile(t *testing.T) {
 		if n == 0 {
 			_, err = e.Reconciler.Backfill(e.Context(), work)
 		} else {
-			_, err = e.Reconciler.Walk(e.Context(), reconcile.Options{Progress: work, AllowMassDelete: true})
+			_, err = e.Reconciler.Walk(e.Context(), mirror.ReconcileOptions{Progress: work, AllowMassDelete: true})
 		}
 		t.Logf("%d restarts in %d pages: %v", restarts, pages, err)
 		if restarts == 0 {
@@ -151,7 +152,7 @@ func TestPostgresRestartsDuringReconcile(t *testing.T) {
 		e.Must(err)
 		e.releaseLease()
 		e.Backfill()
-		e.Walk(reconcile.Options{AllowMassDelete: true})
+		e.Walk(mirror.ReconcileOptions{AllowMassDelete: true})
 		e.AssertMirrorsClerk("session") // which no list brings back
 	}
 }
@@ -175,7 +176,7 @@ func TestConnectionCutDuringReconcile(t *testing.T) {
 	for n := int64(3); n < 240; n += 13 {
 		e.changeUnheard(12)
 		proxy.left.Store(n)
-		_, err := e.Reconciler.Walk(e.Context(), reconcile.Options{AllowMassDelete: true})
+		_, err := e.Reconciler.Walk(e.Context(), mirror.ReconcileOptions{AllowMassDelete: true})
 		if proxy.left.Load() < 0 {
 			cuts++
 		}
@@ -190,7 +191,7 @@ func TestConnectionCutDuringReconcile(t *testing.T) {
 	}
 	var err error
 	for range 20 { // the pool may still have connections that were cut; each fails once
-		if _, err = e.Reconciler.Walk(e.Context(), reconcile.Options{AllowMassDelete: true}); err == nil || !store.IsTransient(err) {
+		if _, err = e.Reconciler.Walk(e.Context(), mirror.ReconcileOptions{AllowMassDelete: true}); err == nil || !store.IsTransient(err) {
 			break
 		}
 		e.releaseLease()
@@ -323,9 +324,9 @@ func (e *env) fillDiskAndContinue(room func()) {
 		p, err := e.Ingest.Prepare(ingest.Message{ID: "msg_" + id, SignedAt: time.Now(), Body: []byte(body)})
 		e.Must(err)
 		switch o := e.Ingest.Submit(p); o.Status {
-		case ingest.Processed:
+		case mirror.OutcomeProcessed:
 			taken[id] = true
-		case ingest.Unavailable:
+		case mirror.OutcomeUnavailable:
 			refused++
 		default:
 			e.Fatalf("%s: %+v", id, o)
@@ -343,6 +344,6 @@ func (e *env) fillDiskAndContinue(room func()) {
 	e.releaseLease()
 	e.changeUnheard(20)
 	e.Backfill()
-	e.Walk(reconcile.Options{AllowMassDelete: true}) // those of the events never lived at Clerk
-	e.AssertMirrorsClerk("session")                  // which no list brings back
+	e.Walk(mirror.ReconcileOptions{AllowMassDelete: true}) // those of the events never lived at Clerk
+	e.AssertMirrorsClerk("session")                        // which no list brings back
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/viewreader"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must survive, 10
@@ -395,7 +396,7 @@ func (s *side) step(what string) {
 		_, _ = s.r.Backfill(ctx, nil) // may fail: it is not the last word
 	case "walk":
 		kinds := [][]clerk.Kind{nil, nil, {clerk.KindUser}, {clerk.KindMembership, clerk.KindInvitation}, {clerk.KindDomain}}
-		o := reconcile.Options{AllowMassDelete: rapid.Bool().Draw(s.T, "mass"), DryRun: rapid.IntRange(0, 4).Draw(s.T, "dry") == 4}
+		o := mirror.ReconcileOptions{AllowMassDelete: rapid.Bool().Draw(s.T, "mass"), DryRun: rapid.IntRange(0, 4).Draw(s.T, "dry") == 4}
 		o.Kinds = rapid.SampledFrom(kinds).Draw(s.T, "kinds")
 		_, _ = s.r.Walk(ctx, o)
 	case "tick":
@@ -430,8 +431,8 @@ func (s *side) deliver(n int, stays bool) {
 	p, err := s.in.Prepare(m)
 	must(s.T, err)
 	switch o := s.in.Submit(p); o.Status {
-	case ingest.Unavailable: // Svix tries again, or it is lost
-	case ingest.Processed, ingest.Duplicate, ingest.Ignored:
+	case mirror.OutcomeUnavailable: // Svix tries again, or it is lost
+	case mirror.OutcomeProcessed, mirror.OutcomeDuplicate, mirror.OutcomeIgnored:
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.promised = append(s.promised, m.ID)

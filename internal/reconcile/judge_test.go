@@ -9,8 +9,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/reconcile"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // last delivers all that waits, in any order.
@@ -29,7 +28,7 @@ func (s *side) last() {
 func (s *side) judge() {
 	s.swept()
 	for _, when := range []string{"after one reconcile", "after a second one, in which nothing is left to repair"} {
-		report, err := s.r.Walk(s.ctx, reconcile.Options{AllowMassDelete: true})
+		report, err := s.r.Walk(s.ctx, mirror.ReconcileOptions{AllowMassDelete: true})
 		if err != nil || !report.Complete() {
 			s.Fatalf("%s, %s: %+v, %v", s.name, when, report, err)
 		}
@@ -53,7 +52,7 @@ func (s *side) judge() {
 		time.Sleep(11 * time.Minute)
 	}
 	for _, id := range s.promised {
-		if d, err := s.db.Delivery(s.ctx, id); err != nil || d.State != store.StateApplied && d.State != store.StateIgnored {
+		if d, err := s.db.Delivery(s.ctx, id); err != nil || d.State != mirror.DeliveryApplied && d.State != mirror.DeliveryIgnored {
 			s.Fatalf("%s: %s was acknowledged and is %q, %v", s.name, id, d.State, err)
 		}
 	}

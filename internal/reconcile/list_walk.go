@@ -12,6 +12,7 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 const (
@@ -28,10 +29,10 @@ type listWalk struct {
 	*run
 	kind      clerk.Kind
 	backfill  bool // resumable, and what it brings is not drift
-	progress  func(Progress)
+	progress  func(mirror.SyncProgress)
 	evidence  eventEvidence
 	walk      store.Walk
-	report    KindReport
+	report    mirror.KindReport
 	seen      map[string]struct{} // ids of a dry run, which cannot record in the rows that the list has them
 	conflicts map[store.Key]bool  // listed, although deleted here
 	resumed   bool                // another process read the first pages
@@ -39,7 +40,7 @@ type listWalk struct {
 }
 
 // walkList walks one list until it is proven whole, at most maxAttempts times.
-func (r *run) walkList(ctx context.Context, kind clerk.Kind, o Options, backfill bool, before store.Walk) error {
+func (r *run) walkList(ctx context.Context, kind clerk.Kind, o mirror.ReconcileOptions, backfill bool, before store.Walk) error {
 	ctx, span := r.Tracer.Start(ctx, "clerksync.walk "+string(kind))
 	defer span.End()
 	evidence, err := r.evidence(ctx, kind)
@@ -48,11 +49,11 @@ func (r *run) walkList(ctx context.Context, kind clerk.Kind, o Options, backfill
 	}
 	w := &listWalk{
 		run: r, kind: kind, backfill: backfill, progress: o.Progress, evidence: evidence, walk: before,
-		report: KindReport{Kind: kind},
+		report: mirror.KindReport{Kind: kind},
 	}
 	w.walk.List = string(kind)
 	if w.progress == nil {
-		w.progress = func(Progress) {}
+		w.progress = func(mirror.SyncProgress) {}
 	}
 	watermark, err := w.attempts(ctx, before)
 	if Organizational(kind) && clerkapi.OrganizationsDisabled(err) {
@@ -188,7 +189,7 @@ func (w *listWalk) writePage(ctx context.Context, p preparedPage) error {
 	record := w.recordList(w.evidence, p.Answer)
 	// A page that has arrived is written, even if the walk is cancelled meanwhile.
 	err := w.applyPage(context.WithoutCancel(ctx), &w.report, p.prepared,
-		func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (drift []store.Drift, err error) {
+		func(ctx context.Context, tx *store.Tx, found []ingest.Difference) (drift []mirror.Drift, err error) {
 			for _, d := range found {
 				if d.Conflict {
 					w.conflicts[d.Key] = true
@@ -206,19 +207,19 @@ func (w *listWalk) writePage(ctx context.Context, p preparedPage) error {
 		return err
 	}
 	w.walk = next
-	w.progress(Progress{Kind: w.kind, Rows: p.Seen, Total: p.Total})
+	w.progress(mirror.SyncProgress{Kind: w.kind, Rows: p.Seen, Total: p.Total})
 	return nil
 }
 
 // finish judges the rows that the list lacks, and saves how the walk went.
-func (w *listWalk) finish(ctx context.Context, watermark clerk.Time, o Options) error {
+func (w *listWalk) finish(ctx context.Context, watermark clerk.Time, o mirror.ReconcileOptions) error {
 	failed := w.clearListedSuspects(ctx)
 	if failed == nil && w.report.Complete {
 		if failed = w.saveWhole(ctx); failed == nil {
 			failed = w.judgeMissing(ctx, o.AllowMassDelete)
 		}
 	}
-	_, mass := errors.AsType[*MassDeletion](failed)
+	_, mass := errors.AsType[*mirror.MassDeletionError](failed)
 	broken := failed != nil && !mass // the missing rows were not judged
 	if broken {
 		w.report.Complete, w.report.Reason = false, failed.Error()

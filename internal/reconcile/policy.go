@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -40,19 +39,6 @@ const (
 	// none.
 	eventDelay = 15 * time.Second
 )
-
-// MassDeletion means that more rows are missing at Clerk than are believed to be deleted unless a
-// person allows it.
-type MassDeletion struct {
-	Kind          clerk.Kind
-	Missing, Rows int
-}
-
-// Error returns the error in one line.
-func (e *MassDeletion) Error() string {
-	return fmt.Sprintf("%d of %d rows of kind %s are missing at Clerk: no row was deleted; if the deletions are real, allow them with --allow-mass-delete",
-		e.Missing, e.Rows, e.Kind)
-}
 
 // Kinds returns the kinds that are walked, in this order: parents before their children.
 func Kinds() []clerk.Kind {

@@ -9,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // readResult is the result of a read by id.
@@ -23,7 +24,7 @@ const (
 // readByID reads one object and applies what Clerk returns. An object that Clerk does not have, or
 // returns in an older state than the stored one, becomes a suspect until a second answer confirms
 // it.
-func (r *run) readByID(ctx context.Context, k *KindReport, key store.Key) (readResult, error) {
+func (r *run) readByID(ctx context.Context, k *mirror.KindReport, key store.Key) (readResult, error) {
 	row, err := r.DB.RowMeta(ctx, key)
 	exists := err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -55,7 +56,7 @@ func (r *run) readByID(ctx context.Context, k *KindReport, key store.Key) (readR
 }
 
 // applyFound applies what was read, and judges it if it contradicts what is stored.
-func (r *run) applyFound(ctx context.Context, k *KindReport, key store.Key, reading clerkapi.Reading) error {
+func (r *run) applyFound(ctx context.Context, k *mirror.KindReport, key store.Key, reading clerkapi.Reading) error {
 	evidence, err := r.evidence(ctx, key.Kind)
 	if err != nil {
 		return err
@@ -66,7 +67,7 @@ func (r *run) applyFound(ctx context.Context, k *KindReport, key store.Key, read
 	var contradiction ingest.Difference
 	var proven bool
 	read := ingest.Reading{Key: key, Body: reading.Body, ObservedAt: reading.ObservedAt(), ByID: true, Since: reading.Horizon.Since}
-	err = r.applyRead(ctx, k, read, func(ctx context.Context, tx *store.Tx, differences []ingest.Difference) ([]store.Drift, error) {
+	err = r.applyRead(ctx, k, read, func(ctx context.Context, tx *store.Tx, differences []ingest.Difference) ([]mirror.Drift, error) {
 		drift := r.drift(differences, evidence, reading.Answer)
 		if r.dryRun {
 			return drift, nil
@@ -101,9 +102,9 @@ func (r *run) applyFound(ctx context.Context, k *KindReport, key store.Key, read
 
 // acceptRegression sets a row to what was read although that is older, or the object is deleted
 // here, because the operator asked for it.
-func (r *run) acceptRegression(ctx context.Context, k *KindReport, read ingest.Reading, contradiction ingest.Difference, since int64) error {
+func (r *run) acceptRegression(ctx context.Context, k *mirror.KindReport, read ingest.Reading, contradiction ingest.Difference, since int64) error {
 	read.Accept, read.Unwritten, read.Since = true, true, since
-	return r.applyRead(ctx, k, read, func(ctx context.Context, tx *store.Tx, differences []ingest.Difference) ([]store.Drift, error) {
+	return r.applyRead(ctx, k, read, func(ctx context.Context, tx *store.Tx, differences []ingest.Difference) ([]mirror.Drift, error) {
 		if len(differences) == 0 {
 			return nil, nil // it was written meanwhile
 		}
@@ -111,14 +112,14 @@ func (r *run) acceptRegression(ctx context.Context, k *KindReport, read ingest.R
 		r.accepted = append(r.accepted, read.Key.ID)
 		line := r.contradiction(contradiction, true)
 		line.Fields = sortedFields(differences[0])
-		return []store.Drift{line}, errors.Join(
-			tx.DropSuspects(ctx, read.Key), tx.AppendAudit(ctx, []store.AuditEntry{auditOfAccepted(read.Key, line.Cause)}))
+		return []mirror.Drift{line}, errors.Join(
+			tx.DropSuspects(ctx, read.Key), tx.AppendAudit(ctx, []mirror.AuditEntry{auditOfAccepted(read.Key, line.Cause)}))
 	})
 }
 
 // auditOfAccepted returns the audit entry for an object that the operator had set back.
-func auditOfAccepted(key store.Key, cause string) store.AuditEntry {
-	e := store.AuditEntry{Action: store.AuditAccepted, Origin: "reconcile", Was: cause, Became: string(key.Kind) + " " + key.ID}
+func auditOfAccepted(key store.Key, cause mirror.DriftCause) mirror.AuditEntry {
+	e := mirror.AuditEntry{Action: mirror.AuditAccepted, Origin: "reconcile", Was: string(cause), Became: string(key.Kind) + " " + key.ID}
 	switch key.Kind {
 	case clerk.KindUser:
 		e.ClerkUserID = key.ID
@@ -132,8 +133,8 @@ func auditOfAccepted(key store.Key, cause string) store.AuditEntry {
 }
 
 // hideAgain hides a deleted row that something other than clerksync made visible.
-func (r *run) hideAgain(ctx context.Context, k *KindReport, key store.Key) error {
-	return r.applyUnder(ctx, k, func(_ context.Context, _ *store.Tx, differences []ingest.Difference) ([]store.Drift, error) {
+func (r *run) hideAgain(ctx context.Context, k *mirror.KindReport, key store.Key) error {
+	return r.applyUnder(ctx, k, func(_ context.Context, _ *store.Tx, differences []ingest.Difference) ([]mirror.Drift, error) {
 		return r.drift(differences, eventEvidence{}, clerkapi.Answer{}), nil
 	}, func(u ingest.ApplyOptions) ([]ingest.Difference, error) { return r.Ingest.Rehide(ctx, u, key) })
 }
@@ -141,7 +142,7 @@ func (r *run) hideAgain(ctx context.Context, k *KindReport, key store.Key) error
 // judgeNotFound judges the answer that there is no such object. The first such answer makes the row
 // a suspect, the second one hides it, and the third one, a week later, makes the deletion
 // permanent.
-func (r *run) judgeNotFound(ctx context.Context, k *KindReport, key store.Key, row store.RowMeta, exists bool, reading clerkapi.Reading) error {
+func (r *run) judgeNotFound(ctx context.Context, k *mirror.KindReport, key store.Key, row store.RowMeta, exists bool, reading clerkapi.Reading) error {
 	before := r.suspects[key]
 	first := store.Suspect{Key: key, Reason: store.SuspectGone, Since: reading.Horizon.Since, DueAt: r.in(confirmAfter), Attempts: 1}
 	switch {
@@ -165,7 +166,7 @@ func (r *run) judgeNotFound(ctx context.Context, k *KindReport, key store.Key, r
 
 // hide applies an absence, unless the row was written since it became a suspect. If the kind can be
 // read by id, the hidden object is read once more in a week.
-func (r *run) hide(ctx context.Context, k *KindReport, first store.Suspect, observedAt clerk.Time) error {
+func (r *run) hide(ctx context.Context, k *mirror.KindReport, first store.Suspect, observedAt clerk.Time) error {
 	key := first.Key
 	evidence, err := r.evidence(ctx, key.Kind)
 	if err != nil {
@@ -177,7 +178,7 @@ func (r *run) hide(ctx context.Context, k *KindReport, first store.Suspect, obse
 	}
 	delete(r.suspects, key)
 	read := ingest.Reading{Key: key, ObservedAt: observedAt, ByID: true, Since: first.Since, Unwritten: true}
-	return r.applyRead(ctx, k, read, func(ctx context.Context, tx *store.Tx, differences []ingest.Difference) (drift []store.Drift, err error) {
+	return r.applyRead(ctx, k, read, func(ctx context.Context, tx *store.Tx, differences []ingest.Difference) (drift []mirror.Drift, err error) {
 		if countsAsDrift {
 			drift = r.drift(differences, evidence, clerkapi.Answer{})
 		}
@@ -203,7 +204,7 @@ func (r *run) countsAsDrift(ctx context.Context, key store.Key) (bool, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	return x.Usable() && x.ExpireAt > r.now(), err
+	return x.Usable() && x.ExpireAt.After(r.Now()), err
 }
 
 // confirmDeletion makes an inferred deletion permanent, if it is a week old by Clerk's clock.

@@ -81,28 +81,3 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
-
-// Progress says how far a walk is. Total is Clerk's count, or -1 if Clerk gives none.
-type Progress struct {
-	Kind        clerk.Kind
-	Rows, Total int
-	// AskedAgain is the time at which suspects are read a second time. Rows is then their number,
-	// and Kind is empty. It is zero while a list is read.
-	AskedAgain time.Time
-}
-
-// Options are the options of [Reconciler.Walk].
-type Options struct {
-	// Kinds are the kinds to compare; nil means all of Kinds(). Sessions, of recently active users,
-	// are compared only if they are named.
-	Kinds           []clerk.Kind
-	DryRun          bool // report, repair nothing
-	AllowMassDelete bool
-	// Since limits the walk of users to those changed at this time or later; deletions are not
-	// noticed then. Other kinds are read whole, because Clerk cannot list their recent changes.
-	Since clerk.Time
-	// AcceptRegression names objects of which Clerk returned an older state than the stored one
-	// twice, a minute apart. They are set back to what Clerk returns.
-	AcceptRegression []string
-	Progress         func(Progress) // may be nil
-}

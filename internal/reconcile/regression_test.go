@@ -9,9 +9,9 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // forge lets a change of a user in that Clerk never knew, from a day ahead.
@@ -37,10 +37,10 @@ func TestRegression(t *testing.T) {
 		e.Backfill()
 		user := e.AnyRow(clerk.KindUser)
 		e.forge(user)
-		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindUser}}
-		expect := func(what string, report *reconcile.Report, repaired bool) {
+		only := mirror.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindUser}}
+		expect := func(what string, report *mirror.SyncReport, repaired bool) {
 			e.Helper()
-			e.assertOneDrift(what, report, user.ID, reconcile.CauseRegression, repaired)
+			e.assertOneDrift(what, report, user.ID, mirror.CauseRegression, repaired)
 			if (e.firstName(user) == "Mallory") == repaired {
 				e.Errorf("%s: it is %s", what, e.firstName(user))
 			}
@@ -51,9 +51,9 @@ func TestRegression(t *testing.T) {
 		if e.Waited() > 50*time.Second || len(e.Suspects()) > 0 {
 			e.Errorf("a dry run waited, or wrote: %s, %+v", e.Waited(), e.Suspects())
 		}
-		var waits []reconcile.Progress
+		var waits []mirror.SyncProgress
 		tell := only
-		tell.Progress = func(p reconcile.Progress) {
+		tell.Progress = func(p mirror.SyncProgress) {
 			if !p.AskedAgain.IsZero() {
 				waits = append(waits, p)
 			}

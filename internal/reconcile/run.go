@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 const (
@@ -22,7 +23,7 @@ type run struct {
 	*Reconciler
 	lease     store.Lease
 	dryRun    bool
-	report    *Report
+	report    *mirror.SyncReport
 	known     *ingest.SeenSet
 	listBegan map[clerk.Kind]int64        // the head's write counter before the first page of each list
 	suspects  map[store.Key]store.Suspect // as stored; a dry run stores nothing of what it changes here
@@ -34,12 +35,12 @@ type run struct {
 
 // withLease does work while this process alone reconciles the database. A dry run writes nothing
 // and takes no lease.
-func (r *Reconciler) withLease(ctx context.Context, o Options, work func(context.Context, *run) error) (*Report, error) {
+func (r *Reconciler) withLease(ctx context.Context, o mirror.ReconcileOptions, work func(context.Context, *run) error) (*mirror.SyncReport, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	current := &run{
 		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewSeenSet(),
-		listBegan: map[clerk.Kind]int64{}, report: &Report{DryRun: o.DryRun, Drift: []store.Drift{}},
+		listBegan: map[clerk.Kind]int64{}, report: &mirror.SyncReport{DryRun: o.DryRun, Drift: []mirror.Drift{}},
 	}
 	if o.DryRun {
 		return current.report, current.do(ctx, work)

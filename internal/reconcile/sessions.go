@@ -11,6 +11,7 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Clerk lists sessions for one user at a time. A session pass reads those of the recently active
@@ -40,7 +41,7 @@ func (r *run) someSessions(ctx context.Context) error {
 	if w.Cursor, err = pass.readUsers(ctx, w.Cursor, usersPerTick); err != nil {
 		return err
 	}
-	var mass *MassDeletion
+	var mass *mirror.MassDeletionError
 	if err := pass.judgeMissing(ctx, false); errors.As(err, &mass) { // the rest of the pass goes on
 		w.Reason = mass.Error()
 		r.Logger.Error("too many sessions are missing at Clerk", "error", err)
@@ -52,7 +53,7 @@ func (r *run) someSessions(ctx context.Context) error {
 }
 
 // walkSessions does a whole session pass.
-func (r *run) walkSessions(ctx context.Context, o Options) error {
+func (r *run) walkSessions(ctx context.Context, o mirror.ReconcileOptions) error {
 	walks, err := r.DB.Walks(ctx)
 	if err != nil {
 		return err
@@ -65,7 +66,7 @@ func (r *run) walkSessions(ctx context.Context, o Options) error {
 			return err
 		}
 		if o.Progress != nil {
-			o.Progress(Progress{Kind: clerk.KindSession, Rows: k.Rows, Total: -1})
+			o.Progress(mirror.SyncProgress{Kind: clerk.KindSession, Rows: k.Rows, Total: -1})
 		}
 	}
 	failed := pass.judgeMissing(ctx, o.AllowMassDelete)
@@ -73,7 +74,7 @@ func (r *run) walkSessions(ctx context.Context, o Options) error {
 	if failed != nil {
 		k.Reason = failed.Error()
 	}
-	var mass *MassDeletion
+	var mass *mirror.MassDeletionError
 	if r.dryRun || failed != nil && !errors.As(failed, &mass) {
 		return failed
 	}
@@ -84,7 +85,7 @@ func (r *run) walkSessions(ctx context.Context, o Options) error {
 // sessionPass is a session pass, or the part of it that one call of Tick does.
 type sessionPass struct {
 	*run
-	report         *KindReport
+	report         *mirror.KindReport
 	firstPassEnded clerk.Time // 0 during the first pass, whose sessions are not drift
 	evidence       eventEvidence
 	usable         int         // stored usable sessions of the users that were read
@@ -142,9 +143,9 @@ func (p *sessionPass) readUser(ctx context.Context, user string) error {
 	case err != nil || !walked.Complete:
 		return err
 	}
-	stored, err := p.DB.Sessions(ctx, store.SessionFilter{ClerkUserID: user, Limit: 500})
-	for _, x := range stored {
-		if !x.Usable() || x.ExpireAt <= p.now() {
+	stored, err := p.DB.Sessions(ctx, mirror.SessionFilter{ClerkUserID: user, Limit: 500})
+	for _, x := range stored.Items {
+		if !x.Usable() || !x.ExpireAt.After(p.Now()) {
 			continue // Clerk forgets those that are over
 		}
 		if p.usable++; !seen[x.ClerkSessionID] {
@@ -160,7 +161,7 @@ func (p *sessionPass) writePage(ctx context.Context, page clerkapi.Page) error {
 	prepared := p.Ingest.PreparePage(ingest.Page{
 		Kind: clerk.KindSession, Rows: page.Rows, ObservedAt: page.ObservedAt(), Since: page.Horizon.Since,
 	})
-	return p.applyPage(ctx, p.report, prepared, func(ctx context.Context, tx *store.Tx, differences []ingest.Difference) ([]store.Drift, error) {
+	return p.applyPage(ctx, p.report, prepared, func(ctx context.Context, tx *store.Tx, differences []ingest.Difference) ([]mirror.Drift, error) {
 		return record(ctx, tx, slices.DeleteFunc(slices.Clone(differences), func(d ingest.Difference) bool {
 			return isSilentChange(d, rowByID(page.Rows, d.Key.ID), p.firstPassEnded)
 		}))
@@ -180,7 +181,7 @@ func (p *sessionPass) judgeMissing(ctx context.Context, allowMass bool) error {
 	cause := p.evidence.cause(0, 0)
 	if n := len(p.missing); n > 10 && isMassDeletion(n, p.usable) && !allowMass {
 		p.countUnrepaired(p.report, cause, p.missing...)
-		return &MassDeletion{clerk.KindSession, n, p.usable}
+		return &mirror.MassDeletionError{Kind: clerk.KindSession, Missing: n, Rows: p.usable}
 	}
 	for _, key := range p.missing {
 		result, err := p.readByID(ctx, p.report, key)

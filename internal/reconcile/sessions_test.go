@@ -9,9 +9,9 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 func (e *env) signIn(user string) store.Key {
@@ -35,7 +35,7 @@ func TestSessionRounds(t *testing.T) {
 		e.Call("POST", "/v1/sessions/"+old.ID+"/revoke", nil)
 		e.Must(e.Clerk.SetFaults(emulator.Faults{}))
 		revoked := e.signIn(users[2])
-		e.Walk(reconcile.Options{}) // which tells who signed in
+		e.Walk(mirror.ReconcileOptions{}) // which tells who signed in
 		if report := e.Tick(); report.Found != 0 {
 			e.Errorf("the first round: %+v", report)
 		}
@@ -78,7 +78,7 @@ func TestSessionRoundsAreBounded(t *testing.T) {
 		if w := walks["session"]; err != nil || !w.Complete || w.Cursor != "" || w.Rows != 125 {
 			e.Errorf("kept: %+v, %v", w, err)
 		}
-		report := e.Walk(reconcile.Options{Kinds: []clerk.Kind{clerk.KindSession}})
+		report := e.Walk(mirror.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindSession}})
 		if report.Found != 0 || report.Kinds[0].Rows != 125 || !report.Complete() || calls.Load() != 250 {
 			e.Errorf("a whole round: %+v, %d calls", report, calls.Load())
 		}
@@ -114,7 +114,7 @@ func TestForgottenSessions(t *testing.T) {
 			}
 		})
 		e.Intercept(h)
-		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindSession}}
+		only := mirror.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindSession}}
 		dry := only
 		dry.DryRun = true
 		if report := e.Walk(dry); report.Found != 2 || report.Repaired != 0 {

@@ -19,6 +19,7 @@ import (
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -59,7 +60,7 @@ func TestBackfillUsesItsBudget(t *testing.T) {
 		r := bare(t, db, clerkapi.Config{
 			SecretKey: e.Keys("").SecretKey, URL: "http://127.0.0.1", Budget: 0.2, Limit: 1000, PageSize: 4, Transport: clerk,
 		})
-		report, err := r.Backfill(t.Context(), func(reconcile.Progress) { time.Sleep(40 * time.Millisecond) }) // a slow database
+		report, err := r.Backfill(t.Context(), func(mirror.SyncProgress) { time.Sleep(40 * time.Millisecond) }) // a slow database
 		if err != nil || !report.Complete() || r.API.Stats().TooMany != 0 {
 			t.Fatalf("%+v, %v, %d refusals", report, err, r.API.Stats().TooMany)
 		}
@@ -101,7 +102,7 @@ func TestReadsAndWritesNoMoreThanNeeded(t *testing.T) {
 func noDrift(t *testing.T, db *store.DB, r *reconcile.Reconciler) {
 	t.Helper()
 	head, written := writes(t, db)
-	if report, err := r.Walk(t.Context(), reconcile.Options{}); err != nil || !report.Complete() || report.Found != 0 {
+	if report, err := r.Walk(t.Context(), mirror.ReconcileOptions{}); err != nil || !report.Complete() || report.Found != 0 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	after, writtenAfter := writes(t, db)

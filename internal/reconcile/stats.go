@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Drifted counts rows of a kind that differed, since the start of the process.
@@ -18,7 +18,7 @@ type stats struct {
 	swept   time.Time
 }
 
-func (s *stats) count(kind clerk.Kind, drift []store.Drift) {
+func (s *stats) count(kind clerk.Kind, drift []mirror.Drift) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.drifted == nil {

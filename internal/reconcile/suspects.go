@@ -9,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Suspects are stored, so that the next run settles them, after a restart or in another process.
@@ -111,7 +112,7 @@ func (r *run) settleDue(ctx context.Context, limit int) error {
 // settleAll reads again all suspects of some kinds (nil: of all kinds), and waits for those that
 // need a second answer. Contradictions that are proven already are read too, so that the report has
 // them.
-func (r *run) settleAll(ctx context.Context, kinds []clerk.Kind, progress func(Progress)) error {
+func (r *run) settleAll(ctx context.Context, kinds []clerk.Kind, progress func(mirror.SyncProgress)) error {
 	where := func(matches func(store.Suspect) bool) []store.Suspect {
 		return r.readableSuspects(func(x store.Suspect) bool {
 			return (kinds == nil || slices.Contains(kinds, x.Key.Kind)) && matches(x)
@@ -130,13 +131,13 @@ func (r *run) settleAll(ctx context.Context, kinds []clerk.Kind, progress func(P
 		})
 		if len(waiting) == 0 || round == settleRounds {
 			for _, x := range waiting { // left to the next walk
-				r.countUnrepaired(r.kindReport(x.Key.Kind), CauseUnknown, x.Key)
+				r.countUnrepaired(r.kindReport(x.Key.Kind), mirror.CauseUnknown, x.Key)
 			}
 			return nil
 		}
 		due := waiting[len(waiting)-1].DueAt.Time()
 		if progress != nil {
-			progress(Progress{Rows: len(waiting), Total: -1, AskedAgain: due})
+			progress(mirror.SyncProgress{Rows: len(waiting), Total: -1, AskedAgain: due})
 		}
 		if err := r.Sleep(ctx, max(0, due.Sub(r.Now()))+time.Millisecond); err != nil {
 			return err

@@ -8,14 +8,15 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Tick does what is due every minute: a sweep, the due suspects, the verify queue, and the sessions
 // of some recently active users. The number of its reads is bounded.
-func (r *Reconciler) Tick(ctx context.Context) (*Report, error) {
+func (r *Reconciler) Tick(ctx context.Context) (*mirror.SyncReport, error) {
 	ctx, span := r.Tracer.Start(ctx, "clerksync.sweep")
 	defer span.End()
-	return r.withLease(ctx, Options{}, func(ctx context.Context, current *run) error {
+	return r.withLease(ctx, mirror.ReconcileOptions{}, func(ctx context.Context, current *run) error {
 		for _, work := range []func(context.Context) error{
 			current.sweep,
 			func(ctx context.Context) error { return current.settleDue(ctx, suspectsPerTick) },
@@ -81,7 +82,7 @@ func (r *run) deferToEvent(ctx context.Context, deferred map[string]clerk.Time) 
 // returns the time of the newest change, and whether it read all of them. If events of users
 // arrive, users for which deferred returns true are skipped; deferred may be nil.
 func (r *run) walkRecentUsers(
-	ctx context.Context, since clerk.Time, deferred func(clerk.Value, clerk.Time) bool, progress func(Progress),
+	ctx context.Context, since clerk.Time, deferred func(clerk.Value, clerk.Time) bool, progress func(mirror.SyncProgress),
 ) (newest clerk.Time, whole bool, err error) {
 	evidence, err := r.evidence(ctx, clerk.KindUser)
 	if err != nil {
@@ -109,7 +110,7 @@ func (r *run) walkRecentUsers(
 			}
 		}
 		if progress != nil {
-			progress(Progress{Kind: clerk.KindUser, Rows: k.Rows, Total: -1})
+			progress(mirror.SyncProgress{Kind: clerk.KindUser, Rows: k.Rows, Total: -1})
 		}
 		if met {
 			return clerkapi.ErrStop

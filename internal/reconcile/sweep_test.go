@@ -8,8 +8,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // One change among many costs a sweep few calls.
@@ -63,20 +63,20 @@ func TestSince(t *testing.T) {
 		users := e.FirstUsers(3)
 		e.Rename(users[0], "Augusta")
 		e.AdvanceClock(time.Hour)
-		since := clerk.TimeOf(e.Clerk.Now())
+		since := e.Clerk.Now()
 		e.AdvanceClock(time.Second)
 		e.Rename(users[1], "Grace")
 		e.Call("DELETE", "/v1/users/"+users[2], nil)
 		calls := e.CountCalls("/v1/users")
-		only := reconcile.Options{Kinds: []clerk.Kind{clerk.KindUser}, Since: since}
+		only := mirror.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindUser}, Since: since}
 		report := e.Walk(only)
 		if report.Repaired != 1 || report.Drift[0].ID != users[1] || calls.Load() != 1 || !report.Complete() || report.Kinds[0].Rows != 1 {
 			e.Errorf("%+v, %d calls", report, calls.Load())
 		}
-		if report := e.Walk(reconcile.Options{Since: since}); report.Found != 0 || len(report.Kinds) != 7 || report.Kinds[1].Rows != 3 || report.Kinds[0].Since != since {
+		if report := e.Walk(mirror.ReconcileOptions{Since: since}); report.Found != 0 || len(report.Kinds) != 7 || report.Kinds[1].Rows != 3 || !report.Kinds[0].Since.Equal(since) {
 			e.Errorf("all kinds: %+v", report)
 		}
-		if report := e.Walk(reconcile.Options{}); report.Repaired != 2 {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Repaired != 2 {
 			e.Errorf("a whole walk: %+v", report)
 		}
 		e.AssertMirrorsClerk()
@@ -101,7 +101,7 @@ func TestEventOnItsWayIsNoDrift(t *testing.T) {
 		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{ // as good as the event
 			Key: store.Key{Kind: clerk.KindUser, ID: users[0]}, Body: e.userAtClerk(users[0]), ObservedAt: clerk.TimeOf(e.Clerk.Now()),
 		}))
-		if report := e.Tick(); report.Found != 1 || report.Drift[0].ID != users[1] || report.Drift[0].Cause == reconcile.CauseNotSubscribed {
+		if report := e.Tick(); report.Found != 1 || report.Drift[0].ID != users[1] || report.Drift[0].Cause == mirror.CauseNotSubscribed {
 			e.Errorf("the next one: %+v", report)
 		}
 		e.AssertMirrorsClerk()

@@ -13,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // A domain can't be read by id: two whole lists without it, ten minutes apart, hide it, and one
@@ -36,7 +37,7 @@ func TestDomainGoesOnceTwoListsLackIt(t *testing.T) {
 			hidden bool
 		}{{0, false}, {9 * time.Minute, false}, {time.Minute, true}} {
 			e.AdvanceOurClock(walk.pause)
-			e.Walk(reconcile.Options{Kinds: []clerk.Kind{clerk.KindDomain}})
+			e.Walk(mirror.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindDomain}})
 			if s, err := e.DB.RowMeta(e.Context(), store.Key{Kind: clerk.KindDomain, ID: domains[0]}); err != nil || s.Hidden != walk.hidden {
 				e.Errorf("after %s: hidden %v, %v", walk.pause, s.Hidden, err)
 			}
@@ -64,7 +65,7 @@ func TestSweepBringsWhatChangedWhileABackfillWasInterrupted(t *testing.T) {
 	eachEngine(t, emulator.Options{Users: 100}, func(e *env) {
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 		ctx, cancel := context.WithCancel(e.Context())
-		_, err := e.Reconciler.Backfill(ctx, func(p reconcile.Progress) {
+		_, err := e.Reconciler.Backfill(ctx, func(p mirror.SyncProgress) {
 			if p.Kind == clerk.KindUser && p.Rows >= 40 {
 				cancel()
 			}
@@ -130,7 +131,7 @@ func TestWalkBringsBackWhatWasHiddenWrongly(t *testing.T) {
 		if s, err := e.DB.RowMeta(e.Context(), key); err != nil || !s.Hidden {
 			e.Fatalf("it is not hidden: %v", err)
 		}
-		if report := e.Walk(reconcile.Options{}); report.Repaired != 1 {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Repaired != 1 {
 			e.Errorf("%+v", report)
 		}
 		e.AssertMirrorsClerk()
@@ -142,10 +143,10 @@ func TestKeyOfAnotherInstanceWritesNothing(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
 		e.Reconciler.Pins = func() []string { return []string{"ins_another"} }
-		for name, work := range map[string]func() (*reconcile.Report, error){
-			"backfill": func() (*reconcile.Report, error) { return e.Reconciler.Backfill(e.Context(), nil) },
-			"walk":     func() (*reconcile.Report, error) { return e.Reconciler.Walk(e.Context(), reconcile.Options{}) },
-			"tick":     func() (*reconcile.Report, error) { return e.Reconciler.Tick(e.Context()) },
+		for name, work := range map[string]func() (*mirror.SyncReport, error){
+			"backfill": func() (*mirror.SyncReport, error) { return e.Reconciler.Backfill(e.Context(), nil) },
+			"walk":     func() (*mirror.SyncReport, error) { return e.Reconciler.Walk(e.Context(), mirror.ReconcileOptions{}) },
+			"tick":     func() (*mirror.SyncReport, error) { return e.Reconciler.Tick(e.Context()) },
 		} {
 			if _, err := work(); !errors.Is(err, reconcile.ErrOtherInstance) {
 				e.Errorf("%s: %v", name, err)
@@ -169,9 +170,9 @@ func TestEveryRowIsVerifiedAfterAWalk(t *testing.T) {
 		e.Call("POST", "/v1/organizations/"+organizations[0]+"/memberships", map[string]any{"user_id": user, "role": "org:member"})
 		e.Call("DELETE", "/v1/users/"+user, nil)
 		e.Must(e.Clerk.Settle(e.Context()))
-		e.Walk(reconcile.Options{})
+		e.Walk(mirror.ReconcileOptions{})
 		for _, k := range e.facts().Kinds {
-			if k.Tally.Rows > 0 && k.Tally.OldestVerifiedAt == 0 {
+			if k.Tally.Rows > 0 && k.Tally.OldestVerifiedAt.IsZero() {
 				e.Errorf("of %d rows of kind %s one was never compared", k.Tally.Rows, k.Kind)
 			}
 		}

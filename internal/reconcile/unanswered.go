@@ -7,11 +7,12 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // backOff postpones the next read of an object that Clerk did not return, the longer the more often
 // Clerk refused.
-func (r *run) backOff(ctx context.Context, k *KindReport, key store.Key, cause error) error {
+func (r *run) backOff(ctx context.Context, k *mirror.KindReport, key store.Key, cause error) error {
 	k.Unread++
 	before, suspected := r.suspects[key]
 	switch {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 const (
@@ -15,8 +16,8 @@ const (
 // SettleDoubts reads by id the rows of the verify queue that are due, and nothing else. Such rows
 // grant no access, and nothing is in sync while there are any, so they do not wait for the next
 // call of Tick.
-func (r *Reconciler) SettleDoubts(ctx context.Context) (*Report, error) {
-	return r.withLease(ctx, Options{}, func(ctx context.Context, current *run) error {
+func (r *Reconciler) SettleDoubts(ctx context.Context) (*mirror.SyncReport, error) {
+	return r.withLease(ctx, mirror.ReconcileOptions{}, func(ctx context.Context, current *run) error {
 		_, err := current.verify(ctx)
 		return err
 	})

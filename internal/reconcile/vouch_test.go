@@ -7,6 +7,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // What readiness goes by: when sweeps and whole walks began, by the database's clock where it has
@@ -46,7 +47,7 @@ func TestWhatVouches(t *testing.T) {
 		_, err = e.Reconciler.Tick(e.Context())
 		e.Must(err)
 		e.DisableOrganizations()
-		e.Walk(reconcile.Options{})
+		e.Walk(mirror.ReconcileOptions{})
 		after = database()
 		walks, err = e.DB.Walks(e.Context())
 		e.Must(err)
@@ -55,7 +56,7 @@ func TestWhatVouches(t *testing.T) {
 			e.Errorf("a list that Clerk refuses: %+v", w)
 		}
 		e.Intercept(nil)
-		e.Walk(reconcile.Options{})
+		e.Walk(mirror.ReconcileOptions{})
 		walks, err = e.DB.Walks(e.Context())
 		e.Must(err)
 		if w := walks[string(clerk.KindMembership)]; w.Refused || !w.Complete || w.CompleteAt < after {

@@ -9,15 +9,16 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Walk compares everything with Clerk and repairs what differs. If rows may be deleted, or older at
 // Clerk, it waits the minute after which a second answer counts.
-func (r *Reconciler) Walk(ctx context.Context, o Options) (*Report, error) {
+func (r *Reconciler) Walk(ctx context.Context, o mirror.ReconcileOptions) (*mirror.SyncReport, error) {
 	return r.withLease(ctx, o, func(ctx context.Context, current *run) error { return current.walk(ctx, o) })
 }
 
-func (r *run) walk(ctx context.Context, o Options) error {
+func (r *run) walk(ctx context.Context, o mirror.ReconcileOptions) error {
 	walks, err := r.DB.Walks(ctx)
 	if err != nil {
 		return err
@@ -58,13 +59,13 @@ func (r *run) walk(ctx context.Context, o Options) error {
 	return refused
 }
 
-func (r *run) walkKind(ctx context.Context, kind clerk.Kind, o Options, before store.Walk) error {
+func (r *run) walkKind(ctx context.Context, kind clerk.Kind, o mirror.ReconcileOptions, before store.Walk) error {
 	switch {
 	case kind == clerk.KindSession:
 		return r.walkSessions(ctx, o)
-	case kind == clerk.KindUser && o.Since != 0:
+	case kind == clerk.KindUser && !o.Since.IsZero():
 		r.kindReport(kind).Since = o.Since
-		_, _, err := r.walkRecentUsers(ctx, o.Since, nil, o.Progress)
+		_, _, err := r.walkRecentUsers(ctx, clerk.TimeOf(o.Since), nil, o.Progress)
 		return err
 	}
 	return r.walkList(ctx, kind, o, false, before)
@@ -83,7 +84,7 @@ func (r *run) saveTotals(ctx context.Context, kinds []clerk.Kind) error {
 			switch {
 			case !stored || !slices.Contains(kinds, k.Kind):
 				continue
-			case k.Since != 0: // a part of the list says nothing about the rest
+			case !k.Since.IsZero(): // a part of the list says nothing about the rest
 				if unrepaired <= w.Left {
 					continue
 				}

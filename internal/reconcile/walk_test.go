@@ -9,8 +9,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/reconcile"
-	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // What was there before any event is read; what is read again without drift writes nothing; a
@@ -27,7 +27,7 @@ func TestBackfillAndWalk(t *testing.T) {
 		e.AssertMirrorsClerk()
 		before, err := e.DB.Head(e.Context())
 		e.Must(err)
-		if report := e.Walk(reconcile.Options{}); !report.Complete() || report.Found != 0 {
+		if report := e.Walk(mirror.ReconcileOptions{}); !report.Complete() || report.Found != 0 {
 			e.Errorf("%+v", report)
 		}
 		after, err := e.DB.Head(e.Context())
@@ -45,10 +45,10 @@ func TestBackfillAndWalk(t *testing.T) {
 		e.LoseEvents()
 		user := e.AnyRow(clerk.KindUser).ID
 		e.Call("DELETE", "/v1/users/"+user, nil)
-		if report := e.Walk(reconcile.Options{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
+		if report := e.Walk(mirror.ReconcileOptions{DryRun: true}); report.Found != 1 || report.Repaired != 0 {
 			e.Errorf("%+v", report)
 		}
-		if report := e.Walk(reconcile.Options{}); report.Repaired != 1 || e.Waited() < 50*time.Second {
+		if report := e.Walk(mirror.ReconcileOptions{}); report.Repaired != 1 || e.Waited() < 50*time.Second {
 			e.Errorf("%+v after %s", report, e.Waited())
 		}
 		e.AssertMirrorsClerk()
@@ -56,7 +56,7 @@ func TestBackfillAndWalk(t *testing.T) {
 		if w := walks["user"]; err != nil || w.Found != 1 || w.Repaired != 1 || !w.Complete {
 			e.Errorf("kept: %+v, %v", w, err)
 		}
-		if drift, err := e.DB.Drift(e.Context(), store.DriftFilter{}); err != nil || len(drift) != 1 || drift[0].ID != user || !drift[0].Repaired {
+		if drift, err := e.DB.Drift(e.Context(), mirror.DriftFilter{}); err != nil || len(drift.Items) != 1 || drift.Items[0].ID != user || !drift.Items[0].Repaired {
 			e.Errorf("drift: %+v, %v", drift, err)
 		}
 	})
@@ -69,7 +69,7 @@ func TestWalkOfAnInstanceThatIsNeverStill(t *testing.T) {
 	eachEngine(t, emulator.Options{Users: 60, Organizations: 6, Memberships: 60}, func(e *env) {
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 		n := 0
-		busy := func(reconcile.Progress) {
+		busy := func(mirror.SyncProgress) {
 			n++
 			e.AdvanceClock(time.Millisecond) // what is created in one millisecond can not be told apart
 			var user struct{ ID string }
@@ -86,7 +86,7 @@ func TestWalkOfAnInstanceThatIsNeverStill(t *testing.T) {
 		user := e.AnyRow(clerk.KindUser)
 		e.Call("DELETE", "/v1/users/"+user.ID, nil)
 		before := n
-		if report := e.Walk(reconcile.Options{Progress: busy}); !report.Complete() || n < before+7 || !e.Hidden(user) {
+		if report := e.Walk(mirror.ReconcileOptions{Progress: busy}); !report.Complete() || n < before+7 || !e.Hidden(user) {
 			e.Errorf("walk with %d sign-ups in it: %+v; hidden: %v", n-before, report, e.Hidden(user))
 		}
 	})
@@ -108,7 +108,7 @@ func TestLoss(t *testing.T) {
 				e.Must(e.Clerk.Settle(e.Context()))
 				e.Must(e.Clerk.SetFaults(emulator.Faults{API: emulator.APIFaults{TooMany: 0.02, ServerError: 0.05}}))
 				all := append(reconcile.Kinds(), clerk.KindSession)
-				if report := e.Walk(reconcile.Options{Kinds: all, AllowMassDelete: true}); report.Found == 0 || report.Found != report.Repaired {
+				if report := e.Walk(mirror.ReconcileOptions{Kinds: all, AllowMassDelete: true}); report.Found == 0 || report.Found != report.Repaired {
 					e.Errorf("%d found, %d repaired", report.Found, report.Repaired)
 				}
 				e.Must(e.Clerk.SetFaults(emulator.Faults{}))
@@ -125,7 +125,7 @@ func TestShiftedPagesDeleteNothing(t *testing.T) {
 		e.Backfill()
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 		e.Must(e.Clerk.SetFaults(emulator.Faults{API: emulator.APIFaults{PageShift: 1}}))
-		report, err := e.Reconciler.Walk(e.Context(), reconcile.Options{Kinds: []clerk.Kind{clerk.KindMembership}})
+		report, err := e.Reconciler.Walk(e.Context(), mirror.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindMembership}})
 		if err == nil && report.Complete() || report.Found > 0 {
 			e.Errorf("%+v, %v", report, err)
 		}
@@ -144,12 +144,12 @@ func TestMassDeletionWantsAWord(t *testing.T) {
 		for _, row := range list {
 			e.Call("DELETE", "/v1/users/"+row.ID, nil)
 		}
-		report, err := e.Reconciler.Walk(e.Context(), reconcile.Options{})
-		var mass *reconcile.MassDeletion
+		report, err := e.Reconciler.Walk(e.Context(), mirror.ReconcileOptions{})
+		var mass *mirror.MassDeletionError
 		if !errors.As(err, &mass) || mass.Missing != 12 || report.Repaired != 0 || report.Found != 12 {
 			e.Errorf("%+v, %v", report, err)
 		}
-		if report := e.Walk(reconcile.Options{AllowMassDelete: true}); report.Repaired != 12 {
+		if report := e.Walk(mirror.ReconcileOptions{AllowMassDelete: true}); report.Repaired != 12 {
 			e.Errorf("%+v", report)
 		}
 		e.AssertMirrorsClerk()

@@ -6,27 +6,17 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // MaxSilence is how long the mirror may go without a sign of life of a process that looks after it. After a
 // longer gap nothing is proven until everything has been compared again.
 const MaxSilence = 10 * time.Minute
 
-// Reason is one reason why the mirror is not proven to equal Clerk. Codes are stable.
-type Reason struct {
-	Code    string     `json:"code"`
-	Kind    clerk.Kind `json:"kind,omitempty"` // empty: the whole mirror
-	Message string     `json:"message"`
-	Remedy  string     `json:"remedy"`
-}
-
-// String returns the reason and its remedy as part of a sentence.
-func (r Reason) String() string { return r.Message + ": " + r.Remedy }
-
 // Assess returns the reasons why the mirror is not in sync, none if it is. A mirror is in sync when a whole walk
 // of every kind that Clerk lists for this instance, of the instance that the database belongs to, began after the
 // last gap and accounts for every live row, and nothing is open.
-func Assess(f *Facts) []Reason {
+func Assess(f *Facts) []mirror.SyncReason {
 	if reason, unfilled := f.unfilled(); unfilled {
 		return append(f.general(), reason)
 	}
@@ -55,9 +45,9 @@ const (
 )
 
 // general returns the reasons that concern the mirror as a whole.
-func (f *Facts) general() (reasons []Reason) {
+func (f *Facts) general() (reasons []mirror.SyncReason) {
 	add := func(code, remedy, format string, args ...any) {
-		reasons = append(reasons, Reason{Code: code, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+		reasons = append(reasons, mirror.SyncReason{Code: code, Message: fmt.Sprintf(format, args...), Remedy: remedy})
 	}
 	if len(f.Instance.Foreign) > 0 {
 		add("foreign_instance", "give the other instance a database and a webhook endpoint of its own",
@@ -79,9 +69,9 @@ func (f *Facts) general() (reasons []Reason) {
 }
 
 // ofKind returns the reasons of one kind.
-func (f *Facts) ofKind(k *Kind) (reasons []Reason) {
+func (f *Facts) ofKind(k *Kind) (reasons []mirror.SyncReason) {
 	add := func(code, remedy, format string, args ...any) {
-		reasons = append(reasons, Reason{Code: code, Kind: k.Kind, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+		reasons = append(reasons, mirror.SyncReason{Code: code, Kind: k.Kind, Message: fmt.Sprintf(format, args...), Remedy: remedy})
 	}
 	one, many := Nouns(k.Kind)
 	if n := k.Queue.Objects; n > 0 && k.Readable {
@@ -121,10 +111,10 @@ func (f *Facts) ofKind(k *Kind) (reasons []Reason) {
 }
 
 // unproven returns why the walks of a listed kind prove nothing now.
-func (f *Facts) unproven(k *Kind) (Reason, bool) {
+func (f *Facts) unproven(k *Kind) (mirror.SyncReason, bool) {
 	_, many := Nouns(k.Kind)
-	reason := func(code, remedy, format string, args ...any) (Reason, bool) {
-		return Reason{Code: code, Kind: k.Kind, Message: fmt.Sprintf(format, args...), Remedy: remedy}, true
+	reason := func(code, remedy, format string, args ...any) (mirror.SyncReason, bool) {
+		return mirror.SyncReason{Code: code, Kind: k.Kind, Message: fmt.Sprintf(format, args...), Remedy: remedy}, true
 	}
 	w, age := k.Walk, f.since(k.Walk.CompleteAt)
 	switch {
@@ -140,11 +130,11 @@ func (f *Facts) unproven(k *Kind) (Reason, bool) {
 	case age > f.Overdue:
 		return reason("walk_overdue", remedyServe, "the last whole walk of the %s began %s", many, Ago(age))
 	}
-	return Reason{}, false
+	return mirror.SyncReason{}, false
 }
 
 // unfilled returns how far the first backfill is, if it has not ended.
-func (f *Facts) unfilled() (Reason, bool) {
+func (f *Facts) unfilled() (mirror.SyncReason, bool) {
 	lists, done, under := 0, 0, ""
 	for i := range f.Kinds {
 		k := &f.Kinds[i]
@@ -161,11 +151,11 @@ func (f *Facts) unfilled() (Reason, bool) {
 	}
 	switch {
 	case done == lists:
-		return Reason{}, false
+		return mirror.SyncReason{}, false
 	case done == 0 && under == "":
-		return Reason{Code: "never_filled", Message: "the mirror was never filled", Remedy: "run clerksync backfill"}, true
+		return mirror.SyncReason{Code: "never_filled", Message: "the mirror was never filled", Remedy: "run clerksync backfill"}, true
 	}
-	return Reason{
+	return mirror.SyncReason{
 		Code:    "backfill_incomplete",
 		Message: fmt.Sprintf("the backfill is not finished: %d of %d lists were read%s", done, lists, under),
 		Remedy:  "a running server goes on with it, or run clerksync backfill",

@@ -11,6 +11,7 @@ import (
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Facts are what is known of a mirror at one moment, by the database's clock.
@@ -63,7 +64,7 @@ func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 	var walks map[string]store.Walk
 	var queues map[clerk.Kind]store.Queue
 	var counts map[clerk.Kind]store.DriftCount
-	var deliveries map[store.State]int64
+	var deliveries map[mirror.DeliveryState]int64
 	var suspects map[clerk.Kind]int64
 	var runners []store.Runner
 	f.Now, errs[0] = db.Clock(ctx, ours)
@@ -80,7 +81,7 @@ func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 		return f, err
 	}
 	_, f.Abandoned = Abandoned(runners, 0, f.Now)
-	f.DeadLetters, f.Quarantined = deliveries[store.StateDead], deliveries[store.StateQuarantined]
+	f.DeadLetters, f.Quarantined = deliveries[mirror.DeliveryDead], deliveries[mirror.DeliveryQuarantined]
 	f.Overdue = s.Overdue(schedule.Took(walks))
 	for _, kind := range Kinds() {
 		k := Kind{

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Sentence returns the verdict in words: what is proven, or every reason why it is not, with its remedy.
-func Sentence(f *Facts, reasons []Reason) string {
+func Sentence(f *Facts, reasons []mirror.SyncReason) string {
 	if len(reasons) == 0 {
 		return proof(f)
 	}
@@ -22,12 +23,12 @@ func Sentence(f *Facts, reasons []Reason) string {
 }
 
 // Merge returns the reasons for people: those that say the same of several lists are one, which names all of them.
-func Merge(reasons []Reason) []Reason {
-	names, place := map[Reason][]string{}, map[Reason]int{}
-	merged := []Reason{}
+func Merge(reasons []mirror.SyncReason) []mirror.SyncReason {
+	names, place := map[mirror.SyncReason][]string{}, map[mirror.SyncReason]int{}
+	merged := []mirror.SyncReason{}
 	for _, r := range reasons {
 		_, many := Nouns(r.Kind)
-		same := Reason{Code: r.Code, Message: strings.Replace(r.Message, "the "+many+" ", "the %s ", 1), Remedy: r.Remedy}
+		same := mirror.SyncReason{Code: r.Code, Message: strings.Replace(r.Message, "the "+many+" ", "the %s ", 1), Remedy: r.Remedy}
 		if r.Kind == "" || same.Message == r.Message { // it does not name its list, or is counted
 			merged = append(merged, r)
 			continue
@@ -40,7 +41,7 @@ func Merge(reasons []Reason) []Reason {
 		}
 		last := len(names[same]) - 1
 		list := strings.Join(names[same][:last], ", ") + " and " + names[same][last]
-		merged[place[same]] = Reason{Code: r.Code, Message: strings.Replace(same.Message, "%s", list, 1), Remedy: r.Remedy}
+		merged[place[same]] = mirror.SyncReason{Code: r.Code, Message: strings.Replace(same.Message, "%s", list, 1), Remedy: r.Remedy}
 	}
 	return merged
 }

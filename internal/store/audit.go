@@ -9,80 +9,51 @@ import (
 	"slices"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
 )
-
-// Actions that the audit records.
-const (
-	AuditContradiction = "contradiction"      // a token was refused because a newer stored fact says otherwise
-	AuditImpersonated  = "impersonated"       // an actor used another user's account
-	AuditRole          = "role_changed"       // of a user
-	AuditMembership    = "member_changed"     // the role of a user in an organization
-	AuditPolicy        = "policy_changed"     // of routes, by its version
-	AuditDismissed     = "delivery_dismissed" // a dead letter need not be applied, an operator says
-	AuditLadder        = "ladder_changed"     // the role ladder by which stored roles are derived
-	AuditRedaction     = "redaction_changed"
-	AuditAccepted      = "accepted" // an operator had an object set to what Clerk tells, against what is stored
-)
-
-// AuditEntry is one line of the audit. It holds ids and names, never a person's data.
-type AuditEntry struct {
-	ID                  string // orders by time; set when it is appended
-	At                  clerk.Time
-	Action              string
-	ClerkUserID         string
-	ClerkSessionID      string
-	ClerkOrganizationID string
-	Actor               string // who did it: a Clerk user id for impersonation, what the operator gave for a dismissal, else empty
-	Origin              string // what it came with: a message id, "read", or a method and a route
-	Was, Became         string
-	RequestID           string
-}
 
 var auditInsert = newBulk(`INSERT INTO clerk_audit (audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id,
 	actor, origin, was, became, request_id)`, slices.Concat([]columnType{textColumn, intColumn}, slices.Repeat([]columnType{textColumn}, 9)), "")
 
-// values are those of the columns. serial orders what one process appends in one millisecond.
-func (e *AuditEntry) values(now int64, serial uint64) []any {
-	e.At, e.ID = clerk.Time(now), fmt.Sprintf("%012x%04x%s", now, serial&0xffff, rand.Text()[:8])
+// auditValues are those of the columns. serial orders what one process appends in one millisecond.
+func auditValues(e *mirror.AuditEntry, now int64, serial uint64) []any {
+	e.At, e.ID = clerk.Time(now).Time(), fmt.Sprintf("%012x%04x%s", now, serial&0xffff, rand.Text()[:8])
 	return []any{
-		e.ID, now, e.Action, textOrNull(e.ClerkUserID), textOrNull(e.ClerkSessionID), textOrNull(e.ClerkOrganizationID),
+		e.ID, now, string(e.Action), textOrNull(e.ClerkUserID), textOrNull(e.ClerkSessionID), textOrNull(e.ClerkOrganizationID),
 		textOrNull(e.Actor), textOrNull(e.Origin), textOrNull(e.Was), textOrNull(e.Became), textOrNull(e.RequestID),
 	}
 }
 
 // AppendAudit adds entries in the transaction of what they tell.
-func (tx *Tx) AppendAudit(ctx context.Context, entries []AuditEntry) error {
+func (tx *Tx) AppendAudit(ctx context.Context, entries []mirror.AuditEntry) error {
 	now := tx.db.now().UnixMilli()
-	return tx.save(ctx, auditInsert, len(entries), func(i int) []any { return entries[i].values(now, tx.db.audited.Add(1)) })
+	return tx.save(ctx, auditInsert, len(entries), func(i int) []any { return auditValues(&entries[i], now, tx.db.audited.Add(1)) })
 }
 
-// AuditFilter selects entries; the zero value selects all.
-type AuditFilter struct {
-	ClerkUserID string
-	Action      string
-	Before      string // the id of the last entry of the page before
-	Limit       int    // 0 = 50, at most 500
-}
-
-// Audit lists entries, newest first.
-func (db *DB) Audit(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
+// Audit returns a page of entries, newest first.
+func (db *DB) Audit(ctx context.Context, f mirror.AuditFilter) (p mirror.Page[mirror.AuditEntry], err error) {
 	var w where
+	after, found, err := placeOf(auditList, f.After)
+	if err != nil {
+		return p, err
+	}
+	if found {
+		w.add("audit_id < ?", after.id)
+	}
 	if f.ClerkUserID != "" {
 		w.add("clerk_user_id = ?", f.ClerkUserID)
 	}
 	if f.Action != "" {
-		w.add("action = ?", f.Action)
-	}
-	if f.Before != "" {
-		w.add("audit_id < ?", f.Before)
+		w.add("action = ?", string(f.Action))
 	}
 	rest, args := w.pageBy("audit_id DESC", f.Limit)
 	rows, err := db.query(ctx, `SELECT audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id, actor, origin, was, became, request_id
 		FROM clerk_audit`+rest, args...)
-	return scanAll(rows, err, func(r *sql.Rows) (e AuditEntry, err error) {
-		return e, r.Scan(&e.ID, &e.At, &e.Action, (*text)(&e.ClerkUserID), (*text)(&e.ClerkSessionID), (*text)(&e.ClerkOrganizationID),
+	list, err := scanAll(rows, err, func(r *sql.Rows) (e mirror.AuditEntry, err error) {
+		return e, r.Scan(&e.ID, (*instant)(&e.At), &e.Action, (*text)(&e.ClerkUserID), (*text)(&e.ClerkSessionID), (*text)(&e.ClerkOrganizationID),
 			(*text)(&e.Actor), (*text)(&e.Origin), (*text)(&e.Was), (*text)(&e.Became), (*text)(&e.RequestID))
 	})
+	return pageOf(list, err, f.Limit, auditList, func(e *mirror.AuditEntry) place { return place{id: e.ID} })
 }
 
 // PurgeAudit removes entries from before a time, a bounded number at a time, and answers how many.
@@ -109,6 +80,6 @@ func (db *DB) RecordPolicy(ctx context.Context, version string) error {
 		if err := tx.SetMeta(ctx, metaPolicy, version); err != nil {
 			return err
 		}
-		return tx.AppendAudit(ctx, []AuditEntry{{Action: AuditPolicy, Origin: "start", Was: was, Became: version}})
+		return tx.AppendAudit(ctx, []mirror.AuditEntry{{Action: mirror.AuditPolicy, Origin: "start", Was: was, Became: version}})
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // ErrNotDead means that a delivery is not a dead letter, so that there is nothing to dismiss.
@@ -29,16 +31,16 @@ func (tx *Tx) dismiss(ctx context.Context, id, actor string) error {
 	switch {
 	case err != nil:
 		return err
-	case d.State == StateDismissed:
+	case d.State == mirror.DeliveryDismissed:
 		return nil
-	case d.State != StateDead:
+	case d.State != mirror.DeliveryDead:
 		return fmt.Errorf("%w: its state is %s", ErrNotDead, d.State)
 	}
 	if err := tx.exec(ctx, "UPDATE clerk_inbox SET state = 'dismissed' WHERE message_id = $1", id); err != nil {
 		return err
 	}
-	entry := AuditEntry{
-		Action: AuditDismissed, Actor: actor, Origin: id, Was: strings.TrimSuffix(string(StateDead)+" "+d.Reason, " "), Became: string(StateDismissed),
+	entry := mirror.AuditEntry{
+		Action: mirror.AuditDismissed, Actor: actor, Origin: id, Was: strings.TrimSuffix(string(mirror.DeliveryDead)+" "+d.Reason, " "), Became: string(mirror.DeliveryDismissed),
 	}
 	for _, subject := range d.Subjects {
 		if user, ok := strings.CutPrefix(subject, "user:"); ok && entry.ClerkUserID == "" {
@@ -48,5 +50,5 @@ func (tx *Tx) dismiss(ctx context.Context, id, actor string) error {
 			entry.ClerkOrganizationID = organization
 		}
 	}
-	return tx.AppendAudit(ctx, []AuditEntry{entry})
+	return tx.AppendAudit(ctx, []mirror.AuditEntry{entry})
 }

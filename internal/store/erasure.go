@@ -7,26 +7,16 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
 )
 
-// Erasure is the receipt of a person's erasure. It holds no personal data but the id.
+// Erasure is a receipt, and the search for copies that is under way.
 type Erasure struct {
-	ClerkUserID string     `json:"clerk_user_id"`
-	At          clerk.Time `json:"at"`
-	Cause       string     `json:"cause"`  // "deleted": the hold after Clerk's deletion ended; "erased": it was asked for
-	Rows        int64      `json:"rows"`   // emptied, or rid of copies
-	Bodies      int64      `json:"bodies"` // of deliveries
-	DoneAt      clerk.Time `json:"done_at"`
+	mirror.Erasure
 
-	Search []string `json:"-"` // what the search for copies looks for: ids and addresses; emptied when it is over
-	Cursor string   `json:"-"` // where the search is
+	Search []string // what the search looks for: ids and addresses; emptied when it is over
+	Cursor string   // where the search is
 }
-
-// Causes of an erasure.
-const (
-	CauseDeleted = "deleted"
-	CauseErased  = "erased"
-)
 
 // ErasedUsers answers which of some users were erased.
 func (tx *Tx) ErasedUsers(ctx context.Context, ids []string) (map[string]bool, error) {
@@ -70,7 +60,7 @@ func (tx *Tx) BeginErasure(ctx context.Context, e Erasure) error {
 	return tx.exec(ctx, `INSERT INTO clerk_erasures (clerk_user_id, at, cause, erased_rows, bodies, search, cursor, done_at)
 		VALUES ($1, $2, $3, $4, 0, $5, '', NULL) ON CONFLICT (clerk_user_id) DO UPDATE
 		SET search = excluded.search, cursor = '', done_at = NULL, erased_rows = clerk_erasures.erased_rows + excluded.erased_rows`,
-		e.ClerkUserID, int64(e.At), e.Cause, e.Rows, strings.Join(e.Search, "\n"))
+		e.ClerkUserID, int64(clerk.TimeOf(e.At)), string(e.Cause), e.Rows, strings.Join(e.Search, "\n"))
 }
 
 // AdvanceErasures notes that a search has come to a place, and how many bodies it found there, of each.
@@ -98,7 +88,7 @@ const selectErasures = `SELECT clerk_user_id, at, cause, erased_rows, bodies, CO
 
 func scanErasure(r *sql.Rows) (e Erasure, err error) {
 	var search string
-	err = r.Scan(&e.ClerkUserID, &e.At, &e.Cause, &e.Rows, &e.Bodies, &e.DoneAt, &search, &e.Cursor)
+	err = r.Scan(&e.ClerkUserID, (*instant)(&e.At), &e.Cause, &e.Rows, &e.Bodies, (*instant)(&e.DoneAt), &search, &e.Cursor)
 	if search != "" {
 		e.Search = strings.Split(search, "\n")
 	}
@@ -112,10 +102,11 @@ func (db *DB) OpenErasures(ctx context.Context, limit int) ([]Erasure, error) {
 	return scanAll(rows, err, scanErasure)
 }
 
-// Erasure is the receipt of one person, or [ErrNotFound].
+// Erasure returns the receipt of the erasure of a user, or [ErrNotFound].
 func (db *DB) Erasure(ctx context.Context, userID string) (Erasure, error) {
 	rows, err := db.query(ctx, selectErasures+" WHERE clerk_user_id = $1", userID)
-	return exactlyOne(scanAll(rows, err, scanErasure))
+	list, err := scanAll(rows, err, scanErasure)
+	return only(list, err, "erasure of", userID)
 }
 
 // Erasable lists users who were deleted for ever, and seen last, before a time, and are not erased.

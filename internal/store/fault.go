@@ -7,23 +7,9 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"github.com/clerksync/clerksync/mirror"
 )
-
-// Fault is a database that cannot be used, in words for the person who runs it. It holds no password.
-type Fault struct {
-	Database string // which one: "Postgres at postgres://db:5432/clerk", "The SQLite file /data/clerk.db"
-	Problem  string // what is wrong: "does not answer: connection refused"
-	Remedy   string // what to do about it
-	Err      error  // the driver's own error, for logs
-}
-
-// Error is for people: what happened, why it matters, what to do.
-func (f *Fault) Error() string {
-	return f.Database + " " + f.Problem + ". Nothing can be stored or answered without it. " + f.Remedy
-}
-
-// Unwrap returns the driver's error.
-func (f *Fault) Unwrap() error { return f.Err }
 
 // Named notes where the database is: a path, or a URL without user and password.
 func (db *DB) Named(location string) *DB {
@@ -47,15 +33,15 @@ func nameOf(engine Engine, location string) string {
 	}
 }
 
-// Explain returns a [*Fault] for an error that says that the database cannot be used, and any other error as it is.
+// Explain returns a [*mirror.DatabaseError] for an error that says that the database cannot be used, and any other error as it is.
 func (db *DB) Explain(err error) error { return Explain(db.engine, db.location, err) }
 
-// Explain returns a [*Fault] for an error that says that a database cannot be used, and any other error as it is.
+// Explain returns a [*mirror.DatabaseError] for an error that says that a database cannot be used, and any other error as it is.
 func Explain(engine Engine, location string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, already := errors.AsType[*Fault](err); already {
+	if _, already := errors.AsType[*mirror.DatabaseError](err); already {
 		return err
 	}
 	explain := explainSQLite
@@ -66,7 +52,7 @@ func Explain(engine Engine, location string, err error) error {
 	if problem == "" {
 		return err
 	}
-	return &Fault{Database: nameOf(engine, location), Problem: problem, Remedy: remedy, Err: err}
+	return &mirror.DatabaseError{Database: nameOf(engine, location), Problem: problem, Remedy: remedy, Err: err}
 }
 
 const (

@@ -3,41 +3,37 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
 )
-
-// State is what became of a delivery.
-type State string
-
-// The states of an inbox row.
-const (
-	StateApplied     State = "applied"
-	StateIgnored     State = "ignored"     // acknowledged, nothing to mirror in it
-	StateQuarantined State = "quarantined" // kept apart: another instance's, or an altered duplicate
-	StateDead        State = "dead"        // can not be applied as it is
-	StateDismissed   State = "dismissed"   // was dead, and an operator decided that it need not be applied
-	StateErased      State = "erased"      // names a person who was erased; no body
-)
-
-// SetAside reports whether deliveries in the state are left out where all are applied again.
-func (s State) SetAside() bool { return s == StateQuarantined || s == StateDismissed }
 
 // Delivery is one inbox row: what arrived under a message id and what became of it.
 type Delivery struct {
-	MessageID  string     `json:"message_id"`
-	ReceivedAt clerk.Time `json:"received_at"` // our clock
-	SignedAt   clerk.Time `json:"signed_at"`   // the attempt's own time
-	Type       string     `json:"type"`
-	InstanceID string     `json:"instance_id"`
-	State      State      `json:"state"`
-	Reason     string     `json:"reason"`
-	Attempts   int64      `json:"attempts"`
-	Subjects   []string   `json:"subjects"` // "kind:id" of what it is about
-	Revision   int        `json:"revision"` // of the rules that judged it
-	Digest     string     `json:"-"`
-	Body       string     `json:"-"` // canonical and redacted; "" where none is kept
+	MessageID  string
+	ReceivedAt clerk.Time // our clock
+	SignedAt   clerk.Time // the attempt's own time
+	Type       string
+	InstanceID string
+	State      mirror.DeliveryState
+	Reason     string
+	Attempts   int64
+	Subjects   []string // "kind:id" of what it is about
+	Revision   int      // of the rules that judged it
+	Digest     string
+	Body       string // canonical and redacted; "" where none is kept
+}
+
+// Record returns the delivery as the API shows it.
+func (d *Delivery) Record() mirror.Delivery {
+	record := mirror.Delivery{
+		MessageID: d.MessageID, ReceivedAt: d.ReceivedAt.Time(), SignedAt: d.SignedAt.Time(), Type: d.Type, InstanceID: d.InstanceID,
+		State: d.State, Reason: d.Reason, Attempts: d.Attempts, Subjects: d.Subjects, Revision: d.Revision,
+	}
+	record.SetBody(d.Body)
+	return record
 }
 
 const insertInbox = `INSERT INTO clerk_inbox
@@ -109,11 +105,11 @@ func scanDelivery(r *sql.Rows) (d Delivery, err error) {
 	return d, err
 }
 
-// Delivery answers one inbox row.
+// Delivery returns one inbox row.
 func (db *DB) Delivery(ctx context.Context, messageID string) (Delivery, error) {
 	rows, err := db.query(ctx, deliveryColumns+" WHERE message_id = $1", messageID)
 	all, err := scanAll(rows, err, scanDelivery)
-	return exactlyOne(all, err)
+	return only(all, err, "delivery", messageID)
 }
 
 // DeliveriesOf answers the inbox rows of some message ids, those that there are.
@@ -126,33 +122,10 @@ func (db *DB) DeliveriesOf(ctx context.Context, messageIDs []string) (map[string
 	})
 }
 
-// DeliveryFilter selects deliveries; the zero value selects all.
-type DeliveryFilter struct {
-	State          State
-	Type           string     // an event type, or the beginning of some and a star: "user.*"
-	Since          clerk.Time // received at this time or later
-	Until          clerk.Time // received before this time; 0: no bound
-	Subject        string     // "kind:id" or an id alone: only deliveries that are about it
-	Unquarantined  bool       // leaves out what was set aside: quarantined and dismissed ones
-	RevisionBelow  int        // judged by rules older than this
-	AfterMessageID string     // keyset cursor: message ids greater than this
-	Limit          int        // 0 = 50, at most 500
-
-	// NewestFirst lists by the time of arrival, the last first, and not by message id.
-	NewestFirst bool
-	Before      DeliveryCursor // keyset cursor of that order
-}
-
-// DeliveryCursor is a place in the list of deliveries, the newest first.
-type DeliveryCursor struct {
-	ReceivedAt clerk.Time
-	MessageID  string
-}
-
-func (f *DeliveryFilter) where() (w where) {
+func selectDeliveries(f *mirror.DeliveryFilter) (w where) {
 	if f.State != "" {
 		w.add("state = ?", string(f.State))
-		if f.State != StateApplied {
+		if f.State != mirror.DeliveryApplied {
 			w.conditions = append(w.conditions, "state <> 'applied'") // so that the partial indexes serve
 		}
 	}
@@ -161,11 +134,11 @@ func (f *DeliveryFilter) where() (w where) {
 	} else if f.Type != "" {
 		w.add("type = ?", f.Type)
 	}
-	if f.Since > 0 {
-		w.add("received_at >= ?", int64(f.Since))
+	if !f.Since.IsZero() {
+		w.add("received_at >= ?", int64(clerk.TimeOf(f.Since)))
 	}
-	if f.Until > 0 {
-		w.add("received_at < ?", int64(f.Until))
+	if !f.Until.IsZero() {
+		w.add("received_at < ?", int64(clerk.TimeOf(f.Until)))
 	}
 	if f.Subject != "" {
 		pattern := "% " + likeEscape(f.Subject) + " %"
@@ -174,65 +147,63 @@ func (f *DeliveryFilter) where() (w where) {
 		}
 		w.add(`' ' || subjects || ' ' LIKE ? ESCAPE '\'`, pattern)
 	}
-	if f.Unquarantined {
+	if f.WithoutSetAside {
 		w.conditions = append(w.conditions, "state NOT IN ('quarantined', 'dismissed')")
 	}
 	if f.RevisionBelow > 0 {
 		w.add("revision < ?", f.RevisionBelow)
 	}
-	if f.AfterMessageID != "" {
-		w.add("message_id > ?", f.AfterMessageID)
-	}
-	if f.NewestFirst && f.Before != (DeliveryCursor{}) {
-		w.add("(received_at, message_id) < (?, ?)", int64(f.Before.ReceivedAt), f.Before.MessageID)
-	}
 	return w
 }
 
-// page runs a SELECT for a page of what the filter selects.
-func (f *DeliveryFilter) page(ctx context.Context, db *DB, text string) (*sql.Rows, error) {
-	w := f.where()
-	order := "message_id"
+// Deliveries returns a page of deliveries, by message id unless the filter says newest first.
+func (db *DB) Deliveries(ctx context.Context, f mirror.DeliveryFilter) (p mirror.Page[mirror.Delivery], err error) {
+	list, order, after := deliveriesList, "message_id", "message_id > ?"
 	if f.NewestFirst {
-		order = "received_at DESC, message_id DESC"
+		list, order, after = newestDeliveriesList, "received_at DESC, message_id DESC", "(received_at, message_id) < (?, ?)"
+	}
+	at, found, err := placeOf(list, f.After)
+	if err != nil {
+		return p, err
+	}
+	w := selectDeliveries(&f)
+	switch {
+	case found && f.NewestFirst:
+		w.add(after, int64(at.at), at.id)
+	case found:
+		w.add(after, at.id)
 	}
 	rest, args := w.pageBy(order, f.Limit)
-	return db.query(ctx, text+rest, args...)
+	rows, err := db.query(ctx, deliveryColumns+rest, args...)
+	all, err := scanAll(rows, err, func(r *sql.Rows) (mirror.Delivery, error) {
+		d, err := scanDelivery(r)
+		return d.Record(), err
+	})
+	return pageOf(all, err, f.Limit, list, func(d *mirror.Delivery) place { return place{clerk.TimeOf(d.ReceivedAt), d.MessageID} })
 }
 
-// Deliveries lists inbox rows, by message id unless the filter says newest first.
-func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) {
-	rows, err := f.page(ctx, db, deliveryColumns)
+// DeliveriesAfter lists inbox rows by message id, those after one, at most limit.
+func (db *DB) DeliveriesAfter(ctx context.Context, f mirror.DeliveryFilter, after string, limit int) ([]Delivery, error) {
+	rows, err := db.deliveriesAfter(ctx, deliveryColumns, &f, after, limit)
 	return scanAll(rows, err, scanDelivery)
 }
 
-// DeliveryIDs lists message ids alone, in order: bodies may be large.
-func (db *DB) DeliveryIDs(ctx context.Context, f DeliveryFilter) ([]string, error) {
-	rows, err := f.page(ctx, db, "SELECT message_id FROM clerk_inbox")
+// DeliveryIDs lists message ids alone, as [DB.DeliveriesAfter] does: bodies may be large.
+func (db *DB) DeliveryIDs(ctx context.Context, f mirror.DeliveryFilter, after string, limit int) ([]string, error) {
+	rows, err := db.deliveriesAfter(ctx, "SELECT message_id FROM clerk_inbox", &f, after, limit)
 	return scanAll(rows, err, scanOne[string])
 }
 
-// DeliveryCount is how many deliveries of a type are in a state.
-type DeliveryCount struct {
-	Type  string `json:"type"`
-	State State  `json:"state"`
-	Count int64  `json:"count"`
+func (db *DB) deliveriesAfter(ctx context.Context, text string, f *mirror.DeliveryFilter, after string, limit int) (*sql.Rows, error) {
+	w := selectDeliveries(f)
+	w.add("message_id > ?", after)
+	args := append(slices.Clone(w.args), limit)
+	return db.query(ctx, text+w.String()+" ORDER BY message_id LIMIT "+params(len(args), len(args)), args...)
 }
 
 // CountDeliveries counts what a filter selects, by type and state.
-func (db *DB) CountDeliveries(ctx context.Context, f DeliveryFilter) ([]DeliveryCount, error) {
-	w := f.where()
+func (db *DB) CountDeliveries(ctx context.Context, f mirror.DeliveryFilter) ([]mirror.DeliveryCount, error) {
+	w := selectDeliveries(&f)
 	rows, err := db.query(ctx, "SELECT COALESCE(type, ''), state, count(*) FROM clerk_inbox"+w.String()+" GROUP BY 1, 2 ORDER BY 1, 2", w.args...)
-	return scanAll(rows, err, func(r *sql.Rows) (c DeliveryCount, err error) { return c, r.Scan(&c.Type, &c.State, &c.Count) })
-}
-
-// pageSize bounds a page: 50 rows unless told, 500 at most.
-func pageSize(limit int) int {
-	switch {
-	case limit <= 0:
-		return 50
-	case limit > 500:
-		return 500
-	}
-	return limit
+	return scanAll(rows, err, func(r *sql.Rows) (c mirror.DeliveryCount, err error) { return c, r.Scan(&c.Type, &c.State, &c.Count) })
 }

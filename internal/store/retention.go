@@ -11,20 +11,6 @@ import (
 // purgePage bounds how many rows one transaction of a purge touches, so that events wait no longer for it than for a commit.
 const purgePage = 500
 
-// Purged counts what was older than its retention.
-type Purged struct {
-	Bodies     int64 `json:"bodies"`     // taken from deliveries that were kept
-	Deliveries int64 `json:"deliveries"` // removed with their message ids
-	Changes    int64 `json:"changes"`
-	Audit      int64 `json:"audit"`
-	Drift      int64 `json:"drift"`
-}
-
-// Add sums two counts.
-func (p Purged) Add(q Purged) Purged {
-	return Purged{p.Bodies + q.Bodies, p.Deliveries + q.Deliveries, p.Changes + q.Changes, p.Audit + q.Audit, p.Drift + q.Drift}
-}
-
 // PurgeBodies takes the bodies from deliveries received between two times that need none: those that were applied,
 // ignored or dismissed. Dead letters and quarantined ones keep theirs until they are removed.
 func (db *DB) PurgeBodies(ctx context.Context, from, before clerk.Time) (int64, error) {

@@ -5,18 +5,11 @@ import (
 	"database/sql"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
 )
 
-// Counts are the figures of a mirror. They are business figures: not for anonymous eyes.
-type Counts struct {
-	Live          map[clerk.Kind]int64 `json:"live"`
-	Deliveries    map[State]int64      `json:"deliveries"` // all but the applied ones
-	VerifyQueue   int64                `json:"verify_queue"`
-	RolesRejected int64                `json:"roles_rejected"` // users whose role is not on the ladder
-}
-
-// Counts counts rows; it reads whole tables.
-func (db *DB) Counts(ctx context.Context) (c Counts, err error) {
+// Counts returns what the database knows of a mirror's figures. It reads whole tables.
+func (db *DB) Counts(ctx context.Context) (c mirror.Counts, err error) {
 	c.Live = map[clerk.Kind]int64{}
 	for kind, t := range tables {
 		if c.Live[kind], err = db.number(ctx, "SELECT count(*) FROM "+t.name+"_live"); err != nil {
@@ -34,9 +27,9 @@ func (db *DB) Counts(ctx context.Context) (c Counts, err error) {
 }
 
 // CountNotApplied counts the deliveries that were not simply applied, by state.
-func (db *DB) CountNotApplied(ctx context.Context) (map[State]int64, error) {
+func (db *DB) CountNotApplied(ctx context.Context) (map[mirror.DeliveryState]int64, error) {
 	rows, err := db.query(ctx, "SELECT state, count(*) FROM clerk_inbox WHERE state <> 'applied' GROUP BY state")
-	return scanMap(rows, err, func(r *sql.Rows) (s State, n int64, err error) { return s, n, r.Scan(&s, &n) })
+	return scanMap(rows, err, func(r *sql.Rows) (s mirror.DeliveryState, n int64, err error) { return s, n, r.Scan(&s, &n) })
 }
 
 // RolesRejected counts the live users whose metadata names a role that is not on the ladder.

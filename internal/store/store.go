@@ -241,6 +241,18 @@ func exactlyOne[T any](all []T, err error) (one T, _ error) {
 	return all[0], nil
 }
 
+// only is [exactlyOne] for what a caller looked for; its error names that.
+func only[T any](all []T, err error, what, id string) (T, error) {
+	one, err := exactlyOne(all, err)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		err = fmt.Errorf("%s %s %w", what, id, ErrNotFound)
+	case errors.Is(err, ErrAmbiguous):
+		err = fmt.Errorf("%s %s is %w", what, id, ErrAmbiguous)
+	}
+	return one, err
+}
+
 // params is "$from, …, $to".
 func params(from, to int) string {
 	list := make([]string, 0, to-from+1)

@@ -3,6 +3,7 @@ package store
 import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 var userColumns = []column{
@@ -33,13 +34,13 @@ var userColumns = []column{
 // partial ones) it is the first address, else a top-level email.
 func PrimaryEmail(user clerk.Value) string {
 	if user.Get("primary_email_address_id").Exists() || user.Get("email_addresses").Len() > 0 {
-		return primaryAddress(user).Get("email_address").String()
+		return clerk.PrimaryAddress(user).Get("email_address").String()
 	}
 	return user.Get("email").String()
 }
 
-// RoleBy is the role of a stored user by a ladder, which need not be the one by which the row was written.
-func (u *User) RoleBy(ladder []string) row.UserRole {
+// RoleOfUser returns the role of a stored user by a ladder, which need not be the one by which the row was written.
+func RoleOfUser(u *mirror.User, ladder []string) row.UserRole {
 	metadata, err := clerk.Parse(u.PublicMetadata)
 	if err != nil { // none is stored
 		metadata = clerk.Null()

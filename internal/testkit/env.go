@@ -13,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Env is an emulated Clerk instance, a mirror that its webhooks reach, and a reconciler that reads
@@ -78,7 +79,7 @@ func (e *Env) NewReconciler(o ReconcilerOptions) *reconcile.Reconciler {
 }
 
 // Backfill reads everything from Clerk.
-func (e *Env) Backfill() *reconcile.Report {
+func (e *Env) Backfill() *mirror.SyncReport {
 	e.Helper()
 	report, err := e.Reconciler.Backfill(e.Context(), nil)
 	e.Must(err)
@@ -86,7 +87,7 @@ func (e *Env) Backfill() *reconcile.Report {
 }
 
 // Walk compares everything with Clerk.
-func (e *Env) Walk(o reconcile.Options) *reconcile.Report {
+func (e *Env) Walk(o mirror.ReconcileOptions) *mirror.SyncReport {
 	e.Helper()
 	report, err := e.Reconciler.Walk(e.Context(), o)
 	e.Must(err)
@@ -94,7 +95,7 @@ func (e *Env) Walk(o reconcile.Options) *reconcile.Report {
 }
 
 // Tick does the work of a minute in the background, and advances the clock by that minute.
-func (e *Env) Tick() *reconcile.Report {
+func (e *Env) Tick() *mirror.SyncReport {
 	e.Helper()
 	report, err := e.Reconciler.Tick(e.Context())
 	e.Must(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -31,7 +32,7 @@ func (e *Env) Redeliver(eventType string) {
 		if m.Type != eventType {
 			continue
 		}
-		if o := e.Post(m.ID, string(m.Body)); o.Status != ingest.Processed {
+		if o := e.Post(m.ID, string(m.Body)); o.Status != mirror.OutcomeProcessed {
 			e.Fatalf("%s: %+v", eventType, o)
 		}
 		return
@@ -61,11 +62,11 @@ func (e *Env) webhookHandler() http.Handler {
 			return
 		}
 		switch e.Ingest.Submit(prepared).Status {
-		case ingest.Invalid:
+		case mirror.OutcomeInvalid:
 			w.WriteHeader(http.StatusBadRequest)
-		case ingest.Failed:
+		case mirror.OutcomeFailed:
 			w.WriteHeader(http.StatusInternalServerError)
-		case ingest.Unavailable:
+		case mirror.OutcomeUnavailable:
 			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
 		}

@@ -74,7 +74,7 @@ func (e *Env) StoredUser(id string) clerk.Value {
 	e.Helper()
 	u, err := e.DB.UserByClerkID(e.Context(), id)
 	e.Must(err)
-	return e.Parse(string(u.Raw))
+	return e.Parse(string(u.RawObject()))
 }
 
 // Parse parses JSON.

@@ -15,6 +15,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Cookbook runs every block of docs/sql.md on a database with a few objects, and compares the first column of what it
@@ -161,10 +162,10 @@ func seedCookbook(t *testing.T, db *store.DB) {
 		}); err != nil {
 			return err
 		}
-		if err := tx.AppendAudit(ctx, []store.AuditEntry{{Action: store.AuditRole, ClerkUserID: "user_ada", Was: "solo", Became: "admin"}}); err != nil {
+		if err := tx.AppendAudit(ctx, []mirror.AuditEntry{{Action: mirror.AuditRole, ClerkUserID: "user_ada", Was: "solo", Became: "admin"}}); err != nil {
 			return err
 		}
-		if err := tx.AppendDrift(ctx, []store.Drift{{Kind: clerk.KindUser, ID: "user_ada", FoundAt: clerk.Time(now.UnixMilli()), Cause: "unknown"}}); err != nil {
+		if err := tx.AppendDrift(ctx, []mirror.Drift{{Kind: clerk.KindUser, ID: "user_ada", FoundAt: now, Cause: "unknown"}}); err != nil {
 			return err
 		}
 		return tx.QueueVerify(ctx, []store.VerifyItem{{Key: ada.Key, Reason: "tie"}})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 func leases(t *testing.T, db *store.DB) {
@@ -76,41 +77,46 @@ func walks(t *testing.T, db *store.DB) {
 			Rows: 6, Found: 7, Repaired: 8,
 		}
 	}
-	drift := []store.Drift{
-		{Kind: clerk.KindUser, ID: "user_2", FoundAt: 9, Cause: "missed_event", Fields: []string{"a", "b"}, Since: 3, Repaired: true},
-		{Kind: clerk.KindUser, ID: "user_1", FoundAt: 8, Cause: "unknown"},
+	drift := []mirror.Drift{
+		{Kind: clerk.KindUser, ID: "user_2", FoundAt: clerk.Time(9).Time(), Cause: "missed_event", Fields: []string{"a", "b"}, Since: clerk.Time(3).Time(), Repaired: true},
+		{Kind: clerk.KindUser, ID: "user_1", FoundAt: clerk.Time(8).Time(), Cause: "unknown"},
 	}
 	for range 2 {
 		if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.AppendDrift(t.Context(), drift) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	older := store.Drift{Kind: clerk.KindRole, ID: "role_1", FoundAt: 8, Cause: "unknown"}
-	all := []store.Drift{drift[0], older, drift[1]}
+	older := mirror.Drift{Kind: clerk.KindRole, ID: "role_1", FoundAt: clerk.Time(8).Time(), Cause: "unknown"}
+	all := []mirror.Drift{drift[0], older, drift[1]}
 	if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.AppendDrift(t.Context(), all[1:2]) }); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
-		filter store.DriftFilter
-		want   []store.Drift
+		filter mirror.DriftFilter
+		want   []mirror.Drift
 	}{
-		"all":       {store.DriftFilter{}, all},
-		"a kind":    {store.DriftFilter{Kind: clerk.KindUser}, drift},
-		"later":     {store.DriftFilter{Since: 9}, all[:1]},
-		"one":       {store.DriftFilter{Limit: 1}, all[:1]},
-		"next page": {store.DriftFilter{After: all[0]}, all[1:]},
-		"the last":  {store.DriftFilter{After: all[1], Since: 8}, all[2:]},
-		"none left": {store.DriftFilter{After: all[2]}, nil},
+		"all":    {mirror.DriftFilter{}, all},
+		"a kind": {mirror.DriftFilter{Kind: clerk.KindUser}, drift},
+		"later":  {mirror.DriftFilter{Since: clerk.Time(9).Time()}, all[:1]},
+		"one":    {mirror.DriftFilter{Limit: 1}, all[:1]},
 	} {
 		got, err := db.Drift(t.Context(), test.filter)
-		if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+		if diff := cmp.Diff(test.want, got.Items); diff != "" || err != nil {
 			t.Errorf("%s: %v %s", name, err, diff)
+		}
+	}
+	for _, limit := range []int{1, 2, 3} {
+		got := inPages(t, func(after mirror.Cursor) (mirror.Page[mirror.Drift], error) {
+			return db.Drift(t.Context(), mirror.DriftFilter{After: after, Limit: limit})
+		})
+		if diff := cmp.Diff(all, got); diff != "" {
+			t.Errorf("in pages of %d: %s", limit, diff)
 		}
 	}
 	if n, err := db.PurgeDrift(t.Context(), 9); n != 2 || err != nil {
 		t.Errorf("%d rows purged, %v", n, err)
 	}
-	if got, err := db.Drift(t.Context(), store.DriftFilter{}); !cmp.Equal(got, all[:1]) || err != nil {
+	if got, err := db.Drift(t.Context(), mirror.DriftFilter{}); !cmp.Equal(got.Items, all[:1]) || err != nil {
 		t.Errorf("after a purge: %+v, %v", got, err)
 	}
 }

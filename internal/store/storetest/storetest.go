@@ -13,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Run checks the promises of a store. open answers a fresh, empty, unmigrated database.
@@ -58,35 +59,38 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 }
 
 func audit(t *testing.T, db *store.DB) {
-	for _, entries := range [][]store.AuditEntry{
-		{{Action: store.AuditRole, ClerkUserID: "user_1", Was: "solo", Became: "admin"}, {Action: store.AuditImpersonated, ClerkUserID: "user_2", Actor: "user_1"}},
-		{{Action: store.AuditContradiction, ClerkUserID: "user_1", RequestID: "r"}},
+	for _, entries := range [][]mirror.AuditEntry{
+		{{Action: mirror.AuditRole, ClerkUserID: "user_1", Was: "solo", Became: "admin"}, {Action: mirror.AuditImpersonated, ClerkUserID: "user_2", Actor: "user_1"}},
+		{{Action: mirror.AuditContradiction, ClerkUserID: "user_1", RequestID: "r"}},
 	} {
 		if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.AppendAudit(t.Context(), entries) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	listed := func(f store.AuditFilter) []store.AuditEntry {
+	listed := func(f mirror.AuditFilter) []mirror.AuditEntry {
 		all, err := db.Audit(t.Context(), f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return all
+		return all.Items
 	}
-	all := listed(store.AuditFilter{})
-	if len(all) != 3 || all[0].At < all[2].At || all[0].ID < all[1].ID {
+	all := listed(mirror.AuditFilter{})
+	if len(all) != 3 || all[0].At.Before(all[2].At) || all[0].ID < all[1].ID {
 		t.Fatalf("listed %+v", all)
 	}
-	if page := listed(store.AuditFilter{Before: all[0].ID, Limit: 1}); len(page) != 1 || page[0] != all[1] {
-		t.Errorf("the second page is %+v", page)
+	paged := inPages(t, func(after mirror.Cursor) (mirror.Page[mirror.AuditEntry], error) {
+		return db.Audit(t.Context(), mirror.AuditFilter{After: after, Limit: 1})
+	})
+	if diff := cmp.Diff(all, paged); diff != "" {
+		t.Errorf("in pages of one: %s", diff)
 	}
-	if of := listed(store.AuditFilter{ClerkUserID: "user_1", Action: store.AuditRole}); len(of) != 1 || of[0].Was != "solo" || of[0].Became != "admin" {
+	if of := listed(mirror.AuditFilter{ClerkUserID: "user_1", Action: mirror.AuditRole}); len(of) != 1 || of[0].Was != "solo" || of[0].Became != "admin" {
 		t.Errorf("of one user and action: %+v", of)
 	}
-	if n, err := db.PurgeAudit(t.Context(), all[2].At); n != 0 || err != nil {
+	if n, err := db.PurgeAudit(t.Context(), clerk.TimeOf(all[2].At)); n != 0 || err != nil {
 		t.Errorf("%d entries purged that are not older, %v", n, err)
 	}
-	if n, err := db.PurgeAudit(t.Context(), all[0].At+1); n != 3 || err != nil {
+	if n, err := db.PurgeAudit(t.Context(), clerk.TimeOf(all[0].At)+1); n != 3 || err != nil {
 		t.Errorf("%d entries purged, %v", n, err)
 	}
 }
@@ -95,11 +99,11 @@ func audit(t *testing.T, db *store.DB) {
 func purges(t *testing.T, db *store.DB) {
 	const rows = 1300
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
-		drift := make([]store.Drift, rows)
+		drift := make([]mirror.Drift, rows)
 		for i := range drift {
-			drift[i] = store.Drift{Kind: clerk.KindUser, ID: strconv.Itoa(i), FoundAt: 1, Cause: "unknown"}
+			drift[i] = mirror.Drift{Kind: clerk.KindUser, ID: strconv.Itoa(i), FoundAt: clerk.Time(1).Time(), Cause: "unknown"}
 		}
-		return errors.Join(tx.AppendAudit(t.Context(), make([]store.AuditEntry, rows)), tx.AppendDrift(t.Context(), drift))
+		return errors.Join(tx.AppendAudit(t.Context(), make([]mirror.AuditEntry, rows)), tx.AppendDrift(t.Context(), drift))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -249,7 +253,7 @@ func oddText(t *testing.T, db *store.DB) {
 	if want := "A\uFFFDB\uFFFDC😀"; u.FirstName != want {
 		t.Errorf("first name %q, want %q", u.FirstName, want)
 	}
-	if got := string(u.Raw); got != r.Raw {
+	if got := string(u.RawObject()); got != r.Raw {
 		t.Errorf("raw %q, want %q", got, r.Raw)
 	}
 }
@@ -354,6 +358,21 @@ func ambiguous(t *testing.T, db *store.DB) {
 	}
 }
 
+// inPages reads all pages of a list.
+func inPages[T any](t *testing.T, list func(after mirror.Cursor) (mirror.Page[T], error)) (all []T) {
+	t.Helper()
+	for next := mirror.Cursor(""); ; {
+		page, err := list(next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all = append(all, page.Items...); page.Next == "" {
+			return all
+		}
+		next = page.Next
+	}
+}
+
 func paging(t *testing.T, db *store.DB) {
 	var rows []*store.Row
 	for i := range 7 {
@@ -361,27 +380,32 @@ func paging(t *testing.T, db *store.DB) {
 		rows = append(rows, newRow(t, clerk.KindUser, `{"id":"user_`+id+`","first_name":"N%_`+id+`","created_at":`+[]string{"1780000000000", "null"}[i%2]+`}`))
 	}
 	save(t, db, rows...)
-	var seen []string
-	filter := store.UserFilter{Limit: 2}
-	for {
-		users, err := db.Users(t.Context(), filter)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, u := range users {
-			seen = append(seen, u.ClerkUserID)
-			filter.After = store.Cursor{CreatedAt: u.CreatedAt, ID: u.ClerkUserID}
-		}
-		if len(users) < 2 {
-			break
-		}
-	}
 	want := []string{"user_g", "user_e", "user_c", "user_a", "user_f", "user_d", "user_b"}
-	if diff := cmp.Diff(want, seen); diff != "" {
-		t.Errorf("pages (-want +got):\n%s", diff)
+	for _, limit := range []int{1, 2, 7, 8} {
+		var seen []string
+		for _, u := range inPages(t, func(after mirror.Cursor) (mirror.Page[mirror.User], error) {
+			return db.Users(t.Context(), mirror.UserFilter{After: after, Limit: limit})
+		}) {
+			seen = append(seen, u.ClerkUserID)
+		}
+		if diff := cmp.Diff(want, seen); diff != "" {
+			t.Errorf("in pages of %d (-want +got):\n%s", limit, diff)
+		}
 	}
-	found, err := db.Users(t.Context(), store.UserFilter{Search: "n%_C"})
-	if err != nil || len(found) != 1 || found[0].ClerkUserID != "user_c" {
+	first, err := db.Users(t.Context(), mirror.UserFilter{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Sessions(t.Context(), mirror.SessionFilter{After: first.Next}); !errors.Is(err, store.ErrInvalidCursor) {
+		t.Errorf("the cursor of another list: %v", err)
+	}
+	for _, bad := range []mirror.Cursor{"x", "user_a", first.Next + "=", first.Next[1:]} {
+		if _, err := db.Users(t.Context(), mirror.UserFilter{After: bad}); !errors.Is(err, store.ErrInvalidCursor) {
+			t.Errorf("the cursor %q: %v", bad, err)
+		}
+	}
+	found, err := db.Users(t.Context(), mirror.UserFilter{Search: "n%_C"})
+	if err != nil || len(found.Items) != 1 || found.Items[0].ClerkUserID != "user_c" {
 		t.Errorf("search with wildcards in it: %v, %v", found, err)
 	}
 }
@@ -404,7 +428,7 @@ func rolePermissions(t *testing.T, db *store.DB) {
 		}
 	}
 	for _, key := range []string{"org:r", "r"} {
-		if list, err := db.Memberships(t.Context(), store.MembershipFilter{Role: key}); err != nil || len(list) != 2 {
+		if list, err := db.Memberships(t.Context(), mirror.MembershipFilter{Role: key}); err != nil || len(list.Items) != 2 {
 			t.Errorf("members with the role %s: %+v, %v", key, list, err)
 		}
 	}
@@ -416,7 +440,7 @@ func banFloor(t *testing.T, db *store.DB) {
 	save(t, db, user,
 		newRow(t, clerk.KindSession, `{"id":"sess_old","user_id":"user_b","status":"active","created_at":1780000000004}`),
 		newRow(t, clerk.KindSession, `{"id":"sess_new","user_id":"user_b","status":"active","created_at":1780000000006}`))
-	for id, want := range map[string]string{"sess_old": "revoked", "sess_new": "active"} {
+	for id, want := range map[string]mirror.SessionStatus{"sess_old": mirror.SessionRevoked, "sess_new": mirror.SessionActive} {
 		if s, err := db.Session(t.Context(), id); err != nil || s.Status != want {
 			t.Errorf("%s is %q, %v; want %s", id, s.Status, err, want)
 		}

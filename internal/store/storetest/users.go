@@ -7,6 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 func byRowID(t *testing.T, db *store.DB) {
@@ -22,7 +23,7 @@ func byRowID(t *testing.T, db *store.DB) {
 			t.Errorf("by %q: %v, want not found", none, err)
 		}
 	}
-	if found, err := db.Users(t.Context(), store.UserFilter{Search: id[:13]}); err != nil || len(found) != 1 {
+	if found, err := db.Users(t.Context(), mirror.UserFilter{Search: id[:13]}); err != nil || len(found.Items) != 1 {
 		t.Errorf("search for a part of the row id: %+v, %v", found, err)
 	}
 }

@@ -1,0 +1,101 @@
+package store
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// ErrInvalidCursor means that a text is not a cursor of the list that it was given to.
+var ErrInvalidCursor = errors.New("not a cursor of this list")
+
+// place is where a row stands in its list. at is zero in lists that are ordered by id alone.
+type place struct {
+	at clerk.Time
+	id string
+}
+
+// The lists, as cursors name them.
+const (
+	usersList            = "users"
+	sessionsList         = "sessions"
+	organizationsList    = "organizations"
+	membershipsList      = "memberships"
+	deliveriesList       = "deliveries"
+	newestDeliveriesList = "deliveries.newest"
+	auditList            = "audit"
+	driftList            = "drift"
+)
+
+// cursorOf writes a place as the cursor of a list.
+func cursorOf(list string, p place) mirror.Cursor {
+	text := list + "\n" + strconv.FormatInt(int64(p.at), 10) + "\n" + p.id
+	return mirror.Cursor(base64.RawURLEncoding.EncodeToString([]byte(text)))
+}
+
+// placeOf reads a cursor of a list. found is false for the empty cursor.
+func placeOf(list string, c mirror.Cursor) (p place, found bool, err error) {
+	if c == "" {
+		return p, false, nil
+	}
+	text, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
+	parts := strings.SplitN(string(text), "\n", 3)
+	if err != nil || len(parts) != 3 || parts[0] != list || parts[2] == "" {
+		return p, false, fmt.Errorf("%q is %w", string(c), ErrInvalidCursor)
+	}
+	at, err := strconv.ParseInt(parts[1], 10, 64)
+	if err != nil {
+		return p, false, fmt.Errorf("%q is %w", string(c), ErrInvalidCursor)
+	}
+	return place{clerk.Time(at), parts[2]}, true, nil
+}
+
+// pageOf makes a page of the rows of a query by [where.page] or [where.pageBy], which read one row more than the page has.
+func pageOf[T any](rows []T, err error, limit int, list string, at func(*T) place) (p mirror.Page[T], _ error) {
+	if err != nil {
+		return p, err
+	}
+	if size := pageSize(limit); len(rows) > size {
+		rows = rows[:size]
+		p.Next = cursorOf(list, at(&rows[size-1]))
+	}
+	p.Items = append([]T{}, rows...)
+	return p, nil
+}
+
+// after adds the condition that a page of a list by creation, newest first, begins at a cursor.
+func (w *where) after(list string, c mirror.Cursor, id string) error {
+	p, found, err := placeOf(list, c)
+	if found {
+		w.add("(COALESCE(created_at, 0), "+id+") < (?, ?)", int64(p.at), p.id)
+	}
+	return err
+}
+
+// page returns the rest of a list query, and all arguments of the query.
+func (w *where) page(id string, limit int) (rest string, args []any) {
+	return w.pageBy("COALESCE(created_at, 0) DESC, "+id+" DESC", limit)
+}
+
+// pageBy is page in another order.
+func (w *where) pageBy(order string, limit int) (rest string, args []any) {
+	args = append(slices.Clone(w.args), pageSize(limit)+1)
+	return w.String() + " ORDER BY " + order + " LIMIT " + params(len(args), len(args)), args
+}
+
+// pageSize bounds a page: 50 rows by default, 500 at most.
+func pageSize(limit int) int {
+	switch {
+	case limit <= 0:
+		return 50
+	case limit > 500:
+		return 500
+	}
+	return limit
+}

@@ -1,0 +1,60 @@
+package mirror
+
+import "time"
+
+// AuditAction is what an audit entry is about.
+type AuditAction string
+
+// The actions that the audit records.
+const (
+	AuditContradiction AuditAction = "contradiction"      // a token was refused because a newer stored fact says otherwise
+	AuditImpersonated  AuditAction = "impersonated"       // an actor used the account of a user
+	AuditRole          AuditAction = "role_changed"       // the role of a user
+	AuditMembership    AuditAction = "member_changed"     // the role of a user in an organization
+	AuditPolicy        AuditAction = "policy_changed"     // the route policy, by its version
+	AuditDismissed     AuditAction = "delivery_dismissed" // an operator decided that a dead letter need not be applied
+	AuditLadder        AuditAction = "ladder_changed"     // the role ladder from which stored roles are derived
+	AuditRedaction     AuditAction = "redaction_changed"  // what is removed from stored objects
+	AuditAccepted      AuditAction = "accepted"           // an operator had an object set to what Clerk has, against what was stored
+)
+
+// AuditEntry is one line of the audit. It holds ids and names of roles, never other personal data.
+type AuditEntry struct {
+	// ID orders entries by time.
+	ID string `json:"id"`
+	// At is when it happened.
+	At time.Time `json:"at"`
+	// Action is what happened.
+	Action AuditAction `json:"action"`
+	// ClerkUserID is the user it is about, empty for none.
+	ClerkUserID string `json:"clerk_user_id"`
+	// ClerkSessionID is the session of the request, empty for none.
+	ClerkSessionID string `json:"clerk_session_id"`
+	// ClerkOrganizationID is the organization it is about, empty for none.
+	ClerkOrganizationID string `json:"clerk_organization_id"`
+	// Actor is who did it: a Clerk user id for an impersonation, the name that an operator gave, else empty.
+	Actor string `json:"actor"`
+	// Origin is what caused it: a message id, "read", or a method and a route.
+	Origin string `json:"origin"`
+	// Was is the value before: for a contradiction, what the token said.
+	Was string `json:"was"`
+	// Became is the value after: for a contradiction, what is stored.
+	Became string `json:"became"`
+	// RequestID is the id of the HTTP request, empty for none.
+	RequestID string `json:"request_id"`
+}
+
+// MarshalJSON writes the fields, and null for a zero time.
+func (e AuditEntry) MarshalJSON() ([]byte, error) { return encode(e) }
+
+// AuditFilter selects audit entries. The zero value selects all.
+type AuditFilter struct {
+	// ClerkUserID selects the entries about a user.
+	ClerkUserID string
+	// Action selects the entries with this action.
+	Action AuditAction
+	// After is where the page begins: [Page.Next] of the page before.
+	After Cursor
+	// Limit is the size of a page: 50 for 0, at most 500.
+	Limit int
+}
