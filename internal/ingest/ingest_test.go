@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -86,21 +87,25 @@ func TestReplayOfTheWholeInboxChangesNoRow(t *testing.T) {
 // snapshot is what the live views show and how long the feed is.
 func snapshot(t *testing.T, db *store.DB) map[string]any {
 	t.Helper()
-	usersPage, err1 := db.Users(t.Context(), mirror.UserFilter{})
-	users := usersPage.Items
-	organizationsPage, err2 := db.Organizations(t.Context(), mirror.OrganizationFilter{})
-	organizations := organizationsPage.Items
-	sessionsPage, err3 := db.Sessions(t.Context(), mirror.SessionFilter{})
-	sessions := sessionsPage.Items
-	membersPage, err4 := db.Memberships(t.Context(), mirror.MembershipFilter{})
-	members := membersPage.Items
+	users, err1 := db.Users(t.Context(), mirror.UserFilter{})
+	organizations, err2 := db.Organizations(t.Context(), mirror.OrganizationFilter{})
+	sessions, err3 := db.Sessions(t.Context(), mirror.SessionFilter{})
+	members, err4 := db.Memberships(t.Context(), mirror.MembershipFilter{})
 	head, err5 := db.Head(t.Context())
 	for _, err := range []error{err1, err2, err3, err4, err5} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	return map[string]any{"users": users, "organizations": organizations, "sessions": sessions, "members": members, "seq": head.Seq}
+	var raw []string // what the records do not show
+	for i := range users.Items {
+		raw = append(raw, string(users.Items[i].RawObject()))
+	}
+	shown, err := json.Marshal([]any{users, organizations, sessions, members})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]any{"shown": string(shown), "raw": raw, "seq": head.Seq}
 }
 
 func TestDeadLetterIsTriedAgainWhenDeliveredAgain(t *testing.T) {
