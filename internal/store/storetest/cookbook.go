@@ -30,7 +30,7 @@ func Cookbook(t *testing.T, open func(t *testing.T) (*store.DB, *sql.DB)) {
 		"Who has an email address?":                                   store.UserID("user_ada"),
 		"Who signed up yesterday?":                                    "user_ada",
 		"Who was active in the last week?":                            "user_ada",
-		"A page of users, newest first":                               "user_mallory user_eve",
+		"A page of users, newest first":                               "user_mallory user_ada",
 		"Who has a permission in an organization?":                    "user_bob",
 		"Who are the members of an organization, and who has a role?": "user_ada",
 		"How many users has each plan in public metadata?":            "none pro",
