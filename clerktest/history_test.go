@@ -181,7 +181,7 @@ func (h *history) happen() {
 			"invite", "accept", "withdraw", "domain", "domain", "role", "role", "role", "permission", "permission", "subscribe", "metadata",
 		}).Draw(h.t, "deed"); deed {
 		case "live":
-			if _, err := h.clerk.Live(h.t.Context()); err != nil {
+			if _, err := h.clerk.Step(h.t.Context()); err != nil {
 				h.t.Fatal(err)
 			}
 		case "faults":

@@ -160,7 +160,7 @@ func (c *instance) equal() {
 func (c *instance) change(deeds int) {
 	c.Helper()
 	for range deeds {
-		_, err := c.clerk.Live(c.Context())
+		_, err := c.clerk.Step(c.Context())
 		c.must(err)
 	}
 }

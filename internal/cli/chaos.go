@@ -239,7 +239,7 @@ func rage(ctx context.Context, e *emulator.Emulator, s storm, deeds int, progres
 	}
 	fmt.Fprintf(progress, "%-24s %d things happen\n", s.name, deeds)
 	for range deeds {
-		if _, err := e.Live(ctx); err != nil {
+		if _, err := e.Step(ctx); err != nil {
 			return err
 		}
 	}

@@ -164,7 +164,7 @@ func (w *watched) live(ctx context.Context, lasts time.Duration) error {
 // act lets a thing or two happen at Clerk.
 func (w *watched) act(ctx context.Context) error {
 	for range w.random.IntN(3) {
-		if _, err := w.clerk.Live(ctx); err != nil {
+		if _, err := w.clerk.Step(ctx); err != nil {
 			return err
 		}
 		w.claims.Actions++

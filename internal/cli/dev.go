@@ -198,7 +198,7 @@ const settlers = 60
 func (d *demonstration) settle(ctx context.Context) error {
 	if !d.resumed {
 		for range settlers {
-			if _, err := d.clerk.Live(ctx); err != nil {
+			if _, err := d.clerk.Step(ctx); err != nil {
 				return err
 			}
 		}

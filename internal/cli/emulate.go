@@ -183,7 +183,7 @@ func printEnv(w io.Writer, k emulator.Keys) {
 // live lets something happen every second or so until the context ends; told hears of each.
 func live(ctx context.Context, e *emulator.Emulator, told func(words string)) {
 	for {
-		words, err := e.Live(ctx)
+		words, err := e.Step(ctx)
 		if err == nil && told != nil {
 			told(words)
 		}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// access are the roles and permissions of organizations.
+// access has the roles and permissions of organizations.
 type access struct {
 	roles       []*Role
 	permissions []*Permission
@@ -31,7 +31,7 @@ func (a *access) permission(idOrKey string) *Permission {
 	return nil
 }
 
-// seedAccess makes what each instance has from the start.
+// seedAccess makes the roles and permissions that each instance has from the start.
 func (e *Emulator) seedAccess() {
 	now := e.clock.now().UnixMilli()
 	add := func(key, name string) *Permission {
@@ -269,7 +269,7 @@ func (e *Emulator) createPermission(c *call) (any, error) {
 	return x, nil
 }
 
-// userPermission is one that may be changed; the system's may not.
+// userPermission returns a permission that may be changed: any but those of the system.
 func (e *Emulator) userPermission(c *call) (*Permission, error) {
 	p := e.access.permission(c.id())
 	if p == nil {

@@ -123,8 +123,8 @@ func (i *inspector) people() {
 	sign(object{})
 	i.signIn(ada, object{})
 	sign(object{"remove": true})
-	for _, deed := range []string{"ban", "unban", "lock", "unlock"} {
-		i.post("/users/"+ada+"/"+deed, nil)
+	for _, action := range []string{"ban", "unban", "lock", "unlock"} {
+		i.post("/users/"+ada+"/"+action, nil)
 	}
 	i.post("/users/ban", object{"user_ids": []string{ada, bob}})
 	i.post("/users/unban", object{"user_ids": []string{ada, bob}})

@@ -15,25 +15,25 @@ import (
 	"time"
 )
 
-// route is one endpoint of the Backend API that is implemented; all others answer 501.
+// route is an implemented endpoint of the Backend API. All others return 501.
 type route struct {
 	method, path string
 	handle       func(*Emulator, *call) (any, error)
 }
 
-// call is a request under way, with the emulator locked.
+// call is a request under way. The emulator is locked while it runs.
 type call struct {
 	r       *http.Request
 	query   url.Values
 	body    []byte
 	version string // of the API
-	shifted bool   // a fault: the page begins one row late
+	shifted bool   // a fault: the page skips its first row
 }
 
 // raw is JSON that is already encoded.
 type raw []byte
 
-// maxBody is the longest request body that is read, in bytes.
+// maxBody is the length of the longest request body that is read, in bytes.
 const maxBody = 1 << 20
 
 func (e *Emulator) routes() *http.ServeMux {
@@ -55,7 +55,7 @@ func (e *Emulator) routes() *http.ServeMux {
 	return mux
 }
 
-// unknown answers what is not implemented. It never pretends.
+// unknown returns 501 for what is not implemented.
 func (e *Emulator) unknown(c *call) (any, error) {
 	name := c.r.Method + " " + c.r.URL.Path
 	if len(e.unimplemented) < 1000 {
@@ -65,7 +65,7 @@ func (e *Emulator) unknown(c *call) (any, error) {
 		name+" is not implemented by the emulator; docs/emulator.md lists what is.")
 }
 
-// api runs an endpoint: authorization, version, limits and faults first, as Clerk does.
+// api runs an endpoint. Authorization, version, limits and faults come first, as at Clerk.
 func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -74,7 +74,7 @@ func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler 
 				"The request body is too long."))
 			return
 		}
-		w.Header().Set("Date", e.Now().UTC().Format(http.TimeFormat)) // what is answered tells times of this clock
+		w.Header().Set("Date", e.Now().UTC().Format(http.TimeFormat)) // times in answers are of this clock
 		c := &call{r: r, query: r.URL.Query(), body: body}
 		trusted := r.Context().Value(inProcess{}) != nil
 		fault := apiFault{}
@@ -115,7 +115,7 @@ func encode(value any) (raw, error) {
 	return b, err
 }
 
-// admit refuses who may not call.
+// admit refuses calls that are not authorized.
 func (e *Emulator) admit(c *call, trusted bool) error {
 	if trusted {
 		c.version = latestVersion
@@ -159,7 +159,8 @@ func (c *call) pickVersion() error {
 	return nil
 }
 
-// answer writes JSON as Clerk does: the Content-Type is exact, for Clerk's JavaScript SDK compares it.
+// answer writes JSON as Clerk does. The Content-Type is exact, because Clerk's JavaScript SDK
+// compares it.
 func (e *Emulator) answer(w http.ResponseWriter, value any, err error) {
 	status := http.StatusOK
 	var failure *APIError
@@ -186,7 +187,7 @@ func (e *Emulator) answer(w http.ResponseWriter, value any, err error) {
 	_, _ = w.Write(body)
 }
 
-// truncate breaks off in the middle of a body.
+// truncate ends the connection in the middle of a body.
 func truncate(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -196,7 +197,8 @@ func truncate(w http.ResponseWriter, body []byte) {
 
 var unknownField = regexp.MustCompile(`unknown field "([^"]*)"`)
 
-// decode reads the request's parameters; what is unknown or of another type is refused as Clerk does.
+// decode reads the request's parameters. Unknown ones and those of another type are refused, as at
+// Clerk.
 func (c *call) decode(into any) error {
 	if len(bytes.TrimSpace(c.body)) == 0 {
 		return nil
@@ -225,7 +227,7 @@ func (c *call) decode(into any) error {
 
 func (c *call) id() string { return c.r.PathValue("id") }
 
-// list is the shape of most lists; bare arrays are the others.
+// list is the shape of most lists. The others are arrays.
 type list struct {
 	Data       any `json:"data"`
 	TotalCount int `json:"total_count"`
@@ -265,7 +267,7 @@ func (c *call) number(name string, otherwise int) (int, error) {
 	return n, nil
 }
 
-// paged cuts a page out of a list; paginated says in which of the two shapes.
+// paged returns a page of a list; paginated says in which of the two shapes.
 func paged[T any](c *call, all []T, bare bool) (any, error) {
 	limit, offset, err := c.window()
 	if err != nil {
@@ -278,13 +280,13 @@ func paged[T any](c *call, all []T, bare bool) (any, error) {
 	return list{page, len(all)}, nil
 }
 
-// cut is a page, never nil: Clerk writes an empty list as [].
+// cut returns a page, never nil: Clerk writes an empty list as [].
 func cut[T any](all []T, limit, offset int) []T {
 	start := min(offset, len(all))
 	return append([]T{}, all[start:min(start+limit, len(all))]...)
 }
 
-// filter is a parameter with several values. Of ids, +value or value includes, -value excludes.
+// filter is a parameter with several values. For ids, +value and value include, -value excludes.
 type filter struct{ include, exclude map[string]bool }
 
 const maxValues = 100
@@ -292,7 +294,7 @@ const maxValues = 100
 func (c *call) filter(name string) (filter, error) {
 	var f filter
 	values := c.query[name]
-	prefixed := name == "user_id" || name == "organization_id" // elsewhere + and - are part of the value
+	prefixed := name == "user_id" || name == "organization_id" // in others + and - are part of the value
 	if len(values) > maxValues {
 		return f, invalid(name, fmt.Sprintf("%s takes at most %d values.", name, maxValues))
 	}
@@ -314,7 +316,7 @@ func (c *call) filter(name string) (filter, error) {
 
 func (f filter) empty() bool { return len(f.include) == 0 && len(f.exclude) == 0 }
 
-// match judges an object by all its values.
+// match reports whether an object with these values passes the filter.
 func (f filter) match(values ...string) bool {
 	included := len(f.include) == 0
 	for _, v := range values {

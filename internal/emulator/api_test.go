@@ -268,7 +268,8 @@ func TestRateLimits(t *testing.T) {
 	})
 }
 
-// Ten writes to one membership, and ten to one organization; members are not writes to the organization.
+// Ten writes to one membership, and ten to one organization; members are not writes to the
+// organization.
 func TestMembersAreLimitedEachByItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

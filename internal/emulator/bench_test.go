@@ -85,7 +85,8 @@ func BenchmarkWalk(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(read), "ms/page")
 }
 
-// BenchmarkWebhooks has users change, and each change signed and delivered by HTTP to a receiver that does nothing.
+// BenchmarkWebhooks has users change, and each change signed and delivered by HTTP to a receiver
+// that does nothing.
 func BenchmarkWebhooks(b *testing.B) {
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

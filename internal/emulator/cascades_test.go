@@ -29,7 +29,7 @@ func TestCascades(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		silent bool
-		deed   func(c *clerk, user, org string)
+		change func(c *clerk, user, org string)
 		want   string
 	}{
 		"ban": {
@@ -71,7 +71,7 @@ func TestCascades(t *testing.T) {
 			c.made(base+"/invitations", object{"email_address": "x@example.com", "role": "org:member"})
 			c.made(base+"/domains", object{"name": "acme.example"})
 			r := c.listen(nil)
-			test.deed(c, user, org)
+			test.change(c, user, org)
 			c.settle()
 			if got := strings.Join(r.told(t), " "); got != test.want {
 				t.Errorf("events %s, want %s", got, test.want)
@@ -268,11 +268,11 @@ func TestSameSeedSameInstance(t *testing.T) {
 		c.made(strings.Join([]string{"/v1/organizations", org, "invitations"}, "/"), object{"email_address": "x@example.com", "role": "org:member"})
 		var words []string
 		for range 30 {
-			deed, err := c.Live(t.Context())
+			action, err := c.Step(t.Context())
 			if err != nil {
-				t.Fatalf("%s: %v", deed, err)
+				t.Fatalf("%s: %v", action, err)
 			}
-			words = append(words, deed)
+			words = append(words, action)
 		}
 		c.settle()
 		sent := []string{}

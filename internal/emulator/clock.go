@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// clock is real time plus what it was advanced by. Objects, events and retries follow it;
-// tokens and the timestamps of signatures do not, since real verifiers judge those.
+// clock is real time plus what it was advanced by. Objects, events and retries follow it. Tokens
+// and timestamps of signatures do not, because real verifiers check those.
 type clock struct {
 	mu     sync.Mutex
 	offset time.Duration

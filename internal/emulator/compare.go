@@ -8,15 +8,15 @@ import (
 	"slices"
 )
 
-// Facts are what a copy must have of one object, by name.
+// Facts is what a copy must have of one object, by name.
 type Facts map[string]any
 
-// Reader reads a copy of the instance: of each kind that it knows, everything that lives. Kinds are user,
-// session, organization, membership, invitation, domain, role, permission and subscription.
+// Reader reads the live objects of a copy of the instance, by kind. The kinds are user, session,
+// organization, membership, invitation, domain, role, permission and subscription.
 type Reader map[string]func(ctx context.Context, each func(id string, f Facts)) error
 
-// Differences compares a copy with the instance, object by object and fact by fact, and says what
-// is missing, what is too much, and what is otherwise. Kinds that the reader lacks are left out.
+// Differences compares a copy with the instance, object by object and fact by fact. It returns what
+// is missing, what is not at Clerk, and what differs. Kinds that the reader lacks are not compared.
 func (e *Emulator) Differences(ctx context.Context, copied Reader) ([]string, error) {
 	var differences []string
 	for _, kind := range []struct {
@@ -92,8 +92,8 @@ func (e *Emulator) userFacts() map[string]Facts {
 	return all
 }
 
-// sessionFacts leave out the status where no event tells of it: what ended by the clock, and
-// without child events what went with its user.
+// sessionFacts returns no status if there is no event for it: for sessions that expired and,
+// without child events, for those of a deleted or banned user.
 func (e *Emulator) sessionFacts() map[string]Facts {
 	all := map[string]Facts{}
 	for id, s := range e.sessions.byID {
@@ -139,7 +139,7 @@ func (e *Emulator) invitationFacts() map[string]Facts {
 			"created_at": i.CreatedAt, "public_metadata": i.PublicMetadata,
 		}
 		e.lapse(i)
-		if i.Status != "expired" { // no event tells
+		if i.Status != "expired" { // there is no event
 			f["status"] = i.Status
 		}
 		all[i.ID] = f
@@ -155,7 +155,8 @@ func (e *Emulator) domainFacts() map[string]Facts {
 	return all
 }
 
-// roleFacts leave out what was there from the start and never changed: no event told of it.
+// roleFacts returns no roles that exist from the start and never changed: there is no event of
+// them.
 func (e *Emulator) roleFacts() map[string]Facts {
 	all := map[string]Facts{}
 	for _, r := range e.access.roles {
@@ -174,7 +175,7 @@ func (e *Emulator) roleFacts() map[string]Facts {
 	return all
 }
 
-// permissionFacts leave out the system's own, of which no event tells.
+// permissionFacts returns no system permissions: there is no event of them.
 func (e *Emulator) permissionFacts() map[string]Facts {
 	all := map[string]Facts{}
 	for _, p := range e.access.permissions {
@@ -187,7 +188,7 @@ func (e *Emulator) permissionFacts() map[string]Facts {
 
 func (e *Emulator) subscriptionFacts() map[string]Facts {
 	all := map[string]Facts{}
-	for _, s := range e.others.subscriptions {
+	for _, s := range e.subscriptions {
 		all[s.ID] = Facts{
 			"payer_id": s.PayerID, "user_id": s.Payer.UserID, "organization_id": s.Payer.OrganizationID, "status": s.Status, "updated_at": s.UpdatedAt,
 		}

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// control registers the control API. It answers callers of this machine only.
+// control registers the control API, which accepts callers on this machine only.
 func (e *Emulator) control(mux *http.ServeMux) {
-	// what acts on the state runs, and is encoded, under the lock
+	// endpoints run, and their results are encoded, under the lock
 	for path, handle := range map[string]func(*Emulator, *call) (any, error){
 		"POST /_emulator/tokens":              (*Emulator).orderToken,
 		"POST /_emulator/users/{id}/sign_in":  (*Emulator).signInUser,
@@ -49,7 +49,7 @@ func (e *Emulator) control(mux *http.ServeMux) {
 	})
 }
 
-// local answers callers of this machine only.
+// local accepts callers on this machine only.
 func (e *Emulator) local(handle func(*call) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !e.mayControl(r) {
@@ -62,7 +62,7 @@ func (e *Emulator) local(handle func(*call) (any, error)) http.Handler {
 			e.answer(w, nil, fail(http.StatusRequestEntityTooLarge, "request_body_invalid", "Request body invalid", "The request body is too long."))
 			return
 		}
-		if len(body) > 0 { // curl -d names a form
+		if len(body) > 0 { // curl -d sends the type of a form
 			r.Header.Set("Content-Type", "application/json")
 		}
 		value, err := handle(&call{r: r, query: r.URL.Query(), body: body})
@@ -70,7 +70,8 @@ func (e *Emulator) local(handle func(*call) (any, error)) http.Handler {
 	})
 }
 
-// State is what GET /_emulator/state shows. It holds nothing that keys can be made from, such as the seed.
+// State is what GET /_emulator/state returns. It contains nothing from which keys can be made, such
+// as the seed.
 type State struct {
 	InstanceID    string         `json:"instance_id"`
 	Clock         time.Time      `json:"clock"`
@@ -82,11 +83,11 @@ type State struct {
 	Unimplemented map[string]int `json:"unimplemented"` // calls that got 501
 }
 
-// EndpointInfo is a subscriber.
+// EndpointInfo is an endpoint that receives events.
 type EndpointInfo struct {
 	URL      string `json:"url"`
 	Disabled bool   `json:"disabled"`
-	Secrets  int    `json:"secrets"` // that sign now
+	Secrets  int    `json:"secrets"` // in force
 }
 
 func (e *Emulator) state(*call) (any, error) {
@@ -103,14 +104,14 @@ func (e *Emulator) state(*call) (any, error) {
 	s.Counts = map[string]int{
 		"users": len(e.users.byID), "sessions": len(e.sessions.byID), "organizations": len(e.organizations.all),
 		"memberships": len(e.organizations.memberships), "invitations": len(e.organizations.invitations), "domains": len(e.organizations.domains),
-		"roles": len(e.access.roles), "permissions": len(e.access.permissions), "subscriptions": len(e.others.subscriptions),
+		"roles": len(e.access.roles), "permissions": len(e.access.permissions), "subscriptions": len(e.subscriptions),
 	}
 	s.Unimplemented = map[string]int{}
 	maps.Copy(s.Unimplemented, e.unimplemented)
 	return s, nil
 }
 
-// farthest is how far ahead the clock goes, so that its times can still be written.
+// farthest bounds how far the clock can be advanced, so that its times can still be written.
 const farthest = 100 * 365 * 24 * time.Hour
 
 func (e *Emulator) moveClock(c *call) (any, error) {
@@ -130,7 +131,7 @@ func (e *Emulator) moveClock(c *call) (any, error) {
 	return map[string]time.Time{"clock": e.Now().UTC()}, nil
 }
 
-// TokenOrder asks for a token; only the user must be named.
+// TokenOrder asks for a token. Only the user is required.
 type TokenOrder struct {
 	UserID         string         `json:"user_id"`
 	SessionID      string         `json:"session_id,omitempty"`
@@ -141,7 +142,7 @@ type TokenOrder struct {
 	AZP            string         `json:"azp,omitempty"`
 	Actor          map[string]any `json:"actor,omitempty"`
 	Pending        bool           `json:"pending,omitempty"`
-	FactorAges     *[2]int        `json:"fva,omitempty"` // minutes since the factors were checked; [0,-1] unless told
+	FactorAges     *[2]int        `json:"fva,omitempty"` // minutes since the factors were checked; default [0,-1]
 }
 
 // Token is what a [TokenOrder] gets.
@@ -174,7 +175,7 @@ func (e *Emulator) orderToken(c *call) (any, error) {
 	} else if s.UserID != r.ID {
 		return nil, invalid("session_id", "The session is another user's.")
 	}
-	told := *s // a token may be asked for that says other than the session
+	told := *s // a token may differ from the session
 	if organization != nil {
 		told.LastActiveOrganizationID = organization
 	}
@@ -249,7 +250,8 @@ func (e *Emulator) signOutUser(c *call) (any, error) {
 	return ended, nil
 }
 
-// editProfile is what users may change of themselves: names, user name, unsafe metadata, addresses.
+// editProfile changes what users can change themselves: names, user name, unsafe metadata,
+// addresses.
 func (e *Emulator) editProfile(c *call) (any, error) {
 	var p struct {
 		FirstName *string  `json:"first_name"`
@@ -348,7 +350,7 @@ func (e *Emulator) rotateKeys(*call) (any, error) {
 	return map[string]string{"kid": e.signing().id, "pem": e.pem()}, nil
 }
 
-// subscribeEndpoint is for receivers that start after the emulator.
+// subscribeEndpoint adds an endpoint, for receivers that start after the emulator.
 func (e *Emulator) subscribeEndpoint(c *call) (any, error) {
 	var p struct {
 		URL    string `json:"url"`

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// mayControl reports whether a request may use the control API, which signs anyone in: it comes from this machine, or
-// the options let others in, and no page in a browser sent it.
+// mayControl reports whether a request may use the control API, which signs anyone in. It must come
+// from this machine, unless the options allow others, and not from a page in a browser.
 func (e *Emulator) mayControl(r *http.Request) bool {
 	if r.Context().Value(inProcess{}) != nil {
 		return true
@@ -18,19 +18,19 @@ func (e *Emulator) mayControl(r *http.Request) bool {
 	return e.options.ControlFromAnywhere || loopback(r.RemoteAddr)
 }
 
-// fromPage reports whether a page in a browser made the request. The emulator has no pages, so it is a page of another
-// site, or one whose host name was made to point here.
+// fromPage reports whether a page in a browser sent the request. The emulator has no pages, so that
+// is a page of another site, or of a host name that was made to point here.
 func fromPage(r *http.Request) bool {
 	for _, site := range r.Header["Sec-Fetch-Site"] {
-		if site != "none" { // typed by a person
+		if site != "none" { // a person typed the address
 			return true
 		}
 	}
 	return len(r.Header["Origin"]) > 0
 }
 
-// ownName reports whether a host name is one that an attacker cannot register and point here (DNS rebinding). Other
-// machines, where they may call, use addresses and names of a private network.
+// ownName reports whether an attacker cannot register a host name and point it here (DNS
+// rebinding). Other machines, if they may call, use addresses and names of a private network.
 func (e *Emulator) ownName(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -53,7 +53,7 @@ func (e *Emulator) ownName(host string) bool {
 	return false
 }
 
-// loopback reports whether an address, with or without a port, is one of this machine's own.
+// loopback reports whether an address, with or without a port, is a loopback address.
 func loopback(address string) bool {
 	if host, _, err := net.SplitHostPort(address); err == nil {
 		address = host

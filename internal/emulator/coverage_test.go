@@ -16,8 +16,8 @@ const (
 	coverageEnds   = "<!-- end of coverage -->\n"
 )
 
-// docs/emulator.md says what the emulator has of all that Clerk has. It counts what is routed and what was
-// really sent, so that it can't promise more.
+// docs/emulator.md says what the emulator has of all that Clerk has. It counts what is routed and
+// what was really sent, so that it can't promise more.
 func TestCoverageIsAsDocumented(t *testing.T) {
 	t.Parallel()
 	const file = "../../docs/emulator.md"
@@ -77,7 +77,8 @@ func coverage(t *testing.T) string {
 		yes(endpoints), len(endpoints), strings.Join(endpoints, ""), yes(events), len(events), strings.Join(events, ""))
 }
 
-// everyEvent makes an instance do everything that an event tells of, and answers the types that were sent.
+// everyEvent makes an instance do everything that an event tells of, and answers the types that
+// were sent.
 func everyEvent(t *testing.T) map[string]bool {
 	t.Helper()
 	e, err := New(Options{Seed: 1})

@@ -1,6 +1,23 @@
-// Package emulator stands in for Clerk where there is no account and no network: an
-// instance with keys of its own, tokens signed by them, and the events of its users.
+// Package emulator is a Clerk instance in memory, for development and tests without an account and
+// without a network: Backend API, keys, tokens, and webhooks with retries and faults.
 //
-// It shares no code with what it is used to judge: its tokens are signed by go-jose, not
-// by package auth.
+// A change goes through the files in this order:
+//
+//	simulate.go            Step chooses what a simulated user does next
+//	emulator.go            Call and ServeHTTP: a request of the Backend API or the control API
+//	routes.go, api.go      endpoints, parameters, pages; limits.go and faults.go come first
+//	users.go, sessions.go, organizations.go, memberships.go, invitations.go, domains.go,
+//	access.go, templates.go, subscriptions.go, actor_tokens.go
+//	                       one file a kind; model*.go has the objects field by field
+//	sender.go              plans attempts for each endpoint, with faults
+//	  sender_queue.go      which attempt is due, by the instance's clock (clock.go)
+//	  sender_attempt.go    one signed request; Svix's retries
+//	messages.go            what became of each event
+//
+// In addition, instance.go has the identity and keys, tokens.go signs tokens, control.go is the
+// control API, state.go saves everything to a file, random.go makes what depends on the seed.
+// compare.go and ledger.go compare a copy with the instance, now and over time.
+//
+// The emulator shares no code with what it tests, except the packages clerk and webhook: its tokens
+// are signed by go-jose, not by package auth.
 package emulator

@@ -18,34 +18,39 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// Options of an instance. The zero value is an instance that a random seed invents.
+// Options of an instance. The zero value is an instance made from a random seed.
 type Options struct {
-	// Seed decides ids, keys and seeded people: anyone who knows it can make the keys. 0 means one that cannot be guessed.
+	// Seed decides ids, keys and seeded users: anyone who knows it can make the keys. 0 means a
+	// random one.
 	Seed uint64
-	// Users, Organizations and Memberships are how many are there from the start. No event tells of them.
+	// Users, Organizations and Memberships is how many exist from the start. There are no events of
+	// them.
 	Users, Organizations, Memberships int
-	// SecretKey is what the Backend API asks for; empty means one invented from the seed.
+	// SecretKey is the key of the Backend API. By default it is made from the seed.
 	SecretKey string
-	// WebhookSecret (whsec_…) signs for endpoints that are given none; empty means one invented from the seed.
+	// WebhookSecret (whsec_…) signs for endpoints without a secret of their own. By default it is
+	// made from the seed.
 	WebhookSecret string
-	// Issuer is the `iss` of tokens; empty means https://<slug>.clerk.accounts.dev.
+	// Issuer is the `iss` of tokens. The default is https://<slug>.clerk.accounts.dev.
 	Issuer string
-	// RateLimit is how many requests the Backend API takes in ten seconds: 1000 as a production
-	// instance, 100 as a development instance; 0 means no limit.
+	// RateLimit is how many requests the Backend API accepts in ten seconds: 1000 as a production
+	// instance, 100 as a development instance. 0 means no limit.
 	RateLimit int
-	// NoChildEvents keeps silent about what goes with its parent: sessions of the banned, sessions
-	// and memberships of the deleted. Clerk does not say which it does.
+	// NoChildEvents sends no events of what ends with its parent: sessions of banned users,
+	// sessions and memberships of deleted ones. Clerk does not document whether it sends them.
 	NoChildEvents bool
-	// ControlFromAnywhere lets other machines use the control API, which signs anyone in.
+	// ControlFromAnywhere allows other machines to use the control API, which signs anyone in.
 	ControlFromAnywhere bool
-	// Workers is how many webhooks are under way at once; 0 means 32. With one they keep their order.
+	// Workers is how many webhooks are sent at once. The default is 32. With 1 they keep their
+	// order.
 	Workers int
-	// History is how many settled messages are kept to look at and to replay; 0 means 10 000.
+	// History is how many settled messages are kept for inspection and replay. The default is 10
+	// 000.
 	History int
 }
 
-// Emulator is a Clerk instance in memory: an [http.Handler] that answers the Backend API under
-// /v1, /.well-known/jwks.json, and a control API under /_emulator/. It is safe for concurrent use.
+// Emulator is a Clerk instance in memory: an [http.Handler] that serves the Backend API under /v1,
+// /.well-known/jwks.json, and a control API under /_emulator/. It is safe for concurrent use.
 type Emulator struct {
 	options Options
 	clock   *clock
@@ -58,7 +63,10 @@ type Emulator struct {
 	sessions      sessions
 	organizations organizations
 	access        access
-	others        others
+	invitations   []*Invitation // to the instance
+	templates     []*JWTTemplate
+	actors        map[string]*ActorToken
+	subscriptions map[string]*Subscription // by the id of the user or the organization
 	limits        limits
 	faults        Faults
 	chaos         random // decides which request or message meets a fault
@@ -66,24 +74,24 @@ type Emulator struct {
 	unimplemented map[string]int
 }
 
-// maxSeeded is how many of a kind may be there from the start; a user takes some 4 kB.
+// maxSeeded bounds how many objects of a kind exist from the start. A user takes some 4 kB.
 const maxSeeded = 1_000_000
 
 func (o Options) check() error {
 	issuer, err := url.Parse(o.Issuer)
 	switch {
 	case strings.HasPrefix(o.SecretKey, "sk_live_"):
-		return errors.New("the secret key is of a production instance: the emulator takes sk_test_… only, so that no real key is given away")
+		return errors.New("the secret key is of a production instance: the emulator accepts only sk_test_…, so that no real key is exposed")
 	case o.WebhookSecret != "" && !validSecret(o.WebhookSecret):
 		return errors.New("the webhook secret is not whsec_ and base64")
 	case min(o.Users, o.Organizations, o.Memberships) < 0 || max(o.Users, o.Organizations, o.Memberships) > maxSeeded:
-		return fmt.Errorf("users, organizations and memberships from the start go from 0 to %d each", maxSeeded)
+		return fmt.Errorf("the numbers of users, organizations and memberships must be 0 to %d each", maxSeeded)
 	case o.Memberships > o.Users*o.Organizations:
-		return fmt.Errorf("%d users can't have %d memberships in %d organizations", o.Users, o.Memberships, o.Organizations)
+		return fmt.Errorf("%d users cannot have %d memberships in %d organizations", o.Users, o.Memberships, o.Organizations)
 	case o.RateLimit < 0:
 		return errors.New("the rate limit is a number of requests, or 0 for none")
 	case o.Issuer != "" && (err != nil || issuer.Scheme == "" || issuer.Host == ""):
-		return fmt.Errorf("the issuer %q is no URL such as https://clerk.example.com", o.Issuer)
+		return fmt.Errorf("the issuer %q is not a URL such as https://clerk.example.com", o.Issuer)
 	}
 	return nil
 }
@@ -100,7 +108,7 @@ func RandomSeed() uint64 {
 	return max(1, binary.LittleEndian.Uint64(b[:]))
 }
 
-// New makes an instance. Close ends it.
+// New returns an instance. The caller must close it.
 func New(options Options) (*Emulator, error) {
 	if err := options.check(); err != nil {
 		return nil, err
@@ -120,7 +128,7 @@ func New(options Options) (*Emulator, error) {
 	e.users.init()
 	e.sessions.init()
 	e.organizations.init()
-	e.others.init()
+	e.actors, e.subscriptions = map[string]*ActorToken{}, map[string]*Subscription{}
 	e.seedAccess()
 	e.seedUsers(options.Users)
 	e.seedOrganizations(options.Organizations, options.Memberships)
@@ -132,10 +140,10 @@ func New(options Options) (*Emulator, error) {
 // Close ends deliveries under way and waits for them.
 func (e *Emulator) Close() { e.sender.close() }
 
-// Now is the instance's clock.
+// Now returns the time by the instance's clock.
 func (e *Emulator) Now() time.Time { return e.clock.now() }
 
-// Advance moves the instance's clock; retries that fall due are sent.
+// Advance advances the instance's clock. Retries that become due are sent.
 func (e *Emulator) Advance(d time.Duration) {
 	e.mu.Lock()
 	e.changed = true
@@ -143,8 +151,8 @@ func (e *Emulator) Advance(d time.Duration) {
 	e.clock.advance(d)
 }
 
-// AddEndpoint subscribes an address to every event from now on. An empty secret means the one that the
-// seed invented; the secret in force is returned.
+// AddEndpoint sends every event from now on to a target. An empty secret means the instance's
+// default. It returns the secret in force.
 func (e *Emulator) AddEndpoint(target Target, secret string) (string, error) {
 	e.mu.Lock()
 	if secret == "" {
@@ -155,18 +163,18 @@ func (e *Emulator) AddEndpoint(target Target, secret string) (string, error) {
 	return secret, e.sender.addEndpoint(target, secret)
 }
 
-// Settle waits until nothing is left to send at the present hour of the instance's clock: messages
-// are delivered or wait for a retry. It fails when the context ends first.
+// Settle waits until nothing is due by the instance's clock: messages are delivered or wait for a
+// retry. It fails if the context ends first.
 func (e *Emulator) Settle(ctx context.Context) error { return e.sender.settle(ctx) }
 
-// Pending is when the next attempt of any message is due; false when none waits.
+// Pending returns when the next attempt of any message is due, and false if none waits.
 func (e *Emulator) Pending() (time.Time, bool) { return e.sender.next() }
 
-// Deliveries are the messages kept, oldest first.
+// Deliveries returns the kept messages, oldest first.
 func (e *Emulator) Deliveries() []Message { return e.sender.messages() }
 
-// Observe hears of each attempt, which is the only one of the message it is given. It must not block
-// nor call the emulator. Set it before anything is sent.
+// Observe sets a function that is called with each attempt, in a message with that attempt only. It
+// must not block nor call the emulator. Set it before anything is sent.
 func (e *Emulator) Observe(hear func(Message)) {
 	e.sender.mu.Lock()
 	defer e.sender.mu.Unlock()
@@ -185,16 +193,16 @@ func (e *Emulator) SetFaults(f Faults) error {
 	return nil
 }
 
-// Faults are those in force.
+// Faults returns the faults in force.
 func (e *Emulator) Faults() Faults {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.faults
 }
 
-// ServeHTTP answers the Backend API, the keys and the control API.
+// ServeHTTP serves the Backend API, the keys and the control API.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.Contains(r.URL.Path, "//") { // an id was left out; the mux would redirect
+	if strings.Contains(r.URL.Path, "//") { // an empty id; the mux would redirect
 		e.answer(w, nil, fail(http.StatusNotFound, "resource_not_found", "not found", "No such page: "+r.URL.Path))
 		return
 	}
@@ -203,9 +211,9 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 type inProcess struct{}
 
-// Call makes a request in this process, for which neither keys nor limits nor faults count. The path
-// is that of HTTP, `/v1/users` or `/_emulator/tokens`. Both in and out may be nil. Clerk's errors come
-// as [*APIError].
+// Call makes a request in this process, without keys, limits and faults. The path is that of HTTP,
+// such as `/v1/users` or `/_emulator/tokens`. Both in and out may be nil. Clerk's errors are of
+// type [*APIError].
 func (e *Emulator) Call(ctx context.Context, method, path string, in, out any) error {
 	var body []byte
 	if in != nil {
@@ -237,7 +245,7 @@ func (e *Emulator) Call(ctx context.Context, method, path string, in, out any) e
 	return nil
 }
 
-// emit tells the endpoints of an event at a time of the instance's clock.
+// emit sends an event to the endpoints. at is a time by the instance's clock.
 func (e *Emulator) emit(eventType string, at int64, data any) {
 	e.changed = true
 	if !e.sender.listened() {
@@ -271,13 +279,13 @@ type httpRequest struct {
 	UserAgent string `json:"user_agent"`
 }
 
-// after is the time of a change: now, and later than the object's last one, so that the order of
-// changes to one object can be told from their times.
+// after returns the time of a change: now, but later than the object's last change, so that times
+// give the order of changes to one object.
 func (e *Emulator) after(previous int64) int64 {
 	return max(e.clock.now().UnixMilli(), previous+1)
 }
 
-// text is nil for the empty text.
+// text returns nil for the empty text.
 func text(s string) *string {
 	if s == "" {
 		return nil

@@ -2,21 +2,21 @@ package emulator
 
 import "time"
 
-// endpoint is a subscriber to all events.
+// endpoint receives all events.
 type endpoint struct {
 	Target
 	secrets  []secret // the first is the newest
 	disabled bool
-	failing  time.Time // since when failures are counted; zero after a success
-	first    time.Time // failure of the present run
+	failing  time.Time // since when failures count; zero after a success
+	first    time.Time // failure of the present series
 }
 
 type secret struct {
 	text  string
-	until time.Time // on the instance's clock; zero means for good
+	until time.Time // on the instance's clock; zero means forever
 }
 
-// secretOverlap is how long a rotated secret still signs beside the new one.
+// secretOverlap is how long a rotated secret still signs together with the new one.
 const secretOverlap = 24 * time.Hour
 
 func (p *endpoint) inForce(now time.Time) []string {

@@ -22,7 +22,7 @@ type Detail struct {
 	Meta        map[string]any `json:"meta,omitempty"`
 }
 
-// Error is the status and the first error.
+// Error returns the status and the first error.
 func (e *APIError) Error() string {
 	if len(e.Errors) == 0 {
 		return fmt.Sprintf("clerk: status %d", e.Status)

@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// Faults say how unreliable the network is. Rates go from 0 to 1 and count for each message or
-// request; the zero value is a perfect network.
+// Faults say how unreliable the network is. Rates are from 0 to 1, for each message or request. The
+// zero value is a perfect network.
 type Faults struct {
 	Duplicate      float64  `json:"duplicate"`       // sent again, although it was delivered
-	Reorder        float64  `json:"reorder"`         // held back up to ReorderWindow, behind younger ones
-	ReorderWindow  Duration `json:"reorder_window"`  // 200ms unless told
-	Delay          float64  `json:"delay"`           // held back up to DelayMax
-	DelayMax       Duration `json:"delay_max"`       // one minute unless told
-	Fail           float64  `json:"fail"`            // the attempt is lost on its way; Svix tries again
-	Unheard        float64  `json:"unheard"`         // delivered, but the answer is lost; Svix tries again
-	Drop           float64  `json:"drop"`            // never sent: lost for good
-	Burst          Duration `json:"burst"`           // what falls due is sent together, once in this time
+	Reorder        float64  `json:"reorder"`         // delayed up to ReorderWindow, behind younger messages
+	ReorderWindow  Duration `json:"reorder_window"`  // default 200ms
+	Delay          float64  `json:"delay"`           // delayed up to DelayMax
+	DelayMax       Duration `json:"delay_max"`       // default one minute
+	Fail           float64  `json:"fail"`            // the attempt is lost; Svix retries
+	Unheard        float64  `json:"unheard"`         // delivered, but the answer is lost; Svix retries
+	Drop           float64  `json:"drop"`            // never sent
+	Burst          Duration `json:"burst"`           // due messages are sent together, once in this time
 	WrongSignature float64  `json:"wrong_signature"` // a forged copy is sent before the true one
 	WrongInstance  float64  `json:"wrong_instance"`  // another instance's event is sent before the true one
-	Outage         Duration `json:"outage"`          // no attempt reaches the endpoint, from now on for this long
+	Outage         Duration `json:"outage"`          // for this long, from now, no attempt reaches an endpoint
 
 	API APIFaults `json:"api"`
 }
 
-// APIFaults are those of the Backend API.
+// APIFaults are the faults of the Backend API.
 type APIFaults struct {
 	TooMany     float64  `json:"too_many_requests"` // 429 with Retry-After: 1
 	ServerError float64  `json:"server_error"`      // 500, 502 or 503
 	Slow        float64  `json:"slow"`              // answered after SlowFor
-	SlowFor     Duration `json:"slow_for"`          // one second unless told
+	SlowFor     Duration `json:"slow_for"`          // default one second
 	Truncate    float64  `json:"truncate"`          // the connection breaks in the middle of the body
 	PageShift   float64  `json:"page_shift"`        // a page by offset skips a row, as after a deletion before it
 }
@@ -83,13 +83,13 @@ func checkFaults(v reflect.Value) error {
 			if err := checkFaults(field); err != nil {
 				return err
 			}
-		default: // any value does
+		default: // any value is valid
 		}
 	}
 	return nil
 }
 
-// apiFault is what befalls one request.
+// apiFault is the fault of one request.
 type apiFault struct {
 	err      *APIError
 	slow     time.Duration
@@ -118,7 +118,7 @@ func (e *Emulator) apiFault(c *call) apiFault {
 	return fault
 }
 
-// asError is nil, and not a nil pointer in an interface, where there is none.
+// asError returns nil, not a nil pointer in an interface, if there is no error.
 func (f apiFault) asError() error {
 	if f.err == nil {
 		return nil

@@ -127,8 +127,8 @@ func TestDisabledEndpointGetsNothing(t *testing.T) {
 	})
 }
 
-// An endpoint is disabled that fails for five days, which begin when failures lie twelve hours apart; a success
-// begins anew.
+// An endpoint is disabled that fails for five days, which begin when failures lie twelve hours
+// apart; a success begins anew.
 func TestEndpointIsDisabledAfterFiveDaysOfFailures(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -172,7 +172,8 @@ func TestEndpointIsDisabledAfterFiveDaysOfFailures(t *testing.T) {
 	}
 }
 
-// summary is a message as a fault left it, in one line: its state, and of each attempt the status or the fault.
+// summary is a message as a fault left it, in one line: its state, and of each attempt the status
+// or the fault.
 func summary(m emulator.Message) string {
 	parts := []string{m.State}
 	for _, a := range m.Attempts {

@@ -16,8 +16,9 @@ import (
 // endurance is after how many requests the instance is made anew, lest it grow for ever.
 const endurance = 20_000
 
-// FuzzAPI sends any request. It is answered in time and without a panic; whoever is refused gets Clerk's error
-// body. In path, query and body USER, ORG and SESS stand for ids that exist: chance would never find one.
+// FuzzAPI sends any request. It is answered in time and without a panic; whoever is refused gets
+// Clerk's error body. In path, query and body USER, ORG and SESS stand for ids that exist: chance
+// would never find one.
 func FuzzAPI(f *testing.F) {
 	for _, seed := range [][4]string{
 		{"GET", "/v1/users", "limit=501&order_by=-updated_at&user_id=%2Bx&created_at_after=1", ""},

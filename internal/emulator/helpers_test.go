@@ -23,7 +23,8 @@ const webhookSecret = "whsec_Y2xlcmt0ZXN0Y2xlcmt0ZXN0Y2xlcmt0ZXN0"
 // seed makes an instance whose keys are found soon.
 const seed = 4
 
-// clerk is an emulated instance. It is called without a socket, but as over HTTP: with key, limits and faults.
+// clerk is an emulated instance. It is called without a socket, but as over HTTP: with key, limits
+// and faults.
 type clerk struct {
 	*emulator.Emulator
 	t   testing.TB
@@ -51,8 +52,8 @@ type answer struct {
 	pattern string
 }
 
-// do makes a request. The body is JSON text or a value to marshal; headers are names and values in turn,
-// and an empty value removes what is set otherwise.
+// do makes a request. The body is JSON text or a value to marshal; headers are names and values in
+// turn, and an empty value removes what is set otherwise.
 func (c *clerk) do(method, path string, body any, headers ...string) answer {
 	c.t.Helper()
 	var content io.Reader
@@ -180,7 +181,8 @@ func (c *clerk) exhaust() {
 	}
 }
 
-// listen subscribes a receiver that answers by a function of the number of the request, from 0; nil is always 200.
+// listen subscribes a receiver that answers by a function of the number of the request, from 0; nil
+// is always 200.
 func (c *clerk) listen(respond func(n int, w http.ResponseWriter)) *receiver {
 	c.t.Helper()
 	r := &receiver{respond: respond}

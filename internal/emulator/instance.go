@@ -12,15 +12,15 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// instance is who the emulated instance is: its id, its keys.
+// instance is the identity of the emulated instance: its id and its keys.
 type instance struct {
 	ID        string // ins_…; the `kid` of tokens
 	SecretKey string
 	Issuer    string
-	webhook   string // the secret of endpoints that are given none
+	webhook   string // the default secret of endpoints
 	random    random
-	keyRandom random       // apart, so that ids do not hang on when the first key is made
-	keys      []signingKey // the last one signs; those before it are still published; none until one is asked for
+	keyRandom random       // separate, so that ids do not depend on when the first key is made
+	keys      []signingKey // the last one signs, the ones before are still published; made at first use
 }
 
 type signingKey struct {
@@ -41,8 +41,8 @@ func (i *instance) invent(options Options) {
 	i.webhook = cmp.Or(options.WebhookSecret, i.random.webhookSecret())
 }
 
-// published are the keys that verify tokens; the last one signs. Making the first takes a while, and
-// much needs none.
+// published returns the keys that verify tokens; the last one signs. The first key is made here,
+// because that takes a while and is often not needed.
 func (i *instance) published() []signingKey {
 	if len(i.keys) == 0 {
 		i.keys = []signingKey{{i.ID, i.keyRandom.key()}}
@@ -63,7 +63,7 @@ func (i *instance) jwks() jose.JSONWebKeySet {
 	return set
 }
 
-// publishableKey names the issuer's host, as browsers are told it.
+// publishableKey returns the publishable key, which names the issuer's host.
 func (i *instance) publishableKey() string {
 	host := i.Issuer[strings.Index(i.Issuer, "//")+2:]
 	return "pk_test_" + base64.StdEncoding.EncodeToString([]byte(host+"$"))
@@ -77,7 +77,7 @@ func (i *instance) pem() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// Keys is what a backend must know of the instance. URLs are filled in by who listens.
+// Keys is what a backend must know about the instance.
 type Keys struct {
 	URL            string `json:"url"`
 	APIURL         string `json:"api_url"` // without /v1
@@ -90,7 +90,7 @@ type Keys struct {
 	PEM            string `json:"pem"`
 }
 
-// Keys are those of the instance as it is reached at an address such as http://127.0.0.1:4010.
+// Keys returns the keys of the instance, with URLs below an address such as http://127.0.0.1:4010.
 func (e *Emulator) Keys(url string) Keys {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -100,7 +100,7 @@ func (e *Emulator) Keys(url string) Keys {
 	}
 }
 
-// RotateKeys makes a new signing key with a key id of its own. Keys before the last two are no longer published.
+// RotateKeys makes a new signing key with its own key id. Only the last two keys stay published.
 func (e *Emulator) RotateKeys() {
 	e.mu.Lock()
 	defer e.mu.Unlock()

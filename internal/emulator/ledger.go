@@ -12,22 +12,22 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Ledger remembers every state that the objects of an instance had, so that a copy which claims to hold everything up to
-// a time can be judged while the instance goes on changing. It is not safe for concurrent use.
+// Ledger records every state that the objects of an instance had. So a copy that claims to have
+// everything up to a time can be checked while the instance changes. It is not safe for concurrent
+// use.
 type Ledger struct {
 	emulator *Emulator
 	objects  map[string][]objectState // by "kind id"
 }
 
-// objectState is what an object was from a time on. A deleted one has no facts.
+// objectState is the state of an object from a time on. A deleted object has no facts.
 type objectState struct {
 	from  time.Time
 	facts Facts
 	text  string // of the facts
 }
 
-// Acknowledged are the newest states whose events were answered 2xx, by "kind id". A copy of a database has
-// those of the time at which it was taken.
+// Acknowledged has the newest states whose events were answered 2xx, by "kind id".
 type Acknowledged map[string]ackedState
 
 type ackedState struct {
@@ -35,14 +35,14 @@ type ackedState struct {
 	deleted   bool
 }
 
-// NewLedger starts a ledger of an instance with what it has now.
+// NewLedger returns a ledger of an instance that begins with what it has now.
 func NewLedger(e *Emulator) *Ledger {
 	l := &Ledger{e, map[string][]objectState{}}
 	l.Note()
 	return l
 }
 
-// ledgerKinds are the kinds that Clerk lists, and what they are in the types of events.
+// ledgerKinds returns the kinds that Clerk lists, by the name of the facts.
 func ledgerKinds() map[string]clerk.Kind {
 	return map[string]clerk.Kind{
 		"user": clerk.KindUser, "organization": clerk.KindOrganization, "membership": clerk.KindMembership,
@@ -50,7 +50,7 @@ func ledgerKinds() map[string]clerk.Kind {
 	}
 }
 
-// Note records what has changed since the last note. It is called after every change.
+// Note records what has changed since the last call. It must be called after every change.
 func (l *Ledger) Note() {
 	now, seen := l.emulator.Now(), map[string]bool{}
 	for name, all := range l.emulator.listedFacts() {
@@ -80,7 +80,7 @@ func (e *Emulator) listedFacts() map[string]map[string]Facts {
 	}
 }
 
-// Add notes that an event was answered 2xx.
+// Add records that an event was answered 2xx.
 func (a Acknowledged) Add(body []byte) error {
 	var event struct {
 		Type string
@@ -103,11 +103,13 @@ func (a Acknowledged) Add(body []byte) error {
 	return nil
 }
 
-// Claim is a copy's claim to hold every change that was made before a time, and everything that was acknowledged.
+// Claim says that a copy has every change that was made before a time, and everything that was
+// acknowledged.
 type Claim struct {
 	Before       time.Time
 	Acknowledged Acknowledged
-	// Except reports objects about which the claim says nothing, such as rows that were edited by hand since. nil is fine.
+	// Except reports objects about which the claim says nothing, such as rows that were edited by
+	// hand since. It may be nil.
 	Except func(key string) bool
 }
 
@@ -134,13 +136,14 @@ func (l *Ledger) Check(ctx context.Context, copied Reader, c Claim) (wrong []str
 	return wrong, nil
 }
 
-// silent reports whether the ledger leaves an object out: those of roles and permissions that were there from the start.
+// silent reports whether the facts leave out unchanged objects of that kind: roles and permissions
+// that exist from the start.
 func (*Ledger) silent(key string) bool {
 	return strings.HasPrefix(key, "role ") || strings.HasPrefix(key, "permission ")
 }
 
 func (l *Ledger) contradiction(key string, states []objectState, have Facts, shown bool, c Claim) []string {
-	var least *objectState // what the copy must have at least
+	var least *objectState // the state that the copy must have at least
 	for i := range states {
 		if states[i].from.Before(c.Before) {
 			least = &states[i]
@@ -152,7 +155,7 @@ func (l *Ledger) contradiction(key string, states []objectState, have Facts, sho
 		return []string{key + " is shown, though it was deleted"}
 	case !shown && last.facts != nil && least != nil && least.facts != nil:
 		return []string{key + " is missing"}
-	case !shown && last.facts != nil && acked.updatedAt > 0 && !l.hasParent(key): // a child goes with its parent
+	case !shown && last.facts != nil && acked.updatedAt > 0 && !l.hasParent(key): // its parent may be deleted
 		return []string{key + " is missing, though its event was acknowledged"}
 	case !shown:
 		return nil
@@ -172,7 +175,7 @@ func (*Ledger) hasParent(key string) bool {
 	return strings.HasPrefix(key, "membership ") || strings.HasPrefix(key, "invitation ") || strings.HasPrefix(key, "domain ")
 }
 
-// settled reports whether an object, and what its facts hang on, did not change since a time.
+// settled reports whether an object, and what its facts depend on, did not change since a time.
 func (l *Ledger) settled(key string, since time.Time) bool {
 	changed := func(key string) bool {
 		states := l.objects[key]
@@ -184,7 +187,7 @@ func (l *Ledger) settled(key string, since time.Time) bool {
 	if !strings.HasPrefix(key, "membership ") && !strings.HasPrefix(key, "role ") {
 		return true
 	}
-	for other := range l.objects { // permissions hang on roles
+	for other := range l.objects { // permissions depend on roles
 		if l.silent(other) && changed(other) {
 			return false
 		}
@@ -201,7 +204,7 @@ func factDifferences(key string, want, have Facts) (wrong []string) {
 	return wrong
 }
 
-// number returns a fact that is a time, 0 for none.
+// number returns a fact that is a time, or 0.
 func number(v any) int64 {
 	var n int64
 	if err := json.Unmarshal([]byte(canonical(v)), &n); err != nil {

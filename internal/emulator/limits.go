@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// limits counts requests in windows: of the instance, of each object that is written, of invitations.
+// limits counts requests in windows: of the instance, of each written object, of invitations.
 type limits struct {
 	windows map[string]window
 }
@@ -25,7 +25,7 @@ const (
 	maxWindows       = 10_000
 )
 
-// invitationLimits are how many requests of a route the API takes in an hour.
+// invitationLimits has how many requests of a route the API accepts in an hour.
 func invitationLimits() map[string]int {
 	return map[string]int{
 		"POST /v1/invitations": 100, "POST /v1/invitations/bulk": 25,
@@ -49,7 +49,7 @@ func (l *limits) take(c *call, rate int, now time.Time) error {
 	return nil
 }
 
-// written names the user, organization or membership that a request changes.
+// written returns the user, organization or membership that a request changes.
 func (c *call) written() string {
 	_, path, _ := strings.Cut(c.r.Pattern, "/v1")
 	switch {

@@ -17,7 +17,7 @@ func (e *Emulator) membership(organization, user string) (*Membership, error) {
 	return nil, fail(http.StatusNotFound, "resource_not_found", "not found", "No membership of the user "+user+" was found in the organization "+organization)
 }
 
-// full is a membership with its organization, its user and its permissions as they are now.
+// full returns a membership with its organization, its user and its permissions as they are now.
 func (e *Emulator) full(m *Membership) *Membership {
 	c := *m
 	if o, ok := e.organizations.byID[m.organizationID]; ok {
@@ -68,7 +68,7 @@ func (e *Emulator) knownRole(role string) error {
 	return nil
 }
 
-// leave ends a membership, and its place as the active organization of the user's sessions.
+// leave ends a membership. The organization is no longer the active one of the user's sessions.
 func (e *Emulator) leave(m *Membership, announce bool) *Membership {
 	m.UpdatedAt = e.after(m.UpdatedAt)
 	last := e.full(m)
@@ -125,7 +125,7 @@ func (e *Emulator) createMembership(c *call) (any, error) {
 	return e.full(m), nil
 }
 
-// named is the membership that a path names.
+// named returns the membership that a path names.
 func (e *Emulator) named(c *call) (*Membership, error) {
 	o, err := e.organization(c.id())
 	if err != nil {
@@ -247,7 +247,7 @@ next:
 	return matching
 }
 
-// sortMemberships leaves what it is given as it is: that may be the emulator's own list.
+// sortMemberships returns a sorted copy: its argument may be the emulator's own list.
 func (e *Emulator) sortMemberships(c *call, oldestFirst []*Membership) ([]*Membership, error) {
 	switch strings.TrimLeft(c.query.Get("order_by"), "+ ") {
 	case "created_at":
@@ -268,7 +268,7 @@ func (e *Emulator) sortMemberships(c *call, oldestFirst []*Membership) ([]*Membe
 	return matching, sorted(c, matching, "-created_at", orders)
 }
 
-// custom are the permissions of a member that tokens carry: system permissions never are in one.
+// custom returns the permissions of a member that tokens carry: all but system permissions.
 func (e *Emulator) custom(m *Membership) []string {
 	var keys []string
 	if role := e.access.role(m.Role); role != nil {

@@ -2,7 +2,7 @@ package emulator
 
 import "maps"
 
-// metadataParameters are those of every metadata endpoint.
+// metadataParameters are the parameters of the metadata endpoints.
 type metadataParameters struct {
 	Public  optional `json:"public_metadata"`
 	Private optional `json:"private_metadata"`
@@ -61,7 +61,7 @@ func (e *Emulator) userMetadata(c *call, combine func(old, next Metadata) Metada
 	})
 }
 
-// merged is a deep merge; null removes a key. The old one is left alone.
+// merged returns a deep merge, in which null removes a key. It does not change old.
 func merged(old, patch map[string]any) map[string]any {
 	result := make(map[string]any, len(old)+len(patch))
 	maps.Copy(result, old)

@@ -166,7 +166,8 @@ func findNode(t *testing.T) string {
 	return ""
 }
 
-// requirePackages fails where a judge isn't there, or is of another version than package.json names.
+// requirePackages fails where a judge isn't there, or is of another version than package.json
+// names.
 func requirePackages(t *testing.T, folder string) {
 	t.Helper()
 	var wanted struct{ Dependencies map[string]string }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// organizations are all groups, and who is in them.
+// organizations has all organizations with their members, invitations and domains.
 type organizations struct {
 	byID        map[string]*Organization
 	all         []*Organization // oldest first
@@ -21,7 +21,7 @@ func (o *organizations) init() {
 	o.byID, o.ofUser, o.inside = map[string]*Organization{}, map[string][]*Membership{}, map[string][]*Membership{}
 }
 
-// of are the ids of a user's organizations.
+// of returns the ids of a user's organizations.
 func (o *organizations) of(user string) []string {
 	var ids []string
 	for _, m := range o.ofUser[user] {
@@ -48,7 +48,7 @@ func (o *organizations) leave(m *Membership) {
 	o.inside[m.organizationID] = slices.DeleteFunc(o.inside[m.organizationID], gone)
 }
 
-// organization is found by its id or its slug.
+// organization returns the organization with an id or a slug.
 func (e *Emulator) organization(id string) (*Organization, error) {
 	if o, ok := e.organizations.byID[id]; ok {
 		return o, nil
@@ -61,7 +61,7 @@ func (e *Emulator) organization(id string) (*Organization, error) {
 	return nil, notFound("organization", id)
 }
 
-// counted is a copy with the counts of the moment.
+// counted returns a copy with the present counts.
 func (e *Emulator) counted(o *Organization) *Organization {
 	c := *o
 	c.MembersCount = new(len(e.organizations.inside[o.ID]))
@@ -101,7 +101,7 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 		if creator, err = e.user(*p.CreatedBy); err != nil {
 			return nil, err
 		}
-		if err := e.knownRole("org:admin"); err != nil { // before anything is made
+		if err := e.knownRole("org:admin"); err != nil { // before anything is created
 			return nil, err
 		}
 	}
@@ -110,7 +110,7 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 		return nil, err
 	}
 	o := e.newOrganization(*p.Name, or(p.CreatedBy), now)
-	if p.Slug == nil { // a made-up slug gives way, as at Clerk; a wanted one doesn't
+	if p.Slug == nil { // a generated slug is changed if it exists, as at Clerk; a given one is refused
 		if _, err := e.organization(o.Slug); err == nil {
 			o.Slug += "-" + strings.ToLower(e.random.text(8))
 		}
@@ -181,7 +181,7 @@ func (e *Emulator) getOrganization(c *call) (any, error) {
 	return e.shown(c, o), nil
 }
 
-// shown has its counts only where they are asked for.
+// shown returns the organization, with counts if the request asks for them.
 func (e *Emulator) shown(c *call, o *Organization) *Organization {
 	if c.query.Get("include_members_count") == "true" {
 		return e.counted(o)
@@ -224,7 +224,7 @@ func (e *Emulator) listOrganizations(c *call) (any, error) {
 	return paged(c, matching, false)
 }
 
-// sorted orders a list as the parameter order_by says: a name, with - for descending.
+// sorted sorts a list by the parameter order_by: a name, with - for descending.
 func sorted[T any](c *call, all []T, otherwise string, orders map[string]func(a, b T) int) error {
 	order := c.query.Get("order_by")
 	if order == "" {
@@ -259,7 +259,7 @@ func (e *Emulator) updateOrganization(c *call) (any, error) {
 	return e.touched(o), nil
 }
 
-// touched announces a changed organization.
+// touched sends the event of a changed organization.
 func (e *Emulator) touched(o *Organization) *Organization {
 	o.UpdatedAt = e.after(o.UpdatedAt)
 	e.emit("organization.updated", o.UpdatedAt, o)
@@ -292,8 +292,8 @@ func (e *Emulator) organizationMetadata(c *call, combine func(old, next Metadata
 	return e.touched(o), nil
 }
 
-// deleteOrganization takes memberships, invitations and domains with it, and the place of the active
-// organization in its members' sessions.
+// deleteOrganization deletes an organization with its memberships, invitations and domains. It is
+// no longer the active organization of its members' sessions.
 func (e *Emulator) deleteOrganization(c *call) (any, error) {
 	o, err := e.organization(c.id())
 	if err != nil {

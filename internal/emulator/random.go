@@ -10,7 +10,7 @@ import (
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// random makes everything that a seed decides. It is not for secrets that guard anything.
+// random makes everything that depends on the seed. It is not for real secrets.
 type random struct {
 	*rand.Rand
 	source *rand.ChaCha8
@@ -24,12 +24,13 @@ func newRandom(seed uint64) random {
 	return random{rand.New(source), source, new(uint32)} //nolint:gosec // made-up identities of a test double, the same for a seed
 }
 
-// firstID is when, in seconds, the first id says that it was made: in 2024, on the scale of KSUIDs.
+// firstID is the time of the first id, in seconds on the scale of KSUIDs: in 2024.
 const firstID = 1704067200 - 1400000000
 
-// id is an id in Clerk's form: a prefix and a KSUID, 4 bytes of seconds and 16 at random, so that ids sort as they were
-// made. Clerk's documentation shows it: user_29w83sxmDNGwOuEthce5gg56FcC says the second in which it was created. Here
-// each says a second more than the one before, whatever the time is: a seed gives the same ids each time.
+// id returns an id in Clerk's form: a prefix and a KSUID, 4 bytes of seconds and 16 at random, so
+// that ids sort in the order of creation. Clerk's documentation shows it:
+// user_29w83sxmDNGwOuEthce5gg56FcC says the second in which it was created. Here each says a second
+// more than the one before, whatever the time is: a seed gives the same ids each time.
 func (r random) id(prefix string) string {
 	var n [5]uint32
 	n[0] = firstID + *r.ids
@@ -69,10 +70,10 @@ func (r random) webhookSecret() string {
 	return "whsec_" + base64.StdEncoding.EncodeToString(r.bytes(24))
 }
 
-// chance is true at the given rate, from 0 to 1.
+// chance returns true at the given rate, from 0 to 1.
 func (r random) chance(rate float64) bool { return rate > 0 && r.Float64() < rate }
 
-// key makes an RSA key of 2048 bits. The standard library makes none that a seed decides.
+// key makes an RSA key of 2048 bits. The standard library cannot make one from a seed.
 func (r random) key() *rsa.PrivateKey {
 	e, one := big.NewInt(65537), big.NewInt(1)
 	for {
@@ -88,8 +89,8 @@ func (r random) key() *rsa.PrivateKey {
 	}
 }
 
-// prime is the first prime at or after a random number whose two highest bits are set, so that a
-// product of two has all its bits.
+// prime returns the first prime at or after a random number whose two highest bits are set, so that
+// a product of two has all its bits.
 func (r random) prime(bits int) *big.Int {
 	for {
 		b := r.bytes(bits / 8)
@@ -101,8 +102,8 @@ func (r random) prime(bits int) *big.Int {
 	}
 }
 
-// primeFrom looks at the next few thousand odd numbers; nil where none is prime. Most are sieved out,
-// as each true test costs half a millisecond.
+// primeFrom returns the first prime of the next few thousand odd numbers, or nil. It sieves first,
+// because each test costs half a millisecond.
 func primeFrom(start *big.Int) *big.Int {
 	const span, largest = 4096, 8192
 	var composite [span]bool

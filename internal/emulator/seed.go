@@ -19,7 +19,7 @@ func lastNames() []string {
 	}
 }
 
-// seedUsers makes people who were there before: no event tells of them.
+// seedUsers makes users that exist from the start. There are no events of them.
 func (e *Emulator) seedUsers(n int) {
 	start := e.clock.now().Add(-time.Duration(n) * time.Minute).UnixMilli()
 	for i := range n {
@@ -32,7 +32,8 @@ func (e *Emulator) seedUsers(n int) {
 	}
 }
 
-// seedOrganizations makes organizations that were there before. Everybody is in about as many as the others.
+// seedOrganizations makes organizations that exist from the start. All users have about as many
+// memberships.
 func (e *Emulator) seedOrganizations(n, memberships int) {
 	people := e.users.created
 	now := e.clock.now().UnixMilli()

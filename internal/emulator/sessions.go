@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// sessions are the sign-ins of all users.
+// sessions has the sessions of all users.
 type sessions struct {
 	byID   map[string]*Session
 	byUser map[string][]*Session // oldest first
@@ -28,13 +28,13 @@ func (s *sessions) forget(user string) {
 	delete(s.byUser, user)
 }
 
-// Clerk's defaults: a session lives seven days, and thirty in which it may be taken up again.
+// Clerk's defaults: a session lives seven days, and can be resumed for thirty.
 const (
 	sessionLife    = 7 * 24 * time.Hour
 	sessionAbandon = 30 * 24 * time.Hour
 )
 
-// aged lets a session expire; no event tells of that.
+// aged expires a session whose time is over, and returns it. There is no event for that.
 func (e *Emulator) aged(s *Session) *Session {
 	now := e.clock.now().UnixMilli()
 	if s.Status != "active" && s.Status != "pending" {
@@ -55,7 +55,7 @@ func (e *Emulator) session(id string) (*Session, error) {
 	return nil, notFound("session", id)
 }
 
-// sessionEvent is a session with its user, as webhooks write it.
+// sessionEvent is a session with its user, as webhooks have it.
 type sessionEvent struct {
 	*Session
 	User raw `json:"user"`
@@ -87,7 +87,7 @@ func (e *Emulator) signIn(r *userRecord, organization *string, actor map[string]
 	}
 	e.sessions.add(s)
 	day := now - now%(24*time.Hour).Milliseconds()
-	r.LastSignInAt, r.LastActiveAt = &now, &day // the latter is exact to the day, at Clerk
+	r.LastSignInAt, r.LastActiveAt = &now, &day // at Clerk the latter is exact to the day
 	e.users.changed(r)
 	e.announceSession(s, event)
 	return s
@@ -105,7 +105,7 @@ func (e *Emulator) end(s *Session, status string, announce bool) {
 	}
 }
 
-// endSessions ends all of a user's, as what goes with its parent.
+// endSessions ends all sessions of a user, because the user is deleted or banned.
 func (e *Emulator) endSessions(user, status string) {
 	for _, s := range e.sessions.byUser[user] {
 		e.end(e.aged(s), status, !e.options.NoChildEvents)
@@ -140,7 +140,7 @@ func (e *Emulator) listSessions(c *call) (any, error) {
 
 func (e *Emulator) getSession(c *call) (any, error) { return some(e.session(c.id())) }
 
-// some keeps a nil pointer from becoming a value.
+// some returns a nil interface for a nil pointer.
 func some[T any](v *T, err error) (any, error) {
 	if err != nil {
 		return nil, err
@@ -173,14 +173,14 @@ func (e *Emulator) createSession(c *call) (any, error) {
 }
 
 func (e *Emulator) maySignIn(r *userRecord) error {
-	e.json(r) // lets a lock end
+	e.json(r) // ends a lock whose time is over
 	if r.Banned || r.Locked {
 		return fail(http.StatusForbidden, "authorization_invalid", "unauthorized", "The user is banned or locked.")
 	}
 	return nil
 }
 
-// activate refuses an organization that the user is no member of.
+// activate sets the active organization, and refuses one of which the user is not a member.
 func (e *Emulator) activate(r *userRecord, organization *string) error {
 	if organization == nil {
 		return nil

@@ -17,11 +17,11 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// shapes are the fields of Clerk's objects, as Clerk documents them: testdata/shapes. A kind is an object of
-// fields, or the name of several kinds. Types are text, int, bool, object, null, true; ms and seconds are times since
-// 1970; 'x' is that text, in which * stands for anything; [x] is an array of x; #kind is an object of the kind;
-// page(x) is a page of a list; a|b is either. A field whose type ends in " ?" may be absent. The field "+" takes over
-// those of another kind.
+// shapes are the fields of Clerk's objects, as Clerk documents them: testdata/shapes. A kind is an
+// object of fields, or the name of several kinds. Types are text, int, bool, object, null, true; ms
+// and seconds are times since 1970; 'x' is that text, in which * stands for anything; [x] is an
+// array of x; #kind is an object of the kind; page(x) is a page of a list; a|b is either. A field
+// whose type ends in " ?" may be absent. The field "+" takes over those of another kind.
 type shapes map[string]any
 
 func loadShapes(t testing.TB) shapes {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// snapshot is the form of a state file. Messages on their way are not in it.
+// snapshot is the content of a state file. It has no messages.
 type snapshot struct {
 	Version       int                       `json:"version"`
 	ID            string                    `json:"id"`
@@ -21,8 +21,8 @@ type snapshot struct {
 	Issuer        string                    `json:"issuer"`
 	Random        []byte                    `json:"random"`
 	KeyRandom     []byte                    `json:"key_random"`
-	IDs           uint32                    `json:"ids"`   // made so far
-	Ahead         time.Duration             `json:"ahead"` // of the clock before real time, in nanoseconds
+	IDs           uint32                    `json:"ids"`   // number of ids made
+	Ahead         time.Duration             `json:"ahead"` // of real time, in nanoseconds
 	WebhookSecret string                    `json:"webhook_secret"`
 	Keys          []savedKey                `json:"keys"`
 	Users         []savedUser               `json:"users"`
@@ -71,8 +71,9 @@ type savedSubscription struct {
 	Features     []string      `json:"features"`
 }
 
-// Save writes the state to a file that only its owner can read, whole or not at all: it holds the
-// instance's keys. It writes nothing where nothing changed since the last time.
+// Save writes the state to a file that only its owner can read, because it contains the instance's
+// keys. The file is replaced as a whole. Save writes nothing if nothing changed since the last
+// call.
 func (e *Emulator) Save(path string) error {
 	e.mu.Lock()
 	if !e.changed {
@@ -118,7 +119,7 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	s := snapshot{
 		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, IDs: *e.random.ids, Ahead: time.Until(e.clock.now()).Round(time.Second),
 		WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations,
-		Domains: e.organizations.domains, Permissions: e.access.permissions, Invitations: e.others.invitations,
+		Domains: e.organizations.domains, Permissions: e.access.permissions, Invitations: e.invitations,
 	}
 	keys := e.published()
 	if s.KeyRandom, err = e.keyRandom.source.MarshalBinary(); err != nil {
@@ -141,21 +142,21 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	for _, r := range e.access.roles {
 		s.Roles = append(s.Roles, savedRole{r, r.seeded})
 	}
-	for _, t := range e.others.templates {
+	for _, t := range e.templates {
 		s.Templates = append(s.Templates, savedTemplate{t, t.signingKey})
 	}
-	for _, a := range e.others.actors {
+	for _, a := range e.actors {
 		s.Actors = append(s.Actors, a)
 	}
-	for payer, x := range e.others.subscriptions {
+	for payer, x := range e.subscriptions {
 		s.Subscriptions = append(s.Subscriptions, savedSubscription{payer, x, x.Items[0].Plan.features})
 	}
 	return json.Marshal(s)
 }
 
-// Load takes over a saved state, but for what the options say; the webhook secret that was in force is that of
-// endpoints that are given none. A file that does not exist is an error for errors.Is(err, fs.ErrNotExist). Call it
-// before anything else is done.
+// Load loads a saved state, except for what the options set. The webhook secret that was in force
+// becomes the default of endpoints. If the file does not exist, the error matches fs.ErrNotExist.
+// Call it before anything else.
 func (e *Emulator) Load(path string) error {
 	body, err := os.ReadFile(path) //nolint:gosec // the file of --state
 	if err != nil {
@@ -166,10 +167,10 @@ func (e *Emulator) Load(path string) error {
 		return fmt.Errorf("read the state of %s: %w", path, err)
 	}
 	if s.Version != 1 || len(s.Keys) == 0 {
-		return fmt.Errorf("read the state of %s: it is of another version", path)
+		return fmt.Errorf("read the state of %s: it has another version", path)
 	}
 	if !s.fits() {
-		return fmt.Errorf("read the state of %s: its parts do not fit together", path)
+		return fmt.Errorf("read the state of %s: it is inconsistent", path)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -181,7 +182,7 @@ func (e *Emulator) Load(path string) error {
 	return nil
 }
 
-// fits is false where an object is missing that another one names.
+// fits reports whether every object exists that another one names.
 func (s *snapshot) fits() bool {
 	users, organizations := map[string]bool{}, map[string]bool{}
 	for _, u := range s.Users {
@@ -233,7 +234,7 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 	*e.random.ids = s.IDs
 	e.ID, e.keys = s.ID, keys
 	e.webhook = cmp.Or(e.options.WebhookSecret, s.WebhookSecret)
-	if e.options.SecretKey == "" { // what was asked for is kept
+	if e.options.SecretKey == "" { // options outweigh the file
 		e.SecretKey = s.SecretKey
 	}
 	if e.options.Issuer == "" {
@@ -249,8 +250,8 @@ func (e *Emulator) restoreObjects(s snapshot) {
 	e.sessions.init()
 	e.organizations = organizations{}
 	e.organizations.init()
-	e.others = others{}
-	e.others.init()
+	e.invitations, e.templates = nil, nil
+	e.actors, e.subscriptions = map[string]*ActorToken{}, map[string]*Subscription{}
 	for _, u := range s.Users {
 		e.users.add(&userRecord{User: *u.User, locked: u.LockedUntil})
 	}
@@ -269,23 +270,23 @@ func (e *Emulator) restoreObjects(s snapshot) {
 	for _, saved := range s.Roles {
 		r := saved.Role
 		r.seeded = saved.Seeded
-		for i, p := range r.Permissions { // a role shares its permissions with the list
+		for i, p := range r.Permissions { // roles share permissions with the list
 			if shared := e.access.permission(p.ID); shared != nil {
 				r.Permissions[i] = shared
 			}
 		}
 		e.access.roles = append(e.access.roles, r)
 	}
-	e.others.invitations = s.Invitations
+	e.invitations = s.Invitations
 	for _, t := range s.Templates {
 		t.Template.signingKey = t.SigningKey
-		e.others.templates = append(e.others.templates, t.Template)
+		e.templates = append(e.templates, t.Template)
 	}
 	for _, a := range s.Actors {
-		e.others.actors[a.ID] = a
+		e.actors[a.ID] = a
 	}
 	for _, x := range s.Subscriptions {
 		x.Subscription.Items[0].Plan.features = x.Features
-		e.others.subscriptions[x.Payer] = x.Subscription
+		e.subscriptions[x.Payer] = x.Subscription
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,14 +13,14 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// tokenOrder is what a token shall say.
+// tokenOrder says what a token must contain.
 type tokenOrder struct {
 	session  *Session
 	template string
 	version  int           // 1 or 2; 0 means 2
 	life     time.Duration // 0 means a minute, or the template's
 	azp      string
-	ages     *[2]int // of the factors; nil means just checked, and no second one
+	ages     *[2]int // of the factors; nil means just verified, without a second factor
 }
 
 const (
@@ -31,7 +30,8 @@ const (
 	categoryOther   = "cl_B7d4PD222AAA" // of a JWT template
 )
 
-// token signs a session token, or one by a template. Its times are real, not the instance's clock.
+// token returns a signed session token, or one made from a template. Its times are real, not of the
+// instance's clock.
 func (e *Emulator) token(order tokenOrder) (string, error) {
 	now := time.Now()
 	if order.template != "" {
@@ -88,7 +88,7 @@ func (e *Emulator) claimsV2(claims map[string]any, s *Session, m *Membership) {
 	}
 	var plans, features []string
 	plan := func(payer, scope string) []string {
-		x := e.others.planOf(payer)
+		x := e.planOf(payer)
 		if x == nil {
 			return nil
 		}
@@ -126,8 +126,8 @@ func (e *Emulator) claimsV2(claims map[string]any, s *Session, m *Membership) {
 	}
 }
 
-// compact writes permissions org:<feature>:<action> as tokens of version 2 do: the features, the
-// actions, and for each feature a mask in which bit j stands for action j.
+// compact returns permissions org:<feature>:<action> in the form of tokens of version 2: the
+// features, the actions, and for each feature a mask in which bit j stands for action j.
 func compact(permissions, features []string) (names, actions, masks []string) {
 	names = slices.Clone(features)
 	for _, p := range permissions {
@@ -169,7 +169,7 @@ func (e *Emulator) sign(claims map[string]any, category string, t *JWTTemplate) 
 var shortcode = regexp.MustCompile(`{{\s*([a-z_.]+)\s*}}`)
 
 func (e *Emulator) templateToken(order tokenOrder, now time.Time) (string, error) {
-	t := e.others.template(order.template)
+	t := e.template(order.template)
 	if t == nil {
 		return "", notFound("JWT template", order.template)
 	}
@@ -181,7 +181,7 @@ func (e *Emulator) templateToken(order tokenOrder, now time.Time) (string, error
 	for name, value := range t.Claims {
 		claims[name] = e.filled(value, order.session)
 	}
-	maps.Copy(claims, map[string]any{ // these can't be overridden
+	maps.Copy(claims, map[string]any{ // these cannot be overridden
 		"iss": e.Issuer, "sub": order.session.UserID, "jti": e.random.text(20), "iat": now.Unix(),
 		"nbf": now.Add(-time.Duration(t.AllowedClockSkew) * time.Second).Unix(), "exp": now.Add(life).Unix(),
 	})
@@ -191,8 +191,8 @@ func (e *Emulator) templateToken(order tokenOrder, now time.Time) (string, error
 	return e.sign(claims, categoryOther, t)
 }
 
-// filled replaces shortcodes such as {{user.first_name}}. A text that is one shortcode takes the
-// value's own type; an unknown shortcode is null.
+// filled replaces shortcodes such as {{user.first_name}}. A text that is only a shortcode becomes a
+// value of its own type; an unknown shortcode becomes null.
 func (e *Emulator) filled(value any, s *Session) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -263,7 +263,7 @@ func (e *Emulator) lookup(name string, s *Session) any {
 	return nil
 }
 
-// dig follows a path such as .plan.name into metadata.
+// dig returns the value at a path such as .plan.name in metadata.
 func dig(m Metadata, path string) any {
 	var value any = map[string]any(m)
 	for name := range strings.SplitSeq(strings.TrimPrefix(path, "."), ".") {
@@ -279,50 +279,10 @@ func dig(m Metadata, path string) any {
 	return value
 }
 
-// publish answers GET /jwks.
+// publish serves GET /jwks.
 func (e *Emulator) publish(*call) (any, error) { return e.jwks(), nil }
 
 func (e *Emulator) createTestingToken(*call) (any, error) {
 	now := time.Now().Unix()
 	return map[string]any{"object": "testing_token", "token": fmt.Sprintf("%d-c_%s", now, e.random.text(27)), "expires_at": now + 3600}, nil
-}
-
-func (e *Emulator) createActorToken(c *call) (any, error) {
-	var p struct {
-		UserID  string         `json:"user_id"`
-		Actor   map[string]any `json:"actor"`
-		Expires *int           `json:"expires_in_seconds"`
-		Max     *int           `json:"session_max_duration_in_seconds"`
-	}
-	if err := c.decode(&p); err != nil {
-		return nil, err
-	}
-	if _, ok := p.Actor["sub"]; !ok {
-		return nil, missing("actor.sub")
-	}
-	if _, err := e.user(p.UserID); err != nil {
-		return nil, err
-	}
-	now := e.after(0)
-	ticket := e.random.text(40)
-	a := &ActorToken{
-		Object: "actor_token", ID: e.random.id("act"), Status: "pending", UserID: p.UserID, Actor: p.Actor, Token: ticket,
-		URL: new(e.Issuer + "/v1/tickets/accept?ticket=" + ticket), CreatedAt: now, UpdatedAt: now,
-	}
-	e.others.actors[a.ID] = a
-	e.changed = true
-	return a, nil
-}
-
-func (e *Emulator) revokeActorToken(c *call) (any, error) {
-	a, ok := e.others.actors[c.id()]
-	if !ok {
-		return nil, notFound("actor token", c.id())
-	}
-	if a.Status != "pending" {
-		return nil, fail(http.StatusBadRequest, "actor_token_already_used", "not pending", "The actor token is "+a.Status+".")
-	}
-	a.Status, a.UpdatedAt = "revoked", e.after(a.UpdatedAt)
-	e.changed = true
-	return a, nil
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// matchingUsers are those that all filters of a request take.
+// matchingUsers returns the users that pass all filters of a request.
 func (e *Emulator) matchingUsers(c *call, records []*userRecord) ([]*userRecord, error) {
 	tests, err := e.userTests(c)
 	if err != nil || len(tests) == 0 {
@@ -24,7 +24,7 @@ next:
 	return matching, nil
 }
 
-// userTests reads every filter of GET /users; those that aren't given are left out.
+// userTests returns the filters of a request of GET /users.
 func (e *Emulator) userTests(c *call) ([]func(*userRecord) bool, error) {
 	var tests []func(*userRecord) bool
 	for name, values := range map[string]func(*userRecord) []string{
@@ -114,7 +114,7 @@ func (r *userRecord) accounts(value func(ExternalAccount) string) []string {
 	return all
 }
 
-// words are what the parameter query looks into.
+// words returns what the parameter query searches.
 func (r *userRecord) words() []string {
 	return slices.Concat(r.emails(), r.phones(), r.wallets(), []string{
 		r.ID, or(r.Username), or(r.FirstName), or(r.LastName), or(r.FirstName) + " " + or(r.LastName), or(r.ExternalID),

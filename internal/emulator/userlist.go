@@ -52,7 +52,7 @@ func (e *Emulator) listUsers(c *call) (any, error) {
 	return raw(b.Bytes()), nil
 }
 
-// sortUsers is all users in an order; it is sorted once between changes.
+// sortUsers returns all users in an order. It sorts once between changes.
 func (e *Emulator) sortUsers(order string) ([]*userRecord, error) {
 	descending := order == "" || strings.HasPrefix(order, "-")
 	name := strings.TrimLeft(order, "+- ") // a literal + arrives as a space

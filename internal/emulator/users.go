@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// users are all people of the instance.
+// users has all users of the instance.
 type users struct {
 	byID       map[string]*userRecord
 	byAddress  map[string]*userRecord // e-mail, phone, username, external id: what must be unique
 	created    []*userRecord          // by created_at
-	generation int                    // of changes, for the sorted lists
+	generation int                    // number of changes, for the sorted lists
 	sorted     map[string]sortedUsers
 }
 
 type userRecord struct {
 	User
-	locked  time.Time // until when; zero is for good
+	locked  time.Time // until when; zero means forever
 	encoded raw       // nil after a change
 }
 
@@ -58,7 +58,7 @@ func (u *users) changed(r *userRecord) {
 	u.generation++
 }
 
-// addresses are the keys by which no two users may be known.
+// addresses returns the keys that no two users may share.
 func (r *userRecord) addresses() []string {
 	var keys []string
 	for _, a := range r.EmailAddresses {
@@ -76,7 +76,7 @@ func (r *userRecord) addresses() []string {
 	return keys
 }
 
-// json is the user as the API and webhooks write it, kept until the user changes.
+// json returns the user as the API and webhooks have it. It is kept until the user changes.
 func (e *Emulator) json(r *userRecord) raw {
 	if r.Locked && !r.locked.IsZero() {
 		left := r.locked.Sub(e.clock.now())
@@ -93,7 +93,7 @@ func (e *Emulator) json(r *userRecord) raw {
 	return r.encoded
 }
 
-// MarshalJSON writes what is already encoded.
+// MarshalJSON returns the user, encoded once.
 func (r raw) MarshalJSON() ([]byte, error) { return r, nil }
 
 func (e *Emulator) user(id string) (*userRecord, error) {
@@ -103,7 +103,7 @@ func (e *Emulator) user(id string) (*userRecord, error) {
 	return nil, notFound("user", id)
 }
 
-// primary is the user's main address, number or name.
+// primary returns the user's main address, number or name.
 func (r *userRecord) primary() *string {
 	for _, a := range r.EmailAddresses {
 		if r.PrimaryEmailAddressID != nil && a.ID == *r.PrimaryEmailAddressID {
@@ -116,7 +116,7 @@ func (r *userRecord) primary() *string {
 	return r.Username
 }
 
-// userParameters are those of creating and of updating a user.
+// userParameters are the parameters for creating and updating a user.
 type userParameters struct {
 	EmailAddress              []string `json:"email_address"`
 	PhoneNumber               []string `json:"phone_number"`
@@ -153,13 +153,13 @@ type userParameters struct {
 	Locked                    *bool    `json:"locked"`
 }
 
-// optional is metadata that may be absent. Clerk takes an object, or an object as a text.
+// optional is metadata that may be absent. Clerk accepts an object, or an object as a text.
 type optional struct {
 	set   bool
 	value Metadata
 }
 
-// UnmarshalJSON takes an object, null, or a text that holds an object.
+// UnmarshalJSON accepts an object, null, or a text that contains an object.
 func (o *optional) UnmarshalJSON(b []byte) error {
 	o.set = true
 	var s string
@@ -226,7 +226,7 @@ func moment(name string, s *string) (*int64, error) {
 	return new(at.UnixMilli()), nil
 }
 
-// createdAt is now, unless a time is given.
+// createdAt returns now, unless a time is given.
 func (e *Emulator) createdAt(given *string) (int64, error) {
 	if given == nil {
 		return e.clock.now().UnixMilli(), nil
@@ -238,7 +238,7 @@ func (e *Emulator) createdAt(given *string) (int64, error) {
 	return *at, nil
 }
 
-// unique refuses addresses that another user has.
+// unique returns an error if another user has one of the addresses.
 func (e *Emulator) unique(r *userRecord, self string) error {
 	for _, key := range r.addresses() {
 		if other, taken := e.users.byAddress[key]; taken && other.ID != self {
@@ -283,7 +283,7 @@ func (r *userRecord) addPhone(random random, number string, now int64) {
 	}
 }
 
-// describe sets what creating and updating have in common. An empty text clears.
+// describe sets what creating and updating have in common. An empty text clears a field.
 func (p *userParameters) describe(r *userRecord, now int64) {
 	for _, x := range []struct {
 		from *string
@@ -372,7 +372,7 @@ func (e *Emulator) updateUser(c *call) (any, error) {
 	})
 }
 
-// rewrite changes a user, unless an address is another's, and announces it.
+// rewrite changes a user and sends the event, unless another user has one of the addresses.
 func (e *Emulator) rewrite(r *userRecord, change func(next *userRecord, now int64)) (any, error) {
 	now := e.after(r.UpdatedAt)
 	next := &userRecord{User: r.User, locked: r.locked}
@@ -417,7 +417,7 @@ func (e *Emulator) unbanUser(c *call) (any, error) {
 	return e.change(c, func(next *userRecord) { next.Banned = false })
 }
 
-// change rewrites the user that the path names.
+// change changes the user that the path names.
 func (e *Emulator) change(c *call, change func(*userRecord)) (any, error) {
 	r, err := e.user(c.id())
 	if err != nil {
@@ -443,7 +443,7 @@ func (e *Emulator) unlockUser(c *call) (any, error) {
 	})
 }
 
-// several runs an endpoint of one user for a list of them.
+// several runs an endpoint for each user of a list.
 func several(one func(*Emulator, *call) (any, error)) func(*Emulator, *call) (any, error) {
 	return func(e *Emulator, c *call) (any, error) {
 		var p struct {
@@ -489,7 +489,7 @@ func (e *Emulator) deleteUser(c *call) (any, error) {
 	return gone, nil
 }
 
-// or is the value, or the zero value of none.
+// or returns the value of a pointer, or the zero value for nil.
 func or[T any](p *T) T {
 	if p == nil {
 		var zero T

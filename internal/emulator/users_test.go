@@ -188,7 +188,8 @@ func TestCursorWalk(t *testing.T) {
 	}
 }
 
-// A cursor whose user is gone is an error, as one cannot tell where to go on; never the first page again.
+// A cursor whose user is gone is an error, as one cannot tell where to go on; never the first page
+// again.
 func TestCursorOfADeletedUser(t *testing.T) {
 	t.Parallel()
 	c := newClerk(t, emulator.Options{Users: 3})

@@ -32,7 +32,7 @@ func (e *env) changeUnheard(changes int) {
 	e.Helper()
 	e.LoseEvents()
 	for range changes {
-		_, err := e.Clerk.Live(e.Context())
+		_, err := e.Clerk.Step(e.Context())
 		e.Must(err)
 	}
 }

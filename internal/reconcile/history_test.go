@@ -212,7 +212,7 @@ func (h *history) do(d deed) {
 	}[d.what]
 	var err error
 	if d.what == "live" {
-		_, err = h.clerk.Live(h.ctx)
+		_, err = h.clerk.Step(h.ctx)
 	} else {
 		err = h.clerk.Call(h.ctx, c.method, c.path, c.in, nil)
 	}

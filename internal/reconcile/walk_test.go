@@ -102,7 +102,7 @@ func TestLoss(t *testing.T) {
 				e.Backfill()
 				e.Must(e.Clerk.SetFaults(emulator.Faults{Drop: loss}))
 				for range 200 {
-					_, err := e.Clerk.Live(e.Context())
+					_, err := e.Clerk.Step(e.Context())
 					e.Must(err)
 				}
 				e.Must(e.Clerk.Settle(e.Context()))
