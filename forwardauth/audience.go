@@ -5,31 +5,39 @@ import (
 	"strings"
 )
 
-// Audience is where an identity is used. It is refused anywhere but at the host that it was made for, and on paths of the
-// route that let the request pass.
+// Audience is the place at which an identity is used. [VerifyIdentity] refuses an identity at
+// another host than it was made for, and on a path that does not belong to the route that let the
+// request pass.
 type Audience struct {
-	Host string // that clients ask for, with its port unless that is 80 or 443; not of a header that clients choose
-	Path string // of the request as the client wrote it, such as r.RequestURI; a query is ignored
+	// Host is the host that clients use, with its port unless that is 80 or 443. Take it from your
+	// configuration, not from a header that clients choose.
+	Host string
+
+	// Path is the path of the request as the client wrote it, such as r.RequestURI. The query is
+	// ignored.
+	Path string
 }
 
-// audienceScheme begins the claim aud, a URI of host and route: clerksync-upstream://app.example.com/reports/**.
+// audienceScheme is the scheme of the claim aud, a URI of host and route such as
+// clerksync-upstream://app.example.com/reports/**.
 const audienceScheme = "clerksync-upstream://"
 
 const maxHost = 255
 
-// audienceOf is the claim of a host and the path of a route, "" for a host that has more than one reading.
+// audienceOf returns the claim aud of a host and the path of a route. It returns "" for a host that
+// is not valid.
 func audienceOf(host, route string) string {
 	host = bareHost(host)
 	if host == "" {
 		return ""
 	}
-	if route == "" { // there is no policy: any path is let pass alike
+	if route == "" { // without a policy all paths are alike
 		route = "/" + anyRest
 	}
 	return audienceScheme + host + route
 }
 
-// covers returns an error unless a claim names the place where the identity is used.
+// covers returns an error unless the claim aud covers the place at which the identity is used.
 func (a Audience) covers(claim string) error {
 	place, found := strings.CutPrefix(claim, audienceScheme)
 	slash := strings.IndexByte(place, '/')
@@ -53,7 +61,7 @@ func (a Audience) covers(claim string) error {
 	return nil
 }
 
-// bareHost is a host in lower case without default port, "" for what is no host.
+// bareHost returns a host in lower case without default port, or "" if it is not valid.
 func bareHost(host string) string {
 	host = strings.ToLower(host)
 	for _, port := range []string{":443", ":80"} {

@@ -1,12 +1,28 @@
-// Package forwardauth answers a reverse proxy that asks whether a request may pass: nginx auth_request, Caddy
-// forward_auth, Traefik ForwardAuth, Envoy ext_authz over HTTP, ingress-nginx auth-url.
+// Package forwardauth decides for a reverse proxy whether a request may pass. It works with nginx
+// auth_request, Caddy forward_auth, Traefik ForwardAuth, Envoy ext_authz over HTTP, and
+// ingress-nginx auth-url.
 //
-// A [Policy] maps paths and methods to rules; a [Handler] reads the original request from the proxy's headers, asks a
-// [github.com/clerksync/clerksync.Mirror] who calls, and answers 200, 401 or 403. With 200 it says who that is in the
-// headers [Headers], each always there and empty where there is nothing to say, so that a proxy that copies them
-// overwrites what a client sent under these names.
+// A [Policy] maps paths and methods to rules. A [Handler] reads the original request from the
+// headers of the proxy, authenticates it with a mirror, and answers 200, 401 or 403:
 //
-// Everything that is not understood is refused: a peer that is no configured proxy, headers that contradict each
-// other, a path that two servers could read in two ways, a route that nothing names. The contract and a recipe for each
-// proxy are in docs/forward-auth.md.
+//	policy, err := forwardauth.ParsePolicy([]byte(`{"routes": [
+//		{"path": "/health", "public": true},
+//		{"path": "/reports/**", "require": {"min_role": "growth"}}
+//	]}`))
+//	handler, err := forwardauth.New(mirror, forwardauth.Config{
+//		Policy:         policy,
+//		Proxy:          forwardauth.ProxyNginx,
+//		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+//	})
+//	server.Handler = handler.Middleware(mux)
+//
+// An answer with 200 names the user in the headers that [Headers] lists. Each of them is always
+// there, and empty if there is nothing to say. So a proxy that copies them overwrites what a client
+// sent under these names. An upstream that gets the signed header checks it with [VerifyIdentity].
+//
+// The handler refuses everything that is not clear: a peer that is not a configured proxy, headers
+// that contradict each other, a path that two servers could read differently, and a path without a
+// route.
+//
+// The contract and a recipe for each proxy are in docs/forward-auth.md.
 package forwardauth

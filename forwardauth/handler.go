@@ -15,53 +15,62 @@ import (
 	"github.com/clerksync/clerksync/internal/web"
 )
 
-// Path is where a server answers proxies; Envoy's checks come beneath it.
+// Path is the path of a proxy's checks. Those of Envoy have the original path after it.
 const Path = "/api/auth/verify"
 
-// Authorizer tells who makes a request and whether a rule lets them; a *clerksync.Mirror is one. Errors other than
-// *clerksync.Denial are refusals as well.
+// Authorizer authenticates a request and applies a rule. A *clerksync.Mirror is one. Errors other
+// than *clerksync.Denial are refusals as well.
 type Authorizer interface {
 	Authorize(r *http.Request, rule auth.Rule) (*clerksync.Caller, error)
 }
 
-// Config configures a [Handler]. The zero value refuses everything, since it trusts no proxy.
+// Config configures a [Handler]. The zero value trusts no proxy, so it refuses everything.
 type Config struct {
-	// Policy is nil where any signed-in user may do anything; which paths pass at all is checked even then.
+	// Policy maps routes to rules. nil lets every signed-in user pass. Ambiguous paths are refused
+	// even then.
 	Policy *Policy
-	// Proxy is the kind of proxy that asks, and so the form in which it tells the original request.
+
+	// Proxy is the kind of proxy, which determines the headers of the original request.
 	Proxy Proxy
-	// TrustedProxies are the networks of the proxies that may ask. Anybody else is refused, for the headers that tell
-	// the original request are as good as who sends them.
+
+	// TrustedProxies are the networks of the proxies. Requests of all other peers are refused,
+	// because they could choose the headers of the original request.
 	TrustedProxies []netip.Prefix
-	// IdentitySecret, if not empty, signs the header X-Clerk-Identity; at least 32 bytes. See [VerifyIdentity].
+
+	// IdentitySecret signs the header X-Clerk-Identity. It has at least 32 bytes. Empty leaves the
+	// header empty. See [VerifyIdentity].
 	IdentitySecret string
-	// Logger gets a warning when the first untrusted peer is refused; nil is silence.
+
+	// Logger gets a warning when the first untrusted peer is refused. nil discards it.
 	Logger *slog.Logger
-	// Now is the clock, for tests; nil is time.Now.
+
+	// Now returns the current time. nil means [time.Now].
 	Now func() time.Time
 }
 
-// Refusal is why a request is not passed on, before anybody is asked who makes it. Its cause is for the log.
-type Refusal struct {
-	Reason string
-	Err    error
+// RefusalError is the refusal of a request before it is authenticated.
+type RefusalError struct {
+	Reason string // one of the reasons below
+	Err    error  // the cause, for the log
 }
 
-func (r *Refusal) Error() string { return "forwardauth: " + r.Reason + ": " + r.Err.Error() }
+// Error returns the reason and the cause.
+func (r *RefusalError) Error() string { return "forwardauth: " + r.Reason + ": " + r.Err.Error() }
 
 // Unwrap returns the cause.
-func (r *Refusal) Unwrap() error { return r.Err }
+func (r *RefusalError) Unwrap() error { return r.Err }
 
-// Reasons of a [Refusal]; all of them are answered with 403 and auth.CodeForbidden.
+// Reasons of a [RefusalError]. The response is 403 with the code [auth.CodeForbidden]. They never
+// change.
 const (
-	ReasonUntrustedProxy  = "untrusted_proxy"  // the peer is none of the configured proxies
-	ReasonOriginalRequest = "original_request" // the original request is not told, or contradicts itself
+	ReasonUntrustedProxy  = "untrusted_proxy"  // the peer is not a configured proxy
+	ReasonOriginalRequest = "original_request" // the original request is missing or contradicts itself
 	ReasonUnsafePath      = "unsafe_path"      // servers read the path in different ways
 	ReasonNoRoute         = "no_route"         // no route has this path and method
-	ReasonDenied          = "denied"           // the route denies everybody
+	ReasonDenied          = "denied"           // the route denies all requests
 )
 
-// Handler answers proxies.
+// Handler answers the checks of a proxy. It is safe for concurrent use.
 type Handler struct {
 	authorizer Authorizer
 	config     Config
@@ -69,7 +78,8 @@ type Handler struct {
 	warnOnce   sync.Once
 }
 
-// New makes a handler.
+// New returns a handler that authenticates requests with authorizer, usually a *clerksync.Mirror.
+// The error says what is wrong with the configuration.
 func New(authorizer Authorizer, config Config) (*Handler, error) {
 	if err := config.Proxy.check(); err != nil {
 		return nil, err
@@ -89,14 +99,15 @@ func New(authorizer Authorizer, config Config) (*Handler, error) {
 	return &Handler{authorizer: authorizer, config: config, proxies: config.TrustedProxies}, nil
 }
 
-// ServeHTTP answers one check: 200 without a body, 401 or 403, and nothing else.
+// ServeHTTP handles one check of a proxy. The status of its response is 200, 401 or 403.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	web.HandlerFunc(h.verify).ServeHTTP(w, r)
 }
 
-// Before serves [Path] and all beneath it, and leaves the rest to next. Put it in front of an http.ServeMux: a mux
-// would redirect a check whose path is not clean, where Envoy wants yes or no.
-func (h *Handler) Before(next http.Handler) http.Handler {
+// Middleware returns a handler that answers requests for [Path] and paths below it, and passes all
+// others to next. Put it in front of an [http.ServeMux]. A mux would redirect a check whose path is
+// not clean, and Envoy does not follow redirects.
+func (h *Handler) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, _, _ := strings.Cut(r.RequestURI, "?")
 		if path != Path && !strings.HasPrefix(path, Path+"/") {
@@ -122,30 +133,30 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 
 // passage is a request that may pass.
 type passage struct {
-	caller   *clerksync.Caller // nil: no user is signed in, on a public route
-	role     string            // the stored role where it counts
+	caller   *clerksync.Caller // nil if no user is signed in, on a public route
+	role     string            // the stored role, if rules may use it
 	audience string            // of the signed identity
 }
 
-// decide returns what may pass, or why it may not.
+// decide returns the request as one that may pass, or an error that says why it may not.
 func (h *Handler) decide(r *http.Request) (p passage, err error) {
 	if !h.proxies.Trusts(r) {
 		h.warnOnce.Do(func() {
-			h.config.Logger.Warn("forward auth was asked by a peer that is no trusted proxy, and refuses all such requests",
+			h.config.Logger.Warn("forward auth got a request of a peer that is not a trusted proxy, and refuses all such requests",
 				"peer", r.RemoteAddr, "remedy", "list the proxy's address in CLERKSYNC_TRUSTED_PROXIES")
 		})
-		return passage{}, &Refusal{ReasonUntrustedProxy, fmt.Errorf("%s is no trusted proxy", r.RemoteAddr)}
+		return passage{}, &RefusalError{ReasonUntrustedProxy, fmt.Errorf("%s is not a trusted proxy", r.RemoteAddr)}
 	}
 	o, err := readOriginal(r, h.config.Proxy)
 	if err != nil {
-		return passage{}, &Refusal{ReasonOriginalRequest, err}
+		return passage{}, &RefusalError{ReasonOriginalRequest, err}
 	}
 	route, err := h.route(o)
 	if err != nil {
 		return passage{}, err
 	}
 	if route.Deny {
-		return passage{}, &Refusal{ReasonDenied, fmt.Errorf("route %d (%s) denies everybody", route.Number, route.Path)}
+		return passage{}, &RefusalError{ReasonDenied, fmt.Errorf("route %d (%s) denies all requests", route.Number, route.Path)}
 	}
 	p.audience = audienceOf(o.host, route.Path)
 	p.caller, p.role, err = h.authorize(o.request(r, Path+" "+route.Path), route.Rule)
@@ -160,27 +171,27 @@ func (h *Handler) decide(r *http.Request) (p passage, err error) {
 	return passage{}, err
 }
 
-// route finds the route that decides about the original request. Without a policy every path that means the same to all
-// servers has one.
+// route returns the route of the original request. Without a policy, every path that all servers
+// read in the same way has a route.
 func (h *Handler) route(o original) (*Route, error) {
 	policy := h.config.Policy
 	if policy == nil {
 		if _, fault := parsePath(o.target); fault != "" {
-			return nil, &Refusal{ReasonUnsafePath, errors.New(fault)}
+			return nil, &RefusalError{ReasonUnsafePath, errors.New(fault)}
 		}
 		return &Route{}, nil
 	}
 	route, err := policy.Match(o.method, o.target)
 	for _, method := range o.overrides {
 		if other, _ := policy.Match(method, o.target); err == nil && other != route {
-			err = &Refusal{ReasonOriginalRequest, errors.New("the query parameter _method asks for a method that another route has, or none")}
+			err = &RefusalError{ReasonOriginalRequest, errors.New("the query parameter _method asks for a method that another route has, or none")}
 		}
 	}
 	return route, err
 }
 
-// authorize asks the rule, and on the way learns the role that rules may use: a stored role that is not proven grants
-// nothing here, nor should it behind the proxy.
+// authorize applies the rule. It also returns the role that rules may use. A stored role that is
+// not proven grants nothing here, and must grant nothing behind the proxy either.
 func (h *Handler) authorize(r *http.Request, rule auth.Rule) (caller *clerksync.Caller, role string, err error) {
 	learn := auth.Func("role for the header", func(s *auth.Subject) auth.Decision {
 		role = s.Role
@@ -193,13 +204,14 @@ func (h *Handler) authorize(r *http.Request, rule auth.Rule) (caller *clerksync.
 	return caller, role, err
 }
 
-// problem is the answer to a refusal. What the mirror can not tell just now is a 403, too: proxies know yes and no.
+// problem returns the response to a refusal. It is 403 also if the mirror cannot decide now,
+// because proxies understand only yes and no.
 func problem(err error) error {
 	p := &web.Problem{
 		Status: http.StatusForbidden, Code: auth.CodeForbidden, Detail: "You are not allowed to do this",
 		Extra: map[string]any{}, Err: err,
 	}
-	if refusal, ok := errors.AsType[*Refusal](err); ok {
+	if refusal, ok := errors.AsType[*RefusalError](err); ok {
 		p.Extra["reason"] = refusal.Reason
 		return p
 	}

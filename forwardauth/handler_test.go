@@ -18,7 +18,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// fake lets in who sends X-Test-User, or refuses with an error.
+// fake accepts requests with X-Test-User, or refuses with an error.
 type fake struct {
 	err   error
 	asked []*http.Request
@@ -57,10 +57,10 @@ func handlerOf(t *testing.T, a forwardauth.Authorizer, config forwardauth.Config
 	if err != nil {
 		t.Fatal(err)
 	}
-	return web.Standard(web.Config{}, h.Before(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })))
+	return web.Standard(web.Config{}, h.Middleware(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })))
 }
 
-// check makes a check; lines are "Name: value" as a proxy sends them.
+// check sends a check. lines are "Name: value" as a proxy sends them.
 func check(t *testing.T, h http.Handler, method, target string, lines ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
@@ -92,7 +92,7 @@ const (
 	caddy  = "X-Forwarded-Method: GET"
 )
 
-// F3, F7, F8, F10: which headers count, and what contradicts itself.
+// Which headers count, and which contradictions are refused.
 func TestOriginalRequest(t *testing.T) {
 	t.Parallel()
 	h := handler(t, &fake{}, forwardauth.Config{Policy: parsePolicy(t, sitePolicy), TrustedProxies: proxies})
@@ -157,7 +157,7 @@ func TestOriginalRequest(t *testing.T) {
 	}
 }
 
-// The rest of the corpus comes as Envoy sends it, where the mux would have redirected.
+// The rest of the corpus in the form of Envoy, for which a mux would redirect.
 func TestEnvoyPaths(t *testing.T) {
 	t.Parallel()
 	h := handler(t, &fake{}, forwardauth.Config{Policy: parsePolicy(t, pathsPolicy), TrustedProxies: proxies})
@@ -175,7 +175,8 @@ func TestEnvoyPaths(t *testing.T) {
 	}
 }
 
-// F3: a peer that is not configured is refused, whatever it says; without configuration everybody is.
+// A peer that is not configured is refused, whatever it sends. Without configuration every peer
+// is.
 func TestTrustedPeers(t *testing.T) {
 	t.Parallel()
 	lines := []string{nginx, "X-Original-URI: /public/x", "X-Forwarded-For: 192.0.2.1"}
@@ -222,7 +223,7 @@ func TestWithoutPolicy(t *testing.T) {
 	if w := check(t, h, "GET", verify, nginx, "X-Original-URI: /anything?at=all"); w.Code != 200 || w.Header().Get("X-Clerk-User-Id") != "user_1" {
 		t.Errorf("who is signed in: %d %v", w.Code, w.Header())
 	}
-	// D1: paths are checked all the same
+	// Paths are checked all the same
 	for _, c := range pathCases(t) {
 		if w := check(t, h, "GET", verify, nginx, "X-Original-URI: "+c.target); (w.Code == 200) != (c.verdict != "unsafe") && !caseOfARoute(c.target) {
 			t.Errorf("%q without a policy: %d", c.target, w.Code)
@@ -246,7 +247,7 @@ func caseOfARoute(target string) bool {
 	return false
 }
 
-// F10: 200, 401 and 403 are all there is, whatever goes wrong.
+// The status is 200, 401 or 403, whatever goes wrong.
 func TestStatuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -277,7 +278,7 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// A refusal tells what is missing, as the middleware does.
+// A refusal says what is missing, as the middleware does.
 func TestRefusalHeaders(t *testing.T) {
 	t.Parallel()
 	policy := parsePolicy(t, `{"routes":[{"path":"/f","require":{"feature":"reports"}},{"path":"/p","require":{"plan":"pro"}},
@@ -295,8 +296,8 @@ func TestRefusalHeaders(t *testing.T) {
 	}
 }
 
-// Who decides sees the original request: method, host and path, the route for the audit.
-// The body of a check is never read (F11).
+// The authorizer gets the original request: method, host and path, and the route for the audit.
+// The body of a check is never read.
 func TestAuthorizerSeesTheOriginalRequest(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
@@ -318,8 +319,9 @@ func TestAuthorizerSeesTheOriginalRequest(t *testing.T) {
 	}
 }
 
-// A socket needs the proof that a POST does, however the proxy tells that it is one: over HTTP/2 there is no key (RFC 8441).
-func TestSocketIsAskedForAsPOST(t *testing.T) {
+// A WebSocket needs the same proof as a POST, whichever header shows that it is one: over HTTP/2
+// there is no key (RFC 8441).
+func TestWebSocketNeedsTheProofOfAPOST(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
 	h := handler(t, f, forwardauth.Config{Policy: parsePolicy(t, sitePolicy), TrustedProxies: proxies})
@@ -346,7 +348,7 @@ func (f failing) Read([]byte) (int, error) {
 	return 0, errors.New("read")
 }
 
-// Values that two servers could read in two ways are left out.
+// Values that two servers could read differently are left out.
 func TestHeaderValues(t *testing.T) {
 	t.Parallel()
 	for email, want := range map[string]string{

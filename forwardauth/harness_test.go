@@ -35,7 +35,8 @@ const (
 	patience  = 20 * time.Second
 )
 
-// site is all of it but the proxy: an emulated Clerk, a mirror, the handler on a port, and an application behind.
+// site is everything but the proxy: an emulated Clerk, a mirror, the handler on a port, and an
+// application behind.
 type site struct {
 	*testing.T
 	clerk  *clerktest.Clerk
@@ -86,7 +87,7 @@ func newSite(t *testing.T, kind forwardauth.Proxy) *site {
 	mux := http.NewServeMux()
 	mux.Handle("/api/webhooks/clerk", m.WebhookHandler())
 	s := &site{T: t, clerk: c, policy: policy, app: newApplication(t)}
-	s.auth = httptest.NewServer(web.Standard(web.Config{}, h.Before(mux)))
+	s.auth = httptest.NewServer(web.Standard(web.Config{}, h.Middleware(mux)))
 	t.Cleanup(s.auth.Close)
 	s.ada = c.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 	s.grace = c.CreateUser(clerktest.User{Email: "grace@example.com", Role: "admin"})
@@ -96,7 +97,7 @@ func newSite(t *testing.T, kind forwardauth.Proxy) *site {
 	return s
 }
 
-// application echoes what reaches it, and keeps it.
+// application echoes and records the requests that reach it.
 type application struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -127,7 +128,7 @@ func newApplication(t *testing.T) *application {
 	return a
 }
 
-// switchProtocols says that it does, and echoes a line.
+// switchProtocols switches protocols and echoes a line.
 func switchProtocols(w http.ResponseWriter) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -139,7 +140,7 @@ func switchProtocols(w http.ResponseWriter) {
 	_, _ = io.WriteString(conn, line)
 }
 
-// take returns what arrived since it was last asked.
+// take returns the requests that arrived since the last call.
 func (a *application) take() []echo {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -148,22 +149,22 @@ func (a *application) take() []echo {
 	return seen
 }
 
-// proxy is a real one, in front of a site.
+// proxy is a real proxy in front of a site.
 type proxy struct {
 	*site
 	kind    forwardauth.Proxy
 	address string
 }
 
-// answer is what a client gets.
+// answer is a response that a client gets.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// eachProxy runs a test through real nginx and real Caddy, with the configurations of examples/, and through nginx as
-// ingress-nginx configures it.
+// eachProxy runs a test through real nginx and real Caddy, with the configurations of examples/,
+// and through nginx as ingress-nginx configures it.
 func eachProxy(t *testing.T, test func(p *proxy)) {
 	t.Helper()
 	for kind, start := range map[forwardauth.Proxy]func(*site) string{
@@ -187,7 +188,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// configuration is a file of the repository with the addresses of this test.
+// configuration returns a file of the repository with the addresses of this test.
 func (s *site) configuration(path, listen string, more ...string) string {
 	s.Helper()
 	text, err := os.ReadFile(filepath.Join(testenv.Root(s.T), path))
@@ -240,7 +241,7 @@ func program(t *testing.T, names ...string) string {
 	return ""
 }
 
-// run starts a program that ends with the test, and waits until it listens.
+// run starts a program, waits until it listens, and stops it at the end of the test.
 func (s *site) run(listen string, cmd *exec.Cmd) {
 	s.Helper()
 	var output bytes.Buffer
@@ -280,7 +281,7 @@ func (s *site) run(listen string, cmd *exec.Cmd) {
 	}
 }
 
-// raw sends bytes as they are, and reads one answer.
+// raw sends bytes unchanged and reads one response.
 func (p *proxy) raw(request string) answer {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.Context(), patience)
@@ -329,7 +330,7 @@ func requestText(method, target, token string, lines ...string) string {
 	return b.String()
 }
 
-// arrived is the one request that reached the application.
+// arrived returns the one request that reached the application.
 func (p *proxy) arrived() echo {
 	p.Helper()
 	seen := p.app.take()

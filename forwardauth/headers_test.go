@@ -17,7 +17,7 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// userWith is a stored user whose primary address has this verification, a JSON text.
+// userWith returns a stored user whose primary address has this verification, a JSON text.
 func userWith(t *testing.T, email, verification string) mirror.User {
 	t.Helper()
 	address, err := json.Marshal(email)
@@ -31,7 +31,8 @@ func userWith(t *testing.T, email, verification string) mirror.User {
 	return u
 }
 
-// Anyone can type in the address of someone else: until Clerk has verified it, an application must not see it.
+// Anyone can type in the address of someone else: until Clerk has verified it, an application must
+// not see it.
 func TestUnverifiedEmailIsNotPassedOn(t *testing.T) {
 	t.Parallel()
 	altered := userWith(t, "ada@example.com", `{"status": "verified"}`)
@@ -70,7 +71,7 @@ func TestUnverifiedEmailIsNotPassedOn(t *testing.T) {
 }
 
 // An application must be able to tell the user from someone who acts in their name.
-func TestImpersonationIsTold(t *testing.T) {
+func TestImpersonationIsShown(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		actor *auth.Actor
@@ -103,7 +104,8 @@ func identityClaims(t *testing.T, header http.Header) jwt.MapClaims {
 	return claims
 }
 
-// An application that reads a user's identity must not be able to use it at another one, or where other rules hold.
+// An application that reads a user's identity must not be able to use it at another one, or where
+// other rules hold.
 func TestIdentityIsBoundToHostAndRoute(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -135,7 +137,7 @@ func TestIdentityIsBoundToHostAndRoute(t *testing.T) {
 	}
 }
 
-// The header follows what Clerk says, though it is not read again for each request.
+// The header follows Clerk, although Clerk is not read for each request.
 func TestEmailHeaderFollowsClerk(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)

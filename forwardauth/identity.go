@@ -17,20 +17,22 @@ import (
 	"github.com/clerksync/clerksync"
 )
 
-// The identity headers. All of them are in every answer with 200, empty where there is nothing to say.
+// The identity headers. All of them are in every response with 200, and empty if there is nothing
+// to say.
 const (
-	HeaderUserID        = "X-Clerk-User-Id"
-	HeaderSessionID     = "X-Clerk-Session-Id"
-	HeaderOrgID         = "X-Clerk-Org-Id"
-	HeaderOrgRole       = "X-Clerk-Org-Role"
-	HeaderRole          = "X-Clerk-Role"
-	HeaderEmail         = "X-Clerk-Email"          // of those that Clerk has verified alone
+	HeaderUserID        = "X-Clerk-User-Id"        // user_…
+	HeaderSessionID     = "X-Clerk-Session-Id"     // sess_…
+	HeaderOrgID         = "X-Clerk-Org-Id"         // the active organization, org_…
+	HeaderOrgRole       = "X-Clerk-Org-Role"       // the role in the active organization, org:…
+	HeaderRole          = "X-Clerk-Role"           // the stored application role
+	HeaderEmail         = "X-Clerk-Email"          // the address, if Clerk has verified it
 	HeaderEmailVerified = "X-Clerk-Email-Verified" // true or false
-	HeaderActor         = "X-Clerk-Actor"          // who acts in the user's name
-	HeaderIdentity      = "X-Clerk-Identity"
+	HeaderActor         = "X-Clerk-Actor"          // the party that acts in the user's name
+	HeaderIdentity      = "X-Clerk-Identity"       // all of this, signed; see [VerifyIdentity]
 )
 
-// Headers lists the identity headers: what a proxy must take from the answer, and never from a client.
+// Headers returns the names of the identity headers. A proxy must take these from the response, and
+// never pass on those of a client.
 func Headers() []string {
 	return []string{
 		HeaderUserID, HeaderSessionID, HeaderOrgID, HeaderOrgRole, HeaderRole, HeaderEmail, HeaderEmailVerified, HeaderActor,
@@ -38,7 +40,7 @@ func Headers() []string {
 	}
 }
 
-// identify sets all identity headers; nobody makes them empty.
+// identify sets all identity headers. They are empty if no user is signed in.
 func (h *Handler) identify(header http.Header, p passage) {
 	id := identityOf(p.caller, p.role)
 	signed := ""
@@ -55,7 +57,8 @@ func (h *Handler) identify(header http.Header, p passage) {
 	}
 }
 
-// emailOf is the caller's address if it is verified, and whether it is; both are empty without a caller.
+// emailOf returns the caller's address if it is verified, and "true" or "false". Both are empty
+// without a caller.
 func emailOf(c *clerksync.Caller) (email, verified string) {
 	if c == nil {
 		return "", ""
@@ -66,8 +69,8 @@ func emailOf(c *clerksync.Caller) (email, verified string) {
 	return email, strconv.FormatBool(email != "")
 }
 
-// plain is a value that means the same to every server that reads the header, else nothing: printable ASCII without
-// white space, quotes, and what separates values in a list.
+// plain returns a value that every server reads in the same way: printable ASCII without white
+// space, quotes and separators of lists. It returns "" for any other value.
 func plain(value string) string {
 	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`",;\<>`, r) }
 	if strings.ContainsFunc(value, odd) {
@@ -76,16 +79,20 @@ func plain(value string) string {
 	return value
 }
 
-// Identity is who makes a request, as the signed header tells it.
+// Identity is the user that makes a request, as the signed header X-Clerk-Identity says.
 type Identity struct {
-	UserID           string    // user_…
-	SessionID        string    // sess_…
-	OrganizationID   string    // of the active organization, empty if none is
-	OrganizationRole string    // in the active organization
-	Role             string    // the stored role
-	Actor            string    // who acts in the user's name, "unknown" where the token does not name them; empty if no one does
-	IssuedAt         time.Time // when the request was let pass
-	ExpiresAt        time.Time
+	UserID           string // user_…
+	SessionID        string // sess_…
+	OrganizationID   string // the active organization (org_…), or ""
+	OrganizationRole string // the role in the active organization (org:…), or ""
+	Role             string // the stored application role, or ""
+
+	// Actor is the party that acts in the user's name, or "" if none does. It is "unknown" if the
+	// token does not name the party.
+	Actor string
+
+	IssuedAt  time.Time // when the handler let the request pass
+	ExpiresAt time.Time // 60 seconds later
 }
 
 func identityOf(c *clerksync.Caller, role string) Identity {
@@ -107,10 +114,10 @@ const (
 	identityLife   = 60 * time.Second
 	identityLeeway = 5 * time.Second // between the clocks of two machines
 	identityIssuer = "clerksync"
-	unknownActor   = "unknown" // an impersonation is never hidden
-	maxIdentity    = 4 << 10
-	// identityHeader is the first part of every signed identity. Its type keeps it from being taken for a token of
-	// another kind (RFC 8725 section 3.11).
+	unknownActor   = "unknown" // so that an impersonation is never hidden
+	maxIdentity    = 4 << 10   // bytes
+	// identityHeader is the first part of every signed identity. Its type distinguishes it from
+	// tokens of other kinds (RFC 8725 section 3.11).
 	identityHeader = `{"alg":"HS256","typ":"clerksync-identity+jwt"}`
 )
 
@@ -145,15 +152,18 @@ func mac(secret, text string) []byte {
 	return h.Sum(nil)
 }
 
-// VerifyIdentity reads the header X-Clerk-Identity in an upstream written in Go: an empty or missing header, another
-// secret, algorithm or type, one that was made for another host or route than here, and one that is older than its minute
-// are errors. The algorithm is HS256 whatever the header says.
+// VerifyIdentity verifies the header X-Clerk-Identity in an upstream written in Go. secret is
+// [Config].IdentitySecret, and here is the place of the upstream.
+//
+// It returns an error if the header is empty, was made with another secret, algorithm or type, was
+// made for another host or route, or is older than a minute. The algorithm is always HS256,
+// whatever the header says.
 func VerifyIdentity(secret, header string, here Audience, now time.Time) (Identity, error) {
 	switch {
 	case len(secret) < minSecret:
 		return Identity{}, fmt.Errorf("forwardauth: the identity secret is shorter than %d bytes", minSecret)
 	case header == "":
-		return Identity{}, errors.New("forwardauth: nobody is signed in")
+		return Identity{}, errors.New("forwardauth: no user is signed in")
 	case len(header) > maxIdentity:
 		return Identity{}, errors.New("forwardauth: the identity is too long")
 	}

@@ -21,7 +21,7 @@ func signedIdentity(t *testing.T, now time.Time) string {
 	return check(t, h, "GET", verify, nginx, "X-Original-URI: /x").Header().Get("X-Clerk-Identity")
 }
 
-// Two other implementations read what is signed.
+// Two other implementations can read the signed identity.
 func TestIdentityIsAJWS(t *testing.T) {
 	t.Parallel()
 	text := signedIdentity(t, time.Now())
@@ -120,8 +120,8 @@ func TestVerifyIdentity(t *testing.T) {
 	}
 }
 
-// An identity counts at its host and on its route alone.
-func TestIdentityElsewhere(t *testing.T) {
+// An identity counts only at its host and on its route.
+func TestIdentityAtAnotherPlace(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)
 	h := handler(t, &fake{}, forwardauth.Config{
@@ -157,7 +157,8 @@ func TestIdentityElsewhere(t *testing.T) {
 	}
 }
 
-// flipped is another character that decodes to the same bytes, as the last one of an unpadded text may.
+// flipped returns another character that decodes to the same bytes, as the last one of an unpadded
+// text may.
 func flipped(c byte) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return fmt.Sprintf("%c", alphabet[strings.IndexByte(alphabet, c)^1])

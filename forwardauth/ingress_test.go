@@ -29,8 +29,8 @@ type manifest struct {
 	Data map[string]string `yaml:"data"`
 }
 
-// ingressRecipe returns the headers that the controller takes from the answer, and those that it sets
-// for all applications.
+// ingressRecipe returns the headers that the controller takes from the answer, and those that it
+// sets for all applications.
 func ingressRecipe(t *testing.T) (fromAnswer []string, set map[string]string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "examples", "ingress-nginx", "ingress.yaml"))
@@ -81,7 +81,7 @@ func startIngressNginx(s *site) string {
 		"# @auth-response-headers", answered.String(), "# @proxy-set-headers", blanked.String())
 }
 
-// D4: with ingress-nginx the client's Host is a part of the URL that is judged.
+// With ingress-nginx the client's Host is a part of the original URL.
 func TestIngressHosts(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, forwardauth.ProxyIngressNginx)

@@ -20,7 +20,7 @@ func passes(p *forwardauth.Policy, text string) bool {
 	return verdict(p, "GET", "/app/x"+url.PathEscape(text)+"y") == "/app/**"
 }
 
-// The checked-in table is what its generator makes of today's Unicode data.
+// The checked-in table equals the output of its generator.
 func TestLookalikesAreGenerated(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), "go", "run", ".")
@@ -41,7 +41,7 @@ func TestLookalikesAreGenerated(t *testing.T) {
 }
 
 // inJavaScript prints each code point that becomes ASCII by the Unicode data of another
-// implementation (ICU): as a whole, or in a part that is no letter with a mark on it.
+// implementation (ICU): as a whole, or in a part that is not a letter with a mark on it.
 const inJavaScript = `
 const conversions = ["NFC", "NFD", "NFKC", "NFKD"].map(form => s => s.normalize(form))
 	.concat(s => s.toLowerCase(), s => s.toUpperCase(), s => s.toLocaleLowerCase("tr"), s => s.toLocaleUpperCase("tr"));
@@ -55,8 +55,8 @@ for (let r = 0x80; r <= 0x10ffff; r++) {
 }
 console.log(found.join("\n"));`
 
-// D3: every code point that normalization or case makes ASCII is refused. ICU judges the one,
-// package unicode of the standard library the other; the table comes from neither.
+// Every code point that normalization or case makes ASCII is refused. One part is compared with
+// ICU, the other with package unicode of the standard library. The table comes from neither.
 func TestEveryLookalikeIsRefused(t *testing.T) {
 	t.Parallel()
 	p := parsePolicy(t, pathsPolicy)

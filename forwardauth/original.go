@@ -9,18 +9,19 @@ import (
 	"strings"
 )
 
-// original is the request that the proxy asks about.
+// original is the request that a proxy asks about.
 type original struct {
 	method string
 	target string // as the client wrote it, query included
 	host   string
-	// overrides are the methods that the query asks for, next to the method itself; see queryMethods.
+	// overrides are the methods that the query names, in addition to the method itself; see
+	// queryMethods.
 	overrides []string
 }
 
-// readOriginal returns the original request in the form of the configured proxy. Everything that
-// contradicts something else is an error, because the client can have sent one of the two. RFC 7239
-// Forwarded is never read.
+// readOriginal reads the original request in the form of the configured proxy. A contradiction is
+// an error, because the client may have sent one of the two headers. The header Forwarded (RFC
+// 7239) is never read.
 func readOriginal(r *http.Request, p Proxy) (o original, err error) {
 	beneath, isEnvoy := strings.CutPrefix(r.RequestURI, Path+"/")
 	switch {
@@ -39,16 +40,16 @@ func readOriginal(r *http.Request, p Proxy) (o original, err error) {
 		err = o.addFamilies(r.Header)
 	}
 	if err == nil && o.target == "" {
-		err = errors.New("the proxy does not tell the original request: see docs/forward-auth.md for its headers")
+		err = errors.New("the proxy does not send the original request: see docs/forward-auth.md for its headers")
 	}
 	if err == nil {
-		err = checkHeaders(r.Header, p, o.method)
+		err = checkOverrideHeaders(r.Header, p, o.method)
 	}
 	o.overrides = queryMethods(o.target)
 	return o, err
 }
 
-// family is a pair of headers in which proxies tell the original request.
+// family is a pair of headers in which proxies send the original request.
 type family struct{ method, target string }
 
 func families() [2]family {
@@ -58,8 +59,8 @@ func families() [2]family {
 	}
 }
 
-// addFamilies reads the original request from each family of headers that is there. All must agree
-// with each other and with what is known already.
+// addFamilies reads the original request from each family of headers that is there. All of them
+// must agree with each other and with what was read before.
 func (o *original) addFamilies(h http.Header) error {
 	for _, f := range families() {
 		method, hasMethod, err1 := single(h, f.method)
@@ -72,16 +73,16 @@ func (o *original) addFamilies(h http.Header) error {
 		case hasMethod != hasTarget:
 			return fmt.Errorf("one of the headers %s and %s is there without the other", f.method, f.target)
 		case o.target != "" && (o.method != method || o.target != target):
-			return fmt.Errorf("%s and %s contradict what else is told of the original request", f.method, f.target)
+			return fmt.Errorf("%s and %s contradict other headers of the original request", f.method, f.target)
 		}
 		o.method, o.target = method, target
 	}
 	return nil
 }
 
-// fromURL reads the original request as ingress-nginx sends it: the method, and a full URL in which
-// the host and the target are those that the client sent. ingress-nginx repeats the target in other
-// headers, which must agree.
+// fromURL reads the original request as ingress-nginx sends it: the method, and a URL with the host
+// and the target that the client sent. ingress-nginx repeats the target in other headers, which
+// must agree.
 func fromURL(h http.Header) (o original, err error) {
 	text, _, err1 := single(h, originalURL)
 	method, _, err2 := single(h, originalMethod)
@@ -107,8 +108,8 @@ func fromURL(h http.Header) (o original, err error) {
 	return o, nil
 }
 
-// splitURL takes an absolute URL apart and leaves the target as it is. It accepts plain hosts only: a
-// host with a user, a question mark or the like would move the place where the target begins.
+// splitURL splits an absolute URL and leaves the target as it is. It accepts plain hosts only: with
+// a user or a question mark in the host, the target would begin somewhere else.
 func splitURL(text string) (host, target string, err error) {
 	rest, ok := strings.CutPrefix(text, "https://")
 	if !ok {
@@ -116,7 +117,7 @@ func splitURL(text string) (host, target string, err error) {
 	}
 	host, _, slash := strings.Cut(rest, "/")
 	if !ok || !slash || host == "" || strings.ContainsFunc(host, notHost) {
-		return "", "", fmt.Errorf("%s is no URL with a plain host and a path", originalURL)
+		return "", "", fmt.Errorf("%s is not a URL with a plain host and a path", originalURL)
 	}
 	return host, rest[len(host):], nil
 }
@@ -129,7 +130,7 @@ func notHost(r rune) bool {
 	return !strings.ContainsRune("-._:[]", r)
 }
 
-// forwardedHost is the host that the client asked for.
+// forwardedHost returns the host that the client requested.
 func forwardedHost(r *http.Request) (string, error) {
 	host, found, err := single(r.Header, "X-Forwarded-Host")
 	if found && err == nil {
@@ -138,8 +139,8 @@ func forwardedHost(r *http.Request) (string, error) {
 	return r.Host, err
 }
 
-// single is the value of a header that may be there once. An empty one counts as absent: proxies send it to blank out
-// what a client sent.
+// single returns the value of a header that may occur once. An empty one counts as absent: proxies
+// send it to remove what a client sent.
 func single(h http.Header, name string) (value string, found bool, err error) {
 	values := h[http.CanonicalHeaderKey(name)]
 	if len(values) > 1 {
@@ -151,9 +152,9 @@ func single(h http.Header, name string) (value string, found bool, err error) {
 	return values[0], true, nil
 }
 
-// request is the original one, as far as it is known, for who decides about it.
+// request returns the original request, as far as it is known, for the authorizer.
 func (o *original) request(r *http.Request, pattern string) *http.Request {
-	clone := r.WithContext(r.Context()) // shallow: the headers are the client's already, and nobody changes them
+	clone := r.WithContext(r.Context()) // shallow: the headers are those of the client, and are not changed
 	clone.Method, clone.Host, clone.RequestURI, clone.Pattern = o.method, o.host, o.target, pattern
 	clone.Body, clone.ContentLength = http.NoBody, 0
 	path, _, _ := strings.Cut(o.target, "?")
@@ -162,16 +163,16 @@ func (o *original) request(r *http.Request, pattern string) *http.Request {
 		clone.URL = parsed
 	}
 	if opensSocket(r.Header) || len(o.overrides) > 0 {
-		// A socket that another site's page opens would act with the cookie that its browser sends along, though its
-		// method is GET. So it needs the proof of the same origin that is asked of methods that are not safe. The
-		// same goes for a GET that a framework may take for another method.
+		// A WebSocket that a page of another site opens would act with the browser's cookie,
+		// although its method is GET. So it needs the same proof of its origin as a method that is
+		// not safe. The same applies to a GET that a framework may take for another method.
 		clone.Method = http.MethodPost
 	}
 	return clone
 }
 
-// opensSocket reports whether the client opens a WebSocket. Proxies drop Upgrade, and over HTTP/2 there is no
-// Sec-WebSocket-Key (RFC 8441), so every header by which browsers tell it counts.
+// opensSocket reports whether the client opens a WebSocket. Proxies remove Upgrade, and HTTP/2 has
+// no Sec-WebSocket-Key (RFC 8441). So it looks at every header that browsers send for a WebSocket.
 func opensSocket(h http.Header) bool {
 	for name := range h {
 		if strings.HasPrefix(name, "Sec-Websocket-") {

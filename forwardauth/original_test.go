@@ -7,7 +7,7 @@ import (
 	"github.com/clerksync/clerksync/forwardauth"
 )
 
-// D4: each kind of proxy has one form. The other forms are refused, whatever they say.
+// Each kind of proxy has one form. The other forms are refused, whatever they contain.
 func TestFormOfTheProxy(t *testing.T) {
 	t.Parallel()
 	type form struct {
@@ -37,7 +37,7 @@ func TestFormOfTheProxy(t *testing.T) {
 			t.Errorf("%q: nothing: %d", proxy, w.Code)
 		}
 	}
-	// what only a client can have sent refuses the check, though it says the same
+	// a header that only a client can have sent is refused, even if it agrees
 	foreign := map[forwardauth.Proxy][]string{
 		forwardauth.ProxyNginx:        {caddy, "X-Forwarded-Uri: /app/x", "X-Original-URL: https://app.example.com/app/x"},
 		forwardauth.ProxyCaddy:        {nginx, "X-Original-URI: /app/x", "X-Original-URL: /app/x"},
@@ -62,7 +62,8 @@ func TestFormOfTheProxy(t *testing.T) {
 	}
 }
 
-// D4: ingress-nginx tells a full URL; its host is the client's, and must not move the path.
+// ingress-nginx sends a full URL. Its host is the client's, and must not change where the path
+// begins.
 func TestOriginalURL(t *testing.T) {
 	t.Parallel()
 	f := &fake{}

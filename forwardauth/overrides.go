@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// What is judged must be what the application serves. Some frameworks take the method or the path
-// from a header instead, and some servers take one header for another: CGI, WSGI, Rack and PHP make
-// an underscore of every character that is neither letter nor digit, and ignore case. So headers are
-// compared as those servers read them.
+// The handler must decide about the request that the application serves. Some frameworks take the
+// method or the path from a header. Some servers take one header for another: CGI, WSGI, Rack and
+// PHP replace every character that is neither letter nor digit by an underscore, and ignore case.
+// So the handler compares headers as those servers read them.
 
 // foldName returns the name of a header as such a server reads it.
 func foldName(name string) string {
@@ -27,13 +27,14 @@ func foldName(name string) string {
 	}, name)
 }
 
-// checkHeaders refuses headers by which an application could serve another request, or see another
-// caller, than was judged. The header that a proxy leaves empty to blank out a client's is allowed.
-func checkHeaders(h http.Header, p Proxy, method string) error {
+// checkOverrideHeaders refuses headers with which an application could serve another request, or
+// see another user, than the handler decided about. It allows an empty header, which a proxy sends
+// to remove that of a client.
+func checkOverrideHeaders(h http.Header, p Proxy, method string) error {
 	for name, values := range h {
 		folded := foldName(name)
 		if strings.HasPrefix(folded, "x_clerk_") && !slices.Contains(Headers(), name) {
-			return fmt.Errorf("the header %q passes for an identity header, and no proxy overwrites it", name)
+			return fmt.Errorf("the header %q can be taken for an identity header, and no proxy overwrites it", name)
 		}
 		if p.sends(name) {
 			continue // readOriginal has read it
@@ -46,14 +47,15 @@ func checkHeaders(h http.Header, p Proxy, method string) error {
 			case overridesMethod(folded) && value != method:
 				return fmt.Errorf("the header %q asks for another method", name)
 			case folded == "x_original_method" || folded == "x_forwarded_method":
-				return fmt.Errorf("the header %q is not how the proxy tells the method", name)
+				return fmt.Errorf("the proxy does not send the method in the header %q", name)
 			}
 		}
 	}
 	return nil
 }
 
-// overridesMethod reports whether some framework takes the method from the header of this folded name.
+// overridesMethod reports whether some framework takes the method from the header with this folded
+// name.
 func overridesMethod(folded string) bool {
 	switch folded {
 	case "x_method", "x_original_method", "x_forwarded_method", "x_request_method":
@@ -63,8 +65,9 @@ func overridesMethod(folded string) bool {
 		strings.Contains(folded, "override_method")
 }
 
-// overridesTarget reports whether some server takes the path, or a prefix to cut off from it, from the
-// header of this folded name: IIS, Zend and older Symfony the URLs, WSGI servers the script name.
+// overridesTarget reports whether some server takes the path, or a prefix to remove from it, from
+// the header with this folded name. IIS, Zend and older Symfony read URLs, WSGI servers the script
+// name.
 func overridesTarget(folded string) bool {
 	switch folded {
 	case "script_name", "x_script_name", "path_info", "x_path_info", "request_uri", "x_request_uri":
@@ -78,9 +81,9 @@ func overridesTarget(folded string) bool {
 	return false
 }
 
-// queryMethods returns the methods that parameters called _method in the query ask for. Laravel,
-// Symfony and Express serve POST /x?_method=DELETE as DELETE. A form can ask for the same in its body,
-// which is not seen here. Names are read as PHP does, which knows several spellings of each.
+// queryMethods returns the methods in query parameters named _method. Laravel, Symfony and Express
+// serve POST /x?_method=DELETE as DELETE. A form can send the same parameter in its body, which the
+// handler does not see. queryMethods reads names like PHP, which accepts several spellings of each.
 func queryMethods(target string) (methods []string) {
 	_, query, _ := strings.Cut(target, "?")
 	for _, pair := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {

@@ -7,7 +7,7 @@ import (
 	"github.com/clerksync/clerksync/forwardauth"
 )
 
-// spellings are names of headers that CGI and its heirs take for one.
+// spellings returns header names that CGI and similar interfaces take for the same header.
 func spellings(name string) []string {
 	all := []string{name, strings.ToLower(name), strings.ToUpper(name)}
 	for _, separator := range []string{"_", ".", "~", "!", "+"} {
@@ -17,8 +17,8 @@ func spellings(name string) []string {
 	return append(all, name[:last]+"_"+name[last+1:])
 }
 
-// D2: a header by which a framework serves another method or path refuses the check, in each spelling
-// that a server folds together.
+// A header with which a framework serves another method or path is refused, in each
+// spelling that a server folds together.
 func TestOverrideHeadersInEverySpelling(t *testing.T) {
 	t.Parallel()
 	h := handler(t, &fake{}, forwardauth.Config{Policy: parsePolicy(t, sitePolicy), TrustedProxies: proxies})
@@ -51,7 +51,7 @@ func TestOverrideHeadersInEverySpelling(t *testing.T) {
 	}
 }
 
-// The headers in which a proxy tells the original request count in one spelling alone.
+// The headers of the original request count in one spelling only.
 func TestFormHeadersInOtherSpellings(t *testing.T) {
 	t.Parallel()
 	h := handler(t, &fake{}, forwardauth.Config{Policy: parsePolicy(t, sitePolicy), TrustedProxies: proxies})
@@ -66,7 +66,8 @@ func TestFormHeadersInOtherSpellings(t *testing.T) {
 	}
 }
 
-// D2: what an application could take for an identity header, and no proxy overwrites, refuses the check.
+// A header that an application could take for an identity header, and that no proxy overwrites, is
+// refused.
 func TestIdentityHeadersThatNoProxyOverwrites(t *testing.T) {
 	t.Parallel()
 	h := handler(t, &fake{}, forwardauth.Config{Policy: parsePolicy(t, sitePolicy), TrustedProxies: proxies})
@@ -85,7 +86,8 @@ func TestIdentityHeadersThatNoProxyOverwrites(t *testing.T) {
 	}
 }
 
-// D2: POST /x?_method=DELETE is DELETE to some frameworks. It passes where one route decides about both.
+// POST /x?_method=DELETE is DELETE to some frameworks. It passes if one route decides about
+// both.
 func TestMethodInTheQuery(t *testing.T) {
 	t.Parallel()
 	f := &fake{}

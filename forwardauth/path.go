@@ -6,20 +6,21 @@ import (
 	"unicode/utf8"
 )
 
-// A path is matched as the client wrote it, percent-decoded once, and as a careless server would read it (in any case,
-// without full stops and spaces at the end of a segment). All of these must lead to the same route. What any server is
-// known to read in another way is refused before that: RFC 3986 leaves it to them, and a policy can not know which
-// server it protects.
+// A path is matched in three forms: as the client wrote it, percent-decoded once, and as a lenient
+// server would read it (in any case, without full stops and spaces at the end of a segment). All of
+// them must lead to the same route. Paths that some server is known to read differently are refused
+// first: RFC 3986 allows that, and a policy cannot know which server it protects.
 
 const maxPath = 8 << 10
 
-// requestPath is a path in segments; a slash at its end makes none.
+// requestPath is a path in segments. A slash at its end makes no segment.
 type requestPath struct {
 	raw     []string // as written
 	decoded []string
 }
 
-// parsePath takes the path from a request target. A fault says what is ambiguous about it, for the log.
+// parsePath reads the path of a request target. fault says what is ambiguous about it, for the log,
+// or is "".
 func parsePath(target string) (path requestPath, fault string) {
 	raw, _, _ := strings.Cut(target, "?") // the query is never part of a rule
 	switch {
@@ -50,8 +51,8 @@ func parsePath(target string) (path requestPath, fault string) {
 	return path, ""
 }
 
-// decode undoes percent-encoding, and refuses what is not the same path before and after: encoded delimiters, which
-// decode into something else, and bare characters that a path may not hold.
+// decode decodes percent-encoding. It refuses paths that decoding changes: those with encoded
+// delimiters, and those with characters that a path may not contain.
 func decode(raw string) (decoded, fault string) {
 	var b strings.Builder
 	b.Grow(len(raw))
@@ -101,8 +102,8 @@ func segments(path string) []string {
 
 //go:generate sh -c "go -C ../tools/lookalikes run . > lookalikes.go.new && mv lookalikes.go.new lookalikes.go"
 
-// lookalike reports whether a server or a database may take the character for another one, or for
-// none: it may turn it into ASCII, it does not show it, or it is not assigned yet.
+// lookalike reports whether a server or a database may take the character for another one, or may
+// ignore it: it may become ASCII, it is invisible, or it is not assigned yet.
 func lookalike(r rune) bool {
 	switch {
 	case r < 0x80:
@@ -113,8 +114,8 @@ func lookalike(r rune) bool {
 	return unicode.Is(lookalikes, r)
 }
 
-// dotted reports whether the path has an i or j with a dot as a separate character. Lower case takes
-// that dot away in Turkish, and upper case in Lithuanian.
+// dotted reports whether the path has an i or j with a dot as a separate character. Conversion to
+// lower case removes that dot in Turkish, and conversion to upper case in Lithuanian.
 func dotted(path string) bool {
 	const dot = '\u0307'
 	onLetter := false

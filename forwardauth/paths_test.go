@@ -58,7 +58,7 @@ func parsePolicy(t testing.TB, text string) *forwardauth.Policy {
 
 func verdict(p *forwardauth.Policy, method, target string) string {
 	r, err := p.Match(method, target)
-	refusal, refused := errors.AsType[*forwardauth.Refusal](err)
+	refusal, refused := errors.AsType[*forwardauth.RefusalError](err)
 	switch {
 	case !refused:
 		return r.Path
@@ -69,7 +69,7 @@ func verdict(p *forwardauth.Policy, method, target string) string {
 	}
 }
 
-// F1, F2, A2: a path that servers read in different ways is refused, the query decides nothing.
+// A path that servers read in different ways is refused, and the query does not matter.
 func TestPaths(t *testing.T) {
 	t.Parallel()
 	p := parsePolicy(t, pathsPolicy)
@@ -88,7 +88,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// readings are the paths that servers are known to make of a request target; some do several of these steps.
+// readings returns the paths that servers are known to make of a request target. Some do several of
+// these steps.
 func readings(target string) []string {
 	raw, _, _ := strings.Cut(target, "?")
 	all := []string{raw}
@@ -145,7 +146,7 @@ func unique(texts []string) []string {
 	return kept
 }
 
-// naive is the route of a path that needs no interpretation.
+// naive returns the route of a path that needs no interpretation.
 func naive(s string) string {
 	beneath := func(prefix string) bool { return s == prefix || strings.HasPrefix(s, prefix+"/") }
 	segments := strings.Split(strings.Trim(s, "/"), "/")
@@ -167,7 +168,7 @@ func naive(s string) string {
 	}
 }
 
-// FuzzPath: a path that is let through leads to one route, however a server reads it.
+// FuzzPath checks that a path that may pass leads to one route, however a server reads it.
 func FuzzPath(f *testing.F) {
 	for _, c := range pathCases(f) {
 		f.Add(c.target)
@@ -186,8 +187,8 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-// The same corpus through real proxies: nothing reaches the application but what the policy lets through for the path
-// that the application sees.
+// The same corpus through real proxies: a request reaches the application only if the policy lets
+// it pass for the path that the application sees.
 func TestProxyPaths(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
@@ -205,8 +206,8 @@ func TestProxyPaths(t *testing.T) {
 	})
 }
 
-// judged sends a request, and judges what arrived by the policy: as ada or nobody, whatever the client says. It
-// returns how many requests did.
+// judged sends a request, as ada or without a user, and checks what arrived by the policy, whatever
+// the client says. It returns how many requests did.
 func (p *proxy) judged(request string) int {
 	p.Helper()
 	p.raw(request)
@@ -235,8 +236,8 @@ func (p *proxy) judge(request string, e echo) {
 	}
 }
 
-// Requests of which two servers may see different ones: what arrives is judged alone, and a second request inside of
-// another is one of its own for the check, too.
+// Two servers may see different requests in the same bytes. What arrives was checked by itself, and
+// a second request inside of another one has a check of its own.
 func TestProxySmuggling(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {

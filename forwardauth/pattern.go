@@ -4,7 +4,8 @@ import (
 	"strings"
 )
 
-// pattern is the path of a route: /a/b alone, /a/* with one more segment, /a/** with any number of them, none included.
+// pattern is the path of a route: /a/b is one path, /a/* has one more segment, and /a/** has any
+// number of them, including none.
 type pattern struct {
 	text     string
 	segments []string // "*" is any
@@ -16,7 +17,8 @@ const (
 	anyRest    = "**"
 )
 
-// parsePattern reads a path of a policy. A fault follows the word "path", and comes with a remedy.
+// parsePattern reads a path of a policy. fault continues a sentence that begins with "path", or is
+// "". It comes with a remedy.
 func parsePattern(text string) (p pattern, fault, remedy string) {
 	const form = "Write a path such as /reports, /reports/* (one more segment) or /reports/** (itself and all beneath)."
 	p.text = text
@@ -51,7 +53,8 @@ func parsePattern(text string) (p pattern, fault, remedy string) {
 	return p, "", ""
 }
 
-// notLiteral tells what has more than one written form in a request, so that comparing it would be a guess.
+// notLiteral reports whether a character has more than one written form in requests, so that it
+// cannot be compared reliably.
 func notLiteral(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
@@ -62,7 +65,8 @@ func notLiteral(r rune) bool {
 
 func exactly(literal, segment string) bool { return literal == segment }
 
-// carelessly compares as servers do that know no case, and drop what ends a segment.
+// carelessly compares like servers that ignore case and remove full stops and spaces at the end of
+// a segment.
 func carelessly(literal, segment string) bool {
 	return strings.EqualFold(literal, strings.TrimRight(segment, ". "))
 }
@@ -79,18 +83,18 @@ func (p *pattern) matches(path []string, same func(literal, segment string) bool
 	return true
 }
 
-// relation is what the paths of two patterns have in common.
+// relation is how the paths of two patterns overlap.
 type relation int
 
 const (
 	disjoint relation = iota
 	equal
-	within // all of the first are of the second
-	around // the other way about
-	crossing
+	within   // all paths of the first are paths of the second
+	around   // all paths of the second are paths of the first
+	crossing // some paths are in both, and each has others
 )
 
-// relate compares without regard to case.
+// relate returns the relation of p to q. It ignores case.
 func (p *pattern) relate(q *pattern) relation {
 	wider, narrower := false, false // p than q
 	n := min(len(p.segments), len(q.segments))
@@ -134,7 +138,7 @@ func (p *pattern) relate(q *pattern) relation {
 	}
 }
 
-// order sorts a pattern before all that are around it.
+// order returns a sort key that puts a pattern before all patterns around it.
 func (p *pattern) order() string {
 	var b strings.Builder
 	for _, s := range p.segments {
@@ -150,7 +154,8 @@ func (p *pattern) order() string {
 	return b.String()
 }
 
-// exhausted reports whether the other patterns take every path of p, such as /a and /a/*/** those of /a/**.
+// exhausted reports whether the other patterns take every path of p. For example, /a and /a/*/**
+// take all paths of /a/**.
 func (p *pattern) exhausted(others []*pattern) bool {
 	if !p.rest {
 		return false

@@ -10,7 +10,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 )
 
-// Policy says which rule a request must pass, by its path and method. It is immutable.
+// Policy maps the path and method of a request to the rule that it must pass. It never changes.
 type Policy struct {
 	routes []Route // as written
 	paths  []*entry
@@ -19,13 +19,24 @@ type Policy struct {
 
 // Route is one route of a policy.
 type Route struct {
-	Number  int      // its place in the policy, from 1
-	Path    string   // as written
-	Methods []string // empty: those of [DefaultMethods] that no other route of this path lists
+	// Number is the place of the route in the policy, counted from 1.
+	Number int
 
-	Public bool      // anybody passes, signed in or not
-	Deny   bool      // nobody does
-	Rule   auth.Rule // nil: being signed in is enough
+	// Path is the path pattern as written, such as /reports/**.
+	Path string
+
+	// Methods are the methods of the route. If there are none, the route has those of
+	// [DefaultMethods] that no other route of this path lists.
+	Methods []string
+
+	// Public lets every request pass, signed in or not.
+	Public bool
+
+	// Deny refuses every request.
+	Deny bool
+
+	// Rule is what a signed-in user must pass. nil means that being signed in is enough.
+	Rule auth.Rule
 }
 
 // entry is a path with its routes.
@@ -35,21 +46,23 @@ type entry struct {
 	others   *Route // the route without methods
 }
 
-// DefaultMethods are what a route without methods covers. OPTIONS and all other methods must be listed.
+// DefaultMethods returns the methods of a route that lists none: GET, HEAD, POST, PUT, PATCH and
+// DELETE. A route must list OPTIONS and all other methods.
 func DefaultMethods() []string {
 	return []string{
 		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 	}
 }
 
-// Fault is one thing wrong with a policy or a rule. Its texts hold no value of the policy.
-type Fault struct { // an error; a policy has many of them
-	Route  int    // from 1; 0: the whole
+// PolicyError is one mistake in a policy or a rule. Its texts quote no value of the policy.
+type PolicyError struct {
+	Route  int    // the number of the route, from 1; 0 for the whole policy
 	What   string // what is wrong
 	Remedy string // what to do
 }
 
-func (f *Fault) Error() string {
+// Error returns what is wrong, with the number of the route.
+func (f *PolicyError) Error() string {
 	if f.Route == 0 {
 		return f.What
 	}
@@ -58,23 +71,23 @@ func (f *Fault) Error() string {
 
 const maxRoutes = 1000
 
-// ParsePolicy reads a policy from JSON; docs/forward-auth.md has its form. An error joins one [*Fault] for each thing
-// wrong with it.
+// ParsePolicy reads a policy from JSON. docs/forward-auth.md describes its form. The error joins a
+// [*PolicyError] for each mistake.
 func ParsePolicy(text []byte) (*Policy, error) {
 	const form = "Write a mapping with the one key routes: a list of mappings, each with a path."
 	tree, err := parseTree(text)
 	switch {
 	case err != nil:
-		return nil, &Fault{What: err.Error(), Remedy: form}
+		return nil, &PolicyError{What: err.Error(), Remedy: form}
 	case tree.kind != kindObject || len(tree.members) != 1 || tree.members[0].key != "routes":
-		return nil, &Fault{What: "has another key than routes, or none", Remedy: form}
+		return nil, &PolicyError{What: "does not have exactly the key routes", Remedy: form}
 	}
 	list := tree.members[0].value
 	switch {
 	case list.kind != kindList || len(list.items) == 0:
-		return nil, &Fault{What: "lists no routes", Remedy: form + " Without a policy any signed-in user passes."}
+		return nil, &PolicyError{What: "lists no routes", Remedy: form + " Without a policy any signed-in user passes."}
 	case len(list.items) > maxRoutes:
-		return nil, &Fault{
+		return nil, &PolicyError{
 			What: fmt.Sprintf("has more than %d routes", maxRoutes), Remedy: "Let ** stand for paths that have the same rule.",
 		}
 	}
@@ -97,7 +110,7 @@ func ParsePolicy(text []byte) (*Policy, error) {
 	return p, nil
 }
 
-// parseRoute reads one route; ok is false where its path is not known.
+// parseRoute reads one route. ok is false if its path or methods are unknown after a mistake.
 func (b *ruleBuilder) parseRoute(n node) (r Route, p pattern, ok bool) {
 	const form = "The keys of a route are path, methods and one of public, deny and require."
 	r.Number = b.route
@@ -151,16 +164,16 @@ func (b *ruleBuilder) path(n node) (pattern, bool) {
 func (b *ruleBuilder) methods(n node) (methods []string, ok bool) {
 	const form = "Write a list of methods in capitals, such as [GET, POST]; leave it out for the usual ones."
 	if n.kind != kindList || len(n.items) == 0 {
-		b.fault("methods is no list, or an empty one", form)
+		b.fault("methods is not a list, or is empty", form)
 		return nil, false
 	}
 	for _, item := range n.items {
 		switch {
 		case item.kind != kindText || !isMethod(item.text):
-			b.fault("methods names something that is no method", form)
+			b.fault("methods contains something that is not a method", form)
 			return nil, false
 		case slices.Contains(methods, item.text):
-			b.fault("methods names one twice", form)
+			b.fault("methods contains a method twice", form)
 			return nil, false
 		}
 		methods = append(methods, item.text)
@@ -173,7 +186,7 @@ func isMethod(text string) bool {
 	return text != "" && len(text) <= 32 && !strings.ContainsFunc(text, odd)
 }
 
-// add puts a route to its path.
+// add adds a route to the entry of its path.
 func (p *Policy) add(b *ruleBuilder, r *Route, path pattern) {
 	i := slices.IndexFunc(p.paths, func(e *entry) bool { return e.pattern.text == path.text })
 	if i < 0 {
@@ -199,7 +212,7 @@ func (p *Policy) add(b *ruleBuilder, r *Route, path pattern) {
 	}
 }
 
-// number is the first route of the path.
+// number returns the number of the first route of the path.
 func (e *entry) number() int {
 	first := 0
 	if e.others != nil {
@@ -213,7 +226,7 @@ func (e *entry) number() int {
 	return first
 }
 
-// compare finds paths of which nobody could tell which one decides, and routes that decide nothing.
+// compare reports paths of equal precedence that overlap, and routes that are never used.
 func (p *Policy) compare(b *ruleBuilder) {
 	patterns := make([]*pattern, len(p.paths))
 	for i, e := range p.paths {
@@ -223,7 +236,7 @@ func (p *Policy) compare(b *ruleBuilder) {
 			switch e.pattern.relate(&earlier.pattern) {
 			case equal:
 				b.fault(fmt.Sprintf("has the path of route %d in another case", earlier.number()),
-					"Many servers do not tell them apart; write both alike.")
+					"Many servers ignore case. Write both in the same way.")
 			case crossing:
 				b.fault(fmt.Sprintf("shares some paths with route %d, and neither is the more specific one", earlier.number()),
 					"Add a route for the paths that both match, and make one of the two narrower.")
@@ -234,7 +247,7 @@ func (p *Policy) compare(b *ruleBuilder) {
 	for i, e := range p.paths {
 		if e.pattern.exhausted(slices.Delete(slices.Clone(patterns), i, i+1)) {
 			b.route = e.number()
-			b.fault("can not be reached: more specific routes take all its paths", "Remove it.")
+			b.fault("cannot be reached: more specific routes take all its paths", "Remove it.")
 		}
 		if e.others == nil {
 			continue
@@ -242,12 +255,12 @@ func (p *Policy) compare(b *ruleBuilder) {
 		rest := slices.ContainsFunc(DefaultMethods(), func(method string) bool { return e.route(method) == e.others })
 		if !rest {
 			b.route = e.others.Number
-			b.fault("can not be reached: other routes of its path list all its methods", "Remove it, or list its methods.")
+			b.fault("cannot be reached: other routes of its path list all its methods", "Remove it, or list its methods.")
 		}
 	}
 }
 
-// route is the one for a method, nil if there is none. HEAD is answered like GET unless it is listed.
+// route returns the route of a method, or nil. HEAD has the route of GET unless a route lists it.
 func (e *entry) route(method string) *Route {
 	r := e.byMethod[method]
 	if r == nil && method == http.MethodHead {
@@ -259,13 +272,13 @@ func (e *entry) route(method string) *Route {
 	return r
 }
 
-// CheckRoles reports, as ParsePolicy does, rules that ask for a role which is not on the ladder: they would refuse
-// everybody, or everybody but the highest.
+// CheckRoles returns an error, as [ParsePolicy] does, if a rule names a role that is not on the
+// ladder. Such a rule would refuse everyone, or everyone but the highest role.
 func (p *Policy) CheckRoles(ladder []string) error {
 	var faults []error
 	for _, asked := range p.roles {
 		if !slices.Contains(ladder, asked.role) {
-			faults = append(faults, &Fault{
+			faults = append(faults, &PolicyError{
 				Route: asked.route, What: asked.where + " is not in the ladder of roles",
 				Remedy: "Write one of the roles: " + strings.Join(ladder, ", ") + ".",
 			})
@@ -274,28 +287,29 @@ func (p *Policy) CheckRoles(ladder []string) error {
 	return errors.Join(faults...)
 }
 
-// Routes returns the routes as they were written.
+// Routes returns the routes in the order of the policy.
 func (p *Policy) Routes() []Route { return slices.Clone(p.routes) }
 
-// Match finds the route that decides about a method and a request target as the client wrote it, query or not. The
-// most specific path counts, whatever the order of the routes; its methods are asked then, and a path without this
-// method does not fall back to a less specific one. An error is a [*Refusal].
+// Match returns the route for a method and a request target. The target is as the client wrote it,
+// with or without a query. The most specific path counts, whatever the order of the routes. If it
+// does not have the method, Match does not try a less specific path. The error is a
+// [*RefusalError].
 func (p *Policy) Match(method, target string) (*Route, error) {
 	path, fault := parsePath(target)
 	if fault != "" {
-		return nil, &Refusal{Reason: ReasonUnsafePath, Err: errors.New(fault)}
+		return nil, &RefusalError{Reason: ReasonUnsafePath, Err: errors.New(fault)}
 	}
 	e := p.find(path.decoded, exactly)
 	if p.find(path.raw, exactly) != e || p.find(path.decoded, carelessly) != e {
-		return nil, &Refusal{Reason: ReasonUnsafePath, Err: errors.New("another reading of the path leads to another route")}
+		return nil, &RefusalError{Reason: ReasonUnsafePath, Err: errors.New("another reading of the path leads to another route")}
 	}
 	if e == nil {
-		return nil, &Refusal{Reason: ReasonNoRoute, Err: errors.New("no route has this path")}
+		return nil, &RefusalError{Reason: ReasonNoRoute, Err: errors.New("no route has this path")}
 	}
 	r := e.route(method)
 	if r == nil {
 		err := fmt.Errorf("no route of the path %s has this method", e.pattern.text)
-		return nil, &Refusal{Reason: ReasonNoRoute, Err: err}
+		return nil, &RefusalError{Reason: ReasonNoRoute, Err: err}
 	}
 	return r, nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/clerksync/clerksync/forwardauth"
 )
 
-// faults are the texts of all faults that an error joins, each with a remedy.
+// faults returns the texts of all mistakes that an error joins, each with a remedy.
 func faults(t *testing.T, err error) []string {
 	t.Helper()
 	if err == nil {
@@ -25,7 +25,7 @@ func faults(t *testing.T, err error) []string {
 	}
 	var texts []string
 	for _, err := range errs {
-		fault, ok := errors.AsType[*forwardauth.Fault](err)
+		fault, ok := errors.AsType[*forwardauth.PolicyError](err)
 		if !ok || fault.Remedy == "" {
 			t.Errorf("%v is no fault with a remedy", err)
 			continue
@@ -35,14 +35,14 @@ func faults(t *testing.T, err error) []string {
 	return texts
 }
 
-func TestPolicyFaults(t *testing.T) {
+func TestPolicyMistakes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		``:                                                               "is not valid JSON",
-		`[]`:                                                             "has another key than routes, or none",
-		`{}`:                                                             "has another key than routes, or none",
-		`{"Routes":[]}`:                                                  "has another key than routes, or none",
-		`{"routes":[{"path":"/a"}],"x":1}`:                               "has another key than routes, or none",
+		`[]`:                                                             "does not have exactly the key routes",
+		`{}`:                                                             "does not have exactly the key routes",
+		`{"Routes":[]}`:                                                  "does not have exactly the key routes",
+		`{"routes":[{"path":"/a"}],"x":1}`:                               "does not have exactly the key routes",
 		`{"routes":[{"path":"/a"}],"routes":[]}`:                         "has a key twice, routes",
 		`{"routes":[{"path":"/a","path":"/b"}]}`:                         "has a key twice, path",
 		`{"routes":[]}`:                                                  "lists no routes",
@@ -65,11 +65,11 @@ func TestPolicyFaults(t *testing.T) {
 		`{"routes":[{"path":"/a;b"}]}`:                                   "route 1: path has a character that no literal may hold",
 		`{"routes":[{"path":"/a\\b"}]}`:                                  "route 1: path has a character that no literal may hold",
 		`{"routes":[{"path":"/é"}]}`:                                     "route 1: path has a character that no literal may hold",
-		`{"routes":[{"path":"/a","methods":[]}]}`:                        "route 1: methods is no list, or an empty one",
-		`{"routes":[{"path":"/a","methods":"GET"}]}`:                     "route 1: methods is no list, or an empty one",
-		`{"routes":[{"path":"/a","methods":["get"]}]}`:                   "route 1: methods names something that is no method",
-		`{"routes":[{"path":"/a","methods":["*"]}]}`:                     "route 1: methods names something that is no method",
-		`{"routes":[{"path":"/a","methods":["GET","GET"]}]}`:             "route 1: methods names one twice",
+		`{"routes":[{"path":"/a","methods":[]}]}`:                        "route 1: methods is not a list, or is empty",
+		`{"routes":[{"path":"/a","methods":"GET"}]}`:                     "route 1: methods is not a list, or is empty",
+		`{"routes":[{"path":"/a","methods":["get"]}]}`:                   "route 1: methods contains something that is not a method",
+		`{"routes":[{"path":"/a","methods":["*"]}]}`:                     "route 1: methods contains something that is not a method",
+		`{"routes":[{"path":"/a","methods":["GET","GET"]}]}`:             "route 1: methods contains a method twice",
 		`{"routes":[{"path":"/a","public":false}]}`:                      "route 1: public is not true",
 		`{"routes":[{"path":"/a","public":"true"}]}`:                     "route 1: public is not true",
 		`{"routes":[{"path":"/a","deny":null}]}`:                         "route 1: deny is not true",
@@ -80,9 +80,9 @@ func TestPolicyFaults(t *testing.T) {
 		`{"routes":[{"path":"/a"},{"path":"/A"}]}`:                       "route 2: has the path of route 1 in another case",
 		`{"routes":[{"path":"/a/*"},{"path":"/*/b"}]}`:                   "route 2: shares some paths with route 1, and neither is the more specific one",
 		`{"routes":[{"path":"/a/*/c"},{"path":"/*/b/**"}]}`:              "route 2: shares some paths with route 1, and neither is the more specific one",
-		`{"routes":[{"path":"/a/**"},{"path":"/a"},{"path":"/a/*/**"}]}`: "route 1: can not be reached: more specific routes take all its paths",
-		`{"routes":[{"path":"/**"},{"path":"/"},{"path":"/*"},{"path":"/*/*/**"}]}`:                               "route 1: can not be reached: more specific routes take all its paths",
-		`{"routes":[{"path":"/a"},{"path":"/a","methods":["GET","POST","PUT","PATCH","DELETE"]}]}`:                "route 1: can not be reached: other routes of its path list all its methods",
+		`{"routes":[{"path":"/a/**"},{"path":"/a"},{"path":"/a/*/**"}]}`: "route 1: cannot be reached: more specific routes take all its paths",
+		`{"routes":[{"path":"/**"},{"path":"/"},{"path":"/*"},{"path":"/*/*/**"}]}`:                               "route 1: cannot be reached: more specific routes take all its paths",
+		`{"routes":[{"path":"/a"},{"path":"/a","methods":["GET","POST","PUT","PATCH","DELETE"]}]}`:                "route 1: cannot be reached: other routes of its path list all its methods",
 		`{"routes":[{"path":"/a","methods":["GET","PUT"]},{"path":"/b"},{"path":"/a","methods":["PUT","POST"]}]}`: "route 3: has the path of route 1 and a method of it, PUT",
 		`{"routes":[{"path":"/a","public":true,"require":{"role":"x"}}]}`:                                         "route 1: has public and require",
 	} {
@@ -104,8 +104,8 @@ func TestPolicyFaults(t *testing.T) {
 	}
 }
 
-// All faults are told at once.
-func TestPolicyFaultsTogether(t *testing.T) {
+// All mistakes are reported at once.
+func TestPolicyMistakesAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	_, err := forwardauth.ParsePolicy([]byte(`{"routes": [
 		{"path": "/a/", "methods": ["get"], "require": {"minrole": "x", "role": "", "any": []}},
@@ -115,11 +115,11 @@ func TestPolicyFaultsTogether(t *testing.T) {
 	]}`))
 	want := []string{
 		"route 1: path ends in a slash",
-		"route 1: methods names something that is no method",
+		"route 1: methods contains something that is not a method",
 		"route 1: require has an unknown key, minrole",
-		"route 1: require.role allows nobody: the name is empty",
-		"route 1: require.any is no list of rules, or an empty one",
-		"route 2: require asks nothing",
+		"route 1: require.role can never allow: the name is empty",
+		"route 1: require.any is not a list of rules, or is empty",
+		"route 2: require is empty",
 		"route 2: has no path",
 		"route 4: has the path of route 3, and neither lists methods",
 	}
@@ -153,24 +153,24 @@ func TestRules(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		`1`:                          "rule is a number, not a mapping",
-		`{}`:                         "rule asks nothing",
+		`{}`:                         "rule is empty",
 		`nonsense`:                   "is not valid JSON",
 		`{"rôle":"a"}`:               "rule has an unknown key",
 		`{"role":["a"]}`:             "role is a list, not text",
 		`{"plan":2024}`:              "plan is a number, not text",
 		`{"plan":true}`:              "plan is true or false, not text",
-		`{"role":" a"}`:              "role has white space round it or a control character",
-		`{"role":""}`:                "role allows nobody: the name is empty",
-		`{"permission":"org:"}`:      "permission allows nobody: the name is empty",
-		`{"feature":"team:x"}`:       `feature allows nobody: want "slug", "org:slug" or "user:slug"`,
+		`{"role":" a"}`:              "role has white space around it or a control character",
+		`{"role":""}`:                "role can never allow: the name is empty",
+		`{"permission":"org:"}`:      "permission can never allow: the name is empty",
+		`{"feature":"team:x"}`:       `feature can never allow: want "slug", "org:slug" or "user:slug"`,
 		`{"not_impersonated":false}`: "not_impersonated is not true",
 		`{"reverified":"very"}`:      "reverified names no preset",
 		`{"reverified":true}`:        "reverified is true or false",
 		`{"reverified":{"level":"first_factor"}}`:                   "reverified lacks level or after_minutes",
 		`{"reverified":{"level":"x","after_minutes":1}}`:            "reverified has an unknown key or value, level",
 		`{"reverified":{"level":"first_factor","after_minutes":0}}`: "reverified has an unknown key or value, after_minutes",
-		`{"any":[]}`:                  "any is no list of rules, or an empty one",
-		`{"any":[{}]}`:                "any[1] asks nothing",
+		`{"any":[]}`:                  "any is not a list of rules, or is empty",
+		`{"any":[{}]}`:                "any[1] is empty",
 		`{"all":[{"role":"a"},null]}`: "all[2] is null, not a mapping",
 		`{"any":[{"all":[{"x":1}]}]}`: "any[1].all[1] has an unknown key, x",
 		`{"role":"a","role":"b"}`:     "has a key twice, role",
@@ -196,7 +196,8 @@ func TestPolicyRolesAreOnTheLadder(t *testing.T) {
 	}
 }
 
-// The most specific path decides, in whatever order the routes stand, and a method that it lacks is refused (F8).
+// The most specific path decides, in whatever order the routes are, and a method that it lacks is
+// refused.
 func TestPolicyMatch(t *testing.T) {
 	t.Parallel()
 	routes := []string{
@@ -254,7 +255,8 @@ func TestPolicyMatch(t *testing.T) {
 	}
 }
 
-// FuzzPolicy: no text makes it panic, and what is accepted decides about each of its own paths.
+// FuzzPolicy checks that no text causes a panic, and that an accepted policy decides about each of
+// its paths.
 func FuzzPolicy(f *testing.F) {
 	f.Add([]byte(sitePolicy), "GET", "/admin/x")
 	f.Add([]byte(pathsPolicy), "POST", "/users/7")

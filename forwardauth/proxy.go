@@ -6,27 +6,27 @@ import (
 	"slices"
 )
 
-// Proxy is a kind of proxy. It decides in which form a check tells the original request; every other
-// form is refused, because a client can send its headers through a proxy that does not know them.
+// Proxy is a kind of proxy. It determines the headers in which the original request is expected.
+// Every other form is refused, because a client can send its headers through a proxy that does not
+// know them.
 type Proxy string
 
-// The kinds of proxies. [ProxyAny] takes each form but that of ingress-nginx, and refuses a check in
-// which two of them differ. docs/forward-auth.md lists the headers of each.
+// The kinds of proxies. docs/forward-auth.md lists the headers of each.
 const (
-	ProxyAny          Proxy = ""
-	ProxyNginx        Proxy = "nginx"
-	ProxyCaddy        Proxy = "caddy"
-	ProxyTraefik      Proxy = "traefik"
-	ProxyEnvoy        Proxy = "envoy"
-	ProxyIngressNginx Proxy = "ingress-nginx"
+	ProxyAny          Proxy = ""              // every form but that of ingress-nginx; refuses contradictions
+	ProxyNginx        Proxy = "nginx"         // auth_request
+	ProxyCaddy        Proxy = "caddy"         // forward_auth
+	ProxyTraefik      Proxy = "traefik"       // ForwardAuth
+	ProxyEnvoy        Proxy = "envoy"         // ext_authz over HTTP
+	ProxyIngressNginx Proxy = "ingress-nginx" // the annotation auth-url
 )
 
-// Proxies returns the kinds of proxies that can be configured.
+// Proxies returns all kinds of proxies but [ProxyAny].
 func Proxies() []Proxy {
 	return []Proxy{ProxyNginx, ProxyCaddy, ProxyTraefik, ProxyEnvoy, ProxyIngressNginx}
 }
 
-// The headers in which proxies tell the original request, as net/http spells them.
+// The headers in which proxies send the original request, as net/http spells them.
 const (
 	originalMethod  = "X-Original-Method"
 	originalURI     = "X-Original-Uri"
@@ -44,7 +44,8 @@ func (p Proxy) check() error {
 	return nil
 }
 
-// sends reports whether the proxy tells the original request in the header of this canonical name.
+// sends reports whether the proxy sends the original request in the header with this canonical
+// name.
 func (p Proxy) sends(name string) bool {
 	var names []string
 	switch p {
@@ -54,7 +55,7 @@ func (p Proxy) sends(name string) bool {
 		names = []string{forwardedMethod, forwardedURI}
 	case ProxyIngressNginx:
 		names = []string{originalMethod, originalURL, originalURI}
-	case ProxyEnvoy: // it tells all in the path and the method of the check
+	case ProxyEnvoy: // sends it in the path and the method of the check
 	case ProxyAny:
 		names = []string{originalMethod, originalURI, forwardedMethod, forwardedURI}
 	}

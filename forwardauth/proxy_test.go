@@ -14,9 +14,9 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// F13: real nginx and real Caddy, with the configurations that examples/ recommends.
+// Real nginx and real Caddy, with the configurations that examples/ recommends.
 
-func TestProxyPassesWhoCalls(t *testing.T) {
+func TestProxyPassesTheUser(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
 		if a := p.send("GET", "/app/x?q=1", p.adaToken); a.status != http.StatusOK {
@@ -47,8 +47,8 @@ func TestProxyPassesWhoCalls(t *testing.T) {
 	})
 }
 
-// Clerk's webhooks carry no token. They reach clerksync, and nothing that looks like their path reaches the application
-// without a check.
+// Clerk's webhooks carry no token. They reach clerksync, and nothing that looks like their path
+// reaches the application without a check.
 func TestProxyPassesWebhooks(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
@@ -69,7 +69,7 @@ func TestProxyPassesWebhooks(t *testing.T) {
 	})
 }
 
-// isAda wants exactly what the handler says of ada in the identity headers, and nothing more.
+// isAda checks that the identity headers are exactly those of ada.
 func (p *proxy) isAda(e echo) {
 	p.Helper()
 	p.identity(e, map[string]string{"X-Clerk-User-Id": p.ada, "X-Clerk-Email": "ada@example.com", "X-Clerk-Email-Verified": "true", "X-Clerk-Role": "growth"})
@@ -101,8 +101,8 @@ func (p *proxy) identity(e echo, want map[string]string) {
 	}
 }
 
-// folded tells whether some server would take the name for an identity header: CGI makes an underscore of what is no
-// letter or digit.
+// folded reports whether some server would take the name for an identity header: CGI makes an
+// underscore of everything but letters and digits.
 func folded(name string) bool {
 	name = strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -122,7 +122,7 @@ func isIdentity(name string) bool {
 	return false
 }
 
-// F4: what a client says of its identity never arrives, in no spelling, on no kind of route.
+// Identity headers of a client never arrive, in any spelling, on any kind of route.
 func TestProxyStripsClientsHeaders(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
@@ -171,8 +171,8 @@ func (p *proxy) strips(lines ...string) {
 	}
 }
 
-// F5: headers that a client lists in Connection are not lost on the way from the handler to the application, nor those
-// that the proxy tells the handler.
+// Headers that a client lists in Connection are not lost on the way from the handler to the
+// application, nor those of the proxy on the way to the handler.
 func TestProxyHopByHop(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
@@ -186,7 +186,8 @@ func TestProxyHopByHop(t *testing.T) {
 				for _, e := range p.app.take() {
 					p.isAda(e)
 				}
-				// ingress-nginx hands on what only other proxies tell, and a client who says it is refused
+				// ingress-nginx passes on headers that only other proxies send. A client that sends
+				// them is refused
 				foreign := p.kind == forwardauth.ProxyIngressNginx && (strings.HasPrefix(extra, "X-Original") || strings.HasPrefix(extra, "X-Forwarded"))
 				if (a.status != http.StatusOK) != foreign {
 					p.Errorf("Connection: %s with %s: %d", list, extra, a.status)
@@ -196,7 +197,7 @@ func TestProxyHopByHop(t *testing.T) {
 				}
 			}
 		}
-		// who takes his own token out of the way is nobody
+		// a client that removes its own token is not signed in
 		if a := p.send("GET", "/app/x", p.adaToken, "Connection: Authorization"); a.status == http.StatusOK {
 			for _, e := range p.app.take() {
 				p.isAda(e)
@@ -205,7 +206,8 @@ func TestProxyHopByHop(t *testing.T) {
 	})
 }
 
-// F2, F3, F7, F8: nothing that a client says of method, path or host counts, but the request itself.
+// Nothing that a client sends about method, path or host counts, only the request
+// itself.
 func TestProxyForgedForwarding(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
@@ -226,7 +228,8 @@ func TestProxyForgedForwarding(t *testing.T) {
 			if a := p.send("POST", "/growth/x", p.adaToken, append(lines, "Content-Length: 0")...); a.status == http.StatusOK || len(p.app.take()) > 0 {
 				p.Errorf("POST /growth/x with %q: %d", lines, a.status)
 			}
-			// a request that may pass keeps method and path, and loses the headers that would change them
+			// a request that may pass keeps method and path, and loses the headers that would
+			// change them
 			_ = p.send("GET", "/app/x", p.adaToken, lines...)
 			for _, e := range p.app.take() {
 				for _, name := range []string{"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Forwarded", "X-Original-Uri", "X-Forwarded-Uri"} {
@@ -242,8 +245,8 @@ func TestProxyForgedForwarding(t *testing.T) {
 	})
 }
 
-// D2: no header by which an application may serve another method or path arrives, in no spelling; the request loses it
-// or is refused.
+// No header by which an application may serve another method or path arrives, in no spelling;
+// the request loses it or is refused.
 func TestProxyOverrideHeaders(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{
@@ -286,7 +289,7 @@ func TestProxyOverrideHeaders(t *testing.T) {
 	})
 }
 
-// F8: what is asked for HEAD, OPTIONS and other methods is what the policy says for them.
+// HEAD, OPTIONS and other methods get the rule that the policy has for them.
 func TestProxyMethods(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
@@ -321,7 +324,8 @@ func TestProxyMethods(t *testing.T) {
 	})
 }
 
-// A cookie counts for what changes something only with a proof of the origin, which is that of the client's request.
+// With a method that is not safe, a cookie counts only with a proof of the origin, which is that of
+// the client's request.
 func TestProxyCookies(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
@@ -351,7 +355,7 @@ func TestProxyCookies(t *testing.T) {
 	})
 }
 
-// F9: an auth server that is gone, or answers nonsense, lets nobody in.
+// Without an auth server, or with invalid responses of it, no request passes.
 func TestProxyFailsClosed(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
@@ -370,7 +374,7 @@ func TestProxyFailsClosed(t *testing.T) {
 	})
 }
 
-// A session that is revoked opens nothing with the next request.
+// A revoked session is refused from the next request on.
 func TestProxyRevocation(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
@@ -390,7 +394,7 @@ func TestProxyRevocation(t *testing.T) {
 	})
 }
 
-// What a client can reach of clerksync through the proxy is the policy's, not the check itself.
+// A client cannot reach the check itself through the proxy.
 func TestProxyCheckIsInternal(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
@@ -403,7 +407,7 @@ func TestProxyCheckIsInternal(t *testing.T) {
 	})
 }
 
-// The script that shows nginx at work does so, and leaves nothing behind.
+// The example script for nginx works and leaves nothing behind.
 func TestExampleRuns(t *testing.T) {
 	t.Parallel()
 	program(t, "nginx", "/usr/sbin/nginx")

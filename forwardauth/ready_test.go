@@ -14,7 +14,8 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// While the mirror is ready the role is in the header, though no rule asks for it; while it is not, the header is empty.
+// While the mirror is ready the role is in the header, although no rule needs it. While it is not,
+// the header is empty.
 func TestRoleOfAReadyMirror(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)
@@ -40,7 +41,7 @@ func TestRoleOfAReadyMirror(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := checks.Before(http.NotFoundHandler())
+	h := checks.Middleware(http.NotFoundHandler())
 	for _, step := range []struct {
 		passed time.Duration
 		role   string

@@ -85,8 +85,8 @@ func TestTraefikRecipe(t *testing.T) {
 	}
 }
 
-// Envoy rejects underscores, removes the headers that the recipe names, and passes those to the check
-// that match a pattern.
+// Envoy rejects underscores, removes the headers that the recipe names, and passes those to the
+// check that match a pattern.
 func TestEnvoyRecipe(t *testing.T) {
 	t.Parallel()
 	values := recipe(t, "envoy/envoy.yaml")

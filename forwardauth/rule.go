@@ -14,11 +14,11 @@ import (
 //
 //	{"min_role": "growth", "any": [{"permission": "org:reports:read"}, {"feature": "reports"}]}
 //
-// All keys must allow. An error joins one [*Fault] for each thing wrong.
+// All keys must allow. The error joins a [*PolicyError] for each mistake.
 func ParseRule(text []byte) (auth.Rule, error) {
 	tree, err := parseTree(text)
 	if err != nil {
-		return nil, &Fault{What: err.Error(), Remedy: ruleForm}
+		return nil, &PolicyError{What: err.Error(), Remedy: ruleForm}
 	}
 	b := &ruleBuilder{}
 	rule := b.rule("", tree)
@@ -28,14 +28,15 @@ func ParseRule(text []byte) (auth.Rule, error) {
 const ruleForm = `Write a mapping such as {"min_role": "growth"}; its keys are role, min_role, org_role, permission, ` +
 	"feature, plan, reverified, not_impersonated, any and all."
 
-// ruleBuilder turns trees into rules, through the constructors of package auth alone.
+// ruleBuilder makes rules of JSON values, with the constructors of package auth. It collects
+// mistakes.
 type ruleBuilder struct {
 	route  int
 	faults []error
 	roles  []askedRole
 }
 
-// askedRole is a role that a rule names, and where.
+// askedRole is a role that a rule names, and its place.
 type askedRole struct {
 	route       int
 	where, role string
@@ -44,10 +45,11 @@ type askedRole struct {
 func (b *ruleBuilder) err() error { return errors.Join(b.faults...) }
 
 func (b *ruleBuilder) fault(what, remedy string) {
-	b.faults = append(b.faults, &Fault{Route: b.route, What: what, Remedy: remedy})
+	b.faults = append(b.faults, &PolicyError{Route: b.route, What: what, Remedy: remedy})
 }
 
-// rule builds an object; where is its place, empty for the whole. It returns nil only after a fault.
+// rule builds the rule of an object. where is its place, empty for the whole. It returns nil only
+// after a mistake.
 func (b *ruleBuilder) rule(where string, n node) auth.Rule {
 	name := where
 	if name == "" {
@@ -58,7 +60,7 @@ func (b *ruleBuilder) rule(where string, n node) auth.Rule {
 		b.fault(fmt.Sprintf("%s is %s, not a mapping", name, n.kind), ruleForm)
 		return nil
 	case len(n.members) == 0:
-		b.fault(name+" asks nothing", "Leave require out where being signed in is enough.")
+		b.fault(name+" is empty", "Leave require out if being signed in is enough.")
 		return nil
 	}
 	var rules []auth.Rule
@@ -81,7 +83,7 @@ func (b *ruleBuilder) rule(where string, n node) auth.Rule {
 	}
 }
 
-// condition builds one key of a rule, nil after a fault.
+// condition builds the rule of one key. It returns nil only after a mistake.
 func (b *ruleBuilder) condition(where, place string, m member) auth.Rule {
 	switch m.key {
 	case "role", "min_role", "org_role", "permission", "feature", "plan":
@@ -120,7 +122,7 @@ func (b *ruleBuilder) leaf(place string, m member) auth.Rule {
 	}
 	text := m.value.text
 	if strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		b.fault(place+" has white space round it or a control character", "Remove it; names are compared exactly.")
+		b.fault(place+" has white space around it or a control character", "Remove it: names are compared exactly.")
 		return nil
 	}
 	constructors := map[string]func(string) auth.Rule{
@@ -134,7 +136,7 @@ func (b *ruleBuilder) leaf(place string, m member) auth.Rule {
 	return b.checked(place, rule)
 }
 
-// checked reports the rule's own faults, without the rule's text.
+// checked reports mistakes in a rule, without the rule's text.
 func (b *ruleBuilder) checked(place string, rule auth.Rule) auth.Rule {
 	err := auth.Validate(rule)
 	if err == nil {
@@ -144,7 +146,7 @@ func (b *ruleBuilder) checked(place string, rule auth.Rule) auth.Rule {
 	if i := strings.LastIndex(what, "): "); i >= 0 {
 		what = what[i+3:]
 	}
-	b.fault(place+" allows nobody: "+what, "Mend it; a rule that can allow nobody is taken for a slip of the pen.")
+	b.fault(place+" can never allow: "+what, "Correct it: a rule that can never allow is a mistake.")
 	return nil
 }
 
@@ -187,7 +189,7 @@ func (b *ruleBuilder) reverified(place string, n node) auth.Rule {
 
 func (b *ruleBuilder) list(place string, m member) auth.Rule {
 	if m.value.kind != kindList || len(m.value.items) == 0 {
-		b.fault(place+" is no list of rules, or an empty one",
+		b.fault(place+" is not a list of rules, or is empty",
 			"Write a list of mappings, such as "+m.key+": [{role: a}, {role: b}].")
 		return nil
 	}
@@ -198,7 +200,7 @@ func (b *ruleBuilder) list(place string, m member) auth.Rule {
 		}
 	}
 	if len(rules) < len(m.value.items) {
-		return nil // a fault was reported
+		return nil // after a mistake
 	}
 	if m.key == "any" {
 		return auth.Any(rules...)

@@ -142,7 +142,7 @@ func (q explainRequest) rule(policy *forwardauth.Policy) (auth.Rule, error) {
 	case err != nil:
 		return nil, err
 	case route.Deny:
-		return nil, fmt.Errorf("route %d (%s) denies everybody", route.Number, route.Path)
+		return nil, fmt.Errorf("route %d (%s) denies all requests", route.Number, route.Path)
 	}
 	return route.Rule, nil
 }

@@ -192,7 +192,7 @@ func publicHandler(m *clerksync.Mirror, c *config.Config, logger *slog.Logger) (
 	}
 	lifeSigns(mux, m)
 	mux.Handle("GET /health", publicHealth(m, c.OperatorToken))
-	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Before(web.NotFoundAndMethod(mux))), nil
+	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Middleware(web.NotFoundAndMethod(mux))), nil
 }
 
 // profiles serves what net/http/pprof registers elsewhere: never on the public listener.

@@ -51,7 +51,7 @@ func policyFaults(err error) error {
 	var faults []error
 	for _, err := range split(err) {
 		e := valueError{what: err.Error()}
-		if fault, ok := errors.AsType[*forwardauth.Fault](err); ok {
+		if fault, ok := errors.AsType[*forwardauth.PolicyError](err); ok {
 			e.remedy = fault.Remedy
 		}
 		faults = append(faults, e)

@@ -49,7 +49,7 @@ routes:
 func TestPolicyFaultsAtStart(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ policy, want string }{
-		"not ours":       {"a: b", "policy has another key than routes, or none"},
+		"not ours":       {"a: b", "policy does not have exactly the key routes"},
 		"two faults":     {"routes: [{path: x}, {path: /a/}]", "policy route 1: path does not begin with a slash|policy route 2: path ends in a slash"},
 		"not the ladder": {"routes: [{path: /x, require: {min_role: grwth}}]", "policy route 1: require.min_role is not in the ladder of roles"},
 		"a key twice":    {"routes:\n- path: /x\n  path: /y\n", "policy has a key on line 3 that is also on line 2"},

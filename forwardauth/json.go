@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// node is a value of a JSON text, read more strictly than encoding/json does it: a key that occurs twice, text that is
-// not UTF-8 and deep nesting are errors, and keys are not taken in another case.
+// node is a JSON value. It is read more strictly than by encoding/json: duplicate keys, invalid
+// UTF-8 and deep nesting are errors, and the case of keys matters.
 type node struct {
 	kind    nodeKind
 	text    string // of a text, or of a number as written
@@ -39,6 +39,7 @@ const (
 	maxDepth = 32
 )
 
+// parseTree reads one JSON value.
 func parseTree(text []byte) (node, error) {
 	switch {
 	case len(text) > maxText:
@@ -110,7 +111,7 @@ func readObject(d *json.Decoder, depth int) (n node, err error) {
 	return n, err
 }
 
-// named is a key for a message, where it looks like one.
+// named returns a key for a message, or "" if it does not look like a key.
 func named(key string) string {
 	if len(key) == 0 || len(key) > 32 {
 		return ""
