@@ -204,7 +204,7 @@ func badRolesAndTokens() []badValue {
 		{"CLERK_ISSUER", "clerk.example.com", "issuer is not an absolute URL", nil},
 		{"CLERK_ISSUER", "http://clerk.example.com", "issuer is plain http to another machine", nil},
 		{"CLERK_ISSUER", "https://clerk.example.com/.well-known/jwks.json", "issuer is the URL of the key set", nil},
-		{"CLERK_ISSUER", "https://u:p@clerk.example.com", "issuer holds a user name or password", nil},
+		{"CLERK_ISSUER", "https://u:p@clerk.example.com", "issuer contains a user name or password", nil},
 		{"CLERKSYNC_CLOCK_LEEWAY", "61s", "clock leeway is not between 1s and 1m", nil},
 		{"CLERKSYNC_CLOCK_LEEWAY", "0", "clock leeway is not between 1s and 1m", nil},
 		{"CLERKSYNC_CLOCK_LEEWAY", "-5s", "clock leeway is not between 1s and 1m", nil},
