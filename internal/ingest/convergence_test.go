@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,10 +18,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must
@@ -375,21 +372,13 @@ func (w *world) gone(err error, deleted bool, id string) bool {
 // TestMirrorConverges is the promise of the whole: any history, delivered in any order and
 // repeatedly, ends in what Clerk has, once what can not be told from events was read.
 func TestMirrorConverges(t *testing.T) {
-	for name, open := range map[string]func(t *testing.T) (*store.DB, error){
-		"sqlite": func(t *testing.T) (*store.DB, error) {
-			return sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"), sqlite.DangerouslySynchronousNormal())
-		},
-		"postgres": func(t *testing.T) (*store.DB, error) { return postgres.Open(testenv.Postgres(t)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			db, err := open(t)
-			if err != nil {
-				t.Fatal(err)
-			}
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			db := testkit.NewDatabase(t, engine).OpenFast(t)
 			in := start(t, db)
 			histories := 0
 			rapid.Check(t, func(rt *rapid.T) {
-				if histories++; name == "postgres" && histories%10 != 1 {
+				if histories++; engine == "postgres" && histories%10 != 1 {
 					return
 				}
 				w := &world{

@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,9 +16,7 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/internal/testenv"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
 func parsed(t *testing.T, texts ...string) (rows []clerk.Value) {
@@ -34,22 +31,16 @@ func parsed(t *testing.T, texts ...string) (rows []clerk.Value) {
 	return rows
 }
 
-// A page writes rows that differ, tells in what, and leaves those alone that agree.
+// A page writes the rows that differ, returns in what they differ, and leaves the others unchanged.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func() (*store.DB, error){
-		"sqlite":   func() (*store.DB, error) { return sqlite.Open(filepath.Join(t.TempDir(), "clerk.db")) },
-		"postgres": func() (*store.DB, error) { return postgres.Open(testenv.Postgres(t)) },
-	} {
-		db, err := open()
-		if err != nil {
-			t.Fatal(err)
-		}
+	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
+		db := d.Open(t)
 		in := start(t, db)
 		apply := func(at clerk.Time, under ingest.ApplyOptions, texts ...string) []ingest.Difference {
 			found, err := in.ApplyPage(t.Context(), ingest.Page{Kind: clerk.KindMembership, Rows: parsed(t, texts...), ObservedAt: at}, under)
 			if err != nil {
-				t.Fatal(name, err)
+				t.Fatal(err)
 			}
 			return found
 		}
@@ -57,33 +48,33 @@ func TestPage(t *testing.T) {
 		const two = `{"id":"orgmem_2","role":"a","updated_at":1000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_2"}}`
 		const changed = `{"id":"orgmem_2","role":"b","updated_at":2000,"organization":{"id":"org_1","updated_at":5},"public_user_data":{"user_id":"user_2"}}`
 		if found := apply(5000, ingest.ApplyOptions{DryRun: true}, one); len(found) != 1 || !found[0].New {
-			t.Errorf("%s: dry run: %+v", name, found)
+			t.Errorf("dry run: %+v", found)
 		}
 		if found := apply(5000, ingest.ApplyOptions{}, one, two); len(found) != 2 || !found[0].New {
-			t.Errorf("%s: at first: %+v", name, found)
+			t.Errorf("at first: %+v", found)
 		}
 		before := snapshot(t, db)
 		head, _ := db.Head(t.Context())
 		apply(6000, ingest.ApplyOptions{}, one, two)
 		if after, _ := db.Head(t.Context()); after.Seq != head.Seq || after.HighWater != 6000 {
-			t.Errorf("%s: a page that agrees: %+v, %+v", name, head, after)
+			t.Errorf("a page that agrees: %+v, %+v", head, after)
 		}
 		s, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"})
 		if err != nil || s.Written > head.Writes {
-			t.Errorf("%s: a row that agrees was written: %+v, %v", name, s, err)
+			t.Errorf("a row that agrees was written: %+v, %v", s, err)
 		}
 		if diff := cmp.Diff(len(before), len(snapshot(t, db))); diff != "" {
-			t.Error(name, diff)
+			t.Error(diff)
 		}
 		found := apply(7000, ingest.ApplyOptions{}, one, changed)
 		if len(found) != 1 || found[0].Key.ID != "orgmem_2" || !slices.Contains(found[0].Fields, "role") || found[0].UpdatedAt != 2_000_000 {
-			t.Errorf("%s: drift: %+v", name, found)
+			t.Errorf("drift: %+v", found)
 		}
 		if found := apply(8000, ingest.ApplyOptions{}, one, two); len(found) != 1 || !found[0].Older || found[0].Written == 0 {
-			t.Errorf("%s: an older state: %+v", name, found)
+			t.Errorf("an older state: %+v", found)
 		}
 		fenced(t, in, db)
-	}
+	})
 }
 
 func fenced(t *testing.T, in *ingest.Ingest, db *store.DB) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,27 +11,17 @@ import (
 	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
+// engines runs a test with an Ingest on each engine.
 func engines(t *testing.T, test func(t *testing.T, db *store.DB, in *ingest.Ingest)) {
 	t.Helper()
-	for name, open := range map[string]func() (*store.DB, error){
-		"sqlite":   func() (*store.DB, error) { return sqlite.Open(filepath.Join(t.TempDir(), "clerk.db")) },
-		"postgres": func() (*store.DB, error) { return postgres.Open(testenv.Postgres(t)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			db, err := open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, db, start(t, db))
-		})
-	}
+	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
+		db := d.Open(t)
+		test(t, db, start(t, db))
+	})
 }
 
 // bury stores dead letters, as a version with a fault in it would have.

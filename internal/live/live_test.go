@@ -15,9 +15,8 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -80,42 +79,13 @@ func (r *replica) facts(t testing.TB, user, session, organization string) live.F
 	return f
 }
 
-// engines runs a test on both engines, with two databases handles on one database as two processes have.
+// engines runs a test on each engine, with two handles on one database, as two processes have.
 func engines(t *testing.T, test func(t *testing.T, one, other *store.DB, raw *sql.DB)) {
 	t.Helper()
-	for name, open := range map[string]func(t *testing.T) (driver, source string, again func() (*store.DB, error)){
-		"sqlite": func(t *testing.T) (string, string, func() (*store.DB, error)) {
-			path := filepath.Join(t.TempDir(), "live.db")
-			return "sqlite", path, func() (*store.DB, error) { return sqlite.Open(path) }
-		},
-		"postgres": func(t *testing.T) (string, string, func() (*store.DB, error)) {
-			dsn := testenv.Postgres(t)
-			return "pgx", dsn, func() (*store.DB, error) { return postgres.Open(dsn) }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			driver, source, again := open(t)
-			raw, err := sql.Open(driver, source)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = raw.Close() })
-			var handles []*store.DB
-			for range 2 {
-				db, err := again()
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { _ = db.Close() })
-				if err := db.Migrate(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				handles = append(handles, db)
-			}
-			test(t, handles[0], handles[1], raw)
-		})
-	}
+	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
+		raw := d.SQL(t)
+		test(t, d.Open(t), d.Open(t), raw)
+	})
 }
 
 const (

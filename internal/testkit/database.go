@@ -74,12 +74,23 @@ func (d *Database) URL() string {
 // Open opens a handle and migrates the database. The handle is closed when the test ends.
 func (d *Database) Open(t testing.TB) *store.DB {
 	t.Helper()
+	return d.open(t)
+}
+
+// OpenFast is [Database.Open] for tests with many commits: SQLite does not wait for the disk.
+func (d *Database) OpenFast(t testing.TB) *store.DB {
+	t.Helper()
+	return d.open(t, sqlite.DangerouslySynchronousNormal())
+}
+
+func (d *Database) open(t testing.TB, options ...sqlite.Option) *store.DB {
+	t.Helper()
 	db := d.opened
 	var err error
 	switch {
 	case db != nil:
 	case d.Engine == "sqlite":
-		db, err = sqlite.Open(d.DSN)
+		db, err = sqlite.Open(d.DSN, options...)
 	default:
 		db, err = postgres.Open(d.DSN)
 	}
