@@ -174,10 +174,7 @@ func (m *Mirror) openAPI() (err error) {
 	// requests wait for single objects with a timeout of their own; pages of lists may take longer
 	m.api, err = clerkapi.New(clerkapi.Config{
 		SecretKey: c.SecretKey, URL: c.APIURL, Budget: c.APIBudget, Limit: c.APILimit, Logger: c.Logger, Tracer: m.tracer, OnKeyChecked: m.noteSecretKey,
-		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
-			h, err := m.ingest.ReadFence(ctx)
-			return clerkapi.Horizon(h), err
-		},
+		ReadFence: m.ingest.ReadFence,
 	})
 	if err != nil {
 		return err

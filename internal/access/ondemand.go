@@ -91,7 +91,7 @@ func (d *onDemand) read(ctx context.Context, f live.Fact) (live.Proof, error) {
 	if err != nil {
 		return proof, err
 	}
-	proof.Since = found.Horizon.Since
+	proof.Since = found.Fence.Since
 	return proof, d.config.Ingest.Apply(ctx, ingest.Reading{
 		Key: store.Key{Kind: f.Kind, ID: found.Ref.ID}, Body: found.Body, ObservedAt: found.ObservedAt(), Since: proof.Since, ByID: true,
 	})
@@ -101,7 +101,7 @@ func (d *onDemand) read(ctx context.Context, f live.Fact) (live.Proof, error) {
 // to a request that was sent before a change that is stored: the client may share a request that is under way.
 func (d *onDemand) readPlans(ctx context.Context, f live.Fact) (live.Proof, error) {
 	proof := live.Proof{At: d.config.Now()}
-	horizon, err := d.config.Ingest.ReadFence(ctx)
+	fence, err := d.config.Ingest.ReadFence(ctx)
 	if err != nil {
 		return proof, err
 	}
@@ -111,8 +111,8 @@ func (d *onDemand) readPlans(ctx context.Context, f live.Fact) (live.Proof, erro
 		if err != nil && !errors.Is(err, clerkapi.ErrNotFound) {
 			return proof, err
 		}
-		if found.Horizon.Since >= horizon.Since {
-			proof.Since, proof.Plans = found.Horizon.Since, plansOf(found.Body) // no subscription means no plan
+		if found.Fence.Since >= fence.Since {
+			proof.Since, proof.Plans = found.Fence.Since, plansOf(found.Body) // no subscription means no plan
 			return proof, nil
 		}
 	}

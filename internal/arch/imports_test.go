@@ -61,7 +61,7 @@ func rules() []rule {
 		{"internal/schedule", []string{"clerk", "internal/store"}, nil},
 		{"internal/holder", nil, nil},
 		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/converge", "internal/holder", "internal/ingest", "internal/store", "mirror"}, api},
-		{"internal/clerkapi", []string{"clerk"}, api},
+		{"internal/clerkapi", []string{"clerk", "internal/row"}, api},
 		{"internal/store", []string{"clerk", "internal/row", "mirror"}, api},
 		{"internal/store/storetest", []string{"clerk", "internal/row", "internal/store", "mirror"}, []string{cmp}},
 		{"internal/emulator", []string{"clerk", "internal/web", "webhook"}, []string{goJose}},

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
-	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 const (
@@ -57,9 +57,9 @@ type Config struct {
 	// followed, and cookies are not kept.
 	Transport http.RoundTripper
 
-	// Horizon is called right before each request is sent. Its result is returned with what was
+	// ReadFence is called right before each request is sent. Its result is returned with what was
 	// read. It may be nil.
-	Horizon func(context.Context) (Horizon, error)
+	ReadFence func(context.Context) (row.ReadFence, error)
 
 	// OnKeyChecked is called after each answer that shows whether Clerk accepts the secret key. It
 	// may be nil.
@@ -70,13 +70,6 @@ type Config struct {
 
 	// Logger logs refusals, and the start and end of outages. It may be nil.
 	Logger *slog.Logger
-}
-
-// Horizon says what the caller had applied before a request was sent: nothing of that can be newer
-// than what the request reads.
-type Horizon struct {
-	ObservedAt clerk.Time // the earliest time at which the read can have observed anything
-	Since      int64      // the caller's write counter
 }
 
 // Format prints c without the secret key, whatever the verb.

@@ -28,8 +28,8 @@
 //     and none that did not exist at some time during it. A walk that cannot prove this says why,
 //     and proves no absence.
 //   - Every answer carries the earliest time at which it can have been true ([Answer.ObservedAt]).
-//     The horizon is taken after the wait for the budget and before the request is sent, also if
-//     several callers share the request: a later horizon would make an old answer look new.
+//     The fence is taken after the wait for the budget and before the request is sent, also if
+//     several callers share the request: a later fence would make an old answer look new.
 //   - Bodies are bounded, redirects are not followed, and the secret key is sent to the configured
 //     host only. It is in no error, log line or printed value.
 //   - Raw JSON is kept: unknown fields stay in [Reading.Body] and [Page.Rows].

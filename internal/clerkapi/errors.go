@@ -9,7 +9,7 @@ import (
 )
 
 // The reasons for which a call can fail. Every error is an [*Error] that wraps one of these, except
-// errors of the caller's own context, horizon or page function.
+// errors of the caller's own context, read fence or page function.
 var (
 	// ErrNotFound means that Clerk itself answered that there is no such object.
 	ErrNotFound = errors.New("not found at Clerk")

@@ -29,7 +29,7 @@ type Reading struct {
 }
 
 // Object reads one object. Calls for the same object at the same priority share a request, with the
-// horizon that was taken before it. A caller that is cancelled does not cancel the others.
+// read fence that was taken before it. A caller that is cancelled does not cancel the others.
 //
 // [ErrNotFound] means that Clerk has no such object now. It comes with a Reading without body,
 // whose ObservedAt dates the absence. One such answer is not a deletion: a lagging replica may have

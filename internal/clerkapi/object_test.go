@@ -15,6 +15,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 func TestObjectReadsEachKind(t *testing.T) {
@@ -194,19 +195,19 @@ func TestCallersShareARequest(t *testing.T) {
 			<-release
 			echo(w, r)
 		})}
-		var horizon atomic.Int64
+		var observed atomic.Int64
 		c := client(t, w, func(config *Config) {
-			config.Horizon = func(context.Context) (Horizon, error) {
-				return Horizon{ObservedAt: clerk.Time(horizon.Load()), Since: 7}, nil
+			config.ReadFence = func(context.Context) (row.ReadFence, error) {
+				return row.ReadFence{ObservedAt: clerk.Time(observed.Load()), Since: 7}, nil
 			}
 		})
-		horizon.Store(1)
+		observed.Store(1)
 		impatient, leave := context.WithCancel(t.Context())
 		var first error
 		var calls sync.WaitGroup
 		calls.Go(func() { _, first = c.Object(impatient, user("user_1"), Interactive) })
 		synctest.Wait()
-		horizon.Store(2) // something was applied after the request was sent
+		observed.Store(2) // something was applied after the request was sent
 		readings, errs := make([]Reading, 20), make([]error, 20)
 		for i := range readings {
 			calls.Go(func() { readings[i], errs[i] = c.Object(t.Context(), user("user_1"), Interactive) })
@@ -223,8 +224,8 @@ func TestCallersShareARequest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if h := readings[i].Horizon; h != (Horizon{1, 7}) {
-				t.Errorf("horizon %v: a caller that joins must get the one from before the request", h)
+			if h := readings[i].Fence; h != (row.ReadFence{ObservedAt: 1, Since: 7}) {
+				t.Errorf("fence %v: a caller that joins must get the one from before the request", h)
 			}
 		}
 		if n := len(w.times()); n != 1 || c.Stats().Shared != 20 {
@@ -258,12 +259,12 @@ func TestRequestEndsWithItsLastCaller(t *testing.T) {
 	})
 }
 
-func TestHorizonFails(t *testing.T) {
+func TestReadFenceFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("database is down")
 	w := &wire{Handler: http.HandlerFunc(echo)}
 	c := client(t, w, func(config *Config) {
-		config.Horizon = func(context.Context) (Horizon, error) { return Horizon{}, broken }
+		config.ReadFence = func(context.Context) (row.ReadFence, error) { return row.ReadFence{}, broken }
 	})
 	_, err := c.Object(t.Context(), user("user_1"), Background)
 	if !errors.Is(err, broken) || errors.Is(err, ErrUnavailable) || len(w.times()) != 0 {
@@ -279,13 +280,13 @@ func TestObservedAt(t *testing.T) {
 		want   clerk.Time
 	}{
 		{Answer{}, 0},
-		{Answer{Horizon: Horizon{ObservedAt: 5}}, 5},
+		{Answer{Fence: row.ReadFence{ObservedAt: 5}}, 5},
 		{Answer{Date: date}, date},
 		{Answer{Date: date, Elapsed: time.Millisecond}, date - 1000},
 		{Answer{Date: date, Elapsed: time.Second}, date - 1000},
 		{Answer{Date: date, Elapsed: time.Second + 1}, date - 2000},
-		{Answer{Date: date, Elapsed: 30 * time.Second, Horizon: Horizon{ObservedAt: date - 500}}, date - 500},
-		{Answer{Date: date, Elapsed: 2 * time.Second, Horizon: Horizon{ObservedAt: date + 900}}, date + 900},
+		{Answer{Date: date, Elapsed: 30 * time.Second, Fence: row.ReadFence{ObservedAt: date - 500}}, date - 500},
+		{Answer{Date: date, Elapsed: 2 * time.Second, Fence: row.ReadFence{ObservedAt: date + 900}}, date + 900},
 	} {
 		if got := test.answer.ObservedAt(); got != test.want {
 			t.Errorf("%+v: %d, want %d", test.answer, got, test.want)
@@ -293,7 +294,7 @@ func TestObservedAt(t *testing.T) {
 	}
 }
 
-// Each attempt has its own horizon and time: those of the first would make the answer look older.
+// Each attempt has its own fence and time: those of the first would make the answer look older.
 func TestElapsedIsOfTheLastAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -309,17 +310,17 @@ func TestElapsedIsOfTheLastAttempt(t *testing.T) {
 		})}
 		var asked []time.Time
 		c := client(t, w, func(config *Config) {
-			config.Horizon = func(context.Context) (Horizon, error) {
+			config.ReadFence = func(context.Context) (row.ReadFence, error) {
 				asked = append(asked, time.Now())
-				return Horizon{Since: int64(len(asked))}, nil
+				return row.ReadFence{Since: int64(len(asked))}, nil
 			}
 		})
 		reading, err := c.Object(t.Context(), user("user_1"), Background)
-		if err != nil || reading.Elapsed != 2*time.Second || reading.Horizon.Since != 3 {
-			t.Errorf("elapsed %v, horizon %v, error %v", reading.Elapsed, reading.Horizon, err)
+		if err != nil || reading.Elapsed != 2*time.Second || reading.Fence.Since != 3 {
+			t.Errorf("elapsed %v, fence %v, error %v", reading.Elapsed, reading.Fence, err)
 		}
 		if !slices.Equal(asked, w.times()) {
-			t.Error("a horizon was not read right before its request")
+			t.Error("a fence was not read right before its request")
 		}
 	})
 }

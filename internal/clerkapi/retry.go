@@ -113,10 +113,10 @@ func (c *Client) attempt(ctx context.Context, r request, left *time.Duration, se
 	if !probe && c.breaker.state() != BreakerClosed { // it opened while this request waited
 		return clerk.Value{}, answer, heldBack(probePoll)
 	}
-	if c.config.Horizon != nil {
+	if c.config.ReadFence != nil {
 		var err error
-		if answer.Horizon, err = c.config.Horizon(ctx); err != nil {
-			return clerk.Value{}, answer, fmt.Errorf("horizon: %w", err)
+		if answer.Fence, err = c.config.ReadFence(ctx); err != nil {
+			return clerk.Value{}, answer, fmt.Errorf("read fence: %w", err)
 		}
 	}
 	*sent++

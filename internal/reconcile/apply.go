@@ -64,6 +64,6 @@ func (r *run) recordList(evidence eventEvidence, a clerkapi.Answer) alsoWrite {
 		if r.dryRun {
 			return drift, nil
 		}
-		return drift, r.suspectContradictions(ctx, tx, found, a.Horizon.Since)
+		return drift, r.suspectContradictions(ctx, tx, found, a.Fence.Since)
 	}
 }

@@ -62,10 +62,7 @@ func bare(t testing.TB, db *store.DB, config clerkapi.Config) *reconcile.Reconci
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.Horizon = func(ctx context.Context) (clerkapi.Horizon, error) {
-		h, err := in.ReadFence(ctx)
-		return clerkapi.Horizon(h), err
-	}
+	config.ReadFence = in.ReadFence
 	api, err := clerkapi.New(config)
 	if err != nil {
 		t.Fatal(err)

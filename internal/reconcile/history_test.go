@@ -356,10 +356,7 @@ func (s *side) begin() {
 	in := s.in
 	api, err := clerkapi.New(clerkapi.Config{
 		SecretKey: secretKey, URL: "http://127.0.0.1:1", Budget: 1, Limit: 100_000, PageSize: s.wire.page, Transport: s.wire,
-		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
-			h, err := in.ReadFence(ctx)
-			return clerkapi.Horizon(h), err
-		},
+		ReadFence: in.ReadFence,
 	})
 	must(s.T, err)
 	s.r = reconcile.New(reconcile.Config{DB: s.db, Ingest: s.in, API: api})
@@ -452,7 +449,7 @@ func (s *side) read(ctx context.Context) {
 	reading, err := s.r.API.Object(ctx, clerkapi.Ref{Kind: kind, ID: id}, clerkapi.Background)
 	if err == nil {
 		s.late = append(s.late, ingest.Reading{
-			Key: store.Key{Kind: kind, ID: id}, Body: reading.Body, ObservedAt: reading.ObservedAt(), ByID: true, Since: reading.Horizon.Since,
+			Key: store.Key{Kind: kind, ID: id}, Body: reading.Body, ObservedAt: reading.ObservedAt(), ByID: true, Since: reading.Fence.Since,
 		})
 	}
 }

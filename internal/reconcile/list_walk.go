@@ -129,7 +129,7 @@ func (w *listWalk) attempt(ctx context.Context, from clerkapi.Cursor) error {
 		if !started { // before the first page is sent on
 			w.walk.Start, started = startOf(p.Answer), true
 		}
-		page := ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt(), Since: p.Horizon.Since, New: w.backfill, Seen: w.known}
+		page := ingest.Page{Kind: w.kind, Rows: p.Rows, ObservedAt: p.ObservedAt(), Since: p.Fence.Since, New: w.backfill, Seen: w.known}
 		return send(preparedPage{p, w.Ingest.PreparePage(page), page.ObservedAt})
 	})
 	err = cmp.Or(wait(), err)
@@ -147,7 +147,7 @@ func (w *listWalk) attempt(ctx context.Context, from clerkapi.Cursor) error {
 
 // startOf returns when a walk began, by its first answer. Clerk's clock gives whole seconds.
 func startOf(a clerkapi.Answer) store.Start {
-	start := store.Start{Write: a.Horizon.Since, ObservedAt: a.ObservedAt()}
+	start := store.Start{Write: a.Fence.Since, ObservedAt: a.ObservedAt()}
 	if a.Date != 0 {
 		start.By = max(a.Date+clerk.Time(time.Second.Milliseconds()), start.ObservedAt)
 	}

@@ -66,7 +66,7 @@ func (r *run) applyFound(ctx context.Context, k *mirror.KindReport, key store.Ke
 	var next store.Suspect
 	var contradiction ingest.Difference
 	var proven bool
-	read := ingest.Reading{Key: key, Body: reading.Body, ObservedAt: reading.ObservedAt(), ByID: true, Since: reading.Horizon.Since}
+	read := ingest.Reading{Key: key, Body: reading.Body, ObservedAt: reading.ObservedAt(), ByID: true, Since: reading.Fence.Since}
 	err = r.applyRead(ctx, k, read, func(ctx context.Context, tx *store.Tx, differences []ingest.Difference) ([]mirror.Drift, error) {
 		drift := r.drift(differences, evidence, reading.Answer)
 		if r.dryRun {
@@ -75,7 +75,7 @@ func (r *run) applyFound(ctx context.Context, k *mirror.KindReport, key store.Ke
 		next, proven = store.Suspect{}, false
 		if i := slices.IndexFunc(differences, isContradiction); i >= 0 {
 			contradiction = differences[i]
-			next, proven = judgeContradiction(before, contradiction, reading.Horizon.Since, tx.Head.Writes, r.now())
+			next, proven = judgeContradiction(before, contradiction, reading.Fence.Since, tx.Head.Writes, r.now())
 			if proven && !accept {
 				drift = append(drift, r.contradiction(contradiction, false))
 			}
@@ -144,18 +144,18 @@ func (r *run) hideAgain(ctx context.Context, k *mirror.KindReport, key store.Key
 // permanent.
 func (r *run) judgeNotFound(ctx context.Context, k *mirror.KindReport, key store.Key, row store.RowMeta, exists bool, reading clerkapi.Reading) error {
 	before := r.suspects[key]
-	first := store.Suspect{Key: key, Reason: store.SuspectGone, Since: reading.Horizon.Since, DueAt: r.in(confirmAfter), Attempts: 1}
+	first := store.Suspect{Key: key, Reason: store.SuspectGone, Since: reading.Fence.Since, DueAt: r.in(confirmAfter), Attempts: 1}
 	switch {
 	case r.dryRun: // the caller counts it
 		return r.saveSuspects(ctx, first)
 	case row.Hard: // so there is no conflict any more
-		return r.settle(ctx, key, reading.Horizon.Since)
+		return r.settle(ctx, key, reading.Fence.Since)
 	case row.Hidden && before.Reason == store.SuspectHidden:
 		return r.confirmDeletion(ctx, before, row, reading)
 	case r.readSinceList(key, row): // a list of this walk has it, which outweighs a read by id
 		return nil
 	case row.Hidden || !exists: // nothing new
-		return r.settle(ctx, key, reading.Horizon.Since)
+		return r.settle(ctx, key, reading.Fence.Since)
 	case before.Reason != store.SuspectGone || row.Written > before.Since:
 		return r.saveSuspects(ctx, first)
 	case r.now() < before.DueAt:

@@ -48,7 +48,7 @@ func (r *run) drift(found []ingest.Difference, evidence eventEvidence, a clerkap
 	list := make([]mirror.Drift, 0, len(found))
 	for _, d := range found {
 		if isContradiction(d) {
-			if d.Written <= a.Horizon.Since && (r.dryRun || d.Conflict && !Readable(d.Key.Kind)) {
+			if d.Written <= a.Fence.Since && (r.dryRun || d.Conflict && !Readable(d.Key.Kind)) {
 				list = append(list, r.contradiction(d, false))
 			}
 			continue

@@ -159,7 +159,7 @@ func (p *sessionPass) readUser(ctx context.Context, user string) error {
 func (p *sessionPass) writePage(ctx context.Context, page clerkapi.Page) error {
 	record := p.recordList(p.evidence, page.Answer)
 	prepared := p.Ingest.PreparePage(ingest.Page{
-		Kind: clerk.KindSession, Rows: page.Rows, ObservedAt: page.ObservedAt(), Since: page.Horizon.Since,
+		Kind: clerk.KindSession, Rows: page.Rows, ObservedAt: page.ObservedAt(), Since: page.Fence.Since,
 	})
 	return p.applyPage(ctx, p.report, prepared, func(ctx context.Context, tx *store.Tx, differences []ingest.Difference) ([]mirror.Drift, error) {
 		return record(ctx, tx, slices.DeleteFunc(slices.Clone(differences), func(d ingest.Difference) bool {

@@ -104,7 +104,7 @@ func (r *run) walkRecentUsers(
 			rows = slices.DeleteFunc(rows, func(row clerk.Value) bool { return deferred(row, p.Date) })
 		}
 		if len(rows) > 0 {
-			page := ingest.Page{Kind: clerk.KindUser, Rows: rows, ObservedAt: p.ObservedAt(), Since: p.Horizon.Since}
+			page := ingest.Page{Kind: clerk.KindUser, Rows: rows, ObservedAt: p.ObservedAt(), Since: p.Fence.Since}
 			if err := r.applyPage(ctx, k, r.Ingest.PreparePage(page), r.recordList(evidence, p.Answer)); err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
 package testkit
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -69,10 +68,7 @@ func (e *Env) NewReconciler(o ReconcilerOptions) *reconcile.Reconciler {
 	e.Helper()
 	api, err := clerkapi.New(clerkapi.Config{
 		SecretKey: e.Clerk.Keys("").SecretKey, URL: e.apiURL, Budget: 1, Limit: 100_000, PageSize: o.PageSize,
-		Horizon: func(ctx context.Context) (clerkapi.Horizon, error) {
-			h, err := e.Ingest.ReadFence(ctx)
-			return clerkapi.Horizon(h), err
-		},
+		ReadFence: e.Ingest.ReadFence,
 	})
 	e.Must(err)
 	return reconcile.New(reconcile.Config{DB: e.DB, Ingest: e.Ingest, API: api, Now: e.Now, Sleep: e.sleep, Lease: o.Lease})
