@@ -342,7 +342,7 @@ func (w *world) compare(db *store.DB) {
 	}
 	for id, s := range w.session {
 		got, err := db.Session(ctx, id)
-		if !w.gone(err, w.deleted[s["user_id"].(string)], id) && got.Status != s["status"] {
+		if !w.gone(err, w.deleted[s["user_id"].(string)], id) && string(got.Status) != s["status"] {
 			w.t.Fatalf("session %s is %q, want %v", id, got.Status, s)
 		}
 	}
