@@ -13,10 +13,11 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/postgres"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/web"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // percentile of durations, in milliseconds.
@@ -35,7 +36,7 @@ func BenchmarkRevocation(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		m, err := clerksync.New(b.Context(), db, c.Config())
+		m, err := clerksync.New(b.Context(), driver.NewHandle(db), c.Config())
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -87,7 +88,7 @@ func BenchmarkUnknownKeyFlood(b *testing.B) {
 	}
 	config := c.Config()
 	config.JWTKey = "" // by the JWKS
-	m, err := clerksync.New(b.Context(), db, config)
+	m, err := clerksync.New(b.Context(), driver.NewHandle(db), config)
 	if err != nil {
 		b.Fatal(err)
 	}

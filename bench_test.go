@@ -12,8 +12,9 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/web"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // discard is an answer that goes nowhere.
@@ -34,7 +35,7 @@ func BenchmarkMe(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, err := clerksync.New(b.Context(), db, c.Config())
+	m, err := clerksync.New(b.Context(), driver.NewHandle(db), c.Config())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/doctor"
+	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -26,7 +27,11 @@ const checkTime = 10 * time.Second
 // Diagnose looks at a configuration, a database, Clerk and the way from Clerk to here, and tells what it found: no
 // secrets, no personal data. It takes the database over, only reads it, and closes it. It looks at the mirrored rows only
 // where the schema is up to date.
-func Diagnose(ctx context.Context, db *Backend, config Config, o DoctorOptions) []mirror.Finding {
+func Diagnose(ctx context.Context, database DB, config Config, o DoctorOptions) []mirror.Finding {
+	db, err := driver.Of(database)
+	if err != nil {
+		return faults(err)
+	}
 	db.SetReadOnly()
 	m := &Mirror{config: config.withDefaults(), db: db}
 	if err := m.build(); err != nil {
@@ -39,7 +44,7 @@ func Diagnose(ctx context.Context, db *Backend, config Config, o DoctorOptions) 
 		_ = db.Close()
 		return found
 	}
-	opened, err := New(ctx, db, config)
+	opened, err := newMirror(ctx, db, config)
 	if err != nil {
 		failed := m.databaseFailure(err)
 		failed.Check = "database"

@@ -9,9 +9,10 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // Run removes drift that was found more than 90 days ago.
@@ -25,7 +26,7 @@ func oldDriftIsRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := clerksync.New(t.Context(), db, clerksync.Config{})
+	m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,9 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/testenv"
-	"github.com/clerksync/clerksync/postgres"
 )
 
 // stalling is a network between a mirror and Postgres that can stop to carry bytes, without closing anything.
@@ -106,7 +107,7 @@ func TestHangingPostgresIsRefusedInMilliseconds(t *testing.T) {
 	logs := &testenv.Logs{}
 	config := c.Config()
 	config.Unready, config.Logger = clerksync.UnreadyAllow, logs.Logger()
-	m, err := clerksync.New(t.Context(), db, config)
+	m, err := clerksync.New(t.Context(), driver.NewHandle(db), config)
 	if err != nil {
 		t.Fatal(err)
 	}

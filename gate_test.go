@@ -14,10 +14,11 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/postgres"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // gate is a mirror of an emulated Clerk, in front of which requests are made.
@@ -52,7 +53,7 @@ func openGateAt(t *testing.T, c *clerktest.Clerk, path string, changes ...func(*
 			change(&config)
 		}
 	}
-	m, err := clerksync.New(t.Context(), db, config)
+	m, err := clerksync.New(t.Context(), driver.NewHandle(db), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestRevocationReachesOtherReplicas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := clerksync.New(t.Context(), db, c.Config())
+		m, err := clerksync.New(t.Context(), driver.NewHandle(db), c.Config())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -336,7 +337,7 @@ func TestUnprovenRolesGrantAsConfigured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := clerksync.New(t.Context(), db, clerksync.Config{Unready: "maybe"}); err == nil {
+	if _, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{Unready: "maybe"}); err == nil {
 		t.Error("a policy unheard of was taken")
 	}
 }
@@ -426,7 +427,7 @@ func TestKeysOutliveARestart(t *testing.T) {
 		}
 		config := c.Config()
 		config.JWTKey, config.JWKSURL = "", front.URL+"/.well-known/jwks.json"
-		m, err := clerksync.New(t.Context(), db, config)
+		m, err := clerksync.New(t.Context(), driver.NewHandle(db), config)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -473,10 +474,10 @@ func TestPolicyChangesAreAudited(t *testing.T) {
 			t.Fatal(err)
 		}
 		config := clerksync.Config{PolicyVersion: version}
-		if err := clerksync.Migrate(t.Context(), db, config); err != nil {
+		if err := clerksync.Migrate(t.Context(), driver.NewHandle(db), config); err != nil {
 			t.Fatal(err)
 		}
-		m, err := clerksync.New(t.Context(), db, config)
+		m, err := clerksync.New(t.Context(), driver.NewHandle(db), config)
 		if err != nil {
 			t.Fatal(err)
 		}

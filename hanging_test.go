@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -63,7 +62,7 @@ func (c *hangingConn) ResetSession(context.Context) error {
 // pass lets time pass in a bubble of testing/synctest.
 func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // its clock is a fake
 
-func openHanging(t *testing.T) (*hangingDatabase, *clerksync.Backend) {
+func openHanging(t *testing.T) (*hangingDatabase, *store.DB) {
 	t.Helper()
 	pool, err := sql.Open("sqlite", "file::memory:")
 	if err != nil {

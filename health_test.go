@@ -18,9 +18,11 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/postgres"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -33,7 +35,7 @@ func TestHealthDoesNotWaitForAHangingDatabase(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				d, db := openHanging(t)
-				m, err := clerksync.New(t.Context(), db, clerksync.Config{})
+				m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -131,7 +133,7 @@ func TestYoungMirrorDoesNotComplainOfSilence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := clerksync.New(t.Context(), db, clerksync.Config{
+		m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{
 			WebhookSecrets: []string{"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}, Now: func() time.Time { return now },
 		})
 		if err != nil {
@@ -169,7 +171,7 @@ func TestChoicesDoNotDegrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := clerksync.New(t.Context(), db, clerksync.Config{
+	m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{
 		PublishableKey: "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k", FrontendAPI: "https://clerk.example.com",
 		WebhookSecrets: []string{"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"},
 	})
@@ -255,14 +257,14 @@ func TestRefusedSignaturesAreWarnedOf(t *testing.T) {
 // What a server refuses, a command tells too, which is another process; what has ended there, has ended here.
 func TestIncidentsReachOtherProcesses(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func(t *testing.T) func() (*clerksync.Backend, error){
-		"sqlite": func(t *testing.T) func() (*clerksync.Backend, error) {
+	for name, open := range map[string]func(t *testing.T) func() (*store.DB, error){
+		"sqlite": func(t *testing.T) func() (*store.DB, error) {
 			path := filepath.Join(t.TempDir(), "clerk.db")
-			return func() (*clerksync.Backend, error) { return sqlite.Open(path) }
+			return func() (*store.DB, error) { return sqlite.Open(path) }
 		},
-		"postgres": func(t *testing.T) func() (*clerksync.Backend, error) {
+		"postgres": func(t *testing.T) func() (*store.DB, error) {
 			dsn := testenv.Postgres(t)
-			return func() (*clerksync.Backend, error) { return postgres.Open(dsn) }
+			return func() (*store.DB, error) { return postgres.Open(dsn) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -274,7 +276,7 @@ func TestIncidentsReachOtherProcesses(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				m, err := clerksync.New(t.Context(), db, clerksync.Config{
+				m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{
 					WebhookSecrets: []string{secret}, Now: func() time.Time { return time.Now().Add(time.Duration(moved.Load())) },
 				})
 				if err != nil {
@@ -332,7 +334,7 @@ func TestIncidentsAreWrittenSeldom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, db := openHanging(t)
-		m, err := clerksync.New(t.Context(), db, clerksync.Config{WebhookSecrets: []string{"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}})
+		m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{WebhookSecrets: []string{"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -425,7 +427,7 @@ func TestPublicHealthOfAProductionInstance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := clerksync.New(t.Context(), db, clerksync.Config{SecretKey: key})
+		m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{SecretKey: key})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -453,7 +455,7 @@ func TestHealthNamesAnUnreachableDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := clerksync.New(t.Context(), db, clerksync.Config{})
+	m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

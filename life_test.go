@@ -9,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
@@ -34,7 +35,7 @@ func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
 		w.says(true) // another replica looks after it
 
 		w.update(func(tx *store.Tx) error { return tx.Forget(w.Context(), "another:1:1:x") })
-		another, err := clerksync.New(w.Context(), w.db, w.clerk.Config())
+		another, err := clerksync.New(w.Context(), driver.NewHandle(w.db), w.clerk.Config())
 		w.must(err)
 		w.must(another.BeginLife(w.Context())) // of which the first left its row behind
 		s := w.says(false, "the users, ", "have not been compared since this mirror was found stopped or restored")

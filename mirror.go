@@ -14,6 +14,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/ingest"
@@ -28,9 +29,6 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/webhook"
 )
-
-// Backend is a database opened by package sqlite or package postgres.
-type Backend = store.DB
 
 // Mirror is a copy of a Clerk instance in a database. It is safe for concurrent use, and
 // any number of them, in any number of processes, may share one database.
@@ -68,16 +66,24 @@ type Mirror struct {
 	figures    look[figures]
 }
 
-// New migrates the database and makes a mirror on it. It takes the database over, also
-// when it fails. All faults of the configuration are reported at once. It starts no
-// background work and makes no request to Clerk.
+// New migrates the database and makes a mirror on it. It takes the database over: [Mirror.Close] closes it, and so does New
+// when it fails. Pools that the application gave to postgres.FromPool or postgres.FromDB stay open. All faults of the
+// configuration are reported at once. New starts no background work and makes no request to Clerk.
 //
 // The role ladder and the redaction in force are those that the database remembers. New puts the configured ones into
 // force only where it remembers none; [Mirror.Run] and [Migrate] change them.
 //
 // On a database that was opened read-only (sqlite.OpenReadOnly, postgres.OpenReadOnly) New checks the schema instead, and
 // the mirror writes nothing: no migration, no audit, no doubt. It answers what is stored, explains, and makes dry runs.
-func New(ctx context.Context, db *Backend, config Config) (*Mirror, error) {
+func New(ctx context.Context, database DB, config Config) (*Mirror, error) {
+	db, err := driver.Of(database)
+	if err != nil {
+		return nil, fmt.Errorf("clerksync: %w", err)
+	}
+	return newMirror(ctx, db, config)
+}
+
+func newMirror(ctx context.Context, db *store.DB, config Config) (*Mirror, error) {
 	m := &Mirror{config: config.withDefaults(), db: db, holder: holder.New(), resync: make(chan struct{}, 1)}
 	m.incidents, m.admission.bodies = incident.New(m.config.Logger), web.NewBodies(maxWebhookBodies)
 	m.waited = m.config.Now

@@ -19,10 +19,12 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/postgres"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/web"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // bench is a mirror behind a real HTTP server, and an instance that signs for it.
@@ -43,9 +45,9 @@ func onBothEngines(t *testing.T, configure func(*clerksync.Config), test func(b 
 	for _, engine := range []struct {
 		name, driver string
 		dsn          func(t *testing.T) string
-		open         func(dsn string) (*clerksync.Backend, error)
+		open         func(dsn string) (*store.DB, error)
 	}{
-		{"sqlite", "sqlite", func(t *testing.T) string { return filepath.Join(t.TempDir(), "clerk.db") }, func(dsn string) (*clerksync.Backend, error) { return sqlite.Open(dsn) }},
+		{"sqlite", "sqlite", func(t *testing.T) string { return filepath.Join(t.TempDir(), "clerk.db") }, func(dsn string) (*store.DB, error) { return sqlite.Open(dsn) }},
 		{"postgres", "pgx", func(t *testing.T) string { return testenv.Postgres(t) }, postgres.Open},
 	} {
 		t.Run(engine.name, func(t *testing.T) {
@@ -68,7 +70,7 @@ func onBothEngines(t *testing.T, configure func(*clerksync.Config), test func(b 
 			if configure != nil {
 				configure(&config)
 			}
-			if b.m, err = clerksync.New(t.Context(), db, config); err != nil {
+			if b.m, err = clerksync.New(t.Context(), driver.NewHandle(db), config); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = b.m.Close() })
@@ -391,10 +393,10 @@ func TestRoleLadder(t *testing.T) {
 			t.Fatal(err)
 		}
 		config := clerksync.Config{Roles: roles}
-		if err := clerksync.Migrate(t.Context(), db, config); err != nil {
+		if err := clerksync.Migrate(t.Context(), driver.NewHandle(db), config); err != nil {
 			t.Fatal(err)
 		}
-		m, err := clerksync.New(t.Context(), db, config)
+		m, err := clerksync.New(t.Context(), driver.NewHandle(db), config)
 		if err != nil {
 			t.Fatal(err)
 		}

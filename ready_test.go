@@ -12,15 +12,15 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // proven is a mirror that was filled by reading Clerk: Ada has a role, and may manage the domains of her organization.
 type proven struct {
 	*gate
-	db                 *clerksync.Backend // another process's
+	db                 *store.DB // another process's
 	reads              *sync.Map
 	user, organization string
 	token              string

@@ -6,8 +6,9 @@ import (
 	"testing"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/testenv"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // TestRedactionIsAppliedToWhatIsStored when the database is migrated with a path that it had not before.
@@ -21,10 +22,10 @@ func TestRedactionIsAppliedToWhatIsStored(t *testing.T) {
 		}
 		logs := &testenv.Logs{}
 		config := clerksync.Config{Redact: paths, Logger: logs.Logger()}
-		if err := clerksync.Migrate(t.Context(), db, config); err != nil {
+		if err := clerksync.Migrate(t.Context(), driver.NewHandle(db), config); err != nil {
 			t.Fatal(err)
 		}
-		m, err := clerksync.New(t.Context(), db, config)
+		m, err := clerksync.New(t.Context(), driver.NewHandle(db), config)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +65,7 @@ func TestRedactionIsAppliedToWhatIsStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := clerksync.New(t.Context(), db, clerksync.Config{Redact: []string{"user.id"}}); err == nil {
+	if _, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{Redact: []string{"user.id"}}); err == nil {
 		t.Error("a mirror opens that would not store ids")
 	}
 }

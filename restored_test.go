@@ -9,8 +9,9 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // A copy that is restored under a running server is noticed without a single request, and everything is compared at once.
@@ -39,7 +40,7 @@ func restoredUnderAQuietServer(t *testing.T, restore string) {
 	db, err := sqlite.Open(path)
 	must(err)
 	emulated := clerktest.New(t)
-	m, err := clerksync.New(t.Context(), db, emulated.Config())
+	m, err := clerksync.New(t.Context(), driver.NewHandle(db), emulated.Config())
 	must(err)
 	defer m.Close()
 	emulated.SendTo(m.WebhookHandler())

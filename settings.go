@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/privacy"
@@ -13,15 +14,19 @@ import (
 )
 
 // Migrate brings the schema of a database up to date, and puts Config.Roles and Config.Redact into force: stored roles are
-// derived by the ladder, and stored bodies lose what is redacted. It notes Config.PolicyVersion. A change is a line of the audit and of the log, with how
-// many rows it changed. [Mirror.Run] does the same; [New] does it only in a database that has no such settings yet.
+// derived by the ladder, and stored bodies lose what is redacted. It notes Config.PolicyVersion. A change is a line of the
+// audit and of the log, with how many rows it changed. [Mirror.Run] does the same; [New] does it only in a database that has no such settings yet.
 //
 // Everything that uses the database works by the settings in force, whatever it is configured with: servers that run see a
 // change within a second. Migrate does not take the database over. A database of another instance than
 // Config.InstanceID is [ErrOtherInstance].
-func Migrate(ctx context.Context, db *Backend, config Config) error {
+func Migrate(ctx context.Context, database DB, config Config) error {
 	config = config.withDefaults()
 	redaction, err := config.checkSettings()
+	if err != nil {
+		return fmt.Errorf("clerksync: %w", err)
+	}
+	db, err := driver.Of(database)
 	if err == nil {
 		err = db.Migrate(ctx)
 	}

@@ -13,30 +13,32 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/postgres"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // shared is one database that several mirrors use.
 type shared struct {
 	*testing.T
 	clerk *clerktest.Clerk
-	open  func() (*clerksync.Backend, error)
+	open  func() (*store.DB, error)
 	moved atomic.Int64 // of the mirrors' clocks
 }
 
 func onSharedDatabase(t *testing.T, test func(s *shared)) {
 	t.Helper()
-	for name, database := range map[string]func(*testing.T) func() (*clerksync.Backend, error){
-		"sqlite": func(t *testing.T) func() (*clerksync.Backend, error) {
+	for name, database := range map[string]func(*testing.T) func() (*store.DB, error){
+		"sqlite": func(t *testing.T) func() (*store.DB, error) {
 			path := filepath.Join(t.TempDir(), "clerk.db")
-			return func() (*clerksync.Backend, error) { return sqlite.Open(path) }
+			return func() (*store.DB, error) { return sqlite.Open(path) }
 		},
-		"postgres": func(t *testing.T) func() (*clerksync.Backend, error) {
+		"postgres": func(t *testing.T) func() (*store.DB, error) {
 			dsn := testenv.Postgres(t)
-			return func() (*clerksync.Backend, error) { return postgres.Open(dsn) }
+			return func() (*store.DB, error) { return postgres.Open(dsn) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +48,7 @@ func onSharedDatabase(t *testing.T, test func(s *shared)) {
 	}
 }
 
-func (s *shared) backend() *clerksync.Backend {
+func (s *shared) backend() *store.DB {
 	s.Helper()
 	db, err := s.open()
 	if err != nil {
@@ -64,7 +66,7 @@ func (s *shared) try(change func(*clerksync.Config)) (*clerksync.Mirror, error) 
 	if change != nil {
 		change(&config)
 	}
-	m, err := clerksync.New(s.Context(), s.backend(), config)
+	m, err := clerksync.New(s.Context(), driver.NewHandle(s.backend()), config)
 	if err == nil {
 		s.Cleanup(func() { _ = m.Close() })
 	}
@@ -153,7 +155,7 @@ func TestHealthSeesAnotherLadderWithoutRequests(t *testing.T) {
 		config := s.clerk.Config()
 		config.Roles = []string{"admin", "solo", "growth", "enterprise"}
 		db := s.backend()
-		if err := errors.Join(clerksync.Migrate(s.Context(), db, config), db.Close()); err != nil {
+		if err := errors.Join(clerksync.Migrate(s.Context(), driver.NewHandle(db), config), db.Close()); err != nil {
 			s.Fatal(err)
 		}
 		s.later()
@@ -187,7 +189,7 @@ func TestRollingDeployOfALadder(t *testing.T) {
 		next := []string{"free", "solo", "growth", "pro", "enterprise", "admin"}
 		logs := &testenv.Logs{}
 		db := s.backend()
-		if err := clerksync.Migrate(s.Context(), db, clerksync.Config{Roles: next, Logger: logs.Logger()}); err != nil {
+		if err := clerksync.Migrate(s.Context(), driver.NewHandle(db), clerksync.Config{Roles: next, Logger: logs.Logger()}); err != nil {
 			s.Fatal(err)
 		}
 		if err := db.Close(); err != nil {
@@ -266,7 +268,7 @@ func TestRedactionChangesUnderARunningServer(t *testing.T) {
 		s.clerk.Settle()
 		db := s.backend()
 		defer db.Close()
-		if err := clerksync.Migrate(s.Context(), db, clerksync.Config{Redact: []string{"email_addresses"}}); err != nil {
+		if err := clerksync.Migrate(s.Context(), driver.NewHandle(db), clerksync.Config{Redact: []string{"email_addresses"}}); err != nil {
 			s.Fatal(err)
 		}
 		after := s.clerk.CreateUser(clerktest.User{Email: "after@example.com", Role: "growth"})

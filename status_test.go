@@ -15,11 +15,12 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/postgres"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // watched is a mirror whose status is asked for.
@@ -27,7 +28,7 @@ type watched struct {
 	*testing.T
 	clerk *clerktest.Clerk
 	m     *clerksync.Mirror
-	db    *clerksync.Backend
+	db    *store.DB
 	moved atomic.Int64 // of the mirror's clock, which counts on SQLite alone
 	deaf  atomic.Bool  // webhooks go nowhere
 
@@ -69,11 +70,11 @@ func (w *watched) must(err error) {
 
 func onEngines(t *testing.T, test func(*watched)) {
 	t.Helper()
-	for name, open := range map[string]func(*testing.T) (*clerksync.Backend, error){
-		"sqlite": func(t *testing.T) (*clerksync.Backend, error) {
+	for name, open := range map[string]func(*testing.T) (*store.DB, error){
+		"sqlite": func(t *testing.T) (*store.DB, error) {
 			return sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
 		},
-		"postgres": func(t *testing.T) (*clerksync.Backend, error) { return postgres.Open(testenv.Postgres(t)) },
+		"postgres": func(t *testing.T) (*store.DB, error) { return postgres.Open(testenv.Postgres(t)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,7 +99,7 @@ func onEngines(t *testing.T, test func(*watched)) {
 			config := w.clerk.Config()
 			config.APIURL, config.APIBudget = front.URL, 1
 			config.Now = func() time.Time { return time.Now().Add(time.Duration(w.moved.Load())) }
-			if w.m, err = clerksync.New(t.Context(), w.db, config); err != nil {
+			if w.m, err = clerksync.New(t.Context(), driver.NewHandle(w.db), config); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = w.m.Close() })

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/status"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -65,7 +67,7 @@ func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror
 		return s.m.reconciler.Walk(ctx, o)
 	})
 	if o.DryRun && report != nil && !s.m.db.ReadOnly() {
-		err = errors.Join(err, NoteDifferences(ctx, s.m.db, report))
+		err = errors.Join(err, noteDifferences(ctx, s.m.db, report))
 	}
 	return report, err
 }
@@ -78,7 +80,15 @@ func (s Sync) closeGap(ctx context.Context) error {
 // NoteDifferences records in a database how many differences a report found and left, by kind, so that nothing says "in
 // sync" while they are known. It is all that a dry run of Reconcile writes; one whose mirror only reads leaves it to its
 // caller.
-func NoteDifferences(ctx context.Context, db *Backend, report *mirror.SyncReport) error {
+func NoteDifferences(ctx context.Context, database DB, report *mirror.SyncReport) error {
+	db, err := driver.Of(database)
+	if err != nil {
+		return fmt.Errorf("clerksync: %w", err)
+	}
+	return noteDifferences(ctx, db, report)
+}
+
+func noteDifferences(ctx context.Context, db *store.DB, report *mirror.SyncReport) error {
 	left := map[string]int64{}
 	for _, k := range report.Kinds {
 		if n := k.Found - k.Repaired; n > 0 {

@@ -13,8 +13,9 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/emulator"
-	"github.com/clerksync/clerksync/sqlite"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -34,7 +35,7 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 	spans := tracetest.NewInMemoryExporter()
-	m, err := clerksync.New(t.Context(), db, clerksync.Config{
+	m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{
 		SecretKey: keys.SecretKey, APIURL: keys.APIURL, WebhookSecrets: []string{keys.WebhookSecret}, APIBudget: 1,
 		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)),
 	})

@@ -21,13 +21,14 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/postgres"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/viewreader"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // CLERKSYNC_TEST_HISTORIES scales the property test, as it does that of package ingest. Here a
@@ -108,10 +109,10 @@ func must(t *rapid.T, err error) {
 	}
 }
 
-func judgeHistory(t *rapid.T, db *clerksync.Backend, direct *sql.DB) {
+func judgeHistory(t *rapid.T, db *store.DB, direct *sql.DB) {
 	h := newHistory(t)
 	defer h.clerk.Close()
-	m, err := clerksync.New(t.Context(), db, clerksync.Config{WebhookSecrets: []string{secret}, InstanceID: h.clerk.Keys("").InstanceID})
+	m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{WebhookSecrets: []string{secret}, InstanceID: h.clerk.Keys("").InstanceID})
 	must(t, err)
 	defer m.Close()
 	_, err = h.clerk.AddEndpoint(emulator.Target{Handler: m.WebhookHandler()}, secret)

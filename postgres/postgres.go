@@ -1,74 +1,61 @@
 package postgres
 
 import (
+	"context"
 	"database/sql"
-	"errors"
-	"fmt"
-	"net"
-	"net/url"
-	"strconv"
-	"strings"
-	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
 
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/postgres"
+	"github.com/clerksync/clerksync/mirror"
 )
 
-// connectWithin is how long connecting may take, unless the connection string says otherwise (connect_timeout): a server
-// that hangs must not hold up the commands by which people find out why.
-const connectWithin = 10 * time.Second
+// DB is an open Postgres database. clerksync.New takes it over: closing the mirror closes it, but never a pool that the
+// application gave to [FromPool] or [FromDB].
+type DB struct{ handle }
 
-// Open opens the database that a connection string (postgres://… or key=value) names,
-// with at most 16 connections. It does not connect yet: a database that is down is seen
-// by the first use. The schema is not touched: clerksync.New migrates it.
-func Open(dsn string) (*store.DB, error) {
-	config, err := parse(dsn)
+type handle = driver.Handle
+
+// Engine returns [mirror.Postgres].
+func (db *DB) Engine() mirror.Engine { return db.handle.Engine() }
+
+// Migrate brings the schema up to date, as clerksync.New does.
+func (db *DB) Migrate(ctx context.Context) error { return db.handle.Migrate(ctx) }
+
+// Close closes the connections that [Open] or [OpenReadOnly] opened. A mirror on the database does that by itself. It
+// leaves pools of the application open.
+func (db *DB) Close() error { return db.handle.Close() }
+
+// Open opens the database of a connection string (postgres://… or key=value), with at most 16 connections. It does not
+// connect yet: the first use notices a database that is down. It does not touch the schema: clerksync.New migrates it.
+func Open(dsn string) (*DB, error) {
+	db, err := postgres.Open(dsn)
 	if err != nil {
 		return nil, err
 	}
-	db := stdlib.OpenDB(*config)
-	db.SetMaxOpenConns(16)
-	db.SetMaxIdleConns(16)
-	db.SetConnMaxIdleTime(5 * time.Minute)
-	return store.Open(store.Postgres, db, db).Named(location(config)), nil
+	return &DB{*driver.NewHandle(db)}, nil
 }
 
-// location is where the database is, without user and password.
-func location(c *pgx.ConnConfig) string {
-	u := url.URL{Scheme: "postgres", Host: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), Path: "/" + c.Database}
-	if strings.HasPrefix(c.Host, "/") { // a folder with a Unix socket
-		u.Host, u.RawQuery = "", "host="+c.Host
-	}
-	return u.String()
-}
-
-func parse(dsn string) (*pgx.ConnConfig, error) {
-	config, err := pgx.ParseConfig(dsn)
+// OpenReadOnly opens a database for reading, as [Open] does, also by a role that may only SELECT. It tells the server to
+// refuse every write of its connections. clerksync.New makes a mirror of it that only reads.
+func OpenReadOnly(dsn string) (*DB, error) {
+	db, err := postgres.OpenReadOnly(dsn)
 	if err != nil {
-		// pgx's own message redacts the password, but not every malformed string lets it find one
-		return nil, errors.New("postgres: the connection string is malformed: want postgres://user:password@host:port/database")
+		return nil, err
 	}
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = connectWithin
-	}
-	return config, nil
+	return &DB{*driver.NewHandle(db)}, nil
 }
 
-// New uses a pool that the application has already. Closing the mirror closes the
-// wrapper, not the pool.
-func New(pool *pgxpool.Pool) *store.DB {
-	db := stdlib.OpenDBFromPool(pool)
-	return store.Open(store.Postgres, db, db).Named(location(pool.Config().ConnConfig))
-}
+// FromPool uses a pool of the application. The application closes the pool, after the mirror.
+func FromPool(pool *pgxpool.Pool) *DB { return &DB{*driver.NewHandle(postgres.FromPool(pool))} }
 
-// NewFromDB uses a *sql.DB of the application, opened with the driver of pgx. Closing the
-// mirror closes it.
-func NewFromDB(db *sql.DB) (*store.DB, error) {
-	if _, ok := db.Driver().(*stdlib.Driver); !ok {
-		return nil, fmt.Errorf("postgres: want a database opened with pgx's stdlib driver, not %T", db.Driver())
+// FromDB uses a [sql.DB] of the application, which was opened with the driver of pgx (package stdlib). The application
+// closes it, after the mirror.
+func FromDB(db *sql.DB) (*DB, error) {
+	opened, err := postgres.FromDB(db)
+	if err != nil {
+		return nil, err
 	}
-	return store.Open(store.Postgres, db, db), nil
+	return &DB{*driver.NewHandle(opened)}, nil
 }

@@ -1,101 +1,70 @@
 package sqlite
 
 import (
-	"database/sql"
-	"errors"
-	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
+	"context"
 
-	_ "modernc.org/sqlite" // registers the driver "sqlite"
-
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
+	"github.com/clerksync/clerksync/mirror"
 )
 
-// Memory is the path of a database that lives in memory and ends with its DB.
-const Memory = ":memory:"
+// Memory is the path of a database in memory. It ends with its [DB].
+const Memory = sqlite.Memory
+
+// ErrNoDatabase means that there is no file to read, or an empty one.
+var ErrNoDatabase = sqlite.ErrNoDatabase
+
+// DB is an open SQLite database. clerksync.New takes it over: closing the mirror closes it.
+type DB struct{ handle }
+
+type handle = driver.Handle
+
+// Engine returns [mirror.SQLite].
+func (db *DB) Engine() mirror.Engine { return db.handle.Engine() }
+
+// Migrate brings the schema up to date, as clerksync.New does.
+func (db *DB) Migrate(ctx context.Context) error { return db.handle.Migrate(ctx) }
+
+// Close closes the database. A mirror on it closes it by itself.
+func (db *DB) Close() error { return db.handle.Close() }
 
 // Option changes how a file is opened.
-type Option func(*options)
+type Option func(*sqliteOptions)
 
-type options struct{ synchronous string }
+type sqliteOptions struct{ options []sqlite.Option }
 
-// DangerouslySynchronousNormal answers webhooks before their events are on the disk: much
-// faster, and what was acknowledged in the last moments can be lost at a power cut (not
-// at a crash of the process). Right for tests and for mirrors that are reconciled anyway.
-func DangerouslySynchronousNormal() Option { return func(o *options) { o.synchronous = "NORMAL" } }
-
-// Open opens or creates the file at path (mode 0600: it holds personal data), or a
-// database in memory. The schema is not touched: clerksync.New migrates it. A file that cannot
-// be used is a *mirror.DatabaseError.
-func Open(path string, opts ...Option) (*store.DB, error) {
-	o := options{synchronous: "FULL"}
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if path == "" {
-		return nil, errors.New("sqlite: no path given")
-	}
-	if path == Memory {
-		db, err := pool("file::memory:", o.pragmas(), 1)
-		if err != nil {
-			return nil, err
-		}
-		db.SetConnMaxLifetime(0) // the database lives as long as its only connection
-		return store.Open(store.SQLite, db, db), nil
-	}
-	if err := create(path); err != nil {
-		return nil, store.Explain(store.SQLite, path, fmt.Errorf("sqlite: %w", err))
-	}
-	file := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()
-	write, err := pool(file, o.pragmas(), 1)
-	if err != nil {
-		return nil, store.Explain(store.SQLite, path, err)
-	}
-	read, err := pool(file, append(o.pragmas(), "query_only(1)"), max(4, runtime.GOMAXPROCS(0)))
-	if err != nil {
-		return nil, errors.Join(err, write.Close())
-	}
-	db := store.Open(store.SQLite, read, write).Named(path).Checkpoint(func() error {
-		_, err := read.Exec("PRAGMA wal_checkpoint(PASSIVE)")
-		return err
-	})
-	if o.synchronous != "FULL" {
-		db.SetNonDurable()
-	}
-	return db, nil
+// DangerouslySynchronousNormal acknowledges webhooks before their events are on the disk. That is much faster, and a power
+// cut may lose what was acknowledged in the last moments; a crash of the process does not. It is right for tests, and for
+// mirrors that are reconciled anyway.
+func DangerouslySynchronousNormal() Option {
+	return func(o *sqliteOptions) { o.options = append(o.options, sqlite.DangerouslySynchronousNormal()) }
 }
 
-// pragmas in the order in which they must run: the time-out first, since switching to WAL
-// may already meet a lock. secure_delete keeps what is erased from lingering in the file.
-func (o options) pragmas() []string {
-	return []string{
-		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + o.synchronous + ")",
-		"secure_delete(ON)", "cache_size(-16000)", "wal_autocheckpoint(4000)",
+// Open opens or creates the file at path, readable by its owner alone because it holds personal data, or a database in
+// [Memory]. It does not touch the schema: clerksync.New migrates it. The error for a file that cannot be used is a
+// [*mirror.DatabaseError].
+func Open(path string, options ...Option) (*DB, error) {
+	var o sqliteOptions
+	for _, option := range options {
+		option(&o)
 	}
+	db, err := sqlite.Open(path, o.options...)
+	if err != nil {
+		return nil, err
+	}
+	return &DB{*driver.NewHandle(db)}, nil
 }
 
-func pool(file string, pragmas []string, connections int) (*sql.DB, error) {
-	dsn := file + "?_txlock=immediate&_pragma=" + strings.Join(pragmas, "&_pragma=")
-	db, err := sql.Open("sqlite", dsn)
+// OpenReadOnly opens the file at path for reading, also while another process writes it, by a user who may only read it,
+// and in a folder where no file can be created. It changes nothing and creates no file. clerksync.New makes a mirror of it
+// that only reads. The error is [ErrNoDatabase] where there is none.
+//
+// There is one exception: a write-ahead log with content and without its index, as a backup may contain it, can be read
+// only after SQLite has created the index (the file with -shm at its end).
+func OpenReadOnly(path string) (*DB, error) {
+	db, err := sqlite.OpenReadOnly(path)
 	if err != nil {
-		return nil, fmt.Errorf("sqlite: %w", err)
+		return nil, err
 	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	if err := db.Ping(); err != nil {
-		return nil, fmt.Errorf("sqlite: open the file: %w", errors.Join(err, db.Close()))
-	}
-	return db, nil
-}
-
-func create(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the configured file
-	if err != nil {
-		return err
-	}
-	return f.Close()
+	return &DB{*driver.NewHandle(db)}, nil
 }

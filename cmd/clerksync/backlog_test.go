@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clerksync/clerksync/sqlite"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/webhook"
 )
 

@@ -20,12 +20,13 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/driver/postgres"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/viewreader"
-	"github.com/clerksync/clerksync/postgres"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // instance is an emulated Clerk, and a database that processes of the real binary keep equal to it.
@@ -144,7 +145,7 @@ func (c *instance) equal() {
 	c.Helper()
 	db, err := c.open()
 	c.must(err)
-	m, err := clerksync.New(c.Context(), db, clerksync.Config{WebhookSecrets: []string{secret}})
+	m, err := clerksync.New(c.Context(), driver.NewHandle(db), clerksync.Config{WebhookSecrets: []string{secret}})
 	c.must(err)
 	defer m.Close()
 	read := viewreader.FromAPI(m)

@@ -13,7 +13,7 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-func openDatabase(c *config.Config) (*clerksync.Backend, error) {
+func openDatabase(c *config.Config) (clerksync.DB, error) {
 	if c.Database.Engine == "postgres" {
 		return postgres.Open(c.Database.DSN)
 	}
@@ -25,7 +25,7 @@ func openDatabase(c *config.Config) (*clerksync.Backend, error) {
 }
 
 // openToRead opens the configured database for a command that only reads. It makes no file.
-func openToRead(c *config.Config) (*clerksync.Backend, error) {
+func openToRead(c *config.Config) (clerksync.DB, error) {
 	if c.Database.Engine == "postgres" {
 		return postgres.OpenReadOnly(c.Database.DSN)
 	}
@@ -65,7 +65,7 @@ func whereNoneIs(err error) error {
 	return err
 }
 
-func mirrorOn(ctx context.Context, open func(*config.Config) (*clerksync.Backend, error), c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+func mirrorOn(ctx context.Context, open func(*config.Config) (clerksync.DB, error), c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	collectRarely()
 	db, err := open(c)
 	if err != nil {

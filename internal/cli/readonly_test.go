@@ -82,7 +82,7 @@ func (b *readBench) deliver() {
 	if err != nil {
 		b.Fatal(err)
 	}
-	db, err := openDatabase(cfg)
+	db, err := openStore(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestReadingBesideAServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(cfg)
+	db, err := openStore(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +347,7 @@ func TestReadingWhatIsNotReady(t *testing.T) {
 			}
 			change := func(do func(*store.DB) error) {
 				t.Helper()
-				db, err := openDatabase(cfg)
+				db, err := openStore(cfg)
 				if err == nil {
 					err = do(db)
 				}

@@ -134,7 +134,7 @@ func (c reconcileCommand) note(ctx context.Context, p *process, report *mirror.S
 		return
 	}
 	cfg, _, err := config.Load(p.options(c))
-	var db *clerksync.Backend
+	var db clerksync.DB
 	if err == nil {
 		db, err = openDatabase(cfg)
 	}

@@ -8,11 +8,21 @@ import (
 	"testing"
 
 	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// replay wants a filter, previews, applies, and tells by its exit code whether something is left.
+// openStore opens the configured database with all that this module may do with it.
+func openStore(c *config.Config) (*store.DB, error) {
+	db, err := openDatabase(c)
+	if err != nil {
+		return nil, err
+	}
+	return driver.Of(db)
+}
+
+// replay needs a filter, previews, applies, and reports by its exit code whether something is left.
 func TestReplayCommand(t *testing.T) {
 	t.Parallel()
 	environ := []string{"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERKSYNC_LOG_LEVEL=error"}
@@ -20,7 +30,7 @@ func TestReplayCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(cfg)
+	db, err := openStore(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

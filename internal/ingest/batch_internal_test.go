@@ -6,9 +6,9 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/converge"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // TestFailedEventLeavesNothingBehind: when the second operation of an event panics, the first one does not count either, and

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // BenchmarkIngest measures the way of an event from its verified body to the commit,

@@ -17,11 +17,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/mirror"
-	"github.com/clerksync/clerksync/postgres"
 )
 
 // oneConnection opens a SQLite file as package sqlite does, but with a short patience and

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/clerksync/clerksync/sqlite"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 )
 
 // BenchmarkFacts measures what each request pays for stored facts: from memory, from memory by many at once, and from

@@ -44,6 +44,7 @@ type DB struct {
 
 	settings   atomic.Pointer[Settings]
 	readOnly   bool
+	borrowed   bool // the application closes the pools
 	migrations fs.FS
 	journal    string // SQLite's journal mode, where its own pragma does not tell; see WithJournal
 
@@ -119,7 +120,13 @@ func (db *DB) checkpointWhenDue(rows int64) {
 	})
 }
 
-// Close closes the pools. Transactions under way fail.
+// Borrowed leaves the pools to the application: [DB.Close] does not close them.
+func (db *DB) Borrowed() *DB {
+	db.borrowed = true
+	return db
+}
+
+// Close closes the pools, unless they are borrowed. Transactions under way fail.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -129,6 +136,9 @@ func (db *DB) Close() error {
 		_ = s.Close()
 	}
 	clear(db.stmts)
+	if db.borrowed {
+		return nil
+	}
 	err := db.read.Close()
 	if db.write != db.read {
 		err = errors.Join(err, db.write.Close())

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -85,7 +87,7 @@ var fencedBlock = regexp.MustCompile("(?ms)^```sql ?(\\w*)\n(.*?)\n```$")
 // recipes are the blocks of docs/sql.md for an engine.
 func recipes(t *testing.T, engine store.Engine) (list []recipe) {
 	t.Helper()
-	text, err := os.ReadFile("../docs/sql.md")
+	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "sql.md"))
 	must(t, err)
 	for _, section := range regexp.MustCompile(`(?m)^##+ `).Split(string(text), -1) {
 		heading, _, _ := strings.Cut(section, "\n")

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testenv"
 )
 
 // Upgrade checks how a database comes from one version of the schema to the next, and which databases are refused. open
@@ -39,7 +41,7 @@ func Upgrade(t *testing.T, fresh func(t *testing.T) (open func() *store.DB)) {
 // versions are the migrations of an older version, which are those of this one, and of a newer one.
 func versions(t *testing.T, later string) (older, newer fstest.MapFS) {
 	t.Helper()
-	schema, err := os.ReadFile("../internal/store/migrations/0001_schema.sql")
+	schema, err := os.ReadFile(filepath.Join(testenv.Root(t), "internal", "store", "migrations", "0001_schema.sql"))
 	if err != nil {
 		t.Fatal(err)
 	}

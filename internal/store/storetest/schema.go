@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testenv"
 )
 
 // Schema checks the schema that a fresh database has: against the one that is published, and its typed views against the live
@@ -20,7 +22,7 @@ func Schema(t *testing.T, open func(t *testing.T) (*store.DB, *sql.DB)) {
 	db, raw := open(t)
 	must(t, db.Migrate(t.Context()))
 	published, copied := open(t)
-	text, err := os.ReadFile("../schema/" + string(db.Engine()) + ".sql")
+	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "schema", string(db.Engine())+".sql"))
 	must(t, err)
 	must(t, published.Exec(t.Context(), string(text)))
 	want, have := catalogue(t, db.Engine(), raw), catalogue(t, db.Engine(), copied)

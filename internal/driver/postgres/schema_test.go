@@ -4,10 +4,10 @@ import (
 	"database/sql"
 	"testing"
 
+	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/store/storetest"
 	"github.com/clerksync/clerksync/internal/testenv"
-	"github.com/clerksync/clerksync/postgres"
 )
 
 func TestSchema(t *testing.T) {

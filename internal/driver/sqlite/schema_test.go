@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/store/storetest"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 func TestSchema(t *testing.T) {

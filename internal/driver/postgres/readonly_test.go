@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
-	"github.com/clerksync/clerksync/postgres"
 )
 
 // A handle that only reads works for a role that may only SELECT, and the server refuses its writes even where the role

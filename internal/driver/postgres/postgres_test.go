@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/store/storetest"
 	"github.com/clerksync/clerksync/internal/testenv"
-	"github.com/clerksync/clerksync/postgres"
 )
 
 // exec is the mode that old PgBouncers in transaction pooling need.

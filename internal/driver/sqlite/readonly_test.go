@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/sqlite"
 )
 
 // filled is a database file that has been written and closed.

@@ -1,0 +1,45 @@
+package driver
+
+import (
+	"context"
+	"errors"
+
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// Handle is an open database, without what only this module may do with it.
+type Handle struct{ db *store.DB }
+
+// NewHandle returns a handle of a database.
+func NewHandle(db *store.DB) *Handle { return &Handle{db} }
+
+// Engine returns the database engine.
+func (h *Handle) Engine() mirror.Engine { return mirror.Engine(h.db.Engine()) }
+
+// Migrate brings the schema up to date.
+func (h *Handle) Migrate(ctx context.Context) error { return h.db.Migrate(ctx) }
+
+// Close closes the database.
+func (h *Handle) Close() error { return h.db.Close() }
+
+// String returns the engine and where the database is, without user and password.
+func (h *Handle) String() string { return h.db.String() }
+
+// database is not exported, so that only a type that embeds a Handle has it.
+func (h *Handle) database() *store.DB {
+	if h == nil {
+		return nil
+	}
+	return h.db
+}
+
+// Of returns the database of a handle: a [*Handle], or a type that embeds one.
+func Of(handle any) (*store.DB, error) {
+	if h, ok := handle.(interface{ database() *store.DB }); ok {
+		if db := h.database(); db != nil {
+			return db, nil
+		}
+	}
+	return nil, errors.New("the database was not opened by package sqlite or package postgres of clerksync")
+}
