@@ -16,8 +16,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/driver/postgres"
-	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"

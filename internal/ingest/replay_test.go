@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/converge"
-	"github.com/clerksync/clerksync/internal/driver/postgres"
-	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
