@@ -7,8 +7,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// BenchmarkVerify verifies a body of 2 KiB, the size of a usual event: with one secret, with the second of two, forged,
-// and with the library of Standard Webhooks for comparison.
+// BenchmarkVerify verifies a body of 2 KiB, the size of a usual event: with one secret, with the
+// second of two, forged, and with the library of Standard Webhooks for comparison.
 func BenchmarkVerify(b *testing.B) {
 	body := []byte(strings.Repeat("x", 2048))
 	h := newSigner(b, secretOf(1)).SignStandard(vectorID, vectorTime, body)

@@ -10,7 +10,7 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// What no body can make valid is refused without one.
+// Headers with which no body can be valid are refused without a body.
 func TestCheckHeaders(t *testing.T) {
 	t.Parallel()
 	const none = webhook.Reason("")

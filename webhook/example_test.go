@@ -12,9 +12,9 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// A handler reads the body once, bounded, and verifies those very bytes before it parses them.
+// A handler reads the body once, bounded, and verifies these bytes before it parses them.
 func ExampleVerifier_Verify() {
-	const secret = "whsec_plJ3nmyCDGBKInavdOK15jsl" // from the environment, in earnest
+	const secret = "whsec_plJ3nmyCDGBKInavdOK15jsl" // in production: from the environment
 	verifier, err := webhook.NewVerifier(webhook.Config{Secrets: []string{secret}})
 	if err != nil {
 		fmt.Println(err)
@@ -53,7 +53,7 @@ func ExampleVerifier_Verify() {
 	// 400 no_matching_signature
 }
 
-// While a secret is rotated, a sender signs with both, and whoever knows either can verify.
+// During a rotation the sender signs with both secrets, and a receiver needs only one of them.
 func ExampleNewSigner_rotation() {
 	const oldSecret, newSecret = "whsec_plJ3nmyCDGBKInavdOK15jsl", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 	signer, err := webhook.NewSigner(newSecret, oldSecret)

@@ -16,17 +16,18 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// withSignature puts the good signature where a fuzzed text has a "$": chance would never find it.
+// withSignature replaces "$" in a fuzzed text by the good signature, which chance would never find.
 func withSignature(tb testing.TB, text, id, timestamp, body string) string {
 	tb.Helper()
 	return strings.ReplaceAll(text, "$", sign(tb, vectorSecret, id, timestamp, body))
 }
 
-// secondComma tells of a part what the library overlooks and we do not.
+// secondComma reports whether a part has a second comma, which the library overlooks.
 func secondComma(part string) bool { return strings.Count(part, ",") > 1 }
 
-// FuzzVerify sends three headers and a body. Accepted is what was signed, follows the rules and is in time, all of it
-// and nothing else; and what is well signed for us is so for the library of Standard Webhooks.
+// FuzzVerify sends three headers and a body. Accepted is what was signed, follows the rules and is
+// in time, all of it and nothing else; and what is well signed for us is so for the library of
+// Standard Webhooks.
 func FuzzVerify(f *testing.F) {
 	f.Add(vectorID, vectorTimestamp, vectorSignature, vectorBody)
 	f.Add(vectorID, vectorTimestamp, "v2,x $ v1,", vectorBody)
@@ -81,8 +82,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzVerifyHeaders sends any headers with a body, under both schemes. Accepted is only what has each header of one
-// family once, and none of the other.
+// FuzzVerifyHeaders sends any headers with a body, under both schemes. Accepted is only what has
+// each header of one family once, and none of the other.
 func FuzzVerifyHeaders(f *testing.F) {
 	for _, block := range []string{
 		"svix-id: a\nsvix-timestamp: 1731705121\nsvix-signature: $",
@@ -127,7 +128,8 @@ func FuzzVerifyHeaders(f *testing.F) {
 	})
 }
 
-// FuzzSecret reads any secret. What is taken, the library takes too, and both sign alike; what is not, is not quoted.
+// FuzzSecret reads any secret. What is taken, the library takes too, and both sign alike; what is
+// not, is not quoted.
 func FuzzSecret(f *testing.F) {
 	for _, secret := range []string{vectorSecret, "whsec_", "", "whsec_AAAA", vectorSecret + "\n", secretOf(1)[6:]} {
 		f.Add(secret)

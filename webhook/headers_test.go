@@ -60,7 +60,7 @@ func TestVerifySignatureHeader(t *testing.T) {
 	}
 }
 
-// W5: all three headers of one family, once each, and none of the other.
+// Verify needs all three headers of one family, once each, and none of the other family.
 func TestVerifyHeaders(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, vectorTime, vectorSecret)
@@ -109,7 +109,8 @@ func TestVerifyHeaders(t *testing.T) {
 	}
 }
 
-// W6: the reference libraries print the parsed integer again; here the text is signed as sent, and must be canonical.
+// The reference libraries print the parsed integer again. Verify signs the text as sent, which must
+// be canonical.
 func TestVerifyTimestampText(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, vectorTime, vectorSecret)
@@ -155,7 +156,7 @@ func TestVerifyID(t *testing.T) {
 	}
 }
 
-// A signed content has one reading: what is signed for one id, time and body verifies for no other.
+// A signature for one id, time and body is valid for no other.
 func TestVerifyAmbiguousContent(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, vectorTime, vectorSecret)

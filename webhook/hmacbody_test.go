@@ -116,7 +116,7 @@ func TestVerifyHMACBodyRefuses(t *testing.T) {
 			wantRefusal(t, err, test.want, test.header)
 		})
 	}
-	// The default scheme takes no such signature.
+	// The default scheme does not accept such a signature.
 	h := headers("svix", vectorID, vectorTimestamp, bodySignature(vectorSecret, vectorBody))
 	_, err := newVerifier(t, vectorTime, vectorSecret).Verify(h, []byte(vectorBody))
 	wantRefusal(t, err, webhook.ReasonNoMatchingSignature, h)

@@ -14,7 +14,7 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// judge is what the reference libraries have in common.
+// judge is the common interface of the reference libraries.
 type judge interface {
 	Sign(id string, at time.Time, body []byte) (string, error)
 	Verify(body []byte, h http.Header) error
@@ -90,7 +90,7 @@ func TestWeSignJudgesVerify(t *testing.T) {
 	}
 }
 
-// W3: our window is theirs, to the nanosecond, at whole and at broken seconds.
+// The tolerance equals that of the libraries, to the nanosecond, at whole seconds and between.
 func TestToleranceAsJudges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

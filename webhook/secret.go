@@ -12,14 +12,15 @@ import (
 
 const (
 	secretPrefix = "whsec_"
-	// minKeyBytes refuses what cannot be a real secret: Svix makes 24 bytes, and the specification asks for 24 to 64.
+	// minKeyBytes is the least size of a secret. Svix makes 24 bytes, and the specification wants
+	// 24 to 64.
 	minKeyBytes = 16
 
 	svixRemedy = "copy the signing secret from the endpoint's page in the Clerk dashboard; it starts with whsec_"
-	bodyRemedy = "set the text that the sender keys its HMAC with, at least 16 bytes"
+	bodyRemedy = "set the text that the sender uses as the key of its HMAC, at least 16 bytes"
 )
 
-// newKeys reads all secrets and reports all their faults together.
+// newKeys reads all secrets. The error lists everything that is wrong with them.
 func newKeys(secrets []string, scheme Scheme) ([]*key, error) {
 	remedy := svixRemedy
 	if scheme == SchemeDangerousHMACBody {
@@ -46,7 +47,7 @@ func newKeys(secrets []string, scheme Scheme) ([]*key, error) {
 	return keys, nil
 }
 
-// parseSecret turns the text of a secret into the bytes of its key, or says what is wrong with it.
+// parseSecret returns the key of a secret, or what is wrong with the secret.
 func parseSecret(text string, scheme Scheme) (secret []byte, problem string) {
 	switch {
 	case text == "":
@@ -72,12 +73,13 @@ func parseSecret(text string, scheme Scheme) (secret []byte, problem string) {
 	return secret, ""
 }
 
-// key computes HMAC-SHA256 under one secret, for many goroutines at once.
+// key computes HMAC-SHA256 with one secret. It is safe for concurrent use.
 type key struct {
 	states sync.Pool
 }
 
-// state is a reusable keyed hash: to reset one is cheaper than to key a new one, and allocates nothing.
+// state is a keyed hash that is used again. To reset it is cheaper than to make a new one, and does
+// not allocate.
 type state struct {
 	mac hash.Hash
 	buf []byte
@@ -89,7 +91,8 @@ func newKey(secret []byte) *key {
 	return k
 }
 
-// sum is the HMAC of prefix followed by body. The prefix is given in pieces, so that callers need not join them.
+// sum returns the HMAC of prefix and body. The prefix comes in pieces, so that callers need not
+// join them.
 func (k *key) sum(body []byte, prefix ...string) (sum [sha256.Size]byte) {
 	st := k.states.Get().(*state)
 	defer k.states.Put(st)

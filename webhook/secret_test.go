@@ -13,7 +13,7 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// W7: no fault of a secret starts up, and none is quoted.
+// A bad secret is an error at start, and no error quotes it.
 func TestSecretFaults(t *testing.T) {
 	t.Parallel()
 	bytes := func(n int) []byte { return []byte(strings.Repeat("\xfb", n)) }
@@ -123,7 +123,7 @@ func TestBodySecrets(t *testing.T) {
 	}
 }
 
-// What holds a secret does not show it when it is printed.
+// Printing a value that contains a secret does not show the secret.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	t.Parallel()
 	key := strings.Repeat("k", 24)

@@ -7,13 +7,15 @@ import (
 	"time"
 )
 
-// Signer signs deliveries as Svix does for Clerk. It is safe for concurrent use.
+// Signer signs deliveries like Svix does for Clerk, for tests and emulators. It is safe for
+// concurrent use.
 type Signer struct {
 	keys []*key
 }
 
-// NewSigner reads secrets as [Config.Secrets] has them for [SchemeSvix]. With several, as while one is rotated, each
-// signature header holds one signature of each, in their order. Faults are of type [*SecretError], joined.
+// NewSigner returns a signer. The secrets have the form of [Config].Secrets for [SchemeSvix]. With
+// several secrets, as during a rotation, each signature header contains one signature of each, in
+// their order. The error joins a [*SecretError] for each bad secret.
 func NewSigner(secrets ...string) (*Signer, error) {
 	keys, err := newKeys(secrets, SchemeSvix)
 	if err != nil {
@@ -22,14 +24,16 @@ func NewSigner(secrets ...string) (*Signer, error) {
 	return &Signer{keys: keys}, nil
 }
 
-// Sign makes the headers svix-id, svix-timestamp and svix-signature for a body that is sent unchanged. The time counts
-// in whole seconds. Sign does not judge what it is given: what breaks the rules of the package comment (an id with a
-// full stop, a time before 1970) is signed, and refused by [Verifier.Verify]. Never let others choose the id.
+// Sign returns the headers svix-id, svix-timestamp and svix-signature for a body that is sent
+// unchanged. The time counts in whole seconds. Sign does not check its arguments: it also signs
+// what [Verifier.Verify] refuses, such as an id with a full stop or a time before 1970. Never let
+// others choose the id.
 func (s *Signer) Sign(id string, at time.Time, body []byte) http.Header {
 	return s.sign(svixFamily(), id, at, body)
 }
 
-// SignStandard is Sign with the header names of Standard Webhooks: webhook-id, webhook-timestamp, webhook-signature.
+// SignStandard is [Signer.Sign] with the header names of Standard Webhooks: webhook-id,
+// webhook-timestamp and webhook-signature.
 func (s *Signer) SignStandard(id string, at time.Time, body []byte) http.Header {
 	return s.sign(standardFamily(), id, at, body)
 }

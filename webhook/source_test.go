@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// W2: time cannot be measured reliably in a test, so the source is read. In each function that verifies, what is
-// computed under a key (`want`) goes into hmac.Equal and into nothing else.
+// Time cannot be measured reliably in a test, so this test reads the source. In each function that
+// verifies, what is computed under a key (`want`) goes into hmac.Equal and into nothing else.
 func TestComparesInConstantTime(t *testing.T) {
 	t.Parallel()
 	entries, err := os.ReadDir(".")
@@ -38,7 +38,8 @@ func TestComparesInConstantTime(t *testing.T) {
 	}
 }
 
-// countWant counts the uses of variables named want, and those of them that are arguments of hmac.Equal.
+// countWant counts the uses of variables named want, and those of them that are arguments of
+// hmac.Equal.
 func countWant(file *ast.File) (uses, equals int) {
 	mentions := func(node ast.Node) (n int) {
 		ast.Inspect(node, func(node ast.Node) bool {

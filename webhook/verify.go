@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// DefaultTolerance is how far the signed time may be from ours, as in the libraries of Svix.
+// DefaultTolerance is the tolerated difference between the signed time and the current time. It is
+// that of Svix's libraries.
 const DefaultTolerance = 5 * time.Minute
 
-// Bounds of what Verify looks at; Svix stays far below them.
+// Bounds of the headers. Svix stays far below them.
 const (
 	maxIDBytes         = 256
 	maxTimestampDigits = 12
@@ -21,41 +22,47 @@ const (
 	maxSignatures      = 32
 )
 
-// Scheme says what is signed, and how.
+// Scheme is what a sender signs, and how.
 type Scheme string
 
+// The schemes.
 const (
-	// SchemeSvix is Clerk's scheme, that of the package comment, and the default.
+	// SchemeSvix is Clerk's scheme, described in the package comment. It is the default.
 	SchemeSvix Scheme = "svix"
 
-	// SchemeDangerousHMACBody is for senders that sign nothing but the body: svix-signature is the hexadecimal
-	// HMAC-SHA256 of the body, keyed with the text of the secret. Clerk never sends it.
+	// SchemeDangerousHMACBody is for senders that sign the body only. svix-signature is the
+	// hexadecimal HMAC-SHA256 of the body, and its key is the text of the secret. Clerk never sends
+	// it.
 	//
-	// It is dangerous because neither id nor time are signed. Whoever saw one delivery can send it again at any later
-	// time, and under any id that they like: svix-id if it is present, else the hexadecimal SHA-256 of the body.
-	// It is right only where the sender cannot do better and the way between is closed to others.
+	// It is dangerous because neither id nor time are signed. Anyone who saw a delivery can send it
+	// again at any later time, with any id. The id is svix-id, or the hexadecimal SHA-256 of the
+	// body if that header is absent. Use this scheme only if the sender cannot do better and nobody
+	// else can reach the endpoint.
 	SchemeDangerousHMACBody Scheme = "hmac-body"
 )
 
-// Config configures a [Verifier]. It holds secrets: do not log it.
+// Config configures a [Verifier]. It contains secrets: do not log it.
 type Config struct {
-	// Secrets are those of the endpoint, of which any may match: several while a secret is rotated (Svix signs with
-	// the old one too for 24 h), or where several endpoints lead here. For SchemeSvix standard base64, with or
-	// without the prefix whsec_; for SchemeDangerousHMACBody the text itself. A key has at least 16 bytes.
+	// Secrets are the signing secrets of the endpoint. A signature with any of them is accepted.
+	// Set several during a rotation (Svix also signs with the old one for 24 hours), or if several
+	// endpoints send to this verifier. For [SchemeSvix] a secret is standard base64, with or
+	// without the prefix whsec_. For [SchemeDangerousHMACBody] it is the text itself. A key has at
+	// least 16 bytes.
 	Secrets []string
 
-	// Scheme is SchemeSvix if empty.
+	// Scheme is what senders sign. Empty means [SchemeSvix].
 	Scheme Scheme
 
-	// Tolerance is how far the signed time may be from Now, in both directions, bounds included. Zero means
-	// DefaultTolerance; a negative one is an error.
+	// Tolerance is the tolerated difference between the signed time and Now, in both directions,
+	// bounds included. 0 means [DefaultTolerance]. A negative one is an error.
 	Tolerance time.Duration
 
-	// Now is time.Now if nil.
+	// Now returns the current time. nil means [time.Now].
 	Now func() time.Time
 }
 
-// Verifier verifies deliveries. It is safe for concurrent use. The zero Verifier refuses everything.
+// Verifier verifies deliveries. It is safe for concurrent use. The zero Verifier refuses
+// everything.
 type Verifier struct {
 	keys      []*key
 	scheme    Scheme
@@ -63,17 +70,19 @@ type Verifier struct {
 	now       func() time.Time
 }
 
-// Message is what a good signature vouches for, beside the body.
+// Message is what a verified signature covers, in addition to the body.
 type Message struct {
-	// ID names the message: it is the same on every retry and replay, and thus what to recognise a duplicate by.
+	// ID identifies the message (msg_…). It is the same in every retry and replay, so use it to
+	// recognize duplicates.
 	ID string
-	// SignedAt is when this attempt was signed, in UTC and whole seconds; not when the event happened. It is zero for
-	// SchemeDangerousHMACBody.
+
+	// SignedAt is when this attempt was signed, in UTC and whole seconds. It is not when the event
+	// happened. It is zero with [SchemeDangerousHMACBody].
 	SignedAt time.Time
 }
 
-// NewVerifier checks the configuration and reports all faults of it together. Those of secrets are of type
-// [*SecretError], one for each secret at fault.
+// NewVerifier returns a verifier. The error lists everything that is wrong with the configuration.
+// It joins a [*SecretError] for each bad secret.
 func NewVerifier(c Config) (*Verifier, error) {
 	v := &Verifier{scheme: c.Scheme, tolerance: c.Tolerance, now: c.Now}
 	if v.scheme == "" {
@@ -100,11 +109,12 @@ func NewVerifier(c Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify tells whether body, as it came from the wire, was signed with one of the secrets. The keys of h are canonical,
-// as those of [http.Request] are. A refusal is an [*Error]. Headers are judged first, then the signature, and the time
-// only of what is well signed.
+// Verify verifies that the body, exactly as received, was signed with one of the secrets. The keys
+// of h must be canonical, like those of an [http.Request]. A refusal is an [*Error]. Verify checks
+// the headers first, then the signature, and then the time.
 //
-// The cost is one HMAC of the body for each secret at most. Nothing of h and body is kept but the text of the id.
+// Verify computes at most one HMAC of the body for each secret. It keeps nothing of h and body but
+// the id.
 func (v *Verifier) Verify(h http.Header, body []byte) (Message, error) {
 	fields, err := familyOf(h)
 	if err != nil {
@@ -116,9 +126,9 @@ func (v *Verifier) Verify(h http.Header, body []byte) (Message, error) {
 	return v.verifyMessage(h, fields, body)
 }
 
-// CheckHeaders returns the [*Error] of headers that no body can make valid, and nil for all others. It needs no body, so
-// that a server can refuse a delivery before it reads one. Unlike Verify it refuses a time outside the tolerance without
-// knowing who signed it.
+// CheckHeaders returns an [*Error] if no body could be valid with these headers. It lets a server
+// refuse a delivery before it reads the body. Unlike [Verifier.Verify] it refuses a time outside
+// the tolerance without a check of the signature.
 func (v *Verifier) CheckHeaders(h http.Header) error {
 	fields, err := familyOf(h)
 	switch {
@@ -191,9 +201,9 @@ func readSignature(h http.Header, fields family) (sig signatureHeaders, err erro
 	return sig, nil
 }
 
-// timely refuses a signed time outside the tolerance.
+// timely returns an error for a signed time outside the tolerance.
 func (v *Verifier) timely(signedAt time.Time, fields family) error {
-	// Not -age > tolerance: Sub saturates, and the least duration has no opposite.
+	// Do not write -age > tolerance: Sub saturates, and the least duration has no negative.
 	switch age := v.now().Sub(signedAt); {
 	case age > v.tolerance:
 		return &Error{Reason: ReasonStaleTimestamp, Header: fields.timestamp, Age: age}
@@ -203,8 +213,8 @@ func (v *Verifier) timely(signedAt time.Time, fields family) error {
 	return nil
 }
 
-// signed tells whether any part of list is the `v1` signature of any key. Texts are compared: a second spelling of the
-// same base64 (loose last bits, line ends) does not match.
+// signed reports whether any part of list is the `v1` signature of any key. It compares texts, so
+// that other spellings of the same base64 (trailing bits, line ends) do not match.
 func (v *Verifier) signed(id, timestamp string, body []byte, list string) bool {
 	for _, k := range v.keys {
 		want := k.sign(id, timestamp, body)

@@ -64,7 +64,7 @@ func newSigner(tb testing.TB, secrets ...string) *webhook.Signer {
 	return s
 }
 
-// sign is the algorithm once more, written as the documentation states it.
+// sign is another implementation, written like Svix documents the algorithm.
 func sign(tb testing.TB, secret, id, timestamp, body string) string {
 	tb.Helper()
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
@@ -132,7 +132,7 @@ func TestSignVector(t *testing.T) {
 	}
 }
 
-// W1: the bytes are signed, not what they mean.
+// The signature covers the bytes, not their meaning.
 func TestVerifyReserialisedBody(t *testing.T) {
 	t.Parallel()
 	v, s := newVerifier(t, vectorTime, vectorSecret), newSigner(t, vectorSecret)
@@ -201,7 +201,7 @@ func TestVerifyEmptyBody(t *testing.T) {
 	}
 }
 
-// W3: both bounds belong to the window, and only good signatures are judged by the clock.
+// Both bounds are within the tolerance, and only the time of well-signed deliveries is checked.
 func TestVerifyTolerance(t *testing.T) {
 	t.Parallel()
 	const none = webhook.Reason("")
@@ -251,7 +251,8 @@ func TestVerifyTolerance(t *testing.T) {
 	}
 }
 
-// The difference of the latest timestamp and now does not fit a time.Duration: it must not wrap round.
+// The difference of the latest timestamp and now does not fit a time.Duration: it must not wrap
+// around.
 func TestVerifyFarFuture(t *testing.T) {
 	t.Parallel()
 	h := newSigner(t, vectorSecret).Sign(vectorID, time.Unix(999_999_999_999, 0), nil)
@@ -259,7 +260,7 @@ func TestVerifyFarFuture(t *testing.T) {
 	wantRefusal(t, err, webhook.ReasonFutureTimestamp, h)
 }
 
-// Without Config.Now the clock is the system's.
+// Without Config.Now, the verifier uses the system's clock.
 func TestVerifyDefaultClock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -275,12 +276,12 @@ func TestVerifyDefaultClock(t *testing.T) {
 	})
 }
 
-// secretOf makes a secret that differs by n.
+// secretOf returns the n-th secret.
 func secretOf(n int) string {
 	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(strconv.Itoa(n), 24)))
 }
 
-// secretsOf makes the secrets of the bits of set.
+// secretsOf returns a secret for each bit of set.
 func secretsOf(set int) (secrets []string) {
 	for n := range 3 {
 		if set&(1<<n) != 0 {
@@ -290,7 +291,7 @@ func secretsOf(set int) (secrets []string) {
 	return secrets
 }
 
-// W4: any of N signatures by any of N secrets, among signatures of unknown versions.
+// Any of several signatures by any of several secrets, among signatures of unknown versions.
 func TestVerifyRotation(t *testing.T) {
 	t.Parallel()
 	for signers := 1; signers < 8; signers++ {
