@@ -23,14 +23,14 @@ type Caller struct {
 // EmailVerified reports whether Clerk has verified that User.Email belongs to the user. Anyone can enter the address of
 // someone else: do not rely on one that is not verified.
 func (c *Caller) EmailVerified() bool {
-	if person := c.resolved.Facts.Person; person != nil {
+	if person := c.resolved.Facts.User; person != nil {
 		return person.EmailVerified()
 	}
 	return c.User.EmailVerified()
 }
 
 func newCaller(c access.Caller) *Caller {
-	caller := &Caller{User: c.Facts.Person.User, Claims: c.Claims, resolved: c}
+	caller := &Caller{User: c.Facts.User.Row, Claims: c.Claims, resolved: c}
 	if s := c.Facts.Session; s != nil && s.Found {
 		caller.Session = &s.Session
 	}

@@ -91,13 +91,13 @@ func (g *Gate) resolveCaller(ctx context.Context, claims *auth.Claims) (Caller, 
 	if err != nil {
 		return Caller{}, nil, unavailable(err)
 	}
-	refusal := live.Judge(claims, facts, g.config.Now())
-	unseen := refusal != nil && refusal.NotMirrored || refusal == nil && facts.Person.User.Stub
-	if unseen && !g.config.DisableJIT && g.onDemand.fetchUser(ctx, claims.Subject, facts.Person.Queued) {
+	refusal := live.Check(claims, facts, g.config.Now())
+	unseen := refusal != nil && refusal.NotMirrored || refusal == nil && facts.User.Row.Stub
+	if unseen && !g.config.DisableJIT && g.onDemand.fetchUser(ctx, claims.Subject, facts.User.Queued) {
 		if facts, err = g.facts(ctx, claims); err != nil {
 			return Caller{}, nil, unavailable(err)
 		}
-		refusal = live.Judge(claims, facts, g.config.Now())
+		refusal = live.Check(claims, facts, g.config.Now())
 	}
 	if refusal != nil {
 		g.denials.count(refusal.Code)

@@ -42,7 +42,7 @@ func (g *Gate) Explain(ctx context.Context, q Question) (*Explanation, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	x.addStored(live.Judge(claims, facts, g.config.Now()), facts, claims)
+	x.addStored(live.Check(claims, facts, g.config.Now()), facts, claims)
 	if q.Rule == nil {
 		return x, nil
 	}
@@ -91,25 +91,25 @@ func (x *Explanation) addStored(refusal *live.Refusal, f live.Facts, claims *aut
 	}
 	state := "active"
 	switch {
-	case f.Person.Deleted:
+	case f.User.Deleted:
 		state = "deleted"
-	case f.Person.Found && !f.Person.User.IsActive:
-		state = live.Inactive(&f.Person.User)
-	case f.Person.User.Locked:
+	case f.User.Found && !f.User.Row.IsActive:
+		state = live.Inactive(&f.User.Row)
+	case f.User.Row.Locked:
 		state = "locked"
 	}
-	conditions := []auth.Condition{{Name: "user", Facts: []auth.Fact{fact("state", state, f.Person.Found || f.Person.Deleted)}}}
+	conditions := []auth.Condition{{Name: "user", Facts: []auth.Fact{fact("state", state, f.User.Found || f.User.Deleted)}}}
 	if f.Session != nil {
 		conditions = append(conditions, auth.Condition{Name: "session", Facts: []auth.Fact{fact("status", string(f.Session.Status), f.Session.Found)}})
 	}
-	if f.Seat != nil {
-		value := f.Seat.Membership.Role
-		if !f.Seat.Found && f.Seat.LostAt > 0 {
+	if f.Membership != nil {
+		value := f.Membership.Row.Role
+		if !f.Membership.Found && f.Membership.LostAt > 0 {
 			value = "lost"
 		}
 		conditions = append(conditions, auth.Condition{Name: "membership", Facts: []auth.Fact{
 			{Name: "role", Value: claims.Organization.Role, Known: claims.Organization.Role != "", Source: auth.SourceToken},
-			fact("role", value, f.Seat.Found || f.Seat.LostAt > 0),
+			fact("role", value, f.Membership.Found || f.Membership.LostAt > 0),
 		}})
 	}
 	for _, c := range conditions {

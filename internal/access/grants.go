@@ -60,10 +60,10 @@ const maxReads = 8
 func missingFacts(conditions []auth.Condition, c *Caller, ready live.Ready) (needs []need) {
 	lacks := func(name string) bool { return lacksFact(conditions, name) }
 	if lacks("role") {
-		needs = userNeeds(needs, ready, c.Claims, c.Facts.Person)
+		needs = userNeeds(needs, ready, c.Claims, c.Facts.User)
 	}
 	if lacks("permissions") {
-		needs = membershipNeeds(needs, ready, c.Claims, c.Facts.Seat)
+		needs = membershipNeeds(needs, ready, c.Claims, c.Facts.Membership)
 	}
 	user, organization := planFacts(c.Claims)
 	if lacks("user plans") {
@@ -77,16 +77,16 @@ func missingFacts(conditions []auth.Condition, c *Caller, ready live.Ready) (nee
 
 // needsProof reports whether a cached proof may be what lets the caller's stored facts grant.
 func (g *Gate) needsProof(c *Caller, ready live.Ready) bool {
-	if g.config.Unready != Ask || ready.User && ready.Seat { // then only the verify queue can be in the way
+	if g.config.Unready != Ask || ready.User && ready.Membership { // then only the verify queue can be in the way
 		return false
 	}
 	var room [4]need
-	needs := membershipNeeds(userNeeds(room[:0], ready, c.Claims, c.Facts.Person), ready, c.Claims, c.Facts.Seat)
+	needs := membershipNeeds(userNeeds(room[:0], ready, c.Claims, c.Facts.User), ready, c.Claims, c.Facts.Membership)
 	return slices.ContainsFunc(needs, g.onDemand.cached)
 }
 
 // userNeeds adds what must be proven before the stored user may grant.
-func userNeeds(needs []need, ready live.Ready, claims *auth.Claims, p *live.Person) []need {
+func userNeeds(needs []need, ready live.Ready, claims *auth.Claims, p *live.UserFacts) []need {
 	if ready.User && p.Queued == 0 {
 		return needs
 	}
@@ -96,7 +96,7 @@ func userNeeds(needs []need, ready live.Ready, claims *auth.Claims, p *live.Pers
 // membershipNeeds adds what must be proven before the stored membership in the active organization may grant: the
 // membership, unless walks are recent enough, and what the verify queue has of it, of its role and of the role's
 // permissions.
-func membershipNeeds(needs []need, ready live.Ready, claims *auth.Claims, seat *live.Seat) []need {
+func membershipNeeds(needs []need, ready live.Ready, claims *auth.Claims, seat *live.MembershipFacts) []need {
 	if claims.Organization == nil || seat == nil {
 		return needs
 	}
@@ -108,7 +108,7 @@ func membershipNeeds(needs []need, ready live.Ready, claims *auth.Claims, seat *
 			needs = append(needs, need{live.Fact{Kind: q.Key.Kind, ID: q.Key.ID}, q.Write})
 		}
 	}
-	if !ready.Seat || membership.queued > 0 {
+	if !ready.Membership || membership.queued > 0 {
 		needs = append(needs, membership)
 	}
 	return needs
@@ -150,8 +150,8 @@ func (g *Gate) subject(claims *auth.Claims, facts live.Facts, ready live.Ready) 
 	unproven := func(n need) bool { return g.config.Unready == Deny || !g.onDemand.cached(n) }
 	var room [4]need
 	grants := live.Grants{
-		User:       !slices.ContainsFunc(userNeeds(room[:0], ready, claims, facts.Person), unproven),
-		Membership: !slices.ContainsFunc(membershipNeeds(room[:0], ready, claims, facts.Seat), unproven),
+		User:       !slices.ContainsFunc(userNeeds(room[:0], ready, claims, facts.User), unproven),
+		Membership: !slices.ContainsFunc(membershipNeeds(room[:0], ready, claims, facts.Membership), unproven),
 	}
 	s := live.Subject(claims, facts, grants, g.config.PlanFeatures)
 	if g.config.Unready == Deny {

@@ -45,7 +45,7 @@ type meOrganization struct {
 
 // Me returns the caller as JSON: the stored user, the session and the active organization.
 func (c *Caller) Me() ([]byte, error) {
-	user, err := c.Facts.Person.Rendered(renderMe)
+	user, err := c.Facts.User.Rendered(renderMe)
 	if err != nil {
 		return nil, err
 	}
@@ -106,12 +106,12 @@ func (c *Caller) meOrganization() *meOrganization {
 		return nil
 	}
 	answer := &meOrganization{ID: active.ID, Slug: orNull(active.Slug), Role: orNull(active.Role), Permissions: active.Permissions}
-	if seat := c.Facts.Seat; seat != nil {
+	if seat := c.Facts.Membership; seat != nil {
 		if answer.Slug == nil {
 			answer.Slug = orNull(seat.Slug)
 		}
-		if seat.Found && (active.Role == "" || row.SameRole(active.Role, seat.Membership.Role)) {
-			answer.Role, answer.Permissions = orNull(row.RoleKey(seat.Membership.Role)), seat.Membership.Permissions
+		if seat.Found && (active.Role == "" || row.SameRole(active.Role, seat.Row.Role)) {
+			answer.Role, answer.Permissions = orNull(row.RoleKey(seat.Row.Role)), seat.Row.Permissions
 		}
 	}
 	if answer.Permissions == nil {

@@ -40,7 +40,7 @@ const (
 	// maxKept is how long a fact is kept without being read again. No promise hangs on it: it bounds what a
 	// change that the feed does not tell, such as the time of an unchanged row, can leave behind.
 	maxKept = time.Minute
-	// maxPerUser bounds the sessions and the seats of one user.
+	// maxPerUser bounds the sessions and the memberships of one user.
 	maxPerUser = 64
 )
 
@@ -57,8 +57,8 @@ type Cache struct {
 	// historyLost is Config.HistoryLost
 	historyLost func(context.Context)
 
-	vouched atomic.Pointer[vouched]
-	changed func([]store.ChangeRef)
+	freshness atomic.Pointer[freshness]
+	changed   func([]store.ChangeRef)
 
 	// between is called between two steps of a look-up that found something missing, and of what forgets in several
 	// steps, without any lock held. Tests put other requests and commits there; nil does nothing.
@@ -91,11 +91,11 @@ func (s *shard) mark(hash uint64) uint64 { return s.drops[hash/shardCount%stripe
 
 // entry is what is kept of one user.
 type entry struct {
-	person   *Person
-	sessions map[string]*Session
-	seats    map[string]*Seat
-	bytes    int
-	until    time.Time
+	user        *UserFacts
+	sessions    map[string]*Session
+	memberships map[string]*MembershipFacts
+	bytes       int
+	until       time.Time
 }
 
 // New makes an empty cache on a migrated database.
@@ -133,7 +133,7 @@ func (c *Cache) open(ctx context.Context) error {
 	if err := c.feed.start(ctx, c.db, c.now()); err != nil {
 		return err
 	}
-	return c.vouch(ctx)
+	return c.refreshFreshness(ctx)
 }
 
 // Open reports whether the breaker is open: the database does not answer, and is not asked but now and then.
@@ -152,7 +152,7 @@ func (c *Cache) Facts(ctx context.Context, user, session, organization string) (
 	}
 	hash := maphash.String(c.seed, user)
 	facts, mark := c.kept(hash, user, session, organization)
-	if facts.Person != nil && (facts.Session != nil || session == "") && (facts.Seat != nil || organization == "") {
+	if facts.User != nil && (facts.Session != nil || session == "") && (facts.Membership != nil || organization == "") {
 		c.Stats.Hits.Add(1)
 		return facts, nil
 	}
@@ -180,16 +180,16 @@ func (c *Cache) kept(hash uint64, user, session, organization string) (f Facts, 
 		delete(s.old, user)
 		c.put(s, user, e)
 	}
-	if c.now().After(e.until) || e.person.settings != c.db.Settings().Revision {
+	if c.now().After(e.until) || e.user.settings != c.db.Settings().Revision {
 		c.remove(s, user)
 		return f, mark
 	}
-	f.Person = e.person
+	f.User = e.user
 	if session != "" {
 		f.Session = e.sessions[session]
 	}
 	if organization != "" {
-		f.Seat = e.seats[organization]
+		f.Membership = e.memberships[organization]
 	}
 	return f, mark
 }
@@ -221,14 +221,14 @@ func (c *Cache) load(ctx context.Context, hash, mark uint64, had Facts, user, se
 
 // read adds what is missing.
 func (c *Cache) read(ctx context.Context, f Facts, user, session, organization string) (_ Facts, err error) {
-	if f.Person == nil {
-		f.Person, err = loadPerson(ctx, c.db, user)
+	if f.User == nil {
+		f.User, err = loadUser(ctx, c.db, user)
 	}
 	if err == nil && f.Session == nil && session != "" {
 		f.Session, err = loadSession(ctx, c.db, session)
 	}
-	if err == nil && f.Seat == nil && organization != "" {
-		f.Seat, err = loadSeat(ctx, c.db, user, organization)
+	if err == nil && f.Membership == nil && organization != "" {
+		f.Membership, err = loadMembership(ctx, c.db, user, organization)
 	}
 	return f, err
 }
@@ -236,10 +236,10 @@ func (c *Cache) read(ctx context.Context, f Facts, user, session, organization s
 // keep adds what was loaded to the user's entry.
 func (c *Cache) keep(s *shard, user string, had, f Facts, session, organization string, began time.Time) {
 	e := s.young[user]
-	if e == nil || had.Person == nil || len(e.sessions) >= maxPerUser || len(e.seats) >= maxPerUser {
+	if e == nil || had.User == nil || len(e.sessions) >= maxPerUser || len(e.memberships) >= maxPerUser {
 		c.remove(s, user)
-		e = &entry{person: f.Person, sessions: map[string]*Session{}, seats: map[string]*Seat{}, until: began.Add(maxKept)}
-		e.bytes = sizeOf(f.Person)
+		e = &entry{user: f.User, sessions: map[string]*Session{}, memberships: map[string]*MembershipFacts{}, until: began.Add(maxKept)}
+		e.bytes = sizeOf(f.User)
 	} else {
 		s.bytes -= e.bytes
 	}
@@ -247,9 +247,9 @@ func (c *Cache) keep(s *shard, user string, had, f Facts, session, organization 
 		e.sessions[session] = f.Session
 		e.bytes += entrySize + len(f.Session.RawObject())
 	}
-	if f.Seat != nil && e.seats[organization] == nil {
-		e.seats[organization] = f.Seat
-		e.bytes += entrySize + len(f.Seat.Membership.RawObject())
+	if f.Membership != nil && e.memberships[organization] == nil {
+		e.memberships[organization] = f.Membership
+		e.bytes += entrySize + len(f.Membership.Row.RawObject())
 	}
 	c.put(s, user, e)
 }
@@ -257,8 +257,8 @@ func (c *Cache) keep(s *shard, user string, had, f Facts, session, organization 
 // entrySize is about what a row of short texts takes.
 const entrySize = 512
 
-func sizeOf(p *Person) int {
-	return 4*entrySize + len(p.User.RawObject()) + 2*len(p.User.PublicMetadata) + len(p.User.PrivateMetadata()) // rendered, they are there again
+func sizeOf(p *UserFacts) int {
+	return 4*entrySize + len(p.Row.RawObject()) + 2*len(p.Row.PublicMetadata) + len(p.Row.PrivateMetadata()) // rendered, they are there again
 }
 
 func (c *Cache) put(s *shard, user string, e *entry) {
@@ -283,7 +283,7 @@ func (c *Cache) Drop(changes []store.ChangeRef) {
 	c.drop(changes)
 	for i := range changes { // only now: the feed passes over them from then on
 		if changes[i].Seq != 0 {
-			c.feed.ours(changes[i].Seq)
+			c.feed.noteOwn(changes[i].Seq)
 		}
 	}
 }
@@ -310,7 +310,7 @@ func (c *Cache) dropOne(t *store.ChangeRef) {
 			return
 		}
 		id := t.Key.ID // its user is not known from the change, but perhaps from what is kept
-		c.dropWhere(func(e *entry) bool { return e.sessions[id] != nil || e.sitsBy(id) })
+		c.dropWhere(func(e *entry) bool { return e.sessions[id] != nil || e.hasMembership(id) })
 	case clerk.KindSubscription, clerk.KindSubscriptionItem:
 		if t.UserID != "" { // a payer may be named by both
 			c.dropUser(t.UserID)
@@ -329,10 +329,10 @@ func (c *Cache) dropOne(t *store.ChangeRef) {
 	}
 }
 
-// sitsBy reports whether the user has a seat by a membership.
-func (e *entry) sitsBy(membership string) bool {
-	for _, seat := range e.seats {
-		if seat.Membership.ClerkMembershipID == membership {
+// hasMembership reports whether the user has a seat by a membership.
+func (e *entry) hasMembership(membership string) bool {
+	for _, seat := range e.memberships {
+		if seat.Row.ClerkMembershipID == membership {
 			return true
 		}
 	}
@@ -354,8 +354,8 @@ func (c *Cache) dropUser(user string) {
 // may be one.
 func (c *Cache) dropOrganization(organization string) {
 	c.dropWhere(func(e *entry) bool {
-		only := e.person.User.OrganizationID
-		return e.seats[organization] != nil || e.person.Found && (only == "" || only == organization)
+		only := e.user.Row.OrganizationID
+		return e.memberships[organization] != nil || e.user.Found && (only == "" || only == organization)
 	})
 }
 

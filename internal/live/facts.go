@@ -10,72 +10,77 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Facts are what is stored about who calls. They are shared: read, never change them.
+// Facts are the stored facts about a caller. They are shared: never change them.
 type Facts struct {
-	Person  *Person
-	Session *Session // nil where none was asked for
-	Seat    *Seat    // nil where no organization was asked for
+	User       *UserFacts
+	Session    *Session         // nil if none was requested
+	Membership *MembershipFacts // nil if no organization was requested
 }
 
-// Person is a user as stored.
-type Person struct {
-	User       mirror.User
-	Found      bool
-	Deleted    bool // known to be: not the same as not found
-	Plans      []string
+// UserFacts are the stored facts about a user.
+type UserFacts struct {
+	Row        mirror.User
+	Found      bool     // the user is stored and not deleted
+	Deleted    bool     // the user is known to be deleted, which is not the same as unknown
+	Plans      []string // the slugs of the user's plans
 	PlansKnown bool
-	// Queued is the number of the transaction that last put the user into the verify queue, 0 for one who is not in it. Only
-	// a read from Clerk that began after that transaction lets the stored user grant.
+
+	// Queued is the number of the transaction that last put the user into the verify queue, or 0 if the
+	// user is not in it. Only a read from Clerk that began after that transaction lets the stored user
+	// grant access.
 	Queued int64
 
-	// Ladder is the role ladder in force when the user was read, lowest first. User.Role was derived by it, so that a role
-	// is never ranked by another ladder than the one that it comes from.
+	// Ladder is the role ladder that was in force when the user was read, lowest role first. Row.Role was
+	// derived with it, so that a role is never ranked by another ladder.
 	Ladder   []string
-	settings int64 // the revision that the ladder is of
+	settings int64 // the revision of the settings with this ladder
 
 	rendered atomic.Pointer[[]byte]
 	verified atomic.Pointer[bool] // see EmailVerified
 }
 
-// Rendered is the user in the form of an answer, made once for as long as the user is kept. The result is shared.
-func (p *Person) Rendered(render func(*mirror.User) ([]byte, error)) ([]byte, error) {
+// Rendered returns the user in the form of a response. It calls render once for as long as the cache keeps
+// the user. The result is shared.
+func (p *UserFacts) Rendered(render func(*mirror.User) ([]byte, error)) ([]byte, error) {
 	if b := p.rendered.Load(); b != nil {
 		return *b, nil
 	}
-	b, err := render(&p.User)
+	b, err := render(&p.Row)
 	if err == nil {
 		p.rendered.Store(&b)
 	}
 	return b, err
 }
 
-// Session is a session as stored; Found is false for one that was not seen yet.
+// Session is a stored session.
 type Session struct {
 	mirror.Session
-	Found bool
+	Found bool // the session is stored
 }
 
-// Seat is a user's place in an organization.
-type Seat struct {
-	Membership mirror.Membership
-	Found      bool
-	Queued     []store.Queued // the membership, its role and the role's permissions, as far as they are in the verify queue
-	LostAt     clerk.Time     // when a membership was last lost; 0 means never
-	Slug       string         // of the organization; "" where it is not known
-	Plans      []string       // of the organization
+// MembershipFacts are the stored facts about a user's membership in an organization.
+type MembershipFacts struct {
+	Row    mirror.Membership
+	Found  bool           // the membership is stored and not deleted
+	Queued []store.Queued // the membership, its role and the role's permissions, if they are in the verify queue
+	LostAt clerk.Time     // when a membership was last lost; 0 means never
+
+	Slug       string   // the slug of the organization, or "" if unknown
+	Plans      []string // the slugs of the organization's plans
 	PlansKnown bool
 }
 
-// loadPerson asks the verify queue first: a read from Clerk that ends meanwhile empties the queue and replaces the row in
-// one transaction, and the old row must not pass for one that nothing doubts. loadSeat does the same.
-func loadPerson(ctx context.Context, db database, id string) (*Person, error) {
+// loadUser reads the verify queue before the row. A read from Clerk that ends meanwhile empties the queue and
+// replaces the row in one transaction, and the old row must not count as one outside of the queue.
+// loadMembership does the same.
+func loadUser(ctx context.Context, db database, id string) (*UserFacts, error) {
 	settings := db.Settings()
-	p := Person{Ladder: settings.Roles(), settings: settings.Revision}
+	p := UserFacts{Ladder: settings.Roles(), settings: settings.Revision}
 	var err error
 	if p.Queued, err = db.UserQueued(ctx, id); err != nil {
 		return nil, err
 	}
-	p.User, err = db.UserByClerkID(ctx, id)
+	p.Row, err = db.UserByClerkID(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		p.Deleted, err = db.UserDeleted(ctx, id)
@@ -84,7 +89,7 @@ func loadPerson(ctx context.Context, db database, id string) (*Person, error) {
 		return nil, err
 	}
 	p.Found = true
-	p.User.Role = store.RoleOfUser(&p.User, p.Ladder).Role // the stored one may come from another ladder, in the moment of a change
+	p.Row.Role = store.RoleOfUser(&p.Row, p.Ladder).Role // during a change the stored role may come from another ladder
 	p.Plans, p.PlansKnown, err = db.Plans(ctx, id, "")
 	return &p, err
 }
@@ -97,13 +102,13 @@ func loadSession(ctx context.Context, db database, id string) (*Session, error) 
 	return &Session{s, err == nil}, err
 }
 
-func loadSeat(ctx context.Context, db database, user, organization string) (*Seat, error) {
-	var s Seat
+func loadMembership(ctx context.Context, db database, user, organization string) (*MembershipFacts, error) {
+	var s MembershipFacts
 	var err error
 	if s.Queued, err = db.MembershipQueued(ctx, user, organization); err != nil {
 		return nil, err
 	}
-	s.Membership, err = db.Membership(ctx, user, organization)
+	s.Row, err = db.Membership(ctx, user, organization)
 	s.Found = err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err

@@ -66,7 +66,7 @@ func (f *feed) jump(ctx context.Context, db database, began time.Time, forget fu
 	if len(last) == 1 && last[0].Seq == head.Seq {
 		f.tag = last[0].Tag
 	}
-	f.others(nil, head.Seq)
+	f.withoutOwn(nil, head.Seq)
 	f.restart(head.Seq)
 	f.at.Store(head.Seq)
 	f.polled.Store(began.UnixNano())
@@ -74,7 +74,7 @@ func (f *feed) jump(ctx context.Context, db database, began time.Time, forget fu
 }
 
 // ours notes a change of this process.
-func (f *feed) ours(seq int64) {
+func (f *feed) noteOwn(seq int64) {
 	f.oursMu.Lock()
 	defer f.oursMu.Unlock()
 	f.made = max(f.made, seq)
@@ -98,7 +98,7 @@ func (f *feed) lastMade() int64 {
 }
 
 // others leaves out what this process did, and forgets that it did. All up to a change is done with then.
-func (f *feed) others(changes []store.ChangeRef, upTo int64) []store.ChangeRef {
+func (f *feed) withoutOwn(changes []store.ChangeRef, upTo int64) []store.ChangeRef {
 	f.oursMu.Lock()
 	defer f.oursMu.Unlock()
 	theirs := changes[:0]
@@ -188,7 +188,7 @@ func (c *Cache) poll(ctx context.Context, since time.Duration) (*poll, error) {
 // follow reads what is new, and forgets what it touches.
 func (c *Cache) follow(ctx context.Context, began time.Time) error {
 	f := &c.feed
-	if err := c.vouch(ctx); err != nil {
+	if err := c.refreshFreshness(ctx); err != nil {
 		return err
 	}
 	if err := c.doubts(ctx); err != nil {
@@ -205,7 +205,7 @@ func (c *Cache) follow(ctx context.Context, began time.Time) error {
 		lost = lost || len(news) < pollLimit && lastSeq(news, at) < made
 		if lost && c.historyLost != nil {
 			c.historyLost(ctx)
-			c.vouched.Store(nil) // until it is read again, nothing is ready
+			c.freshness.Store(nil) // until it is read again, nothing is ready
 		}
 		if behind += len(news); lost || behind > maxBehind {
 			return f.jump(ctx, c.db, began, c.Flush)
@@ -216,7 +216,7 @@ func (c *Cache) follow(ctx context.Context, began time.Time) error {
 				fresh = news[1:]
 			}
 			if len(fresh) > 0 {
-				c.drop(f.others(fresh, last.Seq))
+				c.drop(f.withoutOwn(fresh, last.Seq))
 			}
 			f.tag = last.Tag
 			f.at.Store(last.Seq)

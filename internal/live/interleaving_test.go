@@ -227,20 +227,20 @@ func seen(f live.Facts) map[string]int {
 		n, _ := strconv.Atoi(text)
 		return n
 	}
-	all := map[string]int{"user": number(f.Person.User.FirstName)}
-	if f.Person.Found {
-		all["organization"], all["plan of the user"] = number(f.Person.User.ExternalID), number(f.Person.Plans[0])
+	all := map[string]int{"user": number(f.User.Row.FirstName)}
+	if f.User.Found {
+		all["organization"], all["plan of the user"] = number(f.User.Row.ExternalID), number(f.User.Plans[0])
 	}
 	if f.Session != nil {
 		all["session"], all["session of no user"] = number(string(f.Session.Status)), number(string(f.Session.Status))
 	}
-	if s := f.Seat; s != nil {
-		all["membership"], all["plan of the organization"] = number(s.Membership.Role), number(s.Plans[0])
+	if s := f.Membership; s != nil {
+		all["membership"], all["plan of the organization"] = number(s.Row.Role), number(s.Plans[0])
 		if of, found := all["organization"]; !found || number(s.Slug) < of {
 			all["organization"] = number(s.Slug)
 		}
 		if s.Found {
-			all["role"] = number(s.Membership.Permissions[0])
+			all["role"] = number(s.Row.Permissions[0])
 		}
 	}
 	return all

@@ -27,9 +27,9 @@ func TestARoleIsNeverRankedByAnotherLadder(t *testing.T) {
 		old, next := store.DefaultLadder(), []string{"admin", "solo", "growth", "enterprise"}
 		expect := func(when, id string, ladder []string) {
 			t.Helper()
-			p := b.facts(t, id, "", "").Person
-			if !p.Found || p.User.Role != ladder[0] || !slices.Equal(p.Ladder, ladder) {
-				t.Errorf("%s, %s has role %q of the ladder %v; want %q of %v", when, id, p.User.Role, p.Ladder, ladder[0], ladder)
+			p := b.facts(t, id, "", "").User
+			if !p.Found || p.Row.Role != ladder[0] || !slices.Equal(p.Ladder, ladder) {
+				t.Errorf("%s, %s has role %q of the ladder %v; want %q of %v", when, id, p.Row.Role, p.Ladder, ladder[0], ladder)
 			}
 		}
 		expect("before", "user_kept", old)

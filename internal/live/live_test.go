@@ -101,14 +101,14 @@ func TestOwnWritesAreSeenAtOnce(t *testing.T) {
 	engines(t, func(t *testing.T, db, _ *store.DB, _ *sql.DB) {
 		r := newReplica(t, "one", db, newClock().now, 0)
 		see := func() live.Facts { return r.facts(t, "user_ada", "sess_1", "org_1") }
-		if f := see(); f.Person.Found || f.Person.Deleted || f.Session.Found || f.Seat.Found {
+		if f := see(); f.User.Found || f.User.Deleted || f.Session.Found || f.Membership.Found {
 			t.Fatalf("nobody is there yet: %+v", f)
 		}
 		r.event(t, "user.created", fmt.Sprintf(ada, 10))
 		r.event(t, "session.created", fmt.Sprintf(session, "active", 10))
 		r.event(t, "organizationMembership.created", fmt.Sprintf(membership, 10))
-		if f := see(); !f.Person.Found || !f.Session.Found || !f.Seat.Found || f.Seat.Slug != "engines" {
-			t.Fatalf("all are there: %+v %+v %+v", f.Person, f.Session, f.Seat)
+		if f := see(); !f.User.Found || !f.Session.Found || !f.Membership.Found || f.Membership.Slug != "engines" {
+			t.Fatalf("all are there: %+v %+v %+v", f.User, f.Session, f.Membership)
 		}
 		hits := r.Stats.Hits.Load()
 		if see(); r.Stats.Hits.Load() != hits+1 {
@@ -119,35 +119,35 @@ func TestOwnWritesAreSeenAtOnce(t *testing.T) {
 			t.Error("the session is revoked")
 		}
 		r.event(t, "organizationMembership.deleted", fmt.Sprintf(membership, 20))
-		if f := see(); f.Seat.Found || f.Seat.LostAt == 0 {
-			t.Errorf("the membership is lost: %+v", f.Seat)
+		if f := see(); f.Membership.Found || f.Membership.LostAt == 0 {
+			t.Errorf("the membership is lost: %+v", f.Membership)
 		}
 		r.event(t, "organizationMembership.created", `{"id":"orgmem_2","role":"org:member","created_at":30,"updated_at":30,"organization":{"id":"org_1"},"public_user_data":{"user_id":"user_ada"}}`)
 		r.event(t, "role.created", `{"id":"role_1","key":"org:member","created_at":1,"updated_at":1,"permissions":[{"id":"perm_1","key":"org:a:read"}]}`)
-		if f := see(); len(f.Seat.Membership.Permissions) != 1 {
-			t.Errorf("permissions of the new role: %v", f.Seat.Membership.Permissions)
+		if f := see(); len(f.Membership.Row.Permissions) != 1 {
+			t.Errorf("permissions of the new role: %v", f.Membership.Row.Permissions)
 		}
 		r.event(t, "role.updated", `{"id":"role_1","key":"org:member","created_at":1,"updated_at":2,"permissions":[]}`)
-		if f := see(); len(f.Seat.Membership.Permissions) != 0 {
-			t.Errorf("permissions of the changed role: %v", f.Seat.Membership.Permissions)
+		if f := see(); len(f.Membership.Row.Permissions) != 0 {
+			t.Errorf("permissions of the changed role: %v", f.Membership.Row.Permissions)
 		}
 		r.event(t, "role.updated", `{"id":"role_1","key":"org:member","created_at":1,"updated_at":3,"permissions":[{"id":"perm_1","key":"org:a:read"}]}`)
 		see()
 		r.event(t, "permission.deleted", `{"id":"perm_1","object":"permission","deleted":true}`) // item A4
-		if f := see(); len(f.Seat.Membership.Permissions) != 0 {
-			t.Errorf("a deleted permission is still held: %v", f.Seat.Membership.Permissions)
+		if f := see(); len(f.Membership.Row.Permissions) != 0 {
+			t.Errorf("a deleted permission is still held: %v", f.Membership.Row.Permissions)
 		}
 		r.event(t, "subscriptionItem.active", `{"id":"csub_item_1","status":"active","plan":{"slug":"pro"},"payer":{"organization_id":"org_1"},"updated_at":3}`)
-		if f := see(); len(f.Seat.Plans) != 1 || f.Seat.Plans[0] != "pro" || f.Person.PlansKnown {
-			t.Errorf("plans: %+v", f.Seat)
+		if f := see(); len(f.Membership.Plans) != 1 || f.Membership.Plans[0] != "pro" || f.User.PlansKnown {
+			t.Errorf("plans: %+v", f.Membership)
 		}
 		r.event(t, "organization.deleted", `{"id":"org_1","deleted":true}`)
-		if f := see(); f.Seat.Found || f.Seat.LostAt == 0 {
-			t.Errorf("the organization is gone: %+v", f.Seat)
+		if f := see(); f.Membership.Found || f.Membership.LostAt == 0 {
+			t.Errorf("the organization is gone: %+v", f.Membership)
 		}
 		r.event(t, "user.deleted", `{"id":"user_ada","deleted":true}`)
-		if f := see(); f.Person.Found || !f.Person.Deleted {
-			t.Errorf("the user is gone: %+v", f.Person)
+		if f := see(); f.User.Found || !f.User.Deleted {
+			t.Errorf("the user is gone: %+v", f.User)
 		}
 	})
 }
@@ -183,7 +183,7 @@ func TestOthersWritesAreSeenInTime(t *testing.T) {
 		a.event(t, "user.created", fmt.Sprintf(ada, 10))
 		a.event(t, "session.created", fmt.Sprintf(session, "active", 10))
 		clock.advance(live.MaxStale)
-		if f := b.facts(t, "user_ada", "sess_1", ""); !f.Person.Found || !f.Session.Usable() {
+		if f := b.facts(t, "user_ada", "sess_1", ""); !f.User.Found || !f.Session.Usable() {
 			t.Fatalf("%+v", f)
 		}
 		a.event(t, "session.revoked", fmt.Sprintf(session, "revoked", 20))
@@ -284,7 +284,7 @@ func TestNeverOlderThanAcknowledged(t *testing.T) {
 						return
 					}
 					var got int64
-					_, _ = fmt.Sscan(f.Person.User.FirstName, &got)
+					_, _ = fmt.Sscan(f.User.Row.FirstName, &got)
 					if got < least {
 						t.Errorf("%s answers %d after %d was acknowledged", r.name, got, least)
 						return

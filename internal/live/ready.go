@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// vouchEvery is how often the state of the walks is asked for, at most.
-	vouchEvery = time.Second
-	// vouchStale is how old that may be; older is not ready.
-	vouchStale = 5 * time.Second
+	// freshnessEvery is how often the state of the walks is asked for, at most.
+	freshnessEvery = time.Second
+	// freshnessStale is how old that may be; older is not ready.
+	freshnessStale = 5 * time.Second
 )
 
 // Bounds say for how long a comparison with Clerk makes a kind ready, counted from the start of the comparison.
@@ -53,32 +53,32 @@ func (b Bounds) Left(kind clerk.Kind, s State) time.Duration {
 
 // Ready says of which kinds stored facts may grant, if the row itself is not in doubt. A seat hangs on the membership,
 // its role and the role's permissions.
-type Ready struct{ User, Seat bool }
+type Ready struct{ User, Membership bool }
 
-// vouched is the state of the walks as it was once, in nanoseconds of our clock since 1970.
-type vouched struct {
+// freshness is the state of the walks as it was once, in nanoseconds of our clock since 1970.
+type freshness struct {
 	at          int64
 	users, seat int64 // until when they are ready
 }
 
 // Ready answers from memory. What is remembered is renewed with the feed, by whoever asks for facts.
 func (c *Cache) Ready() Ready {
-	v := c.vouched.Load()
+	v := c.freshness.Load()
 	if v == nil {
 		return Ready{}
 	}
 	now := c.now().UnixNano()
-	if age := now - v.at; age < 0 || age > int64(vouchStale) {
+	if age := now - v.at; age < 0 || age > int64(freshnessStale) {
 		return Ready{}
 	}
-	return Ready{User: now < v.users, Seat: now < v.seat}
+	return Ready{User: now < v.users, Membership: now < v.seat}
 }
 
 // vouch renews what is known of the walks, unless that was done a moment ago.
-func (c *Cache) vouch(ctx context.Context) error {
+func (c *Cache) refreshFreshness(ctx context.Context) error {
 	began := c.now()
-	if v := c.vouched.Load(); v != nil {
-		if age := began.UnixNano() - v.at; age >= 0 && age < int64(vouchEvery) {
+	if v := c.freshness.Load(); v != nil {
+		if age := began.UnixNano() - v.at; age >= 0 && age < int64(freshnessEvery) {
 			return nil
 		}
 	}
@@ -102,7 +102,7 @@ func (c *Cache) vouch(ctx context.Context) error {
 		}
 		return began.Add(left).UnixNano()
 	}
-	c.vouched.Store(&vouched{
+	c.freshness.Store(&freshness{
 		at: began.UnixNano(), users: until(clerk.KindUser), seat: until(clerk.KindMembership, clerk.KindRole, clerk.KindPermission),
 	})
 	return nil

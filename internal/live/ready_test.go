@@ -114,7 +114,7 @@ func TestReadinessIsRememberedShortly(t *testing.T) {
 	engines(t, func(t *testing.T, db, _ *store.DB, _ *sql.DB) {
 		c := newClock() // on Postgres far from the database's, which alone counts
 		r := readyReplica(t, db, c)
-		all := live.Ready{User: true, Seat: true}
+		all := live.Ready{User: true, Membership: true}
 		expect := func(what string, want live.Ready) {
 			t.Helper()
 			if got := r.Ready(); got != want {
@@ -138,7 +138,7 @@ func TestReadinessIsRememberedShortly(t *testing.T) {
 		expect("once somebody has asked again", live.Ready{}) // the walks lie in the future
 		c.advance(time.Hour + 6*time.Minute)
 		r.facts(t, "user_ada", "", "")
-		expect("after six minutes", live.Ready{Seat: true})
+		expect("after six minutes", live.Ready{Membership: true})
 		c.advance(26 * time.Hour)
 		r.facts(t, "user_ada", "", "")
 		expect("after a day", live.Ready{})
@@ -158,7 +158,7 @@ func TestDoubtIsSeen(t *testing.T) {
 		r.event(t, "role.created", `{"id":"role_1","key":"org:admin","created_at":1,"updated_at":2,"permissions":[]}`)
 		doubted := func(r *replica) (user, seat bool) {
 			f := r.facts(t, "user_ada", "", "org_1")
-			return f.Person.Queued != 0, len(f.Seat.Queued) > 0
+			return f.User.Queued != 0, len(f.Membership.Queued) > 0
 		}
 		expect := func(what string, r *replica, user, seat bool) {
 			t.Helper()

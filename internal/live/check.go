@@ -27,17 +27,17 @@ type Refusal struct {
 	OrganizationLost bool
 }
 
-// Judge compares a verified token with what is stored. Only a stored fact refuses: a session or a membership that
+// Check compares a verified token with what is stored. Only a stored fact refuses: a session or a membership that
 // was not seen yet does not, for the token proves it; nor does a time that moves without events. It is pure.
-func Judge(claims *auth.Claims, f Facts, now time.Time) *Refusal {
-	switch p := f.Person; {
+func Check(claims *auth.Claims, f Facts, now time.Time) *Refusal {
+	switch p := f.User; {
 	case p.Deleted:
 		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "deleted"}
 	case !p.Found:
 		return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
-	case !p.User.IsActive:
-		return &Refusal{Code: CodeInactive, Fact: "user", Stored: Inactive(&p.User)}
-	case p.User.Locked && (p.User.LockedUntil.IsZero() || now.Before(p.User.LockedUntil)):
+	case !p.Row.IsActive:
+		return &Refusal{Code: CodeInactive, Fact: "user", Stored: Inactive(&p.Row)}
+	case p.Row.Locked && (p.Row.LockedUntil.IsZero() || now.Before(p.Row.LockedUntil)):
 		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "locked"}
 	}
 	if s := f.Session; s != nil && s.Found {
@@ -48,8 +48,8 @@ func Judge(claims *auth.Claims, f Facts, now time.Time) *Refusal {
 			return &Refusal{Code: CodeSessionEnded, Fact: "session", Stored: string(s.Status)}
 		}
 	}
-	if claims.Organization != nil && f.Seat != nil {
-		return judgeSeat(claims, f.Seat)
+	if claims.Organization != nil && f.Membership != nil {
+		return checkMembership(claims, f.Membership)
 	}
 	return nil
 }
@@ -62,9 +62,9 @@ func Inactive(u *mirror.User) string {
 	return "deprovisioned" // by a directory (SCIM)
 }
 
-// judgeSeat refuses an active organization that a stored fact takes away. A fact that is older than the token does
+// checkMembership refuses an active organization that a stored fact takes away. A fact that is older than the token does
 // not count against it, and one of the same second does: the stricter of both counts where order can't be told.
-func judgeSeat(claims *auth.Claims, seat *Seat) *Refusal {
+func checkMembership(claims *auth.Claims, seat *MembershipFacts) *Refusal {
 	o := claims.Organization
 	if !seat.Found {
 		if seat.LostAt == 0 || newer(claims.IssuedAt, seat.LostAt) {
@@ -72,7 +72,7 @@ func judgeSeat(claims *auth.Claims, seat *Seat) *Refusal {
 		}
 		return &Refusal{Code: CodeContradiction, Fact: "membership", Claimed: o.ID, Stored: "lost", OrganizationLost: true}
 	}
-	if role := seat.Membership.Role; role != "" && o.Role != "" && !row.SameRole(role, o.Role) && !newer(claims.IssuedAt, clerk.TimeOf(seat.Membership.UpdatedAt)) {
+	if role := seat.Row.Role; role != "" && o.Role != "" && !row.SameRole(role, o.Role) && !newer(claims.IssuedAt, clerk.TimeOf(seat.Row.UpdatedAt)) {
 		return &Refusal{Code: CodeContradiction, Fact: "membership.role", Claimed: o.Role, Stored: role}
 	}
 	return nil
@@ -90,25 +90,25 @@ type Grants struct{ User, Membership, Plans bool }
 // Subject is what rules may look at. It leaves out what may not grant, and a membership whose role the token is
 // proven newer than.
 func Subject(claims *auth.Claims, f Facts, grants Grants, features map[string][]string) auth.Subject {
-	s := auth.Subject{Claims: claims, Ladder: f.Person.Ladder, PlanFeatures: features}
+	s := auth.Subject{Claims: claims, Ladder: f.User.Ladder, PlanFeatures: features}
 	if f.Session != nil && f.Session.Found {
 		s.SessionStatus = string(f.Session.Status)
 	}
-	if grants.User && !f.Person.User.Stub {
-		s.Role = f.Person.User.Role
+	if grants.User && !f.User.Row.Stub {
+		s.Role = f.User.Row.Role
 	}
-	if grants.Plans && f.Person.PlansKnown {
-		s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: f.Person.Plans}
+	if grants.Plans && f.User.PlansKnown {
+		s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: f.User.Plans}
 	}
-	o, seat := claims.Organization, f.Seat
+	o, seat := claims.Organization, f.Membership
 	if o == nil || seat == nil {
 		return s
 	}
 	if grants.Plans && seat.PlansKnown {
 		s.OrganizationPlans = &auth.Plans{Owner: o.ID, Slugs: seat.Plans}
 	}
-	if grants.Membership && seat.Found && !seat.Membership.Stub && (o.Role == "" || row.SameRole(o.Role, seat.Membership.Role)) {
-		s.Membership = &auth.Membership{OrganizationID: o.ID, Role: row.RoleKey(seat.Membership.Role), Permissions: seat.Membership.Permissions}
+	if grants.Membership && seat.Found && !seat.Row.Stub && (o.Role == "" || row.SameRole(o.Role, seat.Row.Role)) {
+		s.Membership = &auth.Membership{OrganizationID: o.ID, Role: row.RoleKey(seat.Row.Role), Permissions: seat.Row.Permissions}
 	}
 	return s
 }

@@ -20,16 +20,16 @@ func claims(change func(*auth.Claims)) *auth.Claims {
 	return c
 }
 
-func known() live.Facts {
+func storedFacts() live.Facts {
 	return live.Facts{
-		Person:  &live.Person{User: mirror.User{ClerkUserID: "user_1", IsActive: true, Role: "growth"}, Found: true, Ladder: []string{"solo", "growth"}},
-		Session: &live.Session{Session: mirror.Session{ClerkSessionID: "sess_1", ClerkUserID: "user_1", Status: "active"}, Found: true},
-		Seat:    &live.Seat{Membership: mirror.Membership{Role: "org:admin", Permissions: []string{"org:sys_domains:read"}, UpdatedAt: issued.Add(-5 * time.Second)}, Found: true},
+		User:       &live.UserFacts{Row: mirror.User{ClerkUserID: "user_1", IsActive: true, Role: "growth"}, Found: true, Ladder: []string{"solo", "growth"}},
+		Session:    &live.Session{Session: mirror.Session{ClerkSessionID: "sess_1", ClerkUserID: "user_1", Status: "active"}, Found: true},
+		Membership: &live.MembershipFacts{Row: mirror.Membership{Role: "org:admin", Permissions: []string{"org:sys_domains:read"}, UpdatedAt: issued.Add(-5 * time.Second)}, Found: true},
 	}
 }
 
-// Checklist A3, and issue by issue what denies and what does not.
-func TestJudge(t *testing.T) {
+// Check refuses for these facts, and not for those that no event reports.
+func TestCheck(t *testing.T) {
 	t.Parallel()
 	second := clerk.TimeOf(issued)
 	cases := []struct {
@@ -39,14 +39,14 @@ func TestJudge(t *testing.T) {
 		want   string
 	}{
 		{"all is well", nil, nil, ""},
-		{"a user who was never seen", func(f *live.Facts) { f.Person = &live.Person{} }, nil, live.CodeNotRegistered},
-		{"a deleted user", func(f *live.Facts) { f.Person = &live.Person{Deleted: true} }, nil, live.CodeInactive},
-		{"a banned user", func(f *live.Facts) { f.Person.User.IsActive = false }, nil, live.CodeInactive},
-		{"a locked user", func(f *live.Facts) { f.Person.User.Locked = true }, nil, live.CodeInactive},
+		{"a user who was never seen", func(f *live.Facts) { f.User = &live.UserFacts{} }, nil, live.CodeNotRegistered},
+		{"a deleted user", func(f *live.Facts) { f.User = &live.UserFacts{Deleted: true} }, nil, live.CodeInactive},
+		{"a banned user", func(f *live.Facts) { f.User.Row.IsActive = false }, nil, live.CodeInactive},
+		{"a locked user", func(f *live.Facts) { f.User.Row.Locked = true }, nil, live.CodeInactive},
 		{"a user locked for a while yet", func(f *live.Facts) {
-			f.Person.User.Locked, f.Person.User.LockedUntil = true, issued.Add(time.Millisecond)
+			f.User.Row.Locked, f.User.Row.LockedUntil = true, issued.Add(time.Millisecond)
 		}, nil, live.CodeInactive},
-		{"a lock that has ended by itself", func(f *live.Facts) { f.Person.User.Locked, f.Person.User.LockedUntil = true, issued }, nil, ""},
+		{"a lock that has ended by itself", func(f *live.Facts) { f.User.Row.Locked, f.User.Row.LockedUntil = true, issued }, nil, ""},
 		{"a session that was not seen yet", func(f *live.Facts) { f.Session = &live.Session{} }, nil, ""},
 		{"a session known by its id alone", func(f *live.Facts) { f.Session.Session = mirror.Session{} }, nil, ""},
 		{"a pending session", func(f *live.Facts) { f.Session.Status = "pending" }, nil, ""},
@@ -56,38 +56,38 @@ func TestJudge(t *testing.T) {
 		{"a session whose time is over by our clock", func(f *live.Facts) {
 			f.Session.ExpireAt, f.Session.AbandonAt = issued.Add(-time.Second), issued.Add(-time.Second)
 		}, nil, ""},
-		{"a membership that was not seen yet", func(f *live.Facts) { f.Seat = &live.Seat{} }, nil, ""},
-		{"a membership lost after the token", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second + 5000} }, nil, live.CodeContradiction},
-		{"a membership lost in the token's second", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second + 400} }, nil, live.CodeContradiction},
-		{"a membership lost before the token", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second - 1} }, nil, ""},
-		{"a membership lost, a token without time", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: 1} }, func(c *auth.Claims) { c.IssuedAt = time.Time{} }, live.CodeContradiction},
-		{"a membership lost and regained", func(f *live.Facts) { f.Seat.LostAt = second + 5000 }, nil, ""},
-		{"no organization is active", func(f *live.Facts) { f.Seat = &live.Seat{LostAt: second + 5000} }, func(c *auth.Claims) { c.Organization = nil }, ""},
+		{"a membership that was not seen yet", func(f *live.Facts) { f.Membership = &live.MembershipFacts{} }, nil, ""},
+		{"a membership lost after the token", func(f *live.Facts) { f.Membership = &live.MembershipFacts{LostAt: second + 5000} }, nil, live.CodeContradiction},
+		{"a membership lost in the token's second", func(f *live.Facts) { f.Membership = &live.MembershipFacts{LostAt: second + 400} }, nil, live.CodeContradiction},
+		{"a membership lost before the token", func(f *live.Facts) { f.Membership = &live.MembershipFacts{LostAt: second - 1} }, nil, ""},
+		{"a membership lost, a token without time", func(f *live.Facts) { f.Membership = &live.MembershipFacts{LostAt: 1} }, func(c *auth.Claims) { c.IssuedAt = time.Time{} }, live.CodeContradiction},
+		{"a membership lost and regained", func(f *live.Facts) { f.Membership.LostAt = second + 5000 }, nil, ""},
+		{"no organization is active", func(f *live.Facts) { f.Membership = &live.MembershipFacts{LostAt: second + 5000} }, func(c *auth.Claims) { c.Organization = nil }, ""},
 		{"another role, stored after the token", func(f *live.Facts) {
-			f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "org:member", issued.Add(5*time.Second)
+			f.Membership.Row.Role, f.Membership.Row.UpdatedAt = "org:member", issued.Add(5*time.Second)
 		}, nil, live.CodeContradiction},
-		{"another role, stored in the token's second", func(f *live.Facts) { f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "org:member", issued }, nil, live.CodeContradiction},
-		{"another role, stored before the token", func(f *live.Facts) { f.Seat.Membership.Role = "org:member" }, nil, ""},
+		{"another role, stored in the token's second", func(f *live.Facts) { f.Membership.Row.Role, f.Membership.Row.UpdatedAt = "org:member", issued }, nil, live.CodeContradiction},
+		{"another role, stored before the token", func(f *live.Facts) { f.Membership.Row.Role = "org:member" }, nil, ""},
 		{"the same role in the spelling of old instances, stored after the token", func(f *live.Facts) {
-			f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "admin", issued.Add(5*time.Second)
+			f.Membership.Row.Role, f.Membership.Row.UpdatedAt = "admin", issued.Add(5*time.Second)
 		}, nil, ""},
 		{"another role in the spelling of old instances", func(f *live.Facts) {
-			f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "member", issued.Add(5*time.Second)
+			f.Membership.Row.Role, f.Membership.Row.UpdatedAt = "member", issued.Add(5*time.Second)
 		}, nil, live.CodeContradiction},
-		{"a token that names no role", func(f *live.Facts) { f.Seat.Membership.UpdatedAt = (second + 5000).Time() }, func(c *auth.Claims) { c.Organization.Role = "" }, ""},
+		{"a token that names no role", func(f *live.Facts) { f.Membership.Row.UpdatedAt = (second + 5000).Time() }, func(c *auth.Claims) { c.Organization.Role = "" }, ""},
 		{"a membership without a role", func(f *live.Facts) {
-			f.Seat.Membership.Role, f.Seat.Membership.UpdatedAt = "", issued.Add(5*time.Second)
+			f.Membership.Row.Role, f.Membership.Row.UpdatedAt = "", issued.Add(5*time.Second)
 		}, nil, ""},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			f := known()
+			f := storedFacts()
 			if tc.facts != nil {
 				tc.facts(&f)
 			}
 			got := ""
-			if r := live.Judge(claims(tc.claims), f, issued); r != nil {
+			if r := live.Check(claims(tc.claims), f, issued); r != nil {
 				got = r.Code
 			}
 			if got != tc.want {
@@ -100,9 +100,9 @@ func TestJudge(t *testing.T) {
 // What may not grant is not there for rules to see, whatever is stored.
 func TestSubjectHoldsNoMoreThanMayGrant(t *testing.T) {
 	t.Parallel()
-	f := known()
-	f.Person.Plans, f.Person.PlansKnown = []string{"pro"}, true
-	f.Seat.Plans, f.Seat.PlansKnown = []string{"team"}, true
+	f := storedFacts()
+	f.User.Plans, f.User.PlansKnown = []string{"pro"}, true
+	f.Membership.Plans, f.Membership.PlansKnown = []string{"team"}, true
 	rules := map[string]auth.Rule{
 		"user": auth.MinRole("growth"), "membership": auth.Permission("org:sys_domains:read"), "plans": auth.All(auth.Plan("user:pro"), auth.Plan("org:team")),
 	}
@@ -128,13 +128,13 @@ func TestSubjectHoldsNoMoreThanMayGrant(t *testing.T) {
 		}
 	}
 	all := live.Grants{User: true, Membership: true, Plans: true}
-	old := known()
-	old.Seat.Membership.Role = "admin" // as old instances spell org:admin
+	old := storedFacts()
+	old.Membership.Row.Role = "admin" // as old instances spell org:admin
 	if !allowed("membership", claims(nil), old, all) {
 		t.Error("permissions of a role without the prefix do not count")
 	}
-	stub := known()
-	stub.Person.User.Stub = true
+	stub := storedFacts()
+	stub.User.Row.Stub = true
 	if allowed("user", claims(nil), stub, all) {
 		t.Error("a stub's role granted")
 	}
