@@ -60,7 +60,7 @@ func parseGo(text string) error {
 }
 
 // Snippets that begin with a package clause are built as packages of this module, next to this test. They are there
-// for the compiler alone, by an overlay.
+// for the compiler alone, by an overlay. Those that are tests are run.
 func TestCompleteSnippetsCompile(t *testing.T) {
 	t.Parallel()
 	overlay := map[string]string{}
@@ -98,7 +98,11 @@ func TestCompleteSnippetsCompile(t *testing.T) {
 	}
 	goTool(t, append([]string{"build", "-overlay", list, "-o", t.TempDir() + "/"}, programs...)...)
 	for _, folder := range tests {
-		goTool(t, "test", "-c", "-overlay", list, "-o", filepath.Join(t.TempDir(), "snippet.test"), folder)
+		binary := filepath.Join(t.TempDir(), "snippet.test")
+		goTool(t, "test", "-c", "-vet=off", "-overlay", list, "-o", binary, folder)
+		if output, err := exec.CommandContext(t.Context(), binary).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, output)
+		}
 	}
 }
 
