@@ -15,8 +15,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// What one process suspects, the next one confirms, a minute after the first answer and not before.
-func TestSuspectsOutliveAProcess(t *testing.T) {
+// What one process suspects, another one confirms, a minute after the first answer and not earlier.
+func TestSuspectsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
 		e.Backfill()
@@ -37,9 +37,9 @@ func TestSuspectsOutliveAProcess(t *testing.T) {
 	})
 }
 
-// Whoever asks again within the minute learns nothing, and a write between the two answers begins
-// it anew.
-func TestSecondAnswers(t *testing.T) {
+// A second read within the minute proves nothing, and a write between the two answers restarts the
+// wait.
+func TestSecondAnswerMustComeAMinuteLater(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
 		e.Backfill()
@@ -63,7 +63,7 @@ func TestSecondAnswers(t *testing.T) {
 		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: heardOf, Body: body, ObservedAt: clerk.TimeOf(e.Now())}))
 		e.Tick()
 		if !e.Hidden(early) || e.Hidden(heardOf) || e.Waited()-before < time.Minute {
-			e.Errorf("a write between did not count: %+v", e.Suspects())
+			e.Errorf("a write between the answers did not count: %+v", e.Suspects())
 		}
 		if e.Tick(); !e.Hidden(heardOf) {
 			e.Errorf("not hidden after two answers without a write between: %+v", e.Suspects())
@@ -80,8 +80,8 @@ func TestSecondAnswers(t *testing.T) {
 	})
 }
 
-// What a list still shows is not gone, whatever reads by id say.
-func TestListedIsNotGone(t *testing.T) {
+// An object that a list has is not deleted, whatever reads by id return.
+func TestListedObjectIsNotDeleted(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
 		e.Backfill()
@@ -98,9 +98,9 @@ func TestListedIsNotGone(t *testing.T) {
 	})
 }
 
-// A domain goes once two whole lists, ten minutes apart, lack it, whoever walked them; not if it
-// was heard of between.
-func TestDomainsWantTwoLists(t *testing.T) {
+// A domain is hidden once two whole lists, ten minutes apart, lack it, also if two processes walked
+// them, but not if an event of it came in between.
+func TestDomainIsHiddenByTwoLists(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 3, Organizations: 1}, func(e *env) {
 		e.Backfill()
@@ -141,9 +141,9 @@ func TestDomainsWantTwoLists(t *testing.T) {
 	})
 }
 
-// A deduced deletion is for ever once a third answer, a week later, says so; until then it can be
-// undone.
-func TestHardening(t *testing.T) {
+// An inferred deletion is permanent once a third answer, a week later, confirms it. Until then it can
+// be undone.
+func TestInferredDeletionBecomesPermanent(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
 		e.Backfill()
@@ -157,7 +157,7 @@ func TestHardening(t *testing.T) {
 			return !e.Hidden(gone)
 		}
 		if !e.Hidden(gone) || !seeAgain() {
-			e.Fatal("the deletion was not deduced, or can not be undone")
+			e.Fatal("the deletion was not inferred, or cannot be undone")
 		}
 		e.Walk(mirror.ReconcileOptions{})
 		e.AdvanceClock(6 * 24 * time.Hour)
@@ -165,7 +165,7 @@ func TestHardening(t *testing.T) {
 		if s := e.Suspects()[gone]; s.Reason != store.SuspectHidden {
 			e.Errorf("before a week: %+v", s)
 		}
-		e.Reconciler.Now = func() time.Time { return e.Now().Add(3 * 24 * time.Hour) } // our clock alone is of no use
+		e.Reconciler.Now = func() time.Time { return e.Now().Add(3 * 24 * time.Hour) } // our clock alone proves nothing
 		e.Tick()
 		if s := e.Suspects()[gone]; s.Reason != store.SuspectHidden {
 			e.Errorf("before a week by Clerk's clock: %+v", s)
@@ -174,9 +174,9 @@ func TestHardening(t *testing.T) {
 		e.AdvanceClock(5 * 24 * time.Hour)
 		e.Tick()
 		if _, suspected := e.Suspects()[gone]; suspected || seeAgain() {
-			e.Errorf("after a week it can still come back: %+v", e.Suspects())
+			e.Errorf("it can still come back after a week: %+v", e.Suspects())
 		}
-		user := e.AnyRow(clerk.KindUser) // of whom Clerk said wrongly that he was gone
+		user := e.AnyRow(clerk.KindUser) // that Clerk wrongly reports as deleted
 		e.RespondTo("/users/"+user.ID, http.StatusNotFound, testkit.NotFound)
 		e.Must(e.Ingest.QueueVerify(e.Context(), user))
 		e.Tick()
@@ -193,7 +193,7 @@ func TestHardening(t *testing.T) {
 	})
 }
 
-// Of what Clerk refuses to tell is asked less and less often.
+// An object that Clerk refuses to return is read less and less often.
 func TestRefusedReadsBackOff(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
@@ -214,13 +214,13 @@ func TestRefusedReadsBackOff(t *testing.T) {
 		e.AdvanceClock(time.Hour)
 		e.Tick()
 		if left, err := e.DB.VerifyQueueOf(e.Context(), clerk.KindUser, clerk.TimeOf(e.Now()), 10); len(left)+len(e.Suspects()) != 0 || err != nil {
-			e.Errorf("still in doubt: %v, %v, %v", left, e.Suspects(), err)
+			e.Errorf("still in the verify queue: %v, %v, %v", left, e.Suspects(), err)
 		}
 	})
 }
 
-// An object of which Clerk answers nonsense holds up nobody else, and what was suspected of it
-// stays suspected. If all answers are, the work ends.
+// An object for which Clerk returns nonsense delays no other object, and its suspect stays. If all
+// answers are nonsense, the run fails.
 func TestUnansweredReads(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
@@ -238,7 +238,7 @@ func TestUnansweredReads(t *testing.T) {
 		e.RespondTo("/users/"+gone.ID, http.StatusOK, `{"id":"user_other"}`)
 		e.Tick()
 		if s := e.Suspects()[gone]; e.Hidden(gone) || s.Reason != store.SuspectGone || s.DueAt <= clerk.TimeOf(e.Now().Add(-time.Minute)) {
-			e.Errorf("nonsense confirmed it, or made it forgotten: %+v", s)
+			e.Errorf("nonsense confirmed the suspect, or cleared it: %+v", s)
 		}
 		e.Intercept(nil)
 		if e.Tick(); !e.Hidden(gone) {

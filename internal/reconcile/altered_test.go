@@ -12,7 +12,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// byHand runs a statement that clerksync knows nothing of.
+// alterByHand runs a statement outside of clerksync.
 func (e *env) alterByHand(text string) {
 	e.Helper()
 	e.Must(e.DB.Exec(e.Context(), text))
@@ -23,8 +23,8 @@ var keyColumns = map[clerk.Kind][2]string{
 	clerk.KindMembership: {"clerk_memberships", "clerk_membership_id"}, clerk.KindRole: {"clerk_roles", "clerk_role_id"},
 }
 
-// What was written to the tables by hand is found by a walk and by a read of the object, repaired,
-// and reported as what it is, by the names of the columns.
+// Columns that were altered by hand are found by a walk and by a read of the object, repaired, and
+// reported by their names.
 func TestColumnsAlteredByHand(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -76,13 +76,13 @@ func TestColumnsAlteredByHand(t *testing.T) {
 				}
 				repaired("walk", e.Walk(mirror.ReconcileOptions{}))
 				if after, err := e.DB.Head(e.Context()); err != nil || after.Seq == head.Seq {
-					e.Errorf("those who keep copies do not hear of it: %v", err)
+					e.Errorf("the change feed does not have it: %v", err)
 				}
 				if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 0 {
 					e.Errorf("once more: %+v", report)
 				}
 				if test.kind == clerk.KindMembership && test.columns[0] == "clerk_user_id" {
-					return // Clerk tells a membership by its user: that of another one is not found
+					return // memberships are read by user: that of another user is not found
 				}
 				alter()
 				e.Must(e.Ingest.QueueVerify(e.Context(), key))
@@ -92,10 +92,9 @@ func TestColumnsAlteredByHand(t *testing.T) {
 	}
 }
 
-// A row that was altered by hand, and then saved because its user signed in, is not taken for one
-// that clerksync has written: a walk repairs and reports it, and so does the verify that the save
-// has queued.
-func TestAlteredRowIsSavedByASignIn(t *testing.T) {
+// A row that was altered by hand, and then saved because its user signed in, does not count as
+// written by clerksync. A walk repairs and reports it, and so does the read that the save queued.
+func TestAlteredRowThatIsSavedByASignIn(t *testing.T) {
 	t.Parallel()
 	for _, set := range []string{"raw = '{}'", "email = 'eve@example.com'", "last_login_at = 9999999999999", "is_active = 0"} {
 		t.Run(set, func(t *testing.T) {
@@ -126,8 +125,8 @@ func TestAlteredRowIsSavedByASignIn(t *testing.T) {
 }
 
 // A membership that was given to another user by hand, and then saved because of an older event, is
-// asked for by its own user and found.
-func TestMembershipGivenAwayByHandIsSaved(t *testing.T) {
+// read by its real user and found.
+func TestMembershipGivenToAnotherUserByHand(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 5, Organizations: 2, Memberships: 5}, func(e *env) {
 		e.Backfill()
@@ -150,8 +149,7 @@ func TestMembershipGivenAwayByHandIsSaved(t *testing.T) {
 	})
 }
 
-// A row that is deleted, and was made visible by hand, is hidden again, whichever way it was
-// deleted.
+// A deleted row that was made visible by hand is hidden again, with a hard or an inferred tombstone.
 func TestDeletedRowMadeVisibleByHand(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 30}, func(e *env) {
@@ -175,7 +173,7 @@ func TestDeletedRowMadeVisibleByHand(t *testing.T) {
 	})
 }
 
-// A ladder that another process has brought into force is no drift of roles.
+// A role ladder that another process changed causes no drift of roles.
 func TestAnotherLadderIsNoDrift(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 5}, func(e *env) {

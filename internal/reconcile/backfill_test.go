@@ -14,8 +14,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// A backfill that was ended goes on where it was.
-func TestBackfillIsTakenUpAgain(t *testing.T) {
+// A cancelled backfill continues where it stopped.
+func TestBackfillIsResumed(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 400, Organizations: 10, Memberships: 400}, func(e *env) {
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
@@ -46,17 +46,17 @@ func TestBackfillIsTakenUpAgain(t *testing.T) {
 	})
 }
 
-// Who sleeps longer than his lease writes nothing more.
+// A process that sleeps longer than its lease writes nothing more.
 func TestPausedReconcilerIsFenced(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 100}, func(e *env) {
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20, Lease: 9 * time.Minute}) // renews too late
-		written := 0                                                                                    // transactions, of a page or some that came together
+		written := 0                                                                                    // transactions, of one page or several
 		_, err := e.Reconciler.Backfill(e.Context(), func(mirror.SyncProgress) {
 			if written++; written == 1 {
 				_, err := e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20}).Backfill(e.Context(), nil)
 				if !errors.Is(err, reconcile.ErrBusy) {
-					e.Errorf("two at a time: %v", err)
+					e.Errorf("two processes at a time: %v", err)
 				}
 				e.Must(e.DB.ReleaseLease(e.Context(), store.Lease{Name: "reconcile", Token: 1})) // as if it had run out
 				_, err = e.NewReconciler(testkit.ReconcilerOptions{}).Backfill(e.Context(), nil)
@@ -70,7 +70,7 @@ func TestPausedReconcilerIsFenced(t *testing.T) {
 	})
 }
 
-// An instance without organizations is whole without them.
+// An instance without organizations is complete without them.
 func TestWithoutOrganizations(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {

@@ -17,7 +17,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// forgeDeletion applies an event of a deletion that never was.
+// forgeDeletion applies an event of a deletion that never happened.
 func (e *env) forgeDeletion(key store.Key) {
 	e.Helper()
 	eventType := key.Kind.EventPrefix() + "deleted"
@@ -38,7 +38,7 @@ func (e *env) conflicts(kind clerk.Kind) int64 {
 	return all[kind]
 }
 
-// oneDrift checks that a report has one difference, that of an object, and whether it was repaired.
+// assertOneDrift checks that a report has only the drift of one object, and whether it was repaired.
 func (e *env) assertOneDrift(what string, report *mirror.SyncReport, id string, cause mirror.DriftCause, repaired bool) {
 	e.Helper()
 	if len(report.Drift) != 1 || report.Drift[0].Cause != cause || report.Drift[0].ID != id || report.Drift[0].Repaired != repaired {
@@ -46,9 +46,9 @@ func (e *env) assertOneDrift(what string, report *mirror.SyncReport, id string, 
 	}
 }
 
-// Clerk lists a user who is permanently deleted here: that is reported each time, and stays until
-// an operator accepts what Clerk has.
-func TestClerkHasWhatIsDeletedHere(t *testing.T) {
+// Clerk lists a user that is permanently deleted here. That is reported each time, until an operator
+// accepts what Clerk has.
+func TestClerkHasUserThatIsDeletedHere(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
 		e.Backfill()
@@ -70,7 +70,7 @@ func TestClerkHasWhatIsDeletedHere(t *testing.T) {
 		expect("second walk", e.Walk(mirror.ReconcileOptions{}), false)
 		expect("backfill", e.Backfill(), false)
 		if e.Waited() != before {
-			e.Errorf("it was waited %s for what is known", e.Waited()-before)
+			e.Errorf("waited %s for a conflict that is proven already", e.Waited()-before)
 		}
 		if n := e.conflicts(clerk.KindUser); n != 1 {
 			e.Errorf("%d conflicts are open", n)
@@ -92,15 +92,15 @@ func TestClerkHasWhatIsDeletedHere(t *testing.T) {
 	})
 }
 
-// A conflict ends when Clerk deletes the object, too. It is open from the first sight on, before a
-// second answer proves it.
+// A conflict ends when Clerk deletes the object too. It is open from the first answer on, before a
+// second one proves it.
 func TestConflictEndsWithTheObject(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
 		e.Backfill()
 		user := e.AnyRow(clerk.KindUser)
 		e.forgeDeletion(user)
-		e.Rename(user.ID, "Still there") // a sweep reads who was changed
+		e.Rename(user.ID, "Still there") // so that a sweep reads the user
 		e.AdvanceClock(time.Minute)
 		if report := e.Tick(); e.conflicts(clerk.KindUser) != 1 || report.Found != 0 {
 			e.Errorf("%d conflicts after a sweep: %+v", e.conflicts(clerk.KindUser), report)
@@ -116,7 +116,7 @@ func TestConflictEndsWithTheObject(t *testing.T) {
 	})
 }
 
-// Who was erased here stays erased, though Clerk still has them: that is no conflict, and cannot be
+// An erased user stays erased, although Clerk still has it. That is not a conflict, and cannot be
 // accepted.
 func TestErasureIsNoConflict(t *testing.T) {
 	t.Parallel()
@@ -135,7 +135,7 @@ func TestErasureIsNoConflict(t *testing.T) {
 	})
 }
 
-// A kind that can't be read by id is judged by lists alone.
+// A kind that cannot be read by id is judged by lists only.
 func TestConflictAboutADomain(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 3, Organizations: 1}, func(e *env) {
@@ -158,9 +158,8 @@ func TestConflictAboutADomain(t *testing.T) {
 	})
 }
 
-// A deletion whose event comes while a page is on its way, which still has the object, is no
-// conflict.
-func TestDeletionBesideAPageIsNoConflict(t *testing.T) {
+// A deletion whose event arrives while a page is fetched that still has the object is not a conflict.
+func TestDeletionDuringAPageIsNoConflict(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 40}, func(e *env) {
 		e.Backfill()

@@ -1,323 +1,58 @@
-package reconcile_test
+package reconcile
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net/http"
-	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/reconcile"
-	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// unaccounted is how many live rows of a kind nothing proves to have been at Clerk when the last
-// whole walk began.
-func (e *env) unaccounted(kind clerk.Kind) int64 {
-	e.Helper()
-	walks, err := e.DB.Walks(e.Context())
-	e.Must(err)
-	tally, err := e.DB.KindCounts(e.Context(), kind, walks[string(kind)].Whole)
-	e.Must(err)
-	return tally.Unaccounted
-}
-
-// accounted wants nothing to be left of a kind that is not accounted for.
-func (e *env) assertAccounted(kinds ...clerk.Kind) {
-	e.Helper()
-	for _, kind := range kinds {
-		if n := e.unaccounted(kind); n != 0 {
-			e.Errorf("%d rows of kind %s are not accounted for", n, kind)
-		}
-	}
-}
-
-// create makes a user at Clerk.
-func (e *env) createUser(name string) store.Key {
-	e.Helper()
-	var user struct{ ID string }
-	e.Must(e.Clerk.Call(e.Context(), "POST", "/v1/users", map[string]any{"email_address": []string{name + "@example.com"}}, &user))
-	return store.Key{Kind: clerk.KindUser, ID: user.ID}
-}
-
-// remove deletes a user at Clerk.
-func (e *env) deleteUser(user store.Key) {
-	e.Helper()
-	e.Call("DELETE", "/v1/users/"+user.ID, nil)
-}
-
-// beforePageTwo does something when the second page of users is asked for, before it is answered.
-func (e *env) beforePageTwo(do func()) {
-	var once sync.Once
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/v1/users" && r.URL.Query().Has("starting_after") {
-			once.Do(do)
-		}
-		e.Clerk.ServeHTTP(w, r)
-	})
-	e.Intercept(h)
-}
-
-// deliver hands over the last message of a type, whenever that was sent.
-func (e *env) Redeliver(eventType string) {
-	e.Helper()
-	all := e.Clerk.Deliveries()
-	for _, m := range slices.Backward(all) {
-		if m.Type != eventType {
-			continue
-		}
-		p, err := e.Ingest.Prepare(ingest.Message{ID: m.ID, SignedAt: e.Now(), Body: m.Body})
-		e.Must(err)
-		if o := e.Ingest.Submit(p); o.Status != mirror.OutcomeProcessed {
-			e.Fatalf("%s: %+v", eventType, o)
-		}
-		return
-	}
-	e.Fatalf("no %s was sent", eventType)
-}
-
-// A user whose deletion no event told is found by a second backfill, as by a walk, and told of.
-func TestSecondBackfillFindsWhatWasDeleted(t *testing.T) {
+func TestCause(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, emulator.Options{Users: 30}, func(e *env) {
-		e.Backfill()
-		e.LoseEvents()
-		gone := e.AnyRow(clerk.KindUser)
-		e.deleteUser(gone)
-		e.AdvanceClock(time.Minute)
-		report := e.Backfill()
-		if !e.Hidden(gone) || report.Found != 1 || report.Repaired != 1 || len(report.Drift) != 1 || report.Drift[0].ID != gone.ID {
-			e.Errorf("hidden %v: %+v", e.Hidden(gone), report)
-		}
-		e.assertAccounted(reconcile.Kinds()...)
-		e.AssertMirrorsClerk()
-	})
-}
-
-// A user who was read and is deleted before the backfill has ended is not taken for one that Clerk
-// has.
-func TestDeletionWhileTheFirstBackfillReads(t *testing.T) {
-	t.Parallel()
-	eachEngine(t, emulator.Options{Users: 100}, func(e *env) {
-		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
-		e.LoseEvents()
-		var first []struct{ ID string }
-		e.Must(e.Clerk.Call(e.Context(), "GET", "/v1/users?limit=1&order_by=%2Bcreated_at", nil, &first))
-		gone := store.Key{Kind: clerk.KindUser, ID: first[0].ID}
-		e.beforePageTwo(func() { e.deleteUser(gone) })
-		report := e.Backfill()
-		if !report.Complete() || !e.Hidden(gone) {
-			e.Errorf("hidden %v: %+v", e.Hidden(gone), report)
-		}
-		e.assertAccounted(reconcile.Kinds()...)
-		e.AssertMirrorsClerk()
-	})
-}
-
-// A backfill that another process takes up again judges by when the first one began: it finds what
-// was deleted before, and asks for nothing that the first one has read.
-func TestResumedBackfillFindsWhatWasDeleted(t *testing.T) {
-	t.Parallel()
-	for _, when := range []string{"before it began", "while it was interrupted"} {
-		t.Run(when, func(t *testing.T) {
-			t.Parallel()
-			eachEngine(t, emulator.Options{Users: 100}, func(e *env) {
-				old := e.createUser("old")
-				e.Must(e.Clerk.Settle(e.Context()))
-				e.AdvanceClock(3 * time.Second)
-				e.LoseEvents()
-				if when == "before it began" {
-					e.deleteUser(old)
-				}
-				e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
-				ctx, cancel := context.WithCancel(e.Context())
-				e.beforePageTwo(cancel)
-				_, err := e.Reconciler.Backfill(ctx, nil)
-				if !errors.Is(err, context.Canceled) {
-					e.Fatal(err)
-				}
-				if when != "before it began" { // it is listed last, and not read yet
-					e.deleteUser(old)
-					e.createUser("new") // as many as were counted
-				}
-				e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
-				asked := e.CountCalls("/v1/users/user_")
-				report := e.Backfill()
-				if !report.Complete() || !e.Hidden(old) {
-					e.Errorf("hidden %v: %+v", e.Hidden(old), report)
-				}
-				if n := asked.Load(); n != 2 { // two answers that it is gone
-					e.Errorf("%d users were asked for", n)
-				}
-				e.assertAccounted(reconcile.Kinds()...)
-				e.AssertMirrorsClerk()
-			})
-		})
-	}
-}
-
-// Too many missing rows of one kind stop a backfill from removing them, but not from reading the
-// other kinds.
-func TestBackfillLeavesMassDeletionsToAPerson(t *testing.T) {
-	t.Parallel()
-	eachEngine(t, emulator.Options{Users: 40, Organizations: 2, Memberships: 5}, func(e *env) {
-		e.Backfill()
-		e.LoseEvents()
-		e.AdvanceClock(3 * time.Second)
-		users := e.FirstUsers(12)
-		for _, user := range users {
-			e.Call("DELETE", "/v1/users/"+user, nil)
-		}
-		var organization struct{ ID string }
-		e.Must(e.Clerk.Call(e.Context(), "POST", "/v1/organizations", map[string]any{"name": "New"}, &organization))
-		_, err := e.Reconciler.Backfill(e.Context(), nil)
-		var mass *mirror.MassDeletionError
-		if !errors.As(err, &mass) || mass.Missing != 12 || e.Hidden(store.Key{Kind: clerk.KindUser, ID: users[0]}) {
-			e.Errorf("%v", err)
-		}
-		if n := e.unaccounted(clerk.KindUser); n != 12 {
-			e.Errorf("%d users are not accounted for", n)
-		}
-		if _, err := e.DB.RowMeta(e.Context(), store.Key{Kind: clerk.KindOrganization, ID: organization.ID}); err != nil {
-			e.Errorf("the organizations were not read: %v", err)
-		}
-		e.Walk(mirror.ReconcileOptions{AllowMassDelete: true})
-		e.assertAccounted(reconcile.Kinds()...)
-		e.AssertMirrorsClerk()
-	})
-}
-
-// A user of the very second in which a walk begins, deleted before it: neither Clerk's clock nor
-// the order of writes tells it from one that came later.
-func TestGhostOfTheSecondInWhichAWalkBegins(t *testing.T) {
-	t.Parallel()
-	eachEngine(t, emulator.Options{Users: 30}, func(e *env) {
-		e.Backfill()
-		young := e.createUser("young")
-		e.Must(e.Clerk.Settle(e.Context()))
-		e.LoseEvents()
-		e.deleteUser(young)
-		if report := e.Walk(mirror.ReconcileOptions{}); !e.Hidden(young) || report.Found != 1 {
-			e.Errorf("hidden %v: %+v", e.Hidden(young), report)
-		}
-		e.assertAccounted(clerk.KindUser)
-		e.AssertMirrorsClerk()
-	})
-}
-
-// An event that comes after a walk which did not find its object any more does not make it be
-// there: it is asked for.
-func TestLateEventBringsNoGhost(t *testing.T) {
-	t.Parallel()
-	for name, late := range map[string]func(e *env) store.Key{
-		"a row that never was": func(e *env) store.Key {
-			e.LoseEvents()
-			ghost := e.createUser("ghost")
-			e.deleteUser(ghost)
-			e.AdvanceClock(time.Minute)
-			e.Walk(mirror.ReconcileOptions{})
-			e.Redeliver("user.created")
-			return ghost
-		},
-		"a row that is deleted by deduction": func(e *env) store.Key {
-			e.LoseEvents()
-			ghost := e.AnyRow(clerk.KindUser)
-			e.Rename(ghost.ID, "Late")
-			e.AdvanceClock(time.Minute)
-			e.deleteUser(ghost)
-			e.Walk(mirror.ReconcileOptions{})
-			at, err := e.Ingest.ReadFence(e.Context())
-			e.Must(err)
-			e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: ghost, Body: e.Parse(fmt.Sprintf(`{"id":%q,"updated_at":1}`, ghost.ID)), ObservedAt: at.ObservedAt}))
-			return ghost
-		},
-		"a stub that becomes whole": func(e *env) store.Key {
-			e.LoseEvents()
-			ghost := e.createUser("ghost")
-			e.Call("POST", "/v1/organizations/"+e.AnyRow(clerk.KindOrganization).ID+"/memberships", map[string]any{"user_id": ghost.ID, "role": "org:member"})
-			e.deleteUser(ghost)
-			e.AdvanceClock(time.Minute)
-			e.Walk(mirror.ReconcileOptions{})
-			e.Redeliver("organizationMembership.created")
-			e.Redeliver("user.created")
-			return ghost
-		},
+	for _, test := range []struct {
+		evidence eventEvidence
+		at, date clerk.Time
+		want     mirror.DriftCause
+	}{
+		{eventEvidence{}, 5, 5, mirror.CauseNotSubscribed},
+		{eventEvidence{seen: true}, 0, 5, mirror.CauseUnknown},
+		{eventEvidence{seen: true, lastReceived: 900_000}, 880_000, 900_000, mirror.CauseRecent},
+		{eventEvidence{seen: true, lastReceived: 100_000}, 200_000, 900_000, mirror.CauseDown},
+		{eventEvidence{seen: true, lastReceived: 300_000}, 200_000, 900_000, mirror.CauseMissed},
+		{eventEvidence{seen: true, lastReceived: 300_000}, 200_000, 0, mirror.CauseMissed},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			eachEngine(t, emulator.Options{Users: 10, Organizations: 2, Memberships: 4}, func(e *env) {
-				e.Backfill()
-				e.AdvanceClock(3 * time.Second)
-				ghost := late(e)
-				if ids, err := e.DB.VerifyQueueOf(e.Context(), clerk.KindUser, clerk.TimeOf(e.Now()), 10); err != nil || len(ids) != 1 || e.Hidden(ghost) {
-					e.Errorf("in doubt are %v, %v; hidden %v", ids, err, e.Hidden(ghost))
-				}
-				e.Tick()
-				e.Tick()
-				if !e.Hidden(ghost) {
-					e.Error("it stays")
-				}
-				e.Tick()
-				e.assertAccounted(reconcile.Kinds()...)
-				e.AssertMirrorsClerk()
-			})
-		})
+		if got := test.evidence.cause(test.at, test.date); got != test.want {
+			t.Errorf("%+v: %s", test, got)
+		}
 	}
 }
 
-// A domain, which cannot be read by id, stays unaccounted for until whole lists have judged it.
-func TestLateDomainIsNotAccountedFor(t *testing.T) {
+func TestSilentChange(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, emulator.Options{Users: 3, Organizations: 1}, func(e *env) {
-		e.Backfill()
-		path := "/v1/organizations/" + e.AnyRow(clerk.KindOrganization).ID + "/domains"
-		e.Call("POST", path, map[string]any{"name": "another.example"})
-		e.Must(e.Clerk.Settle(e.Context()))
-		e.AdvanceClock(3 * time.Second)
-		e.LoseEvents()
-		var domain struct{ ID string }
-		e.Must(e.Clerk.Call(e.Context(), "POST", path, map[string]any{"name": "late.example"}, &domain))
-		e.Call("DELETE", path+"/"+domain.ID, nil)
-		e.AdvanceClock(time.Minute)
-		e.Walk(mirror.ReconcileOptions{})
-		e.Redeliver("organizationDomain.created")
-		e.Tick()
-		if n := e.unaccounted(clerk.KindDomain); n != 1 {
-			e.Errorf("%d domains are not accounted for", n)
+	for _, test := range []struct {
+		d              ingest.Difference
+		body           string
+		firstPassEnded clerk.Time
+		want           bool
+	}{
+		{ingest.Difference{New: true}, `{"status":"active","created_at":2000000000000}`, 0, true}, // the first round
+		{ingest.Difference{New: true}, `{"status":"active","created_at":2000000000000}`, 1999999999999, false},
+		{ingest.Difference{New: true}, `{"status":"active","created_at":2000000000000}`, 2000000000001, true},
+		{ingest.Difference{New: true}, `{"status":"ended","created_at":2000000000000}`, 1999999999999, true},
+		{ingest.Difference{Fields: []string{"status"}}, `{"status":"revoked"}`, 5, false},
+		{ingest.Difference{Fields: []string{"status", "updated_at"}}, `{"status":"expired"}`, 5, true},
+		{ingest.Difference{Fields: []string{"expire_at", "updated_at"}}, `{"status":"active"}`, 5, true},
+		{ingest.Difference{Fields: []string{"actor"}}, `{"status":"active"}`, 5, false},
+		{ingest.Difference{Older: true}, `{"status":"active"}`, 0, false},
+		{ingest.Difference{Back: true}, `{"status":"active"}`, 0, false},
+	} {
+		body, err := clerk.Parse([]byte(test.body))
+		if err != nil {
+			t.Fatal(err)
 		}
-		e.Walk(mirror.ReconcileOptions{})
-		e.AdvanceClock(11 * time.Minute)
-		if e.Walk(mirror.ReconcileOptions{}); !e.Hidden(store.Key{Kind: clerk.KindDomain, ID: domain.ID}) {
-			e.Error("it stays")
+		if got := isSilentChange(test.d, body, test.firstPassEnded); got != test.want {
+			t.Errorf("%+v: %v", test, got)
 		}
-		e.assertAccounted(reconcile.Kinds()...)
-		e.AssertMirrorsClerk()
-	})
-}
-
-// What an event tells after a walk began is accounted for without being asked for, and so is what
-// was read by id since.
-func TestYoungerEventsAreAccountedFor(t *testing.T) {
-	t.Parallel()
-	eachEngine(t, emulator.Options{Users: 10, Organizations: 1}, func(e *env) {
-		e.Backfill()
-		e.AdvanceClock(3 * time.Second)
-		asked := e.CountCalls("/v1/users/")
-		e.createUser("young")
-		e.Must(e.Clerk.Settle(e.Context()))
-		e.Tick()
-		e.assertAccounted(clerk.KindUser)
-		if n := asked.Load(); n != 0 {
-			e.Errorf("%d users were asked for", n)
-		}
-		e.assertAccounted(reconcile.Kinds()...)
-	})
+	}
 }

@@ -10,8 +10,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// A permission whose deletion an event told has left the roles by that: they sent no event of their
-// own.
+// A permission that was deleted by an event also left its roles, which send no event of their own.
 func TestDeletedPermissionIsNoDriftOfRoles(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 3, Organizations: 1}, func(e *env) {
@@ -35,7 +34,7 @@ func TestDeletedPermissionIsNoDriftOfRoles(t *testing.T) {
 		e.Call("POST", "/v1/organization_roles/"+role.ID+"/permissions/"+permission.ID, nil)
 		e.Must(e.Clerk.Settle(e.Context()))
 		e.LoseEvents()
-		e.Call("DELETE", "/v1/organization_roles/"+role.ID+"/permissions/"+permission.ID, nil) // it is there, but not the role's
+		e.Call("DELETE", "/v1/organization_roles/"+role.ID+"/permissions/"+permission.ID, nil) // it exists, but the role no longer has it
 		if report := e.Walk(mirror.ReconcileOptions{}); report.Found != 1 || report.Repaired != 1 || report.Drift[0].ID != role.ID {
 			e.Errorf("a permission that was taken from a role: %+v", report)
 		}
@@ -43,8 +42,8 @@ func TestDeletedPermissionIsNoDriftOfRoles(t *testing.T) {
 	})
 }
 
-// A membership that is missing at Clerk, and that its deleted user hides by the time a second
-// answer confirms it, was never shown wrongly.
+// A membership that is missing at Clerk, and that its deleted user hides before a second answer
+// confirms that, was never shown wrongly.
 func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(e *env) {
@@ -67,9 +66,9 @@ func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 	})
 }
 
-// A walk may meet a deletion before its event comes. Once the event has come, nothing waits for a
-// second answer any more.
-func TestDeletionThatItsEventToldIsNotSuspected(t *testing.T) {
+// A walk may find a deletion before its event arrives. Once the event has arrived, no second answer is
+// needed.
+func TestEventOfADeletionClearsTheSuspect(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(e *env) {
 		e.Backfill()

@@ -29,8 +29,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must survive, 10
-// unless told: under the race detector each takes seconds. Postgres gets an eighth.
+// CLERKSYNC_TEST_HISTORIES is the number of histories of the property test on SQLite. The default is
+// 10, because under the race detector each takes seconds. Postgres gets an eighth of them.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_HISTORIES"))
@@ -43,13 +43,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestOneReconcileRepairsAnyHistory is promise (b) of docs/correctness.md: whatever happened at
-// Clerk, whichever events were lost, doubled or late, whatever was read and when, at whichever
-// statements processes died: one reconcile, begun a minute after the last change, and the mirror
-// equals Clerk, alike on both engines.
+// TestOneReconcileRepairsAnyHistory tests promise (b) of docs/correctness.md. Whatever changed at Clerk,
+// whichever events were lost, duplicated or late, whatever was read and when, and at whichever
+// statements processes were killed: after one reconcile, begun a minute after the last change, the
+// mirror equals Clerk, and both engines are equal.
 //
-// It tells nothing of sessions and subscriptions, of which Clerk has no list. Deletions of domains,
-// which can't be read by id, are demanded after a second reconcile ten minutes later.
+// It does not cover sessions and subscriptions, of which Clerk has no list. Deletions of domains, which
+// cannot be read by id, are required only after a second reconcile ten minutes later.
 func TestOneReconcileRepairsAnyHistory(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.Postgres(t)
@@ -63,20 +63,20 @@ func TestOneReconcileRepairsAnyHistory(t *testing.T) {
 		bubble(t, func(ctx context.Context) { live(ctx, rt, engines, &claims) })
 	})
 	t.Logf("%d histories on SQLite, %d of them on Postgres too", begun[0], begun[1])
-	t.Logf("in sync was claimed %d times of %d, and was true each time", claims[0], claims[1])
+	t.Logf("the mirror claimed to be in sync %d times of %d, and was each time", claims[0], claims[1])
 	if claims[0] == 0 && begun[0] > 100 {
-		t.Error("in sync was never claimed, so that nothing was proven")
+		t.Error("the mirror never claimed to be in sync, so nothing was tested")
 	}
 }
 
-// bubble has a time of its own, in which waiting costs nothing.
+// bubble runs work with synctest's clock, and passes rapid's panics on.
 func bubble(t *testing.T, work func(context.Context)) {
 	var failed any
 	synctest.Test(t, func(t *testing.T) {
 		defer func() { failed = recover() }()
 		work(t.Context())
 	})
-	switch { // rapid's, which wants it on its own goroutine, and tells failures apart by their places
+	switch { // rapid wants its panics on its own goroutine, and distinguishes failures by where they are
 	case failed == nil:
 	case fmt.Sprintf("%T", failed) == "rapid.invalidData":
 		panic(failed)
@@ -85,7 +85,7 @@ func bubble(t *testing.T, work func(context.Context)) {
 	}
 }
 
-// history is what happens at Clerk, and what becomes of the news.
+// history is a Clerk instance whose changes are drawn, and the mirrors of it.
 type history struct {
 	*rapid.T
 	ctx    context.Context
@@ -98,7 +98,7 @@ type history struct {
 
 	mu     sync.Mutex
 	chance *rand.Rand // whether a message is lost
-	heard  int        // messages that were looked at
+	heard  int        // messages that were read from the log
 }
 
 const (
@@ -160,24 +160,24 @@ func must(t rapid.TB, err error) {
 	}
 }
 
-// deed is a change at Clerk: which one, and to whom.
-type deed struct {
+// change is a change at Clerk: which one, and of what.
+type change struct {
 	what string
 	a, b int
 }
 
-func drawDeed(t *rapid.T) deed {
+func drawChange(t *rapid.T) change {
 	n := func(name string) int { return rapid.IntRange(0, 7).Draw(t, name) }
-	return deed{rapid.SampledFrom([]string{
+	return change{rapid.SampledFrom([]string{
 		"live", "live", "live", "sign up", "rename", "rename", "delete user", "ban", "unban", "lock", "found", "join", "join", "leave", "leave",
 		"role of", "delete organization", "invite", "withdraw", "domain", "undomain", "new role", "rename role", "rekey role", "rekey role", "delete role", "permission", "give",
-	}).Draw(t, "deed"), n("a"), n("b")}
+	}).Draw(t, "change"), n("a"), n("b")}
 }
 
 type object = map[string]any
 
-// do lets it happen. Being refused is part of life.
-func (h *history) do(d deed) {
+// do makes a change. Clerk may refuse it.
+func (h *history) do(d change) {
 	time.Sleep(time.Duration(d.a%2) * time.Millisecond) // some changes share a millisecond
 	users, organizations := h.ids(clerk.KindUser), h.ids(clerk.KindOrganization)
 	h.names++
@@ -231,7 +231,7 @@ func one(list []string, n int) string {
 	return list[n%len(list)]
 }
 
-// listen gives each side the events that are new, but for those that are lost for good.
+// listen gives each side the new events, except for those that are lost.
 func (h *history) listen() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -247,7 +247,7 @@ func (h *history) listen() {
 	h.heard = len(all)
 }
 
-// ids are what Clerk has of a kind.
+// ids returns the ids of a kind at Clerk.
 func (h *history) ids(kind clerk.Kind) []string {
 	var listed struct{ Data []struct{ ID string } }
 	path, into := map[clerk.Kind]string{
@@ -266,14 +266,14 @@ func (h *history) ids(kind clerk.Kind) []string {
 	return list
 }
 
-// step is something at Clerk, or something that befalls each side.
+// step makes changes at Clerk, or does something with each side.
 func (h *history) step() {
 	switch what := rapid.SampledFrom([]string{
-		"deed", "deed", "deed", "deed", "deliver", "deliver", "read", "apply", "pause", "backfill", "walk", "walk", "walk", "tick", "die",
+		"change", "change", "change", "change", "deliver", "deliver", "read", "apply", "pause", "backfill", "walk", "walk", "walk", "tick", "die",
 		"stop", "edit", "copy", "orderly copy", "restore",
 	}).Draw(h.T, "step"); what {
-	case "deed":
-		for _, d := range rapid.SliceOfN(rapid.Custom(drawDeed), 1, 4).Draw(h.T, "deeds") {
+	case "change":
+		for _, d := range rapid.SliceOfN(rapid.Custom(drawChange), 1, 4).Draw(h.T, "changes") {
 			h.do(d)
 		}
 	case "pause":
@@ -291,11 +291,11 @@ func (h *history) step() {
 	}
 }
 
-// side is a mirror of it, and the network between.
+// side is a mirror of the instance, and the network between them.
 type side struct {
 	*history
 	name string
-	lost bool // what was acknowledged after the copy was taken that was restored
+	lost bool // events that were acknowledged after the restored copy was taken are lost
 	db   *store.DB
 	raw  *sql.DB
 	fuse *fuse
@@ -305,7 +305,7 @@ type side struct {
 
 	waiting  []ingest.Message // under history.mu
 	promised []string         // message ids that were acknowledged
-	late     []ingest.Reading // that were read and not applied
+	late     []ingest.Reading // read and not applied yet
 	gone     map[string]bool  // hidden, and deleted at Clerk
 	views    emulator.Reader
 
@@ -314,7 +314,7 @@ type side struct {
 	edited map[string]time.Time  // by "kind id": when a row was last altered by hand
 	copy   *backup
 
-	asked, claimed int // how often it was asked whether it is in sync, and said so
+	asked, claimed int // how often its status was read, and how often it claimed to be in sync
 }
 
 func newSide(h *history, dsn string, page int) *side {
@@ -336,7 +336,7 @@ func newSide(h *history, dsn string, page int) *side {
 	return s
 }
 
-// empty makes a database as if it were new.
+// empty makes a database like a new one.
 func (s *side) empty() {
 	_, err := s.raw.ExecContext(s.ctx, `DO $$ DECLARE t text; BEGIN
 		FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename LIKE 'clerk\_%' AND tablename NOT IN ('clerk_head', 'clerk_meta', 'clerk_migrations')
@@ -348,7 +348,7 @@ func (s *side) empty() {
 	must(s.T, err)
 }
 
-// begin is the start of a process.
+// begin starts a process.
 func (s *side) begin() {
 	var err error
 	s.in, err = ingest.New(s.ctx, ingest.Config{DB: s.db})
@@ -364,7 +364,7 @@ func (s *side) begin() {
 	s.start()
 }
 
-// again starts a process after one has died: its lease runs out by then.
+// again starts a process after one was killed and its lease has expired.
 func (s *side) again() {
 	s.fuse.blown()
 	s.in.Close()
@@ -390,7 +390,7 @@ func (s *side) step(what string) {
 	case "apply":
 		s.apply(rapid.IntRange(0, 30).Draw(s.T, "which"))
 	case "backfill":
-		_, _ = s.r.Backfill(ctx, nil) // may fail: it is not the last word
+		_, _ = s.r.Backfill(ctx, nil) // may fail
 	case "walk":
 		kinds := [][]clerk.Kind{nil, nil, {clerk.KindUser}, {clerk.KindMembership, clerk.KindInvitation}, {clerk.KindDomain}}
 		o := mirror.ReconcileOptions{AllowMassDelete: rapid.Bool().Draw(s.T, "mass"), DryRun: rapid.IntRange(0, 4).Draw(s.T, "dry") == 4}
@@ -415,7 +415,7 @@ func (s *side) step(what string) {
 	}
 }
 
-// deliver sends one of the events that wait.
+// deliver delivers one of the waiting events.
 func (s *side) deliver(n int, stays bool) {
 	s.mu.Lock()
 	if len(s.waiting) == 0 {
@@ -428,7 +428,7 @@ func (s *side) deliver(n int, stays bool) {
 	p, err := s.in.Prepare(m)
 	must(s.T, err)
 	switch o := s.in.Submit(p); o.Status {
-	case mirror.OutcomeUnavailable: // Svix tries again, or it is lost
+	case mirror.OutcomeUnavailable: // Svix retries, or the event is lost
 	case mirror.OutcomeProcessed, mirror.OutcomeDuplicate, mirror.OutcomeIgnored:
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -442,7 +442,7 @@ func (s *side) deliver(n int, stays bool) {
 	}
 }
 
-// read asks for an object now, to be applied whenever.
+// read reads an object now, to be applied later.
 func (s *side) read(ctx context.Context) {
 	kind := rapid.SampledFrom([]clerk.Kind{clerk.KindUser, clerk.KindOrganization, clerk.KindRole}).Draw(s.T, "kind")
 	id := one(s.ids(kind), rapid.IntRange(0, 7).Draw(s.T, "which"))

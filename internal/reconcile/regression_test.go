@@ -14,7 +14,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// forge lets a change of a user in that Clerk never knew, from a day ahead.
+// forge applies a change of a user that Clerk never had, dated a day ahead.
 func (e *env) forge(key store.Key) {
 	e.Helper()
 	body := e.StoredUser(key.ID)
@@ -30,7 +30,7 @@ func (e *env) firstName(key store.Key) string {
 	return user.FirstName
 }
 
-// What Clerk tells twice older than it is here is reported, each time, until a person accepts it.
+// If Clerk returns an older state twice, that is reported each time until a person accepts it.
 func TestRegression(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
@@ -42,7 +42,7 @@ func TestRegression(t *testing.T) {
 			e.Helper()
 			e.assertOneDrift(what, report, user.ID, mirror.CauseRegression, repaired)
 			if (e.firstName(user) == "Mallory") == repaired {
-				e.Errorf("%s: it is %s", what, e.firstName(user))
+				e.Errorf("%s: the name is %s", what, e.firstName(user))
 			}
 		}
 		dry := only
@@ -61,16 +61,16 @@ func TestRegression(t *testing.T) {
 		began := e.Now()
 		expect("first walk", e.Walk(tell), false)
 		if e.Waited() < 50*time.Second {
-			e.Errorf("sure after %s", e.Waited())
+			e.Errorf("proven after %s", e.Waited())
 		}
 		if len(waits) != 1 || waits[0].Rows != 1 || waits[0].AskedAgain.Sub(began) < 50*time.Second || waits[0].AskedAgain.Sub(began) > 70*time.Second {
-			e.Errorf("it was told to wait: %+v, begun at %s", waits, began)
+			e.Errorf("the progress does not report the wait: %+v, begun at %s", waits, began)
 		}
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{})
 		before := e.Waited()
 		expect("second walk", e.Walk(only), false)
 		if e.Waited()-before > 30*time.Second {
-			e.Errorf("what is known was waited for: %s", e.Waited()-before)
+			e.Errorf("waited %s for a regression that is proven already", e.Waited()-before)
 		}
 		accept := only
 		accept.AcceptRegression = []string{user.ID}
@@ -85,8 +85,8 @@ func TestRegression(t *testing.T) {
 	})
 }
 
-// The two reads count only if nothing was written between them, and a day passes between two
-// reports of the background.
+// The two reads count only if nothing was written in between, and Tick reports a regression once a
+// day.
 func TestRegressionInTheBackground(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
@@ -111,11 +111,11 @@ func TestRegressionInTheBackground(t *testing.T) {
 		}
 		e.AdvanceClock(24 * time.Hour)
 		tick("a day later", 1)
-		e.forge(user) // nothing is certain any more
+		e.forge(user) // nothing is proven any more
 		e.AdvanceClock(24 * time.Hour)
 		tick("after another write", 0)
 		if e.firstName(user) != "Mallory" {
-			e.Error("it was repaired by itself")
+			e.Error("it was repaired without a person")
 		}
 	})
 }

@@ -22,9 +22,9 @@ func (e *env) signIn(user string) store.Key {
 	return store.Key{Kind: clerk.KindSession, ID: s.ID}
 }
 
-// Sessions whose events were lost are repaired within a round; what was there before the first
-// round is no drift.
-func TestSessionRounds(t *testing.T) {
+// Sessions whose events were lost are repaired within a pass. What existed before the first pass is
+// not drift.
+func TestSessionPasses(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
 		e.Backfill()
@@ -35,9 +35,9 @@ func TestSessionRounds(t *testing.T) {
 		e.Call("POST", "/v1/sessions/"+old.ID+"/revoke", nil)
 		e.Must(e.Clerk.SetFaults(emulator.Faults{}))
 		revoked := e.signIn(users[2])
-		e.Walk(mirror.ReconcileOptions{}) // which tells who signed in
+		e.Walk(mirror.ReconcileOptions{}) // it brings the last sign-ins
 		if report := e.Tick(); report.Found != 0 {
-			e.Errorf("the first round: %+v", report)
+			e.Errorf("the first pass: %+v", report)
 		}
 		e.AssertMirrorsClerk()
 		e.LoseEvents()
@@ -49,18 +49,18 @@ func TestSessionRounds(t *testing.T) {
 		}
 		e.AdvanceClock(15 * time.Minute)
 		if report := e.Tick(); report.Found != 2 || report.Repaired != 2 || report.Drift[0].Kind != clerk.KindSession {
-			e.Errorf("the second round: %+v", report)
+			e.Errorf("the second pass: %+v", report)
 		}
 		if calls.Load() != 3 {
 			e.Errorf("%d calls for three active users", calls.Load())
 		}
-		e.AssertMirrorsClerk("user") // whose last sign-in the next walk brings
+		e.AssertMirrorsClerk("user") // the next walk brings its last sign-in
 	})
 }
 
-// A call reads the sessions of so many users; the round goes on with the next, also in another
-// process.
-func TestSessionRoundsAreBounded(t *testing.T) {
+// Each call of Tick reads the sessions of a bounded number of users. The next call continues, also in
+// another process.
+func TestSessionPassesAreBounded(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 130}, func(e *env) {
 		e.Backfill()
@@ -76,17 +76,17 @@ func TestSessionRoundsAreBounded(t *testing.T) {
 		}
 		walks, err := e.DB.Walks(e.Context())
 		if w := walks["session"]; err != nil || !w.Complete || w.Cursor != "" || w.Rows != 125 {
-			e.Errorf("kept: %+v, %v", w, err)
+			e.Errorf("stored: %+v, %v", w, err)
 		}
 		report := e.Walk(mirror.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindSession}})
 		if report.Found != 0 || report.Kinds[0].Rows != 125 || !report.Complete() || calls.Load() != 250 {
-			e.Errorf("a whole round: %+v, %d calls", report, calls.Load())
+			e.Errorf("a whole pass: %+v, %d calls", report, calls.Load())
 		}
 	})
 }
 
-// Clerk forgets sessions that are over: they stay as they are. One that should be usable is asked
-// for by id.
+// Clerk forgets sessions that are over: they stay as they are. A session that should be usable is read
+// by id.
 func TestForgottenSessions(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
@@ -124,7 +124,7 @@ func TestForgottenSessions(t *testing.T) {
 			e.Errorf("%+v, asked %v", report, asked)
 		}
 		if e.Hidden(over) || !e.Hidden(usable) {
-			e.Errorf("hidden: one that was over %v, one that seemed usable %v", e.Hidden(over), e.Hidden(usable))
+			e.Errorf("hidden: a session that was over %v, one that seemed usable %v", e.Hidden(over), e.Hidden(usable))
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// One change among many costs a sweep few calls.
+// One change among many users costs a sweep few calls.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 600}, func(e *env) {
@@ -29,8 +29,8 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// What waits in doubt is read by id, and what Clerk does not know goes once that was said twice, a
-// minute apart.
+// Objects in the verify queue are read by id. What Clerk does not have is hidden after two such
+// answers, a minute apart.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
@@ -48,13 +48,13 @@ func TestVerify(t *testing.T) {
 			e.AdvanceClock(35 * time.Second)
 		}
 		if left, err := e.DB.VerifyQueueOf(e.Context(), clerk.KindUser, clerk.TimeOf(e.Now().Add(time.Hour)), 10); len(left) != 0 || err != nil {
-			e.Errorf("still in doubt: %v, %v", left, err)
+			e.Errorf("still in the verify queue: %v, %v", left, err)
 		}
 		e.AssertMirrorsClerk()
 	})
 }
 
-// Only users who were changed since a time are read; who was deleted is not noticed by that.
+// Only users that changed since a time are read. Deletions are not noticed.
 func TestSince(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 600, Organizations: 3}, func(e *env) {
@@ -83,22 +83,22 @@ func TestSince(t *testing.T) {
 	})
 }
 
-// A change whose event comes a few seconds later is no drift, though a sweep stands between; one
-// whose event never comes is drift in the next sweep.
-func TestEventOnItsWayIsNoDrift(t *testing.T) {
+// A change whose event arrives a few seconds later is not drift, although a sweep sees it first. If its
+// event never arrives, it is drift in the next sweep.
+func TestChangeIsLeftToItsEvent(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 5}, func(e *env) {
 		e.Backfill()
 		users := e.FirstUsers(2)
 		e.Rename(users[0], "Ada")
-		e.AssertMirrorsClerk() // so that users' events are known to come
+		e.AssertMirrorsClerk() // so that events of users are known to arrive
 		e.LoseEvents()
 		e.Rename(users[0], "Augusta")
 		e.Rename(users[1], "Grace")
 		if report := e.Tick(); report.Found != 0 || e.firstName(store.Key{Kind: clerk.KindUser, ID: users[0]}) != "Ada" {
 			e.Errorf("a sweep right after the change: %+v", report)
 		}
-		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{ // as good as the event
+		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{ // has the effect of the event
 			Key: store.Key{Kind: clerk.KindUser, ID: users[0]}, Body: e.userAtClerk(users[0]), ObservedAt: clerk.TimeOf(e.Clerk.Now()),
 		}))
 		if report := e.Tick(); report.Found != 1 || report.Drift[0].ID != users[1] || report.Drift[0].Cause == mirror.CauseNotSubscribed {
@@ -108,9 +108,9 @@ func TestEventOnItsWayIsNoDrift(t *testing.T) {
 	})
 }
 
-// A user whose events are lost and who changes every few seconds is repaired by the second sweep,
-// though always young.
-func TestUserWhoNeverRestsIsRepaired(t *testing.T) {
+// A user whose events are lost and that changes every few seconds is repaired by the second sweep,
+// although its last change is always recent.
+func TestUserThatAlwaysChangesIsRepaired(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 5}, func(e *env) {
 		e.Backfill()
@@ -123,10 +123,10 @@ func TestUserWhoNeverRestsIsRepaired(t *testing.T) {
 		walks, err := e.DB.Walks(e.Context())
 		e.Must(err)
 		if swept, ago := walks["user"].SweptAt, e.Now().Add(-time.Minute); swept > clerk.TimeOf(ago.Add(-10*time.Second)) {
-			e.Errorf("swept at %s, though a change was left at %s", swept, ago)
+			e.Errorf("swept at %s, although a change was deferred at %s", swept, ago)
 		}
 		if name := e.firstName(user); name != "Ada" {
-			e.Errorf("the first sweep did not leave it: %s", name)
+			e.Errorf("the first sweep did not defer the change: %s", name)
 		}
 		e.Rename(user.ID, "Grace")
 		if report := e.Tick(); report.Repaired != 1 || e.firstName(user) != "Grace" {
@@ -135,7 +135,7 @@ func TestUserWhoNeverRestsIsRepaired(t *testing.T) {
 	})
 }
 
-// asTold is a user as Clerk has them.
+// userAtClerk returns a user as Clerk has it.
 func (e *env) userAtClerk(user string) clerk.Value {
 	e.Helper()
 	var body json.RawMessage

@@ -16,9 +16,9 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// A domain can't be read by id: two whole lists without it, ten minutes apart, hide it, and one
-// that has it begins anew.
-func TestDomainGoesOnceTwoListsLackIt(t *testing.T) {
+// A domain cannot be read by id: two whole lists without it, ten minutes apart, hide it, and one that
+// has it restarts the wait.
+func TestDomainIsHiddenOnceTwoListsLackIt(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10, Organizations: 1}, func(e *env) {
 		list, err := e.listIDs("/v1/organizations")
@@ -43,12 +43,12 @@ func TestDomainGoesOnceTwoListsLackIt(t *testing.T) {
 			}
 		}
 		if s, err := e.DB.RowMeta(e.Context(), store.Key{Kind: clerk.KindDomain, ID: domains[1]}); err != nil || s.Hidden {
-			e.Errorf("the other one: %+v, %v", s, err)
+			e.Errorf("the other domain: %+v, %v", s, err)
 		}
 	})
 }
 
-// listed are the ids of a list of Clerk's.
+// listIDs returns the ids of a list at Clerk.
 func (e *env) listIDs(path string) (ids []string, err error) {
 	var list struct{ Data []struct{ ID string } }
 	err = e.Clerk.Call(e.Context(), "GET", path+"?limit=500", nil, &list)
@@ -58,9 +58,8 @@ func (e *env) listIDs(path string) (ids []string, err error) {
 	return ids, err
 }
 
-// What was read before a backfill was ended, and changed until it is taken up again, is brought by
-// the next sweep.
-func TestSweepBringsWhatChangedWhileABackfillWasInterrupted(t *testing.T) {
+// Users that changed while a backfill was interrupted are repaired by the next sweep.
+func TestSweepAfterAnInterruptedBackfill(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 100}, func(e *env) {
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
@@ -79,7 +78,7 @@ func TestSweepBringsWhatChangedWhileABackfillWasInterrupted(t *testing.T) {
 		e.Clerk.Advance(10 * time.Minute)
 		var last []struct{ ID string }
 		e.Must(e.Clerk.Call(e.Context(), "GET", "/v1/users?limit=1&order_by=-created_at", nil, &last))
-		e.Rename(last[0].ID, "Byron") // the number of users is the same
+		e.Rename(last[0].ID, "Byron") // the number of users stays the same
 		e.Backfill()
 		_, err = e.Reconciler.Tick(e.Context())
 		e.Must(err)
@@ -87,7 +86,7 @@ func TestSweepBringsWhatChangedWhileABackfillWasInterrupted(t *testing.T) {
 	})
 }
 
-// An emptied page hides news from a sweep. The next one brings them.
+// An empty page hides changes from a sweep. The next sweep brings them.
 func TestSweepDoesNotTrustAnEmptyPage(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 60}, func(e *env) {
@@ -118,9 +117,8 @@ func TestSweepDoesNotTrustAnEmptyPage(t *testing.T) {
 	})
 }
 
-// A row that was hidden wrongly, by two false answers, is shown again by a walk that finds it
-// listed.
-func TestWalkBringsBackWhatWasHiddenWrongly(t *testing.T) {
+// A row that was wrongly hidden, because of two false answers, is shown again by a walk that finds it.
+func TestWalkShowsWronglyHiddenRow(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
 		e.Backfill()
@@ -138,7 +136,7 @@ func TestWalkBringsBackWhatWasHiddenWrongly(t *testing.T) {
 	})
 }
 
-// The key of another instance than that of the events reads nothing into the mirror.
+// With the secret key of another instance nothing is written.
 func TestKeyOfAnotherInstanceWritesNothing(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
@@ -158,8 +156,8 @@ func TestKeyOfAnotherInstanceWritesNothing(t *testing.T) {
 	})
 }
 
-// After a walk each row that anybody sees was compared, also where an event brought a membership of
-// a user who is deleted.
+// After a walk each visible row was compared, also if an event brought a membership of a deleted
+// user.
 func TestEveryRowIsVerifiedAfterAWalk(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10, Organizations: 1, NoChildEvents: true}, func(e *env) {
@@ -179,7 +177,7 @@ func TestEveryRowIsVerifiedAfterAWalk(t *testing.T) {
 	})
 }
 
-// An instance that has no users yet is swept like any other.
+// An instance without users is swept like any other.
 func TestSweepBringsTheFirstUser(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{}, func(e *env) {

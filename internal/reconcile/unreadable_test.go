@@ -12,9 +12,9 @@ import (
 	"github.com/clerksync/clerksync/internal/testkit"
 )
 
-// A read that Clerk refuses for good ends as a finding: it waits no longer, grants nothing, and
-// keeps the mirror from being in sync until Clerk tells the object.
-func TestReadThatCannotSucceedIsAFinding(t *testing.T) {
+// An object that Clerk keeps refusing becomes a finding: it no longer waits, grants nothing, and the
+// mirror is not in sync until Clerk returns the object.
+func TestUnreadableObjectIsAFinding(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
 		e.Backfill()
@@ -41,7 +41,7 @@ func TestReadThatCannotSucceedIsAFinding(t *testing.T) {
 			e.Errorf("after five refusals %d wait, %d are unreadable, backlog %+v, %v", waiting, unreadable, backlog, err)
 		}
 		if queued, err := e.DB.UserQueued(e.Context(), user.ID); err != nil || queued == 0 {
-			e.Errorf("it grants: queued %v, %v", queued, err)
+			e.Errorf("the row grants access: queued %v, %v", queued, err)
 		}
 		facts := e.facts()
 		if len(status.Assess(&facts)) == 0 {
@@ -51,12 +51,12 @@ func TestReadThatCannotSucceedIsAFinding(t *testing.T) {
 		e.AdvanceClock(time.Hour)
 		e.Tick()
 		if waiting, unreadable := figures(); waiting+unreadable != 0 || len(e.Suspects()) != 0 {
-			e.Errorf("Clerk told it: %d wait, %d are unreadable, %v", waiting, unreadable, e.Suspects())
+			e.Errorf("after Clerk returned it: %d wait, %d are unreadable, %v", waiting, unreadable, e.Suspects())
 		}
 	})
 }
 
-// Errors that are not Clerk's last word are no finding, however long they last.
+// Temporary errors are not a finding, however long they last.
 func TestOutageMakesNothingUnreadable(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
@@ -73,10 +73,10 @@ func TestOutageMakesNothingUnreadable(t *testing.T) {
 	})
 }
 
-// An organization was deleted, of which no event came, and a membership of it is in doubt. Its read
-// says that there is no such organization: the organization is asked for, and hides the membership.
-// The next walk is not waited for.
-func TestMembershipOfALostOrganizationDoesNotWait(t *testing.T) {
+// The event of a deleted organization was lost, and a membership of it is in the verify queue. The read
+// of the membership shows that the organization does not exist: the organization is read, and hides
+// the membership before the next walk.
+func TestMembershipOfADeletedOrganizationDoesNotWait(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 3, Organizations: 1, Memberships: 2}, func(e *env) {
 		e.Backfill()
@@ -94,7 +94,7 @@ func TestMembershipOfALostOrganizationDoesNotWait(t *testing.T) {
 	})
 }
 
-// An organization is deleted, then a role renamed: nothing is asked for, and nothing waits.
+// An organization is deleted, then a role renamed: nothing is read, and nothing waits.
 func TestRoleRenamedAfterItsOrganizationWasDeleted(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 3, Organizations: 1, Memberships: 2, NoChildEvents: true}, func(e *env) {

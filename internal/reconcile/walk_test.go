@@ -13,8 +13,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// What was there before any event is read; what is read again without drift writes nothing; a
-// deletion that no event told hides the row after a minute.
+// A backfill reads what exists without events. A walk without drift writes nothing. A deletion whose
+// event was lost hides the row after a minute.
 func TestBackfillAndWalk(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 3000, Organizations: 60, Memberships: 3000}, func(e *env) {
@@ -54,7 +54,7 @@ func TestBackfillAndWalk(t *testing.T) {
 		e.AssertMirrorsClerk()
 		walks, err := e.DB.Walks(e.Context())
 		if w := walks["user"]; err != nil || w.Found != 1 || w.Repaired != 1 || !w.Complete {
-			e.Errorf("kept: %+v, %v", w, err)
+			e.Errorf("stored: %+v, %v", w, err)
 		}
 		if drift, err := e.DB.Drift(e.Context(), mirror.DriftFilter{}); err != nil || len(drift.Items) != 1 || drift.Items[0].ID != user || !drift.Items[0].Repaired {
 			e.Errorf("drift: %+v, %v", drift, err)
@@ -62,16 +62,16 @@ func TestBackfillAndWalk(t *testing.T) {
 	})
 }
 
-// People sign up and join all the while: walks are whole nevertheless, and a lost deletion is
-// found.
-func TestWalkOfAnInstanceThatIsNeverStill(t *testing.T) {
+// Users sign up and join organizations all the time: walks are complete nevertheless, and a lost
+// deletion is found.
+func TestWalkOfAnInstanceThatAlwaysChanges(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 60, Organizations: 6, Memberships: 60}, func(e *env) {
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 		n := 0
 		busy := func(mirror.SyncProgress) {
 			n++
-			e.AdvanceClock(time.Millisecond) // what is created in one millisecond can not be told apart
+			e.AdvanceClock(time.Millisecond) // objects that are created in the same millisecond cannot be told apart
 			var user struct{ ID string }
 			e.Must(e.Clerk.Call(e.Context(), "POST", "/v1/users", map[string]any{"email_address": []string{fmt.Sprintf("new%d@example.com", n)}}, &user))
 			organizations, err := e.listIDs("/v1/organizations")
@@ -92,8 +92,8 @@ func TestWalkOfAnInstanceThatIsNeverStill(t *testing.T) {
 	})
 }
 
-// Lost events are repaired, whatever share of them is lost, also while the API fails.
-func TestLoss(t *testing.T) {
+// Lost events are repaired, however many are lost, also if the API fails.
+func TestLostEventsAreRepaired(t *testing.T) {
 	t.Parallel()
 	for _, loss := range []float64{0.1, 1} {
 		t.Run(fmt.Sprint(loss), func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestLoss(t *testing.T) {
 	}
 }
 
-// Pages that shift prove nothing, and nothing is taken for deleted by them.
+// Pages that shift prove nothing: no row is hidden because of them.
 func TestShiftedPagesDeleteNothing(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 200, Organizations: 40, Memberships: 300}, func(e *env) {
@@ -134,7 +134,7 @@ func TestShiftedPagesDeleteNothing(t *testing.T) {
 	})
 }
 
-func TestMassDeletionWantsAWord(t *testing.T) {
+func TestMassDeletionMustBeAllowed(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 100}, func(e *env) {
 		e.Backfill()

@@ -10,9 +10,9 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// What readiness goes by: when sweeps and whole walks began, by the database's clock where it has
-// one, and which lists Clerk refuses.
-func TestWhatVouches(t *testing.T) {
+// Readiness depends on when sweeps and whole walks began, by the database's clock if it has one, and on
+// which lists Clerk refuses.
+func TestStartOfSweepsAndWalksIsStored(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 5, Organizations: 1, Memberships: 3}, func(e *env) {
 		database := func() clerk.Time {
@@ -60,7 +60,7 @@ func TestWhatVouches(t *testing.T) {
 		walks, err = e.DB.Walks(e.Context())
 		e.Must(err)
 		if w := walks[string(clerk.KindMembership)]; w.Refused || !w.Complete || w.CompleteAt < after {
-			e.Errorf("a list that Clerk refuses no more: %+v", w)
+			e.Errorf("a list that Clerk no longer refuses: %+v", w)
 		}
 	})
 }

@@ -14,12 +14,11 @@ import (
 	"github.com/clerksync/clerksync/internal/viewreader"
 )
 
-// This file searches for counterexamples to the promise of docs/proof.md: whenever the mirror says
-// that it is in sync by a walk that began at T, every change that was made at Clerk before T is in
-// it, and so is every change whose event was acknowledged. It is checked after every step of every
-// history.
+// This file searches for counterexamples to the promise of docs/proof.md: if the mirror claims to be in
+// sync by a walk that began at T, it has every change that was made at Clerk before T, and every change
+// whose event was acknowledged. That is checked after every step of every history.
 
-// claims checks what the mirror says of itself now.
+// claims checks what the mirror claims now.
 func (s *side) claims(when string) {
 	facts, err := status.Read(s.ctx, s.db, schedule.Schedule{}, clerk.TimeOf(time.Now()), 0)
 	must(s.T, err)
@@ -42,15 +41,15 @@ func (s *side) claims(when string) {
 	}
 }
 
-// denied reports whether a replica of Clerk's that lagged may have kept a new object from the walk:
-// of that nothing tells.
+// denied reports whether a lagging replica may have hidden a new object from the walk, which cannot be
+// noticed.
 func (s *side) denied(key string, proven time.Time) bool {
 	_, id, _ := strings.Cut(key, " ")
 	first, lied := s.wire.lies[id]
 	return lied && first.After(proven.Add(-time.Minute))
 }
 
-// edit changes a column by hand, as anyone with access to the database may do.
+// edit changes a column by hand, as anyone with access to the database can.
 func (s *side) edit(n int) {
 	edits := []struct{ name, set string }{
 		{"user", "email = 'mallory@example.com'"},
@@ -74,7 +73,7 @@ func (s *side) edit(n int) {
 	s.edited[e.name+" "+id] = time.Now()
 }
 
-// serializer is what the connections of SQLite can do.
+// serializer is what connections of SQLite implement.
 type serializer interface {
 	Serialize() ([]byte, error)
 	Deserialize([]byte) error
@@ -85,11 +84,11 @@ type backup struct {
 	content  []byte
 	promised []string
 	gone     map[string]bool
-	orderly  bool // taken after an orderly end, so that only its age tells that it is a copy
+	orderly  bool // taken after an orderly end, so that only its age shows that it is a copy
 	at       time.Time
 }
 
-// back takes a copy of the database, now or after an orderly end of the process.
+// back takes a copy of the database, now or after the process ended.
 func (s *side) back(orderly bool) {
 	if s.name != "sqlite" {
 		return
@@ -111,9 +110,8 @@ func (s *side) back(orderly bool) {
 	s.copy = b
 }
 
-// restore puts the last copy in the place of the database. One that was taken after an orderly end
-// shows only by its age that it is a copy: it is restored when that is beyond what an orderly
-// restart may take.
+// restore replaces the database by the last copy. Only its age shows that a copy of an ended process is
+// one, so it is restored when it is older than an orderly restart may take.
 func (s *side) restore() {
 	b := s.copy
 	if b == nil {

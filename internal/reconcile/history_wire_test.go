@@ -13,35 +13,35 @@ import (
 	"pgregory.net/rapid"
 )
 
-// wire carries requests to an emulated Backend API, and lets happen what a script says.
+// wire is a transport to an emulated Backend API, with the faults of a script.
 type wire struct {
 	*side
 	page   int
 	script []cue
 	cancel context.CancelFunc
-	// lies are objects that were denied, and since when: replicas lag less than a minute, so that
-	// two denials a minute apart are no lie.
+	// lies are objects that were reported as missing, and since when. Replicas lag less than a
+	// minute, so two such answers a minute apart are true.
 	lies map[string]time.Time
 }
 
-// cue is what happens with one request.
+// cue is what happens to one request.
 type cue struct {
-	what string
-	deed deed
-	n    int
+	what   string
+	change change
+	n      int
 }
 
 func drawScript(t *rapid.T) []cue {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) cue {
 		return cue{rapid.SampledFrom([]string{
-			"well", "well", "well", "well", "deed", "deed", "deed after", "deliver", "deliver", "pause", "429", "500", "cut", "nothing", "lag", "lag", "short", "end", "refuse", "undated",
-		}).Draw(t, "cue"), drawDeed(t), rapid.IntRange(0, 30).Draw(t, "n")}
+			"well", "well", "well", "well", "change", "change", "change after", "deliver", "deliver", "pause", "429", "500", "cut", "nothing", "lag", "lag", "short", "end", "refuse", "undated",
+		}).Draw(t, "cue"), drawChange(t), rapid.IntRange(0, 30).Draw(t, "n")}
 	}), 0, 16).Draw(t, "script")
 }
 
 func (w *wire) hear(script []cue, cancel context.CancelFunc) { w.script, w.cancel = script, cancel }
 
-// RoundTrip answers one request.
+// RoundTrip implements [http.RoundTripper].
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	var c cue
 	if len(w.script) > 0 {
@@ -58,8 +58,8 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "refuse":
 		recorder.Header().Set("Clerk-Api-Version", "2026-05-12")
 		return w.fail(r, recorder, []int{http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity}[c.n%3]), nil
-	case "deed":
-		w.do(c.deed)
+	case "change":
+		w.do(c.change)
 	case "deliver":
 		w.deliver(c.n, false)
 	case "pause":
@@ -70,8 +70,8 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	received := r.Clone(r.Context())
 	received.Body = http.NoBody
 	w.clerk.ServeHTTP(recorder, received)
-	if c.what == "deed after" { // Date is from after the rows were read
-		w.do(c.deed)
+	if c.what == "change after" { // Date is later than the read of the rows
+		w.do(c.change)
 		w.deliver(c.n, false)
 		time.Sleep(time.Duration(c.n) * 50 * time.Millisecond)
 	}
@@ -101,8 +101,8 @@ func (w *wire) fail(r *http.Request, recorder *httptest.ResponseRecorder, status
 	return res
 }
 
-// alter makes an answer that Clerk should not give: a list without its rows or its last one, or as
-// a replica has it that lacks an object.
+// alter makes a wrong answer: a list without rows or without its last one, or that of a replica that
+// lacks an object.
 func (w *wire) alter(res *http.Response, c cue, body []byte) []byte {
 	var list struct {
 		Data  []map[string]any `json:"data"`
@@ -137,7 +137,7 @@ func (w *wire) alter(res *http.Response, c cue, body []byte) []byte {
 	return encode(list)
 }
 
-// lie tells whether an object may be denied.
+// lie reports whether an object may be reported as missing.
 func (w *wire) lie(id string) bool {
 	first, known := w.lies[id]
 	if !known {
@@ -155,7 +155,7 @@ func single(body []byte) (id string, found bool) {
 	return o.ID, json.Unmarshal(body, &o) == nil && o.ID != "" && !strings.Contains(o.ID, " ") && o.Total == nil
 }
 
-// encode is for answers that the wire alters.
+// encode encodes altered answers.
 func encode(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {

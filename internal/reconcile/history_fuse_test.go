@@ -16,15 +16,15 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// errKilled is what a process gets that is dead, which nobody sees.
+// errKilled is the error of all statements of a killed process.
 var errKilled = errors.New("killed")
 
-// fuse kills a process at one of its statements: what was not committed is lost, and nothing is
-// done from then on.
+// fuse kills a process at one of its statements: what was not committed is lost, and all later
+// statements fail.
 type fuse struct {
 	mu    sync.Mutex
-	left  int  // statements until then; negative: never
-	after bool // if that is a COMMIT, it is carried out, but not heard of
+	left  int  // statements until then; negative means never
+	after bool // if that is a COMMIT, it succeeds, but the process does not learn that
 	dead  bool
 }
 
@@ -51,7 +51,7 @@ func (f *fuse) burn() (err error, after bool) { //nolint:revive // the error is 
 	return nil, false
 }
 
-// blown tells whether the process is dead, and puts in a new fuse.
+// blown reports whether the process was killed, and resets the fuse.
 func (f *fuse) blown() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -60,9 +60,9 @@ func (f *fuse) blown() bool {
 	return dead
 }
 
-// openWithFuse opens a database as packages sqlite and postgres do: a dsn of Postgres, or "" for
-// SQLite in memory, which may be a copy of another one. The clock of Postgres is that of the
-// bubble.
+// openWithFuse opens a database as packages sqlite and postgres do: the URL of a Postgres database, or
+// "" for SQLite in memory, which may be a copy of another database. The clock of Postgres is
+// synctest's.
 func openWithFuse(dsn string, content []byte) (*store.DB, *sql.DB, *fuse, error) {
 	f := &fuse{left: -1}
 	if dsn != "" {
@@ -83,10 +83,10 @@ func openWithFuse(dsn string, content []byte) (*store.DB, *sql.DB, *fuse, error)
 	return store.Open(store.SQLite, db, db), db, f, nil
 }
 
-// memory is the SQLite database that lives as long as its only connection.
+// memory is an SQLite database that exists as long as its only connection.
 type memory struct {
 	driver  driver.Driver
-	content []byte // nil: empty
+	content []byte // nil means empty
 }
 
 func (m memory) Connect(context.Context) (driver.Conn, error) {
@@ -108,7 +108,7 @@ func (c fusedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &fusedConn{conn, c.fuse}, err
 }
 
-// realClock is how Postgres is asked for its clock.
+// realClock is the expression for the clock of Postgres.
 const realClock = "clock_timestamp()"
 
 type fusedConn struct {
@@ -146,7 +146,7 @@ func (c *fusedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx,
 	return &fusedTx{tx, c.fuse}, err
 }
 
-// CheckNamedValue lets pgx have its arrays.
+// CheckNamedValue passes arrays on to pgx.
 func (c *fusedConn) CheckNamedValue(v *driver.NamedValue) error {
 	if checker, ok := c.Conn.(driver.NamedValueChecker); ok {
 		return checker.CheckNamedValue(v)
@@ -178,7 +178,7 @@ type fusedTx struct {
 	fuse *fuse
 }
 
-// Commit of the dead is a rollback, as the database does when the connection is gone.
+// Commit of a killed process is a rollback, as if the connection were lost.
 func (t *fusedTx) Commit() error {
 	err, after := t.fuse.burn()
 	switch {

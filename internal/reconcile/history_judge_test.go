@@ -12,7 +12,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// last delivers all that waits, in any order.
+// last delivers all waiting events, in any order.
 func (s *side) last() {
 	for len(s.waiting) > 0 {
 		s.deliver(s.chance.IntN(len(s.waiting)), false)
@@ -22,9 +22,9 @@ func (s *side) last() {
 	}
 }
 
-// judge reconciles once, and demands that all is as at Clerk. What comes after that changes nothing
-// if nothing was lost. (If the deletion of an object was lost that no reconcile ever saw, an older
-// event brings it until the next one.)
+// judge reconciles once, and requires that the mirror equals Clerk. If nothing was lost, later events
+// change nothing. (If the event of a deletion was lost, and no reconcile ever read the object, an
+// older event brings it until the next reconcile.)
 func (s *side) judge() {
 	s.swept()
 	for _, when := range []string{"after one reconcile", "after a second one, in which nothing is left to repair"} {
@@ -43,7 +43,7 @@ func (s *side) judge() {
 		}
 		if when != "after one reconcile" {
 			for _, d := range report.Drift {
-				if d.Kind != clerk.KindDomain && d.Kind != clerk.KindSession { // whose doubts may come with the last events
+				if d.Kind != clerk.KindDomain && d.Kind != clerk.KindSession { // which the last events may queue
 					s.Fatalf("%s: the first reconcile left %+v", s.name, d)
 				}
 			}
@@ -58,8 +58,8 @@ func (s *side) judge() {
 	}
 }
 
-// swept demands that a sweep brings what was changed of users, whatever was lost, once all users
-// were read.
+// swept requires that a sweep brings all changes of users, whatever was lost, once all users were
+// read.
 func (s *side) swept() {
 	walks, err := s.db.Walks(s.ctx)
 	must(s.T, err)
@@ -80,12 +80,12 @@ func (s *side) swept() {
 	}
 	for _, u := range users {
 		if at, _ := strconv.ParseInt(have[u.ID], 10, 64); at < u.At {
-			s.Fatalf("%s: %s was changed at %d, and the sweep left it at %d", s.name, u.ID, u.At, at)
+			s.Fatalf("%s: %s changed at %d, and after the sweep it is of %d", s.name, u.ID, u.At, at)
 		}
 	}
 }
 
-// fresh is what a mirror has that was made now, of one reading of everything.
+// fresh returns the rows of a new mirror after one backfill.
 func (s *side) fresh() string {
 	fresh := newSide(s.history, "", 500)
 	defer fresh.db.Close()
@@ -96,15 +96,14 @@ func (s *side) fresh() string {
 	return fresh.rows()
 }
 
-// equal compares the live views with Clerk, and the rows with those of a mirror that was made of
-// nothing else.
+// equal compares the live views with Clerk, and the rows with those of a new mirror.
 func (s *side) equal(when, fresh string) {
 	reader := maps.Clone(s.views)
 	delete(reader, "session")
-	delete(reader, "role") // of which the emulator leaves out those that were there from the start; rows below has them
+	delete(reader, "role") // the emulator leaves out seeded ones; rows below has them
 	delete(reader, "subscription")
 	if strings.HasPrefix(when, "after one") {
-		delete(reader, "domain") // which a second walk has to miss, too
+		delete(reader, "domain") // which a second walk must lack too
 	}
 	differences, err := s.clerk.Differences(s.ctx, reader)
 	must(s.T, err)
@@ -132,7 +131,7 @@ func tables() map[string]clerk.Kind {
 	}
 }
 
-// rows are the rows of the live views: ids, versions, and digests of the stable projection.
+// rows returns the rows of the live views: ids, versions, and digests of the stable projection.
 func (s *side) rows() string {
 	var lines []string
 	for name := range tables() {
@@ -157,7 +156,7 @@ func (s *side) query(name, text string) (lines []string) {
 	return lines
 }
 
-// sane demands what holds at every moment: nothing that Clerk has is hidden, and nothing that it
+// sane checks what must hold at every moment: nothing that Clerk has is hidden, and nothing that it
 // deleted comes back.
 func (s *side) sane() {
 	for name, kind := range tables() {
@@ -167,7 +166,7 @@ func (s *side) sane() {
 			id := strings.Fields(line)[1]
 			hidden[id] = true
 			if slices.Contains(ids, id) {
-				s.Fatalf("%s: %s is hidden and lives at Clerk", s.name, line)
+				s.Fatalf("%s: %s is hidden and exists at Clerk", s.name, line)
 			}
 			s.gone[id] = true
 		}
@@ -179,7 +178,7 @@ func (s *side) sane() {
 	}
 }
 
-// kindOf tells the kind by the prefix of an id.
+// kindOf returns the kind of an id by its prefix.
 func kindOf(id string) string {
 	prefix := id[:strings.LastIndex(id, "_")]
 	return map[string]string{
