@@ -37,8 +37,8 @@ func newCaller(c access.Caller) *Caller {
 	return caller
 }
 
-// Denial is why a request is not served. No field quotes the token. Err, which is for the log, may name what is stored.
-type Denial struct {
+// DeniedError is why a request is not served. No field quotes the token. Err, which is for the log, may name what is stored.
+type DeniedError struct {
 	Status   int    // 401: the caller is not known, or no longer; 403: known, and not allowed; 503: it cannot be decided now
 	Code     string // stable, see docs/http-api.md
 	Reason   string // of some codes
@@ -50,16 +50,16 @@ type Denial struct {
 }
 
 // Error returns the code, the reason and the cause.
-func (d *Denial) Error() string { return (*access.Denial)(d).Error() }
+func (d *DeniedError) Error() string { return (*access.Denial)(d).Error() }
 
 // Unwrap returns the cause.
-func (d *Denial) Unwrap() error { return d.Err }
+func (d *DeniedError) Unwrap() error { return d.Err }
 
 // Header returns the headers of the answer: how to authenticate, when to ask again, and which feature or plan is missing
 // and where to get it.
-func (d *Denial) Header() http.Header { return (*access.Denial)(d).Header() }
+func (d *DeniedError) Header() http.Header { return (*access.Denial)(d).Header() }
 
-// Codes of a [Denial]. Package auth has more.
+// Codes of a [DeniedError]. Package auth has more.
 const (
 	CodeUserNotRegistered    = live.CodeNotRegistered
 	CodeUserInactive         = live.CodeInactive
@@ -71,10 +71,10 @@ const (
 )
 
 // Authorize returns who makes a request, if the token is valid, nothing stored refuses the caller, and the rule allows the
-// request. A nil rule allows every caller who is signed in. Every error is a [*Denial].
+// request. A nil rule allows every caller who is signed in. Every error is a [*DeniedError].
 //
 // What is stored denies at once in this process, and within a second in others. It grants more than the token says only
-// where it is proven; see Config.Unready.
+// where it is proven; see Config.StalePolicy.
 func (m *Mirror) Authorize(r *http.Request, rule auth.Rule) (*Caller, error) {
 	caller, err := m.gate.Authorize(r, rule)
 	if err != nil {
@@ -86,22 +86,22 @@ func (m *Mirror) Authorize(r *http.Request, rule auth.Rule) (*Caller, error) {
 // publicError turns a denial into the type that callers know.
 func publicError(err error) error {
 	if d, ok := access.AsDenial(err); ok {
-		return (*Denial)(d)
+		return (*DeniedError)(d)
 	}
 	return err
 }
 
 // problem is how an error of Authorize is answered over HTTP.
 func problem(err error) error {
-	if d, ok := errors.AsType[*Denial](err); ok {
+	if d, ok := errors.AsType[*DeniedError](err); ok {
 		return (*access.Denial)(d).Problem()
 	}
 	return err
 }
 
-// Question asks why a caller is allowed or denied: the caller of a token, or a user in an organization as if just signed in,
+// ExplainRequest asks why a caller is allowed or denied: the caller of a token, or a user in an organization as if just signed in,
 // with a token that says nothing more.
-type Question struct {
+type ExplainRequest struct {
 	Token               string    // verified as for any request, and not kept
 	ClerkUserID         string    // where there is no token
 	ClerkSessionID      string    // optional
@@ -109,19 +109,24 @@ type Question struct {
 	Rule                auth.Rule // nil: is the caller signed in at all?
 }
 
-// Explanation answers a [Question]: every condition, the facts that it looked at, and where those came from. It is for
+// Explanation answers a [ExplainRequest]: every condition, the facts that it looked at, and where those came from. It is for
 // operators: it names what is stored.
 type Explanation struct {
 	Allowed     bool             `json:"allowed"`
 	Code        string           `json:"code,omitempty"`   // of the refusal
 	Reason      string           `json:"reason,omitempty"` // of the refusal
 	ClerkUserID string           `json:"clerk_user_id,omitempty"`
-	Unready     string           `json:"unready"`    // what unproven facts may grant: ask, allow or deny
+	StalePolicy StalePolicy      `json:"unready"`    // what unproven facts may grant
 	Conditions  []auth.Condition `json:"conditions"` // in the order in which they are checked
 }
 
 // Explain returns why a caller is allowed or denied. It changes nothing and sends no request to Clerk.
-func (m *Mirror) Explain(ctx context.Context, q Question) (*Explanation, error) {
+func (m *Mirror) Explain(ctx context.Context, q ExplainRequest) (*Explanation, error) {
 	x, err := m.gate.Explain(ctx, access.Question(q))
-	return (*Explanation)(x), publicError(err)
+	if err != nil {
+		return nil, publicError(err)
+	}
+	return &Explanation{
+		Allowed: x.Allowed, Code: x.Code, Reason: x.Reason, ClerkUserID: x.ClerkUserID, StalePolicy: StalePolicy(x.Unready), Conditions: x.Conditions,
+	}, nil
 }

@@ -68,30 +68,30 @@ type Config struct {
 	// PublishableKey (pk_…) names the instance's session cookie where several instances share a host.
 	PublishableKey string
 
-	// Unready says what stored roles, permissions and plans may grant while the mirror is not proven to be complete and fresh
-	// (see ReadyWithin), or the row is in doubt; of plans nothing but a read proves that.
-	// UnreadyAsk reads the one object from Clerk, within the budget, and else refuses; UnreadyAllow trusts the mirror;
-	// UnreadyDeny refuses. Empty is UnreadyAsk with a SecretKey and UnreadyAllow without: then there is nobody to ask.
-	// Denying is no question of that: a stored fact always denies.
-	Unready string
-	// ReadyWithin is how long a comparison of all users' changes with Clerk, which Run does each minute, lets their stored
-	// roles grant; 0 means 5 minutes, less than 0 never. What a lost event would have told grants for that long at most.
-	ReadyWithin time.Duration
-	// ReadyWalkWithin is the same for the permissions of organization roles, which only walks of everything compare; 0 means
-	// 26 hours, less than 0 never. A walk that is overdue by the schedule (WalkMinPause, WalkMaxPause) grants nothing even
-	// earlier. It may be long: the token, a minute old at most, proves the membership and the role itself, and the mirror
-	// adds only what the role may do.
-	ReadyWalkWithin time.Duration
-	// JITOff answers 401 for users who are not mirrored yet, instead of reading them once from Clerk.
-	JITOff bool
+	// StalePolicy decides what stored roles, permissions and plans may grant while they are not proven: while the mirror was
+	// not compared with Clerk recently enough (see RoleMaxStale and PermissionMaxStale), or the row waits to be read again. Of
+	// plans only a read proves that. Empty is StaleAskClerk with a SecretKey, and StaleTrust without. This only limits
+	// granting: a stored fact that denies always denies.
+	StalePolicy StalePolicy
+	// RoleMaxStale is for how long after a comparison of the changes of all users with Clerk, which Run makes each minute, their
+	// stored roles grant. 0 means 5 minutes, a negative value never. A change whose event was lost may still grant for that
+	// long.
+	RoleMaxStale time.Duration
+	// PermissionMaxStale is the same for the permissions of organization roles, which only walks of everything compare. 0
+	// means 26 hours, a negative value never. A walk that is overdue by the schedule (WalkMinPause, WalkMaxPause) ends it
+	// earlier. It may be long: the token, which is a minute old at most, proves the membership and the role, and the mirror
+	// only adds what the role may do.
+	PermissionMaxStale time.Duration
+	// DisableOnDemandUsers answers 401 for users who are not mirrored yet, instead of reading them once from Clerk.
+	DisableOnDemandUsers bool
 	// APIBudget is the share of Clerk's rate limit that reads may use, above 0 and up to 1; 0 means 0.2.
 	APIBudget float64
 	// APILimit is how many requests in ten seconds Clerk allows the instance; 0 means 1000 with a live key and 100 with a test key.
 	APILimit int
-	// BackfillOff leaves it to Sync().Backfill to read at first what Clerk has, instead of Run.
-	BackfillOff bool
-	// ReconcileOff leaves it to Sync().Reconcile to repair what events did not tell, instead of Run.
-	ReconcileOff bool
+	// DisableBackfill keeps Run from reading everything that Clerk has at first. Sync().Backfill does it.
+	DisableBackfill bool
+	// DisableReconcile keeps Run from repairing what no event announced. Sync().Reconcile does it.
+	DisableReconcile bool
 	// WalkMinPause and WalkMaxPause bound how long Run pauses between two comparisons of everything with Clerk. The pause is
 	// 20 times as long as the last comparison took; 0 means 10 minutes and 24 hours.
 	WalkMinPause, WalkMaxPause time.Duration
@@ -125,18 +125,27 @@ type Config struct {
 	TracerProvider trace.TracerProvider
 	// Logger gets warnings and errors; nil is silence.
 	Logger *slog.Logger
-	// Now is the clock, for tests; nil is time.Now.
+	// Test has hooks for tests. Leave it empty in production.
+	Test TestConfig
+}
+
+// TestConfig replaces clocks, for tests.
+type TestConfig struct {
+	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Sleep is how a reconcile waits for the minute after which a deletion is confirmed, for tests: what it is told to wait
-	// counts as passed for the reconcile and its status alone. nil waits.
+	// Sleep is how a reconcile waits for the minute after which it confirms a deletion; nil waits. The time that it is asked
+	// to wait counts as passed for the reconcile and for its status alone.
 	Sleep func(context.Context, time.Duration) error
 }
 
-// What Config.Unready may be.
+// StalePolicy is what unproven stored facts may grant; see [Config].
+type StalePolicy string
+
+// The policies.
 const (
-	UnreadyAsk   = access.Ask
-	UnreadyAllow = access.Allow
-	UnreadyDeny  = access.Deny
+	StaleAskClerk StalePolicy = access.Ask   // reads the one object from Clerk, within the budget, and denies where that fails
+	StaleTrust    StalePolicy = access.Allow // grants as if they were proven
+	StaleDeny     StalePolicy = access.Deny  // grants nothing
 )
 
 // EraseAtOnce is the Config.EraseAfter that holds nothing back.
@@ -147,9 +156,9 @@ const (
 	defaultEraseAfter       = 30 * 24 * time.Hour
 	defaultChangesRetention = 30 * 24 * time.Hour
 	// five sweeps may fail before roles are asked for one by one
-	defaultReadyWithin = 5 * time.Minute
+	defaultRoleMaxStale = 5 * time.Minute
 	// the longest pause between walks is a day by default; two hours are for a walk to end
-	defaultReadyWalkWithin = 26 * time.Hour
+	defaultPermissionMaxStale = 26 * time.Hour
 )
 
 // DefaultRoles is the ladder used when Config.Roles is nil, lowest first.
@@ -170,8 +179,8 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.Now == nil {
-		c.Now = time.Now
+	if c.Test.Now == nil {
+		c.Test.Now = time.Now
 	}
 	if c.MeterProvider == nil {
 		c.MeterProvider = metricnoop.NewMeterProvider()
@@ -179,14 +188,14 @@ func (c Config) withDefaults() Config {
 	if c.TracerProvider == nil {
 		c.TracerProvider = tracenoop.NewTracerProvider()
 	}
-	if c.Unready == "" {
-		c.Unready = UnreadyAllow
+	if c.StalePolicy == "" {
+		c.StalePolicy = StaleTrust
 		if c.SecretKey != "" {
-			c.Unready = UnreadyAsk
+			c.StalePolicy = StaleAskClerk
 		}
 	}
-	c.ReadyWithin = cmp.Or(c.ReadyWithin, defaultReadyWithin)
-	c.ReadyWalkWithin = cmp.Or(c.ReadyWalkWithin, defaultReadyWalkWithin)
+	c.RoleMaxStale = cmp.Or(c.RoleMaxStale, defaultRoleMaxStale)
+	c.PermissionMaxStale = cmp.Or(c.PermissionMaxStale, defaultPermissionMaxStale)
 	c.AuditRetention = cmp.Or(c.AuditRetention, defaultRetention)
 	c.InboxRetention = cmp.Or(c.InboxRetention, defaultRetention)
 	c.ChangesRetention = cmp.Or(c.ChangesRetention, defaultChangesRetention)
@@ -199,17 +208,17 @@ func (m *Mirror) build() error {
 	var faults []error
 	if len(m.config.WebhookSecrets) > 0 {
 		v, err := webhook.NewVerifier(webhook.Config{
-			Secrets: m.config.WebhookSecrets, Scheme: m.config.WebhookScheme, Now: m.config.Now,
+			Secrets: m.config.WebhookSecrets, Scheme: m.config.WebhookScheme, Now: m.config.Test.Now,
 		})
 		if err != nil {
 			faults = append(faults, err)
 		}
 		m.webhooks = v
 	}
-	switch m.config.Unready {
-	case UnreadyAsk, UnreadyAllow, UnreadyDeny:
+	switch m.config.StalePolicy {
+	case StaleAskClerk, StaleTrust, StaleDeny:
 	default:
-		faults = append(faults, fmt.Errorf("unready is %q: it is ask, allow or deny", m.config.Unready))
+		faults = append(faults, fmt.Errorf("the stale policy is %q: use ask, allow or deny", m.config.StalePolicy))
 	}
 	redaction, err := m.config.checkSettings()
 	if err != nil {
@@ -223,7 +232,7 @@ func (m *Mirror) build() error {
 	if keys != nil {
 		m.tokens, err = auth.NewVerifier(auth.Config{
 			Keys: keys, Algorithm: m.config.JWTAlgorithm, Issuer: m.config.Issuer, AuthorizedParties: m.config.AuthorizedParties,
-			Audience: m.config.Audience, Now: m.config.Now, Leeway: m.config.ClockLeeway,
+			Audience: m.config.Audience, Now: m.config.Test.Now, Leeway: m.config.ClockLeeway,
 			DangerouslyAllowMissingAuthorizedParty: m.config.DangerouslyAllowMissingAuthorizedParty,
 		})
 		if err != nil {
@@ -237,7 +246,7 @@ func (m *Mirror) build() error {
 func (m *Mirror) newInstance() (keys auth.KeySet, err error) {
 	c := m.config
 	m.instance, keys, err = instance.New(instance.Config{
-		DB: m.db, ID: c.InstanceID, SecretKeyTried: m.noteSecretKey, Now: c.Now, Logger: c.Logger,
+		DB: m.db, ID: c.InstanceID, SecretKeyTried: m.noteSecretKey, Now: c.Test.Now, Logger: c.Logger,
 		Keys: instance.KeyConfig{
 			Algorithm: c.JWTAlgorithm, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL, SecretKey: c.SecretKey, APIURL: c.APIURL, FrontendAPI: c.FrontendAPI,
 		},

@@ -232,7 +232,7 @@ func (m *Mirror) checkFreshness(ctx context.Context) []mirror.Finding {
 	if m.reconciler == nil {
 		return nil
 	}
-	facts, err := m.syncFacts(ctx, clerk.TimeOf(m.config.Now()))
+	facts, err := m.syncFacts(ctx, clerk.TimeOf(m.config.Test.Now()))
 	if err != nil {
 		return []mirror.Finding{unreadable(err)}
 	}

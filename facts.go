@@ -77,7 +77,7 @@ func (m *Mirror) readFacts(ctx context.Context) *facts {
 
 // completeFacts adds what needs no database.
 func (m *Mirror) completeFacts(f *facts) {
-	f.now, f.config, f.production = m.config.Now(), &m.config, m.production()
+	f.now, f.config, f.production = m.config.Test.Now(), &m.config, m.production()
 	f.settings = m.db.Settings()
 	f.engine, f.durable, f.database = m.db.Engine(), !m.db.NonDurable(), m.db.String()
 	f.takesWebhooks, f.readsClerk, f.instances = m.webhooks != nil, m.reconciler != nil, m.instance.AllowedInstances()
@@ -100,7 +100,7 @@ func (m *Mirror) readStored(ctx context.Context, head store.Head) (*storedFacts,
 	s := &storedFacts{head: head}
 	for _, read := range []func() error{
 		func() (err error) { s.born, err = m.db.CreatedAt(ctx); return err },
-		func() (err error) { s.clock, err = m.db.Clock(ctx, clerk.TimeOf(m.config.Now())); return err },
+		func() (err error) { s.clock, err = m.db.Clock(ctx, clerk.TimeOf(m.config.Test.Now())); return err },
 		func() (err error) { s.deliveries, err = m.db.CountNotApplied(ctx); return err },
 		func() (err error) { s.lastDead, err = m.db.LastDeadLetter(ctx); return err },
 		func() (err error) { s.walks, err = m.db.Walks(ctx); return err },
@@ -125,7 +125,7 @@ func (m *Mirror) unheard(ctx context.Context) (kinds []clerk.Kind, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if at == 0 || m.config.Now().Sub(at.Time()) > unheardFor {
+		if at == 0 || m.config.Test.Now().Sub(at.Time()) > unheardFor {
 			continue
 		}
 		heard, err := m.db.EventSeen(ctx, kind.EventPrefix())

@@ -106,7 +106,7 @@ func TestHangingPostgresIsRefusedInMilliseconds(t *testing.T) {
 	}
 	logs := &testenv.Logs{}
 	config := c.Config()
-	config.Unready, config.Logger = clerksync.UnreadyAllow, logs.Logger()
+	config.StalePolicy, config.Logger = clerksync.StaleTrust, logs.Logger()
 	m, err := clerksync.New(t.Context(), driver.NewHandle(db), config)
 	if err != nil {
 		t.Fatal(err)

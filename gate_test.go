@@ -30,7 +30,7 @@ type gate struct {
 
 func newGate(t *testing.T, change func(*clerksync.Config)) *gate {
 	t.Helper()
-	g := openGate(t, clerktest.New(t), func(c *clerksync.Config) { c.Unready = clerksync.UnreadyAllow }, change)
+	g := openGate(t, clerktest.New(t), func(c *clerksync.Config) { c.StalePolicy = clerksync.StaleTrust }, change)
 	g.clerk.SendTo(g.m.WebhookHandler())
 	return g
 }
@@ -316,10 +316,10 @@ func TestRefusalsTellTheClientWhatToDo(t *testing.T) {
 // Item A7: what nothing proves grants nothing, unless the operator says so by name.
 func TestUnprovenRolesGrantAsConfigured(t *testing.T) {
 	t.Parallel()
-	for unready, want := range map[string]int{clerksync.UnreadyAllow: 200, clerksync.UnreadyDeny: 403} {
-		t.Run(unready, func(t *testing.T) {
+	for unready, want := range map[clerksync.StalePolicy]int{clerksync.StaleTrust: 200, clerksync.StaleDeny: 403} {
+		t.Run(string(unready), func(t *testing.T) {
 			t.Parallel()
-			g := newGate(t, func(c *clerksync.Config) { c.Unready = unready })
+			g := newGate(t, func(c *clerksync.Config) { c.StalePolicy = unready })
 			user := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 			token := g.clerk.Token(user)
 			g.clerk.Settle()
@@ -328,7 +328,7 @@ func TestUnprovenRolesGrantAsConfigured(t *testing.T) {
 			}
 			g.passes(token, nil)
 			warned := strings.Contains(health(t, g.m), "mirror_unproven")
-			if warned != (unready == clerksync.UnreadyAllow) {
+			if warned != (unready == clerksync.StaleTrust) {
 				t.Errorf("warned: %v", warned)
 			}
 		})
@@ -337,7 +337,7 @@ func TestUnprovenRolesGrantAsConfigured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{Unready: "maybe"}); err == nil {
+	if _, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{StalePolicy: "maybe"}); err == nil {
 		t.Error("a policy unheard of was taken")
 	}
 }
@@ -457,7 +457,7 @@ func TestDenialIsTyped(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil)
 	_, err := g.m.Authorize(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), nil)
-	var d *clerksync.Denial
+	var d *clerksync.DeniedError
 	if !errors.As(err, &d) || d.Status != http.StatusUnauthorized || d.Code != auth.CodeAuthenticationRequired {
 		t.Errorf("%v", err)
 	}

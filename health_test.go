@@ -134,7 +134,7 @@ func TestYoungMirrorDoesNotComplainOfSilence(t *testing.T) {
 			t.Fatal(err)
 		}
 		m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{
-			WebhookSecrets: []string{"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}, Now: func() time.Time { return now },
+			WebhookSecrets: []string{"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}, Test: clerksync.TestConfig{Now: func() time.Time { return now }},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -207,7 +207,7 @@ func TestRefusedSignaturesAreWarnedOf(t *testing.T) {
 	const code = "webhook_signatures_refused"
 	var moved atomic.Int64
 	movedOn := func(c *clerksync.Config) {
-		c.Now = func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
+		c.Test.Now = func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
 	}
 	onBothEngines(t, movedOn, func(b *bench) {
 		told := func(m *clerksync.Mirror) (h healthOf, severity string, found bool) {
@@ -277,7 +277,7 @@ func TestIncidentsReachOtherProcesses(t *testing.T) {
 					t.Fatal(err)
 				}
 				m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{
-					WebhookSecrets: []string{secret}, Now: func() time.Time { return time.Now().Add(time.Duration(moved.Load())) },
+					WebhookSecrets: []string{secret}, Test: clerksync.TestConfig{Now: func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }},
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -381,7 +381,7 @@ func TestRefusedSecretKeyIsWarnedOf(t *testing.T) {
 	var moved atomic.Int64
 	g := openGate(t, c, func(config *clerksync.Config) {
 		config.APIURL, config.APIBudget, config.JWTKey, config.JWKSURL = front.URL, 1, "", ""
-		config.Now = func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
+		config.Test.Now = func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
 	})
 	told := func(want bool, when string) {
 		t.Helper()

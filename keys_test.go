@@ -34,7 +34,7 @@ func newFetching(t *testing.T) *fetching {
 	t.Cleanup(front.Close)
 	f.gate = openGate(t, c, func(config *clerksync.Config) {
 		config.APIURL, config.JWTKey = front.URL, ""
-		config.Now = func() time.Time { return time.Now().Add(time.Duration(f.moved.Load())) }
+		config.Test.Now = func() time.Time { return time.Now().Add(time.Duration(f.moved.Load())) }
 	})
 	c.SendTo(f.m.WebhookHandler())
 	return f

@@ -23,7 +23,7 @@ func (m *Mirror) beginLife(ctx context.Context) error {
 	if m.db.Engine() == store.SQLite {
 		judge = status.GapOfFile
 	}
-	gap, err := m.db.BeginLife(ctx, m.holder, clerk.TimeOf(m.config.Now()), judge)
+	gap, err := m.db.BeginLife(ctx, m.holder, clerk.TimeOf(m.config.Test.Now()), judge)
 	if gap {
 		m.config.Logger.Warn("this mirror was stopped, killed or restored: everything is compared with Clerk before it counts as in sync")
 	}
@@ -38,7 +38,7 @@ func (m *Mirror) noteLife(ctx context.Context) {
 			return
 		case <-time.After(aliveEvery):
 		}
-		if err := m.db.NoteAlive(ctx, m.holder, clerk.TimeOf(m.config.Now())); err != nil && ctx.Err() == nil {
+		if err := m.db.NoteAlive(ctx, m.holder, clerk.TimeOf(m.config.Test.Now())); err != nil && ctx.Err() == nil {
 			m.config.Logger.Error("the sign of life could not be stored", "error", err)
 		}
 	}
@@ -48,7 +48,7 @@ func (m *Mirror) noteLife(ctx context.Context) {
 func (m *Mirror) endLife(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	if err := m.db.NoteStopped(ctx, m.holder, clerk.TimeOf(m.config.Now())); err != nil {
+	if err := m.db.NoteStopped(ctx, m.holder, clerk.TimeOf(m.config.Test.Now())); err != nil {
 		m.config.Logger.Error("the end of this process could not be stored: the next one compares everything with Clerk", "error", err)
 	}
 }
@@ -72,7 +72,7 @@ func (m *Mirror) followFeed(ctx context.Context) {
 // of walks proves nothing now.
 func (m *Mirror) historyLost(ctx context.Context) {
 	m.config.Logger.Warn("the change feed is not the one that was read before: the database may have been restored")
-	if err := m.db.NoteGap(ctx, clerk.TimeOf(m.config.Now())); err != nil {
+	if err := m.db.NoteGap(ctx, clerk.TimeOf(m.config.Test.Now())); err != nil {
 		m.config.Logger.Error("the gap could not be stored", "error", err)
 	}
 	select {

@@ -55,7 +55,7 @@ func SessionFromContext(ctx context.Context) (session mirror.Session, ok bool) {
 func (m *Mirror) Middleware(next http.Handler) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := m.Authorize(r, nil)
-		if d, ok := errors.AsType[*Denial](err); ok && d.Code == auth.CodeAuthenticationRequired {
+		if d, ok := errors.AsType[*DeniedError](err); ok && d.Code == auth.CodeAuthenticationRequired {
 			next.ServeHTTP(w, r)
 			return nil
 		}

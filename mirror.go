@@ -86,11 +86,11 @@ func New(ctx context.Context, database DB, config Config) (*Mirror, error) {
 func newMirror(ctx context.Context, db *store.DB, config Config) (*Mirror, error) {
 	m := &Mirror{config: config.withDefaults(), db: db, holder: holder.New(), resync: make(chan struct{}, 1)}
 	m.incidents, m.admission.bodies = incident.New(m.config.Logger), web.NewBodies(maxWebhookBodies)
-	m.waited = m.config.Now
-	m.refusals = newRefusals(db, m.config.Now, m.config.Logger)
-	m.health = look[mirror.Health]{every: time.Second, now: m.config.Now, find: m.lookAtHealth}
-	m.verdict = look[[]mirror.SyncReason]{every: verdictEvery, limit: verdictLimit, now: m.config.Now, find: m.findVerdict}
-	m.figures = look[figures]{every: figuresEvery, now: m.config.Now, find: m.readFigures}
+	m.waited = m.config.Test.Now
+	m.refusals = newRefusals(db, m.config.Test.Now, m.config.Logger)
+	m.health = look[mirror.Health]{every: time.Second, now: m.config.Test.Now, find: m.lookAtHealth}
+	m.verdict = look[[]mirror.SyncReason]{every: verdictEvery, limit: verdictLimit, now: m.config.Test.Now, find: m.findVerdict}
+	m.figures = look[figures]{every: figuresEvery, now: m.config.Test.Now, find: m.readFigures}
 	m.tracer = m.config.TracerProvider.Tracer(modulePath)
 	if err := m.open(ctx); err != nil {
 		if m.metrics != nil {
@@ -114,7 +114,7 @@ func (m *Mirror) open(ctx context.Context) error {
 		return err
 	}
 	m.ingest, err = ingest.New(ctx, ingest.Config{
-		DB: m.db, Logger: m.config.Logger, AllowedInstances: m.instance.AllowedInstances, Now: m.config.Now,
+		DB: m.db, Logger: m.config.Logger, AllowedInstances: m.instance.AllowedInstances, Now: m.config.Test.Now,
 		OnCommit: func(changes []store.ChangeRef) { m.gate.OnCommit(changes) }, OnMeasure: m.measured,
 		Tracer: m.tracer, Redact: m.redaction, EraseOnDelete: m.config.EraseAfter < 0,
 	})
@@ -127,8 +127,8 @@ func (m *Mirror) open(ctx context.Context) error {
 	m.gate, err = access.New(ctx, access.Config{
 		DB: m.db, Ingest: m.ingest, API: m.api, Instance: m.instance, Tokens: m.tokens,
 		PublishableKey: m.config.PublishableKey, AuthorizedParties: m.config.AuthorizedParties, Roles: m.config.Roles,
-		Unready: m.config.Unready, DisableJIT: m.config.JITOff, PlanFeatures: m.config.PlanFeatures, UpgradeURL: m.config.UpgradeURL,
-		Bounds: m.bounds(), HistoryLost: m.historyLost, Now: m.config.Now, Logger: m.config.Logger, Incidents: m.incidents,
+		Unready: string(m.config.StalePolicy), DisableJIT: m.config.DisableOnDemandUsers, PlanFeatures: m.config.PlanFeatures, UpgradeURL: m.config.UpgradeURL,
+		Bounds: m.bounds(), HistoryLost: m.historyLost, Now: m.config.Test.Now, Logger: m.config.Logger, Incidents: m.incidents,
 	})
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (m *Mirror) openDatabase(ctx context.Context) error {
 }
 
 func (m *Mirror) bounds() live.Bounds {
-	return live.Bounds{Sweep: max(0, m.config.ReadyWithin), Walk: max(0, m.config.ReadyWalkWithin), Schedule: m.schedule()}
+	return live.Bounds{Sweep: max(0, m.config.RoleMaxStale), Walk: max(0, m.config.PermissionMaxStale), Schedule: m.schedule()}
 }
 
 func (m *Mirror) schedule() schedule.Schedule {

@@ -84,7 +84,7 @@ func TestUserWhomClerkDoesNotKnow(t *testing.T) {
 func TestUnknownUserIsNotReadWhereNobodyMayAsk(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*clerksync.Config){
-		"switched off":     func(c *clerksync.Config) { c.JITOff = true },
+		"switched off":     func(c *clerksync.Config) { c.DisableOnDemandUsers = true },
 		"no secret key":    func(c *clerksync.Config) { c.SecretKey = "" },
 		"Clerk is away":    func(c *clerksync.Config) { c.APIURL = "http://127.0.0.1:1" },
 		"the key is wrong": func(c *clerksync.Config) { c.SecretKey = "sk_test_wrong" },

@@ -34,7 +34,7 @@ func newProven(t *testing.T, ahead time.Duration, change func(*clerksync.Config)
 	path := filepath.Join(t.TempDir(), "clerk.db")
 	p.gate, p.reads = askedAt(t, path, func(c *clerksync.Config) {
 		c.APIBudget = 1
-		c.Now = func() time.Time { return time.Now().Add(time.Duration(p.moved.Load())) }
+		c.Test.Now = func() time.Time { return time.Now().Add(time.Duration(p.moved.Load())) }
 		if change != nil {
 			change(c)
 		}
@@ -138,8 +138,8 @@ func TestDoubtedRowIsAskedFor(t *testing.T) {
 // The bounds and the mode are the operator's.
 func TestReadinessAsConfigured(t *testing.T) {
 	t.Parallel()
-	newProven(t, 0, func(c *clerksync.Config) { c.ReadyWithin, c.ReadyWalkWithin = -1, -1 }).asks("never ready", 1, 1)
-	p := newProven(t, 0, func(c *clerksync.Config) { c.Unready = clerksync.UnreadyDeny })
+	newProven(t, 0, func(c *clerksync.Config) { c.RoleMaxStale, c.PermissionMaxStale = -1, -1 }).asks("never ready", 1, 1)
+	p := newProven(t, 0, func(c *clerksync.Config) { c.StalePolicy = clerksync.StaleDeny })
 	p.asks("nobody is asked, and all is proven", 0, 0)
 	p.moved.Store(int64(6 * time.Minute))
 	p.refused(p.token, auth.MinRole("growth"), http.StatusForbidden, "forbidden")

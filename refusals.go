@@ -243,7 +243,7 @@ func (m *Mirror) noteWebhook(h http.Header, err error) {
 	case webhook.ReasonStaleTimestamp, webhook.ReasonFutureTimestamp:
 		m.refusals.happened(refusedClock)
 	case webhook.ReasonNoMatchingSignature:
-		if m.config.WebhookScheme == webhook.SchemeDangerousHMACBody || looksSigned(h, refused.Header, m.config.Now()) {
+		if m.config.WebhookScheme == webhook.SchemeDangerousHMACBody || looksSigned(h, refused.Header, m.config.Test.Now()) {
 			m.refusals.happened(refusedSignature)
 		}
 	default:

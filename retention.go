@@ -49,7 +49,7 @@ func (m *Mirror) keepClean(ctx context.Context) {
 
 // eraseDue erases whose hold has ended, and finishes what was begun.
 func (m *Mirror) eraseDue(ctx context.Context) error {
-	n, err := m.ingest.EraseDue(ctx, clerk.TimeOf(m.config.Now().Add(-max(m.config.EraseAfter, 0))))
+	n, err := m.ingest.EraseDue(ctx, clerk.TimeOf(m.config.Test.Now().Add(-max(m.config.EraseAfter, 0))))
 	finished, err2 := privacy.FinishErasures(ctx, m.db)
 	if n > 0 || finished > 0 {
 		m.config.Logger.Info("persons were erased", "erased", n, "searched_for_copies", finished)
@@ -61,7 +61,7 @@ func (m *Mirror) eraseDue(ctx context.Context) error {
 
 // purge removes what is older than its retention.
 func (m *Mirror) purge(ctx context.Context) (n mirror.Purged, err error) {
-	c, now := m.config, m.config.Now()
+	c, now := m.config, m.config.Test.Now()
 	before := func(d time.Duration) clerk.Time { return clerk.TimeOf(now.Add(-d)) }
 	ids := max(c.InboxRetention, leastIDs)
 	var errs [5]error

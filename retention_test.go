@@ -36,7 +36,7 @@ func TestRetention(t *testing.T) {
 	configure := func(c *clerksync.Config) {
 		clock := &movable{}
 		clocks.Store(c.WebhookSecrets[0], clock)
-		c.Now, c.InboxRetention, c.ChangesRetention = clock.now, 24*time.Hour, 48*time.Hour
+		c.Test.Now, c.InboxRetention, c.ChangesRetention = clock.now, 24*time.Hour, 48*time.Hour
 	}
 	onBothEngines(t, configure, func(b *bench) {
 		known, _ := clocks.Load(b.instance.WebhookSecret)

@@ -36,7 +36,7 @@ func Migrate(ctx context.Context, database DB, config Config) error {
 	if err != nil {
 		return fmt.Errorf("clerksync: %w", err)
 	}
-	in, err := ingest.New(ctx, ingest.Config{DB: db, Logger: config.Logger, Now: config.Now, Redact: redaction})
+	in, err := ingest.New(ctx, ingest.Config{DB: db, Logger: config.Logger, Now: config.Test.Now, Redact: redaction})
 	if err != nil {
 		return fmt.Errorf("clerksync: %w", err)
 	}

@@ -61,8 +61,8 @@ func (s *shared) backend() *store.DB {
 func (s *shared) try(change func(*clerksync.Config)) (*clerksync.Mirror, error) {
 	s.Helper()
 	config := s.clerk.Config()
-	config.APIBudget, config.Unready = 1, clerksync.UnreadyAllow
-	config.Now = func() time.Time { return time.Now().Add(time.Duration(s.moved.Load())) }
+	config.APIBudget, config.StalePolicy = 1, clerksync.StaleTrust
+	config.Test.Now = func() time.Time { return time.Now().Add(time.Duration(s.moved.Load())) }
 	if change != nil {
 		change(&config)
 	}
@@ -93,7 +93,7 @@ func (s *shared) code(m *clerksync.Mirror, token string, rule auth.Rule) string 
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	_, err = m.Authorize(r, rule)
-	if d, refused := errors.AsType[*clerksync.Denial](err); refused {
+	if d, refused := errors.AsType[*clerksync.DeniedError](err); refused {
 		return d.Code
 	}
 	return ""

@@ -98,7 +98,7 @@ func onEngines(t *testing.T, test func(*watched)) {
 			}
 			config := w.clerk.Config()
 			config.APIURL, config.APIBudget = front.URL, 1
-			config.Now = func() time.Time { return time.Now().Add(time.Duration(w.moved.Load())) }
+			config.Test.Now = func() time.Time { return time.Now().Add(time.Duration(w.moved.Load())) }
 			if w.m, err = clerksync.New(t.Context(), driver.NewHandle(w.db), config); err != nil {
 				t.Fatal(err)
 			}

@@ -74,7 +74,7 @@ func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror
 
 // closeGap forgets processes that were killed before everything is compared: what is compared from now on is proven again.
 func (s Sync) closeGap(ctx context.Context) error {
-	return s.m.db.CloseGap(ctx, clerk.TimeOf(s.m.config.Now()), status.Abandoned)
+	return s.m.db.CloseGap(ctx, clerk.TimeOf(s.m.config.Test.Now()), status.Abandoned)
 }
 
 // NoteDifferences records in a database how many differences a report found and left, by kind, so that nothing says "in
@@ -103,14 +103,14 @@ func noteDifferences(ctx context.Context, db *store.DB, report *mirror.SyncRepor
 
 // waiting are the clock of a reconcile and its way to wait, which moves it.
 func (c *Config) waiting() (now func() time.Time, sleep func(context.Context, time.Duration) error) {
-	if c.Sleep == nil {
-		return c.Now, nil
+	if c.Test.Sleep == nil {
+		return c.Test.Now, nil
 	}
 	var waited atomic.Int64
-	return func() time.Time { return c.Now().Add(time.Duration(waited.Load())) },
+	return func() time.Time { return c.Test.Now().Add(time.Duration(waited.Load())) },
 		func(ctx context.Context, d time.Duration) error {
 			waited.Add(int64(d))
-			return c.Sleep(ctx, d)
+			return c.Test.Sleep(ctx, d)
 		}
 }
 
@@ -134,7 +134,7 @@ func (s Sync) patiently(ctx context.Context, work func() (*mirror.SyncReport, er
 
 // keepInSync reads Clerk in the background until the context ends.
 func (m *Mirror) keepInSync(ctx context.Context) {
-	if m.reconciler == nil || m.config.BackfillOff && m.config.ReconcileOff {
+	if m.reconciler == nil || m.config.DisableBackfill && m.config.DisableReconcile {
 		return
 	}
 	var walked time.Time // when the last walk was tried: one that fails is not tried again each minute
@@ -179,10 +179,10 @@ func (m *Mirror) pauseSync(ctx context.Context, pause time.Duration) bool {
 
 // settleDoubts reads what waits in the verify queue, if anything does.
 func (m *Mirror) settleDoubts(ctx context.Context) error {
-	if m.config.ReconcileOff {
+	if m.config.DisableReconcile {
 		return nil
 	}
-	due, err := m.db.VerifyDue(ctx, clerk.TimeOf(m.config.Now()))
+	due, err := m.db.VerifyDue(ctx, clerk.TimeOf(m.config.Test.Now()))
 	if err == nil && due {
 		_, err = m.reconciler.SettleDoubts(ctx)
 	}
@@ -192,7 +192,7 @@ func (m *Mirror) settleDoubts(ctx context.Context) error {
 // syncOnce does what is due: the backfill, else a walk of everything, else what is done each minute.
 func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *mirror.SyncReport, what string, err error) {
 	walks, err1 := m.db.Walks(ctx)
-	now, err2 := m.db.Clock(ctx, clerk.TimeOf(m.config.Now()))
+	now, err2 := m.db.Clock(ctx, clerk.TimeOf(m.config.Test.Now()))
 	life, err3 := m.db.Life(ctx)
 	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, "status", err
@@ -200,10 +200,10 @@ func (m *Mirror) syncOnce(ctx context.Context, mayWalk bool) (report *mirror.Syn
 	due := m.schedule().Due(reconcile.Kinds(), walks, life.ProvenFrom, now)
 	done := !slices.ContainsFunc(reconcile.Kinds(), func(kind clerk.Kind) bool { return walks[string(kind)].BackfilledAt == 0 })
 	switch {
-	case !done && !m.config.BackfillOff:
+	case !done && !m.config.DisableBackfill:
 		report, err = m.reconciler.Backfill(ctx, nil)
 		return report, "backfill", err
-	case m.config.ReconcileOff:
+	case m.config.DisableReconcile:
 		return nil, "", nil
 	case due && done && mayWalk:
 		report, err = m.reconciler.Walk(ctx, mirror.ReconcileOptions{})

@@ -29,7 +29,7 @@ func warnOfCredentials(_ context.Context, f *facts) []mirror.Warning {
 		"webhook_secret_unset", mirror.SeverityError, "No webhook signing secret is configured: every event is refused.",
 		"Set CLERK_WEBHOOK_SIGNING_SECRET to the secret of the endpoint in the Clerk dashboard.",
 	))
-	found.when(f.config.Unready == UnreadyAllow, warning(
+	found.when(f.config.StalePolicy == StaleTrust, warning(
 		"mirror_unproven", mirror.SeverityWarning, "Stored roles are used for access decisions though nothing proves that the mirror is complete.",
 		"Set CLERK_SECRET_KEY, and leave CLERKSYNC_UNREADY unset or ask.",
 	))

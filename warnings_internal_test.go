@@ -36,7 +36,7 @@ func wellFacts() *facts {
 	return &facts{
 		now: now, engine: store.Postgres, durable: true, takesWebhooks: true, listeningSince: now.Add(-48 * time.Hour), readsClerk: true,
 		instances: []string{"ins_1"}, database: "Postgres at postgres://db:5432/clerk", stored: s,
-		config: &Config{SecretKey: "sk_test_x", Unready: UnreadyAsk, Issuer: "https://clerk.example.com", AuthorizedParties: []string{"https://a.example"}},
+		config: &Config{SecretKey: "sk_test_x", StalePolicy: StaleAskClerk, Issuer: "https://clerk.example.com", AuthorizedParties: []string{"https://a.example"}},
 	}
 }
 

@@ -40,7 +40,7 @@ func warnOfWalks(_ context.Context, f *facts) []mirror.Warning {
 		case w.Refused:
 		case time.Duration(f.stored.clock-w.CompleteAt)*time.Millisecond > overdue:
 			late = cmp.Or(late, "No whole walk of the "+many+" began in the last "+status.Roughly(overdue)+".")
-		case kind == clerk.KindUser && !f.config.ReconcileOff && time.Duration(f.stored.clock-max(w.CompleteAt, w.SweptAt))*time.Millisecond > sweepOverdue:
+		case kind == clerk.KindUser && !f.config.DisableReconcile && time.Duration(f.stored.clock-max(w.CompleteAt, w.SweptAt))*time.Millisecond > sweepOverdue:
 			late = cmp.Or(late, "What changed of the users was not read for 15 minutes.")
 		}
 	}

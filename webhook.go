@@ -27,7 +27,7 @@ const MaxWebhookBody = 1 << 20
 //
 // A delivery whose headers alone are a reason to refuse it is refused before its body is read, and unverified bodies take 16 MiB at most.
 func (m *Mirror) WebhookHandler() http.Handler {
-	m.listening.CompareAndSwap(0, m.config.Now().UnixMilli())
+	m.listening.CompareAndSwap(0, m.config.Test.Now().UnixMilli())
 	return m.timed(m.reported(m.receive))
 }
 

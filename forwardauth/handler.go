@@ -19,7 +19,7 @@ import (
 const Path = "/api/auth/verify"
 
 // Authorizer authenticates a request and applies a rule. A *clerksync.Mirror is one. Errors other
-// than *clerksync.Denial are refusals as well.
+// than *clerksync.DeniedError are refusals as well.
 type Authorizer interface {
 	Authorize(r *http.Request, rule auth.Rule) (*clerksync.Caller, error)
 }
@@ -215,7 +215,7 @@ func problem(err error) error {
 		p.Extra["reason"] = refusal.Reason
 		return p
 	}
-	denial, ok := errors.AsType[*clerksync.Denial](err)
+	denial, ok := errors.AsType[*clerksync.DeniedError](err)
 	if !ok {
 		return p
 	}

@@ -34,12 +34,12 @@ func (f *fake) Authorize(r *http.Request, rule auth.Rule) (*clerksync.Caller, er
 	case f.err != nil:
 		return nil, f.err
 	case user == "":
-		return nil, &clerksync.Denial{Status: 401, Code: auth.CodeAuthenticationRequired, Detail: "Authentication required"}
+		return nil, &clerksync.DeniedError{Status: 401, Code: auth.CodeAuthenticationRequired, Detail: "Authentication required"}
 	}
 	claims := &auth.Claims{Subject: user, SessionID: "sess_1", Organization: f.org, Actor: f.actor}
 	d := rule.Check(&auth.Subject{Claims: claims, Role: "growth", Ladder: []string{"solo", "growth", "admin"}})
 	if !d.Allowed {
-		return nil, &clerksync.Denial{Status: 403, Code: d.Code, Reason: d.Reason, Decision: d, UpgradeURL: "https://up.example.com"}
+		return nil, &clerksync.DeniedError{Status: 403, Code: d.Code, Reason: d.Reason, Decision: d, UpgradeURL: "https://up.example.com"}
 	}
 	return &clerksync.Caller{Claims: claims, User: f.user}, nil
 }
@@ -255,11 +255,11 @@ func TestStatuses(t *testing.T) {
 		status int
 		code   string
 	}{
-		{&clerksync.Denial{Status: 401, Code: "session_ended"}, 401, "session_ended"},
-		{&clerksync.Denial{Status: 403, Code: clerksync.CodeCrossOrigin}, 403, "cross_origin_request"},
-		{&clerksync.Denial{Status: 503, Code: clerksync.CodeUnavailable, Err: errors.New("disk")}, 403, "storage_unavailable"},
-		{&clerksync.Denial{Status: 503, Code: clerksync.CodeKeysUnavailable, Err: errors.New("disk")}, 403, "keys_unavailable"},
-		{&clerksync.Denial{}, 403, ""},
+		{&clerksync.DeniedError{Status: 401, Code: "session_ended"}, 401, "session_ended"},
+		{&clerksync.DeniedError{Status: 403, Code: clerksync.CodeCrossOrigin}, 403, "cross_origin_request"},
+		{&clerksync.DeniedError{Status: 503, Code: clerksync.CodeUnavailable, Err: errors.New("disk")}, 403, "storage_unavailable"},
+		{&clerksync.DeniedError{Status: 503, Code: clerksync.CodeKeysUnavailable, Err: errors.New("disk")}, 403, "keys_unavailable"},
+		{&clerksync.DeniedError{}, 403, ""},
 		{errors.New("nobody knows"), 403, "forbidden"},
 		{&web.Problem{Status: 500, Code: "internal_error"}, 403, "forbidden"},
 	} {

@@ -66,7 +66,7 @@ func newSite(t *testing.T, kind forwardauth.Proxy) *site {
 		t.Fatal(err)
 	}
 	config := c.Config()
-	config.Unready, config.AuthorizedParties = clerksync.UnreadyAllow, []string{appOrigin}
+	config.StalePolicy, config.AuthorizedParties = clerksync.StaleTrust, []string{appOrigin}
 	config.UpgradeURL = "https://app.example.com/pricing"
 	m, err := clerksync.New(t.Context(), db, config)
 	if err != nil {

@@ -26,7 +26,7 @@ func TestRoleOfAReadyMirror(t *testing.T) {
 	config := c.Config()
 	config.APIBudget = 1
 	var moved atomic.Int64
-	config.Now = func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
+	config.Test.Now = func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
 	m, err := clerksync.New(t.Context(), db, config)
 	if err != nil {
 		t.Fatal(err)

@@ -172,7 +172,7 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 	}
 	settings := mirrorConfig(cfg, logger)
 	settings.APIBudget = 1 // nobody else asks the emulator
-	settings.Sleep = func(ctx context.Context, d time.Duration) error {
+	settings.Test.Sleep = func(ctx context.Context, d time.Duration) error {
 		e.Advance(d)
 		return ctx.Err()
 	}

@@ -97,8 +97,8 @@ func printExplanation(w io.Writer, x *clerksync.Explanation) {
 		}
 	}
 	fmt.Fprintf(w, "\n%s\n", verdict)
-	if x.Unready != clerksync.UnreadyAllow {
-		fmt.Fprintf(w, "A stored fact grants only once it is proven (CLERKSYNC_UNREADY=%s); a server may have proven more than is seen here.\n", x.Unready)
+	if x.StalePolicy != clerksync.StaleTrust {
+		fmt.Fprintf(w, "A stored fact grants only once it is proven (CLERKSYNC_UNREADY=%s); a server may have proven more than is seen here.\n", x.StalePolicy)
 	}
 }
 
@@ -113,12 +113,12 @@ type explainRequest struct {
 	Path           string          `json:"path"`
 }
 
-func (q explainRequest) question(policy *forwardauth.Policy) (clerksync.Question, error) {
+func (q explainRequest) question(policy *forwardauth.Policy) (clerksync.ExplainRequest, error) {
 	rule, err := q.rule(policy)
 	if err == nil && q.Token == "" && q.UserID == "" {
 		err = errors.New("name a user, or give a token")
 	}
-	return clerksync.Question{
+	return clerksync.ExplainRequest{
 		Token: q.Token, ClerkUserID: q.UserID, ClerkSessionID: q.SessionID, ClerkOrganizationID: q.OrganizationID, Rule: rule,
 	}, err
 }

@@ -138,11 +138,11 @@ func mirrorConfig(c *config.Config, logger *slog.Logger) clerksync.Config {
 		APIURL: c.APIURL, Issuer: c.Issuer, AuthorizedParties: c.AuthorizedParties, Audience: c.Audience, Logger: logger,
 		DangerouslyAllowMissingAuthorizedParty: c.AllowMissingAZP, ClockLeeway: c.ClockLeeway,
 		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
-		PublishableKey: c.PublishableKey, Unready: c.Unready, PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
+		PublishableKey: c.PublishableKey, StalePolicy: clerksync.StalePolicy(c.Unready), PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
 		AuditRetention: c.AuditRetention, InboxRetention: c.InboxRetention, ChangesRetention: c.ChangesRetention,
-		Redact: c.Redact, EraseAfter: orNone(c.EraseAfter), JITOff: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
-		BackfillOff: c.Backfill == "off", ReconcileOff: c.Reconcile == "off",
-		ReadyWithin: orNone(c.ReadyWithin), ReadyWalkWithin: orNone(c.ReadyWalkWithin),
+		Redact: c.Redact, EraseAfter: orNone(c.EraseAfter), DisableOnDemandUsers: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
+		DisableBackfill: c.Backfill == "off", DisableReconcile: c.Reconcile == "off",
+		RoleMaxStale: orNone(c.ReadyWithin), PermissionMaxStale: orNone(c.ReadyWalkWithin),
 		WalkMinPause: c.WalkMinPause, WalkMaxPause: c.WalkMaxPause,
 		ForwardAuthWithoutPolicy: c.Routes == nil && len(c.TrustedProxies) > 0,
 	}

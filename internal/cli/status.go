@@ -54,7 +54,7 @@ func (c statusCommand) Run(ctx context.Context, p *process) error {
 	if c.JSON {
 		err = json.NewEncoder(p.stdout).Encode(s)
 	} else {
-		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, unready: cfg.Unready, now: s.At}.print(&s)
+		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, unready: clerksync.StalePolicy(cfg.Unready), now: s.At}.print(&s)
 	}
 	if err == nil && !s.InSync {
 		return exitLeft
@@ -81,7 +81,7 @@ type statusPage struct {
 	w        io.Writer
 	terminal terminal
 	wide     bool
-	unready  string // what unproven facts may grant
+	unready  clerksync.StalePolicy // what unproven facts may grant
 	now      time.Time
 }
 
@@ -90,9 +90,9 @@ func (s statusPage) print(status *mirror.SyncStatus) error {
 	ready := "Stored roles and permissions are used for access decisions."
 	switch {
 	case status.Ready:
-	case s.unready == clerksync.UnreadyAllow:
+	case s.unready == clerksync.StaleTrust:
 		ready = "The mirror is not ready, but stored roles and permissions are used all the same (CLERKSYNC_UNREADY=allow)."
-	case s.unready == clerksync.UnreadyDeny:
+	case s.unready == clerksync.StaleDeny:
 		ready = "The mirror is not ready: stored roles and permissions grant nothing (CLERKSYNC_UNREADY=deny)."
 	default:
 		ready = "The mirror is not ready: a stored role or permission is used only after it was read again from Clerk."
