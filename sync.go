@@ -51,7 +51,7 @@ func (s Sync) Backfill(ctx context.Context, progress func(mirror.SyncProgress)) 
 }
 
 // Reconcile compares everything with Clerk and repairs what differs. What Clerk seems to have deleted is asked for twice,
-// a minute apart. The error may be a [*MassDeletion].
+// a minute apart. The error may be a [*mirror.MassDeletionError].
 func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror.SyncReport, error) {
 	for _, kind := range o.Kinds {
 		if kind != clerk.KindSession && !slices.Contains(reconcile.Kinds(), kind) {
