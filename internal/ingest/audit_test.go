@@ -6,14 +6,14 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Who had which role, and what changed it, is told once for each change that takes effect.
+// The audit says once for each change of a role who had it, and what changed it.
 func TestRoleChangesAreAudited(t *testing.T) {
 	t.Parallel()
 	db, in := memory(t)
 	user := func(message, updatedAt, role string) {
 		submit(t, in, message, `{"type":"user.updated","timestamp":`+updatedAt+`,"data":{"id":"user_1","updated_at":`+updatedAt+`,"public_metadata":{"role":"`+role+`"}}}`)
 	}
-	user("msg_1", "1000000000001", "solo") // the first sight is no change
+	user("msg_1", "1000000000001", "solo") // a new user is no change
 	user("msg_3", "1000000000003", "admin")
 	user("msg_2", "1000000000002", "growth") // late: it changes nothing
 	user("msg_3", "1000000000003", "admin")  // twice

@@ -12,8 +12,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Roles of the model. Their keys are few, so that one that a role had is soon another's. When a role is renamed, its members
-// and invitations have the new key at once, and no event says so, as at Clerk.
+// Roles of the model have few keys, so that a key that one role had is soon another's. When a role is renamed, its members and
+// invitations have the new key at once, and no event says so, as at Clerk.
 
 func (w *world) freeKey() (key string, ok bool) {
 	var free []string
@@ -29,7 +29,7 @@ func (w *world) freeKey() (key string, ok bool) {
 	return rapid.SampledFrom(free).Draw(w.t, "free key"), true
 }
 
-// roleOf is the role that has a key now.
+// roleOf returns the role that has a key now.
 func (w *world) roleOf(key string) object {
 	for id, r := range w.roles {
 		if !w.deleted[id] && r["key"] == key {
@@ -108,7 +108,7 @@ func (w *world) changeRole(step string) {
 	w.emit("role.updated", r)
 }
 
-// with is the object with another value, and nothing else changed.
+// with returns the object with one other value.
 func (w *world) with(o object, field string, value any) object {
 	next := maps.Clone(o)
 	next[field] = value

@@ -22,8 +22,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// CLERKSYNC_TEST_HISTORIES scales the property test: how many histories SQLite must
-// survive. Postgres gets a tenth.
+// CLERKSYNC_TEST_HISTORIES is the number of histories that the property test runs on SQLite. Postgres gets a tenth.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if n := os.Getenv("CLERKSYNC_TEST_HISTORIES"); n != "" {
@@ -36,7 +35,7 @@ func TestMain(m *testing.M) {
 
 type object = map[string]any
 
-// world is Clerk as it really is: the model that the mirror must end up equal to.
+// world is a model of Clerk. The mirror must end up equal to it.
 type world struct {
 	t       *rapid.T
 	prefix  string
@@ -77,7 +76,7 @@ func (w *world) emit(eventType string, data object) {
 	w.sent = append(w.sent, ingest.Message{ID: w.id("msg"), SignedAt: time.UnixMilli(w.now + 50), Body: body})
 }
 
-// change gives an object a new version: usually with a later updated_at.
+// change gives an object a new version, usually with a later updated_at.
 func (w *world) change(o object, fields object) object {
 	w.stale[o["id"].(string)] = o
 	next := maps.Clone(o)
@@ -283,17 +282,17 @@ func (w *world) deliver(in *ingest.Ingest) {
 	wg.Wait()
 }
 
-// verify reads from Clerk what the mirror doubts, until it doubts nothing.
+// verify reads from Clerk what is in the verify queue, until it is empty.
 func (w *world) verify(db *store.DB, in *ingest.Ingest) {
 	for range 20 {
-		doubts, err := db.VerifyQueue(w.t.Context(), 500)
+		items, err := db.VerifyQueue(w.t.Context(), 500)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if len(doubts) == 0 {
+		if len(items) == 0 {
 			return
 		}
-		for _, d := range doubts {
+		for _, d := range items {
 			at, err := in.ReadFence(w.t.Context())
 			if err != nil {
 				w.t.Fatal(err)
@@ -317,7 +316,7 @@ func (w *world) verify(db *store.DB, in *ingest.Ingest) {
 	w.t.Fatal("the verify queue does not drain")
 }
 
-// compare demands that the live views show the model, no more and no less.
+// compare requires that the live views show exactly the model.
 func (w *world) compare(db *store.DB) {
 	ctx := w.t.Context()
 	for id, u := range w.users {
@@ -369,8 +368,8 @@ func (w *world) gone(err error, deleted bool, id string) bool {
 	return deleted
 }
 
-// TestMirrorConverges is the promise of the whole: any history, delivered in any order and
-// repeatedly, ends in what Clerk has, once what can not be told from events was read.
+// TestMirrorConverges is the promise of clerksync: any history, delivered in any order and repeatedly, ends in what Clerk has,
+// once the verify queue was read.
 func TestMirrorConverges(t *testing.T) {
 	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {

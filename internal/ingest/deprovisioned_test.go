@@ -12,7 +12,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// scim is a user; flag is the member deprovisioned, "" for a version without it.
+// scim returns a user. flag is the member deprovisioned, "" for a version without it.
 func scim(flag string, at int64) string {
 	if flag != "" {
 		flag = fmt.Sprintf(`"deprovisioned":%s,`, flag)
@@ -28,8 +28,8 @@ func (m *fixture) mustBeActive(when string, want bool) {
 	}
 }
 
-// A directory takes a person's access away: the user is inactive and the sessions are over, as with a ban. A version without
-// the flag says nothing of it, one with false gives access back.
+// When a directory takes a user's access away, the user is inactive and the sessions are over, as with a ban. A version without
+// the flag says nothing about it. One with false gives access back.
 func TestDeprovisionedUserIsInactive(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(m *fixture) {
@@ -59,7 +59,7 @@ func TestDeprovisionedUserIsInactive(t *testing.T) {
 	})
 }
 
-// A walk compares the flag, reports a difference, and takes an agreement for evidence that is newer than a late event.
+// A walk compares the flag and reports a difference. If the flag agrees, that counts as newer than a late event.
 func TestWalkComparesDeprovisioned(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(m *fixture) {
@@ -93,7 +93,7 @@ func TestWalkComparesDeprovisioned(t *testing.T) {
 	})
 }
 
-// Whatever versions carry the flag, in any order and repeatedly: the last that carries it decides, alike on each order.
+// The last version that carries the flag decides, in any order of the events and if they are repeated.
 func TestDeprovisionedConverges(t *testing.T) {
 	t.Parallel()
 	db, in := memory(t)

@@ -194,6 +194,6 @@ func TestFalseAbsenceIsUndoneByALaterSight(t *testing.T) {
 	}
 	submit(t, in, "msg_3", fmt.Sprintf(body, int64(epoch+5000), int64(epoch+5000)))
 	if gone, _ := db.UserDeleted(t.Context(), "user_1"); gone {
-		t.Error("a later sight did not undo the absence")
+		t.Error("an object that was seen later is still hidden")
 	}
 }

@@ -24,8 +24,8 @@ func engines(t *testing.T, test func(t *testing.T, db *store.DB, in *ingest.Inge
 	})
 }
 
-// bury stores dead letters, as a version with a fault in it would have.
-func bury(t *testing.T, db *store.DB, n int, body func(i int) string) {
+// storeDeadLetters stores dead letters as a faulty version would have.
+func storeDeadLetters(t *testing.T, db *store.DB, n int, body func(i int) string) {
 	t.Helper()
 	for from := 0; from < n; from += 1000 {
 		err := db.Update(t.Context(), func(tx *store.Tx) error {
@@ -48,12 +48,12 @@ func letter(i int) string {
 	return fmt.Sprintf(`{"data":{"first_name":"A%d","id":"user_%d","updated_at":1780000000000},"timestamp":1780000000000,"type":"user.updated"}`, i, i)
 }
 
-// TestReplayOfManyDeadLetters: all are applied, many a commit, and a dry run changes nothing.
+// TestReplayOfManyDeadLetters: all are applied, many in each commit, and a dry run changes nothing.
 func TestReplayOfManyDeadLetters(t *testing.T) {
 	t.Parallel()
 	const letters = 20_000
 	engines(t, func(t *testing.T, db *store.DB, in *ingest.Ingest) {
-		bury(t, db, letters, letter)
+		storeDeadLetters(t, db, letters, letter)
 		filter := mirror.DeliveryFilter{State: mirror.DeliveryDead, Type: "user.*", Since: time.UnixMilli(1780000000000), Until: time.UnixMilli(1780000000001)}
 		dry, err := in.ReplayAll(t.Context(), filter, mirror.ReplayOptions{DryRun: true})
 		if err != nil || dry.Replayed != letters || dry.Changes != letters || dry.Failed != 0 {
@@ -62,10 +62,10 @@ func TestReplayOfManyDeadLetters(t *testing.T) {
 		if head, err := db.Head(t.Context()); err != nil || head.Seq != 0 {
 			t.Fatalf("the dry run wrote: %+v, %v", head, err)
 		}
-		heard := 0
-		report, err := in.ReplayAll(t.Context(), filter, mirror.ReplayOptions{Progress: func(mirror.ReplayReport) { heard++ }})
-		if err != nil || report.Replayed != letters || report.Outcomes[mirror.OutcomeProcessed] != letters || heard != letters/500 {
-			t.Fatalf("%+v, heard %d times, %v", report, heard, err)
+		calls := 0
+		report, err := in.ReplayAll(t.Context(), filter, mirror.ReplayOptions{Progress: func(mirror.ReplayReport) { calls++ }})
+		if err != nil || report.Replayed != letters || report.Outcomes[mirror.OutcomeProcessed] != letters || calls != letters/500 {
+			t.Fatalf("%+v, %d calls, %v", report, calls, err)
 		}
 		if commits := in.Stats.Commits.Load(); commits > letters/50 { // on one processor, too
 			t.Errorf("%d commits for %d deliveries", commits, letters)
@@ -79,7 +79,7 @@ func TestReplayOfManyDeadLetters(t *testing.T) {
 	})
 }
 
-// TestReplayStopsAtAFailure unless told to keep going; what has no body is passed over.
+// TestReplayStopsAtAFailure unless KeepGoing is set. Deliveries without a body are skipped.
 func TestReplayStopsAtAFailure(t *testing.T) {
 	t.Parallel()
 	body := func(i int) string {
@@ -94,7 +94,7 @@ func TestReplayStopsAtAFailure(t *testing.T) {
 		return letter(i)
 	}
 	engines(t, func(t *testing.T, db *store.DB, in *ingest.Ingest) {
-		bury(t, db, 1500, body)
+		storeDeadLetters(t, db, 1500, body)
 		report, err := in.ReplayAll(t.Context(), mirror.DeliveryFilter{}, mirror.ReplayOptions{})
 		if err != nil || !report.Stopped || report.Failed != 1 || report.Replayed > 500 || report.Failures[0].Status != mirror.OutcomeUnreadable {
 			t.Errorf("%+v, %v", report, err)

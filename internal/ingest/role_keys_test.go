@@ -67,7 +67,7 @@ func (m *fixture) read(kind clerk.Kind, id, body string) {
 	m.apply(m.asked(kind, id), body)
 }
 
-// asked is a read that has been sent, and not answered yet.
+// asked is a read that was sent and is not answered yet.
 func (m *fixture) asked(kind clerk.Kind, id string) ingest.Reading {
 	m.Helper()
 	h, err := m.in.ReadFence(m.Context())
@@ -87,7 +87,7 @@ func (m *fixture) apply(r ingest.Reading, body string) {
 	}
 }
 
-// list applies a page of a list that was asked for now.
+// list applies a page of a list that is requested now.
 func (m *fixture) list(kind clerk.Kind, rows ...string) {
 	m.Helper()
 	h, err := m.in.ReadFence(m.Context())
@@ -100,14 +100,14 @@ func (m *fixture) list(kind clerk.Kind, rows ...string) {
 	}
 }
 
-// waiting lists what waits in the verify queue, but for what is known here by copies alone.
+// waiting lists what waits in the verify queue, except objects that are known only as copies.
 func (m *fixture) waiting() (ids []string) {
 	m.Helper()
-	doubts, err := m.db.VerifyQueue(m.Context(), 500)
+	items, err := m.db.VerifyQueue(m.Context(), 500)
 	if err != nil {
 		m.Fatal(err)
 	}
-	for _, d := range doubts {
+	for _, d := range items {
 		if k := d.Key.Kind; k != clerk.KindUser && k != clerk.KindOrganization && k != clerk.KindPermission {
 			ids = append(ids, d.Key.ID)
 		}
@@ -123,7 +123,7 @@ func (m *fixture) mustWait(when string, want ...string) {
 	}
 }
 
-// texts runs a query of one column, outside what is tested.
+// texts runs a query of one column, outside of the tested code.
 func (m *fixture) texts(query string) (all []string) {
 	m.Helper()
 	db, err := sql.Open(m.driver, m.dsn)
@@ -169,8 +169,8 @@ func invitation(id, key string, at int64) string {
 
 const t0 = 1_780_000_000_000
 
-// A role was renamed before events of its members came: in whichever order all of them come, what has the old key is in
-// doubt until it was read, and grants nothing. The keys that the role had are remembered alike on every path.
+// A role was renamed before events of its members arrive. In any order, what has the old key is in the verify queue until it
+// is read, and grants nothing. Every path remembers the keys that the role had.
 func TestRoleRenamedBeforeItsMembersCome(t *testing.T) {
 	t.Parallel()
 	deeds := map[byte]func(*fixture){
@@ -215,7 +215,7 @@ func TestRoleRenamedBeforeItsMembersCome(t *testing.T) {
 	}
 }
 
-// A read that confirms the key settles it: an old key that another role has now costs one read, not one a walk.
+// A read that confirms the key settles it. An old key that another role has now costs one read, not one for each walk.
 func TestReadConfirmsARoleKey(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(m *fixture) {
@@ -234,7 +234,7 @@ func TestReadConfirmsARoleKey(t *testing.T) {
 	})
 }
 
-// What was asked for before a role was renamed, and answered after, confirms nothing.
+// A read that was sent before a role was renamed, and answered after, confirms nothing.
 func TestReadFromBeforeTheRenameConfirmsNothing(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(m *fixture) {
@@ -250,7 +250,7 @@ func TestReadFromBeforeTheRenameConfirmsNothing(t *testing.T) {
 	})
 }
 
-// A key that no role has is in doubt until it was read, or until its role comes.
+// A key that no role has is queued until it is read, or until its role comes.
 func TestUnknownRoleKey(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(m *fixture) {
@@ -269,7 +269,7 @@ func TestUnknownRoleKey(t *testing.T) {
 	})
 }
 
-// Backfills and instances without a list of roles queue nothing, in whichever order their lists and events come.
+// Backfills and instances without a list of roles queue nothing, in any order of their lists and events.
 func TestRoleKeysDoNotFloodTheQueue(t *testing.T) {
 	t.Parallel()
 	roles := []string{role("role_1", "org:admin", t0), role("role_2", "org:member", t0)}

@@ -13,8 +13,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// What was read by settings that are not in force any more when it is stored is read again: between the two another
-// process may have changed them.
+// A message that was read by settings which are no longer in force when it is stored is read again, because another process
+// may have changed them in between.
 func TestSettingsThatChangeBetweenReadingAndStoring(t *testing.T) {
 	t.Parallel()
 	db, err := sqlite.Open(sqlite.Memory)

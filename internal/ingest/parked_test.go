@@ -6,8 +6,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// What its parent hides is not in the verify queue, whichever of the two came first: its read could only fail. When the
-// parent turns out to be there after all, it waits again.
+// A row that its parent hides is not in the verify queue, whichever came first, because a read of it could only fail. When
+// the parent is visible again, the row waits again.
 func TestHiddenRowsLeaveTheVerifyQueue(t *testing.T) {
 	t.Parallel()
 	begin := func(m *fixture) {
@@ -48,7 +48,7 @@ func TestHiddenRowsLeaveTheVerifyQueue(t *testing.T) {
 			{"organization back", back, []string{"orginv_1"}},
 			{"user back", func(m *fixture) { m.read(clerk.KindUser, "user_orgmem_1", `{"object":"user","id":"user_orgmem_1"}`) }, both},
 		},
-		"what was not found is deleted, and an older sight comes": {
+		"what was not found is deleted, and an older object comes": {
 			{"renamed", rename, both}, {"not found", notFound(clerk.KindOrganization, "org_1"), nil}, {"deleted", end, nil}, {"back", back, nil},
 		},
 		"a member of a deleted organization comes": {
@@ -78,8 +78,8 @@ func TestHiddenRowsLeaveTheVerifyQueue(t *testing.T) {
 	}
 }
 
-// A session of a deleted user, of which two states of one age came, waits for no read.
-func TestSessionOfADeletedUserIsNotInDoubt(t *testing.T) {
+// A session of a deleted user waits for no read, even if two states of one age came.
+func TestSessionOfADeletedUserIsNotQueued(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(m *fixture) {
 		m.event("user.created", t0, `{"object":"user","id":"user_1","updated_at":1780000000000}`)
@@ -96,7 +96,7 @@ func TestSessionOfADeletedUserIsNotInDoubt(t *testing.T) {
 	})
 }
 
-// Of some kinds Clerk tells no single object: a doubt about one would wait without end.
+// Clerk returns no single objects of some kinds. In the verify queue they would wait without end.
 func TestNothingWaitsThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(m *fixture) {
@@ -105,9 +105,9 @@ func TestNothingWaitsThatCannotBeRead(t *testing.T) {
 		for _, name := range []string{"a.example", "b.example"} {
 			m.event("organizationDomain.updated", t0, `{"object":"organization_domain","id":"orgdmn_1","organization_id":"org_1","name":"`+name+`","updated_at":1780000000000}`)
 		}
-		doubts, err := m.db.VerifyQueue(m.Context(), 100)
-		if err != nil || len(doubts) > 0 {
-			m.Errorf("in doubt: %v, %v", doubts, err)
+		items, err := m.db.VerifyQueue(m.Context(), 100)
+		if err != nil || len(items) > 0 {
+			m.Errorf("the verify queue has %v, %v", items, err)
 		}
 	})
 }
