@@ -89,7 +89,7 @@ func (b *batch) queueRoleKeys(ctx context.Context, tx *store.Tx) error {
 		return nil
 	}
 	slices.Sort(keys)
-	doubtful, err := tx.DoubtfulRoleKeys(ctx, slices.Compact(keys))
+	doubtful, err := tx.StaleRoleKeys(ctx, slices.Compact(keys))
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,8 @@ import (
 var auditInsert = newBulk(`INSERT INTO clerk_audit (audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id,
 	actor, origin, was, became, request_id)`, slices.Concat([]columnType{textColumn, intColumn}, slices.Repeat([]columnType{textColumn}, 9)), "")
 
-// auditValues are those of the columns. serial orders what one process appends in one millisecond.
+// auditValues returns the values of the columns. serial orders the entries that one process appends
+// in the same millisecond.
 func auditValues(e *mirror.AuditEntry, now int64, serial uint64) []any {
 	e.At, e.ID = clerk.Time(now).Time(), fmt.Sprintf("%012x%04x%s", now, serial&0xffff, rand.Text()[:8])
 	return []any{
@@ -24,7 +25,7 @@ func auditValues(e *mirror.AuditEntry, now int64, serial uint64) []any {
 	}
 }
 
-// AppendAudit adds entries in the transaction of what they tell.
+// AppendAudit adds entries, in the transaction of the change that they record.
 func (tx *Tx) AppendAudit(ctx context.Context, entries []mirror.AuditEntry) error {
 	now := tx.db.now().UnixMilli()
 	return tx.save(ctx, auditInsert, len(entries), func(i int) []any { return auditValues(&entries[i], now, tx.db.audited.Add(1)) })
@@ -56,7 +57,7 @@ func (db *DB) Audit(ctx context.Context, f mirror.AuditFilter) (p mirror.Page[mi
 	return pageOf(list, err, f.Limit, auditList, func(e *mirror.AuditEntry) place { return place{id: e.ID} })
 }
 
-// PurgeAudit removes entries from before a time, a bounded number at a time, and answers how many.
+// PurgeAudit removes entries from before a time, in pages, and returns how many.
 func (db *DB) PurgeAudit(ctx context.Context, before clerk.Time) (n int64, err error) {
 	return db.inPages(ctx, `DELETE FROM clerk_audit WHERE audit_id IN
 		(SELECT audit_id FROM clerk_audit WHERE audit_id < $1 ORDER BY audit_id LIMIT $2)`, fmt.Sprintf("%012x", int64(before)), purgePage)
@@ -64,7 +65,8 @@ func (db *DB) PurgeAudit(ctx context.Context, before clerk.Time) (n int64, err e
 
 const metaPolicy = "policy"
 
-// RecordPolicy notes which version of a policy is in force, and audits a change. The empty version says nothing.
+// RecordPolicy stores which version of a policy is in force, and audits a change. An empty version
+// does nothing.
 func (db *DB) RecordPolicy(ctx context.Context, version string) error {
 	if version == "" {
 		return nil

@@ -14,13 +14,14 @@ import (
 	"github.com/clerksync/clerksync/internal/row"
 )
 
-// A row's checksum is made of its columns when clerksync writes them. Whatever else changes one of them, such as an
-// operator's UPDATE, does not know the checksum, so that a walk notices it without deriving the columns again.
-
+// A row's checksum covers its columns as clerksync wrote them. Anything else that changes a column,
+// such as an operator's UPDATE, leaves the old checksum, so a walk notices the change without
+// deriving the columns again.
 const checksumColumn = "sync_checksum"
 
-// sealedFlags are the columns of clerksync's own that the checksum covers: they decide who sees the row and what may still
-// change it. A walk compares the others by itself, or moves them without a save.
+// sealedFlags are the sync_ columns that the checksum covers: they decide whether the row is
+// visible and what may still change it. A walk compares the other sync_ columns itself, or changes
+// them without saving the row.
 var sealedFlags = []string{"sync_hidden", "sync_hard", "sync_terminal"}
 
 func sealedColumns(columns []column) (sealed []int) {
@@ -32,7 +33,7 @@ func sealedColumns(columns []column) (sealed []int) {
 	return sealed
 }
 
-// The separator of values, and what stands for NULL.
+// The separator of values, and the mark for NULL.
 const (
 	unitSeparator = "\x1f"
 	nullMark      = "\x1e"
@@ -40,7 +41,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// checksum is that of the values of a row, one a column.
+// checksum returns the checksum of the values of a row, one for each column.
 func (t *table) checksum(values []any) int64 {
 	buffer := checksumBuffers.Get().(*[]byte)
 	defer checksumBuffers.Put(buffer)
@@ -64,10 +65,10 @@ func (t *table) checksum(values []any) int64 {
 
 var checksumBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
-// holds reports whether a checksum is that of the text of a row.
+// holds reports whether sum is the checksum of the text of a row.
 func holds(text []byte, sum int64) bool { return int64(crc32.Checksum(text, castagnoli)) == sum }
 
-// sealedText is the expression of the text that the checksum of a row is of.
+// sealedText returns the SQL expression of the text that the checksum covers.
 func (t *table) sealedText(e Engine) string {
 	values := make([]string, len(t.sealed))
 	for i, c := range t.sealed {
@@ -80,7 +81,8 @@ func (t *table) sealedText(e Engine) string {
 	return fmt.Sprintf("concat_ws('%s', %s)", unitSeparator, strings.Join(values, ", "))
 }
 
-// selectDigests selects what a page is compared with, the text that the checksum is of, and the checksum.
+// selectDigests selects what a page of a list is compared with, the text that the checksum covers,
+// and the checksum.
 func selectDigests(t *table, e Engine) string {
 	facts := ""
 	if t.kind == clerk.KindUser {
@@ -90,7 +92,7 @@ func selectDigests(t *table, e Engine) string {
 		t.key(), facts, t.sealedText(e), checksumColumn, t.name)
 }
 
-// RowDigest is a row as a page of Clerk's is compared with it.
+// RowDigest is the part of a row that a page of one of Clerk's lists is compared with.
 type RowDigest struct {
 	Digest        string
 	Revision      int
@@ -103,8 +105,8 @@ type RowDigest struct {
 	Intact        bool // its columns are as clerksync has written them
 }
 
-// RowDigests loads the rows of a kind that exist, by id. It also reads their bodies, to tell whether the rows are as clerksync
-// has written them.
+// RowDigests loads the digests of rows by id, of those that exist. It also reads their bodies to
+// check the checksums.
 func (tx *Tx) RowDigests(ctx context.Context, kind clerk.Kind, ids []string) (map[string]RowDigest, error) {
 	t := tables[kind]
 	found := make(map[string]RowDigest, len(ids))
@@ -126,8 +128,8 @@ func (tx *Tx) RowDigests(ctx context.Context, kind clerk.Kind, ids []string) (ma
 	return found, err
 }
 
-// Altered names the columns of a stored row, but for some, that are not what clerksync derives from the row as it should
-// be. Bodies are left to the caller, who knows what they are digested by.
+// Altered returns the names of the columns of a stored row that differ from what clerksync derives
+// from want. It skips the columns in except, and the body: the caller compares that by its digest.
 func (tx *Tx) Altered(ctx context.Context, want *Row, except ...string) (names []string, err error) {
 	t := tables[want.Kind]
 	ladder := tx.Settings().Roles()
@@ -157,7 +159,7 @@ func (tx *Tx) Altered(ctx context.Context, want *Row, except ...string) (names [
 	return names, nil
 }
 
-// textOfValue is a column's value as the database writes it.
+// textOfValue returns a column's value as the database writes it.
 func textOfValue(v any) sql.NullString {
 	switch v := v.(type) {
 	case string:

@@ -9,14 +9,14 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// KindCounts is what is known of the rows of one kind. Rows whose user or organization is gone count as gone.
+// KindCounts counts the rows of one kind. Rows whose user or organization is deleted count as gone.
 type KindCounts struct {
 	Rows             int64      // neither deleted nor hidden by a parent
-	Stubs            int64      // of these: seen so far only inside other objects
+	Stubs            int64      // of Rows: seen only inside other objects so far
 	Gone             int64      // deleted, or hidden by a deleted parent
 	Unverified       int64      // of Rows: never compared with Clerk
-	Unaccounted      int64      // of Rows: nothing proves that they were at Clerk when the last complete walk began, or later
-	OldestVerifiedAt clerk.Time // of Rows: the longest ago that one was compared; 0: none ever was
+	Unaccounted      int64      // of Rows: not proven to have been at Clerk when the last complete walk began, or later
+	OldestVerifiedAt clerk.Time // of Rows: the oldest time at which one was compared; 0: none was
 }
 
 var selectKindCounts = fmt.Sprintf(`SELECT count(*), COALESCE(sum(CASE WHEN sync_hidden = 0 THEN 1 ELSE 0 END), 0),
@@ -24,16 +24,18 @@ var selectKindCounts = fmt.Sprintf(`SELECT count(*), COALESCE(sum(CASE WHEN sync
 	COALESCE(sum(CASE WHEN sync_hidden = 0 AND sync_verified_at IS NULL THEN 1 ELSE 0 END), 0),
 	COALESCE(sum(CASE WHEN sync_hidden = 0 AND %s THEN 1 ELSE 0 END), 0) FROM `, fmt.Sprintf(unproven, ""))
 
-// unproven is a condition of rows of which nothing proves that they were at Clerk when a walk began, or later: no read
-// that was sent after its start found them, and no event of a later time was about them. $1 is the start's write counter,
-// $2 its latest time by Clerk's clock, or 0 where Clerk told none: then no event proves anything.
+// unproven is the condition of rows that are not proven to have been at Clerk when a walk began, or
+// later: no read that was sent after the start found them, and no later event was about them. $1 is
+// the write counter at the start. $2 is the latest time by Clerk's clock at which the walk can have
+// begun, or 0 if Clerk sent no time: then events prove nothing.
 const unproven = "sync_read_after < $1 AND (CAST($2 AS BIGINT) = 0 OR sync_seen_at < CAST($2 AS BIGINT)%s)"
 
-// beyond adds to it what is said to have been seen at a time that nothing has reached: a wrong clock's, or a forgery.
+// beyond adds rows whose seen_at is later than any source time applied, which means a wrong clock
+// or a forged time.
 const beyond = " OR sync_seen_at > (SELECT high_water FROM clerk_head WHERE one = 1)"
 
-// KindCounts counts the rows of a kind. whole is the start of the last complete walk. It reads no bodies, but whole tables or
-// an index of them.
+// KindCounts counts the rows of a kind. whole is the start of the last complete walk. It reads
+// whole tables, or an index of them, but no bodies.
 func (db *DB) KindCounts(ctx context.Context, kind clerk.Kind, whole Start) (c KindCounts, err error) {
 	t := tables[kind]
 	type figures struct{ all, rows, stubs, unverified, unaccounted int64 }
@@ -72,8 +74,8 @@ func (db *DB) oldestVerified(ctx context.Context, t *table, standing string) (cl
 	return list[0], nil
 }
 
-// Unaccounted lists the rows of a kind that no deletion hides, their own or a parent's, and that a complete walk which
-// began then should have brought, and those whose time is not to be believed.
+// Unaccounted lists the rows of a kind that are visible, but that a complete walk with this start
+// should have found and did not. It includes rows whose time cannot be true.
 func (db *DB) Unaccounted(ctx context.Context, kind clerk.Kind, start Start) ([]RowMeta, error) {
 	t := tables[kind]
 	// The inner query has all that it reads in an index, where the engine has one.
@@ -84,7 +86,8 @@ func (db *DB) Unaccounted(ctx context.Context, kind clerk.Kind, start Start) ([]
 	return scanAll(rows, err, scanRowMeta)
 }
 
-// belowGone are conditions of rows whose parent is gone, and of those whose parents are not; "" for kinds without.
+// belowGone returns the conditions of rows with a hidden parent and of rows without one. Both are
+// "" for kinds without parents.
 func (t *table) belowGone() (below, standing string) {
 	var conditions []string
 	for _, p := range t.hiddenBy() {
@@ -94,22 +97,8 @@ func (t *table) belowGone() (below, standing string) {
 	return strings.Join(conditions, " OR "), standing
 }
 
-// Queue is what waits in the verify queue of one kind.
-type Queue struct {
-	Objects  int64
-	OldestAt clerk.Time // when the one that waits longest was queued, by our clock
-}
-
-// Queues counts what waits in the verify queue, by kind, but for what is [DB.Unreadable].
-func (db *DB) Queues(ctx context.Context) (map[clerk.Kind]Queue, error) {
-	rows, err := db.query(ctx, "SELECT v.kind, count(DISTINCT v.id), min(v.queued_at) FROM clerk_verify v WHERE "+waits+" GROUP BY v.kind")
-	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, q Queue, err error) {
-		return kind, q, r.Scan(&kind, &q.Objects, &q.OldestAt)
-	})
-}
-
-// Suspected counts the objects that one answer of Clerk told to be gone or older than here, and no second one yet, by kind.
-// What is hidden meanwhile, because its own deletion or a parent's came, is none of them.
+// Suspected counts the objects that one answer from Clerk reported as gone or older, and that no
+// second answer has confirmed, by kind. It does not count objects that were hidden in the meantime.
 func (db *DB) Suspected(ctx context.Context) (map[clerk.Kind]int64, error) {
 	const open = "s.reason IN ('gone', 'unlisted', 'older')"
 	rows, err := db.query(ctx, "SELECT s.kind, count(*) FROM clerk_suspects s WHERE "+open+" GROUP BY s.kind")
@@ -140,7 +129,7 @@ type LastDelivery struct {
 	SignedAt   clerk.Time // by Svix's; 0: not known
 }
 
-// LastDeliveries are the last deliveries, by event type. It reads one row a type.
+// LastDeliveries returns the last delivery of each event type. It reads one row for each type.
 func (db *DB) LastDeliveries(ctx context.Context) (map[string]LastDelivery, error) {
 	const text = `WITH RECURSIVE types(type) AS (
 		SELECT min(type) FROM clerk_inbox
@@ -154,13 +143,13 @@ func (db *DB) LastDeliveries(ctx context.Context) (map[string]LastDelivery, erro
 	})
 }
 
-// DriftCount counts lines of the drift report.
+// DriftCount counts rows of the drift report.
 type DriftCount struct {
 	Found, Repaired           int64
 	FoundSince, RepairedSince int64
 }
 
-// DriftCounts counts the drift report by kind, in all and since a time.
+// DriftCounts counts the drift report by kind, in total and since a time.
 func (db *DB) DriftCounts(ctx context.Context, since clerk.Time) (map[clerk.Kind]DriftCount, error) {
 	const text = `SELECT kind, count(*), COALESCE(sum(repaired), 0),
 		COALESCE(sum(CASE WHEN found_at >= $1 THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN found_at >= $1 THEN repaired ELSE 0 END), 0)
@@ -171,7 +160,8 @@ func (db *DB) DriftCounts(ctx context.Context, since clerk.Time) (map[clerk.Kind
 	})
 }
 
-// LastNotSubscribed is when a row of a kind was last found to differ of which no event had ever come, 0 for never.
+// LastNotSubscribed returns when a row of a kind was last found to differ without any event of its
+// type having arrived, 0 for never.
 func (db *DB) LastNotSubscribed(ctx context.Context, kind clerk.Kind) (clerk.Time, error) {
 	const text = "SELECT COALESCE(max(found_at), 0) FROM clerk_drift WHERE cause = 'not_subscribed' AND kind = $1"
 	n, err := db.number(ctx, text, string(kind))
@@ -185,7 +175,7 @@ func (db *DB) LastForeign(ctx context.Context) (clerk.Time, error) {
 	return clerk.Time(n), err
 }
 
-// LastDeadLetter is when an event last became a dead letter, 0 for never.
+// LastDeadLetter returns when an event last became a dead letter, 0 for never.
 func (db *DB) LastDeadLetter(ctx context.Context) (clerk.Time, error) {
 	n, err := db.number(ctx, "SELECT COALESCE(max(received_at), 0) FROM clerk_inbox WHERE state = 'dead' AND state <> 'applied'")
 	return clerk.Time(n), err

@@ -13,14 +13,14 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// This file holds what differs between the engines: how the head row is locked, how many
-// rows are loaded or saved at once, and how errors are told apart.
+// This file holds the differences between the engines: the lock of the head row, the number of rows
+// in a statement, and the meaning of errors.
 
-// lockHead reads the head row and makes it the gate of all writers. SQLite needs no lock:
-// its write transactions begin IMMEDIATE. On Postgres the statement also sees to it that
-// the commit is durable, where a role or a database has switched that off, and that the
-// rows of known keys are looked up by index: a plan made while a table was empty would
-// read all of it, and is kept for the life of the connection.
+// lockHead returns the statement that reads the head row and makes all other writers wait. SQLite
+// needs no lock, because its write transactions begin IMMEDIATE. On Postgres the statement also
+// makes the commit durable if a role or a database switched that off, and makes the planner use
+// indexes: a plan that was made while a table was empty would scan the whole table, and connections
+// keep their plans.
 func (e Engine) lockHead() string {
 	if e == SQLite {
 		return selectHead
@@ -30,7 +30,7 @@ func (e Engine) lockHead() string {
 		THEN length(set_config('synchronous_commit', 'on', true)) * 0 ELSE 0 END + `, 1) + " FOR UPDATE"
 }
 
-// rowID is the column by which the engine finds a row without an index.
+// rowID returns the column by which the engine finds a row without an index.
 func (e Engine) rowID() string {
 	if e == SQLite {
 		return "rowid"
@@ -38,9 +38,9 @@ func (e Engine) rowID() string {
 	return "ctid"
 }
 
-// detach gives SQLite's statements a context that never ends: its driver starts a goroutine
-// for each statement whose context can, which costs more than the statement. They wait for
-// no network, and for a lock no longer than busy_timeout.
+// detach returns a context that never ends for SQLite. Its driver starts a goroutine for each
+// statement whose context can end, which costs more than the statement. SQLite statements do not
+// wait for a network, and wait for a lock no longer than busy_timeout.
 func (e Engine) detach(ctx context.Context) context.Context {
 	if e == SQLite {
 		return context.WithoutCancel(ctx)
@@ -56,8 +56,8 @@ const (
 	uuidColumn
 )
 
-// bulk is an INSERT that is run for many rows: once for each row on SQLite, which has no
-// round trip to save, and once with an array for each column on Postgres.
+// bulk is an INSERT of many rows. On SQLite it runs once for each row, because there is no round
+// trip to save. On Postgres it runs once, with an array for each column.
 type bulk struct {
 	types []columnType
 	texts map[Engine]string
@@ -69,14 +69,14 @@ func newBulk(prefix string, types []columnType, suffix string) *bulk {
 		arrays[i] = fmt.Sprintf("$%d::%s", i+1, [...]string{"text[]", "bigint[]", "text[]::uuid[]"}[t])
 	}
 	return &bulk{types: types, texts: map[Engine]string{
-		// not "$1": its driver looks parameters with a name up by it, one by one
+		// not "$1": the driver looks up named parameters one by one
 		SQLite:   prefix + " VALUES (?" + strings.Repeat(", ?", len(types)-1) + ")" + suffix,
 		Postgres: prefix + " SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ")" + suffix, //nolint:unqueryvet // its columns are the arrays
 	}}
 }
 
-// save runs a bulk statement for n rows; values answers those of row i, each nil, a
-// string or an int64.
+// save runs a bulk statement for n rows. values returns the values of row i, each nil, a string or
+// an int64.
 func (tx *Tx) save(ctx context.Context, b *bulk, n int, values func(i int) []any) error {
 	if n == 0 {
 		return nil
@@ -94,8 +94,8 @@ func (tx *Tx) save(ctx context.Context, b *bulk, n int, values func(i int) []any
 	return nil
 }
 
-// insertNew runs a bulk statement that passes over rows that exist and returns the key, its
-// first column, of those it wrote.
+// insertNew runs a bulk statement that skips rows that exist. It returns the keys, which are the
+// first column, of the rows that it wrote.
 func (tx *Tx) insertNew(ctx context.Context, b *bulk, n int, values func(i int) []any) (written map[string]bool, err error) {
 	written = make(map[string]bool, n)
 	tx.rows += int64(n)
@@ -118,7 +118,7 @@ func (tx *Tx) insertNew(ctx context.Context, b *bulk, n int, values func(i int) 
 	return written, nil
 }
 
-// arrays turns rows into an array for each column.
+// arrays turns rows into one array for each column.
 func (b *bulk) arrays(n int, values func(i int) []any) []any {
 	columns := make([]any, len(b.types))
 	for c, t := range b.types {
@@ -141,7 +141,7 @@ func (b *bulk) arrays(n int, values func(i int) []any) []any {
 	return columns
 }
 
-// load runs a SELECT for the rows whose column is one of the keys.
+// load runs a SELECT of the rows whose column is one of the keys.
 func (tx *Tx) load(ctx context.Context, text, column string, keys []string, scan func(*sql.Rows) error) error {
 	if len(keys) == 0 {
 		return nil
@@ -160,7 +160,7 @@ func (tx *Tx) load(ctx context.Context, text, column string, keys []string, scan
 	return rows.Err()
 }
 
-// oneOf is the condition that a column is one of the keys, and its only argument.
+// oneOf returns the condition that a column is one of the keys, and its only argument.
 func (e Engine) oneOf(column string, keys []string) (condition string, arg any) {
 	if e == Postgres {
 		return column + " = ANY($1)", keys
@@ -175,9 +175,9 @@ func (e Engine) oneOf(column string, keys []string) (condition string, arg any) 
 	return column + " IN (SELECT value FROM json_each($1))", clerk.Array(list...).JSON()
 }
 
-// IsTransient reports whether the error is the database's state and not the statement's
-// fault: the same work may succeed later, and no event is to blame. Errors of unknown
-// kind are not transient.
+// IsTransient reports whether an error comes from the state of the database and not from the
+// statement: the same work may succeed later, and no event is the cause. Unknown errors are not
+// transient.
 func IsTransient(err error) bool {
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {

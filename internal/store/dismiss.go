@@ -9,11 +9,12 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// ErrNotDead means that a delivery is not a dead letter, so that there is nothing to dismiss.
+// ErrNotDead means that a delivery is not a dead letter, so it cannot be dismissed.
 var ErrNotDead = errors.New("not a dead letter")
 
-// Dismiss sets dead letters aside: they no longer count as events that could not be applied. It is all or none
-// of them, and each is a line of the audit. Dismissing one again changes nothing.
+// Dismiss sets dead letters aside, so that they no longer count as events that could not be
+// applied. It dismisses all of them or none, and audits each. Dismissing a delivery twice changes
+// nothing.
 func (db *DB) Dismiss(ctx context.Context, messageIDs []string, actor string) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		for _, id := range messageIDs {
@@ -40,7 +41,9 @@ func (tx *Tx) dismiss(ctx context.Context, id, actor string) error {
 		return err
 	}
 	entry := mirror.AuditEntry{
-		Action: mirror.AuditDismissed, Actor: actor, Origin: id, Was: strings.TrimSuffix(string(mirror.DeliveryDead)+" "+d.Reason, " "), Became: string(mirror.DeliveryDismissed),
+		Action: mirror.AuditDismissed, Actor: actor, Origin: id,
+		Was:    strings.TrimSuffix(string(mirror.DeliveryDead)+" "+d.Reason, " "),
+		Became: string(mirror.DeliveryDismissed),
 	}
 	for _, subject := range d.Subjects {
 		if user, ok := strings.CutPrefix(subject, "user:"); ok && entry.ClerkUserID == "" {

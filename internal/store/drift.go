@@ -18,7 +18,8 @@ var driftInsert = newBulk("INSERT INTO clerk_drift (kind, id, found_at, fields, 
 func (tx *Tx) AppendDrift(ctx context.Context, list []mirror.Drift) error {
 	return tx.save(ctx, driftInsert, len(list), func(i int) []any {
 		d := list[i]
-		return []any{string(d.Kind), d.ID, int64(clerk.TimeOf(d.FoundAt)), strings.Join(d.Fields, ","), string(d.Cause), int64(clerk.TimeOf(d.Since)), flag(d.Repaired)}
+		found, since := int64(clerk.TimeOf(d.FoundAt)), int64(clerk.TimeOf(d.Since))
+		return []any{string(d.Kind), d.ID, found, strings.Join(d.Fields, ","), string(d.Cause), since, flag(d.Repaired)}
 	})
 }
 
@@ -60,7 +61,8 @@ func (w *where) afterDrift(c mirror.Cursor) error {
 	return err
 }
 
-// PurgeDrift removes drift that was found before a time, a bounded number of rows at a time, and answers how many.
+// PurgeDrift removes drift that was found before a time, a bounded number of rows at a time, and
+// answers how many.
 func (db *DB) PurgeDrift(ctx context.Context, before clerk.Time) (n int64, err error) {
 	return db.inPages(ctx, `DELETE FROM clerk_drift WHERE (kind, id, found_at) IN
 		(SELECT kind, id, found_at FROM clerk_drift WHERE found_at < $1 ORDER BY found_at LIMIT $2)`, int64(before), purgePage)

@@ -10,7 +10,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Erasure is a receipt, and the search for copies that is under way.
+// Erasure is the receipt of the erasure of a user. It holds no personal data except the id.
 type Erasure struct {
 	mirror.Erasure
 
@@ -18,7 +18,7 @@ type Erasure struct {
 	Cursor string   // where the search is
 }
 
-// ErasedUsers answers which of some users were erased.
+// ErasedUsers returns which of some users were erased.
 func (tx *Tx) ErasedUsers(ctx context.Context, ids []string) (map[string]bool, error) {
 	erased := map[string]bool{}
 	err := tx.load(ctx, "SELECT clerk_user_id FROM clerk_users WHERE sync_erased = 1 AND ", "clerk_user_id", ids, func(r *sql.Rows) error {
@@ -30,17 +30,17 @@ func (tx *Tx) ErasedUsers(ctx context.Context, ids []string) (map[string]bool, e
 	return erased, err
 }
 
-// KeysOfUser pages through the rows of a kind whose parent is the user.
+// KeysOfUser returns a page of the rows of a kind whose parent is the user.
 func (tx *Tx) KeysOfUser(ctx context.Context, kind clerk.Kind, userID, after string, limit int) ([]Key, error) {
 	return tx.keys(ctx, kind, " AND clerk_user_id = $3", after, limit, userID)
 }
 
-// KeysOfAddress pages through the invitations or the waitlist entries to an address.
+// KeysOfAddress returns a page of the invitations or waitlist entries of an email address.
 func (tx *Tx) KeysOfAddress(ctx context.Context, kind clerk.Kind, address, after string, limit int) ([]Key, error) {
 	return tx.keys(ctx, kind, " AND lower(email) = lower($3)", after, limit, address)
 }
 
-// KeysAfter pages through all rows of a kind.
+// KeysAfter returns a page of all rows of a kind.
 func (tx *Tx) KeysAfter(ctx context.Context, kind clerk.Kind, after string, limit int) ([]Key, error) {
 	return tx.keys(ctx, kind, "", after, limit)
 }
@@ -55,7 +55,7 @@ func (tx *Tx) keys(ctx context.Context, kind clerk.Kind, condition, after string
 	})
 }
 
-// BeginErasure keeps the receipt and opens the search for copies, anew if it was over.
+// BeginErasure stores the receipt and starts the search for copies, again if it was done before.
 func (tx *Tx) BeginErasure(ctx context.Context, e Erasure) error {
 	return tx.exec(ctx, `INSERT INTO clerk_erasures (clerk_user_id, at, cause, erased_rows, bodies, search, cursor, done_at)
 		VALUES ($1, $2, $3, $4, 0, $5, '', NULL) ON CONFLICT (clerk_user_id) DO UPDATE
@@ -63,7 +63,8 @@ func (tx *Tx) BeginErasure(ctx context.Context, e Erasure) error {
 		e.ClerkUserID, int64(clerk.TimeOf(e.At)), string(e.Cause), e.Rows, strings.Join(e.Search, "\n"))
 }
 
-// AdvanceErasures notes that a search has come to a place, and how many bodies it found there, of each.
+// AdvanceErasures stores how far a search has come, and for each erasure how many bodies it found
+// there.
 func (tx *Tx) AdvanceErasures(ctx context.Context, open []Erasure, cursor string, bodies []int64) error {
 	for i := range open {
 		const text = "UPDATE clerk_erasures SET cursor = $1, bodies = bodies + $2 WHERE clerk_user_id = $3 AND done_at IS NULL"
@@ -74,12 +75,12 @@ func (tx *Tx) AdvanceErasures(ctx context.Context, open []Erasure, cursor string
 	return nil
 }
 
-// CountMasked adds to the rows of a receipt.
+// CountMasked adds rows to a receipt.
 func (tx *Tx) CountMasked(ctx context.Context, userID string, rows int64) error {
 	return tx.exec(ctx, "UPDATE clerk_erasures SET erased_rows = erased_rows + $1 WHERE clerk_user_id = $2", rows, userID)
 }
 
-// EndErasure closes the search and forgets what was looked for.
+// EndErasure ends the search and removes what was searched for.
 func (tx *Tx) EndErasure(ctx context.Context, userID string) error {
 	return tx.exec(ctx, "UPDATE clerk_erasures SET search = '', cursor = '', done_at = $1 WHERE clerk_user_id = $2", tx.db.now().UnixMilli(), userID)
 }
@@ -95,29 +96,31 @@ func scanErasure(r *sql.Rows) (e Erasure, err error) {
 	return e, err
 }
 
-// OpenErasures lists erasures whose search for copies is not over and stands at one place.
+// OpenErasures lists erasures whose search for copies is not done and has come to the same place.
 func (db *DB) OpenErasures(ctx context.Context, limit int) ([]Erasure, error) {
 	rows, err := db.query(ctx, selectErasures+` WHERE done_at IS NULL AND cursor =
 		(SELECT cursor FROM clerk_erasures WHERE done_at IS NULL ORDER BY cursor LIMIT 1) ORDER BY clerk_user_id LIMIT $1`, limit)
 	return scanAll(rows, err, scanErasure)
 }
 
-// Erasure returns the receipt of the erasure of a user, or [ErrNotFound].
+// Erasure returns the receipt of a user, or [ErrNotFound].
 func (db *DB) Erasure(ctx context.Context, userID string) (Erasure, error) {
 	rows, err := db.query(ctx, selectErasures+" WHERE clerk_user_id = $1", userID)
 	list, err := scanAll(rows, err, scanErasure)
 	return only(list, err, "erasure of", userID)
 }
 
-// Erasable lists users who were deleted for ever, and seen last, before a time, and are not erased.
+// Erasable lists users who were permanently deleted, and last seen, before a time, and are not
+// erased.
 func (db *DB) Erasable(ctx context.Context, before clerk.Time, limit int) ([]string, error) {
 	rows, err := db.query(ctx, `SELECT clerk_user_id FROM clerk_users WHERE sync_hard = 1 AND sync_erased = 0
 		AND deleted_at <= $1 AND sync_seen_at <= $2 ORDER BY deleted_at LIMIT $3`, int64(before), int64(before), limit)
 	return scanAll(rows, err, scanOne[string])
 }
 
-// Bodies pages through the deliveries that have a body, a bounded number of bytes at a time: of each the message id,
-// the state, the subjects and the body. last is the id of the last row looked at, "" after the end.
+// Bodies returns a page of the deliveries that have a body: the message id, state, subjects and
+// body of each. limit and maxBytes bound it. last is the id of the last row that was read, "" at
+// the end.
 func (db *DB) Bodies(ctx context.Context, after string, limit, maxBytes int) (list []Delivery, last string, err error) {
 	const text = "SELECT message_id, state, subjects, COALESCE(body, '') FROM clerk_inbox WHERE message_id > $1 ORDER BY message_id LIMIT $2"
 	rows, err := db.query(ctx, text, after, limit)
@@ -140,7 +143,7 @@ func (db *DB) Bodies(ctx context.Context, after string, limit, maxBytes int) (li
 	return list, last, rows.Err()
 }
 
-// EraseDeliveries takes the bodies of deliveries away for ever.
+// EraseDeliveries permanently removes the bodies of deliveries.
 func (tx *Tx) EraseDeliveries(ctx context.Context, messageIDs []string) error {
 	if len(messageIDs) == 0 {
 		return nil
@@ -159,8 +162,9 @@ func (tx *Tx) RewriteBodies(ctx context.Context, list []Delivery) error {
 	return nil
 }
 
-// TruncateWAL sees to it that what was overwritten is not left in the files: SQLite's write-ahead log is emptied. It answers
-// false while another process still reads from it. Postgres removes old versions of rows by VACUUM, its own.
+// TruncateWAL empties SQLite's write-ahead log, so that the files do not keep what was overwritten.
+// done is false while another process still reads from the log. On Postgres it does nothing: VACUUM
+// removes old versions of rows.
 func (db *DB) TruncateWAL(ctx context.Context) (done bool, err error) {
 	if db.engine != SQLite {
 		return true, nil

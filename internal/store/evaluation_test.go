@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Go does not say whether f(w.page(), w.args...) reads w.args before or after the call of w.page, which may append to it.
+// Go does not say whether f(w.page(), w.args...) reads w.args before or after the call of w.page,
+// which may append to it.
 func TestNoCallDependsOnTheOrderOfEvaluation(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*.go")
@@ -37,7 +38,8 @@ func TestNoCallDependsOnTheOrderOfEvaluation(t *testing.T) {
 	}
 }
 
-// callsMethodOf reports whether an argument calls a method of a variable, but for String, which changes nothing.
+// callsMethodOf reports whether an argument calls a method of a variable, but for String, which
+// changes nothing.
 func callsMethodOf(arg, variable ast.Expr) (calls bool) {
 	of, ok := variable.(*ast.Ident)
 	if !ok {

@@ -11,13 +11,13 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Named notes where the database is: a path, or a URL without user and password.
+// Named sets where the database is: a path, or a URL without user and password.
 func (db *DB) Named(location string) *DB {
 	db.location = location
 	return db
 }
 
-// String returns the engine and where the database is, if that is known.
+// String returns the engine and the place of the database, if that is known.
 func (db *DB) String() string { return nameOf(db.engine, db.location) }
 
 func nameOf(engine Engine, location string) string {
@@ -33,10 +33,11 @@ func nameOf(engine Engine, location string) string {
 	}
 }
 
-// Explain returns a [*mirror.DatabaseError] for an error that says that the database cannot be used, and any other error as it is.
+// Explain is [Explain] for this database.
 func (db *DB) Explain(err error) error { return Explain(db.engine, db.location, err) }
 
-// Explain returns a [*mirror.DatabaseError] for an error that says that a database cannot be used, and any other error as it is.
+// Explain returns a [*mirror.DatabaseError] for an error that means that the database cannot be
+// used, and any other error unchanged.
 func Explain(engine Engine, location string, err error) error {
 	if err == nil {
 		return nil
@@ -140,7 +141,7 @@ func explainSQLite(err error) (problem, remedy string) {
 	return "", ""
 }
 
-// cause is the operating system's own word for what went wrong.
+// cause returns the operating system's own words for an error.
 func cause(err error) string {
 	if number, ok := errors.AsType[syscall.Errno](err); ok {
 		return number.Error()

@@ -201,9 +201,16 @@ func (db *DB) deliveriesAfter(ctx context.Context, text string, f *mirror.Delive
 	return db.query(ctx, text+w.String()+" ORDER BY message_id LIMIT "+params(len(args), len(args)), args...)
 }
 
-// CountDeliveries counts what a filter selects, by type and state.
+// CountDeliveries counts the deliveries that a filter selects, by type and state.
 func (db *DB) CountDeliveries(ctx context.Context, f mirror.DeliveryFilter) ([]mirror.DeliveryCount, error) {
 	w := selectDeliveries(&f)
 	rows, err := db.query(ctx, "SELECT COALESCE(type, ''), state, count(*) FROM clerk_inbox"+w.String()+" GROUP BY 1, 2 ORDER BY 1, 2", w.args...)
 	return scanAll(rows, err, func(r *sql.Rows) (c mirror.DeliveryCount, err error) { return c, r.Scan(&c.Type, &c.State, &c.Count) })
+}
+
+// EventSeen reports whether an event whose type begins with a prefix has ever arrived.
+func (db *DB) EventSeen(ctx context.Context, prefix string) (bool, error) {
+	rows, err := db.query(ctx, "SELECT 1 FROM clerk_inbox WHERE type >= $1 AND type < $2 LIMIT 1", prefix, prefix+"\u007f")
+	found, err := scanAll(rows, err, scanOne[int])
+	return len(found) > 0, err
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// ServerInfo is what a database says of itself.
+// ServerInfo is what a database reports about itself.
 type ServerInfo struct {
 	Version string // of the engine
 	Now     clerk.Time
-	// Settings are journal_mode, synchronous (2 is FULL), secure_delete, query_only on SQLite; synchronous_commit and,
-	// each of them true or false, read_only, may_create and may_write on Postgres. may_write is empty before there is a
-	// table to write.
+	// Settings are journal_mode, synchronous (2 is FULL), secure_delete, query_only on SQLite;
+	// synchronous_commit and, each of them true or false, read_only, may_create and may_write on
+	// Postgres. may_write is empty before there is a table to write.
 	Settings map[string]string
 	Pending  []string // migrations that are not applied yet
 	Unknown  []string // migrations that this version does not know
@@ -53,7 +53,8 @@ func (db *DB) Inspect(ctx context.Context) (c ServerInfo, err error) {
 	return c, db.checkMigrations(ctx, &c, n > 0)
 }
 
-// CheckSchema returns why this version cannot read the database, as an error that says what to do. It changes nothing.
+// CheckSchema returns why this version cannot read the database, as an error that says what to do.
+// It changes nothing.
 func (db *DB) CheckSchema(ctx context.Context) error {
 	c, err := db.Inspect(ctx)
 	return cmp.Or(err, c.Schema)
@@ -69,10 +70,10 @@ func scanServerInfo(r *sql.Rows) (c ServerInfo, err error) {
 	return c, err
 }
 
-// checkMigrations notes which migrations are pending and which are not known, and what that means.
-func (db *DB) checkMigrations(ctx context.Context, c *ServerInfo, any bool) error {
+// checkMigrations sets which migrations are pending and which are unknown, and why the schema cannot be read.
+func (db *DB) checkMigrations(ctx context.Context, c *ServerInfo, hasMigrations bool) error {
 	var applied map[string]string
-	if any {
+	if hasMigrations {
 		rows, err := db.query(ctx, selectMigrations)
 		if applied, err = scanMap(rows, err, scanMigration); err != nil {
 			return err
@@ -82,13 +83,14 @@ func (db *DB) checkMigrations(ctx context.Context, c *ServerInfo, any bool) erro
 	if err != nil {
 		return err
 	}
-	var pending []migration
-	pending, c.Unknown, c.Schema = compareMigrations(known, applied)
+	pending, unknown, refused := compareMigrations(known, applied)
 	for _, m := range pending {
 		c.Pending = append(c.Pending, m.name)
 	}
+	c.Unknown = unknown
 	switch {
-	case c.Schema != nil:
+	case refused != nil:
+		c.Schema = refused
 	case len(applied) == 0:
 		c.Schema = ErrNoMirror
 	case len(pending) > 0:

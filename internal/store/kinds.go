@@ -9,9 +9,9 @@ import (
 	"github.com/clerksync/clerksync/internal/row"
 )
 
-// table says how a kind is stored: its columns and how each is derived from a row.
-// Derived columns are pure functions of the merged row and the role ladder; nothing is
-// carried from event to event.
+// table describes how a kind is stored: its columns, and how each is derived from a row. Derived
+// columns are pure functions of the merged row and the role ladder. No value is carried from event
+// to event.
 type table struct {
 	kind    clerk.Kind
 	name    string
@@ -30,7 +30,7 @@ type column struct {
 	value func(r *Row, ladder []string) any // nil, string or int64
 }
 
-// key is the column that holds the Clerk id.
+// key returns the column that holds the Clerk id.
 func (t *table) key() string {
 	if t.kind == clerk.KindUser {
 		return "clerk_user_id"
@@ -136,10 +136,10 @@ var syncColumns = []column{
 	{checksumColumn, intColumn, func(*Row, []string) any { return nil }}, // of the other values: SaveRows fills it in
 }
 
-// verifiedAt is the one column that a save without a value leaves as it is.
+// verifiedAt is the only column that a save without a value leaves unchanged.
 const verifiedAt = "sync_verified_at"
 
-// tables is the schema as data, one entry a mirrored kind.
+// tables holds the columns of each mirrored kind.
 var tables = buildTables(
 	table{kind: clerk.KindUser, name: "clerk_users", columns: userColumns},
 	table{kind: clerk.KindSession, name: "clerk_sessions", columns: []column{
@@ -194,7 +194,8 @@ var tables = buildTables(
 	}},
 )
 
-// hiddenBy returns the tables whose hidden rows hide their children in this one. A child has its parent's key column.
+// hiddenBy returns the tables whose hidden rows hide their children in this one. A child has its
+// parent's key column.
 func (t *table) hiddenBy() (parents []*table) {
 	for _, kind := range row.ParentKinds(t.kind) {
 		parents = append(parents, tables[kind])
@@ -202,7 +203,7 @@ func (t *table) hiddenBy() (parents []*table) {
 	return parents
 }
 
-// rolePermissions keeps of a role's permissions what the live view needs: ids and keys.
+// rolePermissions returns the ids and keys of a role's permissions, which the live view needs.
 func rolePermissions(role clerk.Value) any {
 	var list []clerk.Value
 	for _, p := range role.Get("permissions").All() {
@@ -244,27 +245,31 @@ func buildTables(list ...table) map[clerk.Kind]*table {
 	return all
 }
 
-// selectRows lists the columns that scanRow reads; what a kind has not is a constant.
+// selectRows lists the columns that scanRow reads.
 func selectRows(t *table, e Engine) string {
-	column := func(name, otherwise string) string {
-		if !t.has(name) || name == t.key() {
-			return otherwise
-		}
-		return "COALESCE(" + name + ", " + otherwise + ")"
-	}
 	return "SELECT " + strings.Join([]string{
-		t.key(), column("clerk_user_id", "''"), column("clerk_organization_id", "''"),
-		column("sync_banned_at", "0"), userFact(t, "last_login_at"), userFact(t, "last_active_at"),
+		t.key(), t.valueOr("clerk_user_id", "''"), t.valueOr("clerk_organization_id", "''"),
+		t.userValue("sync_banned_at"), t.userValue("last_login_at"), t.userValue("last_active_at"),
 		"COALESCE(deleted_at, 0)", "COALESCE(raw, '')", "sync_hard", "sync_terminal", "sync_rank", "sync_updated_at", "sync_observed_at",
 		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write", "sync_erased", "sync_read_after",
-		userFact(t, "deprovisioned"), userFact(t, "sync_provision_at"), userFact(t, "sync_provision_seen_at"),
+		t.userValue("deprovisioned"), t.userValue("sync_provision_at"), t.userValue("sync_provision_seen_at"),
 		t.sealedText(e), checksumColumn,
-	}, ", ") + " FROM " + t.name + " WHERE "
+	}, ", ") + " FROM " + t.name + " t WHERE "
 }
 
-func userFact(t *table, name string) string {
-	if t.kind == clerk.KindUser {
-		return "COALESCE(" + name + ", 0)"
+// valueOr returns the expression of a column, with another one for NULL, for kinds without the
+// column, and for the key itself.
+func (t *table) valueOr(name, otherwise string) string {
+	if !t.has(name) || name == t.key() {
+		return otherwise
 	}
-	return "0"
+	return "COALESCE(t." + name + ", " + otherwise + ")"
+}
+
+// userValue returns the expression of a number that only users have, 0 for other kinds.
+func (t *table) userValue(name string) string {
+	if t.kind != clerk.KindUser {
+		return "0"
+	}
+	return t.valueOr(name, "0")
 }

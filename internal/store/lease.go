@@ -9,15 +9,16 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Lease is the right to walk and repair, of one holder at a time. Clocks decide only when another may take it over; that
-// the one before is refused from then on is decided by the token.
+// Lease is the right to walk and repair, which one process has at a time. Clocks decide only when
+// another process may take it over. The token decides that the former holder is refused from then
+// on.
 type Lease struct {
 	Name   string
 	Holder string
 	Token  int64
 }
 
-// Errors of leases.
+// Errors about leases.
 var (
 	ErrLeaseHeld = errors.New("another process has the lease")
 	ErrFenced    = errors.New("another process has taken the lease over")
@@ -29,8 +30,8 @@ type heldLease struct {
 	now     int64
 }
 
-// AcquireLease takes a lease that is free or has run out, or whose holder dead reports to be gone; nil reports none.
-// now is our clock, which counts on SQLite alone: Postgres has its own.
+// AcquireLease takes a lease that is free, has expired, or whose holder is gone as dead reports. A
+// nil dead reports that for no holder. now is our clock, which counts on SQLite only.
 func (db *DB) AcquireLease(
 	ctx context.Context, name, holder string, now clerk.Time, ttl time.Duration, dead func(holder string) bool,
 ) (l Lease, err error) {
@@ -51,10 +52,11 @@ func (db *DB) AcquireLease(
 	return l, err
 }
 
-// maxLease is longer than any lease: one that seems to last longer was taken before a clock jumped back.
+// maxLease is longer than any lease. A lease that seems to last longer was taken before a clock
+// jumped back.
 const maxLease = 10 * time.Minute
 
-// RenewLease prolongs a lease. [ErrFenced] says that it was taken over.
+// RenewLease extends a lease. [ErrFenced] means that another process took it over.
 func (db *DB) RenewLease(ctx context.Context, l Lease, now clerk.Time, ttl time.Duration) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		if err := tx.CheckLease(ctx, l); err != nil {
@@ -68,15 +70,15 @@ func (db *DB) RenewLease(ctx context.Context, l Lease, now clerk.Time, ttl time.
 	})
 }
 
-// ReleaseLease lets others take the lease at once.
+// ReleaseLease lets other processes take the lease at once.
 func (db *DB) ReleaseLease(ctx context.Context, l Lease) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		return tx.exec(ctx, "UPDATE clerk_leases SET expires_at = 0 WHERE name = $1 AND token = $2", l.Name, l.Token)
 	})
 }
 
-// CheckLease refuses a transaction of a holder that was overtaken. The head row is locked, so that nobody overtakes it
-// before the commit.
+// CheckLease returns [ErrFenced] if another process took the lease over. The head row is locked, so
+// no process can take it over before the commit.
 func (tx *Tx) CheckLease(ctx context.Context, l Lease) error {
 	rows, err := tx.query(ctx, "SELECT token FROM clerk_leases WHERE name = $1", l.Name)
 	tokens, err := scanAll(rows, err, scanOne[int64])
@@ -104,11 +106,20 @@ func (tx *Tx) lease(ctx context.Context, name string, now clerk.Time) (heldLease
 
 const selectClock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
-// clock is the database's where it has one that all replicas share.
+// clock returns the database's time on Postgres, which all replicas share, and ours on SQLite.
 func (tx *Tx) clock(ctx context.Context, ours clerk.Time) (int64, error) {
 	if tx.db.engine == SQLite {
 		return int64(ours), nil
 	}
 	rows, err := tx.query(ctx, selectClock)
 	return exactlyOne(scanAll(rows, err, scanOne[int64]))
+}
+
+// Clock returns the database's time on Postgres, which all replicas share, and ours on SQLite.
+func (db *DB) Clock(ctx context.Context, ours clerk.Time) (clerk.Time, error) {
+	if db.engine == SQLite {
+		return ours, nil
+	}
+	n, err := db.number(ctx, selectClock)
+	return clerk.Time(n), err
 }

@@ -10,21 +10,21 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// A mirror is proven by walks only as far as it has been looked after since. This file keeps when a
-// process last did so (Mirror.Run), and where the last gap ended.
+// Walks prove a mirror only while a process has run it since. This file stores when a process last
+// did so (Mirror.Run), and when the last gap ended.
 
 const (
-	metaAlive      = "alive_at"    // the last sign of life of any process, by the database's clock
+	metaAlive      = "alive_at"    // when a process last reported that it runs, by the database's clock
 	metaProvenFrom = "proven_from" // walks that began earlier prove nothing
 )
 
-// Runner is a process that looks after the mirror.
+// Runner is a process that runs the mirror.
 type Runner struct {
 	Holder  string
 	AliveAt clerk.Time // its last sign of life, by the database's clock
 }
 
-// NoteAlive records that a process is alive. now is our clock, which counts on SQLite only.
+// NoteAlive records that a process is running. now is our clock, which counts on SQLite only.
 func (db *DB) NoteAlive(ctx context.Context, holder string, now clerk.Time) error {
 	return db.Update(ctx, func(tx *Tx) error { return tx.noteAlive(ctx, holder, now) })
 }
@@ -39,7 +39,7 @@ func (tx *Tx) noteAlive(ctx context.Context, holder string, now clerk.Time) erro
 	return errors.Join(tx.exec(ctx, text, holder, at), tx.SetMeta(ctx, metaAlive, strconv.FormatInt(at, 10)))
 }
 
-// NoteStopped records that a process ended in an orderly way.
+// NoteStopped records that a process stopped in order.
 func (db *DB) NoteStopped(ctx context.Context, holder string, now clerk.Time) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		return errors.Join(tx.noteAlive(ctx, holder, now), tx.Forget(ctx, holder))
@@ -51,9 +51,9 @@ func (tx *Tx) Forget(ctx context.Context, holder string) error {
 	return tx.exec(ctx, "DELETE FROM clerk_runners WHERE holder = $1", holder)
 }
 
-// BeginLife records that a process starts to look after the mirror. gap decides, from the rows that
-// other processes left, which of them are gone, and whether no process looked after the mirror for a time.
-// Then walks that began earlier prove nothing from now on.
+// BeginLife records that a process starts to run the mirror. gap decides, from the rows that other
+// processes left, which of them are gone and whether no process ran the mirror for a time. If so,
+// walks that began earlier prove nothing from now on.
 func (db *DB) BeginLife(
 	ctx context.Context, holder string, now clerk.Time, gap func(others []Runner, aliveAt, now clerk.Time) (gone []string, found bool),
 ) (found bool, err error) {
@@ -66,7 +66,8 @@ func (db *DB) BeginLife(
 	return found, err
 }
 
-// CloseGap is BeginLife for who compares everything once and does not look after the mirror any longer.
+// CloseGap is BeginLife for a process that compares everything once and does not run the mirror
+// afterwards.
 func (db *DB) CloseGap(
 	ctx context.Context, now clerk.Time, gap func(runners []Runner, aliveAt, now clerk.Time) (gone []string, found bool),
 ) error {
@@ -76,7 +77,7 @@ func (db *DB) CloseGap(
 	})
 }
 
-// closeGap forgets the processes other than the holder that are gone, and notes the gap if there was one.
+// closeGap removes the other processes that are gone, and records the gap if there was one.
 func (tx *Tx) closeGap(
 	ctx context.Context, holder string, now clerk.Time, gap func([]Runner, clerk.Time, clerk.Time) ([]string, bool),
 ) (found bool, err error) {
@@ -108,7 +109,8 @@ func (tx *Tx) closeGap(
 
 const selectRunners = "SELECT holder, alive_at FROM clerk_runners ORDER BY holder"
 
-// Runners returns the processes that look after the mirror, or did and did not end in an orderly way.
+// Runners returns the processes that run the mirror, and those that ended without stopping in
+// order.
 func (db *DB) Runners(ctx context.Context) ([]Runner, error) {
 	rows, err := db.query(ctx, selectRunners)
 	return scanAll(rows, err, scanRunner)
@@ -132,7 +134,7 @@ const selectLife = `SELECT
 	COALESCE((SELECT max(ended_at) FROM clerk_walks), 0),
 	COALESCE((SELECT CAST(value AS BIGINT) FROM clerk_meta WHERE name = 'proven_from'), 0)`
 
-// Life is when the mirror was last looked after, and from when on walks prove something.
+// Life is when a process last ran the mirror, and from when on walks prove anything.
 type Life struct {
 	AliveAt    clerk.Time // the last sign of life of a process, or the end of a walk; 0: there was none
 	ProvenFrom clerk.Time // the end of the last gap; 0: there was none
@@ -145,7 +147,7 @@ func scanLife(r *sql.Rows) (l Life, err error) {
 	return l, err
 }
 
-// Life returns when the mirror was last looked after.
+// Life returns when a process last ran the mirror.
 func (db *DB) Life(ctx context.Context) (Life, error) {
 	rows, err := db.query(ctx, selectLife)
 	return exactlyOne(scanAll(rows, err, scanLife))

@@ -19,7 +19,8 @@ import (
 // ("clerksyn" as a number).
 const advisoryLock = 0x636c65726b73796e
 
-// Errors about the schema of a database. [DB.Migrate] returns the first three, [DB.CheckSchema] all of them.
+// Errors about the schema of a database. [DB.Migrate] returns the first three, [DB.CheckSchema] all
+// of them.
 var (
 	ErrNewerSchema = errors.New("the database has a newer schema than this version of clerksync knows: run the newer version")
 
@@ -35,12 +36,13 @@ var (
 		"run clerksync migrate, or serve, which does it at start")
 )
 
-// UseMigrations replaces the migrations of this version by those of a folder: for tests of upgrades. Call it before the
-// handle is used.
+// UseMigrations replaces the migrations of this version by those of a folder: for tests of
+// upgrades. Call it before the handle is used.
 func (db *DB) UseMigrations(files fs.FS) { db.migrations = files }
 
-// Migrate brings the schema up to date. Each migration is applied once, in order. Its text is checksummed, and a database
-// to which another text was applied is refused. All of it is one transaction. Replicas may call it at the same time.
+// Migrate brings the schema up to date. Each migration is applied once, in order. Its text is
+// checksummed, and a database to which another text was applied is refused. All of it is one
+// transaction. Replicas may call it at the same time.
 func (db *DB) Migrate(ctx context.Context) error {
 	if db.readOnly {
 		return ErrReadOnly
@@ -114,8 +116,8 @@ const selectMigrations = "SELECT name, checksum FROM clerk_migrations"
 
 func scanMigration(r *sql.Rows) (name, sum string, err error) { return name, sum, r.Scan(&name, &sum) }
 
-// compareMigrations returns the migrations that were not applied yet, and the names of those applied that this version
-// does not know. The error says why the database cannot be migrated.
+// compareMigrations returns the migrations that were not applied yet, and the names of those
+// applied that this version does not know. The error says why the database cannot be migrated.
 func compareMigrations(known []migration, applied map[string]string) (pending []migration, unknown []string, err error) {
 	unmatched := maps.Clone(applied)
 	for _, m := range known {
@@ -152,8 +154,8 @@ func seedMeta(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// InboxKey is the secret key under which bodies are digested in this database. A plain
-// hash of a body with a six-digit code in it would be the code.
+// InboxKey returns the secret key under which bodies are digested in this database. A plain hash of
+// a body with a six-digit code would reveal the code.
 func (db *DB) InboxKey(ctx context.Context) ([]byte, error) {
 	value, err := db.Meta(ctx, metaInboxKey)
 	if err != nil {
@@ -162,20 +164,20 @@ func (db *DB) InboxKey(ctx context.Context) ([]byte, error) {
 	return hex.DecodeString(value)
 }
 
-// Meta is a fact about this database, or [ErrNotFound].
+// Meta returns a fact about this database, or [ErrNotFound].
 func (db *DB) Meta(ctx context.Context, name string) (string, error) {
 	rows, err := db.query(ctx, "SELECT value FROM clerk_meta WHERE name = $1", name)
 	values, err := scanAll(rows, err, scanOne[string])
 	return exactlyOne(values, err)
 }
 
-// SetMeta keeps a fact about this database.
+// SetMeta stores a fact about this database.
 func (db *DB) SetMeta(ctx context.Context, name, value string) error {
 	return db.Update(ctx, func(tx *Tx) error { return tx.SetMeta(ctx, name, value) })
 }
 
-// UpdateMeta changes a fact about this database in one transaction; was is "" where there is none. A change that answers
-// was again writes nothing of it.
+// UpdateMeta changes a fact about this database in one transaction. was is "" if there is none. If
+// change returns was, nothing is written.
 func (db *DB) UpdateMeta(ctx context.Context, name string, change func(was string, head Head) (string, error)) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		rows, err := tx.query(ctx, "SELECT value FROM clerk_meta WHERE name = $1", name)
@@ -197,7 +199,7 @@ func (db *DB) CreatedAt(ctx context.Context) (clerk.Time, error) {
 	return clerk.Time(n), err
 }
 
-// SetMeta stores a fact about this database, in the transaction of what makes it true.
+// SetMeta stores a fact about this database, in the transaction that makes it true.
 func (tx *Tx) SetMeta(ctx context.Context, name, value string) error {
 	return tx.exec(ctx, "INSERT INTO clerk_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
 }

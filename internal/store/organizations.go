@@ -32,8 +32,8 @@ func (db *DB) Organization(ctx context.Context, id string) (mirror.Organization,
 	return only(list, err, "organization", id)
 }
 
-// OrganizationBySlug returns the live organization with the slug. Two may have the same slug for a while, which is
-// [ErrAmbiguous].
+// OrganizationBySlug returns the live organization with the slug. Two may have the same slug for a
+// while, which is [ErrAmbiguous].
 func (db *DB) OrganizationBySlug(ctx context.Context, slug string) (mirror.Organization, error) {
 	list, err := db.organizations(ctx, " WHERE slug = $1 ORDER BY clerk_organization_id LIMIT 2", slug)
 	return only(list, err, "organization", slug)

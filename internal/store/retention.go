@@ -8,24 +8,28 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// purgePage bounds how many rows one transaction of a purge touches, so that events wait no longer for it than for a commit.
+// purgePage bounds the rows of one transaction of a purge, so that events wait for it no longer
+// than for a commit.
 const purgePage = 500
 
-// PurgeBodies takes the bodies from deliveries received between two times that need none: those that were applied,
-// ignored or dismissed. Dead letters and quarantined ones keep theirs until they are removed.
+// PurgeBodies removes the bodies of deliveries received between two times that were applied,
+// ignored or dismissed. Dead letters and quarantined deliveries keep their bodies until they are
+// removed.
 func (db *DB) PurgeBodies(ctx context.Context, from, before clerk.Time) (int64, error) {
 	return db.purgeInbox(ctx, from, "received_at < $3 AND body IS NOT NULL AND state IN ('applied', 'ignored', 'dismissed')",
 		"UPDATE clerk_inbox SET body = NULL WHERE state IN ('applied', 'ignored', 'dismissed') AND ", int64(before))
 }
 
-// PurgeDeliveries removes deliveries of before a time, dead and quarantined ones of before another. A message that is
-// sent again after that is applied anew, which is harmless.
+// PurgeDeliveries removes deliveries received before a time, and dead and quarantined ones received
+// before exceptions. A message that Svix sends again afterwards is applied again, which is
+// harmless.
 func (db *DB) PurgeDeliveries(ctx context.Context, before, exceptions clerk.Time) (int64, error) {
 	const due = "received_at < $3 AND (state NOT IN ('dead', 'quarantined') OR received_at < $4)"
 	return db.purgeInbox(ctx, 0, due, "DELETE FROM clerk_inbox WHERE ", int64(before), int64(exceptions))
 }
 
-// purgeInbox runs an action on the deliveries that are due, in the order in which they were received.
+// purgeInbox runs an action on the deliveries that are due, in pages, in the order in which they
+// were received.
 func (db *DB) purgeInbox(ctx context.Context, from clerk.Time, due, action string, args ...any) (total int64, err error) {
 	type place struct {
 		at clerk.Time
@@ -56,8 +60,9 @@ func (db *DB) purgeInbox(ctx context.Context, from clerk.Time, due, action strin
 	}
 }
 
-// PurgeChanges notes how far the feed has come and removes what was appended before a time, as far as earlier calls noted
-// that. The last change always stays: readers know their place by it.
+// PurgeChanges records how far the feed has come, and removes changes that were appended before a
+// time, as far as earlier calls recorded that. The last change always stays, because readers know
+// their place by it.
 func (db *DB) PurgeChanges(ctx context.Context, now, before clerk.Time) (int64, error) {
 	var through int64
 	err := db.Update(ctx, func(tx *Tx) error {
@@ -79,7 +84,8 @@ func (db *DB) PurgeChanges(ctx context.Context, now, before clerk.Time) (int64, 
 	return db.inPages(ctx, "DELETE FROM clerk_changes WHERE seq IN (SELECT seq FROM clerk_changes WHERE seq <= $1 ORDER BY seq LIMIT $2)", through, purgePage)
 }
 
-// inPages runs a statement, whose last argument bounds it, until it finds no more.
+// inPages runs a statement in one transaction a page, until it changes no more rows. The last
+// argument of the statement is the size of a page.
 func (db *DB) inPages(ctx context.Context, text string, args ...any) (total int64, err error) {
 	for {
 		var n int64

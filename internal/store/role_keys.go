@@ -19,17 +19,18 @@ func spellings(key string) (with, without string) {
 var roleKeyInsert = newBulk("INSERT INTO clerk_role_keys (role_key, clerk_role_id)", []columnType{textColumn, textColumn},
 	" ON CONFLICT (role_key, clerk_role_id) DO NOTHING")
 
-// RememberRoleKeys adds to the keys that roles had. It is a set that only grows, so that the order in which versions come
-// does not matter.
+// RememberRoleKeys adds keys to the set of keys that roles had. The set only grows, so the order of
+// versions does not matter.
 func (tx *Tx) RememberRoleKeys(ctx context.Context, keys []KeyOfRole) error {
 	return tx.save(ctx, roleKeyInsert, len(keys), func(i int) []any { return []any{row.RoleKey(keys[i].Key), keys[i].RoleID} })
 }
 
-// DoubtfulRoleKeys returns those of some keys that a membership may have only by an older state: keys that a live role had
-// before, and keys of no live role where roles are stored. The value is the write that made the key doubtful: a read that
-// was sent later has seen what came of it. A key without the prefix is doubtful only as a former one, for instances from
-// before custom roles may list no roles under such keys.
-func (tx *Tx) DoubtfulRoleKeys(ctx context.Context, keys []string) (map[string]int64, error) {
+// StaleRoleKeys returns the keys that a membership can only have from an older state: keys that a
+// live role had before, and keys of no live role if any roles are stored. The value is the write
+// that made the key stale: a read that was sent later has seen its effect. A key without the prefix
+// is stale only as a former key, because instances from before custom roles may list no roles under
+// such keys.
+func (tx *Tx) StaleRoleKeys(ctx context.Context, keys []string) (map[string]int64, error) {
 	normal := make([]string, len(keys))
 	for i, key := range keys {
 		normal[i] = row.RoleKey(key)
@@ -56,26 +57,26 @@ func (tx *Tx) DoubtfulRoleKeys(ctx context.Context, keys []string) (map[string]i
 	if err != nil {
 		return nil, err
 	}
-	doubtful := map[string]int64{}
+	stale := map[string]int64{}
 	unknown := false
 	for _, key := range keys {
 		switch u := found[row.RoleKey(key)]; {
 		case u.former:
-			doubtful[key] = u.changed
+			stale[key] = u.changed
 		case !u.current && strings.HasPrefix(key, row.RolePrefix):
-			doubtful[key], unknown = u.changed, true
+			stale[key], unknown = u.changed, true
 		}
 	}
 	if !unknown {
-		return doubtful, nil
+		return stale, nil
 	}
 	stored, err := tx.rolesStored(ctx)
 	for _, key := range keys {
 		if u := found[row.RoleKey(key)]; !stored && !u.former {
-			delete(doubtful, key)
+			delete(stale, key)
 		}
 	}
-	return doubtful, err
+	return stale, err
 }
 
 func (tx *Tx) rolesStored(ctx context.Context) (bool, error) {
@@ -84,11 +85,11 @@ func (tx *Tx) rolesStored(ctx context.Context) (bool, error) {
 	return len(found) > 0, err
 }
 
-// withRoles are the kinds whose rows carry the key of a role.
+// withRoles lists the kinds whose rows carry the key of a role.
 var withRoles = []clerk.Kind{clerk.KindMembership, clerk.KindInvitation}
 
-// QueueRoleKey queues a verify of all memberships and invitations that carry a role's key. Of those below a hidden parent
-// it is remembered for when the parent comes back.
+// QueueRoleKey queues all memberships and invitations that carry a role's key to be read again.
+// Rows with a hidden parent are queued for when the parent returns.
 func (tx *Tx) QueueRoleKey(ctx context.Context, roleKey, reason string) error {
 	with, without := spellings(roleKey)
 	for _, kind := range withRoles {
@@ -108,8 +109,8 @@ func (tx *Tx) QueueRoleKey(ctx context.Context, roleKey, reason string) error {
 	return nil
 }
 
-// SettleRoleKey takes the memberships and invitations that carry a role's key off the verify queue if they are there for
-// this one reason, which has gone.
+// SettleRoleKey removes the memberships and invitations that carry a role's key from the verify
+// queue if they are in it for this reason only.
 func (tx *Tx) SettleRoleKey(ctx context.Context, roleKey, reason string) error {
 	with, without := spellings(roleKey)
 	for _, kind := range withRoles {
@@ -125,8 +126,8 @@ func (tx *Tx) SettleRoleKey(ctx context.Context, roleKey, reason string) error {
 	return nil
 }
 
-// SettleListed takes listed rows off the verify queue if they are there for this one reason, and were
-// queued before the list was asked for. It returns the ids of those it took off.
+// SettleListed removes listed rows from the verify queue if they are in it for this reason only and
+// were queued before the list was requested. It returns their ids.
 func (tx *Tx) SettleListed(ctx context.Context, kind clerk.Kind, ids []string, reason string, since int64) ([]string, error) {
 	if len(ids) == 0 {
 		return nil, nil

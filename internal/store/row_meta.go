@@ -11,7 +11,7 @@ import (
 	"github.com/clerksync/clerksync/internal/row"
 )
 
-// RowMeta is what is known of a row without its content. Pages of Clerk's are compared with [RowDigest].
+// RowMeta describes a row without its content.
 type RowMeta struct {
 	ID             string
 	UserID         string
@@ -26,21 +26,16 @@ type RowMeta struct {
 	ReadAfter      int64
 }
 
-// Exposed reports whether a row is deleted and visible nevertheless: something other than clerksync has written to it.
+// Exposed reports whether a row is deleted but visible, because something other than clerksync
+// wrote to it.
 func (s *RowMeta) Exposed() bool {
 	return !s.Hidden && (s.Hard || s.GoneAt > 0 && s.GoneAt >= s.SeenAt)
 }
 
 func (t *table) selectRowMeta() string {
-	parent := func(name string, own clerk.Kind) string { // "" for kinds without, and where it is the row's own id
-		if t.kind == own || !t.has(name) {
-			return "''"
-		}
-		return "COALESCE(t." + name + ", '')"
-	}
-	user, organization := parent("clerk_user_id", clerk.KindUser), parent("clerk_organization_id", clerk.KindOrganization)
-	return "SELECT t." + t.key() + ", " + user + ", " + organization + ", t.sync_rank, t.sync_hidden, t.sync_hard, " +
-		"t.sync_updated_at, t.sync_seen_at, t.sync_gone_at, t.sync_write, t.sync_read_after FROM " + t.name + " t WHERE "
+	return "SELECT t." + t.key() + ", " + t.valueOr("clerk_user_id", "''") + ", " + t.valueOr("clerk_organization_id", "''") +
+		", t.sync_rank, t.sync_hidden, t.sync_hard, t.sync_updated_at, t.sync_seen_at, t.sync_gone_at, t.sync_write, t.sync_read_after FROM " +
+		t.name + " t WHERE "
 }
 
 func scanRowMeta(r *sql.Rows) (s RowMeta, err error) {
@@ -48,7 +43,7 @@ func scanRowMeta(r *sql.Rows) (s RowMeta, err error) {
 		&s.UpdatedAt, &s.SeenAt, &s.GoneAt, &s.Written, &s.ReadAfter)
 }
 
-// RowMetas loads the rows of a kind that exist, without their bodies, by id.
+// RowMetas loads the rows of a kind by id without their bodies, those that exist.
 func (tx *Tx) RowMetas(ctx context.Context, kind clerk.Kind, ids []string) (map[string]RowMeta, error) {
 	t := tables[kind]
 	found := make(map[string]RowMeta, len(ids))
@@ -60,15 +55,15 @@ func (tx *Tx) RowMetas(ctx context.Context, kind clerk.Kind, ids []string) (map[
 	return found, err
 }
 
-// RowMeta is one row without its body, or [ErrNotFound].
+// RowMeta returns one row without its body, or [ErrNotFound].
 func (db *DB) RowMeta(ctx context.Context, key Key) (RowMeta, error) {
 	t := tables[key.Kind]
 	rows, err := db.query(ctx, t.selectRowMeta()+"t."+t.key()+" = $1", key.ID)
 	return exactlyOne(scanAll(rows, err, scanRowMeta))
 }
 
-// selectLiveRowMeta is selectRowMeta, with rows hidden by their parents hidden, too. Unlike the live view it has all
-// memberships of a pair.
+// selectLiveRowMeta is selectRowMeta with rows hidden that a parent hides. Unlike the live view it
+// has all memberships of a pair.
 func (t *table) selectLiveRowMeta() string {
 	hidden := "t.sync_hidden"
 	for _, p := range t.hiddenBy() { // 0 where there is no parent
@@ -77,11 +72,12 @@ func (t *table) selectLiveRowMeta() string {
 	return strings.Replace(t.selectRowMeta(), "t.sync_hidden", "CASE WHEN "+hidden+" > 0 THEN 1 ELSE 0 END", 1)
 }
 
-// LiveRows lists the rows of a kind that neither their own deletion nor their parents' hides, by id, from after an id on.
+// LiveRows lists the visible rows of a kind by id, those after an id: rows that neither their own
+// deletion nor that of a parent hides.
 func (db *DB) LiveRows(ctx context.Context, kind clerk.Kind, after string, limit int) (standing []RowMeta, err error) {
 	t := tables[kind]
-	// Only the key decides which rows are read: by any other condition Postgres, where it has no statistics yet, would
-	// read and sort the whole table for each page.
+	// Only the key selects the rows. With any other condition, Postgres would read and sort the
+	// whole table for each page while it has no statistics.
 	text := t.selectLiveRowMeta() + fmt.Sprintf("t.%[1]s > $1 ORDER BY t.%[1]s LIMIT %d", t.key(), limit)
 	for len(standing) < limit {
 		rows, err := db.query(ctx, text, after)
@@ -101,7 +97,7 @@ func (db *DB) LiveRows(ctx context.Context, kind clerk.Kind, after string, limit
 	return standing[:min(limit, len(standing))], nil
 }
 
-// LiveRowsOf are those of some rows that are standing.
+// LiveRowsOf returns those of some rows that are visible.
 func (db *DB) LiveRowsOf(ctx context.Context, kind clerk.Kind, ids []string) ([]RowMeta, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -113,8 +109,9 @@ func (db *DB) LiveRowsOf(ctx context.Context, kind clerk.Kind, ids []string) ([]
 	return slices.DeleteFunc(all, func(s RowMeta) bool { return s.Hidden }), err
 }
 
-// Verify notes that an authoritative read agreed with rows, and that they were seen at Clerk then. readAfter is the head's
-// write counter from before the read was sent. Their bodies are left alone.
+// Verify records that an authoritative read agreed with rows, and that Clerk had them at that time.
+// readAfter is the head's write counter from before the read was sent. It does not change their
+// bodies.
 func (tx *Tx) Verify(_ context.Context, kind clerk.Kind, ids []string, observedAt clerk.Time, readAfter int64, now clerk.Time) error {
 	if len(ids) == 0 {
 		return nil
@@ -129,29 +126,4 @@ func (tx *Tx) Verify(_ context.Context, kind clerk.Kind, ids []string, observedA
 		t.name, int64(now), int64(observedAt), readAfter, condition)
 	_, err := tx.execOnce(text, arg) // never the same text twice: not prepared
 	return err
-}
-
-// VerifyQueueOf lists the objects of a kind that wait in the verify queue, the oldest first, but for suspects that are not to
-// be asked for yet. What was taken for deleted and is in doubt has come back since: that does not wait for a week.
-func (db *DB) VerifyQueueOf(ctx context.Context, kind clerk.Kind, now clerk.Time, limit int) ([]string, error) {
-	const text = "SELECT v.id FROM clerk_verify v WHERE " + isDue + " AND v.kind = $2 GROUP BY v.id ORDER BY min(v.queued_at), v.id LIMIT $3"
-	rows, err := db.query(ctx, text, int64(now), string(kind), limit)
-	return scanAll(rows, err, scanOne[string])
-}
-
-// isDue is the condition that an object of the verify queue v may be asked for at the time $1.
-const isDue = "NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $1 AND s.reason <> 'hidden')"
-
-// VerifyDue reports whether an object waits in the verify queue that may be asked for now.
-func (db *DB) VerifyDue(ctx context.Context, now clerk.Time) (bool, error) {
-	rows, err := db.query(ctx, "SELECT 1 FROM clerk_verify v WHERE "+isDue+" LIMIT 1", int64(now))
-	found, err := scanAll(rows, err, scanOne[int])
-	return len(found) > 0, err
-}
-
-// EventSeen reports whether an event whose type begins with a prefix has ever come.
-func (db *DB) EventSeen(ctx context.Context, prefix string) (bool, error) {
-	rows, err := db.query(ctx, "SELECT 1 FROM clerk_inbox WHERE type >= $1 AND type < $2 LIMIT 1", prefix, prefix+"\u007f")
-	found, err := scanAll(rows, err, scanOne[int])
-	return len(found) > 0, err
 }

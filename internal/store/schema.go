@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// embedded holds the migrations, in the order of their names. The first one is the schema. Those that were released are
-// never changed.
+// embedded holds the migrations, in the order of their names. The first one is the schema. Those
+// that were released are never changed.
 //
 //go:embed migrations/*.sql
 var embedded embed.FS
@@ -74,8 +74,9 @@ func embeddedMigrations() fs.FS {
 	return sub
 }
 
-// schemaReader turns the one source of the schema into the SQL of an engine. The head of the source says what it replaces.
-// It remembers the columns of all tables that it has read, for the typed views.
+// schemaReader turns the one source of the schema into the SQL of an engine. The head of the source
+// says what it replaces. It remembers the columns of all tables that it has read, for the typed
+// views.
 type schemaReader struct {
 	engine   Engine
 	types    *strings.Replacer
@@ -165,8 +166,8 @@ func (r *schemaReader) write(line string) error {
 	return nil
 }
 
-// typedView adds the view TABLE_typed. Its arguments are the table, the source, and the columns that the source has
-// in addition to those of the table.
+// typedView adds the view TABLE_typed. Its arguments are the table, the source, and the columns
+// that the source has in addition to those of the table.
 func (r *schemaReader) typedView(args []string) error {
 	if len(args) < 2 || r.columns[args[0]] == nil {
 		return fmt.Errorf("@typed %s: want a table and its source", strings.Join(args, " "))

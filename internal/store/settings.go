@@ -9,14 +9,16 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Settings are what the database itself remembers of how it is to be read and written. They are in force for every
-// process that uses the database, whatever that process is configured with.
+// Settings are stored in the database and decide how it is read and written. They are in force for
+// every process that uses the database, whatever that process is configured with.
 type Settings struct {
 	// Revision counts the changes. A handle that has not loaded the settings yet has 0.
 	Revision int64
-	// Ladder is the role ladder by which all stored roles were derived, lowest first; nil: none was stored yet.
+	// Ladder is the role ladder by which all stored roles were derived, lowest first; nil: none was
+	// stored yet.
 	Ladder []string
-	// Redact lists the field paths that are never stored; nil: none were stored yet, not even an empty list.
+	// Redact lists the field paths that are never stored; nil: none were stored yet, not even an
+	// empty list.
 	Redact []string
 	// Instance is the Clerk instance (ins_…) that the database mirrors; empty: it is not known yet.
 	Instance string
@@ -70,8 +72,8 @@ func scanSettings(rows *sql.Rows, err error) (*Settings, error) {
 	return s, nil
 }
 
-// Settings returns the settings as this process knows them: as of the last transaction, or of the last LoadSettings.
-// The result is shared: read it, never change it.
+// Settings returns the settings as this process knows them: as of the last transaction, or of the
+// last LoadSettings. The result is shared: read it, never change it.
 func (db *DB) Settings() *Settings { return db.settings.Load() }
 
 // LoadSettings reads the settings that are in force now.
@@ -86,11 +88,12 @@ func (db *DB) LoadSettings(ctx context.Context) (*Settings, error) {
 	return s, nil
 }
 
-// Settings returns the settings that are in force in this transaction. No one else can change them before it ends.
+// Settings returns the settings that are in force in this transaction. No one else can change them
+// before it ends.
 func (tx *Tx) Settings() *Settings { return tx.settings }
 
-// learnSettings makes sure that the transaction works by the settings that are in force. It costs a comparison, and a
-// statement only after a change.
+// learnSettings makes sure that the transaction works by the settings that are in force. It costs a
+// comparison, and a statement only after a change.
 func (tx *Tx) learnSettings(ctx context.Context) error {
 	tx.settings = tx.db.settings.Load()
 	if tx.settings.Revision == tx.Head.Settings {
@@ -106,8 +109,8 @@ func (tx *Tx) learnSettings(ctx context.Context) error {
 	return nil
 }
 
-// ChangeSettings puts other settings into force. They hold in the rest of this transaction, and for all others from its
-// commit on.
+// ChangeSettings puts other settings into force. They hold in the rest of this transaction, and for
+// all others from its commit on.
 func (tx *Tx) ChangeSettings(ctx context.Context, change func(*Settings)) error {
 	next := *tx.settings
 	change(&next)
@@ -139,8 +142,8 @@ func (tx *Tx) ChangeSettings(ctx context.Context, change func(*Settings)) error 
 	return nil
 }
 
-// RememberInstance notes which Clerk instance the database mirrors, unless it knows one already. It returns the one
-// that the database mirrors from now on.
+// RememberInstance notes which Clerk instance the database mirrors, unless it knows one already. It
+// returns the one that the database mirrors from now on.
 func (db *DB) RememberInstance(ctx context.Context, instance string) (string, error) {
 	if known := db.Settings().Instance; known != "" || instance == "" {
 		return known, nil
@@ -156,8 +159,9 @@ func (db *DB) RememberInstance(ctx context.Context, instance string) (string, er
 	return known, err
 }
 
-// UsersOfAnotherRole lists users by id, from after one on, who may have another role by the ladder next than by the one
-// before. It may list some whose role stays; it lists everyone whose role changes.
+// UsersOfAnotherRole lists users by id, from after one on, who may have another role by the ladder
+// next than by the one before. It may list some whose role stays; it lists everyone whose role
+// changes.
 func (tx *Tx) UsersOfAnotherRole(ctx context.Context, before, next []string, after string, limit int) ([]Key, error) {
 	names := params(3, 2+len(next))
 	condition := " AND (role NOT IN (" + names + ") OR role_rejected IN (" + names + ")"

@@ -29,24 +29,24 @@ var (
 	ErrReadOnly  = errors.New("the database was opened to be read only")
 )
 
-// DefaultLadder is the role ladder of a database that was told no other, lowest first.
+// DefaultLadder returns the role ladder of a database that has no other, lowest first.
 func DefaultLadder() []string { return []string{"solo", "growth", "enterprise", "admin"} }
 
-// DB is a mirror's database. It is made by the driver packages (sqlite.Open,
-// postgres.Open), is safe for concurrent use, and must be closed.
+// DB is a mirror's database. The driver packages make it. It is safe for concurrent use, and must
+// be closed.
 type DB struct {
 	engine     Engine
 	read       *sql.DB
 	write      *sql.DB
 	now        func() time.Time
 	nonDurable bool
-	location   string // for people; "" where it is not known
+	location   string // for messages; "" if it is not known
 
 	settings   atomic.Pointer[Settings]
 	readOnly   bool
 	borrowed   bool // the application closes the pools
 	migrations fs.FS
-	journal    string // SQLite's journal mode, where its own pragma does not tell; see WithJournal
+	journal    string // SQLite's journal mode, if its pragma cannot read it; see WithJournal
 
 	updateTimeout time.Duration // of a transaction on Postgres
 
@@ -54,10 +54,10 @@ type DB struct {
 	stmts  map[stmtKey]*sql.Stmt
 	closed bool
 
-	checkpoint     func() error  // nil: the engine sees to it alone
-	audited        atomic.Uint64 // entries of the audit, which it orders
+	checkpoint     func() error  // nil: the engine checkpoints by itself
+	audited        atomic.Uint64 // entries of the audit so far, to order them
 	uncheckpointed atomic.Int64  // rows written since the last checkpoint
-	checkpointing  atomic.Bool   // a checkpoint is under way
+	checkpointing  atomic.Bool   // a checkpoint is running
 	background     sync.WaitGroup
 }
 
@@ -66,15 +66,18 @@ type stmtKey struct {
 	text string
 }
 
-// Open wraps the two pools of an engine: one for reads, one for writes (for Postgres the
-// same). It takes them over: Close closes both. It does not touch the database.
+// Open wraps the two pools of an engine, one for reads and one for writes. On Postgres they are the
+// same. [DB.Close] closes both. Open does not access the database.
 func Open(engine Engine, read, write *sql.DB) *DB {
-	db := &DB{engine: engine, read: read, write: write, now: time.Now, migrations: embeddedMigrations(), updateTimeout: updateTimeout, stmts: map[stmtKey]*sql.Stmt{}}
+	db := &DB{
+		engine: engine, read: read, write: write, now: time.Now, migrations: embeddedMigrations(),
+		updateTimeout: updateTimeout, stmts: map[stmtKey]*sql.Stmt{},
+	}
 	db.settings.Store(&Settings{})
 	return db
 }
 
-// Engine tells which engine this is.
+// Engine returns the engine.
 func (db *DB) Engine() Engine { return db.engine }
 
 // SetNonDurable notes that commits are not durable; see [DB.NonDurable].
@@ -86,24 +89,25 @@ func (db *DB) SetNonDurable() *DB {
 // NonDurable reports whether the operator chose commits that a power cut may take back.
 func (db *DB) NonDurable() bool { return db.nonDurable }
 
-// LimitUpdates bounds transactions otherwise than by ten seconds: for tests.
+// LimitUpdates replaces the limit of ten seconds for transactions: for tests.
 func (db *DB) LimitUpdates(d time.Duration) { db.updateTimeout = d }
 
-// Ping asks the database for a sign of life, through the pool that writes.
+// Ping checks that the database answers on the pool that writes.
 func (db *DB) Ping(ctx context.Context) error { return db.write.PingContext(ctx) }
 
-// Checkpoint gives a function that moves what was committed to its last place. It runs
-// beside the writers, so that none of them has to do that work while others wait for it.
-// It may fail: SQLite checkpoints by itself where nobody else does.
+// Checkpoint sets a function that moves committed pages from the log to the database. It runs
+// concurrently with the writers, so that none of them has to do that work while others wait. It may
+// fail: SQLite then checkpoints by itself.
 func (db *DB) Checkpoint(fn func() error) *DB {
 	db.checkpoint = fn
 	return db
 }
 
-// checkpointRows is after how many written rows a checkpoint begins: some five megabytes.
+// checkpointRows is the number of written rows after which a checkpoint begins, about five
+// megabytes.
 const checkpointRows = 1000
 
-// checkpointWhenDue notes that rows were committed, and begins a checkpoint when they are many.
+// checkpointWhenDue counts committed rows, and begins a checkpoint when there are enough.
 func (db *DB) checkpointWhenDue(rows int64) {
 	if db.checkpoint == nil || db.uncheckpointed.Add(rows) < checkpointRows || !db.checkpointing.CompareAndSwap(false, true) {
 		return
@@ -126,7 +130,7 @@ func (db *DB) Borrowed() *DB {
 	return db
 }
 
-// Close closes the pools, unless they are borrowed. Transactions under way fail.
+// Close closes the pools, unless they are borrowed. Transactions in progress fail.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -146,8 +150,8 @@ func (db *DB) Close() error {
 	return err
 }
 
-// SetReadOnly makes a handle that only reads: [DB.Update] and [DB.Migrate] refuse with [ErrReadOnly]. Call it before the
-// handle is used.
+// SetReadOnly makes a handle that only reads: [DB.Update] and [DB.Migrate] return [ErrReadOnly].
+// Call it before the handle is used.
 func (db *DB) SetReadOnly() *DB {
 	db.readOnly = true
 	return db
@@ -156,14 +160,15 @@ func (db *DB) SetReadOnly() *DB {
 // ReadOnly reports whether the handle only reads.
 func (db *DB) ReadOnly() bool { return db.readOnly }
 
-// WithJournal notes the journal mode of an SQLite file, for handles whose connections cannot tell it.
+// WithJournal sets the journal mode of an SQLite file, for handles whose connections cannot read
+// it.
 func (db *DB) WithJournal(mode string) *DB {
 	db.journal = mode
 	return db
 }
 
-// prepared answers a statement of the pool, compiled once. Only SQLite needs it: pgx
-// caches statements by itself, on each connection.
+// prepared returns a statement of the pool that is compiled once. Only SQLite needs it: pgx caches
+// statements on each connection.
 func (db *DB) prepared(ctx context.Context, pool *sql.DB, text string) (*sql.Stmt, error) {
 	key := stmtKey{pool, text}
 	db.mu.RLock()
@@ -221,7 +226,7 @@ func scanAll[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) 
 // scanOne reads rows of one column.
 func scanOne[T any](r *sql.Rows) (v T, err error) { return v, r.Scan(&v) }
 
-// scanMap reads all rows into a map; one function tells the key of each, and its value.
+// scanMap reads all rows into a map. scan returns the key and the value of a row.
 func scanMap[K comparable, V any](rows *sql.Rows, err error, scan func(*sql.Rows) (K, V, error)) (map[K]V, error) {
 	all := map[K]V{}
 	_, err = scanAll(rows, err, func(r *sql.Rows) (none struct{}, err error) {
@@ -232,7 +237,7 @@ func scanMap[K comparable, V any](rows *sql.Rows, err error, scan func(*sql.Rows
 	return all, err
 }
 
-// number reads the only row of one number.
+// number reads a result of one number.
 func (db *DB) number(ctx context.Context, text string, args ...any) (int64, error) {
 	rows, err := db.query(ctx, text, args...)
 	return exactlyOne(scanAll(rows, err, scanOne[int64]))
@@ -263,7 +268,7 @@ func only[T any](all []T, err error, what, id string) (T, error) {
 	return one, err
 }
 
-// params is "$from, …, $to".
+// params returns "$from, …, $to".
 func params(from, to int) string {
 	list := make([]string, 0, to-from+1)
 	for i := from; i <= to; i++ {
@@ -272,7 +277,7 @@ func params(from, to int) string {
 	return strings.Join(list, ", ")
 }
 
-// where gathers conditions and their arguments for the list queries.
+// where collects conditions and their arguments for the list queries.
 type where struct {
 	conditions []string
 	args       []any
@@ -294,15 +299,16 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.conditions, " AND ")
 }
 
-// likePattern matches text anywhere; the escape character is a backslash.
+// likePattern returns the pattern that matches a text anywhere. The escape character is a
+// backslash.
 func likePattern(s string) string { return "%" + likeEscape(strings.ToLower(s)) + "%" }
 
-// likeEscape makes a text match itself alone.
+// likeEscape escapes a text so that it matches only itself.
 func likeEscape(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
 
-// CheckLadder returns what is wrong with a role ladder.
+// CheckLadder returns an error for a role ladder that cannot be used.
 func CheckLadder(roles []string) error {
 	if len(roles) == 0 {
 		return errors.New("no roles configured: at least one is needed")

@@ -12,7 +12,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// The published schemas are what the one source becomes. Accept a change with go test ./internal/store -update.
+// The published schemas are what the one source becomes. Accept a change with go test
+// ./internal/store -update.
 func TestPublishedSchema(t *testing.T) {
 	t.Parallel()
 	for _, engine := range []Engine{SQLite, Postgres} {
@@ -134,8 +135,8 @@ FROM a_live t;
 	}
 }
 
-// TestSchemaIsDocumented: docs/schema.md has every table, view and column with its type, and no others. Columns named sync_
-// are clerksync's own.
+// TestSchemaIsDocumented: docs/schema.md has every table, view and column with its type, and no
+// others. Columns named sync_ are clerksync's own.
 func TestSchemaIsDocumented(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/schema.md")

@@ -2,18 +2,14 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/hex"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Tx is one transaction that writes mirrored rows. It holds the head row.
+// Tx is a transaction that writes mirrored rows. It holds the lock of the head row.
 type Tx struct {
 	db    *DB
 	ctx   context.Context //nolint:containedctx // ends with the transaction, and bounds each statement of it
@@ -30,7 +26,7 @@ type Tx struct {
 // Head is the one row that every writer locks first.
 type Head struct {
 	Seq            int64      // of the last change: a commit order without gaps
-	Writes         int64      // counts writing transactions; this one's number
+	Writes         int64      // the write counter: the number of this transaction
 	HighWater      clerk.Time // the greatest source time applied
 	LastReceivedAt clerk.Time // when an event was last stored, by our clock
 	Settings       int64      // the revision of the settings that are in force
@@ -41,17 +37,19 @@ const (
 	updateHead = "UPDATE clerk_head SET seq = $1, writes = $2, high_water = $3, last_received_at = $4, settings = $5 WHERE one = 1"
 )
 
-// updateTimeout bounds a transaction on Postgres: while it waits or works, every other writer waits for it.
+// updateTimeout limits a transaction on Postgres. While it runs, every other writer waits for it.
 const updateTimeout = 10 * time.Second
 
-// Update runs fn in a transaction that holds the head row, and commits. When fn fails,
-// nothing is written. An error of the commit itself leaves the outcome unknown; fn must
-// be safe to run again. It takes ten seconds at most: all statements of fn end with it, whichever context they are given.
+// Update runs fn in a transaction that holds the lock of the head row, and commits. If fn fails,
+// nothing is written. If the commit itself fails, the outcome is unknown, so fn must be safe to run
+// again. A transaction may take ten seconds: all statements of fn end then, whatever context they
+// are given.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	return db.UpdateWithin(ctx, db.updateTimeout, fn)
 }
 
-// UpdateWithin is Update for rare work that may take longer, such as deriving the roles of all users by another ladder.
+// UpdateWithin is Update with another limit, for rare work such as deriving the roles of all users
+// by another ladder.
 func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx) error) error {
 	if db.readOnly {
 		return ErrReadOnly
@@ -88,8 +86,8 @@ func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx
 	return nil
 }
 
-// View runs fn in a transaction that only reads and sees one moment of the database, for dry runs. The head is as if this
-// were a writing transaction, so that what fn would write can be worked out.
+// View runs fn in a transaction that only reads and sees one moment of the database, for dry runs.
+// The head is that of a writing transaction, so that fn can compute what it would write.
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	ctx = db.engine.detach(ctx)
 	sqlTx, err := db.beginRead(ctx)
@@ -104,7 +102,7 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	return fn(tx)
 }
 
-// begin reads the head row and the settings in force, and takes the next number.
+// begin reads the head row and the settings in force, and takes the next write counter.
 func (tx *Tx) begin(ctx context.Context, readHead string) error {
 	rows, err := tx.query(ctx, readHead)
 	heads, err := scanAll(rows, err, scanHead)
@@ -122,7 +120,7 @@ func scanHead(r *sql.Rows) (h Head, err error) {
 	return h, r.Scan(&h.Seq, &h.Writes, &h.HighWater, &h.LastReceivedAt, &h.Settings)
 }
 
-// Head reads the head row as it was last committed.
+// Head returns the head row as last committed.
 func (db *DB) Head(ctx context.Context) (Head, error) {
 	rows, err := db.query(ctx, selectHead)
 	heads, err := scanAll(rows, err, scanHead)
@@ -155,7 +153,7 @@ func (tx *Tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, e
 	return s.QueryContext(ctx, args...)
 }
 
-// execOnce runs a statement that is not worth compiling, and returns how many rows it touched.
+// execOnce runs a statement without preparing it, and returns how many rows it changed.
 func (tx *Tx) execOnce(text string, args ...any) (int64, error) {
 	result, err := tx.tx.ExecContext(tx.ctx, text, args...)
 	if err != nil {
@@ -164,8 +162,8 @@ func (tx *Tx) execOnce(text string, args ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
-// prepared compiles on the transaction's connection, the only one of SQLite's write pool:
-// asking the pool for it would wait for ourselves.
+// prepared prepares a statement on the transaction's connection, which is the only one of SQLite's
+// write pool: preparing it on the pool would wait for this transaction.
 func (tx *Tx) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s := tx.stmts[text]; s != nil {
 		return s, nil
@@ -188,7 +186,7 @@ func (tx *Tx) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, err
 }
 
-// prepareWrites compiles the statements of the write path ahead, outside transactions.
+// prepareWrites prepares the statements of the write path before the first transaction needs them.
 func (db *DB) prepareWrites(ctx context.Context) error {
 	if db.engine == Postgres {
 		return nil
@@ -209,7 +207,7 @@ func (db *DB) prepareWrites(ctx context.Context) error {
 	return nil
 }
 
-// Rows loads the rows of the keys, those that exist.
+// Rows loads the rows with the keys, those that exist.
 func (tx *Tx) Rows(ctx context.Context, keys []Key) (map[Key]*Row, error) {
 	byKind := map[clerk.Kind][]string{}
 	for _, k := range keys {
@@ -247,7 +245,7 @@ func scanRow(kind clerk.Kind, rows *sql.Rows) (*Row, error) {
 	return r, err
 }
 
-// SaveRows writes rows as they are given, and stamps them with this transaction's number.
+// SaveRows writes rows, and sets their write counter to that of this transaction.
 func (tx *Tx) SaveRows(ctx context.Context, rows []*Row) error {
 	byKind := map[clerk.Kind][]*Row{}
 	for _, r := range rows {
@@ -276,65 +274,15 @@ func (tx *Tx) SaveRows(ctx context.Context, rows []*Row) error {
 	return nil
 }
 
-var changeInsert = newBulk("INSERT INTO clerk_changes (seq, kind, id, operation, version, fields, tag)",
-	[]columnType{intColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn}, "")
-
-// AppendChanges adds to the feed; Seq and Tag are set here.
-func (tx *Tx) AppendChanges(ctx context.Context, changes []Change) error {
-	tags := make([]byte, 4*len(changes))
-	_, _ = rand.Read(tags)
-	return tx.save(ctx, changeInsert, len(changes), func(i int) []any {
-		c := &changes[i]
-		tx.Head.Seq++
-		c.Seq, c.Tag = tx.Head.Seq, hex.EncodeToString(tags[4*i:4*i+4])
-		return []any{c.Seq, string(c.Key.Kind), c.Key.ID, c.Operation, c.Version.Text(), strings.Join(c.Fields, ","), c.Tag}
-	})
-}
-
-var verifyUpsert = newBulk("INSERT INTO clerk_verify (kind, id, reason, queued_write, queued_at)",
-	[]columnType{textColumn, textColumn, textColumn, intColumn, intColumn},
-	" ON CONFLICT (kind, id, reason) DO UPDATE SET queued_write = excluded.queued_write")
-
-// QueueVerify adds to the verify queue; what waits already is only marked as queued again.
-func (tx *Tx) QueueVerify(ctx context.Context, doubts []VerifyItem) error {
-	slices.SortFunc(doubts, func(a, b VerifyItem) int {
-		return strings.Compare(string(a.Key.Kind)+a.Key.ID+a.Reason, string(b.Key.Kind)+b.Key.ID+b.Reason)
-	})
-	doubts = slices.Compact(doubts) // one statement must not touch a row twice
-	now := tx.db.now().UnixMilli()
-	return tx.save(ctx, verifyUpsert, len(doubts), func(i int) []any {
-		d := doubts[i]
-		return []any{string(d.Key.Kind), d.Key.ID, d.Reason, tx.Head.Writes, now}
-	})
-}
-
-// SettleVerify removes doubts of the given reasons that events have settled.
-func (tx *Tx) SettleVerify(ctx context.Context, settled []VerifyItem) error {
-	for _, d := range settled {
-		const text = "DELETE FROM clerk_verify WHERE kind = $1 AND id = $2 AND reason = $3"
-		if err := tx.exec(ctx, text, string(d.Key.Kind), d.Key.ID, d.Reason); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ClearVerify empties the queue of one object, but for what was queued after a read of it
-// began: since is the head's write counter from before that.
-func (tx *Tx) ClearVerify(ctx context.Context, key Key, since int64) error {
-	const text = "DELETE FROM clerk_verify WHERE kind = $1 AND id = $2 AND queued_write <= $3"
-	return tx.exec(ctx, text, string(key.Kind), key.ID, since)
-}
-
-// SessionsCreatedAt lists the sessions of a user that are not terminal and were created
-// at that very millisecond.
+// SessionsCreatedAt lists the sessions of a user that are not terminal and were created in the
+// given millisecond.
 func (tx *Tx) SessionsCreatedAt(ctx context.Context, userID string, at clerk.Time) ([]string, error) {
 	const text = "SELECT clerk_session_id FROM clerk_sessions WHERE clerk_user_id = $1 AND created_at = $2 AND sync_terminal = 0"
 	rows, err := tx.query(ctx, text, userID, int64(at))
 	return scanAll(rows, err, scanOne[string])
 }
 
-// RememberInstances notes the instances whose events were seen here.
+// RememberInstances stores the instances whose events were received.
 func (tx *Tx) RememberInstances(ctx context.Context, ids []string) error {
 	for _, id := range ids {
 		const text = "INSERT INTO clerk_instances (instance_id, first_seen_at) VALUES ($1, $2) ON CONFLICT (instance_id) DO NOTHING"

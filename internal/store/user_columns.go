@@ -29,9 +29,9 @@ var userColumns = []column{
 	{"sync_provision_seen_at", intColumn, func(r *Row, _ []string) any { return int64(r.Provision.ObservedAt) }},
 }
 
-// PrimaryEmail is the address that the primary id points at. An id that is null or points
-// at nothing means none. Only where Clerk's object has no such key at all (older and
-// partial ones) it is the first address, else a top-level email.
+// PrimaryEmail returns the address that the primary id refers to, "" if that id is null or refers
+// to nothing. If Clerk's object has no primary id at all, as older and partial ones have none, it
+// returns the first address, else a top-level email.
 func PrimaryEmail(user clerk.Value) string {
 	if user.Get("primary_email_address_id").Exists() || user.Get("email_addresses").Len() > 0 {
 		return clerk.PrimaryAddress(user).Get("email_address").String()
@@ -39,7 +39,8 @@ func PrimaryEmail(user clerk.Value) string {
 	return user.Get("email").String()
 }
 
-// RoleOfUser returns the role of a stored user by a ladder, which need not be the one by which the row was written.
+// RoleOfUser returns the role of a stored user by a ladder, which need not be the one by which the
+// row was written.
 func RoleOfUser(u *mirror.User, ladder []string) row.UserRole {
 	metadata, err := clerk.Parse(u.PublicMetadata)
 	if err != nil { // none is stored

@@ -11,22 +11,23 @@ import (
 // namespace is that of the ids of users whose Clerk id carries no time.
 var namespace = [16]byte{0x0c, 0x1e, 0x4b, 0x5c, 0x7a, 0x8e, 0x4d, 0x02, 0x9d, 0x3b, 0x5a, 0x60, 0x7c, 0x1f, 0x2e, 0x94}
 
-// UserID returns the id of a user's row, a UUID (RFC 9562) that follows from the Clerk id alone, so that a mirror that is
-// built again has the same ids. docs/schema.md defines it for other implementations.
+// UserID returns the id of a user's row, a UUID (RFC 9562) that follows from the Clerk id alone, so
+// that a mirror that is built again has the same ids. docs/schema.md defines it for other
+// implementations.
 //
-// A Clerk id that is "user_" and a KSUID carries the second in which it was made. Its UUID is of version 8 and sorts by that
-// time: 48 bits of milliseconds as in version 7, then bits of the SHA-256 of the Clerk id. Any other id has a UUID of
-// version 5.
+// A Clerk id that is "user_" and a KSUID carries the second in which it was made. Its UUID is of
+// version 8 and sorts by that time: 48 bits of milliseconds as in version 7, then bits of the
+// SHA-256 of the Clerk id. Any other id has a UUID of version 5.
 func UserID(clerkUserID string) string {
 	var u [16]byte
+	var time [8]byte
 	seconds, ok := ksuidSeconds(strings.TrimPrefix(clerkUserID, "user_"))
 	if ok && strings.HasPrefix(clerkUserID, "user_") {
 		sum := sha256.Sum256([]byte(clerkUserID))
 		copy(u[6:], sum[:10])
 		ms := seconds*1000 + int64(binary.BigEndian.Uint16(sum[10:])%1000) // no source has the millisecond
-		for i := range 6 {
-			u[i] = byte(ms >> (40 - 8*i))
-		}
+		binary.BigEndian.PutUint64(time[:], uint64(ms))                    //nolint:gosec // after 1970
+		copy(u[:6], time[2:])
 		return formatUUID(u, 8)
 	}
 	h := sha1.New() //nolint:gosec // see the import
@@ -50,13 +51,15 @@ func formatUUID(u [16]byte, version byte) string {
 	return string(text[:])
 }
 
-// A KSUID is 20 bytes in 27 base62 digits. The first four bytes are seconds since ksuidEpoch, 2014-05-13T16:53:20Z.
+// A KSUID is 20 bytes in 27 base62 digits. The first four bytes are seconds since ksuidEpoch,
+// 2014-05-13T16:53:20Z.
 const (
 	ksuidDigits = 27
 	ksuidEpoch  = 1_400_000_000
 )
 
-// ksuidSeconds returns the Unix time in seconds that a KSUID carries. ok is false for any text that is no KSUID.
+// ksuidSeconds returns the Unix time in seconds that a KSUID carries. ok is false for any text that
+// is no KSUID.
 func ksuidSeconds(text string) (seconds int64, ok bool) {
 	if len(text) != ksuidDigits {
 		return 0, false
@@ -101,7 +104,7 @@ func isUUID(s string) bool {
 	for i := range len(s) {
 		if hyphen := i == 8 || i == 13 || i == 18 || i == 23; hyphen != (s[i] == '-') {
 			return false
-		} else if !hyphen && !strings.Contains("0123456789abcdef", s[i:i+1]) {
+		} else if !hyphen && !(s[i] >= '0' && s[i] <= '9' || s[i] >= 'a' && s[i] <= 'f') {
 			return false
 		}
 	}

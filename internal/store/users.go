@@ -80,8 +80,9 @@ func (db *DB) UserByID(ctx context.Context, id string) (mirror.User, error) {
 	return only(list, err, "user", id)
 }
 
-// UserByEmail returns the live user whose primary address is email, as given or in lower case. Two users may have the
-// same address for a while, which is [ErrAmbiguous]. Errors do not repeat the address.
+// UserByEmail returns the live user whose primary address is email, as given or in lower case. Two
+// users may have the same address for a while, which is [ErrAmbiguous]. Errors do not repeat the
+// address.
 func (db *DB) UserByEmail(ctx context.Context, email string) (mirror.User, error) {
 	list, err := db.UsersByEmail(ctx, email)
 	return only(list, err, "user with", "this e-mail address")
@@ -92,7 +93,7 @@ func (db *DB) UsersByEmail(ctx context.Context, email string) ([]mirror.User, er
 	return db.users(ctx, " WHERE email IN ($1, $2) ORDER BY clerk_user_id LIMIT 10", email, strings.ToLower(email))
 }
 
-// UserDeleted reports whether the user is known to be deleted. It is false for who was
+// UserDeleted reports whether the user is known to be deleted. It is false for a user that was
 // never seen.
 func (db *DB) UserDeleted(ctx context.Context, clerkUserID string) (bool, error) {
 	rows, err := db.query(ctx, "SELECT sync_hidden FROM clerk_users WHERE clerk_user_id = $1", clerkUserID)

@@ -8,13 +8,15 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// What its parent hides needs no read from Clerk: its doubts are parked outside the verify queue, and come back with the
-// parent. Below a parent that was deleted permanently they are dropped.
+// A row that a parent hides need not be read from Clerk. Its items move from the verify queue to
+// another table, and return with the parent. If the parent is deleted permanently, they are
+// removed.
 
-// hiddenQueue is the table of doubts about rows that a parent hides.
+// hiddenQueue is the table of the items of rows that a parent hides.
 const hiddenQueue = "clerk_verify_hidden"
 
-// parentIs is the condition that a parent of t is as told, "1 = 0" for kinds without parents.
+// parentIs returns the condition that a parent p of t satisfies a condition, "1 = 0" for kinds
+// without parents.
 func (t *table) parentIs(condition string) string {
 	conditions := []string{"1 = 0"}
 	for _, p := range t.hiddenBy() {
@@ -23,7 +25,7 @@ func (t *table) parentIs(condition string) string {
 	return strings.Join(conditions, " OR ")
 }
 
-// ParkVerify takes rows off the verify queue that a parent hides.
+// ParkVerify moves rows that a parent hides out of the verify queue.
 func (tx *Tx) ParkVerify(ctx context.Context, kind clerk.Kind, ids []string) error {
 	if len(ids) == 0 {
 		return nil
@@ -32,7 +34,8 @@ func (tx *Tx) ParkVerify(ctx context.Context, kind clerk.Kind, ids []string) err
 	return tx.park(ctx, tables[kind], of, arg)
 }
 
-// ParkChildren takes the rows below a parent off the verify queue. permanently drops what was parked before, too.
+// ParkChildren moves the children of a parent out of the verify queue. permanently also removes the
+// items that were moved before.
 func (tx *Tx) ParkChildren(ctx context.Context, parent Key, permanently bool) error {
 	for _, t := range childrenOf(parent.Kind) {
 		of := fmt.Sprintf("t.%s = $1", tables[parent.Kind].key())
@@ -49,7 +52,8 @@ func (tx *Tx) ParkChildren(ctx context.Context, parent Key, permanently bool) er
 	return nil
 }
 
-// park moves the doubts that a condition selects among those that a parent hides.
+// park moves the items that a condition selects out of the verify queue, if a parent hides their
+// row.
 func (tx *Tx) park(ctx context.Context, t *table, of string, arg any) error {
 	hidden := of + " AND (" + t.parentIs("p.sync_hidden = 1") + ")"
 	revivable := hidden + " AND NOT (" + t.parentIs("p.sync_hard = 1") + ")"
@@ -60,8 +64,8 @@ func (tx *Tx) park(ctx context.Context, t *table, of string, arg any) error {
 	return tx.exec(ctx, deleteQueued("clerk_verify", t, hidden), arg)
 }
 
-// UnparkChildren puts the doubts about rows below a parent back into the verify queue, but for those that another parent
-// hides.
+// UnparkChildren returns the items of the children of a parent to the verify queue, except for
+// those that another parent hides.
 func (tx *Tx) UnparkChildren(ctx context.Context, parent Key) error {
 	for _, t := range childrenOf(parent.Kind) {
 		shown := fmt.Sprintf("t.%s = $1 AND NOT (%s)", tables[parent.Kind].key(), t.parentIs("p.sync_hidden = 1"))
@@ -101,7 +105,7 @@ func childrenOf(parent clerk.Kind) (children []*table) {
 	return children
 }
 
-// DropVerify takes rows off the verify queue, and off what is parked: they were deleted permanently.
+// DropVerify removes permanently deleted rows from the verify queue and from the hidden one.
 func (tx *Tx) DropVerify(ctx context.Context, keys []Key) error {
 	for _, k := range keys {
 		for _, table := range []string{"clerk_verify", hiddenQueue} {

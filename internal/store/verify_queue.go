@@ -3,26 +3,30 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
+	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Queued is an object in the verify queue, and the number of the transaction that queued it last. A read of the object
-// settles it if the head's write counter was at least that number before the read began.
+// Queued is an object in the verify queue, and the number of the transaction that queued it last. A
+// read of the object settles it if the write counter had reached that number before the read was
+// sent.
 type Queued struct {
 	Key   Key
 	Write int64
 }
 
-// UserQueued returns the number of the transaction that last queued a user to be read again, 0 for a user who is not in
+// UserQueued returns the number of the transaction that last queued a user, 0 if the user is not in
 // the verify queue.
 func (db *DB) UserQueued(ctx context.Context, clerkUserID string) (write int64, err error) {
 	return db.number(ctx, "SELECT COALESCE(max(queued_write), 0) FROM clerk_verify WHERE kind = 'user' AND id = $1", clerkUserID)
 }
 
-// MembershipQueued lists what is in the verify queue of that on which a user's rights in an organization hang: the membership,
-// the role that it names, and the permissions of that role. A role whose key is not known may be the one. A permission that
-// was seen only inside the role is no doubt of the role's.
+// MembershipQueued lists the objects in the verify queue on which a user's rights in an
+// organization depend: the membership, the role that it names, and the permissions of that role. A
+// role whose key is unknown may be that role. A permission that is queued only because it was seen
+// only inside the role does not count.
 func (db *DB) MembershipQueued(ctx context.Context, clerkUserID, clerkOrganizationID string) ([]Queued, error) {
 	// a role's key is written with and without the prefix org:
 	const roles = `SELECT m.role FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2
@@ -41,17 +45,18 @@ func (db *DB) MembershipQueued(ctx context.Context, clerkUserID, clerkOrganizati
 	return scanAll(rows, err, func(r *sql.Rows) (q Queued, err error) { return q, r.Scan(&q.Key.Kind, &q.Key.ID, &q.Write) })
 }
 
-// QueuedRefs is what came into the verify queue, for those who keep copies.
+// QueuedRefs lists what was added to the verify queue, for caches.
 type QueuedRefs struct {
 	Objects []ChangeRef
-	Writes  int64 // the number of the last transaction: less than was asked after is another history
-	UpTo    int64 // where the next question goes on; if as many objects came as were allowed, some may be left out
+	Writes  int64 // the write counter; lower than after means that the database was restored
+	UpTo    int64 // where the next call continues; with as many objects as limit allows, some may be missing
 
 	Settings int64 // the revision of the settings that are in force
 }
 
-// QueuedAfter lists what facts hang on that was queued in transactions after one: users, memberships, roles, permissions
-// and subscriptions. Numbers are given under the head lock, so that none comes late.
+// QueuedAfter lists the users, memberships, roles, permissions and subscriptions that were queued
+// by transactions after one. Write counters are taken under the lock of the head row, so none
+// appears late.
 func (db *DB) QueuedAfter(ctx context.Context, after int64, limit int) (d QueuedRefs, err error) {
 	const text = `SELECT h.writes, h.settings, COALESCE(v.queued_write, 0), COALESCE(v.kind, ''), COALESCE(v.id, ''),
 		COALESCE(m.clerk_user_id, s.clerk_user_id, i.clerk_user_id, ''),
@@ -77,11 +82,88 @@ func (db *DB) QueuedAfter(ctx context.Context, after int64, limit int) (d Queued
 	return d, err
 }
 
-// Clock is the database's clock where all who share it have that one, else ours.
-func (db *DB) Clock(ctx context.Context, ours clerk.Time) (clerk.Time, error) {
-	if db.engine == SQLite {
-		return ours, nil
+// VerifyQueueOf lists the objects of a kind in the verify queue, the oldest first, without suspects
+// that are not due. An object with an inferred deletion that was queued has been seen since, so it
+// does not wait until that is due.
+func (db *DB) VerifyQueueOf(ctx context.Context, kind clerk.Kind, now clerk.Time, limit int) ([]string, error) {
+	const text = "SELECT v.id FROM clerk_verify v WHERE " + isDue + " AND v.kind = $2 GROUP BY v.id ORDER BY min(v.queued_at), v.id LIMIT $3"
+	rows, err := db.query(ctx, text, int64(now), string(kind), limit)
+	return scanAll(rows, err, scanOne[string])
+}
+
+// isDue is the condition that an object of the verify queue v may be read at the time $1.
+const isDue = "NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.due_at > $1 AND s.reason <> 'hidden')"
+
+// VerifyDue reports whether the verify queue holds an object that may be read now.
+func (db *DB) VerifyDue(ctx context.Context, now clerk.Time) (bool, error) {
+	rows, err := db.query(ctx, "SELECT 1 FROM clerk_verify v WHERE "+isDue+" LIMIT 1", int64(now))
+	found, err := scanAll(rows, err, scanOne[int])
+	return len(found) > 0, err
+}
+
+// waits is the condition that an object of the verify queue v waits for a read, and not for an
+// operator.
+const waits = "NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.reason = 'unreadable')"
+
+// Unreadable counts the objects in the verify queue that Clerk keeps refusing to return, by kind.
+// They grant nothing, and [DB.Queues] does not count them.
+func (db *DB) Unreadable(ctx context.Context) (map[clerk.Kind]int64, error) {
+	rows, err := db.query(ctx, "SELECT v.kind, count(DISTINCT v.id) FROM clerk_verify v WHERE NOT "+waits+" GROUP BY v.kind")
+	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
+}
+
+// VerifyQueue lists the verify queue, the oldest entry first.
+func (db *DB) VerifyQueue(ctx context.Context, limit int) ([]VerifyItem, error) {
+	rows, err := db.query(ctx, "SELECT kind, id, reason FROM clerk_verify ORDER BY queued_at, kind, id, reason LIMIT $1", pageSize(limit))
+	return scanAll(rows, err, func(r *sql.Rows) (d VerifyItem, err error) { return d, r.Scan(&d.Key.Kind, &d.Key.ID, &d.Reason) })
+}
+
+// Queue counts the objects of one kind in the verify queue.
+type Queue struct {
+	Objects  int64
+	OldestAt clerk.Time // when the oldest of them was queued, by our clock
+}
+
+// Queues counts the objects in the verify queue by kind, without those of [DB.Unreadable].
+func (db *DB) Queues(ctx context.Context) (map[clerk.Kind]Queue, error) {
+	rows, err := db.query(ctx, "SELECT v.kind, count(DISTINCT v.id), min(v.queued_at) FROM clerk_verify v WHERE "+waits+" GROUP BY v.kind")
+	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, q Queue, err error) {
+		return kind, q, r.Scan(&kind, &q.Objects, &q.OldestAt)
+	})
+}
+
+var verifyUpsert = newBulk("INSERT INTO clerk_verify (kind, id, reason, queued_write, queued_at)",
+	[]columnType{textColumn, textColumn, textColumn, intColumn, intColumn},
+	" ON CONFLICT (kind, id, reason) DO UPDATE SET queued_write = excluded.queued_write")
+
+// QueueVerify adds items to the verify queue. An item that is in the queue gets the write counter
+// of this transaction.
+func (tx *Tx) QueueVerify(ctx context.Context, items []VerifyItem) error {
+	slices.SortFunc(items, func(a, b VerifyItem) int {
+		return strings.Compare(string(a.Key.Kind)+a.Key.ID+a.Reason, string(b.Key.Kind)+b.Key.ID+b.Reason)
+	})
+	items = slices.Compact(items) // one statement must not write a row twice
+	now := tx.db.now().UnixMilli()
+	return tx.save(ctx, verifyUpsert, len(items), func(i int) []any {
+		d := items[i]
+		return []any{string(d.Key.Kind), d.Key.ID, d.Reason, tx.Head.Writes, now}
+	})
+}
+
+// SettleVerify removes items that events have settled from the verify queue.
+func (tx *Tx) SettleVerify(ctx context.Context, settled []VerifyItem) error {
+	for _, d := range settled {
+		const text = "DELETE FROM clerk_verify WHERE kind = $1 AND id = $2 AND reason = $3"
+		if err := tx.exec(ctx, text, string(d.Key.Kind), d.Key.ID, d.Reason); err != nil {
+			return err
+		}
 	}
-	n, err := db.number(ctx, selectClock)
-	return clerk.Time(n), err
+	return nil
+}
+
+// ClearVerify removes one object from the verify queue, except for items that were queued after a
+// read of it was sent: since is the head's write counter from before that.
+func (tx *Tx) ClearVerify(ctx context.Context, key Key, since int64) error {
+	const text = "DELETE FROM clerk_verify WHERE kind = $1 AND id = $2 AND queued_write <= $3"
+	return tx.exec(ctx, text, string(key.Kind), key.ID, since)
 }

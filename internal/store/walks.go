@@ -7,7 +7,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Walk is what is known of the walks of one list. Times are by the database's clock on Postgres, else by that of who walked.
+// Walk is what is known of the walks of one list. Times are by the database's clock on Postgres,
+// else by that of the process that walked.
 type Walk struct {
 	List         string     `json:"-"`
 	BackfilledAt clerk.Time `json:"backfilled_at"` // when it was first read to its end
@@ -25,13 +26,13 @@ type Walk struct {
 	Rows         int64      `json:"rows"`
 	Found        int64      `json:"drift_found"`
 	Repaired     int64      `json:"drift_repaired"`
-	// Left is how many differences the last comparison found and did not repair, also a dry run or a
-	// run over a part of the list.
+	// Left is how many differences the last comparison found and did not repair, also a dry run or
+	// a run over a part of the list.
 	Left int64 `json:"drift_left"`
 }
 
-// Start is when a walk began: when its first page was asked for. What was sure by then, it proves again or finds to be
-// missing.
+// Start is when a walk began: when its first page was asked for. What was sure by then, it proves
+// again or finds to be missing.
 type Start struct {
 	Write      int64      // the head's write counter by then
 	ObservedAt clerk.Time // by Clerk's clock, not before this; what a page of the walk shows is seen then or later
@@ -52,7 +53,8 @@ func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {
 	})
 }
 
-// NoteLeft records that differences between lists and the mirror are known, and were not repaired, by the name of the list.
+// NoteLeft records that differences between lists and the mirror are known, and were not repaired,
+// by the name of the list.
 func (db *DB) NoteLeft(ctx context.Context, left map[string]int64) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		for list, n := range left {
@@ -80,8 +82,8 @@ func (tx *Tx) SaveWalk(ctx context.Context, w Walk) error {
 		w.Start.Write, int64(w.Start.ObservedAt), int64(w.Start.By), w.Whole.Write, int64(w.Whole.ObservedAt), int64(w.Whole.By), w.Left)
 }
 
-// WholeWalks are the starts of the last complete walks, by list. Those of earlier versions, which did not note them, are
-// left out.
+// WholeWalks are the starts of the last complete walks, by list. Those of earlier versions, which
+// did not note them, are left out.
 func (tx *Tx) WholeWalks(ctx context.Context) (map[string]Start, error) {
 	rows, err := tx.query(ctx, "SELECT list, complete_write, complete_observed_at, complete_by FROM clerk_walks WHERE complete_observed_at > 0")
 	return scanMap(rows, err, func(r *sql.Rows) (list string, s Start, err error) {
@@ -89,8 +91,8 @@ func (tx *Tx) WholeWalks(ctx context.Context) (map[string]Start, error) {
 	})
 }
 
-// Proves reports whether a row is proven to have been at Clerk when the walk began, or later: by a read that was sent
-// since, or by an event of a later time. It is what [DB.KindCounts] counts by.
+// Proves reports whether a row is proven to have been at Clerk when the walk began, or later: by a
+// read that was sent since, or by an event of a later time. It is what [DB.KindCounts] counts by.
 func (s Start) Proves(readAfter int64, seenAt clerk.Time) bool {
 	return readAfter >= s.Write || s.By != 0 && seenAt >= s.By
 }

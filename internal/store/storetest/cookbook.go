@@ -20,8 +20,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Cookbook runs every block of docs/sql.md on a database with a few objects, and compares the first column of what it
-// returns.
+// Cookbook runs every block of docs/sql.md on a database with a few objects, and compares the first
+// column of what it returns.
 func Cookbook(t *testing.T, open func(t *testing.T) (*store.DB, *sql.DB)) {
 	t.Helper()
 	db, raw := open(t)
@@ -147,7 +147,8 @@ func seedCookbook(t *testing.T, db *store.DB) {
 	save(t, db, ada, user("bob", "", 1_700_000_000_000), user("eve", "", 1_700_000_000_001), mallory, gone, session, old, left,
 		newRow(t, clerk.KindOrganization, `{"id":"org_acme","slug":"acme","name":"Acme"}`),
 		newRow(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_ada","organization_id":"org_acme","role":"org:admin"}`),
-		newRow(t, clerk.KindMembership, `{"id":"orgmem_2","user_id":"user_bob","organization_id":"org_acme","role":"org:member","permissions":["org:invoices:read"]}`),
+		newRow(t, clerk.KindMembership, `{"id":"orgmem_2","user_id":"user_bob","organization_id":"org_acme","role":"org:member",
+			"permissions":["org:invoices:read"]}`),
 		newRow(t, clerk.KindSubscriptionItem, `{"id":"si_1","organization_id":"org_acme","status":"active","plan":{"slug":"team"},"period_end":4102444800000}`))
 	ctx := t.Context()
 	must(t, db.Update(ctx, func(tx *store.Tx) error {
@@ -182,8 +183,9 @@ func typedValues(t *testing.T, engine store.Engine, db *sql.DB) {
 		FROM clerk_users_typed WHERE clerk_user_id = 'user_odd'`
 	want := `2026-05-28T20:26:40.123Z|0|{"n":1e999999}|0|0`
 	if engine == store.Postgres {
-		query = `SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '|' || banned || '|' || COALESCE(public_metadata::text, 'none') || '|' ||
-			deprovisioned || '|' || is_stub FROM clerk_users_typed WHERE clerk_user_id = 'user_odd' AND created_at = timestamptz '2026-05-28 20:26:40.123Z'`
+		query = `SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '|' || banned || '|' ||
+			COALESCE(public_metadata::text, 'none') || '|' || deprovisioned || '|' || is_stub FROM clerk_users_typed
+			WHERE clerk_user_id = 'user_odd' AND created_at = timestamptz '2026-05-28 20:26:40.123Z'`
 		want = "2026-05-28T20:26:40.123Z|false|none|false|false"
 	}
 	insert := strings.NewReplacer("UID", store.UserID("user_odd"), "BODY", odd).Replace(`INSERT INTO clerk_users (id, clerk_user_id, role, is_active, banned,

@@ -14,8 +14,9 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// Upgrade checks how a database comes from one version of the schema to the next, and which databases are refused. open
-// returns handles on one and the same database, which is fresh for each test.
+// Upgrade checks how a database comes from one version of the schema to the next, and which
+// databases are refused. open returns handles on one and the same database, which is fresh for each
+// test.
 func Upgrade(t *testing.T, fresh func(t *testing.T) (open func() *store.DB)) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, func() *store.DB){

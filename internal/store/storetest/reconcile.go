@@ -78,7 +78,10 @@ func walks(t *testing.T, db *store.DB) {
 		}
 	}
 	drift := []mirror.Drift{
-		{Kind: clerk.KindUser, ID: "user_2", FoundAt: clerk.Time(9).Time(), Cause: "missed_event", Fields: []string{"a", "b"}, Since: clerk.Time(3).Time(), Repaired: true},
+		{
+			Kind: clerk.KindUser, ID: "user_2", FoundAt: clerk.Time(9).Time(), Cause: "missed_event",
+			Fields: []string{"a", "b"}, Since: clerk.Time(3).Time(), Repaired: true,
+		},
 		{Kind: clerk.KindUser, ID: "user_1", FoundAt: clerk.Time(8).Time(), Cause: "unknown"},
 	}
 	for range 2 {

@@ -15,8 +15,9 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// Schema checks the schema that a fresh database has: against the one that is published, and its typed views against the live
-// ones. open returns a handle on a fresh database, and another way into the same one.
+// Schema checks the schema that a fresh database has: against the one that is published, and its
+// typed views against the live ones. open returns a handle on a fresh database, and another way
+// into the same one.
 func Schema(t *testing.T, open func(t *testing.T) (*store.DB, *sql.DB)) {
 	t.Helper()
 	db, raw := open(t)
@@ -54,16 +55,23 @@ func catalogue(t *testing.T, engine store.Engine, db *sql.DB) (lines []string) {
 		}
 	}
 	for _, query := range queries {
-		rows, err := db.QueryContext(t.Context(), query)
-		must(t, err)
-		for rows.Next() {
-			var a, b, c, d string
-			must(t, rows.Scan(&a, &b, &c, &d))
-			lines = append(lines, strings.Join([]string{a, b, c, d}, " | "))
-		}
-		must(t, rows.Err())
-		must(t, rows.Close())
+		lines = append(lines, linesOf(t, db, query)...)
 	}
+	return lines
+}
+
+// linesOf returns the rows of a query of four columns.
+func linesOf(t *testing.T, db *sql.DB, query string) (lines []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query)
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var a, b, c, d string
+		must(t, rows.Scan(&a, &b, &c, &d))
+		lines = append(lines, strings.Join([]string{a, b, c, d}, " | "))
+	}
+	must(t, rows.Err())
 	return lines
 }
 
@@ -84,7 +92,7 @@ func typedViews(t *testing.T, db *sql.DB) {
 
 func columnsOf(t *testing.T, db *sql.DB, relation string) []string {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), fmt.Sprintf("SELECT * FROM %s LIMIT 0", relation))
+	rows, err := db.QueryContext(t.Context(), fmt.Sprintf("SELECT * FROM %s LIMIT 0", relation)) //nolint:unqueryvet // all columns are what it asks for
 	must(t, err)
 	defer rows.Close()
 	names, err := rows.Columns()

@@ -8,8 +8,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// settings: what one transaction puts into force holds in it, and for the handle after its commit; a view sees it without
-// a lock; the first instance stays.
+// settings: what one transaction puts into force holds in it, and for the handle after its commit;
+// a view sees it without a lock; the first instance stays.
 func settings(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	if s := db.Settings(); s.Revision == 0 || s.Ladder != nil || s.Redact != nil || s.Instance != "" || len(s.Roles()) == 0 {
@@ -60,7 +60,8 @@ func settings(t *testing.T, db *store.DB) {
 	}
 }
 
-// otherProcess: what another process puts into force holds for the next transaction of this one, without asking.
+// otherProcess: what another process puts into force holds for the next transaction of this one,
+// without asking.
 func otherProcess(t *testing.T, db, other *store.DB) {
 	t.Helper()
 	ctx := t.Context()

@@ -28,7 +28,8 @@ func byRowID(t *testing.T, db *store.DB) {
 	}
 }
 
-// foreignKey: a user's row is never removed, so that a row of an application that names it stays valid.
+// foreignKey: a user's row is never removed, so that a row of an application that names it stays
+// valid.
 func foreignKey(t *testing.T, db *store.DB) {
 	typ := map[store.Engine]string{store.SQLite: "TEXT", store.Postgres: "UUID"}[db.Engine()]
 	if db.Engine() == store.SQLite { // it checks foreign keys only where it is told to
