@@ -24,28 +24,17 @@ func TestNames(t *testing.T) {
 	}
 }
 
-const docsHead = `# Metrics
+const (
+	tableMarker = "<!-- written by go test ./internal/metrics -update -->"
+	tableHead   = "\n\n| Prometheus | OpenTelemetry | Type | Labels | |\n|---|---|---|---|---|\n"
+)
 
-` + "`clerksync serve`" + ` shows these at ` + "`/metrics`" + ` of the operator listener (` + "`CLERKSYNC_OPERATOR_LISTEN`" + `, 127.0.0.1:8081 unless told), beside
-those of the Go runtime and the process. On a loopback address it asks for no password. On any other address it asks for the operator
-token (` + "`Authorization: Bearer …`" + `, in Prometheus ` + "`authorization.credentials_file`" + `), unless ` + "`CLERKSYNC_OPERATOR_METRICS=open`" + `. With
-` + "`OTEL_EXPORTER_OTLP_ENDPOINT`" + ` (or ` + "`…_METRICS_ENDPOINT`, `…_TRACES_ENDPOINT`" + `) they are sent by OTLP over HTTP as well, under the same names
-with dots. In the library they go to ` + "`Config.MeterProvider`" + `.
-
-Labels have few values, and none names a person. Alerts and a dashboard to begin with are in
-[monitoring](monitoring). Names are stable.
-
-<!-- written by go test ./internal/metrics -update -->
-
-| Prometheus | OpenTelemetry | Type | Labels | |
-|---|---|---|---|---|
-`
-
-// docs/metrics.md is written from the table.
+// What follows the marker in docs/metrics.md is written from the table.
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	b.WriteString(docsHead)
+	text, _, _ := strings.Cut(string(testenv.Fixture(t, "docs/metrics.md")), tableMarker)
+	b.WriteString(text + tableMarker + tableHead)
 	for _, m := range metrics.All() {
 		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s | %s |\n", m.Prometheus(), m.Name, m.Kind, strings.Join(m.Labels, ", "), m.Help)
 	}

@@ -118,7 +118,7 @@ func gateMetrics() []Metric {
 		{CacheFlushes, Counter, "{flush}", nil, "How often everything in memory was forgotten.", nil},
 		{FeedPolls, Counter, "{poll}", nil, "Reads of the change feed; requests ask for them.", nil},
 		{FeedFailures, Counter, "{poll}", nil, "Reads of the change feed that failed.", nil},
-		{FeedBehind, Gauge, "{change}", nil, "Changes since the last read of the feed, our own included; grows while nobody asks.", nil},
+		{FeedBehind, Gauge, "{change}", nil, "Changes since the last read of the feed, our own included; grows while no request comes.", nil},
 		{GateBreakerOpen, Gauge, "{breaker}", nil, "1 while requests that need the database are refused with 503, because it does not answer.", nil},
 		{GateBreakerOpens, Counter, "{break}", nil, "How often the database was found not to answer requests.", nil},
 		{GateBreakerRefused, Counter, "{request}", nil, "Requests that were refused because the database did not answer.", nil},
