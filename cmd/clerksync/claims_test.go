@@ -10,7 +10,7 @@ import (
 // when it is so. chaos --watch 10m looks longer.
 func TestServerClaimsToBeInSyncOnlyWhenItIs(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command(build(t), "chaos", "--deeds", "11", "--watch", "25s", "--json")
+	cmd := exec.Command(build(t), "chaos", "--actions", "11", "--watch", "25s", "--json")
 	cmd.Env = []string{"HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
 	out, err := cmd.Output()
 	if err != nil {

@@ -23,6 +23,20 @@ func TestModulesOfTheBinary(t *testing.T) {
 	testenv.Golden(t, "deps.txt", []byte(strings.Join(modules, "\n")+"\n"))
 }
 
+// Packages for tests must not be linked into the binary: package testing registers flags.
+func TestBinaryLinksNoTestPackages(t *testing.T) {
+	t.Parallel()
+	packages := strings.Fields(string(goCommand(t, nil, "list", "-deps", "./cmd/clerksync")))
+	if !slices.Contains(packages, "net/http") {
+		t.Fatal("the binary does not link net/http: this test looks at the wrong list")
+	}
+	for _, p := range []string{"testing", "net/http/httptest"} {
+		if slices.Contains(packages, p) {
+			t.Errorf("the binary links %s", p)
+		}
+	}
+}
+
 // The SQLite driver works with exactly the libc that its own go.mod names; another one compiles, and corrupts memory.
 func TestSQLiteHasItsLibc(t *testing.T) {
 	t.Parallel()

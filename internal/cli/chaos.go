@@ -21,77 +21,85 @@ import (
 )
 
 type chaosCommand struct {
-	Deeds       int    `help:"How many things happen at the emulated Clerk." default:"1000" placeholder:"N"`
-	Seed        uint64 `help:"Decides what happens and what goes wrong; another one each time unless told." placeholder:"N"`
-	DatabaseURL string `help:"Where the mirror is kept; a SQLite file in a temporary folder unless told. It must be empty (DATABASE_URL is not read)." placeholder:"URL"`
+	Actions     int    `help:"Number of actions at the emulated Clerk." default:"1000" placeholder:"N"`
+	Seed        uint64 `help:"Seed of actions and faults; random by default." placeholder:"N"`
+	DatabaseURL string `help:"Empty database for the mirror; a temporary SQLite file by default. DATABASE_URL is not used." placeholder:"URL"`
 	JSON        bool   `name:"json" help:"Print the verdict as one line of JSON."`
 
-	Watch time.Duration `help:"How long the claims of a running server (clerksync serve) are watched; 0 for not at all." default:"1m" placeholder:"TIME"`
+	Watch time.Duration `help:"How long a running server is tested; 0 skips that test." default:"1m" placeholder:"TIME"`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (chaosCommand) Help() string {
-	return `Example: clerksync chaos --deeds 5000 --seed 7
+	return `Example:
 
-A mirror is fed by an emulated Clerk over HTTP while the network duplicates, reorders, delays, forges and fails, and must equal Clerk by events alone.
-Then 1, 10 and 100 of 100 events are lost for good, and an outage lasts 40 hours, longer than webhooks are retried: each time one reconcile must repair it.
-Sessions are compared before the losses only, because Clerk has no list of all.
-Last, a real server (clerksync serve, on a SQLite file of its own) is killed, its database is replaced by old copies and edited by hand,
-events are lost and Clerk refuses, while it is asked five times a second whether it is in sync. Each time it says so, that is checked.
-Exit code 0: the mirror equals Clerk, every row was compared with it, and every claim of being in sync was true. 1: otherwise.`
+    clerksync chaos --actions 5000 --seed 7
+
+An emulated Clerk feeds a mirror over HTTP while the network duplicates, reorders, delays, forges and loses requests. The mirror must ` +
+		`equal Clerk by events alone.
+
+Then 1, 10 and 100 of 100 events are lost permanently, and an outage lasts 40 hours, longer than webhooks are retried. Each time one ` +
+		`reconcile must repair the mirror. Sessions are compared only before the losses, because Clerk has no list of all sessions.
+
+Finally, a real server (clerksync serve, with its own SQLite file) is killed, its database is replaced by old copies and edited by hand, ` +
+		`events are lost and Clerk refuses requests, while the server is asked five times a second whether it is in sync. Each time it ` +
+		`says yes, that is checked.
+
+Exit code 0: the mirror equals Clerk, every row was compared with it, and the server was right each time it said that it is in sync. ` +
+		`1: otherwise.`
 }
 
 // Verdict is what chaos found.
 type Verdict struct {
 	Seed        uint64   `json:"seed"`
-	Deeds       int      `json:"deeds"`
+	Actions     int      `json:"deeds"`
 	Events      int      `json:"events"`
 	Attempts    int      `json:"attempts"`
-	Duplicated  int      `json:"duplicated"`  // delivered again although delivered, or although the answer was lost
-	Failed      int      `json:"failed"`      // attempts without success
+	Duplicated  int      `json:"duplicated"`  // delivered more than once
+	Failed      int      `json:"failed"`      // failed attempts
 	Forged      int      `json:"forged"`      // copies with a wrong signature
-	Accepted    int      `json:"accepted"`    // of the forged: must be none
-	Lost        int      `json:"lost"`        // events that never came
-	APICalls    int      `json:"api_calls"`   // that reconciles made
-	Repaired    int      `json:"repaired"`    // rows, by reconciles
+	Accepted    int      `json:"accepted"`    // forged copies that were accepted: must be none
+	Lost        int      `json:"lost"`        // events that never arrived
+	APICalls    int      `json:"api_calls"`   // made by reconcile
+	Repaired    int      `json:"repaired"`    // rows repaired by reconcile
 	Losses      []Loss   `json:"losses"`      // and how each was repaired
 	Unverified  []string `json:"unverified"`  // kinds with a row that was never compared with Clerk: must be none
-	InSync      bool     `json:"in_sync"`     // what the mirror says of itself at the end …
-	Sentence    string   `json:"sentence"`    // … as clerksync status does
-	Seconds     float64  `json:"seconds"`     // until the mirror was right
-	Hours       float64  `json:"clock_hours"` // that the emulated clock had to move for retries
+	InSync      bool     `json:"in_sync"`     // what clerksync status reports at the end
+	Sentence    string   `json:"sentence"`    // its sentence
+	Seconds     float64  `json:"seconds"`     // until the mirror was correct
+	Hours       float64  `json:"clock_hours"` // that the emulated clock moved, for retries
 	Differences []string `json:"differences"` // must be none
-	Claims      *Claims  `json:"claims"`      // what a running server said of itself; null where it was not watched
+	Claims      *Claims  `json:"claims"`      // what a running server reported; null if it was not tested
 	OK          bool     `json:"ok"`
 }
 
-// storm is a time in which the network has faults.
-type storm struct {
+// scenario is a period in which the network has faults.
+type scenario struct {
 	name   string
-	lasts  time.Duration // of the emulated clock; Svix has retries left when it ends
+	lasts  time.Duration // of the emulated clock; retries are left when it ends
 	faults emulator.Faults
 }
 
-func storms() []storm {
+func scenarios() []scenario {
 	hours := func(n int) emulator.Duration { return emulator.Duration(time.Duration(n) * time.Hour) }
 	milliseconds := func(n int) emulator.Duration { return emulator.Duration(time.Duration(n) * time.Millisecond) }
-	return []storm{
-		{"a calm day", 0, emulator.Faults{}},
+	return []scenario{
+		{"no faults", 0, emulator.Faults{}},
 		{"duplicates", 4 * time.Hour, emulator.Faults{Duplicate: 0.5, Unheard: 0.2}},
 		{"out of order", 4 * time.Hour, emulator.Faults{Reorder: 0.8, ReorderWindow: milliseconds(300), Delay: 0.2, DelayMax: hours(3)}},
-		{"a bad line", 4 * time.Hour, emulator.Faults{Fail: 0.5, Unheard: 0.3, Burst: milliseconds(100)}},
-		{"an attacker", 4 * time.Hour, emulator.Faults{WrongSignature: 0.5, WrongInstance: 0.5}},
-		{"an outage of ten hours", 10 * time.Hour, emulator.Faults{Outage: hours(10)}},
-		{"everything", 4 * time.Hour, emulator.Faults{
+		{"failing requests", 4 * time.Hour, emulator.Faults{Fail: 0.5, Unheard: 0.3, Burst: milliseconds(100)}},
+		{"forged webhooks", 4 * time.Hour, emulator.Faults{WrongSignature: 0.5, WrongInstance: 0.5}},
+		{"outage of 10 hours", 10 * time.Hour, emulator.Faults{Outage: hours(10)}},
+		{"all faults", 4 * time.Hour, emulator.Faults{
 			Duplicate: 0.3, Unheard: 0.2, Reorder: 0.5, Delay: 0.2, DelayMax: hours(3), Fail: 0.3, WrongSignature: 0.1, WrongInstance: 0.1,
 		}},
 	}
 }
 
-// Run drives a mirror through the storms and judges it.
+// Run runs a mirror through the scenarios and compares it with Clerk.
 func (c chaosCommand) Run(ctx context.Context, p *process) error {
-	if c.Deeds < 1 || c.Deeds > 1_000_000 {
-		return errors.New("--deeds goes from 1 to 1000000")
+	if c.Actions < 1 || c.Actions > 1_000_000 {
+		return errors.New("--actions must be a number from 1 to 1000000")
 	}
 	if c.Seed == 0 {
 		c.Seed = emulator.RandomSeed()
@@ -128,9 +136,9 @@ func (c chaosCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	if c.Watch > 0 {
-		fmt.Fprintf(progress, "%-24s for %s\n", "a server's claims", c.Watch)
+		fmt.Fprintf(progress, "%-24s for %s\n", "running server", c.Watch)
 		if v.Claims, err = c.watch(ctx, p, folder); err != nil {
-			return fmt.Errorf("watch a server: %w", err)
+			return fmt.Errorf("test a running server: %w", err)
 		}
 		v.OK = v.OK && v.Claims.Claimed > 0 && v.Claims.True == v.Claims.Claimed
 	}
@@ -140,14 +148,14 @@ func (c chaosCommand) Run(ctx context.Context, p *process) error {
 		v.print(p.stdout)
 	}
 	if err == nil && !v.OK {
-		err = fmt.Errorf("the mirror is not what Clerk is; --seed %d shows it again", c.Seed)
+		err = fmt.Errorf("the mirror does not equal Clerk; reproduce with --seed %d", c.Seed)
 	}
 	return err
 }
 
 const chaosSecret = "whsec_Y2hhb3NjaGFvc2NoYW9zY2hhb3NjaGFvcw==" //nolint:gosec // of an emulated Clerk
 
-// mirror serves a mirror of its own.
+// mirror serves a mirror of the emulated Clerk.
 func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulator, api, folder string) (*clerksync.Mirror, string, func(), error) {
 	keys := e.Keys("")
 	database := c.DatabaseURL
@@ -171,7 +179,7 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 		return nil, "", nil, err
 	}
 	settings := mirrorConfig(cfg, logger)
-	settings.APIBudget = 1 // nobody else asks the emulator
+	settings.APIBudget = 1 // no one else uses the emulator
 	settings.Test.Sleep = func(ctx context.Context, d time.Duration) error {
 		e.Advance(d)
 		return ctx.Err()
@@ -182,7 +190,7 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/webhooks/clerk", m.WebhookHandler())
-	listening, err := web.Listen(ctx, logger, drain, web.NewServer("127.0.0.1:0", mux))
+	listening, err := web.Listen(ctx, logger, shutdownTimeout, web.NewServer("127.0.0.1:0", mux))
 	if err != nil {
 		return nil, "", nil, errors.Join(err, m.Close())
 	}
@@ -199,14 +207,15 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 	}, nil
 }
 
-// drive lets a third of the deeds happen in storms that retries outlast, and the rest where events are lost for good.
+// drive runs all scenarios: first those whose faults end before the retries do, then those that lose events
+// permanently.
 func (c chaosCommand) drive(ctx context.Context, e *emulator.Emulator, m *clerksync.Mirror, api *apiServer, progress io.Writer) (*Verdict, error) {
 	begin, clock := time.Now(), e.Now()
-	all, bad := storms(), losses()
-	v := &Verdict{Seed: c.Seed, Deeds: c.Deeds, Differences: []string{}, Losses: []Loss{}, Unverified: []string{}}
-	share := func(i int) int { return c.Deeds * i / (len(all) + len(bad)) }
-	for i, storm := range all {
-		if err := rage(ctx, e, storm, share(i+1)-share(i), progress); err != nil {
+	all, bad := scenarios(), losses()
+	v := &Verdict{Seed: c.Seed, Actions: c.Actions, Differences: []string{}, Losses: []Loss{}, Unverified: []string{}}
+	share := func(i int) int { return c.Actions * i / (len(all) + len(bad)) }
+	for i, scenario := range all {
+		if err := runScenario(ctx, e, scenario, share(i+1)-share(i), progress); err != nil {
 			return nil, err
 		}
 	}
@@ -232,32 +241,32 @@ func (c chaosCommand) drive(ctx context.Context, e *emulator.Emulator, m *clerks
 	return v, nil
 }
 
-// rage lets things happen in a storm, until it is over.
-func rage(ctx context.Context, e *emulator.Emulator, s storm, deeds int, progress io.Writer) error {
+// runScenario performs actions during a scenario, until it is over.
+func runScenario(ctx context.Context, e *emulator.Emulator, s scenario, actions int, progress io.Writer) error {
 	if err := e.SetFaults(s.faults); err != nil {
 		return err
 	}
-	fmt.Fprintf(progress, "%-24s %d things happen\n", s.name, deeds)
-	for range deeds {
+	fmt.Fprintf(progress, "%-24s %d actions\n", s.name, actions)
+	for range actions {
 		if _, err := e.Step(ctx); err != nil {
 			return err
 		}
 	}
-	return outlast(ctx, e, s.lasts)
+	return advancePast(ctx, e, s.lasts)
 }
 
-// compare adds what the mirror has otherwise than Clerk.
+// compare adds the differences between the mirror and Clerk.
 func (v *Verdict) compare(ctx context.Context, e *emulator.Emulator, copied emulator.Reader) error {
 	differences, err := e.Differences(ctx, copied)
 	v.Differences = append(v.Differences, differences...)
 	return err
 }
 
-// exhaust outlasts all retries.
-func exhaust(ctx context.Context, e *emulator.Emulator) error { return outlast(ctx, e, 0) }
+// exhaust advances the clock past all retries.
+func exhaust(ctx context.Context, e *emulator.Emulator) error { return advancePast(ctx, e, 0) }
 
-// outlast moves the clock over the waits between retries, and so far as the storm lasts; 0: until none is left.
-func outlast(ctx context.Context, e *emulator.Emulator, lasts time.Duration) error {
+// advancePast moves the clock to the end of a scenario, past each retry; 0: until no retry is left.
+func advancePast(ctx context.Context, e *emulator.Emulator, lasts time.Duration) error {
 	end := e.Now().Add(lasts)
 	for {
 		if err := e.Settle(ctx); err != nil {
@@ -306,18 +315,18 @@ func (v *Verdict) count(messages []emulator.Message) {
 
 func (v *Verdict) print(w io.Writer) {
 	fmt.Fprintf(w, `
-  things that happened    %d
+  actions                 %d
   events                  %d in %d attempts
   delivered again         %d
-  attempts that failed    %d
-  forged, and accepted    %d, %d
-  lost for good           %d
+  failed attempts         %d
+  forged, accepted        %d, %d
+  lost permanently        %d
   repaired, API calls     %d, %d
   time                    %.1f s, %.0f h of the emulated clock
   differences             %d
-  kinds not verified      %d %s
+  kinds not compared      %d %s
 
-`, v.Deeds, v.Events, v.Attempts, v.Duplicated, v.Failed, v.Forged, v.Accepted, v.Lost, v.Repaired, v.APICalls, v.Seconds, v.Hours,
+`, v.Actions, v.Events, v.Attempts, v.Duplicated, v.Failed, v.Forged, v.Accepted, v.Lost, v.Repaired, v.APICalls, v.Seconds, v.Hours,
 		len(v.Differences), len(v.Unverified), strings.Join(v.Unverified, ", "))
 	for _, l := range v.Losses {
 		fmt.Fprintf(w, "  %-24s %d of %d events lost, %d rows repaired by %d API calls in %.1f s\n", l.Name, l.Lost, l.Events, l.Repaired, l.APICalls, l.Seconds)

@@ -22,11 +22,11 @@ import (
 	"github.com/clerksync/clerksync/internal/viewreader"
 )
 
-// Claims are what a running server said of itself while everything went wrong around it.
+// Claims counts what a running server reported while everything around it failed.
 type Claims struct {
 	Asked   int `json:"asked"`   // how often it was asked whether it is in sync
-	Claimed int `json:"claimed"` // how often it said so …
-	True    int `json:"true"`    // … and was right: must be all
+	Claimed int `json:"claimed"` // how often it said yes
+	True    int `json:"true"`    // how often that was true: must be always
 	Kills   int `json:"kills"`
 	Copies  int `json:"copies_restored"`
 	Edits   int `json:"rows_edited"`
@@ -34,7 +34,7 @@ type Claims struct {
 	// Commands are backfills and dry runs that ran next to the server, and Roles those whose key was changed.
 	Commands int      `json:"commands"`
 	Roles    int      `json:"roles_renamed"`
-	Wrong    []string `json:"wrong"` // what was not so: must be none
+	Wrong    []string `json:"wrong"` // what was not true: must be none
 }
 
 const (
@@ -44,7 +44,7 @@ const (
 	commandWithin = 2 * time.Minute
 )
 
-// watched is a real server, the emulated Clerk that it mirrors, and everything that befalls both.
+// watched is a real server, the emulated Clerk that it mirrors, and what happens to both.
 type watched struct {
 	binary, folder, file string
 	public, operator     string // addresses
@@ -61,14 +61,15 @@ type watched struct {
 	client               *http.Client
 	process              *exec.Cmd
 	exited               chan struct{}
-	roles                int    // made so far
+	roles                int    // created so far
 	deck                 []int  // the disturbances that are still to come in this round
 	copied               string // a copy of the database
 	claims               Claims
 }
 
-// watch runs the server of this binary against an emulated Clerk for a while, kills it, restores old copies of its database, edits its
-// rows by hand, loses events and lets Clerk refuse, and checks each claim of being in sync against everything that happened.
+// watch runs the server of this binary against an emulated Clerk. It kills the server, restores old copies of
+// its database, edits rows by hand, loses events and lets Clerk refuse requests, and checks each report of
+// being in sync against everything that happened.
 func (c chaosCommand) watch(ctx context.Context, p *process, folder string) (*Claims, error) {
 	binary, err := os.Executable()
 	if err != nil {
@@ -109,11 +110,11 @@ func (c chaosCommand) watch(ctx context.Context, p *process, folder string) (*Cl
 	if err := w.start(ctx); err != nil {
 		return nil, err
 	}
-	err = w.live(ctx, c.Watch)
+	err = w.run(ctx, c.Watch)
 	return &w.claims, err
 }
 
-// serveClerk serves the server's reads, as faulty as Clerk is at the moment.
+// serveClerk answers the server's reads with the current faults of Clerk.
 func (w *watched) serveClerk(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case w.refuse.Load() && !strings.Contains(r.URL.Path, "jwks"):
@@ -127,7 +128,7 @@ func (w *watched) serveClerk(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// undatedWriter sends no Date.
+// undatedWriter writes an answer without a Date header.
 type undatedWriter struct{ http.ResponseWriter }
 
 func (w undatedWriter) WriteHeader(status int) {
@@ -140,14 +141,14 @@ func (w undatedWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// live lets things happen for a while, and asks all the time.
-func (w *watched) live(ctx context.Context, lasts time.Duration) error {
+// run performs actions for a while, and asks the server all the time.
+func (w *watched) run(ctx context.Context, lasts time.Duration) error {
 	end := time.Now().Add(lasts)
 	for turn := 1; time.Now().Before(end); turn++ {
 		if err := errors.Join(w.act(ctx), w.ask(ctx)); err != nil {
 			return err
 		}
-		if turn%25 == 0 { // each five seconds something worse
+		if turn%25 == 0 { // a disturbance every five seconds
 			if err := w.disturb(ctx); err != nil {
 				return err
 			}
@@ -161,7 +162,7 @@ func (w *watched) live(ctx context.Context, lasts time.Duration) error {
 	return nil
 }
 
-// act lets a thing or two happen at Clerk.
+// act performs up to two actions at Clerk.
 func (w *watched) act(ctx context.Context) error {
 	for range w.random.IntN(3) {
 		if _, err := w.clerk.Step(ctx); err != nil {
@@ -173,7 +174,7 @@ func (w *watched) act(ctx context.Context) error {
 	return nil
 }
 
-// ask asks the server whether it is in sync, and checks what it says.
+// ask asks the server whether it is in sync, and checks the answer.
 func (w *watched) ask(ctx context.Context) error {
 	var said struct {
 		InSync   bool       `json:"in_sync"`
@@ -202,12 +203,12 @@ func (w *watched) ask(ctx context.Context) error {
 	return w.check(ctx, said.ProvenAt.Time())
 }
 
-// openFile opens the server's database next to it.
+// openFile opens the server's database while the server may use it.
 func (w *watched) openFile(option string) (*sql.DB, error) {
 	return sql.Open("sqlite", "file:"+w.file+"?_pragma=busy_timeout(5000)&"+option)
 }
 
-// check compares a claim with everything that happened.
+// check compares a report of being in sync with everything that happened.
 func (w *watched) check(ctx context.Context, proven time.Time) error {
 	for _, m := range w.clerk.Deliveries() {
 		for _, a := range m.Attempts {
@@ -276,7 +277,7 @@ func (w *watched) takeCopy(ctx context.Context) error {
 	return nil
 }
 
-// restoreCopy puts the last copy in the place of the database.
+// restoreCopy replaces the database with the last copy.
 func (w *watched) restoreCopy(ctx context.Context) error {
 	if w.copied == "" {
 		return w.takeCopy(ctx)
@@ -313,7 +314,7 @@ func (w *watched) start(ctx context.Context) error {
 		}
 		select {
 		case <-w.exited:
-			return errors.New("the server ended at its start; see what it wrote")
+			return errors.New("the server stopped while starting; see its output")
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(20 * time.Millisecond):
@@ -335,7 +336,7 @@ func (w *watched) answers(ctx context.Context, url string) bool {
 	return res.StatusCode == http.StatusOK
 }
 
-// kill ends the server as kill -9 does.
+// kill stops the server as kill -9 does.
 func (w *watched) kill() {
 	if w.process != nil {
 		_ = w.process.Process.Kill()
@@ -356,14 +357,14 @@ func freeAddress(ctx context.Context) (string, error) {
 
 func (c *Claims) print(w io.Writer) {
 	fmt.Fprintf(w, `
-  A server under kill -9, restored copies, rows edited by hand, lost events and refused lists:
-  things that happened    %d
+  A server with kill -9, restored copies, rows edited by hand, lost events and refused lists:
+  actions                 %d
   kills, copies restored  %d, %d
   rows edited by hand     %d
   roles renamed           %d
   backfills and dry runs  %d
   asked whether in sync   %d
-  said so, and was right  %d, %d
+  said yes, was right     %d, %d
 
 `, c.Actions, c.Kills, c.Copies, c.Edits, c.Roles, c.Commands, c.Asked, c.Claimed, c.True)
 	for _, text := range c.Wrong {

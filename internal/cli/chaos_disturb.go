@@ -13,7 +13,7 @@ import (
 // disturbances is the number of cases in [watched.disturb].
 const disturbances = 13
 
-// disturb does one of the things that must not make a claim false.
+// disturb does one of the things that must not make a report of being in sync false.
 func (w *watched) disturb(ctx context.Context) error {
 	w.refuse.Store(false)
 	w.undated.Store(false)
@@ -51,7 +51,7 @@ func (w *watched) disturb(ctx context.Context) error {
 	return nil
 }
 
-// command runs a command next to the server. That it finds differences, or that Clerk refuses it, is its own affair.
+// command runs a command next to the server. It may find differences, and Clerk may refuse it.
 func (w *watched) command(ctx context.Context, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, commandWithin)
 	defer cancel()
@@ -66,8 +66,8 @@ func (w *watched) command(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// renameRole gives a member a role whose key is then changed: the event of the membership carries the former key, and
-// may arrive after the one of the role.
+// renameRole gives a member a role and then changes its key: the event of the membership has the old key, and
+// may arrive after the event of the role.
 func (w *watched) renameRole(ctx context.Context) error {
 	var role struct{ ID string }
 	var members struct {

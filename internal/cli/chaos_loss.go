@@ -19,38 +19,38 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Loss is a storm in which events were lost for good, and how that was repaired.
+// Loss is a scenario in which events were lost permanently, and how that was repaired.
 type Loss struct {
 	Name     string  `json:"name"`
-	Deeds    int     `json:"deeds"`
+	Actions  int     `json:"deeds"`
 	Events   int     `json:"events"`
 	Lost     int     `json:"lost"`
 	Found    int     `json:"drift_found"`
 	Repaired int     `json:"repaired"`
 	APICalls int     `json:"api_calls"`
-	Seconds  float64 `json:"seconds"` // from the beginning of the reconcile until the mirror equalled Clerk
+	Seconds  float64 `json:"seconds"` // from the start of the reconcile until the mirror equaled Clerk
 }
 
-// losses are storms after which events alone leave the mirror wrong.
-func losses() []storm {
-	return []storm{
+// losses returns the scenarios after which events alone leave the mirror wrong.
+func losses() []scenario {
+	return []scenario{
 		{"1 of 100 events lost", 0, emulator.Faults{Drop: 0.01}},
 		{"10 of 100 events lost", 0, emulator.Faults{Drop: 0.1}},
 		{"every event lost", 0, emulator.Faults{Drop: 1}},
-		{"an outage of 40 hours", 40 * time.Hour, emulator.Faults{Outage: emulator.Duration(40 * time.Hour)}},
+		{"outage of 40 hours", 40 * time.Hour, emulator.Faults{Outage: emulator.Duration(40 * time.Hour)}},
 	}
 }
 
-// lose lets a storm rage, reconciles once, and judges the mirror.
+// lose runs a scenario, reconciles once, and compares the mirror with Clerk.
 func (v *Verdict) lose(
-	ctx context.Context, e *emulator.Emulator, m *clerksync.Mirror, api *apiServer, s storm, deeds int, progress io.Writer,
+	ctx context.Context, e *emulator.Emulator, m *clerksync.Mirror, api *apiServer, s scenario, actions int, progress io.Writer,
 ) error {
 	before := len(e.Deliveries())
-	if err := errors.Join(rage(ctx, e, s, deeds, progress), e.SetFaults(emulator.Faults{}), exhaust(ctx, e)); err != nil {
+	if err := errors.Join(runScenario(ctx, e, s, actions, progress), e.SetFaults(emulator.Faults{}), exhaust(ctx, e)); err != nil {
 		return err
 	}
 	e.Advance(time.Minute) // of quiet
-	loss := Loss{Name: s.name, Deeds: deeds}
+	loss := Loss{Name: s.name, Actions: actions}
 	for _, message := range e.Deliveries()[before:] {
 		loss.Events++
 		if message.State != "delivered" {
@@ -58,13 +58,13 @@ func (v *Verdict) lose(
 		}
 	}
 	calls, begin := api.calls.Load(), time.Now()
-	for _, kinds := range [][]clerk.Kind{nil, {clerk.KindSession}} { // all that Clerk lists, then what it lists for each user
+	for _, kinds := range [][]clerk.Kind{nil, {clerk.KindSession}} { // everything that Clerk lists, then sessions, which it lists by user
 		report, err := m.Sync().Reconcile(ctx, mirror.ReconcileOptions{Kinds: kinds, AllowMassDelete: true})
 		if err != nil {
 			return fmt.Errorf("reconcile after %s: %w", s.name, err)
 		}
 		if !report.Complete() {
-			v.Differences = append(v.Differences, "the reconcile after "+s.name+" could not prove that it saw everything")
+			v.Differences = append(v.Differences, "the reconcile after "+s.name+" could not prove that it read everything")
 		}
 		loss.Found += report.Found
 		loss.Repaired += report.Repaired
@@ -79,7 +79,7 @@ func (v *Verdict) lose(
 	return nil
 }
 
-// verified asks for the status of the mirror: each row of each kind that Clerk lists was compared with it.
+// verified checks the status of the mirror: each row of each kind that Clerk lists was compared with Clerk.
 func (v *Verdict) verified(ctx context.Context, m *clerksync.Mirror) error {
 	status, err := m.Sync().Status(ctx)
 	v.InSync, v.Sentence = status.InSync, status.Sentence
@@ -106,7 +106,7 @@ func serveAPI(ctx context.Context, clerk http.Handler) (*apiServer, error) {
 		}
 		clerk.ServeHTTP(w, r)
 	})
-	listening, err := web.Listen(ctx, slog.New(slog.DiscardHandler), drain, web.NewServer("127.0.0.1:0", handler))
+	listening, err := web.Listen(ctx, slog.New(slog.DiscardHandler), shutdownTimeout, web.NewServer("127.0.0.1:0", handler))
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func openDatabase(c *config.Config) (clerksync.DB, error) {
 	return sqlite.Open(c.Database.Path, options...)
 }
 
-// openToRead opens the configured database for a command that only reads. It makes no file.
+// openToRead opens the configured database for a command that only reads. It creates no file.
 func openToRead(c *config.Config) (clerksync.DB, error) {
 	if c.Database.Engine == "postgres" {
 		return postgres.OpenReadOnly(c.Database.DSN)
@@ -32,19 +32,22 @@ func openToRead(c *config.Config) (clerksync.DB, error) {
 	return sqlite.OpenReadOnly(c.Database.Path)
 }
 
-// newMirror opens the configured mirror.
+// opener opens the configured mirror.
+type opener func(context.Context, *config.Config, *slog.Logger) (*clerksync.Mirror, error)
+
+// newMirror opens the mirror, and creates its database if there is none.
 func newMirror(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	return mirrorOn(ctx, openDatabase, c, logger)
 }
 
-// newReader opens the configured mirror for a command that only reads: it changes nothing in the database, and works for
-// a role that may change nothing.
+// newReader opens the mirror for a command that only reads. It changes nothing in the database, and needs no
+// right to.
 func newReader(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	m, err := mirrorOn(ctx, openToRead, c, logger)
-	return m, whereNoneIs(err)
+	return m, withAdvice(err)
 }
 
-// newStoredMirror opens the configured mirror for a command that changes what is stored. It makes no database: where there
+// newStoredMirror opens the mirror for a command that changes what is stored. It creates no database: if there
 // is none, DATABASE_URL is probably mistyped.
 func newStoredMirror(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	db, err := openToRead(c)
@@ -52,21 +55,23 @@ func newStoredMirror(ctx context.Context, c *config.Config, logger *slog.Logger)
 		err = db.Close()
 	}
 	if errors.Is(err, sqlite.ErrNoDatabase) {
-		return nil, whereNoneIs(err)
+		return nil, withAdvice(err)
 	}
 	return newMirror(ctx, c, logger)
 }
 
-// whereNoneIs adds what to do where there is no database.
-func whereNoneIs(err error) error {
+// withAdvice adds what to do if there is no database.
+func withAdvice(err error) error {
 	if errors.Is(err, sqlite.ErrNoDatabase) {
-		return fmt.Errorf("%w\nCheck DATABASE_URL, or run clerksync serve, which makes the database and fills it", err)
+		return fmt.Errorf("%w\nCheck DATABASE_URL, or run clerksync serve, which creates the database and fills it", err)
 	}
 	return err
 }
 
-func mirrorOn(ctx context.Context, open func(*config.Config) (clerksync.DB, error), c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
-	collectRarely()
+func mirrorOn(
+	ctx context.Context, open func(*config.Config) (clerksync.DB, error), c *config.Config, logger *slog.Logger,
+) (*clerksync.Mirror, error) {
+	tuneGC()
 	db, err := open(c)
 	if err != nil {
 		return nil, err
@@ -74,8 +79,46 @@ func mirrorOn(ctx context.Context, open func(*config.Config) (clerksync.DB, erro
 	return clerksync.New(ctx, db, mirrorConfig(c, logger))
 }
 
-// fetchKeys asks for the keys that verify tokens, not longer than a start may take. Keys of another instance than the
-// database's are an error; that Clerk cannot be reached is none.
+// withSecretKey returns an opener for a command that reads Clerk. It needs the secret key, and fails without it
+// before a database is opened or created.
+func withSecretKey(open opener) opener {
+	return func(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+		if c.SecretKey == "" {
+			return nil, fmt.Errorf("%w, so nothing can be read from Clerk\nSet CLERK_SECRET_KEY", clerksync.ErrNoSecretKey)
+		}
+		return open(ctx, c, logger)
+	}
+}
+
+// withKeys returns an opener that also fetches Clerk's keys, which name the instance.
+func withKeys(open opener) opener {
+	return func(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+		m, err := open(ctx, c, logger)
+		if err != nil {
+			return nil, err
+		}
+		if err := fetchKeys(ctx, m, logger); err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+		return m, nil
+	}
+}
+
+// open loads the settings of a command and opens the mirror.
+func (p *process) open(ctx context.Context, open opener, flags settingFlags) (*clerksync.Mirror, error) {
+	cfg, err := p.load(flags)
+	if err != nil {
+		return nil, err
+	}
+	logger, err := p.logger(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, cfg, logger)
+}
+
+// fetchKeys fetches the keys that verify tokens, within two seconds. It fails if they are of another instance
+// than the database. If Clerk cannot be reached, it only logs that.
 func fetchKeys(ctx context.Context, m *clerksync.Mirror, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -84,7 +127,7 @@ func fetchKeys(ctx context.Context, m *clerksync.Mirror, logger *slog.Logger) er
 		return err
 	}
 	if err != nil {
-		logger.Warn("Clerk's keys could not be fetched; it is tried again when they are needed", "error", err)
+		logger.Warn("Clerk's keys could not be fetched; they are fetched again when they are needed", "error", err)
 	}
 	return nil
 }

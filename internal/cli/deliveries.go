@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os/user"
 	"strconv"
 	"strings"
@@ -15,29 +14,13 @@ import (
 	"unicode"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 type deliveriesCommand struct {
-	List    listDeliveriesCommand    `cmd:"" help:"List deliveries, the newest first."`
-	Show    showDeliveryCommand      `cmd:"" help:"Show one delivery with its redacted body."`
-	Dismiss dismissDeliveriesCommand `cmd:"" help:"Set dead letters aside that can never be applied."`
-}
-
-// openInbox opens the mirror by newReader or newStoredMirror, for the commands that work on deliveries. They ask Clerk nothing.
-func openInbox(
-	ctx context.Context, open func(context.Context, *config.Config, *slog.Logger) (*clerksync.Mirror, error), flags settingFlags, p *process,
-) (*clerksync.Mirror, error) {
-	cfg, err := p.load(flags)
-	if err != nil {
-		return nil, err
-	}
-	logger, err := p.logger(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return open(ctx, cfg, logger)
+	List    listDeliveriesCommand    `cmd:"" help:"List stored deliveries, newest first."`
+	Show    showDeliveryCommand      `cmd:"" help:"Show one delivery with its body."`
+	Dismiss dismissDeliveriesCommand `cmd:"" help:"Dismiss dead letters that can never be applied."`
 }
 
 type listDeliveriesCommand struct {
@@ -45,34 +28,37 @@ type listDeliveriesCommand struct {
 	State   string `help:"Only deliveries in this state: applied, ignored, quarantined, dead, dismissed, erased." enum:",applied,ignored,quarantined,dead,dismissed,erased" default:"" placeholder:"STATE"`
 	Type    string `help:"Only this event type, such as user.updated or user.*." placeholder:"TYPE"`
 	Subject string `help:"Only deliveries about this object, by its Clerk id (user_2x…)." placeholder:"ID"`
-	Since   string `help:"Only what was received since this time (RFC 3339), or that long ago (24h)." placeholder:"TIME"`
-	Until   string `help:"Only what was received before this time, or that long ago." placeholder:"TIME"`
-	Limit   int    `help:"Rows of a page, 1 to 500." default:"50"`
-	Page    string `help:"Continue after this place, as the page before named it." placeholder:"PLACE"`
+	Since   moment `help:"Only deliveries received since this time (RFC 3339) or age (24h)." placeholder:"TIME"`
+	Until   moment `help:"Only deliveries received before this time or age." placeholder:"TIME"`
+	Limit   int    `help:"Deliveries on a page, 1 to 500." default:"50"`
+	Page    string `help:"Continue at this place, which the end of the previous page names." placeholder:"PLACE"`
 	JSON    bool   `name:"json" help:"Print one JSON object."`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (listDeliveriesCommand) Help() string {
-	return `Example: clerksync deliveries list --state dead --since 24h
-Bodies are not printed: see clerksync deliveries show. --json prints {"deliveries": […], "next": "PLACE"}; next is "" on the last page.`
+	return `Example:
+
+    clerksync deliveries list --state dead --since 24h
+
+Bodies are not printed; clerksync deliveries show prints one. --json prints {"deliveries": […], "next": "PLACE"}; next is "" on the last page.`
 }
 
 // Run lists a page of deliveries.
 func (c listDeliveriesCommand) Run(ctx context.Context, p *process) error {
-	filter, err := c.filter(time.Now())
+	filter, err := c.filter()
 	if err != nil {
 		fmt.Fprintln(p.stderr, "error:", err)
 		return exitUsage
 	}
-	m, err := openInbox(ctx, newReader, c, p)
+	m, err := p.open(ctx, newReader, c)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
 	page, err := m.Deliveries().List(ctx, filter)
 	if errors.Is(err, clerksync.ErrInvalidCursor) {
-		fmt.Fprintln(p.stderr, "error: --page is not from the end of a page before: copy it from there")
+		fmt.Fprintln(p.stderr, "error: --page is not a place: copy it from the end of the previous page")
 		return exitUsage
 	}
 	if err != nil {
@@ -84,20 +70,17 @@ func (c listDeliveriesCommand) Run(ctx context.Context, p *process) error {
 	return printDeliveries(p.stdout, terminalOf(p.stdout, p.environ), page)
 }
 
-func (c listDeliveriesCommand) filter(now time.Time) (f mirror.DeliveryFilter, err error) {
-	since, err1 := parseMoment(c.Since, now)
-	until, err2 := parseMoment(c.Until, now)
+func (c listDeliveriesCommand) filter() (mirror.DeliveryFilter, error) {
 	if c.Limit < 1 || c.Limit > 500 {
-		err = errors.New("--limit is a number from 1 to 500")
+		return mirror.DeliveryFilter{}, errors.New("--limit must be a number from 1 to 500")
 	}
-	f = mirror.DeliveryFilter{
-		State: mirror.DeliveryState(c.State), Type: c.Type, Subject: c.Subject, Since: since, Until: until, Limit: c.Limit,
-		NewestFirst: true, After: mirror.Cursor(c.Page),
-	}
-	return f, errors.Join(err, err1, err2)
+	return mirror.DeliveryFilter{
+		State: mirror.DeliveryState(c.State), Type: c.Type, Subject: c.Subject, Since: c.Since.Time, Until: c.Until.Time,
+		Limit: c.Limit, NewestFirst: true, After: mirror.Cursor(c.Page),
+	}, nil
 }
 
-// printDeliveries prints a line for each delivery, or two where a terminal is too narrow for the message id.
+// printDeliveries prints a line for each delivery, or two if the terminal is too narrow for the message id.
 func printDeliveries(w io.Writer, t terminal, page mirror.Page[mirror.Delivery]) error {
 	if len(page.Items) == 0 {
 		fmt.Fprintln(w, "No deliveries.")
@@ -120,29 +103,32 @@ func printDeliveries(w io.Writer, t terminal, page mirror.Page[mirror.Delivery])
 		return err
 	}
 	if page.Next != "" {
-		fmt.Fprintf(w, "\nThere are more: --page %s\n", page.Next)
+		fmt.Fprintf(w, "\nMore: --page %s\n", page.Next)
 	}
 	return nil
 }
 
-// timeOf is a time to the second.
+// timeOf formats a time, to the second.
 func timeOf(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 type showDeliveryCommand struct {
 	configFlags
-	MessageID string `arg:"" help:"The message id, msg_…."`
-	JSON      bool   `name:"json" help:"Print one JSON object, the body in it."`
+	MessageID string `arg:"" help:"Message id (msg_…)."`
+	JSON      bool   `name:"json" help:"Print one JSON object, including the body."`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (showDeliveryCommand) Help() string {
-	return `Example: clerksync deliveries show msg_2x…
-The body is printed as it is stored: without one-time codes and without what CLERKSYNC_REDACT names.`
+	return `Example:
+
+    clerksync deliveries show msg_2x…
+
+The body is printed as it is stored: without one-time codes and the fields in CLERKSYNC_REDACT.`
 }
 
 // Run shows a delivery.
 func (c showDeliveryCommand) Run(ctx context.Context, p *process) error {
-	m, err := openInbox(ctx, newReader, c, p)
+	m, err := p.open(ctx, newReader, c)
 	if err != nil {
 		return err
 	}
@@ -161,7 +147,7 @@ func (c showDeliveryCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	body := []byte("null") // none is kept
+	body := []byte("null") // it is no longer stored
 	if d.Body() != "" {
 		if body, err = json.Marshal(json.RawMessage(d.Body())); err != nil {
 			return err
@@ -202,7 +188,7 @@ func printDelivery(w io.Writer, d *mirror.Delivery) error {
 		return err
 	}
 	if d.Body() == "" {
-		fmt.Fprintln(w, "\nThe body is not kept.")
+		fmt.Fprintln(w, "\nThe body is no longer stored.")
 		return nil
 	}
 	var body bytes.Buffer
@@ -214,7 +200,7 @@ func printDelivery(w io.Writer, d *mirror.Delivery) error {
 	return nil
 }
 
-// harmless replaces what a terminal might obey. Inside a JSON text the replacement means the same.
+// harmless replaces control characters, which a terminal might obey. In JSON the replacement means the same.
 func harmless(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -232,22 +218,27 @@ func harmless(text string) string {
 
 type dismissDeliveriesCommand struct {
 	configFlags
-	MessageIDs []string `arg:"" name:"message-id" help:"Dead letters by message id (msg_…)."`
+	MessageIDs []string `arg:"" name:"message-id" help:"Message ids of dead letters (msg_…)."`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (dismissDeliveriesCommand) Help() string {
-	return `Example: clerksync deliveries dismiss msg_2x…
-A dismissed delivery no longer counts as an event that could not be applied, so that status can be in sync again. Nothing of it is
-lost: it stays in the list, clerksync replay MESSAGE-ID tries it again, and so does Clerk's own retry. It is a line of the audit.
+	return `Example:
 
-Look at it first (clerksync deliveries show), and run clerksync reconcile: it repairs what the event should have changed.
-Exit code 0: all are dismissed, 1: none was.`
+    clerksync deliveries dismiss msg_2x…
+
+A dismissed delivery no longer counts as an event that could not be applied, so that the mirror can be in sync again. It stays in the ` +
+		`list, and clerksync replay MESSAGE-ID or a retry by Clerk applies it again. The dismissal is written to the audit log.
+
+Before you dismiss a delivery, look at it (clerksync deliveries show) and run clerksync reconcile, which repairs what the event should ` +
+		`have changed.
+
+Exit code 0: all were dismissed, 1: none was.`
 }
 
 // Run dismisses dead letters, all or none.
 func (c dismissDeliveriesCommand) Run(ctx context.Context, p *process) error {
-	m, err := openInbox(ctx, newStoredMirror, c, p)
+	m, err := p.open(ctx, newStoredMirror, c)
 	if err != nil {
 		return err
 	}
@@ -258,15 +249,12 @@ func (c dismissDeliveriesCommand) Run(ctx context.Context, p *process) error {
 		return fmt.Errorf("nothing was dismissed: %w", err)
 	case err != nil:
 		return err
-	case len(c.MessageIDs) == 1:
-		fmt.Fprintln(p.stdout, "Dismissed 1 delivery.")
-	default:
-		fmt.Fprintf(p.stdout, "Dismissed %d deliveries.\n", len(c.MessageIDs))
 	}
+	fmt.Fprintf(p.stdout, "Dismissed %s.\n", deliveries(len(c.MessageIDs)))
 	return nil
 }
 
-// operatorName is who runs the command, for the audit.
+// operatorName returns the name of the user who runs the command, for the audit log.
 func operatorName() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return "cli:" + u.Username

@@ -22,20 +22,23 @@ import (
 )
 
 type devCommand struct {
-	Listen        string `help:"Address of the server; a free port where it is taken." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	EmulateListen string `help:"Address of the emulated Clerk; a free port where it is taken." default:"127.0.0.1:4010" placeholder:"ADDR"`
-	State         string `help:"Folder that keeps database and emulated Clerk; a temporary one unless told." placeholder:"FOLDER"`
-	Seed          uint64 `help:"Decides who lives and what happens." placeholder:"N"`
-	Once          bool   `help:"End after the story instead of living on."`
+	Listen        string `help:"Address of the server; a free port if it is taken." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	EmulateListen string `help:"Address of the emulated Clerk; a free port if it is taken." default:"127.0.0.1:4010" placeholder:"ADDR"`
+	State         string `help:"Folder for the database and the state of the emulated Clerk; temporary by default." placeholder:"FOLDER"`
+	Seed          uint64 `help:"Seed of users and actions; random by default." placeholder:"N"`
+	Once          bool   `help:"Exit after the scripted demo."`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (devCommand) Help() string {
-	return `Example: clerksync dev --state ./clerk-dev
-It runs an emulated Clerk and a server with a mirror of it, and lets people live. Nothing leaves this machine.`
+	return `Example:
+
+    clerksync dev --state ./clerk-dev
+
+It runs an emulated Clerk, a server that mirrors it, and simulated users. Nothing leaves this machine.`
 }
 
-// Run starts an emulated Clerk and a mirror, tells a story of both, and lets people live on.
+// Run starts an emulated Clerk and a mirror, plays a scripted demo, and then simulates users.
 func (c devCommand) Run(ctx context.Context, p *process) error {
 	folder, remove, err := c.folder()
 	if err != nil {
@@ -53,7 +56,7 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 	defer d.clerk.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	clerk, err := web.Listen(ctx, logger, drain, web.NewServer(free(c.EmulateListen), d.clerk))
+	clerk, err := web.Listen(ctx, logger, shutdownTimeout, web.NewServer(free(c.EmulateListen), d.clerk))
 	if err != nil {
 		return err
 	}
@@ -86,7 +89,7 @@ func (c devCommand) folder() (folder string, remove func(), err error) {
 	return folder, func() { _ = os.RemoveAll(folder) }, err
 }
 
-// free is the address, or one with a free port where it is taken or left open.
+// free returns the address, or one with a free port if it is taken or has port 0.
 func free(address string) string {
 	host, port, _ := net.SplitHostPort(address)
 	l, err := net.Listen("tcp", address)
@@ -94,7 +97,7 @@ func free(address string) string {
 		l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
 	}
 	if err != nil {
-		return address // listening will say why
+		return address // listening will fail with the reason
 	}
 	defer l.Close() //nolint:errcheck // it only held the port
 	if port == "0" || l.Addr().String() != address {
@@ -103,7 +106,7 @@ func free(address string) string {
 	return address
 }
 
-// demonstration is a mirror, the Clerk it mirrors, and what is told of both.
+// demonstration is a mirror, the emulated Clerk that it mirrors, and the demo output.
 type demonstration struct {
 	out                 io.Writer
 	clerk               *emulator.Emulator
@@ -147,22 +150,22 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 	d.clerk.Observe(func(m emulator.Message) {
 		select {
 		case lines <- m:
-		default: // a terminal that stands still does not hold up webhooks
+		default: // a paused terminal does not delay webhooks
 		}
 	})
-	if err := d.settle(ctx); err != nil {
+	if err := d.seed(ctx); err != nil {
 		return err
 	}
-	d.drain(lines, func(emulator.Message) {})
-	ada, grace, err := d.people(ctx)
+	d.each(lines, func(emulator.Message) {})
+	ada, grace, err := d.script(ctx)
 	if err != nil {
 		return err
 	}
-	if err := outlast(ctx, d.clerk, time.Hour); err != nil {
+	if err := advancePast(ctx, d.clerk, time.Hour); err != nil {
 		return err
 	}
-	d.drain(lines, d.tell)
-	if err := d.ask(ctx, ada, grace); err != nil {
+	d.each(lines, d.printAttempt)
+	if err := d.showCaller(ctx, ada, grace); err != nil {
 		return err
 	}
 	if once {
@@ -172,8 +175,8 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 	if err := d.clerk.SetFaults(faults); err != nil {
 		return err
 	}
-	fmt.Fprint(d.out, "People live on, over a network with faults. Ctrl-C ends it.\n\n")
-	go live(ctx, d.clerk, nil)
+	fmt.Fprint(d.out, "Simulated users stay active over an unreliable network. Press Ctrl-C to stop.\n\n")
+	go simulate(ctx, d.clerk)
 	saving := time.NewTicker(3 * time.Second)
 	defer saving.Stop()
 	for {
@@ -182,7 +185,7 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 			fmt.Fprintln(d.out)
 			return nil
 		case m := <-lines:
-			d.tell(m)
+			d.printAttempt(m)
 		case <-saving.C:
 			if err := d.clerk.Save(d.statePath); err != nil {
 				return err
@@ -191,18 +194,18 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 	}
 }
 
-// settlers is how much happens before anybody looks.
-const settlers = 60
+// initialActions is how many actions happen before the demo starts.
+const initialActions = 60
 
-// settle gives a new Clerk some people and organizations, whom the mirror hears of by webhooks.
-func (d *demonstration) settle(ctx context.Context) error {
+// seed gives a new Clerk some users and organizations, which reach the mirror by webhooks.
+func (d *demonstration) seed(ctx context.Context) error {
 	if !d.resumed {
-		for range settlers {
+		for range initialActions {
 			if _, err := d.clerk.Step(ctx); err != nil {
 				return err
 			}
 		}
-		if err := outlast(ctx, d.clerk, time.Hour); err != nil {
+		if err := advancePast(ctx, d.clerk, time.Hour); err != nil {
 			return err
 		}
 	}
@@ -210,12 +213,12 @@ func (d *demonstration) settle(ctx context.Context) error {
 	if err := d.clerk.Call(ctx, http.MethodGet, "/_emulator/state", nil, &state); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "%d people and %d organizations live there.\n\n", state.Counts["users"], state.Counts["organizations"])
+	fmt.Fprintf(d.out, "The emulated Clerk has %d users and %d organizations.\n\n", state.Counts["users"], state.Counts["organizations"])
 	return nil
 }
 
-// people makes those whom the story is about; a kept state has them already.
-func (d *demonstration) people(ctx context.Context) (ada, grace string, err error) {
+// script creates the users of the demo, and changes them. A kept state has them already.
+func (d *demonstration) script(ctx context.Context) (ada, grace string, err error) {
 	var known []struct{ ID string }
 	if err := d.clerk.Call(ctx, http.MethodGet, "/v1/users?email_address=ada@example.com", nil, &known); err != nil {
 		return "", "", err
@@ -233,7 +236,7 @@ func (d *demonstration) people(ctx context.Context) (ada, grace string, err erro
 	person := func(first, last, email string) string {
 		return call("POST", "/v1/users", map[string]any{"first_name": first, "last_name": last, "email_address": []string{email}})
 	}
-	// held back at random: what is sent first may come last
+	// delayed at random: what is sent first may arrive last
 	err = d.clerk.SetFaults(emulator.Faults{Reorder: 0.7, Duplicate: 0.3})
 	ada = person("Ada", "Lovelace", "ada@example.com")
 	grace = person("Grace", "Hopper", "grace@example.com")
@@ -245,8 +248,8 @@ func (d *demonstration) people(ctx context.Context) (ada, grace string, err erro
 	return ada, grace, errors.Join(err, d.clerk.SetFaults(emulator.Faults{}))
 }
 
-// ask shows who calls, and who calls no more.
-func (d *demonstration) ask(ctx context.Context, ada, grace string) error {
+// showCaller shows how the server authenticates Ada, and that Grace is gone.
+func (d *demonstration) showCaller(ctx context.Context, ada, grace string) error {
 	life := 3600
 	var organizations struct {
 		Data []struct{ Organization struct{ ID string } }
@@ -262,36 +265,37 @@ func (d *demonstration) ask(ctx context.Context, ada, grace string) error {
 	if err := d.clerk.Call(ctx, http.MethodPost, "/_emulator/tokens", order, &token); err != nil {
 		return err
 	}
-	if err := outlast(ctx, d.clerk, time.Hour); err != nil {
+	if err := advancePast(ctx, d.clerk, time.Hour); err != nil {
 		return err
 	}
 	answer, err := d.me(ctx, token.JWT)
 	if err != nil {
-		return fmt.Errorf("ask who calls: %w", err)
+		return fmt.Errorf("authenticate Ada: %w", err)
 	}
-	fmt.Fprintf(d.out, "\nGET /api/auth/me, as Ada:\n%s\n", answer)
+	fmt.Fprintf(d.out, "\nGET /api/auth/me as Ada returns:\n%s\n", answer)
 	if grace != "" {
-		fmt.Fprintf(d.out, "Grace was deleted; whatever came late did not bring her back.\n")
+		fmt.Fprintf(d.out, "Grace was deleted. Events that arrived later did not bring her back.\n")
 	}
-	fmt.Fprintf(d.out, "\nTry it (the token is good for an hour):\n\n  curl -H 'Authorization: Bearer %s' %s/api/auth/me\n"+
+	fmt.Fprintf(d.out, "\nTry it (the token is valid for an hour):\n\n  curl -H 'Authorization: Bearer %s' %s/api/auth/me\n"+
 		"  curl %[2]s/health\n  curl -X POST %s/_emulator/tokens -d '{\"user_id\":\"%s\"}'\n\n",
 		token.JWT, d.url, d.clerkURL, ada)
 	return nil
 }
 
-func (d *demonstration) drain(lines <-chan emulator.Message, each func(emulator.Message)) {
+// each calls a function for every message that waits.
+func (d *demonstration) each(lines <-chan emulator.Message, call func(emulator.Message)) {
 	for {
 		select {
 		case m := <-lines:
-			each(m)
+			call(m)
 		default:
 			return
 		}
 	}
 }
 
-// tell prints one attempt: when, what, about whom, and what the mirror said.
-func (d *demonstration) tell(m emulator.Message) {
+// printAttempt prints one attempt: time, event, subject, and the answer of the mirror.
+func (d *demonstration) printAttempt(m emulator.Message) {
 	a := m.Attempts[0]
 	verdict := "no answer: " + a.Error
 	var answer struct{ Status, Code string }
@@ -309,8 +313,8 @@ func (d *demonstration) tell(m emulator.Message) {
 
 func faultWords(fault string) string {
 	words, ok := map[string]string{
-		"duplicate": "sent twice", "fail": "lost on its way; Svix tries again", "wrong_signature": "a forged copy",
-		"unheard": "the answer was lost", "outage": "outage",
+		"duplicate": "sent twice", "fail": "lost; sent again later", "wrong_signature": "forged copy",
+		"unheard": "answer lost", "outage": "outage",
 	}[fault]
 	if !ok {
 		return fault
@@ -318,7 +322,7 @@ func faultWords(fault string) string {
 	return words
 }
 
-// subject is whom an event is about, in words.
+// subject returns the name of what an event is about.
 func subject(body []byte) string {
 	var event struct {
 		Data struct {

@@ -17,16 +17,20 @@ import (
 
 type doctorCommand struct {
 	serverFlags
-	PublicURL string `help:"URL at which Clerk reaches the server; doctor tries its webhook route (CLERKSYNC_PUBLIC_URL)." placeholder:"URL" group:"Settings"`
+	PublicURL string `help:"URL at which Clerk reaches the server; doctor tries its webhook route (CLERKSYNC_PUBLIC_URL)." placeholder:"URL" group:"settings"`
 	JSON      bool   `name:"json" help:"Print JSON."`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (doctorCommand) Help() string {
-	return `Example: clerksync doctor --public-url https://auth.example.com
-It reads the environment of serve (DATABASE_URL, CLERK_SECRET_KEY, …), asks the database and Clerk, ` +
-		`and sends an unsigned webhook to the public URL. It can run beside a server.
-Exit code 0: well, or warnings only; 1: something does not work.`
+	return `Example:
+
+    clerksync doctor --public-url https://auth.example.com
+
+Run it with the settings of the server, also next to a running server. It reads the database, calls Clerk, and sends an unsigned webhook ` +
+		`to the public URL. It changes nothing.
+
+Exit code 0: everything works, perhaps with warnings, 1: something does not work.`
 }
 
 func (c doctorCommand) settings() map[string]string {
@@ -35,7 +39,7 @@ func (c doctorCommand) settings() map[string]string {
 	return all
 }
 
-// Run looks at everything and tells what it found.
+// Run runs all checks and prints what they found.
 func (c doctorCommand) Run(ctx context.Context, p *process) error {
 	findings := c.examine(ctx, p)
 	doctor.Sort(findings)
@@ -85,14 +89,14 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []mirror.
 	if errors.Is(err, sqlite.ErrNoDatabase) {
 		if d := cfg.Database; !d.Memory {
 			if _, err := os.Stat(filepath.Dir(d.Path)); err != nil {
-				return broken("Make the folder, or correct DATABASE_URL.", errors.New("the folder of the database does not exist"))
+				return broken("Create the folder, or correct DATABASE_URL.", errors.New("the folder of the database does not exist"))
 			}
 			o.NoDatabase = true
 		}
-		db, err = sqlite.Open(sqlite.Memory) // stands in for it
+		db, err = sqlite.Open(sqlite.Memory) // in its place
 	}
 	if err != nil {
-		return broken("Check DATABASE_URL, and who may read and write the file.", err)
+		return broken("Check DATABASE_URL, and the permissions of the file.", err)
 	}
 	return append(found, clerksync.Diagnose(ctx, db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)), o)...)
 }

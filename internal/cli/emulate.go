@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,32 +18,35 @@ import (
 )
 
 type emulateCommand struct {
-	Listen        string `help:"Address to listen on; port 0 is a free one." default:"127.0.0.1:4010" env:"CLERKSYNC_EMULATE_LISTEN" placeholder:"ADDR"`
-	SecretKey     string `help:"The Backend API's key; invented unless told." env:"CLERKSYNC_EMULATE_SECRET_KEY" placeholder:"sk_test_…"`
-	WebhookURL    string `help:"Where webhooks are sent; none unless told." env:"CLERKSYNC_EMULATE_WEBHOOK_URL" placeholder:"URL"`
-	WebhookSecret string `help:"What signs webhooks; invented unless told." env:"CLERKSYNC_EMULATE_WEBHOOK_SECRET" placeholder:"whsec_…"`
-	Seed          uint64 `help:"Decides ids, keys and people; another one each time unless told." env:"CLERKSYNC_EMULATE_SEED" placeholder:"N"`
-	Users         int    `help:"People who are there from the start." env:"CLERKSYNC_EMULATE_USERS" placeholder:"N"`
-	Organizations int    `help:"Organizations that are there from the start." env:"CLERKSYNC_EMULATE_ORGANIZATIONS" placeholder:"N"`
-	Memberships   int    `help:"Memberships that are there from the start." env:"CLERKSYNC_EMULATE_MEMBERSHIPS" placeholder:"N"`
-	State         string `help:"File that keeps the state from one run to the next." env:"CLERKSYNC_EMULATE_STATE" placeholder:"FILE"`
-	RateLimit     string `help:"Requests to the Backend API: production (1000 in 10 s), development (100) or off." default:"production" enum:"production,development,off" env:"CLERKSYNC_EMULATE_RATE_LIMIT"`
-	Live          bool   `help:"Let people sign up, in and out by themselves." env:"CLERKSYNC_EMULATE_LIVE"`
+	Listen        string `help:"Address to listen on; port 0 picks a free port." default:"127.0.0.1:4010" env:"CLERKSYNC_EMULATE_LISTEN" placeholder:"ADDR"`
+	SecretKey     string `help:"Secret key of the Backend API; random by default." env:"CLERKSYNC_EMULATE_SECRET_KEY" placeholder:"sk_test_…"`
+	WebhookURL    string `help:"URL that receives webhooks; none by default." env:"CLERKSYNC_EMULATE_WEBHOOK_URL" placeholder:"URL"`
+	WebhookSecret string `help:"Secret that signs webhooks; random by default." env:"CLERKSYNC_EMULATE_WEBHOOK_SECRET" placeholder:"whsec_…"`
+	Seed          uint64 `help:"Seed of ids, keys and users; random by default." env:"CLERKSYNC_EMULATE_SEED" placeholder:"N"`
+	Users         int    `help:"Number of users at the start." env:"CLERKSYNC_EMULATE_USERS" placeholder:"N"`
+	Organizations int    `help:"Number of organizations at the start." env:"CLERKSYNC_EMULATE_ORGANIZATIONS" placeholder:"N"`
+	Memberships   int    `help:"Number of memberships at the start." env:"CLERKSYNC_EMULATE_MEMBERSHIPS" placeholder:"N"`
+	State         string `help:"File that keeps the state between runs." env:"CLERKSYNC_EMULATE_STATE" placeholder:"FILE"`
+	RateLimit     string `help:"Rate limit of the Backend API: production (1000 in 10 s), development (100) or off." default:"production" enum:"production,development,off" env:"CLERKSYNC_EMULATE_RATE_LIMIT"`
+	Live          bool   `help:"Simulate users who sign up, sign in and sign out." env:"CLERKSYNC_EMULATE_LIVE"`
 
-	NoChildEvents bool `help:"Send no events of what goes with its parent, such as the sessions of the banned."`
-	JSON          bool `name:"json" help:"Print one line of JSON: addresses and keys."`
-	Env           bool `help:"Print the variables that clerksync serve reads."`
+	NoChildEvents bool `help:"Send no events for objects that change with their parent, such as the sessions of a banned user."`
+	JSON          bool `name:"json" help:"Print addresses and keys as one line of JSON."`
+	Env           bool `help:"Print environment variables for clerksync serve."`
 
-	DangerouslyControlFromAnywhere bool `help:"Answer the control API, which signs anyone in, to other machines too."`
+	DangerouslyControlFromAnywhere bool `help:"Open the control API, which can sign in as anyone, to other machines."`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (emulateCommand) Help() string {
-	return `Example: clerksync emulate --webhook-url http://127.0.0.1:8080/api/webhooks/clerk --users 100
-What it can do is listed in docs/emulator.md. Without --seed or --state keys are new each time.`
+	return `Example:
+
+    clerksync emulate --webhook-url http://127.0.0.1:8080/api/webhooks/clerk --users 100
+
+docs/emulator.md describes what it can do. Without --seed or --state, keys are new in each run.`
 }
 
-// Run serves an emulated Clerk until the context ends.
+// Run runs an emulated Clerk until the context ends.
 func (c emulateCommand) Run(ctx context.Context, p *process) error {
 	logger, err := telemetry.NewLogger(p.stderr, "text", "warn")
 	if err != nil {
@@ -55,9 +59,9 @@ func (c emulateCommand) Run(ctx context.Context, p *process) error {
 	defer e.Close()
 	server := web.NewServer(c.Listen, e)
 	server.WriteTimeout = 5 * time.Minute // a fault may be slow
-	listening, err := web.Listen(ctx, logger, drain, server)
+	listening, err := web.Listen(ctx, logger, shutdownTimeout, server)
 	if err != nil {
-		return fmt.Errorf("%w\nIs another emulator running? --listen 127.0.0.1:0 takes a free port", err)
+		return fmt.Errorf("%w\nIf another emulator is running, use --listen 127.0.0.1:0 to pick a free port", err)
 	}
 	url := "http://" + reachable(listening.Addrs()[0])
 	c.announce(p.stdout, e, url)
@@ -66,14 +70,14 @@ func (c emulateCommand) Run(ctx context.Context, p *process) error {
 	kept := make(chan error, 1)
 	go func() { kept <- c.keep(ctx, e) }()
 	if c.Live {
-		go live(ctx, e, nil)
+		go simulate(ctx, e)
 	}
 	err = listening.Serve(ctx)
 	stop()
 	return errors.Join(err, <-kept)
 }
 
-// reachable is an address that a client can use, also where the server listens on all.
+// reachable returns an address that a client can use, also if the server listens on all addresses.
 func reachable(a net.Addr) string {
 	host, port, err := net.SplitHostPort(a.String())
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
@@ -107,7 +111,7 @@ func (c emulateCommand) open() (*emulator.Emulator, error) {
 	return e, nil
 }
 
-// keep writes the state every few seconds while it changes, and at the end.
+// keep writes the state every few seconds, and at the end.
 func (c emulateCommand) keep(ctx context.Context, e *emulator.Emulator) error {
 	if c.State == "" {
 		return nil
@@ -134,7 +138,7 @@ func (c emulateCommand) announce(w io.Writer, e *emulator.Emulator, url string) 
 	case c.Env:
 		printEnv(w, keys)
 	default:
-		fmt.Fprintf(w, `An emulated Clerk listens on %s
+		fmt.Fprintf(w, `The emulated Clerk listens on %s
 
   Backend API      %s/v1
   JWKS             %s
@@ -146,24 +150,17 @@ func (c emulateCommand) announce(w io.Writer, e *emulator.Emulator, url string) 
   webhook secret   %s
 
 %s
-Sign somebody in:
+Create a user, and sign in as that user:
   curl -s -X POST %[1]s/v1/users -H 'Authorization: Bearer %[6]s' -H 'Content-Type: application/json' -d '{"email_address":["ada@example.com"]}'
   curl -s -X POST %[1]s/_emulator/tokens -d '{"user_id":"user_…"}'
 
---env prints all this as variables, --json as JSON. Ctrl-C ends it.
+--env prints this as environment variables, --json as JSON. Press Ctrl-C to stop.
 `, url, keys.APIURL, keys.JWKSURL, keys.Issuer, keys.InstanceID, keys.SecretKey, keys.PublishableKey,
-			cmpOr(c.WebhookURL, "to nowhere: --webhook-url says where"), cmpOr(keys.WebhookSecret, "none"), keys.PEM)
+			cmp.Or(c.WebhookURL, "not sent; use --webhook-url"), cmp.Or(keys.WebhookSecret, "none"), keys.PEM)
 	}
 }
 
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-// printEnv prints what serve and the official SDKs read, for `eval` or a file.
+// printEnv prints the variables that clerksync serve and Clerk's SDKs read, for eval or a file.
 func printEnv(w io.Writer, k emulator.Keys) {
 	for _, v := range [][2]string{
 		{"CLERK_API_URL", k.APIURL},
@@ -180,13 +177,10 @@ func printEnv(w io.Writer, k emulator.Keys) {
 	}
 }
 
-// live lets something happen every second or so until the context ends; told hears of each.
-func live(ctx context.Context, e *emulator.Emulator, told func(words string)) {
+// simulate performs an action about every second until the context ends.
+func simulate(ctx context.Context, e *emulator.Emulator) {
 	for {
-		words, err := e.Step(ctx)
-		if err == nil && told != nil {
-			told(words)
-		}
+		_, _ = e.Step(ctx) // an action that is not possible right now is skipped
 		select {
 		case <-ctx.Done():
 			return

@@ -159,7 +159,7 @@ func (w writer) Write(b []byte) (int, error) {
 func TestChaosEndsInAMirrorThatEqualsClerk(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := (chaosCommand{Deeds: 150, Seed: 11, JSON: true}).Run(t.Context(), &process{stdout: &out, stderr: io.Discard}); err != nil {
+	if err := (chaosCommand{Actions: 150, Seed: 11, JSON: true}).Run(t.Context(), &process{stdout: &out, stderr: io.Discard}); err != nil {
 		t.Fatal(err)
 	}
 	var v Verdict
@@ -184,7 +184,7 @@ func TestDevTellsAStoryAndTakesItUpAgain(t *testing.T) {
 		return out.String()
 	}
 	first, second := run(), run()
-	for _, want := range []string{"people and", "user.created", "processed", `"role": "growth"`, "Grace was deleted", "curl -H 'Authorization: Bearer ey"} {
+	for _, want := range []string{"users and", "user.created", "processed", `"role": "growth"`, "Grace was deleted", "curl -H 'Authorization: Bearer ey"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("no %q in the first run:\n%s", want, first)
 		}
@@ -192,8 +192,8 @@ func TestDevTellsAStoryAndTakesItUpAgain(t *testing.T) {
 	if strings.Contains(second, "user.created") || !strings.Contains(second, `"role": "growth"`) {
 		t.Errorf("the second run did not take up the first:\n%s", second)
 	}
-	told := func(s string) int { return slices.Index(strings.Split(s, "\n"), "GET /api/auth/me, as Ada:") }
+	told := func(s string) int { return slices.Index(strings.Split(s, "\n"), "GET /api/auth/me as Ada returns:") }
 	if told(first) < 0 || told(second) < 0 {
-		t.Error("nobody asked who calls")
+		t.Error("the demo did not authenticate Ada")
 	}
 }

@@ -21,26 +21,31 @@ import (
 
 type explainCommand struct {
 	configFlags
-	User         string `help:"Whom to ask about (user_…), as if just signed in." placeholder:"ID"`
-	Session      string `help:"The user's session (sess_…)." placeholder:"ID"`
-	Organization string `help:"The active organization (org_…)." placeholder:"ID"`
-	Token        bool   `help:"Ask about the token on standard input; it is not kept."`
-	Rule         string `help:"Rule as JSON, in the form of a policy's require." placeholder:"JSON"`
-	Method       string `help:"Method of the request, for the policy." default:"GET"`
-	Path         string `help:"Path of the request: the policy's rule for it is asked." placeholder:"PATH"`
+	User         string `help:"User to explain (user_…), as if just signed in." placeholder:"ID"`
+	Session      string `help:"Session of the user (sess_…)." placeholder:"ID"`
+	Organization string `help:"Active organization (org_…)." placeholder:"ID"`
+	Token        bool   `help:"Explain the token on standard input. It is not stored."`
+	Rule         string `help:"Rule as JSON, like require in a route policy." placeholder:"JSON"`
+	Method       string `help:"Method of the request, for the route policy." default:"GET"`
+	Path         string `help:"Path of the request: the route policy gives the rule." placeholder:"PATH"`
 	JSON         bool   `name:"json" help:"Print JSON."`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (explainCommand) Help() string {
-	return `Example: clerksync explain --user user_2x… --rule '{"min_role": "growth"}'
-It reads the database that DATABASE_URL names, also beside a running server, and asks Clerk nothing. Exit code 0: allowed, 1: refused or failed.`
+	return `Example:
+
+    clerksync explain --user user_2x… --rule '{"min_role": "growth"}'
+
+The command reads the database in DATABASE_URL, also next to a running server. Clerk is not asked about the user.
+
+Exit code 0: allowed, 1: denied, or the command failed.`
 }
 
-// errRefused ends the command with 1 once the refusal is told.
+// errRefused ends a command with 1 after it has printed why.
 var errRefused = errors.New("refused")
 
-// Run explains why somebody may or may not do something.
+// Run explains why a user is allowed or denied.
 func (c explainCommand) Run(ctx context.Context, p *process) error {
 	cfg, err := p.load(c)
 	if err != nil {
@@ -64,7 +69,7 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 	}
 	defer m.Close()
 	if c.Token {
-		_ = m.FetchKeys(ctx) // without keys the explanation says so
+		_ = m.FetchKeys(ctx) // the explanation says if there are no keys
 	}
 	x, err := m.Explain(ctx, question)
 	if err != nil {
@@ -91,18 +96,19 @@ func printExplanation(w io.Writer, x *clerksync.Explanation) {
 	}
 	verdict := "Allowed."
 	if !x.Allowed {
-		verdict = "Refused: " + x.Code
+		verdict = "Denied: " + x.Code
 		if x.Reason != "" {
 			verdict += " (" + x.Reason + ")"
 		}
 	}
 	fmt.Fprintf(w, "\n%s\n", verdict)
 	if x.StalePolicy != clerksync.StaleTrust {
-		fmt.Fprintf(w, "A stored fact grants only once it is proven (CLERKSYNC_UNREADY=%s); a server may have proven more than is seen here.\n", x.StalePolicy)
+		fmt.Fprintf(w, "Stored roles and permissions grant access only while they are fresh (CLERKSYNC_UNREADY=%s). "+
+			"A running server may have fresher ones.\n", x.StalePolicy)
 	}
 }
 
-// explainRequest is a question as the API takes it.
+// explainRequest is a question as the API receives it.
 type explainRequest struct {
 	Token          string          `json:"token"`
 	UserID         string          `json:"user_id"`
@@ -116,14 +122,14 @@ type explainRequest struct {
 func (q explainRequest) question(policy *forwardauth.Policy) (clerksync.ExplainRequest, error) {
 	rule, err := q.rule(policy)
 	if err == nil && q.Token == "" && q.UserID == "" {
-		err = errors.New("name a user, or give a token")
+		err = errors.New("name a user, or pass a token")
 	}
 	return clerksync.ExplainRequest{
 		Token: q.Token, ClerkUserID: q.UserID, ClerkSessionID: q.SessionID, ClerkOrganizationID: q.OrganizationID, Rule: rule,
 	}, err
 }
 
-// rule is the one that was given, else the one that the policy has for a request.
+// rule returns the rule that was given, or else the rule of the policy for the request.
 func (q explainRequest) rule(policy *forwardauth.Policy) (auth.Rule, error) {
 	switch {
 	case len(q.Rule) > 0:
@@ -131,7 +137,7 @@ func (q explainRequest) rule(policy *forwardauth.Policy) (auth.Rule, error) {
 	case q.Path == "":
 		return nil, nil
 	case policy == nil:
-		return nil, errors.New("no policy is configured (CLERKSYNC_POLICY_FILE): any signed-in user may make any request")
+		return nil, errors.New("no route policy is configured (CLERKSYNC_POLICY_FILE), so any signed-in user may make any request")
 	}
 	method := q.Method
 	if method == "" {
@@ -142,7 +148,7 @@ func (q explainRequest) rule(policy *forwardauth.Policy) (auth.Rule, error) {
 	case err != nil:
 		return nil, err
 	case route.Deny:
-		return nil, fmt.Errorf("route %d (%s) denies all requests", route.Number, route.Path)
+		return nil, fmt.Errorf("route %d (%s) denies everyone", route.Number, route.Path)
 	}
 	return route.Rule, nil
 }

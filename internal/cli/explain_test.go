@@ -58,7 +58,7 @@ func TestExplainCommand(t *testing.T) {
 		says    []string
 	}{
 		"a user who may":          {explainCommand{User: user, Rule: `{"role":"solo"}`}, "", false, []string{"✓ ", `"solo"`, "mirror", "Allowed."}},
-		"a user who may not":      {explainCommand{User: user, Rule: `{"min_role":"growth"}`}, "", true, []string{`MinRole("growth")`, "✗ ", "Refused: forbidden (role)"}},
+		"a user who may not":      {explainCommand{User: user, Rule: `{"min_role":"growth"}`}, "", true, []string{`MinRole("growth")`, "✗ ", "Denied: forbidden (role)"}},
 		"a request of the policy": {explainCommand{User: user, Path: "/reports/1", Method: "GET"}, "", true, []string{`MinRole("growth")`}},
 		"a token":                 {explainCommand{Token: true}, token + "\n", false, []string{"token", "Allowed."}},
 		"a forged token":          {explainCommand{Token: true}, token + "x", true, []string{"invalid_token"}},

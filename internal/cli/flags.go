@@ -12,10 +12,10 @@ import (
 // configFlags are the settings that every command has as flags. All others come from the environment or the
 // YAML file.
 type configFlags struct {
-	Config      string `help:"YAML file with settings (CLERKSYNC_CONFIG)." placeholder:"FILE" group:"Settings"`
-	DatabaseURL string `help:"Database of the mirror: sqlite:FILE or postgres://… (DATABASE_URL)." placeholder:"URL" group:"Settings"`
-	LogLevel    string `help:"debug, info, warn or error (CLERKSYNC_LOG_LEVEL)." placeholder:"LEVEL" group:"Settings"`
-	LogFormat   string `help:"json or text (CLERKSYNC_LOG_FORMAT)." placeholder:"FORMAT" group:"Settings"`
+	Config      string `help:"YAML file with settings (CLERKSYNC_CONFIG)." placeholder:"FILE" group:"settings"`
+	DatabaseURL string `help:"Database of the mirror: sqlite:FILE or postgres://… (DATABASE_URL)." placeholder:"URL" group:"settings"`
+	LogLevel    string `help:"debug, info, warn or error (CLERKSYNC_LOG_LEVEL)." placeholder:"LEVEL" group:"settings"`
+	LogFormat   string `help:"json or text (CLERKSYNC_LOG_FORMAT)." placeholder:"FORMAT" group:"settings"`
 }
 
 func (f configFlags) settings() map[string]string {
@@ -28,8 +28,8 @@ func (f configFlags) settings() map[string]string {
 // serverFlags are the settings that commands about the server have as flags.
 type serverFlags struct {
 	configFlags
-	Listen         string `help:"Public address, by default :8080 (CLERKSYNC_LISTEN)." placeholder:"ADDR" group:"Settings"`
-	OperatorListen string `help:"Address for operators, by default 127.0.0.1:8081; \"off\" disables it (CLERKSYNC_OPERATOR_LISTEN)." placeholder:"ADDR" group:"Settings"`
+	Listen         string `help:"Public address, default :8080 (CLERKSYNC_LISTEN)." placeholder:"ADDR" group:"settings"`
+	OperatorListen string `help:"Address for operators, default 127.0.0.1:8081; \"off\" disables it (CLERKSYNC_OPERATOR_LISTEN)." placeholder:"ADDR" group:"settings"`
 }
 
 func (f serverFlags) settings() map[string]string {

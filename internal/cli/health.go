@@ -11,10 +11,10 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// countTime bounds how long the figures of the operators' /health may take to count.
+// countTime is how long counting the figures of the operators' /health may take.
 const countTime = 2 * time.Second
 
-// publicHealth serves to everyone what everyone may know, and the warnings to requests with the operator token.
+// publicHealth shows everyone what anyone may know, and the warnings to requests with the operator token.
 func publicHealth(m *clerksync.Mirror, token string) http.Handler {
 	public := m.HealthHandler()
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
@@ -26,12 +26,12 @@ func publicHealth(m *clerksync.Mirror, token string) http.Handler {
 	})
 }
 
-// operatorHealth adds figures, where the database answers.
+// operatorHealth adds figures if the database answers.
 func operatorHealth(m *clerksync.Mirror, logger *slog.Logger) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		answer := struct {
 			mirror.Health
-			Counts *mirror.Counts `json:"counts"` // null: they could not be counted
+			Counts *mirror.Counts `json:"counts"` // null if they could not be counted
 		}{Health: m.Health(r.Context())}
 		if answer.Database.OK {
 			ctx, cancel := context.WithTimeout(r.Context(), countTime)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -18,45 +17,61 @@ import (
 
 // commands is the command line: one struct for each command, in a file of its name.
 type commands struct {
-	Dev        devCommand        `cmd:"" help:"Show the whole thing at work: a server, signed events, a token. No account, no network."`
-	Serve      serveCommand      `cmd:"" help:"Run the server: receive webhooks and authenticate requests."`
-	Doctor     doctorCommand     `cmd:"" help:"Check configuration, database, keys and webhooks."`
-	Config     configCommand     `cmd:"" help:"Show the settings in force, and where each value comes from."`
-	Emulate    emulateCommand    `cmd:"" help:"Run an emulated Clerk: Backend API, keys, tokens, webhooks, faults."`
-	Chaos      chaosCommand      `cmd:"" help:"Drive a mirror through a bad network and print a verdict."`
-	Backfill   backfillCommand   `cmd:"" help:"Copy everything from Clerk; resumes an interrupted run."`
-	Reconcile  reconcileCommand  `cmd:"" help:"Compare the mirror with Clerk and repair what differs."`
-	Status     statusCommand     `cmd:"" help:"Report whether the mirror is proven to equal Clerk, and how fresh it is."`
-	Drift      driftCommand      `cmd:"" help:"List what was found to differ from Clerk."`
-	Deliveries deliveriesCommand `cmd:"" help:"List, show and dismiss stored webhook deliveries."`
-	Replay     replayCommand     `cmd:"" help:"Apply stored deliveries again: dead letters after a fix, for example."`
-	Users      usersCommand      `cmd:"" help:"Work on single users: erase."`
-	Explain    explainCommand    `cmd:"" help:"Explain why a user is allowed or denied, with every fact and its source."`
-	Migrate    migrateCommand    `cmd:"" help:"Bring the database's schema up to date."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Dev    devCommand    `cmd:"" group:"start" help:"See it at work with made-up users: no account, no network."`
+	Serve  serveCommand  `cmd:"" group:"start" help:"Run the server: receive webhooks, authenticate requests."`
+	Doctor doctorCommand `cmd:"" group:"start" help:"Check configuration, database, keys and webhooks."`
+
+	Status  statusCommand  `cmd:"" group:"look" help:"Show whether the mirror equals Clerk, and how fresh it is."`
+	Config  configCommand  `cmd:"" group:"look" help:"Show the settings in force and where they come from."`
+	Explain explainCommand `cmd:"" group:"look" help:"Explain why a user is allowed or denied."`
+	Drift   driftCommand   `cmd:"" group:"look" help:"List differences from Clerk that were found."`
+
+	Deliveries deliveriesCommand `cmd:"" group:"work" help:"List, show and dismiss stored webhook deliveries."`
+	Replay     replayCommand     `cmd:"" group:"work" help:"Apply stored deliveries again."`
+	Backfill   backfillCommand   `cmd:"" group:"work" help:"Copy everything from Clerk; resumes an interrupted run."`
+	Reconcile  reconcileCommand  `cmd:"" group:"work" help:"Compare the mirror with Clerk and repair differences."`
+	Users      usersCommand      `cmd:"" group:"work" help:"Erase a user's personal data."`
+	Migrate    migrateCommand    `cmd:"" group:"work" help:"Update the database schema, role ladder and redaction."`
+
+	Emulate emulateCommand `cmd:"" group:"test" help:"Run an emulated Clerk for development and tests."`
+	Chaos   chaosCommand   `cmd:"" group:"test" help:"Test a mirror against an unreliable network."`
+
+	Version versionCommand `cmd:"" group:"other" help:"Print the version."`
 }
 
-// process is what a command may touch of the world.
+// groups are the titles of commands and flags in help texts.
+func groups() []kong.Group {
+	return []kong.Group{
+		{Key: "start", Title: "Start here:"},
+		{Key: "look", Title: "Look (these change nothing):"},
+		{Key: "work", Title: "Work on a mirror:"},
+		{Key: "test", Title: "Develop and test:"},
+		{Key: "other", Title: "Other:"},
+		{Key: "settings", Title: "Settings (all others: clerksync config, docs/configuration.md):"},
+	}
+}
+
+// process is what a command may use of the world.
 type process struct {
 	environ        []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
-const introduction = `clerksync keeps a database a faithful copy of your Clerk users, sessions and organizations,
-and turns a Clerk token into the stored user.
+const introduction = `clerksync keeps a copy of your Clerk users, sessions and organizations in your
+database, and authenticates requests with it.
 
-  clerksync dev      see it at work: no account, no network
-  clerksync serve    take Clerk's webhooks, answer GET /api/auth/me
-  clerksync doctor   look whether everything is set up well
-  clerksync emulate  a Clerk of your own, for development and tests
-  clerksync --help   all commands; clerksync COMMAND --help for one
+  clerksync dev      see it at work with made-up users: no account, no network
+  clerksync serve    run the server: receive webhooks, authenticate requests
+  clerksync doctor   check configuration, database, keys and webhooks
 
-Read on in README.md and docs/ARCHITECTURE.md.
+All commands: clerksync --help. One command: clerksync COMMAND --help.
+Read on: README.md, docs/getting-started.md, docs/configuration.md.
 `
 
-// Main runs a command line and answers the exit code: 0 done, 1 failed (doctor: something does not work), 2 not understood; of reconcile
-// also 3 drift repaired, 4 drift left, of status 4 not in sync.
+// Main runs a command line and returns the exit code: 0 success, 1 failure (doctor: something does not
+// work), 2 wrong usage; reconcile also returns 3 (drift was repaired) and 4 (drift is left), status 4 (not
+// in sync).
 func Main(args, environ []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stdout, introduction)
@@ -64,8 +79,8 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	}
 	var cmd commands
 	exit := -1
-	parser, err := kong.New(&cmd, kong.Name("clerksync"), kong.Description("A faithful copy of Clerk in your own database."),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	parser, err := kong.New(&cmd, kong.Name("clerksync"), kong.Description("A copy of your Clerk users, sessions and organizations in your own database."),
+		kong.Writers(stdout, stderr), kong.ExplicitGroups(groups()), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
 		fmt.Fprintln(stderr, "error:", err)
 		return 2
@@ -75,17 +90,17 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	case exit >= 0: // --help
 		return exit
 	case err != nil:
-		fmt.Fprintf(stderr, "error: %s\nTry: clerksync --help\n", err)
+		fmt.Fprintf(stderr, "error: %s\nRun clerksync --help to see all commands and flags.\n", err)
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	if err := parsed.Run(&process{environ, os.Stdin, stdout, stderr}); err != nil {
-		if code, ok := errors.AsType[exitCode](err); ok { // told already
+		if code, ok := errors.AsType[exitCode](err); ok { // printed already
 			return int(code)
 		}
-		if !errors.Is(err, errRefused) { // which is told already
+		if !errors.Is(err, errRefused) { // which is printed already
 			report(stderr, err)
 		}
 		return 1
@@ -93,11 +108,11 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// report prints an error; the faults of a configuration come with their own prefix, and a database that cannot be used
-// in three lines as they do.
+// report prints an error. Faults of the configuration and a database that cannot be used take three lines
+// each: what happened, why it matters, what to do.
 func report(w io.Writer, err error) {
 	if fault, ok := errors.AsType[*mirror.DatabaseError](err); ok {
-		fmt.Fprintf(w, "error: %s %s.\n%s\n%s\n", fault.Database, fault.Problem, "Nothing can be stored or answered without it.", fault.Remedy)
+		fmt.Fprintf(w, "error: %s %s.\n%s\n%s\n", fault.Database, fault.Problem, "Nothing can be stored or authenticated without it.", fault.Remedy)
 		return
 	}
 	if faults, ok := errors.AsType[config.Faults](err); ok {
@@ -105,16 +120,4 @@ func report(w io.Writer, err error) {
 		return
 	}
 	fmt.Fprintln(w, "error:", err)
-}
-
-type versionCommand struct{}
-
-// Run prints the module's version as the Go toolchain recorded it.
-func (versionCommand) Run(p *process) error {
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
-	}
-	fmt.Fprintln(p.stdout, "clerksync", version)
-	return nil
 }

@@ -9,11 +9,14 @@ import (
 
 type migrateCommand struct{ configFlags }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (migrateCommand) Help() string {
-	return `It updates the schema, and puts the configured role ladder (CLERKSYNC_ROLES) and redaction (CLERKSYNC_REDACT) into force: ` +
-		`the database remembers both, and every process works by what it remembers. Only this command and the start of serve change them.
-Example: clerksync migrate && clerksync serve`
+	return `Example:
+
+    clerksync migrate --database-url postgres://…
+
+It also applies the configured role ladder (CLERKSYNC_ROLES) and redaction (CLERKSYNC_REDACT). The database stores both, and every ` +
+		`process uses the stored ones. Only this command and the start of serve change them.`
 }
 
 // Run migrates the configured database.

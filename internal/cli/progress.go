@@ -13,8 +13,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// progress tells how far a walk is: on a terminal by one line that is drawn anew, else by a line a second at most. Logs
-// are written through it, so that they do not run into that line.
+// progress shows how far a walk is: on a terminal by one line that is drawn again and again, otherwise by at
+// most one line a second. Logs are written through it, so that they appear above that line.
 type progress struct {
 	w        io.Writer
 	terminal terminal
@@ -23,10 +23,10 @@ type progress struct {
 
 	mu    sync.Mutex
 	last  mirror.SyncProgress
-	first int // rows of the list when it was first heard of: a backfill may go on in its midst
+	first int // rows of the list at the first report: a backfill may resume in the middle
 	began time.Time
 	told  time.Time
-	line  string // that stands on the terminal
+	line  string // that is on the terminal
 }
 
 const (
@@ -34,7 +34,7 @@ const (
 	tellEvery   = time.Second
 )
 
-// Write writes what is no progress above the line.
+// Write writes other output above the line.
 func (p *progress) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -47,17 +47,17 @@ func (p *progress) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// tell hears of each page.
+// tell reports a page.
 func (p *progress) tell(at mirror.SyncProgress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
 	if !at.AskedAgain.IsZero() {
 		p.close()
-		fmt.Fprintf(p.w, "missing or older at Clerk: %d, asked for again at %s before it is believed\n", at.Rows, at.AskedAgain.Local().Format(time.TimeOnly))
+		fmt.Fprintf(p.w, "%d rows are missing or older at Clerk; they are read again at %s to confirm that\n", at.Rows, at.AskedAgain.Local().Format(time.TimeOnly))
 		return
 	}
-	if at.Kind != p.last.Kind || at.Rows < p.last.Rows { // the next list, or the same again
+	if at.Kind != p.last.Kind || at.Rows < p.last.Rows { // the next list, or the same list again
 		p.close()
 		p.first, p.began, p.told = 0, now, time.Time{}
 		if at.Rows < at.Total {
@@ -85,7 +85,7 @@ func (p *progress) tell(at mirror.SyncProgress) {
 	fmt.Fprintf(p.w, "%s: %d%s rows, %s\n", at.Kind, at.Rows, of, now.Sub(p.began).Round(100*time.Millisecond))
 }
 
-// drawn is the line, as long as the terminal has room.
+// drawn returns the line, cut to the width of the terminal.
 func (p *progress) drawn(passed time.Duration) string {
 	rows, total := p.last.Rows, p.last.Total
 	parts := []string{fmt.Sprintf("%-13s", noun(p.last.Kind))}
@@ -112,7 +112,7 @@ func (p *progress) drawn(passed time.Duration) string {
 	line := parts[0]
 	for _, part := range parts[1:] {
 		if utf8.RuneCountInString(line)+2+utf8.RuneCountInString(part) >= p.terminal.width {
-			break // a line that wraps can not be drawn anew
+			break // a line that wraps cannot be drawn again
 		}
 		line += "  " + part
 	}
@@ -124,7 +124,7 @@ func bar(done float64, width int) string {
 	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
 
-// end leaves the line as it stands, and begins the next one.
+// end keeps the line and starts a new one.
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,7 +138,7 @@ func (p *progress) close() {
 	p.line = ""
 }
 
-// where is how far it came, for who has stopped it.
+// where returns how far the walk came, for the user who stopped it.
 func (p *progress) where() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -151,7 +151,7 @@ func (p *progress) where() string {
 	return fmt.Sprintf("after %s of %s %s", grouped(int64(p.last.Rows)), grouped(int64(p.last.Total)), noun(p.last.Kind))
 }
 
-// noun is what people call the objects of a kind.
+// noun returns the plural name of a kind.
 func noun(kind clerk.Kind) string {
 	name := strings.TrimPrefix(string(kind), "organization_")
 	if before, ok := strings.CutSuffix(name, "y"); ok {
@@ -160,7 +160,7 @@ func noun(kind clerk.Kind) string {
 	return strings.ReplaceAll(name, "_", " ") + "s"
 }
 
-// grouped is a number by threes.
+// grouped returns a number with its digits in groups of three.
 func grouped(n int64) string {
 	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -169,7 +169,7 @@ func grouped(n int64) string {
 	return text
 }
 
-// span is a duration in its greatest unit, rounded down.
+// span returns a duration in its largest unit, rounded down.
 func span(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:

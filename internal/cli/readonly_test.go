@@ -192,11 +192,11 @@ func TestReadingCommandsChangeNothing(t *testing.T) {
 			}{
 				{4, "Not in sync", []string{"status"}}, // for the dead letter
 				{0, "Allowed.", []string{"explain", "--user", b.user, "--rule", `{"min_role":"solo"}`}},
-				{1, "(mirror), ladder \"solo,growth,enterprise,admin\" (mirror)\n\nRefused: forbidden (role)", []string{"explain", "--user", b.user, "--rule", `{"min_role":"admin"}`}},
+				{1, "(mirror), ladder \"solo,growth,enterprise,admin\" (mirror)\n\nDenied: forbidden (role)", []string{"explain", "--user", b.user, "--rule", `{"min_role":"admin"}`}},
 				{0, `{"drift":[]}`, []string{"drift", "--json"}},
 				{0, "freshness", []string{"doctor"}},
 				{0, `"changes":1`, []string{"replay", "--all", "--dry-run", "--json"}},
-				{0, "1 deliveries would be replayed", []string{"replay", "msg_1", "--dry-run"}},
+				{0, "Would replay 1 delivery (", []string{"replay", "msg_1", "--dry-run"}},
 				{0, "msg_1", []string{"deliveries", "list"}},
 				{0, "user_1", []string{"deliveries", "show", "msg_1"}},
 				{4, `"dry_run":true`, []string{"reconcile", "--dry-run", "--kind", "session", "--json"}}, // for the dead letter

@@ -96,7 +96,7 @@ func TestBackfillAndReconcileCommands(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Drift) != 2 || list.Drift[0].ID != id || !list.Drift[0].Repaired {
 		t.Errorf("drift: %s, %v", out, err)
 	}
-	b.expect(0, "repaired user "+id, "drift", "--limit", "1", "--since", "1h")
+	b.expect(0, "repaired: "+id, "drift", "--limit", "1", "--since", "1h")
 	b.expect(0, `{"drift":[]}`, "drift", "--kind", "role", "--json")
 	b.expect(1, "", "drift", "--kind", "rolle")
 }

@@ -16,39 +16,44 @@ import (
 
 type replayCommand struct {
 	configFlags
-	MessageIDs []string `arg:"" optional:"" name:"message-id" help:"Deliveries by message id (msg_…)."`
-	State      string   `help:"Only deliveries in this state: applied, ignored, dead, quarantined, dismissed." enum:",applied,ignored,dead,quarantined,dismissed" default:"" placeholder:"STATE"`
-	Type       string   `help:"Only this event type, such as user.updated or user.*." placeholder:"TYPE"`
-	Since      string   `help:"Only what was received since this time (RFC 3339), or that long ago (24h)." placeholder:"TIME"`
-	Until      string   `help:"Only what was received before this time, or that long ago." placeholder:"TIME"`
-	All        bool     `help:"Everything that is stored, but for what is quarantined or dismissed."`
-	DryRun     bool     `help:"Tell what would become of them, change nothing."`
-	KeepGoing  bool     `help:"Do not stop at the first delivery that can not be applied."`
-	JSON       bool     `name:"json" help:"Print the report as JSON."`
+	MessageIDs []string `arg:"" optional:"" name:"message-id" help:"Message ids of deliveries (msg_…)."`
+
+	State     string `help:"Only deliveries in this state: applied, ignored, dead, quarantined, dismissed." enum:",applied,ignored,dead,quarantined,dismissed" default:"" placeholder:"STATE"`
+	Type      string `help:"Only this event type, such as user.updated or user.*." placeholder:"TYPE"`
+	Since     moment `help:"Only deliveries received since this time (RFC 3339) or age (24h)." placeholder:"TIME"`
+	Until     moment `help:"Only deliveries received before this time or age." placeholder:"TIME"`
+	All       bool   `help:"All deliveries, except quarantined and dismissed ones."`
+	DryRun    bool   `help:"Show what would happen, and change nothing."`
+	KeepGoing bool   `help:"Continue after a delivery that cannot be applied."`
+	JSON      bool   `name:"json" help:"Print the report as JSON."`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (replayCommand) Help() string {
-	return `Stored deliveries go through the same rules as new ones; what the mirror knows already changes nothing, and order does not matter.
-It works on the database that DATABASE_URL names, also next to a running server. Quarantined and dismissed deliveries are replayed only by --state or by id.
+	return `Example:
 
-Example: clerksync replay --state dead --type 'user.*' --since 24h --dry-run
+    clerksync replay --state dead --type 'user.*' --since 24h --dry-run
 
-Exit code 0: all that could be replayed was, 1: something could not be applied.`
+Stored deliveries are applied by the same rules as new ones. Order does not matter, and a delivery that brings nothing new changes ` +
+		`nothing. Quarantined and dismissed deliveries are replayed only by --state or by message id.
+
+The command works on the database in DATABASE_URL, also next to a running server.
+
+Exit code 0: success, 1: a delivery could not be applied.`
 }
 
 // Run replays deliveries.
 func (c replayCommand) Run(ctx context.Context, p *process) error {
-	filter, err := c.filter(time.Now())
+	filter, err := c.filter()
 	if err != nil {
 		fmt.Fprintln(p.stderr, "error:", err)
 		return exitUsage
 	}
-	open := openStored
+	open := withKeys(newStoredMirror)
 	if c.DryRun {
-		open = openReader
+		open = withKeys(newReader)
 	}
-	m, err := open(ctx, c, p)
+	m, err := p.open(ctx, open, c)
 	if err != nil {
 		return err
 	}
@@ -73,45 +78,28 @@ func (c replayCommand) Run(ctx context.Context, p *process) error {
 	}
 	switch {
 	case report.Stopped:
-		return errors.New("stopped at the first delivery that could not be applied; --keep-going goes on past such")
+		return errors.New("stopped at the first failure; use --keep-going to continue")
 	case report.Failed > 0:
-		return fmt.Errorf("%d deliveries could not be applied", report.Failed)
+		return fmt.Errorf("%s could not be applied", deliveries(report.Failed))
 	}
 	return nil
 }
 
-func (c replayCommand) filter(now time.Time) (f mirror.DeliveryFilter, err error) {
-	since, err1 := parseMoment(c.Since, now)
-	until, err2 := parseMoment(c.Until, now)
-	f = mirror.DeliveryFilter{State: mirror.DeliveryState(c.State), Type: c.Type, Since: since, Until: until}
+func (c replayCommand) filter() (f mirror.DeliveryFilter, err error) {
+	f = mirror.DeliveryFilter{
+		State: mirror.DeliveryState(c.State), Type: c.Type, Since: c.Since.Time, Until: c.Until.Time,
+	}
 	filtered := f != (mirror.DeliveryFilter{})
 	switch {
-	case err1 != nil || err2 != nil:
-		return f, errors.Join(err1, err2)
 	case len(c.MessageIDs) > 0 && (filtered || c.All):
-		return f, errors.New("message ids go without filters")
+		return f, errors.New("message ids cannot be combined with filters or --all")
 	case len(c.MessageIDs) == 0 && !filtered && !c.All:
-		return f, errors.New("which deliveries? Name message ids, filters, or --all")
+		return f, errors.New("nothing to replay: pass message ids, filters, or --all")
 	}
 	return f, nil
 }
 
-// parseMoment reads a time, or how long ago it was.
-func parseMoment(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if ago, err := time.ParseDuration(s); err == nil && ago >= 0 {
-		return now.Add(-ago), nil
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is no time: write it as 2006-01-02T15:04:05Z, or as a duration such as 24h", s)
-	}
-	return t, nil
-}
-
-// preview tells what is about to be replayed.
+// preview prints how many deliveries are about to be replayed.
 func preview(ctx context.Context, m *clerksync.Mirror, f mirror.DeliveryFilter, w io.Writer) (total int64, err error) {
 	f.WithoutSetAside = !f.State.SetAside()
 	counts, err := m.Deliveries().Count(ctx, f)
@@ -122,7 +110,7 @@ func preview(ctx context.Context, m *clerksync.Mirror, f mirror.DeliveryFilter, 
 	return total, err
 }
 
-// replayProgress tells how far a replay is, once a second.
+// replayProgress prints how far a replay is, once a second.
 func replayProgress(w io.Writer, total int64, now func() time.Time) func(mirror.ReplayReport) {
 	began := now()
 	told := began
@@ -140,11 +128,14 @@ func printReplay(w io.Writer, r mirror.ReplayReport, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}
-	verb := "replayed"
+	done := "Replayed " + deliveries(r.Replayed)
 	if r.DryRun {
-		verb = fmt.Sprintf("would be replayed, with %d changes", r.Changes)
+		done = "Would replay " + deliveries(r.Replayed) + " (" + changes(r.Changes) + ")"
 	}
-	fmt.Fprintf(w, "%d deliveries %s; %d have no body\n", r.Replayed, verb, r.Skipped)
+	if r.Skipped > 0 {
+		done += "; " + deliveries(r.Skipped) + " cannot be replayed, because the body is not kept"
+	}
+	fmt.Fprintf(w, "%s.\n", done)
 	for _, status := range slices.Sorted(maps.Keys(r.Outcomes)) {
 		fmt.Fprintf(w, "  %-12s %8d\n", status, r.Outcomes[status])
 	}
@@ -152,4 +143,23 @@ func printReplay(w io.Writer, r mirror.ReplayReport, asJSON bool) error {
 		fmt.Fprintf(w, "  %s %s: %s\n", f.MessageID, f.Status, f.Problem)
 	}
 	return nil
+}
+
+// deliveries returns a number of deliveries in words.
+func deliveries[N int | int64](n N) string {
+	if n == 1 {
+		return "1 delivery"
+	}
+	return grouped(int64(n)) + " deliveries"
+}
+
+// changes returns a number of changed rows in words.
+func changes[N int | int64](n N) string {
+	switch n {
+	case 0:
+		return "no changes"
+	case 1:
+		return "1 change"
+	}
+	return grouped(int64(n)) + " changes"
 }

@@ -58,17 +58,17 @@ func TestReplayCommand(t *testing.T) {
 		code      int
 		out, told string
 	}{
-		{"", 2, "", "which deliveries"},
-		{"msg_1 --all", 2, "", "without filters"},
-		{"--since yesterday", 2, "", "is no time"},
+		{"", 2, "", "nothing to replay"},
+		{"msg_1 --all", 2, "", "cannot be combined with filters"},
+		{"--since yesterday", 2, "", "--since: use a time such as"},
 		{"--state odd", 2, "", ""},
 		{"msg_3", 1, "", "not found"},
 		{"--type user.* --dry-run --keep-going --json", 1, `"changes":1`, "dead                2"},
 		{"--until 2026-01-01T00:00:00Z", 0, "0 deliveries", ""},
-		{"--type user.* --state dead --since 2026-01-01T00:00:00Z --keep-going", 1, "processed           1", "1 deliveries could not be applied"},
+		{"--type user.* --state dead --since 2026-01-01T00:00:00Z --keep-going", 1, "processed           1", "1 delivery could not be applied"},
 		{"--state dead", 1, "msg_2 invalid: event is invalid: data.id is missing", "--keep-going"},
 		{"msg_1 --json", 0, `"processed":1`, ""},
-		{"--state applied", 0, "1 deliveries replayed", ""},
+		{"--state applied", 0, "Replayed 1 delivery.\n", ""},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := Main(append([]string{"replay"}, strings.Fields(c.args)...), environ, &stdout, &stderr)

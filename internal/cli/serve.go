@@ -24,13 +24,13 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// softMemoryLimit is where the collector stops trading memory for time. What serving keeps is bounded below it; a walk over
-// millions of rows keeps more, and then costs more time.
+// softMemoryLimit is where the garbage collector stops using memory to save time. A server needs less; a
+// walk over millions of rows needs more, and then takes more time.
 const softMemoryLimit = 160 << 20
 
-// collectRarely lets the process collect garbage rarely: what an event or a page allocates lives no longer than it. Who
-// sets GOGC or GOMEMLIMIT knows better.
-func collectRarely() {
+// tuneGC makes garbage collection rare, because what an event or a page allocates does not outlive it. GOGC
+// and GOMEMLIMIT take precedence.
+func tuneGC() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(400)
 		debug.SetMemoryLimit(softMemoryLimit)
@@ -39,10 +39,20 @@ func collectRarely() {
 
 type serveCommand struct{ serverFlags }
 
-// drain is how long requests under way may take once the server is told to end.
-const drain = 20 * time.Second
+// Help returns the text below the description.
+func (serveCommand) Help() string {
+	return `Example:
 
-// Run serves until the context ends.
+    CLERK_SECRET_KEY=sk_test_… CLERK_WEBHOOK_SIGNING_SECRET=whsec_… clerksync serve
+
+The server creates the database, copies everything from Clerk, receives webhooks at /api/webhooks/clerk and answers ` +
+		`GET /api/auth/me. clerksync config shows the settings in force; docs/configuration.md describes them all.`
+}
+
+// shutdownTimeout is how long requests may still take after the server was told to stop.
+const shutdownTimeout = 20 * time.Second
+
+// Run runs the server until the context ends.
 func (c serveCommand) Run(ctx context.Context, p *process) error {
 	cfg, err := p.load(c)
 	if err != nil {
@@ -55,9 +65,9 @@ func (c serveCommand) Run(ctx context.Context, p *process) error {
 	return serve(ctx, cfg, logger, nil)
 }
 
-// serve runs the configured server; started, if not nil, hears the public address.
+// serve runs the configured server; it calls started, if not nil, with the public address.
 func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started func(address string)) error {
-	collectRarely()
+	tuneGC()
 	signals, err := telemetry.Start(ctx, os.Getenv, logger)
 	if err != nil {
 		return err
@@ -69,13 +79,13 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	}
 	settings := mirrorConfig(cfg, logger)
 	settings.MeterProvider, settings.TracerProvider = signals.Meters(), signals.Tracers()
-	settings.PolicyVersion = policyVersion(cfg.Policy) // of who serves; other commands have no say in it
+	settings.PolicyVersion = policyVersion(cfg.Policy) // only a server uses the policy
 	m, err := clerksync.New(ctx, db, settings)
 	if err != nil {
 		return err
 	}
 	err = fetchKeys(ctx, m, logger)
-	if err == nil { // not before it is known that the keys are of the database's instance, and before any request is served
+	if err == nil { // once the keys are known to be of the database's instance, before any request
 		err = clerksync.Migrate(ctx, db, settings)
 	}
 	if err != nil {
@@ -93,7 +103,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	if cfg.OperatorListen != "off" {
 		servers = append(servers, web.NewServer(cfg.OperatorListen, operatorHandler(m, cfg, signals.Handler(), logger)))
 	}
-	listening, err := web.Listen(ctx, logger, drain, servers...)
+	listening, err := web.Listen(ctx, logger, shutdownTimeout, servers...)
 	if err != nil {
 		return errors.Join(err, m.Close())
 	}
@@ -110,7 +120,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	return errors.Join(err, m.Close())
 }
 
-// logLevel is how a warning is logged.
+// logLevel returns the level at which a warning is logged.
 func logLevel(s mirror.Severity) slog.Level {
 	switch s {
 	case mirror.SeverityError:
@@ -122,7 +132,7 @@ func logLevel(s mirror.Severity) slog.Level {
 	}
 }
 
-// endTelemetry sends what waits, not longer than an end may take.
+// endTelemetry sends what is left, within a few seconds.
 func endTelemetry(signals *telemetry.Providers, logger *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -148,7 +158,7 @@ func mirrorConfig(c *config.Config, logger *slog.Logger) clerksync.Config {
 	}
 }
 
-// orNone is a time of which 0 means none at all, as clerksync.Config writes it: there 0 is the default.
+// orNone returns a duration for clerksync.Config, where 0 is the default and less than 0 means none.
 func orNone(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1
@@ -156,7 +166,7 @@ func orNone(d time.Duration) time.Duration {
 	return d
 }
 
-// policyVersion is a digest of the policy's text.
+// policyVersion returns a digest of the policy's text.
 func policyVersion(text string) string {
 	if text == "" {
 		return "none"
@@ -190,7 +200,7 @@ func publicHandler(m *clerksync.Mirror, c *config.Config, logger *slog.Logger) (
 	if len(c.CORSOrigins) > 0 {
 		mux.Handle("OPTIONS /api/auth/me", me)
 	}
-	lifeSigns(mux, m)
+	registerProbes(mux, m)
 	mux.Handle("GET /health", publicHealth(m, c.OperatorToken))
 	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Middleware(web.NotFoundAndMethod(mux))), nil
 }
@@ -206,7 +216,7 @@ func profiles(mux *http.ServeMux) {
 // operatorHandler lists the routes of operators: /health shows figures here.
 func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
-	lifeSigns(mux, m)
+	registerProbes(mux, m)
 	mux.Handle("GET /health", operatorHealth(m, logger))
 	explain := explainHandler(m, c)
 	mux.Handle("GET /api/explain", explain)
@@ -240,7 +250,7 @@ func ownHost(listen string, next http.Handler) http.Handler {
 	})
 }
 
-func lifeSigns(mux *http.ServeMux, m *clerksync.Mirror) {
+func registerProbes(mux *http.ServeMux, m *clerksync.Mirror) {
 	mux.Handle("GET /livez", web.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		return web.WriteJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	}))

@@ -20,19 +20,23 @@ import (
 
 type statusCommand struct {
 	configFlags
-	JSON bool `name:"json" help:"Print the object that GET /api/sync answers."`
-	Wide bool `help:"Exact times, and all columns."`
+	JSON bool `name:"json" help:"Print the JSON object of GET /api/sync."`
+	Wide bool `help:"Show exact times and all columns."`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (statusCommand) Help() string {
-	return `Example: clerksync status --json | jq .sentence
-It reads the database that DATABASE_URL names, also next to a running server, and asks Clerk nothing. Drift is that of today.
-A narrow terminal gets fewer columns. The API budget that a server uses is in GET /api/sync of that server. NO_COLOR is honoured.
+	return `Example:
+
+    clerksync status --json | jq .sentence
+
+The command reads the database in DATABASE_URL, also next to a running server. Clerk is not contacted. Drift is that of today. A ` +
+		`narrow terminal shows fewer columns. NO_COLOR is honored. GET /api/sync of a server also shows its API budget.
+
 Exit code 0: in sync, 1: failed, 4: not in sync.`
 }
 
-// Run tells how fresh the mirror is.
+// Run shows how fresh the mirror is.
 func (c statusCommand) Run(ctx context.Context, p *process) error {
 	cfg, err := p.load(c)
 	if err != nil {
@@ -81,7 +85,7 @@ type statusPage struct {
 	w        io.Writer
 	terminal terminal
 	wide     bool
-	unready  clerksync.StalePolicy // what unproven facts may grant
+	unready  clerksync.StalePolicy // CLERKSYNC_UNREADY
 	now      time.Time
 }
 
@@ -91,7 +95,7 @@ func (s statusPage) print(status *mirror.SyncStatus) error {
 	switch {
 	case status.Ready:
 	case s.unready == clerksync.StaleTrust:
-		ready = "The mirror is not ready, but stored roles and permissions are used all the same (CLERKSYNC_UNREADY=allow)."
+		ready = "The mirror is not ready, but stored roles and permissions are used anyway (CLERKSYNC_UNREADY=allow)."
 	case s.unready == clerksync.StaleDeny:
 		ready = "The mirror is not ready: stored roles and permissions grant nothing (CLERKSYNC_UNREADY=deny)."
 	default:
@@ -133,7 +137,7 @@ func (s statusPage) print(status *mirror.SyncStatus) error {
 	return s.drift(status.Drift)
 }
 
-// verdict prints what is proven, or why it is not: one reason in a sentence, several as a list.
+// verdict prints that the mirror is in sync, or why not: one reason in a sentence, several as a list.
 func (s statusPage) verdict(status *mirror.SyncStatus) {
 	mark := s.terminal.paint(green, "✓ In sync:")
 	if !status.InSync {
@@ -150,7 +154,7 @@ func (s statusPage) verdict(status *mirror.SyncStatus) {
 	}
 }
 
-// warning prints one: mark, severity and code, then the message, and below it what to do.
+// warning prints a warning: mark, severity and code, then the message, and below it what to do.
 func (s statusPage) warning(w mirror.Warning) {
 	mark, colour := "!", yellow
 	switch w.Severity {
@@ -164,7 +168,7 @@ func (s statusPage) warning(w mirror.Warning) {
 		doctor.Wrap(w.Message, "  ", s.terminal.width), doctor.Wrap(w.Remedy, "    ", s.terminal.width))
 }
 
-// row is a kind's line.
+// row returns the line of a kind.
 func (s statusPage) row(k *mirror.KindStatus) []string {
 	walk, compared, unverified := s.when(k.Walk.CompleteAt), s.when(k.OldestVerifiedAt), grouped(k.Unverified)
 	state := s.terminal.paint(green, "✓ in sync")
@@ -200,7 +204,7 @@ func (s statusPage) drift(list []mirror.Drift) error {
 	}
 	rows := [][]string{}
 	for _, d := range shown {
-		what := string(d.Cause) + ": whole row"
+		what := string(d.Cause) + ": entire row"
 		if len(d.Fields) > 0 {
 			what = string(d.Cause) + ": " + strings.Join(d.Fields, ", ")
 		}
@@ -214,13 +218,13 @@ func (s statusPage) drift(list []mirror.Drift) error {
 	if s.terminal.width == 0 || widthOf(rows) <= s.terminal.width {
 		return columns(s.w, rows, nil)
 	}
-	for _, row := range rows { // what differed goes below; the id tells the kind
+	for _, row := range rows { // what differed goes below
 		fmt.Fprintf(s.w, "%s  %s  %s\n  %s\n", row[0], row[2], row[4], doctor.Wrap(row[3], "  ", s.terminal.width))
 	}
 	return nil
 }
 
-// when is a time as people want it.
+// when returns a time as an age, or exactly with --wide.
 func (s statusPage) when(t time.Time) string {
 	age := s.now.Sub(t)
 	switch {

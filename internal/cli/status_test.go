@@ -56,7 +56,7 @@ func TestStatusCommandAndAPI(t *testing.T) {
 	expect(1, []string{"status"}, "there is no database yet", "run clerksync serve")
 	expect(0, []string{"migrate"})
 	expect(4, []string{"status"}, "✗ Not in sync: the mirror was never filled: run clerksync backfill.", "! warning: backfill_missing\n")
-	expect(0, []string{"backfill"}, "user                     1 200     1 200         0         0  whole\n", " rows, as many as Clerk counts\n")
+	expect(0, []string{"backfill"}, "user                     1 200     1 200         0         0  complete\n", " rows, the same number as at Clerk\n")
 	out := expect(0, []string{"status"}, "✓ In sync: 1 200 users and ", "users          1 200           0  ", "✓ in sync\n", "Dead letters: 0, quarantined: 0")
 	if strings.Contains(out, "\x1b") {
 		t.Errorf("colours where there is no terminal:\n%s", out)
@@ -154,7 +154,7 @@ func TestProgressInALog(t *testing.T) {
 	p.tell(mirror.SyncProgress{Rows: 2, Total: -1, AskedAgain: time.Date(2026, 1, 2, 10, 31, 5, 0, time.Local)})
 	p.end()
 	if want := "user: 0 of 500 rows, 0s\nuser: 300 of 500 rows, 1.2s\nuser: 500 of 500 rows, 2s\n" +
-		"missing or older at Clerk: 2, asked for again at 10:31:05 before it is believed\n"; out.String() != want {
+		"2 rows are missing or older at Clerk; they are read again at 10:31:05 to confirm that\n"; out.String() != want {
 		t.Errorf("told:\n%swant\n%s", out.String(), want)
 	}
 }
@@ -164,10 +164,10 @@ func TestWhoStopsIsToldHowToGoOn(t *testing.T) {
 	var out bytes.Buffer
 	p := &process{stderr: &out}
 	bar := &progress{w: &out, now: time.Now, terminal: terminal{width: 80}, last: mirror.SyncProgress{Kind: clerk.KindUser, Rows: 12000, Total: 41203}}
-	if err := stopped(p, bar, "clerksync backfill goes on there."); err != exitFailed { //nolint:errorlint // identity
+	if err := stopped(p, bar, "Run clerksync backfill again to continue there."); err != exitFailed { //nolint:errorlint // identity
 		t.Error(err)
 	}
-	if want := "stopped after 12 000 of 41 203 users; what was read is stored.\nclerksync backfill goes on there.\n"; out.String() != want {
+	if want := "Stopped after 12 000 of 41 203 users. Everything read so far is stored.\nRun clerksync backfill again to continue there.\n"; out.String() != want {
 		t.Errorf("told %q", out.String())
 	}
 }
@@ -197,9 +197,9 @@ func TestStatusListsSeveralReasons(t *testing.T) {
 func TestStatusTellsWhatUnreadyFactsGrant(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ setting, want string }{
-		{"CLERK_SECRET_KEY=", "stored roles and permissions are used all the same"}, // there is nobody to ask
+		{"CLERK_SECRET_KEY=", "stored roles and permissions are used anyway"}, // there is nobody to ask
 		{"CLERKSYNC_UNREADY=deny", "stored roles and permissions grant nothing"},
-		{"CLERKSYNC_UNREADY=allow", "stored roles and permissions are used all the same"},
+		{"CLERKSYNC_UNREADY=allow", "stored roles and permissions are used anyway"},
 		{"CLERK_SECRET_KEY=sk_test_" + strings.Repeat("x", 40), "is used only after it was read again from Clerk"},
 	} {
 		environ := []string{"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERKSYNC_LOG_LEVEL=error", c.setting}

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is where output for people goes; the zero value is no terminal.
+// terminal is the terminal that output goes to; the zero value is no terminal.
 type terminal struct {
 	width  int  // in columns; 0: no terminal
-	colour bool // NO_COLOR is not set, and the terminal knows colours
+	colour bool // NO_COLOR is not set, and the terminal supports colors
 }
 
 func terminalOf(w io.Writer, environ []string) terminal {
@@ -34,7 +34,7 @@ func terminalOf(w io.Writer, environ []string) terminal {
 	return t
 }
 
-// Colours of states; each stands beside a word or a mark that says the same.
+// Colors of states; each comes with a word or a mark that means the same.
 const (
 	green  = "32"
 	yellow = "33"
@@ -49,7 +49,8 @@ func (t terminal) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// fit leaves out columns, in this order and by their heading, until the rows fit into a width. Width 0 takes anything.
+// fit removes columns, in the order of their headings in expendable, until the rows fit into a width. Width 0
+// has no limit.
 func fit(rows [][]string, width int, expendable ...string) [][]string {
 	for len(expendable) > 0 && width > 0 && widthOf(rows) > width {
 		at := slices.Index(rows[0], expendable[0])
@@ -66,7 +67,7 @@ func fit(rows [][]string, width int, expendable ...string) [][]string {
 	return rows
 }
 
-// widthOf is the width of rows that columns lines up.
+// widthOf returns the width of rows as columns prints them.
 func widthOf(rows [][]string) int {
 	widths := map[int]int{}
 	for _, row := range rows {
@@ -81,7 +82,7 @@ func widthOf(rows [][]string) int {
 	return total
 }
 
-// visible is how many columns a cell takes; colours take none.
+// visible returns the width of a cell. Colors have none.
 func visible(cell string) int {
 	if rest, coloured := strings.CutPrefix(cell, "\x1b["); coloured {
 		_, rest, _ = strings.Cut(rest, "m")
@@ -90,8 +91,8 @@ func visible(cell string) int {
 	return utf8.RuneCountInString(cell)
 }
 
-// columns lines up rows of cells, two spaces apart. Columns that right names begin at the same distance from their end.
-// Colours are for the last cell alone: they have no width.
+// columns prints rows of cells in columns, two spaces apart. The columns in right are aligned to the right.
+// Only the last cell may be colored.
 func columns(w io.Writer, rows [][]string, right map[int]bool) error {
 	widths := []int{}
 	for _, row := range rows {

@@ -12,46 +12,49 @@ import (
 )
 
 type usersCommand struct {
-	Erase eraseCommand `cmd:"" help:"Erase a person's data for ever, as privacy law demands it."`
+	Erase eraseCommand `cmd:"" help:"Permanently erase a user's personal data."`
 }
 
 type eraseCommand struct {
 	configFlags
-	UserID string `arg:"" help:"The Clerk id, user_…."`
-	Yes    bool   `help:"Do not ask."`
+	UserID string `arg:"" help:"Clerk id of the user (user_…)."`
+	Yes    bool   `help:"Erase without asking."`
 	JSON   bool   `name:"json" help:"Print the receipt as JSON."`
 }
 
-// Help is shown below the flags.
+// Help returns the text below the description.
 func (eraseCommand) Help() string {
-	return `Rows, deliveries and copies in others' rows lose what they hold of the person; an empty row with the ids stays, ` +
-		`so that no late event brings the person back.
-It works on the database that DATABASE_URL names, also beside a running server, whether or not Clerk still has the person: delete it there too.
+	return `Example:
 
-Example: clerksync users erase user_2abc --yes
+    clerksync users erase user_2abc --yes
 
-Exit code 0: erased, 1: failed, or nobody of that id was ever heard of.`
+Rows, deliveries and copies in other rows lose the user's personal data. An empty row with the ids stays, so that late events do not ` +
+		`bring the user back.
+
+The command works on the database in DATABASE_URL, also next to a running server. It does not delete the user at Clerk.
+
+Exit code 0: erased, 1: failed, or the user was not found.`
 }
 
-const deleteAtClerk = "If Clerk still has this person, delete it there too: Clerk dashboard, Users."
+const deleteAtClerk = "If Clerk still has this user, delete the user there too: Clerk dashboard, Users."
 
-// Run erases one person.
+// Run erases one user.
 func (c eraseCommand) Run(ctx context.Context, p *process) error {
 	if !c.Yes {
-		fmt.Fprintf(p.stderr, "Erase all data of %s for ever? Type yes: ", c.UserID)
+		fmt.Fprintf(p.stderr, "Permanently erase all data of %s? Type yes: ", c.UserID)
 		answer, _ := bufio.NewReader(p.stdin).ReadString('\n')
 		if strings.TrimSpace(answer) != "yes" {
 			return errors.New("nothing was erased")
 		}
 	}
-	m, err := openStored(ctx, c, p)
+	m, err := p.open(ctx, withKeys(newStoredMirror), c)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
 	receipt, scrubbed, err := m.Users().Erase(ctx, c.UserID)
 	if errors.Is(err, clerksync.ErrNotFound) {
-		return fmt.Errorf("no user %s was ever heard of here: nothing was erased", c.UserID)
+		return fmt.Errorf("user %s not found: nothing was erased", c.UserID)
 	}
 	if err != nil {
 		return err
@@ -59,11 +62,11 @@ func (c eraseCommand) Run(ctx context.Context, p *process) error {
 	if c.JSON {
 		err = json.NewEncoder(p.stdout).Encode(receipt)
 	} else {
-		_, err = fmt.Fprintf(p.stdout, "%s was erased: %d rows, %d bodies of deliveries\n", receipt.ClerkUserID, receipt.Rows, receipt.Bodies)
+		_, err = fmt.Fprintf(p.stdout, "Erased %s: %d rows, %s.\n", receipt.ClerkUserID, receipt.Rows, deliveries(receipt.Bodies))
 	}
 	fmt.Fprintln(p.stderr, deleteAtClerk)
 	if err == nil && !scrubbed {
-		return errors.New("another process kept the write-ahead log from being emptied, and traces may be left in it: run the command again")
+		return errors.New("the write-ahead log could not be emptied because another process uses it, so traces may be left in it: run the command again")
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func TestUsersErase(t *testing.T) {
 		{[]string{"users", "erase", "user_2", "--yes"}, 1, ""},
 		{[]string{"users", "erase"}, 2, ""},
 		{[]string{"users", "erase", "user_1", "--yes", "--json"}, 0, `"clerk_user_id":"user_1"`},
-		{[]string{"users", "erase", "user_1", "--yes"}, 0, "user_1 was erased"},
+		{[]string{"users", "erase", "user_1", "--yes"}, 0, "Erased user_1: "},
 	} {
 		stdout.Reset()
 		stderr.Reset()
@@ -52,7 +52,7 @@ func TestUsersErase(t *testing.T) {
 		if code != c.code || !strings.Contains(stdout.String(), c.says) || strings.Contains(stdout.String()+stderr.String(), "Zgrace") {
 			t.Errorf("%v: exit code %d, %s%s", c.args, code, &stdout, &stderr)
 		}
-		if code == 0 && !strings.Contains(stderr.String(), "delete it there too") {
+		if code == 0 && !strings.Contains(stderr.String(), "delete the user there too") {
 			t.Errorf("%v does not tell what is left to do: %s", c.args, &stderr)
 		}
 	}

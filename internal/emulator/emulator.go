@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -227,19 +226,19 @@ func (e *Emulator) Call(ctx context.Context, method, path string, in, out any) e
 		return fmt.Errorf("make the request: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	w := httptest.NewRecorder()
+	w := newRecorder()
 	e.ServeHTTP(w, r)
-	if w.Code >= 300 {
-		failure := &APIError{Status: w.Code}
-		if err := json.Unmarshal(w.Body.Bytes(), failure); err != nil {
-			return fmt.Errorf("%s %s: %d %s", method, path, w.Code, w.Body)
+	if w.status >= 300 {
+		failure := &APIError{Status: w.status}
+		if err := json.Unmarshal(w.body.Bytes(), failure); err != nil {
+			return fmt.Errorf("%s %s: %d %s", method, path, w.status, &w.body)
 		}
 		return failure
 	}
-	if out == nil || w.Body.Len() == 0 {
+	if out == nil || w.body.Len() == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(w.Body.Bytes(), out); err != nil {
+	if err := json.Unmarshal(w.body.Bytes(), out); err != nil {
 		return fmt.Errorf("decode the answer of %s %s: %w", method, path, err)
 	}
 	return nil

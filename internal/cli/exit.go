@@ -1,0 +1,17 @@
+package cli
+
+import "fmt"
+
+// exitCode ends a command that has printed everything already.
+type exitCode int
+
+// Exit codes other than success.
+const (
+	exitFailed   exitCode = 1
+	exitUsage    exitCode = 2
+	exitRepaired exitCode = 3
+	exitLeft     exitCode = 4
+)
+
+// Error returns the code in words.
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
