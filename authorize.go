@@ -109,7 +109,7 @@ type ExplainRequest struct {
 	Rule                auth.Rule // nil: is the caller signed in at all?
 }
 
-// Explanation answers a [ExplainRequest]: every condition, the facts that it looked at, and where those came from. It is for
+// Explanation is the result of [Mirror.Explain]: every condition, the facts that it looked at, and where those came from. It is for
 // operators: it names what is stored.
 type Explanation struct {
 	Allowed     bool             `json:"allowed"`

@@ -16,7 +16,6 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/clerksync/clerksync/auth"
-	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
@@ -143,9 +142,9 @@ type StalePolicy string
 
 // The policies.
 const (
-	StaleAskClerk StalePolicy = access.Ask   // reads the one object from Clerk, within the budget, and denies where that fails
-	StaleTrust    StalePolicy = access.Allow // grants as if they were proven
-	StaleDeny     StalePolicy = access.Deny  // grants nothing
+	StaleAskClerk StalePolicy = "ask"   // reads the one object from Clerk, within the budget, and denies where that fails
+	StaleTrust    StalePolicy = "allow" // grants as if they were proven
+	StaleDeny     StalePolicy = "deny"  // grants nothing
 )
 
 // EraseAtOnce is the Config.EraseAfter that holds nothing back.

@@ -6,10 +6,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// DB is an open database: a [*sqlite.DB] or a [*postgres.DB]. No other type can be one.
-//
-// [*sqlite.DB]: https://pkg.go.dev/github.com/clerksync/clerksync/sqlite#DB
-// [*postgres.DB]: https://pkg.go.dev/github.com/clerksync/clerksync/postgres#DB
+// DB is an open database. Package sqlite and package postgres open them; no other type can be one.
 type DB interface {
 	// Engine returns the database engine.
 	Engine() mirror.Engine

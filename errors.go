@@ -6,14 +6,15 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Errors that callers act on, for errors.Is.
 var (
 	// ErrNotFound means that there is no such live row. It may exist at Clerk. The error says what was looked for.
-	ErrNotFound = store.ErrNotFound
+	ErrNotFound = mirror.ErrNotFound
 	// ErrAmbiguous means that an e-mail address or slug belongs to more than one live row for the moment.
-	ErrAmbiguous = store.ErrAmbiguous
+	ErrAmbiguous = mirror.ErrAmbiguous
 	// ErrNoBody means that a delivery cannot be replayed, since its body was not kept.
 	ErrNoBody = ingest.ErrNoBody
 	// ErrNotDead means that a delivery is not a dead letter, so that it cannot be dismissed.
@@ -22,7 +23,7 @@ var (
 	// one that the database mirrors. A mirror of two instances would be wrong about both.
 	ErrOtherInstance = reconcile.ErrOtherInstance
 	// ErrInvalidCursor means that a text is not a cursor of the list that it was given to.
-	ErrInvalidCursor = store.ErrInvalidCursor
+	ErrInvalidCursor = mirror.ErrInvalidCursor
 	// ErrWrongObject means that a JSON text is not the Clerk object that it should be.
 	ErrWrongObject = errors.New("not the Clerk object that was expected")
 )

@@ -14,7 +14,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Users reads the mirrored users, and applies Clerk objects that the caller has in hand.
+// Users reads the mirrored users, and applies user objects that the application got from Clerk.
 type Users struct {
 	db *store.DB
 	in *ingest.Ingest
@@ -87,8 +87,8 @@ func (s Users) Apply(ctx context.Context, object json.RawMessage) (mirror.User, 
 	return s.ByClerkID(ctx, id)
 }
 
-// Delete records that Clerk confirmed the deletion of a user: for ever, whatever events
-// still come. It deletes nothing at Clerk.
+// Delete records that Clerk confirmed the deletion of a user. That is permanent, whatever events still come. It deletes
+// nothing at Clerk.
 func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 	at, err := s.in.ReadFence(ctx)
 	if err != nil {
@@ -98,10 +98,10 @@ func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 	return s.in.Apply(ctx, ingest.Reading{Key: key, Deleted: true, ObservedAt: at.ObservedAt})
 }
 
-// Erase forgets a person for ever, deleted or not: rows, deliveries, and copies in others' rows. The empty row stays, with
-// its ids, so that no late event brings the person back and foreign keys hold. It deletes nothing at Clerk. scrubbed is
-// false when another process kept SQLite's write-ahead log from being emptied: call it again. Who was never heard of is
-// [ErrNotFound]. A user who was erased before is searched for again.
+// Erase permanently removes the personal data of a user, deleted or not: from rows, deliveries, and copies in rows of others.
+// The empty row stays, with its ids, so that no late event restores the user and foreign keys hold. It deletes nothing at
+// Clerk. scrubbed is false when another process kept SQLite's write-ahead log from being emptied: call it again. The error
+// is [ErrNotFound] for a user who was never mirrored. Copies of a user who was erased before are searched for again.
 func (s Users) Erase(ctx context.Context, clerkUserID string) (receipt mirror.Erasure, scrubbed bool, err error) {
 	if err := s.in.Erase(ctx, clerkUserID); err != nil {
 		return receipt, false, err

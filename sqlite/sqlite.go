@@ -9,10 +9,10 @@ import (
 )
 
 // Memory is the path of a database in memory. It ends with its [DB].
-const Memory = sqlite.Memory
+const Memory = ":memory:"
 
 // ErrNoDatabase means that there is no file to read, or an empty one.
-var ErrNoDatabase = sqlite.ErrNoDatabase
+var ErrNoDatabase = mirror.ErrNoDatabase
 
 // DB is an open SQLite database. clerksync.New takes it over: closing the mirror closes it.
 type DB struct{ handle }

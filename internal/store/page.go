@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,7 +12,7 @@ import (
 )
 
 // ErrInvalidCursor means that a text is not a cursor of the list that it was given to.
-var ErrInvalidCursor = errors.New("not a cursor of this list")
+var ErrInvalidCursor = mirror.ErrInvalidCursor
 
 // place is where a row stands in its list. at is zero in lists that are ordered by id alone.
 type place struct {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Engine names a database engine.
@@ -24,8 +26,8 @@ const (
 
 // Errors that callers act on.
 var (
-	ErrNotFound  = errors.New("not found")
-	ErrAmbiguous = errors.New("ambiguous: more than one live row has it")
+	ErrNotFound  = mirror.ErrNotFound
+	ErrAmbiguous = mirror.ErrAmbiguous
 	ErrReadOnly  = errors.New("the database was opened to be read only")
 )
 

@@ -16,10 +16,11 @@ import (
 	"modernc.org/sqlite"
 
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // ErrNoDatabase means that there is no file to read, or an empty one.
-var ErrNoDatabase = errors.New("there is no database yet")
+var ErrNoDatabase = mirror.ErrNoDatabase
 
 // OpenReadOnly opens the file at path to be read, also while another process writes it, by a user who may only read it,
 // and in a folder where no file can be made. It changes nothing and makes no file. clerksync.New on it makes a mirror
