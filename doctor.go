@@ -61,7 +61,9 @@ func faults(err error) (found []mirror.Finding) {
 		list = joined.Unwrap()
 	}
 	for _, err := range list {
-		found = append(found, mirror.Finding{Check: "configuration", Severity: mirror.FindingFailure, Text: err.Error(), Remedy: "Correct it; nothing starts before."})
+		found = append(found, mirror.Finding{
+			Check: "configuration", Severity: mirror.FindingFailure, Text: err.Error(), Remedy: "Correct it; nothing starts before.",
+		})
 	}
 	return found
 }
@@ -111,7 +113,9 @@ func (m *Mirror) checkConfiguration() (found []mirror.Finding) {
 
 // findingsOf turns warnings into findings. What does harm now is a failure.
 func findingsOf(warnings []mirror.Warning) (found []mirror.Finding) {
-	severities := map[mirror.Severity]mirror.FindingSeverity{mirror.SeverityError: mirror.FindingFailure, mirror.SeverityWarning: mirror.FindingWarning, mirror.SeverityInfo: mirror.FindingInfo}
+	severities := map[mirror.Severity]mirror.FindingSeverity{
+		mirror.SeverityError: mirror.FindingFailure, mirror.SeverityWarning: mirror.FindingWarning, mirror.SeverityInfo: mirror.FindingInfo,
+	}
 	for _, w := range warnings {
 		found = append(found, mirror.Finding{Severity: severities[w.Severity], Text: w.Message, Remedy: w.Remedy})
 	}

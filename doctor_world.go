@@ -27,7 +27,8 @@ const clerkAPI = "https://api.clerk.com"
 func (m *Mirror) checkKeys(ctx context.Context) []mirror.Finding {
 	switch {
 	case m.tokens == nil:
-		return []mirror.Finding{doctor.Fail("Set CLERK_SECRET_KEY, CLERK_PUBLISHABLE_KEY, CLERK_JWKS_URL or CLERK_JWT_KEY.", "There are no keys: nobody can sign in.")}
+		return []mirror.Finding{doctor.Fail("Set CLERK_SECRET_KEY, CLERK_PUBLISHABLE_KEY, CLERK_JWKS_URL or CLERK_JWT_KEY.",
+			"There are no keys: nobody can sign in.")}
 	case m.instance.RemoteKeys() == nil:
 		return []mirror.Finding{doctor.Good("The key is configured (%s); none is fetched, and a rotation at Clerk is not noticed.", m.config.JWTAlgorithm)}
 	}
@@ -65,7 +66,8 @@ func (m *Mirror) checkSecretKey(ctx context.Context) []mirror.Finding {
 		return []mirror.Finding{doctor.Fail("Check the network, CLERK_API_URL and https://status.clerk.com.", "Clerk's Backend API can not be asked: %v", err)}
 	}
 	if pin := m.config.InstanceID; pin != "" && reconcile.OtherInstance(ids, []string{pin}) {
-		return []mirror.Finding{doctor.Fail("Correct CLERK_INSTANCE_ID or CLERK_SECRET_KEY.", "It is the key of %s, not of the pinned %s.", strings.Join(ids, ", "), pin)}
+		return []mirror.Finding{doctor.Fail("Correct CLERK_INSTANCE_ID or CLERK_SECRET_KEY.",
+			"It is the key of %s, not of the pinned %s.", strings.Join(ids, ", "), pin)}
 	}
 	found := []mirror.Finding{doctor.Good("Clerk takes it; it is that of %s.", strings.Join(ids, ", "))}
 	if m.config.Issuer == "" || m.config.APIURL != clerkAPI {
@@ -141,7 +143,8 @@ func (m *Mirror) checkRoute(ctx context.Context, public string) []mirror.Finding
 	r.Header.Set("User-Agent", "clerksync-doctor")
 	response, err := probe().Do(r)
 	if err != nil {
-		return []mirror.Finding{doctor.Fail("Check DNS, certificate, firewall, and that clerksync serve runs behind it.", "%s does not answer: %v", u.Redacted(), err)}
+		return []mirror.Finding{doctor.Fail("Check DNS, certificate, firewall, and that clerksync serve runs behind it.",
+			"%s does not answer: %v", u.Redacted(), err)}
 	}
 	defer response.Body.Close()
 	var problem struct{ Code string }

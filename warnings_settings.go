@@ -51,7 +51,8 @@ func warnOfInstances(_ context.Context, f *facts) []mirror.Warning {
 		"Use another database for "+strings.Join(x.Keys, ", ")+", or the keys of "+ours+".",
 	))
 	found.when(len(x.Events) > 0 && ours != "", warning(
-		"foreign_instance", mirror.SeverityWarning, fmt.Sprintf("This database mirrors %s, but events of %s come here. They are kept apart and not applied.", ours, theirs),
+		"foreign_instance", mirror.SeverityWarning,
+		fmt.Sprintf("This database mirrors %s, but events of %s come here. They are kept apart and not applied.", ours, theirs),
 		"Point the endpoint of "+theirs+" elsewhere, and give that instance another database.",
 	))
 	found.when(len(x.Events) > 0 && ours == "", warning(

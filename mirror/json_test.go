@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -107,7 +108,7 @@ func fill(v reflect.Value, hidden bool) {
 		for i := range v.NumField() {
 			f := v.Field(i)
 			if !v.Type().Field(i).IsExported() {
-				f = reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem() //nolint:gosec // there is no other way in
+				f = reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem() // there is no other way in
 				fill(f, true)
 				continue
 			}
@@ -167,8 +168,8 @@ func TestRecordsHideWhatIsPrivate(t *testing.T) {
 			}
 			fmt.Fprintf(&text, "%s %v %+v %#v", encoded, value, value, value)
 		}
-		bytes := fmt.Sprint([]byte(canary))
-		if strings.Contains(text.String(), canary) || strings.Contains(text.String(), strings.Trim(bytes, "[]")) {
+		decimal := fmt.Sprint([]byte(canary))
+		if strings.Contains(text.String(), canary) || strings.Contains(text.String(), strings.Trim(decimal, "[]")) {
 			t.Errorf("%T shows what it hides: %s", r, text.String())
 		}
 		hides += strings.Count(fmt.Sprintf("%#v", record), "private:") + strings.Count(fmt.Sprintf("%#v", record), "body:")
@@ -198,7 +199,7 @@ func TestRecordsAreReadBack(t *testing.T) {
 				t.Fatalf("%T: %v in %s", r, err, encoded)
 			}
 			again, err := json.Marshal(back.Elem().Interface())
-			if err != nil || string(again) != string(encoded) {
+			if err != nil || !bytes.Equal(again, encoded) {
 				t.Errorf("%T: %s, %v\nwas %s", r, again, err, encoded)
 			}
 		}

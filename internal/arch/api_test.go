@@ -1,7 +1,6 @@
 package arch
 
 import (
-	"fmt"
 	"go/ast"
 	"go/importer"
 	"go/parser"
@@ -155,6 +154,6 @@ func (w *apiWalk) visit(typ types.Type) {
 
 func (w *apiWalk) name(o *types.TypeName) {
 	if p := o.Pkg(); p != nil && strings.Contains(p.Path()+"/", "/internal/") && strings.HasPrefix(p.Path(), modulePath) {
-		w.t.Error(fmt.Sprintf("%s names %s.%s", w.where, relative(p.Path()), o.Name()))
+		w.t.Errorf("%s names %s.%s", w.where, relative(p.Path()), o.Name())
 	}
 }

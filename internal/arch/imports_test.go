@@ -47,7 +47,7 @@ func rules() []rule {
 		{"sqlite", []string{"internal/driver", "internal/driver/sqlite", "mirror"}, nil},
 		{"postgres", []string{"internal/driver", "internal/driver/postgres", "mirror"}, []string{pgx}}, // FromPool takes pgx's type
 		{"internal/driver", []string{"internal/store", "mirror"}, nil},
-		{"internal/driver/sqlite", []string{"internal/store"}, []string{modernc}},
+		{"internal/driver/sqlite", []string{"internal/store", "mirror"}, []string{modernc}},
 		{"internal/driver/postgres", []string{"internal/store"}, []string{pgx}},
 		{"internal/row", []string{"clerk"}, nil},
 		{"internal/converge", []string{"clerk", "internal/row"}, nil},
