@@ -7,13 +7,14 @@ import (
 	"github.com/clerksync/clerksync/internal/row"
 )
 
-// NoRead stands for the write counter of a read where there is no read: it is older than every write.
+// NoRead stands for the write counter of a read where there is no read: it is older than every
+// write.
 const NoRead = -1
 
 // Rows gives a delta the rows that it starts from.
 type Rows interface {
-	// Row returns the row of an object and whether it exists. It returns nil for a row that was not loaded. The delta does
-	// not change the row.
+	// Row returns the row of an object and whether it exists. It returns nil for a row that was not
+	// loaded. The delta does not change the row.
 	Row(key row.Key) (r *row.Row, exists bool)
 }
 
@@ -61,8 +62,8 @@ type Effects struct {
 	Tombstoned []row.Key // rows that became tombstones
 }
 
-// Delta is what one event or one read changes. It changes copies of the rows, so a caller can drop it when an operation
-// fails. A Delta can be used again after Reset.
+// Delta is what one event or one read changes. It changes copies of the rows, so a caller can drop
+// it when an operation fails. A Delta can be used again after Reset.
 type Delta struct {
 	Effects
 	Drafts []Draft // in the order of first touch
@@ -73,7 +74,8 @@ type Delta struct {
 	index  map[row.Key]int
 }
 
-// NewDelta returns an empty delta. ladder is the role ladder by which the roles of users are derived.
+// NewDelta returns an empty delta. ladder is the role ladder by which the roles of users are
+// derived.
 func NewDelta(rows Rows, ladder []string) *Delta {
 	return &Delta{rows: rows, ladder: ladder, index: map[row.Key]int{}, Since: NoRead}
 }
@@ -204,8 +206,9 @@ func (d *Delta) noteVerify(op *Operation, r *row.Row, e *effect) {
 	}
 }
 
-// createdAtBan reports whether a session was created in the very millisecond of its user's ban, so that it is not known
-// which came first. A read has seen the outcome. A ban that comes after the session is looked up when the batch is saved.
+// createdAtBan reports whether a session was created in the very millisecond of its user's ban, so
+// that it is not known which came first. A read has seen the outcome. A ban that comes after the
+// session is looked up when the batch is saved.
 func (d *Delta) createdAtBan(op *Operation, r *row.Row) bool {
 	if op.Key.Kind != clerk.KindSession || op.Read || r.Terminal || r.Hidden() {
 		return false

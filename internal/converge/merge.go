@@ -20,7 +20,8 @@ type effect struct {
 	settled []string // reasons to verify that were settled
 }
 
-// Compare orders the versions of one object. It uses no arrival times and no clock, so the same version wins everywhere.
+// Compare orders the versions of one object. It uses no arrival times and no clock, so the same
+// version wins everywhere.
 func Compare(a, b row.Version) int {
 	return cmp.Or(
 		compareBool(a.Terminal, b.Terminal), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.UpdatedAt, b.UpdatedAt),
@@ -38,8 +39,9 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-// merge applies one operation to a row. If exists is false, the row is new: zero but for its key. The outcome depends on the
-// row and the operation alone, any order of the same operations ends in the same row, and repeating one changes nothing.
+// merge applies one operation to a row. If exists is false, the row is new: zero but for its key.
+// The outcome depends on the row and the operation alone, any order of the same operations ends in
+// the same row, and repeating one changes nothing.
 func merge(r *row.Row, exists bool, op *Operation) effect {
 	before := *r
 	var e effect
@@ -81,7 +83,8 @@ func merge(r *row.Row, exists bool, op *Operation) effect {
 	return e
 }
 
-// tombstone makes a row a tombstone. The body stays until erasure. The parents are kept even if no body ever came.
+// tombstone makes a row a tombstone. The body stays until erasure. The parents are kept even if no
+// body ever came.
 func tombstone(r *row.Row, op *Operation) {
 	if !r.Tombstoned || r.DeletedAt == 0 || op.At > 0 && op.At < r.DeletedAt {
 		r.DeletedAt = op.At
@@ -91,8 +94,8 @@ func tombstone(r *row.Row, op *Operation) {
 	r.OrganizationID = cmp.Or(r.OrganizationID, op.OrganizationID)
 }
 
-// accept sets the row to what the operation says. It removes what deleted the row, and what earlier bodies left in the joined
-// facts.
+// accept sets the row to what the operation says. It removes what deleted the row, and what earlier
+// bodies left in the joined facts.
 func accept(r *row.Row, op *Operation) (fields []string) {
 	r.Tombstoned, r.DeletedAt, r.GoneAt = false, 0, 0
 	r.SeenAt = max(r.SeenAt, op.ObservedAt)
@@ -129,7 +132,8 @@ func join(r *row.Row, op *Operation) (fields []string) {
 	return fields
 }
 
-// replace gives the row the operation's body and version, and returns the names of the stable fields that differ.
+// replace gives the row the operation's body and version, and returns the names of the stable
+// fields that differ.
 func replace(r *row.Row, op *Operation) (fields []string) {
 	old := r.Body()
 	r.Version, r.Read, r.Erased = op.Version, op.Read, r.Erased || op.Erased
@@ -148,8 +152,9 @@ func replace(r *row.Row, op *Operation) (fields []string) {
 	return fields
 }
 
-// tied reports whether the stored body and the operation's are of the same age and differ, and nothing shows which is right.
-// The version then decides the same way everywhere, but perhaps wrongly.
+// tied reports whether the stored body and the operation's are of the same age and differ, and
+// nothing shows which is right. The version then decides the same way everywhere, but perhaps
+// wrongly.
 func tied(r *row.Row, op *Operation) bool {
 	if op.Rank != row.Full || r.Rank != row.Full || op.Terminal != r.Terminal || op.UpdatedAt != r.UpdatedAt ||
 		op.Revision != r.Revision || op.Digest == r.Digest {
@@ -165,8 +170,8 @@ func tied(r *row.Row, op *Operation) bool {
 	return apart < oneSecond || !later && !bothEvents
 }
 
-// tiedProvision reports whether the row and the operation disagree about the directory in one version of the user, and only a
-// read that is a second younger could show which is right.
+// tiedProvision reports whether the row and the operation disagree about the directory in one
+// version of the user, and only a read that is a second younger could show which is right.
 func tiedProvision(r *row.Row, op *Operation) bool {
 	said, had := op.Provision, r.Provision
 	if said == nil || op.Rank != row.Full || had == (row.Provision{}) || said.UpdatedAt != had.UpdatedAt ||

@@ -13,7 +13,8 @@ import (
 // merger is merge, or a mutant of it that the properties below must reject.
 type merger func(r *row.Row, exists bool, op *Operation) effect
 
-// operations makes what events and reads may say about one session, by their times and in no special order.
+// operations makes what events and reads may say about one session, by their times and in no
+// special order.
 func operations(t *testing.T, random *rand.Rand) []Operation {
 	t.Helper()
 	key := row.Key{Kind: clerk.KindSession, ID: "sess_1"}
@@ -61,7 +62,8 @@ func mergeAll(m merger, ops []Operation) (r row.Row, saves int) {
 	return r, saves
 }
 
-// differ returns which property a merger breaks by operations and another order of them, "" for none.
+// differ returns which property a merger breaks by operations and another order of them, "" for
+// none.
 func differ(m merger, ops, reordered []Operation) string {
 	first, _ := mergeAll(m, ops)
 	second, _ := mergeAll(m, reordered)

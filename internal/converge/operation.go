@@ -12,7 +12,7 @@ type Action uint8
 const (
 	Upsert    Action = iota
 	Tombstone        // Clerk said that the object is deleted: permanent
-	NotFound         // a read by id did not find the object: hides the row until the object is seen later
+	NotFound         // a read by id did not find the object: hides the row until it is seen again
 	Accept           // an operator takes what was read as right, whatever its version
 )
 
@@ -24,7 +24,7 @@ type Operation struct {
 	Read bool // it comes from a read, not from an event
 
 	At        clerk.Time // of a Tombstone or NotFound: when
-	ReadAfter int64      // the head's write counter from before the read was sent that found the object; 0: no read did
+	ReadAfter int64      // as in row.Row; 0: no read found the object
 	HintAt    clerk.Time // the updated_at that an embedded copy claims
 	Erased    bool       // the body was reduced, because it is about a user who was erased
 	Body      clerk.Value
@@ -36,12 +36,12 @@ type Operation struct {
 	Provision                      *row.Provision // nil: the object does not carry the flag
 }
 
-// dayMillis bounds how far a joined fact may lie after its observation. Joined facts only grow, so one wrong maximum would
-// stay permanently.
+// dayMillis bounds how far a joined fact may lie after its observation. Joined facts only grow, so
+// one wrong maximum would stay permanently.
 const dayMillis = 24 * 3600 * 1000
 
-// FromEvent derives an event's operations. raw is the encoding of the event's data. rejected counts joined facts that were
-// nonsense.
+// FromEvent derives an event's operations. raw is the encoding of the event's data. rejected counts
+// joined facts that were nonsense.
 func FromEvent(e *clerk.Event, raw string) (ops []Operation, rejected int) {
 	b := opBuilder{observedAt: e.OccurredAt}
 	if e.Deleted {
@@ -57,15 +57,15 @@ func FromEvent(e *clerk.Event, raw string) (ops []Operation, rejected int) {
 	return b.ops, b.rejected
 }
 
-// FromRead derives the operation of an object that was read. readAfter is the head's write counter from before the read was
-// sent, or 0.
+// FromRead derives the operation of an object that was read. readAfter is the head's write counter
+// from before the read was sent, or 0.
 func FromRead(key row.Key, body clerk.Value, raw string, observedAt clerk.Time, readAfter int64) Operation {
 	b := opBuilder{observedAt: observedAt, read: true, readAfter: readAfter}
 	return b.object(key.Kind, key.ID, body, raw)
 }
 
-// EmbeddedIn derives the operations of what is embedded in an object that was read. It leaves out copies of objects for
-// which known returns true; known may be nil.
+// EmbeddedIn derives the operations of what is embedded in an object that was read. It leaves out
+// copies of objects for which known returns true; known may be nil.
 func EmbeddedIn(op *Operation, known func(row.Key) bool) []Operation {
 	b := opBuilder{observedAt: op.ObservedAt, read: true, known: known}
 	b.addEmbedded(op.Key.Kind, op.Key.ID, op.Body)
@@ -102,8 +102,8 @@ func (b *opBuilder) object(kind clerk.Kind, id string, body clerk.Value, raw str
 	return op
 }
 
-// addStub adds an operation that fills a row only while nothing better is known: an embedded copy may be stale or partial.
-// The age that the copy claims is only a hint.
+// addStub adds an operation that fills a row only while nothing better is known: an embedded copy
+// may be stale or partial. The age that the copy claims is only a hint.
 func (b *opBuilder) addStub(kind clerk.Kind, rank row.Rank, body clerk.Value) {
 	id := body.Get("id").String()
 	if id == "" || b.knows(kind, id) {
@@ -154,8 +154,8 @@ func (b *opBuilder) addEmbedded(kind clerk.Kind, id string, body clerk.Value) {
 	}
 }
 
-// userOfPublicData gives public_user_data the shape of a user. Its identifier can be a phone number or a user name. It
-// becomes the email only if it looks like an address.
+// userOfPublicData gives public_user_data the shape of a user. Its identifier can be a phone number
+// or a user name. It becomes the email only if it looks like an address.
 func userOfPublicData(data clerk.Value) clerk.Value {
 	user := data.Without(func(k string) bool { return k == "user_id" || k == "identifier" }).With("id", data.Get("user_id"))
 	if identifier := data.Get("identifier").String(); IsAddress(identifier) {
@@ -175,8 +175,8 @@ func IsAddress(s string) bool {
 	return at > 0 && at < len(s)-1
 }
 
-// setUserFacts sets what a copy of a user says of sign-ins, activity, bans and the directory. A directory that takes access
-// away ends all sessions, as a ban does.
+// setUserFacts sets what a copy of a user says of sign-ins, activity, bans and the directory. A
+// directory that takes access away ends all sessions, as a ban does.
 func (b *opBuilder) setUserFacts(op *Operation, user clerk.Value, updatedAt clerk.Time) {
 	op.SignedInAt = b.fact(user.Get("last_sign_in_at"))
 	op.ActiveAt = b.fact(user.Get("last_active_at"))
@@ -189,7 +189,8 @@ func (b *opBuilder) setUserFacts(op *Operation, user clerk.Value, updatedAt cler
 	}
 }
 
-// fact reads a joined time. It rejects a time that lies more than a day after the observation, and what is no time.
+// fact reads a joined time. It rejects a time that lies more than a day after the observation, and
+// what is no time.
 func (b *opBuilder) fact(v clerk.Value) clerk.Time {
 	t := v.Time()
 	if t > b.observedAt+dayMillis || t == 0 && v.Exists() && !v.IsNull() {

@@ -10,12 +10,13 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// ApplyRevision numbers the rules by which events become rows. A version of clerksync with a higher number replays what an
-// older one could not read.
+// ApplyRevision numbers the rules by which events become rows. A version of clerksync with a higher
+// number replays what an older one could not read.
 const ApplyRevision = 1
 
-// projectionRevision numbers a kind's list of unstable fields. It is part of every version, so two rows that were projected
-// by different lists are never a tie. The first walk under a higher number writes all rows of the kind.
+// projectionRevision numbers a kind's list of unstable fields. It is part of every version, so two
+// rows that were projected by different lists are never a tie. The first walk under a higher number
+// writes all rows of the kind.
 func projectionRevision(kind clerk.Kind) int {
 	if kind == clerk.KindUser {
 		return 2 // the flag deprovisioned has an order of its own
@@ -23,9 +24,10 @@ func projectionRevision(kind clerk.Kind) int {
 	return 1
 }
 
-// unstable lists, for each kind, the top-level fields that are not part of the stable projection: what is joined over time,
-// what changes without an event, what other rows hold, legacy aliases, and what only some sources carry. They are stored
-// with the body that wins. `object` is left out for every kind, because sources spell it differently.
+// unstable lists, for each kind, the top-level fields that are not part of the stable projection:
+// what is joined over time, what changes without an event, what other rows hold, legacy aliases,
+// and what only some sources carry. They are stored with the body that wins. `object` is left out
+// for every kind, because sources spell it differently.
 var unstable = map[clerk.Kind][]string{
 	clerk.KindUser: {
 		"last_sign_in_at", "last_active_at", "lockout_expires_in_seconds", "verification_attempts_remaining",

@@ -11,13 +11,14 @@ const (
 	ReasonHint      = "hint"         // an embedded copy claimed to be newer
 	ReasonTie       = "tie"          // nothing shows which of two versions is newer
 	ReasonBan       = "ban"          // a session that was created in the millisecond of a ban
-	ReasonRole      = "role_renamed" // the key of its role is one that a role had before, or that no role has
+	ReasonRole      = "role_renamed" // its role key is one that a role had before, or that no role has
 	ReasonAmbiguous = "ambiguous"    // another live row has the same address
 	ReasonAltered   = "altered"      // something other than clerksync has written its row
-	ReasonLate      = "late"         // an event brought it that may be older than a walk which did not find it
+	ReasonLate      = "late"         // an event brought it that may be older than a walk without it
 )
 
-// Readable reports whether Clerk returns one object of the kind by id. Only those can be in the verify queue.
+// Readable reports whether Clerk returns one object of the kind by id. Only those can be in the
+// verify queue.
 func Readable(kind clerk.Kind) bool {
 	switch kind {
 	case clerk.KindUser, clerk.KindSession, clerk.KindOrganization, clerk.KindRole, clerk.KindPermission, clerk.KindMembership, clerk.KindInvitation:
@@ -27,8 +28,8 @@ func Readable(kind clerk.Kind) bool {
 	}
 }
 
-// Holds reports whether a reason to verify a row still holds. Only the row decides about stubs and hints. All other
-// reasons hold until a read.
+// Holds reports whether a reason to verify a row still holds. Only the row decides about stubs and
+// hints. All other reasons hold until a read.
 func Holds(reason string, r *row.Row) bool {
 	switch reason {
 	case ReasonStub:

@@ -10,7 +10,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// volatileColumns are derived from what the digest does not cover, so bodies of the same digest can have different values.
+// volatileColumns are derived from what the digest does not cover, so bodies of the same digest can
+// have different values.
 var volatileColumns = map[clerk.Kind][]string{
 	clerk.KindUser:         {"profile_image_url"},
 	clerk.KindSession:      {"clerk_organization_id", "last_active_at", "abandon_at"},
@@ -23,8 +24,9 @@ var volatileColumns = map[clerk.Kind][]string{
 // lockedUntil is a column that also depends on the time of the last read.
 const lockedUntil = "locked_until"
 
-// restore derives a row's columns from its body again if something other than clerksync has written them, and notes which
-// differed. A body that no longer has its digest is replaced by the one that was read.
+// restore derives a row's columns from its body again if something other than clerksync has written
+// them, and notes which differed. A body that no longer has its digest is replaced by the one that
+// was read.
 func (b *batch) restore(ctx context.Context, tx *store.Tx, op *converge.Operation) error {
 	e := b.rows[op.Key]
 	if !e.exists || e.save || e.row.Tombstoned || op.Action != converge.Upsert || !e.row.Altered {
@@ -70,7 +72,8 @@ func (b *batch) change(operation string, r *row.Row, fields []string) {
 	b.effects.Changes = append(b.effects.Changes, row.Change{Key: r.Key, Operation: operation, Version: r.Version, Fields: fields})
 }
 
-// queueAltered queues a row that something else has written, when it is saved for another reason, such as a sign-in.
+// queueAltered queues a row that something else has written, when it is saved for another reason,
+// such as a sign-in.
 func (b *batch) queueAltered(r *row.Row) {
 	if !r.Altered || r.Hidden() {
 		return
@@ -108,8 +111,8 @@ func (in *Ingest) Rehide(ctx context.Context, options ApplyOptions, key row.Key)
 	})
 }
 
-// findDeletedPermissions finds out which permissions that a role lost are deleted here too. They left the role by being
-// deleted.
+// findDeletedPermissions finds out which permissions that a role lost are deleted here too. They
+// left the role by being deleted.
 func (b *batch) findDeletedPermissions(ctx context.Context, tx *store.Tx, op *converge.Operation) error {
 	e := b.rows[op.Key]
 	if op.Key.Kind != clerk.KindRole || !e.exists || op.Action != converge.Upsert {
@@ -125,7 +128,8 @@ func (b *batch) findDeletedPermissions(ctx context.Context, tx *store.Tx, op *co
 	return err
 }
 
-// permissionsLost returns the ids of permissions that a role had before and has no more. gained reports whether it got others.
+// permissionsLost returns the ids of permissions that a role had before and has no more. gained
+// reports whether it got others.
 func permissionsLost(before, after clerk.Value) (lost []string, gained bool) {
 	left := map[string]bool{}
 	for _, p := range before.Get("permissions").All() {
@@ -142,8 +146,8 @@ func permissionsLost(before, after clerk.Value) (lost []string, gained bool) {
 	return lost, gained
 }
 
-// lostOnlyDeleted reports whether a role differs only in permissions that are deleted both here and at Clerk. The live view
-// does not show them, so nothing was wrong.
+// lostOnlyDeleted reports whether a role differs only in permissions that are deleted both here and
+// at Clerk. The live view does not show them, so nothing was wrong.
 func (b *batch) lostOnlyDeleted(before clerk.Value, op *converge.Operation, fields []string) bool {
 	if op.Key.Kind != clerk.KindRole {
 		return false

@@ -36,7 +36,8 @@ type pageRow struct {
 	embedded []converge.Operation // made once it is known that the row differs
 }
 
-// PreparePage reads a page. It uses nothing that changes, so it can run while the page before is applied.
+// PreparePage reads a page. It uses nothing that changes, so it can run while the page before is
+// applied.
 func (in *Ingest) PreparePage(p Page) *PreparedPage {
 	rows, settings := make([]pageRow, len(p.Rows)), in.db.Settings().Revision
 	for i, object := range p.Rows {
@@ -62,7 +63,8 @@ func Join(pages ...*PreparedPage) *PreparedPage {
 	return &all
 }
 
-// addEmbedded makes the operations of what a row that differs embeds, except what is known to be stored whole.
+// addEmbedded makes the operations of what a row that differs embeds, except what is known to be
+// stored whole.
 func (p *PreparedPage) addEmbedded(r *pageRow) {
 	if r.object.Raw == "" {
 		r.object.Raw = r.object.Body.JSON()
@@ -83,8 +85,8 @@ func (in *Ingest) ApplyPage(ctx context.Context, p Page, options ApplyOptions) (
 	return in.ApplyPrepared(ctx, in.PreparePage(p), options)
 }
 
-// ApplyPrepared merges a page in one transaction, by the same rules as events. Of rows that match it writes only that they
-// were compared.
+// ApplyPrepared merges a page in one transaction, by the same rules as events. Of rows that match
+// it writes only that they were compared.
 func (in *Ingest) ApplyPrepared(ctx context.Context, p *PreparedPage, options ApplyOptions) ([]Difference, error) {
 	for i := range p.rows {
 		if p.rows[i].object.Key.ID == "" || !p.Kind.Mirrored() {

@@ -16,15 +16,18 @@ import (
 type Reading struct {
 	Key  row.Key
 	Body clerk.Value // absent: Clerk answered that there is no such object
-	// ObservedAt is fixed before the reading is applied; see [Ingest.ReadFence]. This machine's clock takes no part.
+	// ObservedAt is fixed before the reading is applied; see [Ingest.ReadFence]. This machine's
+	// clock takes no part.
 	ObservedAt clerk.Time
-	// ByID marks an authoritative read of this one object. It settles the reasons to verify the row, except those that arose
-	// after Since.
+	// ByID marks an authoritative read of this one object. It settles the reasons to verify the
+	// row, except those that arose after Since.
 	ByID  bool
 	Since int64
-	// Unwritten readings count only if the row was not written after Since. They are for conclusions that take long.
+	// Unwritten readings count only if the row was not written after Since. They are for
+	// conclusions that take long.
 	Unwritten bool
-	// Accept sets the row to what was read, even if that is older, because an operator wants it. Nothing else sets a row back.
+	// Accept sets the row to what was read, even if that is older, because an operator wants it.
+	// Nothing else sets a row back.
 	Accept bool
 	// Deleted says that Clerk confirmed our own deletion. It is permanent.
 	Deleted bool
@@ -85,8 +88,8 @@ const originRead = "read"
 func (b *batch) applyReading(ctx context.Context, tx *store.Tx, r *Reading) error {
 	b.delta.Since = converge.NoRead
 	if r.ByID {
-		// The read is later than anything that the fence did not count, so that it settles what it was sent to settle. It is
-		// not later than what came after its request was sent.
+		// The read is later than anything that the fence did not count, so that it settles what it
+		// was sent to settle. It is not later than what came after its request was sent.
 		if seen := b.rows[r.Key].row.SeenAt; r.ObservedAt == 0 || seen > tx.Head.HighWater {
 			r.ObservedAt = max(r.ObservedAt, seen+1)
 		}
@@ -134,8 +137,8 @@ func (b *batch) applyOne(op *converge.Operation) {
 	b.merge()
 }
 
-// applyAuthoritative applies what Clerk said of an object, and notes what differed here. With restore it first restores what
-// something other than clerksync has written.
+// applyAuthoritative applies what Clerk said of an object, and notes what differed here. With
+// restore it first restores what something other than clerksync has written.
 func (b *batch) applyAuthoritative(ctx context.Context, tx *store.Tx, op *converge.Operation, restore bool) error {
 	if restore {
 		if err := b.restore(ctx, tx, op); err != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// batch is the work of one transaction: it loads rows once, merges events in memory in the order of arrival, and saves once.
+// batch is the work of one transaction: it loads rows once, merges events in memory in the order of
+// arrival, and saves once.
 type batch struct {
 	in    *Ingest
 	rows  map[row.Key]*entry
@@ -58,8 +59,8 @@ func (b *batch) Row(key row.Key) (r *row.Row, exists bool) {
 	return e.row, e.exists
 }
 
-// applyAll is the transaction of a batch. It may run again after a failure. A panic becomes the error of the whole batch;
-// the events are then tried one by one.
+// applyAll is the transaction of a batch. It may run again after a failure. A panic becomes the
+// error of the whole batch; the events are then tried one by one.
 func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -122,7 +123,8 @@ func (b *batch) loadReferenced(ctx context.Context, tx *store.Tx, jobs []*job) e
 	return nil
 }
 
-// want adds the keys of rows that operations need and that were not asked for yet. A session needs its user, for bans.
+// want adds the keys of rows that operations need and that were not asked for yet. A session needs
+// its user, for bans.
 func (b *batch) want(keys []row.Key, ops []converge.Operation) []row.Key {
 	for i := range ops {
 		op := &ops[i]
@@ -151,7 +153,8 @@ func (b *batch) loadRows(ctx context.Context, tx *store.Tx, keys []row.Key) erro
 	return err
 }
 
-// applyEvent merges the operations of one event, all or none: a panic in one of them drops the delta.
+// applyEvent merges the operations of one event, all or none: a panic in one of them drops the
+// delta.
 func (b *batch) applyEvent(p *Prepared, head *store.Head) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -167,7 +170,8 @@ func (b *batch) applyEvent(p *Prepared, head *store.Head) (err error) {
 			b.delta.Apply(kept)
 		}
 		for _, at := range [...]clerk.Time{op.ObservedAt, op.UpdatedAt} {
-			// a time after the delivery's own comes from a wrong clock and must not move later reads
+			// a time after the delivery's own comes from a wrong clock and must not move later
+			// reads
 			if at > highWater && at <= p.delivery.SignedAt+oneSecond {
 				highWater = at
 			}

@@ -11,8 +11,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// TestFailedEventLeavesNothingBehind: when the second operation of an event panics, the first one does not count either, and
-// the events before and after it do.
+// TestFailedEventLeavesNothingBehind: when the second operation of an event panics, the first one
+// does not count either, and the events before and after it do.
 func TestFailedEventLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	db, err := sqlite.Open(sqlite.Memory)

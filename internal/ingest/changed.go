@@ -5,8 +5,9 @@ import (
 	"github.com/clerksync/clerksync/internal/row"
 )
 
-// changed returns what caches must forget: the rows that this batch wrote, with the sequence number of the change, if any,
-// the objects whose verify-queue state changed, and the objects of duplicates, because another process may have applied them.
+// changed returns what caches must forget: the rows that this batch wrote, with the sequence number
+// of the change, if any, the objects whose verify-queue state changed, and the objects of
+// duplicates, because another process may have applied them.
 func (b *batch) changed() []row.ChangeRef {
 	seqs := make(map[row.Key]int64, len(b.effects.Changes))
 	all := make([]row.ChangeRef, 0, len(b.effects.Changes))
@@ -33,7 +34,8 @@ func (b *batch) changed() []row.ChangeRef {
 	return all
 }
 
-// changedWithoutWrite returns the objects that entered or left the verify queue, and the objects of duplicates.
+// changedWithoutWrite returns the objects that entered or left the verify queue, and the objects of
+// duplicates.
 func (b *batch) changedWithoutWrite() map[row.Key]bool {
 	keys := make(map[row.Key]bool, len(b.effects.Queued)+len(b.reads.byID))
 	for _, list := range [...][]row.VerifyItem{b.effects.Queued, b.effects.Settled} {

@@ -38,8 +38,8 @@ type job struct {
 	done    chan struct{}
 }
 
-// newQueue makes the queue of events, which groups what waits into one transaction at a time: while one commit is on its
-// way to the disk, the next batch gathers.
+// newQueue makes the queue of events, which groups what waits into one transaction at a time: while
+// one commit is on its way to the disk, the next batch gathers.
 func (in *Ingest) newQueue() *group.Queue[*job] {
 	return group.New(group.Config[*job]{
 		MaxBatch: maxBatch, MaxItems: maxWaiting, MaxSize: maxWaitBytes,
@@ -53,8 +53,8 @@ func (in *Ingest) newQueue() *group.Queue[*job] {
 	})
 }
 
-// Submit waits until the message is committed, or until it is known that it cannot be. It does not stop waiting when the
-// sender hangs up: an event that was accepted is stored.
+// Submit waits until the message is committed, or until it is known that it cannot be. It does not
+// stop waiting when the sender hangs up: an event that was accepted is stored.
 func (in *Ingest) Submit(p *Prepared) Outcome {
 	j := &job{Prepared: p, done: make(chan struct{})}
 	if _, err := in.enqueue(j); err != nil {
@@ -81,8 +81,9 @@ func (in *Ingest) enqueue(jobs ...*job) (taken int, err error) {
 // Close refuses new messages and waits until the accepted ones are committed or have failed.
 func (in *Ingest) Close() { in.queue.Close() }
 
-// commit stores a batch in one transaction. If the database fails, it tries again, then fails the whole batch. After any other
-// error it tries each event alone. An event that fails alone becomes a dead letter, so that it does not stop the others.
+// commit stores a batch in one transaction. If the database fails, it tries again, then fails the
+// whole batch. After any other error it tries each event alone. An event that fails alone becomes a
+// dead letter, so that it does not stop the others.
 func (in *Ingest) commit(jobs []*job) {
 	began, traced := time.Now(), in.trace(jobs)
 	err := in.retry(func(ctx context.Context) error { return in.applyAll(ctx, jobs) })
@@ -107,8 +108,9 @@ func (in *Ingest) commit(jobs []*job) {
 	in.reportCommit(jobs, began)
 }
 
-// retry runs a transaction until it succeeds, fails with a permanent error, or has used up its tries. A commit with an unknown
-// outcome is a transient error too: if it was committed, the next try finds duplicates.
+// retry runs a transaction until it succeeds, fails with a permanent error, or has used up its
+// tries. A commit with an unknown outcome is a transient error too: if it was committed, the next
+// try finds duplicates.
 func (in *Ingest) retry(work func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()

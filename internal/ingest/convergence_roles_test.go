@@ -12,8 +12,9 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Roles of the model have few keys, so that a key that one role had is soon another's. When a role is renamed, its members and
-// invitations have the new key at once, and no event says so, as at Clerk.
+// Roles of the model have few keys, so that a key that one role had is soon another's. When a role
+// is renamed, its members and invitations have the new key at once, and no event says so, as at
+// Clerk.
 
 func (w *world) freeKey() (key string, ok bool) {
 	var free []string

@@ -22,7 +22,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// CLERKSYNC_TEST_HISTORIES is the number of histories that the property test runs on SQLite. Postgres gets a tenth.
+// CLERKSYNC_TEST_HISTORIES is the number of histories that the property test runs on SQLite.
+// Postgres gets a tenth.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if n := os.Getenv("CLERKSYNC_TEST_HISTORIES"); n != "" {
@@ -368,8 +369,8 @@ func (w *world) gone(err error, deleted bool, id string) bool {
 	return deleted
 }
 
-// TestMirrorConverges is the promise of clerksync: any history, delivered in any order and repeatedly, ends in what Clerk has,
-// once the verify queue was read.
+// TestMirrorConverges is the promise of clerksync: any history, delivered in any order and
+// repeatedly, ends in what Clerk has, once the verify queue was read.
 func TestMirrorConverges(t *testing.T) {
 	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {

@@ -28,8 +28,8 @@ func (m *fixture) mustBeActive(when string, want bool) {
 	}
 }
 
-// When a directory takes a user's access away, the user is inactive and the sessions are over, as with a ban. A version without
-// the flag says nothing about it. One with false gives access back.
+// When a directory takes a user's access away, the user is inactive and the sessions are over, as
+// with a ban. A version without the flag says nothing about it. One with false gives access back.
 func TestDeprovisionedUserIsInactive(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(m *fixture) {
@@ -59,7 +59,8 @@ func TestDeprovisionedUserIsInactive(t *testing.T) {
 	})
 }
 
-// A walk compares the flag and reports a difference. If the flag agrees, that counts as newer than a late event.
+// A walk compares the flag and reports a difference. If the flag agrees, that counts as newer than
+// a late event.
 func TestWalkComparesDeprovisioned(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(m *fixture) {
@@ -93,7 +94,8 @@ func TestWalkComparesDeprovisioned(t *testing.T) {
 	})
 }
 
-// The last version that carries the flag decides, in any order of the events and if they are repeated.
+// The last version that carries the flag decides, in any order of the events and if they are
+// repeated.
 func TestDeprovisionedConverges(t *testing.T) {
 	t.Parallel()
 	db, in := memory(t)

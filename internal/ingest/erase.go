@@ -16,7 +16,8 @@ import (
 // dueTogether is how many users [Ingest.EraseDue] looks up at a time.
 const dueTogether = 100
 
-// loadErased finds out which of some users were erased: by their rows where they are loaded, else by asking.
+// loadErased finds out which of some users were erased: by their rows where they are loaded, else
+// by asking.
 func (b *batch) loadErased(ctx context.Context, tx *store.Tx, users []string) error {
 	var ask []string
 	for _, id := range users {
@@ -42,14 +43,16 @@ func (b *batch) isAboutErased(p *Prepared) bool {
 		slices.ContainsFunc(p.ops, func(op converge.Operation) bool { return b.rows[op.Key].row.Erased })
 }
 
-// withoutErased removes from an operation what must not be stored again. ok is false if nothing is left to apply.
+// withoutErased removes from an operation what must not be stored again. ok is false if nothing is
+// left to apply.
 func (b *batch) withoutErased(op *converge.Operation) (_ *converge.Operation, ok bool) {
 	r, _ := b.delta.Row(op.Key)
 	return privacy.WithoutErased(op, r.Erased, b.erased)
 }
 
-// Erase erases a user permanently: see docs/correctness.md, §3. The user's rows are empty when it returns. Other copies are
-// left to [privacy.FinishErasures]. The error is [store.ErrNotFound] for a user who was never known here.
+// Erase erases a user permanently: see docs/correctness.md, §3. The user's rows are empty when it
+// returns. Other copies are left to [privacy.FinishErasures]. The error is [store.ErrNotFound] for
+// a user who was never known here.
 func (in *Ingest) Erase(ctx context.Context, userID string) error {
 	return in.erase(ctx, userID, mirror.ErasedOnRequest)
 }

@@ -24,7 +24,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// oneConnection opens a SQLite file as package sqlite does, but with a short busy timeout, and returns its only connection.
+// oneConnection opens a SQLite file as package sqlite does, but with a short busy timeout, and
+// returns its only connection.
 func oneConnection(t *testing.T, path string) (*store.DB, *sql.DB) {
 	t.Helper()
 	handle, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&_pragma=busy_timeout(20)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
@@ -142,8 +143,8 @@ func TestConnectionCutDuringCommit(t *testing.T) {
 	}
 }
 
-// cutter is a proxy in front of Postgres. Once armed, it lets one COMMIT through and cuts the connection instead of returning
-// the response.
+// cutter is a proxy in front of Postgres. Once armed, it lets one COMMIT through and cuts the
+// connection instead of returning the response.
 type cutter struct {
 	dsn      string
 	network  string

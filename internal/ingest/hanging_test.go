@@ -14,7 +14,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// A transaction ends, whatever it waits for and however patient its caller is, so that the next one gets its turn.
+// A transaction ends, whatever it waits for and however patient its caller is, so that the next one
+// gets its turn.
 func TestHangingTransactionEnds(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.Postgres(t)

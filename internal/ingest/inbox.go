@@ -23,8 +23,8 @@ func newInbox() inbox {
 	return inbox{claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, recordAt: map[string]int{}}
 }
 
-// claim inserts the rows of messages that were never seen, with the outcome that is to be expected. It loads what is known of
-// the others.
+// claim inserts the rows of messages that were never seen, with the outcome that is to be expected.
+// It loads what is known of the others.
 func (i *inbox) claim(ctx context.Context, tx *store.Tx, jobs []*job) (err error) {
 	first := make([]store.Delivery, 0, len(jobs))
 	var replayed []string
@@ -87,8 +87,8 @@ func mayComeAgain(state mirror.DeliveryState) bool {
 	return state == mirror.DeliveryDead || state == mirror.DeliveryQuarantined || state == mirror.DeliveryDismissed
 }
 
-// stillDismissed returns the state of a delivery after another attempt. A dismissed message that fails again tells the
-// operator nothing new, so it stays dismissed.
+// stillDismissed returns the state of a delivery after another attempt. A dismissed message that
+// fails again tells the operator nothing new, so it stays dismissed.
 func stillDismissed(earlier, d store.Delivery) mirror.DeliveryState {
 	if earlier.State == mirror.DeliveryDismissed && d.State == mirror.DeliveryDead {
 		return mirror.DeliveryDismissed
@@ -116,7 +116,8 @@ func (b *batch) applyByState(j *job, d *store.Delivery, head *store.Head) Outcom
 	return Outcome{Status: mirror.OutcomeProcessed}
 }
 
-// quarantineConflict keeps a duplicate with another body next to the first delivery, and applies nothing.
+// quarantineConflict keeps a duplicate with another body next to the first delivery, and applies
+// nothing.
 func (b *batch) quarantineConflict(d store.Delivery) Outcome {
 	b.in.Stats.Conflicts.Add(1)
 	d.MessageID += "~" + d.Digest[:16]

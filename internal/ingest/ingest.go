@@ -23,7 +23,8 @@ type Config struct {
 	// AllowedInstances returns the instances whose events are applied; none means all.
 	AllowedInstances func() []string
 	Now              func() time.Time // for arrival times only; no rule uses a clock
-	// OnCommit is called with what changed, after the commit and before the senders are answered. nil is fine.
+	// OnCommit is called with what changed, after the commit and before the senders are answered.
+	// nil is fine.
 	OnCommit func([]row.ChangeRef)
 	// EraseOnDelete erases a user in the transaction of its deletion. Otherwise EraseDue does it.
 	EraseOnDelete bool
@@ -31,8 +32,8 @@ type Config struct {
 	OnMeasure func(Commit)
 	// Tracer makes a span of each commit that contains a traced message. nil is fine.
 	Tracer trace.Tracer
-	// Redact is never stored, in addition to one-time secrets. It applies as long as the database has no paths of its own;
-	// see [privacy.Redactor.ChangeRedaction].
+	// Redact is never stored, in addition to one-time secrets. It applies as long as the database
+	// has no paths of its own; see [privacy.Redactor.ChangeRedaction].
 	Redact privacy.Redaction
 }
 

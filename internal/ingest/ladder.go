@@ -15,13 +15,14 @@ import (
 const (
 	// ladderPage is how many users' roles are derived at a time.
 	ladderPage = 500
-	// ladderTimeout bounds a change of the ladder: it is one transaction, however many users there are.
+	// ladderTimeout bounds a change of the ladder: it is one transaction, however many users there
+	// are.
 	ladderTimeout = 10 * time.Minute
 )
 
-// ChangeLadder puts a role ladder into force and derives the stored roles by it, in one transaction. So a stored role never
-// comes from another ladder than the one in force. It returns how many users got another role. If the ladder is in force
-// already, it writes nothing.
+// ChangeLadder puts a role ladder into force and derives the stored roles by it, in one
+// transaction. So a stored role never comes from another ladder than the one in force. It returns
+// how many users got another role. If the ladder is in force already, it writes nothing.
 func (in *Ingest) ChangeLadder(ctx context.Context, roles []string) (changed int, err error) {
 	if slices.Equal(in.db.Settings().Ladder, roles) {
 		return 0, nil

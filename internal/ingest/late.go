@@ -8,12 +8,14 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// An event may arrive long after it was sent. By then the object may be deleted at Clerk, and the event of its deletion lost.
-// A walk in between did not find the object and had no row to remove. So what an event brings into the mirror after such a
-// walk is read from Clerk once, unless the event is younger than the start of the walk.
+// An event may arrive long after it was sent. By then the object may be deleted at Clerk, and the
+// event of its deletion lost. A walk in between did not find the object and had no row to remove.
+// So what an event brings into the mirror after such a walk is read from Clerk once, unless the
+// event is younger than the start of the walk.
 
-// queueLate queues objects that became visible although the last complete walk should have brought them. Domains cannot be
-// read by id, so they wait for the next walk and are unaccounted for until then.
+// queueLate queues objects that became visible although the last complete walk should have brought
+// them. Domains cannot be read by id, so they wait for the next walk and are unaccounted for until
+// then.
 func (b *batch) queueLate(ctx context.Context, tx *store.Tx) error {
 	if len(b.effects.Appeared) == 0 {
 		return nil

@@ -111,8 +111,8 @@ func TestAbsenceOfWhatWasHeardOfSince(t *testing.T) {
 	}
 }
 
-// An operator sets a row back to an older body. The row and its joined facts are then what was read, and later changes count
-// again. What was written after the read stays.
+// An operator sets a row back to an older body. The row and its joined facts are then what was
+// read, and later changes count again. What was written after the read stays.
 func TestAcceptance(t *testing.T) {
 	t.Parallel()
 	db, in := memory(t)
@@ -158,7 +158,8 @@ func TestAcceptance(t *testing.T) {
 	}
 }
 
-// A lock ends without an event and without a later updated_at. An earlier read must not bring it back.
+// A lock ends without an event and without a later updated_at. An earlier read must not bring it
+// back.
 func TestReadThatIsAppliedLateDoesNotUndoANewerOne(t *testing.T) {
 	t.Parallel()
 	db, in := memory(t)
@@ -189,7 +190,8 @@ func TestReadThatIsAppliedLateDoesNotUndoANewerOne(t *testing.T) {
 	}
 }
 
-// A page whose transaction fails for a transient cause is applied the second time as it would have been the first time.
+// A page whose transaction fails for a transient cause is applied the second time as it would have
+// been the first time.
 func TestPageIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	db, in := memory(t)
@@ -217,7 +219,8 @@ func TestPageIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Pages that are joined into one transaction, with a row that comes twice, leave what they would have left one by one.
+// Pages that are joined into one transaction, with a row that comes twice, leave what they would
+// have left one by one.
 func TestJoinedPagesAreAsGoodAsOneByOne(t *testing.T) {
 	t.Parallel()
 	member := func(n int, role string, updated int) string {

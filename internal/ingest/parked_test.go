@@ -6,8 +6,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// A row that its parent hides is not in the verify queue, whichever came first, because a read of it could only fail. When
-// the parent is visible again, the row waits again.
+// A row that its parent hides is not in the verify queue, whichever came first, because a read of
+// it could only fail. When the parent is visible again, the row waits again.
 func TestHiddenRowsLeaveTheVerifyQueue(t *testing.T) {
 	t.Parallel()
 	begin := func(m *fixture) {

@@ -52,8 +52,8 @@ type Prepared struct {
 	settings int64              // the revision of the settings by which it was read
 }
 
-// Prepare reads a message. It is pure except for the clock that stamps the arrival. The error is a [*clerk.SyntaxError]: a
-// body that is no JSON object is not kept. Submit decides about all others.
+// Prepare reads a message. It is pure except for the clock that stamps the arrival. The error is a
+// [*clerk.SyntaxError]: a body that is no JSON object is not kept. Submit decides about all others.
 func (in *Ingest) Prepare(m Message) (*Prepared, error) {
 	envelope, err := clerk.Parse(m.Body)
 	if err != nil {
@@ -78,7 +78,8 @@ func (in *Ingest) Prepare(m Message) (*Prepared, error) {
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
-// bodyDigest returns a keyed hash of a body. It recognizes equal bodies and reveals nothing about them.
+// bodyDigest returns a keyed hash of a body. It recognizes equal bodies and reveals nothing about
+// them.
 func (in *Ingest) bodyDigest(body string) string {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
@@ -92,7 +93,7 @@ func (in *Ingest) bodyDigest(body string) string {
 func (in *Ingest) read(envelope clerk.Value) (*Prepared, error) {
 	settings := in.db.Settings().Revision // from before they are used
 	if isMessage(envelope) {
-		event, _ := clerk.EventOf(envelope) // nothing of a message is kept, so it does not matter what it lacks
+		event, _ := clerk.EventOf(envelope) // nothing of it is kept, so it may lack anything
 		return newPrepared(event, mirror.DeliveryIgnored, ReasonNotKept, settings), nil
 	}
 	kept, redacted := in.Redact(envelope)
@@ -135,15 +136,16 @@ func newPrepared(e *clerk.Event, state mirror.DeliveryState, reason string, sett
 	}}
 }
 
-// withoutBody returns a copy of a message about a user who was erased, whose delivery keeps no body.
+// withoutBody returns a copy of a message about a user who was erased, whose delivery keeps no
+// body.
 func (p *Prepared) withoutBody() *Prepared {
 	less := *p
 	less.delivery.State, less.delivery.Body, less.delivery.Digest = mirror.DeliveryErased, "", ""
 	return &less
 }
 
-// renewAll reads messages again that were read by settings which are no longer in force: other paths are redacted now, or the
-// database has learned its instance.
+// renewAll reads messages again that were read by settings which are no longer in force: other
+// paths are redacted now, or the database has learned its instance.
 func (in *Ingest) renewAll(tx *store.Tx, jobs []*job) error {
 	for _, j := range jobs {
 		if j.settings == tx.Settings().Revision {
@@ -177,7 +179,8 @@ func (in *Ingest) renew(p *Prepared) (*Prepared, error) {
 	return next, nil
 }
 
-// encode returns the encodings of an envelope's data and of the whole envelope, and encodes the data only once.
+// encode returns the encodings of an envelope's data and of the whole envelope, and encodes the
+// data only once.
 func encode(envelope clerk.Value) (data, whole string) {
 	data = envelope.Get("data").JSON()
 	b := make([]byte, 0, len(data)+512)
@@ -198,13 +201,14 @@ func encode(envelope clerk.Value) (data, whole string) {
 	return data, string(append(b, '}'))
 }
 
-// isMessage reports whether an envelope announces an e-mail or a text message, even a malformed one.
+// isMessage reports whether an envelope announces an e-mail or a text message, even a malformed
+// one.
 func isMessage(envelope clerk.Value) bool {
 	eventType, object := envelope.Get("type").String(), envelope.Get("data").Get("object").String()
 	return strings.HasPrefix(eventType, "email.") || strings.HasPrefix(eventType, "sms.") ||
 		object == "email" || object == "sms_message"
 }
 
-// subject returns the name of an object in an inbox row. Clerk's ids hold no spaces. An id with a space would become two
-// words that name nothing.
+// subject returns the name of an object in an inbox row. Clerk's ids hold no spaces. An id with a
+// space would become two words that name nothing.
 func subject(k row.Key) string { return string(k.Kind) + ":" + k.ID }

@@ -11,8 +11,11 @@ import (
 
 // ApplyOptions say how readings are applied.
 type ApplyOptions struct {
-	Lease  *store.Lease // they are refused once another process has taken the lease over; nil: no lease is needed
-	DryRun bool         // only report, write nothing; a database that can only be read is enough
+	// Lease is the lease under which the readings are applied. They are refused once another process
+	// has taken it over. nil: no lease is needed.
+	Lease *store.Lease
+	// DryRun only reports and writes nothing. A database that can only be read is enough.
+	DryRun bool
 	// InTx runs in the same transaction, after the readings; not in a dry run. nil is fine.
 	InTx func(context.Context, *store.Tx, []Difference) error
 }
@@ -20,12 +23,12 @@ type ApplyOptions struct {
 // Difference is a row that a reading found to differ from Clerk.
 type Difference struct {
 	Key       row.Key
-	Fields    []string   // names of stable fields; none for a row that was missing or that Clerk does not have
+	Fields    []string   // names of stable fields; none for a row that was missing here or at Clerk
 	New       bool       // there was no row
 	Gone      bool       // the row is hidden now: Clerk has no such object
 	Back      bool       // the row was hidden and is visible again
 	Older     bool       // what Clerk said is older than the row, which stays as it is
-	Altered   bool       // something else had written the columns that Fields names; none: it is not known which
+	Altered   bool       // something else had written the columns in Fields; none: it is not known which
 	Conflict  bool       // Clerk has an object that is a tombstone here; the row stays as it is
 	UpdatedAt clerk.Time // as Clerk said it
 	Written   int64      // the head's write counter when the row had been written last
@@ -38,14 +41,15 @@ type reads struct {
 	byID               []fence              // of reads by id, which settle the verify queue
 	listed             []row.ChangeRef      // what a list settled without another look at the row
 	altered            map[row.Key][]string // columns that something else had written, and that are restored
-	deletedPermissions map[string]bool      // ids of permissions that roles have lost and that are deleted here
+	deletedPermissions map[string]bool      // ids of permissions that roles lost and that are deleted here
 }
 
 func newReads() reads {
 	return reads{altered: map[row.Key][]string{}, deletedPermissions: map[string]bool{}}
 }
 
-// fence is a read by id, and the head's write counter from before it was sent. The read settles reasons that are older.
+// fence is a read by id, and the head's write counter from before it was sent. The read settles
+// reasons that are older.
 type fence struct {
 	key   row.Key
 	since int64
@@ -103,7 +107,7 @@ func (b *batch) applyAndCompare(op *converge.Operation) {
 	b.applyOne(op)
 	for _, c := range b.effects.Changes[changes:] {
 		for _, field := range c.Fields {
-			if field != "last_login_at" && field != "last_active_at" && field != "banned_at" { // joined: no event need say them
+			if field != "last_login_at" && field != "last_active_at" && field != "banned_at" { // joined facts
 				d.Fields = append(d.Fields, field)
 			}
 		}
@@ -129,7 +133,8 @@ func (b *batch) applyAndCompare(op *converge.Operation) {
 	}
 }
 
-// saveAgreements notes the rows that reads agreed with, those of one time and kind in one statement.
+// saveAgreements notes the rows that reads agreed with, those of one time and kind in one
+// statement.
 func (b *batch) saveAgreements(ctx context.Context, tx *store.Tx) error {
 	type group struct {
 		kind      clerk.Kind

@@ -23,8 +23,8 @@ func configured(t *testing.T, paths ...string) *Ingest {
 	return &Ingest{db: db, Redactor: privacy.NewRedactor(db, log, redaction), allowedInstances: func() []string { return nil }}
 }
 
-// TestRedactionOfAllPayloads: redacting twice is redacting once, the stored body gives the operations of the delivered
-// one, and a read of the same object has the same digest.
+// TestRedactionOfAllPayloads: redacting twice is redacting once, the stored body gives the
+// operations of the delivered one, and a read of the same object has the same digest.
 func TestRedactionOfAllPayloads(t *testing.T) {
 	t.Parallel()
 	in := configured(t, "private_metadata", "public_metadata.plan", "user.first_name", "email_addresses.email_address", "unsafe_metadata.*", "slug")

@@ -29,8 +29,9 @@ type replaying struct {
 	report  mirror.ReplayReport
 }
 
-// ReplayAll applies again the deliveries that a filter selects. The order does not matter and is not defined. It leaves out
-// quarantined and dismissed deliveries unless the filter selects that state. Its memory does not depend on how many there are.
+// ReplayAll applies again the deliveries that a filter selects. The order does not matter and is
+// not defined. It leaves out quarantined and dismissed deliveries unless the filter selects that
+// state. Its memory does not depend on how many there are.
 func (in *Ingest) ReplayAll(ctx context.Context, filter mirror.DeliveryFilter, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
 	filter.WithoutSetAside = !filter.State.SetAside()
 	after := ""
@@ -43,7 +44,8 @@ func (in *Ingest) ReplayAll(ctx context.Context, filter mirror.DeliveryFilter, o
 	})
 }
 
-// ReplayIDs applies the deliveries of message ids again. If one does not exist, the error is [store.ErrNotFound].
+// ReplayIDs applies the deliveries of message ids again. If one does not exist, the error is
+// [store.ErrNotFound].
 func (in *Ingest) ReplayIDs(ctx context.Context, ids []string, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
 	for _, id := range ids {
 		if _, err := in.db.Delivery(ctx, id); err != nil {
@@ -117,7 +119,8 @@ func (r *replaying) read(ctx context.Context, ids []string) (jobs []*job, err er
 	return jobs, nil
 }
 
-// apply commits deliveries together. Live events come first: if the queue is full, apply waits up to ten seconds.
+// apply commits deliveries together. Live events come first: if the queue is full, apply waits up
+// to ten seconds.
 func (r *replaying) apply(ctx context.Context, jobs []*job) error {
 	for waited := 0; len(jobs) > 0; {
 		taken, err := r.in.enqueue(jobs...)
@@ -191,7 +194,8 @@ func (r *replaying) note(id string, o Outcome) {
 // ErrNoBody says that a delivery cannot be replayed because its body was not kept.
 var ErrNoBody = errors.New("the body of the delivery is not kept")
 
-// Replay applies a stored delivery again, by the same functions as a new one. What the mirror has already changes nothing.
+// Replay applies a stored delivery again, by the same functions as a new one. What the mirror has
+// already changes nothing.
 func (in *Ingest) Replay(ctx context.Context, messageID string) (Outcome, error) {
 	d, err := in.db.Delivery(ctx, messageID)
 	if err != nil {
@@ -227,8 +231,8 @@ func (in *Ingest) prepareStored(d store.Delivery) (*Prepared, error) {
 	return p, nil
 }
 
-// Upgrade replays once what an older version could not read: dead letters and events of types that it did not know. It returns
-// how many.
+// Upgrade replays once what an older version could not read: dead letters and events of types that
+// it did not know. It returns how many.
 func (in *Ingest) Upgrade(ctx context.Context) (replayed int, err error) {
 	for _, state := range []mirror.DeliveryState{mirror.DeliveryDead, mirror.DeliveryIgnored} {
 		n, err := in.upgrade(ctx, mirror.DeliveryFilter{State: state, RevisionBelow: converge.ApplyRevision})

@@ -169,8 +169,9 @@ func invitation(id, key string, at int64) string {
 
 const t0 = 1_780_000_000_000
 
-// A role was renamed before events of its members arrive. In any order, what has the old key is in the verify queue until it
-// is read, and grants nothing. Every path remembers the keys that the role had.
+// A role was renamed before events of its members arrive. In any order, what has the old key is in
+// the verify queue until it is read, and grants nothing. Every path remembers the keys that the
+// role had.
 func TestRoleRenamedBeforeItsMembersCome(t *testing.T) {
 	t.Parallel()
 	deeds := map[byte]func(*fixture){
@@ -215,7 +216,8 @@ func TestRoleRenamedBeforeItsMembersCome(t *testing.T) {
 	}
 }
 
-// A read that confirms the key settles it. An old key that another role has now costs one read, not one for each walk.
+// A read that confirms the key settles it. An old key that another role has now costs one read, not
+// one for each walk.
 func TestReadConfirmsARoleKey(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(m *fixture) {
@@ -269,7 +271,8 @@ func TestUnknownRoleKey(t *testing.T) {
 	})
 }
 
-// Backfills and instances without a list of roles queue nothing, in any order of their lists and events.
+// Backfills and instances without a list of roles queue nothing, in any order of their lists and
+// events.
 func TestRoleKeysDoNotFloodTheQueue(t *testing.T) {
 	t.Parallel()
 	roles := []string{role("role_1", "org:admin", t0), role("role_2", "org:member", t0)}

@@ -7,12 +7,14 @@ import (
 	"github.com/clerksync/clerksync/internal/row"
 )
 
-// SeenSet remembers during a walk which objects are stored whole. Copies of them that are embedded in other objects need not
-// be read or looked up. A row that is whole never becomes a stub again. A SeenSet is not safe for concurrent use. The nil
-// SeenSet is empty.
+// SeenSet remembers during a walk which objects are stored whole. Copies of them that are embedded
+// in other objects need not be read or looked up. A row that is whole never becomes a stub again. A
+// SeenSet is not safe for concurrent use. The nil SeenSet is empty.
 type SeenSet struct {
 	seed maphash.Seed
-	keys map[uint64]struct{} // hashes take a fifth of the memory; a collision skips a copy, which the next walk corrects
+	// keys are hashes, which take a fifth of the memory. A collision skips a copy, which the next
+	// walk corrects.
+	keys map[uint64]struct{}
 }
 
 // maxSeen bounds the memory to about 40 MB. Beyond it, rows are looked up.

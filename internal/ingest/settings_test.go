@@ -13,8 +13,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// A message that was read by settings which are no longer in force when it is stored is read again, because another process
-// may have changed them in between.
+// A message that was read by settings which are no longer in force when it is stored is read again,
+// because another process may have changed them in between.
 func TestSettingsThatChangeBetweenReadingAndStoring(t *testing.T) {
 	t.Parallel()
 	db, err := sqlite.Open(sqlite.Memory)

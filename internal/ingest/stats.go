@@ -28,7 +28,7 @@ type Stats struct {
 type Commit struct {
 	Events int
 	Took   time.Duration   // since its first try
-	Lags   []time.Duration // of new events to which Clerk gave a time: from that time to the commit, by both clocks
+	Lags   []time.Duration // of new events: from Clerk's time to the commit, by both clocks
 }
 
 // OtherType stands for all types that are not known, because there can be any number of them.
@@ -38,7 +38,10 @@ const statusCount = 7
 
 // Statuses lists the possible outcomes of a message.
 func Statuses() []mirror.Outcome {
-	return []mirror.Outcome{mirror.OutcomeProcessed, mirror.OutcomeDuplicate, mirror.OutcomeIgnored, mirror.OutcomeQuarantined, mirror.OutcomeInvalid, mirror.OutcomeFailed, mirror.OutcomeUnavailable}
+	return []mirror.Outcome{
+		mirror.OutcomeProcessed, mirror.OutcomeDuplicate, mirror.OutcomeIgnored, mirror.OutcomeQuarantined,
+		mirror.OutcomeInvalid, mirror.OutcomeFailed, mirror.OutcomeUnavailable,
+	}
 }
 
 func (s *Stats) init() {

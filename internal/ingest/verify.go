@@ -40,8 +40,8 @@ func (b *batch) saveVerifyQueue(ctx context.Context, tx *store.Tx) error {
 	return b.parkHidden(ctx, tx)
 }
 
-// settled returns the reasons that the rows as they are saved settle. It drops from Queued what was settled later in the
-// batch.
+// settled returns the reasons that the rows as they are saved settle. It drops from Queued what was
+// settled later in the batch.
 func (b *batch) settled() (settled []row.VerifyItem) {
 	if len(b.effects.Settled) == 0 {
 		return nil
@@ -73,8 +73,9 @@ func (b *batch) queueBanned(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
-// queueRoleKeys queues memberships and invitations that carry a key which their role may no longer have. An event can be
-// older than the renaming of the role, and a renaming sends no event of the members.
+// queueRoleKeys queues memberships and invitations that carry a key which their role may no longer
+// have. An event can be older than the renaming of the role, and a renaming sends no event of the
+// members.
 func (b *batch) queueRoleKeys(ctx context.Context, tx *store.Tx) error {
 	if err := tx.RememberRoleKeys(ctx, b.effects.RoleKeys); err != nil {
 		return err
@@ -143,8 +144,8 @@ func (b *batch) parkHidden(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
-// settleListed settles reasons about the keys of roles by a list that was requested after they arose. The list proves as much
-// as reads by id, which could take days for the members of a role.
+// settleListed settles reasons about the keys of roles by a list that was requested after they
+// arose. The list proves as much as reads by id, which could take days for the members of a role.
 func (b *batch) settleListed(ctx context.Context, tx *store.Tx, p *PreparedPage) error {
 	if tx.ReadOnly() || p.Kind != clerk.KindMembership && p.Kind != clerk.KindInvitation {
 		return nil

@@ -13,8 +13,9 @@ import (
 // rowsPage is how many rows are rewritten at a time.
 const rowsPage = 200
 
-// EraseUser empties the rows of a deleted user and opens the search for copies. The user's row must be saved already. now is
-// the time of the receipt. The error is [store.ErrNotFound] if there is no row of the user.
+// EraseUser empties the rows of a deleted user and opens the search for copies. The user's row must
+// be saved already. now is the time of the receipt. The error is [store.ErrNotFound] if there is no
+// row of the user.
 func EraseUser(ctx context.Context, tx *store.Tx, userID string, cause mirror.ErasureCause, now clerk.Time) error {
 	key := row.Key{Kind: clerk.KindUser, ID: userID}
 	rows, err := tx.Rows(ctx, []row.Key{key})

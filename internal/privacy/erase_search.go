@@ -16,8 +16,9 @@ const (
 	bodiesBytes   = 4 << 20
 )
 
-// FinishErasures searches for copies of erased users in other rows and in the inbox, and removes them. A search that was
-// interrupted continues where it stopped. The result is the number of searches that it finished.
+// FinishErasures searches for copies of erased users in other rows and in the inbox, and removes
+// them. A search that was interrupted continues where it stopped. The result is the number of
+// searches that it finished.
 func FinishErasures(ctx context.Context, db *store.DB) (n int, err error) {
 	for {
 		open, err := db.OpenErasures(ctx, usersTogether)
@@ -115,7 +116,8 @@ func maskCopies(ctx context.Context, db *store.DB, open []store.Erasure, f *find
 	return ctx.Err()
 }
 
-// maskOf returns the function that reduces copies of the users in a row and reports whether it changed the row.
+// maskOf returns the function that reduces copies of the users in a row and reports whether it
+// changed the row.
 func maskOf(open []store.Erasure, f *finder) func(*row.Row) bool {
 	ids := UserIDs{}
 	for i := range open {

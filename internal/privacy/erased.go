@@ -44,7 +44,8 @@ func (ids UserIDs) isCopy(object clerk.Value) bool {
 	return ids[object.Get("user_id").String()] || ids[object.Get("id").String()]
 }
 
-// UsersOf appends the ids of the users that an operation is about, as far as an erasure has to know.
+// UsersOf appends the ids of the users that an operation is about, as far as an erasure has to
+// know.
 func UsersOf(dst []string, op *converge.Operation) []string {
 	switch {
 	case op.Key.Kind == clerk.KindUser:
@@ -58,7 +59,8 @@ func UsersOf(dst []string, op *converge.Operation) []string {
 	return dst
 }
 
-// UsersIn appends the words of a body that can be user ids. It is for events whose form is not known.
+// UsersIn appends the words of a body that can be user ids. It is for events whose form is not
+// known.
 func UsersIn(dst []string, body clerk.Value) []string {
 	if text, ok := body.Text(); ok {
 		for word := range strings.FieldsFuncSeq(text, betweenWords) {
@@ -73,8 +75,9 @@ func UsersIn(dst []string, body clerk.Value) []string {
 	return dst
 }
 
-// WithoutErased removes from an operation what must not be stored again. ids are the users that were erased, and rowErased
-// reports whether the operation's row is erased. ok is false if nothing is left to apply.
+// WithoutErased removes from an operation what must not be stored again. ids are the users that
+// were erased, and rowErased reports whether the operation's row is erased. ok is false if nothing
+// is left to apply.
 func WithoutErased(op *converge.Operation, rowErased bool, ids UserIDs) (_ *converge.Operation, ok bool) {
 	if op.Key.Kind == clerk.KindUser {
 		return op, !rowErased
@@ -119,7 +122,8 @@ func setBody(r *row.Row, body clerk.Value) {
 	r.Digest = converge.Digest(r.Kind, body)
 }
 
-// searchTexts returns the texts of a user by which copies are recognized that do not name the user's id.
+// searchTexts returns the texts of a user by which copies are recognized that do not name the
+// user's id.
 func searchTexts(user clerk.Value) (all []string) {
 	add := func(v clerk.Value) {
 		if s := v.String(); len(s) >= shortestAddress && !strings.Contains(s, "\n") && !slices.Contains(all, s) {

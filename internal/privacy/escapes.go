@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// decodings is how often a text is unescaped: for an address in a link that is a parameter of another link, or in JSON that
-// is a text of other JSON.
+// decodings is how often a text is unescaped: for an address in a link that is a parameter of
+// another link, or in JSON that is a text of other JSON.
 const decodings = 3
 
 // decoded returns a text, and the text unescaped once, twice and so on.
@@ -24,8 +24,8 @@ func decoded(text string) []string {
 	return all
 }
 
-// unescaped replaces what is escaped as in links, JSON or HTML. It leaves everything else alone, because a text need not be
-// any of these.
+// unescaped replaces what is escaped as in links, JSON or HTML. It leaves everything else alone,
+// because a text need not be any of these.
 func unescaped(text string) string {
 	return html.UnescapeString(withoutBackslashes(withoutPercents(text)))
 }
@@ -48,7 +48,8 @@ func withoutPercents(text string) string {
 	return string(b)
 }
 
-// withoutBackslashes replaces JSON's escapes. Escaped line ends and tabs become spaces, because each of them ends a word.
+// withoutBackslashes replaces JSON's escapes. Escaped line ends and tabs become spaces, because
+// each of them ends a word.
 func withoutBackslashes(text string) string {
 	if !strings.Contains(text, `\`) {
 		return text

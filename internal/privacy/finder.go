@@ -8,12 +8,13 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// userNameMark begins the user names among what an erasure searches for. A user name can be any word, so it is searched for
-// only where nothing else shows whom a delivery is about.
+// userNameMark begins the user names among what an erasure searches for. A user name can be any
+// word, so it is searched for only where nothing else shows whom a delivery is about.
 const userNameMark = "username:"
 
-// finder finds the erased users that a text names, in any form: addresses in any letter case, phone numbers with any
-// separators, all of it escaped as in links, JSON or HTML. It looks at each word once, however many users it searches for.
+// finder finds the erased users that a text names, in any form: addresses in any letter case, phone
+// numbers with any separators, all of it escaped as in links, JSON or HTML. It looks at each word
+// once, however many users it searches for.
 type finder struct {
 	ids    map[string][]int // words as they are; the values are indexes of erasures
 	words  map[string][]int // words in lower case
@@ -61,7 +62,8 @@ func betweenWords(c rune) bool {
 	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_@.+-%", c))
 }
 
-// trimmed returns a word without the characters that end a sentence or emphasize a word in Markdown.
+// trimmed returns a word without the characters that end a sentence or emphasize a word in
+// Markdown.
 func trimmed(word string) string { return strings.Trim(word, "._-") }
 
 // found is a set of users, by index of the erasure.
@@ -96,8 +98,8 @@ func (f *finder) find(text string) found {
 	return all
 }
 
-// findIn returns the users that a delivery names. User names count only if the form of the delivery is not known, or if it
-// could not be applied.
+// findIn returns the users that a delivery names. User names count only if the form of the delivery
+// is not known, or if it could not be applied.
 func (f *finder) findIn(d *store.Delivery) found {
 	all := f.find(d.Body)
 	if len(f.names) == 0 || d.State != mirror.DeliveryIgnored && d.State != mirror.DeliveryDead {

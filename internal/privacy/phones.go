@@ -17,8 +17,8 @@ const (
 	northAmericaLen = 11
 )
 
-// dialed returns the digits by which a phone number is dialed: with its country, and within it. It returns none for a text
-// that is no phone number.
+// dialed returns the digits by which a phone number is dialed: with its country, and within it. It
+// returns none for a text that is no phone number.
 func dialed(number string) []string {
 	digits, ok := onlyDigits(number)
 	if !ok || len(digits) < fewestDigits {
@@ -37,7 +37,8 @@ func dialed(number string) []string {
 	return all
 }
 
-// onlyDigits returns the digits of a text that has only digits, separators and perhaps a plus in front.
+// onlyDigits returns the digits of a text that has only digits, separators and perhaps a plus in
+// front.
 func onlyDigits(text string) (digits string, ok bool) {
 	b := make([]byte, 0, len(text))
 	for i, c := range text {
@@ -56,7 +57,8 @@ func separates(c rune) bool {
 	return c == '(' || c == ')' || c == '.' || c == '/' || unicode.IsSpace(c) || unicode.Is(unicode.Pd, c)
 }
 
-// findPhones finds numbers, however their digits are grouped. A number begins and ends with a group.
+// findPhones finds numbers, however their digits are grouped. A number begins and ends with a
+// group.
 func (f *finder) findPhones(text string, all found) {
 	if len(f.phones) == 0 {
 		return
@@ -87,7 +89,8 @@ func (f *finder) findPhones(text string, all found) {
 	flush()
 }
 
-// joinGroups looks up the digits of neighboring groups. It skips a single zero inside, as in "+49 (0)151".
+// joinGroups looks up the digits of neighboring groups. It skips a single zero inside, as in "+49
+// (0)151".
 func (f *finder) joinGroups(groups []string, all found) {
 	for i := range groups {
 		digits := ""

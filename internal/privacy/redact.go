@@ -11,8 +11,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// secretFields are redacted before anything is stored, at any depth, so that a malformed body loses them too. In the
-// application's own metadata these names mean nothing.
+// secretFields are redacted before anything is stored, at any depth, so that a malformed body loses
+// them too. In the application's own metadata these names mean nothing.
 var secretFields = map[string]bool{
 	"backup_codes": true, "nonce": true, "otp_code": true, "ticket": true, "token": true, "url": true,
 	"client_ip": true, "ip_address": true, // a mirror does not need to know where users are
@@ -42,15 +42,17 @@ type redactedPath struct {
 	fields []string   // from a member of one of Clerk's objects down; "*" is any
 }
 
-// indispensable are the members by which events become rows. Without them the mirror would be wrong.
+// indispensable are the members by which events become rows. Without them the mirror would be
+// wrong.
 var indispensable = []string{
 	"id", "object", "type", "data", "deleted", "timestamp", "instance_id", "created_at", "updated_at", "status", "banned", "locked", "deprovisioned", "role",
 	"user_id", "organization_id", "public_user_data", "user", "organization", "payer", "permissions", "key", "expire_at", "*",
 }
 
-// ParseRedaction parses field paths such as private_metadata, public_metadata.ssn or user.unsafe_metadata.x. A path applies
-// to objects at any depth. If it begins with a kind, it applies to objects of that kind. The error names paths that would
-// remove something by which events become rows.
+// ParseRedaction parses field paths such as private_metadata, public_metadata.ssn or
+// user.unsafe_metadata.x. A path applies to objects at any depth. If it begins with a kind, it
+// applies to objects of that kind. The error names paths that would remove something by which
+// events become rows.
 func ParseRedaction(paths []string) (Redaction, error) {
 	var all Redaction
 	var faults []error

@@ -46,7 +46,8 @@ func TestRedactionByPath(t *testing.T) {
 	}
 }
 
-// TestIndispensableFieldsAreNotRedacted: a mirror without them would be wrong, and no one would notice.
+// TestIndispensableFieldsAreNotRedacted: a mirror without them would be wrong, and no one would
+// notice.
 func TestIndispensableFieldsAreNotRedacted(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"id", "user.id", "data", "updated_at", "session.status", "user.*", "*", "organization", "a..b", ""} {

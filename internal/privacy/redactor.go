@@ -15,7 +15,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Redactor redacts by the paths that a database says, or by configured ones as long as the database has none.
+// Redactor redacts by the paths that a database says, or by configured ones as long as the database
+// has none.
 type Redactor struct {
 	db         *store.DB
 	log        *slog.Logger
@@ -34,8 +35,8 @@ func NewRedactor(db *store.DB, log *slog.Logger, configured Redaction) *Redactor
 	return &Redactor{db: db, log: log, configured: configured}
 }
 
-// Redact removes what must not be stored. It is idempotent, so the stored body gives the same operations as the delivered
-// one, and an event and a read of the same object agree.
+// Redact removes what must not be stored. It is idempotent, so the stored body gives the same
+// operations as the delivered one, and an event and a read of the same object agree.
 func (r *Redactor) Redact(v clerk.Value) (redacted clerk.Value, changed bool) {
 	v, changed = redactSecrets(v)
 	redaction := r.inForce(r.db.Settings())
@@ -55,7 +56,8 @@ func (r *Redactor) inForce(s *store.Settings) Redaction {
 		return p.redaction
 	}
 	redaction, err := ParseRedaction(s.Redact)
-	if err != nil { // stored by a version that accepted other paths; the ones that this version accepts are redacted
+	if err != nil {
+		// stored by a version that accepted other paths; what this version accepts is redacted
 		r.log.Warn("stored paths of redaction are not understood; run clerksync migrate to store the configured ones", "error", err)
 	}
 	r.parsed.Store(&parsed{s, redaction})
@@ -64,13 +66,14 @@ func (r *Redactor) inForce(s *store.Settings) Redaction {
 
 // Names of values in clerk_meta.
 const (
-	metaRedaction      = "redaction"        // the revision of the rules by which everything that is stored was redacted
-	metaRedactedBefore = "redaction_before" // the paths before a change that has not ended yet, as JSON; empty: no such change
+	metaRedaction      = "redaction"        // the revision of the rules that were applied to all that is stored
+	metaRedactedBefore = "redaction_before" // the paths before an unfinished change, as JSON; or empty
 )
 
-// ChangeRedaction puts field paths into force that are never stored, and redacts by them what is stored: bodies of rows and
-// of deliveries. It returns how many bodies it rewrote. If it is interrupted, the next call continues it. What earlier rules
-// removed comes back only with the next read from Clerk.
+// ChangeRedaction puts field paths into force that are never stored, and redacts by them what is
+// stored: bodies of rows and of deliveries. It returns how many bodies it rewrote. If it is
+// interrupted, the next call continues it. What earlier rules removed comes back only with the next
+// read from Clerk.
 func (r *Redactor) ChangeRedaction(ctx context.Context, paths []string) (changed int64, err error) {
 	paths = slices.Compact(slices.Sorted(slices.Values(paths)))
 	if paths == nil {

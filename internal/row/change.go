@@ -22,7 +22,7 @@ type Change struct {
 type ChangeRef struct {
 	Seq            int64
 	Key            Key
-	UserID         string // parents, as far as the row knows them; a user and an organization are their own
+	UserID         string // parents, if known; a user and an organization are their own
 	OrganizationID string
 	Tag            string
 }
@@ -50,7 +50,8 @@ type VerifyItem struct {
 	Reason string
 }
 
-// ParentKinds lists the kinds whose deleted objects hide objects of a kind. A membership has two parents.
+// ParentKinds lists the kinds whose deleted objects hide objects of a kind. A membership has two
+// parents.
 func ParentKinds(kind clerk.Kind) []clerk.Kind {
 	switch kind {
 	case clerk.KindMembership:

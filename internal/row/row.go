@@ -34,7 +34,8 @@ type Version struct {
 	Digest     string // of the projection
 }
 
-// Text returns "terminal.rank.updated.observed", for people and for consumers that compare versions for equality.
+// Text returns "terminal.rank.updated.observed", for people and for consumers that compare versions
+// for equality.
 func (v Version) Text() string {
 	b := strconv.AppendInt(nil, number(v.Terminal), 10)
 	b = strconv.AppendInt(append(b, '.'), int64(v.Rank), 10)
@@ -50,13 +51,17 @@ type Row struct {
 
 	Tombstoned bool       // Clerk said that the object is deleted; this is permanent
 	DeletedAt  clerk.Time // when Clerk deleted it, as far as that is known
-	Erased     bool       // the user it is about was erased: the row holds ids, version and status, and never more
-	SeenAt     clerk.Time // the latest full object
-	// ReadAfter is the head's write counter from before the latest read was sent that found the object at Clerk. Unlike
-	// SeenAt it is no time, so a late event cannot raise it.
+	// Erased reports that the user it is about was erased. The row holds ids, version and status,
+	// and never more.
+	Erased bool
+	SeenAt clerk.Time // the latest full object
+	// ReadAfter is the head's write counter from before the latest read was sent that found the
+	// object at Clerk. Unlike SeenAt it is no time, so a late event cannot raise it.
 	ReadAfter int64
-	GoneAt    clerk.Time // the latest read that did not find the object; it hides the row while it is not older than SeenAt
-	HintAt    clerk.Time // the greatest updated_at that an embedded copy claimed
+	// GoneAt is the latest read that did not find the object. It hides the row while it is not older
+	// than SeenAt.
+	GoneAt clerk.Time
+	HintAt clerk.Time // the greatest updated_at that an embedded copy claimed
 
 	UserID         string // parents, kept when the body is gone
 	OrganizationID string
@@ -66,19 +71,20 @@ type Row struct {
 	BannedAt   clerk.Time
 	Provision  Provision
 
-	// VerifiedAt is when an authoritative read agreed, to be noted when the row is saved. 0 leaves the stored value. It is
-	// neither loaded nor compared by merges.
+	// VerifiedAt is when an authoritative read agreed, to be noted when the row is saved. 0 leaves
+	// the stored value. It is neither loaded nor compared by merges.
 	VerifiedAt clerk.Time
 	Written    int64 // the head's write counter at the last write
-	// Altered reports that something other than clerksync had written the row when it was loaded. Saving the row does not
-	// hide that: the row keeps a wrong checksum until a read of the object from Clerk clears this.
+	// Altered reports that something other than clerksync had written the row when it was loaded.
+	// Saving the row does not hide that: the row keeps a wrong checksum until a read of the object
+	// from Clerk clears this.
 	Altered bool
 	Raw     string // the canonical body; "" when only the id is known
 	body    clerk.Value
 }
 
-// Provision is what the last version of a user that carries the flag says of the user's directory (SCIM). Not every
-// source carries the flag, so it has an order of its own.
+// Provision is what the last version of a user that carries the flag says of the user's directory
+// (SCIM). Not every source carries the flag, so it has an order of its own.
 type Provision struct {
 	UpdatedAt     clerk.Time
 	ObservedAt    clerk.Time
