@@ -21,8 +21,8 @@ import (
 	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/driver/sqlite"
-	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -257,76 +257,59 @@ func TestRefusedSignaturesAreWarnedOf(t *testing.T) {
 // What a server refuses, a command tells too, which is another process; what has ended there, has ended here.
 func TestIncidentsReachOtherProcesses(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func(t *testing.T) func() (*store.DB, error){
-		"sqlite": func(t *testing.T) func() (*store.DB, error) {
-			path := filepath.Join(t.TempDir(), "clerk.db")
-			return func() (*store.DB, error) { return sqlite.Open(path) }
-		},
-		"postgres": func(t *testing.T) func() (*store.DB, error) {
-			dsn := testenv.Postgres(t)
-			return func() (*store.DB, error) { return postgres.Open(dsn) }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			again := open(t)
-			var moved atomic.Int64
-			start := func(secret string) *clerksync.Mirror {
-				db, err := again()
-				if err != nil {
-					t.Fatal(err)
-				}
-				m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{
-					WebhookSecrets: []string{secret}, Test: clerksync.TestConfig{Now: func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }},
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return m
-			}
-			told := func(m *clerksync.Mirror, count string) {
-				t.Helper()
-				moved.Add(int64(time.Second))
-				h := askHealth(t, m)
-				if _, found := h.warning("webhook_signatures_refused"); found != (count != "") || !strings.Contains(h.text, count) {
-					t.Errorf("want %q in %s", count, h.text)
-				}
-			}
-			const wrong, right = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "whsec_plJ3nmyCDGBKInavdOK15jsl"
-			server, command := start(wrong), start("")
-			defer command.Close()
-			for range 3 {
-				deliver(t, server, nil)
-			}
-			told(server, "3 deliveries")
-			if err := server.Close(); err != nil { // what waits is written
-				t.Error(err)
-			}
-			told(command, "3 deliveries")
-
-			server = start(right)
-			defer server.Close()
-			told(server, "3 deliveries")
-			signer, err := webhook.NewSigner(right)
+	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
+		var moved atomic.Int64
+		start := func(secret string) *clerksync.Mirror {
+			m, err := clerksync.New(t.Context(), driver.NewHandle(d.Connect(t)), clerksync.Config{
+				WebhookSecrets: []string{secret}, Test: clerksync.TestConfig{Now: func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			now := time.Now().Add(time.Duration(moved.Load()))
-			status := deliver(t, server, func(h http.Header) {
-				maps.Copy(h, signer.Sign("msg_2", now, []byte(`{"type":"user.created"}`)))
-			})
-			if status != http.StatusBadRequest { // it lacks data, and is stored all the same
-				t.Fatalf("answered %d", status)
+			return m
+		}
+		told := func(m *clerksync.Mirror, count string) {
+			t.Helper()
+			moved.Add(int64(time.Second))
+			h := askHealth(t, m)
+			if _, found := h.warning("webhook_signatures_refused"); found != (count != "") || !strings.Contains(h.text, count) {
+				t.Errorf("want %q in %s", count, h.text)
 			}
-			told(server, "")
-			told(command, "")
-
+		}
+		const wrong, right = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "whsec_plJ3nmyCDGBKInavdOK15jsl"
+		server, command := start(wrong), start("")
+		defer command.Close()
+		for range 3 {
 			deliver(t, server, nil)
-			told(server, "1 delivery")
-			moved.Add(int64(25 * time.Hour))
-			told(server, "")
+		}
+		told(server, "3 deliveries")
+		if err := server.Close(); err != nil { // what waits is written
+			t.Error(err)
+		}
+		told(command, "3 deliveries")
+
+		server = start(right)
+		defer server.Close()
+		told(server, "3 deliveries")
+		signer, err := webhook.NewSigner(right)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now().Add(time.Duration(moved.Load()))
+		status := deliver(t, server, func(h http.Header) {
+			maps.Copy(h, signer.Sign("msg_2", now, []byte(`{"type":"user.created"}`)))
 		})
-	}
+		if status != http.StatusBadRequest { // it lacks data, and is stored all the same
+			t.Fatalf("answered %d", status)
+		}
+		told(server, "")
+		told(command, "")
+
+		deliver(t, server, nil)
+		told(server, "1 delivery")
+		moved.Add(int64(25 * time.Hour))
+		told(server, "")
+	})
 }
 
 // A flood of refused deliveries is one small write every few seconds.

@@ -20,10 +20,9 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/driver"
-	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/driver/sqlite"
-	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
@@ -39,55 +38,40 @@ type bench struct {
 	serial   int
 }
 
-// onBothEngines runs a test on SQLite and on Postgres.
+// onBothEngines runs a test with a bench on each engine.
 func onBothEngines(t *testing.T, configure func(*clerksync.Config), test func(b *bench)) {
 	t.Helper()
-	for _, engine := range []struct {
-		name, driver string
-		dsn          func(t *testing.T) string
-		open         func(dsn string) (*store.DB, error)
-	}{
-		{"sqlite", "sqlite", func(t *testing.T) string { return filepath.Join(t.TempDir(), "clerk.db") }, func(dsn string) (*store.DB, error) { return sqlite.Open(dsn) }},
-		{"postgres", "pgx", func(t *testing.T) string { return testenv.Postgres(t) }, postgres.Open},
-	} {
-		t.Run(engine.name, func(t *testing.T) {
-			t.Parallel()
-			dsn := engine.dsn(t)
-			db, err := engine.open(dsn)
-			if err != nil {
-				t.Fatal(err)
-			}
-			instance, err := newTestInstance()
-			if err != nil {
-				t.Fatal(err)
-			}
-			key, err := instance.PublicPEM()
-			if err != nil {
-				t.Fatal(err)
-			}
-			b := &bench{T: t, driver: engine.driver, dsn: dsn, instance: instance, logs: &testenv.Logs{}}
-			config := clerksync.Config{WebhookSecrets: []string{instance.WebhookSecret}, JWTKey: key, Issuer: instance.Issuer, Logger: b.logs.Logger()}
-			if configure != nil {
-				configure(&config)
-			}
-			if b.m, err = clerksync.New(t.Context(), driver.NewHandle(db), config); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = b.m.Close() })
-			mux := http.NewServeMux()
-			mux.Handle("/api/webhooks/clerk", b.m.WebhookHandler())
-			mux.Handle("GET /api/auth/me", b.m.MeHandler())
-			mux.Handle("GET /health", b.m.HealthHandler())
-			mux.Handle("GET /deals", b.m.Require(auth.MinRole("growth"))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				user, _ := clerksync.UserFromContext(r.Context())
-				fmt.Fprint(w, user.FirstName)
-			})))
-			server := httptest.NewServer(web.Standard(web.Config{Logger: b.logs.Logger()}, web.NotFoundAndMethod(mux)))
-			t.Cleanup(server.Close)
-			b.url = server.URL
-			test(b)
-		})
-	}
+	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
+		instance, err := newTestInstance()
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := instance.PublicPEM()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{T: t, driver: d.Driver, dsn: d.DSN, instance: instance, logs: &testenv.Logs{}}
+		config := clerksync.Config{WebhookSecrets: []string{instance.WebhookSecret}, JWTKey: key, Issuer: instance.Issuer, Logger: b.logs.Logger()}
+		if configure != nil {
+			configure(&config)
+		}
+		if b.m, err = clerksync.New(t.Context(), driver.NewHandle(d.Connect(t)), config); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = b.m.Close() })
+		mux := http.NewServeMux()
+		mux.Handle("/api/webhooks/clerk", b.m.WebhookHandler())
+		mux.Handle("GET /api/auth/me", b.m.MeHandler())
+		mux.Handle("GET /health", b.m.HealthHandler())
+		mux.Handle("GET /deals", b.m.Require(auth.MinRole("growth"))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			user, _ := clerksync.UserFromContext(r.Context())
+			fmt.Fprint(w, user.FirstName)
+		})))
+		server := httptest.NewServer(web.Standard(web.Config{Logger: b.logs.Logger()}, web.NotFoundAndMethod(mux)))
+		t.Cleanup(server.Close)
+		b.url = server.URL
+		test(b)
+	})
 }
 
 // send signs a body with the official library and answers status and body.

@@ -3,7 +3,6 @@ package clerksync_test
 import (
 	"errors"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,47 +13,30 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/driver"
-	"github.com/clerksync/clerksync/internal/driver/postgres"
-	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 // shared is one database that several mirrors use.
 type shared struct {
 	*testing.T
-	clerk *clerktest.Clerk
-	open  func() (*store.DB, error)
-	moved atomic.Int64 // of the mirrors' clocks
+	clerk    *clerktest.Clerk
+	database *testkit.Database
+	moved    atomic.Int64 // of the mirrors' clocks
 }
 
 func onSharedDatabase(t *testing.T, test func(s *shared)) {
 	t.Helper()
-	for name, database := range map[string]func(*testing.T) func() (*store.DB, error){
-		"sqlite": func(t *testing.T) func() (*store.DB, error) {
-			path := filepath.Join(t.TempDir(), "clerk.db")
-			return func() (*store.DB, error) { return sqlite.Open(path) }
-		},
-		"postgres": func(t *testing.T) func() (*store.DB, error) {
-			dsn := testenv.Postgres(t)
-			return func() (*store.DB, error) { return postgres.Open(dsn) }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(&shared{T: t, clerk: clerktest.New(t, clerktest.WithSeed(1)), open: database(t)})
-		})
-	}
+	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
+		test(&shared{T: t, clerk: clerktest.New(t, clerktest.WithSeed(1)), database: d})
+	})
 }
 
 func (s *shared) backend() *store.DB {
 	s.Helper()
-	db, err := s.open()
-	if err != nil {
-		s.Fatal(err)
-	}
-	return db
+	return s.database.Connect(s.T)
 }
 
 // try opens a mirror of the instance.

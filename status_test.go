@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,10 +15,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/driver"
-	"github.com/clerksync/clerksync/internal/driver/postgres"
-	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -70,48 +67,38 @@ func (w *watched) must(err error) {
 
 func onEngines(t *testing.T, test func(*watched)) {
 	t.Helper()
-	for name, open := range map[string]func(*testing.T) (*store.DB, error){
-		"sqlite": func(t *testing.T) (*store.DB, error) {
-			return sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
-		},
-		"postgres": func(t *testing.T) (*store.DB, error) { return postgres.Open(testenv.Postgres(t)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := &watched{T: t, clerk: clerktest.New(t)}
-			front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-				if w.undated.Load() {
-					rw = undated{rw}
-				}
-				if x := w.refusal.Load(); x != nil && x.path != "" && strings.Contains(r.URL.Path, x.path) {
-					rw.Header().Set("Content-Type", "application/json")
-					rw.WriteHeader(x.status)
-					_, _ = rw.Write([]byte(x.body))
-					return
-				}
-				w.clerk.ServeHTTP(rw, r)
-			}))
-			t.Cleanup(front.Close)
-			var err error
-			if w.db, err = open(t); err != nil {
-				t.Fatal(err)
+	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
+		w := &watched{T: t, clerk: clerktest.New(t)}
+		front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if w.undated.Load() {
+				rw = undated{rw}
 			}
-			config := w.clerk.Config()
-			config.APIURL, config.APIBudget = front.URL, 1
-			config.Test.Now = func() time.Time { return time.Now().Add(time.Duration(w.moved.Load())) }
-			if w.m, err = clerksync.New(t.Context(), driver.NewHandle(w.db), config); err != nil {
-				t.Fatal(err)
+			if x := w.refusal.Load(); x != nil && x.path != "" && strings.Contains(r.URL.Path, x.path) {
+				rw.Header().Set("Content-Type", "application/json")
+				rw.WriteHeader(x.status)
+				_, _ = rw.Write([]byte(x.body))
+				return
 			}
-			t.Cleanup(func() { _ = w.m.Close() })
-			hooks := w.m.WebhookHandler()
-			w.clerk.SendTo(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-				if !w.deaf.Load() {
-					hooks.ServeHTTP(rw, r)
-				}
-			}))
-			test(w)
-		})
-	}
+			w.clerk.ServeHTTP(rw, r)
+		}))
+		t.Cleanup(front.Close)
+		var err error
+		w.db = d.Connect(t)
+		config := w.clerk.Config()
+		config.APIURL, config.APIBudget = front.URL, 1
+		config.Test.Now = func() time.Time { return time.Now().Add(time.Duration(w.moved.Load())) }
+		if w.m, err = clerksync.New(t.Context(), driver.NewHandle(w.db), config); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = w.m.Close() })
+		hooks := w.m.WebhookHandler()
+		w.clerk.SendTo(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if !w.deaf.Load() {
+				hooks.ServeHTTP(rw, r)
+			}
+		}))
+		test(w)
+	})
 }
 
 func (w *watched) status() mirror.SyncStatus {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
 // A process that was killed in a backfill left its lease behind, which lasts for another half a minute. The next one on the
@@ -13,7 +14,7 @@ func TestLeaseOfAKilledProcessIsTakenOver(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
 	serve := []string{"serve", "--listen", "127.0.0.1:0", "--operator-listen", "off"}
-	for _, engine := range []string{"sqlite", "postgres"} {
+	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			c := newInstance(t, binary, engine, emulator.Options{Users: 2500, Organizations: 5, Memberships: 100})

@@ -26,6 +26,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/internal/viewreader"
 )
 
@@ -225,7 +226,7 @@ func kills(otherwise int) int {
 func TestBackfillWalkAndRepairSurviveKill(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
-	for _, engine := range []string{"sqlite", "postgres"} {
+	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			c := newInstance(t, binary, engine, emulator.Options{Users: 3000, Organizations: 40, Memberships: 3000})

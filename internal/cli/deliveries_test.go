@@ -4,26 +4,23 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 // An operator finds the delivery that can never be applied, looks at it, dismisses it, and status no longer complains.
 func TestDeliveriesCommand(t *testing.T) {
 	t.Parallel()
-	for engine, database := range map[string]string{
-		"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "postgres": testenv.Postgres(t),
-	} {
+	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			environ := []string{"DATABASE_URL=" + database, "CLERKSYNC_LOG_LEVEL=error"}
+			environ := []string{"DATABASE_URL=" + testkit.NewDatabase(t, engine).URL(), "CLERKSYNC_LOG_LEVEL=error"}
 			seedDeliveries(t, environ)
 			run := func(want int, args string) string {
 				t.Helper()

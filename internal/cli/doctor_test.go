@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/clerksync/clerksync/internal/emulator"
-	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -63,13 +63,11 @@ func TestDoctor(t *testing.T) {
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
 	keys := e.Keys(server.URL)
-	for engine, database := range map[string]string{
-		"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "postgres": testenv.Postgres(t),
-	} {
+	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			environ := []string{
-				"DATABASE_URL=" + database, "CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + keys.APIURL, "CLERK_ISSUER=" + keys.Issuer,
+				"DATABASE_URL=" + testkit.NewDatabase(t, engine).URL(), "CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + keys.APIURL, "CLERK_ISSUER=" + keys.Issuer,
 				"CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret, "CLERK_AUTHORIZED_PARTIES=https://a.example", "CLERKSYNC_LOG_LEVEL=error",
 				"CLERKSYNC_API_BUDGET=100%",
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -181,7 +182,7 @@ func rows(t *testing.T, dsn string) (text string) {
 // Commands that only read change not a byte: whatever they are configured with, and as a role that may change nothing.
 func TestReadingCommandsChangeNothing(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
+	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			b := newReadBench(t, engine)
@@ -298,7 +299,7 @@ func TestCommandsOnStoredRowsMakeNoDatabase(t *testing.T) {
 // A database that is not ready to be read is told apart, with what to do.
 func TestReadingWhatIsNotReady(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
+	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()

@@ -71,19 +71,33 @@ func (d *Database) URL() string {
 	return d.DSN
 }
 
+// Connect opens a handle on the database as it is. The handle is closed when the test ends.
+func (d *Database) Connect(t testing.TB) *store.DB {
+	t.Helper()
+	return d.connect(t)
+}
+
 // Open opens a handle and migrates the database. The handle is closed when the test ends.
 func (d *Database) Open(t testing.TB) *store.DB {
 	t.Helper()
-	return d.open(t)
+	return migrate(t, d.connect(t))
 }
 
 // OpenFast is [Database.Open] for tests with many commits: SQLite does not wait for the disk.
 func (d *Database) OpenFast(t testing.TB) *store.DB {
 	t.Helper()
-	return d.open(t, sqlite.DangerouslySynchronousNormal())
+	return migrate(t, d.connect(t, sqlite.DangerouslySynchronousNormal()))
 }
 
-func (d *Database) open(t testing.TB, options ...sqlite.Option) *store.DB {
+func migrate(t testing.TB, db *store.DB) *store.DB {
+	t.Helper()
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func (d *Database) connect(t testing.TB, options ...sqlite.Option) *store.DB {
 	t.Helper()
 	db := d.opened
 	var err error
@@ -98,9 +112,6 @@ func (d *Database) open(t testing.TB, options ...sqlite.Option) *store.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return db
 }
 
