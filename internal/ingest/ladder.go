@@ -45,18 +45,16 @@ func changeLadder(ctx context.Context, tx *store.Tx, roles []string) (changed in
 	if err := tx.ChangeSettings(ctx, func(s *store.Settings) { s.Ladder = slices.Clone(roles) }); err != nil {
 		return 0, err
 	}
-	for after, more := "", true; more; {
-		keys, err := tx.UsersOfAnotherRole(ctx, before, roles, after, ladderPage)
-		if err != nil {
-			return changed, err
-		}
-		if more = len(keys) == ladderPage; len(keys) > 0 {
-			after = keys[len(keys)-1].ID
-		}
+	next := func(after string) ([]row.Key, error) {
+		return tx.UsersOfAnotherRole(ctx, before, roles, after, ladderPage)
+	}
+	err = store.EachPage(next, func(keys []row.Key) error {
 		n, err := rederive(ctx, tx, keys, before, roles)
-		if changed += n; err != nil {
-			return changed, err
-		}
+		changed += n
+		return err
+	})
+	if err != nil {
+		return changed, err
 	}
 	if known == nil {
 		return changed, nil // the first ladder of a database is no change

@@ -84,17 +84,12 @@ func wipeAll(ctx context.Context, tx *store.Tx, page func(after string) ([]row.K
 
 // rewrite changes rows page by page, until a page is empty, and returns how many it changed.
 func rewrite(ctx context.Context, tx *store.Tx, page func(after string) ([]row.Key, error), change func(*row.Row) bool) (n int64, err error) {
-	for after := ""; ; {
-		keys, err := page(after)
-		if err != nil || len(keys) == 0 {
-			return n, err
-		}
-		after = keys[len(keys)-1].ID
+	err = store.EachPage(page, func(keys []row.Key) error {
 		changed, err := rewriteRows(ctx, tx, keys, change)
-		if n += changed; err != nil {
-			return n, err
-		}
-	}
+		n += changed
+		return err
+	})
+	return n, err
 }
 
 // rewriteRows changes and saves the rows of some keys, and returns how many it changed.

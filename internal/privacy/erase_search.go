@@ -93,27 +93,18 @@ var kindsWithCopies = []clerk.Kind{clerk.KindInvitation, clerk.KindSubscription,
 func maskCopies(ctx context.Context, db *store.DB, open []store.Erasure, f *finder) error {
 	mask := maskOf(open, f)
 	for _, kind := range kindsWithCopies {
-		for after, more := "", true; more && ctx.Err() == nil; {
-			err := db.Update(ctx, func(tx *store.Tx) error {
-				keys, err := tx.KeysAfter(ctx, kind, after, rowsPage)
-				if err != nil {
-					return err
-				}
-				n, err := rewriteRows(ctx, tx, keys, mask)
-				if err == nil && n > 0 {
-					err = tx.CountMasked(ctx, open[0].ClerkUserID, n)
-				}
-				if more = len(keys) == rowsPage; more && err == nil {
-					after = keys[len(keys)-1].ID
-				}
-				return err
-			})
-			if err != nil {
-				return err
+		err := db.UpdateInPages(ctx, kind, rowsPage, func(tx *store.Tx, keys []row.Key) error {
+			n, err := rewriteRows(ctx, tx, keys, mask)
+			if err == nil && n > 0 {
+				err = tx.CountMasked(ctx, open[0].ClerkUserID, n)
 			}
+			return err
+		})
+		if err != nil {
+			return err
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
 // maskOf returns the function that reduces copies of the users in a row and reports whether it

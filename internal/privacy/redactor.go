@@ -177,27 +177,12 @@ func (r *Redactor) redactAll(ctx context.Context) (changed int64, err error) {
 }
 
 func (r *Redactor) redactRows(ctx context.Context, kind clerk.Kind) (changed int64, err error) {
-	for after, more := "", true; more; {
-		err := r.db.Update(ctx, func(tx *store.Tx) error {
-			keys, err := tx.KeysAfter(ctx, kind, after, rowsPage)
-			if more = len(keys) > 0; err != nil || !more {
-				return err
-			}
-			next := keys[len(keys)-1].ID
-			n, err := r.redactPage(ctx, tx, keys)
-			if err == nil {
-				changed, after = changed+n, next
-			}
-			return err
-		})
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return changed, err
-		}
-	}
-	return changed, nil
+	err = r.db.UpdateInPages(ctx, kind, rowsPage, func(tx *store.Tx, keys []row.Key) error {
+		n, err := r.redactPage(ctx, tx, keys)
+		changed += n
+		return err
+	})
+	return changed, err
 }
 
 // redactPage redacts the rows of some keys, and tells the change feed.

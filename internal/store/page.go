@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -98,4 +99,41 @@ func pageSize(limit int) int {
 		return 500
 	}
 	return limit
+}
+
+// EachPage calls do with one page of keys after another, until a page is empty. next returns the
+// page after an id, "" at the beginning.
+func EachPage(next func(after string) ([]Key, error), do func([]Key) error) error {
+	for after := ""; ; {
+		keys, err := next(after)
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		if err := do(keys); err != nil {
+			return err
+		}
+		after = keys[len(keys)-1].ID
+	}
+}
+
+// UpdateInPages calls do with one page after another of the keys of all rows of a kind. Each page has
+// a transaction of its own, so that events wait for it no longer than for a commit.
+func (db *DB) UpdateInPages(ctx context.Context, kind clerk.Kind, size int, do func(*Tx, []Key) error) error {
+	for after, more := "", true; more; {
+		err := db.Update(ctx, func(tx *Tx) error {
+			keys, err := tx.KeysAfter(ctx, kind, after, size)
+			if more = len(keys) == size; err != nil || len(keys) == 0 {
+				return err
+			}
+			after = keys[len(keys)-1].ID
+			return do(tx, keys)
+		})
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

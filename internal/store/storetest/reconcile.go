@@ -196,7 +196,7 @@ func activeUsers(t *testing.T, db *store.DB) {
 	}
 }
 
-func sights(t *testing.T, db *store.DB) {
+func rowMetas(t *testing.T, db *store.DB) {
 	gone := newRow(t, clerk.KindUser, `{"id":"user_2"}`)
 	gone.Tombstoned = true
 	member := newRow(t, clerk.KindMembership, `{"id":"orgmem_1"}`)
@@ -230,7 +230,7 @@ func sights(t *testing.T, db *store.DB) {
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		found, err := tx.RowMetas(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
 		if s := found["user_1"]; len(found) != 2 || s.Hidden || !found["user_2"].Hidden || s.Written != written {
-			t.Errorf("sights %+v", found)
+			t.Errorf("rows %+v", found)
 		}
 		sealed, err2 := tx.RowDigests(t.Context(), clerk.KindUser, []string{"user_1", "user_2", "user_3"})
 		if s := sealed["user_1"]; len(sealed) != 2 || s.Digest != "d" || s.SignedInAt != 4 || s.Hidden || !sealed["user_2"].Hidden || !s.Intact {

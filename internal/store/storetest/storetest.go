@@ -36,14 +36,14 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"a ban revokes older sessions in the view":    banFloor,
 		"the audit lists and purges by time":          audit,
 		"a purge is many transactions":                purges,
-		"whose a change is, is told":                  touched,
-		"a lost membership is remembered":             lost,
+		"changes name the parents of their object":    changeRefs,
+		"a lost membership is remembered":             lostMembership,
 		"an overtaken lease is refused":               leases,
 		"walks and drift are kept":                    walks,
-		"pages are compared without bodies":           sights,
+		"rows are listed without bodies":              rowMetas,
 		"suspects wait until they are due":            suspects,
 		"rows that nothing proves are counted":        unaccounted,
-		"users who were active lately are listed":     activeUsers,
+		"recently active users are listed":            activeUsers,
 		"settings in force are remembered":            settings,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +118,7 @@ func purges(t *testing.T, db *store.DB) {
 	}
 }
 
-func touched(t *testing.T, db *store.DB) {
+func changeRefs(t *testing.T, db *store.DB) {
 	session := newRow(t, clerk.KindSession, `{"id":"sess_1","user_id":"user_1"}`)
 	member := newRow(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_1","organization_id":"org_1"}`)
 	item := newRow(t, clerk.KindSubscriptionItem, `{"id":"csub_item_1","organization_id":"org_1"}`)
@@ -148,7 +148,7 @@ func touched(t *testing.T, db *store.DB) {
 	}
 }
 
-func lost(t *testing.T, db *store.DB) {
+func lostMembership(t *testing.T, db *store.DB) {
 	at := func(user, organization string) clerk.Time {
 		at, err := db.MembershipLost(t.Context(), user, organization)
 		if err != nil {
