@@ -21,12 +21,12 @@ import (
 )
 
 type chaosCommand struct {
-	Actions     int    `help:"Number of actions at the emulated Clerk." default:"1000" placeholder:"N"`
+	Actions     int    `help:"Number of actions at the emulated Clerk; default 1000." default:"1000" placeholder:"N"`
 	Seed        uint64 `help:"Seed of actions and faults; random by default." placeholder:"N"`
 	DatabaseURL string `help:"Empty database for the mirror; a temporary SQLite file by default. DATABASE_URL is not used." placeholder:"URL"`
 	JSON        bool   `name:"json" help:"Print the verdict as one line of JSON."`
 
-	Watch time.Duration `help:"How long a running server is tested; 0 skips that test." default:"1m" placeholder:"TIME"`
+	Watch time.Duration `help:"How long a running server is tested; default 1m, 0 skips that test." default:"1m" placeholder:"TIME"`
 }
 
 // Help returns the text below the description.

@@ -10,7 +10,7 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// A database that cannot be used is named with what is wrong and what to do, whichever command needs it, and without the
+// For a database that cannot be used, every command says which one, what is wrong and what to do, without the
 // password.
 func TestUnusableDatabaseIsNamed(t *testing.T) {
 	t.Parallel()
@@ -28,14 +28,14 @@ func TestUnusableDatabaseIsNamed(t *testing.T) {
 		url  string
 		says []string
 	}{
-		"nobody listens": {"postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable", []string{"Postgres at postgres://127.0.0.1:1/x cannot be reached: connection refused", "Start Postgres", "DATABASE_URL"}},
-		"no such host":   {"postgres://u:hunter2@no-such-host.invalid/x", []string{"Postgres at postgres://no-such-host.invalid:5432/x cannot be", "DATABASE_URL"}},
-		"no socket":      {"postgres://u:hunter2@/x?host=" + folder, []string{"Postgres at postgres:///x?host=" + folder + " cannot be reached", "Start Postgres"}},
-		"no database":    {missing, []string{"Postgres at postgres:///no_test_", "has no database of that name", "Create the database"}},
-		"no folder":      {"sqlite:" + folder + "/none/clerk.db", []string{"SQLite file " + folder + "/none/clerk.db cannot be opened", "no such file or directory", "DATABASE_URL"}},
-		"a folder":       {"sqlite:" + folder, []string{"SQLite file " + folder + " cannot be opened", "is a directory"}},
-		"not a database": {"sqlite:" + text, []string{"SQLite file " + text + " is not an SQLite database", "move the file away"}},
-		"no permission":  {"sqlite:" + closed, []string{"SQLite file " + closed + " cannot be opened: permission denied", "right to read and write"}},
+		"nothing listens": {"postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable", []string{"Postgres at postgres://127.0.0.1:1/x cannot be reached: connection refused", "Start Postgres", "DATABASE_URL"}},
+		"no such host":    {"postgres://u:hunter2@no-such-host.invalid/x", []string{"Postgres at postgres://no-such-host.invalid:5432/x cannot be", "DATABASE_URL"}},
+		"no socket":       {"postgres://u:hunter2@/x?host=" + folder, []string{"Postgres at postgres:///x?host=" + folder + " cannot be reached", "Start Postgres"}},
+		"no database":     {missing, []string{"Postgres at postgres:///no_test_", "has no database of that name", "Create the database"}},
+		"no folder":       {"sqlite:" + folder + "/none/clerk.db", []string{"SQLite file " + folder + "/none/clerk.db cannot be opened", "no such file or directory", "DATABASE_URL"}},
+		"a folder":        {"sqlite:" + folder, []string{"SQLite file " + folder + " cannot be opened", "is a directory"}},
+		"not a database":  {"sqlite:" + text, []string{"SQLite file " + text + " is not an SQLite database", "move the file away"}},
+		"no permission":   {"sqlite:" + closed, []string{"SQLite file " + closed + " cannot be opened: permission denied", "right to read and write"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -22,8 +22,8 @@ import (
 )
 
 type devCommand struct {
-	Listen        string `help:"Address of the server; a free port if it is taken." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	EmulateListen string `help:"Address of the emulated Clerk; a free port if it is taken." default:"127.0.0.1:4010" placeholder:"ADDR"`
+	Listen        string `help:"Address of the server, default 127.0.0.1:8080; a free port if it is taken." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	EmulateListen string `help:"Address of the emulated Clerk, default 127.0.0.1:4010; a free port if it is taken." default:"127.0.0.1:4010" placeholder:"ADDR"`
 	State         string `help:"Folder for the database and the state of the emulated Clerk; temporary by default." placeholder:"FOLDER"`
 	Seed          uint64 `help:"Seed of users and actions; random by default." placeholder:"N"`
 	Once          bool   `help:"Exit after the scripted demo."`
@@ -308,7 +308,7 @@ func (d *demonstration) printAttempt(m emulator.Message) {
 	if a.Fault != "" {
 		verdict += "  (" + faultWords(a.Fault) + ")"
 	}
-	fmt.Fprintf(d.out, "%s  %-30s %-32s %s\n", a.At.Local().Format("15:04:05.000"), m.Type, shorten(subject(m.Body), 32), verdict)
+	fmt.Fprintf(d.out, "%s  %-30s %-24s %s\n", a.At.Local().Format(time.TimeOnly), m.Type, shorten(subject(m.Body), 24), verdict)
 }
 
 func faultWords(fault string) string {

@@ -16,7 +16,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// examined runs the doctor and answers its findings.
+// examined runs the doctor and returns its findings.
 func examined(t *testing.T, environ []string, args ...string) (code int, findings []mirror.Finding) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -103,7 +103,7 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// With nothing configured it says what is missing, and makes no file.
+// With nothing configured it says what is missing, and creates no file.
 func TestDoctorOfNothing(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "none.db")

@@ -18,7 +18,7 @@ import (
 )
 
 type emulateCommand struct {
-	Listen        string `help:"Address to listen on; port 0 picks a free port." default:"127.0.0.1:4010" env:"CLERKSYNC_EMULATE_LISTEN" placeholder:"ADDR"`
+	Listen        string `help:"Address to listen on, default 127.0.0.1:4010; port 0 picks a free port." default:"127.0.0.1:4010" env:"CLERKSYNC_EMULATE_LISTEN" placeholder:"ADDR"`
 	SecretKey     string `help:"Secret key of the Backend API; random by default." env:"CLERKSYNC_EMULATE_SECRET_KEY" placeholder:"sk_test_…"`
 	WebhookURL    string `help:"URL that receives webhooks; none by default." env:"CLERKSYNC_EMULATE_WEBHOOK_URL" placeholder:"URL"`
 	WebhookSecret string `help:"Secret that signs webhooks; random by default." env:"CLERKSYNC_EMULATE_WEBHOOK_SECRET" placeholder:"whsec_…"`

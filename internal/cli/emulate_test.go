@@ -15,7 +15,7 @@ import (
 	"github.com/clerksync/clerksync/internal/config"
 )
 
-// started runs a command until the test ends, and answers the lines that it prints.
+// started runs a command until the test ends, and returns the lines that it prints.
 func started(t *testing.T, command interface {
 	Run(ctx context.Context, p *process) error
 },
@@ -31,7 +31,7 @@ func started(t *testing.T, command interface {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		_, _ = io.Copy(io.Discard, out) // what is still printed must not hold it up
+		_, _ = io.Copy(io.Discard, out) // later output must not block the command
 		if err := <-ended; err != nil {
 			t.Errorf("it ended with %v", err)
 		}
@@ -98,7 +98,7 @@ func TestEmulatePrintsTheEnvironmentOfServe(t *testing.T) {
 	}
 }
 
-func TestEmulateTellsPeople(t *testing.T) {
+func TestEmulatePrintsKeysForPeople(t *testing.T) {
 	t.Parallel()
 	lines := started(t, emulateCommand{Listen: "127.0.0.1:0", Seed: 7, RateLimit: "production"})
 	var text strings.Builder
@@ -144,7 +144,7 @@ func TestEmulateKeepsItsState(t *testing.T) {
 	}
 }
 
-// writer tells of each write.
+// writer reports each write.
 type writer struct {
 	io.Writer
 	wrote func([]byte)
@@ -172,7 +172,7 @@ func TestChaosEndsInAMirrorThatEqualsClerk(t *testing.T) {
 	}
 }
 
-func TestDevTellsAStoryAndTakesItUpAgain(t *testing.T) {
+func TestDevPlaysTheDemoAndResumesIt(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
 	run := func() string {

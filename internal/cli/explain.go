@@ -16,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
@@ -78,7 +79,7 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 	if c.JSON {
 		err = json.NewEncoder(p.stdout).Encode(x)
 	} else {
-		printExplanation(p.stdout, x)
+		printExplanation(p.stdout, x, terminalOf(p.stdout, p.environ).width)
 	}
 	if err == nil && !x.Allowed {
 		return errRefused
@@ -86,7 +87,8 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 	return err
 }
 
-func printExplanation(w io.Writer, x *clerksync.Explanation) {
+// printExplanation prints each condition and the result.
+func printExplanation(w io.Writer, x *clerksync.Explanation, width int) {
 	for _, c := range x.Conditions {
 		mark := "✓"
 		if !c.Allowed {
@@ -103,8 +105,8 @@ func printExplanation(w io.Writer, x *clerksync.Explanation) {
 	}
 	fmt.Fprintf(w, "\n%s\n", verdict)
 	if x.StalePolicy != clerksync.StaleTrust {
-		fmt.Fprintf(w, "Stored roles and permissions grant access only while they are fresh (CLERKSYNC_UNREADY=%s). "+
-			"A running server may have fresher ones.\n", x.StalePolicy)
+		fmt.Fprintln(w, doctor.Wrap(fmt.Sprintf("Stored roles and permissions grant access only while they are fresh "+
+			"(CLERKSYNC_UNREADY=%s). A running server may have fresher ones.", x.StalePolicy), "", width))
 	}
 }
 
@@ -153,7 +155,7 @@ func (q explainRequest) rule(policy *forwardauth.Policy) (auth.Rule, error) {
 	return route.Rule, nil
 }
 
-// explainHandler answers operators. Tokens come in the body, never in an address.
+// explainHandler serves operators. Tokens are in the body, never in a URL.
 func explainHandler(m *clerksync.Mirror, c *config.Config) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if err := operator(r, c.OperatorToken); err != nil {
@@ -189,7 +191,7 @@ func explainHandler(m *clerksync.Mirror, c *config.Config) http.Handler {
 	})
 }
 
-// operator lets pass who has the operator token.
+// operator returns an error unless the request has the operator token.
 func operator(r *http.Request, token string) error {
 	if token == "" {
 		return &web.Problem{

@@ -10,7 +10,7 @@ import (
 	"github.com/clerksync/clerksync/internal/config"
 )
 
-// Of a production instance strangers learn status and database; who has the operator token learns the warnings.
+// With a production instance anyone gets status and database; warnings need the operator token.
 func TestPublicHealth(t *testing.T) {
 	t.Parallel()
 	token := strings.Repeat("operator", 5)

@@ -79,8 +79,13 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	}
 	var cmd commands
 	exit := -1
-	parser, err := kong.New(&cmd, kong.Name("clerksync"), kong.Description("A copy of your Clerk users, sessions and organizations in your own database."),
-		kong.Writers(stdout, stderr), kong.ExplicitGroups(groups()), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	parser, err := kong.New(&cmd, kong.Name("clerksync"),
+		kong.Description("A copy of your Clerk users, sessions and organizations in your own database."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }), kong.ExplicitGroups(groups()),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.PostBuild(func(k *kong.Kong) error {
+			k.Model.HelpFlag.Help = "Show help."
+			return nil
+		}))
 	if err != nil {
 		fmt.Fprintln(stderr, "error:", err)
 		return 2

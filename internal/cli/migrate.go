@@ -33,7 +33,7 @@ func (c migrateCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer db.Close() //nolint:errcheck // the migration has succeeded or failed before
 	if err := clerksync.Migrate(ctx, db, mirrorConfig(cfg, logger)); err != nil {
 		return err
 	}

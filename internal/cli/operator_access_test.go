@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// On an address that other machines reach, nothing is served without the operator token, but what is opened by name.
+// On an address that other machines reach, everything needs the operator token, except what is opened by name.
 func TestOperatorListenerAsksOtherMachinesForTheToken(t *testing.T) {
 	t.Parallel()
 	m, cfg, _, _, _ := explained(t) //nolint:dogsled // the mirror and its settings are enough
@@ -50,7 +50,7 @@ func TestOperatorListenerAsksOtherMachinesForTheToken(t *testing.T) {
 	}
 }
 
-// A page elsewhere gets nothing of the operator listener, wherever it listens and whatever it asks for.
+// A page of another site gets nothing from the operator listener, on any address and for any path.
 func TestOperatorListenerGivesOtherSitesNothing(t *testing.T) {
 	t.Parallel()
 	m, cfg, _, _, _ := explained(t) //nolint:dogsled // the mirror and its settings are enough

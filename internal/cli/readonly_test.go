@@ -29,7 +29,7 @@ type readBench struct {
 	reader  []string // of an operator, with other settings and, on Postgres, of a role that may only SELECT
 	user    string
 	file    string        // of SQLite
-	print   func() string // tells by its result whether anything has changed
+	print   func() string // its result changes if anything has changed
 }
 
 func newReadBench(t *testing.T, engine string) *readBench {
@@ -265,10 +265,10 @@ func TestReadingBesideAServer(t *testing.T) {
 	if after, err := db.Head(t.Context()); err != nil || after != head {
 		t.Errorf("the head is %+v, was %+v, %v", after, head, err)
 	}
-	write() // nobody holds a lock that would stop it
+	write() // no process holds a lock
 }
 
-// Commands that work on what is stored do not make a database where there is none: a mistyped DATABASE_URL would look like
+// Commands that change what is stored create no database if there is none: a mistyped DATABASE_URL would look like
 // a mirror that does not know the user or the delivery.
 func TestCommandsOnStoredRowsMakeNoDatabase(t *testing.T) {
 	t.Parallel()
@@ -296,7 +296,7 @@ func TestCommandsOnStoredRowsMakeNoDatabase(t *testing.T) {
 	}
 }
 
-// A database that is not ready to be read is told apart, with what to do.
+// For a database that cannot be read yet, the error says why and what to do.
 func TestReadingWhatIsNotReady(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines() {

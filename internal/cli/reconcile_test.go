@@ -135,7 +135,7 @@ func TestReconcileDomains(t *testing.T) {
 	b.expect(3, ids[1], only...)
 }
 
-// tenMinutesLater lets all that waits to be confirmed have waited ten minutes more.
+// tenMinutesLater makes everything that must be confirmed ten minutes older.
 func (b *bench) tenMinutesLater() {
 	b.Helper()
 	db, err := sqlite.Open(b.database)
@@ -172,7 +172,7 @@ func TestReconcileRefusesMassDeletion(t *testing.T) {
 	}
 }
 
-// Run fills an empty mirror by itself, unless told not to.
+// Run fills an empty mirror itself, unless that is disabled.
 func TestServeBackfills(t *testing.T) {
 	t.Parallel()
 	cfg, _, err := config.Load(config.Options{Environ: newBench(t, emulator.Options{Users: 30}).environ})

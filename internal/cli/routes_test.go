@@ -15,7 +15,7 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// handlers are the two listeners of a server with these settings.
+// handlers returns the two listeners of a server with these settings.
 func handlers(t *testing.T, environ ...string) (m *clerksync.Mirror, public, operators http.Handler) {
 	t.Helper()
 	keys := clerktest.New(t).Keys()

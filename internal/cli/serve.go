@@ -43,7 +43,7 @@ type serveCommand struct{ serverFlags }
 func (serveCommand) Help() string {
 	return `Example:
 
-    CLERK_SECRET_KEY=sk_test_… CLERK_WEBHOOK_SIGNING_SECRET=whsec_… clerksync serve
+    clerksync serve --config clerksync.yaml
 
 The server creates the database, copies everything from Clerk, receives webhooks at /api/webhooks/clerk and answers ` +
 		`GET /api/auth/me. clerksync config shows the settings in force; docs/configuration.md describes them all.`

@@ -66,7 +66,7 @@ func (c statusCommand) Run(ctx context.Context, p *process) error {
 	return err
 }
 
-// syncHandler answers operators with the same object.
+// syncHandler returns the same object to operators.
 func syncHandler(m *clerksync.Mirror, c *config.Config) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if err := operator(r, c.OperatorToken); err != nil {

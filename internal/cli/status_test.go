@@ -102,7 +102,7 @@ func TestStatusCommandAndAPI(t *testing.T) {
 	}
 }
 
-// On a terminal one line is drawn anew, never longer than the terminal; logs stand above it.
+// On a terminal one line is drawn again and again, never longer than the terminal; logs appear above it.
 func TestProgressOnATerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -159,7 +159,7 @@ func TestProgressInALog(t *testing.T) {
 	}
 }
 
-func TestWhoStopsIsToldHowToGoOn(t *testing.T) {
+func TestStoppedCommandSaysHowToResume(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	p := &process{stderr: &out}
@@ -193,11 +193,11 @@ func TestStatusListsSeveralReasons(t *testing.T) {
 	}
 }
 
-// What is done with stored roles while the mirror is not ready is told as it is configured.
-func TestStatusTellsWhatUnreadyFactsGrant(t *testing.T) {
+// The status says how stored roles are used while the mirror is not ready, as configured.
+func TestStatusSaysHowStaleRolesAreUsed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ setting, want string }{
-		{"CLERK_SECRET_KEY=", "stored roles and permissions are used anyway"}, // there is nobody to ask
+		{"CLERK_SECRET_KEY=", "stored roles and permissions are used anyway"}, // Clerk cannot be asked
 		{"CLERKSYNC_UNREADY=deny", "stored roles and permissions grant nothing"},
 		{"CLERKSYNC_UNREADY=allow", "stored roles and permissions are used anyway"},
 		{"CLERK_SECRET_KEY=sk_test_" + strings.Repeat("x", 40), "is used only after it was read again from Clerk"},

@@ -12,7 +12,7 @@ import (
 	"github.com/clerksync/clerksync/internal/config"
 )
 
-// erase asks first, prints a receipt without personal data, and tells nobody from somebody.
+// erase asks first, prints a receipt without personal data, and reports a user that is not found.
 func TestUsersErase(t *testing.T) {
 	t.Parallel()
 	environ := []string{"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERKSYNC_LOG_LEVEL=error"}

@@ -45,7 +45,7 @@ routes:
 	}
 }
 
-// What is wrong with a policy is told at start, all at once and with the faults of other settings.
+// Faults of a policy are reported at start, all at once and with the faults of other settings.
 func TestPolicyFaultsAtStart(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ policy, want string }{
