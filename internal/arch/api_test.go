@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// No exported declaration of a public package names a type of an internal one, nor is one an alias of it: what go doc shows
-// must be all there is to know. Fields and methods that are not exported may have any type.
+// No exported declaration of a public package names a type of an internal one, nor is one an alias
+// of it: what go doc shows must be all there is to know. Fields and methods that are not exported
+// may have any type.
 func TestAPINamesNoInternalType(t *testing.T) {
 	t.Parallel()
 	seen := 0

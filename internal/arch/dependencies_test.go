@@ -9,7 +9,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// deps.txt names the modules in the binary, whoever imports them, so that a new one shows in review.
+// deps.txt names the modules in the binary, whoever imports them, so that a new one shows in
+// review.
 func TestModulesOfTheBinary(t *testing.T) {
 	t.Parallel()
 	env := []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0"} // the same list on every machine
@@ -37,7 +38,8 @@ func TestBinaryLinksNoTestPackages(t *testing.T) {
 	}
 }
 
-// The SQLite driver works with exactly the libc that its own go.mod names; another one compiles, and corrupts memory.
+// The SQLite driver works with exactly the libc that its own go.mod names; another one compiles,
+// and corrupts memory.
 func TestSQLiteHasItsLibc(t *testing.T) {
 	t.Parallel()
 	const format = "{{.Version}} {{.GoMod}}"

@@ -16,7 +16,8 @@ const (
 	xterm   = "golang.org/x/term"
 )
 
-// rule is what the packages of a pattern may import outside of their tests, beside the standard library.
+// rule is what the packages of a pattern may import outside of their tests, beside the standard
+// library.
 type rule struct {
 	pattern string
 	own     []string // patterns of our packages

@@ -16,12 +16,15 @@ import (
 
 const modulePath = "github.com/clerksync/clerksync"
 
-// pkg is what the tests need of `go list -json`. Names of our own packages are relative to the module, the root is ".".
+// pkg is what the tests need of `go list -json`. Names of our own packages are relative to the
+// module, the root is ".".
 type pkg struct {
 	ImportPath   string
 	Name         string
 	Dir          string
 	GoFiles      []string
+	TestGoFiles  []string
+	XTestGoFiles []string
 	Imports      []string
 	TestImports  []string
 	XTestImports []string
@@ -47,7 +50,7 @@ type graph map[string]*pkg
 
 func load(t *testing.T) graph {
 	t.Helper()
-	const fields = "-json=ImportPath,Name,Dir,GoFiles,Imports,TestImports,XTestImports,Standard,Module"
+	const fields = "-json=ImportPath,Name,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports,Standard,Module"
 	g := graph{}
 	dec := json.NewDecoder(bytes.NewReader(goCommand(t, nil, "list", "-deps", "-test", fields, "./...")))
 	for {
@@ -105,7 +108,7 @@ func (g graph) module(t *testing.T, importPath string) string {
 	return p.Module.Path
 }
 
-// matches tells whether a package is the pattern or, if the pattern ends in /..., beneath it.
+// matches reports whether a package is the pattern or, if the pattern ends in /..., beneath it.
 func matches(pattern, name string) bool {
 	if tree, ok := strings.CutSuffix(pattern, "/..."); ok {
 		return name == tree || strings.HasPrefix(name, tree+"/")

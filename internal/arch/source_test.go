@@ -15,7 +15,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// maxMirrorMethods keeps the root from becoming a god object: life cycle, handlers, middleware, and one accessor a concept.
+// maxMirrorMethods keeps the root from becoming a god object: life cycle, handlers, middleware, and
+// one accessor a concept.
 const maxMirrorMethods = 20
 
 // parse returns the syntax of a package's files, tests not included, by file name.
@@ -79,7 +80,8 @@ func receiver(f *ast.FuncDecl) string {
 	return ""
 }
 
-// Only the store may name a base table: everybody else reads the _live views, which know what is deleted.
+// Only the store may name a base table: everybody else reads the _live views, which know what is
+// deleted.
 func TestBaseTablesStayInTheStore(t *testing.T) {
 	t.Parallel()
 	tables := baseTables(t)

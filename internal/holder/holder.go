@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// A holder is named by a random text and, where that is known, by its process: the machine (since it was booted), the
-// process id, and when the process started. A process that is killed leaves behind what it held; another one on the same
-// machine then need not wait until it expires. Should this ever be wrong about a lease, the fencing token still refuses
-// what the former holder writes.
+// A holder is named by a random text and, where that is known, by its process: the machine (since
+// it was booted), the process id, and when the process started. A process that is killed leaves
+// behind what it held; another one on the same machine then need not wait until it expires. Should
+// this ever be wrong about a lease, the fencing token still refuses what the former holder writes.
 
 // New returns a name for a holder in this process.
 func New() string {
@@ -20,8 +20,8 @@ func New() string {
 	return strings.Join([]string{rand.Text(), machine, strconv.Itoa(selfID()), began}, " ")
 }
 
-// Dead reports whether the process of a holder is known to be gone. It knows only about processes of this machine: false
-// says nothing about others.
+// Dead reports whether the process of a holder is known to be gone. It knows only about processes
+// of this machine: false says nothing about others.
 func Dead(holder string) bool {
 	parts := strings.Split(holder, " ")
 	if len(parts) != 4 || parts[1] != thisMachine() {
@@ -31,8 +31,8 @@ func Dead(holder string) bool {
 	return err == nil && pid > 0 && gone(pid, parts[3])
 }
 
-// Elsewhere reports whether a holder is known to be a process of another machine, of this one before it was started, or of
-// another container.
+// Elsewhere reports whether a holder is known to be a process of another machine, of this one
+// before it was started, or of another container.
 func Elsewhere(holder string) bool {
 	parts := strings.Split(holder, " ")
 	return len(parts) == 4 && thisMachine() != "" && parts[1] != thisMachine()

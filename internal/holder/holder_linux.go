@@ -12,8 +12,8 @@ import (
 
 func selfID() int { return os.Getpid() }
 
-// thisMachine identifies this machine since it was started, and within it each container that counts processes on its
-// own; "" where that is not known.
+// thisMachine identifies this machine since it was started, and within it each container that
+// counts processes on its own. It is "" if that is unknown.
 var thisMachine = sync.OnceValue(func() string {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -34,7 +34,7 @@ var thisMachine = sync.OnceValue(func() string {
 	return name
 })
 
-// beganAt is when a process began, in the kernel's count; "" where that is not known.
+// beganAt returns when a process began, by the kernel's count, or "" if that is unknown.
 func beganAt(pid int) string { _, began := stat(pid); return began }
 
 // stat reads the state of a process and when it began.
@@ -50,8 +50,8 @@ func stat(pid int) (state, began string) {
 	return "", ""
 }
 
-// gone reports whether the process that began then is no more. Where /proc hides the processes of others, they count as
-// living.
+// gone reports whether the process that began then has ended. Where /proc hides the processes of
+// others, they count as living.
 func gone(pid int, began string) bool {
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return true

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A holder is dead if its process ran here and does not run any more: also before its parent has waited for it, and if
-// another process has its number now. Of all else nothing is known.
+// A holder is dead if its process ran here and does not run any more: also before its parent has
+// waited for it, and if another process has its number now. Of all else nothing is known.
 func TestDeadHolders(t *testing.T) {
 	t.Parallel()
 	mine := New()

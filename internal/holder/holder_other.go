@@ -2,7 +2,7 @@
 
 package holder
 
-// Elsewhere it is not known which process is which: a lease that a dead process has left runs out.
+// On other systems processes cannot be identified: the lease of a dead process has to expire.
 
 func selfID() int { return 0 }
 

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// interval is how often an incident that lasts is told, and how long it must be quiet to be over.
+	// interval is how often a lasting incident is logged, and how long it must be quiet to end.
 	interval = time.Minute
-	// maxOpen bounds the incidents that are told apart at a time; all others count as one.
+	// maxOpen bounds the incidents that are distinguished at a time. All others count as one.
 	maxOpen = 100
 )
 
@@ -31,42 +31,44 @@ type incident struct {
 	count   int64 // since the last line
 }
 
-// New makes a Log.
+// New returns a Log.
 func New(logger *slog.Logger) *Log { return &Log{logger: logger, open: map[string]*incident{}} }
 
-// Report writes the message when an incident begins. While the same key is reported again, the message is written once a
-// minute, with the count since the line before and the time since when it happens. The key must not come from a client.
+// Report writes the message when an incident begins. While the same key is reported again, the
+// message is written once a minute, with the count since the line before and the time since when it
+// happens. The key must not come from a client.
 func (l *Log) Report(level slog.Level, key, message string, attrs ...slog.Attr) {
 	if l.Begins(level, key, message, attrs...) {
 		l.logger.LogAttrs(context.Background(), level, message, attrs...) //nolint:sloglint // a text of the caller
 	}
 }
 
-// Begins is Report for a caller who writes the first line. It reports whether an incident begins.
+// Begins is Report for a caller that writes the first line itself. It reports whether an incident
+// begins.
 func (l *Log) Begins(level slog.Level, key, message string, attrs ...slog.Attr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open[key] == nil && len(l.open) >= maxOpen {
-		key, message, attrs = "", "more incidents than are told apart", nil
+		key, message, attrs = "", "more incidents than can be distinguished", nil
 	}
 	if known := l.open[key]; known != nil {
 		known.count++
 		return false
 	}
 	l.open[key] = &incident{level: level, message: message, attrs: attrs, began: time.Now()}
-	time.AfterFunc(interval, func() { l.tell(key) })
+	time.AfterFunc(interval, func() { l.report(key) })
 	return true
 }
 
-// tell writes what came since the last line, or ends an incident that is over.
-func (l *Log) tell(key string) {
+// report writes the count since the last line, or ends an incident that is over.
+func (l *Log) report(key string) {
 	l.mu.Lock()
 	i := l.open[key]
 	count := i.count
 	if i.count = 0; count == 0 {
 		delete(l.open, key)
 	} else {
-		time.AfterFunc(interval, func() { l.tell(key) })
+		time.AfterFunc(interval, func() { l.report(key) })
 	}
 	l.mu.Unlock()
 	if count > 0 {

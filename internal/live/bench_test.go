@@ -8,8 +8,8 @@ import (
 	"github.com/clerksync/clerksync/internal/driver/sqlite"
 )
 
-// BenchmarkFacts measures what each request pays for stored facts: from memory, from memory by many at once, and from
-// the database.
+// BenchmarkFacts measures what each request pays for stored facts: from memory, from memory by many
+// at once, and from the database.
 func BenchmarkFacts(b *testing.B) {
 	db, err := sqlite.Open(filepath.Join(b.TempDir(), "live.db"))
 	if err != nil {

@@ -20,17 +20,19 @@ const (
 	calm               = 10 * time.Second // closed for that long, the next pause is the first again
 )
 
-// Errors of look-ups that did not end.
+// Errors of lookups that did not end.
 var (
 	errOpen     = errors.New("the database did not answer a moment ago, and is not asked until it does")
 	errTooSlow  = errors.New("the database did not answer in time")
 	errSlowFeed = errors.New("the change feed is read too slowly to know what is still true")
 )
 
-// breaker prevents requests from waiting for a database that does not answer. Each look-up has a bound. One that passes it
-// while no other look-up succeeded, or a few failures in a row, open the breaker: requests that wait are refused at once,
-// and so are those that come. After a pause the next request is the probe: it looks up what it needs, alone, and closes the
-// breaker if that succeeds. It waits for the answer for a moment only, so that it is refused as quickly as the others.
+// breaker prevents requests from waiting for a database that does not answer. Each look-up has a
+// bound. One that passes it while no other look-up succeeded, or a few failures in a row, open the
+// breaker: requests that wait are refused at once, and so are those that come. After a pause the
+// next request is the probe: it looks up what it needs, alone, and closes the breaker if that
+// succeeds. It waits for the answer for a moment only, so that it is refused as quickly as the
+// others.
 //
 // It uses real time, whatever the clock of the cache is.
 type breaker struct {
@@ -83,7 +85,8 @@ func (b *breaker) do(ctx context.Context, work func(context.Context) error) erro
 	return b.wait(ctx, l)
 }
 
-// begin starts a look-up that runs on if the caller leaves, and ends by itself. It returns an error if none may be made now.
+// begin starts a look-up that runs on if the caller leaves, and ends by itself. It returns an error
+// if none may be made now.
 func (b *breaker) begin(ctx context.Context, work func(context.Context) error) (*lookup, error) {
 	l, err := b.enter()
 	if err != nil {
@@ -182,7 +185,8 @@ func (b *breaker) note(l *lookup, err error) (say func()) {
 	return nil
 }
 
-// trip opens the breaker. A database that fails soon after it answered is left alone for longer each time.
+// trip opens the breaker. A database that fails soon after it answered is left alone for longer
+// each time.
 func (b *breaker) trip(cause error) (say func()) {
 	now := time.Now()
 	if b.pause = min(2*b.pause, longPause); b.pause == 0 || now.Sub(b.since) >= calm {

@@ -133,7 +133,8 @@ func (o *outage) lines(opened, closed int) {
 	}
 }
 
-// The defect: each request that needed the database waited for it, up to its time-out, as long as the database hung.
+// The defect: each request that needed the database waited for it, up to its time-out, as long as
+// the database hung.
 func TestHangingDatabaseIsWaitedForOnceAndNotByEachRequest(t *testing.T) {
 	t.Parallel()
 	for name, deaf := range map[string]bool{"a driver that heeds its context": false, "a driver that does not": true} {

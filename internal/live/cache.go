@@ -19,15 +19,17 @@ type Config struct {
 	MaxBytes int
 	// LookupBound is how long one look at the database may take; 0 means one second.
 	LookupBound time.Duration
-	// Changed is called with what was forgotten, before anyone can learn that it changed: changes that this process committed and
-	// those read from the feed. nil for changes means that anything may have changed. nil is fine.
+	// Changed is called with what was forgotten, before anyone can learn that it changed: changes
+	// that this process committed and those read from the feed. nil for changes means that anything
+	// may have changed. nil is fine.
 	Changed func(changes []store.ChangeRef)
-	// Logger gets a line when the database stops answering, and one when it answers again; nil is silence.
+	// Logger gets a line when the database stops answering, and one when it answers again; nil is
+	// silence.
 	Logger *slog.Logger
 	// Bounds say how long comparisons with Clerk vouch for what is stored; the zero value is never.
 	Bounds Bounds
-	// HistoryLost is called when the change feed is another one than before, as in a restored copy of the database:
-	// what is known of walks then proves nothing. nil is fine.
+	// HistoryLost is called when the change feed is another one than before, as in a restored copy
+	// of the database: what is known of walks then proves nothing. nil is fine.
 	HistoryLost func(context.Context)
 	// Now is the clock, for tests; nil is time.Now.
 	Now func() time.Time
@@ -37,14 +39,15 @@ const (
 	defaultMaxBytes = 32 << 20
 	shardCount      = 64
 	stripeCount     = 16 // of a shard
-	// maxKept is how long a fact is kept without being read again. No promise hangs on it: it bounds what a
-	// change that the feed does not tell, such as the time of an unchanged row, can leave behind.
+	// maxKept is how long a fact is kept without being read again. No promise hangs on it: it
+	// bounds what a change that the feed does not tell, such as the time of an unchanged row, can
+	// leave behind.
 	maxKept = time.Minute
 	// maxPerUser bounds the sessions and the memberships of one user.
 	maxPerUser = 64
 )
 
-// Cache keeps the facts of those who called lately. It is safe for concurrent use.
+// Cache keeps the facts of recent callers. It is safe for concurrent use.
 type Cache struct {
 	db      database
 	now     func() time.Time
@@ -60,8 +63,9 @@ type Cache struct {
 	freshness atomic.Pointer[freshness]
 	changed   func([]store.ChangeRef)
 
-	// between is called between two steps of a look-up that found something missing, and of what forgets in several
-	// steps, without any lock held. Tests put other requests and commits there; nil does nothing.
+	// between is called between two steps of a look-up that found something missing, and of what
+	// forgets in several steps, without any lock held. Tests put other requests and commits there;
+	// nil does nothing.
 	between func()
 
 	Stats Stats
@@ -72,21 +76,23 @@ type Stats struct {
 	Hits, Loads, Dropped, Flushes, Polls, PollFailures atomic.Int64
 }
 
-// shard holds users in two generations: when the young one is full it becomes the old one, and what nobody
-// asks for goes with that.
+// shard holds users in two generations: when the young one is full it becomes the old one, and what
+// nobody asks for goes with that.
 type shard struct {
 	mu         sync.Mutex
 	young, old map[string]*entry
 	bytes      int // of the young
 
-	// What was forgotten, counted: of a stripe of the users, and of all. What was read before something was forgotten may
-	// be older than the change that was the reason, and is not kept. The counters are read with the look-up that found
-	// something missing, and raised with the removal, both under mu: between them nothing can be read or put back.
+	// What was forgotten, counted: of a stripe of the users, and of all. What was read before
+	// something was forgotten may be older than the change that was the reason, and is not kept.
+	// The counters are read with the look-up that found something missing, and raised with the
+	// removal, both under mu: between them nothing can be read or put back.
 	drops   [stripeCount]uint64
 	flushes uint64
 }
 
-// mark is what the counters say of a user. They only grow, so that the sum is the same only if both are.
+// mark is what the counters say of a user. They only grow, so that the sum is the same only if both
+// are.
 func (s *shard) mark(hash uint64) uint64 { return s.drops[hash/shardCount%stripeCount] + s.flushes }
 
 // entry is what is kept of one user.
@@ -98,7 +104,7 @@ type entry struct {
 	until       time.Time
 }
 
-// New makes an empty cache on a migrated database.
+// New returns an empty cache of a migrated database.
 func New(ctx context.Context, c Config) (*Cache, error) {
 	cache := newCache(c)
 	return cache, cache.open(ctx)
@@ -136,7 +142,8 @@ func (c *Cache) open(ctx context.Context) error {
 	return c.refreshFreshness(ctx)
 }
 
-// Open reports whether the breaker is open: the database does not answer, and is not asked but now and then.
+// Open reports whether the breaker is open: the database does not answer, and is queried only now
+// and then.
 func (c *Cache) Open() bool { return c.breaker.open.Load() }
 
 // Opens returns how often the breaker opened.
@@ -145,7 +152,8 @@ func (c *Cache) Opens() int64 { return c.breaker.opens.Load() }
 // Refused returns how many requests the breaker refused.
 func (c *Cache) Refused() int64 { return c.breaker.refused.Load() }
 
-// Facts answers what is stored about a user, and about a session and an organization where they are named.
+// Facts returns the stored facts about a user, and about a session and an organization if they are
+// named.
 func (c *Cache) Facts(ctx context.Context, user, session, organization string) (Facts, error) {
 	if err := c.fresh(ctx); err != nil {
 		return Facts{}, err
@@ -194,9 +202,10 @@ func (c *Cache) kept(hash uint64, user, session, organization string) (f Facts, 
 	return f, mark
 }
 
-// load reads what is missing, and keeps it unless something was forgotten since the mark: what was read may then be older
-// than the change. The request that asked began before that change was acknowledged, so that for it the answer is right.
-// Each request reads for itself: one that began after a change must not be given what another one read before it.
+// load reads what is missing, and keeps it unless something was forgotten since the mark: what was
+// read may then be older than the change. The request that asked began before that change was
+// acknowledged, so that for it the answer is right. Each request reads for itself: one that began
+// after a change must not be given what another one read before it.
 func (c *Cache) load(ctx context.Context, hash, mark uint64, had Facts, user, session, organization string) (Facts, error) {
 	c.Stats.Loads.Add(1)
 	began := c.now()
@@ -278,7 +287,8 @@ func (c *Cache) remove(s *shard, user string) {
 	delete(s.old, user)
 }
 
-// Drop forgets what the changes touch. Call it after they are committed and before anyone is told of them.
+// Drop forgets what the changes touch. Call it after they are committed and before anyone is told
+// of them.
 func (c *Cache) Drop(changes []store.ChangeRef) {
 	c.drop(changes)
 	for i := range changes { // only now: the feed passes over them from then on
@@ -349,9 +359,9 @@ func (c *Cache) dropUser(user string) {
 	c.Stats.Dropped.Add(1)
 }
 
-// dropOrganization forgets all who may have to do with an organization: its slug, its plans, or all of it may be gone, and
-// with it the only organization of its members. A user without an only organization has none or several, of which this
-// may be one.
+// dropOrganization forgets all who may have to do with an organization: its slug, its plans, or all
+// of it may be gone, and with it the only organization of its members. A user without an only
+// organization has none or several, of which this may be one.
 func (c *Cache) dropOrganization(organization string) {
 	c.dropWhere(func(e *entry) bool {
 		only := e.user.Row.OrganizationID

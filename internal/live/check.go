@@ -17,8 +17,8 @@ const (
 	CodeContradiction = "invalid_session_claims"
 )
 
-// Refusal is what the stored facts have against a verified token. Fact and the values are for the audit and for
-// operators, never for who was refused.
+// Refusal is what the stored facts have against a verified token. Fact and the values are for the
+// audit and for operators, never for who was refused.
 type Refusal struct {
 	Code             string
 	Fact             string // which one: user, session, membership, membership.role
@@ -27,8 +27,9 @@ type Refusal struct {
 	OrganizationLost bool
 }
 
-// Check compares a verified token with what is stored. Only a stored fact refuses: a session or a membership that
-// was not seen yet does not, for the token proves it; nor does a time that moves without events. It is pure.
+// Check compares a verified token with the stored facts. Only a stored fact refuses: a session or a
+// membership that was not seen yet does not, for the token proves it; nor does a time that moves
+// without events. It is pure.
 func Check(claims *auth.Claims, f Facts, now time.Time) *Refusal {
 	switch p := f.User; {
 	case p.Deleted:
@@ -62,8 +63,9 @@ func Inactive(u *mirror.User) string {
 	return "deprovisioned" // by a directory (SCIM)
 }
 
-// checkMembership refuses an active organization that a stored fact takes away. A fact that is older than the token does
-// not count against it, and one of the same second does: the stricter of both counts where order can't be told.
+// checkMembership refuses an active organization that a stored fact takes away. A fact that is
+// older than the token does not count against it, and one of the same second does: the stricter of
+// both counts where order can't be told.
 func checkMembership(claims *auth.Claims, seat *MembershipFacts) *Refusal {
 	o := claims.Organization
 	if !seat.Found {
@@ -83,12 +85,12 @@ func newer(issued time.Time, fact clerk.Time) bool {
 	return !issued.IsZero() && clerk.TimeOf(issued) > fact
 }
 
-// Grants says which stored facts may grant more than the token does: those that are proven. Denying is no question of
-// that.
+// Grants are the stored facts that may grant more than the token: those that are proven. This only
+// limits granting. A stored fact that denies always denies.
 type Grants struct{ User, Membership, Plans bool }
 
-// Subject is what rules may look at. It leaves out what may not grant, and a membership whose role the token is
-// proven newer than.
+// Subject is what rules may look at. It leaves out what may not grant, and a membership whose role
+// the token is proven newer than.
 func Subject(claims *auth.Claims, f Facts, grants Grants, features map[string][]string) auth.Subject {
 	s := auth.Subject{Claims: claims, Ladder: f.User.Ladder, PlanFeatures: features}
 	if f.Session != nil && f.Session.Found {

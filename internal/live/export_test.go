@@ -5,7 +5,8 @@ import "context"
 // Database is what a cache reads, for tests that put something else in its place.
 type Database = database
 
-// NewOn makes a cache on something else than a store. between is called between the steps of look-ups and changes.
+// NewOn makes a cache on something else than a store. between is called between the steps of
+// look-ups and changes.
 func NewOn(ctx context.Context, db Database, c Config, between func()) (*Cache, error) {
 	cache := newCache(c)
 	cache.db = db

@@ -25,13 +25,13 @@ type UserFacts struct {
 	Plans      []string // the slugs of the user's plans
 	PlansKnown bool
 
-	// Queued is the number of the transaction that last put the user into the verify queue, or 0 if the
-	// user is not in it. Only a read from Clerk that began after that transaction lets the stored user
-	// grant access.
+	// Queued is the number of the transaction that last put the user into the verify queue, or 0 if
+	// the user is not in it. Only a read from Clerk that began after that transaction lets the
+	// stored user grant access.
 	Queued int64
 
-	// Ladder is the role ladder that was in force when the user was read, lowest role first. Row.Role was
-	// derived with it, so that a role is never ranked by another ladder.
+	// Ladder is the role ladder that was in force when the user was read, lowest role first.
+	// Row.Role was derived with it, so that a role is never ranked by another ladder.
 	Ladder   []string
 	settings int64 // the revision of the settings with this ladder
 
@@ -39,8 +39,8 @@ type UserFacts struct {
 	verified atomic.Pointer[bool] // see EmailVerified
 }
 
-// Rendered returns the user in the form of a response. It calls render once for as long as the cache keeps
-// the user. The result is shared.
+// Rendered returns the user in the form of a response. It calls render once for as long as the
+// cache keeps the user. The result is shared.
 func (p *UserFacts) Rendered(render func(*mirror.User) ([]byte, error)) ([]byte, error) {
 	if b := p.rendered.Load(); b != nil {
 		return *b, nil
@@ -70,9 +70,9 @@ type MembershipFacts struct {
 	PlansKnown bool
 }
 
-// loadUser reads the verify queue before the row. A read from Clerk that ends meanwhile empties the queue and
-// replaces the row in one transaction, and the old row must not count as one outside of the queue.
-// loadMembership does the same.
+// loadUser reads the verify queue before the row. A read from Clerk that ends meanwhile empties the
+// queue and replaces the row in one transaction, and the old row must not count as one outside of
+// the queue. loadMembership does the same.
 func loadUser(ctx context.Context, db database, id string) (*UserFacts, error) {
 	settings := db.Settings()
 	p := UserFacts{Ladder: settings.Roles(), settings: settings.Revision}

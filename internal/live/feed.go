@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// MaxStale is the oldest that an answer can be: what another process committed is seen after it. While the feed cannot
-	// be read, what is kept answers for that long, and then nothing does.
+	// MaxStale is the oldest that an answer can be: what another process committed is seen after
+	// it. While the feed cannot be read, what is kept answers for that long, and then nothing does.
 	MaxStale = 800 * time.Millisecond
 	// pollEvery is after what time a request has the feed read, without waiting for it.
 	pollEvery = 250 * time.Millisecond
@@ -50,8 +50,8 @@ func (f *feed) start(ctx context.Context, db database, now time.Time) error {
 	return f.jump(ctx, db, now, func() {})
 }
 
-// jump goes to the end of the feed. What lies between is not read, so that everything is forgotten: after the end was
-// read, for what is loaded from then on is no older than that end.
+// jump goes to the end of the feed. What lies between is not read, so that everything is forgotten:
+// after the end was read, for what is loaded from then on is no older than that end.
 func (f *feed) jump(ctx context.Context, db database, began time.Time, forget func()) error {
 	head, err := db.Head(ctx)
 	if err != nil {
@@ -73,7 +73,7 @@ func (f *feed) jump(ctx context.Context, db database, began time.Time, forget fu
 	return nil
 }
 
-// ours notes a change of this process.
+// noteOwn notes a change of this process.
 func (f *feed) noteOwn(seq int64) {
 	f.oursMu.Lock()
 	defer f.oursMu.Unlock()
@@ -97,7 +97,8 @@ func (f *feed) lastMade() int64 {
 	return f.made
 }
 
-// others leaves out what this process did, and forgets that it did. All up to a change is done with then.
+// withoutOwn removes the changes of this process from a list of changes, and forgets them. It
+// forgets all up to upTo.
 func (f *feed) withoutOwn(changes []store.ChangeRef, upTo int64) []store.ChangeRef {
 	f.oursMu.Lock()
 	defer f.oursMu.Unlock()
@@ -115,8 +116,8 @@ func (f *feed) withoutOwn(changes []store.ChangeRef, upTo int64) []store.ChangeR
 	return theirs
 }
 
-// fresh makes sure that the feed was read recently. When that is a while ago, the feed is read without the request waiting
-// for it; when it is too long ago to answer by, the request waits.
+// fresh makes sure that the feed was read recently. If that is a while ago, the feed is read
+// without the request waiting for it. If it is too long ago, the request waits.
 func (c *Cache) fresh(ctx context.Context) error {
 	age := c.now().UnixNano() - c.feed.polled.Load()
 	switch {
@@ -129,8 +130,8 @@ func (c *Cache) fresh(ctx context.Context) error {
 	return c.await(ctx)
 }
 
-// Follow reads the feed now. Requests have it read as they come; without any, somebody else has to notice in time that the
-// database has another history.
+// Follow reads the feed now. Requests cause reads as they come. Without requests, another caller
+// must notice in time that the database has another history.
 func (c *Cache) Follow(ctx context.Context) error {
 	p, err := c.poll(ctx, 0)
 	if p == nil {
@@ -139,7 +140,8 @@ func (c *Cache) Follow(ctx context.Context) error {
 	return c.breaker.wait(ctx, p.lookup)
 }
 
-// await waits for a poll that began no earlier than MaxStale before now: then what was committed so long ago is known.
+// await waits for a poll that began no earlier than MaxStale before now: then what was committed so
+// long ago is known.
 func (c *Cache) await(ctx context.Context) error {
 	asked := c.now().UnixNano()
 	for range maxWaits {
@@ -157,8 +159,8 @@ func (c *Cache) await(ctx context.Context) error {
 	return errSlowFeed
 }
 
-// poll returns the poll under way, or begins one unless the last one that succeeded is younger than since. nil means that
-// none is needed, or comes with the error why none may begin.
+// poll returns the poll under way, or begins one unless the last one that succeeded is younger than
+// since. nil means that none is needed, or comes with the error why none may begin.
 func (c *Cache) poll(ctx context.Context, since time.Duration) (*poll, error) {
 	f := &c.feed
 	f.mu.Lock()
@@ -236,8 +238,8 @@ func lastSeq(news []store.ChangeRef, at int64) int64 {
 	return news[len(news)-1].Seq
 }
 
-// doubts forgets what came into the verify queue: it grants nothing now. The same question tells whether the settings of
-// the database have changed.
+// doubts drops what came into the verify queue, which grants nothing now. The same query reports
+// whether the settings of the database have changed.
 func (c *Cache) doubts(ctx context.Context) error {
 	f := &c.feed
 	news, err := c.db.QueuedAfter(ctx, f.doubted, pollLimit)
@@ -259,5 +261,5 @@ func (c *Cache) doubts(ctx context.Context) error {
 	return nil
 }
 
-// At is the last change of the feed that was read.
+// At returns the last change of the feed that was read.
 func (c *Cache) At() int64 { return c.feed.at.Load() }

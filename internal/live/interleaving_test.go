@@ -17,8 +17,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// interleaving runs goroutines one step at a time, in an order that a seed decides. It lives in a bubble of synctest, which
-// knows when all of them wait.
+// interleaving runs goroutines one step at a time, in an order that a seed decides. It lives in a
+// bubble of synctest, which knows when all of them wait.
 type interleaving struct {
 	random *rand.Rand
 	pauses bool // let time pass now and then
@@ -39,7 +39,8 @@ func (s *interleaving) step() {
 	<-turn
 }
 
-// next takes one of those who wait; often the one that came last, so that some go far while others stand still.
+// next takes one of those who wait; often the one that came last, so that some go far while others
+// stand still.
 func (s *interleaving) next() chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,8 +85,8 @@ func (s *interleaving) run(actors ...func()) {
 	}
 }
 
-// world is a database of version numbers: each change makes a fact one version newer. Each read of it takes several
-// steps, so that what was read may be old when it arrives.
+// world is a database of version numbers: each change makes a fact one version newer. Each read of
+// it takes several steps, so that what was read may be old when it arrives.
 type world struct {
 	step func()
 
@@ -220,8 +221,8 @@ func (w *world) Settings() *store.Settings { return &store.Settings{} }
 
 func (w *world) LoadSettings(context.Context) (*store.Settings, error) { return w.Settings(), nil }
 
-// seen are the versions that an answer shows; what it does not show is left out. A user's external id stands for what hangs
-// on the organization.
+// seen are the versions that an answer shows; what it does not show is left out. A user's external
+// id stands for what hangs on the organization.
 func seen(f live.Facts) map[string]int {
 	number := func(text string) int {
 		n, _ := strconv.Atoi(text)
@@ -251,7 +252,8 @@ var questions = [][2]string{{"", ""}, {"sess_1", ""}, {"", "org_1"}, {"sess_1", 
 
 const schedules = 1000
 
-// schedulesOf runs a test in many schedules, each in a world of its own whose facts are there at first or not.
+// schedulesOf runs a test in many schedules, each in a world of its own whose facts are there at
+// first or not.
 func schedulesOf(t *testing.T, pauses bool, test func(t *testing.T, s *interleaving, w *world, what string)) {
 	for what := range changesOf {
 		t.Run(what, func(t *testing.T) {
@@ -275,7 +277,8 @@ func schedulesOf(t *testing.T, pauses bool, test func(t *testing.T, s *interleav
 	}
 }
 
-// The defect: many requests at once and an event, and what the event took away was granted for a minute.
+// The defect: many requests at once and an event, and what the event took away was granted for a
+// minute.
 func TestNoRequestIsJudgedByFactsOlderThanAnAcknowledgedChange(t *testing.T) {
 	t.Parallel()
 	schedulesOf(t, false, func(t *testing.T, s *interleaving, w *world, what string) {
@@ -311,7 +314,8 @@ func TestNoRequestIsJudgedByFactsOlderThanAnAcknowledgedChange(t *testing.T) {
 	})
 }
 
-// The same for what another process committed: once its change was read from the feed, or [live.MaxStale] after it.
+// The same for what another process committed: once its change was read from the feed, or
+// [live.MaxStale] after it.
 func TestNoRequestIsJudgedByFactsOlderThanTheFeed(t *testing.T) {
 	t.Parallel()
 	schedulesOf(t, true, func(t *testing.T, s *interleaving, w *world, what string) {
@@ -366,8 +370,8 @@ func TestNoRequestIsJudgedByFactsOlderThanTheFeed(t *testing.T) {
 	})
 }
 
-// The same for plans, which are read from Clerk and remembered: no request is granted plans that were read before a change
-// which was acknowledged before it began, and none joins such a read.
+// The same for plans, which are read from Clerk and remembered: no request is granted plans that
+// were read before a change which was acknowledged before it began, and none joins such a read.
 func TestNoRequestIsGrantedPlansOlderThanAnAcknowledgedChange(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(schedules) {

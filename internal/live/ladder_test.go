@@ -10,9 +10,9 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// A change of the ladder in another process falls between two questions of this one. Whatever is read in between, a role
-// comes with the ladder that it was derived by: the new role 'admin' is never ranked by the old ladder, where it is the
-// highest.
+// A change of the ladder in another process falls between two questions of this one. Whatever is
+// read in between, a role comes with the ladder that it was derived by: the new role 'admin' is
+// never ranked by the old ladder, where it is the highest.
 func TestARoleIsNeverRankedByAnotherLadder(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, one, other *store.DB, _ *sql.DB) {

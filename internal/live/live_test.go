@@ -94,8 +94,8 @@ const (
 	membership = `{"id":"orgmem_1","role":"org:admin","created_at":6,"updated_at":%d,"organization":{"id":"org_1","slug":"engines"},"public_user_data":{"user_id":"user_ada"}}`
 )
 
-// What was answered is seen by the very next question to the same process: what is there, what is gone, and
-// what was not there before.
+// What was answered is seen by the very next question to the same process: what is there, what is
+// gone, and what was not there before.
 func TestOwnWritesAreSeenAtOnce(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, db, _ *store.DB, _ *sql.DB) {
@@ -152,8 +152,8 @@ func TestOwnWritesAreSeenAtOnce(t *testing.T) {
 	})
 }
 
-// An event that another process stored and could not answer comes again to this one. The answer is "duplicate", a 2xx, after
-// which nothing older may be granted here either.
+// An event that another process stored and could not answer comes again to this one. The answer is
+// "duplicate", a 2xx, after which nothing older may be granted here either.
 func TestDuplicateOfAnothersEventIsSeenAtOnce(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, one, other *store.DB, _ *sql.DB) {
@@ -174,7 +174,8 @@ func TestDuplicateOfAnothersEventIsSeenAtOnce(t *testing.T) {
 	})
 }
 
-// What another process was told is seen here within MaxStale, whether anybody asks in between or not.
+// What another process was told is seen here within MaxStale, whether anybody asks in between or
+// not.
 func TestOthersWritesAreSeenInTime(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, one, other *store.DB, _ *sql.DB) {
@@ -219,7 +220,8 @@ func TestAnotherHistoryFlushes(t *testing.T) {
 	})
 }
 
-// A reader whose place in the feed was purged forgets everything; one that knows the last change has lost nothing.
+// A reader whose place in the feed was purged forgets everything; one that knows the last change
+// has lost nothing.
 func TestPurgedFeedFlushes(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, one, other *store.DB, _ *sql.DB) {
@@ -253,8 +255,8 @@ func TestPurgedFeedFlushes(t *testing.T) {
 	})
 }
 
-// Nothing is ever answered that is older than what was acknowledged before the question, in any mix of
-// writers and readers, and by the other process once it has looked.
+// Nothing is ever answered that is older than what was acknowledged before the question, in any mix
+// of writers and readers, and by the other process once it has looked.
 func TestNeverOlderThanAcknowledged(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, one, other *store.DB, _ *sql.DB) {

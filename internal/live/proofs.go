@@ -11,8 +11,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// Fact names what is read from Clerk by itself: a role or a permission by its id, a user, a user's place in an
-// organization, or the plans of a user or of an organization.
+// Fact names what is read from Clerk by itself: a role or a permission by its id, a user, a user's
+// place in an organization, or the plans of a user or of an organization.
 type Fact struct {
 	Kind               clerk.Kind
 	ID                 string // of a role or a permission
@@ -33,9 +33,10 @@ const (
 
 // Proofs remembers what was read from Clerk by itself. It is safe for concurrent use.
 //
-// A proof counts for a while, and only if its read began after the last doubt: a fact in the verify queue names the
-// transaction that queued it, and a proof from before that transaction is none. What a proof vouches for is stored, so that
-// a later event counts without further ado, but for plans: their proof holds them, and a change of a subscription ends it.
+// A proof counts for a while, and only if its read began after the last doubt: a fact in the verify
+// queue names the transaction that queued it, and a proof from before that transaction is none.
+// What a proof vouches for is stored, so that a later event counts without further ado, but for
+// plans: their proof holds them, and a change of a subscription ends it.
 type Proofs struct {
 	now  func() time.Time
 	keep time.Duration
@@ -52,13 +53,13 @@ type proving struct {
 	outdated bool // what it reads has changed since it began; guarded by Proofs.mu
 }
 
-// NewProofs makes an empty memory in which proofs count for a time.
+// NewProofs returns an empty memory in which a proof counts for the time keep.
 func NewProofs(now func() time.Time, keep time.Duration) *Proofs {
 	return &Proofs{now: now, keep: keep, held: map[Fact]Proof{}, reads: map[Fact]*proving{}}
 }
 
-// Held returns the proof of a fact if it counts. queued is the number of the transaction that put the fact into the verify
-// queue, 0 for one that is not in doubt.
+// Held returns the proof of a fact if it counts. queued is the number of the transaction that put
+// the fact into the verify queue, 0 for one that is not in doubt.
 func (p *Proofs) Held(f Fact, queued int64) (Proof, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,8 +77,9 @@ func (p *Proofs) counts(f Fact, queued int64) (Proof, bool) {
 
 var errChanges = errors.New("the fact changes while it is read")
 
-// Prove reads a fact, once for all who ask for it at a time, and remembers the proof. No one joins a read that began before
-// a change of what it reads. A caller who gives up does not fail the others.
+// Prove reads a fact, once for all who ask for it at a time, and remembers the proof. No one joins
+// a read that began before a change of what it reads. A caller who gives up does not fail the
+// others.
 func (p *Proofs) Prove(ctx context.Context, f Fact, queued int64, read func(context.Context) (Proof, error)) error {
 	for range maxReadFor {
 		r := p.join(ctx, f, queued, read)
@@ -99,7 +101,8 @@ func (p *Proofs) Prove(ctx context.Context, f Fact, queued int64, read func(cont
 	return errChanges
 }
 
-// join returns the read of a fact that is under way, or begins one; nil means that the fact is proven.
+// join returns the read of a fact that is under way, or begins one; nil means that the fact is
+// proven.
 func (p *Proofs) join(ctx context.Context, f Fact, queued int64, read func(context.Context) (Proof, error)) *proving {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,7 +176,8 @@ func (p *Proofs) forget(which func(Fact) bool) {
 	}
 }
 
-// end forgets the proof of a fact. A read under way is no proof either, and no one joins it any more.
+// end forgets the proof of a fact. A read under way is no proof either, and no one joins it any
+// more.
 func (p *Proofs) end(f Fact) {
 	delete(p.held, f)
 	if r := p.reads[f]; r != nil {

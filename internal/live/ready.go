@@ -17,7 +17,8 @@ const (
 	freshnessStale = 5 * time.Second
 )
 
-// Bounds say for how long a comparison with Clerk makes a kind ready, counted from the start of the comparison.
+// Bounds say for how long a comparison with Clerk makes a kind ready, counted from the start of the
+// comparison.
 type Bounds struct {
 	Sweep    time.Duration     // of users, by sweeps and walks; 0 is never
 	Walk     time.Duration     // of all other kinds, by walks; 0 is never
@@ -31,8 +32,8 @@ type State struct {
 	Now        clerk.Time
 }
 
-// Left returns for how much longer a kind is ready; 0 is not ready. A comparison that seems to lie in the future
-// counts for nothing: a clock has jumped.
+// Left returns for how much longer a kind is ready; 0 is not ready. A comparison that seems to lie
+// in the future counts for nothing: a clock has jumped.
 func (b Bounds) Left(kind clerk.Kind, s State) time.Duration {
 	w := s.Walks[string(kind)]
 	if w.BackfilledAt == 0 || w.CompleteAt == 0 || w.Refused {
@@ -51,17 +52,18 @@ func (b Bounds) Left(kind clerk.Kind, s State) time.Duration {
 	return left
 }
 
-// Ready says of which kinds stored facts may grant, if the row itself is not in doubt. A seat hangs on the membership,
-// its role and the role's permissions.
+// Ready says of which kinds stored facts may grant, if the row itself is not in doubt. A seat hangs
+// on the membership, its role and the role's permissions.
 type Ready struct{ User, Membership bool }
 
-// freshness is the state of the walks as it was once, in nanoseconds of our clock since 1970.
+// freshness says until when stored facts are fresh, in nanoseconds of this process's clock since
+// 1970.
 type freshness struct {
 	at          int64
 	users, seat int64 // until when they are ready
 }
 
-// Ready answers from memory. What is remembered is renewed with the feed, by whoever asks for facts.
+// Ready returns from memory which kinds are fresh. Calls of Facts renew it together with the feed.
 func (c *Cache) Ready() Ready {
 	v := c.freshness.Load()
 	if v == nil {
@@ -74,7 +76,7 @@ func (c *Cache) Ready() Ready {
 	return Ready{User: now < v.users, Membership: now < v.seat}
 }
 
-// vouch renews what is known of the walks, unless that was done a moment ago.
+// refreshFreshness reads the state of the walks, unless it was read a moment ago.
 func (c *Cache) refreshFreshness(ctx context.Context) error {
 	began := c.now()
 	if v := c.freshness.Load(); v != nil {

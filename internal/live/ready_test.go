@@ -78,7 +78,8 @@ func TestLeft(t *testing.T) {
 	}
 }
 
-// readyReplica is a replica before a database whose lists were all walked a moment ago, by the database's clock.
+// readyReplica is a replica before a database whose lists were all walked a moment ago, by the
+// database's clock.
 func readyReplica(t *testing.T, db *store.DB, c *clock) *replica {
 	t.Helper()
 	at, err := db.Clock(t.Context(), clerk.TimeOf(c.now()))
@@ -108,7 +109,8 @@ func readyReplica(t *testing.T, db *store.DB, c *clock) *replica {
 	return &replica{Cache: cache, in: in, name: "ready"}
 }
 
-// Readiness is remembered for a short while, judged by the database's clock where it has one, and lost by any jump.
+// Readiness is remembered for a short while, judged by the database's clock where it has one, and
+// lost by any jump.
 func TestReadinessIsRememberedShortly(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, db, _ *store.DB, _ *sql.DB) {
@@ -145,8 +147,8 @@ func TestReadinessIsRememberedShortly(t *testing.T) {
 	})
 }
 
-// A row that comes into doubt grants no more: at once in the process that doubts, within MaxStale in others; and again once
-// it was read.
+// A row that comes into doubt grants no more: at once in the process that doubts, within MaxStale
+// in others; and again once it was read.
 func TestDoubtIsSeen(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, db, otherDB *store.DB, _ *sql.DB) {

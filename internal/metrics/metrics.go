@@ -12,7 +12,8 @@ import (
 // scope names the library to OpenTelemetry.
 const scope = "github.com/clerksync/clerksync"
 
-// Observe tells the present value of a counter or gauge, and the values of its labels in the table's order.
+// Observe reports the present value of a counter or gauge, and the values of its labels in the
+// table's order.
 type Observe func(name string, value float64, labels ...string)
 
 // Instruments are the metrics of one mirror.
@@ -23,8 +24,8 @@ type Instruments struct {
 	collecting metric.Registration
 }
 
-// New makes the instruments; collect is called whenever somebody wants the values of counters and gauges, until
-// [Instruments.Close].
+// New returns the instruments. collect is called whenever a reader collects the values of counters
+// and gauges, until [Instruments.Close].
 func New(provider metric.MeterProvider, collect func(context.Context, Observe)) (*Instruments, error) {
 	meter := provider.Meter(scope)
 	in := &Instruments{
@@ -97,5 +98,5 @@ func (in *Instruments) Record(name string, value float64, labels ...string) {
 	}
 }
 
-// Close ends the collecting.
+// Close stops the collection.
 func (in *Instruments) Close() error { return in.collecting.Unregister() }

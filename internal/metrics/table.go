@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Kind is how the values of a metric are to be read.
+// Kind is how to read the values of a metric.
 type Kind string
 
 // The kinds.
@@ -25,7 +25,7 @@ type Metric struct {
 	buckets []float64 // of a histogram
 }
 
-// Prometheus is the name under which Prometheus knows the metric.
+// Prometheus returns the metric's name in Prometheus.
 func (m Metric) Prometheus() string {
 	name := strings.ReplaceAll(m.Name, ".", "_")
 	switch m.Unit {
@@ -40,8 +40,8 @@ func (m Metric) Prometheus() string {
 	return name
 }
 
-// All lists the metrics in the order in which people read them. Times are Unix seconds, 0 where there was none: then
-// `time() - x` is large, and alerts on it fire.
+// All lists the metrics in the order in which people read them. Times are Unix seconds, 0 where
+// there was none: then `time() - x` is large, and alerts on it fire.
 func All() []Metric {
 	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), databaseMetrics())
 }

@@ -1,4 +1,4 @@
-// Package telemetry makes loggers that cannot tell secrets, and takes metrics and traces to where people look at them
+// Package telemetry makes loggers that hide secrets, and exports metrics and traces
 // ([Start]).
 //
 // [Redact] stands before any [slog.Handler] and is the last line of defence, not

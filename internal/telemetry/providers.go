@@ -26,8 +26,9 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// Providers take metrics and traces of a process. Metrics are always at hand for Prometheus; both are sent by OTLP over
-// HTTP where the standard variables OTEL_EXPORTER_OTLP_… name an endpoint.
+// Providers collect the metrics and traces of a process. Metrics are always at hand for Prometheus;
+// both are sent by OTLP over HTTP where the standard variables OTEL_EXPORTER_OTLP_… name an
+// endpoint.
 type Providers struct {
 	meters   *sdkmetric.MeterProvider
 	tracer   *sdktrace.TracerProvider // nil: no traces
@@ -35,11 +36,12 @@ type Providers struct {
 	sends    []string
 }
 
-// maxSeries bounds what one metric can become, should a label ever have more values than was thought.
+// maxSeries bounds the series of one metric, in case a label has more values than expected.
 const maxSeries = 1000
 
-// Start makes the providers. getenv reads OTEL_SDK_DISABLED, OTEL_…_EXPORTER (otlp or none) and the endpoints; all other
-// OTEL_… variables are read by the exporters, from the environment of the process.
+// Start returns the providers. getenv reads OTEL_SDK_DISABLED, OTEL_…_EXPORTER (otlp or none) and
+// the endpoints; all other OTEL_… variables are read by the exporters, from the environment of the
+// process.
 func Start(ctx context.Context, getenv func(string) string, logger *slog.Logger) (*Providers, error) {
 	p := &Providers{registry: prometheus.NewRegistry()}
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -73,13 +75,13 @@ func Start(ctx context.Context, getenv func(string) string, logger *slog.Logger)
 		p.sends = append(p.sends, "traces")
 	}
 	if len(p.sends) > 0 {
-		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("telemetry can not be sent", "error", err) }))
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("telemetry cannot be sent", "error", err) }))
 		logger.Info("telemetry is sent by OTLP", "signals", p.sends)
 	}
 	return p, nil
 }
 
-// sends tells whether a signal, METRICS or TRACES, is to be sent: only where an endpoint is named.
+// sends reports whether a signal, METRICS or TRACES, is sent, which needs an endpoint.
 func sends(getenv func(string) string, signal string) bool {
 	if strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") {
 		return false
@@ -96,10 +98,10 @@ func version() string {
 	return "unknown"
 }
 
-// Meters takes metrics.
+// Meters returns the provider of metrics.
 func (p *Providers) Meters() metric.MeterProvider { return p.meters }
 
-// Tracers takes traces, and drops them where they are not sent.
+// Tracers returns the provider of traces. It drops traces that are not sent.
 func (p *Providers) Tracers() trace.TracerProvider {
 	if p.tracer == nil {
 		return noop.NewTracerProvider()
@@ -107,12 +109,13 @@ func (p *Providers) Tracers() trace.TracerProvider {
 	return p.tracer
 }
 
-// Handler answers what Prometheus scrapes. It asks nobody for a password: not for the public listener.
+// Handler returns the handler that Prometheus scrapes. It needs no password, so do not serve it
+// publicly.
 func (p *Providers) Handler() http.Handler {
 	return promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }
 
-// Shutdown sends what waits, as long as the context lasts.
+// Shutdown sends what is pending, until the context ends.
 func (p *Providers) Shutdown(ctx context.Context) error {
 	err := p.meters.Shutdown(ctx)
 	if p.tracer != nil {

@@ -24,8 +24,8 @@ func (c *collector) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	c.paths = append(c.paths, r.URL.Path)
 }
 
-// Metrics and traces are sent where the standard variables say so, and nowhere else. The exporters read the environment
-// of the process, so these tests take turns.
+// Metrics and traces are sent where the standard variables say so, and nowhere else. The exporters
+// read the environment of the process, so these tests take turns.
 func TestOTLP(t *testing.T) {
 	for name, c := range map[string]struct {
 		environ map[string]string // %: the collector

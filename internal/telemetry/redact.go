@@ -12,7 +12,7 @@ import (
 // redacted stands in the log where something was hidden.
 const redacted = "[redacted]"
 
-// Redact returns a handler that hides secrets and personal data before h sees
+// Redact returns a handler that hides secrets and personal data before h gets
 // them; see the package comment for what it recognizes. Values that h would
 // format by reflection or by their own methods reach it as strings or as decoded JSON.
 func Redact(h slog.Handler) slog.Handler { return redactor{next: h} }
@@ -71,7 +71,8 @@ func (h redactor) attr(a slog.Attr) (clean slog.Attr, changed bool) {
 	return slog.Attr{Key: key, Value: v}, keyChanged || valueChanged
 }
 
-// hidden replaces a value that its key gives away. Whether and when there is a secret is none.
+// hidden replaces a value whose key names a secret. A boolean or a time about a secret is not
+// secret.
 func hidden(v slog.Value) (clean slog.Value, changed bool) {
 	switch v.Kind() {
 	case slog.KindBool, slog.KindTime, slog.KindDuration:
@@ -108,7 +109,7 @@ func (h redactor) group(attrs []slog.Attr) (clean slog.Value, changed bool) {
 	return slog.GroupValue(copied...), changed
 }
 
-// opaque returns what may be logged of a value that slog knows nothing of. What cannot be looked into is hidden.
+// opaque returns what may be logged of a value of another type. It hides what it cannot inspect.
 func opaque(x any) (clean slog.Value) {
 	defer func() {
 		if recover() != nil { // a method called on a nil pointer, say
@@ -136,7 +137,8 @@ func opaque(x any) (clean slog.Value) {
 	return slog.StringValue(text)
 }
 
-// decoded returns x as JSON shows it, in maps and slices, so that every key and string in it can be judged.
+// decoded returns x as JSON shows it, in maps and slices, so that every key and string in it can be
+// judged.
 func decoded(x any) any {
 	b, err := json.Marshal(x)
 	if err != nil {

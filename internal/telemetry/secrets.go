@@ -28,7 +28,7 @@ func mask(s string) (clean string, changed bool) {
 	return clean, clean != s
 }
 
-// suspicious tells, much cheaper, whether s can match secretForm at all.
+// suspicious reports, at much less cost, whether s can match secretForm.
 func suspicious(s string) bool {
 	if strings.IndexByte(s, '@') >= 0 || strings.Contains(s, "eyJ") || strings.Contains(s, "%40") {
 		return true
@@ -47,9 +47,9 @@ func suspicious(s string) bool {
 	}
 }
 
-// secretKey tells whether a key names a secret or personal data, in any case and style: Authorization,
-// svix-signature, access_token, phoneNumbers, APIKey. Names of a property of the thing, such as
-// key_id and key_ids, do not.
+// secretKey reports whether a key names a secret or personal data, in any case and style:
+// Authorization, svix-signature, access_token, phoneNumbers, APIKey. Names of a property of the
+// thing, such as key_id and key_ids, do not.
 func secretKey(key string) bool {
 	for _, property := range [...]string{"id", "ids", "count", "type", "status"} {
 		if n := len(key) - len(property); n > 0 && strings.EqualFold(key[n:], property) && wordStart(key, n) {
@@ -64,7 +64,7 @@ func secretKey(key string) bool {
 	return false
 }
 
-// namesSecret tells whether rest begins with the name of a secret: long names
+// namesSecret reports whether rest begins with the name of a secret: long names
 // anywhere, short ones only where a word ends.
 func namesSecret(rest string) bool {
 	begins := func(term string) bool { return len(rest) >= len(term) && strings.EqualFold(rest[:len(term)], term) }
@@ -103,10 +103,12 @@ func namesSecret(rest string) bool {
 	}
 }
 
-// wordEnd tells whether a word of key may end before position i: at the end, a separator or a capital.
+// wordEnd reports whether a word of key may end before position i: at the end, a separator or a
+// capital.
 func wordEnd(key string, i int) bool { return i >= len(key) || !lower(key[i]) }
 
-// wordStart tells whether a word of key may start at position i > 0: after a separator, or in camelCase.
+// wordStart reports whether a word of key may start at position i > 0: after a separator, or in
+// camelCase.
 func wordStart(key string, i int) bool { return !letter(key[i-1]) || lower(key[i-1]) && !lower(key[i]) }
 
 func lower(c byte) bool { return 'a' <= c && c <= 'z' }

@@ -14,13 +14,15 @@ import (
 const (
 	// bodyTimeout is how long a sender may take for a body. It replaces the deadline of the server.
 	bodyTimeout = 10 * time.Second
-	// leastBody is what a body counts at least, so that many small ones that never end are bounded, too.
+	// leastBody is what a body counts at least, so that many small ones that never end are bounded,
+	// too.
 	leastBody = 64 << 10
 )
 
-// Bodies bounds the memory of request bodies whose senders are not known yet. When the bound is reached, a new body takes
-// the room of those that have been on their way for longest, which are answered with 503. A real sender needs
-// milliseconds, so senders that only hold room lose it first.
+// Bodies bounds the memory of request bodies whose senders are not known yet. When the bound is
+// reached, a new body takes the room of those that have been on their way for longest, which are
+// answered with 503. A real sender needs milliseconds, so senders that only hold room lose it
+// first.
 type Bodies struct {
 	limit   int64
 	buffers [64]sync.Pool // of *[]byte, by class
@@ -30,7 +32,7 @@ type Bodies struct {
 	arriving list.List // of *Body, the oldest first
 }
 
-// NewBodies makes a bound of so many bytes.
+// NewBodies returns a bound of limit bytes.
 func NewBodies(limit int64) *Bodies { return &Bodies{limit: limit} }
 
 // A Body is one request body, with the room that it takes until Release.
@@ -46,8 +48,9 @@ type Body struct {
 	deadline func(time.Time) error // of reading from the connection
 }
 
-// Read returns the body of at most limit bytes. The caller must Release it. Its errors are those of [ReadBody], and 503
-// server_busy. A Content-Length above the limit is refused before anything is read.
+// Read returns the body of at most limit bytes. The caller must Release it. Its errors are those of
+// [ReadBody], and 503 server_busy. A Content-Length above the limit is refused before anything is
+// read.
 func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, limit int64) (*Body, error) {
 	if encoded(r.Header) {
 		return nil, contentEncoded()
@@ -73,7 +76,7 @@ func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, limit int64) (*Bod
 	return body, nil
 }
 
-// Bytes is the body. It is valid until Release.
+// Bytes returns the body. It is valid until Release.
 func (body *Body) Bytes() []byte { return body.bytes }
 
 // Keep returns the body for use after Release.
@@ -157,7 +160,8 @@ func (body *Body) await(gone []*Body) error {
 	return nil
 }
 
-// arrived ends the time in which a body can be given up, and returns the error of reading it as a problem.
+// arrived ends the time in which a body can be given up, and returns the error of reading it as a
+// problem.
 func (b *Bodies) arrived(body *Body, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -185,8 +189,8 @@ func roomFor(size int64) int64 {
 // class is the least power of two that is not below n, as its exponent.
 func class(n int64) int { return bits.Len64(uint64(max(n, 1) - 1)) }
 
-// read reads a body of at most so many bytes. Large ones come into buffers that are used again: most of a flood is given
-// up, and as garbage it would take several times the room.
+// read reads a body of at most so many bytes. Large ones come into buffers that are used again:
+// most of a flood is given up, and as garbage it would take several times the room.
 func (body *Body) read(r io.Reader, most int64) error {
 	if most > leastBody {
 		pool := &body.bodies.buffers[class(body.room)]
@@ -214,7 +218,8 @@ func (body *Body) read(r io.Reader, most int64) error {
 	return err
 }
 
-// fill reads until p is full. Unlike [io.ReadFull] it tells a body that ended from one that was cut off.
+// fill reads until p is full. Unlike [io.ReadFull] it tells a body that ended from one that was cut
+// off.
 func fill(r io.Reader, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var got int

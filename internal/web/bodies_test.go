@@ -128,7 +128,8 @@ func (s *stalled) Read([]byte) (int, error) {
 	return 0, os.ErrDeadlineExceeded
 }
 
-// A sender that only holds room loses it to one that needs it: the oldest first, with an answer after which senders retry.
+// A sender that only holds room loses it to one that needs it: the oldest first, with an answer
+// after which senders retry.
 func TestStalledBodiesGiveWay(t *testing.T) {
 	t.Parallel()
 	b := web.NewBodies(2 * small)

@@ -11,8 +11,9 @@ import (
 // maxConnections is how many connections a server has at once. Each takes some 30 kB.
 const maxConnections = 1000
 
-// connections bounds how many connections a server has. When the bound is reached, a new connection replaces the one that
-// has waited for its client for longest. When all are being answered, it waits until one of them ends.
+// connections bounds how many connections a server has. When the bound is reached, a new connection
+// replaces the one that has waited for its client for longest. When all are being answered, it
+// waits until one of them ends.
 type connections struct {
 	net.Listener
 	limit int
@@ -119,7 +120,8 @@ func (c *connections) stopWaiting(conn *connection) {
 	}
 }
 
-// answering notes that a request of the connection is being answered, until the function that it returns is called.
+// answering notes that a request of the connection is being answered, until the function that it
+// returns is called.
 func (c *connections) answering(conn *connection) (done func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// CORS lets pages of the given origins call h from a browser, with an Authorization header or a cookie of the same
-// site (Fetch standard, section 3.3). Origins are compared exactly; without any, no page may. A preflight is answered
-// here, for it carries no token; methods are those that h takes. An origin that may not call gets no header that says
-// so, and h's answer, which its browser keeps from the page.
+// CORS lets pages of the given origins call h from a browser, with an Authorization header or a
+// cookie of the same site (Fetch standard, section 3.3). Origins are compared exactly; without any,
+// no page may. A preflight is answered here, for it carries no token; methods are those that h
+// takes. An origin that may not call gets no header that says so, and h's answer, which its browser
+// keeps from the page.
 func CORS(origins []string, methods ...string) Middleware {
 	allowed := strings.Join(methods, ", ")
 	return func(h http.Handler) http.Handler {

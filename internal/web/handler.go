@@ -11,7 +11,7 @@ import (
 // happens if it has.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// ServeHTTP calls f and answers with its error, if any.
+// ServeHTTP calls f and writes its error, if any.
 func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := f(w, r); err != nil {
 		WriteError(w, r, err)
@@ -36,7 +36,8 @@ func NotFoundAndMethod(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// unmatched returns the problem to send instead of the mux's plain text, nil if the answer is not the mux's.
+// unmatched returns the problem to send instead of the mux's plain text, nil if the answer is not
+// the mux's.
 func unmatched(r *http.Request, status int) *Problem {
 	if r == nil {
 		return nil
@@ -58,8 +59,8 @@ func unmatched(r *http.Request, status int) *Problem {
 	}
 }
 
-// redirected reports whether the mux itself redirects the request: to the clean form of its path, or
-// to a subtree that is registered with a slash at its end. No handler is called then.
+// redirected reports whether the mux itself redirects the request: to the clean form of its path,
+// or to a subtree that is registered with a slash at its end. No handler is called then.
 func redirected(r *http.Request) bool {
 	escaped := r.URL.EscapedPath()
 	if r.Method != http.MethodConnect && escaped != cleanPath(escaped) {

@@ -12,8 +12,8 @@ import (
 	"github.com/clerksync/clerksync/internal/web"
 )
 
-// A failure that every request meets is one error in the log, and one a minute while it lasts. Each request keeps its
-// access line, by which its request id is found.
+// A failure that every request meets is one error in the log, and one a minute while it lasts. Each
+// request keeps its access line, by which its request id is found.
 func TestAFailureIsOneErrorOfTheLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

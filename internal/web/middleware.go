@@ -13,10 +13,10 @@ import (
 	"github.com/clerksync/clerksync/internal/incident"
 )
 
-// Middleware puts something round a handler.
+// Middleware wraps a handler.
 type Middleware = func(http.Handler) http.Handler
 
-// Chain puts the middleware round h, the first outermost.
+// Chain wraps h in the middleware, the first outermost.
 func Chain(h http.Handler, outermostFirst ...Middleware) http.Handler {
 	for _, m := range slices.Backward(outermostFirst) {
 		h = m(h)
@@ -24,13 +24,13 @@ func Chain(h http.Handler, outermostFirst ...Middleware) http.Handler {
 	return h
 }
 
-// Config is what the standard chain must be told; the zero value logs nothing and trusts no proxy.
+// Config configures the standard chain. The zero value logs nothing and trusts no proxy.
 type Config struct {
 	Logger  *slog.Logger
 	Proxies Proxies
 }
 
-// Standard puts the standard chain round h; see the package comment for its order.
+// Standard wraps h in the standard chain. See the package comment for its order.
 func Standard(cfg Config, h http.Handler) http.Handler {
 	logger := cfg.Logger
 	if logger == nil {
@@ -111,7 +111,7 @@ func AccessLog(logger *slog.Logger, proxies Proxies) Middleware {
 	}
 }
 
-// levelOf is the level of a request's access line.
+// levelOf returns the level of a request's access line.
 func levelOf(incidents *incident.Log, rec *recorder, r *http.Request) slog.Level {
 	switch pattern := routePattern(r); {
 	case rec.reported:
@@ -159,7 +159,7 @@ func logRequest(
 	logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// knownMethod keeps the log free of methods that a client makes up.
+// knownMethod replaces methods that a client made up, to keep them out of the log.
 func knownMethod(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
@@ -170,7 +170,8 @@ func knownMethod(m string) string {
 	}
 }
 
-// routePattern is the pattern of the route, never a path: for CONNECT, net/http puts the path there.
+// routePattern returns the pattern of the route, never a path: for CONNECT, net/http puts the path
+// there.
 func routePattern(r *http.Request) string {
 	if r.Pattern == "" || r.Method == http.MethodConnect {
 		return "unmatched"
@@ -178,14 +179,14 @@ func routePattern(r *http.Request) string {
 	return r.Pattern
 }
 
-// Recover answers a panic with a 500 problem and logs it with its stack; the
+// Recover turns a panic into a 500 problem and logs it with its stack. The
 // client learns nothing of either. A panic that comes again and again is one line
 // a minute. [http.ErrAbortHandler] passes: it asks for a cut.
 func Recover(logger *slog.Logger) Middleware {
 	incidents := incident.New(logger)
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if recorderOf(w) == nil { // without one nobody knows whether the answer has begun
+			if recorderOf(w) == nil { // it knows whether the response has begun
 				w = &recorder{ResponseWriter: w}
 			}
 			defer func() {
@@ -207,7 +208,7 @@ func Recover(logger *slog.Logger) Middleware {
 	}
 }
 
-// Values of headers that each answer has, made once. Nobody changes them: to append to one copies it.
+// Values of headers that every response has. They are never changed: appending to one copies it.
 var (
 	noSniff        = []string{"nosniff"}
 	noStore        = []string{"no-store"}

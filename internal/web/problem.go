@@ -10,7 +10,8 @@ import (
 	"strconv"
 )
 
-// statusClientClosed is nginx's status for a client that left before the answer; only the log sees it.
+// statusClientClosed is nginx's status for a client that left before the answer; only the log sees
+// it.
 const statusClientClosed = 499
 
 // Problem is an error with its HTTP answer (RFC 9457, application/problem+json).
@@ -23,7 +24,8 @@ type Problem struct { // the RFC's word; it is an answer first
 	Extra  map[string]any // further members, such as reason; none can replace a standard one
 	Header http.Header    // sent along, such as WWW-Authenticate or Retry-After
 	Err    error          // the cause, for the log
-	// Reported means that the log has it as an incident. Its access line is then for debugging alone.
+	// Reported means that the log has it as an incident. Its access line is then for debugging
+	// alone.
 	Reported bool
 }
 
@@ -38,7 +40,8 @@ func (p *Problem) Error() string {
 // Unwrap returns the cause.
 func (p *Problem) Unwrap() error { return p.Err }
 
-// problemOf finds the answer to err: the Problem in its chain, or what its cause is known to mean. Unknown is 500.
+// problemOf finds the answer to err: the Problem in its chain, or what its cause is known to mean.
+// Unknown is 500.
 func problemOf(ctx context.Context, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok && p.Status >= 400 && p.Status <= 599 {
 		return p
@@ -55,10 +58,10 @@ func problemOf(ctx context.Context, err error) *Problem {
 	}
 }
 
-// WriteError answers r with the problem that err is or wraps; any other error is
-// a 500 that tells nothing but the request id. The error itself goes into the
-// access line. Should the answer have begun, the connection is cut instead, by a
-// panic with [http.ErrAbortHandler]: half an answer must not look whole.
+// WriteError writes the problem that err is or wraps. Any other error is
+// a 500 that reveals only the request id. The error itself goes into the
+// access line. If the response has begun, the connection is cut instead, by a
+// panic with [http.ErrAbortHandler]: half a response must not look complete.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(r.Context(), err)
 	if rec := recorderOf(w); rec != nil {
@@ -101,7 +104,7 @@ func (p *Problem) body(requestID string) []byte {
 	return b
 }
 
-// WriteJSON answers with v as JSON. It encodes before it sends, so an error means
+// WriteJSON writes v as JSON. It encodes before it sends, so an error means
 // that nothing was sent and can be returned to the [HandlerFunc]. A client that
 // no longer listens is not an error.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
@@ -113,7 +116,7 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// WriteBody is [WriteJSON] for what is encoded already.
+// WriteBody is [WriteJSON] for JSON that is encoded already.
 func WriteBody(w http.ResponseWriter, status int, encoded []byte) {
 	if h := w.Header(); h["Cache-Control"] == nil {
 		h["Cache-Control"] = noStore

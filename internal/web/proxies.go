@@ -39,14 +39,15 @@ func ParseProxies(networks []string) (Proxies, error) {
 	return p, nil
 }
 
-// CoverInternet reports whether the networks together hold at least half of all IPv4 addresses, or of the IPv6 addresses
-// that are in use on the internet (2000::/3). No list of proxies does.
+// CoverInternet reports whether the networks together hold at least half of all IPv4 addresses, or
+// of the IPv6 addresses that are in use on the internet (2000::/3). No list of proxies does.
 func (p Proxies) CoverInternet() bool {
 	const half = 0.5
 	return p.share(netip.MustParsePrefix("0.0.0.0/0")) >= half || p.share(netip.MustParsePrefix("2000::/3")) >= half
 }
 
-// share is the part of a network that the proxies' networks cover. Of two networks that overlap, one holds the other.
+// share returns the part of a network that the proxies' networks cover. Of two networks that
+// overlap, one holds the other.
 func (p Proxies) share(whole netip.Prefix) (share float64) {
 	for i, prefix := range p {
 		held := slices.ContainsFunc(p[:i], func(q netip.Prefix) bool { return holds(q, prefix) }) ||
@@ -66,7 +67,7 @@ func holds(outer, inner netip.Prefix) bool {
 	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 }
 
-// Trusts tells whether the request comes straight from one of the proxies.
+// Trusts reports whether the request comes directly from one of the proxies.
 func (p Proxies) Trusts(r *http.Request) bool { return p.contains(peer(r)) }
 
 // ClientIP returns the address of the client: the peer's, or, when that is a

@@ -19,7 +19,8 @@ type recorder struct {
 	discarded bool          // the handler writes a body that ours has replaced
 }
 
-// recorderOf finds the recorder at or beneath w, also under writers of others; nil if there is none.
+// recorderOf finds the recorder at or beneath w, also under writers of others; nil if there is
+// none.
 func recorderOf(w http.ResponseWriter) *recorder {
 	for {
 		if rec, ok := w.(*recorder); ok {

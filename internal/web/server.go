@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// NewServer returns a server whose headers and times are bounded; [Listen] bounds its connections. A handler that
-// legitimately takes longer, such as a stream, moves its own deadlines with
+// NewServer returns a server whose headers and times are bounded; [Listen] bounds its connections.
+// A handler that legitimately takes longer, such as a stream, moves its own deadlines with
 // [http.ResponseController].
 func NewServer(addr string, h http.Handler) *http.Server {
 	return &http.Server{
@@ -26,7 +26,7 @@ func NewServer(addr string, h http.Handler) *http.Server {
 	}
 }
 
-// Servers are HTTP servers that run and end together.
+// Servers are HTTP servers that start and stop together.
 type Servers struct {
 	logger    *slog.Logger
 	drain     time.Duration
@@ -69,7 +69,7 @@ func (s *Servers) Addrs() []net.Addr {
 	return addrs
 }
 
-// Serve answers requests until ctx ends or a server fails, then ends all in
+// Serve serves requests until ctx ends or a server fails. It then stops all in
 // order: no new connections, [Draining] is closed, running requests finish or
 // are cut after the drain time. It returns the failure, nil when ctx ended it.
 // Call it once.
