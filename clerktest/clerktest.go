@@ -37,8 +37,8 @@ func WithUsers(n int) Option {
 	return Option{func(o *emulator.Options) { o.Users = n }}
 }
 
-// WithRateLimit answers with status 429 after n requests to the Backend API in ten seconds. Without
-// it there is no limit.
+// WithRateLimit allows n requests to the Backend API in ten seconds. Further ones get status 429.
+// Without it it there is no limit.
 func WithRateLimit(n int) Option {
 	return Option{func(o *emulator.Options) { o.RateLimit = n }}
 }
@@ -105,7 +105,7 @@ func (c *Clerk) Keys() Keys {
 	return Keys(keys)
 }
 
-// ServeHTTP answers requests like URL does. Use it in a handler of your own that counts requests or
+// ServeHTTP handles requests like URL does. Use it in a handler of your own that counts requests or
 // lets them fail.
 func (c *Clerk) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.emulator.ServeHTTP(w, r) }
 

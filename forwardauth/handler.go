@@ -70,7 +70,7 @@ const (
 	ReasonDenied          = "denied"           // the route denies all requests
 )
 
-// Handler answers the checks of a proxy. It is safe for concurrent use.
+// Handler handles the checks of a proxy. It is safe for concurrent use.
 type Handler struct {
 	authorizer Authorizer
 	config     Config

@@ -17,7 +17,7 @@ import (
 	"github.com/clerksync/clerksync/internal/web"
 )
 
-// serve answers one request and returns the response with its body, decoded if it is JSON.
+// serve writes one request and returns the response with its body, decoded if it is JSON.
 func serve(t *testing.T, h http.Handler, r *http.Request) (*http.Response, map[string]any) {
 	t.Helper()
 	w := httptest.NewRecorder()
