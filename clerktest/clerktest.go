@@ -38,7 +38,7 @@ func WithUsers(n int) Option {
 }
 
 // WithRateLimit allows n requests to the Backend API in ten seconds. Further ones get status 429.
-// Without it it there is no limit.
+// Without it there is no limit.
 func WithRateLimit(n int) Option {
 	return Option{func(o *emulator.Options) { o.RateLimit = n }}
 }
