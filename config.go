@@ -3,8 +3,6 @@ package clerksync
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -16,7 +14,7 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/clerksync/clerksync/auth"
-	"github.com/clerksync/clerksync/internal/instance"
+	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
 )
@@ -119,6 +117,10 @@ type Config struct {
 	// ChangesRetention is how long the change feed goes back; 0 means 30 days.
 	ChangesRetention time.Duration
 
+	// RemediesForServer makes the remedies of warnings and findings name environment variables and commands, as the
+	// clerksync server does. Else they name fields of Config and methods.
+	RemediesForServer bool
+
 	// MeterProvider and TracerProvider take metrics (docs/metrics.md) and traces; nil takes none.
 	MeterProvider  metric.MeterProvider
 	TracerProvider trace.TracerProvider
@@ -202,53 +204,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// build makes the verifiers. All that is wrong is reported at once.
-func (m *Mirror) build() error {
-	var faults []error
-	if len(m.config.WebhookSecrets) > 0 {
-		v, err := webhook.NewVerifier(webhook.Config{
-			Secrets: m.config.WebhookSecrets, Scheme: m.config.WebhookScheme, Now: m.config.Test.Now,
-		})
-		if err != nil {
-			faults = append(faults, err)
-		}
-		m.webhooks = v
+// checkSettings returns the configured redaction, or what is wrong with it or with the ladder.
+func (c *Config) checkSettings() (privacy.Redaction, error) {
+	if err := store.CheckLadder(c.Roles); err != nil {
+		return nil, err
 	}
-	switch m.config.StalePolicy {
-	case StaleAskClerk, StaleTrust, StaleDeny:
-	default:
-		faults = append(faults, fmt.Errorf("the stale policy is %q: use ask, allow or deny", m.config.StalePolicy))
-	}
-	redaction, err := m.config.checkSettings()
-	if err != nil {
-		faults = append(faults, err)
-	}
-	m.redaction = redaction
-	keys, err := m.newInstance()
-	if err != nil {
-		faults = append(faults, fmt.Errorf("token keys: %w", err))
-	}
-	if keys != nil {
-		m.tokens, err = auth.NewVerifier(auth.Config{
-			Keys: keys, Algorithm: m.config.JWTAlgorithm, Issuer: m.config.Issuer, AuthorizedParties: m.config.AuthorizedParties,
-			Audience: m.config.Audience, Now: m.config.Test.Now, Leeway: m.config.ClockLeeway,
-			DangerouslyAllowMissingAuthorizedParty: m.config.DangerouslyAllowMissingAuthorizedParty,
-		})
-		if err != nil {
-			faults = append(faults, err)
-		}
-	}
-	return errors.Join(faults...)
-}
-
-// newInstance makes the guard of the instance, and the keys that verify tokens, nil if there are none.
-func (m *Mirror) newInstance() (keys auth.KeySet, err error) {
-	c := m.config
-	m.instance, keys, err = instance.New(instance.Config{
-		DB: m.db, ID: c.InstanceID, SecretKeyTried: m.noteSecretKey, Now: c.Test.Now, Logger: c.Logger,
-		Keys: instance.KeyConfig{
-			Algorithm: c.JWTAlgorithm, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL, SecretKey: c.SecretKey, APIURL: c.APIURL, FrontendAPI: c.FrontendAPI,
-		},
-	})
-	return keys, err
+	return privacy.ParseRedaction(c.Redact)
 }

@@ -94,7 +94,7 @@ func TestOldCopyIsUnprovenBeforeAndAfterItsServerStarts(t *testing.T) {
 		w.moved.Add(int64(9 * time.Minute))
 		w.says(true)
 		w.moved.Add(int64(2 * time.Minute))
-		w.says(false, "no server has looked after this mirror for 12 minutes")
+		w.says(false, "no process has kept this mirror up to date for 12 minutes")
 		w.must(w.m.BeginLife(w.Context()))
 		w.says(false, "since this mirror was found stopped or restored")
 		w.reconcile()

@@ -162,7 +162,7 @@ func kindOf(s mirror.SyncStatus, kind clerk.Kind) mirror.KindStatus {
 func TestStatusOfALife(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *watched) {
-		w.warned(w.says(false, "the mirror was never filled: run clerksync backfill"), "backfill_missing", true)
+		w.warned(w.says(false, "the mirror was never filled: call m.Run or m.Sync().Backfill"), "backfill_missing", true)
 		ada := w.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
 		grace := w.clerk.CreateUser(clerktest.User{Email: "grace@example.com"})
 		engines := w.clerk.CreateOrganization("Engines", ada)
@@ -235,7 +235,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 			words   string
 			warning string
 		}{
-			{"an incomplete walk", saved(func(x *store.Walk) { x.Complete, x.Reason = false, "the total changed" }), "the last walk of the users was not whole (the total changed): run clerksync reconcile", ""},
+			{"an incomplete walk", saved(func(x *store.Walk) { x.Complete, x.Reason = false, "the total changed" }), "the last walk of the users was not whole (the total changed): call m.Sync().Reconcile", ""},
 			{"an old walk", saved(func(x *store.Walk) { x.CompleteAt -= 49 * 3600_000 }), "the last whole walk of the users began 3 days ago", "walk_overdue"},
 			{"a walk in the future", saved(func(x *store.Walk) { x.CompleteAt += 3600_000 }), "in the future by the database's clock", ""},
 			{"users never read", saved(func(x *store.Walk) { x.BackfilledAt = 0 }), "the backfill is not finished: 6 of 7 lists were read, and 2 users so far", "backfill_missing"},
@@ -249,7 +249,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 			{"a dead letter", func(tx *store.Tx) error {
 				_, err := tx.Claim(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: mirror.DeliveryDead, Type: "user.created", ReceivedAt: clerk.TimeOf(time.Now())}})
 				return err
-			}, "1 event could not be applied: see clerksync deliveries list", "dead_letters"},
+			}, "1 event could not be applied: list them with m.Deliveries()", "dead_letters"},
 		}
 		for _, tc := range cases {
 			w.update(tc.do)

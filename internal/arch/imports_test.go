@@ -41,9 +41,10 @@ func rules() []rule {
 		{"publish/webhook", []string{"."}, api},
 		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "internal/viewreader", "webhook"}, nil},
 		{".", []string{
-			"auth", "clerk", "webhook", "internal/access", "internal/clerkapi", "internal/doctor", "internal/driver", "internal/ingest", "internal/live",
-			"internal/holder", "internal/incident", "internal/instance", "internal/metrics", "internal/privacy", "internal/reconcile", "internal/row", "internal/schedule", "internal/status", "internal/store",
-			"internal/web", "mirror",
+			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/clerkapi", "internal/diagnose", "internal/doctor", "internal/driver",
+			"internal/incident", "internal/ingest", "internal/instance", "internal/live", "internal/metrics", "internal/privacy",
+			"internal/receive", "internal/reconcile", "internal/refusals", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
+			"internal/web",
 		}, api},
 		{"sqlite", []string{"internal/driver", "internal/driver/sqlite", "mirror"}, nil},
 		{"postgres", []string{"internal/driver", "internal/driver/postgres", "mirror"}, []string{pgx}}, // FromPool takes pgx's type
@@ -60,7 +61,18 @@ func rules() []rule {
 		}, nil},
 		{"internal/instance", []string{"auth", "internal/clerkapi", "internal/metrics", "internal/reconcile", "internal/store"}, nil},
 		{"internal/live", []string{"auth", "clerk", "internal/row", "internal/schedule", "internal/store", "mirror"}, api},
-		{"internal/status", []string{"clerk", "internal/holder", "internal/reconcile", "internal/schedule", "internal/store", "mirror"}, nil},
+		{"internal/status", []string{
+			"clerk", "internal/clerkapi", "internal/holder", "internal/instance", "internal/live", "internal/metrics", "internal/reconcile",
+			"internal/refusals", "internal/schedule", "internal/store", "mirror",
+		}, nil},
+		{"internal/upkeep", []string{
+			"clerk", "internal/holder", "internal/ingest", "internal/privacy", "internal/reconcile", "internal/schedule", "internal/status", "internal/store", "mirror",
+		}, nil},
+		{"internal/receive", []string{"clerk", "internal/incident", "internal/ingest", "internal/metrics", "internal/refusals", "internal/web", "mirror", "webhook"}, api},
+		{"internal/refusals", []string{"clerk", "internal/store"}, nil},
+		{"internal/diagnose", []string{
+			"auth", "internal/clerkapi", "internal/doctor", "internal/instance", "internal/reconcile", "internal/status", "internal/store", "mirror",
+		}, nil},
 		{"internal/viewreader", []string{".", "clerk", "internal/emulator", "mirror"}, nil},
 		{"internal/schedule", []string{"clerk", "internal/store"}, nil},
 		{"internal/holder", nil, nil},

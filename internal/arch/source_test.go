@@ -15,9 +15,13 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// maxMirrorMethods keeps the root from becoming a god object: life cycle, handlers, middleware, and
-// one accessor a concept.
-const maxMirrorMethods = 20
+// These bounds keep the root from becoming a god object: life cycle, handlers,
+// middleware, and one accessor a concept.
+const (
+	maxMirrorFields  = 10
+	maxMirrorMethods = 20
+	maxMethodLines   = 20 // of a method of Mirror: it forwards
+)
 
 // parse returns the syntax of a package's files, tests not included, by file name.
 func (p *pkg) parse(t *testing.T) map[string]*ast.File {
@@ -41,19 +45,31 @@ func TestMirrorStaysSmall(t *testing.T) {
 		t.Fatal("no package in the root")
 	}
 	var methods []string
-	for _, f := range root.parse(t) {
+	for path, f := range root.parse(t) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.FuncDecl:
-				if receiver(n) == "Mirror" && n.Name.IsExported() {
-					methods = append(methods, n.Name.Name)
+				if receiver(n) != "Mirror" {
+					break
+				}
+				methods = append(methods, n.Name.Name)
+				if !n.Name.IsExported() {
+					t.Errorf("Mirror has the unexported method %s: work belongs to the parts of the mirror", n.Name.Name)
+				}
+				if lines := strings.Count(source(t, path, n.Body), "\n"); lines > maxMethodLines {
+					t.Errorf("%s has %d lines: methods of Mirror forward", n.Name.Name, lines)
 				}
 			case *ast.TypeSpec:
 				if s, ok := n.Type.(*ast.StructType); ok && n.Name.Name == "Mirror" {
+					fields := 0
 					for _, field := range s.Fields.List {
+						fields += len(field.Names)
 						if len(field.Names) == 0 {
 							t.Error("Mirror embeds a type, whose methods become its own")
 						}
+					}
+					if fields == 0 || fields > maxMirrorFields {
+						t.Errorf("Mirror has %d fields, want 1 to %d", fields, maxMirrorFields)
 					}
 				}
 			}
@@ -61,8 +77,18 @@ func TestMirrorStaysSmall(t *testing.T) {
 		})
 	}
 	if len(methods) == 0 || len(methods) > maxMirrorMethods {
-		t.Errorf("Mirror has %d exported methods, want 1 to %d: %v", len(methods), maxMirrorMethods, methods)
+		t.Errorf("Mirror has %d methods, want 1 to %d: %v", len(methods), maxMirrorMethods, methods)
 	}
+}
+
+// source returns the text of a node.
+func source(t *testing.T, path string, n ast.Node) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text[n.Pos()-1 : n.End()-1]) // the only file of its set begins at 1
 }
 
 // receiver returns the name of a method's type, "" of a function.

@@ -96,7 +96,7 @@ func TestDoctor(t *testing.T) {
 			expect(1, with(environ, "CLERK_SECRET_KEY=sk_test_wrong"), "secret key", mirror.FindingFailure, "refuses")
 			expect(1, with(environ, "CLERK_INSTANCE_ID=ins_other"), "token keys", mirror.FindingFailure, "ins_other")
 			expect(1, with(environ, "CLERK_WEBHOOK_SIGNING_SECRET="), "configuration", mirror.FindingFailure, "No webhook signing secret")
-			expect(1, with(environ, "CLERK_API_URL=http://127.0.0.1:1"), "secret key", mirror.FindingFailure, "can not be asked")
+			expect(1, with(environ, "CLERK_API_URL=http://127.0.0.1:1"), "secret key", mirror.FindingFailure, "cannot be reached")
 			expect(1, with(environ, "CLERKSYNC_LISTEN=nowhere"), "configuration", mirror.FindingFailure, "CLERKSYNC_LISTEN")
 			expect(1, with(environ, "DATABASE_URL=postgres://u:hunter2@127.0.0.1:1/x"), "database", mirror.FindingFailure, "Postgres at postgres://127.0.0.1:1/x cannot be reached: connection refused")
 		})

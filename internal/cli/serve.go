@@ -154,6 +154,7 @@ func mirrorConfig(c *config.Config, logger *slog.Logger) clerksync.Config {
 		DisableBackfill: c.Backfill == "off", DisableReconcile: c.Reconcile == "off",
 		RoleMaxStale: orNone(c.ReadyWithin), PermissionMaxStale: orNone(c.ReadyWalkWithin),
 		WalkMinPause: c.WalkMinPause, WalkMaxPause: c.WalkMaxPause,
+		RemediesForServer:        true,
 		ForwardAuthWithoutPolicy: c.Routes == nil && len(c.TrustedProxies) > 0,
 	}
 }

@@ -9,10 +9,6 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// MaxSilence is how long the mirror may go without a sign of life of a process that looks after it. After a
-// longer gap nothing is proven until everything has been compared again.
-const MaxSilence = 10 * time.Minute
-
 // Assess returns the reasons why the mirror is not in sync, none if it is. A mirror is in sync when a whole walk
 // of every kind that Clerk lists for this instance, of the instance that the database belongs to, began after the
 // last gap and accounts for every live row, and nothing is open.
@@ -38,11 +34,26 @@ func (f *Facts) ProvenAt() (at clerk.Time) {
 	return at
 }
 
-// Remedies that several reasons share.
-const (
-	remedyReconcile = "run clerksync reconcile"
-	remedyServe     = "a running server settles this by itself, or run clerksync reconcile"
-)
+// remedy returns the text for the reader: an operator of the server, or a user of the library.
+func (f *Facts) remedy(server, library string) string {
+	if f.Library {
+		return library
+	}
+	return server
+}
+
+func (f *Facts) remedyBackfill() string {
+	return f.remedy("run clerksync backfill", "call m.Run or m.Sync().Backfill")
+}
+
+func (f *Facts) remedyReconcile() string {
+	return f.remedy("run clerksync reconcile", "call m.Sync().Reconcile")
+}
+
+func (f *Facts) remedyServe() string {
+	return f.remedy("a running server settles this by itself, or run clerksync reconcile",
+		"m.Run settles this by itself, or call m.Sync().Reconcile")
+}
 
 // general returns the reasons that concern the mirror as a whole.
 func (f *Facts) general() (reasons []mirror.SyncReason) {
@@ -55,14 +66,15 @@ func (f *Facts) general() (reasons []mirror.SyncReason) {
 			f.Instance.Own, strings.Join(f.Instance.Foreign, " and "))
 	}
 	if silence := f.since(f.Life.AliveAt); f.Life.AliveAt > 0 && silence > MaxSilence {
-		add("not_running", "start clerksync serve (a library calls Run); it compares everything at once",
-			"no server has looked after this mirror for %s, so changes may be missing", Roughly(silence))
+		add("not_running", f.remedy("start clerksync serve; it compares everything at once", "call m.Run; it compares everything at once"),
+			"no process has kept this mirror up to date for %s, so changes may be missing", Roughly(silence))
 	} else if f.Abandoned {
-		add("not_running", "start clerksync serve (a library calls Run), or run clerksync reconcile; both compare everything at once",
-			"the server that looked after this mirror was killed, or this is a copy that was taken while it ran")
+		add("not_running", f.remedy("start clerksync serve, or run clerksync reconcile; both compare everything at once",
+			"call m.Run or m.Sync().Reconcile; both compare everything at once"),
+			"the process that kept this mirror up to date was killed, or this is a copy that was taken while it ran")
 	}
 	if f.DeadLetters > 0 {
-		add("dead_letters", "see clerksync deliveries list, then replay or dismiss them",
+		add("dead_letters", f.remedy("see clerksync deliveries list, then replay or dismiss them", "list them with m.Deliveries(), then replay or dismiss them"),
 			"%s could not be applied", Count(f.DeadLetters, "event", "events"))
 	}
 	return reasons
@@ -75,10 +87,10 @@ func (f *Facts) ofKind(k *Kind) (reasons []mirror.SyncReason) {
 	}
 	one, many := Nouns(k.Kind)
 	if n := k.Queue.Objects; n > 0 && k.Readable {
-		add("verify_queue", remedyServe, "%s to be read again from Clerk", Count(n, one+" has", many+" have"))
+		add("verify_queue", f.remedyServe(), "%s to be read again from Clerk", Count(n, one+" has", many+" have"))
 	}
 	if n := k.Suspects; n > 0 {
-		add("suspects", remedyServe, "%s missing or older at Clerk by one answer, which a second one must confirm", Count(n, one+" is", many+" are"))
+		add("suspects", f.remedyServe(), "%s missing or older at Clerk by one answer, which a second one must confirm", Count(n, one+" is", many+" are"))
 	}
 	if n := k.Unreadable; n > 0 {
 		add("unreadable", "see that the secret key may read them; the log has Clerk's reason", "Clerk refuses to return %s in doubt",
@@ -98,14 +110,15 @@ func (f *Facts) ofKind(k *Kind) (reasons []mirror.SyncReason) {
 		reasons = append(reasons, reason)
 	}
 	if n := k.Tally.Unaccounted; n > 0 {
-		add("unaccounted", remedyServe, "%s of %s not confirmed by the last whole walk", digits(n), Count(k.Tally.Rows, one+" was", many+" were"))
+		add("unaccounted", f.remedyServe(), "%s of %s not confirmed by the last whole walk", digits(n), Count(k.Tally.Rows, one+" was", many+" were"))
 	}
 	if n := k.Conflicts; n > 0 {
-		add("conflicts", "run clerksync reconcile --accept-regression with its ID to restore it here, or delete it at Clerk",
+		add("conflicts", f.remedy("run clerksync reconcile --accept-regression with its ID to restore it here, or delete it at Clerk",
+			"call m.Sync().Reconcile with AcceptRegression to restore it here, or delete it at Clerk"),
 			"Clerk has %s permanently deleted here", Count(n, one+" that is", many+" that are"))
 	}
 	if n := k.Walk.Left; n > 0 {
-		add("drift_left", remedyReconcile, "%s from Clerk and %s not repaired", Count(n, one+" differs", many+" differ"), either(n, "was", "were"))
+		add("drift_left", f.remedyReconcile(), "%s from Clerk and %s not repaired", Count(n, one+" differs", many+" differ"), either(n, "was", "were"))
 	}
 	return reasons
 }
@@ -119,16 +132,16 @@ func (f *Facts) unproven(k *Kind) (mirror.SyncReason, bool) {
 	w, age := k.Walk, f.since(k.Walk.CompleteAt)
 	switch {
 	case w.BackfilledAt == 0:
-		return reason("never_read", "run clerksync backfill", "the %s were never read from Clerk", many)
+		return reason("never_read", f.remedyBackfill(), "the %s were never read from Clerk", many)
 	case w.CompleteAt == 0 || !w.Complete:
-		return reason("walk_incomplete", remedyReconcile, "the last walk of the %s was not whole (%s)", many, w.Reason)
+		return reason("walk_incomplete", f.remedyReconcile(), "the last walk of the %s was not whole (%s)", many, w.Reason)
 	case age < 0:
-		return reason("clock_jumped", remedyReconcile, "the last whole walk of the %s began in the future by the database's clock", many)
+		return reason("clock_jumped", f.remedyReconcile(), "the last whole walk of the %s began in the future by the database's clock", many)
 	case w.CompleteAt < f.Life.ProvenFrom:
-		return reason("gap", remedyServe, "the %s have not been compared since this mirror was found stopped or restored, %s",
+		return reason("gap", f.remedyServe(), "the %s have not been compared since this mirror was found stopped or restored, %s",
 			many, Ago(f.since(f.Life.ProvenFrom)))
-	case age > f.Overdue:
-		return reason("walk_overdue", remedyServe, "the last whole walk of the %s began %s", many, Ago(age))
+	case f.overdue(k):
+		return reason("walk_overdue", f.remedyServe(), "the last whole walk of the %s began %s", many, Ago(age))
 	}
 	return mirror.SyncReason{}, false
 }
@@ -153,14 +166,17 @@ func (f *Facts) unfilled() (mirror.SyncReason, bool) {
 	case done == lists:
 		return mirror.SyncReason{}, false
 	case done == 0 && under == "":
-		return mirror.SyncReason{Code: "never_filled", Message: "the mirror was never filled", Remedy: "run clerksync backfill"}, true
+		return mirror.SyncReason{Code: "never_filled", Message: "the mirror was never filled", Remedy: f.remedyBackfill()}, true
 	}
 	return mirror.SyncReason{
 		Code:    "backfill_incomplete",
 		Message: fmt.Sprintf("the backfill is not finished: %d of %d lists were read%s", done, lists, under),
-		Remedy:  "a running server goes on with it, or run clerksync backfill",
+		Remedy:  f.remedy("a running server continues it, or run clerksync backfill", "m.Run continues it, or call m.Sync().Backfill"),
 	}, true
 }
+
+// overdue reports whether the last complete walk of a kind is too old to prove anything.
+func (f *Facts) overdue(k *Kind) bool { return f.since(k.Walk.CompleteAt) > f.Overdue }
 
 // since returns how long ago a time was, by the database's clock.
 func (f *Facts) since(at clerk.Time) time.Duration { return time.Duration(f.Now-at) * time.Millisecond }

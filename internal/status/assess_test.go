@@ -74,7 +74,7 @@ func TestEverythingOpenTakesTheClaimAway(t *testing.T) {
 		{"a walk at the end of the last gap", func(f *status.Facts) { f.Life.ProvenFrom = now - 5*minute }, "", ""},
 		{
 			"no process looks after it", func(f *status.Facts) { f.Life.AliveAt = now - 11*minute },
-			"not_running", "no server has looked after this mirror for 11 minutes",
+			"not_running", "no process has kept this mirror up to date for 11 minutes",
 		},
 		{
 			"a process that was killed, or a copy of a running database", func(f *status.Facts) { f.Abandoned = true },

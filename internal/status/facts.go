@@ -8,92 +8,194 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Facts are what is known of a mirror at one moment, by the database's clock.
+// Facts are what the database knows of a mirror at one moment, by the database's clock.
 type Facts struct {
+	Library bool // remedies name methods and fields of the library, not commands and environment variables
+
+	Ours        clerk.Time // the same moment by the clock of this process
 	Now         clerk.Time
+	Born        clerk.Time // when the database was made
+	Head        store.Head
 	Life        store.Life
-	Abandoned   bool // who looked after the mirror last was killed, or this is a copy that was taken meanwhile
+	Abandoned   bool // the process that kept the mirror up to date was killed, or this is a copy that was taken while it ran
+	Foreign     instance.Foreign
 	Instance    Instance
+	Deliveries  map[mirror.DeliveryState]int64 // that were not simply applied
 	DeadLetters int64
 	Quarantined int64
-	Kinds       []Kind
-	Overdue     time.Duration // the age from which on a walk is too old to prove anything
+	LastDead    clerk.Time // when the last dead letter came
+	// Unheard are kinds that change at Clerk and of which no event has ever come.
+	Unheard       []clerk.Kind
+	RolesRejected int64
+	Kinds         []Kind
+	Overdue       time.Duration // the age from which on a walk is too old to prove anything
+
+	// LastDeliveries and Drift are read together with the counts of rows.
+	LastDeliveries map[string]store.LastDelivery
+	Drift          []mirror.Drift // the latest
 }
 
-// Instance is what names the Clerk instance of a mirror.
+// Instance names the Clerk instances that count for the proof.
 type Instance struct {
 	Own     string   // the one that the database belongs to; "" while it is not known
-	Foreign []string // others whose keys or events came here
+	Foreign []string // others whose keys or events came here since the last walk began
 }
 
 // Kind is what is known of the copies of one kind.
 type Kind struct {
 	Kind     clerk.Kind
 	Listed   bool // Clerk lists the kind, so that all of it can be compared
-	Readable bool // Clerk returns one by id, so that a doubt can be settled
+	Readable bool // Clerk returns one by id, so that a row in the verify queue can be read again
 	Walk     store.Walk
-	Tally    store.KindCounts
 	Queue    store.Queue
+	// Unreadable rows are in the verify queue, and Clerk keeps refusing to return them.
+	Unreadable int64
+
+	// The rest is read together with the counts of rows.
+	Tally    store.KindCounts
 	Suspects int64 // one answer of Clerk has to be confirmed by a second
 	// Conflicts are objects that Clerk has and that are deleted here permanently.
 	Conflicts int64
 	Drift     store.DriftCount
-	// Unreadable rows are in doubt, and Clerk keeps refusing to return them.
-	Unreadable int64
 }
 
-// Read gathers the facts in one read transaction. ours is our clock, which counts on SQLite only; drift is
-// also counted since the given time.
+// Bounds of freshness, beyond those of the schedule of walks. Status, warnings and doctor use these.
+const (
+	// MaxSilence is how long the mirror may go without a sign of life of a process that keeps it up to date. After a longer
+	// gap nothing is proven until everything has been compared again.
+	MaxSilence = 10 * time.Minute
+	// maxSweepAge is how long the recent changes of users may go unread: they are read each minute.
+	maxSweepAge = 15 * time.Minute
+	// maxVerifyWait is how long a row may wait in the verify queue: a hundred are read every five seconds.
+	maxVerifyWait = 15 * time.Minute
+	// unheardFor is how long a change that sent no webhook is a reason to check the subscription.
+	unheardFor = 7 * 24 * time.Hour
+	// listedDrift is how many rows of the drift report a status shows.
+	listedDrift = 100
+)
+
+// Read reads in one transaction what the proof rests on, but for other instances. ours is our clock, which counts on SQLite
+// only; drift is also counted since a time.
 func Read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since clerk.Time) (f Facts, err error) {
 	err = db.Snapshot(ctx, func(ctx context.Context) error {
-		f, err = read(ctx, db, s, ours, since)
-		return err
+		if err := f.read(ctx, db, s, ours); err != nil {
+			return err
+		}
+		return f.count(ctx, db, since)
 	})
 	return f, err
 }
 
-func read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since clerk.Time) (f Facts, err error) {
-	var errs [10]error
-	var unreadable, conflicts map[clerk.Kind]int64
+// read reads what is read quickly: everything but counts of tables. ours is our clock, which counts on SQLite only.
+func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, ours clerk.Time) error {
+	var errs [7]error
+	var unreadable map[clerk.Kind]int64
 	var walks map[string]store.Walk
 	var queues map[clerk.Kind]store.Queue
-	var counts map[clerk.Kind]store.DriftCount
-	var deliveries map[mirror.DeliveryState]int64
-	var suspects map[clerk.Kind]int64
 	var runners []store.Runner
 	f.Now, errs[0] = db.Clock(ctx, ours)
 	walks, errs[1] = db.Walks(ctx)
 	queues, errs[2] = db.Queues(ctx)
-	counts, errs[3] = db.DriftCounts(ctx, since)
-	deliveries, errs[4] = db.CountNotApplied(ctx)
-	suspects, errs[5] = db.Suspected(ctx)
-	f.Life, errs[6] = db.Life(ctx)
-	unreadable, errs[7] = db.Unreadable(ctx)
-	conflicts, errs[8] = db.Conflicts(ctx)
-	runners, errs[9] = db.Runners(ctx)
+	f.Deliveries, errs[3] = db.CountNotApplied(ctx)
+	f.Life, errs[4] = db.Life(ctx)
+	unreadable, errs[5] = db.Unreadable(ctx)
+	runners, errs[6] = db.Runners(ctx)
 	if err := cmp.Or(errs[:]...); err != nil {
-		return f, err
+		return err
 	}
 	_, f.Abandoned = Abandoned(runners, 0, f.Now)
-	f.DeadLetters, f.Quarantined = deliveries[mirror.DeliveryDead], deliveries[mirror.DeliveryQuarantined]
+	f.DeadLetters, f.Quarantined = f.Deliveries[mirror.DeliveryDead], f.Deliveries[mirror.DeliveryQuarantined]
 	f.Overdue = s.Overdue(schedule.Took(walks))
 	for _, kind := range Kinds() {
-		k := Kind{
+		f.Kinds = append(f.Kinds, Kind{
 			Kind: kind, Listed: slices.Contains(reconcile.Kinds(), kind), Readable: reconcile.Readable(kind), Walk: walks[string(kind)],
-			Queue: queues[kind], Suspects: suspects[kind], Drift: counts[kind], Unreadable: unreadable[kind], Conflicts: conflicts[kind],
-		}
-		if k.Tally, err = db.KindCounts(ctx, kind, k.Walk.Whole); err != nil {
-			return f, fmt.Errorf("count %s: %w", kind, err)
-		}
-		f.Kinds = append(f.Kinds, k)
+			Queue: queues[kind], Unreadable: unreadable[kind],
+		})
 	}
-	return f, nil
+	return nil
+}
+
+// readMore reads what only warnings look at.
+func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guard, now time.Time) error {
+	var errs [6]error
+	f.Head, errs[0] = db.Head(ctx)
+	f.Born, errs[1] = db.CreatedAt(ctx)
+	f.LastDead, errs[2] = db.LastDeadLetter(ctx)
+	f.Unheard, errs[3] = unheard(ctx, db, now)
+	f.Foreign, errs[4] = guard.Foreign(ctx)
+	f.RolesRejected, errs[5] = db.RolesRejected(ctx)
+	return cmp.Or(errs[:]...)
+}
+
+// count reads what counts tables. Drift is also counted since a time.
+func (f *Facts) count(ctx context.Context, db *store.DB, since clerk.Time) error {
+	var errs [6]error
+	var drift map[clerk.Kind]store.DriftCount
+	var page mirror.Page[mirror.Drift]
+	var suspects, conflicts map[clerk.Kind]int64
+	drift, errs[0] = db.DriftCounts(ctx, since)
+	suspects, errs[1] = db.Suspected(ctx)
+	conflicts, errs[2] = db.Conflicts(ctx)
+	f.LastDeliveries, errs[3] = db.LastDeliveries(ctx)
+	page, errs[4] = db.Drift(ctx, mirror.DriftFilter{Limit: listedDrift})
+	f.Instance, errs[5] = f.instances(ctx, db)
+	if err := cmp.Or(errs[:]...); err != nil {
+		return err
+	}
+	f.Drift = page.Items
+	for i := range f.Kinds {
+		k := &f.Kinds[i]
+		k.Drift, k.Suspects, k.Conflicts = drift[k.Kind], suspects[k.Kind], conflicts[k.Kind]
+		var err error
+		if k.Tally, err = db.KindCounts(ctx, k.Kind, k.Walk.Whole); err != nil {
+			return fmt.Errorf("count %s: %w", k.Kind, err)
+		}
+	}
+	return nil
+}
+
+// instances returns the other Clerk instances that put the proof in doubt: those of configured keys, and those whose events
+// came since the last walk began or were mixed with ours.
+func (f *Facts) instances(ctx context.Context, db *store.DB) (Instance, error) {
+	others := f.Foreign.Keys
+	if len(f.Foreign.Events) > 0 {
+		at, err := db.LastForeign(ctx)
+		if err != nil {
+			return Instance{}, err
+		}
+		if f.Foreign.Database == "" || at >= f.ProvenAt() {
+			others = slices.Concat(others, f.Foreign.Events)
+		}
+	}
+	return Instance{Own: f.Foreign.Database, Foreign: others}, nil
+}
+
+// unheard returns the kinds of which walks of the last days found changes, though no event of them has ever come.
+func unheard(ctx context.Context, db *store.DB, now time.Time) (kinds []clerk.Kind, err error) {
+	for _, kind := range reconcile.Kinds() {
+		at, err := db.LastNotSubscribed(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		if at == 0 || now.Sub(at.Time()) > unheardFor {
+			continue
+		}
+		heard, err := db.EventSeen(ctx, kind.EventPrefix())
+		if err != nil {
+			return nil, err
+		}
+		if !heard {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds, nil
 }
 
 // Walks returns the last walk of each list, by its name.

@@ -1,0 +1,305 @@
+package clerksync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/access"
+	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/incident"
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/instance"
+	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/metrics"
+	"github.com/clerksync/clerksync/internal/privacy"
+	"github.com/clerksync/clerksync/internal/receive"
+	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/refusals"
+	"github.com/clerksync/clerksync/internal/schedule"
+	"github.com/clerksync/clerksync/internal/status"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/upkeep"
+	"github.com/clerksync/clerksync/webhook"
+)
+
+// assembly makes the parts of a mirror out of its configuration. A part that needs another one which is made later gets a
+// function.
+type assembly struct {
+	Config
+	db     *store.DB
+	mirror *Mirror
+
+	webhooks   *webhook.Verifier     // nil: there is no secret
+	tokens     *auth.Verifier        // nil: there are no keys
+	redaction  privacy.Redaction     // configured
+	api        *clerkapi.Client      // nil: without a secret key Clerk cannot be read
+	reconciler *reconcile.Reconciler // nil as well
+	waited     func() time.Time      // the clock of the reconciler
+	incidents  *incident.Log
+	tracer     trace.Tracer
+}
+
+// verifiers makes what verifies webhooks and tokens. All faults of the configuration are reported at once.
+func (a *assembly) verifiers() error {
+	a.mirror = &Mirror{db: a.db, refusals: refusals.New(a.db, a.Test.Now, a.Logger)}
+	var faults []error
+	fault := func(err error) {
+		if err != nil {
+			faults = append(faults, err)
+		}
+	}
+	var err error
+	if len(a.WebhookSecrets) > 0 {
+		a.webhooks, err = webhook.NewVerifier(webhook.Config{Secrets: a.WebhookSecrets, Scheme: a.WebhookScheme, Now: a.Test.Now})
+		fault(err)
+	}
+	switch a.StalePolicy {
+	case StaleAskClerk, StaleTrust, StaleDeny:
+	default:
+		fault(fmt.Errorf("the stale policy is %q: use ask, allow or deny", a.StalePolicy))
+	}
+	a.redaction, err = a.checkSettings()
+	fault(err)
+	var keys auth.KeySet
+	a.mirror.instance, keys, err = instance.New(instance.Config{
+		DB: a.db, ID: a.InstanceID, SecretKeyTried: a.mirror.refusals.SecretKeyTried, Now: a.Test.Now, Logger: a.Logger,
+		Keys: instance.KeyConfig{
+			Algorithm: a.JWTAlgorithm, JWTKey: a.JWTKey, JWKSURL: a.JWKSURL, SecretKey: a.SecretKey, APIURL: a.APIURL, FrontendAPI: a.FrontendAPI,
+		},
+	})
+	if err != nil {
+		fault(fmt.Errorf("token keys: %w", err))
+	}
+	if keys != nil {
+		a.tokens, err = auth.NewVerifier(auth.Config{
+			Keys: keys, Algorithm: a.JWTAlgorithm, Issuer: a.Issuer, AuthorizedParties: a.AuthorizedParties,
+			Audience: a.Audience, Now: a.Test.Now, Leeway: a.ClockLeeway,
+			DangerouslyAllowMissingAuthorizedParty: a.DangerouslyAllowMissingAuthorizedParty,
+		})
+		fault(err)
+	}
+	return errors.Join(faults...)
+}
+
+// open makes the mirror.
+func (a *assembly) open(ctx context.Context) (*Mirror, error) {
+	a.incidents, a.tracer = incident.New(a.Logger), a.TracerProvider.Tracer(modulePath)
+	for _, step := range []func(context.Context) error{
+		func(context.Context) error { return a.verifiers() },
+		a.openDatabase,
+		a.openIngest,
+		a.openReconciler,
+		a.openGate,
+		a.openMonitor,
+		a.openUpkeep,
+		a.openReceiver,
+		a.enforceFirst,
+	} {
+		if err := step(ctx); err != nil {
+			if a.mirror.metrics != nil {
+				_ = a.mirror.metrics.Close()
+			}
+			return nil, err
+		}
+	}
+	return a.mirror, nil
+}
+
+// openDatabase migrates a database that is written, and checks the schema of one that is only read. A database of another
+// instance is refused.
+func (a *assembly) openDatabase(ctx context.Context) error {
+	prepare := a.db.Migrate
+	if a.db.ReadOnly() {
+		prepare = func(ctx context.Context) error {
+			if err := a.db.CheckSchema(ctx); err != nil {
+				return err
+			}
+			_, err := a.db.LoadSettings(ctx)
+			return err
+		}
+	}
+	if err := prepare(ctx); err != nil {
+		return err
+	}
+	if err := instance.Open(ctx, a.db, a.InstanceID); err != nil {
+		return err
+	}
+	if err := a.mirror.instance.LoadRefusal(ctx); err != nil {
+		return err
+	}
+	return a.mirror.refusals.Load(ctx)
+}
+
+func (a *assembly) openIngest(ctx context.Context) (err error) {
+	m := a.mirror
+	m.ingest, err = ingest.New(ctx, ingest.Config{
+		DB: a.db, Logger: a.Logger, AllowedInstances: m.instance.AllowedInstances, Now: a.Test.Now, Tracer: a.tracer, Redact: a.redaction,
+		EraseOnDelete: a.EraseAfter < 0,
+		OnCommit:      func(changes []store.ChangeRef) { m.gate.OnCommit(changes) },
+		OnMeasure: func(c ingest.Commit) {
+			m.metrics.Record(metrics.CommitDuration, c.Took.Seconds())
+			m.metrics.Record(metrics.CommitEvents, float64(c.Events))
+			for _, lag := range c.Lags {
+				m.metrics.Record(metrics.ApplyLag, lag.Seconds())
+			}
+		},
+	})
+	return err
+}
+
+// hasAPIKey reports whether the secret key is Clerk's, and not a shared secret of tokens.
+func (c *Config) hasAPIKey() bool {
+	return c.SecretKey != "" && (c.JWTAlgorithm != auth.HS256 || c.JWTKey != "")
+}
+
+func (a *assembly) openReconciler(context.Context) (err error) {
+	a.waited = a.Test.Now
+	if !a.hasAPIKey() {
+		return nil
+	}
+	m := a.mirror
+	// requests wait for single objects with a timeout of their own; pages of lists may take longer
+	a.api, err = clerkapi.New(clerkapi.Config{
+		SecretKey: a.SecretKey, URL: a.APIURL, Budget: a.APIBudget, Limit: a.APILimit, Logger: a.Logger, Tracer: a.tracer,
+		OnKeyChecked: m.refusals.SecretKeyTried,
+		ReadFence:    m.ingest.ReadFence,
+	})
+	if err != nil {
+		return err
+	}
+	m.instance.UseAPI(a.api)
+	var sleep func(context.Context, time.Duration) error
+	if a.Test.Sleep != nil {
+		var slept atomic.Int64 // what was waited counts as passed
+		a.waited = func() time.Time { return a.Test.Now().Add(time.Duration(slept.Load())) }
+		sleep = func(ctx context.Context, d time.Duration) error {
+			slept.Add(int64(d))
+			return a.Test.Sleep(ctx, d)
+		}
+	}
+	a.reconciler = reconcile.New(reconcile.Config{
+		DB: a.db, Ingest: m.ingest, API: a.api, Pins: m.instance.AllowedInstances, Now: a.waited, Sleep: sleep, Logger: a.Logger, Tracer: a.tracer,
+		Learned: m.instance.LearnSecretKey,
+	})
+	return nil
+}
+
+func (c *Config) bounds() live.Bounds {
+	return live.Bounds{Sweep: max(0, c.RoleMaxStale), Walk: max(0, c.PermissionMaxStale), Schedule: c.schedule()}
+}
+
+func (c *Config) schedule() schedule.Schedule {
+	return schedule.Schedule{Min: c.WalkMinPause, Max: c.WalkMaxPause}
+}
+
+func (a *assembly) openGate(ctx context.Context) (err error) {
+	m := a.mirror
+	m.gate, err = access.New(ctx, access.Config{
+		DB: a.db, Ingest: m.ingest, API: a.api, Instance: m.instance, Tokens: a.tokens,
+		PublishableKey: a.PublishableKey, AuthorizedParties: a.AuthorizedParties, Roles: a.Roles,
+		Unready: string(a.StalePolicy), DisableJIT: a.DisableOnDemandUsers, PlanFeatures: a.PlanFeatures, UpgradeURL: a.UpgradeURL, Bounds: a.bounds(),
+		HistoryLost: func(ctx context.Context) { m.upkeep.HistoryLost(ctx) }, Now: a.Test.Now, Logger: a.Logger, Incidents: a.incidents,
+	})
+	return err
+}
+
+// statusSettings returns what warnings look at of the configuration.
+func (a *assembly) statusSettings() status.Settings {
+	return status.Settings{
+		Server: a.RemediesForServer, SecretKey: a.SecretKey != "", WebhookSecret: a.webhooks != nil, TokenKeys: a.tokens != nil,
+		Production:    strings.HasPrefix(a.SecretKey, "sk_live_") || strings.HasPrefix(a.PublishableKey, "pk_live_"),
+		TrustUnproven: a.StalePolicy == StaleTrust, HMACBody: a.WebhookScheme == webhook.SchemeDangerousHMACBody,
+		HS256: a.JWTAlgorithm == auth.HS256, AuthorizedParties: len(a.AuthorizedParties) > 0, Issuer: a.Issuer != "",
+		NoPolicy: a.ForwardAuthWithoutPolicy, MissingAZP: a.DangerouslyAllowMissingAuthorizedParty,
+		DisableReconcile: a.DisableReconcile, Roles: a.Roles, Redact: a.Redact,
+	}
+}
+
+func (a *assembly) openMonitor(context.Context) (err error) {
+	m := a.mirror
+	m.monitor = status.NewMonitor(status.Config{
+		DB: a.db, API: a.api, Instance: m.instance, Refusals: m.refusals, Bounds: a.bounds(), Settings: a.statusSettings(),
+		ListeningSince: func() time.Time { return m.receiver.Since() }, FeedAt: m.gate.FeedAt,
+		Now: a.Test.Now, Waited: a.waited, Logger: a.Logger,
+	})
+	return nil
+}
+
+// upkeepSettings returns the settings that the database remembers.
+func (c *Config) upkeepSettings() upkeep.Settings {
+	return upkeep.Settings{Roles: c.Roles, Redact: c.Redact, PolicyVersion: c.PolicyVersion}
+}
+
+func (a *assembly) openUpkeep(context.Context) error {
+	m := a.mirror
+	m.upkeep = upkeep.New(upkeep.Config{
+		DB: a.db, Ingest: m.ingest, Reconciler: a.reconciler, Schedule: a.schedule(), Settings: a.upkeepSettings(),
+		LearnKeys: m.instance.LearnKeys, FollowFeed: m.gate.FollowFeed, DisableBackfill: a.DisableBackfill, DisableReconcile: a.DisableReconcile,
+		EraseAfter: a.EraseAfter, AuditRetention: a.AuditRetention, InboxRetention: a.InboxRetention, ChangesRetention: a.ChangesRetention,
+		Now: a.Test.Now, Logger: a.Logger,
+	})
+	return nil
+}
+
+func (a *assembly) openReceiver(context.Context) (err error) {
+	m := a.mirror
+	m.receiver = receive.New(receive.Config{
+		Verifier: a.webhooks, Scheme: a.WebhookScheme, Ingest: m.ingest, Refusals: m.refusals, Incidents: a.incidents,
+		Record: func(name string, value float64, labels ...string) { m.metrics.Record(name, value, labels...) },
+		Tracer: a.tracer, Now: a.Test.Now,
+	})
+	m.metrics, err = metrics.New(a.MeterProvider, a.collect)
+	return err
+}
+
+// enforceFirst puts the configured settings into force where the database remembers none, and logs where it remembers
+// others.
+func (a *assembly) enforceFirst(ctx context.Context) error {
+	if a.db.ReadOnly() {
+		return nil
+	}
+	if err := upkeep.EnforceFirst(ctx, a.db, a.mirror.ingest, a.upkeepSettings(), a.Logger); err != nil {
+		return err
+	}
+	settings := a.statusSettings()
+	for _, w := range status.SettingsWarnings(a.db.Settings(), &settings) {
+		a.Logger.Log(ctx, slog.LevelWarn, w.Message, "code", w.Code, "remedy", w.Remedy) //nolint:sloglint // one of few texts
+	}
+	return nil
+}
+
+const modulePath = "github.com/clerksync/clerksync"
+
+// collect observes everything that is counted anyway.
+func (a *assembly) collect(ctx context.Context, o metrics.Observe) {
+	m := a.mirror
+	collectIngest(m.ingest, o)
+	m.receiver.Collect(o)
+	m.monitor.Collect(ctx, o)
+	m.gate.Collect(o)
+	m.instance.Collect(o)
+	if a.api != nil {
+		collectAPI(a.api.Stats(), o)
+		collectReconciler(a.reconciler, o)
+	}
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, module := range info.Deps { // where this is a library
+			if module.Path == modulePath {
+				version = module.Version
+			}
+		}
+	}
+	o(metrics.Build, 1, version, runtime.Version())
+}

@@ -1,0 +1,105 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/doctor"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// checkDatabase checks the engine and the schema.
+func (s *Subject) checkDatabase(ctx context.Context) []mirror.Finding {
+	if s.NoDatabase {
+		return []mirror.Finding{doctor.Warn(s.remedy("Run clerksync serve or clerksync migrate: they create it. If it should exist, correct DATABASE_URL.",
+			"clerksync.New and clerksync.Migrate create it. If it should exist, correct its address."),
+			"There is no database yet.")}
+	}
+	before := time.Now()
+	c, err := s.DB.Inspect(ctx)
+	if err != nil {
+		return []mirror.Finding{s.DatabaseFailure(err)}
+	}
+	took := time.Since(before)
+	found := []mirror.Finding{doctor.Good("%s %s answers in %s.", engineName(s.DB.Engine()), c.Version, took.Round(100*time.Microsecond))}
+	switch {
+	case errors.Is(c.Schema, store.ErrUnreleasedSchema), errors.Is(c.Schema, store.ErrAlteredSchema):
+		found = append(found, doctor.Fail(s.remedy("Start with a new file or database, and run clerksync backfill.",
+			"Start with a new file or database."),
+			"An unreleased or changed build of clerksync made the schema. It cannot be upgraded."))
+	case len(c.Unknown) > 0:
+		found = append(found, doctor.Fail("Run the newer version.", "A newer version of clerksync has migrated the schema (%s).", c.Unknown[len(c.Unknown)-1]))
+	case len(c.Pending) > 0:
+		found = append(found, doctor.Warn(s.remedy("Run clerksync migrate, or serve, which does it at start; the rows are checked afterwards.",
+			"Call clerksync.Migrate or clerksync.New; the rows are checked afterwards."),
+			"The schema is not up to date: %s waits.", strings.Join(c.Pending, ", ")))
+	default:
+		found = append(found, doctor.Good("The schema is up to date."))
+	}
+	if s.DB.Engine() == store.SQLite {
+		return append(found, checkSQLite(c)...)
+	}
+	return append(found, checkPostgres(c, before.Add(took/2))...)
+}
+
+// DatabaseFailure returns the finding about a database that cannot be used.
+func (s *Subject) DatabaseFailure(err error) mirror.Finding {
+	finding := doctor.Fail("Check the address, the network, and that the role may read the tables.", "%s cannot be used: %v", s.DB, err)
+	if fault, ok := errors.AsType[*mirror.DatabaseError](s.DB.Explain(err)); ok {
+		finding = doctor.Fail(fault.Remedy, "%s %s.", fault.Database, fault.Problem)
+	}
+	finding.Check = "database"
+	return finding
+}
+
+// SchemaIsOld reports whether the schema has to be migrated before rows can be read.
+func (s *Subject) SchemaIsOld(ctx context.Context) bool {
+	c, err := s.DB.Inspect(ctx)
+	return err != nil || len(c.Pending) > 0
+}
+
+// engineName returns the name of an engine for people.
+func engineName(e store.Engine) string {
+	if e == store.Postgres {
+		return "Postgres"
+	}
+	return "SQLite"
+}
+
+func checkSQLite(c store.ServerInfo) (found []mirror.Finding) {
+	if mode := c.Settings["journal_mode"]; mode != "wal" {
+		found = append(found, doctor.Fail("Use a local disk: network file systems cannot do it.", "The journal mode is %s, not WAL.", mode))
+	}
+	if c.Settings["secure_delete"] != "1" {
+		found = append(found, doctor.Warn("Open it with clerksync's own driver package.", "secure_delete is off: what is erased lingers in the file."))
+	}
+	if len(found) == 0 {
+		found = append(found, doctor.Good("Journal mode WAL, secure_delete on."))
+	}
+	return found
+}
+
+func checkPostgres(c store.ServerInfo, now time.Time) (found []mirror.Finding) {
+	if c.Settings["read_only"] == "true" {
+		found = append(found, doctor.Fail("Connect to the primary, as a role that may write.", "The connection is read-only."))
+	}
+	if c.Settings["may_write"] == "false" {
+		found = append(found, doctor.Warn("Run serve as a role that may write; reading commands do well with this one.", "The role may not write the tables."))
+	}
+	if c.Settings["may_create"] != "true" {
+		found = append(found, doctor.Warn("Grant CREATE on the schema, or migrate as another role.", "The role may not create tables: migrations will fail."))
+	}
+	if setting := c.Settings["synchronous_commit"]; setting == "off" {
+		found = append(found, doctor.Good("synchronous_commit is off; clerksync switches it on for its own commits."))
+	}
+	if d := c.Now.Time().Sub(now).Abs(); d > 5*time.Second {
+		found = append(found, doctor.Warn("Set both clocks by NTP.", "The database's clock differs from this one by %s.", d.Round(time.Second)))
+	}
+	if len(found) == 0 {
+		found = append(found, doctor.Good("It may be written, commits are durable, and the clocks agree."))
+	}
+	return found
+}

@@ -1,0 +1,77 @@
+package status
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+)
+
+// readTimeout bounds one read of the database, unless it has a limit of its own.
+const readTimeout = time.Second
+
+// shared is a read of the database that all who ask at a time share. A read has its own deadline: a client that hangs up
+// does not cancel it for the others, and a database that does not respond keeps no client waiting longer than the limit
+// after the read began.
+type shared[T any] struct {
+	maxAge time.Duration // how long a result is used
+	limit  time.Duration // how long a read may take; 0 is readTimeout
+	now    func() time.Time
+	read   func(context.Context) T
+
+	mu     sync.Mutex
+	result T
+	at     time.Time // when the result was read; zero: never
+	call   *sharedCall
+}
+
+// sharedCall is a read under way.
+type sharedCall struct {
+	done     chan struct{}
+	deadline time.Time
+}
+
+// put sets a result that was read elsewhere.
+func (s *shared[T]) put(result T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.result, s.at = result, s.now()
+}
+
+// get returns the last result, or the next one if that is too old. ok is false when the database did not respond in time;
+// then the result is that of the last read that ended, or the zero value.
+func (s *shared[T]) get(ctx context.Context) (result T, ok bool) {
+	s.mu.Lock()
+	if age := s.now().Sub(s.at); s.call == nil && !s.at.IsZero() && age >= 0 && age < s.maxAge {
+		defer s.mu.Unlock()
+		return s.result, true
+	}
+	if s.call == nil {
+		s.call = &sharedCall{done: make(chan struct{}), deadline: time.Now().Add(cmp.Or(s.limit, readTimeout))}
+		go s.run(s.call)
+	}
+	call := s.call
+	s.mu.Unlock()
+
+	timer := time.NewTimer(time.Until(call.deadline))
+	defer timer.Stop()
+	select {
+	case <-call.done:
+		ok = true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.result, ok
+}
+
+func (s *shared[T]) run(call *sharedCall) {
+	ctx, cancel := context.WithDeadline(context.Background(), call.deadline)
+	defer cancel()
+	result := s.read(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.result, s.at, s.call = result, s.now(), nil
+	close(call.done)
+}

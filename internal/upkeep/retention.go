@@ -1,0 +1,89 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/privacy"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+const (
+	eraseEvery = time.Minute // how soon a user is erased once the delay has ended
+	purgeEvery = time.Hour
+	// leastIDs is how long the ids of messages are kept at least: a manual replay at Clerk sends old ones again.
+	leastIDs = 90 * 24 * time.Hour
+	// exceptionsFactor is how many times longer dead and quarantined deliveries are kept than others.
+	exceptionsFactor = 2
+	// wholeInbox is how often bodies are looked for in all of the inbox, and not only among those that have become too old
+	// since the last time: a dead letter that was applied later may have any age.
+	wholeInbox     = 24 * time.Hour
+	driftRetention = 90 * 24 * time.Hour
+)
+
+// runRetention erases users whose delay has ended and removes what is older than its retention, until the context ends.
+func (u *Upkeep) runRetention(ctx context.Context) {
+	var purged time.Time
+	for ctx.Err() == nil {
+		if err := u.EraseDue(ctx); err != nil && ctx.Err() == nil {
+			u.config.Logger.Error("erasures could not be finished; they go on in a minute", "error", err)
+		}
+		if time.Since(purged) >= purgeEvery {
+			purged = time.Now()
+			n, err := u.Purge(ctx)
+			if err != nil && ctx.Err() == nil {
+				u.config.Logger.Error("what is older than its retention could not be removed", "error", err)
+			}
+			if n != (mirror.Purged{}) {
+				u.config.Logger.Info("what is older than its retention was removed",
+					"bodies", n.Bodies, "deliveries", n.Deliveries, "changes", n.Changes, "audit", n.Audit, "drift", n.Drift)
+			}
+		}
+		wait(ctx, eraseEvery)
+	}
+}
+
+// EraseDue erases users whose delay has ended, and finishes erasures that were begun.
+func (u *Upkeep) EraseDue(ctx context.Context) error {
+	n, err := u.config.Ingest.EraseDue(ctx, clerk.TimeOf(u.config.Now().Add(-max(u.config.EraseAfter, 0))))
+	finished, err2 := privacy.FinishErasures(ctx, u.db)
+	if n > 0 || finished > 0 {
+		u.config.Logger.Info("users were erased", "erased", n, "searched_for_copies", finished)
+		_, err3 := u.db.TruncateWAL(ctx) // if it fails, the write-ahead log is overwritten later
+		err2 = errors.Join(err2, err3)
+	}
+	return errors.Join(err, err2)
+}
+
+// Purge removes what is older than its retention.
+func (u *Upkeep) Purge(ctx context.Context) (n mirror.Purged, err error) {
+	c, now := u.config, u.config.Now()
+	before := func(d time.Duration) clerk.Time { return clerk.TimeOf(now.Add(-d)) }
+	ids := max(c.InboxRetention, leastIDs)
+	var errs [5]error
+	n.Drift, errs[4] = u.db.PurgeDrift(ctx, before(driftRetention))
+	n.Audit, errs[0] = u.db.PurgeAudit(ctx, before(c.AuditRetention))
+	from := u.cleared
+	if now.Sub(from.Time()) > c.InboxRetention+wholeInbox {
+		from = 0
+	}
+	n.Bodies, errs[1] = u.db.PurgeBodies(ctx, from, before(c.InboxRetention))
+	if errs[1] == nil && from == 0 {
+		u.cleared = before(c.InboxRetention)
+	}
+	n.Deliveries, errs[2] = u.db.PurgeDeliveries(ctx, before(ids), before(ids*exceptionsFactor))
+	n.Changes, errs[3] = u.db.PurgeChanges(ctx, clerk.TimeOf(now), before(c.ChangesRetention))
+	u.purgedMu.Lock()
+	defer u.purgedMu.Unlock()
+	u.purged = u.purged.Add(n)
+	return n, errors.Join(errs[:]...)
+}
+
+// Purged returns what this process has removed.
+func (u *Upkeep) Purged() mirror.Purged {
+	u.purgedMu.Lock()
+	defer u.purgedMu.Unlock()
+	return u.purged
+}
