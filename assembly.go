@@ -32,8 +32,8 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// assembly makes the parts of a mirror out of its configuration. A part that needs another one which is made later gets a
-// function.
+// assembly makes the parts of a mirror out of its configuration. A part that needs another one
+// which is made later gets a function.
 type assembly struct {
 	Config
 	db     *store.DB
@@ -49,7 +49,8 @@ type assembly struct {
 	tracer     trace.Tracer
 }
 
-// verifiers makes what verifies webhooks and tokens. All faults of the configuration are reported at once.
+// verifiers makes what verifies webhooks and tokens. All faults of the configuration are reported
+// at once.
 func (a *assembly) verifiers() error {
 	a.mirror = &Mirror{db: a.db, refusals: refusals.New(a.db, a.Test.Now, a.Logger)}
 	var faults []error
@@ -115,8 +116,8 @@ func (a *assembly) open(ctx context.Context) (*Mirror, error) {
 	return a.mirror, nil
 }
 
-// openDatabase migrates a database that is written, and checks the schema of one that is only read. A database of another
-// instance is refused.
+// openDatabase migrates a database that is written, and checks the schema of one that is only
+// read. A database of another instance is refused.
 func (a *assembly) openDatabase(ctx context.Context) error {
 	prepare := a.db.Migrate
 	if a.db.ReadOnly() {
@@ -262,8 +263,8 @@ func (a *assembly) openReceiver(context.Context) (err error) {
 	return err
 }
 
-// enforceFirst puts the configured settings into force where the database remembers none, and logs where it remembers
-// others.
+// enforceFirst puts the configured settings into force where the database remembers none, and
+// logs where it remembers others.
 func (a *assembly) enforceFirst(ctx context.Context) error {
 	if a.db.ReadOnly() {
 		return nil

@@ -20,8 +20,8 @@ type Caller struct {
 	resolved access.Caller
 }
 
-// EmailVerified reports whether Clerk has verified that User.Email belongs to the user. Anyone can enter the address of
-// someone else: do not rely on one that is not verified.
+// EmailVerified reports whether Clerk has verified that User.Email belongs to the user. Anyone
+// can enter the address of someone else: do not rely on one that is not verified.
 func (c *Caller) EmailVerified() bool {
 	if person := c.resolved.Facts.User; person != nil {
 		return person.EmailVerified()
@@ -37,7 +37,8 @@ func newCaller(c access.Caller) *Caller {
 	return caller
 }
 
-// DeniedError is why a request is not served. No field quotes the token. Err, which is for the log, may name what is stored.
+// DeniedError is why a request is not served. No field quotes the token. Err, which is for the
+// log, may name what is stored.
 type DeniedError struct {
 	Status   int    // 401: the caller is not known, or no longer; 403: known, and not allowed; 503: it cannot be decided now
 	Code     string // stable, see docs/http-api.md
@@ -55,8 +56,8 @@ func (d *DeniedError) Error() string { return (*access.Denial)(d).Error() }
 // Unwrap returns the cause.
 func (d *DeniedError) Unwrap() error { return d.Err }
 
-// Header returns the headers of the answer: how to authenticate, when to ask again, and which feature or plan is missing
-// and where to get it.
+// Header returns the headers of the answer: how to authenticate, when to ask again, and which
+// feature or plan is missing and where to get it.
 func (d *DeniedError) Header() http.Header { return (*access.Denial)(d).Header() }
 
 // Codes of a [DeniedError]. Package auth has more.
@@ -70,11 +71,12 @@ const (
 	CodeKeysUnavailable      = access.CodeKeysUnavailable // no token can be verified: 503, for the token may be good
 )
 
-// Authorize returns who makes a request, if the token is valid, nothing stored refuses the caller, and the rule allows the
-// request. A nil rule allows every caller who is signed in. Every error is a [*DeniedError].
+// Authorize returns who makes a request, if the token is valid, nothing stored refuses the
+// caller, and the rule allows the request. A nil rule allows every caller who is signed in. Every
+// error is a [*DeniedError].
 //
-// What is stored denies at once in this process, and within a second in others. It grants more than the token says only
-// where it is proven; see Config.StalePolicy.
+// What is stored denies at once in this process, and within a second in others. It grants more
+// than the token says only where it is proven; see Config.StalePolicy.
 func (m *Mirror) Authorize(r *http.Request, rule auth.Rule) (*Caller, error) {
 	caller, err := m.gate.Authorize(r, rule)
 	if err != nil {
@@ -99,8 +101,8 @@ func problem(err error) error {
 	return err
 }
 
-// ExplainRequest asks why a caller is allowed or denied: the caller of a token, or a user in an organization as if just signed in,
-// with a token that says nothing more.
+// ExplainRequest asks why a caller is allowed or denied: the caller of a token, or a user in an
+// organization as if just signed in, with a token that says nothing more.
 type ExplainRequest struct {
 	Token               string    // verified as for any request, and not kept
 	ClerkUserID         string    // where there is no token
@@ -109,8 +111,8 @@ type ExplainRequest struct {
 	Rule                auth.Rule // nil: is the caller signed in at all?
 }
 
-// Explanation is the result of [Mirror.Explain]: every condition, the facts that it looked at, and where those came from. It is for
-// operators: it names what is stored.
+// Explanation is the result of [Mirror.Explain]: every condition, the facts that it looked at,
+// and where those came from. It is for operators: it names what is stored.
 type Explanation struct {
 	Allowed     bool             `json:"allowed"`
 	Code        string           `json:"code,omitempty"`   // of the refusal
@@ -120,7 +122,8 @@ type Explanation struct {
 	Conditions  []auth.Condition `json:"conditions"` // in the order in which they are checked
 }
 
-// Explain returns why a caller is allowed or denied. It changes nothing and sends no request to Clerk.
+// Explain returns why a caller is allowed or denied. It changes nothing and sends no request to
+// Clerk.
 func (m *Mirror) Explain(ctx context.Context, q ExplainRequest) (*Explanation, error) {
 	x, err := m.gate.Explain(ctx, access.Question(q))
 	if err != nil {

@@ -12,16 +12,16 @@ import (
 
 // DoctorOptions say what else there is to check.
 type DoctorOptions struct {
-	// PublicURL is where Clerk reaches this server, such as https://auth.example.com. Without it, the way from Clerk to the
-	// server is not checked.
+	// PublicURL is where Clerk reaches this server, such as https://auth.example.com. Without it,
+	// the way from Clerk to the server is not checked.
 	PublicURL string
 	// NoDatabase means that there is no database yet; the one given stands in for it.
 	NoDatabase bool
 }
 
-// Diagnose checks a configuration, a database, Clerk and the way from Clerk to here, and returns what it found: no secrets
-// and no personal data. It takes the database over, only reads it, and closes it. It checks the mirrored rows only where
-// the schema is up to date.
+// Diagnose checks a configuration, a database, Clerk and the way from Clerk to here, and returns
+// what it found: no secrets and no personal data. It takes the database over, only reads it, and
+// closes it. It checks the mirrored rows only where the schema is up to date.
 func Diagnose(ctx context.Context, database DB, config Config, o DoctorOptions) []mirror.Finding {
 	db, err := driver.Of(database)
 	if err != nil {

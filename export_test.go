@@ -29,5 +29,6 @@ func (m *Mirror) SettleDoubts(ctx context.Context) error { return m.upkeep.Verif
 // FollowFeed is what Run does every few seconds.
 func (m *Mirror) FollowFeed(ctx context.Context) error { return m.gate.FollowFeed(ctx) }
 
-// PauseSync waits for the next work in the background, and returns true when that is to compare everything.
+// PauseSync waits for the next work in the background, and returns true when that is to compare
+// everything.
 func (m *Mirror) PauseSync(ctx context.Context) bool { return m.upkeep.Pause(ctx, time.Minute) }

@@ -11,14 +11,15 @@ import (
 	"github.com/clerksync/clerksync/internal/upkeep"
 )
 
-// Migrate brings the schema of a database up to date, and puts Config.Roles and Config.Redact into force: stored roles are
-// derived by the ladder, and stored bodies lose what is redacted. It records Config.PolicyVersion. A change is a line of
-// the audit and of the log, with how many rows it changed. [Mirror.Run] does the same; [New] does it only in a database
-// that has no such settings yet.
+// Migrate brings the schema of a database up to date, and puts Config.Roles and Config.Redact
+// into force: stored roles are derived by the ladder, and stored bodies lose what is redacted. It
+// records Config.PolicyVersion. A change is a line of the audit and of the log, with how many
+// rows it changed. [Mirror.Run] does the same; [New] does it only in a database that has no such
+// settings yet.
 //
-// Everything that uses the database works by the settings in force, whatever it is configured with: servers that run see a
-// change within a second. Migrate does not take the database over. A database of another instance than
-// Config.InstanceID is [ErrOtherInstance].
+// Everything that uses the database works by the settings in force, whatever it is configured
+// with: servers that run see a change within a second. Migrate does not take the database over. A
+// database of another instance than Config.InstanceID is [ErrOtherInstance].
 func Migrate(ctx context.Context, database DB, config Config) error {
 	db, err := driver.Of(database)
 	if err == nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// Remedies speak the reader's language: a user of the library finds fields and methods that exist, and an operator of the
-// server finds environment variables and commands.
+// Remedies speak the reader's language: a user of the library finds fields and methods that
+// exist, and an operator of the server finds environment variables and commands.
 func TestRemediesKnowTheirReader(t *testing.T) {
 	t.Parallel()
 	moved := func() time.Time { return time.Now().Add(48 * time.Hour) }

@@ -29,13 +29,14 @@ type Sync struct{ m *Mirror }
 // Sync returns the service of backfill, reconcile and status.
 func (m *Mirror) Sync() Sync { return Sync{m} }
 
-// Backfill reads everything that Clerk has, next to live events. It resumes an interrupted backfill. progress may be nil.
+// Backfill reads everything that Clerk has, next to live events. It resumes an interrupted
+// backfill. progress may be nil.
 func (s Sync) Backfill(ctx context.Context, progress func(mirror.SyncProgress)) (*mirror.SyncReport, error) {
 	return s.m.upkeep.Backfill(ctx, progress)
 }
 
-// Reconcile compares everything with Clerk and repairs what differs. It reads objects that Clerk seems to have deleted
-// twice, a minute apart. The error may be a [*mirror.MassDeletionError].
+// Reconcile compares everything with Clerk and repairs what differs. It reads objects that Clerk
+// seems to have deleted twice, a minute apart. The error may be a [*mirror.MassDeletionError].
 func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror.SyncReport, error) {
 	for _, kind := range o.Kinds {
 		if kind != clerk.KindSession && !slices.Contains(reconcile.Kinds(), kind) {
@@ -49,9 +50,9 @@ func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror
 	return report, err
 }
 
-// NoteDifferences records in a database how many differences a report found and left, by kind, so that no status says "in
-// sync" while they are known. It is all that a dry run of Reconcile writes. A mirror that only reads leaves it to its
-// caller.
+// NoteDifferences records in a database how many differences a report found and left, by kind, so
+// that no status says "in sync" while they are known. It is all that a dry run of Reconcile
+// writes. A mirror that only reads leaves it to its caller.
 func NoteDifferences(ctx context.Context, database DB, report *mirror.SyncReport) error {
 	db, err := driver.Of(database)
 	if err != nil {
@@ -73,8 +74,8 @@ func noteDifferences(ctx context.Context, db *store.DB, report *mirror.SyncRepor
 	return db.NoteLeft(ctx, left)
 }
 
-// Status returns how fresh the mirror is and whether that is proven. It counts tables: call it each minute, not for each
-// request. It writes nothing and sends no request to Clerk.
+// Status returns how fresh the mirror is and whether that is proven. It counts tables: call it
+// each minute, not for each request. It writes nothing and sends no request to Clerk.
 func (s Sync) Status(ctx context.Context) (mirror.SyncStatus, error) {
 	report, err := s.m.monitor.Report(ctx)
 	if err != nil {
@@ -92,8 +93,10 @@ func (s Sync) InSync(ctx context.Context) (bool, []mirror.SyncReason, error) {
 	return a.InSync(), a.Reasons, nil
 }
 
-// Budget returns how much of Clerk's rate limit this process may use, and uses; nil without a secret key.
+// Budget returns how much of Clerk's rate limit this process may use, and uses; nil without a
+// secret key.
 func (s Sync) Budget() *mirror.BudgetStatus { return s.m.monitor.Budget() }
 
-// MergeReasons returns the reasons for people: those that say the same of several kinds become one, which names all of them.
+// MergeReasons returns the reasons for people: those that say the same of several kinds become
+// one, which names all of them.
 func MergeReasons(reasons []mirror.SyncReason) []mirror.SyncReason { return status.Merge(reasons) }

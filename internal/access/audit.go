@@ -22,8 +22,8 @@ const (
 	auditTimeout = 10 * time.Second
 )
 
-// auditor writes entries in the background: no request waits for its entry. The same entry is written once a minute, so
-// that a flood of equal requests cannot fill the audit.
+// auditor writes entries in the background: no request waits for its entry. The same entry is
+// written once a minute, so that a flood of equal requests cannot fill the audit.
 type auditor struct {
 	db    *store.DB
 	now   func() time.Time
@@ -56,7 +56,8 @@ func (a *auditor) impersonated(r *http.Request, c *auth.Claims) {
 	a.record(e)
 }
 
-// entryOf returns an entry about a request. It names the route and not the path, which may contain personal data.
+// entryOf returns an entry about a request. It names the route and not the path, which may
+// contain personal data.
 func entryOf(r *http.Request, c *auth.Claims) mirror.AuditEntry {
 	e := mirror.AuditEntry{
 		ClerkUserID: c.Subject, ClerkSessionID: c.SessionID, Origin: r.Method, RequestID: web.RequestID(r.Context()),

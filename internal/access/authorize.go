@@ -17,7 +17,8 @@ type Caller struct {
 	Facts  live.Facts
 }
 
-// Authorize decides about a request. A nil rule allows every caller who is signed in. Every error is a [*Denial].
+// Authorize decides about a request. A nil rule allows every caller who is signed in. Every error
+// is a [*Denial].
 func (g *Gate) Authorize(r *http.Request, rule auth.Rule) (Caller, error) {
 	caller, err := g.identify(r)
 	if err != nil || rule == nil {
@@ -76,7 +77,8 @@ func (g *Gate) verify(r *http.Request) (*auth.Claims, error) {
 	return claims, nil
 }
 
-// foreignKeys returns an error where the keys that verify tokens are those of another instance than the database's.
+// foreignKeys returns an error where the keys that verify tokens are those of another instance
+// than the database's.
 func (g *Gate) foreignKeys() error {
 	if other := g.config.Instance.ForeignTokenKeys(); other != "" {
 		return reconcile.OtherInstanceError(g.config.DB.Settings().Instance, other)
@@ -84,8 +86,9 @@ func (g *Gate) foreignKeys() error {
 	return nil
 }
 
-// resolveCaller compares a verified token with what is stored. It reads a user who is not mirrored yet from Clerk. Where
-// stored facts refuse the token, the refusal comes next to the error.
+// resolveCaller compares a verified token with what is stored. It reads a user who is not
+// mirrored yet from Clerk. Where stored facts refuse the token, the refusal comes next to the
+// error.
 func (g *Gate) resolveCaller(ctx context.Context, claims *auth.Claims) (Caller, *live.Refusal, error) {
 	facts, err := g.facts(ctx, claims)
 	if err != nil {
@@ -106,7 +109,8 @@ func (g *Gate) resolveCaller(ctx context.Context, claims *auth.Claims) (Caller, 
 	return Caller{Claims: claims, Facts: facts}, nil, nil
 }
 
-// facts returns what is stored about the caller, the session and the place in the active organization.
+// facts returns what is stored about the caller, the session and the place in the active
+// organization.
 func (g *Gate) facts(ctx context.Context, claims *auth.Claims) (live.Facts, error) {
 	organization := ""
 	if claims.Organization != nil {
@@ -115,9 +119,10 @@ func (g *Gate) facts(ctx context.Context, claims *auth.Claims) (live.Facts, erro
 	return g.cache.Facts(ctx, claims.Subject, claims.SessionID, organization)
 }
 
-// sameOrigin checks that the page which sent a cookie along is ours, where a request may change something. Browsers send a
-// proof with each such request: Sec-Fetch-Site, or in older ones the Origin alone. That Origin must be an authorized party
-// as it is written, with its scheme: the host alone does not show whether the page was loaded over plain http.
+// sameOrigin checks that the page which sent a cookie along is ours, where a request may change
+// something. Browsers send a proof with each such request: Sec-Fetch-Site, or in older ones the
+// Origin alone. That Origin must be an authorized party as it is written, with its scheme: the
+// host alone does not show whether the page was loaded over plain http.
 func (g *Gate) sameOrigin(r *http.Request) error {
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	origins := r.Header["Origin"]

@@ -9,7 +9,8 @@ import (
 	"github.com/clerksync/clerksync/internal/web"
 )
 
-// Denial is why a request is not served. The public package has a type of the same fields and documents them.
+// Denial is why a request is not served. The public package has a type of the same fields and
+// documents them.
 type Denial struct {
 	Status     int
 	Code       string
@@ -42,7 +43,8 @@ func (d *Denial) Error() string {
 // Unwrap returns the cause.
 func (d *Denial) Unwrap() error { return d.Err }
 
-// Header returns the headers of the answer: how to authenticate, when to ask again, and which feature or plan is missing.
+// Header returns the headers of the answer: how to authenticate, when to ask again, and which
+// feature or plan is missing.
 func (d *Denial) Header() http.Header {
 	h := http.Header{}
 	switch d.Status {
@@ -106,8 +108,8 @@ func unavailable(err error) *Denial {
 
 var errNoKeys = errors.New("no keys are configured: set the secret key, a PEM key or a JWKS URL")
 
-// keysUnavailable is the denial while no token can be verified. It is 503, since the token may be good: clients that get
-// 401 sign their user out.
+// keysUnavailable is the denial while no token can be verified. It is 503, since the token may be
+// good: clients that get 401 sign their user out.
 func keysUnavailable(cause error) *Denial {
 	return &Denial{
 		Status: http.StatusServiceUnavailable, Code: CodeKeysUnavailable, Detail: "Tokens cannot be verified at the moment", Err: cause,

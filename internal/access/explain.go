@@ -8,7 +8,8 @@ import (
 	"github.com/clerksync/clerksync/internal/live"
 )
 
-// Question asks why a caller is allowed or denied. The public package has a type of the same fields and documents them.
+// Question asks why a caller is allowed or denied. The public package has a type of the same
+// fields and documents them.
 type Question struct {
 	Token               string
 	ClerkUserID         string
@@ -17,7 +18,8 @@ type Question struct {
 	Rule                auth.Rule
 }
 
-// Explanation answers a [Question]. The public package has a type of the same fields and documents them.
+// Explanation answers a [Question]. The public package has a type of the same fields and
+// documents them.
 type Explanation struct {
 	Allowed     bool
 	Code        string
@@ -30,7 +32,8 @@ type Explanation struct {
 // errNoCaller means that a question names no caller.
 var errNoCaller = errors.New("clerksync: explain: set a token or a user")
 
-// Explain returns why a caller is allowed or denied. It changes nothing and sends no request to Clerk.
+// Explain returns why a caller is allowed or denied. It changes nothing and sends no request to
+// Clerk.
 func (g *Gate) Explain(ctx context.Context, q Question) (*Explanation, error) {
 	x := &Explanation{Unready: g.config.Unready, Allowed: true}
 	claims, err := g.claimsOf(ctx, q, x)

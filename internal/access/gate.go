@@ -88,7 +88,8 @@ func New(ctx context.Context, config Config) (*Gate, error) {
 // Close waits for the audit to be written.
 func (g *Gate) Close() { g.audit.close() }
 
-// OnCommit forgets what a transaction of this process changed. It is called before anyone learns of the change.
+// OnCommit forgets what a transaction of this process changed. It is called before anyone learns
+// of the change.
 func (g *Gate) OnCommit(changes []store.ChangeRef) {
 	g.cache.Drop(changes)
 	if g.config.Tokens == nil {
@@ -103,12 +104,12 @@ func (g *Gate) OnCommit(changes []store.ChangeRef) {
 	}
 }
 
-// FollowFeed reads what other processes changed. Requests do so too; without them this is how a database that was restored
-// under a running server is noticed.
+// FollowFeed reads what other processes changed. Requests do so too; without them this is how a
+// database that was restored under a running server is noticed.
 func (g *Gate) FollowFeed(ctx context.Context) error { return g.cache.Follow(ctx) }
 
-// ValidateRule returns why a rule can never allow a request: what is wrong with the rule, or a role that is not on the
-// ladder, with the nearest one.
+// ValidateRule returns why a rule can never allow a request: what is wrong with the rule, or a
+// role that is not on the ladder, with the nearest one.
 func (g *Gate) ValidateRule(rule auth.Rule) error {
 	faults := []error{auth.Validate(rule)}
 	for _, role := range auth.Roles(rule) {

@@ -11,8 +11,8 @@ import (
 	"github.com/clerksync/clerksync/internal/live"
 )
 
-// decide asks a rule. Where the rule refuses because a stored fact is not proven, decide reads the fact from Clerk and asks
-// the rule again. The caller gets the newer facts.
+// decide asks a rule. Where the rule refuses because a stored fact is not proven, decide reads
+// the fact from Clerk and asks the rule again. The caller gets the newer facts.
 func (g *Gate) decide(ctx context.Context, c *Caller, rule auth.Rule) (auth.Decision, error) {
 	ready := g.cache.Ready()
 	if g.needsProof(c, ready) {
@@ -93,9 +93,9 @@ func userNeeds(needs []need, ready live.Ready, claims *auth.Claims, p *live.User
 	return append(needs, need{live.Fact{Kind: clerk.KindUser, User: claims.Subject}, p.Queued})
 }
 
-// membershipNeeds adds what must be proven before the stored membership in the active organization may grant: the
-// membership, unless walks are recent enough, and what the verify queue has of it, of its role and of the role's
-// permissions.
+// membershipNeeds adds what must be proven before the stored membership in the active
+// organization may grant: the membership, unless walks are recent enough, and what the verify
+// queue has of it, of its role and of the role's permissions.
 func membershipNeeds(needs []need, ready live.Ready, claims *auth.Claims, seat *live.MembershipFacts) []need {
 	if claims.Organization == nil || seat == nil {
 		return needs
@@ -114,7 +114,8 @@ func membershipNeeds(needs []need, ready live.Ready, claims *auth.Claims, seat *
 	return needs
 }
 
-// planFacts returns the facts that are the plans of the caller and those of the active organization, if there is one.
+// planFacts returns the facts that are the plans of the caller and those of the active
+// organization, if there is one.
 func planFacts(claims *auth.Claims) (user, organization live.Fact) {
 	user, organization = live.Fact{Kind: clerk.KindSubscription, User: claims.Subject}, live.Fact{Kind: clerk.KindSubscription}
 	if claims.Organization != nil {
@@ -123,8 +124,8 @@ func planFacts(claims *auth.Claims) (user, organization live.Fact) {
 	return user, organization
 }
 
-// lacksFact reports whether a refused condition looked for a stored fact that is not known. A rule of the application that
-// names no facts may lack any.
+// lacksFact reports whether a refused condition looked for a stored fact that is not known. A
+// rule of the application that names no facts may lack any.
 func lacksFact(conditions []auth.Condition, name string) bool {
 	for _, c := range conditions {
 		if c.Allowed {

@@ -8,7 +8,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// me is the body of GET /api/auth/me. Its keys are a contract. Private metadata is never among them.
+// me is the body of GET /api/auth/me. Its keys are a contract. Private metadata is never among
+// them.
 type me struct {
 	ID              string          `json:"id"`
 	ClerkUserID     string          `json:"clerk_user_id"`
@@ -98,8 +99,8 @@ func (c *Caller) meSession() *meSession {
 	return answer
 }
 
-// meOrganization returns the token's active organization, completed with what is stored of it, unless the token names
-// another role: then the token is newer.
+// meOrganization returns the token's active organization, completed with what is stored of it,
+// unless the token names another role: then the token is newer.
 func (c *Caller) meOrganization() *meOrganization {
 	active := c.Claims.Organization
 	if active == nil {

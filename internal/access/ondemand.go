@@ -16,11 +16,13 @@ import (
 )
 
 const (
-	// cachedFor is how long a fact that was read from Clerk may grant: the bound of freshness of one row.
+	// cachedFor is how long a fact that was read from Clerk may grant: the bound of freshness of
+	// one row.
 	cachedFor = 15 * time.Minute
 	// missingFor is how long Clerk is not asked again for a user whom it does not know.
 	missingFor = 30 * time.Second
-	// pauseFor is how long Clerk is not asked after it failed to respond: requests must not wait for it one after the other.
+	// pauseFor is how long Clerk is not asked after it failed to respond: requests must not wait
+	// for it one after the other.
 	pauseFor = 5 * time.Second
 	// readTimeout bounds how long a request waits for Clerk.
 	readTimeout = 3 * time.Second
@@ -28,9 +30,10 @@ const (
 	maxMissing = 100_000
 )
 
-// onDemand reads single objects from Clerk while a request waits: users who are not mirrored yet, and stored facts that are
-// to grant more than a token does. What it remembers is bounded. The budget that all reads share keeps a flood of unknown
-// users from using up the instance's rate limit.
+// onDemand reads single objects from Clerk while a request waits: users who are not mirrored yet,
+// and stored facts that are to grant more than a token does. What it remembers is bounded. The
+// budget that all reads share keeps a flood of unknown users from using up the instance's rate
+// limit.
 type onDemand struct {
 	*live.Proofs
 	config *Config
@@ -49,8 +52,8 @@ type need struct {
 // errPaused is returned while Clerk is not asked.
 var errPaused = errors.New("Clerk did not respond a moment ago") //nolint:staticcheck // a name
 
-// fetch reads a fact from Clerk, once for all requests that need it at a time. A client that hangs up does not cancel the
-// read for the others.
+// fetch reads a fact from Clerk, once for all requests that need it at a time. A client that
+// hangs up does not cancel the read for the others.
 func (d *onDemand) fetch(ctx context.Context, n need) error {
 	d.mu.Lock()
 	age := d.config.Now().Sub(d.failed)
@@ -97,8 +100,9 @@ func (d *onDemand) read(ctx context.Context, f live.Fact) (live.Proof, error) {
 	})
 }
 
-// readPlans reads the plans that are in force for a user or an organization. It repeats the read while the answer belongs
-// to a request that was sent before a change that is stored: the client may share a request that is under way.
+// readPlans reads the plans that are in force for a user or an organization. It repeats the read
+// while the answer belongs to a request that was sent before a change that is stored: the client
+// may share a request that is under way.
 func (d *onDemand) readPlans(ctx context.Context, f live.Fact) (live.Proof, error) {
 	proof := live.Proof{At: d.config.Now()}
 	fence, err := d.config.Ingest.ReadFence(ctx)
@@ -119,7 +123,8 @@ func (d *onDemand) readPlans(ctx context.Context, f live.Fact) (live.Proof, erro
 	return proof, ctx.Err()
 }
 
-// plansOf returns the plans that a subscription of the Backend API has in force. Webhooks name the items differently.
+// plansOf returns the plans that a subscription of the Backend API has in force. Webhooks name
+// the items differently.
 func plansOf(subscription clerk.Value) []string {
 	var plans []string
 	for _, name := range []string{"subscription_items", "items"} {
@@ -133,8 +138,8 @@ func plansOf(subscription clerk.Value) []string {
 	return plans
 }
 
-// fetchUser reads a user who is not mirrored yet, once for all requests that need the user at a time. It reports whether the
-// user is stored now.
+// fetchUser reads a user who is not mirrored yet, once for all requests that need the user at a
+// time. It reports whether the user is stored now.
 func (d *onDemand) fetchUser(ctx context.Context, id string, queued int64) bool {
 	if d.config.API == nil {
 		return false
@@ -163,8 +168,9 @@ func (d *onDemand) fetchUser(ctx context.Context, id string, queued int64) bool 
 	return err == nil
 }
 
-// cached reports whether a fact was read from Clerk recently, so that what is stored of it may grant. It is false while the
-// facts have it in the verify queue: a proof takes it out of there, so such facts were read before the proof.
+// cached reports whether a fact was read from Clerk recently, so that what is stored of it may
+// grant. It is false while the facts have it in the verify queue: a proof takes it out of there,
+// so such facts were read before the proof.
 func (d *onDemand) cached(n need) bool {
 	_, held := d.Held(n.fact, 0)
 	return held && n.queued == 0

@@ -94,7 +94,8 @@ func probe() *http.Client {
 	}
 }
 
-// checkClock compares this clock with Clerk's. Webhooks are refused when they differ by five minutes.
+// checkClock compares this clock with Clerk's. Webhooks are refused when they differ by five
+// minutes.
 func (s *Subject) checkClock(ctx context.Context) []mirror.Finding {
 	if s.SecretKey == "" {
 		return nil
@@ -124,7 +125,8 @@ func (s *Subject) checkClock(ctx context.Context) []mirror.Finding {
 	return []mirror.Finding{doctor.Good("It agrees with Clerk's.")}
 }
 
-// checkRoute sends an unsigned webhook the way that Clerk sends signed ones: only this program refuses it in its way.
+// checkRoute sends an unsigned webhook the way that Clerk sends signed ones: only this program
+// refuses it in its way.
 func (s *Subject) checkRoute(ctx context.Context) []mirror.Finding {
 	if s.PublicURL == "" {
 		return []mirror.Finding{doctor.Warn(s.remedy("Set CLERKSYNC_PUBLIC_URL to the address that Clerk's endpoint has.",

@@ -13,7 +13,8 @@ var (
 
 // Config configures a [Queue]. A bound of 0 is no bound.
 type Config[T any] struct {
-	// Work works on a batch. One call runs at a time, and batches come in the order in which their items were added.
+	// Work works on a batch. One call runs at a time, and batches come in the order in which
+	// their items were added.
 	Work func(batch []T)
 	// Size returns the size of an item, for MaxSize; nil counts none.
 	Size func(item T) int
@@ -23,8 +24,8 @@ type Config[T any] struct {
 	MaxSize  int // sum of the sizes of items that may wait
 }
 
-// Queue gathers items and works on what waits, one batch at a time. A goroutine lives only while something waits. A queue
-// is safe for concurrent use.
+// Queue gathers items and works on what waits, one batch at a time. A goroutine lives only while
+// something waits. A queue is safe for concurrent use.
 type Queue[T any] struct {
 	config Config[T]
 
@@ -46,8 +47,9 @@ func New[T any](config Config[T]) *Queue[T] {
 	return q
 }
 
-// Add adds items from the first on, as many as there is room for, and returns how many. Items that are added together are
-// in one batch, unless it would be too large. The error is [ErrFull] or [ErrClosed].
+// Add adds items from the first on, as many as there is room for, and returns how many. Items
+// that are added together are in one batch, unless it would be too large. The error is [ErrFull]
+// or [ErrClosed].
 func (q *Queue[T]) Add(items ...T) (added int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -78,7 +80,8 @@ func (q *Queue[T]) run() {
 	}
 }
 
-// next takes the next batch out of the queue. It returns nil, and the goroutine ends, when nothing waits.
+// next takes the next batch out of the queue. It returns nil, and the goroutine ends, when
+// nothing waits.
 func (q *Queue[T]) next() []T {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -21,7 +21,8 @@ type Config struct {
 	// ID is the configured instance (ins_…); "" means that the keys name it.
 	ID   string
 	Keys KeyConfig
-	// SecretKeyTried, if set, is called with whether Clerk accepted the secret key when token keys were fetched with it.
+	// SecretKeyTried, if set, is called with whether Clerk accepted the secret key when token
+	// keys were fetched with it.
 	SecretKeyTried func(accepted bool)
 	Now            func() time.Time
 	Logger         *slog.Logger
@@ -39,27 +40,31 @@ type Guard struct {
 	tokenKeys    atomic.Pointer[tokenKeys] // the last check of the keys that verify tokens
 }
 
-// New makes a guard and the keys that verify tokens. The keys are nil when no source of keys is configured.
+// New makes a guard and the keys that verify tokens. The keys are nil when no source of keys is
+// configured.
 func New(config Config) (*Guard, auth.KeySet, error) {
 	g := &Guard{config: config, db: config.DB}
 	keys, err := g.newKeySet()
 	return g, keys, err
 }
 
-// UseAPI sets the client with which Clerk is asked for the instance of the secret key. Call it before any other method.
+// UseAPI sets the client with which Clerk is asked for the instance of the secret key. Call it
+// before any other method.
 func (g *Guard) UseAPI(api *clerkapi.Client) { g.api = api }
 
 // RemoteKeys returns the keys that are fetched to verify tokens, nil if none are.
 func (g *Guard) RemoteKeys() *auth.RemoteKeySet { return g.remote }
 
-// tokenKeys is the result of a check of the keys that verify tokens. It holds while neither the keys nor the settings change.
+// tokenKeys is the result of a check of the keys that verify tokens. It holds while neither the
+// keys nor the settings change.
 type tokenKeys struct {
 	generation uint64
 	settings   *store.Settings
 	foreign    string // the instance of the keys, if it is another one than the database's
 }
 
-// Foreign names the other Clerk instances whose keys or events meet a database; the zero value is none.
+// Foreign names the other Clerk instances whose keys or events meet a database; the zero value is
+// none.
 type Foreign struct {
 	Database string   // the instance that the database mirrors; "" where it is not known yet
 	Keys     []string // instances that this process's keys or configuration name, and that are not that one
@@ -69,7 +74,8 @@ type Foreign struct {
 // Any reports whether there is another instance at all.
 func (f Foreign) Any() bool { return len(f.Keys)+len(f.Events) > 0 }
 
-// Foreign finds the other instances whose keys or events meet the database. While there is one, nothing is in sync.
+// Foreign finds the other instances whose keys or events meet the database. While there is one,
+// nothing is in sync.
 func (g *Guard) Foreign(ctx context.Context) (f Foreign, err error) {
 	f.Database = g.db.Settings().Instance
 	for _, id := range []string{g.foreignPin(), g.ForeignTokenKeys(), g.foreignSecretKey(), g.refusedBefore()} {
@@ -90,8 +96,9 @@ func (g *Guard) Foreign(ctx context.Context) (f Foreign, err error) {
 	return f, nil
 }
 
-// AllowedInstances returns the instances whose events are applied: the one that the database remembers, else the configured
-// one, else those of the keys that verify tokens, if they are known. None means that events of any instance are applied.
+// AllowedInstances returns the instances whose events are applied: the one that the database
+// remembers, else the configured one, else those of the keys that verify tokens, if they are
+// known. None means that events of any instance are applied.
 func (g *Guard) AllowedInstances() []string {
 	if known := g.db.Settings().Instance; known != "" {
 		return []string{known}
@@ -113,8 +120,9 @@ func (g *Guard) foreignPin() string {
 	return ""
 }
 
-// ForeignTokenKeys returns the instance of the keys that verify tokens, where the database remembers another one: the tokens
-// that they verify belong to another mirror. "" means that there is no such conflict.
+// ForeignTokenKeys returns the instance of the keys that verify tokens, where the database
+// remembers another one: the tokens that they verify belong to another mirror. "" means that
+// there is no such conflict.
 func (g *Guard) ForeignTokenKeys() string {
 	settings := g.db.Settings()
 	if settings.Instance == "" || g.remote == nil {
@@ -132,8 +140,8 @@ func (g *Guard) ForeignTokenKeys() string {
 	return k.foreign
 }
 
-// foreignSecretKey returns the instance that the secret key belongs to, where the database remembers another one. It is
-// known once Clerk was asked.
+// foreignSecretKey returns the instance that the secret key belongs to, where the database
+// remembers another one. It is known once Clerk was asked.
 func (g *Guard) foreignSecretKey() string {
 	known, ids := g.db.Settings().Instance, g.secretKeyIDs.Load()
 	if known == "" || ids == nil {
@@ -150,8 +158,8 @@ func foreignOf(ids []string, known string) string {
 	return strings.Join(reconcile.Instances(ids), ", ")
 }
 
-// confirm makes the database remember the instance that ids of keys name, if it knows none yet, and refuses those of
-// another one. A database that can only be read remembers nothing new.
+// confirm makes the database remember the instance that ids of keys name, if it knows none yet,
+// and refuses those of another one. A database that can only be read remembers nothing new.
 func (g *Guard) confirm(ctx context.Context, ids []string) error {
 	known := g.db.Settings().Instance
 	if known == "" && !g.db.ReadOnly() {
@@ -169,9 +177,9 @@ func (g *Guard) confirm(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// Open settles which instance the database mirrors, as far as that is known without asking Clerk: the one that it
-// remembers, else that of the keys which an older version kept here, else the configured one. It refuses
-// another configured one.
+// Open settles which instance the database mirrors, as far as that is known without asking Clerk:
+// the one that it remembers, else that of the keys which an older version kept here, else the
+// configured one. It refuses another configured one.
 func Open(ctx context.Context, db *store.DB, configured string) error {
 	known := db.Settings().Instance
 	if known == "" && !db.ReadOnly() {

@@ -64,12 +64,13 @@ func (g *Guard) newKeySet() (auth.KeySet, error) {
 	return keys, nil
 }
 
-// KeysReady reports whether the first keys are there, where they are fetched. It starts to fetch them if they are not:
-// requests do so as well, but a load balancer sends none before the server is ready.
+// KeysReady reports whether the first keys are there, where they are fetched. It starts to fetch
+// them if they are not: requests do so as well, but a load balancer sends none before the server
+// is ready.
 func (g *Guard) KeysReady() bool { return g.remote == nil || g.remote.Prepare() }
 
-// FetchKeys asks Clerk for the keys that verify tokens, and for the instance of the secret key. Keys of another instance
-// than the database's are [reconcile.ErrOtherInstance].
+// FetchKeys asks Clerk for the keys that verify tokens, and for the instance of the secret key.
+// Keys of another instance than the database's are [reconcile.ErrOtherInstance].
 func (g *Guard) FetchKeys(ctx context.Context) error {
 	if g.remote != nil {
 		if err := g.remote.Refresh(ctx); err != nil {
@@ -79,8 +80,8 @@ func (g *Guard) FetchKeys(ctx context.Context) error {
 	return g.confirmKeys(ctx)
 }
 
-// LearnKeys makes sure that the keys are those of the instance which the database mirrors. It asks Clerk only for what
-// is not known yet.
+// LearnKeys makes sure that the keys are those of the instance which the database mirrors. It
+// asks Clerk only for what is not known yet.
 func (g *Guard) LearnKeys(ctx context.Context) error {
 	if g.remote != nil && g.remote.KeyIDs() == nil {
 		return g.FetchKeys(ctx)
@@ -96,8 +97,8 @@ func (g *Guard) confirmKeys(ctx context.Context) (err error) {
 	return errors.Join(err, g.CheckSecretKey(ctx, clerkapi.NoWait))
 }
 
-// CheckSecretKey makes sure that the secret key belongs to the instance that the database mirrors: what is read with the key
-// is stored. It asks Clerk once.
+// CheckSecretKey makes sure that the secret key belongs to the instance that the database
+// mirrors: what is read with the key is stored. It asks Clerk once.
 func (g *Guard) CheckSecretKey(ctx context.Context, p clerkapi.Priority) error {
 	if g.api == nil {
 		return nil
@@ -115,7 +116,8 @@ func (g *Guard) CheckSecretKey(ctx context.Context, p clerkapi.Priority) error {
 	return g.confirm(ctx, *g.secretKeyIDs.Load())
 }
 
-// fetchedWithSecretKey returns the ids of the keys that verify tokens, where they were fetched with the secret key.
+// fetchedWithSecretKey returns the ids of the keys that verify tokens, where they were fetched
+// with the secret key.
 func (g *Guard) fetchedWithSecretKey() []string {
 	if g.remote == nil || g.config.Keys.JWKSURL != "" || g.config.Keys.SecretKey == "" || g.config.Keys.Algorithm == auth.HS256 {
 		return nil
@@ -126,8 +128,8 @@ func (g *Guard) fetchedWithSecretKey() []string {
 // LearnSecretKey sets the key ids of the secret key's instance, as Clerk returned them.
 func (g *Guard) LearnSecretKey(ids []string) { g.secretKeyIDs.Store(&ids) }
 
-// keyStore stores the instance's public keys in the database, for a start while Clerk is out of reach. Keys of another
-// instance than the database's are not stored.
+// keyStore stores the instance's public keys in the database, for a start while Clerk is out of
+// reach. Keys of another instance than the database's are not stored.
 type keyStore struct {
 	db      *store.DB
 	confirm func(ctx context.Context, ids []string) error // see [Guard.confirm]

@@ -11,8 +11,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// metaRefusedKeys is the name under which the database keeps which keys were refused last. With it, commands that do not
-// ask Clerk know it too.
+// metaRefusedKeys is the name under which the database keeps which keys were refused last. With
+// it, commands that do not ask Clerk know it too.
 const metaRefusedKeys = "refused_keys"
 
 // refusedKeys names keys by a digest. Only a process that has the keys can recognize it.
@@ -57,7 +57,8 @@ func (g *Guard) LoadRefusal(ctx context.Context) error {
 	return nil
 }
 
-// refusedBefore returns the instance for which these keys were refused, where the database still mirrors another one.
+// refusedBefore returns the instance for which these keys were refused, where the database still
+// mirrors another one.
 func (g *Guard) refusedBefore() string {
 	known, other := g.db.Settings().Instance, g.refused.Load()
 	if known == "" || other == nil || *other == known {

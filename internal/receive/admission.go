@@ -13,7 +13,8 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// admit reads the body of a delivery, unless its headers alone are a reason to refuse it. The caller releases the body.
+// admit reads the body of a delivery, unless its headers alone are a reason to refuse it. The
+// caller releases the body.
 func (c *Receiver) admit(w http.ResponseWriter, r *http.Request) (*web.Body, error) {
 	err := c.config.Verifier.CheckHeaders(r.Header)
 	refused, _ := errors.AsType[*webhook.Error](err)
@@ -24,7 +25,8 @@ func (c *Receiver) admit(w http.ResponseWriter, r *http.Request) (*web.Body, err
 	case !c.untimely.CompareAndSwap(false, true):
 		return nil, untimely(err)
 	default:
-		// One such body at a time is read: only its signature distinguishes a wrong clock from a forgery.
+		// One such body at a time is read: only its signature distinguishes a wrong clock from a
+		// forgery.
 		defer c.untimely.Store(false)
 	}
 	return c.bodies.Read(w, r, MaxBody)
@@ -37,8 +39,9 @@ func untimely(err error) error {
 	}
 }
 
-// countRefusal counts a refused delivery that looks like one of Clerk's: well formed in every header and signed just now.
-// Anyone can send anything to this route, and noise must not look like a wrong secret.
+// countRefusal counts a refused delivery that looks like one of Clerk's: well formed in every
+// header and signed just now. Anyone can send anything to this route, and noise must not look
+// like a wrong secret.
 func (c *Receiver) countRefusal(h http.Header, err error) {
 	refused, ok := errors.AsType[*webhook.Error](err)
 	if !ok {

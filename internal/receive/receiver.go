@@ -24,7 +24,8 @@ import (
 // MaxBody is the largest body that is read, in bytes. Svix sends messages of some 350 kB at most.
 const MaxBody = 1 << 20
 
-// maxBodies bounds the memory of bodies whose signatures are not verified yet. Most bodies have a few kB.
+// maxBodies bounds the memory of bodies whose signatures are not verified yet. Most bodies have a
+// few kB.
 const maxBodies = 16 << 20
 
 // Config configures a [Receiver].
@@ -51,7 +52,8 @@ type Receiver struct {
 // New makes a Receiver.
 func New(config Config) *Receiver { return &Receiver{config: config, bodies: web.NewBodies(maxBodies)} }
 
-// Handler returns the handler of the webhook route. From now on the process counts as one that takes webhooks.
+// Handler returns the handler of the webhook route. From now on the process counts as one that
+// takes webhooks.
 func (c *Receiver) Handler() http.Handler {
 	c.since.CompareAndSwap(0, c.config.Now().UnixMilli())
 	return c.measured(c.reported(c.receive))
@@ -122,7 +124,8 @@ func (c *Receiver) unsigned(err error) error {
 	if refused, ok := errors.AsType[*webhook.Error](err); ok {
 		p.Extra = map[string]any{"reason": string(refused.Reason)}
 		if refused.Reason == webhook.ReasonStaleTimestamp || refused.Reason == webhook.ReasonFutureTimestamp {
-			// the signature is good, so this is no forgery: one of the clocks is wrong, perhaps ours
+			// the signature is good, so this is no forgery: one of the clocks is wrong, perhaps
+			// ours
 			c.clockSkew.Add(1)
 			p.Code, p.Detail = "stale_timestamp", "The webhook is well signed, but not within five minutes of this server's clock"
 		}

@@ -27,8 +27,8 @@ const (
 	metaName = "incidents" // the name of the row
 	// writeEvery is how often refusals are written at most, however many there are.
 	writeEvery = 5 * time.Second
-	// forgetAfter is how long after the last refusal of a kind the warning stays, if nothing ends it. Clerk's longest pause
-	// between two attempts of a delivery is ten hours.
+	// forgetAfter is how long after the last refusal of a kind the warning stays, if nothing ends
+	// it. Clerk's longest pause between two attempts of a delivery is ten hours.
 	forgetAfter = 24 * time.Hour
 )
 
@@ -52,8 +52,8 @@ type unwritten struct {
 	over bool // a success ended what was before
 }
 
-// Counter counts refusals and keeps the counts in the database. A goroutine lives only while there is something to write.
-// A Counter is safe for concurrent use.
+// Counter counts refusals and keeps the counts in the database. A goroutine lives only while
+// there is something to write. A Counter is safe for concurrent use.
 type Counter struct {
 	db  *store.DB
 	now func() time.Time
@@ -87,7 +87,8 @@ func (c *Counter) Add(kind Kind) {
 	c.schedule()
 }
 
-// End notes a success: what was refused before has ended. It costs nothing where nothing was refused.
+// End notes a success: what was refused before has ended. It costs nothing where nothing was
+// refused.
 func (c *Counter) End(kind Kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,8 +179,8 @@ func parse(text string) map[Kind]Count {
 	return row
 }
 
-// withUnwritten returns the row with what it lacks, and without what has ended: refused deliveries no longer count once a
-// later one was accepted.
+// withUnwritten returns the row with what it lacks, and without what has ended: refused
+// deliveries no longer count once a later one was accepted.
 func withUnwritten(row map[Kind]Count, added map[Kind]unwritten, accepted clerk.Time) map[Kind]Count {
 	all := map[Kind]Count{}
 	for _, kind := range []Kind{Signature, Clock, SecretKey} {
@@ -218,8 +219,8 @@ func (c *Counter) Load(ctx context.Context) error {
 	return nil
 }
 
-// Current returns what is refused now: not what a success has ended, nor what is long ago. accepted is when the last
-// delivery was accepted.
+// Current returns what is refused now: not what a success has ended, nor what is long ago.
+// accepted is when the last delivery was accepted.
 func (c *Counter) Current(accepted clerk.Time) map[Kind]Count {
 	c.mu.Lock()
 	all := withUnwritten(withUnwritten(c.written, c.writing, accepted), c.pending, accepted)

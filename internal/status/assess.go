@@ -9,9 +9,10 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Assess returns the reasons why the mirror is not in sync, none if it is. A mirror is in sync when a whole walk
-// of every kind that Clerk lists for this instance, of the instance that the database belongs to, began after the
-// last gap and accounts for every live row, and nothing is open.
+// Assess returns the reasons why the mirror is not in sync, none if it is. A mirror is in sync
+// when a whole walk of every kind that Clerk lists for this instance, of the instance that the
+// database belongs to, began after the last gap and accounts for every live row, and nothing is
+// open.
 func Assess(f *Facts) []mirror.SyncReason {
 	if reason, unfilled := f.unfilled(); unfilled {
 		return append(f.general(), reason)
@@ -23,8 +24,8 @@ func Assess(f *Facts) []mirror.SyncReason {
 	return reasons
 }
 
-// ProvenAt returns the time for which an in-sync mirror is proven: the start of the oldest of the last whole walks.
-// Every change that was made at Clerk before it is in the mirror.
+// ProvenAt returns the time for which an in-sync mirror is proven: the start of the oldest of the
+// last whole walks. Every change that was made at Clerk before it is in the mirror.
 func (f *Facts) ProvenAt() (at clerk.Time) {
 	for i := range f.Kinds {
 		if k := &f.Kinds[i]; k.Listed && !k.Walk.Refused && (at == 0 || k.Walk.CompleteAt < at) {

@@ -18,7 +18,8 @@ const (
 	minute = clerk.Time(60_000)
 )
 
-// proven returns the facts of a mirror that is in sync: 2 users, everything walked five minutes ago.
+// proven returns the facts of a mirror that is in sync: 2 users, everything walked five minutes
+// ago.
 func proven() *status.Facts {
 	f := &status.Facts{Now: now, Life: store.Life{AliveAt: now - minute}, Overdue: 30 * time.Minute}
 	for _, kind := range status.Kinds() {
@@ -126,7 +127,8 @@ func TestEverythingOpenTakesTheClaimAway(t *testing.T) {
 	}
 }
 
-// What is wrong with several lists in the same way is one reason for people. What is counted stays apart.
+// What is wrong with several lists in the same way is one reason for people. What is counted
+// stays apart.
 func TestReasonsAreMergedForPeople(t *testing.T) {
 	t.Parallel()
 	f := proven()
@@ -181,7 +183,8 @@ func TestSentenceOfAMirrorInSync(t *testing.T) {
 	}
 }
 
-// A database in a file has no replicas on other machines: what another one noted there came with a copy.
+// A database in a file has no replicas on other machines: what another one noted there came with
+// a copy.
 func TestGapAtTheStartOnACopyFromAnotherMachine(t *testing.T) {
 	t.Parallel()
 	parts := strings.Split(holder.New(), " ")

@@ -66,14 +66,16 @@ type Kind struct {
 	Drift     store.DriftCount
 }
 
-// Bounds of freshness, beyond those of the schedule of walks. Status, warnings and doctor use these.
+// Bounds of freshness, beyond those of the schedule of walks. Status, warnings and doctor use
+// these.
 const (
-	// MaxSilence is how long the mirror may go without a sign of life of a process that keeps it up to date. After a longer
-	// gap nothing is proven until everything has been compared again.
+	// MaxSilence is how long the mirror may go without a sign of life of a process that keeps it
+	// up to date. After a longer gap nothing is proven until everything has been compared again.
 	MaxSilence = 10 * time.Minute
 	// maxSweepAge is how long the recent changes of users may go unread: they are read each minute.
 	maxSweepAge = 15 * time.Minute
-	// maxVerifyWait is how long a row may wait in the verify queue: a hundred are read every five seconds.
+	// maxVerifyWait is how long a row may wait in the verify queue: a hundred are read every five
+	// seconds.
 	maxVerifyWait = 15 * time.Minute
 	// unheardFor is how long a change that sent no webhook is a reason to check the subscription.
 	unheardFor = 7 * 24 * time.Hour
@@ -81,8 +83,8 @@ const (
 	listedDrift = 100
 )
 
-// Read reads in one transaction what the proof rests on, but for other instances. ours is our clock, which counts on SQLite
-// only; drift is also counted since a time.
+// Read reads in one transaction what the proof rests on, but for other instances. ours is our
+// clock, which counts on SQLite only; drift is also counted since a time.
 func Read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since clerk.Time) (f Facts, err error) {
 	err = db.Snapshot(ctx, func(ctx context.Context) error {
 		if err := f.read(ctx, db, s, ours); err != nil {
@@ -93,7 +95,8 @@ func Read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 	return f, err
 }
 
-// read reads what is read quickly: everything but counts of tables. ours is our clock, which counts on SQLite only.
+// read reads what is read quickly: everything but counts of tables. ours is our clock, which
+// counts on SQLite only.
 func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, ours clerk.Time) error {
 	var errs [7]error
 	var unreadable map[clerk.Kind]int64
@@ -161,8 +164,8 @@ func (f *Facts) count(ctx context.Context, db *store.DB, since clerk.Time) error
 	return nil
 }
 
-// instances returns the other Clerk instances that put the proof in doubt: those of configured keys, and those whose events
-// came since the last walk began or were mixed with ours.
+// instances returns the other Clerk instances that put the proof in doubt: those of configured
+// keys, and those whose events came since the last walk began or were mixed with ours.
 func (f *Facts) instances(ctx context.Context, db *store.DB) (Instance, error) {
 	others := f.Foreign.Keys
 	if len(f.Foreign.Events) > 0 {
@@ -177,7 +180,8 @@ func (f *Facts) instances(ctx context.Context, db *store.DB) (Instance, error) {
 	return Instance{Own: f.Foreign.Database, Foreign: others}, nil
 }
 
-// unheard returns the kinds of which walks of the last days found changes, though no event of them has ever come.
+// unheard returns the kinds of which walks of the last days found changes, though no event of
+// them has ever come.
 func unheard(ctx context.Context, db *store.DB, now time.Time) (kinds []clerk.Kind, err error) {
 	for _, kind := range reconcile.Kinds() {
 		at, err := db.LastNotSubscribed(ctx, kind)

@@ -11,9 +11,10 @@ import (
 // deadAfter is how long after its last sign of life another process counts as gone.
 const deadAfter = 3 * time.Minute
 
-// Abandoned returns the processes that ended without saying so, if none is left that looks after the mirror: it was
-// killed, or the database is a copy that was taken while it ran. It is Gap for who does not start to look after the
-// mirror: another runner of this process is alive, and a clock that was set back shows nothing.
+// Abandoned returns the processes that ended without saying so, if none is left that looks after
+// the mirror: it was killed, or the database is a copy that was taken while it ran. It is Gap for
+// who does not start to look after the mirror: another runner of this process is alive, and a
+// clock that was set back shows nothing.
 func Abandoned(runners []store.Runner, _, now clerk.Time) (gone []string, found bool) {
 	for _, r := range runners {
 		if time.Duration(now-r.AliveAt)*time.Millisecond > deadAfter || holder.Dead(r.Holder) {
@@ -23,17 +24,18 @@ func Abandoned(runners []store.Runner, _, now clerk.Time) (gone []string, found 
 	return gone, len(gone) > 0 && len(gone) == len(runners)
 }
 
-// Gap decides, when a process starts, whether the mirror was without one that looked after it. others are the
-// processes that did not end in an orderly way, or still run. A process that left its row behind was killed, or the
-// database is a copy that was taken while it ran: the two look the same, so both count as a gap.
+// Gap decides, when a process starts, whether the mirror was without one that looked after it.
+// others are the processes that did not end in an orderly way, or still run. A process that left
+// its row behind was killed, or the database is a copy that was taken while it ran: the two look
+// the same, so both count as a gap.
 //
 // It cannot notice a copy that was taken after an orderly end and restored within MaxSilence.
 func Gap(others []store.Runner, aliveAt, now clerk.Time) (gone []string, found bool) {
 	return gapOf(others, aliveAt, now, func(string) bool { return false })
 }
 
-// GapOfFile is Gap for a database in a file. It has no replicas on other machines, so that what one of those left behind
-// came with a copy, however young it is.
+// GapOfFile is Gap for a database in a file. It has no replicas on other machines, so that what
+// one of those left behind came with a copy, however young it is.
 func GapOfFile(others []store.Runner, aliveAt, now clerk.Time) (gone []string, found bool) {
 	return gapOf(others, aliveAt, now, holder.Elsewhere)
 }

@@ -18,8 +18,9 @@ const (
 
 var errNoAnswer = errors.New("no answer within a second")
 
-// Health returns the state of the mirror. It is about a second old at most and comes within a second, however many ask and
-// whatever the database does. A database that does not respond in time is not OK.
+// Health returns the state of the mirror. It is about a second old at most and comes within a
+// second, however many ask and whatever the database does. A database that does not respond in
+// time is not OK.
 func (m *Monitor) Health(ctx context.Context) mirror.Health {
 	h, ok := m.health.get(ctx)
 	if ok {
@@ -40,7 +41,8 @@ func (m *Monitor) computeHealth(ctx context.Context) mirror.Health {
 	return m.healthOf(s)
 }
 
-// readSignals asks the database for a sign of life, and if there is one reads everything that warnings need.
+// readSignals asks the database for a sign of life, and if there is one reads everything that
+// warnings need.
 func (m *Monitor) readSignals(ctx context.Context) *signals {
 	_, databaseErr := m.db.Head(ctx)
 	if databaseErr != nil {
@@ -98,7 +100,8 @@ func (m *Monitor) Counts(ctx context.Context) (mirror.Counts, error) {
 	return counts, cmp.Or(err1, err2)
 }
 
-// signals returns what warnings are made of: what was read from the database, if anything was, and what this process knows.
+// signals returns what warnings are made of: what was read from the database, if anything was,
+// and what this process knows.
 func (m *Monitor) signals(stored *Facts) *signals {
 	var accepted clerk.Time
 	if stored != nil {

@@ -23,7 +23,8 @@ type Config struct {
 	Refusals *refusals.Counter
 	Bounds   live.Bounds // with the schedule of walks
 	Settings Settings
-	// ListeningSince returns when this process began to take webhooks, the zero time if it does not.
+	// ListeningSince returns when this process began to take webhooks, the zero time if it does
+	// not.
 	ListeningSince func() time.Time
 	// FeedAt returns the number of the last change that this process has read.
 	FeedAt func() int64
@@ -34,8 +35,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Monitor assesses a mirror. Status, health, warnings, doctor and metrics of the database render what it finds. It is safe
-// for concurrent use.
+// Monitor assesses a mirror. Status, health, warnings, doctor and metrics of the database render
+// what it finds. It is safe for concurrent use.
 type Monitor struct {
 	config       Config
 	db           *store.DB
@@ -119,8 +120,8 @@ func (m *Monitor) read(ctx context.Context, counted bool) (*Facts, error) {
 	return f, err
 }
 
-// refreshSettings reads the settings that the database remembers, if another process has changed them and no request has
-// noticed yet.
+// refreshSettings reads the settings that the database remembers, if another process has changed
+// them and no request has noticed yet.
 func (m *Monitor) refreshSettings(ctx context.Context) error {
 	head, err := m.db.Head(ctx)
 	if err == nil && head.Settings != m.db.Settings().Revision {
@@ -138,8 +139,8 @@ func (m *Monitor) computeReasons(ctx context.Context) []mirror.SyncReason {
 	return Assess(f)
 }
 
-// recentReasons returns the last reasons, or the first ones if they come quickly. Health does not wait until tables are
-// counted.
+// recentReasons returns the last reasons, or the first ones if they come quickly. Health does not
+// wait until tables are counted.
 func (m *Monitor) recentReasons(ctx context.Context) []mirror.SyncReason {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout/4)
 	defer cancel()

@@ -37,7 +37,8 @@ func (m *Monitor) Report(ctx context.Context) (mirror.SyncStatus, error) {
 	return report, nil
 }
 
-// Budget returns how much of Clerk's rate limit this process may use, and uses; nil without a secret key.
+// Budget returns how much of Clerk's rate limit this process may use, and uses; nil without a
+// secret key.
 func (m *Monitor) Budget() *mirror.BudgetStatus {
 	if m.config.API == nil {
 		return nil
@@ -87,7 +88,8 @@ func setLastEvent(k *mirror.KindStatus, last map[string]store.LastDelivery) {
 	}
 }
 
-// ready reports whether stored facts of users and memberships may grant, as far as the instance has them.
+// ready reports whether stored facts of users and memberships may grant, as far as the instance
+// has them.
 func ready(s *mirror.SyncStatus) bool {
 	return !slices.ContainsFunc(s.Kinds, func(k mirror.KindStatus) bool {
 		switch k.Kind {

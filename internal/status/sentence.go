@@ -10,7 +10,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Sentence returns the verdict in words: what is proven, or every reason why it is not, with its remedy.
+// Sentence returns the verdict in words: what is proven, or every reason why it is not, with its
+// remedy.
 func Sentence(f *Facts, reasons []mirror.SyncReason) string {
 	if len(reasons) == 0 {
 		return proof(f)
@@ -22,7 +23,8 @@ func Sentence(f *Facts, reasons []mirror.SyncReason) string {
 	return strings.Join(texts, "; ")
 }
 
-// Merge returns the reasons for people: those that say the same of several lists are one, which names all of them.
+// Merge returns the reasons for people: those that say the same of several lists are one, which
+// names all of them.
 func Merge(reasons []mirror.SyncReason) []mirror.SyncReason {
 	names, place := map[mirror.SyncReason][]string{}, map[mirror.SyncReason]int{}
 	merged := []mirror.SyncReason{}

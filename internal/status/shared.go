@@ -10,9 +10,9 @@ import (
 // readTimeout bounds one read of the database, unless it has a limit of its own.
 const readTimeout = time.Second
 
-// shared is a read of the database that all who ask at a time share. A read has its own deadline: a client that hangs up
-// does not cancel it for the others, and a database that does not respond keeps no client waiting longer than the limit
-// after the read began.
+// shared is a read of the database that all who ask at a time share. A read has its own deadline:
+// a client that hangs up does not cancel it for the others, and a database that does not respond
+// keeps no client waiting longer than the limit after the read began.
 type shared[T any] struct {
 	maxAge time.Duration // how long a result is used
 	limit  time.Duration // how long a read may take; 0 is readTimeout
@@ -38,8 +38,9 @@ func (s *shared[T]) put(result T) {
 	s.result, s.at = result, s.now()
 }
 
-// get returns the last result, or the next one if that is too old. ok is false when the database did not respond in time;
-// then the result is that of the last read that ended, or the zero value.
+// get returns the last result, or the next one if that is too old. ok is false when the database
+// did not respond in time; then the result is that of the last read that ended, or the zero
+// value.
 func (s *shared[T]) get(ctx context.Context) (result T, ok bool) {
 	s.mu.Lock()
 	if age := s.now().Sub(s.at); s.call == nil && !s.at.IsZero() && age >= 0 && age < s.maxAge {

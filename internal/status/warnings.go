@@ -12,8 +12,8 @@ import (
 
 // Settings are what warnings look at of the configuration.
 type Settings struct {
-	// Server means that the configuration comes from the clerksync command: remedies name commands and environment
-	// variables. Else they name fields of clerksync.Config and methods.
+	// Server means that the configuration comes from the clerksync command: remedies name
+	// commands and environment variables. Else they name fields of clerksync.Config and methods.
 	Server bool
 
 	SecretKey         bool // there is one
@@ -32,8 +32,8 @@ type Settings struct {
 	Redact            []string
 }
 
-// signals are what warnings are made of. They are read once for each assessment: all warnings are about one moment, and no
-// warning reads the database by itself.
+// signals are what warnings are made of. They are read once for each assessment: all warnings are
+// about one moment, and no warning reads the database by itself.
 type signals struct {
 	*Settings
 	now            time.Time
@@ -53,7 +53,8 @@ type signals struct {
 	storedErr   error  // why stored is nil although the database responds
 }
 
-// remedy returns the text for the reader of the warning: an operator of the server, or a user of the library.
+// remedy returns the text for the reader of the warning: an operator of the server, or a user of
+// the library.
 func (s *Settings) remedy(server, library string) string {
 	if s.Server {
 		return server

@@ -16,7 +16,8 @@ const (
 	maxQuiet = 24 * time.Hour
 	// recentDeadLetter is how old the last dead letter is at most while more are expected.
 	recentDeadLetter = time.Hour
-	// refusedFor is for how long deliveries are refused, and none accepted, before that counts as harm.
+	// refusedFor is for how long deliveries are refused, and none accepted, before that counts as
+	// harm.
 	refusedFor = time.Hour
 )
 
@@ -87,9 +88,10 @@ func countText(c refusals.Count, one, many string) string {
 // second returns a time for people, to the second.
 func second(t clerk.Time) string { return t.Time().UTC().Format("2006-01-02 15:04:05Z") }
 
-// refusedSeverity distinguishes a wrong configuration, which loses every event, from what a stranger can cause. Anyone can
-// send deliveries that are refused, but no one can keep Clerk's deliveries from being accepted, which ends the warning. So
-// refused deliveries degrade the health at once only where no event has ever come, and else after an hour.
+// refusedSeverity distinguishes a wrong configuration, which loses every event, from what a
+// stranger can cause. Anyone can send deliveries that are refused, but no one can keep Clerk's
+// deliveries from being accepted, which ends the warning. So refused deliveries degrade the
+// health at once only where no event has ever come, and else after an hour.
 func (s *signals) refusedSeverity(c refusals.Count) mirror.Severity {
 	neverAccepted := s.stored != nil && s.stored.Head.LastReceivedAt == 0
 	if neverAccepted || s.now.Sub(c.Since.Time()) >= refusedFor {
@@ -98,7 +100,8 @@ func (s *signals) refusedSeverity(c refusals.Count) mirror.Severity {
 	return mirror.SeverityWarning
 }
 
-// warnOfSilence warns that no events come. A new database and a process that has just started do not warn.
+// warnOfSilence warns that no events come. A new database and a process that has just started do
+// not warn.
 func warnOfSilence(s *signals) []mirror.Warning {
 	if s.stored == nil || !s.WebhookSecret {
 		return nil

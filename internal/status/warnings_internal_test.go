@@ -178,8 +178,8 @@ func TestWarningsAreDocumented(t *testing.T) {
 	}
 }
 
-// writtenWarnings finds the codes and severities of all literals of mirror.Warning in this package. A severity that is computed
-// may be an error or a warning.
+// writtenWarnings finds the codes and severities of all literals of mirror.Warning in this
+// package. A severity that is computed may be an error or a warning.
 func writtenWarnings(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	found := map[string]map[string]bool{}

@@ -16,7 +16,8 @@ func warnOfSettings(s *signals) []mirror.Warning {
 	return SettingsWarnings(s.remembered, s.Settings)
 }
 
-// SettingsWarnings returns warnings where a process is configured differently from the settings in force.
+// SettingsWarnings returns warnings where a process is configured differently from the settings
+// in force.
 func SettingsWarnings(inForce *store.Settings, s *Settings) []mirror.Warning {
 	var found conditional
 	found.when(inForce.Ladder != nil && !slices.Equal(inForce.Ladder, s.Roles), mirror.Warning{

@@ -10,7 +10,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// These warnings are about how the mirror is kept up to date. They name kinds and no figures: anyone may read them.
+// These warnings are about how the mirror is kept up to date. They name kinds and no figures:
+// anyone may read them.
 
 // warnOfNotRunning warns that no process does the background work. A new database does not warn.
 func warnOfNotRunning(s *signals) []mirror.Warning {
@@ -27,7 +28,8 @@ func warnOfNotRunning(s *signals) []mirror.Warning {
 	}}
 }
 
-// warnOfWalks warns of lists that were never read to their end, and of comparisons that are overdue.
+// warnOfWalks warns of lists that were never read to their end, and of comparisons that are
+// overdue.
 func warnOfWalks(s *signals) []mirror.Warning {
 	if s.stored == nil || !s.readsClerk {
 		return nil
@@ -62,7 +64,8 @@ func warnOfWalks(s *signals) []mirror.Warning {
 	return found
 }
 
-// warnOfReasons names the reasons by their codes alone: their messages have figures, and anyone may read this.
+// warnOfReasons names the reasons by their codes alone: their messages have figures, and anyone
+// may read this.
 func warnOfReasons(s *signals) []mirror.Warning {
 	if s.stored == nil || !s.readsClerk || len(s.reasons) == 0 {
 		return nil

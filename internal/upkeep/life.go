@@ -16,9 +16,9 @@ const (
 	endTimeout = 5 * time.Second
 )
 
-// BeginLife records that this process keeps the mirror up to date. Where no process did so for a while, or one was killed,
-// or the database is a restored copy, changes at Clerk may be missing: then nothing is proven until a walk that begins from
-// now on is complete.
+// BeginLife records that this process keeps the mirror up to date. Where no process did so for a
+// while, or one was killed, or the database is a restored copy, changes at Clerk may be missing:
+// then nothing is proven until a walk that begins from now on is complete.
 func (u *Upkeep) BeginLife(ctx context.Context) error {
 	judge := status.Gap
 	if u.db.Engine() == store.SQLite {

@@ -13,17 +13,21 @@ import (
 const (
 	eraseEvery = time.Minute // how soon a user is erased once the delay has ended
 	purgeEvery = time.Hour
-	// leastIDs is how long the ids of messages are kept at least: a manual replay at Clerk sends old ones again.
+	// leastIDs is how long the ids of messages are kept at least: a manual replay at Clerk sends
+	// old ones again.
 	leastIDs = 90 * 24 * time.Hour
-	// exceptionsFactor is how many times longer dead and quarantined deliveries are kept than others.
+	// exceptionsFactor is how many times longer dead and quarantined deliveries are kept than
+	// others.
 	exceptionsFactor = 2
-	// wholeInbox is how often bodies are looked for in all of the inbox, and not only among those that have become too old
-	// since the last time: a dead letter that was applied later may have any age.
+	// wholeInbox is how often bodies are looked for in all of the inbox, and not only among those
+	// that have become too old since the last time: a dead letter that was applied later may have
+	// any age.
 	wholeInbox     = 24 * time.Hour
 	driftRetention = 90 * 24 * time.Hour
 )
 
-// runRetention erases users whose delay has ended and removes what is older than its retention, until the context ends.
+// runRetention erases users whose delay has ended and removes what is older than its retention,
+// until the context ends.
 func (u *Upkeep) runRetention(ctx context.Context) {
 	var purged time.Time
 	for ctx.Err() == nil {

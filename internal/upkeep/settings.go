@@ -10,14 +10,16 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// Settings are the configured settings that the database remembers. Every process works by the remembered ones.
+// Settings are the configured settings that the database remembers. Every process works by the
+// remembered ones.
 type Settings struct {
 	Roles         []string
 	Redact        []string
 	PolicyVersion string // "" says nothing of a policy
 }
 
-// Enforce puts settings into force: stored roles are derived by the ladder, and stored bodies lose what is redacted.
+// Enforce puts settings into force: stored roles are derived by the ladder, and stored bodies
+// lose what is redacted.
 func Enforce(ctx context.Context, db *store.DB, in *ingest.Ingest, s Settings, log *slog.Logger) error {
 	before := db.Settings()
 	bodies, err := in.ChangeRedaction(ctx, s.Redact)

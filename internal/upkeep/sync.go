@@ -17,9 +17,11 @@ const (
 	sweepEvery = time.Minute
 	// verifyEvery is how often the verify queue is read in between.
 	verifyEvery = 5 * time.Second
-	// leaseWait is how long a command waits for another process that reads Clerk: longer than a sweep takes.
+	// leaseWait is how long a command waits for another process that reads Clerk: longer than a
+	// sweep takes.
 	leaseWait = 90 * time.Second
-	// leaseRetry is how often the lease is tried for: a process that died with it keeps it for 30 seconds.
+	// leaseRetry is how often the lease is tried for: a process that died with it keeps it for 30
+	// seconds.
 	leaseRetry = 5 * time.Second
 )
 
@@ -38,7 +40,8 @@ const (
 	Reading  Work = "status" // of what is due
 )
 
-// Backfill reads everything from Clerk, or the rest of an interrupted backfill. It waits for another process that reads.
+// Backfill reads everything from Clerk, or the rest of an interrupted backfill. It waits for
+// another process that reads.
 func (u *Upkeep) Backfill(ctx context.Context, progress func(mirror.SyncProgress)) (*mirror.SyncReport, error) {
 	return u.waitForLease(ctx, func() (*mirror.SyncReport, error) {
 		if err := u.closeGap(ctx); err != nil {
@@ -48,7 +51,8 @@ func (u *Upkeep) Backfill(ctx context.Context, progress func(mirror.SyncProgress
 	})
 }
 
-// Reconcile compares everything with Clerk and repairs what differs. It waits for another process that reads.
+// Reconcile compares everything with Clerk and repairs what differs. It waits for another process
+// that reads.
 func (u *Upkeep) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror.SyncReport, error) {
 	return u.waitForLease(ctx, func() (*mirror.SyncReport, error) {
 		if !o.DryRun {
@@ -109,8 +113,8 @@ func (u *Upkeep) runReconcile(ctx context.Context) {
 	}
 }
 
-// Pause waits for the next work. Meanwhile, rows that come into the verify queue are read within seconds. It returns true at
-// once when everything has to be compared again.
+// Pause waits for the next work. Meanwhile, rows that come into the verify queue are read within
+// seconds. It returns true at once when everything has to be compared again.
 func (u *Upkeep) Pause(ctx context.Context, pause time.Duration) bool {
 	for end := time.Now().Add(pause); ctx.Err() == nil && time.Now().Before(end); {
 		select {

@@ -61,8 +61,8 @@ func New(config Config) *Upkeep {
 // keysWait bounds how long the background work waits for Clerk before it begins.
 const keysWait = 2 * time.Second
 
-// Run puts the settings into force and does the background work until the context ends. It returns an error when the work
-// cannot begin.
+// Run puts the settings into force and does the background work until the context ends. It
+// returns an error when the work cannot begin.
 func (u *Upkeep) Run(ctx context.Context) error {
 	if err := u.begin(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -80,8 +80,8 @@ func (u *Upkeep) Run(ctx context.Context) error {
 	return nil
 }
 
-// begin makes sure that this process may write the database, puts the settings into force, and applies what an older
-// version could not.
+// begin makes sure that this process may write the database, puts the settings into force, and
+// applies what an older version could not.
 func (u *Upkeep) begin(ctx context.Context) error {
 	if u.db.ReadOnly() {
 		return store.ErrReadOnly
@@ -107,8 +107,8 @@ func (u *Upkeep) begin(ctx context.Context) error {
 	return nil
 }
 
-// followFeed reads the change feed every few seconds, until the context ends. Requests read it too; without them, this is
-// how a database that was restored under a running server is noticed.
+// followFeed reads the change feed every few seconds, until the context ends. Requests read it
+// too; without them, this is how a database that was restored under a running server is noticed.
 func (u *Upkeep) followFeed(ctx context.Context) {
 	for wait(ctx, verifyEvery) {
 		if err := u.config.FollowFeed(ctx); err != nil && ctx.Err() == nil {
@@ -117,8 +117,8 @@ func (u *Upkeep) followFeed(ctx context.Context) {
 	}
 }
 
-// HistoryLost records that the database is not the one that this process knew, such as a restored copy: earlier walks prove
-// nothing now.
+// HistoryLost records that the database is not the one that this process knew, such as a restored
+// copy: earlier walks prove nothing now.
 func (u *Upkeep) HistoryLost(ctx context.Context) {
 	u.config.Logger.Warn("the change feed is not the one that was read before: the database may have been restored")
 	if err := u.db.NoteGap(ctx, clerk.TimeOf(u.config.Now())); err != nil {
