@@ -207,8 +207,8 @@ func (c chaosCommand) mirror(ctx context.Context, p *process, e *emulator.Emulat
 	}, nil
 }
 
-// drive runs all scenarios: first those whose faults end before the retries do, then those that lose events
-// permanently.
+// drive runs all scenarios: first those whose faults end before the retries do, then those that
+// lose events permanently.
 func (c chaosCommand) drive(ctx context.Context, e *emulator.Emulator, m *clerksync.Mirror, api *apiServer, progress io.Writer) (*Verdict, error) {
 	begin, clock := time.Now(), e.Now()
 	all, bad := scenarios(), losses()

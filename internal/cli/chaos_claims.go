@@ -31,7 +31,8 @@ type Claims struct {
 	Copies  int `json:"copies_restored"`
 	Edits   int `json:"rows_edited"`
 	Actions int `json:"actions"`
-	// Commands are backfills and dry runs that ran next to the server, and Roles those whose key was changed.
+	// Commands are backfills and dry runs that ran next to the server, and Roles those whose key
+	// was changed.
 	Commands int      `json:"commands"`
 	Roles    int      `json:"roles_renamed"`
 	Wrong    []string `json:"wrong"` // what was not true: must be none
@@ -67,9 +68,9 @@ type watched struct {
 	claims               Claims
 }
 
-// watch runs the server of this binary against an emulated Clerk. It kills the server, restores old copies of
-// its database, edits rows by hand, loses events and lets Clerk refuse requests, and checks each report of
-// being in sync against everything that happened.
+// watch runs the server of this binary against an emulated Clerk. It kills the server, restores old
+// copies of its database, edits rows by hand, loses events and lets Clerk refuse requests, and
+// checks each report of being in sync against everything that happened.
 func (c chaosCommand) watch(ctx context.Context, p *process, folder string) (*Claims, error) {
 	binary, err := os.Executable()
 	if err != nil {

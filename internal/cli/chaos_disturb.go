@@ -66,8 +66,8 @@ func (w *watched) command(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// renameRole gives a member a role and then changes its key: the event of the membership has the old key, and
-// may arrive after the event of the role.
+// renameRole gives a member a role and then changes its key: the event of the membership has the
+// old key, and may arrive after the event of the role.
 func (w *watched) renameRole(ctx context.Context) error {
 	var role struct{ ID string }
 	var members struct {

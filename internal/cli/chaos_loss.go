@@ -79,7 +79,8 @@ func (v *Verdict) lose(
 	return nil
 }
 
-// verified checks the status of the mirror: each row of each kind that Clerk lists was compared with Clerk.
+// verified checks the status of the mirror: each row of each kind that Clerk lists was compared
+// with Clerk.
 func (v *Verdict) verified(ctx context.Context, m *clerksync.Mirror) error {
 	status, err := m.Sync().Status(ctx)
 	v.InSync, v.Sentence = status.InSync, status.Sentence

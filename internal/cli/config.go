@@ -54,8 +54,8 @@ func (c configCommand) Run(_ context.Context, p *process) error {
 	return err
 }
 
-// printSettings prints the settings that are set, the defaults in force, and the names of the settings
-// without a value.
+// printSettings prints the settings that are set, the defaults in force, and the names of the
+// settings without a value.
 func printSettings(w io.Writer, settings []config.Value, width int) {
 	var set, defaults []config.Value
 	var unset []string
@@ -81,7 +81,8 @@ func printSettings(w io.Writer, settings []config.Value, width int) {
 	fmt.Fprintf(w, "\nWithout a value:\n  %s\n", doctor.Wrap(strings.Join(unset, ", "), "  ", cmp.Or(width, 80)))
 }
 
-// printOrigins prints where values come from: next to the value, or below it if a terminal is too narrow.
+// printOrigins prints where values come from: next to the value, or below it if a terminal is too
+// narrow.
 func printOrigins(w io.Writer, values []config.Value, width int) {
 	names := longestName(values)
 	for _, v := range values {

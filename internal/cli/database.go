@@ -40,15 +40,15 @@ func newMirror(ctx context.Context, c *config.Config, logger *slog.Logger) (*cle
 	return mirrorOn(ctx, openDatabase, c, logger)
 }
 
-// newReader opens the mirror for a command that only reads. It changes nothing in the database, and needs no
-// right to.
+// newReader opens the mirror for a command that only reads. It changes nothing in the database, and
+// needs no right to.
 func newReader(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	m, err := mirrorOn(ctx, openToRead, c, logger)
 	return m, withAdvice(err)
 }
 
-// newStoredMirror opens the mirror for a command that changes what is stored. It creates no database: if there
-// is none, DATABASE_URL is probably mistyped.
+// newStoredMirror opens the mirror for a command that changes what is stored. It creates no
+// database: if there is none, DATABASE_URL is probably mistyped.
 func newStoredMirror(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 	db, err := openToRead(c)
 	if err == nil {
@@ -79,8 +79,8 @@ func mirrorOn(
 	return clerksync.New(ctx, db, mirrorConfig(c, logger))
 }
 
-// withSecretKey returns an opener for a command that reads Clerk. It needs the secret key, and fails without it
-// before a database is opened or created.
+// withSecretKey returns an opener for a command that reads Clerk. It needs the secret key, and
+// fails without it before a database is opened or created.
 func withSecretKey(open opener) opener {
 	return func(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
 		if c.SecretKey == "" {
@@ -117,8 +117,8 @@ func (p *process) open(ctx context.Context, open opener, flags settingFlags) (*c
 	return open(ctx, cfg, logger)
 }
 
-// fetchKeys fetches the keys that verify tokens, within two seconds. It fails if they are of another instance
-// than the database. If Clerk cannot be reached, it only logs that.
+// fetchKeys fetches the keys that verify tokens, within two seconds. It fails if they are of
+// another instance than the database. If Clerk cannot be reached, it only logs that.
 func fetchKeys(ctx context.Context, m *clerksync.Mirror, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

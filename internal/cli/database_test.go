@@ -10,8 +10,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// For a database that cannot be used, every command says which one, what is wrong and what to do, without the
-// password.
+// For a database that cannot be used, every command says which one, what is wrong and what to do,
+// without the password.
 func TestUnusableDatabaseIsNamed(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

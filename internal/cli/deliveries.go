@@ -80,7 +80,8 @@ func (c listDeliveriesCommand) filter() (mirror.DeliveryFilter, error) {
 	}, nil
 }
 
-// printDeliveries prints a line for each delivery, or two if the terminal is too narrow for the message id.
+// printDeliveries prints a line for each delivery, or two if the terminal is too narrow for the
+// message id.
 func printDeliveries(w io.Writer, t terminal, page mirror.Page[mirror.Delivery]) error {
 	if len(page.Items) == 0 {
 		fmt.Fprintln(w, "No deliveries.")
@@ -200,7 +201,8 @@ func printDelivery(w io.Writer, d *mirror.Delivery) error {
 	return nil
 }
 
-// harmless replaces control characters, which a terminal might obey. In JSON the replacement means the same.
+// harmless replaces control characters, which a terminal might obey. In JSON the replacement means
+// the same.
 func harmless(text string) string {
 	var b strings.Builder
 	for _, r := range text {

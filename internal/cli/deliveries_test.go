@@ -14,7 +14,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// An operator finds the delivery that can never be applied, looks at it, dismisses it, and status no longer complains.
+// An operator finds the delivery that can never be applied, looks at it, dismisses it, and status
+// no longer complains.
 func TestDeliveriesCommand(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines() {

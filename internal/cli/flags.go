@@ -9,8 +9,8 @@ import (
 	"github.com/clerksync/clerksync/internal/telemetry"
 )
 
-// configFlags are the settings that every command has as flags. All others come from the environment or the
-// YAML file.
+// configFlags are the settings that every command has as flags. All others come from the
+// environment or the YAML file.
 type configFlags struct {
 	Config      string `help:"YAML file with settings (CLERKSYNC_CONFIG)." placeholder:"FILE" group:"settings"`
 	DatabaseURL string `help:"Database of the mirror: sqlite:FILE or postgres://… (DATABASE_URL)." placeholder:"URL" group:"settings"`

@@ -14,7 +14,8 @@ import (
 // countTime is how long counting the figures of the operators' /health may take.
 const countTime = 2 * time.Second
 
-// publicHealth shows everyone what anyone may know, and the warnings to requests with the operator token.
+// publicHealth shows everyone what anyone may know, and the warnings to requests with the operator
+// token.
 func publicHealth(m *clerksync.Mirror, token string) http.Handler {
 	public := m.HealthHandler()
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {

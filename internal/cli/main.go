@@ -69,9 +69,9 @@ All commands: clerksync --help. One command: clerksync COMMAND --help.
 Read on: README.md, docs/getting-started.md, docs/configuration.md.
 `
 
-// Main runs a command line and returns the exit code: 0 success, 1 failure (doctor: something does not
-// work), 2 wrong usage; reconcile also returns 3 (drift was repaired) and 4 (drift is left), status 4 (not
-// in sync).
+// Main runs a command line and returns the exit code: 0 success, 1 failure (doctor: something does
+// not work), 2 wrong usage; reconcile also returns 3 (drift was repaired) and 4 (drift is left),
+// status 4 (not in sync).
 func Main(args, environ []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stdout, introduction)
@@ -113,8 +113,8 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// report prints an error. Faults of the configuration and a database that cannot be used take three lines
-// each: what happened, why it matters, what to do.
+// report prints an error. Faults of the configuration and a database that cannot be used take three
+// lines each: what happened, why it matters, what to do.
 func report(w io.Writer, err error) {
 	if fault, ok := errors.AsType[*mirror.DatabaseError](err); ok {
 		fmt.Fprintf(w, "error: %s %s.\n%s\n%s\n", fault.Database, fault.Problem, "Nothing can be stored or authenticated without it.", fault.Remedy)

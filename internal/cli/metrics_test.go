@@ -22,7 +22,8 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// measured is a mirror of an emulated Clerk that has met an event, a forged one and a bad token, and its operator listener.
+// measured is a mirror of an emulated Clerk that has met an event, a forged one and a bad token,
+// and its operator listener.
 func measured(t *testing.T) http.Handler {
 	t.Helper()
 	e, err := emulator.New(emulator.Options{Users: 3})

@@ -7,8 +7,9 @@ import (
 	"github.com/clerksync/clerksync/internal/web"
 )
 
-// operatorAccess decides whom the operator listener serves. It refuses pages of other sites always. On a loopback address
-// it serves this machine; on any other address it asks everyone for the operator token.
+// operatorAccess decides whom the operator listener serves. It refuses pages of other sites always.
+// On a loopback address it serves this machine; on any other address it asks everyone for the
+// operator token.
 func operatorAccess(c *config.Config, next http.Handler) http.Handler {
 	if config.LoopbackListen(c.OperatorListen) {
 		return web.RefuseCrossSite(ownHost(c.OperatorListen, next))

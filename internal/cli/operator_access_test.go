@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// On an address that other machines reach, everything needs the operator token, except what is opened by name.
+// On an address that other machines reach, everything needs the operator token, except what is
+// opened by name.
 func TestOperatorListenerAsksOtherMachinesForTheToken(t *testing.T) {
 	t.Parallel()
 	m, cfg, _, _, _ := explained(t) //nolint:dogsled // the mirror and its settings are enough

@@ -13,8 +13,9 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// progress shows how far a walk is: on a terminal by one line that is drawn again and again, otherwise by at
-// most one line a second. Logs are written through it, so that they appear above that line.
+// progress shows how far a walk is: on a terminal by one line that is drawn again and again,
+// otherwise by at most one line a second. Logs are written through it, so that they appear above
+// that line.
 type progress struct {
 	w        io.Writer
 	terminal terminal

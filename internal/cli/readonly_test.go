@@ -125,8 +125,8 @@ func files(t *testing.T, folder string) (text string) {
 	return text
 }
 
-// dump has a digest of each table of the SQLite file, but for the numbers of differences that are known and the count of
-// transactions.
+// dump has a digest of each table of the SQLite file, but for the numbers of differences that are
+// known and the count of transactions.
 func (b *readBench) dump() (text string) {
 	b.Helper()
 	db, err := sql.Open("sqlite", b.file+"?mode=ro")
@@ -179,7 +179,8 @@ func rows(t *testing.T, dsn string) (text string) {
 	return text
 }
 
-// Commands that only read change not a byte: whatever they are configured with, and as a role that may change nothing.
+// Commands that only read change not a byte: whatever they are configured with, and as a role that
+// may change nothing.
 func TestReadingCommandsChangeNothing(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines() {
@@ -268,8 +269,8 @@ func TestReadingBesideAServer(t *testing.T) {
 	write() // no process holds a lock
 }
 
-// Commands that change what is stored create no database if there is none: a mistyped DATABASE_URL would look like
-// a mirror that does not know the user or the delivery.
+// Commands that change what is stored create no database if there is none: a mistyped DATABASE_URL
+// would look like a mirror that does not know the user or the delivery.
 func TestCommandsOnStoredRowsMakeNoDatabase(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{

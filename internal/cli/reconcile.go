@@ -101,7 +101,8 @@ func (c reconcileCommand) note(ctx context.Context, p *process, report *mirror.S
 	}
 }
 
-// verdict returns the exit code. It depends on whether the mirror is in sync now, not only on the report.
+// verdict returns the exit code. It depends on whether the mirror is in sync now, not only on the
+// report.
 func (c reconcileCommand) verdict(ctx context.Context, p *process, m *clerksync.Mirror, report *mirror.SyncReport) error {
 	inSync, reasons, err := m.Sync().InSync(ctx)
 	switch {

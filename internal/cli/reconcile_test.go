@@ -101,7 +101,8 @@ func TestBackfillAndReconcileCommands(t *testing.T) {
 	b.expect(1, "", "drift", "--kind", "rolle")
 }
 
-// Two runs, ten minutes apart, have to miss a domain. The only one of its kind wants a person's word besides.
+// Two runs, ten minutes apart, have to miss a domain. The only one of its kind wants a person's
+// word besides.
 func TestReconcileDomains(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, emulator.Options{Users: 3, Organizations: 1})
@@ -156,7 +157,8 @@ func (b *bench) tenMinutesLater() {
 	}
 }
 
-// More missing users than are believed end the command at once: it deletes nothing, and waits for nothing.
+// More missing users than are believed end the command at once: it deletes nothing, and waits for
+// nothing.
 func TestReconcileRefusesMassDeletion(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, emulator.Options{Users: 40})

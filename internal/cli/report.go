@@ -8,7 +8,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// withProgress returns a process whose stderr shows the progress, below everything else that goes there.
+// withProgress returns a process whose stderr shows the progress, below everything else that goes
+// there.
 func withProgress(p *process) (*process, *progress) {
 	bar := &progress{w: p.stderr, terminal: terminalOf(p.stderr, p.environ), now: time.Now}
 	shared := *p

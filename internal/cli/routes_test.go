@@ -50,8 +50,8 @@ func unclean(path string) []string {
 	}
 }
 
-// D4: no route answers with a redirect, however its path is written: the sender of a webhook and a proxy
-// that asks do not follow one, or hand it to the client.
+// D4: no route answers with a redirect, however its path is written: the sender of a webhook and a
+// proxy that asks do not follow one, or hand it to the client.
 func TestNoRouteRedirects(t *testing.T) {
 	t.Parallel()
 	_, public, operators := handlers(t, "CLERKSYNC_TRUSTED_PROXIES=192.0.2.1", "CLERKSYNC_CORS_ORIGINS=https://app.example.com",

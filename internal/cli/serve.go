@@ -24,12 +24,12 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// softMemoryLimit is where the garbage collector stops using memory to save time. A server needs less; a
-// walk over millions of rows needs more, and then takes more time.
+// softMemoryLimit is where the garbage collector stops using memory to save time. A server needs
+// less; a walk over millions of rows needs more, and then takes more time.
 const softMemoryLimit = 160 << 20
 
-// tuneGC makes garbage collection rare, because what an event or a page allocates does not outlive it. GOGC
-// and GOMEMLIMIT take precedence.
+// tuneGC makes garbage collection rare, because what an event or a page allocates does not outlive
+// it. GOGC and GOMEMLIMIT take precedence.
 func tuneGC() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(400)
@@ -159,7 +159,8 @@ func mirrorConfig(c *config.Config, logger *slog.Logger) clerksync.Config {
 	}
 }
 
-// orNone returns a duration for clerksync.Config, where 0 is the default and less than 0 means none.
+// orNone returns a duration for clerksync.Config, where 0 is the default and less than 0 means
+// none.
 func orNone(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1
@@ -228,8 +229,8 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 	return web.Standard(web.Config{Logger: logger}, operatorAccess(c, web.NotFoundAndMethod(mux)))
 }
 
-// ownHost refuses what names another host than a loopback one, where the listener is on one: a page elsewhere whose name
-// was made to point here (DNS rebinding) could read what needs no password.
+// ownHost refuses what names another host than a loopback one, where the listener is on one: a page
+// elsewhere whose name was made to point here (DNS rebinding) could read what needs no password.
 func ownHost(listen string, next http.Handler) http.Handler {
 	loopback := func(hostport string) bool {
 		host, _, err := net.SplitHostPort(hostport)

@@ -137,7 +137,8 @@ func (s statusPage) print(status *mirror.SyncStatus) error {
 	return s.drift(status.Drift)
 }
 
-// verdict prints that the mirror is in sync, or why not: one reason in a sentence, several as a list.
+// verdict prints that the mirror is in sync, or why not: one reason in a sentence, several as a
+// list.
 func (s statusPage) verdict(status *mirror.SyncStatus) {
 	mark := s.terminal.paint(green, "✓ In sync:")
 	if !status.InSync {

@@ -102,7 +102,8 @@ func TestStatusCommandAndAPI(t *testing.T) {
 	}
 }
 
-// On a terminal one line is drawn again and again, never longer than the terminal; logs appear above it.
+// On a terminal one line is drawn again and again, never longer than the terminal; logs appear
+// above it.
 func TestProgressOnATerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -172,7 +173,8 @@ func TestStoppedCommandSaysHowToResume(t *testing.T) {
 	}
 }
 
-// Several reasons are a list, each with its remedy; that there are reasons is not said again as a warning.
+// Several reasons are a list, each with its remedy; that there are reasons is not said again as a
+// warning.
 func TestStatusListsSeveralReasons(t *testing.T) {
 	t.Parallel()
 	gap := func(kind clerk.Kind, name string) mirror.SyncReason {

@@ -49,8 +49,8 @@ func (t terminal) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// fit removes columns, in the order of their headings in expendable, until the rows fit into a width. Width 0
-// has no limit.
+// fit removes columns, in the order of their headings in expendable, until the rows fit into a
+// width. Width 0 has no limit.
 func fit(rows [][]string, width int, expendable ...string) [][]string {
 	for len(expendable) > 0 && width > 0 && widthOf(rows) > width {
 		at := slices.Index(rows[0], expendable[0])
@@ -91,8 +91,8 @@ func visible(cell string) int {
 	return utf8.RuneCountInString(cell)
 }
 
-// columns prints rows of cells in columns, two spaces apart. The columns in right are aligned to the right.
-// Only the last cell may be colored.
+// columns prints rows of cells in columns, two spaces apart. The columns in right are aligned to
+// the right. Only the last cell may be colored.
 func columns(w io.Writer, rows [][]string, right map[int]bool) error {
 	widths := []int{}
 	for _, row := range rows {

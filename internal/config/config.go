@@ -11,8 +11,9 @@ import (
 	"github.com/clerksync/clerksync/forwardauth"
 )
 
-// Config is the configuration of every command. Its form is valid; whether a database answers or a key
-// is the instance's is not checked here. When it is printed, logged or marshaled, secrets are masked.
+// Config is the configuration of every command. Its form is valid; whether a database answers or a
+// key is the instance's is not checked here. When it is printed, logged or marshaled, secrets are
+// masked.
 type Config struct {
 	File     string // the YAML file that was read; empty for none
 	Database Database
@@ -177,8 +178,8 @@ func (c Config) Format(f fmt.State, _ rune) {
 // MarshalJSON writes the settings without secrets.
 func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.Values()) }
 
-// Fault is one thing that is wrong with the configuration. Its texts hold no value, except the correct
-// one of an issuer.
+// Fault is one thing that is wrong with the configuration. Its texts hold no value, except the
+// correct one of an issuer.
 type Fault struct {
 	Name   string `json:"name"` // as written: CLERKSYNC_LISTEN, --listen, clerksync_listen in clerksync.yaml
 	What   string `json:"what"`

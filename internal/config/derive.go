@@ -13,8 +13,9 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// derive does what needs more than one setting: derived defaults and checks. It leaves out a check if
-// one of its settings is not known, because the check would report the consequence of another fault.
+// derive does what needs more than one setting: derived defaults and checks. It leaves out a check
+// if one of its settings is not known, because the check would report the consequence of another
+// fault.
 func (l *loader) derive() {
 	c := l.config
 	if d := &c.Database; d.Engine == "sqlite" && !d.Memory {
@@ -128,7 +129,8 @@ func (l *loader) buildRoutes() {
 	c.Routes = policy
 }
 
-// checkIdentity refuses to share a secret with the servers behind the proxy that they must not know.
+// checkIdentity refuses to share a secret with the servers behind the proxy that they must not
+// know.
 func (l *loader) checkIdentity() {
 	c := l.config
 	if c.IdentitySecret == "" || l.unknown(identityName, secretKeyName, jwtKeyName, operatorTokenName) {

@@ -12,8 +12,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// The reference and the example file are generated from the table; `go test ./internal/config -update`
-// rewrites them.
+// The reference and the example file are generated from the table; `go test ./internal/config
+// -update` rewrites them.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	root := testenv.Root(t)
@@ -21,7 +21,8 @@ func TestDocuments(t *testing.T) {
 	testenv.Golden(t, filepath.Join(root, "examples", "clerksync.yaml"), []byte(Example()))
 }
 
-// The example is a valid configuration as it stands, and with each of its settings taken out of its comment.
+// The example is a valid configuration as it stands, and with each of its settings taken out of its
+// comment.
 func TestExampleIsValid(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

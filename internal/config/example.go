@@ -8,7 +8,8 @@ import (
 	"github.com/clerksync/clerksync/internal/doctor"
 )
 
-// Example returns a YAML file in which every setting is a comment: with its default, or with an example.
+// Example returns a YAML file in which every setting is a comment: with its default, or with an
+// example.
 func Example() string {
 	var b strings.Builder
 	b.WriteString(`# Settings of clerksync. Name this file with --config or CLERKSYNC_CONFIG.

@@ -134,8 +134,8 @@ func newLoader(o Options) *loader {
 	return l
 }
 
-// valueError is what is wrong with a value, worded so that it follows the noun of the setting, and a
-// remedy if that of the setting does not help.
+// valueError is what is wrong with a value, worded so that it follows the noun of the setting, and
+// a remedy if that of the setting does not help.
 type valueError struct{ what, remedy string }
 
 func (e valueError) Error() string { return e.what }
@@ -250,7 +250,8 @@ func (l *loader) record(s Setting, from source, name, path string) {
 	l.config.Sources[s.Name] = o
 }
 
-// findInFile returns the value that a NAME_FILE names, or "" if its file is empty and that is no fault.
+// findInFile returns the value that a NAME_FILE names, or "" if its file is empty and that is no
+// fault.
 func (l *loader) findInFile(s Setting, from source, name, path string) (string, error) {
 	l.written[s.Name] = from.spell(name)
 	const remedy = "Write the value into the file, or unset the name."

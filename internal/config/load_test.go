@@ -67,7 +67,8 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// TestTwins sets every variable through its _FILE twin; the value of the one is the value of the other.
+// TestTwins sets every variable through its _FILE twin; the value of the one is the value of the
+// other.
 func TestTwins(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -310,7 +311,8 @@ func TestNothingIsQuoted(t *testing.T) {
 	}
 }
 
-// FuzzLoad feeds a file and two values through every way in: no panic, no half result, no value quoted in an error.
+// FuzzLoad feeds a file and two values through every way in: no panic, no half result, no value
+// quoted in an error.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte("clerksync_roles: [a, b]\nclerk_secret_key: sk_test_x\n"), uint8(1), "sqlite:app.db", uint8(30), "a: b")
 	f.Add([]byte("a: &a [*a]\n---\n"), uint8(4), "whsec_%", uint8(12), "http://[::1%25a]:1/v1")

@@ -16,8 +16,8 @@ import (
 	"github.com/clerksync/clerksync/internal/web"
 )
 
-// The parsers below describe what is wrong with a value in words that follow the noun of its setting
-// ("log level" "is …"). They never quote the value.
+// The parsers below describe what is wrong with a value in words that follow the noun of its
+// setting ("log level" "is …"). They never quote the value.
 
 const (
 	maxItems = 256 // of a list
@@ -38,7 +38,8 @@ func oneOf(words ...string) func(string) (string, error) {
 	}
 }
 
-// matching returns a parser that accepts what the pattern matches; form describes the pattern in errors.
+// matching returns a parser that accepts what the pattern matches; form describes the pattern in
+// errors.
 func matching(form, pattern string) func(string) (string, error) {
 	return func(text string) (string, error) {
 		if !regexp.MustCompile(pattern).MatchString(text) {
@@ -48,7 +49,8 @@ func matching(form, pattern string) func(string) (string, error) {
 	}
 }
 
-// listOf returns a parser of texts separated by commas and white space. It reports the faults of all items.
+// listOf returns a parser of texts separated by commas and white space. It reports the faults of
+// all items.
 func listOf[T any](parse func(string) (T, error)) func(string) ([]T, error) {
 	return func(text string) ([]T, error) {
 		items := strings.Split(text, ",")
@@ -114,9 +116,9 @@ func parsePublishableKey(text string) (string, error) {
 	return text, nil
 }
 
-// frontendAPI returns the host (with its port, if any) that a publishable key names: after the prefix, the
-// key is the base64 of the host and one $. It returns "" if the key is malformed. Prefixes without pk_ are
-// from Clerk's first years.
+// frontendAPI returns the host (with its port, if any) that a publishable key names: after the
+// prefix, the key is the base64 of the host and one $. It returns "" if the key is malformed.
+// Prefixes without pk_ are from Clerk's first years.
 func frontendAPI(key string) string {
 	encoded := strings.TrimPrefix(key, "pk_")
 	encoded, test := strings.CutPrefix(encoded, "test_")
@@ -264,8 +266,8 @@ func parseBool(text string) (bool, error) {
 	return word == "true", err
 }
 
-// parseIssuer returns the issuer in the form in which tokens have it. It refuses a URL that is not the
-// issuer's, because every token would be refused, and names the correct one.
+// parseIssuer returns the issuer in the form in which tokens have it. It refuses a URL that is not
+// the issuer's, because every token would be refused, and names the correct one.
 func parseIssuer(text string) (string, error) {
 	canonical, err := auth.CanonicalIssuer(text)
 	if wrong, ok := errors.AsType[*auth.IssuerError](err); ok {

@@ -48,8 +48,8 @@ func parseSQLite(rest string) (Database, error) {
 	return Database{Engine: "sqlite", Path: filepath.Clean(path)}, nil
 }
 
-// checkPostgres checks what follows the scheme. It does not use url.Parse, which refuses the lists of
-// hosts (host1:5432,host2:5432) that libpq and pgx accept.
+// checkPostgres checks what follows the scheme. It does not use url.Parse, which refuses the lists
+// of hosts (host1:5432,host2:5432) that libpq and pgx accept.
 func checkPostgres(rest string) error {
 	rest, ok := strings.CutPrefix(rest, "//")
 	if !ok {

@@ -20,7 +20,8 @@ func proxyKinds() (kinds []string) {
 	return kinds
 }
 
-// parsePolicy checks that the text is a YAML mapping. Its rules are checked later, with the role ladder.
+// parsePolicy checks that the text is a YAML mapping. Its rules are checked later, with the role
+// ladder.
 func parsePolicy(text string) (string, error) {
 	root, err := yamlMapping(text)
 	if err == nil && len(root.Content) == 0 {
@@ -59,9 +60,9 @@ func policyFaults(err error) error {
 	return errors.Join(faults...)
 }
 
-// writeJSON turns a plain subset of YAML into JSON: mappings with text keys, lists, texts, whole numbers,
-// true, false and null. It refuses anchors, aliases, merge keys, tags and other kinds, so that the text
-// means what it seems to mean and never grows.
+// writeJSON turns a plain subset of YAML into JSON: mappings with text keys, lists, texts, whole
+// numbers, true, false and null. It refuses anchors, aliases, merge keys, tags and other kinds, so
+// that the text means what it seems to mean and never grows.
 func writeJSON(b *strings.Builder, n *yaml.Node, depth int) error {
 	const maxDepth = 40 // beyond what any rule needs
 	switch {

@@ -99,7 +99,8 @@ func TestIdentitySecretIsItsOwn(t *testing.T) {
 	}
 }
 
-// The examples are what they seem: a policy that is valid, and recipes that name every identity header.
+// The examples are what they seem: a policy that is valid, and recipes that name every identity
+// header.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(testenv.Root(t), "examples")

@@ -89,8 +89,8 @@ func sdkNames() []string {
 	return []string{"CLERK_API_KEY", "CLERK_JS_URL", "CLERK_PROXY_URL"}
 }
 
-// serviceLink reports whether Kubernetes set the variable. It does so in every container for a service
-// called clerksync or clerksync-…, in the form of Docker links.
+// serviceLink reports whether Kubernetes set the variable. It does so in every container for a
+// service called clerksync or clerksync-…, in the form of Docker links.
 func serviceLink(name, text string) bool {
 	port := strings.HasSuffix(name, "_PORT") && (strings.HasPrefix(text, "tcp://") || strings.HasPrefix(text, "udp://"))
 	return port || regexp.MustCompile(`_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP)(_(PROTO|PORT|ADDR))?$`).
@@ -107,8 +107,8 @@ func (l *loader) known(name string) bool {
 	return isFile && ok && base != configName
 }
 
-// nearest returns the known name closest to one that is not known, and how many letters differ. Prefixes
-// do not count, since people confuse them.
+// nearest returns the known name closest to one that is not known, and how many letters differ.
+// Prefixes do not count, since people confuse them.
 func (l *loader) nearest(name string) (near string, distance int) {
 	var names []string
 	for known := range l.settings {
@@ -161,11 +161,12 @@ func printable(name string) string {
 	return name
 }
 
-// An empty text counts as unset: compose files and templates pass on every name, set or not. An empty
-// file is a fault where the setting restricts something: an operator who names a file wants what is in
-// it, and a file that was lost or truncated must not permit what it restricted.
+// An empty text counts as unset: compose files and templates pass on every name, set or not. An
+// empty file is a fault where the setting restricts something: an operator who names a file wants
+// what is in it, and a file that was lost or truncated must not permit what it restricted.
 
-// noteEmpty remembers that a source sets a name to an empty text; written is the name as written there.
+// noteEmpty remembers that a source sets a name to an empty text; written is the name as written
+// there.
 func (l *loader) noteEmpty(name, written string) {
 	s, known := l.settings[name]
 	if !known {
@@ -176,8 +177,8 @@ func (l *loader) noteEmpty(name, written string) {
 	}
 }
 
-// reportEmpty reports a setting that restricts something and that sources set only to an empty text. An
-// empty policy is a fault: it is never meant, and any signed-in user would pass.
+// reportEmpty reports a setting that restricts something and that sources set only to an empty
+// text. An empty policy is a fault: it is never meant, and any signed-in user would pass.
 func (l *loader) reportEmpty(s Setting) {
 	name := l.empty[s.Name]
 	if s.Name == policyName {

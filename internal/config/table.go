@@ -25,13 +25,13 @@ type Setting struct {
 	When    string   // when to change it
 	Example string   // for examples/clerksync.yaml, where there is no default
 
-	// noun, why and remedy are the texts of the setting's faults: "NOUN is …", why that matters, and
-	// what to do. The remedy is "Use VALUE." if it is empty.
+	// noun, why and remedy are the texts of the setting's faults: "NOUN is …", why that matters,
+	// and what to do. The remedy is "Use VALUE." if it is empty.
 	noun, why, remedy string
 	multiline         bool
-	// emptyIsUnset means that an empty value permits nothing: the default restricts as much as any value
-	// does, or the setting restricts nothing. For all other settings an empty file is a fault and an
-	// empty text a warning.
+	// emptyIsUnset means that an empty value permits nothing: the default restricts as much as any
+	// value does, or the setting restricts nothing. For all other settings an empty file is a fault
+	// and an empty text a warning.
 	emptyIsUnset bool
 	binding
 }

@@ -80,7 +80,8 @@ func goodValues(t *testing.T) []goodValue {
 	}
 }
 
-// badValue is a value that Load must refuse with the faults whose first lines are want, separated by |.
+// badValue is a value that Load must refuse with the faults whose first lines are want, separated
+// by |.
 type badValue struct {
 	name, value, want string
 	with              []string // other entries of the environment

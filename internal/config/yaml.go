@@ -10,9 +10,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// parseYAML reads the settings of a configuration file, and the lines that they are on, by environment
-// name. Its faults name keys and lines and quote nothing else: the parser's own texts quote the file,
-// which holds secrets.
+// parseYAML reads the settings of a configuration file, and the lines that they are on, by
+// environment name. Its faults name keys and lines and quote nothing else: the parser's own texts
+// quote the file, which holds secrets.
 func (l *loader) parseYAML(text string) (values map[string]string, lines map[string]int, err error) {
 	root, err := yamlMapping(text)
 	if err != nil {
@@ -54,8 +54,8 @@ func (l *loader) parseYAML(text string) (values map[string]string, lines map[str
 	return values, lines, errors.Join(errs...)
 }
 
-// yamlValue returns the text of a setting: a scalar as it is written (off stays off), null as an empty
-// text, and a list with commas.
+// yamlValue returns the text of a setting: a scalar as it is written (off stays off), null as an
+// empty text, and a list with commas.
 func (l *loader) yamlValue(name string, node *yaml.Node) (string, error) {
 	items := []*yaml.Node{node}
 	s, listable := l.settings[name]
