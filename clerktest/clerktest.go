@@ -70,9 +70,9 @@ func New(t testing.TB, options ...Option) *Clerk {
 		e.Close()
 		server.Close()
 	})
-	return &Clerk{
+	return &Clerk{ //nolint:gosec // the secret is for tests only
 		URL: server.URL, t: t, emulator: e,
-		secret: "whsec_Y2xlcmt0ZXN0Y2xlcmt0ZXN0Y2xlcmt0ZXN0", //nolint:gosec // for tests only
+		secret: "whsec_Y2xlcmt0ZXN0Y2xlcmt0ZXN0Y2xlcmt0ZXN0",
 	}
 }
 
