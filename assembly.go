@@ -189,8 +189,8 @@ func (a *assembly) openReconciler(context.Context) (err error) {
 		}
 	}
 	a.reconciler = reconcile.New(reconcile.Config{
-		DB: a.db, Ingest: m.ingest, API: a.api, Pins: m.instance.AllowedInstances, Now: a.waited, Sleep: sleep, Logger: a.Logger, Tracer: a.tracer,
-		Learned: m.instance.LearnSecretKey,
+		DB: a.db, Ingest: m.ingest, API: a.api, AllowedInstances: m.instance.AllowedInstances, Now: a.waited, Sleep: sleep, Logger: a.Logger, Tracer: a.tracer,
+		OnKeyIDs: m.instance.LearnSecretKey,
 	})
 	return nil
 }

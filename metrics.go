@@ -20,8 +20,8 @@ func collectIngest(in *ingest.Ingest, o metrics.Observe) {
 }
 
 func collectReconciler(r *reconcile.Reconciler, o metrics.Observe) {
-	o(metrics.Swept, metrics.Seconds(r.Swept()))
-	drifted := r.Drifted()
+	o(metrics.Swept, metrics.Seconds(r.LastTick()))
+	drifted := r.DriftCounts()
 	for _, kind := range reconcile.Kinds() {
 		o(metrics.DriftFound, float64(drifted[kind].Found), string(kind))
 		o(metrics.DriftRepaired, float64(drifted[kind].Repaired), string(kind))

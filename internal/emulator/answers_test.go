@@ -17,7 +17,7 @@ type inspector struct {
 	exercised map[string]bool
 }
 
-// ok makes a request that must succeed, checks what it gets, and answers the id if there is one.
+// ok makes a request that must succeed, checks what it gets, and returns the id if there is one.
 func (i *inspector) ok(method, path string, body any) string {
 	i.t.Helper()
 	a := i.do(method, "/v1"+path, body)
@@ -196,7 +196,7 @@ func (i *inspector) roles() {
 	i.ok("DELETE", "/organization_roles/"+role, nil)
 }
 
-// rest calls what stands beside users and organizations.
+// rest calls the endpoints of everything but users and organizations.
 func (i *inspector) rest() {
 	i.t.Helper()
 	i.ok("GET", "/jwks", nil)

@@ -52,7 +52,7 @@ func BenchmarkListPage(b *testing.B) {
 	}
 }
 
-// BenchmarkWalk reads all of 100 000 people by pages of 500 which nobody has read before.
+// BenchmarkWalk reads all of 100 000 people by pages of 500 that were not read before.
 func BenchmarkWalk(b *testing.B) {
 	read := 0
 	for b.Loop() {

@@ -17,7 +17,7 @@ const (
 )
 
 // docs/emulator.md says what the emulator has of all that Clerk has. It counts what is routed and
-// what was really sent, so that it can't promise more.
+// what was really sent, so that it cannot promise more.
 func TestCoverageIsAsDocumented(t *testing.T) {
 	t.Parallel()
 	const file = "../../docs/emulator.md"

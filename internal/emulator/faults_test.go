@@ -89,7 +89,7 @@ func TestRetriesFollowSvixsSchedule(t *testing.T) {
 	}
 }
 
-// control answers with the header by which receivers steer Svix.
+// control returns the header with which receivers control Svix.
 func control(wish string, status int) func(int, http.ResponseWriter) {
 	return func(_ int, w http.ResponseWriter) {
 		w.Header().Set("Webhook-Delivery", wish)
@@ -128,7 +128,7 @@ func TestDisabledEndpointGetsNothing(t *testing.T) {
 }
 
 // An endpoint is disabled that fails for five days, which begin when failures lie twelve hours
-// apart; a success begins anew.
+// apart; a success restarts the count.
 func TestEndpointIsDisabledAfterFiveDaysOfFailures(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

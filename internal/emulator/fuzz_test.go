@@ -13,7 +13,8 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 )
 
-// endurance is after how many requests the instance is made anew, lest it grow for ever.
+// endurance is after how many requests the instance is replaced, so that it does not grow without
+// bound.
 const endurance = 20_000
 
 // FuzzAPI sends any request. It is answered in time and without a panic; whoever is refused gets

@@ -84,7 +84,7 @@ func (c *clerk) do(method, path string, body any, headers ...string) answer {
 	return answer{w.Code, w.Header(), w.Body.Bytes(), r.Pattern}
 }
 
-// call makes a request that must succeed, and answers the object.
+// call makes a request that must succeed, and returns the object.
 func (c *clerk) call(method, path string, body any) object {
 	c.t.Helper()
 	a := c.do(method, path, body)
@@ -96,7 +96,7 @@ func (c *clerk) call(method, path string, body any) object {
 	return o
 }
 
-// made makes an object and answers its id.
+// made makes an object and returns its id.
 func (c *clerk) made(path string, body any) string {
 	c.t.Helper()
 	return c.call("POST", path, body)["id"].(string)

@@ -12,7 +12,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 )
 
-// What the control API tells without being asked for a key must not be enough to make one.
+// What the control API returns without a key must not suffice to make one.
 func TestTheControlAPIShowsNothingToMakeKeysFrom(t *testing.T) {
 	t.Parallel()
 	const seed = 8123456789012345678

@@ -39,7 +39,7 @@ func populated(t *testing.T) *clerk {
 	return c
 }
 
-// view is what GET answers of everything there is.
+// view is what GET returns of everything.
 func (c *clerk) view() map[string]string {
 	c.t.Helper()
 	all := map[string]string{}
@@ -135,7 +135,7 @@ func lockless(text string) string {
 	return before + after
 }
 
-// What the seed decides goes on where it was: a restart gives nobody an id that was given before.
+// What the seed decides continues after a restart: no id is given twice.
 func TestRandomSequenceGoesOn(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "state.json")
@@ -286,7 +286,7 @@ func TestBrokenStateIsRefused(t *testing.T) {
 	}
 }
 
-// What was asked for on the command line counts, also beside a state.
+// Options of the command line outweigh a saved state.
 func TestConfiguredKeyOutlivesTheState(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "state.json")

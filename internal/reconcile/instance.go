@@ -47,12 +47,12 @@ func (r *Reconciler) checkInstance(ctx context.Context, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	if r.Learned != nil {
-		r.Learned(ids)
+	if r.OnKeyIDs != nil {
+		r.OnKeyIDs(ids)
 	}
 	var pins []string
-	if r.Pins != nil {
-		pins = r.Pins()
+	if r.AllowedInstances != nil {
+		pins = r.AllowedInstances()
 	}
 	if len(pins) > 0 && OtherInstance(ids, pins) {
 		return OtherInstanceError(strings.Join(pins, ", "), strings.Join(Instances(ids), ", "))

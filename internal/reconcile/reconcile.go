@@ -28,17 +28,17 @@ type Config struct {
 	DB     *store.DB
 	Ingest *ingest.Ingest
 	API    *clerkapi.Client
-	// Pins returns the ids of the Clerk instances that may be read. If there are none, any may be
+	// AllowedInstances returns the ids of the Clerk instances that may be read. If there are none, any may be
 	// read, and the database remembers the first.
-	Pins   func() []string
-	Now    func() time.Time
-	Sleep  func(context.Context, time.Duration) error // for tests; nil waits
-	Logger *slog.Logger
-	Lease  time.Duration // for tests; 0 is 30 s
-	// Learned is called with the ids of the signing keys of the secret key's instance. It may be
+	AllowedInstances func() []string
+	Now              func() time.Time
+	Sleep            func(context.Context, time.Duration) error // for tests; nil waits
+	Logger           *slog.Logger
+	Lease            time.Duration // for tests; 0 is 30 s
+	// OnKeyIDs is called with the ids of the signing keys of the secret key's instance. It may be
 	// nil.
-	Learned func(keyIDs []string)
-	Tracer  trace.Tracer // nil records no spans
+	OnKeyIDs func(keyIDs []string)
+	Tracer   trace.Tracer // nil records no spans
 }
 
 // Reconciler reconciles for one process. Several processes may share a database.

@@ -27,7 +27,7 @@ func (r *Reconciler) Tick(ctx context.Context) (*mirror.SyncReport, error) {
 				return err
 			}
 		}
-		r.stats.sweptAt(current.Now())
+		r.stats.ticked(current.Now())
 		return nil
 	})
 }

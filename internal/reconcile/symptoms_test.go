@@ -140,7 +140,7 @@ func TestWalkShowsWronglyHiddenRow(t *testing.T) {
 func TestKeyOfAnotherInstanceWritesNothing(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
-		e.Reconciler.Pins = func() []string { return []string{"ins_another"} }
+		e.Reconciler.AllowedInstances = func() []string { return []string{"ins_another"} }
 		for name, work := range map[string]func() (*mirror.SyncReport, error){
 			"backfill": func() (*mirror.SyncReport, error) { return e.Reconciler.Backfill(e.Context(), nil) },
 			"walk":     func() (*mirror.SyncReport, error) { return e.Reconciler.Walk(e.Context(), mirror.ReconcileOptions{}) },

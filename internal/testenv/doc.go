@@ -9,5 +9,8 @@
 // tests; it dies with the process, however that ends, so no TestMain is needed.
 // [NewPostgresServer] starts one more for tests that stop, restart or kill it.
 //
+// Package testkit is the layer above: databases of both engines, and a mirror of an emulated Clerk.
+// Tests that testkit cannot serve, because it imports their package, use this one directly.
+//
 // The helpers need a Unix system.
 package testenv

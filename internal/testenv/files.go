@@ -36,7 +36,8 @@ func Golden(t testing.TB, file string, got []byte) {
 	}
 }
 
-// Fixture returns a file of the repository, named from its root: "clerk/testdata/user.created.json".
+// Fixture returns a file of the repository, named from its root:
+// "clerk/testdata/user.created.json".
 func Fixture(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(Root(t), filepath.FromSlash(name)))

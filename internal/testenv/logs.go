@@ -52,8 +52,9 @@ func (l *Logs) Entries(t testing.TB) []map[string]any {
 	return entries
 }
 
-// MustNotContain fails the test for every secret that occurs in the log, as it is or escaped for JSON.
-// An empty secret, or an empty log, fails too: either would let the check pass without checking.
+// MustNotContain fails the test for every secret that occurs in the log, as it is or escaped for
+// JSON. An empty secret, or an empty log, fails too: either would let the check pass without
+// checking.
 func (l *Logs) MustNotContain(t testing.TB, secrets ...string) {
 	t.Helper()
 	text := l.String()

@@ -58,7 +58,8 @@ func Postgres(t testing.TB) (dsn string) {
 	return dsn
 }
 
-// freshDatabase names a database that does not exist yet, and its URL beside that of the admin's.
+// freshDatabase names a database that does not exist yet, and its URL on the same server as the
+// admin's.
 func freshDatabase(admin string) (dsn, name string, err error) {
 	u, err := url.Parse(admin)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
@@ -99,7 +100,8 @@ func NewPostgresServer(t testing.TB, opts ServerOptions) *PostgresServer {
 	return &PostgresServer{t: t, s: s}
 }
 
-// DSN returns the URL of the server's one database, empty at first. It stays the same over restarts.
+// DSN returns the URL of the server's one database, empty at first. It stays the same over
+// restarts.
 func (p *PostgresServer) DSN() string { return p.s.dsn() }
 
 // Stop shuts the server down in order: open connections are cut, committed data is kept.
@@ -108,7 +110,8 @@ func (p *PostgresServer) Stop() {
 	p.check(p.s.end(syscall.SIGINT))
 }
 
-// Start starts the server after [PostgresServer.Stop] or [PostgresServer.Kill] and waits until it accepts connections.
+// Start starts the server after [PostgresServer.Stop] or [PostgresServer.Kill] and waits until it
+// accepts connections.
 func (p *PostgresServer) Start() {
 	p.t.Helper()
 	p.check(p.s.start())

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Reader returns the URL of a database of [Postgres] for a role that may read the tables which are there now, and do
-// nothing else. The role is dropped when the test ends.
+// Reader returns the URL of a database of [Postgres] for a role that may read the tables which are
+// there now, and do nothing else. The role is dropped when the test ends.
 func Reader(t testing.TB, dsn string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)

@@ -146,7 +146,7 @@ func (s *server) configure(opts ServerOptions) error {
 
 // start starts the server and waits until it accepts connections. It tries again
 // while the backends of a killed predecessor, which outlive it by a moment, hold
-// its shared memory: a new server refuses to start beside them.
+// its shared memory: a new server refuses to start while they exist.
 func (s *server) start() error {
 	deadline := time.Now().Add(startTimeout)
 	for {
@@ -301,7 +301,8 @@ func executable(dir, name string) bool {
 	return err == nil
 }
 
-// unprivileged returns whom root becomes to run PostgreSQL, which refuses root; nil if we are not root.
+// unprivileged returns whom root becomes to run PostgreSQL, which refuses root; nil if we are not
+// root.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil //nolint:nilnil // no credential is a value: stay who we are

@@ -10,8 +10,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// machine makes a folder for PATH that has only what setup.sh calls. Its apt-get records that it was called, and fails to
-// install.
+// machine makes a folder for PATH that has only what setup.sh calls. Its apt-get records that it
+// was called, and fails to install.
 func machine(t *testing.T, uid string) (path, called string) {
 	t.Helper()
 	path, called = t.TempDir(), filepath.Join(t.TempDir(), "called")

@@ -137,7 +137,7 @@ func (u *Upkeep) Verify(ctx context.Context) error {
 	}
 	due, err := u.db.VerifyDue(ctx, clerk.TimeOf(u.config.Now()))
 	if err == nil && due {
-		_, err = u.config.Reconciler.SettleDoubts(ctx)
+		_, err = u.config.Reconciler.ReadVerifyQueue(ctx)
 	}
 	return err
 }
