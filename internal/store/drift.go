@@ -61,8 +61,7 @@ func (w *where) afterDrift(c mirror.Cursor) error {
 	return err
 }
 
-// PurgeDrift removes drift that was found before a time, a bounded number of rows at a time, and
-// answers how many.
+// PurgeDrift removes drift that was found before a time, in pages, and returns how many rows.
 func (db *DB) PurgeDrift(ctx context.Context, before clerk.Time) (n int64, err error) {
 	return db.inPages(ctx, `DELETE FROM clerk_drift WHERE (kind, id, found_at) IN
 		(SELECT kind, id, found_at FROM clerk_drift WHERE found_at < $1 ORDER BY found_at LIMIT $2)`, int64(before), purgePage)

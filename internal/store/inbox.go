@@ -50,7 +50,7 @@ var (
 		subjects = excluded.subjects, digest = excluded.digest, revision = excluded.revision, body = excluded.body`)
 )
 
-// inboxRow answers the values of a delivery's row.
+// inboxRow returns the values of a delivery's row.
 func (tx *Tx) inboxRow(d *Delivery) []any {
 	tx.Head.LastReceivedAt = max(tx.Head.LastReceivedAt, d.ReceivedAt)
 	return []any{
@@ -59,13 +59,13 @@ func (tx *Tx) inboxRow(d *Delivery) []any {
 	}
 }
 
-// SaveInbox writes deliveries; a row that exists keeps its id and its first arrival.
+// SaveInbox writes deliveries. A row that exists keeps its id and its first arrival.
 func (tx *Tx) SaveInbox(ctx context.Context, list []Delivery) error {
 	return tx.save(ctx, inboxUpsert, len(list), func(i int) []any { return tx.inboxRow(&list[i]) })
 }
 
-// Claim writes the deliveries whose message ids are new, and answers what is known of the
-// others. No id may be listed twice.
+// Claim writes the deliveries whose message ids are new, and returns the stored rows of the others. No
+// id may be listed twice.
 func (tx *Tx) Claim(ctx context.Context, list []Delivery) (earlier map[string]Delivery, err error) {
 	written, err := tx.insertNew(ctx, inboxInsert, len(list), func(i int) []any { return tx.inboxRow(&list[i]) })
 	if err != nil {
@@ -112,7 +112,7 @@ func (db *DB) Delivery(ctx context.Context, messageID string) (Delivery, error) 
 	return only(all, err, "delivery", messageID)
 }
 
-// DeliveriesOf answers the inbox rows of some message ids, those that there are.
+// DeliveriesOf returns the inbox rows of some message ids, those that exist.
 func (db *DB) DeliveriesOf(ctx context.Context, messageIDs []string) (map[string]Delivery, error) {
 	condition, arg := db.engine.oneOf("message_id", messageIDs)
 	rows, err := db.query(ctx, deliveryColumns+" WHERE "+condition, arg)

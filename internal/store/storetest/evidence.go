@@ -30,7 +30,7 @@ func unaccounted(t *testing.T, db *store.DB) {
 	for _, test := range []struct {
 		start   store.Start
 		counted int64
-		listed  []string // … and what nobody can have seen
+		listed  []string // including rows whose time cannot be true
 	}{
 		{store.Start{}, 0, nil},
 		{store.Start{Write: 7, By: 1000}, 3, []string{"beyond all times", "never seen", "read before", "told before"}},

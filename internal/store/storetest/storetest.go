@@ -16,7 +16,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Run checks the promises of a store. open answers a fresh, empty, unmigrated database.
+// Run checks the promises of a store. open returns a fresh, empty database that is not migrated.
 func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, *store.DB){
