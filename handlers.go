@@ -5,7 +5,6 @@ import (
 
 	"github.com/clerksync/clerksync/internal/receive"
 	"github.com/clerksync/clerksync/internal/web"
-	"github.com/clerksync/clerksync/mirror"
 )
 
 // MaxWebhookBody is the largest webhook body that is read, in bytes. Svix sends messages of some
@@ -44,18 +43,7 @@ func (m *Mirror) MeHandler() http.Handler {
 // HealthHandler returns the handler that serves [Mirror.Health], always with status 200: it is
 // for people and alerts. Anyone may ask. With a key of a production instance it therefore shows
 // status and database alone; operators get the warnings from [Mirror.Health].
-func (m *Mirror) HealthHandler() http.Handler {
-	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		h := m.Health(r.Context())
-		if !m.monitor.Production() {
-			return web.WriteJSON(w, http.StatusOK, h)
-		}
-		return web.WriteJSON(w, http.StatusOK, struct {
-			Status   string                `json:"status"`
-			Database mirror.DatabaseHealth `json:"database"`
-		}{h.Status, h.Database})
-	})
-}
+func (m *Mirror) HealthHandler() http.Handler { return healthFor(m, "") }
 
 // ReadyHandler returns a handler for load balancers. It answers 200 when the database responds
 // and the first keys that verify tokens are there, else 503. It waits a second at most.

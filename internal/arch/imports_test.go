@@ -32,7 +32,7 @@ func rules() []rule {
 	}
 	return []rule{
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
-		{"internal/cli", append(public, "internal/config", "internal/emulator", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
+		{"internal/cli", append(public, "internal/access", "internal/config", "internal/emulator", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
 		{"api", []string{".", "auth", "internal/web"}, api},
 		{"console", []string{".", "auth", "internal/web"}, api},

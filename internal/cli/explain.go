@@ -1,23 +1,18 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"strings"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/forwardauth"
-	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
-	"github.com/clerksync/clerksync/internal/web"
 )
 
 type explainCommand struct {
@@ -52,7 +47,7 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	q := explainRequest{UserID: c.User, SessionID: c.Session, OrganizationID: c.Organization, Rule: json.RawMessage(c.Rule), Method: c.Method, Path: c.Path}
+	q := clerksync.ExplainRequest{ClerkUserID: c.User, ClerkSessionID: c.Session, ClerkOrganizationID: c.Organization}
 	if c.Token {
 		text, err := io.ReadAll(io.LimitReader(p.stdin, 64<<10))
 		if err != nil {
@@ -60,7 +55,10 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 		}
 		q.Token = strings.TrimSpace(string(text))
 	}
-	question, err := q.question(cfg.Routes)
+	q.Rule, err = ruleOf(cfg.Routes, json.RawMessage(c.Rule), c.Method, c.Path)
+	if err == nil && q.Token == "" && q.ClerkUserID == "" {
+		err = errors.New("name a user, or pass a token")
+	}
 	if err != nil {
 		return err
 	}
@@ -72,7 +70,7 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 	if c.Token {
 		_ = m.FetchKeys(ctx) // the explanation says if there are no keys
 	}
-	x, err := m.Explain(ctx, question)
+	x, err := m.Explain(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -110,42 +108,17 @@ func printExplanation(w io.Writer, x *clerksync.Explanation, width int) {
 	}
 }
 
-// explainRequest is a question as the API receives it.
-type explainRequest struct {
-	Token          string          `json:"token"`
-	UserID         string          `json:"user_id"`
-	SessionID      string          `json:"session_id"`
-	OrganizationID string          `json:"organization_id"`
-	Rule           json.RawMessage `json:"rule"`
-	Method         string          `json:"method"`
-	Path           string          `json:"path"`
-}
-
-func (q explainRequest) question(policy *forwardauth.Policy) (clerksync.ExplainRequest, error) {
-	rule, err := q.rule(policy)
-	if err == nil && q.Token == "" && q.UserID == "" {
-		err = errors.New("name a user, or pass a token")
-	}
-	return clerksync.ExplainRequest{
-		Token: q.Token, ClerkUserID: q.UserID, ClerkSessionID: q.SessionID, ClerkOrganizationID: q.OrganizationID, Rule: rule,
-	}, err
-}
-
-// rule returns the rule that was given, or else the rule of the policy for the request.
-func (q explainRequest) rule(policy *forwardauth.Policy) (auth.Rule, error) {
+// ruleOf returns the rule that was given as JSON, or else the rule of the policy for a request.
+func ruleOf(policy *forwardauth.Policy, text json.RawMessage, method, path string) (auth.Rule, error) {
 	switch {
-	case len(q.Rule) > 0:
-		return forwardauth.ParseRule(q.Rule)
-	case q.Path == "":
+	case len(text) > 0:
+		return forwardauth.ParseRule(text)
+	case path == "":
 		return nil, nil
 	case policy == nil:
 		return nil, errors.New("no route policy is configured (CLERKSYNC_POLICY_FILE), so any signed-in user may make any request")
 	}
-	method := q.Method
-	if method == "" {
-		method = http.MethodGet
-	}
-	route, err := policy.Match(method, q.Path)
+	route, err := policy.Match(method, path)
 	switch {
 	case err != nil:
 		return nil, err
@@ -153,58 +126,4 @@ func (q explainRequest) rule(policy *forwardauth.Policy) (auth.Rule, error) {
 		return nil, fmt.Errorf("route %d (%s) denies everyone", route.Number, route.Path)
 	}
 	return route.Rule, nil
-}
-
-// explainHandler serves operators. Tokens are in the body, never in a URL.
-func explainHandler(m *clerksync.Mirror, c *config.Config) http.Handler {
-	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if err := operator(r, c.OperatorToken); err != nil {
-			return err
-		}
-		q := explainRequest{}
-		if r.Method == http.MethodPost {
-			body, err := web.ReadBody(w, r, 64<<10)
-			if err != nil {
-				return err
-			}
-			d := json.NewDecoder(bytes.NewReader(body))
-			d.DisallowUnknownFields()
-			if err := d.Decode(&q); err != nil {
-				return &web.Problem{Status: http.StatusBadRequest, Code: "invalid_json", Detail: "The question is not understood", Err: err}
-			}
-		} else {
-			v := r.URL.Query()
-			q = explainRequest{
-				UserID: v.Get("user_id"), SessionID: v.Get("session_id"), OrganizationID: v.Get("organization_id"),
-				Rule: json.RawMessage(v.Get("rule")), Method: v.Get("method"), Path: v.Get("path"),
-			}
-		}
-		question, err := q.question(c.Routes)
-		if err != nil {
-			return &web.Problem{Status: http.StatusBadRequest, Code: "invalid_question", Detail: err.Error()}
-		}
-		x, err := m.Explain(r.Context(), question)
-		if err != nil {
-			return err
-		}
-		return web.WriteJSON(w, http.StatusOK, x)
-	})
-}
-
-// operator returns an error unless the request has the operator token.
-func operator(r *http.Request, token string) error {
-	if token == "" {
-		return &web.Problem{
-			Status: http.StatusForbidden, Code: "operator_token_unset",
-			Detail: "No operator token is configured: set CLERKSYNC_OPERATOR_TOKEN",
-		}
-	}
-	given, _ := auth.BearerToken(r)
-	if subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
-		return &web.Problem{
-			Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationRequired, Detail: "The operator token is required",
-			Header: http.Header{"Www-Authenticate": {"Bearer"}},
-		}
-	}
-	return nil
 }

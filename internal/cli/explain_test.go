@@ -126,6 +126,7 @@ func TestExplainAPI(t *testing.T) {
 		}
 	}
 	cfg.OperatorToken = ""
+	h = operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	if code, x := ask("GET", "/api/explain?user_id="+user, "", ""); code != http.StatusForbidden || x["code"] != "operator_token_unset" {
 		t.Errorf("without a configured token: %d %v", code, x)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"net/http"
 
+	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/web"
 )
@@ -16,7 +17,7 @@ func operatorAccess(c *config.Config, next http.Handler) http.Handler {
 	}
 	return web.RefuseCrossSite(web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if open := c.OperatorMetrics == "open" && r.URL.Path == "/metrics"; !open {
-			if err := operator(r, c.OperatorToken); err != nil {
+			if err := access.CheckOperator(r, c.OperatorToken); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/telemetry"
@@ -195,16 +197,8 @@ func publicHandler(m *clerksync.Mirror, c *config.Config, logger *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/api/webhooks/clerk", m.WebhookHandler()) // answers 405 by itself
-	me := web.CORS(c.CORSOrigins, http.MethodGet)(m.MeHandler())
-	mux.Handle("GET /api/auth/me", me)
-	if len(c.CORSOrigins) > 0 {
-		mux.Handle("OPTIONS /api/auth/me", me)
-	}
-	registerProbes(mux, m)
-	mux.Handle("GET /health", publicHealth(m, c.OperatorToken))
-	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Middleware(web.NotFoundAndMethod(mux))), nil
+	routes := m.Handler(clerksync.HandlerOptions{CORSOrigins: c.CORSOrigins, OperatorToken: c.OperatorToken})
+	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Middleware(routes)), nil
 }
 
 // profiles serves what net/http/pprof registers elsewhere: never on the public listener.
@@ -218,12 +212,15 @@ func profiles(mux *http.ServeMux) {
 // operatorHandler lists the routes of operators: /health shows figures here.
 func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
-	registerProbes(mux, m)
-	mux.Handle("GET /health", operatorHealth(m, logger))
-	explain := explainHandler(m, c)
-	mux.Handle("GET /api/explain", explain)
-	mux.Handle("POST /api/explain", explain)
-	mux.Handle("GET /api/sync", syncHandler(m, c))
+	operators := m.OperatorHandler(clerksync.OperatorOptions{
+		Token: c.OperatorToken, OpenHealth: true, // operatorAccess asks for the token where it must
+		Rule: func(text json.RawMessage, method, path string) (auth.Rule, error) {
+			return ruleOf(c.Routes, text, method, path)
+		},
+	})
+	for _, path := range []string{"/livez", "/readyz", "/health", "/api/sync", "/api/explain"} {
+		mux.Handle(path, operators)
+	}
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
 	return web.Standard(web.Config{Logger: logger}, operatorAccess(c, web.NotFoundAndMethod(mux)))
@@ -250,11 +247,4 @@ func ownHost(listen string, next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 		return nil
 	})
-}
-
-func registerProbes(mux *http.ServeMux, m *clerksync.Mirror) {
-	mux.Handle("GET /livez", web.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
-		return web.WriteJSON(w, http.StatusOK, map[string]string{"status": "alive"})
-	}))
-	mux.Handle("GET /readyz", m.ReadyHandler())
 }

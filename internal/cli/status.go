@@ -5,16 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
-	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -64,20 +61,6 @@ func (c statusCommand) Run(ctx context.Context, p *process) error {
 		return exitLeft
 	}
 	return err
-}
-
-// syncHandler returns the same object to operators.
-func syncHandler(m *clerksync.Mirror, c *config.Config) http.Handler {
-	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if err := operator(r, c.OperatorToken); err != nil {
-			return err
-		}
-		s, err := m.Sync().Status(r.Context())
-		if err != nil {
-			return err
-		}
-		return web.WriteJSON(w, http.StatusOK, s)
-	})
 }
 
 // statusPage prints a status for people.

@@ -91,6 +91,7 @@ func (m *Monitor) noteDatabase(err error) {
 func (m *Monitor) Counts(ctx context.Context) (mirror.Counts, error) {
 	counts, err := m.db.Counts(ctx)
 	if err != nil {
+		m.config.Logger.Error("rows could not be counted", "error", err)
 		return mirror.Counts{}, err
 	}
 	instances, err1 := m.db.Instances(ctx)

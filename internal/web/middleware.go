@@ -59,13 +59,36 @@ func RequestID(ctx context.Context) string {
 // token, so that logs join over services; it identifies, it proves nothing.
 func WithRequestID(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get("X-Request-Id")
-		if !plainToken(id) {
-			id = rand.Text()
-		}
-		w.Header().Set("X-Request-Id", id)
+		id := newRequestID(w, r)
 		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
 	})
+}
+
+// EnsureRequestID is [WithRequestID] for requests that have no id yet: handlers that an application
+// mounts keep the id of the application's chain.
+func EnsureRequestID(h http.Handler) http.Handler {
+	with := WithRequestID(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if RequestID(r.Context()) != "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		with.ServeHTTP(w, r)
+	})
+}
+
+// newRequestID returns the id of a request, and sets it in the answer: that of the answer already,
+// else the caller's own, else a random one.
+func newRequestID(w http.ResponseWriter, r *http.Request) string {
+	id := w.Header().Get("X-Request-Id")
+	if !plainToken(id) {
+		id = r.Header.Get("X-Request-Id")
+	}
+	if !plainToken(id) {
+		id = rand.Text()
+	}
+	w.Header().Set("X-Request-Id", id)
+	return id
 }
 
 // plainToken accepts what generators of ids make (UUID, ULID, hex, trace ids) and

@@ -81,7 +81,11 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		h[http.CanonicalHeaderKey(name)] = values
 	}
 	h.Set("Cache-Control", "no-store")
-	send(w, p.Status, "application/problem+json", p.body(RequestID(r.Context())))
+	id := RequestID(r.Context())
+	if id == "" { // a handler of ours in a server of someone else
+		id = newRequestID(w, r)
+	}
+	send(w, p.Status, "application/problem+json", p.body(id))
 }
 
 func (p *Problem) body(requestID string) []byte {

@@ -1,0 +1,176 @@
+package clerksync
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/access"
+	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// OperatorOptions configure [Mirror.OperatorHandler].
+type OperatorOptions struct {
+	// Prefix stands before every path, such as /operators.
+	Prefix string
+	// Token is what operators send as a bearer token. While it is empty, every request is denied.
+	Token string
+	// OpenHealth answers /health, /livez and /readyz without the token. It is for listeners that
+	// only this machine reaches.
+	OpenHealth bool
+	// Rule returns the rule that a question of /api/explain names: as a JSON text (see
+	// forwardauth.ParseRule), or by the method and path of a request. While it is nil, such questions
+	// are refused.
+	Rule func(text json.RawMessage, method, path string) (auth.Rule, error)
+}
+
+// OperatorHandler returns a handler of the routes of operators:
+//
+//	GET  /health         state, warnings, and counts of rows
+//	GET  /api/sync       how fresh the mirror is, see Sync.Status
+//	GET  /api/explain    why a caller is allowed or denied, see Explain
+//	POST /api/explain    the same, with a token in the body
+//	GET  /readyz, /livez as in Handler
+//
+// Every request needs the operator token, and requests of pages of other sites are denied. Mount the
+// handler below its prefix, and let only operators reach it.
+func (m *Mirror) OperatorHandler(o OperatorOptions) http.Handler {
+	prefix := cleanPrefix(o.Prefix)
+	mux := http.NewServeMux()
+	registerProbes(mux, prefix, m)
+	mux.Handle("GET "+prefix+"/health", healthWithCounts(m))
+	mux.Handle("GET "+prefix+"/api/sync", syncStatus(m))
+	explain := explainer(m, o.Rule)
+	mux.Handle("GET "+prefix+"/api/explain", explain)
+	mux.Handle("POST "+prefix+"/api/explain", explain)
+	open := map[string]bool{}
+	for _, path := range []string{"/health", "/livez", "/readyz"} {
+		open[prefix+path] = o.OpenHealth
+	}
+	return web.EnsureRequestID(web.RefuseCrossSite(guardOperators(o.Token, open, web.NotFoundAndMethod(mux))))
+}
+
+// guardOperators denies requests without the token, except to paths that are open.
+func guardOperators(token string, open map[string]bool, next http.Handler) http.Handler {
+	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		if !open[r.URL.Path] {
+			if err := access.CheckOperator(r, token); err != nil {
+				return err
+			}
+		}
+		next.ServeHTTP(w, r)
+		return nil
+	})
+}
+
+// countTimeout is how long counting rows for /health may take.
+const countTimeout = 2 * time.Second
+
+// healthWithCounts adds counts of rows to the health, if the database answers.
+func healthWithCounts(m *Mirror) http.Handler {
+	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		answer := struct {
+			mirror.Health
+			Counts *mirror.Counts `json:"counts"` // null if they could not be counted
+		}{Health: m.Health(r.Context())}
+		if answer.Database.OK {
+			ctx, cancel := context.WithTimeout(r.Context(), countTimeout)
+			defer cancel()
+			if counts, err := m.Counts(ctx); err == nil {
+				answer.Counts = &counts
+			}
+		}
+		return web.WriteJSON(w, http.StatusOK, answer)
+	})
+}
+
+func syncStatus(m *Mirror) http.Handler {
+	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		s, err := m.Sync().Status(r.Context())
+		if err != nil {
+			return err
+		}
+		return web.WriteJSON(w, http.StatusOK, s)
+	})
+}
+
+// maxQuestion is the largest body of a question, in bytes.
+const maxQuestion = 64 << 10
+
+// question is a question to /api/explain.
+type question struct {
+	Token          string          `json:"token"`
+	UserID         string          `json:"user_id"`
+	SessionID      string          `json:"session_id"`
+	OrganizationID string          `json:"organization_id"`
+	Rule           json.RawMessage `json:"rule"`
+	Method         string          `json:"method"`
+	Path           string          `json:"path"`
+}
+
+// explainer answers why a caller is allowed or denied. A token comes in the body, never in a URL.
+func explainer(m *Mirror, rule func(json.RawMessage, string, string) (auth.Rule, error)) http.Handler {
+	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		q, err := readQuestion(w, r)
+		if err != nil {
+			return err
+		}
+		request, err := q.request(rule)
+		if err != nil {
+			return &web.Problem{Status: http.StatusBadRequest, Code: "invalid_question", Detail: err.Error()}
+		}
+		x, err := m.Explain(r.Context(), request)
+		if err != nil {
+			return err
+		}
+		return web.WriteJSON(w, http.StatusOK, x)
+	})
+}
+
+func readQuestion(w http.ResponseWriter, r *http.Request) (q question, err error) {
+	if r.Method != http.MethodPost {
+		v := r.URL.Query()
+		return question{
+			UserID: v.Get("user_id"), SessionID: v.Get("session_id"), OrganizationID: v.Get("organization_id"),
+			Rule: json.RawMessage(v.Get("rule")), Method: v.Get("method"), Path: v.Get("path"),
+		}, nil
+	}
+	body, err := web.ReadBody(w, r, maxQuestion)
+	if err != nil {
+		return q, err
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&q); err != nil {
+		return q, &web.Problem{Status: http.StatusBadRequest, Code: "invalid_json", Detail: "The question is not understood", Err: err}
+	}
+	return q, nil
+}
+
+// request returns what the question asks. Its rule is that of the JSON text, or of the method and
+// path.
+func (q *question) request(ruleOf func(json.RawMessage, string, string) (auth.Rule, error)) (ExplainRequest, error) {
+	if q.Token == "" && q.UserID == "" {
+		return ExplainRequest{}, errors.New("name a user, or pass a token")
+	}
+	var rule auth.Rule
+	if len(q.Rule) > 0 || q.Path != "" {
+		if ruleOf == nil {
+			return ExplainRequest{}, errors.New("questions about rules are not configured")
+		}
+		method := cmp.Or(q.Method, http.MethodGet)
+		var err error
+		if rule, err = ruleOf(q.Rule, method, q.Path); err != nil {
+			return ExplainRequest{}, err
+		}
+	}
+	return ExplainRequest{
+		Token: q.Token, ClerkUserID: q.UserID, ClerkSessionID: q.SessionID, ClerkOrganizationID: q.OrganizationID, Rule: rule,
+	}, nil
+}
