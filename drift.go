@@ -3,14 +3,10 @@ package clerksync
 import (
 	"context"
 	"iter"
-	"time"
 
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
-
-// driftRetention is how long drift is kept.
-const driftRetention = 90 * 24 * time.Hour
 
 // Drift reads what was found to differ from Clerk in the last 90 days.
 type Drift struct{ db *store.DB }

@@ -21,7 +21,6 @@ import (
 // Mirror is a copy of a Clerk instance in a database. It is safe for concurrent use, and
 // any number of them, in any number of processes, may share one database.
 type Mirror struct {
-	config   Config
 	db       *store.DB
 	ingest   *ingest.Ingest
 	instance *instance.Guard

@@ -40,7 +40,8 @@ func (s *Subject) checkKeys(ctx context.Context) []mirror.Finding {
 	}
 	ids := keys.KeyIDs()
 	if pin := s.InstanceID; pin != "" && reconcile.OtherInstance(ids, []string{pin}) {
-		return []mirror.Finding{doctor.Fail(s.remedy("Correct CLERK_INSTANCE_ID, or use the keys of that instance.", "Correct Config.InstanceID, or use the keys of that instance."),
+		return []mirror.Finding{doctor.Fail(s.remedy("Correct CLERK_INSTANCE_ID, or use the keys of that instance.",
+			"Correct Config.InstanceID, or use the keys of that instance."),
 			"The keys are those of %s, not of the pinned %s.", strings.Join(ids, ", "), pin)}
 	}
 	return []mirror.Finding{doctor.Good("Fetched: %s.", strings.Join(ids, ", "))}
@@ -61,7 +62,8 @@ func (s *Subject) checkSecretKey(ctx context.Context) []mirror.Finding {
 	case errors.Is(err, clerkapi.ErrUnauthorized):
 		return []mirror.Finding{doctor.Fail("Copy it again from the API keys page in the Clerk dashboard.", "Clerk refuses the secret key.")}
 	case err != nil:
-		return []mirror.Finding{doctor.Fail(s.remedy("Check the network, CLERK_API_URL and https://status.clerk.com.", "Check the network, Config.APIURL and https://status.clerk.com."),
+		return []mirror.Finding{doctor.Fail(s.remedy("Check the network, CLERK_API_URL and https://status.clerk.com.",
+			"Check the network, Config.APIURL and https://status.clerk.com."),
 			"Clerk's Backend API cannot be reached: %v", err)}
 	}
 	if pin := s.InstanceID; pin != "" && reconcile.OtherInstance(ids, []string{pin}) {
@@ -78,7 +80,8 @@ func (s *Subject) checkSecretKey(ctx context.Context) []mirror.Finding {
 	}
 	switch {
 	case err != nil:
-		return append(found, doctor.Warn(s.remedy("Check CLERK_ISSUER and CLERK_PUBLISHABLE_KEY.", "Check Config.Issuer and Config.PublishableKey."), "The issuer's keys cannot be read: %v", err))
+		return append(found, doctor.Warn(s.remedy("Check CLERK_ISSUER and CLERK_PUBLISHABLE_KEY.", "Check Config.Issuer and Config.PublishableKey."),
+			"The issuer's keys cannot be read: %v", err))
 	case reconcile.OtherInstance(issued.KeyIDs(), ids):
 		return append(found, doctor.Fail("Use the secret key and the publishable key of one instance.",
 			"The issuer is another instance: %s.", strings.Join(issued.KeyIDs(), ", ")))
@@ -155,7 +158,8 @@ func (s *Subject) checkRoute(ctx context.Context) []mirror.Finding {
 	case code >= 300 && code < 400:
 		return []mirror.Finding{doctor.Fail("Give Clerk the final address: it follows no redirect.", "%s redirects (status %d).", u.Redacted(), code)}
 	case code == http.StatusInternalServerError && problem.Code == "webhook_secret_unset":
-		return []mirror.Finding{doctor.Fail(s.remedy("Set CLERK_WEBHOOK_SIGNING_SECRET where serve runs.", "Set Config.WebhookSecrets where the server runs."), "The server at %s has no webhook secret.", u.Redacted())}
+		return []mirror.Finding{doctor.Fail(s.remedy("Set CLERK_WEBHOOK_SIGNING_SECRET where serve runs.", "Set Config.WebhookSecrets where the server runs."),
+			"The server at %s has no webhook secret.", u.Redacted())}
 	case code != http.StatusBadRequest || problem.Code != "invalid_signature":
 		return []mirror.Finding{doctor.Fail("Let the proxy pass POST /api/webhooks/clerk to clerksync unchanged, without a sign-in before it.",
 			"%s answers status %d, not as clerksync does.", u.Redacted(), code)}

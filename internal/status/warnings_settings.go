@@ -64,7 +64,8 @@ func warnOfInstances(s *signals) []mirror.Warning {
 	})
 	found.when(len(x.Events) > 0 && ours == "", mirror.Warning{
 		Code: "foreign_instance", Severity: mirror.SeverityError,
-		Message: "Events of more than one Clerk instance come here: of " + theirs + ". It is not known which of them this database mirrors, and their rows are mixed.",
+		Message: "Events of more than one Clerk instance come here: of " + theirs +
+			". It is not known which of them this database mirrors, and their rows are mixed.",
 		Remedy: s.remedy("Set CLERK_INSTANCE_ID, and give each instance an endpoint and a database of its own.",
 			"Set Config.InstanceID, and give each instance an endpoint and a database of its own."),
 	})

@@ -134,5 +134,5 @@ func send(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h["X-Content-Type-Options"] = noSniff
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // fails only when the client is gone
+	_, _ = w.Write(body) //nolint:gosec // JSON, never HTML; it fails only when the client is gone
 }
