@@ -32,7 +32,8 @@ type AuditEntry struct {
 	ClerkSessionID string `json:"clerk_session_id"`
 	// ClerkOrganizationID is the organization it is about, empty for none.
 	ClerkOrganizationID string `json:"clerk_organization_id"`
-	// Actor is who did it: a Clerk user id for an impersonation, the name that an operator gave, else empty.
+	// Actor is who did it: a Clerk user id for an impersonation, the name that an operator gave,
+	// else empty.
 	Actor string `json:"actor"`
 	// Origin is what caused it: a message id, "read", or a method and a route.
 	Origin string `json:"origin"`

@@ -11,7 +11,8 @@ const (
 
 // DatabaseError is a database that cannot be used. It holds no password.
 type DatabaseError struct {
-	// Database is which one: "Postgres at postgres://db:5432/clerk", "The SQLite file /data/clerk.db".
+	// Database is which one: "Postgres at postgres://db:5432/clerk", "The SQLite file
+	// /data/clerk.db".
 	Database string
 	// Problem is what is wrong: "does not answer: connection refused".
 	Problem string

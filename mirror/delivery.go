@@ -44,7 +44,8 @@ type Delivery struct {
 	body *string
 }
 
-// Body returns the event as it is stored: canonical JSON without what was redacted. It is empty where no body is kept.
+// Body returns the event as it is stored: canonical JSON without what was redacted. It is empty
+// where no body is kept.
 func (d *Delivery) Body() string {
 	if d.body == nil {
 		return ""
@@ -113,7 +114,8 @@ type ReplayOptions struct {
 	DryRun bool
 	// KeepGoing continues after a delivery that could not be applied.
 	KeepGoing bool
-	// Progress is called with the report so far from time to time, never twice at a time. It may be nil.
+	// Progress is called with the report so far from time to time, never twice at a time. It may be
+	// nil.
 	Progress func(ReplayReport)
 }
 
@@ -125,8 +127,8 @@ type ReplayReport struct {
 	Replayed int64 `json:"replayed"`
 	// Outcomes counts them by outcome.
 	Outcomes map[Outcome]int64 `json:"outcomes"`
-	// Skipped is how many deliveries have no body: it was not kept, is older than the retention, or names a user who was
-	// erased.
+	// Skipped is how many deliveries have no body: it was not kept, is older than the retention, or
+	// names a user who was erased.
 	Skipped int64 `json:"skipped"`
 	// Changes is how many entries the change feed would get, in a dry run.
 	Changes int64 `json:"changes"`

@@ -11,7 +11,8 @@ const (
 	ErasedOnRequest     ErasureCause = "erased"  // it was asked for
 )
 
-// Erasure is the receipt of the erasure of a user's personal data. It holds no personal data other than the Clerk id.
+// Erasure is the receipt of the erasure of a user's personal data. It holds no personal data other
+// than the Clerk id.
 type Erasure struct {
 	// ClerkUserID is Clerk's id of the user.
 	ClerkUserID string `json:"clerk_user_id"`

@@ -6,7 +6,8 @@ import "errors"
 var (
 	// ErrNotFound means that there is no such live row.
 	ErrNotFound = errors.New("not found")
-	// ErrAmbiguous means that an e-mail address or slug belongs to more than one live row for the moment.
+	// ErrAmbiguous means that an e-mail address or slug belongs to more than one live row for the
+	// moment.
 	ErrAmbiguous = errors.New("ambiguous: more than one live row has it")
 	// ErrInvalidCursor means that a text is not a cursor of the list that it was given to.
 	ErrInvalidCursor = errors.New("not a cursor of this list")

@@ -83,7 +83,8 @@ type Counts struct {
 	LastEventAt time.Time `json:"last_event_at"`
 	// Instances are the Clerk instances whose events were received, the first seen first.
 	Instances []string `json:"instances"`
-	// Denials is how many requests this process denied that the token alone would have allowed, by code.
+	// Denials is how many requests this process denied that the token alone would have allowed, by
+	// code.
 	Denials map[string]int64 `json:"denials"`
 	// AuditDropped is how many audit entries of this process could not be written.
 	AuditDropped int64 `json:"audit_dropped"`

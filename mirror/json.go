@@ -10,8 +10,8 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// encode writes the fields of a struct that have a json tag as encoding/json does, except that a zero time is null and
-// that a time has milliseconds.
+// encode writes the fields of a struct that have a json tag as encoding/json does, except that a
+// zero time is null and that a time has milliseconds.
 func encode(record any) ([]byte, error) {
 	var out bytes.Buffer
 	out.WriteByte('{')

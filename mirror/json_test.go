@@ -184,7 +184,8 @@ func TestRecordsHideWhatIsPrivate(t *testing.T) {
 	}
 }
 
-// A record has the same JSON as a struct whose times are those of package clerk, and is read back from it.
+// A record has the same JSON as a struct whose times are those of package clerk, and is read back
+// from it.
 func TestRecordsAreReadBack(t *testing.T) {
 	t.Parallel()
 	for _, r := range records() {

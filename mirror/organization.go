@@ -11,7 +11,8 @@ type Organization struct {
 	ClerkOrganizationID string `json:"clerk_organization_id"`
 	// Name is the name for people.
 	Name string `json:"name"`
-	// Slug is the name for addresses, empty for none. Two organizations may have the same slug for a short time.
+	// Slug is the name for addresses, empty for none. Two organizations may have the same slug for
+	// a short time.
 	Slug string `json:"slug"`
 	// ImageURL is the address of the organization's picture.
 	ImageURL string `json:"image_url"`
@@ -21,7 +22,8 @@ type Organization struct {
 	CreatedAt time.Time `json:"created_at"`
 	// UpdatedAt is when the organization was changed last at Clerk.
 	UpdatedAt time.Time `json:"updated_at"`
-	// Stub reports that the organization is known only from other objects, so that most fields are empty.
+	// Stub reports that the organization is known only from other objects, so that most fields are
+	// empty.
 	Stub bool `json:"is_stub"`
 	// PublicMetadata is a JSON object that members and the front end may read.
 	PublicMetadata json.RawMessage `json:"public_metadata"`
@@ -29,11 +31,12 @@ type Organization struct {
 	private *private
 }
 
-// PrivateMetadata returns the private_metadata of the organization: a JSON object for the back end alone, nil for none.
+// PrivateMetadata returns the private_metadata of the organization: a JSON object for the back end
+// alone, nil for none.
 func (o *Organization) PrivateMetadata() json.RawMessage { return o.private.privateMetadata() }
 
-// RawObject returns the organization as Clerk sent it, in canonical JSON, without what clerksync.Config.Redact removes.
-// It has private metadata in it.
+// RawObject returns the organization as Clerk sent it, in canonical JSON, without what
+// clerksync.Config.Redact removes. It has private metadata in it.
 func (o *Organization) RawObject() json.RawMessage { return o.private.rawObject() }
 
 // SetPrivate sets what [Organization.PrivateMetadata] and [Organization.RawObject] return.
@@ -54,8 +57,8 @@ type OrganizationFilter struct {
 	Limit int
 }
 
-// Membership is a mirrored membership that is not deleted, of a user and an organization that are not deleted. There is at
-// most one for a user in an organization.
+// Membership is a mirrored membership that is not deleted, of a user and an organization that are
+// not deleted. There is at most one for a user in an organization.
 type Membership struct {
 	// ClerkMembershipID is Clerk's id, orgmem_….
 	ClerkMembershipID string `json:"clerk_membership_id"`
@@ -65,14 +68,15 @@ type Membership struct {
 	ClerkOrganizationID string `json:"clerk_organization_id"`
 	// Role is the key of the member's role in the organization, such as org:admin.
 	Role string `json:"role"`
-	// Permissions are those of the mirrored role, or of the membership itself where that role is not mirrored. System
-	// permissions (org:sys_…) are among them.
+	// Permissions are those of the mirrored role, or of the membership itself where that role is
+	// not mirrored. System permissions (org:sys_…) are among them.
 	Permissions []string `json:"permissions"`
 	// CreatedAt is when the membership was created at Clerk.
 	CreatedAt time.Time `json:"created_at"`
 	// UpdatedAt is when the membership was changed last at Clerk.
 	UpdatedAt time.Time `json:"updated_at"`
-	// Stub reports that the membership is known only from other objects, so that most fields are empty.
+	// Stub reports that the membership is known only from other objects, so that most fields are
+	// empty.
 	Stub bool `json:"is_stub"`
 	// PublicMetadata is a JSON object that members and the front end may read.
 	PublicMetadata json.RawMessage `json:"public_metadata"`
@@ -80,11 +84,12 @@ type Membership struct {
 	private *private
 }
 
-// PrivateMetadata returns the private_metadata of the membership: a JSON object for the back end alone, nil for none.
+// PrivateMetadata returns the private_metadata of the membership: a JSON object for the back end
+// alone, nil for none.
 func (m *Membership) PrivateMetadata() json.RawMessage { return m.private.privateMetadata() }
 
-// RawObject returns the membership as Clerk sent it, in canonical JSON, without what clerksync.Config.Redact removes. It
-// has private metadata in it.
+// RawObject returns the membership as Clerk sent it, in canonical JSON, without what
+// clerksync.Config.Redact removes. It has private metadata in it.
 func (m *Membership) RawObject() json.RawMessage { return m.private.rawObject() }
 
 // SetPrivate sets what [Membership.PrivateMetadata] and [Membership.RawObject] return.

@@ -28,9 +28,11 @@ type Session struct {
 	ClerkUserID string `json:"clerk_user_id"`
 	// ClientID is Clerk's id of the browser or device, client_….
 	ClientID string `json:"client_id"`
-	// Status is the last known state. Nothing announces that a session expires: compare ExpireAt and AbandonAt.
+	// Status is the last known state. Nothing announces that a session expires: compare ExpireAt
+	// and AbandonAt.
 	Status SessionStatus `json:"status"`
-	// ClerkOrganizationID is the organization that was active when Clerk announced the session last, empty for none.
+	// ClerkOrganizationID is the organization that was active when Clerk announced the session
+	// last, empty for none.
 	ClerkOrganizationID string `json:"clerk_organization_id"`
 	// Actor is a JSON object that names who impersonates the user, nil where nobody does.
 	Actor json.RawMessage `json:"actor"`
@@ -48,10 +50,12 @@ type Session struct {
 	private *private
 }
 
-// Usable reports whether the session can be used by its status: it is active or pending. It does not look at the clock.
+// Usable reports whether the session can be used by its status: it is active or pending. It does
+// not look at the clock.
 func (s *Session) Usable() bool { return s.Status == SessionActive || s.Status == SessionPending }
 
-// RawObject returns the session as Clerk sent it, in canonical JSON, without what clerksync.Config.Redact removes.
+// RawObject returns the session as Clerk sent it, in canonical JSON, without what
+// clerksync.Config.Redact removes.
 func (s *Session) RawObject() json.RawMessage { return s.private.rawObject() }
 
 // SetRawObject sets what [Session.RawObject] returns.

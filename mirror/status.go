@@ -6,22 +6,25 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// SyncStatus is how fresh a mirror is and whether that is proven. GET /api/sync and clerksync status show it. It holds no
-// data of users. All of it was read in one transaction.
+// SyncStatus is how fresh a mirror is and whether that is proven. GET /api/sync and clerksync
+// status show it. It holds no data of users. All of it was read in one transaction.
 type SyncStatus struct {
-	// InSync is a proof, not a guess: a complete walk of every kind that Clerk lists for this instance began after the last
-	// gap and accounts for every live row, and nothing is open. docs/proof.md says what that rests on. Sessions,
-	// subscriptions, payment attempts and waitlist entries have no list: they are read by id where they are in doubt and
-	// that is possible, and have no other part in it.
+	// InSync is a proof, not a guess: a complete walk of every kind that Clerk lists for this
+	// instance began after the last gap and accounts for every live row, and nothing is open.
+	// docs/proof.md says what that rests on. Sessions, subscriptions, payment attempts and waitlist
+	// entries have no list: they are read by id where they are in doubt and that is possible, and
+	// have no other part in it.
 	InSync bool `json:"in_sync"`
 	// Sentence says for people what is proven, or what is missing and what to do.
 	Sentence string `json:"sentence"`
 	// Reasons are why the mirror is not in sync. There are none if it is.
 	Reasons []SyncReason `json:"reasons"`
-	// ProvenAt is the time up to which a mirror in sync is complete: it has every change that was made at Clerk before, and
-	// every change whose event was acknowledged. It is zero while the mirror is not in sync.
+	// ProvenAt is the time up to which a mirror in sync is complete: it has every change that was
+	// made at Clerk before, and every change whose event was acknowledged. It is zero while the
+	// mirror is not in sync.
 	ProvenAt time.Time `json:"proven_at"`
-	// Ready reports that stored roles and permissions are used for access decisions without asking Clerk.
+	// Ready reports that stored roles and permissions are used for access decisions without asking
+	// Clerk.
 	Ready bool `json:"ready"`
 	// Backfilled reports that everything was read from Clerk once.
 	Backfilled bool `json:"backfilled"`
@@ -65,7 +68,8 @@ type KindStatus struct {
 	Kind clerk.Kind `json:"kind"`
 	// InSync reports that no reason speaks against this kind.
 	InSync bool `json:"in_sync"`
-	// Ready reports that a comparison with Clerk is recent enough for stored facts of this kind to grant access.
+	// Ready reports that a comparison with Clerk is recent enough for stored facts of this kind to
+	// grant access.
 	Ready bool `json:"ready"`
 	// Listed reports that Clerk lists the kind, so that all of it can be compared.
 	Listed bool `json:"listed"`
@@ -75,29 +79,33 @@ type KindStatus struct {
 	Rows int64 `json:"rows"`
 	// Stubs is how many of them are known only from other objects.
 	Stubs int64 `json:"stubs"`
-	// Gone is how many rows are kept and hidden: they were deleted, or their user or organization was.
+	// Gone is how many rows are kept and hidden: they were deleted, or their user or organization
+	// was.
 	Gone int64 `json:"gone"`
 	// Unverified is how many live rows were never compared with Clerk.
 	Unverified int64 `json:"unverified"`
-	// Unaccounted is how many live rows are not proven to have been at Clerk when the last complete walk began, or later.
+	// Unaccounted is how many live rows are not proven to have been at Clerk when the last complete
+	// walk began, or later.
 	Unaccounted int64 `json:"unaccounted"`
-	// OldestVerifiedAt is when the live row was compared that was not compared for the longest time.
+	// OldestVerifiedAt is when the live row was compared that was not compared for the longest
+	// time.
 	OldestVerifiedAt time.Time `json:"oldest_verified_at"`
 	// VerifyQueue is how many rows wait to be read again from Clerk.
 	VerifyQueue int64 `json:"verify_queue"`
 	// VerifyQueuedAt is since when the first of them waits.
 	VerifyQueuedAt time.Time `json:"verify_queued_at"`
-	// Suspected is how many objects one answer of Clerk called missing, or older than the stored row: a second answer has
-	// to confirm that.
+	// Suspected is how many objects one answer of Clerk called missing, or older than the stored
+	// row: a second answer has to confirm that.
 	Suspected int64 `json:"suspected"`
 	// Conflicts is how many objects Clerk has that are permanently deleted here.
 	Conflicts int64 `json:"conflicts"`
-	// Unreadable is how many objects Clerk keeps refusing to return. They are not counted in VerifyQueue.
+	// Unreadable is how many objects Clerk keeps refusing to return. They are not counted in
+	// VerifyQueue.
 	Unreadable int64 `json:"unreadable"`
 	// LastEventAt is when the last event of the kind was received.
 	LastEventAt time.Time `json:"last_event_at"`
-	// LagMS is how many milliseconds passed between the signature of that event and its arrival; null where that is not
-	// known.
+	// LagMS is how many milliseconds passed between the signature of that event and its arrival;
+	// null where that is not known.
 	LagMS *int64 `json:"lag_ms"`
 	// Walk is how the list was read last.
 	Walk Walk `json:"walk"`
@@ -124,7 +132,8 @@ type Walk struct {
 	Reason string `json:"reason,omitempty"`
 	// Refused reports that Clerk has no such list for this instance: there is nothing to read.
 	Refused bool `json:"refused"`
-	// SweptAt is when the last successful sweep began, which reads recent changes; zero for lists without sweeps.
+	// SweptAt is when the last successful sweep began, which reads recent changes; zero for lists
+	// without sweeps.
 	SweptAt time.Time `json:"swept_at"`
 	// Rows is how many objects the last walk read.
 	Rows int64 `json:"rows"`
@@ -132,7 +141,8 @@ type Walk struct {
 	Found int64 `json:"drift_found"`
 	// Repaired is how many of them were repaired.
 	Repaired int64 `json:"drift_repaired"`
-	// Left is how many differences the last comparison found and left, also a dry run or one of a part of the list.
+	// Left is how many differences the last comparison found and left, also a dry run or one of a
+	// part of the list.
 	Left int64 `json:"drift_left"`
 }
 
@@ -151,7 +161,8 @@ type DriftStatus struct {
 	Repaired int64 `json:"repaired"`
 }
 
-// BudgetStatus is how much of Clerk's rate limit this process may use, and uses. It counts requests in ten seconds.
+// BudgetStatus is how much of Clerk's rate limit this process may use, and uses. It counts requests
+// in ten seconds.
 type BudgetStatus struct {
 	// Limit is how many requests Clerk allows the instance.
 	Limit int `json:"limit"`
@@ -163,6 +174,7 @@ type BudgetStatus struct {
 	Used int `json:"used"`
 	// Share is Used divided by Granted, from 0 to 1.
 	Share float64 `json:"share"`
-	// Breaker is closed, or open during an outage at Clerk, when nothing is sent, or half-open while that is tried again.
+	// Breaker is closed, or open during an outage at Clerk, when nothing is sent, or half-open
+	// while that is tried again.
 	Breaker string `json:"breaker"`
 }

@@ -16,26 +16,26 @@ type SyncProgress struct {
 	Rows int
 	// Total is how many there are by Clerk's count, -1 where Clerk gives none.
 	Total int
-	// AskedAgain is when objects are asked for a second time that Clerk did not have, or had in an older state than the
-	// mirror. It is zero while a list is read.
+	// AskedAgain is when objects are asked for a second time that Clerk did not have, or had in an
+	// older state than the mirror. It is zero while a list is read.
 	AskedAgain time.Time
 }
 
 // ReconcileOptions change what a reconcile does. The zero value compares and repairs everything.
 type ReconcileOptions struct {
-	// Kinds are the kinds to compare; nil is every kind that Clerk lists. Sessions, those of recently active users, are
-	// compared only where they are named.
+	// Kinds are the kinds to compare; nil is every kind that Clerk lists. Sessions, those of
+	// recently active users, are compared only where they are named.
 	Kinds []clerk.Kind
 	// DryRun reports what differs, and repairs nothing.
 	DryRun bool
-	// AllowMassDelete takes objects for deleted that are missing at Clerk, also where they are suspiciously many; see
-	// [MassDeletionError].
+	// AllowMassDelete takes objects for deleted that are missing at Clerk, also where they are
+	// suspiciously many; see [MassDeletionError].
 	AllowMassDelete bool
-	// Since reads only users who were changed at this time or later, which does not notice deletions. Other kinds are
-	// read whole: Clerk cannot list their changes.
+	// Since reads only users who were changed at this time or later, which does not notice
+	// deletions. Other kinds are read whole: Clerk cannot list their changes.
 	Since time.Time
-	// AcceptRegression names objects by Clerk id that are set back to what Clerk has, although that is older than what is
-	// stored. Clerk must have answered so twice, a minute apart.
+	// AcceptRegression names objects by Clerk id that are set back to what Clerk has, although that
+	// is older than what is stored. Clerk must have answered so twice, a minute apart.
 	AcceptRegression []string
 	// Progress is called from time to time. It may be nil.
 	Progress func(SyncProgress)
@@ -51,7 +51,8 @@ type KindReport struct {
 	Total int `json:"total"`
 	// Complete reports that all of them were read.
 	Complete bool `json:"complete"`
-	// Refused reports that Clerk has no such list for this instance, such as one without organizations.
+	// Refused reports that Clerk has no such list for this instance, such as one without
+	// organizations.
 	Refused bool `json:"refused,omitempty"`
 	// Reason says why it is not complete.
 	Reason string `json:"reason,omitempty"`
@@ -110,7 +111,8 @@ type Drift struct {
 	ID string `json:"id"`
 	// FoundAt is when it was found to differ.
 	FoundAt time.Time `json:"found_at"`
-	// Fields are the names of what differed. None means that the whole row was missing, or should not have been there.
+	// Fields are the names of what differed. None means that the whole row was missing, or should
+	// not have been there.
 	Fields []string `json:"fields"`
 	// Cause is why it differed.
 	Cause DriftCause `json:"cause"`
@@ -135,8 +137,8 @@ type DriftFilter struct {
 	Limit int
 }
 
-// MassDeletionError reports that more objects are missing at Clerk than a reconcile takes for deleted on its own. See
-// [ReconcileOptions].AllowMassDelete.
+// MassDeletionError reports that more objects are missing at Clerk than a reconcile takes for
+// deleted on its own. See [ReconcileOptions].AllowMassDelete.
 type MassDeletionError struct {
 	// Kind is the kind of the list.
 	Kind clerk.Kind

@@ -9,11 +9,13 @@ import (
 
 // User is a mirrored user who is not deleted.
 type User struct {
-	// ID is the id of the row, a UUID: the one that other tables refer to. It is derived from ClerkUserID and never changes.
+	// ID is the id of the row, a UUID: the one that other tables refer to. It is derived from
+	// ClerkUserID and never changes.
 	ID string `json:"id"`
 	// ClerkUserID is Clerk's id, user_….
 	ClerkUserID string `json:"clerk_user_id"`
-	// Email is the primary e-mail address, empty for none. Two users may have the same address for a short time.
+	// Email is the primary e-mail address, empty for none. Two users may have the same address for
+	// a short time.
 	Email string `json:"email"`
 	// Username is empty for none.
 	Username string `json:"username"`
@@ -25,17 +27,21 @@ type User struct {
 	ProfileImageURL string `json:"profile_image_url"`
 	// ExternalID is the id that the application gave the user at Clerk, empty for none.
 	ExternalID string `json:"external_id"`
-	// Role is public_metadata.role if that role is on the ladder of clerksync.Config.Roles, else the lowest role.
+	// Role is public_metadata.role if that role is on the ladder of clerksync.Config.Roles, else
+	// the lowest role.
 	Role string `json:"role"`
-	// OrganizationID is Clerk's id of the user's only organization, empty when the user is in none or in several.
+	// OrganizationID is Clerk's id of the user's only organization, empty when the user is in none
+	// or in several.
 	OrganizationID string `json:"organization_id"`
 	// IsActive reports that the user is neither banned nor deprovisioned by a directory (SCIM).
 	IsActive bool `json:"is_active"`
 	// Banned reports that the user is banned at Clerk.
 	Banned bool `json:"banned"`
-	// Locked reports that the user was locked out after failed attempts to sign in; see LockedUntil.
+	// Locked reports that the user was locked out after failed attempts to sign in; see
+	// LockedUntil.
 	Locked bool `json:"locked"`
-	// LockedUntil is when the lockout ends. It is zero for a user who is not locked, and for a lockout without end.
+	// LockedUntil is when the lockout ends. It is zero for a user who is not locked, and for a
+	// lockout without end.
 	LockedUntil time.Time `json:"locked_until"`
 	// LastLoginAt is when the user signed in last.
 	LastLoginAt time.Time `json:"last_login_at"`
@@ -45,7 +51,8 @@ type User struct {
 	CreatedAt time.Time `json:"created_at"`
 	// UpdatedAt is when the user was changed last at Clerk.
 	UpdatedAt time.Time `json:"updated_at"`
-	// Stub reports that the user is known only from other objects, such as a membership, so that most fields are empty.
+	// Stub reports that the user is known only from other objects, such as a membership, so that
+	// most fields are empty.
 	Stub bool `json:"is_stub"`
 	// PublicMetadata is a JSON object that the user and the front end may read.
 	PublicMetadata json.RawMessage `json:"public_metadata"`
@@ -53,18 +60,20 @@ type User struct {
 	private *private
 }
 
-// PrivateMetadata returns the private_metadata of the user: a JSON object for the back end alone, nil for none.
+// PrivateMetadata returns the private_metadata of the user: a JSON object for the back end alone,
+// nil for none.
 func (u *User) PrivateMetadata() json.RawMessage { return u.private.privateMetadata() }
 
-// RawObject returns the user as Clerk sent it, in canonical JSON, without what clerksync.Config.Redact removes. It has
-// private metadata in it.
+// RawObject returns the user as Clerk sent it, in canonical JSON, without what
+// clerksync.Config.Redact removes. It has private metadata in it.
 func (u *User) RawObject() json.RawMessage { return u.private.rawObject() }
 
 // SetPrivate sets what [User.PrivateMetadata] and [User.RawObject] return.
 func (u *User) SetPrivate(metadata, object json.RawMessage) { u.private = &private{metadata, object} }
 
-// EmailVerified reports whether Clerk has verified that Email is the user's. It reads the raw object, so that it costs more
-// than a field, and is false where that does not say so of this very address.
+// EmailVerified reports whether Clerk has verified that Email is the user's. It reads the raw
+// object, so that it costs more than a field, and is false where that does not say so of this very
+// address.
 func (u *User) EmailVerified() bool {
 	object := u.RawObject()
 	if u.Email == "" || len(object) == 0 {
@@ -83,7 +92,8 @@ func (u User) MarshalJSON() ([]byte, error) { return encode(u) }
 
 // UserFilter selects users. The zero value selects all.
 type UserFilter struct {
-	// Search is text anywhere in the name, username, e-mail address or id. Case is ignored for ASCII.
+	// Search is text anywhere in the name, username, e-mail address or id. Case is ignored for
+	// ASCII.
 	Search string
 	// Role selects users with this role.
 	Role string

@@ -14,7 +14,8 @@ import (
 	"github.com/clerksync/clerksync/postgres"
 )
 
-// What the application opened, the application closes: neither the end of a mirror nor a New that fails closes it.
+// What the application opened, the application closes: neither the end of a mirror nor a New that
+// fails closes it.
 func TestPoolsOfTheApplicationStayOpen(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.Postgres(t)

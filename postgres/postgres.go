@@ -11,8 +11,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// DB is an open Postgres database. clerksync.New takes it over: closing the mirror closes it, but never a pool that the
-// application gave to [FromPool] or [FromDB].
+// DB is an open Postgres database. clerksync.New takes it over: closing the mirror closes it, but
+// never a pool that the application gave to [FromPool] or [FromDB].
 type DB struct{ handle }
 
 type handle = driver.Handle
@@ -23,12 +23,13 @@ func (db *DB) Engine() mirror.Engine { return db.handle.Engine() }
 // Migrate brings the schema up to date, as clerksync.New does.
 func (db *DB) Migrate(ctx context.Context) error { return db.handle.Migrate(ctx) }
 
-// Close closes the connections that [Open] or [OpenReadOnly] opened. A mirror on the database does that by itself. It
-// leaves pools of the application open.
+// Close closes the connections that [Open] or [OpenReadOnly] opened. A mirror on the database does
+// that by itself. It leaves pools of the application open.
 func (db *DB) Close() error { return db.handle.Close() }
 
-// Open opens the database of a connection string (postgres://… or key=value), with at most 16 connections. It does not
-// connect yet: the first use notices a database that is down. It does not touch the schema: clerksync.New migrates it.
+// Open opens the database of a connection string (postgres://… or key=value), with at most 16
+// connections. It does not connect yet: the first use notices a database that is down. It does not
+// touch the schema: clerksync.New migrates it.
 func Open(dsn string) (*DB, error) {
 	db, err := postgres.Open(dsn)
 	if err != nil {
@@ -37,8 +38,9 @@ func Open(dsn string) (*DB, error) {
 	return &DB{*driver.NewHandle(db)}, nil
 }
 
-// OpenReadOnly opens a database for reading, as [Open] does, also by a role that may only SELECT. It tells the server to
-// refuse every write of its connections. clerksync.New makes a mirror of it that only reads.
+// OpenReadOnly opens a database for reading, as [Open] does, also by a role that may only SELECT.
+// It tells the server to refuse every write of its connections. clerksync.New makes a mirror of it
+// that only reads.
 func OpenReadOnly(dsn string) (*DB, error) {
 	db, err := postgres.OpenReadOnly(dsn)
 	if err != nil {
@@ -50,8 +52,8 @@ func OpenReadOnly(dsn string) (*DB, error) {
 // FromPool uses a pool of the application. The application closes the pool, after the mirror.
 func FromPool(pool *pgxpool.Pool) *DB { return &DB{*driver.NewHandle(postgres.FromPool(pool))} }
 
-// FromDB uses a [sql.DB] of the application, which was opened with the driver of pgx (package stdlib). The application
-// closes it, after the mirror.
+// FromDB uses a [sql.DB] of the application, which was opened with the driver of pgx (package
+// stdlib). The application closes it, after the mirror.
 func FromDB(db *sql.DB) (*DB, error) {
 	opened, err := postgres.FromDB(db)
 	if err != nil {

@@ -33,16 +33,16 @@ type Option func(*sqliteOptions)
 
 type sqliteOptions struct{ options []sqlite.Option }
 
-// DangerouslySynchronousNormal acknowledges webhooks before their events are on the disk. That is much faster, and a power
-// cut may lose what was acknowledged in the last moments; a crash of the process does not. It is right for tests, and for
-// mirrors that are reconciled anyway.
+// DangerouslySynchronousNormal acknowledges webhooks before their events are on the disk. That is
+// much faster, and a power cut may lose what was acknowledged in the last moments; a crash of the
+// process does not. It is right for tests, and for mirrors that are reconciled anyway.
 func DangerouslySynchronousNormal() Option {
 	return func(o *sqliteOptions) { o.options = append(o.options, sqlite.DangerouslySynchronousNormal()) }
 }
 
-// Open opens or creates the file at path, readable by its owner alone because it holds personal data, or a database in
-// [Memory]. It does not touch the schema: clerksync.New migrates it. The error for a file that cannot be used is a
-// [*mirror.DatabaseError].
+// Open opens or creates the file at path, readable by its owner alone because it holds personal
+// data, or a database in [Memory]. It does not touch the schema: clerksync.New migrates it. The
+// error for a file that cannot be used is a [*mirror.DatabaseError].
 func Open(path string, options ...Option) (*DB, error) {
 	var o sqliteOptions
 	for _, option := range options {
@@ -55,12 +55,13 @@ func Open(path string, options ...Option) (*DB, error) {
 	return &DB{*driver.NewHandle(db)}, nil
 }
 
-// OpenReadOnly opens the file at path for reading, also while another process writes it, by a user who may only read it,
-// and in a folder where no file can be created. It changes nothing and creates no file. clerksync.New makes a mirror of it
-// that only reads. The error is [ErrNoDatabase] where there is none.
+// OpenReadOnly opens the file at path for reading, also while another process writes it, by a user
+// who may only read it, and in a folder where no file can be created. It changes nothing and
+// creates no file. clerksync.New makes a mirror of it that only reads. The error is [ErrNoDatabase]
+// where there is none.
 //
-// There is one exception: a write-ahead log with content and without its index, as a backup may contain it, can be read
-// only after SQLite has created the index (the file with -shm at its end).
+// There is one exception: a write-ahead log with content and without its index, as a backup may
+// contain it, can be read only after SQLite has created the index (the file with -shm at its end).
 func OpenReadOnly(path string) (*DB, error) {
 	db, err := sqlite.OpenReadOnly(path)
 	if err != nil {

@@ -25,8 +25,9 @@ const mostMemory = 300 << 10
 
 var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// peak is the greatest resident memory that a process ever had, in KiB; 0: it has ended, or the system does not tell. What
-// the system tells after the end (ru_maxrss) counts in the process that started it.
+// peak is the greatest resident memory that a process ever had, in KiB; 0: it has ended, or the
+// system does not tell. What the system tells after the end (ru_maxrss) counts in the process that
+// started it.
 func peak(pid int) int {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if found := highWater.FindSubmatch(status); found != nil {
@@ -59,9 +60,9 @@ func run(t *testing.T, cmd *exec.Cmd) (memory int) {
 	}
 }
 
-// TestMemoryIsBoundedUnderABacklog presses everything in that piled up while the server was down, as fast as the sender
-// can, right after the start; and then replays as many dead letters. CLERKSYNC_TEST_BACKLOG says how many events; a million
-// are the promise.
+// TestMemoryIsBoundedUnderABacklog presses everything in that piled up while the server was down,
+// as fast as the sender can, right after the start; and then replays as many dead letters.
+// CLERKSYNC_TEST_BACKLOG says how many events; a million are the promise.
 func TestMemoryIsBoundedUnderABacklog(t *testing.T) {
 	t.Parallel()
 	events := 10_000

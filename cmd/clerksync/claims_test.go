@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A real server under kill -9, restored copies, rows edited by hand, lost events and refused lists says "in sync" only
-// when it is so. chaos --watch 10m looks longer.
+// A real server under kill -9, restored copies, rows edited by hand, lost events and refused lists
+// says "in sync" only when it is so. chaos --watch 10m looks longer.
 func TestServerClaimsToBeInSyncOnlyWhenItIs(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command(build(t), "chaos", "--actions", "11", "--watch", "25s", "--json")

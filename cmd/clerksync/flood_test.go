@@ -22,7 +22,8 @@ const (
 	floodMemory      = 150 << 10 // KiB that the process may use at most
 )
 
-// A flood of large unsigned bodies costs little memory, and real deliveries are answered in the middle of it.
+// A flood of large unsigned bodies costs little memory, and real deliveries are answered in the
+// middle of it.
 func TestAFloodOfUnsignedBodiesTakesLittleMemory(t *testing.T) {
 	binary := build(t)
 	forged := func(length string) string {
@@ -68,7 +69,8 @@ func TestAFloodOfUnsignedBodiesTakesLittleMemory(t *testing.T) {
 	}
 }
 
-// flood is a thousand connections that each send a large body, but for its last byte until end is called.
+// flood is a thousand connections that each send a large body, but for its last byte until end is
+// called.
 type flood struct {
 	address, headers string
 	chunked          bool

@@ -8,8 +8,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testkit"
 )
 
-// A process that was killed in a backfill left its lease behind, which lasts for another half a minute. The next one on the
-// same machine takes it over at once, a server as well as a command.
+// A process that was killed in a backfill left its lease behind, which lasts for another half a
+// minute. The next one on the same machine takes it over at once, a server as well as a command.
 func TestLeaseOfAKilledProcessIsTakenOver(t *testing.T) {
 	t.Parallel()
 	binary := build(t)

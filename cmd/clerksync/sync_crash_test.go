@@ -221,8 +221,8 @@ func kills(otherwise int) int {
 	return otherwise
 }
 
-// A backfill that is killed anywhere goes on; a server that is killed in its daily walk, or while it repairs, leaves nothing
-// wrong behind, and one reconcile brings the rest.
+// A backfill that is killed anywhere goes on; a server that is killed in its daily walk, or while
+// it repairs, leaves nothing wrong behind, and one reconcile brings the rest.
 func TestBackfillWalkAndRepairSurviveKill(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
@@ -255,8 +255,8 @@ func TestBackfillWalkAndRepairSurviveKill(t *testing.T) {
 	}
 }
 
-// A reconcile that sleeps longer than its lease finds that another has taken over. The page that it still has in hand is
-// old by then, and is not written.
+// A reconcile that sleeps longer than its lease finds that another has taken over. The page that it
+// still has in hand is old by then, and is not written.
 func TestReconcileThatWasPausedIsRefused(t *testing.T) {
 	t.Parallel()
 	c := newInstance(t, build(t), "sqlite", emulator.Options{Users: 100, Organizations: 5, Memberships: 200})

@@ -21,30 +21,8 @@ const maxComment = 100
 func unconverted() []string {
 	return []string{
 		".",
-		"cmd/clerksync",
 		"internal/access",
-		"internal/clerkapi",
-		"internal/cli",
-		"internal/config",
-		"internal/converge",
-		"internal/docs",
-		"internal/doctor",
-		"internal/driver",
-		"internal/driver/postgres",
-		"internal/driver/sqlite",
-		"internal/emulator",
-		"internal/group",
-		"internal/ingest",
-		"internal/instance",
-		"internal/privacy",
-		"internal/reconcile",
-		"internal/row",
-		"internal/status",
 		"internal/store",
-		"internal/testenv",
-		"mirror",
-		"postgres",
-		"sqlite",
 	}
 }
 

@@ -176,7 +176,7 @@ func TestNoWaitIsRefusedAtOnce(t *testing.T) {
 	})
 }
 
-// refusing answers 429 until a time, then echoes.
+// refusing responds with 429 until a time, then echoes.
 type refusing struct {
 	mu     sync.Mutex
 	until  time.Time

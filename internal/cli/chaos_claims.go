@@ -115,7 +115,7 @@ func (c chaosCommand) watch(ctx context.Context, p *process, folder string) (*Cl
 	return &w.claims, err
 }
 
-// serveClerk answers the server's reads with the current faults of Clerk.
+// serveClerk serves the server's reads with the current faults of Clerk.
 func (w *watched) serveClerk(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case w.refuse.Load() && !strings.Contains(r.URL.Path, "jwks"):

@@ -23,8 +23,8 @@ func help(words ...string) (string, bool) {
 }
 
 var (
-	// invocation is a call of the program in a line of a shell: the command's words, and all that follows up to what
-	// ends a command.
+	// invocation is a call of the program in a line of a shell: the command's words, and all that
+	// follows up to what ends a command.
 	invocation = regexp.MustCompile(`(?:^|[\s(/$"])clerksync((?: [^\s|&;<>()]+)+)`)
 	flag       = regexp.MustCompile(`^--([a-z-]+)`)
 	word       = regexp.MustCompile(`^[a-z]+$`)
@@ -157,7 +157,8 @@ func sources(t *testing.T) string {
 	return all.String()
 }
 
-// A file may be named by its path from the root or from the document, or where it is one of a kind by its name alone.
+// A file may be named by its path from the root or from the document, or where it is one of a kind
+// by its name alone.
 func TestFilesThatAreNamedExist(t *testing.T) {
 	t.Parallel()
 	exists := map[string]bool{}

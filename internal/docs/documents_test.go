@@ -32,7 +32,8 @@ func (d document) historical() bool {
 	return d.path == "CHANGELOG.md" || strings.HasPrefix(d.path, "docs/adr/")
 }
 
-// code returns the blocks and the code spans in prose, which hold commands, settings and names of files.
+// code returns the blocks and the code spans in prose, which hold commands, settings and names of
+// files.
 func (d document) code() []string {
 	var all []string
 	for _, b := range d.blocks {
@@ -90,7 +91,8 @@ func documents(t *testing.T) []document {
 	return all
 }
 
-// parseDocument separates prose from blocks of code, fenced ones and those that are indented by four spaces.
+// parseDocument separates prose from blocks of code, fenced ones and those that are indented by
+// four spaces.
 func parseDocument(path, text string) document {
 	d := document{path: path}
 	var prose, code strings.Builder
@@ -130,7 +132,8 @@ func parseDocument(path, text string) document {
 	return d
 }
 
-// inList reports whether the last lines of prose are an item of a list, whose continuation is indented, too.
+// inList reports whether the last lines of prose are an item of a list, whose continuation is
+// indented, too.
 func inList(prose string) bool {
 	paragraphs := strings.Split(strings.TrimSpace(prose), "\n\n")
 	return listItem.MatchString(paragraphs[len(paragraphs)-1])

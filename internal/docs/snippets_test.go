@@ -59,8 +59,8 @@ func parseGo(text string) error {
 	return first
 }
 
-// Snippets that begin with a package clause are built as packages of this module, next to this test. They are there
-// for the compiler alone, by an overlay. Those that are tests are run.
+// Snippets that begin with a package clause are built as packages of this module, next to this
+// test. They are there for the compiler alone, by an overlay. Those that are tests are run.
 func TestCompleteSnippetsCompile(t *testing.T) {
 	t.Parallel()
 	overlay := map[string]string{}

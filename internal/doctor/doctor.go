@@ -35,8 +35,8 @@ type Check struct {
 	Run  func(context.Context) []mirror.Finding
 }
 
-// Run runs the checks, all at once, each no longer than the limit; the findings come in the order of the checks. One
-// that panics or does not end has failed.
+// Run runs the checks, all at once, each no longer than the limit; the findings come in the order
+// of the checks. One that panics or does not end has failed.
 func Run(ctx context.Context, limit time.Duration, checks []Check) []mirror.Finding {
 	found := make([][]mirror.Finding, len(checks))
 	var running sync.WaitGroup
@@ -96,8 +96,8 @@ func rank(s mirror.FindingSeverity) int {
 	return slices.Index([]mirror.FindingSeverity{mirror.FindingFailure, mirror.FindingWarning, mirror.FindingInfo, mirror.FindingOK}, s)
 }
 
-// Print writes the findings for people, in lines of a width where they can be broken: a mark, the severity, the check, the
-// finding, and the remedy below. Width 0 breaks no lines.
+// Print writes the findings for people, in lines of a width where they can be broken: a mark, the
+// severity, the check, the finding, and the remedy below. Width 0 breaks no lines.
 func Print(w io.Writer, findings []mirror.Finding, width int) {
 	longest, counts := 0, map[mirror.FindingSeverity]int{}
 	for _, f := range findings {
@@ -123,8 +123,8 @@ func Print(w io.Writer, findings []mirror.Finding, width int) {
 	fmt.Fprintf(w, "\n%s, %s, %d info, %d ok\n", plural(counts[mirror.FindingFailure], "failure"), plural(counts[mirror.FindingWarning], "warning"), counts[mirror.FindingInfo], counts[mirror.FindingOK])
 }
 
-// Wrap breaks a text between words so that no line is wider than a terminal, where the first line begins after as many
-// columns as the indent of the others has. Width 0 breaks nothing.
+// Wrap breaks a text between words so that no line is wider than a terminal, where the first line
+// begins after as many columns as the indent of the others has. Width 0 breaks nothing.
 func Wrap(text, indent string, width int) string {
 	room := width - utf8.RuneCountInString(indent)
 	if width == 0 || room < 20 {

@@ -242,7 +242,7 @@ func ids(objects []object) []string {
 	return all
 }
 
-// fails answers each webhook with a status.
+// fails responds to each webhook with a status.
 func fails(status int) func(int, http.ResponseWriter) {
 	return func(_ int, w http.ResponseWriter) { w.WriteHeader(status) }
 }

@@ -11,8 +11,8 @@ import (
 
 // ApplyOptions say how readings are applied.
 type ApplyOptions struct {
-	// Lease is the lease under which the readings are applied. They are refused once another process
-	// has taken it over. nil: no lease is needed.
+	// Lease is the lease under which the readings are applied. They are refused once another
+	// process has taken it over. nil: no lease is needed.
 	Lease *store.Lease
 	// DryRun only reports and writes nothing. A database that can only be read is enough.
 	DryRun bool

@@ -141,8 +141,8 @@ func TestDomainIsHiddenByTwoLists(t *testing.T) {
 	})
 }
 
-// An inferred deletion is permanent once a third answer, a week later, confirms it. Until then it can
-// be undone.
+// An inferred deletion is permanent once a third answer, a week later, confirms it. Until then it
+// can be undone.
 func TestInferredDeletionBecomesPermanent(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {

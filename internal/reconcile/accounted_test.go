@@ -175,8 +175,8 @@ func TestBackfillStopsAtMassDeletion(t *testing.T) {
 	})
 }
 
-// A user created and deleted in the second in which a walk begins. Neither Clerk's clock nor the order
-// of writes distinguishes it from one that was created later.
+// A user created and deleted in the second in which a walk begins. Neither Clerk's clock nor the
+// order of writes distinguishes it from one that was created later.
 func TestUserDeletedInTheSecondInWhichAWalkBegins(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 30}, func(e *env) {
@@ -283,7 +283,8 @@ func TestLateDomainIsNotAccountedFor(t *testing.T) {
 	})
 }
 
-// Objects with an event, or a read by id, since a walk began are accounted for without another read.
+// Objects with an event, or a read by id, since a walk began are accounted for without another
+// read.
 func TestYoungerEventsAreAccountedFor(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10, Organizations: 1}, func(e *env) {

@@ -149,7 +149,8 @@ func TestMembershipGivenToAnotherUserByHand(t *testing.T) {
 	})
 }
 
-// A deleted row that was made visible by hand is hidden again, with a hard or an inferred tombstone.
+// A deleted row that was made visible by hand is hidden again, with a hard or an inferred
+// tombstone.
 func TestDeletedRowMadeVisibleByHand(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 30}, func(e *env) {

@@ -38,7 +38,8 @@ func (e *env) conflicts(kind clerk.Kind) int64 {
 	return all[kind]
 }
 
-// assertOneDrift checks that a report has only the drift of one object, and whether it was repaired.
+// assertOneDrift checks that a report has only the drift of one object, and whether it was
+// repaired.
 func (e *env) assertOneDrift(what string, report *mirror.SyncReport, id string, cause mirror.DriftCause, repaired bool) {
 	e.Helper()
 	if len(report.Drift) != 1 || report.Drift[0].Cause != cause || report.Drift[0].ID != id || report.Drift[0].Repaired != repaired {
@@ -46,8 +47,8 @@ func (e *env) assertOneDrift(what string, report *mirror.SyncReport, id string, 
 	}
 }
 
-// Clerk lists a user that is permanently deleted here. That is reported each time, until an operator
-// accepts what Clerk has.
+// Clerk lists a user that is permanently deleted here. That is reported each time, until an
+// operator accepts what Clerk has.
 func TestClerkHasUserThatIsDeletedHere(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
@@ -158,7 +159,8 @@ func TestConflictAboutADomain(t *testing.T) {
 	})
 }
 
-// A deletion whose event arrives while a page is fetched that still has the object is not a conflict.
+// A deletion whose event arrives while a page is fetched that still has the object is not a
+// conflict.
 func TestDeletionDuringAPageIsNoConflict(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 40}, func(e *env) {

@@ -10,8 +10,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// A user that was erased here while Clerk still has it is not drift, is not read again, and does not
-// come back.
+// A user that was erased here while Clerk still has it is not drift, is not read again, and does
+// not come back.
 func TestErasedUserIsNoDrift(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20, Organizations: 2, Memberships: 30}, func(e *env) {

@@ -66,8 +66,8 @@ func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 	})
 }
 
-// A walk may find a deletion before its event arrives. Once the event has arrived, no second answer is
-// needed.
+// A walk may find a deletion before its event arrives. Once the event has arrived, no second answer
+// is needed.
 func TestEventOfADeletionClearsTheSuspect(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(e *env) {

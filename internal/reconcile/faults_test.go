@@ -200,7 +200,8 @@ func TestConnectionCutDuringReconcile(t *testing.T) {
 	e.AssertMirrorsClerk("session") // which no list brings back
 }
 
-// cutter is a proxy in front of Postgres that cuts all connections after some messages of the client.
+// cutter is a proxy in front of Postgres that cuts all connections after some messages of the
+// client.
 type cutter struct {
 	dsn, network, upstream string
 	left                   atomic.Int64

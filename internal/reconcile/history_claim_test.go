@@ -14,9 +14,9 @@ import (
 	"github.com/clerksync/clerksync/internal/viewreader"
 )
 
-// This file searches for counterexamples to the promise of docs/proof.md: if the mirror claims to be in
-// sync by a walk that began at T, it has every change that was made at Clerk before T, and every change
-// whose event was acknowledged. That is checked after every step of every history.
+// This file searches for counterexamples to the promise of docs/proof.md: if the mirror claims to
+// be in sync by a walk that began at T, it has every change that was made at Clerk before T, and
+// every change whose event was acknowledged. That is checked after every step of every history.
 
 // claims checks what the mirror claims now.
 func (s *side) claims(when string) {
@@ -41,8 +41,8 @@ func (s *side) claims(when string) {
 	}
 }
 
-// denied reports whether a lagging replica may have hidden a new object from the walk, which cannot be
-// noticed.
+// denied reports whether a lagging replica may have hidden a new object from the walk, which cannot
+// be noticed.
 func (s *side) denied(key string, proven time.Time) bool {
 	_, id, _ := strings.Cut(key, " ")
 	first, lied := s.wire.lies[id]
@@ -110,8 +110,8 @@ func (s *side) back(orderly bool) {
 	s.copy = b
 }
 
-// restore replaces the database by the last copy. Only its age shows that a copy of an ended process is
-// one, so it is restored when it is older than an orderly restart may take.
+// restore replaces the database by the last copy. Only its age shows that a copy of an ended
+// process is one, so it is restored when it is older than an orderly restart may take.
 func (s *side) restore() {
 	b := s.copy
 	if b == nil {

@@ -60,8 +60,8 @@ func (f *fuse) blown() bool {
 	return dead
 }
 
-// openWithFuse opens a database as packages sqlite and postgres do: the URL of a Postgres database, or
-// "" for SQLite in memory, which may be a copy of another database. The clock of Postgres is
+// openWithFuse opens a database as packages sqlite and postgres do: the URL of a Postgres database,
+// or "" for SQLite in memory, which may be a copy of another database. The clock of Postgres is
 // synctest's.
 func openWithFuse(dsn string, content []byte) (*store.DB, *sql.DB, *fuse, error) {
 	f := &fuse{left: -1}

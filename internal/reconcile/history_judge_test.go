@@ -22,9 +22,9 @@ func (s *side) last() {
 	}
 }
 
-// judge reconciles once, and requires that the mirror equals Clerk. If nothing was lost, later events
-// change nothing. (If the event of a deletion was lost, and no reconcile ever read the object, an
-// older event brings it until the next reconcile.)
+// judge reconciles once, and requires that the mirror equals Clerk. If nothing was lost, later
+// events change nothing. (If the event of a deletion was lost, and no reconcile ever read the
+// object, an older event brings it until the next reconcile.)
 func (s *side) judge() {
 	s.swept()
 	for _, when := range []string{"after one reconcile", "after a second one, in which nothing is left to repair"} {

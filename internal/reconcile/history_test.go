@@ -29,8 +29,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// CLERKSYNC_TEST_HISTORIES is the number of histories of the property test on SQLite. The default is
-// 10, because under the race detector each takes seconds. Postgres gets an eighth of them.
+// CLERKSYNC_TEST_HISTORIES is the number of histories of the property test on SQLite. The default
+// is 10, because under the race detector each takes seconds. Postgres gets an eighth of them.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_HISTORIES"))
@@ -43,13 +43,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestOneReconcileRepairsAnyHistory tests promise (b) of docs/correctness.md. Whatever changed at Clerk,
-// whichever events were lost, duplicated or late, whatever was read and when, and at whichever
-// statements processes were killed: after one reconcile, begun a minute after the last change, the
-// mirror equals Clerk, and both engines are equal.
+// TestOneReconcileRepairsAnyHistory tests promise (b) of docs/correctness.md. Whatever changed at
+// Clerk, whichever events were lost, duplicated or late, whatever was read and when, and at
+// whichever statements processes were killed: after one reconcile, begun a minute after the last
+// change, the mirror equals Clerk, and both engines are equal.
 //
-// It does not cover sessions and subscriptions, of which Clerk has no list. Deletions of domains, which
-// cannot be read by id, are required only after a second reconcile ten minutes later.
+// It does not cover sessions and subscriptions, of which Clerk has no list. Deletions of domains,
+// which cannot be read by id, are required only after a second reconcile ten minutes later.
 func TestOneReconcileRepairsAnyHistory(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.Postgres(t)

@@ -101,8 +101,8 @@ func (w *wire) fail(r *http.Request, recorder *httptest.ResponseRecorder, status
 	return res
 }
 
-// alter makes a wrong answer: a list without rows or without its last one, or that of a replica that
-// lacks an object.
+// alter makes a wrong answer: a list without rows or without its last one, or that of a replica
+// that lacks an object.
 func (w *wire) alter(res *http.Response, c cue, body []byte) []byte {
 	var list struct {
 		Data  []map[string]any `json:"data"`

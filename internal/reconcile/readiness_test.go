@@ -10,8 +10,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Readiness depends on when sweeps and whole walks began, by the database's clock if it has one, and on
-// which lists Clerk refuses.
+// Readiness depends on when sweeps and whole walks began, by the database's clock if it has one,
+// and on which lists Clerk refuses.
 func TestStartOfSweepsAndWalksIsStored(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 5, Organizations: 1, Memberships: 3}, func(e *env) {

@@ -28,8 +28,8 @@ type Config struct {
 	DB     *store.DB
 	Ingest *ingest.Ingest
 	API    *clerkapi.Client
-	// AllowedInstances returns the ids of the Clerk instances that may be read. If there are none, any may be
-	// read, and the database remembers the first.
+	// AllowedInstances returns the ids of the Clerk instances that may be read. If there are none,
+	// any may be read, and the database remembers the first.
 	AllowedInstances func() []string
 	Now              func() time.Time
 	Sleep            func(context.Context, time.Duration) error // for tests; nil waits

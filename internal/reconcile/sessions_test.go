@@ -58,8 +58,8 @@ func TestSessionPasses(t *testing.T) {
 	})
 }
 
-// Each call of Tick reads the sessions of a bounded number of users. The next call continues, also in
-// another process.
+// Each call of Tick reads the sessions of a bounded number of users. The next call continues, also
+// in another process.
 func TestSessionPassesAreBounded(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 130}, func(e *env) {
@@ -85,8 +85,8 @@ func TestSessionPassesAreBounded(t *testing.T) {
 	})
 }
 
-// Clerk forgets sessions that are over: they stay as they are. A session that should be usable is read
-// by id.
+// Clerk forgets sessions that are over: they stay as they are. A session that should be usable is
+// read by id.
 func TestForgottenSessions(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {

@@ -83,8 +83,8 @@ func TestSince(t *testing.T) {
 	})
 }
 
-// A change whose event arrives a few seconds later is not drift, although a sweep sees it first. If its
-// event never arrives, it is drift in the next sweep.
+// A change whose event arrives a few seconds later is not drift, although a sweep sees it first. If
+// its event never arrives, it is drift in the next sweep.
 func TestChangeIsLeftToItsEvent(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 5}, func(e *env) {

@@ -16,8 +16,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// A domain cannot be read by id: two whole lists without it, ten minutes apart, hide it, and one that
-// has it restarts the wait.
+// A domain cannot be read by id: two whole lists without it, ten minutes apart, hide it, and one
+// that has it restarts the wait.
 func TestDomainIsHiddenOnceTwoListsLackIt(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10, Organizations: 1}, func(e *env) {
@@ -117,7 +117,8 @@ func TestSweepDoesNotTrustAnEmptyPage(t *testing.T) {
 	})
 }
 
-// A row that was wrongly hidden, because of two false answers, is shown again by a walk that finds it.
+// A row that was wrongly hidden, because of two false answers, is shown again by a walk that finds
+// it.
 func TestWalkShowsWronglyHiddenRow(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {

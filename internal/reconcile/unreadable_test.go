@@ -12,8 +12,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testkit"
 )
 
-// An object that Clerk keeps refusing becomes a finding: it no longer waits, grants nothing, and the
-// mirror is not in sync until Clerk returns the object.
+// An object that Clerk keeps refusing becomes a finding: it no longer waits, grants nothing, and
+// the mirror is not in sync until Clerk returns the object.
 func TestUnreadableObjectIsAFinding(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 10}, func(e *env) {
@@ -73,9 +73,9 @@ func TestOutageMakesNothingUnreadable(t *testing.T) {
 	})
 }
 
-// The event of a deleted organization was lost, and a membership of it is in the verify queue. The read
-// of the membership shows that the organization does not exist: the organization is read, and hides
-// the membership before the next walk.
+// The event of a deleted organization was lost, and a membership of it is in the verify queue. The
+// read of the membership shows that the organization does not exist: the organization is read, and
+// hides the membership before the next walk.
 func TestMembershipOfADeletedOrganizationDoesNotWait(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 3, Organizations: 1, Memberships: 2}, func(e *env) {

@@ -13,9 +13,9 @@ const (
 	drainRounds  = 100 // how many times that in a walk
 )
 
-// ReadVerifyQueue reads by id the rows of the verify queue that are due, and nothing else. Such rows
-// grant no access, and nothing is in sync while there are any, so they do not wait for the next
-// call of Tick.
+// ReadVerifyQueue reads by id the rows of the verify queue that are due, and nothing else. Such
+// rows grant no access, and nothing is in sync while there are any, so they do not wait for the
+// next call of Tick.
 func (r *Reconciler) ReadVerifyQueue(ctx context.Context) (*mirror.SyncReport, error) {
 	return r.withLease(ctx, mirror.ReconcileOptions{}, func(ctx context.Context, current *run) error {
 		_, err := current.verify(ctx)

@@ -13,8 +13,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// A backfill reads what exists without events. A walk without drift writes nothing. A deletion whose
-// event was lost hides the row after a minute.
+// A backfill reads what exists without events. A walk without drift writes nothing. A deletion
+// whose event was lost hides the row after a minute.
 func TestBackfillAndWalk(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 3000, Organizations: 60, Memberships: 3000}, func(e *env) {

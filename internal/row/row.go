@@ -58,8 +58,8 @@ type Row struct {
 	// ReadAfter is the head's write counter from before the latest read was sent that found the
 	// object at Clerk. Unlike SeenAt it is no time, so a late event cannot raise it.
 	ReadAfter int64
-	// GoneAt is the latest read that did not find the object. It hides the row while it is not older
-	// than SeenAt.
+	// GoneAt is the latest read that did not find the object. It hides the row while it is not
+	// older than SeenAt.
 	GoneAt clerk.Time
 	HintAt clerk.Time // the greatest updated_at that an embedded copy claimed
 

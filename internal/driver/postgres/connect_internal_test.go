@@ -12,7 +12,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// A server that takes connections and then says nothing, as one that hangs, holds up nobody for long.
+// A server that takes connections and then says nothing, as one that hangs, holds up nobody for
+// long.
 func TestConnectingToAServerThatHangsEnds(t *testing.T) {
 	t.Parallel()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

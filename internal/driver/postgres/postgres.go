@@ -17,8 +17,9 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// connectWithin is how long connecting may take, unless the connection string says otherwise (connect_timeout): a server
-// that hangs must not hold up the commands by which people find out why.
+// connectWithin is how long connecting may take, unless the connection string says otherwise
+// (connect_timeout): a server that hangs must not hold up the commands by which people find out
+// why.
 const connectWithin = 10 * time.Second
 
 // Open opens the database that a connection string (postgres://… or key=value) names,
@@ -63,7 +64,8 @@ func FromPool(pool *pgxpool.Pool) *store.DB {
 	return store.Open(store.Postgres, db, db).Named(location(pool.Config().ConnConfig))
 }
 
-// FromDB uses a *sql.DB of the application, which was opened with pgx's driver. Closing the result leaves it open.
+// FromDB uses a *sql.DB of the application, which was opened with pgx's driver. Closing the result
+// leaves it open.
 func FromDB(db *sql.DB) (*store.DB, error) {
 	if _, ok := db.Driver().(*stdlib.Driver); !ok {
 		return nil, fmt.Errorf("postgres: want a database opened with pgx's stdlib driver, not %T", db.Driver())

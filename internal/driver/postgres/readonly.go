@@ -13,8 +13,9 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// OpenReadOnly opens a database to be read, as Open does, also by a role that may only SELECT. The server is told to
-// refuse every write of its connections. clerksync.New on it makes a mirror that only reads.
+// OpenReadOnly opens a database to be read, as Open does, also by a role that may only SELECT. The
+// server is told to refuse every write of its connections. clerksync.New on it makes a mirror that
+// only reads.
 func OpenReadOnly(dsn string) (*store.DB, error) {
 	plain, err := parse(dsn)
 	if err != nil {
@@ -35,8 +36,8 @@ type readers struct{ guarded, plain driver.Connector }
 // Driver is pgx's.
 func (r readers) Driver() driver.Driver { return r.guarded.Driver() }
 
-// Connect asks the server to refuse writes. A pooler may not let that through (PgBouncer answers 08P01); this process
-// writes nothing all the same.
+// Connect asks the server to refuse writes. A pooler may not let that through (PgBouncer answers
+// 08P01); this process writes nothing all the same.
 func (r readers) Connect(ctx context.Context) (driver.Conn, error) {
 	c, err := r.guarded.Connect(ctx)
 	var refused *pgconn.PgError

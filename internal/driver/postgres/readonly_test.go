@@ -10,8 +10,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// A handle that only reads works for a role that may only SELECT, and the server refuses its writes even where the role
-// might do more.
+// A handle that only reads works for a role that may only SELECT, and the server refuses its writes
+// even where the role might do more.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.Postgres(t)

@@ -22,12 +22,12 @@ import (
 // ErrNoDatabase means that there is no file to read, or an empty one.
 var ErrNoDatabase = mirror.ErrNoDatabase
 
-// OpenReadOnly opens the file at path to be read, also while another process writes it, by a user who may only read it,
-// and in a folder where no file can be made. It changes nothing and makes no file. clerksync.New on it makes a mirror
-// that only reads.
+// OpenReadOnly opens the file at path to be read, also while another process writes it, by a user
+// who may only read it, and in a folder where no file can be made. It changes nothing and makes no
+// file. clerksync.New on it makes a mirror that only reads.
 //
-// There is one exception: a write-ahead log with content and without its index, as a backup may bring it along, can be
-// read only after SQLite has made the index (the file with -shm at its end).
+// There is one exception: a write-ahead log with content and without its index, as a backup may
+// bring it along, can be read only after SQLite has made the index (the file with -shm at its end).
 func OpenReadOnly(path string) (*store.DB, error) {
 	if path == "" {
 		return nil, errors.New("sqlite: no path given")
@@ -52,7 +52,8 @@ func OpenReadOnly(path string) (*store.DB, error) {
 	return handle, nil
 }
 
-// noDatabase returns why there is none. It hides the cause: a missing file is no fault of the file system here.
+// noDatabase returns why there is none. It hides the cause: a missing file is no fault of the file
+// system here.
 type noDatabase struct{ why string }
 
 func (e noDatabase) Error() string        { return ErrNoDatabase.Error() + ": " + e.why }
@@ -102,8 +103,9 @@ type reader struct {
 // Driver is that of modernc.org/sqlite.
 func (*reader) Driver() driver.Driver { return &sqlite.Driver{} }
 
-// Connect opens the file. Where no process has it open for writing, SQLite would make the files of its write-ahead log even
-// for a reader, and leave them behind; then the file is opened as one that does not change.
+// Connect opens the file. Where no process has it open for writing, SQLite would make the files of
+// its write-ahead log even for a reader, and leave them behind; then the file is opened as one that
+// does not change.
 func (r *reader) Connect(context.Context) (driver.Conn, error) {
 	c, err := r.open()
 	if err != nil { // the server may have ended in between, and taken its files away
@@ -121,8 +123,8 @@ func (r *reader) open() (driver.Conn, error) {
 	return r.Driver().Open(dsn)
 }
 
-// atRest reports whether no process has the file open for writing: while one has, the index of the write-ahead log is
-// there. One that crashed leaves it behind, with the log that must then be read.
+// atRest reports whether no process has the file open for writing: while one has, the index of the
+// write-ahead log is there. One that crashed leaves it behind, with the log that must then be read.
 func (r *reader) atRest() bool {
 	_, err := os.Stat(r.path + "-shm")
 	return errors.Is(err, os.ErrNotExist) && !walHolds(r.path)

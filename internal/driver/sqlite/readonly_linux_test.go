@@ -11,8 +11,8 @@ import (
 // nobody is the system user of that name, who owns nothing.
 const nobody = 65534
 
-// A user who may read the files, and make none next to them, reads the database: at rest, next to a server, and after a
-// crash of it.
+// A user who may read the files, and make none next to them, reads the database: at rest, next to a
+// server, and after a crash of it.
 func TestReadOnlyForAUserWhoMayOnlyRead(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

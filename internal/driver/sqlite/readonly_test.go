@@ -97,7 +97,8 @@ func TestReadOnlyMakesNoFile(t *testing.T) {
 	}
 }
 
-// A reader that was opened while no process wrote sees what a server writes that starts later, also after it has ended.
+// A reader that was opened while no process wrote sees what a server writes that starts later, also
+// after it has ended.
 func TestReadOnlySeesAServerThatStartsLater(t *testing.T) {
 	t.Parallel()
 	path := filled(t, t.TempDir())

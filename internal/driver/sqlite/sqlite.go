@@ -23,9 +23,9 @@ type Option func(*options)
 
 type options struct{ synchronous string }
 
-// DangerouslySynchronousNormal answers webhooks before their events are on the disk: much
-// faster, and what was acknowledged in the last moments can be lost at a power cut (not
-// at a crash of the process). Right for tests and for mirrors that are reconciled anyway.
+// DangerouslySynchronousNormal lets webhooks be acknowledged before their events are on the disk.
+// This is much faster. A power cut can lose what was acknowledged in the last moments; a crash of
+// the process cannot. It is right for tests, and for mirrors that are reconciled anyway.
 func DangerouslySynchronousNormal() Option { return func(o *options) { o.synchronous = "NORMAL" } }
 
 // Open opens or creates the file at path (mode 0600: it holds personal data), or a
