@@ -99,7 +99,7 @@ func rules() []rule {
 		{"clerk", nil, nil},
 		{"mirror", []string{"clerk"}, nil},
 		{"webhook", nil, nil},
-		{"examples/...", public, nil},
+		{"examples/...", append(public, "examples/sqlc/deals"), []string{pgx}},
 	}
 }
 
