@@ -11,7 +11,7 @@ RACE := -race -gcflags='modernc.org/sqlite/lib=-race=false -d=checkptr=0'
 .PHONY: help setup needs test race lint vuln bench fuzz verify build clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 setup: ## install what the tests need (Debian: postgresql, gcc, node, nginx, caddy)
 	@./internal/testenv/setup.sh
@@ -36,6 +36,9 @@ vuln: ## look for known vulnerabilities (asks vuln.go.dev)
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-compare: ## compare the benchmarks with those of the revision REV, by turns (TURNS, 5)
+	./bench/compare.sh $(or $(REV),$(error set REV to a revision)) $(TURNS)
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@set -e; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
