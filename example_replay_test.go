@@ -38,7 +38,16 @@ func ExampleDeliveries_ReplayAll() {
 	r.Header = signer.Sign("msg_1", time.Now(), event)
 	m.WebhookHandler().ServeHTTP(httptest.NewRecorder(), r)
 
-	if err := replayDeadLetters(ctx, m); err != nil {
+	failures, err := replayDeadLetters(ctx, m)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, failure := range failures {
+		fmt.Println(failure.MessageID, failure.Status, failure.Problem)
+	}
+
+	// An operator has looked at it: it names no user, and will never be applied.
+	if err := m.Deliveries().Dismiss(ctx, []string{"msg_1"}, "ops@example.com"); err != nil {
 		log.Fatal(err)
 	}
 	dead, err := m.Deliveries().List(ctx, mirror.DeliveryFilter{State: mirror.DeliveryDead})
@@ -52,23 +61,16 @@ func ExampleDeliveries_ReplayAll() {
 	// dead letters: 0
 }
 
-// replayDeadLetters tries all dead letters again, in the order of their arrival, and dismisses
-// those that are invalid.
-func replayDeadLetters(ctx context.Context, m *clerksync.Mirror) error {
+// replayDeadLetters tries all dead letters again, and returns those that still cannot be applied,
+// at most the first hundred.
+func replayDeadLetters(ctx context.Context, m *clerksync.Mirror) ([]mirror.ReplayFailure, error) {
 	report, err := m.Deliveries().ReplayAll(ctx,
 		mirror.DeliveryFilter{State: mirror.DeliveryDead},
 		mirror.ReplayOptions{KeepGoing: true}, // with DryRun it only reports what would happen
 	)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Println("replayed:", report.Replayed, "failed:", report.Failed)
-	var invalid []string
-	for _, failure := range report.Failures { // at most the first hundred
-		fmt.Println(failure.MessageID, failure.Status, failure.Problem)
-		if failure.Status == mirror.OutcomeInvalid {
-			invalid = append(invalid, failure.MessageID)
-		}
-	}
-	return m.Deliveries().Dismiss(ctx, invalid, "ops@example.com") // the audit keeps who dismissed them
+	return report.Failures, nil
 }

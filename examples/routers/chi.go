@@ -9,8 +9,8 @@ import (
 	"github.com/clerksync/clerksync/auth"
 )
 
-// chiRouter mounts a mirror in chi: Require and Middleware are func(http.Handler) http.Handler, which chi takes as they
-// are.
+// chiRouter mounts a mirror in chi: Require and Middleware are func(http.Handler) http.Handler,
+// which chi takes as they are.
 func chiRouter(m *clerksync.Mirror) http.Handler {
 	r := chi.NewRouter()
 	r.Handle("/api/webhooks/clerk", m.WebhookHandler()) // before any session middleware: Clerk has no session

@@ -1,14 +1,18 @@
-// Command routers shows a mirror in chi and in gin, which take net/http's middleware each in its own way.
+// Command routers shows a mirror in chi and in gin, which take net/http's middleware each in its
+// own way.
 //
 //	cd examples/routers && go run . chi
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -16,16 +20,25 @@ import (
 )
 
 func main() {
-	db, err := sqlite.Open("clerk.db")
-	if err != nil {
+	if err := run(); err != nil {
 		log.Fatal(err)
 	}
-	m, err := clerksync.New(context.Background(), db, clerksync.Config{
+}
+
+// run is explained in examples/serve: here only the router is of interest.
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	db, err := sqlite.Open("clerk.db")
+	if err != nil {
+		return err
+	}
+	m, err := clerksync.New(ctx, db, clerksync.Config{
 		SecretKey:      os.Getenv("CLERK_SECRET_KEY"),
 		WebhookSecrets: []string{os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET")},
 	})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer m.Close()
 	router := chiRouter(m)
@@ -33,8 +46,20 @@ func main() {
 		router = ginRouter(m)
 	}
 	server := &http.Server{Addr: "127.0.0.1:8080", Handler: router, ReadHeaderTimeout: 10 * time.Second}
-	log.Print("listening on http://", server.Addr)
-	log.Print(server.ListenAndServe())
+	background := make(chan error, 1)
+	go func() {
+		defer stop()
+		background <- m.Run(ctx)
+	}()
+	answered := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		answered <- server.Shutdown(context.WithoutCancel(ctx))
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return errors.Join(<-answered, <-background)
 }
 
 func greet(w http.ResponseWriter, r *http.Request) {

@@ -99,6 +99,7 @@ func rules() []rule {
 		{"clerk", nil, nil},
 		{"mirror", []string{"clerk"}, nil},
 		{"webhook", nil, nil},
+		{"examples/metrics", []string{"."}, []string{otel + "/sdk/metric", otel + "/exporters/prometheus", "github.com/prometheus/client_golang"}},
 		{"examples/...", append(public, "examples/sqlc/deals"), []string{pgx}},
 	}
 }
