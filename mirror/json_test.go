@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -167,9 +168,12 @@ func TestRecordsHideWhatIsPrivate(t *testing.T) {
 				t.Fatal(err)
 			}
 			fmt.Fprintf(&text, "%s %v %+v %#v", encoded, value, value, value)
+			// verbs that do not suit, for which fmt follows a pointer
+			fmt.Fprintf(&text, "%s %q %x %d %t", value, value, value, value, value)
 		}
 		decimal := fmt.Sprint([]byte(canary))
-		if strings.Contains(text.String(), canary) || strings.Contains(text.String(), strings.Trim(decimal, "[]")) {
+		if strings.Contains(text.String(), canary) || strings.Contains(text.String(), strings.Trim(decimal, "[]")) ||
+			strings.Contains(text.String(), hex.EncodeToString([]byte(canary))) {
 			t.Errorf("%T shows what it hides: %s", r, text.String())
 		}
 		hides += strings.Count(fmt.Sprintf("%#v", record), "private:") + strings.Count(fmt.Sprintf("%#v", record), "body:")

@@ -41,7 +41,7 @@ func (o *Organization) RawObject() json.RawMessage { return o.private.rawObject(
 
 // SetPrivate sets what [Organization.PrivateMetadata] and [Organization.RawObject] return.
 func (o *Organization) SetPrivate(metadata, object json.RawMessage) {
-	o.private = &private{metadata, object}
+	o.private = newPrivate(metadata, object)
 }
 
 // MarshalJSON writes the exported fields, and null for a zero time.
@@ -94,7 +94,7 @@ func (m *Membership) RawObject() json.RawMessage { return m.private.rawObject() 
 
 // SetPrivate sets what [Membership.PrivateMetadata] and [Membership.RawObject] return.
 func (m *Membership) SetPrivate(metadata, object json.RawMessage) {
-	m.private = &private{metadata, object}
+	m.private = newPrivate(metadata, object)
 }
 
 // MarshalJSON writes the exported fields, and null for a zero time.

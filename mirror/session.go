@@ -59,7 +59,7 @@ func (s *Session) Usable() bool { return s.Status == SessionActive || s.Status =
 func (s *Session) RawObject() json.RawMessage { return s.private.rawObject() }
 
 // SetRawObject sets what [Session.RawObject] returns.
-func (s *Session) SetRawObject(object json.RawMessage) { s.private = &private{object: object} }
+func (s *Session) SetRawObject(object json.RawMessage) { s.private = newPrivate(nil, object) }
 
 // MarshalJSON writes the exported fields, and null for a zero time.
 func (s Session) MarshalJSON() ([]byte, error) { return encode(s) }

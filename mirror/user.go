@@ -69,7 +69,7 @@ func (u *User) PrivateMetadata() json.RawMessage { return u.private.privateMetad
 func (u *User) RawObject() json.RawMessage { return u.private.rawObject() }
 
 // SetPrivate sets what [User.PrivateMetadata] and [User.RawObject] return.
-func (u *User) SetPrivate(metadata, object json.RawMessage) { u.private = &private{metadata, object} }
+func (u *User) SetPrivate(metadata, object json.RawMessage) { u.private = newPrivate(metadata, object) }
 
 // EmailVerified reports whether Clerk has verified that Email is the user's. It reads the raw
 // object, so that it costs more than a field, and is false where that does not say so of this very
