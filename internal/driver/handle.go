@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"reflect"
 
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
@@ -27,15 +28,13 @@ func (h *Handle) Close() error { return h.db.Close() }
 func (h *Handle) String() string { return h.db.String() }
 
 // database is not exported, so that only a type that embeds a Handle has it.
-func (h *Handle) database() *store.DB {
-	if h == nil {
-		return nil
-	}
-	return h.db
-}
+func (h *Handle) database() *store.DB { return h.db }
 
 // Of returns the database of a handle: a [*Handle], or a type that embeds one.
 func Of(handle any) (*store.DB, error) {
+	if v := reflect.ValueOf(handle); v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, errors.New("the database is nil: check the error of the function that opened it")
+	}
 	if h, ok := handle.(interface{ database() *store.DB }); ok {
 		if db := h.database(); db != nil {
 			return db, nil
