@@ -2,6 +2,8 @@ package clerksync_test
 
 import (
 	"cmp"
+	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"iter"
@@ -116,6 +118,79 @@ func TestNotFoundNamesWhatWasLookedFor(t *testing.T) {
 		} {
 			if err := look(); !errors.Is(err, clerksync.ErrNotFound) || err.Error() != want {
 				b.Errorf("%v, want %s", err, want)
+			}
+		}
+	})
+}
+
+// A loop over a list ends when its context ends, and says so, on every engine.
+func TestAnIteratorEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, nil, func(b *bench) {
+		for i := range 5 {
+			body := fmt.Sprintf(`{"type":"user.created","object":"event","data":{"id":"user_%d","created_at":%d}}`, i, 1780000000000+i)
+			if status, answer := b.event(body); status != 200 {
+				b.Fatalf("%d %v", status, answer)
+			}
+		}
+		ctx, cancel := context.WithCancel(b.Context())
+		defer cancel()
+		seen, last := 0, error(nil)
+		for _, err := range b.m.Users().All(ctx, mirror.UserFilter{Limit: 2}) {
+			cancel()
+			seen, last = seen+1, err
+		}
+		if seen != 3 || !errors.Is(last, context.Canceled) {
+			b.Errorf("the loop has run %d times and ended with %v; want the first page and an error", seen, last)
+		}
+	})
+}
+
+// What a client sends as a cursor, an id or a search text may hold what Postgres cannot compare.
+func TestTextThatPostgresRefusesIsFoundNowhere(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, nil, func(b *bench) {
+		ctx := b.Context()
+		for _, odd := range []string{"user_\x00", "user_\xff"} {
+			for list, read := range map[string]func(mirror.Cursor) error{
+				"users": func(c mirror.Cursor) error { _, err := b.m.Users().List(ctx, mirror.UserFilter{After: c}); return err },
+				"sessions": func(c mirror.Cursor) error {
+					_, err := b.m.Sessions().List(ctx, mirror.SessionFilter{After: c})
+					return err
+				},
+				"deliveries": func(c mirror.Cursor) error {
+					_, err := b.m.Deliveries().List(ctx, mirror.DeliveryFilter{After: c})
+					return err
+				},
+				"audit": func(c mirror.Cursor) error { _, err := b.m.Audit().List(ctx, mirror.AuditFilter{After: c}); return err },
+				"drift": func(c mirror.Cursor) error {
+					_, err := b.m.Sync().Drift().List(ctx, mirror.DriftFilter{After: c})
+					return err
+				},
+				"memberships": func(c mirror.Cursor) error {
+					_, err := b.m.Memberships().List(ctx, mirror.MembershipFilter{After: c})
+					return err
+				},
+			} {
+				cursor := base64.RawURLEncoding.EncodeToString([]byte(list + "\n1\n" + odd))
+				if err := read(mirror.Cursor(cursor)); !errors.Is(err, clerksync.ErrInvalidCursor) {
+					b.Errorf("%s after %q: %v", list, odd, err)
+				}
+			}
+			for name, look := range map[string]func() error{
+				"an id":      func() error { _, err := b.m.Users().ByClerkID(ctx, odd); return err },
+				"an address": func() error { _, err := b.m.Users().ByEmail(ctx, odd); return err },
+				"a slug":     func() error { _, err := b.m.Organizations().BySlug(ctx, odd); return err },
+				"a delivery": func() error { _, err := b.m.Deliveries().ByMessageID(ctx, odd); return err },
+			} {
+				if err := look(); !errors.Is(err, clerksync.ErrNotFound) {
+					b.Errorf("%s, %q: %v", name, odd, err)
+				}
+			}
+			for name, f := range map[string]mirror.UserFilter{"text": {Search: odd}, "role": {Role: odd}, "organization": {OrganizationID: odd}} {
+				if page, err := b.m.Users().List(ctx, f); err != nil || len(page.Items) != 0 {
+					b.Errorf("users by %s %q: %+v, %v", name, odd, page, err)
+				}
 			}
 		}
 	})

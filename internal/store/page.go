@@ -46,7 +46,7 @@ func placeOf(list string, c mirror.Cursor) (p place, found bool, err error) {
 	}
 	text, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
 	parts := strings.SplitN(string(text), "\n", 3)
-	if err != nil || len(parts) != 3 || parts[0] != list || parts[2] == "" {
+	if err != nil || len(parts) != 3 || parts[0] != list || parts[2] == "" || !storable(parts[2]) {
 		return p, false, fmt.Errorf("%q is %w", string(c), ErrInvalidCursor)
 	}
 	at, err := strconv.ParseInt(parts[1], 10, 64)

@@ -11,7 +11,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -193,8 +195,13 @@ func (db *DB) prepared(ctx context.Context, pool *sql.DB, text string) (*sql.Stm
 	return s, nil
 }
 
-// query runs a read, in the context's snapshot if it has one.
+// query runs a read, in the context's snapshot if it has one. It does not begin after the context
+// has ended, which an SQLite statement does not notice by itself.
 func (db *DB) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	args = asStored(args)
 	if tx := db.snapshotOf(ctx); tx != nil {
 		return tx.QueryContext(db.engine.detach(ctx), text, args...)
 	}
@@ -207,6 +214,21 @@ func (db *DB) query(ctx context.Context, text string, args ...any) (*sql.Rows, e
 		return nil, err
 	}
 	return s.QueryContext(ctx, args...)
+}
+
+// storable reports whether both engines can store a text. Postgres refuses NUL and invalid UTF-8.
+func storable(text string) bool { return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 }
+
+// asStored returns the arguments of a query, with their texts as they would be stored. [clerk.Parse]
+// replaces what Postgres refuses.
+func asStored(args []any) []any {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok && !storable(text) {
+			args = slices.Clone(args)
+			args[i] = clerk.Text(text).String()
+		}
+	}
+	return args
 }
 
 // scanAll reads all rows with one function.
