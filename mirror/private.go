@@ -2,8 +2,9 @@ package mirror
 
 import "encoding/json"
 
-// private is what a record has and does not show. Records have a pointer to it, and it has a second
-// one: for a verb that does not suit a pointer, such as %s, fmt prints what the first one points to.
+// private is what a record has and does not show: encoding/json skips it, and fmt and slog print an
+// address. A record has a pointer to it, and it has a second one, because fmt follows the first for
+// a verb that does not suit a pointer, such as %s.
 type private struct{ content *content }
 
 type content struct{ metadata, object json.RawMessage }
