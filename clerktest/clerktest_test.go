@@ -1,6 +1,7 @@
 package clerktest_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -15,6 +16,14 @@ import (
 
 func mirror(t *testing.T, c *clerktest.Clerk) *clerksync.Mirror {
 	t.Helper()
+	m := unsubscribed(t, c)
+	c.SendTo(m.WebhookHandler())
+	return m
+}
+
+// unsubscribed returns a mirror that receives no webhooks yet.
+func unsubscribed(t *testing.T, c *clerktest.Clerk) *clerksync.Mirror {
+	t.Helper()
 	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +33,6 @@ func mirror(t *testing.T, c *clerktest.Clerk) *clerksync.Mirror {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	c.SendTo(m.WebhookHandler())
 	return m
 }
 
@@ -88,10 +96,14 @@ func TestMirrorConverges(t *testing.T) {
 type recorder struct {
 	testing.TB
 	errors []string
+	logs   []string
 }
 
 func (r *recorder) Errorf(format string, _ ...any) { r.errors = append(r.errors, format) }
-func (r *recorder) Helper()                        {}
+func (r *recorder) Logf(format string, args ...any) {
+	r.logs = append(r.logs, fmt.Sprintf(format, args...))
+}
+func (r *recorder) Helper() {}
 
 func TestAssertConvergedReportsLostEvents(t *testing.T) {
 	t.Parallel()
@@ -103,6 +115,41 @@ func TestAssertConvergedReportsLostEvents(t *testing.T) {
 	clerktest.AssertConverged(r, c, m)
 	if len(r.errors) != 1 {
 		t.Errorf("%d differences reported, want 1: the user whose event was dropped", len(r.errors))
+	}
+}
+
+// An application may hand over all of its routes: webhooks come to the usual one.
+func TestSendToTakesARouter(t *testing.T) {
+	t.Parallel()
+	c := clerktest.New(t)
+	m := unsubscribed(t, c)
+	mux := http.NewServeMux()
+	mux.Handle("POST /api/webhooks/clerk", m.WebhookHandler())
+	c.SendTo(mux)
+	c.CreateUser(clerktest.User{Email: "ada@example.com"})
+	clerktest.AssertConverged(t, c, m)
+}
+
+func TestAssertConvergedSaysWhyNothingArrived(t *testing.T) {
+	t.Parallel()
+	fail := func(subscribe func(c *clerktest.Clerk)) []string {
+		c := clerktest.New(t)
+		m := unsubscribed(t, c)
+		subscribe(c)
+		c.CreateUser(clerktest.User{Email: "ada@example.com"})
+		r := &recorder{TB: t}
+		clerktest.AssertConverged(r, c, m)
+		return r.logs
+	}
+	for want, subscribe := range map[string]func(c *clerktest.Clerk){
+		"no webhook was sent; Clerk.SendTo subscribes a handler to all events from then on": func(*clerktest.Clerk) {},
+		`1 of 1 webhooks were not delivered; the last response was status 404, "404 page not found"`: func(c *clerktest.Clerk) {
+			c.SendTo(http.NotFoundHandler())
+		},
+	} {
+		if logs := fail(subscribe); len(logs) != 1 || logs[0] != want {
+			t.Errorf("logged %q, want %q", logs, want)
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ func (s SyncStatus) MarshalJSON() ([]byte, error) { return encode(s) }
 
 // SyncReason is one reason why a mirror is not in sync, and what to do.
 type SyncReason struct {
-	// Code is stable; docs/status.md lists the codes.
+	// Code is stable; docs/proof.md lists the codes.
 	Code string `json:"code"`
 	// Kind is the kind that it is about, empty for the whole mirror.
 	Kind clerk.Kind `json:"kind,omitempty"`

@@ -79,7 +79,7 @@ func (s *sender) post(to Target, header http.Header, body []byte) result {
 	defer cancel()
 	address := to.URL
 	if to.Handler != nil {
-		address = "http://in-process/"
+		address = "http://in-process/api/webhooks/clerk" // the usual route, for a handler that is a router
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
