@@ -308,7 +308,7 @@ func (v *Verifier) overdue() time.Duration { return min(v.config.Leeway, maxOver
 func (v *Verifier) checkMeaning(c *Claims) error {
 	switch {
 	case v.config.Issuer != "" && c.Issuer != v.config.Issuer:
-		return invalidToken(ReasonIssuer, nil)
+		return invalidToken(ReasonIssuer, fmt.Errorf("it is not the configured one, %q", v.config.Issuer))
 	case !v.partyAllowed(c.AuthorizedParty):
 		return invalidToken(ReasonAuthorizedParty, nil)
 	case len(v.config.Audience) > 0 && !v.audienceAllowed(c.Audience):

@@ -110,9 +110,9 @@ func (c *Clerk) Keys() Keys {
 func (c *Clerk) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.emulator.ServeHTTP(w, r) }
 
 // SendTo sends the webhooks of all events from now on to a handler in this process, as requests
-// POST /api/webhooks/clerk. The handler may be clerksync.Mirror.WebhookHandler, or a router that has
-// it at that route; for another route use [Clerk.SendToURL]. Webhooks are sent in the background:
-// [Clerk.Settle] waits until they have arrived.
+// POST /api/webhooks/clerk. The handler may be the one of [clerksync.Mirror.WebhookHandler], or a
+// router that has it at that route. For another route use [Clerk.SendToURL]. Webhooks are sent in
+// the background: [Clerk.Settle] waits until they have arrived.
 func (c *Clerk) SendTo(h http.Handler) {
 	c.t.Helper()
 	_, err := c.emulator.AddEndpoint(emulator.Target{Handler: h}, c.secret)

@@ -2,7 +2,10 @@ package access
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"strings"
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/live"
@@ -82,9 +85,35 @@ func (g *Gate) claimsOf(ctx context.Context, q Question, x *Explanation) (*auth.
 	if err != nil {
 		d := invalidToken(err)
 		c.Code, c.Reason = d.Code, d.Reason
+		c.Facts = tokenFacts(q.Token, err)
 	}
 	x.add(c)
 	return claims, nil
+}
+
+// tokenFacts returns why a token was refused, and its issuer where that is the reason: its
+// signature was verified then.
+func tokenFacts(token string, err error) (facts []auth.Fact) {
+	refused, ok := errors.AsType[*auth.Error](err)
+	if !ok || refused.Err == nil {
+		return nil
+	}
+	fact := func(name, value string) {
+		facts = append(facts, auth.Fact{Name: name, Value: value, Known: true, Source: auth.SourceToken})
+	}
+	if refused.Reason == auth.ReasonIssuer {
+		_, payload, _ := strings.Cut(token, ".")
+		payload, _, _ = strings.Cut(payload, ".")
+		text, _ := base64.RawURLEncoding.DecodeString(payload)
+		var claims struct {
+			Issuer string `json:"iss"`
+		}
+		if json.Unmarshal(text, &claims) == nil {
+			fact("iss", claims.Issuer)
+		}
+	}
+	fact("cause", refused.Err.Error())
+	return facts
 }
 
 // addStored adds what is stored for or against the caller.

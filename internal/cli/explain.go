@@ -57,7 +57,7 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 	}
 	q.Rule, err = ruleOf(cfg.Routes, json.RawMessage(c.Rule), c.Method, c.Path)
 	if err == nil && q.Token == "" && q.ClerkUserID == "" {
-		err = errors.New("name a user, or pass a token")
+		err = errors.New("no user is named: use --user ID or --token (user_id or token in the API)")
 	}
 	if err != nil {
 		return err
@@ -112,7 +112,11 @@ func printExplanation(w io.Writer, x *clerksync.Explanation, width int) {
 func ruleOf(policy *forwardauth.Policy, text json.RawMessage, method, path string) (auth.Rule, error) {
 	switch {
 	case len(text) > 0:
-		return forwardauth.ParseRule(text)
+		rule, err := forwardauth.ParseRule(text)
+		if mistake, ok := errors.AsType[*forwardauth.PolicyError](err); ok {
+			err = fmt.Errorf("%w\n%s", err, mistake.Remedy)
+		}
+		return rule, err
 	case path == "":
 		return nil, nil
 	case policy == nil:

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,11 +82,34 @@ func TestExplainCommand(t *testing.T) {
 			}
 		})
 	}
-	for name, command := range map[string]explainCommand{
-		"nobody named": {}, "no such rule": {User: user, Rule: `{"rank":1}`}, "no such route": {User: user, Path: "/x"}, "a closed route": {User: user, Path: "/closed"},
+	for name, tc := range map[string]struct {
+		command explainCommand
+		says    string
+	}{
+		"nobody named":   {explainCommand{}, "--user"},
+		"no such rule":   {explainCommand{User: user, Rule: `{"rank":1}`}, "min_role"},
+		"no such route":  {explainCommand{User: user, Path: "/x"}, "no_route"},
+		"a closed route": {explainCommand{User: user, Path: "/closed"}, "/closed"},
 	} {
-		if err := command.Run(t.Context(), &process{environ: environ, stdout: io.Discard, stderr: io.Discard}); err == nil || err == errRefused { //nolint:errorlint // identity
-			t.Errorf("%s: %v", name, err)
+		err := tc.command.Run(t.Context(), &process{environ: environ, stdout: io.Discard, stderr: io.Discard})
+		if err == nil || err == errRefused || !strings.Contains(err.Error(), tc.says) { //nolint:errorlint // identity
+			t.Errorf("%s: %v, without %q", name, err, tc.says)
+		}
+	}
+}
+
+// Whoever configured the wrong issuer learns which one tokens have.
+func TestExplainNamesTheIssuers(t *testing.T) {
+	t.Parallel()
+	_, cfg, environ, _, token := explained(t)
+	isIssuer := func(s string) bool { return strings.HasPrefix(s, "CLERK_ISSUER=") }
+	var out bytes.Buffer
+	err := explainCommand{Token: true}.Run(t.Context(), &process{
+		environ: append([]string{"CLERK_ISSUER=https://other.example.com"}, slices.DeleteFunc(environ, isIssuer)...), stdin: strings.NewReader(token), stdout: &out, stderr: io.Discard,
+	})
+	for _, want := range []string{"invalid_token (issuer)", "https://other.example.com", cfg.Issuer} {
+		if err == nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%v, no %q in\n%s", err, want, &out)
 		}
 	}
 }

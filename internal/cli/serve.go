@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -107,7 +109,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	}
 	listening, err := web.Listen(ctx, logger, shutdownTimeout, servers...)
 	if err != nil {
-		return errors.Join(err, m.Close())
+		return errors.Join(listenError(err, cfg), m.Close())
 	}
 	if started != nil {
 		started(listening.Addrs()[0].String())
@@ -120,6 +122,20 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	}
 	logger.Info("stopped")
 	return errors.Join(err, m.Close())
+}
+
+// listenError says which setting has an address that is in use, and what to do.
+func listenError(err error, cfg *config.Config) error {
+	failed, ok := errors.AsType[*web.ListenError](err)
+	if !ok || !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	name := "CLERKSYNC_LISTEN"
+	if failed.Addr == cfg.OperatorListen {
+		name = "CLERKSYNC_OPERATOR_LISTEN"
+	}
+	return fmt.Errorf("%s is in use by another process (%s)\nThe server cannot receive requests.\n"+
+		"Stop that process, or choose another address", failed.Addr, name)
 }
 
 // logLevel returns the level at which a warning is logged.

@@ -131,6 +131,11 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	if diff := gocmp.Diff([]string{"configuration file cannot be read: no such file or directory (--config)"}, whats(err)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+	// The name of a YAML file is no secret.
+	_, _, err = Load(Options{WorkingDir: dir, Flags: map[string]string{configName: "absent.yaml"}})
+	if diff := gocmp.Diff([]string{"configuration file cannot be read: no such file or directory (absent.yaml)"}, whats(err)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
 }
 
 func TestYAML(t *testing.T) {

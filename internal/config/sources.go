@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -138,6 +139,9 @@ func (l *loader) yamlFile(before []source) source {
 		return s
 	}
 	l.config.File = s.path
+	if ext := filepath.Ext(s.path); ext == ".yaml" || ext == ".yml" {
+		l.written[configName] = s.path // the name of such a file is no secret
+	}
 	text, err := l.readFile(s.path)
 	if err == nil && strings.TrimSpace(text) == "" {
 		err = valueError{"is empty", "Write the settings into it, or name no file. A comment is enough if there are none."}

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,6 +34,18 @@ type Servers struct {
 	draining  chan struct{}
 }
 
+// ListenError is an address on which a server cannot listen.
+type ListenError struct {
+	Addr string // as it is configured
+	Err  error
+}
+
+// Error returns the cause, which names the address.
+func (e *ListenError) Error() string { return "listen: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *ListenError) Unwrap() error { return e.Err }
+
 // Listen opens the servers' addresses, all or none. From then on connections
 // queue, to be answered by [Servers.Serve], which also closes the listeners.
 // Requests still running drain after the end of Serve's context are cut.
@@ -47,7 +58,7 @@ func Listen(ctx context.Context, logger *slog.Logger, drain time.Duration, serve
 			for _, l := range s.listeners {
 				_ = l.Close()
 			}
-			return nil, fmt.Errorf("listen: %w", err)
+			return nil, &ListenError{Addr: srv.Addr, Err: err}
 		}
 		s.listeners = append(s.listeners, bounded(srv, l, maxConnections))
 		srv.BaseContext = func(net.Listener) context.Context {
