@@ -3,6 +3,8 @@ package clerksync
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -62,7 +64,8 @@ type Config struct {
 	// ClockLeeway is how far the clock of Clerk may be ahead, for the claims iat and nbf; 0 means 5 seconds, the most is a
 	// minute.
 	ClockLeeway time.Duration
-	// PublishableKey (pk_…) names the instance's session cookie where several instances share a host.
+	// PublishableKey (pk_…) names the instance's session cookie where several instances share a host. It does not set
+	// Issuer or FrontendAPI.
 	PublishableKey string
 
 	// StalePolicy decides what stored roles, permissions and plans may grant while they are not proven: while the mirror was
@@ -206,8 +209,30 @@ func (c Config) withDefaults() Config {
 
 // checkSettings returns the configured redaction, or what is wrong with it or with the ladder.
 func (c *Config) checkSettings() (privacy.Redaction, error) {
-	if err := store.CheckLadder(c.Roles); err != nil {
-		return nil, err
+	redaction, err := privacy.ParseRedaction(c.Redact)
+	return redaction, errors.Join(store.CheckLadder(c.Roles), err, c.checkPeriods())
+}
+
+// checkPeriods returns what is wrong with retentions and pauses. A negative retention would remove
+// everything.
+func (c *Config) checkPeriods() error {
+	var faults []error
+	for _, period := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"AuditRetention", c.AuditRetention},
+		{"InboxRetention", c.InboxRetention},
+		{"ChangesRetention", c.ChangesRetention},
+		{"WalkMinPause", c.WalkMinPause},
+		{"WalkMaxPause", c.WalkMaxPause},
+	} {
+		if period.value < 0 {
+			faults = append(faults, fmt.Errorf("Config.%s is negative: use 0 for the default", period.field))
+		}
 	}
-	return privacy.ParseRedaction(c.Redact)
+	if c.WalkMaxPause > 0 && c.WalkMinPause > c.WalkMaxPause {
+		faults = append(faults, errors.New("Config.WalkMaxPause is shorter than Config.WalkMinPause"))
+	}
+	return errors.Join(faults...)
 }

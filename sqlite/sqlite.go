@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/driver/sqlite"
@@ -48,6 +50,9 @@ func Open(path string, options ...Option) (*DB, error) {
 	for _, option := range options {
 		option(&o)
 	}
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
 	db, err := sqlite.Open(path, o.options...)
 	if err != nil {
 		return nil, err
@@ -63,9 +68,20 @@ func Open(path string, options ...Option) (*DB, error) {
 // There is one exception: a write-ahead log with content and without its index, as a backup may
 // contain it, can be read only after SQLite has created the index (the file with -shm at its end).
 func OpenReadOnly(path string) (*DB, error) {
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
 	db, err := sqlite.OpenReadOnly(path)
 	if err != nil {
 		return nil, err
 	}
 	return &DB{*driver.NewHandle(db)}, nil
+}
+
+// checkPath refuses a DATABASE_URL of the server, which would become a file with that name.
+func checkPath(path string) error {
+	if strings.HasPrefix(path, "sqlite:") {
+		return errors.New("sqlite: the path is a URL: give the path alone, without sqlite:")
+	}
+	return nil
 }
