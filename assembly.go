@@ -25,6 +25,7 @@ import (
 	"github.com/clerksync/clerksync/internal/receive"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/refusals"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
@@ -146,7 +147,7 @@ func (a *assembly) openIngest(ctx context.Context) (err error) {
 	m.ingest, err = ingest.New(ctx, ingest.Config{
 		DB: a.db, Logger: a.Logger, AllowedInstances: m.instance.AllowedInstances, Now: a.Test.Now, Tracer: a.tracer, Redact: a.redaction,
 		EraseOnDelete: a.EraseAfter < 0,
-		OnCommit:      func(changes []store.ChangeRef) { m.gate.OnCommit(changes) },
+		OnCommit:      func(changes []row.ChangeRef) { m.gate.OnCommit(changes) },
 		OnMeasure: func(c ingest.Commit) {
 			m.metrics.Record(metrics.CommitDuration, c.Took.Seconds())
 			m.metrics.Record(metrics.CommitEvents, float64(c.Events))

@@ -13,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -21,7 +22,7 @@ import (
 func (p *proven) queue(kind clerk.Kind, id string) {
 	p.Helper()
 	err := p.db.Update(p.Context(), func(tx *store.Tx) error {
-		return tx.QueueVerify(p.Context(), []store.VerifyItem{{Key: store.Key{Kind: kind, ID: id}, Reason: "tie"}})
+		return tx.QueueVerify(p.Context(), []row.VerifyItem{{Key: row.Key{Kind: kind, ID: id}, Reason: "tie"}})
 	})
 	if err != nil {
 		p.Fatal(err)

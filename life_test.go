@@ -11,6 +11,7 @@ import (
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/holder"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -230,7 +231,7 @@ func TestDoubtsAreSettledBetweenSweeps(t *testing.T) {
 		w.clerk.Settle()
 		w.backfill()
 		w.update(func(tx *store.Tx) error {
-			return tx.QueueVerify(w.Context(), []store.VerifyItem{{Key: store.Key{Kind: clerk.KindUser, ID: ada}, Reason: "tie"}})
+			return tx.QueueVerify(w.Context(), []row.VerifyItem{{Key: row.Key{Kind: clerk.KindUser, ID: ada}, Reason: "tie"}})
 		})
 		w.says(false, "1 user has to be read again")
 		w.must(w.m.SettleDoubts(w.Context()))

@@ -13,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/driver/sqlite"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -115,7 +116,7 @@ func TestDoubtedRowIsAskedFor(t *testing.T) {
 	queue := func(kind clerk.Kind, id string) {
 		t.Helper()
 		err := p.db.Update(t.Context(), func(tx *store.Tx) error {
-			return tx.QueueVerify(t.Context(), []store.VerifyItem{{Key: store.Key{Kind: kind, ID: id}, Reason: "tie"}})
+			return tx.QueueVerify(t.Context(), []row.VerifyItem{{Key: row.Key{Kind: kind, ID: id}, Reason: "tie"}})
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
@@ -228,7 +229,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 				return tx.SaveWalk(w.Context(), bad)
 			}
 		}
-		key := store.Key{Kind: clerk.KindUser, ID: "user_x"}
+		key := row.Key{Kind: clerk.KindUser, ID: "user_x"}
 		cases := []struct {
 			name    string
 			do      func(*store.Tx) error
@@ -241,7 +242,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 			{"users never read", saved(func(x *store.Walk) { x.BackfilledAt = 0 }), "the backfill is not finished: 6 of 7 lists were read, and 2 users so far", "backfill_missing"},
 			{"drift that was left", saved(func(x *store.Walk) { x.Left = 2 }), "2 users differ from Clerk and were not repaired", ""},
 			{"an old doubt", func(tx *store.Tx) error {
-				return tx.QueueVerify(w.Context(), []store.VerifyItem{{Key: key, Reason: "tie"}})
+				return tx.QueueVerify(w.Context(), []row.VerifyItem{{Key: key, Reason: "tie"}})
 			}, "1 user has to be read again from Clerk", ""},
 			{"a suspect", func(tx *store.Tx) error {
 				return tx.SaveSuspects(w.Context(), store.Suspect{Key: key, Reason: store.SuspectGone})
@@ -302,7 +303,7 @@ func TestSyncWarnings(t *testing.T) {
 		w.warned(s, "silence", false) // the database is younger than a day
 
 		w.update(func(tx *store.Tx) error {
-			return tx.QueueVerify(w.Context(), []store.VerifyItem{{Key: store.Key{Kind: clerk.KindUser, ID: "user_x"}, Reason: "tie"}})
+			return tx.QueueVerify(w.Context(), []row.VerifyItem{{Key: row.Key{Kind: clerk.KindUser, ID: "user_x"}, Reason: "tie"}})
 		})
 		w.warned(w.status(), "verify_stuck", false)
 		w.moved.Add(int64(20 * time.Minute))

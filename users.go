@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/privacy"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -48,9 +49,9 @@ func (s Users) doubt(ctx context.Context, email string) error {
 	if err != nil {
 		return err
 	}
-	keys := make([]store.Key, len(users))
+	keys := make([]row.Key, len(users))
 	for i, u := range users {
-		keys[i] = store.Key{Kind: clerk.KindUser, ID: u.ClerkUserID}
+		keys[i] = row.Key{Kind: clerk.KindUser, ID: u.ClerkUserID}
 	}
 	return s.in.QueueVerify(ctx, keys...)
 }
@@ -80,7 +81,7 @@ func (s Users) Apply(ctx context.Context, object json.RawMessage) (mirror.User, 
 		return mirror.User{}, fmt.Errorf("%w: want a user with an id", ErrWrongObject)
 	}
 	// when it was read is not told; not before it was updated is certain
-	reading := ingest.Reading{Key: store.Key{Kind: clerk.KindUser, ID: id}, Body: v, ObservedAt: v.Get("updated_at").Time()}
+	reading := ingest.Reading{Key: row.Key{Kind: clerk.KindUser, ID: id}, Body: v, ObservedAt: v.Get("updated_at").Time()}
 	if err := s.in.Apply(ctx, reading); err != nil {
 		return mirror.User{}, err
 	}
@@ -94,7 +95,7 @@ func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 	if err != nil {
 		return err
 	}
-	key := store.Key{Kind: clerk.KindUser, ID: clerkUserID}
+	key := row.Key{Kind: clerk.KindUser, ID: clerkUserID}
 	return s.in.Apply(ctx, ingest.Reading{Key: key, Deleted: true, ObservedAt: at.ObservedAt})
 }
 

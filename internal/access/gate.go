@@ -19,6 +19,7 @@ import (
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/nearest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -90,7 +91,7 @@ func (g *Gate) Close() { g.audit.close() }
 
 // OnCommit forgets what a transaction of this process changed. It is called before anyone learns
 // of the change.
-func (g *Gate) OnCommit(changes []store.ChangeRef) {
+func (g *Gate) OnCommit(changes []row.ChangeRef) {
 	g.cache.Drop(changes)
 	if g.config.Tokens == nil {
 		return

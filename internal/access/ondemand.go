@@ -12,7 +12,7 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/reconcile"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 const (
@@ -96,7 +96,7 @@ func (d *onDemand) read(ctx context.Context, f live.Fact) (live.Proof, error) {
 	}
 	proof.Since = found.Fence.Since
 	return proof, d.config.Ingest.Apply(ctx, ingest.Reading{
-		Key: store.Key{Kind: f.Kind, ID: found.Ref.ID}, Body: found.Body, ObservedAt: found.ObservedAt(), Since: proof.Since, ByID: true,
+		Key: row.Key{Kind: f.Kind, ID: found.Ref.ID}, Body: found.Body, ObservedAt: found.ObservedAt(), Since: proof.Since, ByID: true,
 	})
 }
 

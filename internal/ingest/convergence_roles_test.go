@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -140,9 +141,9 @@ func (w *world) mayAsIts(m mirror.Membership) bool {
 }
 
 func (w *world) compareInvitations(db *store.DB) {
-	var keys []store.Key
+	var keys []row.Key
 	for id := range w.invited {
-		keys = append(keys, store.Key{Kind: clerk.KindInvitation, ID: id})
+		keys = append(keys, row.Key{Kind: clerk.KindInvitation, ID: id})
 	}
 	if len(keys) == 0 {
 		return
@@ -150,7 +151,7 @@ func (w *world) compareInvitations(db *store.DB) {
 	err := db.Update(w.t.Context(), func(tx *store.Tx) error {
 		rows, err := tx.Rows(w.t.Context(), keys)
 		for id, i := range w.invited {
-			row := rows[store.Key{Kind: clerk.KindInvitation, ID: id}]
+			row := rows[row.Key{Kind: clerk.KindInvitation, ID: id}]
 			if row == nil || row.Body().Get("role").String() != i["role"] && !w.deleted[i["organization_id"].(string)] {
 				w.t.Fatalf("invitation %s is %+v, want %v", id, row, i)
 			}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -124,7 +124,7 @@ func TestDeprovisionedConverges(t *testing.T) {
 				if v.read {
 					value, err := clerk.Parse([]byte(body))
 					if err == nil {
-						err = in.Apply(t.Context(), ingest.Reading{Key: store.Key{Kind: clerk.KindUser, ID: who}, Body: value, ObservedAt: clerk.Time(v.at)})
+						err = in.Apply(t.Context(), ingest.Reading{Key: row.Key{Kind: clerk.KindUser, ID: who}, Body: value, ObservedAt: clerk.Time(v.at)})
 					}
 					if err != nil {
 						t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 )
@@ -31,7 +32,7 @@ func TestHangingTransactionEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer direct.Close()
-	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	key := row.Key{Kind: clerk.KindUser, ID: "user_1"}
 	page := ingest.Page{Kind: clerk.KindUser, Rows: parsed(t, `{"object":"user","id":"user_1","updated_at":1780000009000}`), ObservedAt: 1780000009000}
 	for held, text := range map[string]string{
 		"the head":                "SELECT 1 FROM clerk_head FOR UPDATE",

@@ -16,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/testkit"
@@ -181,7 +182,7 @@ func TestFalseAbsenceIsUndoneByALaterSight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	key := row.Key{Kind: clerk.KindUser, ID: "user_1"}
 	if err := in.Apply(context.Background(), ingest.Reading{Key: key, ObservedAt: at.ObservedAt, Since: at.Since, ByID: true}); err != nil {
 		t.Fatal(err)
 	}

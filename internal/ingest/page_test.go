@@ -59,7 +59,7 @@ func TestPage(t *testing.T) {
 		if after, _ := db.Head(t.Context()); after.Seq != head.Seq || after.HighWater != 6000 {
 			t.Errorf("a page that agrees: %+v, %+v", head, after)
 		}
-		s, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"})
+		s, err := db.RowMeta(t.Context(), row.Key{Kind: clerk.KindMembership, ID: "orgmem_1"})
 		if err != nil || s.Written > head.Writes {
 			t.Errorf("a row that agrees was written: %+v, %v", s, err)
 		}
@@ -89,7 +89,7 @@ func fenced(t *testing.T, in *ingest.Ingest, db *store.DB) {
 	if _, err := in.ApplyPage(t.Context(), page, ingest.ApplyOptions{Lease: &lease}); !errors.Is(err, store.ErrFenced) {
 		t.Errorf("who was overtaken: %v", err)
 	}
-	if _, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindRole, ID: "role_1"}); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.RowMeta(t.Context(), row.Key{Kind: clerk.KindRole, ID: "role_1"}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("wrote: %v", err)
 	}
 }
@@ -98,7 +98,7 @@ func TestAbsenceOfWhatWasHeardOfSince(t *testing.T) {
 	t.Parallel()
 	db, in := memory(t)
 	submit(t, in, "1", `{"object":"event","type":"user.created","timestamp":1000,"data":{"object":"user","id":"user_1","updated_at":1000}}`)
-	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	key := row.Key{Kind: clerk.KindUser, ID: "user_1"}
 	head, _ := db.Head(t.Context())
 	for _, test := range []struct {
 		since int64
@@ -118,7 +118,7 @@ func TestAcceptance(t *testing.T) {
 	db, in := memory(t)
 	const event = `{"object":"event","type":"user.updated","timestamp":%d,"data":{"object":"user","id":"user_1","first_name":"%s","banned":%t,"updated_at":%d}}`
 	submit(t, in, "1", fmt.Sprintf(event, 9000000000001, "Mallory", true, 9000000000001))
-	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	key := row.Key{Kind: clerk.KindUser, ID: "user_1"}
 	head, _ := db.Head(t.Context())
 	body := parsed(t, `{"object":"user","id":"user_1","first_name":"Ada","banned":false,"updated_at":1700000000000}`)[0]
 	r := ingest.Reading{Key: key, Body: body, ObservedAt: 1700000001000, ByID: true, Since: head.Writes}
@@ -143,14 +143,14 @@ func TestAcceptance(t *testing.T) {
 		}
 		return u.FirstName
 	}
-	var row *store.Row
+	var stored *row.Row
 	err = db.View(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.Rows(t.Context(), []store.Key{key})
-		row = rows[key]
+		rows, err := tx.Rows(t.Context(), []row.Key{key})
+		stored = rows[key]
 		return err
 	})
-	if name() != "Ada" || err != nil || row == nil || row.BannedAt != 0 || row.UpdatedAt != 1700000000000 {
-		t.Errorf("after that it is %s, %+v, %v", name(), row, err)
+	if name() != "Ada" || err != nil || stored == nil || stored.BannedAt != 0 || stored.UpdatedAt != 1700000000000 {
+		t.Errorf("after that it is %s, %+v, %v", name(), stored, err)
 	}
 	submit(t, in, "2", fmt.Sprintf(event, 1700000005000, "Augusta", false, 1700000005000))
 	if name() != "Augusta" {
@@ -163,7 +163,7 @@ func TestAcceptance(t *testing.T) {
 func TestReadThatIsAppliedLateDoesNotUndoANewerOne(t *testing.T) {
 	t.Parallel()
 	db, in := memory(t)
-	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	key := row.Key{Kind: clerk.KindUser, ID: "user_1"}
 	at := func() row.ReadFence {
 		h, err := in.ReadFence(t.Context())
 		if err != nil {
@@ -211,10 +211,10 @@ func TestPageIsTriedAgain(t *testing.T) {
 	}
 	apply(clerk.KindOrganization, 1, parsed(t, `{"id":"org_1","updated_at":5}`)...)
 	apply(clerk.KindMembership, 2, rows...) // whose organization is known, so that its copy is left out
-	if _, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
+	if _, err := db.RowMeta(t.Context(), row.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
 		t.Error(err)
 	}
-	if s, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindUser, ID: "user_1"}); err != nil || s.Rank == row.Full {
+	if s, err := db.RowMeta(t.Context(), row.Key{Kind: clerk.KindUser, ID: "user_1"}); err != nil || s.Rank == row.Full {
 		t.Errorf("the user that is told of in passing: %+v, %v", s, err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/mirror"
@@ -74,7 +75,7 @@ func (m *fixture) asked(kind clerk.Kind, id string) ingest.Reading {
 	if err != nil {
 		m.Fatal(err)
 	}
-	return ingest.Reading{Key: store.Key{Kind: kind, ID: id}, ObservedAt: h.ObservedAt, Since: h.Since, ByID: true}
+	return ingest.Reading{Key: row.Key{Kind: kind, ID: id}, ObservedAt: h.ObservedAt, Since: h.Since, ByID: true}
 }
 
 func (m *fixture) apply(r ingest.Reading, body string) {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/live"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
@@ -87,7 +87,7 @@ func (f *faulty) Clock(ctx context.Context, ours clerk.Time) (clerk.Time, error)
 	return ours, f.answer(ctx)
 }
 
-func (f *faulty) ChangeRefsFrom(ctx context.Context, seq int64, limit int) ([]store.ChangeRef, error) {
+func (f *faulty) ChangeRefsFrom(ctx context.Context, seq int64, limit int) ([]row.ChangeRef, error) {
 	if err := f.answer(ctx); err != nil {
 		return nil, err
 	}

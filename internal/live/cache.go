@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -22,7 +23,7 @@ type Config struct {
 	// Changed is called with what was forgotten, before anyone can learn that it changed: changes
 	// that this process committed and those read from the feed. nil for changes means that anything
 	// may have changed. nil is fine.
-	Changed func(changes []store.ChangeRef)
+	Changed func(changes []row.ChangeRef)
 	// Logger gets a line when the database stops answering, and one when it answers again; nil is
 	// silence.
 	Logger *slog.Logger
@@ -61,7 +62,7 @@ type Cache struct {
 	historyLost func(context.Context)
 
 	freshness atomic.Pointer[freshness]
-	changed   func([]store.ChangeRef)
+	changed   func([]row.ChangeRef)
 
 	// between is called between two steps of a look-up that found something missing, and of what
 	// forgets in several steps, without any lock held. Tests put other requests and commits there;
@@ -289,7 +290,7 @@ func (c *Cache) remove(s *shard, user string) {
 
 // Drop forgets what the changes touch. Call it after they are committed and before anyone is told
 // of them.
-func (c *Cache) Drop(changes []store.ChangeRef) {
+func (c *Cache) Drop(changes []row.ChangeRef) {
 	c.drop(changes)
 	for i := range changes { // only now: the feed passes over them from then on
 		if changes[i].Seq != 0 {
@@ -298,7 +299,7 @@ func (c *Cache) Drop(changes []store.ChangeRef) {
 	}
 }
 
-func (c *Cache) drop(changes []store.ChangeRef) {
+func (c *Cache) drop(changes []row.ChangeRef) {
 	if len(changes) == 0 {
 		return
 	}
@@ -310,7 +311,7 @@ func (c *Cache) drop(changes []store.ChangeRef) {
 	}
 }
 
-func (c *Cache) dropOne(t *store.ChangeRef) {
+func (c *Cache) dropOne(t *row.ChangeRef) {
 	switch t.Key.Kind {
 	case clerk.KindUser:
 		c.dropUser(t.UserID)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -23,7 +24,7 @@ type database interface {
 	Plans(ctx context.Context, clerkUserID, clerkOrganizationID string) (slugs []string, known bool, err error)
 
 	Head(ctx context.Context) (store.Head, error)
-	ChangeRefsFrom(ctx context.Context, seq int64, limit int) ([]store.ChangeRef, error)
+	ChangeRefsFrom(ctx context.Context, seq int64, limit int) ([]row.ChangeRef, error)
 	QueuedAfter(ctx context.Context, after int64, limit int) (store.QueuedRefs, error)
 	Clock(ctx context.Context, ours clerk.Time) (clerk.Time, error)
 	Walks(ctx context.Context) (map[string]store.Walk, error)

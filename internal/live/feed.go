@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 const (
@@ -99,7 +99,7 @@ func (f *feed) lastMade() int64 {
 
 // withoutOwn removes the changes of this process from a list of changes, and forgets them. It
 // forgets all up to upTo.
-func (f *feed) withoutOwn(changes []store.ChangeRef, upTo int64) []store.ChangeRef {
+func (f *feed) withoutOwn(changes []row.ChangeRef, upTo int64) []row.ChangeRef {
 	f.oursMu.Lock()
 	defer f.oursMu.Unlock()
 	theirs := changes[:0]
@@ -231,7 +231,7 @@ func (c *Cache) follow(ctx context.Context, began time.Time) error {
 }
 
 // lastSeq returns the last change that was read, or the place where nothing was.
-func lastSeq(news []store.ChangeRef, at int64) int64 {
+func lastSeq(news []row.ChangeRef, at int64) int64 {
 	if len(news) == 0 {
 		return at
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -92,7 +93,7 @@ type world struct {
 
 	mu      sync.Mutex
 	version map[string]int
-	changes []store.ChangeRef
+	changes []row.ChangeRef
 	writes  int64
 	history string // part of the tags: another one is another history
 	made    map[string][]made
@@ -105,21 +106,21 @@ type made struct {
 }
 
 // Changes of facts, by name. The name is what the fact's version is kept under.
-var changesOf = map[string]store.ChangeRef{
-	"user":               {Key: store.Key{Kind: clerk.KindUser, ID: "user_ada"}, UserID: "user_ada"},
-	"session":            {Key: store.Key{Kind: clerk.KindSession, ID: "sess_1"}, UserID: "user_ada"},
-	"session of no user": {Key: store.Key{Kind: clerk.KindSession, ID: "sess_1"}},
-	"membership":         {Key: store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}, UserID: "user_ada", OrganizationID: "org_1"},
-	"role":               {Key: store.Key{Kind: clerk.KindRole, ID: "role_1"}},
-	"organization":       {Key: store.Key{Kind: clerk.KindOrganization, ID: "org_1"}, OrganizationID: "org_1"},
-	"plan of the user":   {Key: store.Key{Kind: clerk.KindSubscriptionItem, ID: "item_1"}, UserID: "user_ada"},
+var changesOf = map[string]row.ChangeRef{
+	"user":               {Key: row.Key{Kind: clerk.KindUser, ID: "user_ada"}, UserID: "user_ada"},
+	"session":            {Key: row.Key{Kind: clerk.KindSession, ID: "sess_1"}, UserID: "user_ada"},
+	"session of no user": {Key: row.Key{Kind: clerk.KindSession, ID: "sess_1"}},
+	"membership":         {Key: row.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}, UserID: "user_ada", OrganizationID: "org_1"},
+	"role":               {Key: row.Key{Kind: clerk.KindRole, ID: "role_1"}},
+	"organization":       {Key: row.Key{Kind: clerk.KindOrganization, ID: "org_1"}, OrganizationID: "org_1"},
+	"plan of the user":   {Key: row.Key{Kind: clerk.KindSubscriptionItem, ID: "item_1"}, UserID: "user_ada"},
 	"plan of the organization": {
-		Key: store.Key{Kind: clerk.KindSubscriptionItem, ID: "item_2"}, UserID: "user_payer", OrganizationID: "org_1",
+		Key: row.Key{Kind: clerk.KindSubscriptionItem, ID: "item_2"}, UserID: "user_payer", OrganizationID: "org_1",
 	},
 }
 
 // commit makes a fact newer, as a transaction does, and returns the change.
-func (w *world) commit(what string) (change store.ChangeRef, version int) {
+func (w *world) commit(what string) (change row.ChangeRef, version int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.writes++
@@ -197,11 +198,11 @@ func (w *world) Head(context.Context) (store.Head, error) {
 	return store.Head{Seq: int64(len(w.changes)), Writes: w.writes}, nil
 }
 
-func (w *world) ChangeRefsFrom(_ context.Context, seq int64, limit int) ([]store.ChangeRef, error) {
+func (w *world) ChangeRefsFrom(_ context.Context, seq int64, limit int) ([]row.ChangeRef, error) {
 	w.step()
 	w.mu.Lock()
 	from := max(0, min(int(seq)-1, len(w.changes)))
-	news := append([]store.ChangeRef(nil), w.changes[from:min(from+limit, len(w.changes))]...)
+	news := append([]row.ChangeRef(nil), w.changes[from:min(from+limit, len(w.changes))]...)
 	w.mu.Unlock()
 	w.step()
 	return news, nil
@@ -292,7 +293,7 @@ func TestNoRequestIsJudgedByFactsOlderThanAnAcknowledgedChange(t *testing.T) {
 			for range 2 {
 				change, version := w.commit(what)
 				s.step()
-				cache.Drop([]store.ChangeRef{change})
+				cache.Drop([]row.ChangeRef{change})
 				acknowledged.Store(max(acknowledged.Load(), int64(version)))
 				s.step()
 			}
@@ -379,7 +380,7 @@ func TestNoRequestIsGrantedPlansOlderThanAnAcknowledgedChange(t *testing.T) {
 			s := &interleaving{random: rand.New(rand.NewPCG(seed, 2))}
 			proofs := live.NewProofs(time.Now, time.Hour)
 			fact := live.Fact{Kind: clerk.KindSubscription, User: "user_ada"}
-			change := []store.ChangeRef{{Key: store.Key{Kind: clerk.KindSubscriptionItem, ID: "item_1"}, UserID: "user_ada"}}
+			change := []row.ChangeRef{{Key: row.Key{Kind: clerk.KindSubscriptionItem, ID: "item_1"}, UserID: "user_ada"}}
 			var atClerk, acknowledged atomic.Int64
 			write := func() {
 				for range 2 {

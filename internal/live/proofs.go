@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 // Fact names what is read from Clerk by itself: a role or a permission by its id, a user, a user's
@@ -142,7 +142,7 @@ func (p *Proofs) land(f Fact, r *proving, proof Proof, err error) {
 }
 
 // Changed ends the proofs that hold what changed; nil ends all. See [Config.Changed].
-func (p *Proofs) Changed(changes []store.ChangeRef) {
+func (p *Proofs) Changed(changes []row.ChangeRef) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if changes == nil {

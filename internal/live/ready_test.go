@@ -8,6 +8,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/store"
 )
@@ -176,7 +177,7 @@ func TestDoubtIsSeen(t *testing.T) {
 			}
 			h, err := r.in.ReadFence(t.Context())
 			if err == nil {
-				err = r.in.Apply(t.Context(), ingest.Reading{Key: store.Key{Kind: kind, ID: id}, Body: v, ObservedAt: h.ObservedAt, Since: h.Since, ByID: true})
+				err = r.in.Apply(t.Context(), ingest.Reading{Key: row.Key{Kind: kind, ID: id}, Body: v, ObservedAt: h.ObservedAt, Since: h.Since, ByID: true})
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -194,7 +195,7 @@ func TestDoubtIsSeen(t *testing.T) {
 		settle(clerk.KindUser, "user_ada", `{"id":"user_ada","created_at":1,"updated_at":900}`)
 		expect("read", r, false, false)
 
-		if err := other.in.QueueVerify(t.Context(), store.Key{Kind: clerk.KindRole, ID: "role_1"}); err != nil {
+		if err := other.in.QueueVerify(t.Context(), row.Key{Kind: clerk.KindRole, ID: "role_1"}); err != nil {
 			t.Fatal(err)
 		}
 		expect("the role in doubt", other, false, true)
@@ -202,7 +203,7 @@ func TestDoubtIsSeen(t *testing.T) {
 		expect("the role in doubt, elsewhere", r, false, true)
 		settle(clerk.KindRole, "role_1", `{"id":"role_1","key":"org:admin","created_at":1,"updated_at":2,"permissions":[]}`)
 		expect("the role read", r, false, false)
-		if err := other.in.QueueVerify(t.Context(), store.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
+		if err := other.in.QueueVerify(t.Context(), row.Key{Kind: clerk.KindMembership, ID: "orgmem_1"}); err != nil {
 			t.Fatal(err)
 		}
 		c.advance(time.Second)
@@ -216,7 +217,7 @@ func TestDoubtIsSeen(t *testing.T) {
 		expect("a permission that was seen inside the role alone", r, false, false)
 		doubt := func(kind clerk.Kind, id string) {
 			t.Helper()
-			if err := r.in.QueueVerify(t.Context(), store.Key{Kind: kind, ID: id}); err != nil {
+			if err := r.in.QueueVerify(t.Context(), row.Key{Kind: kind, ID: id}); err != nil {
 				t.Fatal(err)
 			}
 		}

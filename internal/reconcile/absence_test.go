@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
@@ -45,7 +46,7 @@ func TestSecondAnswerMustComeAMinuteLater(t *testing.T) {
 		e.Backfill()
 		e.LoseEvents()
 		users := e.FirstUsers(2)
-		early, heardOf := store.Key{Kind: clerk.KindUser, ID: users[0]}, store.Key{Kind: clerk.KindUser, ID: users[1]}
+		early, heardOf := row.Key{Kind: clerk.KindUser, ID: users[0]}, row.Key{Kind: clerk.KindUser, ID: users[1]}
 		body := e.StoredUser(heardOf.ID)
 		for _, user := range users {
 			e.Call("DELETE", "/v1/users/"+user, nil)
@@ -68,7 +69,7 @@ func TestSecondAnswerMustComeAMinuteLater(t *testing.T) {
 		if e.Tick(); !e.Hidden(heardOf) {
 			e.Errorf("not hidden after two answers without a write between: %+v", e.Suspects())
 		}
-		third := store.Key{Kind: clerk.KindUser, ID: e.FirstUsers(1)[0]}
+		third := row.Key{Kind: clerk.KindUser, ID: e.FirstUsers(1)[0]}
 		e.Call("DELETE", "/v1/users/"+third.ID, nil)
 		e.Must(e.Ingest.QueueVerify(e.Context(), third))
 		_, err = e.Reconciler.Tick(e.Context())
@@ -227,8 +228,8 @@ func TestUnansweredReads(t *testing.T) {
 		e.Backfill()
 		e.LoseEvents()
 		users := e.FirstUsers(5)
-		odd := store.Key{Kind: clerk.KindUser, ID: users[0]}
-		gone := store.Key{Kind: clerk.KindUser, ID: users[1]}
+		odd := row.Key{Kind: clerk.KindUser, ID: users[0]}
+		gone := row.Key{Kind: clerk.KindUser, ID: users[1]}
 		e.Call("DELETE", "/v1/users/"+gone.ID, nil)
 		e.Must(e.Ingest.QueueVerify(e.Context(), odd, gone))
 		e.RespondTo("/users/"+odd.ID, http.StatusOK, `{"id":"user_other"}`)
@@ -245,7 +246,7 @@ func TestUnansweredReads(t *testing.T) {
 			e.Error("not hidden after a second answer")
 		}
 		for _, id := range users[1:] {
-			e.Must(e.Ingest.QueueVerify(e.Context(), store.Key{Kind: clerk.KindUser, ID: id}))
+			e.Must(e.Ingest.QueueVerify(e.Context(), row.Key{Kind: clerk.KindUser, ID: id}))
 		}
 		e.RespondTo("/v1/users/", http.StatusOK, `{"id":"user_other"}`)
 		e.AdvanceClock(time.Hour)

@@ -13,7 +13,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -40,15 +40,15 @@ func (e *env) assertAccounted(kinds ...clerk.Kind) {
 }
 
 // createUser creates a user at Clerk.
-func (e *env) createUser(name string) store.Key {
+func (e *env) createUser(name string) row.Key {
 	e.Helper()
 	var user struct{ ID string }
 	e.Must(e.Clerk.Call(e.Context(), "POST", "/v1/users", map[string]any{"email_address": []string{name + "@example.com"}}, &user))
-	return store.Key{Kind: clerk.KindUser, ID: user.ID}
+	return row.Key{Kind: clerk.KindUser, ID: user.ID}
 }
 
 // deleteUser deletes a user at Clerk.
-func (e *env) deleteUser(user store.Key) {
+func (e *env) deleteUser(user row.Key) {
 	e.Helper()
 	e.Call("DELETE", "/v1/users/"+user.ID, nil)
 }
@@ -91,7 +91,7 @@ func TestDeletionDuringTheFirstBackfill(t *testing.T) {
 		e.LoseEvents()
 		var first []struct{ ID string }
 		e.Must(e.Clerk.Call(e.Context(), "GET", "/v1/users?limit=1&order_by=%2Bcreated_at", nil, &first))
-		gone := store.Key{Kind: clerk.KindUser, ID: first[0].ID}
+		gone := row.Key{Kind: clerk.KindUser, ID: first[0].ID}
 		e.beforePageTwo(func() { e.deleteUser(gone) })
 		report := e.Backfill()
 		if !report.Complete() || !e.Hidden(gone) {
@@ -160,13 +160,13 @@ func TestBackfillStopsAtMassDeletion(t *testing.T) {
 		e.Must(e.Clerk.Call(e.Context(), "POST", "/v1/organizations", map[string]any{"name": "New"}, &organization))
 		_, err := e.Reconciler.Backfill(e.Context(), nil)
 		var mass *mirror.MassDeletionError
-		if !errors.As(err, &mass) || mass.Missing != 12 || e.Hidden(store.Key{Kind: clerk.KindUser, ID: users[0]}) {
+		if !errors.As(err, &mass) || mass.Missing != 12 || e.Hidden(row.Key{Kind: clerk.KindUser, ID: users[0]}) {
 			e.Errorf("%v", err)
 		}
 		if n := e.unaccounted(clerk.KindUser); n != 12 {
 			e.Errorf("%d users are not accounted for", n)
 		}
-		if _, err := e.DB.RowMeta(e.Context(), store.Key{Kind: clerk.KindOrganization, ID: organization.ID}); err != nil {
+		if _, err := e.DB.RowMeta(e.Context(), row.Key{Kind: clerk.KindOrganization, ID: organization.ID}); err != nil {
 			e.Errorf("the organizations were not read: %v", err)
 		}
 		e.Walk(mirror.ReconcileOptions{AllowMassDelete: true})
@@ -197,8 +197,8 @@ func TestUserDeletedInTheSecondInWhichAWalkBegins(t *testing.T) {
 // it is read by id.
 func TestLateEventOfADeletedUser(t *testing.T) {
 	t.Parallel()
-	for name, late := range map[string]func(e *env) store.Key{
-		"a row that never was": func(e *env) store.Key {
+	for name, late := range map[string]func(e *env) row.Key{
+		"a row that never was": func(e *env) row.Key {
 			e.LoseEvents()
 			ghost := e.createUser("ghost")
 			e.deleteUser(ghost)
@@ -207,7 +207,7 @@ func TestLateEventOfADeletedUser(t *testing.T) {
 			e.Redeliver("user.created")
 			return ghost
 		},
-		"a row that is deleted by deduction": func(e *env) store.Key {
+		"a row that is deleted by deduction": func(e *env) row.Key {
 			e.LoseEvents()
 			ghost := e.AnyRow(clerk.KindUser)
 			e.Rename(ghost.ID, "Late")
@@ -219,7 +219,7 @@ func TestLateEventOfADeletedUser(t *testing.T) {
 			e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: ghost, Body: e.Parse(fmt.Sprintf(`{"id":%q,"updated_at":1}`, ghost.ID)), ObservedAt: at.ObservedAt}))
 			return ghost
 		},
-		"a stub that becomes whole": func(e *env) store.Key {
+		"a stub that becomes whole": func(e *env) row.Key {
 			e.LoseEvents()
 			ghost := e.createUser("ghost")
 			e.Call("POST", "/v1/organizations/"+e.AnyRow(clerk.KindOrganization).ID+"/memberships", map[string]any{"user_id": ghost.ID, "role": "org:member"})
@@ -275,7 +275,7 @@ func TestLateDomainIsNotAccountedFor(t *testing.T) {
 		}
 		e.Walk(mirror.ReconcileOptions{})
 		e.AdvanceClock(11 * time.Minute)
-		if e.Walk(mirror.ReconcileOptions{}); !e.Hidden(store.Key{Kind: clerk.KindDomain, ID: domain.ID}) {
+		if e.Walk(mirror.ReconcileOptions{}); !e.Hidden(row.Key{Kind: clerk.KindDomain, ID: domain.ID}) {
 			e.Error("the row is not hidden")
 		}
 		e.assertAccounted(reconcile.Kinds()...)

@@ -8,6 +8,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -133,7 +134,7 @@ func TestMembershipGivenToAnotherUserByHand(t *testing.T) {
 		key := e.AnyRow(clerk.KindMembership)
 		var older clerk.Value
 		e.Must(e.DB.Update(e.Context(), func(tx *store.Tx) error {
-			rows, err := tx.Rows(e.Context(), []store.Key{key})
+			rows, err := tx.Rows(e.Context(), []row.Key{key})
 			older = rows[key].Body().With("updated_at", e.Parse("1"))
 			return err
 		}))

@@ -12,13 +12,13 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 // forgeDeletion applies an event of a deletion that never happened.
-func (e *env) forgeDeletion(key store.Key) {
+func (e *env) forgeDeletion(key row.Key) {
 	e.Helper()
 	eventType := key.Kind.EventPrefix() + "deleted"
 	body := fmt.Sprintf(`{"type":%q,"object":"event","timestamp":%d,"data":{"id":%q,"object":%q,"deleted":true}}`,
@@ -168,7 +168,7 @@ func TestDeletionDuringAPageIsNoConflict(t *testing.T) {
 		e.Reconciler = e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20})
 		var last []struct{ ID string }
 		e.Must(e.Clerk.Call(e.Context(), "GET", "/v1/users?limit=1&order_by=-created_at", nil, &last))
-		user := store.Key{Kind: clerk.KindUser, ID: last[0].ID}
+		user := row.Key{Kind: clerk.KindUser, ID: last[0].ID}
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			answer := httptest.NewRecorder() // as it is now
 			e.Clerk.ServeHTTP(answer, r)

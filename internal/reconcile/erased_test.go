@@ -6,6 +6,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -31,7 +32,7 @@ func TestErasedUserIsNoDrift(t *testing.T) {
 			e.Errorf("the user is back: %v", err)
 		}
 		e.Must(e.DB.Update(e.Context(), func(tx *store.Tx) error {
-			rows, err := tx.Rows(e.Context(), []store.Key{{Kind: clerk.KindUser, ID: id}})
+			rows, err := tx.Rows(e.Context(), []row.Key{{Kind: clerk.KindUser, ID: id}})
 			for _, row := range rows {
 				if row.Raw != "" || !row.Tombstoned || !row.Erased || row.UpdatedAt != 0 {
 					e.Errorf("the row is %+v", row)

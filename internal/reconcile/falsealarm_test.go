@@ -6,6 +6,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -49,10 +50,10 @@ func TestMembershipHiddenByItsUserIsNoDrift(t *testing.T) {
 	eachEngine(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(e *env) {
 		e.Backfill()
 		member := e.AnyRow(clerk.KindMembership)
-		row, err := e.DB.RowMeta(e.Context(), member)
+		stored, err := e.DB.RowMeta(e.Context(), member)
 		e.Must(err)
 		e.LoseEvents()
-		e.Call("DELETE", "/v1/users/"+row.UserID, nil)
+		e.Call("DELETE", "/v1/users/"+stored.UserID, nil)
 		e.AdvanceClock(time.Minute)
 		e.Must(e.Ingest.QueueVerify(e.Context(), member))
 		if e.Tick(); e.Suspects()[member].Reason != store.SuspectGone {
@@ -73,9 +74,9 @@ func TestEventOfADeletionClearsTheSuspect(t *testing.T) {
 	eachEngine(t, emulator.Options{Users: 6, Organizations: 2, Memberships: 6, NoChildEvents: true}, func(e *env) {
 		e.Backfill()
 		member := e.AnyRow(clerk.KindMembership)
-		row, err := e.DB.RowMeta(e.Context(), member)
+		stored, err := e.DB.RowMeta(e.Context(), member)
 		e.Must(err)
-		user := store.Key{Kind: clerk.KindUser, ID: row.UserID}
+		user := row.Key{Kind: clerk.KindUser, ID: stored.UserID}
 		e.LoseEvents()
 		e.deleteUser(user)
 		e.Must(e.Ingest.QueueVerify(e.Context(), user, member))

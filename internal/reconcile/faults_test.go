@@ -21,6 +21,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/testkit"
@@ -75,7 +76,7 @@ func TestClockJumps(t *testing.T) {
 			eachEngine(t, emulator.Options{Users: 50}, func(e *env) {
 				e.Backfill()
 				e.LoseEvents()
-				gone := store.Key{Kind: clerk.KindUser, ID: e.AnyRow(clerk.KindUser).ID}
+				gone := row.Key{Kind: clerk.KindUser, ID: e.AnyRow(clerk.KindUser).ID}
 				e.Call("DELETE", "/v1/users/"+gone.ID, nil)
 				e.Must(e.Ingest.QueueVerify(e.Context(), gone))
 				_, err := e.Reconciler.Tick(e.Context()) // the first 404

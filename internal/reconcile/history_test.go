@@ -23,6 +23,7 @@ import (
 	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/viewreader"
@@ -449,7 +450,7 @@ func (s *side) read(ctx context.Context) {
 	reading, err := s.r.API.Object(ctx, clerkapi.Ref{Kind: kind, ID: id}, clerkapi.Background)
 	if err == nil {
 		s.late = append(s.late, ingest.Reading{
-			Key: store.Key{Kind: kind, ID: id}, Body: reading.Body, ObservedAt: reading.ObservedAt(), ByID: true, Since: reading.Fence.Since,
+			Key: row.Key{Kind: kind, ID: id}, Body: reading.Body, ObservedAt: reading.ObservedAt(), ByID: true, Since: reading.Fence.Since,
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -34,7 +35,7 @@ type listWalk struct {
 	walk      store.Walk
 	report    mirror.KindReport
 	seen      map[string]struct{} // ids of a dry run, which cannot record in the rows that the list has them
-	conflicts map[store.Key]bool  // listed, although deleted here
+	conflicts map[row.Key]bool    // listed, although deleted here
 	resumed   bool                // another process read the first pages
 	began     time.Time           // by our own clock
 }
@@ -109,7 +110,7 @@ func (w *listWalk) newestChange(ctx context.Context) (newest clerk.Time, err err
 
 // attempt walks the list once, from a cursor on.
 func (w *listWalk) attempt(ctx context.Context, from clerkapi.Cursor) error {
-	w.seen, w.conflicts, w.resumed = map[string]struct{}{}, map[store.Key]bool{}, from != ""
+	w.seen, w.conflicts, w.resumed = map[string]struct{}{}, map[row.Key]bool{}, from != ""
 	w.walk.EndedAt = 0
 	w.began = w.Now()
 	if !w.resumed {

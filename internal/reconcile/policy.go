@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 )
@@ -46,9 +45,6 @@ func Kinds() []clerk.Kind {
 		clerk.KindUser, clerk.KindOrganization, clerk.KindRole, clerk.KindPermission, clerk.KindMembership, clerk.KindInvitation, clerk.KindDomain,
 	}
 }
-
-// Readable reports whether objects of the kind can be read by id.
-func Readable(kind clerk.Kind) bool { return converge.Readable(kind) }
 
 // Organizational reports whether objects of the kind exist only where organizations are enabled.
 func Organizational(kind clerk.Kind) bool {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -32,7 +33,7 @@ func TestBackoff(t *testing.T) {
 
 func TestJudgeContradiction(t *testing.T) {
 	t.Parallel()
-	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	key := row.Key{Kind: clerk.KindUser, ID: "user_1"}
 	const minute, day, now = 60_000, 24 * 3_600_000, 1_000_000
 	first := store.Suspect{Key: key, Reason: store.SuspectOlder, Since: 9, DueAt: now + minute, Attempts: 1}
 	suspect := func(since int64, due clerk.Time, attempts int) store.Suspect {

@@ -7,7 +7,9 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -24,7 +26,7 @@ const (
 // readByID reads one object and applies what Clerk returns. An object that Clerk does not have, or
 // returns in an older state than the stored one, becomes a suspect until a second answer confirms
 // it.
-func (r *run) readByID(ctx context.Context, k *mirror.KindReport, key store.Key) (readResult, error) {
+func (r *run) readByID(ctx context.Context, k *mirror.KindReport, key row.Key) (readResult, error) {
 	row, err := r.DB.RowMeta(ctx, key)
 	exists := err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -56,7 +58,7 @@ func (r *run) readByID(ctx context.Context, k *mirror.KindReport, key store.Key)
 }
 
 // applyFound applies what was read, and judges it if it contradicts what is stored.
-func (r *run) applyFound(ctx context.Context, k *mirror.KindReport, key store.Key, reading clerkapi.Reading) error {
+func (r *run) applyFound(ctx context.Context, k *mirror.KindReport, key row.Key, reading clerkapi.Reading) error {
 	evidence, err := r.evidence(ctx, key.Kind)
 	if err != nil {
 		return err
@@ -118,7 +120,7 @@ func (r *run) acceptRegression(ctx context.Context, k *mirror.KindReport, read i
 }
 
 // auditOfAccepted returns the audit entry for an object that the operator had set back.
-func auditOfAccepted(key store.Key, cause mirror.DriftCause) mirror.AuditEntry {
+func auditOfAccepted(key row.Key, cause mirror.DriftCause) mirror.AuditEntry {
 	e := mirror.AuditEntry{Action: mirror.AuditAccepted, Origin: "reconcile", Was: string(cause), Became: string(key.Kind) + " " + key.ID}
 	switch key.Kind {
 	case clerk.KindUser:
@@ -133,7 +135,7 @@ func auditOfAccepted(key store.Key, cause mirror.DriftCause) mirror.AuditEntry {
 }
 
 // hideAgain hides a deleted row that something other than clerksync made visible.
-func (r *run) hideAgain(ctx context.Context, k *mirror.KindReport, key store.Key) error {
+func (r *run) hideAgain(ctx context.Context, k *mirror.KindReport, key row.Key) error {
 	return r.applyUnder(ctx, k, func(_ context.Context, _ *store.Tx, differences []ingest.Difference) ([]mirror.Drift, error) {
 		return r.drift(differences, eventEvidence{}, clerkapi.Answer{}), nil
 	}, func(u ingest.ApplyOptions) ([]ingest.Difference, error) { return r.Ingest.Rehide(ctx, u, key) })
@@ -142,7 +144,7 @@ func (r *run) hideAgain(ctx context.Context, k *mirror.KindReport, key store.Key
 // judgeNotFound judges the answer that there is no such object. The first such answer makes the row
 // a suspect, the second one hides it, and the third one, a week later, makes the deletion
 // permanent.
-func (r *run) judgeNotFound(ctx context.Context, k *mirror.KindReport, key store.Key, row store.RowMeta, exists bool, reading clerkapi.Reading) error {
+func (r *run) judgeNotFound(ctx context.Context, k *mirror.KindReport, key row.Key, row store.RowMeta, exists bool, reading clerkapi.Reading) error {
 	before := r.suspects[key]
 	first := store.Suspect{Key: key, Reason: store.SuspectGone, Since: reading.Fence.Since, DueAt: r.in(confirmAfter), Attempts: 1}
 	switch {
@@ -182,7 +184,7 @@ func (r *run) hide(ctx context.Context, k *mirror.KindReport, first store.Suspec
 		if countsAsDrift {
 			drift = r.drift(differences, evidence, clerkapi.Answer{})
 		}
-		if len(differences) == 0 || !Readable(key.Kind) {
+		if len(differences) == 0 || !converge.Readable(key.Kind) {
 			return drift, tx.DropSuspects(ctx, key)
 		}
 		return drift, tx.SaveSuspects(ctx, store.Suspect{
@@ -193,7 +195,7 @@ func (r *run) hide(ctx context.Context, k *mirror.KindReport, first store.Suspec
 
 // countsAsDrift reports whether it is drift that a row is gone. It is not for a session that was
 // over, nor for a row that its user or organization had hidden before.
-func (r *run) countsAsDrift(ctx context.Context, key store.Key) (bool, error) {
+func (r *run) countsAsDrift(ctx context.Context, key row.Key) (bool, error) {
 	if live, err := r.DB.LiveRowsOf(ctx, key.Kind, []string{key.ID}); err != nil || len(live) == 0 {
 		return false, err
 	}
@@ -223,7 +225,7 @@ func (r *run) confirmDeletion(ctx context.Context, before store.Suspect, row sto
 
 // settle takes an object off the verify queue, unless it was queued after a write count, and clears
 // its suspect.
-func (r *run) settle(ctx context.Context, key store.Key, since int64) error {
+func (r *run) settle(ctx context.Context, key row.Key, since int64) error {
 	delete(r.suspects, key)
 	if r.dryRun {
 		return nil

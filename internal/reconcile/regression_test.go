@@ -9,13 +9,13 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 // forge applies a change of a user that Clerk never had, dated a day ahead.
-func (e *env) forge(key store.Key) {
+func (e *env) forge(key row.Key) {
 	e.Helper()
 	body := e.StoredUser(key.ID)
 	ahead := strconv.FormatInt(e.Now().Add(24*time.Hour).UnixMilli(), 10)
@@ -23,7 +23,7 @@ func (e *env) forge(key store.Key) {
 	e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: key, Body: e.Parse(forged), ObservedAt: clerk.TimeOf(e.Now())}))
 }
 
-func (e *env) firstName(key store.Key) string {
+func (e *env) firstName(key row.Key) string {
 	e.Helper()
 	user, err := e.DB.UserByClerkID(e.Context(), key.ID)
 	e.Must(err)

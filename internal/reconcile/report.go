@@ -6,8 +6,9 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -48,7 +49,7 @@ func (r *run) drift(found []ingest.Difference, evidence eventEvidence, a clerkap
 	list := make([]mirror.Drift, 0, len(found))
 	for _, d := range found {
 		if isContradiction(d) {
-			if d.Written <= a.Fence.Since && (r.dryRun || d.Conflict && !Readable(d.Key.Kind)) {
+			if d.Written <= a.Fence.Since && (r.dryRun || d.Conflict && !converge.Readable(d.Key.Kind)) {
 				list = append(list, r.contradiction(d, false))
 			}
 			continue
@@ -79,7 +80,7 @@ func (r *run) contradiction(d ingest.Difference, repaired bool) mirror.Drift {
 }
 
 // countUnrepaired adds drift of rows that are missing at Clerk and stay as they are.
-func (r *run) countUnrepaired(k *mirror.KindReport, cause mirror.DriftCause, keys ...store.Key) {
+func (r *run) countUnrepaired(k *mirror.KindReport, cause mirror.DriftCause, keys ...row.Key) {
 	for _, key := range keys {
 		r.count(k, []mirror.Drift{{Kind: key.Kind, ID: key.ID, FoundAt: r.now().Time(), Cause: cause}})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -25,10 +26,10 @@ type run struct {
 	dryRun    bool
 	report    *mirror.SyncReport
 	known     *ingest.SeenSet
-	listBegan map[clerk.Kind]int64        // the head's write counter before the first page of each list
-	suspects  map[store.Key]store.Suspect // as stored; a dry run stores nothing of what it changes here
-	accept    []string                    // ids of objects that the operator wants set back
-	accepted  []string                    // those of them that were set back
+	listBegan map[clerk.Kind]int64      // the head's write counter before the first page of each list
+	suspects  map[row.Key]store.Suspect // as stored; a dry run stores nothing of what it changes here
+	accept    []string                  // ids of objects that the operator wants set back
+	accepted  []string                  // those of them that were set back
 
 	unanswered int // reads by id in a row that Clerk did not answer
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -88,8 +89,8 @@ type sessionPass struct {
 	report         *mirror.KindReport
 	firstPassEnded clerk.Time // 0 during the first pass, whose sessions are not drift
 	evidence       eventEvidence
-	usable         int         // stored usable sessions of the users that were read
-	missing        []store.Key // those of them that Clerk did not list
+	usable         int       // stored usable sessions of the users that were read
+	missing        []row.Key // those of them that Clerk did not list
 }
 
 // save stores the pass. Without a cursor it has ended.
@@ -149,7 +150,7 @@ func (p *sessionPass) readUser(ctx context.Context, user string) error {
 			continue // Clerk forgets those that are over
 		}
 		if p.usable++; !seen[x.ClerkSessionID] {
-			p.missing = append(p.missing, store.Key{Kind: clerk.KindSession, ID: x.ClerkSessionID})
+			p.missing = append(p.missing, row.Key{Kind: clerk.KindSession, ID: x.ClerkSessionID})
 		}
 	}
 	return err

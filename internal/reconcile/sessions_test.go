@@ -9,17 +9,17 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
-func (e *env) signIn(user string) store.Key {
+func (e *env) signIn(user string) row.Key {
 	e.Helper()
 	var s struct{ ID string }
 	e.Must(e.Clerk.Call(e.Context(), "POST", "/_emulator/users/"+user+"/sign_in", nil, &s))
 	e.Must(e.Clerk.Settle(e.Context()))
-	return store.Key{Kind: clerk.KindSession, ID: s.ID}
+	return row.Key{Kind: clerk.KindSession, ID: s.ID}
 }
 
 // Sessions whose events were lost are repaired within a pass. What existed before the first pass is

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -26,7 +28,7 @@ func (r *run) loadSuspects(ctx context.Context) (err error) {
 	if r.suspects, err = r.DB.Suspects(ctx, r.now()); err != nil {
 		return err
 	}
-	var outdated []store.Key
+	var outdated []row.Key
 	var restarted []store.Suspect
 	for key, x := range r.suspects {
 		switch latest := r.in(longestWait(x)); {
@@ -55,8 +57,8 @@ func (r *run) saveSuspects(ctx context.Context, list ...store.Suspect) error {
 }
 
 // clearSuspects removes suspects.
-func (r *run) clearSuspects(ctx context.Context, keys ...store.Key) error {
-	keys = slices.DeleteFunc(keys, func(k store.Key) bool {
+func (r *run) clearSuspects(ctx context.Context, keys ...row.Key) error {
+	keys = slices.DeleteFunc(keys, func(k row.Key) bool {
 		_, suspected := r.suspects[k]
 		delete(r.suspects, k)
 		return !suspected
@@ -77,7 +79,7 @@ func (r *run) suspectContradictions(ctx context.Context, tx *store.Tx, differenc
 	var list []store.Suspect
 	count := len(r.readableSuspects(isContradicted))
 	for _, d := range differences {
-		if !isContradiction(d) || d.Written > since || !Readable(d.Key.Kind) && !d.Conflict {
+		if !isContradiction(d) || d.Written > since || !converge.Readable(d.Key.Kind) && !d.Conflict {
 			continue
 		}
 		reason := contradictionReason(d)
@@ -174,7 +176,7 @@ func isRefused(x store.Suspect) bool {
 // which they are due.
 func (r *run) readableSuspects(matches func(store.Suspect) bool) (list []store.Suspect) {
 	for _, x := range r.suspects {
-		if Readable(x.Key.Kind) && matches(x) {
+		if converge.Readable(x.Key.Kind) && matches(x) {
 			list = append(list, x)
 		}
 	}
@@ -186,7 +188,7 @@ func (r *run) readableSuspects(matches func(store.Suspect) bool) (list []store.S
 
 // readSinceList reports whether a list of this run, or a read since it began, found an object. row
 // must have been loaded before the object was read.
-func (r *run) readSinceList(key store.Key, row store.RowMeta) bool {
+func (r *run) readSinceList(key row.Key, row store.RowMeta) bool {
 	began, walked := r.listBegan[key.Kind]
 	return walked && row.ReadAfter >= began
 }

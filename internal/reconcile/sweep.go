@@ -7,6 +7,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -68,7 +69,7 @@ func (r *run) deferToEvent(ctx context.Context, deferred map[string]clerk.Time) 
 			return false
 		}
 		if before, again := r.deferred[id]; again {
-			stored, err := r.DB.RowMeta(ctx, store.Key{Kind: clerk.KindUser, ID: id})
+			stored, err := r.DB.RowMeta(ctx, row.Key{Kind: clerk.KindUser, ID: id})
 			if err != nil || stored.UpdatedAt < before {
 				return false
 			}

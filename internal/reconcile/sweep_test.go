@@ -8,7 +8,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -95,11 +95,11 @@ func TestChangeIsLeftToItsEvent(t *testing.T) {
 		e.LoseEvents()
 		e.Rename(users[0], "Augusta")
 		e.Rename(users[1], "Grace")
-		if report := e.Tick(); report.Found != 0 || e.firstName(store.Key{Kind: clerk.KindUser, ID: users[0]}) != "Ada" {
+		if report := e.Tick(); report.Found != 0 || e.firstName(row.Key{Kind: clerk.KindUser, ID: users[0]}) != "Ada" {
 			e.Errorf("a sweep right after the change: %+v", report)
 		}
 		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{ // has the effect of the event
-			Key: store.Key{Kind: clerk.KindUser, ID: users[0]}, Body: e.userAtClerk(users[0]), ObservedAt: clerk.TimeOf(e.Clerk.Now()),
+			Key: row.Key{Kind: clerk.KindUser, ID: users[0]}, Body: e.userAtClerk(users[0]), ObservedAt: clerk.TimeOf(e.Clerk.Now()),
 		}))
 		if report := e.Tick(); report.Found != 1 || report.Drift[0].ID != users[1] || report.Drift[0].Cause == mirror.CauseNotSubscribed {
 			e.Errorf("the next one: %+v", report)

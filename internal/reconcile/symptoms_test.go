@@ -11,7 +11,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/reconcile"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -38,11 +38,11 @@ func TestDomainIsHiddenOnceTwoListsLackIt(t *testing.T) {
 		}{{0, false}, {9 * time.Minute, false}, {time.Minute, true}} {
 			e.AdvanceOurClock(walk.pause)
 			e.Walk(mirror.ReconcileOptions{Kinds: []clerk.Kind{clerk.KindDomain}})
-			if s, err := e.DB.RowMeta(e.Context(), store.Key{Kind: clerk.KindDomain, ID: domains[0]}); err != nil || s.Hidden != walk.hidden {
+			if s, err := e.DB.RowMeta(e.Context(), row.Key{Kind: clerk.KindDomain, ID: domains[0]}); err != nil || s.Hidden != walk.hidden {
 				e.Errorf("after %s: hidden %v, %v", walk.pause, s.Hidden, err)
 			}
 		}
-		if s, err := e.DB.RowMeta(e.Context(), store.Key{Kind: clerk.KindDomain, ID: domains[1]}); err != nil || s.Hidden {
+		if s, err := e.DB.RowMeta(e.Context(), row.Key{Kind: clerk.KindDomain, ID: domains[1]}); err != nil || s.Hidden {
 			e.Errorf("the other domain: %+v, %v", s, err)
 		}
 	})
@@ -123,7 +123,7 @@ func TestWalkShowsWronglyHiddenRow(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, emulator.Options{Users: 20}, func(e *env) {
 		e.Backfill()
-		key := store.Key{Kind: clerk.KindUser, ID: e.AnyRow(clerk.KindUser).ID}
+		key := row.Key{Kind: clerk.KindUser, ID: e.AnyRow(clerk.KindUser).ID}
 		at, err := e.Ingest.ReadFence(e.Context())
 		e.Must(err)
 		e.Must(e.Ingest.Apply(e.Context(), ingest.Reading{Key: key, ObservedAt: at.ObservedAt, Since: at.Since, ByID: true}))

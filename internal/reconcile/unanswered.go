@@ -6,13 +6,14 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 // backOff postpones the next read of an object that Clerk did not return, the longer the more often
 // Clerk refused.
-func (r *run) backOff(ctx context.Context, k *mirror.KindReport, key store.Key, cause error) error {
+func (r *run) backOff(ctx context.Context, k *mirror.KindReport, key row.Key, cause error) error {
 	k.Unread++
 	before, suspected := r.suspects[key]
 	switch {
@@ -46,13 +47,13 @@ func (r *run) backOff(ctx context.Context, k *mirror.KindReport, key store.Key, 
 
 // queueParent queues a read of the organization that Clerk does not have. If it is gone, that hides
 // the rows below it.
-func (r *run) queueParent(ctx context.Context, key store.Key) error {
-	row, err := r.DB.RowMeta(ctx, key)
-	if err != nil || row.OrganizationID == "" {
+func (r *run) queueParent(ctx context.Context, key row.Key) error {
+	stored, err := r.DB.RowMeta(ctx, key)
+	if err != nil || stored.OrganizationID == "" {
 		return err
 	}
-	parent := store.Key{Kind: clerk.KindOrganization, ID: row.OrganizationID}
+	parent := row.Key{Kind: clerk.KindOrganization, ID: stored.OrganizationID}
 	return r.write(ctx, func(tx *store.Tx) error {
-		return tx.QueueVerify(ctx, []store.VerifyItem{{Key: parent, Reason: "unknown_to_a_child"}})
+		return tx.QueueVerify(ctx, []row.VerifyItem{{Key: parent, Reason: "unknown_to_a_child"}})
 	})
 }

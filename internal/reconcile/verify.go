@@ -4,7 +4,8 @@ import (
 	"context"
 
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/converge"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -27,7 +28,7 @@ func (r *Reconciler) ReadVerifyQueue(ctx context.Context) (*mirror.SyncReport, e
 // read.
 func (r *run) verify(ctx context.Context) (read int, err error) {
 	for _, kind := range append(Kinds(), clerk.KindSession) {
-		if !Readable(kind) || read == verifyAtOnce {
+		if !converge.Readable(kind) || read == verifyAtOnce {
 			continue
 		}
 		ids, err := r.DB.VerifyQueueOf(ctx, kind, r.now(), verifyAtOnce-read)
@@ -35,7 +36,7 @@ func (r *run) verify(ctx context.Context) (read int, err error) {
 			return read, err
 		}
 		for _, id := range ids {
-			if _, err := r.readByID(ctx, r.kindReport(kind), store.Key{Kind: kind, ID: id}); err != nil {
+			if _, err := r.readByID(ctx, r.kindReport(kind), row.Key{Kind: kind, ID: id}); err != nil {
 				return read, err
 			}
 			read++

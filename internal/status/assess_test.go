@@ -23,7 +23,7 @@ const (
 func proven() *status.Facts {
 	f := &status.Facts{Now: now, Life: store.Life{AliveAt: now - minute}, Overdue: 30 * time.Minute}
 	for _, kind := range status.Kinds() {
-		k := status.Kind{Kind: kind, Listed: slices.Contains(reconcile.Kinds(), kind), Readable: reconcile.Readable(kind)}
+		k := status.Kind{Kind: kind, Listed: slices.Contains(reconcile.Kinds(), kind), Readable: converge.Readable(kind)}
 		if k.Listed {
 			k.Walk = store.Walk{BackfilledAt: 1, BegunAt: now - 5*minute, EndedAt: now - 4*minute, Complete: true, CompleteAt: now - 5*minute}
 		}

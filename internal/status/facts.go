@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/schedule"
@@ -118,7 +119,7 @@ func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, our
 	f.Overdue = s.Overdue(schedule.Took(walks))
 	for _, kind := range Kinds() {
 		f.Kinds = append(f.Kinds, Kind{
-			Kind: kind, Listed: slices.Contains(reconcile.Kinds(), kind), Readable: reconcile.Readable(kind), Walk: walks[string(kind)],
+			Kind: kind, Listed: slices.Contains(reconcile.Kinds(), kind), Readable: converge.Readable(kind), Walk: walks[string(kind)],
 			Queue: queues[kind], Unreadable: unreadable[kind],
 		})
 	}

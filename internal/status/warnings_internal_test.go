@@ -34,7 +34,7 @@ func wellSignals() *signals {
 	}
 	for _, kind := range Kinds() {
 		f.Kinds = append(f.Kinds, Kind{
-			Kind: kind, Listed: slices.Contains(reconcile.Kinds(), kind), Readable: reconcile.Readable(kind),
+			Kind: kind, Listed: slices.Contains(reconcile.Kinds(), kind), Readable: converge.Readable(kind),
 			Walk: store.Walk{BackfilledAt: at(time.Hour), CompleteAt: at(10 * time.Minute), SweptAt: at(time.Minute)},
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"strings"
+
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 // selectChangeRefs joins the parents of the changed rows. Kinds without parents are not joined.
@@ -21,18 +23,18 @@ const selectChangeRefs = `SELECT c.seq, c.kind, c.id, c.tag,
 
 // ChangeRefsFrom lists changes from a sequence number on, including that one, so that a reader
 // recognizes by its tag the change that it read last.
-func (db *DB) ChangeRefsFrom(ctx context.Context, seq int64, limit int) ([]ChangeRef, error) {
+func (db *DB) ChangeRefsFrom(ctx context.Context, seq int64, limit int) ([]row.ChangeRef, error) {
 	rows, err := db.query(ctx, selectChangeRefs, seq, limit)
-	return scanAll(rows, err, func(r *sql.Rows) (t ChangeRef, err error) {
+	return scanAll(rows, err, func(r *sql.Rows) (t row.ChangeRef, err error) {
 		err = r.Scan(&t.Seq, &t.Key.Kind, &t.Key.ID, &t.Tag, &t.UserID, &t.OrganizationID)
 		return t.WithOwnID(), err
 	})
 }
 
 // ChangesAfter lists the changes after a sequence number, in order.
-func (db *DB) ChangesAfter(ctx context.Context, seq int64, limit int) ([]Change, error) {
+func (db *DB) ChangesAfter(ctx context.Context, seq int64, limit int) ([]row.Change, error) {
 	rows, err := db.query(ctx, "SELECT seq, kind, id, operation, fields, tag FROM clerk_changes WHERE seq > $1 ORDER BY seq LIMIT $2", seq, pageSize(limit))
-	return scanAll(rows, err, func(r *sql.Rows) (c Change, err error) {
+	return scanAll(rows, err, func(r *sql.Rows) (c row.Change, err error) {
 		var fields string
 		err = r.Scan(&c.Seq, &c.Key.Kind, &c.Key.ID, &c.Operation, &fields, &c.Tag)
 		c.Fields = splitFields(fields)
@@ -44,7 +46,7 @@ var changeInsert = newBulk("INSERT INTO clerk_changes (seq, kind, id, operation,
 	[]columnType{intColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn}, "")
 
 // AppendChanges adds changes to the feed, and sets Seq and Tag.
-func (tx *Tx) AppendChanges(ctx context.Context, changes []Change) error {
+func (tx *Tx) AppendChanges(ctx context.Context, changes []row.Change) error {
 	tags := make([]byte, 4*len(changes))
 	_, _ = rand.Read(tags)
 	return tx.save(ctx, changeInsert, len(changes), func(i int) []any {

@@ -130,7 +130,7 @@ func (tx *Tx) RowDigests(ctx context.Context, kind clerk.Kind, ids []string) (ma
 
 // Altered returns the names of the columns of a stored row that differ from what clerksync derives
 // from want. It skips the columns in except, and the body: the caller compares that by its digest.
-func (tx *Tx) Altered(ctx context.Context, want *Row, except ...string) (names []string, err error) {
+func (tx *Tx) Altered(ctx context.Context, want *row.Row, except ...string) (names []string, err error) {
 	t := tables[want.Kind]
 	ladder := tx.Settings().Roles()
 	var columns []column

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -31,27 +32,27 @@ func (tx *Tx) ErasedUsers(ctx context.Context, ids []string) (map[string]bool, e
 }
 
 // KeysOfUser returns a page of the rows of a kind whose parent is the user.
-func (tx *Tx) KeysOfUser(ctx context.Context, kind clerk.Kind, userID, after string, limit int) ([]Key, error) {
+func (tx *Tx) KeysOfUser(ctx context.Context, kind clerk.Kind, userID, after string, limit int) ([]row.Key, error) {
 	return tx.keys(ctx, kind, " AND clerk_user_id = $3", after, limit, userID)
 }
 
 // KeysOfAddress returns a page of the invitations or waitlist entries of an email address.
-func (tx *Tx) KeysOfAddress(ctx context.Context, kind clerk.Kind, address, after string, limit int) ([]Key, error) {
+func (tx *Tx) KeysOfAddress(ctx context.Context, kind clerk.Kind, address, after string, limit int) ([]row.Key, error) {
 	return tx.keys(ctx, kind, " AND lower(email) = lower($3)", after, limit, address)
 }
 
 // KeysAfter returns a page of all rows of a kind.
-func (tx *Tx) KeysAfter(ctx context.Context, kind clerk.Kind, after string, limit int) ([]Key, error) {
+func (tx *Tx) KeysAfter(ctx context.Context, kind clerk.Kind, after string, limit int) ([]row.Key, error) {
 	return tx.keys(ctx, kind, "", after, limit)
 }
 
-func (tx *Tx) keys(ctx context.Context, kind clerk.Kind, condition, after string, limit int, args ...any) ([]Key, error) {
+func (tx *Tx) keys(ctx context.Context, kind clerk.Kind, condition, after string, limit int, args ...any) ([]row.Key, error) {
 	t := tables[kind]
 	text := fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > $1%[3]s ORDER BY %[1]s LIMIT $2", t.key(), t.name, condition)
 	rows, err := tx.query(ctx, text, append([]any{after, limit}, args...)...)
-	return scanAll(rows, err, func(r *sql.Rows) (Key, error) {
+	return scanAll(rows, err, func(r *sql.Rows) (row.Key, error) {
 		id, err := scanOne[string](r)
-		return Key{Kind: kind, ID: id}, err
+		return row.Key{Kind: kind, ID: id}, err
 	})
 }
 

@@ -27,7 +27,7 @@ type table struct {
 type column struct {
 	name  string
 	typ   columnType
-	value func(r *Row, ladder []string) any // nil, string or int64
+	value func(r *row.Row, ladder []string) any // nil, string or int64
 }
 
 // key returns the column that holds the Clerk id.
@@ -43,14 +43,14 @@ func (t *table) has(name string) bool {
 }
 
 func clerkID(name string) column {
-	return column{name, textColumn, func(r *Row, _ []string) any { return r.ID }}
+	return column{name, textColumn, func(r *row.Row, _ []string) any { return r.ID }}
 }
 
 func textOf(name string, fields ...string) column {
 	if fields == nil {
 		fields = []string{name}
 	}
-	return column{name, textColumn, func(r *Row, _ []string) any {
+	return column{name, textColumn, func(r *row.Row, _ []string) any {
 		for _, f := range fields {
 			if s := r.Body().Get(f).String(); s != "" {
 				return s
@@ -61,15 +61,15 @@ func textOf(name string, fields ...string) column {
 }
 
 func timeOf(name string) column {
-	return column{name, intColumn, func(r *Row, _ []string) any { return orNull(r.Body().Get(name).Time()) }}
+	return column{name, intColumn, func(r *row.Row, _ []string) any { return orNull(r.Body().Get(name).Time()) }}
 }
 
 func flagOf(name string) column {
-	return column{name, intColumn, func(r *Row, _ []string) any { return flag(r.Body().Get(name).Bool()) }}
+	return column{name, intColumn, func(r *row.Row, _ []string) any { return flag(r.Body().Get(name).Bool()) }}
 }
 
 func intOf(name string) column {
-	return column{name, intColumn, func(r *Row, _ []string) any {
+	return column{name, intColumn, func(r *row.Row, _ []string) any {
 		if n, ok := r.Body().Get(name).Int(); ok {
 			return n
 		}
@@ -78,7 +78,7 @@ func intOf(name string) column {
 }
 
 func jsonOf(name string) column {
-	return column{name, textColumn, func(r *Row, _ []string) any {
+	return column{name, textColumn, func(r *row.Row, _ []string) any {
 		v := r.Body().Get(name)
 		if !v.Exists() || v.IsNull() {
 			return nil
@@ -109,31 +109,31 @@ func textOrNull(s string) any {
 }
 
 var (
-	userParent         = column{"clerk_user_id", textColumn, func(r *Row, _ []string) any { return textOrNull(r.UserID) }}
-	organizationParent = column{"clerk_organization_id", textColumn, func(r *Row, _ []string) any { return textOrNull(r.OrganizationID) }}
+	userParent         = column{"clerk_user_id", textColumn, func(r *row.Row, _ []string) any { return textOrNull(r.UserID) }}
+	organizationParent = column{"clerk_organization_id", textColumn, func(r *row.Row, _ []string) any { return textOrNull(r.OrganizationID) }}
 )
 
 // syncColumns are the same for every kind.
 var syncColumns = []column{
-	{"deleted_at", intColumn, func(r *Row, _ []string) any { return orNull(r.HiddenAt()) }},
-	{"raw", textColumn, func(r *Row, _ []string) any { return textOrNull(r.Raw) }},
-	{"sync_hidden", intColumn, func(r *Row, _ []string) any { return flag(r.Hidden()) }},
-	{"sync_hard", intColumn, func(r *Row, _ []string) any { return flag(r.Tombstoned) }},
-	{"sync_terminal", intColumn, func(r *Row, _ []string) any { return flag(r.Terminal) }},
-	{"sync_rank", intColumn, func(r *Row, _ []string) any { return int64(r.Rank) }},
-	{"sync_updated_at", intColumn, func(r *Row, _ []string) any { return int64(r.UpdatedAt) }},
-	{"sync_observed_at", intColumn, func(r *Row, _ []string) any { return int64(r.ObservedAt) }},
-	{"sync_revision", intColumn, func(r *Row, _ []string) any { return int64(r.Revision) }},
-	{"sync_digest", textColumn, func(r *Row, _ []string) any { return r.Digest }},
-	{"sync_read", intColumn, func(r *Row, _ []string) any { return flag(r.Read) }},
-	{"sync_seen_at", intColumn, func(r *Row, _ []string) any { return int64(r.SeenAt) }},
-	{"sync_gone_at", intColumn, func(r *Row, _ []string) any { return int64(r.GoneAt) }},
-	{"sync_hint_at", intColumn, func(r *Row, _ []string) any { return int64(r.HintAt) }},
-	{"sync_write", intColumn, func(r *Row, _ []string) any { return r.Written }},
-	{"sync_erased", intColumn, func(r *Row, _ []string) any { return flag(r.Erased) }},
-	{verifiedAt, intColumn, func(r *Row, _ []string) any { return orNull(r.VerifiedAt) }},
-	{"sync_read_after", intColumn, func(r *Row, _ []string) any { return r.ReadAfter }},
-	{checksumColumn, intColumn, func(*Row, []string) any { return nil }}, // of the other values: SaveRows fills it in
+	{"deleted_at", intColumn, func(r *row.Row, _ []string) any { return orNull(r.HiddenAt()) }},
+	{"raw", textColumn, func(r *row.Row, _ []string) any { return textOrNull(r.Raw) }},
+	{"sync_hidden", intColumn, func(r *row.Row, _ []string) any { return flag(r.Hidden()) }},
+	{"sync_hard", intColumn, func(r *row.Row, _ []string) any { return flag(r.Tombstoned) }},
+	{"sync_terminal", intColumn, func(r *row.Row, _ []string) any { return flag(r.Terminal) }},
+	{"sync_rank", intColumn, func(r *row.Row, _ []string) any { return int64(r.Rank) }},
+	{"sync_updated_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.UpdatedAt) }},
+	{"sync_observed_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.ObservedAt) }},
+	{"sync_revision", intColumn, func(r *row.Row, _ []string) any { return int64(r.Revision) }},
+	{"sync_digest", textColumn, func(r *row.Row, _ []string) any { return r.Digest }},
+	{"sync_read", intColumn, func(r *row.Row, _ []string) any { return flag(r.Read) }},
+	{"sync_seen_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.SeenAt) }},
+	{"sync_gone_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.GoneAt) }},
+	{"sync_hint_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.HintAt) }},
+	{"sync_write", intColumn, func(r *row.Row, _ []string) any { return r.Written }},
+	{"sync_erased", intColumn, func(r *row.Row, _ []string) any { return flag(r.Erased) }},
+	{verifiedAt, intColumn, func(r *row.Row, _ []string) any { return orNull(r.VerifiedAt) }},
+	{"sync_read_after", intColumn, func(r *row.Row, _ []string) any { return r.ReadAfter }},
+	{checksumColumn, intColumn, func(*row.Row, []string) any { return nil }}, // of the other values: SaveRows fills it in
 }
 
 // verifiedAt is the only column that a save without a value leaves unchanged.
@@ -166,7 +166,7 @@ var tables = buildTables(
 	}},
 	table{kind: clerk.KindRole, name: "clerk_roles", columns: []column{
 		clerkID("clerk_role_id"), textOf("name"), textOf("role_key", "key"), textOf("description"), flagOf("is_creator_eligible"),
-		{"permissions", textColumn, func(r *Row, _ []string) any { return rolePermissions(r.Body()) }},
+		{"permissions", textColumn, func(r *row.Row, _ []string) any { return rolePermissions(r.Body()) }},
 		timeOf("created_at"), timeOf("updated_at"),
 	}},
 	table{kind: clerk.KindPermission, name: "clerk_permissions", columns: []column{
@@ -180,7 +180,7 @@ var tables = buildTables(
 	table{kind: clerk.KindSubscriptionItem, name: "clerk_subscription_items", columns: []column{
 		clerkID("clerk_subscription_item_id"), textOf("clerk_subscription_id", "subscription_id"), userParent, organizationParent,
 		textOf("status"), textOf("plan_id"),
-		{"plan_slug", textColumn, func(r *Row, _ []string) any { return textOrNull(r.Body().Get("plan").Get("slug").String()) }},
+		{"plan_slug", textColumn, func(r *row.Row, _ []string) any { return textOrNull(r.Body().Get("plan").Get("slug").String()) }},
 		textOf("billing_interval", "interval"), flagOf("is_free_trial"),
 		timeOf("period_start"), timeOf("period_end"), timeOf("created_at"), timeOf("updated_at"),
 	}},

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -103,7 +104,7 @@ func pageSize(limit int) int {
 
 // EachPage calls do with one page of keys after another, until a page is empty. next returns the
 // page after an id, "" at the beginning.
-func EachPage(next func(after string) ([]Key, error), do func([]Key) error) error {
+func EachPage(next func(after string) ([]row.Key, error), do func([]row.Key) error) error {
 	for after := ""; ; {
 		keys, err := next(after)
 		if err != nil || len(keys) == 0 {
@@ -118,7 +119,7 @@ func EachPage(next func(after string) ([]Key, error), do func([]Key) error) erro
 
 // UpdateInPages calls do with one page after another of the keys of all rows of a kind. Each page has
 // a transaction of its own, so that events wait for it no longer than for a commit.
-func (db *DB) UpdateInPages(ctx context.Context, kind clerk.Kind, size int, do func(*Tx, []Key) error) error {
+func (db *DB) UpdateInPages(ctx context.Context, kind clerk.Kind, size int, do func(*Tx, []row.Key) error) error {
 	for after, more := "", true; more; {
 		err := db.Update(ctx, func(tx *Tx) error {
 			keys, err := tx.KeysAfter(ctx, kind, after, size)

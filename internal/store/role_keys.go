@@ -21,7 +21,7 @@ var roleKeyInsert = newBulk("INSERT INTO clerk_role_keys (role_key, clerk_role_i
 
 // RememberRoleKeys adds keys to the set of keys that roles had. The set only grows, so the order of
 // versions does not matter.
-func (tx *Tx) RememberRoleKeys(ctx context.Context, keys []KeyOfRole) error {
+func (tx *Tx) RememberRoleKeys(ctx context.Context, keys []row.KeyOfRole) error {
 	return tx.save(ctx, roleKeyInsert, len(keys), func(i int) []any { return []any{row.RoleKey(keys[i].Key), keys[i].RoleID} })
 }
 

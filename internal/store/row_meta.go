@@ -56,7 +56,7 @@ func (tx *Tx) RowMetas(ctx context.Context, kind clerk.Kind, ids []string) (map[
 }
 
 // RowMeta returns one row without its body, or [ErrNotFound].
-func (db *DB) RowMeta(ctx context.Context, key Key) (RowMeta, error) {
+func (db *DB) RowMeta(ctx context.Context, key row.Key) (RowMeta, error) {
 	t := tables[key.Kind]
 	rows, err := db.query(ctx, t.selectRowMeta()+"t."+t.key()+" = $1", key.ID)
 	return exactlyOne(scanAll(rows, err, scanRowMeta))

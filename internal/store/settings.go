@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 // Settings are stored in the database and decide how it is read and written. They are in force for
@@ -162,7 +163,7 @@ func (db *DB) RememberInstance(ctx context.Context, instance string) (string, er
 // UsersOfAnotherRole lists users by id, from after one on, who may have another role by the ladder
 // next than by the one before. It may list some whose role stays; it lists everyone whose role
 // changes.
-func (tx *Tx) UsersOfAnotherRole(ctx context.Context, before, next []string, after string, limit int) ([]Key, error) {
+func (tx *Tx) UsersOfAnotherRole(ctx context.Context, before, next []string, after string, limit int) ([]row.Key, error) {
 	names := params(3, 2+len(next))
 	condition := " AND (role NOT IN (" + names + ") OR role_rejected IN (" + names + ")"
 	args := make([]any, 0, len(next)+1)

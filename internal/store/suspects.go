@@ -5,6 +5,7 @@ import (
 	"database/sql"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 // Suspicion is the reason for which an answer from Clerk must be confirmed.
@@ -26,7 +27,7 @@ const (
 // Suspect is an object for which one answer from Clerk must be confirmed by a later one. An object
 // is suspected for one reason at a time.
 type Suspect struct {
-	Key      Key
+	Key      row.Key
 	Reason   Suspicion
 	Since    int64      // it is valid while the row was not written after this write counter
 	DueAt    clerk.Time // when to read it again, by the clock of the process that walks
@@ -35,10 +36,10 @@ type Suspect struct {
 
 // Suspects lists the suspects. Of those with an inferred deletion it lists only the ones that are
 // due.
-func (db *DB) Suspects(ctx context.Context, now clerk.Time) (map[Key]Suspect, error) {
+func (db *DB) Suspects(ctx context.Context, now clerk.Time) (map[row.Key]Suspect, error) {
 	rows, err := db.query(ctx, `SELECT kind, id, reason, since_write, due_at, attempts FROM clerk_suspects
 		WHERE reason <> 'hidden' OR due_at <= $1`, int64(now))
-	return scanMap(rows, err, func(r *sql.Rows) (_ Key, s Suspect, err error) {
+	return scanMap(rows, err, func(r *sql.Rows) (_ row.Key, s Suspect, err error) {
 		err = r.Scan(&s.Key.Kind, &s.Key.ID, &s.Reason, &s.Since, &s.DueAt, &s.Attempts)
 		return s.Key, s, err
 	})
@@ -58,7 +59,7 @@ func (tx *Tx) SaveSuspects(ctx context.Context, list ...Suspect) error {
 }
 
 // DropSuspects removes the suspects with the keys.
-func (tx *Tx) DropSuspects(ctx context.Context, keys ...Key) error {
+func (tx *Tx) DropSuspects(ctx context.Context, keys ...row.Key) error {
 	for _, k := range keys {
 		if err := tx.exec(ctx, "DELETE FROM clerk_suspects WHERE kind = $1 AND id = $2", string(k.Kind), k.ID); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 // Tx is a transaction that writes mirrored rows. It holds the lock of the head row.
@@ -208,12 +209,12 @@ func (db *DB) prepareWrites(ctx context.Context) error {
 }
 
 // Rows loads the rows with the keys, those that exist.
-func (tx *Tx) Rows(ctx context.Context, keys []Key) (map[Key]*Row, error) {
+func (tx *Tx) Rows(ctx context.Context, keys []row.Key) (map[row.Key]*row.Row, error) {
 	byKind := map[clerk.Kind][]string{}
 	for _, k := range keys {
 		byKind[k.Kind] = append(byKind[k.Kind], k.ID)
 	}
-	found := make(map[Key]*Row, len(keys))
+	found := make(map[row.Key]*row.Row, len(keys))
 	for kind, ids := range byKind {
 		t := tables[kind]
 		err := tx.load(ctx, t.selectRows[tx.db.engine], t.key(), ids, func(rows *sql.Rows) error {
@@ -230,8 +231,8 @@ func (tx *Tx) Rows(ctx context.Context, keys []Key) (map[Key]*Row, error) {
 	return found, nil
 }
 
-func scanRow(kind clerk.Kind, rows *sql.Rows) (*Row, error) {
-	r := &Row{Key: Key{Kind: kind}}
+func scanRow(kind clerk.Kind, rows *sql.Rows) (*row.Row, error) {
+	r := &row.Row{Key: row.Key{Kind: kind}}
 	var text sql.RawBytes
 	var sum int64
 	err := rows.Scan(&r.ID, &r.UserID, &r.OrganizationID, &r.BannedAt, &r.SignedInAt, &r.ActiveAt,
@@ -246,8 +247,8 @@ func scanRow(kind clerk.Kind, rows *sql.Rows) (*Row, error) {
 }
 
 // SaveRows writes rows, and sets their write counter to that of this transaction.
-func (tx *Tx) SaveRows(ctx context.Context, rows []*Row) error {
-	byKind := map[clerk.Kind][]*Row{}
+func (tx *Tx) SaveRows(ctx context.Context, rows []*row.Row) error {
+	byKind := map[clerk.Kind][]*row.Row{}
 	for _, r := range rows {
 		r.Written = tx.Head.Writes
 		byKind[r.Kind] = append(byKind[r.Kind], r)

@@ -7,26 +7,26 @@ import (
 )
 
 var userColumns = []column{
-	{"id", uuidColumn, func(r *Row, _ []string) any { return UserID(r.ID) }},
+	{"id", uuidColumn, func(r *row.Row, _ []string) any { return UserID(r.ID) }},
 	clerkID("clerk_user_id"),
-	{"email", textColumn, func(r *Row, _ []string) any { return textOrNull(PrimaryEmail(r.Body())) }},
+	{"email", textColumn, func(r *row.Row, _ []string) any { return textOrNull(PrimaryEmail(r.Body())) }},
 	textOf("username"), textOf("first_name"), textOf("last_name"),
 	textOf("profile_image_url", "image_url", "profile_image_url"),
 	textOf("external_id"),
-	{"role", textColumn, func(r *Row, ladder []string) any { return row.RoleOf(r.Body(), ladder).Role }},
-	{"role_rejected", textColumn, func(r *Row, ladder []string) any { return textOrNull(row.RoleOf(r.Body(), ladder).Rejected) }},
-	{"is_active", intColumn, func(r *Row, _ []string) any {
+	{"role", textColumn, func(r *row.Row, ladder []string) any { return row.RoleOf(r.Body(), ladder).Role }},
+	{"role_rejected", textColumn, func(r *row.Row, ladder []string) any { return textOrNull(row.RoleOf(r.Body(), ladder).Rejected) }},
+	{"is_active", intColumn, func(r *row.Row, _ []string) any {
 		return flag(!r.Hidden() && !r.Body().Get("banned").Bool() && !r.Provision.Deprovisioned)
 	}},
 	flagOf("banned"), flagOf("locked"),
-	{"deprovisioned", intColumn, func(r *Row, _ []string) any { return flag(r.Provision.Deprovisioned) }},
-	{"locked_until", intColumn, func(r *Row, _ []string) any { return orNull(lockedUntil(r)) }},
-	{"last_login_at", intColumn, func(r *Row, _ []string) any { return orNull(r.SignedInAt) }},
-	{"last_active_at", intColumn, func(r *Row, _ []string) any { return orNull(r.ActiveAt) }},
+	{"deprovisioned", intColumn, func(r *row.Row, _ []string) any { return flag(r.Provision.Deprovisioned) }},
+	{"locked_until", intColumn, func(r *row.Row, _ []string) any { return orNull(lockedUntil(r)) }},
+	{"last_login_at", intColumn, func(r *row.Row, _ []string) any { return orNull(r.SignedInAt) }},
+	{"last_active_at", intColumn, func(r *row.Row, _ []string) any { return orNull(r.ActiveAt) }},
 	jsonOf("public_metadata"), jsonOf("private_metadata"), timeOf("created_at"), timeOf("updated_at"),
-	{"sync_banned_at", intColumn, func(r *Row, _ []string) any { return int64(r.BannedAt) }},
-	{"sync_provision_at", intColumn, func(r *Row, _ []string) any { return int64(r.Provision.UpdatedAt) }},
-	{"sync_provision_seen_at", intColumn, func(r *Row, _ []string) any { return int64(r.Provision.ObservedAt) }},
+	{"sync_banned_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.BannedAt) }},
+	{"sync_provision_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.Provision.UpdatedAt) }},
+	{"sync_provision_seen_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.Provision.ObservedAt) }},
 }
 
 // PrimaryEmail returns the address that the primary id refers to, "" if that id is null or refers
@@ -51,7 +51,7 @@ func RoleOfUser(u *mirror.User, ladder []string) row.UserRole {
 
 // lockedUntil makes the relative lockout absolute. It is 0 for who is not locked and for
 // a lock without an end.
-func lockedUntil(r *Row) clerk.Time {
+func lockedUntil(r *row.Row) clerk.Time {
 	seconds, ok := r.Body().Get("lockout_expires_in_seconds").Int()
 	if !ok || !r.Body().Get("locked").Bool() || r.ObservedAt == 0 || seconds < 0 || seconds > 100*365*24*3600 {
 		return 0

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 // A row that a parent hides need not be read from Clerk. Its items move from the verify queue to
@@ -36,7 +37,7 @@ func (tx *Tx) ParkVerify(ctx context.Context, kind clerk.Kind, ids []string) err
 
 // ParkChildren moves the children of a parent out of the verify queue. permanently also removes the
 // items that were moved before.
-func (tx *Tx) ParkChildren(ctx context.Context, parent Key, permanently bool) error {
+func (tx *Tx) ParkChildren(ctx context.Context, parent row.Key, permanently bool) error {
 	for _, t := range childrenOf(parent.Kind) {
 		of := fmt.Sprintf("t.%s = $1", tables[parent.Kind].key())
 		if err := tx.park(ctx, t, of, parent.ID); err != nil {
@@ -66,7 +67,7 @@ func (tx *Tx) park(ctx context.Context, t *table, of string, arg any) error {
 
 // UnparkChildren returns the items of the children of a parent to the verify queue, except for
 // those that another parent hides.
-func (tx *Tx) UnparkChildren(ctx context.Context, parent Key) error {
+func (tx *Tx) UnparkChildren(ctx context.Context, parent row.Key) error {
 	for _, t := range childrenOf(parent.Kind) {
 		shown := fmt.Sprintf("t.%s = $1 AND NOT (%s)", tables[parent.Kind].key(), t.parentIs("p.sync_hidden = 1"))
 		const columns = "v.kind, v.id, v.reason, CAST($2 AS BIGINT), CAST($3 AS BIGINT)"
@@ -106,7 +107,7 @@ func childrenOf(parent clerk.Kind) (children []*table) {
 }
 
 // DropVerify removes permanently deleted rows from the verify queue and from the hidden one.
-func (tx *Tx) DropVerify(ctx context.Context, keys []Key) error {
+func (tx *Tx) DropVerify(ctx context.Context, keys []row.Key) error {
 	for _, k := range keys {
 		for _, table := range []string{"clerk_verify", hiddenQueue} {
 			if err := tx.exec(ctx, "DELETE FROM "+table+" WHERE kind = $1 AND id = $2", string(k.Kind), k.ID); err != nil {

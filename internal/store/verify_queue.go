@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 )
 
 // Queued is an object in the verify queue, and the number of the transaction that queued it last. A
 // read of the object settles it if the write counter had reached that number before the read was
 // sent.
 type Queued struct {
-	Key   Key
+	Key   row.Key
 	Write int64
 }
 
@@ -47,7 +48,7 @@ func (db *DB) MembershipQueued(ctx context.Context, clerkUserID, clerkOrganizati
 
 // QueuedRefs lists what was added to the verify queue, for caches.
 type QueuedRefs struct {
-	Objects []ChangeRef
+	Objects []row.ChangeRef
 	Writes  int64 // the write counter; lower than after means that the database was restored
 	UpTo    int64 // where the next call continues; with as many objects as limit allows, some may be missing
 
@@ -70,7 +71,7 @@ func (db *DB) QueuedAfter(ctx context.Context, after int64, limit int) (d Queued
 	d.UpTo = after
 	rows, err := db.query(ctx, text, after, limit)
 	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
-		var t ChangeRef
+		var t row.ChangeRef
 		var write int64
 		err := r.Scan(&d.Writes, &d.Settings, &write, &t.Key.Kind, &t.Key.ID, &t.UserID, &t.OrganizationID)
 		if t.Key.Kind != "" {
@@ -113,9 +114,9 @@ func (db *DB) Unreadable(ctx context.Context) (map[clerk.Kind]int64, error) {
 }
 
 // VerifyQueue lists the verify queue, the oldest entry first.
-func (db *DB) VerifyQueue(ctx context.Context, limit int) ([]VerifyItem, error) {
+func (db *DB) VerifyQueue(ctx context.Context, limit int) ([]row.VerifyItem, error) {
 	rows, err := db.query(ctx, "SELECT kind, id, reason FROM clerk_verify ORDER BY queued_at, kind, id, reason LIMIT $1", pageSize(limit))
-	return scanAll(rows, err, func(r *sql.Rows) (d VerifyItem, err error) { return d, r.Scan(&d.Key.Kind, &d.Key.ID, &d.Reason) })
+	return scanAll(rows, err, func(r *sql.Rows) (d row.VerifyItem, err error) { return d, r.Scan(&d.Key.Kind, &d.Key.ID, &d.Reason) })
 }
 
 // Queue counts the objects of one kind in the verify queue.
@@ -138,8 +139,8 @@ var verifyUpsert = newBulk("INSERT INTO clerk_verify (kind, id, reason, queued_w
 
 // QueueVerify adds items to the verify queue. An item that is in the queue gets the write counter
 // of this transaction.
-func (tx *Tx) QueueVerify(ctx context.Context, items []VerifyItem) error {
-	slices.SortFunc(items, func(a, b VerifyItem) int {
+func (tx *Tx) QueueVerify(ctx context.Context, items []row.VerifyItem) error {
+	slices.SortFunc(items, func(a, b row.VerifyItem) int {
 		return strings.Compare(string(a.Key.Kind)+a.Key.ID+a.Reason, string(b.Key.Kind)+b.Key.ID+b.Reason)
 	})
 	items = slices.Compact(items) // one statement must not write a row twice
@@ -151,7 +152,7 @@ func (tx *Tx) QueueVerify(ctx context.Context, items []VerifyItem) error {
 }
 
 // SettleVerify removes items that events have settled from the verify queue.
-func (tx *Tx) SettleVerify(ctx context.Context, settled []VerifyItem) error {
+func (tx *Tx) SettleVerify(ctx context.Context, settled []row.VerifyItem) error {
 	for _, d := range settled {
 		const text = "DELETE FROM clerk_verify WHERE kind = $1 AND id = $2 AND reason = $3"
 		if err := tx.exec(ctx, text, string(d.Key.Kind), d.Key.ID, d.Reason); err != nil {
@@ -163,7 +164,7 @@ func (tx *Tx) SettleVerify(ctx context.Context, settled []VerifyItem) error {
 
 // ClearVerify removes one object from the verify queue, except for items that were queued after a
 // read of it was sent: since is the head's write counter from before that.
-func (tx *Tx) ClearVerify(ctx context.Context, key Key, since int64) error {
+func (tx *Tx) ClearVerify(ctx context.Context, key row.Key, since int64) error {
 	const text = "DELETE FROM clerk_verify WHERE kind = $1 AND id = $2 AND queued_write <= $3"
 	return tx.exec(ctx, text, string(key.Kind), key.ID, since)
 }

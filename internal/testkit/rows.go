@@ -5,6 +5,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/viewreader"
 )
@@ -32,7 +33,7 @@ func (e *Env) AssertMirrorsClerk(except ...string) {
 }
 
 // Hidden reports whether a row is hidden.
-func (e *Env) Hidden(key store.Key) bool {
+func (e *Env) Hidden(key row.Key) bool {
 	e.Helper()
 	row, err := e.DB.RowMeta(e.Context(), key)
 	e.Must(err)
@@ -40,7 +41,7 @@ func (e *Env) Hidden(key store.Key) bool {
 }
 
 // Suspects returns all suspects, due or not.
-func (e *Env) Suspects() map[store.Key]store.Suspect {
+func (e *Env) Suspects() map[row.Key]store.Suspect {
 	e.Helper()
 	all, err := e.DB.Suspects(e.Context(), clerk.TimeOf(e.Now().Add(365*24*time.Hour)))
 	e.Must(err)
@@ -48,14 +49,14 @@ func (e *Env) Suspects() map[store.Key]store.Suspect {
 }
 
 // AnyRow returns the key of a live row of a kind.
-func (e *Env) AnyRow(kind clerk.Kind) store.Key {
+func (e *Env) AnyRow(kind clerk.Kind) row.Key {
 	e.Helper()
 	list, err := e.DB.LiveRows(e.Context(), kind, "", 1)
 	e.Must(err)
 	if len(list) == 0 {
 		e.Fatalf("there is no %s", kind)
 	}
-	return store.Key{Kind: kind, ID: list[0].ID}
+	return row.Key{Kind: kind, ID: list[0].ID}
 }
 
 // FirstUsers returns the ids of n live users.

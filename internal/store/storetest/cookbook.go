@@ -171,7 +171,7 @@ func seedCookbook(t *testing.T, db *store.DB) {
 		if err := tx.AppendDrift(ctx, []mirror.Drift{{Kind: clerk.KindUser, ID: "user_ada", FoundAt: now, Cause: "unknown"}}); err != nil {
 			return err
 		}
-		return tx.QueueVerify(ctx, []store.VerifyItem{{Key: ada.Key, Reason: "tie"}})
+		return tx.QueueVerify(ctx, []row.VerifyItem{{Key: ada.Key, Reason: "tie"}})
 	}))
 }
 

@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
 // unaccounted checks which rows a walk should have brought: those of which no read that was sent
 // after its start, and no event of a later time, tells. Hidden ones are none of them.
 func unaccounted(t *testing.T, db *store.DB) {
-	seen := func(id string, readAfter int64, at clerk.Time) *store.Row {
+	seen := func(id string, readAfter int64, at clerk.Time) *row.Row {
 		r := newRow(t, clerk.KindMembership, `{"id":"`+id+`"}`)
 		r.UserID, r.ReadAfter, r.SeenAt = "user_1", readAfter, at
 		return r

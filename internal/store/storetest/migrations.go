@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 )
@@ -78,7 +79,7 @@ func laterMigration(t *testing.T, open func() *store.DB) {
 	if u, err := db.UserByClerkID(t.Context(), "user_1"); err != nil || u.FirstName != "Ada" {
 		t.Errorf("after the upgrade the user is %+v, %v", u, err)
 	}
-	if u := load(t, db, store.Key{Kind: clerk.KindUser, ID: "user_1"}); u == nil || u.Altered || u.UpdatedAt != 3000 {
+	if u := load(t, db, row.Key{Kind: clerk.KindUser, ID: "user_1"}); u == nil || u.Altered || u.UpdatedAt != 3000 {
 		t.Errorf("after the upgrade the row is %+v", u)
 	}
 	audit(t, db)

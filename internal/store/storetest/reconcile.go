@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -125,8 +126,8 @@ func walks(t *testing.T, db *store.DB) {
 }
 
 func suspects(t *testing.T, db *store.DB) {
-	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
-	hidden := store.Suspect{Key: store.Key{Kind: clerk.KindRole, ID: "role_1"}, Reason: store.SuspectHidden, DueAt: 50, Since: 3}
+	key := row.Key{Kind: clerk.KindUser, ID: "user_1"}
+	hidden := store.Suspect{Key: row.Key{Kind: clerk.KindRole, ID: "role_1"}, Reason: store.SuspectHidden, DueAt: 50, Since: 3}
 	save := func(list ...store.Suspect) {
 		t.Helper()
 		if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveSuspects(t.Context(), list...) }); err != nil {
@@ -152,7 +153,7 @@ func suspects(t *testing.T, db *store.DB) {
 	save(older)
 	expect(50, older, hidden)
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.QueueVerify(t.Context(), []store.VerifyItem{{Key: key, Reason: "tie"}, {Key: store.Key{Kind: clerk.KindUser, ID: "user_2"}, Reason: "tie"}})
+		return tx.QueueVerify(t.Context(), []row.VerifyItem{{Key: key, Reason: "tie"}, {Key: row.Key{Kind: clerk.KindUser, ID: "user_2"}, Reason: "tie"}})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -169,12 +170,12 @@ func suspects(t *testing.T, db *store.DB) {
 }
 
 func activeUsers(t *testing.T, db *store.DB) {
-	user := func(id string, signedIn, active clerk.Time) *store.Row {
+	user := func(id string, signedIn, active clerk.Time) *row.Row {
 		r := newRow(t, clerk.KindUser, `{"id":"`+id+`"}`)
 		r.SignedInAt, r.ActiveAt = signedIn, active
 		return r
 	}
-	session := func(id, user, body string) *store.Row {
+	session := func(id, user, body string) *row.Row {
 		r := newRow(t, clerk.KindSession, body)
 		r.ID, r.UserID = id, user
 		return r
@@ -246,7 +247,7 @@ func rowMetas(t *testing.T, db *store.DB) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	err = db.Update(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.Rows(t.Context(), []store.Key{user.Key})
+		rows, err := tx.Rows(t.Context(), []row.Key{user.Key})
 		if r := rows[user.Key]; r.ObservedAt != 20 || r.SeenAt != 20 || !r.Read || r.Written != written || r.Raw != user.Raw {
 			t.Errorf("after a page that agreed: %+v", r)
 		}
@@ -258,7 +259,7 @@ func rowMetas(t *testing.T, db *store.DB) {
 	if s, err := db.RowMeta(t.Context(), member.Key); err != nil || s.UserID != "user_1" || s.OrganizationID != "org_1" {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err := db.RowMeta(t.Context(), store.Key{Kind: clerk.KindRole, ID: "x"}); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.RowMeta(t.Context(), row.Key{Kind: clerk.KindRole, ID: "x"}); !errors.Is(err, store.ErrNotFound) {
 		t.Error(err)
 	}
 }

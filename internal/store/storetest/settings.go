@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -15,7 +16,7 @@ func settings(t *testing.T, db *store.DB) {
 	if s := db.Settings(); s.Revision == 0 || s.Ladder != nil || s.Redact != nil || s.Instance != "" || len(s.Roles()) == 0 {
 		t.Fatalf("the first settings are %+v", s)
 	}
-	key := store.Key{Kind: clerk.KindUser, ID: "user_1"}
+	key := row.Key{Kind: clerk.KindUser, ID: "user_1"}
 	user := newRow(t, clerk.KindUser, `{"id":"user_1","public_metadata":{"role":"boss"}}`)
 	change := func(tx *store.Tx) error {
 		return tx.ChangeSettings(ctx, func(s *store.Settings) { s.Ladder, s.Redact = []string{"low", "boss"}, []string{} })
@@ -24,7 +25,7 @@ func settings(t *testing.T, db *store.DB) {
 		if err := change(tx); err != nil {
 			return err
 		}
-		return tx.SaveRows(ctx, []*store.Row{user})
+		return tx.SaveRows(ctx, []*row.Row{user})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +76,7 @@ func otherProcess(t *testing.T, db, other *store.DB) {
 		t.Fatal(err)
 	}
 	err = db.Update(ctx, func(tx *store.Tx) error {
-		return tx.SaveRows(ctx, []*store.Row{newRow(t, clerk.KindUser, `{"id":"user_1","public_metadata":{"role":"boss"}}`)})
+		return tx.SaveRows(ctx, []*row.Row{newRow(t, clerk.KindUser, `{"id":"user_1","public_metadata":{"role":"boss"}}`)})
 	})
 	if u, err2 := db.UserByClerkID(ctx, "user_1"); err != nil || err2 != nil || u.Role != "boss" {
 		t.Errorf("the role is %q, %v, %v; want that of the ladder in force", u.Role, err, err2)

@@ -122,11 +122,11 @@ func changeRefs(t *testing.T, db *store.DB) {
 	session := newRow(t, clerk.KindSession, `{"id":"sess_1","user_id":"user_1"}`)
 	member := newRow(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_1","organization_id":"org_1"}`)
 	item := newRow(t, clerk.KindSubscriptionItem, `{"id":"csub_item_1","organization_id":"org_1"}`)
-	rows := []*store.Row{newRow(t, clerk.KindUser, `{"id":"user_1"}`), session, member, item, newRow(t, clerk.KindOrganization, `{"id":"org_1"}`)}
+	rows := []*row.Row{newRow(t, clerk.KindUser, `{"id":"user_1"}`), session, member, item, newRow(t, clerk.KindOrganization, `{"id":"org_1"}`)}
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
-		changes := make([]store.Change, len(rows))
+		changes := make([]row.Change, len(rows))
 		for i, r := range rows {
-			changes[i] = store.Change{Key: r.Key, Operation: row.OpUpsert}
+			changes[i] = row.Change{Key: r.Key, Operation: row.OpUpsert}
 		}
 		return errors.Join(tx.SaveRows(t.Context(), rows), tx.AppendChanges(t.Context(), changes))
 	})
@@ -175,20 +175,20 @@ func lostMembership(t *testing.T, db *store.DB) {
 }
 
 // newRow makes a full row of a JSON body.
-func newRow(t *testing.T, kind clerk.Kind, body string) *store.Row {
+func newRow(t *testing.T, kind clerk.Kind, body string) *row.Row {
 	t.Helper()
 	v, err := clerk.Parse([]byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &store.Row{Key: store.Key{Kind: kind, ID: v.Get("id").String()}}
-	r.Version = store.Version{Rank: row.Full, UpdatedAt: v.Get("updated_at").Time(), ObservedAt: 5, Revision: 1, Digest: "d"}
+	r := &row.Row{Key: row.Key{Kind: kind, ID: v.Get("id").String()}}
+	r.Version = row.Version{Rank: row.Full, UpdatedAt: v.Get("updated_at").Time(), ObservedAt: 5, Revision: 1, Digest: "d"}
 	r.UserID, r.OrganizationID = v.Get("user_id").String(), v.Get("organization_id").String()
 	r.SetBody(v, v.JSON())
 	return r
 }
 
-func save(t *testing.T, db *store.DB, rows ...*store.Row) {
+func save(t *testing.T, db *store.DB, rows ...*row.Row) {
 	t.Helper()
 	err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveRows(t.Context(), rows) })
 	if err != nil {
@@ -196,10 +196,10 @@ func save(t *testing.T, db *store.DB, rows ...*store.Row) {
 	}
 }
 
-func load(t *testing.T, db *store.DB, k store.Key) (found *store.Row) {
+func load(t *testing.T, db *store.DB, k row.Key) (found *row.Row) {
 	t.Helper()
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.Rows(t.Context(), []store.Key{k})
+		rows, err := tx.Rows(t.Context(), []row.Key{k})
 		found = rows[k]
 		return err
 	})
@@ -237,7 +237,7 @@ func roundTrip(t *testing.T, db *store.DB) {
 			t.Fatalf("%s: not found", kind)
 		}
 		got.Body()
-		if diff := cmp.Diff(&want, got, cmp.AllowUnexported(store.Row{}, clerk.Value{}), cmp.Comparer(clerk.Value.Equal)); diff != "" {
+		if diff := cmp.Diff(&want, got, cmp.AllowUnexported(row.Row{}, clerk.Value{}), cmp.Comparer(clerk.Value.Equal)); diff != "" {
 			t.Errorf("%s: saved and loaded differ:\n%s", kind, diff)
 		}
 	}
@@ -264,8 +264,8 @@ func gapless(t *testing.T, db *store.DB) {
 		wg.Go(func() {
 			for range 25 {
 				err := db.Update(context.Background(), func(tx *store.Tx) error {
-					return tx.AppendChanges(context.Background(), []store.Change{
-						{Key: store.Key{Kind: clerk.KindUser, ID: string("abcd"[w])}, Operation: row.OpUpsert},
+					return tx.AppendChanges(context.Background(), []row.Change{
+						{Key: row.Key{Kind: clerk.KindUser, ID: string("abcd"[w])}, Operation: row.OpUpsert},
 					})
 				})
 				if err != nil {
@@ -292,7 +292,7 @@ func gapless(t *testing.T, db *store.DB) {
 func rollback(t *testing.T, db *store.DB) {
 	boom := errors.New("boom")
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
-		if err := tx.SaveRows(t.Context(), []*store.Row{newRow(t, clerk.KindUser, `{"id":"user_x"}`)}); err != nil {
+		if err := tx.SaveRows(t.Context(), []*row.Row{newRow(t, clerk.KindUser, `{"id":"user_x"}`)}); err != nil {
 			return err
 		}
 		return boom
@@ -374,7 +374,7 @@ func inPages[T any](t *testing.T, list func(after mirror.Cursor) (mirror.Page[T]
 }
 
 func paging(t *testing.T, db *store.DB) {
-	var rows []*store.Row
+	var rows []*row.Row
 	for i := range 7 {
 		id := string(rune('a' + i))
 		rows = append(rows, newRow(t, clerk.KindUser, `{"id":"user_`+id+`","first_name":"N%_`+id+`","created_at":`+[]string{"1780000000000", "null"}[i%2]+`}`))
