@@ -43,7 +43,7 @@ func rules() []rule {
 		{".", []string{
 			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/clerkapi", "internal/diagnose", "internal/doctor", "internal/driver",
 			"internal/incident", "internal/ingest", "internal/instance", "internal/live", "internal/metrics", "internal/privacy",
-			"internal/receive", "internal/reconcile", "internal/refusals", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
+			"internal/receive", "internal/reconcile", "internal/refusals", "internal/row", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
 			"internal/web",
 		}, api},
 		{"sqlite", []string{"internal/driver", "internal/driver/sqlite", "mirror"}, nil},
@@ -62,7 +62,7 @@ func rules() []rule {
 		{"internal/instance", []string{"auth", "internal/clerkapi", "internal/metrics", "internal/reconcile", "internal/store"}, nil},
 		{"internal/live", []string{"auth", "clerk", "internal/row", "internal/schedule", "internal/store", "mirror"}, api},
 		{"internal/status", []string{
-			"clerk", "internal/clerkapi", "internal/holder", "internal/instance", "internal/live", "internal/metrics", "internal/reconcile",
+			"clerk", "internal/clerkapi", "internal/converge", "internal/holder", "internal/instance", "internal/live", "internal/metrics", "internal/reconcile",
 			"internal/refusals", "internal/schedule", "internal/store", "mirror",
 		}, nil},
 		{"internal/upkeep", []string{
@@ -76,7 +76,7 @@ func rules() []rule {
 		{"internal/viewreader", []string{".", "clerk", "internal/emulator", "mirror"}, nil},
 		{"internal/schedule", []string{"clerk", "internal/store"}, nil},
 		{"internal/holder", nil, nil},
-		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/converge", "internal/holder", "internal/ingest", "internal/store", "mirror"}, api},
+		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/converge", "internal/holder", "internal/ingest", "internal/row", "internal/store", "mirror"}, api},
 		{"internal/clerkapi", []string{"clerk", "internal/row"}, api},
 		{"internal/store", []string{"clerk", "internal/row", "mirror"}, api},
 		{"internal/store/storetest", []string{"clerk", "internal/row", "internal/store", "internal/testenv", "mirror"}, []string{cmp}},
@@ -88,7 +88,7 @@ func rules() []rule {
 		{"internal/web", []string{"internal/incident"}, api},
 		{"internal/testenv", nil, []string{cmp, pgx}},
 		{"internal/testkit", []string{
-			"clerk", "internal/clerkapi", "internal/emulator", "internal/ingest", "internal/reconcile", "internal/store", "internal/testenv",
+			"clerk", "internal/clerkapi", "internal/emulator", "internal/ingest", "internal/reconcile", "internal/row", "internal/store", "internal/testenv",
 			"internal/driver/postgres", "internal/driver/sqlite", "internal/viewreader", "mirror", "webhook",
 		}, nil},
 		{"internal/doctor", []string{"mirror"}, nil},
