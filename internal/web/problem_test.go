@@ -44,7 +44,7 @@ func TestWriteError(t *testing.T) {
 	t.Parallel()
 	internal := map[string]any{
 		"type": "about:blank", "title": "Internal Server Error", "status": 500.0, "code": "internal_error",
-		"detail": "Something went wrong on our side; quote the request id when you report it", "request_id": "",
+		"detail": "Something went wrong on our side; quote the request id when you report it",
 	}
 	denied := &web.Problem{
 		Status: 401, Code: "invalid_token", Detail: "Invalid authentication token", Err: errors.New("hunter2"),
@@ -53,7 +53,7 @@ func TestWriteError(t *testing.T) {
 	}
 	deniedBody := map[string]any{
 		"type": "about:blank", "title": "Unauthorized", "status": 401.0, "code": "invalid_token",
-		"detail": "Invalid authentication token", "request_id": "", "reason": "expired",
+		"detail": "Invalid authentication token", "reason": "expired",
 	}
 	tests := []struct {
 		name   string
@@ -68,14 +68,14 @@ func TestWriteError(t *testing.T) {
 		{"problem that is no error", &web.Problem{Status: 200, Code: "hunter2"}, 500, internal},
 		{"cancelled, but not by the client", context.Canceled, 500, internal},
 		{"own title", &web.Problem{Status: 403, Title: "No"}, 403, map[string]any{
-			"type": "about:blank", "title": "No", "status": 403.0, "code": "", "detail": "", "request_id": "",
+			"type": "about:blank", "title": "No", "status": 403.0, "code": "", "detail": "",
 		}},
 		{"unencodable extension", &web.Problem{Status: 409, Code: "c", Extra: map[string]any{"x": math.NaN()}}, 409, map[string]any{
-			"type": "about:blank", "title": "Conflict", "status": 409.0, "code": "c", "detail": "", "request_id": "",
+			"type": "about:blank", "title": "Conflict", "status": 409.0, "code": "c", "detail": "",
 		}},
 		{"limit of an outer reader", &http.MaxBytesError{Limit: 1}, 413, map[string]any{
 			"type": "about:blank", "title": "Request Entity Too Large", "status": 413.0, "code": "body_too_large",
-			"detail": "The body is larger than this route accepts", "request_id": "",
+			"detail": "The body is larger than this route accepts",
 		}},
 	}
 	for _, tt := range tests {
@@ -88,6 +88,10 @@ func TestWriteError(t *testing.T) {
 			if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("header = %v", res.Header)
 			}
+			if id := res.Header.Get("X-Request-Id"); id == "" || body["request_id"] != id {
+				t.Errorf("request_id %v, header %q", body["request_id"], id)
+			}
+			delete(body, "request_id")
 			if diff := cmp.Diff(tt.body, body); diff != "" {
 				t.Errorf("body (-want +got):\n%s", diff)
 			}
