@@ -228,7 +228,7 @@ func (c *Config) checkPeriods() error {
 		{"WalkMaxPause", c.WalkMaxPause},
 	} {
 		if period.value < 0 {
-			faults = append(faults, fmt.Errorf("Config.%s is negative: use 0 for the default", period.field))
+			faults = append(faults, fmt.Errorf("%s is negative: use 0 for the default", period.field))
 		}
 	}
 	if c.WalkMaxPause > 0 && c.WalkMinPause > c.WalkMaxPause {

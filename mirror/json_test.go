@@ -171,7 +171,7 @@ func TestRecordsHideWhatIsPrivate(t *testing.T) {
 			// verbs that do not suit, for which fmt follows a pointer
 			fmt.Fprintf(&text, "%s %q %x %d %t", value, value, value, value, value)
 		}
-		decimal := fmt.Sprint([]byte(canary))
+		decimal := fmt.Sprintf("%d", []byte(canary))
 		if strings.Contains(text.String(), canary) || strings.Contains(text.String(), strings.Trim(decimal, "[]")) ||
 			strings.Contains(text.String(), hex.EncodeToString([]byte(canary))) {
 			t.Errorf("%T shows what it hides: %s", r, text.String())

@@ -120,7 +120,8 @@ func Print(w io.Writer, findings []mirror.Finding, width int) {
 			fmt.Fprintf(w, "%s→ %s\n", indent, Wrap(f.Remedy, indent+"  ", width))
 		}
 	}
-	fmt.Fprintf(w, "\n%s, %s, %d info, %d ok\n", plural(counts[mirror.FindingFailure], "failure"), plural(counts[mirror.FindingWarning], "warning"), counts[mirror.FindingInfo], counts[mirror.FindingOK])
+	fmt.Fprintf(w, "\n%s, %s, %d info, %d ok\n", plural(counts[mirror.FindingFailure], "failure"),
+		plural(counts[mirror.FindingWarning], "warning"), counts[mirror.FindingInfo], counts[mirror.FindingOK])
 }
 
 // Wrap breaks a text between words so that no line is wider than a terminal, where the first line
