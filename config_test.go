@@ -12,10 +12,10 @@ import (
 func TestNewRefusesPeriodsThatCannotBeMeant(t *testing.T) {
 	t.Parallel()
 	for want, config := range map[string]clerksync.Config{
-		"Config.AuditRetention is negative":                         {AuditRetention: -time.Hour},
-		"Config.InboxRetention is negative":                         {InboxRetention: -time.Hour},
-		"Config.ChangesRetention is negative":                       {ChangesRetention: -time.Hour},
-		"Config.WalkMinPause is negative":                           {WalkMinPause: -time.Hour},
+		"AuditRetention is negative":                                {AuditRetention: -time.Hour},
+		"InboxRetention is negative":                                {InboxRetention: -time.Hour},
+		"ChangesRetention is negative":                              {ChangesRetention: -time.Hour},
+		"WalkMinPause is negative":                                  {WalkMinPause: -time.Hour},
 		"Config.WalkMaxPause is shorter than Config.WalkMinPause":   {WalkMinPause: time.Hour, WalkMaxPause: time.Minute},
 		"role 2 of the ladder is empty or named twice\nConfig.Walk": {Roles: []string{"a", "a"}, WalkMaxPause: -time.Hour},
 	} {
