@@ -17,7 +17,7 @@ func TestNewRefusesPeriodsThatCannotBeMeant(t *testing.T) {
 		"ChangesRetention is negative":                              {ChangesRetention: -time.Hour},
 		"WalkMinPause is negative":                                  {WalkMinPause: -time.Hour},
 		"Config.WalkMaxPause is shorter than Config.WalkMinPause":   {WalkMinPause: time.Hour, WalkMaxPause: time.Minute},
-		"role 2 of the ladder is empty or named twice\nConfig.Walk": {Roles: []string{"a", "a"}, WalkMaxPause: -time.Hour},
+		"role 2 of the ladder is empty or named twice\nWalk": {Roles: []string{"a", "a"}, WalkMaxPause: -time.Hour},
 	} {
 		db, err := sqlite.Open(sqlite.Memory)
 		if err != nil {
