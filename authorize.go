@@ -7,15 +7,18 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/access"
-	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Caller is who makes a request: what the token proves, and what the mirror stores.
+// Caller is the user who makes a request: what the token proves, and what the mirror stores.
 type Caller struct {
-	User    mirror.User
-	Claims  *auth.Claims
-	Session *mirror.Session // nil: the token names none, or it is not mirrored yet
+	// User is the stored user.
+	User mirror.User
+	// Claims are the claims of the verified token.
+	Claims *auth.Claims
+	// Session is the stored session. It is nil if the token names none, or if the mirror has not
+	// stored it yet.
+	Session *mirror.Session
 
 	resolved access.Caller
 }
@@ -37,17 +40,25 @@ func newCaller(c access.Caller) *Caller {
 	return caller
 }
 
-// DeniedError is why a request is not served. No field quotes the token. Err, which is for the
-// log, may name what is stored.
+// DeniedError describes why a request was denied. No field quotes the token.
 type DeniedError struct {
-	Status   int    // 401: the caller is not known, or no longer; 403: known, and not allowed; 503: it cannot be decided now
-	Code     string // stable, see docs/http-api.md
-	Reason   string // of some codes
-	Detail   string // for people
+	// Status is the HTTP status: 401 if the caller is not signed in, or no longer; 403 if the caller
+	// is known and not allowed; 503 if the request cannot be decided at the moment.
+	Status int
+	// Code is a stable code, such as [CodeSessionEnded]. docs/http-api.md lists all of them.
+	Code string
+	// Reason distinguishes the causes of some codes.
+	Reason string
+	// Detail is a sentence for people.
+	Detail string
+	// Decision is the result of the rule. It is empty if the request was denied before the rule was
+	// checked.
 	Decision auth.Decision
-	Err      error
-
-	UpgradeURL string // Config.UpgradeURL, where a feature or plan is missing
+	// Err is the cause, if there is one. It may name what is stored: log it, but do not send it to
+	// clients.
+	Err error
+	// UpgradeURL is Config.UpgradeURL if the caller lacks a feature or a plan.
+	UpgradeURL string
 }
 
 // Error returns the code, the reason and the cause.
@@ -56,27 +67,39 @@ func (d *DeniedError) Error() string { return (*access.Denial)(d).Error() }
 // Unwrap returns the cause.
 func (d *DeniedError) Unwrap() error { return d.Err }
 
-// Header returns the headers of the answer: how to authenticate, when to ask again, and which
+// Header returns headers for the response. They say how to authenticate, when to try again, or which
 // feature or plan is missing and where to get it.
 func (d *DeniedError) Header() http.Header { return (*access.Denial)(d).Header() }
 
-// Codes of a [DeniedError]. Package auth has more.
+// Codes of a [DeniedError]. Package auth has those of tokens and rules.
 const (
-	CodeUserNotRegistered    = live.CodeNotRegistered
-	CodeUserInactive         = live.CodeInactive
-	CodeSessionEnded         = live.CodeSessionEnded
-	CodeInvalidSessionClaims = live.CodeContradiction
-	CodeCrossOrigin          = access.CodeCrossOrigin     // an unsafe method, and a cookie that another page may have sent along
-	CodeUnavailable          = access.CodeUnavailable     // the mirror cannot be read
-	CodeKeysUnavailable      = access.CodeKeysUnavailable // no token can be verified: 503, for the token may be good
+	// CodeUserNotRegistered means that the mirror has no row of the user, and Clerk was not asked or
+	// does not know the user either.
+	CodeUserNotRegistered = "user_not_registered"
+	// CodeUserInactive means that the user is deleted, banned or locked.
+	CodeUserInactive = "user_inactive"
+	// CodeSessionEnded means that the session of the token has ended.
+	CodeSessionEnded = "session_ended"
+	// CodeInvalidSessionClaims means that the mirror knows something newer than the token says, such
+	// as that the user left the organization. A fresh token helps.
+	CodeInvalidSessionClaims = "invalid_session_claims"
+	// CodeCrossOrigin means that the request changes something and has its token in a cookie that
+	// another site's page may have caused the browser to send.
+	CodeCrossOrigin = "cross_origin_request"
+	// CodeUnavailable means that the mirror cannot be read at the moment.
+	CodeUnavailable = "storage_unavailable"
+	// CodeKeysUnavailable means that no token can be verified at the moment, because the keys could
+	// not be fetched. The token may be valid, so the status is 503.
+	CodeKeysUnavailable = "keys_unavailable"
 )
 
-// Authorize returns who makes a request, if the token is valid, nothing stored refuses the
-// caller, and the rule allows the request. A nil rule allows every caller who is signed in. Every
+// Authorize returns the caller of a request if the token is valid, the user and the session are
+// active, and the rule allows the request. A nil rule allows every caller who is signed in. Every
 // error is a [*DeniedError].
 //
-// What is stored denies at once in this process, and within a second in others. It grants more
-// than the token says only where it is proven; see Config.StalePolicy.
+// A stored fact that denies takes effect at once in the process that stored it, and within a second
+// in other processes. A stored fact grants more than the token says only while it is fresh; see
+// Config.StalePolicy.
 func (m *Mirror) Authorize(r *http.Request, rule auth.Rule) (*Caller, error) {
 	caller, err := m.gate.Authorize(r, rule)
 	if err != nil {
@@ -85,7 +108,7 @@ func (m *Mirror) Authorize(r *http.Request, rule auth.Rule) (*Caller, error) {
 	return newCaller(caller), nil
 }
 
-// publicError turns a denial into the type that callers know.
+// publicError turns a denial into a [*DeniedError].
 func publicError(err error) error {
 	if d, ok := access.AsDenial(err); ok {
 		return (*DeniedError)(d)
@@ -93,7 +116,7 @@ func publicError(err error) error {
 	return err
 }
 
-// problem is how an error of Authorize is answered over HTTP.
+// problem returns the HTTP form of an error of Authorize.
 func problem(err error) error {
 	if d, ok := errors.AsType[*DeniedError](err); ok {
 		return (*access.Denial)(d).Problem()
@@ -101,25 +124,37 @@ func problem(err error) error {
 	return err
 }
 
-// ExplainRequest asks why a caller is allowed or denied: the caller of a token, or a user in an
-// organization as if just signed in, with a token that says nothing more.
+// ExplainRequest names the caller that [Mirror.Explain] explains: the caller of a token, or a user.
+// For a user, Explain assumes that the user has just signed in, with a token that has no further
+// claims.
 type ExplainRequest struct {
-	Token               string    // verified as for any request, and not kept
-	ClerkUserID         string    // where there is no token
-	ClerkSessionID      string    // optional
-	ClerkOrganizationID string    // optional: as the active organization
-	Rule                auth.Rule // nil: is the caller signed in at all?
+	// Token is verified as in a request. It is not stored.
+	Token string
+	// ClerkUserID (user_…) names the user if Token is empty.
+	ClerkUserID string
+	// ClerkSessionID (sess_…) names a session of that user. It is optional.
+	ClerkSessionID string
+	// ClerkOrganizationID (org_…) names the active organization of that user. It is optional.
+	ClerkOrganizationID string
+	// Rule is the rule to check. Nil allows every caller who is signed in.
+	Rule auth.Rule
 }
 
-// Explanation is the result of [Mirror.Explain]: every condition, the facts that it looked at,
-// and where those came from. It is for operators: it names what is stored.
+// Explanation is the result of [Mirror.Explain]: every condition with the facts that it used and
+// their sources. Show it to operators only, because it names what is stored.
 type Explanation struct {
-	Allowed     bool             `json:"allowed"`
-	Code        string           `json:"code,omitempty"`   // of the refusal
-	Reason      string           `json:"reason,omitempty"` // of the refusal
-	ClerkUserID string           `json:"clerk_user_id,omitempty"`
-	StalePolicy StalePolicy      `json:"unready"`    // what unproven facts may grant
-	Conditions  []auth.Condition `json:"conditions"` // in the order in which they are checked
+	// Allowed reports whether the caller is allowed.
+	Allowed bool `json:"allowed"`
+	// Code is the code of the denial, as in [DeniedError].
+	Code string `json:"code,omitempty"`
+	// Reason distinguishes the causes of some codes.
+	Reason string `json:"reason,omitempty"`
+	// ClerkUserID is the user whom the request or its token names.
+	ClerkUserID string `json:"clerk_user_id,omitempty"`
+	// StalePolicy is the policy in force for stored facts that are not fresh.
+	StalePolicy StalePolicy `json:"unready"`
+	// Conditions are in the order in which they are checked.
+	Conditions []auth.Condition `json:"conditions"`
 }
 
 // Explain returns why a caller is allowed or denied. It changes nothing and sends no request to

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
@@ -70,22 +71,32 @@ func (s Users) All(ctx context.Context, f mirror.UserFilter) iter.Seq2[mirror.Us
 }
 
 // Apply stores a user object that Clerk's API returned, as an event with it would: it creates or updates the row, unless
-// something newer is stored.
+// something newer is stored. The error is [ErrWrongObject] if the JSON text is not a user.
 func (s Users) Apply(ctx context.Context, object json.RawMessage) (mirror.User, error) {
 	v, err := clerk.Parse(object)
 	if err != nil {
 		return mirror.User{}, fmt.Errorf("%w: %w", ErrWrongObject, err)
 	}
 	id := v.Get("id").String()
-	if name := v.Get("object").String(); id == "" || name != "" && name != "user" {
+	if !isUser(v) {
 		return mirror.User{}, fmt.Errorf("%w: want a user with an id", ErrWrongObject)
 	}
-	// when it was read is not told; not before it was updated is certain
+	// the application does not say when it read the object; that was not before updated_at
 	reading := ingest.Reading{Key: row.Key{Kind: clerk.KindUser, ID: id}, Body: v, ObservedAt: v.Get("updated_at").Time()}
 	if err := s.in.Apply(ctx, reading); err != nil {
 		return mirror.User{}, err
 	}
 	return s.ByClerkID(ctx, id)
+}
+
+// isUser reports whether an object is a user with an id. Without the field object, the form of the
+// id decides.
+func isUser(v clerk.Value) bool {
+	id := v.Get("id").String()
+	if object := v.Get("object"); object.Exists() {
+		return id != "" && object.String() == "user"
+	}
+	return strings.HasPrefix(id, "user_")
 }
 
 // Delete records that Clerk confirmed the deletion of a user. That is permanent, whatever events still come. It deletes
