@@ -187,6 +187,12 @@ func TestTextThatPostgresRefusesIsFoundNowhere(t *testing.T) {
 					b.Errorf("%s, %q: %v", name, odd, err)
 				}
 			}
+			if err := b.m.Users().Delete(ctx, odd); err != nil {
+				b.Errorf("delete %q: %v", odd, err)
+			}
+			if _, _, err := b.m.Users().Erase(ctx, odd); err != nil {
+				b.Errorf("erase %q after its deletion: %v", odd, err)
+			}
 			for name, f := range map[string]mirror.UserFilter{"text": {Search: odd}, "role": {Role: odd}, "organization": {OrganizationID: odd}} {
 				if page, err := b.m.Users().List(ctx, f); err != nil || len(page.Items) != 0 {
 					b.Errorf("users by %s %q: %+v, %v", name, odd, page, err)

@@ -106,7 +106,7 @@ func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 	if err != nil {
 		return err
 	}
-	key := row.Key{Kind: clerk.KindUser, ID: clerkUserID}
+	key := row.Key{Kind: clerk.KindUser, ID: clerk.Text(clerkUserID).String()} // as an event would name it
 	return s.in.Apply(ctx, ingest.Reading{Key: key, Deleted: true, ObservedAt: at.ObservedAt})
 }
 
@@ -115,6 +115,7 @@ func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 // Clerk. scrubbed is false when another process kept SQLite's write-ahead log from being emptied: call it again. The error
 // is [ErrNotFound] for a user who was never mirrored. Copies of a user who was erased before are searched for again.
 func (s Users) Erase(ctx context.Context, clerkUserID string) (receipt mirror.Erasure, scrubbed bool, err error) {
+	clerkUserID = clerk.Text(clerkUserID).String() // as an event would name it
 	if err := s.in.Erase(ctx, clerkUserID); err != nil {
 		return receipt, false, err
 	}
