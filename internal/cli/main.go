@@ -100,6 +100,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // so that a second signal ends a command that does not end by itself
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	if err := parsed.Run(&process{environ, os.Stdin, stdout, stderr}); err != nil {
 		if code, ok := errors.AsType[exitCode](err); ok { // printed already
