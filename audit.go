@@ -23,6 +23,7 @@ func (s Audit) List(ctx context.Context, f mirror.AuditFilter) (mirror.Page[mirr
 // All iterates over the entries that a filter selects, newest first. It reads a page at a time.
 func (s Audit) All(ctx context.Context, f mirror.AuditFilter) iter.Seq2[mirror.AuditEntry, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.AuditEntry], error) {
+		f := f // goroutines may share the iterator
 		f.After = after
 		return s.List(ctx, f)
 	})

@@ -35,6 +35,7 @@ func (s Deliveries) List(ctx context.Context, f mirror.DeliveryFilter) (mirror.P
 // All iterates over the deliveries that a filter selects, in the order of List. It reads a page at a time.
 func (s Deliveries) All(ctx context.Context, f mirror.DeliveryFilter) iter.Seq2[mirror.Delivery, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Delivery], error) {
+		f := f // goroutines may share the iterator
 		f.After = after
 		return s.List(ctx, f)
 	})

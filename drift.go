@@ -22,6 +22,7 @@ func (s Drift) List(ctx context.Context, f mirror.DriftFilter) (mirror.Page[mirr
 // All iterates over the drift that a filter selects, the latest first. It reads a page at a time.
 func (s Drift) All(ctx context.Context, f mirror.DriftFilter) iter.Seq2[mirror.Drift, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Drift], error) {
+		f := f // goroutines may share the iterator
 		f.After = after
 		return s.List(ctx, f)
 	})

@@ -32,6 +32,7 @@ func (s Organizations) List(ctx context.Context, f mirror.OrganizationFilter) (m
 // All iterates over the live organizations that a filter selects, newest first. It reads a page at a time.
 func (s Organizations) All(ctx context.Context, f mirror.OrganizationFilter) iter.Seq2[mirror.Organization, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Organization], error) {
+		f := f // goroutines may share the iterator
 		f.After = after
 		return s.List(ctx, f)
 	})
@@ -56,6 +57,7 @@ func (s Memberships) List(ctx context.Context, f mirror.MembershipFilter) (mirro
 // All iterates over the live memberships that a filter selects, newest first. It reads a page at a time.
 func (s Memberships) All(ctx context.Context, f mirror.MembershipFilter) iter.Seq2[mirror.Membership, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Membership], error) {
+		f := f // goroutines may share the iterator
 		f.After = after
 		return s.List(ctx, f)
 	})

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/clerksync/clerksync"
@@ -199,5 +200,36 @@ func TestTextThatPostgresRefusesIsFoundNowhere(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// Goroutines that share an iterator each read the whole list.
+func TestGoroutinesShareAnIterator(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, nil, func(b *bench) {
+		const users = 20
+		for i := range users {
+			object := fmt.Sprintf(`{"id":"user_%d","created_at":%d,"updated_at":1780000000000}`, i, 1780000000000+i)
+			if _, err := b.m.Users().Apply(b.Context(), []byte(object)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		all := b.m.Users().All(b.Context(), mirror.UserFilter{Limit: 1})
+		var readers sync.WaitGroup
+		for range 4 {
+			readers.Go(func() {
+				seen := map[string]int{}
+				for user, err := range all {
+					if err != nil {
+						b.Error(err)
+					}
+					seen[user.ClerkUserID]++
+				}
+				if len(seen) != users {
+					b.Errorf("a reader has seen %d users, want %d: %v", len(seen), users, seen)
+				}
+			})
+		}
+		readers.Wait()
 	})
 }

@@ -28,6 +28,7 @@ func (s Sessions) List(ctx context.Context, f mirror.SessionFilter) (mirror.Page
 // All iterates over the live sessions that a filter selects, newest first. It reads a page at a time.
 func (s Sessions) All(ctx context.Context, f mirror.SessionFilter) iter.Seq2[mirror.Session, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Session], error) {
+		f := f // goroutines may share the iterator
 		f.After = after
 		return s.List(ctx, f)
 	})

@@ -65,6 +65,7 @@ func (s Users) List(ctx context.Context, f mirror.UserFilter) (mirror.Page[mirro
 // All iterates over the live users that a filter selects, newest first. It reads a page at a time.
 func (s Users) All(ctx context.Context, f mirror.UserFilter) iter.Seq2[mirror.User, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.User], error) {
+		f := f // goroutines may share the iterator
 		f.After = after
 		return s.List(ctx, f)
 	})
