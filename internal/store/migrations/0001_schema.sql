@@ -511,8 +511,11 @@ SELECT t.clerk_membership_id,
     t.clerk_organization_id,
     t.role,
     COALESCE((SELECT r.permissions FROM clerk_roles_live r
-        WHERE r.role_key = t.role OR r.role_key = 'org:' || t.role OR 'org:' || r.role_key = t.role
-        ORDER BY r.role_key = t.role DESC, COALESCE(r.created_at, 0) DESC, r.clerk_role_id DESC LIMIT 1), t.permissions) AS permissions,
+        WHERE r.role_key = t.role
+        ORDER BY COALESCE(r.created_at, 0) DESC, r.clerk_role_id DESC LIMIT 1),
+      (SELECT r.permissions FROM clerk_roles_live r
+        WHERE r.role_key = 'org:' || t.role OR 'org:' || r.role_key = t.role
+        ORDER BY COALESCE(r.created_at, 0) DESC, r.clerk_role_id DESC LIMIT 1), t.permissions) AS permissions,
     t.public_metadata,
     t.private_metadata,
     t.created_at,
