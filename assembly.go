@@ -50,9 +50,9 @@ type assembly struct {
 	tracer     trace.Tracer
 }
 
-// verifiers makes what verifies webhooks and tokens. All faults of the configuration are reported
-// at once.
-func (a *assembly) verifiers() error {
+// clients makes what depends on the configuration alone: the verifiers of webhooks and tokens, and
+// the client of Clerk's API. It reports all faults of the configuration at once.
+func (a *assembly) clients() error {
 	a.mirror = &Mirror{db: a.db, refusals: refusals.New(a.db, a.Test.Now, a.Logger)}
 	var faults []error
 	fault := func(err error) {
@@ -90,14 +90,31 @@ func (a *assembly) verifiers() error {
 		})
 		fault(err)
 	}
+	if a.hasAPIKey() {
+		a.api, err = a.newAPI()
+		fault(err)
+	}
 	return errors.Join(faults...)
+}
+
+// newAPI makes the client of Clerk's Backend API. Requests wait for single objects with a timeout of
+// their own; pages of lists may take longer. [Config] checks the budget and the limit.
+func (a *assembly) newAPI() (*clerkapi.Client, error) {
+	c := clerkapi.Config{
+		SecretKey: a.SecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer, OnKeyChecked: a.mirror.refusals.SecretKeyTried,
+		ReadFence: func(ctx context.Context) (row.ReadFence, error) { return a.mirror.ingest.ReadFence(ctx) },
+	}
+	if a.checkBudget() == nil { // else its faults would be reported twice
+		c.Budget, c.Limit = a.APIBudget, a.APILimit
+	}
+	return clerkapi.New(c)
 }
 
 // open makes the mirror.
 func (a *assembly) open(ctx context.Context) (*Mirror, error) {
 	a.incidents, a.tracer = incident.New(a.Logger), a.TracerProvider.Tracer(modulePath)
 	for _, step := range []func(context.Context) error{
-		func(context.Context) error { return a.verifiers() },
+		func(context.Context) error { return a.clients() },
 		a.openDatabase,
 		a.openIngest,
 		a.openReconciler,
@@ -164,21 +181,12 @@ func (c *Config) hasAPIKey() bool {
 	return c.SecretKey != "" && (c.JWTAlgorithm != auth.HS256 || c.JWTKey != "")
 }
 
-func (a *assembly) openReconciler(context.Context) (err error) {
+func (a *assembly) openReconciler(context.Context) error {
 	a.waited = a.Test.Now
-	if !a.hasAPIKey() {
+	if a.api == nil {
 		return nil
 	}
 	m := a.mirror
-	// requests wait for single objects with a timeout of their own; pages of lists may take longer
-	a.api, err = clerkapi.New(clerkapi.Config{
-		SecretKey: a.SecretKey, URL: a.APIURL, Budget: a.APIBudget, Limit: a.APILimit, Logger: a.Logger, Tracer: a.tracer,
-		OnKeyChecked: m.refusals.SecretKeyTried,
-		ReadFence:    m.ingest.ReadFence,
-	})
-	if err != nil {
-		return err
-	}
 	m.instance.UseAPI(a.api)
 	var sleep func(context.Context, time.Duration) error
 	if a.Test.Sleep != nil {

@@ -3,8 +3,6 @@ package clerksync
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -16,7 +14,6 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/clerksync/clerksync/auth"
-	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/webhook"
 )
@@ -64,8 +61,8 @@ type Config struct {
 	// ClockLeeway is how far the clock of Clerk may be ahead, for the claims iat and nbf; 0 means 5 seconds, the most is a
 	// minute.
 	ClockLeeway time.Duration
-	// PublishableKey (pk_…) names the instance's session cookie where several instances share a host. It does not set
-	// Issuer or FrontendAPI.
+	// PublishableKey (pk_…) names the instance to front ends. It sets Issuer and FrontendAPI if they are empty, and names
+	// the instance's session cookie, for hosts that several instances share.
 	PublishableKey string
 
 	// StalePolicy decides what stored roles, permissions and plans may grant while they are not proven: while the mirror was
@@ -180,6 +177,9 @@ func (c Config) withDefaults() Config {
 		c.APIURL = "https://api.clerk.com"
 	}
 	c.APIURL = strings.TrimSuffix(strings.TrimSuffix(c.APIURL, "/"), "/v1")
+	if frontend, err := auth.FrontendAPI(c.PublishableKey); err == nil {
+		c.FrontendAPI, c.Issuer = cmp.Or(c.FrontendAPI, frontend), cmp.Or(c.Issuer, frontend)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -205,34 +205,4 @@ func (c Config) withDefaults() Config {
 	c.ChangesRetention = cmp.Or(c.ChangesRetention, defaultChangesRetention)
 	c.EraseAfter = cmp.Or(c.EraseAfter, defaultEraseAfter)
 	return c
-}
-
-// checkSettings returns the configured redaction, or what is wrong with it or with the ladder.
-func (c *Config) checkSettings() (privacy.Redaction, error) {
-	redaction, err := privacy.ParseRedaction(c.Redact)
-	return redaction, errors.Join(store.CheckLadder(c.Roles), err, c.checkPeriods())
-}
-
-// checkPeriods returns what is wrong with retentions and pauses. A negative retention would remove
-// everything.
-func (c *Config) checkPeriods() error {
-	var faults []error
-	for _, period := range []struct {
-		field string
-		value time.Duration
-	}{
-		{"AuditRetention", c.AuditRetention},
-		{"InboxRetention", c.InboxRetention},
-		{"ChangesRetention", c.ChangesRetention},
-		{"WalkMinPause", c.WalkMinPause},
-		{"WalkMaxPause", c.WalkMaxPause},
-	} {
-		if period.value < 0 {
-			faults = append(faults, fmt.Errorf("%s is negative: use 0 for the default", period.field))
-		}
-	}
-	if c.WalkMaxPause > 0 && c.WalkMinPause > c.WalkMaxPause {
-		faults = append(faults, errors.New("Config.WalkMaxPause is shorter than Config.WalkMinPause"))
-	}
-	return errors.Join(faults...)
 }

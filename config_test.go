@@ -12,12 +12,12 @@ import (
 func TestNewRefusesPeriodsThatCannotBeMeant(t *testing.T) {
 	t.Parallel()
 	for want, config := range map[string]clerksync.Config{
-		"AuditRetention is negative":                              {AuditRetention: -time.Hour},
-		"InboxRetention is negative":                              {InboxRetention: -time.Hour},
-		"ChangesRetention is negative":                            {ChangesRetention: -time.Hour},
-		"WalkMinPause is negative":                                {WalkMinPause: -time.Hour},
-		"Config.WalkMaxPause is shorter than Config.WalkMinPause": {WalkMinPause: time.Hour, WalkMaxPause: time.Minute},
-		"role 2 of the ladder is empty or named twice\nWalk":      {Roles: []string{"a", "a"}, WalkMaxPause: -time.Hour},
+		"AuditRetention is negative":                         {AuditRetention: -time.Hour},
+		"InboxRetention is negative":                         {InboxRetention: -time.Hour},
+		"ChangesRetention is negative":                       {ChangesRetention: -time.Hour},
+		"WalkMinPause is negative":                           {WalkMinPause: -time.Hour},
+		"WalkMaxPause is shorter than WalkMinPause":          {WalkMinPause: time.Hour, WalkMaxPause: time.Minute},
+		"role 2 of the ladder is empty or named twice\nWalk": {Roles: []string{"a", "a"}, WalkMaxPause: -time.Hour},
 	} {
 		db, err := sqlite.Open(sqlite.Memory)
 		if err != nil {
@@ -43,7 +43,7 @@ func TestSQLiteOpenRefusesAURL(t *testing.T) {
 		if err == nil {
 			_ = db.Close()
 		}
-		if err == nil || !strings.Contains(err.Error(), "without sqlite:") {
+		if err == nil || !strings.Contains(err.Error(), "give the path alone") {
 			t.Errorf("%v, want the remedy", err)
 		}
 	}

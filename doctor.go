@@ -29,7 +29,7 @@ func Diagnose(ctx context.Context, database DB, config Config, o DoctorOptions) 
 	}
 	db.SetReadOnly()
 	a := &assembly{Config: config.withDefaults(), db: db}
-	if err := a.verifiers(); err != nil {
+	if err := a.clients(); err != nil {
 		_ = db.Close()
 		return diagnose.Faults(err)
 	}

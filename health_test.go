@@ -172,7 +172,7 @@ func TestChoicesDoNotDegrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := clerksync.New(t.Context(), driver.NewHandle(db), clerksync.Config{
-		PublishableKey: "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k", FrontendAPI: "https://clerk.example.com",
+		FrontendAPI:    "https://clerk.example.com",
 		WebhookSecrets: []string{"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"},
 	})
 	if err != nil {

@@ -1,7 +1,10 @@
 package auth
 
 import (
+	"encoding/base64"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -57,4 +60,61 @@ func checkIssuer(text string) error {
 		err = &IssuerError{"is not written as in tokens, with which it is compared exactly", "Write " + canonical + "."}
 	}
 	return err
+}
+
+// PublishableKeyError is the error for a text that is not a publishable key. It does not quote the
+// text, which may be a secret.
+type PublishableKeyError struct {
+	Problem string // what is wrong, such as "is a secret key"
+	Remedy  string // what to do
+}
+
+// Error returns the problem and the remedy.
+func (e *PublishableKeyError) Error() string {
+	return "auth: the publishable key " + e.Problem + ": " + e.Remedy
+}
+
+// FrontendAPI returns the URL of the Frontend API that a publishable key names, such as
+// https://clerk.example.com. It is the issuer of the instance's tokens, unless a proxy is in front
+// of the Frontend API. The error is a [*PublishableKeyError].
+func FrontendAPI(publishableKey string) (string, error) {
+	if strings.HasPrefix(publishableKey, "sk_") {
+		return "", &PublishableKeyError{"is a secret key", "Revoke it if others may have seen it, and copy the publishable key, pk_…."}
+	}
+	host := frontendHost(publishableKey)
+	if host == "" {
+		return "", &PublishableKeyError{"does not contain the host of a Frontend API", "Copy it from the API keys page in the Clerk dashboard."}
+	}
+	return "https://" + host, nil
+}
+
+// frontendHost returns the host, with its port if it has one, that a publishable key names: after
+// the prefix, the key is the base64 of the host and one $. It returns "" if the key is malformed.
+// Old instances have keys whose prefix is test_ or live_, without pk_.
+func frontendHost(key string) string {
+	encoded := strings.TrimPrefix(key, "pk_")
+	encoded, test := strings.CutPrefix(encoded, "test_")
+	if !test {
+		var live bool
+		if encoded, live = strings.CutPrefix(encoded, "live_"); !live {
+			return ""
+		}
+	}
+	decoded, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(encoded, "="))
+	host, ended := strings.CutSuffix(string(decoded), "$")
+	if err != nil || !ended || !isHost(host) {
+		return ""
+	}
+	return host
+}
+
+var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$`)
+
+// isHost reports whether text is the name of a host in lower case with a dot in it, or such a name
+// and a port.
+func isHost(text string) bool {
+	name, port, hasPort := strings.Cut(text, ":")
+	number, err := strconv.ParseUint(port, 10, 16)
+	validPort := err == nil && number > 0 && strconv.FormatUint(number, 10) == port
+	return len(name) <= 253 && hostName.MatchString(name) && strings.Contains(name, ".") && !strings.Contains(name, "..") && (!hasPort || validPort)
 }

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -48,6 +49,40 @@ func TestCanonicalIssuer(t *testing.T) {
 			t.Errorf("%s: %q, %+v", text, got, err)
 		} else if strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("the error quotes a password: %v", err)
+		}
+	}
+}
+
+func TestFrontendAPI(t *testing.T) {
+	t.Parallel()
+	named := func(host string) string { return "pk_live_" + base64.RawStdEncoding.EncodeToString([]byte(host+"$")) }
+	for key, want := range map[string]string{
+		"pk_test_aGFwcHktb3R0ZXItNDIuY2xlcmsuYWNjb3VudHMuZGV2JA==": "https://happy-otter-42.clerk.accounts.dev",
+		"pk_test_aGFwcHktb3R0ZXItNDIuY2xlcmsuYWNjb3VudHMuZGV2JA":   "https://happy-otter-42.clerk.accounts.dev",
+		"live_Y2xlcmsuZXhhbXBsZS5jb20k":                            "https://clerk.example.com",
+		named("127.0.0.1:8080"):                                    "https://127.0.0.1:8080",
+	} {
+		if got, err := auth.FrontendAPI(key); err != nil || got != want {
+			t.Errorf("%s: %q, %v", key, got, err)
+		}
+	}
+	for key, problem := range map[string]string{
+		"sk_test_hunter2":                   "is a secret key",
+		"":                                  "does not contain",
+		"pk_prod_Y2xlcmsuZXhhbXBsZS5jb20k":  "does not contain",
+		"pk_live_Y2xlcmsuZXhhbXBsZS5jb20":   "does not contain", // no $
+		named("localhost"):                  "does not contain",
+		named("Clerk.example.com"):          "does not contain",
+		named("clerk..example.com"):         "does not contain",
+		named("clerk.example.com:0"):        "does not contain",
+		named("clerk.example.com:65536"):    "does not contain",
+		named("evil.example/clerk.example"): "does not contain",
+		named("user@clerk.example.com"):     "does not contain",
+	} {
+		got, err := auth.FrontendAPI(key)
+		wrong, ok := errors.AsType[*auth.PublishableKeyError](err)
+		if !ok || got != "" || !strings.HasPrefix(wrong.Problem, problem) || wrong.Remedy == "" || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %q, %v", key, got, err)
 		}
 	}
 }

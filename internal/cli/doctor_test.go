@@ -95,6 +95,8 @@ func TestDoctor(t *testing.T) {
 			expect(0, environ, "events", mirror.FindingInfo, "No event has come yet")
 			expect(1, with(environ, "CLERK_SECRET_KEY=sk_test_wrong"), "secret key", mirror.FindingFailure, "refuses")
 			expect(1, with(environ, "CLERK_INSTANCE_ID=ins_other"), "token keys", mirror.FindingFailure, "ins_other")
+			expect(0, append(environ, "CLERK_PUBLISHABLE_KEY=pk_test_Y2xlcmsuZXhhbXBsZS5jb20k"), "configuration", mirror.FindingWarning,
+				"CLERK_ISSUER is "+keys.Issuer+", but CLERK_PUBLISHABLE_KEY names the issuer https://clerk.example.com")
 			expect(1, with(environ, "CLERK_WEBHOOK_SIGNING_SECRET="), "configuration", mirror.FindingFailure, "No webhook signing secret")
 			expect(1, with(environ, "CLERK_API_URL=http://127.0.0.1:1"), "secret key", mirror.FindingFailure, "cannot be reached")
 			expect(1, with(environ, "CLERKSYNC_LISTEN=nowhere"), "configuration", mirror.FindingFailure, "CLERKSYNC_LISTEN")

@@ -26,8 +26,8 @@ func (l *loader) derive() {
 	} else if c.Unready == "" {
 		c.Unready = "allow"
 	}
-	if host := frontendAPI(c.PublishableKey); c.Issuer == "" && host != "" {
-		c.Issuer = "https://" + host
+	if issuer, err := auth.FrontendAPI(c.PublishableKey); err == nil && c.Issuer == "" {
+		c.Issuer = issuer
 		c.Sources[issuerName] = Origin{Source: fromOther, Name: publishableName}
 	}
 	l.checkWebhooks()

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -105,35 +104,13 @@ func token(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// parsePublishableKey accepts what frontendAPI can read.
+// parsePublishableKey accepts a key that names a Frontend API.
 func parsePublishableKey(text string) (string, error) {
-	if strings.HasPrefix(text, "sk_") {
-		return "", valueError{"is a secret key", "Revoke it if others may have seen it, and copy the publishable key, pk_…."}
+	_, err := auth.FrontendAPI(text)
+	if wrong, ok := errors.AsType[*auth.PublishableKeyError](err); ok {
+		return "", valueError{wrong.Problem, wrong.Remedy}
 	}
-	if frontendAPI(text) == "" {
-		return "", errors.New("does not contain the host of a Frontend API")
-	}
-	return text, nil
-}
-
-// frontendAPI returns the host (with its port, if any) that a publishable key names: after the
-// prefix, the key is the base64 of the host and one $. It returns "" if the key is malformed.
-// Prefixes without pk_ are from Clerk's first years.
-func frontendAPI(key string) string {
-	encoded := strings.TrimPrefix(key, "pk_")
-	encoded, test := strings.CutPrefix(encoded, "test_")
-	if !test {
-		var live bool
-		if encoded, live = strings.CutPrefix(encoded, "live_"); !live {
-			return ""
-		}
-	}
-	decoded, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(encoded, "="))
-	host, ended := strings.CutSuffix(string(decoded), "$")
-	if err != nil || !ended || !strings.Contains(host, ".") || !validHostPort(host) || host != strings.ToLower(host) {
-		return ""
-	}
-	return host
+	return text, err
 }
 
 // parsePlanFeatures checks plan=feature+feature.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/status"
@@ -61,6 +62,14 @@ func (s *Subject) checkConfiguration() []mirror.Finding {
 		found = append(found, doctor.Fail("Copy both from the same instance's API keys page.",
 			"Secret key and publishable key are of different instances: one is for production, one for development."))
 	}
+	if named, err := auth.FrontendAPI(s.PublishableKey); err == nil && s.Issuer != named {
+		found = append(found, doctor.Warn(
+			s.remedy("Unset CLERK_ISSUER, or copy the publishable key of the instance that issues the tokens. ",
+				"Leave Config.Issuer empty, or copy the publishable key of the instance that issues the tokens. ")+
+				"Keep both only if a proxy of yours in front of Clerk's Frontend API issues the tokens.",
+			s.remedy("CLERK_ISSUER is %s, but CLERK_PUBLISHABLE_KEY names the issuer %s, whose tokens are all refused.",
+				"Config.Issuer is %s, but Config.PublishableKey names the issuer %s, whose tokens are all refused."), s.Issuer, named))
+	}
 	if len(found) == 0 {
 		return []mirror.Finding{doctor.Good("Everything is set, and nothing dangerous.")}
 	}
@@ -80,14 +89,13 @@ func findingsOf(warnings []mirror.Warning) (found []mirror.Finding) {
 
 // Faults returns the errors of a configuration as findings.
 func Faults(err error) (found []mirror.Finding) {
-	list := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		list = joined.Unwrap()
+		for _, err := range joined.Unwrap() {
+			found = append(found, Faults(err)...)
+		}
+		return found
 	}
-	for _, err := range list {
-		found = append(found, mirror.Finding{
-			Check: "configuration", Severity: mirror.FindingFailure, Text: err.Error(), Remedy: "Correct it; nothing starts before.",
-		})
-	}
-	return found
+	return []mirror.Finding{{
+		Check: "configuration", Severity: mirror.FindingFailure, Text: err.Error(), Remedy: "Correct it; nothing starts before.",
+	}}
 }

@@ -24,7 +24,7 @@ func (s *Subject) checkKeys(ctx context.Context) []mirror.Finding {
 	switch {
 	case !s.Settings.TokenKeys:
 		return []mirror.Finding{doctor.Fail(s.remedy("Set CLERK_SECRET_KEY, CLERK_PUBLISHABLE_KEY, CLERK_JWKS_URL or CLERK_JWT_KEY.",
-			"Set Config.SecretKey, Config.FrontendAPI, Config.JWKSURL or Config.JWTKey."),
+			"Set Config.SecretKey, Config.PublishableKey, Config.JWKSURL or Config.JWTKey."),
 			"There are no keys: no user can sign in.")}
 	case s.Instance.RemoteKeys() == nil:
 		return []mirror.Finding{doctor.Good("The key is configured (%s); none is fetched, and a rotation at Clerk is not noticed.", s.Algorithm)}

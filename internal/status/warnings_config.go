@@ -75,7 +75,7 @@ func warnOfKeys(s *signals) []mirror.Warning {
 		Code: "keys_unavailable", Severity: mirror.SeverityWarning,
 		Message: "There is no key to verify tokens with: every request with a token is answered 503.",
 		Remedy: s.remedy("Set CLERK_SECRET_KEY, CLERK_PUBLISHABLE_KEY, CLERK_JWKS_URL or CLERK_JWT_KEY.",
-			"Set Config.SecretKey, Config.FrontendAPI, Config.JWKSURL or Config.JWTKey."),
+			"Set Config.SecretKey, Config.PublishableKey, Config.JWKSURL or Config.JWTKey."),
 	})
 	found.when(s.keysMissing, mirror.Warning{
 		Code: "keys_unavailable", Severity: mirror.SeverityError,
