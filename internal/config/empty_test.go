@@ -1,6 +1,7 @@
 package config
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -97,9 +98,8 @@ func TestPolicyWithNothingInIt(t *testing.T) {
 func TestEmptyConfigurationFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for content, want := range map[string]string{
-		"": "configuration file is empty (--config)", "\n \n": "configuration file is empty (--config)", "# all defaults\n": "",
-	} {
+	empty := "configuration file is empty (" + filepath.Join(dir, "c.yaml") + ")"
+	for content, want := range map[string]string{"": empty, "\n \n": empty, "# all defaults\n": ""} {
 		_, _, err := Load(Options{Flags: map[string]string{configName: write(t, dir, "c.yaml", content)}})
 		if got := strings.Join(whats(err), "|"); got != want {
 			t.Errorf("%q: %q, want %q", content, got, want)
