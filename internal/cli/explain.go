@@ -56,11 +56,15 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 		q.Token = strings.TrimSpace(string(text))
 	}
 	q.Rule, err = ruleOf(cfg.Routes, json.RawMessage(c.Rule), c.Method, c.Path)
-	if err == nil && q.Token == "" && q.ClerkUserID == "" {
-		err = errors.New("no user is named: use --user ID or --token (user_id or token in the API)")
-	}
-	if err != nil {
+	refusal, refused := errors.AsType[*forwardauth.RefusalError](err)
+	if err != nil && !refused {
 		return err
+	}
+	if q.Token == "" && q.ClerkUserID == "" {
+		return errors.New("no user is named: use --user ID or --token (user_id or token in the API)")
+	}
+	if refused {
+		return c.print(p, explainRefusal(refusal, c.Method, c.Path, clerksync.StalePolicy(cfg.Unready)))
 	}
 	m, err := newReader(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -74,6 +78,21 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	return c.print(p, x)
+}
+
+// explainRefusal explains a request that the route policy refuses whoever makes it.
+func explainRefusal(r *forwardauth.RefusalError, method, path string, stale clerksync.StalePolicy) *clerksync.Explanation {
+	return &clerksync.Explanation{
+		Code: auth.CodeForbidden, Reason: r.Reason, StalePolicy: stale,
+		Conditions: []auth.Condition{{
+			Name: fmt.Sprintf("route policy for %s %s: %v", method, path, r.Err), Code: auth.CodeForbidden, Reason: r.Reason,
+		}},
+	}
+}
+
+// print prints an explanation. The error is errRefused for a denial.
+func (c explainCommand) print(p *process, x *clerksync.Explanation) (err error) {
 	if c.JSON {
 		err = json.NewEncoder(p.stdout).Encode(x)
 	} else {
@@ -108,7 +127,8 @@ func printExplanation(w io.Writer, x *clerksync.Explanation, width int) {
 	}
 }
 
-// ruleOf returns the rule that was given as JSON, or else the rule of the policy for a request.
+// ruleOf returns the rule that was given as JSON, or else the rule of the policy for a request. If
+// the policy refuses the request to everyone, the error is a [*forwardauth.RefusalError].
 func ruleOf(policy *forwardauth.Policy, text json.RawMessage, method, path string) (auth.Rule, error) {
 	switch {
 	case len(text) > 0:
@@ -127,7 +147,9 @@ func ruleOf(policy *forwardauth.Policy, text json.RawMessage, method, path strin
 	case err != nil:
 		return nil, err
 	case route.Deny:
-		return nil, fmt.Errorf("route %d (%s) denies everyone", route.Number, route.Path)
+		return nil, &forwardauth.RefusalError{
+			Reason: forwardauth.ReasonDenied, Err: fmt.Errorf("route %d (%s) denies all requests", route.Number, route.Path),
+		}
 	}
 	return route.Rule, nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -64,12 +65,15 @@ func TestExplainCommand(t *testing.T) {
 		"a token":                 {explainCommand{Token: true}, token + "\n", false, []string{"token", "Allowed."}},
 		"a forged token":          {explainCommand{Token: true}, token + "x", true, []string{"invalid_token"}},
 		"nobody whom we know":     {explainCommand{User: "user_x"}, "", true, []string{"user_not_registered"}},
+		"no such route":           {explainCommand{User: user, Path: "/x", Method: "GET"}, "", true, []string{"✗ refused (no_route)", "GET /x", "no route has this path", "Denied: forbidden (no_route)"}},
+		"a closed route":          {explainCommand{User: user, Path: "/closed", Method: "GET"}, "", true, []string{"✗ refused (denied)", "/closed", "Denied: forbidden (denied)"}},
+		"no such route, as JSON":  {explainCommand{User: user, Path: "/x", Method: "GET", JSON: true}, "", true, []string{`"allowed":false`, `"reason":"no_route"`}},
 		"as JSON":                 {explainCommand{User: user, JSON: true}, "", false, []string{`"allowed":true`, `"source":"mirror"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
 			err := tc.command.Run(t.Context(), &process{environ: environ, stdin: strings.NewReader(tc.stdin), stdout: &out, stderr: io.Discard})
-			if (err != nil) != tc.refused {
+			if tc.refused != errors.Is(err, errRefused) || !tc.refused && err != nil {
 				t.Errorf("it ended with %v", err)
 			}
 			for _, want := range tc.says {
@@ -86,10 +90,8 @@ func TestExplainCommand(t *testing.T) {
 		command explainCommand
 		says    string
 	}{
-		"nobody named":   {explainCommand{}, "--user"},
-		"no such rule":   {explainCommand{User: user, Rule: `{"rank":1}`}, "min_role"},
-		"no such route":  {explainCommand{User: user, Path: "/x"}, "no_route"},
-		"a closed route": {explainCommand{User: user, Path: "/closed"}, "/closed"},
+		"nobody named": {explainCommand{}, "--user"},
+		"no such rule": {explainCommand{User: user, Rule: `{"rank":1}`}, "min_role"},
 	} {
 		err := tc.command.Run(t.Context(), &process{environ: environ, stdout: io.Discard, stderr: io.Discard})
 		if err == nil || err == errRefused || !strings.Contains(err.Error(), tc.says) { //nolint:errorlint // identity

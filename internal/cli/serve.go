@@ -22,6 +22,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
@@ -66,7 +67,21 @@ func (c serveCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	if text := firstSteps(cfg, terminalOf(p.stderr, p.environ)); text != "" {
+		fmt.Fprintln(p.stderr, text)
+	}
 	return serve(ctx, cfg, logger, nil)
+}
+
+// firstSteps returns what to do next for a person who starts a server of which nothing is
+// configured, or "".
+func firstSteps(c *config.Config, t terminal) string {
+	configured := c.SecretKey != "" || len(c.WebhookSecrets) > 0 || c.PublishableKey != "" || c.JWKSURL != "" || c.JWTKey != "" || c.Issuer != ""
+	if configured || t.width == 0 {
+		return ""
+	}
+	return doctor.Wrap("Nothing is configured: this server receives no webhooks and lets no user in. docs/getting-started.md "+
+		"says which settings it needs. To try it without an account at Clerk, run clerksync dev.", "", t.width)
 }
 
 // serve runs the configured server; it calls started, if not nil, with the public address.

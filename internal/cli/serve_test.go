@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/clerksync/clerksync/internal/config"
 )
 
 func TestServeSaysWhichAddressIsTaken(t *testing.T) {
@@ -25,6 +27,27 @@ func TestServeSaysWhichAddressIsTaken(t *testing.T) {
 			if code != 1 || !strings.Contains(out.String(), want) {
 				t.Errorf("%s: exit code %d, no %q in\n%s", setting, code, want, &out)
 			}
+		}
+	}
+}
+
+func TestServeSaysWhereToBegin(t *testing.T) {
+	t.Parallel()
+	wide := terminal{width: 400}
+	for _, tc := range []struct {
+		config config.Config
+		t      terminal
+		says   bool
+	}{
+		{config.Config{}, wide, true},
+		{config.Config{}, terminal{}, false}, // a log
+		{config.Config{SecretKey: "sk_test_x"}, wide, false},
+		{config.Config{WebhookSecrets: []string{"whsec_x"}}, wide, false},
+		{config.Config{PublishableKey: "pk_test_x"}, wide, false},
+	} {
+		text := firstSteps(&tc.config, tc.t)
+		if says := strings.Contains(text, "docs/getting-started.md") && strings.Contains(text, "clerksync dev"); says != tc.says || !says && text != "" {
+			t.Errorf("%+v: %q", tc.config, text)
 		}
 	}
 }
