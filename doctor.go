@@ -23,7 +23,7 @@ type DoctorOptions struct {
 // what it found: no secrets and no personal data. It takes the database over, only reads it, and
 // closes it. It checks the mirrored rows only where the schema is up to date.
 func Diagnose(ctx context.Context, database DB, config Config, o DoctorOptions) []mirror.Finding {
-	db, err := driver.Of(database)
+	db, err := driver.Take(database)
 	if err != nil {
 		return diagnose.Faults(err)
 	}

@@ -2,6 +2,7 @@ package clerksync_test
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 
 	"github.com/clerksync/clerksync"
@@ -33,5 +34,25 @@ func TestNewRefusesWhatIsNoOpenDatabase(t *testing.T) {
 		if err := clerksync.Migrate(t.Context(), db, clerksync.Config{}); err == nil {
 			t.Errorf("Migrate of %s: no error", name)
 		}
+	}
+}
+
+// Two mirrors on one handle would close each other's database.
+func TestSecondMirrorOnOneHandleIsRefused(t *testing.T) {
+	t.Parallel()
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := clerksync.New(t.Context(), db, clerksync.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if _, err := clerksync.New(t.Context(), db, clerksync.Config{}); err == nil {
+		t.Error("a second mirror has the handle of the first")
+	}
+	if !first.Health(t.Context()).Database.OK {
+		t.Error("the database of the first mirror was closed")
 	}
 }

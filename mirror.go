@@ -33,19 +33,19 @@ type Mirror struct {
 }
 
 // New migrates the database and makes a mirror on it. It takes the database over: [Mirror.Close]
-// closes it, and so does New when it fails. Pools that the application gave to postgres.FromPool
-// or postgres.FromDB stay open. All faults of the configuration are reported at once. New starts
-// no background work and makes no request to Clerk.
+// closes it, and so does New when it fails. Pools that the application gave to postgres.FromPool or
+// postgres.FromDB stay open. A handle makes one mirror: open another for a second one. All faults
+// of the configuration are reported at once. New starts no background work and makes no request to
+// Clerk.
 //
 // The role ladder and the redaction in force are those that the database remembers. New puts the
-// configured ones into force only where it remembers none; [Mirror.Run] and [Migrate] change
-// them.
+// configured ones into force only where it remembers none; [Mirror.Run] and [Migrate] change them.
 //
 // On a database that was opened read-only (sqlite.OpenReadOnly, postgres.OpenReadOnly) New checks
-// the schema instead, and the mirror writes nothing: no migration, no audit, no entry of the
-// verify queue. It returns what is stored, explains, and makes dry runs.
+// the schema instead, and the mirror writes nothing: no migration, no audit, no entry of the verify
+// queue. It returns what is stored, explains, and makes dry runs.
 func New(ctx context.Context, database DB, config Config) (*Mirror, error) {
-	db, err := driver.Of(database)
+	db, err := driver.Take(database)
 	if err != nil {
 		return nil, fmt.Errorf("clerksync: %w", err)
 	}
