@@ -37,8 +37,8 @@ func (h *Handle) database() *store.DB { return h.db }
 // take is not exported, for the same reason. It reports whether it was called for the first time.
 func (h *Handle) take() bool { return h.taken.CompareAndSwap(false, true) }
 
-// Take returns the database of a handle to a caller that is going to close it. Only the first caller
-// gets it.
+// Take returns the database of a handle to a caller that is going to close it. Only the first
+// caller gets it.
 func Take(handle any) (*store.DB, error) {
 	db, err := Of(handle)
 	if err != nil {
