@@ -18,113 +18,137 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// Config configures a [Mirror]. The zero value is valid: it mirrors nothing and lets
-// nobody in until it is told secrets and keys.
+// Config configures a [Mirror]. The zero value is valid: such a mirror stores no events and denies
+// every caller, because it has no secrets and no keys. New reports all faults of a Config at once.
 type Config struct {
-	// SecretKey is the instance's sk_test_… or sk_live_… key. The JWKS is read with it
-	// unless JWTKey or JWKSURL is set.
+	// SecretKey is the secret key of the instance (sk_test_… or sk_live_…). The mirror reads Clerk's
+	// Backend API with it. It also fetches the keys that verify tokens with it, unless JWTKey or
+	// JWKSURL is set.
 	SecretKey string
-	// WebhookSecrets are the signing secrets (whsec_…) of the webhook endpoints; any of
-	// them may match, so that they can be rotated. Empty ones are ignored. With none the
-	// webhook route answers 500 and stores nothing.
+	// WebhookSecrets are the signing secrets (whsec_…) of the webhook endpoints. A webhook must match
+	// one of them, so that secrets can be rotated. Empty ones are ignored. Without secrets the webhook
+	// route answers 500 and stores nothing.
 	WebhookSecrets []string
-	// WebhookScheme is webhook.SchemeSvix unless told.
+	// WebhookScheme is the signature scheme of webhooks. Empty means webhook.SchemeSvix.
 	WebhookScheme webhook.Scheme
-	// InstanceID (ins_…) pins the Clerk instance whose events are applied. When empty, the
-	// key ids of the JWKS name it, that of the tokens' keys or that of the secret key. The database remembers it, and from
-	// then on keys and events of another one are refused; see [ErrOtherInstance].
+	// InstanceID (ins_…) is the Clerk instance whose events are applied. If it is empty, the ids of
+	// the keys that verify tokens name the instance, or else those of the secret key. The database
+	// remembers the instance. After that, keys and events of another instance are refused; see
+	// [ErrOtherInstance].
 	InstanceID string
-	// Roles is the ladder of roles, lowest first; nil is solo, growth, enterprise, admin.
-	// A user's role is public_metadata.role if it is on the ladder, else the lowest. The database remembers the ladder in
-	// force; Run and [Migrate] change it.
+	// Roles is the ladder of roles, lowest first. Nil means [DefaultRoles]. A user's role is
+	// public_metadata.role if it is on the ladder, else the lowest. The database remembers the ladder
+	// in force; Run and [Migrate] change it.
 	Roles []string
 
-	// JWTAlgorithm is RS256 (the default) or HS256, which is for template tokens with a
-	// shared secret and does not know about sessions.
+	// JWTAlgorithm is RS256 or HS256. Empty means RS256. HS256 is for tokens of a template with a
+	// shared secret; such tokens name no session.
 	JWTAlgorithm string
-	// JWTKey is the instance's public key in PEM form, or the HS256 secret.
+	// JWTKey is the instance's public key in PEM form, or the shared secret of HS256.
 	JWTKey string
-	// JWKSURL is read without the secret key.
+	// JWKSURL is the URL from which the keys that verify tokens are fetched. The secret key is not
+	// sent there.
 	JWKSURL string
-	// FrontendAPI is the instance's Frontend API URL: the last place to look for the JWKS.
+	// FrontendAPI is the URL of the instance's Frontend API. Empty means the one that PublishableKey
+	// names. The keys that verify tokens are fetched from there if JWTKey, JWKSURL and SecretKey are
+	// empty.
 	FrontendAPI string
-	// APIURL is the Backend API without /v1; empty is https://api.clerk.com.
+	// APIURL is the URL of the Backend API, without /v1. Empty means https://api.clerk.com.
 	APIURL string
-	// Issuer, AuthorizedParties and Audience are what tokens must say; see auth.Config. Session cookies are accepted
-	// only with AuthorizedParties.
-	Issuer            string
+	// Issuer is the claim iss that tokens must have. Empty means the Frontend API that PublishableKey
+	// names. Without both, the issuer is not checked.
+	Issuer string
+	// AuthorizedParties are the origins of the pages whose tokens are accepted (the claim azp). Session
+	// cookies are accepted only if it is set.
 	AuthorizedParties []string
-	Audience          []string
-	// DangerouslyAllowMissingAuthorizedParty accepts tokens without azp in the Authorization header though AuthorizedParties is
-	// set. Native apps and tokens made by the Backend API have none. In a cookie such a token never counts.
+	// Audience lists audiences, one of which tokens must have (the claim aud). If it is empty, the
+	// audience is not checked.
+	Audience []string
+	// DangerouslyAllowMissingAuthorizedParty accepts tokens without the claim azp in the Authorization
+	// header, although AuthorizedParties is set. Tokens of native apps and of the Backend API have no
+	// azp. In a cookie such a token is never accepted.
 	DangerouslyAllowMissingAuthorizedParty bool
-	// ClockLeeway is how far the clock of Clerk may be ahead, for the claims iat and nbf; 0 means 5 seconds, the most is a
-	// minute.
+	// ClockLeeway is how far Clerk's clock may be ahead of this one, for the claims iat and nbf. 0
+	// means 5 seconds. The maximum is a minute.
 	ClockLeeway time.Duration
-	// PublishableKey (pk_…) names the instance to front ends. It sets Issuer and FrontendAPI if they are empty, and names
-	// the instance's session cookie, for hosts that several instances share.
+	// PublishableKey (pk_test_… or pk_live_…) sets Issuer and FrontendAPI if they are empty. It also
+	// names the instance's session cookie, for hosts that several instances share.
 	PublishableKey string
 
-	// StalePolicy decides what stored roles, permissions and plans may grant while they are not proven: while the mirror was
-	// not compared with Clerk recently enough (see RoleMaxStale and PermissionMaxStale), or the row waits to be read again. Of
-	// plans only a read proves that. Empty is StaleAskClerk with a SecretKey, and StaleTrust without. This only limits
-	// granting: a stored fact that denies always denies.
+	// StalePolicy decides what stored roles, permissions and plans may grant while they are stale. A
+	// role or permission is stale if the mirror did not compare it with Clerk recently enough (see
+	// RoleMaxStale and PermissionMaxStale), or if its row is in the verify queue. A plan is stale
+	// until it is read from Clerk. Empty means StaleAskClerk with a SecretKey, and StaleTrust
+	// without. StalePolicy only limits granting. A stored fact that denies always denies.
 	StalePolicy StalePolicy
-	// RoleMaxStale is for how long after a comparison of the changes of all users with Clerk, which Run makes each minute, their
-	// stored roles grant. 0 means 5 minutes, a negative value never. A change whose event was lost may still grant for that
-	// long.
+	// RoleMaxStale is how long stored roles may grant after the last sweep of all users, which Run
+	// does every minute. 0 means 5 minutes; a negative value means that they never grant. If the
+	// event of a change is lost, the old role may grant for that long.
 	RoleMaxStale time.Duration
-	// PermissionMaxStale is the same for the permissions of organization roles, which only walks of everything compare. 0
-	// means 26 hours, a negative value never. A walk that is overdue by the schedule (WalkMinPause, WalkMaxPause) ends it
-	// earlier. It may be long: the token, which is a minute old at most, proves the membership and the role, and the mirror
-	// only adds what the role may do.
+	// PermissionMaxStale is how long stored permissions of organization roles may grant after the
+	// last walk, because sweeps do not compare them. 0 means 26 hours; a negative value means that
+	// they never grant. A walk that is overdue (see WalkMinPause and WalkMaxPause) ends this time
+	// earlier. It can be long, because the token proves the membership and the role, and is a minute
+	// old at most. The mirror adds only what the role may do.
 	PermissionMaxStale time.Duration
-	// DisableOnDemandUsers answers 401 for users who are not mirrored yet, instead of reading them once from Clerk.
+	// DisableOnDemandUsers denies users who are not mirrored yet with 401. By default the mirror reads
+	// such a user once from Clerk.
 	DisableOnDemandUsers bool
-	// APIBudget is the share of Clerk's rate limit that reads may use, above 0 and up to 1; 0 means 0.2.
+	// APIBudget is the share of Clerk's rate limit that the mirror may use, above 0 and up to 1. 0
+	// means 0.2.
 	APIBudget float64
-	// APILimit is how many requests in ten seconds Clerk allows the instance; 0 means 1000 with a live key and 100 with a test key.
+	// APILimit is how many requests Clerk allows the instance in ten seconds. 0 means 1000 with a live
+	// key and 100 with a test key.
 	APILimit int
-	// DisableBackfill keeps Run from reading everything that Clerk has at first. Sync().Backfill does it.
+	// DisableBackfill keeps Run from copying everything from Clerk at the start. [Sync.Backfill] does
+	// it on demand.
 	DisableBackfill bool
-	// DisableReconcile keeps Run from repairing what no event announced. Sync().Reconcile does it.
+	// DisableReconcile keeps Run from comparing the mirror with Clerk and repairing it.
+	// [Sync.Reconcile] does it on demand.
 	DisableReconcile bool
-	// WalkMinPause and WalkMaxPause bound how long Run pauses between two comparisons of everything with Clerk. The pause is
-	// 20 times as long as the last comparison took; 0 means 10 minutes and 24 hours.
-	WalkMinPause, WalkMaxPause time.Duration
-	// PlanFeatures lists the features of each plan, by slug. Stored subscriptions name plans only.
+	// WalkMinPause is the shortest pause that Run makes between two walks, which compare everything
+	// with Clerk. The pause is 20 times as long as the last walk took, within both bounds. 0 means 10
+	// minutes.
+	WalkMinPause time.Duration
+	// WalkMaxPause is the longest such pause. 0 means 24 hours.
+	WalkMaxPause time.Duration
+	// PlanFeatures lists the features of each plan, by slug. Stored subscriptions name only plans.
 	PlanFeatures map[string][]string
-	// UpgradeURL is where a refusal for a feature or a plan points to.
+	// UpgradeURL is the URL that a client gets with a denial for a missing feature or plan.
 	UpgradeURL string
-	// PolicyVersion names the version of a route policy, such as a digest of its text. Where Run or [Migrate]
-	// finds another one than before, that is a line of the audit. Empty says nothing of a policy.
+	// PolicyVersion names the version of a route policy, such as a digest of its text. Run and
+	// [Migrate] write an audit entry when it changes. Empty means that there is no policy to record.
 	PolicyVersion string
-	// ForwardAuthWithoutPolicy means that this process answers proxies without a route policy, so that any signed-in
-	// user may make any request. Health warns of it (no_policy).
+	// ForwardAuthWithoutPolicy means that this process serves forward auth without a route policy, so
+	// that any signed-in user may make any request. Health warns of it (no_policy).
 	ForwardAuthWithoutPolicy bool
-	// AuditRetention is how long the audit is kept; 0 means 90 days.
+	// AuditRetention is how long entries of the audit are kept. 0 means 90 days.
 	AuditRetention time.Duration
-	// EraseAfter is how long after a user's deletion the personal data is kept; 0 means 30 days. With EraseAtOnce it goes
-	// in the transaction of the deletion, and copies of it within a minute while Run runs.
+	// EraseAfter is how long personal data is kept after a user's deletion. 0 means 30 days. With
+	// EraseAtOnce the deletion itself removes it, and Run removes copies of it within a minute.
 	EraseAfter time.Duration
-	// InboxRetention is how long the bodies of deliveries are kept; 0 means 90 days. Their ids are kept at least 90 days,
-	// dead and quarantined deliveries twice as long as ids.
+	// InboxRetention is how long the bodies of deliveries are kept. 0 means 90 days. Their ids are
+	// kept for at least 90 days. Dead letters and quarantined deliveries are kept twice as long as
+	// ids.
 	InboxRetention time.Duration
-	// Redact lists field paths that are never stored, such as private_metadata, public_metadata.ssn, or
-	// user.unsafe_metadata.x for objects of one kind. The database remembers the paths in force; Run and [Migrate] change
-	// them, and take new ones out of what is stored.
+	// Redact lists paths of fields that are never stored, such as private_metadata or
+	// public_metadata.ssn. A path such as user.unsafe_metadata.x applies to objects of one kind. The
+	// database remembers the paths in force. Run and [Migrate] change them, and remove the fields of
+	// new paths from what is stored.
 	Redact []string
-	// ChangesRetention is how long the change feed goes back; 0 means 30 days.
+	// ChangesRetention is how long entries of the change feed are kept. 0 means 30 days.
 	ChangesRetention time.Duration
 
-	// RemediesForServer makes the remedies of warnings and findings name environment variables and commands, as the
-	// clerksync server does. Else they name fields of Config and methods.
+	// RemediesForServer makes remedies of warnings and findings name environment variables and
+	// commands, for operators of the clerksync server. By default they name fields of Config and
+	// methods.
 	RemediesForServer bool
 
-	// MeterProvider and TracerProvider take metrics (docs/metrics.md) and traces; nil takes none.
-	MeterProvider  metric.MeterProvider
+	// MeterProvider receives the metrics that docs/metrics.md lists. Nil means no metrics.
+	MeterProvider metric.MeterProvider
+	// TracerProvider receives traces. Nil means no traces.
 	TracerProvider trace.TracerProvider
-	// Logger gets warnings and errors; nil is silence.
+	// Logger receives warnings and errors. Nil means no log.
 	Logger *slog.Logger
 	// Test has hooks for tests. Leave it empty in production.
 	Test TestConfig
@@ -132,24 +156,29 @@ type Config struct {
 
 // TestConfig replaces clocks, for tests.
 type TestConfig struct {
-	// Now is the clock; nil is time.Now.
+	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// Sleep is how a reconcile waits for the minute after which it confirms a deletion; nil waits. The time that it is asked
-	// to wait counts as passed for the reconcile and for its status alone.
+	// Sleep replaces the wait of a reconcile before it confirms a deletion, which is a minute. Nil
+	// means a real wait. The reconcile and its status count the requested time as passed.
 	Sleep func(context.Context, time.Duration) error
 }
 
-// StalePolicy is what unproven stored facts may grant; see [Config].
+// StalePolicy is what stored facts may grant while they are stale; see Config.StalePolicy.
 type StalePolicy string
 
-// The policies.
+// Values of [StalePolicy].
 const (
-	StaleAskClerk StalePolicy = "ask"   // reads the one object from Clerk, within the budget, and denies where that fails
-	StaleTrust    StalePolicy = "allow" // grants as if they were proven
-	StaleDeny     StalePolicy = "deny"  // grants nothing
+	// StaleAskClerk reads the object from Clerk, within the budget. If that fails, the stale fact
+	// grants nothing.
+	StaleAskClerk StalePolicy = "ask"
+	// StaleTrust grants as if the fact were fresh.
+	StaleTrust StalePolicy = "allow"
+	// StaleDeny grants nothing.
+	StaleDeny StalePolicy = "deny"
 )
 
-// EraseAtOnce is the Config.EraseAfter that holds nothing back.
+// EraseAtOnce is the value of Config.EraseAfter that erases personal data with the deletion of the
+// user.
 const EraseAtOnce time.Duration = -1
 
 const (
@@ -162,7 +191,8 @@ const (
 	defaultPermissionMaxStale = 26 * time.Hour
 )
 
-// DefaultRoles is the ladder used when Config.Roles is nil, lowest first.
+// DefaultRoles returns the ladder that is used if Config.Roles is nil: solo, growth, enterprise,
+// admin.
 func DefaultRoles() []string { return store.DefaultLadder() }
 
 func (c Config) withDefaults() Config {

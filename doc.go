@@ -1,11 +1,11 @@
-// Package clerksync keeps a backend's own database a faithful copy of its Clerk users,
-// sessions and organizations, and turns a Clerk token into the stored user.
+// Package clerksync keeps a copy of a Clerk instance in your own database, and turns a Clerk token
+// into the stored user.
 //
-// A [Mirror] takes Clerk's signed webhooks ([Mirror.WebhookHandler]) and writes them to
-// SQLite or Postgres so that the rows come out right in whatever order the events come,
-// however often. What was answered with 2xx is durable and is seen by the very next
-// request. Tokens are verified without a network call, and a handler finds the stored
-// user in its context:
+// A [Mirror] receives Clerk's signed webhooks ([Mirror.WebhookHandler]) and writes users, sessions,
+// organizations and their changes to SQLite or Postgres. The rows are correct whatever the order of
+// the events, and however often each of them arrives. An event that was answered with 2xx is
+// durable, and the next request sees it. Tokens are verified without a network call, and a handler
+// finds the stored user in the context of its request:
 //
 //	db, err := sqlite.Open("clerk.db")
 //	m, err := clerksync.New(ctx, db, clerksync.Config{
@@ -13,10 +13,10 @@
 //	    WebhookSecrets: []string{os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET")},
 //	})
 //	defer m.Close()
-//	go m.Run(ctx) // background work; what it returns before ctx ends is a reason not to serve
+//	go m.Run(ctx) // background work; stop serving if it returns an error before ctx ends
 //	mux.Handle("POST /api/webhooks/clerk", m.WebhookHandler())
 //	mux.Handle("GET /api/deals", m.Require(auth.MinRole("growth"))(deals))
 //
-// The mirrored tables and views are documented in docs/schema.md: an application may join
-// them with its own. clerksync never writes to Clerk.
+// docs/schema.md describes the tables and views of the mirror. An application can join them with its
+// own tables. clerksync never changes anything at Clerk.
 package clerksync

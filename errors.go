@@ -9,26 +9,28 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Errors that callers act on, for errors.Is.
+// Errors for errors.Is.
 var (
-	// ErrNotFound means that there is no such live row. It may exist at Clerk. The error says what was looked for.
+	// ErrNotFound means that there is no such live row. The object may exist at Clerk. The message of
+	// the error names what was not found.
 	ErrNotFound = mirror.ErrNotFound
-	// ErrAmbiguous means that an e-mail address or slug belongs to more than one live row for the moment.
+	// ErrAmbiguous means that more than one live row has this e-mail address or slug at the moment.
 	ErrAmbiguous = mirror.ErrAmbiguous
-	// ErrNoBody means that a delivery cannot be replayed, since its body was not kept.
+	// ErrNoBody means that a delivery cannot be replayed, because its body is no longer stored.
 	ErrNoBody = ingest.ErrNoBody
-	// ErrNotDead means that a delivery is not a dead letter, so that it cannot be dismissed.
+	// ErrNotDead means that a delivery cannot be dismissed, because it is not a dead letter.
 	ErrNotDead = store.ErrNotDead
-	// ErrOtherInstance means that the configured keys, or the configured instance, belong to another Clerk instance than the
-	// one that the database mirrors. A mirror of two instances would be wrong about both.
+	// ErrOtherInstance means that the configured keys, or Config.InstanceID, belong to another Clerk
+	// instance than the one that the database mirrors. A database can mirror only one instance.
 	ErrOtherInstance = reconcile.ErrOtherInstance
-	// ErrInvalidCursor means that a text is not a cursor of the list that it was given to.
+	// ErrInvalidCursor means that a text is not a cursor of this list.
 	ErrInvalidCursor = mirror.ErrInvalidCursor
-	// ErrWrongObject means that a JSON text is not the Clerk object that it should be.
+	// ErrWrongObject means that a JSON text is not the expected Clerk object.
 	ErrWrongObject = errors.New("not the Clerk object that was expected")
 )
 
-// ErrorCode returns the stable code of an error of this package, "internal_error" for others.
+// ErrorCode returns a stable code for an error of this package, such as "not_found". It returns ""
+// for nil, and "internal_error" for other errors.
 func ErrorCode(err error) string {
 	switch {
 	case err == nil:

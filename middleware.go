@@ -16,14 +16,14 @@ func withCaller(r *http.Request, c *Caller) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
 }
 
-// CallerFromContext is who makes the request; ok is false outside of [Mirror.Middleware] and [Mirror.Require], and
-// for anonymous requests.
+// CallerFromContext returns the caller of the request. ok is false outside [Mirror.Middleware] and
+// [Mirror.Require], and for anonymous requests.
 func CallerFromContext(ctx context.Context) (caller *Caller, ok bool) {
 	caller, ok = ctx.Value(callerKey{}).(*Caller)
 	return caller, ok
 }
 
-// UserFromContext is the stored user of the request's verified token. ok is false outside
+// UserFromContext returns the stored user of the request's token. ok is false outside
 // [Mirror.Middleware] and [Mirror.Require], and for anonymous requests.
 func UserFromContext(ctx context.Context) (user mirror.User, ok bool) {
 	if c, ok := CallerFromContext(ctx); ok {
@@ -32,16 +32,17 @@ func UserFromContext(ctx context.Context) (user mirror.User, ok bool) {
 	return mirror.User{}, false
 }
 
-// ClaimsFromContext is what the request's verified token says.
-func ClaimsFromContext(ctx context.Context) (*auth.Claims, bool) {
+// ClaimsFromContext returns the claims of the request's verified token. ok is false where
+// [CallerFromContext] returns false.
+func ClaimsFromContext(ctx context.Context) (claims *auth.Claims, ok bool) {
 	if c, ok := CallerFromContext(ctx); ok {
 		return c.Claims, true
 	}
 	return nil, false
 }
 
-// SessionFromContext is the stored session of the request's token; ok is false also when
-// the mirror has not seen the session yet, which the token proves all the same.
+// SessionFromContext returns the stored session of the request's token. ok is also false if the
+// mirror has not stored the session yet. The token is valid in that case, too.
 func SessionFromContext(ctx context.Context) (session mirror.Session, ok bool) {
 	if c, ok := CallerFromContext(ctx); ok && c.Session != nil {
 		return *c.Session, true
@@ -49,9 +50,9 @@ func SessionFromContext(ctx context.Context) (session mirror.Session, ok bool) {
 	return mirror.Session{}, false
 }
 
-// Middleware lets anonymous requests pass, and puts the caller of a valid token into the
-// context. A token that is there and not valid is answered with 401: a client that says
-// who it is must not be served as somebody else.
+// Middleware lets requests without a token pass. For a request with a valid token it puts the caller
+// into the context. It answers 401 to a request with an invalid token, so that a client whose token
+// has expired is not served as an anonymous one by mistake.
 func (m *Mirror) Middleware(next http.Handler) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := m.Authorize(r, nil)
@@ -67,10 +68,10 @@ func (m *Mirror) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// Require lets a request pass when its token is valid, its user is stored and active, and
-// all rules allow it: 401 when the identity fails, 403 when a rule does. Without rules
-// any signed-in user passes. A rule that can allow no one, such as one for a role that is not on the ladder, is a panic at
-// start: it is a slip of the pen.
+// Require lets a request pass if its token is valid, its user is stored and active, and all rules
+// allow it. It answers 401 if the caller is not signed in, and 403 if a rule denies. Without rules
+// every signed-in user passes. Require panics if a rule can allow no one, such as a rule for a role
+// that is not on the ladder, because that is a mistake in the program.
 func (m *Mirror) Require(rules ...auth.Rule) func(http.Handler) http.Handler {
 	var rule auth.Rule
 	if len(rules) > 0 {

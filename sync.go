@@ -11,19 +11,18 @@ import (
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/internal/upkeep"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 // Errors of [Sync].
 var (
-	// ErrNoSecretKey means that there is no secret key with which Clerk could be read.
-	ErrNoSecretKey = upkeep.ErrNoSecretKey
-	// ErrSyncBusy means that another process reads Clerk for this mirror.
+	// ErrNoSecretKey means that Config.SecretKey is empty, so that Clerk cannot be read.
+	ErrNoSecretKey = mirror.ErrNoSecretKey
+	// ErrSyncBusy means that another process holds the lease to read Clerk for this database.
 	ErrSyncBusy = reconcile.ErrBusy
 )
 
-// Sync makes a mirror complete and keeps it so, by reading Clerk.
+// Sync reads Clerk to complete the mirror, to compare it with Clerk, and to repair it.
 type Sync struct{ m *Mirror }
 
 // Sync returns the service of backfill, reconcile and status.
@@ -35,8 +34,8 @@ func (s Sync) Backfill(ctx context.Context, progress func(mirror.SyncProgress)) 
 	return s.m.upkeep.Backfill(ctx, progress)
 }
 
-// Reconcile compares everything with Clerk and repairs what differs. It reads objects that Clerk
-// seems to have deleted twice, a minute apart. The error may be a [*mirror.MassDeletionError].
+// Reconcile compares everything with Clerk and repairs the differences. If Clerk no longer lists an
+// object, Reconcile reads it twice, a minute apart, before it takes the object for deleted. The error may be a [*mirror.MassDeletionError].
 func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror.SyncReport, error) {
 	for _, kind := range o.Kinds {
 		if kind != clerk.KindSession && !slices.Contains(reconcile.Kinds(), kind) {
@@ -50,9 +49,9 @@ func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror
 	return report, err
 }
 
-// NoteDifferences records in a database how many differences a report found and left, by kind, so
-// that no status says "in sync" while they are known. It is all that a dry run of Reconcile
-// writes. A mirror that only reads leaves it to its caller.
+// NoteDifferences records the differences that a report found and did not repair, by kind. After
+// that, no status says "in sync" while they exist. A dry run of [Sync.Reconcile] calls it, unless
+// the database was opened read-only: then the caller has to.
 func NoteDifferences(ctx context.Context, database DB, report *mirror.SyncReport) error {
 	db, err := driver.Of(database)
 	if err != nil {
@@ -74,8 +73,9 @@ func noteDifferences(ctx context.Context, db *store.DB, report *mirror.SyncRepor
 	return db.NoteLeft(ctx, left)
 }
 
-// Status returns how fresh the mirror is and whether that is proven. It counts tables: call it
-// each minute, not for each request. It writes nothing and sends no request to Clerk.
+// Status returns how fresh the mirror is and whether it is in sync. It counts the rows of tables, so
+// call it every minute at most, not for each request. It writes nothing and sends no request to
+// Clerk.
 func (s Sync) Status(ctx context.Context) (mirror.SyncStatus, error) {
 	report, err := s.m.monitor.Report(ctx)
 	if err != nil {
@@ -84,7 +84,8 @@ func (s Sync) Status(ctx context.Context) (mirror.SyncStatus, error) {
 	return report, nil
 }
 
-// InSync reports whether the mirror is proven to equal Clerk, and why not.
+// InSync reports whether comparisons with Clerk prove that the mirror equals it. If not, the reasons
+// say why.
 func (s Sync) InSync(ctx context.Context) (bool, []mirror.SyncReason, error) {
 	a, err := s.m.monitor.Assess(ctx)
 	if err != nil {
@@ -93,10 +94,10 @@ func (s Sync) InSync(ctx context.Context) (bool, []mirror.SyncReason, error) {
 	return a.InSync(), a.Reasons, nil
 }
 
-// Budget returns how much of Clerk's rate limit this process may use, and uses; nil without a
-// secret key.
+// Budget returns how much of Clerk's rate limit this process may use, and how much it uses. It
+// returns nil without a secret key.
 func (s Sync) Budget() *mirror.BudgetStatus { return s.m.monitor.Budget() }
 
-// MergeReasons returns the reasons for people: those that say the same of several kinds become
-// one, which names all of them.
+// MergeReasons merges reasons that say the same of several kinds into one that names all of them, to
+// show them to people.
 func MergeReasons(reasons []mirror.SyncReason) []mirror.SyncReason { return status.Merge(reasons) }

@@ -6,11 +6,12 @@ import "errors"
 var (
 	// ErrNotFound means that there is no such live row.
 	ErrNotFound = errors.New("not found")
-	// ErrAmbiguous means that an e-mail address or slug belongs to more than one live row for the
-	// moment.
+	// ErrAmbiguous means that more than one live row has this e-mail address or slug at the moment.
 	ErrAmbiguous = errors.New("ambiguous: more than one live row has it")
-	// ErrInvalidCursor means that a text is not a cursor of the list that it was given to.
+	// ErrInvalidCursor means that a text is not a cursor of this list.
 	ErrInvalidCursor = errors.New("not a cursor of this list")
+	// ErrNoSecretKey means that no secret key is configured with which Clerk could be read.
+	ErrNoSecretKey = errors.New("no Clerk secret key is configured")
 	// ErrNoDatabase means that there is no database file to read, or an empty one.
 	ErrNoDatabase = errors.New("there is no database yet")
 )

@@ -25,9 +25,6 @@ const (
 	leaseRetry = 5 * time.Second
 )
 
-// ErrNoSecretKey means that no secret key is configured with which Clerk could be read.
-var ErrNoSecretKey = errors.New("no Clerk secret key is configured")
-
 // Work names what was done in the background.
 type Work string
 
@@ -72,7 +69,7 @@ func (u *Upkeep) closeGap(ctx context.Context) error {
 // waitForLease repeats work while another process reads Clerk, for a while.
 func (u *Upkeep) waitForLease(ctx context.Context, work func() (*mirror.SyncReport, error)) (*mirror.SyncReport, error) {
 	if u.config.Reconciler == nil {
-		return nil, ErrNoSecretKey
+		return nil, mirror.ErrNoSecretKey
 	}
 	for end := time.Now().Add(leaseWait); ; {
 		report, err := work()
