@@ -31,8 +31,14 @@ func TestLeaseOfAKilledProcessIsTakenOver(t *testing.T) {
 					t.Errorf("%s took %s", what, took)
 				}
 			}
-			c.kill(4, serve...)
-			atOnce("the next server", func() { c.kill(4, serve...) }) // it asks Clerk for something once it has the lease
+			kill := func() {
+				t.Helper()
+				if !c.kill(4, serve...) {
+					t.Fatal("the server ended by itself")
+				}
+			}
+			kill()
+			atOnce("the next server", kill) // it asks Clerk for something once it has the lease
 			atOnce("the next command", func() {
 				if code, log := c.run("backfill"); code != 0 {
 					t.Fatalf("exit code %d:\n%s", code, log)
