@@ -8,8 +8,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Audit reads the audit: denials for contradictions, impersonations, changed roles and what operators did. No entry is
-// changed, or removed before Config.AuditRetention has passed.
+// Audit reads the audit: denials because of contradictions, impersonations, changed roles, and actions of operators. Entries
+// never change, and are removed only after Config.AuditRetention.
 type Audit struct{ db *store.DB }
 
 // Audit returns the service that reads the audit.

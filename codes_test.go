@@ -6,10 +6,11 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/access"
 	internallive "github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/receive"
 )
 
-// The exported codes are literals, for go doc. They are the codes of the packages that deny.
-func TestCodesAreThoseOfTheInternalPackages(t *testing.T) {
+// The exported constants are literals, for go doc. Their values are those of the internal packages.
+func TestConstantsAreThoseOfTheInternalPackages(t *testing.T) {
 	t.Parallel()
 	for exported, internal := range map[string]string{
 		clerksync.CodeUserNotRegistered:    internallive.CodeNotRegistered,
@@ -23,5 +24,8 @@ func TestCodesAreThoseOfTheInternalPackages(t *testing.T) {
 		if exported != internal {
 			t.Errorf("%q is exported for %q", exported, internal)
 		}
+	}
+	if clerksync.MaxWebhookBody != receive.MaxBody {
+		t.Errorf("MaxWebhookBody is %d, and %d is accepted", clerksync.MaxWebhookBody, receive.MaxBody)
 	}
 }

@@ -6,12 +6,12 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// DB is an open database. Package sqlite and package postgres open them; no other type can be one.
+// DB is an open database. Packages sqlite and postgres open databases. Other types cannot be used as one.
 type DB interface {
 	// Engine returns the database engine.
 	Engine() mirror.Engine
 	// Migrate brings the schema up to date.
 	Migrate(ctx context.Context) error
-	// Close closes the database, but no pool of the application.
+	// Close closes the database. It does not close a pool that belongs to the application.
 	Close() error
 }

@@ -15,7 +15,7 @@ type Deliveries struct {
 	in *ingest.Ingest
 }
 
-// Deliveries returns the service of the stored webhook deliveries.
+// Deliveries returns the service that reads, replays and dismisses stored webhook deliveries.
 func (m *Mirror) Deliveries() Deliveries { return Deliveries{m.db, m.ingest} }
 
 // ByMessageID returns the delivery with the message id (msg_…), or [ErrNotFound].
@@ -27,7 +27,7 @@ func (s Deliveries) ByMessageID(ctx context.Context, messageID string) (mirror.D
 	return d.Record(), nil
 }
 
-// List returns a page of deliveries. They come by message id, or with NewestFirst by the time of arrival.
+// List returns a page of deliveries, ordered by message id. With NewestFirst the latest arrivals come first.
 func (s Deliveries) List(ctx context.Context, f mirror.DeliveryFilter) (mirror.Page[mirror.Delivery], error) {
 	return s.db.Deliveries(ctx, f)
 }
@@ -47,27 +47,28 @@ func (s Deliveries) Count(ctx context.Context, f mirror.DeliveryFilter) ([]mirro
 }
 
 // Dismiss records that dead letters need not be applied, so that the mirror can be in sync without them. It dismisses all
-// of them or none: [ErrNotFound] or [ErrNotDead] names the one that cannot be dismissed. Each is an entry of the audit;
-// actor names who did it. A dismissed delivery can be replayed by its id, and is tried again when Clerk sends it again.
+// of them or none; the error is [ErrNotFound] or [ErrNotDead] and names the one that cannot be dismissed. Each dismissal is
+// an entry of the audit, with actor as the person who did it. A dismissed delivery can still be replayed by its id, and is
+// applied if Clerk sends it again.
 func (s Deliveries) Dismiss(ctx context.Context, messageIDs []string, actor string) error {
 	return s.db.Dismiss(ctx, messageIDs, actor)
 }
 
-// Replay applies a stored delivery again. Events that the mirror knows already change nothing.
+// Replay applies a stored delivery again. An event that the mirror has already applied changes nothing.
 func (s Deliveries) Replay(ctx context.Context, messageID string) (mirror.Outcome, error) {
 	outcome, err := s.in.Replay(ctx, messageID)
 	return outcome.Status, err
 }
 
-// ReplayAll applies the stored deliveries again that a filter selects, many at once and in no order. It stops at the first
-// that cannot be applied, unless KeepGoing is set: the report says so, and that is no error. Quarantined and dismissed
-// deliveries are left out unless the filter selects that state. Memory is bounded, however many there are.
+// ReplayAll applies the stored deliveries that a filter selects again, many at once and in no order. It stops at the first
+// one that cannot be applied, unless KeepGoing is set; the report says so, and the error is nil. It skips quarantined and
+// dismissed deliveries unless the filter selects that state. Its use of memory does not grow with their number.
 func (s Deliveries) ReplayAll(ctx context.Context, f mirror.DeliveryFilter, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
 	return s.in.ReplayAll(ctx, f, o)
 }
 
-// ReplayIDs applies deliveries again by message id, as ReplayAll does. If one of them is not stored, that is
-// [ErrNotFound], and none is applied.
+// ReplayIDs applies the deliveries with these message ids again, as ReplayAll does. If one of them is not stored, it applies
+// none, and the error is [ErrNotFound].
 func (s Deliveries) ReplayIDs(ctx context.Context, messageIDs []string, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
 	return s.in.ReplayIDs(ctx, messageIDs, o)
 }

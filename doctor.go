@@ -10,18 +10,18 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// DoctorOptions say what else there is to check.
+// DoctorOptions configures [Diagnose].
 type DoctorOptions struct {
-	// PublicURL is where Clerk reaches this server, such as https://auth.example.com. Without it,
-	// the way from Clerk to the server is not checked.
+	// PublicURL is the URL at which Clerk reaches this server, such as https://auth.example.com. If it
+	// is empty, the webhook route is not checked.
 	PublicURL string
-	// NoDatabase means that there is no database yet; the one given stands in for it.
+	// NoDatabase means that the database does not exist yet. The caller passes an empty one instead.
 	NoDatabase bool
 }
 
-// Diagnose checks a configuration, a database, Clerk and the way from Clerk to here, and returns
-// what it found: no secrets and no personal data. It takes the database over, only reads it, and
-// closes it. It checks the mirrored rows only where the schema is up to date.
+// Diagnose checks a configuration, a database, the connection to Clerk and the webhook route, and
+// returns its findings. They contain no secrets and no personal data. Diagnose reads the database,
+// writes nothing, and closes it. It checks the mirrored rows only if the schema is up to date.
 func Diagnose(ctx context.Context, database DB, config Config, o DoctorOptions) []mirror.Finding {
 	db, err := driver.Take(database)
 	if err != nil {

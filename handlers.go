@@ -3,28 +3,31 @@ package clerksync
 import (
 	"net/http"
 
-	"github.com/clerksync/clerksync/internal/receive"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
-// MaxWebhookBody is the largest webhook body that is read, in bytes. Svix sends messages of some
+// MaxWebhookBody is the largest webhook body that is accepted, in bytes. Svix sends messages of about
 // 350 kB at most.
-const MaxWebhookBody = receive.MaxBody
+const MaxWebhookBody = 1 << 20
 
-// WebhookHandler returns the handler that takes Clerk's webhooks. It answers 200 only when the
-// event is durable and applied, with {"status": "processed"|"duplicate"|"ignored"|"quarantined"}.
-// Errors are problem+json: 400 for what is not signed, stale or no JSON; 400 with
-// "webhook-delivery: abort-message" for a signed event that lacks what it must have (kept as a
-// dead letter); 405, 413, 415; 500 when no secret is configured or an event could not be applied
-// (kept too); 503 when it could not be stored, or when too many bodies are on their way.
+// WebhookHandler returns the handler that receives Clerk's webhooks. It answers 200 only after the
+// event is durable and applied, with {"status": "processed"|"duplicate"|"ignored"|"quarantined"}. Errors are
+// problem+json:
 //
-// A delivery whose headers alone are a reason to refuse it is refused before its body is read,
-// and unverified bodies take 16 MiB at most.
+//	400            the delivery is not signed, is too old, or is not JSON
+//	400            a signed event lacks a required field; it is stored as a dead letter, and the
+//	               header "webhook-delivery: abort-message" asks the sender to give up
+//	405, 413, 415  wrong method, body too large, wrong content type
+//	500            no secret is configured, or the event could not be applied; it is stored
+//	503            the event could not be stored, or too many bodies are being read
+//
+// The handler refuses a delivery before it reads the body if the headers are reason enough.
+// Unverified bodies use 16 MiB of memory at most.
 func (m *Mirror) WebhookHandler() http.Handler { return m.receiver.Handler() }
 
-// MeHandler returns the handler of GET /api/auth/me: the stored user of the request's token, the
-// role, the session and the active organization. Refusals are 401 with a code; see the HTTP
-// contract in docs/ARCHITECTURE.md.
+// MeHandler returns the handler of GET /api/auth/me. It answers with the stored user of the request's
+// token, the role, the session and the active organization, or denies with a code;
+// docs/http-api.md lists the codes.
 func (m *Mirror) MeHandler() http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := m.gate.Authorize(r, nil)
@@ -40,13 +43,13 @@ func (m *Mirror) MeHandler() http.Handler {
 	})
 }
 
-// HealthHandler returns the handler that serves [Mirror.Health], always with status 200: it is
-// for people and alerts. Anyone may ask. With a key of a production instance it therefore shows
-// status and database alone; operators get the warnings from [Mirror.Health].
+// HealthHandler returns the handler that serves [Mirror.Health], for people and alerts. The HTTP
+// status is always 200. The route is public, so with a key of a production instance the response has
+// only the status and the database. Operators get the warnings from [Mirror.OperatorHandler].
 func (m *Mirror) HealthHandler() http.Handler { return healthFor(m, "") }
 
-// ReadyHandler returns a handler for load balancers. It answers 200 when the database responds
-// and the first keys that verify tokens are there, else 503. It waits a second at most.
+// ReadyHandler returns a handler for load balancers. It answers 200 if the database responds and keys
+// that verify tokens were fetched, else 503. It answers within a second.
 func (m *Mirror) ReadyHandler() http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if !m.Health(r.Context()).Database.OK {

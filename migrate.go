@@ -11,15 +11,15 @@ import (
 	"github.com/clerksync/clerksync/internal/upkeep"
 )
 
-// Migrate brings the schema of a database up to date, and puts Config.Roles and Config.Redact
-// into force: stored roles are derived by the ladder, and stored bodies lose what is redacted. It
-// records Config.PolicyVersion. A change is a line of the audit and of the log, with how many
-// rows it changed. [Mirror.Run] does the same; [New] does it only in a database that has no such
+// Migrate brings the schema of a database up to date and puts Config.Roles and Config.Redact into
+// force: it derives the stored roles again, and removes redacted fields from what is stored. It also
+// records Config.PolicyVersion. Each change is an entry of the audit and of the log, with the number
+// of rows that changed. [Mirror.Run] does the same. [New] does it only in a database that has no such
 // settings yet.
 //
-// Everything that uses the database works by the settings in force, whatever it is configured
-// with: servers that run see a change within a second. Migrate does not take the database over. A
-// database of another instance than Config.InstanceID is [ErrOtherInstance].
+// Every process that uses the database follows the settings in force, and not its own configuration.
+// Running servers see a change within a second. Migrate does not close the database. The error is
+// [ErrOtherInstance] if the database mirrors another instance than Config.InstanceID.
 func Migrate(ctx context.Context, database DB, config Config) error {
 	db, err := driver.Of(database)
 	if err == nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Mirror is a copy of a Clerk instance in a database. It is safe for concurrent use, and
-// any number of them, in any number of processes, may share one database.
+// Mirror is a copy of a Clerk instance in a database. It is safe for concurrent use. Any number of
+// mirrors, in any number of processes, can share one database.
 type Mirror struct {
 	db       *store.DB
 	ingest   *ingest.Ingest
@@ -32,18 +32,19 @@ type Mirror struct {
 	metrics  *metrics.Instruments
 }
 
-// New migrates the database and makes a mirror on it. It takes the database over: [Mirror.Close]
-// closes it, and so does New when it fails. Pools that the application gave to postgres.FromPool or
-// postgres.FromDB stay open. A handle makes one mirror: open another for a second one. All faults
-// of the configuration are reported at once. New starts no background work and makes no request to
-// Clerk.
+// New migrates the database and returns a mirror that uses it. The mirror owns the database:
+// [Mirror.Close] closes it, and New closes it if it fails. A handle serves one mirror: open another
+// handle for a second one. A pool that the application passed to postgres.FromPool or
+// postgres.FromDB stays open. New reports all faults of the configuration at once. It starts no
+// background work and sends no request to Clerk.
 //
-// The role ladder and the redaction in force are those that the database remembers. New puts the
-// configured ones into force only where it remembers none; [Mirror.Run] and [Migrate] change them.
+// The role ladder and the redaction in force are those that the database remembers. New puts
+// Config.Roles and Config.Redact into force only in a database that remembers none. [Mirror.Run] and
+// [Migrate] change them.
 //
-// On a database that was opened read-only (sqlite.OpenReadOnly, postgres.OpenReadOnly) New checks
-// the schema instead, and the mirror writes nothing: no migration, no audit, no entry of the verify
-// queue. It returns what is stored, explains, and makes dry runs.
+// If the database was opened read-only (sqlite.OpenReadOnly, postgres.OpenReadOnly), New checks the
+// schema and does not migrate it, and the mirror writes nothing. Such a mirror can read what is
+// stored, explain, and make dry runs.
 func New(ctx context.Context, database DB, config Config) (*Mirror, error) {
 	db, err := driver.Take(database)
 	if err != nil {
@@ -62,16 +63,20 @@ func newMirror(ctx context.Context, db *store.DB, config Config) (*Mirror, error
 	return m, nil
 }
 
-// Run puts Config.Roles and Config.Redact into force, as [Migrate] does, and then does the
-// background work until the context ends. After an upgrade it applies once what the older version
-// could not read. It erases users whose delay has ended, and removes what is older than its
-// retention. With a secret key it reads Clerk: everything at first, recent changes each minute,
-// rows in the verify queue within seconds, and everything again as often as Config.WalkMinPause
-// and Config.WalkMaxPause say. A mirror works without Run, but does none of these, and is never
-// in sync for long.
+// Run puts Config.Roles and Config.Redact into force, as [Migrate] does, and then does the background
+// work until the context ends:
 //
-// It returns an error when it cannot begin, such as [ErrOtherInstance] where the keys are those
-// of another instance than the database mirrors: do not serve then.
+//   - After an upgrade it applies the deliveries that the older version could not read.
+//   - It erases deleted users after Config.EraseAfter, and removes what is older than its retention.
+//   - With a secret key it reads Clerk: everything at first, recent changes every minute, rows in the
+//     verify queue within seconds, and everything again as often as Config.WalkMinPause and
+//     Config.WalkMaxPause say.
+//
+// Without Run, a mirror receives events and serves requests, but does none of this, and does not
+// stay in sync.
+//
+// Run returns an error if it cannot start, such as [ErrOtherInstance]. The program must not serve
+// requests after such an error.
 func (m *Mirror) Run(ctx context.Context) error {
 	if err := m.upkeep.Run(ctx); err != nil {
 		return fmt.Errorf("clerksync: %w", err)
@@ -79,13 +84,13 @@ func (m *Mirror) Run(ctx context.Context) error {
 	return nil
 }
 
-// FetchKeys asks Clerk now for the keys that verify tokens, instead of with the first token, and
-// which instance the secret key belongs to. If this fails, the mirror still works and fetches the
-// keys later. Keys of another instance than the one that the database mirrors are
-// [ErrOtherInstance]: do not go on with them.
+// FetchKeys fetches the keys that verify tokens now, and not with the first token. It also asks Clerk
+// which instance the secret key belongs to. If it fails, the mirror still works and fetches the keys
+// later. The exception is [ErrOtherInstance]: the keys are not those of the instance that the
+// database mirrors, and the program must not serve requests.
 func (m *Mirror) FetchKeys(ctx context.Context) error { return m.instance.FetchKeys(ctx) }
 
-// Close takes no more events, waits for those under way, and closes the database.
+// Close stops receiving events, waits until those in progress are applied, and closes the database.
 func (m *Mirror) Close() error {
 	m.ingest.Close()
 	m.gate.Close()
@@ -93,12 +98,12 @@ func (m *Mirror) Close() error {
 	return errors.Join(m.metrics.Close(), m.db.Close())
 }
 
-// Health checks the configuration and the database. The answer is about a second old at most, and
-// comes within a second, however many ask and whatever the database does: a database that does
-// not respond in time is not OK.
+// Health checks the configuration and the database. It returns within a second, and its result is
+// about a second old at most, so any number of callers can use it. A database that does not respond
+// in time is reported as not OK.
 func (m *Mirror) Health(ctx context.Context) mirror.Health { return m.monitor.Health(ctx) }
 
-// Counts counts rows. It shows the size of a business: it is for operators.
+// Counts counts rows. The numbers show the size of your business, so show them to operators only.
 func (m *Mirror) Counts(ctx context.Context) (mirror.Counts, error) {
 	counts, err := m.monitor.Counts(ctx)
 	if err != nil {

@@ -15,18 +15,18 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// OperatorOptions configure [Mirror.OperatorHandler].
+// OperatorOptions configures [Mirror.OperatorHandler].
 type OperatorOptions struct {
-	// Prefix stands before every path, such as /operators.
+	// Prefix is the prefix of every path, such as /operators.
 	Prefix string
-	// Token is what operators send as a bearer token. While it is empty, every request is denied.
+	// Token is the bearer token that operators send. If it is empty, every request is denied.
 	Token string
-	// OpenHealth answers /health, /livez and /readyz without the token. It is for listeners that
-	// only this machine reaches.
+	// OpenHealth serves /health, /livez and /readyz without the token. Use it only on a listener that
+	// no other machine can reach.
 	OpenHealth bool
-	// Rule returns the rule that a question of /api/explain names: as a JSON text (see
-	// forwardauth.ParseRule), or by the method and path of a request. While it is nil, such questions
-	// are refused.
+	// Rule returns the rule that a request of /api/explain names: as a JSON text (see
+	// forwardauth.ParseRule), or by a method and a path. If Rule is nil, requests that name a rule are
+	// refused.
 	Rule func(text json.RawMessage, method, path string) (auth.Rule, error)
 }
 
@@ -38,8 +38,8 @@ type OperatorOptions struct {
 //	POST /api/explain    the same, with a token in the body
 //	GET  /readyz, /livez as in Handler
 //
-// Every request needs the operator token, and requests of pages of other sites are denied. Mount the
-// handler below its prefix, and let only operators reach it.
+// Every request needs the operator token. Requests from pages of other sites are denied. Mount the
+// handler below its prefix, on a listener that only operators can reach.
 func (m *Mirror) OperatorHandler(o OperatorOptions) http.Handler {
 	prefix := cleanPrefix(o.Prefix)
 	mux := http.NewServeMux()

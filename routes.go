@@ -9,15 +9,15 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// HandlerOptions configure [Mirror.Handler]. The zero value is fine.
+// HandlerOptions configures [Mirror.Handler]. The zero value is valid.
 type HandlerOptions struct {
-	// Prefix stands before every path, such as /clerk. Empty mounts the routes at the root.
+	// Prefix is the prefix of every path, such as /clerk. Empty means that the paths have none.
 	Prefix string
-	// CORSOrigins are the origins whose pages may ask who is signed in, such as
+	// CORSOrigins are the origins whose pages may read /api/auth/me, such as
 	// https://app.example.com.
 	CORSOrigins []string
-	// OperatorToken shows the warnings of /health to requests that carry it as a bearer token, also
-	// where they are hidden from the public. Empty shows them to no one more.
+	// OperatorToken is the bearer token of operators. A request with it sees the warnings of /health
+	// that are hidden from the public. If it is empty, they stay hidden from everyone.
 	OperatorToken string
 }
 
@@ -33,7 +33,8 @@ type HandlerOptions struct {
 //
 //	mux.Handle("/clerk/", m.Handler(clerksync.HandlerOptions{Prefix: "/clerk"}))
 //
-// It answers other paths and methods with 404 and 405, and every request has an X-Request-Id.
+// The handler answers 404 for other paths, and 405 for other methods. Every response has the header
+// X-Request-Id.
 func (m *Mirror) Handler(o HandlerOptions) http.Handler {
 	prefix := cleanPrefix(o.Prefix)
 	mux := http.NewServeMux()

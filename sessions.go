@@ -14,7 +14,7 @@ type Sessions struct{ db *store.DB }
 // Sessions returns the service that reads sessions.
 func (m *Mirror) Sessions() Sessions { return Sessions{m.db} }
 
-// ByClerkID returns the live session with the Clerk id (sess_…), or [ErrNotFound]. Nothing announces that a session expires:
+// ByClerkID returns the live session with the Clerk id (sess_…), or [ErrNotFound]. Clerk sends no event when a session expires:
 // compare its ExpireAt and AbandonAt with your clock.
 func (s Sessions) ByClerkID(ctx context.Context, clerkSessionID string) (mirror.Session, error) {
 	return s.db.Session(ctx, clerkSessionID)

@@ -22,7 +22,7 @@ type Users struct {
 	in *ingest.Ingest
 }
 
-// Users returns the service of users.
+// Users returns the service that reads users.
 func (m *Mirror) Users() Users { return Users{m.db, m.ingest} }
 
 // ByClerkID returns the live user with the Clerk id (user_…), or [ErrNotFound].
@@ -100,8 +100,8 @@ func isUser(v clerk.Value) bool {
 	return strings.HasPrefix(id, "user_")
 }
 
-// Delete records that Clerk confirmed the deletion of a user. That is permanent, whatever events still come. It deletes
-// nothing at Clerk.
+// Delete records that Clerk has deleted a user. The deletion is permanent: later events do not restore the user. Delete
+// sends no request to Clerk.
 func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 	at, err := s.in.ReadFence(ctx)
 	if err != nil {
@@ -111,10 +111,11 @@ func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 	return s.in.Apply(ctx, ingest.Reading{Key: key, Deleted: true, ObservedAt: at.ObservedAt})
 }
 
-// Erase permanently removes the personal data of a user, deleted or not: from rows, deliveries, and copies in rows of others.
-// The empty row stays, with its ids, so that no late event restores the user and foreign keys hold. It deletes nothing at
-// Clerk. scrubbed is false when another process kept SQLite's write-ahead log from being emptied: call it again. The error
-// is [ErrNotFound] for a user who was never mirrored. Copies of a user who was erased before are searched for again.
+// Erase permanently removes the personal data of a user, deleted or not, from rows, deliveries, and copies in rows of other
+// objects. The empty row stays with its ids, so that late events do not restore the user and foreign keys stay valid. Erase
+// deletes nothing at Clerk. If scrubbed is false, another process prevented Erase from emptying SQLite's write-ahead log:
+// call Erase again. The error is [ErrNotFound] for a user who was never mirrored. For a user who was erased before, Erase
+// searches for copies again.
 func (s Users) Erase(ctx context.Context, clerkUserID string) (receipt mirror.Erasure, scrubbed bool, err error) {
 	clerkUserID = clerk.Text(clerkUserID).String() // as an event would name it
 	if err := s.in.Erase(ctx, clerkUserID); err != nil {
