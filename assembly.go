@@ -97,8 +97,8 @@ func (a *assembly) clients() error {
 	return errors.Join(faults...)
 }
 
-// newAPI makes the client of Clerk's Backend API. Requests wait for single objects with a timeout of
-// their own; pages of lists may take longer. [Config] checks the budget and the limit.
+// newAPI makes the client of Clerk's Backend API. Requests wait for single objects with a timeout
+// of their own; pages of lists may take longer. [Config] checks the budget and the limit.
 func (a *assembly) newAPI() (*clerkapi.Client, error) {
 	c := clerkapi.Config{
 		SecretKey: a.SecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer, OnKeyChecked: a.mirror.refusals.SecretKeyTried,

@@ -8,8 +8,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Audit reads the audit: denials because of contradictions, impersonations, changed roles, and actions of operators. Entries
-// never change, and are removed only after Config.AuditRetention.
+// Audit reads the audit: denials because of contradictions, impersonations, changed roles, and
+// actions of operators. Entries never change, and are removed only after Config.AuditRetention.
 type Audit struct{ db *store.DB }
 
 // Audit returns the service that reads the audit.

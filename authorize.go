@@ -42,8 +42,8 @@ func newCaller(c access.Caller) *Caller {
 
 // DeniedError describes why a request was denied. No field quotes the token.
 type DeniedError struct {
-	// Status is the HTTP status: 401 if the caller is not signed in, or no longer; 403 if the caller
-	// is known and not allowed; 503 if the request cannot be decided at the moment.
+	// Status is the HTTP status: 401 if the caller is not signed in, or no longer; 403 if the
+	// caller is known and not allowed; 503 if the request cannot be decided at the moment.
 	Status int
 	// Code is a stable code, such as [CodeSessionEnded]. docs/http-api.md lists all of them.
 	Code string
@@ -67,21 +67,21 @@ func (d *DeniedError) Error() string { return (*access.Denial)(d).Error() }
 // Unwrap returns the cause.
 func (d *DeniedError) Unwrap() error { return d.Err }
 
-// Header returns headers for the response. They say how to authenticate, when to try again, or which
-// feature or plan is missing and where to get it.
+// Header returns headers for the response. They say how to authenticate, when to try again, or
+// which feature or plan is missing and where to get it.
 func (d *DeniedError) Header() http.Header { return (*access.Denial)(d).Header() }
 
 // Codes of a [DeniedError]. Package auth has those of tokens and rules.
 const (
-	// CodeUserNotRegistered means that the mirror has no row of the user, and Clerk was not asked or
-	// does not know the user either.
+	// CodeUserNotRegistered means that the mirror has no row of the user, and Clerk was not asked
+	// or does not know the user either.
 	CodeUserNotRegistered = "user_not_registered"
 	// CodeUserInactive means that the user is deleted, banned or locked.
 	CodeUserInactive = "user_inactive"
 	// CodeSessionEnded means that the session of the token has ended.
 	CodeSessionEnded = "session_ended"
-	// CodeInvalidSessionClaims means that the mirror knows something newer than the token says, such
-	// as that the user left the organization. A fresh token helps.
+	// CodeInvalidSessionClaims means that the mirror knows something newer than the token says,
+	// such as that the user left the organization. A fresh token helps.
 	CodeInvalidSessionClaims = "invalid_session_claims"
 	// CodeCrossOrigin means that the request changes something and has its token in a cookie that
 	// another site's page may have caused the browser to send.

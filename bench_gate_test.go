@@ -26,8 +26,8 @@ func percentile(all []time.Duration, p float64) float64 {
 	return float64(all[min(len(all)-1, int(p*float64(len(all))))]) / float64(time.Millisecond)
 }
 
-// BenchmarkRevocation is the time from the 2xx on session.revoked to the first refusal: in the process that took the
-// webhook, and in another one on the same Postgres.
+// BenchmarkRevocation is the time from the 2xx on session.revoked to the first refusal: in the
+// process that took the webhook, and in another one on the same Postgres.
 func BenchmarkRevocation(b *testing.B) {
 	c := clerktest.New(b)
 	dsn := testenv.Postgres(b)
@@ -78,8 +78,8 @@ func BenchmarkRevocation(b *testing.B) {
 	}
 }
 
-// BenchmarkUnknownKeyFlood is what 5 000 forged tokens with unknown keys a second do to valid requests: 1 000 a second,
-// over HTTP in one process.
+// BenchmarkUnknownKeyFlood is what 5 000 forged tokens with unknown keys a second do to valid
+// requests: 1 000 a second, over HTTP in one process.
 func BenchmarkUnknownKeyFlood(b *testing.B) {
 	c := clerktest.New(b)
 	db, err := sqlite.Open(filepath.Join(b.TempDir(), "clerk.db"))

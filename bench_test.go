@@ -27,8 +27,8 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 
-// BenchmarkMe is GET /api/auth/me with the whole chain of middleware, less the network: tokens of a hundred users that
-// were seen before.
+// BenchmarkMe is GET /api/auth/me with the whole chain of middleware, less the network: tokens of a
+// hundred users that were seen before.
 func BenchmarkMe(b *testing.B) {
 	c := clerktest.New(b)
 	db, err := sqlite.Open(filepath.Join(b.TempDir(), "clerk.db"))

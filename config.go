@@ -21,13 +21,13 @@ import (
 // Config configures a [Mirror]. The zero value is valid: such a mirror stores no events and denies
 // every caller, because it has no secrets and no keys. New reports all faults of a Config at once.
 type Config struct {
-	// SecretKey is the secret key of the instance (sk_test_… or sk_live_…). The mirror reads Clerk's
-	// Backend API with it. It also fetches the keys that verify tokens with it, unless JWTKey or
-	// JWKSURL is set.
+	// SecretKey is the secret key of the instance (sk_test_… or sk_live_…). The mirror reads
+	// Clerk's Backend API with it. It also fetches the keys that verify tokens with it, unless
+	// JWTKey or JWKSURL is set.
 	SecretKey string
-	// WebhookSecrets are the signing secrets (whsec_…) of the webhook endpoints. A webhook must match
-	// one of them, so that secrets can be rotated. Empty ones are ignored. Without secrets the webhook
-	// route answers 500 and stores nothing.
+	// WebhookSecrets are the signing secrets (whsec_…) of the webhook endpoints. A webhook must
+	// match one of them, so that secrets can be rotated. Empty ones are ignored. Without secrets
+	// the webhook route answers 500 and stores nothing.
 	WebhookSecrets []string
 	// WebhookScheme is the signature scheme of webhooks. Empty means webhook.SchemeSvix.
 	WebhookScheme webhook.Scheme
@@ -37,8 +37,8 @@ type Config struct {
 	// [ErrOtherInstance].
 	InstanceID string
 	// Roles is the ladder of roles, lowest first. Nil means [DefaultRoles]. A user's role is
-	// public_metadata.role if it is on the ladder, else the lowest. The database remembers the ladder
-	// in force; Run and [Migrate] change it.
+	// public_metadata.role if it is on the ladder, else the lowest. The database remembers the
+	// ladder in force; Run and [Migrate] change it.
 	Roles []string
 
 	// JWTAlgorithm is RS256 or HS256. Empty means RS256. HS256 is for tokens of a template with a
@@ -49,36 +49,36 @@ type Config struct {
 	// JWKSURL is the URL from which the keys that verify tokens are fetched. The secret key is not
 	// sent there.
 	JWKSURL string
-	// FrontendAPI is the URL of the instance's Frontend API. Empty means the one that PublishableKey
-	// names. The keys that verify tokens are fetched from there if JWTKey, JWKSURL and SecretKey are
-	// empty.
+	// FrontendAPI is the URL of the instance's Frontend API. Empty means the one that
+	// PublishableKey names. The keys that verify tokens are fetched from there if JWTKey, JWKSURL
+	// and SecretKey are empty.
 	FrontendAPI string
 	// APIURL is the URL of the Backend API, without /v1. Empty means https://api.clerk.com.
 	APIURL string
-	// Issuer is the claim iss that tokens must have. Empty means the Frontend API that PublishableKey
-	// names. Without both, the issuer is not checked.
+	// Issuer is the claim iss that tokens must have. Empty means the Frontend API that
+	// PublishableKey names. Without both, the issuer is not checked.
 	Issuer string
-	// AuthorizedParties are the origins of the pages whose tokens are accepted (the claim azp). Session
-	// cookies are accepted only if it is set.
+	// AuthorizedParties are the origins of the pages whose tokens are accepted (the claim azp).
+	// Session cookies are accepted only if it is set.
 	AuthorizedParties []string
 	// Audience lists audiences, one of which tokens must have (the claim aud). If it is empty, the
 	// audience is not checked.
 	Audience []string
-	// DangerouslyAllowMissingAuthorizedParty accepts tokens without the claim azp in the Authorization
-	// header, although AuthorizedParties is set. Tokens of native apps and of the Backend API have no
-	// azp. In a cookie such a token is never accepted.
+	// DangerouslyAllowMissingAuthorizedParty accepts tokens without the claim azp in the
+	// Authorization header, although AuthorizedParties is set. Tokens of native apps and of the
+	// Backend API have no azp. In a cookie such a token is never accepted.
 	DangerouslyAllowMissingAuthorizedParty bool
 	// ClockLeeway is how far Clerk's clock may be ahead of this one, for the claims iat and nbf. 0
 	// means 5 seconds. The maximum is a minute.
 	ClockLeeway time.Duration
-	// PublishableKey (pk_test_… or pk_live_…) sets Issuer and FrontendAPI if they are empty. It also
-	// names the instance's session cookie, for hosts that several instances share.
+	// PublishableKey (pk_test_… or pk_live_…) sets Issuer and FrontendAPI if they are empty. It
+	// also names the instance's session cookie, for hosts that several instances share.
 	PublishableKey string
 
-	// StalePolicy decides what stored roles, permissions and plans may grant while they are stale. A
-	// role or permission is stale if the mirror did not compare it with Clerk recently enough (see
-	// RoleMaxStale and PermissionMaxStale), or if its row is in the verify queue. A plan is stale
-	// until it is read from Clerk. Empty means StaleAskClerk with a SecretKey, and StaleTrust
+	// StalePolicy decides what stored roles, permissions and plans may grant while they are stale.
+	// A role or permission is stale if the mirror did not compare it with Clerk recently enough
+	// (see RoleMaxStale and PermissionMaxStale), or if its row is in the verify queue. A plan is
+	// stale until it is read from Clerk. Empty means StaleAskClerk with a SecretKey, and StaleTrust
 	// without. StalePolicy only limits granting. A stored fact that denies always denies.
 	StalePolicy StalePolicy
 	// RoleMaxStale is how long stored roles may grant after the last sweep of all users, which Run
@@ -88,27 +88,27 @@ type Config struct {
 	// PermissionMaxStale is how long stored permissions of organization roles may grant after the
 	// last walk, because sweeps do not compare them. 0 means 26 hours; a negative value means that
 	// they never grant. A walk that is overdue (see WalkMinPause and WalkMaxPause) ends this time
-	// earlier. It can be long, because the token proves the membership and the role, and is a minute
-	// old at most. The mirror adds only what the role may do.
+	// earlier. It can be long, because the token proves the membership and the role, and is a
+	// minute old at most. The mirror adds only what the role may do.
 	PermissionMaxStale time.Duration
-	// DisableOnDemandUsers denies users who are not mirrored yet with 401. By default the mirror reads
-	// such a user once from Clerk.
+	// DisableOnDemandUsers denies users who are not mirrored yet with 401. By default the mirror
+	// reads such a user once from Clerk.
 	DisableOnDemandUsers bool
 	// APIBudget is the share of Clerk's rate limit that the mirror may use, above 0 and up to 1. 0
 	// means 0.2.
 	APIBudget float64
-	// APILimit is how many requests Clerk allows the instance in ten seconds. 0 means 1000 with a live
-	// key and 100 with a test key.
+	// APILimit is how many requests Clerk allows the instance in ten seconds. 0 means 1000 with a
+	// live key and 100 with a test key.
 	APILimit int
-	// DisableBackfill keeps Run from copying everything from Clerk at the start. [Sync.Backfill] does
-	// it on demand.
+	// DisableBackfill keeps Run from copying everything from Clerk at the start. [Sync.Backfill]
+	// does it on demand.
 	DisableBackfill bool
 	// DisableReconcile keeps Run from comparing the mirror with Clerk and repairing it.
 	// [Sync.Reconcile] does it on demand.
 	DisableReconcile bool
 	// WalkMinPause is the shortest pause that Run makes between two walks, which compare everything
-	// with Clerk. The pause is 20 times as long as the last walk took, within both bounds. 0 means 10
-	// minutes.
+	// with Clerk. The pause is 20 times as long as the last walk took, within both bounds. 0 means
+	// 10 minutes.
 	WalkMinPause time.Duration
 	// WalkMaxPause is the longest such pause. 0 means 24 hours.
 	WalkMaxPause time.Duration
@@ -117,10 +117,11 @@ type Config struct {
 	// UpgradeURL is the URL that a client gets with a denial for a missing feature or plan.
 	UpgradeURL string
 	// PolicyVersion names the version of a route policy, such as a digest of its text. Run and
-	// [Migrate] write an audit entry when it changes. Empty means that there is no policy to record.
+	// [Migrate] write an audit entry when it changes. Empty means that there is no policy to
+	// record.
 	PolicyVersion string
-	// ForwardAuthWithoutPolicy means that this process serves forward auth without a route policy, so
-	// that any signed-in user may make any request. Health warns of it (no_policy).
+	// ForwardAuthWithoutPolicy means that this process serves forward auth without a route policy,
+	// so that any signed-in user may make any request. Health warns of it (no_policy).
 	ForwardAuthWithoutPolicy bool
 	// AuditRetention is how long entries of the audit are kept. 0 means 90 days.
 	AuditRetention time.Duration
@@ -132,9 +133,9 @@ type Config struct {
 	// ids.
 	InboxRetention time.Duration
 	// Redact lists paths of fields that are never stored, such as private_metadata or
-	// public_metadata.ssn. A path such as user.unsafe_metadata.x applies to objects of one kind. The
-	// database remembers the paths in force. Run and [Migrate] change them, and remove the fields of
-	// new paths from what is stored.
+	// public_metadata.ssn. A path such as user.unsafe_metadata.x applies to objects of one kind.
+	// The database remembers the paths in force. Run and [Migrate] change them, and remove the
+	// fields of new paths from what is stored.
 	Redact []string
 	// ChangesRetention is how long entries of the change feed are kept. 0 means 30 days.
 	ChangesRetention time.Duration

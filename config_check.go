@@ -76,8 +76,8 @@ func (c *Config) checkNames() error {
 
 var clerkField = regexp.MustCompile(`^[A-Za-z0-9_*-]*$`)
 
-// checkRedact returns which paths do not begin with the name of a field. Keys in metadata can be any
-// text.
+// checkRedact returns which paths do not begin with the name of a field. Keys in metadata can be
+// any text.
 func (c *Config) checkRedact() error {
 	var faults []error
 	for _, path := range c.Redact {

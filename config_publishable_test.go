@@ -68,7 +68,8 @@ func TestNewRefusesMalformedNames(t *testing.T) {
 	}
 }
 
-// A publishable key sets the issuer, as it does for the server: tokens of other issuers are refused.
+// A publishable key sets the issuer, as it does for the server: tokens of other issuers are
+// refused.
 func TestPublishableKeySetsTheIssuer(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)

@@ -38,7 +38,8 @@ func (g *cookieGate) token(user, azp string, life int) string {
 	return token
 }
 
-// Clerk's client renews one of the two cookies first, so that an expired one can stand next to a fresh one for a while.
+// Clerk's client renews one of the two cookies first, so that an expired one can stand next to a
+// fresh one for a while.
 func TestExpiredCookieNextToAFreshOne(t *testing.T) {
 	t.Parallel()
 	g, elsewhere := newCookieGate(t), newCookieGate(t)
@@ -86,8 +87,8 @@ func TestExpiredCookieNextToAFreshOne(t *testing.T) {
 	}
 }
 
-// Before browsers sent Sec-Fetch-Site, the Origin was all there is: it counts with its scheme, or anyone who can read and
-// change plain http could act with the cookie.
+// Before browsers sent Sec-Fetch-Site, the Origin was all there is: it counts with its scheme, or
+// anyone who can read and change plain http could act with the cookie.
 func TestOriginOfAPlainPage(t *testing.T) {
 	t.Parallel()
 	g := newCookieGate(t)

@@ -6,7 +6,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// DB is an open database. Packages sqlite and postgres open databases. Other types cannot be used as one.
+// DB is an open database. Packages sqlite and postgres open databases. Other types cannot be used
+// as one.
 type DB interface {
 	// Engine returns the database engine.
 	Engine() mirror.Engine

@@ -27,12 +27,14 @@ func (s Deliveries) ByMessageID(ctx context.Context, messageID string) (mirror.D
 	return d.Record(), nil
 }
 
-// List returns a page of deliveries, ordered by message id. With NewestFirst the latest arrivals come first.
+// List returns a page of deliveries, ordered by message id. With NewestFirst the latest arrivals
+// come first.
 func (s Deliveries) List(ctx context.Context, f mirror.DeliveryFilter) (mirror.Page[mirror.Delivery], error) {
 	return s.db.Deliveries(ctx, f)
 }
 
-// All iterates over the deliveries that a filter selects, in the order of List. It reads a page at a time.
+// All iterates over the deliveries that a filter selects, in the order of List. It reads a page at
+// a time.
 func (s Deliveries) All(ctx context.Context, f mirror.DeliveryFilter) iter.Seq2[mirror.Delivery, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Delivery], error) {
 		f := f // goroutines may share the iterator
@@ -46,29 +48,32 @@ func (s Deliveries) Count(ctx context.Context, f mirror.DeliveryFilter) ([]mirro
 	return s.db.CountDeliveries(ctx, f)
 }
 
-// Dismiss records that dead letters need not be applied, so that the mirror can be in sync without them. It dismisses all
-// of them or none; the error is [ErrNotFound] or [ErrNotDead] and names the one that cannot be dismissed. Each dismissal is
-// an entry of the audit, with actor as the person who did it. A dismissed delivery can still be replayed by its id, and is
-// applied if Clerk sends it again.
+// Dismiss records that dead letters need not be applied, so that the mirror can be in sync without
+// them. It dismisses all of them or none; the error is [ErrNotFound] or [ErrNotDead] and names the
+// one that cannot be dismissed. Each dismissal is an entry of the audit, with actor as the person
+// who did it. A dismissed delivery can still be replayed by its id, and is applied if Clerk sends
+// it again.
 func (s Deliveries) Dismiss(ctx context.Context, messageIDs []string, actor string) error {
 	return s.db.Dismiss(ctx, messageIDs, actor)
 }
 
-// Replay applies a stored delivery again. An event that the mirror has already applied changes nothing.
+// Replay applies a stored delivery again. An event that the mirror has already applied changes
+// nothing.
 func (s Deliveries) Replay(ctx context.Context, messageID string) (mirror.Outcome, error) {
 	outcome, err := s.in.Replay(ctx, messageID)
 	return outcome.Status, err
 }
 
-// ReplayAll applies the stored deliveries that a filter selects again, many at once and in no order. It stops at the first
-// one that cannot be applied, unless KeepGoing is set; the report says so, and the error is nil. It skips quarantined and
-// dismissed deliveries unless the filter selects that state. Its use of memory does not grow with their number.
+// ReplayAll applies the stored deliveries that a filter selects again, many at once and in no
+// order. It stops at the first one that cannot be applied, unless KeepGoing is set; the report says
+// so, and the error is nil. It skips quarantined and dismissed deliveries unless the filter selects
+// that state. Its use of memory does not grow with their number.
 func (s Deliveries) ReplayAll(ctx context.Context, f mirror.DeliveryFilter, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
 	return s.in.ReplayAll(ctx, f, o)
 }
 
-// ReplayIDs applies the deliveries with these message ids again, as ReplayAll does. If one of them is not stored, it applies
-// none, and the error is [ErrNotFound].
+// ReplayIDs applies the deliveries with these message ids again, as ReplayAll does. If one of them
+// is not stored, it applies none, and the error is [ErrNotFound].
 func (s Deliveries) ReplayIDs(ctx context.Context, messageIDs []string, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
 	return s.in.ReplayIDs(ctx, messageIDs, o)
 }

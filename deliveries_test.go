@@ -14,7 +14,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// What an operator dismissed stays so when it fails again, is applied when that succeeds, and is left out of bulk replays.
+// What an operator dismissed stays so when it fails again, is applied when that succeeds, and is
+// left out of bulk replays.
 func TestDismissedDeliveries(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *watched) {

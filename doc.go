@@ -17,6 +17,6 @@
 //	mux.Handle("POST /api/webhooks/clerk", m.WebhookHandler())
 //	mux.Handle("GET /api/deals", m.Require(auth.MinRole("growth"))(deals))
 //
-// docs/schema.md describes the tables and views of the mirror. An application can join them with its
-// own tables. clerksync never changes anything at Clerk.
+// docs/schema.md describes the tables and views of the mirror. An application can join them with
+// its own tables. clerksync never changes anything at Clerk.
 package clerksync

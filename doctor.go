@@ -12,10 +12,11 @@ import (
 
 // DoctorOptions configures [Diagnose].
 type DoctorOptions struct {
-	// PublicURL is the URL at which Clerk reaches this server, such as https://auth.example.com. If it
-	// is empty, the webhook route is not checked.
+	// PublicURL is the URL at which Clerk reaches this server, such as https://auth.example.com. If
+	// it is empty, the webhook route is not checked.
 	PublicURL string
-	// NoDatabase means that the database does not exist yet. The caller passes an empty one instead.
+	// NoDatabase means that the database does not exist yet. The caller passes an empty one
+	// instead.
 	NoDatabase bool
 }
 

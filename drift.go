@@ -19,7 +19,8 @@ func (s Drift) List(ctx context.Context, f mirror.DriftFilter) (mirror.Page[mirr
 	return s.db.Drift(ctx, f)
 }
 
-// All iterates over the differences that a filter selects, the latest first. It reads a page at a time.
+// All iterates over the differences that a filter selects, the latest first. It reads a page at a
+// time.
 func (s Drift) All(ctx context.Context, f mirror.DriftFilter) iter.Seq2[mirror.Drift, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Drift], error) {
 		f := f // goroutines may share the iterator

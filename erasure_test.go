@@ -34,7 +34,8 @@ const graceSlice = `{"user_id":"user_grace","first_name":"Zgracefirst","last_nam
 
 const gracePayer = `{"object":"commerce_payer","id":"cpayer_1","user_id":"user_grace","first_name":"Zgracefirst","email":"zgrace@mail.example"}`
 
-// base is the beginning of times a hundred days ago; times in the bodies begin with 17800000 in its stead.
+// base is the beginning of times a hundred days ago; times in the bodies begin with 17800000 in its
+// stead.
 var base = strconv.FormatInt(time.Now().Add(-100*24*time.Hour).UnixMilli()/100_000, 10)
 
 // later8 is base a hundred seconds on.
@@ -90,7 +91,8 @@ func lifeOfGrace() (events, byAddress []string) {
 	return events, byAddress
 }
 
-// traces are the markers found in the SQLite files, byte by byte, or in the text of all tables on Postgres.
+// traces are the markers found in the SQLite files, byte by byte, or in the text of all tables on
+// Postgres.
 func traces(b *bench) (found []string) {
 	b.Helper()
 	var all []byte
@@ -165,7 +167,8 @@ func live(b *bench) (events, byAddress []string) {
 	return events, byAddress
 }
 
-// again delivers all events once more, replays the inbox, and delivers what names her under other message ids.
+// again delivers all events once more, replays the inbox, and delivers what names her under other
+// message ids.
 func again(b *bench, events, byAddress []string) {
 	b.Helper()
 	for i, body := range append(append([]string{}, events...), byAddress...) {
@@ -188,7 +191,8 @@ func again(b *bench, events, byAddress []string) {
 	}
 }
 
-// TestErasureLeavesNoTrace: a person who is erased on demand is nowhere in the files, and does not come back.
+// TestErasureLeavesNoTrace: a person who is erased on demand is nowhere in the files, and does not
+// come back.
 func TestErasureLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	onBothEngines(t, nil, func(b *bench) {
@@ -227,7 +231,8 @@ func TestErasureLeavesNoTrace(t *testing.T) {
 	})
 }
 
-// TestHoldback: a deletion hides at once; the data goes when the hold ends, and at once where nothing is held back.
+// TestHoldback: a deletion hides at once; the data goes when the hold ends, and at once where
+// nothing is held back.
 func TestHoldback(t *testing.T) {
 	t.Parallel()
 	deleted := func(b *bench, days int) {

@@ -11,8 +11,8 @@ import (
 
 // Errors for errors.Is.
 var (
-	// ErrNotFound means that there is no such live row. The object may exist at Clerk. The message of
-	// the error names what was not found.
+	// ErrNotFound means that there is no such live row. The object may exist at Clerk. The message
+	// of the error names what was not found.
 	ErrNotFound = mirror.ErrNotFound
 	// ErrAmbiguous means that more than one live row has this e-mail address or slug at the moment.
 	ErrAmbiguous = mirror.ErrAmbiguous
@@ -20,8 +20,9 @@ var (
 	ErrNoBody = ingest.ErrNoBody
 	// ErrNotDead means that a delivery cannot be dismissed, because it is not a dead letter.
 	ErrNotDead = store.ErrNotDead
-	// ErrOtherInstance means that the configured keys, or Config.InstanceID, belong to another Clerk
-	// instance than the one that the database mirrors. A database can mirror only one instance.
+	// ErrOtherInstance means that the configured keys, or Config.InstanceID, belong to another
+	// Clerk instance than the one that the database mirrors. A database can mirror only one
+	// instance.
 	ErrOtherInstance = reconcile.ErrOtherInstance
 	// ErrInvalidCursor means that a text is not a cursor of this list.
 	ErrInvalidCursor = mirror.ErrInvalidCursor

@@ -9,8 +9,8 @@ import (
 	"github.com/clerksync/clerksync"
 )
 
-// TestForeignKeysOfAnApplicationHold: a row of an application that refers to clerk_users (id) stays valid when the user is
-// deleted and erased, and in a mirror that is built again.
+// TestForeignKeysOfAnApplicationHold: a row of an application that refers to clerk_users (id) stays
+// valid when the user is deleted and erased, and in a mirror that is built again.
 func TestForeignKeysOfAnApplicationHold(t *testing.T) {
 	t.Parallel()
 	// of Clerk's documentation; docs/schema.md has this id of its row

@@ -18,7 +18,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// queue puts an object into the verify queue, as another process does, and waits until the gate knows.
+// queue puts an object into the verify queue, as another process does, and waits until the gate
+// knows.
 func (p *proven) queue(kind clerk.Kind, id string) {
 	p.Helper()
 	err := p.db.Update(p.Context(), func(tx *store.Tx) error {
@@ -77,7 +78,8 @@ func TestDoubtThatArisesAfterAProofIsAskedFor(t *testing.T) {
 	}
 }
 
-// While Clerk cannot be asked, what is in doubt grants nothing, however young the proof from before the doubt is.
+// While Clerk cannot be asked, what is in doubt grants nothing, however young the proof from before
+// the doubt is.
 func TestDoubtWithoutClerkGrantsNothing(t *testing.T) {
 	t.Parallel()
 	p := newProven(t, 0, nil)
@@ -129,8 +131,8 @@ func (p *proven) idOf(list, key string) string {
 	return ""
 }
 
-// Plans that were read from Clerk granted for a quarter of an hour after the event of their end, and refused for as long
-// after an upgrade.
+// Plans that were read from Clerk granted for a quarter of an hour after the event of their end,
+// and refused for as long after an upgrade.
 func TestPlansAreReadAgainAfterAChange(t *testing.T) {
 	t.Parallel()
 	for _, payer := range []string{"user", "org"} {
@@ -157,8 +159,8 @@ func TestPlansAreReadAgainAfterAChange(t *testing.T) {
 	}
 }
 
-// A read of plans that was sent before their change was stored comes to its end after it: neither those who waited for it
-// nor those who come later are granted what it brought.
+// A read of plans that was sent before their change was stored comes to its end after it: neither
+// those who waited for it nor those who come later are granted what it brought.
 func TestPlansReadBeforeAChangeGrantNothingAfterIt(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)

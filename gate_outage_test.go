@@ -21,7 +21,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// stalling is a network between a mirror and Postgres that can stop to carry bytes, without closing anything.
+// stalling is a network between a mirror and Postgres that can stop to carry bytes, without closing
+// anything.
 type stalling struct {
 	dsn string
 
@@ -94,8 +95,8 @@ func (s *stalling) stall(on bool) {
 	s.changed.Broadcast()
 }
 
-// A Postgres that accepts connections and never answers: requests are refused in milliseconds, the log has one line, and
-// once it answers again so does the gate.
+// A Postgres that accepts connections and never answers: requests are refused in milliseconds, the
+// log has one line, and once it answers again so does the gate.
 func TestHangingPostgresIsRefusedInMilliseconds(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)

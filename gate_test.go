@@ -143,7 +143,8 @@ func TestLiveDenial(t *testing.T) {
 	}
 }
 
-// The token is worth nothing once another replica was told that its session is revoked: within a second.
+// The token is worth nothing once another replica was told that its session is revoked: within a
+// second.
 func TestRevocationReachesOtherReplicas(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)
@@ -185,7 +186,8 @@ func TestRevocationReachesOtherReplicas(t *testing.T) {
 	}
 }
 
-// The audit tells of a contradiction and of an access in another's name, and of many the same once a minute.
+// The audit tells of a contradiction and of an access in another's name, and of many the same once
+// a minute.
 func TestContradictionsAndImpersonationAreAudited(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil)
@@ -222,8 +224,8 @@ func TestContradictionsAndImpersonationAreAudited(t *testing.T) {
 	}
 }
 
-// Item J7 and the cross-site rules: a cookie counts only where authorized parties are configured, for the named
-// party, and with a proof for methods that change something.
+// Item J7 and the cross-site rules: a cookie counts only where authorized parties are configured,
+// for the named party, and with a proof for methods that change something.
 func TestSessionCookie(t *testing.T) {
 	t.Parallel()
 	const app, evil = "https://app.example.com", "https://evil.example.com"

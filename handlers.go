@@ -6,13 +6,13 @@ import (
 	"github.com/clerksync/clerksync/internal/web"
 )
 
-// MaxWebhookBody is the largest webhook body that is accepted, in bytes. Svix sends messages of about
-// 350 kB at most.
+// MaxWebhookBody is the largest webhook body that is accepted, in bytes. Svix sends messages of
+// about 350 kB at most.
 const MaxWebhookBody = 1 << 20
 
 // WebhookHandler returns the handler that receives Clerk's webhooks. It answers 200 only after the
-// event is durable and applied, with {"status": "processed"|"duplicate"|"ignored"|"quarantined"}. Errors are
-// problem+json:
+// event is durable and applied, with {"status": "processed"|"duplicate"|"ignored"|"quarantined"}.
+// Errors are problem+json:
 //
 //	400            the delivery is not signed, is too old, or is not JSON
 //	400            a signed event lacks a required field; it is stored as a dead letter, and the
@@ -25,8 +25,8 @@ const MaxWebhookBody = 1 << 20
 // Unverified bodies use 16 MiB of memory at most.
 func (m *Mirror) WebhookHandler() http.Handler { return m.receiver.Handler() }
 
-// MeHandler returns the handler of GET /api/auth/me. It answers with the stored user of the request's
-// token, the role, the session and the active organization, or denies with a code;
+// MeHandler returns the handler of GET /api/auth/me. It answers with the stored user of the
+// request's token, the role, the session and the active organization, or denies with a code;
 // docs/http-api.md lists the codes.
 func (m *Mirror) MeHandler() http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
@@ -44,12 +44,12 @@ func (m *Mirror) MeHandler() http.Handler {
 }
 
 // HealthHandler returns the handler that serves [Mirror.Health], for people and alerts. The HTTP
-// status is always 200. The route is public, so with a key of a production instance the response has
-// only the status and the database. Operators get the warnings from [Mirror.OperatorHandler].
+// status is always 200. The route is public, so with a key of a production instance the response
+// has only the status and the database. Operators get the warnings from [Mirror.OperatorHandler].
 func (m *Mirror) HealthHandler() http.Handler { return healthFor(m, "") }
 
-// ReadyHandler returns a handler for load balancers. It answers 200 if the database responds and keys
-// that verify tokens were fetched, else 503. It answers within a second.
+// ReadyHandler returns a handler for load balancers. It answers 200 if the database responds and
+// keys that verify tokens were fetched, else 503. It answers within a second.
 func (m *Mirror) ReadyHandler() http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if !m.Health(r.Context()).Database.OK {

@@ -26,8 +26,8 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// A hundred requests at a time, some of which hang up, wait for one look at a database that does not answer, and that
-// for a second: they do not wait in a row.
+// A hundred requests at a time, some of which hang up, wait for one look at a database that does
+// not answer, and that for a second: they do not wait in a row.
 func TestHealthDoesNotWaitForAHangingDatabase(t *testing.T) {
 	t.Parallel()
 	for name, sleep := range map[string]time.Duration{"for ever": 0, "until the statement is cancelled": 2 * time.Second} {
@@ -123,7 +123,8 @@ func askHealth(t *testing.T, m *clerksync.Mirror) (h healthOf) {
 	return h
 }
 
-// A mirror that was made today, and one that has just started, has no reason to miss yesterday's events.
+// A mirror that was made today, and one that has just started, has no reason to miss yesterday's
+// events.
 func TestYoungMirrorDoesNotComplainOfSilence(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "clerk.db")
@@ -201,7 +202,8 @@ func deliver(t *testing.T, m *clerksync.Mirror, change func(http.Header)) int {
 	return w.Code
 }
 
-// A wrong secret is a warning at once. Requests of strangers who do not know how a delivery looks are none.
+// A wrong secret is a warning at once. Requests of strangers who do not know how a delivery looks
+// are none.
 func TestRefusedSignaturesAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	const code = "webhook_signatures_refused"
@@ -254,7 +256,8 @@ func TestRefusedSignaturesAreWarnedOf(t *testing.T) {
 	})
 }
 
-// What a server refuses, a command tells too, which is another process; what has ended there, has ended here.
+// What a server refuses, a command tells too, which is another process; what has ended there, has
+// ended here.
 func TestIncidentsReachOtherProcesses(t *testing.T) {
 	t.Parallel()
 	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
@@ -344,7 +347,8 @@ func TestIncidentsAreWrittenSeldom(t *testing.T) {
 	})
 }
 
-// Clerk's refusal of the secret key is a warning, whichever request met it, until Clerk takes a key again.
+// Clerk's refusal of the secret key is a warning, whichever request met it, until Clerk takes a key
+// again.
 func TestRefusedSecretKeyIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)

@@ -68,8 +68,8 @@ func TestKeysOfAnotherInstanceAreRefused(t *testing.T) {
 	})
 }
 
-// Keys that are fetched with the first token are found out then: no token that they verify is accepted, and no one is
-// read with them.
+// Keys that are fetched with the first token are found out then: no token that they verify is
+// accepted, and no one is read with them.
 func TestForeignKeysThatAreFetchedLateAreNotTrusted(t *testing.T) {
 	t.Parallel()
 	onSharedDatabase(t, func(s *shared) {
@@ -104,8 +104,8 @@ func TestForeignKeysThatAreFetchedLateAreNotTrusted(t *testing.T) {
 	})
 }
 
-// An event of another instance is quarantined though no instance is configured: the database remembers its own. An event
-// alone makes it remember nothing.
+// An event of another instance is quarantined though no instance is configured: the database
+// remembers its own. An event alone makes it remember nothing.
 func TestEventsOfAnotherInstanceAreQuarantinedFromMemory(t *testing.T) {
 	t.Parallel()
 	unpinned := func(c *clerksync.Config) { c.InstanceID, c.SecretKey = "", "" }
@@ -142,7 +142,8 @@ func TestEventsOfAnotherInstanceAreQuarantinedFromMemory(t *testing.T) {
 	})
 }
 
-// A database of an older version, which kept the fetched keys but remembers no instance, learns it from those keys.
+// A database of an older version, which kept the fetched keys but remembers no instance, learns it
+// from those keys.
 func TestInstanceIsLearnedFromKeptKeys(t *testing.T) {
 	t.Parallel()
 	onSharedDatabase(t, func(s *shared) {

@@ -13,7 +13,8 @@ import (
 	"github.com/clerksync/clerksync/clerktest"
 )
 
-// fetching is a gate whose keys are fetched from a Clerk that can be made unreachable, with a clock of its own.
+// fetching is a gate whose keys are fetched from a Clerk that can be made unreachable, with a clock
+// of its own.
 type fetching struct {
 	*gate
 	down  atomic.Bool
@@ -55,8 +56,8 @@ func readiness(t *testing.T, m *clerksync.Mirror) int {
 	return w.Code
 }
 
-// Clerk's keys cannot be fetched and none is known: that is no fault of the token. A client that was told 401 would sign
-// people out.
+// Clerk's keys cannot be fetched and none is known: that is no fault of the token. A client that
+// was told 401 would sign people out.
 func TestUnreachableKeysAreNoFaultOfTheToken(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t)
@@ -120,7 +121,8 @@ func TestReadyWithConfiguredKey(t *testing.T) {
 	}
 }
 
-// Native apps have no page. The setting lets their tokens in by the header, never in a cookie, and health says so.
+// Native apps have no page. The setting lets their tokens in by the header, never in a cookie, and
+// health says so.
 func TestTokensWithoutAuthorizedParty(t *testing.T) {
 	t.Parallel()
 	for _, allowed := range []bool{false, true} {

@@ -16,8 +16,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// A server that was killed leaves a mirror like a copy that was taken while it ran: what such a copy lacks is not known
-// before everything was compared again.
+// A server that was killed leaves a mirror like a copy that was taken while it ran: what such a
+// copy lacks is not known before everything was compared again.
 func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *watched) {
@@ -50,7 +50,8 @@ func TestKilledOrCopiedMirrorIsUnprovenUntilItIsCompared(t *testing.T) {
 	})
 }
 
-// Whoever asks before a server starts hears of it, too, and a reconcile alone proves everything again.
+// Whoever asks before a server starts hears of it, too, and a reconcile alone proves everything
+// again.
 func TestStatusOfAKilledOrCopiedMirrorBeforeAServerStarts(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *watched) {
@@ -70,7 +71,8 @@ func TestStatusOfAKilledOrCopiedMirrorBeforeAServerStarts(t *testing.T) {
 	})
 }
 
-// killed is the name of a process of this machine that is gone: that of this one, said to have begun at another time.
+// killed is the name of a process of this machine that is gone: that of this one, said to have
+// begun at another time.
 func killed(w *watched) string {
 	w.Helper()
 	parts := strings.Split(holder.New(), " ")
@@ -103,7 +105,8 @@ func TestOldCopyIsUnprovenBeforeAndAfterItsServerStarts(t *testing.T) {
 	})
 }
 
-// After the first comparison of everything the next one follows when it is cheap, and long before a day is over.
+// After the first comparison of everything the next one follows when it is cheap, and long before a
+// day is over.
 func TestWalksFollowEachOther(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *watched) {
@@ -125,7 +128,8 @@ func TestWalksFollowEachOther(t *testing.T) {
 	})
 }
 
-// Answers without a date do not say when they were true, so that what they tell of sign-ins is dropped: they prove nothing.
+// Answers without a date do not say when they were true, so that what they tell of sign-ins is
+// dropped: they prove nothing.
 func TestAnswersWithoutADateProveNothing(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *watched) {
@@ -140,8 +144,8 @@ func TestAnswersWithoutADateProveNothing(t *testing.T) {
 	})
 }
 
-// Whatever refuses a list proves nothing, but for Clerk's own answer that organizations are not enabled, and that
-// excuses the lists of organizations alone.
+// Whatever refuses a list proves nothing, but for Clerk's own answer that organizations are not
+// enabled, and that excuses the lists of organizations alone.
 func TestRefusedListsProveNothing(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *watched) {
@@ -191,7 +195,8 @@ func TestRefusedListsProveNothing(t *testing.T) {
 	})
 }
 
-// One answer does not contradict itself: its warnings are those of its own verdict, not of an older one that health keeps.
+// One answer does not contradict itself: its warnings are those of its own verdict, not of an older
+// one that health keeps.
 func TestWarningsOfAStatusAreOfItsVerdict(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *watched) {

@@ -50,9 +50,9 @@ func SessionFromContext(ctx context.Context) (session mirror.Session, ok bool) {
 	return mirror.Session{}, false
 }
 
-// Middleware lets requests without a token pass. For a request with a valid token it puts the caller
-// into the context. It answers 401 to a request with an invalid token, so that a client whose token
-// has expired is not served as an anonymous one by mistake.
+// Middleware lets requests without a token pass. For a request with a valid token it puts the
+// caller into the context. It answers 401 to a request with an invalid token, so that a client
+// whose token has expired is not served as an anonymous one by mistake.
 func (m *Mirror) Middleware(next http.Handler) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := m.Authorize(r, nil)

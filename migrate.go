@@ -12,14 +12,14 @@ import (
 )
 
 // Migrate brings the schema of a database up to date and puts Config.Roles and Config.Redact into
-// force: it derives the stored roles again, and removes redacted fields from what is stored. It also
-// records Config.PolicyVersion. Each change is an entry of the audit and of the log, with the number
-// of rows that changed. [Mirror.Run] does the same. [New] does it only in a database that has no such
-// settings yet.
+// force: it derives the stored roles again, and removes redacted fields from what is stored. It
+// also records Config.PolicyVersion. Each change is an entry of the audit and of the log, with the
+// number of rows that changed. [Mirror.Run] does the same. [New] does it only in a database that
+// has no such settings yet.
 //
-// Every process that uses the database follows the settings in force, and not its own configuration.
-// Running servers see a change within a second. Migrate does not close the database. The error is
-// [ErrOtherInstance] if the database mirrors another instance than Config.InstanceID.
+// Every process that uses the database follows the settings in force, and not its own
+// configuration. Running servers see a change within a second. Migrate does not close the database.
+// The error is [ErrOtherInstance] if the database mirrors another instance than Config.InstanceID.
 func Migrate(ctx context.Context, database DB, config Config) error {
 	db, err := driver.Of(database)
 	if err == nil {

@@ -39,8 +39,8 @@ type Mirror struct {
 // background work and sends no request to Clerk.
 //
 // The role ladder and the redaction in force are those that the database remembers. New puts
-// Config.Roles and Config.Redact into force only in a database that remembers none. [Mirror.Run] and
-// [Migrate] change them.
+// Config.Roles and Config.Redact into force only in a database that remembers none. [Mirror.Run]
+// and [Migrate] change them.
 //
 // If the database was opened read-only (sqlite.OpenReadOnly, postgres.OpenReadOnly), New checks the
 // schema and does not migrate it, and the mirror writes nothing. Such a mirror can read what is
@@ -63,13 +63,14 @@ func newMirror(ctx context.Context, db *store.DB, config Config) (*Mirror, error
 	return m, nil
 }
 
-// Run puts Config.Roles and Config.Redact into force, as [Migrate] does, and then does the background
-// work until the context ends:
+// Run puts Config.Roles and Config.Redact into force, as [Migrate] does, and then does the
+// background work until the context ends:
 //
 //   - After an upgrade it applies the deliveries that the older version could not read.
-//   - It erases deleted users after Config.EraseAfter, and removes what is older than its retention.
-//   - With a secret key it reads Clerk: everything at first, recent changes every minute, rows in the
-//     verify queue within seconds, and everything again as often as Config.WalkMinPause and
+//   - It erases deleted users after Config.EraseAfter, and removes what is older than its
+//     retention.
+//   - With a secret key it reads Clerk: everything at first, recent changes every minute, rows in
+//     the verify queue within seconds, and everything again as often as Config.WalkMinPause and
 //     Config.WalkMaxPause say.
 //
 // Without Run, a mirror receives events and serves requests, but does none of this, and does not
@@ -84,10 +85,10 @@ func (m *Mirror) Run(ctx context.Context) error {
 	return nil
 }
 
-// FetchKeys fetches the keys that verify tokens now, and not with the first token. It also asks Clerk
-// which instance the secret key belongs to. If it fails, the mirror still works and fetches the keys
-// later. The exception is [ErrOtherInstance]: the keys are not those of the instance that the
-// database mirrors, and the program must not serve requests.
+// FetchKeys fetches the keys that verify tokens now, and not with the first token. It also asks
+// Clerk which instance the secret key belongs to. If it fails, the mirror still works and fetches
+// the keys later. The exception is [ErrOtherInstance]: the keys are not those of the instance that
+// the database mirrors, and the program must not serve requests.
 func (m *Mirror) FetchKeys(ctx context.Context) error { return m.instance.FetchKeys(ctx) }
 
 // Close stops receiving events, waits until those in progress are applied, and closes the database.

@@ -21,12 +21,12 @@ type OperatorOptions struct {
 	Prefix string
 	// Token is the bearer token that operators send. If it is empty, every request is denied.
 	Token string
-	// OpenHealth serves /health, /livez and /readyz without the token. Use it only on a listener that
-	// no other machine can reach.
+	// OpenHealth serves /health, /livez and /readyz without the token. Use it only on a listener
+	// that no other machine can reach.
 	OpenHealth bool
 	// Rule returns the rule that a request of /api/explain names: as a JSON text (see
-	// forwardauth.ParseRule), or by a method and a path. If Rule is nil, requests that name a rule are
-	// refused.
+	// forwardauth.ParseRule), or by a method and a path. If Rule is nil, requests that name a rule
+	// are refused.
 	Rule func(text json.RawMessage, method, path string) (auth.Rule, error)
 }
 

@@ -29,7 +29,8 @@ func (s Organizations) List(ctx context.Context, f mirror.OrganizationFilter) (m
 	return s.db.Organizations(ctx, f)
 }
 
-// All iterates over the live organizations that a filter selects, newest first. It reads a page at a time.
+// All iterates over the live organizations that a filter selects, newest first. It reads a page at
+// a time.
 func (s Organizations) All(ctx context.Context, f mirror.OrganizationFilter) iter.Seq2[mirror.Organization, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Organization], error) {
 		f := f // goroutines may share the iterator
@@ -54,7 +55,8 @@ func (s Memberships) List(ctx context.Context, f mirror.MembershipFilter) (mirro
 	return s.db.Memberships(ctx, f)
 }
 
-// All iterates over the live memberships that a filter selects, newest first. It reads a page at a time.
+// All iterates over the live memberships that a filter selects, newest first. It reads a page at a
+// time.
 func (s Memberships) All(ctx context.Context, f mirror.MembershipFilter) iter.Seq2[mirror.Membership, error] {
 	return allOf(f.After, func(after mirror.Cursor) (mirror.Page[mirror.Membership], error) {
 		f := f // goroutines may share the iterator

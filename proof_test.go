@@ -41,7 +41,8 @@ func count(reads *sync.Map, path string) int64 {
 	return n.(*atomic.Int64).Load()
 }
 
-// A user whose webhook is still on its way is read once from Clerk, however many requests come at the same time.
+// A user whose webhook is still on its way is read once from Clerk, however many requests come at
+// the same time.
 func TestUnknownUserIsReadOnce(t *testing.T) {
 	t.Parallel()
 	g, reads := asked(t, nil)
@@ -98,7 +99,8 @@ func TestUnknownUserIsNotReadWhereNobodyMayAsk(t *testing.T) {
 	}
 }
 
-// Item A7 and correctness.md section 9: what is stored grants only after it was read from Clerk, once for a while.
+// Item A7 and correctness.md section 9: what is stored grants only after it was read from Clerk,
+// once for a while.
 func TestStoredFactsGrantOnceProven(t *testing.T) {
 	t.Parallel()
 	g, reads := asked(t, func(c *clerksync.Config) { c.PlanFeatures = map[string][]string{"pro": {"reports"}} })

@@ -18,7 +18,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// proven is a mirror that was filled by reading Clerk: Ada has a role, and may manage the domains of her organization.
+// proven is a mirror that was filled by reading Clerk: Ada has a role, and may manage the domains
+// of her organization.
 type proven struct {
 	*gate
 	db                 *store.DB // another process's
@@ -57,7 +58,8 @@ func newProven(t *testing.T, ahead time.Duration, change func(*clerksync.Config)
 	return p
 }
 
-// asks wants so many reads of Ada and of her membership since the last time, for what both rules guard.
+// asks wants so many reads of Ada and of her membership since the last time, for what both rules
+// guard.
 func (p *proven) asks(what string, users, seats int64) {
 	p.Helper()
 	user, seat := "/v1/users/"+p.user, "/v1/organizations/"+p.organization+"/memberships"
@@ -79,7 +81,8 @@ func (p *proven) walk(kinds ...clerk.Kind) {
 	}
 }
 
-// correctness.md section 9: what is stored grants without a question while walks vouch for the kind.
+// correctness.md section 9: what is stored grants without a question while walks vouch for the
+// kind.
 func TestStoredFactsGrantWhileReady(t *testing.T) {
 	t.Parallel()
 	p := newProven(t, 0, nil)

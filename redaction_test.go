@@ -11,7 +11,8 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// TestRedactionIsAppliedToWhatIsStored when the database is migrated with a path that it had not before.
+// TestRedactionIsAppliedToWhatIsStored when the database is migrated with a path that it had not
+// before.
 func TestRedactionIsAppliedToWhatIsStored(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "clerk.db")

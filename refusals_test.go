@@ -28,7 +28,8 @@ func told(t *testing.T, logs *testenv.Logs) (lines []map[string]any) {
 	return lines
 }
 
-// Anyone can send deliveries that are refused. They are one line of the log an incident, not one each.
+// Anyone can send deliveries that are refused. They are one line of the log an incident, not one
+// each.
 func TestRefusedDeliveriesAreOneLineOfTheLog(t *testing.T) {
 	t.Parallel()
 	for reason, change := range map[string]func(*http.Request){

@@ -14,7 +14,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// A copy that is restored under a running server is noticed without a single request, and everything is compared at once.
+// A copy that is restored under a running server is noticed without a single request, and
+// everything is compared at once.
 func TestCopyRestoredUnderAQuietServerIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, restore := range map[string]string{

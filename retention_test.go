@@ -29,7 +29,8 @@ func (m *movable) move(d time.Duration) {
 	m.moved += d
 }
 
-// TestRetention: bodies go first, ids after 90 days at least, dead letters after twice that; the feed keeps its last row.
+// TestRetention: bodies go first, ids after 90 days at least, dead letters after twice that; the
+// feed keeps its last row.
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	var clocks sync.Map

@@ -16,8 +16,8 @@ type HandlerOptions struct {
 	// CORSOrigins are the origins whose pages may read /api/auth/me, such as
 	// https://app.example.com.
 	CORSOrigins []string
-	// OperatorToken is the bearer token of operators. A request with it sees the warnings of /health
-	// that are hidden from the public. If it is empty, they stay hidden from everyone.
+	// OperatorToken is the bearer token of operators. A request with it sees the warnings of
+	// /health that are hidden from the public. If it is empty, they stay hidden from everyone.
 	OperatorToken string
 }
 

@@ -99,8 +99,9 @@ func warning(m *clerksync.Mirror, t *testing.T, code string) *mirror.Warning {
 	return nil
 }
 
-// A process that is configured with another ladder, such as a command in a shell without CLERKSYNC_ROLES, rewrites no
-// role: else the server, which ranks by its own ladder, would let a plain user pass for an admin.
+// A process that is configured with another ladder, such as a command in a shell without
+// CLERKSYNC_ROLES, rewrites no role: else the server, which ranks by its own ladder, would let a
+// plain user pass for an admin.
 func TestAnotherProcessWithAnotherLadderLetsNobodyIn(t *testing.T) {
 	t.Parallel()
 	onSharedDatabase(t, func(s *shared) {
@@ -126,7 +127,8 @@ func TestAnotherProcessWithAnotherLadderLetsNobodyIn(t *testing.T) {
 	})
 }
 
-// A server that answers no request says in health that another process changed the ladder, from the next look on.
+// A server that answers no request says in health that another process changed the ladder, from the
+// next look on.
 func TestHealthSeesAnotherLadderWithoutRequests(t *testing.T) {
 	t.Parallel()
 	onSharedDatabase(t, func(s *shared) {
@@ -147,8 +149,8 @@ func TestHealthSeesAnotherLadderWithoutRequests(t *testing.T) {
 	})
 }
 
-// While servers of two ladders run, ranks and stored roles come from one of them, the one in force: no one gets in by a
-// mixture, and no one is locked out.
+// While servers of two ladders run, ranks and stored roles come from one of them, the one in force:
+// no one gets in by a mixture, and no one is locked out.
 func TestRollingDeployOfALadder(t *testing.T) {
 	t.Parallel()
 	onSharedDatabase(t, func(s *shared) {
@@ -212,7 +214,8 @@ func TestRollingDeployOfALadder(t *testing.T) {
 	})
 }
 
-// Commands that write, such as backfill, work by the stored settings, and say where they are configured otherwise.
+// Commands that write, such as backfill, work by the stored settings, and say where they are
+// configured otherwise.
 func TestOpeningAMirrorChangesNoSettings(t *testing.T) {
 	t.Parallel()
 	onSharedDatabase(t, func(s *shared) {

@@ -320,7 +320,8 @@ func TestSyncWarnings(t *testing.T) {
 	})
 }
 
-// The goal of it all: whatever a bad network lost, after one reconcile every row is verified, and the status says so.
+// The goal of it all: whatever a bad network lost, after one reconcile every row is verified, and
+// the status says so.
 func TestStatusAfterChaos(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *watched) {

@@ -35,7 +35,8 @@ func (s Sync) Backfill(ctx context.Context, progress func(mirror.SyncProgress)) 
 }
 
 // Reconcile compares everything with Clerk and repairs the differences. If Clerk no longer lists an
-// object, Reconcile reads it twice, a minute apart, before it takes the object for deleted. The error may be a [*mirror.MassDeletionError].
+// object, Reconcile reads it twice, a minute apart, before it takes the object for deleted. The
+// error may be a [*mirror.MassDeletionError].
 func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror.SyncReport, error) {
 	for _, kind := range o.Kinds {
 		if kind != clerk.KindSession && !slices.Contains(reconcile.Kinds(), kind) {
@@ -73,8 +74,8 @@ func noteDifferences(ctx context.Context, db *store.DB, report *mirror.SyncRepor
 	return db.NoteLeft(ctx, left)
 }
 
-// Status returns how fresh the mirror is and whether it is in sync. It counts the rows of tables, so
-// call it every minute at most, not for each request. It writes nothing and sends no request to
+// Status returns how fresh the mirror is and whether it is in sync. It counts the rows of tables,
+// so call it every minute at most, not for each request. It writes nothing and sends no request to
 // Clerk.
 func (s Sync) Status(ctx context.Context) (mirror.SyncStatus, error) {
 	report, err := s.m.monitor.Report(ctx)
@@ -84,8 +85,8 @@ func (s Sync) Status(ctx context.Context) (mirror.SyncStatus, error) {
 	return report, nil
 }
 
-// InSync reports whether comparisons with Clerk prove that the mirror equals it. If not, the reasons
-// say why.
+// InSync reports whether comparisons with Clerk prove that the mirror equals it. If not, the
+// reasons say why.
 func (s Sync) InSync(ctx context.Context) (bool, []mirror.SyncReason, error) {
 	a, err := s.m.monitor.Assess(ctx)
 	if err != nil {
@@ -98,6 +99,6 @@ func (s Sync) InSync(ctx context.Context) (bool, []mirror.SyncReason, error) {
 // returns nil without a secret key.
 func (s Sync) Budget() *mirror.BudgetStatus { return s.m.monitor.Budget() }
 
-// MergeReasons merges reasons that say the same of several kinds into one that names all of them, to
-// show them to people.
+// MergeReasons merges reasons that say the same of several kinds into one that names all of them,
+// to show them to people.
 func MergeReasons(reasons []mirror.SyncReason) []mirror.SyncReason { return status.Merge(reasons) }

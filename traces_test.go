@@ -19,7 +19,8 @@ import (
 	"github.com/clerksync/clerksync/webhook"
 )
 
-// A webhook, its commit, and the reading of Clerk are traced, and no span tells of a person or a secret.
+// A webhook, its commit, and the reading of Clerk are traced, and no span tells of a person or a
+// secret.
 func TestTraces(t *testing.T) {
 	t.Parallel()
 	e, err := emulator.New(emulator.Options{Users: 3})

@@ -35,8 +35,8 @@ func (s Users) ByID(ctx context.Context, id string) (mirror.User, error) {
 	return s.db.UserByID(ctx, id)
 }
 
-// ByEmail returns the live user with the primary e-mail address, or [ErrNotFound]. When two live users have it, that is
-// [ErrAmbiguous], and both are read again from Clerk.
+// ByEmail returns the live user with the primary e-mail address, or [ErrNotFound]. When two live
+// users have it, that is [ErrAmbiguous], and both are read again from Clerk.
 func (s Users) ByEmail(ctx context.Context, email string) (mirror.User, error) {
 	user, err := s.db.UserByEmail(ctx, email)
 	if errors.Is(err, ErrAmbiguous) && !s.db.ReadOnly() {
@@ -71,8 +71,9 @@ func (s Users) All(ctx context.Context, f mirror.UserFilter) iter.Seq2[mirror.Us
 	})
 }
 
-// Apply stores a user object that Clerk's API returned, as an event with it would: it creates or updates the row, unless
-// something newer is stored. The error is [ErrWrongObject] if the JSON text is not a user.
+// Apply stores a user object that Clerk's API returned, as an event with it would: it creates or
+// updates the row, unless something newer is stored. The error is [ErrWrongObject] if the JSON text
+// is not a user.
 func (s Users) Apply(ctx context.Context, object json.RawMessage) (mirror.User, error) {
 	v, err := clerk.Parse(object)
 	if err != nil {
@@ -100,8 +101,8 @@ func isUser(v clerk.Value) bool {
 	return strings.HasPrefix(id, "user_")
 }
 
-// Delete records that Clerk has deleted a user. The deletion is permanent: later events do not restore the user. Delete
-// sends no request to Clerk.
+// Delete records that Clerk has deleted a user. The deletion is permanent: later events do not
+// restore the user. Delete sends no request to Clerk.
 func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 	at, err := s.in.ReadFence(ctx)
 	if err != nil {
@@ -111,11 +112,12 @@ func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 	return s.in.Apply(ctx, ingest.Reading{Key: key, Deleted: true, ObservedAt: at.ObservedAt})
 }
 
-// Erase permanently removes the personal data of a user, deleted or not, from rows, deliveries, and copies in rows of other
-// objects. The empty row stays with its ids, so that late events do not restore the user and foreign keys stay valid. Erase
-// deletes nothing at Clerk. If scrubbed is false, another process prevented Erase from emptying SQLite's write-ahead log:
-// call Erase again. The error is [ErrNotFound] for a user who was never mirrored. For a user who was erased before, Erase
-// searches for copies again.
+// Erase permanently removes the personal data of a user, deleted or not, from rows, deliveries, and
+// copies in rows of other objects. The empty row stays with its ids, so that late events do not
+// restore the user and foreign keys stay valid. Erase deletes nothing at Clerk. If scrubbed is
+// false, another process prevented Erase from emptying SQLite's write-ahead log: call Erase again.
+// The error is [ErrNotFound] for a user who was never mirrored. For a user who was erased before,
+// Erase searches for copies again.
 func (s Users) Erase(ctx context.Context, clerkUserID string) (receipt mirror.Erasure, scrubbed bool, err error) {
 	clerkUserID = clerk.Text(clerkUserID).String() // as an event would name it
 	if err := s.in.Erase(ctx, clerkUserID); err != nil {

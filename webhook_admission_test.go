@@ -33,7 +33,8 @@ func signed(t *testing.T, g *gate, at time.Time, body string) http.Header {
 	return signer.Sign("msg_1", at, []byte(body))
 }
 
-// Memory is for deliveries that can be genuine: what the headers condemn is refused before its body is read.
+// Memory is for deliveries that can be genuine: what the headers condemn is refused before its body
+// is read.
 func TestBodiesOfHopelessDeliveriesAreNotRead(t *testing.T) {
 	t.Parallel()
 	g := openGate(t, clerktest.New(t))
@@ -64,8 +65,8 @@ func TestBodiesOfHopelessDeliveriesAreNotRead(t *testing.T) {
 	}
 }
 
-// A timestamp outside the window is refused unread, but for one delivery at a time: a good signature shows that the clock
-// is wrong, and operators are warned of it.
+// A timestamp outside the window is refused unread, but for one delivery at a time: a good
+// signature shows that the clock is wrong, and operators are warned of it.
 func TestUntimelyDeliveriesAreReadOneAtATime(t *testing.T) {
 	t.Parallel()
 	g := openGate(t, clerktest.New(t))
@@ -107,7 +108,8 @@ func TestUntimelyDeliveriesAreReadOneAtATime(t *testing.T) {
 	}
 }
 
-// A program that mounts the handler itself has the same bound: unverified bodies take 16 MiB at most.
+// A program that mounts the handler itself has the same bound: unverified bodies take 16 MiB at
+// most.
 func TestTheHandlerBoundsBodiesByItself(t *testing.T) {
 	t.Parallel()
 	g := openGate(t, clerktest.New(t))

@@ -129,18 +129,27 @@ func (c *instance) kill(requests int, args ...string) bool {
 		defer close(ended)
 		_ = cmd.Wait()
 	}()
+	endedWell := func() {
+		<-ended
+		if !cmd.ProcessState.Success() {
+			c.Fatalf("%v ended before it was killed:\n%s", args, log)
+		}
+	}
 	for range requests {
 		select {
 		case <-asked:
 		case <-ended:
-			if !cmd.ProcessState.Success() {
-				c.Fatalf("%v ended before it was killed:\n%s", args, log)
-			}
+			endedWell()
 			return false
 		}
 	}
 	<-time.After(time.Duration(rand.IntN(30)) * time.Millisecond) // anywhere in the work, not a condition to wait for
-	c.must(cmd.Process.Kill())
+	if err := cmd.Process.Kill(); errors.Is(err, os.ErrProcessDone) {
+		endedWell()
+		return false
+	} else if err != nil {
+		c.Fatal(err)
+	}
 	<-ended
 	c.mu.Lock()
 	c.asked = nil

@@ -21,8 +21,8 @@ type Question struct {
 	Rule                auth.Rule
 }
 
-// Explanation answers a [Question]. The public package has a type of the same fields and
-// documents them.
+// Explanation is the result of explaining a [Question]. The public package has a type of the same
+// fields and documents them.
 type Explanation struct {
 	Allowed     bool
 	Code        string

@@ -64,8 +64,8 @@ func (tx *Tx) SaveInbox(ctx context.Context, list []Delivery) error {
 	return tx.save(ctx, inboxUpsert, len(list), func(i int) []any { return tx.inboxRow(&list[i]) })
 }
 
-// Claim writes the deliveries whose message ids are new, and returns the stored rows of the others. No
-// id may be listed twice.
+// Claim writes the deliveries whose message ids are new, and returns the stored rows of the others.
+// No id may be listed twice.
 func (tx *Tx) Claim(ctx context.Context, list []Delivery) (earlier map[string]Delivery, err error) {
 	written, err := tx.insertNew(ctx, inboxInsert, len(list), func(i int) []any { return tx.inboxRow(&list[i]) })
 	if err != nil {

@@ -70,7 +70,8 @@ func scanServerInfo(r *sql.Rows) (c ServerInfo, err error) {
 	return c, err
 }
 
-// checkMigrations sets which migrations are pending and which are unknown, and why the schema cannot be read.
+// checkMigrations sets which migrations are pending and which are unknown, and why the schema
+// cannot be read.
 func (db *DB) checkMigrations(ctx context.Context, c *ServerInfo, hasMigrations bool) error {
 	var applied map[string]string
 	if hasMigrations {

@@ -117,8 +117,8 @@ func EachPage(next func(after string) ([]row.Key, error), do func([]row.Key) err
 	}
 }
 
-// UpdateInPages calls do with one page after another of the keys of all rows of a kind. Each page has
-// a transaction of its own, so that events wait for it no longer than for a commit.
+// UpdateInPages calls do with one page after another of the keys of all rows of a kind. Each page
+// has a transaction of its own, so that events wait for it no longer than for a commit.
 func (db *DB) UpdateInPages(ctx context.Context, kind clerk.Kind, size int, do func(*Tx, []row.Key) error) error {
 	for after, more := "", true; more; {
 		err := db.Update(ctx, func(tx *Tx) error {

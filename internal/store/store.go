@@ -219,8 +219,8 @@ func (db *DB) query(ctx context.Context, text string, args ...any) (*sql.Rows, e
 // storable reports whether both engines can store a text. Postgres refuses NUL and invalid UTF-8.
 func storable(text string) bool { return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 }
 
-// asStored returns the arguments of a query, with their texts as they would be stored. [clerk.Parse]
-// replaces what Postgres refuses.
+// asStored returns the arguments of a query, with their texts as they would be stored.
+// [clerk.Parse] replaces what Postgres refuses.
 func asStored(args []any) []any {
 	for i, arg := range args {
 		if text, ok := arg.(string); ok && !storable(text) {
