@@ -114,7 +114,8 @@ type question struct {
 	Path           string          `json:"path"`
 }
 
-// explainer answers why a caller is allowed or denied. A token comes in the body, never in a URL.
+// explainer returns the handler that explains why a caller is allowed or denied. A token comes in
+// the body, never in a URL.
 func explainer(m *Mirror, rule func(json.RawMessage, string, string) (auth.Rule, error)) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		q, err := readQuestion(w, r)
