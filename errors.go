@@ -3,9 +3,6 @@ package clerksync
 import (
 	"errors"
 
-	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/reconcile"
-	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -17,13 +14,13 @@ var (
 	// ErrAmbiguous means that more than one live row has this e-mail address or slug at the moment.
 	ErrAmbiguous = mirror.ErrAmbiguous
 	// ErrNoBody means that a delivery cannot be replayed, because its body is no longer stored.
-	ErrNoBody = ingest.ErrNoBody
+	ErrNoBody = mirror.ErrNoBody
 	// ErrNotDead means that a delivery cannot be dismissed, because it is not a dead letter.
-	ErrNotDead = store.ErrNotDead
+	ErrNotDead = mirror.ErrNotDead
 	// ErrOtherInstance means that the configured keys, or Config.InstanceID, belong to another
 	// Clerk instance than the one that the database mirrors. A database can mirror only one
 	// instance.
-	ErrOtherInstance = reconcile.ErrOtherInstance
+	ErrOtherInstance = mirror.ErrOtherInstance
 	// ErrInvalidCursor means that a text is not a cursor of this list.
 	ErrInvalidCursor = mirror.ErrInvalidCursor
 	// ErrWrongObject means that a JSON text is not the expected Clerk object.

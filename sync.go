@@ -19,7 +19,7 @@ var (
 	// ErrNoSecretKey means that Config.SecretKey is empty, so that Clerk cannot be read.
 	ErrNoSecretKey = mirror.ErrNoSecretKey
 	// ErrSyncBusy means that another process holds the lease to read Clerk for this database.
-	ErrSyncBusy = reconcile.ErrBusy
+	ErrSyncBusy = mirror.ErrSyncBusy
 )
 
 // Sync reads Clerk to complete the mirror, to compare it with Clerk, and to repair it.

@@ -10,6 +10,15 @@ var (
 	ErrAmbiguous = errors.New("ambiguous: more than one live row has it")
 	// ErrInvalidCursor means that a text is not a cursor of this list.
 	ErrInvalidCursor = errors.New("not a cursor of this list")
+	// ErrNoBody means that a delivery cannot be replayed, because its body is no longer stored.
+	ErrNoBody = errors.New("the body of the delivery is not kept")
+	// ErrNotDead means that a delivery cannot be dismissed, because it is not a dead letter.
+	ErrNotDead = errors.New("not a dead letter")
+	// ErrOtherInstance means that keys belong to another Clerk instance than the one that the
+	// database mirrors.
+	ErrOtherInstance = errors.New("another Clerk instance")
+	// ErrSyncBusy means that another process holds the lease to read Clerk for a database.
+	ErrSyncBusy = errors.New("another process is reconciling this database")
 	// ErrNoSecretKey means that no secret key is configured with which Clerk could be read.
 	ErrNoSecretKey = errors.New("no Clerk secret key is configured")
 	// ErrNoDatabase means that there is no database file to read, or an empty one.

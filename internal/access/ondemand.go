@@ -11,8 +11,8 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/row"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 const (
@@ -68,7 +68,7 @@ func (d *onDemand) fetch(ctx context.Context, n need) error {
 		defer cancel()
 		proof, err := d.read(ctx, n.fact)
 		if errors.Is(err, clerkapi.ErrUnavailable) || errors.Is(err, clerkapi.ErrUnauthorized) ||
-			errors.Is(err, reconcile.ErrOtherInstance) || errors.Is(err, context.DeadlineExceeded) {
+			errors.Is(err, mirror.ErrOtherInstance) || errors.Is(err, context.DeadlineExceeded) {
 			d.mu.Lock()
 			d.failed = d.config.Now()
 			d.mu.Unlock()

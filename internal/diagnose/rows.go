@@ -9,7 +9,6 @@ import (
 
 	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/internal/instance"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
@@ -54,7 +53,7 @@ func unreadable(err error) mirror.Finding {
 // checkInstance checks whether the configured keys are those of the database's instance.
 func (r *Rows) checkInstance(ctx context.Context) []mirror.Finding {
 	err := r.Instance.FetchKeys(ctx)
-	if !errors.Is(err, reconcile.ErrOtherInstance) {
+	if !errors.Is(err, mirror.ErrOtherInstance) {
 		return nil // other checks say what is wrong with the keys
 	}
 	return []mirror.Finding{doctor.Fail("Use another database, or the keys of "+r.DB.Settings().Instance+".", "%v.", err)}

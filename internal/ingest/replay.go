@@ -169,7 +169,7 @@ func (r *replaying) dry(ctx context.Context, jobs []*job) error {
 }
 
 func (r *replaying) note(id string, o Outcome) {
-	if errors.Is(o.Err, ErrNoBody) {
+	if errors.Is(o.Err, mirror.ErrNoBody) {
 		r.report.Skipped++
 		return
 	}
@@ -190,9 +190,6 @@ func (r *replaying) note(id string, o Outcome) {
 		r.report.Failures = append(r.report.Failures, mirror.ReplayFailure{MessageID: id, Status: o.Status, Problem: problem[:min(len(problem), 200)]})
 	}
 }
-
-// ErrNoBody says that a delivery cannot be replayed because its body was not kept.
-var ErrNoBody = errors.New("the body of the delivery is not kept")
 
 // Replay applies a stored delivery again, by the same functions as a new one. What the mirror has
 // already changes nothing.
@@ -215,7 +212,7 @@ func (in *Ingest) replay(d store.Delivery) (Outcome, error) {
 // prepareStored reads a stored delivery as if it had just come.
 func (in *Ingest) prepareStored(d store.Delivery) (*Prepared, error) {
 	if d.Body == "" || d.State == mirror.DeliveryErased {
-		return nil, ErrNoBody
+		return nil, mirror.ErrNoBody
 	}
 	envelope, err := clerk.Parse([]byte(d.Body))
 	if err != nil {
@@ -257,7 +254,7 @@ func (in *Ingest) upgrade(ctx context.Context, filter mirror.DeliveryFilter) (re
 			switch _, err := in.replay(d); {
 			case err == nil:
 				replayed++
-			case !errors.Is(err, ErrNoBody):
+			case !errors.Is(err, mirror.ErrNoBody):
 				in.log.Warn("a delivery cannot be replayed", "message_id", d.MessageID, "error", err)
 			}
 		}

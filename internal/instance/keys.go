@@ -70,7 +70,7 @@ func (g *Guard) newKeySet() (auth.KeySet, error) {
 func (g *Guard) KeysReady() bool { return g.remote == nil || g.remote.Prepare() }
 
 // FetchKeys asks Clerk for the keys that verify tokens, and for the instance of the secret key.
-// Keys of another instance than the database's are [reconcile.ErrOtherInstance].
+// Keys of another instance than the database's are mirror.ErrOtherInstance.
 func (g *Guard) FetchKeys(ctx context.Context) error {
 	if g.remote != nil {
 		if err := g.remote.Refresh(ctx); err != nil {

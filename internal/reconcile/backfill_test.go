@@ -8,7 +8,6 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
@@ -55,7 +54,7 @@ func TestPausedReconcilerIsFenced(t *testing.T) {
 		_, err := e.Reconciler.Backfill(e.Context(), func(mirror.SyncProgress) {
 			if written++; written == 1 {
 				_, err := e.NewReconciler(testkit.ReconcilerOptions{PageSize: 20}).Backfill(e.Context(), nil)
-				if !errors.Is(err, reconcile.ErrBusy) {
+				if !errors.Is(err, mirror.ErrSyncBusy) {
 					e.Errorf("two processes at a time: %v", err)
 				}
 				e.Must(e.DB.ReleaseLease(e.Context(), store.Lease{Name: "reconcile", Token: 1})) // as if it had run out

@@ -20,7 +20,6 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
@@ -111,7 +110,7 @@ func (e *env) jumpClockDuringRun(jump time.Duration) {
 		}
 		e.AdvanceOurClock(jump)
 		_, err := e.NewReconciler(testkit.ReconcilerOptions{}).Backfill(e.Context(), nil)
-		if busy := errors.Is(err, reconcile.ErrBusy); busy != (e.DB.Engine() == store.Postgres) {
+		if busy := errors.Is(err, mirror.ErrSyncBusy); busy != (e.DB.Engine() == store.Postgres) {
 			e.Errorf("another process, after a jump of %s: %v", jump, err)
 		}
 	})
@@ -182,7 +181,7 @@ func TestConnectionCutDuringReconcile(t *testing.T) {
 			cuts++
 		}
 		proxy.left.Store(1 << 40)
-		if err != nil && !store.IsTransient(err) && !errors.Is(err, reconcile.ErrBusy) {
+		if err != nil && !store.IsTransient(err) && !errors.Is(err, mirror.ErrSyncBusy) {
 			t.Errorf("cut after %d messages: %v", n, err)
 		}
 		e.releaseLease()

@@ -2,22 +2,19 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/mirror"
 )
 
-// ErrOtherInstance means that keys belong to another Clerk instance than the one that the database
-// mirrors.
-var ErrOtherInstance = errors.New("another Clerk instance")
-
-// OtherInstanceError returns an [ErrOtherInstance] that names both instances and says what to do.
+// OtherInstanceError returns a [mirror.ErrOtherInstance] that names both instances and says what
+// to do.
 func OtherInstanceError(database, keys string) error {
 	return fmt.Errorf("%w: this database mirrors %s, but the keys or the configured instance are those of %s; use another database for %s, or the keys of %s",
-		ErrOtherInstance, database, keys, keys, database)
+		mirror.ErrOtherInstance, database, keys, keys, database)
 }
 
 // OtherInstance reports whether the key ids name instances, but none of the wanted ones. Keys that

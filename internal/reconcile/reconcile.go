@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,9 +15,6 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
 )
-
-// ErrBusy means that another process holds the lease.
-var ErrBusy = errors.New("another process is reconciling this database")
 
 // idsAtOnce bounds how many ids one query or one map holds.
 const idsAtOnce = 1000

@@ -49,7 +49,7 @@ func (r *Reconciler) withLease(ctx context.Context, o mirror.ReconcileOptions, w
 	var err error
 	current.lease, err = r.DB.AcquireLease(ctx, leaseName, r.holder, clerk.TimeOf(r.Now()), r.Lease, holder.Dead)
 	if errors.Is(err, store.ErrLeaseHeld) {
-		err = ErrBusy
+		err = mirror.ErrSyncBusy
 	}
 	if err != nil {
 		return current.report, err

@@ -10,7 +10,6 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/ingest"
-	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
@@ -147,7 +146,7 @@ func TestKeyOfAnotherInstanceWritesNothing(t *testing.T) {
 			"walk":     func() (*mirror.SyncReport, error) { return e.Reconciler.Walk(e.Context(), mirror.ReconcileOptions{}) },
 			"tick":     func() (*mirror.SyncReport, error) { return e.Reconciler.Tick(e.Context()) },
 		} {
-			if _, err := work(); !errors.Is(err, reconcile.ErrOtherInstance) {
+			if _, err := work(); !errors.Is(err, mirror.ErrOtherInstance) {
 				e.Errorf("%s: %v", name, err)
 			}
 		}

@@ -2,15 +2,11 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/clerksync/clerksync/mirror"
 )
-
-// ErrNotDead means that a delivery is not a dead letter, so it cannot be dismissed.
-var ErrNotDead = errors.New("not a dead letter")
 
 // Dismiss sets dead letters aside, so that they no longer count as events that could not be
 // applied. It dismisses all of them or none, and audits each. Dismissing a delivery twice changes
@@ -35,7 +31,7 @@ func (tx *Tx) dismiss(ctx context.Context, id, actor string) error {
 	case d.State == mirror.DeliveryDismissed:
 		return nil
 	case d.State != mirror.DeliveryDead:
-		return fmt.Errorf("%w: its state is %s", ErrNotDead, d.State)
+		return fmt.Errorf("%w: its state is %s", mirror.ErrNotDead, d.State)
 	}
 	if err := tx.exec(ctx, "UPDATE clerk_inbox SET state = 'dismissed' WHERE message_id = $1", id); err != nil {
 		return err

@@ -73,7 +73,7 @@ func (u *Upkeep) waitForLease(ctx context.Context, work func() (*mirror.SyncRepo
 	}
 	for end := time.Now().Add(leaseWait); ; {
 		report, err := work()
-		if !errors.Is(err, reconcile.ErrBusy) || time.Now().After(end) {
+		if !errors.Is(err, mirror.ErrSyncBusy) || time.Now().After(end) {
 			return report, err
 		}
 		if !wait(ctx, time.Second) {
@@ -97,7 +97,7 @@ func (u *Upkeep) runReconcile(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, reconcile.ErrBusy): // another replica reads
+		case errors.Is(err, mirror.ErrSyncBusy): // another replica reads
 			pause = leaseRetry
 		case err != nil:
 			u.config.Logger.Error("Clerk could not be read", "work", work, "error", err)
@@ -119,7 +119,7 @@ func (u *Upkeep) Pause(ctx context.Context, pause time.Duration) bool {
 		case <-u.resync:
 			return true
 		case <-time.After(min(verifyEvery, time.Until(end))):
-			if err := u.Verify(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, reconcile.ErrBusy) {
+			if err := u.Verify(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, mirror.ErrSyncBusy) {
 				u.config.Logger.Debug("the verify queue could not be read from Clerk", "error", err) // the next sweep reports it
 			}
 		}

@@ -88,7 +88,7 @@ func (u *Upkeep) begin(ctx context.Context) error {
 	}
 	asking, cancel := context.WithTimeout(ctx, keysWait)
 	defer cancel()
-	if err := u.config.LearnKeys(asking); errors.Is(err, reconcile.ErrOtherInstance) {
+	if err := u.config.LearnKeys(asking); errors.Is(err, mirror.ErrOtherInstance) {
 		return err // on other errors Clerk cannot be asked now: walks ask again
 	}
 	if err := Enforce(ctx, u.db, u.config.Ingest, u.config.Settings, u.config.Logger); err != nil {
