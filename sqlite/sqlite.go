@@ -81,7 +81,7 @@ func OpenReadOnly(path string) (*DB, error) {
 // checkPath refuses a DATABASE_URL of the server, which would become a file with that name.
 func checkPath(path string) error {
 	if strings.HasPrefix(path, "sqlite:") {
-		return errors.New("sqlite: the path is a URL; give the path without sqlite: before it")
+		return errors.New("sqlite: the path has the scheme of a URL; give the path alone")
 	}
 	return nil
 }

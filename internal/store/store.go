@@ -134,7 +134,16 @@ func (db *DB) Borrowed() *DB {
 	return db
 }
 
-// Close closes the pools, unless they are borrowed. Transactions in progress fail.
+// closeWait bounds how long Close waits for connections in use, and closePoll is how often it
+// looks: database/sql does not report when the last connection of a closed pool ends.
+const (
+	closeWait = 2 * time.Second
+	closePoll = 2 * time.Millisecond
+)
+
+// Close closes the pools, unless they are borrowed. Transactions in progress fail. Close returns
+// when no connection is in use any more, so that the file can be moved or removed, or after two
+// seconds.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -150,6 +159,11 @@ func (db *DB) Close() error {
 	err := db.read.Close()
 	if db.write != db.read {
 		err = errors.Join(err, db.write.Close())
+	}
+	for end := time.Now().Add(closeWait); time.Now().Before(end); <-time.After(closePoll) {
+		if db.read.Stats().OpenConnections+db.write.Stats().OpenConnections == 0 {
+			break
+		}
 	}
 	return err
 }
