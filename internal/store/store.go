@@ -145,6 +145,20 @@ const (
 // when no connection is in use any more, so that the file can be moved or removed, or after two
 // seconds.
 func (db *DB) Close() error {
+	err := db.closePools()
+	if db.borrowed {
+		return err
+	}
+	// Without the lock: a transaction under way may need it in order to end.
+	for end := time.Now().Add(closeWait); time.Now().Before(end); <-time.After(closePoll) {
+		if db.read.Stats().OpenConnections+db.write.Stats().OpenConnections == 0 {
+			break
+		}
+	}
+	return err
+}
+
+func (db *DB) closePools() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.closed = true
@@ -159,11 +173,6 @@ func (db *DB) Close() error {
 	err := db.read.Close()
 	if db.write != db.read {
 		err = errors.Join(err, db.write.Close())
-	}
-	for end := time.Now().Add(closeWait); time.Now().Before(end); <-time.After(closePoll) {
-		if db.read.Stats().OpenConnections+db.write.Stats().OpenConnections == 0 {
-			break
-		}
 	}
 	return err
 }
