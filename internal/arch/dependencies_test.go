@@ -24,16 +24,19 @@ func TestModulesOfTheBinary(t *testing.T) {
 	testenv.Golden(t, "deps.txt", []byte(strings.Join(modules, "\n")+"\n"))
 }
 
-// Packages for tests must not be linked into the binary: package testing registers flags.
+// Packages for tests must be linked neither into the binary nor into a program that runs the
+// emulator: package testing registers flags.
 func TestBinaryLinksNoTestPackages(t *testing.T) {
 	t.Parallel()
-	packages := strings.Fields(string(goCommand(t, nil, "list", "-deps", "./cmd/clerksync")))
-	if !slices.Contains(packages, "net/http") {
-		t.Fatal("the binary does not link net/http: this test looks at the wrong list")
-	}
-	for _, p := range []string{"testing", "net/http/httptest"} {
-		if slices.Contains(packages, p) {
-			t.Errorf("the binary links %s", p)
+	for _, linked := range []string{"./cmd/clerksync", "./emulator"} {
+		packages := strings.Fields(string(goCommand(t, nil, "list", "-deps", linked)))
+		if !slices.Contains(packages, "net/http") {
+			t.Fatalf("%s does not link net/http: this test looks at the wrong list", linked)
+		}
+		for _, p := range []string{"testing", "net/http/httptest"} {
+			if slices.Contains(packages, p) {
+				t.Errorf("%s links %s", linked, p)
+			}
 		}
 	}
 }

@@ -28,7 +28,7 @@ type rule struct {
 func rules() []rule {
 	api := []string{otel, otel + "/metric", otel + "/trace"}
 	public := []string{
-		".", "api", "auth", "clerk", "clerktest", "console", "forwardauth", "mirror", "postgres", "publish/...", "sqlite", "webhook",
+		".", "api", "auth", "clerk", "clerktest", "console", "emulator", "forwardauth", "mirror", "postgres", "publish/...", "sqlite", "webhook",
 	}
 	return []rule{
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
@@ -40,6 +40,7 @@ func rules() []rule {
 		{"publish/nats", []string{"."}, append(api, "github.com/nats-io/nats.go")},
 		{"publish/webhook", []string{"."}, api},
 		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "internal/viewreader", "webhook"}, nil},
+		{"emulator", []string{".", "internal/emulator", "internal/web"}, nil},
 		{".", []string{
 			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/clerkapi", "internal/diagnose", "internal/doctor", "internal/driver",
 			"internal/incident", "internal/ingest", "internal/instance", "internal/live", "internal/metrics", "internal/privacy",

@@ -1,0 +1,166 @@
+package emulator_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/emulator"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+func start(t *testing.T, options emulator.Options) *emulator.Clerk {
+	t.Helper()
+	clerk, err := emulator.Start(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := clerk.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return clerk
+}
+
+func mirrorOf(t *testing.T, clerk *emulator.Clerk) *clerksync.Mirror {
+	t.Helper()
+	db, err := sqlite.Open(sqlite.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clerksync.New(t.Context(), db, clerk.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// createUser creates a user with an email address, and returns the id.
+func createUser(t *testing.T, clerk *emulator.Clerk) string {
+	t.Helper()
+	var user struct{ ID string }
+	if err := clerk.Call(t.Context(), "POST", "/v1/users", map[string]any{"email_address": []string{"ada@example.com"}}, &user); err != nil {
+		t.Fatal(err)
+	}
+	return user.ID
+}
+
+// A program needs no more than this: users reach the mirror by signed webhooks, and their tokens
+// are accepted.
+func TestMirrorOfAnEmulatedClerk(t *testing.T) {
+	t.Parallel()
+	clerk := start(t, emulator.Options{})
+	m := mirrorOf(t, clerk)
+	if err := clerk.SendTo(m.WebhookHandler()); err != nil {
+		t.Fatal(err)
+	}
+	ada := createUser(t, clerk)
+	var token struct{ JWT string }
+	if err := clerk.Call(t.Context(), "POST", "/_emulator/tokens", map[string]any{"user_id": ada}, &token); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := clerk.Settle(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/api/auth/me", nil)
+	r.Header.Set("Authorization", "Bearer "+token.JWT)
+	w := httptest.NewRecorder()
+	m.MeHandler().ServeHTTP(w, r)
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), ada) {
+		t.Errorf("GET /api/auth/me: %d %s", w.Code, w.Body)
+	}
+}
+
+// What no webhook brought, the mirror reads from the Backend API at Clerk.URL, by its secret key.
+func TestBackendAPIOverTheNetwork(t *testing.T) {
+	t.Parallel()
+	clerk := start(t, emulator.Options{})
+	ada := createUser(t, clerk)
+	m := mirrorOf(t, clerk)
+	if _, err := m.Sync().Backfill(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Users().ByClerkID(t.Context(), ada); err != nil {
+		t.Error(err)
+	}
+	response, err := http.Get(clerk.URL + "/v1/users") //nolint:noctx // a client without a key
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a key: %d %s", response.StatusCode, body)
+	}
+}
+
+func TestSendToURL(t *testing.T) {
+	t.Parallel()
+	clerk := start(t, emulator.Options{})
+	m := mirrorOf(t, clerk)
+	server := httptest.NewServer(m.WebhookHandler())
+	defer server.Close()
+	if err := clerk.SendToURL(server.URL); err != nil {
+		t.Fatal(err)
+	}
+	ada := createUser(t, clerk)
+	if err := clerk.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Users().ByClerkID(t.Context(), ada); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSeed(t *testing.T) {
+	t.Parallel()
+	id := func(seed uint64) string { return start(t, emulator.Options{Seed: seed}).Config().InstanceID }
+	if first, second := id(7), id(7); first != second {
+		t.Errorf("the same seed made the instances %s and %s", first, second)
+	}
+	if first, second := id(0), id(0); first == second {
+		t.Errorf("without a seed two instances are %s", first)
+	}
+}
+
+func TestOnlyLoopbackAddresses(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0"} {
+		clerk, err := emulator.Start(emulator.Options{Address: address})
+		if err == nil {
+			_ = clerk.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "loopback") {
+			t.Errorf("Start on %s: %v", address, err)
+		}
+	}
+	clerk := start(t, emulator.Options{Address: "localhost:0"})
+	if _, err := emulator.Start(emulator.Options{Address: strings.TrimPrefix(clerk.URL, "http://")}); err == nil {
+		t.Error("two instances listen on one address")
+	}
+}
+
+func TestCloseEndsTheServer(t *testing.T) {
+	t.Parallel()
+	clerk, err := emulator.Start(emulator.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := clerk.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if response, err := http.Get(clerk.URL + "/.well-known/jwks.json"); err == nil { //nolint:noctx // nothing is there
+		response.Body.Close()
+		t.Error("the server still responds")
+	}
+}
