@@ -47,13 +47,15 @@ func records() []any {
 		Counts{},
 		Purged{},
 		Erasure{},
+		Change{},
+		FeedPage{},
 		Page[User]{},
 	}
 }
 
 // notRecords are the exported structs that are given to the API or are errors.
 const notRecords = " UserFilter SessionFilter OrganizationFilter MembershipFilter DeliveryFilter AuditFilter DriftFilter" +
-	" ReplayOptions ReconcileOptions SyncProgress MassDeletionError DatabaseError "
+	" FeedQuery CursorGoneError ReplayOptions ReconcileOptions SyncProgress MassDeletionError DatabaseError "
 
 // structs returns the names of the exported structs of this package.
 func structs(t *testing.T) (names []string) {

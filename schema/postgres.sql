@@ -430,11 +430,15 @@ CREATE TABLE clerk_inbox (
     body                       TEXT COLLATE "C"
 );
 
--- The change feed: what changed, and not the new values.
+-- The change feed: what changed, and not the new values. at is when, by the clock of the process that wrote it. The user and
+-- the organization are those of the object; a user and an organization are their own.
 CREATE TABLE clerk_changes (
     seq                        BIGINT PRIMARY KEY,
+    at                         BIGINT NOT NULL,
     kind                       TEXT COLLATE "C" NOT NULL,
     id                         TEXT COLLATE "C" NOT NULL,
+    clerk_user_id              TEXT COLLATE "C",
+    clerk_organization_id      TEXT COLLATE "C",
     operation                  TEXT COLLATE "C" NOT NULL,
     version                    TEXT COLLATE "C" NOT NULL,
     fields                     TEXT COLLATE "C" NOT NULL,

@@ -150,11 +150,7 @@ func (d *Delta) Apply(op *Operation) {
 	draft.Exists, draft.Save = existed || e.save, draft.Save || e.save
 	d.noteAppearance(op, &before, existed, r)
 	if e.changed {
-		operation := row.OpUpsert
-		if e.hidden || r.Hidden() {
-			operation = row.OpDelete
-		}
-		d.Changes = append(d.Changes, row.Change{Key: op.Key, Operation: operation, Version: r.Version, Fields: e.fields})
+		d.Changes = append(d.Changes, r.Change(operationOf(&before, existed, r), e.fields))
 	}
 	d.noteVerify(op, r, &e)
 	d.noteRoleKeys(op, &before, r, e.save)
@@ -165,6 +161,19 @@ func (d *Delta) Apply(op *Operation) {
 	// a role that became empty belongs to a deleted object: that is no change of its role
 	if role := d.roleOf(draft); roleBefore != "" && role != "" && role != roleBefore {
 		d.RoleChanges = append(d.RoleChanges, RoleChange{op.Key, r.UserID, r.OrganizationID, roleBefore, role})
+	}
+}
+
+// operationOf returns what happened to an object, for the change feed. An object of which only the
+// id is known is not created yet.
+func operationOf(before *row.Row, existed bool, after *row.Row) string {
+	switch {
+	case after.Hidden():
+		return row.OpDeleted
+	case !after.Stub() && (!existed || before.Stub() || before.Hidden()):
+		return row.OpCreated
+	default:
+		return row.OpUpdated
 	}
 }
 

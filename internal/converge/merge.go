@@ -14,7 +14,6 @@ const oneSecond = 1000
 type effect struct {
 	save    bool     // the row has to be written
 	changed bool     // the change feed has to get an entry
-	hidden  bool     // the row became hidden, or is new and hidden
 	fields  []string // names of what changed; nil for a new object
 	queued  []string // reasons to verify that arose
 	settled []string // reasons to verify that were settled
@@ -72,8 +71,8 @@ func merge(r *row.Row, exists bool, op *Operation) effect {
 			e.changed = e.changed || !exists || before.Digest != r.Digest
 		}
 	}
-	if hidden := r.Hidden(); !exists || hidden != before.Hidden() {
-		e.changed, e.hidden = true, hidden
+	if !exists || r.Hidden() != before.Hidden() {
+		e.changed = true
 	}
 	e.noteReasons(&before, r, exists)
 	e.save = !exists || !same(&before, r)

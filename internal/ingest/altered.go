@@ -63,13 +63,13 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *converge.Operatio
 	want.Altered = false
 	*e.row, e.save = want, true
 	b.reads.altered[op.Key] = names
-	b.change(row.OpUpsert, e.row, names)
+	b.change(row.OpUpdated, e.row, names)
 	return nil
 }
 
 // change adds an entry to the change feed.
 func (b *batch) change(operation string, r *row.Row, fields []string) {
-	b.effects.Changes = append(b.effects.Changes, row.Change{Key: r.Key, Operation: operation, Version: r.Version, Fields: fields})
+	b.effects.Changes = append(b.effects.Changes, r.Change(operation, fields))
 }
 
 // queueAltered queues a row that something else has written, when it is saved for another reason,
@@ -105,7 +105,7 @@ func (in *Ingest) Rehide(ctx context.Context, options ApplyOptions, key row.Key)
 			return err
 		}
 		e.save = true
-		b.change(row.OpDelete, e.row, names)
+		b.change(row.OpDeleted, e.row, names)
 		b.reads.found = append(b.reads.found, Difference{Key: key, Altered: true, Fields: names, Written: e.row.Written})
 		return nil
 	})

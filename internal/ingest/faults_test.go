@@ -275,7 +275,7 @@ func TestTwoReplicasOnOneDatabase(t *testing.T) {
 			t.Errorf("user %d is %q, %v; want %q", u, user.FirstName, err, want)
 		}
 	}
-	changes, err := db.ChangesAfter(t.Context(), 0, events+1)
+	changes, err := db.ChangesFrom(t.Context(), 1, events+1)
 	if err != nil {
 		t.Fatal(err)
 	}

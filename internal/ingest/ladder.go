@@ -79,7 +79,7 @@ func rederive(ctx context.Context, tx *store.Tx, keys []row.Key, before, after [
 			continue
 		}
 		differ = append(differ, user)
-		changes = append(changes, row.Change{Key: k, Operation: row.OpUpsert, Version: user.Version, Fields: []string{"role"}})
+		changes = append(changes, user.Change(row.OpUpdated, []string{"role"}))
 	}
 	if err := tx.SaveRows(ctx, differ); err != nil {
 		return 0, err

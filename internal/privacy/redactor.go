@@ -198,7 +198,7 @@ func (r *Redactor) redactPage(ctx context.Context, tx *store.Tx, keys []row.Key)
 		}
 		setBody(stored, body)
 		if !stored.Hidden() {
-			changes = append(changes, row.Change{Key: stored.Key, Operation: row.OpUpsert, Version: stored.Version})
+			changes = append(changes, stored.Change(row.OpUpdated, nil))
 		}
 		return true
 	})

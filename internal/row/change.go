@@ -2,20 +2,33 @@ package row
 
 import "github.com/clerksync/clerksync/clerk"
 
-// Operations of the change feed.
+// Operations of the change feed. Package mirror describes them.
 const (
-	OpUpsert = "upsert"
-	OpDelete = "delete"
+	OpCreated = "created"
+	OpUpdated = "updated"
+	OpDeleted = "deleted"
+	OpErased  = "erased"
 )
 
 // Change is one entry of the change feed. It says that an object changed, never what it is now.
 type Change struct {
-	Seq       int64
-	Key       Key
-	Operation string // OpUpsert or OpDelete
-	Version   Version
-	Fields    []string // names of what changed; none for a new object
-	Tag       string   // random, so that a reader recognizes a database that was restored from a copy
+	Seq            int64
+	At             clerk.Time // of the transaction, by our clock
+	Key            Key
+	UserID         string // parents, if known; a user and an organization are their own
+	OrganizationID string
+	Operation      string   // one of the operations above
+	Version        string   // Version.Text
+	Fields         []string // names of what changed; none for a new object
+	Tag            string   // random, so that a reader recognizes a database that was restored from a copy
+}
+
+// Change returns an entry of the change feed about the row, without a number.
+func (r *Row) Change(operation string, fields []string) Change {
+	ref := r.Ref()
+	return Change{
+		Key: r.Key, UserID: ref.UserID, OrganizationID: ref.OrganizationID, Operation: operation, Version: r.Version.Text(), Fields: fields,
+	}
 }
 
 // ChangeRef is a change as a cache needs it: which object changed, and whose it is.

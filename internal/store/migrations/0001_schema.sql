@@ -243,11 +243,15 @@ CREATE TABLE clerk_inbox (
     body                       TEXT
 );
 
--- The change feed: what changed, and not the new values.
+-- The change feed: what changed, and not the new values. at is when, by the clock of the process that wrote it. The user and
+-- the organization are those of the object; a user and an organization are their own.
 CREATE TABLE clerk_changes (
     seq                        @sequence PRIMARY KEY,
+    at                         @time NOT NULL,
     kind                       TEXT NOT NULL,
     id                         TEXT NOT NULL,
+    clerk_user_id              TEXT,
+    clerk_organization_id      TEXT,
     operation                  TEXT NOT NULL,
     version                    TEXT NOT NULL,
     fields                     TEXT NOT NULL,

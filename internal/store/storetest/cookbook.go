@@ -153,9 +153,9 @@ func seedCookbook(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	must(t, db.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.AppendChanges(ctx, []row.Change{
-			{Key: gone.Key, Operation: row.OpDelete},
-			{Key: mallory.Key, Operation: row.OpUpsert, Fields: []string{"banned", "updated_at"}},
-			{Key: left.Key, Operation: row.OpDelete},
+			{Key: gone.Key, Operation: row.OpDeleted},
+			{Key: mallory.Key, Operation: row.OpUpdated, Fields: []string{"banned", "updated_at"}},
+			{Key: left.Key, Operation: row.OpDeleted},
 		}); err != nil {
 			return err
 		}

@@ -126,7 +126,7 @@ func changeRefs(t *testing.T, db *store.DB) {
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		changes := make([]row.Change, len(rows))
 		for i, r := range rows {
-			changes[i] = row.Change{Key: r.Key, Operation: row.OpUpsert}
+			changes[i] = row.Change{Key: r.Key, Operation: row.OpUpdated}
 		}
 		return errors.Join(tx.SaveRows(t.Context(), rows), tx.AppendChanges(t.Context(), changes))
 	})
@@ -265,7 +265,7 @@ func gapless(t *testing.T, db *store.DB) {
 			for range 25 {
 				err := db.Update(context.Background(), func(tx *store.Tx) error {
 					return tx.AppendChanges(context.Background(), []row.Change{
-						{Key: row.Key{Kind: clerk.KindUser, ID: string("abcd"[w])}, Operation: row.OpUpsert},
+						{Key: row.Key{Kind: clerk.KindUser, ID: string("abcd"[w])}, Operation: row.OpUpdated},
 					})
 				})
 				if err != nil {
@@ -275,7 +275,7 @@ func gapless(t *testing.T, db *store.DB) {
 		})
 	}
 	wg.Wait()
-	changes, err := db.ChangesAfter(t.Context(), 0, 500)
+	changes, err := db.ChangesFrom(t.Context(), 1, 500)
 	if err != nil {
 		t.Fatal(err)
 	}
