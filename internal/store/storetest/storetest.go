@@ -126,7 +126,7 @@ func changeRefs(t *testing.T, db *store.DB) {
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		changes := make([]row.Change, len(rows))
 		for i, r := range rows {
-			changes[i] = row.Change{Key: r.Key, Operation: row.OpUpdated}
+			changes[i] = r.Change(row.OpUpdated, nil)
 		}
 		return errors.Join(tx.SaveRows(t.Context(), rows), tx.AppendChanges(t.Context(), changes))
 	})
@@ -143,7 +143,7 @@ func changeRefs(t *testing.T, db *store.DB) {
 	}
 	for i, r := range rows {
 		if want := r.Ref(); all[i].UserID != want.UserID || all[i].OrganizationID != want.OrganizationID || want.UserID+want.OrganizationID == "" {
-			t.Errorf("the feed tells %+v, the row %+v", all[i], want)
+			t.Errorf("the feed says %+v, the row %+v", all[i], want)
 		}
 	}
 }
