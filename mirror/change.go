@@ -126,9 +126,13 @@ type FeedQuery struct {
 	// Types selects the changes of these types, such as "user.created" or "user.*". None selects
 	// all.
 	Types []string
+	// ClerkUserID selects the changes of a user, and of what belongs to the user: sessions,
+	// memberships and subscriptions. With Snapshot it selects the live objects in the same way, so
+	// that a consumer can read again what belongs to a user whose change it got.
+	ClerkUserID string
 	// ClerkOrganizationID selects the changes of an organization, and of what belongs to it: its
-	// memberships, invitations, domains and subscriptions. It does not select changes of its
-	// members.
+	// memberships, invitations, domains and subscriptions, but not the changes of its members. With
+	// Snapshot it selects the live objects in the same way.
 	ClerkOrganizationID string
 	// Limit is the greatest number of changes of a page: 100 for 0, at most 1000.
 	Limit int
