@@ -20,6 +20,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/viewreader"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Claims counts what a running server reported while everything around it failed.
@@ -36,13 +37,41 @@ type Claims struct {
 	Commands int      `json:"commands"`
 	Roles    int      `json:"roles_renamed"`
 	Wrong    []string `json:"wrong"` // what was not true: must be none
+	Result   Result   `json:"result"`
+	// Reasons are the server's last reasons for not being in sync.
+	Reasons []mirror.SyncReason `json:"reasons"`
+}
+
+// Result is what the reports of a running server amount to.
+type Result string
+
+// What the reports of a running server amount to.
+const (
+	ResultRight Result = "right"         // it said at least once that it is in sync, and was always right
+	ResultWrong Result = "wrong"         // it said that it is in sync when it was not
+	ResultNever Result = "never_claimed" // it never said that it is in sync, so nothing was tested
+)
+
+// result judges what was counted.
+func (c *Claims) result() Result {
+	switch {
+	case c.True != c.Claimed:
+		return ResultWrong
+	case c.Claimed == 0:
+		return ResultNever
+	}
+	return ResultRight
 }
 
 const (
 	claimsToken   = "chaos-chaos-chaos-chaos-chaos-chaos-chaos"
 	askEvery      = 200 * time.Millisecond
-	startWithin   = 20 * time.Second
-	commandWithin = 2 * time.Minute
+	answerWithin  = time.Minute
+	startWithin   = 2 * time.Minute
+	commandWithin = 5 * time.Minute
+	// settleWithin is how long the watch goes on at most until the server says that it is in sync.
+	// After one refused read, an object waits a minute for the next.
+	settleWithin = 5 * time.Minute
 )
 
 // watched is a real server, the emulated Clerk that it mirrors, and what happens to both.
@@ -51,6 +80,7 @@ type watched struct {
 	public, operator     string // addresses
 	environ              []string
 	stderr               io.Writer
+	progress             io.Writer
 	clerk                *emulator.Emulator
 	random               *rand.Rand
 	ledger               *emulator.Ledger
@@ -71,7 +101,7 @@ type watched struct {
 // watch runs the server of this binary against an emulated Clerk. It kills the server, restores old
 // copies of its database, edits rows by hand, loses events and lets Clerk refuse requests, and
 // checks each report of being in sync against everything that happened.
-func (c chaosCommand) watch(ctx context.Context, p *process, folder string) (*Claims, error) {
+func (c chaosCommand) watch(ctx context.Context, p *process, folder string, progress io.Writer) (*Claims, error) {
 	binary, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -82,9 +112,9 @@ func (c chaosCommand) watch(ctx context.Context, p *process, folder string) (*Cl
 	}
 	defer e.Close()
 	w := &watched{
-		binary: binary, folder: folder, file: filepath.Join(folder, "watched.db"), stderr: p.stderr, clerk: e,
+		binary: binary, folder: folder, file: filepath.Join(folder, "watched.db"), stderr: p.stderr, progress: progress, clerk: e,
 		random: rand.New(rand.NewPCG(c.Seed, 1)), ledger: emulator.NewLedger(e), acked: emulator.Acknowledged{}, //nolint:gosec // chance guards nothing
-		seen: map[string]bool{}, edited: map[string]time.Time{}, client: &http.Client{Timeout: 10 * time.Second},
+		seen: map[string]bool{}, edited: map[string]time.Time{}, client: &http.Client{Timeout: answerWithin},
 	}
 	api, err := serveAPI(ctx, http.HandlerFunc(w.serveClerk))
 	if err != nil {
@@ -111,7 +141,8 @@ func (c chaosCommand) watch(ctx context.Context, p *process, folder string) (*Cl
 	if err := w.start(ctx); err != nil {
 		return nil, err
 	}
-	err = w.run(ctx, c.Watch)
+	err = errors.Join(w.run(ctx, c.Watch), w.settle(ctx))
+	w.claims.Result = w.claims.result()
 	return &w.claims, err
 }
 
@@ -146,7 +177,7 @@ func (w undatedWriter) Write(b []byte) (int, error) {
 func (w *watched) run(ctx context.Context, lasts time.Duration) error {
 	end := time.Now().Add(lasts)
 	for turn := 1; time.Now().Before(end); turn++ {
-		if err := errors.Join(w.act(ctx), w.ask(ctx)); err != nil {
+		if err := w.turn(ctx); err != nil {
 			return err
 		}
 		if turn%25 == 0 { // a disturbance every five seconds
@@ -154,13 +185,45 @@ func (w *watched) run(ctx context.Context, lasts time.Duration) error {
 				return err
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(askEvery):
+	}
+	return nil
+}
+
+// settle goes on without faults until the server was killed, and said that it is in sync. A server
+// that never says so is never wrong.
+func (w *watched) settle(ctx context.Context) error {
+	if w.claims.Claimed > 0 && w.claims.Kills > 0 {
+		return nil
+	}
+	if err := w.calm(); err != nil {
+		return err
+	}
+	if w.claims.Kills == 0 {
+		if err := w.restart(ctx); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(w.progress, "%-24s for up to %s, until it says that it is in sync\n", "running server", settleWithin)
+	before := w.claims.Claimed
+	for end := time.Now().Add(settleWithin); w.claims.Claimed == before && time.Now().Before(end); {
+		if err := w.turn(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// turn performs actions, asks the server once, and waits.
+func (w *watched) turn(ctx context.Context) error {
+	if err := errors.Join(w.act(ctx), w.ask(ctx)); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(askEvery):
+		return nil
+	}
 }
 
 // act performs up to two actions at Clerk.
@@ -178,10 +241,11 @@ func (w *watched) act(ctx context.Context) error {
 // ask asks the server whether it is in sync, and checks the answer.
 func (w *watched) ask(ctx context.Context) error {
 	var said struct {
-		InSync   bool       `json:"in_sync"`
-		ProvenAt clerk.Time `json:"proven_at"`
+		InSync   bool                `json:"in_sync"`
+		ProvenAt clerk.Time          `json:"proven_at"`
+		Reasons  []mirror.SyncReason `json:"reasons"`
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.operator+"/api/sync", nil)
 	if err != nil {
@@ -198,6 +262,7 @@ func (w *watched) ask(ctx context.Context) error {
 	}
 	w.claims.Asked++
 	if !said.InSync {
+		w.claims.Reasons = said.Reasons
 		return nil
 	}
 	w.claims.Claimed++
@@ -370,5 +435,10 @@ func (c *Claims) print(w io.Writer) {
 `, c.Actions, c.Kills, c.Copies, c.Edits, c.Roles, c.Commands, c.Asked, c.Claimed, c.True)
 	for _, text := range c.Wrong {
 		fmt.Fprintf(w, "  %s\n", text)
+	}
+	if c.Result == ResultNever {
+		for _, reason := range c.Reasons {
+			fmt.Fprintf(w, "  %s\n", reason.Message)
+		}
 	}
 }

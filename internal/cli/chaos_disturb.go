@@ -24,9 +24,7 @@ func (w *watched) disturb(ctx context.Context) error {
 	w.deck = w.deck[1:]
 	switch next {
 	case 0, 1:
-		w.kill()
-		w.claims.Kills++
-		return w.start(ctx)
+		return w.restart(ctx)
 	case 2:
 		return w.takeCopy(ctx)
 	case 3:
@@ -49,6 +47,20 @@ func (w *watched) disturb(ctx context.Context) error {
 		return w.command(ctx, "backfill")
 	}
 	return nil
+}
+
+// restart kills the server and starts it again.
+func (w *watched) restart(ctx context.Context) error {
+	w.kill()
+	w.claims.Kills++
+	return w.start(ctx)
+}
+
+// calm ends all faults of Clerk.
+func (w *watched) calm() error {
+	w.refuse.Store(false)
+	w.undated.Store(false)
+	return w.clerk.SetFaults(emulator.Faults{})
 }
 
 // command runs a command next to the server. It may find differences, and Clerk may refuse it.
