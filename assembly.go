@@ -16,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/feed"
 	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
@@ -53,7 +54,9 @@ type assembly struct {
 // clients makes what depends on the configuration alone: the verifiers of webhooks and tokens, and
 // the client of Clerk's API. It reports all faults of the configuration at once.
 func (a *assembly) clients() error {
-	a.mirror = &Mirror{db: a.db, refusals: refusals.New(a.db, a.Test.Now, a.Logger)}
+	a.mirror = &Mirror{
+		db: a.db, refusals: refusals.New(a.db, a.Test.Now, a.Logger), feed: feed.New(feed.Config{DB: a.db, Now: a.Test.Now, Logger: a.Logger}),
+	}
 	var faults []error
 	fault := func(err error) {
 		if err != nil {
@@ -164,7 +167,10 @@ func (a *assembly) openIngest(ctx context.Context) (err error) {
 	m.ingest, err = ingest.New(ctx, ingest.Config{
 		DB: a.db, Logger: a.Logger, AllowedInstances: m.instance.AllowedInstances, Now: a.Test.Now, Tracer: a.tracer, Redact: a.redaction,
 		EraseOnDelete: a.EraseAfter < 0,
-		OnCommit:      func(changes []row.ChangeRef) { m.gate.OnCommit(changes) },
+		OnCommit: func(changes []row.ChangeRef) {
+			m.gate.OnCommit(changes)
+			m.feed.Notify()
+		},
 		OnMeasure: func(c ingest.Commit) {
 			m.metrics.Record(metrics.CommitDuration, c.Took.Seconds())
 			m.metrics.Record(metrics.CommitEvents, float64(c.Events))

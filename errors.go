@@ -23,6 +23,10 @@ var (
 	ErrOtherInstance = mirror.ErrOtherInstance
 	// ErrInvalidCursor means that a text is not a cursor of this list.
 	ErrInvalidCursor = mirror.ErrInvalidCursor
+	// ErrNotReached means that the database does not have the change of a cursor yet.
+	ErrNotReached = mirror.ErrNotReached
+	// ErrInvalidFilter means that a filter names something that does not exist, such as a kind.
+	ErrInvalidFilter = mirror.ErrInvalidFilter
 	// ErrWrongObject means that a JSON text is not the expected Clerk object.
 	ErrWrongObject = errors.New("not the Clerk object that was expected")
 )
@@ -30,6 +34,9 @@ var (
 // ErrorCode returns a stable code for an error of this package, such as "not_found". It returns ""
 // for nil, and "internal_error" for other errors.
 func ErrorCode(err error) string {
+	if gone, ok := errors.AsType[*mirror.CursorGoneError](err); ok && gone != nil {
+		return "cursor_gone"
+	}
 	switch {
 	case err == nil:
 		return ""
@@ -43,6 +50,10 @@ func ErrorCode(err error) string {
 		return "not_dead"
 	case errors.Is(err, ErrInvalidCursor):
 		return "invalid_cursor"
+	case errors.Is(err, ErrNotReached):
+		return "not_reached"
+	case errors.Is(err, ErrInvalidFilter):
+		return "invalid_filter"
 	case errors.Is(err, ErrWrongObject):
 		return "wrong_object"
 	default:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/driver"
+	"github.com/clerksync/clerksync/internal/feed"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/metrics"
@@ -29,6 +30,7 @@ type Mirror struct {
 	monitor  *status.Monitor
 	upkeep   *upkeep.Upkeep
 	refusals *refusals.Counter
+	feed     *feed.Feed
 	metrics  *metrics.Instruments
 }
 
@@ -93,6 +95,7 @@ func (m *Mirror) FetchKeys(ctx context.Context) error { return m.instance.FetchK
 
 // Close stops receiving events, waits until those in progress are applied, and closes the database.
 func (m *Mirror) Close() error {
+	m.feed.Close()
 	m.ingest.Close()
 	m.gate.Close()
 	m.refusals.Close()

@@ -23,4 +23,8 @@ var (
 	ErrNoSecretKey = errors.New("no Clerk secret key is configured")
 	// ErrNoDatabase means that there is no database file to read, or an empty one.
 	ErrNoDatabase = errors.New("there is no database yet")
+	// ErrNotReached means that the database does not have the change of a cursor yet.
+	ErrNotReached = errors.New("the change is not in this database yet")
+	// ErrInvalidFilter means that a filter names something that does not exist, such as a kind.
+	ErrInvalidFilter = errors.New("not a valid filter")
 )

@@ -43,7 +43,7 @@ func rules() []rule {
 		{"emulator", []string{".", "internal/emulator", "internal/web"}, nil},
 		{".", []string{
 			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/clerkapi", "internal/diagnose", "internal/doctor", "internal/driver",
-			"internal/incident", "internal/ingest", "internal/instance", "internal/live", "internal/metrics", "internal/privacy",
+			"internal/feed", "internal/incident", "internal/ingest", "internal/instance", "internal/live", "internal/metrics", "internal/privacy",
 			"internal/receive", "internal/reconcile", "internal/refusals", "internal/row", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
 			"internal/web",
 		}, api},
@@ -61,6 +61,7 @@ func rules() []rule {
 			"internal/metrics", "internal/nearest", "internal/reconcile", "internal/row", "internal/store", "internal/web", "mirror",
 		}, nil},
 		{"internal/instance", []string{"auth", "internal/clerkapi", "internal/metrics", "internal/reconcile", "internal/store"}, nil},
+		{"internal/feed", []string{"clerk", "internal/row", "internal/store", "mirror"}, nil},
 		{"internal/live", []string{"auth", "clerk", "internal/row", "internal/schedule", "internal/store", "mirror"}, api},
 		{"internal/status", []string{
 			"clerk", "internal/clerkapi", "internal/converge", "internal/holder", "internal/instance", "internal/live", "internal/metrics", "internal/reconcile",

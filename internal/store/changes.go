@@ -22,17 +22,21 @@ func (db *DB) ChangeRefsFrom(ctx context.Context, seq int64, limit int) ([]row.C
 	})
 }
 
+const changeColumns = `seq, at, kind, id, COALESCE(clerk_user_id, ''), COALESCE(clerk_organization_id, ''), operation, version, fields, tag`
+
 // ChangesFrom lists changes from a sequence number on, including that one, in order.
 func (db *DB) ChangesFrom(ctx context.Context, seq int64, limit int) ([]row.Change, error) {
-	const text = `SELECT seq, at, kind, id, COALESCE(clerk_user_id, ''), COALESCE(clerk_organization_id, ''), operation, version, fields, tag
-		FROM clerk_changes WHERE seq >= $1 ORDER BY seq LIMIT $2`
-	rows, err := db.query(ctx, text, seq, pageSize(limit))
-	return scanAll(rows, err, func(r *sql.Rows) (c row.Change, err error) {
-		var fields string
-		err = r.Scan(&c.Seq, &c.At, &c.Key.Kind, &c.Key.ID, &c.UserID, &c.OrganizationID, &c.Operation, &c.Version, &fields, &c.Tag)
-		c.Fields = splitFields(fields)
-		return c, err
-	})
+	rows, err := db.query(ctx, "SELECT "+changeColumns+" FROM clerk_changes WHERE seq >= $1 ORDER BY seq LIMIT $2", seq, pageSize(limit))
+	return scanAll(rows, err, func(r *sql.Rows) (row.Change, error) { return scanChange(r) })
+}
+
+func scanChange(r *sql.Rows, more ...any) (c row.Change, err error) {
+	var fields string
+	err = r.Scan(append([]any{
+		&c.Seq, &c.At, &c.Key.Kind, &c.Key.ID, &c.UserID, &c.OrganizationID, &c.Operation, &c.Version, &fields, &c.Tag,
+	}, more...)...)
+	c.Fields = splitFields(fields)
+	return c, err
 }
 
 var changeInsert = newBulk("INSERT INTO clerk_changes (seq, at, kind, id, clerk_user_id, clerk_organization_id, operation, version, fields, tag)",

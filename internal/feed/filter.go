@@ -1,0 +1,75 @@
+package feed
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// filter is what a query selects.
+type filter struct {
+	types          map[string]bool // wanted types, such as "user.created"; nil selects all
+	organizationID string
+}
+
+// operations are those of changes. [mirror.Read] is none.
+func operations() []mirror.Operation {
+	return []mirror.Operation{mirror.Created, mirror.Updated, mirror.Deleted, mirror.Erased}
+}
+
+// newFilter checks the filters of a query. A kind or a type that does not exist is an error, since
+// waiting for it would never end.
+func newFilter(q *mirror.FeedQuery) (filter, error) {
+	f := filter{organizationID: q.ClerkOrganizationID}
+	if len(q.Kinds) == 0 && len(q.Types) == 0 {
+		return f, nil
+	}
+	if err := checkKinds(q.Kinds); err != nil {
+		return f, err
+	}
+	f.types = map[string]bool{}
+	for _, kind := range clerk.Kinds() {
+		if len(q.Kinds) > 0 && !slices.Contains(q.Kinds, kind) {
+			continue
+		}
+		for _, operation := range operations() {
+			name := mirror.Change{Kind: kind, Operation: operation}.Type()
+			if len(q.Types) == 0 || slices.Contains(q.Types, name) || slices.Contains(q.Types, string(kind)+".*") {
+				f.types[name] = true
+			}
+		}
+	}
+	for _, name := range q.Types {
+		kind, operation, _ := strings.Cut(name, ".")
+		if !slices.Contains(clerk.Kinds(), clerk.Kind(kind)) || operation != "*" && !slices.Contains(operations(), mirror.Operation(operation)) {
+			return f, fmt.Errorf("%w: there is no type %q of changes; use e.g. user.created or user.*", mirror.ErrInvalidFilter, name)
+		}
+	}
+	return f, nil
+}
+
+func checkKinds(kinds []clerk.Kind) error {
+	for _, kind := range kinds {
+		if !slices.Contains(clerk.Kinds(), kind) {
+			return fmt.Errorf("%w: there is no kind %q of objects", mirror.ErrInvalidFilter, string(kind))
+		}
+	}
+	return nil
+}
+
+// selects reports whether a change is wanted.
+func (f *filter) selects(c *mirror.Change) bool {
+	return (f.types == nil || f.types[c.Type()]) && (f.organizationID == "" || f.organizationID == c.ClerkOrganizationID)
+}
+
+// typeList returns the wanted types as [store.FeedWindow] takes them.
+func (f *filter) typeList() string {
+	if f.types == nil {
+		return ""
+	}
+	return "," + strings.Join(slices.Sorted(maps.Keys(f.types)), ",") + ","
+}
