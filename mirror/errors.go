@@ -21,6 +21,8 @@ var (
 	ErrSyncBusy = errors.New("another process is reconciling this database")
 	// ErrNoSecretKey means that no secret key is configured with which Clerk could be read.
 	ErrNoSecretKey = errors.New("no Clerk secret key is configured")
+	// ErrConsumerRunning means that a consumer cannot be deleted, because a process runs it.
+	ErrConsumerRunning = errors.New("a process runs the consumer: stop it first")
 	// ErrNoDatabase means that there is no database file to read, or an empty one.
 	ErrNoDatabase = errors.New("there is no database yet")
 	// ErrNotReached means that the database does not have the change of a cursor yet.

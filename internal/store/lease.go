@@ -9,7 +9,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Lease is the right to walk and repair, which one process has at a time. Clocks decide only when
+// Lease is the right to walk and repair, or to run a consumer, which one process has at a time. Clocks decide only when
 // another process may take it over. The token decides that the former holder is refused from then
 // on.
 type Lease struct {
@@ -30,6 +30,16 @@ type heldLease struct {
 	now     int64
 }
 
+// runs reports whether the lease has an owner who may work.
+func (h heldLease) runs(dead func(holder string) bool) bool {
+	runs := h.expires > h.now && h.expires <= h.now+maxLease.Milliseconds()
+	return runs && (dead == nil || !dead(h.Holder))
+}
+
+func scanLease(r *sql.Rows) (h heldLease, err error) {
+	return h, r.Scan(&h.Holder, &h.Token, &h.expires)
+}
+
 // AcquireLease takes a lease that is free, has expired, or whose holder is gone as dead reports. A
 // nil dead reports that for no holder. now is our clock, which counts on SQLite only.
 func (db *DB) AcquireLease(
@@ -40,8 +50,7 @@ func (db *DB) AcquireLease(
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		runs := held.expires > held.now && held.expires <= held.now+maxLease.Milliseconds()
-		if err == nil && runs && (dead == nil || !dead(held.Holder)) {
+		if err == nil && held.runs(dead) {
 			return ErrLeaseHeld
 		}
 		l = Lease{Name: name, Holder: holder, Token: held.Token + 1}
@@ -97,9 +106,7 @@ func (tx *Tx) lease(ctx context.Context, name string, now clerk.Time) (heldLease
 		return heldLease{}, err
 	}
 	rows, err := tx.query(ctx, "SELECT holder, token, expires_at FROM clerk_leases WHERE name = $1", name)
-	held, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) (h heldLease, err error) {
-		return h, r.Scan(&h.Holder, &h.Token, &h.expires)
-	}))
+	held, err := exactlyOne(scanAll(rows, err, scanLease))
 	held.now = at
 	return held, err
 }
