@@ -31,6 +31,8 @@ func records() []any {
 		ReplayReport{},
 		ReplayFailure{},
 		AuditEntry{},
+		Consumer{},
+		ParkedChange{},
 		KindReport{},
 		SyncReport{},
 		Drift{},
@@ -55,7 +57,7 @@ func records() []any {
 
 // notRecords are the exported structs that are given to the API or are errors.
 const notRecords = " UserFilter SessionFilter OrganizationFilter MembershipFilter DeliveryFilter AuditFilter DriftFilter" +
-	" FeedQuery CursorGoneError ReplayOptions ReconcileOptions SyncProgress MassDeletionError DatabaseError "
+	" FeedQuery CursorGoneError ParkedFilter ReplayOptions ReconcileOptions SyncProgress MassDeletionError DatabaseError "
 
 // structs returns the names of the exported structs of this package.
 func structs(t *testing.T) (names []string) {

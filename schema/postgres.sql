@@ -451,6 +451,44 @@ CREATE TABLE clerk_feed_marks (
     seq                        BIGINT NOT NULL
 );
 
+-- Consumers of the change feed. cursor is how far one has come; '' means that it has not begun. seq is the number of that change,
+-- or where the feed ended when a snapshot began. edits counts what operators changed of its parked changes. gone says why the
+-- feed cannot be continued after the cursor, else it is ''.
+CREATE TABLE clerk_consumers (
+    name                       TEXT COLLATE "C" PRIMARY KEY,
+    cursor                     TEXT COLLATE "C" NOT NULL,
+    seq                        BIGINT NOT NULL,
+    edits                      BIGINT NOT NULL,
+    paused                     SMALLINT NOT NULL,
+    gone                       TEXT COLLATE "C" NOT NULL,
+    last_error                 TEXT COLLATE "C",
+    last_error_at              BIGINT,
+    created_at                 BIGINT NOT NULL,
+    updated_at                 BIGINT NOT NULL
+);
+
+-- Changes that a consumer has passed and not handled: held back until they succeed, or parked. They are copies of the feed's
+-- entries and hold ids. error is the text that the application returned.
+CREATE TABLE clerk_consumer_parked (
+    consumer                   TEXT COLLATE "C" NOT NULL,
+    cursor                     TEXT COLLATE "C" NOT NULL,
+    seq                        BIGINT NOT NULL,
+    parked                     SMALLINT NOT NULL,
+    attempts                   BIGINT NOT NULL,
+    due_at                     BIGINT NOT NULL,
+    failed_at                  BIGINT NOT NULL,
+    error                      TEXT COLLATE "C" NOT NULL,
+    at                         BIGINT NOT NULL,
+    kind                       TEXT COLLATE "C" NOT NULL,
+    id                         TEXT COLLATE "C" NOT NULL,
+    clerk_user_id              TEXT COLLATE "C",
+    clerk_organization_id      TEXT COLLATE "C",
+    operation                  TEXT COLLATE "C" NOT NULL,
+    version                    TEXT COLLATE "C" NOT NULL,
+    fields                     TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (consumer, cursor)
+);
+
 -- The verify queue: objects to be read again from Clerk by id.
 CREATE TABLE clerk_verify (
     kind                       TEXT COLLATE "C" NOT NULL,
@@ -522,7 +560,8 @@ CREATE TABLE clerk_drift (
     PRIMARY KEY (kind, id, found_at)
 );
 
--- Which process may walk and repair. The token counts the holders: a holder that was overtaken has an old one.
+-- Which process may walk and repair, and which one runs a consumer ("consumer:NAME"). The token counts the holders: a holder that
+-- was overtaken has an old one.
 CREATE TABLE clerk_leases (
     name                       TEXT COLLATE "C" PRIMARY KEY,
     token                      BIGINT NOT NULL,
@@ -613,6 +652,7 @@ CREATE INDEX clerk_inbox_received ON clerk_inbox (received_at, message_id);
 CREATE INDEX clerk_inbox_states ON clerk_inbox (state, message_id) WHERE state <> 'applied';
 CREATE INDEX clerk_inbox_type ON clerk_inbox (type, received_at);
 CREATE INDEX clerk_verify_queued ON clerk_verify (queued_write);
+CREATE INDEX clerk_consumer_parked_order ON clerk_consumer_parked (consumer, parked, seq, cursor);
 CREATE INDEX clerk_drift_found ON clerk_drift (found_at);
 CREATE INDEX clerk_drift_unannounced ON clerk_drift (kind, found_at) WHERE cause = 'not_subscribed';
 CREATE INDEX clerk_audit_user ON clerk_audit (clerk_user_id, audit_id);
@@ -635,6 +675,10 @@ ALTER TABLE clerk_inbox SET (toast_tuple_target = 8160);
 
 -- Every transaction rewrites the head row: its versions fit on one page.
 ALTER TABLE clerk_head SET (fillfactor = 10);
+
+-- So do consumers with their lease and their own row, many times a second.
+ALTER TABLE clerk_leases SET (fillfactor = 10);
+ALTER TABLE clerk_consumers SET (fillfactor = 10);
 
 -- The live views: rows that are neither deleted nor hidden by a deleted parent.
 

@@ -42,7 +42,7 @@ func scanConsumerRecord(r *sql.Rows, now clerk.Time) (c mirror.Consumer, err err
 	if expires <= now || expires > now+clerk.Time(maxLease.Milliseconds()) {
 		c.Holder = ""
 	}
-	if c.StopReason == "" && c.Cursor != "" && seq+1 < oldest {
+	if c.StopReason == "" && c.Cursor != "" && oldest > 1 && seq < oldest {
 		c.StopReason = mirror.CursorExpired
 	}
 	switch {

@@ -9,9 +9,9 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// Lease is the right to walk and repair, or to run a consumer, which one process has at a time. Clocks decide only when
-// another process may take it over. The token decides that the former holder is refused from then
-// on.
+// Lease is the right to walk and repair, or to run a consumer, which one process has at a time.
+// Clocks decide only when another process may take it over. The token decides that the former
+// holder is refused from then on.
 type Lease struct {
 	Name   string
 	Holder string

@@ -34,13 +34,6 @@ func feedOf(t *testing.T, db *store.DB, n int) []mirror.Change {
 	return list
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // runner takes the lease of a consumer.
 func runner(t *testing.T, db *store.DB, consumer, holder string, dead func(string) bool) store.Lease {
 	t.Helper()
@@ -49,7 +42,7 @@ func runner(t *testing.T, db *store.DB, consumer, holder string, dead func(strin
 	return l
 }
 
-func save(t *testing.T, db *store.DB, l store.Lease, p store.ConsumerProgress) (store.Consumer, error) {
+func saveConsumer(t *testing.T, db *store.DB, l store.Lease, p store.ConsumerProgress) (store.Consumer, error) {
 	t.Helper()
 	return db.SaveConsumer(t.Context(), l, time.Minute, &p, clerk.TimeOf(time.Now()))
 }
@@ -84,11 +77,11 @@ func consumers(t *testing.T, db *store.DB) {
 	must(t, db.RegisterConsumer(ctx, "all", changes[0].Cursor, false, now))
 
 	lease := runner(t, db, "all", "one", nil)
-	c, err := save(t, db, lease, store.ConsumerProgress{Name: "all", From: changes[0].Cursor, To: changes[1].Cursor, Seq: 2})
+	c, err := saveConsumer(t, db, lease, store.ConsumerProgress{Name: "all", From: changes[0].Cursor, To: changes[1].Cursor, Seq: 2})
 	if err != nil || c.Cursor != changes[1].Cursor || c.Seq != 2 || c != stored(t, db, "all") {
 		t.Errorf("saved %+v, %v", c, err)
 	}
-	if _, err := save(t, db, lease, store.ConsumerProgress{Name: "all", From: changes[0].Cursor, To: changes[2].Cursor, Seq: 3}); !errors.Is(err, store.ErrConsumerMoved) {
+	if _, err := saveConsumer(t, db, lease, store.ConsumerProgress{Name: "all", From: changes[0].Cursor, To: changes[2].Cursor, Seq: 3}); !errors.Is(err, store.ErrConsumerMoved) {
 		t.Errorf("from another place than the stored one: %v", err)
 	}
 	must(t, db.StopConsumer(ctx, lease, time.Minute, &c, mirror.CursorExpired, now))
@@ -131,7 +124,7 @@ func fencedConsumer(t *testing.T, db *store.DB) {
 	}
 	must(t, db.ExtendLease(ctx, first, clerk.TimeOf(time.Now()), time.Minute))
 	saved := store.ConsumerProgress{Name: "mail", From: mirror.FeedStart, To: changes[0].Cursor, Seq: 1}
-	if _, err := save(t, db, first, saved); err != nil {
+	if _, err := saveConsumer(t, db, first, saved); err != nil {
 		t.Fatal(err)
 	}
 	second := runner(t, db, "mail", "two", func(string) bool { return true })
@@ -144,7 +137,7 @@ func fencedConsumer(t *testing.T, db *store.DB) {
 		Name: "mail", From: changes[0].Cursor, To: changes[1].Cursor, Seq: 2, Added: []store.HeldChange{{Change: changes[1]}}, Error: "late",
 	}
 	for what, do := range map[string]func() error{
-		"saves":    func() error { _, err := save(t, db, first, late); return err },
+		"saves":    func() error { _, err := saveConsumer(t, db, first, late); return err },
 		"stops":    func() error { return db.StopConsumer(ctx, first, time.Minute, &c, "expired", now) },
 		"restarts": func() error { return db.RestartConsumer(ctx, first, &c, false, now) },
 		"extends":  func() error { return db.ExtendLease(ctx, first, now, time.Hour) },
@@ -157,7 +150,7 @@ func fencedConsumer(t *testing.T, db *store.DB) {
 	if now := stored(t, db, "mail"); now != c || len(held) != 0 || err != nil {
 		t.Errorf("a process that was overtaken wrote %+v, %+v, %v", now, held, err)
 	}
-	if _, err := save(t, db, second, late); err != nil {
+	if _, err := saveConsumer(t, db, second, late); err != nil {
 		t.Errorf("the holder: %v", err)
 	}
 	must(t, db.ReleaseLease(ctx, second))
@@ -174,10 +167,12 @@ func heldChanges(t *testing.T, db *store.DB) {
 	snapshot := changes[3]
 	snapshot.Cursor = "s.abc"
 	all := []store.HeldChange{
-		{Change: changes[0], Attempts: 1, DueAt: 5, FailedAt: 4, Error: "no"}, {Change: changes[1]}, {Change: changes[2], Parked: true, Attempts: 9, FailedAt: 4, Error: "never"},
+		{Change: changes[0], Attempts: 1, DueAt: 5, FailedAt: 4, Error: "no"},
+		{Change: changes[1]},
+		{Change: changes[2], Parked: true, Attempts: 9, FailedAt: 4, Error: "never"},
 		{Change: snapshot},
 	}
-	_, err := save(t, db, lease, store.ConsumerProgress{Name: "mail", From: mirror.FeedStart, To: changes[3].Cursor, Seq: 4, Added: all, Error: "no", ErrorAt: 4})
+	_, err := saveConsumer(t, db, lease, store.ConsumerProgress{Name: "mail", From: mirror.FeedStart, To: changes[3].Cursor, Seq: 4, Added: all, Error: "no", ErrorAt: 4})
 	must(t, err)
 	held := func() []store.HeldChange {
 		list, err := db.HeldChanges(ctx, "mail")
@@ -194,7 +189,7 @@ func heldChanges(t *testing.T, db *store.DB) {
 	if n != 1 || err != nil {
 		t.Fatalf("dropped %d, %v", n, err)
 	}
-	c, err := save(t, db, lease, store.ConsumerProgress{
+	c, err := saveConsumer(t, db, lease, store.ConsumerProgress{
 		Name: "mail", From: changes[3].Cursor, To: changes[3].Cursor, Seq: 4, Changed: []store.HeldChange{again, gone}, Done: []mirror.FeedCursor{"s.abc"},
 	})
 	if err != nil || c.Edits != 1 {
@@ -232,7 +227,7 @@ func consumersByOperators(t *testing.T, db *store.DB) {
 	held := []store.HeldChange{
 		{Change: changes[1], Attempts: 1, DueAt: now, FailedAt: now, Error: "no"}, {Change: changes[2]}, {Change: changes[3], Parked: true, Attempts: 3, FailedAt: now, Error: "never"},
 	}
-	_, err := save(t, db, lease, store.ConsumerProgress{
+	_, err := saveConsumer(t, db, lease, store.ConsumerProgress{
 		Name: "mail", From: changes[0].Cursor, To: changes[4].Cursor, Seq: 5, Added: held, Error: "never", ErrorAt: now,
 	})
 	must(t, err)
