@@ -109,7 +109,7 @@ func (c FeedCursor) Split() (seq int64, tag string, err error) {
 	number, tag, found := strings.Cut(string(c), "-")
 	seq, err = strconv.ParseInt(number, 10, 64)
 	raw, notHex := hex.DecodeString(tag)
-	if !found || err != nil || notHex != nil || seq < 1 || len(raw) != tagBytes || NewFeedCursor(seq, tag) != c {
+	if !found || err != nil || notHex != nil || seq < 1 || len(raw) != tagBytes || NewFeedCursor(seq, hex.EncodeToString(raw)) != c {
 		return 0, "", ErrInvalidCursor
 	}
 	return seq, tag, nil

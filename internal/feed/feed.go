@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -18,29 +19,45 @@ type Config struct {
 	Logger *slog.Logger     // nil is silence
 }
 
+// database is what a feed reads.
+type database interface {
+	ChangesFrom(ctx context.Context, seq int64, limit int) ([]row.Change, error)
+	FeedWindow(ctx context.Context, w store.FeedWindow) ([]row.Change, int64, error)
+	FeedEnds(ctx context.Context) (oldest, head mirror.FeedCursor, err error)
+	FeedEndsAndChange(ctx context.Context, seq int64) (oldest, at, head mirror.FeedCursor, err error)
+}
+
 // Feed reads the change feed of a database. It is safe for concurrent use.
 type Feed struct {
-	db  *store.DB
-	now func() time.Time
-	log *slog.Logger
+	db       database
+	now      func() time.Time
+	follower *follower
 }
 
 // New returns a feed. It reads nothing yet.
-func New(c Config) *Feed {
-	f := &Feed{db: c.DB, now: c.Now, log: c.Logger}
-	if f.now == nil {
-		f.now = time.Now
+func New(c Config) *Feed { return newFeed(c.DB, c) }
+
+func newFeed(db database, c Config) *Feed {
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	if f.log == nil {
-		f.log = slog.New(slog.DiscardHandler)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return f
+	return &Feed{db: db, now: c.Now, follower: newFollower(db, c.Logger)}
 }
+
+// Notify wakes those who wait for changes. It is called after each commit of this process.
+func (f *Feed) Notify() { f.follower.notify() }
+
+// Close ends what waits, and the reading for it.
+func (f *Feed) Close() { f.follower.stop() }
 
 const (
 	defaultLimit = 100
 	maxLimit     = 1000
-	pollEvery    = 100 * time.Millisecond
+	// maxWindows bounds the work of a page without a wait, where little is selected.
+	maxWindows = 10
 )
 
 // reading is a query on its way through the feed.
@@ -79,22 +96,39 @@ func (f *Feed) Page(ctx context.Context, q mirror.FeedQuery) (mirror.FeedPage, e
 }
 
 // read returns the next page that is not empty, or the last one until the time is up.
-func (f *Feed) read(ctx context.Context, r *reading, wait time.Duration) (mirror.FeedPage, error) {
+func (f *Feed) read(ctx context.Context, r *reading, wait time.Duration) (page mirror.FeedPage, err error) {
+	if err := f.follower.ensureFresh(ctx); err != nil {
+		return page, err
+	}
 	end := time.Now().Add(wait)
-	for {
-		page, err := f.fromTable(ctx, r)
-		if err != nil || len(page.Changes) > 0 || page.CaughtUp && time.Until(end) <= 0 {
-			return page, err
+	timer := time.NewTimer(max(wait, 0))
+	defer timer.Stop()
+	waiting, refreshed, inRing := wait > 0, false, false
+	for windows := 0; err == nil; {
+		news := f.follower.news()
+		if page, inRing = f.follower.read(r); !inRing {
+			windows++
+			if page, err = f.fromTable(ctx, r); err != nil {
+				return page, err
+			}
 		}
-		if !page.CaughtUp {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return page, ctx.Err()
-		case <-time.After(min(pollEvery, time.Until(end))):
+		switch {
+		case len(page.Changes) > 0:
+			return page, nil
+		case !page.CaughtUp:
+			if windows >= maxWindows && !time.Now().Before(end) {
+				return page, nil
+			}
+			err = ctx.Err()
+		case waiting:
+			waiting, err = f.follower.await(ctx, news, timer.C)
+		case inRing && !refreshed && wait <= 0: // the ring may be behind the database
+			refreshed, err = true, f.follower.refresh(ctx)
+		default:
+			return page, nil
 		}
 	}
+	return page, err
 }
 
 // changesWait is how long [Feed.Changes] waits for a page. The iterator goes on then.

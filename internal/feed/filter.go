@@ -2,7 +2,6 @@ package feed
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -12,9 +11,17 @@ import (
 
 // filter is what a query selects.
 type filter struct {
-	types          map[string]bool // wanted types, such as "user.created"; nil selects all
+	types          map[changeType]bool // nil selects all
 	organizationID string
 }
+
+// changeType is the kind and the operation of a change.
+type changeType struct {
+	kind      clerk.Kind
+	operation mirror.Operation
+}
+
+func (t changeType) name() string { return mirror.Change{Kind: t.kind, Operation: t.operation}.Type() }
 
 // operations are those of changes. [mirror.Read] is none.
 func operations() []mirror.Operation {
@@ -31,15 +38,15 @@ func newFilter(q *mirror.FeedQuery) (filter, error) {
 	if err := checkKinds(q.Kinds); err != nil {
 		return f, err
 	}
-	f.types = map[string]bool{}
+	f.types = map[changeType]bool{}
 	for _, kind := range clerk.Kinds() {
 		if len(q.Kinds) > 0 && !slices.Contains(q.Kinds, kind) {
 			continue
 		}
 		for _, operation := range operations() {
-			name := mirror.Change{Kind: kind, Operation: operation}.Type()
-			if len(q.Types) == 0 || slices.Contains(q.Types, name) || slices.Contains(q.Types, string(kind)+".*") {
-				f.types[name] = true
+			t := changeType{kind, operation}
+			if len(q.Types) == 0 || slices.Contains(q.Types, t.name()) || slices.Contains(q.Types, string(kind)+".*") {
+				f.types[t] = true
 			}
 		}
 	}
@@ -63,7 +70,7 @@ func checkKinds(kinds []clerk.Kind) error {
 
 // selects reports whether a change is wanted.
 func (f *filter) selects(c *mirror.Change) bool {
-	return (f.types == nil || f.types[c.Type()]) && (f.organizationID == "" || f.organizationID == c.ClerkOrganizationID)
+	return (f.types == nil || f.types[changeType{c.Kind, c.Operation}]) && (f.organizationID == "" || f.organizationID == c.ClerkOrganizationID)
 }
 
 // typeList returns the wanted types as [store.FeedWindow] takes them.
@@ -71,5 +78,9 @@ func (f *filter) typeList() string {
 	if f.types == nil {
 		return ""
 	}
-	return "," + strings.Join(slices.Sorted(maps.Keys(f.types)), ",") + ","
+	list := ","
+	for t := range f.types {
+		list += t.name() + ","
+	}
+	return list
 }

@@ -16,28 +16,34 @@ func (f *Feed) Reached(ctx context.Context, cursor mirror.FeedCursor, wait time.
 	if err != nil || at.seq == 0 {
 		return err
 	}
-	for end := time.Now().Add(wait); ; {
-		_, err := f.fromTable(ctx, &reading{at: at, limit: 1})
-		gone, ok := errors.AsType[*mirror.CursorGoneError](err)
-		if !ok {
+	if err := f.follower.ensureFresh(ctx); err != nil {
+		return err
+	}
+	timer := time.NewTimer(max(wait, 0))
+	defer timer.Stop()
+	for waiting := true; ; {
+		news := f.follower.news()
+		found, beyond := f.follower.has(at)
+		if found {
+			return nil
+		}
+		if !beyond || !waiting {
+			return f.inTable(ctx, at)
+		}
+		if waiting, err = f.follower.await(ctx, news, timer.C); err != nil {
 			return err
-		}
-		if head, err := placeOf(gone.Head); err != nil || at.seq <= head.seq {
-			return errors.Join(err, gone)
-		}
-		if time.Until(end) <= 0 {
-			return mirror.ErrNotReached
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(min(pollEvery, time.Until(end))):
 		}
 	}
 }
 
-// Notify wakes those who wait for changes. It is called after each commit of this process.
-func (f *Feed) Notify() {}
-
-// Close ends what waits.
-func (f *Feed) Close() {}
+// inTable looks for a change in the database.
+func (f *Feed) inTable(ctx context.Context, at place) error {
+	_, err := f.fromTable(ctx, &reading{at: at, limit: 1})
+	if gone, ok := errors.AsType[*mirror.CursorGoneError](err); ok {
+		head, err := placeOf(gone.Head)
+		if err == nil && at.seq > head.seq {
+			return mirror.ErrNotReached
+		}
+	}
+	return err
+}

@@ -11,19 +11,6 @@ import (
 // windowSize is how many changes of the table one read looks at, at most.
 const windowSize = 10_000
 
-// place is a cursor, parsed. The zero value is the place before the first change.
-type place struct {
-	seq int64
-	tag string
-}
-
-func placeOf(c mirror.FeedCursor) (p place, err error) {
-	p.seq, p.tag, err = c.Split()
-	return p, err
-}
-
-func (p place) cursor() mirror.FeedCursor { return mirror.NewFeedCursor(p.seq, p.tag) }
-
 // fromTable reads the selected changes of the next window after a place.
 func (f *Feed) fromTable(ctx context.Context, r *reading) (mirror.FeedPage, error) {
 	changes, head, err := f.db.FeedWindow(ctx, store.FeedWindow{
@@ -32,13 +19,14 @@ func (f *Feed) fromTable(ctx context.Context, r *reading) (mirror.FeedPage, erro
 	if err != nil {
 		return mirror.FeedPage{}, err
 	}
-	if r.at.seq > 0 {
-		if len(changes) == 0 || changes[0].Seq != r.at.seq || changes[0].Tag != r.at.tag {
-			return mirror.FeedPage{}, f.gone(ctx, r.at)
-		}
+	known := len(changes) > 0 && (changes[0].Seq == 1 || r.at.seq > 0)
+	if r.at.seq > 0 && known {
+		known = store.FeedCursor(&changes[0]) == r.at.cursor
 		changes = changes[1:]
-	} else if len(changes) == 0 || changes[0].Seq != 1 {
-		return mirror.FeedPage{Next: r.at.cursor(), CaughtUp: true}, f.gone(ctx, r.at)
+	}
+	if !known {
+		empty, err := f.gone(ctx, r.at)
+		return mirror.FeedPage{Next: r.at.cursor, CaughtUp: empty}, err
 	}
 	return r.take(changes, head), nil
 }
@@ -50,31 +38,30 @@ func (r *reading) take(changes []row.Change, head int64) (p mirror.FeedPage) {
 		if r.filter.selects(&c) {
 			p.Changes = append(p.Changes, c)
 		}
-		r.at = place{changes[i].Seq, changes[i].Tag}
+		r.at = place{changes[i].Seq, c.Cursor}
 		if len(p.Changes) == r.limit {
 			break
 		}
 	}
-	p.Next, p.CaughtUp = r.at.cursor(), r.at.seq >= head
+	p.Next, p.CaughtUp = r.at.cursor, r.at.seq >= head
 	return p
 }
 
-// gone returns the error for a place that is not in the feed. It returns nil for the beginning of a
-// feed of which nothing was removed.
-func (f *Feed) gone(ctx context.Context, at place) error {
-	oldest, head, err := f.db.FeedEnds(ctx)
+// gone returns the error for a place that was not in the feed. It returns none if the place is there
+// now. That is the end of the feed if the feed is empty.
+func (f *Feed) gone(ctx context.Context, at place) (empty bool, err error) {
+	oldest, found, head, err := f.db.FeedEndsAndChange(ctx, at.seq)
 	if err != nil {
-		return err
+		return false, err
 	}
 	first, err := placeOf(oldest)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return false, err
+	case at.seq < first.seq:
+		return false, &mirror.CursorGoneError{Cursor: at.cursor, Reason: mirror.CursorExpired, Oldest: oldest, Head: head}
+	case at.seq > 0 && found != at.cursor:
+		return false, &mirror.CursorGoneError{Cursor: at.cursor, Reason: mirror.CursorOtherHistory, Oldest: oldest, Head: head}
 	}
-	reason := mirror.CursorOtherHistory
-	if at.seq < first.seq {
-		reason = mirror.CursorExpired
-	} else if at.seq == 0 {
-		return nil
-	}
-	return &mirror.CursorGoneError{Cursor: at.cursor(), Reason: reason, Oldest: oldest, Head: head}
+	return head == mirror.FeedStart, nil
 }

@@ -43,19 +43,28 @@ func (db *DB) FeedWindow(ctx context.Context, w FeedWindow) (changes []row.Chang
 // FeedEnds returns the first place from which the feed can be read, and its end. Both are
 // [mirror.FeedStart] in an empty feed.
 func (db *DB) FeedEnds(ctx context.Context) (oldest, head mirror.FeedCursor, err error) {
-	const text = `SELECT seq, tag FROM clerk_changes
-		WHERE seq = (SELECT min(seq) FROM clerk_changes) OR seq = (SELECT max(seq) FROM clerk_changes) ORDER BY seq`
-	rows, err := db.query(ctx, text)
-	ends, err := scanAll(rows, err, func(r *sql.Rows) (c row.Change, err error) { return c, r.Scan(&c.Seq, &c.Tag) })
-	if err != nil || len(ends) == 0 {
-		return mirror.FeedStart, mirror.FeedStart, err
+	oldest, _, head, err = db.FeedEndsAndChange(ctx, 0)
+	return oldest, head, err
+}
+
+// FeedEndsAndChange is [DB.FeedEnds] with the cursor of a change as of the same moment, "" if it is
+// not there.
+func (db *DB) FeedEndsAndChange(ctx context.Context, seq int64) (oldest, at, head mirror.FeedCursor, err error) {
+	const text = `SELECT seq, tag FROM clerk_changes WHERE seq = $1
+		OR seq = (SELECT min(seq) FROM clerk_changes) OR seq = (SELECT max(seq) FROM clerk_changes) ORDER BY seq`
+	rows, err := db.query(ctx, text, seq)
+	found, err := scanAll(rows, err, func(r *sql.Rows) (c row.Change, err error) { return c, r.Scan(&c.Seq, &c.Tag) })
+	oldest, head = mirror.FeedStart, mirror.FeedStart
+	for i := range found {
+		head = FeedCursor(&found[i])
+		if i == 0 && found[i].Seq > 1 { // else nothing was removed
+			oldest = head
+		}
+		if found[i].Seq == seq {
+			at = head
+		}
 	}
-	first, last := ends[0], ends[len(ends)-1]
-	oldest, head = FeedCursor(&first), FeedCursor(&last)
-	if first.Seq == 1 {
-		oldest = mirror.FeedStart // nothing was removed
-	}
-	return oldest, head, nil
+	return oldest, at, head, err
 }
 
 // FeedCursor returns the place of a change.
