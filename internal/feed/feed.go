@@ -103,9 +103,10 @@ func (f *Feed) read(ctx context.Context, r *reading, wait time.Duration) (page m
 	end := time.Now().Add(wait)
 	timer := time.NewTimer(max(wait, 0))
 	defer timer.Stop()
-	waiting, refreshed, inRing := wait > 0, false, false
+	waiting, refreshed := wait > 0, false
 	for windows := 0; err == nil; {
 		news := f.follower.news()
+		var inRing bool
 		if page, inRing = f.follower.read(r); !inRing {
 			windows++
 			if page, err = f.fromTable(ctx, r); err != nil {

@@ -262,7 +262,7 @@ func TestAWaitingPageSeesWhatAnotherProcessCommits(t *testing.T) {
 		at := l.append(users(3)...)
 		for _, q := range []mirror.FeedQuery{{}, {Types: []string{"user.updated"}}, {Limit: 1}} {
 			go func() {
-				time.Sleep(30 * time.Millisecond)
+				<-time.After(30 * time.Millisecond)
 				l.append(users(1)...)
 			}()
 			q.After, q.Wait = at, time.Minute
@@ -280,7 +280,7 @@ func TestWhatAFilterPassesOverMovesTheCursorWhileAPageWaits(t *testing.T) {
 	eachLog(t, func(l *log) {
 		at := l.append(users(1)...)
 		go func() {
-			time.Sleep(20 * time.Millisecond)
+			<-time.After(20 * time.Millisecond)
 			l.append(users(4)...)
 		}()
 		begun := time.Now()

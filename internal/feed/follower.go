@@ -137,8 +137,7 @@ func (f *follower) poll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended, f.err, f.due = f.begun, err, began.Add(pollEvery)
-	switch {
-	case err == nil:
+	if err == nil {
 		if f.failures > 0 {
 			f.log.Info("the change feed can be read again")
 		}
@@ -146,7 +145,7 @@ func (f *follower) poll() {
 		if f.behind > 0 {
 			f.due = began
 		}
-	default:
+	} else {
 		if f.failures == 0 && f.ctx.Err() == nil {
 			f.log.Warn("the change feed cannot be read; readers that wait for changes get this error", "error", err)
 		}

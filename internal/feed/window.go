@@ -47,8 +47,8 @@ func (r *reading) take(changes []row.Change, head int64) (p mirror.FeedPage) {
 	return p
 }
 
-// gone returns the error for a place that was not in the feed. It returns none if the place is there
-// now. That is the end of the feed if the feed is empty.
+// gone returns the error for a place that was not in the feed. It returns none if the place is
+// there now. empty reports that the feed has no changes.
 func (f *Feed) gone(ctx context.Context, at place) (empty bool, err error) {
 	oldest, found, head, err := f.db.FeedEndsAndChange(ctx, at.seq)
 	if err != nil {
