@@ -50,9 +50,10 @@ type connectionKey struct{}
 // connection is one of a bounded number. It keeps the methods that net/http looks for.
 type connection struct {
 	*net.TCPConn
-	owner *connections
-	place *list.Element // nil while it is being answered, and once it is closed
-	ended bool
+	owner     *connections
+	place     *list.Element // nil while it is being answered, and once it is closed
+	ended     bool
+	streaming bool // it does not count
 }
 
 // Accept waits for the next connection, and for room for it.
@@ -107,10 +108,41 @@ func (c *connections) end(conn *connection) error {
 		return net.ErrClosed
 	}
 	conn.ended = true
-	c.open--
+	if !conn.streaming {
+		c.open--
+	}
 	c.stopWaiting(conn)
 	c.changed.Signal()
 	return conn.TCPConn.Close()
+}
+
+// Uncounted takes the connection of a request out of the bound of connections, until the function
+// that it returns is called. It is for handlers that bound their streams themselves: streams that
+// stay open for minutes would keep everyone else out.
+func Uncounted(ctx context.Context) (done func()) {
+	conn, ok := ctx.Value(connectionKey{}).(*connection)
+	if !ok {
+		return func() {}
+	}
+	conn.count(false)
+	return func() { conn.count(true) }
+}
+
+// count sets whether a connection counts.
+func (conn *connection) count(counts bool) {
+	c := conn.owner
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if conn.ended || conn.streaming == !counts {
+		return
+	}
+	conn.streaming = !counts
+	if counts {
+		c.open++
+		return
+	}
+	c.open--
+	c.changed.Signal()
 }
 
 func (c *connections) stopWaiting(conn *connection) {

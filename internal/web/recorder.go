@@ -38,11 +38,14 @@ func recorderOf(w http.ResponseWriter) *recorder {
 func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 
 // Flush is for those who ask the writer itself whether it is an [http.Flusher].
-func (rec *recorder) Flush() {
+func (rec *recorder) Flush() { _ = rec.FlushError() } // unsupported means unbuffered
+
+// FlushError is for [http.ResponseController]: a stream learns that its client is gone.
+func (rec *recorder) FlushError() error {
 	if rec.status == 0 {
 		rec.WriteHeader(http.StatusOK)
 	}
-	_ = http.NewResponseController(rec.ResponseWriter).Flush() // unsupported means unbuffered
+	return http.NewResponseController(rec.ResponseWriter).Flush()
 }
 
 func (rec *recorder) WriteHeader(status int) {

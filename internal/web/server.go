@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
+	"weak"
 )
 
 // NewServer returns a server whose headers and times are bounded; [Listen] bounds its connections.
@@ -127,8 +129,43 @@ type drainingKey struct{}
 
 // Draining returns a channel that is closed when the server of this request's
 // context begins to shut down: streams and long polls then end, readiness then
-// says no. It is nil, which never is ready, for servers not started by [Servers].
+// says no. For servers not started by [Servers] that is their Shutdown. It is nil,
+// which never is ready, outside of a server.
 func Draining(ctx context.Context) <-chan struct{} {
-	ch, _ := ctx.Value(drainingKey{}).(chan struct{})
+	if ch, ok := ctx.Value(drainingKey{}).(chan struct{}); ok {
+		return ch
+	}
+	if srv, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok {
+		return foreign.draining(srv)
+	}
+	return nil
+}
+
+// foreignServers are servers of others whose end someone waits for. They can be collected.
+type foreignServers struct {
+	mu       sync.Mutex
+	channels map[weak.Pointer[http.Server]]chan struct{}
+}
+
+var foreign = foreignServers{channels: map[weak.Pointer[http.Server]]chan struct{}{}}
+
+// draining returns the channel of a server.
+func (f *foreignServers) draining(srv *http.Server) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := weak.Make(srv)
+	if ch, ok := f.channels[key]; ok {
+		return ch
+	}
+	ch := make(chan struct{})
+	f.channels[key] = ch
+	srv.RegisterOnShutdown(sync.OnceFunc(func() { close(ch) }))
+	runtime.AddCleanup(srv, f.forget, key)
 	return ch
+}
+
+func (f *foreignServers) forget(key weak.Pointer[http.Server]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.channels, key)
 }
