@@ -30,6 +30,7 @@ var parameters = map[string]struct {
 	"after":        {setAfter, allow("a cursor", "0")},
 	"kind":         {setKinds, allowedKinds},
 	"type":         {setTypes, allowedTypes},
+	"user":         {setUser, allow("the id of a user, such as user_2aKVM…")},
 	"organization": {setOrganization, allow("the id of an organization, such as org_2aKVM…")},
 	"limit":        {setLimit, allow("a number from 1 to " + strconv.Itoa(maxLimit))},
 	"wait":         {setWait, allow("seconds from 0 to " + strconv.Itoa(maxWait))},
@@ -149,6 +150,11 @@ func allowedTypes() []string {
 
 func setOrganization(q *mirror.FeedQuery, values []string) (ok bool) {
 	q.ClerkOrganizationID, ok = single(values)
+	return ok
+}
+
+func setUser(q *mirror.FeedQuery, values []string) (ok bool) {
+	q.ClerkUserID, ok = single(values)
 	return ok
 }
 

@@ -120,6 +120,25 @@ func Kinds() []Kind {
 	return slices.Sorted(maps.Keys(kinds))
 }
 
+// ParseKind returns the kind that a word names: the kind itself, its plural, or either without
+// "organization_", such as "organization_membership", "memberships" and "users". ok is false for
+// words that name no kind which a mirror stores.
+func ParseKind(word string) (kind Kind, ok bool) {
+	for _, kind := range Kinds() {
+		short := strings.TrimPrefix(string(kind), "organization_")
+		for _, name := range []string{string(kind), short} {
+			plural := name + "s"
+			if stem, found := strings.CutSuffix(name, "y"); found {
+				plural = stem + "ies"
+			}
+			if word == name || word == plural {
+				return kind, true
+			}
+		}
+	}
+	return "", false
+}
+
 // Event is the body of a webhook delivery.
 type Event struct {
 	// Type is the event type as Clerk sent it, such as "user.created".
@@ -209,23 +228,4 @@ func missing(v Value, want string) string {
 	default:
 		return "is not " + want
 	}
-}
-
-// ParseKind returns the kind that a word names: the kind itself, its plural, or either without
-// "organization_", such as "organization_membership", "memberships" and "users". ok is false for
-// words that name no kind which a mirror stores.
-func ParseKind(word string) (kind Kind, ok bool) {
-	for _, kind := range Kinds() {
-		short := strings.TrimPrefix(string(kind), "organization_")
-		for _, name := range []string{string(kind), short} {
-			plural := name + "s"
-			if stem, found := strings.CutSuffix(name, "y"); found {
-				plural = stem + "ies"
-			}
-			if word == name || word == plural {
-				return kind, true
-			}
-		}
-	}
-	return "", false
 }

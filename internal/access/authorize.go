@@ -50,6 +50,13 @@ func (g *Gate) identify(r *http.Request) (Caller, error) {
 	return caller, err
 }
 
+// CheckToken returns an error unless a request has a valid token. It reads nothing that is stored
+// about the caller.
+func (g *Gate) CheckToken(r *http.Request) error {
+	_, err := g.verify(r)
+	return err
+}
+
 // verify finds and verifies the token of a request.
 func (g *Gate) verify(r *http.Request) (*auth.Claims, error) {
 	token, source := g.tokenReader.Token(r)

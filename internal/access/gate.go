@@ -109,6 +109,9 @@ func (g *Gate) OnCommit(changes []row.ChangeRef) {
 // database that was restored under a running server is noticed.
 func (g *Gate) FollowFeed(ctx context.Context) error { return g.cache.Follow(ctx) }
 
+// FollowFeedTo reads what other processes changed, up to a change at least.
+func (g *Gate) FollowFeedTo(ctx context.Context, seq int64) error { return g.cache.FollowTo(ctx, seq) }
+
 // ValidateRule returns why a rule can never allow a request: what is wrong with the rule, or a
 // role that is not on the ladder, with the nearest one.
 func (g *Gate) ValidateRule(rule auth.Rule) error {

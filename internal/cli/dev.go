@@ -277,8 +277,9 @@ func (d *demonstration) showCaller(ctx context.Context, ada, grace string) error
 		fmt.Fprintf(d.out, "Grace was deleted. Events that arrived later did not bring her back.\n")
 	}
 	fmt.Fprintf(d.out, "\nTry it (the token is valid for an hour):\n\n  curl -H 'Authorization: Bearer %s' %s/api/auth/me\n"+
-		"  curl %[2]s/health\n  curl -X POST %s/_emulator/tokens -d '{\"user_id\":\"%s\"}'\n\n",
-		token.JWT, d.url, d.clerkURL, ada)
+		"  curl %[2]s/health\n  curl -X POST %s/_emulator/tokens -d '{\"user_id\":\"%s\"}'\n"+
+		"  clerksync tail --database-url sqlite:%s\n\n",
+		token.JWT, d.url, d.clerkURL, ada, d.database)
 	return nil
 }
 

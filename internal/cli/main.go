@@ -25,6 +25,7 @@ type commands struct {
 	Config  configCommand  `cmd:"" group:"look" help:"Show the settings in force and where they come from."`
 	Explain explainCommand `cmd:"" group:"look" help:"Explain why a user is allowed or denied."`
 	Drift   driftCommand   `cmd:"" group:"look" help:"List differences from Clerk that were found."`
+	Tail    tailCommand    `cmd:"" group:"look" help:"Follow what changes in the mirror."`
 
 	Deliveries deliveriesCommand `cmd:"" group:"work" help:"List, show and dismiss stored webhook deliveries."`
 	Replay     replayCommand     `cmd:"" group:"work" help:"Apply stored deliveries again."`

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/api"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/config"
@@ -252,9 +253,19 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 	for _, path := range []string{"/livez", "/readyz", "/health", "/api/sync", "/api/explain"} {
 		mux.Handle(path, operators)
 	}
+	mux.Handle("/api/changes", api.New(m, api.Options{OperatorToken: c.OperatorToken, Rule: topRole(c)}))
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
 	return web.Standard(web.Config{Logger: logger}, operatorAccess(c, web.NotFoundAndMethod(mux)))
+}
+
+// topRole returns the rule for users who may read what operators may: those with the last role of
+// the ladder. On a ladder of one role that would be everyone, so then there is none.
+func topRole(c *config.Config) auth.Rule {
+	if len(c.Roles) < 2 {
+		return nil
+	}
+	return auth.MinRole(c.Roles[len(c.Roles)-1])
 }
 
 // ownHost refuses what names another host than a loopback one, where the listener is on one: a page

@@ -140,6 +140,23 @@ func (c *Cache) Follow(ctx context.Context) error {
 	return c.breaker.wait(ctx, p.lookup)
 }
 
+// FollowTo reads the feed until it has come to a change that the database is known to have. A read
+// that was under way may have begun too early, so there may be two.
+func (c *Cache) FollowTo(ctx context.Context, seq int64) error {
+	for range maxWaits {
+		if c.At() >= seq {
+			return nil
+		}
+		if err := c.Follow(ctx); err != nil {
+			return err
+		}
+	}
+	if c.At() < seq {
+		return errSlowFeed
+	}
+	return nil
+}
+
 // await waits for a poll that began no earlier than MaxStale before now: then what was committed so
 // long ago is known.
 func (c *Cache) await(ctx context.Context) error {

@@ -85,10 +85,11 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if id == "" { // a handler of ours in a server of someone else
 		id = newRequestID(w, r)
 	}
-	send(w, p.Status, "application/problem+json", p.body(id))
+	send(w, p.Status, "application/problem+json", p.Body(id))
 }
 
-func (p *Problem) body(requestID string) []byte {
+// Body returns the document that [WriteError] sends.
+func (p *Problem) Body(requestID string) []byte {
 	members := maps.Clone(p.Extra)
 	if members == nil {
 		members = make(map[string]any)
@@ -103,7 +104,7 @@ func (p *Problem) body(requestID string) []byte {
 	})
 	b, err := json.Marshal(members)
 	if err != nil { // an extension that is no JSON; the rest always is
-		return (&Problem{Status: p.Status, Code: p.Code, Title: p.Title, Detail: p.Detail}).body(requestID)
+		return (&Problem{Status: p.Status, Code: p.Code, Title: p.Title, Detail: p.Detail}).Body(requestID)
 	}
 	return b
 }

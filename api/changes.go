@@ -1,0 +1,107 @@
+package api
+
+import (
+	"context"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/feedhttp"
+	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// changes answers with a page of the change feed, or with a stream of it if the client accepts
+// server-sent events.
+func (h *handler) changes(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Add("Vary", "Accept")
+	who, err := h.authorize(r)
+	if err != nil {
+		return err
+	}
+	q, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	if acceptsEvents(r) {
+		return h.stream(w, r, q, who)
+	}
+	if r.Method == http.MethodHead {
+		q.Wait = 0
+	}
+	page, err := h.page(w, r, q, who)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, page)
+}
+
+// acceptsEvents reports whether a client asks for a stream.
+func acceptsEvents(r *http.Request) bool {
+	for _, line := range r.Header["Accept"] {
+		for accepted := range strings.SplitSeq(line, ",") {
+			if media, p, err := mime.ParseMediaType(accepted); err == nil && media == "text/event-stream" && p["q"] != "0" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// page reads a page, and waits for it if the query says so.
+func (h *handler) page(w http.ResponseWriter, r *http.Request, q mirror.FeedQuery, who client) (mirror.FeedPage, error) {
+	if q.Wait == 0 {
+		return h.read(r.Context(), q)
+	}
+	leave, err := h.limits.enter(who.key)
+	if err != nil {
+		return mirror.FeedPage{}, err
+	}
+	defer leave()
+	defer web.Uncounted(r.Context())()
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // else the server takes the client for gone
+	ctx, cancel := untilDrained(r.Context())
+	defer cancel()
+	if !who.expires.IsZero() {
+		q.Wait = max(0, min(q.Wait, time.Until(who.expires)))
+	}
+	page, err := h.read(ctx, q)
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if ctx.Err() != nil && r.Context().Err() == nil && q.After != "" { // the server stops, and nothing came
+		return mirror.FeedPage{Changes: []mirror.Change{}, Next: q.After}, nil
+	}
+	if err != nil {
+		return page, err
+	}
+	if _, err := h.authorize(r); err != nil { // again: a minute may have passed
+		return mirror.FeedPage{}, err
+	}
+	return page, nil
+}
+
+// read reads a page. Its errors are answers.
+func (h *handler) read(ctx context.Context, q mirror.FeedQuery) (mirror.FeedPage, error) {
+	page, err := h.feed.Page(ctx, q)
+	if err != nil {
+		return page, feedhttp.Problem(err)
+	}
+	return page, nil
+}
+
+// untilDrained returns a context that ends when the server begins to shut down.
+func untilDrained(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	end := func() { cancel(nil) }
+	if draining := web.Draining(parent); draining != nil {
+		go func() {
+			select {
+			case <-draining:
+				cancel(errServerStops)
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, end
+}
