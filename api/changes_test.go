@@ -128,11 +128,6 @@ func TestPagesOfChanges(t *testing.T) {
 			t.Errorf("of the organization: %+v", c)
 		}
 	}
-	for _, c := range ask("?after=0&user=" + ada).Changes {
-		if c.ClerkUserID != ada {
-			t.Errorf("of the user: %+v", c)
-		}
-	}
 	// the cursor leads through all of it, one at a time, and none is there twice
 	var seen []mirror.FeedCursor
 	for at := mirror.FeedStart; ; {
@@ -146,10 +141,6 @@ func TestPagesOfChanges(t *testing.T) {
 	}
 	if whole := ask("?after=0"); len(seen) != len(whole.Changes) || seen[len(seen)-1] != whole.Next {
 		t.Errorf("%d one by one, %d at once", len(seen), len(whole.Changes))
-	}
-	if a := s.ask("/clerk/api/changes?after=0&kind=users&include=object", operatorToken); !strings.Contains(a.body, `"object":{`) || !strings.Contains(a.body, `"as_of":"`) ||
-		!strings.Contains(a.body, "ada@example.com") {
-		t.Errorf("with objects: %s", a.body)
 	}
 	if a := s.ask("/clerk/api/changes?after=0", operatorToken); strings.Contains(a.body, `"object"`) || strings.Contains(a.body, "ada@") {
 		t.Errorf("objects unasked: %s", a.body)
@@ -300,21 +291,13 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	refused(operatorToken, "wait=1", http.StatusTooManyRequests, "too_many_streams")
-	polled := make(chan answer, 1)
-	go func() {
-		polled <- s.getAs(url+"/api/changes?wait=20&kind=domains&after="+string(s.page("").Next), admin)
-	}()
-	deadline := time.Now().Add(patience)
-	for s.getAs(url+"/api/changes?wait=1&kind=domains&after=0", other).status != http.StatusServiceUnavailable {
-		if time.Now().After(deadline) {
-			t.Fatal("a fourth is served")
-		}
-	}
+	connectAs(t, url+"/api/changes", "", admin).started(t)
 	refused(other, "wait=1", http.StatusServiceUnavailable, "server_busy")
 	if a := s.getAs(url+"/api/changes", other); a.status != http.StatusOK { // needs no place
 		t.Errorf("a page at once: %d %s", a.status, a.body)
 	}
 	first.close()
+	deadline := time.Now().Add(patience)
 	for s.getAs(url+"/api/changes?wait=1&kind=domains&after=0", other).status != http.StatusOK {
 		if time.Now().After(deadline) {
 			t.Fatal("a place that was left stays taken")

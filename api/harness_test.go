@@ -156,13 +156,18 @@ type eventStream struct {
 // connect opens a stream as an operator.
 func connect(t testing.TB, url, lastID string) *eventStream {
 	t.Helper()
+	return connectAs(t, url, lastID, operatorToken)
+}
+
+func connectAs(t testing.TB, url, lastID, token string) *eventStream {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+operatorToken)
+	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Accept", "text/event-stream")
 	if lastID != "" {
 		r.Header.Set("Last-Event-ID", lastID)

@@ -60,3 +60,20 @@ func TestDeltaOfAnUnknownObject(t *testing.T) {
 		t.Errorf("%+v", d.Drafts)
 	}
 }
+
+// TestStubIsCreatedWhenItsOwnDataComes: a consumer that waits for user.created gets it, even if the
+// stub that came first, embedded in a session, had the same content.
+func TestStubIsCreatedWhenItsOwnDataComes(t *testing.T) {
+	t.Parallel()
+	key := row.Key{Kind: clerk.KindUser, ID: "user_1"}
+	full := user(t, `{"id":"user_1","first_name":"Ada"}`)
+	embedded := full
+	embedded.Rank = row.Full - 1
+	d := NewDelta(stored{key: {Key: key}}, []string{"solo"})
+	for _, op := range []Operation{embedded, full, full} {
+		d.Apply(&op)
+	}
+	if len(d.Changes) != 2 || d.Changes[0].Operation != row.OpUpdated || d.Changes[1].Operation != row.OpCreated {
+		t.Errorf("changes: %+v", d.Changes)
+	}
+}

@@ -68,7 +68,8 @@ func merge(r *row.Row, exists bool, op *Operation) effect {
 		if !exists || Compare(op.Version, r.Version) > 0 {
 			replaced := replace(r, op)
 			e.fields = append(e.fields, replaced...)
-			e.changed = e.changed || !exists || before.Digest != r.Digest
+			completed := before.Stub() && !r.Stub() // it is created only now, even if the stub knew all of it
+			e.changed = e.changed || !exists || completed || before.Digest != r.Digest
 		}
 	}
 	if !exists || r.Hidden() != before.Hidden() {
