@@ -27,10 +27,10 @@ func (m *Mirror) WebhookHandler() http.Handler { return m.receiver.Handler() }
 
 // MeHandler returns the handler of GET /api/auth/me. It answers with the stored user of the
 // request's token, the role, the session and the active organization, or denies with a code;
-// docs/http-api.md lists the codes. With the query parameter at_least it waits as [Mirror.AtLeast]
-// does.
+// docs/http-api.md lists the codes. With the query parameter at_least it first waits for that
+// change.
 func (m *Mirror) MeHandler() http.Handler {
-	return m.forSignedIn(web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+	return atLeastForSignedIn(m, web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := m.gate.Authorize(r, nil)
 		if err != nil {
 			return problem(publicError(err))

@@ -45,9 +45,9 @@ func (m *Mirror) OperatorHandler(o OperatorOptions) http.Handler {
 	mux := http.NewServeMux()
 	registerProbes(mux, prefix, m)
 	mux.Handle("GET "+prefix+"/health", healthWithCounts(m))
-	mux.Handle("GET "+prefix+"/api/sync", m.AtLeast(syncStatus(m)))
+	mux.Handle("GET "+prefix+"/api/sync", atLeast(m, syncStatus(m)))
 	explain := explainer(m, o.Rule)
-	mux.Handle("GET "+prefix+"/api/explain", m.AtLeast(explain))
+	mux.Handle("GET "+prefix+"/api/explain", atLeast(m, explain))
 	mux.Handle("POST "+prefix+"/api/explain", explain)
 	open := map[string]bool{}
 	for _, path := range []string{"/health", "/livez", "/readyz"} {

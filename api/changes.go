@@ -12,7 +12,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// changes answers with a page of the change feed, or with a stream of it if the client accepts
+// changes sends a page of the change feed, or with a stream of it if the client accepts
 // server-sent events.
 func (h *handler) changes(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Add("Vary", "Accept")
