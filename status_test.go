@@ -348,7 +348,7 @@ func TestStatusAfterChaos(t *testing.T) {
 		ctx, cancel := context.WithCancel(w.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- w.m.Run(ctx) }() // reads by id what is in doubt, such as a session as young as its user's ban
-		for end := time.Now().Add(time.Minute); !w.status().InSync && time.Now().Before(end); {
+		for end := time.Now().Add(5 * time.Minute); !w.status().InSync && time.Now().Before(end); {
 			time.Sleep(20 * time.Millisecond) //nolint:forbidigo // no signal tells that it is in sync, and its Clerk and Postgres have real clocks
 		}
 		cancel()

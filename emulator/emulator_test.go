@@ -66,7 +66,7 @@ func TestMirrorOfAnEmulatedClerk(t *testing.T) {
 	if err := clerk.Call(t.Context(), "POST", "/_emulator/tokens", map[string]any{"user_id": ada}, &token); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := clerk.Settle(ctx); err != nil {
 		t.Fatal(err)

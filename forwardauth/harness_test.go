@@ -32,7 +32,7 @@ import (
 const (
 	appOrigin = "https://app.example.com"
 	secret    = "0123456789abcdef0123456789abcdef-identity"
-	patience  = 20 * time.Second
+	patience  = time.Minute
 )
 
 // site is everything but the proxy: an emulated Clerk, a mirror, the handler on a port, and an

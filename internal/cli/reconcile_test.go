@@ -199,7 +199,7 @@ func TestServeBackfills(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) { //nolint:forbidigo // no signal tells it, and its Clerk is asked by HTTP
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) { //nolint:forbidigo // no signal tells it, and its Clerk is asked by HTTP
 		status, err := m.Sync().Status(t.Context())
 		if err != nil || time.Now().After(end) {
 			t.Fatal(errors.Join(err, errors.New("no backfill")))

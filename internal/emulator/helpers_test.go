@@ -161,7 +161,7 @@ func (c *clerk) faults(f emulator.Faults) {
 
 func (c *clerk) settle() {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Settle(ctx); err != nil {
 		c.t.Fatal(err)

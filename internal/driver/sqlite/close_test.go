@@ -49,7 +49,7 @@ func TestCloseWaitsForATransactionUnderWay(t *testing.T) {
 	close(finish)
 	select {
 	case <-ended:
-	case <-time.After(time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the transaction waits for Close")
 	}
 	<-closed
