@@ -16,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/consumer"
 	"github.com/clerksync/clerksync/internal/feed"
 	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/ingest"
@@ -54,9 +55,11 @@ type assembly struct {
 // clients makes what depends on the configuration alone: the verifiers of webhooks and tokens, and
 // the client of Clerk's API. It reports all faults of the configuration at once.
 func (a *assembly) clients() error {
-	a.mirror = &Mirror{
-		db: a.db, refusals: refusals.New(a.db, a.Test.Now, a.Logger), feed: feed.New(feed.Config{DB: a.db, Now: a.Test.Now, Logger: a.Logger}),
-	}
+	follower := feed.New(feed.Config{DB: a.db, Now: a.Test.Now, Logger: a.Logger})
+	a.mirror = &Mirror{db: a.db, refusals: refusals.New(a.db, a.Test.Now, a.Logger), feed: Feed{
+		feed:      follower,
+		consumers: consumer.New(consumer.Config{DB: a.db, Feed: follower, Now: a.Test.Now, Logger: a.Logger, Incidents: a.incidents}),
+	}}
 	var faults []error
 	fault := func(err error) {
 		if err != nil {
@@ -169,7 +172,7 @@ func (a *assembly) openIngest(ctx context.Context) (err error) {
 		EraseOnDelete: a.EraseAfter < 0,
 		OnCommit: func(changes []row.ChangeRef) {
 			m.gate.OnCommit(changes)
-			m.feed.Notify()
+			m.feed.feed.Notify()
 		},
 		OnMeasure: func(c ingest.Commit) {
 			m.metrics.Record(metrics.CommitDuration, c.Took.Seconds())

@@ -27,6 +27,8 @@ var (
 	ErrNotReached = mirror.ErrNotReached
 	// ErrInvalidFilter means that a filter names something that does not exist, such as a kind.
 	ErrInvalidFilter = mirror.ErrInvalidFilter
+	// ErrConsumerRunning means that a consumer cannot be deleted, because a process runs it.
+	ErrConsumerRunning = mirror.ErrConsumerRunning
 	// ErrWrongObject means that a JSON text is not the expected Clerk object.
 	ErrWrongObject = errors.New("not the Clerk object that was expected")
 )
@@ -54,6 +56,8 @@ func ErrorCode(err error) string {
 		return "not_reached"
 	case errors.Is(err, ErrInvalidFilter):
 		return "invalid_filter"
+	case errors.Is(err, ErrConsumerRunning):
+		return "consumer_running"
 	case errors.Is(err, ErrWrongObject):
 		return "wrong_object"
 	default:

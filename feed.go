@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/consumer"
 	"github.com/clerksync/clerksync/internal/feed"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -28,14 +29,18 @@ import (
 // the objects again, for example with [mirror.FeedQuery.Snapshot]. After other errors, such as an
 // outage of the database, begin again with the last cursor.
 func (m *Mirror) Changes(ctx context.Context, after mirror.FeedCursor) iter.Seq2[mirror.Change, error] {
-	return m.feed.Changes(ctx, after)
+	return m.feed.feed.Changes(ctx, after)
 }
 
-// Feed reads the change feed: the ordered log of what changed in the mirror.
-type Feed struct{ feed *feed.Feed }
+// Feed reads the change feed, the ordered log of what changed in the mirror, and shows and moves
+// its consumers.
+type Feed struct {
+	feed      *feed.Feed
+	consumers *consumer.Service
+}
 
 // Feed returns the service that reads the change feed.
-func (m *Mirror) Feed() Feed { return Feed{m.feed} }
+func (m *Mirror) Feed() Feed { return m.feed }
 
 // Page returns the next changes that a query selects. With a FeedQuery.Wait it returns as soon as
 // there is at least one, and at the latest after that time; any number of callers can wait. The

@@ -7,7 +7,6 @@ import (
 
 	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/driver"
-	"github.com/clerksync/clerksync/internal/feed"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/metrics"
@@ -30,7 +29,7 @@ type Mirror struct {
 	monitor  *status.Monitor
 	upkeep   *upkeep.Upkeep
 	refusals *refusals.Counter
-	feed     *feed.Feed
+	feed     Feed
 	metrics  *metrics.Instruments
 }
 
@@ -93,9 +92,11 @@ func (m *Mirror) Run(ctx context.Context) error {
 // the database mirrors, and the program must not serve requests.
 func (m *Mirror) FetchKeys(ctx context.Context) error { return m.instance.FetchKeys(ctx) }
 
-// Close stops receiving events, waits until those in progress are applied, and closes the database.
+// Close ends [Mirror.Consume], stops receiving events, waits until those in progress are applied,
+// and closes the database. It waits no longer than five seconds for the function of a consumer.
 func (m *Mirror) Close() error {
-	m.feed.Close()
+	m.feed.consumers.Close()
+	m.feed.feed.Close()
 	m.ingest.Close()
 	m.gate.Close()
 	m.refusals.Close()

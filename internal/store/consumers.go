@@ -180,8 +180,8 @@ type ConsumerProgress struct {
 
 // SaveConsumer stores progress and extends the lease, in one transaction. It returns the stored
 // state: Paused and Edits may have been changed by operators. [ErrFenced] means that another
-// process runs the consumer, [ErrConsumerMoved] that its stored place is another one. Nothing is
-// written then.
+// process runs the consumer, [ErrConsumerMoved] that its stored place is another one, or that the
+// feed does not have the new place: the database was restored from a copy. Nothing is written then.
 func (db *DB) SaveConsumer(ctx context.Context, l Lease, ttl time.Duration, p *ConsumerProgress, now clerk.Time) (c Consumer, err error) {
 	err = db.updateWithoutHead(ctx, func(tx *Tx) error {
 		if err := tx.extendLease(ctx, l, now, ttl); err != nil {
@@ -190,8 +190,13 @@ func (db *DB) SaveConsumer(ctx context.Context, l Lease, ttl time.Duration, p *C
 		tx.rows++
 		const text = `UPDATE clerk_consumers SET cursor = $3, seq = $4, gone = '', updated_at = $5,
 				last_error = COALESCE($6, last_error), last_error_at = CASE WHEN $6 IS NULL THEN last_error_at ELSE $7 END
-			WHERE name = $1 AND cursor = $2 RETURNING name, cursor, seq, edits, paused, gone`
-		rows, err := tx.query(ctx, text, p.Name, string(p.From), string(p.To), p.Seq, int64(now), textOrNull(p.Error), int64(p.ErrorAt))
+			WHERE name = $1 AND cursor = $2 AND ($8 = '' OR EXISTS (SELECT 1 FROM clerk_changes WHERE seq = $4 AND tag = $8))
+			RETURNING name, cursor, seq, edits, paused, gone`
+		tag := ""
+		if p.To != p.From {
+			_, tag, _ = p.To.Split() // of a snapshot: none
+		}
+		rows, err := tx.query(ctx, text, p.Name, string(p.From), string(p.To), p.Seq, int64(now), textOrNull(p.Error), int64(p.ErrorAt), tag)
 		c, err = exactlyOne(scanAll(rows, err, scanConsumer))
 		if errors.Is(err, ErrNotFound) {
 			return ErrConsumerMoved

@@ -37,8 +37,8 @@ func scanConsumerRecord(r *sql.Rows, now clerk.Time) (c mirror.Consumer, err err
 	var seq, head, oldest int64
 	var paused bool
 	var expires, unread, held clerk.Time
-	err = r.Scan(&c.Name, &c.Cursor, &seq, &paused, &c.StopReason, (*text)(&c.LastError), (*instant)(&c.LastErrorAt), (*instant)(&c.CreatedAt), (*instant)(&c.UpdatedAt),
-		&c.Holder, &expires, &head, &oldest, &unread, &held, (*instant)(&c.RetryAt), &c.HeldBack, &c.Parked)
+	err = r.Scan(&c.Name, &c.Cursor, &seq, &paused, &c.StopReason, (*text)(&c.LastError), (*instant)(&c.LastErrorAt),
+		(*instant)(&c.CreatedAt), (*instant)(&c.UpdatedAt), &c.Holder, &expires, &head, &oldest, &unread, &held, (*instant)(&c.RetryAt), &c.HeldBack, &c.Parked)
 	if expires <= now || expires > now+clerk.Time(maxLease.Milliseconds()) {
 		c.Holder = ""
 	}

@@ -81,8 +81,13 @@ func consumers(t *testing.T, db *store.DB) {
 	if err != nil || c.Cursor != changes[1].Cursor || c.Seq != 2 || c != stored(t, db, "all") {
 		t.Errorf("saved %+v, %v", c, err)
 	}
-	if _, err := saveConsumer(t, db, lease, store.ConsumerProgress{Name: "all", From: changes[0].Cursor, To: changes[2].Cursor, Seq: 3}); !errors.Is(err, store.ErrConsumerMoved) {
+	elsewhere := store.ConsumerProgress{Name: "all", From: changes[0].Cursor, To: changes[2].Cursor, Seq: 3}
+	if _, err := saveConsumer(t, db, lease, elsewhere); !errors.Is(err, store.ErrConsumerMoved) {
 		t.Errorf("from another place than the stored one: %v", err)
+	}
+	foreign := store.ConsumerProgress{Name: "all", From: changes[1].Cursor, To: mirror.NewFeedCursor(3, "00000000"), Seq: 3}
+	if _, err := saveConsumer(t, db, lease, foreign); !errors.Is(err, store.ErrConsumerMoved) {
+		t.Errorf("to a place that the feed does not have: %v", err)
 	}
 	must(t, db.StopConsumer(ctx, lease, time.Minute, &c, mirror.CursorExpired, now))
 	if c = stored(t, db, "all"); c.Gone != mirror.CursorExpired || c.Cursor != changes[1].Cursor {
@@ -172,7 +177,9 @@ func heldChanges(t *testing.T, db *store.DB) {
 		{Change: changes[2], Parked: true, Attempts: 9, FailedAt: 4, Error: "never"},
 		{Change: snapshot},
 	}
-	_, err := saveConsumer(t, db, lease, store.ConsumerProgress{Name: "mail", From: mirror.FeedStart, To: changes[3].Cursor, Seq: 4, Added: all, Error: "no", ErrorAt: 4})
+	_, err := saveConsumer(t, db, lease, store.ConsumerProgress{
+		Name: "mail", From: mirror.FeedStart, To: changes[3].Cursor, Seq: 4, Added: all, Error: "no", ErrorAt: 4,
+	})
 	must(t, err)
 	held := func() []store.HeldChange {
 		list, err := db.HeldChanges(ctx, "mail")
@@ -220,18 +227,21 @@ func consumersByOperators(t *testing.T, db *store.DB) {
 		}
 		return list[0]
 	}
-	if c := record(); c.State != mirror.ConsumerIdle || c.LagChanges != 4 || c.Cursor != changes[0].Cursor || !c.OldestAt.Equal(changes[1].At) || c.CreatedAt.IsZero() {
+	c := record()
+	if c.State != mirror.ConsumerIdle || c.LagChanges != 4 || c.Cursor != changes[0].Cursor || !c.OldestAt.Equal(changes[1].At) || c.CreatedAt.IsZero() {
 		t.Errorf("before it runs: %+v", c)
 	}
 	lease := runner(t, db, "mail", "one", nil)
 	held := []store.HeldChange{
-		{Change: changes[1], Attempts: 1, DueAt: now, FailedAt: now, Error: "no"}, {Change: changes[2]}, {Change: changes[3], Parked: true, Attempts: 3, FailedAt: now, Error: "never"},
+		{Change: changes[1], Attempts: 1, DueAt: now, FailedAt: now, Error: "no"},
+		{Change: changes[2]},
+		{Change: changes[3], Parked: true, Attempts: 3, FailedAt: now, Error: "never"},
 	}
 	_, err := saveConsumer(t, db, lease, store.ConsumerProgress{
 		Name: "mail", From: changes[0].Cursor, To: changes[4].Cursor, Seq: 5, Added: held, Error: "never", ErrorAt: now,
 	})
 	must(t, err)
-	c := record()
+	c = record()
 	if c.State != mirror.ConsumerRunning || c.Holder != "one" || c.LagChanges != 0 || c.HeldBack != 2 || c.Parked != 1 || c.LastError != "never" ||
 		!c.RetryAt.Equal(now.Time()) || !c.OldestAt.Equal(changes[1].At) || !c.LastErrorAt.Equal(now.Time()) {
 		t.Errorf("while it runs: %+v", c)
