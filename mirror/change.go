@@ -141,8 +141,8 @@ type FeedQuery struct {
 	// IncludeObject adds the row of the live view to each change.
 	IncludeObject bool
 	// Snapshot, with an empty After, begins with all live objects of these kinds, each as a change
-	// with the operation Read. Next leads through them, and then to the changes since the first
-	// page.
+	// with the operation Read. Kinds and Types select among the changes after them only. Next leads
+	// through them, and then to the changes since the first page.
 	Snapshot []clerk.Kind
 }
 

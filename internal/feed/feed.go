@@ -5,8 +5,10 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"strings"
 	"time"
 
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
@@ -25,6 +27,9 @@ type database interface {
 	FeedWindow(ctx context.Context, w store.FeedWindow) ([]row.Change, int64, error)
 	FeedEnds(ctx context.Context) (oldest, head mirror.FeedCursor, err error)
 	FeedEndsAndChange(ctx context.Context, seq int64) (oldest, at, head mirror.FeedCursor, err error)
+	Snapshot(ctx context.Context, fn func(context.Context) error) error
+	LiveObjects(ctx context.Context, kind clerk.Kind, ids []string) ([]store.LiveObject, error)
+	KeysFor(ctx context.Context, kind clerk.Kind, f store.LiveFilter, after string, limit int) ([]string, error)
 }
 
 // Feed reads the change feed of a database. It is safe for concurrent use.
@@ -69,23 +74,7 @@ type reading struct {
 
 // Page returns the selected changes after a place. If there are none, it waits for q.Wait.
 func (f *Feed) Page(ctx context.Context, q mirror.FeedQuery) (mirror.FeedPage, error) {
-	selected, err := newFilter(&q)
-	if err != nil {
-		return mirror.FeedPage{}, err
-	}
-	if q.After == "" {
-		head, err := f.Head(ctx)
-		return mirror.FeedPage{Changes: []mirror.Change{}, Next: head, CaughtUp: true}, err
-	}
-	at, err := placeOf(q.After)
-	if err != nil {
-		return mirror.FeedPage{}, err
-	}
-	r := &reading{filter: selected, at: at, limit: defaultLimit}
-	if q.Limit > 0 {
-		r.limit = min(q.Limit, maxLimit)
-	}
-	page, err := f.read(ctx, r, q.Wait)
+	page, err := f.page(ctx, &q)
 	if err != nil {
 		return mirror.FeedPage{}, err
 	}
@@ -93,6 +82,41 @@ func (f *Feed) Page(ctx context.Context, q mirror.FeedQuery) (mirror.FeedPage, e
 		page.Changes = []mirror.Change{}
 	}
 	return page, nil
+}
+
+func (f *Feed) page(ctx context.Context, q *mirror.FeedQuery) (page mirror.FeedPage, err error) {
+	r := &reading{limit: defaultLimit}
+	if q.Limit > 0 {
+		r.limit = min(q.Limit, maxLimit)
+	}
+	if r.filter, err = newFilter(q); err != nil {
+		return page, err
+	}
+	switch {
+	case q.After == "" && len(q.Snapshot) > 0:
+		begun, err := f.begin(ctx, q.Snapshot)
+		if err != nil {
+			return page, err
+		}
+		return f.snapshot(ctx, q, begun, r.limit)
+	case q.After == "":
+		page.Next, err = f.Head(ctx)
+		page.CaughtUp = true
+		return page, err
+	case strings.HasPrefix(string(q.After), snapshotPrefix):
+		begun, err := progressOf(q.After)
+		if err != nil {
+			return page, err
+		}
+		return f.snapshot(ctx, q, begun, r.limit)
+	}
+	if r.at, err = placeOf(q.After); err != nil {
+		return page, err
+	}
+	if page, err = f.read(ctx, r, q.Wait); err == nil && q.IncludeObject {
+		err = f.include(ctx, q.After, page.Changes)
+	}
+	return page, err
 }
 
 // read returns the next page that is not empty, or the last one until the time is up.

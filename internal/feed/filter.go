@@ -12,6 +12,7 @@ import (
 // filter is what a query selects.
 type filter struct {
 	types          map[changeType]bool // nil selects all
+	userID         string
 	organizationID string
 }
 
@@ -31,7 +32,7 @@ func operations() []mirror.Operation {
 // newFilter checks the filters of a query. A kind or a type that does not exist is an error, since
 // waiting for it would never end.
 func newFilter(q *mirror.FeedQuery) (filter, error) {
-	f := filter{organizationID: q.ClerkOrganizationID}
+	f := filter{userID: q.ClerkUserID, organizationID: q.ClerkOrganizationID}
 	if len(q.Kinds) == 0 && len(q.Types) == 0 {
 		return f, nil
 	}
@@ -70,7 +71,8 @@ func checkKinds(kinds []clerk.Kind) error {
 
 // selects reports whether a change is wanted.
 func (f *filter) selects(c *mirror.Change) bool {
-	return (f.types == nil || f.types[changeType{c.Kind, c.Operation}]) && (f.organizationID == "" || f.organizationID == c.ClerkOrganizationID)
+	return (f.types == nil || f.types[changeType{c.Kind, c.Operation}]) &&
+		(f.userID == "" || f.userID == c.ClerkUserID) && (f.organizationID == "" || f.organizationID == c.ClerkOrganizationID)
 }
 
 // typeList returns the wanted types as [store.FeedWindow] takes them.

@@ -14,7 +14,7 @@ const windowSize = 10_000
 // fromTable reads the selected changes of the next window after a place.
 func (f *Feed) fromTable(ctx context.Context, r *reading) (mirror.FeedPage, error) {
 	changes, head, err := f.db.FeedWindow(ctx, store.FeedWindow{
-		After: r.at.seq, Through: r.at.seq + windowSize, Types: r.filter.typeList(), OrganizationID: r.filter.organizationID, Limit: r.limit,
+		After: r.at.seq, Through: r.at.seq + windowSize, Types: r.filter.typeList(), UserID: r.filter.userID, OrganizationID: r.filter.organizationID, Limit: r.limit,
 	})
 	if err != nil {
 		return mirror.FeedPage{}, err
@@ -25,8 +25,8 @@ func (f *Feed) fromTable(ctx context.Context, r *reading) (mirror.FeedPage, erro
 		changes = changes[1:]
 	}
 	if !known {
-		empty, err := f.gone(ctx, r.at)
-		return mirror.FeedPage{Next: r.at.cursor, CaughtUp: empty}, err
+		head, err := f.confirm(ctx, r.at.cursor, r.at) // it may have come since
+		return mirror.FeedPage{Next: r.at.cursor, CaughtUp: head == mirror.FeedStart}, err
 	}
 	return r.take(changes, head), nil
 }
@@ -47,21 +47,23 @@ func (r *reading) take(changes []row.Change, head int64) (p mirror.FeedPage) {
 	return p
 }
 
-// gone returns the error for a place that was not in the feed. It returns none if the place is
-// there now. empty reports that the feed has no changes.
-func (f *Feed) gone(ctx context.Context, at place) (empty bool, err error) {
+// confirm returns the end of the feed if the feed can be read after a place, else the error that a
+// reader with a cursor gets.
+func (f *Feed) confirm(ctx context.Context, cursor mirror.FeedCursor, at place) (mirror.FeedCursor, error) {
 	oldest, found, head, err := f.db.FeedEndsAndChange(ctx, at.seq)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	first, err := placeOf(oldest)
+	gone := &mirror.CursorGoneError{Cursor: cursor, Reason: mirror.CursorOtherHistory, Oldest: oldest, Head: head}
 	switch {
 	case err != nil:
-		return false, err
+		return "", err
 	case at.seq < first.seq:
-		return false, &mirror.CursorGoneError{Cursor: at.cursor, Reason: mirror.CursorExpired, Oldest: oldest, Head: head}
+		gone.Reason = mirror.CursorExpired
+		return "", gone
 	case at.seq > 0 && found != at.cursor:
-		return false, &mirror.CursorGoneError{Cursor: at.cursor, Reason: mirror.CursorOtherHistory, Oldest: oldest, Head: head}
+		return "", gone
 	}
-	return head == mirror.FeedStart, nil
+	return head, nil
 }

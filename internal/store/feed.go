@@ -16,7 +16,8 @@ type FeedWindow struct {
 	// Types lists the wanted types between commas, ",user.created,user.updated,". "" selects all.
 	// It may select too much: callers look at each change themselves.
 	Types string
-	// OrganizationID selects what belongs to an organization. "" selects all.
+	// UserID and OrganizationID select what belongs to them. "" selects all.
+	UserID         string
 	OrganizationID string
 	Limit          int
 }
@@ -28,14 +29,15 @@ type FeedWindow struct {
 const selectWindow = "SELECT " + changeColumns + `, (SELECT seq FROM clerk_head WHERE one = 1) AS head
 	FROM clerk_changes WHERE seq >= $1 AND seq <= $2 AND (
 		seq = $1 OR seq = $2 OR seq = (SELECT seq FROM clerk_head WHERE one = 1)
-		OR ($3 = '' OR $3 LIKE '%,' || kind || '.' || operation || ',%') AND ($4 = '' OR clerk_organization_id = $4))
-	ORDER BY seq LIMIT $5`
+		OR ($3 = '' OR $3 LIKE '%,' || kind || '.' || operation || ',%') AND ($4 = '' OR clerk_user_id = $4)
+			AND ($5 = '' OR clerk_organization_id = $5))
+	ORDER BY seq LIMIT $6`
 
 // FeedWindow lists changes in order: the one at w.After (the first of the feed if that is 0), the
 // selected ones, and the last one of the window or of the feed. head is the number of the last
 // change of the feed, 0 if nothing was found.
 func (db *DB) FeedWindow(ctx context.Context, w FeedWindow) (changes []row.Change, head int64, err error) {
-	rows, err := db.query(ctx, selectWindow, max(w.After, 1), w.Through, w.Types, w.OrganizationID, w.Limit+2)
+	rows, err := db.query(ctx, selectWindow, max(w.After, 1), w.Through, w.Types, w.UserID, w.OrganizationID, w.Limit+2)
 	changes, err = scanAll(rows, err, func(r *sql.Rows) (row.Change, error) { return scanChange(r, &head) })
 	return changes, head, err
 }

@@ -248,7 +248,7 @@ func buildTables(list ...table) map[clerk.Kind]*table {
 // selectRows lists the columns that scanRow reads.
 func selectRows(t *table, e Engine) string {
 	return "SELECT " + strings.Join([]string{
-		t.key(), t.valueOr("clerk_user_id", "''"), t.valueOr("clerk_organization_id", "''"),
+		t.key(), t.valueOr("clerk_user_id", "''"), t.organization(),
 		t.userValue("sync_banned_at"), t.userValue("last_login_at"), t.userValue("last_active_at"),
 		"COALESCE(deleted_at, 0)", "COALESCE(raw, '')", "sync_hard", "sync_terminal", "sync_rank", "sync_updated_at", "sync_observed_at",
 		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write", "sync_erased", "sync_read_after",
@@ -264,6 +264,15 @@ func (t *table) valueOr(name, otherwise string) string {
 		return otherwise
 	}
 	return "COALESCE(t." + name + ", " + otherwise + ")"
+}
+
+// organization returns the expression of the organization that a row belongs to. A session has an
+// active organization, and belongs to none.
+func (t *table) organization() string {
+	if t.kind == clerk.KindSession {
+		return "''"
+	}
+	return t.valueOr("clerk_organization_id", "''")
 }
 
 // userValue returns the expression of a number that only users have, 0 for other kinds.

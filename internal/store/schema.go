@@ -31,18 +31,21 @@ const migrationsTable = `CREATE TABLE IF NOT EXISTS clerk_migrations (
 
 // migrationsOf reads the migrations in a folder, for an engine.
 func migrationsOf(e Engine, files fs.FS) ([]migration, error) {
+	return newSchemaReader(e).migrations(files)
+}
+
+func (r *schemaReader) migrations(files fs.FS) ([]migration, error) {
 	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
 		return nil, err
 	}
-	reader := newSchemaReader(e)
 	all := make([]migration, len(names))
 	for i, name := range names {
 		source, err := fs.ReadFile(files, name)
 		if err != nil {
 			return nil, err
 		}
-		text, err := reader.read(string(source))
+		text, err := r.read(string(source))
 		if err != nil {
 			return nil, fmt.Errorf("migration %s: %w", name, err)
 		}
@@ -85,6 +88,7 @@ type schemaReader struct {
 	sync     []string
 	table    string // whose columns are being read
 	columns  map[string][]schemaColumn
+	typed    map[string][]schemaColumn // of the typed view of each table
 	out      []string
 }
 
@@ -97,7 +101,7 @@ func newSchemaReader(e Engine) *schemaReader {
 		const text = ` TEXT COLLATE "C"`
 		types = strings.NewReplacer("@time", "BIGINT", "@flag", "SMALLINT", " TEXT", text, " @json", text, "@uuid", "UUID", "@sequence", "BIGINT")
 	}
-	return &schemaReader{engine: e, types: types, columns: map[string][]schemaColumn{}}
+	return &schemaReader{engine: e, types: types, columns: map[string][]schemaColumn{}, typed: map[string][]schemaColumn{}}
 }
 
 // read returns the SQL that a source becomes.
@@ -182,6 +186,7 @@ func (r *schemaReader) typedView(args []string) error {
 	if strings.HasSuffix(source, "_live") {
 		columns = append(columns, schemaColumn{"is_stub", "@flag"})
 	}
+	r.typed[table] = columns
 	list := make([]string, len(columns))
 	for i, c := range columns {
 		list[i] = "    " + r.engine.typed(c)

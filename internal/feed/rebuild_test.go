@@ -1,0 +1,52 @@
+package feed_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/feed"
+	"github.com/clerksync/clerksync/internal/testkit"
+)
+
+// A consumer that has only the feed rebuilds the live views, while writers work, with pages of any
+// size, dying after any entry, and going on at another process each time.
+func TestASnapshotAndTheChangesSinceRebuildTheLiveViews(t *testing.T) {
+	t.Parallel()
+	testkit.EachEnv(t, emulator.Options{Users: 40, Organizations: 8, Seed: 7, NoChildEvents: true}, func(e *testkit.Env) {
+		e.Backfill()
+		random := rand.New(rand.NewPCG(1, 2))
+		feeds := []*feed.Feed{feed.New(feed.Config{DB: e.DB}), feed.New(feed.Config{DB: e.Database.Connect(e.T)})}
+		for _, f := range feeds {
+			e.Cleanup(f.Close)
+		}
+		c := &testkit.Copy{Interrupted: func(n int) int { return random.IntN(n + 5) }}
+		next := func() bool {
+			c.Read, c.Limit = feeds[random.IntN(len(feeds))].Page, 1+random.IntN(20)
+			caughtUp, err := c.Next(e.Context(), 0)
+			e.Must(err)
+			return caughtUp
+		}
+		for range 250 {
+			for range random.IntN(4) {
+				_, err := e.Clerk.Step(e.Context())
+				e.Must(err)
+			}
+			next()
+		}
+		e.Must(e.Clerk.Settle(e.Context()))
+		for caughtUp := false; !caughtUp; {
+			caughtUp = next()
+		}
+		differences, rows, err := c.Differences(e.Context(), e.Database.SQL(e.T))
+		e.Must(err)
+		for i, d := range differences {
+			if e.Error(d); i > 10 {
+				e.Fatalf("and %d more", len(differences)-i)
+			}
+		}
+		if rows < 100 || c.Began != 1 {
+			e.Errorf("compared %d rows after %d snapshots", rows, c.Began)
+		}
+	})
+}
