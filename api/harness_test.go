@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -240,4 +241,8 @@ func httptestServer(t *testing.T, h http.Handler) (url string) {
 	srv.Start()
 	t.Cleanup(srv.Close)
 	return srv.URL
+}
+
+func userNumber(i int) clerktest.User {
+	return clerktest.User{Email: fmt.Sprintf("user%d@example.com", i)}
 }
