@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -68,6 +69,9 @@ func (e *env) process(c consumer.Config) *consumer.Service {
 	}
 	if c.Feed == nil {
 		c.Feed = e.feed
+	}
+	if c.Random == nil {
+		c.Random = func() float64 { return 0 }
 	}
 	return consumer.New(c)
 }
@@ -170,3 +174,40 @@ func settle(d time.Duration) {
 }
 
 var fromStart = consumer.Options{Start: mirror.FeedStart}
+
+// failing returns a function that fails for some ids.
+func failing(ids ...string) func(context.Context, mirror.Change) error {
+	return func(_ context.Context, c mirror.Change) error {
+		if slices.Contains(ids, c.ID) {
+			return errMail
+		}
+		return nil
+	}
+}
+
+// parked returns the ids of the changes that are parked or held back, with their states.
+func (e *env) parked() (list []string) {
+	e.Helper()
+	page, err := e.service.Parked(e.Context(), "mail", mirror.ParkedFilter{})
+	e.must(err)
+	for i := range page.Items {
+		list = append(list, page.Items[i].Change.ID+" "+string(page.Items[i].State))
+	}
+	return list
+}
+
+// crash ends a consumer as a process that is killed: what it does from now on changes nothing.
+// Another process takes its lease at once.
+func (e *env) crash(r *running) {
+	e.Helper()
+	l, err := e.db.AcquireLease(e.Context(), store.ConsumerLease("mail"), "crash", clerk.TimeOf(time.Now()), time.Minute, func(string) bool { return true })
+	e.must(err)
+	r.set(func(ctx context.Context, _ mirror.Change) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	r.cancel()
+	e.must(<-r.ended)
+	r.take()
+	e.must(e.db.ReleaseLease(e.Context(), l))
+}

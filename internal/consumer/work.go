@@ -12,7 +12,9 @@ import (
 
 const (
 	pageSize = 500
-	maxWait  = 10 * time.Second // for news, at a time
+	// maxWait is how long to wait for news at a time. Only then a consumer moves past what it does
+	// not select.
+	maxWait = 500 * time.Millisecond
 )
 
 // work handles changes until the context ends or something fails.
@@ -169,7 +171,11 @@ func (t *tenure) gone(ctx context.Context, gone *mirror.CursorGoneError) error {
 	if c.Cursor != t.place {
 		return store.ErrConsumerMoved
 	}
-	t.forget()
+	if !t.since.IsZero() { // retries
+		if err := t.save(ctx); err != nil {
+			return err
+		}
+	}
 	now := clerk.TimeOf(t.Now())
 	if !t.GoneSkip && len(t.GoneSnapshot) == 0 {
 		if err := t.DB.StopConsumer(ctx, t.lease, t.Lease, &c, gone.Reason, now); err != nil {
