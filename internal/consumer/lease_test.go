@@ -182,7 +182,7 @@ func TestAPurgedFeed(t *testing.T) {
 		if c := e.consumer(); c.State != mirror.ConsumerStopped || c.StopReason != mirror.CursorExpired {
 			e.Errorf("before it runs: %+v", c)
 		}
-		r = e.run(e.service, fromStart, nil)
+		r = e.run(e.service, fromStart, failing("b"))
 		var gone *mirror.CursorGoneError
 		if err := <-r.ended; !errors.As(err, &gone) || gone.Reason != mirror.CursorExpired {
 			e.Fatalf("%v", err)
