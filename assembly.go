@@ -248,7 +248,7 @@ func (a *assembly) openMonitor(context.Context) (err error) {
 	m := a.mirror
 	m.monitor = status.NewMonitor(status.Config{
 		DB: a.db, API: a.api, Instance: m.instance, Refusals: m.refusals, Bounds: a.bounds(), Settings: a.statusSettings(),
-		ListeningSince: func() time.Time { return m.receiver.Since() }, FeedAt: m.gate.FeedAt,
+		ListeningSince: func() time.Time { return m.receiver.Since() }, FeedAt: m.gate.FeedAt, Warnings: a.Warnings,
 		Now: a.Test.Now, Waited: a.waited, Logger: a.Logger,
 	})
 	return nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -145,6 +146,11 @@ type Config struct {
 	// methods.
 	RemediesForServer bool
 
+	// Warnings returns warnings about other parts of the program, such as a publisher of changes.
+	// Health shows them next to those of the mirror. It is called for each assessment, so it must
+	// not block. Nil means none.
+	Warnings func() []mirror.Warning
+
 	// MeterProvider receives the metrics that docs/metrics.md lists. Nil means no metrics.
 	MeterProvider metric.MeterProvider
 	// TracerProvider receives traces. Nil means no traces.
@@ -216,6 +222,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Test.Now == nil {
 		c.Test.Now = time.Now
+	}
+	if c.Warnings == nil {
+		c.Warnings = func() []mirror.Warning { return nil }
 	}
 	if c.MeterProvider == nil {
 		c.MeterProvider = metricnoop.NewMeterProvider()

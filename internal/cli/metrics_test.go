@@ -36,7 +36,7 @@ func measured(t *testing.T) http.Handler {
 	keys := e.Keys(server.URL)
 	cfg, _, err := config.Load(config.Options{Environ: []string{
 		"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + keys.APIURL,
-		"CLERK_ISSUER=" + keys.Issuer, "CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret,
+		"CLERK_ISSUER=" + keys.Issuer, "CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret, "CLERKSYNC_NATS_URL=nats://127.0.0.1:1",
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +57,9 @@ func measured(t *testing.T) http.Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
+	if _, err := newNATSPublisher(m, cfg, signals.Meters(), logger); err != nil {
+		t.Fatal(err)
+	}
 	if err := m.FetchKeys(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -100,6 +100,8 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	settings := mirrorConfig(cfg, logger)
 	settings.MeterProvider, settings.TracerProvider = signals.Meters(), signals.Tracers()
 	settings.PolicyVersion = policyVersion(cfg.Policy) // only a server uses the policy
+	var publisher natsPublisher
+	settings.Warnings = publisher.warnings
 	m, err := clerksync.New(ctx, db, settings)
 	if err != nil {
 		return err
@@ -116,6 +118,9 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 		logger.Log(ctx, logLevel(w.Severity), w.Message, "code", w.Code, "remedy", w.Remedy) //nolint:sloglint // one of few texts
 	}
 	public, err := publicHandler(m, cfg, logger)
+	if err == nil {
+		err = publisher.open(m, cfg, signals.Meters(), logger)
+	}
 	if err != nil {
 		return errors.Join(err, m.Close())
 	}
@@ -132,7 +137,9 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	}
 	background := make(chan error, 1)
 	go func() { background <- m.Run(ctx) }()
+	stopPublishing := publisher.start(ctx)
 	err = listening.Serve(ctx)
+	stopPublishing()
 	if ctx.Err() != nil {
 		err = errors.Join(err, <-background)
 	}

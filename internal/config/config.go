@@ -72,6 +72,7 @@ type Config struct {
 	Redact           []string // field paths
 	PublicURL        string
 	OperatorToken    string
+	NATS             NATS
 
 	// Sources has the origin of each setting's value, by its name in [Settings].
 	Sources map[string]Origin

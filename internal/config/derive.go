@@ -37,6 +37,7 @@ func (l *loader) derive() {
 	l.buildRoutes()
 	l.checkIdentity()
 	l.checkWalks()
+	l.checkNATS()
 	l.warnRisky()
 }
 

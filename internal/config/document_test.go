@@ -32,6 +32,10 @@ func TestExampleIsValid(t *testing.T) {
 		"clerksync_operator_token": longText, "clerksync_identity_secret": "identity" + longText,
 		"clerksync_policy": "routes: [{path: /x}]",
 	}
+	pair := certificatePEM(t)
+	for name, value := range map[string]string{natsURLName: "nats://a", natsCredentialsName: natsCredentials, natsCAName: pair.cert, natsCertName: pair.cert, natsKeyName: pair.key} {
+		secrets[strings.ToLower(name)] = value
+	}
 	for name, value := range secrets {
 		write(t, dir, name, value+"\n")
 	}

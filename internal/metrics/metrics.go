@@ -24,15 +24,20 @@ type Instruments struct {
 	collecting metric.Registration
 }
 
-// New returns the instruments. collect is called whenever a reader collects the values of counters
-// and gauges, until [Instruments.Close].
+// New returns the instruments of a mirror: all but those of a publisher. collect is called whenever
+// a reader collects the values of counters and gauges, until [Instruments.Close].
 func New(provider metric.MeterProvider, collect func(context.Context, Observe)) (*Instruments, error) {
+	return NewFor(provider, mirrorTable(), collect)
+}
+
+// NewFor returns the instruments of some metrics of the table.
+func NewFor(provider metric.MeterProvider, table []Metric, collect func(context.Context, Observe)) (*Instruments, error) {
 	meter := provider.Meter(scope)
 	in := &Instruments{
 		metrics: map[string]Metric{}, histograms: map[string]metric.Float64Histogram{}, observed: map[string]metric.Float64Observable{},
 	}
 	var all []metric.Observable
-	for _, m := range All() {
+	for _, m := range table {
 		if err := in.make(meter, m); err != nil {
 			return nil, fmt.Errorf("metric %s: %w", m.Name, err)
 		}

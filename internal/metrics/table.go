@@ -43,6 +43,11 @@ func (m Metric) Prometheus() string {
 // All lists the metrics in the order in which people read them. Times are Unix seconds, 0 where
 // there was none: then `time() - x` is large, and alerts on it fire.
 func All() []Metric {
+	return slices.Concat(mirrorTable(), NATS())
+}
+
+// mirrorTable lists the metrics of a mirror.
+func mirrorTable() []Metric {
 	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), databaseMetrics())
 }
 
@@ -136,6 +141,17 @@ func databaseMetrics() []Metric {
 	}
 }
 
+// NATS lists the metrics of a publisher to NATS.
+func NATS() []Metric {
+	return []Metric{
+		{NATSPublished, Counter, "{message}", nil, "Messages that this process stored in the stream of NATS.", nil},
+		{NATSFailures, Counter, "{failure}", nil, "How often publishing to NATS failed and was tried again.", nil},
+		{NATSResets, Counter, "{reset}", nil, "How often this process told the consumers of the stream to begin again with a snapshot.", nil},
+		{NATSBehind, Gauge, "{change}", nil, "Changes that the stream of NATS lacks.", nil},
+		{NATSCaughtUp, Gauge, "s", nil, "When the stream of NATS last had all changes.", nil},
+	}
+}
+
 // Names of the metrics.
 const (
 	Events          = "clerksync.events"
@@ -202,4 +218,10 @@ const (
 	DatabaseWaits       = "clerksync.database.waits"
 	DatabaseWaited      = "clerksync.database.waited"
 	Build               = "clerksync.build.info"
+
+	NATSPublished = "clerksync.nats.published"
+	NATSFailures  = "clerksync.nats.failures"
+	NATSResets    = "clerksync.nats.resets"
+	NATSBehind    = "clerksync.nats.behind"
+	NATSCaughtUp  = "clerksync.nats.caught_up.timestamp"
 )

@@ -28,6 +28,8 @@ type Config struct {
 	ListeningSince func() time.Time
 	// FeedAt returns the number of the last change that this process has read.
 	FeedAt func() int64
+	// Warnings returns the warnings about other parts of the program.
+	Warnings func() []mirror.Warning
 
 	Now func() time.Time
 	// Waited is the clock of the reconciler, which tests may move; else it is Now.

@@ -48,6 +48,8 @@ type signals struct {
 	remembered     *store.Settings     // the settings in force
 	reasons        []mirror.SyncReason // why the mirror is not proven to equal Clerk; for health up to half a minute old
 
+	others []mirror.Warning // about other parts of the program
+
 	stored      *Facts // nil: the database did not respond
 	databaseErr error  // why
 	storedErr   error  // why stored is nil although the database responds
@@ -75,6 +77,7 @@ func dataWarners() []warner {
 	return []warner{
 		warnOfDatabase, warnOfKeys, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning, warnOfReasons, warnOfWalks, warnOfQueues,
 		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles,
+		func(s *signals) []mirror.Warning { return s.others },
 	}
 }
 

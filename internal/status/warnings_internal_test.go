@@ -5,7 +5,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -179,14 +178,18 @@ func TestWarningsAreDocumented(t *testing.T) {
 	}
 }
 
-// writtenWarnings finds the codes and severities of all literals of mirror.Warning in this
-// package. A severity that is computed may be an error or a warning.
+// writtenWarnings finds the codes and severities of all literals of mirror.Warning in this package
+// and in the publishers. A severity that is computed may be an error or a warning.
 func writtenWarnings(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	found := map[string]map[string]bool{}
-	files, err := fs.Glob(os.DirFS("."), "*.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"*.go", filepath.Join("..", "..", "publish", "*", "*.go")} {
+		matched, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, matched...)
 	}
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {
