@@ -20,8 +20,9 @@ import (
 type changeLog struct {
 	*testing.T
 	*feed.Feed
-	path string
-	db   *store.DB
+	path     string
+	db       *store.DB
+	appended int
 }
 
 func newChangeLog(t *testing.T) *changeLog {
@@ -34,7 +35,7 @@ func openChangeLog(t *testing.T, path string) *changeLog {
 	db := testkit.SQLiteFile(path).OpenFast(t)
 	f := feed.New(feed.Config{DB: db})
 	t.Cleanup(f.Close)
-	return &changeLog{t, f, path, db}
+	return &changeLog{t, f, path, db, 0}
 }
 
 // append appends n changes in one transaction.
@@ -49,18 +50,19 @@ func (l *changeLog) append(n int) {
 		l.Fatal(err)
 	}
 	l.Notify()
+	l.appended += n
 }
 
 // all returns all changes of the feed.
 func (l *changeLog) all() (all []mirror.Change) {
 	l.Helper()
 	for after := mirror.FeedStart; ; {
-		page, err := l.Page(l.Context(), mirror.FeedQuery{After: after, Limit: 1000})
+		page, err := l.Page(l.Context(), mirror.FeedQuery{After: after, Limit: 1000, Wait: limit})
 		if err != nil {
 			l.Fatal(err)
 		}
 		all = append(all, page.Changes...)
-		if after = page.Next; page.CaughtUp {
+		if after = page.Next; len(all) == l.appended {
 			return all
 		}
 	}
