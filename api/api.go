@@ -46,7 +46,7 @@ const (
 //
 // Streams end when the [http.Server] that serves them shuts down.
 func New(m *clerksync.Mirror, o Options) http.Handler {
-	h := &handler{feed: m.Feed(), operatorToken: o.OperatorToken, limits: newLimits(o), maxAge: randomAge}
+	h := &handler{feed: m.Feed(), operatorToken: o.OperatorToken, limits: newLimits(o), heartbeat: heartbeatEvery, maxAge: randomAge}
 	if o.Rule != nil {
 		_ = m.Require(o.Rule) // panics if the rule can allow no one
 		h.caller = func(r *http.Request) (*clerksync.Caller, error) { return m.Authorize(r, o.Rule) }
@@ -64,6 +64,7 @@ type handler struct {
 	operatorToken string
 	caller        func(*http.Request) (*clerksync.Caller, error) // nil: no rule allows users
 	limits        *limits
+	heartbeat     time.Duration
 	maxAge        func() time.Duration // of a stream
 }
 

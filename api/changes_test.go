@@ -128,6 +128,11 @@ func TestPagesOfChanges(t *testing.T) {
 			t.Errorf("of the organization: %+v", c)
 		}
 	}
+	for _, c := range ask("?after=0&user=" + ada).Changes {
+		if c.ClerkUserID != ada {
+			t.Errorf("of the user: %+v", c)
+		}
+	}
 	// the cursor leads through all of it, one at a time, and none is there twice
 	var seen []mirror.FeedCursor
 	for at := mirror.FeedStart; ; {
@@ -141,6 +146,10 @@ func TestPagesOfChanges(t *testing.T) {
 	}
 	if whole := ask("?after=0"); len(seen) != len(whole.Changes) || seen[len(seen)-1] != whole.Next {
 		t.Errorf("%d one by one, %d at once", len(seen), len(whole.Changes))
+	}
+	if a := s.ask("/clerk/api/changes?after=0&kind=users&include=object", operatorToken); !strings.Contains(a.body, `"object":{`) || !strings.Contains(a.body, `"as_of":"`) ||
+		!strings.Contains(a.body, "ada@example.com") {
+		t.Errorf("with objects: %s", a.body)
 	}
 	if a := s.ask("/clerk/api/changes?after=0", operatorToken); strings.Contains(a.body, `"object"`) || strings.Contains(a.body, "ada@") {
 		t.Errorf("objects unasked: %s", a.body)

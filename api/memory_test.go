@@ -133,7 +133,8 @@ func newMemorySite(t *testing.T) *memorySite {
 	feed := newMemoryFeed()
 	s := &memorySite{T: t, feed: feed, conns: make(chan net.Conn)}
 	s.handler = &handler{
-		feed: feed, operatorToken: operatorToken, limits: newLimits(Options{}), maxAge: func() time.Duration { return 17 * time.Minute },
+		feed: feed, operatorToken: operatorToken, limits: newLimits(Options{}), heartbeat: heartbeatEvery,
+		maxAge: func() time.Duration { return 17 * time.Minute },
 	}
 	s.server = web.NewServer("", web.Standard(web.Config{}, s.handler.routes("")))
 	go func() { _ = s.server.Serve(s) }()

