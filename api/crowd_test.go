@@ -84,8 +84,8 @@ func memoryInUse() int64 {
 }
 
 // A thousand clients, of which a tenth do not read what is sent: those are cut, the others notice
-// nothing, and memory is bounded. Ours are in the same process, so they count as well. Requests that
-// are no streams are served next to them.
+// nothing, and memory is bounded. Our clients are in the same process, so they count as well.
+// Requests that are no streams are served next to them.
 func TestCrowd(t *testing.T) {
 	t.Parallel()
 	const quick, slow = 900, 100 // together as many connections as a server has

@@ -25,8 +25,8 @@ for (const name of ["open", "message", "change", "read", "snapshot_complete", "g
 // heard is an event that an EventSource dispatched.
 type heard struct{ Name, ID, Data string }
 
-// The EventSource of Node judges the stream: a heartbeat moves its place and dispatches nothing, and
-// after a cut it continues there.
+// The EventSource of Node judges the stream: a heartbeat moves its place and dispatches nothing,
+// and after a cut it continues there.
 func TestEventSource(t *testing.T) {
 	t.Parallel()
 	feed := newMemoryFeed()
