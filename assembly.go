@@ -240,7 +240,7 @@ func (a *assembly) statusSettings() status.Settings {
 		TrustUnproven: a.StalePolicy == StaleTrust, HMACBody: a.WebhookScheme == webhook.SchemeDangerousHMACBody,
 		HS256: a.JWTAlgorithm == auth.HS256, AuthorizedParties: len(a.AuthorizedParties) > 0, Issuer: a.Issuer != "",
 		NoPolicy: a.ForwardAuthWithoutPolicy, MissingAZP: a.DangerouslyAllowMissingAuthorizedParty,
-		DisableReconcile: a.DisableReconcile, Roles: a.Roles, Redact: a.Redact,
+		DisableReconcile: a.DisableReconcile, FeedRetention: a.ChangesRetention, Roles: a.Roles, Redact: a.Redact,
 	}
 }
 
@@ -303,6 +303,7 @@ const modulePath = "github.com/clerksync/clerksync"
 func (a *assembly) collect(ctx context.Context, o metrics.Observe) {
 	m := a.mirror
 	collectIngest(m.ingest, o)
+	collectConsumers(m.feed.consumers, o)
 	m.receiver.Collect(o)
 	m.monitor.Collect(ctx, o)
 	m.gate.Collect(o)

@@ -2,6 +2,7 @@ package clerksync
 
 import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/consumer"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/reconcile"
@@ -17,6 +18,14 @@ func collectIngest(in *ingest.Ingest, o metrics.Observe) {
 	o(metrics.QueueSize, float64(size))
 	o(metrics.Conflicts, float64(in.Stats.Conflicts.Load()))
 	o(metrics.FactsRejected, float64(in.Stats.FactsRejected.Load()))
+}
+
+func collectConsumers(s *consumer.Service, o metrics.Observe) {
+	for name, n := range s.Stats.All() {
+		o(metrics.ConsumerChanges, float64(n.Handled), name, "handled")
+		o(metrics.ConsumerChanges, float64(n.Failed), name, "failed")
+		o(metrics.ConsumerChanges, float64(n.Parked), name, "parked")
+	}
 }
 
 func collectReconciler(r *reconcile.Reconciler, o metrics.Observe) {

@@ -14,7 +14,7 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-func mirror(t *testing.T, c *clerktest.Clerk) *clerksync.Mirror {
+func newMirror(t *testing.T, c *clerktest.Clerk) *clerksync.Mirror {
 	t.Helper()
 	m := unsubscribed(t, c)
 	c.SendTo(m.WebhookHandler())
@@ -84,7 +84,7 @@ func TestMirrorConverges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := clerktest.New(t, append(tc.options, clerktest.WithSeed(7))...)
-			m := mirror(t, c)
+			m := newMirror(t, c)
 			c.SetFaults(tc.faults)
 			useEverything(c)
 			clerktest.AssertConverged(t, c, m)
@@ -108,7 +108,7 @@ func (r *recorder) Helper() {}
 func TestAssertConvergedReportsLostEvents(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)
-	m := mirror(t, c)
+	m := newMirror(t, c)
 	c.SetFaults(clerktest.Faults{Drop: 1})
 	c.CreateUser(clerktest.User{Email: "ada@example.com"})
 	r := &recorder{TB: t}
@@ -156,7 +156,7 @@ func TestAssertConvergedSaysWhyNothingArrived(t *testing.T) {
 func TestTokenIsAccepted(t *testing.T) {
 	t.Parallel()
 	c := clerktest.New(t)
-	m := mirror(t, c)
+	m := newMirror(t, c)
 	ada := c.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 	ask := func(token string) (int, string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/auth/me", nil)

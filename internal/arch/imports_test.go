@@ -39,7 +39,7 @@ func rules() []rule {
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},
 		{"publish/nats", []string{".", "clerk", "internal/metrics", "mirror"}, append(api, "github.com/nats-io/nats.go", "github.com/nats-io/nkeys")},
 		{"publish/webhook", []string{"."}, api},
-		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "internal/viewreader", "webhook"}, nil},
+		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "internal/viewreader", "mirror", "webhook"}, nil},
 		{"emulator", []string{".", "internal/emulator", "internal/web"}, nil},
 		{".", []string{
 			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/clerkapi", "internal/consumer", "internal/diagnose", "internal/doctor", "internal/driver",

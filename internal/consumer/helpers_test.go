@@ -23,6 +23,7 @@ import (
 type env struct {
 	*testing.T
 	db      *store.DB
+	file    string // of the database, in a bubble
 	feed    *feed.Feed
 	service *consumer.Service
 }
@@ -32,8 +33,10 @@ func bubble(t *testing.T, test func(*env)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"), sqlite.DangerouslySynchronousNormal())
+		file := filepath.Join(t.TempDir(), "clerk.db")
+		db, err := sqlite.Open(file, sqlite.DangerouslySynchronousNormal())
 		e := newEnv(t, db, err)
+		e.file = file
 		test(e)
 		e.service.Close()
 		e.feed.Close()

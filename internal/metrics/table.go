@@ -48,7 +48,7 @@ func All() []Metric {
 
 // mirrorTable lists the metrics of a mirror.
 func mirrorTable() []Metric {
-	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), databaseMetrics())
+	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), consumerMetrics(), databaseMetrics())
 }
 
 func eventMetrics() []Metric {
@@ -127,6 +127,17 @@ func gateMetrics() []Metric {
 		{GateBreakerOpen, Gauge, "{breaker}", nil, "1 while requests that need the database are refused with 503, because it does not answer.", nil},
 		{GateBreakerOpens, Counter, "{break}", nil, "How often the database was found not to answer requests.", nil},
 		{GateBreakerRefused, Counter, "{request}", nil, "Requests that were refused because the database did not answer.", nil},
+	}
+}
+
+// consumerMetrics have the name of the consumer as a label. A database has at most 100.
+func consumerMetrics() []Metric {
+	return []Metric{
+		{ConsumerLag, Gauge, "s", []string{"consumer"}, "Age of the oldest change that a consumer of the change feed has not handled; parked ones do not count.", nil},
+		{ConsumerLagChanges, Gauge, "{change}", []string{"consumer"}, "Changes that were stored after the place of a consumer.", nil},
+		{ConsumerHeldBack, Gauge, "{change}", []string{"consumer"}, "Changes that a consumer holds back: those that failed, and later ones of their objects.", nil},
+		{ConsumerParked, Gauge, "{change}", []string{"consumer"}, "Changes that a consumer gave up after too many tries.", nil},
+		{ConsumerChanges, Counter, "{change}", []string{"consumer", "outcome"}, "Calls of a consumer's function in this process: handled, failed; and changes that were parked.", nil},
 	}
 }
 
@@ -211,6 +222,12 @@ const (
 	GateBreakerOpen    = "clerksync.gate.breaker.open"
 	GateBreakerOpens   = "clerksync.gate.breaker.opens"
 	GateBreakerRefused = "clerksync.gate.breaker.refused"
+
+	ConsumerLag        = "clerksync.consumer.lag"
+	ConsumerLagChanges = "clerksync.consumer.lag.changes"
+	ConsumerHeldBack   = "clerksync.consumer.held_back"
+	ConsumerParked     = "clerksync.consumer.parked"
+	ConsumerChanges    = "clerksync.consumer.changes"
 
 	DatabaseUp          = "clerksync.database.up"
 	DatabaseSize        = "clerksync.database.size"

@@ -35,6 +35,7 @@ type Facts struct {
 	// Unheard are kinds that change at Clerk and of which no event has ever come.
 	Unheard       []clerk.Kind
 	RolesRejected int64
+	Consumers     []mirror.Consumer // of the change feed
 	Kinds         []Kind
 	Overdue       time.Duration // the age from which on a walk is too old to prove anything
 
@@ -128,13 +129,14 @@ func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, our
 
 // readMore reads what only warnings look at.
 func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guard, now time.Time) error {
-	var errs [6]error
+	var errs [7]error
 	f.Head, errs[0] = db.Head(ctx)
 	f.Born, errs[1] = db.CreatedAt(ctx)
 	f.LastDead, errs[2] = db.LastDeadLetter(ctx)
 	f.Unheard, errs[3] = unheard(ctx, db, now)
 	f.Foreign, errs[4] = guard.Foreign(ctx)
 	f.RolesRejected, errs[5] = db.RolesRejected(ctx)
+	f.Consumers, errs[6] = db.Consumers(ctx, f.Ours)
 	return cmp.Or(errs[:]...)
 }
 

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
@@ -17,6 +18,8 @@ type figures struct {
 	backlog store.Backlog
 	walks   map[string]store.Walk
 	size    int64
+
+	consumers []mirror.Consumer
 }
 
 func (m *Monitor) readFigures(ctx context.Context) (f figures) {
@@ -26,6 +29,10 @@ func (m *Monitor) readFigures(ctx context.Context) (f figures) {
 		func() (err error) { f.backlog, err = m.db.Backlog(ctx); return err },
 		func() (err error) { f.walks, err = m.db.Walks(ctx); return err },
 		func() (err error) { f.size, err = m.db.Size(ctx); return err },
+		func() (err error) {
+			f.consumers, err = m.db.Consumers(ctx, clerk.TimeOf(m.config.Now()))
+			return err
+		},
 	} {
 		if read() != nil {
 			return f
@@ -61,6 +68,13 @@ func (m *Monitor) Collect(ctx context.Context, o metrics.Observe) {
 	o(metrics.VerifyQueue, float64(f.backlog.Verify))
 	o(metrics.VerifyOldest, metrics.Seconds(f.backlog.VerifyOldest.Time()))
 	o(metrics.DatabaseSize, float64(f.size))
+	for i := range f.consumers {
+		c := &f.consumers[i]
+		o(metrics.ConsumerLag, c.LagSeconds, c.Name)
+		o(metrics.ConsumerLagChanges, float64(c.LagChanges), c.Name)
+		o(metrics.ConsumerHeldBack, float64(c.HeldBack), c.Name)
+		o(metrics.ConsumerParked, float64(c.Parked), c.Name)
+	}
 	if m.config.API == nil {
 		return
 	}

@@ -28,6 +28,7 @@ type Settings struct {
 	NoPolicy          bool // proxies are answered without a route policy
 	MissingAZP        bool // tokens without a party are accepted
 	DisableReconcile  bool
+	FeedRetention     time.Duration // how long entries of the change feed are kept
 	Roles             []string
 	Redact            []string
 }
@@ -76,7 +77,7 @@ func configWarners() []warner {
 func dataWarners() []warner {
 	return []warner{
 		warnOfDatabase, warnOfKeys, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning, warnOfReasons, warnOfWalks, warnOfQueues,
-		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles,
+		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles, warnOfConsumers,
 		func(s *signals) []mirror.Warning { return s.others },
 	}
 }

@@ -50,6 +50,14 @@ func (s *signals) of(kind clerk.Kind) *Kind {
 	return &s.stored.Kinds[slices.IndexFunc(s.stored.Kinds, func(k Kind) bool { return k.Kind == kind })]
 }
 
+// consumer adds a consumer of the change feed.
+func consumer(c mirror.Consumer) func(*signals) {
+	return func(s *signals) {
+		c.Name, s.FeedRetention = "mail", 30*24*time.Hour
+		s.stored.Consumers = append(s.stored.Consumers, c)
+	}
+}
+
 func TestWarningsOfSignals(t *testing.T) {
 	t.Parallel()
 	refused := func(kind refusals.Kind, since, last time.Duration) func(*signals) {
@@ -122,11 +130,25 @@ func TestWarningsOfSignals(t *testing.T) {
 		"not proven": {func(s *signals) {
 			s.reasons = []mirror.SyncReason{{Code: "gap", Kind: clerk.KindUser}, {Code: "gap", Kind: clerk.KindRole}, {Code: "suspects"}}
 		}, "not_in_sync warning"},
-		"no key is configured":     {func(s *signals) { s.TokenKeys = false }, "keys_unavailable warning"},
-		"no key can be fetched":    {func(s *signals) { s.keysMissing = true }, "keys_unavailable error"},
-		"no policy for proxies":    {func(s *signals) { s.NoPolicy = true }, "no_policy warning"},
-		"tokens that name no page": {func(s *signals) { s.MissingAZP = true }, "missing_azp_allowed warning"},
-		"SQLite, for real":         {func(s *signals) { s.engine, s.Production = store.SQLite, true }, "sqlite_in_production info"},
+		"no key is configured":          {func(s *signals) { s.TokenKeys = false }, "keys_unavailable warning"},
+		"no key can be fetched":         {func(s *signals) { s.keysMissing = true }, "keys_unavailable error"},
+		"no policy for proxies":         {func(s *signals) { s.NoPolicy = true }, "no_policy warning"},
+		"tokens that name no page":      {func(s *signals) { s.MissingAZP = true }, "missing_azp_allowed warning"},
+		"SQLite, for real":              {func(s *signals) { s.engine, s.Production = store.SQLite, true }, "sqlite_in_production info"},
+		"a consumer that works":         {consumer(mirror.Consumer{State: mirror.ConsumerRunning, LagChanges: 10_000, LagSeconds: 300}), ""},
+		"a consumer that is late":       {consumer(mirror.Consumer{State: mirror.ConsumerRunning, LagSeconds: 301}), "consumer_behind warning"},
+		"a consumer with much to do":    {consumer(mirror.Consumer{State: mirror.ConsumerRunning, LagChanges: 10_001}), "consumer_behind warning"},
+		"a consumer paused for long":    {consumer(mirror.Consumer{State: mirror.ConsumerPaused, LagSeconds: 301}), "consumer_behind warning"},
+		"a consumer that is too late":   {consumer(mirror.Consumer{State: mirror.ConsumerRunning, LagChanges: 1, LagSeconds: 15*24*3600 + 1}), "consumer_behind error"},
+		"a consumer that does not run":  {consumer(mirror.Consumer{State: mirror.ConsumerIdle, LagSeconds: 301}), "consumer_stopped warning"},
+		"a consumer with nothing to do": {consumer(mirror.Consumer{State: mirror.ConsumerIdle}), ""},
+		"a consumer without its place":  {consumer(mirror.Consumer{State: mirror.ConsumerStopped}), "consumer_stopped error"},
+		"a consumer that gave up":       {consumer(mirror.Consumer{State: mirror.ConsumerRunning, Parked: 1}), "consumer_parked warning"},
+		"several consumers": {func(s *signals) {
+			for range 7 {
+				s.stored.Consumers = append(s.stored.Consumers, mirror.Consumer{Name: "c", State: mirror.ConsumerStopped, Parked: 1})
+			}
+		}, "consumer_stopped error, consumer_parked warning"},
 		"what is chosen comes after what is wrong": {func(s *signals) {
 			s.Issuer, s.stored.RolesRejected, s.storedErr = false, 1, errors.New("x")
 		}, "checks_incomplete error, roles_rejected warning, issuer_unset info"},

@@ -79,10 +79,27 @@ func (u *Upkeep) Purge(ctx context.Context) (n mirror.Purged, err error) {
 	}
 	n.Deliveries, errs[2] = u.db.PurgeDeliveries(ctx, before(ids), before(ids*exceptionsFactor))
 	n.Changes, errs[3] = u.db.PurgeChanges(ctx, clerk.TimeOf(now), before(c.ChangesRetention))
+	if n.Changes > 0 {
+		u.warnOfPassedConsumers(ctx)
+	}
 	u.purgedMu.Lock()
 	defer u.purgedMu.Unlock()
 	u.purged = u.purged.Add(n)
 	return n, errors.Join(errs[:]...)
+}
+
+// warnOfPassedConsumers logs which consumers have lost their place because the feed was purged.
+func (u *Upkeep) warnOfPassedConsumers(ctx context.Context) {
+	consumers, err := u.db.Consumers(ctx, clerk.TimeOf(u.config.Now()))
+	if err != nil {
+		return // health warns of them, too
+	}
+	for i := range consumers {
+		if consumers[i].StopReason == mirror.CursorExpired {
+			u.config.Logger.Error("changes that a consumer has not handled were older than the retention of the feed and were removed; it is stopped",
+				"consumer", consumers[i].Name, "cursor", string(consumers[i].Cursor))
+		}
+	}
 }
 
 // Purged returns what this process has removed.
