@@ -22,7 +22,7 @@ const (
 type connection struct {
 	conn       *natsgo.Conn
 	js         jetstream.JetStream
-	violations chan error // the last thing that NATS did not permit
+	violations chan error // what NATS did not permit
 }
 
 // connect connects once.
@@ -70,12 +70,8 @@ func (c *connection) onError(_ *natsgo.Conn, _ *natsgo.Subscription, err error) 
 		return
 	}
 	select {
-	case <-c.violations: // an older one
-	default:
-	}
-	select {
 	case c.violations <- err:
-	default:
+	default: // an older one has not been reported yet
 	}
 }
 
@@ -96,7 +92,9 @@ func (c *connection) request(ctx context.Context, f func(context.Context) error)
 		return err
 	case violation := <-c.violations:
 		cancel()
-		<-done
+		if err := <-done; err == nil { // it was about something else
+			return nil
+		}
 		return permissionError(violation)
 	}
 }

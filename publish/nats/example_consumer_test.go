@@ -53,7 +53,7 @@ func (c *copies) apply(header natsgo.Header, body []byte) error {
 }
 
 // A consumer keeps a copy of what the mirror has.
-func Example_consumer() {
+func Example_consumer() { //nolint:testableexamples // it needs a server
 	ctx := context.Background()
 	conn, err := natsgo.Connect("nats://localhost:4222")
 	if err != nil {

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/feed"
 	"github.com/clerksync/clerksync/internal/row"
@@ -95,7 +93,7 @@ func firstDifference(a, b []string) int {
 }
 
 // types returns the types of messages.
-func types(messages []*jetstream.RawStreamMsg) (all []string) {
+func types(messages []storedMessage) (all []string) {
 	for _, msg := range messages {
 		all = append(all, msg.Header.Get(HeaderType))
 	}

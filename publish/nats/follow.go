@@ -104,7 +104,7 @@ func (p *Publisher) sendPage(ctx context.Context, w *window, pos *position, page
 		if err != nil {
 			return err
 		}
-		pos.cursor, pos.inSnapshot = change.Cursor, change.Operation == mirror.Read
+		pos.cursor, pos.inSnapshot, pos.by = change.Cursor, change.Operation == mirror.Read, p.id
 	}
 	pos.cursor = page.Next
 	if !page.CaughtUp {
@@ -155,8 +155,7 @@ func (p *Publisher) restart(ctx context.Context, w *window, pos *position, gone 
 		now := time.Now()
 		p.resets = slices.DeleteFunc(p.resets, func(t time.Time) bool { return now.Sub(t) > resetWindow })
 		if p.resets = append(p.resets, now); len(p.resets) > maxResets {
-			return &StoppedError{"another database is published to the stream " + p.options.Stream +
-				", too, and each sees a history that is not its own. Give each database a stream and a subject prefix of its own"}
+			return p.anotherDatabase()
 		}
 	}
 	p.log.Warn("the change feed cannot be continued after the last message of the stream; consumers get a reset and a snapshot",
@@ -169,7 +168,7 @@ func (p *Publisher) reset(ctx context.Context, w *window, pos *position, r Reset
 	if err != nil {
 		return err
 	}
-	pos.cursor, pos.inSnapshot = r.Cursor, r.Snapshot
+	pos.cursor, pos.inSnapshot, pos.by = r.Cursor, r.Snapshot, p.id
 	p.state.reset()
 	return w.send(ctx, m)
 }

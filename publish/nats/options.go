@@ -123,7 +123,7 @@ func (o Options) check() error {
 	fault(o.MaxAge < 0, "the maximum age of messages is negative")
 	fault(!slices.Contains([]Start{StartSnapshot, StartOldest, StartNow}, o.Start), "the start is %q: use snapshot, oldest or now", o.Start)
 	for _, kind := range o.Snapshot {
-		fault(!kind.Mirrored(), "the mirror stores no kind %q", kind)
+		fault(!slices.Contains(clerk.Kinds(), kind), "the mirror stores no kind %q", kind)
 	}
 	return errors.Join(faults...)
 }

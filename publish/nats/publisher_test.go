@@ -282,7 +282,7 @@ func TestPurgedStream(t *testing.T) {
 		t.Errorf("after the purge the stream has %v", have)
 	}
 	o.must(o.stream(defaultStream).Purge(t.Context()))
-	r = run(t, l, options)
+	run(t, l, options)
 	eventually(t, "the feed goes on", func() bool { return o.last(defaultStream) == 7 })
 	l.append(1)
 	eventually(t, "the feed goes on", func() bool { return o.last(defaultStream) == 8 })

@@ -142,6 +142,8 @@ func (c cluster) leader(t *testing.T, stream string) *node {
 	return leader
 }
 
+type storedMessage = *jetstream.RawStreamMsg
+
 // observer is what tests see of JetStream.
 type observer struct {
 	*testing.T
@@ -194,7 +196,7 @@ func (o *observer) last(name string) uint64 {
 }
 
 // messages returns all messages of a stream.
-func (o *observer) messages(name string) (all []*jetstream.RawStreamMsg) {
+func (o *observer) messages(name string) (all []storedMessage) {
 	o.Helper()
 	stream := o.stream(name)
 	info, err := stream.Info(o.Context())
@@ -205,4 +207,10 @@ func (o *observer) messages(name string) (all []*jetstream.RawStreamMsg) {
 		all = append(all, msg)
 	}
 	return all
+}
+
+// serverAt returns the options of a server with a port that it has again after a restart.
+func serverAt(t *testing.T) *server.Options {
+	t.Helper()
+	return &server.Options{Port: freePorts(t, 1)[0]}
 }

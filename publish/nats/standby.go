@@ -14,7 +14,7 @@ import (
 // then ends.
 func (p *Publisher) standBy(ctx context.Context, c *connection, stream jetstream.Stream, pos position) (position, error) {
 	p.log.Info("another publisher works on the stream; this one stands by", "stream", p.options.Stream)
-	moved := time.Now()
+	moved, known := time.Now(), time.Now() // when the stream moved, and when the feed knew its place
 	for {
 		sleep(ctx, p.times.standbyLook)
 		if ctx.Err() != nil {
@@ -22,36 +22,50 @@ func (p *Publisher) standBy(ctx context.Context, c *connection, stream jetstream
 		}
 		now, err := p.position(ctx, c, stream)
 		switch {
-		case errors.Is(err, errMoved), err == nil && now.last != pos.last:
+		case errors.Is(err, errMoved):
 			moved = time.Now()
-			if err != nil {
-				continue
-			}
+			continue
 		case err != nil:
 			return pos, err
+		case now.last != pos.last:
+			moved = time.Now()
 		}
 		pos = now
-		waiting, err := p.hasNext(ctx, pos)
-		switch {
-		case err != nil:
+		waiting, foreign, err := p.hasNext(ctx, pos)
+		if err != nil {
 			return pos, err
+		}
+		if !foreign {
+			known = time.Now()
+		}
+		quiet := time.Since(moved) >= p.times.takeover
+		switch {
 		case !waiting:
 			p.state.caughtUp(pos.cursor)
-		case time.Since(moved) >= p.times.takeover:
+		case quiet:
 			p.log.Info("the other publisher has stopped; this one takes over", "stream", p.options.Stream)
 			return pos, nil
+		case time.Since(known) >= 2*p.times.takeover: // it works, on changes that are not ours
+			return pos, p.anotherDatabase()
 		}
 	}
 }
 
-// hasNext reports whether something could be published after a position.
-func (p *Publisher) hasNext(ctx context.Context, pos position) (bool, error) {
-	if pos.none || pos.inSnapshot {
-		return true, nil
+// hasNext reports whether something could be published after a position, and whether the position
+// is of another history.
+func (p *Publisher) hasNext(ctx context.Context, pos position) (waiting, foreign bool, err error) {
+	if pos.none || pos.inSnapshot && pos.cursor == "" {
+		return true, false, nil
 	}
 	page, err := p.feed.Page(ctx, mirror.FeedQuery{After: pos.cursor, Limit: 1})
-	if _, gone := errors.AsType[*mirror.CursorGoneError](err); gone {
-		return true, nil
+	if gone, ok := errors.AsType[*mirror.CursorGoneError](err); ok {
+		return true, gone.Reason == mirror.CursorOtherHistory, nil
 	}
-	return len(page.Changes) > 0, err
+	return pos.inSnapshot || len(page.Changes) > 0, false, err
+}
+
+// anotherDatabase is the error for two databases on one stream.
+func (p *Publisher) anotherDatabase() error {
+	return &StoppedError{"another database is published to the stream " + p.options.Stream +
+		", too, and each sees a history that is not its own. Give each database a stream and a subject prefix of its own"}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,15 +81,7 @@ func (p *Publisher) createStream(ctx context.Context, c *connection) (stream jet
 
 func hasCode(err error, codes ...jetstream.ErrorCode) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)
-	if !ok {
-		return false
-	}
-	for _, code := range codes {
-		if api.ErrorCode == code {
-			return true
-		}
-	}
-	return false
+	return ok && slices.Contains(codes, api.ErrorCode)
 }
 
 // checkStream refuses a stream in which the messages could not be in order, or the place of the
@@ -112,7 +105,7 @@ func (p *Publisher) checkStream(config jetstream.StreamConfig) error {
 	case len(config.Sources) > 0:
 		return edit("has messages of other streams, which would come between those of the feed", "choose another name")
 	case !covered:
-		return edit(fmt.Sprintf("does not take the subject %s", all), fmt.Sprintf("use nats stream edit %s --subjects '%s', or choose another name", config.Name, all))
+		return edit("does not take the subject "+all, fmt.Sprintf("use nats stream edit %s --subjects '%s', or choose another name", config.Name, all))
 	case len(foreign) > 0:
 		return edit("takes other subjects, too: "+strings.Join(foreign, ", "), "choose another name; messages of others must not come between those of the feed")
 	case config.Retention != jetstream.LimitsPolicy:

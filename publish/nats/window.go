@@ -125,7 +125,8 @@ func (w *window) settle(ctx context.Context, wanted bool) (err error) {
 		w.sent = w.sent[1:]
 		select {
 		case <-first.Ok():
-		case <-first.Err():
+		case err := <-first.Err():
+			w.p.log.Debug("a message was not stored, after another one", "error", err)
 		case <-ctx.Done():
 		}
 	}
