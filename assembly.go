@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -50,6 +49,7 @@ type assembly struct {
 	waited     func() time.Time      // the clock of the reconciler
 	incidents  *incident.Log
 	tracer     trace.Tracer
+	hookTimes  *status.OnChangeTimes // nil: the application has no OnChange
 }
 
 // clients makes what depends on the configuration alone: the verifiers of webhooks and tokens, and
@@ -167,6 +167,13 @@ func (a *assembly) openDatabase(ctx context.Context) error {
 
 func (a *assembly) openIngest(ctx context.Context) (err error) {
 	m := a.mirror
+	if a.OnChange != nil {
+		a.hookTimes = &status.OnChangeTimes{}
+		a.db.SetOnChange(a.onChange(), func(took time.Duration, err error) {
+			a.hookTimes.Note(took)
+			m.metrics.Record(metrics.HookDuration, took.Seconds(), outcomeOf(err))
+		})
+	}
 	m.ingest, err = ingest.New(ctx, ingest.Config{
 		DB: a.db, Logger: a.Logger, AllowedInstances: m.instance.AllowedInstances, Now: a.Test.Now, Tracer: a.tracer, Redact: a.redaction,
 		EraseOnDelete: a.EraseAfter < 0,
@@ -241,6 +248,7 @@ func (a *assembly) statusSettings() status.Settings {
 		HS256: a.JWTAlgorithm == auth.HS256, AuthorizedParties: len(a.AuthorizedParties) > 0, Issuer: a.Issuer != "",
 		NoPolicy: a.ForwardAuthWithoutPolicy, MissingAZP: a.DangerouslyAllowMissingAuthorizedParty,
 		DisableReconcile: a.DisableReconcile, FeedRetention: a.ChangesRetention, Roles: a.Roles, Redact: a.Redact,
+		OnChange: a.OnChange != nil, ReadOnly: a.db.ReadOnly(),
 	}
 }
 
@@ -248,7 +256,7 @@ func (a *assembly) openMonitor(context.Context) (err error) {
 	m := a.mirror
 	m.monitor = status.NewMonitor(status.Config{
 		DB: a.db, API: a.api, Instance: m.instance, Refusals: m.refusals, Bounds: a.bounds(), Settings: a.statusSettings(),
-		ListeningSince: func() time.Time { return m.receiver.Since() }, FeedAt: m.gate.FeedAt, Warnings: a.Warnings,
+		ListeningSince: func() time.Time { return m.receiver.Since() }, FeedAt: m.gate.FeedAt, Warnings: a.Warnings, OnChange: a.hookTimes,
 		Now: a.Test.Now, Waited: a.waited, Logger: a.Logger,
 	})
 	return nil
@@ -287,13 +295,16 @@ func (a *assembly) enforceFirst(ctx context.Context) error {
 	if a.db.ReadOnly() {
 		return nil
 	}
+	if a.OnChange != nil {
+		if err := a.db.RememberOnChange(ctx, true); err != nil {
+			return err
+		}
+	}
 	if err := upkeep.EnforceFirst(ctx, a.db, a.mirror.ingest, a.upkeepSettings(), a.Logger); err != nil {
 		return err
 	}
 	settings := a.statusSettings()
-	for _, w := range status.SettingsWarnings(a.db.Settings(), &settings) {
-		a.Logger.Log(ctx, slog.LevelWarn, w.Message, "code", w.Code, "remedy", w.Remedy) //nolint:sloglint // one of few texts
-	}
+	logWarnings(ctx, a.Logger, status.SettingsWarnings(a.db.Settings(), &settings))
 	return nil
 }
 

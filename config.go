@@ -138,6 +138,32 @@ type Config struct {
 	// The database remembers the paths in force. Run and [Migrate] change them, and remove the
 	// fields of new paths from what is stored.
 	Redact []string
+	// OnChange, if it is set, runs in every transaction that changes the mirror, before the commit,
+	// with the changes of the transaction in their order. Its statements on tx and the changes are
+	// committed together or not at all. tx sees the new state of the mirror in the live views, such
+	// as clerk_users_live. One transaction can have the changes of many events, or of a page of a
+	// list that was read. OnChange is called for events, reads, backfills, walks, replays,
+	// erasures, and for changes of Roles and Redact; never in a dry run.
+	//
+	// An error or a panic of OnChange rolls the transaction back. Of events that shared it, only
+	// those that OnChange refuses by themselves are not applied: they become dead letters with the
+	// reason hook_failed and the message of the error, which must not hold personal data.
+	// [Deliveries.Replay] applies them later. What was read from Clerk stays as it was, and is read
+	// again later. Methods such as [Users.Apply] and [Users.Erase] return the error, a
+	// [*mirror.OnChangeError]. If the database is the cause (it is locked, or the connection was
+	// lost), or time has run out, nothing is judged: events are answered 503 and sent again.
+	//
+	// While OnChange runs, all other writers of the mirror wait. It must be quick, and must not use
+	// the network or wait for anything: if it has not returned after 10 seconds, the transaction is
+	// rolled back. It must not write to tables named clerk_, and must not call methods of the
+	// mirror: methods that write return [ErrInsideOnChange] for its ctx, and methods that read show
+	// the state before the transaction. It may be called again for the same event, if a commit
+	// failed. Its statements were rolled back then; anything else that it did is done twice.
+	//
+	// Set OnChange in every process that writes the database. What others write passes it by. The
+	// database remembers that OnChange is used, and such processes warn (hook_bypassed); see
+	// [ForgetOnChange].
+	OnChange func(ctx context.Context, tx *Tx, changes []mirror.Change) error
 	// ChangesRetention is how long entries of the change feed are kept. 0 means 30 days.
 	ChangesRetention time.Duration
 

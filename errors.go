@@ -29,6 +29,9 @@ var (
 	ErrInvalidFilter = mirror.ErrInvalidFilter
 	// ErrConsumerRunning means that a consumer cannot be deleted, because a process runs it.
 	ErrConsumerRunning = mirror.ErrConsumerRunning
+	// ErrInsideOnChange means that Config.OnChange called a method of the mirror that would wait
+	// for the transaction in which OnChange runs.
+	ErrInsideOnChange = mirror.ErrInsideOnChange
 	// ErrWrongObject means that a JSON text is not the expected Clerk object.
 	ErrWrongObject = errors.New("not the Clerk object that was expected")
 )
@@ -60,7 +63,16 @@ func ErrorCode(err error) string {
 		return "consumer_running"
 	case errors.Is(err, ErrWrongObject):
 		return "wrong_object"
+	case errors.Is(err, ErrInsideOnChange):
+		return "inside_on_change"
+	case isOnChangeError(err):
+		return "hook_failed"
 	default:
 		return "internal_error"
 	}
+}
+
+func isOnChangeError(err error) bool {
+	_, ok := errors.AsType[*mirror.OnChangeError](err)
+	return ok
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
+	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/upkeep"
 )
@@ -42,10 +43,22 @@ func migrate(ctx context.Context, db *store.DB, config Config) error {
 	if err != nil {
 		return err
 	}
+	if config.OnChange != nil {
+		db.SetOnChange(config.onChange(), nil)
+		if err := db.RememberOnChange(ctx, true); err != nil {
+			return err
+		}
+	}
 	in, err := ingest.New(ctx, ingest.Config{DB: db, Logger: config.Logger, Now: config.Test.Now, Redact: redaction})
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	return upkeep.Enforce(ctx, db, in, config.upkeepSettings(), config.Logger)
+	if err := upkeep.Enforce(ctx, db, in, config.upkeepSettings(), config.Logger); err != nil {
+		return err
+	}
+	logWarnings(ctx, config.Logger, status.SettingsWarnings(db.Settings(), &status.Settings{
+		Server: config.RemediesForServer, Roles: config.Roles, Redact: config.Redact, OnChange: config.OnChange != nil,
+	}))
+	return nil
 }

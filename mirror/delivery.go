@@ -34,6 +34,8 @@ type Delivery struct {
 	State DeliveryState `json:"state"`
 	// Reason says why it was not applied, empty where it was.
 	Reason string `json:"reason"`
+	// Problem is the message of the error of OnChange if Reason is "hook_failed", else empty.
+	Problem string `json:"problem"`
 	// Attempts is how many times it was received or replayed.
 	Attempts int64 `json:"attempts"`
 	// Subjects are the objects that it is about, as "kind:id".

@@ -29,4 +29,7 @@ var (
 	ErrNotReached = errors.New("the change is not in this database yet")
 	// ErrInvalidFilter means that a filter names something that does not exist, such as a kind.
 	ErrInvalidFilter = errors.New("not a valid filter")
+	// ErrInsideOnChange means that a method was called inside of OnChange, with the context of the
+	// call, that would wait for the transaction in which OnChange runs.
+	ErrInsideOnChange = errors.New("not possible inside OnChange: it would wait for the transaction in which OnChange runs; use the Tx")
 )

@@ -60,6 +60,8 @@ type KindReport struct {
 	Since time.Time `json:"since,omitempty"` //nolint:modernize // the record's own encoder leaves zero times out
 	// Unread is how many objects had to be read by id, and Clerk did not answer.
 	Unread int `json:"unread,omitempty"`
+	// NotApplied is how many objects stay as they were, because OnChange returned an error.
+	NotApplied int `json:"not_applied,omitempty"`
 	// Found is how many rows differed.
 	Found int `json:"drift_found"`
 	// Repaired is how many of them were repaired.

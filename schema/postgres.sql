@@ -414,7 +414,8 @@ CREATE TABLE clerk_role_keys (
     PRIMARY KEY (role_key, clerk_role_id)
 );
 
--- The inbox: one row per webhook message id, written in the transaction that applied the message.
+-- The inbox: one row per webhook message id, written in the transaction that applied the message. problem is what the
+-- application's OnChange said, where it refused the changes.
 CREATE TABLE clerk_inbox (
     message_id                 TEXT COLLATE "C" PRIMARY KEY,
     received_at                BIGINT NOT NULL,
@@ -423,6 +424,7 @@ CREATE TABLE clerk_inbox (
     instance_id                TEXT COLLATE "C",
     state                      TEXT COLLATE "C" NOT NULL,
     reason                     TEXT COLLATE "C",
+    problem                    TEXT COLLATE "C",
     attempts                   BIGINT NOT NULL,
     subjects                   TEXT COLLATE "C" NOT NULL,
     digest                     TEXT COLLATE "C",
@@ -1115,6 +1117,7 @@ SELECT
     t.instance_id,
     t.state,
     t.reason,
+    t.problem,
     t.attempts,
     t.subjects,
     t.digest,

@@ -414,7 +414,8 @@ CREATE TABLE clerk_role_keys (
     PRIMARY KEY (role_key, clerk_role_id)
 );
 
--- The inbox: one row per webhook message id, written in the transaction that applied the message.
+-- The inbox: one row per webhook message id, written in the transaction that applied the message. problem is what the
+-- application's OnChange said, where it refused the changes.
 CREATE TABLE clerk_inbox (
     message_id                 TEXT PRIMARY KEY,
     received_at                BIGINT NOT NULL,
@@ -423,6 +424,7 @@ CREATE TABLE clerk_inbox (
     instance_id                TEXT,
     state                      TEXT NOT NULL,
     reason                     TEXT,
+    problem                    TEXT,
     attempts                   BIGINT NOT NULL,
     subjects                   TEXT NOT NULL,
     digest                     TEXT,
@@ -1089,6 +1091,7 @@ SELECT
     t.instance_id,
     t.state,
     t.reason,
+    t.problem,
     t.attempts,
     t.subjects,
     t.digest,

@@ -7,7 +7,11 @@ import (
 	"github.com/clerksync/clerksync"
 )
 
-type migrateCommand struct{ configFlags }
+type migrateCommand struct {
+	configFlags
+
+	ForgetOnChange bool `help:"Forget that an application with an OnChange uses the database: processes without one no longer warn (hook_bypassed)."`
+}
 
 // Help returns the text below the description.
 func (migrateCommand) Help() string {
@@ -34,6 +38,11 @@ func (c migrateCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // the migration has succeeded or failed before
+	if c.ForgetOnChange {
+		if err := clerksync.ForgetOnChange(ctx, db); err != nil {
+			return err
+		}
+	}
 	if err := clerksync.Migrate(ctx, db, mirrorConfig(cfg, logger)); err != nil {
 		return err
 	}

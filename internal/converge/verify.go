@@ -14,6 +14,7 @@ const (
 	ReasonRole      = "role_renamed" // its role key is one that a role had before, or that no role has
 	ReasonAmbiguous = "ambiguous"    // another live row has the same address
 	ReasonAltered   = "altered"      // something other than clerksync has written its row
+	ReasonHook      = "hook_failed"  // the application's OnChange refused a newer state of it
 	ReasonLate      = "late"         // an event brought it that may be older than a walk without it
 )
 

@@ -63,6 +63,20 @@ func Join(pages ...*PreparedPage) *PreparedPage {
 	return &all
 }
 
+// Len returns how many objects the page has.
+func (p *PreparedPage) Len() int { return len(p.rows) }
+
+// Key returns the key of an object of the page.
+func (p *PreparedPage) Key(i int) row.Key { return p.rows[i].object.Key }
+
+// Halves makes two pages of one with at least two objects.
+func (p *PreparedPage) Halves() (first, second *PreparedPage) {
+	a, b, half := *p, *p, len(p.rows)/2
+	a.rows, a.Rows = p.rows[:half:half], p.Rows[:half:half]
+	b.rows, b.Rows = p.rows[half:], p.Rows[half:]
+	return &a, &b
+}
+
 // addEmbedded makes the operations of what a row that differs embeds, except what is known to be
 // stored whole.
 func (p *PreparedPage) addEmbedded(r *pageRow) {

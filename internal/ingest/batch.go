@@ -234,9 +234,11 @@ func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 // eraseUsers erases users after their rows were saved.
 func (b *batch) eraseUsers(ctx context.Context, tx *store.Tx) error {
 	for _, id := range slices.Sorted(maps.Keys(b.toErase)) {
-		if err := privacy.EraseUser(ctx, tx, id, b.toErase[id], clerk.TimeOf(b.in.now())); err != nil {
+		change, err := privacy.EraseUser(ctx, tx, id, b.toErase[id], clerk.TimeOf(b.in.now()))
+		if err != nil {
 			return fmt.Errorf("erase: %w", err)
 		}
+		b.effects.Changes = append(b.effects.Changes, change)
 	}
 	return nil
 }

@@ -82,8 +82,8 @@ func (in *Ingest) enqueue(jobs ...*job) (taken int, err error) {
 func (in *Ingest) Close() { in.queue.Close() }
 
 // commit stores a batch in one transaction. If the database fails, it tries again, then fails the
-// whole batch. After any other error it tries each event alone. An event that fails alone becomes a
-// dead letter, so that it does not stop the others.
+// whole batch. After any other error it tries each half of the batch. An event that fails alone
+// becomes a dead letter, so that it does not stop the others.
 func (in *Ingest) commit(jobs []*job) {
 	began, traced := time.Now(), in.trace(jobs)
 	err := in.retry(func(ctx context.Context) error { return in.applyAll(ctx, jobs) })
@@ -96,9 +96,9 @@ func (in *Ingest) commit(jobs []*job) {
 	case len(jobs) == 1:
 		in.storeDeadLetter(jobs[0], err)
 	default:
-		for _, j := range jobs {
-			in.commit([]*job{j})
-		}
+		half := len(jobs) / 2
+		in.commit(jobs[:half])
+		in.commit(jobs[half:])
 		return
 	}
 	in.Stats.Commits.Add(1)
@@ -151,6 +151,15 @@ func (in *Ingest) storeDeadLetter(j *job, cause error) {
 			}
 			d.State, d.Reason, d.Attempts = mirror.DeliveryDead, ReasonError, earlier[d.MessageID].Attempts+1
 			d.State = stillDismissed(earlier[d.MessageID], d)
+			if refusal, ok := errors.AsType[*mirror.OnChangeError](cause); ok {
+				d.Reason = ReasonHook
+				if j.delivery.State != mirror.DeliveryErased { // nothing that may name the user is kept
+					d.Problem = refusal.Problem()
+				}
+				if err := tx.NoteRefusal(ctx, d.Problem); err != nil {
+					return err
+				}
+			}
 			return tx.SaveInbox(ctx, []store.Delivery{d})
 		})
 	})

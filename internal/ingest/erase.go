@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -82,19 +84,27 @@ func (in *Ingest) erase(ctx context.Context, userID string, cause mirror.Erasure
 	return err
 }
 
-// EraseDue erases the users who were deleted before a time, and returns how many.
-func (in *Ingest) EraseDue(ctx context.Context, before clerk.Time) (n int, err error) {
+// EraseDue erases the users who were deleted before a time, and returns how many. It leaves those
+// whose erasure the application's OnChange refuses, and then returns how many they are and the last
+// error.
+func (in *Ingest) EraseDue(ctx context.Context, before clerk.Time) (n, refused int, last error) {
 	for ctx.Err() == nil {
-		due, err := in.db.Erasable(ctx, before, dueTogether)
+		due, err := in.db.Erasable(ctx, before, refused, dueTogether)
 		if err != nil || len(due) == 0 {
-			return n, err
+			return n, refused, cmp.Or(err, last)
 		}
 		for _, id := range due {
-			if err := in.erase(ctx, id, mirror.ErasedAfterDeletion); err != nil {
-				return n, fmt.Errorf("erase %s: %w", id, err)
+			err := in.erase(ctx, id, mirror.ErasedAfterDeletion)
+			if err == nil {
+				n++
+				continue
 			}
-			n++
+			err = fmt.Errorf("erase %s: %w", id, err)
+			if _, ok := errors.AsType[*mirror.OnChangeError](err); !ok || store.IsTransient(err) {
+				return n, refused, err
+			}
+			refused, last = refused+1, err
 		}
 	}
-	return n, ctx.Err()
+	return n, refused, ctx.Err()
 }

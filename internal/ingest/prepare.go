@@ -32,6 +32,7 @@ type Message struct {
 const (
 	ReasonInvalid         = "invalid"          // the event lacks what it must have
 	ReasonError           = "error"            // applying it failed here
+	ReasonHook            = "hook_failed"      // the application's OnChange refused it
 	ReasonForeignInstance = "foreign_instance" // from another Clerk instance
 	ReasonBodyConflict    = "body_conflict"    // an id seen before, with another body
 	ReasonUnknownType     = "unknown_type"     // an event type that this version does not know

@@ -60,6 +60,9 @@ func (in *Ingest) ReplayIDs(ctx context.Context, ids []string, o mirror.ReplayOp
 }
 
 func (in *Ingest) replayPages(ctx context.Context, o mirror.ReplayOptions, next func() ([]string, error)) (mirror.ReplayReport, error) {
+	if err := store.CheckOutside(ctx); err != nil { // the committer would wait for the caller
+		return mirror.ReplayReport{}, err
+	}
 	r := &replaying{in: in, options: o, report: mirror.ReplayReport{DryRun: o.DryRun, Outcomes: map[mirror.Outcome]int64{}}}
 	for {
 		page, err := next()
@@ -194,6 +197,9 @@ func (r *replaying) note(id string, o Outcome) {
 // Replay applies a stored delivery again, by the same functions as a new one. What the mirror has
 // already changes nothing.
 func (in *Ingest) Replay(ctx context.Context, messageID string) (Outcome, error) {
+	if err := store.CheckOutside(ctx); err != nil { // the committer would wait for the caller
+		return Outcome{}, err
+	}
 	d, err := in.db.Delivery(ctx, messageID)
 	if err != nil {
 		return Outcome{}, err

@@ -61,6 +61,7 @@ func eventMetrics() []Metric {
 		{ClockSkew, Counter, "{request}", nil, "Well-signed webhooks that were refused for their time: our clock, or a replay.", nil},
 		{CommitDuration, Histogram, "s", nil, "Time to commit a batch of events, tries included.", seconds},
 		{CommitEvents, Histogram, "{event}", nil, "Events of a batch.", []float64{1, 2, 4, 8, 16, 32, 64, 128, 256}},
+		{HookDuration, Histogram, "s", []string{"outcome"}, "Time of a call of the application's OnChange, by its outcome: ok, or failed.", seconds},
 		{ApplyLag, Histogram, "s", nil, "From the time that Clerk gave an event to its commit here, by both clocks.", late},
 		{QueueEvents, Gauge, "{event}", nil, "Events that wait to be committed.", nil},
 		{QueueSize, Gauge, "By", nil, "Size of the events that wait to be committed.", nil},
@@ -171,6 +172,7 @@ const (
 	ClockSkew       = "clerksync.webhook.clock_skew"
 	CommitDuration  = "clerksync.commit.duration"
 	CommitEvents    = "clerksync.commit.events"
+	HookDuration    = "clerksync.hook.duration"
 	ApplyLag        = "clerksync.apply.lag"
 	QueueEvents     = "clerksync.queue.events"
 	QueueSize       = "clerksync.queue.size"

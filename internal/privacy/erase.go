@@ -2,6 +2,7 @@ package privacy
 
 import (
 	"context"
+	"slices"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/converge"
@@ -14,21 +15,30 @@ import (
 const rowsPage = 200
 
 // EraseUser empties the rows of a deleted user and opens the search for copies. The user's row must
-// be saved already. now is the time of the receipt. The error is [store.ErrNotFound] if there is no
-// row of the user.
-func EraseUser(ctx context.Context, tx *store.Tx, userID string, cause mirror.ErasureCause, now clerk.Time) error {
+// be saved already. now is the time of the receipt. It returns the entry that the change feed got,
+// by which consumers erase their copies; a user who was erased before gets another one. The error
+// is [store.ErrNotFound] if there is no row of the user.
+func EraseUser(ctx context.Context, tx *store.Tx, userID string, cause mirror.ErasureCause, now clerk.Time) (row.Change, error) {
 	key := row.Key{Kind: clerk.KindUser, ID: userID}
 	rows, err := tx.Rows(ctx, []row.Key{key})
 	if err != nil {
-		return err
+		return row.Change{}, err
 	}
 	user := rows[key]
 	if user == nil {
-		return store.ErrNotFound
+		return row.Change{}, store.ErrNotFound
 	}
+	if err := eraseUser(ctx, tx, user, cause, now); err != nil {
+		return row.Change{}, err
+	}
+	changes := []row.Change{user.Change(row.OpErased, nil)}
+	return changes[0], tx.AppendChanges(ctx, changes)
+}
+
+func eraseUser(ctx context.Context, tx *store.Tx, user *row.Row, cause mirror.ErasureCause, now clerk.Time) error {
 	e := store.Erasure{
-		Erasure: mirror.Erasure{ClerkUserID: userID, At: now.Time(), Cause: cause},
-		Search:  append([]string{userID}, searchTexts(user.Body())...),
+		Erasure: mirror.Erasure{ClerkUserID: user.ID, At: now.Time(), Cause: cause},
+		Search:  append([]string{user.ID}, searchTexts(user.Body())...),
 	}
 	wipe(user)
 	if err := tx.SaveRows(ctx, []*row.Row{user}); err != nil {
@@ -36,7 +46,7 @@ func EraseUser(ctx context.Context, tx *store.Tx, userID string, cause mirror.Er
 	}
 	e.Rows = 1
 	for _, kind := range belongings {
-		n, err := wipeAll(ctx, tx, func(after string) ([]row.Key, error) { return tx.KeysOfUser(ctx, kind, userID, after, rowsPage) })
+		n, err := wipeAll(ctx, tx, func(after string) ([]row.Key, error) { return tx.KeysOfUser(ctx, kind, user.ID, after, rowsPage) })
 		if e.Rows += n; err != nil {
 			return err
 		}
@@ -44,7 +54,7 @@ func EraseUser(ctx context.Context, tx *store.Tx, userID string, cause mirror.Er
 	if err := wipeByAddress(ctx, tx, &e); err != nil {
 		return err
 	}
-	if err := tx.ClearVerify(ctx, key, tx.Head.Writes); err != nil {
+	if err := tx.ClearVerify(ctx, user.Key, tx.Head.Writes); err != nil {
 		return err
 	}
 	return tx.BeginErasure(ctx, e)
@@ -73,36 +83,46 @@ func wipeByAddress(ctx context.Context, tx *store.Tx, e *store.Erasure) error {
 }
 
 func wipeAll(ctx context.Context, tx *store.Tx, page func(after string) ([]row.Key, error)) (n int64, err error) {
-	return rewrite(ctx, tx, page, func(r *row.Row) bool {
-		if r.Erased {
-			return false
-		}
-		wipe(r)
-		return true
-	})
-}
-
-// rewrite changes rows page by page, until a page is empty, and returns how many it changed.
-func rewrite(ctx context.Context, tx *store.Tx, page func(after string) ([]row.Key, error), change func(*row.Row) bool) (n int64, err error) {
 	err = store.EachPage(page, func(keys []row.Key) error {
-		changed, err := rewriteRows(ctx, tx, keys, change)
+		changed, err := rewriteRows(ctx, tx, keys, func(r *row.Row) bool {
+			if r.Erased {
+				return false
+			}
+			wipe(r)
+			return true
+		})
 		n += changed
 		return err
 	})
 	return n, err
 }
 
-// rewriteRows changes and saves the rows of some keys, and returns how many it changed.
+// rewriteRows changes and saves the rows of some keys, and returns how many it changed. The change
+// feed gets an entry for each that is visible.
 func rewriteRows(ctx context.Context, tx *store.Tx, keys []row.Key, change func(*row.Row) bool) (n int64, err error) {
 	rows, err := tx.Rows(ctx, keys)
 	if err != nil {
 		return 0, err
 	}
 	var changed []*row.Row
+	var entries []row.Change
 	for _, k := range keys {
-		if r := rows[k]; r != nil && change(r) {
-			changed = append(changed, r)
+		r := rows[k]
+		if r == nil || !change(r) {
+			continue
+		}
+		changed = append(changed, r)
+		if !r.Hidden() && !goesWithUser(r) {
+			entries = append(entries, r.Change(row.OpUpdated, nil))
 		}
 	}
-	return int64(len(changed)), tx.SaveRows(ctx, changed)
+	if err := tx.SaveRows(ctx, changed); err != nil {
+		return 0, err
+	}
+	return int64(len(changed)), tx.AppendChanges(ctx, entries)
+}
+
+// goesWithUser reports whether a row was erased with its user, whose deletion hides it.
+func goesWithUser(r *row.Row) bool {
+	return r.Erased && slices.Contains(row.ParentKinds(r.Kind), clerk.KindUser)
 }

@@ -1,12 +1,15 @@
 package privacy
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Bounds of the search for copies.
@@ -32,14 +35,10 @@ func FinishErasures(ctx context.Context, db *store.DB) (n int, err error) {
 	}
 }
 
-// search makes one pass for users whose searches stand at the same place.
+// search makes one pass for users whose searches stand at the same place. Rows come last, so that a
+// search that the application's OnChange keeps from its end continues with them.
 func search(ctx context.Context, db *store.DB, open []store.Erasure) error {
 	cursor, f := open[0].Cursor, newFinder(open)
-	if cursor == "" {
-		if err := maskCopies(ctx, db, open, f); err != nil {
-			return err
-		}
-	}
 	for {
 		list, last, err := db.Bodies(ctx, cursor, bodiesPage, bodiesBytes)
 		if err != nil {
@@ -55,6 +54,9 @@ func search(ctx context.Context, db *store.DB, open []store.Erasure) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+	}
+	if err := maskCopies(ctx, db, open, f); err != nil {
+		return err
 	}
 	return db.Update(ctx, func(tx *store.Tx) error {
 		for i := range open {
@@ -89,8 +91,9 @@ func eraseBodies(ctx context.Context, db *store.DB, open []store.Erasure, f *fin
 // kindsWithCopies are the kinds whose rows hold copies of other users: the inviter, the payer.
 var kindsWithCopies = []clerk.Kind{clerk.KindInvitation, clerk.KindSubscription, clerk.KindSubscriptionItem, clerk.KindPaymentAttempt}
 
-// maskCopies reduces copies of the users in the rows of others, one page a transaction.
-func maskCopies(ctx context.Context, db *store.DB, open []store.Erasure, f *finder) error {
+// maskCopies reduces copies of the users in the rows of others, one page a transaction. A row that
+// the application's OnChange refuses stays as it is, and is an error at the end.
+func maskCopies(ctx context.Context, db *store.DB, open []store.Erasure, f *finder) (refused error) {
 	mask := maskOf(open, f)
 	for _, kind := range kindsWithCopies {
 		err := db.UpdateInPages(ctx, kind, rowsPage, func(tx *store.Tx, keys []row.Key) error {
@@ -100,11 +103,12 @@ func maskCopies(ctx context.Context, db *store.DB, open []store.Erasure, f *find
 			}
 			return err
 		})
-		if err != nil {
+		if _, refusal := errors.AsType[*mirror.OnChangeError](err); err != nil && !refusal {
 			return err
 		}
+		refused = cmp.Or(err, refused)
 	}
-	return nil
+	return refused
 }
 
 // maskOf returns the function that reduces copies of the users in a row and reports whether it

@@ -185,10 +185,9 @@ func (r *Redactor) redactRows(ctx context.Context, kind clerk.Kind) (changed int
 	return changed, err
 }
 
-// redactPage redacts the rows of some keys, and tells the change feed.
+// redactPage redacts the rows of some keys.
 func (r *Redactor) redactPage(ctx context.Context, tx *store.Tx, keys []row.Key) (changed int64, err error) {
-	var changes []row.Change
-	changed, err = rewriteRows(ctx, tx, keys, func(stored *row.Row) bool {
+	return rewriteRows(ctx, tx, keys, func(stored *row.Row) bool {
 		if stored.Raw == "" {
 			return false
 		}
@@ -197,15 +196,8 @@ func (r *Redactor) redactPage(ctx context.Context, tx *store.Tx, keys []row.Key)
 			return false
 		}
 		setBody(stored, body)
-		if !stored.Hidden() {
-			changes = append(changes, stored.Change(row.OpUpdated, nil))
-		}
 		return true
 	})
-	if err != nil {
-		return changed, err
-	}
-	return changed, tx.AppendChanges(ctx, changes)
 }
 
 func (r *Redactor) redactBodies(ctx context.Context) (changed int64, err error) {

@@ -57,12 +57,13 @@ func (w *listWalk) mayBeYounger(stored store.RowMeta) bool {
 }
 
 // missing returns the rows that the list should have had. Each row records whether this walk has
-// seen it, whichever process read the page; a dry run, which writes no rows, remembers the ids.
+// seen it, whichever process read the page; a dry run, which writes no rows, remembers the ids. A
+// row that the application's OnChange refused is not missing.
 func (w *listWalk) missing(ctx context.Context) ([]store.RowMeta, error) {
 	rows, err := w.DB.Unaccounted(ctx, w.kind, w.walk.Start)
 	return slices.DeleteFunc(rows, func(stored store.RowMeta) bool {
 		_, seen := w.seen[stored.ID]
-		return seen || w.parentSuspected(stored)
+		return seen || w.refused[row.Key{Kind: w.kind, ID: stored.ID}] || w.parentSuspected(stored)
 	}), err
 }
 
@@ -89,8 +90,8 @@ func (w *listWalk) parentSuspected(stored store.RowMeta) bool {
 	return user.Reason == store.SuspectGone || organization.Reason == store.SuspectGone
 }
 
-// clearListedSuspects clears suspects that were thought to be gone and were listed, and conflicts
-// about objects that are no longer listed.
+// clearListedSuspects clears suspects that were thought to be gone and were listed, conflicts about
+// objects that are no longer listed, and what OnChange refused before and not in this walk.
 func (w *listWalk) clearListedSuspects(ctx context.Context) error {
 	var cleared []row.Key
 	for key, x := range w.suspects {
@@ -104,6 +105,10 @@ func (w *listWalk) clearListedSuspects(ctx context.Context) error {
 				return err
 			}
 			if _, seen := w.seen[key.ID]; seen || w.readSinceList(key, stored) {
+				cleared = append(cleared, key)
+			}
+		case store.SuspectHook: // this list has brought it, or Clerk has it no more
+			if w.report.Complete && !w.resumed && !w.refused[key] {
 				cleared = append(cleared, key)
 			}
 		case store.SuspectConflict: // other kinds are read by id

@@ -20,11 +20,34 @@ func (r *run) applyRead(ctx context.Context, k *mirror.KindReport, read ingest.R
 	})
 }
 
-// applyPage applies a page of a list and counts its drift.
-func (r *run) applyPage(ctx context.Context, k *mirror.KindReport, page *ingest.PreparedPage, also alsoWrite) error {
-	return r.applyUnder(ctx, k, also, func(u ingest.ApplyOptions) ([]ingest.Difference, error) {
+// applyPage applies a page of a list and counts its drift. progress, which may be nil, is written
+// in the transaction of its last object. Where the application's OnChange refuses the page, each
+// half is applied by itself, so that only the objects that it refuses stay as they are.
+func (r *run) applyPage(
+	ctx context.Context, k *mirror.KindReport, page *ingest.PreparedPage, also alsoWrite, progress func(context.Context, *store.Tx) error,
+) error {
+	with := func(ctx context.Context, tx *store.Tx, found []ingest.Difference) ([]mirror.Drift, error) {
+		drift, err := also(ctx, tx, found)
+		if err == nil && tx != nil && progress != nil {
+			err = progress(ctx, tx)
+		}
+		return drift, err
+	}
+	err := r.applyUnder(ctx, k, with, func(u ingest.ApplyOptions) ([]ingest.Difference, error) {
 		return r.Ingest.ApplyPrepared(ctx, page, u)
 	})
+	refusal, refused := refusalOf(err)
+	switch {
+	case !refused:
+		return err
+	case page.Len() == 1:
+		return r.noteRefused(ctx, k, page.Key(0), refusal, progress)
+	}
+	first, second := page.Halves()
+	if err := r.applyPage(ctx, k, first, also, nil); err != nil {
+		return err
+	}
+	return r.applyPage(ctx, k, second, also, progress)
 }
 
 // applyUnder runs apply under the lease. What also writes, and the drift that it returns, are

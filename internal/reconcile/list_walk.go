@@ -199,11 +199,9 @@ func (w *listWalk) writePage(ctx context.Context, p preparedPage) error {
 			if w.backfill { // what a backfill brings is not drift
 				found = slices.DeleteFunc(slices.Clone(found), func(d ingest.Difference) bool { return !isContradiction(d) && !d.Altered })
 			}
-			if drift, err = record(ctx, tx, found); err != nil || w.dryRun {
-				return drift, err
-			}
-			return drift, tx.SaveWalk(ctx, next)
-		})
+			return record(ctx, tx, found)
+		},
+		func(ctx context.Context, tx *store.Tx) error { return tx.SaveWalk(ctx, next) })
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func longestWait(x store.Suspect) time.Duration {
 		return listsApart
 	case store.SuspectHidden:
 		return confirmDeletionAfter
-	case store.SuspectRefused, store.SuspectUnreadable:
+	case store.SuspectRefused, store.SuspectUnreadable, store.SuspectHook:
 		return longestBackoff
 	case store.SuspectOlder, store.SuspectConflict:
 		if x.Attempts > 1 {

@@ -21,12 +21,26 @@ const (
 	found      readResult = iota // Clerk returned the object
 	notFound                     // Clerk does not have it
 	unanswered                   // nothing was learned
+	refused                      // the application's OnChange refused what was learned
 )
 
 // readByID reads one object and applies what Clerk returns. An object that Clerk does not have, or
 // returns in an older state than the stored one, becomes a suspect until a second answer confirms
-// it.
+// it. What the application's OnChange refuses is noted, unless the operator asked for it.
 func (r *run) readByID(ctx context.Context, k *mirror.KindReport, key row.Key) (readResult, error) {
+	before, suspected := r.suspects[key]
+	result, err := r.readOnce(ctx, k, key)
+	refusal, ok := refusalOf(err)
+	if !ok || slices.Contains(r.accept, key.ID) {
+		return result, err
+	}
+	if suspected { // it counts the refusals so far
+		r.suspects[key] = before
+	}
+	return refused, r.noteRefused(ctx, k, key, refusal, nil)
+}
+
+func (r *run) readOnce(ctx context.Context, k *mirror.KindReport, key row.Key) (readResult, error) {
 	row, err := r.DB.RowMeta(ctx, key)
 	exists := err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -166,7 +166,7 @@ func (p *sessionPass) writePage(ctx context.Context, page clerkapi.Page) error {
 		return record(ctx, tx, slices.DeleteFunc(slices.Clone(differences), func(d ingest.Difference) bool {
 			return isSilentChange(d, rowByID(page.Rows, d.Key.ID), p.firstPassEnded)
 		}))
-	})
+	}, nil)
 }
 
 func rowByID(rows []clerk.Value, id string) clerk.Value {

@@ -156,10 +156,10 @@ func (r *run) readAll(ctx context.Context, list []store.Suspect) error {
 	return nil
 }
 
-// isDue reports whether a suspect is to be read again now. Objects that Clerk refused to return are
-// read while they are in the verify queue.
+// isDue reports whether a suspect is to be read again now. Objects that Clerk refused to return, or
+// that the application's OnChange refused, are read while they are in the verify queue.
 func (r *run) isDue(x store.Suspect) bool {
-	return !isRefused(x) && x.DueAt <= r.now()
+	return !isRefused(x) && x.Reason != store.SuspectHook && x.DueAt <= r.now()
 }
 
 // isContradicted reports whether a suspect is a contradiction that a person has to decide.

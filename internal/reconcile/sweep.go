@@ -106,7 +106,7 @@ func (r *run) walkRecentUsers(
 		}
 		if len(rows) > 0 {
 			page := ingest.Page{Kind: clerk.KindUser, Rows: rows, ObservedAt: p.ObservedAt(), Since: p.Fence.Since}
-			if err := r.applyPage(ctx, k, r.Ingest.PreparePage(page), r.recordList(evidence, p.Answer)); err != nil {
+			if err := r.applyPage(ctx, k, r.Ingest.PreparePage(page), r.recordList(evidence, p.Answer), nil); err != nil {
 				return err
 			}
 		}

@@ -78,6 +78,9 @@ func (f *Facts) general() (reasons []mirror.SyncReason) {
 		add("dead_letters", f.remedy("see clerksync deliveries list, then replay or dismiss them", "list them with m.Deliveries(), then replay or dismiss them"),
 			"%s could not be applied", Count(f.DeadLetters, "event", "events"))
 	}
+	if reason, refused := f.refusedReason(); refused {
+		reasons = append(reasons, reason)
+	}
 	return reasons
 }
 

@@ -30,6 +30,7 @@ type Facts struct {
 	Instance    Instance
 	Deliveries  map[mirror.DeliveryState]int64 // that were not simply applied
 	DeadLetters int64
+	Refused     store.Refused // by the application's OnChange
 	Quarantined int64
 	LastDead    clerk.Time // when the last dead letter came
 	// Unheard are kinds that change at Clerk and of which no event has ever come.
@@ -100,7 +101,7 @@ func Read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 // read reads what is read quickly: everything but counts of tables. ours is our clock, which
 // counts on SQLite only.
 func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, ours clerk.Time) error {
-	var errs [7]error
+	var errs [8]error
 	var unreadable map[clerk.Kind]int64
 	var walks map[string]store.Walk
 	var queues map[clerk.Kind]store.Queue
@@ -112,6 +113,7 @@ func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, our
 	f.Life, errs[4] = db.Life(ctx)
 	unreadable, errs[5] = db.Unreadable(ctx)
 	runners, errs[6] = db.Runners(ctx)
+	f.Refused, errs[7] = db.Refused(ctx)
 	if err := cmp.Or(errs[:]...); err != nil {
 		return err
 	}

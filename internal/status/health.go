@@ -108,7 +108,9 @@ func (m *Monitor) signals(stored *Facts) *signals {
 	if stored != nil {
 		accepted = stored.Head.LastReceivedAt
 	}
+	slow, longest := m.config.OnChange.slow()
 	return &signals{
+		slowCalls: slow, longestCall: longest,
 		Settings: &m.config.Settings, now: m.config.Now(), stored: stored, readsClerk: m.config.API != nil, remembered: m.db.Settings(),
 		engine: m.db.Engine(), durable: !m.db.NonDurable(), database: m.db.String(),
 		instances: m.config.Instance.AllowedInstances(), keysMissing: m.config.Instance.KeysMissing(),

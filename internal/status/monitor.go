@@ -30,6 +30,8 @@ type Config struct {
 	FeedAt func() int64
 	// Warnings returns the warnings about other parts of the program.
 	Warnings func() []mirror.Warning
+	// OnChange has the times of the last calls of the application's OnChange; nil: it has none.
+	OnChange *OnChangeTimes
 
 	Now func() time.Time
 	// Waited is the clock of the reconciler, which tests may move; else it is Now.

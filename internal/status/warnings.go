@@ -31,6 +31,8 @@ type Settings struct {
 	FeedRetention     time.Duration // how long entries of the change feed are kept
 	Roles             []string
 	Redact            []string
+	OnChange          bool // the application has one
+	ReadOnly          bool // this process writes nothing
 }
 
 // signals are what warnings are made of. They are read once for each assessment: all warnings are
@@ -46,6 +48,8 @@ type signals struct {
 	instances      []string  // whose events are applied; none: those of any
 	keysMissing    bool      // no key is usable now, and fetching them failed
 	refused        map[refusals.Kind]refusals.Count
+	slowCalls      int // of OnChange, among the last ones in this process
+	longestCall    time.Duration
 	remembered     *store.Settings     // the settings in force
 	reasons        []mirror.SyncReason // why the mirror is not proven to equal Clerk; for health up to half a minute old
 
@@ -77,7 +81,7 @@ func configWarners() []warner {
 func dataWarners() []warner {
 	return []warner{
 		warnOfDatabase, warnOfKeys, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning, warnOfReasons, warnOfWalks, warnOfQueues,
-		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles, warnOfConsumers,
+		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles, warnOfConsumers, warnOfOnChange,
 		func(s *signals) []mirror.Warning { return s.others },
 	}
 }

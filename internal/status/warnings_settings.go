@@ -32,6 +32,13 @@ func SettingsWarnings(inForce *store.Settings, s *Settings) []mirror.Warning {
 		Remedy: s.remedy("Give every process the same CLERKSYNC_REDACT. To change it, restart clerksync serve with the new one, or run clerksync migrate.",
 			"Give every process the same Config.Redact. To change it, call m.Run or clerksync.Migrate with the new one."),
 	})
+	found.when(inForce.OnChange && !s.OnChange && !s.ReadOnly, mirror.Warning{
+		Code: "hook_bypassed", Severity: mirror.SeverityWarning,
+		Message: "An application with an OnChange uses this database. What this process stores passes it by: the application's own tables miss those changes.",
+		Remedy: s.remedy("Let the application receive the webhooks and run the mirror, and use this program for reading only. "+
+			"If the application has no OnChange any more, run clerksync migrate --forget-on-change.",
+			"Set Config.OnChange in every process that uses the database. If the application has no OnChange any more, call clerksync.ForgetOnChange."),
+	})
 	return found
 }
 

@@ -44,12 +44,13 @@ var changeInsert = newBulk("INSERT INTO clerk_changes (seq, at, kind, id, clerk_
 		intColumn, intColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn,
 	}, "")
 
-// AppendChanges adds changes to the feed, and sets Seq, At and Tag.
+// AppendChanges adds changes to the feed, and sets Seq, At and Tag. The function of the application
+// gets them before the commit.
 func (tx *Tx) AppendChanges(ctx context.Context, changes []row.Change) error {
 	tags := make([]byte, 4*len(changes))
 	_, _ = rand.Read(tags)
 	now := clerk.TimeOf(tx.db.now())
-	return tx.save(ctx, changeInsert, len(changes), func(i int) []any {
+	err := tx.save(ctx, changeInsert, len(changes), func(i int) []any {
 		c := &changes[i]
 		tx.Head.Seq++
 		c.Seq, c.At, c.Tag = tx.Head.Seq, now, hex.EncodeToString(tags[4*i:4*i+4])
@@ -58,4 +59,8 @@ func (tx *Tx) AppendChanges(ctx context.Context, changes []row.Change) error {
 			c.Operation, c.Version, strings.Join(c.Fields, ","), c.Tag,
 		}
 	})
+	if err == nil {
+		tx.noteChanges(changes)
+	}
+	return err
 }

@@ -203,3 +203,10 @@ func IsTransient(err error) bool {
 	}
 	return strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "failed to connect")
 }
+
+// isAborted reports whether Postgres refused a statement only because an earlier one of the
+// transaction had failed.
+func isAborted(err error) bool {
+	var postgres interface{ SQLState() string }
+	return errors.As(err, &postgres) && postgres.SQLState() == "25P02"
+}

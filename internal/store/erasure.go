@@ -112,10 +112,10 @@ func (db *DB) Erasure(ctx context.Context, userID string) (Erasure, error) {
 }
 
 // Erasable lists users who were permanently deleted, and last seen, before a time, and are not
-// erased.
-func (db *DB) Erasable(ctx context.Context, before clerk.Time, limit int) ([]string, error) {
+// erased, without the first ones.
+func (db *DB) Erasable(ctx context.Context, before clerk.Time, without, limit int) ([]string, error) {
 	rows, err := db.query(ctx, `SELECT clerk_user_id FROM clerk_users WHERE sync_hard = 1 AND sync_erased = 0
-		AND deleted_at <= $1 AND sync_seen_at <= $2 ORDER BY deleted_at LIMIT $3`, int64(before), int64(before), limit)
+		AND deleted_at <= $1 AND sync_seen_at <= $2 ORDER BY deleted_at, clerk_user_id LIMIT $3 OFFSET $4`, int64(before), int64(before), limit, without)
 	return scanAll(rows, err, scanOne[string])
 }
 
@@ -150,7 +150,7 @@ func (tx *Tx) EraseDeliveries(ctx context.Context, messageIDs []string) error {
 		return nil
 	}
 	condition, arg := tx.db.engine.oneOf("message_id", messageIDs)
-	return tx.exec(ctx, "UPDATE clerk_inbox SET state = 'erased', body = NULL, digest = NULL WHERE "+condition, arg)
+	return tx.exec(ctx, "UPDATE clerk_inbox SET state = 'erased', problem = NULL, body = NULL, digest = NULL WHERE "+condition, arg)
 }
 
 // RewriteBodies replaces the bodies of deliveries that still have one.

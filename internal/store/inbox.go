@@ -19,6 +19,7 @@ type Delivery struct {
 	InstanceID string
 	State      mirror.DeliveryState
 	Reason     string
+	Problem    string // what OnChange returned, if that is the reason
 	Attempts   int64
 	Subjects   []string // "kind:id" of what it is about
 	Revision   int      // of the rules that judged it
@@ -30,24 +31,26 @@ type Delivery struct {
 func (d *Delivery) Record() mirror.Delivery {
 	record := mirror.Delivery{
 		MessageID: d.MessageID, ReceivedAt: d.ReceivedAt.Time(), SignedAt: d.SignedAt.Time(), Type: d.Type, InstanceID: d.InstanceID,
-		State: d.State, Reason: d.Reason, Attempts: d.Attempts, Subjects: d.Subjects, Revision: d.Revision,
+		State: d.State, Reason: d.Reason, Problem: d.Problem, Attempts: d.Attempts, Subjects: d.Subjects, Revision: d.Revision,
 	}
 	record.SetBody(d.Body)
 	return record
 }
 
 const insertInbox = `INSERT INTO clerk_inbox
-	(message_id, received_at, signed_at, type, instance_id, state, reason, attempts, subjects, digest, revision, body)`
+	(message_id, received_at, signed_at, type, instance_id, state, reason, problem, attempts, subjects, digest, revision, body)`
 
 var inboxTypes = []columnType{
-	textColumn, intColumn, intColumn, textColumn, textColumn, textColumn, textColumn, intColumn, textColumn, textColumn, intColumn, textColumn,
+	textColumn, intColumn, intColumn, textColumn, textColumn, textColumn, textColumn, textColumn, intColumn, textColumn, textColumn, intColumn,
+	textColumn,
 }
 
 var (
 	inboxInsert = newBulk(insertInbox, inboxTypes, " ON CONFLICT (message_id) DO NOTHING RETURNING message_id")
 	inboxUpsert = newBulk(insertInbox, inboxTypes, ` ON CONFLICT (message_id) DO UPDATE SET signed_at = excluded.signed_at,
-		type = excluded.type, instance_id = excluded.instance_id, state = excluded.state, reason = excluded.reason, attempts = excluded.attempts,
-		subjects = excluded.subjects, digest = excluded.digest, revision = excluded.revision, body = excluded.body`)
+		type = excluded.type, instance_id = excluded.instance_id, state = excluded.state, reason = excluded.reason,
+		problem = excluded.problem, attempts = excluded.attempts, subjects = excluded.subjects, digest = excluded.digest,
+		revision = excluded.revision, body = excluded.body`)
 )
 
 // inboxRow returns the values of a delivery's row.
@@ -55,7 +58,7 @@ func (tx *Tx) inboxRow(d *Delivery) []any {
 	tx.Head.LastReceivedAt = max(tx.Head.LastReceivedAt, d.ReceivedAt)
 	return []any{
 		d.MessageID, int64(d.ReceivedAt), orNull(d.SignedAt), textOrNull(d.Type), textOrNull(d.InstanceID), string(d.State),
-		textOrNull(d.Reason), d.Attempts, strings.Join(d.Subjects, " "), textOrNull(d.Digest), int64(d.Revision), textOrNull(d.Body),
+		textOrNull(d.Reason), textOrNull(d.Problem), d.Attempts, strings.Join(d.Subjects, " "), textOrNull(d.Digest), int64(d.Revision), textOrNull(d.Body),
 	}
 }
 
@@ -95,12 +98,12 @@ func (tx *Tx) Inbox(ctx context.Context, messageIDs []string) (map[string]Delive
 }
 
 const deliveryColumns = `SELECT message_id, received_at, COALESCE(signed_at, 0), COALESCE(type, ''), COALESCE(instance_id, ''), state,
-	COALESCE(reason, ''), attempts, subjects, COALESCE(digest, ''), revision, COALESCE(body, '') FROM clerk_inbox`
+	COALESCE(reason, ''), COALESCE(problem, ''), attempts, subjects, COALESCE(digest, ''), revision, COALESCE(body, '') FROM clerk_inbox`
 
 func scanDelivery(r *sql.Rows) (d Delivery, err error) {
 	var subjects string
 	err = r.Scan(&d.MessageID, &d.ReceivedAt, &d.SignedAt, &d.Type, &d.InstanceID, &d.State,
-		&d.Reason, &d.Attempts, &subjects, &d.Digest, &d.Revision, &d.Body)
+		&d.Reason, &d.Problem, &d.Attempts, &subjects, &d.Digest, &d.Revision, &d.Body)
 	d.Subjects = strings.Fields(subjects)
 	return d, err
 }

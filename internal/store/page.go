@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -118,23 +120,51 @@ func EachPage(next func(after string) ([]row.Key, error), do func([]row.Key) err
 }
 
 // UpdateInPages calls do with one page after another of the keys of all rows of a kind. Each page
-// has a transaction of its own, so that events wait for it no longer than for a commit.
-func (db *DB) UpdateInPages(ctx context.Context, kind clerk.Kind, size int, do func(*Tx, []row.Key) error) error {
-	for after, more := "", true; more; {
-		err := db.Update(ctx, func(tx *Tx) error {
-			keys, err := tx.KeysAfter(ctx, kind, after, size)
-			if more = len(keys) == size; err != nil || len(keys) == 0 {
+// has a transaction of its own, so that events wait for it no longer than for a commit. Where the
+// application's OnChange refuses a page, do gets its keys one by one. Those that OnChange refuses
+// stay as they are, and the last error is returned at the end.
+func (db *DB) UpdateInPages(ctx context.Context, kind clerk.Kind, size int, do func(*Tx, []row.Key) error) (refused error) {
+	for after := ""; ; {
+		var keys []row.Key
+		err := db.Update(ctx, func(tx *Tx) (err error) {
+			if keys, err = tx.KeysAfter(ctx, kind, after, size); err != nil || len(keys) == 0 {
 				return err
 			}
-			after = keys[len(keys)-1].ID
 			return do(tx, keys)
 		})
-		if err == nil {
-			err = ctx.Err()
+		if isRefusal(err) {
+			err = db.updateEach(ctx, keys, do)
 		}
-		if err != nil {
+		switch {
+		case isRefusal(err):
+			refused = err
+		case err != nil:
+			return err
+		}
+		if len(keys) < size || ctx.Err() != nil {
+			return cmp.Or(ctx.Err(), refused)
+		}
+		after = keys[len(keys)-1].ID
+	}
+}
+
+// updateEach calls do with each key, in transactions of their own. It returns the last refusal of
+// the application's OnChange, and any other error at once.
+func (db *DB) updateEach(ctx context.Context, keys []row.Key, do func(*Tx, []row.Key) error) (refused error) {
+	for i := range keys {
+		switch err := db.Update(ctx, func(tx *Tx) error { return do(tx, keys[i:i+1]) }); {
+		case isRefusal(err):
+			refused = err
+		case err != nil:
 			return err
 		}
 	}
-	return nil
+	return refused
+}
+
+// isRefusal reports whether the application's OnChange refused the changes of a transaction, and
+// not only for now.
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[*mirror.OnChangeError](err)
+	return ok && !IsTransient(err)
 }

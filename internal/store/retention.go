@@ -17,7 +17,7 @@ const purgePage = 500
 // removed.
 func (db *DB) PurgeBodies(ctx context.Context, from, before clerk.Time) (int64, error) {
 	return db.purgeInbox(ctx, from, "received_at < $3 AND body IS NOT NULL AND state IN ('applied', 'ignored', 'dismissed')",
-		"UPDATE clerk_inbox SET body = NULL WHERE state IN ('applied', 'ignored', 'dismissed') AND ", int64(before))
+		"UPDATE clerk_inbox SET problem = NULL, body = NULL WHERE state IN ('applied', 'ignored', 'dismissed') AND ", int64(before))
 }
 
 // PurgeDeliveries removes deliveries received before a time, and dead and quarantined ones received

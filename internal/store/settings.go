@@ -23,6 +23,9 @@ type Settings struct {
 	Redact []string
 	// Instance is the Clerk instance (ins_…) that the database mirrors; empty: it is not known yet.
 	Instance string
+	// OnChange means that an application with an OnChange uses the database. Changes that other
+	// processes make pass it by.
+	OnChange bool
 }
 
 // Roles returns the ladder, or the default one before any was stored.
@@ -38,11 +41,12 @@ const (
 	metaLadder   = "ladder"
 	metaRedact   = "redaction_paths"
 	metaInstance = "instance"
+	metaOnChange = "on_change" // "1": an application has one
 )
 
 // selectSettings reads all of them in one statement, and so at one moment.
 const selectSettings = `SELECT h.settings, COALESCE(m.name, ''), COALESCE(m.value, '')
-	FROM clerk_head h LEFT JOIN clerk_meta m ON m.name IN ('ladder', 'redaction_paths', 'instance') WHERE h.one = 1`
+	FROM clerk_head h LEFT JOIN clerk_meta m ON m.name IN ('ladder', 'redaction_paths', 'instance', 'on_change') WHERE h.one = 1`
 
 func scanSettings(rows *sql.Rows, err error) (*Settings, error) {
 	s := &Settings{}
@@ -58,6 +62,8 @@ func scanSettings(rows *sql.Rows, err error) (*Settings, error) {
 			err = json.Unmarshal([]byte(value), &s.Redact)
 		case metaInstance:
 			s.Instance = value
+		case metaOnChange:
+			s.OnChange = value == "1"
 		}
 		return none, err
 	})
@@ -137,6 +143,11 @@ func (tx *Tx) ChangeSettings(ctx context.Context, change func(*Settings)) error 
 			return err
 		}
 	}
+	if next.OnChange != tx.settings.OnChange {
+		if err := tx.SetMeta(ctx, metaOnChange, map[bool]string{true: "1", false: "0"}[next.OnChange]); err != nil {
+			return err
+		}
+	}
 	tx.Head.Settings++
 	next.Revision = tx.Head.Settings
 	tx.settings, tx.changedSettings = &next, true
@@ -158,6 +169,20 @@ func (db *DB) RememberInstance(ctx context.Context, instance string) (string, er
 		return tx.ChangeSettings(ctx, func(s *Settings) { s.Instance = instance })
 	})
 	return known, err
+}
+
+// RememberOnChange notes whether an application with an OnChange uses the database. It writes
+// nothing if the database knows that already.
+func (db *DB) RememberOnChange(ctx context.Context, used bool) error {
+	if db.Settings().OnChange == used {
+		return nil
+	}
+	return db.Update(ctx, func(tx *Tx) error {
+		if tx.settings.OnChange == used {
+			return nil
+		}
+		return tx.ChangeSettings(ctx, func(s *Settings) { s.OnChange = used })
+	})
 }
 
 // UsersOfAnotherRole lists users by id, from after one on, who may have another role by the ladder

@@ -47,6 +47,7 @@ type DB struct {
 	location   string // for messages; "" if it is not known
 
 	settings   atomic.Pointer[Settings]
+	hook       *hook // nil: the application has none
 	readOnly   bool
 	borrowed   bool // the application closes the pools
 	migrations fs.FS
@@ -223,6 +224,9 @@ func (db *DB) prepared(ctx context.Context, pool *sql.DB, text string) (*sql.Stm
 func (db *DB) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if db.engine == SQLite && db.read == db.write && inside(ctx) { // one in memory, whose only connection is in use
+		return nil, mirror.ErrInsideOnChange
 	}
 	args = asStored(args)
 	if tx := db.snapshotOf(ctx); tx != nil {

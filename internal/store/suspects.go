@@ -21,6 +21,7 @@ const (
 	// SuspectUnreadable is an object that Clerk refused to return so often that an operator must
 	// look.
 	SuspectUnreadable Suspicion = "unreadable"
+	SuspectHook       Suspicion = "hook"     // the application's OnChange refused what Clerk returned
 	SuspectConflict   Suspicion = "conflict" // Clerk has what is permanently deleted here
 )
 

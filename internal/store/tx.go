@@ -8,6 +8,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Tx is a transaction that writes mirrored rows. It holds the lock of the head row.
@@ -22,6 +23,8 @@ type Tx struct {
 	settings        *Settings
 	changedSettings bool // by this transaction
 	readOnly        bool
+
+	changes []mirror.Change // appended so far, for the function of the application
 }
 
 // Head is the one row that every writer locks first.
@@ -41,10 +44,11 @@ const (
 // updateTimeout limits a transaction on Postgres. While it runs, every other writer waits for it.
 const updateTimeout = 10 * time.Second
 
-// Update runs fn in a transaction that holds the lock of the head row, and commits. If fn fails,
-// nothing is written. If the commit itself fails, the outcome is unknown, so fn must be safe to run
-// again. A transaction may take ten seconds: all statements of fn end then, whatever context they
-// are given.
+// Update runs fn in a transaction that holds the lock of the head row, and commits. If fn appended
+// changes, the function of the application runs before the commit, see [DB.SetOnChange]. If either
+// fails, nothing is written. If the commit itself fails, the outcome is unknown, so fn must be safe
+// to run again. A transaction may take ten seconds: all statements of fn end then, whatever context
+// they are given.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	return db.UpdateWithin(ctx, db.updateTimeout, fn)
 }
@@ -55,11 +59,15 @@ func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx
 	if db.readOnly {
 		return ErrReadOnly
 	}
+	if err := CheckOutside(ctx); err != nil {
+		return err
+	}
 	if db.engine == Postgres { // SQLite waits for a lock no longer than busy_timeout, and for no network
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
+	callers := ctx
 	ctx = db.engine.detach(ctx)
 	sqlTx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
@@ -75,6 +83,9 @@ func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx
 	}
 	h := tx.Head
 	if err := tx.exec(ctx, updateHead, h.Seq, h.Writes, int64(h.HighWater), int64(h.LastReceivedAt), h.Settings); err != nil {
+		return err
+	}
+	if err := tx.runOnChange(callers, limit); err != nil {
 		return err
 	}
 	if err := sqlTx.Commit(); err != nil {

@@ -102,14 +102,17 @@ func (db *DB) VerifyDue(ctx context.Context, now clerk.Time) (bool, error) {
 	return len(found) > 0, err
 }
 
+// suspectedAs is the condition that an object of the verify queue v is suspected for a reason.
+const suspectedAs = "EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.reason "
+
 // waits is the condition that an object of the verify queue v waits for a read, and not for an
-// operator.
-const waits = "NOT EXISTS (SELECT 1 FROM clerk_suspects s WHERE s.kind = v.kind AND s.id = v.id AND s.reason = 'unreadable')"
+// operator or the application.
+const waits = "NOT " + suspectedAs + "IN ('unreadable', 'hook'))"
 
 // Unreadable counts the objects in the verify queue that Clerk keeps refusing to return, by kind.
 // They grant nothing, and [DB.Queues] does not count them.
 func (db *DB) Unreadable(ctx context.Context) (map[clerk.Kind]int64, error) {
-	rows, err := db.query(ctx, "SELECT v.kind, count(DISTINCT v.id) FROM clerk_verify v WHERE NOT "+waits+" GROUP BY v.kind")
+	rows, err := db.query(ctx, "SELECT v.kind, count(DISTINCT v.id) FROM clerk_verify v WHERE "+suspectedAs+"= 'unreadable') GROUP BY v.kind")
 	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
 }
 
@@ -125,7 +128,8 @@ type Queue struct {
 	OldestAt clerk.Time // when the oldest of them was queued, by our clock
 }
 
-// Queues counts the objects in the verify queue by kind, without those of [DB.Unreadable].
+// Queues counts the objects in the verify queue by kind, without those of [DB.Unreadable] and those
+// that the application's OnChange refused.
 func (db *DB) Queues(ctx context.Context) (map[clerk.Kind]Queue, error) {
 	rows, err := db.query(ctx, "SELECT v.kind, count(DISTINCT v.id), min(v.queued_at) FROM clerk_verify v WHERE "+waits+" GROUP BY v.kind")
 	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, q Queue, err error) {

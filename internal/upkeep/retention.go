@@ -49,16 +49,25 @@ func (u *Upkeep) runRetention(ctx context.Context) {
 	}
 }
 
-// EraseDue erases users whose delay has ended, and finishes erasures that were begun.
+// EraseDue erases users whose delay has ended, and finishes erasures that were begun. What the
+// application's OnChange refuses is left for the next time.
 func (u *Upkeep) EraseDue(ctx context.Context) error {
-	n, err := u.config.Ingest.EraseDue(ctx, clerk.TimeOf(u.config.Now().Add(-max(u.config.EraseAfter, 0))))
+	n, refused, err := u.config.Ingest.EraseDue(ctx, clerk.TimeOf(u.config.Now().Add(-max(u.config.EraseAfter, 0))))
 	finished, err2 := privacy.FinishErasures(ctx, u.db)
 	if n > 0 || finished > 0 {
 		u.config.Logger.Info("users were erased", "erased", n, "searched_for_copies", finished)
 		_, err3 := u.db.TruncateWAL(ctx) // if it fails, the write-ahead log is overwritten later
 		err2 = errors.Join(err2, err3)
 	}
-	return errors.Join(err, err2)
+	if _, ok := errors.AsType[*mirror.OnChangeError](err2); ok {
+		refused++
+	}
+	err = errors.Join(err, err2)
+	problem := ""
+	if refusal, ok := errors.AsType[*mirror.OnChangeError](err); ok {
+		problem = refusal.Problem()
+	}
+	return errors.Join(err, u.db.NoteRefusedErasures(ctx, refused, problem))
 }
 
 // Purge removes what is older than its retention.
