@@ -70,7 +70,9 @@ type handler struct {
 
 // randomAge returns how old a stream may become. It is random, so that clients which connected
 // together do not come back together.
-func randomAge() time.Duration { return 15*time.Minute + rand.N(5*time.Minute) }
+func randomAge() time.Duration {
+	return 15*time.Minute + rand.N(5*time.Minute) //nolint:gosec // spreads clients, guards nothing
+}
 
 func (h *handler) routes(prefix string) http.Handler {
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {

@@ -31,7 +31,7 @@ func (c *crowd) join(query string) *bufio.Reader {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.(*net.TCPConn).SetReadBuffer(4096) //nolint:forcetypeassert // as dialled
+	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
 	_, err = fmt.Fprintf(conn, "GET /api/changes?%s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n\r\n", query, operatorToken)
 	in := bufio.NewReaderSize(conn, 512)
 	for err == nil {
@@ -80,7 +80,7 @@ func memoryInUse() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapInuse + m.StackInuse) //nolint:gosec // far from the limit
+	return int64(m.HeapInuse + m.StackInuse)
 }
 
 // A thousand clients, of which a tenth do not read what is sent: those are cut, the others notice

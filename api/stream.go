@@ -159,8 +159,8 @@ func (s *stream) flush() error {
 
 // end ends the stream with a comment that says why. The client reconnects.
 func (s *stream) end(cause error) error {
-	if s.r.Context().Err() != nil { // no one is left to read it
-		return nil
+	if s.r.Context().Err() != nil {
+		return nil //nolint:nilerr // the client left: no one is there to read it
 	}
 	s.out.comment("end: " + cause.Error())
 	return s.flush()

@@ -128,7 +128,7 @@ func (t *tail) follow(ctx context.Context, q mirror.FeedQuery) error {
 		gone, isGone := errors.AsType[*mirror.CursorGoneError](err)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // Ctrl-C is how it ends
 		case isGone && q.After == mirror.FeedStart: // the first changes were removed
 			q.After = gone.Oldest
 			continue
@@ -164,7 +164,7 @@ func refusesQuery(err error) bool {
 // pause waits up to half a minute, longer with each attempt.
 func pause(ctx context.Context, attempt int) {
 	longest := min(30*time.Second, time.Second<<min(attempt, 5))
-	timer := time.NewTimer(longest/2 + rand.N(longest/2))
+	timer := time.NewTimer(longest/2 + rand.N(longest/2)) //nolint:gosec // spreads clients, guards nothing
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -43,8 +43,11 @@ func (l *lockedBuffer) String() string {
 // await waits until the output contains a text.
 func (l *lockedBuffer) await(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(l.String(), text); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	deadline := time.After(20 * time.Second)
+	for !strings.Contains(l.String(), text) {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-deadline:
 			t.Fatalf("no %q in\n%s", text, l)
 		}
 	}
@@ -93,7 +96,7 @@ func TestTailFollows(t *testing.T) {
 		all := startTail(t, tailCommand{From: "beginning", URL: url}, environ...)
 		all.out.await(t, "user.created                     "+before)
 		now := startTail(t, tailCommand{From: "now", URL: url, JSON: true, Kind: []string{"users"}, Type: []string{"user.created"}}, environ...)
-		time.Sleep(300 * time.Millisecond) // until it is at the end: what it must not print is before that
+		<-time.After(300 * time.Millisecond) // until it is at the end: what it must not print is before that
 		ada := c.CreateUser(clerktest.User{Email: name + "@example.com"})
 		organization := c.CreateOrganization("Engines", ada)
 		c.Settle()
