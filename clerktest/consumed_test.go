@@ -3,14 +3,27 @@ package clerktest_test
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
+
+// What docs/changes.md shows is the test below, to the letter.
+func TestDocumentationShowsATestOfAConsumer(t *testing.T) {
+	t.Parallel()
+	source := string(testenv.Fixture(t, "clerktest/consumed_test.go"))
+	_, source, _ = strings.Cut(source, "\nfunc TestWelcome")
+	source, _, _ = strings.Cut(source, "\n}\n")
+	if document := string(testenv.Fixture(t, "docs/changes.md")); !strings.Contains(document, "func TestWelcome"+source+"\n}\n```") {
+		t.Error("docs/changes.md does not show TestWelcome as it is")
+	}
+}
 
 func TestWelcome(t *testing.T) {
 	clerk := clerktest.New(t)
