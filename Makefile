@@ -4,6 +4,8 @@ SHELL := /bin/bash
 TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 30s
 COUNT ?= 3
+# The examples that have a module of their own.
+EXAMPLES := examples/routers examples/deals
 # SQLite itself is translated C with locks of its own: watched by the race detector it says nothing and takes half of
 # the tests' time. The driver around it, its libc and all of this project are watched.
 RACE := -race -gcflags='modernc.org/sqlite/lib=-race=false -d=checkptr=0'
@@ -20,9 +22,9 @@ needs:
 	@./internal/testenv/setup.sh --allowed
 
 test: needs ## run all tests with the race detector; as root or in CI, install what they need first
-	go vet ./... && (cd examples/routers && go vet ./...)
+	go vet ./... && for m in $(EXAMPLES); do (cd $$m && go vet ./...) || exit; done
 	@set -o pipefail; { $(if $(HISTORIES),CLERKSYNC_TEST_HISTORIES=$(HISTORIES)) go test $(RACE) -count=1 -timeout 30m -v ./...; failed=$$?; \
-		(cd examples/routers && go test $(RACE) -count=1 -v ./...) && exit $$failed; } 2>&1 | \
+		for m in $(EXAMPLES); do (cd $$m && go test $(RACE) -count=1 -v ./...) || failed=1; done; exit $$failed; } 2>&1 | \
 		awk -f internal/testenv/summary.awk
 
 race: ## run all tests COUNT times with the race detector, in random order
@@ -30,6 +32,7 @@ race: ## run all tests COUNT times with the race detector, in random order
 
 lint: ## run golangci-lint
 	$(TOOL) golangci-lint run
+	for m in $(EXAMPLES); do (cd $$m && go tool -modfile=../../tools/go.mod golangci-lint run) || exit; done
 
 vuln: ## look for known vulnerabilities (asks vuln.go.dev)
 	$(TOOL) govulncheck ./...
@@ -46,7 +49,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 
 verify: ## check formatting and every go.mod
 	@test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
-	set -e; for m in . examples/routers tools tools/lookalikes; do (cd $$m && go mod tidy -diff); done
+	set -e; for m in . $(EXAMPLES) tools tools/lookalikes; do (cd $$m && go mod tidy -diff); done
 
 build: ## build the binary
 	CGO_ENABLED=0 go build -trimpath -o bin/clerksync ./cmd/clerksync
