@@ -16,19 +16,19 @@ import (
 
 // changeLog is a change feed without objects, to which tests append.
 type changeLog struct {
-	*testing.T
+	testing.TB
 	*feed.Feed
 	path     string
 	db       *store.DB
 	appended int
 }
 
-func newChangeLog(t *testing.T) *changeLog {
+func newChangeLog(t testing.TB) *changeLog {
 	t.Helper()
 	return openChangeLog(t, filepath.Join(t.TempDir(), "clerk.db"))
 }
 
-func openChangeLog(t *testing.T, path string) *changeLog {
+func openChangeLog(t testing.TB, path string) *changeLog {
 	t.Helper()
 	db := testkit.SQLiteFile(path).OpenFast(t)
 	f := feed.New(feed.Config{DB: db})

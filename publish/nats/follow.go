@@ -133,10 +133,12 @@ func (p *Publisher) complete(ctx context.Context, w *window, pos *position, chan
 
 // begin starts in a stream that says no place: it is new, or it was emptied.
 func (p *Publisher) begin(ctx context.Context, w *window, pos *position) (err error) {
-	r := Reset{Reason: ReasonStart, Snapshot: p.options.Start == StartSnapshot}
+	r := Reset{Reason: ReasonStart}
 	switch {
-	case pos.last > 0: // whoever follows has missed what was removed
-		r = Reset{Reason: ReasonEmptied, Snapshot: true}
+	case pos.last > 0: // consumers may have missed what was removed
+		r = Reset{Reason: ReasonEmptied, Snapshot: p.options.Snapshot}
+	case p.options.Start == StartSnapshot:
+		r.Snapshot = p.options.Snapshot
 	case p.options.Start == StartOldest:
 		r.Cursor, err = p.feed.Oldest(ctx)
 	case p.options.Start == StartNow:
@@ -160,7 +162,7 @@ func (p *Publisher) restart(ctx context.Context, w *window, pos *position, gone 
 	}
 	p.log.Warn("the change feed cannot be continued after the last message of the stream; consumers get a reset and a snapshot",
 		"stream", p.options.Stream, "cursor", string(gone.Cursor), "reason", gone.Reason)
-	return p.reset(ctx, w, pos, Reset{Reason: gone.Reason, Snapshot: true})
+	return p.reset(ctx, w, pos, Reset{Reason: gone.Reason, Snapshot: p.options.Snapshot})
 }
 
 func (p *Publisher) reset(ctx context.Context, w *window, pos *position, r Reset) error {
@@ -168,7 +170,7 @@ func (p *Publisher) reset(ctx context.Context, w *window, pos *position, r Reset
 	if err != nil {
 		return err
 	}
-	pos.cursor, pos.inSnapshot, pos.by = r.Cursor, r.Snapshot, p.id
+	pos.cursor, pos.inSnapshot, pos.by = r.Cursor, r.Cursor == "", p.id
 	p.state.reset()
 	return w.send(ctx, m)
 }

@@ -7,6 +7,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -31,7 +32,8 @@ const (
 	// TypeReset means that the stream does not continue what came before it. A snapshot follows,
 	// unless the body says otherwise.
 	TypeReset = "feed.reset"
-	// TypeComplete means that the snapshot is complete: objects that it did not name do not exist.
+	// TypeComplete means that the snapshot is complete: objects of its kinds that no message named
+	// since the reset do not exist.
 	TypeComplete = "feed.complete"
 )
 
@@ -47,8 +49,8 @@ const (
 type Reset struct {
 	Type   string `json:"type"`   // feed.reset
 	Reason string `json:"reason"` // why the feed is not continued
-	// Snapshot reports whether a snapshot follows.
-	Snapshot bool `json:"snapshot"`
+	// Snapshot lists the kinds of the snapshot that follows. It is empty if none follows.
+	Snapshot []clerk.Kind `json:"snapshot"`
 	// Cursor is the place after which changes follow; empty before a snapshot.
 	Cursor mirror.FeedCursor `json:"cursor"`
 }
@@ -93,6 +95,9 @@ const headerRoom = 4 << 10
 
 func resetMessage(r Reset) (message, error) {
 	r.Type = TypeReset
+	if r.Snapshot == nil {
+		r.Snapshot = []clerk.Kind{}
+	}
 	body, err := json.Marshal(r)
 	return message{kind: "feed", operation: "reset", cursor: r.Cursor, body: body}, err
 }

@@ -149,7 +149,7 @@ func TestRestoredBackup(t *testing.T) {
 func assertSnapshot(t *testing.T, messages []storedMessage, reason string) {
 	t.Helper()
 	var r Reset
-	if err := json.Unmarshal(messages[0].Data, &r); err != nil || r.Type != TypeReset || r.Reason != reason || !r.Snapshot {
+	if err := json.Unmarshal(messages[0].Data, &r); err != nil || r.Type != TypeReset || r.Reason != reason || len(r.Snapshot) == 0 {
 		t.Fatalf("the first message is %s (%v), want a reset because of %s", messages[0].Data, err, reason)
 	}
 	end := slices.IndexFunc(messages, func(m storedMessage) bool { return m.Header.Get(HeaderType) == TypeComplete })

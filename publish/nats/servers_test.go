@@ -19,7 +19,7 @@ import (
 const limit = 30 * time.Second
 
 // eventually waits until a condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	ticks := time.NewTicker(10 * time.Millisecond)
 	defer ticks.Stop()
@@ -77,7 +77,7 @@ func (n *node) stop() {
 type cluster []*node
 
 // newCluster starts a cluster and waits until it has a leader.
-func newCluster(t *testing.T) cluster {
+func newCluster(t testing.TB) cluster {
 	t.Helper()
 	ports := freePorts(t, 3)
 	var routes []*url.URL
@@ -96,7 +96,7 @@ func newCluster(t *testing.T) cluster {
 }
 
 // freePorts returns ports of the loopback address that nothing uses.
-func freePorts(t *testing.T, n int) (ports []int) {
+func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -109,7 +109,7 @@ func freePorts(t *testing.T, n int) (ports []int) {
 	return ports
 }
 
-func (c cluster) waitForLeader(t *testing.T) {
+func (c cluster) waitForLeader(t testing.TB) {
 	t.Helper()
 	eventually(t, "the cluster has a leader that knows all servers", func() bool {
 		return slices.ContainsFunc(c, func(n *node) bool {
@@ -128,7 +128,7 @@ func (c cluster) urls() string {
 }
 
 // leader returns the server that leads a stream.
-func (c cluster) leader(t *testing.T, stream string) *node {
+func (c cluster) leader(t testing.TB, stream string) *node {
 	t.Helper()
 	var leader *node
 	eventually(t, "the stream has a leader", func() bool {
