@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -25,11 +26,22 @@ type connection struct {
 	violations chan error // what NATS did not permit
 }
 
+// dialer ends what it dials with the publisher.
+type dialer struct {
+	net.Dialer
+	ctx context.Context
+}
+
+// Dial dials an address of a server.
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialContext(d.ctx, network, address)
+}
+
 // connect connects once.
-func (p *Publisher) connect() (*connection, error) {
+func (p *Publisher) connect(ctx context.Context) (*connection, error) {
 	c := &connection{violations: make(chan error, 1)}
 	options := []natsgo.Option{
-		natsgo.Name("clerksync"), natsgo.Timeout(connectTimeout), natsgo.PingInterval(pingInterval),
+		natsgo.Name("clerksync"), natsgo.SetCustomDialer(&dialer{net.Dialer{Timeout: connectTimeout}, ctx}), natsgo.Timeout(connectTimeout), natsgo.PingInterval(pingInterval),
 		natsgo.MaxReconnects(-1), natsgo.ReconnectWait(reconnectWait), natsgo.IgnoreAuthErrorAbort(),
 		// what is published while there is no connection fails at once, and is not sent later
 		natsgo.ReconnectBufSize(-1),

@@ -97,7 +97,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var err error
 		if c.closed() {
-			c, err = p.connect()
+			c, err = p.connect(ctx)
 		}
 		published := p.state.count()
 		if err == nil {

@@ -205,7 +205,7 @@ func TestLostAcknowledgement(t *testing.T) {
 	p, err := newPublisher(l, options)
 	o.must(err)
 	p.times = quick()
-	c, err := p.connect()
+	c, err := p.connect(t.Context())
 	o.must(err)
 	defer c.close()
 	stream, err := p.openStream(t.Context(), c)
@@ -303,8 +303,7 @@ func TestLastMessagesDeleted(t *testing.T) {
 	l := newChangeLog(t)
 	l.append(5)
 	o := observe(t, newNode(t, &server.Options{}).ClientURL())
-	_, err := o.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "CLERK", Subjects: []string{"clerk.>"}, Duplicates: 100 * time.Millisecond})
-	o.must(err)
+	o.createStream()
 	options := Options{URL: o.conn.ConnectedUrl(), Start: StartOldest}
 	run(t, l, options).published(t, o, 6)
 	for _, seq := range []uint64{5, 6} {

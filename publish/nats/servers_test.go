@@ -214,3 +214,12 @@ func serverAt(t *testing.T) *server.Options {
 	t.Helper()
 	return &server.Options{Port: freePorts(t, 1)[0]}
 }
+
+// createStream makes the stream with the shortest window of duplicates that there is.
+func (o *observer) createStream() {
+	o.Helper()
+	_, err := o.js.CreateStream(o.Context(), jetstream.StreamConfig{
+		Name: defaultStream, Subjects: []string{defaultPrefix + ".>"}, Storage: jetstream.FileStorage, Duplicates: 100 * time.Millisecond,
+	})
+	o.must(err)
+}
