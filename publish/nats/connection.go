@@ -41,7 +41,8 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 func (p *Publisher) connect(ctx context.Context) (*connection, error) {
 	c := &connection{violations: make(chan error, 1)}
 	options := []natsgo.Option{
-		natsgo.Name("clerksync"), natsgo.SetCustomDialer(&dialer{net.Dialer{Timeout: connectTimeout}, ctx}), natsgo.Timeout(connectTimeout), natsgo.PingInterval(pingInterval),
+		natsgo.Name("clerksync"), natsgo.Timeout(connectTimeout), natsgo.SetCustomDialer(&dialer{net.Dialer{Timeout: connectTimeout}, ctx}),
+		natsgo.PingInterval(pingInterval),
 		natsgo.MaxReconnects(-1), natsgo.ReconnectWait(reconnectWait), natsgo.IgnoreAuthErrorAbort(),
 		// what is published while there is no connection fails at once, and is not sent later
 		natsgo.ReconnectBufSize(-1),

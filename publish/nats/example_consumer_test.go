@@ -1,4 +1,4 @@
-package nats_test
+package nats_test //nolint:testableexamples // it needs a server
 
 import (
 	"context"
@@ -53,7 +53,7 @@ func (c *copies) apply(header natsgo.Header, body []byte) error {
 }
 
 // A consumer keeps a copy of what the mirror has.
-func Example_consumer() { //nolint:testableexamples // it needs a server
+func Example_consumer() {
 	ctx := context.Background()
 	conn, err := natsgo.Connect("nats://localhost:4222")
 	if err != nil {
