@@ -15,6 +15,7 @@ const (
 	AuditDismissed     AuditAction = "delivery_dismissed" // an operator decided that a dead letter need not be applied
 	AuditLadder        AuditAction = "ladder_changed"     // the role ladder from which stored roles are derived
 	AuditRedaction     AuditAction = "redaction_changed"  // what is removed from stored objects
+	AuditWebhook       AuditAction = "webhook_endpoint"   // an endpoint of outgoing webhooks: added, removed, disabled and so on
 	AuditAccepted      AuditAction = "accepted"           // an operator had an object set to what Clerk has, against what was stored
 )
 

@@ -51,13 +51,15 @@ func records() []any {
 		Erasure{},
 		Change{},
 		FeedPage{},
+		WebhookEndpoint{},
+		WebhookAttempt{},
 		Page[User]{},
 	}
 }
 
 // notRecords are the exported structs that are given to the API or are errors.
 const notRecords = " UserFilter SessionFilter OrganizationFilter MembershipFilter DeliveryFilter AuditFilter DriftFilter" +
-	" FeedQuery CursorGoneError ParkedFilter ReplayOptions ReconcileOptions SyncProgress MassDeletionError DatabaseError OnChangeError "
+	" FeedQuery WebhookAttemptFilter CursorGoneError ParkedFilter ReplayOptions ReconcileOptions SyncProgress MassDeletionError DatabaseError OnChangeError "
 
 // structs returns the names of the exported structs of this package.
 func structs(t *testing.T) (names []string) {

@@ -606,6 +606,60 @@ CREATE TABLE clerk_erasures (
     done_at                    BIGINT
 );
 
+-- Outgoing webhooks: the URLs to which changes are sent. kinds and types are filters, separated by commas; an empty one selects
+-- all. The secrets sign messages and are stored as they are: anyone who reads this table can sign. cursor is the place in the
+-- change feed up to which messages were queued. revision counts what operators, or the end of an endpoint, changed.
+CREATE TABLE clerk_webhook_endpoints (
+    endpoint_id                TEXT PRIMARY KEY,
+    url                        TEXT NOT NULL,
+    description                TEXT NOT NULL,
+    kinds                      TEXT NOT NULL,
+    types                      TEXT NOT NULL,
+    clerk_organization_id      TEXT,
+    secret                     TEXT NOT NULL,
+    previous_secret            TEXT,
+    previous_until             BIGINT,
+    disabled_at                BIGINT,
+    disabled_reason            TEXT,
+    failing_since              BIGINT,
+    cursor                     TEXT NOT NULL,
+    created_at                 BIGINT NOT NULL,
+    revision                   BIGINT NOT NULL
+);
+
+-- Outgoing webhooks: messages that wait to be sent, and those that failed. What was delivered is removed. due_at is set for one
+-- waiting message of each object, so that the others wait for it.
+CREATE TABLE clerk_webhook_messages (
+    endpoint_id                TEXT NOT NULL,
+    seq                        BIGINT NOT NULL,
+    tag                        TEXT NOT NULL,
+    at                         BIGINT NOT NULL,
+    kind                       TEXT NOT NULL,
+    id                         TEXT NOT NULL,
+    operation                  TEXT NOT NULL,
+    version                    TEXT NOT NULL,
+    clerk_user_id              TEXT,
+    clerk_organization_id      TEXT,
+    attempts                   BIGINT NOT NULL,
+    due_at                     BIGINT,
+    failed_at                  BIGINT,
+    PRIMARY KEY (endpoint_id, seq)
+);
+
+-- Outgoing webhooks: what was sent, and how it ended. reason is NULL where it was delivered.
+CREATE TABLE clerk_webhook_attempts (
+    attempt_id                 TEXT PRIMARY KEY,
+    endpoint_id                TEXT NOT NULL,
+    message_id                 TEXT NOT NULL,
+    type                       TEXT NOT NULL,
+    id                         TEXT NOT NULL,
+    at                         BIGINT NOT NULL,
+    attempt                    BIGINT NOT NULL,
+    status                     BIGINT NOT NULL,
+    duration_ms                BIGINT NOT NULL,
+    reason                     TEXT
+);
+
 -- The head: one row. Every transaction that writes mirrored rows locks it first. settings is the revision of the settings in
 -- force, so that each writer sees under the lock whether they have changed.
 CREATE TABLE clerk_head (
@@ -659,6 +713,10 @@ CREATE INDEX clerk_drift_found ON clerk_drift (found_at);
 CREATE INDEX clerk_drift_unannounced ON clerk_drift (kind, found_at) WHERE cause = 'not_subscribed';
 CREATE INDEX clerk_audit_user ON clerk_audit (clerk_user_id, audit_id);
 CREATE INDEX clerk_erasures_open ON clerk_erasures (cursor, clerk_user_id) WHERE done_at IS NULL;
+CREATE INDEX clerk_webhook_messages_due ON clerk_webhook_messages (endpoint_id, due_at, seq) WHERE due_at IS NOT NULL;
+CREATE INDEX clerk_webhook_messages_object ON clerk_webhook_messages (endpoint_id, kind, id, seq) WHERE failed_at IS NULL;
+CREATE INDEX clerk_webhook_messages_failed ON clerk_webhook_messages (endpoint_id, failed_at) WHERE failed_at IS NOT NULL;
+CREATE INDEX clerk_webhook_attempts_endpoint ON clerk_webhook_attempts (endpoint_id, attempt_id);
 
 -- The counts of a kind are read from these indexes alone, without the bodies between the columns. None begins with sync_hidden:
 -- without statistics, the planner would choose it for every query of live rows.

@@ -38,7 +38,9 @@ func rules() []rule {
 		{"console", []string{".", "auth", "internal/web"}, api},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},
 		{"publish/nats", []string{".", "clerk", "internal/metrics", "mirror"}, append(api, "github.com/nats-io/nats.go", "github.com/nats-io/nkeys")},
-		{"publish/webhook", []string{"."}, api},
+		{"publish/webhook", []string{
+			".", "clerk", "internal/driver", "internal/group", "internal/holder", "internal/incident", "internal/metrics", "internal/store", "mirror", "webhook",
+		}, api},
 		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "internal/viewreader", "mirror", "webhook"}, nil},
 		{"emulator", []string{".", "internal/emulator", "internal/web"}, nil},
 		{".", []string{

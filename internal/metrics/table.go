@@ -43,7 +43,7 @@ func (m Metric) Prometheus() string {
 // All lists the metrics in the order in which people read them. Times are Unix seconds, 0 where
 // there was none: then `time() - x` is large, and alerts on it fire.
 func All() []Metric {
-	return slices.Concat(mirrorTable(), NATS())
+	return slices.Concat(mirrorTable(), Outgoing(), NATS())
 }
 
 // mirrorTable lists the metrics of a mirror.
@@ -142,6 +142,18 @@ func consumerMetrics() []Metric {
 	}
 }
 
+// Outgoing lists the metrics of a publisher of outgoing webhooks.
+func Outgoing() []Metric {
+	seconds := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}
+	return []Metric{
+		{OutgoingDuration, Histogram, "s", []string{"outcome"}, "Time of an attempt to deliver an outgoing webhook, by the reason of its failure, or delivered.", seconds},
+		{OutgoingEnabled, Gauge, "{endpoint}", []string{"endpoint"}, "1 while the endpoint of outgoing webhooks is enabled, 0 while it is disabled.", nil},
+		{OutgoingMessages, Gauge, "{message}", []string{"endpoint", "state"}, "Outgoing webhooks that are pending or failed.", nil},
+		{OutgoingOldest, Gauge, "s", []string{"endpoint"}, "When the oldest change happened whose outgoing webhook is pending; 0: there is none.", nil},
+		{OutgoingFailing, Gauge, "s", []string{"endpoint"}, "Since when all attempts to the endpoint have failed; 0: the last one succeeded.", nil},
+	}
+}
+
 func databaseMetrics() []Metric {
 	return []Metric{
 		{DatabaseUp, Gauge, "{database}", []string{"engine"}, "1 while the database answers.", nil},
@@ -230,6 +242,12 @@ const (
 	ConsumerHeldBack   = "clerksync.consumer.held_back"
 	ConsumerParked     = "clerksync.consumer.parked"
 	ConsumerChanges    = "clerksync.consumer.changes"
+
+	OutgoingDuration = "clerksync.outgoing.attempt.duration"
+	OutgoingEnabled  = "clerksync.outgoing.enabled"
+	OutgoingMessages = "clerksync.outgoing.messages"
+	OutgoingOldest   = "clerksync.outgoing.oldest.timestamp"
+	OutgoingFailing  = "clerksync.outgoing.failing_since.timestamp"
 
 	DatabaseUp          = "clerksync.database.up"
 	DatabaseSize        = "clerksync.database.size"

@@ -18,11 +18,17 @@ var auditInsert = newBulk(`INSERT INTO clerk_audit (audit_id, at, action, clerk_
 // auditValues returns the values of the columns. serial orders the entries that one process appends
 // in the same millisecond.
 func auditValues(e *mirror.AuditEntry, now int64, serial uint64) []any {
-	e.At, e.ID = clerk.Time(now).Time(), fmt.Sprintf("%012x%04x%s", now, serial&0xffff, rand.Text()[:8])
+	e.At, e.ID = clerk.Time(now).Time(), entryID(now, serial)
 	return []any{
 		e.ID, now, string(e.Action), textOrNull(e.ClerkUserID), textOrNull(e.ClerkSessionID), textOrNull(e.ClerkOrganizationID),
 		textOrNull(e.Actor), textOrNull(e.Origin), textOrNull(e.Was), textOrNull(e.Became), textOrNull(e.RequestID),
 	}
+}
+
+// entryID returns an id that orders entries by time. serial orders those of one process in the same
+// millisecond.
+func entryID(now int64, serial uint64) string {
+	return fmt.Sprintf("%012x%04x%s", now, serial&0xffff, rand.Text()[:8])
 }
 
 // AppendAudit adds entries, in the transaction of the change that they record.

@@ -34,6 +34,7 @@ const (
 	newestDeliveriesList = "deliveries.newest"
 	auditList            = "audit"
 	driftList            = "drift"
+	webhookAttemptsList  = "webhooks.attempts"
 )
 
 // cursorOf writes a place as the cursor of a list.

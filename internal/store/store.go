@@ -60,7 +60,7 @@ type DB struct {
 	closed bool
 
 	checkpoint     func() error  // nil: the engine checkpoints by itself
-	audited        atomic.Uint64 // entries of the audit so far, to order them
+	audited        atomic.Uint64 // entries of the audit and attempts of webhooks so far, to order them
 	uncheckpointed atomic.Int64  // rows written since the last checkpoint
 	checkpointing  atomic.Bool   // a checkpoint is running
 	background     sync.WaitGroup

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+var webhookAttemptInsert = newBulk(`INSERT INTO clerk_webhook_attempts (attempt_id, endpoint_id, message_id, type, id, at, attempt, status, duration_ms, reason)`,
+	slices.Concat(slices.Repeat([]columnType{textColumn}, 5), slices.Repeat([]columnType{intColumn}, 4), []columnType{textColumn}), "")
+
+// AppendWebhookAttempts stores attempts, and sets their ids.
+func (tx *Tx) AppendWebhookAttempts(ctx context.Context, list []*mirror.WebhookAttempt) error {
+	return tx.save(ctx, webhookAttemptInsert, len(list), func(i int) []any {
+		a := list[i]
+		at := a.At.UnixMilli()
+		a.ID = entryID(at, tx.db.audited.Add(1))
+		return []any{
+			a.ID, a.EndpointID, a.MessageID, a.Type, a.ObjectID, at, int64(a.Attempt), int64(a.Status), a.DurationMS, textOrNull(a.Reason),
+		}
+	})
+}
+
+// WebhookAttempts returns a page of attempts, newest first.
+func (db *DB) WebhookAttempts(ctx context.Context, f mirror.WebhookAttemptFilter) (p mirror.Page[mirror.WebhookAttempt], err error) {
+	var w where
+	after, found, err := placeOf(webhookAttemptsList, f.After)
+	if err != nil {
+		return p, err
+	}
+	if found {
+		w.add("attempt_id < ?", after.id)
+	}
+	if f.EndpointID != "" {
+		w.add("endpoint_id = ?", f.EndpointID)
+	}
+	if f.MessageID != "" {
+		w.add("message_id = ?", f.MessageID)
+	}
+	if f.Failed {
+		w.add("reason IS NOT NULL")
+	}
+	rest, args := w.pageBy("attempt_id DESC", f.Limit)
+	rows, err := db.query(ctx, "SELECT attempt_id, endpoint_id, message_id, type, id, at, attempt, status, duration_ms, reason FROM clerk_webhook_attempts"+rest, args...)
+	list, err := scanAll(rows, err, func(r *sql.Rows) (a mirror.WebhookAttempt, err error) {
+		return a, r.Scan(&a.ID, &a.EndpointID, &a.MessageID, &a.Type, &a.ObjectID, (*instant)(&a.At), &a.Attempt, &a.Status, &a.DurationMS, (*text)(&a.Reason))
+	})
+	return pageOf(list, err, f.Limit, webhookAttemptsList, func(a *mirror.WebhookAttempt) place { return place{id: a.ID} })
+}
+
+// PurgeWebhooks removes attempts and failed messages from before a time, and of each endpoint those
+// beyond the latest keep, in pages.
+func (db *DB) PurgeWebhooks(ctx context.Context, before time.Time, keep int) error {
+	_, err := db.inPages(ctx, `DELETE FROM clerk_webhook_attempts WHERE attempt_id IN
+		(SELECT attempt_id FROM clerk_webhook_attempts WHERE attempt_id < $1 ORDER BY attempt_id LIMIT $2)`, fmt.Sprintf("%012x", before.UnixMilli()), purgePage)
+	if err != nil {
+		return err
+	}
+	endpoints, err := db.WebhookEndpoints(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range endpoints {
+		id := endpoints[i].ID
+		_, err := db.inPages(ctx, `DELETE FROM clerk_webhook_attempts WHERE endpoint_id = $1 AND attempt_id IN
+			(SELECT attempt_id FROM clerk_webhook_attempts WHERE endpoint_id = $1 ORDER BY attempt_id DESC LIMIT $3 OFFSET $2)`, id, keep, purgePage)
+		if err != nil {
+			return err
+		}
+		_, err = db.inPages(ctx, `DELETE FROM clerk_webhook_messages WHERE endpoint_id = $1 AND failed_at IS NOT NULL AND seq IN
+			(SELECT seq FROM clerk_webhook_messages WHERE endpoint_id = $1 AND failed_at IS NOT NULL AND failed_at < $2 ORDER BY failed_at LIMIT $3)`,
+			id, int64(clerk.TimeOf(before)), purgePage)
+		if err != nil {
+			return err
+		}
+		_, err = db.inPages(ctx, `DELETE FROM clerk_webhook_messages WHERE endpoint_id = $1 AND failed_at IS NOT NULL AND seq IN
+			(SELECT seq FROM clerk_webhook_messages WHERE endpoint_id = $1 AND failed_at IS NOT NULL ORDER BY failed_at DESC, seq DESC LIMIT $3 OFFSET $2)`,
+			id, keep, purgePage)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// timeOrNull returns a time as it is stored, NULL for the zero time.
+func timeOrNull(t time.Time) any { return orNull(clerk.TimeOf(t)) }
