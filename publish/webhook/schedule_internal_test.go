@@ -18,8 +18,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// bubble is a publisher within a bubble of testing/synctest: its feed and its receiver are functions
-// of the test, and hours pass at once.
+// bubble is a publisher within a bubble of testing/synctest: its feed and its receiver are
+// functions of the test, and hours pass at once.
 type bubble struct {
 	*testing.T
 	p        *Publisher
@@ -265,8 +265,8 @@ func TestOrderProperty(t *testing.T) {
 }
 
 // runPlan sends a change of each of the users to a receiver that answers by a plan: from 0 to 3 it
-// fails, 4 is an acceptance whose answer is lost. It accepts the fifth attempt of a message, so that
-// none is given up. runPlan returns what was accepted and how many changes were sent.
+// fails, 4 is an acceptance whose answer is lost. It accepts the fifth attempt of a message, so
+// that none is given up. runPlan returns what was accepted and how many changes were sent.
 func runPlan(t *testing.T, answers, users []int) (accepted []message, sent int) {
 	t.Helper()
 	var mu sync.Mutex

@@ -309,14 +309,14 @@ func (n *nameServer) resolver() *net.Resolver {
 	}}
 }
 
-// answers sets the answers, by the number of the question.
+// answers sets what the server returns, by the number of the question.
 func (n *nameServer) answers(answer func(int) []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.answer = answer
 }
 
-// serve answers questions for addresses of IPv4, and says that there are no others.
+// serve replies to questions: addresses of IPv4, and none of IPv6.
 func (n *nameServer) serve() {
 	buf := make([]byte, 1500)
 	for {
