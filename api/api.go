@@ -45,13 +45,15 @@ const (
 // if the rule can allow no one, as [clerksync.Mirror.Require] does.
 //
 // Streams end when the [http.Server] that serves them shuts down.
-func New(m *clerksync.Mirror, o Options) http.Handler {
+func New(m *clerksync.Mirror, o Options) http.Handler { return newHandler(m, o).routes(o.Prefix) }
+
+func newHandler(m *clerksync.Mirror, o Options) *handler {
 	h := &handler{feed: m.Feed(), operatorToken: o.OperatorToken, limits: newLimits(o), heartbeat: heartbeatEvery, maxAge: randomAge}
 	if o.Rule != nil {
 		_ = m.Require(o.Rule) // panics if the rule can allow no one
 		h.caller = func(r *http.Request) (*clerksync.Caller, error) { return m.Authorize(r, o.Rule) }
 	}
-	return h.routes(o.Prefix)
+	return h
 }
 
 // feed is what the handler uses of [clerksync.Feed].

@@ -246,7 +246,7 @@ func TestLongPoll(t *testing.T) {
 		t.Errorf("filter that matches nothing: %+v, the end is %s", quiet, end)
 	}
 	go func() { answers <- s.get(url + "/api/changes?wait=60&after=" + string(end)) }()
-	time.Sleep(200 * time.Millisecond) // else it may come too late to be waiting
+	s.awaitPoll()
 	began := time.Now()
 	if err := stop(); err != nil || time.Since(began) > 5*time.Second {
 		t.Errorf("the server stops after %s: %v", time.Since(began), err)
@@ -276,7 +276,7 @@ func TestLongPollAuthorizesAgain(t *testing.T) {
 	go func() {
 		answers <- s.getAs(url+"/api/changes?wait=30&kind=users&after="+string(s.page("").Next), token)
 	}()
-	time.Sleep(200 * time.Millisecond) // else the first check may refuse it already
+	s.awaitPoll() // else the first check may refuse it already
 	s.clerk.Call("PATCH", "/v1/users/"+admin+"/metadata", map[string]any{"public_metadata": map[string]any{"role": "solo"}}, nil)
 	if a := <-answers; a.status != http.StatusForbidden || strings.Contains(a.body, admin) {
 		t.Errorf("%d %s", a.status, a.body)

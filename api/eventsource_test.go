@@ -81,7 +81,7 @@ func TestEventSource(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	feed.add(clerk.KindSession, 4)     // which it did not ask for
-	time.Sleep(200 * time.Millisecond) // heartbeats
+	feed.awaitQuery(t, "5-"+memoryTag) // after a heartbeat with that place
 	srv.CloseClientConnections()
 	next("open")
 	feed.add(clerk.KindUser, 1)

@@ -33,6 +33,8 @@ type site struct {
 	m     *clerksync.Mirror
 	h     http.Handler
 	path  string // of the database
+
+	handler *handler // behind h
 }
 
 func newSite(t *testing.T, o Options) *site {
@@ -43,7 +45,8 @@ func newSite(t *testing.T, o Options) *site {
 	if o.OperatorToken == "" {
 		o.OperatorToken = operatorToken
 	}
-	s.h = New(s.m, o)
+	s.handler = newHandler(s.m, o)
+	s.h = s.handler.routes(o.Prefix)
 	return s
 }
 
@@ -122,6 +125,16 @@ func (s *site) page(query string) mirror.FeedPage {
 		s.Fatalf("%s: %d %s", query, a.status, a.body)
 	}
 	return a.page
+}
+
+// awaitPoll waits until a long poll waits.
+func (s *site) awaitPoll() {
+	s.Helper()
+	for deadline := time.Now().Add(patience); open(s.handler) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.Fatal("no long poll came")
+		}
+	}
 }
 
 // serve starts a real server with the limits of clerksync serve.

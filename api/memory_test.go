@@ -56,6 +56,21 @@ func (f *memoryFeed) fail(err error) {
 	f.added = make(chan struct{})
 }
 
+// awaitQuery waits until someone has asked for what comes after a place.
+func (f *memoryFeed) awaitQuery(t *testing.T, after mirror.FeedCursor) {
+	t.Helper()
+	asked := func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return slices.ContainsFunc(f.queries, func(q mirror.FeedQuery) bool { return q.After == after })
+	}
+	for deadline := time.Now().Add(patience); !asked(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no one asks for what comes after %s", after)
+		}
+	}
+}
+
 func (f *memoryFeed) head() mirror.FeedCursor {
 	return mirror.NewFeedCursor(int64(len(f.changes)), memoryTag)
 }

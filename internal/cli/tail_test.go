@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -70,6 +71,24 @@ func startTail(t *testing.T, c tailCommand, environ ...string) *tailed {
 	return run
 }
 
+// createdWhileTailing creates users until a tail from now on prints one: when it begins is not seen
+// from outside. It returns that user.
+func createdWhileTailing(t *testing.T, c *clerktest.Clerk, run *tailed, name string) (id string) {
+	t.Helper()
+	for i := range 40 {
+		id = c.CreateUser(clerktest.User{Email: fmt.Sprintf("%s%d@example.com", name, i)})
+		c.Settle()
+		for range 25 {
+			if strings.Contains(run.out.String(), id) {
+				return id
+			}
+			<-time.After(20 * time.Millisecond)
+		}
+	}
+	t.Fatalf("it prints nothing: %s", &run.messages)
+	return ""
+}
+
 // The command follows the database next to a running server, and the server itself.
 func TestTailFollows(t *testing.T) {
 	t.Parallel()
@@ -96,11 +115,9 @@ func TestTailFollows(t *testing.T) {
 		all := startTail(t, tailCommand{From: "beginning", URL: url}, environ...)
 		all.out.await(t, "user.created                     "+before)
 		now := startTail(t, tailCommand{From: "now", URL: url, JSON: true, Kind: []string{"users"}, Type: []string{"user.created"}}, environ...)
-		<-time.After(300 * time.Millisecond) // until it is at the end: what it must not print is before that
-		ada := c.CreateUser(clerktest.User{Email: name + "@example.com"})
+		ada := createdWhileTailing(t, c, now, name)
 		organization := c.CreateOrganization("Engines", ada)
 		c.Settle()
-		now.out.await(t, ada)
 		all.out.await(t, organization)
 		of := startTail(t, tailCommand{From: "beginning", URL: url, Organization: organization}, environ...)
 		of.out.await(t, organization)
