@@ -75,6 +75,9 @@ type reading struct {
 // Page returns the selected changes after a place. If there are none, it waits for q.Wait.
 func (f *Feed) Page(ctx context.Context, q mirror.FeedQuery) (mirror.FeedPage, error) {
 	page, err := f.page(ctx, &q)
+	if gone, ok := errors.AsType[*mirror.CursorGoneError](err); ok {
+		gone.Cursor = q.After // the reading may have moved on from there
+	}
 	if err != nil {
 		return mirror.FeedPage{}, err
 	}
@@ -114,7 +117,7 @@ func (f *Feed) page(ctx context.Context, q *mirror.FeedQuery) (page mirror.FeedP
 		return page, err
 	}
 	if page, err = f.read(ctx, r, q.Wait); err == nil && q.IncludeObject {
-		err = f.include(ctx, q.After, page.Changes)
+		err = f.include(ctx, page.Changes)
 	}
 	return page, err
 }

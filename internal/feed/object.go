@@ -13,7 +13,7 @@ import (
 
 // include adds to each change the live row of its object, and the end of the feed as of the same
 // moment. The history is confirmed again, since the changes may have been read from memory.
-func (f *Feed) include(ctx context.Context, after mirror.FeedCursor, changes []mirror.Change) error {
+func (f *Feed) include(ctx context.Context, changes []mirror.Change) error {
 	if len(changes) == 0 {
 		return nil
 	}
@@ -22,7 +22,7 @@ func (f *Feed) include(ctx context.Context, after mirror.FeedCursor, changes []m
 		return err
 	}
 	return f.db.Snapshot(ctx, func(ctx context.Context) error {
-		head, err := f.confirm(ctx, after, last)
+		head, err := f.confirm(ctx, last)
 		if gone, ok := errors.AsType[*mirror.CursorGoneError](err); ok && gone.Reason == mirror.CursorExpired {
 			head, err = gone.Head, nil // the change was removed since
 		}

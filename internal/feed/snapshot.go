@@ -73,7 +73,7 @@ func (f *Feed) snapshot(ctx context.Context, q *mirror.FeedQuery, p progress, li
 		return page, err
 	}
 	err = f.db.Snapshot(ctx, func(ctx context.Context) error {
-		head, err := f.confirm(ctx, q.After, begun)
+		head, err := f.confirm(ctx, begun)
 		filter := store.LiveFilter{UserID: q.ClerkUserID, OrganizationID: q.ClerkOrganizationID}
 		for reads := 0; err == nil && len(p.Kinds) > 0 && len(page.Changes) < limit && reads < maxWindows; reads++ {
 			var entries []mirror.Change

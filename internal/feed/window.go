@@ -25,7 +25,7 @@ func (f *Feed) fromTable(ctx context.Context, r *reading) (mirror.FeedPage, erro
 		changes = changes[1:]
 	}
 	if !known {
-		head, err := f.confirm(ctx, r.at.cursor, r.at) // it may have come since
+		head, err := f.confirm(ctx, r.at) // it may have come since
 		return mirror.FeedPage{Next: r.at.cursor, CaughtUp: head == mirror.FeedStart}, err
 	}
 	return r.take(changes, head), nil
@@ -47,15 +47,15 @@ func (r *reading) take(changes []row.Change, head int64) (p mirror.FeedPage) {
 	return p
 }
 
-// confirm returns the end of the feed if the feed can be read after a place, else the error that a
-// reader with a cursor gets.
-func (f *Feed) confirm(ctx context.Context, cursor mirror.FeedCursor, at place) (mirror.FeedCursor, error) {
+// confirm returns the end of the feed if the feed can be read after a place, else a
+// [mirror.CursorGoneError].
+func (f *Feed) confirm(ctx context.Context, at place) (mirror.FeedCursor, error) {
 	oldest, found, head, err := f.db.FeedEndsAndChange(ctx, at.seq)
 	if err != nil {
 		return "", err
 	}
 	first, err := placeOf(oldest)
-	gone := &mirror.CursorGoneError{Cursor: cursor, Reason: mirror.CursorOtherHistory, Oldest: oldest, Head: head}
+	gone := &mirror.CursorGoneError{Cursor: at.cursor, Reason: mirror.CursorOtherHistory, Oldest: oldest, Head: head}
 	switch {
 	case err != nil:
 		return "", err
