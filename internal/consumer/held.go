@@ -1,7 +1,8 @@
 package consumer
 
 import (
-	"github.com/clerksync/clerksync/clerk"
+	"time"
+
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
@@ -88,9 +89,19 @@ func (c *chain) before(d *chain) bool {
 }
 
 // due returns the change whose time has come, nil for none.
-func (h *held) due(now clerk.Time) *entry {
-	if e := h.next(); e != nil && e.DueAt <= now {
+func (h *held) due(now time.Time, longest time.Duration) *entry {
+	if e := h.next(); e != nil && e.dueIn(now, longest) <= 0 {
 		return e
 	}
 	return nil
+}
+
+// dueIn returns how long to wait for the time of a change. No pause is longer than the longest one:
+// if it seems so, a clock was set back, and the change is due.
+func (e *entry) dueIn(now time.Time, longest time.Duration) time.Duration {
+	d := e.DueAt.Time().Sub(now)
+	if d > longest {
+		return 0
+	}
+	return d
 }

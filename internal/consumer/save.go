@@ -48,14 +48,13 @@ func (t *tenure) saveOnce(ctx context.Context) error {
 		return fencedIsLost(err)
 	}
 	t.extendedAt(began, t.Lease)
-	edited := c.Edits != t.stored.Edits
 	t.stored = c
 	t.note(c)
 	t.saved()
-	if edited { // all that is held back was just stored, so that nothing is lost
-		return t.loadHeld(ctx)
+	if c.Edits == t.edits {
+		return nil
 	}
-	return nil
+	return t.loadHeld(ctx) // all that is held back was just stored, so that nothing is lost
 }
 
 // progress returns what is to be stored.

@@ -30,6 +30,7 @@ type tenure struct {
 	place  mirror.FeedCursor // every change up to it was handled, is held back or is parked
 	seq    int64
 	held   *held
+	edits  int64           // of the stored consumer when what is held back was read
 	page   mirror.FeedPage // of which the first changes were taken
 
 	unsaved  int       // changes since the last save

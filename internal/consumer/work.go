@@ -45,10 +45,11 @@ func (t *tenure) load(ctx context.Context) error {
 	return t.loadHeld(ctx)
 }
 
+// loadHeld reads what is held back, after all of it was stored.
 func (t *tenure) loadHeld(ctx context.Context) error {
 	list, err := t.DB.HeldChanges(ctx, t.name)
 	if err == nil {
-		t.held = newHeld(list)
+		t.held, t.edits = newHeld(list), t.stored.Edits
 	}
 	return err
 }
@@ -65,7 +66,7 @@ func (t *tenure) step(ctx context.Context) error {
 	if t.stored.Paused {
 		return t.pause(ctx)
 	}
-	due, fresh := t.held.due(clerk.TimeOf(now)), len(t.page.Changes) > 0 && t.held.size < t.MaxHeld
+	due, fresh := t.held.due(now, t.RetryMax), len(t.page.Changes) > 0 && t.held.size < t.MaxHeld
 	switch {
 	case due != nil && (!t.retried || !fresh):
 		t.retried = true
@@ -94,7 +95,7 @@ func (t *tenure) patience(now time.Time) time.Duration {
 		wait = min(wait, t.since.Add(t.SaveEvery).Sub(now))
 	}
 	if e := t.held.next(); e != nil {
-		wait = min(wait, e.DueAt.Time().Sub(now))
+		wait = min(wait, e.dueIn(now, t.RetryMax))
 	}
 	return max(wait, time.Millisecond)
 }
