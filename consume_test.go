@@ -106,8 +106,11 @@ func TestConsumeBeginsWithASnapshot(t *testing.T) {
 	}
 	instance.DeleteUser(bob)
 	instance.Settle()
+	if _, _, err := m.Users().Erase(t.Context(), ada); err != nil {
+		t.Fatal(err)
+	}
 	clerktest.Consumed(t, m, "copy")
-	if !got.has("user.deleted " + bob) {
+	if !got.has("user.deleted "+bob) || !got.has("user.erased "+ada) {
 		t.Errorf("then came %v", got.list)
 	}
 	if err := m.Close(); err != nil {

@@ -99,7 +99,7 @@ func TestConsumersCommand(t *testing.T) {
 			prints(2, "rewind welcome-mail --to yesterday", "--to must be")
 			prints(1, "rewind welcome-mail --to 1-00000000", "nothing was changed", "other_history")
 			prints(0, "rewind welcome-mail --to beginning", "Moved welcome-mail to beginning.")
-			prints(0, "list", " 3 (")
+			prints(0, "list", " 3 ")
 			prints(0, "rewind welcome-mail --to now", "Moved welcome-mail to now.")
 			prints(0, "delete welcome-mail", "Deleted welcome-mail.")
 			prints(0, "list", "No consumers.")

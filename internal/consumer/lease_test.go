@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/consumer"
+	"github.com/clerksync/clerksync/internal/feed"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -243,5 +248,127 @@ func TestClose(t *testing.T) {
 		if err := e.service.Run(e.Context(), "mail", r.call, fromStart); !errors.Is(err, consumer.ErrClosed) {
 			e.Errorf("%v", err)
 		}
+	})
+}
+
+// Replicas that fight for a consumer, on a real database with leases that run out all the time:
+// nothing is lost, and the place never moves back.
+func TestReplicasFight(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(e *env, d *testkit.Database) {
+		var mu sync.Mutex
+		handled := map[string]int{}
+		workers := map[int]int{}
+		work := func(replica int) func(context.Context, mirror.Change) error {
+			return func(_ context.Context, c mirror.Change) error {
+				if rand.IntN(10) == 0 {
+					<-time.After(time.Duration(rand.IntN(40)) * time.Millisecond)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				handled[c.ID]++
+				workers[replica]++
+				return nil
+			}
+		}
+		o := fromStart
+		o.SaveChanges, o.Lease = 5, 2*time.Second
+		var all []*running
+		for replica := range 3 {
+			db := d.OpenFast(e.T)
+			follower := feed.New(feed.Config{DB: db})
+			e.Cleanup(follower.Close)
+			// each takes the holder of the other for dead: the lease is taken over again and again
+			s := e.process(consumer.Config{DB: db, Feed: follower, Dead: func(string) bool { return rand.IntN(3) == 0 }})
+			all = append(all, e.run(s, o, work(replica)))
+		}
+		var ids []string
+		place := int64(0)
+		for round := range 40 {
+			for i := range 10 {
+				ids = append(ids, fmt.Sprint("user_", round, "_", i))
+			}
+			e.change(ids[len(ids)-10:]...)
+			<-time.After(100 * time.Millisecond)
+			if list, err := e.service.List(e.Context()); err == nil && len(list) == 1 {
+				seq, _, err := list[0].Cursor.Split()
+				e.must(err)
+				if seq < place {
+					e.Errorf("the place went back from %d to %d", place, seq)
+				}
+				place = seq
+			}
+		}
+		for end := time.Now().Add(time.Minute); e.consumer().LagChanges > 0; <-time.After(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				e.Fatalf("changes are left: %+v", e.consumer())
+			}
+		}
+		for _, r := range all {
+			r.stop()
+		}
+		for _, id := range ids {
+			if handled[id] == 0 {
+				e.Errorf("%s was lost", id)
+			}
+		}
+		if len(workers) < 2 {
+			e.Errorf("the replicas did not fight: %v", workers)
+		}
+	})
+}
+
+// A snapshot goes on in another process after a crash, and a consumer whose place is gone can begin
+// again with one.
+func TestSnapshots(t *testing.T) {
+	bubble(t, func(e *env) {
+		var rows []*row.Row
+		for i := range 700 {
+			r := &row.Row{Key: row.Key{Kind: clerk.KindUser, ID: fmt.Sprintf("user_%03d", i)}}
+			body, err := clerk.Parse([]byte(`{"id":"` + r.ID + `"}`))
+			e.must(err)
+			r.SetBody(body, body.JSON())
+			rows = append(rows, r)
+		}
+		e.must(e.db.Update(e.Context(), func(tx *store.Tx) error { return tx.SaveRows(e.Context(), rows) }))
+		e.change("user_000", "user_001")
+		o := consumer.Options{Snapshot: []clerk.Kind{clerk.KindUser}}
+		n := 0
+		r := e.run(e.service, o, func(ctx context.Context, _ mirror.Change) error {
+			if n++; n == 650 {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		})
+		settle(time.Minute)
+		r.take()
+		e.change("user_002")
+		e.crash(r)
+		r = e.run(e.process(consumer.Config{}), o, nil)
+		settle(time.Second)
+		again := r.take()
+		if len(again) < 52 || len(again) > 151 || !slices.Equal(again[len(again)-2:], []string{"user_699", "user_002"}) {
+			e.Errorf("after change 650 of the snapshot, %d came: …%v", len(again), again[max(0, len(again)-3):])
+		}
+		r.stop()
+
+		_, err := e.raw().ExecContext(e.Context(), "UPDATE clerk_consumers SET cursor = '2-00000000', seq = 2")
+		e.must(err)
+		if err := e.service.Run(e.Context(), "mail", r.call, o); err == nil {
+			e.Error("a place of another history was continued")
+		}
+		o.GoneSnapshot = []clerk.Kind{clerk.KindUser}
+		r = e.run(e.service, o, nil)
+		settle(time.Second)
+		e.change("user_003")
+		settle(time.Second)
+		if got := r.take(); len(got) != 701 || got[700] != "user_003" {
+			e.Errorf("%d came with the new snapshot", len(got))
+		}
+		if c := e.consumer(); c.State != mirror.ConsumerRunning || c.LagChanges != 0 {
+			e.Errorf("%+v", c)
+		}
+		r.stop()
 	})
 }
