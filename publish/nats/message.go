@@ -72,6 +72,11 @@ type message struct {
 	body            []byte
 }
 
+// inSnapshot reports whether more of a snapshot follows the message.
+func (m message) inSnapshot() bool {
+	return m.operation == string(mirror.Read) || m.cursor == ""
+}
+
 // changeMessage returns a change as a message. If it would be larger than limit, it leaves out the
 // object, which its readers can read by id.
 func changeMessage(c mirror.Change, limit int64) (message, error) {

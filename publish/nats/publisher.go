@@ -27,6 +27,7 @@ type Publisher struct {
 	state   state
 	metrics *metrics.Instruments
 
+	known  position // where the stream ended when this publisher looked or stored last
 	doubt  doubt
 	resets []time.Time // because of another history that another publisher stored
 }
@@ -156,8 +157,11 @@ func (p *Publisher) publish(ctx context.Context, c *connection) error {
 			err = p.follow(ctx, c, stream, pos)
 		}
 		overtaken = errors.Is(err, errOvertaken) || errors.Is(err, errMoved)
-		if !overtaken || tries == maxOvertaken || ctx.Err() != nil {
+		switch {
+		case !overtaken || ctx.Err() != nil:
 			return err
+		case tries == maxOvertaken:
+			return fmt.Errorf("the stream %s takes no message after its last one: %w", p.options.Stream, err)
 		}
 	}
 }

@@ -297,6 +297,27 @@ func TestPurgedStream(t *testing.T) {
 	}
 }
 
+// All messages are removed by their age while nothing changes, and then the connection breaks. The
+// publisher knows where it was.
+func TestMessagesExpireWhilePublishing(t *testing.T) {
+	t.Parallel()
+	l := newChangeLog(t)
+	l.append(3)
+	n := newNode(t, serverAt(t))
+	o := observe(t, n.ClientURL())
+	r := run(t, l, Options{URL: n.ClientURL(), Start: StartOldest})
+	o.reaches(l)
+	o.must(o.stream(defaultStream).Purge(t.Context()))
+	n.stop()
+	l.append(1)
+	eventually(t, "the failure is noticed", func() bool { return r.reason() != "" })
+	n.start(t)
+	eventually(t, "the change", func() bool { return o.last(defaultStream) == 5 })
+	if have := types(o.messages(defaultStream)); !slices.Equal(have, []string{"user.updated"}) {
+		t.Errorf("the stream has %v", have)
+	}
+}
+
 // The last messages were deleted one by one: what they were is published again.
 func TestLastMessagesDeleted(t *testing.T) {
 	t.Parallel()

@@ -102,8 +102,8 @@ func (p *Publisher) Warnings() []mirror.Warning {
 	case waiting > behindAfter:
 		return []mirror.Warning{{
 			Code: "nats_behind", Severity: mirror.SeverityWarning,
-			Message: fmt.Sprintf("Changes wait to be published to the stream %s of NATS for %s. Its consumers do not see them.",
-				p.options.Stream, waiting.Round(time.Minute)),
+			Message: fmt.Sprintf("Changes have waited for %d minutes to be published to the stream %s of NATS. Its consumers do not see them.",
+				max(1, int(waiting.Minutes())), p.options.Stream),
 			Remedy: "See the log for the reason. Nothing is lost while the feed keeps the changes.",
 		}}
 	}

@@ -174,8 +174,13 @@ func (p *Publisher) position(ctx context.Context, c *connection, stream jetstrea
 		pos.inSnapshot = strings.HasSuffix(typ, "."+string(mirror.Read)) || typ == TypeReset && pos.cursor == ""
 		return nil
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return position{}, fmt.Errorf("read the end of the stream %s: %w", p.options.Stream, err)
+	case pos.none && pos.last > 0 && pos.last == p.known.last: // what it ended with was removed by age, or by an operator
+		return p.known, nil
+	case !pos.none:
+		p.known = pos
 	}
 	return pos, nil
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/clerksync/clerksync/mirror"
 )
 
 // windowSize is how many messages may wait for their acknowledgement.
@@ -30,8 +28,7 @@ type window struct {
 }
 
 type sentMessage struct {
-	cursor mirror.FeedCursor
-	seq    uint64 // where it should be stored
+	position // of the stream when it is stored
 	jetstream.PubAckFuture
 }
 
@@ -52,7 +49,7 @@ func (w *window) send(ctx context.Context, m message) error {
 		return fmt.Errorf("publish %s: %w", msg.Subject, err)
 	}
 	w.last++
-	w.sent = append(w.sent, sentMessage{m.cursor, w.last, ack})
+	w.sent = append(w.sent, sentMessage{position{last: w.last, cursor: m.cursor, by: w.p.id, inSnapshot: m.inSnapshot()}, ack})
 	return nil
 }
 
@@ -81,9 +78,10 @@ func (w *window) stored(ctx context.Context, sent sentMessage, ack *jetstream.Pu
 	switch {
 	case ack.Duplicate:
 		return w.duplicate(ctx, sent, ack.Sequence)
-	case ack.Sequence != sent.seq: // JetStream stored a message at a place that it was not to be stored at
-		return fmt.Errorf("the message that should be number %d of the stream is number %d", sent.seq, ack.Sequence)
+	case ack.Sequence != sent.last: // JetStream stored a message at a place that it was not to be stored at
+		return fmt.Errorf("the message that should be number %d of the stream is number %d", sent.last, ack.Sequence)
 	}
+	w.p.known = sent.position
 	w.p.state.published(sent.cursor)
 	return nil
 }
