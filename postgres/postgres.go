@@ -23,6 +23,27 @@ func (db *DB) Engine() mirror.Engine { return db.handle.Engine() }
 // Migrate brings the schema up to date, as clerksync.New does.
 func (db *DB) Migrate(ctx context.Context) error { return db.handle.Migrate(ctx) }
 
+// InstallRLS makes the functions that policies of row-level security call, in the schema clerksync,
+// or replaces those of another version, and lets the named roles call them. The tables of the
+// mirror must exist: call [DB.Migrate] before. docs/row-level-security.md describes the functions.
+func (db *DB) InstallRLS(ctx context.Context, roles ...string) error {
+	opened, err := driver.Of(db)
+	if err != nil {
+		return err
+	}
+	return opened.InstallRowSecurity(ctx, roles...)
+}
+
+// RemoveRLS removes the functions of [DB.InstallRLS]. It removes nothing, and returns an error that
+// names what calls them, while policies or defaults call them.
+func (db *DB) RemoveRLS(ctx context.Context) error {
+	opened, err := driver.Of(db)
+	if err != nil {
+		return err
+	}
+	return opened.RemoveRowSecurity(ctx)
+}
+
 // Close closes the connections that [Open] or [OpenReadOnly] opened. A mirror on the database does
 // that by itself. It leaves pools of the application open.
 func (db *DB) Close() error { return db.handle.Close() }

@@ -42,7 +42,7 @@ func (s *Subject) checkDatabase(ctx context.Context) []mirror.Finding {
 	if s.DB.Engine() == store.SQLite {
 		return append(found, checkSQLite(c)...)
 	}
-	return append(found, checkPostgres(c, before.Add(took/2))...)
+	return append(found, s.checkPostgres(c, before.Add(took/2))...)
 }
 
 // DatabaseFailure returns the finding about a database that cannot be used.
@@ -82,12 +82,16 @@ func checkSQLite(c store.ServerInfo) (found []mirror.Finding) {
 	return found
 }
 
-func checkPostgres(c store.ServerInfo, now time.Time) (found []mirror.Finding) {
+func (s *Subject) checkPostgres(c store.ServerInfo, now time.Time) (found []mirror.Finding) {
 	if c.Settings["read_only"] == "true" {
 		found = append(found, doctor.Fail("Connect to the primary, as a role that may write.", "The connection is read-only."))
 	}
 	if c.Settings["may_write"] == "false" {
 		found = append(found, doctor.Warn("Run serve as a role that may write; reading commands do well with this one.", "The role may not write the tables."))
+	}
+	if c.RowSecurity == store.RowSecurityOutdated {
+		found = append(found, doctor.Warn(s.remedy("Run clerksync migrate --rls.", "Call InstallRLS of package postgres."),
+			"The functions for row-level security are those of another version."))
 	}
 	if c.Settings["may_create"] != "true" {
 		found = append(found, doctor.Warn("Grant CREATE on the schema, or migrate as another role.", "The role may not create tables: migrations will fail."))

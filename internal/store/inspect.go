@@ -21,6 +21,8 @@ type ServerInfo struct {
 	Pending  []string // migrations that are not applied yet
 	Unknown  []string // migrations that this version does not know
 	Schema   error    // why this version cannot read the database: one of the errors about the schema; nil when it can
+
+	RowSecurity RowSecurityState
 }
 
 // Inspect asks the database about itself. It changes nothing.
@@ -48,6 +50,9 @@ func (db *DB) Inspect(ctx context.Context) (c ServerInfo, err error) {
 	}
 	n, err := db.number(ctx, exists)
 	if err != nil {
+		return c, err
+	}
+	if c.RowSecurity, err = db.RowSecurityState(ctx); err != nil {
 		return c, err
 	}
 	return c, db.checkMigrations(ctx, &c, n > 0)

@@ -26,6 +26,13 @@ func TestPublishedSchema(t *testing.T) {
 	}
 }
 
+// The published functions for row-level security are what a mirror in the schema public gets.
+func TestPublishedRowSecurity(t *testing.T) {
+	t.Parallel()
+	published := "-- Generated from internal/store/rls.sql. What clerksync migrate --rls adds, for a mirror in the schema public.\n\n" + RowSecurity("public")
+	testenv.Golden(t, "../../schema/postgres-rls.sql", []byte(published))
+}
+
 // The schema has the columns that the tables of the code write, and no others.
 func TestSchemaHasTheColumnsOfTheCode(t *testing.T) {
 	t.Parallel()
