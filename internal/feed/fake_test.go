@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -40,7 +41,7 @@ func (l *fakeLog) append(n int) row.Change {
 			operation = row.OpCreated
 		}
 		l.changes = append(l.changes, row.Change{
-			Seq: seq, Tag: fmt.Sprintf("%04x%04x", l.history, seq%0xffff), Key: row.Key{Kind: kind, ID: fmt.Sprint(seq)}, Operation: operation,
+			Seq: seq, Tag: fmt.Sprintf("%04x%04x", l.history, seq%0xffff), Key: row.Key{Kind: kind, ID: strconv.FormatInt(seq, 10)}, Operation: operation,
 			OrganizationID: []string{"", "org_a", "org_b"}[seq%7%3],
 		})
 	}
@@ -106,9 +107,6 @@ func (l *fakeLog) FeedWindow(_ context.Context, w store.FeedWindow) ([]row.Chang
 
 func (l *fakeLog) FeedEnds(ctx context.Context) (oldest, head mirror.FeedCursor, err error) {
 	oldest, _, head, err = l.FeedEndsAndChange(ctx, 0)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.polls++
 	return oldest, head, err
 }
 

@@ -122,15 +122,17 @@ func (f *Feed) page(ctx context.Context, q *mirror.FeedQuery) (page mirror.FeedP
 	return page, err
 }
 
-// read returns the next page that is not empty, or the last one until the time is up.
+// read returns the next page that is not empty, or the last one until the time is up. A page that
+// ends at the end of the feed was compared with the database after the call.
 func (f *Feed) read(ctx context.Context, r *reading, wait time.Duration) (page mirror.FeedPage, err error) {
+	poll := f.follower.nextPoll()
 	if err := f.follower.ensureFresh(ctx); err != nil {
 		return page, err
 	}
 	end := time.Now().Add(wait)
 	timer := time.NewTimer(max(wait, 0))
 	defer timer.Stop()
-	waiting, refreshed := wait > 0, false
+	waiting := wait > 0
 	for windows := 0; err == nil; {
 		news := f.follower.news()
 		var inRing bool
@@ -140,8 +142,12 @@ func (f *Feed) read(ctx context.Context, r *reading, wait time.Duration) (page m
 				return page, err
 			}
 		}
+		compared := !inRing || f.follower.succeeded(poll)
 		switch {
 		case len(page.Changes) > 0:
+			if page.CaughtUp && !compared {
+				page.CaughtUp = f.follower.refresh(ctx) == nil && f.follower.endsAt(r.at)
+			}
 			return page, nil
 		case !page.CaughtUp:
 			if windows >= maxWindows && !time.Now().Before(end) {
@@ -150,8 +156,8 @@ func (f *Feed) read(ctx context.Context, r *reading, wait time.Duration) (page m
 			err = ctx.Err()
 		case waiting:
 			waiting, err = f.follower.await(ctx, news, timer.C)
-		case inRing && !refreshed && wait <= 0: // the ring may be behind the database
-			refreshed, err = true, f.follower.refresh(ctx)
+		case !compared:
+			err = f.follower.refresh(ctx)
 		default:
 			return page, nil
 		}

@@ -46,6 +46,7 @@ type follower struct {
 	running  bool // the goroutine lives: only while there are such callers
 	begun    int  // polls
 	ended    int
+	good     int           // the last poll that succeeded
 	behind   int           // polls one after the other that did not reach the end
 	failures int           // polls one after the other that failed
 	err      error         // of the last poll
@@ -141,7 +142,7 @@ func (f *follower) poll() {
 		if f.failures > 0 {
 			f.log.Info("the change feed can be read again")
 		}
-		f.fresh, f.failures = began, 0
+		f.fresh, f.failures, f.good = began, 0, f.begun
 		if f.behind > 0 {
 			f.due = began
 		}
@@ -241,6 +242,27 @@ func (f *follower) refresh(ctx context.Context) error {
 			return errClosed
 		}
 	}
+}
+
+// nextPoll returns the number of the next poll to begin.
+func (f *follower) nextPoll() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.begun + 1
+}
+
+// succeeded reports whether a poll or a later one has succeeded.
+func (f *follower) succeeded(poll int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.good >= poll
+}
+
+// endsAt reports whether a place is the end of the ring.
+func (f *follower) endsAt(at place) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ring.end() == at
 }
 
 // ensureFresh compares the ring with the database unless that was done just now.

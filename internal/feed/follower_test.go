@@ -3,9 +3,9 @@ package feed
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -29,7 +29,7 @@ func newFake(t *testing.T, n int) (*Feed, *fakeLog) {
 }
 
 func (l *fakeLog) head() mirror.FeedCursor {
-	_, _, head, _ := l.FeedEndsAndChange(context.Background(), 0)
+	_, head, _ := l.FeedEnds(context.Background())
 	return head
 }
 
@@ -56,7 +56,7 @@ func TestACommitOfThisProcessWakesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, l := newFake(t, 3)
 		done := wait(t, f, mirror.FeedQuery{After: l.head(), Wait: time.Hour})
-		time.Sleep(12345 * time.Microsecond)
+		<-time.After(12345 * time.Microsecond)
 		committed := time.Now()
 		l.append(1)
 		f.Notify()
@@ -72,7 +72,7 @@ func TestACommitOfAnotherProcessIsFoundByPolling(t *testing.T) {
 		f, l := newFake(t, 0)
 		for range 5 {
 			done := wait(t, f, mirror.FeedQuery{After: l.head(), Wait: time.Hour})
-			time.Sleep(time.Minute + 42*time.Millisecond)
+			<-time.After(time.Minute + 42*time.Millisecond)
 			committed := time.Now()
 			l.append(2)
 			if r := <-done; r.err != nil || len(r.page.Changes) != 2 || r.at.Sub(committed) > pollEvery {
@@ -94,7 +94,7 @@ func TestNothingPollsWhileNobodyWaits(t *testing.T) {
 			t.Errorf("%d polls in a second", before)
 		}
 		f.Notify()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		if polls, _ := l.reads(); polls != before {
 			t.Errorf("%d polls while nobody waits", polls-before)
 		}
@@ -115,7 +115,7 @@ func TestManyWaitersShareOneQuery(t *testing.T) {
 			}()
 			all = append(all, done)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		before, windows := l.reads()
 		if before > 10*60+2 || windows > 1000 {
@@ -283,7 +283,7 @@ func TestAReaderOfAnotherHistoryIsTold(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f, l := newFake(t, 10)
 				done := wait(t, f, mirror.FeedQuery{After: l.head(), Wait: time.Hour})
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				lost := l.head()
 				l.restore(5)
 				if later > 0 {
@@ -317,7 +317,7 @@ func TestAnOldRingIsComparedBeforeItIsRead(t *testing.T) {
 		done := wait(t, f, mirror.FeedQuery{After: begin, Wait: time.Hour})
 		l.append(5)
 		<-done
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		l.restore(3)
 		l.append(20)
 		for _, q := range []mirror.FeedQuery{{After: begin}, {After: begin, Wait: time.Hour}} {
@@ -362,7 +362,7 @@ func TestTheRingIsBounded(t *testing.T) {
 func TestReadersSeeEveryChangeOnceOrAreTold(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(150) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { followAtRandom(t, rand.New(rand.NewPCG(seed, 1))) })
 		})
@@ -380,7 +380,7 @@ func followAtRandom(t *testing.T, random *rand.Rand) {
 		readers.Go(func() { newReader(own, l).follow(t, f, over) })
 	}
 	for range 60 {
-		time.Sleep(time.Duration(random.IntN(150)) * time.Millisecond)
+		<-time.After(time.Duration(random.IntN(150)) * time.Millisecond)
 		switch random.IntN(12) {
 		case 0:
 			l.purge(random.Int64N(int64(len(l.changes) + 1)))
@@ -390,7 +390,7 @@ func followAtRandom(t *testing.T, random *rand.Rand) {
 			}
 		case 2:
 			l.setFail(errors.New("an outage"))
-			time.Sleep(time.Duration(random.IntN(500)) * time.Millisecond)
+			<-time.After(time.Duration(random.IntN(500)) * time.Millisecond)
 			l.setFail(nil)
 		default:
 			l.append(1 + random.IntN(6)*random.IntN(3))
@@ -399,7 +399,7 @@ func followAtRandom(t *testing.T, random *rand.Rand) {
 			}
 		}
 	}
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	close(over)
 	readers.Wait()
 }
@@ -451,7 +451,7 @@ func (r *reader) follow(t *testing.T, f *Feed, over <-chan struct{}) {
 			continue
 		}
 		if err != nil {
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond)
 			continue
 		}
 		for _, c := range page.Changes {
