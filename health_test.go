@@ -23,6 +23,7 @@ import (
 	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -451,5 +452,33 @@ func TestHealthNamesAnUnreachableDatabase(t *testing.T) {
 	h := askHealth(t, m)
 	if _, found := h.warning("database"); !found || h.Database.OK || !strings.Contains(h.text, "Postgres at postgres:///") || !strings.Contains(h.text, "Start Postgres") {
 		t.Errorf("health is %s", h.text)
+	}
+}
+
+// Warnings about other parts of the program are among those of the mirror, sorted by severity, and
+// one that is an error makes the state degraded.
+func TestWarningsOfOtherParts(t *testing.T) {
+	t.Parallel()
+	var others atomic.Pointer[[]mirror.Warning]
+	others.Store(&[]mirror.Warning{})
+	now := time.Now()
+	m, err := clerksync.New(t.Context(), driver.NewHandle(testkit.NewDatabase(t, "sqlite").Connect(t)), clerksync.Config{
+		Warnings: func() []mirror.Warning { return *others.Load() },
+		Test:     clerksync.TestConfig{Now: func() time.Time { return now }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	before := m.Health(t.Context())
+	others.Store(&[]mirror.Warning{{Code: "minor", Severity: mirror.SeverityInfo}, {Code: "broken", Severity: mirror.SeverityError}})
+	now = now.Add(time.Minute) // health is remembered for a second
+	after := m.Health(t.Context())
+	if len(after.Warnings) != len(before.Warnings)+2 || after.Warnings[len(after.Warnings)-1].Code != "minor" || after.Status != "degraded" {
+		t.Errorf("got %+v, without them %+v", after, before)
+	}
+	broken := slices.IndexFunc(after.Warnings, func(w mirror.Warning) bool { return w.Code == "broken" })
+	if broken < 0 || broken > 0 && after.Warnings[broken-1].Severity != mirror.SeverityError {
+		t.Errorf("got %+v", after.Warnings)
 	}
 }
