@@ -18,7 +18,9 @@ var special4 = []struct {
 	{netip.MustParsePrefix("0.0.0.0/8"), false, "unspecified"},
 	{netip.MustParsePrefix("10.0.0.0/8"), true, "private"},
 	{netip.MustParsePrefix("100.64.0.0/10"), true, "shared (carrier-grade NAT)"},
+	{netip.MustParsePrefix("100.100.100.200/32"), false, "metadata"}, // Alibaba's, in the shared range
 	{netip.MustParsePrefix("127.0.0.0/8"), true, "loopback"},
+	{netip.MustParsePrefix("168.63.129.16/32"), false, "metadata"}, // Azure's, in a public range
 	{netip.MustParsePrefix("169.254.0.0/16"), false, "link-local"}, // also where clouds serve metadata
 	{netip.MustParsePrefix("172.16.0.0/12"), true, "private"},
 	{netip.MustParsePrefix("192.0.0.0/24"), false, "special-purpose"},
@@ -47,9 +49,15 @@ var (
 		netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
 		netip.MustParsePrefix("2620:4f:8000::/48"), netip.MustParsePrefix("3fff::/20"),
 	}
-	nat64     = netip.MustParsePrefix("64:ff9b::/96")
-	metadata6 = netip.MustParseAddr("fd00:ec2::254") // Amazon's, in a private range
+	nat64 = netip.MustParsePrefix("64:ff9b::/96")
 )
+
+// metadata6 are the addresses in the private range of IPv6 from which clouds serve metadata and
+// credentials: those of Amazon (instances, and pods with ::23), Google, Oracle and Scaleway.
+var metadata6 = []netip.Prefix{
+	netip.MustParsePrefix("fd00:ec2::/32"), netip.MustParsePrefix("fd20:ce::254/128"), netip.MustParsePrefix("fd00:c1::a9fe:a9fe/128"),
+	netip.MustParsePrefix("fd00:42::42/128"),
+}
 
 // checkAddress returns an error for an address that must not be connected to. local permits private
 // and loopback addresses, because the operator allowed the host by name. Addresses that clouds
@@ -73,7 +81,7 @@ func checkAddress(address netip.Addr, local bool) error {
 	}
 	in := func(p netip.Prefix) bool { return p.Contains(address) }
 	switch {
-	case address == metadata6:
+	case slices.ContainsFunc(metadata6, in):
 		return refusedAddress(address, "metadata")
 	case slices.ContainsFunc(local6, in):
 		if !local {

@@ -162,7 +162,9 @@ func TestAddresses(t *testing.T) {
 		"100.64.0.1": "local", "::1": "local", "fd00::1": "local", "fc00::1": "local", "::ffff:127.0.0.1": "local", "::ffff:10.0.0.1": "local",
 		"64:ff9b::7f00:1": "local", "64:ff9b::a00:1": "local", "198.18.0.1": "local",
 		// never
-		"169.254.169.254": "never", "::ffff:169.254.169.254": "never", "64:ff9b::a9fe:a9fe": "never", "fd00:ec2::254": "never", "169.254.170.2": "never",
+		"169.254.169.254": "never", "::ffff:169.254.169.254": "never", "64:ff9b::a9fe:a9fe": "never", "fd00:ec2::254": "never",
+		"fd00:ec2::23": "never", "fd20:ce::254": "never", "fd00:c1::a9fe:a9fe": "never", "fd00:42::42": "never", "100.100.100.200": "never",
+		"168.63.129.16": "never", "64:ff9b::a83f:8110": "never", "169.254.170.2": "never",
 		"0.0.0.0": "never", "::": "never", "255.255.255.255": "never", "224.0.0.1": "never", "ff02::1": "never", "fe80::1": "never", "fe80::1%eth0": "never",
 		"240.0.0.1": "never", "192.0.0.1": "never", "192.0.2.1": "never", "198.51.100.1": "never", "203.0.113.1": "never", "192.88.99.1": "never",
 		"2001:db8::1": "never", "2002:7f00:1::": "never", "2002:a9fe:a9fe::1": "never", "2001::1": "never", "3fff::1": "never", "100::1": "never",
