@@ -171,7 +171,7 @@ func TestOnChangeRefusesOneOfMany(t *testing.T) {
 			senders.Go(func() { outcomes[i] = a.submit(fmt.Sprintf("msg_%d", i), userCreated(fmt.Sprintf("user_%d", i))) })
 		}
 		for n, _ := a.in.Waiting(); n < together; n, _ = a.in.Waiting() {
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 		}
 		a.calls.Store(0)
 		close(release)

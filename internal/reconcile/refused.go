@@ -63,6 +63,12 @@ func (r *run) noteRefused(
 	return err
 }
 
+// waitsForOnChange reports whether the application's OnChange refused a user. The verify queue has
+// the user, and a pause between two tries.
+func (r *run) waitsForOnChange(user clerk.Value) bool {
+	return r.suspects[row.Key{Kind: clerk.KindUser, ID: user.Get("id").String()}].Reason == store.SuspectHook
+}
+
 // canReadByID reports whether an object can be read by its id. Clerk returns memberships and
 // invitations only with their organization, which the row knows.
 func canReadByID(kind clerk.Kind, exists bool) bool {

@@ -101,6 +101,9 @@ func (r *run) walkRecentUsers(
 			rows = rows[:older]
 		}
 		k.Rows += len(rows)
+		if deferred != nil {
+			rows = slices.DeleteFunc(rows, r.waitsForOnChange)
+		}
 		if evidence.seen && deferred != nil {
 			rows = slices.DeleteFunc(rows, func(row clerk.Value) bool { return deferred(row, p.Date) })
 		}
