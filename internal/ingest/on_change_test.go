@@ -247,8 +247,8 @@ func TestOnChangeIsMended(t *testing.T) {
 	})
 }
 
-// An error that comes from the state of the database fails the batch, as without OnChange. The event
-// is applied once when it comes again.
+// An error that comes from the state of the database fails the batch, as without OnChange. The
+// event is applied once when it comes again.
 func TestOnChangeFailsForNow(t *testing.T) {
 	t.Parallel()
 	eachApplication(t, func(a *application) {
