@@ -123,11 +123,13 @@ func (t *AppTx) note(err error) error {
 	return err
 }
 
-// end closes what the application left open. From now on every statement is refused.
-func (t *AppTx) end() {
+// end closes what the application left open. From now on every statement is refused. It reports
+// whether a statement may have failed: a query can fail while its rows are read.
+func (t *AppTx) end() (doubtful bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended = true
+	doubtful = t.failed != nil || len(t.rows)+len(t.row) > 0
 	for _, rows := range t.rows {
 		_ = rows.Close()
 	}
@@ -137,6 +139,7 @@ func (t *AppTx) end() {
 	for _, stmt := range t.stmts {
 		_ = stmt.Close()
 	}
+	return doubtful
 }
 
 // refused is a context that has ended with an error, by which database/sql makes a [sql.Row] with

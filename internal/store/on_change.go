@@ -78,8 +78,7 @@ func (tx *Tx) runOnChange(ctx context.Context, limit time.Duration) error {
 	app := newAppTx(ctx, tx)
 	began := time.Now()
 	err := h.call(ctx, app, tx.changes)
-	app.end()
-	if err == nil {
+	if app.end() && err == nil {
 		err = tx.checkUnended(app)
 	}
 	h.measure(time.Since(began), err)
