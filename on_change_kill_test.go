@@ -32,7 +32,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if database := os.Getenv(killDatabase); database != "" {
-		fmt.Println(serveUntilKilled(database, os.Getenv(killFirst)))
+		fmt.Fprintln(os.Stdout, serveUntilKilled(database, os.Getenv(killFirst)))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -82,7 +82,7 @@ func serveUntilKilled(database, first string) error {
 				if err := sendEvent(m, signer, next.Add(1)); err != nil {
 					failed <- err
 				}
-				fmt.Println("answered")
+				fmt.Fprintln(os.Stdout, "answered")
 			}
 		}()
 	}
@@ -132,10 +132,11 @@ func TestOnChangeUnderKill(t *testing.T) {
 	})
 }
 
-// liveAndDie runs the server until it has answered some events, and kills it in the midst of others.
+// liveAndDie runs the server until it has answered some events, and kills it in the midst of
+// others.
 func liveAndDie(t *testing.T, d *testkit.Database, life int) (answered int) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^$") //nolint:gosec // this binary
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), killDatabase+"="+d.URL(), killFirst+"="+strconv.Itoa(life*1_000_000))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
