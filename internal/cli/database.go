@@ -50,14 +50,21 @@ func newReader(ctx context.Context, c *config.Config, logger *slog.Logger) (*cle
 // newStoredMirror opens the mirror for a command that changes what is stored. It creates no
 // database: if there is none, DATABASE_URL is probably mistyped.
 func newStoredMirror(ctx context.Context, c *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+	m, err := mirrorOn(ctx, openStored, c, logger)
+	return m, withAdvice(err)
+}
+
+// openStored opens the configured database for a command that changes what is stored. It creates
+// none.
+func openStored(c *config.Config) (clerksync.DB, error) {
 	db, err := openToRead(c)
 	if err == nil {
 		err = db.Close()
 	}
 	if errors.Is(err, sqlite.ErrNoDatabase) {
-		return nil, withAdvice(err)
+		return nil, err
 	}
-	return newMirror(ctx, c, logger)
+	return openDatabase(c)
 }
 
 // withAdvice adds what to do if there is no database.

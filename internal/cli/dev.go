@@ -19,6 +19,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
+	outgoing "github.com/clerksync/clerksync/publish/webhook"
 )
 
 type devCommand struct {
@@ -67,9 +68,18 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	d.inbox, err = newDevInbox(ctx)
+	if err != nil {
+		return err
+	}
 	address := make(chan string, 1)
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, cfg, logger, func(a string) { address <- a }) }()
+	go func() {
+		ended <- serve(ctx, cfg, logger, func(a string, webhooks *outgoing.Publisher) {
+			d.webhooks = webhooks
+			address <- a
+		})
+	}()
 	select {
 	case err := <-ended:
 		return err
@@ -78,7 +88,7 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 	}
 	err = d.run(ctx, c.Once)
 	cancel()
-	return errors.Join(err, d.clerk.Save(d.statePath), <-ended, <-clerkEnded)
+	return errors.Join(err, d.clerk.Save(d.statePath), <-ended, <-clerkEnded, <-d.inbox.ended)
 }
 
 func (c devCommand) folder() (folder string, remove func(), err error) {
@@ -113,6 +123,8 @@ type demonstration struct {
 	clerkURL, url       string
 	statePath, database string
 	resumed             bool
+	webhooks            *outgoing.Publisher
+	inbox               *devInbox
 }
 
 func (d *demonstration) open(seed uint64) error {
@@ -139,13 +151,17 @@ func (d *demonstration) config(listen string) (*config.Config, error) {
 	cfg, _, err := config.Load(config.Options{Environ: []string{
 		"DATABASE_URL=sqlite:" + d.database, "CLERK_API_URL=" + keys.APIURL, "CLERK_SECRET_KEY=" + keys.SecretKey,
 		"CLERK_WEBHOOK_SIGNING_SECRET=" + secret, "CLERK_ISSUER=" + keys.Issuer, "CLERK_INSTANCE_ID=" + keys.InstanceID,
-		"CLERKSYNC_LISTEN=" + listen, "CLERKSYNC_OPERATOR_LISTEN=off",
+		"CLERKSYNC_LISTEN=" + listen, "CLERKSYNC_OPERATOR_LISTEN=off", "CLERKSYNC_WEBHOOKS_ALLOW=127.0.0.1",
 	}})
 	return cfg, err
 }
 
 func (d *demonstration) run(ctx context.Context, once bool) error {
-	fmt.Fprintf(d.out, "clerksync  %s\nClerk      %s  (emulated)\nmirror     %s\n\n", d.url, d.clerkURL, d.database)
+	fmt.Fprintf(d.out, "clerksync  %s\nClerk      %s  (emulated)\nwebhooks   %s  (what another system receives)\nmirror     %s\n\n",
+		d.url, d.clerkURL, d.inbox.url, d.database)
+	if err := d.inbox.subscribe(ctx, d.webhooks); err != nil {
+		return err
+	}
 	lines := make(chan emulator.Message, 256)
 	d.clerk.Observe(func(m emulator.Message) {
 		select {
@@ -168,6 +184,7 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 	if err := d.showCaller(ctx, ada, grace); err != nil {
 		return err
 	}
+	d.inbox.show(ctx, d.out)
 	if once {
 		return nil
 	}

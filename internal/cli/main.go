@@ -29,6 +29,7 @@ type commands struct {
 
 	Deliveries deliveriesCommand `cmd:"" group:"work" help:"List, show and dismiss stored webhook deliveries."`
 	Consumers  consumersCommand  `cmd:"" group:"work" help:"List, pause and move consumers of the change feed; see what they gave up."`
+	Webhooks   webhooksCommand   `cmd:"" group:"work" help:"Send changes to other systems: endpoints, attempts, ping, resume."`
 	Replay     replayCommand     `cmd:"" group:"work" help:"Apply stored deliveries again."`
 	Backfill   backfillCommand   `cmd:"" group:"work" help:"Copy everything from Clerk; resumes an interrupted run."`
 	Reconcile  reconcileCommand  `cmd:"" group:"work" help:"Compare the mirror with Clerk and repair differences."`

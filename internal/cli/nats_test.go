@@ -17,6 +17,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/publish/nats"
+	outgoing "github.com/clerksync/clerksync/publish/webhook"
 )
 
 // serve publishes the changes of its backfill to NATS. It serves on while NATS is away, and ends
@@ -55,7 +56,9 @@ func TestServePublishesToNATS(t *testing.T) {
 	log := &testenv.Logs{}
 	ctx, cancel := context.WithCancel(t.Context())
 	started, ended := make(chan string, 1), make(chan error, 1)
-	go func() { ended <- serve(ctx, cfg, log.Logger(), func(address string) { started <- address }) }()
+	go func() {
+		ended <- serve(ctx, cfg, log.Logger(), func(address string, _ *outgoing.Publisher) { started <- address })
+	}()
 	public := <-started
 
 	awaitUsers(t, address, 3)

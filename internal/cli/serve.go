@@ -27,6 +27,7 @@ import (
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
+	outgoing "github.com/clerksync/clerksync/publish/webhook"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -85,8 +86,9 @@ func firstSteps(c *config.Config, t terminal) string {
 		"says which settings it needs. To try it without an account at Clerk, run clerksync dev.", "", t.width)
 }
 
-// serve runs the configured server; it calls started, if not nil, with the public address.
-func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started func(address string)) error {
+// serve runs the configured server; it calls started, if not nil, with the public address and the
+// publisher of outgoing webhooks.
+func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started func(address string, webhooks *outgoing.Publisher)) error {
 	tuneGC()
 	signals, err := telemetry.Start(ctx, os.Getenv, logger)
 	if err != nil {
@@ -100,8 +102,8 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	settings := mirrorConfig(cfg, logger)
 	settings.MeterProvider, settings.TracerProvider = signals.Meters(), signals.Tracers()
 	settings.PolicyVersion = policyVersion(cfg.Policy) // only a server uses the policy
-	var publisher natsPublisher
-	settings.Warnings = publisher.warnings
+	var publish publishers
+	settings.Warnings = publish.nats.warnings
 	m, err := clerksync.New(ctx, db, settings)
 	if err != nil {
 		return err
@@ -119,7 +121,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	}
 	public, err := publicHandler(m, cfg, logger)
 	if err == nil {
-		err = publisher.open(m, cfg, signals.Meters(), logger)
+		err = publish.open(db, m, cfg, signals.Meters(), logger)
 	}
 	if err != nil {
 		return errors.Join(err, m.Close())
@@ -133,11 +135,11 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 		return errors.Join(listenError(err, cfg), m.Close())
 	}
 	if started != nil {
-		started(listening.Addrs()[0].String())
+		started(listening.Addrs()[0].String(), publish.webhooks)
 	}
 	background := make(chan error, 1)
 	go func() { background <- m.Run(ctx) }()
-	stopPublishing := publisher.start(ctx)
+	stopPublishing := publish.start(ctx)
 	err = listening.Serve(ctx)
 	stopPublishing()
 	if ctx.Err() != nil {

@@ -72,6 +72,7 @@ type Config struct {
 	Redact           []string // field paths
 	PublicURL        string
 	OperatorToken    string
+	WebhooksAllow    []string // hosts of outgoing webhooks that may be private
 	NATS             NATS
 
 	// Sources has the origin of each setting's value, by its name in [Settings].

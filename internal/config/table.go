@@ -119,6 +119,7 @@ func Groups() []Group {
 		{"Access", "What users may do, and which stored facts may grant it.", slices.Concat(roleSettings(), readySettings())},
 		{"Forward auth", "Checks for a reverse proxy; see [forward-auth.md](forward-auth.md).", forwardAuthSettings()},
 		{"Synchronization", "How the mirror is compared with Clerk.", slices.Concat(syncSettings(), budgetSettings())},
+		{"Outgoing webhooks", "Sending changes to other systems; see [outgoing-webhooks.md](outgoing-webhooks.md).", webhookSettings()},
 		{"NATS", "Publishing the change feed to NATS JetStream; see [changes.md](changes.md).", natsSettings()},
 		{"Data retention", "How long data is stored, and what is never stored.", retentionSettings()},
 	}

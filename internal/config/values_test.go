@@ -57,6 +57,7 @@ func goodValues(t *testing.T) []goodValue {
 		{"CLERKSYNC_TRUSTED_PROXIES", "10.0.0.0/8,10.1.0.0/16,10.0.0.0/8,64.0.0.0/2,fc00::/7,2400::/6", "10.0.0.0/8,10.1.0.0/16,10.0.0.0/8,64.0.0.0/2,fc00::/7,2400::/6"},
 		{"CLERKSYNC_PROXY", "Ingress-NGINX", "ingress-nginx"},
 		{"CLERKSYNC_IDENTITY_SECRET", longText, "set"},
+		{"CLERKSYNC_WEBHOOKS_ALLOW", "Hooks.internal, 127.0.0.1,[::1]", "hooks.internal,127.0.0.1,::1"},
 		{"CLERKSYNC_CORS_ORIGINS", "https://app.example.com", "https://app.example.com"},
 		{"CLERKSYNC_UPGRADE_URL", "https://example.com/pricing", "https://example.com/pricing"},
 		{"CLERKSYNC_UNREADY", "deny", "deny"},
@@ -261,6 +262,8 @@ func badGateAndUpkeep() []badValue {
 		{"CLERKSYNC_TRUSTED_PROXIES", "::/1,8000::/1", most, nil},
 		{"CLERKSYNC_TRUSTED_PROXIES", "2000::/4,3000::/4", most, nil}, // all that is routed
 		{"CLERKSYNC_PROXY", "apache", "kind of proxy is not one of nginx, caddy, traefik, envoy, ingress-nginx", nil},
+		{"CLERKSYNC_WEBHOOKS_ALLOW", "hooks.internal,http://hooks", "webhook host 2 is not a host name or an address", nil},
+		{"CLERKSYNC_WEBHOOKS_ALLOW", "hooks:80", "webhook host is not a host name or an address", nil},
 		{"CLERKSYNC_CORS_ORIGINS", "https://a.example,*", "CORS origin 2 is not an origin", nil},
 		{"CLERKSYNC_UPGRADE_URL", "javascript:alert(1)", "upgrade URL is not an absolute URL", nil},
 		{"CLERKSYNC_UNREADY", "never", "unready mode is not one of ask, allow, deny", nil},

@@ -64,6 +64,10 @@ func checkCommand(t *testing.T, d document, words []string) {
 		if text, ok = help(words[0]); ok && len(words) > 1 && strings.Contains(text, "\n  "+words[0]+" "+words[1]+" ") {
 			n = 2 // a command of a group
 			text, ok = help(words[0], words[1])
+			if group := "\n  " + words[0] + " " + words[1] + " "; ok && len(words) > 2 && word.MatchString(words[2]) && strings.Contains(text, group+words[2]+" ") {
+				n = 3 // of a group within the group
+				text, ok = help(words[:3]...)
+			}
 		}
 	}
 	if !ok {

@@ -36,7 +36,8 @@ type Facts struct {
 	// Unheard are kinds that change at Clerk and of which no event has ever come.
 	Unheard       []clerk.Kind
 	RolesRejected int64
-	Consumers     []mirror.Consumer // of the change feed
+	Consumers     []mirror.Consumer        // of the change feed
+	Endpoints     []mirror.WebhookEndpoint // of outgoing webhooks, without the counts of messages
 	Kinds         []Kind
 	Overdue       time.Duration // the age from which on a walk is too old to prove anything
 
@@ -131,7 +132,7 @@ func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, our
 
 // readMore reads what only warnings look at.
 func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guard, now time.Time) error {
-	var errs [7]error
+	var errs [8]error
 	f.Head, errs[0] = db.Head(ctx)
 	f.Born, errs[1] = db.CreatedAt(ctx)
 	f.LastDead, errs[2] = db.LastDeadLetter(ctx)
@@ -139,6 +140,11 @@ func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guar
 	f.Foreign, errs[4] = guard.Foreign(ctx)
 	f.RolesRejected, errs[5] = db.RolesRejected(ctx)
 	f.Consumers, errs[6] = db.Consumers(ctx, f.Ours)
+	endpoints, err := db.WebhookEndpoints(ctx)
+	for i := range endpoints {
+		f.Endpoints = append(f.Endpoints, endpoints[i].WebhookEndpoint)
+	}
+	errs[7] = err
 	return cmp.Or(errs[:]...)
 }
 

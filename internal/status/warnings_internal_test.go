@@ -58,6 +58,17 @@ func consumer(c mirror.Consumer) func(*signals) {
 	}
 }
 
+// endpoint adds an endpoint of outgoing webhooks that has failed for a time.
+func endpoint(reason string, failing time.Duration) func(*signals) {
+	return func(s *signals) {
+		e := mirror.WebhookEndpoint{ID: "ep_1", Enabled: reason == "", DisabledReason: reason}
+		if failing > 0 {
+			e.FailingSince = s.now.Add(-failing)
+		}
+		s.stored.Endpoints = append(s.stored.Endpoints, e)
+	}
+}
+
 func TestWarningsOfSignals(t *testing.T) {
 	t.Parallel()
 	refused := func(kind refusals.Kind, since, last time.Duration) func(*signals) {
@@ -144,6 +155,13 @@ func TestWarningsOfSignals(t *testing.T) {
 		"a consumer with nothing to do": {consumer(mirror.Consumer{State: mirror.ConsumerIdle}), ""},
 		"a consumer without its place":  {consumer(mirror.Consumer{State: mirror.ConsumerStopped}), "consumer_stopped error"},
 		"a consumer that gave up":       {consumer(mirror.Consumer{State: mirror.ConsumerRunning, Parked: 1}), "consumer_parked warning"},
+		"an endpoint that works":        {endpoint("", 0), ""},
+		"an endpoint that failed now":   {endpoint("", 59*time.Minute), ""},
+		"an endpoint that fails":        {endpoint("", time.Hour), "webhook_endpoint_failing warning"},
+		"an endpoint that is gone":      {endpoint(mirror.WebhookGone, time.Hour), "webhook_endpoint_disabled warning"},
+		"an endpoint given up":          {endpoint(mirror.WebhookFailing, 120*time.Hour), "webhook_endpoint_disabled warning"},
+		"an endpoint without its place": {endpoint(mirror.WebhookCursorGone, 0), "webhook_endpoint_disabled error"},
+		"an endpoint set aside":         {endpoint("maintenance", time.Hour), ""},
 		"several consumers": {func(s *signals) {
 			for range 7 {
 				s.stored.Consumers = append(s.stored.Consumers, mirror.Consumer{Name: "c", State: mirror.ConsumerStopped, Parked: 1})
