@@ -40,7 +40,9 @@ func OnlyTypes(types ...string) ConsumeOption {
 // ParkAfter parks a change that failed so many times, with the text of its last error. The later
 // changes of its object are delivered then. [Feed.ParkedChanges] lists parked changes, and
 // [Feed.RetryParked] and [Feed.DropParked] end that. Without ParkAfter a change is tried until it
-// succeeds. With the default pauses, 10 tries take about two minutes, and 20 about 50 minutes.
+// succeeds. So it is when 10,000 are parked: then something else is wrong than single changes, and
+// the consumer stops at its limit of held changes. With the default pauses, 10 tries take about two
+// minutes, and 20 about 50 minutes.
 func ParkAfter(tries int) ConsumeOption {
 	return ConsumeOption{func(o *consumer.Options) { o.ParkAfter = tries }}
 }

@@ -8,10 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -118,5 +120,70 @@ func TestConsumeBeginsWithASnapshot(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("a consumer of a mirror that is closed: %v", err)
+	}
+}
+
+// A purge of the feed says which consumers it passed. They are stopped, and health says what to do.
+func TestPurgeSaysWhichConsumersItPassed(t *testing.T) {
+	t.Parallel()
+	var logs testenv.Logs
+	clock := &movable{}
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clerksync.New(t.Context(), db, clerksync.Config{
+		Logger: logs.Logger(), ChangesRetention: 48 * time.Hour, Test: clerksync.TestConfig{Now: clock.now},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	apply := func(id string) {
+		if _, err := m.Users().Apply(t.Context(), []byte(`{"object":"user","id":"`+id+`","created_at":1,"updated_at":1}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply("user_1")
+	ctx, cancel := context.WithCancel(t.Context())
+	err = m.Consume(ctx, "welcome-mail", func(context.Context, mirror.Change) error { cancel(); return nil }, clerksync.StartAt(mirror.FeedStart))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply("user_2")
+	apply("user_3")
+	warned := func(severity mirror.Severity) bool {
+		return slices.ContainsFunc(m.Health(t.Context()).Warnings, func(w mirror.Warning) bool {
+			return strings.HasPrefix(w.Code, "consumer_") && w.Severity == severity && strings.Contains(w.Message, "welcome-mail")
+		})
+	}
+	for _, step := range []struct {
+		move     time.Duration
+		severity mirror.Severity
+	}{
+		{10 * time.Minute, mirror.SeverityWarning}, // no process runs it
+		{25 * time.Hour, mirror.SeverityError},     // half of the retention has passed
+		{26 * time.Hour, mirror.SeverityError},     // it is purged
+	} {
+		if _, err := m.Purge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		clock.move(step.move)
+		if !warned(step.severity) {
+			t.Errorf("after %s more there is no %s: %+v", step.move, step.severity, m.Health(t.Context()).Warnings)
+		}
+	}
+	if strings.Contains(logs.String(), "changes that a consumer has not handled") {
+		t.Errorf("before the purge the log says %s", logs.String())
+	}
+	if _, err := m.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(logs.String(), "changes that a consumer has not handled") || !strings.Contains(logs.String(), "welcome-mail") {
+		t.Errorf("the log does not say what was passed: %s", logs.String())
+	}
+	list, err := m.Feed().Consumers(t.Context())
+	if err != nil || list[0].State != mirror.ConsumerStopped {
+		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -43,6 +43,7 @@ type Options struct {
 	Types    []string
 
 	ParkAfter int // 0: a change is tried until it succeeds
+	MaxParked int // beyond it, none is parked
 	MaxHeld   int
 	RetryMin  time.Duration
 	RetryMax  time.Duration
@@ -57,6 +58,7 @@ type Options struct {
 
 const (
 	defaultMaxHeld     = 1000
+	defaultMaxParked   = 10_000
 	defaultSaveChanges = 100
 	defaultSaveEvery   = 100 * time.Millisecond
 	defaultLease       = 15 * time.Second
@@ -79,6 +81,9 @@ func (o Options) withDefaults() Options {
 	whereZero(&o.Lease, defaultLease)
 	if o.MaxHeld == 0 {
 		o.MaxHeld = defaultMaxHeld
+	}
+	if o.MaxParked == 0 {
+		o.MaxParked = defaultMaxParked
 	}
 	if o.SaveChanges == 0 {
 		o.SaveChanges = defaultSaveChanges

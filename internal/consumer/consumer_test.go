@@ -242,6 +242,29 @@ func TestHeldChangesAreBounded(t *testing.T) {
 	})
 }
 
+// A function that always fails does not park the whole feed.
+func TestParkedChangesAreBounded(t *testing.T) {
+	bubble(t, func(e *env) {
+		e.change(users(0, 20)...)
+		o := fromStart
+		o.ParkAfter, o.MaxParked, o.MaxHeld = 2, 5, 3
+		r := e.run(e.service, o, func(context.Context, mirror.Change) error { return errMail })
+		settle(time.Minute)
+		if c := e.consumer(); c.Parked != 5 || c.HeldBack != 3 || c.LagChanges != 12 {
+			e.Errorf("%+v", c)
+		}
+		r.set(nil)
+		if n, err := e.service.Retry(e.Context(), "mail", nil); n != 5 || err != nil {
+			e.Error(n, err)
+		}
+		settle(5 * time.Minute)
+		if c := e.consumer(); c.Parked+c.HeldBack+c.LagChanges != 0 {
+			e.Errorf("%+v", c)
+		}
+		r.stop()
+	})
+}
+
 // Operators pause a consumer, and move it, while it runs elsewhere. That is seen within a second.
 func TestOperatorsMoveIt(t *testing.T) {
 	bubble(t, func(e *env) {

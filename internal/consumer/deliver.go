@@ -84,7 +84,8 @@ func (t *tenure) failed(e *entry, failure string) (parked bool) {
 		slog.String("consumer", t.name), slog.String("type", e.Type()), slog.String("cursor", string(e.Cursor)),
 		slog.Int64("attempts", e.Attempts), slog.String("error", failure),
 	}
-	if t.ParkAfter > 0 && e.Attempts >= int64(t.ParkAfter) {
+	if t.ParkAfter > 0 && e.Attempts >= int64(t.ParkAfter) && t.givenUp < int64(t.MaxParked) {
+		t.givenUp++
 		e.Parked, e.DueAt = true, 0
 		t.parked = append(t.parked, e)
 		t.stats.add(t.name, Counts{Failed: 1, Parked: 1})

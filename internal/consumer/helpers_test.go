@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -95,6 +96,13 @@ func (e *env) change(ids ...string) {
 	}
 	e.must(e.db.Update(e.Context(), func(tx *store.Tx) error { return tx.AppendChanges(e.Context(), changes) }))
 	e.feed.Notify()
+}
+
+func users(from, to int) (ids []string) {
+	for i := from; i < to; i++ {
+		ids = append(ids, fmt.Sprint("user_", i))
+	}
+	return ids
 }
 
 // consumer returns the record of the only consumer.

@@ -135,13 +135,6 @@ func (p *processes) awaitDone(id string) {
 	})
 }
 
-func users(from, to int) (ids []string) {
-	for i := from; i < to; i++ {
-		ids = append(ids, fmt.Sprint("user_", i))
-	}
-	return ids
-}
-
 // A process that is killed between its work and saving its place repeats a little and loses
 // nothing.
 func TestKilledProcess(t *testing.T) {

@@ -92,4 +92,5 @@ func (t *tenure) saved() {
 		}
 	}
 	t.forget()
+	t.moves = 0
 }

@@ -30,8 +30,11 @@ type tenure struct {
 	place  mirror.FeedCursor // every change up to it was handled, is held back or is parked
 	seq    int64
 	held   *held
+	moves  int             // since the last save: how often the database had another place
 	edits  int64           // of the stored consumer when what is held back was read
 	page   mirror.FeedPage // of which the first changes were taken
+
+	givenUp int64 // parked changes
 
 	unsaved  int       // changes since the last save
 	since    time.Time // when the first of them was handled; zero: there is nothing to save

@@ -25,6 +25,9 @@ func (t *tenure) work(ctx context.Context) error {
 	for {
 		err := t.step(ctx)
 		if errors.Is(err, store.ErrConsumerMoved) {
+			if t.moves++; t.moves > 1 { // what this process reads is not what the database has
+				sleep(ctx, failurePause)
+			}
 			err = t.load(ctx) // and forget what was not saved: it is delivered again
 		}
 		if err != nil {
@@ -48,8 +51,12 @@ func (t *tenure) load(ctx context.Context) error {
 // loadHeld reads what is held back, after all of it was stored.
 func (t *tenure) loadHeld(ctx context.Context) error {
 	list, err := t.DB.HeldChanges(ctx, t.name)
+	if err != nil {
+		return err
+	}
+	given, err := t.DB.CountParked(ctx, t.name)
 	if err == nil {
-		t.held, t.edits = newHeld(list), t.stored.Edits
+		t.held, t.givenUp, t.edits = newHeld(list), given, t.stored.Edits
 	}
 	return err
 }

@@ -317,6 +317,11 @@ func scanHeld(r *sql.Rows) (h HeldChange, err error) {
 	return h, err
 }
 
+// CountParked counts the parked changes of a consumer.
+func (db *DB) CountParked(ctx context.Context, name string) (int64, error) {
+	return db.number(ctx, "SELECT count(*) FROM clerk_consumer_parked WHERE consumer = $1 AND parked = 1", name)
+}
+
 // HeldChanges lists the changes of a consumer that are held back, in the order of the feed.
 func (db *DB) HeldChanges(ctx context.Context, name string) ([]HeldChange, error) {
 	rows, err := db.query(ctx, "SELECT "+heldColumns+" FROM clerk_consumer_parked WHERE consumer = $1 AND parked = 0 ORDER BY seq, cursor", name)
