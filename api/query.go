@@ -19,6 +19,8 @@ const (
 	maxLimit = 1000
 	maxWait  = 60 // seconds
 	maxText  = 256
+	// maxCursor is longer: the cursor of a snapshot has the kinds that are still to come.
+	maxCursor = 2048
 )
 
 // parameters are the query parameters of /api/changes, each with what it does to the query and
@@ -89,9 +91,11 @@ func list(values []string) (words []string) {
 }
 
 func setAfter(q *mirror.FeedQuery, values []string) bool {
-	after, ok := single(values)
-	q.After = mirror.FeedCursor(after)
-	return ok
+	if len(values) != 1 || values[0] == "" || len(values[0]) > maxCursor {
+		return false
+	}
+	q.After = mirror.FeedCursor(values[0])
+	return true
 }
 
 func setKinds(q *mirror.FeedQuery, values []string) (ok bool) {
