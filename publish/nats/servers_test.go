@@ -16,7 +16,7 @@ import (
 )
 
 // limit is how long tests wait for what must happen.
-const limit = 30 * time.Second
+const limit = 90 * time.Second
 
 // eventually waits until a condition holds.
 func eventually(t testing.TB, what string, condition func() bool) {
