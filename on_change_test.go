@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/driver"
@@ -209,6 +212,71 @@ func TestMirrorInsideOnChange(t *testing.T) {
 		}
 		if calls != 1 {
 			s.Errorf("%d calls", calls)
+		}
+	})
+}
+
+// A user who is read from Clerk while a request waits, and whom OnChange refuses, is not let in,
+// and is not read again for each request.
+func TestOnChangeRefusesAUserOnDemand(t *testing.T) {
+	t.Parallel()
+	onSharedDatabase(t, func(s *shared) {
+		calls := 0
+		m := s.mirror(func(c *clerksync.Config) {
+			c.OnChange = func(context.Context, *clerksync.Tx, []mirror.Change) error {
+				calls++
+				return errors.New("no plan")
+			}
+		})
+		user := s.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+		token := s.clerk.TokenFor(clerktest.TokenOptions{UserID: user, SessionID: s.clerk.SignIn(user)})
+		for range 3 {
+			if code := s.code(m, token, nil); code != clerksync.CodeUserNotRegistered {
+				s.Errorf("the code is %q", code)
+			}
+		}
+		if calls != 1 {
+			s.Errorf("OnChange was called %d times", calls)
+		}
+	})
+}
+
+// Each call is measured, by its outcome.
+func TestOnChangeIsMeasured(t *testing.T) {
+	t.Parallel()
+	onSharedDatabase(t, func(s *shared) {
+		reader := metric.NewManualReader()
+		fail := false
+		m := s.mirror(func(c *clerksync.Config) {
+			c.MeterProvider = metric.NewMeterProvider(metric.WithReader(reader))
+			c.OnChange = func(context.Context, *clerksync.Tx, []mirror.Change) error {
+				if fail {
+					return errors.New("no plan")
+				}
+				return nil
+			}
+		})
+		for i, id := range []string{"user_1", "user_2", "user_3"} {
+			fail = i == 2
+			_, _ = m.Users().Apply(s.Context(), json.RawMessage(`{"object":"user","id":"`+id+`","updated_at":1790000000000}`))
+		}
+		var all metricdata.ResourceMetrics
+		if err := reader.Collect(s.Context(), &all); err != nil {
+			s.Fatal(err)
+		}
+		counts := map[string]uint64{}
+		for _, scope := range all.ScopeMetrics {
+			for _, x := range scope.Metrics {
+				if h, ok := x.Data.(metricdata.Histogram[float64]); ok && x.Name == "clerksync.hook.duration" {
+					for _, p := range h.DataPoints {
+						outcome, _ := p.Attributes.Value("outcome")
+						counts[outcome.AsString()] = p.Count
+					}
+				}
+			}
+		}
+		if counts["ok"] != 2 || counts["failed"] != 1 {
+			s.Errorf("measured %v", counts)
 		}
 	})
 }

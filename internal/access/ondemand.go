@@ -12,6 +12,7 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/row"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -39,7 +40,7 @@ type onDemand struct {
 	config *Config
 
 	mu      sync.Mutex
-	missing map[string]time.Time // users whom Clerk did not know, and when
+	missing map[string]time.Time // users whom Clerk did not know or OnChange refused, and when
 	failed  time.Time            // when Clerk last failed to respond
 }
 
@@ -152,7 +153,12 @@ func (d *onDemand) fetchUser(ctx context.Context, id string, queued int64) bool 
 		return false
 	}
 	err := d.fetch(ctx, need{live.Fact{Kind: clerk.KindUser, User: id}, queued})
-	if errors.Is(err, clerkapi.ErrNotFound) {
+	_, refused := errors.AsType[*mirror.OnChangeError](err)
+	if refused = refused && !store.IsTransient(err); refused { // it would refuse the next request, too
+		d.config.Incidents.Report(slog.LevelError, "OnChange refuses a user", "a user who is not mirrored could not be stored",
+			slog.String("user", id), slog.Any("error", err))
+	}
+	if refused || errors.Is(err, clerkapi.ErrNotFound) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if len(d.missing) >= maxMissing {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -171,6 +172,9 @@ func printDelivery(w io.Writer, d *mirror.Delivery) error {
 	}
 	if !d.SignedAt.IsZero() {
 		rows[5][1] = timeOf(d.SignedAt)
+	}
+	if d.Problem != "" {
+		rows = slices.Insert(rows, 4, []string{"problem", d.Problem})
 	}
 	for i, subject := range d.Subjects {
 		name := ""

@@ -42,6 +42,8 @@ func printReport(p *process, r *mirror.SyncReport, asJSON bool) error {
 			total, state = "–", t.paint(faint, "not in use at Clerk")
 		case !k.Complete:
 			state = t.paint(red, k.Reason)
+		case k.NotApplied > 0:
+			state = t.paint(red, grouped(int64(k.NotApplied))+" refused by OnChange")
 		}
 		all, counted = all+k.Rows, counted+count
 		rows = append(rows, []string{
