@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -343,6 +345,28 @@ func TestLastMessagesDeleted(t *testing.T) {
 		want = append(want, string(c.Cursor))
 	}
 	if !slices.Equal(have, want) {
+		t.Errorf("got %v, want %v", have, want)
+	}
+}
+
+// The metrics say what was published and what waits, and how often consumers had to begin again.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	l := newChangeLog(t)
+	l.append(7)
+	o := observe(t, newNode(t, &server.Options{}).ClientURL())
+	r := run(t, l, Options{URL: o.conn.ConnectedUrl(), Start: StartOldest})
+	eventually(t, "everything is acknowledged", func() bool { return r.state.count() == 8 })
+	r.stop(t)
+	l.append(3)
+	have := map[string]float64{}
+	r.collect(t.Context(), func(name string, value float64, _ ...string) { have[name] = value })
+	if age := float64(time.Now().Unix()) - have[metrics.NATSCaughtUp]; age < -1 || age > 60 {
+		t.Errorf("caught up %v seconds ago", age)
+	}
+	delete(have, metrics.NATSCaughtUp)
+	want := map[string]float64{metrics.NATSPublished: 8, metrics.NATSFailures: 0, metrics.NATSResets: 1, metrics.NATSBehind: 3}
+	if !maps.Equal(have, want) {
 		t.Errorf("got %v, want %v", have, want)
 	}
 }
