@@ -13,9 +13,6 @@ import (
 	"github.com/clerksync/clerksync/auth"
 )
 
-// csvFeature is a feature of the plan enterprise.
-const csvFeature = "csv_export"
-
 // service serves the deals of organizations.
 type service struct {
 	mirror *clerksync.Mirror
@@ -97,11 +94,9 @@ func (s *service) listAllTotals(c call) (any, error) {
 
 // exportDeals streams all deals of the organization as CSV, a page at a time.
 func (s *service) exportDeals(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.read(r)
-	if err != nil {
-		return err
-	}
-	page, err := c.deals.List(r.Context(), c.after, c.limit)
+	claims, _ := clerksync.ClaimsFromContext(r.Context())
+	deals := Pipeline{s.db, claims.Organization.ID}
+	page, err := deals.List(r.Context(), "", maxPage)
 	if err != nil {
 		return err
 	}
@@ -114,8 +109,7 @@ func (s *service) exportDeals(w http.ResponseWriter, r *http.Request) error {
 		if out.Flush(); page.Next == "" {
 			return nil
 		}
-		c.after = page.Next
-		if page, err = c.deals.List(r.Context(), c.after, c.limit); err != nil { // also if the client has left
+		if page, err = deals.List(r.Context(), page.Next, maxPage); err != nil { // also if the client has left
 			s.logger.ErrorContext(r.Context(), "An export ended early.", "error", err)
 			panic(http.ErrAbortHandler) // cuts the connection: half a file must not look complete
 		}
@@ -123,8 +117,7 @@ func (s *service) exportDeals(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// harmless keeps spreadsheets from running a text as a formula. They show a text after a single
-// quote as it is.
+// harmless quotes a text that a spreadsheet would run as a formula.
 func harmless(text string) string {
 	if strings.IndexAny(text, "=+-@\t\r\n＝＋－＠") == 0 {
 		return "'" + text

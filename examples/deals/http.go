@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	maxBody     = 16 << 10    // bytes of a request
-	maxTitle    = 200         // characters
-	maxValueUSD = int64(1e12) // a trillion
-	maxPage     = 100         // rows
+	maxBody     = 16 << 10     // bytes of a request
+	maxTitle    = 200          // characters
+	maxValueUSD = int64(1e12)  // a trillion
+	maxPage     = 100          // rows
+	csvFeature  = "csv_export" // of the plan enterprise
 )
 
 // call is a request to the API, with what its token, path and query say.

@@ -32,10 +32,6 @@ const defaultPort, writeTimeout = "8080", 30 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	run := runService
-	if os.Getenv("CLERK_SECRET_KEY") == "" {
-		run = runDemo
-	}
 	err := run(ctx, os.Getenv, os.Stdout)
 	if stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "deals:", err)
@@ -43,8 +39,11 @@ func main() {
 	}
 }
 
-// runService runs the service until the context ends, or a part of it fails.
-func runService(ctx context.Context, getenv func(string) string, out io.Writer) error {
+// run runs the service, or the demo, until the context ends or a part of it fails.
+func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
+	if getenv("CLERK_SECRET_KEY") == "" {
+		return runDemo(ctx, getenv, out)
+	}
 	s, err := open(ctx, cmp.Or(getenv("DATABASE_URL"), "deals.db"), clerksync.Config{
 		SecretKey:         getenv("CLERK_SECRET_KEY"),
 		PublishableKey:    getenv("CLERK_PUBLISHABLE_KEY"),

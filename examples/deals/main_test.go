@@ -41,9 +41,9 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-// start runs the program until the end of the test, and returns what it prints once that matches a
-// pattern.
-func start(t *testing.T, run func(context.Context, func(string) string, io.Writer) error, env map[string]string, pattern string) []string {
+// start runs the program until the end of the test, and waits until what it prints matches a
+// pattern. It returns what it prints, and the first group of the match.
+func start(t *testing.T, env map[string]string, pattern string) (out *logBuffer, group string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, ended := newLogBuffer(), make(chan error, 1)
@@ -54,16 +54,16 @@ func start(t *testing.T, run func(context.Context, func(string) string, io.Write
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
-	return out.waitFor(t, pattern, ended)
+	return out, out.waitFor(t, pattern, ended)
 }
 
-// waitFor waits until the text matches a pattern, and returns what it matches.
-func (b *logBuffer) waitFor(t *testing.T, pattern string, ended chan error) []string {
+// waitFor waits until the text matches a pattern, and returns the first group.
+func (b *logBuffer) waitFor(t *testing.T, pattern string, ended chan error) string {
 	t.Helper()
 	timeout := time.After(time.Minute)
 	for {
 		if match := regexp.MustCompile(pattern).FindStringSubmatch(b.String()); match != nil {
-			return match
+			return match[1]
 		}
 		select {
 		case <-b.written:
@@ -83,25 +83,40 @@ func TestDemo(t *testing.T) {
 	if os.Getenv("DEALS_TEST_POSTGRES") != "" {
 		env["DATABASE_URL"] = databaseURL(t)
 	}
-	text := start(t, runDemo, env, `(?s)\n(  url=.*-X DELETE \$deal\n)`)[1]
-	text = strings.ReplaceAll(strings.Replace(text, "Then try:", "", 1), "\n  curl", "\n  echo; curl -s")
-	shell := exec.CommandContext(t.Context(), "bash", "-e", "-u", "-c", text)
+	printed, text := start(t, env, `(?s)(.*)consumer=welcome`)
+	var commands strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, "  http") {
+			commands.WriteString(strings.Replace(line, "  curl", "echo; curl -s", 1))
+		}
+	}
+	shell := exec.CommandContext(t.Context(), "bash", "-e", "-u", "-c", commands.String())
 	var faults bytes.Buffer
 	shell.Stderr = &faults
-	out, err := shell.Output()
+	results, err := shell.Output()
 	if err != nil {
-		t.Fatalf("%v: %s\n%s", err, &faults, out)
+		t.Fatalf("%v: %s\n%s", err, &faults, results)
 	}
-	rest := string(out)
+	rest := string(results)
 	for _, want := range []string{
 		`{"deals":[{"id":"`, `"title":"Analytical Engine","stage":"Sourced"`, "id,title,stage", "X-Upgrade-Url: https://deals.example.com/pricing",
-		`"name":"Cobol Partners"`, `"stage":"Negotiation"`, "reverification-error", `"title":"Analytical Engine","stage":"Negotiation"`,
+		`"stage":"Negotiation"`, "reverification-error", `"title":"Analytical Engine","stage":"Negotiation"`, `"name":"Cobol Partners"`, `"id":"user_`,
 	} {
 		_, after, ok := strings.Cut(rest, want)
 		if !ok {
-			t.Errorf("the output does not continue with %s:\n%s", want, out)
+			t.Fatalf("the results do not go on with %s:\n%s", want, results)
 		}
 		rest = after
+	}
+	printed.waitFor(t, "(Welcome to Deals!)", make(chan error))
+
+	page, err := http.DefaultClient.Get(regexp.MustCompile(`http\S+/demo/kate`).FindString(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Body.Close()
+	if body, _ := io.ReadAll(page.Body); page.StatusCode != http.StatusUnauthorized || !strings.Contains(string(body), `href="/demo/ada"`) {
+		t.Errorf("without a cookie, the page is %d %s", page.StatusCode, body)
 	}
 }
 
@@ -111,11 +126,11 @@ func TestService(t *testing.T) {
 	clerk := clerktest.New(t)
 	ada := clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
 	keys := clerk.Config()
-	address := start(t, runService, map[string]string{
+	_, port := start(t, map[string]string{
 		"CLERK_SECRET_KEY": keys.SecretKey, "CLERK_API_URL": keys.APIURL, "CLERK_WEBHOOK_SIGNING_SECRET": keys.WebhookSecrets[0],
 		"PORT": "0", "DATABASE_URL": databaseURL(t),
 	}, `address=\S*:(\d+)`)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+address[1]+"/api/auth/me", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+port+"/api/auth/me", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,20 +147,20 @@ func TestService(t *testing.T) {
 
 func TestMistakesAtTheStart(t *testing.T) {
 	t.Parallel()
+	used := databaseURL(t)
+	start(t, map[string]string{"PORT": "0", "DATABASE_URL": used}, "(Press Ctrl-C)")
+	key := clerktest.New(t).Config().SecretKey
 	for name, env := range map[string]map[string]string{
-		"a database that cannot be opened": {"DATABASE_URL": t.TempDir()},
-		"a port that is none":              {"PORT": "http" + "s://"},
+		"a database that cannot be opened":     {"DATABASE_URL": t.TempDir()},
+		"such a database, with a key":          {"DATABASE_URL": t.TempDir(), "CLERK_SECRET_KEY": key},
+		"a port that is none":                  {"PORT": "none"},
+		"a port that is none, with a key":      {"PORT": "none", "DATABASE_URL": used, "CLERK_SECRET_KEY": key},
+		"a database of another emulated Clerk": {"PORT": "0", "DATABASE_URL": used},
 	} {
-		for _, run := range []func(context.Context, func(string) string, io.Writer) error{runDemo, runService} {
-			settings := func(setting string) string {
-				if setting == "DATABASE_URL" && env[setting] == "" {
-					return databaseURL(t)
-				}
-				return env[setting]
-			}
-			if err := run(t.Context(), settings, io.Discard); err == nil {
-				t.Errorf("%s: the program ended without an error", name)
-			}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // run returns nil then
+		defer cancel()
+		if err := run(ctx, func(name string) string { return env[name] }, io.Discard); err == nil {
+			t.Errorf("%s: the program ended without an error", name)
 		}
 	}
 }

@@ -23,7 +23,7 @@ var pageText string
 type pageView struct {
 	Nonce   string   // of the style; no other one is used
 	People  []string // whom the demo signs in
-	Refusal string   // why there is nothing to see
+	Refusal *clerksync.DeniedError
 	User    mirror.User
 	Total   Total
 	Stages  []Total
@@ -37,7 +37,7 @@ func (s *service) pageHandler() http.Handler {
 		view, status := pageView{Nonce: rand.Text(), People: s.people}, http.StatusOK
 		caller, err := s.mirror.Authorize(r, inOrganization())
 		if denied, ok := errors.AsType[*clerksync.DeniedError](err); ok {
-			status, view.Refusal = denied.Status, denied.Detail
+			status, view.Refusal = denied.Status, denied
 			maps.Copy(w.Header(), denied.Header())
 		} else if err = view.fill(r.Context(), s.db, caller); err != nil {
 			return err

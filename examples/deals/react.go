@@ -18,7 +18,7 @@ func addStages(ctx context.Context, tx *clerksync.Tx, changes []mirror.Change) e
 		}
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO deal_stages (organization_id, name, position)
-			SELECT $1, name, position FROM default_stages WHERE true
+			SELECT $1, name, position FROM default_stages WHERE true -- SQLite needs a WHERE here
 			ON CONFLICT DO NOTHING`, change.ID); err != nil {
 			return err
 		}
@@ -31,12 +31,15 @@ func addStages(ctx context.Context, tx *clerksync.Tx, changes []mirror.Change) e
 func (s *service) welcome(ctx context.Context) error {
 	return s.mirror.Consume(ctx, "welcome", func(ctx context.Context, change mirror.Change) error {
 		user, err := s.mirror.Users().ByClerkID(ctx, change.ID)
-		if errors.Is(err, clerksync.ErrNotFound) || change.At.Sub(user.CreatedAt) > time.Hour {
-			return nil // gone again; or not new: a backfill read the user from Clerk
+		switch {
+		case errors.Is(err, clerksync.ErrNotFound): // deleted since
+			return nil
+		case err != nil:
+			return err
+		case change.At.Sub(user.CreatedAt) > time.Hour: // not new: a backfill read the user from Clerk
+			return nil
 		}
-		if err == nil {
-			s.logger.InfoContext(ctx, "Mail: Welcome to Deals!", "to", user.ClerkUserID) // your mail service comes here
-		}
-		return err
+		s.logger.InfoContext(ctx, "Mail: Welcome to Deals!", "to", user.ClerkUserID) // your mail service comes here
+		return nil
 	}, clerksync.OnlyTypes("user.created"), clerksync.ParkAfter(10))
 }

@@ -1,4 +1,4 @@
--- The service's own tables, next to those of the mirror, which clerksync.New makes before.
+-- The service's own tables, next to those of the mirror, which clerksync.New makes before. A larger service has migrations.
 -- References to the mirror stay valid: it keeps a row of each user and organization that was deleted or erased.
 -- The same text is for SQLite. It takes any name as a type: a uuid is text there.
 
