@@ -34,11 +34,11 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// serve starts the binary and answers its process and address.
-func serve(t *testing.T, binary, database string) (*exec.Cmd, string) {
+// serve starts the binary and returns its process and address.
+func serve(t *testing.T, binary, database string, environ ...string) (*exec.Cmd, string) {
 	t.Helper()
 	cmd := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--operator-listen", "off", "--log-format", "text")
-	cmd.Env = []string{"DATABASE_URL=" + database, "CLERK_WEBHOOK_SIGNING_SECRET=" + secret, "HOME=" + t.TempDir()}
+	cmd.Env = append([]string{"DATABASE_URL=" + database, "CLERK_WEBHOOK_SIGNING_SECRET=" + secret, "HOME=" + t.TempDir()}, environ...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +20,8 @@ import (
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/mirror"
+	outgoing "github.com/clerksync/clerksync/publish/webhook"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -37,6 +40,7 @@ func measured(t *testing.T) http.Handler {
 	cfg, _, err := config.Load(config.Options{Environ: []string{
 		"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + keys.APIURL,
 		"CLERK_ISSUER=" + keys.Issuer, "CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret, "CLERKSYNC_NATS_URL=nats://127.0.0.1:1",
+		"CLERKSYNC_WEBHOOKS_ALLOW=127.0.0.1",
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -52,12 +56,21 @@ func measured(t *testing.T) http.Handler {
 	}
 	settings := mirrorConfig(cfg, logger)
 	settings.MeterProvider, settings.TracerProvider = signals.Meters(), signals.Tracers()
+	settings.OnChange = func(context.Context, *clerksync.Tx, []mirror.Change) error { return nil }
 	m, err := clerksync.New(t.Context(), db, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	if _, err := newNATSPublisher(m, cfg, signals.Meters(), logger); err != nil {
+	var publish publishers
+	if err := publish.open(db, m, cfg, signals.Meters(), logger); err != nil {
+		t.Fatal(err)
+	}
+	endpoint, _, err := publish.webhooks.Add(t.Context(), outgoing.Endpoint{URL: server.URL})
+	if err == nil {
+		_, err = publish.webhooks.Ping(t.Context(), endpoint.ID)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := m.FetchKeys(t.Context()); err != nil {
@@ -82,6 +95,15 @@ func measured(t *testing.T) http.Handler {
 		r.Header = signer.Sign("msg_1", time.Now(), []byte(body))
 		r.Header.Set("Content-Type", "application/json")
 		answered(t, public, r)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	work := func(context.Context, mirror.Change) error {
+		stop()
+		return nil
+	}
+	if err := m.Consume(ctx, "mail", work, clerksync.StartAt(mirror.FeedStart)); err != nil {
+		t.Fatal(err)
 	}
 	r := httptest.NewRequest(http.MethodGet, "/api/auth/me", http.NoBody)
 	r.Header.Set("Authorization", "Bearer none")
