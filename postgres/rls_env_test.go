@@ -25,6 +25,7 @@ type tenants struct {
 	m             *clerksync.Mirror
 	db            *postgres.DB
 	dsn, role     string
+	appDSN        string
 	owner, app    *pgx.Conn // the owner of all tables, and the application's role
 	ada, bob, eve string
 	a, b          string // organizations
@@ -135,7 +136,8 @@ func (x *tenants) makeRole() {
 	u, err := url.Parse(x.dsn)
 	x.must(err)
 	u.User = url.UserPassword(x.role, password)
-	x.app = x.connect(u.String())
+	x.appDSN = u.String()
+	x.app = x.connect(x.appDSN)
 }
 
 // heard waits until all events are applied, and what they left in doubt is read from Clerk.

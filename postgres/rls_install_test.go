@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -167,4 +168,39 @@ func TestRLSDoesNotMoveTheMirror(t *testing.T) {
 	if err := clerksync.Migrate(t.Context(), db, clerksync.Config{}); err != nil {
 		t.Error(err)
 	}
+}
+
+// A role that may only read the mirror needs no right on the functions.
+func TestMirrorThatOnlyReadsNextToRLS(t *testing.T) {
+	t.Parallel()
+	x := newTenants(t)
+	x.exec(x.owner, "REVOKE USAGE ON SCHEMA clerksync FROM "+x.role+"; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "+x.role)
+	for name, use := range map[string]func(*postgres.DB) error{
+		"a mirror": func(db *postgres.DB) error {
+			m, err := clerksync.New(t.Context(), db, x.clerk.Config())
+			if err == nil {
+				err = m.Close()
+			}
+			return err
+		},
+		"the doctor": func(db *postgres.DB) (err error) {
+			for _, f := range clerksync.Diagnose(t.Context(), db, x.clerk.Config(), clerksync.DoctorOptions{}) {
+				if f.Check == "database" && f.Severity == mirror.FindingFailure && !strings.Contains(f.Text, "read-only") {
+					err = errors.New(f.Text)
+				}
+			}
+			return err
+		},
+	} {
+		db, err := postgres.OpenReadOnly(x.appDSN)
+		x.must(err)
+		if err := use(db); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	db, err := postgres.OpenReadOnly(x.dsn)
+	x.must(err)
+	defer db.Close()
+	wantError(t, "a handle that only reads", db.InstallRLS(t.Context()), "read only")
+	wantError(t, "a handle that only reads", db.RemoveRLS(t.Context()), "read only")
 }

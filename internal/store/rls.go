@@ -103,7 +103,7 @@ func (db *DB) RemoveRowSecurity(ctx context.Context) error {
 		if len(uses) > 0 {
 			return fmt.Errorf("the functions are in use: drop this first: %s", strings.Join(uses, ", "))
 		}
-		if err := execAll(ctx, tx, "DROP FUNCTION "+rowSecurityPublic+", "+rowSecurityInternal); err != nil {
+		if err := execAll(ctx, tx, "DROP FUNCTION IF EXISTS "+rowSecurityPublic+", "+rowSecurityInternal); err != nil {
 			return err
 		}
 		rows, err = tx.QueryContext(ctx, selectRowSecurityRest)
@@ -207,13 +207,15 @@ func scanRowSecurity(r *sql.Rows) (x installedRowSecurity, err error) {
 	return x, r.Scan(&x.current, &x.schema, &x.mark, &x.stranger)
 }
 
-// selectRowSecurity reads what a database has of the functions. Trusted owners are the owner of the
+// selectRowSecurity reads what a database has of the functions, also for a role that may not use
+// their schema. Trusted owners are the owner of the
 // mirror's tables, the role that asks, and superusers.
 const selectRowSecurity = `
 	SELECT COALESCE(current_schema(), ''),
 		COALESCE((SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('clerk_users')), ''),
 		COALESCE((SELECT COALESCE(obj_description(p.oid, 'pg_proc'), 'no mark') FROM pg_proc p
-			WHERE p.oid = to_regprocedure('clerksync.user_id()')), ''),
+			JOIN pg_namespace n ON n.oid = p.pronamespace
+			WHERE n.nspname = 'clerksync' AND p.proname = 'user_id' AND p.pronargs = 0), ''),
 		COALESCE((SELECT min(o.rolname::text) FROM (
 				SELECT n.nspowner AS owner FROM pg_namespace n WHERE n.nspname = 'clerksync'
 				UNION ALL SELECT p.proowner FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'clerksync') found
