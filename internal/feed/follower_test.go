@@ -200,6 +200,30 @@ func TestAPageWithoutAWaitIsUpToDate(t *testing.T) {
 	})
 }
 
+// What is in memory may end before the feed does: a page of it says so.
+func TestAPageFromMemoryIsCaughtUpOnlyAtTheEndOfTheFeed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, l := newFake(t, 3)
+		begin := l.head()
+		done := wait(t, f, mirror.FeedQuery{After: begin, Wait: time.Hour})
+		l.append(2)
+		f.Notify()
+		if r := <-done; !r.page.CaughtUp || r.page.Next != l.head() {
+			t.Errorf("got %+v", r)
+		}
+		for n := range 3 {
+			if n > 0 {
+				l.append(1) // without a notification
+			}
+			page, err := f.Page(t.Context(), mirror.FeedQuery{After: begin})
+			if err != nil || len(page.Changes) < 2 || page.CaughtUp != (page.Next == l.head()) {
+				t.Errorf("got %+v, %v; the head is %s", page, err, l.head())
+			}
+		}
+	})
+}
+
 func TestAContextEndsAWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -164,11 +164,15 @@ func TestAnObjectHasTheColumnsOfTheTypedView(t *testing.T) {
 		e.Must(err)
 		erased := row.Row{Key: row.Key{Kind: clerk.KindUser, ID: user}}
 		unknown := row.Row{Key: row.Key{Kind: clerk.KindSession, ID: "sess_unknown"}}
-		l.append(erased.Change(row.OpErased, nil), unknown.Change(row.OpUpdated, nil))
+		last := l.append(erased.Change(row.OpUpdated, nil), erased.Change(row.OpErased, nil), unknown.Change(row.OpUpdated, nil))
 		p = l.page(mirror.FeedQuery{After: at, IncludeObject: true})
+		if len(p.Changes) != 3 || string(p.Changes[0].Object) != string(c.Object) || p.Changes[0].AsOf != last {
+			e.Fatalf("got %+v", p)
+		}
+		p.Changes = p.Changes[1:]
 		deleted := l.page(mirror.FeedQuery{After: mirror.FeedStart, Types: []string{"user.deleted"}, IncludeObject: true})
-		if len(p.Changes) != 2 || len(deleted.Changes) != 1 {
-			e.Fatalf("got %+v and %+v", p, deleted)
+		if len(deleted.Changes) != 1 {
+			e.Fatalf("got %+v", deleted)
 		}
 		for _, c := range append(p.Changes, deleted.Changes...) {
 			if string(c.Object) != "null" || c.AsOf != p.Next {
