@@ -369,3 +369,38 @@ func TestChangesEndsWithItsContextAndAfterAnError(t *testing.T) {
 		}
 	})
 }
+
+// A database that is restored from an older copy, while somebody waits and while nobody does.
+func TestARestoredDatabaseIsNoticed(t *testing.T) {
+	t.Parallel()
+	eachLog(t, func(l *log) {
+		kept := l.append(users(5)...)
+		lost := l.append(users(5)...)
+		waiting := make(chan error, 1)
+		ready := make(chan struct{})
+		go func() {
+			for c, err := range l.feed.Changes(l.Context(), kept) {
+				if err != nil {
+					waiting <- err
+				} else if c.Cursor == lost {
+					close(ready)
+				}
+			}
+		}()
+		<-ready
+		l.must(l.db.Exec(l.Context(), "DELETE FROM clerk_changes WHERE seq > 5"))
+		l.must(l.db.Exec(l.Context(), "UPDATE clerk_head SET seq = 5"))
+		head := l.append(users(8)...)
+		gone, ok := errors.AsType[*mirror.CursorGoneError](<-waiting)
+		if !ok || gone.Reason != mirror.CursorOtherHistory || gone.Cursor != lost || gone.Oldest != mirror.FeedStart {
+			l.Errorf("got %+v", gone)
+		}
+		l.gone(mirror.FeedQuery{After: lost}, mirror.CursorOtherHistory)
+		if p := l.page(mirror.FeedQuery{After: kept}); len(p.Changes) != 8 || p.Next != head {
+			l.Errorf("after a change of both histories: %+v", p)
+		}
+		if err := l.feed.Reached(l.Context(), lost, 0); err == nil {
+			l.Error("a change of the lost history is reached")
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/feed"
 	"github.com/clerksync/clerksync/internal/testkit"
@@ -13,9 +14,9 @@ import (
 // size, dying after any entry, and going on at another process each time.
 func TestASnapshotAndTheChangesSinceRebuildTheLiveViews(t *testing.T) {
 	t.Parallel()
-	testkit.EachEnv(t, emulator.Options{Users: 40, Organizations: 8, Seed: 7, NoChildEvents: true}, func(e *testkit.Env) {
+	testkit.EachEnv(t, emulator.Options{Users: 40, Organizations: 8, Seed: 9, NoChildEvents: true}, func(e *testkit.Env) {
 		e.Backfill()
-		random := rand.New(rand.NewPCG(1, 2))
+		random := rand.New(rand.NewPCG(1, 9))
 		feeds := []*feed.Feed{feed.New(feed.Config{DB: e.DB}), feed.New(feed.Config{DB: e.Database.Connect(e.T)})}
 		for _, f := range feeds {
 			e.Cleanup(f.Close)
@@ -27,10 +28,13 @@ func TestASnapshotAndTheChangesSinceRebuildTheLiveViews(t *testing.T) {
 			e.Must(err)
 			return caughtUp
 		}
-		for range 250 {
+		for n := range 250 {
 			for range random.IntN(4) {
 				_, err := e.Clerk.Step(e.Context())
 				e.Must(err)
+			}
+			if n%50 == 49 {
+				e.Must(e.Ingest.Erase(e.Context(), e.AnyRow(clerk.KindUser).ID))
 			}
 			next()
 		}
