@@ -58,8 +58,8 @@ func (f Feed) Head(ctx context.Context) (mirror.FeedCursor, error) { return f.fe
 // Config.ChangesRetention and was removed.
 func (f Feed) Oldest(ctx context.Context) (mirror.FeedCursor, error) { return f.feed.Oldest(ctx) }
 
-// Reached returns nil when the database has the change of a cursor, so that whoever was told of
-// that change can read its result here. If it does not have it yet, Reached waits that long and
+// Reached returns nil when the database has the change of a cursor, so that a caller who was told
+// of that change can read its result here. If it does not have it yet, Reached waits that long and
 // then returns [ErrNotReached]. The error is a [mirror.CursorGoneError] if the database has another
 // history, or if the change was removed, so that this cannot be verified.
 func (f Feed) Reached(ctx context.Context, cursor mirror.FeedCursor, wait time.Duration) error {

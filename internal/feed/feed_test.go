@@ -370,7 +370,7 @@ func TestChangesEndsWithItsContextAndAfterAnError(t *testing.T) {
 	})
 }
 
-// A database that is restored from an older copy, while somebody waits and while nobody does.
+// A database that is restored from an older copy, while a reader waits, and afterwards.
 func TestARestoredDatabaseIsNoticed(t *testing.T) {
 	t.Parallel()
 	eachLog(t, func(l *log) {

@@ -29,7 +29,7 @@ const (
 
 var errClosed = errors.New("the change feed is closed")
 
-// follower is the only reader of news in a process. It polls while somebody waits, and at once
+// follower is the only reader of news in a process. It polls while a caller waits, and at once
 // after a commit of this process. One poll wakes any number of waiters: they wait for a channel to
 // be closed, and then read the ring.
 type follower struct {

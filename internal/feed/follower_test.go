@@ -82,7 +82,7 @@ func TestACommitOfAnotherProcessIsFoundByPolling(t *testing.T) {
 	})
 }
 
-func TestNothingPollsWhileNobodyWaits(t *testing.T) {
+func TestNothingPollsWithoutWaiters(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, l := newFake(t, 3)
@@ -96,7 +96,7 @@ func TestNothingPollsWhileNobodyWaits(t *testing.T) {
 		f.Notify()
 		<-time.After(time.Hour)
 		if polls, _ := l.reads(); polls != before {
-			t.Errorf("%d polls while nobody waits", polls-before)
+			t.Errorf("%d polls without a waiter", polls-before)
 		}
 	})
 }
@@ -259,7 +259,7 @@ func TestClosingEndsAllWaits(t *testing.T) {
 	})
 }
 
-// Whoever waits gets the error of a database that fails. Callers that ask again at once get it too,
+// Those who wait get the error of a database that fails. Callers that ask again at once get it too,
 // no faster than the database is asked.
 func TestADatabaseThatFailsIsNotAskedInAHotLoop(t *testing.T) {
 	t.Parallel()
