@@ -74,6 +74,14 @@ func (c *connection) close() {
 	}
 }
 
+// reconnect replaces a connection on which no answer came. It may be dead, and pings would find that
+// later; another server of the cluster may know more.
+func (c *connection) reconnect() {
+	if !c.closed() {
+		_ = c.conn.ForceReconnect()
+	}
+}
+
 func (c *connection) closed() bool { return c == nil || c.conn.IsClosed() }
 
 // onError remembers what NATS does not permit. A request or a message that is not permitted gets

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -14,7 +15,8 @@ import (
 type network struct {
 	net.Listener
 	to   string
-	deaf atomic.Bool // what the server sends is lost
+	deaf atomic.Bool  // what the server sends is lost
+	dead *atomic.Bool // of the connections that there are: what the server sends on them is lost
 	lost atomic.Int64
 
 	mu    sync.Mutex
@@ -27,7 +29,7 @@ func newNetwork(t *testing.T, n *node) *network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &network{Listener: l, to: n.Addr().String()}
+	w := &network{Listener: l, to: n.Addr().String(), dead: &atomic.Bool{}}
 	t.Cleanup(func() { l.Close(); w.cut() })
 	go w.serve()
 	return w
@@ -46,14 +48,15 @@ func (w *network) serve() {
 		}
 		w.mu.Lock()
 		w.conns = append(w.conns, client, broker)
+		dead := w.dead
 		w.mu.Unlock()
 		go func() { _, _ = io.Copy(broker, client); broker.Close() }()
-		go w.answer(client, broker)
+		go w.answer(client, broker, dead)
 	}
 }
 
 // answer passes on what the server sends.
-func (w *network) answer(client, broker net.Conn) {
+func (w *network) answer(client, broker net.Conn, dead *atomic.Bool) {
 	defer client.Close()
 	buffer := make([]byte, 32<<10)
 	for {
@@ -61,7 +64,7 @@ func (w *network) answer(client, broker net.Conn) {
 		if err != nil {
 			return
 		}
-		if w.deaf.Load() {
+		if w.deaf.Load() || dead.Load() {
 			w.lost.Add(int64(n))
 			continue
 		}
@@ -69,6 +72,14 @@ func (w *network) answer(client, broker net.Conn) {
 			return
 		}
 	}
+}
+
+// die makes the connections that there are useless. They stay open.
+func (w *network) die() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dead.Store(true)
+	w.dead = &atomic.Bool{}
 }
 
 // cut breaks all connections.
@@ -109,4 +120,27 @@ func TestNetworkLosesAcknowledgements(t *testing.T) {
 	if have := r.state.count(); have >= int64(l.appended) {
 		t.Errorf("the publisher knows of %d messages: no acknowledgement was lost", have)
 	}
+}
+
+// A connection dies without being closed, as one through a firewall that forgot it. The publisher
+// replaces it after the first timeout.
+func TestDeadConnection(t *testing.T) {
+	t.Parallel()
+	l := newChangeLog(t)
+	n := newNode(t, &server.Options{})
+	o := observe(t, n.ClientURL())
+	w := newNetwork(t, n)
+	run(t, l, Options{URL: "nats://" + w.Addr().String(), Start: StartOldest})
+	l.append(10)
+	o.reaches(l)
+	began := time.Now()
+	w.die()
+	l.append(1) // which is stored, and the publisher does not know it
+	o.reaches(l)
+	l.append(10)
+	o.reaches(l)
+	if took := time.Since(began); took > 2*pingInterval {
+		t.Errorf("it took %s", took)
+	}
+	o.assertChanges(defaultStream, l)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/metrics"
@@ -111,6 +112,9 @@ func (p *Publisher) Run(ctx context.Context) error {
 			p.state.stop()
 			p.log.Error("publishing to NATS has stopped", "stream", p.options.Stream, "reason", stopped.Reason)
 			return stopped
+		}
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrAsyncPublishTimeout) {
+			c.reconnect()
 		}
 		if p.state.count() > published {
 			delay = p.times.retryMin
