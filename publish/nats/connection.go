@@ -74,8 +74,8 @@ func (c *connection) close() {
 	}
 }
 
-// reconnect replaces a connection on which no answer came. It may be dead, and pings would find that
-// later; another server of the cluster may know more.
+// reconnect replaces a connection on which no answer came. It may be dead, and pings would find
+// that later; another server of the cluster may know more.
 func (c *connection) reconnect() {
 	if !c.closed() {
 		_ = c.conn.ForceReconnect()
