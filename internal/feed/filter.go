@@ -69,6 +69,9 @@ func checkKinds(kinds []clerk.Kind) error {
 	return nil
 }
 
+// selectsAll reports whether every change is wanted.
+func (f *filter) selectsAll() bool { return f.types == nil && f.userID == "" && f.organizationID == "" }
+
 // selects reports whether a change is wanted.
 func (f *filter) selects(c *mirror.Change) bool {
 	return (f.types == nil || f.types[changeType{c.Kind, c.Operation}]) &&

@@ -13,8 +13,12 @@ const windowSize = 10_000
 
 // fromTable reads the selected changes of the next window after a place.
 func (f *Feed) fromTable(ctx context.Context, r *reading) (mirror.FeedPage, error) {
+	size := windowSize
+	if r.filter.selectsAll() {
+		size = r.limit // no more can be needed: Postgres would read the whole window
+	}
 	changes, head, err := f.db.FeedWindow(ctx, store.FeedWindow{
-		After: r.at.seq, Through: r.at.seq + windowSize, Types: r.filter.typeList(), UserID: r.filter.userID, OrganizationID: r.filter.organizationID, Limit: r.limit,
+		After: r.at.seq, Through: r.at.seq + int64(size), Types: r.filter.typeList(), UserID: r.filter.userID, OrganizationID: r.filter.organizationID, Limit: r.limit,
 	})
 	if err != nil {
 		return mirror.FeedPage{}, err
