@@ -4,6 +4,7 @@ import (
 	"context"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,16 +38,32 @@ func (h *handler) changes(w http.ResponseWriter, r *http.Request) error {
 	return web.WriteJSON(w, http.StatusOK, page)
 }
 
-// acceptsEvents reports whether a client asks for a stream.
+// acceptsEvents reports whether a client asks for a stream by its name, and does not prefer JSON.
 func acceptsEvents(r *http.Request) bool {
+	qualities := map[string]float64{}
 	for _, line := range r.Header["Accept"] {
 		for accepted := range strings.SplitSeq(line, ",") {
-			if media, p, err := mime.ParseMediaType(accepted); err == nil && media == "text/event-stream" && p["q"] != "0" {
-				return true
+			media, p, err := mime.ParseMediaType(accepted)
+			if err != nil {
+				continue
 			}
+			quality := 1.0
+			if text, has := p["q"]; has {
+				if quality, err = strconv.ParseFloat(text, 64); err != nil {
+					quality = 0
+				}
+			}
+			qualities[media] = quality
 		}
 	}
-	return false
+	json := 0.0
+	for _, media := range []string{"*/*", "application/*", "application/json"} { // the most specific one counts
+		if quality, has := qualities[media]; has {
+			json = quality
+		}
+	}
+	stream := qualities["text/event-stream"]
+	return stream > 0 && stream >= json
 }
 
 // page reads a page, and waits for it if the query says so.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -203,6 +204,52 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 	}
 	if a := s.ask("/api/changes?%zz", operatorToken); a.status != http.StatusBadRequest {
 		t.Errorf("a broken query: %d", a.status)
+	}
+}
+
+// Of two formats the client gets the one that it prefers, and none that it refuses.
+func TestAccept(t *testing.T) {
+	t.Parallel()
+	for accept, stream := range map[string]bool{
+		"text/event-stream":                               true,
+		"TEXT/Event-Stream; charset=utf-8":                true,
+		"application/json, text/event-stream":             true,
+		"application/json;q=0.5, text/event-stream;q=0.9": true,
+		"*/*;q=0.1, text/event-stream;q=0.2":              true,
+		"text/event-stream;q=0.2":                         true,
+		"":                                                false,
+		"*/*":                                             false,
+		"text/*":                                          false,
+		"application/json":                                false,
+		"text/event-stream;q=0":                           false,
+		"text/event-stream;q=0.0":                         false,
+		"text/event-stream; q=0.000":                      false,
+		"text/event-stream;q=-1":                          false,
+		"text/event-stream;q=x":                           false,
+		"application/json, text/event-stream;q=0.5":       false,
+		"text/event-stream;q=0.1, */*":                    false,
+		"text/event-stream;q=0.1, application/*;q=0.2":    false,
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/changes", http.NoBody)
+		r.Header.Set("Accept", accept)
+		if acceptsEvents(r) != stream {
+			t.Errorf("%q: a stream is %t", accept, !stream)
+		}
+	}
+}
+
+// A kind and a type of another kind would select nothing for ever.
+func TestFiltersThatExcludeEachOtherAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	for _, accept := range []string{"application/json", "text/event-stream"} {
+		a := s.ask("/api/changes?after=0&kind=users&type=session.created", operatorToken, func(r *http.Request) { r.Method = http.MethodHead; r.Header.Set("Accept", accept) })
+		if a.status != http.StatusBadRequest {
+			t.Errorf("%s: %d", accept, a.status)
+		}
+	}
+	if a := s.ask("/api/changes?after=0&kind=users&type=session.created", operatorToken); a.fault.Code != "invalid_parameter" || a.fault.Parameter != "type" {
+		t.Errorf("%s", a.body)
 	}
 }
 

@@ -58,10 +58,21 @@ func parseQuery(r *http.Request) (q mirror.FeedQuery, err error) {
 			return q, invalidParameter(name, "has a value that is not allowed", p.allowed())
 		}
 	}
+	if excludeEachOther(q.Kinds, q.Types) {
+		return q, invalidParameter("type", "has no type of the kinds in kind", []string{"types of these kinds", "no kind"})
+	}
 	if len(q.Snapshot) > 0 && q.After != "" {
 		return q, invalidParameter("snapshot", "cannot be combined with after: a snapshot has no place before it", []string{"snapshot", "after"})
 	}
 	return q, nil
+}
+
+// excludeEachOther reports whether none of some types is one of some kinds.
+func excludeEachOther(kinds []clerk.Kind, types []string) bool {
+	return len(kinds) > 0 && len(types) > 0 && !slices.ContainsFunc(types, func(name string) bool {
+		kind, _, _ := strings.Cut(name, ".")
+		return slices.Contains(kinds, clerk.Kind(kind))
+	})
 }
 
 func invalidParameter(name, fault string, allowed []string) error {

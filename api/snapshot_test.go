@@ -86,6 +86,27 @@ func TestSnapshotThenFollow(t *testing.T) {
 	}
 }
 
+// A snapshot of all kinds can be continued from every page, also from the first one, whose cursor
+// has the names of all kinds.
+func TestSnapshotOfAllKindsIsContinued(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	ada, _ := s.user("ada@example.com", "")
+	s.clerk.CreateOrganization("Engines", ada)
+	s.clerk.Settle()
+	after, seen := "snapshot=all", 0
+	for pages := 0; pages < 50; pages++ {
+		page := s.page(after + "&limit=1")
+		if seen += len(page.Changes); !strings.HasPrefix(string(page.Next), "s.") {
+			break
+		}
+		after = "after=" + string(page.Next)
+	}
+	if seen != 4 { // user, session, organization and membership
+		t.Errorf("%d objects", seen)
+	}
+}
+
 // The same by pages: a snapshot ends in an ordinary cursor.
 func TestSnapshotByPages(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -100,10 +101,22 @@ func (o Options) check() error {
 		return errors.New("pauses must be positive, and the longest one no shorter than the shortest")
 	case o.Start != "" && len(o.Snapshot) > 0:
 		return errors.New("a consumer begins at a cursor or with a snapshot, not both")
+	case !areKinds(o.Snapshot) || !areKinds(o.GoneSnapshot):
+		return fmt.Errorf("%w: a snapshot has kinds of objects that exist, each once", mirror.ErrInvalidFilter)
 	case o.GoneSkip && len(o.GoneSnapshot) > 0:
 		return errors.New("a consumer whose cursor is gone goes on from now or with a snapshot, not both")
 	}
 	return nil
+}
+
+// areKinds reports whether a list has kinds that are mirrored, each once.
+func areKinds(list []clerk.Kind) bool {
+	for i, kind := range list {
+		if !slices.Contains(clerk.Kinds(), kind) || slices.Contains(list[:i], kind) {
+			return false
+		}
+	}
+	return true
 }
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
@@ -188,12 +201,24 @@ func (r *runner) register(ctx context.Context) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if r.Start != "" {
-		if _, err := r.Feed.Page(ctx, r.query(r.Start)); err != nil {
-			return err
-		}
+	start, err := r.start(ctx)
+	if err != nil {
+		return err
 	}
-	return r.DB.RegisterConsumer(ctx, r.name, r.Start, len(r.Snapshot) > 0, clerk.TimeOf(r.Now()))
+	return r.DB.RegisterConsumer(ctx, r.name, start, len(r.Snapshot) > 0, clerk.TimeOf(r.Now()))
+}
+
+// start returns where a new consumer begins. The beginning of the feed is the oldest change that is
+// kept.
+func (r *runner) start(ctx context.Context) (mirror.FeedCursor, error) {
+	if r.Start == "" {
+		return "", nil
+	}
+	_, err := r.Feed.Page(ctx, r.query(r.Start))
+	if gone, ok := errors.AsType[*mirror.CursorGoneError](err); ok && r.Start == mirror.FeedStart {
+		return gone.Oldest, nil
+	}
+	return r.Start, err
 }
 
 // persist calls fn until it succeeds or fails for good.

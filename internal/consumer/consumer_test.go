@@ -337,6 +337,53 @@ func TestAPauseHoldsEverything(t *testing.T) {
 	})
 }
 
+// noError is a type whose nil pointer is an error by mistake, and whose Error then panics.
+type noError struct{ text string }
+
+func (e *noError) Error() string { return e.text }
+
+// An error without a value is a failure as any other, and does not end the process.
+func TestErrorWhoseTextPanicsIsAFailure(t *testing.T) {
+	bubble(t, func(e *env) {
+		e.change("bad", "a")
+		o := fromStart
+		o.ParkAfter = 1
+		r := e.run(e.service, o, func(_ context.Context, c mirror.Change) error {
+			if c.ID == "bad" {
+				return (*noError)(nil)
+			}
+			return nil
+		})
+		settle(time.Second)
+		e.equal([]string{"bad", "a"}, r.take())
+		e.equal([]string{"bad parked"}, e.parked())
+		r.stop()
+	})
+}
+
+// A new consumer that begins with the oldest change does so also when the first ones were removed.
+func TestBeginsWithTheOldestChangeThatIsKept(t *testing.T) {
+	bubble(t, func(e *env) {
+		e.change("a", "b")
+		for range 2 { // the first time sets a mark
+			settle(time.Hour)
+			now := clerk.TimeOf(time.Now())
+			_, err := e.db.PurgeChanges(e.Context(), now, now-clerk.Time(time.Minute.Milliseconds()))
+			e.must(err)
+			e.change("c", "d")
+		}
+		oldest, err := e.feed.Oldest(e.Context())
+		e.must(err)
+		if oldest == mirror.FeedStart {
+			e.Fatal("nothing was removed")
+		}
+		r := e.run(e.service, fromStart, nil)
+		settle(time.Second)
+		e.equal([]string{"d", "c", "d"}, r.take()) // the oldest one that is kept is the place
+		r.stop()
+	})
+}
+
 func TestRefusesWhatCannotWork(t *testing.T) {
 	bubble(t, func(e *env) {
 		handle := func(context.Context, mirror.Change) error { return nil }
@@ -348,18 +395,22 @@ func TestRefusesWhatCannotWork(t *testing.T) {
 			o    consumer.Options
 			as   func(error) bool
 		}{
-			"no name":           {"", handle, consumer.Options{}, nil},
-			"a name with a gap": {"my mail", handle, consumer.Options{}, nil},
-			"a long name":       {strings.Repeat("x", 64), handle, consumer.Options{}, nil},
-			"no function":       {"x", nil, consumer.Options{}, nil},
-			"negative tries":    {"x", handle, consumer.Options{ParkAfter: -1}, nil},
-			"odd pauses":        {"x", handle, consumer.Options{RetryMin: time.Hour, RetryMax: time.Minute}, nil},
-			"two beginnings":    {"x", handle, consumer.Options{Start: "0", Snapshot: []clerk.Kind{clerk.KindUser}}, nil},
-			"two ends":          {"x", handle, consumer.Options{GoneSkip: true, GoneSnapshot: []clerk.Kind{clerk.KindUser}}, nil},
-			"no kind":           {"x", handle, consumer.Options{Kinds: []clerk.Kind{"person"}}, func(err error) bool { return errors.Is(err, mirror.ErrInvalidFilter) }},
-			"no type":           {"x", handle, consumer.Options{Types: []string{"user.made"}}, func(err error) bool { return errors.Is(err, mirror.ErrInvalidFilter) }},
-			"no cursor":         {"x", handle, consumer.Options{Start: "x"}, func(err error) bool { return errors.Is(err, mirror.ErrInvalidCursor) }},
-			"an old cursor":     {"x", handle, consumer.Options{Start: "1-00000000"}, func(err error) bool { return errors.As(err, &gone) }},
+			"no name":                         {"", handle, consumer.Options{}, nil},
+			"a name with a gap":               {"my mail", handle, consumer.Options{}, nil},
+			"a long name":                     {strings.Repeat("x", 64), handle, consumer.Options{}, nil},
+			"no function":                     {"x", nil, consumer.Options{}, nil},
+			"negative tries":                  {"x", handle, consumer.Options{ParkAfter: -1}, nil},
+			"odd pauses":                      {"x", handle, consumer.Options{RetryMin: time.Hour, RetryMax: time.Minute}, nil},
+			"two beginnings":                  {"x", handle, consumer.Options{Start: "0", Snapshot: []clerk.Kind{clerk.KindUser}}, nil},
+			"two ends":                        {"x", handle, consumer.Options{GoneSkip: true, GoneSnapshot: []clerk.Kind{clerk.KindUser}}, nil},
+			"no kind":                         {"x", handle, consumer.Options{Kinds: []clerk.Kind{"person"}}, func(err error) bool { return errors.Is(err, mirror.ErrInvalidFilter) }},
+			"no type":                         {"x", handle, consumer.Options{Types: []string{"user.made"}}, func(err error) bool { return errors.Is(err, mirror.ErrInvalidFilter) }},
+			"no kind of a snapshot":           {"x", handle, consumer.Options{Snapshot: []clerk.Kind{"person"}}, func(err error) bool { return errors.Is(err, mirror.ErrInvalidFilter) }},
+			"no kind of a later snapshot":     {"x", handle, consumer.Options{GoneSnapshot: []clerk.Kind{"person"}}, func(err error) bool { return errors.Is(err, mirror.ErrInvalidFilter) }},
+			"a kind twice":                    {"x", handle, consumer.Options{GoneSnapshot: []clerk.Kind{"user", "user"}}, func(err error) bool { return errors.Is(err, mirror.ErrInvalidFilter) }},
+			"filters that exclude each other": {"x", handle, consumer.Options{Kinds: []clerk.Kind{"user"}, Types: []string{"session.*"}}, func(err error) bool { return errors.Is(err, mirror.ErrInvalidFilter) }},
+			"no cursor":                       {"x", handle, consumer.Options{Start: "x"}, func(err error) bool { return errors.Is(err, mirror.ErrInvalidCursor) }},
+			"an old cursor":                   {"x", handle, consumer.Options{Start: "1-00000000"}, func(err error) bool { return errors.As(err, &gone) }},
 		} {
 			if err := e.service.Run(e.Context(), bad.name, bad.fn, bad.o); err == nil || bad.as != nil && !bad.as(err) {
 				e.Errorf("%s: %v", name, err)

@@ -127,7 +127,7 @@ func (t *tenure) protect(ctx context.Context, c mirror.Change) (err error) {
 
 // errorText returns the text of an error as it is stored: never empty, and bounded.
 func errorText(err error) string {
-	text := strings.ToValidUTF8(strings.ReplaceAll(err.Error(), "\x00", ""), "�")
+	text := strings.ToValidUTF8(strings.ReplaceAll(store.ErrorText(err), "\x00", ""), "�")
 	if text == "" {
 		return "an error without a text"
 	}

@@ -57,6 +57,9 @@ func newFilter(q *mirror.FeedQuery) (filter, error) {
 			return f, fmt.Errorf("%w: there is no type %q of changes; use e.g. user.created or user.*", mirror.ErrInvalidFilter, name)
 		}
 	}
+	if len(f.types) == 0 {
+		return f, fmt.Errorf("%w: none of the types %s is one of a kind that is selected", mirror.ErrInvalidFilter, strings.Join(q.Types, ", "))
+	}
 	return f, nil
 }
 

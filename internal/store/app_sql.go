@@ -91,7 +91,7 @@ func (l *sqlLexer) statement() (words []string, orRollback bool) {
 // word reads a word. In Postgres, E directly before a text makes backslashes escape.
 func (l *sqlLexer) word(last string, words *[]string, orRollback *bool) string {
 	from := l.at
-	for !l.atEnd() && isWord(l.text[l.at]) {
+	for !l.atEnd() && (isWord(l.text[l.at]) || l.postgres && l.text[l.at] == '$') {
 		l.at++
 	}
 	w := strings.ToUpper(l.text[from:l.at])
@@ -121,7 +121,7 @@ func (l *sqlLexer) skipped() bool {
 	case strings.HasPrefix(rest, byteOrderMark):
 		l.at += len(byteOrderMark)
 	case strings.HasPrefix(rest, "--"):
-		l.to("\n")
+		l.toEndOfLine()
 	case strings.HasPrefix(rest, "/*"):
 		l.comment()
 	case c == '\'' || c == '"' || c == '`' && !l.postgres:
@@ -142,6 +142,19 @@ func (l *sqlLexer) skipped() bool {
 func (l *sqlLexer) to(text string) {
 	if i := strings.Index(l.text[l.at:], text); i >= 0 {
 		l.at += i + len(text)
+		return
+	}
+	l.at = len(l.text)
+}
+
+// toEndOfLine goes on behind the end of the line. For Postgres, a carriage return is one.
+func (l *sqlLexer) toEndOfLine() {
+	ends := "\n"
+	if l.postgres {
+		ends = "\r\n"
+	}
+	if i := strings.IndexAny(l.text[l.at:], ends); i >= 0 {
+		l.at += i + 1
 		return
 	}
 	l.at = len(l.text)
@@ -193,8 +206,8 @@ func dollarTag(text string) string {
 	return ""
 }
 
-// isWord reports whether a byte is a part of a word. It is not for $, with which a word of Postgres
-// cannot begin.
+// isWord reports whether a word can begin with a byte. A word goes on with the same bytes, in
+// Postgres also with $.
 func isWord(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
 }

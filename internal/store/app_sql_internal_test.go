@@ -36,6 +36,9 @@ func TestSQLOfTheApplicationIsChecked(t *testing.T) {
 		"update or rollback a set b = 1":       lite,
 		"PRAGMA foreign_keys = 0":              lite,
 		"ATTACH 'x' AS y":                      lite,
+		"SELECT 1; -- x\rCOMMIT":               pg,   // a comment of Postgres ends there
+		"SELECT a$$; COMMIT; --$$":             both, // a dollar can be a part of a word
+		"SELECT a$b$ ; COMMIT; SELECT a$b$":    both,
 		"SET search_path = app":                pg,
 		"SET SESSION AUTHORIZATION x":          pg,
 		"RESET ALL":                            pg,

@@ -56,6 +56,9 @@ func (db *DB) updateWithoutHead(ctx context.Context, fn func(*Tx) error) error {
 	if db.readOnly {
 		return ErrReadOnly
 	}
+	if err := CheckOutside(ctx); err != nil {
+		return err
+	}
 	if db.engine == Postgres {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, db.updateTimeout)

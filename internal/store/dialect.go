@@ -179,6 +179,9 @@ func (e Engine) oneOf(column string, keys []string) (condition string, arg any) 
 // statement: the same work may succeed later, and no event is the cause. Unknown errors are not
 // transient.
 func IsTransient(err error) bool {
+	if _, own := errors.AsType[ownFault](err); own {
+		return false
+	}
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return true

@@ -47,6 +47,9 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if db.readOnly {
 		return ErrReadOnly
 	}
+	if err := CheckOutside(ctx); err != nil {
+		return err
+	}
 	if err := db.migrate(ctx); err != nil {
 		return db.Explain(fmt.Errorf("migrate: %w", err))
 	}

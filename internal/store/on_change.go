@@ -78,14 +78,57 @@ func (tx *Tx) runOnChange(ctx context.Context, limit time.Duration) error {
 	app := newAppTx(ctx, tx)
 	began := time.Now()
 	err := h.call(ctx, app, tx.changes)
-	if app.end() && err == nil {
+	switch doubtful := app.end(); {
+	case err == nil && doubtful:
 		err = tx.checkUnended(app)
+	case err != nil && ctx.Err() == nil && mayBeOfOthers(err) && tx.checkUnended(app) == nil:
+		err = ownFault{err}
 	}
 	h.measure(time.Since(began), err)
 	if err != nil {
 		return &mirror.OnChangeError{Err: err}
 	}
 	return nil
+}
+
+// ownFault is an error of the application that looks like one of the connection to the database,
+// although the transaction goes on.
+type ownFault struct{ error }
+
+// Unwrap returns the application's error.
+func (e ownFault) Unwrap() error { return e.error }
+
+// mayBeOfOthers reports whether a transient error need not come from the database: the end of a
+// text, or another network.
+func mayBeOfOthers(err error) bool {
+	var postgres interface{ SQLState() string }
+	var sqlite interface{ Code() int }
+	return IsTransient(err) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) &&
+		!errors.As(err, &postgres) && !errors.As(err, &sqlite)
+}
+
+// ErrorText returns the text of an error of the application, also of one whose Error panics, such
+// as a nil pointer that was returned as an error by mistake.
+func ErrorText(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("an error of the type %T that has no text", err)
+		}
+	}()
+	return err.Error()
+}
+
+// withText returns an error whose Error does not panic.
+func withText(err error) (readable error) {
+	defer func() {
+		if recover() != nil {
+			readable = errors.New(ErrorText(err))
+		}
+	}()
+	if err != nil {
+		_ = err.Error()
+	}
+	return err
 }
 
 // call runs the function in a goroutine of its own, so that one that waits forever holds up the
@@ -104,7 +147,7 @@ func (h *hook) call(ctx context.Context, app *AppTx, changes []mirror.Change) er
 			h.running.Store(false)
 			ended <- err
 		}()
-		err = h.run(ctx, app, changes)
+		err = withText(h.run(ctx, app, changes))
 	}()
 	select {
 	case err := <-ended:

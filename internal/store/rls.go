@@ -134,6 +134,9 @@ func (db *DB) changeRowSecurity(ctx context.Context, work func(*sql.Tx, installe
 		return ErrReadOnly
 	}
 	err := func() error {
+		if err := CheckOutside(ctx); err != nil {
+			return err
+		}
 		tx, err := db.write.BeginTx(ctx, nil)
 		if err != nil {
 			return err

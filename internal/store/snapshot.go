@@ -31,6 +31,9 @@ func (db *DB) Snapshot(ctx context.Context, fn func(context.Context) error) erro
 // beginRead begins a transaction that sees one moment of the database and takes no lock that a
 // writer waits for.
 func (db *DB) beginRead(ctx context.Context) (*sql.Tx, error) {
+	if err := db.checkReadable(ctx); err != nil {
+		return nil, err
+	}
 	options := &sql.TxOptions{ReadOnly: true}
 	if db.engine == Postgres {
 		options.Isolation = sql.LevelRepeatableRead

@@ -225,8 +225,8 @@ func (db *DB) query(ctx context.Context, text string, args ...any) (*sql.Rows, e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if db.engine == SQLite && db.read == db.write && inside(ctx) { // one in memory, whose only connection is in use
-		return nil, mirror.ErrInsideOnChange
+	if err := db.checkReadable(ctx); err != nil {
+		return nil, err
 	}
 	args = asStored(args)
 	if tx := db.snapshotOf(ctx); tx != nil {
@@ -241,6 +241,15 @@ func (db *DB) query(ctx context.Context, text string, args ...any) (*sql.Rows, e
 		return nil, err
 	}
 	return s.QueryContext(ctx, args...)
+}
+
+// checkReadable returns [mirror.ErrInsideOnChange] where a read would wait for the transaction of
+// the function of the application: in memory, there is one connection.
+func (db *DB) checkReadable(ctx context.Context) error {
+	if db.engine == SQLite && db.read == db.write && inside(ctx) {
+		return mirror.ErrInsideOnChange
+	}
+	return nil
 }
 
 // storable reports whether both engines can store a text. Postgres refuses NUL and invalid UTF-8.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"runtime"
 	"strings"
 	"testing"
@@ -137,9 +140,12 @@ func onChangeFails(t *testing.T, db *store.DB) {
 		problem string
 		engine  store.Engine // "" for both
 	}{
-		"an error": {func(context.Context, *store.AppTx) error { return boom }, "boom", ""},
-		"a panic":  {func(context.Context, *store.AppTx) error { panic("in OnChange") }, "panic: in OnChange", ""},
-		"a Goexit": {func(context.Context, *store.AppTx) error { runtime.Goexit(); return nil }, "it ended its goroutine", ""},
+		"an error":             {func(context.Context, *store.AppTx) error { return boom }, "boom", ""},
+		"a panic":              {func(context.Context, *store.AppTx) error { panic("in OnChange") }, "panic: in OnChange", ""},
+		"a Goexit":             {func(context.Context, *store.AppTx) error { runtime.Goexit(); return nil }, "it ended its goroutine", ""},
+		"an error that is nil": {func(context.Context, *store.AppTx) error { return (*noError)(nil) }, "an error of the type *storetest.noError", ""},
+		"an end of its own":    {func(context.Context, *store.AppTx) error { return fmt.Errorf("read the plans: %w", io.EOF) }, "read the plans: EOF", ""},
+		"a network of its own": {func(context.Context, *store.AppTx) error { return &net.OpError{Op: "dial", Err: errors.New("refused")} }, "dial: refused", ""},
 		"an ignored error": {func(ctx context.Context, tx *store.AppTx) error {
 			_, _ = tx.Exec(ctx, "INSERT INTO nowhere VALUES (1)")
 			_, _ = tx.Exec(ctx, "SELECT 1")
@@ -162,9 +168,13 @@ func onChangeFails(t *testing.T, db *store.DB) {
 			continue
 		}
 		db.SetOnChange(func(ctx context.Context, tx *store.AppTx, changes []mirror.Change) error {
-			return errors.Join(copyOnly(ctx, tx, changes), c.run(ctx, tx))
+			if err := copyOnly(ctx, tx, changes); err != nil {
+				return err
+			}
+			return c.run(ctx, tx)
 		}, nil)
 		err := writeUser(ctx, db, "user_1")
+		_ = fmt.Sprint(err)
 		failed, ok := errors.AsType[*mirror.OnChangeError](err)
 		if !ok || !strings.HasPrefix(failed.Problem(), c.problem) || store.IsTransient(err) {
 			t.Errorf("%s: %v", name, err)
@@ -181,6 +191,11 @@ func onChangeFails(t *testing.T, db *store.DB) {
 		t.Errorf("the head is %+v, %v: a failed transaction took a number", head, err)
 	}
 }
+
+// noError is a type whose nil pointer is an error by mistake.
+type noError struct{ text string }
+
+func (e *noError) Error() string { return e.text }
 
 func onChangeSQL(t *testing.T, db *store.DB) {
 	withTable(t, db)
@@ -286,6 +301,17 @@ func onChangeInside(t *testing.T, db *store.DB) {
 	db.SetOnChange(func(ctx context.Context, tx *store.AppTx, changes []mirror.Change) error {
 		if err := writeUser(ctx, db, "user_2"); !errors.Is(err, mirror.ErrInsideOnChange) {
 			return errors.Join(errors.New("a transaction began inside"), err)
+		}
+		now := clerk.TimeOf(time.Now())
+		_, err := db.RetryParked(ctx, "mail", nil, now)
+		_, err2 := db.DropParked(ctx, "mail", nil, now)
+		for _, err := range []error{
+			err, err2, db.PauseConsumer(ctx, "mail", true, now), db.RewindConsumer(ctx, "mail", "", now), db.DeleteConsumer(ctx, "mail", now, nil),
+			db.RegisterConsumer(ctx, "mail", "", false, now), db.Migrate(ctx), db.RememberOnChange(ctx, false),
+		} {
+			if !errors.Is(err, mirror.ErrInsideOnChange) {
+				return errors.Join(errors.New("a call would wait for the transaction that it runs in"), err)
+			}
 		}
 		return copyChanges(ctx, tx, changes)
 	}, nil)
