@@ -95,7 +95,7 @@ func TestSnapshotOfAllKindsIsContinued(t *testing.T) {
 	s.clerk.CreateOrganization("Engines", ada)
 	s.clerk.Settle()
 	after, seen := "snapshot=all", 0
-	for pages := 0; pages < 50; pages++ {
+	for range 50 {
 		page := s.page(after + "&limit=1")
 		if seen += len(page.Changes); !strings.HasPrefix(string(page.Next), "s.") {
 			break

@@ -100,6 +100,13 @@ func (n *Endpoint) check() error {
 			return fmt.Errorf("type %q is not a kind, a dot and one of created, updated, deleted, erased or *; kinds are %s", t, kindNames())
 		}
 	}
+	ofKinds := func(t string) bool {
+		kind, _, _ := strings.Cut(t, ".")
+		return slices.Contains(n.Kinds, clerk.Kind(kind))
+	}
+	if len(n.Kinds) > 0 && len(n.Types) > 0 && !slices.ContainsFunc(n.Types, ofKinds) {
+		return errors.New("none of the types is one of the kinds: nothing would be sent")
+	}
 	if len(n.Types) > 100 {
 		return errors.New("more than 100 types")
 	}

@@ -398,3 +398,18 @@ func TestTooManyEndpoints(t *testing.T) {
 		t.Errorf("one more: %v", err)
 	}
 }
+
+// An endpoint with kinds and types of other kinds would get nothing, ever.
+func TestFiltersThatExcludeEachOtherAreRefused(t *testing.T) {
+	t.Parallel()
+	e := onSQLite(t)
+	p := e.publisher(limits{})
+	n := Endpoint{URL: "https://example.com", Kinds: []clerk.Kind{clerk.KindUser}, Types: []string{"session.created"}}
+	if _, _, err := p.Add(t.Context(), n); err == nil || !strings.Contains(err.Error(), "nothing would be sent") {
+		t.Errorf("added: %v", err)
+	}
+	n.Types = append(n.Types, "user.created")
+	if _, _, err := p.Add(t.Context(), n); err != nil {
+		t.Error(err)
+	}
+}

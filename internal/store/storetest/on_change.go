@@ -307,7 +307,7 @@ func onChangeInside(t *testing.T, db *store.DB) {
 		_, err2 := db.DropParked(ctx, "mail", nil, now)
 		for _, err := range []error{
 			err, err2, db.PauseConsumer(ctx, "mail", true, now), db.RewindConsumer(ctx, "mail", "", now), db.DeleteConsumer(ctx, "mail", now, nil),
-			db.RegisterConsumer(ctx, "mail", "", false, now), db.Migrate(ctx), db.RememberOnChange(ctx, false),
+			db.RegisterConsumer(ctx, "mail", "", false, now), db.Migrate(ctx), db.RememberOnChange(ctx, true),
 		} {
 			if !errors.Is(err, mirror.ErrInsideOnChange) {
 				return errors.Join(errors.New("a call would wait for the transaction that it runs in"), err)
