@@ -151,7 +151,7 @@ func TestOutgoingWebhooksSurviveKill(t *testing.T) {
 func addOutgoing(t *testing.T, binary, target string, environ ...string) *standardwebhooks.Webhook {
 	t.Helper()
 	add := exec.Command(binary, "webhooks", "endpoints", "add", target, "--from", "beginning", "--json")
-	add.Env = append(environ, "HOME="+t.TempDir())
+	add.Env = append([]string{"HOME=" + t.TempDir()}, environ...)
 	out, err := add.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

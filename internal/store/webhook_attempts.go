@@ -11,7 +11,9 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-var webhookAttemptInsert = newBulk(`INSERT INTO clerk_webhook_attempts (attempt_id, endpoint_id, message_id, type, id, at, attempt, status, duration_ms, reason)`,
+const webhookAttemptColumns = "attempt_id, endpoint_id, message_id, type, id, at, attempt, status, duration_ms, reason"
+
+var webhookAttemptInsert = newBulk("INSERT INTO clerk_webhook_attempts ("+webhookAttemptColumns+")",
 	slices.Concat(slices.Repeat([]columnType{textColumn}, 5), slices.Repeat([]columnType{intColumn}, 4), []columnType{textColumn}), "")
 
 // AppendWebhookAttempts stores attempts, and sets their ids.
@@ -46,7 +48,7 @@ func (db *DB) WebhookAttempts(ctx context.Context, f mirror.WebhookAttemptFilter
 		w.add("reason IS NOT NULL")
 	}
 	rest, args := w.pageBy("attempt_id DESC", f.Limit)
-	rows, err := db.query(ctx, "SELECT attempt_id, endpoint_id, message_id, type, id, at, attempt, status, duration_ms, reason FROM clerk_webhook_attempts"+rest, args...)
+	rows, err := db.query(ctx, "SELECT "+webhookAttemptColumns+" FROM clerk_webhook_attempts"+rest, args...)
 	list, err := scanAll(rows, err, func(r *sql.Rows) (a mirror.WebhookAttempt, err error) {
 		return a, r.Scan(&a.ID, &a.EndpointID, &a.MessageID, &a.Type, &a.ObjectID, (*instant)(&a.At), &a.Attempt, &a.Status, &a.DurationMS, (*text)(&a.Reason))
 	})

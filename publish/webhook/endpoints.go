@@ -56,7 +56,7 @@ type Start struct {
 // Add stores an endpoint and returns it with its secret, which begins with whsec_. The secret is
 // shown only now. The error is a [*URLError], [ErrTooManyEndpoints], or says what else is wrong.
 func (p *Publisher) Add(ctx context.Context, n Endpoint) (mirror.WebhookEndpoint, string, error) {
-	if _, err := p.sender.checkURL(n.URL); err != nil {
+	if err := p.sender.checkURL(n.URL); err != nil {
 		return mirror.WebhookEndpoint{}, "", err
 	}
 	if err := n.check(); err != nil {

@@ -270,7 +270,7 @@ func TestResume(t *testing.T) {
 	var sent []mirror.FeedCursor
 	for _, user := range []string{"user_1", "user_2", "user_3"} {
 		sent = append(sent, e.change(user)...)
-		time.Sleep(2 * time.Millisecond)
+		<-time.After(2 * time.Millisecond)
 	}
 	e.eventually("three messages", func() bool { return len(r.received()) == 3 })
 	first := map[string]string{}
@@ -306,7 +306,7 @@ func TestTwoPublishers(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(e *env) {
 		r := newReceiver(e.T) // which fails if two messages of an object are under way
-		r.answer = func(message) int { time.Sleep(time.Millisecond); return 200 }
+		r.answer = func(message) int { <-time.After(time.Millisecond); return 200 }
 		first, second := e.publisher(limits{}), e.publisher(limits{})
 		_, secret := e.add(first, Endpoint{URL: r.URL})
 		r.uses(secret)
@@ -354,10 +354,10 @@ func TestOvertaken(t *testing.T) {
 	lease, err := e.db.AcquireLease(t.Context(), leaseName, "another", clerk.TimeOf(time.Now()), time.Minute, func(string) bool { return true })
 	e.must(err)
 	blocked.Done()
-	time.Sleep(500 * time.Millisecond) // longer than the lease
+	<-time.After(500 * time.Millisecond) // longer than the lease
 	held := e.endpoint(p, id).Pending
 	e.change("user_3")
-	time.Sleep(500 * time.Millisecond)
+	<-time.After(500 * time.Millisecond)
 	if endpoint := e.endpoint(p, id); endpoint.Pending != held || held == 0 {
 		t.Errorf("%d messages wait, then %d: the former holder works on", held, endpoint.Pending)
 	}

@@ -137,7 +137,7 @@ func TestSchedule(t *testing.T) {
 	t.Parallel()
 	inBubble(t, failing, func(b *bubble) {
 		b.send(1, "user_1", "user_1")
-		time.Sleep(60 * time.Hour)
+		<-time.After(60 * time.Hour)
 		var first, second []arrival
 		for _, a := range b.arrivals() {
 			if a.Data.Cursor == "1-00000001" {
@@ -164,7 +164,7 @@ func TestSchedule(t *testing.T) {
 		if n, err := b.p.Resend(b.Context(), b.id, first[0].ID); n != 1 || err != nil {
 			b.Errorf("sent again: %d, %v", n, err)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		if endpoint := b.endpoint(); endpoint.Failed != 1 || endpoint.Pending != 0 || !endpoint.FailingSince.IsZero() {
 			b.Errorf("after one was sent again: %+v", endpoint)
 		}
@@ -179,7 +179,7 @@ func TestDisabledAfterFiveDays(t *testing.T) {
 		for range 6 {
 			b.send(seq, "user_1", "user_2")
 			seq += 2
-			time.Sleep(23 * time.Hour)
+			<-time.After(23 * time.Hour)
 		}
 		endpoint := b.endpoint()
 		if endpoint.Enabled || endpoint.DisabledReason != mirror.WebhookFailing || endpoint.Pending == 0 {
@@ -206,7 +206,7 @@ func TestOneSuccessKeepsItEnabled(t *testing.T) {
 			if day == 4 {
 				b.send(100, "user_lucky")
 			}
-			time.Sleep(24 * time.Hour)
+			<-time.After(24 * time.Hour)
 		}
 		if endpoint := b.endpoint(); !endpoint.Enabled {
 			b.Errorf("the endpoint is %+v", endpoint)
@@ -232,7 +232,7 @@ func TestRetryAfter(t *testing.T) {
 		}
 		inBubble(t, busy, func(b *bubble) {
 			b.send(1, "user_1")
-			time.Sleep(20 * time.Hour)
+			<-time.After(20 * time.Hour)
 			seen := b.arrivals()
 			if wait := seen[1].at - seen[0].at; wait < bounds[0] || wait > bounds[1] {
 				b.Errorf("after %q the next attempt came after %v", text, wait)
@@ -293,7 +293,7 @@ func runPlan(t *testing.T, answers, users []int) (accepted []message, sent int) 
 		}
 		endpoint := b.endpoint()
 		for hours := 0; hours < 99 && (hours == 0 || endpoint.Pending > 0); hours++ {
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 			endpoint = b.endpoint()
 		}
 		if endpoint.Pending != 0 || endpoint.Failed != 0 || !endpoint.Enabled {

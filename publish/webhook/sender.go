@@ -99,7 +99,7 @@ type answer struct {
 // send signs a message for an endpoint and sends it once. The context bounds it in addition to the
 // timeouts.
 func (s *sender) send(ctx context.Context, target string, secrets []string, messageID string, body []byte) answer {
-	if _, err := s.checkURL(target); err != nil {
+	if s.checkURL(target) != nil {
 		return answer{reason: reasonURL}
 	}
 	signer, err := webhook.NewSigner(secrets...)
@@ -184,9 +184,9 @@ type URLError struct {
 // Error returns the problem.
 func (e *URLError) Error() string { return "webhook URL: " + e.Problem }
 
-// checkURL returns the URL of an endpoint, or a [*URLError].
-func (s *sender) checkURL(text string) (*url.URL, error) {
-	refuse := func(problem string) (*url.URL, error) { return nil, &URLError{problem} }
+// checkURL returns a [*URLError] if a URL cannot be that of an endpoint.
+func (s *sender) checkURL(text string) error {
+	refuse := func(problem string) error { return &URLError{problem} }
 	u, err := url.Parse(text)
 	switch {
 	case len(text) > maxURLBytes:
@@ -216,7 +216,7 @@ func (s *sender) checkURL(text string) (*url.URL, error) {
 			return refuse(err.Error() + ", to which nothing is sent unless the host is allowed by name")
 		}
 	}
-	return u, nil
+	return nil
 }
 
 // printable reports whether a text is printable ASCII without spaces.

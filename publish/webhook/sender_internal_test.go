@@ -60,14 +60,18 @@ func TestFaultyReceivers(t *testing.T) {
 		status  int
 		reason  string
 	}{
-		"accepts":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202) }, 202, ""},
-		"answers 500":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, 500, reasonStatus},
-		"answers 404":    {http.NotFound, 404, reasonStatus},
-		"redirects":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, inner.URL, 301) }, 301, reasonRedirect},
-		"redirects kept": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, inner.URL, 307) }, 307, reasonRedirect},
-		"hangs":          {func(_ http.ResponseWriter, r *http.Request) { hang(r) }, 0, reasonTimeout},
-		"closes":         {func(w http.ResponseWriter, _ *http.Request) { hijack(t, w, func(net.Conn) {}) }, 0, reasonConnection},
-		"resets":         {func(w http.ResponseWriter, _ *http.Request) { hijack(t, w, reset) }, 0, reasonConnection},
+		"accepts":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202) }, 202, ""},
+		"answers 500": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, 500, reasonStatus},
+		"answers 404": {http.NotFound, 404, reasonStatus},
+		"redirects": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, inner.URL, http.StatusMovedPermanently)
+		}, 301, reasonRedirect},
+		"redirects kept": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, inner.URL, http.StatusTemporaryRedirect)
+		}, 307, reasonRedirect},
+		"hangs":  {func(_ http.ResponseWriter, r *http.Request) { hang(r) }, 0, reasonTimeout},
+		"closes": {func(w http.ResponseWriter, _ *http.Request) { hijack(t, w, func(net.Conn) {}) }, 0, reasonConnection},
+		"resets": {func(w http.ResponseWriter, _ *http.Request) { hijack(t, w, reset) }, 0, reasonConnection},
 		"speaks nonsense": {func(w http.ResponseWriter, _ *http.Request) {
 			hijack(t, w, func(c net.Conn) { fmt.Fprint(c, "hello\r\n\r\n") })
 		}, 0, reasonConnection},
@@ -102,7 +106,7 @@ func slowly(c net.Conn) {
 		if _, err := c.Write([]byte{b}); err != nil {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond)
 	}
 }
 
@@ -197,7 +201,7 @@ func TestURLs(t *testing.T) {
 		"https://example.com", "https://example.com:8443/a?b=c", "http://127.0.0.1:9000/x", "http://[::1]:9000", "http://HOOKS.internal/", "http://hooks.internal./",
 		"https://1.1.1.1/", "https://10.0.0.1.example.com/",
 	} {
-		if _, err := s.checkURL(good); err != nil {
+		if err := s.checkURL(good); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
@@ -208,7 +212,7 @@ func TestURLs(t *testing.T) {
 		"https://exämple.com/", "https://example.com/\n", "javascript:alert(1)", "https://example.com/" + strings.Repeat("x", maxURLBytes),
 		"http://127.0.0.2/", "http://hooks.internal.example.com/",
 	} {
-		if _, err := s.checkURL(bad); err == nil {
+		if s.checkURL(bad) == nil {
 			t.Errorf("%q was accepted", bad)
 		}
 	}

@@ -197,7 +197,8 @@ func webhookEndpoints(t *testing.T, db *store.DB) {
 		return tx.SaveWebhookEndpoint(t.Context(), &e)
 	})
 	e, err := db.WebhookEndpoint(t.Context(), "ep_1")
-	if err != nil || e.Revision != 2 || e.Enabled || e.Secret != "whsec_2" || e.PreviousSecret != "whsec_1" || !e.PreviousSecretUntil.Equal(o.now.Add(time.Hour)) ||
+	if err != nil || e.Revision != 2 || e.Enabled || e.Secret != "whsec_2" || e.PreviousSecret != "whsec_1" ||
+		!e.PreviousSecretUntil.Equal(o.now.Add(time.Hour)) ||
 		e.DisabledReason != mirror.WebhookGone || !e.FailingSince.Equal(o.now.Add(-time.Hour)) || e.Cursor != cursorFor(7) || !e.CreatedAt.Equal(o.now) ||
 		!slices.Equal(e.Kinds, []clerk.Kind{clerk.KindUser}) || len(e.Types) != 2 || e.Description != "billing" || e.ClerkOrganizationID != "org_1" {
 		t.Errorf("stored %+v, %v", e, err)
@@ -315,7 +316,7 @@ func feedPlaces(t *testing.T, db *store.DB) {
 		}
 		cursors = append(cursors, mirror.NewFeedCursor(changes[0].Seq, changes[0].Tag))
 		times = append(times, changes[0].At.Time())
-		time.Sleep(2 * time.Millisecond) // the time is that of the store
+		<-time.After(2 * time.Millisecond) // the time is that of the store
 	}
 	for i, want := range []string{"0 true", fmt.Sprint(cursors[0], " true"), fmt.Sprint(cursors[1], " true")} {
 		if got := place(times[i]); got != want {
