@@ -29,6 +29,16 @@ func (m *movable) move(d time.Duration) {
 	m.moved += d
 }
 
+// within returns 1 until the clock was moved by d.
+func (m *movable) within(d time.Duration) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.moved < d {
+		return 1
+	}
+	return 0
+}
+
 // TestRetention: bodies go first, ids after 90 days at least, dead letters after twice that; the
 // feed keeps its last row.
 func TestRetention(t *testing.T) {
@@ -55,6 +65,11 @@ func TestRetention(t *testing.T) {
 			b.Fatal(err)
 		}
 		defer db.Close()
+		_, err = db.ExecContext(b.Context(), fmt.Sprintf(`INSERT INTO clerk_webhook_attempts
+			(attempt_id, endpoint_id, message_id, type, id, at, attempt, status, duration_ms) VALUES ('%012x', 'ep_1', 'msg_1', 'ping', '', 1, 1, 200, 1)`, time.Now().UnixMilli()))
+		if err != nil {
+			b.Fatal(err)
+		}
 		count := func(query string) (n int64) {
 			b.Helper()
 			if err := db.QueryRowContext(b.Context(), query).Scan(&n); err != nil {
@@ -80,6 +95,9 @@ func TestRetention(t *testing.T) {
 		} {
 			clock.move(step.move)
 			purged, err := b.m.Purge(b.Context())
+			if got, want := count("SELECT count(*) FROM clerk_webhook_attempts"), clock.within(30*24*time.Hour); got != want {
+				b.Errorf("%s: %d attempts of outgoing webhooks are left, not %d", step.name, got, want)
+			}
 			if err != nil || purged != step.purged {
 				b.Errorf("%s: purged %+v, %v; want %+v", step.name, purged, err, step.purged)
 			}

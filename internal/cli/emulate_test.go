@@ -184,7 +184,7 @@ func TestDevPlaysTheDemoAndResumesIt(t *testing.T) {
 		return out.String()
 	}
 	first, second := run(), run()
-	for _, want := range []string{"users and", "user.created", "processed", `"role": "growth"`, "Grace was deleted", "curl -H 'Authorization: Bearer ey"} {
+	for _, want := range []string{"users and", "user.created", "processed", `"role": "growth"`, "Grace was deleted", "curl -H 'Authorization: Bearer ey", "The latest of those that arrived at", `{"id":"msg_`} {
 		if !strings.Contains(first, want) {
 			t.Errorf("no %q in the first run:\n%s", want, first)
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -55,39 +56,24 @@ func (db *DB) WebhookAttempts(ctx context.Context, f mirror.WebhookAttemptFilter
 	return pageOf(list, err, f.Limit, webhookAttemptsList, func(a *mirror.WebhookAttempt) place { return place{id: a.ID} })
 }
 
-// PurgeWebhooks removes attempts and failed messages from before a time, and of each endpoint those
-// beyond the latest keep, in pages.
-func (db *DB) PurgeWebhooks(ctx context.Context, before time.Time, keep int) error {
+// PurgeWebhooks removes attempts and failed messages from before a time, in pages.
+func (db *DB) PurgeWebhooks(ctx context.Context, before clerk.Time) error {
 	_, err := db.inPages(ctx, `DELETE FROM clerk_webhook_attempts WHERE attempt_id IN
-		(SELECT attempt_id FROM clerk_webhook_attempts WHERE attempt_id < $1 ORDER BY attempt_id LIMIT $2)`, fmt.Sprintf("%012x", before.UnixMilli()), purgePage)
-	if err != nil {
-		return err
-	}
-	endpoints, err := db.WebhookEndpoints(ctx)
-	if err != nil {
-		return err
-	}
-	for i := range endpoints {
-		id := endpoints[i].ID
-		_, err := db.inPages(ctx, `DELETE FROM clerk_webhook_attempts WHERE endpoint_id = $1 AND attempt_id IN
-			(SELECT attempt_id FROM clerk_webhook_attempts WHERE endpoint_id = $1 ORDER BY attempt_id DESC LIMIT $3 OFFSET $2)`, id, keep, purgePage)
-		if err != nil {
-			return err
-		}
-		_, err = db.inPages(ctx, `DELETE FROM clerk_webhook_messages WHERE endpoint_id = $1 AND failed_at IS NOT NULL AND seq IN
-			(SELECT seq FROM clerk_webhook_messages WHERE endpoint_id = $1 AND failed_at IS NOT NULL AND failed_at < $2 ORDER BY failed_at LIMIT $3)`,
-			id, int64(clerk.TimeOf(before)), purgePage)
-		if err != nil {
-			return err
-		}
-		_, err = db.inPages(ctx, `DELETE FROM clerk_webhook_messages WHERE endpoint_id = $1 AND failed_at IS NOT NULL AND seq IN
-			(SELECT seq FROM clerk_webhook_messages WHERE endpoint_id = $1 AND failed_at IS NOT NULL ORDER BY failed_at DESC, seq DESC LIMIT $3 OFFSET $2)`,
-			id, keep, purgePage)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		(SELECT attempt_id FROM clerk_webhook_attempts WHERE attempt_id < $1 ORDER BY attempt_id LIMIT $2)`, fmt.Sprintf("%012x", int64(before)), purgePage)
+	_, err2 := db.inPages(ctx, `DELETE FROM clerk_webhook_messages WHERE failed_at IS NOT NULL AND (endpoint_id, seq) IN
+		(SELECT endpoint_id, seq FROM clerk_webhook_messages WHERE failed_at IS NOT NULL AND failed_at < $1 LIMIT $2)`, int64(before), purgePage)
+	return errors.Join(err, err2)
+}
+
+// TrimWebhooks removes the attempts and the failed messages of an endpoint beyond the latest keep
+// of each, in pages.
+func (db *DB) TrimWebhooks(ctx context.Context, endpointID string, keep int) error {
+	_, err := db.inPages(ctx, `DELETE FROM clerk_webhook_attempts WHERE endpoint_id = $1 AND attempt_id IN
+		(SELECT attempt_id FROM clerk_webhook_attempts WHERE endpoint_id = $1 ORDER BY attempt_id DESC LIMIT $3 OFFSET $2)`, endpointID, keep, purgePage)
+	_, err2 := db.inPages(ctx, `DELETE FROM clerk_webhook_messages WHERE endpoint_id = $1 AND failed_at IS NOT NULL AND seq IN
+		(SELECT seq FROM clerk_webhook_messages WHERE endpoint_id = $1 AND failed_at IS NOT NULL ORDER BY failed_at DESC, seq DESC LIMIT $3 OFFSET $2)`,
+		endpointID, keep, purgePage)
+	return errors.Join(err, err2)
 }
 
 // timeOrNull returns a time as it is stored, NULL for the zero time.

@@ -40,10 +40,8 @@ const (
 	maxBacklog = 10_000
 	// maxEndpoints bounds the endpoints.
 	maxEndpoints = 100
-	// attemptRetention is how long attempts and failed messages are kept, and keptPerEndpoint how
-	// many of each are kept for one endpoint.
-	attemptRetention = 30 * 24 * time.Hour
-	keptPerEndpoint  = 10_000
+	// keptPerEndpoint is how many attempts and how many failed messages are kept for one endpoint.
+	keptPerEndpoint = 10_000
 )
 
 // Options configure a [Publisher]. The zero value is ready to use.

@@ -17,8 +17,8 @@ import (
 const (
 	// grace is how long requests under way may still take when the process stops.
 	grace = 3 * time.Second
-	// purgeEvery is how often old attempts are removed.
-	purgeEvery = time.Hour
+	// trimEvery is how often attempts beyond the latest of an endpoint are removed.
+	trimEvery = time.Minute
 )
 
 // tenure is the time in which this process holds the lease and sends.
@@ -87,7 +87,7 @@ func (t *tenure) renew(ctx context.Context) {
 
 // work keeps a worker for each enabled endpoint, of its latest revision.
 func (t *tenure) work(ctx context.Context) error {
-	purged := time.Time{}
+	trimmed := time.Time{}
 	for ctx.Err() == nil {
 		endpoints, err := t.db.WebhookEndpoints(ctx)
 		if err != nil {
@@ -96,13 +96,23 @@ func (t *tenure) work(ctx context.Context) error {
 		if t.assign(ctx, endpoints); len(t.workers) == 0 {
 			return nil
 		}
-		if time.Since(purged) > purgeEvery {
-			purged = time.Now()
-			if err := t.db.PurgeWebhooks(ctx, purged.Add(-attemptRetention), keptPerEndpoint); err != nil {
-				t.incidents.Report(slog.LevelWarn, "purge", "old attempts of outgoing webhooks could not be removed", slog.Any("error", err))
+		if time.Since(trimmed) > trimEvery {
+			trimmed = time.Now()
+			if err := t.trim(ctx, endpoints); err != nil {
+				t.incidents.Report(slog.LevelWarn, "trim", "old attempts of outgoing webhooks could not be removed", slog.Any("error", err))
 			}
 		}
 		sleepUntil(ctx, t.limits.poll, t.ended)
+	}
+	return nil
+}
+
+// trim keeps the latest attempts and failed messages of each endpoint.
+func (t *tenure) trim(ctx context.Context, endpoints []store.WebhookEndpoint) error {
+	for i := range endpoints {
+		if err := t.db.TrimWebhooks(ctx, endpoints[i].ID, keptPerEndpoint); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -256,11 +256,16 @@ func webhookAttempts(t *testing.T, db *store.DB) {
 			return tx.GiveUpWebhook(t.Context(), o.message(failed), o.now.Add(time.Duration(i-2)*2*time.Hour))
 		})
 	}
-	if err := db.PurgeWebhooks(t.Context(), o.now.Add(-3*time.Hour), 1000); err != nil {
+	if err := db.PurgeWebhooks(t.Context(), clerk.TimeOf(o.now.Add(-3*time.Hour))); err != nil {
 		t.Fatal(err)
 	}
 	expect("young", mirror.WebhookAttemptFilter{}, "4", "3", "2", "1")
-	if err := db.PurgeWebhooks(t.Context(), o.now.Add(-3*time.Hour), 1); err != nil {
+	counts := []store.WebhookEndpoint{{}}
+	counts[0].ID = "ep_1"
+	if err := db.WebhookCounts(t.Context(), counts); err != nil || counts[0].Failed != 2 {
+		t.Errorf("%d failed messages are young, %v", counts[0].Failed, err)
+	}
+	if err := db.TrimWebhooks(t.Context(), "ep_1", 1); err != nil {
 		t.Fatal(err)
 	}
 	expect("the latest", mirror.WebhookAttemptFilter{}, "4")
