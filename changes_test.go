@@ -69,3 +69,26 @@ func TestChangesOfThisProcessAreSeenAtOnce(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// What is written is dated by the clock of the configuration, as everything else is judged by it.
+func TestChangesAreDatedByTheConfiguredClock(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
+	config := clerksync.Config{Test: clerksync.TestConfig{Now: func() time.Time { return at }}}
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clerksync.New(t.Context(), db, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close() //nolint:errcheck // the test reads only
+	if _, err := m.Users().Apply(t.Context(), json.RawMessage(`{"object":"user","id":"user_1","created_at":1,"updated_at":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	page, err := m.Feed().Page(t.Context(), mirror.FeedQuery{After: mirror.FeedStart})
+	if err != nil || len(page.Changes) != 1 || !page.Changes[0].At.Equal(at) {
+		t.Errorf("%+v, %v", page, err)
+	}
+}

@@ -56,6 +56,7 @@ func New(ctx context.Context, database DB, config Config) (*Mirror, error) {
 
 func newMirror(ctx context.Context, db *store.DB, config Config) (*Mirror, error) {
 	a := &assembly{Config: config.withDefaults(), db: db}
+	db.SetClock(a.Test.Now)
 	m, err := a.open(ctx)
 	if err != nil {
 		_ = db.Close()

@@ -97,6 +97,10 @@ func (db *DB) NonDurable() bool { return db.nonDurable }
 // LimitUpdates replaces the limit of ten seconds for transactions: for tests.
 func (db *DB) LimitUpdates(d time.Duration) { db.updateTimeout = d }
 
+// SetClock replaces the clock that dates what is written, for tests. It must be called before the
+// first transaction.
+func (db *DB) SetClock(now func() time.Time) { db.now = now }
+
 // Ping checks that the database answers on the pool that writes.
 func (db *DB) Ping(ctx context.Context) error { return db.write.PingContext(ctx) }
 
