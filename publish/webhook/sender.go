@@ -116,6 +116,9 @@ func (s *sender) send(ctx context.Context, target string, secrets []string, mess
 	request.Header = signer.SignStandard(messageID, now, body)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "clerksync-webhooks/1")
+	// A key without a value is not sent. It lets the transport use another connection at once if
+	// the receiver has closed an idle one: a message may come twice.
+	request.Header["Idempotency-Key"] = []string{}
 	response, err := s.client.Do(request)
 	if err != nil {
 		return answer{reason: reasonOf(err)}

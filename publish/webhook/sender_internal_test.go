@@ -126,6 +126,39 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// A connection that the receiver closed while it was idle is no failed attempt.
+func TestIdleConnectionIsClosed(t *testing.T) {
+	t.Parallel()
+	type connection struct{}
+	var answered atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests, _ := r.Context().Value(connection{}).(*atomic.Int64)
+		if requests.Add(1) > 1 {
+			hijack(t, w, func(net.Conn) {}) // as if the close had crossed the request
+			return
+		}
+		if len(r.Header.Values("Idempotency-Key")) > 0 {
+			t.Error("the key was sent")
+		}
+		answered.Add(1)
+		w.WriteHeader(204)
+	}))
+	server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, connection{}, new(atomic.Int64))
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	s := newSender(hosts{"127.0.0.1": true}, limits{connect: time.Second, attempt: 5 * time.Second})
+	for range 3 {
+		if a := s.send(t.Context(), server.URL, []string{newSecret()}, "msg_1", []byte("{}")); a.reason != "" {
+			t.Errorf("ended with %+v", a)
+		}
+	}
+	if answered.Load() != 3 {
+		t.Errorf("%d answers", answered.Load())
+	}
+}
+
 // Certificates are verified, and so is the name.
 func TestTLS(t *testing.T) {
 	t.Parallel()
