@@ -13,7 +13,8 @@ import (
 // ConsumeOption changes how [Mirror.Consume] works.
 type ConsumeOption struct{ apply func(*consumer.Options) }
 
-// StartAt makes a new consumer begin after a cursor, such as [mirror.FeedStart]. Without it a new
+// StartAt makes a new consumer begin after a cursor. With [mirror.FeedStart] it begins with the
+// oldest change that the feed has, also if earlier ones were removed. Without it a new
 // consumer begins with the first change after it was first run. A consumer that was run before goes
 // on where it was; [Feed.RewindConsumer] moves it.
 func StartAt(cursor mirror.FeedCursor) ConsumeOption {

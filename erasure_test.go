@@ -2,16 +2,20 @@ package clerksync_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -264,4 +268,44 @@ func TestHoldback(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a consumer said of changes of a user who is erased is erased, too. Errors about others stay.
+func TestErasureRemovesErrorsOfConsumers(t *testing.T) {
+	t.Parallel()
+	onSharedDatabase(t, func(s *shared) {
+		m := s.mirror(nil)
+		go m.Consume(s.Context(), "mail", func(_ context.Context, c mirror.Change) error { //nolint:errcheck // ends with the mirror
+			if c.Operation == mirror.Created {
+				return errors.New("no mailbox for Z" + c.ID)
+			}
+			return nil
+		}, clerksync.StartAt(mirror.FeedStart), clerksync.ParkAfter(1))
+		for _, id := range []string{"user_alan", grace} { // the last error names her
+			if _, err := m.Users().Apply(s.Context(), json.RawMessage(`{"object":"user","id":"`+id+`","updated_at":1790000000000}`)); err != nil {
+				s.Fatal(err)
+			}
+			clerktest.Consumed(s.T, m, "mail")
+		}
+		errorsOf := func() (list []string) {
+			page, err := m.Feed().ParkedChanges(s.Context(), "mail", mirror.ParkedFilter{})
+			consumers, err2 := m.Feed().Consumers(s.Context())
+			if err != nil || err2 != nil || len(consumers) != 1 {
+				s.Fatal(err, err2, consumers)
+			}
+			for i := range page.Items {
+				list = append(list, page.Items[i].Error)
+			}
+			return append(list, consumers[0].LastError)
+		}
+		if got, want := errorsOf(), []string{"no mailbox for Zuser_alan", "no mailbox for Zuser_grace", "no mailbox for Zuser_grace"}; !slices.Equal(got, want) {
+			s.Fatalf("before: %q", got)
+		}
+		if _, _, err := m.Users().Erase(s.Context(), grace); err != nil {
+			s.Fatal(err)
+		}
+		if got, want := errorsOf(), []string{"no mailbox for Zuser_alan", "", ""}; !slices.Equal(got, want) {
+			s.Errorf("after: %q", got)
+		}
+	})
 }

@@ -11,8 +11,9 @@ import (
 )
 
 // Changes iterates over the changes of the mirror after a cursor, in order, and waits for more.
-// [mirror.FeedStart] begins with the oldest change, and an empty cursor with the next one. Keep the
-// cursor of the last change that was worked on, to go on there later.
+// [mirror.FeedStart] begins with the first change; if that was removed, [Feed.Oldest] begins with
+// what the feed still has. An empty cursor begins with the next change. Keep the cursor of the last
+// change that was worked on, to go on there later.
 //
 //	for change, err := range m.Changes(ctx, cursor) {
 //		if err != nil {

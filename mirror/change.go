@@ -118,7 +118,8 @@ func (c FeedCursor) Split() (seq int64, tag string, err error) {
 // FeedQuery selects changes. The zero value selects what comes from now on.
 type FeedQuery struct {
 	// After is the place behind which the page begins: [FeedPage.Next] of the page before.
-	// [FeedStart] begins with the oldest change. If After is empty, the page is empty and Next is
+	// [FeedStart] begins with the first change, and is a [CursorGoneError] once that was removed:
+	// its Oldest is where the feed then begins. If After is empty, the page is empty and Next is
 	// the present end of the feed, unless Snapshot is set.
 	After FeedCursor
 	// Kinds selects the changes of these kinds. None selects all.

@@ -76,6 +76,17 @@ func (tx *Tx) AdvanceErasures(ctx context.Context, open []Erasure, cursor string
 	return nil
 }
 
+// EraseConsumerErrors removes what consumers of the change feed said of a user's changes that they
+// could not handle.
+func (tx *Tx) EraseConsumerErrors(ctx context.Context, userID string) error {
+	const last = `UPDATE clerk_consumers SET last_error = NULL WHERE EXISTS (SELECT 1 FROM clerk_consumer_parked p
+		WHERE p.consumer = clerk_consumers.name AND p.clerk_user_id = $1 AND p.error = clerk_consumers.last_error)`
+	if err := tx.exec(ctx, last, userID); err != nil {
+		return err
+	}
+	return tx.exec(ctx, "UPDATE clerk_consumer_parked SET error = '' WHERE clerk_user_id = $1", userID)
+}
+
 // CountMasked adds rows to a receipt.
 func (tx *Tx) CountMasked(ctx context.Context, userID string, rows int64) error {
 	return tx.exec(ctx, "UPDATE clerk_erasures SET erased_rows = erased_rows + $1 WHERE clerk_user_id = $2", rows, userID)
