@@ -42,8 +42,7 @@ type devMessage struct {
 	At   time.Time
 	ID   string
 	Type string
-	Data string
-	body []byte
+	Body string
 }
 
 // newDevInbox listens on a free port until the context ends.
@@ -101,15 +100,14 @@ func (in *devInbox) receive(w http.ResponseWriter, r *http.Request) {
 	}
 	known := slices.ContainsFunc(in.received, func(m devMessage) bool { return m.ID == message.ID })
 	var parsed struct {
-		Type string          `json:"type"`
-		Data json.RawMessage `json:"data"`
+		Type string `json:"type"`
 	}
 	if err := json.Unmarshal(body, &parsed); err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
 	if !known {
-		in.received = slices.Insert(in.received, 0, devMessage{At: time.Now(), ID: message.ID, Type: parsed.Type, Data: string(parsed.Data), body: body})
+		in.received = slices.Insert(in.received, 0, devMessage{At: time.Now(), ID: message.ID, Type: parsed.Type, Body: string(body)})
 		in.received = in.received[:min(len(in.received), devInboxSize)]
 	}
 	select {
@@ -120,14 +118,41 @@ func (in *devInbox) receive(w http.ResponseWriter, r *http.Request) {
 }
 
 var devInboxPage = template.Must(template.New("inbox").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2"><title>Received webhooks</title>
-<style>body{font:14px system-ui,sans-serif;margin:2rem}td,th{text-align:left;padding:.25rem .75rem;vertical-align:top}code{font-size:12px}</style>
-<h1>Received webhooks</h1>
-<p>clerksync sends each change to this page as a signed message. The signatures of these were verified.</p>
-<table><thead><tr><th scope="col">At<th scope="col">Type<th scope="col">Message<th scope="col">Data</thead><tbody>
-{{range .}}<tr><td>{{.At.Format "15:04:05.000"}}<td>{{.Type}}<td><code>{{.ID}}</code><td><code>{{.Data}}</code>
-{{else}}<tr><td colspan="4">Nothing has arrived yet.
-{{end}}</tbody></table></html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="refresh" content="2">
+<title>Received webhooks</title>
+<style>
+:root { color-scheme: light dark; --back: #f6f7f9; --card: #fff; --line: #dde1e6; --text: #1c2127; --quiet: #5a6472; }
+@media (prefers-color-scheme: dark) {
+  :root { --back: #14171b; --card: #1e2329; --line: #333b45; --text: #e7eaee; --quiet: #a0aab6; }
+}
+* { box-sizing: border-box; margin: 0; }
+body { background: var(--back); color: var(--text); font: 14px/1.45 system-ui, sans-serif; max-width: 1100px; margin: auto; padding: 16px; }
+h1 { font-size: 22px; }
+header p, time, .body, .none { color: var(--quiet); }
+ol { list-style: none; padding: 0; margin-top: 16px; display: grid; gap: 8px; }
+li { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 8px 12px; overflow-wrap: anywhere; }
+h2 { font-size: 14px; font-weight: 600; display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 16px; }
+time { font-weight: normal; font-variant-numeric: tabular-nums; }
+.body { font: 12px/1.5 ui-monospace, monospace; }
+.none { border-style: dashed; }
+</style>
+</head>
+<body>
+<header>
+  <h1>Received webhooks</h1>
+  <p>clerksync sends each change to this page as a signed message. These are the latest; their signatures were verified.</p>
+</header>
+<ol>
+{{range .}}<li><h2>{{.Type}} <time>{{.At.Format "15:04:05.000"}}</time></h2><p class="body">{{.Body}}</p></li>
+{{else}}<li class="none">Nothing has arrived yet.</li>
+{{end}}</ol>
+</body>
+</html>
 `))
 
 // page shows what was received, newest first.
@@ -154,7 +179,7 @@ func (in *devInbox) show(ctx context.Context, w io.Writer) {
 		received := slices.Clone(in.received)
 		in.mu.Unlock()
 		if len(received) > 0 {
-			fmt.Fprintf(w, "Each change is also sent as a signed webhook. The latest of those that arrived at %s:\n\n  %s\n\n", in.url, received[0].body)
+			fmt.Fprintf(w, "Each change is also sent as a signed webhook. The latest of those that arrived at %s:\n\n  %s\n\n", in.url, received[0].Body)
 			return
 		}
 		select {

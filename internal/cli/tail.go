@@ -83,12 +83,9 @@ func (c tailCommand) source(ctx context.Context, p *process, cfg *config.Config)
 // query returns what the flags select.
 func (c tailCommand) query() (mirror.FeedQuery, error) {
 	q := mirror.FeedQuery{Types: c.Type, ClerkUserID: c.User, ClerkOrganizationID: c.Organization, Limit: 1000}
-	for _, word := range c.Kind {
-		kind, ok := clerk.ParseKind(word)
-		if !ok {
-			return q, fmt.Errorf("--kind %s: there is no such kind\nUse one of: %s", word, kindList())
-		}
-		q.Kinds = append(q.Kinds, kind)
+	var err error
+	if q.Kinds, err = kindsOf(c.Kind); err != nil {
+		return q, err
 	}
 	switch c.From {
 	case "now":
@@ -96,8 +93,23 @@ func (c tailCommand) query() (mirror.FeedQuery, error) {
 		q.After = mirror.FeedStart
 	default:
 		q.After = mirror.FeedCursor(c.From)
+		if _, _, err := q.After.Split(); err != nil {
+			return q, fmt.Errorf("--from %s: use now, beginning, or a cursor such as 184-1f0c22ab", c.From)
+		}
 	}
 	return q, nil
+}
+
+// kindsOf reads the words of the flag --kind, such as users.
+func kindsOf(words []string) (kinds []clerk.Kind, err error) {
+	for _, word := range words {
+		kind, ok := clerk.ParseKind(word)
+		if !ok {
+			return nil, fmt.Errorf("--kind %s: there is no such kind\nUse one of: %s", word, kindList())
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds, nil
 }
 
 func kindList() string {

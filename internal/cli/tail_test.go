@@ -165,7 +165,7 @@ func TestTailRefusals(t *testing.T) {
 	}{
 		{[]string{"--kind", "accounts"}, nil, "--kind accounts: there is no such kind\nUse one of: organization, "},
 		{[]string{"--type", "user.vanished"}, nil, `there is no type "user.vanished"`},
-		{[]string{"--from", "yesterday"}, nil, "cursor"},
+		{[]string{"--from", "yesterday"}, nil, "--from yesterday: use now, beginning, or a cursor such as"},
 		{[]string{"--from", "7-00c0ffee"}, nil, "another history: it was restored from a copy, or a failover lost changes; take a new snapshot\nRun clerksync tail --from beginning"},
 		{[]string{"--url", "localhost"}, []string{token}, "is not the URL of a server"},
 		{[]string{"--url", "http://127.0.0.1:1"}, nil, "Set CLERKSYNC_OPERATOR_TOKEN"},

@@ -94,6 +94,36 @@ func resultOf(a *mirror.WebhookAttempt) string {
 	return a.Reason
 }
 
+// meaningOf says in a sentence what the reason of a failed attempt means.
+func meaningOf(reason string) string {
+	switch reason {
+	case "status":
+		return "The receiver answered with a status other than 2xx."
+	case "redirect":
+		return "The receiver answered with a redirect, which is not followed: send to the address that it leads to."
+	case "timeout":
+		return "There was no connection within 5 seconds, or no answer within 15."
+	case "connection_refused":
+		return "Nothing listens at that address and port."
+	case "connection":
+		return "The connection broke, or there was no valid HTTP answer."
+	case "dns":
+		return "The name of the host has no address."
+	case "tls":
+		return "The receiver does not speak TLS, or its certificate is not valid for this host."
+	case "address_not_allowed":
+		return "The name of the host leads to an address that is refused.\n" + allowHint
+	case "url_not_allowed":
+		return "Plain http is refused.\n" + allowHint
+	case "secret":
+		return "The stored secret is damaged: rotate it."
+	}
+	return "See docs/outgoing-webhooks.md."
+}
+
+// allowHint says how hosts of the own network are allowed.
+const allowHint = "A host of your own network must be in CLERKSYNC_WEBHOOKS_ALLOW, here and at the server."
+
 type pingCommand struct {
 	endpointFlags
 	JSON bool `name:"json" help:"Print the attempt as a JSON object."`
@@ -117,6 +147,9 @@ func (c pingCommand) Run(ctx context.Context, p *process) error {
 			err = json.NewEncoder(p.stdout).Encode(a)
 		} else {
 			fmt.Fprintf(p.stdout, "%s after %s\n", resultOf(&a), time.Duration(a.DurationMS)*time.Millisecond)
+			if !a.Delivered() {
+				fmt.Fprintln(p.stderr, meaningOf(a.Reason))
+			}
 		}
 		if err == nil && !a.Delivered() {
 			return exitFailed

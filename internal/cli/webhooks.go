@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/mirror"
 	outgoing "github.com/clerksync/clerksync/publish/webhook"
@@ -174,7 +173,7 @@ func selects(e *mirror.WebhookEndpoint) string {
 type addEndpointCommand struct {
 	configFlags
 	URL          string   `arg:"" name:"url" help:"Where to send: an https URL."`
-	Kind         []string `help:"Only changes of these kinds, such as user or organization." placeholder:"KIND"`
+	Kind         []string `help:"Only changes of these kinds, such as users or memberships." placeholder:"KIND"`
 	Type         []string `help:"Only changes of these types, such as user.created or user.*." placeholder:"TYPE"`
 	Organization string   `help:"Only changes of this organization and what belongs to it." placeholder:"ID"`
 	Description  string   `help:"A text for people." placeholder:"TEXT"`
@@ -196,14 +195,18 @@ Private and loopback addresses, and plain http, need CLERKSYNC_WEBHOOKS_ALLOW, h
 
 // Run adds an endpoint.
 func (c addEndpointCommand) Run(ctx context.Context, p *process) error {
-	n := outgoing.Endpoint{
-		URL: c.URL, Description: c.Description, Types: c.Type, ClerkOrganizationID: c.Organization, From: c.From.Start,
+	kinds, err := kindsOf(c.Kind)
+	if err != nil {
+		return err
 	}
-	for _, kind := range c.Kind {
-		n.Kinds = append(n.Kinds, clerk.Kind(kind))
+	n := outgoing.Endpoint{
+		URL: c.URL, Description: c.Description, Kinds: kinds, Types: c.Type, ClerkOrganizationID: c.Organization, From: c.From.Start,
 	}
 	return p.withPublisher(ctx, c, func(publisher *outgoing.Publisher) error {
 		e, secret, err := publisher.Add(ctx, n)
+		if _, refused := errors.AsType[*outgoing.URLError](err); refused && strings.Contains(err.Error(), "allowed by name") {
+			return fmt.Errorf("%w\n%s", err, allowHint)
+		}
 		if err != nil {
 			return err
 		}

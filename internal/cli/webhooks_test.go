@@ -78,12 +78,13 @@ func TestWebhooksCommand(t *testing.T) {
 
 			prints(0, "endpoints", "No endpoints.")
 			prints(1, "endpoints add http://10.0.0.1/hooks", "not https")
-			prints(1, "endpoints add https://10.0.0.1/hooks", "10.0.0.1 is a private address")
-			prints(1, "endpoints add https://example.com --kind people", `kind "people" is not mirrored`)
+			prints(1, "endpoints add https://10.0.0.1/hooks", "10.0.0.1 is a private address", "CLERKSYNC_WEBHOOKS_ALLOW")
+			prints(1, "endpoints add https://169.254.169.254/hooks", "is a link-local address, to which nothing is ever sent")
+			prints(1, "endpoints add https://example.com --kind people", "--kind people: there is no such kind")
 			prints(1, "endpoints add https://example.com --type user.exploded", "user.exploded")
 			prints(1, "endpoints add https://example.com --from 9-00000000", "no longer known (other_history)", "webhooks resume")
 			prints(2, "endpoints add https://example.com --from yesterday", "use now, beginning, a cursor")
-			out := prints(0, "endpoints add "+receiver.URL+" --kind user --type user.* --description billing --from beginning", "shown only now", "Try it: clerksync webhooks ping")
+			out := prints(0, "endpoints add "+receiver.URL+" --kind users --type user.* --description billing --from beginning", "shown only now", "Try it: clerksync webhooks ping")
 			secret = regexp.MustCompile(`whsec_\S+`).FindString(out)
 			id := regexp.MustCompile(`ep_[a-z0-9]+`).FindString(out)
 			if listed := prints(0, "endpoints list", id, "enabled", "user,user.*", receiver.URL); strings.Contains(listed, "whsec_") {
@@ -102,7 +103,7 @@ func TestWebhooksCommand(t *testing.T) {
 				t.Errorf("%+v, %v", rotated, err)
 			}
 			status = http.StatusInternalServerError
-			prints(1, "ping "+id, "status (500) after")
+			prints(1, "ping "+id, "status (500) after", "a status other than 2xx")
 			if verified == nil {
 				t.Error("the previous secret verifies after a rotation without overlap")
 			}

@@ -216,6 +216,9 @@ func (s *sender) checkURL(text string) error {
 	}
 	if address, err := netip.ParseAddr(u.Hostname()); err == nil {
 		if err := checkAddress(address, allowed); err != nil {
+			if checkAddress(address, true) != nil {
+				return refuse(err.Error() + ", to which nothing is ever sent")
+			}
 			return refuse(err.Error() + ", to which nothing is sent unless the host is allowed by name")
 		}
 	}
