@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -118,18 +119,37 @@ func ErrorText(err error) (text string) {
 	return err.Error()
 }
 
-// withText returns an error whose Error does not panic.
+// maxErrorText bounds what is logged of an error of the application.
+const maxErrorText = 16 << 10
+
+// withText returns an error whose Error does not panic, and is not longer than the log bears.
 func withText(err error) (readable error) {
 	defer func() {
 		if recover() != nil {
 			readable = errors.New(ErrorText(err))
 		}
 	}()
-	if err != nil {
-		_ = err.Error()
+	if err == nil {
+		return nil
+	}
+	if text := err.Error(); len(text) > maxErrorText {
+		return shortError{err, strings.ToValidUTF8(text[:maxErrorText], "") + "…"}
 	}
 	return err
 }
+
+// shortError is an error with the beginning of its text.
+type shortError struct {
+	error
+
+	text string
+}
+
+// Error returns the beginning of the text.
+func (e shortError) Error() string { return e.text }
+
+// Unwrap returns the error.
+func (e shortError) Unwrap() error { return e.error }
 
 // call runs the function in a goroutine of its own, so that one that waits forever holds up the
 // mirror no longer than its time. While it has not returned, it is not called again.

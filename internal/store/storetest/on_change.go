@@ -140,9 +140,12 @@ func onChangeFails(t *testing.T, db *store.DB) {
 		problem string
 		engine  store.Engine // "" for both
 	}{
-		"an error":             {func(context.Context, *store.AppTx) error { return boom }, "boom", ""},
-		"a panic":              {func(context.Context, *store.AppTx) error { panic("in OnChange") }, "panic: in OnChange", ""},
-		"a Goexit":             {func(context.Context, *store.AppTx) error { runtime.Goexit(); return nil }, "it ended its goroutine", ""},
+		"an error": {func(context.Context, *store.AppTx) error { return boom }, "boom", ""},
+		"a panic":  {func(context.Context, *store.AppTx) error { panic("in OnChange") }, "panic: in OnChange", ""},
+		"a Goexit": {func(context.Context, *store.AppTx) error { runtime.Goexit(); return nil }, "it ended its goroutine", ""},
+		"a long error": {func(context.Context, *store.AppTx) error {
+			return fmt.Errorf("%s%w", strings.Repeat("long ", 200_000), boom)
+		}, "long ", ""},
 		"an error that is nil": {func(context.Context, *store.AppTx) error { return (*noError)(nil) }, "an error of the type *storetest.noError", ""},
 		"an end of its own":    {func(context.Context, *store.AppTx) error { return fmt.Errorf("read the plans: %w", io.EOF) }, "read the plans: EOF", ""},
 		"a network of its own": {func(context.Context, *store.AppTx) error { return &net.OpError{Op: "dial", Err: errors.New("refused")} }, "dial: refused", ""},
@@ -174,7 +177,9 @@ func onChangeFails(t *testing.T, db *store.DB) {
 			return c.run(ctx, tx)
 		}, nil)
 		err := writeUser(ctx, db, "user_1")
-		_ = fmt.Sprint(err)
+		if n := len(fmt.Sprint(err)); n > 20_000 || name == "a long error" && !errors.Is(err, boom) {
+			t.Errorf("%s: the text has %d bytes", name, n)
+		}
 		failed, ok := errors.AsType[*mirror.OnChangeError](err)
 		if !ok || !strings.HasPrefix(failed.Problem(), c.problem) || store.IsTransient(err) {
 			t.Errorf("%s: %v", name, err)
