@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -140,7 +141,13 @@ func (s *site) awaitPoll() {
 // serve starts a real server with the limits of clerksync serve.
 func serve(t testing.TB, h http.Handler) (url string, stop func() error) {
 	t.Helper()
-	servers, err := web.Listen(t.Context(), slog.New(slog.DiscardHandler), time.Minute, web.NewServer("127.0.0.1:0", web.Standard(web.Config{}, h)))
+	server := web.NewServer("127.0.0.1:0", web.Standard(web.Config{}, h))
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		if tcp, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok && state == http.StateNew {
+			_ = tcp.SetWriteBuffer(16 << 10) // the system's would take megabytes for a client that does not read
+		}
+	}
+	servers, err := web.Listen(t.Context(), slog.New(slog.DiscardHandler), time.Minute, server)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -255,12 +255,12 @@ func TestSlowReadersAreCut(t *testing.T) {
 		}
 		time.Sleep(writeTimeout - time.Millisecond)
 		synctest.Wait()
-		if n := s.handler.limits.open; n != 2 {
+		if n := open(s.handler); n != 2 {
 			t.Errorf("%d streams before the deadline", n)
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		if n := s.handler.limits.open; n != 1 {
+		if n := open(s.handler); n != 1 {
 			t.Errorf("%d streams after the deadline", n)
 		}
 		if b, err := slow.next(); err == nil && b.hasData {
