@@ -19,6 +19,12 @@ func (s Organizations) ByClerkID(ctx context.Context, clerkOrganizationID string
 	return s.db.Organization(ctx, clerkOrganizationID)
 }
 
+// ByClerkIDs returns the live organizations with these Clerk ids, by Clerk id. Ids that no live
+// organization has are left out.
+func (s Organizations) ByClerkIDs(ctx context.Context, clerkOrganizationIDs []string) (map[string]mirror.Organization, error) {
+	return s.db.OrganizationsByClerkIDs(ctx, clerkOrganizationIDs)
+}
+
 // BySlug returns the live organization with the slug, or [ErrNotFound] or [ErrAmbiguous].
 func (s Organizations) BySlug(ctx context.Context, slug string) (mirror.Organization, error) {
 	return s.db.OrganizationBySlug(ctx, slug)

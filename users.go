@@ -30,6 +30,12 @@ func (s Users) ByClerkID(ctx context.Context, clerkUserID string) (mirror.User, 
 	return s.db.UserByClerkID(ctx, clerkUserID)
 }
 
+// ByClerkIDs returns the live users with these Clerk ids, by Clerk id. Ids that no live user has
+// are left out.
+func (s Users) ByClerkIDs(ctx context.Context, clerkUserIDs []string) (map[string]mirror.User, error) {
+	return s.db.UsersByClerkIDs(ctx, clerkUserIDs)
+}
+
 // ByID returns the live user with the row id, a UUID, or [ErrNotFound].
 func (s Users) ByID(ctx context.Context, id string) (mirror.User, error) {
 	return s.db.UserByID(ctx, id)

@@ -24,7 +24,7 @@ type Options struct {
 	OperatorToken string
 	// Rule allows users. A caller without the operator token passes if the request has a valid
 	// session token, in the Authorization header or a cookie, and the rule allows the caller. Such
-	// callers read everything that the feed has, of all users: use a rule such as
+	// callers read everything that these routes have, of all users: use a rule such as
 	// auth.Role("admin"). If it is nil, only operators pass.
 	Rule auth.Rule
 	// MaxStreams is how many streams and long polls are served at a time: 2000 if it is 0. Further
@@ -48,7 +48,7 @@ const (
 func New(m *clerksync.Mirror, o Options) http.Handler { return newHandler(m, o).routes(o.Prefix) }
 
 func newHandler(m *clerksync.Mirror, o Options) *handler {
-	h := &handler{feed: m.Feed(), operatorToken: o.OperatorToken, limits: newLimits(o), heartbeat: heartbeatEvery, maxAge: randomAge}
+	h := &handler{mirror: m, feed: m.Feed(), operatorToken: o.OperatorToken, limits: newLimits(o), heartbeat: heartbeatEvery, maxAge: randomAge}
 	if o.Rule != nil {
 		_ = m.Require(o.Rule) // panics if the rule can allow no one
 		h.caller = func(r *http.Request) (*clerksync.Caller, error) { return m.Authorize(r, o.Rule) }
@@ -62,6 +62,7 @@ type feed interface {
 }
 
 type handler struct {
+	mirror        *clerksync.Mirror
 	feed          feed
 	operatorToken string
 	caller        func(*http.Request) (*clerksync.Caller, error) // nil: no rule allows users
@@ -82,6 +83,9 @@ func (h *handler) routes(prefix string) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+prefix+"/api/changes", web.HandlerFunc(h.changes))
+	for _, route := range h.readingRoutes() {
+		mux.Handle("GET "+prefix+route.path, h.reading(route))
+	}
 	return web.EnsureRequestID(web.RefuseCrossSite(web.NotFoundAndMethod(mux)))
 }
 

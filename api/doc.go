@@ -1,10 +1,21 @@
-// Package api serves the JSON API for programs. Its first route is the change feed:
+// Package api serves the JSON API for programs:
 //
-//	GET /api/changes   changes by JSON and long poll, or as a stream of server-sent events
+//	GET /api/changes                      changes by JSON and long poll, or as a stream
+//	GET /api/users                        users: a list with filters, and a search
+//	GET /api/users/{id}                   a user with sessions and memberships
+//	GET /api/users/{id}/memberships       the memberships of a user
+//	GET /api/organizations                organizations: a list, and a search
+//	GET /api/organizations/{id}           an organization with members
+//	GET /api/organizations/{id}/members   the members of an organization
+//	GET /api/sessions                     sessions
+//	GET /api/deliveries                   webhook deliveries
+//	GET /api/deliveries/{id}              a delivery, and its body if it is asked for
+//	GET /api/audit                        the audit
+//	GET /api/drift                        differences from Clerk that were found
 //
 // The handler can be mounted in any router:
 //
-//	mux.Handle("/api/changes", api.New(mirror, api.Options{OperatorToken: token}))
+//	mux.Handle("/api/", api.New(mirror, api.Options{OperatorToken: token}))
 //
 // Operators call it with a token. Users can call it if [Options.Rule] allows them; without a rule
 // none can.

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/feedhttp"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -87,6 +88,10 @@ func (d document) faults(where string, schema, value any) (faults []string) {
 					fault("%v is missing", name)
 				}
 			}
+		case "anyOf":
+			if list, _ := want.([]any); !slices.ContainsFunc(list, func(a any) bool { return len(d.faults(where, a, value)) == 0 }) {
+				fault("%v is none of %v", value, want)
+			}
 		case "items":
 			list, _ := value.([]any)
 			for i, item := range list {
@@ -131,9 +136,9 @@ func typeOf(value any) string {
 }
 
 // check compares an answer with the document.
-func (d document) check(t *testing.T, a answer) {
+func (d document) check(t *testing.T, path string, a answer) {
 	t.Helper()
-	response := d.resolve(at(d.root, "paths", "/api/changes", "get", "responses", strconv.Itoa(a.status)))
+	response := d.resolve(at(d.root, "paths", path, "get", "responses", strconv.Itoa(a.status)))
 	schema := at(response, "content", a.header.Get("Content-Type"), "schema")
 	var value any
 	if err := json.Unmarshal([]byte(a.body), &value); err != nil {
@@ -147,16 +152,32 @@ func (d document) check(t *testing.T, a answer) {
 func TestOpenAPIParameters(t *testing.T) {
 	t.Parallel()
 	d := loadDocument(t)
-	var named []string
-	list, _ := at(d.root, "paths", "/api/changes", "get", "parameters").([]any)
-	for _, p := range list {
-		if at(p, "in") == "query" {
-			named = append(named, fmt.Sprint(at(p, "name")))
+	want := map[string][]string{"/api/changes": slices.Sorted(maps.Keys(parameters))}
+	for _, route := range (&handler{}).readingRoutes() {
+		want[route.path] = slices.Sorted(slices.Values(append([]string{feedhttp.Parameter}, route.parameters...)))
+	}
+	paths, _ := at(d.root, "paths").(map[string]any)
+	if got, want := slices.Sorted(maps.Keys(paths)), slices.Sorted(maps.Keys(want)); !slices.Equal(got, want) {
+		t.Errorf("the document has the paths %v, the handler %v", got, want)
+	}
+	for path, want := range want {
+		var named []string
+		list, _ := at(d.root, "paths", path, "get", "parameters").([]any)
+		for _, p := range list {
+			if p := d.resolve(p); at(p, "in") == "query" {
+				named = append(named, fmt.Sprint(at(p, "name")))
+			}
+		}
+		slices.Sort(named)
+		if !slices.Equal(named, want) {
+			t.Errorf("%s: the document has the parameters %v, the handler %v", path, named, want)
 		}
 	}
-	slices.Sort(named)
-	if want := slices.Sorted(maps.Keys(parameters)); !slices.Equal(named, want) {
-		t.Errorf("the document has the parameters %v, the handler %v", named, want)
+	for name, p := range readingParameters { // words that the document lists, the handler takes, and no others
+		list, _ := at(d.root, "components", "parameters", name, "schema", "enum").([]any)
+		if got := fmt.Sprint(list); list != nil && got != fmt.Sprint(p.allowed) {
+			t.Errorf("%s: the document has the words %s, the handler %v", name, got, p.allowed)
+		}
 	}
 	kinds, _ := at(d.root, "components", "schemas", "Kind", "enum").([]any)
 	if got, want := fmt.Sprint(kinds), fmt.Sprint(clerk.Kinds()); got != want {
@@ -201,14 +222,14 @@ func TestOpenAPIAnswers(t *testing.T) {
 			continue
 		}
 		seen[a.status] = true
-		d.check(t, a)
+		d.check(t, "/api/changes", a)
 	}
 	_ = s.m.Close()
 	if a := s.ask("/api/changes?after=0", operatorToken); a.status != http.StatusServiceUnavailable {
 		t.Errorf("a closed database: %d %s", a.status, a.body)
 	} else {
 		seen[a.status] = true
-		d.check(t, a)
+		d.check(t, "/api/changes", a)
 	}
 	responses, _ := at(d.root, "paths", "/api/changes", "get", "responses").(map[string]any)
 	for status := range responses {

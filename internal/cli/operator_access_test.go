@@ -15,7 +15,7 @@ func TestOperatorListenerAsksOtherMachinesForTheToken(t *testing.T) {
 	m, cfg, _, _, _ := explained(t) //nolint:dogsled // the mirror and its settings are enough
 	scraped := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	paths := []string{
-		"/livez", "/readyz", "/health", "/metrics", "/api/sync", "/api/explain?user_id=user_1", "/debug/pprof/",
+		"/livez", "/readyz", "/health", "/metrics", "/api/sync", "/api/users", "/api/explain?user_id=user_1", "/debug/pprof/",
 		"/debug/pprof/cmdline", "/debug/pprof/heap", "/debug/pprof/symbol", "/nothing", "/",
 	}
 	for _, c := range []struct {
@@ -60,7 +60,7 @@ func TestOperatorListenerGivesOtherSitesNothing(t *testing.T) {
 		served := *cfg
 		served.OperatorListen, served.OperatorToken, served.OperatorMetrics = listen, longText, "open"
 		h := operatorHandler(m, &served, scraped, slog.New(slog.DiscardHandler))
-		for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap", "/health", "/livez", "/api/sync"} {
+		for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap", "/health", "/livez", "/api/sync", "/api/users"} {
 			for _, c := range []struct {
 				site, origin string
 				refused      bool

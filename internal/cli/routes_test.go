@@ -65,7 +65,7 @@ func TestNoRouteRedirects(t *testing.T) {
 			"/api/webhooks/clerk", "/api/auth/me", "/api/auth/verify", "/api/auth/verify/public/x", "/livez", "/readyz", "/health", "/debug/pprof/heap", "",
 		}},
 		"operators": {operators, "127.0.0.1:8081", []string{
-			"/livez", "/readyz", "/health", "/api/explain", "/api/sync", "/metrics", "/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/symbol",
+			"/livez", "/readyz", "/health", "/api/explain", "/api/sync", "/api/changes", "/api/users", "/api/users/user_1", "/api/deliveries/", "/metrics", "/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/symbol",
 		}},
 	}
 	for name, l := range listeners {

@@ -262,7 +262,7 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 	for _, path := range []string{"/livez", "/readyz", "/health", "/api/sync", "/api/explain"} {
 		mux.Handle(path, operators)
 	}
-	mux.Handle("/api/changes", api.New(m, api.Options{OperatorToken: c.OperatorToken, Rule: topRole(c)}))
+	mux.Handle("/api/", api.New(m, api.Options{OperatorToken: c.OperatorToken, Rule: topRole(c)}))
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
 	return web.Standard(web.Config{Logger: logger}, operatorAccess(c, web.NotFoundAndMethod(mux)))

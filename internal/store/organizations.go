@@ -32,6 +32,16 @@ func (db *DB) Organization(ctx context.Context, id string) (mirror.Organization,
 	return only(list, err, "organization", id)
 }
 
+// OrganizationsByClerkIDs returns the live organizations with some Clerk ids, by Clerk id.
+func (db *DB) OrganizationsByClerkIDs(ctx context.Context, ids []string) (map[string]mirror.Organization, error) {
+	condition, arg := db.engine.oneOf("clerk_organization_id", ids)
+	rows, err := db.query(ctx, selectOrganizations+" WHERE "+condition, arg)
+	return scanMap(rows, err, func(r *sql.Rows) (string, mirror.Organization, error) {
+		o, err := scanOrganization(r)
+		return o.ClerkOrganizationID, o, err
+	})
+}
+
 // OrganizationBySlug returns the live organization with the slug. Two may have the same slug for a
 // while, which is [ErrAmbiguous].
 func (db *DB) OrganizationBySlug(ctx context.Context, slug string) (mirror.Organization, error) {

@@ -70,6 +70,16 @@ func (db *DB) UserByClerkID(ctx context.Context, clerkUserID string) (mirror.Use
 	return only(list, err, "user", clerkUserID)
 }
 
+// UsersByClerkIDs returns the live users with some Clerk ids, by Clerk id.
+func (db *DB) UsersByClerkIDs(ctx context.Context, ids []string) (map[string]mirror.User, error) {
+	condition, arg := db.engine.oneOf("clerk_user_id", ids)
+	rows, err := db.query(ctx, selectUsers+" WHERE "+condition, arg)
+	return scanMap(rows, err, func(r *sql.Rows) (string, mirror.User, error) {
+		u, err := scanUser(r)
+		return u.ClerkUserID, u, err
+	})
+}
+
 // UserByID returns the live user with the row id, in any spelling of its hexadecimal digits.
 func (db *DB) UserByID(ctx context.Context, id string) (mirror.User, error) {
 	id = strings.ToLower(id)

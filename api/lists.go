@@ -1,0 +1,28 @@
+package api
+
+import (
+	"context"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// sessions lists sessions, newest first.
+func (h *handler) sessions(ctx context.Context, q query) (any, error) {
+	return found(h.mirror.Sessions().List(ctx, mirror.SessionFilter{
+		ClerkUserID: q.text("user"), Status: mirror.SessionStatus(q.text("status")), After: q.after(), Limit: q.limit,
+	}))
+}
+
+// audit lists the audit, newest first.
+func (h *handler) audit(ctx context.Context, q query) (any, error) {
+	return found(h.mirror.Audit().List(ctx, mirror.AuditFilter{
+		ClerkUserID: q.text("user"), Action: mirror.AuditAction(q.text("action")), After: q.after(), Limit: q.limit,
+	}))
+}
+
+// drift lists differences from Clerk, the latest first.
+func (h *handler) drift(ctx context.Context, q query) (any, error) {
+	kind, _ := clerk.ParseKind(q.text("kind")) // it was checked; none is all
+	return found(h.mirror.Sync().Drift().List(ctx, mirror.DriftFilter{Kind: kind, Since: q.time("since"), After: q.after(), Limit: q.limit}))
+}
