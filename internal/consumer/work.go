@@ -15,6 +15,9 @@ const (
 	// maxWait is how long to wait for news at a time. Only then a consumer moves past what it does
 	// not select.
 	maxWait = 500 * time.Millisecond
+	// movedPause is longer than a feed trusts its memory. If the database was restored from a copy,
+	// the feed has noticed when the consumer reads on.
+	movedPause = 250 * time.Millisecond
 )
 
 // work handles changes until the context ends or something fails.
@@ -27,6 +30,9 @@ func (t *tenure) work(ctx context.Context) error {
 		if errors.Is(err, store.ErrConsumerMoved) {
 			if t.moves++; t.moves > 1 { // what this process reads is not what the database has
 				sleep(ctx, failurePause)
+			}
+			if !sleep(ctx, movedPause) {
+				return context.Cause(ctx)
 			}
 			err = t.load(ctx) // and forget what was not saved: it is delivered again
 		}
