@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,13 +18,29 @@ import (
 // overtaken and paused. It checks each call that succeeds.
 type history struct {
 	*env
-	*rand.Rand
 	options  consumer.Options
 	before   map[string][]int64 // the changes of each object so far
 	toFail   map[int64]int      // how often a change still fails
 	failures map[int64]int
 	handled  map[int64]int
 	crashes  int
+
+	mu     sync.Mutex // of the maps and of random
+	random *rand.Rand
+}
+
+// IntN returns a random number below n. Processes of the consumer call it, too.
+func (h *history) IntN(n int) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.random.IntN(n)
+}
+
+// Float64 returns a random number below 1.
+func (h *history) Float64() float64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.random.Float64()
 }
 
 // For each object the calls that succeed are in order, and every change is handled or parked,
@@ -33,7 +50,7 @@ func TestNothingIsLostOrReordered(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			bubble(t, func(e *env) {
 				h := &history{
-					env: e, Rand: rand.New(rand.NewPCG(seed, 16)), before: map[string][]int64{}, toFail: map[int64]int{},
+					env: e, random: rand.New(rand.NewPCG(seed, 16)), before: map[string][]int64{}, toFail: map[int64]int{},
 					failures: map[int64]int{}, handled: map[int64]int{},
 				}
 				h.live()
@@ -54,10 +71,7 @@ func (h *history) live() {
 			id := fmt.Sprint("user_", h.IntN(5))
 			ids = append(ids, id)
 			seq++
-			h.before[id] = append(h.before[id], seq)
-			if h.IntN(4) == 0 {
-				h.toFail[seq] = 1 + h.IntN(5)
-			}
+			h.expect(id, seq, max(0, h.IntN(20)-14))
 		}
 		h.change(ids...)
 		settle(time.Duration(h.IntN(500)) * time.Millisecond)
@@ -67,6 +81,14 @@ func (h *history) live() {
 	settle(5 * time.Minute)
 	r.stop()
 	h.judge(seq)
+}
+
+// expect notes a change that is about to be made, and how often it is to fail.
+func (h *history) expect(id string, seq int64, failures int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.before[id] = append(h.before[id], seq)
+	h.toFail[seq] = failures
 }
 
 func (h *history) begin() *running {
@@ -109,10 +131,12 @@ func (h *history) handle(ctx context.Context, c mirror.Change) error {
 		return ctx.Err()
 	case <-time.After(time.Duration(h.IntN(20)) * time.Millisecond):
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.toFail[seq] > 0 {
 		h.toFail[seq]--
 		h.failures[seq]++
-		if h.IntN(2) == 0 {
+		if h.random.IntN(2) == 0 {
 			panic("a failure")
 		}
 		return errMail
