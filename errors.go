@@ -27,6 +27,12 @@ var (
 	ErrNotReached = mirror.ErrNotReached
 	// ErrInvalidFilter means that a filter names something that does not exist, such as a kind.
 	ErrInvalidFilter = mirror.ErrInvalidFilter
+	// ErrOperatorExists means that there is an operator of the name already.
+	ErrOperatorExists = mirror.ErrOperatorExists
+	// ErrTooManyOperators means that no operator can be added until one is revoked.
+	ErrTooManyOperators = mirror.ErrTooManyOperators
+	// ErrInvalidOperator means that a name or the life of a token is not acceptable.
+	ErrInvalidOperator = mirror.ErrInvalidOperator
 	// ErrConsumerRunning means that a consumer cannot be deleted, because a process runs it.
 	ErrConsumerRunning = mirror.ErrConsumerRunning
 	// ErrInsideOnChange means that Config.OnChange called a method of the mirror that would wait
@@ -61,6 +67,12 @@ func ErrorCode(err error) string {
 		return "invalid_filter"
 	case errors.Is(err, ErrConsumerRunning):
 		return "consumer_running"
+	case errors.Is(err, ErrOperatorExists):
+		return "operator_exists"
+	case errors.Is(err, ErrTooManyOperators):
+		return "too_many_operators"
+	case errors.Is(err, ErrInvalidOperator):
+		return "invalid_operator"
 	case errors.Is(err, ErrWrongObject):
 		return "wrong_object"
 	case errors.Is(err, ErrInsideOnChange):

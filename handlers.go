@@ -46,7 +46,8 @@ func (m *Mirror) MeHandler() http.Handler {
 
 // HealthHandler returns the handler that serves [Mirror.Health], for people and alerts. The HTTP
 // status is always 200. The route is public, so with a key of a production instance the response
-// has only the status and the database. Operators get the warnings from [Mirror.OperatorHandler].
+// has only the status and the database, unless a named operator asks. Operators also get the
+// warnings from [Mirror.OperatorHandler].
 func (m *Mirror) HealthHandler() http.Handler { return healthFor(m, "") }
 
 // ReadyHandler returns a handler for load balancers. It answers 200 if the database responds and

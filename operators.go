@@ -19,7 +19,8 @@ import (
 type OperatorOptions struct {
 	// Prefix is the prefix of every path, such as /operators.
 	Prefix string
-	// Token is the bearer token that operators send. If it is empty, every request is denied.
+	// Token is the bearer token of the unnamed operator. If it is empty, only named operators pass,
+	// see [Operators].
 	Token string
 	// OpenHealth serves /health, /livez and /readyz without the token. Use it only on a listener
 	// that no other machine can reach.
@@ -38,8 +39,10 @@ type OperatorOptions struct {
 //	POST /api/explain    the same, with a token in the body
 //	GET  /readyz, /livez as in Handler
 //
-// Every request needs the operator token. Requests from pages of other sites are denied. Mount the
-// handler below its prefix, on a listener that only operators can reach.
+// Every request needs the token of an operator; [OperatorFromContext] returns who that is. None of
+// these routes changes anything, so read-only operators may use all of them. Requests from pages of
+// other sites are denied. Mount the handler below its prefix, on a listener that only operators can
+// reach.
 func (m *Mirror) OperatorHandler(o OperatorOptions) http.Handler {
 	prefix := cleanPrefix(o.Prefix)
 	mux := http.NewServeMux()
@@ -49,20 +52,29 @@ func (m *Mirror) OperatorHandler(o OperatorOptions) http.Handler {
 	explain := explainer(m, o.Rule)
 	mux.Handle("GET "+prefix+"/api/explain", atLeast(m, explain))
 	mux.Handle("POST "+prefix+"/api/explain", explain)
-	open := map[string]bool{}
+	g := operatorGuard{m.gate.Operators(), o.Token, map[string]bool{}, map[string]bool{prefix + "/api/explain": true}}
 	for _, path := range []string{"/health", "/livez", "/readyz"} {
-		open[prefix+path] = o.OpenHealth
+		g.open[prefix+path] = o.OpenHealth
 	}
-	return web.EnsureRequestID(web.RefuseCrossSite(guardOperators(o.Token, open, web.NotFoundAndMethod(mux))))
+	return web.EnsureRequestID(web.RefuseCrossSite(g.before(web.NotFoundAndMethod(mux))))
 }
 
-// guardOperators denies requests without the token, except to paths that are open.
-func guardOperators(token string, open map[string]bool, next http.Handler) http.Handler {
+// operatorGuard denies requests that are not an operator's.
+type operatorGuard struct {
+	operators *access.Operators
+	token     string          // configured
+	open      map[string]bool // paths that need no token
+	reads     map[string]bool // paths that change nothing, whatever the method
+}
+
+func (g operatorGuard) before(next http.Handler) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if !open[r.URL.Path] {
-			if err := access.CheckOperator(r, token); err != nil {
-				return err
+		if !g.open[r.URL.Path] {
+			operator, err := g.operators.Check(r, g.token, g.reads[r.URL.Path])
+			if err != nil {
+				return problem(publicError(err))
 			}
+			r = r.WithContext(access.WithOperator(r.Context(), operator))
 		}
 		next.ServeHTTP(w, r)
 		return nil

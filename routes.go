@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -16,8 +15,8 @@ type HandlerOptions struct {
 	// CORSOrigins are the origins whose pages may read /api/auth/me, such as
 	// https://app.example.com.
 	CORSOrigins []string
-	// OperatorToken is the bearer token of operators. A request with it sees the warnings of
-	// /health that are hidden from the public. If it is empty, they stay hidden from everyone.
+	// OperatorToken is the bearer token of the unnamed operator. A request with it, or with the
+	// token of a named operator, sees the warnings of /health that are hidden from the public.
 	OperatorToken string
 }
 
@@ -65,11 +64,14 @@ func registerProbes(mux *http.ServeMux, prefix string, m *Mirror) {
 	mux.Handle("GET "+prefix+"/readyz", m.ReadyHandler())
 }
 
-// healthFor shows everyone what anyone may know, and the warnings to requests with the token.
+// healthFor shows everyone what anyone may know, and the warnings to operators.
 func healthFor(m *Mirror, token string) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		h := m.Health(r.Context())
-		if !m.monitor.Production() || token != "" && access.CheckOperator(r, token) == nil {
+		if !m.monitor.Production() {
+			return web.WriteJSON(w, http.StatusOK, h)
+		}
+		if _, err := m.gate.Operators().Check(r, token, true); err == nil {
 			return web.WriteJSON(w, http.StatusOK, h)
 		}
 		return web.WriteJSON(w, http.StatusOK, struct {

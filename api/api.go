@@ -20,7 +20,8 @@ import (
 type Options struct {
 	// Prefix is the prefix of every path, such as /clerk. Empty means that the paths have none.
 	Prefix string
-	// OperatorToken is the bearer token of operators. If it is empty, no one passes as an operator.
+	// OperatorToken is the bearer token of the unnamed operator. If it is empty, only named
+	// operators pass, see [clerksync.Operators].
 	OperatorToken string
 	// Rule allows users. A caller without the operator token passes if the request has a valid
 	// session token, in the Authorization header or a cookie, and the rule allows the caller. Such
@@ -48,7 +49,8 @@ const (
 func New(m *clerksync.Mirror, o Options) http.Handler { return newHandler(m, o).routes(o.Prefix) }
 
 func newHandler(m *clerksync.Mirror, o Options) *handler {
-	h := &handler{mirror: m, feed: m.Feed(), operatorToken: o.OperatorToken, limits: newLimits(o), heartbeat: heartbeatEvery, maxAge: randomAge}
+	h := &handler{mirror: m, feed: m.Feed(), limits: newLimits(o), heartbeat: heartbeatEvery, maxAge: randomAge}
+	h.operator = func(r *http.Request) (mirror.Operator, error) { return m.Operators().Authorize(r, o.OperatorToken) }
 	if o.Rule != nil {
 		_ = m.Require(o.Rule) // panics if the rule can allow no one
 		h.caller = func(r *http.Request) (*clerksync.Caller, error) { return m.Authorize(r, o.Rule) }
@@ -62,13 +64,13 @@ type feed interface {
 }
 
 type handler struct {
-	mirror        *clerksync.Mirror
-	feed          feed
-	operatorToken string
-	caller        func(*http.Request) (*clerksync.Caller, error) // nil: no rule allows users
-	limits        *limits
-	heartbeat     time.Duration
-	maxAge        func() time.Duration // of a stream
+	mirror    *clerksync.Mirror
+	feed      feed
+	operator  func(*http.Request) (mirror.Operator, error)
+	caller    func(*http.Request) (*clerksync.Caller, error) // nil: no rule allows users
+	limits    *limits
+	heartbeat time.Duration
+	maxAge    func() time.Duration // of a stream
 }
 
 // randomAge returns how old a stream may become. It is random, so that clients which connected
@@ -91,26 +93,42 @@ func (h *handler) routes(prefix string) http.Handler {
 
 // client is who makes a request.
 type client struct {
-	key     string    // one of a bounded number of streams
-	expires time.Time // when the token of a user expires; zero for operators
+	key      string           // one of a bounded number of streams
+	expires  time.Time        // when the token expires; zero for the unnamed operator
+	operator *mirror.Operator // nil: a user
 }
+
+// named reports whether it is a named operator, who can be revoked at any time.
+func (c *client) named() bool { return c.operator != nil && c.operator.Name != "" }
 
 // authorize returns who makes a request, if it is an operator or a user whom the rule allows.
 func (h *handler) authorize(r *http.Request) (client, error) {
-	err := access.CheckOperator(r, h.operatorToken)
+	operator, err := h.operator(r)
 	if err == nil {
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
-		return client{key: "operator at " + host}, nil
+		return client{key: "operator " + operator.Name + " at " + host, expires: operator.ExpiresAt, operator: &operator}, nil
 	}
-	if h.caller == nil {
-		return client{}, err
+	if h.caller == nil || isOperators(err) {
+		return client{}, problem(err)
 	}
 	caller, err := h.caller(r)
-	if denied, ok := errors.AsType[*clerksync.DeniedError](err); ok {
-		return client{}, (*access.Denial)(denied).Problem()
-	}
 	if err != nil {
-		return client{}, err
+		return client{}, problem(err)
 	}
 	return client{key: caller.User.ClerkUserID, expires: caller.Claims.ExpiresAt}, nil
+}
+
+// isOperators reports whether a denial is that of a request with an operator's token, which no
+// session can make good.
+func isOperators(err error) bool {
+	denied, ok := errors.AsType[*clerksync.DeniedError](err)
+	return !ok || denied.Code != auth.CodeAuthenticationRequired && denied.Code != clerksync.CodeOperatorTokenUnset
+}
+
+// problem returns the HTTP form of an error of authorization.
+func problem(err error) error {
+	if denied, ok := errors.AsType[*clerksync.DeniedError](err); ok {
+		return (*access.Denial)(denied).Problem()
+	}
+	return err
 }

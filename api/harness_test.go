@@ -27,6 +27,14 @@ const (
 	patience      = 20 * time.Second
 )
 
+// onlyOperator is what handlers without a mirror use: the configured token, and no named operators.
+func onlyOperator(r *http.Request) (mirror.Operator, error) {
+	if given, _ := auth.BearerToken(r); given != operatorToken {
+		return mirror.Operator{}, &clerksync.DeniedError{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationRequired}
+	}
+	return mirror.Operator{}, nil
+}
+
 // site is a mirror of an emulated Clerk, and the handler.
 type site struct {
 	*testing.T

@@ -148,7 +148,7 @@ func newMemorySite(t *testing.T) *memorySite {
 	feed := newMemoryFeed()
 	s := &memorySite{T: t, feed: feed, conns: make(chan net.Conn)}
 	s.handler = &handler{
-		feed: feed, operatorToken: operatorToken, limits: newLimits(Options{}), heartbeat: heartbeatEvery,
+		feed: feed, operator: onlyOperator, limits: newLimits(Options{}), heartbeat: heartbeatEvery,
 		maxAge: func() time.Duration { return 17 * time.Minute },
 	}
 	s.server = web.NewServer("", web.Standard(web.Config{}, s.handler.routes("")))

@@ -93,6 +93,11 @@ func (s *stream) run(ctx context.Context, page mirror.FeedPage) error {
 		s.out.position("start", page.Next)
 	}
 	for {
+		if len(page.Changes) > 0 && s.who.named() { // it may have been revoked meanwhile
+			if _, err := s.authorize(s.r); err != nil {
+				return s.end(errDenied)
+			}
+		}
 		if err := s.send(page); err != nil {
 			return err
 		}

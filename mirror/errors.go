@@ -21,6 +21,12 @@ var (
 	ErrSyncBusy = errors.New("another process is reconciling this database")
 	// ErrNoSecretKey means that no secret key is configured with which Clerk could be read.
 	ErrNoSecretKey = errors.New("no Clerk secret key is configured")
+	// ErrOperatorExists means that there is an operator of the name already.
+	ErrOperatorExists = errors.New("there is an operator of this name: revoke it first, or choose another name")
+	// ErrTooManyOperators means that no operator can be added until one is revoked.
+	ErrTooManyOperators = errors.New("there are 100 operators, which is the limit: revoke those that are no longer needed")
+	// ErrInvalidOperator means that a name or the life of a token is not acceptable.
+	ErrInvalidOperator = errors.New("invalid operator")
 	// ErrConsumerRunning means that a consumer cannot be deleted, because a process runs it.
 	ErrConsumerRunning = errors.New("a process runs the consumer: stop it first")
 	// ErrNoDatabase means that there is no database file to read, or an empty one.

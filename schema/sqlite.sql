@@ -593,6 +593,18 @@ CREATE TABLE clerk_audit (
     request_id                 TEXT
 );
 
+-- Named operators. token_digest is the SHA-256 of the token in hexadecimal. A token has 256 random bits, so it cannot be found
+-- from its digest: reading this table is not enough to sign in. Anyone who can write it can make operators.
+CREATE TABLE clerk_operators (
+    name                       TEXT PRIMARY KEY,
+    token_digest               TEXT NOT NULL UNIQUE,
+    read_only                  SMALLINT NOT NULL,
+    created_at                 BIGINT NOT NULL,
+    created_by                 TEXT,
+    expires_at                 BIGINT NOT NULL,
+    last_used_at               BIGINT
+);
+
 -- Receipts of erasures, and the progress of the search for copies. search holds what to look for, such as addresses, and is
 -- emptied when the search is done.
 CREATE TABLE clerk_erasures (

@@ -7,6 +7,7 @@
 //   - grants.go: which stored facts may grant now
 //   - explain.go: the same decision for operators, with every fact that it rests on
 //   - me.go: the caller as JSON
+//   - operator.go, operators.go: operators by their tokens
 //   - audit.go: the writer of the audit
 //
 // Package live is the cache below it.

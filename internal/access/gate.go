@@ -60,6 +60,7 @@ type Gate struct {
 	config      Config
 	tokenReader auth.TokenReader
 	crossOrigin *http.CrossOriginProtection
+	operators   *Operators
 	cache       *live.Cache
 	onDemand    onDemand
 	audit       *auditor
@@ -75,6 +76,7 @@ func New(ctx context.Context, config Config) (*Gate, error) {
 	g.onDemand = onDemand{
 		Proofs: live.NewProofs(config.Now, cachedFor), config: &g.config, missing: map[string]time.Time{},
 	}
+	g.operators = newOperators(&g.config)
 	g.audit = newAuditor(config.DB, config.Now, func(err error) {
 		config.Incidents.Report(slog.LevelError, "audit", "the audit cannot be written", slog.Any("error", err))
 	})
@@ -86,8 +88,14 @@ func New(ctx context.Context, config Config) (*Gate, error) {
 	return g, err
 }
 
-// Close waits for the audit to be written.
-func (g *Gate) Close() { g.audit.close() }
+// Close waits for what is written in the background: the audit, and when operators came last.
+func (g *Gate) Close() {
+	g.operators.close()
+	g.audit.close()
+}
+
+// Operators returns the named operators.
+func (g *Gate) Operators() *Operators { return g.operators }
 
 // OnCommit forgets what a transaction of this process changed. It is called before anyone learns
 // of the change.

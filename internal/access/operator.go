@@ -1,27 +1,109 @@
 package access
 
 import (
+	"context"
+	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"strings"
 
 	"github.com/clerksync/clerksync/auth"
-	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 )
 
-// CheckOperator returns an error unless the request has the operator token.
-func CheckOperator(r *http.Request, token string) error {
-	if token == "" {
-		return &web.Problem{
-			Status: http.StatusForbidden, Code: "operator_token_unset",
-			Detail: "No operator token is configured: set CLERKSYNC_OPERATOR_TOKEN, or OperatorOptions.Token in a library",
-		}
-	}
+// Codes of denials of operators.
+const (
+	CodeOperatorTokenUnset   = "operator_token_unset"   //nolint:gosec // a code
+	CodeOperatorTokenExpired = "operator_token_expired" //nolint:gosec // a code
+	CodeOperatorReadOnly     = "operator_read_only"
+)
+
+// Check returns the operator who makes a request: a named one, by a token that is stored, or the
+// unnamed one, by the configured token. An operator that may only look is refused if the method of
+// the request is one that changes something; reads says that this route changes nothing, whatever
+// the method. Every error is a [*Denial].
+//
+// While the database cannot be read, named operators are refused with 503, because their token may
+// have been revoked. The configured token needs no database.
+func (o *Operators) Check(r *http.Request, configured string, reads bool) (mirror.Operator, error) {
 	given, _ := auth.BearerToken(r)
-	if subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
-		return &web.Problem{
-			Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationRequired, Detail: "The operator token is required",
-			Header: http.Header{"Www-Authenticate": {"Bearer"}},
+	if configured != "" && sameToken(given, configured) {
+		return mirror.Operator{}, nil
+	}
+	if !isOperatorToken(given) {
+		if configured == "" {
+			return mirror.Operator{}, &Denial{
+				Status: http.StatusForbidden, Code: CodeOperatorTokenUnset,
+				Detail: "No operator token is configured: set CLERKSYNC_OPERATOR_TOKEN, or OperatorOptions.Token in a library, " +
+					"or use the token of a named operator",
+			}
+		}
+		return mirror.Operator{}, tokenRequired("The operator token is required")
+	}
+	named, known, err := o.named(r.Context(), sha256.Sum256([]byte(given)))
+	switch {
+	case err != nil:
+		return mirror.Operator{}, &Denial{
+			Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Err: err,
+			Detail: "The tokens of operators cannot be read from the database at the moment",
+		}
+	case !known:
+		return mirror.Operator{}, tokenRequired("There is no such operator token, or it was revoked")
+	}
+	now := o.config.Now()
+	if !now.Before(named.ExpiresAt) {
+		return mirror.Operator{}, &Denial{
+			Status: http.StatusUnauthorized, Code: CodeOperatorTokenExpired,
+			Detail: "The operator token has expired: ask for a new one",
 		}
 	}
-	return nil
+	o.used(named, now)
+	if named.ReadOnly && !reads && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return mirror.Operator{}, &Denial{
+			Status: http.StatusForbidden, Code: CodeOperatorReadOnly, Detail: "A read-only operator cannot change anything",
+		}
+	}
+	return named.Operator, nil
+}
+
+func tokenRequired(detail string) *Denial {
+	return &Denial{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationRequired, Detail: detail}
+}
+
+// sameToken compares two tokens in a time that depends on neither of them. The digests have the
+// same length, so that not even the length of the configured token can be measured.
+func sameToken(given, configured string) bool {
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(configured))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// tokenPrefix begins the tokens of named operators, so that people and scanners recognize them.
+const tokenPrefix = "cso_"
+
+// tokenBytes is the number of random bytes of a token. No one can guess one of 2^256, so a fast
+// digest protects a token as well as a slow one.
+const tokenBytes = 32
+
+// isOperatorToken reports whether a text has the form of a named operator's token. Other texts
+// never cause a read of the database.
+func isOperatorToken(text string) bool {
+	encoded, ok := strings.CutPrefix(text, tokenPrefix)
+	if !ok {
+		return false
+	}
+	random, err := tokenEncoding.DecodeString(encoded)
+	return err == nil && len(random) == tokenBytes
+}
+
+type operatorKey struct{}
+
+// WithOperator returns a context of a request that an operator makes.
+func WithOperator(ctx context.Context, o mirror.Operator) context.Context {
+	return context.WithValue(ctx, operatorKey{}, o)
+}
+
+// OperatorOf returns the operator who makes the request of a context.
+func OperatorOf(ctx context.Context) (mirror.Operator, bool) {
+	o, ok := ctx.Value(operatorKey{}).(mirror.Operator)
+	return o, ok
 }

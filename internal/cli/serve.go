@@ -265,7 +265,7 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 	mux.Handle("/api/", api.New(m, api.Options{OperatorToken: c.OperatorToken, Rule: topRole(c)}))
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
-	return web.Standard(web.Config{Logger: logger}, operatorAccess(c, web.NotFoundAndMethod(mux)))
+	return web.Standard(web.Config{Logger: logger}, operatorAccess(m, c, web.NotFoundAndMethod(mux)))
 }
 
 // topRole returns the rule for users who may read what operators may: those with the last role of

@@ -13,6 +13,7 @@ var secretForm = regexp.MustCompile(strings.Join([]string{
 	`[sr]k_(?:test|live)_[\w-]+`,   // Clerk secret key
 	`\b(?:ak|mt|oat)_[\w-]{16,}`,   // Clerk API key, machine token, OAuth access token
 	`whsec_[\w+/=-]+`,              // webhook secret
+	`\bcso_[\w-]{16,}`,             // token of an operator
 	`//[^\s"'<>/@]*:[^\s"<>]*@`,    // user and password in a URL, also in one too broken to parse
 	`//[^\s"'<>/]+@`,               // user or token in a URL
 	`(?:"[^"]*"|[^\s"(),:;<>@\[\\\]]+)` + // local part of an e-mail address (RFC 5322 atom or quoted),
@@ -38,7 +39,7 @@ func suspicious(s string) bool {
 		if !found {
 			return false
 		}
-		for _, prefix := range [...]string{"sk", "rk", "ak", "mt", "oat", "whsec"} {
+		for _, prefix := range [...]string{"sk", "rk", "ak", "mt", "oat", "whsec", "cso"} {
 			if strings.HasSuffix(before, prefix) {
 				return true
 			}

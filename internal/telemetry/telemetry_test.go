@@ -38,6 +38,7 @@ func TestMask(t *testing.T) {
 		{"machine tokens", "ak_0123456789abcdef mt_0123456789abcdef oat_0123456789abcdef", "[redacted] [redacted] [redacted]"},
 		{"words that end like their prefixes", "break_the_ice format_string float_value task_list", "break_the_ice format_string float_value task_list"},
 		{"webhook secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw/+=,", "[redacted],"},
+		{"token of an operator", `{"token":"cso_0123456789abcdef-_0123456789"}`, `{"token":"[redacted]"}`},
 		{"publishable key is public", "pk_test_Y2xlcmsuZXhhbXBsZSQ", "pk_test_Y2xlcmsuZXhhbXBsZSQ"},
 		{"e-mail", "sent to ann.o'hara+x@mail.example.com, twice", "sent to [redacted], twice"},
 		{"e-mail in angles", "Ann <ann@example.com>", "Ann <[redacted]>"},
@@ -316,7 +317,7 @@ func FuzzRedact(f *testing.F) {
 
 // suspicious must not miss what the expression would find.
 func FuzzSuspicious(f *testing.F) {
-	for _, s := range []string{jwt, "ak_0123456789abcdef", "//u:p@h", "a%40b.c", "rk_live_1", "whsec_1"} {
+	for _, s := range []string{jwt, "ak_0123456789abcdef", "//u:p@h", "a%40b.c", "rk_live_1", "whsec_1", "cso_0123456789abcdef"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
