@@ -201,8 +201,8 @@ func (o *Operators) Add(ctx context.Context, n NewOperator) (mirror.Operator, st
 // maxOperatorName is the greatest length of a name.
 const maxOperatorName = 64
 
-// checkOperatorName returns what is wrong with a name. Names never differ in case alone, and need no
-// quotes in a shell, a URL or a log.
+// checkOperatorName returns what is wrong with a name. Names never differ in case alone, and need
+// no quotes in a shell, a URL or a log.
 func checkOperatorName(name string) error {
 	ok := name != "" && len(name) <= maxOperatorName
 	for i := range len(name) {

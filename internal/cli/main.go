@@ -34,6 +34,7 @@ type commands struct {
 	Backfill   backfillCommand   `cmd:"" group:"work" help:"Copy everything from Clerk; resumes an interrupted run."`
 	Reconcile  reconcileCommand  `cmd:"" group:"work" help:"Compare the mirror with Clerk and repair differences."`
 	Users      usersCommand      `cmd:"" group:"work" help:"Erase a user's personal data."`
+	Operators  operatorsCommand  `cmd:"" group:"work" help:"List, add and revoke operators, who use the API with tokens of their own."`
 	Migrate    migrateCommand    `cmd:"" group:"work" help:"Update the database schema, role ladder and redaction."`
 
 	Emulate emulateCommand `cmd:"" group:"test" help:"Run an emulated Clerk for development and tests."`
