@@ -33,7 +33,9 @@ const (
 	pollLease     = 2 * time.Second
 	// maxConcurrency bounds the requests of a process, and endpointConcurrency those to one
 	// endpoint. An endpoint whose last attempt failed gets one request at a time.
+	// All endpoints whose last attempt failed have failingConcurrency together.
 	maxConcurrency      = 32
+	failingConcurrency  = 16
 	endpointConcurrency = 8
 	// maxBacklog bounds the messages of an endpoint that wait. Beyond it they wait in the change
 	// feed.
@@ -67,8 +69,9 @@ type Publisher struct {
 	incidents *incident.Log
 	metrics   *metrics.Instruments
 	holder    string
-	slots     chan struct{}
 	limits    limits
+
+	slots, failingSlots chan struct{}
 }
 
 // limits are what tests change.
@@ -119,7 +122,8 @@ func newPublisher(db *store.DB, f changeFeed, o Options, l limits) (*Publisher, 
 	})
 	p := &Publisher{
 		db: db, feed: f, options: o, incidents: incident.New(o.Logger), holder: holder.New(),
-		sender: newSender(allowed, l), slots: make(chan struct{}, maxConcurrency), limits: l,
+		sender: newSender(allowed, l), limits: l,
+		slots: make(chan struct{}, maxConcurrency), failingSlots: make(chan struct{}, failingConcurrency),
 	}
 	p.metrics, err = metrics.NewFor(o.MeterProvider, metrics.Outgoing(), p.collect)
 	return p, err

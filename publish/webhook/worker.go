@@ -192,13 +192,12 @@ func (w *worker) sendDue(ctx context.Context) (time.Duration, error) {
 				continue
 			}
 			started = true
-			select {
-			case w.slots <- struct{}{}:
-				go w.deliver(&due[i])
-			case <-ctx.Done():
+			release, err := w.slot(ctx)
+			if err != nil {
 				w.done(&due[i])
-				return 0, ctx.Err()
+				return 0, err
 			}
+			go w.deliver(&due[i], release)
 		}
 		if !started {
 			next, err := w.db.NextWebhookDue(ctx, w.endpoint.ID, now)
@@ -208,6 +207,31 @@ func (w *worker) sendDue(ctx context.Context) (time.Duration, error) {
 			return min(maxIdle, max(0, time.Until(next))), nil
 		}
 	}
+}
+
+// slot waits for a place among the requests of the process. Endpoints that fail share a part of the
+// places: each of their requests may take until its timeout, and others must not wait for that.
+func (w *worker) slot(ctx context.Context) (release func(), err error) {
+	wanted := []chan struct{}{w.slots}
+	if w.failing.Load() {
+		wanted = []chan struct{}{w.failingSlots, w.slots}
+	}
+	var taken []chan struct{}
+	release = func() {
+		for _, slots := range taken {
+			<-slots
+		}
+	}
+	for _, slots := range wanted {
+		select {
+		case slots <- struct{}{}:
+			taken = append(taken, slots)
+		case <-ctx.Done():
+			release()
+			return nil, ctx.Err()
+		}
+	}
+	return release, nil
 }
 
 // begin begins a read of what is due, unless as many requests as may be are under way.
@@ -250,9 +274,9 @@ func (w *worker) done(m *store.WebhookMessage) {
 	w.pending.Done()
 }
 
-// deliver sends a message once and hands the result on.
-func (w *worker) deliver(m *store.WebhookMessage) {
-	defer func() { <-w.slots }()
+// deliver sends a message once, hands the result on and releases its place.
+func (w *worker) deliver(m *store.WebhookMessage, release func()) {
+	defer release()
 	ctx, cancel := context.WithDeadline(w.sending, *w.until.Load())
 	defer cancel()
 	id := messageID(w.endpoint.ID, m.Cursor)
