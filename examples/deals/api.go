@@ -5,8 +5,8 @@ import (
 	"encoding/csv"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -117,10 +117,9 @@ func (s *service) exportDeals(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// harmless quotes a text that a spreadsheet would run as a formula.
-func harmless(text string) string {
-	if strings.IndexAny(text, "=+-@\t\r\n＝＋－＠") == 0 {
-		return "'" + text
-	}
-	return text
-}
+// formula matches what a spreadsheet runs: at the beginning of a cell, and after characters at
+// which some begin another cell.
+var formula = regexp.MustCompile(`(^|[;,"])([=+@\t\r\n＝＋－＠-])`)
+
+// harmless quotes in a text what a spreadsheet would run as a formula.
+func harmless(text string) string { return formula.ReplaceAllString(text, "$1'$2") }

@@ -328,6 +328,7 @@ func TestExport(t *testing.T) {
 	w.deal(w.ada, `=HYPERLINK("https://example.com", "a, b")`)
 	w.deal(w.ada, "＝1+1")
 	w.deal(w.ada, "Jacquard = Looms")
+	w.deal(w.ada, "Looms;=1+1")
 	title := "Engine"
 	for range 2 * maxPage {
 		if _, err := (Pipeline{w.service.db, w.looms}).Create(t.Context(), w.rowID(w.ada), DealFields{Title: &title}); err != nil {
@@ -336,10 +337,10 @@ func TestExport(t *testing.T) {
 	}
 	response := w.want(http.StatusOK, w.bob, "GET", "/api/deals.csv", "")
 	body := response.Body.String()
-	if n := strings.Count(body, "\n"); n != 2*maxPage+4 {
-		t.Errorf("%d lines, want a header and %d deals", n, 2*maxPage+3)
+	if n := strings.Count(body, "\n"); n != 2*maxPage+5 {
+		t.Errorf("%d lines, want a header and %d deals", n, 2*maxPage+4)
 	}
-	for _, want := range []string{`,"'=HYPERLINK(""https://example.com"", ""a, b"")",Sourced,1500000,Ada Smith,`, ",'＝1+1,", ",Jacquard = Looms,"} {
+	for _, want := range []string{`,"'=HYPERLINK(""https://example.com"", ""a, b"")",Sourced,1500000,Ada Smith,`, ",'＝1+1,", ",Jacquard = Looms,", ",Looms;'=1+1,"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the file does not contain %s:\n%s", want, body[len(body)-400:])
 		}
