@@ -155,6 +155,14 @@ func (tx *Tx) HurryWebhooks(ctx context.Context, endpointID string, now time.Tim
 	return tx.exec(ctx, "UPDATE clerk_webhook_messages SET due_at = $2 WHERE endpoint_id = $1 AND due_at > $2", endpointID, now.UnixMilli())
 }
 
+// HurryLateWebhooks makes due now what would wait until after a time, later than any message waits:
+// the clock was set back since.
+func (db *DB) HurryLateWebhooks(ctx context.Context, latest, now time.Time) error {
+	const text = `UPDATE clerk_webhook_messages SET due_at = $2
+		WHERE endpoint_id IN (SELECT endpoint_id FROM clerk_webhook_endpoints) AND due_at > $1` // the index begins with the endpoint
+	return db.updateWithoutHead(ctx, func(tx *Tx) error { return tx.exec(ctx, text, latest.UnixMilli(), now.UnixMilli()) })
+}
+
 // HasWebhookMessage reports whether a message waits or failed.
 func (tx *Tx) HasWebhookMessage(ctx context.Context, endpointID string, seq int64) (bool, error) {
 	rows, err := tx.query(ctx, "SELECT count(*) FROM clerk_webhook_messages WHERE endpoint_id = $1 AND seq = $2", endpointID, seq)

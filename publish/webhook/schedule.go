@@ -17,6 +17,8 @@ const (
 	jitter = 0.1
 	// maxRetryAfter bounds how long a receiver can delay the next attempt.
 	maxRetryAfter = 10 * time.Hour
+	// maxWait is longer than any message waits for its next attempt.
+	maxWait = 12 * time.Hour
 	// failingLimit is how long all attempts to an endpoint may fail before it is disabled.
 	failingLimit = 5 * 24 * time.Hour
 )

@@ -93,11 +93,17 @@ func (t *tenure) work(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		upkeep := time.Since(trimmed) > trimEvery
+		if upkeep {
+			trimmed = time.Now()
+			if err := t.db.HurryLateWebhooks(ctx, trimmed.Add(maxWait), trimmed); err != nil {
+				return err
+			}
+		}
 		if t.assign(ctx, endpoints); len(t.workers) == 0 {
 			return nil
 		}
-		if time.Since(trimmed) > trimEvery {
-			trimmed = time.Now()
+		if upkeep {
 			if err := t.trim(ctx, endpoints); err != nil {
 				t.incidents.Report(slog.LevelWarn, "trim", "old attempts of outgoing webhooks could not be removed", slog.Any("error", err))
 			}
