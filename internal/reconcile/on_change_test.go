@@ -29,7 +29,15 @@ type hooked struct {
 
 	mu      sync.Mutex
 	refused map[string]int // ids, and how often each was refused
+	outage  string         // an id whose changes meet a fault of the database
 }
+
+// deadlock is an error of the state of the database.
+type deadlock struct{}
+
+func (deadlock) Error() string    { return "deadlock" }
+func (deadlock) SQLState() string { return "40P01" }
+
 
 func eachHooked(t *testing.T, options emulator.Options, test func(*hooked)) {
 	t.Helper()
@@ -46,6 +54,9 @@ func (h *hooked) onChange(ctx context.Context, tx *store.AppTx, changes []mirror
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range changes {
+		if c.ID == h.outage {
+			return deadlock{}
+		}
 		if _, refused := h.refused[c.ID]; refused {
 			h.refused[c.ID]++
 			return errors.New("no plan for " + c.ID)
@@ -257,6 +268,40 @@ func TestVerifyQueueWithAnOnChangeThatRefuses(t *testing.T) {
 		h.AdvanceClock(3 * time.Minute)
 		_, err = h.Reconciler.ReadVerifyQueue(h.Context())
 		h.Must(err)
+		h.mustBeKnown()
+		h.mustCopyFeed()
+		h.AssertMirrorsClerk()
+	})
+}
+
+// A page of a backfill whose first objects were stored, because OnChange refused one of them, and
+// whose last ones were not, because the database failed, is read again.
+func TestBackfillGoesOnBeforeAPageThatWasAppliedInParts(t *testing.T) {
+	t.Parallel()
+	eachHooked(t, emulator.Options{Users: 40}, func(h *hooked) {
+		h.Backfill() // to learn the ids
+		list, err := h.DB.Users(h.Context(), mirror.UserFilter{Limit: 500})
+		h.Must(err)
+		slices.SortFunc(list.Items, func(a, b mirror.User) int { return a.CreatedAt.Compare(b.CreatedAt) }) // as they are listed
+		for _, table := range []string{"clerk_users", "clerk_walks"} {
+			_, err := h.raw.ExecContext(h.Context(), "DELETE FROM "+table)
+			h.Must(err)
+		}
+		h.refuse(list.Items[1].ClerkUserID)
+		h.outage = list.Items[35].ClerkUserID
+		h.Reconciler = h.NewReconciler(testkit.ReconcilerOptions{})
+		if _, err := h.Reconciler.Backfill(h.Context(), nil); !store.IsTransient(err) {
+			h.Fatalf("the backfill did not fail: %v", err)
+		}
+		stored, err := h.DB.LiveRows(h.Context(), clerk.KindUser, "", 500)
+		if h.Must(err); len(stored) < 10 || len(stored) > 36 {
+			h.Fatalf("%d users are stored: the page was not applied in parts", len(stored))
+		}
+		h.refuse()
+		h.outage = ""
+		h.Backfill() // goes on
+		h.AdvanceClock(time.Hour)
+		h.Tick()
 		h.mustBeKnown()
 		h.mustCopyFeed()
 		h.AssertMirrorsClerk()
