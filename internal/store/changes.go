@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -47,6 +48,9 @@ var changeInsert = newBulk("INSERT INTO clerk_changes (seq, at, kind, id, clerk_
 // AppendChanges adds changes to the feed, and sets Seq, At and Tag. The function of the application
 // gets them before the commit.
 func (tx *Tx) AppendChanges(ctx context.Context, changes []row.Change) error {
+	if tx.Head.Writes == 0 { // see updateWithoutHead
+		return errors.New("changes need the lock of the head row")
+	}
 	tags := make([]byte, 4*len(changes))
 	_, _ = rand.Read(tags)
 	now := clerk.TimeOf(tx.db.now())

@@ -56,16 +56,13 @@ func (db *DB) updateWithoutHead(ctx context.Context, fn func(*Tx) error) error {
 	if db.readOnly {
 		return ErrReadOnly
 	}
-	if err := CheckOutside(ctx); err != nil {
-		return err
-	}
 	if db.engine == Postgres {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, db.updateTimeout)
 		defer cancel()
 	}
 	ctx = db.engine.detach(ctx)
-	sqlTx, err := db.write.BeginTx(ctx, nil)
+	sqlTx, err := db.beginWrite(ctx)
 	if err != nil {
 		return err
 	}

@@ -47,9 +47,6 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if db.readOnly {
 		return ErrReadOnly
 	}
-	if err := CheckOutside(ctx); err != nil {
-		return err
-	}
 	if err := db.migrate(ctx); err != nil {
 		return db.Explain(fmt.Errorf("migrate: %w", err))
 	}
@@ -60,7 +57,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 }
 
 func (db *DB) migrate(ctx context.Context) error {
-	tx, err := db.write.BeginTx(ctx, nil)
+	tx, err := db.beginWrite(ctx)
 	if err != nil {
 		return err
 	}

@@ -134,10 +134,7 @@ func (db *DB) changeRowSecurity(ctx context.Context, work func(*sql.Tx, installe
 		return ErrReadOnly
 	}
 	err := func() error {
-		if err := CheckOutside(ctx); err != nil {
-			return err
-		}
-		tx, err := db.write.BeginTx(ctx, nil)
+		tx, err := db.beginWrite(ctx)
 		if err != nil {
 			return err
 		}

@@ -59,9 +59,6 @@ func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx
 	if db.readOnly {
 		return ErrReadOnly
 	}
-	if err := CheckOutside(ctx); err != nil {
-		return err
-	}
 	if db.engine == Postgres { // SQLite waits for a lock no longer than busy_timeout, and for no network
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
@@ -69,7 +66,7 @@ func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx
 	}
 	callers := ctx
 	ctx = db.engine.detach(ctx)
-	sqlTx, err := db.write.BeginTx(ctx, nil)
+	sqlTx, err := db.beginWrite(ctx)
 	if err != nil {
 		return err
 	}
@@ -96,6 +93,15 @@ func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx
 	}
 	db.checkpointWhenDue(tx.rows)
 	return nil
+}
+
+// beginWrite begins a transaction that may write. The application's OnChange, for which it would
+// wait for the transaction in which OnChange runs, gets an error.
+func (db *DB) beginWrite(ctx context.Context) (*sql.Tx, error) {
+	if err := CheckOutside(ctx); err != nil {
+		return nil, err
+	}
+	return db.write.BeginTx(ctx, nil)
 }
 
 // View runs fn in a transaction that only reads and sees one moment of the database, for dry runs.

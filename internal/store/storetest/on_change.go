@@ -318,6 +318,13 @@ func onChangeInside(t *testing.T, db *store.DB) {
 				return errors.Join(errors.New("a call would wait for the transaction that it runs in"), err)
 			}
 		}
+		if err := db.ExtendLease(ctx, store.Lease{Name: "x"}, 0, time.Second); !errors.Is(err, mirror.ErrInsideOnChange) {
+			return errors.Join(errors.New("a transaction without the head began inside"), err)
+		}
+		read := func(context.Context) error { _, err := db.Head(ctx); return err }
+		if err := db.Snapshot(ctx, read); err != nil && !errors.Is(err, mirror.ErrInsideOnChange) { // one in memory has no other connection
+			return err
+		}
 		return copyChanges(ctx, tx, changes)
 	}, nil)
 	if err := writeUser(t.Context(), db, "user_1"); err != nil {
