@@ -38,7 +38,6 @@ type deadlock struct{}
 func (deadlock) Error() string    { return "deadlock" }
 func (deadlock) SQLState() string { return "40P01" }
 
-
 func eachHooked(t *testing.T, options emulator.Options, test func(*hooked)) {
 	t.Helper()
 	eachEngine(t, options, func(e *env) {
