@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,6 +33,14 @@ func (o *outgoing) update(fn func(*store.Tx) error) {
 	if err := o.db.Update(o.Context(), fn); err != nil {
 		o.Fatal(err)
 	}
+}
+
+// change changes a message that is due. It is read before the transaction: a database in memory has
+// one connection.
+func (o *outgoing) change(fn func(*store.Tx, context.Context, *store.WebhookMessage, time.Time) error, message string, at time.Time) {
+	o.Helper()
+	m := o.message(message)
+	o.update(func(tx *store.Tx) error { return fn(tx, o.Context(), m, at) })
 }
 
 func (o *outgoing) add(id string, limit int64) {
@@ -102,7 +111,7 @@ func webhookOrder(t *testing.T, db *store.DB) {
 	o.queue("1a", "2b", "3a", "4a", "5c")
 	o.queue("6b", "7d")
 	o.expect("1a", "2b", "5c", "7d")
-	o.update(func(tx *store.Tx) error { return tx.WebhookDelivered(t.Context(), o.message("1a"), o.now) })
+	o.change((*store.Tx).WebhookDelivered, "1a", o.now)
 	o.expect("2b", "3a", "5c", "7d")
 	retried := o.message("3a")
 	retried.Attempts = 1
@@ -117,14 +126,14 @@ func webhookOrder(t *testing.T, db *store.DB) {
 	if m := o.message("3a"); m.Attempts != 1 || m.Cursor != cursorFor(3) || m.Version != "v" || m.ClerkUserID != "a" || m.Type() != "user.updated" {
 		t.Errorf("the message is %+v", m)
 	}
-	o.update(func(tx *store.Tx) error { return tx.GiveUpWebhook(t.Context(), o.message("3a"), o.now) })
+	o.change((*store.Tx).GiveUpWebhook, "3a", o.now)
 	o.expect("2b", "5c", "7d", "4a")
 	o.queue("1a", "2b", "3a") // a resume: delivered, waiting and failed ones
 	o.expect("2b", "5c", "7d", "4a")
-	o.update(func(tx *store.Tx) error { return tx.WebhookDelivered(t.Context(), o.message("4a"), o.now) })
+	o.change((*store.Tx).WebhookDelivered, "4a", o.now)
 	o.expect("2b", "5c", "7d", "1a") // the oldest that waits, then 3a, then 8a
 	for _, next := range []string{"1a", "3a", "8a"} {
-		o.update(func(tx *store.Tx) error { return tx.WebhookDelivered(t.Context(), o.message(next), o.now) })
+		o.change((*store.Tx).WebhookDelivered, next, o.now)
 	}
 	o.expect("2b", "5c", "7d")
 	if n, err := db.WebhookBacklog(t.Context(), "ep_1"); n != 4 || err != nil {
@@ -137,7 +146,7 @@ func webhookResend(t *testing.T, db *store.DB) {
 	o := newOutgoing(t, db)
 	o.queue("1a", "2b", "3c", "4a")
 	for _, failed := range []string{"1a", "2b"} {
-		o.update(func(tx *store.Tx) error { return tx.GiveUpWebhook(t.Context(), o.message(failed), o.now) })
+		o.change((*store.Tx).GiveUpWebhook, failed, o.now)
 	}
 	later := o.message("3c")
 	o.update(func(tx *store.Tx) error { return tx.RetryWebhook(t.Context(), later, o.now.Add(time.Hour)) })
@@ -162,7 +171,7 @@ func webhookResend(t *testing.T, db *store.DB) {
 		t.Errorf("%d sent again", n)
 	}
 	o.expect("2b", "3c", "4a")
-	o.update(func(tx *store.Tx) error { return tx.WebhookDelivered(t.Context(), o.message("4a"), o.now) })
+	o.change((*store.Tx).WebhookDelivered, "4a", o.now)
 	o.expect("1a", "2b", "3c")
 	o.update(func(tx *store.Tx) error { return tx.RetryWebhook(t.Context(), later, o.now.Add(time.Hour)) })
 	o.update(func(tx *store.Tx) error { return tx.HurryWebhooks(t.Context(), "ep_1", o.now) })
@@ -252,9 +261,7 @@ func webhookAttempts(t *testing.T, db *store.DB) {
 	expect("another endpoint", mirror.WebhookAttemptFilter{EndpointID: "ep_2"})
 	o.queue("1a", "2b", "3c")
 	for i, failed := range []string{"1a", "2b", "3c"} {
-		o.update(func(tx *store.Tx) error {
-			return tx.GiveUpWebhook(t.Context(), o.message(failed), o.now.Add(time.Duration(i-2)*2*time.Hour))
-		})
+		o.change((*store.Tx).GiveUpWebhook, failed, o.now.Add(time.Duration(i-2)*2*time.Hour))
 	}
 	if err := db.PurgeWebhooks(t.Context(), clerk.TimeOf(o.now.Add(-3*time.Hour))); err != nil {
 		t.Fatal(err)
