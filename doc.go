@@ -17,6 +17,9 @@
 //	mux.Handle("POST /api/webhooks/clerk", m.WebhookHandler())
 //	mux.Handle("GET /api/deals", m.Require(auth.MinRole("growth"))(deals))
 //
+// An application reacts to changes in the transaction that stores them (Config.OnChange), or after
+// the commit ([Mirror.Consume], [Mirror.Changes]).
+//
 // docs/schema.md describes the tables and views of the mirror. An application can join them with
 // its own tables. clerksync never changes anything at Clerk.
 package clerksync
