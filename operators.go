@@ -39,10 +39,9 @@ type OperatorOptions struct {
 //	POST /api/explain    the same, with a token in the body
 //	GET  /readyz, /livez as in Handler
 //
-// Every request needs the token of an operator; [OperatorFromContext] returns who that is. None of
-// these routes changes anything, so read-only operators may use all of them. Requests from pages of
-// other sites are denied. Mount the handler below its prefix, on a listener that only operators can
-// reach.
+// Every request needs the token of an operator. None of these routes changes anything, so read-only
+// operators may use all of them. Requests from pages of other sites are denied. Mount the handler
+// below its prefix, on a listener that only operators can reach.
 func (m *Mirror) OperatorHandler(o OperatorOptions) http.Handler {
 	prefix := cleanPrefix(o.Prefix)
 	mux := http.NewServeMux()
@@ -69,14 +68,15 @@ type operatorGuard struct {
 
 func (g operatorGuard) before(next http.Handler) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if !g.open[r.URL.Path] {
-			operator, err := g.operators.Check(r, g.token, g.reads[r.URL.Path])
-			if err != nil {
-				return problem(publicError(err))
-			}
-			r = r.WithContext(access.WithOperator(r.Context(), operator))
+		if g.open[r.URL.Path] {
+			next.ServeHTTP(w, r)
+			return nil
 		}
-		next.ServeHTTP(w, r)
+		operator, err := g.operators.Check(r, g.token, g.reads[r.URL.Path])
+		if err != nil {
+			return problem(publicError(err))
+		}
+		access.ServeAs(operator, next, w, r)
 		return nil
 	})
 }

@@ -63,8 +63,14 @@ func (s Operators) AuthorizeRead(r *http.Request, configured string) (mirror.Ope
 	return o, publicError(err)
 }
 
+// Require returns a middleware that asks for the token of an operator, as Authorize does, and puts
+// the operator into the context of the request.
+func (s Operators) Require(configured string) func(http.Handler) http.Handler {
+	return operatorGuard{operators: s.operators, token: configured}.before
+}
+
 // OperatorFromContext returns the operator who makes a request. ok is false outside
-// [Mirror.OperatorHandler], and for requests that need no token.
+// [Operators.Require], and for requests that need no token.
 func OperatorFromContext(ctx context.Context) (operator mirror.Operator, ok bool) {
 	return access.OperatorOf(ctx)
 }

@@ -97,9 +97,12 @@ func isOperatorToken(text string) bool {
 
 type operatorKey struct{}
 
-// WithOperator returns a context of a request that an operator makes.
-func WithOperator(ctx context.Context, o mirror.Operator) context.Context {
-	return context.WithValue(ctx, operatorKey{}, o)
+// ServeAs serves a request that an operator makes, with the operator in its context. The request of
+// the caller gets the pattern that matched, which the access log names.
+func ServeAs(o mirror.Operator, next http.Handler, w http.ResponseWriter, r *http.Request) {
+	inner := r.WithContext(context.WithValue(r.Context(), operatorKey{}, o))
+	defer func() { r.Pattern = inner.Pattern }()
+	next.ServeHTTP(w, inner)
 }
 
 // OperatorOf returns the operator who makes the request of a context.

@@ -18,20 +18,22 @@ func operatorAccess(m *clerksync.Mirror, c *config.Config, next http.Handler) ht
 		return web.RefuseCrossSite(ownHost(c.OperatorListen, next))
 	}
 	return web.RefuseCrossSite(web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if open := c.OperatorMetrics == "open" && r.URL.Path == "/metrics"; !open {
-			authorize := m.Operators().Authorize
-			if r.URL.Path == "/api/explain" { // changes nothing: with POST, the question is in the body
-				authorize = m.Operators().AuthorizeRead
-			}
-			_, err := authorize(r, c.OperatorToken)
-			if denied, ok := errors.AsType[*clerksync.DeniedError](err); ok {
-				return (*access.Denial)(denied).Problem()
-			}
-			if err != nil {
-				return err
-			}
+		if c.OperatorMetrics == "open" && r.URL.Path == "/metrics" {
+			next.ServeHTTP(w, r)
+			return nil
 		}
-		next.ServeHTTP(w, r)
+		authorize := m.Operators().Authorize
+		if r.URL.Path == "/api/explain" { // changes nothing: with POST, the question is in the body
+			authorize = m.Operators().AuthorizeRead
+		}
+		operator, err := authorize(r, c.OperatorToken)
+		if denied, ok := errors.AsType[*clerksync.DeniedError](err); ok {
+			return (*access.Denial)(denied).Problem()
+		}
+		if err != nil {
+			return err
+		}
+		access.ServeAs(operator, next, w, r)
 		return nil
 	}))
 }

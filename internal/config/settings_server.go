@@ -34,10 +34,10 @@ func listenerSettings() []Setting {
 		binding: bind(func(c *Config) *string { return &c.OperatorListen }, parseOperatorListen),
 	}, {
 		Name: operatorTokenName, Secret: true,
-		Unset:   "the operator API is closed",
+		Unset:   "the operator API is open to named operators only",
 		Value:   tokenValue,
-		Summary: "The token that operators send as a bearer token.",
-		When:    "Set it to use the operator API, or where other machines reach the operator listener.",
+		Summary: "The token of the unnamed operator, who sends it as a bearer token. `clerksync operators add` gives each person a token of their own.",
+		When:    "Set it to use the operator API without named operators, or where other machines reach the operator listener.",
 		noun:    "operator token", why: "Anyone who guesses it controls this server.",
 		binding: bind(func(c *Config) *string { return &c.OperatorToken }, parseOperatorToken),
 	}, {
