@@ -212,7 +212,7 @@ func TestOperatorsAreRevokedWithinASecond(t *testing.T) {
 			if accepted++; asked.Sub(revoked) > time.Second {
 				o.Fatalf("another process accepts the token %v after it was revoked", asked.Sub(revoked))
 			}
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 		}
 		o.Logf("another process accepted %d requests in %v", accepted, time.Since(revoked))
 		if w := ask(o.T, far, "GET", "/change", bob, ""); w.Code != http.StatusOK {
@@ -241,7 +241,7 @@ func TestOperatorsWithoutADatabase(t *testing.T) {
 		status := func(want int) {
 			o.Helper()
 			var w *httptest.ResponseRecorder
-			for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			for end := time.Now().Add(5 * time.Second); ; <-time.After(10 * time.Millisecond) {
 				if w = ask(o.T, h, "GET", "/change", ada, ""); w.Code == want {
 					break
 				}
@@ -319,7 +319,7 @@ func TestLastUseOfOperators(t *testing.T) {
 				}
 			}
 			want := time.Now().Add(c.moved)
-			for end := time.Now().Add(5 * time.Second); c.write && want.Sub(used()).Abs() > 30*time.Second; time.Sleep(5 * time.Millisecond) {
+			for end := time.Now().Add(5 * time.Second); c.write && want.Sub(used()).Abs() > 30*time.Second; <-time.After(5 * time.Millisecond) {
 				if time.Now().After(end) {
 					o.Fatalf("after %v it was last used at %v", c.moved, used())
 				}

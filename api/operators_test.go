@@ -42,14 +42,14 @@ func TestNamedOperators(t *testing.T) {
 	if _, err := raw.ExecContext(t.Context(), "UPDATE clerk_operators SET expires_at = 1 WHERE name = 'reader'"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // as in another process
+	<-time.After(time.Second) // as in another process
 	if a := s.ask("/api/users", reader); a.status != http.StatusUnauthorized || a.fault.Code != clerksync.CodeOperatorTokenExpired {
 		t.Errorf("an expired token: %d %s", a.status, a.body)
 	}
 	if _, err := raw.ExecContext(t.Context(), "DROP TABLE clerk_operators"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	if a := s.ask("/api/users", ada); a.status != http.StatusServiceUnavailable || a.fault.Code != clerksync.CodeUnavailable {
 		t.Errorf("without a table: %d %s", a.status, a.body)
 	}

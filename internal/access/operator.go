@@ -13,8 +13,8 @@ import (
 
 // Codes of denials of operators.
 const (
-	CodeOperatorTokenUnset   = "operator_token_unset"   //nolint:gosec // a code
-	CodeOperatorTokenExpired = "operator_token_expired" //nolint:gosec // a code
+	CodeOperatorTokenUnset   = "operator_token_unset"
+	CodeOperatorTokenExpired = "operator_token_expired"
 	CodeOperatorReadOnly     = "operator_read_only"
 )
 

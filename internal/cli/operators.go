@@ -28,7 +28,7 @@ func (l *life) UnmarshalText(text []byte) (err error) {
 	if days, ok := strings.CutSuffix(string(text), "d"); ok {
 		var n uint64
 		n, err = strconv.ParseUint(days, 10, 16)
-		l.Duration = time.Duration(n) * 24 * time.Hour //nolint:gosec // 16 bits
+		l.Duration = time.Duration(n) * 24 * time.Hour
 	} else {
 		l.Duration, err = time.ParseDuration(string(text))
 	}

@@ -121,7 +121,7 @@ func TestOperatorsCommand(t *testing.T) {
 			if out, _ := o.run(0, "revoke ada"); !strings.Contains(out, "Revoked ada.") {
 				t.Errorf("revoke prints %s", out)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second) // in which the server may still know ada
 			o.expect("GET", "/api/sync", ada, 401)
 			o.expect("GET", "/api/sync", reader, 200)
 			if out, _ := o.run(0, "revoke reader --json"); out != `{"revoked":"reader"}`+"\n" {

@@ -5,7 +5,8 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"fmt"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -26,7 +27,7 @@ func (d *TokenDigest) Scan(src any) error {
 	}
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != len(d) {
-		return fmt.Errorf("the digest of an operator's token is damaged") //nolint:err113,perfsprint // an error of the database
+		return errors.New("the stored digest of an operator's token is not one")
 	}
 	copy(d[:], b)
 	return nil
@@ -61,10 +62,8 @@ func (db *DB) AddOperator(ctx context.Context, o *OperatorToken) error {
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			if name == o.Name {
-				return mirror.ErrOperatorExists
-			}
+		if slices.Contains(names, o.Name) {
+			return mirror.ErrOperatorExists
 		}
 		if len(names) >= MaxOperators {
 			return mirror.ErrTooManyOperators

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -75,7 +76,7 @@ func operatorsAtOnce(t *testing.T, db *store.DB) {
 	for i := range 8 {
 		all.Go(func() {
 			o := newOperator("ada", now)
-			o.Digest[0] ^= byte(i)
+			o.Digest = sha256.Sum256([]byte(strconv.Itoa(i)))
 			err := db.AddOperator(t.Context(), o)
 			mu.Lock()
 			defer mu.Unlock()
