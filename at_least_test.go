@@ -117,6 +117,8 @@ func TestAtLeastRefusals(t *testing.T) {
 			{"at_least=x", 400, `"code":"invalid_cursor"`, false},
 			{"at_least=", 400, `"code":"invalid_cursor"`, false},
 			{"at_least=0&at_least=0", 400, `"code":"invalid_cursor"`, false},
+			{"%61t_least=x", 400, `"code":"invalid_cursor"`, false},
+			{"x=1;at_least=0", 400, `"code":"invalid_query"`, false},
 		} {
 			w, took := askAtLeast(t, route.h, route.target+tc.query, route.token)
 			if w.Code != tc.status || !strings.Contains(w.Body.String(), tc.says) || (w.Code == 409) != (w.Header().Get("Retry-After") != "") {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/clerksync/clerksync/internal/web"
@@ -39,9 +39,14 @@ func AtLeast(reached Reached, next http.Handler) http.Handler {
 	})
 }
 
-// Waits reports whether a request has the parameter.
+// Waits reports whether a request has the parameter, or a query that cannot be read and may have
+// it.
 func Waits(r *http.Request) bool {
-	return strings.Contains(r.URL.RawQuery, Parameter) && r.URL.Query().Has(Parameter)
+	if r.URL.RawQuery == "" {
+		return false
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	return err != nil || query.Has(Parameter)
 }
 
 // cursorOf returns the cursor that a request must see.
@@ -49,7 +54,11 @@ func cursorOf(r *http.Request) (cursor mirror.FeedCursor, ok bool, err error) {
 	if !Waits(r) {
 		return "", false, nil
 	}
-	values := r.URL.Query()[Parameter]
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return "", false, &web.Problem{Status: http.StatusBadRequest, Code: "invalid_query", Detail: "The query of the URL cannot be read", Err: err}
+	}
+	values := query[Parameter]
 	cursor = mirror.FeedCursor(values[0])
 	if _, _, err := cursor.Split(); err != nil || len(values) > 1 {
 		return "", false, Problem(mirror.ErrInvalidCursor)

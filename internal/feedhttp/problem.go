@@ -19,6 +19,9 @@ func Problem(err error) *web.Problem {
 			Detail: "This is not a cursor of the change feed. Use a cursor as it was received",
 		}
 	}
+	if errors.Is(err, mirror.ErrInvalidFilter) {
+		return &web.Problem{Status: http.StatusBadRequest, Code: "invalid_filter", Detail: "The filters select nothing, or are not known", Err: err}
+	}
 	return &web.Problem{
 		Status: http.StatusServiceUnavailable, Code: "storage_unavailable", Detail: "The change feed cannot be read",
 		Header: http.Header{"Retry-After": {"1"}}, Err: err,
