@@ -51,6 +51,7 @@ func records() []any {
 		Erasure{},
 		Change{},
 		FeedPage{},
+		Operator{},
 		WebhookEndpoint{},
 		WebhookAttempt{},
 		Page[User]{},
