@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -370,6 +371,39 @@ func TestNamesOfOperators(t *testing.T) {
 		slices.Sort(good)
 		if err != nil || !slices.Equal(names, good) {
 			o.Errorf("%v, %v", names, err)
+		}
+	})
+}
+
+// Of many processes that add an operator of the same name at once, one succeeds, and only its token
+// works.
+func TestOneProcessAddsAName(t *testing.T) {
+	t.Parallel()
+	eachOffice(t, func(o *office) {
+		mirrors := []*clerksync.Mirror{o.open(), o.open()}
+		tokens := make(chan string, 8)
+		var all sync.WaitGroup
+		for i := range cap(tokens) {
+			all.Go(func() {
+				_, token, err := mirrors[i%2].Operators().Add(o.Context(), clerksync.NewOperator{Name: "ada"})
+				if (token == "") == (err == nil) || err != nil && !errors.Is(err, clerksync.ErrOperatorExists) {
+					o.Errorf("%q, %v", token, err)
+				}
+				if token != "" {
+					tokens <- token
+				}
+			})
+		}
+		all.Wait()
+		close(tokens)
+		if len(tokens) != 1 {
+			o.Fatalf("%d tokens of one name", len(tokens))
+		}
+		ada := <-tokens
+		for _, m := range mirrors {
+			if w := ask(o.T, o.routes(m), "GET", "/change", ada, ""); w.Code != http.StatusOK {
+				o.Errorf("%d %s", w.Code, w.Body)
+			}
 		}
 	})
 }

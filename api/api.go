@@ -31,8 +31,8 @@ type Options struct {
 	// MaxStreams is how many streams and long polls are served at a time: 2000 if it is 0. Further
 	// ones are answered with 503.
 	MaxStreams int
-	// MaxStreamsPerClient is how many of them one user has, or one address of operators: 100 if it
-	// is 0. Further ones are answered with 429.
+	// MaxStreamsPerClient is how many of them one user has, or one operator at one address: 100 if
+	// it is 0. Further ones are answered with 429.
 	MaxStreamsPerClient int
 }
 

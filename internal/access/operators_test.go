@@ -1,13 +1,21 @@
 package access
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/store"
 )
 
@@ -73,6 +81,71 @@ func TestTokensAreComparedInConstantTime(t *testing.T) {
 	}
 	if checked != 2 {
 		t.Errorf("%d functions were found", checked)
+	}
+}
+
+// A flood of guesses reads the database ten times a second at most, and a flood of one known token
+// little more than once. Texts that are no token of an operator never read it.
+func TestFloodsReadLittle(t *testing.T) {
+	t.Parallel()
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err == nil {
+		err = db.Migrate(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	o := newOperators(&Config{DB: db, Now: time.Now})
+	t.Cleanup(o.close)
+	_, known, err := o.Add(t.Context(), NewOperator{Name: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const lasts = 450 * time.Millisecond
+	for _, c := range []struct {
+		name  string
+		token func() string
+		code  string
+		reads int
+	}{
+		{"other texts", func() string { return "cso_" + rand.Text() }, auth.CodeAuthenticationRequired, 0},
+		{"one known token", func() string { return known }, "", 2},
+		{"guesses", func() string { return tokenPrefix + tokenEncoding.EncodeToString([]byte(rand.Text()+"......")) }, auth.CodeAuthenticationRequired, 6},
+	} {
+		before := o.list.at
+		seen := map[time.Time]bool{}
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for end := time.Now().Add(lasts); time.Now().Before(end); {
+					r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+					r.Header.Set("Authorization", "Bearer "+c.token())
+					_, err := o.Check(r, "configured", false)
+					code := ""
+					if d, ok := AsDenial(err); ok {
+						code = d.Code
+					}
+					if code != c.code {
+						t.Errorf("%s: %v", c.name, err)
+						return
+					}
+					o.mu.Lock()
+					at := o.list.at
+					o.mu.Unlock()
+					mu.Lock()
+					if !at.Equal(before) {
+						seen[at] = true
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		if len(seen) > c.reads || c.reads > 0 && len(seen) == 0 {
+			t.Errorf("%s: %d reads", c.name, len(seen))
+		}
 	}
 }
 
