@@ -49,7 +49,9 @@ func (o Organization) MarshalJSON() ([]byte, error) { return encode(o) }
 
 // OrganizationFilter selects organizations. The zero value selects all.
 type OrganizationFilter struct {
-	// Search is text anywhere in the name, slug or id. Case is ignored for ASCII.
+	// Search finds the organization with this id. Any other text is the beginning of the name or
+	// the slug. Case is ignored for ASCII. Such organizations come in the order of the text by
+	// which they are found, and a page may be shorter than Limit although there are more.
 	Search string
 	// After is where the page begins: [Page.Next] of the page before.
 	After Cursor

@@ -92,8 +92,10 @@ func (u User) MarshalJSON() ([]byte, error) { return encode(u) }
 
 // UserFilter selects users. The zero value selects all.
 type UserFilter struct {
-	// Search is text anywhere in the name, username, e-mail address or id. Case is ignored for
-	// ASCII.
+	// Search finds the user with this id, of Clerk or of the row. Any other text is the beginning
+	// of the e-mail address, the username, the first and last name in either order, or the second
+	// or last word of one of them. Case is ignored for ASCII. Such users come in the order of the
+	// text by which they are found, and a page may be shorter than Limit although there are more.
 	Search string
 	// Role selects users with this role.
 	Role string

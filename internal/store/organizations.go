@@ -49,16 +49,14 @@ func (db *DB) OrganizationBySlug(ctx context.Context, slug string) (mirror.Organ
 	return only(list, err, "organization", slug)
 }
 
-// Organizations returns a page of live organizations, newest first.
+// Organizations returns a page of live organizations, newest first, or of those that a search finds.
 func (db *DB) Organizations(ctx context.Context, f mirror.OrganizationFilter) (p mirror.Page[mirror.Organization], err error) {
+	if f.Search != "" {
+		return db.searchOrganizations(ctx, &f)
+	}
 	var w where
 	if err := w.after(organizationsList, f.After, "clerk_organization_id"); err != nil {
 		return p, err
-	}
-	if f.Search != "" {
-		p := likePattern(f.Search)
-		w.add(`(lower(COALESCE(name, '')) LIKE ? ESCAPE '\' OR lower(COALESCE(slug, '')) LIKE ? ESCAPE '\'
-			OR lower(clerk_organization_id) LIKE ? ESCAPE '\')`, p, p, p)
 	}
 	rest, args := w.page("clerk_organization_id", f.Limit)
 	list, err := db.organizations(ctx, rest, args...)

@@ -27,8 +27,10 @@ type place struct {
 // The lists, as cursors name them.
 const (
 	usersList            = "users"
+	usersSearch          = "users.search"
 	sessionsList         = "sessions"
 	organizationsList    = "organizations"
+	organizationsSearch  = "organizations.search"
 	membershipsList      = "memberships"
 	deliveriesList       = "deliveries"
 	newestDeliveriesList = "deliveries.newest"

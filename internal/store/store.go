@@ -363,10 +363,6 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.conditions, " AND ")
 }
 
-// likePattern returns the pattern that matches a text anywhere. The escape character is a
-// backslash.
-func likePattern(s string) string { return "%" + likeEscape(strings.ToLower(s)) + "%" }
-
 // likeEscape escapes a text so that it matches only itself.
 func likeEscape(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)

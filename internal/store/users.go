@@ -111,27 +111,35 @@ func (db *DB) UserDeleted(ctx context.Context, clerkUserID string) (bool, error)
 	return len(all) == 1 && all[0], err
 }
 
-// Users returns a page of live users, newest first.
+// Users returns a page of live users, newest first, or of the users that a search finds.
 func (db *DB) Users(ctx context.Context, f mirror.UserFilter) (p mirror.Page[mirror.User], err error) {
+	if f.Search != "" {
+		return db.searchUsers(ctx, &f)
+	}
 	var w where
 	if err := w.after(usersList, f.After, "clerk_user_id"); err != nil {
 		return p, err
 	}
-	if f.Search != "" {
-		p := likePattern(f.Search)
-		w.add(`(lower(COALESCE(email, '')) LIKE ? ESCAPE '\' OR lower(COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')) LIKE ? ESCAPE '\'
-			OR lower(COALESCE(username, '')) LIKE ? ESCAPE '\' OR lower(clerk_user_id) LIKE ? ESCAPE '\' OR CAST(id AS TEXT) LIKE ? ESCAPE '\')`, p, p, p, p, p)
-	}
+	w.ofUsers(&f, "role")
+	rest, args := w.page("clerk_user_id", f.Limit)
+	list, err := db.users(ctx, rest, args...)
+	return pageOf(list, err, f.Limit, usersList, func(u *mirror.User) place { return place{clerk.TimeOf(u.CreatedAt), u.ClerkUserID} })
+}
+
+// ofUsers adds the conditions of a filter, without those of its search. role is how the column is
+// compared.
+func (w *where) ofUsers(f *mirror.UserFilter, role string) {
 	if f.Role != "" {
-		w.add("role = ?", f.Role)
+		w.add(role+" = ?", f.Role)
 	}
 	if f.OrganizationID != "" {
 		w.add("clerk_user_id IN (SELECT clerk_user_id FROM clerk_memberships_live WHERE clerk_organization_id = ?)", f.OrganizationID)
 	}
-	if f.Active != nil {
-		w.add("is_active = ?", flag(*f.Active))
+	switch {
+	case f.Active == nil:
+	case *f.Active:
+		w.add("is_active = 1")
+	default:
+		w.add("is_active = 0") // as the partial index says it
 	}
-	rest, args := w.page("clerk_user_id", f.Limit)
-	list, err := db.users(ctx, rest, args...)
-	return pageOf(list, err, f.Limit, usersList, func(u *mirror.User) place { return place{clerk.TimeOf(u.CreatedAt), u.ClerkUserID} })
 }

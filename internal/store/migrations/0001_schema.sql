@@ -514,12 +514,16 @@ CREATE INDEX clerk_users_created ON clerk_users ((COALESCE(created_at, 0)), cler
 CREATE INDEX clerk_users_email ON clerk_users (email);
 CREATE INDEX clerk_users_erasable ON clerk_users (deleted_at) WHERE sync_hard = 1 AND sync_erased = 0;
 CREATE INDEX clerk_users_hidden ON clerk_users (clerk_user_id) WHERE sync_hidden = 1;
+CREATE INDEX clerk_users_inactive ON clerk_users ((COALESCE(created_at, 0)), clerk_user_id) WHERE is_active = 0;
+CREATE INDEX clerk_users_role ON clerk_users (role, (COALESCE(created_at, 0)), clerk_user_id);
 CREATE INDEX clerk_users_rejected ON clerk_users (role_rejected) WHERE role_rejected IS NOT NULL;
+CREATE INDEX clerk_sessions_created ON clerk_sessions ((COALESCE(created_at, 0)), clerk_session_id);
 CREATE INDEX clerk_sessions_user ON clerk_sessions (clerk_user_id);
 CREATE INDEX clerk_organizations_created ON clerk_organizations ((COALESCE(created_at, 0)), clerk_organization_id);
 CREATE INDEX clerk_organizations_hidden ON clerk_organizations (clerk_organization_id) WHERE sync_hidden = 1;
 CREATE INDEX clerk_organizations_slug ON clerk_organizations (slug);
-CREATE INDEX clerk_memberships_organization ON clerk_memberships (clerk_organization_id);
+CREATE INDEX clerk_memberships_organization ON clerk_memberships
+    (clerk_organization_id, (COALESCE(created_at, 0)), clerk_membership_id);
 CREATE INDEX clerk_memberships_role ON clerk_memberships (role);
 CREATE INDEX clerk_memberships_user ON clerk_memberships (clerk_user_id);
 CREATE INDEX clerk_invitations_email ON clerk_invitations ((lower(email)));
@@ -528,20 +532,44 @@ CREATE INDEX clerk_invitations_user ON clerk_invitations (clerk_user_id) WHERE c
 CREATE INDEX clerk_subscription_items_organization ON clerk_subscription_items (clerk_organization_id);
 CREATE INDEX clerk_subscription_items_user ON clerk_subscription_items (clerk_user_id);
 CREATE INDEX clerk_waitlist_entries_email ON clerk_waitlist_entries ((lower(email)));
-CREATE INDEX clerk_inbox_exceptions ON clerk_inbox (state, received_at) WHERE state <> 'applied';
+CREATE INDEX clerk_inbox_exceptions ON clerk_inbox (state, received_at, message_id) WHERE state <> 'applied';
 CREATE INDEX clerk_inbox_received ON clerk_inbox (received_at, message_id);
 CREATE INDEX clerk_inbox_states ON clerk_inbox (state, message_id) WHERE state <> 'applied';
-CREATE INDEX clerk_inbox_type ON clerk_inbox (type, received_at);
+CREATE INDEX clerk_inbox_type ON clerk_inbox (type, received_at, message_id);
 CREATE INDEX clerk_verify_queued ON clerk_verify (queued_write);
 CREATE INDEX clerk_consumer_parked_order ON clerk_consumer_parked (consumer, parked, seq, cursor);
 CREATE INDEX clerk_drift_found ON clerk_drift (found_at);
 CREATE INDEX clerk_drift_unannounced ON clerk_drift (kind, found_at) WHERE cause = 'not_subscribed';
+CREATE INDEX clerk_audit_action ON clerk_audit (action, audit_id);
 CREATE INDEX clerk_audit_user ON clerk_audit (clerk_user_id, audit_id);
 CREATE INDEX clerk_erasures_open ON clerk_erasures (cursor, clerk_user_id) WHERE done_at IS NULL;
 CREATE INDEX clerk_webhook_messages_due ON clerk_webhook_messages (endpoint_id, due_at, seq) WHERE due_at IS NOT NULL;
 CREATE INDEX clerk_webhook_messages_object ON clerk_webhook_messages (endpoint_id, kind, id, seq) WHERE failed_at IS NULL;
 CREATE INDEX clerk_webhook_messages_failed ON clerk_webhook_messages (endpoint_id, failed_at) WHERE failed_at IS NOT NULL;
 CREATE INDEX clerk_webhook_attempts_endpoint ON clerk_webhook_attempts (endpoint_id, attempt_id);
+
+-- A search finds users and organizations by the beginning of these texts (internal/store/search.go). A hundred characters are
+-- enough, and more could be too long for an index.
+CREATE INDEX clerk_users_search_email ON clerk_users ((substr(lower(email), 1, 100)), clerk_user_id);
+CREATE INDEX clerk_users_search_username ON clerk_users ((substr(lower(username), 1, 100)), clerk_user_id);
+CREATE INDEX clerk_users_search_name ON clerk_users
+    ((substr(lower(COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')), 1, 100)), clerk_user_id);
+CREATE INDEX clerk_users_search_last_name ON clerk_users
+    ((substr(lower(COALESCE(last_name, '') || ' ' || COALESCE(first_name, '')), 1, 100)), clerk_user_id);
+CREATE INDEX clerk_users_search_first_name_rest ON clerk_users
+    ((ltrim(ltrim(substr(lower(first_name), 1, 100), replace(substr(lower(first_name), 1, 100), ' ', '')), ' ')), clerk_user_id)
+    WHERE length(first_name) - length(replace(first_name, ' ', '')) > 0;
+CREATE INDEX clerk_users_search_first_name_end ON clerk_users
+    ((substr(substr(lower(first_name), 1, 100), length(rtrim(substr(lower(first_name), 1, 100), replace(substr(lower(first_name), 1, 100), ' ', ''))) + 1)), clerk_user_id)
+    WHERE length(first_name) - length(replace(first_name, ' ', '')) > 1;
+CREATE INDEX clerk_users_search_last_name_rest ON clerk_users
+    ((ltrim(ltrim(substr(lower(last_name), 1, 100), replace(substr(lower(last_name), 1, 100), ' ', '')), ' ')), clerk_user_id)
+    WHERE length(last_name) - length(replace(last_name, ' ', '')) > 0;
+CREATE INDEX clerk_users_search_last_name_end ON clerk_users
+    ((substr(substr(lower(last_name), 1, 100), length(rtrim(substr(lower(last_name), 1, 100), replace(substr(lower(last_name), 1, 100), ' ', ''))) + 1)), clerk_user_id)
+    WHERE length(last_name) - length(replace(last_name, ' ', '')) > 1;
+CREATE INDEX clerk_organizations_search_slug ON clerk_organizations ((substr(lower(slug), 1, 100)), clerk_organization_id);
+CREATE INDEX clerk_organizations_search_name ON clerk_organizations ((substr(lower(name), 1, 100)), clerk_organization_id);
 
 @sqlite
 -- The counts of a kind are read from these indexes alone, without the bodies between the columns. None begins with sync_hidden:

@@ -1,0 +1,196 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// lists are the lists that pages of people are made of, as their first and as a later page.
+var lists = map[string]func(ctx context.Context, db *store.DB) error{
+	"users": func(ctx context.Context, db *store.DB) error { return listUsers(ctx, db, mirror.UserFilter{}) },
+	"users by role": func(ctx context.Context, db *store.DB) error {
+		return listUsers(ctx, db, mirror.UserFilter{Role: "admin"})
+	},
+	"users who are inactive": func(ctx context.Context, db *store.DB) error {
+		return listUsers(ctx, db, mirror.UserFilter{Active: new(false)})
+	},
+	"a search for users": func(ctx context.Context, db *store.DB) error {
+		return listUsers(ctx, db, mirror.UserFilter{Search: "a"})
+	},
+	"a search in a role": func(ctx context.Context, db *store.DB) error {
+		return listUsers(ctx, db, mirror.UserFilter{Search: "a", Role: "admin"})
+	},
+	"a search for the active": func(ctx context.Context, db *store.DB) error {
+		return listUsers(ctx, db, mirror.UserFilter{Search: "a", Active: new(true)})
+	},
+	"a search for the banned": func(ctx context.Context, db *store.DB) error {
+		return listUsers(ctx, db, mirror.UserFilter{Search: "a", Active: new(false)})
+	},
+	"organizations": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Organizations(ctx, mirror.OrganizationFilter{})
+		return err
+	},
+	"a search for those": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Organizations(ctx, mirror.OrganizationFilter{Search: "a"})
+		return err
+	},
+	"members": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Memberships(ctx, mirror.MembershipFilter{ClerkOrganizationID: "o"})
+		return err
+	},
+	"sessions": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Sessions(ctx, mirror.SessionFilter{})
+		return err
+	},
+	"deliveries": func(ctx context.Context, db *store.DB) error { return listDeliveries(ctx, db, mirror.DeliveryFilter{}) },
+	"deliveries in a state": func(ctx context.Context, db *store.DB) error {
+		return listDeliveries(ctx, db, mirror.DeliveryFilter{State: "dead"})
+	},
+	"deliveries of a type": func(ctx context.Context, db *store.DB) error {
+		return listDeliveries(ctx, db, mirror.DeliveryFilter{Type: "user.updated"})
+	},
+	"deliveries of a day": func(ctx context.Context, db *store.DB) error {
+		return listDeliveries(ctx, db, mirror.DeliveryFilter{Since: time.Unix(1, 0), Until: time.Unix(2, 0)})
+	},
+	"the audit": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Audit(ctx, mirror.AuditFilter{})
+		return err
+	},
+	"the audit of a user": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Audit(ctx, mirror.AuditFilter{ClerkUserID: "u"})
+		return err
+	},
+	"an action of the audit": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Audit(ctx, mirror.AuditFilter{Action: "a"})
+		return err
+	},
+}
+
+func listUsers(ctx context.Context, db *store.DB, f mirror.UserFilter) error {
+	_, err := db.Users(ctx, f)
+	return err
+}
+
+func listDeliveries(ctx context.Context, db *store.DB, f mirror.DeliveryFilter) error {
+	f.NewestFirst = true
+	_, err := db.Deliveries(ctx, f)
+	return err
+}
+
+// big are the tables that may have millions of rows.
+const big = "(?:clerk_users|clerk_sessions|clerk_memberships|clerk_organizations|clerk_inbox|clerk_audit)"
+
+// No list reads a whole table, or sorts more than a page.
+func TestListsReadPagesOfIndexes(t *testing.T) {
+	t.Parallel()
+	lite, server := testkit.NewDatabase(t, "sqlite"), testkit.NewDatabase(t, "postgres")
+	server.Open(t)
+	pg := server.SQL(t)
+	pg.SetMaxOpenConns(1)
+	for _, setting := range []string{"enable_seqscan = off", "enable_sort = off", "enable_bitmapscan = off", "plan_cache_mode = force_generic_plan"} {
+		if _, err := pg.ExecContext(t.Context(), "SET "+setting); err != nil { // the tables are empty: plan as if they were not
+			t.Fatal(err)
+		}
+	}
+	lite.Open(t)
+	for name, list := range lists {
+		for _, text := range statementsOf(t, lite, list) {
+			checkSQLitePlan(t, lite.SQL(t), name, text)
+			checkPostgresPlan(t, pg, name, text)
+		}
+	}
+}
+
+// statementsOf returns the statements of a list that have an order.
+func statementsOf(t *testing.T, d *testkit.Database, list func(context.Context, *store.DB) error) (texts []string) {
+	t.Helper()
+	db := d.Connect(t)
+	if err := list(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range db.Statements() {
+		if strings.Contains(text, "ORDER BY") && strings.Contains(text, "LIMIT") {
+			texts = append(texts, text)
+		}
+	}
+	if len(texts) == 0 {
+		t.Fatal("there is no statement")
+	}
+	return texts
+}
+
+func checkSQLitePlan(t *testing.T, db *sql.DB, name, text string) {
+	t.Helper()
+	plan := explained(t, db, "EXPLAIN QUERY PLAN "+text, make([]any, parametersOf(text))...)
+	for _, line := range strings.Split(plan, "\n") {
+		outer := strings.Fields(line)[1] == "0" // not a step of a subquery, as that of a membership's role
+		sorts := outer && strings.Contains(line, "TEMP B-TREE") && !strings.Contains(text, "AS part")
+		if sorts || regexp.MustCompile(`SCAN `+big+`$`).MatchString(line) || outer && strings.HasSuffix(line, "SCAN t") {
+			t.Errorf("%s on SQLite: %s in\n%s\nof %s", name, line, plan, text)
+		}
+	}
+	if strings.Count(plan, "_search_") < strings.Count(text, "AS part") {
+		t.Errorf("%s on SQLite does not use each index:\n%s\nof %s", name, plan, text)
+	}
+}
+
+func parametersOf(text string) (n int) {
+	for strings.Contains(text, "$"+string(rune('0'+n+1))) {
+		n++
+	}
+	return n
+}
+
+func checkPostgresPlan(t *testing.T, db *sql.DB, name, text string) {
+	t.Helper()
+	if _, err := db.ExecContext(t.Context(), "PREPARE list AS "+text); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	plan := explained(t, db, "EXPLAIN EXECUTE list("+strings.TrimSuffix(strings.Repeat("NULL,", parametersOf(text)), ",")+")")
+	if _, err := db.ExecContext(t.Context(), "DEALLOCATE list"); err != nil {
+		t.Fatal(err)
+	}
+	if found := regexp.MustCompile(`Seq Scan on ` + big + `\b.*`).FindString(plan); found != "" {
+		t.Errorf("%s on Postgres: %s in\n%s\nof %s", name, found, plan, text)
+	}
+	// a search sorts what it has read, which is a page of each index
+	if !strings.Contains(text, "AS part") && regexp.MustCompile(`^Limit .*\n\s*->\s+(Incremental )?Sort `).MatchString(plan) {
+		t.Errorf("%s on Postgres sorts:\n%s\nof %s", name, plan, text)
+	}
+	if strings.Count(plan, "_search_") < strings.Count(text, "AS part") {
+		t.Errorf("%s on Postgres does not use each index:\n%s\nof %s", name, plan, text)
+	}
+}
+
+// explained returns a plan, a step a line.
+func explained(t *testing.T, db *sql.DB, text string, args ...any) string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), text, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	var lines []string
+	for rows.Next() {
+		values, into := make([]string, len(columns)), make([]any, len(columns))
+		for i := range into {
+			into[i] = &values[i]
+		}
+		err = errors.Join(err, rows.Scan(into...))
+		lines = append(lines, strings.Join(values, " "))
+	}
+	if err := errors.Join(err, rows.Err()); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
+}
