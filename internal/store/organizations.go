@@ -49,7 +49,8 @@ func (db *DB) OrganizationBySlug(ctx context.Context, slug string) (mirror.Organ
 	return only(list, err, "organization", slug)
 }
 
-// Organizations returns a page of live organizations, newest first, or of those that a search finds.
+// Organizations returns a page of live organizations, newest first, or of those that a search
+// finds.
 func (db *DB) Organizations(ctx context.Context, f mirror.OrganizationFilter) (p mirror.Page[mirror.Organization], err error) {
 	if f.Search != "" {
 		return db.searchOrganizations(ctx, &f)

@@ -73,8 +73,8 @@ type hit struct {
 // searchRounds bounds how many pages of hits are read for one page of results.
 const searchRounds = 10
 
-// search returns the ids of a page of the rows that have a text which begins with prefix, ordered by
-// these texts. A page may have fewer than its limit although there are more.
+// search returns the ids of a page of the rows that have a text which begins with prefix, ordered
+// by these texts. A page may have fewer than its limit although there are more.
 func (db *DB) search(ctx context.Context, s *searchable, prefix string, w where, after mirror.Cursor, limit int) (p mirror.Page[string], err error) {
 	from, err := s.placeOf(prefix, after)
 	if err != nil || prefix == "" {
