@@ -122,12 +122,13 @@ func (s *searchable) query(w *where) string {
 			conditions = append(conditions, t.only)
 			before = t.only + " AND " + before
 		}
-		parts = append(parts, "SELECT * FROM (SELECT "+e+" AS hit, "+s.id+" AS found FROM "+s.table+" WHERE "+strings.Join(conditions, " AND ")+
+		parts = append(parts, "SELECT hit, found FROM (SELECT "+e+" AS hit, "+s.id+" AS found FROM "+s.table+" WHERE "+strings.Join(conditions, " AND ")+
 			" ORDER BY "+e+", "+s.id+" LIMIT "+limit+") AS part")
 		earlier = append(earlier, before)
 	}
-	return "SELECT h.hit, h.found, CASE WHEN " + strings.Join(earlier, " OR ") + " THEN 1 ELSE 0 END FROM (SELECT hit, found FROM (" +
-		strings.Join(parts, " UNION ") + ") AS united ORDER BY hit, found LIMIT " + limit + ") AS h JOIN " + s.table + " t ON t." + s.id + " = h.found ORDER BY h.hit, h.found"
+	hits := "SELECT hit, found FROM (" + strings.Join(parts, " UNION ") + ") AS united ORDER BY hit, found LIMIT " + limit
+	return "SELECT h.hit, h.found, CASE WHEN " + strings.Join(earlier, " OR ") + " THEN 1 ELSE 0 END FROM (" + hits + ") AS h JOIN " +
+		s.table + " t ON t." + s.id + " = h.found ORDER BY h.hit, h.found"
 }
 
 func param(n int) string { return params(n, n) }
