@@ -131,7 +131,7 @@ func statementsOf(t *testing.T, d *testkit.Database, list func(context.Context, 
 func checkSQLitePlan(t *testing.T, db *sql.DB, name, text string) {
 	t.Helper()
 	plan := explained(t, db, "EXPLAIN QUERY PLAN "+text, make([]any, parametersOf(text))...)
-	for _, line := range strings.SplitSeq(plan, "\n") {
+	for line := range strings.SplitSeq(plan, "\n") {
 		outer := strings.Fields(line)[1] == "0" // not a step of a subquery, as that of a membership's role
 		sorts := outer && strings.Contains(line, "TEMP B-TREE") && !strings.Contains(text, "AS part")
 		if sorts || regexp.MustCompile(`SCAN `+big+`$`).MatchString(line) || outer && strings.HasSuffix(line, "SCAN t") {
