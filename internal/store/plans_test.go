@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"regexp"
 	"strings"
@@ -14,7 +15,7 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// lists are the lists that pages of people are made of, as their first and as a later page.
+// lists are the lists that pages for people are made of.
 var lists = map[string]func(ctx context.Context, db *store.DB) error{
 	"users": func(ctx context.Context, db *store.DB) error { return listUsers(ctx, db, mirror.UserFilter{}) },
 	"users by role": func(ctx context.Context, db *store.DB) error {
@@ -25,6 +26,10 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 	},
 	"a search for users": func(ctx context.Context, db *store.DB) error {
 		return listUsers(ctx, db, mirror.UserFilter{Search: "a"})
+	},
+	"a later page of a search": func(ctx context.Context, db *store.DB) error {
+		place := base64.RawURLEncoding.EncodeToString([]byte("users.search\n0\nann\nuser_1"))
+		return listUsers(ctx, db, mirror.UserFilter{Search: "a", After: mirror.Cursor(place)})
 	},
 	"a search in a role": func(ctx context.Context, db *store.DB) error {
 		return listUsers(ctx, db, mirror.UserFilter{Search: "a", Role: "admin"})

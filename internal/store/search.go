@@ -80,11 +80,13 @@ func (db *DB) search(ctx context.Context, s *searchable, prefix string, w where,
 	if err != nil || prefix == "" {
 		return p, err
 	}
-	text := s.query(&w)
 	size := pageSize(limit)
 	for range searchRounds {
-		args := append(slices.Clone(w.args), prefix, prefix+"\U0010FFFF", from.text, from.id, size+1)
-		rows, err := db.query(ctx, text, args...)
+		args, later := append(slices.Clone(w.args), prefix, prefix+"\U0010FFFF", size+1), from.id != ""
+		if later {
+			args = append(args, from.text, from.id)
+		}
+		rows, err := db.query(ctx, s.query(&w, later), args...)
 		hits, err := scanAll(rows, err, func(r *sql.Rows) (h hit, err error) { return h, r.Scan(&h.text, &h.id, &h.again) })
 		if err != nil {
 			return p, err
@@ -108,22 +110,28 @@ func (db *DB) search(ctx context.Context, s *searchable, prefix string, w where,
 }
 
 // query returns the text of a search. Its arguments are those of the conditions, then the first
-// and the last text, the place where the page begins, and how many hits to read. Each text has a
-// query of its own, which reads no more of an index than one page has.
-func (s *searchable) query(w *where) string {
+// and the last text, how many hits to read, and for a later page the place where it begins. Each
+// text has a query of its own, which reads no more of an index than one page has. On a later page
+// it has two, because SQLite would read all rows with the text of the place again.
+func (s *searchable) query(w *where, later bool) string {
 	n := len(w.args)
-	prefix, last, fromText, fromID, limit := param(n+1), param(n+2), param(n+3), param(n+4), param(n+5)
+	prefix, last, limit, fromText, fromID := param(n+1), param(n+2), param(n+3), param(n+4), param(n+5)
 	var parts, earlier []string
 	for _, t := range s.texts {
-		e, conditions := t.expression, slices.Clone(w.conditions)
-		conditions = append(conditions, "sync_hidden = 0", e+" >= "+fromText, e+" < "+last, "("+e+", "+s.id+") > ("+fromText+", "+fromID+")")
+		e, conditions := t.expression, append(slices.Clone(w.conditions), "sync_hidden = 0", t.expression+" < "+last)
 		before := e + " >= " + prefix + " AND " + e + " < h.hit"
 		if t.only != "" {
 			conditions = append(conditions, t.only)
 			before = t.only + " AND " + before
 		}
-		parts = append(parts, "SELECT hit, found FROM (SELECT "+e+" AS hit, "+s.id+" AS found FROM "+s.table+" WHERE "+strings.Join(conditions, " AND ")+
-			" ORDER BY "+e+", "+s.id+" LIMIT "+limit+") AS part")
+		places := []string{e + " >= " + prefix}
+		if later {
+			places = []string{e + " = " + fromText + " AND " + s.id + " > " + fromID, e + " > " + fromText}
+		}
+		for _, place := range places {
+			parts = append(parts, "SELECT hit, found FROM (SELECT "+e+" AS hit, "+s.id+" AS found FROM "+s.table+" WHERE "+
+				strings.Join(conditions, " AND ")+" AND "+place+" ORDER BY "+e+", "+s.id+" LIMIT "+limit+") AS part")
+		}
 		earlier = append(earlier, before)
 	}
 	hits := "SELECT hit, found FROM (" + strings.Join(parts, " UNION ") + ") AS united ORDER BY hit, found LIMIT " + limit
