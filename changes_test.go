@@ -83,7 +83,7 @@ func TestChangesAreDatedByTheConfiguredClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close() //nolint:errcheck // the test reads only
+	defer m.Close()
 	if _, err := m.Users().Apply(t.Context(), json.RawMessage(`{"object":"user","id":"user_1","created_at":1,"updated_at":1}`)); err != nil {
 		t.Fatal(err)
 	}

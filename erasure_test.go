@@ -275,7 +275,7 @@ func TestErasureRemovesErrorsOfConsumers(t *testing.T) {
 	t.Parallel()
 	onSharedDatabase(t, func(s *shared) {
 		m := s.mirror(nil)
-		go m.Consume(s.Context(), "mail", func(_ context.Context, c mirror.Change) error { //nolint:errcheck // ends with the mirror
+		go m.Consume(s.Context(), "mail", func(_ context.Context, c mirror.Change) error {
 			if c.Operation == mirror.Created {
 				return errors.New("no mailbox for Z" + c.ID)
 			}

@@ -18,7 +18,8 @@ func (f *Feed) fromTable(ctx context.Context, r *reading) (mirror.FeedPage, erro
 		size = r.limit // no more can be needed: Postgres would read the whole window
 	}
 	changes, head, err := f.db.FeedWindow(ctx, store.FeedWindow{
-		After: r.at.seq, Through: r.at.seq + int64(size), Types: r.filter.typeList(), UserID: r.filter.userID, OrganizationID: r.filter.organizationID, Limit: r.limit,
+		After: r.at.seq, Through: r.at.seq + int64(size), Types: r.filter.typeList(),
+		UserID: r.filter.userID, OrganizationID: r.filter.organizationID, Limit: r.limit,
 	})
 	if err != nil {
 		return mirror.FeedPage{}, err

@@ -134,11 +134,19 @@ func gateMetrics() []Metric {
 // consumerMetrics have the name of the consumer as a label. A database has at most 100.
 func consumerMetrics() []Metric {
 	return []Metric{
-		{ConsumerLag, Gauge, "s", []string{"consumer"}, "Age of the oldest change that a consumer of the change feed has not handled; parked ones do not count.", nil},
+		{
+			ConsumerLag, Gauge, "s",
+			[]string{"consumer"},
+			"Age of the oldest change that a consumer of the change feed has not handled; parked ones do not count.", nil,
+		},
 		{ConsumerLagChanges, Gauge, "{change}", []string{"consumer"}, "Changes that were stored after the place of a consumer.", nil},
 		{ConsumerHeldBack, Gauge, "{change}", []string{"consumer"}, "Changes that a consumer holds back: those that failed, and later ones of their objects.", nil},
 		{ConsumerParked, Gauge, "{change}", []string{"consumer"}, "Changes that a consumer gave up after too many tries.", nil},
-		{ConsumerChanges, Counter, "{change}", []string{"consumer", "outcome"}, "Calls of a consumer's function in this process: handled, failed; and changes that were parked.", nil},
+		{
+			ConsumerChanges, Counter, "{change}",
+			[]string{"consumer", "outcome"},
+			"Calls of a consumer's function in this process: handled, failed; and changes that were parked.", nil,
+		},
 	}
 }
 
@@ -146,7 +154,11 @@ func consumerMetrics() []Metric {
 func Outgoing() []Metric {
 	seconds := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}
 	return []Metric{
-		{OutgoingDuration, Histogram, "s", []string{"outcome"}, "Time of an attempt to deliver an outgoing webhook, by the reason of its failure, or delivered.", seconds},
+		{
+			OutgoingDuration, Histogram, "s",
+			[]string{"outcome"},
+			"Time of an attempt to deliver an outgoing webhook, by the reason of its failure, or delivered.", seconds,
+		},
 		{OutgoingEnabled, Gauge, "{endpoint}", []string{"endpoint"}, "1 while the endpoint of outgoing webhooks is enabled, 0 while it is disabled.", nil},
 		{OutgoingMessages, Gauge, "{message}", []string{"endpoint", "state"}, "Outgoing webhooks that are pending or failed.", nil},
 		{OutgoingOldest, Gauge, "s", []string{"endpoint"}, "When the oldest change happened whose outgoing webhook is pending; 0: there is none.", nil},
