@@ -124,13 +124,14 @@ func (s *searchable) query(w *where, later bool) string {
 			conditions = append(conditions, t.only)
 			before = t.only + " AND " + before
 		}
-		places := []string{e + " >= " + prefix}
-		if later {
-			places = []string{e + " = " + fromText + " AND " + s.id + " > " + fromID, e + " > " + fromText}
+		byText := " ORDER BY " + e + ", " + s.id
+		places := []string{e + " >= " + prefix + byText}
+		if later { // SQLite would sort rows with an equal text, if they were not ordered by id alone
+			places = []string{e + " = " + fromText + " AND " + s.id + " > " + fromID + " ORDER BY " + s.id, e + " > " + fromText + byText}
 		}
 		for _, place := range places {
 			parts = append(parts, "SELECT hit, found FROM (SELECT "+e+" AS hit, "+s.id+" AS found FROM "+s.table+" WHERE "+
-				strings.Join(conditions, " AND ")+" AND "+place+" ORDER BY "+e+", "+s.id+" LIMIT "+limit+") AS part")
+				strings.Join(conditions, " AND ")+" AND "+place+" LIMIT "+limit+") AS part")
 		}
 		earlier = append(earlier, before)
 	}
