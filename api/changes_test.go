@@ -195,7 +195,7 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"after=x", "after=1-zzzzzzzz", "after=1", "after=s.!!", "after=-1-00000000"} {
-		for _, accept := range []string{"application/json", "text/event-stream"} { // a stream that cannot begin must not come back for ever
+		for _, accept := range []string{"application/json", "text/event-stream"} { // a stream that cannot begin must not come back again and again
 			a := s.ask("/api/changes?"+query, operatorToken, func(r *http.Request) { r.Header.Set("Accept", accept) })
 			if a.status != http.StatusBadRequest || a.fault.Code != "invalid_cursor" {
 				t.Errorf("%s, %s: %d %s", query, accept, a.status, a.body)
@@ -238,7 +238,7 @@ func TestAccept(t *testing.T) {
 	}
 }
 
-// A kind and a type of another kind would select nothing for ever.
+// A kind and a type of another kind would never select anything.
 func TestFiltersThatExcludeEachOtherAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})

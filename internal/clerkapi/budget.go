@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/clerksync/clerksync/internal/wait"
 )
 
 // Priority says how long a call may wait for the budget.
@@ -118,7 +120,7 @@ func (b *budget) sleep(ctx context.Context, p Priority, d time.Duration) error {
 	}
 	count(1)
 	defer count(-1)
-	return sleep(ctx, d)
+	return wait.For(ctx, d)
 }
 
 // countWait counts waits of a millisecond or longer.
@@ -242,16 +244,4 @@ func (b *budget) onTooMany(after time.Duration) (halved bool) {
 	}
 	b.tokens, b.filled = 0, b.paused // the bucket does not fill during the pause
 	return halved
-}
-
-// sleep waits for d, or until the context ends, and returns the error of the context.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/clerksync/clerksync/internal/wait"
 )
 
 func production(config *Config) { config.Limit, config.Budget = 1000, 0.2 }
@@ -26,7 +28,7 @@ func flood(ctx context.Context, calls *sync.WaitGroup, c *Client, callers int, p
 					done(time.Since(start), err)
 				}
 				if errors.Is(err, ErrBudget) {
-					_ = sleep(ctx, time.Second)
+					_ = wait.For(ctx, time.Second)
 				}
 			}
 		})
@@ -109,7 +111,7 @@ func TestInteractiveGoesBeforeBackground(t *testing.T) {
 		var calls sync.WaitGroup
 		flood(ctx, &calls, c, 10, Background, func(time.Duration, error) {})
 		for i := range 20 {
-			_ = sleep(ctx, 7*time.Second)
+			_ = wait.For(ctx, 7*time.Second)
 			var people sync.WaitGroup
 			for j := range 4 {
 				people.Go(func() {
@@ -169,7 +171,7 @@ func TestNoWaitIsRefusedAtOnce(t *testing.T) {
 		if s := c.Stats(); s.Used != 20 || s.Share() != 1 || s.Budget != 20 || s.Limit != 100 || s.Requests != 20 {
 			t.Errorf("%+v", s)
 		}
-		_ = sleep(t.Context(), window)
+		_ = wait.For(t.Context(), window)
 		if _, err := c.Object(t.Context(), user("user_x"), NoWait); err != nil {
 			t.Error(err)
 		}
@@ -262,7 +264,7 @@ func TestRateIsHalvedAndRecovers(t *testing.T) {
 		})
 		var allowed []int
 		for range 17 {
-			_ = sleep(ctx, window)
+			_ = wait.For(ctx, window)
 			allowed = append(allowed, c.Stats().Allowed)
 		}
 		calls.Wait()
@@ -318,7 +320,7 @@ func TestBreaker(t *testing.T) {
 				mustFail(t, err, ErrUnavailable)
 			}
 		})
-		_ = sleep(ctx, outage-time.Second)
+		_ = wait.For(ctx, outage-time.Second)
 		during := w.times()
 		// requests under way in the first second fail; then one probe after 5, 10, 20, 40, 60, 60…
 		// seconds
@@ -334,7 +336,7 @@ func TestBreaker(t *testing.T) {
 		if failed := mustFail(t, err, ErrUnavailable); failed.RetryAfter <= 0 || failed.Attempts != 0 || time.Since(before) != 0 {
 			t.Errorf("while open: %+v after %v", failed, time.Since(before))
 		}
-		_ = sleep(ctx, maxOpen+2*probePoll)
+		_ = wait.For(ctx, maxOpen+2*probePoll)
 		if s := c.Stats(); s.Breaker != BreakerClosed {
 			t.Errorf("a minute after the outage: %+v", s)
 		}
@@ -369,7 +371,7 @@ func TestProbeIsCancelled(t *testing.T) {
 		if s := c.Stats(); s.Breaker != BreakerOpen {
 			t.Fatalf("%+v", s)
 		}
-		_ = sleep(t.Context(), minOpen)
+		_ = wait.For(t.Context(), minOpen)
 		hang = true
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

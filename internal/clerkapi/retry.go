@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/wait"
 )
 
 // request is one GET request, which may be sent several times.
@@ -68,7 +69,7 @@ func (c *Client) getWithRetry(ctx context.Context, r request) (clerk.Value, Answ
 			return value, answer, last
 		}
 		left -= pause
-		if err := sleep(ctx, pause); err != nil {
+		if err := wait.For(ctx, pause); err != nil {
 			return value, answer, fmt.Errorf("clerk: %s: %w", r.op, err)
 		}
 		if sent > 0 {

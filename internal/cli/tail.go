@@ -13,6 +13,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -176,12 +177,7 @@ func refusesQuery(err error) bool {
 // pause waits up to half a minute, longer with each attempt.
 func pause(ctx context.Context, attempt int) {
 	longest := min(30*time.Second, time.Second<<min(attempt, 5))
-	timer := time.NewTimer(longest/2 + rand.N(longest/2)) //nolint:gosec // spreads clients, guards nothing
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	_ = wait.For(ctx, longest/2+rand.N(longest/2)) //nolint:gosec // spreads clients, guards nothing
 }
 
 func (t *tail) print(changes []mirror.Change) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -165,7 +166,7 @@ func (r *runner) run(ctx context.Context) error {
 		}
 		r.reportOutage(err)
 		pause = nextPause(pause)
-		sleep(ctx, pause)
+		_ = wait.For(ctx, pause)
 	}
 }
 
@@ -231,7 +232,7 @@ func (r *runner) persist(ctx context.Context, fn func(context.Context) error) er
 		if ctx.Err() == nil {
 			r.reportOutage(err)
 		}
-		if pause = nextPause(pause); !sleep(ctx, pause) {
+		if pause = nextPause(pause); wait.For(ctx, pause) != nil {
 			return ctx.Err()
 		}
 	}
@@ -245,16 +246,4 @@ func (r *runner) reportOutage(err error) {
 // nextPause doubles a pause.
 func nextPause(d time.Duration) time.Duration {
 	return min(max(2*d, failurePause), maxFailurePause)
-}
-
-// sleep waits, and reports whether the context has not ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
-	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/wait"
 )
 
 // saveDue reports whether progress must be saved before anything else is done.
@@ -31,7 +32,7 @@ func (t *tenure) save(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		t.reportOutage(err)
-		if pause = nextPause(pause); !sleep(ctx, pause) {
+		if pause = nextPause(pause); wait.For(ctx, pause) != nil {
 			return context.Cause(ctx)
 		}
 		if !t.ours(t.Now()) {

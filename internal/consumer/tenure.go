@@ -8,6 +8,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -98,7 +99,7 @@ func (r *runner) acquire(ctx context.Context) (l store.Lease, deadline time.Time
 		if _, err := r.DB.Consumer(ctx, r.name); err != nil { // it may have been deleted
 			return l, deadline, err
 		}
-		if !sleep(ctx, leaseEvery/2+time.Duration(r.Random()*float64(leaseEvery/2))) {
+		if wait.For(ctx, leaseEvery/2+time.Duration(r.Random()*float64(leaseEvery/2))) != nil {
 			return l, deadline, ctx.Err()
 		}
 	}
@@ -151,7 +152,7 @@ func (w *watch) waiting(ctx context.Context) (context.Context, context.CancelFun
 // keep extends the lease while it is ours, and looks for what operators did. It returns why the
 // lease is no longer ours.
 func (t *tenure) keep(ctx context.Context) error {
-	for sleep(ctx, min(lookEvery, t.Lease/4)) {
+	for wait.For(ctx, min(lookEvery, t.Lease/4)) == nil {
 		now := t.Now()
 		if !t.ours(now) {
 			return errLost

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -29,9 +30,9 @@ func (t *tenure) work(ctx context.Context) error {
 		err := t.step(ctx)
 		if errors.Is(err, store.ErrConsumerMoved) {
 			if t.moves++; t.moves > 1 { // what this process reads is not what the database has
-				sleep(ctx, failurePause)
+				_ = wait.For(ctx, failurePause)
 			}
-			if !sleep(ctx, movedPause) {
+			if wait.For(ctx, movedPause) != nil {
 				return context.Cause(ctx)
 			}
 			err = t.load(ctx) // and forget what was not saved: it is delivered again
@@ -116,7 +117,7 @@ func (t *tenure) patience(now time.Time) time.Duration {
 func (t *tenure) waitFor(ctx context.Context, d time.Duration) error {
 	waiting, stop := t.waiting(ctx)
 	defer stop()
-	sleep(waiting, d)
+	_ = wait.For(waiting, d)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/wait"
 )
 
 // idsAtOnce bounds how many ids one query or one map holds.
@@ -55,7 +56,7 @@ func New(c Config) *Reconciler {
 		c.Now = time.Now
 	}
 	if c.Sleep == nil {
-		c.Sleep = sleep
+		c.Sleep = wait.For
 	}
 	if c.Tracer == nil {
 		c.Tracer = noop.Tracer{}
@@ -67,13 +68,4 @@ func New(c Config) *Reconciler {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Reconciler{Config: c, holder: holder.New()}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/metrics"
+	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -127,19 +128,10 @@ func (p *Publisher) Run(ctx context.Context) error {
 				p.state.idle()
 			}
 		}
-		sleep(ctx, delay)
+		_ = wait.For(ctx, delay)
 		delay = min(2*delay, p.times.retryMax)
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // maxOvertaken is how often a publisher is overtaken until it makes a pause.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -16,7 +17,7 @@ func (p *Publisher) standBy(ctx context.Context, c *connection, stream jetstream
 	p.log.Info("another publisher works on the stream; this one stands by", "stream", p.options.Stream)
 	moved, known := time.Now(), time.Now() // when the stream moved, and when the feed knew its place
 	for {
-		sleep(ctx, p.times.standbyLook)
+		_ = wait.For(ctx, p.times.standbyLook)
 		if ctx.Err() != nil {
 			return pos, ctx.Err()
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -146,7 +147,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrLeaseHeld) {
 			p.incidents.Report(slog.LevelWarn, "lead", "outgoing webhooks wait for the database", slog.Any("error", err))
 		}
-		sleep(ctx, pollLease)
+		_ = wait.For(ctx, pollLease)
 	}
 	return nil
 }
@@ -159,9 +160,6 @@ func (p *Publisher) wanted(ctx context.Context) (bool, error) {
 	}
 	return p.db.LeaseFree(ctx, leaseName, clerk.TimeOf(time.Now()), holder.Dead)
 }
-
-// sleep waits, and returns early if the context ends.
-func sleep(ctx context.Context, d time.Duration) { sleepUntil(ctx, d, nil) }
 
 // sleepUntil waits, and returns early if the context ends or a channel has an element.
 func sleepUntil(ctx context.Context, d time.Duration, c <-chan struct{}) {

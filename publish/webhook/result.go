@@ -9,6 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -45,7 +46,7 @@ func (t *tenure) commit(batch []*result) {
 		if t.sending.Err() != nil { // the process stops: they are sent again
 			break
 		}
-		sleep(t.sending, retryDatabase)
+		_ = wait.For(t.sending, retryDatabase)
 	}
 	for _, r := range batch {
 		r.worker.done(r.message)

@@ -12,6 +12,7 @@ import (
 	"github.com/clerksync/clerksync/internal/group"
 	"github.com/clerksync/clerksync/internal/holder"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/wait"
 )
 
 const (
@@ -73,7 +74,7 @@ func (t *tenure) extend(at time.Time) {
 // renew renews the lease until the context ends or another process took it.
 func (t *tenure) renew(ctx context.Context) {
 	for ctx.Err() == nil {
-		sleep(ctx, t.limits.lease/3)
+		_ = wait.For(ctx, t.limits.lease/3)
 		at := time.Now()
 		switch err := t.db.ExtendLease(ctx, t.lease, clerk.TimeOf(at), t.limits.lease); {
 		case err == nil:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -71,7 +72,7 @@ func (w *worker) fill(ctx context.Context) {
 	for ctx.Err() == nil {
 		room, err := w.room(ctx)
 		if err == nil && room == 0 {
-			sleep(ctx, retryDatabase)
+			_ = wait.For(ctx, retryDatabase)
 			continue
 		}
 		var page mirror.FeedPage
@@ -100,7 +101,7 @@ func (w *worker) fill(ctx context.Context) {
 		if err != nil {
 			w.incidents.Report(slog.LevelWarn, "fill", "outgoing webhooks cannot be queued", slog.Any("error", err))
 		}
-		sleep(ctx, retryDatabase)
+		_ = wait.For(ctx, retryDatabase)
 	}
 }
 

@@ -1,0 +1,2 @@
+// Package wait waits in a way that a context can end.
+package wait
