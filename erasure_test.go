@@ -3,7 +3,6 @@ package clerksync_test
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -125,11 +125,7 @@ func traces(b *bench) (found []string) {
 
 // dump is the text of all tables.
 func dump(b *bench) (all []byte) {
-	db, err := sql.Open(b.driver, b.dsn)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer db.Close()
+	db := testkit.PlainSQL(b, b.driver, b.dsn)
 	texts := func(query string) (list []string) {
 		rows, err := db.QueryContext(b.Context(), query)
 		if err != nil {

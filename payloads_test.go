@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
 )
 
 // rowsOf are mirrored rows as text: "table/Clerk id" → column → value; NULL is left out.
@@ -32,11 +33,7 @@ func TestRowsOfEachPayload(t *testing.T) {
 	seen := map[string]map[string]rowsOf{} // payload → engine → rows
 	t.Run("engines", func(t *testing.T) {
 		onBothEngines(t, nil, func(b *bench) {
-			db, err := sql.Open(b.driver, b.dsn)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer db.Close()
+			db := testkit.PlainSQL(b, b.driver, b.dsn)
 			for i, file := range files {
 				body, err := os.ReadFile(file)
 				if err != nil {

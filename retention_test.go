@@ -1,13 +1,13 @@
 package clerksync_test
 
 import (
-	"database/sql"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -60,12 +60,8 @@ func TestRetention(t *testing.T) {
 		}
 		b.event(`{"type":"user.updated","timestamp":1780000000000,"data":{"first_name":"A"}}`)
 		b.event(`{"type":"user.danced","timestamp":1780000000000,"data":{}}`)
-		db, err := sql.Open(b.driver, b.dsn)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer db.Close()
-		_, err = db.ExecContext(b.Context(), fmt.Sprintf(`INSERT INTO clerk_webhook_attempts
+		db := testkit.PlainSQL(b, b.driver, b.dsn)
+		_, err := db.ExecContext(b.Context(), fmt.Sprintf(`INSERT INTO clerk_webhook_attempts
 			(attempt_id, endpoint_id, message_id, type, id, at, attempt, status, duration_ms) VALUES ('%012x', 'ep_1', 'msg_1', 'ping', '', 1, 1, 200, 1)`, time.Now().UnixMilli()))
 		if err != nil {
 			b.Fatal(err)

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"bytes"
-	"database/sql"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/driver/sqlite"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -129,11 +129,7 @@ func TestMemoryIsBoundedUnderABacklog(t *testing.T) {
 // bury makes dead letters of all that was applied, and forgets what it brought.
 func bury(t *testing.T, path string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := testkit.PlainSQL(t, "sqlite", path)
 	if _, err := db.Exec("UPDATE clerk_inbox SET state = 'dead', reason = 'error'; DELETE FROM clerk_users"); err != nil {
 		t.Fatal(err)
 	}

@@ -268,9 +268,7 @@ func newInstance(t *testing.T, binary, engine string, options emulator.Options) 
 	if code != 0 {
 		t.Fatal(log)
 	}
-	c.raw, err = sql.Open(driver, source)
-	c.must(err)
-	t.Cleanup(func() { _ = c.raw.Close() })
+	c.raw = testkit.PlainSQL(t, driver, source)
 	return c
 }
 

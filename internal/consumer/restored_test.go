@@ -12,6 +12,7 @@ import (
 	"github.com/clerksync/clerksync/internal/driver/sqlite"
 	"github.com/clerksync/clerksync/internal/feed"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -89,10 +90,7 @@ func TestRestoredWhileItRuns(t *testing.T) {
 // raw returns a plain handle of the database.
 func (e *env) raw() *sql.DB {
 	e.Helper()
-	raw, err := sql.Open("sqlite", e.file)
-	e.must(err)
-	e.Cleanup(func() { _ = raw.Close() })
-	return raw
+	return testkit.PlainSQL(e, "sqlite", e.file)
 }
 
 // While the database does not work, the consumer waits, and then goes on. Nothing is lost, and what

@@ -2,7 +2,6 @@ package ingest_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -127,11 +127,7 @@ func (m *fixture) mustWait(when string, want ...string) {
 // texts runs a query of one column, outside of the tested code.
 func (m *fixture) texts(query string) (all []string) {
 	m.Helper()
-	db, err := sql.Open(m.driver, m.dsn)
-	if err != nil {
-		m.Fatal(err)
-	}
-	defer db.Close()
+	db := testkit.PlainSQL(m, m.driver, m.dsn)
 	rows, err := db.QueryContext(context.Background(), query)
 	if err != nil {
 		m.Fatal(err)

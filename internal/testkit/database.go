@@ -3,6 +3,7 @@ package testkit
 import (
 	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/clerksync/clerksync/internal/driver/postgres"
@@ -122,7 +123,22 @@ func (d *Database) SQL(t testing.TB) *sql.DB {
 	if d.raw != nil {
 		return d.raw
 	}
-	raw, err := sql.Open(d.Driver, d.DSN)
+	return PlainSQL(t, d.Driver, d.DSN)
+}
+
+// PlainSQL opens a handle without clerksync, by the driver and the path or the address of a
+// database. On SQLite it waits for writers as clerksync does, so that a test does not fail because
+// the mirror writes at the same moment. The handle is closed when the test ends.
+func PlainSQL(t testing.TB, driver, dsn string) *sql.DB {
+	t.Helper()
+	if driver == "sqlite" {
+		separator := "?"
+		if strings.Contains(dsn, "?") {
+			separator = "&"
+		}
+		dsn = "file:" + strings.TrimPrefix(dsn, "file:") + separator + "_pragma=busy_timeout(10000)"
+	}
+	raw, err := sql.Open(driver, dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
