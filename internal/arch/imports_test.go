@@ -6,14 +6,15 @@ import (
 )
 
 const (
-	otel    = "go.opentelemetry.io/otel" // the API; the SDK is another module
-	cmp     = "github.com/google/go-cmp"
-	goJose  = "github.com/go-jose/go-jose/v4"
-	pgx     = "github.com/jackc/pgx/v5"
-	kong    = "github.com/alecthomas/kong"
-	yaml    = "go.yaml.in/yaml/v3"
-	modernc = "modernc.org/sqlite"
-	xterm   = "golang.org/x/term"
+	otel     = "go.opentelemetry.io/otel" // the API; the SDK is another module
+	chromedp = "github.com/chromedp/chromedp"
+	cmp      = "github.com/google/go-cmp"
+	goJose   = "github.com/go-jose/go-jose/v4"
+	pgx      = "github.com/jackc/pgx/v5"
+	kong     = "github.com/alecthomas/kong"
+	yaml     = "go.yaml.in/yaml/v3"
+	modernc  = "modernc.org/sqlite"
+	xterm    = "golang.org/x/term"
 )
 
 // rule is what the packages of a pattern may import outside of their tests, beside the standard
@@ -94,6 +95,7 @@ func rules() []rule {
 		{"internal/wait", nil, nil},
 		{"internal/web", []string{"internal/incident"}, api},
 		{"internal/testenv", nil, []string{cmp, pgx}},
+		{"internal/browsertest", nil, []string{chromedp, "github.com/chromedp/cdproto"}},
 		{"internal/testkit", []string{
 			"clerk", "internal/clerkapi", "internal/emulator", "internal/ingest", "internal/reconcile", "internal/row", "internal/store", "internal/testenv",
 			"internal/driver/postgres", "internal/driver/sqlite", "internal/viewreader", "mirror", "webhook",
@@ -157,10 +159,11 @@ func TestStoreKnowsNoHTTP(t *testing.T) {
 func TestJudgesStayInTests(t *testing.T) {
 	t.Parallel()
 	g := load(t)
-	forTests := []string{"internal/testenv", "internal/testkit", "internal/store/storetest"}
+	forTests := []string{"internal/browsertest", "internal/testenv", "internal/testkit", "internal/store/storetest"}
 	judges := []string{
 		cmp,
 		"github.com/c2sp/wycheproof",
+		chromedp,
 		"github.com/clerk/clerk-sdk-go/v2",
 		"github.com/getkin/kin-openapi",
 		"github.com/golang-jwt/jwt/v5",

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing: a Postgres server, a C compiler for the race detector, the proxies
-# nginx and Caddy, which tests start by themselves, and Node with the packages that check the emulator.
+# nginx and Caddy, which tests start by themselves, Chromium for the pages, and Node with the packages that check the
+# emulator and the pages.
 #
 #   setup.sh            says what it installs, and installs it (`make setup`)
 #   setup.sh --allowed  the same, but only as root or where CI is set; elsewhere it prints the list and stops (`make test`)
@@ -8,7 +9,7 @@
 # Debian and Ubuntu only. On other systems it prints what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-judges=internal/emulator/testdata/node
+judges=(internal/emulator/testdata/node internal/browsertest/testdata/node)
 node_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/node # node.go looks here too
 node_version=22.23.3                                     # installed where the system's Node is missing or too old
 
@@ -21,8 +22,13 @@ new_enough() {
   return 1
 }
 
-# installed reports whether npm has installed what the lockfile names.
-installed() { [ "$judges/node_modules/.package-lock.json" -nt "$judges/package-lock.json" ]; }
+# installed reports whether npm has installed what the lockfiles name.
+installed() {
+  local folder
+  for folder in "${judges[@]}"; do
+    [ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ] || return 1
+  done
+}
 
 packages=() # of the system
 command -v gcc >/dev/null || packages+=(gcc libc6-dev)
@@ -37,11 +43,12 @@ command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || proxies+=(nginx)
 command -v caddy >/dev/null || proxies+=(caddy)
 packages+=("${proxies[@]}")
 command -v curl >/dev/null || packages+=(curl)
+command -v chromium >/dev/null || packages+=(chromium)
 
 plan=()
 [ ${#packages[@]} -eq 0 ] || plan+=("system packages: ${packages[*]}")
 new_enough || plan+=("Node: the system's if it is 20.18, or 22.3 or newer, else $node_version from npm into $node_home")
-installed || plan+=("npm packages: those of $judges/package-lock.json, into that folder")
+installed || plan+=("npm packages: those of package-lock.json, into ${judges[*]}")
 [ ${#plan[@]} -gt 0 ] || exit 0
 
 if [ "${1:-}" = --allowed ] && [ -z "${CI:-}" ] && [ "$(id -u)" -ne 0 ]; then
@@ -86,4 +93,4 @@ if ! new_enough; then # Debian 12 has Node 18; a newer one comes from npm, as a 
   npm install --global --prefix "$node_home" --no-fund --no-audit --loglevel=error "$package@$node_version"
   new_enough || { echo "error: $node_home/bin/node does not run" >&2; exit 1; }
 fi
-installed || (cd "$judges" && npm ci --loglevel=error)
+installed || for folder in "${judges[@]}"; do (cd "$folder" && npm ci --loglevel=error); done

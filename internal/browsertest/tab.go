@@ -1,0 +1,248 @@
+package browsertest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// patience is how long a page may take to show what a test waits for.
+const patience = 20 * time.Second
+
+// Tab is a page in a browser, with cookies of its own. Its methods fail the test.
+type Tab struct {
+	testing.TB
+
+	ctx  context.Context
+	base string
+
+	mu     sync.Mutex
+	faults []string
+	ignore []string
+}
+
+// Tab opens a tab for the pages of a server. It is closed when the test ends.
+func (b *Browser) Tab(t testing.TB, base string) *Tab {
+	t.Helper()
+	tab := &Tab{TB: t, base: strings.TrimSuffix(base, "/")}
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(tab.listen))
+	tab.ctx = ctx
+	t.Cleanup(func() {
+		cancel()
+		tab.mu.Lock()
+		defer tab.mu.Unlock()
+		for _, fault := range tab.faults {
+			t.Errorf("the page reports: %s", fault)
+		}
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("Chromium opens no tab: %v", err)
+	}
+	return tab
+}
+
+// listen collects what the page reports as an error: exceptions, refused resources, breaches of the
+// content security policy.
+func (p *Tab) listen(event any) {
+	var text string
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		text = e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			text += " " + e.ExceptionDetails.Exception.Description
+		}
+	case *cdplog.EventEntryAdded:
+		if e.Entry.Level == cdplog.EntryLevelError {
+			text = e.Entry.Text + " " + e.Entry.URL
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ignored := range p.ignore {
+		if strings.Contains(text, ignored) {
+			return
+		}
+	}
+	if text != "" {
+		p.faults = append(p.faults, text)
+	}
+}
+
+// Expect names an error that the page will report and that is no fault, such as "status of 403".
+func (p *Tab) Expect(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ignore = append(p.ignore, text)
+}
+
+// do runs an action within the time that a page may take.
+func do[T any](p *Tab, what string, action chromedp.Action[T]) T {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, action)
+	if err != nil {
+		p.Fatalf("%s: %v\n%s", what, err, p.state())
+	}
+	return value
+}
+
+// state describes the page, for the message of a test that fails.
+func (p *Tab) state() string {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText.slice(0, 2000)`))
+	if err != nil {
+		return "the page cannot be read: " + err.Error()
+	}
+	return text
+}
+
+// Open opens a page of the server by its path.
+func (p *Tab) Open(path string) {
+	p.Helper()
+	do(p, "open "+path, chromedp.Navigate(p.base+path))
+}
+
+// Path returns the path and the query of the page.
+func (p *Tab) Path() string {
+	p.Helper()
+	u, err := url.Parse(do(p, "location", chromedp.Location()))
+	if err != nil {
+		p.Fatal(err)
+	}
+	return u.RequestURI()
+}
+
+// WaitForPath waits until the browser is at a page whose path and query have a text in them.
+func (p *Tab) WaitForPath(part string) {
+	p.Helper()
+	p.Until("the path has "+part, "location.pathname + location.search", func(at string) bool { return strings.Contains(at, part) })
+}
+
+// Click clicks the first element that a CSS selector finds, when it is visible. A page that it
+// opens is not waited for: what follows waits for its own elements.
+func (p *Tab) Click(selector string) {
+	p.Helper()
+	do(p, "click "+selector, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// Type types a text into a field, after what it has.
+func (p *Tab) Type(selector, text string) {
+	p.Helper()
+	do(p, "type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// Fill replaces the text of a field.
+func (p *Tab) Fill(selector, text string) {
+	p.Helper()
+	do(p, "clear "+selector, chromedp.Clear(chromedp.CSS(selector)))
+	p.Type(selector, text)
+}
+
+// Press presses keys, wherever the focus is: a text, or keys of chromedp's package kb.
+func (p *Tab) Press(keys string) {
+	p.Helper()
+	do(p, "press "+keys, chromedp.KeyEvent(keys))
+}
+
+// Wait waits until an element is visible.
+func (p *Tab) Wait(selector string) {
+	p.Helper()
+	do(p, "wait for "+selector, chromedp.WaitVisible(chromedp.CSS(selector)))
+}
+
+// WaitForText waits until the visible text of the page has a text in it, in any case.
+func (p *Tab) WaitForText(text string) {
+	p.Helper()
+	p.Until("the page shows "+text, "document.body ? document.body.innerText : ''", func(all string) bool {
+		return strings.Contains(strings.ToLower(all), strings.ToLower(text))
+	})
+}
+
+// Until evaluates an expression of JavaScript that is a text until the text is what a test waits
+// for.
+func (p *Tab) Until(what, expression string, holds func(string) bool) {
+	p.Helper()
+	for end := time.Now().Add(patience); ; {
+		ctx, cancel := context.WithTimeout(p.ctx, patience)
+		text, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression)) // it fails while a page loads
+		cancel()
+		if err == nil && holds(text) {
+			return
+		}
+		if time.Now().After(end) {
+			p.Fatalf("in vain waited until %s: %.2000s %v\n%s", what, text, err, p.state())
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// Text returns the visible text of the first element that a selector finds.
+func (p *Tab) Text(selector string) string {
+	p.Helper()
+	return strings.TrimSpace(do(p, "text of "+selector, chromedp.Text(chromedp.CSS(selector))))
+}
+
+// Count returns how many elements a selector finds at the moment.
+func (p *Tab) Count(selector string) int {
+	p.Helper()
+	quoted, err := json.Marshal(selector)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return Evaluate[int](p, fmt.Sprintf("document.querySelectorAll(%s).length", quoted))
+}
+
+// Evaluate returns the value of an expression of JavaScript. It waits for a promise.
+func Evaluate[T any](p *Tab, expression string) T {
+	p.Helper()
+	return do(p, "evaluate", chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+// Size sets the size of the window, in CSS pixels.
+func (p *Tab) Size(width, height int) {
+	p.Helper()
+	do(p, "resize", chromedp.EmulateViewport(int64(width), int64(height)))
+}
+
+// PreferTheme sets the theme that the person prefers, light or dark, for all pages of the tab.
+// There is no motion then.
+func (p *Tab) PreferTheme(theme string) {
+	p.Helper()
+	do(p, "theme", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+		return err
+	}))
+}
+
+// DisableScript makes the tab run no JavaScript of pages.
+func (p *Tab) DisableScript() {
+	p.Helper()
+	do(p, "disable JavaScript", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return err
+	}))
+}
+
+// Screenshot writes a picture of the whole page to a PNG file.
+func (p *Tab) Screenshot(file string) {
+	p.Helper()
+	if err := os.WriteFile(file, do(p, "screenshot", chromedp.FullScreenshot(100)), 0o600); err != nil {
+		p.Fatal(err)
+	}
+}
