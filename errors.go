@@ -33,6 +33,8 @@ var (
 	ErrTooManyOperators = mirror.ErrTooManyOperators
 	// ErrInvalidOperator means that a name or the life of a token is not acceptable.
 	ErrInvalidOperator = mirror.ErrInvalidOperator
+	// ErrInvalidOverride means that a field or a value cannot be overridden.
+	ErrInvalidOverride = mirror.ErrInvalidOverride
 	// ErrConsumerRunning means that a consumer cannot be deleted, because a process runs it.
 	ErrConsumerRunning = mirror.ErrConsumerRunning
 	// ErrInsideOnChange means that Config.OnChange called a method of the mirror that would wait
@@ -73,6 +75,8 @@ func ErrorCode(err error) string {
 		return "too_many_operators"
 	case errors.Is(err, ErrInvalidOperator):
 		return "invalid_operator"
+	case errors.Is(err, ErrInvalidOverride):
+		return "invalid_override"
 	case errors.Is(err, ErrWrongObject):
 		return "wrong_object"
 	case errors.Is(err, ErrInsideOnChange):

@@ -27,6 +27,8 @@ var (
 	ErrTooManyOperators = errors.New("there are 100 operators, which is the limit: revoke those that are no longer needed")
 	// ErrInvalidOperator means that a name or the life of a token is not acceptable.
 	ErrInvalidOperator = errors.New("invalid operator")
+	// ErrInvalidOverride means that a field or a value cannot be overridden.
+	ErrInvalidOverride = errors.New("invalid override")
 	// ErrConsumerRunning means that a consumer cannot be deleted, because a process runs it.
 	ErrConsumerRunning = errors.New("a process runs the consumer: stop it first")
 	// ErrNoDatabase means that there is no database file to read, or an empty one.

@@ -52,6 +52,7 @@ func records() []any {
 		Change{},
 		FeedPage{},
 		Operator{},
+		Override{},
 		WebhookEndpoint{},
 		WebhookAttempt{},
 		Page[User]{},
@@ -59,7 +60,7 @@ func records() []any {
 }
 
 // notRecords are the exported structs that are given to the API or are errors.
-const notRecords = " UserFilter SessionFilter OrganizationFilter MembershipFilter DeliveryFilter AuditFilter DriftFilter" +
+const notRecords = " UserFilter SessionFilter OverrideFilter OrganizationFilter MembershipFilter DeliveryFilter AuditFilter DriftFilter" +
 	" FeedQuery WebhookAttemptFilter CursorGoneError ParkedFilter ReplayOptions ReconcileOptions SyncProgress MassDeletionError DatabaseError OnChangeError "
 
 // structs returns the names of the exported structs of this package.

@@ -46,6 +46,9 @@ type Session struct {
 	CreatedAt time.Time `json:"created_at"`
 	// UpdatedAt is when the session was changed last at Clerk.
 	UpdatedAt time.Time `json:"updated_at"`
+	// Overrides says that an operator revoked the session here and not at Clerk. It is empty as a
+	// rule.
+	Overrides []Override `json:"overrides,omitempty"`
 
 	private *private
 }

@@ -56,6 +56,9 @@ type User struct {
 	Stub bool `json:"is_stub"`
 	// PublicMetadata is a JSON object that the user and the front end may read.
 	PublicMetadata json.RawMessage `json:"public_metadata"`
+	// Overrides are the fields above whose values an operator set here, instead of what Clerk says.
+	// There are none as a rule.
+	Overrides []Override `json:"overrides,omitempty"`
 
 	private *private
 }
