@@ -50,11 +50,10 @@ func (s Deliveries) Count(ctx context.Context, f mirror.DeliveryFilter) ([]mirro
 
 // Dismiss records that dead letters need not be applied, so that the mirror can be in sync without
 // them. It dismisses all of them or none; the error is [ErrNotFound] or [ErrNotDead] and names the
-// one that cannot be dismissed. Each dismissal is an entry of the audit, with actor as the person
-// who did it. A dismissed delivery can still be replayed by its id, and is applied if Clerk sends
-// it again.
-func (s Deliveries) Dismiss(ctx context.Context, messageIDs []string, actor string) error {
-	return s.db.Dismiss(ctx, messageIDs, actor)
+// one that cannot be dismissed. Each dismissal is an entry of the audit. A dismissed delivery can
+// still be replayed by its id, and is applied if Clerk sends it again.
+func (s Deliveries) Dismiss(ctx context.Context, messageIDs []string, by mirror.By) error {
+	return s.db.Dismiss(ctx, messageIDs, by)
 }
 
 // Replay applies a stored delivery again. An event that the mirror has already applied changes

@@ -35,7 +35,7 @@ func TestDismissedDeliveries(t *testing.T) {
 		w.warned(w.says(false), "dead_letters", true)
 
 		both := []string{"msg_bad", "msg_good", "msg_other"}
-		err := deliveries.Dismiss(w.Context(), append(both, "msg_none"), "ada")
+		err := deliveries.Dismiss(w.Context(), append(both, "msg_none"), mirror.By{Actor: "ada", Address: "192.0.2.7", Origin: "command"})
 		if !errors.Is(err, clerksync.ErrNotFound) || !strings.Contains(err.Error(), "msg_none") {
 			w.Errorf("dismissing what is not there: %v", err)
 		}
@@ -43,7 +43,7 @@ func TestDismissedDeliveries(t *testing.T) {
 			w.Errorf("%d dead letters after a dismissal that failed", s.DeadLetters)
 		}
 		for range 2 { // the second changes nothing
-			if err := deliveries.Dismiss(w.Context(), both, "ada"); err != nil {
+			if err := deliveries.Dismiss(w.Context(), both, mirror.By{Actor: "ada", Address: "192.0.2.7", Origin: "command"}); err != nil {
 				w.Fatal(err)
 			}
 		}
@@ -57,7 +57,7 @@ func TestDismissedDeliveries(t *testing.T) {
 		if err != nil || len(audit) != 3 {
 			w.Fatalf("audited: %+v, %v", audit, err)
 		}
-		i := slices.IndexFunc(audit, func(e mirror.AuditEntry) bool { return e.Origin == "msg_bad" })
+		i := slices.IndexFunc(audit, func(e mirror.AuditEntry) bool { return e.Object == "msg_bad" })
 		if e := audit[i]; e.Actor != "ada" || e.ClerkUserID != "user_1" || e.ClerkOrganizationID != "org_1" || e.Was != "dead invalid" || e.Became != "dismissed" {
 			w.Errorf("audited: %+v", e)
 		}
@@ -83,7 +83,7 @@ func TestDismissedDeliveries(t *testing.T) {
 		if s := w.status(); s.DeadLetters != 0 {
 			w.Errorf("%d dead letters after a replay that failed", s.DeadLetters)
 		}
-		if err := deliveries.Dismiss(w.Context(), both[1:2], "ada"); !errors.Is(err, clerksync.ErrNotDead) || clerksync.ErrorCode(err) != "not_dead" {
+		if err := deliveries.Dismiss(w.Context(), both[1:2], mirror.By{Actor: "ada", Address: "192.0.2.7", Origin: "command"}); !errors.Is(err, clerksync.ErrNotDead) || clerksync.ErrorCode(err) != "not_dead" {
 			w.Errorf("dismissing what was applied: %v", err)
 		}
 	})
@@ -102,7 +102,7 @@ func TestRetryOfADismissedDelivery(t *testing.T) {
 			if want := map[bool]mirror.DeliveryState{true: mirror.DeliveryDead, false: mirror.DeliveryDismissed}[attempt == 1]; err != nil || d.State != want || d.Attempts != attempt {
 				b.Errorf("attempt %d: %+v, %v", attempt, d, err)
 			}
-			if err := b.m.Deliveries().Dismiss(b.Context(), []string{"msg_bad"}, ""); err != nil {
+			if err := b.m.Deliveries().Dismiss(b.Context(), []string{"msg_bad"}, mirror.By{}); err != nil {
 				b.Error(err)
 			}
 		}

@@ -47,7 +47,7 @@ func ExampleDeliveries_ReplayAll() {
 	}
 
 	// An operator has looked at it: it names no user, and will never be applied.
-	if err := m.Deliveries().Dismiss(ctx, []string{"msg_1"}, "ops@example.com"); err != nil {
+	if err := m.Deliveries().Dismiss(ctx, []string{"msg_1"}, mirror.By{Actor: "ops@example.com"}); err != nil {
 		log.Fatal(err)
 	}
 	dead, err := m.Deliveries().List(ctx, mirror.DeliveryFilter{State: mirror.DeliveryDead})

@@ -196,7 +196,7 @@ func TestMirrorInsideOnChange(t *testing.T) {
 				_, _, err3 := m.Users().Erase(ctx, "user_1")
 				_, err4 := m.Deliveries().ReplayAll(ctx, mirror.DeliveryFilter{}, mirror.ReplayOptions{})
 				_, err5 := m.Sync().Backfill(ctx, nil)
-				for _, err := range []error{err, err2, err3, err4, err5, m.Deliveries().Dismiss(ctx, []string{"msg_1"}, "ops")} {
+				for _, err := range []error{err, err2, err3, err4, err5, m.Deliveries().Dismiss(ctx, []string{"msg_1"}, mirror.By{Actor: "ops"})} {
 					if !errors.Is(err, clerksync.ErrInsideOnChange) || clerksync.ErrorCode(err) != "inside_on_change" {
 						s.Errorf("not refused: %v", err)
 					}

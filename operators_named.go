@@ -27,7 +27,7 @@ type NewOperator struct {
 	// years.
 	ValidFor time.Duration
 	// By is who adds the operator, for the audit.
-	By string
+	By mirror.By
 }
 
 // Add adds an operator and returns it with its token. The token cannot be shown again. The error is
@@ -42,7 +42,7 @@ func (s Operators) List(ctx context.Context) ([]mirror.Operator, error) { return
 // Revoke removes an operator. by is who does so, for the audit. This process refuses the token at
 // once, other processes within a second. The error is [ErrNotFound] if there is no operator of the
 // name.
-func (s Operators) Revoke(ctx context.Context, name, by string) error {
+func (s Operators) Revoke(ctx context.Context, name string, by mirror.By) error {
 	return s.operators.Revoke(ctx, name, by)
 }
 

@@ -197,7 +197,7 @@ func TestOperatorsAreRevokedWithinASecond(t *testing.T) {
 				o.Fatalf("before: %d %s", w.Code, w.Body)
 			}
 		}
-		if err := here.Operators().Revoke(o.Context(), "ada", "cli:eve"); err != nil {
+		if err := here.Operators().Revoke(o.Context(), "ada", mirror.By{Actor: "cli:eve"}); err != nil {
 			o.Fatal(err)
 		}
 		revoked := time.Now()
@@ -219,7 +219,7 @@ func TestOperatorsAreRevokedWithinASecond(t *testing.T) {
 		if w := ask(o.T, far, "GET", "/change", bob, ""); w.Code != http.StatusOK {
 			o.Errorf("another operator: %d %s", w.Code, w.Body)
 		}
-		if err := here.Operators().Revoke(o.Context(), "ada", ""); !errors.Is(err, clerksync.ErrNotFound) {
+		if err := here.Operators().Revoke(o.Context(), "ada", mirror.By{}); !errors.Is(err, clerksync.ErrNotFound) {
 			o.Errorf("revoked twice: %v", err)
 		}
 		again := o.add(here, clerksync.NewOperator{Name: "ada"})
@@ -343,7 +343,7 @@ func TestNamesOfOperators(t *testing.T) {
 		m := o.open()
 		good := []string{"a", "0", "ada", "ada.lovelace", "ci-7", "x_y", strings.Repeat("a", 64)}
 		for _, name := range good {
-			op, token, err := m.Operators().Add(o.Context(), clerksync.NewOperator{Name: name, By: "cli:eve"})
+			op, token, err := m.Operators().Add(o.Context(), clerksync.NewOperator{Name: name, By: mirror.By{Actor: "cli:eve"}})
 			if err != nil || op.Name != name || op.CreatedBy != "cli:eve" || len(token) != 47 || op.ExpiresAt.Sub(op.CreatedAt) != 90*24*time.Hour {
 				o.Errorf("%q: %+v, %v", name, op, err)
 			}

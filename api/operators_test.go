@@ -9,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // A named operator reads, a read-only one too, and what is wrong with a token is said even where a
@@ -72,7 +73,7 @@ func TestStreamOfARevokedOperatorEnds(t *testing.T) {
 	if e := stream.event(t); !strings.Contains(e.data, first) {
 		t.Fatalf("before: %+v", e)
 	}
-	if err := s.m.Operators().Revoke(t.Context(), "ada", ""); err != nil {
+	if err := s.m.Operators().Revoke(t.Context(), "ada", mirror.By{}); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()

@@ -18,6 +18,12 @@ const (
 	AuditWebhook       AuditAction = "webhook_endpoint"   // an endpoint of outgoing webhooks: added, removed, disabled and so on
 	AuditOperator      AuditAction = "operator"           // a named operator was added or revoked
 	AuditAccepted      AuditAction = "accepted"           // an operator had an object set to what Clerk has, against what was stored
+	AuditBanned        AuditAction = "user_banned"        // a user was banned
+	AuditUnbanned      AuditAction = "user_unbanned"      // the ban of a user was lifted
+	AuditLocked        AuditAction = "user_locked"        // a user was locked out of signing in
+	AuditUnlocked      AuditAction = "user_unlocked"      // the lock of a user was lifted
+	AuditRevoked       AuditAction = "session_revoked"    // a session was revoked
+	AuditDeleted       AuditAction = "user_deleted"       // a user was deleted at Clerk and erased here, or only erased
 )
 
 // AuditEntry is one line of the audit. It holds ids and names of roles, never other personal data.
@@ -34,15 +40,23 @@ type AuditEntry struct {
 	ClerkSessionID string `json:"clerk_session_id"`
 	// ClerkOrganizationID is the organization it is about, empty for none.
 	ClerkOrganizationID string `json:"clerk_organization_id"`
-	// Actor is who did it: a Clerk user id for an impersonation, the name that an operator gave,
-	// else empty.
+	// Object is the id or name of what it is about, if that is neither a user, a session nor an
+	// organization: of a delivery, an operator, or an endpoint.
+	Object string `json:"object"`
+	// Actor is who did it: the name of an operator, "operator" for the operator with the configured
+	// token, a Clerk user id for an administrator or an impersonation, else empty.
 	Actor string `json:"actor"`
-	// Origin is what caused it: a message id, "read", or a method and a route.
+	// Address is the IP address from which an operator did it, empty for none.
+	Address string `json:"address"`
+	// Origin is what caused it: a message id, "read", "command", or a method and a route.
 	Origin string `json:"origin"`
 	// Was is the value before: for a contradiction, what the token said.
 	Was string `json:"was"`
 	// Became is the value after: for a contradiction, what is stored.
 	Became string `json:"became"`
+	// Failure is why an operator's action was not done, empty if it was done. It begins with
+	// "outcome unknown" if Clerk may have done it.
+	Failure string `json:"failure"`
 	// RequestID is the id of the HTTP request, empty for none.
 	RequestID string `json:"request_id"`
 }

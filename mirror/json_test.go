@@ -55,12 +55,13 @@ func records() []any {
 		Override{},
 		WebhookEndpoint{},
 		WebhookAttempt{},
+		Written{},
 		Page[User]{},
 	}
 }
 
 // notRecords are the exported structs that are given to the API or are errors.
-const notRecords = " UserFilter SessionFilter OverrideFilter OrganizationFilter MembershipFilter DeliveryFilter AuditFilter DriftFilter" +
+const notRecords = " By UserFilter SessionFilter OverrideFilter OrganizationFilter MembershipFilter DeliveryFilter AuditFilter DriftFilter" +
 	" FeedQuery WebhookAttemptFilter CursorGoneError ParkedFilter ReplayOptions ReconcileOptions SyncProgress MassDeletionError DatabaseError OnChangeError "
 
 // structs returns the names of the exported structs of this package.

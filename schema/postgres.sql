@@ -578,7 +578,8 @@ CREATE TABLE clerk_runners (
     alive_at                   BIGINT NOT NULL
 );
 
--- The audit: what was refused, done on behalf of another user, or changed in roles. It holds ids and names, no personal values.
+-- The audit: what was refused, done on behalf of another user, changed in roles, or done by operators. It holds ids, names and
+-- the addresses of operators, no other personal values.
 CREATE TABLE clerk_audit (
     audit_id                   TEXT COLLATE "C" PRIMARY KEY,
     at                         BIGINT NOT NULL,
@@ -586,10 +587,13 @@ CREATE TABLE clerk_audit (
     clerk_user_id              TEXT COLLATE "C",
     clerk_session_id           TEXT COLLATE "C",
     clerk_organization_id      TEXT COLLATE "C",
+    object                     TEXT COLLATE "C",
     actor                      TEXT COLLATE "C",
+    address                    TEXT COLLATE "C",
     origin                     TEXT COLLATE "C",
     was                        TEXT COLLATE "C",
     became                     TEXT COLLATE "C",
+    failure                    TEXT COLLATE "C",
     request_id                 TEXT COLLATE "C"
 );
 
@@ -1231,10 +1235,13 @@ SELECT
     t.clerk_user_id,
     t.clerk_session_id,
     t.clerk_organization_id,
+    t.object,
     t.actor,
+    t.address,
     t.origin,
     t.was,
     t.became,
+    t.failure,
     t.request_id
 FROM clerk_audit t;
 

@@ -578,7 +578,8 @@ CREATE TABLE clerk_runners (
     alive_at                   BIGINT NOT NULL
 );
 
--- The audit: what was refused, done on behalf of another user, or changed in roles. It holds ids and names, no personal values.
+-- The audit: what was refused, done on behalf of another user, changed in roles, or done by operators. It holds ids, names and
+-- the addresses of operators, no other personal values.
 CREATE TABLE clerk_audit (
     audit_id                   TEXT PRIMARY KEY,
     at                         BIGINT NOT NULL,
@@ -586,10 +587,13 @@ CREATE TABLE clerk_audit (
     clerk_user_id              TEXT,
     clerk_session_id           TEXT,
     clerk_organization_id      TEXT,
+    object                     TEXT,
     actor                      TEXT,
+    address                    TEXT,
     origin                     TEXT,
     was                        TEXT,
     became                     TEXT,
+    failure                    TEXT,
     request_id                 TEXT
 );
 
@@ -1205,10 +1209,13 @@ SELECT
     t.clerk_user_id,
     t.clerk_session_id,
     t.clerk_organization_id,
+    t.object,
     t.actor,
+    t.address,
     t.origin,
     t.was,
     t.became,
+    t.failure,
     t.request_id
 FROM clerk_audit t;
 

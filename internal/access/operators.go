@@ -159,7 +159,7 @@ type NewOperator struct {
 	Name     string
 	ReadOnly bool
 	ValidFor time.Duration // DefaultTokenLife if it is 0
-	By       string
+	By       mirror.By
 }
 
 // The life of a token.
@@ -188,9 +188,9 @@ func (o *Operators) Add(ctx context.Context, n NewOperator) (mirror.Operator, st
 	token := tokenPrefix + tokenEncoding.EncodeToString(random)
 	now := clerk.TimeOf(o.config.Now()).Time()
 	t := store.OperatorToken{Digest: sha256.Sum256([]byte(token)), Operator: mirror.Operator{
-		Name: n.Name, ReadOnly: n.ReadOnly, CreatedAt: now, CreatedBy: n.By, ExpiresAt: clerk.TimeOf(now.Add(n.ValidFor)).Time(),
+		Name: n.Name, ReadOnly: n.ReadOnly, CreatedAt: now, CreatedBy: n.By.Actor, ExpiresAt: clerk.TimeOf(now.Add(n.ValidFor)).Time(),
 	}}
-	err := o.config.DB.AddOperator(ctx, &t)
+	err := o.config.DB.AddOperator(ctx, &t, n.By)
 	o.changed()
 	if err != nil {
 		return mirror.Operator{}, "", err
@@ -228,7 +228,7 @@ func (o *Operators) List(ctx context.Context) ([]mirror.Operator, error) {
 }
 
 // Revoke removes an operator. This process refuses the token at once, others within a second.
-func (o *Operators) Revoke(ctx context.Context, name, by string) error {
+func (o *Operators) Revoke(ctx context.Context, name string, by mirror.By) error {
 	err := o.config.DB.RevokeOperator(ctx, name, by)
 	o.changed()
 	return err

@@ -249,7 +249,7 @@ func (c dismissDeliveriesCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer m.Close()
-	err = m.Deliveries().Dismiss(ctx, c.MessageIDs, operatorName())
+	err = m.Deliveries().Dismiss(ctx, c.MessageIDs, commandBy())
 	switch {
 	case errors.Is(err, clerksync.ErrNotFound), errors.Is(err, clerksync.ErrNotDead):
 		return fmt.Errorf("nothing was dismissed: %w", err)
@@ -261,6 +261,9 @@ func (c dismissDeliveriesCommand) Run(ctx context.Context, p *process) error {
 }
 
 // operatorName returns the name of the user who runs the command, for the audit log.
+// commandBy says in the audit that a command makes a change.
+func commandBy() mirror.By { return mirror.By{Actor: operatorName(), Origin: "command"} }
+
 func operatorName() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return "cli:" + u.Username

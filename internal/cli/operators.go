@@ -67,7 +67,7 @@ func (c addOperatorCommand) Run(ctx context.Context, p *process) error {
 	}
 	defer m.Close()
 	o, token, err := m.Operators().Add(ctx, clerksync.NewOperator{
-		Name: c.Name, ReadOnly: c.ReadOnly, ValidFor: c.Expires.Duration, By: operatorName(),
+		Name: c.Name, ReadOnly: c.ReadOnly, ValidFor: c.Expires.Duration, By: commandBy(),
 	})
 	switch {
 	case errors.Is(err, clerksync.ErrOperatorExists):
@@ -161,7 +161,7 @@ func (c revokeOperatorCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer m.Close()
-	err = m.Operators().Revoke(ctx, c.Name, operatorName())
+	err = m.Operators().Revoke(ctx, c.Name, commandBy())
 	if errors.Is(err, clerksync.ErrNotFound) {
 		return fmt.Errorf("operator %q not found: clerksync operators list shows all", harmless(c.Name))
 	}

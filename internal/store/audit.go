@@ -13,7 +13,8 @@ import (
 )
 
 var auditInsert = newBulk(`INSERT INTO clerk_audit (audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id,
-	actor, origin, was, became, request_id)`, slices.Concat([]columnType{textColumn, intColumn}, slices.Repeat([]columnType{textColumn}, 9)), "")
+	object, actor, address, origin, was, became, failure, request_id)`,
+	slices.Concat([]columnType{textColumn, intColumn}, slices.Repeat([]columnType{textColumn}, 12)), "")
 
 // auditValues returns the values of the columns. serial orders the entries that one process appends
 // in the same millisecond.
@@ -21,7 +22,8 @@ func auditValues(e *mirror.AuditEntry, now int64, serial uint64) []any {
 	e.At, e.ID = clerk.Time(now).Time(), entryID(now, serial)
 	return []any{
 		e.ID, now, string(e.Action), textOrNull(e.ClerkUserID), textOrNull(e.ClerkSessionID), textOrNull(e.ClerkOrganizationID),
-		textOrNull(e.Actor), textOrNull(e.Origin), textOrNull(e.Was), textOrNull(e.Became), textOrNull(e.RequestID),
+		textOrNull(e.Object), textOrNull(e.Actor), textOrNull(e.Address), textOrNull(e.Origin), textOrNull(e.Was), textOrNull(e.Became),
+		textOrNull(e.Failure), textOrNull(e.RequestID),
 	}
 }
 
@@ -54,11 +56,13 @@ func (db *DB) Audit(ctx context.Context, f mirror.AuditFilter) (p mirror.Page[mi
 		w.add("action = ?", string(f.Action))
 	}
 	rest, args := w.pageBy("audit_id DESC", f.Limit)
-	rows, err := db.query(ctx, `SELECT audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id, actor, origin, was, became, request_id
+	rows, err := db.query(ctx, `SELECT audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id,
+		object, actor, address, origin, was, became, failure, request_id
 		FROM clerk_audit`+rest, args...)
 	list, err := scanAll(rows, err, func(r *sql.Rows) (e mirror.AuditEntry, err error) {
 		return e, r.Scan(&e.ID, (*instant)(&e.At), &e.Action, (*text)(&e.ClerkUserID), (*text)(&e.ClerkSessionID), (*text)(&e.ClerkOrganizationID),
-			(*text)(&e.Actor), (*text)(&e.Origin), (*text)(&e.Was), (*text)(&e.Became), (*text)(&e.RequestID))
+			(*text)(&e.Object), (*text)(&e.Actor), (*text)(&e.Address), (*text)(&e.Origin), (*text)(&e.Was), (*text)(&e.Became),
+			(*text)(&e.Failure), (*text)(&e.RequestID))
 	})
 	return pageOf(list, err, f.Limit, auditList, func(e *mirror.AuditEntry) place { return place{id: e.ID} })
 }

@@ -11,10 +11,10 @@ import (
 // Dismiss sets dead letters aside, so that they no longer count as events that could not be
 // applied. It dismisses all of them or none, and audits each. Dismissing a delivery twice changes
 // nothing.
-func (db *DB) Dismiss(ctx context.Context, messageIDs []string, actor string) error {
+func (db *DB) Dismiss(ctx context.Context, messageIDs []string, by mirror.By) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		for _, id := range messageIDs {
-			if err := tx.dismiss(ctx, id, actor); err != nil {
+			if err := tx.dismiss(ctx, id, by); err != nil {
 				return fmt.Errorf("delivery %s: %w", id, err)
 			}
 		}
@@ -22,7 +22,7 @@ func (db *DB) Dismiss(ctx context.Context, messageIDs []string, actor string) er
 	})
 }
 
-func (tx *Tx) dismiss(ctx context.Context, id, actor string) error {
+func (tx *Tx) dismiss(ctx context.Context, id string, by mirror.By) error {
 	rows, err := tx.query(ctx, deliveryColumns+" WHERE message_id = $1", id)
 	d, err := exactlyOne(scanAll(rows, err, scanDelivery))
 	switch {
@@ -36,11 +36,9 @@ func (tx *Tx) dismiss(ctx context.Context, id, actor string) error {
 	if err := tx.exec(ctx, "UPDATE clerk_inbox SET state = 'dismissed' WHERE message_id = $1", id); err != nil {
 		return err
 	}
-	entry := mirror.AuditEntry{
-		Action: mirror.AuditDismissed, Actor: actor, Origin: id,
-		Was:    strings.TrimSuffix(string(mirror.DeliveryDead)+" "+d.Reason, " "),
-		Became: string(mirror.DeliveryDismissed),
-	}
+	entry := by.Entry(mirror.AuditDismissed)
+	entry.Object, entry.Was = id, strings.TrimSuffix(string(mirror.DeliveryDead)+" "+d.Reason, " ")
+	entry.Became = string(mirror.DeliveryDismissed)
 	for _, subject := range d.Subjects {
 		if user, ok := strings.CutPrefix(subject, "user:"); ok && entry.ClerkUserID == "" {
 			entry.ClerkUserID = user

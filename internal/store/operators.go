@@ -55,7 +55,7 @@ func (db *DB) OperatorTokens(ctx context.Context) ([]OperatorToken, error) {
 
 // AddOperator stores a new operator and audits that. The error is [mirror.ErrOperatorExists] or
 // [mirror.ErrTooManyOperators] if nothing can be added.
-func (db *DB) AddOperator(ctx context.Context, o *OperatorToken) error {
+func (db *DB) AddOperator(ctx context.Context, o *OperatorToken, by mirror.By) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		rows, err := tx.query(ctx, "SELECT name FROM clerk_operators")
 		names, err := scanAll(rows, err, scanOne[string])
@@ -75,10 +75,9 @@ func (db *DB) AddOperator(ctx context.Context, o *OperatorToken) error {
 		if err != nil {
 			return err
 		}
-		return tx.AppendAudit(ctx, []mirror.AuditEntry{{
-			Action: mirror.AuditOperator, Actor: o.CreatedBy, Origin: o.Name,
-			Became: roleOf(o.ReadOnly) + " until " + o.ExpiresAt.UTC().Format(time.RFC3339),
-		}})
+		entry := by.Entry(mirror.AuditOperator)
+		entry.Object, entry.Became = o.Name, roleOf(o.ReadOnly)+" until "+o.ExpiresAt.UTC().Format(time.RFC3339)
+		return tx.AppendAudit(ctx, []mirror.AuditEntry{entry})
 	})
 }
 
@@ -91,7 +90,7 @@ func roleOf(readOnly bool) string {
 
 // RevokeOperator removes an operator and audits that. The error is [ErrNotFound] if there is none
 // of the name.
-func (db *DB) RevokeOperator(ctx context.Context, name, by string) error {
+func (db *DB) RevokeOperator(ctx context.Context, name string, by mirror.By) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		rows, err := tx.query(ctx, "DELETE FROM clerk_operators WHERE name = $1 RETURNING read_only", name)
 		revoked, err := scanAll(rows, err, scanOne[bool])
@@ -99,9 +98,9 @@ func (db *DB) RevokeOperator(ctx context.Context, name, by string) error {
 		if err != nil {
 			return err
 		}
-		return tx.AppendAudit(ctx, []mirror.AuditEntry{{
-			Action: mirror.AuditOperator, Actor: by, Origin: name, Was: roleOf(readOnly), Became: "revoked",
-		}})
+		entry := by.Entry(mirror.AuditOperator)
+		entry.Object, entry.Was, entry.Became = name, roleOf(readOnly), "revoked"
+		return tx.AppendAudit(ctx, []mirror.AuditEntry{entry})
 	})
 }
 

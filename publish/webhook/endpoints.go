@@ -359,6 +359,6 @@ func (p *Publisher) change(ctx context.Context, id string, fn func(*store.Tx, *s
 // audit records what was done with an endpoint.
 func audit(ctx context.Context, tx *store.Tx, e *store.WebhookEndpoint, actor, was, became string) error {
 	return tx.AppendAudit(ctx, []mirror.AuditEntry{{
-		Action: mirror.AuditWebhook, Actor: actor, Origin: e.ID, ClerkOrganizationID: e.ClerkOrganizationID, Was: was, Became: became,
+		Action: mirror.AuditWebhook, Actor: actor, Object: e.ID, ClerkOrganizationID: e.ClerkOrganizationID, Was: was, Became: became,
 	}})
 }

@@ -391,7 +391,8 @@ CREATE TABLE clerk_runners (
     alive_at                   @time NOT NULL
 );
 
--- The audit: what was refused, done on behalf of another user, or changed in roles. It holds ids and names, no personal values.
+-- The audit: what was refused, done on behalf of another user, changed in roles, or done by operators. It holds ids, names and
+-- the addresses of operators, no other personal values.
 CREATE TABLE clerk_audit (
     audit_id                   TEXT PRIMARY KEY,
     at                         @time NOT NULL,
@@ -399,10 +400,13 @@ CREATE TABLE clerk_audit (
     clerk_user_id              TEXT,
     clerk_session_id           TEXT,
     clerk_organization_id      TEXT,
+    object                     TEXT,
     actor                      TEXT,
+    address                    TEXT,
     origin                     TEXT,
     was                        TEXT,
     became                     TEXT,
+    failure                    TEXT,
     request_id                 TEXT
 );
 

@@ -28,7 +28,7 @@ func operatorsKept(t *testing.T, db *store.DB) {
 	reader := newOperator("reader", now)
 	reader.ReadOnly = true
 	for _, o := range []*store.OperatorToken{reader, newOperator("bob", now)} {
-		if err := db.AddOperator(t.Context(), o); err != nil {
+		if err := db.AddOperator(t.Context(), o, mirror.By{Actor: "cli:ada"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,13 +36,13 @@ func operatorsKept(t *testing.T, db *store.DB) {
 	if err != nil || len(list) != 2 || list[0].Name != "bob" || list[1] != *reader {
 		t.Fatalf("%+v, %v; added was %+v", list, err, reader)
 	}
-	if err := db.AddOperator(t.Context(), newOperator("bob", now)); !errors.Is(err, mirror.ErrOperatorExists) {
+	if err := db.AddOperator(t.Context(), newOperator("bob", now), mirror.By{Actor: "cli:ada"}); !errors.Is(err, mirror.ErrOperatorExists) {
 		t.Errorf("the name is given twice: %v", err)
 	}
-	if err := db.RevokeOperator(t.Context(), "carol", "x"); !errors.Is(err, store.ErrNotFound) {
+	if err := db.RevokeOperator(t.Context(), "carol", mirror.By{}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an unknown operator is revoked: %v", err)
 	}
-	if err := db.RevokeOperator(t.Context(), "reader", "cli:eve"); err != nil {
+	if err := db.RevokeOperator(t.Context(), "reader", mirror.By{Actor: "cli:eve", Origin: "command"}); err != nil {
 		t.Fatal(err)
 	}
 	if list, err := db.OperatorTokens(t.Context()); err != nil || len(list) != 1 || list[0].Name != "bob" {
@@ -55,11 +55,11 @@ func operatorsKept(t *testing.T, db *store.DB) {
 	var said []string
 	for i := range page.Items {
 		e := &page.Items[i]
-		said = append(said, strings.TrimRight(e.Actor+" "+e.Origin+": "+e.Was+" > "+e.Became, " "))
+		said = append(said, strings.TrimRight(e.Actor+" "+e.Origin+" "+e.Object+": "+e.Was+" > "+e.Became, " "))
 	}
 	until := now.Add(time.Hour).Format(time.RFC3339)
 	want := []string{
-		"cli:eve reader: read-only > revoked", "cli:ada bob:  > operator until " + until, "cli:ada reader:  > read-only until " + until,
+		"cli:eve command reader: read-only > revoked", "cli:ada  bob:  > operator until " + until, "cli:ada  reader:  > read-only until " + until,
 	}
 	if strings.Join(said, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the audit has\n%s", strings.Join(said, "\n"))
@@ -77,7 +77,7 @@ func operatorsAtOnce(t *testing.T, db *store.DB) {
 		all.Go(func() {
 			o := newOperator("ada", now)
 			o.Digest = sha256.Sum256([]byte(strconv.Itoa(i)))
-			err := db.AddOperator(t.Context(), o)
+			err := db.AddOperator(t.Context(), o, mirror.By{Actor: "cli:ada"})
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -95,11 +95,11 @@ func operatorsAtOnce(t *testing.T, db *store.DB) {
 		t.Errorf("%d added, %d refused", added, refused)
 	}
 	for i := 1; i < store.MaxOperators; i++ {
-		if err := db.AddOperator(t.Context(), newOperator(fmt.Sprintf("o%d", i), now)); err != nil {
+		if err := db.AddOperator(t.Context(), newOperator(fmt.Sprintf("o%d", i), now), mirror.By{Actor: "cli:ada"}); err != nil {
 			t.Fatal(i, err)
 		}
 	}
-	if err := db.AddOperator(t.Context(), newOperator("more", now)); !errors.Is(err, mirror.ErrTooManyOperators) {
+	if err := db.AddOperator(t.Context(), newOperator("more", now), mirror.By{Actor: "cli:ada"}); !errors.Is(err, mirror.ErrTooManyOperators) {
 		t.Errorf("one more than the limit: %v", err)
 	}
 }
@@ -108,7 +108,7 @@ func operatorsAtOnce(t *testing.T, db *store.DB) {
 func operatorUsed(t *testing.T, db *store.DB) {
 	now := clerk.TimeOf(time.Now()).Time()
 	ada := newOperator("ada", now)
-	if err := db.AddOperator(t.Context(), ada); err != nil {
+	if err := db.AddOperator(t.Context(), ada, mirror.By{Actor: "cli:ada"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ used, stored time.Duration }{

@@ -107,13 +107,28 @@ func audit(t *testing.T, db *store.DB) {
 	if diff := cmp.Diff(all, paged); diff != "" {
 		t.Errorf("in pages of one: %s", diff)
 	}
+	by := mirror.By{Actor: "ada", Address: "2001:db8::1", Origin: "POST /api/users/{id}/ban", RequestID: "r"}
+	done := by.Entry(mirror.AuditBanned)
+	done.ClerkUserID, done.ClerkSessionID, done.ClerkOrganizationID, done.Object = "u", "s", "o", "x"
+	done.Was, done.Became, done.Failure = "false", "true", "outcome unknown"
+	if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.AppendAudit(t.Context(), []mirror.AuditEntry{done}) }); err != nil {
+		t.Fatal(err)
+	}
+	found := listed(mirror.AuditFilter{Action: mirror.AuditBanned})
+	if len(found) != 1 || found[0].ID == "" || found[0].At.IsZero() {
+		t.Fatalf("an operator's action: %+v", found)
+	}
+	found[0].ID, found[0].At = "", time.Time{}
+	if found[0] != done {
+		t.Errorf("an operator's action is %+v", found[0])
+	}
 	if of := listed(mirror.AuditFilter{ClerkUserID: "user_1", Action: mirror.AuditRole}); len(of) != 1 || of[0].Was != "solo" || of[0].Became != "admin" {
 		t.Errorf("of one user and action: %+v", of)
 	}
 	if n, err := db.PurgeAudit(t.Context(), clerk.TimeOf(all[2].At)); n != 0 || err != nil {
 		t.Errorf("%d entries purged that are not older, %v", n, err)
 	}
-	if n, err := db.PurgeAudit(t.Context(), clerk.TimeOf(all[0].At)+1); n != 3 || err != nil {
+	if n, err := db.PurgeAudit(t.Context(), clerk.TimeOf(time.Now())+1); n != 4 || err != nil {
 		t.Errorf("%d entries purged, %v", n, err)
 	}
 }
