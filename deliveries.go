@@ -63,6 +63,13 @@ func (s Deliveries) Replay(ctx context.Context, messageID string) (mirror.Outcom
 	return outcome.Status, err
 }
 
+// Preview returns what a replay of a delivery would do: which objects it is about, what would
+// change, and why it could not be applied. It changes nothing, and does not call Config.OnChange.
+// The error is [ErrNotFound] or [ErrNoBody] if there is nothing to replay.
+func (s Deliveries) Preview(ctx context.Context, messageID string) (mirror.ReplayPreview, error) {
+	return s.in.Preview(ctx, messageID)
+}
+
 // ReplayAll applies the stored deliveries that a filter selects again, many at once and in no
 // order. It stops at the first one that cannot be applied, unless KeepGoing is set; the report says
 // so, and the error is nil. It skips quarantined and dismissed deliveries unless the filter selects

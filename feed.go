@@ -52,6 +52,13 @@ func (f Feed) Page(ctx context.Context, q mirror.FeedQuery) (mirror.FeedPage, er
 	return f.feed.Page(ctx, q)
 }
 
+// Latest returns a page of the selected changes, the latest first, for people who look at them. It
+// looks at 10,000 changes, so that a page where little is selected can be short, or empty, and
+// still have a next one.
+func (f Feed) Latest(ctx context.Context, filter mirror.ChangeFilter) (mirror.Page[mirror.Change], error) {
+	return f.feed.Latest(ctx, filter)
+}
+
 // Head returns the end of the feed: the cursor of the last change.
 func (f Feed) Head(ctx context.Context) (mirror.FeedCursor, error) { return f.feed.Head(ctx) }
 

@@ -147,6 +147,24 @@ type FeedQuery struct {
 	Snapshot []clerk.Kind
 }
 
+// ChangeFilter selects changes for people, the latest first. The zero value selects all. Programs
+// that follow the feed use a [FeedQuery].
+type ChangeFilter struct {
+	// Kinds selects the changes of these kinds. None selects all.
+	Kinds []clerk.Kind
+	// Types selects the changes of these types, such as "user.created" or "user.*". None selects
+	// all.
+	Types []string
+	// ClerkUserID selects the changes of a user, and of what belongs to the user.
+	ClerkUserID string
+	// ClerkOrganizationID selects the changes of an organization, and of what belongs to it.
+	ClerkOrganizationID string
+	// After is where the page begins: [Page.Next] of the page before.
+	After Cursor
+	// Limit is the size of a page: 50 for 0, at most 500.
+	Limit int
+}
+
 // FeedPage is a part of the change feed.
 type FeedPage struct {
 	// Changes are the selected changes, in order. It is empty, and never nil, when there are none.

@@ -1,6 +1,10 @@
 package mirror
 
-import "time"
+import (
+	"time"
+
+	"github.com/clerksync/clerksync/clerk"
+)
 
 // DeliveryState is what became of a delivery.
 type DeliveryState string
@@ -151,3 +155,37 @@ type ReplayFailure struct {
 	// Problem says what is wrong.
 	Problem string `json:"problem"`
 }
+
+// ReplayPreview is what a replay of one delivery would do.
+type ReplayPreview struct {
+	// Outcome is what would become of it.
+	Outcome Outcome `json:"outcome"`
+	// Problem says why it could not be applied, empty if it could.
+	Problem string `json:"problem"`
+	// Operations are what the event says about objects: first the object that it is about, then
+	// those that are embedded in it.
+	Operations []DeliveryOperation `json:"operations"`
+	// Changes are the entries that the change feed would get. They have no cursor and no time.
+	Changes []Change `json:"changes"`
+}
+
+// DeliveryOperation is what a delivery says about an object. It takes effect if the mirror has
+// nothing newer.
+type DeliveryOperation struct {
+	// Kind is the kind of the object.
+	Kind clerk.Kind `json:"kind"`
+	// ID is Clerk's id of the object.
+	ID string `json:"id"`
+	// Delete reports that the object was deleted. Else the delivery has its data.
+	Delete bool `json:"delete"`
+	// Embedded reports that the data is a copy inside another object. It can be old or partial, so
+	// that it counts only while nothing better is known.
+	Embedded bool `json:"embedded"`
+	// UpdatedAt is when Clerk last changed the object, zero if the delivery does not say so.
+	UpdatedAt time.Time `json:"updated_at"`
+	// ObservedAt is when Clerk made the event.
+	ObservedAt time.Time `json:"observed_at"`
+}
+
+// MarshalJSON writes the fields, and null for a zero time.
+func (o DeliveryOperation) MarshalJSON() ([]byte, error) { return encode(o) }

@@ -30,6 +30,8 @@ func records() []any {
 		DeliveryCount{},
 		ReplayReport{},
 		ReplayFailure{},
+		ReplayPreview{},
+		DeliveryOperation{},
 		AuditEntry{},
 		Consumer{},
 		ParkedChange{},
@@ -61,8 +63,28 @@ func records() []any {
 }
 
 // notRecords are the exported structs that are given to the API or are errors.
-const notRecords = " By UserFilter SessionFilter OverrideFilter OrganizationFilter MembershipFilter DeliveryFilter AuditFilter DriftFilter" +
-	" FeedQuery WebhookAttemptFilter CursorGoneError ParkedFilter ReplayOptions ReconcileOptions SyncProgress MassDeletionError DatabaseError OnChangeError "
+const notRecords = " " +
+	"By " +
+	"UserFilter " +
+	"SessionFilter " +
+	"OverrideFilter " +
+	"OrganizationFilter " +
+	"MembershipFilter " +
+	"DeliveryFilter " +
+	"AuditFilter " +
+	"DriftFilter " +
+	"FeedQuery " +
+	"ChangeFilter " +
+	"WebhookAttemptFilter " +
+	"CursorGoneError " +
+	"ParkedFilter " +
+	"ReplayOptions " +
+	"ReconcileOptions " +
+	"SyncProgress " +
+	"MassDeletionError " +
+	"DatabaseError " +
+	"OnChangeError " +
+	""
 
 // structs returns the names of the exported structs of this package.
 func structs(t *testing.T) (names []string) {

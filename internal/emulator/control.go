@@ -1,11 +1,13 @@
 package emulator
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -37,6 +39,7 @@ func (e *Emulator) control(mux *http.ServeMux) {
 		"PUT /_emulator/faults":                  (*Emulator).writeFaults,
 		"DELETE /_emulator/faults":               (*Emulator).clearFaults,
 		"GET /_emulator/deliveries":              (*Emulator).listDeliveries,
+		"POST /_emulator/deliveries":             (*Emulator).sendEvent,
 		"POST /_emulator/deliveries/{id}/replay": (*Emulator).replayDelivery,
 		"POST /_emulator/keys/rotate":            (*Emulator).rotateKeys,
 		"POST /_emulator/webhooks":               (*Emulator).subscribeEndpoint,
@@ -335,6 +338,32 @@ func (e *Emulator) writeFaults(c *call) (any, error) {
 func (e *Emulator) clearFaults(*call) (any, error) { return Faults{}, e.SetFaults(Faults{}) }
 
 func (e *Emulator) listDeliveries(*call) (any, error) { return e.Deliveries(), nil }
+
+// sendEvent sends an event that the caller has, such as one of another instance, as one of this
+// instance: signed with its secrets, and with a new message id. Nothing else changes here.
+func (e *Emulator) sendEvent(c *call) (any, error) {
+	var event map[string]json.RawMessage
+	if err := json.Unmarshal(c.body, &event); err != nil || event == nil {
+		return nil, invalid("body", "The body must be an event as Clerk sends it, a JSON object.")
+	}
+	var eventType string
+	if err := json.Unmarshal(event["type"], &eventType); err != nil || eventType == "" {
+		return nil, missing("type")
+	}
+	if !e.sender.listened() {
+		return nil, invalid("webhooks", "No endpoint receives events. Add one with POST /_emulator/webhooks.")
+	}
+	e.mu.Lock()
+	event["instance_id"] = json.RawMessage(strconv.Quote(e.ID))
+	id := e.random.id("msg")
+	e.mu.Unlock()
+	body, err := json.Marshal(event)
+	if err != nil {
+		return nil, err
+	}
+	e.sender.send(message{ID: id, Type: eventType, body: body})
+	return map[string]string{"id": id, "type": eventType}, nil
+}
 
 func (e *Emulator) replayDelivery(c *call) (any, error) {
 	if !e.sender.replay(c.id()) {

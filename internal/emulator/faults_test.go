@@ -447,3 +447,25 @@ func TestOldMessagesAreForgotten(t *testing.T) {
 		}
 	})
 }
+
+// An event that someone has, such as one of another instance, is sent as an event of this one.
+func TestEventOfAnotherInstanceIsSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newClerk(t, emulator.Options{Workers: 1})
+		const event = `{"data":{"id":"user_1","n":12345678901234567890},"instance_id":"ins_other","timestamp":1780000000000,"type":"user.updated"}`
+		c.refused(http.StatusUnprocessableEntity, "form_param_value_invalid", "POST", "/_emulator/deliveries", event) // no endpoint yet
+		r := c.listen(nil)
+		id := c.made("/_emulator/deliveries", event)
+		c.settle()
+		if got := r.deliveries(); len(got) != 1 || got[0].id() != id || judged(t, webhookSecret, got[0]) != bothLibraries ||
+			string(got[0].body) != strings.Replace(event, "ins_other", c.ID, 1) {
+			t.Errorf("got %+v, want %s", got, id)
+		}
+		for _, bad := range []string{`[]`, `null`, `{"data":{}}`, `{"type":5}`, `{`} {
+			if a := c.do("POST", "/_emulator/deliveries", bad); a.status != http.StatusUnprocessableEntity {
+				t.Errorf("%s: %d %s", bad, a.status, a.body)
+			}
+		}
+	})
+}

@@ -105,6 +105,10 @@ func (l *fakeLog) FeedWindow(_ context.Context, w store.FeedWindow) ([]row.Chang
 	return l.from(max(w.After, 1), w.Limit+2), int64(len(l.changes)), l.fail
 }
 
+func (l *fakeLog) LatestChanges(context.Context, store.FeedWindow) ([]row.Change, error) {
+	return nil, nil
+}
+
 func (l *fakeLog) FeedEnds(ctx context.Context) (oldest, head mirror.FeedCursor, err error) {
 	oldest, _, head, err = l.FeedEndsAndChange(ctx, 0)
 	return oldest, head, err

@@ -25,6 +25,7 @@ type Config struct {
 type database interface {
 	ChangesFrom(ctx context.Context, seq int64, limit int) ([]row.Change, error)
 	FeedWindow(ctx context.Context, w store.FeedWindow) ([]row.Change, int64, error)
+	LatestChanges(ctx context.Context, w store.FeedWindow) ([]row.Change, error)
 	FeedEnds(ctx context.Context) (oldest, head mirror.FeedCursor, err error)
 	FeedEndsAndChange(ctx context.Context, seq int64) (oldest, at, head mirror.FeedCursor, err error)
 	Snapshot(ctx context.Context, fn func(context.Context) error) error

@@ -404,3 +404,56 @@ func TestARestoredDatabaseIsNoticed(t *testing.T) {
 		}
 	})
 }
+
+// Latest goes through the feed from its end, with the same filters, and looks at a bounded number
+// of changes a page.
+func TestLatestGoesBackwards(t *testing.T) {
+	t.Parallel()
+	eachLog(t, func(l *log) {
+		latest := func(q mirror.ChangeFilter) (all []string, pages int) {
+			l.Helper()
+			for {
+				p, err := l.feed.Latest(l.Context(), q)
+				l.must(err)
+				pages++
+				all = append(all, ids(mirror.FeedPage{Changes: p.Items})...)
+				if q.After = p.Next; p.Next == "" || pages > 30 {
+					return all, pages
+				}
+			}
+		}
+		if all, pages := latest(mirror.ChangeFilter{}); len(all) != 0 || pages != 1 {
+			l.Errorf("an empty feed: %v in %d pages", all, pages)
+		}
+		session := (&row.Row{Key: row.Key{Kind: clerk.KindSession, ID: "sess_1"}, UserID: "user_0"}).Change(row.OpCreated, nil)
+		l.append(session)
+		l.append(users(25)...)
+		all, pages := latest(mirror.ChangeFilter{Limit: 10})
+		if len(all) != 26 || pages != 3 || all[0] != "user:user_y" || all[25] != "session:sess_1" {
+			l.Errorf("got %v in %d pages", all, pages)
+		}
+		for _, q := range []mirror.ChangeFilter{
+			{Kinds: []clerk.Kind{clerk.KindSession}}, {Types: []string{"session.*"}}, {ClerkUserID: "user_0"},
+		} {
+			if all, _ := latest(q); !slices.Equal(all, []string{"session:sess_1"}) {
+				l.Errorf("%+v selects %v", q, all)
+			}
+		}
+		if _, err := l.feed.Latest(l.Context(), mirror.ChangeFilter{Types: []string{"user.renamed"}}); !errors.Is(err, mirror.ErrInvalidFilter) {
+			l.Errorf("a type that does not exist: %v", err)
+		}
+		if _, err := l.feed.Latest(l.Context(), mirror.ChangeFilter{After: "x"}); !errors.Is(err, mirror.ErrInvalidCursor) {
+			l.Errorf("a text that is no cursor: %v", err)
+		}
+		for range 11 {
+			l.append(users(1000)...)
+		}
+		if all, pages := latest(mirror.ChangeFilter{ClerkUserID: "user_0"}); !slices.Equal(all, []string{"session:sess_1"}) || pages != 2 {
+			l.Errorf("far back: %v in %d pages", all, pages)
+		}
+		l.must(l.db.Exec(l.Context(), "DELETE FROM clerk_changes WHERE seq <= 20"))
+		if all, pages := latest(mirror.ChangeFilter{Limit: 500}); len(all) != 11026-20 || pages != 23 {
+			l.Errorf("of a feed whose beginning was removed: %d in %d pages", len(all), pages)
+		}
+	})
+}

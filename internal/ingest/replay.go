@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -186,11 +185,7 @@ func (r *replaying) note(id string, o Outcome) {
 	r.report.Failed++
 	r.report.Stopped = r.report.Stopped || !r.options.KeepGoing
 	if len(r.report.Failures) < keptFailures {
-		problem := ""
-		if o.Err != nil {
-			problem, _, _ = strings.Cut(o.Err.Error(), "\n")
-		}
-		r.report.Failures = append(r.report.Failures, mirror.ReplayFailure{MessageID: id, Status: o.Status, Problem: problem[:min(len(problem), 200)]})
+		r.report.Failures = append(r.report.Failures, mirror.ReplayFailure{MessageID: id, Status: o.Status, Problem: problemOf(o.Err)})
 	}
 }
 

@@ -135,3 +135,60 @@ func TestQuarantinedDeliveriesAreReplayedOnlyByName(t *testing.T) {
 		}
 	})
 }
+
+// A preview shows what an event says and what would change, and writes nothing.
+func TestPreview(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, db *store.DB, in *ingest.Ingest) {
+		bodies := []string{
+			letter(0),
+			`{"data":{"first_name":"A","updated_at":1780000000000},"timestamp":1780000000000,"type":"user.updated"}`,
+			`{"damaged`,
+			"",
+			`{"data":{"deleted":true,"id":"user_9"},"timestamp":1780000000000,"type":"user.deleted"}`,
+		}
+		storeDeadLetters(t, db, len(bodies), func(i int) string { return bodies[i] })
+		preview := func(i int) mirror.ReplayPreview {
+			t.Helper()
+			p, err := in.Preview(t.Context(), fmt.Sprintf("msg_%06d", i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		whole := preview(0)
+		if whole.Outcome != mirror.OutcomeProcessed || whole.Problem != "" || len(whole.Operations) != 1 || len(whole.Changes) != 1 {
+			t.Fatalf("an event that can be applied: %+v", whole)
+		}
+		if op := whole.Operations[0]; op.ID != "user_0" || op.Delete || op.Embedded || op.UpdatedAt.UnixMilli() != 1780000000000 || op.ObservedAt != op.UpdatedAt {
+			t.Errorf("its operation: %+v", op)
+		}
+		if c := whole.Changes[0]; c.Type() != "user.created" || c.ID != "user_0" || c.Cursor != "" || !c.At.IsZero() {
+			t.Errorf("its change: %+v", c)
+		}
+		if p := preview(1); p.Outcome != mirror.OutcomeInvalid || p.Problem == "" || len(p.Changes) != 0 {
+			t.Errorf("an event without id: %+v", p)
+		}
+		if p := preview(2); p.Outcome != mirror.OutcomeUnreadable || p.Problem == "" {
+			t.Errorf("a damaged body: %+v", p)
+		}
+		if p := preview(4); len(p.Operations) != 1 || !p.Operations[0].Delete || p.Operations[0].ObservedAt.IsZero() {
+			t.Errorf("a deletion: %+v", p)
+		}
+		if _, err := in.Preview(t.Context(), "msg_000003"); !errors.Is(err, mirror.ErrNoBody) {
+			t.Errorf("without a body: %v", err)
+		}
+		if _, err := in.Preview(t.Context(), "msg_none"); !errors.Is(err, mirror.ErrNotFound) {
+			t.Errorf("without a delivery: %v", err)
+		}
+		if head, err := db.Head(t.Context()); err != nil || head.Seq != 0 {
+			t.Errorf("previews wrote: %+v, %v", head, err)
+		}
+		if _, err := in.Replay(t.Context(), "msg_000000"); err != nil {
+			t.Fatal(err)
+		}
+		if p := preview(0); p.Outcome != mirror.OutcomeDuplicate && p.Outcome != mirror.OutcomeProcessed || len(p.Changes) != 0 {
+			t.Errorf("an event that was applied: %+v", p)
+		}
+	})
+}

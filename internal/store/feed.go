@@ -42,6 +42,18 @@ func (db *DB) FeedWindow(ctx context.Context, w FeedWindow) (changes []row.Chang
 	return changes, head, err
 }
 
+const selectLatest = "SELECT " + changeColumns + ` FROM clerk_changes WHERE seq > $1 AND seq <= $2
+	AND ($3 = '' OR $3 LIKE '%,' || kind || '.' || operation || ',%') AND ($4 = '' OR clerk_user_id = $4)
+	AND ($5 = '' OR clerk_organization_id = $5)
+	ORDER BY seq DESC LIMIT $6`
+
+// LatestChanges lists the selected changes of a window, the latest first. Through is part of the
+// window, and After is not.
+func (db *DB) LatestChanges(ctx context.Context, w FeedWindow) ([]row.Change, error) {
+	rows, err := db.query(ctx, selectLatest, w.After, w.Through, w.Types, w.UserID, w.OrganizationID, w.Limit)
+	return scanAll(rows, err, func(r *sql.Rows) (row.Change, error) { return scanChange(r) })
+}
+
 // FeedEnds returns the first place from which the feed can be read, and its end. Both are
 // [mirror.FeedStart] in an empty feed.
 func (db *DB) FeedEnds(ctx context.Context) (oldest, head mirror.FeedCursor, err error) {
