@@ -42,7 +42,8 @@ type Delivery struct {
 	Problem string `json:"problem"`
 	// Attempts is how many times it was received or replayed.
 	Attempts int64 `json:"attempts"`
-	// Subjects are the objects that it is about, as "kind:id".
+	// Subjects are the objects that it is about, and the users and organizations to which they
+	// belong, as "kind:id".
 	Subjects []string `json:"subjects"`
 	// Revision is the version of the rules by which it was applied.
 	Revision int `json:"revision"`
@@ -75,8 +76,15 @@ type DeliveryFilter struct {
 	Since time.Time
 	// Until selects deliveries that were received before this time.
 	Until time.Time
-	// Subject selects deliveries about an object, by its Clerk id or as "kind:id".
+	// Reason selects deliveries with this reason, such as "invalid".
+	Reason string
+	// Subject selects deliveries about an object, by its Clerk id or as "kind:id". Those about what
+	// belongs to a user or an organization are about them, too.
 	Subject string
+	// ClerkOrganizationID selects deliveries about an organization and what belongs to it.
+	ClerkOrganizationID string
+	// Text selects deliveries whose body has this text. Case is ignored for ASCII.
+	Text string
 	// WithoutSetAside leaves out quarantined and dismissed deliveries.
 	WithoutSetAside bool
 	// RevisionBelow selects deliveries that were applied by rules older than this; 0 selects all.

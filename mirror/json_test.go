@@ -26,6 +26,7 @@ func records() []any {
 		Session{},
 		Organization{},
 		Membership{},
+		Invitation{},
 		Delivery{},
 		DeliveryCount{},
 		ReplayReport{},
@@ -70,6 +71,7 @@ const notRecords = " " +
 	"OverrideFilter " +
 	"OrganizationFilter " +
 	"MembershipFilter " +
+	"InvitationFilter " +
 	"DeliveryFilter " +
 	"AuditFilter " +
 	"DriftFilter " +

@@ -709,15 +709,18 @@ CREATE INDEX clerk_users_inactive ON clerk_users ((COALESCE(created_at, 0)), cle
 CREATE INDEX clerk_users_role ON clerk_users (role, (COALESCE(created_at, 0)), clerk_user_id);
 CREATE INDEX clerk_users_rejected ON clerk_users (role_rejected) WHERE role_rejected IS NOT NULL;
 CREATE INDEX clerk_sessions_created ON clerk_sessions ((COALESCE(created_at, 0)), clerk_session_id);
-CREATE INDEX clerk_sessions_user ON clerk_sessions (clerk_user_id);
+CREATE INDEX clerk_sessions_user ON clerk_sessions (clerk_user_id, (COALESCE(created_at, 0)), clerk_session_id);
 CREATE INDEX clerk_organizations_created ON clerk_organizations ((COALESCE(created_at, 0)), clerk_organization_id);
 CREATE INDEX clerk_organizations_hidden ON clerk_organizations (clerk_organization_id) WHERE sync_hidden = 1;
 CREATE INDEX clerk_organizations_slug ON clerk_organizations (slug);
 CREATE INDEX clerk_memberships_organization ON clerk_memberships
     (clerk_organization_id, (COALESCE(created_at, 0)), clerk_membership_id);
 CREATE INDEX clerk_memberships_role ON clerk_memberships (role);
-CREATE INDEX clerk_memberships_user ON clerk_memberships (clerk_user_id);
-CREATE INDEX clerk_invitations_email ON clerk_invitations ((lower(email)));
+CREATE INDEX clerk_memberships_user ON clerk_memberships (clerk_user_id, (COALESCE(created_at, 0)), clerk_membership_id);
+CREATE INDEX clerk_invitations_created ON clerk_invitations ((COALESCE(created_at, 0)), clerk_invitation_id);
+CREATE INDEX clerk_invitations_email ON clerk_invitations ((lower(email)), (COALESCE(created_at, 0)), clerk_invitation_id);
+CREATE INDEX clerk_invitations_organization ON clerk_invitations
+    (clerk_organization_id, (COALESCE(created_at, 0)), clerk_invitation_id);
 CREATE INDEX clerk_invitations_role ON clerk_invitations (role);
 CREATE INDEX clerk_invitations_user ON clerk_invitations (clerk_user_id) WHERE clerk_user_id IS NOT NULL;
 CREATE INDEX clerk_subscription_items_organization ON clerk_subscription_items (clerk_organization_id);

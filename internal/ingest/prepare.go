@@ -122,12 +122,12 @@ func (in *Ingest) read(envelope clerk.Value) (*Prepared, error) {
 	p := newPrepared(event, state, reason, settings)
 	p.fault, p.redacted, p.ops, p.delivery.Body = fault, redacted, ops, whole
 	for i := range p.ops {
-		p.delivery.Subjects = append(p.delivery.Subjects, subject(p.ops[i].Key))
 		p.users = privacy.UsersOf(p.users, &p.ops[i])
 	}
 	if len(p.ops) == 0 {
 		p.users = privacy.UsersIn(p.users, kept)
 	}
+	p.delivery.Subjects = subjectsOf(event, p.ops, p.users)
 	return p, nil
 }
 
@@ -208,6 +208,37 @@ func isMessage(envelope clerk.Value) bool {
 	eventType, object := envelope.Get("type").String(), envelope.Get("data").Get("object").String()
 	return strings.HasPrefix(eventType, "email.") || strings.HasPrefix(eventType, "sms.") ||
 		object == "email" || object == "sms_message"
+}
+
+// maxNamed bounds the users that are found as words of an event that has no operations.
+const maxNamed = 10
+
+// subjectsOf returns the names of the objects that an event is about, each once: those of its
+// operations, their organizations and users. An event without operations may be about its object.
+func subjectsOf(e *clerk.Event, ops []converge.Operation, users []string) []string {
+	subjects := make([]string, 0, 2*len(ops)+1)
+	add := func(k row.Key) {
+		if k.Kind == "" || k.ID == "" {
+			return
+		}
+		if name := subject(k); !slices.Contains(subjects, name) {
+			subjects = append(subjects, name)
+		}
+	}
+	for i := range ops {
+		add(ops[i].Key)
+	}
+	for i := range ops {
+		add(row.Key{Kind: clerk.KindOrganization, ID: ops[i].OrganizationID})
+	}
+	if len(ops) == 0 {
+		add(row.Key{Kind: e.Kind, ID: e.ID})
+		users = users[:min(len(users), maxNamed)]
+	}
+	for _, id := range users {
+		add(row.Key{Kind: clerk.KindUser, ID: id})
+	}
+	return subjects
 }
 
 // subject returns the name of an object in an inbox row. Clerk's ids hold no spaces. An id with a

@@ -125,65 +125,107 @@ func (db *DB) DeliveriesOf(ctx context.Context, messageIDs []string) (map[string
 	})
 }
 
+// selectDeliveries returns the conditions of a filter, to look at all deliveries.
 func selectDeliveries(f *mirror.DeliveryFilter) (w where) {
-	if f.State != "" {
-		w.add("state = ?", string(f.State))
-		if f.State != mirror.DeliveryApplied {
-			w.conditions = append(w.conditions, "state <> 'applied'") // so that the partial indexes serve
-		}
+	deliveryConditions(f, w.add, w.add)
+	return w
+}
+
+// deliveryConditions adds the conditions of a filter: those that an index has, and the others.
+func deliveryConditions(f *mirror.DeliveryFilter, add, filter func(condition string, args ...any)) {
+	byType := add
+	switch f.State {
+	case "":
+	case mirror.DeliveryApplied:
+		filter("state = ?", string(f.State))
+	default:
+		add("state <> 'applied'") // so that the partial indexes serve
+		add("state = ?", string(f.State))
+		byType = filter
 	}
 	if prefix, star := strings.CutSuffix(f.Type, "*"); star {
-		w.add(`type LIKE ? ESCAPE '\'`, likeEscape(prefix)+"%")
+		filter(`type LIKE ? ESCAPE '\'`, likeEscape(prefix)+"%")
 	} else if f.Type != "" {
-		w.add("type = ?", f.Type)
+		byType("type = ?", f.Type)
 	}
 	if !f.Since.IsZero() {
-		w.add("received_at >= ?", int64(clerk.TimeOf(f.Since)))
+		add("received_at >= ?", int64(clerk.TimeOf(f.Since)))
 	}
 	if !f.Until.IsZero() {
-		w.add("received_at < ?", int64(clerk.TimeOf(f.Until)))
+		add("received_at < ?", int64(clerk.TimeOf(f.Until)))
+	}
+	if f.Reason != "" {
+		filter("reason = ?", f.Reason)
 	}
 	if f.Subject != "" {
 		pattern := "% " + likeEscape(f.Subject) + " %"
 		if !strings.Contains(f.Subject, ":") {
 			pattern = "%:" + likeEscape(f.Subject) + " %"
 		}
-		w.add(`' ' || subjects || ' ' LIKE ? ESCAPE '\'`, pattern)
+		filter(hasSubject, pattern)
+	}
+	if f.ClerkOrganizationID != "" {
+		filter(hasSubject, "% "+string(clerk.KindOrganization)+":"+likeEscape(f.ClerkOrganizationID)+" %")
 	}
 	if f.WithoutSetAside {
-		w.conditions = append(w.conditions, "state NOT IN ('quarantined', 'dismissed')")
+		filter("state NOT IN ('quarantined', 'dismissed')")
 	}
 	if f.RevisionBelow > 0 {
-		w.add("revision < ?", f.RevisionBelow)
+		filter("revision < ?", f.RevisionBelow)
 	}
-	return w
+	if f.Text != "" { // the last one, because bodies are large
+		filter(hasText, "%"+likeEscape(lowerASCII(f.Text))+"%", "%"+likeEscape(lowerASCII(inJSON(f.Text)))+"%")
+	}
 }
+
+const (
+	hasSubject = `' ' || subjects || ' ' LIKE ? ESCAPE '\'`
+	hasText    = `(lower(body) LIKE ? ESCAPE '\' OR lower(body) LIKE ? ESCAPE '\')`
+)
+
+// inJSON returns a text as it is written within a JSON string.
+func inJSON(text string) string {
+	encoded := clerk.Text(text).JSON()
+	return encoded[1 : len(encoded)-1]
+}
+
+// lookBackInBodies is [lookBack] for a filter that reads bodies.
+const lookBackInBodies = 2000
 
 // Deliveries returns a page of deliveries, by message id unless the filter says newest first.
 func (db *DB) Deliveries(ctx context.Context, f mirror.DeliveryFilter) (p mirror.Page[mirror.Delivery], err error) {
-	list, order, after := deliveriesList, "message_id", "message_id > ?"
 	if f.NewestFirst {
-		list, order, after = newestDeliveriesList, "received_at DESC, message_id DESC", "(received_at, message_id) < (?, ?)"
+		return db.newestDeliveries(ctx, &f)
 	}
-	at, found, err := placeOf(list, f.After)
+	at, found, err := placeOf(deliveriesList, f.After)
 	if err != nil {
 		return p, err
 	}
 	w := selectDeliveries(&f)
-	switch {
-	case found && f.NewestFirst:
-		w.add(after, int64(at.at), at.id)
-	case found:
-		w.add(after, at.id)
+	if found {
+		w.add("message_id > ?", at.id)
 	}
-	rest, args := w.pageBy(order, f.Limit)
+	rest, args := w.pageBy("message_id", f.Limit)
 	rows, err := db.query(ctx, deliveryColumns+rest, args...)
-	all, err := scanAll(rows, err, func(r *sql.Rows) (mirror.Delivery, error) {
-		d, err := scanDelivery(r)
-		return d.Record(), err
-	})
-	return pageOf(all, err, f.Limit, list, func(d *mirror.Delivery) place { return place{clerk.TimeOf(d.ReceivedAt), d.MessageID} })
+	all, err := scanAll(rows, err, scanRecord)
+	return pageOf(all, err, f.Limit, deliveriesList, placeOfDelivery)
 }
+
+func (db *DB) newestDeliveries(ctx context.Context, f *mirror.DeliveryFilter) (mirror.Page[mirror.Delivery], error) {
+	l := &list{name: newestDeliveriesList, table: "clerk_inbox", at: "received_at", id: "message_id"}
+	deliveryConditions(f, l.add, l.filter)
+	if f.Text != "" {
+		l.lookBack = lookBackInBodies
+	}
+	return readPage(ctx, db, l, f.After, f.Limit, deliveryColumns, scanRecord, placeOfDelivery)
+}
+
+func scanRecord(r *sql.Rows) (mirror.Delivery, error) {
+	d, err := scanDelivery(r)
+	return d.Record(), err
+}
+
+func placeOfDelivery(d *mirror.Delivery) place { return place{clerk.TimeOf(d.ReceivedAt), d.MessageID} }
 
 // DeliveriesAfter lists inbox rows by message id, those after one, at most limit.
 func (db *DB) DeliveriesAfter(ctx context.Context, f mirror.DeliveryFilter, after string, limit int) ([]Delivery, error) {

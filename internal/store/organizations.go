@@ -51,17 +51,12 @@ func (db *DB) OrganizationBySlug(ctx context.Context, slug string) (mirror.Organ
 
 // Organizations returns a page of live organizations, newest first, or of those that a search
 // finds.
-func (db *DB) Organizations(ctx context.Context, f mirror.OrganizationFilter) (p mirror.Page[mirror.Organization], err error) {
+func (db *DB) Organizations(ctx context.Context, f mirror.OrganizationFilter) (mirror.Page[mirror.Organization], error) {
 	if f.Search != "" {
 		return db.searchOrganizations(ctx, &f)
 	}
-	var w where
-	if err := w.after(organizationsList, f.After, "clerk_organization_id"); err != nil {
-		return p, err
-	}
-	rest, args := w.page("clerk_organization_id", f.Limit)
-	list, err := db.organizations(ctx, rest, args...)
-	return pageOf(list, err, f.Limit, organizationsList, func(o *mirror.Organization) place {
+	l := newest(organizationsList, "clerk_organizations", "clerk_organization_id")
+	return readPage(ctx, db, l, f.After, f.Limit, selectOrganizations, scanOrganization, func(o *mirror.Organization) place {
 		return place{clerk.TimeOf(o.CreatedAt), o.ClerkOrganizationID}
 	})
 }
@@ -90,25 +85,19 @@ func (db *DB) Membership(ctx context.Context, clerkUserID, clerkOrganizationID s
 }
 
 // Memberships returns a page of live memberships, newest first.
-func (db *DB) Memberships(ctx context.Context, f mirror.MembershipFilter) (p mirror.Page[mirror.Membership], err error) {
-	var w where
-	if err := w.after(membershipsList, f.After, "clerk_membership_id"); err != nil {
-		return p, err
-	}
+func (db *DB) Memberships(ctx context.Context, f mirror.MembershipFilter) (mirror.Page[mirror.Membership], error) {
+	l := newest(membershipsList, "clerk_memberships", "clerk_membership_id")
 	if f.ClerkUserID != "" {
-		w.add("clerk_user_id = ?", f.ClerkUserID)
+		l.add("clerk_user_id = ?", f.ClerkUserID)
 	}
 	if f.ClerkOrganizationID != "" {
-		w.add("clerk_organization_id = ?", f.ClerkOrganizationID)
+		l.add("clerk_organization_id = ?", f.ClerkOrganizationID)
 	}
 	if f.Role != "" {
 		with, without := spellings(f.Role)
-		w.add("role IN (?, ?)", with, without)
+		l.filter("role IN (?, ?)", with, without)
 	}
-	rest, args := w.page("clerk_membership_id", f.Limit)
-	rows, err := db.query(ctx, selectMemberships+rest, args...)
-	list, err := scanAll(rows, err, scanMembership)
-	return pageOf(list, err, f.Limit, membershipsList, func(m *mirror.Membership) place {
+	return readPage(ctx, db, l, f.After, f.Limit, selectMemberships, scanMembership, func(m *mirror.Membership) place {
 		return place{clerk.TimeOf(m.CreatedAt), m.ClerkMembershipID}
 	})
 }

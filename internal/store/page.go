@@ -32,6 +32,7 @@ const (
 	organizationsList    = "organizations"
 	organizationsSearch  = "organizations.search"
 	membershipsList      = "memberships"
+	invitationsList      = "invitations"
 	deliveriesList       = "deliveries"
 	newestDeliveriesList = "deliveries.newest"
 	auditList            = "audit"
@@ -62,8 +63,7 @@ func placeOf(list string, c mirror.Cursor) (p place, found bool, err error) {
 	return place{clerk.Time(at), parts[2]}, true, nil
 }
 
-// pageOf makes a page of the rows of a query by [where.page] or [where.pageBy], which read one row
-// more than the page has.
+// pageOf makes a page of the rows of a query by [where.pageBy], which reads one row more than the page has.
 func pageOf[T any](rows []T, err error, limit int, list string, at func(*T) place) (p mirror.Page[T], _ error) {
 	if err != nil {
 		return p, err
@@ -76,21 +76,7 @@ func pageOf[T any](rows []T, err error, limit int, list string, at func(*T) plac
 	return p, nil
 }
 
-// after adds the condition that a page of a list by creation, newest first, begins at a cursor.
-func (w *where) after(list string, c mirror.Cursor, id string) error {
-	p, found, err := placeOf(list, c)
-	if found {
-		w.add("(COALESCE(created_at, 0), "+id+") < (?, ?)", int64(p.at), p.id)
-	}
-	return err
-}
-
-// page returns the rest of a list query, and all arguments of the query.
-func (w *where) page(id string, limit int) (rest string, args []any) {
-	return w.pageBy("COALESCE(created_at, 0) DESC, "+id+" DESC", limit)
-}
-
-// pageBy is page in another order.
+// pageBy returns the rest of a list query, and all arguments of the query.
 func (w *where) pageBy(order string, limit int) (rest string, args []any) {
 	args = append(slices.Clone(w.args), pageSize(limit)+1)
 	return w.String() + " ORDER BY " + order + " LIMIT " + params(len(args), len(args)), args

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,40 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 		_, err := db.Memberships(ctx, mirror.MembershipFilter{ClerkOrganizationID: "o"})
 		return err
 	},
+	"invitations": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Invitations(ctx, mirror.InvitationFilter{Status: mirror.InvitationPending})
+		return err
+	},
+	"invitations to an organization": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Invitations(ctx, mirror.InvitationFilter{ClerkOrganizationID: "o", Status: mirror.InvitationExpired})
+		return err
+	},
+	"invitations to an address": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Invitations(ctx, mirror.InvitationFilter{Email: "e"})
+		return err
+	},
+	"users who are active": func(ctx context.Context, db *store.DB) error {
+		return listUsers(ctx, db, mirror.UserFilter{Active: new(true)})
+	},
+	"users who are inactive, by role": func(ctx context.Context, db *store.DB) error {
+		return listUsers(ctx, db, mirror.UserFilter{Active: new(false), Role: "admin"})
+	},
+	"memberships of a user": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Memberships(ctx, mirror.MembershipFilter{ClerkUserID: "u"})
+		return err
+	},
+	"members with a role": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Memberships(ctx, mirror.MembershipFilter{ClerkOrganizationID: "o", Role: "admin"})
+		return err
+	},
+	"sessions in a state": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Sessions(ctx, mirror.SessionFilter{Status: mirror.SessionRevoked})
+		return err
+	},
+	"sessions of a user": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Sessions(ctx, mirror.SessionFilter{ClerkUserID: "u"})
+		return err
+	},
 	"sessions": func(ctx context.Context, db *store.DB) error {
 		_, err := db.Sessions(ctx, mirror.SessionFilter{})
 		return err
@@ -65,6 +100,21 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 	},
 	"deliveries of a day": func(ctx context.Context, db *store.DB) error {
 		return listDeliveries(ctx, db, mirror.DeliveryFilter{Since: time.Unix(1, 0), Until: time.Unix(2, 0)})
+	},
+	"deliveries with everything": func(ctx context.Context, db *store.DB) error {
+		return listDeliveries(ctx, db, mirror.DeliveryFilter{
+			State: "dead", Type: "user.updated", Reason: "r", Subject: "s", ClerkOrganizationID: "o", Since: time.Unix(1, 0), Until: time.Unix(2, 0),
+			Text: "t", WithoutSetAside: true, RevisionBelow: 3,
+		})
+	},
+	"deliveries of some types": func(ctx context.Context, db *store.DB) error {
+		return listDeliveries(ctx, db, mirror.DeliveryFilter{Type: "user.*"})
+	},
+	"deliveries that were applied": func(ctx context.Context, db *store.DB) error {
+		return listDeliveries(ctx, db, mirror.DeliveryFilter{State: mirror.DeliveryApplied, Type: "user.updated"})
+	},
+	"deliveries with a reason": func(ctx context.Context, db *store.DB) error {
+		return listDeliveries(ctx, db, mirror.DeliveryFilter{Reason: "r", Text: "t"})
 	},
 	"the audit": func(ctx context.Context, db *store.DB) error {
 		_, err := db.Audit(ctx, mirror.AuditFilter{})
@@ -92,7 +142,7 @@ func listDeliveries(ctx context.Context, db *store.DB, f mirror.DeliveryFilter) 
 }
 
 // big are the tables that may have millions of rows.
-const big = "(?:clerk_users|clerk_sessions|clerk_memberships|clerk_organizations|clerk_inbox|clerk_audit)"
+const big = "(?:clerk_users|clerk_sessions|clerk_memberships|clerk_organizations|clerk_inbox|clerk_audit|clerk_invitations|clerk_changes|clerk_drift)"
 
 // No list reads a whole table, or sorts more than a page.
 func TestListsReadPagesOfIndexes(t *testing.T) {
@@ -149,7 +199,7 @@ func checkSQLitePlan(t *testing.T, db *sql.DB, name, text string) {
 }
 
 func parametersOf(text string) (n int) {
-	for strings.Contains(text, "$"+string(rune('0'+n+1))) {
+	for strings.Contains(text, "$"+strconv.Itoa(n+1)) {
 		n++
 	}
 	return n

@@ -51,16 +51,19 @@ func laterWords(column string) []searchText {
 // maxSearch is how many characters of a text are indexed.
 const maxSearch = 100
 
-// searchPrefix returns what a search looks for: the words in lower case, as far as they are ASCII,
-// because the engines know no other case.
-func searchPrefix(text string) string {
-	lower := strings.Map(func(r rune) rune {
+// lowerASCII returns a text as the function lower of both engines does, which know no other letters.
+func lowerASCII(text string) string {
+	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {
 			return r + 'a' - 'A'
 		}
 		return r
 	}, text)
-	characters := []rune(strings.Join(strings.Fields(lower), " "))
+}
+
+// searchPrefix returns what a search looks for: its words in lower case.
+func searchPrefix(text string) string {
+	characters := []rune(strings.Join(strings.Fields(lowerASCII(text)), " "))
 	return string(characters[:min(len(characters), maxSearch)])
 }
 

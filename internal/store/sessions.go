@@ -31,19 +31,15 @@ func (db *DB) Session(ctx context.Context, id string) (mirror.Session, error) {
 }
 
 // Sessions returns a page of live sessions, newest first.
-func (db *DB) Sessions(ctx context.Context, f mirror.SessionFilter) (p mirror.Page[mirror.Session], err error) {
-	var w where
-	if err := w.after(sessionsList, f.After, "clerk_session_id"); err != nil {
-		return p, err
-	}
+func (db *DB) Sessions(ctx context.Context, f mirror.SessionFilter) (mirror.Page[mirror.Session], error) {
+	l := newest(sessionsList, "clerk_sessions", "clerk_session_id")
 	if f.ClerkUserID != "" {
-		w.add("clerk_user_id = ?", f.ClerkUserID)
+		l.add("clerk_user_id = ?", f.ClerkUserID)
 	}
 	if f.Status != "" {
-		w.add("status = ?", string(f.Status))
+		l.filter("status = ?", string(f.Status))
 	}
-	rest, args := w.page("clerk_session_id", f.Limit)
-	rows, err := db.query(ctx, selectSessions+rest, args...)
-	list, err := scanAll(rows, err, scanSession)
-	return pageOf(list, err, f.Limit, sessionsList, func(s *mirror.Session) place { return place{clerk.TimeOf(s.CreatedAt), s.ClerkSessionID} })
+	return readPage(ctx, db, l, f.After, f.Limit, selectSessions, scanSession, func(s *mirror.Session) place {
+		return place{clerk.TimeOf(s.CreatedAt), s.ClerkSessionID}
+	})
 }

@@ -54,6 +54,7 @@ type DB struct {
 	journal    string // SQLite's journal mode, if its pragma cannot read it; see WithJournal
 
 	updateTimeout time.Duration // of a transaction on Postgres
+	lookBack      int           // rows that a page looks at for filters without an index
 
 	mu     sync.RWMutex
 	stmts  map[stmtKey]*sql.Stmt
@@ -76,7 +77,7 @@ type stmtKey struct {
 func Open(engine Engine, read, write *sql.DB) *DB {
 	db := &DB{
 		engine: engine, read: read, write: write, now: time.Now, migrations: embeddedMigrations(),
-		updateTimeout: updateTimeout, stmts: map[stmtKey]*sql.Stmt{},
+		updateTimeout: updateTimeout, lookBack: lookBack, stmts: map[stmtKey]*sql.Stmt{},
 	}
 	db.settings.Store(&Settings{})
 	return db

@@ -112,18 +112,41 @@ func (db *DB) UserDeleted(ctx context.Context, clerkUserID string) (bool, error)
 }
 
 // Users returns a page of live users, newest first, or of the users that a search finds.
-func (db *DB) Users(ctx context.Context, f mirror.UserFilter) (p mirror.Page[mirror.User], err error) {
+func (db *DB) Users(ctx context.Context, f mirror.UserFilter) (mirror.Page[mirror.User], error) {
 	if f.Search != "" {
 		return db.searchUsers(ctx, &f)
 	}
-	var w where
-	if err := w.after(usersList, f.After, "clerk_user_id"); err != nil {
-		return p, err
+	l := newest(usersList, "clerk_users", "clerk_user_id")
+	l.ofUsers(&f)
+	return readPage(ctx, db, l, f.After, f.Limit, selectUsers, scanUser, func(u *mirror.User) place {
+		return place{clerk.TimeOf(u.CreatedAt), u.ClerkUserID}
+	})
+}
+
+// The conditions of a filter of users.
+const (
+	inOrganization = "clerk_user_id IN (SELECT clerk_user_id FROM clerk_memberships_live WHERE clerk_organization_id = ?)"
+	isActive       = "is_active = 1"
+	isInactive     = "is_active = 0" // as the partial index says it
+)
+
+// ofUsers adds the conditions of a filter: one that has an index, and the others.
+func (l *list) ofUsers(f *mirror.UserFilter) {
+	if f.OrganizationID != "" {
+		l.filter(inOrganization, f.OrganizationID)
 	}
-	w.ofUsers(&f, "role")
-	rest, args := w.page("clerk_user_id", f.Limit)
-	list, err := db.users(ctx, rest, args...)
-	return pageOf(list, err, f.Limit, usersList, func(u *mirror.User) place { return place{clerk.TimeOf(u.CreatedAt), u.ClerkUserID} })
+	if f.Role != "" {
+		l.add("role = ?", f.Role)
+	}
+	switch {
+	case f.Active == nil:
+	case *f.Active:
+		l.filter(isActive)
+	case f.Role != "":
+		l.filter(isInactive)
+	default:
+		l.add(isInactive)
+	}
 }
 
 // ofUsers adds the conditions of a filter, without those of its search. role is how the column is
@@ -133,13 +156,13 @@ func (w *where) ofUsers(f *mirror.UserFilter, role string) {
 		w.add(role+" = ?", f.Role)
 	}
 	if f.OrganizationID != "" {
-		w.add("clerk_user_id IN (SELECT clerk_user_id FROM clerk_memberships_live WHERE clerk_organization_id = ?)", f.OrganizationID)
+		w.add(inOrganization, f.OrganizationID)
 	}
 	switch {
 	case f.Active == nil:
 	case *f.Active:
-		w.add("is_active = 1")
+		w.add(isActive)
 	default:
-		w.add("is_active = 0") // as the partial index says it
+		w.add(isInactive)
 	}
 }

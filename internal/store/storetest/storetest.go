@@ -35,6 +35,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"a search finds users by the beginning":        searchesUsers,
 		"a search finds organizations too":             searchesOrganizations,
 		"a cursor of a search leads on in it alone":    searchCursors,
+		"invitations are listed by their state":        invitations,
+		"filters without an index look back by pages":  looksBack,
 		"a role's permissions follow the permissions":  rolePermissions,
 		"a ban revokes older sessions in the view":     banFloor,
 		"the audit lists and purges by time":           audit,

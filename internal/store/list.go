@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// list is a query of a page of rows, newest first. An index has its order, and the conditions of
+// where; the filters have none.
+type list struct {
+	where
+	name     string // as cursors name it
+	table    string // with the index
+	at, id   string // the order
+	filters  []filter
+	lookBack int // how many rows of the index a page with filters looks at, if not as many as usual
+}
+
+type filter struct {
+	condition string
+	args      []any
+}
+
+// lookBack is how many rows of an index a page looks at for conditions that the index lacks.
+const lookBack = 10_000
+
+// newest is the list of the rows of a table by their creation.
+func newest(name, table, id string) *list {
+	return &list{name: name, table: table, at: "COALESCE(created_at, 0)", id: id}
+}
+
+// filter adds a condition that the index lacks.
+func (l *list) filter(condition string, args ...any) {
+	l.filters = append(l.filters, filter{condition, args})
+}
+
+// readPage reads a page of a list. A page with filters ends early if the index has many rows that
+// they do not select; it says how far it looked, and the next one goes on from there.
+func readPage[T any](ctx context.Context, db *DB, l *list, after mirror.Cursor, limit int, text string,
+	scan func(*sql.Rows) (T, error), at func(*T) place,
+) (p mirror.Page[T], err error) {
+	from, found, err := placeOf(l.name, after)
+	if err != nil {
+		return p, err
+	}
+	if found {
+		l.add("("+l.at+", "+l.id+") < (?, ?)", int64(from.at), from.id)
+	}
+	end, cut, err := l.end(ctx, db)
+	if err != nil {
+		return p, err
+	}
+	if cut {
+		l.add("("+l.at+", "+l.id+") >= (?, ?)", int64(end.at), end.id)
+	}
+	for _, f := range l.filters {
+		l.add(f.condition, f.args...)
+	}
+	rest, args := l.pageBy(l.at+" DESC, "+l.id+" DESC", limit)
+	rows, err := db.query(ctx, text+rest, args...)
+	all, err := scanAll(rows, err, scan)
+	p, err = pageOf(all, err, limit, l.name, at)
+	if err == nil && cut && p.Next == "" {
+		p.Next, p.LookedBackTo = cursorOf(l.name, end), end.at.Time()
+	}
+	return p, err
+}
+
+// end returns the last row that a page with filters looks at. cut is false if there are no filters,
+// or fewer rows.
+func (l *list) end(ctx context.Context, db *DB) (end place, cut bool, err error) {
+	if len(l.filters) == 0 {
+		return end, false, nil
+	}
+	n := db.lookBack
+	if l.lookBack > 0 {
+		n = min(n, l.lookBack)
+	}
+	args := append(slices.Clone(l.args), n-1)
+	text := "SELECT " + l.at + ", " + l.id + " FROM " + l.table + l.String() +
+		" ORDER BY " + l.at + " DESC, " + l.id + " DESC LIMIT 1 OFFSET " + params(len(args), len(args))
+	rows, err := db.query(ctx, text, args...)
+	found, err := scanAll(rows, err, func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.at, &p.id) })
+	if err != nil || len(found) == 0 {
+		return end, false, err
+	}
+	return found[0], true, nil
+}
+
+// LookBack replaces the number of rows that a page looks at for filters without an index: for tests.
+func (db *DB) LookBack(n int) { db.lookBack = n }
