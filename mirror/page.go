@@ -10,8 +10,8 @@ type Page[T any] struct {
 	// Next is where the next page begins: the After of the filter that reads it. It is empty on the
 	// last page.
 	Next Cursor `json:"next"`
-	// LookedBackTo is set if the page ends early: its filter has a condition without an index, and a
-	// page looks at a bounded number of rows for it. Everything since then was looked at, and the
+	// LookedBackTo is set if the page ends early: its filter has a condition without an index, and
+	// a page looks at a bounded number of rows for it. Everything since then was looked at, and the
 	// next page goes on from there. A page may be empty and have a Next.
 	LookedBackTo time.Time `json:"looked_back_to,omitzero"`
 }

@@ -90,5 +90,6 @@ func (l *list) end(ctx context.Context, db *DB) (end place, cut bool, err error)
 	return found[0], true, nil
 }
 
-// LookBack replaces the number of rows that a page looks at for filters without an index: for tests.
+// LookBack replaces the number of rows that a page looks at for filters without an index: for
+// tests.
 func (db *DB) LookBack(n int) { db.lookBack = n }

@@ -63,7 +63,8 @@ func placeOf(list string, c mirror.Cursor) (p place, found bool, err error) {
 	return place{clerk.Time(at), parts[2]}, true, nil
 }
 
-// pageOf makes a page of the rows of a query by [where.pageBy], which reads one row more than the page has.
+// pageOf makes a page of the rows of a query by [where.pageBy], which reads one row more than the
+// page has.
 func pageOf[T any](rows []T, err error, limit int, list string, at func(*T) place) (p mirror.Page[T], _ error) {
 	if err != nil {
 		return p, err

@@ -51,7 +51,8 @@ func laterWords(column string) []searchText {
 // maxSearch is how many characters of a text are indexed.
 const maxSearch = 100
 
-// lowerASCII returns a text as the function lower of both engines does, which know no other letters.
+// lowerASCII returns a text as the function lower of both engines does, which know no other
+// letters.
 func lowerASCII(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {
