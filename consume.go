@@ -126,30 +126,31 @@ func (f Feed) Consumers(ctx context.Context) ([]mirror.Consumer, error) {
 	return f.consumers.List(ctx)
 }
 
-// PauseConsumer pauses a consumer, wherever it runs. It gets no change after the one in progress,
+// PauseConsumer pauses a consumer, wherever it runs. by is who does so: this and the methods that
+// follow are entries of the audit. It gets no change after the one in progress,
 // one second later at most, and keeps its place. The error is [ErrNotFound] if there is none of the
 // name.
-func (f Feed) PauseConsumer(ctx context.Context, name string) error {
-	return f.consumers.Pause(ctx, name, true)
+func (f Feed) PauseConsumer(ctx context.Context, name string, by mirror.By) error {
+	return f.consumers.Pause(ctx, name, true, by)
 }
 
 // ResumeConsumer ends [Feed.PauseConsumer].
-func (f Feed) ResumeConsumer(ctx context.Context, name string) error {
-	return f.consumers.Pause(ctx, name, false)
+func (f Feed) ResumeConsumer(ctx context.Context, name string, by mirror.By) error {
+	return f.consumers.Pause(ctx, name, false, by)
 }
 
 // RewindConsumer moves a consumer to a place, wherever it runs: [mirror.FeedStart] is the
 // beginning, and the empty cursor the present end. The changes that it held back or parked are
 // removed. The error is a [mirror.CursorGoneError] if the feed cannot be continued from there;
 // nothing is changed then.
-func (f Feed) RewindConsumer(ctx context.Context, name string, to mirror.FeedCursor) error {
-	return f.consumers.Rewind(ctx, name, to)
+func (f Feed) RewindConsumer(ctx context.Context, name string, to mirror.FeedCursor, by mirror.By) error {
+	return f.consumers.Rewind(ctx, name, to, by)
 }
 
 // DeleteConsumer removes a consumer with its place and its parked changes. The error is
 // [ErrConsumerRunning] while a process runs it.
-func (f Feed) DeleteConsumer(ctx context.Context, name string) error {
-	return f.consumers.Delete(ctx, name)
+func (f Feed) DeleteConsumer(ctx context.Context, name string, by mirror.By) error {
+	return f.consumers.Delete(ctx, name, by)
 }
 
 // ParkedChanges returns a page of the changes that a consumer has passed and not handled, in the
@@ -161,28 +162,28 @@ func (f Feed) ParkedChanges(ctx context.Context, name string, filter mirror.Park
 // RetryParked makes a consumer try parked changes again at once, as if they had never failed, and
 // returns how many. They are delivered after later changes of the same objects. The cursors are
 // those of [Feed.ParkedChanges]; others are ignored.
-func (f Feed) RetryParked(ctx context.Context, name string, cursors ...mirror.FeedCursor) (int64, error) {
+func (f Feed) RetryParked(ctx context.Context, name string, cursors []mirror.FeedCursor, by mirror.By) (int64, error) {
 	if len(cursors) == 0 {
 		return 0, nil
 	}
-	return f.consumers.Retry(ctx, name, cursors)
+	return f.consumers.Retry(ctx, name, cursors, by)
 }
 
 // RetryAllParked is RetryParked for all parked changes.
-func (f Feed) RetryAllParked(ctx context.Context, name string) (int64, error) {
-	return f.consumers.Retry(ctx, name, nil)
+func (f Feed) RetryAllParked(ctx context.Context, name string, by mirror.By) (int64, error) {
+	return f.consumers.Retry(ctx, name, nil, by)
 }
 
 // DropParked gives up parked changes, and changes that are held back, and returns how many. They
 // are not delivered any more. The cursors are those of [Feed.ParkedChanges]; others are ignored.
-func (f Feed) DropParked(ctx context.Context, name string, cursors ...mirror.FeedCursor) (int64, error) {
+func (f Feed) DropParked(ctx context.Context, name string, cursors []mirror.FeedCursor, by mirror.By) (int64, error) {
 	if len(cursors) == 0 {
 		return 0, nil
 	}
-	return f.consumers.Drop(ctx, name, cursors)
+	return f.consumers.Drop(ctx, name, cursors, by)
 }
 
 // DropAllParked is DropParked for all parked changes. What is held back stays.
-func (f Feed) DropAllParked(ctx context.Context, name string) (int64, error) {
-	return f.consumers.Drop(ctx, name, nil)
+func (f Feed) DropAllParked(ctx context.Context, name string, by mirror.By) (int64, error) {
+	return f.consumers.Drop(ctx, name, nil, by)
 }

@@ -16,6 +16,7 @@ const (
 	AuditLadder        AuditAction = "ladder_changed"     // the role ladder from which stored roles are derived
 	AuditRedaction     AuditAction = "redaction_changed"  // what is removed from stored objects
 	AuditWebhook       AuditAction = "webhook_endpoint"   // an endpoint of outgoing webhooks: added, removed, disabled and so on
+	AuditConsumer      AuditAction = "consumer"           // a consumer of the change feed: paused, moved, deleted and so on
 	AuditOperator      AuditAction = "operator"           // a named operator was added or revoked
 	AuditAccepted      AuditAction = "accepted"           // an operator had an object set to what Clerk has, against what was stored
 	AuditBanned        AuditAction = "user_banned"        // a user was banned

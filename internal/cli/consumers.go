@@ -186,7 +186,7 @@ func (pauseConsumerCommand) Help() string {
 
 // Run pauses a consumer.
 func (c pauseConsumerCommand) Run(ctx context.Context, p *process) error {
-	err := p.onConsumer(ctx, c, c.Name, func(f clerksync.Feed) error { return f.PauseConsumer(ctx, c.Name) })
+	err := p.onConsumer(ctx, c, c.Name, func(f clerksync.Feed) error { return f.PauseConsumer(ctx, c.Name, commandBy()) })
 	if err == nil {
 		fmt.Fprintf(p.stdout, "Paused %s.\n", c.Name)
 	}
@@ -200,7 +200,7 @@ type resumeConsumerCommand struct {
 
 // Run lets a consumer go on.
 func (c resumeConsumerCommand) Run(ctx context.Context, p *process) error {
-	err := p.onConsumer(ctx, c, c.Name, func(f clerksync.Feed) error { return f.ResumeConsumer(ctx, c.Name) })
+	err := p.onConsumer(ctx, c, c.Name, func(f clerksync.Feed) error { return f.ResumeConsumer(ctx, c.Name, commandBy()) })
 	if err == nil {
 		fmt.Fprintf(p.stdout, "Resumed %s.\n", c.Name)
 	}
@@ -237,7 +237,7 @@ func (c rewindConsumerCommand) Run(ctx context.Context, p *process) error {
 		default:
 			to = mirror.FeedCursor(c.To)
 		}
-		return f.RewindConsumer(ctx, c.Name, to)
+		return f.RewindConsumer(ctx, c.Name, to, commandBy())
 	})
 	if errors.Is(err, clerksync.ErrInvalidCursor) {
 		fmt.Fprintln(p.stderr, "error: --to must be now, beginning, or the cursor of a change such as 4711-5be81c02")
@@ -289,8 +289,8 @@ func (c dropParkedCommand) Run(ctx context.Context, p *process) error {
 // onParked does something to some or to all parked changes of a consumer.
 func (p *process) onParked(
 	ctx context.Context, flags settingFlags, name string, cursors []string, all bool, done string,
-	some func(clerksync.Feed, context.Context, string, ...mirror.FeedCursor) (int64, error),
-	every func(clerksync.Feed, context.Context, string) (int64, error),
+	some func(clerksync.Feed, context.Context, string, []mirror.FeedCursor, mirror.By) (int64, error),
+	every func(clerksync.Feed, context.Context, string, mirror.By) (int64, error),
 ) error {
 	if all == (len(cursors) > 0) {
 		fmt.Fprintln(p.stderr, "error: name cursors, or use --all")
@@ -299,14 +299,14 @@ func (p *process) onParked(
 	var n int64
 	err := p.onConsumer(ctx, flags, name, func(f clerksync.Feed) (err error) {
 		if all {
-			n, err = every(f, ctx, name)
+			n, err = every(f, ctx, name, commandBy())
 			return err
 		}
 		list := make([]mirror.FeedCursor, len(cursors))
 		for i, c := range cursors {
 			list[i] = mirror.FeedCursor(c)
 		}
-		n, err = some(f, ctx, name, list...)
+		n, err = some(f, ctx, name, list, commandBy())
 		return err
 	})
 	if err != nil {
@@ -336,7 +336,7 @@ func (deleteConsumerCommand) Help() string {
 
 // Run deletes a consumer.
 func (c deleteConsumerCommand) Run(ctx context.Context, p *process) error {
-	err := p.onConsumer(ctx, c, c.Name, func(f clerksync.Feed) error { return f.DeleteConsumer(ctx, c.Name) })
+	err := p.onConsumer(ctx, c, c.Name, func(f clerksync.Feed) error { return f.DeleteConsumer(ctx, c.Name, commandBy()) })
 	if err == nil {
 		fmt.Fprintf(p.stdout, "Deleted %s.\n", c.Name)
 	}

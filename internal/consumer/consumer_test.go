@@ -132,13 +132,13 @@ func TestParks(t *testing.T) {
 		e.equal([]string{}, r.take())
 
 		r.set(nil)
-		n, err := e.service.Retry(e.Context(), "mail", []mirror.FeedCursor{first})
+		n, err := e.service.Retry(e.Context(), "mail", []mirror.FeedCursor{first}, mirror.By{})
 		if n != 1 || err != nil {
 			e.Fatal(n, err)
 		}
 		settle(time.Second)
 		e.equal([]string{"bad"}, r.take())
-		n, err = e.service.Drop(e.Context(), "mail", []mirror.FeedCursor{second})
+		n, err = e.service.Drop(e.Context(), "mail", []mirror.FeedCursor{second}, mirror.By{})
 		if n != 1 || err != nil {
 			e.Fatal(n, err)
 		}
@@ -165,7 +165,7 @@ func TestDropsAChangeThatIsTriedAgain(t *testing.T) {
 		page, err := e.service.Parked(e.Context(), "mail", mirror.ParkedFilter{State: mirror.ParkedRetrying})
 		e.must(err)
 		r.take()
-		_, err = e.service.Drop(e.Context(), "mail", []mirror.FeedCursor{page.Items[0].Change.Cursor})
+		_, err = e.service.Drop(e.Context(), "mail", []mirror.FeedCursor{page.Items[0].Change.Cursor}, mirror.By{})
 		e.must(err)
 		settle(time.Second)
 		e.equal([]string{"bad"}, r.take())
@@ -254,7 +254,7 @@ func TestParkedChangesAreBounded(t *testing.T) {
 			e.Errorf("%+v", c)
 		}
 		r.set(nil)
-		if n, err := e.service.Retry(e.Context(), "mail", nil); n != 5 || err != nil {
+		if n, err := e.service.Retry(e.Context(), "mail", nil, mirror.By{}); n != 5 || err != nil {
 			e.Error(n, err)
 		}
 		settle(5 * time.Minute)
@@ -274,7 +274,7 @@ func TestOperatorsMoveIt(t *testing.T) {
 		settle(time.Minute)
 		e.equal([]string{"a", "b", "c"}, r.take())
 
-		e.must(operator.Pause(e.Context(), "mail", true))
+		e.must(operator.Pause(e.Context(), "mail", true, mirror.By{}))
 		settle(time.Second)
 		e.change("d")
 		settle(10 * time.Minute)
@@ -282,18 +282,18 @@ func TestOperatorsMoveIt(t *testing.T) {
 		if c := e.consumer(); c.State != mirror.ConsumerPaused || c.LagChanges != 1 || c.LagSeconds < 599 {
 			e.Errorf("%+v", c)
 		}
-		e.must(operator.Pause(e.Context(), "mail", false))
+		e.must(operator.Pause(e.Context(), "mail", false, mirror.By{}))
 		settle(time.Second)
 		e.equal([]string{"d"}, r.take())
 
-		e.must(operator.Rewind(e.Context(), "mail", mirror.FeedStart))
+		e.must(operator.Rewind(e.Context(), "mail", mirror.FeedStart, mirror.By{}))
 		settle(time.Second)
 		e.equal([]string{"a", "b", "c", "d"}, r.take())
 
 		r.set(failing("e"))
 		e.change("e", "f", "e")
 		settle(time.Minute)
-		e.must(operator.Rewind(e.Context(), "mail", ""))
+		e.must(operator.Rewind(e.Context(), "mail", "", mirror.By{}))
 		settle(time.Second)
 		e.equal([]string(nil), e.parked())
 		r.take()
@@ -301,17 +301,17 @@ func TestOperatorsMoveIt(t *testing.T) {
 		e.equal([]string{}, r.take())
 
 		var gone *mirror.CursorGoneError
-		if err := operator.Rewind(e.Context(), "mail", "2-00000000"); !errors.As(err, &gone) {
+		if err := operator.Rewind(e.Context(), "mail", "2-00000000", mirror.By{}); !errors.As(err, &gone) {
 			e.Errorf("to a place of another history: %v", err)
 		}
-		if err := operator.Rewind(e.Context(), "mail", "x"); !errors.Is(err, mirror.ErrInvalidCursor) {
+		if err := operator.Rewind(e.Context(), "mail", "x", mirror.By{}); !errors.Is(err, mirror.ErrInvalidCursor) {
 			e.Errorf("to no place: %v", err)
 		}
-		if err := operator.Delete(e.Context(), "mail"); !errors.Is(err, store.ErrConsumerRunning) {
+		if err := operator.Delete(e.Context(), "mail", mirror.By{}); !errors.Is(err, store.ErrConsumerRunning) {
 			e.Errorf("deleted while it runs: %v", err)
 		}
 		r.stop()
-		e.must(operator.Delete(e.Context(), "mail"))
+		e.must(operator.Delete(e.Context(), "mail", mirror.By{}))
 	})
 }
 
@@ -321,16 +321,16 @@ func TestAPauseHoldsEverything(t *testing.T) {
 		e.change("bad", "a")
 		r := e.run(e.service, fromStart, failing("bad"))
 		settle(time.Second)
-		e.must(e.service.Pause(e.Context(), "mail", true))
+		e.must(e.service.Pause(e.Context(), "mail", true, mirror.By{}))
 		settle(time.Second)
 		r.take()
 		settle(10 * time.Minute)
 		e.equal([]string{}, r.take())
-		e.must(e.service.Rewind(e.Context(), "mail", mirror.FeedStart))
+		e.must(e.service.Rewind(e.Context(), "mail", mirror.FeedStart, mirror.By{}))
 		settle(time.Minute)
 		e.equal([]string{}, r.take())
 		r.set(nil)
-		e.must(e.service.Pause(e.Context(), "mail", false))
+		e.must(e.service.Pause(e.Context(), "mail", false, mirror.By{}))
 		settle(time.Second)
 		e.equal([]string{"bad", "a"}, r.take())
 		r.stop()

@@ -221,7 +221,7 @@ func TestDeletedWhileItWaits(t *testing.T) {
 		r := e.run(e.process(consumer.Config{Dead: alive}), fromStart, nil)
 		settle(5 * time.Second)
 		e.must(e.db.ReleaseLease(e.Context(), l))
-		e.must(e.service.Delete(e.Context(), "mail"))
+		e.must(e.service.Delete(e.Context(), "mail", mirror.By{}))
 		if err := <-r.ended; !errors.Is(err, store.ErrNotFound) {
 			e.Errorf("%v", err)
 		}

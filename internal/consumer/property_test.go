@@ -77,7 +77,7 @@ func (h *history) live() {
 		settle(time.Duration(h.IntN(500)) * time.Millisecond)
 		r = h.disturb(r)
 	}
-	h.must(h.service.Pause(h.Context(), "mail", false))
+	h.must(h.service.Pause(h.Context(), "mail", false, mirror.By{}))
 	settle(5 * time.Minute)
 	r.stop()
 	h.judge(seq)
@@ -112,9 +112,9 @@ func (h *history) disturb(r *running) *running {
 		settle(time.Duration(h.IntN(1000)) * time.Millisecond)
 		h.must(h.db.ReleaseLease(h.Context(), l))
 	case 3, 4:
-		h.must(h.service.Pause(h.Context(), "mail", h.IntN(2) == 0))
+		h.must(h.service.Pause(h.Context(), "mail", h.IntN(2) == 0, mirror.By{}))
 	case 5:
-		_, err := h.service.Retry(h.Context(), "mail", nil)
+		_, err := h.service.Retry(h.Context(), "mail", nil, mirror.By{})
 		h.must(err)
 	}
 	return r

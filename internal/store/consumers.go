@@ -51,7 +51,8 @@ type HeldChange struct {
 
 // updateWithoutHead runs fn in a transaction that does not lock the head row, so that no writer of
 // mirrored rows waits for it. It must write only tables in which no order of changes matters: those
-// of consumers and their leases. A lease is fenced in it by the lock of the lease's row.
+// of consumers and their leases, and the audit. A lease is fenced in it by the lock of the lease's
+// row.
 func (db *DB) updateWithoutHead(ctx context.Context, fn func(*Tx) error) error {
 	if db.readOnly {
 		return ErrReadOnly

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/mirror"
@@ -77,13 +78,29 @@ func (tx *Tx) editConsumer(ctx context.Context, set, name string, now clerk.Time
 }
 
 // PauseConsumer pauses a consumer, or lets it go on.
-func (db *DB) PauseConsumer(ctx context.Context, name string, paused bool, now clerk.Time) error {
-	return db.updateWithoutHead(ctx, func(tx *Tx) error { return tx.editConsumer(ctx, "paused = $3", name, now, flag(paused)) })
+func (db *DB) PauseConsumer(ctx context.Context, name string, paused bool, by mirror.By, now clerk.Time) error {
+	did := "resumed"
+	if paused {
+		did = "paused"
+	}
+	return db.updateWithoutHead(ctx, func(tx *Tx) error {
+		if err := tx.editConsumer(ctx, "paused = $3", name, now, flag(paused)); err != nil {
+			return err
+		}
+		return tx.auditConsumer(ctx, by, name, did)
+	})
+}
+
+// auditConsumer records what an operator did to a consumer.
+func (tx *Tx) auditConsumer(ctx context.Context, by mirror.By, name, did string) error {
+	e := by.Entry(mirror.AuditConsumer)
+	e.Object, e.Became = name, did
+	return tx.AppendAudit(ctx, []mirror.AuditEntry{e})
 }
 
 // RewindConsumer moves a consumer to a place, the empty one being the present end, and removes what
 // it held back and parked.
-func (db *DB) RewindConsumer(ctx context.Context, name string, to mirror.FeedCursor, now clerk.Time) error {
+func (db *DB) RewindConsumer(ctx context.Context, name string, to mirror.FeedCursor, by mirror.By, now clerk.Time) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		cursor, seq, err := tx.placeOfConsumer(ctx, to)
 		if err != nil {
@@ -92,13 +109,16 @@ func (db *DB) RewindConsumer(ctx context.Context, name string, to mirror.FeedCur
 		if err := tx.editConsumer(ctx, "cursor = $3, seq = $4, gone = '', edits = edits + 1", name, now, string(cursor), seq); err != nil {
 			return err
 		}
-		return tx.exec(ctx, "DELETE FROM clerk_consumer_parked WHERE consumer = $1", name)
+		if err := tx.exec(ctx, "DELETE FROM clerk_consumer_parked WHERE consumer = $1", name); err != nil {
+			return err
+		}
+		return tx.auditConsumer(ctx, by, name, "moved to "+string(cursor))
 	})
 }
 
 // DeleteConsumer removes a consumer that no process runs. Its lease stays, so that a process that
 // held it once is refused for good. now is our clock, which counts on SQLite only.
-func (db *DB) DeleteConsumer(ctx context.Context, name string, now clerk.Time, dead func(holder string) bool) error {
+func (db *DB) DeleteConsumer(ctx context.Context, name string, by mirror.By, now clerk.Time, dead func(holder string) bool) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		if held, err := tx.lease(ctx, ConsumerLease(name), now); err == nil && held.runs(dead) {
 			return fmt.Errorf("%w: %s", ErrConsumerRunning, name)
@@ -110,7 +130,10 @@ func (db *DB) DeleteConsumer(ctx context.Context, name string, now clerk.Time, d
 		if err != nil {
 			return err
 		}
-		return tx.exec(ctx, "DELETE FROM clerk_consumer_parked WHERE consumer = $1", name)
+		if err := tx.exec(ctx, "DELETE FROM clerk_consumer_parked WHERE consumer = $1", name); err != nil {
+			return err
+		}
+		return tx.auditConsumer(ctx, by, name, "deleted")
 	})
 }
 
@@ -180,9 +203,9 @@ func scanParked(r *sql.Rows) (p mirror.ParkedChange, seq int64, err error) {
 
 // RetryParked makes a consumer try parked changes again, as if they had never failed. No cursors
 // means all that are parked. It returns how many there were.
-func (db *DB) RetryParked(ctx context.Context, name string, cursors []mirror.FeedCursor, now clerk.Time) (n int64, err error) {
+func (db *DB) RetryParked(ctx context.Context, name string, cursors []mirror.FeedCursor, by mirror.By, now clerk.Time) (n int64, err error) {
 	const retry = "UPDATE clerk_consumer_parked SET parked = 0, attempts = 0, due_at = 0 WHERE "
-	return db.editParked(ctx, name, now, func(tx *Tx) (int64, error) {
+	return db.editParked(ctx, name, "retried", by, now, func(tx *Tx) (int64, error) {
 		if len(cursors) == 0 {
 			return tx.changed(ctx, retry+"consumer = $1 AND parked = 1 RETURNING cursor", name)
 		}
@@ -193,8 +216,8 @@ func (db *DB) RetryParked(ctx context.Context, name string, cursors []mirror.Fee
 
 // DropParked removes changes that a consumer has passed and not handled: parked ones, and ones that
 // are held back. No cursors means all that are parked. It returns how many there were.
-func (db *DB) DropParked(ctx context.Context, name string, cursors []mirror.FeedCursor, now clerk.Time) (n int64, err error) {
-	return db.editParked(ctx, name, now, func(tx *Tx) (int64, error) {
+func (db *DB) DropParked(ctx context.Context, name string, cursors []mirror.FeedCursor, by mirror.By, now clerk.Time) (n int64, err error) {
+	return db.editParked(ctx, name, "dropped", by, now, func(tx *Tx) (int64, error) {
 		if len(cursors) == 0 {
 			return tx.changed(ctx, "DELETE FROM clerk_consumer_parked WHERE consumer = $1 AND parked = 1 RETURNING cursor", name)
 		}
@@ -202,13 +225,25 @@ func (db *DB) DropParked(ctx context.Context, name string, cursors []mirror.Feed
 	})
 }
 
-func (db *DB) editParked(ctx context.Context, name string, now clerk.Time, edit func(*Tx) (int64, error)) (n int64, err error) {
+func (db *DB) editParked(
+	ctx context.Context, name, did string, by mirror.By, now clerk.Time, edit func(*Tx) (int64, error),
+) (n int64, err error) {
 	err = db.updateWithoutHead(ctx, func(tx *Tx) (err error) {
 		if err := tx.editConsumer(ctx, "edits = edits + 1", name, now); err != nil {
 			return err
 		}
-		n, err = edit(tx)
-		return err
+		if n, err = edit(tx); err != nil || n == 0 {
+			return err
+		}
+		return tx.auditConsumer(ctx, by, name, did+" "+countText(n))
 	})
 	return n, err
+}
+
+// countText returns a number of changes in words.
+func countText(n int64) string {
+	if n == 1 {
+		return "1 change"
+	}
+	return strconv.FormatInt(n, 10) + " changes"
 }

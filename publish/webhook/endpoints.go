@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (p *Publisher) Add(ctx context.Context, n Endpoint) (mirror.WebhookEndpoint
 		if err := tx.AddWebhookEndpoint(ctx, e, maxEndpoints); err != nil {
 			return err
 		}
-		return audit(ctx, tx, e, p.options.Actor, "", "added")
+		return audit(ctx, tx, e, p.by, "", "added")
 	})
 	return e.WebhookEndpoint, e.Secret, err
 }
@@ -180,7 +181,7 @@ func (p *Publisher) Remove(ctx context.Context, id string) error {
 		if err := tx.RemoveWebhookEndpoint(ctx, e.ID); err != nil {
 			return err
 		}
-		return audit(ctx, tx, e, p.options.Actor, e.URL, "removed")
+		return audit(ctx, tx, e, p.by, e.URL, "removed")
 	})
 }
 
@@ -195,12 +196,12 @@ func (p *Publisher) Disable(ctx context.Context, id, reason string) error {
 		reason = "disabled"
 	}
 	return p.change(ctx, id, func(tx *store.Tx, e *store.WebhookEndpoint) error {
-		return disable(ctx, tx, e, reason, p.options.Actor)
+		return disable(ctx, tx, e, reason, p.by)
 	})
 }
 
-// disable disables an endpoint. An empty actor means that clerksync did it by itself.
-func disable(ctx context.Context, tx *store.Tx, e *store.WebhookEndpoint, reason, actor string) error {
+// disable disables an endpoint. No actor means that clerksync did it by itself.
+func disable(ctx context.Context, tx *store.Tx, e *store.WebhookEndpoint, reason string, by mirror.By) error {
 	if !e.Enabled {
 		return nil
 	}
@@ -208,7 +209,7 @@ func disable(ctx context.Context, tx *store.Tx, e *store.WebhookEndpoint, reason
 	if err := tx.SaveWebhookEndpoint(ctx, e); err != nil {
 		return err
 	}
-	return audit(ctx, tx, e, actor, "enabled", "disabled: "+reason)
+	return audit(ctx, tx, e, by, "enabled", "disabled: "+reason)
 }
 
 // Enable sends to an endpoint again: first what waits, then the changes since. If changes are
@@ -238,7 +239,7 @@ func (p *Publisher) enable(ctx context.Context, tx *store.Tx, e *store.WebhookEn
 	if err := tx.HurryWebhooks(ctx, e.ID, time.Now()); err != nil {
 		return err
 	}
-	return audit(ctx, tx, e, p.options.Actor, was, became)
+	return audit(ctx, tx, e, p.by, was, became)
 }
 
 // Resume continues an endpoint from a place in the change feed, and enables it. Changes that were
@@ -287,7 +288,10 @@ func (p *Publisher) Resend(ctx context.Context, id, messageID string) (failed in
 		if failed, err = tx.ResendWebhooks(ctx, e.ID, seq, time.Now()); err != nil {
 			return err
 		}
-		return tx.SaveWebhookEndpoint(ctx, e) // the next revision, so that the process that sends looks at once
+		if err = tx.SaveWebhookEndpoint(ctx, e); err != nil { // the next revision, so that the process that sends looks at once
+			return err
+		}
+		return audit(ctx, tx, e, p.by, "", "sends again: "+cmp.Or(messageID, "all that failed"))
 	})
 	return failed, err
 }
@@ -309,7 +313,7 @@ func (p *Publisher) Rotate(ctx context.Context, id string, overlap time.Duration
 		if err := tx.SaveWebhookEndpoint(ctx, e); err != nil {
 			return err
 		}
-		return audit(ctx, tx, e, p.options.Actor, "", "secret rotated")
+		return audit(ctx, tx, e, p.by, "", "secret rotated")
 	})
 	return secret, err
 }
@@ -333,8 +337,11 @@ func (p *Publisher) Ping(ctx context.Context, id string) (mirror.WebhookAttempt,
 	attempt := attemptOf(e.ID, messageID, began, time.Since(began), a)
 	attempt.Type, attempt.Attempt = pingType, 1
 	p.record(attempt)
-	err = p.change(ctx, id, func(tx *store.Tx, _ *store.WebhookEndpoint) error {
-		return tx.AppendWebhookAttempts(ctx, []*mirror.WebhookAttempt{attempt})
+	err = p.change(ctx, id, func(tx *store.Tx, e *store.WebhookEndpoint) error {
+		if err := tx.AppendWebhookAttempts(ctx, []*mirror.WebhookAttempt{attempt}); err != nil {
+			return err
+		}
+		return audit(ctx, tx, e, p.by, "", "pinged")
 	})
 	return *attempt, err
 }
@@ -357,8 +364,8 @@ func (p *Publisher) change(ctx context.Context, id string, fn func(*store.Tx, *s
 }
 
 // audit records what was done with an endpoint.
-func audit(ctx context.Context, tx *store.Tx, e *store.WebhookEndpoint, actor, was, became string) error {
-	return tx.AppendAudit(ctx, []mirror.AuditEntry{{
-		Action: mirror.AuditWebhook, Actor: actor, Object: e.ID, ClerkOrganizationID: e.ClerkOrganizationID, Was: was, Became: became,
-	}})
+func audit(ctx context.Context, tx *store.Tx, e *store.WebhookEndpoint, by mirror.By, was, became string) error {
+	entry := by.Entry(mirror.AuditWebhook)
+	entry.Object, entry.ClerkOrganizationID, entry.Was, entry.Became = e.ID, e.ClerkOrganizationID, was, became
+	return tx.AppendAudit(ctx, []mirror.AuditEntry{entry})
 }

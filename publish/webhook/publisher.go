@@ -53,7 +53,7 @@ type Options struct {
 	// http. A name is compared as a whole, without port. Addresses from which clouds serve
 	// credentials, such as 169.254.169.254, are refused even if their host is allowed.
 	AllowHosts []string
-	// Actor is who operates the endpoints, for the audit log.
+	// Actor is who operates the endpoints, for the audit. [Publisher.As] says more.
 	Actor string
 	// Logger gets what operators need to know. The default discards it.
 	Logger *slog.Logger
@@ -67,6 +67,7 @@ type Publisher struct {
 	feed      changeFeed
 	sender    *sender
 	options   Options
+	by        mirror.By
 	incidents *incident.Log
 	metrics   *metrics.Instruments
 	holder    string
@@ -122,12 +123,19 @@ func newPublisher(db *store.DB, f changeFeed, o Options, l limits) (*Publisher, 
 		backlog: maxBacklog, concurrency: endpointConcurrency, lease: leaseTTL, poll: pollEndpoints, connect: connectTimeout, attempt: attemptTimeout,
 	})
 	p := &Publisher{
-		db: db, feed: f, options: o, incidents: incident.New(o.Logger), holder: holder.New(),
+		db: db, feed: f, options: o, by: mirror.By{Actor: o.Actor}, incidents: incident.New(o.Logger), holder: holder.New(),
 		sender: newSender(allowed, l), limits: l,
 		slots: make(chan struct{}, maxConcurrency), failingSlots: make(chan struct{}, failingConcurrency),
 	}
 	p.metrics, err = metrics.NewFor(o.MeterProvider, metrics.Outgoing(), p.collect)
 	return p, err
+}
+
+// As returns the same publisher for an operator: the audit has by for what its methods do.
+func (p *Publisher) As(by mirror.By) *Publisher {
+	same := *p
+	same.by = by
+	return &same
 }
 
 // Run sends changes to the endpoints until the context ends. Of several processes that share a

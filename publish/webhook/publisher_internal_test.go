@@ -372,7 +372,7 @@ func TestPing(t *testing.T) {
 	id, secret := e.add(p, Endpoint{URL: r.URL})
 	r.uses(secret)
 	e.must(p.Disable(t.Context(), id, "not yet"))
-	a, err := p.Ping(t.Context(), id)
+	a, err := p.As(mirror.By{Actor: "ada", Address: "203.0.113.7"}).Ping(t.Context(), id)
 	if err != nil || !a.Delivered() || a.Status != 204 || a.Type != "ping" || a.ID == "" {
 		t.Errorf("the ping: %+v, %v", a, err)
 	}
@@ -381,6 +381,10 @@ func TestPing(t *testing.T) {
 	}
 	if kept := e.attempts(p, mirror.WebhookAttemptFilter{EndpointID: id}); len(kept) != 1 || kept[0].ID != a.ID {
 		t.Errorf("kept %+v", kept)
+	}
+	page, err := e.db.Audit(t.Context(), mirror.AuditFilter{Action: mirror.AuditWebhook, Limit: 1})
+	if e.must(err); page.Items[0].Actor != "ada" || page.Items[0].Address != "203.0.113.7" || page.Items[0].Object != id || page.Items[0].Became != "pinged" {
+		t.Errorf("audited %+v", page.Items)
 	}
 	if _, err := p.Ping(t.Context(), "ep_other"); !errors.Is(err, mirror.ErrNotFound) {
 		t.Errorf("the ping of no endpoint: %v", err)

@@ -119,9 +119,9 @@ func storeResult(ctx context.Context, tx *store.Tx, r *result, e *store.WebhookE
 	}
 	switch {
 	case gone:
-		return disable(ctx, tx, e, mirror.WebhookGone, "")
+		return disable(ctx, tx, e, mirror.WebhookGone, mirror.By{})
 	case now.Sub(e.FailingSince) >= failingLimit:
-		return disable(ctx, tx, e, mirror.WebhookFailing, "")
+		return disable(ctx, tx, e, mirror.WebhookFailing, mirror.By{})
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func (w *worker) updateEndpoint(ctx context.Context, fn func(*store.Tx, *store.W
 // disableGone disables the endpoint because its cursor cannot be continued.
 func (w *worker) disableGone(ctx context.Context, gone *mirror.CursorGoneError) error {
 	err := w.updateEndpoint(ctx, func(tx *store.Tx, e *store.WebhookEndpoint) error {
-		return disable(ctx, tx, e, mirror.WebhookCursorGone, "")
+		return disable(ctx, tx, e, mirror.WebhookCursorGone, mirror.By{})
 	})
 	if err != nil {
 		return err

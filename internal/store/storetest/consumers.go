@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,7 +193,7 @@ func heldChanges(t *testing.T, db *store.DB) {
 	again := all[0]
 	again.Attempts, again.DueAt, again.Error = 2, 9, "no again"
 	gone := store.HeldChange{Change: changes[1], Attempts: 1, Error: "no"}
-	n, err := db.DropParked(ctx, "mail", []mirror.FeedCursor{changes[1].Cursor}, now)
+	n, err := db.DropParked(ctx, "mail", []mirror.FeedCursor{changes[1].Cursor}, mirror.By{}, now)
 	if n != 1 || err != nil {
 		t.Fatalf("dropped %d, %v", n, err)
 	}
@@ -205,13 +206,13 @@ func heldChanges(t *testing.T, db *store.DB) {
 	if diff := cmp.Diff([]store.HeldChange{again}, held(), cmpopts.EquateApproxTime(time.Millisecond)); diff != "" {
 		t.Error(diff)
 	}
-	if n, err := db.RetryParked(ctx, "mail", nil, now); n != 1 || err != nil {
+	if n, err := db.RetryParked(ctx, "mail", nil, mirror.By{}, now); n != 1 || err != nil {
 		t.Errorf("retried %d, %v", n, err)
 	}
 	if list := held(); len(list) != 2 || list[1].ID != "user_2" || list[1].Attempts != 0 || list[1].Parked {
 		t.Errorf("a parked change that is tried again: %+v", list)
 	}
-	if n, err := db.RetryParked(ctx, "mail", []mirror.FeedCursor{"77-00000000"}, now); n != 0 || err != nil {
+	if n, err := db.RetryParked(ctx, "mail", []mirror.FeedCursor{"77-00000000"}, mirror.By{}, now); n != 0 || err != nil {
 		t.Errorf("a change that is not parked: %d, %v", n, err)
 	}
 }
@@ -261,30 +262,43 @@ func consumersByOperators(t *testing.T, db *store.DB) {
 			t.Errorf("%s: %+v, %v", state, p, err)
 		}
 	}
-	must(t, db.PauseConsumer(ctx, "mail", true, now))
+	by := mirror.By{Actor: "ada", Address: "203.0.113.7", Origin: "command"}
+	must(t, db.PauseConsumer(ctx, "mail", true, by, now))
 	if c := record(); c.State != mirror.ConsumerPaused || !stored(t, db, "mail").Paused {
 		t.Errorf("paused: %+v", c)
 	}
-	must(t, db.PauseConsumer(ctx, "mail", false, now))
-	must(t, db.RewindConsumer(ctx, "mail", changes[1].Cursor, now))
+	must(t, db.PauseConsumer(ctx, "mail", false, by, now))
+	must(t, db.RewindConsumer(ctx, "mail", changes[1].Cursor, by, now))
 	if c := record(); c.Cursor != changes[1].Cursor || c.HeldBack+c.Parked != 0 || c.LagChanges != 3 || stored(t, db, "mail").Edits == 0 {
 		t.Errorf("rewound: %+v", c)
 	}
-	must(t, db.RewindConsumer(ctx, "mail", "", now))
+	must(t, db.RewindConsumer(ctx, "mail", "", by, now))
 	if c := record(); c.Cursor != changes[4].Cursor || c.LagChanges != 0 || !c.OldestAt.IsZero() || c.LagSeconds != 0 {
 		t.Errorf("rewound to now: %+v", c)
 	}
-	if err := db.DeleteConsumer(ctx, "mail", clerk.TimeOf(time.Now()), nil); !errors.Is(err, store.ErrConsumerRunning) {
+	if err := db.DeleteConsumer(ctx, "mail", by, clerk.TimeOf(time.Now()), nil); !errors.Is(err, store.ErrConsumerRunning) {
 		t.Errorf("deleted while it runs: %v", err)
 	}
 	must(t, db.ReleaseLease(ctx, lease))
-	must(t, db.DeleteConsumer(ctx, "mail", clerk.TimeOf(time.Now()), nil))
+	must(t, db.DeleteConsumer(ctx, "mail", by, clerk.TimeOf(time.Now()), nil))
+	audit, err := db.Audit(ctx, mirror.AuditFilter{Action: mirror.AuditConsumer, Limit: 5})
+	must(t, err)
+	var done []string
+	for _, e := range audit.Items {
+		done = append(done, strings.Join([]string{e.Actor, e.Address, e.Origin, e.Object, e.Became}, " "))
+	}
+	const who = "ada 203.0.113.7 command mail "
+	if diff := cmp.Diff([]string{
+		who + "deleted", who + "moved to " + string(changes[4].Cursor), who + "moved to " + string(changes[1].Cursor), who + "resumed", who + "paused",
+	}, done); diff != "" {
+		t.Error(diff)
+	}
 	for what, do := range map[string]func() error{
-		"delete": func() error { return db.DeleteConsumer(ctx, "mail", now, nil) },
-		"pause":  func() error { return db.PauseConsumer(ctx, "mail", true, now) },
-		"rewind": func() error { return db.RewindConsumer(ctx, "mail", "", now) },
-		"retry":  func() error { _, err := db.RetryParked(ctx, "mail", nil, now); return err },
-		"drop":   func() error { _, err := db.DropParked(ctx, "mail", nil, now); return err },
+		"delete": func() error { return db.DeleteConsumer(ctx, "mail", mirror.By{}, now, nil) },
+		"pause":  func() error { return db.PauseConsumer(ctx, "mail", true, mirror.By{}, now) },
+		"rewind": func() error { return db.RewindConsumer(ctx, "mail", "", mirror.By{}, now) },
+		"retry":  func() error { _, err := db.RetryParked(ctx, "mail", nil, mirror.By{}, now); return err },
+		"drop":   func() error { _, err := db.DropParked(ctx, "mail", nil, mirror.By{}, now); return err },
 		"list":   func() error { _, err := db.ParkedChanges(ctx, "mail", mirror.ParkedFilter{}); return err },
 	} {
 		if err := do(); !errors.Is(err, store.ErrNotFound) {

@@ -308,10 +308,10 @@ func onChangeInside(t *testing.T, db *store.DB) {
 			return errors.Join(errors.New("a transaction began inside"), err)
 		}
 		now := clerk.TimeOf(time.Now())
-		_, err := db.RetryParked(ctx, "mail", nil, now)
-		_, err2 := db.DropParked(ctx, "mail", nil, now)
+		_, err := db.RetryParked(ctx, "mail", nil, mirror.By{}, now)
+		_, err2 := db.DropParked(ctx, "mail", nil, mirror.By{}, now)
 		for _, err := range []error{
-			err, err2, db.PauseConsumer(ctx, "mail", true, now), db.RewindConsumer(ctx, "mail", "", now), db.DeleteConsumer(ctx, "mail", now, nil),
+			err, err2, db.PauseConsumer(ctx, "mail", true, mirror.By{}, now), db.RewindConsumer(ctx, "mail", "", mirror.By{}, now), db.DeleteConsumer(ctx, "mail", mirror.By{}, now, nil),
 			db.RegisterConsumer(ctx, "mail", "", false, now), db.Migrate(ctx), db.RememberOnChange(ctx, true),
 		} {
 			if !errors.Is(err, mirror.ErrInsideOnChange) {
