@@ -50,7 +50,12 @@ func New(m *clerksync.Mirror, o Options) http.Handler { return newHandler(m, o).
 
 func newHandler(m *clerksync.Mirror, o Options) *handler {
 	h := &handler{mirror: m, feed: m.Feed(), limits: newLimits(o), heartbeat: heartbeatEvery, maxAge: randomAge}
-	h.operator = func(r *http.Request) (mirror.Operator, error) { return m.Operators().Authorize(r, o.OperatorToken) }
+	h.operator = func(r *http.Request) (mirror.Operator, error) {
+		if operator, ok := access.OperatorOf(r.Context()); ok { // who was authorized in front of this handler
+			return operator, nil
+		}
+		return m.Operators().Authorize(r, o.OperatorToken)
+	}
 	if o.Rule != nil {
 		_ = m.Require(o.Rule) // panics if the rule can allow no one
 		h.caller = func(r *http.Request) (*clerksync.Caller, error) { return m.Authorize(r, o.Rule) }

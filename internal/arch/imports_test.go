@@ -33,8 +33,9 @@ func rules() []rule {
 	}
 	return []rule{
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
-		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/config", "internal/emulator", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
+		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/emulator", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
+		{"internal/apiclient", []string{"clerk", "mirror"}, nil},
 		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/web"}, api},
 		{"console", []string{".", "auth", "internal/web"}, api},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},

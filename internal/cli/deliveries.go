@@ -6,117 +6,97 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os/user"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/apiclient"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 type deliveriesCommand struct {
-	List    listDeliveriesCommand    `cmd:"" help:"List stored deliveries, newest first."`
+	List    listDeliveriesCommand    `cmd:"" default:"withargs" help:"List stored deliveries, newest first."`
 	Show    showDeliveryCommand      `cmd:"" help:"Show one delivery with its body."`
 	Dismiss dismissDeliveriesCommand `cmd:"" help:"Dismiss dead letters that can never be applied."`
 }
 
 type listDeliveriesCommand struct {
-	configFlags
+	sourceFlags
+	listFlags
 	State   string `help:"Only deliveries in this state: applied, ignored, quarantined, dead, dismissed, erased." enum:",applied,ignored,quarantined,dead,dismissed,erased" default:"" placeholder:"STATE"`
 	Type    string `help:"Only this event type, such as user.updated or user.*." placeholder:"TYPE"`
 	Subject string `help:"Only deliveries about this object, by its Clerk id (user_2x…)." placeholder:"ID"`
 	Since   moment `help:"Only deliveries received since this time (RFC 3339) or age (24h)." placeholder:"TIME"`
 	Until   moment `help:"Only deliveries received before this time or age." placeholder:"TIME"`
-	Limit   int    `help:"Deliveries on a page, 1 to 500." default:"50"`
-	Page    string `help:"Continue at this place, which the end of the previous page names." placeholder:"PLACE"`
-	JSON    bool   `name:"json" help:"Print one JSON object."`
 }
 
 // Help returns the text below the description.
 func (listDeliveriesCommand) Help() string {
-	return `Example:
+	return `Examples:
 
     clerksync deliveries list --state dead --since 24h
+    clerksync deliveries list --type 'user.*' --all --json | jq -r .message_id
 
-Bodies are not printed; clerksync deliveries show prints one. --json prints {"deliveries": […], "next": "PLACE"}; next is "" on the last page.`
+Bodies are not printed; clerksync deliveries show prints one.`
 }
 
-// Run lists a page of deliveries.
+// Run lists deliveries.
 func (c listDeliveriesCommand) Run(ctx context.Context, p *process) error {
-	filter, err := c.filter()
-	if err != nil {
-		fmt.Fprintln(p.stderr, "error:", err)
-		return exitUsage
-	}
-	m, err := p.open(ctx, newReader, c)
-	if err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
-	defer m.Close()
-	page, err := m.Deliveries().List(ctx, filter)
-	if errors.Is(err, clerksync.ErrInvalidCursor) {
-		fmt.Fprintln(p.stderr, "error: --page is not a place: copy it from the end of the previous page")
-		return exitUsage
-	}
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(p.stdout).Encode(map[string]any{"deliveries": page.Items, "next": page.Next})
-	}
-	return printDeliveries(p.stdout, terminalOf(p.stdout, p.environ), page)
-}
-
-func (c listDeliveriesCommand) filter() (mirror.DeliveryFilter, error) {
-	if c.Limit < 1 || c.Limit > 500 {
-		return mirror.DeliveryFilter{}, errors.New("--limit must be a number from 1 to 500")
-	}
-	return mirror.DeliveryFilter{
+	f := mirror.DeliveryFilter{
 		State: mirror.DeliveryState(c.State), Type: c.Type, Subject: c.Subject, Since: c.Since.Time, Until: c.Until.Time,
-		Limit: c.Limit, NewestFirst: true, After: mirror.Cursor(c.Page),
-	}, nil
+	}
+	none := "No deliveries are stored."
+	if f != (mirror.DeliveryFilter{}) {
+		none = "No delivery matches."
+	}
+	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) error {
+		return printList(ctx, p, c.listFlags, listing[mirror.Delivery]{
+			columns: []column{{name: "RECEIVED"}, {name: "STATE"}, {name: "TYPE"}, {name: "ATTEMPTS", right: true, wide: true}, {name: "DELIVERY", below: true}},
+			row: func(l look, d *mirror.Delivery) []string {
+				return []string{
+					l.when(d.ReceivedAt), l.deliveryState(d), cell(d.Type), strconv.FormatInt(d.Attempts, 10), cell(d.MessageID),
+				}
+			},
+			page: func(ctx context.Context, after mirror.Cursor, limit int) (apiclient.Answer[apiclient.Page[mirror.Delivery]], error) {
+				f := f
+				f.After, f.Limit = after, limit
+				return client.Deliveries(ctx, f)
+			},
+			none: none,
+		})
+	})
 }
 
-// printDeliveries prints a line for each delivery, or two if the terminal is too narrow for the
-// message id.
-func printDeliveries(w io.Writer, t terminal, page mirror.Page[mirror.Delivery]) error {
-	if len(page.Items) == 0 {
-		fmt.Fprintln(w, "No deliveries.")
-		return nil
+// deliveryState returns what became of a delivery, with the reason.
+func (l look) deliveryState(d *mirror.Delivery) string {
+	state := cell(string(d.State))
+	if d.Reason != "" {
+		state += " (" + cell(d.Reason) + ")"
 	}
-	rows := [][]string{{"RECEIVED", "STATE", "TYPE", "MESSAGE ID"}}
-	for i := range page.Items {
-		d := &page.Items[i]
-		state := string(d.State)
-		if d.Reason != "" {
-			state += " (" + d.Reason + ")"
-		}
-		rows = append(rows, []string{timeOf(d.ReceivedAt), harmless(state), harmless(d.Type), harmless(d.MessageID)})
+	switch d.State {
+	case mirror.DeliveryDead:
+		return l.paint(red, state)
+	case mirror.DeliveryQuarantined:
+		return l.paint(yellow, state)
+	case mirror.DeliveryApplied, mirror.DeliveryIgnored, mirror.DeliveryDismissed, mirror.DeliveryErased:
 	}
-	if t.width > 0 && widthOf(rows) > t.width {
-		for _, row := range rows[1:] {
-			fmt.Fprintf(w, "%s  %s  %s\n  %s\n", row[0], row[1], row[2], row[3])
-		}
-	} else if err := columns(w, rows, nil); err != nil {
-		return err
-	}
-	if page.Next != "" {
-		fmt.Fprintf(w, "\nMore: --page %s\n", page.Next)
-	}
-	return nil
+	return state
 }
 
 // timeOf formats a time, to the second.
 func timeOf(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 type showDeliveryCommand struct {
-	configFlags
+	sourceFlags
 	MessageID string `arg:"" help:"Message id (msg_…)."`
-	JSON      bool   `name:"json" help:"Print one JSON object, including the body."`
+	Wide      bool   `help:"Show exact times."`
+	JSON      bool   `name:"json" help:"Print the JSON object of GET /api/deliveries/{id}, with the body."`
 }
 
 // Help returns the text below the description.
@@ -125,84 +105,58 @@ func (showDeliveryCommand) Help() string {
 
     clerksync deliveries show msg_2x…
 
-The body is printed as it is stored: without one-time codes and the fields in CLERKSYNC_REDACT.`
+The body is printed without private metadata, one-time codes and the fields in CLERKSYNC_REDACT.`
 }
 
 // Run shows a delivery.
 func (c showDeliveryCommand) Run(ctx context.Context, p *process) error {
-	m, err := p.open(ctx, newReader, c)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	d, err := m.Deliveries().ByMessageID(ctx, c.MessageID)
-	if errors.Is(err, clerksync.ErrNotFound) {
-		return fmt.Errorf("delivery %q not found", c.MessageID)
-	}
-	if err != nil {
-		return err
-	}
-	if !c.JSON {
-		return printDelivery(p.stdout, &d)
-	}
-	record, err := json.Marshal(d)
-	if err != nil {
-		return err
-	}
-	body := []byte("null") // it is no longer stored
-	if d.Body() != "" {
-		if body, err = json.Marshal(json.RawMessage(d.Body())); err != nil {
+	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) error {
+		detail, err := client.Delivery(ctx, c.MessageID)
+		if errors.Is(err, mirror.ErrNotFound) {
+			return &notFoundError{what: "delivery", id: c.MessageID, list: "clerksync deliveries list"}
+		}
+		if err != nil {
 			return err
 		}
-	}
-	_, err = fmt.Fprintf(p.stdout, "%s,\"body\":%s}\n", record[:len(record)-1], body)
-	return err
+		if c.JSON {
+			_, err = fmt.Fprintf(p.stdout, "%s\n", detail.JSON)
+			return err
+		}
+		return p.look(c.Wide).delivery(p, &detail.Value)
+	})
 }
 
-func printDelivery(w io.Writer, d *mirror.Delivery) error {
-	rows := [][]string{
-		{"message id", d.MessageID},
-		{"type", d.Type},
-		{"state", string(d.State)},
-		{"reason", d.Reason},
-		{"received", timeOf(d.ReceivedAt)},
-		{"signed", ""},
+// delivery prints a delivery with its body.
+func (l look) delivery(p *process, detail *apiclient.DeliveryDetail) error {
+	d := &detail.Delivery
+	list := []field{
+		{"delivery", cell(d.MessageID)},
+		{"type", cell(d.Type)},
+		{"state", l.deliveryState(d)},
+		{"problem", harmless(d.Problem)},
+		{"received", l.when(d.ReceivedAt)},
+		{"signed", l.when(d.SignedAt)},
 		{"attempts", strconv.FormatInt(d.Attempts, 10)},
-		{"instance", d.InstanceID},
+		{"instance", cell(d.InstanceID)},
 	}
-	if !d.SignedAt.IsZero() {
-		rows[5][1] = timeOf(d.SignedAt)
+	name := "about"
+	for _, subject := range d.Subjects {
+		list = append(list, field{name, cell(subject)})
+		name = ""
 	}
-	if d.Problem != "" {
-		rows = slices.Insert(rows, 4, []string{"problem", d.Problem})
-	}
-	for i, subject := range d.Subjects {
-		name := ""
-		if i == 0 {
-			name = "about"
-		}
-		rows = append(rows, []string{name, subject})
-	}
-	for _, row := range rows {
-		row[1] = harmless(row[1])
-		if row[1] == "" {
-			row[1] = "–"
-		}
-	}
-	if err := columns(w, rows, nil); err != nil {
+	if err := l.fields(p, list); err != nil {
 		return err
 	}
-	if d.Body() == "" {
-		fmt.Fprintln(w, "\nThe body is no longer stored.")
+	if len(detail.Body) == 0 || string(detail.Body) == "null" {
+		fmt.Fprintln(p.stdout, "\nThe body is no longer stored.")
 		return nil
 	}
 	var body bytes.Buffer
-	if json.Indent(&body, []byte(d.Body()), "", "  ") != nil {
-		body.Reset()
-		body.WriteString(d.Body())
+	if err := json.Indent(&body, detail.Body, "", "  "); err != nil {
+		return err
 	}
-	fmt.Fprintf(w, "\n%s\n", harmless(body.String()))
-	return nil
+	_, err := fmt.Fprintf(p.stdout, "\n%s\n", harmless(body.String()))
+	return err
 }
 
 // harmless replaces control characters, which a terminal might obey. In JSON the replacement means

@@ -32,7 +32,9 @@ func TestDeliveriesCommand(t *testing.T) {
 				return stdout.String() + stderr.String()
 			}
 			after := func(limit int) string { // the place after the first deliveries
-				var page struct{ Next string }
+				var page struct {
+					Next string `json:"next_cursor"`
+				}
 				text := run(0, fmt.Sprintf("deliveries list --json --limit %d", limit))
 				if err := json.Unmarshal([]byte(text), &page); err != nil || page.Next == "" {
 					t.Fatalf("no next place: %v, %s", err, text)
@@ -44,15 +46,17 @@ func TestDeliveriesCommand(t *testing.T) {
 				"--type user.*":                {"msg_0", "msg_dead"},
 				"--subject user_1":             {"msg_1", "msg_0"},
 				"--subject user:user_1":        {"msg_1", "msg_2"},
-				"--subject userX1":             {"No deliveries.", "msg_"},
-				"--since 2026-01-01T00:00:00Z": {"msg_2", "No deliveries"},
-				"--until 2026-01-01T00:00:00Z": {"No deliveries.", "msg_"},
-				"--limit 3":                    {"More: --page " + after(3), "msg_0"},
-				"--limit 4":                    {"msg_0", "More:"},
+				"--subject userX1":             {"No delivery matches.", "msg_"},
+				"--since 2026-01-01T00:00:00Z": {"msg_2", "No delivery"},
+				"--until 2026-01-01T00:00:00Z": {"No delivery matches.", "msg_"},
+				"--limit 3":                    {"There are more: add --page " + after(3), "msg_0"},
+				"--limit 4":                    {"msg_0", "There are more"},
+				"--limit 1 --all":              {"msg_0", "There are more"},
+				"--all --json":                 {"\n{\"message_id\":\"msg_0\"", "next_cursor"},
 				"--page " + after(2):           {"msg_1", "msg_2"},
 				"--page " + after(3):           {"msg_0", "msg_2"},
-				"--state dead --json":          {`"next":""`, "msg_0"},
-				"--limit 1 --json":             {`"next":"` + after(1), "msg_2"},
+				"--state dead --json":          {`"next_cursor":null`, "msg_0"},
+				"--limit 1 --json":             {`"next_cursor":"` + after(1), "msg_2"},
 			} {
 				if out := run(0, "deliveries list "+args); !strings.Contains(out, want[0]) || strings.Contains(out, want[1]) {
 					t.Errorf("%s prints\n%s", args, out)
@@ -63,16 +67,16 @@ func TestDeliveriesCommand(t *testing.T) {
 			}
 
 			shown := run(0, "deliveries show msg_dead")
-			for _, want := range []string{"invalid", "attempts    3", "about       user:user_9\n            organization:org_9", `"first_name": "\u001b[31m\u009b"`} {
+			for _, want := range []string{"invalid", "attempts  3", "about     user:user_9\n          organization:org_9", `"first_name": "\u001b[31m\u009b"`} {
 				if !strings.Contains(shown, want) {
 					t.Errorf("no %q in\n%s", want, shown)
 				}
 			}
 			var told struct {
-				Reason string
-				Body   map[string]any
+				Delivery struct{ Reason string }
+				Body     map[string]any
 			}
-			if err := json.Unmarshal([]byte(run(0, "deliveries show msg_dead --json")), &told); err != nil || told.Reason != "invalid" || told.Body["type"] != "user.updated" {
+			if err := json.Unmarshal([]byte(run(0, "deliveries show msg_dead --json")), &told); err != nil || told.Delivery.Reason != "invalid" || told.Body["type"] != "user.updated" {
 				t.Errorf("told %+v, %v", told, err)
 			}
 			run(1, "deliveries show msg_none")

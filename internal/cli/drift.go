@@ -3,22 +3,20 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/apiclient"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 type driftCommand struct {
-	configFlags
-	Kind  string `help:"Only this kind, such as user." placeholder:"KIND"`
-	Since moment `help:"Only drift found since this time (RFC 3339) or age (24h)." placeholder:"TIME"`
-	Limit int    `help:"At most this many entries, the latest." default:"1000"`
-	JSON  bool   `name:"json" help:"Print one JSON object."`
+	sourceFlags
+	listFlags
+	Kind  kindFlag `help:"Only this kind, such as user." placeholder:"KIND"`
+	Since moment   `help:"Only drift found since this time (RFC 3339) or age (24h)." placeholder:"TIME"`
 }
 
 // Help returns the text below the description.
@@ -33,46 +31,56 @@ For 90 days the database keeps which rows differed from Clerk, in which fields, 
 
 // Run lists drift.
 func (c driftCommand) Run(ctx context.Context, p *process) error {
-	cfg, err := p.load(c)
-	if err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
-	m, err := newReader(ctx, cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	list := []mirror.Drift{}
-	filter := mirror.DriftFilter{Kind: clerk.Kind(c.Kind), Since: c.Since.Time, Limit: 500}
-	for d, err := range m.Sync().Drift().All(ctx, filter) {
-		if err != nil {
-			return err
-		}
-		if len(list) >= c.Limit {
-			break
-		}
-		list = append(list, d)
-	}
-	if c.JSON {
-		return json.NewEncoder(p.stdout).Encode(map[string]any{"drift": list})
-	}
-	if len(list) == 0 {
-		fmt.Fprintln(p.stdout, "No drift was found.")
-	}
-	return printDrift(p.stdout, list)
+	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) error {
+		return printList(ctx, p, c.listFlags, listing[mirror.Drift]{
+			columns: []column{
+				{name: "FOUND"},
+				{name: "KIND", drop: 3},
+				{name: "ID"},
+				{name: "CAUSE", drop: 1},
+				{name: "STATE"},
+				{name: "MISSED SINCE", drop: 2},
+				{name: "FIELDS", shrink: true},
+			},
+			row: driftRow,
+			page: func(ctx context.Context, after mirror.Cursor, limit int) (apiclient.Answer[apiclient.Page[mirror.Drift]], error) {
+				return client.Drift(ctx, mirror.DriftFilter{Kind: c.Kind.kind, Since: c.Since.Time, After: after, Limit: limit})
+			},
+			none: "No drift was found.",
+		})
+	})
 }
 
+func driftRow(l look, d *mirror.Drift) []string {
+	state := "repaired"
+	if !d.Repaired {
+		state = l.paint(yellow, "not repaired")
+	}
+	return []string{
+		l.when(d.FoundAt), noun(d.Kind), cell(d.ID), cell(string(d.Cause)), state, l.when(d.Since), cell(differing(d)),
+	}
+}
+
+// differing says what of a row differed.
+func differing(d *mirror.Drift) string {
+	if len(d.Fields) == 0 {
+		return "entire row"
+	}
+	return strings.Join(d.Fields, ", ")
+}
+
+// printDrift prints the drift that a run found.
 func printDrift(to io.Writer, list []mirror.Drift) error {
 	w := bufio.NewWriter(to)
-	for _, d := range list {
-		what, state := strings.Join(d.Fields, ", "), "not repaired"
-		if what == "" {
-			what = "entire row"
-		}
+	for i := range list {
+		d, state := &list[i], "not repaired"
 		if d.Repaired {
 			state = "repaired"
 		}
-		fmt.Fprintf(w, "%s  %s: %s, cause %s, %s\n", clerk.TimeOf(d.FoundAt), state, d.ID, d.Cause, what)
+		fmt.Fprintf(w, "%s  %s: %s, cause %s, %s\n", clerk.TimeOf(d.FoundAt), state, d.ID, d.Cause, differing(d))
 	}
 	return w.Flush()
 }

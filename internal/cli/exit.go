@@ -15,3 +15,9 @@ const (
 
 // Error returns the code in words.
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// usageError is a wrong use of a command that shows itself only when the command runs.
+type usageError string
+
+// Error returns what is wrong, and what is allowed.
+func (e usageError) Error() string { return string(e) }

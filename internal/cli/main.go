@@ -25,16 +25,20 @@ type commands struct {
 	Config  configCommand  `cmd:"" group:"look" help:"Show the settings in force and where they come from."`
 	Explain explainCommand `cmd:"" group:"look" help:"Explain why a user is allowed or denied."`
 	Drift   driftCommand   `cmd:"" group:"look" help:"List differences from Clerk that were found."`
+	Audit   auditCommand   `cmd:"" group:"look" help:"List what was audited: denials, changed roles, what operators did."`
 	Tail    tailCommand    `cmd:"" group:"look" help:"Follow what changes in the mirror."`
 
-	Deliveries deliveriesCommand `cmd:"" group:"work" help:"List, show and dismiss stored webhook deliveries."`
-	Consumers  consumersCommand  `cmd:"" group:"work" help:"List, pause and move consumers of the change feed; see what they gave up."`
-	Webhooks   webhooksCommand   `cmd:"" group:"work" help:"Send changes to other systems: endpoints, attempts, ping, resume."`
+	Users         usersCommand         `cmd:"" aliases:"user" group:"work" help:"List, show and erase users."`
+	Organizations organizationsCommand `cmd:"" aliases:"organization,orgs,org" group:"work" help:"List and show organizations."`
+	Sessions      sessionsCommand      `cmd:"" aliases:"session" group:"work" help:"List sessions."`
+
+	Deliveries deliveriesCommand `cmd:"" aliases:"delivery" group:"work" help:"List, show and dismiss stored webhook deliveries."`
+	Consumers  consumersCommand  `cmd:"" aliases:"consumer" group:"work" help:"List, pause and move consumers of the change feed; see what they gave up."`
+	Webhooks   webhooksCommand   `cmd:"" aliases:"webhook" group:"work" help:"Send changes to other systems: endpoints, attempts, ping, resume."`
 	Replay     replayCommand     `cmd:"" group:"work" help:"Apply stored deliveries again."`
 	Backfill   backfillCommand   `cmd:"" group:"work" help:"Copy everything from Clerk; resumes an interrupted run."`
 	Reconcile  reconcileCommand  `cmd:"" group:"work" help:"Compare the mirror with Clerk and repair differences."`
-	Users      usersCommand      `cmd:"" group:"work" help:"Erase a user's personal data."`
-	Operators  operatorsCommand  `cmd:"" group:"work" help:"List, add and revoke operators, who use the API with tokens of their own."`
+	Operators  operatorsCommand  `cmd:"" aliases:"operator" group:"work" help:"List, add and revoke operators, who use the API with tokens of their own."`
 	Migrate    migrateCommand    `cmd:"" group:"work" help:"Update the database schema, role ladder and redaction."`
 
 	Emulate emulateCommand `cmd:"" group:"test" help:"Run an emulated Clerk for development and tests."`
@@ -99,14 +103,17 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	case exit >= 0: // --help
 		return exit
 	case err != nil:
-		fmt.Fprintf(stderr, "error: %s\nRun clerksync --help to see all commands and flags.\n", err)
-		return 2
+		failed, _ := errors.AsType[*kong.ParseError](err)
+		return misused(stderr, failed.Context, err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // so that a second signal ends a command that does not end by itself
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	if err := parsed.Run(&process{environ, os.Stdin, stdout, stderr}); err != nil {
+		if _, ok := errors.AsType[usageError](err); ok {
+			return misused(stderr, parsed, err)
+		}
 		if code, ok := errors.AsType[exitCode](err); ok { // printed already
 			return int(code)
 		}
@@ -116,6 +123,21 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// misused prints what is wrong with the words of a command, and which help shows what is right.
+func misused(w io.Writer, parsed *kong.Context, err error) int {
+	words := "clerksync"
+	for _, step := range parsed.Path {
+		if step.Command != nil {
+			words += " " + step.Command.Name
+		}
+	}
+	if words == "clerksync" {
+		words = "clerksync COMMAND --help, or clerksync"
+	}
+	fmt.Fprintf(w, "error: %s\nTry %s --help\n", err, words)
+	return int(exitUsage)
 }
 
 // report prints an error. Faults of the configuration and a database that cannot be used take three

@@ -195,7 +195,12 @@ func TestReadingCommandsChangeNothing(t *testing.T) {
 				{4, "Not in sync", []string{"status"}}, // for the dead letter
 				{0, "Allowed.", []string{"explain", "--user", b.user, "--rule", `{"min_role":"solo"}`}},
 				{1, "(mirror), ladder \"solo,growth,enterprise,admin\" (mirror)\n\nDenied: forbidden (role)", []string{"explain", "--user", b.user, "--rule", `{"min_role":"admin"}`}},
-				{0, `{"drift":[]}`, []string{"drift", "--json"}},
+				{0, `{"data":[],"next_cursor":null}`, []string{"drift", "--json"}},
+				{0, b.user, []string{"users", "list", "--all"}},
+				{0, b.user, []string{"users", "show", b.user}},
+				{0, "org_", []string{"organizations"}},
+				{0, "There are no sessions.", []string{"sessions"}},
+				{0, "The audit is empty.", []string{"audit"}},
 				{0, "freshness", []string{"doctor"}},
 				{0, `"changes":1`, []string{"replay", "--all", "--dry-run", "--json"}},
 				{0, "Would replay 1 delivery (", []string{"replay", "msg_1", "--dry-run"}},

@@ -6,17 +6,16 @@ import (
 	"fmt"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 type reconcileCommand struct {
 	configFlags
-	DryRun          bool     `help:"Report differences without repairing them."`
-	Kind            []string `help:"Only this kind: user, organization, role, permission, organization_membership, organization_invitation, organization_domain or session (of recently active users; never compared by default)." placeholder:"KIND"`
-	Since           moment   `help:"Only users changed since this time (RFC 3339) or age (1h). Other kinds are compared entirely, unless --kind excludes them." placeholder:"TIME"`
-	AllowMassDelete bool     `help:"Accept that many rows are missing at Clerk, and delete them."`
+	DryRun          bool       `help:"Report differences without repairing them."`
+	Kind            []kindFlag `help:"Only this kind: users, organizations, roles, permissions, memberships, invitations, domains or sessions (of recently active users; never compared by default)." placeholder:"KIND"`
+	Since           moment     `help:"Only users changed since this time (RFC 3339) or age (1h). Other kinds are compared entirely, unless --kind excludes them." placeholder:"TIME"`
+	AllowMassDelete bool       `help:"Accept that many rows are missing at Clerk, and delete them."`
 
 	AcceptRegression []string `help:"Accept Clerk's state of this object although it is older than the stored one, or the object is deleted here." placeholder:"ID"`
 
@@ -56,10 +55,7 @@ func (c reconcileCommand) Run(ctx context.Context, p *process) error {
 	bar.budget = m.Sync().Budget
 	o := mirror.ReconcileOptions{
 		DryRun: c.DryRun, AllowMassDelete: c.AllowMassDelete, Since: c.Since.Time, AcceptRegression: c.AcceptRegression,
-		Progress: bar.tell,
-	}
-	for _, kind := range c.Kind {
-		o.Kinds = append(o.Kinds, clerk.Kind(kind))
+		Kinds: kindsOf(c.Kind), Progress: bar.tell,
 	}
 	report, err := m.Sync().Reconcile(ctx, o)
 	bar.end()

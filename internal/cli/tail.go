@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,20 +11,19 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
-	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/internal/apiclient"
 	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 type tailCommand struct {
-	configFlags
-	Kind         []string `help:"Only changes of these kinds, such as users or sessions." placeholder:"KIND"`
-	Type         []string `help:"Only changes of these types, such as user.created or user.*." placeholder:"TYPE"`
-	User         string   `help:"Only changes of this user and what belongs to it." placeholder:"ID"`
-	Organization string   `help:"Only changes of this organization and what belongs to it." placeholder:"ID"`
-	From         string   `help:"Where to begin: now, beginning, or a cursor." default:"now" placeholder:"PLACE"`
-	JSON         bool     `name:"json" help:"Print one JSON object a line, as GET /api/changes returns them."`
-	URL          string   `name:"url" help:"Follow a server at the URL of its operator listener, and not a database." placeholder:"URL"`
+	sourceFlags
+	Kind         []kindFlag `help:"Only changes of these kinds, such as users or sessions." placeholder:"KIND"`
+	Type         []string   `help:"Only changes of these types, such as user.created or user.*." placeholder:"TYPE"`
+	User         string     `help:"Only changes of this user (an id or an e-mail address) and what belongs to it." placeholder:"USER"`
+	Organization string     `help:"Only changes of this organization and what belongs to it." placeholder:"ID"`
+	From         string     `help:"Where to begin: now, beginning, or a cursor." default:"now" placeholder:"PLACE"`
+	JSON         bool       `name:"json" help:"Print one JSON object a line, as GET /api/changes returns them."`
 }
 
 // Help returns the text below the description.
@@ -34,10 +32,9 @@ func (tailCommand) Help() string {
 
     clerksync tail --kind users,memberships
     clerksync tail --json --from beginning | jq .type
-    clerksync tail --url http://127.0.0.1:8081
+    clerksync tail --server http://127.0.0.1:8081
 
-The command reads the database in DATABASE_URL, also next to a running server. With --url it asks the server, with the operator token in ` +
-		`CLERKSYNC_OPERATOR_TOKEN. It goes on after an outage. NO_COLOR is honored.
+The command reads the database in DATABASE_URL, also next to a running server. It goes on after an outage. NO_COLOR is honored.
 
 Exit code 0: stopped with Ctrl-C, 1: failed, or the changes after the cursor are no longer known.`
 }
@@ -48,46 +45,23 @@ func (c tailCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := p.load(c)
-	if err != nil {
-		return err
-	}
-	read, closeSource, err := c.source(ctx, p, cfg)
-	if err != nil {
-		return err
-	}
-	defer closeSource()
-	t := &tail{read: read, out: p.stdout, messages: p.stderr, terminal: terminalOf(p.stdout, p.environ), json: c.JSON, pause: pause}
-	return t.follow(ctx, q)
+	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) error {
+		if q.ClerkUserID, err = userID(ctx, client, c.User); err != nil {
+			return err
+		}
+		t := &tail{
+			read: client.Changes, out: p.stdout, messages: p.stderr, terminal: terminalOf(p.stdout, p.environ), json: c.JSON, pause: pause,
+		}
+		return t.follow(ctx, q)
+	})
 }
 
 // pageReader returns a page of the change feed.
-type pageReader func(context.Context, mirror.FeedQuery) (mirror.FeedPage, error)
-
-// source returns where the changes come from.
-func (c tailCommand) source(ctx context.Context, p *process, cfg *config.Config) (read pageReader, closeSource func(), err error) {
-	if c.URL != "" {
-		read, err := remoteFeed(c.URL, cfg.OperatorToken)
-		return read, func() {}, err
-	}
-	logger, err := p.logger(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := newReader(ctx, cfg, logger)
-	if err != nil {
-		return nil, nil, err
-	}
-	return m.Feed().Page, func() { _ = m.Close() }, nil
-}
+type pageReader func(context.Context, mirror.FeedQuery) (apiclient.Answer[mirror.FeedPage], error)
 
 // query returns what the flags select.
 func (c tailCommand) query() (mirror.FeedQuery, error) {
-	q := mirror.FeedQuery{Types: c.Type, ClerkUserID: c.User, ClerkOrganizationID: c.Organization, Limit: 1000}
-	var err error
-	if q.Kinds, err = kindsOf(c.Kind); err != nil {
-		return q, err
-	}
+	q := mirror.FeedQuery{Kinds: kindsOf(c.Kind), Types: c.Type, ClerkOrganizationID: c.Organization, Limit: 1000}
 	switch c.From {
 	case "now":
 	case "beginning":
@@ -95,30 +69,10 @@ func (c tailCommand) query() (mirror.FeedQuery, error) {
 	default:
 		q.After = mirror.FeedCursor(c.From)
 		if _, _, err := q.After.Split(); err != nil {
-			return q, fmt.Errorf("--from %s: use now, beginning, or a cursor such as 184-1f0c22ab", c.From)
+			return q, usageError("--from " + c.From + ": use now, beginning, or a cursor such as 184-1f0c22ab")
 		}
 	}
 	return q, nil
-}
-
-// kindsOf reads the words of the flag --kind, such as users.
-func kindsOf(words []string) (kinds []clerk.Kind, err error) {
-	for _, word := range words {
-		kind, ok := clerk.ParseKind(word)
-		if !ok {
-			return nil, fmt.Errorf("--kind %s: there is no such kind\nUse one of: %s", word, kindList())
-		}
-		kinds = append(kinds, kind)
-	}
-	return kinds, nil
-}
-
-func kindList() string {
-	var words []string
-	for _, kind := range clerk.Kinds() {
-		words = append(words, string(kind))
-	}
-	return strings.Join(words, ", ")
 }
 
 // tailWait is how long one read waits for a change.
@@ -160,18 +114,18 @@ func (t *tail) follow(ctx context.Context, q mirror.FeedQuery) error {
 			fmt.Fprintln(t.messages, "The change feed can be read again.")
 		}
 		failures = 0
-		if err := t.print(page.Changes); err != nil {
+		if err := t.print(page); err != nil {
 			return err
 		}
-		q.After, q.Wait = page.Next, tailWait
+		q.After, q.Wait = page.Value.Next, tailWait
 	}
 	return nil
 }
 
 // refusesQuery reports whether another attempt would end in the same way.
 func refusesQuery(err error) bool {
-	_, refused := errors.AsType[*refusedError](err)
-	return refused || errors.Is(err, mirror.ErrInvalidCursor) || errors.Is(err, mirror.ErrInvalidFilter)
+	refused, ok := errors.AsType[*apiclient.Error](err)
+	return ok && refused.Permanent()
 }
 
 // pause waits up to half a minute, longer with each attempt.
@@ -180,19 +134,13 @@ func pause(ctx context.Context, attempt int) {
 	_ = wait.For(ctx, longest/2+rand.N(longest/2)) //nolint:gosec // spreads clients, guards nothing
 }
 
-func (t *tail) print(changes []mirror.Change) error {
+func (t *tail) print(page apiclient.Answer[mirror.FeedPage]) error {
+	if t.json {
+		return printLines(t.out, page.JSON)
+	}
 	var b strings.Builder
-	for i := range changes {
-		if !t.json {
-			b.WriteString(t.line(&changes[i]) + "\n")
-			continue
-		}
-		text, err := json.Marshal(changes[i])
-		if err != nil {
-			return err
-		}
-		b.Write(text)
-		b.WriteByte('\n')
+	for i := range page.Value.Changes {
+		b.WriteString(t.line(&page.Value.Changes[i]) + "\n")
 	}
 	_, err := io.WriteString(t.out, b.String())
 	return err

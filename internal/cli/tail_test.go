@@ -18,6 +18,7 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/apiclient"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/sqlite"
@@ -112,14 +113,14 @@ func TestTailFollows(t *testing.T) {
 
 	environ := []string{"DATABASE_URL=sqlite:" + path, "CLERKSYNC_OPERATOR_TOKEN=" + token, "CLERKSYNC_LOG_LEVEL=error"}
 	for name, url := range map[string]string{"database": "", "server": operators.URL} {
-		all := startTail(t, tailCommand{From: "beginning", URL: url}, environ...)
+		all := startTail(t, tailCommand{From: "beginning", sourceFlags: sourceFlags{Server: url}}, environ...)
 		all.out.await(t, "user.created                     "+before)
-		now := startTail(t, tailCommand{From: "now", URL: url, JSON: true, Kind: []string{"users"}, Type: []string{"user.created"}}, environ...)
+		now := startTail(t, tailCommand{From: "now", sourceFlags: sourceFlags{Server: url}, JSON: true, Kind: []kindFlag{{clerk.KindUser}}, Type: []string{"user.created"}}, environ...)
 		ada := createdWhileTailing(t, c, now, name)
 		organization := c.CreateOrganization("Engines", ada)
 		c.Settle()
 		all.out.await(t, organization)
-		of := startTail(t, tailCommand{From: "beginning", URL: url, Organization: organization}, environ...)
+		of := startTail(t, tailCommand{From: "beginning", sourceFlags: sourceFlags{Server: url}, Organization: organization}, environ...)
 		of.out.await(t, organization)
 		for _, run := range []*tailed{all, now, of} {
 			if err := run.stop(); err != nil || run.messages.String() != "" {
@@ -161,22 +162,33 @@ func TestTailRefusals(t *testing.T) {
 	for _, c := range []struct {
 		args    []string
 		environ []string
+		want    int
 		says    string
 	}{
-		{[]string{"--kind", "accounts"}, nil, "--kind accounts: there is no such kind\nUse one of: organization, "},
-		{[]string{"--type", "user.vanished"}, nil, `there is no type "user.vanished"`},
-		{[]string{"--from", "yesterday"}, nil, "--from yesterday: use now, beginning, or a cursor such as"},
-		{[]string{"--from", "7-00c0ffee"}, nil, "another history: it was restored from a copy, or a failover lost changes; take a new snapshot\nRun clerksync tail --from beginning"},
-		{[]string{"--url", "localhost"}, []string{token}, "is not the URL of a server"},
-		{[]string{"--url", "http://127.0.0.1:1"}, nil, "Set CLERKSYNC_OPERATOR_TOKEN"},
-		{[]string{"--url", notOurs.URL}, []string{token}, "has no change feed at this address"},
-		{[]string{"--url", unauthorized.URL}, []string{token}, "does not accept the operator token"},
-		{[]string{"--url", elsewhere.URL}, []string{token}, "the server answers 302 Found"},
+		{[]string{"--kind", "accounts"}, nil, 2, "there is no kind \"accounts\"\nUse one of: organizations, "},
+		{[]string{"--type", "user.vanished"}, nil, 1, "type has a value that is not allowed. Allowed: KIND.OPERATION"},
+		{[]string{"--from", "yesterday"}, nil, 2, "--from yesterday: use now, beginning, or a cursor such as 184-1f0c22ab\nTry clerksync tail --help"},
+		{[]string{"--from", "7-00c0ffee"}, nil, 1, "another history: it was restored from a copy, or a failover lost changes; take a new snapshot\nRun clerksync tail --from beginning"},
+		{[]string{"--server", "localhost"}, []string{token}, 2, "is not the URL of a server"},
+		{[]string{"--server", "http://127.0.0.1:1"}, nil, 1, "Set CLERKSYNC_OPERATOR_TOKEN"},
+		{[]string{"--server", notOurs.URL}, []string{token}, 1, "has no such route (404 Not Found)\nUse the URL of its operator listener"},
+		{[]string{"--server", unauthorized.URL}, []string{token}, 1, "has no such route (401 Unauthorized)"},
+		{[]string{"--server", elsewhere.URL}, []string{token}, 1, "has no such route (302 Found)"},
 	} {
 		out.Reset()
-		if code := Main(append([]string{"tail"}, c.args...), append(c.environ, environ...), &out, &out); code != 1 || !strings.Contains(out.String(), c.says) {
-			t.Errorf("%v: exit code %d, no %q in\n%s", c.args, code, c.says, &out)
+		if code := Main(append([]string{"tail"}, c.args...), append(c.environ, environ...), &out, &out); code != c.want || !strings.Contains(out.String(), c.says) {
+			t.Errorf("%v: exit code %d, want %d with %q in\n%s", c.args, code, c.want, c.says, &out)
 		}
+	}
+}
+
+// answering returns a reader of pages that a function makes up.
+func answering(page func(mirror.FeedQuery) (mirror.FeedPage, error)) pageReader {
+	return func(_ context.Context, q mirror.FeedQuery) (a apiclient.Answer[mirror.FeedPage], err error) {
+		if a.Value, err = page(q); err == nil {
+			a.JSON, err = json.Marshal(a.Value)
+		}
+		return a, err
 	}
 }
 
@@ -189,7 +201,7 @@ func TestTailGoesOnAfterAnOutage(t *testing.T) {
 	run := &tail{
 		out: &out, messages: &messages, json: true,
 		pause: func(_ context.Context, attempt int) { pauses = append(pauses, attempt) },
-		read: func(_ context.Context, q mirror.FeedQuery) (mirror.FeedPage, error) {
+		read: answering(func(q mirror.FeedQuery) (mirror.FeedPage, error) {
 			calls++
 			switch {
 			case calls == 1 && q.After == mirror.FeedStart:
@@ -203,7 +215,7 @@ func TestTailGoesOnAfterAnOutage(t *testing.T) {
 			}
 			cancel()
 			return mirror.FeedPage{}, ctx.Err()
-		},
+		}),
 	}
 	if err := run.follow(ctx, mirror.FeedQuery{After: mirror.FeedStart}); err != nil {
 		t.Error(err)

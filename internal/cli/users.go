@@ -12,7 +12,9 @@ import (
 )
 
 type usersCommand struct {
-	Erase eraseCommand `cmd:"" help:"Permanently erase a user's personal data."`
+	List  listUsersCommand `cmd:"" default:"withargs" help:"List and search users."`
+	Show  showUserCommand  `cmd:"" help:"Show a user with sessions and memberships."`
+	Erase eraseCommand     `cmd:"" help:"Permanently erase a user's personal data."`
 }
 
 type eraseCommand struct {

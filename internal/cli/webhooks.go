@@ -172,13 +172,13 @@ func selects(e *mirror.WebhookEndpoint) string {
 
 type addEndpointCommand struct {
 	configFlags
-	URL          string   `arg:"" name:"url" help:"Where to send: an https URL."`
-	Kind         []string `help:"Only changes of these kinds, such as users or memberships." placeholder:"KIND"`
-	Type         []string `help:"Only changes of these types, such as user.created or user.*." placeholder:"TYPE"`
-	Organization string   `help:"Only changes of this organization and what belongs to it." placeholder:"ID"`
-	Description  string   `help:"A text for people." placeholder:"TEXT"`
-	From         start    `help:"Where to begin: now, beginning, a cursor, a time (RFC 3339) or an age (24h)." default:"now" placeholder:"PLACE"`
-	JSON         bool     `name:"json" help:"Print one JSON object with the secret."`
+	URL          string     `arg:"" name:"url" help:"Where to send: an https URL."`
+	Kind         []kindFlag `help:"Only changes of these kinds, such as users or memberships." placeholder:"KIND"`
+	Type         []string   `help:"Only changes of these types, such as user.created or user.*." placeholder:"TYPE"`
+	Organization string     `help:"Only changes of this organization and what belongs to it." placeholder:"ID"`
+	Description  string     `help:"A text for people." placeholder:"TEXT"`
+	From         start      `help:"Where to begin: now, beginning, a cursor, a time (RFC 3339) or an age (24h)." default:"now" placeholder:"PLACE"`
+	JSON         bool       `name:"json" help:"Print one JSON object with the secret."`
 }
 
 // Help returns the text below the description.
@@ -195,12 +195,8 @@ Private and loopback addresses, and plain http, need CLERKSYNC_WEBHOOKS_ALLOW, h
 
 // Run adds an endpoint.
 func (c addEndpointCommand) Run(ctx context.Context, p *process) error {
-	kinds, err := kindsOf(c.Kind)
-	if err != nil {
-		return err
-	}
 	n := outgoing.Endpoint{
-		URL: c.URL, Description: c.Description, Kinds: kinds, Types: c.Type, ClerkOrganizationID: c.Organization, From: c.From.Start,
+		URL: c.URL, Description: c.Description, Kinds: kindsOf(c.Kind), Types: c.Type, ClerkOrganizationID: c.Organization, From: c.From.Start,
 	}
 	return p.withPublisher(ctx, c, func(publisher *outgoing.Publisher) error {
 		e, secret, err := publisher.Add(ctx, n)

@@ -1,0 +1,126 @@
+package apiclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// Error is an answer that is not a success.
+type Error struct {
+	Status    int
+	Code      string // of the problem, such as not_found; empty if the answer is not a problem of clerksync
+	Detail    string // for people
+	RequestID string
+	// Foreign reports that the answer is not one of the API: another server answers, or another
+	// listener of clerksync.
+	Foreign    bool
+	RetryAfter time.Duration   // how long the server asks to wait, 0 if it does not
+	Problem    json.RawMessage // the whole problem, nil if the answer is none
+}
+
+// Error says what the server answered.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("the server answers %d %s", e.Status, http.StatusText(e.Status))
+	if e.Detail != "" {
+		text += "\n" + e.Detail
+	}
+	return text
+}
+
+// Is reports whether the error means the same as an error of the mirror.
+func (e *Error) Is(target error) bool {
+	switch {
+	case e.Foreign:
+		return false
+	case e.Code == "not_found":
+		return target == mirror.ErrNotFound //nolint:errorlint // Is compares
+	case e.Code == "invalid_cursor":
+		return target == mirror.ErrInvalidCursor //nolint:errorlint // Is compares
+	}
+	return false
+}
+
+// Permanent reports whether another attempt would be answered in the same way.
+func (e *Error) Permanent() bool {
+	return e.Status != http.StatusTooManyRequests && e.Status < http.StatusInternalServerError
+}
+
+// noSuchRoute is the detail of the 404 for a path that a listener of clerksync does not have.
+const noSuchRoute = "There is nothing at this path"
+
+// errorOf returns the error of an answer that is not a success.
+func errorOf(response *http.Response, body []byte) error {
+	e := &Error{Status: response.StatusCode, Foreign: true}
+	if seconds, err := time.ParseDuration(response.Header.Get("Retry-After") + "s"); err == nil {
+		e.RetryAfter = seconds
+	}
+	var problem struct {
+		Code, Detail, Reason string
+		RequestID            string `json:"request_id"`
+		Oldest, Head         mirror.FeedCursor
+	}
+	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if kind != "application/problem+json" || json.Unmarshal(body, &problem) != nil {
+		return e
+	}
+	if problem.Code == "cursor_gone" {
+		after := mirror.FeedCursor(response.Request.URL.Query().Get("after"))
+		return &mirror.CursorGoneError{Cursor: after, Reason: problem.Reason, Oldest: problem.Oldest, Head: problem.Head}
+	}
+	e.Code, e.Detail, e.RequestID, e.Problem = problem.Code, problem.Detail, problem.RequestID, body
+	e.Foreign = e.Status == http.StatusNotFound && e.Detail == noSuchRoute
+	return e
+}
+
+// UnreachableError means that no answer came.
+type UnreachableError struct {
+	Server string // the URL, without a password
+	Err    error
+}
+
+// Error says what is wrong with the connection.
+func (e *UnreachableError) Error() string {
+	return "the server at " + e.Server + " cannot be reached: " + e.cause()
+}
+
+// Unwrap returns the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+func (e *UnreachableError) cause() string {
+	var unknownHost *net.DNSError
+	switch {
+	case errors.Is(e.Err, syscall.ECONNREFUSED):
+		return "nothing listens at this address"
+	case errors.Is(e.Err, context.DeadlineExceeded):
+		return "no answer came in time"
+	case errors.As(e.Err, &unknownHost):
+		return "the name of the host has no address"
+	case strings.Contains(e.Err.Error(), "server gave HTTP response to HTTPS client"):
+		return "it does not speak TLS: use http://"
+	case strings.Contains(e.Err.Error(), "malformed HTTP response"):
+		return "it does not speak HTTP; perhaps use https://"
+	}
+	return e.Err.Error()
+}
+
+// unreachable returns the error of a request without an answer.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // which repeats the URL with its query
+		err = wrapped.Err
+	}
+	return &UnreachableError{Server: c.base.Redacted(), Err: err}
+}

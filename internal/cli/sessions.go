@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/clerksync/clerksync/internal/apiclient"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+type sessionsCommand struct {
+	List listSessionsCommand `cmd:"" default:"withargs" help:"List sessions, newest first."`
+}
+
+type listSessionsCommand struct {
+	sourceFlags
+	listFlags
+	User   string `help:"Only sessions of this user: an id or an e-mail address." placeholder:"USER"`
+	Status string `help:"Only sessions with this status: active, pending, ended, expired, removed, replaced, revoked, abandoned." enum:",active,pending,ended,expired,removed,replaced,revoked,abandoned" default:"" placeholder:"STATUS"`
+}
+
+// Help returns the text below the description.
+func (listSessionsCommand) Help() string {
+	return `Examples:
+
+    clerksync sessions list --user ada@example.com
+    clerksync sessions list --status active --all --json | jq -r .clerk_session_id
+
+Clerk sends no event when a session expires: EXPIRES says when that is.`
+}
+
+// Run lists sessions.
+func (c listSessionsCommand) Run(ctx context.Context, p *process) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) error {
+		user, err := userID(ctx, client, c.User)
+		if err != nil {
+			return err
+		}
+		none := "There are no sessions."
+		if c.User != "" || c.Status != "" {
+			none = "No session matches."
+		}
+		return printList(ctx, p, c.listFlags, listing[mirror.Session]{
+			columns: sessionColumns(true), row: sessionRow(true),
+			page: func(ctx context.Context, after mirror.Cursor, limit int) (apiclient.Answer[apiclient.Page[mirror.Session]], error) {
+				return client.Sessions(ctx, mirror.SessionFilter{ClerkUserID: user, Status: mirror.SessionStatus(c.Status), After: after, Limit: limit})
+			},
+			none: none,
+		})
+	})
+}
+
+// sessionColumns returns the columns of sessions, with those of the user if they are of several.
+func sessionColumns(users bool) []column {
+	list := []column{{name: "SESSION"}}
+	if users {
+		list = append(list, column{name: "USER"})
+	}
+	return append(list, column{name: "STATUS"}, column{name: "LAST ACTIVE", drop: 2}, column{name: "EXPIRES", drop: 3}, column{name: "CREATED", drop: 4})
+}
+
+func sessionRow(users bool) func(look, *mirror.Session) []string {
+	return func(l look, s *mirror.Session) []string {
+		row := []string{cell(s.ClerkSessionID)}
+		if users {
+			row = append(row, cell(s.ClerkUserID))
+		}
+		return append(row, l.sessionStatus(s), l.when(s.LastActiveAt), l.when(s.ExpireAt), l.when(s.CreatedAt))
+	}
+}
+
+// sessionStatus returns the status of a session; one that is past its end says so.
+func (l look) sessionStatus(s *mirror.Session) string {
+	switch {
+	case s.Usable() && !s.ExpireAt.IsZero() && !l.now.Before(s.ExpireAt):
+		return l.paint(faint, "expired")
+	case s.Status == mirror.SessionActive:
+		return l.paint(green, "active")
+	case s.Status == mirror.SessionRevoked:
+		return l.paint(red, "revoked")
+	}
+	return cell(string(s.Status))
+}
+
+// userID returns the id of a user who was named by an id or an e-mail address. It is empty for no
+// name. An id is not looked up: what belongs to a deleted user can be listed.
+func userID(ctx context.Context, client *apiclient.Client, who string) (string, error) {
+	if !isEmail(who) {
+		return who, nil
+	}
+	return userByEmail(ctx, client, who)
+}
