@@ -8,8 +8,8 @@ import (
 )
 
 type auditCommand struct {
-	sourceFlags
 	listFlags
+	sourceFlags
 	User   string `help:"Only entries about this user: an id or an e-mail address." placeholder:"USER"`
 	Action string `help:"Only this action, such as role_changed." placeholder:"ACTION"`
 }

@@ -24,8 +24,8 @@ type deliveriesCommand struct {
 }
 
 type listDeliveriesCommand struct {
-	sourceFlags
 	listFlags
+	sourceFlags
 	State   string `help:"Only deliveries in this state: applied, ignored, quarantined, dead, dismissed, erased." enum:",applied,ignored,quarantined,dead,dismissed,erased" default:"" placeholder:"STATE"`
 	Type    string `help:"Only this event type, such as user.updated or user.*." placeholder:"TYPE"`
 	Subject string `help:"Only deliveries about this object, by its Clerk id (user_2x…)." placeholder:"ID"`

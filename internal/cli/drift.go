@@ -13,8 +13,8 @@ import (
 )
 
 type driftCommand struct {
-	sourceFlags
 	listFlags
+	sourceFlags
 	Kind  kindFlag `help:"Only this kind, such as user." placeholder:"KIND"`
 	Since moment   `help:"Only drift found since this time (RFC 3339) or age (24h)." placeholder:"TIME"`
 }

@@ -16,11 +16,11 @@ import (
 
 // listFlags are what commands that list have.
 type listFlags struct {
-	Limit int    `help:"Rows of a page, 1 to 200." default:"50" placeholder:"N"`
-	Page  string `help:"Begin at this place, which the end of the previous page names." placeholder:"PLACE"`
-	All   bool   `help:"Print all pages, and not one."`
-	Wide  bool   `help:"Show all columns and exact times."`
-	JSON  bool   `name:"json" help:"Print the page as the API returns it; with --all, one object a line."`
+	Limit int    `help:"Rows of a page, 1 to 200." default:"50" placeholder:"N" group:"output"`
+	Page  string `help:"Begin at this place, which the end of the previous page names." placeholder:"PLACE" group:"output"`
+	All   bool   `help:"Print all pages, and not one." group:"output"`
+	Wide  bool   `help:"Show all columns and exact times." group:"output"`
+	JSON  bool   `name:"json" help:"Print the page as the API returns it; with --all, one object a line." group:"output"`
 }
 
 // maxPage is the greatest number of rows of a page.

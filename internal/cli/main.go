@@ -28,17 +28,17 @@ type commands struct {
 	Audit   auditCommand   `cmd:"" group:"look" help:"List what was audited: denials, changed roles, what operators did."`
 	Tail    tailCommand    `cmd:"" group:"look" help:"Follow what changes in the mirror."`
 
-	Users         usersCommand         `cmd:"" aliases:"user" group:"work" help:"List, show and erase users."`
-	Organizations organizationsCommand `cmd:"" aliases:"organization,orgs,org" group:"work" help:"List and show organizations."`
-	Sessions      sessionsCommand      `cmd:"" aliases:"session" group:"work" help:"List sessions."`
+	Users         usersCommand         `cmd:"" group:"work" help:"List, show and erase users."`
+	Organizations organizationsCommand `cmd:"" group:"work" help:"List and show organizations."`
+	Sessions      sessionsCommand      `cmd:"" group:"work" help:"List sessions."`
 
-	Deliveries deliveriesCommand `cmd:"" aliases:"delivery" group:"work" help:"List, show and dismiss stored webhook deliveries."`
-	Consumers  consumersCommand  `cmd:"" aliases:"consumer" group:"work" help:"List, pause and move consumers of the change feed; see what they gave up."`
-	Webhooks   webhooksCommand   `cmd:"" aliases:"webhook" group:"work" help:"Send changes to other systems: endpoints, attempts, ping, resume."`
+	Deliveries deliveriesCommand `cmd:"" group:"work" help:"List, show and dismiss stored webhook deliveries."`
+	Consumers  consumersCommand  `cmd:"" group:"work" help:"List, pause and move consumers of the change feed; see what they gave up."`
+	Webhooks   webhooksCommand   `cmd:"" group:"work" help:"Send changes to other systems: endpoints, attempts, ping, resume."`
 	Replay     replayCommand     `cmd:"" group:"work" help:"Apply stored deliveries again."`
 	Backfill   backfillCommand   `cmd:"" group:"work" help:"Copy everything from Clerk; resumes an interrupted run."`
 	Reconcile  reconcileCommand  `cmd:"" group:"work" help:"Compare the mirror with Clerk and repair differences."`
-	Operators  operatorsCommand  `cmd:"" aliases:"operator" group:"work" help:"List, add and revoke operators, who use the API with tokens of their own."`
+	Operators  operatorsCommand  `cmd:"" group:"work" help:"List, add and revoke operators, who use the API with tokens of their own."`
 	Migrate    migrateCommand    `cmd:"" group:"work" help:"Update the database schema, role ladder and redaction."`
 
 	Emulate emulateCommand `cmd:"" group:"test" help:"Run an emulated Clerk for development and tests."`
@@ -55,6 +55,7 @@ func groups() []kong.Group {
 		{Key: "work", Title: "Work on a mirror:"},
 		{Key: "test", Title: "Develop and test:"},
 		{Key: "other", Title: "Other:"},
+		{Key: "output", Title: "Output:"},
 		{Key: "settings", Title: "Settings (all others: clerksync config, docs/configuration.md):"},
 	}
 }
@@ -90,7 +91,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&cmd, kong.Name("clerksync"),
 		kong.Description("A copy of your Clerk users, sessions and organizations in your own database."),
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }), kong.ExplicitGroups(groups()),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.PostBuild(func(k *kong.Kong) error {
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}), kong.PostBuild(func(k *kong.Kong) error {
 			k.Model.HelpFlag.Help = "Show help."
 			return nil
 		}))
@@ -98,7 +99,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "error:", err)
 		return 2
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(plural(args))
 	switch {
 	case exit >= 0: // --help
 		return exit
@@ -123,6 +124,19 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// plural returns a command line with the plural as the first word if that is the singular of a
+// command, so that people need not remember which it is.
+func plural(args []string) []string {
+	words := map[string]string{
+		"user": "users", "organization": "organizations", "org": "organizations", "orgs": "organizations", "session": "sessions",
+		"delivery": "deliveries", "consumer": "consumers", "webhook": "webhooks", "operator": "operators",
+	}
+	if word, ok := words[args[0]]; ok {
+		return append([]string{word}, args[1:]...)
+	}
+	return args
 }
 
 // misused prints what is wrong with the words of a command, and which help shows what is right.

@@ -16,8 +16,8 @@ type organizationsCommand struct {
 }
 
 type listOrganizationsCommand struct {
-	sourceFlags
 	listFlags
+	sourceFlags
 	Search string `arg:"" optional:"" help:"An id, or the beginning of a name or a slug."`
 }
 

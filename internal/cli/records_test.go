@@ -100,7 +100,7 @@ func TestRecords(t *testing.T) {
 		hasNot string
 		says   string // all of stderr
 	}{
-		{"users", []string{"USER  ", "EMAIL ", c.ada + " ada@example.com", "Ada Lovelace", "growth", "active", "banned"}, "unseen", ""},
+		{"users", []string{"USER EMAIL", c.ada + " ada@example.com", "Ada Lovelace", "growth", "active", "banned"}, "unseen", ""},
 		{"users list ada", []string{c.ada}, c.grace, ""},
 		{"user list --inactive", []string{c.grace, `Grace\u001b[31m 漢字`}, c.ada, ""},
 		{"users list --active", []string{c.ada}, c.grace, ""},

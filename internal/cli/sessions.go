@@ -12,8 +12,8 @@ type sessionsCommand struct {
 }
 
 type listSessionsCommand struct {
-	sourceFlags
 	listFlags
+	sourceFlags
 	User   string `help:"Only sessions of this user: an id or an e-mail address." placeholder:"USER"`
 	Status string `help:"Only sessions with this status: active, pending, ended, expired, removed, replaced, revoked, abandoned." enum:",active,pending,ended,expired,removed,replaced,revoked,abandoned" default:"" placeholder:"STATUS"`
 }

@@ -11,8 +11,8 @@ import (
 )
 
 type listUsersCommand struct {
-	sourceFlags
 	listFlags
+	sourceFlags
 	Search       string `arg:"" optional:"" help:"An id, or the beginning of a name, a user name or an e-mail address."`
 	Role         string `help:"Only users with this role." placeholder:"ROLE"`
 	Organization string `help:"Only members of this organization (org_…)." placeholder:"ID"`
