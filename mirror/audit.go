@@ -71,6 +71,12 @@ type AuditFilter struct {
 	ClerkUserID string
 	// Action selects the entries with this action.
 	Action AuditAction
+	// Actor selects what an operator, an administrator or an impersonator did.
+	Actor string
+	// Since selects the entries of this time or later.
+	Since time.Time
+	// Until selects the entries before this time.
+	Until time.Time
 	// After is where the page begins: [Page.Next] of the page before.
 	After Cursor
 	// Limit is the size of a page: 50 for 0, at most 500.

@@ -735,6 +735,7 @@ CREATE INDEX clerk_consumer_parked_order ON clerk_consumer_parked (consumer, par
 CREATE INDEX clerk_drift_found ON clerk_drift (found_at);
 CREATE INDEX clerk_drift_unannounced ON clerk_drift (kind, found_at) WHERE cause = 'not_subscribed';
 CREATE INDEX clerk_audit_action ON clerk_audit (action, audit_id);
+CREATE INDEX clerk_audit_actor ON clerk_audit (actor, audit_id);
 CREATE INDEX clerk_audit_user ON clerk_audit (clerk_user_id, audit_id);
 CREATE INDEX clerk_erasures_open ON clerk_erasures (cursor, clerk_user_id) WHERE done_at IS NULL;
 CREATE INDEX clerk_webhook_messages_due ON clerk_webhook_messages (endpoint_id, due_at, seq) WHERE due_at IS NOT NULL;

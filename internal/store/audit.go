@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/mirror"
@@ -33,6 +34,9 @@ func entryID(now int64, serial uint64) string {
 	return fmt.Sprintf("%012x%04x%s", now, serial&0xffff, rand.Text()[:8])
 }
 
+// entryTime returns the beginning of the ids of a time.
+func entryTime(t time.Time) string { return fmt.Sprintf("%012x", max(0, t.UnixMilli())) }
+
 // AppendAudit adds entries, in the transaction of the change that they record.
 func (tx *Tx) AppendAudit(ctx context.Context, entries []mirror.AuditEntry) error {
 	now := tx.db.now().UnixMilli()
@@ -54,6 +58,15 @@ func (db *DB) Audit(ctx context.Context, f mirror.AuditFilter) (p mirror.Page[mi
 	}
 	if f.Action != "" {
 		w.add("action = ?", string(f.Action))
+	}
+	if f.Actor != "" {
+		w.add("actor = ?", f.Actor)
+	}
+	if !f.Since.IsZero() { // ids begin with the time
+		w.add("audit_id >= ?", entryTime(f.Since))
+	}
+	if !f.Until.IsZero() {
+		w.add("audit_id < ?", entryTime(f.Until))
 	}
 	rest, args := w.pageBy("audit_id DESC", f.Limit)
 	rows, err := db.query(ctx, `SELECT audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id,

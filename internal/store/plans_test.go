@@ -128,6 +128,14 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 		_, err := db.Audit(ctx, mirror.AuditFilter{Action: "a"})
 		return err
 	},
+	"the audit of an operator in a time": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Audit(ctx, mirror.AuditFilter{Actor: "a", Since: time.Unix(1, 0), Until: time.Unix(2, 0)})
+		return err
+	},
+	"the latest changes": func(ctx context.Context, db *store.DB) error {
+		_, err := db.LatestChanges(ctx, store.FeedWindow{Through: 9, Limit: 5})
+		return err
+	},
 }
 
 func listUsers(ctx context.Context, db *store.DB, f mirror.UserFilter) error {

@@ -127,6 +127,23 @@ func audit(t *testing.T, db *store.DB) {
 	if of := listed(mirror.AuditFilter{ClerkUserID: "user_1", Action: mirror.AuditRole}); len(of) != 1 || of[0].Was != "solo" || of[0].Became != "admin" {
 		t.Errorf("of one user and action: %+v", of)
 	}
+	first, hour := all[2].At, time.Hour
+	for name, of := range map[string]struct {
+		filter mirror.AuditFilter
+		want   int
+	}{
+		"an actor":            {mirror.AuditFilter{Actor: "ada"}, 1},
+		"another actor":       {mirror.AuditFilter{Actor: "bob"}, 0},
+		"a time":              {mirror.AuditFilter{Since: first, Until: first.Add(hour)}, 4},
+		"the time before":     {mirror.AuditFilter{Since: first.Add(-hour), Until: first}, 0},
+		"the time after":      {mirror.AuditFilter{Since: first.Add(hour)}, 0},
+		"an actor and a time": {mirror.AuditFilter{Actor: "user_1", Since: first}, 1},
+		"a time long ago":     {mirror.AuditFilter{Until: time.Unix(-5, 0)}, 0},
+	} {
+		if got := listed(of.filter); len(got) != of.want {
+			t.Errorf("of %s: %+v", name, got)
+		}
+	}
 	if n, err := db.PurgeAudit(t.Context(), clerk.TimeOf(all[2].At)); n != 0 || err != nil {
 		t.Errorf("%d entries purged that are not older, %v", n, err)
 	}
