@@ -20,6 +20,7 @@ import (
 	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
+	"github.com/clerksync/clerksync/internal/jobs"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/privacy"
@@ -127,6 +128,7 @@ func (a *assembly) open(ctx context.Context) (*Mirror, error) {
 		a.openGate,
 		a.openMonitor,
 		a.openUpkeep,
+		a.openJobs,
 		a.openReceiver,
 		a.enforceFirst,
 	} {
@@ -271,9 +273,19 @@ func (a *assembly) openUpkeep(context.Context) error {
 	m := a.mirror
 	m.upkeep = upkeep.New(upkeep.Config{
 		DB: a.db, Ingest: m.ingest, Reconciler: a.reconciler, Schedule: a.schedule(), Settings: a.upkeepSettings(),
-		LearnKeys: m.instance.LearnKeys, FollowFeed: m.gate.FollowFeed, DisableBackfill: a.DisableBackfill, DisableReconcile: a.DisableReconcile,
+		LearnKeys: m.instance.LearnKeys, FollowFeed: m.gate.FollowFeed,
+		WorkOnJobs: func(ctx context.Context) { m.jobs.Run(ctx) }, DisableBackfill: a.DisableBackfill, DisableReconcile: a.DisableReconcile,
 		EraseAfter: a.EraseAfter, AuditRetention: a.AuditRetention, InboxRetention: a.InboxRetention, ChangesRetention: a.ChangesRetention,
 		Now: a.Test.Now, Logger: a.Logger,
+	})
+	return nil
+}
+
+func (a *assembly) openJobs(context.Context) error {
+	m := a.mirror
+	m.jobs = jobs.New(jobs.Config{
+		DB: a.db, Deliveries: m.ingest, Sync: onDemand{m.upkeep}, ReadsClerk: a.reconciler != nil,
+		Listed: listed, Now: a.Test.Now, Logger: a.Logger,
 	})
 	return nil
 }

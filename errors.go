@@ -37,6 +37,14 @@ var (
 	ErrInvalidOverride = mirror.ErrInvalidOverride
 	// ErrConsumerRunning means that a consumer cannot be deleted, because a process runs it.
 	ErrConsumerRunning = mirror.ErrConsumerRunning
+	// ErrInvalidJob means that a job cannot be planned as it was requested. The message says why.
+	ErrInvalidJob = mirror.ErrInvalidJob
+	// ErrTooManyJobs means that no job can be started until one has ended.
+	ErrTooManyJobs = mirror.ErrTooManyJobs
+	// ErrJobExpired means that a plan is too old to be started.
+	ErrJobExpired = mirror.ErrJobExpired
+	// ErrJobEnded means that a job cannot be started or cancelled, because it has ended.
+	ErrJobEnded = mirror.ErrJobEnded
 	// ErrInsideOnChange means that Config.OnChange called a method of the mirror that would wait
 	// for the transaction in which OnChange runs.
 	ErrInsideOnChange = mirror.ErrInsideOnChange
@@ -77,6 +85,14 @@ func ErrorCode(err error) string {
 		return "invalid_operator"
 	case errors.Is(err, ErrInvalidOverride):
 		return "invalid_override"
+	case errors.Is(err, ErrInvalidJob):
+		return "invalid_job"
+	case errors.Is(err, ErrTooManyJobs):
+		return "too_many_jobs"
+	case errors.Is(err, ErrJobExpired):
+		return "job_expired"
+	case errors.Is(err, ErrJobEnded):
+		return "job_ended"
 	case errors.Is(err, ErrWrongObject):
 		return "wrong_object"
 	case errors.Is(err, ErrInsideOnChange):

@@ -9,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
+	"github.com/clerksync/clerksync/internal/jobs"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/receive"
 	"github.com/clerksync/clerksync/internal/refusals"
@@ -28,6 +29,7 @@ type Mirror struct {
 	receiver *receive.Receiver
 	monitor  *status.Monitor
 	upkeep   *upkeep.Upkeep
+	jobs     *jobs.Service
 	refusals *refusals.Counter
 	feed     Feed
 	metrics  *metrics.Instruments
@@ -74,6 +76,7 @@ func newMirror(ctx context.Context, db *store.DB, config Config) (*Mirror, error
 //   - With a secret key it reads Clerk: everything at first, recent changes every minute, rows in
 //     the verify queue within seconds, and everything again as often as Config.WalkMinPause and
 //     Config.WalkMaxPause say.
+//   - It works on jobs ([Mirror.Jobs]).
 //
 // Without Run, a mirror receives events and serves requests, but does none of this, and does not
 // stay in sync.

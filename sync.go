@@ -39,7 +39,7 @@ func (s Sync) Backfill(ctx context.Context, progress func(mirror.SyncProgress)) 
 // error may be a [*mirror.MassDeletionError].
 func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror.SyncReport, error) {
 	for _, kind := range o.Kinds {
-		if kind != clerk.KindSession && !slices.Contains(reconcile.Kinds(), kind) {
+		if !listed(kind) {
 			return nil, fmt.Errorf("clerksync: kind %q cannot be listed at Clerk", string(kind))
 		}
 	}
@@ -48,6 +48,11 @@ func (s Sync) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror
 		err = errors.Join(err, noteDifferences(ctx, s.m.db, report))
 	}
 	return report, err
+}
+
+// listed reports whether objects of a kind can be compared with Clerk.
+func listed(kind clerk.Kind) bool {
+	return kind == clerk.KindSession || slices.Contains(reconcile.Kinds(), kind)
 }
 
 // NoteDifferences records the differences that a report found and did not repair, by kind. After

@@ -25,6 +25,7 @@ const (
 	AuditUnlocked      AuditAction = "user_unlocked"      // the lock of a user was lifted
 	AuditRevoked       AuditAction = "session_revoked"    // a session was revoked
 	AuditDeleted       AuditAction = "user_deleted"       // a user was deleted at Clerk and erased here, or only erased
+	AuditJob           AuditAction = "job"                // a job was planned, started or cancelled, or has ended
 )
 
 // AuditEntry is one line of the audit. It holds ids and names of roles, never other personal data.

@@ -31,6 +31,15 @@ var (
 	ErrInvalidOverride = errors.New("invalid override")
 	// ErrConsumerRunning means that a consumer cannot be deleted, because a process runs it.
 	ErrConsumerRunning = errors.New("a process runs the consumer: stop it first")
+	// ErrInvalidJob means that a job cannot be planned as it was requested. The message says why.
+	ErrInvalidJob = errors.New("not a valid job")
+	// ErrTooManyJobs means that no job can be started until one has ended.
+	ErrTooManyJobs = errors.New("20 jobs wait or run, which is the limit: wait until one has ended, or cancel one")
+	// ErrJobExpired means that a plan is too old to be started: what it counted may have changed.
+	ErrJobExpired = errors.New("the plan is older than an hour: make it again")
+	// ErrJobEnded means that a job cannot be started or cancelled, because it has ended or is
+	// ending.
+	ErrJobEnded = errors.New("the job has ended")
 	// ErrNoDatabase means that there is no database file to read, or an empty one.
 	ErrNoDatabase = errors.New("there is no database yet")
 	// ErrNotReached means that the database does not have the change of a cursor yet.

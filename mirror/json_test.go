@@ -59,6 +59,13 @@ func records() []any {
 		WebhookEndpoint{},
 		WebhookAttempt{},
 		Written{},
+		Job{},
+		JobRequest{},
+		JobSelection{},
+		JobPlan{},
+		JobItem{},
+		JobProgress{},
+		JobFailure{},
 		Page[User]{},
 	}
 }
@@ -66,6 +73,8 @@ func records() []any {
 // notRecords are the exported structs that are given to the API or are errors.
 const notRecords = " " +
 	"By " +
+	"JobFilter " +
+	"JobFailureFilter " +
 	"UserFilter " +
 	"SessionFilter " +
 	"OverrideFilter " +

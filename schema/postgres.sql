@@ -562,7 +562,7 @@ CREATE TABLE clerk_drift (
     PRIMARY KEY (kind, id, found_at)
 );
 
--- Which process may walk and repair, and which one runs a consumer ("consumer:NAME"). The token counts the holders: a holder that
+-- Which process may walk and repair, works on jobs, and runs a consumer ("consumer:NAME"). The token counts the holders: a holder that
 -- was overtaken has an old one.
 CREATE TABLE clerk_leases (
     name                       TEXT COLLATE "C" PRIMARY KEY,
@@ -676,6 +676,42 @@ CREATE TABLE clerk_webhook_attempts (
     reason                     TEXT COLLATE "C"
 );
 
+-- Jobs: work on many objects in the background. request, plan and progress are JSON. cursor is how far the job has come in the
+-- list of its objects, or '' at the beginning. address and request_id are those of who started it last.
+CREATE TABLE clerk_jobs (
+    job_id                     TEXT COLLATE "C" PRIMARY KEY,
+    action                     TEXT COLLATE "C" NOT NULL,
+    state                      TEXT COLLATE "C" NOT NULL,
+    request                    TEXT COLLATE "C" NOT NULL,
+    plan                       TEXT COLLATE "C" NOT NULL,
+    cursor                     TEXT COLLATE "C" NOT NULL,
+    done                       BIGINT NOT NULL,
+    failed                     BIGINT NOT NULL,
+    skipped                    BIGINT NOT NULL,
+    progress                   TEXT COLLATE "C" NOT NULL,
+    error                      TEXT COLLATE "C",
+    created_at                 BIGINT NOT NULL,
+    created_by                 TEXT COLLATE "C",
+    expires_at                 BIGINT NOT NULL,
+    started_at                 BIGINT,
+    started_by                 TEXT COLLATE "C",
+    address                    TEXT COLLATE "C",
+    request_id                 TEXT COLLATE "C",
+    cancelled_by               TEXT COLLATE "C",
+    updated_at                 BIGINT NOT NULL,
+    ended_at                   BIGINT
+);
+
+-- Objects that a job could not work on, the first 10,000 of each job.
+CREATE TABLE clerk_job_failures (
+    job_id                     TEXT COLLATE "C" NOT NULL,
+    number                     BIGINT NOT NULL,
+    object_id                  TEXT COLLATE "C" NOT NULL,
+    reason                     TEXT COLLATE "C" NOT NULL,
+    at                         BIGINT NOT NULL,
+    PRIMARY KEY (job_id, number)
+);
+
 -- The head: one row. Every transaction that writes mirrored rows locks it first. settings is the revision of the settings in
 -- force, so that each writer sees under the lock whether they have changed.
 CREATE TABLE clerk_head (
@@ -734,6 +770,9 @@ CREATE INDEX clerk_verify_queued ON clerk_verify (queued_write);
 CREATE INDEX clerk_consumer_parked_order ON clerk_consumer_parked (consumer, parked, seq, cursor);
 CREATE INDEX clerk_drift_found ON clerk_drift (found_at);
 CREATE INDEX clerk_drift_unannounced ON clerk_drift (kind, found_at) WHERE cause = 'not_subscribed';
+CREATE INDEX clerk_jobs_open ON clerk_jobs (started_at, job_id) WHERE ended_at IS NULL;
+CREATE INDEX clerk_jobs_ended ON clerk_jobs (ended_at, job_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX clerk_job_failures_object ON clerk_job_failures (object_id);
 CREATE INDEX clerk_audit_action ON clerk_audit (action, audit_id);
 CREATE INDEX clerk_audit_actor ON clerk_audit (actor, audit_id);
 CREATE INDEX clerk_audit_user ON clerk_audit (clerk_user_id, audit_id);

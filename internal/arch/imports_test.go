@@ -47,7 +47,7 @@ func rules() []rule {
 		{"emulator", []string{".", "internal/emulator", "internal/web"}, nil},
 		{".", []string{
 			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/clerkapi", "internal/consumer", "internal/diagnose", "internal/doctor", "internal/driver",
-			"internal/feed", "internal/feedhttp", "internal/incident", "internal/ingest", "internal/instance", "internal/live", "internal/metrics", "internal/privacy",
+			"internal/feed", "internal/feedhttp", "internal/incident", "internal/ingest", "internal/instance", "internal/jobs", "internal/live", "internal/metrics", "internal/privacy",
 			"internal/receive", "internal/reconcile", "internal/refusals", "internal/row", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
 			"internal/web",
 		}, api},
@@ -57,6 +57,7 @@ func rules() []rule {
 		{"internal/driver/sqlite", []string{"internal/store", "mirror"}, []string{modernc}},
 		{"internal/driver/postgres", []string{"internal/store"}, []string{pgx}},
 		{"internal/consumer", []string{"clerk", "internal/holder", "internal/incident", "internal/row", "internal/store", "internal/wait", "mirror"}, nil},
+		{"internal/jobs", []string{"clerk", "internal/holder", "internal/store", "internal/wait", "mirror"}, nil},
 		{"internal/row", []string{"clerk"}, nil},
 		{"internal/converge", []string{"clerk", "internal/row"}, nil},
 		{"internal/privacy", []string{"clerk", "internal/converge", "internal/row", "internal/store", "mirror"}, nil},

@@ -51,6 +51,11 @@ func (in *Ingest) ReplayIDs(ctx context.Context, ids []string, o mirror.ReplayOp
 			return mirror.ReplayReport{}, err
 		}
 	}
+	return in.ReplayStored(ctx, ids, o)
+}
+
+// ReplayStored is [Ingest.ReplayIDs], and leaves out deliveries that do not exist.
+func (in *Ingest) ReplayStored(ctx context.Context, ids []string, o mirror.ReplayOptions) (mirror.ReplayReport, error) {
 	return in.replayPages(ctx, o, func() (page []string, _ error) {
 		n := min(len(ids), replayPage)
 		page, ids = ids[:n], ids[n:]

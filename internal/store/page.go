@@ -38,6 +38,8 @@ const (
 	auditList            = "audit"
 	driftList            = "drift"
 	webhookAttemptsList  = "webhooks.attempts"
+	jobsList             = "jobs"
+	jobFailuresList      = "jobs.failures"
 )
 
 // cursorOf writes a place as the cursor of a list.

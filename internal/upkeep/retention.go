@@ -26,6 +26,8 @@ const (
 	driftRetention = 90 * 24 * time.Hour
 	// webhookRetention is how long attempts and failed messages of outgoing webhooks are kept.
 	webhookRetention = 30 * 24 * time.Hour
+	// jobRetention is how long jobs are kept after they ended.
+	jobRetention = 90 * 24 * time.Hour
 )
 
 // runRetention erases users whose delay has ended and removes what is older than its retention,
@@ -77,9 +79,10 @@ func (u *Upkeep) Purge(ctx context.Context) (n mirror.Purged, err error) {
 	c, now := u.config, u.config.Now()
 	before := func(d time.Duration) clerk.Time { return clerk.TimeOf(now.Add(-d)) }
 	ids := max(c.InboxRetention, leastIDs)
-	var errs [6]error
+	var errs [7]error
 	n.Drift, errs[4] = u.db.PurgeDrift(ctx, before(driftRetention))
 	errs[5] = u.db.PurgeWebhooks(ctx, before(webhookRetention))
+	errs[6] = u.db.PurgeJobs(ctx, clerk.TimeOf(now), before(jobRetention))
 	n.Audit, errs[0] = u.db.PurgeAudit(ctx, before(c.AuditRetention))
 	from := u.cleared
 	if now.Sub(from.Time()) > c.InboxRetention+wholeInbox {

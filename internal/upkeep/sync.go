@@ -40,25 +40,37 @@ const (
 // Backfill reads everything from Clerk, or the rest of an interrupted backfill. It waits for
 // another process that reads.
 func (u *Upkeep) Backfill(ctx context.Context, progress func(mirror.SyncProgress)) (*mirror.SyncReport, error) {
-	return u.waitForLease(ctx, func() (*mirror.SyncReport, error) {
-		if err := u.closeGap(ctx); err != nil {
-			return nil, err
-		}
-		return u.config.Reconciler.Backfill(ctx, progress)
-	})
+	return u.waitForLease(ctx, func() (*mirror.SyncReport, error) { return u.TryBackfill(ctx, progress) })
+}
+
+// TryBackfill is Backfill, and returns [mirror.ErrSyncBusy] while another process reads.
+func (u *Upkeep) TryBackfill(ctx context.Context, progress func(mirror.SyncProgress)) (*mirror.SyncReport, error) {
+	if u.config.Reconciler == nil {
+		return nil, mirror.ErrNoSecretKey
+	}
+	if err := u.closeGap(ctx); err != nil {
+		return nil, err
+	}
+	return u.config.Reconciler.Backfill(ctx, progress)
 }
 
 // Reconcile compares everything with Clerk and repairs what differs. It waits for another process
 // that reads.
 func (u *Upkeep) Reconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror.SyncReport, error) {
-	return u.waitForLease(ctx, func() (*mirror.SyncReport, error) {
-		if !o.DryRun {
-			if err := u.closeGap(ctx); err != nil {
-				return nil, err
-			}
+	return u.waitForLease(ctx, func() (*mirror.SyncReport, error) { return u.TryReconcile(ctx, o) })
+}
+
+// TryReconcile is Reconcile, and returns [mirror.ErrSyncBusy] while another process reads.
+func (u *Upkeep) TryReconcile(ctx context.Context, o mirror.ReconcileOptions) (*mirror.SyncReport, error) {
+	if u.config.Reconciler == nil {
+		return nil, mirror.ErrNoSecretKey
+	}
+	if !o.DryRun {
+		if err := u.closeGap(ctx); err != nil {
+			return nil, err
 		}
-		return u.config.Reconciler.Walk(ctx, o)
-	})
+	}
+	return u.config.Reconciler.Walk(ctx, o)
 }
 
 // closeGap forgets processes that were killed: what is compared from now on is proven again.
@@ -68,9 +80,6 @@ func (u *Upkeep) closeGap(ctx context.Context) error {
 
 // waitForLease repeats work while another process reads Clerk, for a while.
 func (u *Upkeep) waitForLease(ctx context.Context, work func() (*mirror.SyncReport, error)) (*mirror.SyncReport, error) {
-	if u.config.Reconciler == nil {
-		return nil, mirror.ErrNoSecretKey
-	}
 	for end := time.Now().Add(leaseWait); ; {
 		report, err := work()
 		if !errors.Is(err, mirror.ErrSyncBusy) || time.Now().After(end) {

@@ -28,6 +28,8 @@ type Config struct {
 	LearnKeys func(context.Context) error
 	// FollowFeed reads what other processes changed.
 	FollowFeed func(context.Context) error
+	// WorkOnJobs works on jobs until the context ends.
+	WorkOnJobs func(context.Context)
 
 	DisableBackfill  bool
 	DisableReconcile bool
@@ -76,6 +78,7 @@ func (u *Upkeep) Run(ctx context.Context) error {
 	working.Go(func() { u.noteLife(ctx) })
 	working.Go(func() { u.followFeed(ctx) })
 	working.Go(func() { u.runReconcile(ctx) })
+	working.Go(func() { u.config.WorkOnJobs(ctx) })
 	u.runRetention(ctx)
 	return nil
 }
