@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/consumer"
 	"github.com/clerksync/clerksync/internal/feed"
 	"github.com/clerksync/clerksync/mirror"
@@ -38,10 +39,15 @@ func (m *Mirror) Changes(ctx context.Context, after mirror.FeedCursor) iter.Seq2
 type Feed struct {
 	feed      *feed.Feed
 	consumers *consumer.Service
+	gate      *access.Gate
 }
 
 // Feed returns the service that reads the change feed.
-func (m *Mirror) Feed() Feed { return m.feed }
+func (m *Mirror) Feed() Feed {
+	f := m.feed
+	f.gate = m.gate
+	return f
+}
 
 // Page returns the next changes that a query selects. With a FeedQuery.Wait it returns as soon as
 // there is at least one, and at the latest after that time; any number of callers can wait. The
@@ -66,10 +72,18 @@ func (f Feed) Head(ctx context.Context) (mirror.FeedCursor, error) { return f.fe
 // Config.ChangesRetention and was removed.
 func (f Feed) Oldest(ctx context.Context) (mirror.FeedCursor, error) { return f.feed.Oldest(ctx) }
 
-// Reached returns nil when the database has the change of a cursor, so that a caller who was told
-// of that change can read its result here. If it does not have it yet, Reached waits that long and
-// then returns [ErrNotReached]. The error is a [mirror.CursorGoneError] if the database has another
-// history, or if the change was removed, so that this cannot be verified.
+// Reached returns nil when the database has the change of a cursor, and what this process keeps in
+// memory is as new, so that a caller who was told of that change can read its result here. If the
+// database does not have it yet, Reached waits that long and then returns [ErrNotReached]. The
+// error is a [mirror.CursorGoneError] if the database has another history, or if the change was
+// removed, so that this cannot be verified.
 func (f Feed) Reached(ctx context.Context, cursor mirror.FeedCursor, wait time.Duration) error {
-	return f.feed.Reached(ctx, cursor, wait)
+	if err := f.feed.Reached(ctx, cursor, wait); err != nil {
+		return err
+	}
+	seq, _, err := cursor.Split()
+	if err != nil {
+		return err
+	}
+	return f.gate.FollowFeedTo(ctx, seq)
 }

@@ -88,39 +88,36 @@ func TestOperatorsByTheirTokens(t *testing.T) {
 		ada, reader := o.add(m, clerksync.NewOperator{Name: "ada"}), o.add(m, clerksync.NewOperator{Name: "reader", ReadOnly: true})
 		short := o.add(m, clerksync.NewOperator{Name: "short", ValidFor: time.Minute})
 		o.moved.Store(int64(time.Minute)) // the end itself
-		const question = `{"user_id":"user_1"}`
 		for _, c := range []struct {
 			name, method, path, token string
 			status                    int
 			body                      string
 		}{
-			{"an operator reads", "GET", "/api/sync", ada, 200, `"in_sync":`},
-			{"an operator asks", "POST", "/api/explain", ada, 200, `"allowed":false`},
+			{"an operator reads", "GET", "/health", ada, 200, `"counts":`},
 			{"an operator changes", "POST", "/change", ada, 200, `"ada" true`},
-			{"a read-only operator reads", "GET", "/api/sync", reader, 200, `"in_sync":`},
-			{"a read-only operator asks", "POST", "/api/explain", reader, 200, `"allowed":false`},
+			{"a read-only operator reads", "GET", "/health", reader, 200, `"counts":`},
 			{"a read-only operator looks", "GET", "/change", reader, 200, `"reader" true`},
 			{"a read-only operator looks at the headers", "HEAD", "/change", reader, 200, ""},
 			{"a read-only operator posts", "POST", "/change", reader, 403, "operator_read_only"},
 			{"a read-only operator puts", "PUT", "/change", reader, 403, "operator_read_only"},
 			{"a read-only operator deletes", "DELETE", "/change", reader, 403, "operator_read_only"},
 			{"a read-only operator invents a method", "get", "/change", reader, 403, "operator_read_only"},
-			{"a read-only operator changes elsewhere", "DELETE", "/api/sync", reader, 403, "operator_read_only"},
+			{"a read-only operator changes elsewhere", "DELETE", "/health", reader, 403, "operator_read_only"},
 			{"the configured token", "POST", "/change", configuredToken, 200, `"" true`},
-			{"an expired token", "GET", "/api/sync", short, 401, "operator_token_expired"},
+			{"an expired token", "GET", "/health", short, 401, "operator_token_expired"},
 			{"an expired token changes", "POST", "/change", short, 401, "operator_token_expired"},
-			{"no token", "GET", "/api/sync", "", 401, "authentication_required"},
+			{"no token", "GET", "/health", "", 401, "authentication_required"},
 			{"no token changes", "POST", "/change", "", 401, "authentication_required"},
-			{"a part of a token", "GET", "/api/sync", ada[:len(ada)-1], 401, "authentication_required"},
-			{"more than a token", "GET", "/api/sync", ada + "A", 401, "authentication_required"},
-			{"no prefix", "GET", "/api/sync", strings.TrimPrefix(ada, "cso_"), 401, "authentication_required"},
-			{"another prefix", "GET", "/api/sync", "csx_" + strings.TrimPrefix(ada, "cso_"), 401, "authentication_required"},
-			{"the prefix in capitals", "GET", "/api/sync", "CSO_" + strings.TrimPrefix(ada, "cso_"), 401, "authentication_required"},
-			{"another first letter", "GET", "/api/sync", changed(ada, 4), 401, "authentication_required"},
-			{"another letter", "GET", "/api/sync", changed(ada, 20), 401, "authentication_required"},
-			{"a name", "GET", "/api/sync", "ada", 401, "authentication_required"},
+			{"a part of a token", "GET", "/health", ada[:len(ada)-1], 401, "authentication_required"},
+			{"more than a token", "GET", "/health", ada + "A", 401, "authentication_required"},
+			{"no prefix", "GET", "/health", strings.TrimPrefix(ada, "cso_"), 401, "authentication_required"},
+			{"another prefix", "GET", "/health", "csx_" + strings.TrimPrefix(ada, "cso_"), 401, "authentication_required"},
+			{"the prefix in capitals", "GET", "/health", "CSO_" + strings.TrimPrefix(ada, "cso_"), 401, "authentication_required"},
+			{"another first letter", "GET", "/health", changed(ada, 4), 401, "authentication_required"},
+			{"another letter", "GET", "/health", changed(ada, 20), 401, "authentication_required"},
+			{"a name", "GET", "/health", "ada", 401, "authentication_required"},
 		} {
-			w := ask(o.T, h, c.method, c.path, c.token, question)
+			w := ask(o.T, h, c.method, c.path, c.token, "")
 			if w.Code != c.status || c.method != "HEAD" && !strings.Contains(w.Body.String(), c.body) {
 				o.Errorf("%s: %d %s", c.name, w.Code, w.Body)
 			}
@@ -129,10 +126,10 @@ func TestOperatorsByTheirTokens(t *testing.T) {
 			}
 		}
 		closed := m.OperatorHandler(clerksync.OperatorOptions{})
-		if w := ask(o.T, closed, "GET", "/api/sync", ada, ""); w.Code != http.StatusOK {
+		if w := ask(o.T, closed, "GET", "/health", ada, ""); w.Code != http.StatusOK {
 			o.Errorf("without a configured token: %d %s", w.Code, w.Body)
 		}
-		if w := ask(o.T, closed, "GET", "/api/sync", configuredToken, ""); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "operator_token_unset") {
+		if w := ask(o.T, closed, "GET", "/health", configuredToken, ""); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "operator_token_unset") {
 			o.Errorf("without a configured token: %d %s", w.Code, w.Body)
 		}
 		for _, token := range []string{ada, reader, short} {

@@ -15,12 +15,7 @@ import (
 
 // changes sends a page of the change feed, or with a stream of it if the client accepts
 // server-sent events.
-func (h *handler) changes(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Add("Vary", "Accept")
-	who, err := h.authorize(r)
-	if err != nil {
-		return err
-	}
+func (h *handler) changes(w http.ResponseWriter, r *http.Request, who client) error {
 	q, err := parseQuery(r)
 	if err != nil {
 		return err
@@ -92,7 +87,7 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request, q mirror.FeedQuer
 	if err != nil {
 		return page, err
 	}
-	if _, err := h.authorize(r); err != nil { // again: a minute may have passed
+	if _, err := h.authorize(r, false); err != nil { // again: a minute may have passed
 		return mirror.FeedPage{}, err
 	}
 	return page, nil

@@ -12,13 +12,15 @@
 //	GET /api/deliveries/{id}              a delivery, and its body if it is asked for
 //	GET /api/audit                        the audit
 //	GET /api/drift                        differences from Clerk that were found
+//	GET /api/sync                         how fresh the mirror is, and whether that is proven
+//	GET, POST /api/explain                why a user is allowed or denied
 //
 // The handler can be mounted in any router:
 //
 //	mux.Handle("/api/", api.New(mirror, api.Options{OperatorToken: token}))
 //
 // Operators call it with a token. Users can call it if [Options.Rule] allows them; without a rule
-// none can.
+// none can. A request is admitted in guard.go, and table.go has all routes.
 //
 // The contract is in docs/http-api.md and in openapi.yaml.
 package api

@@ -28,7 +28,7 @@ const (
 )
 
 // onlyOperator is what handlers without a mirror use: the configured token, and no named operators.
-func onlyOperator(r *http.Request) (mirror.Operator, error) {
+func onlyOperator(r *http.Request, _ bool) (mirror.Operator, error) {
 	if given, _ := auth.BearerToken(r); given != operatorToken {
 		return mirror.Operator{}, &clerksync.DeniedError{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationRequired}
 	}

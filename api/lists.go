@@ -26,3 +26,8 @@ func (h *handler) drift(ctx context.Context, q query) (any, error) {
 	kind, _ := clerk.ParseKind(q.text("kind")) // it was checked; none is all
 	return found(h.mirror.Sync().Drift().List(ctx, mirror.DriftFilter{Kind: kind, Since: q.time("since"), After: q.after(), Limit: q.limit}))
 }
+
+// sync returns how fresh the mirror is, and whether that is proven.
+func (h *handler) sync(ctx context.Context, _ query) (any, error) {
+	return h.mirror.Sync().Status(ctx)
+}

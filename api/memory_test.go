@@ -148,7 +148,7 @@ func newMemorySite(t *testing.T) *memorySite {
 	feed := newMemoryFeed()
 	s := &memorySite{T: t, feed: feed, conns: make(chan net.Conn)}
 	s.handler = &handler{
-		feed: feed, operator: onlyOperator, limits: newLimits(Options{}), heartbeat: heartbeatEvery,
+		feed: feed, operator: onlyOperator, limits: newLimits(Options{}), rates: newRates(), heartbeat: heartbeatEvery,
 		maxAge: func() time.Duration { return 17 * time.Minute },
 	}
 	s.server = web.NewServer("", web.Standard(web.Config{}, s.handler.routes("")))
@@ -159,7 +159,7 @@ func newMemorySite(t *testing.T) *memorySite {
 
 // allow lets users in: check returns the caller of the bearer token "user", or why there is none.
 func (s *memorySite) allow(check func() (*clerksync.Caller, error)) {
-	s.handler.caller = func(r *http.Request) (*clerksync.Caller, error) {
+	s.handler.caller = func(r *http.Request, _ bool) (*clerksync.Caller, error) {
 		if token, _ := auth.BearerToken(r); token == "user" {
 			return check()
 		}

@@ -4,185 +4,168 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"net/http"
-	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/feedhttp"
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// document is openapi.yaml.
-type document struct{ root map[string]any }
+// document is openapi.yaml. Another project's library reads and judges it.
+type document struct{ *openapi3.T }
 
-func loadDocument(t *testing.T) (d document) {
-	t.Helper()
-	text, err := os.ReadFile("openapi.yaml")
+var readDocument = sync.OnceValues(func() (*openapi3.T, error) {
+	loader := openapi3.NewLoader()
+	d, err := loader.LoadFromFile("openapi.yaml")
 	if err == nil {
-		err = yaml.Unmarshal(text, &d.root)
+		err = d.Validate(loader.Context)
 	}
+	return d, err
+})
+
+func loadDocument(t *testing.T) document {
+	t.Helper()
+	d, err := readDocument()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	return document{d}
 }
 
-// at returns the node below keys.
-func at(node any, keys ...string) any {
-	for _, key := range keys {
-		m, _ := node.(map[string]any)
-		node = m[key]
+// operation returns what the document has about a route.
+func (d document) operation(method, path string) *openapi3.Operation {
+	item := d.Paths.Value(path)
+	if item == nil {
+		return nil
 	}
-	return node
+	if method != http.MethodGet && item.GetOperation(method) != nil {
+		return item.GetOperation(method)
+	}
+	return item.Get
 }
 
-// resolve follows a reference.
-func (d document) resolve(node any) any {
-	if ref, ok := at(node, "$ref").(string); ok {
-		return d.resolve(at(d.root, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...))
+// faults returns how the JSON of a body breaks a schema.
+func faults(schema *openapi3.SchemaRef, body string) error {
+	var value any
+	if err := json.Unmarshal([]byte(body), &value); err != nil {
+		return err
 	}
-	return node
-}
-
-// faults returns how a JSON value breaks a schema. It knows the words of JSON Schema that the
-// document uses, and refuses others.
-func (d document) faults(where string, schema, value any) (faults []string) {
-	s, _ := d.resolve(schema).(map[string]any)
-	if s == nil {
-		return []string{where + ": there is no schema"}
-	}
-	fault := func(format string, args ...any) { faults = append(faults, where+": "+fmt.Sprintf(format, args...)) }
-	for _, word := range slices.Sorted(maps.Keys(s)) {
-		switch want := s[word]; word {
-		case "type":
-			if names, list := want.([]any); !slices.Contains(names, any(typeOf(value))) && (list || want != typeOf(value)) {
-				fault("%v is no %v", value, want)
-			}
-		case "enum":
-			if list, _ := want.([]any); !slices.ContainsFunc(list, func(a any) bool { return fmt.Sprint(a) == fmt.Sprint(value) }) {
-				fault("%v is not in the list", value)
-			}
-		case "pattern":
-			if text, ok := value.(string); !ok || !regexp.MustCompile(want.(string)).MatchString(text) {
-				fault("%v does not match %v", value, want)
-			}
-		case "minimum", "maximum":
-			if n, _ := value.(float64); word == "minimum" && n < float64(want.(int)) || word == "maximum" && n > float64(want.(int)) {
-				fault("%v is beyond %v", value, want)
-			}
-		case "maxLength":
-			if text, _ := value.(string); len(text) > want.(int) {
-				fault("it is too long")
-			}
-		case "required":
-			for _, name := range want.([]any) {
-				if _, has := at(value).(map[string]any)[name.(string)]; !has {
-					fault("%v is missing", name)
-				}
-			}
-		case "anyOf":
-			if list, _ := want.([]any); !slices.ContainsFunc(list, func(a any) bool { return len(d.faults(where, a, value)) == 0 }) {
-				fault("%v is none of %v", value, want)
-			}
-		case "items":
-			list, _ := value.([]any)
-			for i, item := range list {
-				faults = append(faults, d.faults(where+"."+strconv.Itoa(i), want, item)...)
-			}
-		case "properties":
-			members, _ := value.(map[string]any)
-			for name, member := range members {
-				switch property := at(want, name); {
-				case property != nil:
-					faults = append(faults, d.faults(where+"."+name, property, member)...)
-				case s["additionalProperties"] == false:
-					fault("there is no property %s", name)
-				}
-			}
-		case "additionalProperties", "description", "format":
-		default:
-			fault("the test does not know %q", word)
-		}
-	}
-	return faults
-}
-
-func typeOf(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return "boolean"
-	case string:
-		return "string"
-	case float64:
-		if v == math.Trunc(v) {
-			return "integer"
-		}
-		return "number"
-	case []any:
-		return "array"
-	default:
-		return "object"
-	}
+	return schema.Value.VisitJSON(value, openapi3.SetSchemaErrorMessageCustomizer(func(e *openapi3.SchemaError) string {
+		return strings.Join(e.JSONPointer(), "/") + ": " + e.Reason
+	}))
 }
 
 // check compares an answer with the document.
-func (d document) check(t *testing.T, path string, a answer) {
+func (d document) check(t *testing.T, method, path string, a answer) {
 	t.Helper()
-	response := d.resolve(at(d.root, "paths", path, "get", "responses", strconv.Itoa(a.status)))
-	schema := at(response, "content", a.header.Get("Content-Type"), "schema")
-	var value any
-	if err := json.Unmarshal([]byte(a.body), &value); err != nil {
-		t.Errorf("%d %s: %v", a.status, a.body, err)
+	operation := d.operation(method, path)
+	if operation == nil {
+		t.Errorf("the document has no %s %s", method, path)
+		return
 	}
-	for _, fault := range d.faults(strconv.Itoa(a.status), schema, value) {
-		t.Error(fault)
+	response := operation.Responses.Status(a.status)
+	if response == nil {
+		response = operation.Responses.Value(strconv.Itoa(a.status/100) + "XX")
+	}
+	if response == nil {
+		t.Errorf("%s %s: the document has no %d", method, path, a.status)
+		return
+	}
+	media := response.Value.Content.Get(a.header.Get("Content-Type"))
+	if media == nil {
+		t.Errorf("%s %s: %d has the type %s", method, path, a.status, a.header.Get("Content-Type"))
+		return
+	}
+	if err := faults(media.Schema, a.body); err != nil {
+		t.Errorf("%s %s: %d %.2000s: %v", method, path, a.status, a.body, err)
 	}
 }
 
-func TestOpenAPIParameters(t *testing.T) {
+// The document and the handler have the same routes, parameters and bodies.
+func TestOpenAPIRoutes(t *testing.T) {
 	t.Parallel()
 	d := loadDocument(t)
-	want := map[string][]string{"/api/changes": slices.Sorted(maps.Keys(parameters))}
-	for _, route := range (&handler{}).readingRoutes() {
-		want[route.path] = slices.Sorted(slices.Values(append([]string{feedhttp.Parameter}, route.parameters...)))
-	}
-	paths, _ := at(d.root, "paths").(map[string]any)
-	if got, want := slices.Sorted(maps.Keys(paths)), slices.Sorted(maps.Keys(want)); !slices.Equal(got, want) {
-		t.Errorf("the document has the paths %v, the handler %v", got, want)
-	}
-	for path, want := range want {
-		var named []string
-		list, _ := at(d.root, "paths", path, "get", "parameters").([]any)
-		for _, p := range list {
-			if p := d.resolve(p); at(p, "in") == "query" {
-				named = append(named, fmt.Sprint(at(p, "name")))
+	var want, got []string
+	for _, route := range (&handler{}).table() {
+		want = append(want, route.method+" "+route.path)
+		operation := d.operation(route.method, route.path)
+		if operation == nil || d.Paths.Value(route.path).GetOperation(route.method) == nil {
+			continue // reported below
+		}
+		parameters := slices.Clone(route.parameters)
+		if route.method == http.MethodGet && route.stream == nil {
+			parameters = append(parameters, feedhttp.Parameter)
+		}
+		var documented, inPath []string
+		for _, p := range operation.Parameters {
+			switch p.Value.In {
+			case "query":
+				documented = append(documented, p.Value.Name)
+			case "path":
+				inPath = append(inPath, "{"+p.Value.Name+"}")
+			}
+			if own := queryParameters[p.Value.Name]; p.Value.In == "query" && route.stream == nil && p.Value.Schema.Value.Enum != nil &&
+				fmt.Sprint(p.Value.Schema.Value.Enum) != fmt.Sprint(own.allowed) {
+				t.Errorf("%s: the document has the words %v, the handler %v", p.Value.Name, p.Value.Schema.Value.Enum, own.allowed)
 			}
 		}
-		slices.Sort(named)
-		if !slices.Equal(named, want) {
-			t.Errorf("%s: the document has the parameters %v, the handler %v", path, named, want)
+		slices.Sort(documented)
+		if slices.Sort(parameters); !slices.Equal(documented, parameters) {
+			t.Errorf("%s: the document has the parameters %v, the handler %v", route.path, documented, parameters)
+		}
+		if variables := pathVariables(route.path); !slices.Equal(inPath, variables) {
+			t.Errorf("%s: the document has %v, the path %v", route.path, inPath, variables)
+		}
+		var members []string
+		if body := operation.RequestBody; body != nil {
+			schema := body.Value.Content.Get("application/json").Schema.Value
+			members = slices.Sorted(maps.Keys(schema.Properties))
+			if schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has {
+				t.Errorf("%s: the document allows other members than %v", route.path, members)
+			}
+		}
+		if own := route.members(); !slices.Equal(members, own) {
+			t.Errorf("%s %s: the document has the body %v, the handler %v", route.method, route.path, members, own)
 		}
 	}
-	for name, p := range readingParameters { // words that the document lists, the handler takes, and no others
-		list, _ := at(d.root, "components", "parameters", name, "schema", "enum").([]any)
-		if got := fmt.Sprint(list); list != nil && got != fmt.Sprint(p.allowed) {
-			t.Errorf("%s: the document has the words %s, the handler %v", name, got, p.allowed)
+	for path, item := range d.Paths.Map() {
+		for method := range item.Operations() {
+			got = append(got, method+" "+path)
 		}
 	}
-	kinds, _ := at(d.root, "components", "schemas", "Kind", "enum").([]any)
-	if got, want := fmt.Sprint(kinds), fmt.Sprint(clerk.Kinds()); got != want {
+	slices.Sort(want)
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Errorf("the document has\n%v\nthe handler\n%v", got, want)
+	}
+	if got, want := fmt.Sprint(d.Components.Schemas["Kind"].Value.Enum), fmt.Sprint(clerk.Kinds()); got != want {
 		t.Errorf("the document has the kinds %s, the mirror %s", got, want)
 	}
+}
+
+// members returns the names of the members of the body of a route, sorted.
+func (r route) members() (names []string) {
+	if r.body == nil {
+		return nil
+	}
+	names = fieldNames(r.body)
+	slices.Sort(names)
+	return names
+}
+
+func pathVariables(path string) (variables []string) {
+	for part := range strings.SplitSeq(path, "/") {
+		if strings.HasPrefix(part, "{") {
+			variables = append(variables, part)
+		}
+	}
+	return variables
 }
 
 // Answers of the handler are as the document says.
@@ -222,17 +205,16 @@ func TestOpenAPIAnswers(t *testing.T) {
 			continue
 		}
 		seen[a.status] = true
-		d.check(t, "/api/changes", a)
+		d.check(t, "GET", "/api/changes", a)
 	}
 	_ = s.m.Close()
 	if a := s.ask("/api/changes?after=0", operatorToken); a.status != http.StatusServiceUnavailable {
 		t.Errorf("a closed database: %d %s", a.status, a.body)
 	} else {
 		seen[a.status] = true
-		d.check(t, "/api/changes", a)
+		d.check(t, "GET", "/api/changes", a)
 	}
-	responses, _ := at(d.root, "paths", "/api/changes", "get", "responses").(map[string]any)
-	for status := range responses {
+	for status := range d.operation("GET", "/api/changes").Responses.Map() {
 		if n, _ := strconv.Atoi(status); !seen[n] {
 			t.Errorf("no answer has the status %s", status)
 		}

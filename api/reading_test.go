@@ -62,6 +62,16 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// lists returns the routes that read, but the change feed.
+func (w *world) lists() (routes []route) {
+	for _, route := range w.handler.table() {
+		if route.method == http.MethodGet && route.stream == nil {
+			routes = append(routes, route)
+		}
+	}
+	return routes
+}
+
 // target returns the URL of a route, about something that exists.
 func (w *world) target(route route) string {
 	id := w.member
@@ -71,63 +81,31 @@ func (w *world) target(route route) string {
 	case strings.HasPrefix(route.path, "/api/deliveries/"):
 		id = w.delivery
 	}
-	return strings.Replace(route.path, "{id}", id, 1)
+	target := strings.Replace(route.path, "{id}", id, 1)
+	switch route.path {
+	case "/api/explain":
+		target += "?user_id=" + w.member
+	case "/api/changes":
+		target += "?after=0"
+	}
+	return target
+}
+
+// with adds parameters to a URL.
+func with(target, query string) string {
+	if strings.Contains(target, "?") {
+		return target + "&" + query
+	}
+	return target + "?" + query
 }
 
 func pagesOf(route route) bool { return slices.Contains(route.parameters, "limit") }
-
-// Everyone who may not read gets nothing, and no one gets what is private.
-func TestReadingRoutesForEachCaller(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for _, route := range w.handler.readingRoutes() {
-		target := w.target(route)
-		for _, c := range []struct {
-			who, token string
-			status     int
-		}{
-			{"a guest", "", http.StatusUnauthorized},
-			{"a stranger", "another-token", http.StatusUnauthorized},
-			{"a member, of the own data as well", w.memberToken, http.StatusForbidden},
-			{"an admin", w.adminToken, http.StatusOK},
-			{"an operator", operatorToken, http.StatusOK},
-		} {
-			for _, query := range []string{"", "?nonsense=1", "?at_least=1-00000000"} {
-				if query != "" && c.status == http.StatusOK {
-					continue
-				}
-				a := w.ask(target+query, c.token)
-				if a.status != c.status {
-					t.Errorf("%s for %s: %d %s", target+query, c.who, a.status, a.body)
-				}
-				w.d.check(t, route.path, a)
-				lower := strings.ToLower(a.body)
-				for _, private := range []string{secret, "private_metadata", `"raw"`} {
-					if strings.Contains(lower, private) {
-						t.Errorf("%s shows %s to %s: %s", target, private, c.who, a.body)
-					}
-				}
-				if c.status != http.StatusOK && (strings.Contains(a.body, w.member) || strings.Contains(a.body, "ada@")) {
-					t.Errorf("%s tells %s of the user: %s", target, c.who, a.body)
-				}
-				if c.status == http.StatusOK && pagesOf(route) && !strings.Contains(a.body, `"data":[{`) {
-					t.Errorf("%s is empty, so that this shows nothing", target)
-				}
-			}
-		}
-		a := w.ask(target, operatorToken, func(r *http.Request) { r.Method = http.MethodPost })
-		if a.status != http.StatusMethodNotAllowed {
-			t.Errorf("POST %s: %d", target, a.status)
-		}
-		w.d.check(t, route.path, a)
-	}
-}
 
 // A parameter or a value that is not known is refused.
 func TestReadingRoutesRefuseUnknownParameters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, route := range w.handler.readingRoutes() {
+	for _, route := range w.lists() {
 		bad := map[string]string{"nonsense=1": "nonsense", "Limit=1": "Limit", "cursor=x": "cursor"}
 		for _, name := range route.parameters {
 			bad[name+"="] = name
@@ -142,13 +120,13 @@ func TestReadingRoutesRefuseUnknownParameters(t *testing.T) {
 			}
 		}
 		for query, name := range bad {
-			a := w.ask(w.target(route)+"?"+query, operatorToken)
+			a := w.ask(with(w.target(route), query), operatorToken)
 			if a.status != http.StatusBadRequest || a.fault.Code != "invalid_parameter" || a.fault.Parameter != name || len(a.fault.Allowed) == 0 {
 				t.Errorf("%s?%.40s: %d %.300s", route.path, query, a.status, a.body)
 			}
-			w.d.check(t, route.path, a)
+			w.d.check(t, "GET", route.path, a)
 		}
-		if a := w.ask(w.target(route)+"?a=%zz", operatorToken); a.status != http.StatusBadRequest {
+		if a := w.ask(with(w.target(route), "a=%zz"), operatorToken); a.status != http.StatusBadRequest {
 			t.Errorf("%s with a query that cannot be read: %d", route.path, a.status)
 		}
 	}
@@ -160,7 +138,7 @@ func TestReadingRoutesRefuseOtherCursors(t *testing.T) {
 	w := newWorld(t)
 	changes := string(w.page("after=0&limit=1").Next)
 	cursor := w.cursor("/api/users?limit=1")
-	for _, route := range w.handler.readingRoutes() {
+	for _, route := range w.lists() {
 		if !pagesOf(route) {
 			continue
 		}
@@ -169,11 +147,11 @@ func TestReadingRoutesRefuseOtherCursors(t *testing.T) {
 			others = append(others, cursor)
 		}
 		for _, other := range others {
-			a := w.ask(w.target(route)+"?after="+other, operatorToken)
+			a := w.ask(with(w.target(route), "after="+other), operatorToken)
 			if a.status != http.StatusBadRequest || a.fault.Code != "invalid_cursor" {
 				t.Errorf("%s after %s: %d %s", route.path, other, a.status, a.body)
 			}
-			w.d.check(t, route.path, a)
+			w.d.check(t, "GET", route.path, a)
 		}
 	}
 }
@@ -218,7 +196,7 @@ func TestReadingRoutesPage(t *testing.T) {
 	w.clerk.AddMember(w.clerk.CreateOrganization("Second", w.admin), w.member, "org:member")
 	w.clerk.SetRole(w.member, "enterprise")
 	w.clerk.Settle()
-	for _, route := range w.handler.readingRoutes() {
+	for _, route := range w.lists() {
 		if !pagesOf(route) || route.path == "/api/drift" {
 			continue
 		}
@@ -241,7 +219,7 @@ func TestReadingRoutesFindOnlyTheirOwn(t *testing.T) {
 	for _, list := range own {
 		ids = append(ids, list...)
 	}
-	for _, route := range w.handler.readingRoutes() {
+	for _, route := range w.lists() {
 		before, after, ok := strings.Cut(route.path, "{id}")
 		if !ok {
 			continue
@@ -255,7 +233,7 @@ func TestReadingRoutesFindOnlyTheirOwn(t *testing.T) {
 			if a.status != want || want == http.StatusNotFound && a.fault.Code != "not_found" {
 				t.Errorf("%s%.40s%s: %d %s, want %d", before, id, after, a.status, a.body, want)
 			}
-			w.d.check(t, route.path, a)
+			w.d.check(t, "GET", route.path, a)
 		}
 	}
 }
@@ -323,7 +301,7 @@ func TestBodyOfADelivery(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &answer); a.status != http.StatusOK || err != nil {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	w.d.check(t, "/api/deliveries/{id}", a)
+	w.d.check(t, "GET", "/api/deliveries/{id}", a)
 	if answer.Body.Type != "user.updated" || answer.Body.Data["id"] != w.member || strings.Contains(a.body, secret) || strings.Contains(a.body, "private_metadata") {
 		t.Errorf("answered %s", a.body)
 	}
@@ -362,15 +340,15 @@ func TestReadingRoutesWait(t *testing.T) {
 	} {
 		t.Run(string(c.cursor), func(t *testing.T) {
 			t.Parallel()
-			for _, route := range w.handler.readingRoutes() {
+			for _, route := range w.lists() {
 				if c.status == http.StatusConflict && !strings.HasPrefix(route.path, "/api/users") {
 					continue // each takes two seconds
 				}
-				a := w.ask(w.target(route)+"?at_least="+string(c.cursor), operatorToken)
+				a := w.ask(with(w.target(route), "at_least="+string(c.cursor)), operatorToken)
 				if a.status != c.status || a.fault.Code != c.code {
 					t.Errorf("%s: %d %s, want %d", route.path, a.status, a.body, c.status)
 				}
-				w.d.check(t, route.path, a)
+				w.d.check(t, "GET", route.path, a)
 			}
 		})
 	}
@@ -381,12 +359,12 @@ func TestReadingRoutesWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	_ = w.m.Close()
-	for _, route := range w.handler.readingRoutes() {
+	for _, route := range w.lists() {
 		a := w.ask(w.target(route), operatorToken)
 		if a.status != http.StatusServiceUnavailable || a.fault.Code != "storage_unavailable" || a.header.Get("Retry-After") == "" {
 			t.Errorf("%s: %d %s", route.path, a.status, a.body)
 		}
-		w.d.check(t, route.path, a)
+		w.d.check(t, "GET", route.path, a)
 	}
 }
 

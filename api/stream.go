@@ -94,7 +94,7 @@ func (s *stream) run(ctx context.Context, page mirror.FeedPage) error {
 	}
 	for {
 		if len(page.Changes) > 0 && s.who.named() { // it may have been revoked meanwhile
-			if _, err := s.authorize(s.r); err != nil {
+			if _, err := s.authorize(s.r, false); err != nil {
 				return s.end(errDenied)
 			}
 		}
@@ -102,7 +102,7 @@ func (s *stream) run(ctx context.Context, page mirror.FeedPage) error {
 			return err
 		}
 		if !time.Now().Before(s.due) {
-			if _, err := s.authorize(s.r); err != nil {
+			if _, err := s.authorize(s.r, false); err != nil {
 				return s.end(errDenied)
 			}
 			s.due = time.Now().Add(s.heartbeat)

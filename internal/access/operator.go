@@ -59,11 +59,14 @@ func (o *Operators) Check(r *http.Request, configured string, reads bool) (mirro
 	}
 	o.used(named, now)
 	if named.ReadOnly && !reads && r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return mirror.Operator{}, &Denial{
-			Status: http.StatusForbidden, Code: CodeOperatorReadOnly, Detail: "A read-only operator cannot change anything",
-		}
+		return mirror.Operator{}, ReadOnlyOperator()
 	}
 	return named.Operator, nil
+}
+
+// ReadOnlyOperator returns the denial of a read-only operator who asks for a change.
+func ReadOnlyOperator() *Denial {
+	return &Denial{Status: http.StatusForbidden, Code: CodeOperatorReadOnly, Detail: "A read-only operator cannot change anything"}
 }
 
 func tokenRequired(detail string) *Denial {

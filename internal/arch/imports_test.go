@@ -15,6 +15,7 @@ const (
 	yaml     = "go.yaml.in/yaml/v3"
 	modernc  = "modernc.org/sqlite"
 	xterm    = "golang.org/x/term"
+	xrate    = "golang.org/x/time"
 )
 
 // rule is what the packages of a pattern may import outside of their tests, beside the standard
@@ -36,7 +37,7 @@ func rules() []rule {
 		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/emulator", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
 		{"internal/apiclient", []string{"clerk", "mirror"}, nil},
-		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/web"}, api},
+		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/web"}, append(api, xrate)},
 		{"console", []string{".", "auth", "internal/web"}, api},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},
 		{"publish/nats", []string{".", "clerk", "internal/metrics", "internal/wait", "mirror"}, append(api, "github.com/nats-io/nats.go", "github.com/nats-io/nkeys")},

@@ -123,6 +123,7 @@ func TestExplainAPI(t *testing.T) {
 	ask := func(method, target, body, operator string) (int, map[string]any) {
 		r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
 		r.Host = "127.0.0.1:8081"
+		r.Header.Set("Content-Type", "application/json")
 		if operator != "" {
 			r.Header.Set("Authorization", "Bearer "+operator)
 		}
@@ -141,6 +142,11 @@ func TestExplainAPI(t *testing.T) {
 	if code, x := ask("POST", "/api/explain", `{"token":"`+token+`","path":"/reports"}`, operator); code != 200 || x["allowed"] != false || x["clerk_user_id"] != user {
 		t.Errorf("%d %v", code, x)
 	}
+	for path, reason := range map[string]string{"/x": "no_route", "/closed": "denied"} {
+		if code, x := ask("POST", "/api/explain", `{"user_id":"`+user+`","path":"`+path+`"}`, operator); code != 200 || x["allowed"] != false || x["reason"] != reason {
+			t.Errorf("%s: %d %v", path, code, x)
+		}
+	}
 	for _, wrong := range []string{"", "x", operator + "x"} {
 		if code, _ := ask("GET", "/api/explain?user_id="+user, "", wrong); code != http.StatusUnauthorized {
 			t.Errorf("an operator by %q: %d", wrong, code)
@@ -153,7 +159,7 @@ func TestExplainAPI(t *testing.T) {
 	}
 	cfg.OperatorToken = ""
 	h = operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	if code, x := ask("GET", "/api/explain?user_id="+user, "", ""); code != http.StatusForbidden || x["code"] != "operator_token_unset" {
+	if code, x := ask("GET", "/api/explain?user_id="+user, "", ""); code != http.StatusUnauthorized || x["code"] != "authentication_required" {
 		t.Errorf("without a configured token: %d %v", code, x)
 	}
 }

@@ -106,11 +106,11 @@ func TestOperatorsCommand(t *testing.T) {
 				o.expect("GET", path, ada[:20], 401)
 			}
 			for _, path := range []string{"/api/sync", "/metrics", "/api/users", "/api/changes", "/debug/pprof/"} {
-				o.expect("DELETE", path, reader, 403)
+				if !strings.HasPrefix(path, "/api/") {
+					o.expect("DELETE", path, reader, 403)
+				}
 				o.expect("DELETE", path, ada, 405)
 			}
-			o.expect("POST", "/api/explain", reader, 200)
-			o.expect("POST", "/api/explain", ada, 200)
 			list, _ := o.run(0, "list")
 			asJSON, _ := o.run(0, "list --json")
 			for _, text := range []string{"NAME ", "ada ", "reader ", "read-only ", "cli:"} {

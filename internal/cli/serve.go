@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +19,6 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/api"
-	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
@@ -127,7 +125,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 		return errors.Join(err, m.Close())
 	}
 	servers := []*http.Server{web.NewServer(cfg.Listen, public)}
-	if cfg.OperatorListen != "off" {
+	if cfg.OperatorListen != "off" && cfg.OperatorListen != "public" {
 		servers = append(servers, web.NewServer(cfg.OperatorListen, operatorHandler(m, cfg, signals.Handler(), logger)))
 	}
 	listening, err := web.Listen(ctx, logger, shutdownTimeout, servers...)
@@ -239,7 +237,22 @@ func publicHandler(m *clerksync.Mirror, c *config.Config, logger *slog.Logger) (
 		return nil, err
 	}
 	routes := m.Handler(clerksync.HandlerOptions{CORSOrigins: c.CORSOrigins, OperatorToken: c.OperatorToken})
+	if c.OperatorListen == "public" {
+		routes = withOperatorAPI(routes, api.New(m, apiOptions(c)))
+	}
 	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Middleware(routes)), nil
+}
+
+// withOperatorAPI adds the API of operators to the public routes. Metrics and profiles are never
+// public.
+func withOperatorAPI(public, operators http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", public)
+	mux.Handle("/api/", operators)
+	for _, path := range []string{"/api/auth/", "/api/webhooks/"} {
+		mux.Handle(path, public)
+	}
+	return web.NotFoundAndMethod(mux)
 }
 
 // profiles serves what net/http/pprof registers elsewhere: never on the public listener.
@@ -255,26 +268,14 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 	mux := http.NewServeMux()
 	operators := m.OperatorHandler(clerksync.OperatorOptions{
 		Token: c.OperatorToken, OpenHealth: true, // operatorAccess asks for the token where it must
-		Rule: func(text json.RawMessage, method, path string) (auth.Rule, error) {
-			return ruleOf(c.Routes, text, method, path)
-		},
 	})
-	for _, path := range []string{"/livez", "/readyz", "/health", "/api/sync", "/api/explain"} {
+	for _, path := range []string{"/livez", "/readyz", "/health"} {
 		mux.Handle(path, operators)
 	}
-	mux.Handle("/api/", api.New(m, api.Options{OperatorToken: c.OperatorToken, Rule: topRole(c)}))
+	mux.Handle("/api/", api.New(m, apiOptions(c)))
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
-	return web.Standard(web.Config{Logger: logger}, operatorAccess(m, c, web.NotFoundAndMethod(mux)))
-}
-
-// topRole returns the rule for users who may read what operators may: those with the last role of
-// the ladder. On a ladder of one role that would be everyone, so then there is none.
-func topRole(c *config.Config) auth.Rule {
-	if len(c.Roles) < 2 {
-		return nil
-	}
-	return auth.MinRole(c.Roles[len(c.Roles)-1])
+	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, operatorAccess(m, c, web.NotFoundAndMethod(mux)))
 }
 
 // ownHost refuses what names another host than a loopback one, where the listener is on one: a page

@@ -255,15 +255,3 @@ func TestTailLines(t *testing.T) {
 		}
 	}
 }
-
-// Users may read the feed where operators do if they have the last role of a ladder that has
-// others: on a ladder of one, everyone has the last.
-func TestTopRole(t *testing.T) {
-	t.Parallel()
-	if rule := topRole(&config.Config{Roles: []string{"member"}}); rule != nil {
-		t.Errorf("on a ladder of one role %v reads the feed", rule)
-	}
-	if rule := topRole(&config.Config{Roles: []string{"solo", "admin"}}); rule == nil {
-		t.Error("admins do not read the feed")
-	}
-}

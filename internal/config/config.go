@@ -25,11 +25,12 @@ type Config struct {
 	InstanceID     string
 
 	Listen         string // host:port or :port
-	OperatorListen string // host:port, :port, off
+	OperatorListen string // host:port, :port, public, off
 
 	OperatorMetrics string // token, open
 
-	Roles []string // lowest first, at least one
+	Roles     []string // lowest first, at least one
+	AdminRole string   // of Roles, not the first; or off
 
 	LogLevel          string // debug, info, warn, error
 	LogFormat         string // json, text

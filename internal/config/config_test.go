@@ -96,7 +96,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		Database:      Database{Engine: "sqlite", Path: filepath.Join(dir, "clerksync.db")},
 		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081", OperatorMetrics: "token",
-		Roles:    []string{"solo", "growth", "enterprise", "admin"},
+		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
 		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", ClockLeeway: 5 * time.Second, JIT: "auto", Unready: "allow",
 		ReadyWithin: 5 * time.Minute, ReadyWalkWithin: 26 * time.Hour, WalkMinPause: 10 * time.Minute, WalkMaxPause: 24 * time.Hour,
 		Backfill: "auto", Reconcile: "auto", APIBudget: 0.2, NATS: NATS{Stream: "CLERK", Prefix: "clerk"},
@@ -159,7 +159,7 @@ func TestGoodValues(t *testing.T) {
 	untested := map[string]bool{}
 	for _, v := range Settings() {
 		pair := v.Name == natsCertName || v.Name == natsKeyName // TestNATSTLS has them: each needs the other one
-		untested[v.Name] = v.Name != configName && v.Name != adminRoleName && !pair
+		untested[v.Name] = v.Name != configName && !pair
 	}
 	for _, tt := range goodValues(t) {
 		name := map[string]string{"PORT": "CLERKSYNC_LISTEN", "CLERK_WEBHOOK_SECRET": webhookName}[tt.name]
@@ -220,7 +220,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 			"DATABASE_URL=mysql://root:hunter2@db/app", "CLERK_WEBHOOK_SIGNING_SECRET=whsec_%%%," + svixSecret + ",whsec_",
 			"CLERK_API_URL=http://api.example.com", "CLERK_JWT_KEY_FILE=absent.pem", "PORT=http",
 			"CLERKSYNC_OPERATOR_TOKEN=short", "CLERKSYNC_OPERATOR_TOKEN_FILE=token",
-			"CLERKSYNC_API_BUDGET=0%", "CLERKSYNC_WEBHOOK_SECRET=oops", "CLERK_AUTHORISED_PARTIES=oops", "CLERKSYNC_ADMIN_ROLE=solo",
+			"CLERKSYNC_API_BUDGET=0%", "CLERKSYNC_WEBHOOK_SECRET=oops", "CLERK_AUTHORISED_PARTIES=oops", "CLERKSYNC_ADMIN_ROLE=a b",
 		},
 	})
 	text := ""

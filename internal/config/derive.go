@@ -34,6 +34,7 @@ func (l *loader) derive() {
 	l.checkJWTKey()
 	l.checkListeners()
 	l.checkOperators()
+	l.deriveAdminRole()
 	l.buildRoutes()
 	l.checkIdentity()
 	l.checkWalks()
@@ -166,7 +167,8 @@ func everywhere(host string) bool {
 // checkOperators refuses an operator listener that other machines reach without a token.
 func (l *loader) checkOperators() {
 	c := l.config
-	if l.unknown(operatorListenName, operatorTokenName) || c.OperatorListen == "off" || LoopbackListen(c.OperatorListen) {
+	if l.unknown(operatorListenName, operatorTokenName) || slices.Contains([]string{"off", "public"}, c.OperatorListen) ||
+		LoopbackListen(c.OperatorListen) {
 		return
 	}
 	if c.OperatorToken == "" {
@@ -182,6 +184,35 @@ func (l *loader) checkOperators() {
 	}
 	l.warn(l.written[operatorListenName], "operator listener is reachable from other machines", protected,
 		"Let only operators reach this address, or listen on 127.0.0.1:8081.")
+}
+
+// deriveAdminRole sets the role of admins, and refuses one that everyone has or no one can have.
+func (l *loader) deriveAdminRole() {
+	c := l.config
+	if l.unknown(rolesName, adminRoleName) {
+		return
+	}
+	if c.AdminRole == "" {
+		c.AdminRole = "off"
+		if last := len(c.Roles) - 1; last > 0 {
+			c.AdminRole = c.Roles[last]
+		}
+		if c.Sources[rolesName].Source != fromDefault {
+			c.Sources[adminRoleName] = Origin{Source: fromOther, Name: rolesName}
+		}
+		return
+	}
+	switch i := slices.Index(c.Roles, c.AdminRole); {
+	case c.AdminRole == "off" || i > 0:
+	case i == 0:
+		l.fault(l.settings[adminRoleName], valueError{
+			"is the lowest role, which every user has", "Choose a higher role of CLERKSYNC_ROLES, or off.",
+		})
+	default:
+		l.fault(l.settings[adminRoleName], valueError{
+			"is not a role of CLERKSYNC_ROLES", "Choose one of " + strings.Join(c.Roles[1:], ", ") + ", or off.",
+		})
+	}
 }
 
 // LoopbackListen reports whether only this machine reaches a listener with the address.

@@ -21,8 +21,8 @@ func Example() string {
 	for _, g := range Groups() {
 		fmt.Fprintf(&b, "\n# --- %s ---\n", g.Title)
 		for _, s := range g.Settings {
-			if s.Name == configName || s.Name == adminRoleName {
-				continue // one cannot be in the file, the other is reserved
+			if s.Name == configName {
+				continue // it cannot be in the file
 			}
 			b.WriteString("\n" + commented(s.Summary))
 			if s.Default == "" {

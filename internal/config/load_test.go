@@ -79,13 +79,13 @@ func TestTwins(t *testing.T) {
 		"CLERKSYNC_PUBLIC_URL": "https://a.example", "CLERK_AUTHORIZED_PARTIES": "https://a.example",
 		"CLERKSYNC_CORS_ORIGINS": "https://a.example", "CLERK_AUDIENCE": "a", "CLERKSYNC_POLICY": "routes: [{path: /x}]", "CLERKSYNC_IDENTITY_SECRET": "identity" + longText,
 		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_PROXY": "nginx", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_API_LIMIT": "500",
-		"CLERKSYNC_WEBHOOKS_ALLOW": "hooks.internal", "CLERKSYNC_NATS_URL": "nats://a", "CLERKSYNC_NATS_CREDENTIALS": natsCredentials,
+		"CLERKSYNC_ADMIN_ROLE": "admin", "CLERKSYNC_WEBHOOKS_ALLOW": "hooks.internal", "CLERKSYNC_NATS_URL": "nats://a", "CLERKSYNC_NATS_CREDENTIALS": natsCredentials,
 	}
 	pair := certificatePEM(t)
 	values[natsCAName], values[natsCertName], values[natsKeyName] = pair.cert, pair.cert, pair.key
 	var direct, twins []string
 	for _, v := range Settings() {
-		if v.Name == configName || v.Name == adminRoleName {
+		if v.Name == configName {
 			continue
 		}
 		value := cmp.Or(values[v.Name], v.Default)
@@ -100,7 +100,7 @@ func TestTwins(t *testing.T) {
 		if want.Origin.Source == fromEnvironment {
 			want.Origin = Origin{Source: fromEnvironment, Name: got.Name + "_FILE", ValueFile: got.Name}
 		}
-		if skipped := got.Name == configName || got.Name == adminRoleName; got != want || !skipped && got.Origin.Source == fromDefault {
+		if skipped := got.Name == configName; got != want || !skipped && got.Origin.Source == fromDefault {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}

@@ -146,16 +146,19 @@ func parseListen(text string) (string, error) {
 }
 
 func parseOperatorListen(text string) (string, error) {
-	switch strings.ToLower(text) {
-	case "off":
-		return "off", nil
-	case "public":
-		return "", valueError{
-			"is public, which does nothing yet",
-			"Use host:port, such as 127.0.0.1:8081, or off, until the operator API for the public listener is available.",
-		}
+	switch word := strings.ToLower(text); word {
+	case "off", "public":
+		return word, nil
 	}
 	return parseListen(text)
+}
+
+// parseAdminRole accepts a role, or off.
+func parseAdminRole(text string) (string, error) {
+	if strings.EqualFold(text, "off") {
+		return "off", nil
+	}
+	return parseRole(text)
 }
 
 func parseRole(text string) (string, error) {
@@ -267,12 +270,4 @@ func parseProxies(text string) ([]netip.Prefix, error) {
 		}
 	}
 	return networks, err
-}
-
-// reserved is the binding of a name that has no meaning yet.
-func reserved() binding {
-	return binding{
-		set:  func(*Config, string) error { return errors.New("is reserved and does nothing yet") },
-		show: func(*Config) string { return "" },
-	}
 }

@@ -27,10 +27,11 @@ func listenerSettings() []Setting {
 		binding: bind(func(c *Config) *string { return &c.Listen }, parseListen),
 	}, {
 		Name: operatorListenName, Flag: "--operator-listen", Default: "127.0.0.1:8081",
-		Value:   "host:port, :port or off",
-		Summary: "The address of the operator listener: metrics, health with figures, status, explain and profiles.",
-		When:    "To reach it from other machines; CLERKSYNC_OPERATOR_TOKEN is then required.",
-		noun:    "operator listen address", why: "Metrics and the operator API are served at this address.",
+		Value: "host:port, :port, public or off",
+		Summary: "The address of the operator listener: the operator API, metrics, health with figures and profiles. " +
+			"public serves the operator API at CLERKSYNC_LISTEN, where everyone has to sign in, and no metrics or profiles.",
+		When: "To reach it from other machines; CLERKSYNC_OPERATOR_TOKEN is then required. public, where there is one port.",
+		noun: "operator listen address", why: "Metrics and the operator API are served at this address.",
 		binding: bind(func(c *Config) *string { return &c.OperatorListen }, parseOperatorListen),
 	}, {
 		Name: operatorTokenName, Secret: true,
