@@ -26,6 +26,8 @@ const (
 	AuditRevoked       AuditAction = "session_revoked"    // a session was revoked
 	AuditDeleted       AuditAction = "user_deleted"       // a user was deleted at Clerk and erased here, or only erased
 	AuditJob           AuditAction = "job"                // a job was planned, started or cancelled, or has ended
+	AuditOverrideSet   AuditAction = "override_set"       // a value was set here that holds instead of what Clerk says
+	AuditOverrideEnded AuditAction = "override_removed"   // an operator removed such a value
 )
 
 // AuditEntry is one line of the audit. It holds ids and names of roles, never other personal data.

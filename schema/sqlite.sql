@@ -3,7 +3,8 @@
 -- The schema of a clerksync mirror. docs/schema.md describes it. Columns named sync_ belong to clerksync and may change.
 
 -- Users. id is a UUID that is derived from clerk_user_id. role is public_metadata.role where the role ladder has it, else the
--- lowest role. deprovisioned is the flag of a directory (SCIM) in the last version that carries it.
+-- lowest role. deprovisioned is the flag of a directory (SCIM) in the last version that carries it. overrides are the fields that
+-- an operator set here, as JSON such as {"role":"admin"}; the columns show them instead of what Clerk says.
 CREATE TABLE clerk_users (
     id                         TEXT PRIMARY KEY,
     clerk_user_id              TEXT NOT NULL UNIQUE,
@@ -26,6 +27,7 @@ CREATE TABLE clerk_users (
     private_metadata           TEXT,
     created_at                 BIGINT,
     updated_at                 BIGINT,
+    overrides                  TEXT,
     sync_banned_at             BIGINT NOT NULL,
     sync_provision_at          BIGINT NOT NULL,
     sync_provision_seen_at     BIGINT NOT NULL,
@@ -50,7 +52,7 @@ CREATE TABLE clerk_users (
     raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
 );
 
--- Sessions. status is what Clerk said last. clerk_sessions_live also considers bans.
+-- Sessions. status is what Clerk said last, or what an operator set here (overrides). clerk_sessions_live also considers bans.
 CREATE TABLE clerk_sessions (
     clerk_session_id           TEXT PRIMARY KEY,
     clerk_user_id              TEXT,
@@ -63,6 +65,7 @@ CREATE TABLE clerk_sessions (
     abandon_at                 BIGINT,
     created_at                 BIGINT,
     updated_at                 BIGINT,
+    overrides                  TEXT,
     deleted_at                 BIGINT,
     sync_hidden                SMALLINT NOT NULL,
     sync_hard                  SMALLINT NOT NULL,
@@ -404,6 +407,19 @@ CREATE TABLE clerk_waitlist_entries (
     sync_read_after            BIGINT NOT NULL, -- the head's write counter from before the latest read that found it
     sync_checksum              BIGINT NOT NULL, -- of the columns and the body as clerksync wrote them
     raw                        TEXT -- last, so that SQLite reads the other columns without its overflow pages
+);
+
+-- Local overrides: values that an operator set here and that hold instead of what Clerk says. Users and sessions have the fields
+-- and values in their column overrides too, so that no row is written or read without them.
+CREATE TABLE clerk_overrides (
+    kind                       TEXT NOT NULL,
+    id                         TEXT NOT NULL,
+    field                      TEXT NOT NULL,
+    value                      TEXT NOT NULL,
+    created_at                 BIGINT NOT NULL,
+    created_by                 TEXT,
+    reason                     TEXT,
+    PRIMARY KEY (kind, id, field)
 );
 
 -- Every key that a version of a role had, with the prefix "org:". It only grows. What arrives with a key that its role no
@@ -762,6 +778,8 @@ CREATE INDEX clerk_invitations_user ON clerk_invitations (clerk_user_id) WHERE c
 CREATE INDEX clerk_subscription_items_organization ON clerk_subscription_items (clerk_organization_id);
 CREATE INDEX clerk_subscription_items_user ON clerk_subscription_items (clerk_user_id);
 CREATE INDEX clerk_waitlist_entries_email ON clerk_waitlist_entries ((lower(email)));
+CREATE INDEX clerk_overrides_created ON clerk_overrides (created_at, id, field);
+CREATE INDEX clerk_overrides_kind ON clerk_overrides (kind, created_at, id, field);
 CREATE INDEX clerk_inbox_exceptions ON clerk_inbox (state, received_at, message_id) WHERE state <> 'applied';
 CREATE INDEX clerk_inbox_received ON clerk_inbox (received_at, message_id);
 CREATE INDEX clerk_inbox_states ON clerk_inbox (state, message_id) WHERE state <> 'applied';
@@ -905,6 +923,7 @@ SELECT t.id,
     t.private_metadata,
     t.created_at,
     t.updated_at,
+    t.overrides,
     (SELECT CASE WHEN count(*) = 1 THEN min(m.clerk_organization_id) END
         FROM clerk_memberships_live m WHERE m.clerk_user_id = t.clerk_user_id) AS organization_id,
     t.raw,
@@ -926,6 +945,7 @@ SELECT t.clerk_session_id,
     t.abandon_at,
     t.created_at,
     t.updated_at,
+    t.overrides,
     t.raw,
     CASE WHEN t.sync_rank < 3 THEN 1 ELSE 0 END AS is_stub
 FROM clerk_sessions t
@@ -1111,6 +1131,7 @@ SELECT
     t.private_metadata,
     strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.overrides,
     t.raw,
     t.organization_id,
     t.is_stub
@@ -1129,6 +1150,7 @@ SELECT
     strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.abandon_at, 0) / 1000.0, 'unixepoch') AS abandon_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.created_at, 0) / 1000.0, 'unixepoch') AS created_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', NULLIF(t.updated_at, 0) / 1000.0, 'unixepoch') AS updated_at,
+    t.overrides,
     t.raw,
     t.is_stub
 FROM clerk_sessions_live t;

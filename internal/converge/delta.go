@@ -60,6 +60,7 @@ type Effects struct {
 	Turned     []row.Key // users and organizations that became hidden or visible, or tombstones
 	Moved      []row.Key // rows that got another parent
 	Tombstoned []row.Key // rows that became tombstones
+	Released   []row.Key // rows whose overrides ended, because nothing is left to override
 }
 
 // Delta is what one event or one read changes. It changes copies of the rows, so a caller can drop
@@ -91,7 +92,7 @@ func (e *Effects) reset() {
 	e.Changes, e.Queued, e.Settled = e.Changes[:0], e.Queued[:0], e.Settled[:0]
 	e.RoleChanges, e.Appeared, e.Banned = e.RoleChanges[:0], e.Appeared[:0], e.Banned[:0]
 	e.RoleKeys, e.KeysChanged, e.Carriers = e.RoleKeys[:0], e.KeysChanged[:0], e.Carriers[:0]
-	e.Turned, e.Moved, e.Tombstoned = e.Turned[:0], e.Moved[:0], e.Tombstoned[:0]
+	e.Turned, e.Moved, e.Tombstoned, e.Released = e.Turned[:0], e.Moved[:0], e.Tombstoned[:0], e.Released[:0]
 }
 
 // Add appends the effects of a delta.
@@ -110,6 +111,7 @@ func (e *Effects) Add(d *Effects) {
 	e.Turned = append(e.Turned, d.Turned...)
 	e.Moved = append(e.Moved, d.Moved...)
 	e.Tombstoned = append(e.Tombstoned, d.Tombstoned...)
+	e.Released = append(e.Released, d.Released...)
 }
 
 func (e *Effects) addChangedKey(key string) {
@@ -155,6 +157,9 @@ func (d *Delta) Apply(op *Operation) {
 	d.noteVerify(op, r, &e)
 	d.noteRoleKeys(op, &before, r, e.save)
 	d.noteParents(&before, existed, r)
+	if r.Overrides != before.Overrides {
+		d.Released = append(d.Released, op.Key)
+	}
 	if r.BannedAt > before.BannedAt {
 		d.Banned = append(d.Banned, op.Key)
 	}
@@ -182,7 +187,7 @@ func (d *Delta) roleOf(draft *Draft) string {
 	switch r := &draft.Row; {
 	case !draft.Exists || r.Tombstoned || r.Stub():
 	case r.Kind == clerk.KindUser:
-		return row.RoleOf(r.Body(), d.ladder).Role
+		return r.UserRole(d.ladder).Role
 	case r.Kind == clerk.KindMembership:
 		return row.RoleKey(r.Body().Get("role").String())
 	}

@@ -72,6 +72,10 @@ func merge(r *row.Row, exists bool, op *Operation) effect {
 			e.changed = e.changed || !exists || completed || before.Digest != r.Digest
 		}
 	}
+	if r.Overrides != "" && (r.Tombstoned || r.Terminal) {
+		r.Overrides = "" // nothing is left to override
+		e.fields = append(e.fields, "overrides")
+	}
 	if !exists || r.Hidden() != before.Hidden() {
 		e.changed = true
 	}
@@ -186,5 +190,6 @@ func same(a, b *row.Row) bool {
 	return a.Version == b.Version && a.Read == b.Read && a.Tombstoned == b.Tombstoned && a.DeletedAt == b.DeletedAt &&
 		a.Erased == b.Erased && a.SeenAt == b.SeenAt && a.GoneAt == b.GoneAt && a.HintAt == b.HintAt && a.ReadAfter == b.ReadAfter &&
 		a.UserID == b.UserID && a.OrganizationID == b.OrganizationID &&
-		a.SignedInAt == b.SignedInAt && a.ActiveAt == b.ActiveAt && a.BannedAt == b.BannedAt && a.Provision == b.Provision && a.Raw == b.Raw
+		a.SignedInAt == b.SignedInAt && a.ActiveAt == b.ActiveAt && a.BannedAt == b.BannedAt && a.Provision == b.Provision && a.Raw == b.Raw &&
+		a.Overrides == b.Overrides
 }

@@ -35,6 +35,10 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *converge.Operatio
 	want := *e.row
 	except := []string{lockedUntil}
 	var names []string
+	var err error
+	if want.Overrides, err = tx.OverridesOf(ctx, op.Key); err != nil {
+		return err
+	}
 	if want.Digest != converge.Digest(want.Kind, want.Body()) {
 		names = append(names, "raw")
 		if want.Digest != op.Digest { // the body is lost, and so is the meaning of its version
@@ -99,6 +103,10 @@ func (in *Ingest) Rehide(ctx context.Context, options ApplyOptions, key row.Key)
 		e := b.rows[key]
 		if !e.exists || !e.row.Hidden() {
 			return nil
+		}
+		var err error
+		if e.row.Overrides, err = tx.OverridesOf(ctx, key); err != nil {
+			return err
 		}
 		names, err := tx.Altered(ctx, e.row, lockedUntil)
 		if err != nil || len(names) == 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Reading is what a read from Clerk found, or an object that a caller has in hand.
@@ -29,6 +30,9 @@ type Reading struct {
 	// Accept sets the row to what was read, even if that is older, because an operator wants it.
 	// Nothing else sets a row back.
 	Accept bool
+	// EndOverrides are the fields whose overrides end with the reading, because Clerk has changed
+	// them for us. The transaction must not be a dry run.
+	EndOverrides []mirror.OverrideField
 	// Deleted says that Clerk confirmed our own deletion. It is permanent.
 	Deleted bool
 }
@@ -76,6 +80,9 @@ func (b *batch) applyReadings(ctx context.Context, tx *store.Tx, readings []Read
 			continue // an event or another read changed it since
 		}
 		if err := b.applyReading(ctx, tx, &r); err != nil {
+			return err
+		}
+		if err := b.endOverrides(ctx, tx, &r); err != nil {
 			return err
 		}
 	}

@@ -216,6 +216,9 @@ func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 	if err := tx.SaveRows(ctx, rows); err != nil {
 		return err
 	}
+	if err := tx.RemoveOverrides(ctx, b.effects.Released); err != nil {
+		return err
+	}
 	if err := b.saveVerifyQueue(ctx, tx); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -52,6 +53,7 @@ type world struct {
 	stale   map[string]object // copies as they once were, for embedding
 	sent    []ingest.Message
 	serial  int
+	set     map[string]string // overrides that were set and not removed, by "id field"
 }
 
 const epoch = 1_780_000_000_000
@@ -257,15 +259,18 @@ func (w *world) join() {
 	w.emit("organizationMembership.created", m)
 }
 
-// deliver sends everything in any order, some of it twice, over several connections.
-func (w *world) deliver(in *ingest.Ingest) {
+// deliver sends everything in any order, some of it twice, over several connections. An operator
+// sets and removes overrides meanwhile.
+func (w *world) deliver(db *store.DB, in *ingest.Ingest) {
 	order := rapid.Permutation(w.sent).Draw(w.t, "order")
 	for i := range w.sent {
 		if rapid.IntRange(0, 3).Draw(w.t, "twice") == 0 {
 			order = append(order, w.sent[i])
 		}
 	}
+	acts := w.drawOverrides()
 	var wg sync.WaitGroup
+	wg.Go(func() { w.override(db, in, acts) })
 	for c := range 4 {
 		wg.Go(func() {
 			for i := c; i < len(order); i += 4 {
@@ -329,10 +334,13 @@ func (w *world) compare(db *store.DB) {
 		if role == "" || role == "nobody" {
 			role = "solo"
 		}
-		if got.FirstName != u["first_name"] || got.Banned != u["banned"] || got.Role != role || got.Stub ||
-			got.IsActive == (u["banned"] == true || u["deprovisioned"] == true) {
+		role = cmp.Or(w.set[id+" role"], role)
+		banned := cmp.Or(w.set[id+" banned"], strconv.FormatBool(u["banned"] == true)) == "true"
+		if got.FirstName != u["first_name"] || got.Banned != banned || got.Role != role || got.Stub ||
+			got.IsActive == (banned || u["deprovisioned"] == true) {
 			w.t.Fatalf("user %s is %+v, want %v", id, got, u)
 		}
+		w.compareOverrides(id, got.Overrides)
 	}
 	for id, o := range w.orgs {
 		got, err := db.Organization(ctx, id)
@@ -342,7 +350,15 @@ func (w *world) compare(db *store.DB) {
 	}
 	for id, s := range w.session {
 		got, err := db.Session(ctx, id)
-		if !w.gone(err, w.deleted[s["user_id"].(string)], id) && string(got.Status) != s["status"] {
+		if w.gone(err, w.deleted[s["user_id"].(string)], id) {
+			continue
+		}
+		want := s["status"]
+		if want == "active" { // else nothing is left to override
+			want = cmp.Or(w.set[id+" status"], "active")
+			w.compareOverrides(id, got.Overrides)
+		}
+		if string(got.Status) != want {
 			w.t.Fatalf("session %s is %q, want %v", id, got.Status, s)
 		}
 	}
@@ -385,12 +401,16 @@ func TestMirrorConverges(t *testing.T) {
 					t: rt, prefix: strconv.Itoa(histories), now: epoch, users: map[string]object{}, orgs: map[string]object{},
 					members: map[string]object{}, session: map[string]object{}, deleted: map[string]bool{}, stale: map[string]object{},
 					roles: map[string]object{}, invited: map[string]object{}, permits: map[string]object{},
+					set: map[string]string{},
 				}
 				for range rapid.IntRange(3, 25).Draw(rt, "steps") {
 					w.step()
 				}
-				w.deliver(in)
+				w.deliver(db, in)
+				w.override(db, in, w.drawOverrides())
 				w.verify(db, in)
+				w.compare(db)
+				w.override(db, in, w.drawOverrides())
 				w.compare(db)
 			})
 			t.Logf("%d histories", histories)

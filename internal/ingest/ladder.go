@@ -75,7 +75,7 @@ func rederive(ctx context.Context, tx *store.Tx, keys []row.Key, before, after [
 	var changes []row.Change
 	for _, k := range keys {
 		user := rows[k]
-		if user == nil || row.RoleOf(user.Body(), before) == row.RoleOf(user.Body(), after) {
+		if user == nil || user.UserRole(before) == user.UserRole(after) {
 			continue
 		}
 		differ = append(differ, user)

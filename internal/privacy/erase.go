@@ -54,6 +54,9 @@ func eraseUser(ctx context.Context, tx *store.Tx, user *row.Row, cause mirror.Er
 	if err := wipeByAddress(ctx, tx, &e); err != nil {
 		return err
 	}
+	if err := tx.EraseOverrides(ctx, user.ID); err != nil {
+		return err
+	}
 	if err := tx.EraseConsumerErrors(ctx, user.ID); err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func wipe(r *row.Row) {
 		return
 	}
 	setBody(r, reduced(r.Body()))
-	r.Erased = true
+	r.Erased, r.Overrides = true, ""
 }
 
 func setBody(r *row.Row, body clerk.Value) {

@@ -39,6 +39,11 @@ func RoleOf(user clerk.Value, ladder []string) UserRole {
 	return RoleIn(user.Get("public_metadata"), ladder)
 }
 
+// RoleNamed returns the role that metadata with this text as its role gives by a ladder.
+func RoleNamed(role string, ladder []string) UserRole {
+	return RoleIn(clerk.Object().With("role", clerk.Text(role)), ladder)
+}
+
 // RoleIn returns the role that a user's public metadata gives by a ladder. Absent and null name no
 // role.
 func RoleIn(metadata clerk.Value, ladder []string) UserRole {

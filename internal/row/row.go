@@ -71,6 +71,8 @@ type Row struct {
 	BannedAt   clerk.Time
 	Provision  Provision
 
+	Overrides Overrides // what an operator set here instead of what Clerk says
+
 	// VerifiedAt is when an authoritative read agreed, to be noted when the row is saved. 0 leaves
 	// the stored value. It is neither loaded nor compared by merges.
 	VerifiedAt clerk.Time

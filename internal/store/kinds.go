@@ -109,7 +109,9 @@ func textOrNull(s string) any {
 }
 
 var (
-	userParent         = column{"clerk_user_id", textColumn, func(r *row.Row, _ []string) any { return textOrNull(r.UserID) }}
+	userParent = column{"clerk_user_id", textColumn, func(r *row.Row, _ []string) any { return textOrNull(r.UserID) }}
+	// overridesColumn is of the kinds that an operator can override.
+	overridesColumn    = column{"overrides", textColumn, func(r *row.Row, _ []string) any { return textOrNull(string(r.Overrides)) }}
 	organizationParent = column{"clerk_organization_id", textColumn, func(r *row.Row, _ []string) any { return textOrNull(r.OrganizationID) }}
 )
 
@@ -143,9 +145,11 @@ const verifiedAt = "sync_verified_at"
 var tables = buildTables(
 	table{kind: clerk.KindUser, name: "clerk_users", columns: userColumns},
 	table{kind: clerk.KindSession, name: "clerk_sessions", columns: []column{
-		clerkID("clerk_session_id"), userParent, textOf("client_id"), textOf("status"), jsonOf("actor"),
+		clerkID("clerk_session_id"), userParent, textOf("client_id"),
+		{"status", textColumn, func(r *row.Row, _ []string) any { return textOrNull(r.Status()) }},
+		jsonOf("actor"),
 		textOf("clerk_organization_id", "last_active_organization_id"),
-		timeOf("last_active_at"), timeOf("expire_at"), timeOf("abandon_at"), timeOf("created_at"), timeOf("updated_at"),
+		timeOf("last_active_at"), timeOf("expire_at"), timeOf("abandon_at"), timeOf("created_at"), timeOf("updated_at"), overridesColumn,
 	}},
 	table{kind: clerk.KindOrganization, name: "clerk_organizations", columns: []column{
 		clerkID("clerk_organization_id"), textOf("name"), textOf("slug"), textOf("image_url", "image_url", "logo_url"),
@@ -253,7 +257,7 @@ func selectRows(t *table, e Engine) string {
 		"COALESCE(deleted_at, 0)", "COALESCE(raw, '')", "sync_hard", "sync_terminal", "sync_rank", "sync_updated_at", "sync_observed_at",
 		"sync_revision", "sync_digest", "sync_read", "sync_seen_at", "sync_gone_at", "sync_hint_at", "sync_write", "sync_erased", "sync_read_after",
 		t.userValue("deprovisioned"), t.userValue("sync_provision_at"), t.userValue("sync_provision_seen_at"),
-		t.sealedText(e), checksumColumn,
+		t.valueOr("overrides", "''"), t.sealedText(e), checksumColumn,
 	}, ", ") + " FROM " + t.name + " t WHERE "
 }
 

@@ -37,6 +37,7 @@ const (
 	newestDeliveriesList = "deliveries.newest"
 	auditList            = "audit"
 	driftList            = "drift"
+	overridesList        = "overrides"
 	webhookAttemptsList  = "webhooks.attempts"
 	jobsList             = "jobs"
 	jobFailuresList      = "jobs.failures"

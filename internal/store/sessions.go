@@ -10,23 +10,34 @@ import (
 )
 
 const selectSessions = `SELECT clerk_session_id, clerk_user_id, client_id, status, clerk_organization_id, actor,
-	last_active_at, expire_at, abandon_at, created_at, updated_at, raw FROM clerk_sessions_live`
+	last_active_at, expire_at, abandon_at, created_at, updated_at, raw, overrides FROM clerk_sessions_live`
 
 func scanSession(r *sql.Rows) (s mirror.Session, err error) {
-	var status text
+	var status, overrides text
 	var object document
 	err = r.Scan(&s.ClerkSessionID, (*text)(&s.ClerkUserID), (*text)(&s.ClientID), &status, (*text)(&s.ClerkOrganizationID),
 		(*document)(&s.Actor), (*instant)(&s.LastActiveAt), (*instant)(&s.ExpireAt), (*instant)(&s.AbandonAt),
-		(*instant)(&s.CreatedAt), (*instant)(&s.UpdatedAt), &object)
+		(*instant)(&s.CreatedAt), (*instant)(&s.UpdatedAt), &object, &overrides)
+	s.Overrides = overridesIn(clerk.KindSession, s.ClerkSessionID, overrides)
 	s.Status = mirror.SessionStatus(status)
 	s.SetRawObject(json.RawMessage(object))
 	return s, err
 }
 
+func (db *DB) sessions(ctx context.Context, rest string, args ...any) ([]mirror.Session, error) {
+	rows, err := db.query(ctx, selectSessions+rest, args...)
+	list, err := scanAll(rows, err, scanSession)
+	if err != nil {
+		return nil, err
+	}
+	return list, describeOverrides(ctx, db, list, sessionOverrides)
+}
+
+func sessionOverrides(s *mirror.Session) []mirror.Override { return s.Overrides }
+
 // Session returns the live session with the Clerk id.
 func (db *DB) Session(ctx context.Context, id string) (mirror.Session, error) {
-	rows, err := db.query(ctx, selectSessions+" WHERE clerk_session_id = $1", id)
-	list, err := scanAll(rows, err, scanSession)
+	list, err := db.sessions(ctx, " WHERE clerk_session_id = $1", id)
 	return only(list, err, "session", id)
 }
 
@@ -39,7 +50,11 @@ func (db *DB) Sessions(ctx context.Context, f mirror.SessionFilter) (mirror.Page
 	if f.Status != "" {
 		l.filter("status = ?", string(f.Status))
 	}
-	return readPage(ctx, db, l, f.After, f.Limit, selectSessions, scanSession, func(s *mirror.Session) place {
+	p, err := readPage(ctx, db, l, f.After, f.Limit, selectSessions, scanSession, func(s *mirror.Session) place {
 		return place{clerk.TimeOf(s.CreatedAt), s.ClerkSessionID}
 	})
+	if err != nil {
+		return p, err
+	}
+	return p, describeOverrides(ctx, db, p.Items, sessionOverrides)
 }

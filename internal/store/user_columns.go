@@ -13,17 +13,18 @@ var userColumns = []column{
 	textOf("username"), textOf("first_name"), textOf("last_name"),
 	textOf("profile_image_url", "image_url", "profile_image_url"),
 	textOf("external_id"),
-	{"role", textColumn, func(r *row.Row, ladder []string) any { return row.RoleOf(r.Body(), ladder).Role }},
-	{"role_rejected", textColumn, func(r *row.Row, ladder []string) any { return textOrNull(row.RoleOf(r.Body(), ladder).Rejected) }},
+	{"role", textColumn, func(r *row.Row, ladder []string) any { return r.UserRole(ladder).Role }},
+	{"role_rejected", textColumn, func(r *row.Row, ladder []string) any { return textOrNull(r.UserRole(ladder).Rejected) }},
 	{"is_active", intColumn, func(r *row.Row, _ []string) any {
-		return flag(!r.Hidden() && !r.Body().Get("banned").Bool() && !r.Provision.Deprovisioned)
+		return flag(!r.Hidden() && !r.Banned() && !r.Provision.Deprovisioned)
 	}},
-	flagOf("banned"), flagOf("locked"),
+	{"banned", intColumn, func(r *row.Row, _ []string) any { return flag(r.Banned()) }},
+	flagOf("locked"),
 	{"deprovisioned", intColumn, func(r *row.Row, _ []string) any { return flag(r.Provision.Deprovisioned) }},
 	{"locked_until", intColumn, func(r *row.Row, _ []string) any { return orNull(lockedUntil(r)) }},
 	{"last_login_at", intColumn, func(r *row.Row, _ []string) any { return orNull(r.SignedInAt) }},
 	{"last_active_at", intColumn, func(r *row.Row, _ []string) any { return orNull(r.ActiveAt) }},
-	jsonOf("public_metadata"), jsonOf("private_metadata"), timeOf("created_at"), timeOf("updated_at"),
+	jsonOf("public_metadata"), jsonOf("private_metadata"), timeOf("created_at"), timeOf("updated_at"), overridesColumn,
 	{"sync_banned_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.BannedAt) }},
 	{"sync_provision_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.Provision.UpdatedAt) }},
 	{"sync_provision_seen_at", intColumn, func(r *row.Row, _ []string) any { return int64(r.Provision.ObservedAt) }},
@@ -42,6 +43,11 @@ func PrimaryEmail(user clerk.Value) string {
 // RoleOfUser returns the role of a stored user by a ladder, which need not be the one by which the
 // row was written.
 func RoleOfUser(u *mirror.User, ladder []string) row.UserRole {
+	for _, o := range u.Overrides {
+		if o.Field == mirror.OverrideRole {
+			return row.RoleNamed(o.Value, ladder)
+		}
+	}
 	metadata, err := clerk.Parse(u.PublicMetadata)
 	if err != nil { // none is stored
 		metadata = clerk.Null()

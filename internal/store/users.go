@@ -45,24 +45,32 @@ func (d *document) Scan(src any) error {
 }
 
 const selectUsers = `SELECT id, clerk_user_id, email, username, first_name, last_name, profile_image_url, external_id, role, organization_id,
-	is_active, banned, locked, locked_until, last_login_at, last_active_at, created_at, updated_at, is_stub, public_metadata, private_metadata, raw
+	is_active, banned, locked, locked_until, last_login_at, last_active_at, created_at, updated_at, is_stub, public_metadata, private_metadata, raw, overrides
 	FROM clerk_users_live`
 
 func scanUser(r *sql.Rows) (u mirror.User, err error) {
 	var metadata, object document
+	var overrides text
 	err = r.Scan(&u.ID, &u.ClerkUserID, (*text)(&u.Email), (*text)(&u.Username), (*text)(&u.FirstName), (*text)(&u.LastName),
 		(*text)(&u.ProfileImageURL), (*text)(&u.ExternalID), &u.Role, (*text)(&u.OrganizationID),
 		&u.IsActive, &u.Banned, &u.Locked, (*instant)(&u.LockedUntil), (*instant)(&u.LastLoginAt), (*instant)(&u.LastActiveAt),
 		(*instant)(&u.CreatedAt), (*instant)(&u.UpdatedAt), &u.Stub,
-		(*document)(&u.PublicMetadata), &metadata, &object)
+		(*document)(&u.PublicMetadata), &metadata, &object, &overrides)
+	u.Overrides = overridesIn(clerk.KindUser, u.ClerkUserID, overrides)
 	u.SetPrivate(json.RawMessage(metadata), json.RawMessage(object))
 	return u, err
 }
 
 func (db *DB) users(ctx context.Context, rest string, args ...any) ([]mirror.User, error) {
 	rows, err := db.query(ctx, selectUsers+rest, args...)
-	return scanAll(rows, err, scanUser)
+	list, err := scanAll(rows, err, scanUser)
+	if err != nil {
+		return nil, err
+	}
+	return list, describeOverrides(ctx, db, list, userOverrides)
 }
+
+func userOverrides(u *mirror.User) []mirror.Override { return u.Overrides }
 
 // UserByClerkID returns the live user with the Clerk id.
 func (db *DB) UserByClerkID(ctx context.Context, clerkUserID string) (mirror.User, error) {
@@ -73,11 +81,12 @@ func (db *DB) UserByClerkID(ctx context.Context, clerkUserID string) (mirror.Use
 // UsersByClerkIDs returns the live users with some Clerk ids, by Clerk id.
 func (db *DB) UsersByClerkIDs(ctx context.Context, ids []string) (map[string]mirror.User, error) {
 	condition, arg := db.engine.oneOf("clerk_user_id", ids)
-	rows, err := db.query(ctx, selectUsers+" WHERE "+condition, arg)
-	return scanMap(rows, err, func(r *sql.Rows) (string, mirror.User, error) {
-		u, err := scanUser(r)
-		return u.ClerkUserID, u, err
-	})
+	list, err := db.users(ctx, " WHERE "+condition, arg)
+	byID := make(map[string]mirror.User, len(list))
+	for i := range list {
+		byID[list[i].ClerkUserID] = list[i]
+	}
+	return byID, err
 }
 
 // UserByID returns the live user with the row id, in any spelling of its hexadecimal digits.
@@ -118,9 +127,13 @@ func (db *DB) Users(ctx context.Context, f mirror.UserFilter) (mirror.Page[mirro
 	}
 	l := newest(usersList, "clerk_users", "clerk_user_id")
 	l.ofUsers(&f)
-	return readPage(ctx, db, l, f.After, f.Limit, selectUsers, scanUser, func(u *mirror.User) place {
+	p, err := readPage(ctx, db, l, f.After, f.Limit, selectUsers, scanUser, func(u *mirror.User) place {
 		return place{clerk.TimeOf(u.CreatedAt), u.ClerkUserID}
 	})
+	if err != nil {
+		return p, err
+	}
+	return p, describeOverrides(ctx, db, p.Items, userOverrides)
 }
 
 // The conditions of a filter of users.
