@@ -82,7 +82,7 @@ func printList[T any](ctx context.Context, p *process, f listFlags, l listing[T]
 	case rows == 0 && after == "":
 		fmt.Fprintln(p.stderr, l.none)
 	case after != "":
-		fmt.Fprintf(p.stderr, "\nThere are more: add --page %s, or --all\n", after)
+		fmt.Fprintf(p.stderr, "\nMore: --all, or --page %s\n", after)
 	}
 	return nil
 }

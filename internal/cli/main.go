@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -44,7 +45,10 @@ type commands struct {
 	Emulate emulateCommand `cmd:"" group:"test" help:"Run an emulated Clerk for development and tests."`
 	Chaos   chaosCommand   `cmd:"" group:"test" help:"Test a mirror against an unreliable network."`
 
-	Version versionCommand `cmd:"" group:"other" help:"Print the version."`
+	Completion completionCommand `cmd:"" group:"other" help:"Print the script that completes commands in a shell."`
+	Version    versionCommand    `cmd:"" group:"other" help:"Print the version; so does --version."`
+
+	Complete completeCommand `cmd:"" hidden:""`
 }
 
 // groups are the titles of commands and flags in help texts.
@@ -99,7 +103,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "error:", err)
 		return 2
 	}
-	parsed, err := parser.Parse(plural(args))
+	parsed, err := parser.Parse(plural(usual(args)))
 	switch {
 	case exit >= 0: // --help
 		return exit
@@ -126,6 +130,18 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// usual returns a command line of this program for one that is usual with others: --version, and
+// help COMMAND.
+func usual(args []string) []string {
+	switch args[0] {
+	case "--version", "-v":
+		return append([]string{"version"}, args[1:]...)
+	case "help":
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
+}
+
 // plural returns a command line with the plural as the first word if that is the singular of a
 // command, so that people need not remember which it is.
 func plural(args []string) []string {
@@ -133,10 +149,10 @@ func plural(args []string) []string {
 		"user": "users", "organization": "organizations", "org": "organizations", "orgs": "organizations", "session": "sessions",
 		"delivery": "deliveries", "consumer": "consumers", "webhook": "webhooks", "operator": "operators",
 	}
-	if word, ok := words[args[0]]; ok {
-		return append([]string{word}, args[1:]...)
+	if len(args) == 0 || words[args[0]] == "" {
+		return args
 	}
-	return args
+	return append([]string{words[args[0]]}, args[1:]...)
 }
 
 // misused prints what is wrong with the words of a command, and which help shows what is right.

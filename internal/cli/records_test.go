@@ -20,7 +20,7 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-var regexpPlace = regexp.MustCompile(`--page (\S+), or --all`)
+var regexpPlace = regexp.MustCompile(`^\nMore: --all, or --page (\S+)\n$`)
 
 // console is a mirror of an emulated Clerk, a server that serves it to operators, and what commands
 // need to reach either.
