@@ -57,10 +57,20 @@ func (s Deliveries) Dismiss(ctx context.Context, messageIDs []string, by mirror.
 }
 
 // Replay applies a stored delivery again. An event that the mirror has already applied changes
-// nothing.
-func (s Deliveries) Replay(ctx context.Context, messageID string) (mirror.Outcome, error) {
+// nothing. by is who asks for it: it is an entry of the audit, with the outcome. The error says why
+// nothing was tried; why an event could not be applied is the error of [Deliveries.Preview].
+func (s Deliveries) Replay(ctx context.Context, messageID string, by mirror.By) (mirror.Outcome, error) {
+	delivery, err := s.db.Delivery(ctx, messageID)
+	if err != nil {
+		return "", err
+	}
 	outcome, err := s.in.Replay(ctx, messageID)
-	return outcome.Status, err
+	if err != nil {
+		return outcome.Status, err
+	}
+	entry := store.AuditDelivery(by.Entry(mirror.AuditReplayed), &delivery)
+	entry.Became = string(outcome.Status)
+	return outcome.Status, s.db.Update(ctx, func(tx *store.Tx) error { return tx.AppendAudit(ctx, []mirror.AuditEntry{entry}) })
 }
 
 // Preview returns what a replay of a delivery would do: which objects it is about, what would

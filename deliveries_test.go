@@ -73,9 +73,17 @@ func TestDismissedDeliveries(t *testing.T) {
 			w.Errorf("replayed all: %+v, %v", report, err)
 		}
 		for _, id := range both[:2] {
-			if _, err := deliveries.Replay(w.Context(), id); err != nil {
+			if _, err := deliveries.Replay(w.Context(), id, mirror.By{Actor: "ada"}); err != nil {
 				w.Error(err)
 			}
+		}
+		page, err = w.m.Audit().List(w.Context(), mirror.AuditFilter{Action: mirror.AuditReplayed})
+		if err != nil || len(page.Items) != 2 {
+			w.Fatalf("audited: %+v, %v", page.Items, err)
+		}
+		if good, bad := page.Items[0], page.Items[1]; good.Actor != "ada" || good.Object != "msg_good" || good.Was != "dismissed invalid" ||
+			good.Became != "processed" || bad.Object != "msg_bad" || bad.ClerkUserID != "user_1" || bad.Became != "invalid" {
+			w.Errorf("audited: %+v", page.Items)
 		}
 		state("msg_bad", mirror.DeliveryDismissed, 2)
 		state("msg_good", mirror.DeliveryApplied, 2)

@@ -180,7 +180,7 @@ func again(b *bench, events, byAddress []string) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		_, err := b.m.Deliveries().Replay(b.Context(), d.MessageID)
+		_, err := b.m.Deliveries().Replay(b.Context(), d.MessageID, mirror.By{})
 		if erased := d.State == mirror.DeliveryErased; erased != (err != nil) {
 			b.Errorf("replay of %s (%s): %v", d.MessageID, d.State, err)
 		}

@@ -115,7 +115,7 @@ func TestNotFoundNamesWhatWasLookedFor(t *testing.T) {
 			"organization acme not found":             func() error { _, err := b.m.Organizations().BySlug(ctx, "acme"); return err },
 			"membership of user_x in org_x not found": func() error { _, err := b.m.Memberships().Of(ctx, "user_x", "org_x"); return err },
 			"delivery msg_x not found":                func() error { _, err := b.m.Deliveries().ByMessageID(ctx, "msg_x"); return err },
-			"delivery msg_y not found":                func() error { _, err := b.m.Deliveries().Replay(ctx, "msg_y"); return err },
+			"delivery msg_y not found":                func() error { _, err := b.m.Deliveries().Replay(ctx, "msg_y", mirror.By{}); return err },
 		} {
 			if err := look(); !errors.Is(err, clerksync.ErrNotFound) || err.Error() != want {
 				b.Errorf("%v, want %s", err, want)

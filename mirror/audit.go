@@ -12,6 +12,7 @@ const (
 	AuditRole          AuditAction = "role_changed"       // the role of a user
 	AuditMembership    AuditAction = "member_changed"     // the role of a user in an organization
 	AuditPolicy        AuditAction = "policy_changed"     // the route policy, by its version
+	AuditReplayed      AuditAction = "delivery_replayed"  // an operator had a stored delivery applied again
 	AuditDismissed     AuditAction = "delivery_dismissed" // an operator decided that a dead letter need not be applied
 	AuditLadder        AuditAction = "ladder_changed"     // the role ladder from which stored roles are derived
 	AuditRedaction     AuditAction = "redaction_changed"  // what is removed from stored objects

@@ -36,9 +36,14 @@ func (tx *Tx) dismiss(ctx context.Context, id string, by mirror.By) error {
 	if err := tx.exec(ctx, "UPDATE clerk_inbox SET state = 'dismissed' WHERE message_id = $1", id); err != nil {
 		return err
 	}
-	entry := by.Entry(mirror.AuditDismissed)
-	entry.Object, entry.Was = id, strings.TrimSuffix(string(mirror.DeliveryDead)+" "+d.Reason, " ")
+	entry := AuditDelivery(by.Entry(mirror.AuditDismissed), &d)
 	entry.Became = string(mirror.DeliveryDismissed)
+	return tx.AppendAudit(ctx, []mirror.AuditEntry{entry})
+}
+
+// AuditDelivery returns an entry with the delivery that it is about: its state, and whose it is.
+func AuditDelivery(entry mirror.AuditEntry, d *Delivery) mirror.AuditEntry {
+	entry.Object, entry.Was = d.MessageID, strings.TrimSuffix(string(d.State)+" "+d.Reason, " ")
 	for _, subject := range d.Subjects {
 		if user, ok := strings.CutPrefix(subject, "user:"); ok && entry.ClerkUserID == "" {
 			entry.ClerkUserID = user
@@ -47,5 +52,5 @@ func (tx *Tx) dismiss(ctx context.Context, id string, by mirror.By) error {
 			entry.ClerkOrganizationID = organization
 		}
 	}
-	return tx.AppendAudit(ctx, []mirror.AuditEntry{entry})
+	return entry
 }
