@@ -1,29 +1,33 @@
-// Package clerkapi reads from Clerk's Backend API: one object by id ([Client.Object]), whole lists
-// ([Client.Walk]). It changes nothing at Clerk.
+// Package clerkapi calls Clerk's Backend API: it reads one object by id ([Client.Object]) and whole
+// lists ([Client.Walk]), and makes the changes that operators ask for ([Client.Write]).
 //
 // A read goes through the files in this order:
 //
 //	object.go, page.go   what to read: path and query of an object or a list
 //	flight.go            concurrent reads of the same object share one request
-//	retry.go             getWithRetry: attempts, pauses between them
+//	retry.go             callWithRetry: attempts, pauses between them
 //	  breaker.go         after failures in a row no request is sent for a while
 //	  budget.go          at most so many requests in any ten seconds
-//	  send.go            one GET request, and what its answer means
+//	  send.go            one request, and what its answer means
 //	errors.go, answer.go why a read failed, and the earliest time at which an answer was true
 //	walk.go              pages of a list, and whether they were all of it
 //	  keyset.go          users, in the order of their creation
 //	  offset.go          other lists, by offset, with overlapping pages
 //	  cursor.go          a stored position in a walk
+//	write.go             changes of single objects
 //
 // # Guarantees
 //
 //   - A [Client] never sends more requests than its budget in any ten seconds, retries included. A
-//     429 pauses every request for as long as Clerk asks, and halves the rate, which recovers by a
-//     twentieth every ten seconds.
+//     429 to a read pauses every request for as long as Clerk asks, and halves the rate, which
+//     recovers by a twentieth every ten seconds. A 429 to a change pauses that change alone: Clerk
+//     limits the changes of one object too, and its answer does not say which limit it was.
 //   - An outage is not amplified: retries are few and spread at random. After several failures in a
 //     row nothing is sent for a while, then one request alone probes.
 //   - [ErrNotFound] is Clerk's own answer. A proxy's 404, an HTML page, half an answer, a login
 //     page with status 200 are [ErrUnavailable].
+//   - Changes are only those that can be made twice. One that may have been made, although no
+//     answer says so, is marked ([Error.Unknown]).
 //   - A walk with [WalkResult.Complete] returned each object that existed during the whole walk,
 //     and none that did not exist at some time during it. A walk that cannot prove this says why,
 //     and proves no absence.

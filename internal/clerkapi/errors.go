@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // The reasons for which a call can fail. Every error is an [*Error] that wraps one of these, except
@@ -39,16 +40,19 @@ func OrganizationsDisabled(err error) bool {
 		failed.Code == "organization_not_enabled_in_instance"
 }
 
-// Error says why a call failed. It quotes neither secrets nor what Clerk wrote about a person.
+// Error says why a call failed. Its text quotes neither secrets nor what Clerk wrote about a
+// person.
 type Error struct {
 	Reason     error  // one of the errors above
 	Op         string // what was tried: "read user user_x"
 	Status     int    // of the last answer; 0 if there was none
 	Code       string // Clerk's error code, if any
+	Message    string // what Clerk wrote, if anything; it may name a person, and is not part of Error
 	TraceID    string // Clerk's, for its support team
 	Attempts   int    // requests that were sent
 	Remedy     string // what a person can do; "" if only waiting helps
 	RetryAfter time.Duration
+	Unknown    bool // a request that changes something may have been carried out
 	Cause      error
 }
 
@@ -75,6 +79,9 @@ func (e *Error) Error() string {
 	if e.Cause != nil {
 		fmt.Fprintf(&b, ": %v", e.Cause)
 	}
+	if e.Unknown {
+		b.WriteString("; Clerk may have done it")
+	}
 	if e.Remedy != "" {
 		b.WriteString("; " + e.Remedy)
 	}
@@ -95,8 +102,11 @@ const (
 	remedyOutage  = "see status.clerk.com and check the network; reads continue by themselves once Clerk answers"
 	remedyBudget  = "raise CLERKSYNC_API_BUDGET if this happens often"
 	remedyPaused  = "the instance exceeds Clerk's rate limit; find out what else uses its secret key"
+	remedyPlan    = "the instance's plan at Clerk does not include this"
 	remedySize    = "use smaller pages"
 	remedyRefused = "see the code in Clerk's documentation; the feature may be disabled for this instance"
+
+	remedyWriteLimit = "Clerk accepts ten changes of one object in ten seconds, and limits all requests of the instance: try again in a moment"
 )
 
 func invalid(op, problem string) *Error {
@@ -112,6 +122,18 @@ func (c *Client) scrub(err error) error {
 		return errors.New(strings.ReplaceAll(text, c.key(), "[redacted]"))
 	}
 	return err
+}
+
+// longestMessage is the length of the longest message that is kept, in bytes.
+const longestMessage = 500
+
+// sentence returns what a server wrote for people, in one line, or "" if it cannot be shown.
+func (c *Client) sentence(s string) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
+	if len(s) > longestMessage || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.Contains(s, c.key()) {
+		return ""
+	}
+	return s
 }
 
 // word returns a code or an id that a server sent, or "" if it does not look like one.

@@ -27,7 +27,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		c := client(t, failing{errors.New("not asked")})
 		res := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}, "Retry-After": {retry}}}
-		value, err := c.read(res, []byte(body))
+		value, err := c.read(request{}, res, []byte(body))
 		var failed *Error
 		if err != nil && (!errors.As(err, &failed) || failed.Reason == nil || value.Exists()) || err == nil && status != http.StatusOK {
 			t.Fatalf("%v, %v", value, err)

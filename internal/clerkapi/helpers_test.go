@@ -30,7 +30,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.sent = append(w.sent, time.Now())
 	w.mu.Unlock()
 	r = r.Clone(r.Context())
-	r.Body = http.NoBody
+	if r.Method == http.MethodGet {
+		r.Body = http.NoBody
+	}
 	recorder := httptest.NewRecorder()
 	broken := func() (broken bool) {
 		defer func() {

@@ -41,7 +41,7 @@ func (c *Client) Object(ctx context.Context, ref Ref, p Priority) (Reading, erro
 		return Reading{Ref: ref}, invalid(op, err.Error())
 	}
 	return c.share(ctx, flightKey{ref, p}, func(ctx context.Context) (Reading, error) {
-		value, answer, err := c.get(ctx, request{op, path, p})
+		value, answer, err := c.call(ctx, request{op: op, path: path, priority: p})
 		reading := Reading{Ref: ref, Answer: answer}
 		var failed *Error
 		switch {
@@ -152,7 +152,7 @@ func unexpected(problem string) *Error {
 // KeyIDs returns the ids of the instance's signing keys, which identify the instance.
 func (c *Client) KeyIDs(ctx context.Context, p Priority) ([]string, error) {
 	const op = "read the signing keys"
-	value, _, err := c.get(ctx, request{op, "/jwks", p})
+	value, _, err := c.call(ctx, request{op: op, path: "/jwks", priority: p})
 	if err != nil {
 		return nil, err
 	}

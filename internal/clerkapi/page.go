@@ -76,7 +76,7 @@ func (l List) source() (source, error) {
 func (c *Client) fetch(
 	ctx context.Context, op string, s source, query url.Values,
 ) (rows []clerk.Value, total int, a Answer, err error) {
-	value, a, err := c.get(ctx, request{op, s.path + "?" + query.Encode(), Background})
+	value, a, err := c.call(ctx, request{op: op, path: s.path + "?" + query.Encode()})
 	if err != nil {
 		return nil, 0, a, err
 	}
@@ -130,7 +130,7 @@ func (c *Client) Total(ctx context.Context, list List, p Priority) (int, error) 
 		s.query.Set("limit", strconv.Itoa(1))
 		path = s.path + "?" + s.query.Encode()
 	}
-	value, _, err := c.get(ctx, request{op, path, p})
+	value, _, err := c.call(ctx, request{op: op, path: path, priority: p})
 	if err != nil {
 		return 0, err
 	}

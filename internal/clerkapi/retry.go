@@ -18,18 +18,23 @@ import (
 	"github.com/clerksync/clerksync/internal/wait"
 )
 
-// request is one GET request, which may be sent several times.
+// request is one request, which may be sent several times.
 type request struct {
 	op       string
+	method   string // "" for GET
 	path     string // below /v1, with the query
+	body     string // JSON, "" for none
 	priority Priority
 }
 
-// get sends a request, records a span of it, and retries if that may help.
-func (c *Client) get(ctx context.Context, r request) (clerk.Value, Answer, error) {
+// writes reports whether the request changes something at Clerk.
+func (r request) writes() bool { return r.method != "" }
+
+// call sends a request, records a span of it, and retries if that may help.
+func (c *Client) call(ctx context.Context, r request) (clerk.Value, Answer, error) {
 	ctx, span := c.config.Tracer.Start(ctx, "clerk "+r.verb(), trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End()
-	value, answer, err := c.getWithRetry(ctx, r)
+	value, answer, err := c.callWithRetry(ctx, r)
 	if failed, ok := errors.AsType[*Error](err); ok {
 		span.SetAttributes(attribute.Int("http.response.status_code", failed.Status), attribute.Int("clerksync.attempts", failed.Attempts))
 		span.SetStatus(codes.Error, failed.Reason.Error())
@@ -45,8 +50,8 @@ func (r request) verb() string {
 	return strings.Join(words[:min(2, len(words))], " ")
 }
 
-// getWithRetry sends a request until it is answered, or further attempts are useless or used up.
-func (c *Client) getWithRetry(ctx context.Context, r request) (clerk.Value, Answer, error) {
+// callWithRetry sends a request until it is answered, or further attempts are useless or used up.
+func (c *Client) callWithRetry(ctx context.Context, r request) (clerk.Value, Answer, error) {
 	left := interactiveWait
 	sent := 0
 	var last *Error // of a request that was really sent
@@ -58,10 +63,11 @@ func (c *Client) getWithRetry(ctx context.Context, r request) (clerk.Value, Answ
 		}
 		var failed *Error
 		if !errors.As(err, &failed) {
-			return value, answer, fmt.Errorf("clerk: %s: %w", r.op, err)
+			return value, answer, interrupted(r, last, err)
 		}
 		pause, retry := retryDelay(r, failed, tries, sent > before)
 		if sent > before || last == nil {
+			failed.Unknown = r.writes() && (sent > before && failed.mayHaveReached() || last != nil && last.Unknown)
 			last = failed
 		}
 		last.Op, last.Attempts = r.op, sent
@@ -70,7 +76,7 @@ func (c *Client) getWithRetry(ctx context.Context, r request) (clerk.Value, Answ
 		}
 		left -= pause
 		if err := wait.For(ctx, pause); err != nil {
-			return value, answer, fmt.Errorf("clerk: %s: %w", r.op, err)
+			return value, answer, interrupted(r, last, err)
 		}
 		if sent > 0 {
 			c.retries.Add(1)
@@ -80,17 +86,30 @@ func (c *Client) getWithRetry(ctx context.Context, r request) (clerk.Value, Answ
 	}
 }
 
+// interrupted returns the error for a request whose caller waits no more. What it may have changed
+// is more important than why it was not sent again.
+func interrupted(r request, last *Error, err error) error {
+	if last != nil && last.Unknown {
+		return last
+	}
+	return fmt.Errorf("clerk: %s: %w", r.op, err)
+}
+
 // retryDelay returns whether a request is retried, and after which pause.
 func retryDelay(r request, failed *Error, tries int, sent bool) (pause time.Duration, retry bool) {
 	switch {
 	case errors.Is(failed, errFinal):
 		return 0, false
+	case failed.Status == http.StatusTooManyRequests && r.writes(): // it may be the limit of this one object
+		return failed.RetryAfter, true
 	case failed.Status == http.StatusTooManyRequests: // the budget waits for the right time
 		return 0, true
 	case !errors.Is(failed, ErrUnavailable):
 		return 0, false
 	case !sent: // the breaker is open
 		return failed.RetryAfter, r.priority == Background
+	case r.writes() && r.priority != Background && errors.Is(failed, context.DeadlineExceeded):
+		return 0, false // a person waits, and can look and try again
 	}
 	longest := min(maxBackoff, baseBackoff<<min(tries, 10))
 	return rand.N(longest), true //nolint:gosec // full jitter guards nothing
@@ -127,10 +146,10 @@ func (c *Client) attempt(ctx context.Context, r request, left *time.Duration, se
 	switch {
 	case err == nil:
 		result = success
-	case ctx.Err() != nil: // no caller waits any more
+	case ctx.Err() != nil && !r.writes(): // no caller waits any more
 		return value, answer, ctx.Err()
 	default:
-		result = c.classify(ctx, err)
+		result = c.classify(ctx, r, err)
 	}
 	return value, answer, err
 }
@@ -147,19 +166,19 @@ func (c *Client) reportKey(r request, err error) {
 		c.config.OnKeyChecked(true)
 	case !errors.As(err, &failed):
 	case errors.Is(failed, ErrUnauthorized),
-		failed.Status == http.StatusForbidden && errors.Is(failed, ErrRefused) && (r.path == "/jwks" || strings.HasPrefix(r.path, "/users")):
+		failed.Status == http.StatusForbidden && errors.Is(failed, ErrRefused) && !r.writes() && (r.path == "/jwks" || strings.HasPrefix(r.path, "/users")):
 		c.config.OnKeyChecked(false)
 	}
 }
 
 // classify returns what an error says about Clerk's health.
-func (c *Client) classify(ctx context.Context, err error) outcome {
+func (c *Client) classify(ctx context.Context, r request, err error) outcome {
 	var failed *Error
 	if !errors.As(err, &failed) {
 		return inconclusive
 	}
 	if failed.Status == http.StatusTooManyRequests {
-		if c.budget.onTooMany(failed.RetryAfter) {
+		if !r.writes() && c.budget.onTooMany(failed.RetryAfter) {
 			c.config.Logger.LogAttrs(ctx, slog.LevelWarn, "Clerk's rate limit was exceeded: halving our request rate",
 				slog.Duration("retry_after", failed.RetryAfter))
 		}

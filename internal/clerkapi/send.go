@@ -2,6 +2,7 @@ package clerkapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,16 +16,19 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 )
 
-// send sends one GET request and reads the answer. The error is an [*Error] without Op and
-// Attempts.
+// send sends one request and reads the answer. The error is an [*Error] without Op and Attempts. A
+// caller that is cancelled does not end a request that changes something.
 func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Value, error) {
 	timeout := c.config.Timeout
 	if r.priority != Background {
 		timeout = min(timeout, interactiveTimeout)
 	}
+	if r.writes() {
+		ctx = context.WithoutCancel(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.config.URL+"/v1"+r.path, nil)
+	req, err := http.NewRequestWithContext(ctx, r.method, c.config.URL+"/v1"+r.path, strings.NewReader(r.body))
 	if err != nil {
 		return clerk.Value{}, invalid("", c.scrub(err).Error())
 	}
@@ -32,6 +36,9 @@ func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Val
 	req.Header.Set("Clerk-Api-Version", apiVersion)
 	req.Header.Set("User-Agent", "clerksync")
 	req.Header.Set("Accept", "application/json")
+	if r.body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	start := time.Now()
 	res, err := c.http.Do(req)
 	if err != nil {
@@ -49,7 +56,7 @@ func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Val
 	case err != nil:
 		return clerk.Value{}, c.unavailable(res, remedyOutage, err)
 	}
-	return c.read(res, body)
+	return c.read(r, res, body)
 }
 
 var errTooLong = fmt.Errorf("the answer is longer than %d MiB", maxBody>>20)
@@ -74,7 +81,7 @@ func readBody(res *http.Response, longest int64) ([]byte, error) {
 }
 
 // read decodes a complete answer.
-func (c *Client) read(res *http.Response, body []byte) (clerk.Value, error) {
+func (c *Client) read(r request, res *http.Response, body []byte) (clerk.Value, error) {
 	value, problem := parse(res.Header.Get("Content-Type"), body)
 	if res.StatusCode == http.StatusOK {
 		if problem != nil {
@@ -82,11 +89,15 @@ func (c *Client) read(res *http.Response, body []byte) (clerk.Value, error) {
 		}
 		return value, nil
 	}
-	failed := &Error{Status: res.StatusCode, Code: c.code(value)}
+	failed := &Error{Status: res.StatusCode}
+	failed.Code, failed.Message = c.firstError(value)
 	failed.TraceID = c.word(res.Header.Get("Clerk-Trace-Id"))
 	switch foreign := failed.Code == ""; {
 	case res.StatusCode == http.StatusTooManyRequests:
 		failed.Reason, failed.Remedy, failed.RetryAfter = ErrBudget, remedyPaused, retryAfter(res.Header)
+		if r.writes() {
+			failed.Remedy = remedyWriteLimit
+		}
 	case res.StatusCode == http.StatusUnauthorized:
 		failed.Reason, failed.Remedy = ErrUnauthorized, remedyKey
 	case res.StatusCode == http.StatusNotImplemented:
@@ -98,6 +109,8 @@ func (c *Client) read(res *http.Response, body []byte) (clerk.Value, error) {
 		failed.Cause = final(errors.New("the answer is not from Clerk"))
 	case res.StatusCode == http.StatusNotFound && failed.Code == "resource_not_found":
 		failed.Reason = ErrNotFound
+	case res.StatusCode == http.StatusPaymentRequired:
+		failed.Reason, failed.Remedy = ErrRefused, remedyPlan
 	default:
 		failed.Reason, failed.Remedy = ErrRefused, remedyRefused
 	}
@@ -116,12 +129,13 @@ func parse(contentType string, body []byte) (clerk.Value, error) {
 	return value, nil
 }
 
-// code returns the code of the first error in Clerk's error body, or "" if the body is not one.
-func (c *Client) code(value clerk.Value) string {
+// firstError returns the code and the message of the first error in Clerk's error body. The code is
+// "" if the body is not one.
+func (c *Client) firstError(value clerk.Value) (code, message string) {
 	for _, e := range value.Get("errors").All() {
-		return c.word(e.Get("code").String())
+		return c.word(e.Get("code").String()), c.sentence(cmp.Or(e.Get("long_message").String(), e.Get("message").String()))
 	}
-	return ""
+	return "", ""
 }
 
 func (c *Client) unavailable(res *http.Response, remedy string, cause error) *Error {
