@@ -32,6 +32,7 @@ import (
 	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/upkeep"
+	"github.com/clerksync/clerksync/internal/write"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -126,6 +127,7 @@ func (a *assembly) open(ctx context.Context) (*Mirror, error) {
 		a.openIngest,
 		a.openReconciler,
 		a.openGate,
+		a.openWriter,
 		a.openMonitor,
 		a.openUpkeep,
 		a.openJobs,
@@ -241,6 +243,14 @@ func (a *assembly) openGate(ctx context.Context) (err error) {
 	return err
 }
 
+func (a *assembly) openWriter(context.Context) error {
+	m := a.mirror
+	m.writer = write.New(write.Config{
+		DB: a.db, Ingest: m.ingest, API: a.api, CheckSecretKey: m.instance.CheckSecretKey, Disabled: a.DisableWrites, Logger: a.Logger,
+	})
+	return nil
+}
+
 // statusSettings returns what warnings look at of the configuration.
 func (a *assembly) statusSettings() status.Settings {
 	return status.Settings{
@@ -327,6 +337,7 @@ func (a *assembly) collect(ctx context.Context, o metrics.Observe) {
 	m := a.mirror
 	collectIngest(m.ingest, o)
 	collectConsumers(m.feed.consumers, o)
+	collectWrites(m.writer, o)
 	m.receiver.Collect(o)
 	m.monitor.Collect(ctx, o)
 	m.gate.Collect(o)

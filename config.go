@@ -107,6 +107,10 @@ type Config struct {
 	// DisableReconcile keeps Run from comparing the mirror with Clerk and repairing it.
 	// [Sync.Reconcile] does it on demand.
 	DisableReconcile bool
+	// DisableWrites refuses the changes that operators ask for: nothing is changed at Clerk, and
+	// nothing is overridden here. Without it the secret key is also used to change roles, to ban,
+	// lock and delete users, and to revoke sessions, each time because an operator asked for that.
+	DisableWrites bool
 	// WalkMinPause is the shortest pause that Run makes between two walks, which compare everything
 	// with Clerk. The pause is 20 times as long as the last walk took, within both bounds. 0 means
 	// 10 minutes.

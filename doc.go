@@ -21,5 +21,6 @@
 // the commit ([Mirror.Consume], [Mirror.Changes]).
 //
 // docs/schema.md describes the tables and views of the mirror. An application can join them with
-// its own tables. clerksync never changes anything at Clerk.
+// its own tables. clerksync changes something at Clerk only where an
+// operator asks for it, such as with [Users.Ban]; Config.DisableWrites forbids that.
 package clerksync

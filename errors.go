@@ -48,6 +48,25 @@ var (
 	// ErrInsideOnChange means that Config.OnChange called a method of the mirror that would wait
 	// for the transaction in which OnChange runs.
 	ErrInsideOnChange = mirror.ErrInsideOnChange
+	// ErrWritesDisabled means that Config.DisableWrites forbids changes.
+	ErrWritesDisabled = mirror.ErrWritesDisabled
+	// ErrInvalidRole means that a role is not on the role ladder.
+	ErrInvalidRole = mirror.ErrInvalidRole
+	// ErrClerkRefused means that Clerk understood a change and refused it.
+	ErrClerkRefused = mirror.ErrClerkRefused
+	// ErrClerkBusy means that a change would exceed a rate limit of Clerk, or Config.APIBudget.
+	// Nothing was changed.
+	ErrClerkBusy = mirror.ErrClerkBusy
+	// ErrClerkUnavailable means that Clerk did not answer, or that the answer was not Clerk's.
+	ErrClerkUnavailable = mirror.ErrClerkUnavailable
+	// ErrSecretKeyRefused means that Clerk does not accept the secret key.
+	ErrSecretKeyRefused = mirror.ErrSecretKeyRefused
+	// ErrOutcomeUnknown means that Clerk may have made a change, although no answer says so. The
+	// object is read again from Clerk within seconds.
+	ErrOutcomeUnknown = mirror.ErrOutcomeUnknown
+	// ErrNotStored means that Clerk has made a change which could not be stored here. Clerk's event
+	// or the next read of the object brings it.
+	ErrNotStored = mirror.ErrNotStored
 	// ErrWrongObject means that a JSON text is not the expected Clerk object.
 	ErrWrongObject = errors.New("not the Clerk object that was expected")
 )
@@ -61,6 +80,10 @@ func ErrorCode(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case errors.Is(err, ErrNotStored):
+		return "not_stored"
+	case errors.Is(err, ErrOutcomeUnknown):
+		return "outcome_unknown"
 	case errors.Is(err, ErrNotFound):
 		return "not_found"
 	case errors.Is(err, ErrAmbiguous):
@@ -93,6 +116,20 @@ func ErrorCode(err error) string {
 		return "job_expired"
 	case errors.Is(err, ErrJobEnded):
 		return "job_ended"
+	case errors.Is(err, ErrNoSecretKey):
+		return "no_secret_key"
+	case errors.Is(err, ErrWritesDisabled):
+		return "writes_disabled"
+	case errors.Is(err, ErrInvalidRole):
+		return "invalid_role"
+	case errors.Is(err, ErrClerkRefused):
+		return "clerk_refused"
+	case errors.Is(err, ErrClerkBusy):
+		return "clerk_busy"
+	case errors.Is(err, ErrClerkUnavailable):
+		return "clerk_unavailable"
+	case errors.Is(err, ErrSecretKeyRefused):
+		return "secret_key_refused"
 	case errors.Is(err, ErrWrongObject):
 		return "wrong_object"
 	case errors.Is(err, ErrInsideOnChange):

@@ -6,6 +6,7 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/reconcile"
+	"github.com/clerksync/clerksync/internal/write"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -25,6 +26,12 @@ func collectConsumers(s *consumer.Service, o metrics.Observe) {
 		o(metrics.ConsumerChanges, float64(n.Handled), name, "handled")
 		o(metrics.ConsumerChanges, float64(n.Failed), name, "failed")
 		o(metrics.ConsumerChanges, float64(n.Parked), name, "parked")
+	}
+}
+
+func collectWrites(w *write.Writer, o metrics.Observe) {
+	for c, n := range w.Counts() {
+		o(metrics.Writes, float64(n), string(c.Action), c.Outcome)
 	}
 }
 

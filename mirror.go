@@ -16,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/internal/status"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/upkeep"
+	"github.com/clerksync/clerksync/internal/write"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -26,6 +27,7 @@ type Mirror struct {
 	ingest   *ingest.Ingest
 	instance *instance.Guard
 	gate     *access.Gate
+	writer   *write.Writer
 	receiver *receive.Receiver
 	monitor  *status.Monitor
 	upkeep   *upkeep.Upkeep

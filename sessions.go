@@ -4,15 +4,20 @@ import (
 	"context"
 	"iter"
 
+	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/write"
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Sessions reads the mirrored sessions.
-type Sessions struct{ db *store.DB }
+// Sessions reads the mirrored sessions, and ends sessions.
+type Sessions struct {
+	db     *store.DB
+	writer *write.Writer
+}
 
-// Sessions returns the service that reads sessions.
-func (m *Mirror) Sessions() Sessions { return Sessions{m.db} }
+// Sessions returns the service that reads and ends sessions.
+func (m *Mirror) Sessions() Sessions { return Sessions{m.db, m.writer} }
 
 // ByClerkID returns the live session with the Clerk id (sess_…), or [ErrNotFound]. Clerk sends no
 // event when a session expires: compare its ExpireAt and AbandonAt with your clock.
@@ -33,4 +38,11 @@ func (s Sessions) All(ctx context.Context, f mirror.SessionFilter) iter.Seq2[mir
 		f.After = after
 		return s.List(ctx, f)
 	})
+}
+
+// Revoke ends a session at Clerk, as an operator asks. A session that has ended at Clerk already is
+// stored as Clerk has it. Without a secret key the session is revoked here alone. For the errors
+// see [Users.SetRole].
+func (s Sessions) Revoke(ctx context.Context, clerkSessionID string, by mirror.By) (mirror.Written, error) {
+	return s.writer.RevokeSession(ctx, clerkSessionID, by, clerkapi.Interactive)
 }

@@ -47,11 +47,22 @@ func (u undated) Write(p []byte) (int, error) {
 	return u.ResponseWriter.Write(p)
 }
 
-// refusal is an answer to all requests whose path contains a text.
+// refusal is an answer to all requests whose path contains a text. Without a status, Clerk does
+// what the request asks for, and its answer is lost.
 type refusal struct {
 	path   string
 	status int
 	body   string
+}
+
+func (x *refusal) answer(clerk http.Handler, w http.ResponseWriter, r *http.Request) {
+	if x.status == 0 {
+		clerk.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(x.status)
+	_, _ = w.Write([]byte(x.body))
 }
 
 // refuse lets Clerk refuse the requests whose path contains a text; "" refuses none.
@@ -68,6 +79,11 @@ func (w *watched) must(err error) {
 
 func onEngines(t *testing.T, test func(*watched)) {
 	t.Helper()
+	onEnginesWith(t, func(*watched, *clerksync.Config) {}, test)
+}
+
+func onEnginesWith(t *testing.T, change func(*watched, *clerksync.Config), test func(*watched)) {
+	t.Helper()
 	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
 		w := &watched{T: t, clerk: clerktest.New(t)}
 		front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -75,9 +91,7 @@ func onEngines(t *testing.T, test func(*watched)) {
 				rw = undated{rw}
 			}
 			if x := w.refusal.Load(); x != nil && x.path != "" && strings.Contains(r.URL.Path, x.path) {
-				rw.Header().Set("Content-Type", "application/json")
-				rw.WriteHeader(x.status)
-				_, _ = rw.Write([]byte(x.body))
+				x.answer(w.clerk, rw, r)
 				return
 			}
 			w.clerk.ServeHTTP(rw, r)
@@ -88,6 +102,7 @@ func onEngines(t *testing.T, test func(*watched)) {
 		config := w.clerk.Config()
 		config.APIURL, config.APIBudget = front.URL, 1
 		config.Test.Now = func() time.Time { return time.Now().Add(time.Duration(w.moved.Load())) }
+		change(w, &config)
 		if w.m, err = clerksync.New(t.Context(), driver.NewHandle(w.db), config); err != nil {
 			t.Fatal(err)
 		}

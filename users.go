@@ -13,17 +13,20 @@ import (
 	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/write"
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Users reads the mirrored users, and applies user objects that the application got from Clerk.
+// Users reads the mirrored users, makes the changes that operators ask for, and applies user
+// objects that the application got from Clerk.
 type Users struct {
-	db *store.DB
-	in *ingest.Ingest
+	db     *store.DB
+	in     *ingest.Ingest
+	writer *write.Writer
 }
 
-// Users returns the service that reads users.
-func (m *Mirror) Users() Users { return Users{m.db, m.ingest} }
+// Users returns the service that reads and changes users.
+func (m *Mirror) Users() Users { return Users{m.db, m.ingest, m.writer} }
 
 // ByClerkID returns the live user with the Clerk id (user_…), or [ErrNotFound].
 func (s Users) ByClerkID(ctx context.Context, clerkUserID string) (mirror.User, error) {
@@ -120,10 +123,10 @@ func (s Users) Delete(ctx context.Context, clerkUserID string) error {
 
 // Erase permanently removes the personal data of a user, deleted or not, from rows, deliveries, and
 // copies in rows of other objects. The empty row stays with its ids, so that late events do not
-// restore the user and foreign keys stay valid. Erase deletes nothing at Clerk. If scrubbed is
-// false, another process prevented Erase from emptying SQLite's write-ahead log: call Erase again.
-// The error is [ErrNotFound] for a user who was never mirrored. For a user who was erased before,
-// Erase searches for copies again.
+// restore the user and foreign keys stay valid. Erase deletes nothing at Clerk: see
+// [Users.DeleteAndErase]. If scrubbed is false, another process prevented Erase from emptying
+// SQLite's write-ahead log: call Erase again. The error is [ErrNotFound] for a user who was never
+// mirrored. For a user who was erased before, Erase searches for copies again.
 func (s Users) Erase(ctx context.Context, clerkUserID string) (receipt mirror.Erasure, scrubbed bool, err error) {
 	clerkUserID = clerk.Text(clerkUserID).String() // as an event would name it
 	if err := s.in.Erase(ctx, clerkUserID); err != nil {

@@ -75,6 +75,7 @@ const notRecords = " " +
 	"By " +
 	"JobFilter " +
 	"JobFailureFilter " +
+	"ClerkError " +
 	"UserFilter " +
 	"SessionFilter " +
 	"OverrideFilter " +

@@ -50,7 +50,7 @@ func rules() []rule {
 			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/clerkapi", "internal/consumer", "internal/diagnose", "internal/doctor", "internal/driver",
 			"internal/feed", "internal/feedhttp", "internal/incident", "internal/ingest", "internal/instance", "internal/jobs", "internal/live", "internal/metrics", "internal/privacy",
 			"internal/receive", "internal/reconcile", "internal/refusals", "internal/row", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
-			"internal/web",
+			"internal/web", "internal/write",
 		}, api},
 		{"sqlite", []string{"internal/driver", "internal/driver/sqlite", "mirror"}, nil},
 		{"postgres", []string{"internal/driver", "internal/driver/postgres", "mirror"}, []string{pgx}}, // FromPool takes pgx's type
@@ -66,6 +66,9 @@ func rules() []rule {
 		{"internal/access", []string{
 			"auth", "clerk", "internal/clerkapi", "internal/group", "internal/incident", "internal/ingest", "internal/instance", "internal/live",
 			"internal/metrics", "internal/nearest", "internal/reconcile", "internal/row", "internal/store", "internal/web", "mirror",
+		}, nil},
+		{"internal/write", []string{
+			"clerk", "internal/clerkapi", "internal/ingest", "internal/privacy", "internal/row", "internal/store", "internal/wait", "mirror",
 		}, nil},
 		{"internal/instance", []string{"auth", "internal/clerkapi", "internal/metrics", "internal/reconcile", "internal/store"}, nil},
 		{"internal/feed", []string{"clerk", "internal/row", "internal/store", "mirror"}, nil},

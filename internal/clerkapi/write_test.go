@@ -78,7 +78,7 @@ func writeOnce(c *Client, w Write) error {
 	return err
 }
 
-// inTurn answers each request with the next handler, and the requests after that with the last.
+// inTurn handles each request by the next handler, and the requests after that by the last.
 type inTurn []http.HandlerFunc
 
 func (s *inTurn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -94,7 +94,9 @@ func (s *inTurn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestWritesThatFail(t *testing.T) {
 	t.Parallel()
 	const sentence = `{"errors":[{"code":"x_code","message":"short","long_message":"The  long\nmessage about ada@example.com"}]}`
-	fails := func(status int, header ...string) http.HandlerFunc { return answer(status, "application/json", sentence, header...) }
+	fails := func(status int, header ...string) http.HandlerFunc {
+		return answer(status, "application/json", sentence, header...)
+	}
 	done := answer(http.StatusOK, "application/json", `{"id":"user_1","banned":true}`)
 	lost := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	hangs := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }

@@ -192,7 +192,7 @@ func mirrorConfig(c *config.Config, logger *slog.Logger) clerksync.Config {
 		PublishableKey: c.PublishableKey, StalePolicy: clerksync.StalePolicy(c.Unready), PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
 		AuditRetention: c.AuditRetention, InboxRetention: c.InboxRetention, ChangesRetention: c.ChangesRetention,
 		Redact: c.Redact, EraseAfter: orNone(c.EraseAfter), DisableOnDemandUsers: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
-		DisableBackfill: c.Backfill == "off", DisableReconcile: c.Reconcile == "off",
+		DisableBackfill: c.Backfill == "off", DisableReconcile: c.Reconcile == "off", DisableWrites: c.Writes == "off",
 		RoleMaxStale: orNone(c.ReadyWithin), PermissionMaxStale: orNone(c.ReadyWalkWithin),
 		WalkMinPause: c.WalkMinPause, WalkMaxPause: c.WalkMaxPause,
 		RemediesForServer:        true,

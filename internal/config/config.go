@@ -63,6 +63,7 @@ type Config struct {
 	WalkMaxPause    time.Duration
 
 	Backfill         string        // auto, off
+	Writes           string        // on, off
 	Reconcile        string        // auto, off
 	APIBudget        float64       // share of Clerk's rate limit, above 0 and up to 1
 	APILimit         int           // requests in ten seconds; 0: by the kind of secret key

@@ -99,7 +99,7 @@ func TestDefaults(t *testing.T) {
 		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
 		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", ClockLeeway: 5 * time.Second, JIT: "auto", Unready: "allow",
 		ReadyWithin: 5 * time.Minute, ReadyWalkWithin: 26 * time.Hour, WalkMinPause: 10 * time.Minute, WalkMaxPause: 24 * time.Hour,
-		Backfill: "auto", Reconcile: "auto", APIBudget: 0.2, NATS: NATS{Stream: "CLERK", Prefix: "clerk"},
+		Backfill: "auto", Reconcile: "auto", Writes: "on", APIBudget: 0.2, NATS: NATS{Stream: "CLERK", Prefix: "clerk"},
 		EraseAfter: 30 * 24 * time.Hour, InboxRetention: 90 * 24 * time.Hour, ChangesRetention: 30 * 24 * time.Hour, AuditRetention: 90 * 24 * time.Hour,
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
@@ -121,7 +121,7 @@ func TestSettings(t *testing.T) {
 		CLERKSYNC_ROLES CLERKSYNC_ADMIN_ROLE CLERKSYNC_PLAN_FEATURES CLERKSYNC_UPGRADE_URL CLERKSYNC_JIT
 		CLERKSYNC_UNREADY CLERKSYNC_READY_WITHIN CLERKSYNC_READY_WALK_WITHIN
 		CLERKSYNC_POLICY CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_PROXY CLERKSYNC_IDENTITY_SECRET
-		CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE CLERKSYNC_WALK_MIN_PAUSE CLERKSYNC_WALK_MAX_PAUSE CLERKSYNC_API_BUDGET CLERKSYNC_API_LIMIT
+		CLERKSYNC_BACKFILL CLERKSYNC_RECONCILE CLERKSYNC_WRITES CLERKSYNC_WALK_MIN_PAUSE CLERKSYNC_WALK_MAX_PAUSE CLERKSYNC_API_BUDGET CLERKSYNC_API_LIMIT
 		CLERKSYNC_WEBHOOKS_ALLOW
 		CLERKSYNC_NATS_URL CLERKSYNC_NATS_CREDENTIALS CLERKSYNC_NATS_CA CLERKSYNC_NATS_CERT CLERKSYNC_NATS_KEY CLERKSYNC_NATS_STREAM CLERKSYNC_NATS_PREFIX
 		CLERKSYNC_ERASE_AFTER CLERKSYNC_INBOX_RETENTION CLERKSYNC_CHANGES_RETENTION CLERKSYNC_AUDIT_RETENTION CLERKSYNC_REDACT`

@@ -24,7 +24,7 @@ func clerkSettings() []Setting {
 		Name: secretKeyName, Secret: true,
 		Unset:   "no backfill, no reconcile, and keys come from the Frontend API",
 		Value:   "sk_test_… or sk_live_…",
-		Summary: "The secret key of the Clerk instance. It is used to read from the Backend API.",
+		Summary: "The secret key of the Clerk instance. It is used to read from the Backend API, and for the changes that operators ask for.",
 		When:    "Set it, unless webhooks are the only source of the mirror.",
 		noun:    "secret key", why: "Without it nothing can be read from the Backend API.",
 		remedy:  "Copy it from the API keys page in the Clerk dashboard; it starts with sk_.",

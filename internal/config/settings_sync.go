@@ -22,6 +22,13 @@ func syncSettings() []Setting {
 		emptyIsUnset: true,
 		binding:      bind(func(c *Config) *string { return &c.Reconcile }, oneOf("auto", "off")),
 	}, {
+		Name: "CLERKSYNC_WRITES", Default: "on",
+		Value:   "on or off",
+		Summary: "Whether operators may change users and sessions: at Clerk, or without a secret key as overrides here.",
+		When:    "off, if the secret key must only read.",
+		noun:    "mode of changes", why: "Operators change what is at Clerk, with the secret key.",
+		binding: bind(func(c *Config) *string { return &c.Writes }, oneOf("on", "off")),
+	}, {
 		Name: walkMinName, Default: "10m",
 		Value:   "a duration such as 10m, at least 1m",
 		Summary: "The shortest pause between two full walks. The pause is 20 times as long as the last walk took.",

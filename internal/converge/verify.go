@@ -15,6 +15,7 @@ const (
 	ReasonAmbiguous = "ambiguous"    // another live row has the same address
 	ReasonAltered   = "altered"      // something other than clerksync has written its row
 	ReasonHook      = "hook_failed"  // the application's OnChange refused a newer state of it
+	ReasonWrite     = "write"        // whether Clerk made a change that an operator asked for is not known
 	ReasonLate      = "late"         // an event brought it that may be older than a walk without it
 )
 

@@ -181,13 +181,25 @@ func (in *Ingest) operationsOf(r *Reading) []converge.Operation {
 
 // QueueVerify queues objects to be read from Clerk, because a look-up of them was ambiguous.
 func (in *Ingest) QueueVerify(ctx context.Context, keys ...row.Key) error {
+	return in.queueVerify(ctx, converge.ReasonAmbiguous, keys, func(*store.Tx) error { return nil })
+}
+
+// Record audits an operator's action that failed or changed no row, and queues objects to be read
+// from Clerk that may have changed there.
+func (in *Ingest) Record(ctx context.Context, e mirror.AuditEntry, verify ...row.Key) error {
+	return in.queueVerify(ctx, converge.ReasonWrite, verify, func(tx *store.Tx) error {
+		return tx.AppendAudit(ctx, []mirror.AuditEntry{e})
+	})
+}
+
+func (in *Ingest) queueVerify(ctx context.Context, reason string, keys []row.Key, also func(*store.Tx) error) error {
 	refs := make([]row.ChangeRef, len(keys))
 	err := in.db.Update(ctx, func(tx *store.Tx) error {
 		items := make([]row.VerifyItem, len(keys))
 		for i, k := range keys {
-			items[i], refs[i] = row.VerifyItem{Key: k, Reason: converge.ReasonAmbiguous}, (&row.Row{Key: k}).Ref()
+			items[i], refs[i] = row.VerifyItem{Key: k, Reason: reason}, (&row.Row{Key: k}).Ref()
 		}
-		return tx.QueueVerify(ctx, items)
+		return errors.Join(tx.QueueVerify(ctx, items), also(tx))
 	})
 	if err == nil {
 		in.onCommit(refs)

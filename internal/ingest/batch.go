@@ -205,6 +205,19 @@ func (b *batch) merge() {
 	b.delta.Reset()
 }
 
+// auditAction adds the entry of an operator's action. A role that the action changed has no other
+// entry.
+func (b *batch) auditAction(e mirror.AuditEntry) {
+	for i := range b.audits {
+		if a := &b.audits[i]; a.Action == mirror.AuditRole && a.Action == e.Action && a.ClerkUserID == e.ClerkUserID {
+			e.Was, e.Became = a.Was, a.Became
+			*a = e
+			return
+		}
+	}
+	b.audits = append(b.audits, e)
+}
+
 func (b *batch) save(ctx context.Context, tx *store.Tx) error {
 	var rows []*row.Row
 	for _, k := range b.order {

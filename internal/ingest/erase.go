@@ -56,12 +56,17 @@ func (b *batch) withoutErased(op *converge.Operation) (_ *converge.Operation, ok
 // returns. Other copies are left to [privacy.FinishErasures]. The error is [store.ErrNotFound] for
 // a user who was never known here.
 func (in *Ingest) Erase(ctx context.Context, userID string) error {
-	return in.erase(ctx, userID, mirror.ErasedOnRequest)
+	return in.EraseWith(ctx, ApplyOptions{}, userID)
 }
 
-func (in *Ingest) erase(ctx context.Context, userID string, cause mirror.ErasureCause) error {
+// EraseWith is Erase with options.
+func (in *Ingest) EraseWith(ctx context.Context, options ApplyOptions, userID string) error {
+	return in.erase(ctx, options, userID, mirror.ErasedOnRequest)
+}
+
+func (in *Ingest) erase(ctx context.Context, options ApplyOptions, userID string, cause mirror.ErasureCause) error {
 	key := row.Key{Kind: clerk.KindUser, ID: userID}
-	_, err := in.applyInTx(ctx, ApplyOptions{}, func(ctx context.Context, tx *store.Tx, b *batch) error {
+	_, err := in.applyInTx(ctx, options, func(ctx context.Context, tx *store.Tx, b *batch) error {
 		if err := b.loadRows(ctx, tx, b.wantKey(nil, key)); err != nil {
 			return err
 		}
@@ -94,7 +99,7 @@ func (in *Ingest) EraseDue(ctx context.Context, before clerk.Time) (n, refused i
 			return n, refused, cmp.Or(err, last)
 		}
 		for _, id := range due {
-			err := in.erase(ctx, id, mirror.ErasedAfterDeletion)
+			err := in.erase(ctx, ApplyOptions{}, id, mirror.ErasedAfterDeletion)
 			if err == nil {
 				n++
 				continue

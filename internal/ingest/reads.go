@@ -7,6 +7,7 @@ import (
 	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // ApplyOptions say how readings are applied.
@@ -16,6 +17,9 @@ type ApplyOptions struct {
 	Lease *store.Lease
 	// DryRun only reports and writes nothing. A database that can only be read is enough.
 	DryRun bool
+	// Audit is the entry of an operator's action, which is recorded with the readings. Its Was and
+	// Became are set for a role that changed. nil: no operator caused the readings.
+	Audit *mirror.AuditEntry
 	// InTx runs in the same transaction, after the readings; not in a dry run. nil is fine.
 	InTx func(context.Context, *store.Tx, []Difference) error
 }
@@ -79,6 +83,9 @@ func (in *Ingest) applyInTx(ctx context.Context, o ApplyOptions, apply func(cont
 			}
 			if err := apply(ctx, tx, b); err != nil || o.DryRun {
 				return err
+			}
+			if o.Audit != nil {
+				b.auditAction(*o.Audit)
 			}
 			if err := b.save(ctx, tx); err != nil {
 				return err

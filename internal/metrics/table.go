@@ -118,6 +118,11 @@ func gateMetrics() []Metric {
 		{TokensVerified, Counter, "{token}", nil, "Tokens that were accepted by their signature; those remembered are not counted.", nil},
 		{TokensRefused, Counter, "{token}", []string{"reason"}, "Tokens that were refused.", nil},
 		{Denials, Counter, "{request}", []string{"code"}, "Requests that the token alone would have passed, refused by stored facts.", nil},
+		{
+			Writes, Counter, "{change}",
+			[]string{"action", "outcome"},
+			"Changes that operators asked this process for, by the action of the audit and what became of it: done, failed, unknown.", nil,
+		},
 		{AuditDropped, Counter, "{entry}", nil, "Entries of the audit that could not be written.", nil},
 		{CacheHits, Counter, "{request}", nil, "Requests whose stored facts were in memory.", nil},
 		{CacheLoads, Counter, "{request}", nil, "Requests whose stored facts were read from the database.", nil},
@@ -238,6 +243,7 @@ const (
 	TokensRefused  = "clerksync.tokens.refused"
 	Denials        = "clerksync.denials"
 	AuditDropped   = "clerksync.audit.dropped"
+	Writes         = "clerksync.writes"
 	CacheHits      = "clerksync.cache.hits"
 	CacheLoads     = "clerksync.cache.loads"
 	CacheFlushes   = "clerksync.cache.flushes"

@@ -81,6 +81,16 @@ func (db *DB) FeedEndsAndChange(ctx context.Context, seq int64) (oldest, at, hea
 	return oldest, at, head, err
 }
 
+// FeedEnd returns the place of the last change, this transaction's own included.
+func (tx *Tx) FeedEnd(ctx context.Context) (mirror.FeedCursor, error) {
+	if tx.Head.Seq == 0 {
+		return mirror.FeedStart, nil
+	}
+	rows, err := tx.query(ctx, "SELECT tag FROM clerk_changes WHERE seq = $1", tx.Head.Seq)
+	tag, err := exactlyOne(scanAll(rows, err, scanOne[string]))
+	return mirror.NewFeedCursor(tx.Head.Seq, tag), err
+}
+
 // FeedCursor returns the place of a change.
 func FeedCursor(c *row.Change) mirror.FeedCursor { return mirror.NewFeedCursor(c.Seq, c.Tag) }
 

@@ -1,0 +1,176 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/privacy"
+	"github.com/clerksync/clerksync/internal/row"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// SetRole sets public_metadata.role of a user, one of the ladder in force. Without a secret key it
+// overrides the role here.
+func (w *Writer) SetRole(ctx context.Context, userID, role string, by mirror.By, p clerkapi.Priority) (mirror.Written, error) {
+	if err := w.check(); err != nil {
+		return mirror.Written{}, err
+	}
+	if ladder := w.DB.Settings().Roles(); !slices.Contains(ladder, role) {
+		return mirror.Written{}, fmt.Errorf("%w: there are %s, and not %q", mirror.ErrInvalidRole, strings.Join(ladder, ", "), role)
+	}
+	c, user, err := w.changeOf(ctx, userID, by.Entry(mirror.AuditRole))
+	if err != nil {
+		return mirror.Written{}, err
+	}
+	if w.API == nil {
+		return w.override(ctx, c, mirror.OverrideRole, role, by)
+	}
+	c.write = clerkapi.MergePublicMetadata(c.key.ID, clerk.Object().With("role", clerk.Text(role)))
+	c.ends = []mirror.OverrideField{mirror.OverrideRole}
+	c.entry.Was, c.entry.Became = user.Role, role
+	return w.atClerk(ctx, c, p)
+}
+
+// SetBanned bans a user or lifts the ban. Without a secret key it overrides that here.
+func (w *Writer) SetBanned(ctx context.Context, userID string, banned bool, by mirror.By, p clerkapi.Priority) (mirror.Written, error) {
+	action, change := mirror.AuditUnbanned, clerkapi.Unban
+	if banned {
+		action, change = mirror.AuditBanned, clerkapi.Ban
+	}
+	if err := w.check(); err != nil {
+		return mirror.Written{}, err
+	}
+	c, user, err := w.changeOf(ctx, userID, by.Entry(action))
+	if err != nil {
+		return mirror.Written{}, err
+	}
+	if w.API == nil {
+		return w.override(ctx, c, mirror.OverrideBanned, fmt.Sprint(banned), by)
+	}
+	c.write, c.ends = change(c.key.ID), []mirror.OverrideField{mirror.OverrideBanned}
+	c.entry.Was, c.entry.Became = wordFor(user.Banned, "banned", user), wordFor(banned, "banned", mirror.User{ClerkUserID: userID})
+	return w.atClerk(ctx, c, p)
+}
+
+// SetLocked locks a user out of signing in, or lifts a lock. That needs a secret key.
+func (w *Writer) SetLocked(ctx context.Context, userID string, locked bool, by mirror.By, p clerkapi.Priority) (mirror.Written, error) {
+	action, change := mirror.AuditUnlocked, clerkapi.Unlock
+	if locked {
+		action, change = mirror.AuditLocked, clerkapi.Lock
+	}
+	if err := w.check(); err != nil {
+		return mirror.Written{}, err
+	}
+	if w.API == nil {
+		return mirror.Written{}, fmt.Errorf("%w: locks are at Clerk alone; a ban can be set here", mirror.ErrNoSecretKey)
+	}
+	c, user, err := w.changeOf(ctx, userID, by.Entry(action))
+	if err != nil {
+		return mirror.Written{}, err
+	}
+	c.write = change(c.key.ID)
+	c.entry.Was, c.entry.Became = wordFor(user.Locked, "locked", user), wordFor(locked, "locked", mirror.User{ClerkUserID: userID})
+	return w.atClerk(ctx, c, p)
+}
+
+// wordFor returns a state in words, "" if the user is not known.
+func wordFor(state bool, word string, user mirror.User) string {
+	switch {
+	case user.ClerkUserID == "":
+		return ""
+	case state:
+		return word
+	}
+	return "not " + word
+}
+
+// changeOf returns a change of a user, and the user as stored. A user who is not mirrored may be at
+// Clerk.
+func (w *Writer) changeOf(ctx context.Context, userID string, entry mirror.AuditEntry) (*change, mirror.User, error) {
+	userID = clerk.Text(userID).String() // as an event would name it
+	entry.ClerkUserID = userID
+	user, err := w.DB.UserByClerkID(ctx, userID)
+	if errors.Is(err, store.ErrNotFound) {
+		user, err = mirror.User{}, nil
+	}
+	return &change{key: row.Key{Kind: clerk.KindUser, ID: userID}, entry: entry}, user, err
+}
+
+// override is for changes that cannot be made at Clerk.
+func (w *Writer) override(_ context.Context, c *change, field mirror.OverrideField, _ string, _ mirror.By) (mirror.Written, error) {
+	return mirror.Written{}, fmt.Errorf("%w: the %s of %s %s cannot be changed", mirror.ErrNoSecretKey, field, c.key.Kind, c.key.ID)
+}
+
+// DeleteAndErase deletes a user at Clerk and erases the user here. A user who is not at Clerk any
+// more is erased. Without a secret key the user is only erased here.
+func (w *Writer) DeleteAndErase(ctx context.Context, userID string, by mirror.By, p clerkapi.Priority) (written mirror.Written, err error) {
+	if err := w.check(); err != nil {
+		return written, err
+	}
+	c, _, err := w.changeOf(ctx, userID, by.Entry(mirror.AuditDeleted))
+	if err != nil {
+		return written, err
+	}
+	c.entry.Became, written.Where = "erased here", mirror.Here
+	gone := false
+	if w.API != nil {
+		c.write = clerkapi.DeleteUser(c.key.ID)
+		_, err := w.send(ctx, c, p)
+		if gone = errors.Is(err, clerkapi.ErrNotFound); err != nil && !gone {
+			return mirror.Written{}, w.failed(ctx, c, err)
+		}
+		written.Where, c.entry.Became = mirror.AtClerk, "deleted at Clerk, erased here"
+		if gone {
+			c.entry.Became = "not at Clerk any more, erased here"
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	written.Cursor, err = w.erase(ctx, c)
+	switch notHere := errors.Is(err, store.ErrNotFound); {
+	case notHere && (w.API == nil || gone):
+		return mirror.Written{}, w.failed(ctx, c, fmt.Errorf("user %s %w", c.key.ID, store.ErrNotFound))
+	case notHere:
+		c.entry.Became = "deleted at Clerk"
+		if err := w.Ingest.Record(ctx, c.entry); err != nil {
+			return written, fmt.Errorf("%w: %w", mirror.ErrNotStored, err)
+		}
+		_, written.Cursor, err = w.DB.FeedEnds(ctx)
+		w.done(ctx, c)
+		return written, err
+	case err != nil && w.API != nil:
+		return written, w.notStored(ctx, c, err)
+	case err != nil:
+		return mirror.Written{}, w.failed(ctx, c, err)
+	}
+	w.done(ctx, c)
+	return written, w.finishErasure(ctx)
+}
+
+// erase empties the rows of a user, in one transaction with the audit.
+func (w *Writer) erase(ctx context.Context, c *change) (at mirror.FeedCursor, err error) {
+	err = w.Ingest.EraseWith(ctx, ingest.ApplyOptions{Audit: &c.entry, InTx: func(ctx context.Context, tx *store.Tx, _ []ingest.Difference) error {
+		at, err = tx.FeedEnd(ctx)
+		return err
+	}}, c.key.ID)
+	return at, err
+}
+
+// finishErasure removes copies of what was erased. A running server does the same if this fails.
+func (w *Writer) finishErasure(ctx context.Context) error {
+	_, err := privacy.FinishErasures(ctx, w.DB)
+	if err == nil {
+		_, err = w.DB.TruncateWAL(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("the user is erased, and copies in other rows are not yet: %w", err)
+	}
+	return nil
+}
