@@ -114,6 +114,15 @@ func (m *Mirror) Close() error {
 // in time is reported as not OK.
 func (m *Mirror) Health(ctx context.Context) mirror.Health { return m.monitor.Health(ctx) }
 
+// Instance returns the Clerk instance that is mirrored, as this process knows it. It reads nothing.
+func (m *Mirror) Instance() mirror.Instance {
+	settings := m.db.Settings()
+	return mirror.Instance{
+		ID: settings.Instance, Production: m.monitor.Production(), Roles: settings.Roles(), SecretKey: m.monitor.HasSecretKey(),
+		ReadOnly: m.db.ReadOnly(),
+	}
+}
+
 // Counts counts rows. The numbers show the size of your business, so show them to operators only.
 func (m *Mirror) Counts(ctx context.Context) (mirror.Counts, error) {
 	counts, err := m.monitor.Counts(ctx)

@@ -19,6 +19,7 @@ const (
 	AuditWebhook       AuditAction = "webhook_endpoint"   // an endpoint of outgoing webhooks: added, removed, disabled and so on
 	AuditConsumer      AuditAction = "consumer"           // a consumer of the change feed: paused, moved, deleted and so on
 	AuditOperator      AuditAction = "operator"           // a named operator was added or revoked
+	AuditSignIn        AuditAction = "signed_in"          // an operator signed in to the console, or a link was made that signs one in
 	AuditAccepted      AuditAction = "accepted"           // an operator had an object set to what Clerk has, against what was stored
 	AuditBanned        AuditAction = "user_banned"        // a user was banned
 	AuditUnbanned      AuditAction = "user_unbanned"      // the ban of a user was lifted

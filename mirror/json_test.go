@@ -56,6 +56,7 @@ func records() []any {
 		FeedPage{},
 		Operator{},
 		Override{},
+		Instance{},
 		WebhookEndpoint{},
 		WebhookAttempt{},
 		Written{},

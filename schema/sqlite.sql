@@ -625,6 +625,20 @@ CREATE TABLE clerk_operators (
     last_used_at               BIGINT
 );
 
+-- Browsers that are signed in to the console, and links that sign one in. digest is the SHA-256 of the cookie or of the link, in
+-- hexadecimal; both have 256 random bits. token_digest binds a session to the token of its operator: it ends with that token. It
+-- is NULL for a link that names no operator, and for the sessions that such a link begins.
+CREATE TABLE clerk_console_sessions (
+    digest                     TEXT PRIMARY KEY,
+    is_link                    SMALLINT NOT NULL,
+    operator                   TEXT,
+    token_digest               TEXT,
+    created_at                 BIGINT NOT NULL,
+    created_from               TEXT,
+    expires_at                 BIGINT NOT NULL
+);
+CREATE INDEX clerk_console_sessions_expires_at ON clerk_console_sessions (expires_at);
+
 -- Receipts of erasures, and the progress of the search for copies. search holds what to look for, such as addresses, and is
 -- emptied when the search is done.
 CREATE TABLE clerk_erasures (

@@ -27,6 +27,15 @@ const (
 // have been revoked. The configured token needs no database.
 func (o *Operators) Check(r *http.Request, configured string, reads bool) (mirror.Operator, error) {
 	given, _ := auth.BearerToken(r)
+	operator, err := o.operatorOf(r.Context(), given, configured)
+	if err == nil && operator.ReadOnly && !reads && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return mirror.Operator{}, ReadOnlyOperator()
+	}
+	return operator, err
+}
+
+// operatorOf returns the operator with a token.
+func (o *Operators) operatorOf(ctx context.Context, given, configured string) (mirror.Operator, error) {
 	if configured != "" && sameToken(given, configured) {
 		return mirror.Operator{}, nil
 	}
@@ -40,13 +49,10 @@ func (o *Operators) Check(r *http.Request, configured string, reads bool) (mirro
 		}
 		return mirror.Operator{}, tokenRequired("The operator token is required")
 	}
-	named, known, err := o.named(r.Context(), sha256.Sum256([]byte(given)))
+	named, known, err := o.named(ctx, sha256.Sum256([]byte(given)))
 	switch {
 	case err != nil:
-		return mirror.Operator{}, &Denial{
-			Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Err: err,
-			Detail: "The tokens of operators cannot be read from the database at the moment",
-		}
+		return mirror.Operator{}, unreadable(err)
 	case !known:
 		return mirror.Operator{}, tokenRequired("There is no such operator token, or it was revoked")
 	}
@@ -58,9 +64,6 @@ func (o *Operators) Check(r *http.Request, configured string, reads bool) (mirro
 		}
 	}
 	o.used(named, now)
-	if named.ReadOnly && !reads && r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return mirror.Operator{}, ReadOnlyOperator()
-	}
 	return named.Operator, nil
 }
 

@@ -19,15 +19,17 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 	outgoing "github.com/clerksync/clerksync/publish/webhook"
 )
 
 type devCommand struct {
-	Listen        string `help:"Address of the server, default 127.0.0.1:8080; a free port if it is taken." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	EmulateListen string `help:"Address of the emulated Clerk, default 127.0.0.1:4010; a free port if it is taken." default:"127.0.0.1:4010" placeholder:"ADDR"`
-	State         string `help:"Folder for the database and the state of the emulated Clerk; temporary by default." placeholder:"FOLDER"`
-	Seed          uint64 `help:"Seed of users and actions; random by default." placeholder:"N"`
-	Once          bool   `help:"Exit after the scripted demo."`
+	Listen         string `help:"Address of the server, default 127.0.0.1:8080; a free port if it is taken." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	OperatorListen string `help:"Address of the console and the API of operators, default 127.0.0.1:8081; a free port if it is taken." default:"127.0.0.1:8081" placeholder:"ADDR"`
+	EmulateListen  string `help:"Address of the emulated Clerk, default 127.0.0.1:4010; a free port if it is taken." default:"127.0.0.1:4010" placeholder:"ADDR"`
+	State          string `help:"Folder for the database and the state of the emulated Clerk; temporary by default." placeholder:"FOLDER"`
+	Seed           uint64 `help:"Seed of users and actions; random by default." placeholder:"N"`
+	Once           bool   `help:"Exit after the scripted demo."`
 }
 
 // Help returns the text below the description.
@@ -64,7 +66,7 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 	d.clerkURL = "http://" + clerk.Addrs()[0].String()
 	clerkEnded := make(chan error, 1)
 	go func() { clerkEnded <- clerk.Serve(ctx) }()
-	cfg, err := d.config(free(c.Listen))
+	cfg, err := d.config(free(c.Listen), free(c.OperatorListen))
 	if err != nil {
 		return err
 	}
@@ -72,19 +74,19 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	address := make(chan string, 1)
+	listening := make(chan startedServer, 1)
 	ended := make(chan error, 1)
-	go func() {
-		ended <- serve(ctx, cfg, logger, func(a string, webhooks *outgoing.Publisher) {
-			d.webhooks = webhooks
-			address <- a
-		})
-	}()
+	go func() { ended <- serve(ctx, cfg, logger, func(s startedServer) { listening <- s }) }()
 	select {
 	case err := <-ended:
 		return err
-	case a := <-address:
-		d.url = "http://" + a
+	case s := <-listening:
+		d.webhooks, d.url = s.webhooks, "http://"+s.addrs[0].String()
+		link, err := s.mirror.Operators().Console().Link(ctx, "", mirror.By{Actor: "clerksync dev", Origin: "command"})
+		if err != nil {
+			return err
+		}
+		d.console = "http://" + s.addrs[1].String() + consolePath + "/sign-in?link=" + link
 	}
 	err = d.run(ctx, c.Once)
 	cancel()
@@ -121,6 +123,7 @@ type demonstration struct {
 	out                 io.Writer
 	clerk               *emulator.Emulator
 	clerkURL, url       string
+	console             string // a link that signs a browser in once
 	statePath, database string
 	resumed             bool
 	webhooks            *outgoing.Publisher
@@ -142,7 +145,7 @@ func (d *demonstration) open(seed uint64) error {
 	return nil
 }
 
-func (d *demonstration) config(listen string) (*config.Config, error) {
+func (d *demonstration) config(listen, operators string) (*config.Config, error) {
 	secret, err := d.clerk.AddEndpoint(emulator.Target{URL: "http://" + listen + "/api/webhooks/clerk"}, "")
 	if err != nil {
 		return nil, err
@@ -151,14 +154,14 @@ func (d *demonstration) config(listen string) (*config.Config, error) {
 	cfg, _, err := config.Load(config.Options{Environ: []string{
 		"DATABASE_URL=sqlite:" + d.database, "CLERK_API_URL=" + keys.APIURL, "CLERK_SECRET_KEY=" + keys.SecretKey,
 		"CLERK_WEBHOOK_SIGNING_SECRET=" + secret, "CLERK_ISSUER=" + keys.Issuer, "CLERK_INSTANCE_ID=" + keys.InstanceID,
-		"CLERKSYNC_LISTEN=" + listen, "CLERKSYNC_OPERATOR_LISTEN=off", "CLERKSYNC_WEBHOOKS_ALLOW=127.0.0.1",
+		"CLERKSYNC_LISTEN=" + listen, "CLERKSYNC_OPERATOR_LISTEN=" + operators, "CLERKSYNC_WEBHOOKS_ALLOW=127.0.0.1",
 	}})
 	return cfg, err
 }
 
 func (d *demonstration) run(ctx context.Context, once bool) error {
-	fmt.Fprintf(d.out, "clerksync  %s\nClerk      %s  (emulated)\nwebhooks   %s  (what another system receives)\nmirror     %s\n\n",
-		d.url, d.clerkURL, d.inbox.url, d.database)
+	fmt.Fprintf(d.out, "console    %s  (signs one browser in)\nclerksync  %s\nClerk      %s  (emulated)\nwebhooks   %s  (what another system receives)\n"+
+		"mirror     %s\n\n", d.console, d.url, d.clerkURL, d.inbox.url, d.database)
 	if err := d.inbox.subscribe(ctx, d.webhooks); err != nil {
 		return err
 	}

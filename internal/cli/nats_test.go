@@ -17,7 +17,6 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/publish/nats"
-	outgoing "github.com/clerksync/clerksync/publish/webhook"
 )
 
 // serve publishes the changes of its backfill to NATS. It serves on while NATS is away, and ends
@@ -57,7 +56,7 @@ func TestServePublishesToNATS(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	started, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- serve(ctx, cfg, log.Logger(), func(address string, _ *outgoing.Publisher) { started <- address })
+		ended <- serve(ctx, cfg, log.Logger(), func(s startedServer) { started <- s.addrs[0].String() })
 	}()
 	public := <-started
 

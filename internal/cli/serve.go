@@ -19,6 +19,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/api"
+	webconsole "github.com/clerksync/clerksync/console"
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
@@ -84,9 +85,15 @@ func firstSteps(c *config.Config, t terminal) string {
 		"says which settings it needs. To try it without an account at Clerk, run clerksync dev.", "", t.width)
 }
 
-// serve runs the configured server; it calls started, if not nil, with the public address and the
-// publisher of outgoing webhooks.
-func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started func(address string, webhooks *outgoing.Publisher)) error {
+// startedServer is a server that listens.
+type startedServer struct {
+	mirror   *clerksync.Mirror
+	addrs    []net.Addr // the public one, and that of operators if there is one
+	webhooks *outgoing.Publisher
+}
+
+// serve runs the configured server; it calls started, if not nil, when it listens.
+func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started func(startedServer)) error {
 	tuneGC()
 	signals, err := telemetry.Start(ctx, os.Getenv, logger)
 	if err != nil {
@@ -133,7 +140,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 		return errors.Join(listenError(err, cfg), m.Close())
 	}
 	if started != nil {
-		started(listening.Addrs()[0].String(), publish.webhooks)
+		started(startedServer{m, listening.Addrs(), publish.webhooks})
 	}
 	background := make(chan error, 1)
 	go func() { background <- m.Run(ctx) }()
@@ -275,7 +282,18 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 	mux.Handle("/api/", api.New(m, apiOptions(c)))
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
-	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, operatorAccess(m, c, web.NotFoundAndMethod(mux)))
+	outer := http.NewServeMux()
+	outer.Handle("/", operatorAccess(m, c, web.NotFoundAndMethod(mux)))
+	outer.Handle(consolePath+"/", ownHost(c.OperatorListen, consoleHandler(m, c))) // it asks for the token by itself
+	outer.Handle("GET /{$}", http.RedirectHandler(consolePath+"/", http.StatusSeeOther))
+	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, outer)
+}
+
+// consolePath is the base of the console's paths.
+const consolePath = "/console"
+
+func consoleHandler(m *clerksync.Mirror, c *config.Config) http.Handler {
+	return webconsole.New(m, webconsole.Options{Prefix: consolePath, OperatorToken: c.OperatorToken, Rule: adminRule(c)})
 }
 
 // ownHost refuses what names another host than a loopback one, where the listener is on one: a page

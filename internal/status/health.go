@@ -121,3 +121,6 @@ func (m *Monitor) signals(stored *Facts) *signals {
 
 // Production reports whether a key is one of a production instance.
 func (m *Monitor) Production() bool { return m.config.Settings.Production }
+
+// HasSecretKey reports whether a secret key is configured.
+func (m *Monitor) HasSecretKey() bool { return m.config.Settings.SecretKey }

@@ -58,6 +58,14 @@ func problemOf(ctx context.Context, err error) *Problem {
 	}
 }
 
+// NoteError puts the cause of an answer into its access line, for handlers that write answers of
+// their own, such as pages.
+func NoteError(w http.ResponseWriter, err error) {
+	if rec := recorderOf(w); rec != nil {
+		rec.err = err
+	}
+}
+
 // WriteError writes the problem that err is or wraps. Any other error is
 // a 500 that reveals only the request id. The error itself goes into the
 // access line. If the response has begun, the connection is cut instead, by a

@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"operators are kept and audited":               operatorsKept,
 		"operators are added one at a time":            operatorsAtOnce,
 		"the last use of an operator is kept":          operatorUsed,
+		"a session of the console ends with its token": consoleSessions,
 		"a time is a place in the change feed":         feedPlaces,
 		"walks and drift are kept":                     walks,
 		"rows are listed without bodies":               rowMetas,

@@ -1,0 +1,195 @@
+package console
+
+import (
+	"html/template"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// filterBar is the form above a list. Everything it selects is in the URL. The template is
+// "filters".
+type filterBar struct {
+	Search   *searchField // nil: the list has no search
+	Selects  []selectField
+	Texts    []textField
+	Active   []activeFilter
+	Clear    string // path without filters
+	Results  string // id of the element that the script replaces while a person types
+	Hidden   []hiddenField
+	MoreOpen bool
+}
+
+type searchField struct{ Name, Value, Label, Placeholder string }
+
+type selectField struct {
+	Name, Label string
+	Options     []choice
+}
+
+type choice struct {
+	Value, Label string
+	Selected     bool
+}
+
+type textField struct{ Name, Label, Value, Placeholder, Type string }
+
+type hiddenField struct{ Name, Value string }
+
+// activeFilter is a filter in force, with the path that removes it.
+type activeFilter struct{ Label, Value, Remove string }
+
+// selectOf returns a select of these values, of which the empty one is "any".
+func (v *visit) selectOf(name, label string, values ...string) selectField {
+	f := selectField{Name: name, Label: label, Options: []choice{{Value: "", Label: "Any " + strings.ToLower(label)}}}
+	chosen := v.query(name)
+	for _, value := range values {
+		f.Options = append(f.Options, choice{value, strings.ReplaceAll(value, "_", " "), value == chosen})
+	}
+	if chosen != "" && !slices.Contains(values, chosen) {
+		f.Options = append(f.Options, choice{chosen, chosen, true})
+	}
+	return f
+}
+
+// active adds filters that are in force: pairs of a parameter and a label.
+func (v *visit) active(f *filterBar, pairs ...string) {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if value := v.query(pairs[i]); value != "" {
+			f.Active = append(f.Active, activeFilter{pairs[i+1], value, v.link(pairs[i], "")})
+		}
+	}
+	f.Clear = v.r.URL.Path
+}
+
+// pager leads through a list. The template is "pager".
+type pager struct {
+	First, Next string // paths, empty where there is none
+	Text        string // what the page shows
+}
+
+// pagerOf returns the pager of a page of a list.
+func pagerOf[T any](v *visit, p mirror.Page[T]) pager {
+	var l pager
+	if v.after() != "" {
+		l.First = v.link()
+	}
+	if p.Next != "" {
+		l.Next = v.link("after", string(p.Next))
+	}
+	l.Text = plural(int64(len(p.Items)), "row", "rows")
+	if l.Next == "" && l.First == "" {
+		return l
+	}
+	l.Text += " on this page"
+	return l
+}
+
+// tab is a part of a detail page. The template is "tabs".
+type tab struct {
+	Label, Href string
+	Current     bool
+	Count       string // empty: not shown
+}
+
+// empty is what a list shows that has no rows. The template is "empty".
+type empty struct {
+	Icon, Title, Text string
+	Link, LinkText    string
+	Command           string // to copy, empty for none
+}
+
+// confirmation is a page that asks before something is done. The template is "confirm".
+type confirmation struct {
+	Title   string // names the action and the object
+	Object  template.HTML
+	Text    []string // the consequences, one a line
+	Action  string   // path of the form
+	Button  string
+	Danger  bool
+	Back    string
+	Typed   string // what the visitor must type, empty for nothing
+	Fields  []hiddenField
+	Select  *selectField
+	Problem string // what was wrong with what was sent
+}
+
+// point is a value of a plot.
+type point struct {
+	Label string // for people: the time and the value
+	Value float64
+}
+
+// plot is an area plot as SVG. The template is "plot".
+type plot struct {
+	Title, Summary  string
+	Width, Height   int
+	Line, Area      string // data of paths
+	Bars            []bar
+	Max, From, To   string
+	Class           string
+	Empty           bool
+	ZeroY, MaxValue float64
+}
+
+// bar is the region of one point, for its title.
+type bar struct {
+	X, Width, Y, Height float64
+	Label               string
+}
+
+// Sizes of a plot, in the units of its view box.
+const (
+	plotWidth  = 720
+	plotHeight = 120
+	plotTop    = 8
+)
+
+// newPlot draws points from left to right.
+func newPlot(title string, points []point) plot {
+	p := plot{Title: title, Width: plotWidth, Height: plotHeight, ZeroY: plotHeight - 1}
+	for _, at := range points {
+		p.MaxValue = math.Max(p.MaxValue, at.Value)
+	}
+	if len(points) < 2 || p.MaxValue == 0 {
+		p.Empty = true
+	}
+	top := p.MaxValue
+	if top == 0 {
+		top = 1
+	}
+	step := float64(plotWidth) / float64(max(1, len(points)-1))
+	var line strings.Builder
+	for i, at := range points {
+		x, y := float64(i)*step, p.ZeroY-at.Value/top*(p.ZeroY-plotTop)
+		command := "L"
+		if i == 0 {
+			command = "M"
+		}
+		line.WriteString(command + coordinate(x) + " " + coordinate(y))
+		p.Bars = append(p.Bars, bar{X: math.Max(0, x-step/2), Width: step, Y: y, Height: p.ZeroY - y, Label: at.Label})
+	}
+	p.Line = line.String()
+	p.Area = p.Line + "L" + coordinate(plotWidth) + " " + coordinate(p.ZeroY) + "L0 " + coordinate(p.ZeroY) + "Z"
+	return p
+}
+
+func coordinate(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
+
+// queryOf returns the query of a path: pairs of a name and a value, without empty values.
+func queryOf(pairs ...string) string {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Set(pairs[i], pairs[i+1])
+		}
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}

@@ -1,0 +1,83 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/web"
+)
+
+// Options configures [New]. The zero value is valid.
+type Options struct {
+	// Prefix is the prefix of every path, such as /console. Mount the handler below it. Empty means
+	// that the paths have none.
+	Prefix string
+	// Name is what the frame of every page calls this mirror, such as "Acme". If it is empty, the
+	// frame has the id of the Clerk instance alone.
+	Name string
+	// OperatorToken is the token of the unnamed operator. If it is empty, only named operators can
+	// sign in with a token, see [clerksync.Operators].
+	OperatorToken string
+	// Rule lets users in who are signed in to the application with Clerk, if the browser sends
+	// their session cookie to the console. They may do what operators may: use a rule such as
+	// auth.Role("admin"). If it is nil, only operators get in.
+	Rule auth.Rule
+	// Hosts are the names by which browsers may reach the console, without ports. If it is empty,
+	// every name is accepted.
+	Hosts []string
+	// ShowPayloads shows the bodies of deliveries and objects of Clerk at once. Otherwise a page
+	// hides them until the visitor asks for them. They never have private metadata.
+	ShowPayloads bool
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For names the client, in CIDR
+	// notation. The audit names clients by it.
+	TrustedProxies []string
+	// Settings are what is configured, for the page Settings. No value may be a secret.
+	Settings []Setting
+}
+
+// Setting is a configured value.
+type Setting struct {
+	// Name is the name of the setting, such as CLERKSYNC_ROLES.
+	Name string
+	// Value is the value in force. It is never a secret: say "set" or "unset" of one.
+	Value string
+	// Source is where the value comes from: the environment, a file, a flag or the default.
+	Source string
+}
+
+// New returns the console as a handler. It panics if Options.Rule can allow no one, as
+// [clerksync.Mirror.Require] does, or if Options.TrustedProxies has something that is no network.
+func New(m *clerksync.Mirror, o Options) http.Handler { return newHandler(m, o).mux() }
+
+// handler serves the console.
+type handler struct {
+	mirror    *clerksync.Mirror
+	options   Options
+	base      string // of every path, without a slash at its end
+	proxies   web.Proxies
+	templates map[string]*page
+	assets    map[string]*asset
+	sections  []navGroup
+	now       func() time.Time
+}
+
+func newHandler(m *clerksync.Mirror, o Options) *handler {
+	h := &handler{mirror: m, options: o, now: time.Now}
+	if prefix := strings.Trim(o.Prefix, "/"); prefix != "" {
+		h.base = "/" + prefix
+	}
+	if o.Rule != nil {
+		_ = m.Require(o.Rule) // panics if the rule can allow no one
+	}
+	proxies, err := web.ParseProxies(o.TrustedProxies)
+	if err != nil {
+		panic("clerksync: console: " + err.Error())
+	}
+	h.proxies = proxies
+	h.assets = loadAssets()
+	h.templates = h.loadTemplates()
+	return h
+}

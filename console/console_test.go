@@ -1,0 +1,120 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/sqlite"
+)
+
+const operatorToken = "operator-operator-operator-operator"
+
+// site is a mirror of an emulated Clerk, and the console of it.
+type site struct {
+	*testing.T
+	clerk *clerktest.Clerk
+	m     *clerksync.Mirror
+	h     http.Handler
+	jar   http.CookieJar
+}
+
+func newSite(t *testing.T, o Options) *site {
+	t.Helper()
+	s := &site{T: t, clerk: clerktest.New(t)}
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := s.clerk.Config()
+	config.StalePolicy, config.AuthorizedParties = clerksync.StaleTrust, []string{"https://app.example.com"}
+	s.m, err = clerksync.New(t.Context(), db, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.m.Close() })
+	s.clerk.SendTo(s.m.WebhookHandler())
+	if o.Prefix == "" {
+		o.Prefix = "/console"
+	}
+	if o.OperatorToken == "" {
+		o.OperatorToken = operatorToken
+	}
+	s.h = New(s.m, o)
+	s.forget()
+	return s
+}
+
+// forget gives the browser an empty jar.
+func (s *site) forget() { s.jar, _ = cookiejar.New(nil) }
+
+const origin = "https://ops.example.com"
+
+// answer is what a browser gets.
+type answer struct {
+	status   int
+	location string
+	body     string
+	header   http.Header
+}
+
+// send sends a request as the browser of the site.
+func (s *site) send(method, target string, form url.Values, change ...func(*http.Request)) answer {
+	s.Helper()
+	body := strings.NewReader(form.Encode())
+	r := httptest.NewRequestWithContext(context.WithoutCancel(s.Context()), method, origin+target, body)
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", origin)
+	}
+	for _, c := range s.jar.Cookies(r.URL) {
+		r.AddCookie(c)
+	}
+	for _, change := range change {
+		change(r)
+	}
+	w := httptest.NewRecorder()
+	s.h.ServeHTTP(w, r)
+	response := w.Result()
+	s.jar.SetCookies(r.URL, response.Cookies())
+	return answer{w.Code, w.Header().Get("Location"), w.Body.String(), w.Header()}
+}
+
+func (s *site) get(target string) answer {
+	s.Helper()
+	return s.send(http.MethodGet, target, nil)
+}
+
+// post sends the form of a page, with the token that the page has.
+func (s *site) post(page, target string, pairs ...string) answer {
+	s.Helper()
+	form := url.Values{formField: {s.tokenOf(page)}}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	return s.send(http.MethodPost, target, form)
+}
+
+func (s *site) tokenOf(page string) string {
+	s.Helper()
+	_, rest, found := strings.Cut(s.get(page).body, `name="`+formField+`" value="`)
+	token, _, _ := strings.Cut(rest, `"`)
+	if !found {
+		s.Fatalf("%s has no form", page)
+	}
+	return token
+}
+
+func (s *site) signIn(token string) {
+	s.Helper()
+	if a := s.post("/console/sign-in", "/console/sign-in", "token", token); a.status != http.StatusSeeOther {
+		s.Fatalf("signing in: %d %s", a.status, a.body)
+	}
+}

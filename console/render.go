@@ -1,0 +1,157 @@
+package console
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/clerksync/clerksync/mirror"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// page is a parsed template of a page, with the frame around it.
+type page struct{ tree *template.Template }
+
+// loadTemplates parses the frame and the components, and each page with them. A page is a file that
+// defines "content".
+func (h *handler) loadTemplates() map[string]*page {
+	shared := template.Must(template.New("").Funcs(functions()).ParseFS(templateFiles, "templates/_*.html"))
+	files, err := templateFiles.ReadDir("templates")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	pages := map[string]*page{}
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), "_") {
+			continue
+		}
+		tree := template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, "templates/"+f.Name()))
+		pages[strings.TrimSuffix(f.Name(), path.Ext(f.Name()))] = &page{tree}
+	}
+	return pages
+}
+
+// view is what a template gets. Page is the struct of the page.
+type view struct {
+	*visit
+
+	Title string
+	Page  any
+	Flash *flash
+}
+
+// render sends a page.
+func (v *visit) render(name, title string, page any) error {
+	return v.renderStatus(http.StatusOK, name, title, page)
+}
+
+func (v *visit) renderStatus(status int, name, title string, page any) error {
+	data := &view{visit: v, Title: title, Page: page, Flash: v.takeFlash()}
+	layout := "frame"
+	if v.who == nil {
+		layout = "bare"
+	}
+	var out bytes.Buffer
+	if err := v.templates[name].tree.ExecuteTemplate(&out, layout, data); err != nil {
+		return &fault{Status: http.StatusInternalServerError, Title: "This page cannot be shown", Text: "The log of the server has the cause.", Err: err}
+	}
+	header := v.w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(out.Len()))
+	v.w.WriteHeader(status)
+	_, _ = v.w.Write(out.Bytes()) // it fails only when the browser is gone
+	return nil
+}
+
+// To returns the path of a page.
+func (v *view) To(parts ...string) string { return v.to(parts...) }
+
+// Link returns the current page with other parameters.
+func (v *view) Link(pairs ...string) string { return v.link(pairs...) }
+
+// Who returns the visitor.
+func (v *view) Who() *visitor { return v.who }
+
+// CanWrite reports whether the visitor may change something.
+func (v *view) CanWrite() bool { return v.who != nil && !v.who.ReadOnly }
+
+// FormToken returns the hidden field that every form needs.
+func (v *view) FormToken() template.HTML {
+	return template.HTML(`<input type="hidden" name="` + formField + `" value="` + v.formToken() + `">`) //nolint:gosec // base64
+}
+
+// Here returns the path and the query of the current page, to come back to.
+func (v *view) Here() string { return v.r.URL.RequestURI() }
+
+// Query returns a parameter of the query.
+func (v *view) Query(name string) string { return v.query(name) }
+
+// Sections returns the navigation.
+func (v *view) Sections() []navGroup { return v.sections }
+
+// Lit reports whether a section is the current one.
+func (v *view) Lit(section string) bool { return v.route.section == section }
+
+// Name returns what this mirror is called.
+func (v *view) Name() string {
+	if v.options.Name != "" {
+		return v.options.Name
+	}
+	if id := v.mirror.Instance().ID; id != "" {
+		return id
+	}
+	return "no instance yet"
+}
+
+// Instance returns the Clerk instance.
+func (v *view) Instance() mirror.Instance { return v.mirror.Instance() }
+
+// Theme returns the chosen theme: light, dark, or empty for that of the browser.
+func (v *view) Theme() string { return v.prefs.theme }
+
+// Zone returns the name of the time zone in which times are shown.
+func (v *view) Zone() string { return v.prefs.zoneName() }
+
+// ZoneChoice returns the chosen zone: "auto" for the browser's.
+func (v *view) ZoneChoice() string { return v.prefs.choice() }
+
+// Asset returns the address of an asset, which changes with its content.
+func (v *view) Asset(name string) string {
+	return v.base + "/assets/" + name + "?v=" + v.assets[name].version
+}
+
+// HealthState returns how the mirror is, for the dot in the frame: ok, warning or error, and how
+// many warnings there are.
+func (v *view) HealthState() healthState {
+	health := v.mirror.Health(v.r.Context())
+	s := healthState{Level: "ok", Text: "All well"}
+	for _, w := range health.Warnings {
+		switch {
+		case w.Severity == mirror.SeverityInfo:
+			continue
+		case w.Severity == mirror.SeverityError || s.Level == "error":
+			s.Level = "error"
+		default:
+			s.Level = "warning"
+		}
+		s.Count++
+	}
+	if s.Count > 0 {
+		s.Text = plural(int64(s.Count), "warning", "warnings")
+	}
+	if !health.Database.OK {
+		s.Level, s.Text = "error", "No database"
+	}
+	return s
+}
+
+type healthState struct {
+	Level, Text string
+	Count       int
+}
