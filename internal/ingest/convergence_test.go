@@ -338,7 +338,7 @@ func (w *world) compare(db *store.DB) {
 		banned := cmp.Or(w.set[id+" banned"], strconv.FormatBool(u["banned"] == true)) == "true"
 		if got.FirstName != u["first_name"] || got.Banned != banned || got.Role != role || got.Stub ||
 			got.IsActive == (banned || u["deprovisioned"] == true) {
-			w.t.Fatalf("user %s is %+v, want %v", id, got, u)
+			w.t.Fatalf("user %s is %+v, want %v with %v", id, got, u, w.set)
 		}
 		w.compareOverrides(id, got.Overrides)
 	}

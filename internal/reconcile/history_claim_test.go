@@ -59,14 +59,14 @@ func (s *side) edit(n int) {
 		{"organization", "name = 'Mallory'"},
 		{"user", "raw = '{}'"},
 		{"user", "public_metadata = '{\"role\":\"admin\"}'"},
+		{"user", "overrides = '{\"role\":\"admin\"}', role = 'admin'"},
+		{"user", "overrides = NULL"},
 	}
 	e := edits[n%len(edits)]
-	var ids []string
-	must(s.T, s.views[e.name](s.ctx, func(id string, _ emulator.Facts) { ids = append(ids, id) }))
+	ids := s.live(e.name)
 	if len(ids) == 0 {
 		return
 	}
-	slices.Sort(ids)
 	id := ids[n%len(ids)]
 	_, err := s.raw.ExecContext(s.ctx, "UPDATE clerk_"+e.name+"s SET "+e.set+" WHERE clerk_"+e.name+"_id = '"+id+"'")
 	must(s.T, err)
@@ -128,7 +128,7 @@ func (s *side) restore() {
 	s.open = append(s.open, s.db)
 	s.lost = s.lost || len(s.promised) > len(b.promised)
 	s.promised, s.gone = slices.Clone(b.promised), maps.Clone(b.gone) // what was acknowledged since stays acknowledged
-	s.views = viewreader.New(s.raw)
+	s.views = s.atClerk(viewreader.New(s.raw))
 	s.begin()
 }
 

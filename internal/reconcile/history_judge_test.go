@@ -98,6 +98,7 @@ func (s *side) fresh() string {
 
 // equal compares the live views with Clerk, and the rows with those of a new mirror.
 func (s *side) equal(when, fresh string) {
+	s.showsOverrides(true)
 	reader := maps.Clone(s.views)
 	delete(reader, "session")
 	delete(reader, "role") // the emulator leaves out seeded ones; rows below has them
@@ -159,6 +160,7 @@ func (s *side) query(name, text string) (lines []string) {
 // sane checks what must hold at every moment: nothing that Clerk has is hidden, and nothing that it
 // deleted comes back.
 func (s *side) sane() {
+	s.showsOverrides(false)
 	for name, kind := range tables() {
 		ids := s.ids(kind)
 		hidden := map[string]bool{}

@@ -54,7 +54,8 @@ func TestMain(m *testing.M) {
 func TestOneReconcileRepairsAnyHistory(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.Postgres(t)
-	var begun, claims [2]int
+	var begun [2]int
+	var claims [3]int
 	rapid.Check(t, func(rt *rapid.T) {
 		engines := []string{""}
 		if begun[0]++; rapid.Bool().Draw(rt, "p") && rapid.Bool().Draw(rt, "q") && rapid.Bool().Draw(rt, "on Postgres too") {
@@ -64,7 +65,7 @@ func TestOneReconcileRepairsAnyHistory(t *testing.T) {
 		bubble(t, func(ctx context.Context) { live(ctx, rt, engines, &claims) })
 	})
 	t.Logf("%d histories on SQLite, %d of them on Postgres too", begun[0], begun[1])
-	t.Logf("the mirror claimed to be in sync %d times of %d, and was each time", claims[0], claims[1])
+	t.Logf("the mirror claimed to be in sync %d times of %d, and was each time; %d overrides", claims[0], claims[1], claims[2])
 	if claims[0] == 0 && begun[0] > 100 {
 		t.Error("the mirror never claimed to be in sync, so nothing was tested")
 	}
@@ -107,7 +108,7 @@ const (
 	webhookSecret = "whsec_aGlzdG9yaWVzaGlzdG9yaWVzaGlzdG9yaWVz"
 )
 
-func live(ctx context.Context, t *rapid.T, engines []string, claims *[2]int) {
+func live(ctx context.Context, t *rapid.T, engines []string, claims *[3]int) {
 	e, err := emulator.New(emulator.Options{
 		Seed: rapid.Uint64Min(1).Draw(t, "seed"), Workers: 1, SecretKey: secretKey, WebhookSecret: webhookSecret, NoChildEvents: rapid.Bool().Draw(t, "no child events"),
 		Users: rapid.IntRange(2, 5).Draw(t, "users"), Organizations: 2, Memberships: rapid.IntRange(0, 4).Draw(t, "memberships"),
@@ -146,6 +147,7 @@ func live(ctx context.Context, t *rapid.T, engines []string, claims *[2]int) {
 		s.claims("the end")
 		claims[0] += s.claimed
 		claims[1] += s.asked
+		claims[2] += s.overrode
 	}
 	for _, s := range h.sides[1:] {
 		if a, b := h.sides[0].rows(), s.rows(); a != b {
@@ -271,7 +273,7 @@ func (h *history) ids(kind clerk.Kind) []string {
 func (h *history) step() {
 	switch what := rapid.SampledFrom([]string{
 		"change", "change", "change", "change", "deliver", "deliver", "read", "apply", "pause", "backfill", "walk", "walk", "walk", "tick", "die",
-		"stop", "edit", "copy", "orderly copy", "restore",
+		"stop", "edit", "copy", "orderly copy", "restore", "override", "override",
 	}).Draw(h.T, "step"); what {
 	case "change":
 		for _, d := range rapid.SliceOfN(rapid.Custom(drawChange), 1, 4).Draw(h.T, "changes") {
@@ -315,6 +317,7 @@ type side struct {
 	edited map[string]time.Time  // by "kind id": when a row was last altered by hand
 	copy   *backup
 
+	overrode       int // overrides that were set or removed
 	asked, claimed int // how often its status was read, and how often it claimed to be in sync
 }
 
@@ -332,7 +335,7 @@ func newSide(h *history, dsn string, page int) *side {
 		s.empty()
 	}
 	s.wire = &wire{side: s, lies: map[string]time.Time{}, page: page}
-	s.views = viewreader.New(s.raw)
+	s.views = s.atClerk(viewreader.New(s.raw))
 	s.begin()
 	return s
 }
@@ -376,6 +379,7 @@ func (s *side) again() {
 func (s *side) step(what string) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
+	users := s.live("user")
 	mayDie := !slices.Contains([]string{"stop", "edit", "copy", "orderly copy", "restore"}, what)
 	if mayDie && rapid.IntRange(0, 3).Draw(s.T, "will die") == 3 {
 		s.fuse.light(rapid.IntRange(0, 60).Draw(s.T, "statements"), rapid.Bool().Draw(s.T, "after the commit"))
@@ -409,6 +413,8 @@ func (s *side) step(what string) {
 		s.back(what != "copy")
 	case "restore":
 		s.restore()
+	case "override":
+		s.override(ctx, one(users, rapid.IntRange(0, 7).Draw(s.T, "whose")))
 	}
 	s.wire.hear(nil, nil)
 	if s.fuse.blown() {
