@@ -74,74 +74,58 @@ var (
 // ErrorCode returns a stable code for an error of this package, such as "not_found". It returns ""
 // for nil, and "internal_error" for other errors.
 func ErrorCode(err error) string {
+	if err == nil {
+		return ""
+	}
 	if gone, ok := errors.AsType[*mirror.CursorGoneError](err); ok && gone != nil {
 		return "cursor_gone"
 	}
-	switch {
-	case err == nil:
-		return ""
-	case errors.Is(err, ErrNotStored):
-		return "not_stored"
-	case errors.Is(err, ErrOutcomeUnknown):
-		return "outcome_unknown"
-	case errors.Is(err, ErrNotFound):
-		return "not_found"
-	case errors.Is(err, ErrAmbiguous):
-		return "ambiguous"
-	case errors.Is(err, ErrNoBody):
-		return "no_body"
-	case errors.Is(err, ErrNotDead):
-		return "not_dead"
-	case errors.Is(err, ErrInvalidCursor):
-		return "invalid_cursor"
-	case errors.Is(err, ErrNotReached):
-		return "not_reached"
-	case errors.Is(err, ErrInvalidFilter):
-		return "invalid_filter"
-	case errors.Is(err, ErrConsumerRunning):
-		return "consumer_running"
-	case errors.Is(err, ErrOperatorExists):
-		return "operator_exists"
-	case errors.Is(err, ErrTooManyOperators):
-		return "too_many_operators"
-	case errors.Is(err, ErrInvalidOperator):
-		return "invalid_operator"
-	case errors.Is(err, ErrInvalidOverride):
-		return "invalid_override"
-	case errors.Is(err, ErrInvalidJob):
-		return "invalid_job"
-	case errors.Is(err, ErrTooManyJobs):
-		return "too_many_jobs"
-	case errors.Is(err, ErrJobExpired):
-		return "job_expired"
-	case errors.Is(err, ErrJobEnded):
-		return "job_ended"
-	case errors.Is(err, ErrNoSecretKey):
-		return "no_secret_key"
-	case errors.Is(err, ErrWritesDisabled):
-		return "writes_disabled"
-	case errors.Is(err, ErrInvalidRole):
-		return "invalid_role"
-	case errors.Is(err, ErrClerkRefused):
-		return "clerk_refused"
-	case errors.Is(err, ErrClerkBusy):
-		return "clerk_busy"
-	case errors.Is(err, ErrClerkUnavailable):
-		return "clerk_unavailable"
-	case errors.Is(err, ErrSecretKeyRefused):
-		return "secret_key_refused"
-	case errors.Is(err, ErrWrongObject):
-		return "wrong_object"
-	case errors.Is(err, ErrInsideOnChange):
-		return "inside_on_change"
-	case isOnChangeError(err):
-		return "hook_failed"
-	default:
-		return "internal_error"
+	for _, known := range errorCodes() {
+		if errors.Is(err, known.err) {
+			return known.code
+		}
 	}
+	if _, ok := errors.AsType[*mirror.OnChangeError](err); ok {
+		return "hook_failed"
+	}
+	return "internal_error"
 }
 
-func isOnChangeError(err error) bool {
-	_, ok := errors.AsType[*mirror.OnChangeError](err)
-	return ok
+type errorCode struct {
+	err  error
+	code string
+}
+
+// errorCodes lists the errors with their codes. The first that an error wraps counts.
+func errorCodes() []errorCode {
+	return []errorCode{
+		{ErrNotStored, "not_stored"},
+		{ErrOutcomeUnknown, "outcome_unknown"},
+		{ErrNotFound, "not_found"},
+		{ErrAmbiguous, "ambiguous"},
+		{ErrNoBody, "no_body"},
+		{ErrNotDead, "not_dead"},
+		{ErrInvalidCursor, "invalid_cursor"},
+		{ErrNotReached, "not_reached"},
+		{ErrInvalidFilter, "invalid_filter"},
+		{ErrConsumerRunning, "consumer_running"},
+		{ErrOperatorExists, "operator_exists"},
+		{ErrTooManyOperators, "too_many_operators"},
+		{ErrInvalidOperator, "invalid_operator"},
+		{ErrInvalidOverride, "invalid_override"},
+		{ErrInvalidJob, "invalid_job"},
+		{ErrTooManyJobs, "too_many_jobs"},
+		{ErrJobExpired, "job_expired"},
+		{ErrJobEnded, "job_ended"},
+		{ErrNoSecretKey, "no_secret_key"},
+		{ErrWritesDisabled, "writes_disabled"},
+		{ErrInvalidRole, "invalid_role"},
+		{ErrClerkRefused, "clerk_refused"},
+		{ErrClerkBusy, "clerk_busy"},
+		{ErrClerkUnavailable, "clerk_unavailable"},
+		{ErrSecretKeyRefused, "secret_key_refused"},
+		{ErrOtherInstance, "other_instance"},
+		{ErrWrongObject, "wrong_object"},
+		{ErrInsideOnChange, "inside_on_change"},
+	}
 }

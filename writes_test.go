@@ -228,7 +228,7 @@ func TestWritesThatFail(t *testing.T) {
 			}
 			queue, err := w.db.VerifyQueue(ctx, 10)
 			w.must(err)
-			if queued := len(queue) > 0; queued != (unknown || x.is == clerksync.ErrNotFound) || queued && queue[0].Reason != "write" {
+			if queued := len(queue) > 0; queued != (unknown || x.code == "not_found") || queued && queue[0].Reason != "write" {
 				w.Errorf("%s: to be read again: %+v", x.name, queue)
 			}
 			if w.feedEnd() != end {

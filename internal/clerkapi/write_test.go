@@ -200,7 +200,7 @@ func TestWriteOutlivesItsCaller(t *testing.T) {
 				t.Errorf("%s %s %v", r.Method, body, r.Header)
 			}
 			answer(200, "application/json", `{"id":"user_1"}`)(w, r)
-		}, func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }}
+		}, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }}
 		w := &wire{Handler: &slow}
 		c := client(t, w)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

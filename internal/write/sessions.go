@@ -201,8 +201,8 @@ func (r *revocation) revokeStored(ctx context.Context) error {
 
 // finish says what became of a user without sessions.
 func (r *revocation) finish(ctx context.Context) (err error) {
-	if r.written.Where != "" || r.first != nil {
-		return nil
+	if r.first != nil || r.written.Where != "" {
+		return r.first
 	}
 	if _, err := r.DB.UserByClerkID(ctx, r.user); err != nil {
 		return err

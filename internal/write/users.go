@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -52,7 +53,7 @@ func (w *Writer) SetBanned(ctx context.Context, userID string, banned bool, by m
 		return mirror.Written{}, err
 	}
 	if w.API == nil {
-		return w.override(ctx, c, mirror.OverrideBanned, fmt.Sprint(banned), by)
+		return w.override(ctx, c, mirror.OverrideBanned, strconv.FormatBool(banned), by)
 	}
 	c.write, c.ends = change(c.key.ID), []mirror.OverrideField{mirror.OverrideBanned}
 	c.entry.Was, c.entry.Became = wordFor(user.Banned, "banned", user), wordFor(banned, "banned", mirror.User{ClerkUserID: userID})

@@ -116,21 +116,22 @@ func (w *Writer) apply(ctx context.Context, c *change, reading clerkapi.Reading)
 
 // done counts and logs a change that was made.
 func (w *Writer) done(ctx context.Context, c *change) {
-	w.report(ctx, slog.LevelInfo, "an operator made a change", &c.entry, "done", nil)
+	w.count(&c.entry, "done")
+	w.Logger.LogAttrs(ctx, slog.LevelInfo, "an operator made a change", attributes(&c.entry)...)
 }
 
-func (w *Writer) report(ctx context.Context, level slog.Level, text string, e *mirror.AuditEntry, outcome string, err error) {
+func (w *Writer) count(e *mirror.AuditEntry, outcome string) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.counts[Count{e.Action, outcome}]++
-	w.mu.Unlock()
-	attributes := []slog.Attr{
+}
+
+// attributes returns what the log says of a change.
+func attributes(e *mirror.AuditEntry) []slog.Attr {
+	return []slog.Attr{
 		slog.String("action", string(e.Action)), slog.String("user", e.ClerkUserID), slog.String("session", e.ClerkSessionID),
 		slog.String("actor", e.Actor), slog.String("origin", e.Origin), slog.String("request_id", e.RequestID),
 	}
-	if err != nil {
-		attributes = append(attributes, slog.Any("error", err))
-	}
-	w.Logger.LogAttrs(ctx, level, text, attributes...)
 }
 
 // failed audits a change that was not made, or of which that is not known, and returns the error
@@ -147,7 +148,8 @@ func (w *Writer) failed(ctx context.Context, c *change, cause error) error {
 	case isNotFound(cause):
 		verify = []row.Key{c.key}
 	}
-	w.report(ctx, slog.LevelWarn, "a change that an operator asked for failed", &entry, outcome, err)
+	w.count(&entry, outcome)
+	w.Logger.LogAttrs(ctx, slog.LevelWarn, "a change that an operator asked for failed", append(attributes(&entry), slog.Any("error", err))...)
 	return w.record(ctx, err, entry, verify...)
 }
 
@@ -157,7 +159,8 @@ func (w *Writer) notStored(ctx context.Context, c *change, cause error) error {
 	err := fmt.Errorf("%w: %w", mirror.ErrNotStored, cause)
 	entry := c.entry
 	entry.Failure = err.Error()
-	w.report(ctx, slog.LevelError, "a change was made at Clerk and could not be stored", &entry, "done", err)
+	w.count(&entry, "done")
+	w.Logger.LogAttrs(ctx, slog.LevelError, "a change was made at Clerk and could not be stored", append(attributes(&entry), slog.Any("error", err))...)
 	return w.record(ctx, err, entry, c.key)
 }
 
