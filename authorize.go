@@ -155,6 +155,9 @@ type Explanation struct {
 	StalePolicy StalePolicy `json:"unready"`
 	// Conditions are in the order in which they are checked.
 	Conditions []auth.Condition `json:"conditions"`
+	// Notes are sentences for people about what may surprise them, such as a role in the rule that
+	// is not on the ladder.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Explain returns why a caller is allowed or denied. It changes nothing and sends no request to
@@ -166,5 +169,6 @@ func (m *Mirror) Explain(ctx context.Context, q ExplainRequest) (*Explanation, e
 	}
 	return &Explanation{
 		Allowed: x.Allowed, Code: x.Code, Reason: x.Reason, ClerkUserID: x.ClerkUserID, StalePolicy: StalePolicy(x.Unready), Conditions: x.Conditions,
+		Notes: x.Notes,
 	}, nil
 }

@@ -5,10 +5,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/nearest"
 )
 
 // Question asks why a caller is allowed or denied. The public package has a type of the same
@@ -30,6 +33,7 @@ type Explanation struct {
 	ClerkUserID string
 	Unready     string
 	Conditions  []auth.Condition
+	Notes       []string
 }
 
 // errNoCaller means that a question names no caller.
@@ -56,7 +60,28 @@ func (g *Gate) Explain(ctx context.Context, q Question) (*Explanation, error) {
 	for _, c := range q.Rule.Explain(&subject) {
 		x.add(c)
 	}
+	for _, role := range auth.Roles(q.Rule) {
+		if len(subject.Ladder) > 0 && !slices.Contains(subject.Ladder, role) {
+			x.Notes = append(x.Notes, fmt.Sprintf("There is no role %q. The ladder of roles is: %s. Did you mean %q?",
+				role, strings.Join(subject.Ladder, ", "), nearest.Of(role, subject.Ladder)))
+		}
+	}
+	x.noteStale(&subject, facts)
 	return x, nil
+}
+
+// noteStale says of a denial that more is stored than was used, because it is not fresh.
+func (x *Explanation) noteStale(used *auth.Subject, f live.Facts) {
+	unused := used.Role == "" && f.User.Found && f.User.Row.Role != "" && !f.User.Row.Stub ||
+		used.Membership == nil && f.Membership != nil && f.Membership.Found && !f.Membership.Row.Stub
+	switch {
+	case x.Allowed || !unused:
+	case x.Unready == Deny:
+		x.Notes = append(x.Notes, "The stored role or membership grants nothing, because it is not fresh (CLERKSYNC_UNREADY=deny).")
+	default:
+		x.Notes = append(x.Notes, "The stored role or membership is not fresh, so it was not used here. A running server reads it from Clerk before it "+
+			"decides (CLERKSYNC_UNREADY=ask), and may allow.")
+	}
 }
 
 // claimsOf returns the claims that the question is about, nil where the token does not verify.

@@ -105,6 +105,11 @@ func (c *Client) Drift(ctx context.Context, f mirror.DriftFilter) (Answer[Page[m
 	return get[Page[mirror.Drift]](ctx, c, v, "api", "drift")
 }
 
+// Sync returns how fresh the mirror is, and whether it is in sync.
+func (c *Client) Sync(ctx context.Context) (Answer[mirror.SyncStatus], error) {
+	return get[mirror.SyncStatus](ctx, c, nil, "api", "sync")
+}
+
 // changesWait is how long after the end of a long poll the answer may come.
 const changesWait = 15 * time.Second
 

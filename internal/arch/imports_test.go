@@ -36,7 +36,7 @@ func rules() []rule {
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
 		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/emulator", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
-		{"internal/apiclient", []string{"clerk", "mirror"}, nil},
+		{"internal/apiclient", []string{"auth", "clerk", "mirror"}, nil},
 		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/web"}, append(api, xrate)},
 		{"console", []string{".", "auth", "clerk", "mirror", "internal/web"}, api},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},

@@ -55,7 +55,7 @@ func (c doctorCommand) Run(ctx context.Context, p *process) error {
 		doctor.Print(p.stdout, findings, terminalOf(p.stdout, p.environ).width)
 	}
 	if doctor.Worst(findings) == mirror.FindingFailure {
-		return errRefused
+		return exitFailed
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ const (
 	exitFailed   exitCode = 1
 	exitUsage    exitCode = 2
 	exitRepaired exitCode = 3
+	exitDenied   exitCode = 3
 	exitLeft     exitCode = 4
 )
 

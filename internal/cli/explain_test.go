@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -52,51 +51,62 @@ func explained(t *testing.T) (m *clerksync.Mirror, cfg *config.Config, environ [
 
 func TestExplainCommand(t *testing.T) {
 	t.Parallel()
-	_, _, environ, user, token := explained(t)
+	m, cfg, environ, user, token := explained(t)
+	server := httptest.NewServer(operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler)))
+	t.Cleanup(server.Close)
 	for name, tc := range map[string]struct {
-		command explainCommand
-		stdin   string
-		refused bool
-		says    []string
+		args  []string
+		stdin string
+		want  exitCode
+		says  []string // on stdout, or for a failure in the error
 	}{
-		"a user who may":          {explainCommand{User: user, Rule: `{"role":"solo"}`}, "", false, []string{"✓ ", `"solo"`, "mirror", "Allowed."}},
-		"a user who may not":      {explainCommand{User: user, Rule: `{"min_role":"growth"}`}, "", true, []string{`MinRole("growth")`, "✗ ", "Denied: forbidden (role)"}},
-		"a request of the policy": {explainCommand{User: user, Path: "/reports/1", Method: "GET"}, "", true, []string{`MinRole("growth")`}},
-		"a token":                 {explainCommand{Token: true}, token + "\n", false, []string{"token", "Allowed."}},
-		"a forged token":          {explainCommand{Token: true}, token + "x", true, []string{"invalid_token"}},
-		"nobody whom we know":     {explainCommand{User: "user_x"}, "", true, []string{"user_not_registered"}},
-		"no such route":           {explainCommand{User: user, Path: "/x", Method: "GET"}, "", true, []string{"✗ refused (no_route)", "GET /x", "no route has this path", "Denied: forbidden (no_route)"}},
-		"a closed route":          {explainCommand{User: user, Path: "/closed", Method: "GET"}, "", true, []string{"✗ refused (denied)", "/closed", "Denied: forbidden (denied)"}},
-		"no such route, as JSON":  {explainCommand{User: user, Path: "/x", Method: "GET", JSON: true}, "", true, []string{`"allowed":false`, `"reason":"no_route"`}},
-		"as JSON":                 {explainCommand{User: user, JSON: true}, "", false, []string{`"allowed":true`, `"source":"mirror"`}},
+		"a user who may":     {[]string{user, "--rule", `{"role":"solo"}`}, "", 0, []string{"✓ allowed user: state \"active\" (mirror)\n", `Role("solo")`, user + " is allowed.\n"}},
+		"by e-mail address":  {[]string{"ADA@example.com", "--rule", "role=solo"}, "", 0, []string{"ADA@example.com (" + user + ") is allowed."}},
+		"a user who may not": {[]string{user, "--rule", "min_role=growth"}, "", exitDenied, []string{`✗ refused (role) MinRole("growth")`, user + " is denied: forbidden (role)"}},
+		"several rules":      {[]string{user, "--rule", "role=solo", "--rule", `{"not_impersonated":true}`, "--rule", "reverified=strict"}, "", exitDenied, []string{`✓ allowed Role("solo")`, "✓ allowed NotImpersonated", "✗ refused (reverification)"}},
+		"alternatives":       {[]string{user, "--rule", `{"any":[{"role":"growth"},{"org_role":"admin"}]}`}, "", exitDenied, []string{"\n    ✗ refused (role) Role(\"growth\")", "\n    ✗ refused (organization_role)"}},
+		"no such role":       {[]string{user, "--rule", "min_role=groth"}, "", exitDenied, []string{`! There is no role "groth". The ladder of roles is: solo, growth, enterprise, admin. Did you mean "growth"?`}},
+		"by the policy":      {[]string{user, "--path", "/reports/1"}, "", exitDenied, []string{`MinRole("growth")`}},
+		"a token":            {[]string{"--token"}, token + "\n", 0, []string{"✓ allowed token\n", user + " is allowed."}},
+		"a forged token":     {[]string{"--token"}, token + "x", exitDenied, []string{"The caller is denied: invalid_token"}},
+		"a user not here":    {[]string{"user_x"}, "", exitDenied, []string{"user_x is denied: user_not_registered"}},
+		"no such address":    {[]string{"zoe@example.com"}, "", exitFailed, []string{`user "zoe@example.com" not found`}},
+		"no such route":      {[]string{user, "--path", "/x"}, "", exitDenied, []string{"✗ refused (no_route)", "GET /x", "no route has this path", "is denied: forbidden (no_route)"}},
+		"a closed route":     {[]string{user, "--path", "/closed", "--json"}, "", exitDenied, []string{`"allowed":false`, `"reason":"denied"`}},
+		"as JSON":            {[]string{user, "--json"}, "", 0, []string{`"allowed":true`, `"source":"mirror"`}},
+		"no one named":       {nil, "", exitUsage, []string{"name a user by id or e-mail address, or pass a token with --token"}},
+		"no token":           {[]string{"--token"}, " ", exitUsage, []string{"there is none"}},
+		"no such rule":       {[]string{user, "--rule", `{"rank":1}`}, "", exitUsage, []string{"min_role"}},
+		"no rule at all":     {[]string{user, "--rule", "growth"}, "", exitUsage, []string{"use a key and a value such as min_role=growth"}},
+		"two rules":          {[]string{user, "--rule", "role=solo", "--path", "/x"}, "", exitUsage, []string{"exclude each other"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var out bytes.Buffer
-			err := tc.command.Run(t.Context(), &process{environ: environ, stdin: strings.NewReader(tc.stdin), stdout: &out, stderr: io.Discard})
-			if tc.refused != errors.Is(err, errRefused) || !tc.refused && err != nil {
-				t.Errorf("it ended with %v", err)
-			}
-			for _, want := range tc.says {
-				if !strings.Contains(out.String(), want) {
-					t.Errorf("no %q in\n%s", want, &out)
+			printed := map[string]string{}
+			for _, where := range [][]string{nil, {"--server", server.URL}} {
+				var out, messages bytes.Buffer
+				code := run(append(append([]string{"explain"}, tc.args...), where...), &process{
+					environ: environ, stdin: strings.NewReader(tc.stdin), stdout: &out, stderr: &messages,
+				})
+				text := out.String()
+				if tc.want == exitUsage || tc.want == exitFailed {
+					text = messages.String()
+				} else if messages.Len() > 0 {
+					t.Errorf("what has nothing to do with the question: %s", &messages)
 				}
+				for _, want := range tc.says {
+					if !strings.Contains(text, want) {
+						t.Errorf("no %q in\n%s", want, text)
+					}
+				}
+				if code != int(tc.want) || strings.Contains(out.String(), token) {
+					t.Errorf("exit code %d, want %d: %s%s", code, tc.want, &out, &messages)
+				}
+				printed[text] = text
 			}
-			if strings.Contains(out.String(), token) {
-				t.Error("the token is shown")
+			if len(printed) != 1 {
+				t.Errorf("a server makes a difference: %q", printed)
 			}
 		})
-	}
-	for name, tc := range map[string]struct {
-		command explainCommand
-		says    string
-	}{
-		"nobody named": {explainCommand{}, "--user"},
-		"no such rule": {explainCommand{User: user, Rule: `{"rank":1}`}, "min_role"},
-	} {
-		err := tc.command.Run(t.Context(), &process{environ: environ, stdout: io.Discard, stderr: io.Discard})
-		if err == nil || err == errRefused || !strings.Contains(err.Error(), tc.says) { //nolint:errorlint // identity
-			t.Errorf("%s: %v, without %q", name, err, tc.says)
-		}
 	}
 }
 
@@ -106,12 +116,12 @@ func TestExplainNamesTheIssuers(t *testing.T) {
 	_, cfg, environ, _, token := explained(t)
 	isIssuer := func(s string) bool { return strings.HasPrefix(s, "CLERK_ISSUER=") }
 	var out bytes.Buffer
-	err := explainCommand{Token: true}.Run(t.Context(), &process{
+	code := run([]string{"explain", "--token"}, &process{
 		environ: append([]string{"CLERK_ISSUER=https://other.example.com"}, slices.DeleteFunc(environ, isIssuer)...), stdin: strings.NewReader(token), stdout: &out, stderr: io.Discard,
 	})
 	for _, want := range []string{"invalid_token (issuer)", "https://other.example.com", cfg.Issuer} {
-		if err == nil || !strings.Contains(out.String(), want) {
-			t.Errorf("%v, no %q in\n%s", err, want, &out)
+		if code != int(exitDenied) || !strings.Contains(out.String(), want) {
+			t.Errorf("exit code %d, no %q in\n%s", code, want, &out)
 		}
 	}
 }

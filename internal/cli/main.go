@@ -84,17 +84,22 @@ Read on: README.md, docs/getting-started.md, docs/configuration.md.
 
 // Main runs a command line and returns the exit code: 0 success, 1 failure (doctor: something does
 // not work), 2 wrong usage; reconcile also returns 3 (drift was repaired) and 4 (drift is left),
-// status 4 (not in sync).
+// status 4 (not in sync), explain 3 (denied).
 func Main(args, environ []string, stdout, stderr io.Writer) int {
+	return run(args, &process{environ, os.Stdin, stdout, stderr})
+}
+
+func run(args []string, p *process) int {
 	if len(args) == 0 {
-		fmt.Fprint(stdout, introduction)
+		fmt.Fprint(p.stdout, introduction)
 		return 0
 	}
+	stderr := p.stderr
 	var cmd commands
 	exit := -1
 	parser, err := kong.New(&cmd, kong.Name("clerksync"),
 		kong.Description("A copy of your Clerk users, sessions and organizations in your own database."),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }), kong.ExplicitGroups(groups()),
+		kong.Writers(p.stdout, stderr), kong.Exit(func(code int) { exit = code }), kong.ExplicitGroups(groups()),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}), kong.PostBuild(func(k *kong.Kong) error {
 			k.Model.HelpFlag.Help = "Show help."
 			return nil
@@ -115,16 +120,14 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // so that a second signal ends a command that does not end by itself
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	if err := parsed.Run(&process{environ, os.Stdin, stdout, stderr}); err != nil {
+	if err := parsed.Run(p); err != nil {
 		if _, ok := errors.AsType[usageError](err); ok {
 			return misused(stderr, parsed, err)
 		}
 		if code, ok := errors.AsType[exitCode](err); ok { // printed already
 			return int(code)
 		}
-		if !errors.Is(err, errRefused) { // which is printed already
-			report(stderr, err)
-		}
+		report(stderr, err)
 		return 1
 	}
 	return 0

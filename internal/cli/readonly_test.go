@@ -193,8 +193,8 @@ func TestReadingCommandsChangeNothing(t *testing.T) {
 				args []string
 			}{
 				{4, "Not in sync", []string{"status"}}, // for the dead letter
-				{0, "Allowed.", []string{"explain", "--user", b.user, "--rule", `{"min_role":"solo"}`}},
-				{1, "(mirror), ladder \"solo,growth,enterprise,admin\" (mirror)\n\nDenied: forbidden (role)", []string{"explain", "--user", b.user, "--rule", `{"min_role":"admin"}`}},
+				{0, "is allowed.", []string{"explain", b.user, "--rule", `{"min_role":"solo"}`}},
+				{3, "(mirror), ladder \"solo,growth,enterprise,admin\" (mirror)\n\n" + b.user + " is denied: forbidden (role)", []string{"explain", b.user, "--rule", `{"min_role":"admin"}`}},
 				{0, `{"data":[],"next_cursor":null}`, []string{"drift", "--json"}},
 				{0, b.user, []string{"users", "list", "--all"}},
 				{0, b.user, []string{"users", "show", b.user}},
@@ -318,7 +318,7 @@ func TestReadingWhatIsNotReady(t *testing.T) {
 			environ := []string{"DATABASE_URL=" + database, "CLERKSYNC_LOG_LEVEL=error"}
 			expect := func(says ...string) {
 				t.Helper()
-				for _, args := range [][]string{{"status"}, {"drift"}, {"explain", "--user", "user_1"}, {"replay", "--all", "--dry-run"}, {"deliveries", "list"}, {"deliveries", "show", "msg_1"}} {
+				for _, args := range [][]string{{"status"}, {"drift"}, {"explain", "user_1"}, {"replay", "--all", "--dry-run"}, {"deliveries", "list"}, {"deliveries", "show", "msg_1"}} {
 					before := look()
 					var stdout, stderr bytes.Buffer
 					code := Main(args, environ, &stdout, &stderr)

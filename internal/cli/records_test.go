@@ -137,6 +137,9 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%s: nothing is not data, but it prints\n%s", tc.args, stdout)
 		}
 	}
+	if out, _ := c.once(4, "status", "--server", c.server); !strings.Contains(out, "✗ Not in sync:") || !strings.Contains(out, "\nmemberships ") {
+		t.Errorf("status of the server:\n%s", out)
+	}
 	stdout, _ := c.run(0, "users", "show", c.ada, "--json")
 	var detail struct{ User mirror.User }
 	if err := json.Unmarshal([]byte(stdout), &detail); err != nil || detail.User.ClerkUserID != c.ada || strings.Contains(stdout, "unseen") {

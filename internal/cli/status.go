@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -11,12 +10,14 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/apiclient"
+	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
 	"github.com/clerksync/clerksync/mirror"
 )
 
 type statusCommand struct {
-	configFlags
+	sourceFlags
 	JSON bool `name:"json" help:"Print the JSON object of GET /api/sync."`
 	Wide bool `help:"Show exact times and all columns."`
 }
@@ -28,39 +29,38 @@ func (statusCommand) Help() string {
     clerksync status --json | jq .sentence
 
 The command reads the database in DATABASE_URL, also next to a running server. Clerk is not contacted. Drift is that of today. A ` +
-		`narrow terminal shows fewer columns. NO_COLOR is honored. GET /api/sync of a server also shows its API budget.
+		`narrow terminal shows fewer columns. NO_COLOR is honored. With --server it also shows the API budget of the server.
 
 Exit code 0: in sync, 1: failed, 4: not in sync.`
 }
 
 // Run shows how fresh the mirror is.
 func (c statusCommand) Run(ctx context.Context, p *process) error {
-	cfg, err := p.load(c)
-	if err != nil {
+	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) error {
+		s, err := client.Sync(ctx)
+		switch {
+		case err != nil:
+			return err
+		case c.JSON:
+			_, err = fmt.Fprintf(p.stdout, "%s\n", s.JSON)
+		default:
+			err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, unready: c.unready(p), now: s.Value.At}.print(&s.Value)
+		}
+		if err == nil && !s.Value.InSync {
+			return exitLeft
+		}
 		return err
+	})
+}
+
+// unready returns the policy for stored facts that are not fresh, as it is configured here. That of
+// a server is not known.
+func (c statusCommand) unready(p *process) clerksync.StalePolicy {
+	cfg, _, err := config.Load(p.options(c))
+	if err != nil || c.Server != "" {
+		return clerksync.StaleAskClerk
 	}
-	logger, err := p.logger(cfg)
-	if err != nil {
-		return err
-	}
-	m, err := newReader(ctx, cfg, logger)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	s, err := m.Sync().Status(ctx)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		err = json.NewEncoder(p.stdout).Encode(s)
-	} else {
-		err = statusPage{w: p.stdout, terminal: terminalOf(p.stdout, p.environ), wide: c.Wide, unready: clerksync.StalePolicy(cfg.Unready), now: s.At}.print(&s)
-	}
-	if err == nil && !s.InSync {
-		return exitLeft
-	}
-	return err
+	return clerksync.StalePolicy(cfg.Unready)
 }
 
 // statusPage prints a status for people.
