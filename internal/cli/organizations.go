@@ -113,8 +113,8 @@ func findOrganization(
 		harmless(which), len(ids), strings.Join(ids, ", "))
 }
 
-// organizationID returns the id of an organization that was named by an id or a slug. It is empty for
-// no name. An id is not looked up.
+// organizationID returns the id of an organization that was named by an id or a slug. It is empty
+// for no name. An id is not looked up.
 func organizationID(ctx context.Context, client *apiclient.Client, which string) (string, error) {
 	if which == "" || strings.HasPrefix(which, "org_") {
 		return which, nil

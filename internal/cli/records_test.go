@@ -48,7 +48,7 @@ func newConsole(t *testing.T) *console {
 	t.Cleanup(func() { _ = c.mirror.Close() })
 	c.clerk.SendTo(c.mirror.WebhookHandler())
 	token := strings.Repeat("operator", 5)
-	cfg := &config.Config{OperatorListen: "127.0.0.1:0", OperatorToken: token}
+	cfg := &config.Config{OperatorListen: "127.0.0.1:0", OperatorToken: token, AdminRole: "off"}
 	server := httptest.NewServer(operatorHandler(c.mirror, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler)))
 	t.Cleanup(server.Close)
 	c.server = server.URL
