@@ -338,6 +338,7 @@ func (a *assembly) collect(ctx context.Context, o metrics.Observe) {
 	collectIngest(m.ingest, o)
 	collectConsumers(m.feed.consumers, o)
 	collectWrites(m.writer, o)
+	collectJobs(m.jobs, o)
 	m.receiver.Collect(o)
 	m.monitor.Collect(ctx, o)
 	m.gate.Collect(o)

@@ -4,6 +4,7 @@ import (
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/consumer"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/jobs"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/write"
@@ -32,6 +33,18 @@ func collectConsumers(s *consumer.Service, o metrics.Observe) {
 func collectWrites(w *write.Writer, o metrics.Observe) {
 	for c, n := range w.Counts() {
 		o(metrics.Writes, float64(n), string(c.Action), c.Outcome)
+	}
+}
+
+func collectJobs(s *jobs.Service, o metrics.Observe) {
+	ended, objects := s.Stats.Ended(), s.Stats.Objects()
+	for _, state := range []mirror.JobState{mirror.JobDone, mirror.JobFailed, mirror.JobCancelled} {
+		o(metrics.JobsEnded, float64(ended[state]), string(state))
+	}
+	for action, n := range objects {
+		o(metrics.JobObjects, float64(n.Done), string(action), "done")
+		o(metrics.JobObjects, float64(n.Failed), string(action), "failed")
+		o(metrics.JobObjects, float64(n.Skipped), string(action), "skipped")
 	}
 }
 

@@ -46,6 +46,7 @@ func replay(ctx context.Context, s *Service, j *store.Job, list []store.JobObjec
 	for i := range list {
 		ids[i] = list[i].ID
 	}
+	ctx = context.WithoutCancel(ctx) // what was applied is counted; it takes ten seconds at most
 	report, err := s.Deliveries.ReplayStored(ctx, ids, mirror.ReplayOptions{KeepGoing: true})
 	if err != nil {
 		return tally{}, err

@@ -101,7 +101,7 @@ func (r *running) end(ctx context.Context, err error) error {
 	if err := r.saveSurely(ctx); err != nil {
 		return err
 	}
-	r.Stats.end(r.job.Action, s.State)
+	r.Stats.end(s.State)
 	log := r.Logger.Info
 	if s.State == mirror.JobFailed {
 		log = r.Logger.Error
@@ -257,19 +257,21 @@ func shorten(text string) string {
 }
 
 // trying runs work until it succeeds, fails for good, or was tried often enough. In between, the
-// job says what it waits for. Work in progress ends by itself when the job is cancelled, and soon
-// after the context ends.
+// job says what it waits for. The context of the work ends when the job is cancelled.
 func trying[T any](ctx context.Context, r *running, work func(context.Context) (T, error)) (result T, err error) {
 	for n, pause := 1, r.Pause; ; n, pause = n+1, min(2*pause, longestPause) {
 		if err := r.check(ctx); err != nil {
 			return result, err
 		}
-		result, err = unhurried(ctx, work)
+		result, err = work(r.stop)
 		if err == nil || !r.retryable(err) || n == maxTries {
 			if r.saved.Problem != "" {
 				r.saved.Problem, r.at = "", time.Time{} // to be saved soon
 			}
 			return result, err
+		}
+		if stopped := r.check(ctx); stopped != nil {
+			return result, stopped
 		}
 		r.saved.Problem = shorten(err.Error())
 		if err := r.save(ctx); err != nil && !store.IsTransient(err) {
@@ -279,18 +281,4 @@ func trying[T any](ctx context.Context, r *running, work func(context.Context) (
 			return result, r.check(ctx)
 		}
 	}
-}
-
-// unhurried runs work that the end of the process interrupts only after a while, and the loss of
-// the lease at once: what was sent to Clerk is to be answered.
-func unhurried[T any](ctx context.Context, work func(context.Context) (T, error)) (T, error) {
-	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		if !errors.Is(context.Cause(ctx), errLost) {
-			_ = wait.For(patient, shutdownTimeout)
-		}
-		cancel()
-	})()
-	return work(patient)
 }

@@ -35,7 +35,7 @@ func (s *Stats) count(a mirror.JobAction, did tally) {
 	s.objects[a] = n
 }
 
-func (s *Stats) end(_ mirror.JobAction, state mirror.JobState) {
+func (s *Stats) end(state mirror.JobState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended == nil {

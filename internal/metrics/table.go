@@ -48,7 +48,7 @@ func All() []Metric {
 
 // mirrorTable lists the metrics of a mirror.
 func mirrorTable() []Metric {
-	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), consumerMetrics(), databaseMetrics())
+	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), consumerMetrics(), jobMetrics(), databaseMetrics())
 }
 
 func eventMetrics() []Metric {
@@ -152,6 +152,14 @@ func consumerMetrics() []Metric {
 			[]string{"consumer", "outcome"},
 			"Calls of a consumer's function in this process: handled, failed; and changes that were parked.", nil,
 		},
+	}
+}
+
+func jobMetrics() []Metric {
+	return []Metric{
+		{JobsOpen, Gauge, "{job}", []string{"state"}, "Jobs that are waiting, or running.", nil},
+		{JobsEnded, Counter, "{job}", []string{"state"}, "Jobs that this process worked on to their end: done, failed, cancelled.", nil},
+		{JobObjects, Counter, "{object}", []string{"action", "outcome"}, "Objects that jobs worked on in this process: done, failed, skipped.", nil},
 	}
 }
 
@@ -260,6 +268,10 @@ const (
 	ConsumerHeldBack   = "clerksync.consumer.held_back"
 	ConsumerParked     = "clerksync.consumer.parked"
 	ConsumerChanges    = "clerksync.consumer.changes"
+
+	JobsOpen   = "clerksync.jobs"
+	JobsEnded  = "clerksync.jobs.ended"
+	JobObjects = "clerksync.job.objects"
 
 	OutgoingDuration = "clerksync.outgoing.attempt.duration"
 	OutgoingEnabled  = "clerksync.outgoing.enabled"

@@ -60,6 +60,9 @@ func eraseUser(ctx context.Context, tx *store.Tx, user *row.Row, cause mirror.Er
 	if err := tx.EraseConsumerErrors(ctx, user.ID); err != nil {
 		return err
 	}
+	if err := tx.EraseJobFailures(ctx, []string{user.ID}); err != nil {
+		return err
+	}
 	if err := tx.ClearVerify(ctx, user.Key, tx.Head.Writes); err != nil {
 		return err
 	}

@@ -59,6 +59,9 @@ func search(ctx context.Context, db *store.DB, open []store.Erasure) error {
 		return err
 	}
 	return db.Update(ctx, func(tx *store.Tx) error {
+		if err := maskJobs(ctx, tx, f); err != nil {
+			return err
+		}
 		for i := range open {
 			if err := tx.EndErasure(ctx, open[i].ClerkUserID); err != nil {
 				return err
@@ -84,8 +87,29 @@ func eraseBodies(ctx context.Context, db *store.DB, open []store.Erasure, f *fin
 		if err := tx.EraseDeliveries(ctx, ids); err != nil {
 			return err
 		}
+		if err := tx.EraseJobFailures(ctx, ids); err != nil {
+			return err
+		}
 		return tx.AdvanceErasures(ctx, open, cursor, counts)
 	})
+}
+
+// maskJobs removes the users from the filters of jobs.
+func maskJobs(ctx context.Context, tx *store.Tx, f *finder) error {
+	list, err := tx.JobsThatSearch(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		found := f.find(list[i].Filter.Search + "\n" + list[i].Filter.Text)
+		f.findNames(list[i].Filter.Search, found)
+		if len(found) > 0 {
+			if err := tx.MaskJob(ctx, &list[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // kindsWithCopies are the kinds whose rows hold copies of other users: the inviter, the payer.

@@ -37,6 +37,7 @@ type Facts struct {
 	Unheard       []clerk.Kind
 	RolesRejected int64
 	Consumers     []mirror.Consumer        // of the change feed
+	FailedJobs    []mirror.Job             // of the last day
 	Endpoints     []mirror.WebhookEndpoint // of outgoing webhooks, without the counts of messages
 	Kinds         []Kind
 	Overdue       time.Duration // the age from which on a walk is too old to prove anything
@@ -83,6 +84,8 @@ const (
 	maxVerifyWait = 15 * time.Minute
 	// unheardFor is how long a change that sent no webhook is a reason to check the subscription.
 	unheardFor = 7 * 24 * time.Hour
+	// failedJobsFor is how long a job that failed is a reason to warn.
+	failedJobsFor = 24 * time.Hour
 	// listedDrift is how many rows of the drift report a status shows.
 	listedDrift = 100
 )
@@ -132,7 +135,7 @@ func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, our
 
 // readMore reads what only warnings look at.
 func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guard, now time.Time) error {
-	var errs [8]error
+	var errs [9]error
 	f.Head, errs[0] = db.Head(ctx)
 	f.Born, errs[1] = db.CreatedAt(ctx)
 	f.LastDead, errs[2] = db.LastDeadLetter(ctx)
@@ -145,6 +148,7 @@ func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guar
 		f.Endpoints = append(f.Endpoints, endpoints[i].WebhookEndpoint)
 	}
 	errs[7] = err
+	f.FailedJobs, errs[8] = db.FailedJobs(ctx, clerk.TimeOf(now.Add(-failedJobsFor)))
 	return cmp.Or(errs[:]...)
 }
 

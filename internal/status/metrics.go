@@ -20,6 +20,7 @@ type figures struct {
 	size    int64
 
 	consumers []mirror.Consumer
+	jobs      map[mirror.JobState]int64 // that wait or run
 }
 
 func (m *Monitor) readFigures(ctx context.Context) (f figures) {
@@ -33,6 +34,7 @@ func (m *Monitor) readFigures(ctx context.Context) (f figures) {
 			f.consumers, err = m.db.Consumers(ctx, clerk.TimeOf(m.config.Now()))
 			return err
 		},
+		func() (err error) { f.jobs, err = m.db.CountOpenJobs(ctx); return err },
 	} {
 		if read() != nil {
 			return f
@@ -75,6 +77,8 @@ func (m *Monitor) Collect(ctx context.Context, o metrics.Observe) {
 		o(metrics.ConsumerHeldBack, float64(c.HeldBack), c.Name)
 		o(metrics.ConsumerParked, float64(c.Parked), c.Name)
 	}
+	o(metrics.JobsOpen, float64(f.jobs[mirror.JobWaiting]), string(mirror.JobWaiting))
+	o(metrics.JobsOpen, float64(f.jobs[mirror.JobRunning]+f.jobs[mirror.JobCancelling]), string(mirror.JobRunning))
 	if m.config.API == nil {
 		return
 	}

@@ -81,7 +81,7 @@ func configWarners() []warner {
 func dataWarners() []warner {
 	return []warner{
 		warnOfDatabase, warnOfKeys, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning, warnOfReasons, warnOfWalks, warnOfQueues,
-		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles, warnOfConsumers, warnOfEndpoints, warnOfOnChange,
+		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles, warnOfConsumers, warnOfEndpoints, warnOfJobs, warnOfOnChange,
 		func(s *signals) []mirror.Warning { return s.others },
 	}
 }

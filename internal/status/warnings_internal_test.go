@@ -162,6 +162,9 @@ func TestWarningsOfSignals(t *testing.T) {
 		"an endpoint given up":          {endpoint(mirror.WebhookFailing, 120*time.Hour), "webhook_endpoint_disabled warning"},
 		"an endpoint without its place": {endpoint(mirror.WebhookCursorGone, 0), "webhook_endpoint_disabled error"},
 		"an endpoint set aside":         {endpoint("maintenance", time.Hour), ""},
+		"a job that failed": {func(s *signals) {
+			s.stored.FailedJobs = []mirror.Job{{ID: "job_1", Action: mirror.JobReconcile}}
+		}, "job_failed warning"},
 		"several consumers": {func(s *signals) {
 			for range 7 {
 				s.stored.Consumers = append(s.stored.Consumers, mirror.Consumer{Name: "c", State: mirror.ConsumerStopped, Parked: 1})

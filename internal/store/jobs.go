@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -352,6 +351,11 @@ func (db *DB) SaveJob(ctx context.Context, l Lease, ttl time.Duration, s *JobSav
 		if err := tx.saveJobFailures(ctx, s); err != nil || !state.Ended() {
 			return err
 		}
+		if state == mirror.JobDone && j.Action == mirror.JobEraseUsers { // it may have searched for them by name
+			if err := tx.MaskJob(ctx, &j); err != nil {
+				return err
+			}
+		}
 		return tx.AppendAudit(ctx, []mirror.AuditEntry{j.audit(s.By, mirror.JobRunning)})
 	})
 	return state, err
@@ -390,11 +394,53 @@ func (db *DB) PurgeJobs(ctx context.Context, now, before clerk.Time) error {
 	return err
 }
 
-// EraseJobTexts removes what jobs say of some objects: why they could not be worked on.
-func (tx *Tx) EraseJobTexts(ctx context.Context, objectIDs []string) error {
+// FailedJobs lists jobs that failed since a time and were not started again, the last ones first.
+func (db *DB) FailedJobs(ctx context.Context, since clerk.Time) ([]mirror.Job, error) {
+	rows, err := db.query(ctx, "SELECT "+jobColumns+` FROM clerk_jobs WHERE ended_at >= $1 AND state = 'failed'
+		ORDER BY ended_at DESC, job_id DESC LIMIT 10`, int64(since))
+	return scanAll(rows, err, func(r *sql.Rows) (mirror.Job, error) {
+		j, err := scanJob(r)
+		return j.Job, err
+	})
+}
+
+// CountOpenJobs counts the jobs that wait or run, by state.
+func (db *DB) CountOpenJobs(ctx context.Context) (map[mirror.JobState]int64, error) {
+	rows, err := db.query(ctx, "SELECT state, count(*) FROM clerk_jobs WHERE ended_at IS NULL AND started_at IS NOT NULL GROUP BY state")
+	return scanMap(rows, err, func(r *sql.Rows) (s mirror.JobState, n int64, err error) { return s, n, r.Scan(&s, &n) })
+}
+
+// EraseJobFailures removes why jobs could not work on some objects: the texts may name a person.
+func (tx *Tx) EraseJobFailures(ctx context.Context, objectIDs []string) error {
 	if len(objectIDs) == 0 {
 		return nil
 	}
-	condition, arg := tx.db.engine.oneOf("object_id", slices.Clone(objectIDs))
+	condition, arg := tx.db.engine.oneOf("object_id", objectIDs)
 	return tx.exec(ctx, "UPDATE clerk_job_failures SET reason = '' WHERE "+condition, arg)
+}
+
+// JobsThatSearch lists the jobs whose filters have a text that may name a person, without those
+// that wait or run: if their filters changed, they would select others.
+func (tx *Tx) JobsThatSearch(ctx context.Context) (list []Job, err error) {
+	rows, err := tx.query(ctx, "SELECT "+jobColumns+` FROM clerk_jobs
+		WHERE (ended_at IS NOT NULL OR started_at IS NULL) AND (request LIKE '%"q":%' OR request LIKE '%"text":%')`)
+	return scanAll(rows, err, scanJob)
+}
+
+// maskedText replaces the texts of a filter that named a person. It must not be empty: an empty
+// filter selects everything.
+const maskedText = "[erased]"
+
+// MaskJob replaces the texts of the filter of a job.
+func (tx *Tx) MaskJob(ctx context.Context, j *Job) error {
+	for _, text := range []*string{&j.Filter.Search, &j.Filter.Text} {
+		if *text != "" {
+			*text = maskedText
+		}
+	}
+	request, _, _, err := j.encoded()
+	if err != nil {
+		return err
+	}
+	return tx.exec(ctx, "UPDATE clerk_jobs SET request = $2 WHERE job_id = $1", j.ID, request)
 }
