@@ -294,7 +294,7 @@ func (a *assembly) openUpkeep(context.Context) error {
 func (a *assembly) openJobs(context.Context) error {
 	m := a.mirror
 	m.jobs = jobs.New(jobs.Config{
-		DB: a.db, Deliveries: m.ingest, Sync: onDemand{m.upkeep}, ReadsClerk: a.reconciler != nil,
+		DB: a.db, Deliveries: m.ingest, Users: inBackground{m.writer}, Sync: onDemand{m.upkeep}, ReadsClerk: a.reconciler != nil,
 		Listed: listed, Now: a.Test.Now, Logger: a.Logger,
 	})
 	return nil

@@ -4,8 +4,10 @@ import (
 	"context"
 	"iter"
 
+	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/jobs"
 	"github.com/clerksync/clerksync/internal/upkeep"
+	"github.com/clerksync/clerksync/internal/write"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -20,8 +22,9 @@ func (m *Mirror) Jobs() Jobs { return Jobs{m.jobs} }
 // some of them. It counts up to 10,000 objects, for two seconds at most. Nothing is done before
 // [Jobs.Start], which is possible within an hour.
 //
-// The error is [ErrInvalidJob], or [ErrNotFound] for an id that does not exist, or [ErrNoSecretKey]
-// for an action that reads Clerk.
+// The error is [ErrInvalidJob], [ErrNotFound] for an id that does not exist, [ErrInvalidRole],
+// [ErrWritesDisabled] for an action that changes something at Clerk, or [ErrNoSecretKey] for one
+// that reads Clerk.
 func (s Jobs) Plan(ctx context.Context, r mirror.JobRequest, by mirror.By) (mirror.Job, error) {
 	return s.jobs.Plan(ctx, r, by)
 }
@@ -69,6 +72,33 @@ func (s Jobs) Failures(ctx context.Context, id string, f mirror.JobFailureFilter
 func (s Jobs) Run(ctx context.Context, id string, progress func(mirror.Job)) (mirror.Job, error) {
 	return s.jobs.RunJob(ctx, id, progress)
 }
+
+// inBackground makes changes for jobs, behind whoever waits for the budget of requests.
+type inBackground struct{ writer *write.Writer }
+
+func (b inBackground) Check() error { return b.writer.Check() }
+
+func (b inBackground) SetRole(ctx context.Context, userID, role string, by mirror.By) error {
+	_, err := b.writer.SetRole(ctx, userID, role, by, clerkapi.Background)
+	return err
+}
+
+func (b inBackground) RevokeSessions(ctx context.Context, userID string, by mirror.By) (int, error) {
+	n, _, err := b.writer.RevokeSessions(ctx, userID, by, clerkapi.Background)
+	return n, err
+}
+
+func (b inBackground) RevokeSession(ctx context.Context, sessionID string, by mirror.By) error {
+	_, err := b.writer.RevokeSession(ctx, sessionID, by, clerkapi.Background)
+	return err
+}
+
+func (b inBackground) Erase(ctx context.Context, userID string, by mirror.By) error {
+	_, err := b.writer.DeleteAndEraseRows(ctx, userID, by, clerkapi.Background)
+	return err
+}
+
+func (b inBackground) FinishErasures(ctx context.Context) error { return b.writer.FinishErasures(ctx) }
 
 // onDemand reads lists at Clerk for jobs, which show that they wait for another process.
 type onDemand struct{ upkeep *upkeep.Upkeep }

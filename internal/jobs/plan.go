@@ -76,7 +76,13 @@ func (s *Service) check(r *mirror.JobRequest) error {
 	if a != nil {
 		members = a.members
 	}
-	return checkSelection(r, members)
+	if err := checkSelection(r, members); err != nil || a == nil || r.Action == mirror.JobReplayDeliveries {
+		return err
+	}
+	if ladder := s.DB.Settings().Roles(); r.Action == mirror.JobChangeRole && !slices.Contains(ladder, r.Role) {
+		return fmt.Errorf("%w: there are %s, and not %q", mirror.ErrInvalidRole, words(ladder), r.Role)
+	}
+	return s.Users.Check()
 }
 
 // checkSelection returns what is wrong with the selection of a request.
@@ -114,12 +120,23 @@ func checkSelection(r *mirror.JobRequest, allowed []string) error {
 		return invalid("ids, or all, cannot be combined with other filters")
 	case len(given) == 0 && !r.Action.ReadsClerk() && r.Action != mirror.JobReplayDeliveries:
 		return invalid(`an empty filter selects nothing: give one, or "all"`)
+	case r.Action == mirror.JobRevokeSessions && (f.User != "" || f.Status != "") && selectsUsers(f):
+		return invalid("sessions are selected by user and status, or users by the other filters, not both")
+	case f.Status != "" && !(&mirror.Session{Status: f.Status}).Usable():
+		return invalid("sessions with the status %q have ended: there is nothing to revoke", string(f.Status))
+	case ofSessions(f.IDs) && slices.ContainsFunc(f.IDs, func(id string) bool { return !ofSessions([]string{id}) }):
+		return invalid("ids must be those of sessions alone, or of users alone")
 	case !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until):
 		return invalid("since must be before until")
 	case f.State != "" && !slices.Contains(states(), f.State):
 		return invalid("there is no state %q; there are: %s", string(f.State), words(states()))
 	}
 	return nil
+}
+
+// selectsUsers reports whether a selection has a condition that users have.
+func selectsUsers(f *mirror.JobSelection) bool {
+	return f.Search != "" || f.Role != "" || f.Organization != "" || f.Active != nil
 }
 
 func states() []mirror.DeliveryState {
@@ -148,11 +165,11 @@ func (s *Service) preview(ctx context.Context, j *store.Job) error {
 			if len(j.Plan.Sample) == sampleSize {
 				break
 			}
-			becomes, err := a.becomes(ctx, s, j, o)
+			was, becomes, err := a.would(ctx, s, j, o)
 			if err != nil {
 				return err
 			}
-			j.Plan.Sample = append(j.Plan.Sample, mirror.JobItem{ID: o.ID, Label: o.Label, Was: o.Was, Becomes: becomes})
+			j.Plan.Sample = append(j.Plan.Sample, mirror.JobItem{ID: o.ID, Label: o.Label, Was: was, Becomes: becomes})
 		}
 		j.Plan.Matches += int64(len(page.Objects))
 		cursor = string(page.Next)

@@ -39,6 +39,7 @@ type running struct {
 	stop  context.Context //nolint:containedctx // ends when the job is to be cancelled
 
 	doubtful []doubt // objects that had no answer, after the place that is saved
+	inRow    int     // objects that failed since the last one that did not
 }
 
 // doubt is an object that may have failed for no fault of its own.
@@ -63,11 +64,17 @@ func (t *tenure) do(ctx context.Context, j *store.Job) error {
 		return ignoreEnded(err)
 	}
 	t.Logger.Info("a job runs", "job", j.ID, "action", j.Action, "started_by", j.StartedBy)
-	work := r.objects
 	if j.Action.ReadsClerk() {
-		work = r.sync
+		return ignoreEnded(r.end(ctx, r.sync(ctx)))
 	}
-	return ignoreEnded(r.end(ctx, work(ctx)))
+	a := r.actionOf(j.Action)
+	err := r.objects(ctx, a)
+	if a.finish != nil && ctx.Err() == nil {
+		if failed := a.finish(ctx, r.Service); failed != nil {
+			r.Logger.Warn("a job left work that a server does within a minute", "job", j.ID, "error", failed)
+		}
+	}
+	return ignoreEnded(r.end(ctx, err))
 }
 
 // ignoreEnded makes nil of the error that a job has ended, because an operator ended it.
@@ -163,8 +170,8 @@ func (r *running) check(ctx context.Context) error {
 }
 
 // objects works on the objects of the job, from the saved place on.
-func (r *running) objects(ctx context.Context) error {
-	a, source, limit := r.actionOf(r.job.Action), r.source(r.job), objectsPage
+func (r *running) objects(ctx context.Context, a *action) error {
+	source, limit := r.source(r.job), objectsPage
 	if r.job.Filter.Search != "" {
 		limit = 1 // it has no place between the objects of a page
 	}
@@ -205,7 +212,13 @@ func (r *running) some(ctx context.Context, a *action, list []store.JobObject) e
 	case err == nil:
 		r.settle()
 		r.count(did, string(last))
-	case !r.retryable(err):
+		if r.inRow += len(did.failures); did.done > 0 {
+			r.inRow = 0
+		}
+		if a.maxInRow > 0 && r.inRow >= a.maxInRow {
+			return fmt.Errorf("%d objects in a row failed; start the job again to go on after them: %s", r.inRow, did.failures[0].Reason)
+		}
+	case !retryable(err):
 		return err
 	case len(list) > 1 || len(r.doubtful)+1 >= maxDoubtful:
 		return fmt.Errorf("%d objects in a row got no answer; start the job again to go on with them: %w", len(r.doubtful)+len(list), err)
@@ -216,12 +229,6 @@ func (r *running) some(ctx context.Context, a *action, list []store.JobObject) e
 		return r.saveSurely(ctx)
 	}
 	return nil
-}
-
-// retryable reports whether an error is no fault of the objects.
-func (s *Service) retryable(err error) bool {
-	_, ok := errors.AsType[*transientError](err)
-	return ok || s.Transient(err)
 }
 
 // count adds what was done, up to a place.
@@ -264,7 +271,7 @@ func trying[T any](ctx context.Context, r *running, work func(context.Context) (
 			return result, err
 		}
 		result, err = work(r.stop)
-		if err == nil || !r.retryable(err) || n == maxTries {
+		if err == nil || !retryable(err) || n == maxTries {
 			if r.saved.Problem != "" {
 				r.saved.Problem, r.at = "", time.Time{} // to be saved soon
 			}

@@ -19,6 +19,20 @@ type Replayer interface {
 	ReplayStored(ctx context.Context, messageIDs []string, o mirror.ReplayOptions) (mirror.ReplayReport, error)
 }
 
+// Writer makes changes, at Clerk first, within the budget of requests in the background.
+type Writer interface {
+	// Check returns why no change can be made.
+	Check() error
+	SetRole(ctx context.Context, userID, role string, by mirror.By) error
+	// RevokeSessions ends all sessions of a user, and returns how many there were.
+	RevokeSessions(ctx context.Context, userID string, by mirror.By) (int, error)
+	RevokeSession(ctx context.Context, sessionID string, by mirror.By) error
+	// Erase deletes a user at Clerk and empties the user's rows.
+	Erase(ctx context.Context, userID string, by mirror.By) error
+	// FinishErasures removes what else names users who were erased.
+	FinishErasures(ctx context.Context) error
+}
+
 // Sync reads lists at Clerk. The error is [mirror.ErrSyncBusy] while another process does.
 type Sync interface {
 	Backfill(ctx context.Context, progress func(mirror.SyncProgress)) (*mirror.SyncReport, error)
@@ -29,6 +43,7 @@ type Sync interface {
 type Config struct {
 	DB         *store.DB
 	Deliveries Replayer
+	Users      Writer
 	Sync       Sync
 	ReadsClerk bool // there is a secret key
 	// Listed reports whether Clerk lists a kind, so that it can be reconciled.
@@ -81,9 +96,6 @@ func New(c Config) *Service {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	if c.Transient == nil {
-		c.Transient = store.IsTransient
 	}
 	s := &Service{Config: c, holder: holder.New()}
 	for _, l := range []lane{{lease: "jobs"}, {lease: "jobs:sync", readsClerk: true}} {

@@ -18,7 +18,7 @@ import (
 // RevokeSession ends a session. A session that has ended at Clerk already is stored as Clerk has
 // it, which is no error. Without a secret key the status is overridden here.
 func (w *Writer) RevokeSession(ctx context.Context, sessionID string, by mirror.By, p clerkapi.Priority) (mirror.Written, error) {
-	if err := w.check(); err != nil {
+	if err := w.Check(); err != nil {
 		return mirror.Written{}, err
 	}
 	session, err := w.DB.Session(ctx, clerk.Text(sessionID).String())
@@ -90,7 +90,7 @@ func (w *Writer) sendUntil(ctx context.Context, c *change, p clerkapi.Priority, 
 // of them cannot be ended it goes on, and returns the first error. It stops where Clerk cannot be
 // reached.
 func (w *Writer) RevokeSessions(ctx context.Context, userID string, by mirror.By, p clerkapi.Priority) (n int, written mirror.Written, err error) {
-	if err := w.check(); err != nil {
+	if err := w.Check(); err != nil {
 		return 0, written, err
 	}
 	all := &revocation{

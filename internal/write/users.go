@@ -20,7 +20,7 @@ import (
 // SetRole sets public_metadata.role of a user, one of the ladder in force. Without a secret key it
 // overrides the role here.
 func (w *Writer) SetRole(ctx context.Context, userID, role string, by mirror.By, p clerkapi.Priority) (mirror.Written, error) {
-	if err := w.check(); err != nil {
+	if err := w.Check(); err != nil {
 		return mirror.Written{}, err
 	}
 	if ladder := w.DB.Settings().Roles(); !slices.Contains(ladder, role) {
@@ -45,7 +45,7 @@ func (w *Writer) SetBanned(ctx context.Context, userID string, banned bool, by m
 	if banned {
 		action, change = mirror.AuditBanned, clerkapi.Ban
 	}
-	if err := w.check(); err != nil {
+	if err := w.Check(); err != nil {
 		return mirror.Written{}, err
 	}
 	c, user, err := w.changeOf(ctx, userID, by.Entry(action))
@@ -66,7 +66,7 @@ func (w *Writer) SetLocked(ctx context.Context, userID string, locked bool, by m
 	if locked {
 		action, change = mirror.AuditLocked, clerkapi.Lock
 	}
-	if err := w.check(); err != nil {
+	if err := w.Check(); err != nil {
 		return mirror.Written{}, err
 	}
 	if w.API == nil {
@@ -111,8 +111,20 @@ func (w *Writer) override(_ context.Context, c *change, field mirror.OverrideFie
 
 // DeleteAndErase deletes a user at Clerk and erases the user here. A user who is not at Clerk any
 // more is erased. Without a secret key the user is only erased here.
-func (w *Writer) DeleteAndErase(ctx context.Context, userID string, by mirror.By, p clerkapi.Priority) (written mirror.Written, err error) {
-	if err := w.check(); err != nil {
+func (w *Writer) DeleteAndErase(ctx context.Context, userID string, by mirror.By, p clerkapi.Priority) (mirror.Written, error) {
+	written, err := w.DeleteAndEraseRows(ctx, userID, by, p)
+	if err != nil {
+		return written, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	return written, w.FinishErasures(ctx)
+}
+
+// DeleteAndEraseRows is [Writer.DeleteAndErase], and leaves the search for copies to
+// [Writer.FinishErasures], which searches for many users at once.
+func (w *Writer) DeleteAndEraseRows(ctx context.Context, userID string, by mirror.By, p clerkapi.Priority) (written mirror.Written, err error) {
+	if err := w.Check(); err != nil {
 		return written, err
 	}
 	c, _, err := w.changeOf(ctx, userID, by.Entry(mirror.AuditDeleted))
@@ -152,7 +164,7 @@ func (w *Writer) DeleteAndErase(ctx context.Context, userID string, by mirror.By
 		return mirror.Written{}, w.failed(ctx, c, err)
 	}
 	w.done(ctx, c)
-	return written, w.finishErasure(ctx)
+	return written, nil
 }
 
 // erase empties the rows of a user, in one transaction with the audit.
@@ -164,8 +176,9 @@ func (w *Writer) erase(ctx context.Context, c *change) (at mirror.FeedCursor, er
 	return at, err
 }
 
-// finishErasure removes copies of what was erased. A running server does the same if this fails.
-func (w *Writer) finishErasure(ctx context.Context) error {
+// FinishErasures removes copies of users who were erased. A running server does the same if this
+// fails.
+func (w *Writer) FinishErasures(ctx context.Context) error {
 	_, err := privacy.FinishErasures(ctx, w.DB)
 	if err == nil {
 		_, err = w.DB.TruncateWAL(ctx)

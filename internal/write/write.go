@@ -65,8 +65,8 @@ type change struct {
 	ends  []mirror.OverrideField
 }
 
-// check returns why nothing can be changed.
-func (w *Writer) check() error {
+// Check returns why nothing can be changed.
+func (w *Writer) Check() error {
 	switch {
 	case w.Disabled:
 		return mirror.ErrWritesDisabled
