@@ -396,3 +396,71 @@ func TestWritesThatAreForbidden(t *testing.T) {
 		}
 	})
 }
+
+// Without a secret key an operator's change holds here alone.
+func TestWritesWithoutSecretKey(t *testing.T) {
+	t.Parallel()
+	onEnginesWith(t, func(_ *watched, c *clerksync.Config) { c.SecretKey = "" }, func(w *watched) {
+		ada := w.clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "solo"})
+		first, second := w.clerk.SignIn(ada), w.clerk.SignIn(ada)
+		w.clerk.Settle()
+		ctx, users := w.Context(), w.m.Users()
+		one, two := w.clerk.TokenFor(clerktest.TokenOptions{UserID: ada, SessionID: first}), w.clerk.TokenFor(clerktest.TokenOptions{UserID: ada, SessionID: second})
+		here := func(written mirror.Written, err error) {
+			w.Helper()
+			if err != nil || written.Where != mirror.Here || written.Cursor != w.feedEnd() {
+				w.Errorf("%+v, %v", written, err)
+			}
+		}
+		here(users.SetRole(ctx, ada, "admin", eve("x")))
+		here(w.m.Sessions().Revoke(ctx, first, eve("x")))
+		if a, b := w.access(one), w.access(two); a != 401 || b != 200 {
+			w.Errorf("access after one session was revoked: %d, %d", a, b)
+		}
+		n, written, err := users.RevokeSessions(ctx, ada, eve("x"))
+		if here(written, err); n != 1 || w.access(two) != 401 {
+			w.Errorf("%d sessions were revoked", n)
+		}
+		here(users.Ban(ctx, ada, eve("x")))
+		u, err := users.ByClerkID(ctx, ada)
+		if err != nil || u.Role != "admin" || !u.Banned || len(u.Overrides) != 2 || w.atClerk("/users/" + ada)["banned"] != false {
+			w.Errorf("%+v, %v", u, err)
+		}
+		here(users.Unban(ctx, ada, eve("x")))
+		for _, do := range []func(context.Context, string, mirror.By) (mirror.Written, error){users.Lock, users.Unlock} {
+			if _, err := do(ctx, ada, eve("x")); !errors.Is(err, clerksync.ErrNoSecretKey) || clerksync.ErrorCode(err) != "no_secret_key" {
+				w.Error(err)
+			}
+		}
+		here(users.DeleteAndErase(ctx, ada, eve("x")))
+		if w.atClerk("/users/" + ada)["id"] != ada {
+			w.Error("the user is deleted at Clerk")
+		}
+		if e := w.audited(mirror.AuditFilter{Action: mirror.AuditDeleted}); len(e) != 1 || e[0].Became != "erased here" {
+			w.Errorf("%+v", e)
+		}
+	})
+}
+
+// A change at Clerk ends the override that stood for it.
+func TestWritesEndOverrides(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *watched) {
+		ada := w.clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "solo"})
+		w.backfill()
+		w.clerk.Settle()
+		override := mirror.Override{Kind: clerk.KindUser, ID: ada, Field: mirror.OverrideRole, Value: "admin"}
+		if _, err := w.m.Overrides().Set(w.Context(), override, eve("x")); err != nil {
+			w.Fatal(err)
+		}
+		_, err := w.m.Users().SetRole(w.Context(), ada, "growth", eve("x"))
+		w.must(err)
+		if u, err := w.m.Users().ByClerkID(w.Context(), ada); err != nil || u.Role != "growth" || len(u.Overrides) != 0 {
+			w.Errorf("%+v, %v", u, err)
+		}
+		e := w.audited(mirror.AuditFilter{Action: mirror.AuditRole})
+		if len(e) != 1 || e[0].Was != "admin" || e[0].Became != "growth" || e[0].Actor != "eve" {
+			w.Errorf("%+v", e)
+		}
+	})
+}

@@ -104,9 +104,14 @@ func (w *Writer) changeOf(ctx context.Context, userID string, entry mirror.Audit
 	return &change{key: row.Key{Kind: clerk.KindUser, ID: userID}, entry: entry}, user, err
 }
 
-// override is for changes that cannot be made at Clerk.
-func (w *Writer) override(_ context.Context, c *change, field mirror.OverrideField, _ string, _ mirror.By) (mirror.Written, error) {
-	return mirror.Written{}, fmt.Errorf("%w: the %s of %s %s cannot be changed", mirror.ErrNoSecretKey, field, c.key.Kind, c.key.ID)
+// override sets a value here, because Clerk cannot be asked.
+func (w *Writer) override(ctx context.Context, c *change, field mirror.OverrideField, value string, by mirror.By) (mirror.Written, error) {
+	at, err := w.Ingest.SetOverride(ctx, mirror.Override{Kind: c.key.Kind, ID: c.key.ID, Field: field, Value: value}, by)
+	if err != nil {
+		return mirror.Written{}, err
+	}
+	w.done(ctx, c)
+	return mirror.Written{Where: mirror.Here, Cursor: at}, nil
 }
 
 // DeleteAndErase deletes a user at Clerk and erases the user here. A user who is not at Clerk any

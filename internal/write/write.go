@@ -105,7 +105,7 @@ func (w *Writer) apply(ctx context.Context, c *change, reading clerkapi.Reading)
 		written.Cursor, err = tx.FeedEnd(ctx)
 		return err
 	}}, ingest.Reading{
-		Key: c.key, Body: reading.Body, ObservedAt: reading.ObservedAt(), Since: reading.Fence.Since, ByID: true,
+		Key: c.key, Body: reading.Body, ObservedAt: reading.ObservedAt(), Since: reading.Fence.Since, ByID: true, EndOverrides: c.ends,
 	})
 	if err != nil {
 		return written, w.notStored(ctx, c, err)
