@@ -48,6 +48,13 @@ func (s Deliveries) Count(ctx context.Context, f mirror.DeliveryFilter) ([]mirro
 	return s.db.CountDeliveries(ctx, f)
 }
 
+// Changes returns what a delivery changed in the mirror when it was applied or replayed last. It is
+// empty for a delivery that brought nothing new. The error is [ErrChangesRemoved] if the changes of
+// that time are older than Config.ChangesRetention, and [ErrNotFound] if there is no such delivery.
+func (s Deliveries) Changes(ctx context.Context, messageID string) ([]mirror.Change, error) {
+	return s.db.ChangesOf(ctx, messageID)
+}
+
 // Dismiss records that dead letters need not be applied, so that the mirror can be in sync without
 // them. It dismisses all of them or none; the error is [ErrNotFound] or [ErrNotDead] and names the
 // one that cannot be dismissed. Each dismissal is an entry of the audit. A dismissed delivery can

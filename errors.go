@@ -17,6 +17,9 @@ var (
 	ErrNoBody = mirror.ErrNoBody
 	// ErrNotDead means that a delivery cannot be dismissed, because it is not a dead letter.
 	ErrNotDead = mirror.ErrNotDead
+	// ErrChangesRemoved means that it is not known what a delivery changed, because the changes of
+	// that time are older than Config.ChangesRetention.
+	ErrChangesRemoved = mirror.ErrChangesRemoved
 	// ErrOtherInstance means that the configured keys, or Config.InstanceID, belong to another
 	// Clerk instance than the one that the database mirrors. A database can mirror only one
 	// instance.

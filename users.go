@@ -66,6 +66,13 @@ func (s Users) doubt(ctx context.Context, email string) error {
 	return s.in.QueueVerify(ctx, keys...)
 }
 
+// Timeline returns a page of what happened to a user and to what belongs to the user, the latest
+// first: changes with what caused them, deliveries that could not be applied, differences from
+// Clerk, and the audit. The user may be deleted. The error is [ErrNotFound] if there never was one.
+func (s Users) Timeline(ctx context.Context, clerkUserID string, q mirror.TimelineQuery) (mirror.Page[mirror.TimelineEntry], error) {
+	return s.db.Timeline(ctx, clerkUserID, q)
+}
+
 // List returns a page of live users, newest first.
 func (s Users) List(ctx context.Context, f mirror.UserFilter) (mirror.Page[mirror.User], error) {
 	return s.db.Users(ctx, f)

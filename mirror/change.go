@@ -56,6 +56,9 @@ type Change struct {
 	// ClerkOrganizationID is the organization to which the object belongs, empty for none. An
 	// organization belongs to itself.
 	ClerkOrganizationID string `json:"clerk_organization_id"`
+	// Origin is what caused the change: the id of a message, or one of the origins below. It is
+	// empty in a snapshot.
+	Origin string `json:"origin"`
 	// Object is the row of the live view as of AsOf, with its columns as keys. It has no private
 	// metadata. It is nil unless [FeedQuery.IncludeObject] asks for it, and null if there is no
 	// live row.
@@ -64,6 +67,20 @@ type Change struct {
 	// ones, which have entries of their own.
 	AsOf FeedCursor `json:"as_of,omitempty"`
 }
+
+// Origins of changes that no message caused.
+const (
+	// OriginRead means that an object was read from Clerk, by its id or in a list.
+	OriginRead = "read"
+	// OriginOperator means that an operator changed the object at Clerk: the audit says who.
+	OriginOperator = "operator"
+	// OriginOverride means that an operator set or removed a local override: the audit says who.
+	OriginOverride = "override"
+	// OriginErasure means that the data of a user was erased.
+	OriginErasure = "erasure"
+	// OriginLadder means that another role ladder is in force.
+	OriginLadder = "ladder"
+)
 
 // Type is the kind and the operation, such as "user.created" or
 // "organization_membership.deleted".

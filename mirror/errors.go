@@ -14,6 +14,9 @@ var (
 	ErrNoBody = errors.New("the body of the delivery is not kept")
 	// ErrNotDead means that a delivery cannot be dismissed, because it is not a dead letter.
 	ErrNotDead = errors.New("not a dead letter")
+	// ErrChangesRemoved means that it is not known what a delivery changed, because the changes of
+	// that time are older than the retention of the change feed.
+	ErrChangesRemoved = errors.New("the changes of that time are older than the retention of the change feed, and were removed")
 	// ErrOtherInstance means that keys belong to another Clerk instance than the one that the
 	// database mirrors.
 	ErrOtherInstance = errors.New("another Clerk instance")

@@ -53,6 +53,7 @@ func records() []any {
 		Purged{},
 		Erasure{},
 		Change{},
+		TimelineEntry{},
 		FeedPage{},
 		Operator{},
 		Override{},
@@ -85,6 +86,7 @@ const notRecords = " " +
 	"InvitationFilter " +
 	"DeliveryFilter " +
 	"AuditFilter " +
+	"TimelineQuery " +
 	"DriftFilter " +
 	"FeedQuery " +
 	"ChangeFilter " +

@@ -431,7 +431,8 @@ CREATE TABLE clerk_role_keys (
 );
 
 -- The inbox: one row per webhook message id, written in the transaction that applied the message. problem is what the
--- application's OnChange said, where it refused the changes.
+-- application's OnChange said, where it refused the changes. seq is the number of the last change before those of that
+-- transaction.
 CREATE TABLE clerk_inbox (
     message_id                 TEXT PRIMARY KEY,
     received_at                BIGINT NOT NULL,
@@ -445,11 +446,13 @@ CREATE TABLE clerk_inbox (
     subjects                   TEXT NOT NULL,
     digest                     TEXT,
     revision                   BIGINT NOT NULL,
+    seq                        BIGINT NOT NULL,
     body                       TEXT
 );
 
 -- The change feed: what changed, and not the new values. at is when, by the clock of the process that wrote it. The user and
--- the organization are those of the object; a user and an organization are their own.
+-- the organization are those of the object; a user and an organization are their own. origin is what caused it: a message id,
+-- or a word such as "read".
 CREATE TABLE clerk_changes (
     seq                        INTEGER PRIMARY KEY,
     at                         BIGINT NOT NULL,
@@ -460,7 +463,8 @@ CREATE TABLE clerk_changes (
     operation                  TEXT NOT NULL,
     version                    TEXT NOT NULL,
     fields                     TEXT NOT NULL,
-    tag                        TEXT NOT NULL
+    tag                        TEXT NOT NULL,
+    origin                     TEXT NOT NULL
 );
 
 -- How far the change feed had come at some times. Its retention finds old entries by it.
@@ -504,6 +508,7 @@ CREATE TABLE clerk_consumer_parked (
     operation                  TEXT NOT NULL,
     version                    TEXT NOT NULL,
     fields                     TEXT NOT NULL,
+    origin                     TEXT NOT NULL,
     PRIMARY KEY (consumer, cursor)
 );
 
@@ -795,9 +800,11 @@ CREATE INDEX clerk_waitlist_entries_email ON clerk_waitlist_entries ((lower(emai
 CREATE INDEX clerk_overrides_created ON clerk_overrides (created_at, id, field);
 CREATE INDEX clerk_overrides_kind ON clerk_overrides (kind, created_at, id, field);
 CREATE INDEX clerk_inbox_exceptions ON clerk_inbox (state, received_at, message_id) WHERE state <> 'applied';
+CREATE INDEX clerk_inbox_problems ON clerk_inbox (received_at, message_id, state, type, reason) WHERE state IN ('dead', 'quarantined');
 CREATE INDEX clerk_inbox_received ON clerk_inbox (received_at, message_id);
 CREATE INDEX clerk_inbox_states ON clerk_inbox (state, message_id) WHERE state <> 'applied';
 CREATE INDEX clerk_inbox_type ON clerk_inbox (type, received_at, message_id);
+CREATE INDEX clerk_changes_user ON clerk_changes (clerk_user_id, seq) WHERE clerk_user_id IS NOT NULL;
 CREATE INDEX clerk_verify_queued ON clerk_verify (queued_write);
 CREATE INDEX clerk_consumer_parked_order ON clerk_consumer_parked (consumer, parked, seq, cursor);
 CREATE INDEX clerk_drift_found ON clerk_drift (found_at);
@@ -1277,6 +1284,7 @@ SELECT
     t.subjects,
     t.digest,
     t.revision,
+    t.seq,
     t.body
 FROM clerk_inbox t;
 

@@ -59,7 +59,7 @@ func (g *ring) append(c mirror.Change) {
 
 // size estimates the memory of a change.
 func size(c *mirror.Change) int {
-	n := 256 + len(c.Cursor) + len(c.ID) + len(c.Version) + len(c.ClerkUserID) + len(c.ClerkOrganizationID)
+	n := 256 + len(c.Cursor) + len(c.ID) + len(c.Version) + len(c.ClerkUserID) + len(c.ClerkOrganizationID) + len(c.Origin)
 	for _, field := range c.Fields {
 		n += 16 + len(field)
 	}

@@ -73,7 +73,9 @@ func (b *batch) restore(ctx context.Context, tx *store.Tx, op *converge.Operatio
 
 // change adds an entry to the change feed.
 func (b *batch) change(operation string, r *row.Row, fields []string) {
-	b.effects.Changes = append(b.effects.Changes, r.Change(operation, fields))
+	c := r.Change(operation, fields)
+	c.Origin = b.origin
+	b.effects.Changes = append(b.effects.Changes, c)
 }
 
 // queueAltered queues a row that something else has written, when it is saved for another reason,

@@ -200,7 +200,6 @@ func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) err
 	if err := b.loadErased(ctx, tx, users); err != nil {
 		return err
 	}
-	b.origin = originRead
 	for i := range rows {
 		if op, ok := b.withoutErased(&rows[i].object); ok {
 			if err := b.applyAuthoritative(ctx, tx, op, true); err != nil {

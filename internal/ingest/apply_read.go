@@ -74,7 +74,6 @@ func (b *batch) applyReadings(ctx context.Context, tx *store.Tx, readings []Read
 	if err := b.loadRows(ctx, tx, keys); err != nil {
 		return err
 	}
-	b.origin = originRead
 	for _, r := range readings {
 		if r.Unwritten && b.rows[r.Key].row.Written > r.Since {
 			continue // an event or another read changed it since
@@ -88,9 +87,6 @@ func (b *batch) applyReadings(ctx context.Context, tx *store.Tx, readings []Read
 	}
 	return nil
 }
-
-// originRead is what the audit says of changes that came with a read.
-const originRead = "read"
 
 func (b *batch) applyReading(ctx context.Context, tx *store.Tx, r *Reading) error {
 	b.delta.Since = converge.NoRead

@@ -24,7 +24,7 @@ type batch struct {
 
 	delta   *converge.Delta  // of the event or read that is being applied
 	effects converge.Effects // of all events and reads that succeeded
-	origin  string           // of what is being applied, for the audit
+	origin  string           // of what is being applied, for the feed and the audit
 	audits  []mirror.AuditEntry
 
 	inbox   inbox
@@ -200,6 +200,9 @@ func (b *batch) merge() {
 			entry.Action, entry.ClerkUserID, entry.ClerkOrganizationID = mirror.AuditMembership, c.UserID, c.OrganizationID
 		}
 		b.audits = append(b.audits, entry)
+	}
+	for i := range b.delta.Changes {
+		b.delta.Changes[i].Origin = b.origin
 	}
 	b.effects.Add(&b.delta.Effects)
 	b.delta.Reset()

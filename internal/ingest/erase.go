@@ -66,6 +66,7 @@ func (in *Ingest) EraseWith(ctx context.Context, options ApplyOptions, userID st
 
 func (in *Ingest) erase(ctx context.Context, options ApplyOptions, userID string, cause mirror.ErasureCause) error {
 	key := row.Key{Kind: clerk.KindUser, ID: userID}
+	options.Origin = mirror.OriginErasure
 	_, err := in.applyInTx(ctx, options, func(ctx context.Context, tx *store.Tx, b *batch) error {
 		if err := b.loadRows(ctx, tx, b.wantKey(nil, key)); err != nil {
 			return err

@@ -72,7 +72,11 @@ func (b *batch) processMessage(j *job, head *store.Head) Outcome {
 		}
 	}
 	d.Attempts = earlier.Attempts + 1
+	changes := len(b.effects.Changes)
 	outcome := b.applyByState(j, &d, head)
+	if len(b.effects.Changes) > changes {
+		d.Seq = head.Seq // which counts them when they are saved
+	}
 	d.State = stillDismissed(earlier, d)
 	if b.inbox.claimed[d.MessageID] && d.Attempts == 1 && d.State == j.delivery.State {
 		b.inbox.earlier[d.MessageID] = d // the inserted row says so already

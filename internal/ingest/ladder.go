@@ -79,7 +79,9 @@ func rederive(ctx context.Context, tx *store.Tx, keys []row.Key, before, after [
 			continue
 		}
 		differ = append(differ, user)
-		changes = append(changes, user.Change(row.OpUpdated, []string{"role"}))
+		c := user.Change(row.OpUpdated, []string{"role"})
+		c.Origin = mirror.OriginLadder
+		changes = append(changes, c)
 	}
 	if err := tx.SaveRows(ctx, differ); err != nil {
 		return 0, err

@@ -93,7 +93,7 @@ func (in *Ingest) override(
 	ctx context.Context, key row.Key, field string, entry mirror.AuditEntry, change func(context.Context, *store.Tx, *row.Row) (row.Overrides, error),
 ) (at mirror.FeedCursor, err error) {
 	var b *batch
-	_, err = in.applyInTx(ctx, ApplyOptions{}, func(ctx context.Context, tx *store.Tx, started *batch) error {
+	_, err = in.applyInTx(ctx, ApplyOptions{Origin: mirror.OriginOverride}, func(ctx context.Context, tx *store.Tx, started *batch) error {
 		b = started
 		e, err := b.loadLive(ctx, tx, key)
 		if err != nil {

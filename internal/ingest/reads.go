@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -20,6 +21,8 @@ type ApplyOptions struct {
 	// Audit is the entry of an operator's action, which is recorded with the readings. Its Was and
 	// Became are set for a role that changed. nil: no operator caused the readings.
 	Audit *mirror.AuditEntry
+	// Origin is what the feed and the audit say of the changes; empty means that of a read.
+	Origin string
 	// InTx runs in the same transaction, after the readings; not in a dry run. nil is fine.
 	InTx func(context.Context, *store.Tx, []Difference) error
 }
@@ -76,6 +79,7 @@ func (in *Ingest) applyInTx(ctx context.Context, o ApplyOptions, apply func(cont
 	err := in.retry(func(context.Context) error {
 		return transaction(ctx, func(tx *store.Tx) error {
 			b = newBatch(in, tx)
+			b.origin = cmp.Or(o.Origin, mirror.OriginRead)
 			if o.Lease != nil {
 				if err := tx.CheckLease(ctx, *o.Lease); err != nil {
 					return err

@@ -31,8 +31,14 @@ func EraseUser(ctx context.Context, tx *store.Tx, userID string, cause mirror.Er
 	if err := eraseUser(ctx, tx, user, cause, now); err != nil {
 		return row.Change{}, err
 	}
-	changes := []row.Change{user.Change(row.OpErased, nil)}
+	changes := []row.Change{ofErasure(user.Change(row.OpErased, nil))}
 	return changes[0], tx.AppendChanges(ctx, changes)
+}
+
+// ofErasure returns a change as one that an erasure caused.
+func ofErasure(c row.Change) row.Change {
+	c.Origin = mirror.OriginErasure
+	return c
 }
 
 func eraseUser(ctx context.Context, tx *store.Tx, user *row.Row, cause mirror.ErasureCause, now clerk.Time) error {
@@ -122,7 +128,7 @@ func rewriteRows(ctx context.Context, tx *store.Tx, keys []row.Key, change func(
 		}
 		changed = append(changed, r)
 		if !r.Hidden() && !goesWithUser(r) {
-			entries = append(entries, r.Change(row.OpUpdated, nil))
+			entries = append(entries, ofErasure(r.Change(row.OpUpdated, nil)))
 		}
 	}
 	if err := tx.SaveRows(ctx, changed); err != nil {

@@ -21,6 +21,7 @@ type Change struct {
 	Version        string   // Version.Text
 	Fields         []string // names of what changed; none for a new object
 	Tag            string   // random, so that a reader recognizes a database that was restored from a copy
+	Origin         string   // what caused it: a message id, or a word that package mirror describes
 }
 
 // Change returns an entry of the change feed about the row, without a number.

@@ -211,10 +211,10 @@ func (db *DB) SaveConsumer(ctx context.Context, l Lease, ttl time.Duration, p *C
 }
 
 var heldInsert = newBulk(`INSERT INTO clerk_consumer_parked (consumer, cursor, seq, parked, attempts, due_at, failed_at, error,
-	at, kind, id, clerk_user_id, clerk_organization_id, operation, version, fields)`,
+	at, kind, id, clerk_user_id, clerk_organization_id, operation, version, fields, origin)`,
 	[]columnType{
 		textColumn, textColumn, intColumn, intColumn, intColumn, intColumn, intColumn, textColumn,
-		intColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn,
+		intColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn,
 	}, " ON CONFLICT (consumer, cursor) DO NOTHING")
 
 func (tx *Tx) saveHeld(ctx context.Context, p *ConsumerProgress) error {
@@ -227,7 +227,7 @@ func (tx *Tx) saveHeld(ctx context.Context, p *ConsumerProgress) error {
 		return []any{
 			p.Name, string(h.Cursor), seq, flag(h.Parked), h.Attempts, int64(h.DueAt), int64(h.FailedAt), h.Error,
 			int64(clerk.TimeOf(h.At)), string(h.Kind), h.ID, textOrNull(h.ClerkUserID), textOrNull(h.ClerkOrganizationID),
-			string(h.Operation), h.Version, strings.Join(h.Fields, ","),
+			string(h.Operation), h.Version, strings.Join(h.Fields, ","), h.Origin,
 		}
 	})
 	for i := range p.Changed { // an operator may have dropped the row meanwhile
@@ -308,12 +308,12 @@ func (db *DB) RestartConsumer(ctx context.Context, l Lease, c *Consumer, snapsho
 }
 
 const heldColumns = `cursor, parked, attempts, due_at, failed_at, error, at, kind, id,
-	COALESCE(clerk_user_id, ''), COALESCE(clerk_organization_id, ''), operation, version, fields`
+	COALESCE(clerk_user_id, ''), COALESCE(clerk_organization_id, ''), operation, version, fields, origin`
 
 func scanHeld(r *sql.Rows) (h HeldChange, err error) {
 	var fields string
 	err = r.Scan(&h.Cursor, &h.Parked, &h.Attempts, &h.DueAt, &h.FailedAt, &h.Error, (*instant)(&h.At), &h.Kind, &h.ID,
-		&h.ClerkUserID, &h.ClerkOrganizationID, &h.Operation, &h.Version, &fields)
+		&h.ClerkUserID, &h.ClerkOrganizationID, &h.Operation, &h.Version, &fields, &h.Origin)
 	h.Fields = splitFields(fields)
 	return h, err
 }

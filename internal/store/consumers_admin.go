@@ -188,7 +188,7 @@ func scanParked(r *sql.Rows) (p mirror.ParkedChange, seq int64, err error) {
 	var parked bool
 	c := &p.Change
 	err = r.Scan(&seq, &c.Cursor, &parked, &p.Attempts, (*instant)(&p.RetryAt), (*instant)(&p.FailedAt), &p.Error, (*instant)(&c.At), &c.Kind, &c.ID,
-		&c.ClerkUserID, &c.ClerkOrganizationID, &c.Operation, &c.Version, &fields)
+		&c.ClerkUserID, &c.ClerkOrganizationID, &c.Operation, &c.Version, &fields, &c.Origin)
 	c.Fields = splitFields(fields)
 	switch {
 	case parked:

@@ -23,6 +23,18 @@ func (tx *Tx) AppendDrift(ctx context.Context, list []mirror.Drift) error {
 	})
 }
 
+const (
+	driftColumns = "kind, id, found_at, fields, cause, since, repaired"
+	selectDrift  = "SELECT " + driftColumns + " FROM clerk_drift"
+)
+
+func scanDrift(r *sql.Rows) (d mirror.Drift, err error) {
+	var fields string
+	err = r.Scan(&d.Kind, &d.ID, (*instant)(&d.FoundAt), &fields, &d.Cause, (*instant)(&d.Since), &d.Repaired)
+	d.Fields = splitFields(fields)
+	return d, err
+}
+
 // Drift returns a page of what was found, the latest first.
 func (db *DB) Drift(ctx context.Context, f mirror.DriftFilter) (p mirror.Page[mirror.Drift], err error) {
 	if f.Kind != "" && tables[f.Kind] == nil {
@@ -39,13 +51,8 @@ func (db *DB) Drift(ctx context.Context, f mirror.DriftFilter) (p mirror.Page[mi
 		w.add("found_at >= ?", int64(clerk.TimeOf(f.Since)))
 	}
 	rest, args := w.pageBy("found_at DESC, kind, id", f.Limit)
-	rows, err := db.query(ctx, "SELECT kind, id, found_at, fields, cause, since, repaired FROM clerk_drift"+rest, args...)
-	list, err := scanAll(rows, err, func(r *sql.Rows) (d mirror.Drift, err error) {
-		var fields string
-		err = r.Scan(&d.Kind, &d.ID, (*instant)(&d.FoundAt), &fields, &d.Cause, (*instant)(&d.Since), &d.Repaired)
-		d.Fields = splitFields(fields)
-		return d, err
-	})
+	rows, err := db.query(ctx, selectDrift+rest, args...)
+	list, err := scanAll(rows, err, scanDrift)
 	return pageOf(list, err, f.Limit, driftList, func(d *mirror.Drift) place {
 		return place{clerk.TimeOf(d.FoundAt), string(d.Kind) + ":" + d.ID}
 	})

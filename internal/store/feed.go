@@ -99,5 +99,6 @@ func FeedEntry(c *row.Change) mirror.Change {
 	return mirror.Change{
 		Cursor: FeedCursor(c), At: c.At.Time().UTC(), Kind: c.Key.Kind, ID: c.Key.ID, Operation: mirror.Operation(c.Operation),
 		Version: c.Version, Fields: c.Fields, ClerkUserID: c.UserID, ClerkOrganizationID: c.OrganizationID,
+		Origin: c.Origin,
 	}
 }

@@ -24,6 +24,7 @@ type Delivery struct {
 	Subjects   []string // "kind:id" of what it is about
 	Revision   int      // of the rules that judged it
 	Digest     string
+	Seq        int64  // of the last change before those of the delivery; 0 in an update: as stored
 	Body       string // canonical and redacted; "" where none is kept
 }
 
@@ -38,11 +39,11 @@ func (d *Delivery) Record() mirror.Delivery {
 }
 
 const insertInbox = `INSERT INTO clerk_inbox
-	(message_id, received_at, signed_at, type, instance_id, state, reason, problem, attempts, subjects, digest, revision, body)`
+	(message_id, received_at, signed_at, type, instance_id, state, reason, problem, attempts, subjects, digest, revision, seq, body)`
 
 var inboxTypes = []columnType{
 	textColumn, intColumn, intColumn, textColumn, textColumn, textColumn, textColumn, textColumn, intColumn, textColumn, textColumn, intColumn,
-	textColumn,
+	intColumn, textColumn,
 }
 
 var (
@@ -50,7 +51,7 @@ var (
 	inboxUpsert = newBulk(insertInbox, inboxTypes, ` ON CONFLICT (message_id) DO UPDATE SET signed_at = excluded.signed_at,
 		type = excluded.type, instance_id = excluded.instance_id, state = excluded.state, reason = excluded.reason,
 		problem = excluded.problem, attempts = excluded.attempts, subjects = excluded.subjects, digest = excluded.digest,
-		revision = excluded.revision, body = excluded.body`)
+		revision = excluded.revision, seq = CASE WHEN excluded.seq > 0 THEN excluded.seq ELSE clerk_inbox.seq END, body = excluded.body`)
 )
 
 // inboxRow returns the values of a delivery's row.
@@ -58,7 +59,7 @@ func (tx *Tx) inboxRow(d *Delivery) []any {
 	tx.Head.LastReceivedAt = max(tx.Head.LastReceivedAt, d.ReceivedAt)
 	return []any{
 		d.MessageID, int64(d.ReceivedAt), orNull(d.SignedAt), textOrNull(d.Type), textOrNull(d.InstanceID), string(d.State),
-		textOrNull(d.Reason), textOrNull(d.Problem), d.Attempts, strings.Join(d.Subjects, " "), textOrNull(d.Digest), int64(d.Revision), textOrNull(d.Body),
+		textOrNull(d.Reason), textOrNull(d.Problem), d.Attempts, strings.Join(d.Subjects, " "), textOrNull(d.Digest), int64(d.Revision), d.Seq, textOrNull(d.Body),
 	}
 }
 
@@ -70,7 +71,10 @@ func (tx *Tx) SaveInbox(ctx context.Context, list []Delivery) error {
 // Claim writes the deliveries whose message ids are new, and returns the stored rows of the others.
 // No id may be listed twice.
 func (tx *Tx) Claim(ctx context.Context, list []Delivery) (earlier map[string]Delivery, err error) {
-	written, err := tx.insertNew(ctx, inboxInsert, len(list), func(i int) []any { return tx.inboxRow(&list[i]) })
+	written, err := tx.insertNew(ctx, inboxInsert, len(list), func(i int) []any {
+		list[i].Seq = tx.Head.Seq
+		return tx.inboxRow(&list[i])
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -98,12 +102,12 @@ func (tx *Tx) Inbox(ctx context.Context, messageIDs []string) (map[string]Delive
 }
 
 const deliveryColumns = `SELECT message_id, received_at, COALESCE(signed_at, 0), COALESCE(type, ''), COALESCE(instance_id, ''), state,
-	COALESCE(reason, ''), COALESCE(problem, ''), attempts, subjects, COALESCE(digest, ''), revision, COALESCE(body, '') FROM clerk_inbox`
+	COALESCE(reason, ''), COALESCE(problem, ''), attempts, subjects, COALESCE(digest, ''), revision, seq, COALESCE(body, '') FROM clerk_inbox`
 
 func scanDelivery(r *sql.Rows) (d Delivery, err error) {
 	var subjects string
 	err = r.Scan(&d.MessageID, &d.ReceivedAt, &d.SignedAt, &d.Type, &d.InstanceID, &d.State,
-		&d.Reason, &d.Problem, &d.Attempts, &subjects, &d.Digest, &d.Revision, &d.Body)
+		&d.Reason, &d.Problem, &d.Attempts, &subjects, &d.Digest, &d.Revision, &d.Seq, &d.Body)
 	d.Subjects = strings.Fields(subjects)
 	return d, err
 }
@@ -179,6 +183,7 @@ func deliveryConditions(f *mirror.DeliveryFilter, add, filter func(condition str
 }
 
 const (
+	isProblem  = "state IN ('dead', 'quarantined')" // as the partial index says it
 	hasSubject = `' ' || subjects || ' ' LIKE ? ESCAPE '\'`
 	hasText    = `(lower(body) LIKE ? ESCAPE '\' OR lower(body) LIKE ? ESCAPE '\')`
 )

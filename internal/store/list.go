@@ -49,15 +49,9 @@ func readPage[T any](ctx context.Context, db *DB, l *list, after mirror.Cursor, 
 	if found {
 		l.add("("+l.at+", "+l.id+") < (?, ?)", int64(from.at), from.id)
 	}
-	end, cut, err := l.end(ctx, db)
+	end, cut, err := l.bound(ctx, db)
 	if err != nil {
 		return p, err
-	}
-	if cut {
-		l.add("("+l.at+", "+l.id+") >= (?, ?)", int64(end.at), end.id)
-	}
-	for _, f := range l.filters {
-		l.add(f.condition, f.args...)
 	}
 	rest, args := l.pageBy(l.at+" DESC, "+l.id+" DESC", limit)
 	rows, err := db.query(ctx, text+rest, args...)
@@ -67,6 +61,18 @@ func readPage[T any](ctx context.Context, db *DB, l *list, after mirror.Cursor, 
 		p.Next, p.LookedBackTo = cursorOf(l.name, end), end.at.Time()
 	}
 	return p, err
+}
+
+// bound adds the filters, and bounds the rows that they look at: end is the last one, if cut is
+// true.
+func (l *list) bound(ctx context.Context, db *DB) (end place, cut bool, err error) {
+	if end, cut, err = l.end(ctx, db); cut {
+		l.add("("+l.at+", "+l.id+") >= (?, ?)", int64(end.at), end.id)
+	}
+	for _, f := range l.filters {
+		l.add(f.condition, f.args...)
+	}
+	return end, cut, err
 }
 
 // end returns the last row that a page with filters looks at. cut is false if there are no filters,

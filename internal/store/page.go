@@ -38,6 +38,7 @@ const (
 	auditList            = "audit"
 	driftList            = "drift"
 	overridesList        = "overrides"
+	timelineList         = "users.timeline"
 	webhookAttemptsList  = "webhooks.attempts"
 	jobsList             = "jobs"
 	jobFailuresList      = "jobs.failures"

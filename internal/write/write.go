@@ -101,7 +101,7 @@ func (w *Writer) apply(ctx context.Context, c *change, reading clerkapi.Reading)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	written.Where = mirror.AtClerk
-	_, err = w.Ingest.ApplyWith(ctx, ingest.ApplyOptions{Audit: &c.entry, InTx: func(ctx context.Context, tx *store.Tx, _ []ingest.Difference) error {
+	_, err = w.Ingest.ApplyWith(ctx, ingest.ApplyOptions{Origin: mirror.OriginOperator, Audit: &c.entry, InTx: func(ctx context.Context, tx *store.Tx, _ []ingest.Difference) error {
 		written.Cursor, err = tx.FeedEnd(ctx)
 		return err
 	}}, ingest.Reading{
