@@ -144,10 +144,43 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 		_, err := db.Audit(ctx, mirror.AuditFilter{Actor: "a", Since: time.Unix(1, 0), Until: time.Unix(2, 0)})
 		return err
 	},
+	"users of a job": func(ctx context.Context, db *store.DB) error {
+		return ofJob(db.JobUsers(ctx, mirror.UserFilter{Active: new(true)}, time.Unix(1, 0), "", 9))
+	},
+	"users of a job by role": func(ctx context.Context, db *store.DB) error {
+		return ofJob(db.JobUsers(ctx, mirror.UserFilter{Role: "admin", Active: new(false)}, time.Unix(1, 0), placeOfJob("users"), 9))
+	},
+	"users of a job who are inactive": func(ctx context.Context, db *store.DB) error {
+		return ofJob(db.JobUsers(ctx, mirror.UserFilter{Active: new(false)}, time.Unix(1, 0), placeOfJob("users"), 9))
+	},
+	"members of a job": func(ctx context.Context, db *store.DB) error {
+		return ofJob(db.JobUsers(ctx, mirror.UserFilter{OrganizationID: "o", Role: "admin", Active: new(false)}, time.Unix(1, 0), placeOfJob("members"), 9))
+	},
+	"sessions of a job": func(ctx context.Context, db *store.DB) error {
+		return ofJob(db.JobSessions(ctx, mirror.SessionFilter{Status: mirror.SessionActive}, time.Unix(1, 0), placeOfJob("sessions"), 9))
+	},
+	"sessions of a job of a user": func(ctx context.Context, db *store.DB) error {
+		return ofJob(db.JobSessions(ctx, mirror.SessionFilter{ClerkUserID: "u"}, time.Unix(1, 0), placeOfJob("sessions"), 9))
+	},
+	"deliveries of a job": func(ctx context.Context, db *store.DB) error {
+		return ofJob(db.JobDeliveries(ctx, mirror.DeliveryFilter{Type: "user.*", Text: "t", Reason: "r"}, time.Unix(1, 0), placeOfJob("deliveries"), 9))
+	},
+	"deliveries of a job in a state": func(ctx context.Context, db *store.DB) error {
+		return ofJob(db.JobDeliveries(ctx, mirror.DeliveryFilter{State: "dead", Type: "user.updated"}, time.Unix(1, 0), placeOfJob("deliveries"), 9))
+	},
+	"deliveries of a job with a type": func(ctx context.Context, db *store.DB) error {
+		return ofJob(db.JobDeliveries(ctx, mirror.DeliveryFilter{Type: "user.updated", Since: time.Unix(0, 1)}, time.Unix(1, 0), placeOfJob("deliveries"), 9))
+	},
 	"the latest changes": func(ctx context.Context, db *store.DB) error {
 		_, err := db.LatestChanges(ctx, store.FeedWindow{Through: 9, Limit: 5})
 		return err
 	},
+}
+
+func ofJob(_ store.JobObjects, err error) error { return err }
+
+func placeOfJob(list string) mirror.Cursor {
+	return mirror.Cursor(base64.RawURLEncoding.EncodeToString([]byte("jobs." + list + "\n7\nx")))
 }
 
 func listUsers(ctx context.Context, db *store.DB, f mirror.UserFilter) error {
