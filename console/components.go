@@ -14,14 +14,14 @@ import (
 // filterBar is the form above a list. Everything it selects is in the URL. The template is
 // "filters".
 type filterBar struct {
-	Search   *searchField // nil: the list has no search
-	Selects  []selectField
-	Texts    []textField
-	Active   []activeFilter
-	Clear    string // path without filters
-	Results  string // id of the element that the script replaces while a person types
-	Hidden   []hiddenField
-	MoreOpen bool
+	Search  *searchField // nil: the list has no search
+	Selects []selectField
+	Texts   []textField
+	Active  []activeFilter
+	Clear   string // path without filters
+	Results string // id of the element that the script replaces while a person types
+	Hidden  []hiddenField
+	More    []textField // in a menu of their own
 }
 
 type searchField struct{ Name, Value, Label, Placeholder string }
@@ -61,6 +61,7 @@ func (v *visit) active(f *filterBar, pairs ...string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if value := v.query(pairs[i]); value != "" {
 			f.Active = append(f.Active, activeFilter{pairs[i+1], value, v.link(pairs[i], "")})
+			f.Hidden = append(f.Hidden, hiddenField{pairs[i], value}) // so that other filters of the form keep it
 		}
 	}
 	f.Clear = v.r.URL.Path
@@ -101,6 +102,7 @@ type empty struct {
 	Icon, Title, Text string
 	Link, LinkText    string
 	Command           string // to copy, empty for none
+	Code              string // lines of a program, empty for none
 }
 
 // confirmation is a page that asks before something is done. The template is "confirm".

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/publish/webhook"
 )
 
 // Options configures [New]. The zero value is valid.
@@ -34,6 +36,12 @@ type Options struct {
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For names the client, in CIDR
 	// notation. The audit names clients by it.
 	TrustedProxies []string
+	// Webhooks is the publisher of outgoing webhooks, whose endpoints the console shows. If it is
+	// nil, the page says that there is none.
+	Webhooks *webhook.Publisher
+	// ExplainRule returns the rule of a request for the page Explain: that of a method and a path.
+	// If it is nil, the page does not offer that.
+	ExplainRule func(text json.RawMessage, method, path string) (auth.Rule, error)
 	// Settings are what is configured, for the page Settings. No value may be a secret.
 	Settings []Setting
 }

@@ -22,6 +22,13 @@ func (h *handler) routes() []route {
 	return slices.Concat(
 		h.frameRoutes(),
 		h.userRoutes(),
+		h.deliveryRoutes(),
+		h.jobRoutes(),
+		h.changeRoutes(),
+		h.consumerRoutes(),
+		h.endpointRoutes(),
+		h.explainRoutes(),
+		h.auditRoutes(),
 	)
 }
 

@@ -127,7 +127,7 @@
       timer = setTimeout(run, 160);
     });
     form.addEventListener("change", (event) => {
-      if (event.target.matches("[data-live-search]")) return;
+      if (event.target.matches("[data-live-search]") || event.target.closest(".more-filters")) return;
       location.assign(address());
     });
     form.addEventListener("submit", (event) => {

@@ -38,7 +38,7 @@ func rules() []rule {
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
 		{"internal/apiclient", []string{"auth", "clerk", "mirror"}, nil},
 		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/web"}, append(api, xrate)},
-		{"console", []string{".", "auth", "clerk", "mirror", "internal/web"}, api},
+		{"console", []string{".", "auth", "clerk", "mirror", "internal/web", "publish/webhook"}, api},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},
 		{"publish/nats", []string{".", "clerk", "internal/metrics", "internal/wait", "mirror"}, append(api, "github.com/nats-io/nats.go", "github.com/nats-io/nkeys")},
 		{"publish/webhook", []string{

@@ -52,7 +52,7 @@ func explained(t *testing.T) (m *clerksync.Mirror, cfg *config.Config, environ [
 func TestExplainCommand(t *testing.T) {
 	t.Parallel()
 	m, cfg, environ, user, token := explained(t)
-	server := httptest.NewServer(operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler)))
+	server := httptest.NewServer(operatorHandler(m, cfg, http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler)))
 	t.Cleanup(server.Close)
 	for name, tc := range map[string]struct {
 		args  []string
@@ -129,7 +129,7 @@ func TestExplainNamesTheIssuers(t *testing.T) {
 func TestExplainAPI(t *testing.T) {
 	t.Parallel()
 	m, cfg, _, user, token := explained(t)
-	h := operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	h := operatorHandler(m, cfg, http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler))
 	ask := func(method, target, body, operator string) (int, map[string]any) {
 		r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
 		r.Host = "127.0.0.1:8081"
@@ -168,7 +168,7 @@ func TestExplainAPI(t *testing.T) {
 		}
 	}
 	cfg.OperatorToken = ""
-	h = operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	h = operatorHandler(m, cfg, http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler))
 	if code, x := ask("GET", "/api/explain?user_id="+user, "", ""); code != http.StatusUnauthorized || x["code"] != "authentication_required" {
 		t.Errorf("without a configured token: %d %v", code, x)
 	}

@@ -28,7 +28,7 @@ func TestPublicHealth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operators := operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	operators := operatorHandler(m, cfg, http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler))
 	for name, c := range map[string]struct {
 		h             http.Handler
 		authorization string

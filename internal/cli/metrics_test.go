@@ -108,7 +108,7 @@ func measured(t *testing.T) http.Handler {
 	r := httptest.NewRequest(http.MethodGet, "/api/auth/me", http.NoBody)
 	r.Header.Set("Authorization", "Bearer none")
 	answered(t, public, r)
-	return operatorHandler(m, cfg, signals.Handler(), logger)
+	return operatorHandler(m, cfg, signals.Handler(), nil, logger)
 }
 
 // answered is the answer to a request; of the operators' address unless it names another.

@@ -34,7 +34,7 @@ func TestOperatorListenerAsksOtherMachinesForTheToken(t *testing.T) {
 	} {
 		served := *cfg
 		served.OperatorListen, served.OperatorToken, served.OperatorMetrics = c.listen, c.token, c.metrics
-		h := operatorHandler(m, &served, scraped, slog.New(slog.DiscardHandler))
+		h := operatorHandler(m, &served, scraped, nil, slog.New(slog.DiscardHandler))
 		for _, path := range paths {
 			r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
 			r.Host = "localhost:8081"
@@ -59,7 +59,7 @@ func TestOperatorListenerGivesOtherSitesNothing(t *testing.T) {
 	for _, listen := range []string{"127.0.0.1:8081", ":8081"} {
 		served := *cfg
 		served.OperatorListen, served.OperatorToken, served.OperatorMetrics = listen, longText, "open"
-		h := operatorHandler(m, &served, scraped, slog.New(slog.DiscardHandler))
+		h := operatorHandler(m, &served, scraped, nil, slog.New(slog.DiscardHandler))
 		for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap", "/health", "/livez", "/api/sync", "/api/users"} {
 			for _, c := range []struct {
 				site, origin string

@@ -40,7 +40,7 @@ func newOffice(t *testing.T, engine string) *office {
 	t.Cleanup(func() { _ = m.Close() })
 	served := *cfg
 	served.OperatorListen, served.OperatorToken = "10.0.0.1:8081", longText
-	o.server = operatorHandler(m, &served, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), logger)
+	o.server = operatorHandler(m, &served, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), nil, logger)
 	return o
 }
 

@@ -49,7 +49,7 @@ func newConsole(t *testing.T) *console {
 	c.clerk.SendTo(c.mirror.WebhookHandler())
 	token := strings.Repeat("operator", 5)
 	cfg := &config.Config{OperatorListen: "127.0.0.1:0", OperatorToken: token, AdminRole: "off"}
-	server := httptest.NewServer(operatorHandler(c.mirror, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler)))
+	server := httptest.NewServer(operatorHandler(c.mirror, cfg, http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler)))
 	t.Cleanup(server.Close)
 	c.server = server.URL
 	c.environ = []string{"DATABASE_URL=sqlite:" + path, "CLERKSYNC_OPERATOR_TOKEN=" + token, "CLERKSYNC_LOG_LEVEL=error"}

@@ -37,7 +37,7 @@ func handlers(t *testing.T, environ ...string) (m *clerksync.Mirror, public, ope
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m, public, operatorHandler(m, cfg, http.NotFoundHandler(), logs.Logger())
+	return m, public, operatorHandler(m, cfg, http.NotFoundHandler(), nil, logs.Logger())
 }
 
 // unclean are ways to write a path that a mux would redirect to it, and others that come near.

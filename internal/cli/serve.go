@@ -133,7 +133,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	}
 	servers := []*http.Server{web.NewServer(cfg.Listen, public)}
 	if cfg.OperatorListen != "off" && cfg.OperatorListen != "public" {
-		servers = append(servers, web.NewServer(cfg.OperatorListen, operatorHandler(m, cfg, signals.Handler(), logger)))
+		servers = append(servers, web.NewServer(cfg.OperatorListen, operatorHandler(m, cfg, signals.Handler(), publish.webhooks, logger)))
 	}
 	listening, err := web.Listen(ctx, logger, shutdownTimeout, servers...)
 	if err != nil {
@@ -271,7 +271,7 @@ func profiles(mux *http.ServeMux) {
 }
 
 // operatorHandler lists the routes of operators: /health shows figures here.
-func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler, logger *slog.Logger) http.Handler {
+func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler, webhooks *outgoing.Publisher, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	operators := m.OperatorHandler(clerksync.OperatorOptions{
 		Token: c.OperatorToken, OpenHealth: true, // operatorAccess asks for the token where it must
@@ -284,7 +284,7 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 	profiles(mux)
 	outer := http.NewServeMux()
 	outer.Handle("/", operatorAccess(m, c, web.NotFoundAndMethod(mux)))
-	outer.Handle(consolePath+"/", ownHost(c.OperatorListen, consoleHandler(m, c))) // it asks for the token by itself
+	outer.Handle(consolePath+"/", ownHost(c.OperatorListen, consoleHandler(m, c, webhooks))) // it asks for the token by itself
 	outer.Handle("GET /{$}", http.RedirectHandler(consolePath+"/", http.StatusSeeOther))
 	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, outer)
 }
@@ -292,8 +292,12 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 // consolePath is the base of the console's paths.
 const consolePath = "/console"
 
-func consoleHandler(m *clerksync.Mirror, c *config.Config) http.Handler {
-	return webconsole.New(m, webconsole.Options{Prefix: consolePath, OperatorToken: c.OperatorToken, Rule: adminRule(c)})
+func consoleHandler(m *clerksync.Mirror, c *config.Config, webhooks *outgoing.Publisher) http.Handler {
+	o := webconsole.Options{Prefix: consolePath, OperatorToken: c.OperatorToken, Rule: adminRule(c), Webhooks: webhooks}
+	if c.Routes != nil {
+		o.ExplainRule = apiOptions(c).ExplainRule
+	}
+	return webconsole.New(m, o)
 }
 
 // ownHost refuses what names another host than a loopback one, where the listener is on one: a page

@@ -80,7 +80,7 @@ func TestStatusCommandAndAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	h := operatorHandler(m, cfg, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	h := operatorHandler(m, cfg, http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler))
 	ask := func(token string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/api/sync", nil)
 		r.Header.Set("Authorization", "Bearer "+token)

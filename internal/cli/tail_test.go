@@ -106,7 +106,7 @@ func TestTailFollows(t *testing.T) {
 	t.Cleanup(func() { _ = m.Close() })
 	c.SendTo(m.WebhookHandler())
 	token := strings.Repeat("operator", 5)
-	operators := httptest.NewServer(operatorHandler(m, &config.Config{OperatorListen: "127.0.0.1:0", OperatorToken: token, AdminRole: "off"}, http.NotFoundHandler(), slog.New(slog.DiscardHandler)))
+	operators := httptest.NewServer(operatorHandler(m, &config.Config{OperatorListen: "127.0.0.1:0", OperatorToken: token, AdminRole: "off"}, http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler)))
 	t.Cleanup(operators.CloseClientConnections)
 	before := c.CreateUser(clerktest.User{Email: "before@example.com"})
 	c.Settle()

@@ -1,0 +1,164 @@
+package console
+
+import (
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+func (h *handler) auditRoutes() []route {
+	return []route{{pattern: "GET /audit", section: "audit", serve: listAudit}}
+}
+
+// auditData is the audit.
+type auditData struct {
+	Filters filterBar
+	Rows    []auditRow
+	Pager   pager
+	Empty   empty
+}
+
+// auditRow is an entry of the audit as pages show it.
+type auditRow struct {
+	mirror.AuditEntry
+
+	What    string // the action in words
+	Kind    string // of the chip: bad where an operator's action failed
+	User    object
+	Other   object // the organization, session, delivery or job that it is about, without an id for none
+	ByHref  string // the page of the actor, if it is a user
+	Because string // the origin in words
+	Cause   string // the page of the origin
+}
+
+// auditTexts are the actions of the audit in words, those of operators first.
+var auditTexts = []struct {
+	action mirror.AuditAction
+	text   string
+}{
+	{mirror.AuditBanned, "User banned"},
+	{mirror.AuditUnbanned, "Ban lifted"},
+	{mirror.AuditLocked, "User locked"},
+	{mirror.AuditUnlocked, "Lock lifted"},
+	{mirror.AuditRevoked, "Session revoked"},
+	{mirror.AuditDeleted, "User deleted and erased"},
+	{mirror.AuditOverrideSet, "Override set"},
+	{mirror.AuditOverrideEnded, "Override removed"},
+	{mirror.AuditReplayed, "Delivery replayed"},
+	{mirror.AuditDismissed, "Delivery dismissed"},
+	{mirror.AuditJob, "Job"},
+	{mirror.AuditAccepted, "State of Clerk accepted"},
+	{mirror.AuditConsumer, "Consumer"},
+	{mirror.AuditWebhook, "Outgoing webhook"},
+	{mirror.AuditOperator, "Operator"},
+	{mirror.AuditSignIn, "Signed in to the console"},
+	{mirror.AuditContradiction, "Request refused"},
+	{mirror.AuditImpersonated, "Impersonated"},
+	{mirror.AuditRole, "Role changed"},
+	{mirror.AuditMembership, "Organization role changed"},
+	{mirror.AuditPolicy, "Route policy changed"},
+	{mirror.AuditLadder, "Role ladder changed"},
+	{mirror.AuditRedaction, "Redaction changed"},
+}
+
+func auditText(a mirror.AuditAction) string {
+	for _, t := range auditTexts {
+		if t.action == a {
+			return t.text
+		}
+	}
+	return strings.ReplaceAll(string(a), "_", " ")
+}
+
+func listAudit(v *visit) error {
+	when := v.timeFilter()
+	f := mirror.AuditFilter{
+		ClerkUserID: v.query("user"), Action: mirror.AuditAction(v.query("action")), Actor: v.query("actor"),
+		Since: when.Since, Until: when.Until, After: v.after(), Limit: pageSize,
+	}
+	if strings.Contains(f.ClerkUserID, "@") {
+		user, err := v.mirror.Users().ByEmail(v.r.Context(), f.ClerkUserID)
+		if err == nil {
+			f.ClerkUserID = user.ClerkUserID
+		}
+	}
+	found, err := v.mirror.Audit().List(v.r.Context(), f)
+	if err != nil {
+		return err
+	}
+	rows, err := v.auditRows(found.Items)
+	if err != nil {
+		return err
+	}
+	data := auditData{Filters: v.auditBar(when), Rows: rows, Pager: pagerOf(v, found), Empty: empty{
+		Icon: "audit", Title: "Nothing was recorded yet",
+		Text: "The audit records what operators do, requests that were refused although their token was valid, impersonations, and changes of roles. Nothing in it is ever changed.",
+	}}
+	if v.r.URL.RawQuery != "" {
+		data.Empty = empty{Icon: "search", Title: "No entry matches", Link: v.to("audit"), LinkText: "Show the whole audit"}
+	}
+	return v.render("audit", "Audit", data)
+}
+
+func (v *visit) auditBar(when timeFilter) filterBar {
+	actions := selectField{Name: "action", Label: "What", Options: []choice{{Label: "Anything"}}}
+	for _, t := range auditTexts {
+		actions.Options = append(actions.Options, choice{string(t.action), t.text, string(t.action) == v.query("action")})
+	}
+	bar := filterBar{
+		Texts: []textField{
+			{Name: "user", Label: "About a user", Value: v.query("user"), Placeholder: "User: id or e-mail"},
+			{Name: "actor", Label: "By", Value: v.query("actor"), Placeholder: "By: operator or id"},
+		},
+		Selects: []selectField{actions, when.Select}, More: when.Fields, Results: "results",
+	}
+	v.active(&bar)
+	return bar
+}
+
+// auditRows returns entries with the names of whom they are about.
+func (v *visit) auditRows(entries []mirror.AuditEntry) ([]auditRow, error) {
+	var references []reference
+	for i := range entries {
+		e := &entries[i]
+		references = append(references, reference{clerk.KindUser, e.ClerkUserID}, reference{clerk.KindOrganization, e.ClerkOrganizationID})
+	}
+	named, err := v.objects(references)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]auditRow, len(entries))
+	for i, e := range entries {
+		row := auditRow{AuditEntry: e, What: auditText(e.Action), Kind: "neutral", Because: e.Origin}
+		switch {
+		case e.Failure != "":
+			row.Kind = "bad"
+		case e.Action == mirror.AuditContradiction:
+			row.Kind = "warn"
+		}
+		row.User = named[reference{clerk.KindUser, e.ClerkUserID}]
+		switch {
+		case e.Object != "":
+			row.Other = object{ID: e.Object, Href: v.pathOf(e.Object)}
+			if e.Action == mirror.AuditConsumer {
+				row.Other.Label, row.Other.Href = e.Object, v.to("changes", "consumers", e.Object)
+			}
+		case e.ClerkSessionID != "":
+			row.Other = v.object(clerk.KindSession, e.ClerkSessionID)
+		case e.ClerkOrganizationID != "":
+			row.Other = named[reference{clerk.KindOrganization, e.ClerkOrganizationID}]
+		}
+		if strings.HasPrefix(e.Actor, "user_") {
+			row.ByHref = v.to("users", e.Actor)
+		}
+		if strings.HasPrefix(e.Origin, "msg_") {
+			row.Because, row.Cause = "webhook", v.to("deliveries", e.Origin)
+		}
+		if e.Origin == mirror.OriginRead {
+			row.Because = "read from Clerk"
+		}
+		rows[i] = row
+	}
+	return rows, nil
+}

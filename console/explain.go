@@ -1,0 +1,278 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+func (h *handler) explainRoutes() []route {
+	return []route{
+		{pattern: "GET /explain", section: "explain", serve: explain},
+		{pattern: "POST /explain", section: "explain", serve: explain, reads: true}, // a token is never in a URL
+	}
+}
+
+// explainData is the page Explain: the question, and the answer to it.
+type explainData struct {
+	User         string
+	Session      string
+	Organization string
+	Needs        []choice
+	Roles        []choice
+	Role         string
+	Permission   string
+	Method       string
+	Path         string
+	Policy       bool // requests can be explained by the policy of routes
+	WithToken    bool // the question is about a token
+	Problem      string
+	Answer       *answerData
+}
+
+// answerData is why a caller is allowed or denied.
+type answerData struct {
+	Allowed    bool
+	Title      string
+	Text       string
+	Code       string
+	Conditions []conditionRow
+	User       *mirror.User
+	Person     object
+	Asked      string // the rule
+	Token      bool
+	Sessions   []sessionLink
+	Places     []placeLink
+	Refusals   []auditRow
+	Policy     string
+}
+
+type sessionLink struct {
+	mirror.Session
+
+	Href    string
+	Current bool
+}
+
+type placeLink struct {
+	mirror.Membership
+
+	Name    string
+	Href    string
+	Current bool
+}
+
+// conditionRow is a condition in words.
+type conditionRow struct {
+	auth.Condition
+
+	Text  string
+	Facts []factRow
+	Any   []conditionRow
+}
+
+type factRow struct{ Name, Value, Source string }
+
+// question is what the form asks. The parameters of the URL are those of the form.
+type question struct{ user, session, organization, token, need, role, permission, method, path string }
+
+func (v *visit) question() question {
+	get := v.query
+	if v.r.Method == http.MethodPost {
+		get = v.form
+	}
+	q := question{
+		user: get("user"), session: get("session"), organization: get("organization"), need: get("need"),
+		role: get("role"), permission: get("permission"), method: strings.ToUpper(get("method")), path: get("path"),
+	}
+	if v.r.Method == http.MethodPost {
+		q.token = strings.TrimSpace(strings.TrimPrefix(get("token"), "Bearer "))
+	}
+	return q
+}
+
+// rule returns the rule of a question, nil for none.
+func (h *handler) rule(q question) (auth.Rule, error) {
+	switch q.need {
+	case "role":
+		return auth.MinRole(q.role), nil
+	case "permission":
+		if q.permission == "" {
+			return nil, errors.New("Enter the permission, such as org:invoices:read.")
+		}
+		return auth.Permission(q.permission), nil
+	case "organization-role":
+		if q.permission == "" {
+			return nil, errors.New("Enter the role in the organization, such as org:admin.")
+		}
+		return auth.OrgRole(q.permission), nil
+	case "request":
+		if h.options.ExplainRule == nil {
+			return nil, errors.New("No policy of routes is configured.")
+		}
+		if !strings.HasPrefix(q.path, "/") {
+			return nil, errors.New("Enter the path of the request, such as /admin/reports.")
+		}
+		method := q.method
+		if method == "" {
+			method = http.MethodGet
+		}
+		return h.options.ExplainRule(json.RawMessage(nil), method, q.path)
+	}
+	return nil, nil
+}
+
+func explain(v *visit) error {
+	q := v.question()
+	data := v.explainForm(q)
+	if q.user == "" && q.token == "" {
+		if v.r.Method == http.MethodPost || v.query("need") != "" {
+			data.Problem = "Name a user, or paste a token."
+		}
+		return v.render("explain", "Explain", data)
+	}
+	if err := v.answer(q, &data); err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if data.Problem != "" {
+		status = http.StatusUnprocessableEntity
+	}
+	return v.renderStatus(status, "explain", "Explain", data)
+}
+
+func (v *visit) explainForm(q question) explainData {
+	data := explainData{
+		User: q.user, Session: q.session, Organization: q.organization, Role: q.role, Permission: q.permission, Method: q.method, Path: q.path,
+		Policy: v.options.ExplainRule != nil, WithToken: q.token != "",
+	}
+	needs := []choice{
+		{Value: "", Label: "is signed in"},
+		{Value: "role", Label: "has at least a role"},
+		{Value: "permission", Label: "has a permission in the organization"},
+		{Value: "organization-role", Label: "has a role in the organization"},
+	}
+	if data.Policy {
+		needs = append(needs, choice{Value: "request", Label: "may make a request, by the policy"})
+	}
+	for _, n := range needs {
+		n.Selected = n.Value == q.need
+		data.Needs = append(data.Needs, n)
+	}
+	for _, role := range slices.Backward(v.mirror.Instance().Roles) {
+		data.Roles = append(data.Roles, choice{role, role, role == q.role})
+	}
+	return data
+}
+
+// answer explains. What was wrong with the question is in data.Problem.
+func (v *visit) answer(q question, data *explainData) error {
+	ctx := v.r.Context()
+	rule, err := v.rule(q)
+	if err != nil {
+		data.Problem = err.Error()
+		return nil
+	}
+	id, err := v.userNamed(q.user)
+	if errors.Is(err, mirror.ErrNotFound) {
+		data.Problem = "The mirror has no user " + q.user + ". If Clerk has one, a reconcile brings it."
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	x, err := v.mirror.Explain(ctx, clerksync.ExplainRequest{
+		Token: q.token, ClerkUserID: id, ClerkSessionID: q.session, ClerkOrganizationID: q.organization, Rule: rule,
+	})
+	if err != nil {
+		return err
+	}
+	a := &answerData{Allowed: x.Allowed, Code: x.Code, Token: q.token != "", Policy: policyText(x.StalePolicy)}
+	a.Title, a.Text = denialText(x.Allowed, x.Code, x.Reason)
+	for _, c := range x.Conditions {
+		a.Conditions = append(a.Conditions, conditionOf(c))
+	}
+	if rule != nil {
+		a.Asked = rule.String()
+	}
+	data.Answer = a
+	return v.addPerson(a, x.ClerkUserID, q)
+}
+
+// userNamed returns the Clerk id of a user who is named by an id or an address.
+func (v *visit) userNamed(name string) (string, error) {
+	switch {
+	case name == "" || strings.HasPrefix(name, "user_"):
+		return name, nil
+	case strings.Contains(name, "@"):
+		user, err := v.mirror.Users().ByEmail(v.r.Context(), name)
+		return user.ClerkUserID, err
+	}
+	user, err := v.mirror.Users().ByID(v.r.Context(), name)
+	return user.ClerkUserID, err
+}
+
+// addPerson adds what is known about the user, and what else can be asked.
+func (v *visit) addPerson(a *answerData, id string, q question) error {
+	if id == "" {
+		return nil
+	}
+	ctx := v.r.Context()
+	a.Person = object{Kind: "user", ID: id, Href: v.to("users", id)}
+	user, err := v.mirror.Users().ByClerkID(ctx, id)
+	switch {
+	case err == nil:
+		a.User, a.Person.Label = &user, personName(user)
+	case !errors.Is(err, mirror.ErrNotFound):
+		return err
+	}
+	ask := func(session, organization string) string {
+		return v.to("explain") + queryOf("user", id, "session", session, "organization", organization, "need", q.need, "role", q.role,
+			"permission", q.permission, "method", q.method, "path", q.path)
+	}
+	sessions, err := v.mirror.Sessions().List(ctx, mirror.SessionFilter{ClerkUserID: id, Limit: explainLimit})
+	if err != nil {
+		return err
+	}
+	for _, s := range sessions.Items {
+		a.Sessions = append(a.Sessions, sessionLink{s, ask(s.ClerkSessionID, q.organization), s.ClerkSessionID == q.session})
+	}
+	if err := v.addPlaces(a, id, q, ask); err != nil {
+		return err
+	}
+	refused, err := v.mirror.Audit().List(ctx, mirror.AuditFilter{ClerkUserID: id, Action: mirror.AuditContradiction, Limit: explainLimit})
+	if err != nil {
+		return err
+	}
+	a.Refusals, err = v.auditRows(refused.Items)
+	return err
+}
+
+// explainLimit is how many sessions, organizations and refusals the page shows.
+const explainLimit = 8
+
+func (v *visit) addPlaces(a *answerData, id string, q question, ask func(session, organization string) string) error {
+	places, err := v.mirror.Memberships().List(v.r.Context(), mirror.MembershipFilter{ClerkUserID: id, Limit: explainLimit})
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, m := range places.Items {
+		ids = append(ids, m.ClerkOrganizationID)
+	}
+	named, err := v.mirror.Organizations().ByClerkIDs(v.r.Context(), ids)
+	if err != nil {
+		return err
+	}
+	for _, m := range places.Items {
+		name := named[m.ClerkOrganizationID].Name
+		a.Places = append(a.Places, placeLink{m, name, ask(q.session, m.ClerkOrganizationID), m.ClerkOrganizationID == q.organization})
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package console
+
+import (
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// object is an object of the mirror as pages name it.
+type object struct {
+	Kind  string
+	ID    string
+	Label string // a name or an address, empty if none is known
+	Href  string // its page, empty if there is none
+}
+
+// reference names an object by its kind and its id.
+type reference struct {
+	kind clerk.Kind
+	id   string
+}
+
+// objects returns what pages call some objects. The names of all of them take two reads.
+func (v *visit) objects(references []reference) (map[reference]object, error) {
+	var users, organizations []string
+	for _, r := range references {
+		switch r.kind {
+		case clerk.KindUser:
+			users = append(users, r.id)
+		case clerk.KindOrganization:
+			organizations = append(organizations, r.id)
+		default:
+		}
+	}
+	foundUsers, err := v.mirror.Users().ByClerkIDs(v.r.Context(), users)
+	if err != nil {
+		return nil, err
+	}
+	foundOrganizations, err := v.mirror.Organizations().ByClerkIDs(v.r.Context(), organizations)
+	if err != nil {
+		return nil, err
+	}
+	all := map[reference]object{}
+	for _, r := range references {
+		o := v.object(r.kind, r.id)
+		if u, ok := foundUsers[r.id]; ok && r.kind == clerk.KindUser {
+			o.Label = personName(u)
+		}
+		if found, ok := foundOrganizations[r.id]; ok && r.kind == clerk.KindOrganization {
+			o.Label = found.Name
+		}
+		all[r] = o
+	}
+	return all, nil
+}
+
+// object returns what pages call an object whose name is not looked up.
+func (h *handler) object(kind clerk.Kind, id string) object {
+	o := object{Kind: kindName(kind), ID: id}
+	switch kind {
+	case clerk.KindUser:
+		o.Href = h.to("users", id)
+	case clerk.KindOrganization:
+		o.Href = h.to("organizations", id)
+	case clerk.KindSession:
+		o.Href = h.to("sessions", id)
+	default:
+	}
+	return o
+}
+
+// kindName returns a kind in words.
+func kindName(k clerk.Kind) string {
+	return strings.ReplaceAll(strings.TrimPrefix(string(k), "organization_"), "_", " ")
+}
+
+// subjectOf reads a subject of a delivery, such as "user:user_2aKVM".
+func subjectOf(text string) (reference, bool) {
+	kind, id, found := strings.Cut(text, ":")
+	return reference{clerk.Kind(kind), id}, found && id != ""
+}
