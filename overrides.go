@@ -14,12 +14,13 @@ import (
 // Overrides sets and removes local overrides: values that hold here instead of what Clerk says.
 // They are for mirrors without a secret key. See [mirror.Override].
 type Overrides struct {
-	db *store.DB
-	in *ingest.Ingest
+	db       *store.DB
+	in       *ingest.Ingest
+	disabled bool
 }
 
 // Overrides returns the service of local overrides.
-func (m *Mirror) Overrides() Overrides { return Overrides{m.db, m.ingest} }
+func (m *Mirror) Overrides() Overrides { return Overrides{m.db, m.ingest, m.writer.Disabled} }
 
 // Set sets an override: Kind, ID, Field, Value and Reason of o. It replaces an earlier one of the
 // field. Columns, views, access decisions and the change feed then show the value.
@@ -28,21 +29,32 @@ func (m *Mirror) Overrides() Overrides { return Overrides{m.db, m.ingest} }
 // field. So a ban that was set here is lifted by setting "false". To set a value again, or to
 // revoke a session that has ended, changes nothing.
 //
-// The error is [ErrInvalidOverride] if the field or the value cannot be set, and [ErrNotFound] if
-// there is no such live user or session.
+// The error is [ErrInvalidOverride] if the field or the value cannot be set, [ErrNotFound] if there
+// is no such live user or session, and [ErrWritesDisabled] with Config.DisableWrites.
 func (s Overrides) Set(ctx context.Context, o mirror.Override, by mirror.By) (mirror.Written, error) {
+	if s.disabled {
+		return mirror.Written{}, ErrWritesDisabled
+	}
 	o.ID, o.Reason = clerk.Text(o.ID).String(), clerk.Text(o.Reason).String() // as both engines can store it
-	at, err := s.in.SetOverride(ctx, o, by)
-	return mirror.Written{Where: mirror.Here, Cursor: at}, err
+	return writtenHere(s.in.SetOverride(ctx, o, by))
 }
 
 // Remove removes an override, so that what Clerk says holds again. The error is [ErrNotFound] if
-// there is no such override.
+// there is no such override, and [ErrWritesDisabled] with Config.DisableWrites.
 func (s Overrides) Remove(
 	ctx context.Context, kind clerk.Kind, id string, field mirror.OverrideField, by mirror.By,
 ) (mirror.Written, error) {
-	at, err := s.in.RemoveOverride(ctx, row.Key{Kind: kind, ID: clerk.Text(id).String()}, field, by)
-	return mirror.Written{Where: mirror.Here, Cursor: at}, err
+	if s.disabled {
+		return mirror.Written{}, ErrWritesDisabled
+	}
+	return writtenHere(s.in.RemoveOverride(ctx, row.Key{Kind: kind, ID: clerk.Text(id).String()}, field, by))
+}
+
+func writtenHere(at mirror.FeedCursor, err error) (mirror.Written, error) {
+	if err != nil {
+		return mirror.Written{}, err
+	}
+	return mirror.Written{Where: mirror.Here, Cursor: at}, nil
 }
 
 // List returns a page of overrides, newest first.

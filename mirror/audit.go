@@ -47,7 +47,7 @@ type AuditEntry struct {
 	// ClerkOrganizationID is the organization it is about, empty for none.
 	ClerkOrganizationID string `json:"clerk_organization_id"`
 	// Object is the id or name of what it is about, if that is neither a user, a session nor an
-	// organization: of a delivery, an operator, or an endpoint.
+	// organization: of a delivery, an operator, or an endpoint. Of an override it is the field.
 	Object string `json:"object"`
 	// Actor is who did it: the name of an operator, "operator" for the operator with the configured
 	// token, a Clerk user id for an administrator or an impersonation, else empty.

@@ -36,6 +36,9 @@ type SyncStatus struct {
 	DeadLetters int64 `json:"dead_letters"`
 	// Quarantined is how many deliveries are kept and not applied.
 	Quarantined int64 `json:"quarantined"`
+	// Overrides is how many values operators set here that hold instead of what Clerk says, up to
+	// 10,000. Being in sync is about what Clerk says, which is kept below each of them.
+	Overrides int64 `json:"overrides"`
 	// Budget is the share of Clerk's rate limit; null without a secret key.
 	Budget *BudgetStatus `json:"budget"`
 	// Warnings are those of [Health].

@@ -12,6 +12,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/nearest"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // Question asks why a caller is allowed or denied. The public package has a type of the same
@@ -155,9 +156,17 @@ func (x *Explanation) addStored(refusal *live.Refusal, f live.Facts, claims *aut
 	case f.User.Row.Locked:
 		state = "locked"
 	}
-	conditions := []auth.Condition{{Name: "user", Facts: []auth.Fact{fact("state", state, f.User.Found || f.User.Deleted)}}}
+	overridden := func(facts []auth.Fact, list []mirror.Override) []auth.Fact {
+		for _, o := range list {
+			facts = append(facts, fact("override", fmt.Sprintf("%s is %s here, %s at Clerk", o.Field, o.Value, o.ClerkValue), true))
+		}
+		return facts
+	}
+	user := []auth.Fact{fact("state", state, f.User.Found || f.User.Deleted)}
+	conditions := []auth.Condition{{Name: "user", Facts: overridden(user, f.User.Row.Overrides)}}
 	if f.Session != nil {
-		conditions = append(conditions, auth.Condition{Name: "session", Facts: []auth.Fact{fact("status", string(f.Session.Status), f.Session.Found)}})
+		session := []auth.Fact{fact("status", string(f.Session.Status), f.Session.Found)}
+		conditions = append(conditions, auth.Condition{Name: "session", Facts: overridden(session, f.Session.Overrides)})
 	}
 	if f.Membership != nil {
 		value := f.Membership.Row.Role

@@ -92,9 +92,11 @@ func checkOverride(o *mirror.Override) error {
 func (in *Ingest) override(
 	ctx context.Context, key row.Key, field string, entry mirror.AuditEntry, change func(context.Context, *store.Tx, *row.Row) (row.Overrides, error),
 ) (at mirror.FeedCursor, err error) {
-	var b *batch
-	_, err = in.applyInTx(ctx, ApplyOptions{Origin: mirror.OriginOverride}, func(ctx context.Context, tx *store.Tx, started *batch) error {
-		b = started
+	end := func(ctx context.Context, tx *store.Tx, _ []Difference) (err error) {
+		at, err = tx.FeedEnd(ctx)
+		return err
+	}
+	_, err = in.applyInTx(ctx, ApplyOptions{Origin: mirror.OriginOverride, InTx: end}, func(ctx context.Context, tx *store.Tx, b *batch) error {
 		e, err := b.loadLive(ctx, tx, key)
 		if err != nil {
 			return err
@@ -104,12 +106,11 @@ func (in *Ingest) override(
 			return err
 		}
 		ladder := tx.Settings().Roles()
-		was := field + "=" + e.row.Value(field, ladder)
+		entry.Object, entry.Was = field, e.row.Value(field, ladder)
 		if err := b.setOverrides(ctx, tx, e, overrides); err != nil {
 			return err
 		}
-		ref := e.row.Ref()
-		entry.ClerkUserID, entry.Was, entry.Became = ref.UserID, was, field+"="+e.row.Value(field, ladder)
+		entry.ClerkUserID, entry.Became = e.row.Ref().UserID, e.row.Value(field, ladder)
 		if key.Kind == clerk.KindSession {
 			entry.ClerkSessionID = key.ID
 		}
@@ -119,11 +120,7 @@ func (in *Ingest) override(
 	if err != nil {
 		return "", err
 	}
-	if n := len(b.effects.Changes); n > 0 {
-		return store.FeedCursor(&b.effects.Changes[n-1]), nil
-	}
-	_, at, err = in.db.FeedEnds(ctx)
-	return at, err
+	return at, nil
 }
 
 // loadLive loads a row that is neither hidden itself nor by its user.

@@ -204,11 +204,11 @@ func (m *fixture) audited() {
 		if e.Actor != operator.Actor || e.Address != operator.Address || e.Origin != operator.Origin || e.RequestID != operator.RequestID {
 			m.Errorf("the audit has %+v", e)
 		}
-		lines = append(lines, strings.TrimPrefix(string(e.Action), "override_")+" "+e.Was+" "+e.Became)
+		lines = append(lines, strings.TrimPrefix(string(e.Action), "override_")+" "+e.Object+" "+e.Was+" "+e.Became)
 	}
 	want := []string{
-		"set role=growth role=admin", "set banned=false banned=true", "removed banned=true banned=true", "set banned=true banned=false",
-		"set role=admin role=solo", "set role=solo role=admin", "removed role=admin role=solo", "removed banned=false banned=true", "solo growth",
+		"set role growth admin", "set banned false true", "removed banned true true", "set banned true false",
+		"set role admin solo", "set role solo admin", "removed role admin solo", "removed banned false true", "solo growth",
 	}
 	if !slices.Equal(lines, want) {
 		m.Errorf("the audit has\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))

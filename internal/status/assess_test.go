@@ -166,6 +166,10 @@ func TestSentenceOfAMirrorInSync(t *testing.T) {
 			of(f, clerk.KindUser).Drift.RepairedSince = 3
 		}, "2 users and 1 999 other rows: 2 000 compared with Clerk in the last 5 minutes, 1 by event since; 3 drifts repaired today"},
 		{
+			"overridden", func(f *status.Facts) { f.Overrides = 2 },
+			"2 users, all compared with Clerk in the last 5 minutes; no drift today; 2 values are overridden here",
+		},
+		{
 			"empty", func(f *status.Facts) { of(f, clerk.KindUser).Tally.Rows = 0 },
 			"Clerk lists nothing and nothing is stored, compared in the last 5 minutes; no drift today",
 		},

@@ -45,6 +45,7 @@ type Facts struct {
 	// LastDeliveries and Drift are read together with the counts of rows.
 	LastDeliveries map[string]store.LastDelivery
 	Drift          []mirror.Drift // the latest
+	Overrides      int64          // values that operators set here, up to ten thousand
 }
 
 // Instance names the Clerk instances that count for the proof.
@@ -154,7 +155,7 @@ func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guar
 
 // count reads what counts tables. Drift is also counted since a time.
 func (f *Facts) count(ctx context.Context, db *store.DB, since clerk.Time) error {
-	var errs [6]error
+	var errs [7]error
 	var drift map[clerk.Kind]store.DriftCount
 	var page mirror.Page[mirror.Drift]
 	var suspects, conflicts map[clerk.Kind]int64
@@ -164,6 +165,7 @@ func (f *Facts) count(ctx context.Context, db *store.DB, since clerk.Time) error
 	f.LastDeliveries, errs[3] = db.LastDeliveries(ctx)
 	page, errs[4] = db.Drift(ctx, mirror.DriftFilter{Limit: listedDrift})
 	f.Instance, errs[5] = f.instances(ctx, db)
+	f.Overrides, errs[6] = db.CountOverrides(ctx)
 	if err := cmp.Or(errs[:]...); err != nil {
 		return err
 	}

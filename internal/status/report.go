@@ -20,7 +20,7 @@ func (m *Monitor) Report(ctx context.Context) (mirror.SyncStatus, error) {
 	report := mirror.SyncStatus{
 		InSync: a.InSync(), Sentence: a.Sentence(), Reasons: append([]mirror.SyncReason{}, a.Reasons...),
 		Backfilled: true, At: f.Ours.Time(), Budget: m.Budget(), Drift: append([]mirror.Drift{}, f.Drift...),
-		DeadLetters: f.DeadLetters, Quarantined: f.Quarantined, Warnings: a.Warnings(),
+		DeadLetters: f.DeadLetters, Quarantined: f.Quarantined, Overrides: f.Overrides, Warnings: a.Warnings(),
 	}
 	if report.InSync {
 		report.ProvenAt = f.ProvenAt().Time()

@@ -77,9 +77,14 @@ func proof(f *Facts) string {
 		text += fmt.Sprintf(": %s compared with Clerk in the last %s, %s by event since", digits(users+others-fresh), within, digits(fresh))
 	}
 	if repaired == 0 {
-		return text + "; no drift today"
+		text += "; no drift today"
+	} else {
+		text += "; " + Count(repaired, "drift", "drifts") + " repaired today"
 	}
-	return text + "; " + Count(repaired, "drift", "drifts") + " repaired today"
+	if f.Overrides > 0 {
+		text += "; " + Count(f.Overrides, "value is", "values are") + " overridden here"
+	}
+	return text
 }
 
 // Roughly returns a duration in words, rounded up.
