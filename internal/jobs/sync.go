@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/wait"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -30,32 +31,40 @@ func (r *reading) note(p mirror.SyncProgress) {
 		r.problem = fmt.Sprintf("Clerk is asked a second time about %d objects at %s", p.Rows, p.AskedAgain.UTC().Format("15:04:05 UTC"))
 		return
 	}
-	i := slices.IndexFunc(r.kinds, func(k mirror.JobProgress) bool { return k.Kind == p.Kind })
-	if i < 0 {
-		for k := range r.kinds { // one after another
-			r.kinds[k].Done = true
-		}
-		r.kinds = append(r.kinds, mirror.JobProgress{Kind: p.Kind})
-		i = len(r.kinds) - 1
-	}
-	r.kinds[i].Rows, r.kinds[i].Total = int64(p.Rows), int64(p.Total)
+	k := r.of(p.Kind)
+	k.Rows, k.Total = int64(p.Rows), int64(p.Total)
 }
 
-// report takes over how the work ended.
+// report takes over how the work ended. Of a kind that it did not come to the end of, the report
+// may have nothing.
 func (r *reading) report(report *mirror.SyncReport) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.problem = ""
 	if report == nil {
 		return
 	}
-	r.kinds = nil
 	for i := range report.Kinds {
 		k := &report.Kinds[i]
-		r.kinds = append(r.kinds, mirror.JobProgress{
+		p := r.of(k.Kind)
+		*p = mirror.JobProgress{
 			Kind: k.Kind, Rows: int64(k.Rows), Total: int64(k.Total), Done: k.Complete || k.Refused,
 			Found: int64(k.Found), Repaired: int64(k.Repaired), Reason: shorten(k.Reason),
-		})
+		}
 	}
+}
+
+// of returns the progress of a kind. The kinds before it are done.
+func (r *reading) of(kind clerk.Kind) *mirror.JobProgress {
+	i := slices.IndexFunc(r.kinds, func(k mirror.JobProgress) bool { return k.Kind == kind })
+	if i < 0 {
+		for k := range r.kinds {
+			r.kinds[k].Done = true
+		}
+		r.kinds = append(r.kinds, mirror.JobProgress{Kind: kind})
+		i = len(r.kinds) - 1
+	}
+	return &r.kinds[i]
 }
 
 // copyTo puts the progress into what is saved.
