@@ -1,6 +1,7 @@
 package feed_test
 
 import (
+	"errors"
 	"math/rand/v2"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/feed"
 	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/mirror"
 )
 
 // A consumer that has only the feed rebuilds the live views, while writers work, with pages of any
@@ -36,9 +38,19 @@ func TestASnapshotAndTheChangesSinceRebuildTheLiveViews(t *testing.T) {
 			if n%50 == 49 {
 				e.Must(e.Ingest.Erase(e.Context(), e.AnyRow(clerk.KindUser).ID))
 			}
+			if n%10 == 9 {
+				o := mirror.Override{Kind: clerk.KindUser, ID: e.AnyRow(clerk.KindUser).ID, Field: mirror.OverrideBanned, Value: []string{"true", "false"}[n/10%2]}
+				if _, err := e.Ingest.SetOverride(e.Context(), o, mirror.By{}); !errors.Is(err, mirror.ErrNotFound) { // deleted just now
+					e.Must(err)
+				}
+			}
 			next()
 		}
 		e.Must(e.Clerk.Settle(e.Context()))
+		for _, id := range e.FirstUsers(3) {
+			_, err := e.Ingest.SetOverride(e.Context(), mirror.Override{Kind: clerk.KindUser, ID: id, Field: mirror.OverrideRole, Value: "admin"}, mirror.By{})
+			e.Must(err)
+		}
 		for caughtUp := false; !caughtUp; {
 			caughtUp = next()
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
@@ -144,6 +145,15 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 		_, err := db.Audit(ctx, mirror.AuditFilter{Actor: "a", Since: time.Unix(1, 0), Until: time.Unix(2, 0)})
 		return err
 	},
+	"overrides": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Overrides(ctx, mirror.OverrideFilter{})
+		return err
+	},
+	"a later page of the overrides of users": func(ctx context.Context, db *store.DB) error {
+		place := base64.RawURLEncoding.EncodeToString([]byte("overrides\n7\nuser_1\nrole"))
+		_, err := db.Overrides(ctx, mirror.OverrideFilter{Kind: clerk.KindUser, After: mirror.Cursor(place)})
+		return err
+	},
 	"users of a job": func(ctx context.Context, db *store.DB) error {
 		return ofJob(db.JobUsers(ctx, mirror.UserFilter{Active: new(true)}, time.Unix(1, 0), "", 9))
 	},
@@ -195,7 +205,7 @@ func listDeliveries(ctx context.Context, db *store.DB, f mirror.DeliveryFilter) 
 }
 
 // big are the tables that may have millions of rows.
-const big = "(?:clerk_users|clerk_sessions|clerk_memberships|clerk_organizations|clerk_inbox|clerk_audit|clerk_invitations|clerk_changes|clerk_drift)"
+const big = "(?:clerk_users|clerk_sessions|clerk_memberships|clerk_organizations|clerk_inbox|clerk_audit|clerk_invitations|clerk_changes|clerk_drift|clerk_overrides)"
 
 // No list reads a whole table, or sorts more than a page.
 func TestListsReadPagesOfIndexes(t *testing.T) {
