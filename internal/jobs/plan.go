@@ -199,7 +199,7 @@ func (s *Service) missing(ctx context.Context, j *store.Job) error {
 
 // source returns the function that reads the objects of a job, from a place on.
 func (s *Service) source(j *store.Job) func(ctx context.Context, cursor string, limit int) (store.JobObjects, error) {
-	f, before := j.Filter, j.CreatedAt
+	f, before := j.Filter, j.CreatedAt.Add(time.Millisecond) // times are in milliseconds
 	if len(f.IDs) > 0 {
 		return func(ctx context.Context, cursor string, limit int) (store.JobObjects, error) {
 			return s.objectsOf(ctx, kindOf(j), f.IDs, cursor, limit)

@@ -14,7 +14,7 @@ func warnOfJobs(s *signals) []mirror.Warning {
 	return []mirror.Warning{{
 		Code: "job_failed", Severity: mirror.SeverityWarning,
 		Message: "Some jobs ended before everything was done, because they could not go on: " + names(list),
-		Remedy: s.remedy("See why: clerksync jobs show JOB. After a fix, start it again: it goes on where it ended. The warning ends after a day.",
+		Remedy: s.remedy("See why: clerksync jobs show JOB. After a fix: clerksync jobs start JOB; it goes on where it ended. The warning ends after a day.",
 			"See why with m.Jobs().ByID. After a fix call Start: the job goes on where it ended. The warning ends after a day."),
 	}}
 }
