@@ -136,6 +136,9 @@ func live(ctx context.Context, t *rapid.T, engines []string, claims *[3]int) {
 		h.step()
 	}
 	for _, s := range h.sides {
+		for range rapid.IntRange(0, 3).Draw(t, "last overrides") {
+			s.step("override")
+		}
 		if h.loss > 0 || s.lost {
 			s.last()
 		}
