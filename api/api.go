@@ -13,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
+	"github.com/clerksync/clerksync/publish/webhook"
 )
 
 // Options configures [New].
@@ -35,6 +36,11 @@ type Options struct {
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For headers say where a request
 	// comes from: in the audit, and for limits of clients.
 	TrustedProxies []netip.Prefix
+	// Origin is what the audit names as the origin of a change, such as "command". If it is empty,
+	// it is the method and the path of the route.
+	Origin string
+	// Webhooks has the endpoints of outgoing webhooks. If it is nil, the program has none.
+	Webhooks *webhook.Publisher
 	// MaxStreams is how many streams and long polls are served at a time: 2000 if it is 0. Further
 	// ones are answered with 503.
 	MaxStreams int
@@ -59,8 +65,10 @@ const (
 func New(m *clerksync.Mirror, o Options) http.Handler { return newHandler(m, o).routes(o.Prefix) }
 
 func newHandler(m *clerksync.Mirror, o Options) *handler {
+	limits := newLimits(o)
 	h := &handler{
-		mirror: m, feed: m.Feed(), limits: newLimits(o), rates: newRates(), proxies: o.TrustedProxies, explainRule: o.ExplainRule,
+		mirror: m, feed: m.Feed(), limits: limits, rates: newRates(limits.each), proxies: o.TrustedProxies, explainRule: o.ExplainRule,
+		origin: o.Origin, webhooks: o.Webhooks,
 		heartbeat: heartbeatEvery, maxAge: randomAge,
 	}
 	h.operator = func(r *http.Request, writes bool) (mirror.Operator, error) {
@@ -93,6 +101,8 @@ type handler struct {
 	caller      func(r *http.Request, writes bool) (*clerksync.Caller, error) // nil: no rule allows users
 	explainRule func(text json.RawMessage, method, path string) (auth.Rule, error)
 	proxies     web.Proxies
+	origin      string             // of changes, instead of the route
+	webhooks    *webhook.Publisher // nil: there are no outgoing webhooks
 	limits      *limits
 	rates       *rates
 	heartbeat   time.Duration

@@ -18,6 +18,9 @@ import (
 // maxBody is the largest body of a request, in bytes.
 const maxBody = 64 << 10
 
+// none is the body of a request that has no members.
+type none struct{}
+
 // readJSON reads the JSON object of a request into a struct. No body is an empty object. A member
 // that is not known, or is there twice, is refused: what a client meant must not be guessed.
 func readJSON(w http.ResponseWriter, r *http.Request, into any) error {

@@ -12,12 +12,12 @@ import (
 func (h *handler) deliveries(ctx context.Context, q query) (any, error) {
 	return found(h.mirror.Deliveries().List(ctx, mirror.DeliveryFilter{
 		State: mirror.DeliveryState(q.text("state")), Type: q.text("type"), Since: q.time("since"), Until: q.time("until"),
-		Subject: q.text("subject"), NewestFirst: true, After: q.after(), Limit: q.limit,
+		Reason: q.text("reason"), Subject: q.text("subject"), ClerkOrganizationID: q.text("organization"), Text: q.text("text"), NewestFirst: true, After: q.after(), Limit: q.limit,
 	}))
 }
 
 func (h *handler) delivery(ctx context.Context, q query) (any, error) {
-	delivery, err := h.mirror.Deliveries().ByMessageID(ctx, q.id)
+	delivery, err := h.mirror.Deliveries().ByMessageID(ctx, q.id())
 	if err != nil {
 		return nil, err
 	}
@@ -26,6 +26,30 @@ func (h *handler) delivery(ctx context.Context, q query) (any, error) {
 		answer["body"] = withoutPrivate(delivery.Body())
 	}
 	return answer, nil
+}
+
+// previewReplay returns what a replay of a delivery would do.
+func (h *handler) previewReplay(ctx context.Context, q query) (any, error) {
+	return h.mirror.Deliveries().Preview(ctx, q.id())
+}
+
+// replay applies a stored delivery again.
+func (h *handler) replay(ctx context.Context, c *call, _ none) (any, error) {
+	outcome, err := h.mirror.Deliveries().Replay(ctx, c.id(), c.by)
+	if err != nil {
+		return nil, err
+	}
+	delivery, err := h.mirror.Deliveries().ByMessageID(ctx, c.id())
+	return map[string]any{"outcome": outcome, "delivery": delivery}, err
+}
+
+// dismiss records that a dead letter need not be applied.
+func (h *handler) dismiss(ctx context.Context, c *call, _ none) (any, error) {
+	if err := h.mirror.Deliveries().Dismiss(ctx, []string{c.id()}, c.by); err != nil {
+		return nil, err
+	}
+	delivery, err := h.mirror.Deliveries().ByMessageID(ctx, c.id())
+	return map[string]any{"delivery": delivery}, err
 }
 
 // withoutPrivate returns the JSON value of a stored body without private metadata. It is nil if no

@@ -14,6 +14,11 @@
 //	GET /api/drift                        differences from Clerk that were found
 //	GET /api/sync                         how fresh the mirror is, and whether that is proven
 //	GET, POST /api/explain                why a user is allowed or denied
+//	/api/invitations, /api/overrides      invitations; values that hold here instead of Clerk's
+//	/api/jobs                             work on many objects: plan, start, progress, cancel
+//	/api/operators                        named operators
+//	/api/consumers                        consumers of the change feed
+//	/api/webhook-endpoints                endpoints of outgoing webhooks
 //
 // The handler can be mounted in any router:
 //

@@ -30,7 +30,7 @@ type heard struct{ Name, ID, Data string }
 func TestEventSource(t *testing.T) {
 	t.Parallel()
 	feed := newMemoryFeed()
-	h := &handler{feed: feed, operator: onlyOperator, limits: newLimits(Options{}), rates: newRates(), heartbeat: 50 * time.Millisecond, maxAge: randomAge}
+	h := &handler{feed: feed, operator: onlyOperator, limits: newLimits(Options{}), rates: newRates(0), heartbeat: 50 * time.Millisecond, maxAge: randomAge}
 	routes := h.routes("")
 	var mu sync.Mutex
 	var places []string // of requests

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -71,6 +72,18 @@ func (h *handler) authorize(r *http.Request, writes bool) (client, error) {
 	}
 	id := caller.User.ClerkUserID
 	return client{key: id, expires: caller.Claims.ExpiresAt, admin: id}, nil
+}
+
+// by returns who makes a request, for the audit.
+func (h *handler) by(r *http.Request, to *route, who *client) mirror.By {
+	by := mirror.By{Actor: who.admin, Origin: cmp.Or(h.origin, to.method+" "+to.path), RequestID: web.RequestID(r.Context())}
+	if who.operator != nil {
+		by.Actor = cmp.Or(who.operator.Name, "operator")
+	}
+	if ip := h.proxies.ClientIP(r); ip.IsValid() {
+		by.Address = ip.String()
+	}
+	return by
 }
 
 // address returns where a request comes from. Of an IPv6 address it is the network, because one

@@ -43,13 +43,14 @@ type site struct {
 	h     http.Handler
 	path  string // of the database
 
-	handler *handler // behind h
+	handler  *handler // behind h
+	database clerksync.DB
 }
 
 func newSite(t *testing.T, o Options) *site {
 	t.Helper()
 	s := &site{T: t, clerk: clerktest.New(t), path: filepath.Join(t.TempDir(), "clerk.db")}
-	s.m = s.open()
+	s.open()
 	s.clerk.SendTo(s.m.WebhookHandler())
 	if o.OperatorToken == "" {
 		o.OperatorToken = operatorToken
@@ -59,8 +60,8 @@ func newSite(t *testing.T, o Options) *site {
 	return s
 }
 
-// open opens a mirror of the site's database, as another process does.
-func (s *site) open() *clerksync.Mirror {
+// open opens the site's database and a mirror of it.
+func (s *site) open() {
 	s.Helper()
 	db, err := sqlite.Open(s.path)
 	if err != nil {
@@ -73,7 +74,7 @@ func (s *site) open() *clerksync.Mirror {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { _ = m.Close() })
-	return m
+	s.m, s.database = m, db
 }
 
 // user creates a user and returns the id and a token.

@@ -14,10 +14,30 @@ func (h *handler) sessions(ctx context.Context, q query) (any, error) {
 	}))
 }
 
+func (h *handler) session(ctx context.Context, q query) (any, error) {
+	s, err := h.mirror.Sessions().ByClerkID(ctx, q.id())
+	return map[string]any{"session": s}, err
+}
+
+// latestChanges lists the change feed backwards, for people.
+func (h *handler) latestChanges(ctx context.Context, q query) (any, error) {
+	f := mirror.ChangeFilter{
+		ClerkUserID: q.text("user"), ClerkOrganizationID: q.text("organization"), After: q.after(), Limit: q.limit,
+	}
+	if kind, ok := clerk.ParseKind(q.text("kind")); ok {
+		f.Kinds = []clerk.Kind{kind}
+	}
+	if word := q.text("type"); word != "" {
+		f.Types = []string{word}
+	}
+	return found(h.mirror.Feed().Latest(ctx, f))
+}
+
 // audit lists the audit, newest first.
 func (h *handler) audit(ctx context.Context, q query) (any, error) {
 	return found(h.mirror.Audit().List(ctx, mirror.AuditFilter{
-		ClerkUserID: q.text("user"), Action: mirror.AuditAction(q.text("action")), After: q.after(), Limit: q.limit,
+		ClerkUserID: q.text("user"), Action: mirror.AuditAction(q.text("action")), Actor: q.text("actor"),
+		Since: q.time("since"), Until: q.time("until"), After: q.after(), Limit: q.limit,
 	}))
 }
 

@@ -148,7 +148,7 @@ func newMemorySite(t *testing.T) *memorySite {
 	feed := newMemoryFeed()
 	s := &memorySite{T: t, feed: feed, conns: make(chan net.Conn)}
 	s.handler = &handler{
-		feed: feed, operator: onlyOperator, limits: newLimits(Options{}), rates: newRates(), heartbeat: heartbeatEvery,
+		feed: feed, operator: onlyOperator, limits: newLimits(Options{}), rates: newRates(0), heartbeat: heartbeatEvery,
 		maxAge: func() time.Duration { return 17 * time.Minute },
 	}
 	s.server = web.NewServer("", web.Standard(web.Config{}, s.handler.routes("")))
@@ -157,10 +157,13 @@ func newMemorySite(t *testing.T) *memorySite {
 	return s
 }
 
-// allow lets users in: check returns the caller of the bearer token "user", or why there is none.
+// userToken looks like a session token.
+const userToken = "a.user.token"
+
+// allow lets users in: check returns the caller of userToken, or why there is none.
 func (s *memorySite) allow(check func() (*clerksync.Caller, error)) {
 	s.handler.caller = func(r *http.Request, _ bool) (*clerksync.Caller, error) {
-		if token, _ := auth.BearerToken(r); token == "user" {
+		if token, _ := auth.BearerToken(r); token == userToken {
 			return check()
 		}
 		return nil, &clerksync.DeniedError{Status: http.StatusUnauthorized, Code: auth.CodeInvalidToken}

@@ -25,19 +25,19 @@ type member struct {
 }
 
 func (h *handler) organization(ctx context.Context, q query) (any, error) {
-	organization, err := h.mirror.Organizations().ByClerkID(ctx, q.id)
+	organization, err := h.mirror.Organizations().ByClerkID(ctx, q.id())
 	if err != nil {
 		return nil, err
 	}
-	members, err := h.membersOf(ctx, mirror.MembershipFilter{ClerkOrganizationID: q.id})
+	members, err := h.membersOf(ctx, mirror.MembershipFilter{ClerkOrganizationID: q.id()})
 	return organizationDetail{organization, members}, err
 }
 
 func (h *handler) organizationMembers(ctx context.Context, q query) (any, error) {
-	if _, err := h.mirror.Organizations().ByClerkID(ctx, q.id); err != nil {
+	if _, err := h.mirror.Organizations().ByClerkID(ctx, q.id()); err != nil {
 		return nil, err
 	}
-	f := mirror.MembershipFilter{ClerkOrganizationID: q.id, Role: q.text("role"), After: q.after(), Limit: q.limit}
+	f := mirror.MembershipFilter{ClerkOrganizationID: q.id(), Role: q.text("role"), After: q.after(), Limit: q.limit}
 	return h.membersOf(ctx, f)
 }
 
@@ -59,4 +59,27 @@ func (h *handler) membersOf(ctx context.Context, f mirror.MembershipFilter) (l r
 		}
 	}
 	return recordsOf(mirror.Page[member]{Items: items, Next: page.Next}), err
+}
+
+// organizationInvitations lists the invitations to an organization, newest first.
+func (h *handler) organizationInvitations(ctx context.Context, q query) (any, error) {
+	if _, err := h.mirror.Organizations().ByClerkID(ctx, q.id()); err != nil {
+		return nil, err
+	}
+	return found(h.mirror.Invitations().List(ctx, mirror.InvitationFilter{
+		ClerkOrganizationID: q.id(), Status: mirror.InvitationStatus(q.text("status")), After: q.after(), Limit: q.limit,
+	}))
+}
+
+// invitations lists invitations, newest first.
+func (h *handler) invitations(ctx context.Context, q query) (any, error) {
+	return found(h.mirror.Invitations().List(ctx, mirror.InvitationFilter{
+		ClerkOrganizationID: q.text("organization"), Email: q.text("email"), Status: mirror.InvitationStatus(q.text("status")),
+		After: q.after(), Limit: q.limit,
+	}))
+}
+
+func (h *handler) invitation(ctx context.Context, q query) (any, error) {
+	i, err := h.mirror.Invitations().ByClerkID(ctx, q.id())
+	return map[string]any{"invitation": i}, err
 }

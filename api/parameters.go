@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -20,10 +21,12 @@ const maxPage = 200
 
 // query is what the URL of a request asks for.
 type query struct {
-	id     string // of the path
+	path   func(name string) string // returns a variable of the path
 	values map[string]string
 	limit  int // 0 without the parameter
 }
+
+func (q query) id() string { return q.path("id") }
 
 func (q query) text(name string) string { return q.values[name] }
 
@@ -52,6 +55,13 @@ func oneOf(words ...string) parameter {
 	return parameter{valid: func(value string) bool { return slices.Contains(words, value) }, allowed: words}
 }
 
+func words[T ~string](list []T) (words []string) {
+	for _, word := range list {
+		words = append(words, string(word))
+	}
+	return words
+}
+
 func timeParameter() parameter {
 	return parameter{valid: func(value string) bool {
 		_, err := time.Parse(time.RFC3339, value)
@@ -59,7 +69,8 @@ func timeParameter() parameter {
 	}, allowed: []string{"a time such as 2026-11-27T18:17:28Z"}}
 }
 
-// queryParameters are the query parameters of all routes but /api/changes.
+// queryParameters are the query parameters of all routes but /api/changes. After a colon stands
+// what distinguishes parameters of the same name.
 var queryParameters = map[string]parameter{
 	"q":            anyText("an id, or the beginning of a name or an e-mail address"),
 	"role":         anyText("a role"),
@@ -76,11 +87,19 @@ var queryParameters = map[string]parameter{
 	"path":            {valid: anyValue, allowed: []string{"the path of a request"}, longest: maxCursor},
 	"rule":            {valid: anyValue, allowed: []string{`a rule as JSON, such as {"min_role": "growth"}`}, longest: maxCursor},
 
-	"active":  oneOf("true", "false"),
-	"include": oneOf("body"),
-	"since":   timeParameter(),
-	"until":   timeParameter(),
-	"after":   {valid: anyValue, allowed: []string{"next_cursor of the page before"}, longest: maxCursor},
+	"reason":   anyText("a reason for which deliveries are not applied, such as invalid"),
+	"text":     anyText("a text of the body"),
+	"id":       anyText("the id of an object, such as user_2aKVM…"),
+	"email":    anyText("an e-mail address"),
+	"actor":    anyText("the name of an operator, operator for the unnamed one, or the id of a user"),
+	"endpoint": anyText("the id of an endpoint, such as ep_2aKVM…"),
+	"message":  anyText("the id of a message"),
+	"failed":   oneOf("true"),
+	"active":   oneOf("true", "false"),
+	"include":  oneOf("body"),
+	"since":    timeParameter(),
+	"until":    timeParameter(),
+	"after":    {valid: anyValue, allowed: []string{"next_cursor of the page before"}, longest: maxCursor},
 	"limit": {valid: func(value string) bool {
 		_, ok := number([]string{value}, 1, maxPage)
 		return ok
@@ -88,8 +107,27 @@ var queryParameters = map[string]parameter{
 	"kind": {valid: func(value string) bool { _, ok := clerk.ParseKind(value); return ok }, allowed: allowedKinds()},
 	"status": oneOf(string(mirror.SessionActive), string(mirror.SessionPending), string(mirror.SessionEnded), string(mirror.SessionExpired),
 		string(mirror.SessionRemoved), string(mirror.SessionReplaced), string(mirror.SessionRevoked), string(mirror.SessionAbandoned)),
+	"status:invitation": oneOf(string(mirror.InvitationPending), string(mirror.InvitationAccepted), string(mirror.InvitationRevoked),
+		string(mirror.InvitationExpired)),
+	"state:job": oneOf(string(mirror.JobPlanned), string(mirror.JobWaiting), string(mirror.JobRunning), string(mirror.JobCancelling),
+		string(mirror.JobCancelled), string(mirror.JobDone), string(mirror.JobFailed)),
+	"state:parked": oneOf(string(mirror.ParkedRetrying), string(mirror.ParkedWaiting), string(mirror.ParkedGivenUp)),
+	"action:job":   oneOf(words(mirror.JobActions())...),
 	"state": oneOf(string(mirror.DeliveryApplied), string(mirror.DeliveryIgnored), string(mirror.DeliveryQuarantined),
 		string(mirror.DeliveryDead), string(mirror.DeliveryDismissed), string(mirror.DeliveryErased)),
+}
+
+// parameterNames returns the names of the query parameters of a route, sorted.
+func (r *route) parameterNames() (names []string) {
+	for _, key := range r.parameters {
+		name, _, _ := strings.Cut(key, ":")
+		names = append(names, name)
+	}
+	if r.method == http.MethodGet && r.stream == nil {
+		names = append(names, feedhttp.Parameter)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // parseParameters reads the query of a request to a route. What is not known is refused: a filter
@@ -99,17 +137,21 @@ func parseParameters(r *http.Request, to *route) (q query, err error) {
 	if err != nil {
 		return q, &web.Problem{Status: http.StatusBadRequest, Code: "invalid_parameter", Detail: "The query of the URL cannot be read", Err: err}
 	}
-	names := to.parameters
+	known := map[string]parameter{}
+	for _, key := range to.parameters {
+		name, _, _ := strings.Cut(key, ":")
+		known[name] = queryParameters[key]
+	}
 	if to.method == http.MethodGet {
 		delete(values, feedhttp.Parameter)
-		names = append([]string{feedhttp.Parameter}, names...)
 	}
-	q = query{id: r.PathValue("id"), values: map[string]string{}}
+	q = query{path: r.PathValue, values: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if !slices.Contains(names, name) {
-			return q, invalidParameter(name, "is not a parameter of this route", slices.Sorted(slices.Values(names)))
+		p, ok := known[name]
+		if !ok {
+			return q, invalidParameter(name, "is not a parameter of this route", to.parameterNames())
 		}
-		value, p := values[name][0], queryParameters[name]
+		value := values[name][0]
 		if len(values[name]) > 1 || value == "" || len(value) > cmp.Or(p.longest, maxText) || !p.valid(value) {
 			return q, invalidParameter(name, "has a value that is not allowed", p.allowed)
 		}

@@ -30,7 +30,7 @@ var rateLimits = [classes]struct {
 	perSecond rate.Limit
 	burst     int
 }{
-	reading: {100, 400},
+	reading: {100, 400}, // and at once as many as a client may have streams
 	writing: {10, 60},
 	failing: {5, 30},
 }
@@ -44,7 +44,8 @@ const (
 
 // rates bounds how many requests a client makes.
 type rates struct {
-	most int // clients of a class that are remembered
+	most    int // clients of a class that are remembered
+	streams int // of a client
 
 	mu        sync.Mutex
 	clients   [classes]map[string]*rate.Limiter
@@ -52,16 +53,21 @@ type rates struct {
 	forgotten time.Time              // when clients were last forgotten
 }
 
-func newRates() *rates {
-	r := &rates{most: maxClients}
+// newRates returns rates for clients that have up to so many streams, which they may open at once.
+func newRates(streams int) *rates {
+	r := &rates{most: maxClients, streams: max(0, streams)}
 	for c := range classes {
-		r.clients[c], r.crowd[c] = map[string]*rate.Limiter{}, newLimiter(c)
+		r.clients[c], r.crowd[c] = map[string]*rate.Limiter{}, r.newLimiter(c)
 	}
 	return r
 }
 
-func newLimiter(c class) *rate.Limiter {
-	return rate.NewLimiter(rateLimits[c].perSecond, rateLimits[c].burst)
+func (r *rates) newLimiter(c class) *rate.Limiter {
+	limit := rateLimits[c]
+	if c == reading {
+		limit.burst += r.streams
+	}
+	return rate.NewLimiter(limit.perSecond, limit.burst)
 }
 
 // allow returns an error if a client makes too many requests of a class.
@@ -104,7 +110,7 @@ func (r *rates) limiter(c class, client string, now time.Time) *rate.Limiter {
 	if len(r.clients[c]) >= r.most {
 		return r.crowd[c]
 	}
-	l := newLimiter(c)
+	l := r.newLimiter(c)
 	r.clients[c][client] = l
 	return l
 }

@@ -15,7 +15,7 @@ import (
 
 // unlimited returns rates that never refuse.
 func unlimited() *rates {
-	r := newRates()
+	r := newRates(0)
 	for c := range classes {
 		r.crowd[c] = rate.NewLimiter(rate.Inf, 1)
 	}
@@ -27,7 +27,7 @@ func unlimited() *rates {
 func TestRates(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRates()
+		r := newRates(0)
 		spend := func(c class, client string) (n int) {
 			for r.allow(c, client) == nil {
 				n++
@@ -59,7 +59,7 @@ func TestRates(t *testing.T) {
 func TestRatesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRates()
+		r := newRates(0)
 		r.most = 100
 		for i := range 10 * r.most {
 			_ = r.allow(writing, fmt.Sprint("a", i))
@@ -140,7 +140,7 @@ func TestRatesOfRequests(t *testing.T) {
 	if a := s.ask("/api/users", "guess", from("[2001:db8:1::1]", "")); a.status != http.StatusUnauthorized {
 		t.Errorf("another network: %d", a.status)
 	}
-	if a := last(rateLimits[reading].burst*2, operatorToken, from("192.0.2.9", "")); a.status != http.StatusTooManyRequests {
+	if a := last((rateLimits[reading].burst+defaultMaxStreamsPerClient)*2, operatorToken, from("192.0.2.9", "")); a.status != http.StatusTooManyRequests {
 		t.Errorf("many requests of an operator: %d", a.status)
 	}
 	if a := s.ask("/api/users", operatorToken, from("192.0.2.10", "")); a.status != http.StatusOK {

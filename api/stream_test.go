@@ -208,7 +208,7 @@ func TestStreamsEndWithTheRightToThem(t *testing.T) {
 		s.allow(func() (*clerksync.Caller, error) {
 			return &clerksync.Caller{User: mirror.User{ClerkUserID: "user_1"}, Claims: &auth.Claims{ExpiresAt: expires}}, nil
 		})
-		s.connect("/api/changes", "user").expectEnd("the token has expired", 62*time.Second)
+		s.connect("/api/changes", userToken).expectEnd("the token has expired", 62*time.Second)
 	})
 	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable} {
 		synctest.Test(t, func(t *testing.T) {
@@ -220,7 +220,7 @@ func TestStreamsEndWithTheRightToThem(t *testing.T) {
 				}
 				return &clerksync.Caller{Claims: &auth.Claims{ExpiresAt: began.Add(time.Hour)}}, nil
 			})
-			m := s.connect("/api/changes", "user")
+			m := s.connect("/api/changes", userToken)
 			go func() { // changes that come all the time are no way round the check
 				for range 400 {
 					time.Sleep(100 * time.Millisecond)

@@ -34,7 +34,7 @@ type membership struct {
 }
 
 func (h *handler) user(ctx context.Context, q query) (any, error) {
-	user, err := h.userByID(ctx, q.id)
+	user, err := h.userByID(ctx, q.id())
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (h *handler) userByID(ctx context.Context, id string) (mirror.User, error) 
 }
 
 func (h *handler) userMemberships(ctx context.Context, q query) (any, error) {
-	user, err := h.userByID(ctx, q.id)
+	user, err := h.userByID(ctx, q.id())
 	if err != nil {
 		return nil, err
 	}

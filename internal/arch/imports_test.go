@@ -37,7 +37,7 @@ func rules() []rule {
 		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/emulator", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
 		{"internal/apiclient", []string{"auth", "clerk", "mirror"}, nil},
-		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/web"}, append(api, xrate)},
+		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/web", "publish/webhook"}, append(api, xrate)},
 		{"console", []string{".", "auth", "clerk", "mirror", "internal/web", "publish/webhook"}, api},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},
 		{"publish/nats", []string{".", "clerk", "internal/metrics", "internal/wait", "mirror"}, append(api, "github.com/nats-io/nats.go", "github.com/nats-io/nkeys")},

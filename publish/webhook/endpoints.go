@@ -25,6 +25,12 @@ var (
 	ErrBeforeFeed = errors.New("the change feed does not reach back that far: resume from the oldest place (\"0\"), from a later time or from now")
 )
 
+// InvalidError says what is wrong with something that a method of [Publisher] was given.
+type InvalidError string
+
+// Error returns the text.
+func (e InvalidError) Error() string { return string(e) }
+
 // MaxOverlap is how long messages can be signed with the previous secret after a rotation, at most.
 const MaxOverlap = 30 * 24 * time.Hour
 
@@ -55,7 +61,7 @@ type Start struct {
 }
 
 // Add stores an endpoint and returns it with its secret, which begins with whsec_. The secret is
-// shown only now. The error is a [*URLError], [ErrTooManyEndpoints], or says what else is wrong.
+// shown only now. The error is a [*URLError], an [InvalidError] or [ErrTooManyEndpoints].
 func (p *Publisher) Add(ctx context.Context, n Endpoint) (mirror.WebhookEndpoint, string, error) {
 	if err := p.sender.checkURL(n.URL); err != nil {
 		return mirror.WebhookEndpoint{}, "", err
@@ -83,22 +89,22 @@ func (p *Publisher) Add(ctx context.Context, n Endpoint) (mirror.WebhookEndpoint
 func (n *Endpoint) check() error {
 	if len(n.Description) > maxDescriptionBytes || !utf8.ValidString(n.Description) ||
 		strings.ContainsFunc(n.Description, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return errors.New("the description has more than 500 bytes, or contains characters that cannot be printed")
+		return InvalidError("the description has more than 500 bytes, or contains characters that cannot be printed")
 	}
 	if len(n.ClerkOrganizationID) > 100 || !printable(n.ClerkOrganizationID) {
-		return errors.New("the organization is no Clerk id (org_…)")
+		return InvalidError("the organization is no Clerk id (org_…)")
 	}
 	known := func(kind string) bool { return slices.Contains(clerk.Kinds(), clerk.Kind(kind)) }
 	for _, kind := range n.Kinds {
 		if !known(string(kind)) {
-			return fmt.Errorf("kind %q is not mirrored; kinds are %s", kind, kindNames())
+			return InvalidError(fmt.Sprintf("kind %q is not mirrored; kinds are %s", kind, kindNames()))
 		}
 	}
 	operations := []string{"*", string(mirror.Created), string(mirror.Updated), string(mirror.Deleted), string(mirror.Erased)}
 	for _, t := range n.Types {
 		kind, operation, _ := strings.Cut(t, ".")
 		if !known(kind) || !slices.Contains(operations, operation) {
-			return fmt.Errorf("type %q is not a kind, a dot and one of created, updated, deleted, erased or *; kinds are %s", t, kindNames())
+			return InvalidError(fmt.Sprintf("type %q is not a kind, a dot and one of created, updated, deleted, erased or *; kinds are %s", t, kindNames()))
 		}
 	}
 	ofKinds := func(t string) bool {
@@ -106,10 +112,10 @@ func (n *Endpoint) check() error {
 		return slices.Contains(n.Kinds, clerk.Kind(kind))
 	}
 	if len(n.Kinds) > 0 && len(n.Types) > 0 && !slices.ContainsFunc(n.Types, ofKinds) {
-		return errors.New("none of the types is one of the kinds: nothing would be sent")
+		return InvalidError("none of the types is one of the kinds: nothing would be sent")
 	}
 	if len(n.Types) > 100 {
-		return errors.New("more than 100 types")
+		return InvalidError("more than 100 types")
 	}
 	return nil
 }
@@ -127,7 +133,7 @@ func kindNames() string {
 func (p *Publisher) place(ctx context.Context, s Start) (mirror.FeedCursor, error) {
 	switch {
 	case s.Cursor != "" && !s.At.IsZero():
-		return "", errors.New("a start is a cursor or a time, not both")
+		return "", InvalidError("a start is a cursor or a time, not both")
 	case !s.At.IsZero():
 		cursor, known, err := p.db.FeedPlaceBefore(ctx, s.At)
 		if err == nil && !known {
@@ -301,7 +307,7 @@ func (p *Publisher) Resend(ctx context.Context, id, messageID string) (failed in
 // previous secret at once, as when it leaked.
 func (p *Publisher) Rotate(ctx context.Context, id string, overlap time.Duration) (secret string, err error) {
 	if overlap < 0 || overlap > MaxOverlap {
-		return "", errors.New("the overlap is not between 0 and 30 days")
+		return "", InvalidError("the overlap is not between 0 and 30 days")
 	}
 	secret = newSecret()
 	err = p.change(ctx, id, func(tx *store.Tx, e *store.WebhookEndpoint) error {
