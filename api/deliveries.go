@@ -28,6 +28,14 @@ func (h *handler) delivery(ctx context.Context, q query) (any, error) {
 	return answer, nil
 }
 
+// deliveryChanges lists what a delivery has changed.
+func (h *handler) deliveryChanges(ctx context.Context, q query) (any, error) {
+	if _, err := h.mirror.Deliveries().ByMessageID(ctx, q.id()); err != nil {
+		return nil, err
+	}
+	return all(h.mirror.Deliveries().Changes(ctx, q.id()))
+}
+
 // previewReplay returns what a replay of a delivery would do.
 func (h *handler) previewReplay(ctx context.Context, q query) (any, error) {
 	return h.mirror.Deliveries().Preview(ctx, q.id())

@@ -4,6 +4,8 @@
 //	GET /api/users                        users: a list with filters, and a search
 //	GET /api/users/{id}                   a user with sessions and memberships
 //	GET /api/users/{id}/memberships       the memberships of a user
+//	GET /api/users/{id}/timeline          what happened to a user
+//	POST, DELETE /api/users/{id}/…        role, ban, lock, sessions, erasure
 //	GET /api/organizations                organizations: a list, and a search
 //	GET /api/organizations/{id}           an organization with members
 //	GET /api/organizations/{id}/members   the members of an organization

@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"unicode"
 
 	"github.com/clerksync/clerksync"
@@ -21,16 +23,29 @@ var statuses = map[string]int{
 	"invalid_job":      http.StatusBadRequest,
 	"invalid_operator": http.StatusBadRequest,
 	"invalid_override": http.StatusBadRequest,
+	"invalid_role":     http.StatusBadRequest,
+
+	"writes_disabled": http.StatusForbidden,
 
 	"ambiguous":          http.StatusConflict,
 	"consumer_running":   http.StatusConflict,
 	"job_ended":          http.StatusConflict,
 	"job_expired":        http.StatusConflict,
 	"no_body":            http.StatusConflict,
+	"no_secret_key":      http.StatusConflict,
 	"not_dead":           http.StatusConflict,
 	"operator_exists":    http.StatusConflict,
+	"other_instance":     http.StatusConflict,
 	"too_many_jobs":      http.StatusConflict,
 	"too_many_operators": http.StatusConflict,
+
+	// What Clerk, or the way to it, makes of a change.
+	"clerk_refused":      http.StatusUnprocessableEntity,
+	"clerk_unavailable":  http.StatusBadGateway,
+	"secret_key_refused": http.StatusBadGateway,
+	"clerk_busy":         http.StatusServiceUnavailable,
+	"not_stored":         http.StatusServiceUnavailable,
+	"outcome_unknown":    http.StatusGatewayTimeout,
 }
 
 // answerTo returns the answer to an error of the mirror.
@@ -46,7 +61,11 @@ func answerTo(ctx context.Context, err error) error {
 	}
 	code := clerksync.ErrorCode(err)
 	if status, ok := statuses[code]; ok {
-		return &web.Problem{Status: status, Code: code, Detail: sentence(err), Err: err}
+		p := &web.Problem{Status: status, Code: code, Detail: sentence(err.Error()), Err: err}
+		if failed, ok := errors.AsType[*mirror.ClerkError](err); ok {
+			ofClerk(p, failed)
+		}
+		return p
 	}
 	_, badURL := errors.AsType[*webhook.URLError](err)
 	_, invalid := errors.AsType[webhook.InvalidError](err)
@@ -56,12 +75,10 @@ func answerTo(ctx context.Context, err error) error {
 			Status: http.StatusBadRequest, Code: "invalid_cursor", Err: err,
 			Detail: "This is not a cursor of this list. Use next_cursor as it was received, with the same filters",
 		}
-	case errors.Is(err, mirror.ErrNoSecretKey):
-		return &web.Problem{Status: http.StatusConflict, Code: "no_secret_key", Detail: "No secret key is configured with which Clerk could be asked", Err: err}
 	case errors.Is(err, webhook.ErrTooManyEndpoints):
-		return &web.Problem{Status: http.StatusConflict, Code: "too_many_endpoints", Detail: sentence(err), Err: err}
+		return &web.Problem{Status: http.StatusConflict, Code: "too_many_endpoints", Detail: sentence(err.Error()), Err: err}
 	case badURL, invalid, errors.Is(err, webhook.ErrBeforeFeed):
-		return &web.Problem{Status: http.StatusBadRequest, Code: "invalid_endpoint", Detail: sentence(err), Err: err}
+		return &web.Problem{Status: http.StatusBadRequest, Code: "invalid_endpoint", Detail: sentence(err.Error()), Err: err}
 	case ctx.Err() != nil:
 		return err
 	}
@@ -71,12 +88,35 @@ func answerTo(ctx context.Context, err error) error {
 	}
 }
 
+// ofClerk adds to an answer what Clerk said. It leaves out the cause, which is for the log.
+func ofClerk(p *web.Problem, failed *mirror.ClerkError) {
+	text := failed.Reason.Error()
+	if failed.Operation != "" {
+		text = failed.Operation + ": " + text
+	}
+	if failed.OutcomeUnknown {
+		text += "; Clerk may have made the change"
+	}
+	if failed.Remedy != "" {
+		text += "; " + failed.Remedy
+	}
+	p.Detail = sentence(text)
+	if failed.Status > 0 {
+		p.Extra = map[string]any{"clerk": map[string]any{
+			"status": failed.Status, "code": failed.Code, "message": failed.Message, "trace_id": failed.TraceID,
+		}}
+	}
+	if failed.RetryAfter > 0 || p.Status == http.StatusServiceUnavailable {
+		p.Header = http.Header{"Retry-After": {strconv.Itoa(max(1, int(math.Ceil(failed.RetryAfter.Seconds()))))}}
+	}
+}
+
 // maxDetail is the greatest length of a text of an error: it may have an id that a client sent.
 const maxDetail = 300
 
 // sentence returns the text of an error that is for the caller, with a capital letter.
-func sentence(err error) string {
-	text := []rune(err.Error())
+func sentence(message string) string {
+	text := []rune(message)
 	if len(text) > maxDetail {
 		text = append(text[:maxDetail], '…')
 	}

@@ -68,6 +68,7 @@ func (s *site) open() {
 		s.Fatal(err)
 	}
 	config := s.clerk.Config()
+	config.APIBudget, config.APILimit = 1, 1000
 	config.StalePolicy, config.AuthorizedParties = clerksync.StaleTrust, []string{"https://app.example.com"}
 	m, err := clerksync.New(s.Context(), db, config)
 	if err != nil {

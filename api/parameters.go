@@ -107,6 +107,12 @@ var queryParameters = map[string]parameter{
 	"kind": {valid: func(value string) bool { _, ok := clerk.ParseKind(value); return ok }, allowed: allowedKinds()},
 	"status": oneOf(string(mirror.SessionActive), string(mirror.SessionPending), string(mirror.SessionEnded), string(mirror.SessionExpired),
 		string(mirror.SessionRemoved), string(mirror.SessionReplaced), string(mirror.SessionRevoked), string(mirror.SessionAbandoned)),
+	"confirm": anyText("the id of the path once more"),
+	"type:timeline": {valid: func(value string) bool {
+		return !slices.ContainsFunc(strings.Split(value, ","), func(word string) bool {
+			return !slices.Contains(mirror.TimelineTypes(), mirror.TimelineType(word))
+		})
+	}, allowed: words(mirror.TimelineTypes())},
 	"status:invitation": oneOf(string(mirror.InvitationPending), string(mirror.InvitationAccepted), string(mirror.InvitationRevoked),
 		string(mirror.InvitationExpired)),
 	"state:job": oneOf(string(mirror.JobPlanned), string(mirror.JobWaiting), string(mirror.JobRunning), string(mirror.JobCancelling),

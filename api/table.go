@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/feedhttp"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
@@ -105,6 +106,14 @@ func (h *handler) objectRoutes() []route {
 		get("/api/users", paged("q", "role", "organization", "active"), h.users),
 		get("/api/users/{id}", nil, h.user),
 		get("/api/users/{id}/memberships", paged(), h.userMemberships),
+		get("/api/users/{id}/timeline", paged("type:timeline"), h.userTimeline),
+		post("/api/users/{id}/role", h.setRole),
+		post("/api/users/{id}/ban", h.changeUser(clerksync.Users.Ban)),
+		post("/api/users/{id}/unban", h.changeUser(clerksync.Users.Unban)),
+		post("/api/users/{id}/lock", h.changeUser(clerksync.Users.Lock)),
+		post("/api/users/{id}/unlock", h.changeUser(clerksync.Users.Unlock)),
+		post("/api/users/{id}/revoke-sessions", h.revokeSessions),
+		remove("/api/users/{id}", []string{"confirm"}, h.eraseUser),
 		get("/api/organizations", paged("q"), h.organizations),
 		get("/api/organizations/{id}", nil, h.organization),
 		get("/api/organizations/{id}/members", paged("role"), h.organizationMembers),
@@ -113,6 +122,7 @@ func (h *handler) objectRoutes() []route {
 		get("/api/invitations/{id}", nil, h.invitation),
 		get("/api/sessions", paged("user", "status"), h.sessions),
 		get("/api/sessions/{id}", nil, h.session),
+		post("/api/sessions/{id}/revoke", h.revokeSession),
 		get("/api/overrides", paged("kind", "id"), h.overrides),
 		post("/api/overrides", h.setOverride),
 		remove("/api/overrides/{kind}/{id}/{field}", nil, h.removeOverride),
@@ -124,6 +134,7 @@ func (h *handler) deliveryRoutes() []route {
 	return []route{
 		get("/api/deliveries", paged("state", "type", "reason", "since", "until", "subject", "organization", "text"), h.deliveries),
 		get("/api/deliveries/{id}", []string{"include"}, h.delivery),
+		get("/api/deliveries/{id}/changes", nil, h.deliveryChanges),
 		get("/api/deliveries/{id}/preview", nil, h.previewReplay),
 		post("/api/deliveries/{id}/replay", h.replay),
 		post("/api/deliveries/{id}/dismiss", h.dismiss),

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -61,6 +62,21 @@ func (h *handler) userMemberships(ctx context.Context, q query) (any, error) {
 		return nil, err
 	}
 	return h.membershipsOf(ctx, mirror.MembershipFilter{ClerkUserID: user.ClerkUserID, After: q.after(), Limit: q.limit})
+}
+
+// userTimeline lists what happened to a user, the latest first.
+func (h *handler) userTimeline(ctx context.Context, q query) (any, error) {
+	user, err := h.userByID(ctx, q.id())
+	if err != nil {
+		return nil, err
+	}
+	timeline := mirror.TimelineQuery{After: q.after(), Limit: q.limit}
+	if text := q.text("type"); text != "" {
+		for word := range strings.SplitSeq(text, ",") {
+			timeline.Types = append(timeline.Types, mirror.TimelineType(word))
+		}
+	}
+	return found(h.mirror.Users().Timeline(ctx, user.ClerkUserID, timeline))
 }
 
 func (h *handler) membershipsOf(ctx context.Context, f mirror.MembershipFilter) (l records[membership], err error) {

@@ -184,9 +184,9 @@ func (w *world) newConsumer(name string) {
 	head, err := w.m.Feed().Oldest(w.Context())
 	w.must(err)
 	w.exec(`INSERT INTO clerk_consumers (name, cursor, seq, edits, paused, gone, created_at, updated_at) VALUES ($1, $2, 1, 1, 0, '', 1, 1)`, name, string(head))
-	w.exec(`INSERT INTO clerk_consumer_parked (consumer, cursor, seq, parked, attempts, due_at, failed_at, error, at, kind, id, operation, version, fields)
-		VALUES ($1, '1-00000000', 1, 1, 3, 1, 1, 'no answer', 1, 'user', 'user_1', 'created', '', ''),
-			($1, '2-00000000', 2, 1, 3, 1, 1, 'no answer', 1, 'user', 'user_2', 'created', '', '')`, name)
+	w.exec(`INSERT INTO clerk_consumer_parked (consumer, cursor, seq, parked, attempts, due_at, failed_at, error, at, kind, id, operation, version, fields, origin)
+		VALUES ($1, '1-00000000', 1, 1, 3, 1, 1, 'no answer', 1, 'user', 'user_1', 'created', '', '', ''),
+			($1, '2-00000000', 2, 1, 3, 1, 1, 'no answer', 1, 'user', 'user_2', 'created', '', '', '')`, name)
 }
 
 // target returns the URL of a route that reads, about something that exists.
@@ -254,9 +254,25 @@ func (w *world) examples() map[string]func() example {
 		w.must(err)
 		return id
 	}
+	banned := func() string { id := w.newUser(); w.clerk.Ban(id); w.clerk.Settle(); return id }
+	locked := func() string { id := w.newUser(); w.clerk.Lock(id); w.clerk.Settle(); return id }
+	signedIn := func() string { id := w.newUser(); w.clerk.SignIn(id); w.clerk.Settle(); return id }
+	session := func() string { id := w.clerk.SignIn(w.newUser()); w.clerk.Settle(); return id }
+	const users = "/api/users/"
 	const endpoints, consumers, jobs, deliveries = "/api/webhook-endpoints/", "/api/consumers/", "/api/jobs/", "/api/deliveries/"
 	return map[string]func() example{
-		"POST /api/explain": func() example { return example{"/api/explain", `{"user_id":"` + w.member + `"}`} },
+		"POST /api/users/{id}/role":            on(users, w.newUser, "/role", `{"role":"growth"}`),
+		"POST /api/users/{id}/ban":             on(users, w.newUser, "/ban", ""),
+		"POST /api/users/{id}/unban":           on(users, banned, "/unban", ""),
+		"POST /api/users/{id}/lock":            on(users, w.newUser, "/lock", ""),
+		"POST /api/users/{id}/unlock":          on(users, locked, "/unlock", ""),
+		"POST /api/users/{id}/revoke-sessions": on(users, signedIn, "/revoke-sessions", ""),
+		"DELETE /api/users/{id}": func() example {
+			id := w.newUser()
+			return example{users + id + "?confirm=" + id, ""}
+		},
+		"POST /api/sessions/{id}/revoke": on("/api/sessions/", session, "/revoke", ""),
+		"POST /api/explain":              func() example { return example{"/api/explain", `{"user_id":"` + w.member + `"}`} },
 		"POST /api/overrides": func() example {
 			return example{"/api/overrides", `{"kind":"users","id":"` + w.newUser() + `","field":"banned","value":"true","reason":"as agreed"}`}
 		},

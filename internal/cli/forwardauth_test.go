@@ -33,7 +33,7 @@ func TestServerVerifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	h, err := publicHandler(m, cfg, logs.Logger())
+	h, err := publicHandler(m, cfg, nil, logs.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}

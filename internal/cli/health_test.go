@@ -24,7 +24,7 @@ func TestPublicHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	public, err := publicHandler(m, cfg, slog.New(slog.DiscardHandler))
+	public, err := publicHandler(m, cfg, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

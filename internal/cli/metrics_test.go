@@ -76,7 +76,7 @@ func measured(t *testing.T) http.Handler {
 	if err := m.FetchKeys(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	public, err := publicHandler(m, cfg, logger)
+	public, err := publicHandler(m, cfg, nil, logger)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func TestOperatorListenerAsksOtherMachinesForTheToken(t *testing.T) {
 	scraped := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	paths := []string{
 		"/livez", "/readyz", "/health", "/metrics", "/api/sync", "/api/users", "/api/explain?user_id=user_1", "/debug/pprof/",
-		"/debug/pprof/cmdline", "/debug/pprof/heap", "/debug/pprof/symbol", "/nothing", "/",
+		"/debug/pprof/cmdline", "/debug/pprof/heap", "/debug/pprof/symbol", "/nothing",
 	}
 	for _, c := range []struct {
 		listen, token, metrics string

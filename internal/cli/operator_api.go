@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 
+	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/api"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/config"
+	outgoing "github.com/clerksync/clerksync/publish/webhook"
 )
 
 // apiOptions returns the options of the JSON API of operators.
@@ -23,6 +26,13 @@ func apiOptions(c *config.Config) api.Options {
 			return rule, err
 		},
 	}
+}
+
+// operatorAPI returns the JSON API of a server.
+func operatorAPI(m *clerksync.Mirror, c *config.Config, webhooks *outgoing.Publisher) http.Handler {
+	o := apiOptions(c)
+	o.Webhooks = webhooks
+	return api.New(m, o)
 }
 
 // adminRule returns the rule for users who may use the API of operators: those with the admin role,

@@ -63,6 +63,7 @@ func TestPublicOperatorAPI(t *testing.T) {
 		{"POST", "/api/webhooks/clerk", "", 400, 400},
 		{"GET", "/api/webhooks/clerk", longText, 405, 405},
 		{"GET", "/health", "", 200, 200},
+		{"GET", "/console/sign-in", "", 200, 404},
 		{"GET", "/livez", "", 200, 200},
 		{"GET", "/metrics", longText, 404, 404},
 		{"GET", "/debug/pprof/", longText, 404, 404},

@@ -33,7 +33,7 @@ func handlers(t *testing.T, environ ...string) (m *clerksync.Mirror, public, ope
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	public, err = publicHandler(m, cfg, logs.Logger())
+	public, err = publicHandler(m, cfg, nil, logs.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}

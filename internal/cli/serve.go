@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
-	"github.com/clerksync/clerksync/api"
 	webconsole "github.com/clerksync/clerksync/console"
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/config"
@@ -124,9 +123,9 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	for _, w := range m.Health(ctx).Warnings {
 		logger.Log(ctx, logLevel(w.Severity), w.Message, "code", w.Code, "remedy", w.Remedy) //nolint:sloglint // one of few texts
 	}
-	public, err := publicHandler(m, cfg, logger)
-	if err == nil {
-		err = publish.open(db, m, cfg, signals.Meters(), logger)
+	var public http.Handler
+	if err = publish.open(db, m, cfg, signals.Meters(), logger); err == nil {
+		public, err = publicHandler(m, cfg, publish.webhooks, logger)
 	}
 	if err != nil {
 		return errors.Join(err, m.Close())
@@ -235,7 +234,7 @@ func planFeatures(list []string) map[string][]string {
 }
 
 // publicHandler lists the routes that anyone can reach.
-func publicHandler(m *clerksync.Mirror, c *config.Config, logger *slog.Logger) (http.Handler, error) {
+func publicHandler(m *clerksync.Mirror, c *config.Config, webhooks *outgoing.Publisher, logger *slog.Logger) (http.Handler, error) {
 	verify, err := forwardauth.New(m, forwardauth.Config{
 		Policy: c.Routes, TrustedProxies: c.TrustedProxies, Proxy: forwardauth.Proxy(c.Proxy),
 		IdentitySecret: c.IdentitySecret, Logger: logger,
@@ -245,21 +244,46 @@ func publicHandler(m *clerksync.Mirror, c *config.Config, logger *slog.Logger) (
 	}
 	routes := m.Handler(clerksync.HandlerOptions{CORSOrigins: c.CORSOrigins, OperatorToken: c.OperatorToken})
 	if c.OperatorListen == "public" {
-		routes = withOperatorAPI(routes, api.New(m, apiOptions(c)))
+		routes = withOperators(routes, operatorAPI(m, c, webhooks), consoleHandler(m, c, webhooks))
 	}
 	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Middleware(routes)), nil
 }
 
-// withOperatorAPI adds the API of operators to the public routes. Metrics and profiles are never
-// public.
-func withOperatorAPI(public, operators http.Handler) http.Handler {
+// withOperators adds the API of operators and the console to the public routes. Metrics and
+// profiles are never public.
+func withOperators(public, operators, console http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", public)
 	mux.Handle("/api/", operators)
 	for _, path := range []string{"/api/auth/", "/api/webhooks/"} {
 		mux.Handle(path, public)
 	}
-	return web.NotFoundAndMethod(mux)
+	return withConsole(console, web.NotFoundAndMethod(mux))
+}
+
+// withConsole serves the console, whose errors are pages, and everything else by next. It is no
+// mux, which would redirect what is not clean.
+func withConsole(console, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, consolePath+"/") {
+			console.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// startAtConsole leads people who open the address of the listener to the console.
+func startAtConsole(next http.Handler) http.Handler {
+	console := http.RedirectHandler(consolePath+"/", http.StatusSeeOther)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			r.Pattern = "GET /{$}" // for the access log
+			console.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // profiles serves what net/http/pprof registers elsewhere: never on the public listener.
@@ -279,14 +303,12 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 	for _, path := range []string{"/livez", "/readyz", "/health"} {
 		mux.Handle(path, operators)
 	}
-	mux.Handle("/api/", api.New(m, apiOptions(c)))
+	mux.Handle("/api/", operatorAPI(m, c, webhooks))
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
-	outer := http.NewServeMux()
-	outer.Handle("/", operatorAccess(m, c, web.NotFoundAndMethod(mux)))
-	outer.Handle(consolePath+"/", ownHost(c.OperatorListen, consoleHandler(m, c, webhooks))) // it asks for the token by itself
-	outer.Handle("GET /{$}", http.RedirectHandler(consolePath+"/", http.StatusSeeOther))
-	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, outer)
+	console := ownHost(c.OperatorListen, consoleHandler(m, c, webhooks)) // it asks for the token by itself
+	routes := withConsole(console, startAtConsole(operatorAccess(m, c, web.NotFoundAndMethod(mux))))
+	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, routes)
 }
 
 // consolePath is the base of the console's paths.

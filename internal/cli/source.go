@@ -58,7 +58,7 @@ func (p *process) withClient(ctx context.Context, flags sourced, open opener, wo
 	defer m.Close()
 	var causes causes
 	options := apiOptions(cfg)
-	options.OperatorToken, options.Rule = "", nil // the user who runs the command is the operator
+	options.OperatorToken, options.Rule, options.Origin = "", nil, "command" // the user who runs the command is the operator
 	err = work(apiclient.Local(asOperator(api.New(m, options), &causes)))
 	return causes.explain(err)
 }
