@@ -30,13 +30,17 @@ type auditRow struct {
 	ByHref  string // the page of the actor, if it is a user
 	Because string // the origin in words
 	Cause   string // the page of the origin
+	From    string // the address and the origin of what an operator did
+}
+
+// auditWords are an action of the audit in words.
+type auditWords struct {
+	action mirror.AuditAction
+	text   string
 }
 
 // auditTexts are the actions of the audit in words, those of operators first.
-var auditTexts = []struct {
-	action mirror.AuditAction
-	text   string
-}{
+var auditTexts = []auditWords{
 	{mirror.AuditBanned, "User banned"},
 	{mirror.AuditUnbanned, "Ban lifted"},
 	{mirror.AuditLocked, "User locked"},
@@ -71,6 +75,9 @@ func auditText(a mirror.AuditAction) string {
 	return strings.ReplaceAll(string(a), "_", " ")
 }
 
+// unnamedOperator is what the audit calls the operator with the configured token.
+const unnamedOperator = "operator"
+
 func listAudit(v *visit) error {
 	when := v.timeFilter()
 	f := mirror.AuditFilter{
@@ -91,7 +98,15 @@ func listAudit(v *visit) error {
 	if err != nil {
 		return err
 	}
-	data := auditData{Filters: v.auditBar(when), Rows: rows, Pager: pagerOf(v, found), Empty: empty{
+	operators, err := v.mirror.Operators().List(v.r.Context())
+	if err != nil {
+		return err
+	}
+	names := []string{unnamedOperator}
+	for _, o := range operators {
+		names = append(names, o.Name)
+	}
+	data := auditData{Filters: v.auditBar(when, names), Rows: rows, Pager: pagerOf(v, found), Empty: empty{
 		Icon: "audit", Title: "Nothing was recorded yet",
 		Text: "The audit records what operators do, requests that were refused although their token was valid, impersonations, and changes of roles. Nothing in it is ever changed.",
 	}}
@@ -101,7 +116,7 @@ func listAudit(v *visit) error {
 	return v.render("audit", "Audit", data)
 }
 
-func (v *visit) auditBar(when timeFilter) filterBar {
+func (v *visit) auditBar(when timeFilter, operators []string) filterBar {
 	actions := selectField{Name: "action", Label: "What", Options: []choice{{Label: "Anything"}}}
 	for _, t := range auditTexts {
 		actions.Options = append(actions.Options, choice{string(t.action), t.text, string(t.action) == v.query("action")})
@@ -109,7 +124,7 @@ func (v *visit) auditBar(when timeFilter) filterBar {
 	bar := filterBar{
 		Texts: []textField{
 			{Name: "user", Label: "About a user", Value: v.query("user"), Placeholder: "User: id or e-mail"},
-			{Name: "actor", Label: "By", Value: v.query("actor"), Placeholder: "By: operator or id"},
+			{Name: "actor", Label: "By", Value: v.query("actor"), Placeholder: "By: operator or id", Options: operators},
 		},
 		Selects: []selectField{actions, when.Select}, More: when.Fields, Results: "results",
 	}
@@ -139,10 +154,16 @@ func (v *visit) auditRows(entries []mirror.AuditEntry) ([]auditRow, error) {
 		}
 		row.User = named[reference{clerk.KindUser, e.ClerkUserID}]
 		switch {
+		case e.Action == mirror.AuditSignIn:
+			row.Became += " with a " + e.Object
 		case e.Object != "":
 			row.Other = object{ID: e.Object, Href: v.pathOf(e.Object)}
-			if e.Action == mirror.AuditConsumer {
+			switch e.Action {
+			case mirror.AuditConsumer:
 				row.Other.Label, row.Other.Href = e.Object, v.to("changes", "consumers", e.Object)
+			case mirror.AuditWebhook:
+				row.Other.Href = v.to("changes", "endpoints", e.Object)
+			default:
 			}
 		case e.ClerkSessionID != "":
 			row.Other = v.object(clerk.KindSession, e.ClerkSessionID)
@@ -152,13 +173,34 @@ func (v *visit) auditRows(entries []mirror.AuditEntry) ([]auditRow, error) {
 		if strings.HasPrefix(e.Actor, "user_") {
 			row.ByHref = v.to("users", e.Actor)
 		}
-		if strings.HasPrefix(e.Origin, "msg_") {
-			row.Because, row.Cause = "webhook", v.to("deliveries", e.Origin)
-		}
-		if e.Origin == mirror.OriginRead {
-			row.Because = "read from Clerk"
-		}
+		v.addOrigin(&row)
 		rows[i] = row
 	}
 	return rows, nil
+}
+
+// addOrigin says what caused an entry, and from where.
+func (v *visit) addOrigin(row *auditRow) {
+	_, path, _ := strings.Cut(row.Origin, " ")
+	switch {
+	case strings.HasPrefix(row.Origin, "msg_"):
+		row.Because, row.Cause = "webhook", v.to("deliveries", row.Origin)
+	case row.Origin == mirror.OriginRead:
+		row.Because = "read from Clerk"
+	case strings.HasPrefix(row.Origin, "job "):
+		row.Because = "job"
+	case row.Origin == "command":
+		row.Because = "command line"
+	case strings.HasPrefix(path, v.base+"/") && v.base != "":
+		row.Because = "console"
+	case strings.Contains(path, "/api/") && row.Action != mirror.AuditContradiction:
+		row.Because = "API"
+	}
+	var from []string
+	for _, part := range []string{row.Because, row.Address} {
+		if part != "" {
+			from = append(from, part)
+		}
+	}
+	row.From = strings.Join(from, ", ")
 }

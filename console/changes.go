@@ -80,11 +80,7 @@ func listChanges(v *visit) error {
 }
 
 func (v *visit) changeBar() filterBar {
-	kinds := selectField{Name: "kind", Label: "Kind", Options: []choice{{Label: "Any kind"}}}
-	for _, k := range clerk.Kinds() {
-		kinds.Options = append(kinds.Options, choice{string(k), kindName(k), string(k) == v.query("kind")})
-	}
-	bar := filterBar{Selects: []selectField{kinds, v.selectOf("operation", "Change", "created", "updated", "deleted", "erased")}, Results: "results"}
+	bar := filterBar{Selects: []selectField{v.kindSelect(clerk.Kinds()), v.selectOf("operation", "Change", "created", "updated", "deleted", "erased")}, Results: "results"}
 	v.active(&bar, "user", "User", "organization", "Organization")
 	return bar
 }
@@ -102,7 +98,7 @@ func (v *visit) changeRows(changes []mirror.Change) ([]changeRow, error) {
 	}
 	rows := make([]changeRow, len(changes))
 	for i, c := range changes {
-		row := changeRow{Change: c, Object: named[reference{c.Kind, c.ID}], FieldText: strings.Join(c.Fields, ", "), Place: string(c.Cursor)}
+		row := changeRow{Change: c, Object: named[reference{c.Kind, c.ID}], FieldText: joined(c.Fields), Place: string(c.Cursor)}
 		switch {
 		case c.ClerkUserID != "" && c.ClerkUserID != c.ID:
 			row.Owner = named[reference{clerk.KindUser, c.ClerkUserID}]

@@ -36,7 +36,11 @@ type choice struct {
 	Selected     bool
 }
 
-type textField struct{ Name, Label, Value, Placeholder, Type string }
+type textField struct {
+	Name, Label, Value, Placeholder, Type string
+
+	Options []string // suggestions
+}
 
 type hiddenField struct{ Name, Value string }
 

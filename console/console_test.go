@@ -21,6 +21,7 @@ const operatorToken = "operator-operator-operator-operator"
 type site struct {
 	*testing.T
 	clerk *clerktest.Clerk
+	db    clerksync.DB
 	m     *clerksync.Mirror
 	h     http.Handler
 	jar   http.CookieJar
@@ -33,6 +34,7 @@ func newSite(t *testing.T, o Options) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.db = db
 	config := s.clerk.Config()
 	config.StalePolicy, config.AuthorizedParties = clerksync.StaleTrust, []string{"https://app.example.com"}
 	s.m, err = clerksync.New(t.Context(), db, config)

@@ -46,6 +46,7 @@ type deliveryRow struct {
 	mirror.Delivery
 
 	Subject object
+	Owner   object // the user or organization to which that belongs, without an id for none
 	Why     string // empty for one that was applied
 }
 
@@ -181,13 +182,15 @@ func (v *visit) reasonSelect() selectField {
 }
 
 func (v *visit) deliveryRows(deliveries []mirror.Delivery) ([]deliveryRow, error) {
+	subjects := make([][]reference, len(deliveries))
 	var references []reference
 	for i := range deliveries {
-		if len(deliveries[i].Subjects) > 0 {
-			if r, ok := subjectOf(deliveries[i].Subjects[0]); ok {
-				references = append(references, r)
+		for _, text := range deliveries[i].Subjects {
+			if r, ok := subjectOf(text); ok {
+				subjects[i] = append(subjects[i], r)
 			}
 		}
+		references = append(references, subjects[i]...)
 	}
 	named, err := v.objects(references)
 	if err != nil {
@@ -196,9 +199,13 @@ func (v *visit) deliveryRows(deliveries []mirror.Delivery) ([]deliveryRow, error
 	rows := make([]deliveryRow, len(deliveries))
 	for i := range deliveries {
 		rows[i].Delivery = deliveries[i]
-		if len(deliveries[i].Subjects) > 0 {
-			if r, ok := subjectOf(deliveries[i].Subjects[0]); ok {
+		for n, r := range subjects[i] {
+			switch {
+			case n == 0:
 				rows[i].Subject = named[r]
+			case rows[i].Subject.Label == "" && rows[i].Owner.Label == "" && r.kind == clerk.KindUser,
+				rows[i].Subject.Label == "" && rows[i].Owner.ID == "" && r.kind == clerk.KindOrganization:
+				rows[i].Owner = named[r]
 			}
 		}
 		if deliveries[i].Reason != "" {

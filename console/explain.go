@@ -25,8 +25,7 @@ type explainData struct {
 	Session      string
 	Organization string
 	Needs        []choice
-	Roles        []choice
-	Role         string
+	Need         string
 	Permission   string
 	Method       string
 	Path         string
@@ -72,15 +71,16 @@ type placeLink struct {
 type conditionRow struct {
 	auth.Condition
 
-	Text  string
-	Facts []factRow
-	Any   []conditionRow
+	Text    string
+	Because string // the reason in words, where no fact says it
+	Facts   []factRow
+	Any     []conditionRow
 }
 
 type factRow struct{ Name, Value, Source string }
 
 // question is what the form asks. The parameters of the URL are those of the form.
-type question struct{ user, session, organization, token, need, role, permission, method, path string }
+type question struct{ user, session, organization, token, need, permission, method, path string }
 
 func (v *visit) question() question {
 	get := v.query
@@ -89,7 +89,7 @@ func (v *visit) question() question {
 	}
 	q := question{
 		user: get("user"), session: get("session"), organization: get("organization"), need: get("need"),
-		role: get("role"), permission: get("permission"), method: strings.ToUpper(get("method")), path: get("path"),
+		permission: get("permission"), method: strings.ToUpper(get("method")), path: get("path"),
 	}
 	if v.r.Method == http.MethodPost {
 		q.token = strings.TrimSpace(strings.TrimPrefix(get("token"), "Bearer "))
@@ -97,11 +97,15 @@ func (v *visit) question() question {
 	return q
 }
 
+// needRole begins the value of what is needed that is a role of the ladder.
+const needRole = "role:"
+
 // rule returns the rule of a question, nil for none.
 func (h *handler) rule(q question) (auth.Rule, error) {
+	if role, ok := strings.CutPrefix(q.need, needRole); ok {
+		return auth.MinRole(role), nil
+	}
 	switch q.need {
-	case "role":
-		return auth.MinRole(q.role), nil
 	case "permission":
 		if q.permission == "" {
 			return nil, errors.New("Enter the permission, such as org:invoices:read.")
@@ -149,24 +153,21 @@ func explain(v *visit) error {
 
 func (v *visit) explainForm(q question) explainData {
 	data := explainData{
-		User: q.user, Session: q.session, Organization: q.organization, Role: q.role, Permission: q.permission, Method: q.method, Path: q.path,
+		User: q.user, Session: q.session, Organization: q.organization, Need: q.need, Permission: q.permission, Method: q.method, Path: q.path,
 		Policy: v.options.ExplainRule != nil, WithToken: q.token != "",
 	}
-	needs := []choice{
-		{Value: "", Label: "is signed in"},
-		{Value: "role", Label: "has at least a role"},
-		{Value: "permission", Label: "has a permission in the organization"},
-		{Value: "organization-role", Label: "has a role in the organization"},
+	needs := []choice{{Value: "", Label: "is signed in"}}
+	for _, role := range slices.Backward(v.mirror.Instance().Roles) {
+		needs = append(needs, choice{Value: needRole + role, Label: "has at least the role " + role})
 	}
+	needs = append(needs, choice{Value: "permission", Label: "has a permission in the organization"},
+		choice{Value: "organization-role", Label: "has a role in the organization"})
 	if data.Policy {
 		needs = append(needs, choice{Value: "request", Label: "may make a request, by the policy"})
 	}
 	for _, n := range needs {
 		n.Selected = n.Value == q.need
 		data.Needs = append(data.Needs, n)
-	}
-	for _, role := range slices.Backward(v.mirror.Instance().Roles) {
-		data.Roles = append(data.Roles, choice{role, role, role == q.role})
 	}
 	return data
 }
@@ -233,7 +234,7 @@ func (v *visit) addPerson(a *answerData, id string, q question) error {
 		return err
 	}
 	ask := func(session, organization string) string {
-		return v.to("explain") + queryOf("user", id, "session", session, "organization", organization, "need", q.need, "role", q.role,
+		return v.to("explain") + queryOf("user", id, "session", session, "organization", organization, "need", q.need,
 			"permission", q.permission, "method", q.method, "path", q.path)
 	}
 	sessions, err := v.mirror.Sessions().List(ctx, mirror.SessionFilter{ClerkUserID: id, Limit: explainLimit})

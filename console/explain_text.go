@@ -1,6 +1,7 @@
 package console
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/clerksync/clerksync"
@@ -75,6 +76,9 @@ func conditionOf(c auth.Condition) conditionRow {
 		}
 		row.Facts = append(row.Facts, factRow{factName(f.Name), strings.ReplaceAll(value, ",", ", "), sourceText(f.Source)})
 	}
+	if c.Name == "token" {
+		row.Because = tokenReasons[c.Reason]
+	}
 	for _, alternative := range c.Any {
 		row.Any = append(row.Any, conditionOf(alternative))
 	}
@@ -82,6 +86,26 @@ func conditionOf(c auth.Condition) conditionRow {
 		row.Any = append(row.Any, conditionOf(part))
 	}
 	return row
+}
+
+// tokenReasons are the reasons for which a token is refused, in words.
+var tokenReasons = map[string]string{
+	auth.ReasonTooLarge:        "it is longer than 16 KiB",
+	auth.ReasonMalformed:       "it is no token, or damaged",
+	auth.ReasonAlgorithm:       "it is signed in another way than is configured",
+	auth.ReasonCategory:        "it is another kind of token than that of a session",
+	auth.ReasonSignature:       "its signature is wrong: it was changed, or made by someone else",
+	auth.ReasonUnknownKey:      "it is signed with a key that the instance does not have: it is of another instance, or old",
+	auth.ReasonKeysUnavailable: "this server has no keys yet to verify it with",
+	auth.ReasonExpired:         "it has expired: browsers fetch a fresh one every minute",
+	auth.ReasonNotYetValid:     "it is not valid yet: compare the clocks",
+	auth.ReasonIssuedInFuture:  "it was issued in the future: compare the clocks",
+	auth.ReasonIssuer:          "it is of another Clerk instance",
+	auth.ReasonAuthorizedParty: "it was made for a page that is not among the authorized parties",
+	auth.ReasonAudience:        "it was made for another audience",
+	auth.ReasonPending:         "the user has not finished signing in: a task is open, such as choosing an organization",
+	auth.ReasonStatus:          "its session is neither active nor pending",
+	auth.ReasonDifferentUsers:  "the cookies of the request name different users",
 }
 
 // conditionTexts are the conditions that every request has, in words.
@@ -92,9 +116,34 @@ var conditionTexts = map[string]string{
 	"membership": "The user is a member of the active organization, in the role that the token says",
 }
 
+// ruleText is a rule as it is written in Go, such as MinRole("admin").
+var ruleText = regexp.MustCompile(`^(\w+)\((?:"([^"]*)")?\)$`)
+
+// conditionText returns the name of a condition in words. Rules that have no words are shown as
+// they are written in Go.
 func conditionText(name string) string {
 	if text, ok := conditionTexts[name]; ok {
 		return text
+	}
+	parts := ruleText.FindStringSubmatch(name)
+	if parts == nil {
+		return name
+	}
+	switch parts[1] {
+	case "MinRole":
+		return "The role is " + parts[2] + " or higher"
+	case "Role":
+		return "The role is " + parts[2]
+	case "Permission":
+		return "The role in the organization has the permission " + parts[2]
+	case "OrgRole":
+		return "The role in the organization is " + parts[2]
+	case "Feature":
+		return "The plan has the feature " + parts[2]
+	case "Plan":
+		return "The plan is " + parts[2]
+	case "NotImpersonated":
+		return "No one impersonates the user"
 	}
 	return name
 }

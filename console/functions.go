@@ -117,7 +117,15 @@ func stateChip(state any) template.HTML {
 	if text == "" {
 		return none
 	}
-	return chip(stateKinds[text], strings.ReplaceAll(text, "_", " "))
+	return chip(stateKinds[text], stateText(text))
+}
+
+// stateText returns a state in words. A dead letter is called a failed delivery.
+func stateText(state string) string {
+	if state == string(mirror.DeliveryDead) {
+		return "failed"
+	}
+	return strings.ReplaceAll(state, "_", " ")
 }
 
 // avatarColours is how many colours the initials of people have; console.css names them.

@@ -45,8 +45,9 @@ type jobView struct {
 type progressRow struct {
 	mirror.JobProgress
 
-	Name  string
-	Share int // in percent, -1 if it is not known
+	Name   string
+	Share  int // in percent, -1 if it is not known
+	Failed bool
 }
 
 // fact is a name and a value.
@@ -157,7 +158,7 @@ func (v *visit) jobView(j mirror.Job) jobView {
 func (j *jobView) addProgress() {
 	var rows, total int64
 	for _, p := range j.Job.Progress {
-		row := progressRow{JobProgress: p, Name: kindName(p.Kind), Share: -1}
+		row := progressRow{JobProgress: p, Name: kindName(p.Kind), Share: -1, Failed: p.Reason != ""}
 		switch {
 		case p.Done:
 			row.Share = 100
@@ -191,7 +192,7 @@ func (v *visit) selectionFacts(j mirror.Job) (facts []fact) {
 	}
 	add("User", f.User)
 	add("Status", string(f.Status))
-	add("State", stateLabel(f.State))
+	add("State", stateText(string(f.State)))
 	add("Type", f.Type)
 	if f.Reason != "" {
 		add("Reason", reasonText(f.Reason))
@@ -224,13 +225,6 @@ func (v *visit) selectionFacts(j mirror.Job) (facts []fact) {
 	return facts
 }
 
-func stateLabel(s mirror.DeliveryState) string {
-	if s == mirror.DeliveryDead {
-		return "failed"
-	}
-	return string(s)
-}
-
 func showJob(v *visit) error {
 	j, err := v.mirror.Jobs().ByID(v.r.Context(), v.id())
 	if err != nil {
@@ -241,6 +235,10 @@ func showJob(v *visit) error {
 		return err
 	}
 	data := jobData{jobView: v.jobView(j), Failures: failures.Items, Pager: pagerOf(v, failures)}
+	for i := range data.Plan.Sample {
+		sample := &data.Plan.Sample[i]
+		sample.Was, sample.Becomes = stateText(sample.Was), stateText(sample.Becomes)
+	}
 	switch j.Action {
 	case mirror.JobReplayDeliveries:
 		data.Objects = "deliveries"
@@ -300,17 +298,23 @@ func one(n int64, single, several string) string {
 // plan plans a job and leads to its page.
 func (v *visit) plan(request mirror.JobRequest) error {
 	j, err := v.mirror.Jobs().Plan(v.r.Context(), request, v.by())
+	if err != nil {
+		return planFault(err)
+	}
+	return v.redirect(v.to("jobs", j.ID))
+}
+
+// planFault says why a job cannot be planned or started.
+func planFault(err error) error {
 	switch {
 	case errors.Is(err, mirror.ErrNoSecretKey):
 		return &fault{Status: http.StatusConflict, Title: "Clerk cannot be read", Text: "No secret key is configured. Set CLERK_SECRET_KEY and restart the server."}
 	case errors.Is(err, mirror.ErrInvalidJob):
 		return &fault{Status: http.StatusBadRequest, Title: "This job is not possible", Text: err.Error()}
 	case errors.Is(err, mirror.ErrTooManyJobs):
-		return &fault{Status: http.StatusConflict, Title: "Too many jobs are open", Text: "Cancel a planned job, or wait until one has ended."}
-	case err != nil:
-		return err
+		return &fault{Status: http.StatusConflict, Title: "Too many jobs are open", Text: "Cancel one, or wait until one has ended."}
 	}
-	return v.redirect(v.to("jobs", j.ID))
+	return err
 }
 
 func startJob(v *visit) error {

@@ -79,3 +79,15 @@ func subjectOf(text string) (reference, bool) {
 	kind, id, found := strings.Cut(text, ":")
 	return reference{clerk.Kind(kind), id}, found && id != ""
 }
+
+// joined returns names as a list for people.
+func joined(names []string) string { return strings.Join(names, ", ") }
+
+// kindSelect is the filter of a list by kind.
+func (v *visit) kindSelect(kinds []clerk.Kind) selectField {
+	f := selectField{Name: "kind", Label: "Kind", Options: []choice{{Label: "Any kind"}}}
+	for _, k := range kinds {
+		f.Options = append(f.Options, choice{string(k), kindName(k), string(k) == v.query("kind")})
+	}
+	return f
+}

@@ -185,6 +185,17 @@
     }
   });
 
+  // Fields that only some choices need: data-when="id=value,value".
+  const showFields = () => $$("[data-when]").forEach((field) => {
+    const [id, values] = field.dataset.when.split("=");
+    field.hidden = !values.split(",").includes(document.getElementById(id)?.value);
+  });
+  document.addEventListener("change", showFields);
+  showFields();
+  document.addEventListener("submit", (event) => $$("[data-copy-of]", event.target).forEach((field) => {
+    field.value = document.getElementById(field.dataset.copyOf)?.value || "";
+  }));
+
   // A form is sent once.
   document.addEventListener("submit", (event) => {
     const form = event.target;
