@@ -44,7 +44,7 @@ func (w *watched) worked(id string, done, failed, skipped int64) mirror.Job {
 // by that. Who came after the plan stays as it was. What Clerk refuses is listed.
 func TestJobsAtClerk(t *testing.T) {
 	t.Parallel()
-	onEngines(t, func(w *watched) {
+	onEnginesWith(t, func(_ *watched, c *clerksync.Config) { c.APILimit = 2000 }, func(w *watched) {
 		ctx, jobs := w.Context(), w.m.Jobs()
 		var users []string
 		for i := range 12 {
@@ -81,7 +81,13 @@ func TestJobsAtClerk(t *testing.T) {
 			e[len(e)-1].Actor != "eve" || e[len(e)-1].Address != "192.0.2.7" {
 			w.Errorf("audited: %+v", e)
 		}
+		// Clerk's rate limit is waited for, and is no failure.
+		w.refuse("/metadata", 429, `{"errors":[{"code":"too_many_requests","message":"m"}]}`)
+		lift := time.AfterFunc(500*time.Millisecond, func() { w.refuse("", 0, "") })
 		w.worked(w.planned(mirror.JobRequest{Action: mirror.JobChangeRole, Filter: mirror.JobSelection{IDs: users[6:8]}, Role: "admin"}, 2).ID, 1, 0, 1)
+		if lift.Stop() {
+			w.Error("the job did not wait for Clerk")
+		}
 
 		sessions := w.planned(mirror.JobRequest{Action: mirror.JobRevokeSessions, Filter: mirror.JobSelection{Role: "admin"}}, 12)
 		if s := sessions.Plan.Sample; s[0].Was != "2 sessions" || s[0].Becomes != "revoked" || s[1].Was != "1 session" || s[2].Becomes != "no session" {

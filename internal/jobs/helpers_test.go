@@ -221,3 +221,6 @@ func (r *replayer) replayed() (ids []string, twice int) {
 func all(ids []string) (mirror.ReplayReport, error) {
 	return mirror.ReplayReport{Replayed: int64(len(ids))}, nil
 }
+
+// pass lets time pass, in a bubble.
+func pass(d time.Duration) { <-time.After(d) }

@@ -49,21 +49,21 @@ func TestCancel(t *testing.T) {
 		}}
 		stop := e.running(e.process(jobs.Config{Deliveries: r}))
 		running := e.start(replays).ID
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		e.is(running, mirror.JobRunning, 0, 0, 0) // the first batch is not saved: it took no second
 		e.must(cancel(running))
 		e.must(cancel(running))
 		e.refused("a job that is being cancelled", start(running), mirror.ErrJobEnded)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		e.is(running, mirror.JobCancelling, 0, 0, 0)
 		close(held)
 		synctest.Wait()
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		if j := e.is(running, mirror.JobCancelled, 128, 0, 0); j.CancelledBy != "ada" {
 			e.Errorf("cancelled by %q", j.CancelledBy)
 		}
 		e.must(start(running))
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if j := e.is(running, mirror.JobDone, 200, 0, 0); j.CancelledBy != "" {
 			e.Errorf("started again, cancelled by %q", j.CancelledBy)
 		}
@@ -76,13 +76,13 @@ func TestCancel(t *testing.T) {
 
 		// The process is gone, and its lease with it.
 		r.answer = func(_ context.Context, _ int, ids []string) (mirror.ReplayReport, error) {
-			time.Sleep(2 * time.Second)
+			pass(2 * time.Second)
 			return all(ids)
 		}
 		e.jobs = e.process(jobs.Config{Deliveries: r})
 		stop = e.running(e.jobs)
 		left := e.start(replays).ID
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		stop()
 		e.is(left, mirror.JobRunning, 192, 0, 0)
 		e.must(cancel(left))
@@ -98,18 +98,18 @@ func TestProcesses(t *testing.T) {
 		r := &replayer{answer: func(_ context.Context, _ int, ids []string) (mirror.ReplayReport, error) {
 			most.Store(max(most.Load(), atOnce.Add(1)))
 			defer atOnce.Add(-1)
-			time.Sleep(300 * time.Millisecond)
+			pass(300 * time.Millisecond)
 			return all(ids)
 		}}
 		for range 3 {
 			e.running(e.process(jobs.Config{Deliveries: r}))
 		}
 		first, second := e.start(replays).ID, e.start(replays).ID
-		time.Sleep(2200 * time.Millisecond)
+		pass(2200 * time.Millisecond)
 		if j := e.job(second); j.State != mirror.JobWaiting && e.job(first).State != mirror.JobDone {
 			e.Errorf("the second job is %s before the first one is done", j.State)
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		e.is(first, mirror.JobDone, 300, 0, 0)
 		e.is(second, mirror.JobDone, 300, 0, 0)
 		if ids, twice := r.replayed(); len(ids) != 300 || twice != 300 || most.Load() != 1 {
@@ -125,7 +125,7 @@ func TestProcessThatHangs(t *testing.T) {
 		e.received(300, mirror.DeliveryDead, time.Now().Add(-time.Minute))
 		free := make(chan struct{})
 		slow := func(_ context.Context, _ int, ids []string) (mirror.ReplayReport, error) {
-			time.Sleep(1100 * time.Millisecond) // each batch is saved
+			pass(1100 * time.Millisecond) // each batch is saved
 			return all(ids)
 		}
 		hangs := &replayer{answer: func(ctx context.Context, call int, ids []string) (mirror.ReplayReport, error) {
@@ -146,18 +146,18 @@ func TestProcessThatHangs(t *testing.T) {
 		hanging := e.process(jobs.Config{Deliveries: hangs, Now: now, Dead: func(string) bool { return false }})
 		e.running(hanging)
 		id := e.start(replays).ID
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		e.is(id, mirror.JobRunning, 128, 0, 0)
 		at = time.Now()
 		stopped.Store(true)
 
 		other := &replayer{answer: slow}
 		e.running(e.process(jobs.Config{Deliveries: other}))
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		e.is(id, mirror.JobDone, 300, 0, 0)
 		close(free)
 		stopped.Store(false)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		e.is(id, mirror.JobDone, 300, 0, 0)
 		if ids, _ := other.replayed(); len(ids) != 172 || ids[0] != "msg_dead_0128" {
 			e.Errorf("the other process replayed %d, from %q on", len(ids), ids[:min(1, len(ids))])
@@ -172,7 +172,7 @@ func TestOutage(t *testing.T) {
 		e.received(200, mirror.DeliveryDead, time.Now().Add(-time.Minute))
 		var broken atomic.Bool
 		r := &replayer{answer: func(_ context.Context, _ int, ids []string) (report mirror.ReplayReport, err error) {
-			time.Sleep(1100 * time.Millisecond)
+			pass(1100 * time.Millisecond)
 			report.Replayed = int64(len(ids))
 			if broken.Load() {
 				report.Failed = 1
@@ -189,14 +189,14 @@ func TestOutage(t *testing.T) {
 		e.jobs = service
 		e.running(service)
 		id := e.start(replays).ID
-		time.Sleep(1200 * time.Millisecond)
+		pass(1200 * time.Millisecond)
 		broken.Store(true)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if j := e.is(id, mirror.JobRunning, 64, 0, 0); j.Problem != "disk full" {
 			e.Errorf("it waits for %q", j.Problem)
 		}
 		broken.Store(false)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if j := e.is(id, mirror.JobDone, 198, 1, 1); j.Problem != "" || j.Rate != 0 || j.Error != "" {
 			e.Errorf("after the outage: %+v", j)
 		}
@@ -205,9 +205,9 @@ func TestOutage(t *testing.T) {
 		}
 
 		id = e.start(replays).ID
-		time.Sleep(1500 * time.Millisecond)
+		pass(1500 * time.Millisecond)
 		broken.Store(true)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		j := e.is(id, mirror.JobFailed, 64, 0, 0)
 		if !strings.HasSuffix(j.Error, "start the job again to go on with them: disk full") || j.Problem != "" {
 			e.Errorf("after a long outage: %q, %q", j.Error, j.Problem)
@@ -215,7 +215,7 @@ func TestOutage(t *testing.T) {
 		broken.Store(false)
 		_, err := e.jobs.Start(e.Context(), id, ada)
 		e.must(err)
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		e.is(id, mirror.JobDone, 198, 1, 1)
 		if ended := service.Stats.Ended(); ended[mirror.JobDone] != 2 || ended[mirror.JobFailed] != 1 {
 			e.Errorf("counted %v", ended)

@@ -217,8 +217,9 @@ func (s *Service) source(j *store.Job) func(ctx context.Context, cursor string, 
 			return s.DB.JobDeliveries(ctx, deliveries, before, after, limit)
 		case store.JobSession:
 			return s.DB.JobSessions(ctx, mirror.SessionFilter{ClerkUserID: f.User, Status: f.Status}, before, after, limit)
+		default:
+			return s.DB.JobUsers(ctx, users, before, after, limit)
 		}
-		return s.DB.JobUsers(ctx, users, before, after, limit)
 	}
 }
 

@@ -108,8 +108,7 @@ func (r *running) sync(ctx context.Context) error {
 		progress.copyTo(r)
 		if err := r.saveSurely(ctx); err != nil {
 			stop()
-			<-ended
-			return err
+			return errors.Join(err, <-ended)
 		}
 	}
 }

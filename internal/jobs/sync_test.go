@@ -63,45 +63,45 @@ func TestReadingClerk(t *testing.T) {
 
 		busy.Store(true)
 		id := e.start(mirror.JobRequest{Action: mirror.JobReconcile}).ID
-		time.Sleep(5500 * time.Millisecond)
+		pass(5500 * time.Millisecond)
 		if j := e.is(id, mirror.JobRunning, 0, 0, 0); !strings.Contains(j.Problem, "another process reads Clerk") {
 			e.Errorf("it waits for %q", j.Problem)
 		}
 		replay := e.start(replays).ID
-		time.Sleep(time.Second)
+		pass(time.Second)
 		e.is(replay, mirror.JobDone, 5, 5, 0)
 		busy.Store(false)
-		time.Sleep(25 * time.Second)
+		pass(25 * time.Second)
 		j := e.job(id)
 		if len(j.Progress) != 2 || !j.Progress[0].Done || j.Progress[0].Rows != 2000 || j.Progress[1].Done || j.Progress[1].Rows == 0 ||
 			j.Progress[1].Total != 2000 || j.Done != 2000+j.Progress[1].Rows || j.Rate < 90 || j.Rate > 110 || j.Problem != "" {
 			e.Errorf("in between: %+v", j)
 		}
-		time.Sleep(25 * time.Second)
+		pass(25 * time.Second)
 		want := mirror.JobProgress{Kind: clerk.KindUser, Rows: 2000, Total: 2000, Done: true, Found: 3, Repaired: 2}
 		if j = e.is(id, mirror.JobDone, 4000, 0, 0); len(j.Progress) != 2 || j.Progress[0] != want || j.Rate != 0 {
 			e.Errorf("in the end: %+v", j)
 		}
 
 		id = e.start(mirror.JobRequest{Action: mirror.JobBackfill}).ID
-		time.Sleep(10500 * time.Millisecond)
+		pass(10500 * time.Millisecond)
 		_, err := e.jobs.Cancel(e.Context(), id, ada)
 		e.must(err)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if j := e.job(id); j.State != mirror.JobCancelled || j.Done < 900 || j.Done > 1200 {
 			e.Errorf("cancelled: %+v", j)
 		}
 
 		// The process ends in between, and another one begins again.
 		id = e.start(mirror.JobRequest{Action: mirror.JobReconcile}).ID
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		stop()
 		if j := e.job(id); j.State != mirror.JobRunning {
 			e.Errorf("after the end of the process: %+v", j)
 		}
 		calls := l.calls.Load()
 		e.running(e.process(config))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		e.is(id, mirror.JobDone, 4000, 0, 0)
 		if l.calls.Load() != calls+1 {
 			e.Errorf("%d walks after the restart", l.calls.Load()-calls)
@@ -115,7 +115,7 @@ func TestReadingClerkFails(t *testing.T) {
 		l := &lists{}
 		e.jobs = e.process(jobs.Config{Sync: l, ReadsClerk: true})
 		for says, read := range map[string]func() (*mirror.SyncReport, error){
-			"Clerk is down":                        func() (*mirror.SyncReport, error) { return nil, errors.New("Clerk is down\nmore") }, //nolint:staticcheck // a name
+			"Clerk is down":                        func() (*mirror.SyncReport, error) { return nil, errors.New("Clerk is down\nmore") },
 			"some lists could not be read whole: ": func() (*mirror.SyncReport, error) { return partly(false), nil },
 			"900 of 1000 rows of kind user are": func() (*mirror.SyncReport, error) {
 				return partly(true), &mirror.MassDeletionError{Kind: clerk.KindUser, Missing: 900, Rows: 1000}
@@ -145,7 +145,7 @@ func TestRunJob(t *testing.T) {
 	bubble(t, func(e *env) {
 		e.received(200, mirror.DeliveryDead, time.Now().Add(-time.Minute))
 		r := &replayer{answer: func(_ context.Context, _ int, ids []string) (mirror.ReplayReport, error) {
-			time.Sleep(1100 * time.Millisecond)
+			pass(1100 * time.Millisecond)
 			return all(ids)
 		}}
 		e.jobs = e.process(jobs.Config{Deliveries: r})
@@ -174,7 +174,7 @@ func TestFilterThatChanges(t *testing.T) {
 		r := &replayer{}
 		r.answer = func(ctx context.Context, call int, ids []string) (mirror.ReplayReport, error) {
 			if call == 1 { // later ones, with ids before and after the others
-				time.Sleep(time.Second)
+				pass(time.Second)
 				e.received(40, mirror.DeliveryApplied, time.Now())
 			}
 			return e.ingest.ReplayStored(ctx, ids, mirror.ReplayOptions{KeepGoing: true})

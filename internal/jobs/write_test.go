@@ -100,11 +100,11 @@ func TestClerkDoesNotAnswer(t *testing.T) {
 		down = func(id string) bool { return id == "user_04" || id == "user_05" }
 		id := e.start(changes(mirror.JobSelection{All: true})).ID
 		e.running(e.jobs)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if j := e.is(id, mirror.JobRunning, 4, 0, 0); !strings.Contains(j.Problem, "Clerk cannot be reached (status 503)") {
 			e.Errorf("it waits for %q", j.Problem)
 		}
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		e.is(id, mirror.JobDone, 18, 2, 0)
 		if f := e.failures(id); len(f) != 2 || f[0].ObjectID != "user_04" || f[1].ObjectID != "user_05" {
 			e.Errorf("failures: %+v", f)
@@ -112,7 +112,7 @@ func TestClerkDoesNotAnswer(t *testing.T) {
 
 		w.asked, down = nil, func(id string) bool { return id >= "user_07" }
 		id = e.start(changes(mirror.JobSelection{All: true})).ID
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if j := e.is(id, mirror.JobFailed, 7, 0, 0); !strings.HasPrefix(j.Error, "3 objects in a row got no answer; start the job again") {
 			e.Errorf("it failed with %q", j.Error)
 		}
@@ -123,7 +123,7 @@ func TestClerkDoesNotAnswer(t *testing.T) {
 		down = func(string) bool { return false }
 		_, err := e.jobs.Start(e.Context(), id, ada)
 		e.must(err)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		e.is(id, mirror.JobDone, 20, 0, 0)
 	})
 }
@@ -170,10 +170,10 @@ func TestChangesAreResumed(t *testing.T) {
 		e.jobs = e.process(jobs.Config{Users: w})
 		e.running(e.jobs)
 		id := e.start(changes(mirror.JobSelection{All: true})).ID
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		_, err := e.jobs.Cancel(e.Context(), id, ada)
 		e.must(err)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if j := e.is(id, mirror.JobCancelled, 0, 0, 0); len(w.asked) != 1 || j.Problem != "" {
 			e.Errorf("asked for %q, waits for %q", w.asked, j.Problem)
 		}

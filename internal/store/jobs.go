@@ -247,6 +247,7 @@ func (db *DB) CancelJob(
 		}
 		was, becomes := j.State, mirror.JobCancelled
 		switch was {
+		case mirror.JobPlanned, mirror.JobWaiting:
 		case mirror.JobCancelled:
 			return nil
 		case mirror.JobDone, mirror.JobFailed:

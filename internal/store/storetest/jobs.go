@@ -306,23 +306,25 @@ func jobObjects(t *testing.T, db *store.DB) {
 		want func(int) bool
 		was  string
 	}{
-		"users":               {users(mirror.UserFilter{}), func(int) bool { return true }, ""},
-		"users with a role":   {users(mirror.UserFilter{Role: "admin"}), func(i int) bool { return i%3 == 0 }, "admin"},
-		"active users":        {users(mirror.UserFilter{Active: new(true)}), func(i int) bool { return i%5 != 0 }, ""},
-		"inactive users":      {users(mirror.UserFilter{Active: new(false)}), func(i int) bool { return i%5 == 0 }, ""},
-		"inactive with role":  {users(mirror.UserFilter{Active: new(false), Role: "solo"}), func(i int) bool { return i%5 == 0 && i%3 != 0 }, "solo"},
-		"members":             {users(mirror.UserFilter{OrganizationID: "org_1"}), func(i int) bool { return i%2 == 0 }, ""},
-		"members with a role": {users(mirror.UserFilter{OrganizationID: "org_1", Role: "admin", Active: new(true)}), func(i int) bool { return i%6 == 0 && i%5 != 0 }, "admin"},
-		"members of another":  {users(mirror.UserFilter{OrganizationID: "org_2"}), func(int) bool { return false }, ""},
-		"users by id":         {users(mirror.UserFilter{Search: "user_07"}), func(i int) bool { return i == 7 }, "solo"},
-		"sessions":            {sessions(mirror.SessionFilter{}), func(i int) bool { return i%3 != 0 && i%2 == 1 }, "active"}, // user_00 is banned
-		"sessions of a user":  {sessions(mirror.SessionFilter{ClerkUserID: "user_01"}), func(i int) bool { return i%3 != 0 && i%2 == 1 }, "active"},
-		"pending sessions":    {sessions(mirror.SessionFilter{Status: mirror.SessionPending}), func(int) bool { return false }, ""},
-		"deliveries":          {received(mirror.DeliveryFilter{}), func(int) bool { return true }, ""},
-		"dead letters":        {received(mirror.DeliveryFilter{State: "dead"}), func(i int) bool { return i%3 == 0 }, "dead"},
-		"dead of a type":      {received(mirror.DeliveryFilter{State: "dead", Type: "session.*", Reason: "r0"}), func(i int) bool { return i%30 == 0 }, "dead"},
-		"of a type":           {received(mirror.DeliveryFilter{Type: "session.created"}), func(i int) bool { return i%5 == 0 }, ""},
-		"applied":             {received(mirror.DeliveryFilter{State: "applied"}), func(i int) bool { return i%3 != 0 }, "applied"},
+		"users":              {users(mirror.UserFilter{}), func(int) bool { return true }, ""},
+		"users with a role":  {users(mirror.UserFilter{Role: "admin"}), func(i int) bool { return i%3 == 0 }, "admin"},
+		"active users":       {users(mirror.UserFilter{Active: new(true)}), func(i int) bool { return i%5 != 0 }, ""},
+		"inactive users":     {users(mirror.UserFilter{Active: new(false)}), func(i int) bool { return i%5 == 0 }, ""},
+		"inactive with role": {users(mirror.UserFilter{Active: new(false), Role: "solo"}), func(i int) bool { return i%5 == 0 && i%3 != 0 }, "solo"},
+		"members":            {users(mirror.UserFilter{OrganizationID: "org_1"}), func(i int) bool { return i%2 == 0 }, ""},
+		"members with a role": {users(mirror.UserFilter{OrganizationID: "org_1", Role: "admin", Active: new(true)}), func(i int) bool {
+			return i%6 == 0 && i%5 != 0
+		}, "admin"},
+		"members of another": {users(mirror.UserFilter{OrganizationID: "org_2"}), func(int) bool { return false }, ""},
+		"users by id":        {users(mirror.UserFilter{Search: "user_07"}), func(i int) bool { return i == 7 }, "solo"},
+		"sessions":           {sessions(mirror.SessionFilter{}), func(i int) bool { return i%3 != 0 && i%2 == 1 }, "active"}, // user_00 is banned
+		"sessions of a user": {sessions(mirror.SessionFilter{ClerkUserID: "user_01"}), func(i int) bool { return i%3 != 0 && i%2 == 1 }, "active"},
+		"pending sessions":   {sessions(mirror.SessionFilter{Status: mirror.SessionPending}), func(int) bool { return false }, ""},
+		"deliveries":         {received(mirror.DeliveryFilter{}), func(int) bool { return true }, ""},
+		"dead letters":       {received(mirror.DeliveryFilter{State: "dead"}), func(i int) bool { return i%3 == 0 }, "dead"},
+		"dead of a type":     {received(mirror.DeliveryFilter{State: "dead", Type: "session.*", Reason: "r0"}), func(i int) bool { return i%30 == 0 }, "dead"},
+		"of a type":          {received(mirror.DeliveryFilter{Type: "session.created"}), func(i int) bool { return i%5 == 0 }, ""},
+		"applied":            {received(mirror.DeliveryFilter{State: "applied"}), func(i int) bool { return i%3 != 0 }, "applied"},
 		"of a time": {received(mirror.DeliveryFilter{Since: clerk.Time(epoch + 1).Time(), Until: clerk.Time(epoch + 3).Time()}), func(i int) bool {
 			return i >= 4 && i < 12
 		}, ""},
