@@ -14,6 +14,7 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/access"
+	"github.com/clerksync/clerksync/internal/activity"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/consumer"
 	"github.com/clerksync/clerksync/internal/feed"
@@ -58,7 +59,7 @@ type assembly struct {
 // the client of Clerk's API. It reports all faults of the configuration at once.
 func (a *assembly) clients() error {
 	follower := feed.New(feed.Config{DB: a.db, Now: a.Test.Now, Logger: a.Logger})
-	a.mirror = &Mirror{db: a.db, refusals: refusals.New(a.db, a.Test.Now, a.Logger), feed: Feed{
+	a.mirror = &Mirror{db: a.db, refusals: refusals.New(a.db, a.Test.Now, a.Logger), activity: activity.New(a.db, a.Test.Now, a.Logger), feed: Feed{
 		feed:      follower,
 		consumers: consumer.New(consumer.Config{DB: a.db, Feed: follower, Now: a.Test.Now, Logger: a.Logger, Incidents: a.incidents}),
 	}}
@@ -186,6 +187,7 @@ func (a *assembly) openIngest(ctx context.Context) (err error) {
 			m.feed.feed.Notify()
 		},
 		OnMeasure: func(c ingest.Commit) {
+			m.activity.Stored(c.Events-c.Replayed, c.Lags)
 			m.metrics.Record(metrics.CommitDuration, c.Took.Seconds())
 			m.metrics.Record(metrics.CommitEvents, float64(c.Events))
 			for _, lag := range c.Lags {
@@ -304,8 +306,9 @@ func (a *assembly) openReceiver(context.Context) (err error) {
 	m := a.mirror
 	m.receiver = receive.New(receive.Config{
 		Verifier: a.webhooks, Scheme: a.WebhookScheme, Ingest: m.ingest, Refusals: m.refusals, Incidents: a.incidents,
-		Record: func(name string, value float64, labels ...string) { m.metrics.Record(name, value, labels...) },
-		Tracer: a.tracer, Now: a.Test.Now,
+		Record:   func(name string, value float64, labels ...string) { m.metrics.Record(name, value, labels...) },
+		OnRefuse: m.activity.Refused,
+		Tracer:   a.tracer, Now: a.Test.Now,
 	})
 	m.metrics, err = metrics.New(a.MeterProvider, a.collect)
 	return err

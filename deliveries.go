@@ -55,6 +55,13 @@ func (s Deliveries) Changes(ctx context.Context, messageID string) ([]mirror.Cha
 	return s.db.ChangesOf(ctx, messageID)
 }
 
+// Groups groups the deliveries that could not be applied by type, state and reason, that with the
+// latest one first. It looks at the latest 10,000: [mirror.Page].LookedBackTo is set if there may
+// be more. All groups are on one page.
+func (s Deliveries) Groups(ctx context.Context) (mirror.Page[mirror.DeliveryGroup], error) {
+	return s.db.DeliveryGroups(ctx)
+}
+
 // Dismiss records that dead letters need not be applied, so that the mirror can be in sync without
 // them. It dismisses all of them or none; the error is [ErrNotFound] or [ErrNotDead] and names the
 // one that cannot be dismissed. Each dismissal is an entry of the audit. A dismissed delivery can

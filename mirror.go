@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/clerksync/clerksync/internal/access"
+	"github.com/clerksync/clerksync/internal/activity"
 	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
@@ -33,6 +34,7 @@ type Mirror struct {
 	upkeep   *upkeep.Upkeep
 	jobs     *jobs.Service
 	refusals *refusals.Counter
+	activity *activity.Recorder
 	feed     Feed
 	metrics  *metrics.Instruments
 }
@@ -106,6 +108,7 @@ func (m *Mirror) Close() error {
 	m.ingest.Close()
 	m.gate.Close()
 	m.refusals.Close()
+	m.activity.Close()
 	return errors.Join(m.metrics.Close(), m.db.Close())
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/driver"
@@ -88,6 +89,28 @@ func (s Sync) Status(ctx context.Context) (mirror.SyncStatus, error) {
 		return mirror.SyncStatus{}, fmt.Errorf("clerksync: status: %w", err)
 	}
 	return report, nil
+}
+
+// Overview returns the status without counting tables, so that it can be called for each request.
+// Its counts are about a minute old at most, and the rest about a second.
+func (s Sync) Overview(ctx context.Context) (mirror.SyncOverview, error) {
+	o, err := s.m.monitor.Overview(ctx)
+	if err != nil {
+		return mirror.SyncOverview{}, fmt.Errorf("clerksync: status: %w", err)
+	}
+	return o, nil
+}
+
+// Activity returns how many events this mirror received in each minute since a time, in all
+// processes, and how late they came. It goes back a day at most.
+func (s Sync) Activity(ctx context.Context, since time.Time) (mirror.Activity, error) {
+	return s.m.activity.Read(ctx, since)
+}
+
+// Walks returns a page of the walks of lists at Clerk, the latest first. The first page begins with
+// the one under way, if there is one.
+func (s Sync) Walks(ctx context.Context, f mirror.WalkFilter) (mirror.Page[mirror.WalkRun], error) {
+	return s.m.db.WalkRuns(ctx, f)
 }
 
 // InSync reports whether comparisons with Clerk prove that the mirror equals it. If not, the

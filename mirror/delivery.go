@@ -107,6 +107,29 @@ type DeliveryCount struct {
 	Count int64 `json:"count"`
 }
 
+// DeliveryGroup counts the deliveries of one type that could not be applied for one reason.
+type DeliveryGroup struct {
+	// Type is the event type.
+	Type string `json:"type"`
+	// State is dead or quarantined.
+	State DeliveryState `json:"state"`
+	// Reason says why they were not applied.
+	Reason string `json:"reason"`
+	// Count is how many there are.
+	Count int64 `json:"count"`
+	// AtLeast reports that there may be more than Count, because not all were looked at.
+	AtLeast bool `json:"at_least"`
+	// FirstAt is when the first of them was received.
+	FirstAt time.Time `json:"first_at"`
+	// LastAt is when the last of them was received.
+	LastAt time.Time `json:"last_at"`
+	// LastMessageID is the id of that message.
+	LastMessageID string `json:"last_message_id"`
+}
+
+// MarshalJSON writes the fields, and null for a zero time.
+func (g DeliveryGroup) MarshalJSON() ([]byte, error) { return encode(g) }
+
 // Outcome is the result of applying a delivery.
 type Outcome string
 

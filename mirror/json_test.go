@@ -41,6 +41,11 @@ func records() []any {
 		Drift{},
 		SyncStatus{},
 		SyncReason{},
+		WalkRun{},
+		Activity{},
+		ActivityMinute{},
+		DeliveryGroup{},
+		SyncOverview{},
 		KindStatus{},
 		Walk{},
 		DriftStatus{},
@@ -88,6 +93,7 @@ const notRecords = " " +
 	"AuditFilter " +
 	"TimelineQuery " +
 	"DriftFilter " +
+	"WalkFilter " +
 	"FeedQuery " +
 	"ChangeFilter " +
 	"WebhookAttemptFilter " +

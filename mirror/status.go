@@ -50,6 +50,29 @@ type SyncStatus struct {
 // MarshalJSON writes the fields, and null for a zero time.
 func (s SyncStatus) MarshalJSON() ([]byte, error) { return encode(s) }
 
+// SyncOverview is the status of a mirror for pages that are opened often: it is read without
+// counting tables. GET /api/overview shows it.
+type SyncOverview struct {
+	// Status is the status of this moment, with the counts of CountedAt. While no rows were
+	// counted, it has a reason "counting", and all counts are 0.
+	Status SyncStatus `json:"status"`
+	// CountedAt is when rows were counted, about a minute ago at most if this is called often. It
+	// is zero while they were not.
+	CountedAt time.Time `json:"counted_at"`
+	// Deliveries is how many deliveries were stored at CountedAt.
+	Deliveries int64 `json:"deliveries"`
+	// LastEventAt is when the last event was received, zero for never.
+	LastEventAt time.Time `json:"last_event_at"`
+	// OldestVerifiedAt is when the live row of a listed kind was compared that was not compared for
+	// the longest time.
+	OldestVerifiedAt time.Time `json:"oldest_verified_at"`
+	// Walk is the reading of a list at Clerk that is under way, null if there is none.
+	Walk *WalkRun `json:"walk"`
+}
+
+// MarshalJSON writes the fields, and null for a zero time.
+func (o SyncOverview) MarshalJSON() ([]byte, error) { return encode(o) }
+
 // SyncReason is one reason why a mirror is not in sync, and what to do.
 type SyncReason struct {
 	// Code is stable; docs/proof.md lists the codes.

@@ -90,6 +90,56 @@ func (r *SyncReport) Complete() bool {
 	return !slices.ContainsFunc(r.Kinds, func(k KindReport) bool { return !k.Complete && !k.Refused })
 }
 
+// WalkWork is why a list was walked.
+type WalkWork string
+
+// The works.
+const (
+	WorkBackfill WalkWork = "backfill" // to read everything for the first time, or again
+	WorkWalk     WalkWork = "walk"     // to compare everything
+)
+
+// WalkRun is one walk of one list at Clerk: one that has ended, or the one under way.
+type WalkRun struct {
+	// ID orders walks by their end. It is empty while the walk is under way.
+	ID string `json:"id"`
+	// Kind is the kind of the list.
+	Kind clerk.Kind `json:"kind"`
+	// Work is why the list was walked.
+	Work WalkWork `json:"work"`
+	// BegunAt is when it began. That of a backfill stays when another process continues it.
+	BegunAt time.Time `json:"begun_at"`
+	// EndedAt is when it ended; zero while it is under way.
+	EndedAt time.Time `json:"ended_at"`
+	// Complete reports that it read everything.
+	Complete bool `json:"complete"`
+	// Refused reports that Clerk has no such list for this instance.
+	Refused bool `json:"refused"`
+	// Reason says why it is not complete.
+	Reason string `json:"reason"`
+	// Rows is how many objects were read so far.
+	Rows int64 `json:"rows"`
+	// Total is how many there are by Clerk's count, -1 where Clerk gives none.
+	Total int64 `json:"total"`
+	// Found is how many rows differed. Of a walk under way, it is 10,000 at most.
+	Found int64 `json:"drift_found"`
+	// Repaired is how many of them were repaired.
+	Repaired int64 `json:"drift_repaired"`
+}
+
+// MarshalJSON writes the fields, and null for a zero time.
+func (w WalkRun) MarshalJSON() ([]byte, error) { return encode(w) }
+
+// WalkFilter selects walks. The zero value selects all.
+type WalkFilter struct {
+	// Kind selects the walks of a list.
+	Kind clerk.Kind
+	// After is where the page begins: [Page.Next] of the page before.
+	After Cursor
+	// Limit is the size of a page: 50 for 0, at most 500.
+	Limit int
+}
+
 // DriftCause is why a row differed from Clerk, as far as that can be told.
 type DriftCause string
 

@@ -546,6 +546,7 @@ CREATE TABLE clerk_suspects (
 -- How each list at Clerk was read last. begun_write, observed_at and begun_by say when the walk under way or the last one began:
 -- by the head's write counter, and the bounds by Clerk's clock (an upper bound of 0: Clerk told no time). The columns
 -- complete_… say the same of the last complete walk. known_left counts the differences that the last comparison left.
+-- rows_total is Clerk's own count, -1 where it gives none. lease_token is that of the last process that walked.
 -- refused: Clerk has no such list for this instance. swept_at is when the last successful sweep began.
 CREATE TABLE clerk_walks (
     list                       TEXT PRIMARY KEY,
@@ -559,9 +560,11 @@ CREATE TABLE clerk_walks (
     reason                     TEXT NOT NULL,
     refused                    SMALLINT NOT NULL,
     rows_read                  BIGINT NOT NULL,
+    rows_total                 BIGINT NOT NULL,
     found                      BIGINT NOT NULL,
     repaired                   BIGINT NOT NULL,
     known_left                 BIGINT NOT NULL,
+    lease_token                BIGINT NOT NULL,
     swept_at                   BIGINT NOT NULL,
     begun_write                BIGINT NOT NULL,
     observed_at                BIGINT NOT NULL,
@@ -747,6 +750,33 @@ CREATE TABLE clerk_job_failures (
     PRIMARY KEY (job_id, number)
 );
 
+-- What each process stored and refused in a minute. lags counts events by how late they came: pairs of a bucket, whose bounds
+-- internal/activity knows, and a number.
+CREATE TABLE clerk_minutes (
+    minute                     BIGINT NOT NULL,
+    holder                     TEXT NOT NULL,
+    events                     BIGINT NOT NULL,
+    refused                    BIGINT NOT NULL,
+    lags                       TEXT NOT NULL,
+    PRIMARY KEY (minute, holder)
+);
+
+-- The walks of lists that have ended. work is "backfill" or "walk".
+CREATE TABLE clerk_walk_history (
+    walk_id                    TEXT PRIMARY KEY,
+    list                       TEXT NOT NULL,
+    work                       TEXT NOT NULL,
+    begun_at                   BIGINT NOT NULL,
+    ended_at                   BIGINT NOT NULL,
+    complete                   SMALLINT NOT NULL,
+    refused                    SMALLINT NOT NULL,
+    reason                     TEXT NOT NULL,
+    rows_read                  BIGINT NOT NULL,
+    rows_total                 BIGINT NOT NULL,
+    found                      BIGINT NOT NULL,
+    repaired                   BIGINT NOT NULL
+);
+
 -- The head: one row. Every transaction that writes mirrored rows locks it first. settings is the revision of the settings in
 -- force, so that each writer sees under the lock whether they have changed.
 CREATE TABLE clerk_head (
@@ -807,6 +837,7 @@ CREATE INDEX clerk_inbox_type ON clerk_inbox (type, received_at, message_id);
 CREATE INDEX clerk_changes_user ON clerk_changes (clerk_user_id, seq) WHERE clerk_user_id IS NOT NULL;
 CREATE INDEX clerk_verify_queued ON clerk_verify (queued_write);
 CREATE INDEX clerk_consumer_parked_order ON clerk_consumer_parked (consumer, parked, seq, cursor);
+CREATE INDEX clerk_walk_history_list ON clerk_walk_history (list, walk_id);
 CREATE INDEX clerk_drift_found ON clerk_drift (found_at);
 CREATE INDEX clerk_drift_unannounced ON clerk_drift (kind, found_at) WHERE cause = 'not_subscribed';
 CREATE INDEX clerk_jobs_open ON clerk_jobs (started_at, job_id) WHERE ended_at IS NULL;

@@ -47,7 +47,7 @@ func rules() []rule {
 		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "internal/viewreader", "mirror", "webhook"}, nil},
 		{"emulator", []string{".", "internal/emulator", "internal/web"}, nil},
 		{".", []string{
-			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/clerkapi", "internal/consumer", "internal/diagnose", "internal/doctor", "internal/driver",
+			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/activity", "internal/clerkapi", "internal/consumer", "internal/diagnose", "internal/doctor", "internal/driver",
 			"internal/feed", "internal/feedhttp", "internal/incident", "internal/ingest", "internal/instance", "internal/jobs", "internal/live", "internal/metrics", "internal/privacy",
 			"internal/receive", "internal/reconcile", "internal/refusals", "internal/row", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
 			"internal/web", "internal/write",
@@ -58,6 +58,7 @@ func rules() []rule {
 		{"internal/driver/sqlite", []string{"internal/store", "mirror"}, []string{modernc}},
 		{"internal/driver/postgres", []string{"internal/store"}, []string{pgx}},
 		{"internal/consumer", []string{"clerk", "internal/holder", "internal/incident", "internal/row", "internal/store", "internal/wait", "mirror"}, nil},
+		{"internal/activity", []string{"clerk", "internal/holder", "internal/store", "mirror"}, nil},
 		{"internal/jobs", []string{"clerk", "internal/holder", "internal/store", "internal/wait", "mirror"}, nil},
 		{"internal/row", []string{"clerk"}, nil},
 		{"internal/converge", []string{"clerk", "internal/row"}, nil},

@@ -26,9 +26,10 @@ type Stats struct {
 
 // Commit describes a batch that was committed.
 type Commit struct {
-	Events int
-	Took   time.Duration   // since its first try
-	Lags   []time.Duration // of new events: from Clerk's time to the commit, by both clocks
+	Events   int
+	Replayed int             // of Events: deliveries that were stored before
+	Took     time.Duration   // since its first try
+	Lags     []time.Duration // of new events: from Clerk's time to the commit, by both clocks
 }
 
 // OtherType stands for all types that are not known, because there can be any number of them.
@@ -82,6 +83,9 @@ func (in *Ingest) reportCommit(jobs []*job, began time.Time) {
 	c := Commit{Events: len(jobs), Took: time.Since(began), Lags: make([]time.Duration, 0, len(jobs))}
 	now := in.now()
 	for _, j := range jobs {
+		if j.replay {
+			c.Replayed++
+		}
 		if j.outcome.Status != mirror.OutcomeProcessed || j.replay || len(j.ops) == 0 {
 			continue
 		}

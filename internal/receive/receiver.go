@@ -34,6 +34,7 @@ type Config struct {
 	Scheme    webhook.Scheme
 	Ingest    *ingest.Ingest
 	Refusals  *refusals.Counter
+	OnRefuse  func() // a delivery was refused that had no verified signature
 	Incidents *incident.Log
 	Record    metrics.Observe // records a measurement
 	Tracer    trace.Tracer
@@ -201,6 +202,7 @@ func (c *Receiver) reported(next web.HandlerFunc) web.HandlerFunc {
 		if !ok || !unverified(p.Code) {
 			return err
 		}
+		c.config.OnRefuse()
 		reason, _ := p.Extra["reason"].(string)
 		attrs := []slog.Attr{slog.String("code", p.Code)}
 		if reason != "" {

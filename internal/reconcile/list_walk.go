@@ -52,7 +52,7 @@ func (r *run) walkList(ctx context.Context, kind clerk.Kind, o mirror.ReconcileO
 		run: r, kind: kind, backfill: backfill, progress: o.Progress, evidence: evidence, walk: before,
 		report: mirror.KindReport{Kind: kind},
 	}
-	w.walk.List = string(kind)
+	w.walk.List, w.walk.LeaseToken = string(kind), r.lease.Token
 	if w.progress == nil {
 		w.progress = func(mirror.SyncProgress) {}
 	}
@@ -69,6 +69,35 @@ func (r *run) walkList(ctx context.Context, kind clerk.Kind, o mirror.ReconcileO
 		w.report.Reason = err.Error()
 	}
 	r.report.Kinds = append(r.report.Kinds, w.report)
+	return errors.Join(err, w.note(ctx))
+}
+
+// note adds the walk to the history, however it ended.
+func (w *listWalk) note(ctx context.Context) error {
+	if w.dryRun || w.began.IsZero() && ctx.Err() != nil { // nothing was requested
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	ended, err := w.DB.Clock(ctx, clerk.TimeOf(w.Now()))
+	if err != nil {
+		return err
+	}
+	past := mirror.WalkRun{
+		Kind: w.kind, Work: mirror.WorkWalk, BegunAt: w.walk.BegunAt.Time(), EndedAt: ended.Time(), Complete: w.report.Complete,
+		Refused: w.report.Refused, Reason: w.report.Reason, Rows: int64(w.report.Rows), Total: int64(w.report.Total),
+		Found: int64(w.report.Found), Repaired: int64(w.report.Repaired),
+	}
+	if w.began.IsZero() { // not even the first page was requested
+		past.BegunAt = past.EndedAt
+	}
+	if w.backfill {
+		past.Work = mirror.WorkBackfill
+	}
+	err = w.write(ctx, func(tx *store.Tx) error { return tx.AppendWalkRun(ctx, &past) })
+	w.walked[w.kind] = past.ID
+	if errors.Is(err, store.ErrFenced) { // the process that has the lease now walks the list
+		return nil
+	}
 	return err
 }
 
@@ -182,7 +211,7 @@ func (w *listWalk) writePage(ctx context.Context, p preparedPage) error {
 		}
 	}
 	next := w.walk
-	next.Rows = int64(p.Seen)
+	next.Rows, next.Total = int64(p.Seen), int64(p.Total)
 	next.Start.ObservedAt = min(next.Start.ObservedAt, p.earliest)
 	if w.backfill {
 		next.Cursor = string(p.Next)
@@ -236,7 +265,8 @@ func (w *listWalk) finish(ctx context.Context, watermark clerk.Time, o mirror.Re
 	if walk.Complete {
 		walk.CompleteAt = walk.BegunAt
 	}
-	walk.Rows, walk.Found, walk.Repaired = int64(w.report.Rows), int64(w.report.Found), int64(w.report.Repaired)
+	walk.Rows, walk.Total = int64(w.report.Rows), int64(w.report.Total)
+	walk.Found, walk.Repaired = int64(w.report.Found), int64(w.report.Repaired)
 	walk.Left = walk.Found - walk.Repaired
 	if walk.BackfilledAt == 0 {
 		walk.BackfilledAt = walk.EndedAt

@@ -30,6 +30,7 @@ type run struct {
 	suspects  map[row.Key]store.Suspect // as stored; a dry run stores nothing of what it changes here
 	accept    []string                  // ids of objects that the operator wants set back
 	refused   map[row.Key]bool          // objects that the application's OnChange refused
+	walked    map[clerk.Kind]string     // ids of the walks in the history
 	accepted  []string                  // those of them that were set back
 
 	unanswered int // reads by id in a row that Clerk did not answer
@@ -42,7 +43,7 @@ func (r *Reconciler) withLease(ctx context.Context, o mirror.ReconcileOptions, w
 	defer r.mu.Unlock()
 	current := &run{
 		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewSeenSet(),
-		listBegan: map[clerk.Kind]int64{}, refused: map[row.Key]bool{}, report: &mirror.SyncReport{DryRun: o.DryRun, Drift: []mirror.Drift{}},
+		listBegan: map[clerk.Kind]int64{}, walked: map[clerk.Kind]string{}, refused: map[row.Key]bool{}, report: &mirror.SyncReport{DryRun: o.DryRun, Drift: []mirror.Drift{}},
 	}
 	if o.DryRun {
 		return current.report, current.do(ctx, work)

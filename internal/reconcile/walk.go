@@ -97,6 +97,11 @@ func (r *run) saveTotals(ctx context.Context, kinds []clerk.Kind) error {
 			if err := tx.SaveWalk(ctx, w); err != nil {
 				return err
 			}
+			if id := r.walked[k.Kind]; id != "" {
+				if err := tx.CorrectWalkRun(ctx, id, w.Found, w.Repaired); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})

@@ -76,12 +76,20 @@ func (f *Facts) general() (reasons []mirror.SyncReason) {
 	}
 	if f.DeadLetters > 0 {
 		add("dead_letters", f.remedy("see clerksync deliveries list, then replay or dismiss them", "list them with m.Deliveries(), then replay or dismiss them"),
-			"%s could not be applied", Count(f.DeadLetters, "event", "events"))
+			"%s could not be applied", f.counted(f.DeadLetters, "event", "events"))
 	}
 	if reason, refused := f.refusedReason(); refused {
 		reasons = append(reasons, reason)
 	}
 	return reasons
+}
+
+// counted returns a number that may be counted up to maxCounted alone.
+func (f *Facts) counted(n int64, one, many string) string {
+	if !f.Counted && n > maxCounted {
+		return "more than " + Count(maxCounted, one, many)
+	}
+	return Count(n, one, many)
 }
 
 // ofKind returns the reasons of one kind.

@@ -28,14 +28,13 @@ type Facts struct {
 	Abandoned   bool // the process that kept the mirror up to date was killed, or this is a copy that was taken while it ran
 	Foreign     instance.Foreign
 	Instance    Instance
-	Deliveries  map[mirror.DeliveryState]int64 // that were not simply applied
-	DeadLetters int64
+	DeadLetters int64         // with Quarantined, up to a little more than maxCounted unless Counted is set
 	Refused     store.Refused // by the application's OnChange
 	Quarantined int64
 	LastDead    clerk.Time // when the last dead letter came
 	// Unheard are kinds that change at Clerk and of which no event has ever come.
 	Unheard       []clerk.Kind
-	RolesRejected int64
+	RolesRejected int64                    // 1 if there are any
 	Consumers     []mirror.Consumer        // of the change feed
 	FailedJobs    []mirror.Job             // of the last day
 	Endpoints     []mirror.WebhookEndpoint // of outgoing webhooks, without the counts of messages
@@ -43,6 +42,8 @@ type Facts struct {
 	Overdue       time.Duration // the age from which on a walk is too old to prove anything
 
 	// LastDeliveries and Drift are read together with the counts of rows.
+	Counted        bool
+	Deliveries     int64 // that are stored
 	LastDeliveries map[string]store.LastDelivery
 	Drift          []mirror.Drift // the latest
 	Overrides      int64          // values that operators set here, up to ten thousand
@@ -87,6 +88,8 @@ const (
 	unheardFor = 7 * 24 * time.Hour
 	// failedJobsFor is how long a job that failed is a reason to warn.
 	failedJobsFor = 24 * time.Hour
+	// maxCounted bounds what is counted while tables are not.
+	maxCounted = 10_000
 	// listedDrift is how many rows of the drift report a status shows.
 	listedDrift = 100
 )
@@ -114,7 +117,7 @@ func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, our
 	f.Now, errs[0] = db.Clock(ctx, ours)
 	walks, errs[1] = db.Walks(ctx)
 	queues, errs[2] = db.Queues(ctx)
-	f.Deliveries, errs[3] = db.CountNotApplied(ctx)
+	f.DeadLetters, f.Quarantined, errs[3] = db.CountProblems(ctx, maxCounted+1)
 	f.Life, errs[4] = db.Life(ctx)
 	unreadable, errs[5] = db.Unreadable(ctx)
 	runners, errs[6] = db.Runners(ctx)
@@ -123,7 +126,6 @@ func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, our
 		return err
 	}
 	_, f.Abandoned = Abandoned(runners, 0, f.Now)
-	f.DeadLetters, f.Quarantined = f.Deliveries[mirror.DeliveryDead], f.Deliveries[mirror.DeliveryQuarantined]
 	f.Overdue = s.Overdue(schedule.Took(walks))
 	for _, kind := range Kinds() {
 		f.Kinds = append(f.Kinds, Kind{
@@ -142,7 +144,7 @@ func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guar
 	f.LastDead, errs[2] = db.LastDeadLetter(ctx)
 	f.Unheard, errs[3] = unheard(ctx, db, now)
 	f.Foreign, errs[4] = guard.Foreign(ctx)
-	f.RolesRejected, errs[5] = db.RolesRejected(ctx)
+	f.RolesRejected, errs[5] = db.RolesRejected(ctx, 1)
 	f.Consumers, errs[6] = db.Consumers(ctx, f.Ours)
 	endpoints, err := db.WebhookEndpoints(ctx)
 	for i := range endpoints {
@@ -155,7 +157,8 @@ func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guar
 
 // count reads what counts tables. Drift is also counted since a time.
 func (f *Facts) count(ctx context.Context, db *store.DB, since clerk.Time) error {
-	var errs [7]error
+	var errs [9]error
+	var notApplied map[mirror.DeliveryState]int64
 	var drift map[clerk.Kind]store.DriftCount
 	var page mirror.Page[mirror.Drift]
 	var suspects, conflicts map[clerk.Kind]int64
@@ -166,10 +169,13 @@ func (f *Facts) count(ctx context.Context, db *store.DB, since clerk.Time) error
 	page, errs[4] = db.Drift(ctx, mirror.DriftFilter{Limit: listedDrift})
 	f.Instance, errs[5] = f.instances(ctx, db)
 	f.Overrides, errs[6] = db.CountOverrides(ctx)
+	notApplied, errs[7] = db.CountNotApplied(ctx)
+	f.Deliveries, errs[8] = db.CountStored(ctx)
 	if err := cmp.Or(errs[:]...); err != nil {
 		return err
 	}
-	f.Drift = page.Items
+	f.Counted, f.Drift = true, page.Items
+	f.DeadLetters, f.Quarantined = notApplied[mirror.DeliveryDead], notApplied[mirror.DeliveryQuarantined]
 	for i := range f.Kinds {
 		k := &f.Kinds[i]
 		k.Drift, k.Suspects, k.Conflicts = drift[k.Kind], suspects[k.Kind], conflicts[k.Kind]

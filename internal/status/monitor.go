@@ -47,7 +47,9 @@ type Monitor struct {
 	health       shared[mirror.Health]
 	reasons      shared[[]mirror.SyncReason]
 	figures      shared[figures]
-	databaseDown atomic.Bool // as it was logged last
+	overview     shared[overview]
+	counts       shared[*Facts] // with the counts of tables; nil: they could not be read
+	databaseDown atomic.Bool    // as it was logged last
 }
 
 const (
@@ -55,6 +57,12 @@ const (
 	reasonsMaxAge = 30 * time.Second // reading them counts tables, and health is asked each second
 	reasonsLimit  = 20 * time.Second
 	figuresMaxAge = 5 * time.Second // metrics are not read more often, however many collect them
+
+	overviewMaxAge = time.Second
+	overviewLimit  = 10 * time.Second
+	countsMaxAge   = time.Minute
+	countsLimit    = time.Minute
+	countsWait     = 2 * time.Second // for the first counts
 )
 
 // NewMonitor makes a Monitor. It reads nothing.
@@ -62,6 +70,8 @@ func NewMonitor(config Config) *Monitor {
 	m := &Monitor{config: config, db: config.DB}
 	m.health = shared[mirror.Health]{maxAge: healthMaxAge, now: config.Now, read: m.computeHealth}
 	m.reasons = shared[[]mirror.SyncReason]{maxAge: reasonsMaxAge, limit: reasonsLimit, now: config.Now, read: m.computeReasons}
+	m.overview = shared[overview]{maxAge: overviewMaxAge, limit: overviewLimit, now: config.Now, read: m.readOverview}
+	m.counts = shared[*Facts]{maxAge: countsMaxAge, limit: countsLimit, now: config.Now, read: m.readCounts}
 	m.figures = shared[figures]{maxAge: figuresMaxAge, now: config.Now, read: m.readFigures}
 	return m
 }

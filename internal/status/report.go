@@ -16,6 +16,10 @@ func (m *Monitor) Report(ctx context.Context) (mirror.SyncStatus, error) {
 	if err != nil {
 		return mirror.SyncStatus{}, err
 	}
+	return m.report(a), nil
+}
+
+func (m *Monitor) report(a *Assessment) mirror.SyncStatus {
 	f := a.Facts
 	report := mirror.SyncStatus{
 		InSync: a.InSync(), Sentence: a.Sentence(), Reasons: append([]mirror.SyncReason{}, a.Reasons...),
@@ -34,7 +38,7 @@ func (m *Monitor) Report(ctx context.Context) (mirror.SyncStatus, error) {
 		report.Kinds = append(report.Kinds, k)
 	}
 	report.Ready = ready(&report)
-	return report, nil
+	return report
 }
 
 // Budget returns how much of Clerk's rate limit this process may use, and uses; nil without a

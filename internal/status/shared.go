@@ -38,6 +38,42 @@ func (s *shared[T]) put(result T) {
 	s.result, s.at = result, s.now()
 }
 
+// recent returns the last result and when it was read, also one that is too old: the next one is
+// then read in the background. It waits, for a while, for the first one alone.
+func (s *shared[T]) recent(ctx context.Context, wait time.Duration) (result T, at time.Time) {
+	s.mu.Lock()
+	result, at = s.result, s.at
+	fresh := !at.IsZero() && s.now().Sub(at) < s.maxAge
+	if fresh {
+		s.mu.Unlock()
+		return result, at
+	}
+	call := s.begin()
+	s.mu.Unlock()
+	if !at.IsZero() {
+		return result, at
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-call.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.result, s.at
+}
+
+// begin begins a read, unless one is under way. The caller holds the lock.
+func (s *shared[T]) begin() *sharedCall {
+	if s.call == nil {
+		s.call = &sharedCall{done: make(chan struct{}), deadline: time.Now().Add(cmp.Or(s.limit, readTimeout))}
+		go s.run(s.call)
+	}
+	return s.call
+}
+
 // get returns the last result, or the next one if that is too old. ok is false when the database
 // did not respond in time; then the result is that of the last read that ended, or the zero
 // value.
@@ -47,11 +83,7 @@ func (s *shared[T]) get(ctx context.Context) (result T, ok bool) {
 		defer s.mu.Unlock()
 		return s.result, true
 	}
-	if s.call == nil {
-		s.call = &sharedCall{done: make(chan struct{}), deadline: time.Now().Add(cmp.Or(s.limit, readTimeout))}
-		go s.run(s.call)
-	}
-	call := s.call
+	call := s.begin()
 	s.mu.Unlock()
 
 	timer := time.NewTimer(time.Until(call.deadline))

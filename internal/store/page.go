@@ -39,6 +39,7 @@ const (
 	driftList            = "drift"
 	overridesList        = "overrides"
 	timelineList         = "users.timeline"
+	walksList            = "sync.walks"
 	webhookAttemptsList  = "webhooks.attempts"
 	jobsList             = "jobs"
 	jobFailuresList      = "jobs.failures"

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"math"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/mirror"
@@ -19,7 +21,7 @@ func (db *DB) Counts(ctx context.Context) (c mirror.Counts, err error) {
 	if c.Deliveries, err = db.CountNotApplied(ctx); err != nil {
 		return c, err
 	}
-	if c.RolesRejected, err = db.RolesRejected(ctx); err != nil {
+	if c.RolesRejected, err = db.RolesRejected(ctx, math.MaxInt64); err != nil {
 		return c, err
 	}
 	c.VerifyQueue, err = db.number(ctx, "SELECT count(*) FROM clerk_verify")
@@ -32,9 +34,23 @@ func (db *DB) CountNotApplied(ctx context.Context) (map[mirror.DeliveryState]int
 	return scanMap(rows, err, func(r *sql.Rows) (s mirror.DeliveryState, n int64, err error) { return s, n, r.Scan(&s, &n) })
 }
 
-// RolesRejected counts the live users whose metadata names a role that is not on the ladder.
-func (db *DB) RolesRejected(ctx context.Context) (int64, error) {
-	return db.number(ctx, "SELECT count(*) FROM clerk_users WHERE role_rejected IS NOT NULL AND sync_hidden = 0")
+// CountProblems counts the dead and the quarantined deliveries, each up to a limit.
+func (db *DB) CountProblems(ctx context.Context, limit int64) (dead, quarantined int64, err error) {
+	const text = "SELECT count(*) FROM (SELECT 1 FROM clerk_inbox WHERE state = $1 AND state <> 'applied' LIMIT $2) AS counted"
+	dead, err1 := db.number(ctx, text, string(mirror.DeliveryDead), limit)
+	quarantined, err2 := db.number(ctx, text, string(mirror.DeliveryQuarantined), limit)
+	return dead, quarantined, cmp.Or(err1, err2)
+}
+
+// CountStored counts all deliveries. It reads a whole index.
+func (db *DB) CountStored(ctx context.Context) (int64, error) {
+	return db.number(ctx, "SELECT count(*) FROM clerk_inbox")
+}
+
+// RolesRejected counts the live users whose metadata names a role that is not on the ladder, up to
+// a limit.
+func (db *DB) RolesRejected(ctx context.Context, limit int64) (int64, error) {
+	return db.number(ctx, "SELECT count(*) FROM (SELECT 1 FROM clerk_users WHERE role_rejected IS NOT NULL AND sync_hidden = 0 LIMIT $1) AS counted", limit)
 }
 
 // Instances lists the instances whose events were received, the first one first.

@@ -24,6 +24,8 @@ type Walk struct {
 	Start        Start      `json:"-"`        // of the walk under way, which may go on in another process, or of the last one
 	Whole        Start      `json:"-"`        // of the last complete one
 	Rows         int64      `json:"rows"`
+	Total        int64      `json:"-"` // by Clerk's own count; -1: Clerk gives none
+	LeaseToken   int64      `json:"-"` // of the last process that walked
 	Found        int64      `json:"drift_found"`
 	Repaired     int64      `json:"drift_repaired"`
 	// Left is how many differences the last comparison found and did not repair, also a dry run or
@@ -40,7 +42,7 @@ type Start struct {
 }
 
 const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at, complete, complete_at, reason, " +
-	"rows_read, found, repaired, refused, swept_at, begun_write, observed_at, begun_by, complete_write, complete_observed_at, complete_by, known_left"
+	"rows_read, found, repaired, refused, swept_at, begun_write, observed_at, begun_by, complete_write, complete_observed_at, complete_by, known_left, rows_total, lease_token"
 
 // Walks is what is known of all lists.
 func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {
@@ -48,7 +50,7 @@ func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {
 	return scanMap(rows, err, func(r *sql.Rows) (_ string, w Walk, err error) {
 		err = r.Scan(&w.List, &w.BackfilledAt, &w.Cursor, &w.Watermark, &w.BegunAt, &w.EndedAt, &w.Complete, &w.CompleteAt,
 			&w.Reason, &w.Rows, &w.Found, &w.Repaired, &w.Refused, &w.SweptAt,
-			&w.Start.Write, &w.Start.ObservedAt, &w.Start.By, &w.Whole.Write, &w.Whole.ObservedAt, &w.Whole.By, &w.Left)
+			&w.Start.Write, &w.Start.ObservedAt, &w.Start.By, &w.Whole.Write, &w.Whole.ObservedAt, &w.Whole.By, &w.Left, &w.Total, &w.LeaseToken)
 		return w.List, w, err
 	})
 }
@@ -69,17 +71,17 @@ func (db *DB) NoteLeft(ctx context.Context, left map[string]int64) error {
 
 // SaveWalk keeps what is known of a list.
 func (tx *Tx) SaveWalk(ctx context.Context, w Walk) error {
-	return tx.exec(ctx, "INSERT INTO clerk_walks ("+walkColumns+") VALUES ("+params(1, 21)+`)
+	return tx.exec(ctx, "INSERT INTO clerk_walks ("+walkColumns+") VALUES ("+params(1, 23)+`)
 		ON CONFLICT (list) DO UPDATE SET backfilled_at = excluded.backfilled_at, cursor = excluded.cursor, watermark = excluded.watermark,
 		begun_at = excluded.begun_at, ended_at = excluded.ended_at, complete = excluded.complete, complete_at = excluded.complete_at,
 		reason = excluded.reason, rows_read = excluded.rows_read, found = excluded.found, repaired = excluded.repaired,
 		refused = excluded.refused, swept_at = excluded.swept_at, begun_write = excluded.begun_write, observed_at = excluded.observed_at,
 		begun_by = excluded.begun_by, complete_write = excluded.complete_write,
 		complete_observed_at = excluded.complete_observed_at, complete_by = excluded.complete_by,
-		known_left = excluded.known_left`,
+		known_left = excluded.known_left, rows_total = excluded.rows_total, lease_token = excluded.lease_token`,
 		w.List, int64(w.BackfilledAt), w.Cursor, int64(w.Watermark), int64(w.BegunAt), int64(w.EndedAt), flag(w.Complete), int64(w.CompleteAt),
 		w.Reason, w.Rows, w.Found, w.Repaired, flag(w.Refused), int64(w.SweptAt),
-		w.Start.Write, int64(w.Start.ObservedAt), int64(w.Start.By), w.Whole.Write, int64(w.Whole.ObservedAt), int64(w.Whole.By), w.Left)
+		w.Start.Write, int64(w.Start.ObservedAt), int64(w.Start.By), w.Whole.Write, int64(w.Whole.ObservedAt), int64(w.Whole.By), w.Left, w.Total, w.LeaseToken)
 }
 
 // WholeWalks are the starts of the last complete walks, by list. Those of earlier versions, which

@@ -26,6 +26,10 @@ const (
 	driftRetention = 90 * 24 * time.Hour
 	// webhookRetention is how long attempts and failed messages of outgoing webhooks are kept.
 	webhookRetention = 30 * 24 * time.Hour
+	// walkRetention is how long the history of walks is kept, as long as the drift that they found.
+	walkRetention = driftRetention
+	// minuteRetention is how long the counts of each minute are kept.
+	minuteRetention = 7 * 24 * time.Hour
 	// jobRetention is how long jobs are kept after they ended.
 	jobRetention = 90 * 24 * time.Hour
 )
@@ -79,10 +83,12 @@ func (u *Upkeep) Purge(ctx context.Context) (n mirror.Purged, err error) {
 	c, now := u.config, u.config.Now()
 	before := func(d time.Duration) clerk.Time { return clerk.TimeOf(now.Add(-d)) }
 	ids := max(c.InboxRetention, leastIDs)
-	var errs [7]error
+	var errs [9]error
 	n.Drift, errs[4] = u.db.PurgeDrift(ctx, before(driftRetention))
 	errs[5] = u.db.PurgeWebhooks(ctx, before(webhookRetention))
 	errs[6] = u.db.PurgeJobs(ctx, clerk.TimeOf(now), before(jobRetention))
+	errs[7] = u.db.PurgeWalkRuns(ctx, before(walkRetention))
+	errs[8] = u.db.PurgeMinutes(ctx, before(minuteRetention))
 	n.Audit, errs[0] = u.db.PurgeAudit(ctx, before(c.AuditRetention))
 	from := u.cleared
 	if now.Sub(from.Time()) > c.InboxRetention+wholeInbox {
