@@ -24,6 +24,7 @@ type Client struct {
 	base  *url.URL
 	token string
 	http  *http.Client
+	cause func() error // of the last fault of a local handler
 }
 
 // ErrAddress means that a text is not the URL of a server.
@@ -47,9 +48,10 @@ func Remote(address, token string) (*Client, error) {
 	}}, nil
 }
 
-// Local returns a client of a handler in this process. The handler has to know who asks.
-func Local(h http.Handler) *Client {
-	return &Client{base: &url.URL{Scheme: "http", Host: "localhost"}, http: &http.Client{Transport: inProcess{h}}}
+// Local returns a client of a handler in this process. The handler has to know who asks. cause
+// returns why its last request failed, which the answer does not say.
+func Local(h http.Handler, cause func() error) *Client {
+	return &Client{base: &url.URL{Scheme: "http", Host: "localhost"}, http: &http.Client{Transport: inProcess{h}}, cause: cause}
 }
 
 // Answer is an answer of the API: decoded, and as it was received. The text may have more in it if
@@ -85,14 +87,14 @@ func call[T any](
 		return a, c.unreachable(ctx, err)
 	}
 	if response.StatusCode/100 != 2 {
-		return a, errorOf(response, text)
+		return a, c.errorOf(response, text)
 	}
 	a.JSON = bytes.TrimSpace(text)
 	if len(a.JSON) == 0 { // 204
 		return a, nil
 	}
 	if err := json.Unmarshal(a.JSON, &a.Value); err != nil {
-		return a, &Error{Status: response.StatusCode, Foreign: true, Detail: "Its answer is not the JSON that was expected"}
+		return a, &Error{Status: response.StatusCode, Foreign: true, Local: c.cause != nil, Detail: "The answer is not the JSON that was expected"}
 	}
 	return a, nil
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -27,28 +29,59 @@ type Error struct {
 	Foreign    bool
 	RetryAfter time.Duration   // how long the server asks to wait, 0 if it does not
 	Problem    json.RawMessage // the whole problem, nil if the answer is none
+	Local      bool            // no server is behind it
+	Cause      error           // of a fault of a local handler, nil if it is not known
 }
 
-// Error says what the server answered.
+// Error says what the answer says.
 func (e *Error) Error() string {
-	text := fmt.Sprintf("the server answers %d %s", e.Status, http.StatusText(e.Status))
-	if e.Detail != "" {
-		text += "\n" + e.Detail
+	text := ""
+	if !e.Local && (e.Detail == "" || e.Status >= http.StatusInternalServerError) {
+		text = fmt.Sprintf("the server answers %d %s", e.Status, http.StatusText(e.Status))
+	}
+	for _, more := range []string{uncapitalized(e.Detail), errorText(e.Cause)} {
+		if more != "" && text != "" {
+			text += ": "
+		}
+		text += more
 	}
 	return text
 }
 
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// uncapitalized returns a sentence as a part of another one.
+func uncapitalized(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if second, _ := utf8.DecodeRuneInString(text[size:]); size == 0 || unicode.IsUpper(second) {
+		return text // an abbreviation
+	}
+	return string(unicode.ToLower(first)) + text[size:]
+}
+
 // Is reports whether the error means the same as an error of the mirror.
 func (e *Error) Is(target error) bool {
-	switch {
-	case e.Foreign:
-		return false
-	case e.Code == "not_found":
-		return target == mirror.ErrNotFound //nolint:errorlint // Is compares
-	case e.Code == "invalid_cursor":
-		return target == mirror.ErrInvalidCursor //nolint:errorlint // Is compares
+	return !e.Foreign && e.Code != "" && codes()[e.Code] == target //nolint:errorlint // Is compares
+}
+
+// codes are the errors of the mirror by the codes that the API answers with.
+func codes() map[string]error {
+	return map[string]error{
+		"not_found": mirror.ErrNotFound, "ambiguous": mirror.ErrAmbiguous, "invalid_cursor": mirror.ErrInvalidCursor,
+		"not_dead": mirror.ErrNotDead, "no_body": mirror.ErrNoBody, "no_secret_key": mirror.ErrNoSecretKey,
+		"operator_exists": mirror.ErrOperatorExists, "invalid_operator": mirror.ErrInvalidOperator, "consumer_running": mirror.ErrConsumerRunning,
+		"invalid_job": mirror.ErrInvalidJob, "job_ended": mirror.ErrJobEnded, "job_expired": mirror.ErrJobExpired,
+		"writes_disabled": mirror.ErrWritesDisabled, "invalid_role": mirror.ErrInvalidRole, "outcome_unknown": mirror.ErrOutcomeUnknown,
+		"invalid_override": mirror.ErrInvalidOverride,
 	}
-	return false
 }
 
 // Permanent reports whether another attempt would be answered in the same way.
@@ -60,8 +93,8 @@ func (e *Error) Permanent() bool {
 const noSuchRoute = "There is nothing at this path"
 
 // errorOf returns the error of an answer that is not a success.
-func errorOf(response *http.Response, body []byte) error {
-	e := &Error{Status: response.StatusCode, Foreign: true}
+func (c *Client) errorOf(response *http.Response, body []byte) error {
+	e := &Error{Status: response.StatusCode, Foreign: true, Local: c.cause != nil}
 	if seconds, err := time.ParseDuration(response.Header.Get("Retry-After") + "s"); err == nil {
 		e.RetryAfter = seconds
 	}
@@ -80,6 +113,9 @@ func errorOf(response *http.Response, body []byte) error {
 	}
 	e.Code, e.Detail, e.RequestID, e.Problem = problem.Code, problem.Detail, problem.RequestID, body
 	e.Foreign = e.Status == http.StatusNotFound && e.Detail == noSuchRoute
+	if c.cause != nil && e.Status >= http.StatusInternalServerError {
+		e.Cause = c.cause()
+	}
 	return e
 }
 

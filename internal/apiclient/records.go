@@ -15,6 +15,8 @@ type Page[T any] struct {
 	Data []T `json:"data"`
 	// Next is where the next page begins, empty on the last one.
 	Next mirror.Cursor `json:"next_cursor"`
+	// LookedBackTo is how far back the page looked if the filter has no index, else zero.
+	LookedBackTo time.Time `json:"looked_back_to"`
 }
 
 // UserDetail is a user with the first page of what belongs to it.
@@ -84,7 +86,7 @@ func (c *Client) Sessions(ctx context.Context, f mirror.SessionFilter) (Answer[P
 // Deliveries returns a page of deliveries, the latest arrivals first.
 func (c *Client) Deliveries(ctx context.Context, f mirror.DeliveryFilter) (Answer[Page[mirror.Delivery]], error) {
 	v := values("state", string(f.State), "type", f.Type, "subject", f.Subject, "since", instant(f.Since), "until", instant(f.Until),
-		"after", string(f.After), "limit", limit(f.Limit))
+		"reason", f.Reason, "organization", f.ClerkOrganizationID, "text", f.Text, "after", string(f.After), "limit", limit(f.Limit))
 	return get[Page[mirror.Delivery]](ctx, c, v, "api", "deliveries")
 }
 

@@ -21,7 +21,9 @@ type configCommand struct {
 
 // Help returns the text below the description.
 func (configCommand) Help() string {
-	return `Example: clerksync config --config clerksync.yaml
+	return `Example:
+
+    clerksync config --config clerksync.yaml
 
 Settings come from flags, then the environment, then the YAML file, then defaults. Secrets are hidden. Nothing is written, ` +
 		`and neither the database nor Clerk is contacted. docs/configuration.md describes every setting.

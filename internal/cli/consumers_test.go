@@ -74,20 +74,20 @@ func TestConsumersCommand(t *testing.T) {
 				}
 			}
 			prints(0, "list", "welcome-mail", "not_running", "no such address: \\u001b[31muser_2")
-			var list struct{ Consumers []mirror.Consumer }
-			if err := json.Unmarshal([]byte(run(0, "list --json")), &list); err != nil || len(list.Consumers) != 1 || list.Consumers[0].Parked != 1 {
+			var list struct{ Data []mirror.Consumer }
+			if err := json.Unmarshal([]byte(run(0, "list --json")), &list); err != nil || len(list.Data) != 1 || list.Data[0].Parked != 1 {
 				t.Errorf("%+v, %v", list, err)
 			}
-			var parked struct{ Changes []mirror.ParkedChange }
-			if err := json.Unmarshal([]byte(run(0, "parked welcome-mail --json")), &parked); err != nil || len(parked.Changes) != 1 {
+			var parked struct{ Data []mirror.ParkedChange }
+			if err := json.Unmarshal([]byte(run(0, "parked welcome-mail --json")), &parked); err != nil || len(parked.Data) != 1 {
 				t.Fatalf("%+v, %v", parked, err)
 			}
-			cursor := string(parked.Changes[0].Change.Cursor)
+			cursor := string(parked.Data[0].Change.Cursor)
 			prints(0, "parked welcome-mail --state parked", cursor, "user.created", "user_2")
-			prints(0, "parked welcome-mail --state retrying", "No changes.")
+			prints(0, "parked welcome-mail --state retrying", "There are no such changes.")
 			prints(2, "parked welcome-mail --page x", "--page is not a place")
 			prints(2, "parked welcome-mail --limit 0", "--limit")
-			prints(0, "pause welcome-mail", "Paused welcome-mail.")
+			prints(0, "pause welcome-mail --json", `"state":"paused"`)
 			prints(0, "list", "paused")
 			prints(0, "resume welcome-mail", "Resumed welcome-mail.")
 			prints(2, "retry welcome-mail", "name cursors, or use --all")
@@ -102,7 +102,7 @@ func TestConsumersCommand(t *testing.T) {
 			prints(0, "list", " 3 ")
 			prints(0, "rewind welcome-mail --to now", "Moved welcome-mail to now.")
 			prints(0, "delete welcome-mail", "Deleted welcome-mail.")
-			prints(0, "list", "No consumers.")
+			prints(0, "list", "There are no consumers.")
 			for _, args := range []string{"pause", "resume", "parked", "delete", "rewind --to now", "retry --all", "drop --all"} {
 				prints(1, args+" welcome-mail", `consumer "welcome-mail" not found`)
 			}

@@ -12,7 +12,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/apiclient"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -20,17 +19,15 @@ import (
 type deliveriesCommand struct {
 	List    listDeliveriesCommand    `cmd:"" default:"withargs" help:"List stored deliveries, newest first."`
 	Show    showDeliveryCommand      `cmd:"" help:"Show one delivery with its body."`
+	Replay  replayDeliveriesCommand  `cmd:"" help:"Apply stored deliveries again."`
 	Dismiss dismissDeliveriesCommand `cmd:"" help:"Dismiss dead letters that can never be applied."`
 }
 
 type listDeliveriesCommand struct {
+	deliverySelection
+	Organization string `help:"Deliveries about this organization and what belongs to it: an id or a slug." placeholder:"ORGANIZATION" group:"filter"`
 	listFlags
 	sourceFlags
-	State   string `help:"Only deliveries in this state: applied, ignored, quarantined, dead, dismissed, erased." enum:",applied,ignored,quarantined,dead,dismissed,erased" default:"" placeholder:"STATE"`
-	Type    string `help:"Only this event type, such as user.updated or user.*." placeholder:"TYPE"`
-	Subject string `help:"Only deliveries about this object, by its Clerk id (user_2x…)." placeholder:"ID"`
-	Since   moment `help:"Only deliveries received since this time (RFC 3339) or age (24h)." placeholder:"TIME"`
-	Until   moment `help:"Only deliveries received before this time or age." placeholder:"TIME"`
 }
 
 // Help returns the text below the description.
@@ -48,14 +45,15 @@ func (c listDeliveriesCommand) Run(ctx context.Context, p *process) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	f := mirror.DeliveryFilter{
-		State: mirror.DeliveryState(c.State), Type: c.Type, Subject: c.Subject, Since: c.Since.Time, Until: c.Until.Time,
-	}
+	f := c.filter()
 	none := "No deliveries are stored."
-	if f != (mirror.DeliveryFilter{}) {
+	if f != (mirror.DeliveryFilter{}) || c.Organization != "" {
 		none = "No delivery matches."
 	}
-	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) error {
+	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) (err error) {
+		if f.ClerkOrganizationID, err = organizationID(ctx, client, c.Organization); err != nil {
+			return err
+		}
 		return printList(ctx, p, c.listFlags, listing[mirror.Delivery]{
 			columns: []column{{name: "RECEIVED"}, {name: "STATE"}, {name: "TYPE"}, {name: "ATTEMPTS", right: true, wide: true}, {name: "DELIVERY", below: true}},
 			row: func(l look, d *mirror.Delivery) []string {
@@ -174,44 +172,6 @@ func harmless(text string) string {
 		}
 	}
 	return b.String()
-}
-
-type dismissDeliveriesCommand struct {
-	configFlags
-	MessageIDs []string `arg:"" name:"message-id" help:"Message ids of dead letters (msg_…)."`
-}
-
-// Help returns the text below the description.
-func (dismissDeliveriesCommand) Help() string {
-	return `Example:
-
-    clerksync deliveries dismiss msg_2x…
-
-A dismissed delivery no longer counts as an event that could not be applied, so that the mirror can be in sync again. It stays in the ` +
-		`list, and clerksync replay MESSAGE-ID or a retry by Clerk applies it again. The dismissal is written to the audit log.
-
-Before you dismiss a delivery, look at it (clerksync deliveries show) and run clerksync reconcile, which repairs what the event should ` +
-		`have changed.
-
-Exit code 0: all were dismissed, 1: none was.`
-}
-
-// Run dismisses dead letters, all or none.
-func (c dismissDeliveriesCommand) Run(ctx context.Context, p *process) error {
-	m, err := p.open(ctx, newStoredMirror, c)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	err = m.Deliveries().Dismiss(ctx, c.MessageIDs, commandBy())
-	switch {
-	case errors.Is(err, clerksync.ErrNotFound), errors.Is(err, clerksync.ErrNotDead):
-		return fmt.Errorf("nothing was dismissed: %w", err)
-	case err != nil:
-		return err
-	}
-	fmt.Fprintf(p.stdout, "Dismissed %s.\n", deliveries(len(c.MessageIDs)))
-	return nil
 }
 
 // operatorName returns the name of the user who runs the command, for the audit log.

@@ -84,22 +84,22 @@ func TestDeliveriesCommand(t *testing.T) {
 			if out := run(4, "status"); !strings.Contains(out, "dead_letters") || !strings.Contains(out, "could not be applied") {
 				t.Errorf("status prints\n%s", out)
 			}
-			if out := run(1, "deliveries dismiss msg_dead msg_0"); !strings.Contains(out, "nothing was dismissed: delivery msg_0: not a dead letter: its state is applied") {
+			if out := run(1, "deliveries dismiss msg_0 msg_dead"); !strings.Contains(out, "nothing was dismissed: delivery msg_0: not a dead letter: its state is applied") {
 				t.Errorf("printed %s", out)
 			}
 			run(1, "deliveries dismiss msg_none")
 			if out := run(4, "status"); !strings.Contains(out, "could not be applied") {
 				t.Errorf("something was dismissed after all:\n%s", out)
 			}
-			if out := run(0, "deliveries dismiss msg_dead"); out != "Dismissed 1 delivery.\n" {
+			if out := run(0, "deliveries dismiss msg_dead"); out != "Dismissed msg_dead.\n" {
 				t.Errorf("printed %q", out)
 			}
 			run(0, "deliveries dismiss msg_dead") // again
 			if out := run(4, "status"); strings.Contains(out, "dead_letters") || strings.Contains(out, "could not be applied") {
 				t.Errorf("status prints\n%s", out)
 			}
-			run(0, "replay --state dead")
-			if out := run(1, "replay msg_dead"); !strings.Contains(out, "msg_dead invalid") {
+			run(0, "deliveries replay --state dead --yes")
+			if out := run(1, "deliveries replay msg_dead"); !strings.Contains(out, "invalid") {
 				t.Errorf("replay prints %s", out)
 			}
 			if out := run(0, "deliveries list --state dismissed"); !strings.Contains(out, "msg_dead") {

@@ -58,7 +58,7 @@ func (c explainCommand) Run(ctx context.Context, p *process) error {
 		}
 		x, err := client.Explain(ctx, q)
 		if refused, ok := errors.AsType[*apiclient.Error](err); ok && refused.Code == "invalid_question" {
-			return usageError(refused.Detail)
+			return usageError(refused.Error())
 		}
 		if err != nil {
 			return err

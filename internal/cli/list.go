@@ -87,6 +87,16 @@ func printList[T any](ctx context.Context, p *process, f listFlags, l listing[T]
 	return nil
 }
 
+// printWhole prints a list that has one page.
+func printWhole[T any](
+	ctx context.Context, p *process, asJSON, wide bool, read func(context.Context) (apiclient.Answer[apiclient.Page[T]], error), l listing[T],
+) error {
+	l.page = func(ctx context.Context, _ mirror.Cursor, _ int) (apiclient.Answer[apiclient.Page[T]], error) {
+		return read(ctx)
+	}
+	return printList(ctx, p, listFlags{JSON: asJSON, Wide: wide}, l)
+}
+
 func rowsOf[T any](look look, l listing[T], records []T) [][]string {
 	rows := make([][]string, len(records))
 	for i := range records {

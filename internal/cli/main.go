@@ -23,20 +23,21 @@ type commands struct {
 	Doctor doctorCommand `cmd:"" group:"start" help:"Check configuration, database, keys and webhooks."`
 
 	Status  statusCommand  `cmd:"" group:"look" help:"Show whether the mirror equals Clerk, and how fresh it is."`
-	Config  configCommand  `cmd:"" group:"look" help:"Show the settings in force and where they come from."`
 	Explain explainCommand `cmd:"" group:"look" help:"Explain why a user is allowed or denied."`
+	Tail    tailCommand    `cmd:"" group:"look" help:"Follow what changes in the mirror."`
 	Drift   driftCommand   `cmd:"" group:"look" help:"List differences from Clerk that were found."`
 	Audit   auditCommand   `cmd:"" group:"look" help:"List what was audited: denials, changed roles, what operators did."`
-	Tail    tailCommand    `cmd:"" group:"look" help:"Follow what changes in the mirror."`
+	Config  configCommand  `cmd:"" group:"look" help:"Show the settings in force and where they come from."`
 
-	Users         usersCommand         `cmd:"" group:"work" help:"List, show and erase users."`
-	Organizations organizationsCommand `cmd:"" group:"work" help:"List and show organizations."`
-	Sessions      sessionsCommand      `cmd:"" group:"work" help:"List sessions."`
+	Users         usersCommand         `cmd:"" group:"people" help:"List and show users; change roles, ban, sign out, erase."`
+	Organizations organizationsCommand `cmd:"" group:"people" help:"List and show organizations."`
+	Sessions      sessionsCommand      `cmd:"" group:"people" help:"List and revoke sessions."`
 
-	Deliveries deliveriesCommand `cmd:"" group:"work" help:"List, show and dismiss stored webhook deliveries."`
-	Consumers  consumersCommand  `cmd:"" group:"work" help:"List, pause and move consumers of the change feed; see what they gave up."`
-	Webhooks   webhooksCommand   `cmd:"" group:"work" help:"Send changes to other systems: endpoints, attempts, ping, resume."`
-	Replay     replayCommand     `cmd:"" group:"work" help:"Apply stored deliveries again."`
+	Deliveries deliveriesCommand `cmd:"" group:"events" help:"List, show, replay and dismiss stored webhook deliveries."`
+	Consumers  consumersCommand  `cmd:"" group:"events" help:"List, pause and move consumers of the change feed; see what they gave up."`
+	Webhooks   webhooksCommand   `cmd:"" group:"events" help:"Send changes to other systems: endpoints, attempts, ping, resume."`
+	Jobs       jobsCommand       `cmd:"" group:"work" help:"List, plan, start and cancel work on many objects."`
+	Overrides  overridesCommand  `cmd:"" group:"work" help:"List and remove what was set here because Clerk could not be asked."`
 	Backfill   backfillCommand   `cmd:"" group:"work" help:"Copy everything from Clerk; resumes an interrupted run."`
 	Reconcile  reconcileCommand  `cmd:"" group:"work" help:"Compare the mirror with Clerk and repair differences."`
 	Operators  operatorsCommand  `cmd:"" group:"work" help:"List, add and revoke operators, who use the API with tokens of their own."`
@@ -48,7 +49,7 @@ type commands struct {
 	Completion completionCommand `cmd:"" group:"other" help:"Print the script that completes commands in a shell."`
 	Version    versionCommand    `cmd:"" group:"other" help:"Print the version; so does --version."`
 
-	Complete completeCommand `cmd:"" hidden:""`
+	Complete completeCommand `cmd:"" group:"other" hidden:""`
 }
 
 // groups are the titles of commands and flags in help texts.
@@ -56,9 +57,12 @@ func groups() []kong.Group {
 	return []kong.Group{
 		{Key: "start", Title: "Start here:"},
 		{Key: "look", Title: "Look (these change nothing):"},
+		{Key: "people", Title: "Users, organizations and sessions:"},
+		{Key: "events", Title: "What came from Clerk, and what goes on to others:"},
 		{Key: "work", Title: "Work on a mirror:"},
 		{Key: "test", Title: "Develop and test:"},
 		{Key: "other", Title: "Other:"},
+		{Key: "filter", Title: "Filters (all must match):"},
 		{Key: "output", Title: "Output:"},
 		{Key: "settings", Title: "Settings (all others: clerksync config, docs/configuration.md):"},
 	}
@@ -150,7 +154,7 @@ func usual(args []string) []string {
 func plural(args []string) []string {
 	words := map[string]string{
 		"user": "users", "organization": "organizations", "org": "organizations", "orgs": "organizations", "session": "sessions",
-		"delivery": "deliveries", "consumer": "consumers", "webhook": "webhooks", "operator": "operators",
+		"delivery": "deliveries", "consumer": "consumers", "webhook": "webhooks", "operator": "operators", "job": "jobs", "override": "overrides",
 	}
 	if len(args) == 0 || words[args[0]] == "" {
 		return args

@@ -2,15 +2,13 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/apiclient"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -39,7 +37,7 @@ func (l *life) UnmarshalText(text []byte) (err error) {
 }
 
 type addOperatorCommand struct {
-	configFlags
+	sourceFlags
 	Name     string `arg:"" help:"Name of a person or a program: lower-case letters, digits, dots, hyphens, underscores."`
 	ReadOnly bool   `help:"May look at everything and change nothing."`
 	Expires  life   `help:"How long the token works: days (90d) or a duration (12h), five years at most." default:"90d" placeholder:"TIME"`
@@ -61,30 +59,25 @@ The token is printed only now, alone on the standard output. The database has it
 
 // Run adds an operator.
 func (c addOperatorCommand) Run(ctx context.Context, p *process) error {
-	m, err := p.open(ctx, newStoredMirror, c)
-	if err != nil {
+	return p.withClient(ctx, c, newStoredMirror, func(client *apiclient.Client) error {
+		added, err := client.AddOperator(ctx, c.Name, c.ReadOnly, c.Expires.Duration)
+		switch {
+		case errors.Is(err, mirror.ErrOperatorExists):
+			return fmt.Errorf("there is an operator %s already\nThe token cannot be printed again.\nGive another one: "+
+				"clerksync operators revoke %s, and then add it again", c.Name, c.Name)
+		case errors.Is(err, mirror.ErrInvalidOperator):
+			return usageError(err.Error())
+		case err != nil:
+			return err
+		case c.JSON:
+			_, err = fmt.Fprintf(p.stdout, "%s\n", added.JSON)
+			return err
+		}
+		o := &added.Value.Operator
+		fmt.Fprintf(p.stderr, "Added %s (%s), until %s. This token is shown only now:\n", o.Name, roleOfOperator(o), timeOf(o.ExpiresAt))
+		_, err = fmt.Fprintln(p.stdout, added.Value.Token)
 		return err
-	}
-	defer m.Close()
-	o, token, err := m.Operators().Add(ctx, clerksync.NewOperator{
-		Name: c.Name, ReadOnly: c.ReadOnly, ValidFor: c.Expires.Duration, By: commandBy(),
 	})
-	switch {
-	case errors.Is(err, clerksync.ErrOperatorExists):
-		return fmt.Errorf("there is an operator %s already\nThe token cannot be printed again.\nGive another one: "+
-			"clerksync operators revoke %s, and then add it again", c.Name, c.Name)
-	case errors.Is(err, clerksync.ErrInvalidOperator):
-		fmt.Fprintln(p.stderr, "error:", err)
-		return exitUsage
-	case err != nil:
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(p.stdout).Encode(map[string]any{"operator": o, "token": token})
-	}
-	fmt.Fprintf(p.stderr, "Added %s (%s), until %s. This token is shown only now:\n", o.Name, roleOfOperator(&o), timeOf(o.ExpiresAt))
-	_, err = fmt.Fprintln(p.stdout, token)
-	return err
 }
 
 func roleOfOperator(o *mirror.Operator) string {
@@ -95,82 +88,66 @@ func roleOfOperator(o *mirror.Operator) string {
 }
 
 type listOperatorsCommand struct {
-	configFlags
-	JSON bool `name:"json" help:"Print one JSON object."`
+	sourceFlags
+	Wide bool `help:"Show all columns and exact times."`
+	JSON bool `name:"json" help:"Print the JSON object of GET /api/operators."`
 }
 
 // Help returns the text below the description.
 func (listOperatorsCommand) Help() string {
-	return `LAST USED may be an hour too early. The token in CLERKSYNC_OPERATOR_TOKEN belongs to no name and is not listed.
+	return `Example:
 
---json prints {"operators": […]}.`
+    clerksync operators list
+
+LAST USED may be an hour too early. The token in CLERKSYNC_OPERATOR_TOKEN belongs to no name and is not listed.`
 }
 
 // Run lists the operators.
 func (c listOperatorsCommand) Run(ctx context.Context, p *process) error {
-	m, err := p.open(ctx, newReader, c)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	list, err := m.Operators().List(ctx)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(p.stdout).Encode(map[string]any{"operators": list})
-	}
-	return printOperators(p.stdout, list, time.Now())
+	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) error {
+		return printWhole(ctx, p, c.JSON, c.Wide, client.Operators, listing[mirror.Operator]{
+			columns: []column{{name: "NAME"}, {name: "ROLE"}, {name: "EXPIRES"}, {name: "LAST USED"}, {name: "ADDED", drop: 1}, {name: "BY", shrink: true, drop: 2}},
+			row:     operatorRow, none: "There are no operators. Add one: clerksync operators add NAME",
+		})
+	})
 }
 
-func printOperators(w io.Writer, list []mirror.Operator, now time.Time) error {
-	if len(list) == 0 {
-		fmt.Fprintln(w, "No operators. Add one: clerksync operators add NAME")
-		return nil
+func operatorRow(l look, o *mirror.Operator) []string {
+	expires, used := l.when(o.ExpiresAt), "never"
+	if !l.now.Before(o.ExpiresAt) {
+		expires = l.paint(red, "expired")
 	}
-	rows := [][]string{{"NAME", "ROLE", "EXPIRES", "LAST USED", "ADDED", "BY"}}
-	for i := range list {
-		o := &list[i]
-		expires, used := timeOf(o.ExpiresAt), "never"
-		if !now.Before(o.ExpiresAt) {
-			expires = "expired"
-		}
-		if !o.LastUsedAt.IsZero() {
-			used = timeOf(o.LastUsedAt)
-		}
-		rows = append(rows, []string{o.Name, roleOfOperator(o), expires, used, timeOf(o.CreatedAt), harmless(o.CreatedBy)})
+	if !o.LastUsedAt.IsZero() {
+		used = l.when(o.LastUsedAt)
 	}
-	return columns(w, rows, nil)
+	return []string{cell(o.Name), roleOfOperator(o), expires, used, l.when(o.CreatedAt), cell(o.CreatedBy)}
 }
 
 type revokeOperatorCommand struct {
-	configFlags
+	sourceFlags
 	Name string `arg:"" help:"Name of the operator."`
 	JSON bool   `name:"json" help:"Print one JSON object."`
 }
 
 // Help returns the text below the description.
 func (revokeOperatorCommand) Help() string {
-	return `All servers refuse the token within a second. The operator is no longer listed; the audit keeps that it was. --json prints {"revoked": "NAME"}.`
+	return `Example:
+
+    clerksync operators revoke ada
+
+All servers refuse the token within a second. The operator is no longer listed; the audit keeps that it was. --json prints {"revoked": "NAME"}.`
 }
 
 // Run revokes the token of an operator.
 func (c revokeOperatorCommand) Run(ctx context.Context, p *process) error {
-	m, err := p.open(ctx, newStoredMirror, c)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	err = m.Operators().Revoke(ctx, c.Name, commandBy())
-	if errors.Is(err, clerksync.ErrNotFound) {
-		return fmt.Errorf("operator %q not found: clerksync operators list shows all", harmless(c.Name))
-	}
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(p.stdout).Encode(map[string]string{"revoked": c.Name})
-	}
-	_, err = fmt.Fprintf(p.stdout, "Revoked %s. Servers refuse its token within a second.\n", c.Name)
-	return err
+	return p.withClient(ctx, c, newStoredMirror, func(client *apiclient.Client) error {
+		revoked, err := client.RevokeOperator(ctx, c.Name)
+		if errors.Is(err, mirror.ErrNotFound) {
+			return &notFoundError{what: "operator", id: c.Name, list: "clerksync operators list"}
+		}
+		if err != nil {
+			return err
+		}
+		return p.said(c.JSON, revoked.JSON, "Revoked "+c.Name+". Servers refuse its token within a second.")
+	})
 }

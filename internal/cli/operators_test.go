@@ -79,10 +79,10 @@ func TestOperatorsCommand(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			o := newOffice(t, engine)
-			if out, _ := o.run(0, "list"); !strings.Contains(out, "No operators.") {
+			if _, out := o.run(0, "list"); !strings.Contains(out, "There are no operators.") {
 				t.Errorf("an empty list is %s", out)
 			}
-			if out, _ := o.run(0, "list --json"); out != `{"operators":[]}`+"\n" {
+			if out, _ := o.run(0, "list --json"); out != `{"data":[],"next_cursor":null}`+"\n" {
 				t.Errorf("an empty list is %s", out)
 			}
 			ada, messages := o.run(0, "add ada")

@@ -202,8 +202,10 @@ func TestReadingCommandsChangeNothing(t *testing.T) {
 				{0, "There are no sessions.", []string{"sessions"}},
 				{0, "The audit is empty.", []string{"audit"}},
 				{0, "freshness", []string{"doctor"}},
-				{0, `"changes":1`, []string{"replay", "--all", "--dry-run", "--json"}},
-				{0, "Would replay 1 delivery (", []string{"replay", "msg_1", "--dry-run"}},
+				{0, "There are no jobs.", []string{"jobs"}},
+				{0, "There are no overrides", []string{"overrides"}},
+				{0, "There are no consumers.", []string{"consumers"}},
+				{0, "There are no operators.", []string{"operators"}},
 				{0, "msg_1", []string{"deliveries", "list"}},
 				{0, "user_1", []string{"deliveries", "show", "msg_1"}},
 				{4, `"dry_run":true`, []string{"reconcile", "--dry-run", "--kind", "session", "--json"}}, // for the dead letter
@@ -318,7 +320,7 @@ func TestReadingWhatIsNotReady(t *testing.T) {
 			environ := []string{"DATABASE_URL=" + database, "CLERKSYNC_LOG_LEVEL=error"}
 			expect := func(says ...string) {
 				t.Helper()
-				for _, args := range [][]string{{"status"}, {"drift"}, {"explain", "user_1"}, {"replay", "--all", "--dry-run"}, {"deliveries", "list"}, {"deliveries", "show", "msg_1"}} {
+				for _, args := range [][]string{{"status"}, {"drift"}, {"explain", "user_1"}, {"jobs", "list"}, {"deliveries", "list"}, {"deliveries", "show", "msg_1"}} {
 					before := look()
 					var stdout, stderr bytes.Buffer
 					code := Main(args, environ, &stdout, &stderr)

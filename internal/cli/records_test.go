@@ -42,7 +42,9 @@ func newConsole(t *testing.T) *console {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.mirror, err = clerksync.New(t.Context(), db, c.clerk.Config()); err != nil {
+	settings := c.clerk.Config()
+	settings.DisableBackfill, settings.DisableReconcile = true, true // a job that reads Clerk does not wait for them
+	if c.mirror, err = clerksync.New(t.Context(), db, settings); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.mirror.Close() })
@@ -52,7 +54,11 @@ func newConsole(t *testing.T) *console {
 	server := httptest.NewServer(operatorHandler(c.mirror, cfg, http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler)))
 	t.Cleanup(server.Close)
 	c.server = server.URL
-	c.environ = []string{"DATABASE_URL=sqlite:" + path, "CLERKSYNC_OPERATOR_TOKEN=" + token, "CLERKSYNC_LOG_LEVEL=error"}
+	keys := c.clerk.Keys()
+	c.environ = []string{
+		"DATABASE_URL=sqlite:" + path, "CLERKSYNC_OPERATOR_TOKEN=" + token, "CLERKSYNC_LOG_LEVEL=error",
+		"CLERK_SECRET_KEY=" + keys.SecretKey, "CLERK_API_URL=" + keys.APIURL, "CLERK_ISSUER=" + keys.Issuer, "CLERK_JWT_KEY=" + keys.PEM,
+	}
 
 	c.ada = c.clerk.CreateUser(clerktest.User{
 		Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace", Role: "solo", PrivateMetadata: map[string]any{"secret": "unseen"},

@@ -8,7 +8,8 @@ import (
 )
 
 type sessionsCommand struct {
-	List listSessionsCommand `cmd:"" default:"withargs" help:"List sessions, newest first."`
+	List   listSessionsCommand   `cmd:"" default:"withargs" help:"List sessions, newest first."`
+	Revoke revokeSessionsCommand `cmd:"" help:"End sessions."`
 }
 
 type listSessionsCommand struct {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/api"
 	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/apiclient"
@@ -33,6 +34,21 @@ type sourced interface {
 // withClient does work with a client of the API: that of a running server, or that of the mirror
 // that open opens in this process. It says what to do after errors of the connection.
 func (p *process) withClient(ctx context.Context, flags sourced, open opener, work func(*apiclient.Client) error) error {
+	return p.withSource(ctx, flags, open, func(s source) error { return work(s.Client) })
+}
+
+// source is where a command works.
+type source struct {
+	*apiclient.Client
+	// mirror is the opened one, nil for a server. It has no background work.
+	mirror *clerksync.Mirror
+}
+
+// prepare adds to the options of the API of an opened mirror.
+type prepare func(*config.Config, *slog.Logger, *clerksync.Mirror, *api.Options) error
+
+// withSource is withClient for work that also needs to know where it is done.
+func (p *process) withSource(ctx context.Context, flags sourced, open opener, work func(source) error, more ...prepare) error {
 	cfg, _, err := config.Load(p.options(flags)) // the warnings concern servers
 	if err != nil {
 		return err
@@ -43,7 +59,7 @@ func (p *process) withClient(ctx context.Context, flags sourced, open opener, wo
 		}
 		client, err := apiclient.Remote(f.Server, cfg.OperatorToken)
 		if err == nil {
-			err = work(client)
+			err = work(source{client, nil})
 		}
 		return ofServer(f.Server, err)
 	}
@@ -59,8 +75,12 @@ func (p *process) withClient(ctx context.Context, flags sourced, open opener, wo
 	var causes causes
 	options := apiOptions(cfg)
 	options.OperatorToken, options.Rule, options.Origin = "", nil, "command" // the user who runs the command is the operator
-	err = work(apiclient.Local(asOperator(api.New(m, options), &causes)))
-	return causes.explain(err)
+	for _, add := range more {
+		if err := add(cfg, logger, m, &options); err != nil {
+			return err
+		}
+	}
+	return work(source{apiclient.Local(asOperator(api.New(m, options), &causes), causes.take), m})
 }
 
 // asOperator serves requests of this process, which the user who runs the command makes.
@@ -99,19 +119,14 @@ func (c *causes) WithAttrs([]slog.Attr) slog.Handler { return c }
 // WithGroup returns the same log.
 func (c *causes) WithGroup(string) slog.Handler { return c }
 
-// explain returns an error of the API as that of a command that asks no server, with its cause.
-func (c *causes) explain(err error) error {
-	failed, ok := errors.AsType[*apiclient.Error](err)
-	if !ok || failed.Detail == "" {
-		return err
-	}
-	local := &localError{answer: failed}
+// take returns the cause of the last error.
+func (c *causes) take() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if problem, ok := errors.AsType[*web.Problem](c.last); ok && failed.Status >= http.StatusInternalServerError {
-		local.cause = problem.Err
+	if problem, ok := errors.AsType[*web.Problem](c.last); ok {
+		return problem.Err
 	}
-	return local
+	return c.last
 }
 
 // ofServer adds to an error of a server what it means and what to do.
@@ -139,26 +154,4 @@ func ofServer(address string, err error) error {
 			"Set CLERKSYNC_OPERATOR_TOKEN to the token of that server, or to one that clerksync operators add has printed there")
 	}
 	return err
-}
-
-// localError is an error of the API without a server.
-type localError struct {
-	answer *apiclient.Error
-	cause  error // nil: the answer says everything
-}
-
-// Error returns what went wrong.
-func (e *localError) Error() string {
-	if e.cause == nil {
-		return e.answer.Detail
-	}
-	return e.answer.Detail + ": " + e.cause.Error()
-}
-
-// Unwrap returns the answer and the cause.
-func (e *localError) Unwrap() []error {
-	if e.cause == nil {
-		return []error{e.answer}
-	}
-	return []error{e.answer, e.cause}
 }

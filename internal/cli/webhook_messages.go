@@ -2,26 +2,20 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
-	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/apiclient"
 	"github.com/clerksync/clerksync/mirror"
-	outgoing "github.com/clerksync/clerksync/publish/webhook"
 )
 
 type webhookAttemptsCommand struct {
-	configFlags
+	listFlags
+	sourceFlags
 	Endpoint string `help:"Only attempts to this endpoint (ep_…)." placeholder:"ID"`
 	Message  string `help:"Only attempts of this message (msg_…)." placeholder:"ID"`
 	Failed   bool   `help:"Only attempts that failed."`
-	Limit    int    `help:"Attempts on a page, 1 to 500." default:"50"`
-	Page     string `help:"Continue at this place, which the end of the previous page names." placeholder:"PLACE"`
-	JSON     bool   `name:"json" help:"Print one JSON object."`
 }
 
 // Help returns the text below the description.
@@ -30,57 +24,46 @@ func (webhookAttemptsCommand) Help() string {
 
     clerksync webhooks attempts --failed
 
-Attempts are kept for 30 days, and the 10,000 latest of each endpoint. --json prints {"attempts": […], "next": "PLACE"}; next is "" on ` +
-		`the last page.`
+Attempts are kept for 30 days, and the 10,000 latest of each endpoint.`
 }
 
-// Run lists a page of attempts.
+// Run lists attempts.
 func (c webhookAttemptsCommand) Run(ctx context.Context, p *process) error {
-	if c.Limit < 1 || c.Limit > 500 {
-		fmt.Fprintln(p.stderr, "error: --limit must be a number from 1 to 500")
-		return exitUsage
-	}
-	publisher, closeAll, err := p.publisher(ctx, openToRead, c)
-	if err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
-	defer closeAll()
-	page, err := publisher.Attempts(ctx, mirror.WebhookAttemptFilter{
-		EndpointID: c.Endpoint, MessageID: c.Message, Failed: c.Failed, After: mirror.Cursor(c.Page), Limit: c.Limit,
+	return p.withEndpoints(ctx, c, openToRead, func(client *apiclient.Client) error {
+		return printList(ctx, p, c.listFlags, listing[mirror.WebhookAttempt]{
+			columns: []column{
+				{name: "WHEN"},
+				{name: "RESULT", shrink: true},
+				{name: "TOOK", right: true},
+				{name: "TRY", right: true, drop: 2},
+				{name: "TYPE", shrink: true},
+				{name: "OBJECT", drop: 1},
+				{name: "ENDPOINT", wide: true},
+				{name: "MESSAGE", below: true},
+			},
+			row: attemptRow,
+			page: func(ctx context.Context, after mirror.Cursor, limit int) (apiclient.Answer[apiclient.Page[mirror.WebhookAttempt]], error) {
+				return client.Attempts(ctx, mirror.WebhookAttemptFilter{
+					EndpointID: c.Endpoint, MessageID: c.Message, Failed: c.Failed, After: after, Limit: limit,
+				})
+			},
+			none: "There are no such attempts.",
+		})
 	})
-	if errors.Is(err, clerksync.ErrInvalidCursor) {
-		fmt.Fprintln(p.stderr, "error: --page is not a place: copy it from the end of the previous page")
-		return exitUsage
-	}
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(p.stdout).Encode(map[string]any{"attempts": page.Items, "next": page.Next})
-	}
-	return printAttempts(p.stdout, page)
 }
 
-func printAttempts(w io.Writer, page mirror.Page[mirror.WebhookAttempt]) error {
-	if len(page.Items) == 0 {
-		fmt.Fprintln(w, "No attempts.")
-		return nil
+func attemptRow(l look, a *mirror.WebhookAttempt) []string {
+	result := cell(resultOf(a))
+	if !a.Delivered() {
+		result = l.paint(red, result)
 	}
-	rows := [][]string{{"AT", "RESULT", "TOOK", "TRY", "TYPE", "OBJECT", "MESSAGE"}}
-	for i := range page.Items {
-		a := &page.Items[i]
-		rows = append(rows, []string{
-			timeOf(a.At), resultOf(a), (time.Duration(a.DurationMS) * time.Millisecond).String(), strconv.Itoa(a.Attempt), a.Type, harmless(a.ObjectID),
-			a.MessageID,
-		})
+	return []string{
+		l.when(a.At), result, (time.Duration(a.DurationMS) * time.Millisecond).String(), strconv.Itoa(a.Attempt), cell(a.Type), cell(a.ObjectID),
+		cell(a.EndpointID), cell(a.MessageID),
 	}
-	if err := columns(w, rows, nil); err != nil {
-		return err
-	}
-	if page.Next != "" {
-		fmt.Fprintf(w, "\nMore: --page %s\n", page.Next)
-	}
-	return nil
 }
 
 // resultOf says how an attempt ended.
@@ -124,37 +107,36 @@ func meaningOf(reason string) string {
 // allowHint says how hosts of the own network are allowed.
 const allowHint = "A host of your own network must be in CLERKSYNC_WEBHOOKS_ALLOW, here and at the server."
 
-type pingCommand struct {
-	endpointFlags
-	JSON bool `name:"json" help:"Print the attempt as a JSON object."`
-}
+type pingCommand struct{ endpointFlags }
 
 // Help returns the text below the description.
 func (pingCommand) Help() string {
-	return `The message has the type ping and is signed like all others. It is sent from here, also to a disabled endpoint.
+	return `Example:
+
+    clerksync webhooks ping ep_…
+
+The message has the type ping and is signed like all others. It is sent from here, or with --server by the server, also to a ` +
+		`disabled endpoint.
 
 Exit code 0: the receiver accepted it, 1: it did not.`
 }
 
 // Run sends a ping.
 func (c pingCommand) Run(ctx context.Context, p *process) error {
-	return p.withPublisher(ctx, c, func(publisher *outgoing.Publisher) error {
-		a, err := publisher.Ping(ctx, c.Endpoint)
+	return p.withEndpoints(ctx, c, openStored, func(client *apiclient.Client) error {
+		answer, err := client.PingEndpoint(ctx, c.Endpoint)
 		if err != nil {
+			return endpointError(c.Endpoint, err)
+		}
+		a := &answer.Value
+		err = p.said(c.JSON, answer.JSON, fmt.Sprintf("%s after %s", resultOf(a), time.Duration(a.DurationMS)*time.Millisecond))
+		if err != nil || a.Delivered() {
 			return err
 		}
-		if c.JSON {
-			err = json.NewEncoder(p.stdout).Encode(a)
-		} else {
-			fmt.Fprintf(p.stdout, "%s after %s\n", resultOf(&a), time.Duration(a.DurationMS)*time.Millisecond)
-			if !a.Delivered() {
-				fmt.Fprintln(p.stderr, meaningOf(a.Reason))
-			}
+		if !c.JSON {
+			fmt.Fprintln(p.stderr, meaningOf(a.Reason))
 		}
-		if err == nil && !a.Delivered() {
-			return exitFailed
-		}
-		return err
+		return exitFailed
 	})
 }
 
@@ -175,15 +157,10 @@ The endpoint is enabled and gets the changes since that place, also those that i
 
 // Run resumes an endpoint.
 func (c resumeWebhooksCommand) Run(ctx context.Context, p *process) error {
-	return p.withPublisher(ctx, c, func(publisher *outgoing.Publisher) error {
-		if err := publisher.Resume(ctx, c.Endpoint, c.From.Start, c.Discard); err != nil {
-			return err
-		}
-		e, err := publisher.Endpoint(ctx, c.Endpoint)
-		if err == nil {
-			fmt.Fprintf(p.stdout, "%s continues after %s.\n", c.Endpoint, e.Cursor)
-		}
-		return err
+	return onEndpoint(ctx, p, c.endpointFlags, func(client *apiclient.Client) (apiclient.Answer[mirror.WebhookEndpoint], error) {
+		return client.ResumeEndpoint(ctx, c.Endpoint, c.From.Start, c.Discard)
+	}, func(e *mirror.WebhookEndpoint) string {
+		return c.Endpoint + " continues after " + string(e.Cursor) + "."
 	})
 }
 
@@ -194,18 +171,18 @@ type resendCommand struct {
 
 // Help returns the text below the description.
 func (resendCommand) Help() string {
-	return `Messages that failed get all their attempts again. Those that wait for their next attempt are sent now.`
+	return `Example:
+
+    clerksync webhooks resend ep_…
+
+Messages that failed get all their attempts again. Those that wait for their next attempt are sent now.`
 }
 
 // Run sends messages again.
 func (c resendCommand) Run(ctx context.Context, p *process) error {
-	return p.withPublisher(ctx, c, func(publisher *outgoing.Publisher) error {
-		n, err := publisher.Resend(ctx, c.Endpoint, c.Message)
-		if err == nil {
-			fmt.Fprintf(p.stdout, "%s that had failed will be sent again.\n", messages(n))
-		}
-		return err
-	})
+	return onEndpoint(ctx, p, c.endpointFlags, func(client *apiclient.Client) (apiclient.Answer[apiclient.Count], error) {
+		return client.ResendMessages(ctx, c.Endpoint, c.Message)
+	}, func(n *apiclient.Count) string { return messages(n.Count) + " that had failed will be sent again." })
 }
 
 // messages counts messages in words.

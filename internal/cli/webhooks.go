@@ -2,15 +2,15 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/api"
+	"github.com/clerksync/clerksync/internal/apiclient"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/mirror"
 	outgoing "github.com/clerksync/clerksync/publish/webhook"
@@ -33,51 +33,33 @@ type endpointsCommand struct {
 	Rotate  rotateSecretCommand    `cmd:"" help:"Give an endpoint a new secret and print it."`
 }
 
-// publisher opens the endpoints of the configured mirror. The function that it returns closes them.
-func (p *process) publisher(
-	ctx context.Context, open func(*config.Config) (clerksync.DB, error), flags settingFlags,
-) (publisher *outgoing.Publisher, closeAll func(), err error) {
-	cfg, err := p.load(flags)
-	if err != nil {
-		return nil, nil, err
-	}
-	logger, err := p.logger(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
+// withEndpoints does work with a client whose server, or whose process, has the endpoints of
+// outgoing webhooks. It says what to do after some errors.
+func (p *process) withEndpoints(
+	ctx context.Context, flags sourced, open func(*config.Config) (clerksync.DB, error), work func(*apiclient.Client) error,
+) error {
 	var db clerksync.DB
-	m, err := mirrorOn(ctx, func(c *config.Config) (_ clerksync.DB, err error) {
-		db, err = open(c)
-		return db, err
-	}, cfg, logger)
-	if err != nil {
-		return nil, nil, withAdvice(err)
+	opened := func(ctx context.Context, cfg *config.Config, logger *slog.Logger) (*clerksync.Mirror, error) {
+		m, err := mirrorOn(ctx, func(c *config.Config) (_ clerksync.DB, err error) {
+			db, err = open(c)
+			return db, err
+		}, cfg, logger)
+		return m, withAdvice(err)
 	}
-	publisher, err = outgoing.New(db, m, outgoing.Options{AllowHosts: cfg.WebhooksAllow, Actor: operatorName(), Logger: logger})
-	if err != nil {
-		return nil, nil, errors.Join(err, m.Close())
-	}
-	return publisher, func() { _ = m.Close() }, nil
-}
-
-// withPublisher does work with the endpoints of the configured mirror, and says what to do after
-// some errors.
-func (p *process) withPublisher(ctx context.Context, flags settingFlags, work func(*outgoing.Publisher) error) error {
-	publisher, closeAll, err := p.publisher(ctx, openStored, flags)
-	if err != nil {
+	publish := func(cfg *config.Config, logger *slog.Logger, m *clerksync.Mirror, o *api.Options) (err error) {
+		o.Webhooks, err = outgoing.New(db, m, outgoing.Options{AllowHosts: cfg.WebhooksAllow, Logger: logger})
 		return err
 	}
-	defer closeAll()
-	err = work(publisher)
+	err := p.withSource(ctx, flags, opened, func(s source) error { return work(s.Client) }, publish)
 	if gone, ok := errors.AsType[*mirror.CursorGoneError](err); ok {
-		return fmt.Errorf("changes after %s are no longer known (%s), so the endpoint cannot be continued there\nIts receiver misses changes.\n"+
-			"Let the receiver read everything again, and then run: clerksync webhooks resume ENDPOINT --from now", gone.Cursor, gone.Reason)
+		return fmt.Errorf("the changes after that place are no longer known (%s), so the endpoint cannot be continued there\nIts receiver misses changes.\n"+
+			"Let the receiver read everything again, and then run: clerksync webhooks resume ENDPOINT --from now", gone.Reason)
 	}
 	return err
 }
 
 // start is a place in the change feed in a flag: now, beginning, a cursor, a time or an age.
-type start struct{ outgoing.Start }
+type start struct{ apiclient.Start }
 
 // UnmarshalText reads a place.
 func (s *start) UnmarshalText(text []byte) error {
@@ -101,63 +83,54 @@ func (s *start) UnmarshalText(text []byte) error {
 }
 
 type listEndpointsCommand struct {
-	configFlags
-	JSON bool `name:"json" help:"Print one JSON object."`
+	sourceFlags
+	Wide bool `help:"Show all columns and exact times."`
+	JSON bool `name:"json" help:"Print the JSON object of GET /api/webhook-endpoints."`
 }
 
 // Help returns the text below the description.
 func (listEndpointsCommand) Help() string {
 	return `Example:
 
-    clerksync webhooks endpoints
+    clerksync webhooks endpoints list
 
-PENDING are messages that wait to be sent, FAILED those that were given up and can be sent again. --json prints {"endpoints": […]}.`
+PENDING are messages that wait to be sent, FAILED those that were given up and can be sent again.`
 }
 
 // Run lists the endpoints.
 func (c listEndpointsCommand) Run(ctx context.Context, p *process) error {
-	publisher, closeAll, err := p.publisher(ctx, openToRead, c)
-	if err != nil {
-		return err
-	}
-	defer closeAll()
-	list, err := publisher.Endpoints(ctx)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(p.stdout).Encode(map[string]any{"endpoints": list})
-	}
-	return printEndpoints(p.stdout, list)
+	return p.withEndpoints(ctx, c, openToRead, func(client *apiclient.Client) error {
+		return printWhole(ctx, p, c.JSON, c.Wide, client.Endpoints, listing[mirror.WebhookEndpoint]{
+			columns: []column{
+				{name: "ENDPOINT"},
+				{name: "STATE"},
+				{name: "PENDING", right: true},
+				{name: "FAILED", right: true},
+				{name: "CHANGES", shrink: true, drop: 1},
+				{name: "DESCRIPTION", wide: true},
+				{name: "URL", below: true},
+			},
+			row: endpointRow, none: "There are no endpoints. Add one: clerksync webhooks endpoints add https://app.example.com/hooks",
+		})
+	})
 }
 
-func printEndpoints(w io.Writer, list []mirror.WebhookEndpoint) error {
-	if len(list) == 0 {
-		fmt.Fprintln(w, "No endpoints. Add one: clerksync webhooks endpoints add https://app.example.com/hooks")
-		return nil
+func endpointRow(l look, e *mirror.WebhookEndpoint) []string {
+	state := "enabled"
+	switch {
+	case !e.Enabled:
+		state = l.paint(red, "disabled ("+cell(e.DisabledReason)+")")
+	case !e.FailingSince.IsZero():
+		state = l.paint(yellow, "failing since "+l.when(e.FailingSince))
 	}
-	rows := [][]string{{"ENDPOINT", "STATE", "PENDING", "FAILED", "CHANGES", "URL"}}
-	for i := range list {
-		e := &list[i]
-		state := "enabled"
-		switch {
-		case !e.Enabled:
-			state = "disabled (" + e.DisabledReason + ")"
-		case !e.FailingSince.IsZero():
-			state = "failing since " + timeOf(e.FailingSince)
-		}
-		rows = append(rows, []string{
-			e.ID, harmless(state), strconv.FormatInt(e.Pending, 10), strconv.FormatInt(e.Failed, 10), selects(e), harmless(e.URL),
-		})
-	}
-	return columns(w, rows, map[int]bool{2: true, 3: true})
+	return []string{e.ID, state, grouped(e.Pending), grouped(e.Failed), cell(selects(e)), cell(e.Description), cell(e.URL)}
 }
 
 // selects says which changes an endpoint gets.
 func selects(e *mirror.WebhookEndpoint) string {
 	var parts []string
 	for _, kind := range e.Kinds {
-		parts = append(parts, string(kind))
+		parts = append(parts, noun(kind))
 	}
 	parts = append(parts, e.Types...)
 	text := "all"
@@ -171,7 +144,7 @@ func selects(e *mirror.WebhookEndpoint) string {
 }
 
 type addEndpointCommand struct {
-	configFlags
+	sourceFlags
 	URL          string     `arg:"" name:"url" help:"Where to send: an https URL."`
 	Kind         []kindFlag `help:"Only changes of these kinds, such as users or memberships." placeholder:"KIND"`
 	Type         []string   `help:"Only changes of these types, such as user.created or user.*." placeholder:"TYPE"`
@@ -195,62 +168,90 @@ Private and loopback addresses, and plain http, need CLERKSYNC_WEBHOOKS_ALLOW, h
 
 // Run adds an endpoint.
 func (c addEndpointCommand) Run(ctx context.Context, p *process) error {
-	n := outgoing.Endpoint{
-		URL: c.URL, Description: c.Description, Kinds: kindsOf(c.Kind), Types: c.Type, ClerkOrganizationID: c.Organization, From: c.From.Start,
+	n := apiclient.NewEndpoint{
+		URL: c.URL, Description: c.Description, Kinds: kindsOf(c.Kind), Types: c.Type, Organization: c.Organization, From: c.From.Start,
 	}
-	return p.withPublisher(ctx, c, func(publisher *outgoing.Publisher) error {
-		e, secret, err := publisher.Add(ctx, n)
-		if _, refused := errors.AsType[*outgoing.URLError](err); refused && strings.Contains(err.Error(), "allowed by name") {
+	return p.withEndpoints(ctx, c, openStored, func(client *apiclient.Client) error {
+		added, err := client.AddEndpoint(ctx, n)
+		if refused, ok := errors.AsType[*apiclient.Error](err); ok && strings.Contains(refused.Detail, "allowed by name") {
 			return fmt.Errorf("%w\n%s", err, allowHint)
 		}
 		if err != nil {
 			return err
 		}
 		if c.JSON {
-			return json.NewEncoder(p.stdout).Encode(map[string]any{"endpoint": e, "secret": secret})
+			_, err = fmt.Fprintf(p.stdout, "%s\n", added.JSON)
+			return err
 		}
-		fmt.Fprintf(p.stdout, "Added %s. Its secret is shown only now:\n%s\n", e.ID, secret)
-		fmt.Fprintf(p.stderr, "Try it: clerksync webhooks ping %s\n", e.ID)
+		fmt.Fprintf(p.stdout, "Added %s. Its secret is shown only now:\n%s\n", added.Value.Endpoint.ID, added.Value.Secret)
+		fmt.Fprintf(p.stderr, "Try it: clerksync webhooks ping %s\n", added.Value.Endpoint.ID)
 		return nil
 	})
 }
 
 // endpointFlags are what commands about one endpoint have.
 type endpointFlags struct {
-	configFlags
+	sourceFlags
 	Endpoint string `arg:"" help:"Id of the endpoint (ep_…)."`
+	JSON     bool   `name:"json" help:"Print what the API returns, as a JSON object."`
+}
+
+// onEndpoint does something to an endpoint, and says that it was done.
+func onEndpoint[T any](
+	ctx context.Context, p *process, f endpointFlags, do func(*apiclient.Client) (apiclient.Answer[T], error), done func(*T) string,
+) error {
+	return p.withEndpoints(ctx, f, openStored, func(client *apiclient.Client) error {
+		answer, err := do(client)
+		if err != nil {
+			return endpointError(f.Endpoint, err)
+		}
+		return p.said(f.JSON, answer.JSON, done(&answer.Value))
+	})
+}
+
+// endpointError says which endpoint was not found.
+func endpointError(id string, err error) error {
+	if errors.Is(err, mirror.ErrNotFound) {
+		return &notFoundError{what: "webhook endpoint", id: id, list: "clerksync webhooks endpoints"}
+	}
+	return err
 }
 
 type removeEndpointCommand struct{ endpointFlags }
 
+// Help returns the text below the description.
+func (removeEndpointCommand) Help() string {
+	return `Example:
+
+    clerksync webhooks endpoints remove ep_…
+
+To stop sending for a while, disable the endpoint.`
+}
+
 // Run removes an endpoint.
 func (c removeEndpointCommand) Run(ctx context.Context, p *process) error {
-	return p.withPublisher(ctx, c, func(publisher *outgoing.Publisher) error {
-		if err := publisher.Remove(ctx, c.Endpoint); err != nil {
-			return err
-		}
-		fmt.Fprintf(p.stdout, "Removed %s.\n", c.Endpoint)
-		return nil
-	})
+	return onEndpoint(ctx, p, c.endpointFlags, func(client *apiclient.Client) (apiclient.Answer[struct{}], error) {
+		return client.RemoveEndpoint(ctx, c.Endpoint)
+	}, func(*struct{}) string { return "Removed " + c.Endpoint + "." })
 }
 
 type enableEndpointCommand struct{ endpointFlags }
 
 // Help returns the text below the description.
 func (enableEndpointCommand) Help() string {
-	return `Messages that waited are sent first, then the changes since. If those are no longer known, the command fails: choose a place with ` +
+	return `Example:
+
+    clerksync webhooks endpoints enable ep_…
+
+Messages that waited are sent first, then the changes since. If those are no longer known, the command fails: choose a place with ` +
 		`clerksync webhooks resume.`
 }
 
 // Run enables an endpoint.
 func (c enableEndpointCommand) Run(ctx context.Context, p *process) error {
-	return p.withPublisher(ctx, c, func(publisher *outgoing.Publisher) error {
-		if err := publisher.Enable(ctx, c.Endpoint); err != nil {
-			return err
-		}
-		fmt.Fprintf(p.stdout, "Enabled %s.\n", c.Endpoint)
-		return nil
-	})
+	return onEndpoint(ctx, p, c.endpointFlags, func(client *apiclient.Client) (apiclient.Answer[mirror.WebhookEndpoint], error) {
+		return client.EnableEndpoint(ctx, c.Endpoint)
+	}, func(*mirror.WebhookEndpoint) string { return "Enabled " + c.Endpoint + "." })
 }
 
 type disableEndpointCommand struct {
@@ -258,39 +259,43 @@ type disableEndpointCommand struct {
 	Reason string `help:"Why, for people who list the endpoints." placeholder:"TEXT"`
 }
 
+// Help returns the text below the description.
+func (disableEndpointCommand) Help() string {
+	return `Example:
+
+    clerksync webhooks endpoints disable ep_… --reason maintenance
+
+Its messages wait until clerksync webhooks endpoints enable.`
+}
+
 // Run disables an endpoint.
 func (c disableEndpointCommand) Run(ctx context.Context, p *process) error {
-	return p.withPublisher(ctx, c, func(publisher *outgoing.Publisher) error {
-		if err := publisher.Disable(ctx, c.Endpoint, c.Reason); err != nil {
-			return err
-		}
-		fmt.Fprintf(p.stdout, "Disabled %s. Its messages wait; clerksync webhooks endpoints enable %[1]s sends them.\n", c.Endpoint)
-		return nil
+	return onEndpoint(ctx, p, c.endpointFlags, func(client *apiclient.Client) (apiclient.Answer[mirror.WebhookEndpoint], error) {
+		return client.DisableEndpoint(ctx, c.Endpoint, c.Reason)
+	}, func(*mirror.WebhookEndpoint) string {
+		return fmt.Sprintf("Disabled %s. Its messages wait; clerksync webhooks endpoints enable %[1]s sends them.", c.Endpoint)
 	})
 }
 
 type rotateSecretCommand struct {
 	endpointFlags
 	Overlap time.Duration `help:"How long the previous secret signs too; 0 if it leaked." default:"24h" placeholder:"DURATION"`
-	JSON    bool          `name:"json" help:"Print one JSON object with the secret."`
 }
 
 // Help returns the text below the description.
 func (rotateSecretCommand) Help() string {
-	return `Messages have a signature of each secret until the overlap ends, so that the receiver can change to the new one at any time in between.`
+	return `Example:
+
+    clerksync webhooks endpoints rotate ep_… --overlap 24h
+
+Messages have a signature of each secret until the overlap ends, so that the receiver can change to the new one at any time in between.`
 }
 
 // Run rotates the secret.
 func (c rotateSecretCommand) Run(ctx context.Context, p *process) error {
-	return p.withPublisher(ctx, c, func(publisher *outgoing.Publisher) error {
-		secret, err := publisher.Rotate(ctx, c.Endpoint, c.Overlap)
-		if err != nil {
-			return err
-		}
-		if c.JSON {
-			return json.NewEncoder(p.stdout).Encode(map[string]any{"endpoint_id": c.Endpoint, "secret": secret})
-		}
-		fmt.Fprintf(p.stdout, "The new secret of %s is shown only now:\n%s\n", c.Endpoint, secret)
-		return nil
+	return onEndpoint(ctx, p, c.endpointFlags, func(client *apiclient.Client) (apiclient.Answer[apiclient.AddedEndpoint], error) {
+		return client.RotateSecret(ctx, c.Endpoint, c.Overlap)
+	}, func(rotated *apiclient.AddedEndpoint) string {
+		return fmt.Sprintf("The new secret of %s is shown only now:\n%s", c.Endpoint, rotated.Secret)
 	})
 }

@@ -76,22 +76,22 @@ func TestWebhooksCommand(t *testing.T) {
 			}))
 			t.Cleanup(receiver.Close)
 
-			prints(0, "endpoints", "No endpoints.")
+			prints(0, "endpoints", "There are no endpoints.")
 			prints(1, "endpoints add http://10.0.0.1/hooks", "not https")
 			prints(1, "endpoints add https://10.0.0.1/hooks", "10.0.0.1 is a private address", "CLERKSYNC_WEBHOOKS_ALLOW")
 			prints(1, "endpoints add https://169.254.169.254/hooks", "is a link-local address, to which nothing is ever sent")
-			prints(1, "endpoints add https://example.com --kind people", "--kind people: there is no such kind")
+			prints(2, "endpoints add https://example.com --kind people", `there is no kind "people"`)
 			prints(1, "endpoints add https://example.com --type user.exploded", "user.exploded")
 			prints(1, "endpoints add https://example.com --from 9-00000000", "no longer known (other_history)", "webhooks resume")
 			prints(2, "endpoints add https://example.com --from yesterday", "use now, beginning, a cursor")
 			out := prints(0, "endpoints add "+receiver.URL+" --kind users --type user.* --description billing --from beginning", "shown only now", "Try it: clerksync webhooks ping")
 			secret = regexp.MustCompile(`whsec_\S+`).FindString(out)
 			id := regexp.MustCompile(`ep_[a-z0-9]+`).FindString(out)
-			if listed := prints(0, "endpoints list", id, "enabled", "user,user.*", receiver.URL); strings.Contains(listed, "whsec_") {
+			if listed := prints(0, "endpoints list", id, "enabled", "users,user.*", receiver.URL); strings.Contains(listed, "whsec_") {
 				t.Errorf("the list shows the secret:\n%s", listed)
 			}
-			var list struct{ Endpoints []mirror.WebhookEndpoint }
-			if err := json.Unmarshal([]byte(run(0, "endpoints --json")), &list); err != nil || len(list.Endpoints) != 1 || list.Endpoints[0].Cursor != "0" {
+			var list struct{ Data []mirror.WebhookEndpoint }
+			if err := json.Unmarshal([]byte(run(0, "endpoints --json")), &list); err != nil || len(list.Data) != 1 || list.Data[0].Cursor != "0" {
 				t.Errorf("%+v, %v", list, err)
 			}
 			prints(0, "ping "+id, "delivered (204) after")
@@ -108,8 +108,8 @@ func TestWebhooksCommand(t *testing.T) {
 				t.Error("the previous secret verifies after a rotation without overlap")
 			}
 			prints(0, "attempts --failed", "status (500)", "ping")
-			prints(0, "attempts --endpoint "+id+" --limit 1", "More: --page")
-			prints(0, "attempts --endpoint ep_other", "No attempts.")
+			prints(0, "attempts --endpoint "+id+" --limit 1", "More: --all, or --page")
+			prints(0, "attempts --endpoint ep_other", "There are no such attempts.")
 			prints(2, "attempts --page x", "--page is not a place")
 			prints(2, "attempts --limit 0", "--limit")
 			prints(0, "endpoints disable "+id+" --reason maintenance", "Disabled "+id)
@@ -122,7 +122,7 @@ func TestWebhooksCommand(t *testing.T) {
 			prints(1, "resend "+id+" --message msg_1-00000000_x", "not found")
 			prints(0, "endpoints remove "+id, "Removed "+id)
 			for _, args := range []string{"endpoints enable", "endpoints disable", "endpoints remove", "endpoints rotate", "ping", "resend", "resume --from now"} {
-				prints(1, args+" "+id, "webhook endpoint "+id+" not found")
+				prints(1, args+" "+id, "webhook endpoint \""+id+"\" not found")
 			}
 		})
 	}

@@ -126,7 +126,7 @@ func warnOfDeadLetters(s *signals) []mirror.Warning {
 	if s.stored == nil || s.stored.DeadLetters == 0 {
 		return nil
 	}
-	remedy := s.remedy("See clerksync deliveries list --state dead. After a fix: clerksync replay --state dead. "+
+	remedy := s.remedy("See clerksync deliveries list --state dead. After a fix: clerksync deliveries replay --state dead. "+
 		"What can never be applied: clerksync deliveries dismiss.",
 		"List them with m.Deliveries(). After a fix, replay them; dismiss what can never be applied.")
 	if s.now.Sub(s.stored.LastDead.Time()) < recentDeadLetter {
