@@ -11,6 +11,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/mcp"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/publish/webhook"
@@ -62,11 +63,12 @@ const (
 // a request counts, too, if the request has no Authorization header.
 //
 // Streams end when the [http.Server] that serves them shuts down.
-func New(m *clerksync.Mirror, o Options) http.Handler { return newHandler(m, o).routes(o.Prefix) }
+func New(m *clerksync.Mirror, o Options) http.Handler { return newHandler(m, o).routes() }
 
 func newHandler(m *clerksync.Mirror, o Options) *handler {
 	limits := newLimits(o)
 	h := &handler{
+		prefix: cleanPrefix(o.Prefix),
 		mirror: m, feed: m.Feed(), limits: limits, rates: newRates(limits.each), proxies: o.TrustedProxies, explainRule: o.ExplainRule,
 		origin: o.Origin, webhooks: o.Webhooks,
 		heartbeat: heartbeatEvery, maxAge: randomAge,
@@ -86,7 +88,16 @@ func newHandler(m *clerksync.Mirror, o Options) *handler {
 			return m.Authorize(r, o.Rule)
 		}
 	}
+	h.assistants = h.newMCP()
 	return h
+}
+
+// cleanPrefix returns a prefix with a slash before it and none after it, or "".
+func cleanPrefix(prefix string) string {
+	if prefix = strings.Trim(prefix, "/"); prefix != "" {
+		prefix = "/" + prefix
+	}
+	return prefix
 }
 
 // feed is what the handler uses of [clerksync.Feed].
@@ -95,6 +106,8 @@ type feed interface {
 }
 
 type handler struct {
+	prefix      string // of every path
+	assistants  *mcp.Server
 	mirror      *clerksync.Mirror
 	feed        feed
 	operator    func(r *http.Request, writes bool) (mirror.Operator, error)
@@ -115,13 +128,10 @@ func randomAge() time.Duration {
 	return 15*time.Minute + rand.N(5*time.Minute) //nolint:gosec // spreads clients, guards nothing
 }
 
-func (h *handler) routes(prefix string) http.Handler {
-	if prefix = strings.Trim(prefix, "/"); prefix != "" {
-		prefix = "/" + prefix
-	}
+func (h *handler) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, route := range h.table() {
-		mux.Handle(route.method+" "+prefix+route.path, h.serve(route))
+		mux.Handle(route.method+" "+h.prefix+route.path, h.serve(route))
 	}
 	return web.EnsureRequestID(web.RefuseCrossSite(web.NotFoundAndMethod(mux)))
 }

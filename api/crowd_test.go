@@ -91,7 +91,7 @@ func TestCrowd(t *testing.T) {
 	const quick, slow = 900, 100 // together as many connections as a server has
 	feed := newMemoryFeed()
 	h := &handler{feed: feed, operator: onlyOperator, limits: newLimits(Options{MaxStreamsPerClient: quick + slow}), rates: newRates(quick + slow), heartbeat: heartbeatEvery, maxAge: randomAge}
-	url, stop := serve(t, h.routes(""))
+	url, stop := serve(t, h.routes())
 	c := &crowd{t: t, address: strings.TrimPrefix(url, "http://")}
 	before := memoryInUse()
 	for range quick {

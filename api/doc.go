@@ -21,10 +21,14 @@
 //	/api/operators                        named operators
 //	/api/consumers                        consumers of the change feed
 //	/api/webhook-endpoints                endpoints of outgoing webhooks
+//	POST /mcp                             read-only tools for AI assistants
+//	GET /llms.txt                         these routes, described for AI assistants
 //
 // The handler can be mounted in any router:
 //
-//	mux.Handle("/api/", api.New(mirror, api.Options{OperatorToken: token}))
+//	routes := api.New(mirror, api.Options{OperatorToken: token})
+//	mux.Handle("/api/", routes)
+//	mux.Handle("/mcp", routes)
 //
 // Operators call it with a token. Users can call it if [Options.Rule] allows them; without a rule
 // none can. A request is admitted in guard.go, and table.go has all routes.

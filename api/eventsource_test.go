@@ -31,7 +31,7 @@ func TestEventSource(t *testing.T) {
 	t.Parallel()
 	feed := newMemoryFeed()
 	h := &handler{feed: feed, operator: onlyOperator, limits: newLimits(Options{}), rates: newRates(0), heartbeat: 50 * time.Millisecond, maxAge: randomAge}
-	routes := h.routes("")
+	routes := h.routes()
 	var mu sync.Mutex
 	var places []string // of requests
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

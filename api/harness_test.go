@@ -56,7 +56,7 @@ func newSite(t *testing.T, o Options) *site {
 		o.OperatorToken = operatorToken
 	}
 	s.handler = newHandler(s.m, o)
-	s.h = s.handler.routes(o.Prefix)
+	s.h = s.handler.routes()
 	return s
 }
 

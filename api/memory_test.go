@@ -151,7 +151,7 @@ func newMemorySite(t *testing.T) *memorySite {
 		feed: feed, operator: onlyOperator, limits: newLimits(Options{}), rates: newRates(0), heartbeat: heartbeatEvery,
 		maxAge: func() time.Duration { return 17 * time.Minute },
 	}
-	s.server = web.NewServer("", web.Standard(web.Config{}, s.handler.routes("")))
+	s.server = web.NewServer("", web.Standard(web.Config{}, s.handler.routes()))
 	go func() { _ = s.server.Serve(s) }()
 	t.Cleanup(func() { _ = s.server.Close() })
 	return s

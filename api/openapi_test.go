@@ -82,6 +82,9 @@ func (d document) check(t *testing.T, method, path string, a answer) {
 		t.Errorf("%s %s: %d has the type %s", method, path, a.status, a.header.Get("Content-Type"))
 		return
 	}
+	if strings.HasPrefix(a.header.Get("Content-Type"), "text/") {
+		return
+	}
 	if err := faults(media.Schema, a.body); err != nil {
 		t.Errorf("%s %s: %d %.2000s: %v", method, path, a.status, a.body, err)
 	}

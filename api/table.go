@@ -9,6 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/feedhttp"
+	"github.com/clerksync/clerksync/internal/mcp"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -150,6 +151,8 @@ func (h *handler) mirrorRoutes() []route {
 		get("/api/sync", nil, h.sync),
 		get("/api/explain", []string{"user_id", "session_id", "organization_id", "rule", "method", "path"}, h.explainQuery),
 		post("/api/explain", h.explainBody).reads(),
+		{method: http.MethodPost, path: "/mcp", status: http.StatusOK, body: new(mcp.Message), stream: h.serveMCP},
+		{method: http.MethodGet, path: "/llms.txt", status: http.StatusOK, stream: h.llms},
 	}
 }
 

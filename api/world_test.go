@@ -195,7 +195,7 @@ func (w *world) target(route route) string {
 		"users": w.member, "organizations": w.organization, "deliveries": w.delivery, "invitations": w.invitation, "sessions": w.session,
 		"jobs": w.job, "webhook-endpoints": w.endpoint,
 	}
-	parts := strings.Split(route.path, "/")
+	parts := strings.Split(route.path+"/", "/")
 	target := strings.NewReplacer("{id}", cmp.Or(ids[parts[2]], w.member), "{name}", "billing", "{kind}", "user", "{field}", "role").Replace(route.path)
 	switch route.path {
 	case "/api/explain":
@@ -261,6 +261,7 @@ func (w *world) examples() map[string]func() example {
 	const users = "/api/users/"
 	const endpoints, consumers, jobs, deliveries = "/api/webhook-endpoints/", "/api/consumers/", "/api/jobs/", "/api/deliveries/"
 	return map[string]func() example{
+		"POST /mcp":                            func() example { return example{"/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`} },
 		"POST /api/users/{id}/role":            on(users, w.newUser, "/role", `{"role":"growth"}`),
 		"POST /api/users/{id}/ban":             on(users, w.newUser, "/ban", ""),
 		"POST /api/users/{id}/unban":           on(users, banned, "/unban", ""),

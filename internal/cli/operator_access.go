@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/clerksync/clerksync"
@@ -20,7 +21,7 @@ func operatorAccess(m *clerksync.Mirror, c *config.Config, next http.Handler) ht
 	}
 	return web.RefuseCrossSite(web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		open := c.OperatorMetrics == "open" && r.URL.Path == "/metrics"
-		if open || strings.HasPrefix(r.URL.Path, "/api/") { // package api has a guard of its own
+		if open || ofAPI(r.URL.Path) { // package api has a guard of its own
 			next.ServeHTTP(w, r)
 			return nil
 		}
@@ -34,4 +35,13 @@ func operatorAccess(m *clerksync.Mirror, c *config.Config, next http.Handler) ht
 		access.ServeAs(operator, next, w, r)
 		return nil
 	}))
+}
+
+// apiPaths are the patterns of the paths that package api serves.
+func apiPaths() []string { return []string{"/api/", "/mcp", "/llms.txt"} }
+
+func ofAPI(path string) bool {
+	return slices.ContainsFunc(apiPaths(), func(own string) bool {
+		return path == own || strings.HasSuffix(own, "/") && strings.HasPrefix(path, own)
+	})
 }

@@ -254,7 +254,9 @@ func publicHandler(m *clerksync.Mirror, c *config.Config, webhooks *outgoing.Pub
 func withOperators(public, operators, console http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", public)
-	mux.Handle("/api/", operators)
+	for _, path := range apiPaths() {
+		mux.Handle(path, operators)
+	}
 	for _, path := range []string{"/api/auth/", "/api/webhooks/"} {
 		mux.Handle(path, public)
 	}
@@ -303,7 +305,10 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 	for _, path := range []string{"/livez", "/readyz", "/health"} {
 		mux.Handle(path, operators)
 	}
-	mux.Handle("/api/", operatorAPI(m, c, webhooks))
+	programs := operatorAPI(m, c, webhooks)
+	for _, path := range apiPaths() {
+		mux.Handle(path, programs)
+	}
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
 	console := ownHost(c.OperatorListen, consoleHandler(m, c, webhooks)) // it asks for the token by itself
