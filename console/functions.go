@@ -25,6 +25,7 @@ func functions() template.FuncMap {
 		"number":   number,
 		"plural":   plural,
 		"duration": duration,
+		"process":  processName,
 		"dict":     dict,
 		"list":     func(items ...any) []any { return items },
 	}
@@ -158,6 +159,14 @@ func personName(u mirror.User) string {
 		}
 	}
 	return shorten(u.ClerkUserID)
+}
+
+// processName returns what people call the holder of a lease: its process id, if the name has one.
+func processName(holder string) string {
+	if parts := strings.Split(holder, " "); len(parts) == 4 {
+		return "process " + parts[2]
+	}
+	return shorten(holder)
 }
 
 // number shows an integer with commas.
