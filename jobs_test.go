@@ -90,14 +90,18 @@ func TestJobsAtClerk(t *testing.T) {
 		}
 
 		sessions := w.planned(mirror.JobRequest{Action: mirror.JobRevokeSessions, Filter: mirror.JobSelection{Role: "admin"}}, 12)
-		if s := sessions.Plan.Sample; s[0].Was != "2 sessions" || s[0].Becomes != "revoked" || s[1].Was != "1 session" || s[2].Becomes != "no session" {
+		if s := sessions.Plan.Sample; s[0].Was != "2 sessions" || s[0].Becomes != "revoked" || s[1].Was != "1 session" || s[2].Was != "no known session" {
 			w.Errorf("the sample is %+v", s)
 		}
 		w.worked(sessions.ID, 2, 0, 10)
 		if s, err := w.m.Sessions().ByClerkID(ctx, third); err != nil || s.Status != mirror.SessionActive {
 			w.Errorf("the session of a user who was not selected is %+v, %v", s, err)
 		}
-		w.worked(w.planned(mirror.JobRequest{Action: mirror.JobRevokeSessions, Filter: mirror.JobSelection{User: boss}}, 1).ID, 1, 0, 0)
+		ofBoss := w.planned(mirror.JobRequest{Action: mirror.JobRevokeSessions, Filter: mirror.JobSelection{User: boss}}, 1)
+		if s := ofBoss.Plan.Sample[0]; s != (mirror.JobItem{ID: third, Label: "boss@example.com", Was: "active", Becomes: "revoked"}) {
+			w.Errorf("the sample is %+v", s)
+		}
+		w.worked(ofBoss.ID, 1, 0, 0)
 		if s, err := w.m.Sessions().ByClerkID(ctx, third); err != nil || s.Status != mirror.SessionRevoked {
 			w.Errorf("the session of the selected user is %+v, %v", s, err)
 		}

@@ -179,8 +179,9 @@ type JobPlan struct {
 type JobItem struct {
 	// ID is the id of the object.
 	ID string `json:"id"`
-	// Label is a text by which people know it: an e-mail address or a name, or the type of an
-	// event. It is looked up when the plan is read, and is empty for what does not exist any more.
+	// Label is a text by which people know it: the e-mail address or the name of the user, of a
+	// session too, or the type of an event. It is looked up when the plan is read. It is the id of
+	// the user, or empty, if the user does not exist any more.
 	Label string `json:"label"`
 	// Was is how it was when the plan was made, such as a role.
 	Was string `json:"was"`

@@ -97,7 +97,7 @@ func wouldRevoke(ctx context.Context, s *Service, j *store.Job, o store.JobObjec
 	}
 	switch {
 	case n == 0:
-		return "no session", "no session", err
+		return "no known session", "revoked, if Clerk has one", err
 	case n == 1:
 		return "1 session", string(mirror.SessionRevoked), err
 	case page.Next != "":

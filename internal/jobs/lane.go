@@ -46,11 +46,13 @@ func (l *lane) run(ctx context.Context) {
 	}
 }
 
-// next returns the first open job of the lane. ok is false if there is none.
+// next returns the first open job of the lane. ok is false if there is none. Jobs of a newer
+// version are left to processes that know them.
 func (l *lane) next(ctx context.Context) (j store.Job, ok bool, err error) {
 	open, err := l.DB.OpenJobs(ctx)
 	for i := range open {
-		if open[i].Action.ReadsClerk() == l.readsClerk {
+		a := open[i].Action
+		if a.ReadsClerk() && l.readsClerk || !l.readsClerk && l.actionOf(a) != nil {
 			return open[i], true, err
 		}
 	}

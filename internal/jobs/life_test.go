@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/jobs"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -223,5 +224,25 @@ func TestOutage(t *testing.T) {
 		if n := service.Stats.Objects()[mirror.JobReplayDeliveries]; n != (jobs.Count{Done: 396, Failed: 2, Skipped: 2}) {
 			e.Errorf("counted %+v", n)
 		}
+	})
+}
+
+// A job that panics fails, and does not end each process that takes it over. A job of a newer
+// version is left alone, and those after it are not.
+func TestJobsThatCannotBeWorkedOn(t *testing.T) {
+	bubble(t, func(e *env) {
+		e.received(10, mirror.DeliveryDead, time.Now().Add(-time.Minute))
+		later := &store.Job{Job: mirror.Job{Action: "of_the_future", CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}}
+		e.must(e.db.AddJob(e.Context(), later, ada))
+		_, err := e.db.StartJob(e.Context(), later.ID, ada)
+		e.must(err)
+		pass(time.Second)
+		r := &replayer{answer: func(context.Context, int, []string) (mirror.ReplayReport, error) { panic("oh") }}
+		e.jobs = e.process(jobs.Config{Deliveries: r})
+		j := e.run(e.jobs, e.start(replays).ID)
+		if e.is(j.ID, mirror.JobFailed, 0, 0, 0); j.Error != "it panicked, see the log: oh" {
+			e.Errorf("it failed with %q", j.Error)
+		}
+		e.is(later.ID, mirror.JobWaiting, 0, 0, 0)
 	})
 }

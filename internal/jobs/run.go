@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -270,7 +271,7 @@ func trying[T any](ctx context.Context, r *running, work func(context.Context) (
 		if err := r.check(ctx); err != nil {
 			return result, err
 		}
-		result, err = work(r.stop)
+		result, err = safely(r.stop, r, work)
 		if err == nil || !retryable(err) || n == maxTries {
 			if r.saved.Problem != "" {
 				r.saved.Problem, r.at = "", time.Time{} // to be saved soon
@@ -288,4 +289,15 @@ func trying[T any](ctx context.Context, r *running, work func(context.Context) (
 			return result, r.check(ctx)
 		}
 	}
+}
+
+// safely returns an error if work panics. The panic would end each process that takes the job over.
+func safely[T any](ctx context.Context, r *running, work func(context.Context) (T, error)) (result T, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.Logger.Error("a job panicked", "job", r.job.ID, "panic", cause, "stack", string(debug.Stack()))
+			err = fmt.Errorf("it panicked, see the log: %v", cause)
+		}
+	}()
+	return work(ctx)
 }

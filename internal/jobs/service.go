@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -141,20 +142,22 @@ func (s *Service) ByID(ctx context.Context, id string) (mirror.Job, error) {
 	return s.withLabels(ctx, j.Job)
 }
 
-// withLabels looks up by what people know the objects of the sample. No job stores that: a person
-// may be erased meanwhile.
+// withLabels looks up by what people know the objects of the sample: of sessions, their users. No
+// job stores that, because a person may be erased meanwhile.
 func (s *Service) withLabels(ctx context.Context, j mirror.Job) (mirror.Job, error) {
 	if j.Action == mirror.JobReplayDeliveries || len(j.Plan.Sample) == 0 {
 		return j, nil
 	}
+	user := func(item *mirror.JobItem) string { return cmp.Or(item.Label, item.ID) }
 	ids := make([]string, len(j.Plan.Sample))
 	for i := range j.Plan.Sample {
-		ids[i] = j.Plan.Sample[i].ID
+		ids[i] = user(&j.Plan.Sample[i])
 	}
 	users, err := s.DB.UsersByClerkIDs(ctx, ids)
 	for i := range j.Plan.Sample {
-		if u, ok := users[j.Plan.Sample[i].ID]; ok {
-			j.Plan.Sample[i].Label = labelOf(&u)
+		item := &j.Plan.Sample[i]
+		if u, ok := users[user(item)]; ok {
+			item.Label = labelOf(&u)
 		}
 	}
 	return j, err

@@ -89,7 +89,10 @@ func (r *running) sync(ctx context.Context) error {
 	working, stop := context.WithCancel(r.stop)
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- r.read(working, progress) }()
+	go func() {
+		_, err := safely(working, r, func(ctx context.Context) (struct{}, error) { return struct{}{}, r.read(ctx, progress) })
+		ended <- err
+	}()
 	tick := time.NewTicker(saveEvery)
 	defer tick.Stop()
 	for {

@@ -16,7 +16,7 @@ type JobObject struct {
 	ID     string
 	Cursor mirror.Cursor // of the list after this object
 	Was    string        // the role of a user, the status of a session, the state of a delivery
-	Label  string        // the type of a delivery
+	Label  string        // the type of a delivery, the user of a session
 }
 
 // JobObjects is a part of the objects that a job works on.
@@ -55,7 +55,7 @@ var (
 	}
 	jobSessions = jobList{
 		name: jobSessionsList, from: "clerk_sessions_live", at: "COALESCE(created_at, 0)", id: "clerk_session_id", object: "clerk_session_id",
-		was: "COALESCE(status, '')", label: "''",
+		was: "COALESCE(status, '')", label: "COALESCE(clerk_user_id, '')",
 	}
 	jobDeliveries = jobList{
 		name: jobDeliveriesList, from: "clerk_inbox", at: "received_at", id: "message_id", object: "message_id", was: "state", label: "COALESCE(type, '')",
