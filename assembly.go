@@ -1,9 +1,11 @@
 package clerksync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -253,11 +255,21 @@ func (a *assembly) openWriter(context.Context) error {
 	return nil
 }
 
+// domain returns the host of the instance's Frontend API.
+func (c *Config) domain() string {
+	u, err := url.Parse(cmp.Or(c.FrontendAPI, c.Issuer))
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
 // statusSettings returns what warnings look at of the configuration.
 func (a *assembly) statusSettings() status.Settings {
 	return status.Settings{
 		Server: a.RemediesForServer, SecretKey: a.SecretKey != "", WebhookSecret: a.webhooks != nil, TokenKeys: a.tokens != nil,
 		Production:    strings.HasPrefix(a.SecretKey, "sk_live_") || strings.HasPrefix(a.PublishableKey, "pk_live_"),
+		Domain:        a.domain(),
 		TrustUnproven: a.StalePolicy == StaleTrust, HMACBody: a.WebhookScheme == webhook.SchemeDangerousHMACBody,
 		HS256: a.JWTAlgorithm == auth.HS256, AuthorizedParties: len(a.AuthorizedParties) > 0, Issuer: a.Issuer != "",
 		NoPolicy: a.ForwardAuthWithoutPolicy, MissingAZP: a.DangerouslyAllowMissingAuthorizedParty,

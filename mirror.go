@@ -121,7 +121,7 @@ func (m *Mirror) Health(ctx context.Context) mirror.Health { return m.monitor.He
 func (m *Mirror) Instance() mirror.Instance {
 	settings := m.db.Settings()
 	return mirror.Instance{
-		ID: settings.Instance, Production: m.monitor.Production(), Roles: settings.Roles(), SecretKey: m.monitor.HasSecretKey(),
+		ID: settings.Instance, Domain: m.monitor.Domain(), Production: m.monitor.Production(), Roles: settings.Roles(), SecretKey: m.monitor.HasSecretKey(),
 		ReadOnly: m.db.ReadOnly(),
 	}
 }

@@ -61,6 +61,12 @@ func (s Memberships) List(ctx context.Context, f mirror.MembershipFilter) (mirro
 	return s.db.Memberships(ctx, f)
 }
 
+// Counts returns in how many organizations users are, by Clerk id of the user. It counts up to
+// atMost for each user and no further.
+func (s Memberships) Counts(ctx context.Context, clerkUserIDs []string, atMost int) (map[string]int, error) {
+	return s.db.MembershipCounts(ctx, clerkUserIDs, atMost)
+}
+
 // All iterates over the live memberships that a filter selects, newest first. It reads a page at a
 // time.
 func (s Memberships) All(ctx context.Context, f mirror.MembershipFilter) iter.Seq2[mirror.Membership, error] {

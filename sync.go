@@ -123,6 +123,11 @@ func (s Sync) InSync(ctx context.Context) (bool, []mirror.SyncReason, error) {
 	return a.InSync(), a.Reasons, nil
 }
 
+// Rows returns how fresh rows of a kind are, by Clerk id. Ids of no row are left out.
+func (s Sync) Rows(ctx context.Context, kind clerk.Kind, ids []string) (map[string]mirror.RowStatus, error) {
+	return s.m.db.RowStatuses(ctx, kind, ids)
+}
+
 // Budget returns how much of Clerk's rate limit this process may use, and how much it uses. It
 // returns nil without a secret key.
 func (s Sync) Budget() *mirror.BudgetStatus { return s.m.monitor.Budget() }

@@ -1,14 +1,17 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/web"
+	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/publish/webhook"
 )
 
@@ -33,9 +36,9 @@ type Options struct {
 	// ShowPayloads shows the bodies of deliveries and objects of Clerk at once. Otherwise a page
 	// hides them until the visitor asks for them. They never have private metadata.
 	ShowPayloads bool
-	// TrustedProxies are the networks of proxies whose X-Forwarded-For names the client, in CIDR
-	// notation. The audit names clients by it.
-	TrustedProxies []string
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For names the client. The audit
+	// names clients by it.
+	TrustedProxies []netip.Prefix
 	// Webhooks is the publisher of outgoing webhooks, whose endpoints the console shows. If it is
 	// nil, the page says that there is none.
 	Webhooks *webhook.Publisher
@@ -44,6 +47,9 @@ type Options struct {
 	ExplainRule func(text json.RawMessage, method, path string) (auth.Rule, error)
 	// Settings are what is configured, for the page Settings. No value may be a secret.
 	Settings []Setting
+	// Diagnose runs the checks of the page Settings, such as [clerksync.Diagnose]. If it is nil, the
+	// page has no checks.
+	Diagnose func(ctx context.Context) []mirror.Finding
 }
 
 // Setting is a configured value.
@@ -54,10 +60,12 @@ type Setting struct {
 	Value string
 	// Source is where the value comes from: the environment, a file, a flag or the default.
 	Source string
+	// Secret reports that Value does not show the value.
+	Secret bool
 }
 
 // New returns the console as a handler. It panics if Options.Rule can allow no one, as
-// [clerksync.Mirror.Require] does, or if Options.TrustedProxies has something that is no network.
+// [clerksync.Mirror.Require] does.
 func New(m *clerksync.Mirror, o Options) http.Handler { return newHandler(m, o).mux() }
 
 // handler serves the console.
@@ -80,11 +88,7 @@ func newHandler(m *clerksync.Mirror, o Options) *handler {
 	if o.Rule != nil {
 		_ = m.Require(o.Rule) // panics if the rule can allow no one
 	}
-	proxies, err := web.ParseProxies(o.TrustedProxies)
-	if err != nil {
-		panic("clerksync: console: " + err.Error())
-	}
-	h.proxies = proxies
+	h.proxies = o.TrustedProxies
 	h.assets = loadAssets()
 	h.templates = h.loadTemplates()
 	return h

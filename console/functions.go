@@ -21,13 +21,14 @@ func functions() template.FuncMap {
 		"chip":     chip,
 		"state":    stateChip,
 		"avatar":   avatar,
+		"badge":    badge,
 		"name":     personName,
 		"number":   number,
 		"plural":   plural,
 		"duration": duration,
 		"process":  processName,
 		"dict":     dict,
-		"list":     func(items ...any) []any { return items },
+		"len64":    func(list []string) int64 { return int64(len(list)) },
 	}
 }
 
@@ -132,23 +133,28 @@ func stateText(state string) string {
 // avatarColours is how many colours the initials of people have; console.css names them.
 const avatarColours = 6
 
-// avatar shows the initials of a name in a colour that belongs to the id.
-func avatar(name, id string) template.HTML {
-	initials := ""
+// avatar shows the initials of a person in a colour that belongs to the id.
+func avatar(name, id string) template.HTML { return initials("avatar", name, id) }
+
+// badge shows the initials of an organization.
+func badge(name, id string) template.HTML { return initials("avatar square", name, id) }
+
+func initials(class, name, id string) template.HTML {
+	text := ""
 	for word := range strings.FieldsSeq(name) {
 		first, _ := utf8.DecodeRuneInString(word)
-		initials += strings.ToUpper(string(first))
-		if utf8.RuneCountInString(initials) == 2 {
+		text += strings.ToUpper(string(first))
+		if utf8.RuneCountInString(text) == 2 {
 			break
 		}
 	}
-	if initials == "" {
-		initials = "?"
+	if text == "" {
+		text = "?"
 	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id)) // never fails
-	colour := strconv.Itoa(int(h.Sum32() % avatarColours))
-	return template.HTML(`<span class="avatar a` + colour + `" aria-hidden="true">` + template.HTMLEscapeString(initials) + `</span>`) //nolint:gosec // escaped
+	class += " a" + strconv.Itoa(int(h.Sum32()%avatarColours))
+	return template.HTML(`<span class="` + class + `" aria-hidden="true">` + template.HTMLEscapeString(text) + `</span>`) //nolint:gosec // escaped
 }
 
 // personName returns what a user is called: the name, else the user name, the address or the id.

@@ -2,10 +2,12 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"html/template"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -95,18 +97,23 @@ func (v *view) Query(name string) string { return v.query(name) }
 // Sections returns the navigation.
 func (v *view) Sections() []navGroup { return v.sections }
 
+// Has reports whether the console has the pages of a section.
+func (v *view) Has(section string) bool {
+	return slices.ContainsFunc(v.sections, func(g navGroup) bool {
+		return slices.ContainsFunc(g.Entries, func(e navEntry) bool { return e.Section == section })
+	})
+}
+
 // Lit reports whether a section is the current one.
 func (v *view) Lit(section string) bool { return v.route.section == section }
 
-// Name returns what this mirror is called.
+// Name returns what this mirror is called: the configured name, else the domain or the id of the
+// instance. Development instances have a domain of Clerk, whose first word names them.
 func (v *view) Name() string {
-	if v.options.Name != "" {
-		return v.options.Name
-	}
-	if id := v.mirror.Instance().ID; id != "" {
-		return id
-	}
-	return "no instance yet"
+	instance := v.mirror.Instance()
+	domain, _ := strings.CutSuffix(instance.Domain, ".clerk.accounts.dev")
+	domain, _ = strings.CutSuffix(domain, ".accounts.dev")
+	return cmp.Or(v.options.Name, strings.TrimPrefix(domain, "clerk."), instance.ID, "no instance yet")
 }
 
 // Instance returns the Clerk instance.

@@ -22,6 +22,8 @@ func (h *handler) routes() []route {
 	return slices.Concat(
 		h.frameRoutes(),
 		h.userRoutes(),
+		h.organizationRoutes(),
+		h.sessionRoutes(),
 		h.deliveryRoutes(),
 		h.jobRoutes(),
 		h.changeRoutes(),

@@ -63,6 +63,7 @@ func records() []any {
 		Operator{},
 		Override{},
 		Instance{},
+		RowStatus{},
 		WebhookEndpoint{},
 		WebhookAttempt{},
 		Written{},

@@ -142,7 +142,25 @@ func (d *demonstration) open(seed uint64) error {
 		e.Close()
 		return err
 	}
+	if !d.resumed {
+		e.Advance(-timeLapses * timeLapse)
+	}
 	return nil
+}
+
+// The clock of a new Clerk begins in the past and is moved to the present in steps, so that what is
+// late arrives during the demo. A kept Clerk goes on from the present.
+const (
+	timeLapse  = time.Hour
+	timeLapses = 3
+)
+
+// lapse waits until everything has arrived that is under way.
+func (d *demonstration) lapse(ctx context.Context) error {
+	if d.resumed {
+		return advancePast(ctx, d.clerk, 0)
+	}
+	return advancePast(ctx, d.clerk, timeLapse)
 }
 
 func (d *demonstration) config(listen, operators string) (*config.Config, error) {
@@ -155,6 +173,7 @@ func (d *demonstration) config(listen, operators string) (*config.Config, error)
 		"DATABASE_URL=sqlite:" + d.database, "CLERK_API_URL=" + keys.APIURL, "CLERK_SECRET_KEY=" + keys.SecretKey,
 		"CLERK_WEBHOOK_SIGNING_SECRET=" + secret, "CLERK_ISSUER=" + keys.Issuer, "CLERK_INSTANCE_ID=" + keys.InstanceID,
 		"CLERKSYNC_LISTEN=" + listen, "CLERKSYNC_OPERATOR_LISTEN=" + operators, "CLERKSYNC_WEBHOOKS_ALLOW=127.0.0.1",
+		"CLERKSYNC_CONSOLE_NAME=Emulated Clerk",
 	}})
 	return cfg, err
 }
@@ -180,7 +199,7 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	if err := advancePast(ctx, d.clerk, time.Hour); err != nil {
+	if err := d.lapse(ctx); err != nil {
 		return err
 	}
 	d.each(lines, d.printAttempt)
@@ -225,7 +244,7 @@ func (d *demonstration) seed(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := advancePast(ctx, d.clerk, time.Hour); err != nil {
+		if err := d.lapse(ctx); err != nil {
 			return err
 		}
 	}
@@ -285,7 +304,7 @@ func (d *demonstration) showCaller(ctx context.Context, ada, grace string) error
 	if err := d.clerk.Call(ctx, http.MethodPost, "/_emulator/tokens", order, &token); err != nil {
 		return err
 	}
-	if err := advancePast(ctx, d.clerk, time.Hour); err != nil {
+	if err := d.lapse(ctx); err != nil {
 		return err
 	}
 	answer, err := d.me(ctx, token.JWT)

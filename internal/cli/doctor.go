@@ -100,3 +100,15 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []mirror.
 	}
 	return append(found, clerksync.Diagnose(ctx, db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)), o)...)
 }
+
+// diagnoseRunning runs the checks for a server that runs: its configuration is valid.
+func diagnoseRunning(ctx context.Context, cfg *config.Config) []mirror.Finding {
+	db, err := openToRead(cfg)
+	if err != nil {
+		f := doctor.Fail("Check DATABASE_URL, and the permissions of the file.", "%v", err)
+		f.Check = "database"
+		return []mirror.Finding{f}
+	}
+	o := clerksync.DoctorOptions{PublicURL: cfg.PublicURL}
+	return clerksync.Diagnose(ctx, db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)), o)
+}

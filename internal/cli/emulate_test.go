@@ -177,7 +177,7 @@ func TestDevPlaysTheDemoAndResumesIt(t *testing.T) {
 	state := t.TempDir()
 	run := func() string {
 		var out bytes.Buffer
-		command := devCommand{Listen: "127.0.0.1:0", EmulateListen: "127.0.0.1:0", State: state, Seed: 5, Once: true}
+		command := devCommand{Listen: "127.0.0.1:0", OperatorListen: "127.0.0.1:0", EmulateListen: "127.0.0.1:0", State: state, Seed: 5, Once: true}
 		if err := command.Run(t.Context(), &process{stdout: &out, stderr: io.Discard}); err != nil {
 			t.Fatal(err)
 		}

@@ -41,6 +41,7 @@ type commands struct {
 	Backfill   backfillCommand   `cmd:"" group:"work" help:"Copy everything from Clerk; resumes an interrupted run."`
 	Reconcile  reconcileCommand  `cmd:"" group:"work" help:"Compare the mirror with Clerk and repair differences."`
 	Operators  operatorsCommand  `cmd:"" group:"work" help:"List, add and revoke operators, who use the API with tokens of their own."`
+	Console    consoleCommand    `cmd:"" group:"work" help:"Sign a browser in to the operator console."`
 	Migrate    migrateCommand    `cmd:"" group:"work" help:"Update the database schema, role ladder and redaction."`
 
 	Emulate emulateCommand `cmd:"" group:"test" help:"Run an emulated Clerk for development and tests."`

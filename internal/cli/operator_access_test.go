@@ -51,6 +51,44 @@ func TestOperatorListenerAsksOtherMachinesForTheToken(t *testing.T) {
 	}
 }
 
+// The console asks by itself, on every listener that has it, and is nowhere else.
+func TestConsoleIsWhereOperatorsAre(t *testing.T) {
+	t.Parallel()
+	m, cfg, _, _, _ := explained(t) //nolint:dogsled // the mirror and its settings are enough
+	none := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	for _, c := range []struct {
+		listen, console, host string
+		public                bool
+		want                  int
+	}{
+		{listen: "127.0.0.1:8081", host: "localhost:8081", want: http.StatusSeeOther},
+		{listen: "127.0.0.1:8081", host: "rebound.example:8081", want: http.StatusMisdirectedRequest},
+		{listen: ":8081", host: "ops.example.com", want: http.StatusSeeOther},
+		{listen: ":8081", console: "off", host: "ops.example.com", want: http.StatusForbidden},
+		{listen: "127.0.0.1:8081", public: true, host: "localhost", want: http.StatusNotFound},
+		{listen: "public", public: true, host: "auth.example.com", want: http.StatusSeeOther},
+		{listen: "public", console: "off", public: true, host: "auth.example.com", want: http.StatusNotFound},
+	} {
+		served := *cfg
+		served.OperatorListen, served.OperatorToken, served.Console = c.listen, longText, c.console
+		h := operatorHandler(m, &served, none, nil, slog.New(slog.DiscardHandler))
+		if c.public {
+			var err error
+			if h, err = publicHandler(m, &served, nil, slog.New(slog.DiscardHandler)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := httptest.NewRequest(http.MethodGet, "/console/users", http.NoBody)
+		r.Host = c.host
+		r.Header.Set("Sec-Fetch-Site", "cross-site") // a link in a chat
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.want || w.Code == http.StatusSeeOther && !strings.HasPrefix(w.Header().Get("Location"), "/console/sign-in?back=") {
+			t.Errorf("%+v: answered %d, %s", c, w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
 // A page of another site gets nothing from the operator listener, on any address and for any path.
 func TestOperatorListenerGivesOtherSitesNothing(t *testing.T) {
 	t.Parallel()

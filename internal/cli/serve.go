@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
-	webconsole "github.com/clerksync/clerksync/console"
 	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/doctor"
@@ -263,31 +262,6 @@ func withOperators(public, operators, console http.Handler) http.Handler {
 	return withConsole(console, web.NotFoundAndMethod(mux))
 }
 
-// withConsole serves the console, whose errors are pages, and everything else by next. It is no
-// mux, which would redirect what is not clean.
-func withConsole(console, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, consolePath+"/") {
-			console.ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// startAtConsole leads people who open the address of the listener to the console.
-func startAtConsole(next http.Handler) http.Handler {
-	console := http.RedirectHandler(consolePath+"/", http.StatusSeeOther)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-			r.Pattern = "GET /{$}" // for the access log
-			console.ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // profiles serves what net/http/pprof registers elsewhere: never on the public listener.
 func profiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -311,20 +285,11 @@ func operatorHandler(m *clerksync.Mirror, c *config.Config, scraped http.Handler
 	}
 	mux.Handle("GET /metrics", scraped)
 	profiles(mux)
-	console := ownHost(c.OperatorListen, consoleHandler(m, c, webhooks)) // it asks for the token by itself
-	routes := withConsole(console, startAtConsole(operatorAccess(m, c, web.NotFoundAndMethod(mux))))
-	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, routes)
-}
-
-// consolePath is the base of the console's paths.
-const consolePath = "/console"
-
-func consoleHandler(m *clerksync.Mirror, c *config.Config, webhooks *outgoing.Publisher) http.Handler {
-	o := webconsole.Options{Prefix: consolePath, OperatorToken: c.OperatorToken, Rule: adminRule(c), Webhooks: webhooks}
-	if c.Routes != nil {
-		o.ExplainRule = apiOptions(c).ExplainRule
+	routes := operatorAccess(m, c, web.NotFoundAndMethod(mux))
+	if console := consoleHandler(m, c, webhooks); console != nil {
+		routes = withConsole(ownHost(c.OperatorListen, console), startAtConsole(routes)) // it asks for the token by itself
 	}
-	return webconsole.New(m, o)
+	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, routes)
 }
 
 // ownHost refuses what names another host than a loopback one, where the listener is on one: a page

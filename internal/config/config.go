@@ -29,6 +29,11 @@ type Config struct {
 
 	OperatorMetrics string // token, open
 
+	Console         string // on, off
+	ConsoleName     string
+	ConsoleHosts    []string
+	ConsolePayloads string // ask, show
+
 	Roles     []string // lowest first, at least one
 	AdminRole string   // of Roles, not the first; or off
 

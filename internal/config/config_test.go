@@ -99,7 +99,7 @@ func TestDefaults(t *testing.T) {
 		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
 		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", ClockLeeway: 5 * time.Second, JIT: "auto", Unready: "allow",
 		ReadyWithin: 5 * time.Minute, ReadyWalkWithin: 26 * time.Hour, WalkMinPause: 10 * time.Minute, WalkMaxPause: 24 * time.Hour,
-		Backfill: "auto", Reconcile: "auto", Writes: "on", APIBudget: 0.2, NATS: NATS{Stream: "CLERK", Prefix: "clerk"},
+		Backfill: "auto", Reconcile: "auto", Writes: "on", APIBudget: 0.2, Console: "on", ConsolePayloads: "ask", NATS: NATS{Stream: "CLERK", Prefix: "clerk"},
 		EraseAfter: 30 * 24 * time.Hour, InboxRetention: 90 * 24 * time.Hour, ChangesRetention: 30 * 24 * time.Hour, AuditRetention: 90 * 24 * time.Hour,
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
@@ -111,11 +111,12 @@ func TestDefaults(t *testing.T) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	const lists = `CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_ROLES CLERK_AUTHORIZED_PARTIES CLERK_AUDIENCE
-		CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_CORS_ORIGINS CLERKSYNC_PLAN_FEATURES CLERKSYNC_WEBHOOKS_ALLOW CLERKSYNC_REDACT`
+		CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_CORS_ORIGINS CLERKSYNC_PLAN_FEATURES CLERKSYNC_WEBHOOKS_ALLOW CLERKSYNC_REDACT CLERKSYNC_CONSOLE_HOSTS`
 	const names = `DATABASE_URL CLERKSYNC_SQLITE_SYNCHRONOUS
 		CLERK_SECRET_KEY CLERK_WEBHOOK_SIGNING_SECRET CLERK_PUBLISHABLE_KEY CLERK_INSTANCE_ID CLERK_API_URL CLERKSYNC_WEBHOOK_SCHEME
 		CLERKSYNC_CONFIG CLERKSYNC_LISTEN CLERKSYNC_OPERATOR_LISTEN CLERKSYNC_OPERATOR_TOKEN CLERKSYNC_OPERATOR_METRICS CLERKSYNC_PUBLIC_URL
 		CLERKSYNC_CORS_ORIGINS CLERKSYNC_LOG_LEVEL CLERKSYNC_LOG_FORMAT
+		CLERKSYNC_OPERATOR_CONSOLE CLERKSYNC_CONSOLE_NAME CLERKSYNC_CONSOLE_HOSTS CLERKSYNC_CONSOLE_PAYLOADS
 		CLERK_ISSUER CLERK_AUTHORIZED_PARTIES CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP CLERK_AUDIENCE CLERKSYNC_CLOCK_LEEWAY
 		CLERK_JWT_KEY CLERK_JWKS_URL CLERK_JWT_ALGORITHM
 		CLERKSYNC_ROLES CLERKSYNC_ADMIN_ROLE CLERKSYNC_PLAN_FEATURES CLERKSYNC_UPGRADE_URL CLERKSYNC_JIT

@@ -115,6 +115,7 @@ func Groups() []Group {
 		{"Database", "Where the mirror is stored.", databaseSettings()},
 		{"Clerk", "Which Clerk instance is mirrored, and the keys for it.", clerkSettings()},
 		{"Server", "Addresses and log of `clerksync serve`.", slices.Concat(listenerSettings(), logSettings())},
+		{"Console", "The operator console in the browser.", consoleSettings()},
 		{"Session tokens", "Which session tokens are accepted.", slices.Concat(claimSettings(), keySettings())},
 		{"Access", "What users may do, and which stored facts may grant it.", slices.Concat(roleSettings(), readySettings())},
 		{"Forward auth", "Checks for a reverse proxy; see [forward-auth.md](forward-auth.md).", forwardAuthSettings()},

@@ -122,5 +122,8 @@ func (m *Monitor) signals(stored *Facts) *signals {
 // Production reports whether a key is one of a production instance.
 func (m *Monitor) Production() bool { return m.config.Settings.Production }
 
+// Domain returns the host of the Frontend API, empty if it is not configured.
+func (m *Monitor) Domain() string { return m.config.Settings.Domain }
+
 // HasSecretKey reports whether a secret key is configured.
 func (m *Monitor) HasSecretKey() bool { return m.config.Settings.SecretKey }

@@ -16,17 +16,18 @@ type Settings struct {
 	// commands and environment variables. Else they name fields of clerksync.Config and methods.
 	Server bool
 
-	SecretKey         bool // there is one
-	WebhookSecret     bool // there is one
-	TokenKeys         bool // there is a source of keys that verify tokens
-	Production        bool // a key is one of a production instance
-	TrustUnproven     bool // stored facts grant although nothing proves them
-	HMACBody          bool // webhooks are verified by a bare HMAC of the body
-	HS256             bool // tokens are verified with a shared secret
-	AuthorizedParties bool // they are set
-	Issuer            bool // it is set
-	NoPolicy          bool // proxies are answered without a route policy
-	MissingAZP        bool // tokens without a party are accepted
+	SecretKey         bool   // there is one
+	WebhookSecret     bool   // there is one
+	TokenKeys         bool   // there is a source of keys that verify tokens
+	Production        bool   // a key is one of a production instance
+	Domain            string // host of the Frontend API, empty if it is not configured
+	TrustUnproven     bool   // stored facts grant although nothing proves them
+	HMACBody          bool   // webhooks are verified by a bare HMAC of the body
+	HS256             bool   // tokens are verified with a shared secret
+	AuthorizedParties bool   // they are set
+	Issuer            bool   // it is set
+	NoPolicy          bool   // proxies are answered without a route policy
+	MissingAZP        bool   // tokens without a party are accepted
 	DisableReconcile  bool
 	FeedRetention     time.Duration // how long entries of the change feed are kept
 	Roles             []string

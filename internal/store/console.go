@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -94,4 +95,42 @@ func (db *DB) EndConsoleSession(ctx context.Context, digest TokenDigest) error {
 	return db.updateWithoutHead(ctx, func(tx *Tx) error {
 		return tx.exec(ctx, "DELETE FROM clerk_console_sessions WHERE digest = $1", digest.String())
 	})
+}
+
+// RowStatuses returns how fresh the rows of a kind are that have these ids, by id.
+func (db *DB) RowStatuses(ctx context.Context, kind clerk.Kind, ids []string) (map[string]mirror.RowStatus, error) {
+	t, ok := tables[kind]
+	if !ok || len(ids) == 0 {
+		return map[string]mirror.RowStatus{}, nil
+	}
+	condition, arg := db.engine.oneOf("t."+t.key(), ids)
+	rows, err := db.query(ctx, "SELECT t."+t.key()+`, t.sync_read, t.sync_rank, t.sync_updated_at, t.sync_seen_at, t.sync_verified_at,
+			(SELECT MIN(q.queued_at) FROM clerk_verify q WHERE q.kind = $2 AND q.id = t.`+t.key()+") FROM "+t.name+" t WHERE "+condition,
+		arg, string(kind))
+	return scanMap(rows, err, func(r *sql.Rows) (id string, s mirror.RowStatus, err error) {
+		var read bool
+		var rank row.Rank
+		err = r.Scan(&id, &read, &rank, (*instant)(&s.UpdatedAt), (*instant)(&s.SeenAt), (*instant)(&s.VerifiedAt), (*instant)(&s.DoubtedAt))
+		switch {
+		case rank < row.Full:
+			s.Source = mirror.SourceEmbedded
+		case read:
+			s.Source = mirror.SourceRead
+		default:
+			s.Source = mirror.SourceEvent
+		}
+		return id, s, err
+	})
+}
+
+// MembershipCounts returns in how many organizations users are, by Clerk id. It stops counting at a
+// number for each user, so that its time does not grow with the memberships.
+func (db *DB) MembershipCounts(ctx context.Context, userIDs []string, atMost int) (map[string]int, error) {
+	if len(userIDs) == 0 {
+		return map[string]int{}, nil
+	}
+	condition, arg := db.engine.oneOf("u.clerk_user_id", userIDs)
+	rows, err := db.query(ctx, `SELECT u.clerk_user_id, (SELECT COUNT(*) FROM (SELECT 1 FROM clerk_memberships m
+			WHERE m.clerk_user_id = u.clerk_user_id AND m.sync_hidden = 0 LIMIT $2) some) FROM clerk_users u WHERE `+condition, arg, atMost)
+	return scanMap(rows, err, func(r *sql.Rows) (id string, n int, err error) { return id, n, r.Scan(&id, &n) })
 }

@@ -72,6 +72,14 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 	"users who are inactive, by role": func(ctx context.Context, db *store.DB) error {
 		return listUsers(ctx, db, mirror.UserFilter{Active: new(false), Role: "admin"})
 	},
+	"how fresh rows are": func(ctx context.Context, db *store.DB) error {
+		_, err := db.RowStatuses(ctx, clerk.KindUser, []string{"u", "v"})
+		return err
+	},
+	"in how many organizations users are": func(ctx context.Context, db *store.DB) error {
+		_, err := db.MembershipCounts(ctx, []string{"u", "v"}, 11)
+		return err
+	},
 	"memberships of a user": func(ctx context.Context, db *store.DB) error {
 		_, err := db.Memberships(ctx, mirror.MembershipFilter{ClerkUserID: "u"})
 		return err
@@ -235,10 +243,15 @@ func TestListsReadPagesOfIndexes(t *testing.T) {
 	for name, list := range lists {
 		for _, text := range statementsOf(t, lite, list) {
 			checkSQLitePlan(t, lite.SQL(t), name, text)
-			checkPostgresPlan(t, pg, name, text)
+			if !strings.Contains(text, "json_each") { // the ids of Postgres are an array
+				checkPostgresPlan(t, pg, name, text)
+			}
 		}
 	}
 }
+
+// pagesOrIDs are the statements that read a page, or the rows of some ids.
+var pagesOrIDs = regexp.MustCompile(`(?s)ORDER BY.*LIMIT| IN \(SELECT value FROM json_each`)
 
 // statementsOf returns the statements of a list that have an order.
 func statementsOf(t *testing.T, d *testkit.Database, list func(context.Context, *store.DB) error) (texts []string) {
@@ -248,7 +261,7 @@ func statementsOf(t *testing.T, d *testkit.Database, list func(context.Context, 
 		t.Fatal(err)
 	}
 	for _, text := range db.Statements() {
-		if strings.Contains(text, "ORDER BY") && strings.Contains(text, "LIMIT") {
+		if pagesOrIDs.MatchString(text) {
 			texts = append(texts, text)
 		}
 	}

@@ -1,0 +1,224 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// userAction is something that an operator can do to a user.
+type userAction struct {
+	Name, Label, Icon string
+	Danger            bool
+
+	offered func(mirror.User) bool
+	ask     func(name string) string // the title of the page that asks
+	effects func(v *visit, u mirror.User) []string
+	do      func(ctx context.Context, v *visit, u mirror.User) (done string, w mirror.Written, err error)
+	typed   bool // the visitor must type the id
+}
+
+// userActions returns the actions, the most usual first.
+func userActions() []userAction {
+	always := func(mirror.User) bool { return true }
+	return []userAction{
+		{
+			Name: "role", Label: "Change role", Icon: "key", offered: always,
+			ask: func(name string) string { return "Change the role of " + name },
+			effects: func(v *visit, _ mirror.User) []string {
+				return v.where("public_metadata.role is set at Clerk. All other metadata stay as they are.", "The next request of the user is decided by the new role.")
+			},
+			do: changeRole,
+		},
+		{
+			Name: "revoke-sessions", Label: "Sign out everywhere", Icon: "out", offered: always,
+			ask: func(name string) string { return "End all sessions of " + name },
+			effects: func(v *visit, _ mirror.User) []string {
+				return v.where("Every session of the user ends at Clerk, on all devices.", "Requests with their tokens are refused at once here. The user can sign in again.")
+			},
+			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+				n, w, err := v.mirror.Users().RevokeSessions(ctx, u.ClerkUserID, v.by())
+				return plural(int64(n), "session of ", "sessions of ") + personName(u) + " ended.", w, err
+			},
+		},
+		{
+			Name: "lock", Label: "Lock", Icon: "lock", offered: func(u mirror.User) bool { return !u.Locked },
+			ask: func(name string) string { return "Lock " + name },
+			effects: func(v *visit, _ mirror.User) []string {
+				return v.where("The user cannot sign in until the lock ends, as the settings of the Clerk instance say.", "Sessions that exist go on.")
+			},
+			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+				w, err := v.mirror.Users().Lock(ctx, u.ClerkUserID, v.by())
+				return personName(u) + " is locked.", w, err
+			},
+		},
+		{
+			Name: "unlock", Label: "Unlock", Icon: "lock", offered: func(u mirror.User) bool { return u.Locked },
+			ask:     func(name string) string { return "Unlock " + name },
+			effects: func(v *visit, _ mirror.User) []string { return v.where("The user can sign in again.") },
+			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+				w, err := v.mirror.Users().Unlock(ctx, u.ClerkUserID, v.by())
+				return personName(u) + " is unlocked.", w, err
+			},
+		},
+		{
+			Name: "ban", Label: "Ban", Icon: "ban", Danger: true, offered: func(u mirror.User) bool { return !u.Banned },
+			ask: func(name string) string { return "Ban " + name },
+			effects: func(v *visit, _ mirror.User) []string {
+				return v.where("All sessions of the user end, and the user cannot sign in.", "Requests with their tokens are refused at once here. You can unban the user later.")
+			},
+			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+				w, err := v.mirror.Users().Ban(ctx, u.ClerkUserID, v.by())
+				return personName(u) + " is banned.", w, err
+			},
+		},
+		{
+			Name: "unban", Label: "Unban", Icon: "check", offered: func(u mirror.User) bool { return u.Banned },
+			ask:     func(name string) string { return "Unban " + name },
+			effects: func(v *visit, _ mirror.User) []string { return v.where("The user can sign in again.") },
+			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+				w, err := v.mirror.Users().Unban(ctx, u.ClerkUserID, v.by())
+				return personName(u) + " is not banned any more.", w, err
+			},
+		},
+		{
+			Name: "erase", Label: "Delete and erase", Icon: "trash", Danger: true, typed: true, offered: always,
+			ask: func(name string) string { return "Delete and erase " + name },
+			effects: func(v *visit, _ mirror.User) []string {
+				return append(v.where("The user is deleted at Clerk."),
+					"Names, addresses, metadata and stored payloads of the user are removed here, in deliveries and other rows, too.",
+					"Ids stay, so that late events do not bring the user back. This cannot be undone.")
+			},
+			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+				w, err := v.mirror.Users().DeleteAndErase(ctx, u.ClerkUserID, v.by())
+				return "The user " + shorten(u.ClerkUserID) + " is deleted, and the personal data is erased.", w, err
+			},
+		},
+	}
+}
+
+// where returns the effects of a change, and where it is made. Without a secret key it is made here
+// alone.
+func (v *visit) where(effects ...string) []string {
+	if !v.mirror.Instance().SecretKey {
+		return []string{"There is no secret key, so Clerk is not told: the change holds in this mirror alone, and is shown as an override."}
+	}
+	return effects
+}
+
+func changeRole(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+	role := v.form("role")
+	w, err := v.mirror.Users().SetRole(ctx, u.ClerkUserID, role, v.by())
+	return personName(u) + " has the role " + role + " now.", w, err
+}
+
+// userActionOfPath returns the user and the action that the path names.
+func (v *visit) userActionOfPath() (u mirror.User, a userAction, err error) {
+	all := userActions()
+	i := slices.IndexFunc(all, func(a userAction) bool { return a.Name == v.r.PathValue("action") })
+	if i < 0 {
+		return u, a, notFound("There is no such action.")
+	}
+	u, err = v.userOfPath()
+	return u, all[i], err
+}
+
+func askUserAction(v *visit) error {
+	u, a, err := v.userActionOfPath()
+	if err != nil {
+		return err
+	}
+	return v.renderUserAction(http.StatusOK, u, a, "")
+}
+
+func (v *visit) renderUserAction(status int, u mirror.User, a userAction, problem string) error {
+	c := confirmation{
+		Title: a.ask(personName(u)), Object: personLine(u), Text: a.effects(v, u), Action: v.r.URL.Path, Button: a.Label, Danger: a.Danger,
+		Back: v.to("users", u.ClerkUserID), Problem: problem,
+	}
+	if a.typed {
+		c.Typed = u.ClerkUserID
+	}
+	if a.Name == "role" {
+		chosen := u.Role
+		if r := v.form("role"); r != "" {
+			chosen = r
+		}
+		c.Select = &selectField{Name: "role", Label: "Role"}
+		for _, role := range v.mirror.Instance().Roles {
+			c.Select.Options = append(c.Select.Options, choice{role, role, role == chosen})
+		}
+	}
+	return v.renderStatus(status, "confirm", c.Title, c)
+}
+
+// personLine shows a user in one line.
+func personLine(u mirror.User) template.HTML {
+	return `<div class="person">` + avatar(personName(u), u.ClerkUserID) + `<div class="person-text"><span class="person-name">` +
+		template.HTML(template.HTMLEscapeString(personName(u))) + `</span><span class="person-sub">` + //nolint:gosec // escaped
+		template.HTML(template.HTMLEscapeString(u.Email)) + ` ` + identifier(u.ClerkUserID) + `</span></div></div>` //nolint:gosec // escaped
+}
+
+// writeTimeout bounds a change: longer than Clerk may take, shorter than a browser waits.
+const writeTimeout = 28 * time.Second
+
+func doUserAction(v *visit) error {
+	u, a, err := v.userActionOfPath()
+	if err != nil {
+		return err
+	}
+	if a.typed && v.form("confirm") != u.ClerkUserID {
+		return v.renderUserAction(http.StatusUnprocessableEntity, u, a, "Type the id of the user as it is shown.")
+	}
+	ctx, cancel := context.WithTimeout(v.r.Context(), writeTimeout)
+	defer cancel()
+	done, written, err := a.do(ctx, v, u)
+	if err != nil {
+		return v.renderUserAction(http.StatusUnprocessableEntity, u, a, writeProblem(err))
+	}
+	v.wrote(done, written, v.to("users", u.ClerkUserID, "timeline"))
+	if a.typed {
+		return v.redirect(v.to("users"))
+	}
+	return v.redirect(v.to("users", u.ClerkUserID))
+}
+
+// wrote says on the next page what was done, and where that can be seen.
+func (v *visit) wrote(done string, written mirror.Written, seen string) {
+	f := flash{Kind: "ok", Text: done, Link: seen, LinkText: "See what changed"}
+	if written.Where == mirror.Here {
+		f.Kind, f.Text = "warn", done+" This holds in this mirror alone: Clerk does not know of it."
+	}
+	v.setFlash(f)
+}
+
+// writeProblem says why a change was not made.
+func writeProblem(err error) string {
+	var parts []string
+	add := func(text string) {
+		if text = strings.TrimSpace(text); text != "" {
+			parts = append(parts, strings.ToUpper(text[:1])+strings.TrimSuffix(text[1:], ".")+".")
+		}
+	}
+	refused, ok := errors.AsType[*mirror.ClerkError](err)
+	if !ok {
+		add(err.Error())
+		return strings.Join(parts, " ")
+	}
+	add(refused.Reason.Error())
+	add(refused.Message)
+	if refused.OutcomeUnknown {
+		add("Clerk may have made the change: the object is read again within seconds, and it does no harm to try again")
+	}
+	add(refused.Remedy)
+	if refused.Code != "" {
+		add("Clerk's code: " + refused.Code)
+	}
+	return strings.Join(parts, " ")
+}
