@@ -47,8 +47,8 @@ type Options struct {
 	ExplainRule func(text json.RawMessage, method, path string) (auth.Rule, error)
 	// Settings are what is configured, for the page Settings. No value may be a secret.
 	Settings []Setting
-	// Diagnose runs the checks of the page Settings, such as [clerksync.Diagnose]. If it is nil, the
-	// page has no checks.
+	// Diagnose runs the checks of the page Settings, such as [clerksync.Diagnose]. If it is nil,
+	// the page has no checks.
 	Diagnose func(ctx context.Context) []mirror.Finding
 }
 

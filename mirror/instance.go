@@ -4,8 +4,8 @@ package mirror
 type Instance struct {
 	// ID is Clerk's id, ins_…, empty while it is not known.
 	ID string `json:"id"`
-	// Domain is the host of the instance's Frontend API, such as clerk.example.com, empty if it is not
-	// configured.
+	// Domain is the host of the instance's Frontend API, such as clerk.example.com, empty if it is
+	// not configured.
 	Domain string `json:"domain"`
 	// Production reports whether the configured keys are those of a production instance.
 	Production bool `json:"production"`
