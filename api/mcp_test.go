@@ -14,12 +14,15 @@ import (
 )
 
 // bearer adds a token to requests.
-type bearer string
+type bearer struct {
+	http.RoundTripper
+	token string
+}
 
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+string(b))
-	return http.DefaultTransport.RoundTrip(r)
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return b.RoundTripper.RoundTrip(r)
 }
 
 // assisted is a session of the protocol's own client.
@@ -29,9 +32,10 @@ type assisted struct {
 }
 
 // assist connects the protocol's own client, which checks what it gets.
-func (w *world) assist(url, token, version string) (*assisted, error) {
+func (w *world) assist(server *httptest.Server, token, version string) (*assisted, error) {
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
-	transport := &mcp.StreamableClientTransport{Endpoint: url + "/mcp", HTTPClient: &http.Client{Transport: bearer(token)}, MaxRetries: -1}
+	signed := &http.Client{Transport: bearer{server.Client().Transport, token}}
+	transport := &mcp.StreamableClientTransport{Endpoint: server.URL + "/mcp", HTTPClient: signed, MaxRetries: -1}
 	session, err := client.Connect(w.Context(), transport, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		return nil, err
@@ -82,7 +86,7 @@ func TestAssistants(t *testing.T) {
 	}
 	for _, version := range []string{"2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"} {
 		before := w.state()
-		a, err := w.assist(server.URL, token, version)
+		a, err := w.assist(server, token, version)
 		if err != nil {
 			t.Fatalf("%s: %v", version, err)
 		}
@@ -142,7 +146,7 @@ func TestAssistants(t *testing.T) {
 		}
 	}
 	for _, wrong := range []string{"", w.memberToken, "cso_x"} {
-		if _, err := w.assist(server.URL, wrong, ""); err == nil {
+		if _, err := w.assist(server, wrong, ""); err == nil {
 			t.Errorf("a client with the token %q is served", wrong)
 		}
 	}

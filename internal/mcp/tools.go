@@ -60,7 +60,7 @@ func (s *Server) call(ctx context.Context, m *Message, version string) (any, *pr
 		Name      string                     `json:"name"`
 		Arguments map[string]json.RawMessage `json:"arguments"`
 	}
-	if err := json.Unmarshal(m.Params, &p); err != nil {
+	if json.Unmarshal(m.Params, &p) != nil {
 		return nil, &problem{Code: codeParameters, Message: "the parameters are a name and an object of arguments"}, nil
 	}
 	i := slices.IndexFunc(s.Tools, func(t Tool) bool { return t.Name == p.Name })

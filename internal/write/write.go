@@ -101,10 +101,7 @@ func (w *Writer) apply(ctx context.Context, c *change, reading clerkapi.Reading)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	written.Where = mirror.AtClerk
-	_, err = w.Ingest.ApplyWith(ctx, ingest.ApplyOptions{Origin: mirror.OriginOperator, Audit: &c.entry, InTx: func(ctx context.Context, tx *store.Tx, _ []ingest.Difference) error {
-		written.Cursor, err = tx.FeedEnd(ctx)
-		return err
-	}}, ingest.Reading{
+	_, err = w.Ingest.ApplyWith(ctx, c.options(&written.Cursor), ingest.Reading{
 		Key: c.key, Body: reading.Body, ObservedAt: reading.ObservedAt(), Since: reading.Fence.Since, ByID: true, EndOverrides: c.ends,
 	})
 	if err != nil {
@@ -112,6 +109,18 @@ func (w *Writer) apply(ctx context.Context, c *change, reading clerkapi.Reading)
 	}
 	w.done(ctx, c)
 	return written, nil
+}
+
+// options say that an operator caused what is applied. The place in the feed after it goes to
+// cursor.
+func (c *change) options(cursor *mirror.FeedCursor) ingest.ApplyOptions {
+	return ingest.ApplyOptions{
+		Origin: mirror.OriginOperator, Audit: &c.entry,
+		InTx: func(ctx context.Context, tx *store.Tx, _ []ingest.Difference) (err error) {
+			*cursor, err = tx.FeedEnd(ctx)
+			return err
+		},
+	}
 }
 
 // done counts and logs a change that was made.
