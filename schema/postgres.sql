@@ -714,7 +714,8 @@ CREATE TABLE clerk_webhook_attempts (
     reason                     TEXT COLLATE "C"
 );
 
--- Jobs: work on many objects in the background. request, plan and progress are JSON. cursor is how far the job has come in the
+-- Jobs: work on many objects in the background. request, plan and progress are JSON. Objects that were created or received
+-- after selected_until are not selected: it is the time of the plan, or that of the newest object then. cursor is how far the job has come in the
 -- list of its objects, or '' at the beginning. address and request_id are those of who started it last.
 CREATE TABLE clerk_jobs (
     job_id                     TEXT COLLATE "C" PRIMARY KEY,
@@ -722,6 +723,7 @@ CREATE TABLE clerk_jobs (
     state                      TEXT COLLATE "C" NOT NULL,
     request                    TEXT COLLATE "C" NOT NULL,
     plan                       TEXT COLLATE "C" NOT NULL,
+    selected_until             BIGINT NOT NULL,
     cursor                     TEXT COLLATE "C" NOT NULL,
     done                       BIGINT NOT NULL,
     failed                     BIGINT NOT NULL,

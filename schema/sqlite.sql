@@ -714,7 +714,8 @@ CREATE TABLE clerk_webhook_attempts (
     reason                     TEXT
 );
 
--- Jobs: work on many objects in the background. request, plan and progress are JSON. cursor is how far the job has come in the
+-- Jobs: work on many objects in the background. request, plan and progress are JSON. Objects that were created or received
+-- after selected_until are not selected: it is the time of the plan, or that of the newest object then. cursor is how far the job has come in the
 -- list of its objects, or '' at the beginning. address and request_id are those of who started it last.
 CREATE TABLE clerk_jobs (
     job_id                     TEXT PRIMARY KEY,
@@ -722,6 +723,7 @@ CREATE TABLE clerk_jobs (
     state                      TEXT NOT NULL,
     request                    TEXT NOT NULL,
     plan                       TEXT NOT NULL,
+    selected_until             BIGINT NOT NULL,
     cursor                     TEXT NOT NULL,
     done                       BIGINT NOT NULL,
     failed                     BIGINT NOT NULL,

@@ -40,7 +40,13 @@ func (s *Service) Plan(ctx context.Context, r mirror.JobRequest, by mirror.By) (
 		Plan: mirror.JobPlan{Sample: []mirror.JobItem{}}, Progress: []mirror.JobProgress{},
 		CreatedAt: now, CreatedBy: by.Actor, ExpiresAt: now.Add(planLife), UpdatedAt: now,
 	}}
+	j.Until = clerk.TimeOf(now)
 	if !r.Action.ReadsClerk() {
+		newest, err := s.DB.NewestJobObject(ctx, kindOf(j), r.Filter.Organization)
+		if err != nil {
+			return mirror.Job{}, err
+		}
+		j.Until = max(j.Until, newest) // the clock of Clerk, or of another process, may be ahead
 		if err := s.preview(ctx, j); err != nil {
 			return mirror.Job{}, err
 		}
@@ -199,7 +205,7 @@ func (s *Service) missing(ctx context.Context, j *store.Job) error {
 
 // source returns the function that reads the objects of a job, from a place on.
 func (s *Service) source(j *store.Job) func(ctx context.Context, cursor string, limit int) (store.JobObjects, error) {
-	f, before := j.Filter, j.CreatedAt.Add(time.Millisecond) // times are in milliseconds
+	f := j.Filter
 	if len(f.IDs) > 0 {
 		return func(ctx context.Context, cursor string, limit int) (store.JobObjects, error) {
 			return s.objectsOf(ctx, kindOf(j), f.IDs, cursor, limit)
@@ -214,11 +220,11 @@ func (s *Service) source(j *store.Job) func(ctx context.Context, cursor string, 
 		after := mirror.Cursor(cursor)
 		switch kindOf(j) {
 		case store.JobDelivery:
-			return s.DB.JobDeliveries(ctx, deliveries, before, after, limit)
+			return s.DB.JobDeliveries(ctx, deliveries, j.Until, after, limit)
 		case store.JobSession:
-			return s.DB.JobSessions(ctx, mirror.SessionFilter{ClerkUserID: f.User, Status: f.Status}, before, after, limit)
+			return s.DB.JobSessions(ctx, mirror.SessionFilter{ClerkUserID: f.User, Status: f.Status}, j.Until, after, limit)
 		default:
-			return s.DB.JobUsers(ctx, users, before, after, limit)
+			return s.DB.JobUsers(ctx, users, j.Until, after, limit)
 		}
 	}
 }

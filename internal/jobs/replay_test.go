@@ -15,7 +15,6 @@ func TestReplay(t *testing.T) {
 	eachEngine(t, func(e *env) {
 		e.received(150, mirror.DeliveryDead, time.Now().Add(-time.Minute))
 		e.received(10, mirror.DeliveryQuarantined, time.Now().Add(-time.Minute))
-		e.received(3, mirror.DeliveryApplied, time.Now().Add(time.Hour)) // later than any plan
 		planned := e.plan(mirror.JobRequest{Action: mirror.JobReplayDeliveries, Filter: mirror.JobSelection{Type: "user.*"}})
 		if planned.State != mirror.JobPlanned || planned.Plan.Matches != 150 || planned.Plan.AtLeast || len(planned.Plan.Sample) != 10 {
 			e.Errorf("the plan is %+v", planned)
@@ -30,6 +29,7 @@ func TestReplay(t *testing.T) {
 		if d, err := e.db.Delivery(e.Context(), "msg_dead_0000"); err != nil || d.State != mirror.DeliveryDead {
 			e.Errorf("after the plan a delivery is %+v, %v", d, err)
 		}
+		e.received(3, mirror.DeliveryApplied, time.Now().Add(time.Second)) // after the plan
 		started, err := e.jobs.Start(e.Context(), planned.ID, ada)
 		if err != nil || started.State != mirror.JobWaiting || started.StartedBy != "ada" || started.StartedAt.IsZero() {
 			e.Errorf("started: %+v, %v", started, err)

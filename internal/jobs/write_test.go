@@ -179,3 +179,26 @@ func TestChangesAreResumed(t *testing.T) {
 		}
 	})
 }
+
+// The clock of Clerk may be ahead. Users that it dates after the plan are selected, if they were
+// there when the plan was made.
+func TestClocksThatDiffer(t *testing.T) {
+	bubble(t, func(e *env) {
+		w := &writer{}
+		ahead := e.process(jobs.Config{Users: w, Now: func() time.Time { return time.Now().Add(-24 * time.Hour) }}) // ours is behind
+		e.users(5)
+		j, err := ahead.Plan(e.Context(), changes(mirror.JobSelection{All: true}), ada)
+		if err != nil || j.Plan.Matches != 5 {
+			e.Errorf("planned %+v, %v", j, err)
+		}
+		pass(time.Hour)
+		e.users(9) // four are new
+		e.jobs = e.process(jobs.Config{Users: w})
+		_, err = e.jobs.Start(e.Context(), j.ID, ada)
+		e.refused("a plan of yesterday", err, mirror.ErrJobExpired)
+		j, err = ahead.Plan(e.Context(), changes(mirror.JobSelection{Search: "ada"}), ada)
+		if err != nil || j.Plan.Matches != 9 {
+			e.Errorf("planned %+v, %v", j, err)
+		}
+	})
+}

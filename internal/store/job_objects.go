@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/mirror"
@@ -117,11 +116,29 @@ func (l *jobList) read(ctx context.Context, db *DB, rows where, wanted []filter,
 	return p, err
 }
 
+// NewestJobObject returns when the newest object of a kind was created or received, by the clock
+// that dates such objects; of users who are members of an organization, when the newest membership
+// was. It is 0 if there is none.
+func (db *DB) NewestJobObject(ctx context.Context, kind JobKind, organization string) (clerk.Time, error) {
+	l := map[JobKind]jobList{JobUser: jobUsers, JobSession: jobSessions, JobDelivery: jobDeliveries}[kind]
+	var w where
+	if kind == JobUser && organization != "" {
+		l = jobMembers
+		w.add("m.clerk_organization_id = ?", organization)
+	}
+	rows, err := db.query(ctx, "SELECT "+l.at+" FROM "+l.from+w.String()+" ORDER BY "+l.at+" DESC, "+l.id+" DESC LIMIT 1", w.args...)
+	newest, err := scanAll(rows, err, scanOne[clerk.Time])
+	if len(newest) == 0 {
+		return 0, err
+	}
+	return newest[0], err
+}
+
 // JobDeliveries returns the deliveries among the next rows that a filter selects and that were
-// received before a time.
-func (db *DB) JobDeliveries(ctx context.Context, f mirror.DeliveryFilter, before time.Time, after mirror.Cursor, limit int) (JobObjects, error) {
-	if f.Until.IsZero() || f.Until.After(before) {
-		f.Until = before
+// received at a time or before.
+func (db *DB) JobDeliveries(ctx context.Context, f mirror.DeliveryFilter, until clerk.Time, after mirror.Cursor, limit int) (JobObjects, error) {
+	if end := (until + 1).Time(); f.Until.IsZero() || f.Until.After(end) {
+		f.Until = end
 	}
 	var rows where
 	var wanted []filter
@@ -130,10 +147,10 @@ func (db *DB) JobDeliveries(ctx context.Context, f mirror.DeliveryFilter, before
 }
 
 // JobUsers returns the live users among the next rows that a filter selects and that were created
-// before a time. A search has a place only after all of a page.
-func (db *DB) JobUsers(ctx context.Context, f mirror.UserFilter, before time.Time, after mirror.Cursor, limit int) (JobObjects, error) {
+// at a time or before. A search has a place only after all of a page.
+func (db *DB) JobUsers(ctx context.Context, f mirror.UserFilter, until clerk.Time, after mirror.Cursor, limit int) (JobObjects, error) {
 	if f.Search != "" {
-		return db.jobUsersFound(ctx, f, before, after, limit)
+		return db.jobUsersFound(ctx, f, until, after, limit)
 	}
 	l := jobUsers
 	var rows where
@@ -157,12 +174,12 @@ func (db *DB) JobUsers(ctx context.Context, f mirror.UserFilter, before time.Tim
 	default:
 		rows.add(isInactive)
 	}
-	rows.add(l.at+" < ?", int64(clerk.TimeOf(before)))
+	rows.add(l.at+" <= ?", int64(until))
 	return l.read(ctx, db, rows, wanted, after, limit)
 }
 
 // jobUsersFound returns a page of the users that a search finds.
-func (db *DB) jobUsersFound(ctx context.Context, f mirror.UserFilter, before time.Time, after mirror.Cursor, limit int) (p JobObjects, err error) {
+func (db *DB) jobUsersFound(ctx context.Context, f mirror.UserFilter, until clerk.Time, after mirror.Cursor, limit int) (p JobObjects, err error) {
 	f.After, f.Limit = after, limit
 	page, err := db.Users(ctx, f)
 	if err != nil {
@@ -170,7 +187,7 @@ func (db *DB) jobUsersFound(ctx context.Context, f mirror.UserFilter, before tim
 	}
 	p.Next = page.Next
 	for i := range page.Items {
-		if u := &page.Items[i]; u.CreatedAt.Before(before) {
+		if u := &page.Items[i]; clerk.TimeOf(u.CreatedAt) <= until {
 			p.Objects = append(p.Objects, JobObject{ID: u.ClerkUserID, Cursor: after, Was: u.Role})
 		}
 	}
@@ -181,8 +198,8 @@ func (db *DB) jobUsersFound(ctx context.Context, f mirror.UserFilter, before tim
 }
 
 // JobSessions returns the live sessions among the next rows that can be revoked, that a filter
-// selects and that were created before a time.
-func (db *DB) JobSessions(ctx context.Context, f mirror.SessionFilter, before time.Time, after mirror.Cursor, limit int) (JobObjects, error) {
+// selects and that were created at a time or before.
+func (db *DB) JobSessions(ctx context.Context, f mirror.SessionFilter, until clerk.Time, after mirror.Cursor, limit int) (JobObjects, error) {
 	var rows where
 	wanted := []filter{{"status IN ('active', 'pending')", nil}}
 	if f.Status != "" {
@@ -191,7 +208,7 @@ func (db *DB) JobSessions(ctx context.Context, f mirror.SessionFilter, before ti
 	if f.ClerkUserID != "" {
 		rows.add("clerk_user_id = ?", f.ClerkUserID)
 	}
-	rows.add(jobSessions.at+" < ?", int64(clerk.TimeOf(before)))
+	rows.add(jobSessions.at+" <= ?", int64(until))
 	return jobSessions.read(ctx, db, rows, wanted, after, limit)
 }
 

@@ -26,8 +26,9 @@ const (
 type Job struct {
 	mirror.Job
 
-	Cursor string    // how far it has come in the list of its objects
-	By     mirror.By // who started it last
+	Until  clerk.Time // objects that were created or received later are not selected
+	Cursor string     // how far it has come in the list of its objects
+	By     mirror.By  // who started it last
 }
 
 // jobProgress is what of a job is stored as JSON and changes all the time.
@@ -37,12 +38,12 @@ type jobProgress struct {
 	Kinds   []mirror.JobProgress `json:"kinds,omitempty"`
 }
 
-const jobColumns = `job_id, action, state, request, plan, cursor, done, failed, skipped, progress, error, created_at, created_by, expires_at,
+const jobColumns = `job_id, action, state, request, plan, selected_until, cursor, done, failed, skipped, progress, error, created_at, created_by, expires_at,
 	started_at, started_by, address, request_id, cancelled_by, updated_at, ended_at`
 
 func scanJob(r *sql.Rows) (j Job, err error) {
 	var request, plan, progress string
-	err = r.Scan(&j.ID, &j.Action, &j.State, &request, &plan, &j.Cursor, &j.Done, &j.Failed, &j.Skipped, &progress, (*text)(&j.Error),
+	err = r.Scan(&j.ID, &j.Action, &j.State, &request, &plan, &j.Until, &j.Cursor, &j.Done, &j.Failed, &j.Skipped, &progress, (*text)(&j.Error),
 		(*instant)(&j.CreatedAt), (*text)(&j.CreatedBy), (*instant)(&j.ExpiresAt), (*instant)(&j.StartedAt), (*text)(&j.StartedBy),
 		(*text)(&j.By.Address), (*text)(&j.By.RequestID), (*text)(&j.CancelledBy), (*instant)(&j.UpdatedAt), (*instant)(&j.EndedAt))
 	if err != nil {
@@ -116,9 +117,9 @@ func (db *DB) AddJob(ctx context.Context, j *Job, by mirror.By) error {
 			}
 		}
 		const insert = `INSERT INTO clerk_jobs (job_id, action, state, request, plan, cursor, done, failed, skipped, progress,
-			created_at, created_by, expires_at, updated_at) VALUES ($1, $2, $3, $4, $5, '', 0, 0, 0, $6, $7, $8, $9, $7)`
+			created_at, created_by, expires_at, updated_at, selected_until) VALUES ($1, $2, $3, $4, $5, '', 0, 0, 0, $6, $7, $8, $9, $7, $10)`
 		err = tx.exec(ctx, insert, j.ID, string(j.Action), string(j.State), request, plan, progress, int64(clerk.TimeOf(j.CreatedAt)),
-			textOrNull(j.CreatedBy), int64(clerk.TimeOf(j.ExpiresAt)))
+			textOrNull(j.CreatedBy), int64(clerk.TimeOf(j.ExpiresAt)), int64(j.Until))
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func noneDead(string) bool { return false }
 // planJob stores the plan of a job with everything that a job can have.
 func planJob(t *testing.T, db *store.DB, now time.Time) store.Job {
 	t.Helper()
-	j := store.Job{Job: mirror.Job{
+	j := store.Job{Until: 77, Job: mirror.Job{
 		Action: mirror.JobChangeRole, Role: "admin", Kinds: []clerk.Kind{clerk.KindUser}, AllowMassDelete: true,
 		Filter:    mirror.JobSelection{Search: "ada", Active: new(true), IDs: []string{"user_1"}, Since: now},
 		Plan:      mirror.JobPlan{Matches: 7, Sample: []mirror.JobItem{{ID: "user_1", Was: "solo", Becomes: "admin"}}},
@@ -56,7 +56,7 @@ func jobsKept(t *testing.T, db *store.DB) {
 	db.SetClock(func() time.Time { return now })
 	planned := planJob(t, db, now)
 	stored, err := db.Job(t.Context(), planned.ID)
-	if diff := cmp.Diff(planned.Job, stored.Job); err != nil || diff != "" {
+	if diff := cmp.Diff(planned.Job, stored.Job); err != nil || diff != "" || stored.Until != 77 {
 		t.Fatalf("%v, %s", err, diff)
 	}
 	if j, err := db.CancelJob(t.Context(), "job_x", operator, at, jobLease, nil); !errors.Is(err, store.ErrNotFound) {
@@ -277,20 +277,20 @@ func jobObjects(t *testing.T, db *store.DB) {
 	if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveInbox(t.Context(), deliveries) }); err != nil {
 		t.Fatal(err)
 	}
-	before := clerk.Time(epoch + 7).Time() // without the last two
+	until := clerk.Time(epoch + 6) // without the last two
 	users := func(f mirror.UserFilter) func(mirror.Cursor, int) (store.JobObjects, error) {
 		return func(after mirror.Cursor, limit int) (store.JobObjects, error) {
-			return db.JobUsers(t.Context(), f, before, after, limit)
+			return db.JobUsers(t.Context(), f, until, after, limit)
 		}
 	}
 	sessions := func(f mirror.SessionFilter) func(mirror.Cursor, int) (store.JobObjects, error) {
 		return func(after mirror.Cursor, limit int) (store.JobObjects, error) {
-			return db.JobSessions(t.Context(), f, before, after, limit)
+			return db.JobSessions(t.Context(), f, until, after, limit)
 		}
 	}
 	received := func(f mirror.DeliveryFilter) func(mirror.Cursor, int) (store.JobObjects, error) {
 		return func(after mirror.Cursor, limit int) (store.JobObjects, error) {
-			return db.JobDeliveries(t.Context(), f, before, after, limit)
+			return db.JobDeliveries(t.Context(), f, until, after, limit)
 		}
 	}
 	numbers := func(keep func(int) bool) (list []string) {
@@ -359,6 +359,15 @@ func jobObjects(t *testing.T, db *store.DB) {
 			if diff := cmp.Diff(numbers(test.want), got); diff != "" {
 				t.Errorf("%s, %d at a time: %s", name, limit, diff)
 			}
+		}
+	}
+	for _, newest := range []struct {
+		kind         store.JobKind
+		organization string
+		want         clerk.Time
+	}{{store.JobUser, "", epoch + 7}, {store.JobUser, "org_1", epoch + 7}, {store.JobUser, "org_2", 0}, {store.JobSession, "", epoch + 7}, {store.JobDelivery, "", epoch + 7}} {
+		if at, err := db.NewestJobObject(t.Context(), newest.kind, newest.organization); err != nil || at != newest.want {
+			t.Errorf("the newest %s of %q is of %d, %v", newest.kind, newest.organization, at-epoch, err)
 		}
 	}
 	of, err := db.JobObjectsOf(t.Context(), store.JobUser, []string{"user_03", "user_x", "user_01"})
