@@ -134,7 +134,9 @@ func listDeliveries(v *visit) error {
 	if data.Rows, err = v.deliveryRows(found.Items); err != nil {
 		return err
 	}
-	data.Tabs = v.deliveryTabs()
+	if err := v.addGroups(&data, f); err != nil {
+		return err
+	}
 	data.Empty = empty{
 		Icon: "delivery", Title: "No deliveries yet",
 		Text: "Each webhook that Clerk sends appears here. Point an endpoint in the Clerk dashboard to /api/webhooks/clerk of this server.",
@@ -148,11 +150,41 @@ func listDeliveries(v *visit) error {
 	return v.render("deliveries", "Deliveries", data)
 }
 
-func (v *visit) deliveryTabs() (tabs []tab) {
-	for _, s := range deliveryStates {
-		tabs = append(tabs, tab{Label: s.label, Href: v.link("state", string(s.state)), Current: v.query("state") == string(s.state)})
+// addGroups adds the tabs with the counts of problems, and on the first page of all or of failed
+// deliveries the problems by type and reason.
+func (v *visit) addGroups(data *deliveriesData, f mirror.DeliveryFilter) error {
+	groups, err := v.mirror.Deliveries().Groups(v.r.Context())
+	if err != nil {
+		return err
 	}
-	return tabs
+	counts, capped := map[mirror.DeliveryState]int64{}, map[mirror.DeliveryState]bool{}
+	shown := f.After == "" && len(v.r.URL.Query()) <= 1 && (v.r.URL.RawQuery == "" || f.State == mirror.DeliveryDead || f.State == mirror.DeliveryQuarantined)
+	for _, g := range groups.Items {
+		counts[g.State] += g.Count
+		capped[g.State] = capped[g.State] || g.AtLeast
+		if shown && (f.State == "" || f.State == g.State) {
+			data.Groups = append(data.Groups, deliveryGroup{
+				State: g.State, Type: g.Type, Reason: g.Reason, Why: reasonText(g.Reason), Count: capText(g.Count, g.AtLeast), LatestAt: g.LastAt,
+				Href: v.to("deliveries") + queryOf("state", string(g.State), "type", g.Type, "reason", g.Reason),
+			})
+		}
+	}
+	for _, s := range deliveryStates {
+		t := tab{Label: s.label, Href: v.link("state", string(s.state)), Current: v.query("state") == string(s.state)}
+		if n := counts[s.state]; n > 0 {
+			t.Count = capText(n, capped[s.state])
+		}
+		data.Tabs = append(data.Tabs, t)
+	}
+	return nil
+}
+
+// capText shows a count that may not have been counted to its end.
+func capText(n int64, atLeast bool) string {
+	if atLeast {
+		return number(n) + "+"
+	}
+	return number(n)
 }
 
 func (v *visit) deliveryBar(when timeFilter) filterBar {

@@ -154,25 +154,30 @@ func (v *visit) jobView(j mirror.Job) jobView {
 	return view
 }
 
-// addProgress adds how far each kind is.
+// addProgress adds how far each kind is. All kinds count as much as each other, because it is not
+// known how many objects a kind has before it is read.
 func (j *jobView) addProgress() {
-	var rows, total int64
+	expected := len(j.Kinds)
+	if expected == 0 {
+		expected = len(listedKinds())
+	}
+	sum := 0
 	for _, p := range j.Job.Progress {
-		row := progressRow{JobProgress: p, Name: kindName(p.Kind), Share: -1, Failed: p.Reason != ""}
+		row := progressRow{JobProgress: p, Name: kindPlural(p.Kind), Share: -1, Failed: p.Reason != ""}
 		switch {
 		case p.Done:
 			row.Share = 100
 		case p.Total > 0:
-			row.Share = int(min(100, 100*p.Rows/p.Total))
+			row.Share = int(min(99, 100*p.Rows/p.Total))
 		}
 		j.Progress = append(j.Progress, row)
-		rows, total = rows+p.Rows, total+max(p.Total, p.Rows)
+		sum += max(0, row.Share)
 	}
 	switch {
 	case j.State == mirror.JobDone:
 		j.Share = 100
-	case total > 0:
-		j.Share = int(min(100, 100*rows/total))
+	case len(j.Progress) > 0:
+		j.Share = min(99, sum/max(expected, len(j.Progress)))
 	}
 }
 
@@ -209,7 +214,7 @@ func (v *visit) selectionFacts(j mirror.Job) (facts []fact) {
 	}
 	var kinds []string
 	for _, k := range j.Kinds {
-		kinds = append(kinds, kindName(k))
+		kinds = append(kinds, kindPlural(k))
 	}
 	add("Kinds", strings.Join(kinds, ", "))
 	if j.AllowMassDelete {

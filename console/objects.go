@@ -91,3 +91,20 @@ func (v *visit) kindSelect(kinds []clerk.Kind) selectField {
 	}
 	return f
 }
+
+// kindPlural returns the plural of a kind in words.
+func kindPlural(k clerk.Kind) string {
+	name := kindName(k)
+	if rest, ok := strings.CutSuffix(name, "y"); ok {
+		return rest + "ies"
+	}
+	return name + "s"
+}
+
+// fullSentence returns a text with a capital at its beginning and a full stop at its end.
+func fullSentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.TrimSuffix(sentence(text), ".") + "."
+}

@@ -360,3 +360,33 @@ func TestWordsForEverything(t *testing.T) {
 		}
 	}
 }
+
+// The page Sync says whether the mirror is proven, compares at the push of a button, and lists what
+// differed.
+func TestSync(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	s.signIn(operatorToken)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { _ = s.m.Run(ctx) }()
+	s.clerk.CreateUser(clerktest.User{Email: "ada@example.com", FirstName: "Ada"})
+	s.clerk.Settle()
+	s.shows("/console/sync", "Compare with Clerk", "users", "by events")
+	s.shows("/console/sync/run?kind=user", `value="user" checked`, `value="role">`)
+	if a := s.post("/console/sync/run", "/console/sync/run", "action", "reconcile"); a.status != http.StatusUnprocessableEntity {
+		t.Errorf("comparing nothing: %d", a.status)
+	}
+	job := s.does("/console/sync/run", "/console/sync/run", "action", "reconcile", "kind", "user")
+	for end := time.Now().Add(30 * time.Second); !strings.Contains(s.shows(job, "Compare with Clerk"), "100 %"); <-time.After(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the job does not end: %s", s.shows(job))
+		}
+	}
+	s.shows("/console/sync/walks?kind=user", "complete", "users")
+	s.shows("/console/sync/drift", "Differences")
+	page, err := s.m.Audit().List(t.Context(), mirror.AuditFilter{Action: mirror.AuditJob, Actor: "operator"})
+	if err != nil || len(page.Items) < 2 || page.Items[len(page.Items)-1].Origin != "POST /console/sync/run" {
+		t.Errorf("audited: %+v, %v", page.Items, err)
+	}
+}

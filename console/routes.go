@@ -25,6 +25,7 @@ func (h *handler) routes() []route {
 		h.organizationRoutes(),
 		h.sessionRoutes(),
 		h.deliveryRoutes(),
+		h.syncRoutes(),
 		h.jobRoutes(),
 		h.changeRoutes(),
 		h.consumerRoutes(),
