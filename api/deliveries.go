@@ -12,7 +12,8 @@ import (
 func (h *handler) deliveries(ctx context.Context, q query) (any, error) {
 	return found(h.mirror.Deliveries().List(ctx, mirror.DeliveryFilter{
 		State: mirror.DeliveryState(q.text("state")), Type: q.text("type"), Since: q.time("since"), Until: q.time("until"),
-		Reason: q.text("reason"), Subject: q.text("subject"), ClerkOrganizationID: q.text("organization"), Text: q.text("text"), NewestFirst: true, After: q.after(), Limit: q.limit,
+		Reason: q.text("reason"), Subject: q.text("subject"), ClerkOrganizationID: q.text("organization"), Text: q.text("text"),
+		NewestFirst: true, After: q.after(), Limit: q.limit,
 	}))
 }
 

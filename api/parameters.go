@@ -124,7 +124,7 @@ var queryParameters = map[string]parameter{
 }
 
 // parameterNames returns the names of the query parameters of a route, sorted.
-func (r *route) parameterNames() (names []string) {
+func (r route) parameterNames() (names []string) {
 	for _, key := range r.parameters {
 		name, _, _ := strings.Cut(key, ":")
 		names = append(names, name)
