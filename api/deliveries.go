@@ -29,6 +29,11 @@ func (h *handler) delivery(ctx context.Context, q query) (any, error) {
 	return answer, nil
 }
 
+// deliveryGroups groups what could not be applied, by type, state and reason.
+func (h *handler) deliveryGroups(ctx context.Context, _ query) (any, error) {
+	return found(h.mirror.Deliveries().Groups(ctx))
+}
+
 // deliveryChanges lists what a delivery has changed.
 func (h *handler) deliveryChanges(ctx context.Context, q query) (any, error) {
 	if _, err := h.mirror.Deliveries().ByMessageID(ctx, q.id()); err != nil {

@@ -15,6 +15,8 @@
 //	GET /api/audit                        the audit
 //	GET /api/drift                        differences from Clerk that were found
 //	GET /api/sync                         how fresh the mirror is, and whether that is proven
+//	GET /api/overview, /api/activity      the same at a glance; what came in each minute
+//	GET /api/sync/walks                   readings of whole lists at Clerk
 //	GET, POST /api/explain                why a user is allowed or denied
 //	/api/invitations, /api/overrides      invitations; values that hold here instead of Clerk's
 //	/api/jobs                             work on many objects: plan, start, progress, cancel

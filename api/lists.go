@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/mirror"
@@ -50,4 +51,27 @@ func (h *handler) drift(ctx context.Context, q query) (any, error) {
 // sync returns how fresh the mirror is, and whether that is proven.
 func (h *handler) sync(ctx context.Context, _ query) (any, error) {
 	return h.mirror.Sync().Status(ctx)
+}
+
+// walks lists the walks of lists at Clerk, that under way first and then the latest.
+func (h *handler) walks(ctx context.Context, q query) (any, error) {
+	kind, _ := clerk.ParseKind(q.text("kind")) // it was checked; none is all
+	return found(h.mirror.Sync().Walks(ctx, mirror.WalkFilter{Kind: kind, After: q.after(), Limit: q.limit}))
+}
+
+// instance returns which Clerk instance is mirrored, and what the mirror can do with it.
+func (h *handler) instance(context.Context, query) (any, error) { return h.mirror.Instance(), nil }
+
+// overview returns the status without counting tables.
+func (h *handler) overview(ctx context.Context, _ query) (any, error) {
+	return h.mirror.Sync().Overview(ctx)
+}
+
+// activity returns what was received in each minute, of the last hour unless the query says more.
+func (h *handler) activity(ctx context.Context, q query) (any, error) {
+	since := q.time("since")
+	if since.IsZero() {
+		since = time.Now().Add(-time.Hour)
+	}
+	return h.mirror.Sync().Activity(ctx, since)
 }

@@ -134,6 +134,7 @@ func (h *handler) objectRoutes() []route {
 func (h *handler) deliveryRoutes() []route {
 	return []route{
 		get("/api/deliveries", paged("state", "type", "reason", "since", "until", "subject", "organization", "text"), h.deliveries),
+		get("/api/deliveries/groups", nil, h.deliveryGroups),
 		get("/api/deliveries/{id}", []string{"include"}, h.delivery),
 		get("/api/deliveries/{id}/changes", nil, h.deliveryChanges),
 		get("/api/deliveries/{id}/preview", nil, h.previewReplay),
@@ -149,6 +150,10 @@ func (h *handler) mirrorRoutes() []route {
 		get("/api/audit", paged("user", "action", "actor", "since", "until"), h.audit),
 		get("/api/drift", paged("kind", "since"), h.drift),
 		get("/api/sync", nil, h.sync),
+		get("/api/sync/walks", paged("kind"), h.walks),
+		get("/api/overview", nil, h.overview),
+		get("/api/instance", nil, h.instance),
+		get("/api/activity", []string{"since"}, h.activity),
 		get("/api/explain", []string{"user_id", "session_id", "organization_id", "rule", "method", "path"}, h.explainQuery),
 		post("/api/explain", h.explainBody).reads(),
 		{method: http.MethodPost, path: "/mcp", status: http.StatusOK, body: new(mcp.Message), stream: h.serveMCP},

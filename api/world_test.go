@@ -77,6 +77,12 @@ func (w *world) populate() {
 	w.Helper()
 	db := testkit.SQLiteFile(w.path).Connect(w)
 	err := db.Update(w.Context(), func(tx *store.Tx) error {
+		for _, kind := range []clerk.Kind{clerk.KindUser, clerk.KindOrganization} {
+			walk := mirror.WalkRun{Kind: kind, Work: mirror.WorkWalk, BegunAt: time.Now(), EndedAt: time.Now(), Complete: true, Rows: 2, Total: 2}
+			if err := tx.AppendWalkRun(w.Context(), &walk); err != nil {
+				return err
+			}
+		}
 		return tx.AppendDrift(w.Context(), []mirror.Drift{{
 			Kind: clerk.KindUser, ID: w.member, FoundAt: time.Now(), Fields: []string{"email"}, Cause: mirror.CauseMissed, Repaired: true,
 		}})
