@@ -46,6 +46,11 @@ type Member struct {
 	User       *mirror.User      `json:"user"`
 }
 
+// SessionDetail is a session.
+type SessionDetail struct {
+	Session mirror.Session `json:"session"`
+}
+
 // DeliveryDetail is a delivery with its body, which is null if it is not kept.
 type DeliveryDetail struct {
 	Delivery mirror.Delivery `json:"delivery"`
@@ -64,6 +69,15 @@ func (c *Client) Users(ctx context.Context, f mirror.UserFilter) (Answer[Page[mi
 // User returns the user with an id.
 func (c *Client) User(ctx context.Context, id string) (Answer[UserDetail], error) {
 	return get[UserDetail](ctx, c, nil, "api", "users", id)
+}
+
+// Timeline returns a page of what happened to a user, newest first.
+func (c *Client) Timeline(ctx context.Context, id string, q mirror.TimelineQuery) (Answer[Page[mirror.TimelineEntry]], error) {
+	v := values("after", string(q.After), "limit", limit(q.Limit))
+	for _, name := range q.Types {
+		v.Add("type", string(name))
+	}
+	return get[Page[mirror.TimelineEntry]](ctx, c, v, "api", "users", id, "timeline")
 }
 
 // Organizations returns a page of organizations.
@@ -95,9 +109,30 @@ func (c *Client) Delivery(ctx context.Context, messageID string) (Answer[Deliver
 	return get[DeliveryDetail](ctx, c, values("include", "body"), "api", "deliveries", messageID)
 }
 
+// DeliveryChanges returns what a delivery changed.
+func (c *Client) DeliveryChanges(ctx context.Context, messageID string) (Answer[Page[mirror.Change]], error) {
+	return get[Page[mirror.Change]](ctx, c, nil, "api", "deliveries", messageID, "changes")
+}
+
+// PreviewReplay returns what a replay of a delivery would do.
+func (c *Client) PreviewReplay(ctx context.Context, messageID string) (Answer[mirror.ReplayPreview], error) {
+	return get[mirror.ReplayPreview](ctx, c, nil, "api", "deliveries", messageID, "preview")
+}
+
+// Session returns a session.
+func (c *Client) Session(ctx context.Context, id string) (Answer[SessionDetail], error) {
+	return get[SessionDetail](ctx, c, nil, "api", "sessions", id)
+}
+
+// Invitations returns a page of the invitations of an organization, newest first.
+func (c *Client) Invitations(ctx context.Context, organization string, n int) (Answer[Page[mirror.Invitation]], error) {
+	return get[Page[mirror.Invitation]](ctx, c, values("limit", limit(n)), "api", "organizations", organization, "invitations")
+}
+
 // Audit returns a page of the audit, newest first.
 func (c *Client) Audit(ctx context.Context, f mirror.AuditFilter) (Answer[Page[mirror.AuditEntry]], error) {
-	v := values("user", f.ClerkUserID, "action", string(f.Action), "after", string(f.After), "limit", limit(f.Limit))
+	v := values("user", f.ClerkUserID, "action", string(f.Action), "actor", f.Actor, "since", instant(f.Since), "until", instant(f.Until),
+		"after", string(f.After), "limit", limit(f.Limit))
 	return get[Page[mirror.AuditEntry]](ctx, c, v, "api", "audit")
 }
 

@@ -120,12 +120,12 @@ func (c showDeliveryCommand) Run(ctx context.Context, p *process) error {
 			_, err = fmt.Fprintf(p.stdout, "%s\n", detail.JSON)
 			return err
 		}
-		return p.look(c.Wide).delivery(p, &detail.Value)
+		return p.look(c.Wide).delivery(ctx, p, client, &detail.Value)
 	})
 }
 
 // delivery prints a delivery with its body.
-func (l look) delivery(p *process, detail *apiclient.DeliveryDetail) error {
+func (l look) delivery(ctx context.Context, p *process, client *apiclient.Client, detail *apiclient.DeliveryDetail) error {
 	d := &detail.Delivery
 	list := []field{
 		{"delivery", cell(d.MessageID)},
@@ -145,6 +145,9 @@ func (l look) delivery(p *process, detail *apiclient.DeliveryDetail) error {
 	if err := l.fields(p, list); err != nil {
 		return err
 	}
+	if err := l.effects(ctx, p, client, d); err != nil {
+		return err
+	}
 	if len(detail.Body) == 0 || string(detail.Body) == "null" {
 		fmt.Fprintln(p.stdout, "\nThe body is no longer stored.")
 		return nil
@@ -155,6 +158,32 @@ func (l look) delivery(p *process, detail *apiclient.DeliveryDetail) error {
 	}
 	_, err := fmt.Fprintf(p.stdout, "\n%s\n", harmless(body.String()))
 	return err
+}
+
+// effects prints what a delivery changed, or what its replay would do.
+func (l look) effects(ctx context.Context, p *process, client *apiclient.Client, d *mirror.Delivery) error {
+	columns := []column{{name: "CHANGE", shrink: true}, {name: "ID"}, {name: "FIELDS", shrink: true}}
+	row := func(_ look, c *mirror.Change) []string {
+		return []string{cell(c.Type()), cell(c.ID), cell(strings.Join(c.Fields, ", "))}
+	}
+	if d.State == mirror.DeliveryApplied {
+		changed, err := client.DeliveryChanges(ctx, d.MessageID)
+		if err != nil {
+			return err
+		}
+		return sub(p, l, "Changed", columns, changed.Value.Data, false, row)
+	}
+	preview, err := client.PreviewReplay(ctx, d.MessageID)
+	switch {
+	case errors.Is(err, mirror.ErrNoBody):
+		return nil
+	case err != nil:
+		return err
+	case preview.Value.Problem != "":
+		_, err = fmt.Fprintf(p.stdout, "\nA replay would fail: %s\n", harmless(preview.Value.Problem))
+		return err
+	}
+	return sub(p, l, "A replay would change", columns, preview.Value.Changes, false, row)
 }
 
 // harmless replaces control characters, which a terminal might obey. In JSON the replacement means

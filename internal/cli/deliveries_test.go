@@ -67,7 +67,7 @@ func TestDeliveriesCommand(t *testing.T) {
 			}
 
 			shown := run(0, "deliveries show msg_dead")
-			for _, want := range []string{"invalid", "attempts  3", "about     user:user_9\n          organization:org_9", `"first_name": "\u001b[31m\u009b"`} {
+			for _, want := range []string{"invalid", "\nA replay would fail: ", "attempts  3", "about     user:user_9\n          organization:org_9", `"first_name": "\u001b[31m\u009b"`} {
 				if !strings.Contains(shown, want) {
 					t.Errorf("no %q in\n%s", want, shown)
 				}

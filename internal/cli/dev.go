@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/telemetry"
@@ -86,11 +87,26 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
-		d.console = "http://" + s.addrs[1].String() + consolePath + "/sign-in?link=" + link
+		d.operators = "http://" + s.addrs[1].String()
+		d.console = d.operators + consolePath + "/sign-in?link=" + link
+		if d.token, err = devOperator(ctx, s.mirror); err != nil {
+			return err
+		}
 	}
 	err = d.run(ctx, c.Once)
 	cancel()
 	return errors.Join(err, d.clerk.Save(d.statePath), <-ended, <-clerkEnded, <-d.inbox.ended)
+}
+
+// devOperator adds an operator whose token commands can use for a day. A kept state has an earlier
+// one.
+func devOperator(ctx context.Context, m *clerksync.Mirror) (token string, err error) {
+	by := mirror.By{Actor: "clerksync dev", Origin: "command"}
+	if err := m.Operators().Revoke(ctx, "dev", by); err != nil && !errors.Is(err, clerksync.ErrNotFound) {
+		return "", err
+	}
+	_, token, err = m.Operators().Add(ctx, clerksync.NewOperator{Name: "dev", ValidFor: 24 * time.Hour, By: by})
+	return token, err
 }
 
 func (c devCommand) folder() (folder string, remove func(), err error) {
@@ -124,6 +140,7 @@ type demonstration struct {
 	clerk               *emulator.Emulator
 	clerkURL, url       string
 	console             string // a link that signs a browser in once
+	operators, token    string // the URL of the operator listener, and the token of an operator
 	statePath, database string
 	resumed             bool
 	webhooks            *outgoing.Publisher
@@ -316,9 +333,13 @@ func (d *demonstration) showCaller(ctx context.Context, ada, grace string) error
 		fmt.Fprintf(d.out, "Grace was deleted. Events that arrived later did not bring her back.\n")
 	}
 	fmt.Fprintf(d.out, "\nTry it (the token is valid for an hour):\n\n  curl -H 'Authorization: Bearer %s' %s/api/auth/me\n"+
-		"  curl %[2]s/health\n  curl -X POST %s/_emulator/tokens -d '{\"user_id\":\"%s\"}'\n"+
-		"  clerksync tail --database-url sqlite:%s\n\n",
-		token.JWT, d.url, d.clerkURL, ada, d.database)
+		"  curl %[2]s/health\n  curl -X POST %s/_emulator/tokens -d '{\"user_id\":\"%s\"}'\n\n"+
+		"Commands work on this server, too (the token is valid for a day):\n\n"+
+		"  export CLERKSYNC_OPERATOR_TOKEN=%s\n"+
+		"  clerksync users list --server %s\n"+
+		"  clerksync explain ada@example.com --rule min_role=enterprise --server %[6]s\n"+
+		"  clerksync tail --server %[6]s\n\n",
+		token.JWT, d.url, d.clerkURL, ada, d.token, d.operators)
 	return nil
 }
 

@@ -184,12 +184,12 @@ func TestDevPlaysTheDemoAndResumesIt(t *testing.T) {
 		return out.String()
 	}
 	first, second := run(), run()
-	for _, want := range []string{"users and", "user.created", "processed", `"role": "growth"`, "Grace was deleted", "curl -H 'Authorization: Bearer ey", "The latest of those that arrived at", `{"id":"msg_`} {
+	for _, want := range []string{"users and", "user.created", "processed", `"role": "growth"`, "Grace was deleted", "curl -H 'Authorization: Bearer ey", "The latest of those that arrived at", `{"id":"msg_`, "export CLERKSYNC_OPERATOR_TOKEN=cso_", "clerksync users list --server http://127.0.0.1:"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("no %q in the first run:\n%s", want, first)
 		}
 	}
-	if strings.Contains(second, "user.created") || !strings.Contains(second, `"role": "growth"`) {
+	if strings.Contains(second, "user.created") || !strings.Contains(second, `"role": "growth"`) || !strings.Contains(second, "=cso_") {
 		t.Errorf("the second run did not take up the first:\n%s", second)
 	}
 	told := func(s string) int { return slices.Index(strings.Split(s, "\n"), "GET /api/auth/me as Ada returns:") }

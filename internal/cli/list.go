@@ -48,7 +48,7 @@ type listing[T any] struct {
 func printList[T any](ctx context.Context, p *process, f listFlags, l listing[T]) error {
 	look := p.look(f.Wide)
 	out := &table{w: p.stdout, terminal: look.terminal, wide: f.Wide, columns: l.columns}
-	after, limit, rows := mirror.Cursor(f.Page), f.Limit, 0
+	after, limit, rows, lookedBack := mirror.Cursor(f.Page), f.Limit, 0, time.Time{}
 	if f.All {
 		limit = maxPage
 	}
@@ -60,7 +60,7 @@ func printList[T any](ctx context.Context, p *process, f listFlags, l listing[T]
 		if err != nil {
 			return err
 		}
-		rows += len(page.Value.Data)
+		rows, lookedBack = rows+len(page.Value.Data), page.Value.LookedBackTo
 		switch {
 		case f.JSON && f.All:
 			err = printLines(p.stdout, page.JSON)
@@ -81,6 +81,10 @@ func printList[T any](ctx context.Context, p *process, f listFlags, l listing[T]
 	case f.JSON:
 	case rows == 0 && after == "":
 		fmt.Fprintln(p.stderr, l.none)
+	case rows == 0:
+		fmt.Fprintf(p.stderr, "Nothing matches since %s. Look further back: --all, or --page %s\n", timeOf(lookedBack), after)
+	case after != "" && !lookedBack.IsZero():
+		fmt.Fprintf(p.stderr, "\nThese are since %s. Look further back: --all, or --page %s\n", timeOf(lookedBack), after)
 	case after != "":
 		fmt.Fprintf(p.stderr, "\nMore: --all, or --page %s\n", after)
 	}

@@ -67,7 +67,7 @@ func (showOrganizationCommand) Help() string {
 
     clerksync organizations show acme
 
-It shows the organization with its latest members.`
+It shows the organization with its latest members and invitations.`
 }
 
 // Run shows an organization.
@@ -81,7 +81,11 @@ func (c showOrganizationCommand) Run(ctx context.Context, p *process) error {
 			_, err = fmt.Fprintf(p.stdout, "%s\n", detail.JSON)
 			return err
 		}
-		return p.look(c.Wide).organization(p, &detail.Value)
+		invitations, err := client.Invitations(ctx, detail.Value.Organization.ClerkOrganizationID, 20)
+		if err != nil {
+			return err
+		}
+		return p.look(c.Wide).organization(p, &detail.Value, invitations.Value)
 	})
 }
 
@@ -124,7 +128,7 @@ func organizationID(ctx context.Context, client *apiclient.Client, which string)
 }
 
 // organization prints an organization with its members.
-func (l look) organization(p *process, d *apiclient.OrganizationDetail) error {
+func (l look) organization(p *process, d *apiclient.OrganizationDetail, invited apiclient.Page[mirror.Invitation]) error {
 	o := &d.Organization
 	metadata := string(o.PublicMetadata)
 	if metadata == "{}" || metadata == "null" {
@@ -143,11 +147,18 @@ func (l look) organization(p *process, d *apiclient.OrganizationDetail) error {
 		return err
 	}
 	columns := []column{{name: "USER"}, {name: "EMAIL", shrink: true}, {name: "NAME", shrink: true, drop: 1}, {name: "ROLE"}, {name: "SINCE"}}
-	return sub(p, l, "Members", columns, d.Members.Data, d.Members.Next != "", func(l look, m *apiclient.Member) []string {
+	err = sub(p, l, "Members", columns, d.Members.Data, d.Members.Next != "", func(l look, m *apiclient.Member) []string {
 		var email, name string
 		if m.User != nil {
 			email, name = m.User.Email, nameOf(m.User)
 		}
 		return []string{cell(m.Membership.ClerkUserID), cell(email), cell(name), cell(m.Membership.Role), l.when(m.Membership.CreatedAt)}
+	})
+	if err != nil || len(invited.Data) == 0 {
+		return err
+	}
+	columns = []column{{name: "INVITATION"}, {name: "EMAIL", shrink: true}, {name: "ROLE"}, {name: "STATUS"}, {name: "SENT", drop: 1}}
+	return sub(p, l, "Invitations", columns, invited.Data, invited.Next != "", func(l look, i *mirror.Invitation) []string {
+		return []string{cell(i.ClerkInvitationID), cell(i.Email), cell(i.Role), cell(string(i.Status)), l.when(i.CreatedAt)}
 	})
 }

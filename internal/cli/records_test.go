@@ -125,6 +125,10 @@ func TestRecords(t *testing.T) {
 		{"sessions --user ada@example.com --status revoked", []string{"SESSION ", c.ada, "revoked"}, "active", ""},
 		{"sessions --user " + c.grace, nil, "SESSION", "No session matches.\n"},
 		{"deliveries --type user.created", []string{"RECEIVED", "applied user.created", "msg_"}, "user.updated", ""},
+		{"deliveries --text nowhere", nil, "RECEIVED", "No delivery matches.\n"},
+		{"users timeline ada@example.com", []string{"user.created", "user.updated public_metadata, updated_at msg_", "role_changed solo → growth msg_", "session.created"}, c.grace, ""},
+		{"users timeline " + c.ada + " --type audit", []string{"role_changed"}, "user.created", ""},
+		{"users timeline " + c.ada + " --type drift", nil, "WHEN", "Nothing is recorded about this user.\n"},
 		{"audit", []string{"role_changed " + c.ada + " solo → growth"}, "ada@", ""},
 		{"audit --user grace@example.com --action operator", nil, "WHEN", "No entry of the audit matches.\n"},
 		{"drift --kind memberships", nil, "FOUND", "No drift was found.\n"},
@@ -146,6 +150,17 @@ func TestRecords(t *testing.T) {
 	if out, _ := c.once(4, "status", "--server", c.server); !strings.Contains(out, "✗ Not in sync:") || !strings.Contains(out, "\nmemberships ") {
 		t.Errorf("status of the server:\n%s", out)
 	}
+	list, _ := c.run(0, "deliveries", "--type", "user.created", "--subject", c.ada)
+	message := regexp.MustCompile(`msg_\w+`).FindString(list)
+	if out, _ := c.run(0, "deliveries", "show", message); !strings.Contains(out, "\nChanged (1)\n") || !strings.Contains(out, "user.created  "+c.ada) || strings.Contains(out, "unseen") {
+		t.Errorf("a delivery is shown as\n%s", out)
+	}
+	sessions, _ := c.run(0, "sessions", "--status", "revoked")
+	session := regexp.MustCompile(`sess_\w+`).FindString(sessions)
+	if out, _ := c.run(0, "sessions", "show", session); !strings.Contains(out, "status       revoked") || !strings.Contains(out, c.ada) {
+		t.Errorf("a session is shown as\n%s", out)
+	}
+	c.run(1, "sessions", "show", "sess_none")
 	stdout, _ := c.run(0, "users", "show", c.ada, "--json")
 	var detail struct{ User mirror.User }
 	if err := json.Unmarshal([]byte(stdout), &detail); err != nil || detail.User.ClerkUserID != c.ada || strings.Contains(stdout, "unseen") {

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/clerksync/clerksync/internal/apiclient"
 	"github.com/clerksync/clerksync/mirror"
@@ -9,6 +11,7 @@ import (
 
 type sessionsCommand struct {
 	List   listSessionsCommand   `cmd:"" default:"withargs" help:"List sessions, newest first."`
+	Show   showSessionCommand    `cmd:"" help:"Show a session."`
 	Revoke revokeSessionsCommand `cmd:"" help:"End sessions."`
 }
 
@@ -49,6 +52,54 @@ func (c listSessionsCommand) Run(ctx context.Context, p *process) error {
 				return client.Sessions(ctx, mirror.SessionFilter{ClerkUserID: user, Status: mirror.SessionStatus(c.Status), After: after, Limit: limit})
 			},
 			none: none,
+		})
+	})
+}
+
+type showSessionCommand struct {
+	sourceFlags
+	Session string `arg:"" help:"Id of the session (sess_…)."`
+	Wide    bool   `help:"Show exact times."`
+	JSON    bool   `name:"json" help:"Print the JSON object of GET /api/sessions/{id}."`
+}
+
+// Help returns the text below the description.
+func (showSessionCommand) Help() string {
+	return `Example:
+
+    clerksync sessions show sess_2x…`
+}
+
+// Run shows a session.
+func (c showSessionCommand) Run(ctx context.Context, p *process) error {
+	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) error {
+		detail, err := client.Session(ctx, c.Session)
+		if errors.Is(err, mirror.ErrNotFound) {
+			return &notFoundError{what: "session", id: c.Session, list: "clerksync sessions list"}
+		}
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			_, err = fmt.Fprintf(p.stdout, "%s\n", detail.JSON)
+			return err
+		}
+		s, l, actor := &detail.Value.Session, p.look(c.Wide), ""
+		if string(s.Actor) != "null" {
+			actor = harmless(string(s.Actor))
+		}
+		return l.fields(p, []field{
+			{"session", cell(s.ClerkSessionID)},
+			{"user", cell(s.ClerkUserID)},
+			{"status", l.sessionStatus(s)},
+			{"client", cell(s.ClientID)},
+			{"organization", cell(s.ClerkOrganizationID)},
+			{"impersonated by", actor},
+			{"last active", l.when(s.LastActiveAt)},
+			{"expires", l.when(s.ExpireAt)},
+			{"abandoned", l.when(s.AbandonAt)},
+			{"created", l.when(s.CreatedAt)},
+			{"updated", l.when(s.UpdatedAt)},
 		})
 	})
 }

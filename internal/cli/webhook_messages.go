@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/clerksync/clerksync/internal/apiclient"
 	"github.com/clerksync/clerksync/mirror"
@@ -61,7 +60,7 @@ func attemptRow(l look, a *mirror.WebhookAttempt) []string {
 		result = l.paint(red, result)
 	}
 	return []string{
-		l.when(a.At), result, (time.Duration(a.DurationMS) * time.Millisecond).String(), strconv.Itoa(a.Attempt), cell(a.Type), cell(a.ObjectID),
+		l.when(a.At), result, strconv.FormatInt(a.DurationMS, 10) + " ms", strconv.Itoa(a.Attempt), cell(a.Type), cell(a.ObjectID),
 		cell(a.EndpointID), cell(a.MessageID),
 	}
 }
@@ -129,7 +128,7 @@ func (c pingCommand) Run(ctx context.Context, p *process) error {
 			return endpointError(c.Endpoint, err)
 		}
 		a := &answer.Value
-		err = p.said(c.JSON, answer.JSON, fmt.Sprintf("%s after %s", resultOf(a), time.Duration(a.DurationMS)*time.Millisecond))
+		err = p.said(c.JSON, answer.JSON, fmt.Sprintf("%s after %d ms", resultOf(a), a.DurationMS))
 		if err != nil || a.Delivered() {
 			return err
 		}
