@@ -93,7 +93,7 @@ func TestOverview(t *testing.T) {
 // eventually waits until the overview is as wanted: rows are counted in the background.
 func (w *watched) eventually(wanted func(mirror.SyncOverview) bool) (o mirror.SyncOverview) {
 	w.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); ; <-time.After(5 * time.Millisecond) {
 		if o = w.overview(); wanted(o) {
 			return o
 		}

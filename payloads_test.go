@@ -290,6 +290,7 @@ func (rows rowsOf) add(table string, o object, rank string) {
 		if row["email"] == "" {
 			delete(row, "email")
 		}
+		set(row, "phone", expectedPhone(o))
 		set(row, "last_login_at", timeText(o["last_sign_in_at"]))
 		set(row, "last_active_at", timeText(o["last_active_at"]))
 		if row["banned"] == "1" {
@@ -341,6 +342,16 @@ func blank(table, id, rank string) map[string]string {
 		row["is_locked"] = "0"
 	}
 	return row
+}
+
+func expectedPhone(user object) string {
+	primary, told := user["primary_phone_number_id"]
+	for _, number := range list(user["phone_numbers"]) {
+		if !told || primary != nil && number["id"] == primary {
+			return text(number["phone_number"])
+		}
+	}
+	return ""
 }
 
 func expectedEmail(user object) string {

@@ -17,6 +17,8 @@ type User struct {
 	// Email is the primary e-mail address, empty for none. Two users may have the same address for
 	// a short time.
 	Email string `json:"email"`
+	// Phone is the primary phone number as Clerk has it, such as +15551234567, empty for none.
+	Phone string `json:"phone"`
 	// Username is empty for none.
 	Username string `json:"username"`
 	// FirstName is empty for none.
@@ -96,9 +98,10 @@ func (u User) MarshalJSON() ([]byte, error) { return encode(u) }
 // UserFilter selects users. The zero value selects all.
 type UserFilter struct {
 	// Search finds the user with this id, of Clerk or of the row. Any other text is the beginning
-	// of the e-mail address, the username, the first and last name in either order, or the second
-	// or last word of one of them. Case is ignored for ASCII. Such users come in the order of the
-	// text by which they are found, and a page may be shorter than Limit although there are more.
+	// of the e-mail address, the username, the phone number with or without "+", the first and last
+	// name in either order, or the second or last word of one of them. Case is ignored for ASCII.
+	// Such users come in the order of the text by which they are found, and a page may be shorter
+	// than Limit although there are more.
 	Search string
 	// Role selects users with this role.
 	Role string

@@ -9,6 +9,7 @@ CREATE TABLE clerk_users (
     id                         UUID PRIMARY KEY,
     clerk_user_id              TEXT COLLATE "C" NOT NULL UNIQUE,
     email                      TEXT COLLATE "C",
+    phone                      TEXT COLLATE "C",
     username                   TEXT COLLATE "C",
     first_name                 TEXT COLLATE "C",
     last_name                  TEXT COLLATE "C",
@@ -857,6 +858,7 @@ CREATE INDEX clerk_webhook_attempts_endpoint ON clerk_webhook_attempts (endpoint
 -- A search finds users and organizations by the beginning of these texts (internal/store/search.go). A hundred characters are
 -- enough, and more could be too long for an index.
 CREATE INDEX clerk_users_search_email ON clerk_users ((substr(lower(email), 1, 100)), clerk_user_id);
+CREATE INDEX clerk_users_search_phone ON clerk_users ((substr(ltrim(phone, '+'), 1, 100)), clerk_user_id) WHERE phone IS NOT NULL;
 CREATE INDEX clerk_users_search_username ON clerk_users ((substr(lower(username), 1, 100)), clerk_user_id);
 CREATE INDEX clerk_users_search_name ON clerk_users
     ((substr(lower(COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')), 1, 100)), clerk_user_id);
@@ -976,6 +978,7 @@ CREATE VIEW clerk_users_live AS
 SELECT t.id,
     t.clerk_user_id,
     t.email,
+    t.phone,
     t.username,
     t.first_name,
     t.last_name,
@@ -1193,6 +1196,7 @@ SELECT
     t.id,
     t.clerk_user_id,
     t.email,
+    t.phone,
     t.username,
     t.first_name,
     t.last_name,

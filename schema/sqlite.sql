@@ -9,6 +9,7 @@ CREATE TABLE clerk_users (
     id                         TEXT PRIMARY KEY,
     clerk_user_id              TEXT NOT NULL UNIQUE,
     email                      TEXT,
+    phone                      TEXT,
     username                   TEXT,
     first_name                 TEXT,
     last_name                  TEXT,
@@ -857,6 +858,7 @@ CREATE INDEX clerk_webhook_attempts_endpoint ON clerk_webhook_attempts (endpoint
 -- A search finds users and organizations by the beginning of these texts (internal/store/search.go). A hundred characters are
 -- enough, and more could be too long for an index.
 CREATE INDEX clerk_users_search_email ON clerk_users ((substr(lower(email), 1, 100)), clerk_user_id);
+CREATE INDEX clerk_users_search_phone ON clerk_users ((substr(ltrim(phone, '+'), 1, 100)), clerk_user_id) WHERE phone IS NOT NULL;
 CREATE INDEX clerk_users_search_username ON clerk_users ((substr(lower(username), 1, 100)), clerk_user_id);
 CREATE INDEX clerk_users_search_name ON clerk_users
     ((substr(lower(COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')), 1, 100)), clerk_user_id);
@@ -959,6 +961,7 @@ CREATE VIEW clerk_users_live AS
 SELECT t.id,
     t.clerk_user_id,
     t.email,
+    t.phone,
     t.username,
     t.first_name,
     t.last_name,
@@ -1167,6 +1170,7 @@ SELECT
     t.id,
     t.clerk_user_id,
     t.email,
+    t.phone,
     t.username,
     t.first_name,
     t.last_name,

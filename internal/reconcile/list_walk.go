@@ -74,7 +74,7 @@ func (r *run) walkList(ctx context.Context, kind clerk.Kind, o mirror.ReconcileO
 
 // note adds the walk to the history, however it ended.
 func (w *listWalk) note(ctx context.Context) error {
-	if w.dryRun || w.began.IsZero() && ctx.Err() != nil { // nothing was requested
+	if unasked := w.began.IsZero() && ctx.Err() != nil; w.dryRun || unasked {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)

@@ -43,7 +43,8 @@ func (r *Reconciler) withLease(ctx context.Context, o mirror.ReconcileOptions, w
 	defer r.mu.Unlock()
 	current := &run{
 		Reconciler: r, dryRun: o.DryRun, accept: o.AcceptRegression, known: ingest.NewSeenSet(),
-		listBegan: map[clerk.Kind]int64{}, walked: map[clerk.Kind]string{}, refused: map[row.Key]bool{}, report: &mirror.SyncReport{DryRun: o.DryRun, Drift: []mirror.Drift{}},
+		listBegan: map[clerk.Kind]int64{}, walked: map[clerk.Kind]string{}, refused: map[row.Key]bool{},
+		report: &mirror.SyncReport{DryRun: o.DryRun, Drift: []mirror.Drift{}},
 	}
 	if o.DryRun {
 		return current.report, current.do(ctx, work)

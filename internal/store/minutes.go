@@ -20,10 +20,9 @@ type Minute struct {
 }
 
 // Clone returns a copy.
-func (m *Minute) Clone() Minute {
-	c := *m
-	c.Lags = maps.Clone(m.Lags)
-	return c
+func (m Minute) Clone() Minute {
+	m.Lags = maps.Clone(m.Lags)
+	return m
 }
 
 // Plus returns the sum of two minutes. Its time is that of the second one.

@@ -29,6 +29,9 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 	"a search for users": func(ctx context.Context, db *store.DB) error {
 		return listUsers(ctx, db, mirror.UserFilter{Search: "a"})
 	},
+	"a search for phone numbers": func(ctx context.Context, db *store.DB) error {
+		return listUsers(ctx, db, mirror.UserFilter{Search: "+1555"})
+	},
 	"a later page of a search": func(ctx context.Context, db *store.DB) error {
 		place := base64.RawURLEncoding.EncodeToString([]byte("users.search\n0\nann\nuser_1"))
 		return listUsers(ctx, db, mirror.UserFilter{Search: "a", After: mirror.Cursor(place)})

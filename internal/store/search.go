@@ -25,11 +25,17 @@ type searchText struct{ expression, only string }
 var searchedUsers = searchable{
 	usersSearch, "clerk_users", "clerk_user_id", slices.Concat([]searchText{
 		{"substr(lower(email), 1, 100)", ""},
+		phoneNumber,
 		{"substr(lower(username), 1, 100)", ""},
 		{"substr(lower(COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')), 1, 100)", ""},
 		{"substr(lower(COALESCE(last_name, '') || ' ' || COALESCE(first_name, '')), 1, 100)", ""},
 	}, laterWords("first_name"), laterWords("last_name")),
 }
+
+var phoneNumber = searchText{"substr(ltrim(phone, '+'), 1, 100)", "phone IS NOT NULL"}
+
+// searchedPhones are the users by their phone number alone, for a text that begins with "+".
+var searchedPhones = searchable{usersSearch, "clerk_users", "clerk_user_id", []searchText{phoneNumber}}
 
 var searchedOrganizations = searchable{
 	organizationsSearch, "clerk_organizations", "clerk_organization_id",
@@ -67,6 +73,27 @@ func searchPrefix(text string) string {
 	characters := []rune(strings.Join(strings.Fields(lowerASCII(text)), " "))
 	return string(characters[:min(len(characters), maxSearch)])
 }
+
+// phoneDigits returns the digits of a text that can be the beginning of a phone number with "+", in
+// any of the ways in which people write one.
+func phoneDigits(text string) (digits string, ok bool) {
+	number, plus := strings.CutPrefix(strings.TrimSpace(text), "+")
+	if !plus {
+		return "", false
+	}
+	for _, r := range number {
+		switch {
+		case r >= '0' && r <= '9':
+			digits += string(r)
+		case !strings.ContainsRune(" -./()\u00a0", r):
+			return "", false
+		}
+	}
+	return digits, digits != "" && len(digits) <= maxPhone
+}
+
+// maxPhone is more than the digits of any phone number.
+const maxPhone = 20
 
 // hit is a row that a search has found, by a text of it.
 type hit struct {
@@ -183,7 +210,11 @@ func (db *DB) searchUsers(ctx context.Context, f *mirror.UserFilter) (p mirror.P
 	case !errors.Is(err, ErrNotFound):
 		return p, err
 	}
-	ids, err := db.search(ctx, &searchedUsers, searchPrefix(text), w, f.After, f.Limit)
+	searched, prefix := &searchedUsers, searchPrefix(text)
+	if digits, ok := phoneDigits(text); ok {
+		searched, prefix = &searchedPhones, digits
+	}
+	ids, err := db.search(ctx, searched, prefix, w, f.After, f.Limit)
 	if err != nil {
 		return p, err
 	}

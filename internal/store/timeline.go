@@ -151,7 +151,7 @@ func (db *DB) changesOfUser(ctx context.Context, userID string, from *timelinePl
 	if from.Change > 0 {
 		w.add("seq < ?", from.Change)
 	}
-	args := append(w.args, n)
+	args := append(slices.Clone(w.args), n)
 	rows, err := db.query(ctx, "SELECT "+changeColumns+" FROM clerk_changes"+w.String()+" ORDER BY seq DESC LIMIT "+param(len(args)), args...)
 	return scanAll(rows, err, func(r *sql.Rows) (i timelineItem, err error) {
 		c, err := scanChange(r)
@@ -201,13 +201,14 @@ func (db *DB) driftOfUser(ctx context.Context, userID string, from *timelinePlac
 	for _, kind := range []clerk.Kind{clerk.KindUser, clerk.KindSession, clerk.KindMembership} {
 		ids := "SELECT $1"
 		if t := tables[kind]; kind != clerk.KindUser {
-			ids = fmt.Sprintf("SELECT %[1]s FROM (SELECT %[1]s FROM %[2]s WHERE clerk_user_id = $1 ORDER BY COALESCE(created_at, 0) DESC, %[1]s DESC LIMIT 100) AS latest",
-				t.key(), t.name)
+			const latest = `SELECT %[1]s FROM (SELECT %[1]s FROM %[2]s WHERE clerk_user_id = $1
+				ORDER BY COALESCE(created_at, 0) DESC, %[1]s DESC LIMIT 100) AS latest`
+			ids = fmt.Sprintf(latest, t.key(), t.name)
 		}
 		of := where{conditions: append(slices.Clone(w.conditions), "kind = '"+string(kind)+"'", "id IN ("+ids+")")}
 		parts = append(parts, selectDrift+of.String())
 	}
-	args := append(w.args, n)
+	args := append(slices.Clone(w.args), n)
 	text := "SELECT " + driftColumns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") AS united ORDER BY found_at DESC, kind, id LIMIT " + param(len(args))
 	rows, err := db.query(ctx, text, args...)
 	return scanAll(rows, err, func(r *sql.Rows) (i timelineItem, err error) {

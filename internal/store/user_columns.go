@@ -10,6 +10,7 @@ var userColumns = []column{
 	{"id", uuidColumn, func(r *row.Row, _ []string) any { return UserID(r.ID) }},
 	clerkID("clerk_user_id"),
 	{"email", textColumn, func(r *row.Row, _ []string) any { return textOrNull(PrimaryEmail(r.Body())) }},
+	{"phone", textColumn, func(r *row.Row, _ []string) any { return textOrNull(PrimaryPhone(r.Body())) }},
 	textOf("username"), textOf("first_name"), textOf("last_name"),
 	textOf("profile_image_url", "image_url", "profile_image_url"),
 	textOf("external_id"),
@@ -38,6 +39,18 @@ func PrimaryEmail(user clerk.Value) string {
 		return clerk.PrimaryAddress(user).Get("email_address").String()
 	}
 	return user.Get("email").String()
+}
+
+// PrimaryPhone returns the phone number that the primary id refers to, "" if that id is null or
+// refers to nothing. If Clerk's object has no primary id at all, it returns the first number.
+func PrimaryPhone(user clerk.Value) string {
+	primary := user.Get("primary_phone_number_id")
+	for _, p := range user.Get("phone_numbers").All() {
+		if !primary.Exists() || primary.String() != "" && p.Get("id").String() == primary.String() {
+			return p.Get("phone_number").String()
+		}
+	}
+	return ""
 }
 
 // RoleOfUser returns the role of a stored user by a ladder, which need not be the one by which the

@@ -44,14 +44,14 @@ func (d *document) Scan(src any) error {
 	return err
 }
 
-const selectUsers = `SELECT id, clerk_user_id, email, username, first_name, last_name, profile_image_url, external_id, role, organization_id,
+const selectUsers = `SELECT id, clerk_user_id, email, phone, username, first_name, last_name, profile_image_url, external_id, role, organization_id,
 	is_active, banned, locked, locked_until, last_login_at, last_active_at, created_at, updated_at, is_stub, public_metadata, private_metadata, raw, overrides
 	FROM clerk_users_live`
 
 func scanUser(r *sql.Rows) (u mirror.User, err error) {
 	var metadata, object document
 	var overrides text
-	err = r.Scan(&u.ID, &u.ClerkUserID, (*text)(&u.Email), (*text)(&u.Username), (*text)(&u.FirstName), (*text)(&u.LastName),
+	err = r.Scan(&u.ID, &u.ClerkUserID, (*text)(&u.Email), (*text)(&u.Phone), (*text)(&u.Username), (*text)(&u.FirstName), (*text)(&u.LastName),
 		(*text)(&u.ProfileImageURL), (*text)(&u.ExternalID), &u.Role, (*text)(&u.OrganizationID),
 		&u.IsActive, &u.Banned, &u.Locked, (*instant)(&u.LockedUntil), (*instant)(&u.LastLoginAt), (*instant)(&u.LastActiveAt),
 		(*instant)(&u.CreatedAt), (*instant)(&u.UpdatedAt), &u.Stub,

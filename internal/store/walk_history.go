@@ -90,7 +90,8 @@ func (db *DB) CurrentWalk(ctx context.Context) (*mirror.WalkRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err = db.query(ctx, "SELECT count(*), COALESCE(sum(repaired), 0) FROM (SELECT repaired FROM clerk_drift WHERE found_at >= $1 AND kind = $2 LIMIT $3) AS found",
+	rows, err = db.query(ctx, `SELECT count(*), COALESCE(sum(repaired), 0) FROM
+		(SELECT repaired FROM clerk_drift WHERE found_at >= $1 AND kind = $2 LIMIT $3) AS found`,
 		int64(clerk.TimeOf(w.BegunAt)), string(w.Kind), maxCurrentDrift)
 	counts, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) (n [2]int64, err error) { return n, r.Scan(&n[0], &n[1]) }))
 	w.Found, w.Repaired = counts[0], counts[1]

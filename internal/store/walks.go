@@ -42,7 +42,8 @@ type Start struct {
 }
 
 const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at, complete, complete_at, reason, " +
-	"rows_read, found, repaired, refused, swept_at, begun_write, observed_at, begun_by, complete_write, complete_observed_at, complete_by, known_left, rows_total, lease_token"
+	"rows_read, found, repaired, refused, swept_at, begun_write, observed_at, begun_by, complete_write, complete_observed_at, complete_by, known_left, " +
+	"rows_total, lease_token"
 
 // Walks is what is known of all lists.
 func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {

@@ -38,6 +38,7 @@ CREATE TABLE clerk_users (
     id                         @uuid PRIMARY KEY,
     clerk_user_id              TEXT NOT NULL UNIQUE,
     email                      TEXT,
+    phone                      TEXT,
     username                   TEXT,
     first_name                 TEXT,
     last_name                  TEXT,
@@ -670,6 +671,7 @@ CREATE INDEX clerk_webhook_attempts_endpoint ON clerk_webhook_attempts (endpoint
 -- A search finds users and organizations by the beginning of these texts (internal/store/search.go). A hundred characters are
 -- enough, and more could be too long for an index.
 CREATE INDEX clerk_users_search_email ON clerk_users ((substr(lower(email), 1, 100)), clerk_user_id);
+CREATE INDEX clerk_users_search_phone ON clerk_users ((substr(ltrim(phone, '+'), 1, 100)), clerk_user_id) WHERE phone IS NOT NULL;
 CREATE INDEX clerk_users_search_username ON clerk_users ((substr(lower(username), 1, 100)), clerk_user_id);
 CREATE INDEX clerk_users_search_name ON clerk_users
     ((substr(lower(COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')), 1, 100)), clerk_user_id);
@@ -801,6 +803,7 @@ CREATE VIEW clerk_users_live AS
 SELECT t.id,
     t.clerk_user_id,
     t.email,
+    t.phone,
     t.username,
     t.first_name,
     t.last_name,

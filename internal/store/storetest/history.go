@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -146,7 +147,7 @@ func deliveryGroups(t *testing.T, db *store.DB) {
 				g.FirstAt.UnixMilli()-epoch, g.LastAt.UnixMilli()-epoch, g.LastMessageID))
 		}
 		if !p.LookedBackTo.IsZero() {
-			text = append(text, fmt.Sprint(p.LookedBackTo.UnixMilli()-epoch))
+			text = append(text, strconv.FormatInt(p.LookedBackTo.UnixMilli()-epoch, 10))
 		}
 		return text
 	}

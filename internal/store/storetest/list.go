@@ -85,7 +85,8 @@ func looksBack(t *testing.T, db *store.DB) {
 			d.State, d.Reason, d.Type = mirror.DeliveryDead, "invalid", "organization.updated"
 			d.Subjects, d.Body = append(d.Subjects, "organization:org_1"), `{"data":{"name":"50%_ \"Quoted\" José"}}`
 		}
-		sessions = append(sessions, newRow(t, clerk.KindSession, fmt.Sprintf(`{"id":"sess_%02d","user_id":"user_1","status":%q,"created_at":%d}`, i, status, epoch+1000+i)))
+		sessions = append(sessions, newRow(t, clerk.KindSession,
+			fmt.Sprintf(`{"id":"sess_%02d","user_id":"user_1","status":%q,"created_at":%d}`, i, status, epoch+1000+i)))
 		deliveries = append(deliveries, d)
 	}
 	save(t, db, sessions...)

@@ -51,6 +51,10 @@ func searchesUsers(t *testing.T, db *store.DB) {
 		userRow(t, "user_e", "e@example.com", "user_a2", "José", "Éclair"),
 		userRow(t, "user_f", long+"@example.com", long, long+" "+long, long),
 		newRow(t, clerk.KindUser, `{"id":"user_g"}`),
+		newRow(t, clerk.KindUser, `{"id":"user_h","primary_phone_number_id":"idn_2","phone_numbers":[{"id":"idn_1","phone_number":"+4930999"},
+			{"id":"idn_2","phone_number":"+15551234567"}]}`),
+		newRow(t, clerk.KindUser, `{"id":"user_i","phone_numbers":[{"id":"idn_1","phone_number":"+15557654321"}]}`),
+		newRow(t, clerk.KindUser, `{"id":"user_j","primary_phone_number_id":null,"phone_numbers":[{"id":"idn_1","phone_number":"+15558888888"}]}`),
 		newRow(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_b","organization_id":"org_1","role":"org:admin"}`))
 	for text, want := range map[string]string{
 		"ada":                     "user_a user_b", // by two texts of a, and two of b: each once
@@ -87,6 +91,14 @@ func searchesUsers(t *testing.T, db *store.DB) {
 		store.UserID("user_gone"): "",
 		"gone":                    "",
 		"   ":                     "",
+		"+1":                      "user_h user_i",
+		"+1 (555) 123-45":         "user_h",
+		"15551":                   "user_h",
+		"+15551234567":            "user_h",
+		"+155512345678":           "",
+		"+4930":                   "", // not the primary number
+		"+":                       "",
+		"+1555x":                  "",
 		"' OR 1=1 --":             "",
 	} {
 		got := found(t, db, mirror.UserFilter{Search: text})
