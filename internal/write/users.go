@@ -10,7 +10,6 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
-	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
@@ -56,7 +55,7 @@ func (w *Writer) SetBanned(ctx context.Context, userID string, banned bool, by m
 		return w.override(ctx, c, mirror.OverrideBanned, strconv.FormatBool(banned), by)
 	}
 	c.write, c.ends = change(c.key.ID), []mirror.OverrideField{mirror.OverrideBanned}
-	c.entry.Was, c.entry.Became = wordFor(user.Banned, "banned", user), wordFor(banned, "banned", mirror.User{ClerkUserID: userID})
+	c.switches(&user, "banned", user.Banned, banned)
 	return w.atClerk(ctx, c, p)
 }
 
@@ -77,19 +76,17 @@ func (w *Writer) SetLocked(ctx context.Context, userID string, locked bool, by m
 		return mirror.Written{}, err
 	}
 	c.write = change(c.key.ID)
-	c.entry.Was, c.entry.Became = wordFor(user.Locked, "locked", user), wordFor(locked, "locked", mirror.User{ClerkUserID: userID})
+	c.switches(&user, "locked", user.Locked, locked)
 	return w.atClerk(ctx, c, p)
 }
 
-// wordFor returns a state in words, "" if the user is not known.
-func wordFor(state bool, word string, user mirror.User) string {
-	switch {
-	case user.ClerkUserID == "":
-		return ""
-	case state:
-		return word
+// switches says in the audit which state of a user is switched. Of a user who is not mirrored it is
+// not known what it was.
+func (c *change) switches(user *mirror.User, state string, was, becomes bool) {
+	words := map[bool]string{true: state, false: "not " + state}
+	if c.entry.Became = words[becomes]; user.ClerkUserID != "" {
+		c.entry.Was = words[was]
 	}
-	return "not " + word
 }
 
 // changeOf returns a change of a user, and the user as stored. A user who is not mirrored may be at
@@ -174,10 +171,7 @@ func (w *Writer) DeleteAndEraseRows(ctx context.Context, userID string, by mirro
 
 // erase empties the rows of a user, in one transaction with the audit.
 func (w *Writer) erase(ctx context.Context, c *change) (at mirror.FeedCursor, err error) {
-	err = w.Ingest.EraseWith(ctx, ingest.ApplyOptions{Audit: &c.entry, InTx: func(ctx context.Context, tx *store.Tx, _ []ingest.Difference) error {
-		at, err = tx.FeedEnd(ctx)
-		return err
-	}}, c.key.ID)
+	err = w.Ingest.EraseWith(ctx, c.options(&at), c.key.ID)
 	return at, err
 }
 
