@@ -51,10 +51,10 @@ func (h *handler) llmsText() string {
 		if len(to.parameters) > 0 {
 			b.WriteString("; parameters: " + strings.Join(to.parameterNames(), ", "))
 		}
-		if to.body != nil {
+		if to.body != nil && len(fieldNames(to.body)) > 0 {
 			b.WriteString("; body: " + strings.Join(fieldNames(to.body), ", "))
 		}
-		if to.body != nil && !to.writes {
+		if to.method != http.MethodGet && !to.writes {
 			b.WriteString("; changes nothing")
 		}
 		b.WriteByte('\n')
