@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,19 +91,37 @@ func TestPlansThatAreRefused(t *testing.T) {
 // writer changes users as it is told, and notes what it was asked for.
 type writer struct {
 	disabled error
-	asked    []string
-	answer   func(ctx context.Context, userID string) error
-	finished int
+
+	mu     sync.Mutex
+	asked  []string
+	answer func(ctx context.Context, userID string) error
+}
+
+// answers replaces the answers, and forgets what was asked for.
+func (w *writer) answers(answer func(ctx context.Context, userID string) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked, w.answer = nil, answer
+}
+
+// list returns what was asked for.
+func (w *writer) list() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.asked)
 }
 
 func (w *writer) Check() error { return w.disabled }
 
 func (w *writer) SetRole(ctx context.Context, userID, role string, by mirror.By) error {
+	w.mu.Lock()
 	w.asked = append(w.asked, userID+" "+role+" "+by.Actor)
-	if w.answer == nil {
+	answer := w.answer
+	w.mu.Unlock()
+	if answer == nil {
 		return nil
 	}
-	return w.answer(ctx, userID)
+	return answer(ctx, userID)
 }
 
 func (w *writer) RevokeSessions(ctx context.Context, userID string, by mirror.By) (int, error) {
@@ -116,7 +136,4 @@ func (w *writer) Erase(ctx context.Context, userID string, by mirror.By) error {
 	return w.SetRole(ctx, userID, "erased", by)
 }
 
-func (w *writer) FinishErasures(context.Context) error {
-	w.finished++
-	return nil
-}
+func (w *writer) FinishErasures(context.Context) error { return nil }

@@ -53,7 +53,7 @@ func TestReplay(t *testing.T) {
 		}
 		want := `ada 192.0.2.1 job JOB JOB running > done replay_deliveries: 75 done, 75 failed, 0 skipped
 ada 192.0.2.1 POST /api/jobs JOB planned > waiting replay_deliveries
-ada 192.0.2.1 POST /api/jobs JOB  > planned replay_deliveries: 150 objects`
+ada 192.0.2.1 POST /api/jobs JOB  > planned replay_deliveries: 150`
 		if got := strings.Join(audited, "\n"); got != want {
 			e.Errorf("audited:\n%s", got)
 		}

@@ -53,32 +53,32 @@ func TestChangesThatFail(t *testing.T) {
 			e.Errorf("failures: %+v", f)
 		}
 
-		w.asked, w.answer = nil, func(context.Context, string) error { return mirror.ErrClerkRefused }
+		w.answers(func(context.Context, string) error { return mirror.ErrClerkRefused })
 		j = e.run(e.jobs, e.start(changes(mirror.JobSelection{All: true})).ID)
 		e.is(j.ID, mirror.JobFailed, 0, 50, 0)
 		if !strings.HasPrefix(j.Error, "50 objects in a row failed; start the job again to go on after them: Clerk refused") {
 			e.Errorf("it failed with %q", j.Error)
 		}
-		w.answer = nil
+		w.answers(nil)
 		_, err := e.jobs.Start(e.Context(), j.ID, ada)
 		e.must(err)
 		e.run(e.jobs, j.ID)
 		e.is(j.ID, mirror.JobDone, 30, 50, 0)
-		if len(w.asked) != 80 || w.asked[79] != "user_79 admin ada" {
-			e.Errorf("%d were changed, the last %q", len(w.asked), w.asked[len(w.asked)-1])
+		if asked := w.list(); len(asked) != 30 || asked[0] != "user_50 admin ada" {
+			e.Errorf("%d were changed: %q", len(asked), asked)
 		}
 
 		for _, fatal := range []error{mirror.ErrSecretKeyRefused, mirror.ErrWritesDisabled, mirror.ErrInvalidRole} {
-			w.asked, w.answer = nil, func(_ context.Context, id string) error {
+			w.answers(func(_ context.Context, id string) error {
 				if id == "user_02" {
 					return fatal
 				}
 				return nil
-			}
+			})
 			j = e.run(e.jobs, e.start(changes(mirror.JobSelection{All: true})).ID)
 			e.is(j.ID, mirror.JobFailed, 2, 0, 0)
-			if len(w.asked) != 3 {
-				e.Errorf("%v: %d were asked for", fatal, len(w.asked))
+			if asked := w.list(); len(asked) != 3 {
+				e.Errorf("%v: asked for %q", fatal, asked)
 			}
 		}
 	})
@@ -89,15 +89,17 @@ func TestChangesThatFail(t *testing.T) {
 func TestClerkDoesNotAnswer(t *testing.T) {
 	bubble(t, func(e *env) {
 		e.users(20)
-		var down func(id string) bool
-		w := &writer{answer: func(_ context.Context, id string) error {
-			if down(id) {
-				return &mirror.ClerkError{Reason: mirror.ErrClerkUnavailable, Status: 503, OutcomeUnknown: true}
-			}
-			return nil
-		}}
+		w := &writer{}
+		down := func(is func(id string) bool) {
+			w.answers(func(_ context.Context, id string) error {
+				if is(id) {
+					return &mirror.ClerkError{Reason: mirror.ErrClerkUnavailable, Status: 503, OutcomeUnknown: true}
+				}
+				return nil
+			})
+		}
 		e.jobs = e.process(jobs.Config{Users: w})
-		down = func(id string) bool { return id == "user_04" || id == "user_05" }
+		down(func(id string) bool { return id == "user_04" || id == "user_05" })
 		id := e.start(changes(mirror.JobSelection{All: true})).ID
 		e.running(e.jobs)
 		pass(10 * time.Second)
@@ -110,17 +112,16 @@ func TestClerkDoesNotAnswer(t *testing.T) {
 			e.Errorf("failures: %+v", f)
 		}
 
-		w.asked, down = nil, func(id string) bool { return id >= "user_07" }
+		down(func(id string) bool { return id >= "user_07" })
 		id = e.start(changes(mirror.JobSelection{All: true})).ID
 		pass(time.Hour)
 		if j := e.is(id, mirror.JobFailed, 7, 0, 0); !strings.HasPrefix(j.Error, "3 objects in a row got no answer; start the job again") {
 			e.Errorf("it failed with %q", j.Error)
 		}
-		asked := slices.Compact(slices.Clone(w.asked))
-		if len(asked) != 10 {
+		if asked := slices.Compact(w.list()); len(asked) != 10 {
 			e.Errorf("asked for %q", asked)
 		}
-		down = func(string) bool { return false }
+		down(func(string) bool { return false })
 		_, err := e.jobs.Start(e.Context(), id, ada)
 		e.must(err)
 		pass(10 * time.Second)
@@ -158,9 +159,10 @@ func TestChangesAreResumed(t *testing.T) {
 				}
 			}
 			e.is(j.ID, mirror.JobDone, j.Plan.Matches, 0, 0)
-			done := slices.Compact(slices.Sorted(slices.Values(w.asked)))
-			if len(done) != int(j.Plan.Matches) || len(w.asked)-len(done) > 10 { // one a life had no answer
-				e.Errorf("%s: %d of %d, %d times", name, len(done), j.Plan.Matches, len(w.asked))
+			asked := w.list()
+			done := slices.Compact(slices.Sorted(slices.Values(asked)))
+			if len(done) != int(j.Plan.Matches) || len(asked)-len(done) > 10 { // one a life had no answer
+				e.Errorf("%s: %d of %d, %d times", name, len(done), j.Plan.Matches, len(asked))
 			}
 		}
 		w := &writer{answer: func(ctx context.Context, _ string) error {
@@ -174,8 +176,8 @@ func TestChangesAreResumed(t *testing.T) {
 		_, err := e.jobs.Cancel(e.Context(), id, ada)
 		e.must(err)
 		pass(time.Second)
-		if j := e.is(id, mirror.JobCancelled, 0, 0, 0); len(w.asked) != 1 || j.Problem != "" {
-			e.Errorf("asked for %q, waits for %q", w.asked, j.Problem)
+		if j := e.is(id, mirror.JobCancelled, 0, 0, 0); len(w.list()) != 1 || j.Problem != "" {
+			e.Errorf("asked for %q, waits for %q", w.list(), j.Problem)
 		}
 	})
 }

@@ -84,11 +84,15 @@ func (j *Job) encoded() (request, plan, progress string, err error) {
 func (j *Job) audit(by mirror.By, was mirror.JobState) mirror.AuditEntry {
 	e := by.Entry(mirror.AuditJob)
 	e.Object, e.Was, e.Became = j.ID, string(was), fmt.Sprintf("%s %s", j.State, j.Action)
+	if j.Role != "" {
+		e.Became += " to " + j.Role
+	}
 	switch {
-	case j.State == mirror.JobPlanned && j.Plan.AtLeast:
-		e.Became += fmt.Sprintf(": %d objects or more", j.Plan.Matches)
 	case j.State == mirror.JobPlanned && !j.Action.ReadsClerk():
-		e.Became += fmt.Sprintf(": %d objects", j.Plan.Matches)
+		e.Became += fmt.Sprintf(": %d", j.Plan.Matches)
+		if j.Plan.AtLeast {
+			e.Became += " or more"
+		}
 	case j.State.Ended() && was != mirror.JobPlanned:
 		e.Became += fmt.Sprintf(": %d done, %d failed, %d skipped", j.Done, j.Failed, j.Skipped)
 	}

@@ -124,9 +124,9 @@ func jobsKept(t *testing.T, db *store.DB) {
 	}
 	slices.Reverse(said)
 	want := []string{
-		"ada  > planned change_role: 7 objects", "ada planned > waiting change_role", "ada running > cancelling change_role",
-		"ada running > failed change_role: 3 done, 0 failed, 1 skipped", "ada failed > waiting change_role",
-		"ada waiting > cancelled change_role: 3 done, 0 failed, 1 skipped",
+		"ada  > planned change_role to admin: 7", "ada planned > waiting change_role to admin", "ada running > cancelling change_role to admin",
+		"ada running > failed change_role to admin: 3 done, 0 failed, 1 skipped", "ada failed > waiting change_role to admin",
+		"ada waiting > cancelled change_role to admin: 3 done, 0 failed, 1 skipped",
 	}
 	if diff := cmp.Diff(want, said); err != nil || diff != "" {
 		t.Errorf("%v, the audit differs: %s", err, diff)
