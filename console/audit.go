@@ -31,6 +31,7 @@ type auditRow struct {
 	Because string // the origin in words
 	Cause   string // the page of the origin
 	From    string // the address and the origin of what an operator did
+	Explain string // the page that explains a refusal, empty for other actions
 }
 
 // auditWords are an action of the audit in words.
@@ -172,6 +173,9 @@ func (v *visit) auditRows(entries []mirror.AuditEntry) ([]auditRow, error) {
 		}
 		if strings.HasPrefix(e.Actor, "user_") {
 			row.ByHref = v.to("users", e.Actor)
+		}
+		if e.Action == mirror.AuditContradiction {
+			row.Explain = v.to("explain") + queryOf("user", e.ClerkUserID, "session", e.ClerkSessionID, "organization", e.ClerkOrganizationID)
 		}
 		v.addOrigin(&row)
 		rows[i] = row

@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -77,7 +79,12 @@ type conditionRow struct {
 	Any     []conditionRow
 }
 
-type factRow struct{ Name, Value, Source string }
+// factRow is a fact in words.
+type factRow struct {
+	Name, Value, Source string
+
+	SeenAt time.Time // of a stored fact: when Clerk last was known to have it so
+}
 
 // question is what the form asks. The parameters of the URL are those of the form.
 type question struct{ user, session, organization, token, need, permission, method, path string }
@@ -196,8 +203,12 @@ func (v *visit) answer(q question, data *explainData) error {
 	}
 	a := &answerData{Allowed: x.Allowed, Code: x.Code, Token: q.token != "", Policy: policyText(x.StalePolicy)}
 	a.Title, a.Text = denialText(x.Allowed, x.Code, x.Reason)
+	seen, err := v.seenAt(x.ClerkUserID, q)
+	if err != nil {
+		return err
+	}
 	for _, c := range x.Conditions {
-		a.Conditions = append(a.Conditions, conditionOf(c))
+		a.Conditions = append(a.Conditions, conditionOf(c, seen))
 	}
 	if rule != nil {
 		a.Asked = rule.String()
@@ -217,6 +228,31 @@ func (v *visit) userNamed(name string) (string, error) {
 	}
 	user, err := v.mirror.Users().ByID(v.r.Context(), name)
 	return user.ClerkUserID, err
+}
+
+// seenAt returns when Clerk last was known to have the stored facts as they are, by the kind of the
+// row that has them.
+func (v *visit) seenAt(userID string, q question) (map[clerk.Kind]time.Time, error) {
+	ids := map[clerk.Kind]string{clerk.KindUser: userID, clerk.KindSession: q.session}
+	if q.organization != "" && userID != "" {
+		m, err := v.mirror.Memberships().Of(v.r.Context(), userID, q.organization)
+		if err != nil && !errors.Is(err, mirror.ErrNotFound) {
+			return nil, err
+		}
+		ids[clerk.KindMembership] = m.ClerkMembershipID
+	}
+	seen := map[clerk.Kind]time.Time{}
+	for kind, id := range ids {
+		if id == "" {
+			continue
+		}
+		rows, err := v.mirror.Sync().Rows(v.r.Context(), kind, []string{id})
+		if err != nil {
+			return nil, err
+		}
+		seen[kind] = rows[id].SeenAt
+	}
+	return seen, nil
 }
 
 // addPerson adds what is known about the user, and what else can be asked.

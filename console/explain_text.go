@@ -3,9 +3,11 @@ package console
 import (
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
 )
 
 // denialText says in words what a code and a reason mean.
@@ -63,8 +65,8 @@ func policyText(p clerksync.StalePolicy) string {
 	return "Where stored facts are not fresh, they grant nothing."
 }
 
-// conditionOf returns a condition in words.
-func conditionOf(c auth.Condition) conditionRow {
+// conditionOf returns a condition in words. seen says how old stored facts are.
+func conditionOf(c auth.Condition, seen map[clerk.Kind]time.Time) conditionRow {
 	row := conditionRow{Condition: c, Text: conditionText(c.Name)}
 	for _, f := range c.Facts {
 		value := f.Value
@@ -74,18 +76,37 @@ func conditionOf(c auth.Condition) conditionRow {
 		case value == "":
 			value = "none"
 		}
-		row.Facts = append(row.Facts, factRow{factName(f.Name), strings.ReplaceAll(value, ",", ", "), sourceText(f.Source)})
+		shown := factRow{Name: factName(f.Name), Value: strings.ReplaceAll(value, ",", ", "), Source: sourceText(f.Source)}
+		switch {
+		case f.Name == "ladder":
+			shown.Source = sourceText(auth.SourceConfiguration)
+		case f.Source == auth.SourceMirror && f.Known:
+			shown.SeenAt = seen[kindOfCondition(c.Name)]
+		}
+		row.Facts = append(row.Facts, shown)
 	}
 	if c.Name == "token" {
 		row.Because = tokenReasons[c.Reason]
 	}
 	for _, alternative := range c.Any {
-		row.Any = append(row.Any, conditionOf(alternative))
+		row.Any = append(row.Any, conditionOf(alternative, seen))
 	}
 	for _, part := range c.All {
-		row.Any = append(row.Any, conditionOf(part))
+		row.Any = append(row.Any, conditionOf(part, seen))
 	}
 	return row
+}
+
+// kindOfCondition returns the kind of the rows in which a condition's stored facts are.
+func kindOfCondition(name string) clerk.Kind {
+	rule, _, _ := strings.Cut(name, "(")
+	switch rule {
+	case "session":
+		return clerk.KindSession
+	case "membership", "Permission", "OrgRole":
+		return clerk.KindMembership
+	}
+	return clerk.KindUser
 }
 
 // tokenReasons are the reasons for which a token is refused, in words.
