@@ -75,6 +75,7 @@ func (v *visit) active(f *filterBar, pairs ...string) {
 type pager struct {
 	First, Next string // paths, empty where there is none
 	Text        string // what the page shows
+	Further     bool   // the next page looks further back for what is rare
 }
 
 // pagerOf returns the pager of a page of a list.
@@ -87,10 +88,13 @@ func pagerOf[T any](v *visit, p mirror.Page[T]) pager {
 		l.Next = v.link("after", string(p.Next))
 	}
 	l.Text = plural(int64(len(p.Items)), "row", "rows")
-	if l.Next == "" && l.First == "" {
-		return l
+	if l.Next != "" || l.First != "" {
+		l.Text += " on this page"
 	}
-	l.Text += " on this page"
+	if !p.LookedBackTo.IsZero() {
+		l.Text += ", which looked back to " + p.LookedBackTo.In(v.prefs.zone).Format(timeLayout)
+		l.Further = l.Next != ""
+	}
 	return l
 }
 

@@ -147,6 +147,9 @@ func listDeliveries(v *visit) error {
 			data.Empty = empty{Icon: "check", Title: "No delivery failed", Text: "Every event that arrived was applied, or needed not be.", Link: v.to("deliveries"), LinkText: "Show all deliveries"}
 		}
 	}
+	if data.Pager.Further && len(data.Rows) == 0 {
+		data.Empty = empty{Icon: "search", Title: "Nothing found so far", Text: "There is no index for this search, so that each page looks at a limited number of deliveries.", Link: data.Pager.Next, LinkText: "Look further back"}
+	}
 	return v.render("deliveries", "Deliveries", data)
 }
 

@@ -212,6 +212,9 @@ func changeEndpoint(v *visit) error {
 	default:
 		return notFound("There is no such page")
 	}
+	if errors.Is(err, mirror.ErrNotFound) {
+		err, shown = nil, flash{Kind: "warn", Text: "There is nothing to send again: the message was delivered, or is no longer kept."}
+	}
 	if gone, ok := errors.AsType[*mirror.CursorGoneError](err); ok {
 		err, shown = nil, flash{Kind: "bad", Text: "It cannot go on where it was, because changes are missing (" + gone.Reason + "). Resume it from another place."}
 	}
