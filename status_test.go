@@ -3,6 +3,7 @@ package clerksync_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -48,17 +49,26 @@ func (u undated) Write(p []byte) (int, error) {
 }
 
 // refusal is an answer to all requests whose path contains a text. Without a status, Clerk does
-// what the request asks for, and its answer is lost.
+// what the request asks for, and its answer is lost, or comes after what happens meanwhile.
 type refusal struct {
-	path   string
-	status int
-	body   string
+	path      string
+	status    int
+	body      string
+	meanwhile func()
 }
 
 func (x *refusal) answer(clerk http.Handler, w http.ResponseWriter, r *http.Request) {
 	if x.status == 0 {
-		clerk.ServeHTTP(httptest.NewRecorder(), r)
-		panic(http.ErrAbortHandler)
+		answer := httptest.NewRecorder()
+		clerk.ServeHTTP(answer, r)
+		if x.meanwhile == nil {
+			panic(http.ErrAbortHandler)
+		}
+		x.meanwhile()
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = answer.Body.WriteTo(w)
+		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(x.status)
@@ -67,7 +77,7 @@ func (x *refusal) answer(clerk http.Handler, w http.ResponseWriter, r *http.Requ
 
 // refuse lets Clerk refuse the requests whose path contains a text; "" refuses none.
 func (w *watched) refuse(path string, status int, body string) {
-	w.refusal.Store(&refusal{path, status, body})
+	w.refusal.Store(&refusal{path: path, status: status, body: body})
 }
 
 func (w *watched) must(err error) {

@@ -227,6 +227,13 @@ func (b *budget) share(now time.Time) float64 {
 	return min(1, b.factor+recovery*max(0, good))
 }
 
+// countTooMany counts a 429 that slows nothing down.
+func (b *budget) countTooMany() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refusals++
+}
+
 // onTooMany records a 429: all requests pause, and the rate is halved, once for all refusals in a
 // window.
 func (b *budget) onTooMany(after time.Duration) (halved bool) {

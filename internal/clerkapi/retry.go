@@ -177,8 +177,12 @@ func (c *Client) classify(ctx context.Context, r request, err error) outcome {
 	if !errors.As(err, &failed) {
 		return inconclusive
 	}
+	if failed.Status == http.StatusTooManyRequests && r.writes() {
+		c.budget.countTooMany()
+		return success
+	}
 	if failed.Status == http.StatusTooManyRequests {
-		if !r.writes() && c.budget.onTooMany(failed.RetryAfter) {
+		if c.budget.onTooMany(failed.RetryAfter) {
 			c.config.Logger.LogAttrs(ctx, slog.LevelWarn, "Clerk's rate limit was exceeded: halving our request rate",
 				slog.Duration("retry_after", failed.RetryAfter))
 		}

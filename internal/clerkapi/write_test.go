@@ -148,7 +148,7 @@ func TestWritesThatFail(t *testing.T) {
 				if (refused > 0) != errors.Is(test.reason, ErrUnauthorized) {
 					t.Errorf("the key is reported as refused %d times", refused)
 				}
-				if s := c.Stats(); s.Paused > 0 || s.Allowed != 1_000_000 {
+				if s := c.Stats(); s.Paused > 0 || s.Allowed != 1_000_000 || (s.TooMany > 0) != strings.HasPrefix(name, "too many") {
 					t.Errorf("a change slows down all requests: %+v", s)
 				}
 				if test.reason == nil {
