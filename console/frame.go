@@ -12,7 +12,6 @@ import (
 // frameRoutes are the routes that every page needs.
 func (h *handler) frameRoutes() []route {
 	return []route{
-		{pattern: "GET /{$}", section: "overview", serve: func(v *visit) error { return v.redirect(v.to("users")) }},
 		{pattern: "GET /sign-in", serve: signInPage, open: true},
 		{pattern: "POST /sign-in", serve: signIn, open: true, reads: true},
 		{pattern: "POST /sign-out", serve: signOut, open: true, reads: true},

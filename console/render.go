@@ -104,6 +104,9 @@ func (v *view) Has(section string) bool {
 	})
 }
 
+// Kinds returns the colours of states.
+func (v *view) Kinds() map[string]string { return stateKinds }
+
 // Lit reports whether a section is the current one.
 func (v *view) Lit(section string) bool { return v.route.section == section }
 

@@ -21,6 +21,8 @@ type route struct {
 func (h *handler) routes() []route {
 	return slices.Concat(
 		h.frameRoutes(),
+		h.overviewRoutes(),
+		h.settingsRoutes(),
 		h.userRoutes(),
 		h.organizationRoutes(),
 		h.sessionRoutes(),

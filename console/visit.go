@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/web"
@@ -29,6 +30,7 @@ type visitor struct {
 	ReadOnly bool
 	Operator mirror.Operator
 	User     *mirror.User // nil for operators
+	Expires  time.Time    // when the browser is signed out
 	session  string       // what form tokens are bound to
 }
 
@@ -138,7 +140,7 @@ func (v *visit) visitor() (*visitor, error) {
 	if c, err := v.r.Cookie(v.cookie("session")); err == nil {
 		s, err := v.mirror.Operators().Console().BySecret(v.r.Context(), c.Value, v.options.OperatorToken)
 		if err == nil {
-			who := &visitor{Name: s.Operator.Name, Actor: s.Operator.Name, ReadOnly: s.Operator.ReadOnly, Operator: s.Operator, session: c.Value}
+			who := &visitor{Name: s.Operator.Name, Actor: s.Operator.Name, ReadOnly: s.Operator.ReadOnly, Operator: s.Operator, Expires: s.ExpiresAt, session: c.Value}
 			if who.Name == "" {
 				who.Name, who.Actor = "operator", "operator"
 			}

@@ -160,25 +160,17 @@ func (d *demonstration) open(seed uint64) error {
 		return err
 	}
 	if !d.resumed {
-		e.Advance(-timeLapses * timeLapse)
+		e.Advance(-timeLapse)
 	}
 	return nil
 }
 
-// The clock of a new Clerk begins in the past and is moved to the present in steps, so that what is
-// late arrives during the demo. A kept Clerk goes on from the present.
-const (
-	timeLapse  = time.Hour
-	timeLapses = 3
-)
+// timeLapse is how far in the past the clock of a new Clerk begins. It is moved to the present while
+// what is late arrives, so that the demo does not wait for it.
+const timeLapse = 20 * time.Second
 
-// lapse waits until everything has arrived that is under way.
-func (d *demonstration) lapse(ctx context.Context) error {
-	if d.resumed {
-		return advancePast(ctx, d.clerk, 0)
-	}
-	return advancePast(ctx, d.clerk, timeLapse)
-}
+// present moves the clock of Clerk to the present, unless it is ahead.
+func (d *demonstration) present() { d.clerk.Advance(max(0, time.Since(d.clerk.Now()))) }
 
 func (d *demonstration) config(listen, operators string) (*config.Config, error) {
 	secret, err := d.clerk.AddEndpoint(emulator.Target{URL: "http://" + listen + "/api/webhooks/clerk"}, "")
@@ -216,13 +208,14 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	if err := d.lapse(ctx); err != nil {
+	if err := advancePast(ctx, d.clerk, 0); err != nil {
 		return err
 	}
 	d.each(lines, d.printAttempt)
 	if err := d.showCaller(ctx, ada, grace); err != nil {
 		return err
 	}
+	d.present()
 	d.inbox.show(ctx, d.out)
 	if once {
 		return nil
@@ -261,7 +254,7 @@ func (d *demonstration) seed(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := d.lapse(ctx); err != nil {
+		if err := advancePast(ctx, d.clerk, 0); err != nil {
 			return err
 		}
 	}
@@ -321,7 +314,7 @@ func (d *demonstration) showCaller(ctx context.Context, ada, grace string) error
 	if err := d.clerk.Call(ctx, http.MethodPost, "/_emulator/tokens", order, &token); err != nil {
 		return err
 	}
-	if err := d.lapse(ctx); err != nil {
+	if err := advancePast(ctx, d.clerk, 0); err != nil {
 		return err
 	}
 	answer, err := d.me(ctx, token.JWT)

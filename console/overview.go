@@ -1,0 +1,206 @@
+package console
+
+import (
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+func (h *handler) overviewRoutes() []route {
+	return []route{
+		{pattern: "GET /{$}", section: "overview", serve: showOverview},
+	}
+}
+
+// overviewData is the first page: is the mirror right, is it alive, and does anything need someone?
+type overviewData struct {
+	Overview mirror.SyncOverview
+	Proof    proof
+	Tiles    []tile
+	Events   plot
+	Lag      plot
+	Warnings []attention
+	Changes  []changeRow
+}
+
+// proof is the proof in words.
+type proof struct {
+	Kind     string // ok, warn or info
+	Sentence string
+	Reasons  []mirror.SyncReason
+}
+
+// tile is a figure. The template is "tiles".
+type tile struct {
+	Label, Value, Note, Href string
+	Kind                     string    // bad, warn or empty
+	At                       time.Time // shown as the value, if it is not zero
+}
+
+// attention is a warning with the page on which something can be done.
+type attention struct {
+	mirror.Warning
+
+	Link, LinkText string
+}
+
+const (
+	// activityMinutes is how far back the plots go.
+	activityMinutes = 60
+	// latestChanges is how many changes the overview shows.
+	latestChanges = 12
+)
+
+func showOverview(v *visit) error {
+	ctx := v.r.Context()
+	overview, err := v.mirror.Sync().Overview(ctx)
+	if err != nil {
+		return err
+	}
+	activity, err := v.mirror.Sync().Activity(ctx, v.now().Add(-activityMinutes*time.Minute))
+	if err != nil {
+		return err
+	}
+	latest, err := v.mirror.Feed().Latest(ctx, mirror.ChangeFilter{Limit: latestChanges})
+	if err != nil {
+		return err
+	}
+	changes, err := v.changeRows(latest.Items)
+	if err != nil {
+		return err
+	}
+	data := overviewData{Overview: overview, Proof: proofOf(&overview), Changes: changes}
+	data.Tiles = v.overviewTiles(&overview, &activity)
+	data.Events, data.Lag = v.eventsPlot(&activity), v.lagPlot(&activity)
+	for _, w := range v.mirror.Health(ctx).Warnings {
+		data.Warnings = append(data.Warnings, v.attention(w))
+	}
+	return v.render("overview", "Overview", data)
+}
+
+// proofOf returns the proof in words.
+func proofOf(o *mirror.SyncOverview) proof {
+	s := &o.Status
+	if s.InSync {
+		return proof{Kind: "ok", Sentence: sentence(s.Sentence)}
+	}
+	out := proof{Kind: "warn", Sentence: sentence(s.Sentence), Reasons: clerksync.MergeReasons(s.Reasons)}
+	if o.CountedAt.IsZero() {
+		out.Kind = "info"
+	}
+	return out
+}
+
+func (v *visit) overviewTiles(o *mirror.SyncOverview, a *mirror.Activity) []tile {
+	s := &o.Status
+	tiles := []tile{
+		{Label: "Last event", At: o.LastEventAt, Note: plural(a.Events, "event", "events") + " in the last hour", Href: v.to("deliveries")},
+		{Label: "Lag, 99 of 100", Value: milliseconds(a.LagP99MS), Note: "half within " + milliseconds(a.LagP50MS)},
+		{Label: "Oldest comparison", At: o.OldestVerifiedAt, Note: "of a row with Clerk", Href: v.to("sync")},
+		{Label: "Failed deliveries", Value: number(s.DeadLetters), Note: plural(s.Quarantined, "delivery", "deliveries") + " in quarantine", Href: v.to("deliveries") + "?state=dead"},
+	}
+	if s.DeadLetters > 0 {
+		tiles[3].Kind = "bad"
+	}
+	var drift, repaired, waiting int64
+	for i := range s.Kinds {
+		k := &s.Kinds[i]
+		drift, repaired, waiting = drift+k.Drift.FoundToday, repaired+k.Drift.RepairedToday, waiting+k.VerifyQueue
+	}
+	today := tile{Label: "Drift today", Value: number(drift), Note: "all repaired", Href: v.to("sync")}
+	switch {
+	case drift == 0:
+		today.Note = plural(waiting, "row waits", "rows wait") + " to be read"
+	case repaired < drift:
+		today.Kind, today.Note = "warn", number(drift-repaired)+" not repaired"
+	}
+	tiles = append(tiles, today)
+	if b := s.Budget; b != nil {
+		tiles = append(tiles, tile{
+			Label: "Requests to Clerk", Value: number(b.Used) + " / " + number(b.Granted), Note: "in 10 s; Clerk allows " + number(b.Limit), Href: v.to("sync"),
+		})
+		if b.Breaker != "closed" {
+			tiles[len(tiles)-1].Kind, tiles[len(tiles)-1].Note = "bad", "Clerk does not answer"
+		}
+	}
+	return tiles
+}
+
+func milliseconds(ms *int64) string {
+	if ms == nil {
+		return "–"
+	}
+	return duration(time.Duration(*ms) * time.Millisecond)
+}
+
+func (v *visit) eventsPlot(a *mirror.Activity) plot {
+	points := make([]point, len(a.Minutes))
+	var most int64
+	for i, m := range a.Minutes {
+		label := m.At.In(v.prefs.zone).Format("15:04") + ": " + plural(m.Events, "event", "events")
+		if m.Refused > 0 {
+			label += ", " + number(m.Refused) + " refused"
+		}
+		points[i] = point{label, float64(m.Events)}
+		most = max(most, m.Events)
+	}
+	p := newPlot("Events per minute in the last hour", points)
+	p.Summary = "At most " + plural(most, "event", "events") + " in a minute, " + number(a.Events) + " in all."
+	p.Max = "most " + number(most)
+	return v.withTimes(p, a)
+}
+
+func (v *visit) lagPlot(a *mirror.Activity) plot {
+	points := make([]point, len(a.Minutes))
+	var most int64
+	for i, m := range a.Minutes {
+		label := m.At.In(v.prefs.zone).Format("15:04") + ": no events"
+		if m.LagP99MS != nil {
+			label = m.At.In(v.prefs.zone).Format("15:04") + ": " + milliseconds(m.LagP99MS)
+			points[i].Value = float64(*m.LagP99MS)
+			most = max(most, *m.LagP99MS)
+		}
+		points[i].Label = label
+	}
+	p := newPlot("Lag of 99 of 100 events, by minute", points)
+	p.Summary = "At most " + milliseconds(&most) + "."
+	p.Max = "most " + milliseconds(&most)
+	return v.withTimes(p, a)
+}
+
+// withTimes writes the beginning and the end of a plot below it.
+func (v *visit) withTimes(p plot, a *mirror.Activity) plot {
+	if n := len(a.Minutes); n > 0 {
+		p.From, p.To = a.Minutes[0].At.In(v.prefs.zone).Format("15:04"), a.Minutes[n-1].At.In(v.prefs.zone).Format("15:04")
+	}
+	return p
+}
+
+// attention returns a warning with the page on which something can be done about it.
+func (v *visit) attention(w mirror.Warning) attention {
+	a := attention{Warning: w}
+	switch {
+	case w.Code == "dead_letters" || w.Code == "hook_failed":
+		a.Link, a.LinkText = v.to("deliveries")+"?state=dead", "Failed deliveries"
+	case w.Code == "foreign_instance":
+		a.Link, a.LinkText = v.to("deliveries")+"?state=quarantined", "Quarantine"
+	case strings.HasPrefix(w.Code, "consumer_"):
+		a.Link, a.LinkText = v.to("changes", "consumers"), "Consumers"
+	case strings.HasPrefix(w.Code, "webhook_endpoint_"):
+		a.Link, a.LinkText = v.to("changes", "endpoints"), "Outgoing webhooks"
+	case w.Code == "job_failed":
+		a.Link, a.LinkText = v.to("jobs"), "Jobs"
+	}
+	switch w.Code {
+	case "not_in_sync", "backfill_missing", "walk_overdue", "verify_stuck", "unreadable", "not_subscribed", "not_running", "silence":
+		a.Link, a.LinkText = v.to("sync"), "Sync"
+	case "ladder_differs", "redaction_differs", "authorized_parties_unset", "issuer_unset", "webhook_secret_unset", "secret_key_unset", "no_policy",
+		"missing_azp_allowed", "hmac_body", "jwt_hs256", "mirror_unproven", "secret_key_refused", "keys_unavailable":
+		a.Link, a.LinkText = v.to("settings", "configuration"), "Configuration"
+	case "roles_rejected":
+		a.Link, a.LinkText = v.to("users"), "Users"
+	}
+	return a
+}
