@@ -165,8 +165,8 @@ func (d *demonstration) open(seed uint64) error {
 	return nil
 }
 
-// timeLapse is how far in the past the clock of a new Clerk begins. It is moved to the present while
-// what is late arrives, so that the demo does not wait for it.
+// timeLapse is how far in the past the clock of a new Clerk begins. It is moved to the present
+// while what is late arrives, so that the demo does not wait for it.
 const timeLapse = 20 * time.Second
 
 // present moves the clock of Clerk to the present, unless it is ahead.
