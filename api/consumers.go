@@ -59,7 +59,7 @@ func (h *handler) rewindConsumer(ctx context.Context, c *call, to place) (any, e
 	if to.To == "now" {
 		to.To = ""
 	}
-	return h.changedConsumer(ctx, c, h.mirror.Feed().RewindConsumer(ctx, c.path("name"), to.To, c.by))
+	return h.changedConsumer(ctx, c, ofFeed(h.mirror.Feed().RewindConsumer(ctx, c.path("name"), to.To, c.by)))
 }
 
 // changedConsumer returns a consumer that was changed.

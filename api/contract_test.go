@@ -77,6 +77,7 @@ func (w *world) callers(t *testing.T) []caller {
 
 // impersonated returns a token of someone who acts as the admin.
 func (w *world) impersonated() string {
+	defer w.clerk.Settle() // the token has a new session
 	return w.clerk.TokenFor(clerktest.TokenOptions{
 		UserID: w.admin, AZP: "https://app.example.com", Actor: map[string]any{"sub": "user_someone"},
 	})

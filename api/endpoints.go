@@ -64,7 +64,7 @@ func (h *handler) addEndpoint(ctx context.Context, c *call, n newEndpoint) (any,
 	endpoint, secret, err := p.As(c.by).Add(ctx, webhook.Endpoint{
 		URL: n.URL, Description: n.Description, Kinds: n.Kinds, Types: n.Types, ClerkOrganizationID: n.Organization, From: n.From.start(),
 	})
-	return map[string]any{"endpoint": endpoint, "secret": secret}, err
+	return map[string]any{"endpoint": endpoint, "secret": secret}, ofFeed(err)
 }
 
 func (h *handler) removeEndpoint(ctx context.Context, c *call) (any, error) {
@@ -107,7 +107,9 @@ type resumption struct {
 }
 
 func (h *handler) resumeEndpoint(ctx context.Context, c *call, r resumption) (any, error) {
-	return h.changeEndpoint(ctx, c, func(p *webhook.Publisher) error { return p.Resume(ctx, c.id(), r.From.start(), r.Discard) })
+	return h.changeEndpoint(ctx, c, func(p *webhook.Publisher) error {
+		return ofFeed(p.Resume(ctx, c.id(), r.From.start(), r.Discard))
+	})
 }
 
 // pingEndpoint sends a test message, and returns how that ended.

@@ -88,6 +88,14 @@ func answerTo(ctx context.Context, err error) error {
 	}
 }
 
+// ofFeed returns the answer to an error of a place in the change feed.
+func ofFeed(err error) error {
+	if errors.Is(err, mirror.ErrInvalidCursor) {
+		return feedhttp.Problem(err)
+	}
+	return err
+}
+
 // ofClerk adds to an answer what Clerk said. It leaves out the cause, which is for the log.
 func ofClerk(p *web.Problem, failed *mirror.ClerkError) {
 	text := failed.Reason.Error()

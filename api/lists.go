@@ -31,7 +31,8 @@ func (h *handler) latestChanges(ctx context.Context, q query) (any, error) {
 	if word := q.text("type"); word != "" {
 		f.Types = []string{word}
 	}
-	return found(h.mirror.Feed().Latest(ctx, f))
+	page, err := h.mirror.Feed().Latest(ctx, f)
+	return recordsOf(page), ofFeed(err)
 }
 
 // audit lists the audit, newest first.

@@ -130,6 +130,15 @@ func TestBodiesAreStrict(t *testing.T) {
 		{jobs, `{"action":"erase_users","filter":{"ids":["a"],"ids":[]}}`, same, 400, "a member is there twice"},
 		{jobs, `{"action":"erase_users"}`, same, 400, "invalid_job"},
 		{jobs, `{"action":"dance"}`, same, 400, "invalid_job"},
+		{"/api/overrides", `{"kind":"persons","id":"user_1","field":"role","value":"solo"}`, same, 400, "invalid_override"},
+		{"/api/operators", `{"name":"ada","expires_in":9999999999999}`, same, 400, "invalid_operator"},
+		{"/api/operators", `{"name":"ada","expires_in":-1}`, same, 400, "invalid_operator"},
+		{"/api/consumers/none/rewind", `{"to":"x"}`, same, 400, "not a cursor of the change feed"},
+		{"/api/consumers/none/rewind", ``, same, 400, "to is missing"},
+		{"/api/consumers/none/rewind", `{"to":"0"}`, same, 404, "Consumer none not found"},
+		{"/api/consumers/none/drop", `{"all":true,"cursors":["0"]}`, same, 400, "or set all"},
+		{"/api/consumers/none/retry", `{}`, same, 400, "or set all"},
+		{"/api/webhook-endpoints", `{"url":"https://example.com"}`, same, 404, "This program has no outgoing webhooks"},
 	} {
 		a := s.send("POST", c.target, operatorToken, c.body, c.change)
 		if a.status != c.status || !strings.Contains(a.body, c.says) {
