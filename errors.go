@@ -108,6 +108,7 @@ func errorCodes() []errorCode {
 		{ErrAmbiguous, "ambiguous"},
 		{ErrNoBody, "no_body"},
 		{ErrNotDead, "not_dead"},
+		{ErrChangesRemoved, "changes_removed"},
 		{ErrInvalidCursor, "invalid_cursor"},
 		{ErrNotReached, "not_reached"},
 		{ErrInvalidFilter, "invalid_filter"},

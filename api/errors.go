@@ -28,6 +28,7 @@ var statuses = map[string]int{
 	"writes_disabled": http.StatusForbidden,
 
 	"ambiguous":          http.StatusConflict,
+	"changes_removed":    http.StatusGone,
 	"consumer_running":   http.StatusConflict,
 	"job_ended":          http.StatusConflict,
 	"job_expired":        http.StatusConflict,

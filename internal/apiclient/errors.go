@@ -69,14 +69,14 @@ func uncapitalized(text string) string {
 
 // Is reports whether the error means the same as an error of the mirror.
 func (e *Error) Is(target error) bool {
-	return !e.Foreign && e.Code != "" && codes()[e.Code] == target //nolint:errorlint // Is compares
+	return !e.Foreign && e.Code != "" && codes()[e.Code] == target
 }
 
 // codes are the errors of the mirror by the codes that the API answers with.
 func codes() map[string]error {
 	return map[string]error{
 		"not_found": mirror.ErrNotFound, "ambiguous": mirror.ErrAmbiguous, "invalid_cursor": mirror.ErrInvalidCursor,
-		"not_dead": mirror.ErrNotDead, "no_body": mirror.ErrNoBody, "no_secret_key": mirror.ErrNoSecretKey,
+		"not_dead": mirror.ErrNotDead, "changes_removed": mirror.ErrChangesRemoved, "no_body": mirror.ErrNoBody, "no_secret_key": mirror.ErrNoSecretKey,
 		"operator_exists": mirror.ErrOperatorExists, "invalid_operator": mirror.ErrInvalidOperator, "consumer_running": mirror.ErrConsumerRunning,
 		"invalid_job": mirror.ErrInvalidJob, "job_ended": mirror.ErrJobEnded, "job_expired": mirror.ErrJobExpired,
 		"writes_disabled": mirror.ErrWritesDisabled, "invalid_role": mirror.ErrInvalidRole, "outcome_unknown": mirror.ErrOutcomeUnknown,

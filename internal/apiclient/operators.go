@@ -18,7 +18,7 @@ type NewOperator struct {
 // AddedOperator is a new operator with the token, which is shown only once.
 type AddedOperator struct {
 	Operator mirror.Operator `json:"operator"`
-	Token    string          `json:"token"` //nolint:gosec // it is what was asked for
+	Token    string          `json:"token"`
 }
 
 // Operators returns the named operators.

@@ -109,6 +109,11 @@ func (c *Client) Delivery(ctx context.Context, messageID string) (Answer[Deliver
 	return get[DeliveryDetail](ctx, c, values("include", "body"), "api", "deliveries", messageID)
 }
 
+// DeliveryGroups returns the deliveries that could not be applied, grouped by type and reason.
+func (c *Client) DeliveryGroups(ctx context.Context) (Answer[Page[mirror.DeliveryGroup]], error) {
+	return get[Page[mirror.DeliveryGroup]](ctx, c, nil, "api", "deliveries", "groups")
+}
+
 // DeliveryChanges returns what a delivery changed.
 func (c *Client) DeliveryChanges(ctx context.Context, messageID string) (Answer[Page[mirror.Change]], error) {
 	return get[Page[mirror.Change]](ctx, c, nil, "api", "deliveries", messageID, "changes")

@@ -28,7 +28,7 @@ type NewEndpoint struct {
 // AddedEndpoint is an endpoint with the secret, which is shown only once.
 type AddedEndpoint struct {
 	Endpoint mirror.WebhookEndpoint `json:"endpoint"`
-	Secret   string                 `json:"secret"` //nolint:gosec // it is what was asked for
+	Secret   string                 `json:"secret"`
 }
 
 // Endpoints returns the endpoints of outgoing webhooks.

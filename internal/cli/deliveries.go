@@ -18,7 +18,8 @@ import (
 
 type deliveriesCommand struct {
 	List    listDeliveriesCommand    `cmd:"" default:"withargs" help:"List stored deliveries, newest first."`
-	Show    showDeliveryCommand      `cmd:"" help:"Show one delivery with its body."`
+	Groups  deliveryGroupsCommand    `cmd:"" help:"Group what could not be applied, by type and reason."`
+	Show    showDeliveryCommand      `cmd:"" help:"Show one delivery, what it changed, and its body."`
 	Replay  replayDeliveriesCommand  `cmd:"" help:"Apply stored deliveries again."`
 	Dismiss dismissDeliveriesCommand `cmd:"" help:"Dismiss dead letters that can never be applied."`
 }
@@ -67,6 +68,47 @@ func (c listDeliveriesCommand) Run(ctx context.Context, p *process) error {
 				return client.Deliveries(ctx, f)
 			},
 			none: none,
+		})
+	})
+}
+
+type deliveryGroupsCommand struct {
+	sourceFlags
+	Wide bool `help:"Show all columns and exact times."`
+	JSON bool `name:"json" help:"Print the JSON object of GET /api/deliveries/groups."`
+}
+
+// Help returns the text below the description.
+func (deliveryGroupsCommand) Help() string {
+	return `Example:
+
+    clerksync deliveries groups
+
+Dead and quarantined deliveries by type, state and reason, the latest first. clerksync deliveries list --reason REASON lists those of ` +
+		`one group, and clerksync deliveries replay --reason REASON applies them again.`
+}
+
+// Run lists the groups.
+func (c deliveryGroupsCommand) Run(ctx context.Context, p *process) error {
+	return p.withClient(ctx, c, newReader, func(client *apiclient.Client) error {
+		return printWhole(ctx, p, c.JSON, c.Wide, client.DeliveryGroups, listing[mirror.DeliveryGroup]{
+			columns: []column{
+				{name: "COUNT", right: true},
+				{name: "STATE"},
+				{name: "TYPE"},
+				{name: "FIRST", drop: 1},
+				{name: "LAST"},
+				{name: "LATEST DELIVERY", below: true},
+			},
+			row: func(l look, g *mirror.DeliveryGroup) []string {
+				count := grouped(g.Count)
+				if g.AtLeast {
+					count += "+"
+				}
+				state := l.deliveryState(&mirror.Delivery{State: g.State, Reason: g.Reason})
+				return []string{count, state, cell(g.Type), l.when(g.FirstAt), l.when(g.LastAt), cell(g.LastMessageID)}
+			},
+			none: "Everything that was received could be applied.",
 		})
 	})
 }
@@ -168,6 +210,10 @@ func (l look) effects(ctx context.Context, p *process, client *apiclient.Client,
 	}
 	if d.State == mirror.DeliveryApplied {
 		changed, err := client.DeliveryChanges(ctx, d.MessageID)
+		if errors.Is(err, mirror.ErrChangesRemoved) {
+			_, err = fmt.Fprintln(p.stdout, "\nWhat it changed is no longer known: changes of that time were removed.")
+			return err
+		}
 		if err != nil {
 			return err
 		}

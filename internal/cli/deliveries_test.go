@@ -62,6 +62,9 @@ func TestDeliveriesCommand(t *testing.T) {
 					t.Errorf("%s prints\n%s", args, out)
 				}
 			}
+			if out := run(0, "deliveries groups"); !strings.Contains(out, "1  dead (invalid)  x\\u001b[31m") || !strings.Contains(out, "msg_dead") {
+				t.Errorf("the groups are\n%s", out)
+			}
 			for _, args := range []string{"--state odd", "--limit 0", "--page x", "--since yesterday"} {
 				run(2, "deliveries list "+args)
 			}

@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -82,7 +84,7 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 	case err := <-ended:
 		return err
 	case s := <-listening:
-		d.webhooks, d.url = s.webhooks, "http://"+s.addrs[0].String()
+		d.mirror, d.webhooks, d.url = s.mirror, s.webhooks, "http://"+s.addrs[0].String()
 		link, err := s.mirror.Operators().Console().Link(ctx, "", mirror.By{Actor: "clerksync dev", Origin: "command"})
 		if err != nil {
 			return err
@@ -143,6 +145,7 @@ type demonstration struct {
 	operators, token    string // the URL of the operator listener, and the token of an operator
 	statePath, database string
 	resumed             bool
+	mirror              *clerksync.Mirror
 	webhooks            *outgoing.Publisher
 	inbox               *devInbox
 }
@@ -211,7 +214,7 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 	if err := advancePast(ctx, d.clerk, 0); err != nil {
 		return err
 	}
-	d.each(lines, d.printAttempt)
+	d.each(lines, func(m emulator.Message) { d.printAttempt(ctx, m) })
 	if err := d.showCaller(ctx, ada, grace); err != nil {
 		return err
 	}
@@ -234,7 +237,7 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 			fmt.Fprintln(d.out)
 			return nil
 		case m := <-lines:
-			d.printAttempt(m)
+			d.printAttempt(ctx, m)
 		case <-saving.C:
 			if err := d.clerk.Save(d.statePath); err != nil {
 				return err
@@ -330,7 +333,7 @@ func (d *demonstration) showCaller(ctx context.Context, ada, grace string) error
 		"Commands work on this server, too (the token is valid for a day):\n\n"+
 		"  export CLERKSYNC_OPERATOR_TOKEN=%s\n"+
 		"  clerksync users list --server %s\n"+
-		"  clerksync explain ada@example.com --rule min_role=enterprise --server %[6]s\n"+
+		"  clerksync status --server %[6]s\n"+
 		"  clerksync tail --server %[6]s\n\n",
 		token.JWT, d.url, d.clerkURL, ada, d.token, d.operators)
 	return nil
@@ -348,8 +351,9 @@ func (d *demonstration) each(lines <-chan emulator.Message, call func(emulator.M
 	}
 }
 
-// printAttempt prints one attempt: time, event, subject, and the answer of the mirror.
-func (d *demonstration) printAttempt(m emulator.Message) {
+// printAttempt prints one attempt: time, event, subject, the answer of the mirror, and what
+// changed.
+func (d *demonstration) printAttempt(ctx context.Context, m emulator.Message) {
 	a := m.Attempts[0]
 	verdict := "no answer: " + a.Error
 	var answer struct{ Status, Code string }
@@ -359,10 +363,31 @@ func (d *demonstration) printAttempt(m emulator.Message) {
 			verdict = answer.Status + answer.Code
 		}
 	}
-	if a.Fault != "" {
+	switch {
+	case a.Fault != "":
 		verdict += "  (" + faultWords(a.Fault) + ")"
+	case answer.Status == string(mirror.OutcomeProcessed):
+		verdict += "  " + d.changedFields(ctx, m.ID)
 	}
-	fmt.Fprintf(d.out, "%s  %-30s %-24s %s\n", a.At.Local().Format(time.TimeOnly), m.Type, shorten(subject(m.Body), 24), verdict)
+	line := fmt.Sprintf("%s  %-30s %-24s %s", a.At.Local().Format(time.TimeOnly), m.Type, shorten(subject(m.Body), 24), verdict)
+	fmt.Fprintln(d.out, strings.TrimRight(line, " "))
+}
+
+// changedFields names the fields that a delivery changed, but for times.
+func (d *demonstration) changedFields(ctx context.Context, messageID string) string {
+	changes, err := d.mirror.Deliveries().Changes(ctx, messageID)
+	if err != nil {
+		return ""
+	}
+	var names []string
+	for i := range changes {
+		for _, name := range changes[i].Fields {
+			if !strings.HasSuffix(name, "_at") && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return shorten(strings.Join(names, ", "), 40)
 }
 
 func faultWords(fault string) string {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 // leaves returns the words of all commands that do something.
 func leaves(node *kong.Node, before ...string) (all [][]string) {
 	for _, child := range node.Children {
-		words := append(before[:len(before):len(before)], child.Name)
+		words := slices.Concat(before, []string{child.Name})
 		if child.Hidden {
 			continue
 		}

@@ -235,12 +235,11 @@ func (l look) job(p *process, j *mirror.Job) error {
 		{"error", harmless(j.Error)},
 		{"planned", join(" by ", l.when(j.CreatedAt), cell(j.CreatedBy))},
 	}
-	switch {
-	case j.State == mirror.JobPlanned:
+	if j.State == mirror.JobPlanned {
 		list = append(list, field{"expires", l.when(j.ExpiresAt)}, field{"would do", jobTotal(j)})
-	default:
-		list = append(list, field{"started", join(" by ", l.when(j.StartedAt), j.StartedBy)}, field{"progress", done}, field{"ended", l.when(j.EndedAt)},
-			field{"cancelled by", cell(j.CancelledBy)})
+	} else {
+		list = append(list, field{"started", join(" by ", l.when(j.StartedAt), cell(j.StartedBy))}, field{"progress", done},
+			field{"ended", l.when(j.EndedAt)}, field{"cancelled by", cell(j.CancelledBy)})
 	}
 	if err := l.fields(p, list); err != nil {
 		return err
@@ -256,7 +255,14 @@ func (l look) job(p *process, j *mirror.Job) error {
 
 // kindsOfJob prints how far a job is with each kind.
 func (l look) kindsOfJob(p *process, j *mirror.Job) error {
-	columns := []column{{name: "KIND"}, {name: "READ", right: true}, {name: "AT CLERK", right: true}, {name: "DIFFERED", right: true}, {name: "REPAIRED", right: true}, {name: "LIST"}}
+	columns := []column{
+		{name: "KIND"},
+		{name: "READ", right: true},
+		{name: "AT CLERK", right: true},
+		{name: "DIFFERED", right: true},
+		{name: "REPAIRED", right: true},
+		{name: "LIST"},
+	}
 	return sub(p, l, "Kinds", columns, j.Progress, false, func(l look, k *mirror.JobProgress) []string {
 		total, state := "–", "reading"
 		if k.Total >= 0 {

@@ -29,6 +29,14 @@ func kindsOf(flags []kindFlag) (kinds []clerk.Kind) {
 	return kinds
 }
 
+// counted returns a number of objects in words.
+func counted(n int64, kind clerk.Kind) string {
+	if n == 1 {
+		return "1 " + strings.ReplaceAll(strings.TrimPrefix(string(kind), "organization_"), "_", " ")
+	}
+	return grouped(n) + " " + noun(kind)
+}
+
 // kindWords are the names of kinds, as people see and type them.
 func kindWords() (words []string) {
 	for _, kind := range clerk.Kinds() {

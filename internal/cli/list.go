@@ -48,7 +48,8 @@ type listing[T any] struct {
 func printList[T any](ctx context.Context, p *process, f listFlags, l listing[T]) error {
 	look := p.look(f.Wide)
 	out := &table{w: p.stdout, terminal: look.terminal, wide: f.Wide, columns: l.columns}
-	after, limit, rows, lookedBack := mirror.Cursor(f.Page), f.Limit, 0, time.Time{}
+	after, limit, rows := mirror.Cursor(f.Page), f.Limit, 0
+	var lookedBack time.Time
 	if f.All {
 		limit = maxPage
 	}

@@ -63,7 +63,7 @@ func newConsole(t *testing.T) *console {
 	c.ada = c.clerk.CreateUser(clerktest.User{
 		Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace", Role: "solo", PrivateMetadata: map[string]any{"secret": "unseen"},
 	})
-	c.grace = c.clerk.CreateUser(clerktest.User{Email: "grace@example.com", FirstName: "Grace\x1b[31m", LastName: "漢字"})
+	c.grace = c.clerk.CreateUser(clerktest.User{Email: "grace@example.com", FirstName: "Grace\x1b[31m", LastName: "한글"})
 	c.engines = c.clerk.CreateOrganization("Analytical Engines", c.ada)
 	c.clerk.AddMember(c.engines, c.grace, "org:member")
 	c.clerk.SignIn(c.ada)
@@ -108,7 +108,7 @@ func TestRecords(t *testing.T) {
 	}{
 		{"users", []string{"USER EMAIL", c.ada + " ada@example.com", "Ada Lovelace", "growth", "active", "banned"}, "unseen", ""},
 		{"users list ada", []string{c.ada}, c.grace, ""},
-		{"user list --inactive", []string{c.grace, `Grace\u001b[31m 漢字`}, c.ada, ""},
+		{"user list --inactive", []string{c.grace, `Grace\u001b[31m 한글`}, c.ada, ""},
 		{"users list --active", []string{c.ada}, c.grace, ""},
 		{"users list --role growth", []string{c.ada}, c.grace, ""},
 		{"users list --organization " + c.engines, []string{c.ada, c.grace}, "org:", ""},
@@ -241,7 +241,7 @@ func TestTableFits(t *testing.T) {
 		tb := &table{w: &out, terminal: l.terminal, columns: userColumns()}
 		users := []mirror.User{
 			{ClerkUserID: id, Email: "someone.with.a.long.name@subsidiary.example.com", FirstName: "Ada", Role: "growth", IsActive: true, LastActiveAt: now.Add(-time.Hour)},
-			{ClerkUserID: id, Email: "漢字@example.com", FirstName: "漢字漢字漢字漢字漢字漢字漢字漢字", Role: "solo", Banned: true},
+			{ClerkUserID: id, Email: "한글@example.com", FirstName: "한글한글한글한글한글한글한글한글", Role: "solo", Banned: true},
 		}
 		if err := tb.print(rowsOf(l, listing[mirror.User]{row: userRow}, users)); err != nil {
 			t.Fatal(err)

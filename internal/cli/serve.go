@@ -69,7 +69,11 @@ func (c serveCommand) Run(ctx context.Context, p *process) error {
 	if text := firstSteps(cfg, terminalOf(p.stderr, p.environ)); text != "" {
 		fmt.Fprintln(p.stderr, text)
 	}
-	return serve(ctx, cfg, logger, nil)
+	t := terminalOf(p.stderr, p.environ)
+	if t.width == 0 {
+		return serve(ctx, cfg, logger, nil)
+	}
+	return serve(ctx, cfg, logger, func(s startedServer) { printServing(ctx, p.stderr, t, cfg, s) })
 }
 
 // firstSteps returns what to do next for a person who starts a server of which nothing is

@@ -191,7 +191,7 @@ func (e *notFoundError) Error() string {
 }
 
 // Is reports that nothing was found.
-func (e *notFoundError) Is(target error) bool { return target == mirror.ErrNotFound } //nolint:errorlint // Is compares
+func (e *notFoundError) Is(target error) bool { return target == mirror.ErrNotFound }
 
 // user prints a user with what belongs to it.
 func (l look) user(p *process, d *apiclient.UserDetail) error {

@@ -20,7 +20,8 @@ type userFlags struct {
 
 // onUser does something to a user, and says what was done.
 func onUser[T any](
-	ctx context.Context, p *process, f userFlags, do func(client *apiclient.Client, id string) (apiclient.Answer[T], error), done func(who string, answer *T) string,
+	ctx context.Context, p *process, f userFlags,
+	do func(client *apiclient.Client, id string) (apiclient.Answer[T], error), done func(who string, answer *T) string,
 ) error {
 	return p.withClient(ctx, f, withKeys(newStoredMirror), func(client *apiclient.Client) error {
 		id, err := userID(ctx, client, f.User)
