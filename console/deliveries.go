@@ -156,9 +156,12 @@ func listDeliveries(v *visit) error {
 // addGroups adds the tabs with the counts of problems, and on the first page of all or of failed
 // deliveries the problems by type and reason.
 func (v *visit) addGroups(data *deliveriesData, f mirror.DeliveryFilter) error {
-	groups, err := v.mirror.Deliveries().Groups(v.r.Context())
-	if err != nil {
-		return err
+	var groups mirror.Page[mirror.DeliveryGroup]
+	if v.query("q") == "" { // a search is sent with each key, and shows no groups
+		var err error
+		if groups, err = v.mirror.Deliveries().Groups(v.r.Context()); err != nil {
+			return err
+		}
 	}
 	counts, capped := map[mirror.DeliveryState]int64{}, map[mirror.DeliveryState]bool{}
 	shown := f.After == "" && len(v.r.URL.Query()) <= 1 && (v.r.URL.RawQuery == "" || f.State == mirror.DeliveryDead || f.State == mirror.DeliveryQuarantined)
