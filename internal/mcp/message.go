@@ -92,12 +92,15 @@ func parse(text []byte) (*Message, *problem) {
 	return &m, nil
 }
 
+// decode reads JSON, and reports whether it has the form that is wanted.
+func decode(text []byte, into any) bool { return json.Unmarshal(text, into) == nil }
+
 // idIn returns the id of a message that is not understood otherwise, nil if it has none.
 func idIn(text []byte) json.RawMessage {
 	var m struct {
 		ID json.RawMessage `json:"id"`
 	}
-	if json.Unmarshal(text, &m) != nil || !goodID(m.ID) {
+	if !decode(text, &m) || !goodID(m.ID) {
 		return nil
 	}
 	return m.ID
@@ -118,14 +121,14 @@ func (m *Message) meta() map[string]json.RawMessage {
 	var p struct {
 		Meta map[string]json.RawMessage `json:"_meta"`
 	}
-	if json.Unmarshal(m.Params, &p) != nil {
+	if !decode(m.Params, &p) {
 		return nil
 	}
 	return p.Meta
 }
 
 func (m *Message) metaVersion() (version string) {
-	if json.Unmarshal(m.meta()[metaVersion], &version) != nil {
+	if !decode(m.meta()[metaVersion], &version) {
 		return ""
 	}
 	return version
@@ -157,7 +160,7 @@ func (m *Message) checkHeader(header http.Header) *problem {
 		return &problem{Code: codeHeader, Message: "the header " + headerVersion + " is not the " + metaVersion + " of _meta"}
 	}
 	var object map[string]json.RawMessage
-	if json.Unmarshal(m.meta()[metaCapabilities], &object) != nil || object == nil {
+	if !decode(m.meta()[metaCapabilities], &object) || object == nil {
 		return &problem{Code: codeParameters, Message: "_meta has no " + metaCapabilities}
 	}
 	return nil

@@ -124,7 +124,7 @@ func (s *Server) answer(ctx context.Context, header http.Header, body []byte) (s
 // answerAll returns the answers to a batch, which the oldest version has.
 func (s *Server) answerAll(ctx context.Context, body []byte) (status int, answer any, err error) {
 	var batch []json.RawMessage
-	if json.Unmarshal(body, &batch) != nil || len(batch) == 0 || len(batch) > maxBatch {
+	if !decode(body, &batch) || len(batch) == 0 || len(batch) > maxBatch {
 		return http.StatusBadRequest, (&Message{}).failed(&problem{Code: codeRequest, Message: "a batch has one to ten messages"}), nil
 	}
 	var answers []any
@@ -195,7 +195,7 @@ func (s *Server) initialize(m *Message) (any, *problem) {
 	var p struct {
 		Version string `json:"protocolVersion"`
 	}
-	if json.Unmarshal(m.Params, &p) != nil || p.Version == "" {
+	if !decode(m.Params, &p) || p.Version == "" {
 		return nil, &problem{Code: codeParameters, Message: "protocolVersion is missing"}
 	}
 	if !slices.Contains(versions(), p.Version) || p.Version >= withoutHandshake {

@@ -60,7 +60,7 @@ func (s *Server) call(ctx context.Context, m *Message, version string) (any, *pr
 		Name      string                     `json:"name"`
 		Arguments map[string]json.RawMessage `json:"arguments"`
 	}
-	if json.Unmarshal(m.Params, &p) != nil {
+	if !decode(m.Params, &p) {
 		return nil, &problem{Code: codeParameters, Message: "the parameters are a name and an object of arguments"}, nil
 	}
 	i := slices.IndexFunc(s.Tools, func(t Tool) bool { return t.Name == p.Name })
@@ -146,7 +146,7 @@ func (t *Tool) names() (names []string) {
 // textOf returns a JSON value as a text. ok is false for arrays.
 func textOf(raw json.RawMessage) (s string, ok bool) {
 	var value any
-	if json.Unmarshal(raw, &value) != nil {
+	if !decode(raw, &value) {
 		return "", false
 	}
 	switch v := value.(type) {

@@ -93,6 +93,7 @@ func (w *Writer) send(ctx context.Context, c *change, p clerkapi.Priority) (cler
 	if err := w.CheckSecretKey(ctx, p); err != nil {
 		return clerkapi.Reading{}, err
 	}
+	w.Logger.LogAttrs(ctx, slog.LevelInfo, "an operator asks Clerk for a change", attributes(&c.entry)...) // the audit may not be reached
 	return w.API.Write(ctx, c.write, p)
 }
 
