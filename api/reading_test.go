@@ -34,10 +34,24 @@ func with(target, query string) string {
 
 func pagesOf(route route) bool { return slices.Contains(route.parameters, "limit") }
 
-// A parameter or a value that is not known is refused.
-func TestReadingRoutesRefuseUnknownParameters(t *testing.T) {
+// What the routes answer, about one world that stays as it is.
+func TestReadingRoutes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	for name, test := range map[string]func(*testing.T, *world){
+		"unknown parameters": refuseUnknownParameters, "other cursors": refuseOtherCursors, "other ids": findOnlyTheirOwn,
+		"other methods": refuseOtherMethods, "body of a delivery": bodyOfADelivery,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, w.in(t))
+		})
+	}
+}
+
+// A parameter or a value that is not known is refused.
+func refuseUnknownParameters(t *testing.T, w *world) {
+	t.Helper()
 	for _, route := range w.lists() {
 		bad := map[string]string{"nonsense=1": "nonsense", "Limit=1": "Limit", "cursor=x": "cursor"}
 		for _, name := range route.parameters {
@@ -66,9 +80,8 @@ func TestReadingRoutesRefuseUnknownParameters(t *testing.T) {
 }
 
 // A text that is no cursor of the list is refused.
-func TestReadingRoutesRefuseOtherCursors(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
+func refuseOtherCursors(t *testing.T, w *world) {
+	t.Helper()
 	changes := string(w.page("after=0&limit=1").Next)
 	cursor := w.cursor("/api/users?limit=1")
 	for _, route := range w.lists() {
@@ -144,9 +157,8 @@ func TestReadingRoutesPage(t *testing.T) {
 }
 
 // An id of another kind, of no one, or of what is deleted is not found.
-func TestReadingRoutesFindOnlyTheirOwn(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
+func findOnlyTheirOwn(t *testing.T, w *world) {
+	t.Helper()
 	gone, _ := w.user("gone@example.com", "solo")
 	w.clerk.DeleteUser(gone)
 	w.clerk.Settle()
@@ -244,9 +256,8 @@ func TestReadingRoutesFilter(t *testing.T) {
 }
 
 // A delivery has its body if that is asked for, and then without private metadata.
-func TestBodyOfADelivery(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
+func bodyOfADelivery(t *testing.T, w *world) {
+	t.Helper()
 	var answer struct {
 		Body struct {
 			Type string

@@ -72,6 +72,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// in returns the same world for a part of a test.
+func (w *world) in(t *testing.T) *world {
+	same, site := *w, *w.site
+	site.T, same.site = t, &site
+	return &same
+}
+
 // populate adds what Clerk does not have.
 func (w *world) populate() {
 	w.Helper()
