@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
@@ -25,23 +27,17 @@ type site struct {
 	m     *clerksync.Mirror
 	h     http.Handler
 	jar   http.CookieJar
+	path  string       // of the database
+	ahead atomic.Int64 // how far the clock of the mirror is ahead
+	o     Options
+
+	withoutKey bool // mirrors that are opened from now on have no secret key
 }
 
 func newSite(t *testing.T, o Options) *site {
 	t.Helper()
-	s := &site{T: t, clerk: clerktest.New(t)}
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.db = db
-	config := s.clerk.Config()
-	config.StalePolicy, config.AuthorizedParties = clerksync.StaleTrust, []string{"https://app.example.com"}
-	s.m, err = clerksync.New(t.Context(), db, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.m.Close() })
+	s := &site{T: t, clerk: clerktest.New(t), path: filepath.Join(t.TempDir(), "clerk.db")}
+	s.m = s.open()
 	s.clerk.SendTo(s.m.WebhookHandler())
 	if o.Prefix == "" {
 		o.Prefix = "/console"
@@ -49,9 +45,33 @@ func newSite(t *testing.T, o Options) *site {
 	if o.OperatorToken == "" {
 		o.OperatorToken = operatorToken
 	}
-	s.h = New(s.m, o)
+	s.o, s.h = o, New(s.m, o)
 	s.forget()
 	return s
+}
+
+// open opens a mirror of the site's database, as another process does.
+func (s *site) open() *clerksync.Mirror {
+	s.Helper()
+	db, err := sqlite.Open(s.path)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if s.db == nil {
+		s.db = db
+	}
+	config := s.clerk.Config()
+	config.StalePolicy, config.AuthorizedParties = clerksync.StaleTrust, []string{"https://app.example.com"}
+	config.Test.Now = func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+	if s.withoutKey {
+		config.SecretKey = ""
+	}
+	m, err := clerksync.New(s.Context(), db, config)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = m.Close() })
+	return m
 }
 
 // forget gives the browser an empty jar.

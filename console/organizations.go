@@ -187,7 +187,10 @@ func showOrganizationInvitations(v *visit) error {
 		string(mirror.InvitationPending), string(mirror.InvitationAccepted), string(mirror.InvitationRevoked), string(mirror.InvitationExpired))}}
 	none := empty{Icon: "mail", Title: "No invitations", Text: "Invitations appear here when a member invites someone at Clerk. Their links are never stored."}
 	if f.Status != "" {
-		none = empty{Icon: "mail", Title: "No invitation is " + string(f.Status), Text: "Remove the filter to see more.", Link: v.r.URL.Path, LinkText: "Show all invitations"}
+		none = empty{
+			Icon: "mail", Title: "No invitation is " + string(f.Status), Text: "Remove the filter to see more.",
+			Link: v.r.URL.Path, LinkText: "Show all invitations",
+		}
 	}
 	return v.render("organization-invitations", head.OrganizationTitle()+": invitations", invitationsData{head, bar, rows, pagerOf(v, found), none})
 }

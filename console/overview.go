@@ -99,7 +99,10 @@ func (v *visit) overviewTiles(o *mirror.SyncOverview, a *mirror.Activity) []tile
 		{Label: "Last event", At: o.LastEventAt, Note: plural(a.Events, "event", "events") + " in the last hour", Href: v.to("deliveries")},
 		{Label: "Lag, 99 of 100", Value: milliseconds(a.LagP99MS), Note: "half within " + milliseconds(a.LagP50MS)},
 		{Label: "Oldest comparison", At: o.OldestVerifiedAt, Note: "of a row with Clerk", Href: v.to("sync")},
-		{Label: "Failed deliveries", Value: number(s.DeadLetters), Note: plural(s.Quarantined, "delivery", "deliveries") + " in quarantine", Href: v.to("deliveries") + "?state=dead"},
+		{
+			Label: "Failed deliveries", Value: number(s.DeadLetters), Note: plural(s.Quarantined, "delivery", "deliveries") + " in quarantine",
+			Href: v.to("deliveries") + "?state=dead",
+		},
 	}
 	if s.DeadLetters > 0 {
 		tiles[3].Kind = "bad"

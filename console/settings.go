@@ -90,13 +90,19 @@ func showConfiguration(v *visit) error {
 // keyRows returns the secrets that can be replaced while everything runs.
 func (v *visit) keyRows() []keyRow {
 	rows := []keyRow{
-		{Name: "CLERK_SECRET_KEY", What: "Reads and changes Clerk", Rotation: "Add a second key in the Clerk dashboard, set it here, restart, and then delete the old one."},
+		{
+			Name: "CLERK_SECRET_KEY", What: "Reads and changes Clerk",
+			Rotation: "Add a second key in the Clerk dashboard, set it here, restart, and then delete the old one.",
+		},
 		{
 			Name: "CLERK_WEBHOOK_SIGNING_SECRET", What: "Verifies events",
 			Rotation: "Set the old and the new secret, separated by a comma, and restart. Rotate it in the Clerk dashboard. Remove the old one a day later.",
 		},
 		{Name: "CLERK_JWT_KEY", What: "Verifies session tokens", Rotation: "Leave it unset: the keys are then fetched from Clerk, and replaced by themselves."},
-		{Name: "CLERKSYNC_OPERATOR_TOKEN", What: "Signs the unnamed operator in", Rotation: "Set another token and restart: all browsers that signed in with the old one are signed out."},
+		{
+			Name: "CLERKSYNC_OPERATOR_TOKEN", What: "Signs the unnamed operator in",
+			Rotation: "Set another token and restart: all browsers that signed in with the old one are signed out.",
+		},
 	}
 	for i := range rows {
 		at := slices.IndexFunc(v.options.Settings, func(s Setting) bool { return s.Name == rows[i].Name })
@@ -169,7 +175,10 @@ func askRevokeOperator(v *visit) error {
 	name := v.id()
 	return v.render("confirm", "Revoke "+name, confirmation{
 		Title: "Revoke the operator " + name, Action: v.r.URL.Path, Button: "Revoke", Danger: true, Back: v.to("settings", "operators"),
-		Text: []string{"The token of " + name + " is refused at once, and browsers that signed in with it are signed out.", "What " + name + " did stays in the audit."},
+		Text: []string{
+			"The token of " + name + " is refused at once, and browsers that signed in with it are signed out.",
+			"What " + name + " did stays in the audit.",
+		},
 	})
 }
 

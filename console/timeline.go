@@ -54,7 +54,8 @@ func showUserTimeline(v *visit) error {
 	}
 	data.Pager = pagerOf(v, found)
 	data.Empty = empty{
-		Icon: "clock", Title: "Nothing here", Text: "Changes, failed deliveries, differences from Clerk and actions of operators appear here, as long as each is kept.",
+		Icon: "clock", Title: "Nothing here",
+		Text: "Changes, failed deliveries, differences from Clerk and actions of operators appear here, as long as each is kept.",
 	}
 	return v.render("user-timeline", personName(head.User)+": timeline", data)
 }

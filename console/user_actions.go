@@ -40,7 +40,8 @@ func userActions() []userAction {
 			Name: "revoke-sessions", Label: "Sign out everywhere", Icon: "out", offered: always,
 			ask: func(name string) string { return "End all sessions of " + name },
 			effects: func(v *visit, _ mirror.User) []string {
-				return v.where("Every session of the user ends at Clerk, on all devices.", "Requests with their tokens are refused at once here. The user can sign in again.")
+				return v.where("Every session of the user ends at Clerk, on all devices.",
+					"Requests with their tokens are refused at once here. The user can sign in again.")
 			},
 			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
 				n, w, err := v.mirror.Users().RevokeSessions(ctx, u.ClerkUserID, v.by())
@@ -71,7 +72,8 @@ func userActions() []userAction {
 			Name: "ban", Label: "Ban", Icon: "ban", Danger: true, offered: func(u mirror.User) bool { return !u.Banned },
 			ask: func(name string) string { return "Ban " + name },
 			effects: func(v *visit, _ mirror.User) []string {
-				return v.where("All sessions of the user end, and the user cannot sign in.", "Requests with their tokens are refused at once here. You can unban the user later.")
+				return v.where("All sessions of the user end, and the user cannot sign in.",
+					"Requests with their tokens are refused at once here. You can unban the user later.")
 			},
 			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
 				w, err := v.mirror.Users().Ban(ctx, u.ClerkUserID, v.by())

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -23,5 +24,124 @@ func TestUsersAreListedAndFound(t *testing.T) {
 	}
 	if a := s.get("/console/search?q=" + ada); a.location != "/console/users/"+ada {
 		t.Errorf("an id leads to %d %s", a.status, a.location)
+	}
+}
+
+// What an operator does to a user happens at Clerk, is seen at once, and is audited; what fails
+// says why and keeps what was typed.
+func TestActionsOnUsers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	ada := s.clerk.CreateUser(clerktest.User{Email: "ada@example.com", FirstName: "Ada", Role: "solo"})
+	session := s.clerk.SignIn(ada)
+	s.clerk.Settle()
+	s.signIn(s.addOperator("grace", false))
+	path := "/console/users/" + ada
+	do := func(action string, pairs ...string) { // and look at the page to which it leads
+		t.Helper()
+		if where := s.does(path+"/do/"+action, path+"/do/"+action, pairs...); where != path && action != "erase" {
+			t.Errorf("%s leads to %s", action, where)
+		}
+	}
+	atClerk := func() (u struct {
+		Banned   bool
+		Locked   bool
+		Metadata map[string]any `json:"public_metadata"`
+	},
+	) {
+		t.Helper()
+		s.clerk.Call(http.MethodGet, "/v1/users/"+ada, nil, &u)
+		return u
+	}
+	s.shows(path, "Change role", "Sign out everywhere", "Ban", "Lock", "Delete and erase")
+	s.shows(path+"/do/role", `<option value="solo" selected>`)
+	do("role", "role", "enterprise")
+	if page := s.shows(path, "Ada has the role enterprise now.", `<span class="tag">enterprise</span>`); strings.Contains(page, "in this mirror alone") {
+		t.Error("the change is said to be local")
+	}
+	if page := s.shows(path); strings.Contains(page, "has the role enterprise now") {
+		t.Error("what was done is said twice")
+	}
+	a := s.post(path+"/do/role", path+"/do/role", "role", "emperor")
+	if a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, `role="alert"`) || atClerk().Metadata["role"] != "enterprise" {
+		t.Errorf("a role that does not exist is answered %d %s; Clerk has %v", a.status, a.body, atClerk())
+	}
+	do("lock")
+	s.shows(path, "Unlock", "Locked until")
+	do("unlock")
+	do("revoke-sessions")
+	s.shows("/console/sessions/"+session, "revoked")
+	do("ban")
+	s.shows(path, "Unban", "banned")
+	if !atClerk().Banned {
+		t.Error("the ban did not reach Clerk")
+	}
+	do("unban")
+	s.shows(path+"/timeline", "User updated", "by grace", "enterprise")
+	s.shows(path+"/timeline?type=audit", "Audit")
+	if a := s.post(path+"/do/erase", path+"/do/erase", "confirm", "Ada"); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, ada) {
+		t.Errorf("without the id, erasing is answered %d", a.status)
+	}
+	do("erase", "confirm", ada)
+	if a := s.get(path); a.status != http.StatusNotFound {
+		t.Errorf("the user is still there: %d", a.status)
+	}
+	s.shows("/console/users", "No users yet")
+	if a := s.get(path + "/do/fly"); a.status != http.StatusNotFound {
+		t.Errorf("an action that does not exist: %d", a.status)
+	}
+}
+
+// Without a secret key, changes hold here alone, and every page says so.
+func TestActionsWithoutASecretKey(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	ada := s.clerk.CreateUser(clerktest.User{Email: "ada@example.com", FirstName: "Ada", Role: "solo"})
+	session := s.clerk.SignIn(ada)
+	s.clerk.Settle()
+	s.withoutKey = true
+	s.h = New(s.open(), s.o)
+	s.signIn(operatorToken)
+	path := "/console/users/" + ada
+	s.shows(path+"/do/role", "There is no secret key")
+	s.does(path+"/do/role", path+"/do/role", "role", "growth")
+	s.shows(path, "This holds in this mirror alone", "overridden here", "Clerk says <b>solo</b>")
+	s.does("/console/sessions/"+session+"/revoke", "/console/sessions/"+session+"/revoke")
+	s.shows("/console/sessions/"+session, "overridden here", "revoked")
+	if a := s.post(path+"/do/lock", path+"/do/lock"); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "No Clerk secret key") {
+		t.Errorf("locking is answered %d %s", a.status, a.body)
+	}
+}
+
+func TestOperatorsAreManaged(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	s.signIn(operatorToken)
+	const page = "/console/settings/operators"
+	s.shows(page, "No named operators", "shares the configured token")
+	if a := s.post(page, page, "name", "Ada!", "days", "30"); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, `value="Ada!"`) {
+		t.Errorf("a bad name is answered %d", a.status)
+	}
+	if a := s.post(page, page, "name", "ada", "days", "0"); a.status != http.StatusUnprocessableEntity {
+		t.Errorf("no days are answered %d", a.status)
+	}
+	a := s.post(page, page, "name", "ada", "days", "30", "read_only", "on")
+	token := regexp.MustCompile(`cso_[\w-]{43}`).FindString(a.body)
+	if a.status != http.StatusOK || token == "" {
+		t.Fatalf("adding is answered %d %s", a.status, a.body)
+	}
+	if again := s.shows(page, "ada"); strings.Contains(again, token) {
+		t.Error("the token is shown twice")
+	}
+	mine := s.jar
+	s.forget()
+	s.signIn(token)
+	s.shows("/console/settings", "read-only")
+	theirs := s.jar
+	s.jar = mine
+	s.does(page+"/ada/revoke", page+"/ada/revoke")
+	s.jar = theirs
+	if s.signedIn() {
+		t.Error("a revoked operator is still signed in")
 	}
 }
