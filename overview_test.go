@@ -83,6 +83,13 @@ func TestOverview(t *testing.T) {
 			return kindOf(o.Status, clerk.KindUser).Rows == 2 && o.CountedAt.After(first.CountedAt)
 		})
 
+		w.clerk.CreateUser(clerktest.User{Email: "lin@example.com"})
+		w.clerk.Settle()
+		w.moved.Add(int64(time.Hour)) // nobody looked; counts of an hour ago prove nothing
+		if o := w.overview(); kindOf(o.Status, clerk.KindUser).Rows != 3 {
+			w.Errorf("after an hour, with the counts of %v: %+v", o.CountedAt, o)
+		}
+
 		groups, err := w.m.Deliveries().Groups(w.Context())
 		if err != nil || len(groups.Items) != 1 || groups.Items[0].LastMessageID != "msg_dead" || !groups.LookedBackTo.IsZero() {
 			w.Errorf("groups: %+v, %v", groups, err)

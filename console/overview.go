@@ -87,7 +87,7 @@ func proofOf(o *mirror.SyncOverview) proof {
 		return proof{Kind: "ok", Sentence: sentence(s.Sentence)}
 	}
 	out := proof{Kind: "warn", Sentence: sentence(s.Sentence), Reasons: clerksync.MergeReasons(s.Reasons)}
-	if o.CountedAt.IsZero() {
+	if len(s.Reasons) == 1 && s.Reasons[0].Code == "counting" {
 		out.Kind = "info"
 	}
 	return out

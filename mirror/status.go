@@ -53,11 +53,11 @@ func (s SyncStatus) MarshalJSON() ([]byte, error) { return encode(s) }
 // SyncOverview is the status of a mirror for pages that are opened often: it is read without
 // counting tables. GET /api/overview shows it.
 type SyncOverview struct {
-	// Status is the status of this moment, with the counts of CountedAt. While no rows were
-	// counted, it has a reason "counting", and all counts are 0.
+	// Status is the status of this moment, with the counts of CountedAt. Counts prove something for
+	// two minutes: after that, and while there are none, it has a reason "counting".
 	Status SyncStatus `json:"status"`
 	// CountedAt is when rows were counted, about a minute ago at most if this is called often. It
-	// is zero while they were not.
+	// is zero while they were not, and then all counts are 0.
 	CountedAt time.Time `json:"counted_at"`
 	// Deliveries is how many deliveries were stored at CountedAt.
 	Deliveries int64 `json:"deliveries"`

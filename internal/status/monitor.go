@@ -62,7 +62,8 @@ const (
 	overviewLimit  = 10 * time.Second
 	countsMaxAge   = time.Minute
 	countsLimit    = time.Minute
-	countsWait     = 2 * time.Second // for the first counts
+	countsWait     = 2 * time.Second // for counts, where there are none that prove anything
+	countsProveFor = 2 * countsMaxAge
 )
 
 // NewMonitor makes a Monitor. It reads nothing.
@@ -105,7 +106,7 @@ func (m *Monitor) Assess(ctx context.Context) (*Assessment, error) {
 		return nil, err
 	}
 	reasons := Assess(facts)
-	m.reasons.put(reasons)
+	m.reasons.put(reasons, m.config.Now())
 	s := m.signals(facts)
 	s.reasons = reasons
 	return &Assessment{Facts: facts, Reasons: reasons, signals: s}, nil

@@ -31,7 +31,7 @@ func (m *Monitor) readOverview(ctx context.Context) (o overview) {
 	if o.err = m.refreshSettings(ctx); o.err != nil {
 		return o
 	}
-	counted, at := m.counts.recent(ctx, countsWait)
+	counted, at := m.counts.recent(ctx, countsProveFor, countsWait)
 	facts, err := m.read(ctx, false)
 	if err != nil {
 		return overview{err: err}
@@ -39,15 +39,15 @@ func (m *Monitor) readOverview(ctx context.Context) (o overview) {
 	if o.Walk, o.err = m.db.CurrentWalk(ctx); o.err != nil {
 		return o
 	}
-	var reasons []mirror.SyncReason
 	if counted != nil {
 		facts.addCounts(counted)
 		o.CountedAt, o.Deliveries = at.UTC(), counted.Deliveries
-		reasons = Assess(facts)
+	}
+	reasons := Assess(facts)
+	if counted != nil && m.config.Now().Sub(at) < countsProveFor {
+		m.reasons.put(reasons, at) // so that no warning says less than this
 	} else {
-		reasons = append(Assess(facts), mirror.SyncReason{
-			Code: "counting", Message: "the rows are being counted", Remedy: "wait a moment",
-		})
+		reasons = append(reasons, mirror.SyncReason{Code: "counting", Message: "the rows are being counted", Remedy: "wait a moment"})
 	}
 	s := m.signals(facts)
 	s.reasons = reasons

@@ -31,26 +31,29 @@ type sharedCall struct {
 	deadline time.Time
 }
 
-// put sets a result that was read elsewhere.
-func (s *shared[T]) put(result T) {
+// put sets a result that was read elsewhere at a time, unless a newer one is known.
+func (s *shared[T]) put(result T, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.result, s.at = result, s.now()
+	if at.After(s.at) {
+		s.result, s.at = result, at
+	}
 }
 
 // recent returns the last result and when it was read, also one that is too old: the next one is
-// then read in the background. It waits, for a while, for the first one alone.
-func (s *shared[T]) recent(ctx context.Context, wait time.Duration) (result T, at time.Time) {
+// then read in the background. It waits for that one, for a while, if the last one is older than
+// oldest or there is none.
+func (s *shared[T]) recent(ctx context.Context, oldest, wait time.Duration) (result T, at time.Time) {
 	s.mu.Lock()
 	result, at = s.result, s.at
-	fresh := !at.IsZero() && s.now().Sub(at) < s.maxAge
-	if fresh {
+	age := s.now().Sub(at)
+	if !at.IsZero() && age < s.maxAge {
 		s.mu.Unlock()
 		return result, at
 	}
 	call := s.begin()
 	s.mu.Unlock()
-	if !at.IsZero() {
+	if !at.IsZero() && age < oldest {
 		return result, at
 	}
 	timer := time.NewTimer(wait)
