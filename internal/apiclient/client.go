@@ -44,15 +44,16 @@ func Remote(address, token string) (*Client, error) {
 	if token == "" {
 		return nil, ErrNoToken
 	}
-	return &Client{base: base, token: token, http: &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token is for this server
-	}}, nil
+	return &Client{base: base, token: token, http: &http.Client{CheckRedirect: stay}}, nil
 }
+
+// stay follows no redirect: the token is for this server.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Local returns a client of a handler in this process. The handler has to know who asks. cause
 // returns why its last request failed, which the answer does not say.
 func Local(h http.Handler, cause func() error) *Client {
-	return &Client{base: &url.URL{Scheme: "http", Host: "localhost"}, http: &http.Client{Transport: inProcess{h}}, cause: cause}
+	return &Client{base: &url.URL{Scheme: "http", Host: "localhost"}, http: &http.Client{Transport: inProcess{h}, CheckRedirect: stay}, cause: cause}
 }
 
 // Answer is an answer of the API: decoded, and as it was received. The text may have more in it if
@@ -80,12 +81,12 @@ func call[T any](
 	}
 	response, err := c.http.Do(r)
 	if err != nil {
-		return a, c.unreachable(ctx, err)
+		return a, c.unreachable(ctx, method, err)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return a, c.unreachable(ctx, err)
+		return a, c.unreachable(ctx, method, err)
 	}
 	if response.StatusCode/100 != 2 {
 		return a, c.errorOf(response, text)

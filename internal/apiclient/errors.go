@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,32 +32,42 @@ type Error struct {
 	Problem    json.RawMessage // the whole problem, nil if the answer is none
 	Local      bool            // no server is behind it
 	Cause      error           // of a fault of a local handler, nil if it is not known
+	clerkSays  string          // why Clerk refused a change, empty if it did not say
 }
 
-// Error says what the answer says.
+// Error says what the answer says: what happened, and below it what to do, as far as it says that.
 func (e *Error) Error() string {
-	text := ""
-	if !e.Local && (e.Detail == "" || e.Status >= http.StatusInternalServerError) {
-		text = fmt.Sprintf("the server answers %d %s", e.Status, http.StatusText(e.Status))
-	}
-	for _, more := range []string{uncapitalized(e.Detail), errorText(e.Cause)} {
-		if more != "" && text != "" {
-			text += ": "
+	if !e.fault() && e.Detail != "" {
+		parts := strings.Split(e.Detail, "; ") // what happened; what to do
+		parts[0] = uncapitalized(parts[0])
+		for i := range parts[1:] {
+			parts[i+1] = capitalized(parts[i+1])
 		}
-		text += more
+		if e.clerkSays != "" {
+			parts = slices.Insert(parts, 1, "Clerk says: "+e.clerkSays)
+		}
+		return strings.Join(parts, "\n")
 	}
-	return text
+	var parts []string
+	if !e.Local || e.Detail == "" {
+		parts = append(parts, fmt.Sprintf("the server answers %d %s", e.Status, http.StatusText(e.Status)))
+	}
+	if e.Detail != "" {
+		parts = append(parts, uncapitalized(e.Detail))
+	}
+	if e.Cause != nil {
+		parts = append(parts, e.Cause.Error())
+	}
+	return strings.Join(parts, ": ")
+}
+
+// fault reports whether the answer is about a fault of the server whose cause it does not say.
+func (e *Error) fault() bool {
+	return e.Status >= http.StatusInternalServerError && slices.Contains([]string{"", "storage_unavailable", "internal_error"}, e.Code)
 }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
-
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
 
 // uncapitalized returns a sentence as a part of another one.
 func uncapitalized(text string) string {
@@ -65,6 +76,11 @@ func uncapitalized(text string) string {
 		return text // an abbreviation
 	}
 	return string(unicode.ToLower(first)) + text[size:]
+}
+
+func capitalized(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 // Is reports whether the error means the same as an error of the mirror.
@@ -102,6 +118,7 @@ func (c *Client) errorOf(response *http.Response, body []byte) error {
 		Code, Detail, Reason string
 		RequestID            string `json:"request_id"`
 		Oldest, Head         mirror.FeedCursor
+		Clerk                struct{ Message string }
 	}
 	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if kind != "application/problem+json" || json.Unmarshal(body, &problem) != nil {
@@ -113,7 +130,8 @@ func (c *Client) errorOf(response *http.Response, body []byte) error {
 	}
 	e.Code, e.Detail, e.RequestID, e.Problem = problem.Code, problem.Detail, problem.RequestID, body
 	e.Foreign = e.Status == http.StatusNotFound && e.Detail == noSuchRoute
-	if c.cause != nil && e.Status >= http.StatusInternalServerError {
+	e.clerkSays = problem.Clerk.Message
+	if c.cause != nil && e.fault() {
 		e.Cause = c.cause()
 	}
 	return e
@@ -122,12 +140,18 @@ func (c *Client) errorOf(response *http.Response, body []byte) error {
 // UnreachableError means that no answer came.
 type UnreachableError struct {
 	Server string // the URL, without a password
+	Writes bool   // the request was to change something
 	Err    error
 }
 
 // Error says what is wrong with the connection.
 func (e *UnreachableError) Error() string {
 	return "the server at " + e.Server + " cannot be reached: " + e.cause()
+}
+
+// Unknown reports that the request may have been served although no answer came.
+func (e *UnreachableError) Unknown() bool {
+	return e.Writes && !errors.Is(e.Err, syscall.ECONNREFUSED) && !errors.As(e.Err, new(*net.DNSError))
 }
 
 // Unwrap returns the cause.
@@ -151,12 +175,12 @@ func (e *UnreachableError) cause() string {
 }
 
 // unreachable returns the error of a request without an answer.
-func (c *Client) unreachable(ctx context.Context, err error) error {
+func (c *Client) unreachable(ctx context.Context, method string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok { // which repeats the URL with its query
 		err = wrapped.Err
 	}
-	return &UnreachableError{Server: c.base.Redacted(), Err: err}
+	return &UnreachableError{Server: c.base.Redacted(), Writes: method != http.MethodGet, Err: err}
 }

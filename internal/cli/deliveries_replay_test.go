@@ -224,13 +224,13 @@ func (c cancelling) Read(p []byte) (int, error) {
 func TestJobLine(t *testing.T) {
 	t.Parallel()
 	j := &mirror.Job{Action: mirror.JobReplayDeliveries, State: mirror.JobRunning, Plan: mirror.JobPlan{Matches: 1000}, Done: 440, Failed: 10, Rate: 23.4}
-	if got, want := strings.Join(jobLine(j), "|"), "running|█████████░░░░░░░░░░░  45 %|450 of 1 000|10 failed|23/s|23 s left"; got != want {
+	if got, want := strings.Join(jobLine(j, true), "|"), "running|█████████░░░░░░░░░░░  45 %|450 of 1 000|10 failed|23/s|23 s left"; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 	now := time.Now()
 	var out bytes.Buffer
 	narrow := &liveLine{w: &out, terminal: terminal{width: 60}, now: func() time.Time { return now }}
-	narrow.show(jobLine(j))
+	narrow.show(jobLine(j, true))
 	narrow.end()
 	if got, want := out.String(), "\rrunning  █████████░░░░░░░░░░░  45 %  450 of 1 000\x1b[K\n"; got != want {
 		t.Errorf("%q\nwant\n%q", got, want)
@@ -247,7 +247,7 @@ func TestJobLine(t *testing.T) {
 	r := &mirror.Job{Action: mirror.JobReconcile, State: mirror.JobRunning, Progress: []mirror.JobProgress{
 		{Kind: clerk.KindUser, Rows: 10, Total: 10, Done: true}, {Kind: clerk.KindOrganization, Rows: 5, Total: 40}, {Kind: clerk.KindRole},
 	}}
-	if got, want := strings.Join(jobLine(r), "|"), "running|organizations 5 of 40"; got != want {
+	if got, want := strings.Join(jobLine(r, false), "|"), "running|organizations 5 of 40"; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }

@@ -12,6 +12,7 @@ const (
 	exitRepaired exitCode = 3
 	exitDenied   exitCode = 3
 	exitLeft     exitCode = 4
+	exitStopped  exitCode = 130 // by Ctrl-C, as shells say it
 )
 
 // Error returns the code in words.

@@ -57,6 +57,17 @@ func (p *process) load(flags settingFlags) (*config.Config, error) {
 	return cfg, err
 }
 
+// quietLogger returns the logger of a command that says by itself what it does: unless a level is
+// configured, it logs nothing.
+func (p *process) quietLogger(cfg *config.Config) (*slog.Logger, error) {
+	for _, v := range cfg.Values() {
+		if v.Name == "CLERKSYNC_LOG_LEVEL" && v.Origin.Source == "default" {
+			return slog.New(slog.DiscardHandler), nil
+		}
+	}
+	return p.logger(cfg)
+}
+
 // logger returns the configured logger, which writes to stderr.
 func (p *process) logger(cfg *config.Config) (*slog.Logger, error) {
 	return telemetry.NewLogger(p.stderr, cfg.LogFormat, cfg.LogLevel)

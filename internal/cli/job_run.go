@@ -134,7 +134,7 @@ func (f runFlags) start(ctx context.Context, p *process, s source, id string) er
 		return nil
 	}
 	line := &liveLine{w: p.stderr, terminal: terminalOf(p.stderr, p.environ), now: time.Now}
-	ended, err := s.follow(ctx, id, func(j *mirror.Job) { line.show(jobLine(j)) })
+	ended, err := s.follow(ctx, id, func(j *mirror.Job) { line.show(jobLine(j, line.terminal.width > 0)) })
 	line.end()
 	if err != nil {
 		return err
@@ -236,14 +236,15 @@ func isPermanent(err error) bool {
 	return ok && refused.Permanent()
 }
 
-// jobLine says how far a job is, in parts of which the last ones matter least.
-func jobLine(j *mirror.Job) []string {
+// jobLine says how far a job is, in parts of which the last ones matter least, with a bar on a
+// terminal.
+func jobLine(j *mirror.Job, withBar bool) []string {
 	if j.Action.ReadsClerk() {
 		return syncJobLine(j)
 	}
 	settled, total := j.Done+j.Failed+j.Skipped, j.Plan.Matches
 	parts := []string{string(j.State)}
-	if total > 0 && !j.Plan.AtLeast {
+	if withBar && total > 0 && !j.Plan.AtLeast {
 		share := min(1, float64(settled)/float64(total))
 		parts = append(parts, fmt.Sprintf("%s %3d %%", bar(share, 20), int(100*share)))
 	}

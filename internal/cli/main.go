@@ -89,7 +89,7 @@ Read on: README.md, docs/getting-started.md, docs/configuration.md.
 
 // Main runs a command line and returns the exit code: 0 success, 1 failure (doctor: something does
 // not work), 2 wrong usage; reconcile also returns 3 (drift was repaired) and 4 (drift is left),
-// status 4 (not in sync), explain 3 (denied).
+// status 4 (not in sync), explain 3 (denied). 130 means that Ctrl-C ended the command.
 func Main(args, environ []string, stdout, stderr io.Writer) int {
 	return run(args, &process{environ, os.Stdin, stdout, stderr})
 }
@@ -131,6 +131,9 @@ func run(args []string, p *process) int {
 		}
 		if code, ok := errors.AsType[exitCode](err); ok { // printed already
 			return int(code)
+		}
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return int(exitStopped)
 		}
 		report(stderr, err)
 		return 1

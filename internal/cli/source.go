@@ -63,7 +63,7 @@ func (p *process) withSource(ctx context.Context, flags sourced, open opener, wo
 		}
 		return ofServer(f.Server, err)
 	}
-	logger, err := p.logger(cfg)
+	logger, err := p.quietLogger(cfg)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (c *causes) take() error {
 // ofServer adds to an error of a server what it means and what to do.
 func ofServer(address string, err error) error {
 	failed, _ := errors.AsType[*apiclient.Error](err)
-	_, unreachable := errors.AsType[*apiclient.UnreachableError](err)
+	lost, unreachable := errors.AsType[*apiclient.UnreachableError](err)
 	const listener = "Use the URL of its operator listener (CLERKSYNC_OPERATOR_LISTEN), such as http://127.0.0.1:8081"
 	switch {
 	case err == nil:
@@ -142,8 +142,10 @@ func ofServer(address string, err error) error {
 	case errors.Is(err, apiclient.ErrNoToken):
 		return errors.New("the server asks for the token of an operator\n" +
 			"Set CLERKSYNC_OPERATOR_TOKEN to the token of that server, or to one that clerksync operators add has printed there")
+	case unreachable && lost.Unknown():
+		return fmt.Errorf("%w\nIt may have made the change all the same\nLook whether it did before you try again", err)
 	case unreachable:
-		return fmt.Errorf("%w\nNothing was read or changed that is not shown above\nStart the server, or check the address. %s", err, listener)
+		return fmt.Errorf("%w\nStart the server, or check the address. %s", err, listener)
 	case failed == nil:
 		return err
 	case failed.Foreign:
