@@ -41,8 +41,8 @@ func (s ConsoleSessions) Link(ctx context.Context, name string, by mirror.By) (l
 }
 
 // UseLink starts a session with a link, as SignIn does with a token.
-func (s ConsoleSessions) UseLink(ctx context.Context, link string, by mirror.By) (session ConsoleSession, secret string, err error) {
-	started, secret, err := s.operators.UseConsoleLink(ctx, link, by)
+func (s ConsoleSessions) UseLink(ctx context.Context, link, configured string, by mirror.By) (session ConsoleSession, secret string, err error) {
+	started, secret, err := s.operators.UseConsoleLink(ctx, link, configured, by)
 	return ConsoleSession(started), secret, publicError(err)
 }
 

@@ -68,7 +68,7 @@ func (v *visit) active(f *filterBar, pairs ...string) {
 			f.Hidden = append(f.Hidden, hiddenField{pairs[i], value}) // so that other filters of the form keep it
 		}
 	}
-	f.Clear = v.r.URL.Path
+	f.Clear = v.path()
 }
 
 // pager leads through a list. The template is "pager".

@@ -60,7 +60,7 @@ func signIn(v *visit) error {
 	var secret string
 	var err error
 	if data.Link != "" {
-		_, secret, err = sessions.UseLink(v.r.Context(), data.Link, v.by())
+		_, secret, err = sessions.UseLink(v.r.Context(), data.Link, v.options.OperatorToken, v.by())
 	} else {
 		token := strings.TrimSpace(strings.TrimPrefix(v.form("token"), "Bearer "))
 		if token == "" {
@@ -78,6 +78,11 @@ func signIn(v *visit) error {
 	}
 	if err != nil {
 		return err
+	}
+	if old, err := v.r.Cookie(v.cookie("session")); err == nil { // the browser forgets it: no one else may have kept it
+		if err := sessions.SignOut(v.r.Context(), old.Value); err != nil {
+			return err
+		}
 	}
 	v.setCookie("session", secret, 0)
 	return v.redirect(data.Back)

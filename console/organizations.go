@@ -64,7 +64,7 @@ func listOrganizations(v *visit) error {
 	if f.Search != "" {
 		none = empty{
 			Icon: "search", Title: "No organization matches", Text: "Search finds the beginning of a name or a slug, and whole ids.",
-			Link: v.r.URL.Path, LinkText: "Show all organizations",
+			Link: v.path(), LinkText: "Show all organizations",
 		}
 	}
 	return v.render("organizations", "Organizations", organizationsData{bar, rows, pagerOf(v, found), none})
@@ -144,7 +144,7 @@ func showOrganization(v *visit) error {
 	bar := filterBar{Selects: []selectField{v.selectOf("role", "Role", "org:admin", "org:member")}, Results: "results"}
 	none := empty{Icon: "user", Title: "No members", Text: "Members appear here when someone joins the organization at Clerk."}
 	if f.Role != "" {
-		none = empty{Icon: "user", Title: "No member has this role", Text: "Roles are keys such as org:admin.", Link: v.r.URL.Path, LinkText: "Show all members"}
+		none = empty{Icon: "user", Title: "No member has this role", Text: "Roles are keys such as org:admin.", Link: v.path(), LinkText: "Show all members"}
 	}
 	return v.render("organization", head.OrganizationTitle(), membersData{head, bar, rows, pagerOf(v, found), none})
 }
@@ -189,7 +189,7 @@ func showOrganizationInvitations(v *visit) error {
 	if f.Status != "" {
 		none = empty{
 			Icon: "mail", Title: "No invitation is " + string(f.Status), Text: "Remove the filter to see more.",
-			Link: v.r.URL.Path, LinkText: "Show all invitations",
+			Link: v.path(), LinkText: "Show all invitations",
 		}
 	}
 	return v.render("organization-invitations", head.OrganizationTitle()+": invitations", invitationsData{head, bar, rows, pagerOf(v, found), none})

@@ -105,10 +105,16 @@ type flash struct {
 	LinkText string
 }
 
-const flashLife = 60 // seconds
+const (
+	flashLife = 60  // seconds
+	maxFlash  = 500 // characters: browsers keep no cookie of more than 4 KiB
+)
 
 // setFlash keeps a text for the next page.
 func (v *visit) setFlash(f flash) {
+	if text := []rune(f.Text); len(text) > maxFlash {
+		f.Text = string(text[:maxFlash]) + "…"
+	}
 	text, err := json.Marshal(f)
 	if err != nil {
 		return // a struct of strings always is JSON

@@ -83,6 +83,9 @@ func (v *view) Who() *visitor { return v.who }
 // CanWrite reports whether the visitor may change something.
 func (v *view) CanWrite() bool { return v.who != nil && !v.who.ReadOnly }
 
+// CanManage reports whether the visitor may add and revoke operators.
+func (v *view) CanManage() bool { return v.CanWrite() && v.who.User == nil }
+
 // FormToken returns the hidden field that every form needs.
 func (v *view) FormToken() template.HTML {
 	return template.HTML(`<input type="hidden" name="` + formField + `" value="` + v.formToken() + `">`) //nolint:gosec // base64

@@ -10,11 +10,12 @@ import (
 
 // route is an entry of the route table: a method and a path below the base, and what serves it.
 type route struct {
-	pattern string // such as "GET /users/{id}"
-	section string // the entry of the navigation that is lit, empty for none
-	serve   func(v *visit) error
-	open    bool // for visitors who are not signed in, too
-	reads   bool // changes nothing of the mirror, so that read-only operators may use it with POST
+	pattern   string // such as "GET /users/{id}"
+	section   string // the entry of the navigation that is lit, empty for none
+	serve     func(v *visit) error
+	open      bool // for visitors who are not signed in, too
+	reads     bool // changes nothing of the mirror, so that read-only operators may use it with POST
+	operators bool // users who are signed in with Clerk may not use it with POST
 }
 
 // routes returns the route table.

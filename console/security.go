@@ -102,9 +102,7 @@ func (v *visit) formNonce() string {
 // session.
 func (v *visit) formToken() string {
 	mac := hmac.New(sha256.New, []byte(v.nonce))
-	if v.who != nil {
-		mac.Write([]byte(v.who.session))
-	}
+	mac.Write([]byte(v.bound))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 

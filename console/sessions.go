@@ -117,7 +117,7 @@ func listSessions(v *visit) error {
 		Text: "Sessions appear here when people sign in: Clerk announces them by events, and does not list them.",
 	}
 	if v.r.URL.RawQuery != "" {
-		none = empty{Icon: "session", Title: "No session matches", Text: "Remove a filter to see more.", Link: v.r.URL.Path, LinkText: "Show all sessions"}
+		none = empty{Icon: "session", Title: "No session matches", Text: "Remove a filter to see more.", Link: v.path(), LinkText: "Show all sessions"}
 	}
 	return v.render("sessions", "Sessions", sessionsData{bar, rows, pagerOf(v, found), none})
 }
@@ -168,7 +168,7 @@ func (v *visit) renderRevoke(status int, row sessionRow, problem string) error {
 	whose := shorten(row.ClerkUserID)
 	c := confirmation{
 		Title: "Revoke a session", Text: v.where("The session ends at Clerk.", "Requests with its tokens are refused at once here. The user can sign in again."),
-		Action: v.r.URL.Path, Button: "Revoke", Danger: true, Back: v.to("sessions", row.ClerkSessionID), Problem: problem,
+		Action: v.path(), Button: "Revoke", Danger: true, Back: v.to("sessions", row.ClerkSessionID), Problem: problem,
 	}
 	if row.User != nil {
 		whose = personName(*row.User)

@@ -18,9 +18,9 @@ func (h *handler) settingsRoutes() []route {
 		{pattern: "GET /settings", section: "settings", serve: showSettings},
 		{pattern: "GET /settings/configuration", section: "settings", serve: showConfiguration},
 		{pattern: "GET /settings/operators", section: "settings", serve: showOperators},
-		{pattern: "POST /settings/operators", section: "settings", serve: addOperator},
+		{pattern: "POST /settings/operators", section: "settings", serve: addOperator, operators: true},
 		{pattern: "GET /settings/operators/{id}/revoke", section: "settings", serve: askRevokeOperator},
-		{pattern: "POST /settings/operators/{id}/revoke", section: "settings", serve: revokeOperator},
+		{pattern: "POST /settings/operators/{id}/revoke", section: "settings", serve: revokeOperator, operators: true},
 		{pattern: "GET /settings/checks", section: "settings", serve: showChecks},
 		{pattern: "POST /settings/checks", section: "settings", serve: runChecks, reads: true},
 	}
@@ -174,7 +174,7 @@ func addOperator(v *visit) error {
 func askRevokeOperator(v *visit) error {
 	name := v.id()
 	return v.render("confirm", "Revoke "+name, confirmation{
-		Title: "Revoke the operator " + name, Action: v.r.URL.Path, Button: "Revoke", Danger: true, Back: v.to("settings", "operators"),
+		Title: "Revoke the operator " + name, Action: v.path(), Button: "Revoke", Danger: true, Back: v.to("settings", "operators"),
 		Text: []string{
 			"The token of " + name + " is refused at once, and browsers that signed in with it are signed out.",
 			"What " + name + " did stays in the audit.",

@@ -141,7 +141,7 @@ func askUserAction(v *visit) error {
 
 func (v *visit) renderUserAction(status int, u mirror.User, a userAction, problem string) error {
 	c := confirmation{
-		Title: a.ask(personName(u)), Object: personLine(u), Text: a.effects(v, u), Action: v.r.URL.Path, Button: a.Label, Danger: a.Danger,
+		Title: a.ask(personName(u)), Object: personLine(u), Text: a.effects(v, u), Action: v.path(), Button: a.Label, Danger: a.Danger,
 		Back: v.to("users", u.ClerkUserID), Problem: problem,
 	}
 	if a.typed {

@@ -98,7 +98,7 @@ func listUsers(v *visit) error {
 	}
 	if v.r.URL.RawQuery != "" {
 		none = empty{
-			Icon: "search", Title: "No user matches", Link: v.r.URL.Path, LinkText: "Show all users",
+			Icon: "search", Title: "No user matches", Link: v.path(), LinkText: "Show all users",
 			Text: "Search finds the beginning of a name, a user name, an e-mail address or a phone number, and whole ids.",
 		}
 	}

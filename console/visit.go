@@ -21,6 +21,7 @@ type visit struct {
 	who   *visitor // nil: no one is signed in
 	prefs preferences
 	nonce string // of the form token
+	bound string // what form tokens are bound to beside the nonce: the session, if there is one
 }
 
 // visitor is an operator, or a user whom Options.Rule lets in.
@@ -50,7 +51,7 @@ func (v *visit) run() error {
 	who, err := v.visitor()
 	switch {
 	case err == nil:
-		v.who = who
+		v.who, v.bound = who, who.session
 	case !v.route.open:
 		return err
 	}
@@ -58,14 +59,35 @@ func (v *visit) run() error {
 		if err := v.checkForm(); err != nil {
 			return err
 		}
-		if !v.route.reads && v.who != nil && v.who.ReadOnly {
-			return &fault{
-				Status: http.StatusForbidden, Title: "Your token is read-only",
-				Text: "You can look at everything here and change nothing. Ask for a token that may change things.",
+		if !v.route.reads && v.who != nil {
+			if err := v.who.mayWrite(v.route); err != nil {
+				return err
 			}
 		}
 	}
 	return v.route.serve(v)
+}
+
+// mayWrite returns why a visitor may not change what a route changes.
+func (who *visitor) mayWrite(to route) error {
+	switch {
+	case who.ReadOnly && who.User != nil:
+		return &fault{
+			Status: http.StatusForbidden, Title: "Someone else is signed in as this user",
+			Text: "Nothing was changed. The audit names who changes something, so it must be the user: sign in as yourself.",
+		}
+	case who.ReadOnly:
+		return &fault{
+			Status: http.StatusForbidden, Title: "Your token is read-only",
+			Text: "You can look at everything here and change nothing. Ask for a token that may change things.",
+		}
+	case to.operators && who.User != nil:
+		return &fault{
+			Status: http.StatusForbidden, Title: "Only operators can do this",
+			Text: "Nothing was changed. Sign in with the token of an operator: a user who loses the role must not leave a token behind.",
+		}
+	}
+	return nil
 }
 
 // to returns the path of a page: the base and the parts, each escaped.
@@ -130,10 +152,14 @@ func (v *visit) link(pairs ...string) string {
 		}
 	}
 	if len(q) == 0 {
-		return v.r.URL.Path
+		return v.path()
 	}
-	return v.r.URL.Path + "?" + q.Encode()
+	return v.path() + "?" + q.Encode()
 }
+
+// path returns the path of the current page, as the browser sent it: decoded, it may be of another
+// page, or of another host if it begins with "//".
+func (v *visit) path() string { return v.r.URL.EscapedPath() }
 
 // visitor returns who makes the request.
 func (v *visit) visitor() (*visitor, error) {
@@ -163,6 +189,7 @@ func (v *visit) visitor() (*visitor, error) {
 func userVisitor(c *clerksync.Caller) *visitor {
 	user := c.User
 	who := &visitor{Name: user.Email, Actor: user.ClerkUserID, User: &user, session: user.ClerkUserID + "\n" + c.Claims.SessionID}
+	who.ReadOnly = c.Claims.Actor != nil // impersonated: the audit would name the wrong person
 	if who.Name == "" {
 		who.Name = user.ClerkUserID
 	}

@@ -82,8 +82,9 @@ func (o *Operators) ConsoleLink(ctx context.Context, name string, by mirror.By) 
 	return link, o.config.DB.AddConsoleSession(ctx, &s, audited)
 }
 
-// UseConsoleLink starts a session with a link. Every error is a [*Denial].
-func (o *Operators) UseConsoleLink(ctx context.Context, link string, by mirror.By) (ConsoleSession, string, error) {
+// UseConsoleLink starts a session with a link. A session of the unnamed operator ends when another
+// token is configured, as one that began with the token. Every error is a [*Denial].
+func (o *Operators) UseConsoleLink(ctx context.Context, link, configured string, by mirror.By) (ConsoleSession, string, error) {
 	gone := &Denial{
 		Status: http.StatusUnauthorized, Code: CodeConsoleSignedOut,
 		Detail: "This link has been used or has expired: a link works once, for ten minutes",
@@ -95,7 +96,9 @@ func (o *Operators) UseConsoleLink(ctx context.Context, link string, by mirror.B
 	err := o.config.DB.UseConsoleLink(ctx, sha256.Sum256([]byte(link)),
 		func(l store.ConsoleSession) (*store.ConsoleSession, mirror.AuditEntry, error) {
 			s := o.newConsoleSession(secret, l.Operator, by.Address)
-			s.Token = l.Token
+			if s.Token = l.Token; s.Operator == "" {
+				s.Token = boundToken(secret, configured)
+			}
 			if !s.CreatedAt.Before(l.ExpiresAt) {
 				return nil, mirror.AuditEntry{}, gone
 			}
@@ -107,7 +110,7 @@ func (o *Operators) UseConsoleLink(ctx context.Context, link string, by mirror.B
 	case err != nil:
 		return ConsoleSession{}, "", unreadable(err)
 	}
-	s, err := o.ConsoleSession(ctx, secret, "")
+	s, err := o.ConsoleSession(ctx, secret, configured)
 	return s, secret, err
 }
 
@@ -136,14 +139,24 @@ func (o *Operators) ConsoleSession(ctx context.Context, secret, configured strin
 			return session, signedOut
 		}
 		session.Operator = *operator
-	case s.Token != "" && !sameDigest(s.Token, boundToken(secret, configured)):
+	case !sameDigest(s.Token, boundToken(secret, configured)):
 		return session, signedOut
 	}
 	return session, nil
 }
 
-// SignOut ends the session that a cookie keeps.
+// SignOut ends the session that a cookie keeps. It writes only if there is one: anyone can send a
+// cookie.
 func (o *Operators) SignOut(ctx context.Context, secret string) error {
+	if !isSecret(secret) {
+		return nil
+	}
+	switch _, _, err := o.config.DB.ConsoleSession(ctx, sha256.Sum256([]byte(secret))); {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return unreadable(err)
+	}
 	return o.config.DB.EndConsoleSession(ctx, sha256.Sum256([]byte(secret)))
 }
 

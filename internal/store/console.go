@@ -52,6 +52,12 @@ func (tx *Tx) addConsoleSession(ctx context.Context, s *ConsoleSession, audited 
 func (db *DB) UseConsoleLink(
 	ctx context.Context, digest TokenDigest, begin func(link ConsoleSession) (*ConsoleSession, mirror.AuditEntry, error),
 ) error {
+	// Anyone can send a link, so one that does not exist causes no write.
+	rows, err := db.query(ctx, "SELECT "+consoleColumns+" FROM clerk_console_sessions WHERE digest = $1 AND is_link = 1", digest.String())
+	known, err := scanAll(rows, err, scanConsoleSession)
+	if _, err := exactlyOne(known, err); err != nil {
+		return err
+	}
 	return db.Update(ctx, func(tx *Tx) error {
 		rows, err := tx.query(ctx, "DELETE FROM clerk_console_sessions WHERE digest = $1 AND is_link = 1 RETURNING "+consoleColumns, digest.String())
 		used, err := scanAll(rows, err, scanConsoleSession)
