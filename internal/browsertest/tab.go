@@ -13,9 +13,11 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // patience is how long a page may take to show what a test waits for.
@@ -152,10 +154,15 @@ func (p *Tab) Fill(selector, text string) {
 	p.Type(selector, text)
 }
 
-// Press presses keys, wherever the focus is: a text, or keys of chromedp's package kb.
+// Press presses keys, wherever the focus is: a text, or keys of chromedp's package kb. As with a
+// real keyboard, a key types nothing if the page prevents its default action.
 func (p *Tab) Press(keys string) {
 	p.Helper()
-	do(p, "press "+keys, chromedp.KeyEvent(keys))
+	do(p, "press "+keys, chromedp.KeyEvent(keys, func(k *input.DispatchKeyEventParams) {
+		if k.Type == kb.KeyDown {
+			k.Type = kb.KeyRawDown
+		}
+	}))
 }
 
 // Wait waits until an element is visible.

@@ -1,0 +1,243 @@
+package console_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/console"
+	"github.com/clerksync/clerksync/internal/browsertest"
+	"github.com/clerksync/clerksync/mirror"
+	"github.com/clerksync/clerksync/publish/webhook"
+)
+
+var screenshots = flag.String("screenshots", "", "a folder for pictures of every page")
+
+// opened are the pages that a test opens for each pattern of the route table. {user} and the like
+// are ids of the world. A pattern that is missing here fails the test.
+var opened = map[string][]string{
+	"GET /{$}":                             {"/"},
+	"GET /sign-in":                         {}, // for visitors who are not signed in
+	"GET /search":                          {"/search?q=example", "/search?q=nobody+at+all"},
+	"GET /help":                            {"/help"},
+	"GET /users":                           {"/users", "/users?q=nobody"},
+	"GET /users/{id}":                      {"/users/{user}"},
+	"GET /users/{id}/sessions":             {"/users/{user}/sessions"},
+	"GET /users/{id}/memberships":          {"/users/{user}/memberships"},
+	"GET /users/{id}/timeline":             {"/users/{user}/timeline"},
+	"GET /users/{id}/raw":                  {"/users/{user}/raw", "/users/{user}/raw?show=object"},
+	"GET /users/{id}/do/{action}":          {"/users/{user}/do/role", "/users/{user}/do/erase", "/users/{user}/do/ban"},
+	"GET /organizations":                   {"/organizations"},
+	"GET /organizations/{id}":              {"/organizations/{organization}"},
+	"GET /organizations/{id}/members":      {"/organizations/{organization}/members"},
+	"GET /organizations/{id}/invitations":  {"/organizations/{organization}/invitations"},
+	"GET /organizations/{id}/profile":      {"/organizations/{organization}/profile"},
+	"GET /organizations/{id}/raw":          {"/organizations/{organization}/raw"},
+	"GET /sessions":                        {"/sessions", "/sessions?status=revoked"},
+	"GET /sessions/{id}":                   {"/sessions/{session}"},
+	"GET /sessions/{id}/revoke":            {"/sessions/{session}/revoke"},
+	"GET /deliveries":                      {"/deliveries", "/deliveries?state=dead", "/deliveries?q=nobody"},
+	"GET /deliveries/{id}":                 {"/deliveries/{dead}", "/deliveries/{delivery}?show=body"},
+	"GET /deliveries/{id}/dismiss":         {"/deliveries/{dead}/dismiss"},
+	"GET /jobs":                            {"/jobs"},
+	"GET /jobs/{id}":                       {"/jobs/{plan}", "/jobs/{job}"},
+	"GET /changes":                         {"/changes", "/changes?kind=user&operation=deleted"},
+	"GET /changes/consumers":               {"/changes/consumers"},
+	"GET /changes/consumers/{id}":          {"/changes/consumers/mail"},
+	"GET /changes/consumers/{id}/{action}": {"/changes/consumers/mail/move", "/changes/consumers/mail/delete"},
+	"GET /changes/endpoints":               {"/changes/endpoints"},
+	"GET /changes/endpoints/{id}":          {"/changes/endpoints/{endpoint}"},
+	"GET /changes/endpoints/{id}/{action}": {"/changes/endpoints/{endpoint}/disable", "/changes/endpoints/{endpoint}/resume"},
+	"GET /explain":                         {"/explain", "/explain?user={user}&need=role&role=admin", "/explain?user=nobody@example.com"},
+	"GET /audit":                           {"/audit", "/audit?actor=nobody"},
+	"GET /settings":                        {"/settings"},
+	"GET /sync":                            {"/sync"},
+}
+
+// pages returns all pages of a world, those with an id only if there is one.
+func (w *world) pages() (pages []string) {
+	w.Helper()
+	for _, pattern := range console.Patterns() {
+		if !strings.HasPrefix(pattern, http.MethodGet+" ") {
+			continue
+		}
+		found, ok := opened[pattern]
+		if !ok {
+			w.Errorf("no test opens %s: name pages of it in the map opened", pattern)
+		}
+		for _, page := range found {
+			for name, id := range w.ids {
+				page = strings.ReplaceAll(page, "{"+name+"}", id)
+			}
+			if !strings.Contains(page, "{") {
+				pages = append(pages, page)
+			}
+		}
+	}
+	return append(pages, "/no-such-page", "/users/user_no_one")
+}
+
+// fill gives the mirror something of everything that the console shows.
+func (w *world) fill() {
+	w.Helper()
+	c := w.clerk
+	ada := c.CreateUser(clerktest.User{FirstName: "Ada", LastName: "Lovelace", Email: "ada@example.com", Role: "admin", PublicMetadata: map[string]any{"plan": "analytical"}})
+	organization := c.CreateOrganization("Analytical Engines", ada)
+	for i, name := range []string{"Grace Hopper", "Margaret Hamilton", "Katherine Johnson", "Annie Easley", "Maximiliana-Wilhelmina von Württemberg-Hohenzollern"} {
+		first, last, _ := strings.Cut(name, " ")
+		role := []string{"solo", "growth", "enterprise"}[i%3]
+		id := c.CreateUser(clerktest.User{FirstName: first, LastName: last, Email: strings.ToLower(first) + "@example.com", Role: role})
+		c.SignIn(id)
+		if i%2 == 0 {
+			c.AddMember(organization, id, "org:member")
+		}
+	}
+	banned := c.CreateUser(clerktest.User{FirstName: "Mallory", Email: "mallory@example.com", Role: "solo"})
+	c.Ban(banned)
+	c.Call(http.MethodPost, "/v1/organizations/"+organization+"/invitations", map[string]any{"email_address": "new@example.com", "role": "org:member", "inviter_user_id": ada}, nil)
+	session := c.SignIn(ada)
+	c.Call(http.MethodPost, "/_emulator/deliveries", map[string]any{"type": "user.updated", "data": map[string]any{}}, nil)
+	c.Settle()
+	w.failing("Late", 3)
+	w.ids = map[string]string{"user": ada, "organization": organization, "session": session, "delivery": w.delivery(mirror.DeliveryApplied), "dead": w.delivery(mirror.DeliveryDead)}
+	w.fillJobs()
+	w.fillFeed()
+}
+
+// fillJobs plans two jobs and does one of them.
+func (w *world) fillJobs() {
+	w.Helper()
+	by := mirror.By{Actor: "ada", Address: "192.0.2.1", Origin: "test"}
+	request := mirror.JobRequest{Action: mirror.JobReplayDeliveries, Filter: mirror.JobSelection{State: mirror.DeliveryDead}}
+	for _, name := range []string{"plan", "job"} {
+		j, err := w.mirror.Jobs().Plan(w.Context(), request, by)
+		w.must(err)
+		w.ids[name] = j.ID
+	}
+	_, err := w.mirror.Jobs().Start(w.Context(), w.ids["job"], by)
+	w.must(err)
+	w.mustEnd(w.ids["job"])
+}
+
+// fillFeed begins a consumer that fails, and an endpoint that answers one of two pings.
+func (w *world) fillFeed() {
+	w.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
+	failed, ended := make(chan struct{}, 1000), make(chan error, 1)
+	go func() {
+		ended <- w.mirror.Consume(ctx, "mail", func(context.Context, mirror.Change) error {
+			failed <- struct{}{}
+			return errors.New("no such mailbox")
+		}, clerksync.StartAt(mirror.FeedStart), clerksync.OnlyTypes("user.created"), clerksync.ParkAfter(1), clerksync.SaveEvery(1, time.Millisecond))
+	}()
+	w.Cleanup(func() { cancel(); <-ended })
+	for range 3 {
+		<-failed
+	}
+	status := http.StatusTeapot
+	receiver := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(status) }))
+	w.Cleanup(receiver.Close)
+	e, _, err := w.webhooks.Add(w.Context(), webhook.Endpoint{URL: receiver.URL, Types: []string{"user.*"}})
+	w.must(err)
+	w.ids["endpoint"] = e.ID
+	for range 2 {
+		_, err = w.webhooks.Ping(w.Context(), e.ID)
+		w.must(err)
+		status = http.StatusNoContent
+	}
+}
+
+// delivery returns the id of the latest delivery in a state.
+func (w *world) delivery(state mirror.DeliveryState) string {
+	w.Helper()
+	found, err := w.mirror.Deliveries().List(w.Context(), mirror.DeliveryFilter{State: state, NewestFirst: true, Limit: 1})
+	w.must(err)
+	if len(found.Items) == 0 {
+		w.Fatalf("no delivery is %s", state)
+	}
+	return found.Items[0].MessageID
+}
+
+// weight is what a page costs, in bytes without compression, and what it loads from elsewhere.
+const weight = `(() => {
+	const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource").filter(e => e.initiatorType !== "fetch")];
+	return {bytes: all.reduce((sum, e) => sum + e.decodedBodySize, 0), elsewhere: all.map(e => e.name).filter(name => !name.startsWith(location.origin + "/console/"))};
+})()`
+
+type pageWeight struct {
+	Bytes     int      `json:"bytes"`
+	Elsewhere []string `json:"elsewhere"`
+}
+
+// maxWeight is how many bytes a page may have, with all its assets and without compression.
+const maxWeight = 100_000
+
+// checkPage checks the page that a tab has opened.
+func (w *world) checkPage(p *browsertest.Tab, page string) {
+	w.Helper()
+	if load := browsertest.Evaluate[pageWeight](p, weight); load.Bytes > maxWeight || load.Bytes < 1000 || len(load.Elsewhere) > 0 {
+		w.Errorf("%s has %d bytes, and loads %q", page, load.Bytes, load.Elsewhere)
+	}
+	for _, theme := range []string{"light", "dark"} {
+		p.PreferTheme(theme)
+		for _, width := range []int{1024, 390} {
+			p.Size(width, 800)
+			if wide := browsertest.Evaluate[int](p, "document.documentElement.scrollWidth"); wide > width {
+				w.Errorf("%s is %d pixels wide in a window of %d: %s", page, wide, width, browsertest.Evaluate[string](p, widest))
+			}
+			p.Accessible()
+		}
+	}
+}
+
+// widest names the elements that are wider than the window.
+const widest = `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map(e => e.outerHTML.slice(0, 120)).join(" | ")`
+
+func everyPage(w *world, fill bool) {
+	w.start()
+	if fill {
+		w.fill()
+	}
+	signIn := w.tab()
+	signIn.Open("/console/sign-in")
+	w.checkPage(signIn, "/sign-in")
+	p := w.signedIn("/users", token)
+	p.Expect("status of 404")
+	p.Expect("status of 422") // of a user whom Explain does not know
+	for _, page := range w.pages() {
+		p.Open("/console" + page)
+		p.Wait("html.script main")
+		w.checkPage(p, page)
+	}
+}
+
+// takeScreenshots takes pictures of every page.
+func takeScreenshots(w *world) {
+	w.start()
+	w.fill()
+	p := w.signedIn("/users", token)
+	p.Expect("status of 404")
+	for _, page := range w.pages() {
+		name := strings.NewReplacer("/", "-", "?", "-", "=", "-", "&", "-").Replace(strings.TrimPrefix(page, "/"))
+		for kind, id := range w.ids {
+			name = strings.ReplaceAll(name, id, kind)
+		}
+		p.Open("/console" + page)
+		p.Wait("html.script main")
+		for _, theme := range []string{"light", "dark"} {
+			p.PreferTheme(theme)
+			for _, width := range []int{390, 1024, 1600} {
+				p.Size(width, 900)
+				p.Screenshot(filepath.Join(*screenshots, fmt.Sprintf("%s.%s.%d.png", name, theme, width)))
+			}
+		}
+	}
+}
