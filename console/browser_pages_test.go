@@ -59,7 +59,14 @@ var opened = map[string][]string{
 	"GET /explain":                         {"/explain", "/explain?user={user}&need=role&role=admin", "/explain?user=nobody@example.com"},
 	"GET /audit":                           {"/audit", "/audit?actor=nobody"},
 	"GET /settings":                        {"/settings"},
+	"GET /settings/configuration":          {"/settings/configuration"},
+	"GET /settings/operators":              {"/settings/operators"},
+	"GET /settings/operators/{id}/revoke":  {"/settings/operators/{operator}/revoke"},
+	"GET /settings/checks":                 {"/settings/checks"},
 	"GET /sync":                            {"/sync"},
+	"GET /sync/run":                        {"/sync/run"},
+	"GET /sync/drift":                      {"/sync/drift", "/sync/drift?kind=session"},
+	"GET /sync/walks":                      {"/sync/walks"},
 }
 
 // pages returns all pages of a world, those with an id only if there is one.
@@ -110,6 +117,13 @@ func (w *world) fill() {
 	w.ids = map[string]string{"user": ada, "organization": organization, "session": session, "delivery": w.delivery(mirror.DeliveryApplied), "dead": w.delivery(mirror.DeliveryDead)}
 	w.fillJobs()
 	w.fillFeed()
+	_, _, err := w.mirror.Operators().Add(w.Context(), clerksync.NewOperator{Name: "grace", ReadOnly: true})
+	w.must(err)
+	w.ids["operator"] = "grace"
+	c.SetFaults(clerktest.Faults{Drop: 1})
+	c.UpdateUser(ada, map[string]any{"username": "countess"})
+	_, err = w.mirror.Sync().Reconcile(w.Context(), mirror.ReconcileOptions{})
+	w.must(err)
 }
 
 // fillJobs plans two jobs and does one of them.
@@ -225,6 +239,7 @@ func takeScreenshots(w *world) {
 	w.fill()
 	p := w.signedIn("/users", token)
 	p.Expect("status of 404")
+	p.Expect("status of 422")
 	for _, page := range w.pages() {
 		name := strings.NewReplacer("/", "-", "?", "-", "=", "-", "&", "-").Replace(strings.TrimPrefix(page, "/"))
 		for kind, id := range w.ids {

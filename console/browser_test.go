@@ -38,6 +38,7 @@ func TestConsoleInChromium(t *testing.T) {
 		"override a role here":               overrideRole,
 		"changes appear by themselves":       liveTail,
 		"revoke a session":                   revokeSession,
+		"compare with Clerk":                 reconcile,
 		"keys alone":                         keysAlone,
 		"without JavaScript":                 withoutScript,
 		"pages with data":                    func(w *world) { everyPage(w, true) },

@@ -89,7 +89,7 @@ func replayFilter(w *world) {
 	}
 	job := strings.TrimPrefix(p.Path(), "/console/jobs/")
 	p.Click("form[action$='/start'] button")
-	p.Until("the job is done", "document.querySelector('h1 .chip')?.innerText ?? ''", func(s string) bool { return s == "done" })
+	p.Until("the job is done", jobState, func(s string) bool { return s == "done" })
 	p.WaitForText("no plan for Barred")
 	if n := p.Count("section[aria-labelledby=failures] tbody tr"); n != 3 || w.dead() != 3 {
 		w.Errorf("%d failures are listed, %d deliveries are dead, want 3", n, w.dead())
@@ -110,7 +110,7 @@ func replayFilter(w *world) {
 	p.Click("form[action$='/start'] button")
 	p.Until("the job makes progress", "document.querySelector('.tile .value')?.innerText ?? '0'", func(n string) bool { return n != "0" })
 	p.Click("form[action$='/cancel'] button")
-	p.Until("the job is cancelled", "document.querySelector('h1 .chip')?.innerText ?? ''", func(s string) bool { return s == "cancelled" })
+	p.Until("the job is cancelled", jobState, func(s string) bool { return s == "cancelled" })
 	w.slow.Store(0)
 	j, err := w.mirror.Jobs().ByID(w.Context(), job)
 	if err != nil || j.State != mirror.JobCancelled || j.Done == 0 || j.Done+j.Failed >= j.Plan.Matches {
@@ -180,6 +180,42 @@ func liveTail(w *world) {
 		w.Error("the page was loaded again")
 	}
 }
+
+func reconcile(w *world) {
+	w.start()
+	ada := w.user("Ada", "ada@example.com", "")
+	w.clerk.SetFaults(clerktest.Faults{Drop: 1})
+	w.clerk.UpdateUser(ada, map[string]any{"first_name": "Augusta"})
+	w.clerk.SetFaults(clerktest.Faults{Drop: 1, API: clerktest.APIFaults{Slow: 1, SlowFor: 300 * time.Millisecond}})
+	p := w.signedIn("/sync", token)
+	p.Click(".page-head a[href$='/sync/run']")
+	p.Click("dialog form button.primary")
+	p.WaitForPath("/console/jobs/job_")
+	job := strings.TrimPrefix(p.Path(), "/console/jobs/")
+	p.Until("it waits for a process that works on jobs", jobState, func(s string) bool { return s == "waiting" })
+	ended := make(chan error, 1)
+	go func() {
+		_, err := w.mirror.Jobs().Run(w.Context(), job, nil)
+		ended <- err
+	}()
+	p.Until("it shows how far it is", jobState+" + document.querySelectorAll('section[aria-labelledby=progress] tbody tr').length", func(s string) bool {
+		return strings.HasPrefix(s, "running") && s != "running0"
+	})
+	rows := p.Count("section[aria-labelledby=progress] tbody tr")
+	p.Open("/console/jobs/" + job)
+	if state := browsertest.Evaluate[string](p, jobState); state == "running" && p.Count("section[aria-labelledby=progress] tbody tr") < rows {
+		w.Error("the progress is lost when the page is loaded again")
+	}
+	p.Until("it is done", jobState, func(s string) bool { return s == "done" })
+	w.must(<-ended)
+	p.Open("/console/sync/drift")
+	p.WaitForText("Augusta Example")
+	p.WaitForText("first_name")
+	p.WaitForText("repaired")
+}
+
+// jobState is the state that the page of a job shows.
+const jobState = "(document.querySelector('h1 .chip')?.innerText ?? '')"
 
 func revokeSession(w *world) {
 	w.start()
