@@ -113,7 +113,7 @@ func (w *world) fill() {
 	session := c.SignIn(ada)
 	c.Call(http.MethodPost, "/_emulator/deliveries", map[string]any{"type": "user.updated", "data": map[string]any{}}, nil)
 	c.Settle()
-	w.failing("Late", 3)
+	w.failing("Late", 30) // fills a page of users and of deliveries
 	w.ids = map[string]string{"user": ada, "organization": organization, "session": session, "delivery": w.delivery(mirror.DeliveryApplied), "dead": w.delivery(mirror.DeliveryDead)}
 	w.fillJobs()
 	w.fillFeed()

@@ -84,13 +84,16 @@ func (v *visit) consumer(name string) (mirror.Consumer, error) {
 	return all[i], nil
 }
 
+// parkedSize is how many parked changes a page shows: each has two forms.
+const parkedSize = 20
+
 func showConsumer(v *visit) error {
 	c, err := v.consumer(v.id())
 	if err != nil {
 		return err
 	}
 	state := v.query("state")
-	found, err := v.mirror.Feed().ParkedChanges(v.r.Context(), c.Name, mirror.ParkedFilter{State: mirror.ParkedState(state), After: v.after(), Limit: pageSize})
+	found, err := v.mirror.Feed().ParkedChanges(v.r.Context(), c.Name, mirror.ParkedFilter{State: mirror.ParkedState(state), After: v.after(), Limit: parkedSize})
 	if err != nil {
 		return err
 	}

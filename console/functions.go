@@ -54,7 +54,7 @@ func identifier(id string) template.HTML {
 		return none
 	}
 	whole := template.HTMLEscapeString(id)
-	return template.HTML(`<code class="id" title="` + whole + `" data-copy="` + whole + `">` + template.HTMLEscapeString(shorten(id)) + `</code>`) //nolint:gosec // escaped
+	return template.HTML(`<code class="id" title="` + whole + `" data-copy>` + template.HTMLEscapeString(shorten(id)) + `</code>`) //nolint:gosec // escaped
 }
 
 // none stands where there is nothing to show.

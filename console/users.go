@@ -21,8 +21,8 @@ func (h *handler) userRoutes() []route {
 	}
 }
 
-// pageSize is how many rows a list shows.
-const pageSize = 50
+// pageSize is how many rows a list shows. A page with all its assets has less than 100 kB.
+const pageSize = 30
 
 // usersData is the list of users.
 type usersData struct {

@@ -69,7 +69,7 @@
     const id = event.target.closest("[data-copy]");
     if (id) {
       event.preventDefault();
-      copy(id.dataset.copy);
+      copy(id.dataset.copy || id.title);
       return;
     }
     const button = event.target.closest("[data-copy-from]");
