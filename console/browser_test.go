@@ -97,7 +97,7 @@ func (w *world) start() {
 	w.Cleanup(w.server.Close)
 }
 
-// once answers 204 to every webhook, so that Clerk does not send again what failed.
+// once accepts every webhook, so that Clerk does not send again what failed.
 func once(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(httptest.NewRecorder(), r)
