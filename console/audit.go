@@ -109,7 +109,8 @@ func listAudit(v *visit) error {
 	}
 	data := auditData{Filters: v.auditBar(when, names), Rows: rows, Pager: pagerOf(v, found), Empty: empty{
 		Icon: "audit", Title: "Nothing was recorded yet",
-		Text: "The audit records what operators do, requests that were refused although their token was valid, impersonations, and changes of roles. Nothing in it is ever changed.",
+		Text: "The audit records what operators do, requests that were refused although their token was valid, impersonations, and changes of roles. " +
+			"Nothing in it is ever changed.",
 	}}
 	if v.r.URL.RawQuery != "" {
 		data.Empty = empty{Icon: "search", Title: "No entry matches", Link: v.to("audit"), LinkText: "Show the whole audit"}

@@ -68,10 +68,12 @@ func listChanges(v *visit) error {
 		return err
 	}
 	data := changesData{Tabs: v.changeTabs("feed"), Filters: v.changeBar(), Rows: rows, Pager: pagerOf(v, found), Empty: empty{
-		Icon: "change", Title: "Nothing has changed yet", Text: "Each change of the mirror appears here the moment it is stored: from a webhook, from a read of Clerk, or from an operator.",
+		Icon: "change", Title: "Nothing has changed yet", Text: "Each change of the mirror appears here the moment it is stored: from a webhook, from " +
+			"a read of Clerk, or from an operator.",
 	}}
 	if v.r.URL.RawQuery != "" {
-		data.Empty = empty{Icon: "search", Title: "No change matches", Text: "The feed keeps changes for a limited time.", Link: v.to("changes"), LinkText: "Show all changes"}
+		data.Empty = empty{Icon: "search", Title: "No change matches", Text: "The feed keeps changes for a limited " +
+			"time.", Link: v.to("changes"), LinkText: "Show all changes"}
 	}
 	if f.After == "" {
 		data.Live = 2
@@ -80,7 +82,9 @@ func listChanges(v *visit) error {
 }
 
 func (v *visit) changeBar() filterBar {
-	bar := filterBar{Selects: []selectField{v.kindSelect(clerk.Kinds()), v.selectOf("operation", "Change", "created", "updated", "deleted", "erased")}, Results: "results"}
+	bar := filterBar{Selects: []selectField{
+		v.kindSelect(clerk.Kinds()), v.selectOf("operation", "Change", "created", "updated", "deleted", "erased"),
+	}, Results: "results"}
 	v.active(&bar, "user", "User", "organization", "Organization")
 	return bar
 }

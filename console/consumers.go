@@ -135,7 +135,9 @@ func confirmConsumer(v *visit) error {
 			"Present end: it gets what changes from now on. What it has not handled yet is skipped.",
 			"The changes that it held back or gave up are removed.",
 		}
-		asked.Select = &selectField{Name: "to", Label: "Where to", Options: []choice{{"now", "the present end of the feed", false}, {"beginning", "the beginning of the feed", false}}}
+		asked.Select = &selectField{Name: "to", Label: "Where to", Options: []choice{
+			{"now", "the present end of the feed", false}, {"beginning", "the beginning of the feed", false},
+		}}
 	default:
 		return notFound("There is no such page")
 	}
@@ -158,14 +160,14 @@ func changeConsumer(v *visit) error {
 			done = "It tries " + plural(n, "change", "changes") + " again at once."
 		}
 	case "retry-one":
-		n, err = f.RetryParked(ctx, name, []mirror.FeedCursor{mirror.FeedCursor(v.form("cursor"))}, by)
+		_, err = f.RetryParked(ctx, name, []mirror.FeedCursor{mirror.FeedCursor(v.form("cursor"))}, by)
 		done = "It tries the change again at once."
 	case "drop":
 		if n, err = f.DropAllParked(ctx, name, by); err == nil {
 			done = "Dropped " + plural(n, "change", "changes") + "."
 		}
 	case "drop-one":
-		n, err = f.DropParked(ctx, name, []mirror.FeedCursor{mirror.FeedCursor(v.form("cursor"))}, by)
+		_, err = f.DropParked(ctx, name, []mirror.FeedCursor{mirror.FeedCursor(v.form("cursor"))}, by)
 		done = "Dropped the change."
 	case "move":
 		return v.moveConsumer(name, by)

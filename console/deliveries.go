@@ -89,9 +89,9 @@ func reasonText(reason string) string {
 	return strings.ReplaceAll(reason, "_", " ")
 }
 
-// deliveryFilter is what the URL selects. searched is what the search field has.
-func (v *visit) deliveryFilter(t timeFilter) (f mirror.DeliveryFilter, err error) {
-	f = mirror.DeliveryFilter{
+// deliveryFilter is what the URL selects.
+func (v *visit) deliveryFilter(t timeFilter) mirror.DeliveryFilter {
+	f := mirror.DeliveryFilter{
 		State: mirror.DeliveryState(v.query("state")), Type: v.query("type"), Reason: v.query("reason"), Subject: v.query("subject"),
 		ClerkOrganizationID: v.query("organization"), Text: v.query("text"), Since: t.Since, Until: t.Until,
 		NewestFirst: true, After: v.after(), Limit: pageSize,
@@ -112,7 +112,7 @@ func (v *visit) deliveryFilter(t timeFilter) (f mirror.DeliveryFilter, err error
 	default:
 		f.Text = q
 	}
-	return f, nil
+	return f
 }
 
 func listDeliveries(v *visit) error {
@@ -122,10 +122,7 @@ func listDeliveries(v *visit) error {
 		}
 	}
 	when := v.timeFilter()
-	f, err := v.deliveryFilter(when)
-	if err != nil {
-		return err
-	}
+	f := v.deliveryFilter(when)
 	found, err := v.mirror.Deliveries().List(v.r.Context(), f)
 	if err != nil {
 		return err
@@ -142,13 +139,16 @@ func listDeliveries(v *visit) error {
 		Text: "Each webhook that Clerk sends appears here. Point an endpoint in the Clerk dashboard to /api/webhooks/clerk of this server.",
 	}
 	if len(data.Filters.Active) > 0 || v.r.URL.RawQuery != "" {
-		data.Empty = empty{Icon: "search", Title: "No delivery matches", Text: "Deliveries are found by id, by what they are about, and by any text in their body.", Link: v.to("deliveries"), LinkText: "Show all deliveries"}
+		data.Empty = empty{Icon: "search", Title: "No delivery matches", Text: "Deliveries are found by id, by what they are about, and by any text in " +
+			"their body.", Link: v.to("deliveries"), LinkText: "Show all deliveries"}
 		if f.State == mirror.DeliveryDead && len(data.Filters.Active) == 0 {
-			data.Empty = empty{Icon: "check", Title: "No delivery failed", Text: "Every event that arrived was applied, or needed not be.", Link: v.to("deliveries"), LinkText: "Show all deliveries"}
+			data.Empty = empty{Icon: "check", Title: "No delivery failed", Text: "Every event that arrived was applied, or needed not " +
+				"be.", Link: v.to("deliveries"), LinkText: "Show all deliveries"}
 		}
 	}
 	if data.Pager.Further && len(data.Rows) == 0 {
-		data.Empty = empty{Icon: "search", Title: "Nothing found so far", Text: "There is no index for this search, so that each page looks at a limited number of deliveries.", Link: data.Pager.Next, LinkText: "Look further back"}
+		data.Empty = empty{Icon: "search", Title: "Nothing found so far", Text: "There is no index for this search, so that each page looks at a " +
+			"limited number of deliveries.", Link: data.Pager.Next, LinkText: "Look further back"}
 	}
 	return v.render("deliveries", "Deliveries", data)
 }

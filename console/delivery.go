@@ -158,15 +158,18 @@ func verdictOf(d *mirror.Delivery, own, problem string) verdict {
 		return verdict{Kind: "info", Title: "Erased", Text: "It names a user whose personal data was erased, so that nothing of it is kept."}
 	case mirror.DeliveryDismissed:
 		return verdict{
-			Kind: "info", Title: "Dismissed", Text: "It failed, and an operator decided that it need not be applied. It does not count as a problem any more.",
+			Kind: "info", Title: "Dismissed", Text: "It failed, and an operator decided that it need not be applied. It does not count as a problem " +
+				"any more.",
 			Detail: problem, Remedy: "You can still replay it. If Clerk sends it again, it is tried again.",
 		}
 	case mirror.DeliveryIgnored:
 		if d.Reason == "not_kept" {
-			return verdict{Kind: "info", Title: "Ignored", Text: "E-mails and text messages hold one-time codes. There is nothing in them to mirror, and nothing of them is kept."}
+			return verdict{Kind: "info", Title: "Ignored", Text: "E-mails and text messages hold one-time codes. There is nothing in them to mirror, " +
+				"and nothing of them is kept."}
 		}
 		return verdict{
-			Kind: "info", Title: "Ignored", Text: "This version of clerksync does not know events of the type " + d.Type + ". Nothing of it is in the mirror.",
+			Kind: "info", Title: "Ignored", Text: "This version of clerksync does not know events of the type " +
+				"" + d.Type + ". Nothing of it is in the mirror.",
 			Remedy: "A version that knows the type applies it by itself.",
 		}
 	case mirror.DeliveryQuarantined:
@@ -180,13 +183,15 @@ func quarantined(d *mirror.Delivery, own string) verdict {
 	if d.Reason == "body_conflict" {
 		return verdict{
 			Kind: "warn", Title: "Quarantined: the id came before with another body",
-			Text:   "Clerk never changes a message that it sends again. Something between Clerk and this server rewrites bodies, or someone else knows the signing secret. It was not applied.",
+			Text: "Clerk never changes a message that it sends again. Something between Clerk and this server rewrites bodies, or someone else knows " +
+				"the signing secret. It was not applied.",
 			Remedy: "Compare the two deliveries. If you cannot explain the difference, rotate the signing secret of the endpoint.",
 		}
 	}
 	return verdict{
 		Kind: "warn", Title: "Quarantined: it is of another Clerk instance",
-		Text:   fmt.Sprintf("The event names the instance %s. This mirror is of %s. It was not applied, so that the users of two instances do not mix.", orNone(d.InstanceID), orNone(own)),
+		Text: fmt.Sprintf("The event names the instance %s. This mirror is of %s. It was not applied, so that the users of two instances do not "+
+			"mix.", orNone(d.InstanceID), orNone(own)),
 		Remedy: "An endpoint of that instance sends to this server. Remove it in the Clerk dashboard, or give that instance a mirror of its own.",
 	}
 }
@@ -205,15 +210,19 @@ func failed(d *mirror.Delivery, problem string) verdict {
 	}
 	switch d.Reason {
 	case "hook_failed":
-		f.Title, f.Text = "Failed: your OnChange function refused it", "The application's function returned an error, so that nothing of the event was stored. Clerk was told to send it again."
+		f.Title, f.Text = "Failed: your OnChange function refused it", "The application's function returned an error, so that nothing of the event was "+
+			"stored. Clerk was told to send it again."
 		f.Detail, f.Remedy = d.Problem, "Mend the function, then replay the delivery."
 	case "invalid":
-		f.Title, f.Text = "Failed: the event lacks what it must have", "It was signed correctly, and nothing could be derived from it. Clerk was told not to send it again."
+		f.Title, f.Text = "Failed: the event lacks what it must have", "It was signed correctly, and nothing could be derived from it. Clerk was told "+
+			"not to send it again."
 		if f.Remedy == "" {
-			f.Remedy = "A replay fails in the same way until a version of clerksync can read it. If it is not needed, dismiss it. A reconcile brings the state of the object from Clerk."
+			f.Remedy = "A replay fails in the same way until a version of clerksync can read it. If it is not needed, dismiss it. A reconcile brings " +
+				"the state of the object from Clerk."
 		}
 	default:
-		f.Title, f.Text = "Failed: it could not be applied here", "Something went wrong in this server. Clerk was told to send it again, so that it may still be applied by itself."
+		f.Title, f.Text = "Failed: it could not be applied here", "Something went wrong in this server. Clerk was told to send it again, so that it "+
+			"may still be applied by itself."
 		if f.Remedy == "" {
 			f.Remedy = "The log has the cause. Replay the delivery when it is mended."
 		}
@@ -261,9 +270,7 @@ func indented(value any) string {
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	if encoder.Encode(value) != nil {
-		return ""
-	}
+	_ = encoder.Encode(value) //nolint:errchkjson // it was parsed from JSON
 	return out.String()
 }
 
@@ -361,7 +368,7 @@ func dismissDelivery(v *visit) error {
 func planReplay(v *visit) error {
 	request := mirror.JobRequest{Action: mirror.JobReplayDeliveries, Filter: mirror.JobSelection{
 		State: mirror.DeliveryState(v.form("state")), Type: v.form("type"), Reason: v.form("reason"), Subject: v.form("subject"),
-		IDs: v.r.PostForm["id"],
+		IDs: v.forms("id"),
 	}}
 	for name, at := range map[string]*time.Time{"since": &request.Filter.Since, "until": &request.Filter.Until} {
 		text := v.form(name)

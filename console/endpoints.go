@@ -74,7 +74,8 @@ func disabledText(reason string) string {
 func listEndpoints(v *visit) error {
 	data := endpointsData{Tabs: v.changeTabs("endpoints"), Empty: empty{
 		Icon: "external", Title: "Nothing is sent to other systems yet",
-		Text: "An endpoint is a URL that gets each change as a signed webhook, in order for each object, with retries.", Command: "clerksync webhooks endpoints add https://app.example.com/hooks",
+		Text: "An endpoint is a URL that gets each change as a signed webhook, in order for each object, with " +
+			"retries.", Command: "clerksync webhooks endpoints add https://app.example.com/hooks",
 	}}
 	if v.options.Webhooks == nil {
 		data.Empty.Title, data.Empty.Command = "This program sends no webhooks", ""
@@ -216,7 +217,8 @@ func changeEndpoint(v *visit) error {
 		err, shown = nil, flash{Kind: "warn", Text: "There is nothing to send again: the message was delivered, or is no longer kept."}
 	}
 	if gone, ok := errors.AsType[*mirror.CursorGoneError](err); ok {
-		err, shown = nil, flash{Kind: "bad", Text: "It cannot go on where it was, because changes are missing (" + gone.Reason + "). Resume it from another place."}
+		err, shown = nil, flash{Kind: "bad", Text: "It cannot go on where it was, because changes are missing " +
+			"(" + gone.Reason + "). Resume it from another place."}
 	}
 	if err != nil {
 		return err

@@ -115,20 +115,20 @@ func (h *handler) rule(q question) (auth.Rule, error) {
 	switch q.need {
 	case "permission":
 		if q.permission == "" {
-			return nil, errors.New("Enter the permission, such as org:invoices:read.")
+			return nil, errors.New("enter the permission, such as org:invoices:read")
 		}
 		return auth.Permission(q.permission), nil
 	case "organization-role":
 		if q.permission == "" {
-			return nil, errors.New("Enter the role in the organization, such as org:admin.")
+			return nil, errors.New("enter the role in the organization, such as org:admin")
 		}
 		return auth.OrgRole(q.permission), nil
 	case "request":
 		if h.options.ExplainRule == nil {
-			return nil, errors.New("No policy of routes is configured.")
+			return nil, errors.New("no policy of routes is configured")
 		}
 		if !strings.HasPrefix(q.path, "/") {
-			return nil, errors.New("Enter the path of the request, such as /admin/reports.")
+			return nil, errors.New("enter the path of the request, such as /admin/reports")
 		}
 		method := q.method
 		if method == "" {
@@ -182,9 +182,9 @@ func (v *visit) explainForm(q question) explainData {
 // answer explains. What was wrong with the question is in data.Problem.
 func (v *visit) answer(q question, data *explainData) error {
 	ctx := v.r.Context()
-	rule, err := v.rule(q)
-	if err != nil {
-		data.Problem = err.Error()
+	rule, wrong := v.rule(q)
+	if wrong != nil {
+		data.Problem = fullSentence(wrong.Error())
 		return nil
 	}
 	id, err := v.userNamed(q.user)

@@ -23,7 +23,8 @@ func denialText(allowed bool, code, reason string) (title, text string) {
 	case clerksync.CodeSessionEnded:
 		return "Denied: the session has ended", "The user signed out, or the session was revoked. Signing in again makes a new one."
 	case clerksync.CodeInvalidSessionClaims:
-		return "Denied: the token says what is no longer true", "Something newer than the token is stored, such as a membership that was lost. A fresh token settles it: the browser fetches one within a minute."
+		return "Denied: the token says what is no longer true", "Something newer than the token is stored, such as a membership that was lost. A fresh " +
+			"token settles it: the browser fetches one within a minute."
 	case auth.CodeAuthenticationRequired:
 		return "Denied: no one is signed in", "There is no token, or it names no user."
 	case auth.CodeFeatureLocked:
@@ -43,7 +44,8 @@ func forbiddenText(reason string) (title, text string) {
 	case auth.ReasonRole:
 		return title0 + "the role is too low", "The user is known and signed in. The role is not high enough for what is asked."
 	case auth.ReasonOrganizationRole:
-		return title0 + "another role in the organization is needed", "The user is known and signed in. The role in the active organization is not the one that is needed, or no organization is active."
+		return title0 + "another role in the organization is needed", "The user is known and signed in. The role in the active organization is not the " +
+			"one that is needed, or no organization is active."
 	case auth.ReasonPermission:
 		return title0 + "the permission is missing", "The role in the active organization does not have the permission, or no organization is active."
 	case auth.ReasonReverification:

@@ -96,7 +96,8 @@ func listJobs(v *visit) error {
 	v.active(&bar)
 	data := jobsData{Filters: bar, Pager: pagerOf(v, found), Empty: empty{
 		Icon: "job", Title: "No jobs yet",
-		Text: "A job works on many objects in the background: it replays deliveries, changes roles, or compares the mirror with Clerk. Filter a list and choose what to do with all of it.",
+		Text: "A job works on many objects in the background: it replays deliveries, changes roles, or compares the mirror with Clerk. Filter a list " +
+			"and choose what to do with all of it.",
 		Link: v.to("deliveries") + "?state=dead", LinkText: "Show failed deliveries",
 	}}
 	if v.r.URL.RawQuery != "" {
@@ -313,7 +314,8 @@ func (v *visit) plan(request mirror.JobRequest) error {
 func planFault(err error) error {
 	switch {
 	case errors.Is(err, mirror.ErrNoSecretKey):
-		return &fault{Status: http.StatusConflict, Title: "Clerk cannot be read", Text: "No secret key is configured. Set CLERK_SECRET_KEY and restart the server."}
+		return &fault{Status: http.StatusConflict, Title: "Clerk cannot be read", Text: "No secret key is configured. Set CLERK_SECRET_KEY and restart " +
+			"the server."}
 	case errors.Is(err, mirror.ErrInvalidJob):
 		return &fault{Status: http.StatusBadRequest, Title: "This job is not possible", Text: err.Error()}
 	case errors.Is(err, mirror.ErrTooManyJobs):

@@ -172,7 +172,7 @@ func TestExplain(t *testing.T) {
 		"/console/explain?user=" + url.QueryEscape("eve@example.com"): "has no user eve@example.com",
 		ask + "&need=permission":              "Enter the permission",
 		ask + "&need=request&path=admin":      "Enter the path",
-		ask + "&need=request&path=/elsewhere": "no route of the policy matches",
+		ask + "&need=request&path=/elsewhere": "No route of the policy matches.",
 	} {
 		if a := s.get(target); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, problem) {
 			t.Errorf("%s: %d, want %q", target, a.status, problem)

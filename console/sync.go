@@ -182,7 +182,7 @@ func runSync(v *visit) error {
 	if v.form("action") == string(mirror.JobBackfill) {
 		request = mirror.JobRequest{Action: mirror.JobBackfill}
 	}
-	chosen := v.r.PostForm["kind"]
+	chosen := v.forms("kind")
 	if request.Action == mirror.JobReconcile && len(chosen) < len(listedKinds()) {
 		for _, text := range chosen {
 			kind, ok := clerk.ParseKind(text)
@@ -344,7 +344,8 @@ func listWalks(v *visit) error {
 	}
 	data := walksData{
 		Tabs: v.syncTabs("walks"), Pager: pagerOf(v, found), Filters: filterBar{Selects: []selectField{v.kindSelect(listedKinds())}, Results: "results"},
-		Empty: empty{Icon: "sync", Title: "Clerk was not read yet", Text: "Each time a list at Clerk is read and compared, an entry appears here. It is kept for 90 days."},
+		Empty: empty{Icon: "sync", Title: "Clerk was not read yet", Text: "Each time a list at Clerk is read and compared, an entry appears here. It " +
+			"is kept for 90 days."},
 	}
 	for _, w := range found.Items {
 		data.Rows = append(data.Rows, v.walkRow(w))

@@ -115,6 +115,12 @@ func (v *visit) after() mirror.Cursor { return mirror.Cursor(v.r.URL.Query().Get
 // form returns a field of a posted form, without spaces around it.
 func (v *visit) form(name string) string { return strings.TrimSpace(v.r.PostFormValue(name)) }
 
+// forms returns all values of a field of a posted form.
+func (v *visit) forms(name string) []string {
+	_ = v.r.PostFormValue(name) // it reads the form
+	return v.r.PostForm[name]   //nolint:forbidigo // a field of the request, not the function of a client
+}
+
 // redirect sends the browser to a page of the console. The path is one that [handler.to] returned.
 func (v *visit) redirect(path string) error {
 	v.w.Header().Set("Cache-Control", "no-store")
