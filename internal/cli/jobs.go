@@ -220,10 +220,7 @@ func printFailures(ctx context.Context, p *process, client *apiclient.Client, jo
 
 // job prints a job with its plan and progress.
 func (l look) job(p *process, j *mirror.Job) error {
-	done := fmt.Sprintf("%s done, %s failed, %s skipped", grouped(j.Done), grouped(j.Failed), grouped(j.Skipped))
-	if total := jobTotal(j); total != "" {
-		done += ", of " + total
-	}
+	done := fmt.Sprintf("%s done, %s failed, %s skipped", ofTotal(j), grouped(j.Failed), grouped(j.Skipped))
 	if j.Rate > 0 {
 		done += fmt.Sprintf("; %s/s", rate(j.Rate))
 	}

@@ -18,10 +18,12 @@ func printServing(ctx context.Context, w io.Writer, t terminal, cfg *config.Conf
 	lines := [][2]string{{"mirror", cfg.Database.String() + rowsOfServer(ctx, s)}, {"Clerk", keysOf(cfg)}}
 	public := "webhooks at /api/webhooks/clerk, callers at /api/auth/me"
 	switch {
-	case cfg.OperatorListen == "public":
+	case cfg.OperatorListen == "public" && cfg.Console != "off":
 		public += ", the console at " + consolePath + "/"
-	case len(s.addrs) > 1:
+	case len(s.addrs) > 1 && cfg.Console != "off":
 		lines = append(lines, [2]string{"operators", urlOf(s.addrs[1]) + consolePath + "/ and the API that commands use with --server"})
+	case len(s.addrs) > 1:
+		lines = append(lines, [2]string{"operators", urlOf(s.addrs[1]) + ": the API that commands use with --server"})
 	}
 	lines = append(lines, [2]string{"public", urlOf(s.addrs[0]) + ": " + public})
 	fmt.Fprintln(w)
