@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -36,7 +37,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	if err := oneOfEach(body); err != nil {
 		return invalidJSON(err)
 	}
-	if err := knownMembers(body, into); err != nil {
+	if err := knownMembers(body, reflect.TypeOf(into).Elem()); err != nil {
 		return invalidJSON(err)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
@@ -93,25 +94,36 @@ func oneOfEach(text []byte) error {
 	return nil
 }
 
-// knownMembers returns an error if an object has a member that the struct does not have with this
-// very name. Package json would ignore case.
-func knownMembers(text []byte, into any) error {
+// knownMembers returns an error if an object, or one in it, has a member that the struct does not
+// have with this very name. Package json would ignore case.
+func knownMembers(text []byte, into reflect.Type) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(text, &members); err != nil || members == nil {
 		return errors.New("it is not an object")
 	}
-	known := fieldNames(into)
-	for name := range members {
-		if !slices.Contains(known, name) {
+	known, fields := fieldNames(into), reflect.VisibleFields(into)
+	for name, value := range members {
+		at := slices.Index(known, name)
+		if at < 0 {
 			return errors.New("its members can be: " + cmp.Or(strings.Join(known, ", "), "none"))
+		}
+		if inner := fields[at].Type; isObject(inner) && string(value) != "null" {
+			if err := knownMembers(value, inner); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
 		}
 	}
 	return nil
 }
 
-// members_ returns the names of the members of a struct.
-func fieldNames(into any) (names []string) {
-	for _, field := range reflect.VisibleFields(reflect.TypeOf(into).Elem()) {
+// isObject reports whether package json reads a type from an object, member by member.
+func isObject(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
+}
+
+// fieldNames returns the names of the members of a struct.
+func fieldNames(of reflect.Type) (names []string) {
+	for _, field := range reflect.VisibleFields(of) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		names = append(names, name)
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 )
 
@@ -51,8 +52,8 @@ func (h *handler) llmsText() string {
 		if len(to.parameters) > 0 {
 			b.WriteString("; parameters: " + strings.Join(to.parameterNames(), ", "))
 		}
-		if to.body != nil && len(fieldNames(to.body)) > 0 {
-			b.WriteString("; body: " + strings.Join(fieldNames(to.body), ", "))
+		if to.body != nil && len(fieldNames(reflect.TypeOf(to.body).Elem())) > 0 {
+			b.WriteString("; body: " + strings.Join(fieldNames(reflect.TypeOf(to.body).Elem()), ", "))
 		}
 		if to.method != http.MethodGet && !to.writes {
 			b.WriteString("; changes nothing")

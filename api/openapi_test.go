@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,7 +158,7 @@ func (r route) members() (names []string) {
 	if r.body == nil {
 		return nil
 	}
-	names = fieldNames(r.body)
+	names = fieldNames(reflect.TypeOf(r.body).Elem())
 	slices.Sort(names)
 	return names
 }

@@ -2,11 +2,14 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +129,12 @@ func TestBodiesAreStrict(t *testing.T) {
 		{role, ``, same, 400, "invalid_role"},
 		{role, strings.Repeat("[", maxBody-1), same, 400, "invalid_json"},
 		{ban, `{"reason":"spam"}`, same, 400, "its members can be: none"},
-		{jobs, `{"action":"erase_users","filter":{"idz":["user_1"]}}`, same, 400, "idz"},
+		{jobs, `{"action":"erase_users","filter":{"idz":["user_1"]}}`, same, 400, "filter: its members can be: all, ids"},
+		{jobs, `{"action":"erase_users","filter":{"Role":"solo"}}`, same, 400, "filter: its members can be: all, ids"},
+		{jobs, `{"action":"erase_users","filter":{"role":"solo","q":"ada","Q":""}}`, same, 400, "filter: its members can be"},
+		{jobs, `{"action":"erase_users","filter":[]}`, same, 400, "filter: it is not an object"},
+		{jobs, `{"action":"erase_users","filter":null}`, same, 400, "invalid_job"},
+		{jobs, `{"action":"replay_deliveries","filter":{"since":{}}}`, same, 400, "The body is not understood"},
 		{jobs, `{"action":"erase_users","filter":{"ids":["a"],"ids":[]}}`, same, 400, "a member is there twice"},
 		{jobs, `{"action":"erase_users"}`, same, 400, "invalid_job"},
 		{jobs, `{"action":"dance"}`, same, 400, "invalid_job"},
@@ -236,4 +244,43 @@ func TestAnswersToErrorsOfClerk(t *testing.T) {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
+}
+
+// FuzzBodies demands that a body which is accepted has no member that could be meant otherwise.
+func FuzzBodies(f *testing.F) {
+	for _, seed := range []string{
+		`{"action":"erase_users","filter":{"role":"solo"}}`, `{"action":"x","filter":{"Role":"a","role":"b"}}`, `{"action":"a","\u0061ction":"b"}`,
+		`{"filter":null,"kinds":["user"],"role":"","allow_mass_delete":true}`, `{"filter":{"since":"2026-11-28T00:00:00Z","ids":["a"],"active":false}}`,
+		`{"ro\u017fe":"x"}`, "{\"action\":\"\xff\"}", `{}{}`, `[]`, strings.Repeat(`{"filter":`, 100), ` {"action" : 1e9} `, `{"\u212ainds":[]}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/jobs", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		var request mirror.JobRequest
+		if readJSON(httptest.NewRecorder(), r, &request) != nil || strings.TrimSpace(body) == "" {
+			return
+		}
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(body), &members); err != nil {
+			t.Fatal(err)
+		}
+		var filter map[string]json.RawMessage
+		if text := members["filter"]; text != nil && json.Unmarshal(text, &filter) != nil {
+			t.Fatalf("a filter that is no object was accepted: %s", text)
+		}
+		for name := range filter {
+			if !slices.Contains(fieldNames(reflect.TypeFor[mirror.JobSelection]()), name) {
+				t.Errorf("the filter has %q", name)
+			}
+		}
+		var role string
+		if json.Unmarshal(filter["role"], &role) == nil && role != request.Filter.Role {
+			t.Errorf("%q was read as %q", role, request.Filter.Role)
+		}
+		if filter["role"] == nil && request.Filter.Role != "" {
+			t.Errorf("a role that was not given is %q", request.Filter.Role)
+		}
+	})
 }

@@ -279,9 +279,7 @@ func (v *visit) replayForm(f mirror.DeliveryFilter, found mirror.Page[mirror.Del
 	add("type", f.Type)
 	add("reason", f.Reason)
 	add("subject", f.Subject)
-	if f.Subject == "" {
-		add("subject", f.ClerkOrganizationID) // what belongs to an organization is about it
-	}
+	add("organization", f.ClerkOrganizationID)
 	add("since", timeText(f.Since))
 	add("until", timeText(f.Until))
 	return form

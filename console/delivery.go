@@ -368,7 +368,7 @@ func dismissDelivery(v *visit) error {
 func planReplay(v *visit) error {
 	request := mirror.JobRequest{Action: mirror.JobReplayDeliveries, Filter: mirror.JobSelection{
 		State: mirror.DeliveryState(v.form("state")), Type: v.form("type"), Reason: v.form("reason"), Subject: v.form("subject"),
-		IDs: v.forms("id"),
+		Organization: v.form("organization"), IDs: v.forms("id"),
 	}}
 	for name, at := range map[string]*time.Time{"since": &request.Filter.Since, "until": &request.Filter.Until} {
 		text := v.form(name)

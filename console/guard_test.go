@@ -277,3 +277,28 @@ func TestNoOneGetsInWithoutADatabase(t *testing.T) {
 		}
 	}
 }
+
+// The replay of what a list selects has every condition of the list.
+func TestReplaySelectsNoMoreThanTheList(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	f := mirror.DeliveryFilter{
+		State: mirror.DeliveryDead, Type: "user.*", Reason: "invalid", Subject: "user_1", ClerkOrganizationID: "org_1", Since: at, Until: at,
+	}
+	form := (&visit{}).replayForm(f, mirror.Page[mirror.Delivery]{Items: make([]mirror.Delivery, 1)})
+	names := map[string]string{}
+	for _, field := range form.Fields {
+		names[field.Name] += field.Value
+	}
+	for name, want := range map[string]string{
+		"state": "dead", "type": "user.*", "reason": "invalid", "subject": "user_1", "organization": "org_1", "since": timeText(at), "until": timeText(at),
+	} {
+		if names[name] != want {
+			t.Errorf("%s is %q, want %q", name, names[name], want)
+		}
+	}
+	s := newSite(t, Options{})
+	s.signIn(operatorToken)
+	page := s.does("/console/deliveries", "/console/deliveries/replay", "state", "dead", "subject", "user_1", "organization", "org_1")
+	s.shows(page, "user_1", "org_1")
+}
