@@ -253,8 +253,10 @@ func (v *visit) addBody(data *deliveryData) {
 		return
 	}
 	whole := withoutPrivate(data.Delivery.Body())
-	if whole == nil {
-		data.Body = data.Delivery.Body() // damaged, so that nothing can be taken out of it
+	if whole == nil { // damaged, so that nothing can be taken out of it
+		if data.Body = data.Delivery.Body(); strings.Contains(data.Body, "private_metadata") {
+			data.Body = "The body is damaged, and has private metadata, so that it is not shown."
+		}
 		return
 	}
 	data.Body = indented(whole)

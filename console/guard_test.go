@@ -2,8 +2,10 @@ package console
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -301,4 +303,83 @@ func TestReplaySelectsNoMoreThanTheList(t *testing.T) {
 	s.signIn(operatorToken)
 	page := s.does("/console/deliveries", "/console/deliveries/replay", "state", "dead", "subject", "user_1", "organization", "org_1")
 	s.shows(page, "user_1", "org_1")
+}
+
+// No page fails for what its address asks, and none runs or shows it as anything but text.
+func TestHostileAddresses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.signIn(operatorToken)
+	links := regexp.MustCompile(`(?i)(?:href|src|action)="\s*javascript:`)
+	names := []string{
+		"q", "state", "status", "type", "reason", "subject", "organization", "text", "user", "role", "active", "kind", "operation", "action", "actor", "since",
+		"until", "when", "from", "to", "need", "permission", "method", "path", "session", "after", "show", "back", "failed", "message", "email", "days",
+	}
+	for i, value := range []string{
+		`"><script>alert(1)</script>'`, "javascript:alert(1)", "\x00\xff" + strings.Repeat("9", 300), "role:king",
+	} {
+		query := url.Values{}
+		for _, name := range names {
+			query.Set(name, value)
+		}
+		targets := []string{"/console/explain?" + url.Values{"user": {w.user}, "need": {value}, "permission": {value}, "path": {value}}.Encode()}
+		for _, r := range w.routes() {
+			targets = append(targets, w.target(r)+"?"+query.Encode())
+			if i == 0 && strings.Contains(r, "{") {
+				targets = append(targets, strings.NewReplacer("{id}", url.PathEscape(value), "{action}", "ban").Replace("/console"+r[len("GET "):]))
+			}
+		}
+		for _, target := range targets {
+			a := w.get(strings.Replace(target, "?q=a?", "?", 1))
+			if a.status >= http.StatusInternalServerError || strings.Contains(a.body, "<script>alert") || links.MatchString(a.body) {
+				t.Errorf("%.150s: %d", target, a.status)
+			}
+		}
+	}
+}
+
+// routes returns the patterns of all pages.
+func (w *world) routes() (patterns []string) {
+	for _, r := range newHandler(w.m, w.o).routes() {
+		if strings.HasPrefix(r.pattern, "GET ") {
+			patterns = append(patterns, r.pattern)
+		}
+	}
+	return patterns
+}
+
+// A body that cannot be parsed is shown only if it cannot have private metadata.
+func TestDamagedBodiesHidePrivateMetadata(t *testing.T) {
+	t.Parallel()
+	for body, shown := range map[string]bool{`{"data": {"id": "user_1"`: true, `{"data": {"private_metadata": {"note": "x"}`: false} {
+		var d mirror.Delivery
+		d.SetBody(body)
+		data := deliveryData{Delivery: d, HasBody: true}
+		v := &visit{handler: &handler{options: Options{ShowPayloads: true}}}
+		if v.addBody(&data); (data.Body == body) != shown || data.Body == "" || data.Curl != "" {
+			t.Errorf("%s: %s", body, data.Body)
+		}
+	}
+}
+
+// FuzzLocal demands that what a form names is a path of the console, as browsers read it: they drop
+// tabs and newlines, and take backslashes for slashes.
+func FuzzLocal(f *testing.F) {
+	for _, seed := range []string{"/console/users?q=a#b", "//evil", "/\\evil", "/\t/evil", "https:evil", "/console/../..//evil", "/\x00/evil"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		for _, base := range []string{"", "/console"} {
+			w := httptest.NewRecorder()
+			v := &visit{handler: &handler{base: base}, w: w, r: httptest.NewRequestWithContext(t.Context(), http.MethodPost, base+"/preferences", http.NoBody)}
+			if err := v.redirect(v.local(path)); err != nil {
+				t.Fatal(err)
+			}
+			location := strings.TrimLeft(w.Header().Get("Location"), " \x00\x01\x1f")
+			read := strings.NewReplacer("\t", "", "\n", "", "\r", "", "\\", "/").Replace(location)
+			if !strings.HasPrefix(read, "/") || strings.HasPrefix(read, "//") {
+				t.Errorf("%q leads to %q", path, read)
+			}
+		}
+	})
 }
