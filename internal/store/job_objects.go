@@ -79,6 +79,7 @@ func (l *jobList) read(ctx context.Context, db *DB, rows where, wanted []filter,
 		return p, err
 	}
 	if found {
+		rows.add(l.at+" >= ?", int64(from.at)) // by which SQLite finds the place in an index of an expression
 		rows.add("("+l.at+", "+l.id+") > (?, ?)", int64(from.at), from.id)
 	}
 	conditions := len(rows.conditions)

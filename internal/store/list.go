@@ -15,6 +15,7 @@ type list struct {
 	name     string // as cursors name it
 	table    string // with the index
 	at, id   string // the order
+	byID     bool   // the order is that of the id alone
 	filters  []filter
 	lookBack int // how many rows of the index a page with filters looks at, if not as many as usual
 }
@@ -27,6 +28,9 @@ type filter struct {
 // lookBack is how many rows of an index a page looks at for conditions that the index lacks.
 const lookBack = 10_000
 
+// lookBackInUsers is [lookBack] for conditions that look for another row for each row.
+const lookBackInUsers = 3000
+
 // newest is the list of the rows of a table by their creation.
 func newest(name, table, id string) *list {
 	return &list{name: name, table: table, at: "COALESCE(created_at, 0)", id: id}
@@ -35,6 +39,24 @@ func newest(name, table, id string) *list {
 // filter adds a condition that the index lacks.
 func (l *list) filter(condition string, args ...any) {
 	l.filters = append(l.filters, filter{condition, args})
+}
+
+func (l *list) order() string {
+	if l.byID {
+		return l.id + " DESC"
+	}
+	return l.at + " DESC, " + l.id + " DESC"
+}
+
+// compare adds the condition of the rows on one side of a place: "<" or ">=". By the first part,
+// SQLite finds them in an index of an expression, which it does not by the second.
+func (l *list) compare(operator string, p place) {
+	if l.byID {
+		l.add(l.id+" "+operator+" ?", p.id)
+		return
+	}
+	l.add(l.at+" "+operator[:1]+"= ?", int64(p.at))
+	l.add("("+l.at+", "+l.id+") "+operator+" (?, ?)", int64(p.at), p.id)
 }
 
 // readPage reads a page of a list. A page with filters ends early if the index has many rows that
@@ -47,13 +69,13 @@ func readPage[T any](ctx context.Context, db *DB, l *list, after mirror.Cursor, 
 		return p, err
 	}
 	if found {
-		l.add("("+l.at+", "+l.id+") < (?, ?)", int64(from.at), from.id)
+		l.compare("<", from)
 	}
 	end, cut, err := l.bound(ctx, db)
 	if err != nil {
 		return p, err
 	}
-	rest, args := l.pageBy(l.at+" DESC, "+l.id+" DESC", limit)
+	rest, args := l.pageBy(l.order(), limit)
 	rows, err := db.query(ctx, text+rest, args...)
 	all, err := scanAll(rows, err, scan)
 	p, err = pageOf(all, err, limit, l.name, at)
@@ -67,7 +89,7 @@ func readPage[T any](ctx context.Context, db *DB, l *list, after mirror.Cursor, 
 // true.
 func (l *list) bound(ctx context.Context, db *DB) (end place, cut bool, err error) {
 	if end, cut, err = l.end(ctx, db); cut {
-		l.add("("+l.at+", "+l.id+") >= (?, ?)", int64(end.at), end.id)
+		l.compare(">=", end)
 	}
 	for _, f := range l.filters {
 		l.add(f.condition, f.args...)
@@ -87,7 +109,7 @@ func (l *list) end(ctx context.Context, db *DB) (end place, cut bool, err error)
 	}
 	args := append(slices.Clone(l.args), n-1)
 	text := "SELECT " + l.at + ", " + l.id + " FROM " + l.table + l.String() +
-		" ORDER BY " + l.at + " DESC, " + l.id + " DESC LIMIT 1 OFFSET " + params(len(args), len(args))
+		" ORDER BY " + l.order() + " LIMIT 1 OFFSET " + param(len(args))
 	rows, err := db.query(ctx, text, args...)
 	found, err := scanAll(rows, err, func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.at, &p.id) })
 	if err != nil || len(found) == 0 {

@@ -84,9 +84,12 @@ func (db *DB) Membership(ctx context.Context, clerkUserID, clerkOrganizationID s
 	return only(list, err, "membership of "+clerkUserID+" in", clerkOrganizationID)
 }
 
-// Memberships returns a page of live memberships, newest first.
+// Memberships returns a page of live memberships, newest first. Those of all users and
+// organizations have the order of their ids, which Clerk makes from the time: no index has them by
+// creation.
 func (db *DB) Memberships(ctx context.Context, f mirror.MembershipFilter) (mirror.Page[mirror.Membership], error) {
 	l := newest(membershipsList, "clerk_memberships", "clerk_membership_id")
+	l.byID = f.ClerkUserID == "" && f.ClerkOrganizationID == ""
 	if f.ClerkUserID != "" {
 		l.add("clerk_user_id = ?", f.ClerkUserID)
 	}
@@ -95,7 +98,7 @@ func (db *DB) Memberships(ctx context.Context, f mirror.MembershipFilter) (mirro
 	}
 	if f.Role != "" {
 		with, without := spellings(f.Role)
-		l.filter("role IN (?, ?)", with, without)
+		l.filter("COALESCE(role, '') IN (?, ?)", with, without) // never by the index on roles, which has no order
 	}
 	return readPage(ctx, db, l, f.After, f.Limit, selectMemberships, scanMembership, func(m *mirror.Membership) place {
 		return place{clerk.TimeOf(m.CreatedAt), m.ClerkMembershipID}

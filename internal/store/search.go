@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -104,6 +105,10 @@ type hit struct {
 // searchRounds bounds how many pages of hits are read for one page of results.
 const searchRounds = 10
 
+// searchLook is how many rows of each text a page of a search looks at, if there are conditions
+// besides the text.
+const searchLook = 500
+
 // search returns the ids of a page of the rows that have a text which begins with prefix, ordered
 // by these texts. A page may have fewer than its limit although there are more.
 func (db *DB) search(ctx context.Context, s *searchable, prefix string, w where, after mirror.Cursor, limit int) (p mirror.Page[string], err error) {
@@ -112,13 +117,13 @@ func (db *DB) search(ctx context.Context, s *searchable, prefix string, w where,
 		return p, err
 	}
 	size := pageSize(limit)
+	end, cut, err := s.end(ctx, db, prefix, from, &w)
+	if err != nil {
+		return p, err
+	}
 	for range searchRounds {
-		args, later := append(slices.Clone(w.args), prefix, prefix+"\U0010FFFF", size+1), from.id != ""
-		if later {
-			args = append(args, from.text, from.id)
-		}
-		rows, err := db.query(ctx, s.query(&w, later), args...)
-		hits, err := scanAll(rows, err, func(r *sql.Rows) (h hit, err error) { return h, r.Scan(&h.text, &h.id, &h.again) })
+		q := searchQuery{searchable: s, where: &w, later: from.id != "", cut: cut}
+		hits, err := db.hits(ctx, &q, prefix, from, end, size+1)
 		if err != nil {
 			return p, err
 		}
@@ -133,6 +138,9 @@ func (db *DB) search(ctx context.Context, s *searchable, prefix string, w where,
 			from = h
 		}
 		if len(hits) <= size {
+			if cut {
+				p.Next = s.cursorOf(end)
+			}
 			return p, nil
 		}
 	}
@@ -140,35 +148,88 @@ func (db *DB) search(ctx context.Context, s *searchable, prefix string, w where,
 	return p, nil
 }
 
-// query returns the text of a search. Its arguments are those of the conditions, then the first
-// and the last text, how many hits to read, and for a later page the place where it begins. Each
-// text has a query of its own, which reads no more of an index than one page has. On a later page
-// it has two, because SQLite would read all rows with the text of the place again.
-func (s *searchable) query(w *where, later bool) string {
-	n := len(w.args)
-	prefix, last, limit, fromText, fromID := param(n+1), param(n+2), param(n+3), param(n+4), param(n+5)
-	var parts, earlier []string
+// hits reads some hits after a place, no further than to the end if the query has one.
+func (db *DB) hits(ctx context.Context, q *searchQuery, prefix string, from, end hit, n int) ([]hit, error) {
+	args := append(slices.Clone(q.where.args), prefix, prefix+"\U0010FFFF", n)
+	if q.later {
+		args = append(args, from.text, from.id)
+	}
+	if q.cut {
+		args = append(args, end.text, end.id)
+	}
+	rows, err := db.query(ctx, q.text(), args...)
+	return scanAll(rows, err, func(r *sql.Rows) (h hit, err error) { return h, r.Scan(&h.text, &h.id, &h.again) })
+}
+
+// end returns how far a page of a search with conditions looks: to the first of the places behind
+// some rows of each text. cut is false if there are no conditions, or fewer rows.
+func (s *searchable) end(ctx context.Context, db *DB, prefix string, from hit, w *where) (end hit, cut bool, err error) {
+	if len(w.conditions) == 0 {
+		return end, false, nil
+	}
+	var parts []string
 	for _, t := range s.texts {
-		e, conditions := t.expression, append(slices.Clone(w.conditions), "sync_hidden = 0", t.expression+" < "+last)
+		e, conditions := t.expression, []string{t.expression + " >= $1", t.expression + " < $3", "(" + t.expression + ", " + s.id + ") > ($1, $2)"}
+		if t.only != "" {
+			conditions = append(conditions, t.only)
+		}
+		parts = append(parts, "SELECT hit, found FROM (SELECT "+e+" AS hit, "+s.id+" AS found FROM "+s.table+" WHERE "+
+			strings.Join(conditions, " AND ")+" ORDER BY "+e+", "+s.id+" LIMIT 1 OFFSET $4) AS part")
+	}
+	text := "SELECT hit, found FROM (" + strings.Join(parts, " UNION ALL ") + ") AS united ORDER BY hit, found LIMIT 1"
+	rows, err := db.query(ctx, text, from.text, from.id, prefix+"\U0010FFFF", min(searchLook, db.lookBack)-1)
+	found, err := scanAll(rows, err, func(r *sql.Rows) (h hit, err error) { return h, r.Scan(&h.text, &h.id) })
+	if err != nil || len(found) == 0 {
+		return end, false, err
+	}
+	return found[0], true, nil
+}
+
+// searchQuery is the query of a page of hits: a later page, or one that has an end before the last
+// text.
+type searchQuery struct {
+	*searchable
+	where      *where
+	later, cut bool
+}
+
+// text returns the text of a search. Its arguments are those of the conditions, then the first and
+// the last text, how many hits to read, for a later page the place where it begins, and where the
+// look back ends. Each text has a query of its own, which reads no more of an index than one page
+// has. On a later page it has two, because SQLite would read all rows with the text of the place
+// again.
+func (q *searchQuery) text() string {
+	n := len(q.where.args)
+	prefix, last, limit, fromText, fromID := param(n+1), param(n+2), param(n+3), param(n+4), param(n+5)
+	end := n + 4
+	if q.later {
+		end += 2
+	}
+	var parts, earlier []string
+	for _, t := range q.texts {
+		e, conditions := t.expression, append(slices.Clone(q.where.conditions), "sync_hidden = 0", t.expression+" < "+last)
 		before := e + " >= " + prefix + " AND " + e + " < h.hit"
 		if t.only != "" {
 			conditions = append(conditions, t.only)
 			before = t.only + " AND " + before
 		}
-		byText := " ORDER BY " + e + ", " + s.id
+		if q.cut {
+			conditions = append(conditions, fmt.Sprintf("%[1]s <= $%[2]d AND (%[1]s < $%[2]d OR %[3]s <= $%[4]d)", e, end, q.id, end+1))
+		}
+		byText := " ORDER BY " + e + ", " + q.id
 		places := []string{e + " >= " + prefix + byText}
-		if later { // SQLite would sort rows with an equal text, if they were not ordered by id alone
-			places = []string{e + " = " + fromText + " AND " + s.id + " > " + fromID + " ORDER BY " + s.id, e + " > " + fromText + byText}
+		if q.later { // SQLite would sort rows with an equal text, if they were not ordered by id alone
+			places = []string{e + " = " + fromText + " AND " + q.id + " > " + fromID + " ORDER BY " + q.id, e + " > " + fromText + byText}
 		}
 		for _, place := range places {
-			parts = append(parts, "SELECT hit, found FROM (SELECT "+e+" AS hit, "+s.id+" AS found FROM "+s.table+" WHERE "+
+			parts = append(parts, "SELECT hit, found FROM (SELECT "+e+" AS hit, "+q.id+" AS found FROM "+q.table+" WHERE "+
 				strings.Join(conditions, " AND ")+" AND "+place+" LIMIT "+limit+") AS part")
 		}
 		earlier = append(earlier, before)
 	}
 	hits := "SELECT hit, found FROM (" + strings.Join(parts, " UNION ") + ") AS united ORDER BY hit, found LIMIT " + limit
 	return "SELECT h.hit, h.found, CASE WHEN " + strings.Join(earlier, " OR ") + " THEN 1 ELSE 0 END FROM (" + hits + ") AS h JOIN " +
-		s.table + " t ON t." + s.id + " = h.found ORDER BY h.hit, h.found"
+		q.table + " t ON t." + q.id + " = h.found ORDER BY h.hit, h.found"
 }
 
 func param(n int) string { return params(n, n) }
@@ -197,16 +258,9 @@ func (db *DB) searchUsers(ctx context.Context, f *mirror.UserFilter) (p mirror.P
 	if errors.Is(err, ErrNotFound) {
 		user, err = db.UserByID(ctx, text)
 	}
-	var w where
-	w.ofUsers(f, "role || ''") // never by the index on roles, which has no order by texts
 	switch {
 	case err == nil:
-		byID := where{}
-		byID.ofUsers(f, "role")
-		byID.add("clerk_user_id = ?", user.ClerkUserID)
-		p.Items, err = db.users(ctx, byID.String(), byID.args...)
-		p.Items = append([]mirror.User{}, p.Items...)
-		return p, err
+		return db.searchedUser(ctx, user.ClerkUserID, f)
 	case !errors.Is(err, ErrNotFound):
 		return p, err
 	}
@@ -214,12 +268,133 @@ func (db *DB) searchUsers(ctx context.Context, f *mirror.UserFilter) (p mirror.P
 	if digits, ok := phoneDigits(text); ok {
 		searched, prefix = &searchedPhones, digits
 	}
-	ids, err := db.search(ctx, searched, prefix, w, f.After, f.Limit)
+	few, err := db.fewUsers(ctx, f)
+	if err != nil {
+		return p, err
+	}
+	var w where
+	w.ofSearched(f, few)
+	search := db.search
+	if few != (fewUsers{}) {
+		search = db.searchFew
+	}
+	ids, err := search(ctx, searched, prefix, w, f.After, f.Limit)
 	if err != nil {
 		return p, err
 	}
 	users, err := db.UsersByClerkIDs(ctx, ids.Items)
 	return inOrder(ids, users), err
+}
+
+// searchedUser returns a page with a user, if the filter selects the user.
+func (db *DB) searchedUser(ctx context.Context, id string, f *mirror.UserFilter) (p mirror.Page[mirror.User], err error) {
+	var w where
+	w.add("clerk_user_id = ?", id)
+	w.ofSearched(f, fewUsers{organization: true})
+	p.Items, err = db.users(ctx, w.String(), w.args...)
+	p.Items = append([]mirror.User{}, p.Items...)
+	return p, err
+}
+
+// fewUsers says by which of its conditions a filter selects few users.
+type fewUsers struct{ organization, role, inactive bool }
+
+// ofSearched adds the conditions of a filter, without those of its search. Only one that selects
+// few users may be looked up in an index: no other index has the order of a search.
+func (w *where) ofSearched(f *mirror.UserFilter, few fewUsers) {
+	switch {
+	case f.Role == "":
+	case few.role:
+		w.add("role = ?", f.Role)
+	default:
+		w.add("role || '' = ?", f.Role)
+	}
+	switch {
+	case f.OrganizationID == "":
+	case few.organization:
+		w.ofMembers(f.OrganizationID)
+	default:
+		w.add(`EXISTS (SELECT 1 FROM clerk_memberships_live m WHERE m.clerk_user_id = clerk_users.clerk_user_id
+			AND m.clerk_organization_id = ?)`, f.OrganizationID)
+	}
+	switch {
+	case f.Active == nil:
+	case *f.Active:
+		w.add("is_active + 0 = 1")
+	case few.inactive:
+		w.add(isInactive)
+	default:
+		w.add("is_active + 0 = 0")
+	}
+}
+
+// fewUsers finds a condition of a filter that selects few users, if there is one.
+func (db *DB) fewUsers(ctx context.Context, f *mirror.UserFilter) (few fewUsers, err error) {
+	if f.OrganizationID != "" {
+		few.organization, err = db.few(ctx, "clerk_memberships WHERE clerk_organization_id = $1", f.OrganizationID)
+	}
+	if err == nil && few == (fewUsers{}) && f.Role != "" {
+		few.role, err = db.few(ctx, "clerk_users WHERE role = $1", f.Role)
+	}
+	if err == nil && few == (fewUsers{}) && f.Active != nil && !*f.Active {
+		few.inactive, err = db.few(ctx, "clerk_users WHERE "+isInactive)
+	}
+	return few, err
+}
+
+// searchFew is [DB.search] among few rows: it looks at all that the conditions select.
+func (db *DB) searchFew(ctx context.Context, s *searchable, prefix string, w where, after mirror.Cursor, limit int) (p mirror.Page[string], err error) {
+	from, err := s.placeOf(prefix, after)
+	if err != nil || prefix == "" {
+		return p, err
+	}
+	w.add("sync_hidden = 0")
+	first, last := param(len(w.args)+1), param(len(w.args)+2)
+	args := append(slices.Clone(w.args), prefix, prefix+"\U0010FFFF")
+	var matches, columns []string
+	for _, t := range s.texts {
+		e := "COALESCE(" + t.expression + ", '')"
+		if t.only != "" {
+			e = "CASE WHEN " + t.only + " THEN " + e + " ELSE '' END"
+		}
+		matches = append(matches, e+" >= "+first+" AND "+e+" < "+last)
+		columns = append(columns, e)
+	}
+	w.conditions = append(w.conditions, "("+strings.Join(matches, " OR ")+")")
+	rows, err := db.query(ctx, "SELECT "+s.id+", "+strings.Join(columns, ", ")+" FROM "+s.table+w.String(), args...)
+	hits, err := scanAll(rows, err, func(r *sql.Rows) (hit, error) { return scanTexts(r, len(columns), prefix) })
+	if err != nil {
+		return p, err
+	}
+	slices.SortFunc(hits, func(a, b hit) int { return cmp.Or(strings.Compare(a.text, b.text), strings.Compare(a.id, b.id)) })
+	for _, h := range hits {
+		switch {
+		case h.text < from.text || h.text == from.text && h.id <= from.id:
+		case len(p.Items) == pageSize(limit):
+			p.Next = s.cursorOf(from)
+			return p, nil
+		default:
+			p.Items, from = append(p.Items, h.id), h
+		}
+	}
+	return p, nil
+}
+
+// scanTexts reads a row of an id and some texts, as a hit by the first of the texts that begin with
+// a prefix.
+func scanTexts(r *sql.Rows, n int, prefix string) (h hit, err error) {
+	texts := make([]string, n)
+	into := []any{&h.id}
+	for i := range texts {
+		into = append(into, &texts[i])
+	}
+	err = r.Scan(into...)
+	for _, text := range texts {
+		if strings.HasPrefix(text, prefix) && (h.text == "" || text < h.text) {
+			h.text = text
+		}
+	}
+	return h, err
 }
 
 // searchOrganizations returns a page of the live organizations that a search finds. An id finds its

@@ -44,6 +44,7 @@ func (db *DB) Session(ctx context.Context, id string) (mirror.Session, error) {
 // Sessions returns a page of live sessions, newest first.
 func (db *DB) Sessions(ctx context.Context, f mirror.SessionFilter) (mirror.Page[mirror.Session], error) {
 	l := newest(sessionsList, "clerk_sessions", "clerk_session_id")
+	l.lookBack = lookBackInUsers
 	if f.ClerkUserID != "" {
 		l.add("clerk_user_id = ?", f.ClerkUserID)
 	}

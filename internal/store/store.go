@@ -55,6 +55,7 @@ type DB struct {
 
 	updateTimeout time.Duration // of a transaction on Postgres
 	lookBack      int           // rows that a page looks at for filters without an index
+	fewRows       int64         // rows of a filter that are read whole
 
 	mu     sync.RWMutex
 	stmts  map[stmtKey]*sql.Stmt
@@ -77,7 +78,7 @@ type stmtKey struct {
 func Open(engine Engine, read, write *sql.DB) *DB {
 	db := &DB{
 		engine: engine, read: read, write: write, now: time.Now, migrations: embeddedMigrations(),
-		updateTimeout: updateTimeout, lookBack: lookBack, stmts: map[stmtKey]*sql.Stmt{},
+		updateTimeout: updateTimeout, lookBack: lookBack, fewRows: fewRows, stmts: map[stmtKey]*sql.Stmt{},
 	}
 	db.settings.Store(&Settings{})
 	return db

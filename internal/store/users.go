@@ -121,33 +121,85 @@ func (db *DB) UserDeleted(ctx context.Context, clerkUserID string) (bool, error)
 }
 
 // Users returns a page of live users, newest first, or of the users that a search finds.
-func (db *DB) Users(ctx context.Context, f mirror.UserFilter) (mirror.Page[mirror.User], error) {
+func (db *DB) Users(ctx context.Context, f mirror.UserFilter) (p mirror.Page[mirror.User], err error) {
 	if f.Search != "" {
 		return db.searchUsers(ctx, &f)
 	}
 	l := newest(usersList, "clerk_users", "clerk_user_id")
+	if f.OrganizationID != "" {
+		few, err := db.few(ctx, "clerk_memberships WHERE clerk_organization_id = $1", f.OrganizationID)
+		if err != nil {
+			return p, err
+		}
+		if few {
+			return db.usersOfFew(ctx, l, &f)
+		}
+		l.filter(inOrganization, f.OrganizationID)
+		l.lookBack = lookBackInUsers
+	}
 	l.ofUsers(&f)
-	p, err := readPage(ctx, db, l, f.After, f.Limit, selectUsers, scanUser, func(u *mirror.User) place {
+	return readPage(ctx, db, l, f.After, f.Limit, selectUsers, scanUser, func(u *mirror.User) place {
 		return place{clerk.TimeOf(u.CreatedAt), u.ClerkUserID}
 	})
+}
+
+// fewRows is up to how many rows that a filter selects are read whole, and sorted.
+const fewRows = 5000
+
+// FewRows replaces that number: for tests.
+func (db *DB) FewRows(n int64) { db.fewRows = n }
+
+// few reports whether a table has few rows with a condition.
+func (db *DB) few(ctx context.Context, condition string, args ...any) (bool, error) {
+	n, err := db.number(ctx, "SELECT count(*) FROM (SELECT 1 FROM "+condition+" LIMIT "+param(len(args)+1)+") AS counted", append(args, db.fewRows+1)...)
+	return n <= db.fewRows, err
+}
+
+// usersOfFew returns a page of the users of an organization with few members: it sorts all of them,
+// without their bodies.
+func (db *DB) usersOfFew(ctx context.Context, l *list, f *mirror.UserFilter) (p mirror.Page[mirror.User], err error) {
+	from, found, err := placeOf(l.name, f.After)
 	if err != nil {
 		return p, err
 	}
-	return p, describeOverrides(ctx, db, p.Items, userOverrides)
+	l.at += " + 0" // never by the index of the order, which has all users
+	if found {
+		l.compare("<", from)
+	}
+	l.ofSearched(f, fewUsers{organization: true})
+	l.add("sync_hidden = 0")
+	rest, args := l.pageBy(l.order(), f.Limit)
+	rows, err := db.query(ctx, "SELECT "+l.at+", clerk_user_id FROM clerk_users"+rest, args...)
+	places, err := scanAll(rows, err, func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.at, &p.id) })
+	page, err := pageOf(places, err, f.Limit, l.name, func(p *place) place { return *p })
+	if err != nil {
+		return p, err
+	}
+	ids := mirror.Page[string]{Next: page.Next}
+	for _, at := range page.Items {
+		ids.Items = append(ids.Items, at.id)
+	}
+	users, err := db.UsersByClerkIDs(ctx, ids.Items)
+	return inOrder(ids, users), err
+}
+
+// ofMembers adds the condition of the members of an organization, to rows of users.
+func (w *where) ofMembers(organizationID string) {
+	w.add(`clerk_user_id IN (SELECT clerk_user_id FROM clerk_memberships WHERE clerk_organization_id = ? AND sync_hidden = 0)
+		AND NOT EXISTS (SELECT 1 FROM clerk_organizations WHERE clerk_organization_id = ? AND sync_hidden = 1)`, organizationID, organizationID)
 }
 
 // The conditions of a filter of users.
 const (
-	inOrganization = "clerk_user_id IN (SELECT clerk_user_id FROM clerk_memberships_live WHERE clerk_organization_id = ?)"
-	isActive       = "is_active = 1"
-	isInactive     = "is_active = 0" // as the partial index says it
+	inOrganization = `EXISTS (SELECT 1 FROM clerk_memberships_live m WHERE m.clerk_user_id = clerk_users_live.clerk_user_id
+		AND m.clerk_organization_id = ?)`
+	isActive   = "is_active = 1"
+	isInactive = "is_active = 0" // as the partial index says it
 )
 
-// ofUsers adds the conditions of a filter: one that has an index, and the others.
+// ofUsers adds the conditions of a filter but for those of an organization: one that has an index,
+// and the others.
 func (l *list) ofUsers(f *mirror.UserFilter) {
-	if f.OrganizationID != "" {
-		l.filter(inOrganization, f.OrganizationID)
-	}
 	if f.Role != "" {
 		l.add("role = ?", f.Role)
 	}
@@ -159,23 +211,5 @@ func (l *list) ofUsers(f *mirror.UserFilter) {
 		l.filter(isInactive)
 	default:
 		l.add(isInactive)
-	}
-}
-
-// ofUsers adds the conditions of a filter, without those of its search. role is how the column is
-// compared.
-func (w *where) ofUsers(f *mirror.UserFilter, role string) {
-	if f.Role != "" {
-		w.add(role+" = ?", f.Role)
-	}
-	if f.OrganizationID != "" {
-		w.add(inOrganization, f.OrganizationID)
-	}
-	switch {
-	case f.Active == nil:
-	case *f.Active:
-		w.add(isActive)
-	default:
-		w.add(isInactive)
 	}
 }

@@ -18,8 +18,8 @@ func userRow(t *testing.T, id, email, username, first, last string) *row.Row {
 	return newRow(t, clerk.KindUser, fmt.Sprintf(`{"id":%q,"email":%q,"username":%q,"first_name":%q,"last_name":%q}`, id, email, username, first, last))
 }
 
-// found returns the ids of the users that a filter selects, in pages of one, which must be the same
-// as in one page.
+// found returns the ids of the users that a filter selects. They must be the same in pages of one,
+// where few users are read whole and where they are not, and where a page looks at few rows.
 func found(t *testing.T, db *store.DB, f mirror.UserFilter) (ids []string) {
 	t.Helper()
 	list := func(limit int) (ids []string) {
@@ -32,11 +32,21 @@ func found(t *testing.T, db *store.DB, f mirror.UserFilter) (ids []string) {
 		}
 		return ids
 	}
-	one, many := list(1), list(500)
-	if !slices.Equal(one, many) {
-		t.Errorf("%q: %v in one page, %v in pages of one", f.Search, many, one)
+	defer db.LookBack(10_000)
+	defer db.FewRows(5000)
+	ids = list(500)
+	for _, few := range []int64{5000, -1} {
+		for _, rows := range []int{10_000, 3} {
+			db.FewRows(few)
+			db.LookBack(rows)
+			for _, limit := range []int{1, 500} {
+				if got := list(limit); !slices.Equal(got, ids) {
+					t.Errorf("%+v: %v, but in pages of %d, where %d are few and %d rows are looked at, %v", f, ids, limit, few, rows, got)
+				}
+			}
+		}
 	}
-	return many
+	return ids
 }
 
 func searchesUsers(t *testing.T, db *store.DB) {
@@ -118,6 +128,9 @@ func searchesUsers(t *testing.T, db *store.DB) {
 		{mirror.UserFilter{Search: "ada", Role: "none"}, "[]"},
 		{mirror.UserFilter{Search: "ada", Active: new(false)}, "[]"},
 		{mirror.UserFilter{Search: "ada", Active: new(true)}, "[user_a user_b]"},
+		{mirror.UserFilter{OrganizationID: "org_1"}, "[user_b]"},
+		{mirror.UserFilter{OrganizationID: "org_1", Role: "none"}, "[]"},
+		{mirror.UserFilter{OrganizationID: "org_1", Active: new(true), Role: "solo"}, "[user_b]"},
 	} {
 		if got := fmt.Sprint(found(t, db, c.f)); got != c.want {
 			t.Errorf("%+v finds %s, want %s", c.f, got, c.want)
