@@ -40,15 +40,24 @@ func faultOf(ctx context.Context, err error) *fault {
 	}
 	if denied, ok := errors.AsType[*clerksync.DeniedError](err); ok {
 		if denied.Status == http.StatusServiceUnavailable {
-			return &fault{Status: denied.Status, Title: "The database does not respond", Text: "It is not known whether you may see this. Try again in a moment.", Err: err}
+			return &fault{
+				Status: denied.Status, Title: "The database does not respond", Err: err,
+				Text: "It is not known whether you may see this. Try again in a moment.",
+			}
 		}
 		return &fault{Status: denied.Status, Title: "You may not use this console", Text: denied.Detail, Err: err}
 	}
 	switch {
 	case errors.Is(err, mirror.ErrNotFound):
-		return &fault{Status: http.StatusNotFound, Title: "Not found", Text: "The mirror has nothing with this id. It may have been deleted at Clerk, or it belongs to another instance."}
+		return &fault{
+			Status: http.StatusNotFound, Title: "Not found",
+			Text: "The mirror has nothing with this id. It may have been deleted at Clerk, or it belongs to another instance.",
+		}
 	case errors.Is(err, mirror.ErrInvalidCursor):
-		return &fault{Status: http.StatusBadRequest, Title: "This page of the list does not exist", Text: "The address is of another list or of other filters. Begin at the first page."}
+		return &fault{
+			Status: http.StatusBadRequest, Title: "This page of the list does not exist",
+			Text: "The address is of another list or of other filters. Begin at the first page.",
+		}
 	case errors.Is(err, mirror.ErrInvalidFilter):
 		return &fault{Status: http.StatusBadRequest, Title: "This filter is not valid", Text: err.Error()}
 	case ctx.Err() != nil:

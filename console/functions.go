@@ -250,7 +250,8 @@ func (v *view) Time(t time.Time) template.HTML {
 func (v *view) timeElement(t time.Time, text, class string) template.HTML {
 	at := t.UTC().Format("2006-01-02T15:04:05.000Z")
 	title := template.HTMLEscapeString(t.In(v.prefs.zone).Format(titleLayout))
-	return template.HTML(`<time class="` + class + `" datetime="` + at + `" title="` + title + `">` + template.HTMLEscapeString(text) + `</time>`) //nolint:gosec // escaped
+	text = template.HTMLEscapeString(text)
+	return template.HTML(`<time class="` + class + `" datetime="` + at + `" title="` + title + `">` + text + `</time>`) //nolint:gosec // escaped
 }
 
 // relative says how long ago something was, or how far ahead it is, in its largest unit.

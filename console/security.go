@@ -72,7 +72,7 @@ func (v *visit) cookie(name string) string {
 // setCookie sends a cookie. maxAge is in seconds; 0 keeps it until the browser ends, and -1 deletes
 // it.
 func (v *visit) setCookie(name, value string, maxAge int) {
-	http.SetCookie(v.w, &http.Cookie{
+	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // secure where the browser uses TLS
 		Name: v.cookie(name), Value: value, Path: v.base + "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: v.overTLS(),
 	})
 }

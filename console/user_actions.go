@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -17,11 +18,12 @@ type userAction struct {
 	Name, Label, Icon string
 	Danger            bool
 
+	title   string // of the page that asks, before the name
+	effects []string
+	also    []string // what also happens here without a secret key
+	typed   bool     // the visitor must type the id
 	offered func(mirror.User) bool
-	ask     func(name string) string // the title of the page that asks
-	effects func(v *visit, u mirror.User) []string
-	do      func(ctx context.Context, v *visit, u mirror.User) (done string, w mirror.Written, err error)
-	typed   bool // the visitor must type the id
+	do      doing
 }
 
 // userActions returns the actions, the most usual first.
@@ -29,80 +31,77 @@ func userActions() []userAction {
 	always := func(mirror.User) bool { return true }
 	return []userAction{
 		{
-			Name: "role", Label: "Change role", Icon: "key", offered: always,
-			ask: func(name string) string { return "Change the role of " + name },
-			effects: func(v *visit, _ mirror.User) []string {
-				return v.where("public_metadata.role is set at Clerk. All other metadata stay as they are.", "The next request of the user is decided by the new role.")
+			Name: "role", Label: "Change role", Icon: "key", offered: always, do: changeRole, title: "Change the role of ",
+			effects: []string{
+				"public_metadata.role is set at Clerk. All other metadata stay as they are.", "The next request of the user is decided by the new role.",
 			},
-			do: changeRole,
 		},
 		{
-			Name: "revoke-sessions", Label: "Sign out everywhere", Icon: "out", offered: always,
-			ask: func(name string) string { return "End all sessions of " + name },
-			effects: func(v *visit, _ mirror.User) []string {
-				return v.where("Every session of the user ends at Clerk, on all devices.",
-					"Requests with their tokens are refused at once here. The user can sign in again.")
-			},
-			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
-				n, w, err := v.mirror.Users().RevokeSessions(ctx, u.ClerkUserID, v.by())
-				return plural(int64(n), "session of ", "sessions of ") + personName(u) + " ended.", w, err
+			Name: "revoke-sessions", Label: "Sign out everywhere", Icon: "out", offered: always, do: revokeSessions, title: "End all sessions of ",
+			effects: []string{
+				"Every session of the user ends at Clerk, on all devices.",
+				"Requests with their tokens are refused at once here. The user can sign in again.",
 			},
 		},
 		{
 			Name: "lock", Label: "Lock", Icon: "lock", offered: func(u mirror.User) bool { return !u.Locked },
-			ask: func(name string) string { return "Lock " + name },
-			effects: func(v *visit, _ mirror.User) []string {
-				return v.where("The user cannot sign in until the lock ends, as the settings of the Clerk instance say.", "Sessions that exist go on.")
-			},
-			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
-				w, err := v.mirror.Users().Lock(ctx, u.ClerkUserID, v.by())
-				return personName(u) + " is locked.", w, err
+			do: with(clerksync.Users.Lock, "is locked."), title: "Lock ",
+			effects: []string{
+				"The user cannot sign in until the lock ends, as the settings of the Clerk instance say.", "Sessions that exist go on.",
 			},
 		},
 		{
 			Name: "unlock", Label: "Unlock", Icon: "lock", offered: func(u mirror.User) bool { return u.Locked },
-			ask:     func(name string) string { return "Unlock " + name },
-			effects: func(v *visit, _ mirror.User) []string { return v.where("The user can sign in again.") },
-			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
-				w, err := v.mirror.Users().Unlock(ctx, u.ClerkUserID, v.by())
-				return personName(u) + " is unlocked.", w, err
-			},
+			do: with(clerksync.Users.Unlock, "is unlocked."), title: "Unlock ", effects: []string{"The user can sign in again."},
 		},
 		{
 			Name: "ban", Label: "Ban", Icon: "ban", Danger: true, offered: func(u mirror.User) bool { return !u.Banned },
-			ask: func(name string) string { return "Ban " + name },
-			effects: func(v *visit, _ mirror.User) []string {
-				return v.where("All sessions of the user end, and the user cannot sign in.",
-					"Requests with their tokens are refused at once here. You can unban the user later.")
-			},
-			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
-				w, err := v.mirror.Users().Ban(ctx, u.ClerkUserID, v.by())
-				return personName(u) + " is banned.", w, err
+			do: with(clerksync.Users.Ban, "is banned."), title: "Ban ",
+			effects: []string{
+				"All sessions of the user end, and the user cannot sign in.",
+				"Requests with their tokens are refused at once here. You can unban the user later.",
 			},
 		},
 		{
 			Name: "unban", Label: "Unban", Icon: "check", offered: func(u mirror.User) bool { return u.Banned },
-			ask:     func(name string) string { return "Unban " + name },
-			effects: func(v *visit, _ mirror.User) []string { return v.where("The user can sign in again.") },
-			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
-				w, err := v.mirror.Users().Unban(ctx, u.ClerkUserID, v.by())
-				return personName(u) + " is not banned any more.", w, err
-			},
+			do: with(clerksync.Users.Unban, "is not banned any more."), title: "Unban ", effects: []string{"The user can sign in again."},
 		},
 		{
-			Name: "erase", Label: "Delete and erase", Icon: "trash", Danger: true, typed: true, offered: always,
-			ask: func(name string) string { return "Delete and erase " + name },
-			effects: func(v *visit, _ mirror.User) []string {
-				return append(v.where("The user is deleted at Clerk."),
-					"Names, addresses, metadata and stored payloads of the user are removed here, in deliveries and other rows, too.",
-					"Ids stay, so that late events do not bring the user back. This cannot be undone.")
-			},
-			do: func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
-				w, err := v.mirror.Users().DeleteAndErase(ctx, u.ClerkUserID, v.by())
-				return "The user " + shorten(u.ClerkUserID) + " is deleted, and the personal data is erased.", w, err
+			Name: "erase", Label: "Delete and erase", Icon: "trash", Danger: true, typed: true, offered: always, do: eraseUser, title: "Delete and erase ",
+			effects: []string{"The user is deleted at Clerk."},
+			also: []string{
+				"Names, addresses, metadata and stored payloads of the user are removed here, in deliveries and other rows, too.",
+				"Ids stay, so that late events do not bring the user back. This cannot be undone.",
 			},
 		},
 	}
+}
+
+// doing is what an action does, and what it says afterwards.
+type doing = func(ctx context.Context, v *visit, u mirror.User) (done string, w mirror.Written, err error)
+
+// with returns an action that is one call.
+func with(call func(clerksync.Users, context.Context, string, mirror.By) (mirror.Written, error), done string) doing {
+	return func(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+		w, err := call(v.mirror.Users(), ctx, u.ClerkUserID, v.by())
+		return personName(u) + " " + done, w, err
+	}
+}
+
+func changeRole(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+	role := v.form("role")
+	w, err := v.mirror.Users().SetRole(ctx, u.ClerkUserID, role, v.by())
+	return personName(u) + " has the role " + role + " now.", w, err
+}
+
+func revokeSessions(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+	n, w, err := v.mirror.Users().RevokeSessions(ctx, u.ClerkUserID, v.by())
+	return plural(int64(n), "session of ", "sessions of ") + personName(u) + " ended.", w, err
+}
+
+func eraseUser(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
+	w, err := v.mirror.Users().DeleteAndErase(ctx, u.ClerkUserID, v.by())
+	return "The user " + shorten(u.ClerkUserID) + " is deleted, and the personal data is erased.", w, err
 }
 
 // where returns the effects of a change, and where it is made. Without a secret key it is made here
@@ -112,12 +111,6 @@ func (v *visit) where(effects ...string) []string {
 		return []string{"There is no secret key, so Clerk is not told: the change holds in this mirror alone, and is shown as an override."}
 	}
 	return effects
-}
-
-func changeRole(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
-	role := v.form("role")
-	w, err := v.mirror.Users().SetRole(ctx, u.ClerkUserID, role, v.by())
-	return personName(u) + " has the role " + role + " now.", w, err
 }
 
 // userActionOfPath returns the user and the action that the path names.
@@ -141,7 +134,8 @@ func askUserAction(v *visit) error {
 
 func (v *visit) renderUserAction(status int, u mirror.User, a userAction, problem string) error {
 	c := confirmation{
-		Title: a.ask(personName(u)), Object: personLine(u), Text: a.effects(v, u), Action: v.path(), Button: a.Label, Danger: a.Danger,
+		Title: a.title + personName(u), Object: personLine(u), Text: append(v.where(a.effects...), a.also...),
+		Action: v.path(), Button: a.Label, Danger: a.Danger,
 		Back: v.to("users", u.ClerkUserID), Problem: problem,
 	}
 	if a.typed {
