@@ -106,6 +106,8 @@ func (w *world) target(pattern string) string {
 		id, action = w.endpoint, "disable"
 	case strings.HasPrefix(path, "/settings/operators/"):
 		id = "eve"
+	case strings.HasPrefix(path, "/bulk/"):
+		path = "/bulk/change-role?q=ada&active=true"
 	case path == "/search":
 		path = "/search?q=a"
 	}

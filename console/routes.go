@@ -24,6 +24,7 @@ func (h *handler) routes() []route {
 		h.frameRoutes(),
 		h.overviewRoutes(),
 		h.settingsRoutes(),
+		h.bulkRoutes(),
 		h.userRoutes(),
 		h.organizationRoutes(),
 		h.sessionRoutes(),

@@ -98,6 +98,7 @@ type sessionsData struct {
 	Rows    []sessionRow
 	Pager   pager
 	Empty   empty
+	Bulk    []bulkLink
 }
 
 func listSessions(v *visit) error {
@@ -119,7 +120,7 @@ func listSessions(v *visit) error {
 	if v.r.URL.RawQuery != "" {
 		none = empty{Icon: "session", Title: "No session matches", Text: "Remove a filter to see more.", Link: v.path(), LinkText: "Show all sessions"}
 	}
-	return v.render("sessions", "Sessions", sessionsData{bar, rows, pagerOf(v, found), none})
+	return v.render("sessions", "Sessions", sessionsData{bar, rows, pagerOf(v, found), none, v.bulkLinks("sessions")})
 }
 
 func sessionStatuses() []string {

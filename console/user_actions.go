@@ -156,9 +156,10 @@ func (v *visit) renderUserAction(status int, u mirror.User, a userAction, proble
 
 // personLine shows a user in one line.
 func personLine(u mirror.User) template.HTML {
+	name, email := template.HTMLEscapeString(personName(u)), template.HTMLEscapeString(u.Email)
 	return `<div class="person">` + avatar(personName(u), u.ClerkUserID) + `<div class="person-text"><span class="person-name">` +
-		template.HTML(template.HTMLEscapeString(personName(u))) + `</span><span class="person-sub">` + //nolint:gosec // escaped
-		template.HTML(template.HTMLEscapeString(u.Email)) + ` ` + identifier(u.ClerkUserID) + `</span></div></div>` //nolint:gosec // escaped
+		template.HTML(name) + `</span><span class="person-sub">` + template.HTML(email) + `</span></div>` + //nolint:gosec // escaped
+		identifier(u.ClerkUserID) + `</div>`
 }
 
 // writeTimeout bounds a change: longer than Clerk may take, shorter than a browser waits.

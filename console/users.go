@@ -30,6 +30,7 @@ type usersData struct {
 	Rows    []userRow
 	Pager   pager
 	Empty   empty
+	Bulk    []bulkLink
 }
 
 type userRow struct {
@@ -102,7 +103,7 @@ func listUsers(v *visit) error {
 			Text: "Search finds the beginning of a name, a user name, an e-mail address or a phone number, and whole ids.",
 		}
 	}
-	return v.render("users", "Users", usersData{bar, rows, pagerOf(v, found), none})
+	return v.render("users", "Users", usersData{bar, rows, pagerOf(v, found), none, v.bulkLinks("users")})
 }
 
 func (v *visit) activeSelect() selectField {

@@ -145,3 +145,36 @@ func TestOperatorsAreManaged(t *testing.T) {
 		t.Error("a revoked operator is still signed in")
 	}
 }
+
+// An action on all that a list selects is a job: its plan comes first, and selects what was shown.
+func TestBulkActions(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	for _, name := range []string{"Ada", "Adele", "Grace"} {
+		s.clerk.SignIn(s.clerk.CreateUser(clerktest.User{Email: strings.ToLower(name) + "@example.com", FirstName: name, Role: "solo"}))
+	}
+	s.clerk.Settle()
+	s.signIn(operatorToken)
+	s.shows("/console/users?q=ad&role=solo", "/console/bulk/change-role?q=ad&amp;role=solo")
+	s.shows("/console/users?q=zzz", "No user matches")
+	page := "/console/bulk/change-role?q=ad&role=solo"
+	s.shows(page, "Change the role of all users that match", `name="q" value="ad"`)
+	where := s.does(page, "/console/bulk/change-role", "q", "ad", "role", "solo", "new_role", "growth")
+	s.shows(where, "adele@example.com", "Change 2 roles")
+	for _, c := range []struct{ action, filter, want string }{
+		{"sign-out", "q", "End the sessions of all users that match"}, {"erase", "q", "Delete and erase all users that match"}, {"revoke", "status", "Revoke all sessions that match"},
+	} {
+		value := map[string]string{"q": "grace", "status": "active"}[c.filter]
+		page := "/console/bulk/" + c.action + "?" + c.filter + "=" + value
+		s.shows(page, c.want)
+		job := s.does(page, "/console/bulk/"+c.action, c.filter, value)
+		s.shows(job, "planned")
+	}
+	s.shows("/console/bulk/erase", "Delete and erase all users")
+	if a := s.post(page, "/console/bulk/change-role", "new_role", "emperor"); a.status != http.StatusUnprocessableEntity {
+		t.Errorf("a role that does not exist: %d", a.status)
+	}
+	if a := s.get("/console/bulk/fly"); a.status != http.StatusNotFound {
+		t.Errorf("an action that does not exist: %d", a.status)
+	}
+}

@@ -116,6 +116,7 @@
         const { response, page } = await load(url, running.signal);
         if (!response.ok) return location.assign(url);
         replace(form.dataset.filters, page);
+        replace("bulk", page); // actions on all that match must mean what is shown
         history.replaceState(null, "", url);
       } catch (problem) {
         if (problem.name !== "AbortError") location.assign(url);
