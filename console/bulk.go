@@ -73,7 +73,8 @@ func (v *visit) bulkLinks(section string) (links []bulkLink) {
 	return links
 }
 
-// bulkAction returns the action that the path names, and what it selects: value returns the filters.
+// bulkAction returns the action that the path names, and what it selects: value returns the
+// filters.
 func (v *visit) bulkAction(value func(name string) string) (a bulkAction, f mirror.JobSelection, err error) {
 	for _, a := range bulkActions() {
 		if a.Name != v.r.PathValue("action") {
