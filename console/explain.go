@@ -163,14 +163,14 @@ func (v *visit) explainForm(q question) explainData {
 		User: q.user, Session: q.session, Organization: q.organization, Need: q.need, Permission: q.permission, Method: q.method, Path: q.path,
 		Policy: v.options.ExplainRule != nil, WithToken: q.token != "",
 	}
-	needs := []choice{{Value: "", Label: "is signed in"}}
+	needs := []choice{{Value: "", Label: "Signed in"}}
 	for _, role := range slices.Backward(v.mirror.Instance().Roles) {
-		needs = append(needs, choice{Value: needRole + role, Label: "has at least the role " + role})
+		needs = append(needs, choice{Value: needRole + role, Label: "Role " + role + " or higher"})
 	}
-	needs = append(needs, choice{Value: "permission", Label: "has a permission in the organization"},
-		choice{Value: "organization-role", Label: "has a role in the organization"})
+	needs = append(needs, choice{Value: "permission", Label: "A permission in the organization"},
+		choice{Value: "organization-role", Label: "A role in the organization"})
 	if data.Policy {
-		needs = append(needs, choice{Value: "request", Label: "may make a request, by the policy"})
+		needs = append(needs, choice{Value: "request", Label: "What the policy requires of a request"})
 	}
 	for _, n := range needs {
 		n.Selected = n.Value == q.need
