@@ -26,7 +26,7 @@ var screenshots = flag.String("screenshots", "", "a folder for pictures of every
 var opened = map[string][]string{
 	"GET /{$}":                             {"/"},
 	"GET /sign-in":                         {}, // for visitors who are not signed in
-	"GET /search":                          {"/search?q=example", "/search?q=nobody+at+all"},
+	"GET /search":                          {"/search?q=ma", "/search?q=nobody+at+all"},
 	"GET /help":                            {"/help"},
 	"GET /users":                           {"/users", "/users?q=nobody"},
 	"GET /users/{id}":                      {"/users/{user}"},
@@ -56,7 +56,7 @@ var opened = map[string][]string{
 	"GET /changes/endpoints":               {"/changes/endpoints"},
 	"GET /changes/endpoints/{id}":          {"/changes/endpoints/{endpoint}"},
 	"GET /changes/endpoints/{id}/{action}": {"/changes/endpoints/{endpoint}/disable", "/changes/endpoints/{endpoint}/resume"},
-	"GET /explain":                         {"/explain", "/explain?user={user}&need=role&role=admin", "/explain?user=nobody@example.com"},
+	"GET /explain":                         {"/explain", "/explain?user={user}&need=role:admin", "/explain?user=nobody@example.com"},
 	"GET /audit":                           {"/audit", "/audit?actor=nobody"},
 	"GET /settings":                        {"/settings"},
 	"GET /settings/configuration":          {"/settings/configuration"},
@@ -114,8 +114,9 @@ func (w *world) fill() {
 	c.Call(http.MethodPost, "/_emulator/deliveries", map[string]any{"type": "user.updated", "data": map[string]any{}}, nil)
 	c.Settle()
 	w.failing("Late", 30) // fills a page of users and of deliveries
-	w.ids = map[string]string{"user": ada, "organization": organization, "session": session, "delivery": w.delivery(mirror.DeliveryApplied), "dead": w.delivery(mirror.DeliveryDead)}
+	w.ids = map[string]string{"user": ada, "organization": organization, "session": session, "delivery": w.delivery(mirror.DeliveryApplied)}
 	w.fillJobs()
+	w.ids["dead"] = w.delivery(mirror.DeliveryDead)
 	w.fillFeed()
 	_, _, err := w.mirror.Operators().Add(w.Context(), clerksync.NewOperator{Name: "grace", ReadOnly: true})
 	w.must(err)
@@ -200,17 +201,26 @@ func (w *world) checkPage(p *browsertest.Tab, page string) {
 	if load := browsertest.Evaluate[pageWeight](p, weight); load.Bytes > maxWeight || load.Bytes < 1000 || len(load.Elsewhere) > 0 {
 		w.Errorf("%s has %d bytes, and loads %q", page, load.Bytes, load.Elsewhere)
 	}
-	for _, theme := range []string{"light", "dark"} {
-		p.PreferTheme(theme)
+	for _, theme := range []struct {
+		name  string
+		rules []string // none: all
+	}{{"light", nil}, {"dark", []string{"color-contrast", "link-in-text-block"}}} {
+		p.PreferTheme(theme.name)
 		for _, width := range []int{1024, 390} {
 			p.Size(width, 800)
+			if cut := browsertest.Evaluate[[]string](p, cutOff); len(cut) > 0 {
+				w.Errorf("%s cuts off at %d pixels: %q", page, width, cut)
+			}
 			if wide := browsertest.Evaluate[int](p, "document.documentElement.scrollWidth"); wide > width {
 				w.Errorf("%s is %d pixels wide in a window of %d: %s", page, wide, width, browsertest.Evaluate[string](p, widest))
 			}
-			p.Accessible()
+			p.Accessible(theme.rules...)
 		}
 	}
 }
+
+// cutOff names the tables that show a part of their columns alone.
+const cutOff = `[...document.querySelectorAll(".table-wrap")].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 100))`
 
 // widest names the elements that are wider than the window.
 const widest = `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map(e => e.outerHTML.slice(0, 120)).join(" | ")`
@@ -241,7 +251,7 @@ func takeScreenshots(w *world) {
 	p.Expect("status of 404")
 	p.Expect("status of 422")
 	for _, page := range w.pages() {
-		name := strings.NewReplacer("/", "-", "?", "-", "=", "-", "&", "-").Replace(strings.TrimPrefix(page, "/"))
+		name := strings.NewReplacer("/", "-", "?", "-", "=", "-", "&", "-", ":", "-").Replace(strings.TrimPrefix(page, "/"))
 		for kind, id := range w.ids {
 			name = strings.ReplaceAll(name, id, kind)
 		}

@@ -80,7 +80,7 @@ func (w *world) start() {
 	db, err := sqlite.Open(filepath.Join(w.TempDir(), "clerk.db"))
 	w.must(err)
 	config := w.clerk.Config()
-	config.StalePolicy, config.OnChange = clerksync.StaleTrust, w.onChange
+	config.StalePolicy, config.OnChange, config.RemediesForServer = clerksync.StaleTrust, w.onChange, true
 	if w.config != nil {
 		w.config(&config)
 	}

@@ -125,17 +125,23 @@ func (v *visit) changeRows(changes []mirror.Change) ([]changeRow, error) {
 
 // addCause says what caused a change.
 func (v *visit) addCause(row *changeRow) {
-	origin := row.Origin
+	row.Cause = originText(row.Origin)
+	if strings.HasPrefix(row.Origin, "msg_") {
+		row.CauseHref = v.to("deliveries", row.Origin)
+	}
+}
+
+// originText returns an origin of a change in words.
+func originText(origin string) string {
 	switch {
 	case strings.HasPrefix(origin, "msg_"):
-		row.Cause, row.CauseHref = "webhook", v.to("deliveries", origin)
+		return "webhook"
 	case origin == mirror.OriginRead:
-		row.Cause = "read from Clerk"
+		return "read from Clerk"
 	case origin == mirror.OriginErasure:
-		row.Cause = "erasure"
+		return "erasure"
 	case origin == mirror.OriginLadder:
-		row.Cause = "another role ladder"
-	default:
-		row.Cause = strings.ReplaceAll(origin, "_", " ")
+		return "another role ladder"
 	}
+	return strings.ReplaceAll(origin, "_", " ")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,6 +114,8 @@ func (h *handler) rule(q question) (auth.Rule, error) {
 		return auth.MinRole(role), nil
 	}
 	switch q.need {
+	case "":
+		return nil, nil
 	case "permission":
 		if q.permission == "" {
 			return nil, errors.New("enter the permission, such as org:invoices:read")
@@ -136,7 +139,7 @@ func (h *handler) rule(q question) (auth.Rule, error) {
 		}
 		return h.options.ExplainRule(json.RawMessage(nil), method, q.path)
 	}
-	return nil, nil
+	return nil, errors.New("choose what is needed: there is no question " + strconv.Quote(q.need))
 }
 
 func explain(v *visit) error {

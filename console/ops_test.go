@@ -169,6 +169,7 @@ func TestExplain(t *testing.T) {
 	s.shows(ask+"&need=role%3Aadmin", "Denied: the role is too low", "The role is admin or higher", "solo")
 	s.shows(ask+"&need=request&method=post&path=/admin", "Denied: the role is too low")
 	for target, problem := range map[string]string{
+		ask + "&need=nonsense": "Choose what is needed",
 		"/console/explain?user=" + url.QueryEscape("eve@example.com"): "has no user eve@example.com",
 		ask + "&need=permission":              "Enter the permission",
 		ask + "&need=request&path=admin":      "Enter the path",

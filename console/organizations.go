@@ -161,7 +161,8 @@ type invitationsData struct {
 type invitationRow struct {
 	mirror.Invitation
 
-	State string
+	State   string
+	Inviter object
 }
 
 func showOrganizationInvitations(v *visit) error {
@@ -176,9 +177,17 @@ func showOrganizationInvitations(v *visit) error {
 	if err != nil {
 		return err
 	}
+	references := make([]reference, len(found.Items))
+	for i := range found.Items {
+		references[i] = reference{clerk.KindUser, found.Items[i].InviterClerkUserID}
+	}
+	inviters, err := v.objects(references)
+	if err != nil {
+		return err
+	}
 	rows := make([]invitationRow, len(found.Items))
 	for i, in := range found.Items {
-		rows[i] = invitationRow{in, string(in.Status)}
+		rows[i] = invitationRow{Invitation: in, State: string(in.Status), Inviter: inviters[reference{clerk.KindUser, in.InviterClerkUserID}]}
 		if in.Status == mirror.InvitationPending && !in.ExpiresAt.IsZero() && v.now().After(in.ExpiresAt) {
 			rows[i].State = string(mirror.InvitationExpired)
 		}

@@ -76,9 +76,9 @@ func (v *visit) timelineRow(e *mirror.TimelineEntry) timelineRow {
 	case e.Drift != nil:
 		d := e.Drift
 		row.Icon, row.Kind, row.Title, row.Fields, row.Object = "sync", "warn", sentence(kindWord(string(d.Kind)))+" differed from Clerk", d.Fields, d.ID
-		row.Detail = strings.ReplaceAll(string(d.Cause), "_", " ")
+		row.Detail = "not repaired: " + driftCauses[d.Cause]
 		if d.Repaired {
-			row.Kind, row.Detail = "ok", row.Detail+", repaired"
+			row.Kind, row.Detail = "ok", "repaired: "+driftCauses[d.Cause]
 		}
 	case e.Audit != nil:
 		v.auditRow(&row, e.Audit)
@@ -97,8 +97,8 @@ func (v *visit) changeRow(row *timelineRow, e *mirror.TimelineEntry) {
 		row.Detail, row.Link, row.LinkText = "event "+e.Delivery.Type, v.to("deliveries", e.Delivery.MessageID), "Delivery"
 	case strings.HasPrefix(c.Origin, "msg_"):
 		row.Detail, row.Link, row.LinkText = "event", v.to("deliveries", c.Origin), "Delivery"
-	case c.Origin != "":
-		row.Detail = strings.ReplaceAll(c.Origin, "_", " ")
+	default:
+		row.Detail = originText(c.Origin)
 	}
 }
 

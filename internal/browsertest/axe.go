@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,8 +29,8 @@ type violation struct {
 }
 
 // Accessible fails the test with each rule of axe-core that the page breaks: WCAG 2.2 A and AA, and
-// best practices.
-func (p *Tab) Accessible() {
+// best practices. If rules are named, it checks these alone.
+func (p *Tab) Accessible(rules ...string) {
 	p.Helper()
 	text, err := axe()
 	if err != nil {
@@ -38,10 +39,18 @@ func (p *Tab) Accessible() {
 	if !Evaluate[bool](p, "window.axe !== undefined") {
 		Evaluate[bool](p, text+";true")
 	}
+	options := map[string]any{"resultTypes": []string{"violations"}}
+	if len(rules) > 0 {
+		options["runOnly"] = rules
+	}
+	quoted, err := json.Marshal(options)
+	if err != nil {
+		p.Fatal(err)
+	}
 	result := Evaluate[struct {
 		Violations []violation `json:"violations"`
 		Passes     int         `json:"passes"`
-	}](p, `axe.run(document, {resultTypes: ["violations"]}).then(r => ({violations: r.violations, passes: r.passes.length}))`)
+	}](p, "axe.run(document, "+string(quoted)+").then(r => ({violations: r.violations, passes: r.passes.length}))")
 	if result.Passes == 0 {
 		p.Errorf("%s: axe-core checked nothing", p.Path())
 	}
