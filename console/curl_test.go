@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ import (
 func hostileBodies() []string {
 	return []string{
 		`{"data":{"id":"user_1"},"type":"user.updated"}`,
-		`{"data":{"first_name":"O'Brien $HOME $(id) ` + "`id`" + ` \"x\" \\ \n %s %d ü 日本 !! -- '"},"type":"user.updated"}`,
+		`{"data":{"first_name":"O'Brien $HOME $(id) ` + "`id`" + ` \"x\" \\ \n %s %d ü é !! -- '"},"type":"user.updated"}`,
 		"{\"data\":{\n\"a\":\"'\\\\''\"},\"type\":\"user.updated\"}",
 		`{"data":{"a":"` + strings.Repeat("x", 90_000) + `"},"type":"user.updated"}`,
 	}
@@ -106,7 +107,7 @@ func shell(t *testing.T, script string, environ ...string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-e", "-u", "-o", "pipefail")
 	cmd.Stdin = strings.NewReader(script)
-	cmd.Env = append(environ, "PATH=/usr/local/bin:/usr/bin:/bin")
+	cmd.Env = slices.Concat(environ, []string{"PATH=/usr/local/bin:/usr/bin:/bin"})
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -63,6 +63,7 @@ func policyText(p clerksync.StalePolicy) string {
 		return "Where stored facts are not fresh, Clerk is asked at a real request."
 	case clerksync.StaleTrust:
 		return "Stored facts grant although nothing proves that they are fresh (CLERKSYNC_UNREADY=allow)."
+	case clerksync.StaleDeny:
 	}
 	return "Where stored facts are not fresh, they grant nothing."
 }

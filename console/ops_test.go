@@ -28,9 +28,10 @@ func (s *site) shows(target string, texts ...string) string {
 	if a.status != http.StatusOK {
 		s.Fatalf("%s: %d %s", target, a.status, a.body)
 	}
+	_, main, _ := strings.Cut(a.body, "<main")
 	for _, text := range texts {
 		if !strings.Contains(a.body, text) {
-			s.Errorf("%s does not show %q:\n%s", target, text, a.body[strings.Index(a.body, "<main"):])
+			s.Errorf("%s does not show %q:\n%s", target, text, main)
 		}
 	}
 	return a.body
