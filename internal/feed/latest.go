@@ -14,6 +14,7 @@ const (
 
 // Latest returns a page of the selected changes, the latest first. It looks at a window of the
 // table, so that a page where little is selected can be short or empty and still have a next one.
+// The changes of a user have an index, and need no window.
 func (f *Feed) Latest(ctx context.Context, q mirror.ChangeFilter) (page mirror.Page[mirror.Change], err error) {
 	page.Items = []mirror.Change{}
 	selected, err := newFilter(&mirror.FeedQuery{
@@ -45,6 +46,9 @@ func (f *Feed) Latest(ctx context.Context, q mirror.ChangeFilter) (page mirror.P
 	window := store.FeedWindow{
 		After: max(at.seq-windowSize, 0), Through: at.seq, Types: selected.typeList(),
 		UserID: selected.userID, OrganizationID: selected.organizationID, Limit: limit,
+	}
+	if window.UserID != "" {
+		window.After = 0
 	}
 	return f.latest(ctx, window, &selected, max(first.seq, 1))
 }

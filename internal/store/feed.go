@@ -42,15 +42,22 @@ func (db *DB) FeedWindow(ctx context.Context, w FeedWindow) (changes []row.Chang
 	return changes, head, err
 }
 
-const selectLatest = "SELECT " + changeColumns + ` FROM clerk_changes WHERE seq > $1 AND seq <= $2
-	AND ($3 = '' OR $3 LIKE '%,' || kind || '.' || operation || ',%') AND ($4 = '' OR clerk_user_id = $4)
-	AND ($5 = '' OR clerk_organization_id = $5)
-	ORDER BY seq DESC LIMIT $6`
+// An index has the changes of a user.
+const (
+	selectLatest       = selectLatestOf + " AND ($4 = '' OR clerk_user_id = $4) ORDER BY seq DESC LIMIT $6"
+	selectLatestOfUser = selectLatestOf + " AND clerk_user_id = $4 ORDER BY seq DESC LIMIT $6"
+	selectLatestOf     = "SELECT " + changeColumns + ` FROM clerk_changes WHERE seq > $1 AND seq <= $2
+		AND ($3 = '' OR $3 LIKE '%,' || kind || '.' || operation || ',%') AND ($5 = '' OR clerk_organization_id = $5)`
+)
 
 // LatestChanges lists the selected changes of a window, the latest first. Through is part of the
 // window, and After is not.
 func (db *DB) LatestChanges(ctx context.Context, w FeedWindow) ([]row.Change, error) {
-	rows, err := db.query(ctx, selectLatest, w.After, w.Through, w.Types, w.UserID, w.OrganizationID, w.Limit)
+	text := selectLatest
+	if w.UserID != "" {
+		text = selectLatestOfUser
+	}
+	rows, err := db.query(ctx, text, w.After, w.Through, w.Types, w.UserID, w.OrganizationID, w.Limit)
 	return scanAll(rows, err, func(r *sql.Rows) (row.Change, error) { return scanChange(r) })
 }
 

@@ -253,6 +253,10 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 	"deliveries of a job with a type": func(ctx context.Context, db *store.DB) error {
 		return ofJob(db.JobDeliveries(ctx, mirror.DeliveryFilter{Type: "user.updated", Since: time.Unix(0, 1)}, 7, placeOfJob("deliveries"), 9))
 	},
+	"the latest changes of a user": func(ctx context.Context, db *store.DB) error {
+		_, err := db.LatestChanges(ctx, store.FeedWindow{Through: 9, Limit: 5, UserID: "u"})
+		return err
+	},
 	"the latest changes": func(ctx context.Context, db *store.DB) error {
 		_, err := db.LatestChanges(ctx, store.FeedWindow{Through: 9, Limit: 5})
 		return err
@@ -347,6 +351,9 @@ func checkSQLitePlan(t *testing.T, db *sql.DB, name, text string) {
 			t.Errorf("%s on SQLite: %s in\n%s\nof %s", name, line, plan, text)
 		}
 	}
+	if ofUserInFeed.MatchString(text) && !strings.Contains(plan, "clerk_changes_user") {
+		t.Errorf("%s on SQLite does not use the index of users:\n%s\nof %s", name, plan, text)
+	}
 	if comparesPlaces.MatchString(text) && !regexp.MustCompile(`(?:<expr>|\(\w+,\w+\)|received_at)[<>]`).MatchString(plan) && !sortsPages(text) {
 		t.Errorf("%s on SQLite reads an index from its beginning:\n%s\nof %s", name, plan, text)
 	}
@@ -360,6 +367,9 @@ func checkSQLitePlan(t *testing.T, db *sql.DB, name, text string) {
 func sortsPages(text string) bool {
 	return strings.Contains(text, " UNION ") || strings.Contains(text, "AS problems") || strings.Contains(text, " + 0 DESC")
 }
+
+// ofUserInFeed matches the changes of a user.
+var ofUserInFeed = regexp.MustCompile(`(?s)clerk_changes WHERE (.* AND )?clerk_user_id = `)
 
 // comparesPlaces matches the condition of a later page of a list by a time.
 var comparesPlaces = regexp.MustCompile(`\((COALESCE\((m\.)?created_at, 0\)|received_at), \S+\) [<>]`)
