@@ -84,6 +84,9 @@ func (f *follower) read(ctx context.Context, q mirror.FeedQuery) (page mirror.Fe
 		case err != nil || response.StatusCode == http.StatusServiceUnavailable: // killed, or not yet there
 			f.failures++
 			continue
+		case response.StatusCode == http.StatusTooManyRequests: // it follows as fast as it can
+			<-time.After(time.Second)
+			continue
 		case response.StatusCode != http.StatusOK:
 			return page, fmt.Errorf("%s: %s: %s", request.URL, response.Status, body)
 		}

@@ -185,7 +185,8 @@ func (s *Service) RunJob(ctx context.Context, id string, progress func(mirror.Jo
 	}
 	working, stop := context.WithCancel(ctx)
 	var worker sync.WaitGroup
-	worker.Go(func() { s.laneOf(j.Action).run(working) })
+	lane := s.laneOf(j.Action) // not in the goroutine: j is read again below
+	worker.Go(func() { lane.run(working) })
 	defer func() {
 		stop()
 		worker.Wait()

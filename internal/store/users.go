@@ -138,9 +138,13 @@ func (db *DB) Users(ctx context.Context, f mirror.UserFilter) (p mirror.Page[mir
 		l.lookBack = lookBackInUsers
 	}
 	l.ofUsers(&f)
-	return readPage(ctx, db, l, f.After, f.Limit, selectUsers, scanUser, func(u *mirror.User) place {
+	p, err = readPage(ctx, db, l, f.After, f.Limit, selectUsers, scanUser, func(u *mirror.User) place {
 		return place{clerk.TimeOf(u.CreatedAt), u.ClerkUserID}
 	})
+	if err != nil {
+		return p, err
+	}
+	return p, describeOverrides(ctx, db, p.Items, userOverrides)
 }
 
 // fewRows is up to how many rows that a filter selects are read whole, and sorted.

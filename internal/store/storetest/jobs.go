@@ -257,8 +257,11 @@ func jobObjects(t *testing.T, db *store.DB) {
 			role, status = "admin", "ended"
 		}
 		created := epoch + i/4 // several at a time
-		rows = append(rows,
-			newRow(t, clerk.KindUser, fmt.Sprintf(`{"id":"user_%02d","created_at":%d,"banned":%t,"public_metadata":{"role":%q}}`, i, created, banned, role)),
+		user := newRow(t, clerk.KindUser, fmt.Sprintf(`{"id":"user_%02d","created_at":%d,"banned":%t,"public_metadata":{"role":%q}}`, i, created, banned, role))
+		if banned {
+			user.BannedAt = epoch + 99 // which ends the sessions from before
+		}
+		rows = append(rows, user,
 			newRow(t, clerk.KindSession, fmt.Sprintf(`{"id":"sess_%02d","created_at":%d,"user_id":"user_%02d","status":%q}`, i, created, i%2, status)))
 		if i%2 == 0 {
 			rows = append(rows, newRow(t, clerk.KindMembership,
