@@ -96,6 +96,19 @@ func measured(t *testing.T) http.Handler {
 		r.Header.Set("Content-Type", "application/json")
 		answered(t, public, r)
 	}
+	if _, err := m.Users().Ban(t.Context(), "user_unknown", mirror.By{Actor: "ada"}); err == nil { // a change that fails counts, too
+		t.Fatal("a user who does not exist was banned")
+	}
+	job, err := m.Jobs().Plan(t.Context(), mirror.JobRequest{Action: mirror.JobReplayDeliveries}, mirror.By{Actor: "ada"})
+	if err == nil {
+		_, err = m.Jobs().Start(t.Context(), job.ID, mirror.By{Actor: "ada"})
+	}
+	if err == nil {
+		_, err = m.Jobs().Run(t.Context(), job.ID, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	work := func(context.Context, mirror.Change) error {
