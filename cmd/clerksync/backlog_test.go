@@ -115,7 +115,7 @@ func TestMemoryIsBoundedUnderABacklog(t *testing.T) {
 	stop()
 	applied(t, path, events)
 	bury(t, path)
-	replay := exec.Command(binary, "replay", "--state", "dead", "--database-url", "sqlite:"+path)
+	replay := exec.Command(binary, "deliveries", "replay", "--state", "dead", "--yes", "--database-url", "sqlite:"+path)
 	replay.Env = []string{"CLERKSYNC_LOG_LEVEL=error"}
 	begin = time.Now()
 	memory = run(t, replay)

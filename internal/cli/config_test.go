@@ -52,7 +52,7 @@ func TestConfigCommand(t *testing.T) {
 	}
 
 	// Everything that is wrong is listed at once, with what is right.
-	wrong := append([]string{"CLERKSYNC_JIT=on", "CLERKSYNC_LISTN=:1", "CLERKSYNC_ADMIN_ROLE=admin", "CLERKSYNC_OPERATOR_LISTEN=public"}, environ...)
+	wrong := append([]string{"CLERKSYNC_JIT=on", "CLERKSYNC_LISTN=:1", "CLERKSYNC_ADMIN_ROLE=solo", "CLERKSYNC_OPERATOR_LISTEN=on"}, environ...)
 	out, told = run(1, wrong, "--config", file)
 	if !strings.Contains(out, "  CLERKSYNC_JIT              invalid  ← environment\n") || strings.Count(told, "error: ") != 3 ||
 		strings.Count(told, "warning: ") != 1 {

@@ -282,8 +282,8 @@ func TestCommandsOnStoredRowsMakeNoDatabase(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"deliveries", "dismiss", "msg_1"},
-		{"replay", "--all"},
-		{"replay", "msg_1"},
+		{"deliveries", "replay", "--all"},
+		{"deliveries", "replay", "msg_1"},
 		{"users", "erase", "user_1", "--yes"},
 		{"backfill"},
 		{"reconcile"},

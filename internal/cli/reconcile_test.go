@@ -91,14 +91,14 @@ func TestBackfillAndReconcileCommands(t *testing.T) {
 	b.expect(3, id, "reconcile", "--kind", "user", "--since", "1h")
 	b.expect(1, "", "reconcile", "--kind", "user", "--accept-regression", id)
 
-	var list struct{ Drift []mirror.Drift }
+	var list struct{ Data []mirror.Drift }
 	out, _ := b.expect(0, "", "drift", "--json")
-	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Drift) != 2 || list.Drift[0].ID != id || !list.Drift[0].Repaired {
+	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Data) != 2 || list.Data[0].ID != id || !list.Data[0].Repaired {
 		t.Errorf("drift: %s, %v", out, err)
 	}
-	b.expect(0, "repaired: "+id, "drift", "--limit", "1", "--since", "1h")
-	b.expect(0, `{"drift":[]}`, "drift", "--kind", "role", "--json")
-	b.expect(1, "", "drift", "--kind", "rolle")
+	b.expect(0, id+"  not_subscribed  repaired", "drift", "--limit", "1", "--since", "1h")
+	b.expect(0, `{"data":[],"next_cursor":null}`, "drift", "--kind", "role", "--json")
+	b.expect(2, "", "drift", "--kind", "rolle")
 }
 
 // Two runs, ten minutes apart, have to miss a domain. The only one of its kind wants a person's
