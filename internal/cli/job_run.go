@@ -121,7 +121,7 @@ func (f runFlags) start(ctx context.Context, p *process, s source, id string) er
 		fmt.Fprintf(p.stderr, "\nNothing was done. Start it within an hour: clerksync jobs start %s\n", id)
 		return exitFailed
 	}
-	started, err := s.StartJob(ctx, id)
+	started, err := s.StartJob(context.WithoutCancel(ctx), id) // whether it was started must be known, to cancel it
 	if err != nil {
 		return err
 	}
