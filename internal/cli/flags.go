@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 
@@ -58,15 +60,48 @@ func (p *process) load(flags settingFlags) (*config.Config, error) {
 }
 
 // quietLogger returns the logger of a command that says by itself what it does: unless a level is
-// configured, it logs nothing.
+// configured, it logs nothing, and only warns that what it stores passes by an OnChange.
 func (p *process) quietLogger(cfg *config.Config) (*slog.Logger, error) {
 	for _, v := range cfg.Values() {
 		if v.Name == "CLERKSYNC_LOG_LEVEL" && v.Origin.Source == "default" {
-			return slog.New(slog.DiscardHandler), nil
+			return slog.New(bypassWarning{p.stderr}), nil
 		}
 	}
 	return p.logger(cfg)
 }
+
+// bypassWarning is a log of which only the warning hook_bypassed is printed, in lines.
+type bypassWarning struct{ w io.Writer }
+
+// Enabled reports that only warnings and errors count.
+func (b bypassWarning) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn
+}
+
+// Handle prints the warning with its remedy.
+func (b bypassWarning) Handle(_ context.Context, line slog.Record) error {
+	code, remedy := "", ""
+	line.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "code":
+			code = a.Value.String()
+		case "remedy":
+			remedy = a.Value.String()
+		}
+		return true
+	})
+	if code != "hook_bypassed" {
+		return nil
+	}
+	_, err := fmt.Fprintf(b.w, "warning: %s (%s)\n%s\n", line.Message, code, remedy)
+	return err
+}
+
+// WithAttrs returns the same log.
+func (b bypassWarning) WithAttrs([]slog.Attr) slog.Handler { return b }
+
+// WithGroup returns the same log.
+func (b bypassWarning) WithGroup(string) slog.Handler { return b }
 
 // logger returns the configured logger, which writes to stderr.
 func (p *process) logger(cfg *config.Config) (*slog.Logger, error) {

@@ -30,7 +30,7 @@ func TestCommandsNextToAnOnChange(t *testing.T) {
 				_ = Main(strings.Fields(args), []string{"DATABASE_URL=" + d.URL()}, &out, &errs)
 				return out.String(), errs.String()
 			}
-			if out, errs := run("deliveries show msg_1"); !strings.Contains(out, "hook_failed") || !strings.Contains(out, "problem     no plan") ||
+			if out, errs := run("deliveries show msg_1"); !strings.Contains(out, "hook_failed") || !strings.Contains(out, "problem   no plan") ||
 				strings.Contains(errs, "hook_bypassed") {
 				t.Errorf("deliveries show prints\n%s%s", out, errs)
 			}
