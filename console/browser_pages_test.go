@@ -58,6 +58,7 @@ var opened = map[string][]string{
 	"GET /changes/endpoints/{id}/{action}": {"/changes/endpoints/{endpoint}/disable", "/changes/endpoints/{endpoint}/resume"},
 	"GET /explain":                         {"/explain", "/explain?user={user}&need=role:admin", "/explain?user=nobody@example.com"},
 	"GET /audit":                           {"/audit", "/audit?actor=nobody"},
+	"GET /bulk/{action}":                   {"/bulk/change-role?role=solo", "/bulk/erase"},
 	"GET /settings":                        {"/settings"},
 	"GET /settings/configuration":          {"/settings/configuration"},
 	"GET /settings/operators":              {"/settings/operators"},
