@@ -196,27 +196,35 @@ type pageWeight struct {
 // maxWeight is how many bytes a page may have, with all its assets and without compression.
 const maxWeight = 100_000
 
+// look is how a page is looked at. The rules are those that are checked, none for all.
+type look struct {
+	theme string
+	width int
+	rules []string
+}
+
+// looks returns how every page is looked at. The themes differ in colours alone.
+func looks() []look {
+	colours := []string{"color-contrast", "link-in-text-block"}
+	return []look{{"light", 1024, nil}, {"light", 390, nil}, {"dark", 1024, colours}, {"dark", 390, colours}}
+}
+
 // checkPage checks the page that a tab has opened.
-func (w *world) checkPage(p *browsertest.Tab, page string) {
+func (w *world) checkPage(p *browsertest.Tab, page string, looks []look) {
 	w.Helper()
 	if load := browsertest.Evaluate[pageWeight](p, weight); load.Bytes > maxWeight || load.Bytes < 1000 || len(load.Elsewhere) > 0 {
 		w.Errorf("%s has %d bytes, and loads %q", page, load.Bytes, load.Elsewhere)
 	}
-	for _, theme := range []struct {
-		name  string
-		rules []string // none: all
-	}{{"light", nil}, {"dark", []string{"color-contrast", "link-in-text-block"}}} {
-		p.PreferTheme(theme.name)
-		for _, width := range []int{1024, 390} {
-			p.Size(width, 800)
-			if cut := browsertest.Evaluate[[]string](p, cutOff); len(cut) > 0 {
-				w.Errorf("%s cuts off at %d pixels: %q", page, width, cut)
-			}
-			if wide := browsertest.Evaluate[int](p, "document.documentElement.scrollWidth"); wide > width {
-				w.Errorf("%s is %d pixels wide in a window of %d: %s", page, wide, width, browsertest.Evaluate[string](p, widest))
-			}
-			p.Accessible(theme.rules...)
+	for _, l := range looks {
+		p.PreferTheme(l.theme)
+		p.Size(l.width, 800)
+		if cut := browsertest.Evaluate[[]string](p, cutOff); len(cut) > 0 {
+			w.Errorf("%s cuts off at %d pixels: %q", page, l.width, cut)
 		}
+		if wide := browsertest.Evaluate[int](p, "document.documentElement.scrollWidth"); wide > l.width {
+			w.Errorf("%s is %d pixels wide in a window of %d: %s", page, wide, l.width, browsertest.Evaluate[string](p, widest))
+		}
+		p.Accessible(l.rules...)
 	}
 }
 
@@ -228,19 +236,22 @@ const widest = `[...document.querySelectorAll("body *")].filter(e => e.getBoundi
 
 func everyPage(w *world, fill bool) {
 	w.start()
+	looks := looks()
 	if fill {
 		w.fill()
+	} else {
+		looks = looks[1:3] // one of each theme and of each width
 	}
 	signIn := w.tab()
 	signIn.Open("/console/sign-in")
-	w.checkPage(signIn, "/sign-in")
+	w.checkPage(signIn, "/sign-in", looks)
 	p := w.signedIn("/users", token)
 	p.Expect("status of 404")
 	p.Expect("status of 422") // of a user whom Explain does not know
 	for _, page := range w.pages() {
 		p.Open("/console" + page)
 		p.Wait("html.script main")
-		w.checkPage(p, page)
+		w.checkPage(p, page, looks)
 	}
 }
 
