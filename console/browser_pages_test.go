@@ -206,7 +206,7 @@ type look struct {
 // looks returns how every page is looked at. The themes differ in colours alone.
 func looks() []look {
 	colours := []string{"color-contrast", "link-in-text-block"}
-	return []look{{"light", 1024, nil}, {"light", 390, nil}, {"dark", 1024, colours}, {"dark", 390, colours}}
+	return []look{{"light", 1024, nil}, {"dark", 1024, colours}, {"light", 390, nil}}
 }
 
 // checkPage checks the page that a tab has opened.
@@ -229,7 +229,7 @@ func (w *world) checkPage(p *browsertest.Tab, page string, looks []look) {
 }
 
 // cutOff names the tables that show a part of their columns alone.
-const cutOff = `[...document.querySelectorAll(".table-wrap")].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 100))`
+const cutOff = `[...document.querySelectorAll(".table-wrap")].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.scrollWidth + " in " + e.clientWidth + ": " + e.innerText.slice(0, 800))`
 
 // widest names the elements that are wider than the window.
 const widest = `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map(e => e.outerHTML.slice(0, 120)).join(" | ")`
@@ -249,6 +249,7 @@ func everyPage(w *world, fill bool) {
 	p.Expect("status of 404")
 	p.Expect("status of 422") // of a user whom Explain does not know
 	for _, page := range w.pages() {
+		p.Size(looks[0].width, 800)
 		p.Open("/console" + page)
 		p.Wait("html.script main")
 		w.checkPage(p, page, looks)
