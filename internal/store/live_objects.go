@@ -28,7 +28,7 @@ type LiveObject struct {
 // objectColumns returns the columns of a live object, by table, in the order of the typed view.
 var objectColumns = sync.OnceValue(func() map[string][]schemaColumn {
 	r := newSchemaReader(SQLite)
-	if _, err := r.migrations(embeddedMigrations()); err != nil {
+	if _, err := r.migrations(shipped); err != nil {
 		panic(err) // every test that opens a database reads them
 	}
 	for table, columns := range r.typed {

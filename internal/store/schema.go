@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // embedded holds the migrations, in the order of their names. The first one is the schema. Those
@@ -31,7 +32,20 @@ const migrationsTable = `CREATE TABLE IF NOT EXISTS clerk_migrations (
 
 // migrationsOf reads the migrations in a folder, for an engine.
 func migrationsOf(e Engine, files fs.FS) ([]migration, error) {
-	return newSchemaReader(e).migrations(files)
+	if files != shipped {
+		return newSchemaReader(e).migrations(files)
+	}
+	all, err := shippedMigrations[e]()
+	return slices.Clone(all), err
+}
+
+// shipped are the migrations in the binary.
+var shipped = embeddedMigrations()
+
+// shippedMigrations reads them once a process: a program can open many databases.
+var shippedMigrations = map[Engine]func() ([]migration, error){
+	SQLite:   sync.OnceValues(func() ([]migration, error) { return newSchemaReader(SQLite).migrations(shipped) }),
+	Postgres: sync.OnceValues(func() ([]migration, error) { return newSchemaReader(Postgres).migrations(shipped) }),
 }
 
 func (r *schemaReader) migrations(files fs.FS) ([]migration, error) {
@@ -56,7 +70,7 @@ func (r *schemaReader) migrations(files fs.FS) ([]migration, error) {
 
 // Schema returns the SQL that makes a database of an engine, for people and for tools that read it.
 func Schema(e Engine) (string, error) {
-	all, err := migrationsOf(e, embeddedMigrations())
+	all, err := migrationsOf(e, shipped)
 	if err != nil {
 		return "", err
 	}

@@ -77,7 +77,7 @@ type stmtKey struct {
 // same. [DB.Close] closes both. Open does not access the database.
 func Open(engine Engine, read, write *sql.DB) *DB {
 	db := &DB{
-		engine: engine, read: read, write: write, now: time.Now, migrations: embeddedMigrations(),
+		engine: engine, read: read, write: write, now: time.Now, migrations: shipped,
 		updateTimeout: updateTimeout, lookBack: lookBack, fewRows: fewRows, stmts: map[stmtKey]*sql.Stmt{},
 	}
 	db.settings.Store(&Settings{})
