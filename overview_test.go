@@ -3,6 +3,8 @@ package clerksync_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -141,4 +143,26 @@ func TestHistoryOfWalks(t *testing.T) {
 			w.Errorf("%+v", list)
 		}
 	})
+}
+
+// What a process received and refused is seen by the next one, also if it ended at once.
+func TestActivityOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "clerk.db")
+	first := openGateAt(t, clerktest.New(t), path)
+	first.clerk.SendTo(first.m.WebhookHandler())
+	first.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+	first.clerk.Settle()
+	w := httptest.NewRecorder()
+	first.m.WebhookHandler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader("{}")))
+	if w.Code != http.StatusBadRequest {
+		t.Fatalf("an unsigned delivery: %d", w.Code)
+	}
+	if err := first.m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := openGateAt(t, first.clerk, path).m.Sync().Activity(t.Context(), time.Now().Add(-time.Minute))
+	if err != nil || a.Events != 1 || a.Refused != 1 || a.LagP50MS == nil || len(a.Minutes) < 2 {
+		t.Errorf("%+v, %v", a, err)
+	}
 }
