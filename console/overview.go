@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -29,7 +28,7 @@ type overviewData struct {
 type proof struct {
 	Kind     string // ok, warn or info
 	Sentence string
-	Reasons  []mirror.SyncReason
+	Reasons  []reasonRow
 }
 
 // tile is a figure. The template is "tiles".
@@ -71,7 +70,7 @@ func showOverview(v *visit) error {
 	if err != nil {
 		return err
 	}
-	data := overviewData{Overview: overview, Proof: proofOf(&overview), Changes: changes}
+	data := overviewData{Overview: overview, Proof: v.proofOf(&overview), Changes: changes}
 	data.Tiles = v.overviewTiles(&overview, &activity)
 	data.Events, data.Lag = v.eventsPlot(&activity), v.lagPlot(&activity)
 	for _, w := range v.mirror.Health(ctx).Warnings {
@@ -81,14 +80,14 @@ func showOverview(v *visit) error {
 }
 
 // proofOf returns the proof in words.
-func proofOf(o *mirror.SyncOverview) proof {
+func (v *visit) proofOf(o *mirror.SyncOverview) proof {
 	s := &o.Status
 	if s.InSync {
 		return proof{Kind: "ok", Sentence: sentence(s.Sentence)}
 	}
-	out := proof{Kind: "warn", Sentence: sentence(s.Sentence), Reasons: clerksync.MergeReasons(s.Reasons)}
+	out := proof{Kind: "warn", Sentence: "Not proven to be in sync", Reasons: v.reasonRows(s.Reasons)}
 	if len(s.Reasons) == 1 && s.Reasons[0].Code == "counting" {
-		out.Kind = "info"
+		out.Kind, out.Sentence = "info", "Rows are being counted"
 	}
 	return out
 }

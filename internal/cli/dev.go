@@ -162,18 +162,8 @@ func (d *demonstration) open(seed uint64) error {
 		e.Close()
 		return err
 	}
-	if !d.resumed {
-		e.Advance(-timeLapse)
-	}
 	return nil
 }
-
-// timeLapse is how far in the past the clock of a new Clerk begins. It is moved to the present
-// while what is late arrives, so that the demo does not wait for it.
-const timeLapse = 20 * time.Second
-
-// present moves the clock of Clerk to the present, unless it is ahead.
-func (d *demonstration) present() { d.clerk.Advance(max(0, time.Since(d.clerk.Now()))) }
 
 func (d *demonstration) config(listen, operators string) (*config.Config, error) {
 	secret, err := d.clerk.AddEndpoint(emulator.Target{URL: "http://" + listen + "/api/webhooks/clerk"}, "")
@@ -218,7 +208,6 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 	if err := d.showCaller(ctx, ada, grace); err != nil {
 		return err
 	}
-	d.present()
 	d.inbox.show(ctx, d.out)
 	if once {
 		return nil
