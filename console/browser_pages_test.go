@@ -234,7 +234,13 @@ const cutOff = `[...document.querySelectorAll(".table-wrap")].filter(e => e.scro
 // widest names the elements that are wider than the window.
 const widest = `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map(e => e.outerHTML.slice(0, 120)).join(" | ")`
 
-func everyPage(w *world, fill bool) {
+// evenPages and oddPages share the pages with data, so that two tabs work on them.
+func evenPages(w *world) { everyPage(w, true, func(i int) bool { return i%2 == 0 }) }
+func oddPages(w *world)  { everyPage(w, true, func(i int) bool { return i%2 == 1 }) }
+
+func emptyPages(w *world) { everyPage(w, false, func(int) bool { return true }) }
+
+func everyPage(w *world, fill bool, mine func(i int) bool) {
 	w.start()
 	looks := looks()
 	if fill {
@@ -248,7 +254,10 @@ func everyPage(w *world, fill bool) {
 	p := w.signedIn("/users", token)
 	p.Expect("status of 404")
 	p.Expect("status of 422") // of a user whom Explain does not know
-	for _, page := range w.pages() {
+	for i, page := range w.pages() {
+		if !mine(i) {
+			continue
+		}
 		p.Size(looks[0].width, 800)
 		p.Open("/console" + page)
 		p.Wait("html.script main")

@@ -41,8 +41,9 @@ func TestConsoleInChromium(t *testing.T) {
 		"compare with Clerk":                 reconcile,
 		"keys alone":                         keysAlone,
 		"without JavaScript":                 withoutScript,
-		"pages with data":                    func(w *world) { everyPage(w, true) },
-		"empty pages":                        func(w *world) { everyPage(w, false) },
+		"pages with data":                    evenPages,
+		"more pages with data":               oddPages,
+		"empty pages":                        emptyPages,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
