@@ -147,7 +147,8 @@ func filterText(value func(name string) string) template.HTML {
 		if w, ok := words[name]; ok {
 			word = w
 		}
-		out.WriteString(`<span class="filter-chip padded"><span class="muted">` + word + `</span><span class="value">` + template.HTMLEscapeString(text) + `</span></span> `)
+		text = template.HTMLEscapeString(text)
+		out.WriteString(`<span class="filter-chip padded"><span class="muted">` + word + `</span><span class="value">` + text + `</span></span> `)
 	}
 	return template.HTML(out.String()) //nolint:gosec // escaped
 }

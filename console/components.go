@@ -143,6 +143,7 @@ type plot struct {
 	Max, From, To   string
 	Class           string
 	Empty           bool
+	None            string // what it says if it is empty
 	ZeroY, MaxValue float64
 }
 

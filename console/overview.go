@@ -150,7 +150,7 @@ func (v *visit) eventsPlot(a *mirror.Activity) plot {
 	}
 	p := newPlot("Events per minute in the last hour", points)
 	p.Summary = "At most " + plural(most, "event", "events") + " in a minute, " + number(a.Events) + " in all."
-	p.Max = "most " + number(most)
+	p.Max, p.None = "most "+number(most), "No event came in the last hour"
 	return v.withTimes(p, a)
 }
 
@@ -168,7 +168,7 @@ func (v *visit) lagPlot(a *mirror.Activity) plot {
 	}
 	p := newPlot("Lag of 99 of 100 events, by minute", points)
 	p.Summary = "At most " + milliseconds(&most) + "."
-	p.Max = "most " + milliseconds(&most)
+	p.Max, p.None = "most "+milliseconds(&most), "No event came in the last hour"
 	return v.withTimes(p, a)
 }
 
