@@ -99,7 +99,7 @@ func withoutScript(w *world) {
 	p.Click("form button.primary")
 	p.WaitForPath("/console/deliveries?state=dead")
 	p.Click(".filters > button") // the button that a script makes unnecessary
-	p.WaitForPath("state=dead")
+	p.WaitForPath("?q=&")
 	p.Click("#results tbody a.row-link")
 	p.WaitForPath("/console/deliveries/msg_")
 	message := strings.TrimPrefix(p.Path(), "/console/deliveries/")
@@ -109,7 +109,7 @@ func withoutScript(w *world) {
 		w.Errorf("the delivery is %s, %v", d.State, err)
 	}
 	p.Click("details.menu-only summary, .rail a[href$='/deliveries']")
-	p.WaitForPath("/console/deliveries")
+	p.Wait("#results")
 	p.Click(".page-head form[action$='/replay'] button")
 	p.WaitForPath("/console/jobs/job_")
 	job := strings.TrimPrefix(p.Path(), "/console/jobs/")

@@ -228,6 +228,7 @@ func revokeSession(w *world) {
 	}
 	p := w.signedIn("/users/"+ada+"/sessions", token)
 	p.Click("#main tbody a[href*='/sessions/']")
+	w.at(p, "/sessions/"+session)
 	p.Click("a[href$='/revoke']")
 	p.Wait("dialog form.confirm")
 	p.Press("\x1b")
