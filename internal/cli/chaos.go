@@ -337,7 +337,7 @@ func (v *Verdict) print(w io.Writer) {
   forged, accepted        %d, %d
   lost permanently        %d
   repaired, API calls     %d, %d
-  time                    %.1f s, %.0f h of the emulated clock
+  time                    %.1f s, for which the emulated clock was moved %.0f h ahead
   differences             %d
   kinds not compared      %d %s
 

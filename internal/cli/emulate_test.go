@@ -5,14 +5,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/internal/emulator"
 )
 
 // started runs a command until the test ends, and returns the lines that it prints.
@@ -183,7 +188,12 @@ func TestDevPlaysTheDemoAndResumesIt(t *testing.T) {
 		}
 		return out.String()
 	}
-	first, second := run(), run()
+	first := run()
+	moveClock(t, filepath.Join(state, "emulator.json"), 3*time.Hour)
+	second := run()
+	if strings.Contains(first, "ahead of the real time") || !strings.Contains(second, "Its clock is 3h0m0s ahead of the real time") {
+		t.Errorf("the clock is not what was said:\n%s\n%s", first, second)
+	}
 	for _, want := range []string{"users and", "user.created", "processed", `"role": "growth"`, "Grace was deleted", "curl -H 'Authorization: Bearer ey", "The latest of those that arrived at", `{"id":"msg_`, "export CLERKSYNC_OPERATOR_TOKEN=cso_", "clerksync users list --server http://127.0.0.1:"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("no %q in the first run:\n%s", want, first)
@@ -196,4 +206,57 @@ func TestDevPlaysTheDemoAndResumesIt(t *testing.T) {
 	if told(first) < 0 || told(second) < 0 {
 		t.Error("the demo did not authenticate Ada")
 	}
+}
+
+// moveClock moves the clock of a kept state, which must show the real time.
+func moveClock(t *testing.T, path string, by time.Duration) {
+	t.Helper()
+	e, err := emulator.New(emulator.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if err := e.Load(path); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Until(e.Now()); d > time.Second {
+		t.Errorf("the demo has moved the clock of its Clerk by %s", d)
+	}
+	e.Advance(by)
+	if err := e.Save(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The demo waits in real time for what is on its way, and not for what is sent again much later.
+func TestArrivedDoesNotMoveTheClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, err := emulator.New(emulator.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		var answers int
+		if _, err := e.AddEndpoint(emulator.Target{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if answers++; answers > 1 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		})}, ""); err != nil {
+			t.Fatal(err)
+		}
+		late := emulator.Faults{Delay: 1, DelayMax: emulator.Duration(arrivesWithin)}
+		for want := 1; want <= 2; want++ { // the second is refused, and sent again after five seconds
+			if err := errors.Join(e.SetFaults(late), e.Call(t.Context(), "POST", "/v1/users", map[string]any{"email_address": []string{fmt.Sprint("ada", want, "@example.com")}}, nil)); err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			if err := arrived(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begin); answers != want || took > arrivesWithin || !e.Now().Equal(time.Now()) {
+				t.Errorf("%d arrived in %s; the clock shows %s", answers, took, e.Now())
+			}
+		}
+	})
 }
