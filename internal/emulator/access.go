@@ -33,7 +33,7 @@ func (a *access) permission(idOrKey string) *Permission {
 
 // seedAccess makes the roles and permissions that each instance has from the start.
 func (e *Emulator) seedAccess() {
-	now := e.clock.now().UnixMilli()
+	now := e.origin.at.UnixMilli()
 	add := func(key, name string) *Permission {
 		p := &Permission{
 			Object: "permission", ID: e.random.id("perm"), Name: name, Key: "org:sys_" + key, Description: name, Type: "system", CreatedAt: now, UpdatedAt: now,

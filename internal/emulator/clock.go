@@ -24,7 +24,18 @@ func (c *clock) now() time.Time {
 func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.offset += d
+	c.move(c.offset + d)
+}
+
+// reset returns to the real time.
+func (c *clock) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.move(0)
+}
+
+func (c *clock) move(offset time.Duration) {
+	c.offset = offset
 	close(c.moved)
 	c.moved = make(chan struct{})
 }

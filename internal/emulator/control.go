@@ -35,6 +35,7 @@ func (e *Emulator) control(mux *http.ServeMux) {
 	for path, handle := range map[string]func(*Emulator, *call) (any, error){
 		"GET /_emulator/state":                   (*Emulator).state,
 		"POST /_emulator/clock":                  (*Emulator).moveClock,
+		"POST /_emulator/reset":                  (*Emulator).resetInstance,
 		"GET /_emulator/faults":                  (*Emulator).readFaults,
 		"PUT /_emulator/faults":                  (*Emulator).writeFaults,
 		"DELETE /_emulator/faults":               (*Emulator).clearFaults,

@@ -58,6 +58,17 @@ type Emulator struct {
 
 	mu sync.Mutex // guards all below
 	instance
+	objects
+	origin        origin
+	faults        Faults
+	chaos         random // decides which request or message meets a fault
+	changed       bool   // since the state was last written
+	unimplemented map[string]int
+}
+
+// objects is everything that a reset returns to the start. It has no secrets of the instance, no
+// endpoints and no messages.
+type objects struct {
 	users         users
 	sessions      sessions
 	organizations organizations
@@ -67,10 +78,14 @@ type Emulator struct {
 	actors        map[string]*ActorToken
 	subscriptions map[string]*Subscription // by the id of the user or the organization
 	limits        limits
-	faults        Faults
-	chaos         random // decides which request or message meets a fault
-	changed       bool   // since the state was last written
-	unimplemented map[string]int
+}
+
+func noObjects() objects {
+	o := objects{actors: map[string]*ActorToken{}, subscriptions: map[string]*Subscription{}}
+	o.users.init()
+	o.sessions.init()
+	o.organizations.init()
+	return o
 }
 
 // maxSeeded bounds how many objects of a kind exist from the start. A user takes some 4 kB.
@@ -124,13 +139,7 @@ func New(options Options) (*Emulator, error) {
 	e := &Emulator{options: options, clock: newClock(), unimplemented: map[string]int{}, changed: true}
 	e.instance.invent(options)
 	e.chaos = newRandom(options.Seed + 1)
-	e.users.init()
-	e.sessions.init()
-	e.organizations.init()
-	e.actors, e.subscriptions = map[string]*ActorToken{}, map[string]*Subscription{}
-	e.seedAccess()
-	e.seedUsers(options.Users)
-	e.seedOrganizations(options.Organizations, options.Memberships)
+	e.begin()
 	e.sender = newSender(e.clock, options.Workers, options.History, options.Seed+2, e.ID)
 	e.mux = e.routes()
 	return e, nil

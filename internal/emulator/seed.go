@@ -21,7 +21,7 @@ func lastNames() []string {
 
 // seedUsers makes users that exist from the start. There are no events of them.
 func (e *Emulator) seedUsers(n int) {
-	start := e.clock.now().Add(-time.Duration(n) * time.Minute).UnixMilli()
+	start := e.origin.at.Add(-time.Duration(n) * time.Minute).UnixMilli()
 	for i := range n {
 		now := start + int64(i)*time.Minute.Milliseconds()
 		r := e.newUser(now)
@@ -36,7 +36,7 @@ func (e *Emulator) seedUsers(n int) {
 // memberships.
 func (e *Emulator) seedOrganizations(n, memberships int) {
 	people := e.users.created
-	now := e.clock.now().UnixMilli()
+	now := e.origin.at.UnixMilli()
 	for i := range n {
 		creator := ""
 		if len(people) > 0 {

@@ -37,6 +37,7 @@ type sender struct {
 	log       map[string]*message
 	order     []string // of log, oldest first
 	idle      chan struct{}
+	round     *round
 }
 
 // Target receives webhooks: a URL, or a handler in this process.
@@ -62,6 +63,7 @@ type attempt struct {
 	sequence int
 	extra    string // a copy by a fault: duplicate, wrong_signature, wrong_instance
 	body     []byte // of wrong_instance
+	round    *round // in which it began
 }
 
 func newSender(c *clock, workers, history int, seed uint64, instance string) *sender {
@@ -76,6 +78,7 @@ func newSender(c *clock, workers, history int, seed uint64, instance string) *se
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // Svix does not follow redirects
 		},
 	}
+	s.round = s.newRound()
 	s.workers.Go(s.schedule)
 	for range workers {
 		s.workers.Go(s.work)

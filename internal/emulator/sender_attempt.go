@@ -28,6 +28,8 @@ func (s *sender) try(a *attempt) result {
 	var lost bool
 	r := result{fault: a.extra}
 	switch {
+	case a.round != s.round:
+		r.err, lost = errors.New("the message was discarded"), true
 	case now.Before(s.outage):
 		r.fault, r.err, lost = "outage", errors.New("connection refused"), true
 	case a.extra == "" && s.chaos.chance(s.faults.Fail):
@@ -48,7 +50,7 @@ func (s *sender) try(a *attempt) result {
 		r.err = err
 		return r
 	}
-	answered := s.post(a.endpoint.Target, header, body)
+	answered := s.post(a.round.context, a.endpoint.Target, header, body)
 	if unheard {
 		return result{fault: "unheard", err: errors.New("the answer was lost")}
 	}
@@ -74,8 +76,8 @@ func signed(secrets []string, id string, body []byte, wrongly bool) (http.Header
 // maxAnswer bounds how much of an answer is kept, in bytes.
 const maxAnswer = 512
 
-func (s *sender) post(to Target, header http.Header, body []byte) result {
-	ctx, cancel := context.WithTimeout(s.context, attemptTimeout)
+func (s *sender) post(ctx context.Context, to Target, header http.Header, body []byte) result {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	address := to.URL
 	if to.Handler != nil {
@@ -113,6 +115,10 @@ func (s *sender) settled(a *attempt, r result) {
 	record := Attempt{At: now, URL: a.endpoint.URL, Status: r.status, Fault: r.fault, Answer: r.answer}
 	if r.err != nil {
 		record.Error = r.err.Error()
+	}
+	a.round.running.Done()
+	if a.round != s.round {
+		return
 	}
 	m := a.message
 	m.attempts = append(m.attempts, record)

@@ -52,7 +52,10 @@ func (s *sender) pop() (*attempt, time.Duration) {
 		return nil, wait
 	}
 	s.running++
-	return heap.Pop(&s.due).(*attempt), 0
+	a := heap.Pop(&s.due).(*attempt)
+	a.round = s.round
+	a.round.running.Add(1)
+	return a, 0
 }
 
 // rest wakes the callers of settle if nothing is due or under way.

@@ -21,7 +21,8 @@ type snapshot struct {
 	Issuer        string                    `json:"issuer"`
 	Random        []byte                    `json:"random"`
 	KeyRandom     []byte                    `json:"key_random"`
-	IDs           uint32                    `json:"ids"`   // number of ids made
+	IDs           uint32                    `json:"ids"` // number of ids made
+	Origin        savedOrigin               `json:"origin"`
 	Ahead         time.Duration             `json:"ahead"` // of real time, in nanoseconds
 	WebhookSecret string                    `json:"webhook_secret"`
 	Keys          []savedKey                `json:"keys"`
@@ -37,6 +38,13 @@ type snapshot struct {
 	Templates     []savedTemplate           `json:"jwt_templates"`
 	Actors        []*ActorToken             `json:"actor_tokens"`
 	Subscriptions []savedSubscription       `json:"subscriptions"`
+}
+
+// savedOrigin is what a reset makes the objects of the start from.
+type savedOrigin struct {
+	Random []byte    `json:"random"`
+	IDs    uint32    `json:"ids"`
+	At     time.Time `json:"at"`
 }
 
 type savedKey struct {
@@ -121,6 +129,10 @@ func (e *Emulator) snapshot() ([]byte, error) {
 		WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations,
 		Domains: e.organizations.domains, Permissions: e.access.permissions, Invitations: e.invitations,
 	}
+	if s.Origin.Random, err = e.origin.random.source.MarshalBinary(); err != nil {
+		return nil, err
+	}
+	s.Origin.IDs, s.Origin.At = *e.origin.random.ids, e.origin.at
 	keys := e.published()
 	if s.KeyRandom, err = e.keyRandom.source.MarshalBinary(); err != nil {
 		return nil, err
@@ -232,6 +244,12 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 		return err
 	}
 	*e.random.ids = s.IDs
+	if len(s.Origin.Random) > 0 { // files of earlier versions have none
+		if err := e.origin.random.source.UnmarshalBinary(s.Origin.Random); err != nil {
+			return err
+		}
+		*e.origin.random.ids, e.origin.at = s.Origin.IDs, s.Origin.At
+	}
 	e.ID, e.keys = s.ID, keys
 	e.webhook = cmp.Or(e.options.WebhookSecret, s.WebhookSecret)
 	if e.options.SecretKey == "" { // options outweigh the file
@@ -246,12 +264,7 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 }
 
 func (e *Emulator) restoreObjects(s snapshot) {
-	e.users.init()
-	e.sessions.init()
-	e.organizations = organizations{}
-	e.organizations.init()
-	e.invitations, e.templates = nil, nil
-	e.actors, e.subscriptions = map[string]*ActorToken{}, map[string]*Subscription{}
+	e.objects = noObjects()
 	for _, u := range s.Users {
 		e.users.add(&userRecord{User: *u.User, locked: u.LockedUntil})
 	}
