@@ -121,7 +121,7 @@ func listAudit(v *visit) error {
 func (v *visit) auditBar(when timeFilter, operators []string) filterBar {
 	actions := selectField{Name: "action", Label: "What", Options: []choice{{Label: "Anything"}}}
 	for _, t := range auditTexts {
-		actions.Options = append(actions.Options, choice{string(t.action), t.text, string(t.action) == v.query("action")})
+		actions.Options = append(actions.Options, choice{Value: string(t.action), Label: t.text, Selected: string(t.action) == v.query("action")})
 	}
 	bar := filterBar{
 		Texts: []textField{

@@ -120,7 +120,7 @@ func (v *visit) renderBulk(status int, a bulkAction, f mirror.JobSelection, valu
 	var pairs []string
 	for _, name := range bulkFilters {
 		if text := value(name); text != "" {
-			c.Fields = append(c.Fields, hiddenField{name, text})
+			c.Fields = append(c.Fields, hiddenField{Name: name, Value: text})
 			pairs = append(pairs, name, text)
 		}
 	}
@@ -128,7 +128,7 @@ func (v *visit) renderBulk(status int, a bulkAction, f mirror.JobSelection, valu
 	if a.job == mirror.JobChangeRole {
 		c.Select = &selectField{Name: "new_role", Label: "New role"}
 		for _, role := range v.mirror.Instance().Roles {
-			c.Select.Options = append(c.Select.Options, choice{role, role, role == v.form("new_role")})
+			c.Select.Options = append(c.Select.Options, choice{Value: role, Label: role, Selected: role == v.form("new_role")})
 		}
 	}
 	return v.renderStatus(status, "confirm", c.Title, c)

@@ -1,61 +1,41 @@
 package console
 
 import (
-	"html/template"
 	"math"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// filterBar is the form above a list. Everything it selects is in the URL. The template is
-// "filters".
-type filterBar struct {
-	Search  *searchField // nil: the list has no search
-	Selects []selectField
-	Texts   []textField
-	Active  []activeFilter
-	Clear   string // path without filters
-	Results string // id of the element that the script replaces while a person types
-	Hidden  []hiddenField
-	More    []textField // in a menu of their own
-}
-
-type searchField struct{ Name, Value, Label, Placeholder string }
-
-type selectField struct {
-	Name, Label string
-	Options     []choice
-}
-
-type choice struct {
-	Value, Label string
-	Selected     bool
-}
-
-type textField struct {
-	Name, Label, Value, Placeholder, Type string
-
-	Options []string // suggestions
-}
-
-type hiddenField struct{ Name, Value string }
-
-// activeFilter is a filter in force, with the path that removes it.
-type activeFilter struct{ Label, Value, Remove string }
+// Components that all pages share; package pages describes them.
+type (
+	filterBar    = pages.FilterBar
+	searchField  = pages.SearchField
+	selectField  = pages.SelectField
+	choice       = pages.Choice
+	textField    = pages.TextField
+	hiddenField  = pages.HiddenField
+	activeFilter = pages.ActiveFilter
+	pager        = pages.Pager
+	tab          = pages.Tab
+	empty        = pages.Empty
+	confirmation = pages.Confirmation
+	tile         = pages.Tile
+)
 
 // selectOf returns a select of these values, of which the empty one is "any".
 func (v *visit) selectOf(name, label string, values ...string) selectField {
 	f := selectField{Name: name, Label: label, Options: []choice{{Value: "", Label: "Any " + strings.ToLower(label)}}}
 	chosen := v.query(name)
 	for _, value := range values {
-		f.Options = append(f.Options, choice{value, strings.ReplaceAll(value, "_", " "), value == chosen})
+		f.Options = append(f.Options, choice{Value: value, Label: strings.ReplaceAll(value, "_", " "), Selected: value == chosen})
 	}
 	if chosen != "" && !slices.Contains(values, chosen) {
-		f.Options = append(f.Options, choice{chosen, chosen, true})
+		f.Options = append(f.Options, choice{Value: chosen, Label: chosen, Selected: true})
 	}
 	return f
 }
@@ -64,18 +44,11 @@ func (v *visit) selectOf(name, label string, values ...string) selectField {
 func (v *visit) active(f *filterBar, pairs ...string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if value := v.query(pairs[i]); value != "" {
-			f.Active = append(f.Active, activeFilter{pairs[i+1], value, v.link(pairs[i], "")})
-			f.Hidden = append(f.Hidden, hiddenField{pairs[i], value}) // so that other filters of the form keep it
+			f.Active = append(f.Active, activeFilter{Label: pairs[i+1], Value: value, Remove: v.link(pairs[i], "")})
+			f.Hidden = append(f.Hidden, hiddenField{Name: pairs[i], Value: value}) // so that other filters of the form keep it
 		}
 	}
 	f.Clear = v.path()
-}
-
-// pager leads through a list. The template is "pager".
-type pager struct {
-	First, Next string // paths, empty where there is none
-	Text        string // what the page shows
-	Further     bool   // the next page looks further back for what is rare
 }
 
 // pagerOf returns the pager of a page of a list.
@@ -87,45 +60,15 @@ func pagerOf[T any](v *visit, p mirror.Page[T]) pager {
 	if p.Next != "" {
 		l.Next = v.link("after", string(p.Next))
 	}
-	l.Text = plural(int64(len(p.Items)), "row", "rows")
+	l.Text = pages.Plural(int64(len(p.Items)), "row", "rows")
 	if l.Next != "" || l.First != "" {
 		l.Text += " on this page"
 	}
 	if !p.LookedBackTo.IsZero() {
-		l.Text += ", which looked back to " + p.LookedBackTo.In(v.prefs.zone).Format(timeLayout)
+		l.Text += ", which looked back to " + p.LookedBackTo.In(v.prefs.Zone).Format(pages.TimeLayout)
 		l.Further = l.Next != ""
 	}
 	return l
-}
-
-// tab is a part of a detail page. The template is "tabs".
-type tab struct {
-	Label, Href string
-	Current     bool
-	Count       string // empty: not shown
-}
-
-// empty is what a list shows that has no rows. The template is "empty".
-type empty struct {
-	Icon, Title, Text string
-	Link, LinkText    string
-	Command           string // to copy, empty for none
-	Code              string // lines of a program, empty for none
-}
-
-// confirmation is a page that asks before something is done. The template is "confirm".
-type confirmation struct {
-	Title   string // names the action and the object
-	Object  template.HTML
-	Text    []string // the consequences, one a line
-	Action  string   // path of the form
-	Button  string
-	Danger  bool
-	Back    string
-	Typed   string // what the visitor must type, empty for nothing
-	Fields  []hiddenField
-	Select  *selectField
-	Problem string // what was wrong with what was sent
 }
 
 // point is a value of a plot.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/publish/webhook"
@@ -75,7 +76,7 @@ type handler struct {
 	base      string // of every path, without a slash at its end
 	proxies   web.Proxies
 	templates map[string]*page
-	assets    map[string]*asset
+	assets    pages.Assets
 	sections  []navGroup
 	now       func() time.Time
 }
@@ -89,7 +90,7 @@ func newHandler(m *clerksync.Mirror, o Options) *handler {
 		_ = m.Require(o.Rule) // panics if the rule can allow no one
 	}
 	h.proxies = o.TrustedProxies
-	h.assets = loadAssets()
+	h.assets = pages.LoadAssets()
 	h.templates = h.loadTemplates()
 	return h
 }

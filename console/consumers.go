@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -126,7 +127,7 @@ func confirmConsumer(v *visit) error {
 			"If a program runs a consumer of this name again, it is a new one and begins with the next change.",
 		}
 	case "drop":
-		asked.Title, asked.Button, asked.Danger = "Drop the "+plural(c.Parked, "change", "changes")+" that "+c.Name+" gave up?", "Drop the changes", true
+		asked.Title, asked.Button, asked.Danger = "Drop the "+pages.Plural(c.Parked, "change", "changes")+" that "+c.Name+" gave up?", "Drop the changes", true
 		asked.Text = []string{"They are never delivered to the consumer.", "What it still retries, and what waits behind that, stays."}
 	case "move":
 		asked.Title, asked.Button = "Move the consumer "+c.Name+"?", "Move the consumer"
@@ -136,7 +137,7 @@ func confirmConsumer(v *visit) error {
 			"The changes that it held back or gave up are removed.",
 		}
 		asked.Select = &selectField{Name: "to", Label: "Where to", Options: []choice{
-			{"now", "the present end of the feed", false}, {"beginning", "the beginning of the feed", false},
+			{Value: "now", Label: "the present end of the feed"}, {Value: "beginning", Label: "the beginning of the feed"},
 		}}
 	default:
 		return notFound("There is no such page")
@@ -157,14 +158,14 @@ func changeConsumer(v *visit) error {
 		err, done = f.ResumeConsumer(ctx, name, by), "Resumed. It goes on where it was."
 	case "retry":
 		if n, err = f.RetryAllParked(ctx, name, by); err == nil {
-			done = "It tries " + plural(n, "change", "changes") + " again at once."
+			done = "It tries " + pages.Plural(n, "change", "changes") + " again at once."
 		}
 	case "retry-one":
 		_, err = f.RetryParked(ctx, name, []mirror.FeedCursor{mirror.FeedCursor(v.form("cursor"))}, by)
 		done = "It tries the change again at once."
 	case "drop":
 		if n, err = f.DropAllParked(ctx, name, by); err == nil {
-			done = "Dropped " + plural(n, "change", "changes") + "."
+			done = "Dropped " + pages.Plural(n, "change", "changes") + "."
 		}
 	case "drop-one":
 		_, err = f.DropParked(ctx, name, []mirror.FeedCursor{mirror.FeedCursor(v.form("cursor"))}, by)

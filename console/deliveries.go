@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -188,9 +189,9 @@ func (v *visit) addGroups(data *deliveriesData, f mirror.DeliveryFilter) error {
 // capText shows a count that may not have been counted to its end.
 func capText(n int64, atLeast bool) string {
 	if atLeast {
-		return number(n) + "+"
+		return pages.Number(n) + "+"
 	}
-	return number(n)
+	return pages.Number(n)
 }
 
 func (v *visit) deliveryBar(when timeFilter) filterBar {
@@ -199,13 +200,13 @@ func (v *visit) deliveryBar(when timeFilter) filterBar {
 		types = append(types, kind.EventPrefix()+"*")
 	}
 	bar := filterBar{
-		Search:  &searchField{"q", v.query("q"), "Search deliveries", "Id, e-mail, or text in the body"},
+		Search:  &searchField{Name: "q", Value: v.query("q"), Label: "Search deliveries", Placeholder: "Id, e-mail, or text in the body"},
 		Selects: []selectField{v.selectOf("type", "Type", types...), v.reasonSelect(), when.Select},
 		More:    when.Fields,
 		Results: "results",
 	}
 	if state := v.query("state"); state != "" {
-		bar.Hidden = append(bar.Hidden, hiddenField{"state", state})
+		bar.Hidden = append(bar.Hidden, hiddenField{Name: "state", Value: state})
 	}
 	v.active(&bar, "subject", "About", "organization", "Organization", "text", "Text")
 	return bar
@@ -259,14 +260,14 @@ func (v *visit) replayForm(f mirror.DeliveryFilter, found mirror.Page[mirror.Del
 	form := replayForm{Label: "Replay all of these…"}
 	add := func(name, value string) {
 		if value != "" {
-			form.Fields = append(form.Fields, hiddenField{name, value})
+			form.Fields = append(form.Fields, hiddenField{Name: name, Value: value})
 		}
 	}
 	if len(found.Items) == 0 {
 		form.Why = "There is nothing to replay."
 	}
 	if f.Text != "" {
-		form.Label = "Replay the " + plural(int64(len(found.Items)), "delivery", "deliveries") + " on this page…"
+		form.Label = "Replay the " + pages.Plural(int64(len(found.Items)), "delivery", "deliveries") + " on this page…"
 		for i := range found.Items {
 			add("id", found.Items[i].MessageID)
 		}

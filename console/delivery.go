@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -338,7 +339,7 @@ func confirmDismissal(v *visit) error {
 	path := v.to("deliveries", d.MessageID)
 	return v.confirm(confirmation{
 		Title:  "Dismiss the failed delivery " + d.Type + "?",
-		Object: identifier(d.MessageID),
+		Object: pages.Identifier(d.MessageID),
 		Text: []string{
 			"What it says is not applied. It no longer counts as a problem, and the mirror can be in sync without it.",
 			"It stays in the list, can still be replayed, and is tried again if Clerk sends it again.",

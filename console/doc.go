@@ -19,11 +19,11 @@
 //     visit.render, or with visit.redirect after a form. It returns errors: visit.fail makes pages
 //     of them. What failed because of what was typed is rendered again, with what was typed.
 //   - The struct. Its fields are what the page shows, in the form in which it shows it: records of
-//     the mirror, and components (filterBar, pager, tab, confirmation, empty, plot) of
-//     components.go.
+//     the mirror, and components (filterBar, pager, tab, confirmation, empty, plot), which
+//     components.go names.
 //   - A template of the same name, which defines "content". It gets a [view]: .Page is the struct,
-//     and the methods of the view are the links, times and form fields. _components.html has the
-//     components; console.css lists their classes at its beginning.
+//     and the methods of the view are the links, times and form fields. Package pages has the
+//     components, the style sheet and the script, which the pages of the emulator share.
 //
 // TestPages renders every page with everything on it, so a new page needs an entry there, too.
 //

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/publish/webhook"
 )
@@ -132,7 +133,7 @@ func showEndpoint(v *visit) error {
 		{Label: "Failed attempts", Href: v.link("failed", "true", "message", ""), Current: failed},
 	}}
 	if message := v.query("message"); message != "" {
-		data.Filters = append(data.Filters, tab{Label: "Message " + shorten(message), Href: v.link(), Current: true})
+		data.Filters = append(data.Filters, tab{Label: "Message " + pages.Shorten(message), Href: v.link(), Current: true})
 	}
 	for _, a := range found.Items {
 		data.Attempts = append(data.Attempts, attemptRow{a, time.Duration(a.DurationMS) * time.Millisecond, attemptText(&a)})
@@ -161,7 +162,7 @@ func confirmEndpoint(v *visit) error {
 		return err
 	}
 	path, action := v.to("changes", "endpoints", e.ID), v.r.PathValue("action")
-	asked := confirmation{Action: path + "/" + action, Back: path, Object: identifier(e.ID)}
+	asked := confirmation{Action: path + "/" + action, Back: path, Object: pages.Identifier(e.ID)}
 	switch action {
 	case "disable":
 		asked.Title, asked.Button = "Stop sending to "+e.URL+"?", "Disable the endpoint"
@@ -173,7 +174,9 @@ func confirmEndpoint(v *visit) error {
 			"Now: it gets what changes from now on. What it has not got yet is skipped.",
 			"What waits or failed is sent, too.",
 		}
-		asked.Select = &selectField{Name: "from", Label: "From", Options: []choice{{"now", "now", false}, {"beginning", "the beginning of the feed", false}}}
+		asked.Select = &selectField{Name: "from", Label: "From", Options: []choice{
+			{Value: "now", Label: "now"}, {Value: "beginning", Label: "the beginning of the feed"},
+		}}
 	default:
 		return notFound("There is no such page")
 	}
@@ -200,7 +203,7 @@ func changeEndpoint(v *visit) error {
 	case "resend":
 		var n int64
 		if n, err = p.Resend(ctx, e.ID, v.form("message")); err == nil {
-			shown.Text = "Sent again now: " + plural(n, "message", "messages") + " that failed, and what waited for its next attempt."
+			shown.Text = "Sent again now: " + pages.Plural(n, "message", "messages") + " that failed, and what waited for its next attempt."
 		}
 	case "resume":
 		from := webhook.Start{}
@@ -228,13 +231,13 @@ func changeEndpoint(v *visit) error {
 }
 
 func pinged(a *mirror.WebhookAttempt) flash {
-	took := duration(time.Duration(a.DurationMS) * time.Millisecond)
+	took := pages.Duration(time.Duration(a.DurationMS) * time.Millisecond)
 	if a.Delivered() {
 		return flash{Kind: "ok", Text: "The receiver accepted the ping in " + took + "."}
 	}
 	text := "The ping failed: " + attemptText(a)
 	if a.Status != 0 {
-		text += " (status " + number(a.Status) + ")"
+		text += " (status " + pages.Number(a.Status) + ")"
 	}
 	return flash{Kind: "bad", Text: text + "."}
 }

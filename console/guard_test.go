@@ -223,7 +223,7 @@ func TestAnswersAreLocked(t *testing.T) {
 	s := newSite(t, Options{Hosts: []string{"ops.example.com"}})
 	for target, want := range map[string]int{
 		"/console/sign-in": http.StatusOK, "/console/users": http.StatusSeeOther, "/console/nothing": http.StatusNotFound,
-		"/console/assets/console.css": http.StatusOK, "/console/assets/..%2fconsole.go": http.StatusNotFound,
+		"/console/assets/pages.css": http.StatusOK, "/console/assets/..%2fconsole.go": http.StatusNotFound,
 		"/console/assets/%2e%2e%2f%2e%2e%2fetc%2fpasswd": http.StatusNotFound, "/console/assets/": http.StatusNotFound,
 		"/console/users/%00": http.StatusSeeOther, "/console/sign-in?" + strings.Repeat("q=x&", 20_000): http.StatusOK,
 		"/console/sign-in?a;b=%zz": http.StatusOK, "/console/sign-in/": http.StatusNotFound,
@@ -237,7 +237,7 @@ func TestAnswersAreLocked(t *testing.T) {
 			a.header.Get("X-Frame-Options") != "DENY" || a.header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%.80s: %v", target, a.header)
 		}
-		if !strings.Contains(target, "/assets/console.css") && cache != "no-store" {
+		if !strings.Contains(target, "/assets/pages.css") && cache != "no-store" {
 			t.Errorf("%.80s may be cached: %q", target, cache)
 		}
 	}

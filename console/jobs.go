@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -205,13 +206,13 @@ func (v *visit) selectionFacts(j mirror.Job) (facts []fact) {
 	}
 	add("About", f.Subject)
 	if !f.Since.IsZero() {
-		add("From", f.Since.In(v.prefs.zone).Format(timeLayout))
+		add("From", f.Since.In(v.prefs.Zone).Format(pages.TimeLayout))
 	}
 	if !f.Until.IsZero() {
-		add("Before", f.Until.In(v.prefs.zone).Format(timeLayout))
+		add("Before", f.Until.In(v.prefs.Zone).Format(pages.TimeLayout))
 	}
 	if n := len(f.IDs); n > 0 {
-		add("Chosen", plural(int64(n), "object", "objects"))
+		add("Chosen", pages.Plural(int64(n), "object", "objects"))
 	}
 	var kinds []string
 	for _, k := range j.Kinds {
@@ -264,7 +265,7 @@ func showJob(v *visit) error {
 
 // addStart adds the button that starts a job, or lets it go on.
 func (d *jobData) addStart() {
-	n := number(d.Plan.Matches)
+	n := pages.Number(d.Plan.Matches)
 	if d.Plan.AtLeast {
 		n += "+"
 	}

@@ -87,7 +87,7 @@ func joined(names []string) string { return strings.Join(names, ", ") }
 func (v *visit) kindSelect(kinds []clerk.Kind) selectField {
 	f := selectField{Name: "kind", Label: "Kind", Options: []choice{{Label: "Any kind"}}}
 	for _, k := range kinds {
-		f.Options = append(f.Options, choice{string(k), kindName(k), string(k) == v.query("kind")})
+		f.Options = append(f.Options, choice{Value: string(k), Label: kindName(k), Selected: string(k) == v.query("kind")})
 	}
 	return f
 }

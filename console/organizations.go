@@ -2,6 +2,7 @@ package console
 
 import (
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -56,7 +57,9 @@ func listOrganizations(v *visit) error {
 			rows[i].Creator = &u
 		}
 	}
-	bar := filterBar{Search: &searchField{"q", f.Search, "Search organizations", "Name, slug or id"}, Results: "results"}
+	bar := filterBar{Search: &searchField{
+		Name: "q", Value: f.Search, Label: "Search organizations", Placeholder: "Name, slug or id",
+	}, Results: "results"}
 	none := empty{
 		Icon: "organization", Title: "No organizations yet",
 		Text: "Organizations appear here when one is created at Clerk, or when the backfill has read them.",
@@ -103,7 +106,7 @@ func (h organizationHead) OrganizationTitle() string {
 	if h.Name != "" {
 		return h.Name
 	}
-	return shorten(h.ClerkOrganizationID)
+	return pages.Shorten(h.ClerkOrganizationID)
 }
 
 // membersData is the tab of the members of an organization.

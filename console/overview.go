@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -29,13 +30,6 @@ type proof struct {
 	Kind     string // ok, warn or info
 	Sentence string
 	Reasons  []reasonRow
-}
-
-// tile is a figure. The template is "tiles".
-type tile struct {
-	Label, Value, Note, Href string
-	Kind                     string    // bad, warn or empty
-	At                       time.Time // shown as the value, if it is not zero
 }
 
 // attention is a warning with the page on which something can be done.
@@ -95,11 +89,11 @@ func (v *visit) proofOf(o *mirror.SyncOverview) proof {
 func (v *visit) overviewTiles(o *mirror.SyncOverview, a *mirror.Activity) []tile {
 	s := &o.Status
 	tiles := []tile{
-		{Label: "Last event", At: o.LastEventAt, Note: plural(a.Events, "event", "events") + " in the last hour", Href: v.to("deliveries")},
+		{Label: "Last event", At: o.LastEventAt, Note: pages.Plural(a.Events, "event", "events") + " in the last hour", Href: v.to("deliveries")},
 		{Label: "Lag, 99 of 100", Value: milliseconds(a.LagP99MS), Note: "half within " + milliseconds(a.LagP50MS)},
 		{Label: "Oldest comparison", At: o.OldestVerifiedAt, Note: "of a row with Clerk", Href: v.to("sync")},
 		{
-			Label: "Failed deliveries", Value: number(s.DeadLetters), Note: plural(s.Quarantined, "delivery", "deliveries") + " in quarantine",
+			Label: "Failed deliveries", Value: pages.Number(s.DeadLetters), Note: pages.Plural(s.Quarantined, "delivery", "deliveries") + " in quarantine",
 			Href: v.to("deliveries") + "?state=dead",
 		},
 	}
@@ -111,17 +105,17 @@ func (v *visit) overviewTiles(o *mirror.SyncOverview, a *mirror.Activity) []tile
 		k := &s.Kinds[i]
 		drift, repaired, waiting = drift+k.Drift.FoundToday, repaired+k.Drift.RepairedToday, waiting+k.VerifyQueue
 	}
-	today := tile{Label: "Drift today", Value: number(drift), Note: "all repaired", Href: v.to("sync")}
+	today := tile{Label: "Drift today", Value: pages.Number(drift), Note: "all repaired", Href: v.to("sync")}
 	switch {
 	case drift == 0:
-		today.Note = plural(waiting, "row waits", "rows wait") + " to be read"
+		today.Note = pages.Plural(waiting, "row waits", "rows wait") + " to be read"
 	case repaired < drift:
-		today.Kind, today.Note = "warn", number(drift-repaired)+" not repaired"
+		today.Kind, today.Note = "warn", pages.Number(drift-repaired)+" not repaired"
 	}
 	tiles = append(tiles, today)
 	if b := s.Budget; b != nil {
 		tiles = append(tiles, tile{
-			Label: "Requests to Clerk", Value: number(b.Used) + " / " + number(b.Granted), Note: "in 10 s; Clerk allows " + number(b.Limit), Href: v.to("sync"),
+			Label: "Requests to Clerk", Value: pages.Number(b.Used) + " / " + pages.Number(b.Granted), Note: "in 10 s; Clerk allows " + pages.Number(b.Limit), Href: v.to("sync"),
 		})
 		if b.Breaker != "closed" {
 			tiles[len(tiles)-1].Kind, tiles[len(tiles)-1].Note = "bad", "Clerk does not answer"
@@ -134,23 +128,23 @@ func milliseconds(ms *int64) string {
 	if ms == nil {
 		return "–"
 	}
-	return duration(time.Duration(*ms) * time.Millisecond)
+	return pages.Duration(time.Duration(*ms) * time.Millisecond)
 }
 
 func (v *visit) eventsPlot(a *mirror.Activity) plot {
 	points := make([]point, len(a.Minutes))
 	var most int64
 	for i, m := range a.Minutes {
-		label := m.At.In(v.prefs.zone).Format("15:04") + ": " + plural(m.Events, "event", "events")
+		label := m.At.In(v.prefs.Zone).Format("15:04") + ": " + pages.Plural(m.Events, "event", "events")
 		if m.Refused > 0 {
-			label += ", " + number(m.Refused) + " refused"
+			label += ", " + pages.Number(m.Refused) + " refused"
 		}
 		points[i] = point{label, float64(m.Events)}
 		most = max(most, m.Events)
 	}
 	p := newPlot("Events per minute in the last hour", points)
-	p.Summary = "At most " + plural(most, "event", "events") + " in a minute, " + number(a.Events) + " in all."
-	p.Max, p.None = "most "+number(most), "No event came in the last hour"
+	p.Summary = "At most " + pages.Plural(most, "event", "events") + " in a minute, " + pages.Number(a.Events) + " in all."
+	p.Max, p.None = "most "+pages.Number(most), "No event came in the last hour"
 	return v.withTimes(p, a)
 }
 
@@ -158,9 +152,9 @@ func (v *visit) lagPlot(a *mirror.Activity) plot {
 	points := make([]point, len(a.Minutes))
 	var most int64
 	for i, m := range a.Minutes {
-		label := m.At.In(v.prefs.zone).Format("15:04") + ": no events"
+		label := m.At.In(v.prefs.Zone).Format("15:04") + ": no events"
 		if m.LagP99MS != nil {
-			label = m.At.In(v.prefs.zone).Format("15:04") + ": " + milliseconds(m.LagP99MS)
+			label = m.At.In(v.prefs.Zone).Format("15:04") + ": " + milliseconds(m.LagP99MS)
 			points[i].Value = float64(*m.LagP99MS)
 			most = max(most, *m.LagP99MS)
 		}
@@ -175,7 +169,7 @@ func (v *visit) lagPlot(a *mirror.Activity) plot {
 // withTimes writes the beginning and the end of a plot below it.
 func (v *visit) withTimes(p plot, a *mirror.Activity) plot {
 	if n := len(a.Minutes); n > 0 {
-		p.From, p.To = a.Minutes[0].At.In(v.prefs.zone).Format("15:04"), a.Minutes[n-1].At.In(v.prefs.zone).Format("15:04")
+		p.From, p.To = a.Minutes[0].At.In(v.prefs.Zone).Format("15:04"), a.Minutes[n-1].At.In(v.prefs.Zone).Format("15:04")
 	}
 	return p
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -23,20 +24,21 @@ type page struct{ tree *template.Template }
 // loadTemplates parses the frame and the components, and each page with them. A page is a file that
 // defines "content".
 func (h *handler) loadTemplates() map[string]*page {
-	shared := template.Must(template.New("").Funcs(functions()).ParseFS(templateFiles, "templates/_*.html"))
+	shared := template.Must(template.New("").Funcs(functions()).ParseFS(pages.Templates, "templates/*.html"))
+	shared = template.Must(shared.ParseFS(templateFiles, "templates/_*.html"))
 	files, err := templateFiles.ReadDir("templates")
 	if err != nil {
 		panic(err) // it is embedded
 	}
-	pages := map[string]*page{}
+	all := map[string]*page{}
 	for _, f := range files {
 		if strings.HasPrefix(f.Name(), "_") {
 			continue
 		}
 		tree := template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, "templates/"+f.Name()))
-		pages[strings.TrimSuffix(f.Name(), path.Ext(f.Name()))] = &page{tree}
+		all[strings.TrimSuffix(f.Name(), path.Ext(f.Name()))] = &page{tree}
 	}
-	return pages
+	return all
 }
 
 // view is what a template gets. Page is the struct of the page.
@@ -126,17 +128,17 @@ func (v *view) Name() string {
 func (v *view) Instance() mirror.Instance { return v.mirror.Instance() }
 
 // Theme returns the chosen theme: light, dark, or empty for that of the browser.
-func (v *view) Theme() string { return v.prefs.theme }
+func (v *view) Theme() string { return v.prefs.Theme }
 
 // Zone returns the name of the time zone in which times are shown.
-func (v *view) Zone() string { return v.prefs.zoneName() }
+func (v *view) Zone() string { return v.prefs.ZoneName() }
 
 // ZoneChoice returns the chosen zone: "auto" for the browser's.
-func (v *view) ZoneChoice() string { return v.prefs.choice() }
+func (v *view) ZoneChoice() string { return v.prefs.ZoneChoice() }
 
 // Asset returns the address of an asset, which changes with its content.
 func (v *view) Asset(name string) string {
-	return v.base + "/assets/" + name + "?v=" + v.assets[name].version
+	return v.assets.Address(v.base+"/assets", name)
 }
 
 // HealthState returns how the mirror is, for the dot in the frame: ok, warning or error, and how
@@ -156,7 +158,7 @@ func (v *view) HealthState() healthState {
 		s.Count++
 	}
 	if s.Count > 0 {
-		s.Text = plural(int64(s.Count), "warning", "warnings")
+		s.Text = pages.Plural(int64(s.Count), "warning", "warnings")
 	}
 	if !health.Database.OK {
 		s.Level, s.Text = "error", "No database"

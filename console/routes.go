@@ -93,7 +93,7 @@ func (h *handler) mux() http.Handler {
 		method, path, _ := strings.Cut(r.pattern, " ")
 		mux.Handle(method+" "+h.base+path, h.page(r))
 	}
-	mux.Handle("GET "+h.base+"/assets/{name}", http.HandlerFunc(h.serveAsset))
+	mux.Handle("GET "+h.base+"/assets/{name}", h.assets)
 	mux.Handle(h.base+"/", h.page(route{open: true, reads: true, serve: func(*visit) error { return notFound("There is no such page") }}))
 	if h.base != "" {
 		mux.Handle("GET "+h.base, http.RedirectHandler(h.base+"/", http.StatusSeeOther))

@@ -13,30 +13,15 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/pages"
 )
 
-// contentPolicy allows what the console itself serves: no inline script or style, nothing from
-// elsewhere, no frame around it.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-// maxForm is the largest body of a form, in bytes.
-const maxForm = 64 << 10
-
 // protect sets the headers of every answer, and refuses requests for other hosts and forms that
-// pages of other sites send. The referrer policy is not no-referrer: a browser would then send the
-// origin "null" with forms.
+// pages of other sites send.
 func (h *handler) protect(next http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header.Set("Content-Security-Policy", contentPolicy)
-		header.Set("Referrer-Policy", "same-origin")
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("X-Frame-Options", "DENY")
-		header.Set("Cross-Origin-Opener-Policy", "same-origin")
-		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		header.Set("Cache-Control", "no-store")
+		pages.SetHeaders(w)
 		if !h.ownHost(r.Host) {
 			http.Error(w, "This host is not one of the console's.", http.StatusMisdirectedRequest)
 			return
@@ -45,7 +30,7 @@ func (h *handler) protect(next http.Handler) http.Handler {
 			http.Error(w, "Forms of other sites are refused.", http.StatusForbidden)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		r.Body = http.MaxBytesReader(w, r.Body, pages.MaxForm)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -59,28 +44,15 @@ func (h *handler) ownHost(hostport string) bool {
 		slices.ContainsFunc(h.options.Hosts, func(own string) bool { return strings.EqualFold(own, strings.Trim(host, "[]")) })
 }
 
-// cookie returns the full name of a cookie. It has the port, because cookies do not belong to one:
-// two consoles on one machine would sign each other out.
-func (v *visit) cookie(name string) string {
-	full := "clerksync_" + name
-	if _, port, err := net.SplitHostPort(v.r.Host); err == nil {
-		full += "_" + port
-	}
-	return full
-}
+// cookie returns the full name of a cookie.
+func (v *visit) cookie(name string) string { return pages.CookieName(v.r, name) }
 
 // setCookie sends a cookie. maxAge is in seconds; 0 keeps it until the browser ends, and -1 deletes
 // it.
 func (v *visit) setCookie(name, value string, maxAge int) {
 	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // secure where the browser uses TLS
-		Name: v.cookie(name), Value: value, Path: v.base + "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: v.overTLS(),
+		Name: v.cookie(name), Value: value, Path: v.base + "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: pages.OverTLS(v.r),
 	})
-}
-
-// overTLS reports whether the browser uses TLS. What a client claims here affects its own cookies
-// alone.
-func (v *visit) overTLS() bool {
-	return v.r.TLS != nil || strings.EqualFold(v.r.Header.Get("X-Forwarded-Proto"), "https")
 }
 
 const nonceBytes = 16

@@ -15,7 +15,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	answers := map[string]answer{
 		"sign-in": stranger, "a page": s.get("/console/users"), "no page": s.get("/console/nothing"), "a redirect": s.get("/console/search?q=user_x"),
 		"another host": s.send(http.MethodGet, "/console/users", nil, func(r *http.Request) { r.Host = "evil.example.com" }),
-		"a style":      s.get("/console/assets/console.css"),
+		"a style":      s.get("/console/assets/pages.css"),
 		"another site": s.send(http.MethodPost, "/console/sign-out", url.Values{}, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }),
 	}
 	for name, a := range answers {
@@ -43,9 +43,9 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		t.Errorf("no page is answered %d", a.status)
 	}
 	page := s.get("/console/users").body
-	_, rest, _ := strings.Cut(page, `href="/console/assets/console.css?v=`)
+	_, rest, _ := strings.Cut(page, `href="/console/assets/pages.css?v=`)
 	version, _, _ := strings.Cut(rest, `"`)
-	if a := s.get("/console/assets/console.css?v=" + version); !strings.Contains(a.header.Get("Cache-Control"), "immutable") {
+	if a := s.get("/console/assets/pages.css?v=" + version); !strings.Contains(a.header.Get("Cache-Control"), "immutable") {
 		t.Errorf("the style of this version is not kept: %v", a.header)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -162,11 +163,11 @@ func showSession(v *visit) error {
 		sessionRow: row, Status: statuses[row.ClerkSessionID], Actor: indent(row.Session.Actor), Overrides: row.Session.Overrides,
 		Code: v.payload("object", row.RawObject()),
 	}
-	return v.render("session", "Session "+shorten(row.ClerkSessionID), data)
+	return v.render("session", "Session "+pages.Shorten(row.ClerkSessionID), data)
 }
 
 func (v *visit) renderRevoke(status int, row sessionRow, problem string) error {
-	whose := shorten(row.ClerkUserID)
+	whose := pages.Shorten(row.ClerkUserID)
 	c := confirmation{
 		Title: "Revoke a session", Text: v.where("The session ends at Clerk.", "Requests with its tokens are refused at once here. The user can sign in again."),
 		Action: v.path(), Button: "Revoke", Danger: true, Back: v.to("sessions", row.ClerkSessionID), Problem: problem,
@@ -177,7 +178,7 @@ func (v *visit) renderRevoke(status int, row sessionRow, problem string) error {
 	}
 	c.Title += " of " + whose
 	if row.Device.Name != "" {
-		c.Text = append([]string{row.Device.Name + ", session " + shorten(row.ClerkSessionID)}, c.Text...)
+		c.Text = append([]string{row.Device.Name + ", session " + pages.Shorten(row.ClerkSessionID)}, c.Text...)
 	}
 	return v.renderStatus(status, "confirm", c.Title, c)
 }
@@ -201,6 +202,6 @@ func revokeSession(v *visit) error {
 	if err != nil {
 		return v.renderRevoke(http.StatusUnprocessableEntity, row, writeProblem(err))
 	}
-	v.wrote("The session "+shorten(row.ClerkSessionID)+" is revoked.", written, v.to("users", row.ClerkUserID, "timeline"))
+	v.wrote("The session "+pages.Shorten(row.ClerkSessionID)+" is revoked.", written, v.to("users", row.ClerkUserID, "timeline"))
 	return v.redirect(v.to("sessions", row.ClerkSessionID))
 }

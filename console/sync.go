@@ -171,7 +171,7 @@ func listedKinds() []clerk.Kind {
 func askToRun(v *visit) error {
 	data := runData{Back: v.to("sync")}
 	for _, k := range listedKinds() {
-		data.Kinds = append(data.Kinds, choice{string(k), kindPlural(k), v.query("kind") == "" || v.query("kind") == string(k)})
+		data.Kinds = append(data.Kinds, choice{Value: string(k), Label: kindPlural(k), Selected: v.query("kind") == "" || v.query("kind") == string(k)})
 	}
 	return v.render("run", "Compare with Clerk", data)
 }

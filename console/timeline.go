@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -106,7 +107,7 @@ func (v *visit) auditRow(row *timelineRow, a *mirror.AuditEntry) {
 	row.Icon, row.Kind, row.Title = "audit", "info", sentence(strings.ReplaceAll(string(a.Action), "_", " "))
 	var parts []string
 	if a.Actor != "" {
-		parts = append(parts, "by "+shorten(a.Actor))
+		parts = append(parts, "by "+pages.Shorten(a.Actor))
 	}
 	if a.Was != "" || a.Became != "" {
 		parts = append(parts, strings.TrimSpace(a.Was+" → "+a.Became))

@@ -32,7 +32,7 @@ func (v *visit) timeFilter() timeFilter {
 	f := timeFilter{Select: selectField{Name: "range", Label: "Time", Options: []choice{{Label: "Any time"}}}}
 	chosen := v.query("range")
 	for _, s := range spans {
-		f.Select.Options = append(f.Select.Options, choice{s.name, s.label, s.name == chosen})
+		f.Select.Options = append(f.Select.Options, choice{Value: s.name, Label: s.label, Selected: s.name == chosen})
 		if s.name == chosen {
 			f.Since = v.now().Add(-s.length)
 		}
@@ -44,7 +44,7 @@ func (v *visit) timeFilter() timeFilter {
 		text := v.query(field.name)
 		shown := text
 		if at, ok := v.parseTime(text); ok {
-			*field.at, shown = at, at.In(v.prefs.zone).Format(localLayout)
+			*field.at, shown = at, at.In(v.prefs.Zone).Format(localLayout)
 		}
 		f.Fields = append(f.Fields, textField{Name: field.name, Label: field.label, Value: shown, Type: "datetime-local"})
 	}
@@ -56,6 +56,6 @@ func (v *visit) parseTime(text string) (time.Time, bool) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, true
 	}
-	at, err := time.ParseInLocation(localLayout, text, v.prefs.zone)
+	at, err := time.ParseInLocation(localLayout, text, v.prefs.Zone)
 	return at, err == nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -96,12 +97,12 @@ func changeRole(ctx context.Context, v *visit, u mirror.User) (string, mirror.Wr
 
 func revokeSessions(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
 	n, w, err := v.mirror.Users().RevokeSessions(ctx, u.ClerkUserID, v.by())
-	return plural(int64(n), "session of ", "sessions of ") + personName(u) + " ended.", w, err
+	return pages.Plural(int64(n), "session of ", "sessions of ") + personName(u) + " ended.", w, err
 }
 
 func eraseUser(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
 	w, err := v.mirror.Users().DeleteAndErase(ctx, u.ClerkUserID, v.by())
-	return "The user " + shorten(u.ClerkUserID) + " is deleted, and the personal data is erased.", w, err
+	return "The user " + pages.Shorten(u.ClerkUserID) + " is deleted, and the personal data is erased.", w, err
 }
 
 // where returns the effects of a change, and where it is made. Without a secret key it is made here
@@ -148,7 +149,7 @@ func (v *visit) renderUserAction(status int, u mirror.User, a userAction, proble
 		}
 		c.Select = &selectField{Name: "role", Label: "Role"}
 		for _, role := range v.mirror.Instance().Roles {
-			c.Select.Options = append(c.Select.Options, choice{role, role, role == chosen})
+			c.Select.Options = append(c.Select.Options, choice{Value: role, Label: role, Selected: role == chosen})
 		}
 	}
 	return v.renderStatus(status, "confirm", c.Title, c)
@@ -157,9 +158,9 @@ func (v *visit) renderUserAction(status int, u mirror.User, a userAction, proble
 // personLine shows a user in one line.
 func personLine(u mirror.User) template.HTML {
 	name, email := template.HTMLEscapeString(personName(u)), template.HTMLEscapeString(u.Email)
-	return `<div class="person">` + avatar(personName(u), u.ClerkUserID) + `<div class="person-text"><span class="person-name">` +
+	return `<div class="person">` + pages.Avatar(personName(u), u.ClerkUserID) + `<div class="person-text"><span class="person-name">` +
 		template.HTML(name) + `</span><span class="person-sub">` + template.HTML(email) + `</span></div>` + //nolint:gosec // escaped
-		identifier(u.ClerkUserID) + `</div>`
+		pages.Identifier(u.ClerkUserID) + `</div>`
 }
 
 // writeTimeout bounds a change: longer than Clerk may take, shorter than a browser waits.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -47,9 +48,9 @@ const maxCounted = 11
 // Several says in how many organizations the user is, if it is not one.
 func (u userRow) Several() string {
 	if u.Organizations >= maxCounted {
-		return number(maxCounted-1) + "+ organizations"
+		return pages.Number(maxCounted-1) + "+ organizations"
 	}
-	return plural(int64(u.Organizations), "organization", "organizations")
+	return pages.Plural(int64(u.Organizations), "organization", "organizations")
 }
 
 // State returns the word for the state of the user.
@@ -88,7 +89,7 @@ func listUsers(v *visit) error {
 		return err
 	}
 	bar := filterBar{
-		Search:  &searchField{"q", f.Search, "Search users", "Name, e-mail, phone or id"},
+		Search:  &searchField{Name: "q", Value: f.Search, Label: "Search users", Placeholder: "Name, e-mail, phone or id"},
 		Selects: []selectField{v.selectOf("role", "Role", v.mirror.Instance().Roles...), v.activeSelect()},
 		Results: "results",
 	}
@@ -109,7 +110,9 @@ func listUsers(v *visit) error {
 func (v *visit) activeSelect() selectField {
 	chosen := v.query("active")
 	return selectField{Name: "active", Label: "State", Options: []choice{
-		{"", "Any state", chosen == ""}, {"true", "active", chosen == "true"}, {"false", "not active", chosen == "false"},
+		{Label: "Any state", Selected: chosen == ""},
+		{Value: "true", Label: "active", Selected: chosen == "true"},
+		{Value: "false", Label: "not active", Selected: chosen == "false"},
 	}}
 }
 
@@ -306,7 +309,7 @@ func (r membershipRow) OrganizationName() string {
 	if r.Organization != nil && r.Organization.Name != "" {
 		return r.Organization.Name
 	}
-	return shorten(r.ClerkOrganizationID)
+	return pages.Shorten(r.ClerkOrganizationID)
 }
 
 func showUserMemberships(v *visit) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -19,7 +20,7 @@ type visit struct {
 	r     *http.Request
 	route route
 	who   *visitor // nil: no one is signed in
-	prefs preferences
+	prefs pages.Preferences
 	nonce string // of the form token
 	bound string // what form tokens are bound to beside the nonce: the session, if there is one
 }
@@ -38,7 +39,7 @@ type visitor struct {
 // page returns the handler of a route.
 func (h *handler) page(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{handler: h, w: w, r: r, route: route, prefs: preferencesOf(r)}
+		v := &visit{handler: h, w: w, r: r, route: route, prefs: pages.PreferencesOf(r)}
 		v.nonce = v.formNonce()
 		if err := v.run(); err != nil {
 			v.fail(err)

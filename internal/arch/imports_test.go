@@ -38,7 +38,7 @@ func rules() []rule {
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
 		{"internal/apiclient", []string{"auth", "clerk", "mirror"}, nil},
 		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/mcp", "internal/web", "publish/webhook"}, append(api, xrate)},
-		{"console", []string{".", "auth", "clerk", "mirror", "internal/web", "publish/webhook"}, api},
+		{"console", []string{".", "auth", "clerk", "mirror", "internal/pages", "internal/web", "publish/webhook"}, api},
 		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/mcp", "internal/web"}, append(api, xrate)},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},
 		{"publish/nats", []string{".", "clerk", "internal/metrics", "internal/wait", "mirror"}, append(api, "github.com/nats-io/nats.go", "github.com/nats-io/nkeys")},
@@ -104,6 +104,7 @@ func rules() []rule {
 		{"internal/group", nil, nil},
 		{"internal/wait", nil, nil},
 		{"internal/web", []string{"internal/incident"}, api},
+		{"internal/pages", nil, nil},
 		{"internal/testenv", nil, []string{cmp, pgx}},
 		{"internal/browsertest", nil, []string{chromedp, "github.com/chromedp/cdproto"}},
 		{"internal/testkit", []string{

@@ -1,4 +1,4 @@
-// The console works without this file. It adds keys, search while you type, copying, dialogs and
+// Pages work without this file. It adds keys, search while you type, copying, dialogs and
 // live parts. Nothing here builds a page: it asks the server for one and takes a part of it.
 "use strict";
 (() => {
@@ -24,7 +24,7 @@
     $$("[data-theme-switch] button").forEach((b) => b.setAttribute("aria-pressed", String(b.value === theme)));
   }));
 
-  // --- Relative times, with the same steps as relative in functions.go
+  // --- Relative times, with the same steps as relative in times.go
 
   const steps = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [60 * 86400, 86400, "d"], [730 * 86400, 30 * 86400, "mo"], [Infinity, 365 * 86400, "y"]];
   const offset = Number(document.body.dataset.now || Date.now()) - Date.now();
@@ -79,7 +79,7 @@
   // --- Parts of pages
 
   const load = async (url, signal) => {
-    const response = await fetch(url, { headers: { "X-Requested-With": "console" }, signal, credentials: "same-origin" });
+    const response = await fetch(url, { headers: { "X-Requested-With": "pages" }, signal, credentials: "same-origin" });
     if (response.redirected && new URL(response.url).pathname.endsWith("/sign-in")) {
       location.assign(response.url);
       throw new Error("signed out");

@@ -1,14 +1,14 @@
-package console
+package pages
 
 import "html/template"
 
-// icon returns an icon of 16 by 16 pixels in the colour of the text. It says nothing to screen
+// Icon returns an icon of 16 by 16 pixels in the colour of the text. It says nothing to screen
 // readers: a text is always next to it, or the element around it has a label.
-func icon(name string) template.HTML {
+func Icon(name string) template.HTML {
 	return `<svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">` + icons[name] + `</svg>`
 }
 
-// icons are drawn with strokes; console.css sets their width.
+// icons are drawn with strokes; pages.css sets their width.
 var icons = map[string]template.HTML{
 	"overview":     `<path d="M2.5 9.5 8 4l5.5 5.5M4 8.5v5h8v-5"/>`,
 	"user":         `<circle cx="8" cy="5.5" r="2.75"/><path d="M2.75 13.5c.6-2.6 2.7-4 5.25-4s4.65 1.4 5.25 4"/>`,
