@@ -47,6 +47,7 @@ func (e *Emulator) routes() *http.ServeMux {
 		e.mu.Unlock()
 		e.answer(w, keys, nil)
 	})
+	mux.HandleFunc("GET "+imagePath+"{id}", e.serveImage)
 	e.control(mux)
 	mux.Handle("/v1/", e.api((*Emulator).unknown))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -77,11 +77,12 @@ type objects struct {
 	templates     []*JWTTemplate
 	actors        map[string]*ActorToken
 	subscriptions map[string]*Subscription // by the id of the user or the organization
+	images        map[string]image         // uploaded, by their ids
 	limits        limits
 }
 
 func noObjects() objects {
-	o := objects{actors: map[string]*ActorToken{}, subscriptions: map[string]*Subscription{}}
+	o := objects{actors: map[string]*ActorToken{}, subscriptions: map[string]*Subscription{}, images: map[string]image{}}
 	o.users.init()
 	o.sessions.init()
 	o.organizations.init()

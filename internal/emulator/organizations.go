@@ -131,7 +131,7 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 func (e *Emulator) newOrganization(name, creator string, now int64) *Organization {
 	id := e.random.id("org")
 	return &Organization{
-		Object: "organization", ID: id, Name: name, Slug: slug(name), ImageURL: "https://img.clerk.com/" + id[4:], CreatedBy: creator,
+		Object: "organization", ID: id, Name: name, Slug: slug(name), ImageURL: placeholder(id, name), CreatedBy: creator,
 		AdminDeleteEnabled: true, CreatedAt: now, UpdatedAt: now,
 	}
 }
@@ -157,6 +157,7 @@ func (e *Emulator) describeOrganization(o *Organization, p *organizationParamete
 	}
 	if p.Name != nil {
 		o.Name = *p.Name
+		o.depict()
 	}
 	if p.MaxAllowedMemberships != nil {
 		o.MaxAllowedMemberships = *p.MaxAllowedMemberships
@@ -171,6 +172,13 @@ func (e *Emulator) describeOrganization(o *Organization, p *organizationParamete
 		o.PrivateMetadata = p.PrivateMetadata.value
 	}
 	return nil
+}
+
+// depict gives an organization without a logo the placeholder of the present name.
+func (o *Organization) depict() {
+	if !o.HasImage {
+		o.ImageURL = placeholder(o.ID, o.Name)
+	}
 }
 
 func (e *Emulator) getOrganization(c *call) (any, error) {
@@ -307,6 +315,7 @@ func (e *Emulator) deleteOrganization(c *call) (any, error) {
 	delete(e.organizations.byID, o.ID)
 	delete(e.organizations.inside, o.ID)
 	e.organizations.all = slices.DeleteFunc(e.organizations.all, func(x *Organization) bool { return x == o })
+	e.forgetImage(o.ImageURL)
 	gone := Deleted{Object: "organization", ID: o.ID, Slug: text(o.Slug), Deleted: true}
 	e.emit("organization.deleted", e.after(o.UpdatedAt), gone)
 	return gone, nil

@@ -27,6 +27,7 @@ func (e *Emulator) seedUsers(n int) {
 		r := e.newUser(now)
 		first, last := e.name()
 		r.FirstName, r.LastName = &first, &last
+		r.depict()
 		r.addEmail(e.random, fmt.Sprintf("%s.%s.%d@example.com", first, last, i), now, "verified")
 		e.users.add(r)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,6 +39,7 @@ type snapshot struct {
 	Templates     []savedTemplate           `json:"jwt_templates"`
 	Actors        []*ActorToken             `json:"actor_tokens"`
 	Subscriptions []savedSubscription       `json:"subscriptions"`
+	Images        map[string]image          `json:"images,omitempty"`
 }
 
 // savedOrigin is what a reset makes the objects of the start from.
@@ -128,6 +130,7 @@ func (e *Emulator) snapshot() ([]byte, error) {
 		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, IDs: *e.random.ids, Ahead: time.Until(e.clock.now()).Round(time.Second),
 		WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations,
 		Domains: e.organizations.domains, Permissions: e.access.permissions, Invitations: e.invitations,
+		Images: e.images,
 	}
 	if s.Origin.Random, err = e.origin.random.source.MarshalBinary(); err != nil {
 		return nil, err
@@ -291,6 +294,7 @@ func (e *Emulator) restoreObjects(s snapshot) {
 		e.access.roles = append(e.access.roles, r)
 	}
 	e.invitations = s.Invitations
+	maps.Copy(e.images, s.Images)
 	for _, t := range s.Templates {
 		t.Template.signingKey = t.SigningKey
 		e.templates = append(e.templates, t.Template)

@@ -251,7 +251,7 @@ func (e *Emulator) unique(r *userRecord, self string) error {
 
 func (e *Emulator) newUser(now int64) *userRecord {
 	id := e.random.id("user")
-	image := "https://img.clerk.com/" + id[5:]
+	image := placeholder(id)
 	return &userRecord{User: User{
 		ID: id, Object: "user", ImageURL: image, ProfileImageURL: image,
 		EmailAddresses: []EmailAddress{}, PhoneNumbers: []PhoneNumber{}, Web3Wallets: []Web3Wallet{}, Passkeys: []struct{}{},
@@ -327,6 +327,15 @@ func (p *userParameters) describe(r *userRecord, now int64) {
 	}
 	if p.BypassClientTrust != nil {
 		r.BypassClientTrust = *p.BypassClientTrust
+	}
+	r.depict()
+}
+
+// depict gives a user without a picture the placeholder of the present names.
+func (r *userRecord) depict() {
+	if !r.HasImage {
+		r.ImageURL = placeholder(r.ID, or(r.FirstName), or(r.LastName))
+		r.ProfileImageURL = r.ImageURL
 	}
 }
 
@@ -482,6 +491,7 @@ func (e *Emulator) deleteUser(c *call) (any, error) {
 	e.sessions.forget(r.ID)
 	e.leaveAll(r.ID)
 	e.users.remove(r)
+	e.forgetImage(r.ImageURL)
 	gone := Deleted{Object: "user", ID: r.ID, Deleted: true}
 	event := gone
 	event.ExternalID = r.ExternalID
