@@ -82,7 +82,7 @@ func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler 
 		e.mu.Lock()
 		err = e.admit(c, trusted)
 		if err == nil && !trusted {
-			fault = e.apiFault(c)
+			fault = e.fault(c, e.faults.API)
 			err = fault.asError()
 		}
 		var value any

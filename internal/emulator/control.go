@@ -42,6 +42,8 @@ func (e *Emulator) control(mux *http.ServeMux) {
 		"GET /_emulator/deliveries":              (*Emulator).listDeliveries,
 		"POST /_emulator/deliveries":             (*Emulator).sendEvent,
 		"POST /_emulator/deliveries/{id}/replay": (*Emulator).replayDelivery,
+		"GET /_emulator/inbox":                   (*Emulator).listInbox,
+		"DELETE /_emulator/inbox":                (*Emulator).emptyInbox,
 		"POST /_emulator/keys/rotate":            (*Emulator).rotateKeys,
 		"POST /_emulator/webhooks":               (*Emulator).subscribeEndpoint,
 		"POST /_emulator/webhooks/rotate":        (*Emulator).rotateSecret,

@@ -42,15 +42,20 @@ func (e *Emulator) ownName(host string) bool {
 	if !e.options.ControlFromAnywhere || host == "" {
 		return false
 	}
-	if net.ParseIP(host) != nil || !strings.Contains(host, ".") {
-		return true
+	return net.ParseIP(host) != nil || privateName(host)
+}
+
+// privateName reports whether nobody on the internet can own a name in lower case.
+func privateName(host string) bool {
+	if host == "" {
+		return false
 	}
-	for _, private := range []string{".internal", ".local", ".test", ".home.arpa"} {
+	for _, private := range []string{".localhost", ".internal", ".local", ".test", ".home.arpa"} {
 		if strings.HasSuffix(host, private) {
 			return true
 		}
 	}
-	return false
+	return !strings.Contains(host, ".")
 }
 
 // loopback reports whether an address, with or without a port, is a loopback address.

@@ -1,5 +1,5 @@
 // Package emulator is a Clerk instance in memory, for development and tests without an account and
-// without a network: Backend API, keys, tokens, and webhooks with retries and faults.
+// without a network: Backend API, Frontend API, keys, tokens, and webhooks with retries and faults.
 //
 // A change goes through the files in this order:
 //
@@ -13,6 +13,18 @@
 //	  sender_queue.go      which attempt is due, by the instance's clock (clock.go)
 //	  sender_attempt.go    one signed request; Svix's retries
 //	messages.go            what became of each event
+//
+// Pages in browsers take the Frontend API, which changes the same objects by the same functions:
+//
+//	frontend.go            which requests are of the Frontend API; dispatch, answers
+//	  frontend_access.go   host names and origins, CORS
+//	  frontend_form.go     forms as clerk-js sends them
+//	frontend_routes.go     the table of endpoints
+//	frontend_browsers.go   the client of each browser; signedIn finds the session and the user
+//	frontend_objects.go    users, memberships and organizations as people see them
+//	frontend_*.go          the endpoints
+//	codes.go, inbox.go     codes and links sent to people; passwords.go has the passwords
+//	settings.go            what the dashboard sets
 //
 // In addition, instance.go has the identity and keys, tokens.go signs tokens, control.go is the
 // control API, state.go saves everything to a file, random.go makes what depends on the seed.

@@ -38,6 +38,11 @@ type Options struct {
 	// NoChildEvents sends no events of what ends with its parent: sessions of banned users,
 	// sessions and memberships of deleted ones. Clerk does not document whether it sends them.
 	NoChildEvents bool
+	// Settings are what the owner of the instance sets in Clerk's dashboard.
+	Settings Settings
+	// AllowedOrigins are further origins, such as https://app.example.com, whose pages may use the
+	// Frontend API. By default those of this machine and of private networks may.
+	AllowedOrigins []string
 	// ControlFromAnywhere allows other machines to use the control API, which signs anyone in.
 	ControlFromAnywhere bool
 	// Workers is how many webhooks are sent at once. The default is 32. With 1 they keep their
@@ -48,13 +53,15 @@ type Options struct {
 	History int
 }
 
-// Emulator is a Clerk instance in memory: an [http.Handler] that serves the Backend API under /v1,
-// /.well-known/jwks.json, and a control API under /_emulator/. It is safe for concurrent use.
+// Emulator is a Clerk instance in memory: an [http.Handler] that serves the Backend API and the
+// Frontend API under /v1, /.well-known/jwks.json, and a control API under /_emulator/. It is safe for concurrent use.
 type Emulator struct {
 	options Options
 	clock   *clock
 	mux     *http.ServeMux
 	sender  *sender
+
+	frontMux *http.ServeMux // of the Frontend API
 
 	mu sync.Mutex // guards all below
 	instance
@@ -79,13 +86,19 @@ type objects struct {
 	subscriptions map[string]*Subscription // by the id of the user or the organization
 	images        map[string]image         // uploaded, by their ids
 	limits        limits
+	browsers      browsers
+	checks        map[string]*check // of addresses, by their ids
+	inbox         []Mail            // oldest first
 }
 
 func noObjects() objects {
-	o := objects{actors: map[string]*ActorToken{}, subscriptions: map[string]*Subscription{}, images: map[string]image{}}
+	o := objects{
+		actors: map[string]*ActorToken{}, subscriptions: map[string]*Subscription{}, images: map[string]image{}, checks: map[string]*check{},
+	}
 	o.users.init()
 	o.sessions.init()
 	o.organizations.init()
+	o.browsers.init()
 	return o
 }
 
@@ -108,7 +121,7 @@ func (o Options) check() error {
 	case o.Issuer != "" && (err != nil || issuer.Scheme == "" || issuer.Host == ""):
 		return fmt.Errorf("the issuer %q is not a URL such as https://clerk.example.com", o.Issuer)
 	}
-	return nil
+	return o.Settings.check()
 }
 
 func validSecret(text string) bool {
@@ -142,7 +155,7 @@ func New(options Options) (*Emulator, error) {
 	e.chaos = newRandom(options.Seed + 1)
 	e.begin()
 	e.sender = newSender(e.clock, options.Workers, options.History, options.Seed+2, e.ID)
-	e.mux = e.routes()
+	e.mux, e.frontMux = e.routes(), e.frontendMux()
 	return e, nil
 }
 
@@ -209,10 +222,14 @@ func (e *Emulator) Faults() Faults {
 	return e.faults
 }
 
-// ServeHTTP serves the Backend API, the keys and the control API.
+// ServeHTTP serves the Backend API, the Frontend API, the keys and the control API.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.URL.Path, "//") { // an empty id; the mux would redirect
 		e.answer(w, nil, fail(http.StatusNotFound, "resource_not_found", "not found", "No such page: "+r.URL.Path))
+		return
+	}
+	if fromFrontend(r) {
+		e.serveFrontend(w, r)
 		return
 	}
 	e.mux.ServeHTTP(w, r)

@@ -24,10 +24,11 @@ type Faults struct {
 	WrongInstance  float64  `json:"wrong_instance"`  // another instance's event is sent before the true one
 	Outage         Duration `json:"outage"`          // for this long, from now, no attempt reaches an endpoint
 
-	API APIFaults `json:"api"`
+	API      APIFaults `json:"api"`      // of the Backend API
+	Frontend APIFaults `json:"frontend"` // of the Frontend API
 }
 
-// APIFaults are the faults of the Backend API.
+// APIFaults are the faults of one of the two APIs.
 type APIFaults struct {
 	TooMany     float64  `json:"too_many_requests"` // 429 with Retry-After: 1
 	ServerError float64  `json:"server_error"`      // 500, 502 or 503
@@ -96,8 +97,8 @@ type apiFault struct {
 	truncate bool
 }
 
-func (e *Emulator) apiFault(c *call) apiFault {
-	f := e.faults.API
+// fault decides which of the faults a request meets.
+func (e *Emulator) fault(c *call, f APIFaults) apiFault {
 	if f == (APIFaults{}) {
 		return apiFault{}
 	}

@@ -150,6 +150,8 @@ type Session struct {
 	Tasks                    []Task         `json:"tasks"`
 	CreatedAt                int64          `json:"created_at"`
 	UpdatedAt                int64          `json:"updated_at"`
+
+	verifiedAt [2]int64 // when the first and the second factor were verified; 0 means never
 }
 
 // Task is what the user of a pending session must still do.

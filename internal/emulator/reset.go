@@ -35,9 +35,10 @@ func (e *Emulator) begin() {
 // rebuild replaces all objects by those of the start, and returns the source with which it made
 // them.
 func (e *Emulator) rebuild(from random) (used random) {
-	kept := e.random
+	kept, dev := e.random, e.browsers.known()
 	e.random = from
 	e.objects = noObjects()
+	e.browsers.dev = dev // pages that are open stay recognized, without a client
 	e.seedAccess()
 	e.seedUsers(e.options.Users)
 	e.seedOrganizations(e.options.Organizations, e.options.Memberships)

@@ -8,22 +8,28 @@ import (
 
 // sessions has the sessions of all users.
 type sessions struct {
-	byID   map[string]*Session
-	byUser map[string][]*Session // oldest first
+	byID     map[string]*Session
+	byUser   map[string][]*Session // oldest first
+	byClient map[string][]*Session // oldest first
 }
 
 func (s *sessions) init() {
-	s.byID, s.byUser = map[string]*Session{}, map[string][]*Session{}
+	s.byID, s.byUser, s.byClient = map[string]*Session{}, map[string][]*Session{}, map[string][]*Session{}
 }
 
 func (s *sessions) add(x *Session) {
 	s.byID[x.ID] = x
 	s.byUser[x.UserID] = append(s.byUser[x.UserID], x)
+	s.byClient[x.ClientID] = append(s.byClient[x.ClientID], x)
 }
 
 func (s *sessions) forget(user string) {
 	for _, x := range s.byUser[user] {
 		delete(s.byID, x.ID)
+		s.byClient[x.ClientID] = slices.DeleteFunc(s.byClient[x.ClientID], func(y *Session) bool { return y == x })
+		if len(s.byClient[x.ClientID]) == 0 {
+			delete(s.byClient, x.ClientID)
+		}
 	}
 	delete(s.byUser, user)
 }
@@ -69,11 +75,17 @@ func (e *Emulator) announceSession(s *Session, eventType string) {
 	e.emit(eventType, s.UpdatedAt, event)
 }
 
-// signIn opens a session.
+// signIn opens a session of a client that is no browser's.
 func (e *Emulator) signIn(r *userRecord, organization *string, actor map[string]any, pending bool) *Session {
+	id := e.random.id("sess") // before the client's: a seed gives the same ids each time
+	return e.openSession(id, e.random.id("client"), r, organization, actor, pending)
+}
+
+// openSession opens a session of a client.
+func (e *Emulator) openSession(id, client string, r *userRecord, organization *string, actor map[string]any, pending bool) *Session {
 	now := e.after(r.CreatedAt)
 	s := &Session{
-		Object: "session", ID: e.random.id("sess"), UserID: r.ID, ClientID: e.random.id("client"), Actor: actor, Status: "active",
+		Object: "session", ID: id, UserID: r.ID, ClientID: client, Actor: actor, Status: "active", verifiedAt: [2]int64{now, 0},
 		LastActiveOrganizationID: organization, LastActiveAt: now, ExpireAt: now + sessionLife.Milliseconds(),
 		AbandonAt: now + sessionAbandon.Milliseconds(), Tasks: nil, CreatedAt: now, UpdatedAt: now,
 		LatestActivity: &Activity{
@@ -91,6 +103,22 @@ func (e *Emulator) signIn(r *userRecord, organization *string, actor map[string]
 	e.users.changed(r)
 	e.announceSession(s, event)
 	return s
+}
+
+// factorAges returns how many minutes ago the first and the second factor were verified; -1 means
+// never. It is the claim `fva` of tokens.
+func (e *Emulator) factorAges(s *Session) [2]int {
+	ages, now := [2]int{}, e.clock.now().UnixMilli()
+	for i, at := range s.verifiedAt {
+		if i == 0 && at == 0 {
+			at = s.CreatedAt
+		}
+		ages[i] = -1
+		if at > 0 {
+			ages[i] = int(max(0, now-at) / time.Minute.Milliseconds())
+		}
+	}
+	return ages
 }
 
 // end gives a session its last status, with its event: session.ended, .removed or .revoked.
@@ -124,11 +152,7 @@ func (e *Emulator) listSessions(c *call) (any, error) {
 	var matching []*Session
 	candidates := e.sessions.byUser[user]
 	if user == "" {
-		for _, s := range e.sessions.byID {
-			if s.ClientID == client {
-				candidates = append(candidates, s)
-			}
-		}
+		candidates = e.sessions.byClient[client]
 	}
 	for _, s := range slices.Backward(candidates) {
 		if (client == "" || s.ClientID == client) && (status == "" || e.aged(s).Status == status) {

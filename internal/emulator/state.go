@@ -28,7 +28,10 @@ type snapshot struct {
 	WebhookSecret string                    `json:"webhook_secret"`
 	Keys          []savedKey                `json:"keys"`
 	Users         []savedUser               `json:"users"`
-	Sessions      []*Session                `json:"sessions"`
+	Sessions      []savedSession            `json:"sessions"`
+	Browsers      []*browser                `json:"browsers"`
+	DevBrowsers   map[string]int64          `json:"dev_browsers"`
+	Checks        map[string]*check         `json:"checks"`
 	Organizations []*Organization           `json:"organizations"`
 	Memberships   []savedMembership         `json:"memberships"`
 	OrgInvites    []*OrganizationInvitation `json:"organization_invitations"`
@@ -55,8 +58,14 @@ type savedKey struct {
 }
 
 type savedUser struct {
-	User        *User     `json:"user"`
-	LockedUntil time.Time `json:"locked_until"`
+	User        *User       `json:"user"`
+	LockedUntil time.Time   `json:"locked_until"`
+	Secret      credentials `json:"secret"`
+}
+
+type savedSession struct {
+	*Session
+	VerifiedAt [2]int64 `json:"verified_at,omitzero"`
 }
 
 type savedMembership struct {
@@ -148,9 +157,15 @@ func (e *Emulator) snapshot() ([]byte, error) {
 		s.Keys = append(s.Keys, savedKey{k.id, der})
 	}
 	for _, r := range e.users.created {
-		s.Users = append(s.Users, savedUser{&r.User, r.locked})
-		s.Sessions = append(s.Sessions, e.sessions.byUser[r.ID]...)
+		s.Users = append(s.Users, savedUser{&r.User, r.locked, r.secret})
+		for _, x := range e.sessions.byUser[r.ID] {
+			s.Sessions = append(s.Sessions, savedSession{x, x.verifiedAt})
+		}
 	}
+	for _, b := range e.browsers.byID {
+		s.Browsers = append(s.Browsers, b)
+	}
+	s.DevBrowsers, s.Checks = e.browsers.dev, e.checks
 	for _, m := range e.organizations.memberships {
 		s.Memberships = append(s.Memberships, savedMembership{m, m.organizationID, m.userID})
 	}
@@ -219,7 +234,8 @@ func (s *snapshot) fits() bool {
 	}
 	lost := slices.Contains(s.OrgInvites, nil) || slices.Contains(s.Domains, nil) || slices.Contains(s.Permissions, nil) ||
 		slices.Contains(s.Invitations, nil) || slices.Contains(s.Actors, nil) ||
-		slices.ContainsFunc(s.Sessions, func(x *Session) bool { return x == nil || !users[x.UserID] }) ||
+		slices.Contains(s.Browsers, nil) ||
+		slices.ContainsFunc(s.Sessions, func(x savedSession) bool { return x.Session == nil || !users[x.UserID] }) ||
 		slices.ContainsFunc(s.Memberships, func(m savedMembership) bool {
 			return m.Membership == nil || !users[m.UserID] || !organizations[m.OrganizationID]
 		}) ||
@@ -269,11 +285,13 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 func (e *Emulator) restoreObjects(s snapshot) {
 	e.objects = noObjects()
 	for _, u := range s.Users {
-		e.users.add(&userRecord{User: *u.User, locked: u.LockedUntil})
+		e.users.add(&userRecord{User: *u.User, locked: u.LockedUntil, secret: u.Secret})
 	}
 	for _, x := range s.Sessions {
-		e.sessions.add(x)
+		x.Session.verifiedAt = x.VerifiedAt
+		e.sessions.add(x.Session)
 	}
+	e.restoreBrowsers(s)
 	for _, o := range s.Organizations {
 		e.organizations.byID[o.ID] = o
 	}

@@ -20,7 +20,7 @@ type tokenOrder struct {
 	version  int           // 1 or 2; 0 means 2
 	life     time.Duration // 0 means a minute, or the template's
 	azp      string
-	ages     *[2]int // of the factors; nil means just verified, without a second factor
+	ages     *[2]int // of the factors; nil means those of the session
 }
 
 const (
@@ -43,7 +43,7 @@ func (e *Emulator) token(order tokenOrder) (string, error) {
 	}
 	s := order.session
 	claims := map[string]any{
-		"iss": e.Issuer, "sub": s.UserID, "sid": s.ID, "jti": e.random.text(20), "fva": []int{0, -1},
+		"iss": e.Issuer, "sub": s.UserID, "sid": s.ID, "jti": e.random.text(20), "fva": e.factorAges(s),
 		"iat": now.Unix(), "nbf": now.Add(-notBeforeSkew).Unix(), "exp": now.Add(life).Unix(),
 	}
 	if order.azp != "" {
@@ -67,7 +67,7 @@ func (e *Emulator) token(order tokenOrder) (string, error) {
 	default:
 		return "", invalid("version", "version is 1 or 2.")
 	}
-	return e.sign(claims, categorySession, nil)
+	return e.sign(claims, categorySession, nil, now.Unix())
 }
 
 func (e *Emulator) claimsV1(claims map[string]any, m *Membership) {
@@ -151,10 +151,15 @@ func compact(permissions, features []string) (names, actions, masks []string) {
 	return names, actions, masks
 }
 
-func (e *Emulator) sign(claims map[string]any, category string, t *JWTTemplate) (string, error) {
+// sign signs claims. at, in seconds, is when a session token was issued, for the header oiat: by it
+// clerk-js knows which of two tokens is newer. Other tokens have 0.
+func (e *Emulator) sign(claims map[string]any, category string, t *JWTTemplate, at int64) (string, error) {
 	current := e.signing()
 	key := jose.SigningKey{Algorithm: jose.RS256, Key: current.key}
 	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", current.id).WithHeader("cat", category)
+	if at > 0 {
+		options = options.WithHeader("oiat", at)
+	}
 	if t != nil && t.CustomSigningKey {
 		key = jose.SigningKey{Algorithm: jose.HS256, Key: []byte(t.signingKey)}
 		options = (&jose.SignerOptions{}).WithType("JWT").WithHeader("cat", category)
@@ -188,7 +193,7 @@ func (e *Emulator) templateToken(order tokenOrder, now time.Time) (string, error
 	if order.azp != "" {
 		claims["azp"] = order.azp
 	}
-	return e.sign(claims, categoryOther, t)
+	return e.sign(claims, categoryOther, t, 0)
 }
 
 // filled replaces shortcodes such as {{user.first_name}}. A text that is only a shortcode becomes a

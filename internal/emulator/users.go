@@ -22,6 +22,7 @@ type userRecord struct {
 	User
 	locked  time.Time // until when; zero means forever
 	encoded raw       // nil after a change
+	secret  credentials
 }
 
 type sortedUsers struct {
@@ -256,7 +257,7 @@ func (e *Emulator) newUser(now int64) *userRecord {
 		ID: id, Object: "user", ImageURL: image, ProfileImageURL: image,
 		EmailAddresses: []EmailAddress{}, PhoneNumbers: []PhoneNumber{}, Web3Wallets: []Web3Wallet{}, Passkeys: []struct{}{},
 		ExternalAccounts: []ExternalAccount{}, SAMLAccounts: []struct{}{}, EnterpriseAccounts: []struct{}{},
-		VerificationAttemptsRemaining: new(100), DeleteSelfEnabled: true, CreateOrganizationEnabled: true,
+		VerificationAttemptsRemaining: new(lockAttempts), DeleteSelfEnabled: true, CreateOrganizationEnabled: true,
 		CreatedAt: now, UpdatedAt: now,
 	}}
 }
@@ -310,11 +311,18 @@ func (p *userParameters) describe(r *userRecord, now int64) {
 			*x.to = x.from.value
 		}
 	}
-	if p.Password != nil || p.PasswordDigest != nil {
-		r.PasswordEnabled, r.PasswordLastUpdatedAt = true, &now
+	switch {
+	case p.Password != nil:
+		r.setPassword(hashPassword(*p.Password), now)
+	case p.PasswordDigest != nil:
+		r.setPassword(passwordHash{or(p.PasswordHasher), *p.PasswordDigest}, now)
 	}
 	if p.TOTPSecret != nil {
+		r.secret.TOTPSecret = *p.TOTPSecret
 		r.TOTPEnabled, r.TwoFactorEnabled, r.MFAEnabledAt = true, true, &now
+	}
+	if p.BackupCodes != nil {
+		r.secret.BackupCodes, r.BackupCodeEnabled = p.BackupCodes, len(p.BackupCodes) > 0
 	}
 	if p.DeleteSelfEnabled != nil {
 		r.DeleteSelfEnabled = *p.DeleteSelfEnabled
@@ -384,7 +392,7 @@ func (e *Emulator) updateUser(c *call) (any, error) {
 // rewrite changes a user and sends the event, unless another user has one of the addresses.
 func (e *Emulator) rewrite(r *userRecord, change func(next *userRecord, now int64)) (any, error) {
 	now := e.after(r.UpdatedAt)
-	next := &userRecord{User: r.User, locked: r.locked}
+	next := &userRecord{User: r.User, locked: r.locked, secret: r.secret}
 	change(next, now)
 	next.UpdatedAt = now
 	if err := e.unique(next, r.ID); err != nil {
@@ -435,8 +443,11 @@ func (e *Emulator) change(c *call, change func(*userRecord)) (any, error) {
 	return e.rewrite(r, func(next *userRecord, _ int64) { change(next) })
 }
 
-// lockout is how long an API lock lasts; Clerk's default policy.
-const lockout = time.Hour
+// Clerk's default policy: how long a lock lasts, and how many failed attempts lock a user.
+const (
+	lockout      = time.Hour
+	lockAttempts = 100
+)
 
 func (e *Emulator) lockUser(c *call) (any, error) {
 	return e.change(c, func(next *userRecord) {
@@ -448,7 +459,7 @@ func (e *Emulator) lockUser(c *call) (any, error) {
 func (e *Emulator) unlockUser(c *call) (any, error) {
 	return e.change(c, func(next *userRecord) {
 		next.Locked, next.locked, next.LockoutExpiresInSeconds = false, time.Time{}, nil
-		next.VerificationAttemptsRemaining = new(100)
+		next.VerificationAttemptsRemaining = new(lockAttempts)
 	})
 }
 

@@ -1,0 +1,193 @@
+package emulator
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// frontRoute is an implemented endpoint of the Frontend API, which pages in browsers call. The
+// handler returns the `response` of the answer; the dispatch adds the client. [bare] and [redirect]
+// are answered as they are.
+type frontRoute struct {
+	method, path string
+	handle       func(*Emulator, *frontCall) (any, error)
+}
+
+// frontCall is a request of the Frontend API under way. The emulator is locked while it runs. It
+// never has the rights of a Backend call: what it may do depends on the browser's sessions.
+type frontCall struct {
+	*call
+	form    url.Values        // of the body
+	files   map[string][]byte // of a multipart body
+	origin  string            // of the page that asks; empty if unknown
+	browser *browser          // which asks; nil if it has no client yet
+	header  http.Header       // of the answer
+}
+
+// bare is an answer without {response, client}.
+type bare struct{ value any }
+
+// redirect sends the browser to another page.
+type redirect struct{ url string }
+
+// wrapped is the usual answer. Every answer but that of GET /client carries the whole client,
+// because clerk-js takes all changes from there.
+type wrapped struct {
+	Response any `json:"response"`
+	Client   any `json:"client"`
+}
+
+// fromFrontend reports whether a request is one of the Frontend API. Both APIs have paths below
+// /v1, which Clerk keeps apart by host. Here the rule is:
+//
+//   - a request with `Authorization: Bearer sk_…`, or of this process, is one of the Backend API;
+//   - otherwise, paths that only the Frontend API has belong to it;
+//   - on paths that both have, and on unknown ones, a request is one of the Frontend API if it
+//     carries what only browsers and native apps send: an Origin, a dev browser, the cookie
+//     __client, or a parameter of Clerk's SDKs for them.
+//
+// All others belong to the Backend API, which refuses them without the secret key. So a mistake
+// about a request can only refuse it: only the secret key gives the rights of a Backend call.
+func fromFrontend(r *http.Request) bool {
+	path, ok := strings.CutPrefix(r.URL.Path, "/v1/")
+	if !ok || r.Context().Value(inProcess{}) != nil || hasSecretKey(r) {
+		return false
+	}
+	first, _, _ := strings.Cut(path, "/")
+	switch first {
+	case "client", "me", "environment", "dev_browser", "tickets", "verify", "health", "proxy-health", "account_portal", "redirect", "clear-site-data":
+		return true
+	}
+	q := r.URL.Query()
+	_, err := r.Cookie(clientCookie)
+	return err == nil || len(r.Header["Origin"]) > 0 ||
+		slices.ContainsFunc([]string{devBrowserCookie, "_is_native", "_clerk_js_version", "_clerk_session_id"}, q.Has)
+}
+
+func hasSecretKey(r *http.Request) bool {
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Bearer") && strings.HasPrefix(key, "sk_")
+}
+
+func (e *Emulator) frontendMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range frontendRoutes() {
+		mux.Handle(r.method+" /v1"+r.path, e.front(r.handle))
+	}
+	mux.Handle("/v1/", e.front(func(e *Emulator, c *frontCall) (any, error) { return e.unknown(c.call) }))
+	return mux
+}
+
+// serveFrontend serves the Frontend API: origin, CORS and method first, then the route.
+func (e *Emulator) serveFrontend(w http.ResponseWriter, r *http.Request) {
+	if !e.mayBrowse(w, r) {
+		return
+	}
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if method := r.URL.Query().Get("_method"); method != "" && r.Method == http.MethodPost {
+		switch method = strings.ToUpper(method); method {
+		case http.MethodPatch, http.MethodPut, http.MethodDelete, http.MethodPost:
+			r.Method = method
+		default:
+			e.answer(w, nil, invalid("_method", "_method is PATCH, PUT, DELETE or POST."))
+			return
+		}
+	}
+	e.frontMux.ServeHTTP(w, r)
+}
+
+// front runs an endpoint of the Frontend API.
+func (e *Emulator) front(handle func(*Emulator, *frontCall) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := readFront(w, r)
+		if err != nil {
+			e.answer(w, nil, err)
+			return
+		}
+		w.Header().Set("Date", e.Now().UTC().Format(http.TimeFormat))
+		w.Header().Set("Cache-Control", "no-store")
+		e.mu.Lock()
+		fault := e.fault(c.call, e.faults.Frontend)
+		var to *redirect
+		var encoded raw
+		if err = fault.asError(); err == nil {
+			encoded, to, err = e.runFront(handle, c)
+		}
+		e.mu.Unlock()
+		if fault.slow > 0 {
+			select {
+			case <-time.After(fault.slow):
+			case <-r.Context().Done():
+			}
+		}
+		switch {
+		case err == nil && to != nil:
+			w.Header().Set("Location", to.url)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		case fault.truncate && len(encoded) > 1:
+			truncate(w, encoded)
+		default:
+			e.answer(w, encoded, err)
+		}
+	})
+}
+
+// runFront finds the client, runs the handler and encodes the answer, under the lock.
+func (e *Emulator) runFront(handle func(*Emulator, *frontCall) (any, error), c *frontCall) (raw, *redirect, error) {
+	if err := c.pickVersion(); err != nil {
+		return nil, nil, err
+	}
+	if err := e.findBrowser(c); err != nil {
+		return nil, nil, err
+	}
+	value, err := handle(e, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch v := value.(type) {
+	case redirect:
+		return nil, &v, nil
+	case bare:
+		value = v.value
+	default:
+		value = wrapped{Response: value, Client: e.shownClient(c)}
+	}
+	encoded, err := encode(value)
+	return encoded, nil, err
+}
+
+// maxUpload is the length of the longest body with a file, in bytes: an image of Clerk's 10 MB.
+const maxUpload = 11 << 20
+
+// readFront reads a request: the form of its body, and what the page says about itself.
+func readFront(w http.ResponseWriter, r *http.Request) (*frontCall, error) {
+	c := &frontCall{call: &call{r: r, query: r.URL.Query()}, header: w.Header(), origin: pageOrigin(r)}
+	most := int64(maxBody)
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+		most = maxUpload
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	if err != nil {
+		return nil, fail(http.StatusRequestEntityTooLarge, "request_body_invalid", "Request body invalid", "The request body is too long.")
+	}
+	c.body = body
+	return c, c.readForm()
+}
+
+// pageOrigin returns the origin of the page that sent a request, which becomes `azp`.
+func pageOrigin(r *http.Request) string {
+	if origin := r.Header.Get("Origin"); origin != "" {
+		return origin
+	}
+	if u, err := url.Parse(r.Header.Get("Referer")); err == nil && u.Host != "" {
+		return u.Scheme + "://" + u.Host
+	}
+	return ""
+}
