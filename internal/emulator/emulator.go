@@ -54,7 +54,8 @@ type Options struct {
 }
 
 // Emulator is a Clerk instance in memory: an [http.Handler] that serves the Backend API and the
-// Frontend API under /v1, /.well-known/jwks.json, and a control API under /_emulator/. It is safe for concurrent use.
+// Frontend API under /v1, /.well-known/jwks.json, and a control API under /_emulator/. It is safe
+// for concurrent use.
 type Emulator struct {
 	options Options
 	clock   *clock

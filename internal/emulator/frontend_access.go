@@ -9,8 +9,8 @@ import (
 )
 
 // mayBrowse refuses requests to foreign host names and from pages of foreign sites, and writes the
-// CORS headers for all others. Any page in a browser can reach a server on the same machine: without
-// this, each could sign people in and read what it likes.
+// CORS headers for all others. Any page in a browser can reach a server on the same machine:
+// without this, each could sign people in and read what it likes.
 func (e *Emulator) mayBrowse(w http.ResponseWriter, r *http.Request) bool {
 	header := w.Header()
 	header.Add("Vary", "Origin")

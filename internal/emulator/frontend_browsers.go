@@ -228,8 +228,8 @@ func (e *Emulator) lastActive(b *browser) *Session {
 }
 
 // signedIn returns the session and the user of a request: the session that the parameter
-// _clerk_session_id names, or the one that the client used last. Without one, the request is refused
-// as unauthenticated; then clerk-js reads the client again and signs the page out.
+// _clerk_session_id names, or the one that the client used last. Without one, the request is
+// refused as unauthenticated; then clerk-js reads the client again and signs the page out.
 func (e *Emulator) signedIn(c *frontCall) (*Session, *userRecord, error) {
 	var s *Session
 	if id := c.query.Get("_clerk_session_id"); id == "" {

@@ -14,8 +14,8 @@ type SignedInBrowser struct {
 	SessionID  string
 	DevBrowser string
 	Token      string // the session's, valid for a minute; clerk-js asks for the next one
-	// Cookies are all that a page, or a backend, needs. They have no domain: they belong to the host
-	// of the app, and __client to that of the emulator too.
+	// Cookies are all that a page, or a backend, needs. They have no domain: they belong to the
+	// host of the app, and __client to that of the emulator too.
 	Cookies []*http.Cookie
 }
 

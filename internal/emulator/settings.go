@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Settings are what the owner of an instance sets in Clerk's dashboard, as far as the emulator knows
-// it. The zero value is an instance as Clerk makes it: sign-in by e-mail address with a password or
-// a code, one session a browser, names optional.
+// Settings are what the owner of an instance sets in Clerk's dashboard, as far as the emulator
+// knows it. The zero value is an instance as Clerk makes it: sign-in by e-mail address with a
+// password or a code, one session a browser, names optional.
 type Settings struct {
 	// MultiSession lets several people be signed in in one browser.
 	MultiSession bool `json:"multi_session,omitempty"`
