@@ -117,7 +117,7 @@ func TestHangingPostgresIsRefusedInMilliseconds(t *testing.T) {
 	g := &gate{t, c, m}
 	var tokens []string
 	for i := range 40 {
-		tokens = append(tokens, c.Token(c.CreateUser(clerktest.User{Username: fmt.Sprint("u", i)})))
+		tokens = append(tokens, c.Token(c.CreateUser(clerktest.User{Username: fmt.Sprint("user", i)})))
 	}
 	c.Settle()
 	for _, token := range tokens[:20] { // half of them are kept in memory

@@ -180,7 +180,7 @@ func TestSilentClerkHoldsUpOneRequest(t *testing.T) {
 	t.Cleanup(func() { close(silent) })
 	g, _ := asked(t, func(c *clerksync.Config) { c.APIURL = front.URL })
 	for i := range 5 {
-		g.refused(g.clerk.Token(g.clerk.CreateUser(clerktest.User{Username: fmt.Sprintf("u%d", i)})), nil, http.StatusUnauthorized, "user_not_registered")
+		g.refused(g.clerk.Token(g.clerk.CreateUser(clerktest.User{Username: fmt.Sprintf("user%d", i)})), nil, http.StatusUnauthorized, "user_not_registered")
 	}
 	if n := heard.Load(); n == 0 || n > 2 {
 		t.Errorf("Clerk was asked %d times for five people", n)

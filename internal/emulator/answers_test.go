@@ -89,13 +89,13 @@ func TestAnswersAndEventsHaveClerksShape(t *testing.T) {
 func (i *inspector) people() {
 	i.t.Helper()
 	ada := i.post("/users", object{
-		"email_address": []string{"ada@example.com", "ada@example.org"}, "phone_number": []string{"+15555550100"}, "web3_wallet": []string{"0x01"},
-		"username": "ada", "password": "correct horse", "first_name": "Ada", "last_name": "Lovelace", "external_id": "cust_1", "locale": "en-GB",
+		"email_address": []string{"ada@example.com", "ada@example.org"}, "phone_number": []string{"+15555550100"}, "web3_wallet": []string{"0x0000000000000000000000000000000000000001"},
+		"username": "ada_l", "password": "correct horse", "first_name": "Ada", "last_name": "Lovelace", "external_id": "cust_1", "locale": "en-GB",
 		"public_metadata": object{"plan": "team"}, "private_metadata": object{"n": 12.5}, "unsafe_metadata": object{"theme": "dark"},
 		"totp_secret": "s", "backup_codes": []string{"1"}, "create_organizations_limit": 3, "created_at": "2026-01-02T03:04:05Z",
 		"legal_accepted_at": "2026-01-02T03:04:05Z",
 	})
-	bob := i.post("/users", object{"username": "bob"})
+	bob := i.post("/users", object{"username": "bobby"})
 	i.ok("GET", "/users", nil)
 	i.ok("GET", "/users?query=nobody", nil)
 	i.ok("GET", "/users/count", nil)
@@ -104,6 +104,7 @@ func (i *inspector) people() {
 	i.ok("PATCH", "/users/"+ada+"/metadata", object{"private_metadata": nil})
 	i.ok("PUT", "/users/"+ada+"/metadata", object{"public_metadata": object{}})
 	i.call("POST", "/_emulator/users/"+ada+"/profile", object{"email_address": "new@example.com", "phone_number": "+15555550101"})
+	i.contacts(bob)
 	for _, order := range []object{{}, {"actor": object{"sub": bob}}, {"pending": true}} {
 		s := i.signIn(ada, order)
 		i.ok("GET", "/sessions/"+s, nil)
@@ -132,6 +133,21 @@ func (i *inspector) people() {
 	i.ok("GET", "/users/"+ada+"/billing/subscription", nil)
 	i.call("POST", "/_emulator/subscriptions", object{"payer": ada, "plan": "max"})
 	i.ok("DELETE", "/users/"+ada, nil)
+}
+
+// contacts calls every endpoint of addresses and phone numbers.
+func (i *inspector) contacts(user string) {
+	i.t.Helper()
+	for base, values := range map[string][2]string{
+		"email_address": {"bobby@example.com", "bobby@example.org"}, "phone_number": {"+15555550107", "+15555550108"},
+	} {
+		path := map[string]string{"email_address": "/email_addresses", "phone_number": "/phone_numbers"}[base]
+		first := i.post(path, object{"user_id": user, base: values[0], "verified": true, "primary": true})
+		i.post(path, object{"user_id": user, base: values[1]})
+		i.ok("GET", path+"/"+first, nil)
+		i.ok("PATCH", path+"/"+first, object{"verified": false})
+		i.ok("DELETE", path+"/"+first, nil)
+	}
 }
 
 // groups calls every endpoint of organizations and what is in them.

@@ -27,6 +27,7 @@ type call struct {
 	query   url.Values
 	body    []byte
 	version string // of the API
+	warning string // for the header Warning
 	shifted bool   // a fault: the page skips its first row
 }
 
@@ -50,6 +51,11 @@ func (e *Emulator) routes() *http.ServeMux {
 	mux.HandleFunc("GET "+imagePath+"{id}", e.serveImage)
 	e.control(mux)
 	mux.Handle("/v1/", e.api((*Emulator).unknown))
+	for _, path := range []string{"/api_keys", "/m2m_tokens", "/oauth_applications/access_tokens"} {
+		for _, pattern := range []string{path, path + "/", "/v1" + path, "/v1" + path + "/"} {
+			mux.HandleFunc(pattern, e.machines)
+		}
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		e.answer(w, nil, fail(http.StatusNotFound, "resource_not_found", "not found", "No such page: "+r.URL.Path))
 	})
@@ -64,6 +70,15 @@ func (e *Emulator) unknown(c *call) (any, error) {
 	}
 	return nil, fail(http.StatusNotImplemented, "not_implemented", "not implemented by the emulator",
 		name+" is not implemented by the emulator; docs/emulator.md lists what is.")
+}
+
+// machines refuses calls about tokens of machines as not implemented. Clerk's SDKs may leave out
+// the version in the path, and may send the key of a machine.
+func (e *Emulator) machines(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	_, err := e.unknown(&call{r: r})
+	e.mu.Unlock()
+	e.answer(w, nil, err)
 }
 
 // api runs an endpoint. Authorization, version, limits and faults come first, as at Clerk.
@@ -94,6 +109,9 @@ func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler 
 			encoded, err = encode(value)
 		}
 		e.mu.Unlock()
+		if c.warning != "" {
+			w.Header().Set("Warning", c.warning)
+		}
 		if fault.slow > 0 {
 			select {
 			case <-time.After(fault.slow):
@@ -155,9 +173,21 @@ func (c *call) pickVersion() error {
 		c.version = "2025-11-10"
 	case "2021-02-05", "2024-10-01", "2025-04-10", "2025-11-10", latestVersion:
 	default:
-		return wrong
+		if _, err := time.Parse(time.DateOnly, c.version); err != nil || c.version < latestVersion {
+			return wrong
+		}
+		c.warning = fmt.Sprintf(`299 - "the emulator does not know the API version %s and serves %s"`, c.version, latestVersion)
+		c.version = latestVersion
 	}
 	return nil
+}
+
+// tokenVersion returns the version of session tokens: 2 from the API version 2025-04-10 on.
+func (c *call) tokenVersion() int {
+	if c.version != "" && c.version < "2025-04-10" {
+		return 1
+	}
+	return 2
 }
 
 // answer writes JSON as Clerk does. The Content-Type is exact, because Clerk's JavaScript SDK
@@ -295,7 +325,7 @@ const maxValues = 100
 func (c *call) filter(name string) (filter, error) {
 	var f filter
 	values := c.query[name]
-	prefixed := name == "user_id" || name == "organization_id" // in others + and - are part of the value
+	prefixed := name == "user_id" || name == "organization_id" || name == "external_id" // in others + and - are part of the value
 	if len(values) > maxValues {
 		return f, invalid(name, fmt.Sprintf("%s takes at most %d values.", name, maxValues))
 	}

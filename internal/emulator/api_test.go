@@ -17,7 +17,7 @@ func TestRefusals(t *testing.T) {
 	c := newClerk(t, emulator.Options{})
 	shapes := loadShapes(t)
 	ada := c.user("ada@example.com")
-	c.made("/v1/users", object{"username": "Bob", "phone_number": []string{"+15555550100"}, "external_id": "cust_1"})
+	c.made("/v1/users", object{"username": "Bobby", "phone_number": []string{"+15555550100"}, "external_id": "cust_1"})
 	org := c.organization("Acme", ada)
 	many := strings.Repeat("&user_id=x", 101)
 	json2026 := []string{"Clerk-API-Version", "2026-05-12"}
@@ -46,14 +46,14 @@ func TestRefusals(t *testing.T) {
 		"too long":                {413, "request_body_invalid", "POST", "/users", `{"username":"` + strings.Repeat("x", 1<<20) + `"}`, nil, ""},
 		"unknown parameter":       {422, "form_param_unknown", "POST", "/users", object{"colour": "red"}, nil, "colour"},
 		"a number for a text":     {422, "form_param_format_invalid", "POST", "/users", object{"username": 1}, nil, "username"},
-		"an array for metadata":   {422, "form_param_format_invalid", "POST", "/users", object{"username": "x", "public_metadata": []int{1}}, nil, "public_metadata"},
+		"an array for metadata":   {422, "form_param_format_invalid", "POST", "/users", object{"username": "xxxx", "public_metadata": []int{1}}, nil, "public_metadata"},
 		"a user without address":  {422, "form_param_missing", "POST", "/users", object{"first_name": "Ada"}, nil, "email_address"},
 		"no address":              {422, "form_param_format_invalid", "POST", "/users", object{"email_address": []string{"ada"}}, nil, "email_address"},
-		"no time":                 {422, "form_param_format_invalid", "POST", "/users", object{"username": "x", "created_at": "yesterday"}, nil, "created_at"},
+		"no time":                 {422, "form_param_format_invalid", "POST", "/users", object{"username": "xxxx", "created_at": "yesterday"}, nil, "created_at"},
 		"an address taken":        {422, "form_identifier_exists", "POST", "/users", object{"email_address": []string{"ADA@example.com"}}, nil, "email_address"},
 		"a number taken":          {422, "form_identifier_exists", "POST", "/users", object{"phone_number": []string{"+15555550100"}}, nil, "phone_number"},
-		"a name taken":            {422, "form_identifier_exists", "POST", "/users", object{"username": "bob"}, nil, "username"},
-		"a name taken by update":  {422, "form_identifier_exists", "PATCH", "/users/" + ada, object{"username": "bob"}, nil, "username"},
+		"a name taken":            {422, "form_identifier_exists", "POST", "/users", object{"username": "bobby"}, nil, "username"},
+		"a name taken by update":  {422, "form_identifier_exists", "PATCH", "/users/" + ada, object{"username": "bobby"}, nil, "username"},
 		"an external id taken":    {422, "form_identifier_exists", "PATCH", "/users/" + ada, object{"external_id": "cust_1"}, nil, "external_id"},
 		"a foreign primary email": {404, "resource_not_found", "PATCH", "/users/" + ada, object{"primary_email_address_id": "idn_x"}, nil, ""},
 		"a foreign primary phone": {404, "resource_not_found", "PATCH", "/users/" + ada, object{"primary_phone_number_id": "idn_x"}, nil, ""},

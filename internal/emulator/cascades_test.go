@@ -304,7 +304,7 @@ func TestSameSeedSameFaults(t *testing.T) {
 		c.faults(emulator.Faults{Duplicate: 0.3, Fail: 0.3, Unheard: 0.2, Drop: 0.1, WrongSignature: 0.2, WrongInstance: 0.2, API: emulator.APIFaults{TooMany: 0.2, ServerError: 0.2}})
 		statuses := []int{}
 		for i := range 40 {
-			statuses = append(statuses, c.do("POST", "/v1/users", object{"username": strconv.Itoa(i)}).status)
+			statuses = append(statuses, c.do("POST", "/v1/users", object{"username": fmt.Sprintf("user%d", i)}).status)
 			c.exhaust()
 		}
 		return fmt.Sprint(statuses, r.told(t))

@@ -274,16 +274,24 @@ func (e *Emulator) editProfile(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	changed := &userParameters{FirstName: p.FirstName, LastName: p.LastName, Username: p.Username, UnsafeMetadata: p.Unsafe}
+	if p.Email != nil {
+		changed.EmailAddress = []string{*p.Email}
+	}
+	if p.Phone != nil {
+		changed.PhoneNumber = []string{*p.Phone}
+	}
+	if err := changed.check(); err != nil {
+		return nil, err
+	}
 	return e.rewrite(r, func(next *userRecord, now int64) {
-		(&userParameters{FirstName: p.FirstName, LastName: p.LastName, Username: p.Username, UnsafeMetadata: p.Unsafe}).describe(next, now)
+		changed.describe(next, now)
 		if p.Email != nil {
-			next.EmailAddresses = append([]EmailAddress{}, next.EmailAddresses...)
-			next.addEmail(e.random, *p.Email, now, "verified")
+			next.addEmail(e.random, *p.Email, now, adminVerification(true))
 			next.PrimaryEmailAddressID = &next.EmailAddresses[len(next.EmailAddresses)-1].ID
 		}
 		if p.Phone != nil {
-			next.PhoneNumbers = append([]PhoneNumber{}, next.PhoneNumbers...)
-			next.addPhone(e.random, *p.Phone, now)
+			next.addPhone(e.random, *p.Phone, now, adminVerification(true))
 		}
 	})
 }

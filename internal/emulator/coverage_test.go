@@ -1,12 +1,18 @@
 package emulator
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/clerksync/clerksync/internal/testenv"
 )
@@ -33,48 +39,181 @@ func TestCoverageIsAsDocumented(t *testing.T) {
 	testenv.Golden(t, file, []byte(before+coverageBegins+coverage(t)+coverageEnds+after))
 }
 
-func coverage(t *testing.T) string {
+// described are the operations or events of a part of testdata/clerk.txt, by group.
+type described struct {
+	names  []string // of the groups, in their order
+	groups map[string][]string
+}
+
+// everything reads testdata/clerk.txt: the parts backend, frontend and events.
+func everything(t *testing.T) map[string]*described {
 	t.Helper()
-	routed := map[string]bool{}
-	for _, r := range apiRoutes() {
-		routed[r.method+" "+r.path] = true
-	}
-	sent := everyEvent(t)
-	var endpoints, events []string
-	have := 0
 	list, err := os.ReadFile("testdata/clerk.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
+	parts := map[string]*described{}
+	var into *described
+	var group string
 	for line := range strings.Lines(string(list)) {
 		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
+		switch {
+		case line == "" || line[0] == '#':
+		case line[0] == '[':
+			var part string
+			part, group, _ = strings.Cut(strings.Trim(line, "[]"), ": ")
+			if into = parts[part]; into == nil {
+				into = &described{groups: map[string][]string{}}
+				parts[part] = into
+			}
+			into.names = append(into.names, group)
+		default:
+			into.groups[group] = append(into.groups[group], line)
+		}
+	}
+	return parts
+}
+
+func (d *described) count() (n int) {
+	for _, operations := range d.groups {
+		n += len(operations)
+	}
+	return n
+}
+
+func coverage(t *testing.T) string {
+	t.Helper()
+	all := everything(t)
+	backend := map[string]bool{}
+	for _, r := range apiRoutes() {
+		backend[r.method+" "+anonymous(r.path)] = true
+	}
+	var b strings.Builder
+	frontend := map[string]bool{}
+	for _, r := range frontendRoutes() {
+		frontend[r.method+" "+anonymous("/v1"+r.path)] = true
+	}
+	operations(&b, "Backend API", "below `/v1`", all["backend"], backend)
+	operations(&b, "Frontend API", "which pages in browsers call", all["frontend"], frontend)
+	events(t, &b, all["events"].groups[""])
+	return b.String()
+}
+
+var parameter = regexp.MustCompile(`{[^}]*}`)
+
+// anonymous returns a path without the names of its parameters, which differ between Clerk's
+// description and ours.
+func anonymous(path string) string { return parameter.ReplaceAllString(path, "{}") }
+
+// operations writes, for each group, what is implemented and what is not.
+func operations(b *strings.Builder, api, where string, all *described, routed map[string]bool) {
+	have, known := 0, map[string]bool{}
+	var rows, none []string
+	for _, name := range all.names {
+		var has, lacks []string
+		for _, operation := range all.groups[name] {
+			key := anonymous(operation)
+			known[key] = true
+			if routed[key] {
+				has = append(has, operation)
+			} else {
+				lacks = append(lacks, operation)
+			}
+		}
+		have += len(has)
+		if len(has) == 0 {
+			none = append(none, fmt.Sprintf("%s (%d)", name, len(lacks)))
 			continue
 		}
-		into, covered := &endpoints, routed
-		name, isEvent := strings.CutPrefix(line, "event ")
-		if isEvent {
-			into, covered = &events, sent
-		}
-		mark := "–"
-		if covered[name] {
-			mark = "yes"
-			have++
-		}
-		delete(covered, name)
-		*into = append(*into, fmt.Sprintf("| `%s` | %s |\n", name, mark))
+		rows = append(rows, fmt.Sprintf("| %s | %d of %d | %s | %s |\n", name, len(has), len(has)+len(lacks), paths(has), paths(lacks)))
 	}
-	for name := range routed {
-		t.Errorf("testdata/clerk.txt does not know the endpoint %s", name)
+	fmt.Fprintf(b, "\n### %s\n\nThe emulator has %d of the %d operations of Clerk's description of 2026-05-12, %s:\n\n", api, have, all.count(), where)
+	fmt.Fprintf(b, "| Group | | Implemented | Missing |\n|---|---|---|---|\n%s\n", strings.Join(rows, ""))
+	fmt.Fprintf(b, "Nothing of these groups: %s.\n", strings.Join(none, ", "))
+	var more []string
+	for operation := range routed {
+		if !known[operation] {
+			more = append(more, "`"+operation+"`")
+		}
+	}
+	if slices.Sort(more); len(more) > 0 {
+		fmt.Fprintf(b, "\nAnd what SDKs call though the description lacks it: %s.\n", strings.Join(more, ", "))
+	}
+}
+
+// paths lists operations by path: `GET, POST /users`.
+func paths(operations []string) string {
+	var order []string
+	methods := map[string][]string{}
+	for _, operation := range operations {
+		method, path, _ := strings.Cut(operation, " ")
+		if methods[path] == nil {
+			order = append(order, path)
+		}
+		methods[path] = append(methods[path], method)
+	}
+	if len(order) == 0 {
+		return "–"
+	}
+	for i, path := range order {
+		order[i] = "`" + strings.Join(methods[path], ", ") + " " + path + "`"
+	}
+	return strings.Join(order, "<br>")
+}
+
+// events writes which events are sent.
+func events(t *testing.T, b *strings.Builder, all []string) {
+	t.Helper()
+	sent := everyEvent(t)
+	var have, lack []string
+	for _, name := range all {
+		if sent[name] {
+			have = append(have, "`"+name+"`")
+		} else {
+			lack = append(lack, "`"+name+"`")
+		}
+		delete(sent, name)
 	}
 	for name := range sent {
 		t.Errorf("testdata/clerk.txt does not know the event %s", name)
 	}
-	yes := func(rows []string) int {
-		return len(slices.DeleteFunc(slices.Clone(rows), func(r string) bool { return strings.HasSuffix(r, "| – |\n") }))
+	fmt.Fprintf(b, "\n### Events\n\nThe emulator sends %d of Clerk's %d types: %s.\n\nIt does not send %s.\n\n",
+		len(have), len(all), strings.Join(have, ", "), strings.Join(lack, ", "))
+}
+
+// Clerk's descriptions are the judges of the list of operations, where they are at hand.
+func TestTheListOfOperationsIsClerks(t *testing.T) {
+	t.Parallel()
+	all := everything(t)
+	for part, file := range map[string]string{"backend": "bapi-2026-05-12.yml", "frontend": "fapi-2026-05-12.yml"} {
+		var document struct {
+			Paths map[string]map[string]yaml.Node `yaml:"paths"`
+		}
+		body, err := os.ReadFile(filepath.Join(testenv.Root(t), "..", "shared", "clerk", "openapi", file))
+		if errors.Is(err, fs.ErrNotExist) {
+			t.Skip("Clerk's descriptions are not in ../shared")
+		}
+		if err := errors.Join(err, yaml.Unmarshal(body, &document)); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{}
+		for path, methods := range document.Paths {
+			for method := range methods {
+				if method != "parameters" && method != "summary" {
+					want = append(want, strings.ToUpper(method)+" "+path)
+				}
+			}
+		}
+		var got []string
+		for _, operations := range all[part].groups {
+			got = append(got, operations...)
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("testdata/clerk.txt has %d operations of the %s, Clerk's description has %d, or others", len(got), part, len(want))
+		}
 	}
-	return fmt.Sprintf("\n%d of %d endpoints of the Backend API, below `/v1`:\n\n| Endpoint | |\n|---|---|\n%s\n%d of %d events:\n\n| Event | |\n|---|---|\n%s\n",
-		yes(endpoints), len(endpoints), strings.Join(endpoints, ""), yes(events), len(events), strings.Join(events, ""))
 }
 
 // everyEvent makes an instance do everything that an event tells of, and answers the types that

@@ -291,7 +291,7 @@ func TestFaultsOfTime(t *testing.T) {
 				c.faults(test.faults)
 				const events = 50
 				for i := range events {
-					c.made("/v1/users", object{"username": strconv.Itoa(i)})
+					c.made("/v1/users", object{"username": fmt.Sprintf("user%d", i)})
 					c.settle()
 					c.Advance(time.Millisecond)
 				}
@@ -338,7 +338,7 @@ func TestFaultsOfTheAPI(t *testing.T) {
 		with(emulator.APIFaults{ServerError: 1})
 		statuses := map[int]bool{}
 		for range 50 {
-			a := c.do("POST", "/v1/users", object{"username": "x"})
+			a := c.do("POST", "/v1/users", object{"username": "xxxx"})
 			statuses[a.status] = true
 			if !strings.Contains(string(a.body), "internal_clerk_error") {
 				t.Errorf("%d %s", a.status, a.body)
@@ -439,7 +439,7 @@ func TestOldMessagesAreForgotten(t *testing.T) {
 		c := newClerk(t, emulator.Options{History: 3})
 		c.listen(nil)
 		for i := range 10 {
-			c.made("/v1/users", object{"username": strconv.Itoa(i)})
+			c.made("/v1/users", object{"username": fmt.Sprintf("user%d", i)})
 			c.settle()
 		}
 		if n := len(c.Deliveries()); n != 3 {

@@ -34,6 +34,9 @@ func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error)
 	if p.EmailAddress == "" {
 		return nil, missing("email_address")
 	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
 	if _, taken := e.users.byAddress["email_address:"+strings.ToLower(p.EmailAddress)]; taken && !or(p.IgnoreExists) {
 		return nil, exists("email_address")
 	}
@@ -75,7 +78,8 @@ func (e *Emulator) listInvitations(c *call) (any, error) {
 	matching := []*Invitation{}
 	for _, i := range e.invitations {
 		e.lapseInvitation(i)
-		if status.match(i.Status) && strings.Contains(strings.ToLower(i.EmailAddress), query) {
+		listed := i.Status != "revoked" || status.include["revoked"] // unasked, revoked ones are left out
+		if listed && status.match(i.Status) && (strings.Contains(strings.ToLower(i.EmailAddress), query) || strings.EqualFold(i.ID, query)) {
 			matching = append(matching, i)
 		}
 	}

@@ -35,6 +35,13 @@ func (p invitationParameters) life() (time.Duration, error) {
 	return time.Duration(*p.ExpiresInDays) * 24 * time.Hour, nil
 }
 
+func (p invitationParameters) check() error {
+	if err := checkEmail("email_address", p.EmailAddress); err != nil {
+		return err
+	}
+	return checkAllMetadata(p.Public.value, p.Private.value, nil)
+}
+
 func (e *Emulator) createOrganizationInvitation(c *call) (any, error) {
 	o, err := e.organization(c.id())
 	if err != nil {
@@ -55,8 +62,16 @@ func (e *Emulator) invite(o *Organization, p invitationParameters) (*Organizatio
 	if p.EmailAddress == "" {
 		return nil, missing("email_address")
 	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
 	if err := e.knownRole(p.Role); err != nil {
 		return nil, err
+	}
+	if r, known := e.users.byAddress["email_address:"+strings.ToLower(p.EmailAddress)]; known {
+		if _, err := e.membership(o.ID, r.ID); err == nil {
+			return nil, alreadyMember(p.EmailAddress)
+		}
 	}
 	for _, i := range e.organizations.invitations {
 		e.lapse(i)

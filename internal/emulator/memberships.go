@@ -42,7 +42,7 @@ func (e *Emulator) full(m *Membership) *Membership {
 // join makes a user a member.
 func (e *Emulator) join(o *Organization, r *userRecord, role string, public, private Metadata) (*Membership, error) {
 	if _, err := e.membership(o.ID, r.ID); err == nil {
-		return nil, fail(http.StatusBadRequest, "already_a_member_in_organization", "already a member", "The user "+r.ID+" is already a member of the organization.")
+		return nil, alreadyMember(r.ID)
 	}
 	if err := e.knownRole(role); err != nil {
 		return nil, err
@@ -59,6 +59,10 @@ func (e *Emulator) join(o *Organization, r *userRecord, role string, public, pri
 	e.organizations.join(m)
 	e.emit("organizationMembership.created", now, e.full(m))
 	return m, nil
+}
+
+func alreadyMember(who string) error {
+	return fail(http.StatusBadRequest, "already_a_member_in_organization", "already a member", who+" is already a member of the organization.")
 }
 
 func (e *Emulator) knownRole(role string) error {
@@ -114,6 +118,9 @@ func (e *Emulator) createMembership(c *call) (any, error) {
 	if p.Role == "" {
 		return nil, missing("role")
 	}
+	if err := checkAllMetadata(p.Public.value, p.Private.value, nil); err != nil {
+		return nil, err
+	}
 	r, err := e.user(p.UserID)
 	if err != nil {
 		return nil, err
@@ -146,12 +153,17 @@ func (e *Emulator) updateMembership(c *call) (any, error) {
 
 func (e *Emulator) mergeMembershipMetadata(c *call) (any, error) {
 	return e.changeMembership(c, func(m *Membership, p membershipParameters) error {
+		public, private := m.PublicMetadata, m.PrivateMetadata
 		if p.Public.set {
-			m.PublicMetadata = merged(m.PublicMetadata, p.Public.value)
+			public = merged(public, p.Public.value)
 		}
 		if p.Private.set {
-			m.PrivateMetadata = merged(m.PrivateMetadata, p.Private.value)
+			private = merged(private, p.Private.value)
 		}
+		if err := checkAllMetadata(public, private, nil); err != nil {
+			return err
+		}
+		m.PublicMetadata, m.PrivateMetadata = public, private
 		return nil
 	})
 }

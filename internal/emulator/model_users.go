@@ -9,6 +9,14 @@ type Verification struct {
 	ExpireAt *int64 `json:"expire_at"`
 }
 
+// status returns verified, unverified, expired or failed. No verification is an unverified one.
+func (v *Verification) status() string {
+	if v == nil {
+		return "unverified"
+	}
+	return v.Status
+}
+
 // Link links an address to the account that it came from.
 type Link struct {
 	Type string `json:"type"`

@@ -124,6 +124,7 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 		if _, err := e.join(o, creator, "org:admin", nil, nil); err != nil {
 			return nil, err
 		}
+		creator.founded = o.ID
 	}
 	return e.counted(o), nil
 }
@@ -149,7 +150,21 @@ func (e *Emulator) describeOrganization(o *Organization, p *organizationParamete
 	if or(p.MaxAllowedMemberships) < 0 {
 		return invalid("max_allowed_memberships", "max_allowed_memberships must be greater than or equal to 0.")
 	}
+	if err := checkName("name", or(p.Name)); err != nil {
+		return err
+	}
+	if p.Name != nil && *p.Name == "" {
+		return invalid("name", "name is invalid. Must be not empty")
+	}
+	if err := checkAllMetadata(p.PublicMetadata.value, p.PrivateMetadata.value, nil); err != nil {
+		return err
+	}
 	if p.Slug != nil {
+		if *p.Slug != "" {
+			if err := checkSlug("slug", *p.Slug); err != nil {
+				return err
+			}
+		}
 		if other, err := e.organization(*p.Slug); err == nil && other != o && *p.Slug != "" {
 			return exists("slug")
 		}
@@ -291,12 +306,17 @@ func (e *Emulator) organizationMetadata(c *call, combine func(old, next Metadata
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
+	public, private := o.PublicMetadata, o.PrivateMetadata
 	if p.Public.set {
-		o.PublicMetadata = combine(o.PublicMetadata, p.Public.value)
+		public = combine(public, p.Public.value)
 	}
 	if p.Private.set {
-		o.PrivateMetadata = combine(o.PrivateMetadata, p.Private.value)
+		private = combine(private, p.Private.value)
 	}
+	if err := checkAllMetadata(public, private, nil); err != nil {
+		return nil, err
+	}
+	o.PublicMetadata, o.PrivateMetadata = public, private
 	return e.touched(o), nil
 }
 

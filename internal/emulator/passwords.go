@@ -70,7 +70,8 @@ func (h passwordHash) matches(password string) (bool, error) {
 		"The emulator cannot verify passwords that were imported as "+h.Hasher+", only pbkdf2_sha256.")
 }
 
-// checkPassword refuses a new password that breaks the instance's rules: 8 to 72 characters.
+// checkPassword refuses a new password that breaks the instance's rules: 8 to 72 characters, and at
+// most 72 bytes. No list of passwords from breaches is asked.
 func checkPassword(parameter, password string) error {
 	switch n := utf8.RuneCountInString(password); {
 	case n < minPassword:
@@ -79,6 +80,9 @@ func checkPassword(parameter, password string) error {
 	case n > maxPassword:
 		return fail(http.StatusUnprocessableEntity, "form_password_length_too_long", "Passwords must be less than 72 characters.",
 			"Passwords must be less than 72 characters.").about(parameter)
+	case len(password) > maxPassword:
+		const text = "Your password is too long. Please use a shorter one."
+		return fail(http.StatusUnprocessableEntity, "form_password_size_in_bytes_exceeded", text, text).about(parameter)
 	}
 	return nil
 }

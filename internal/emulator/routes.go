@@ -23,6 +23,15 @@ func apiRoutes() []route { //nolint:funlen // a table
 		{"GET", "/users/{id}/organization_invitations", (*Emulator).listUserInvitations},
 		{"GET", "/users/{id}/billing/subscription", (*Emulator).userSubscription},
 
+		{"POST", "/email_addresses", (*Emulator).createEmailAddress},
+		{"GET", "/email_addresses/{id}", (*Emulator).getEmailAddress},
+		{"PATCH", "/email_addresses/{id}", (*Emulator).updateEmailAddress},
+		{"DELETE", "/email_addresses/{id}", (*Emulator).deleteEmailAddress},
+		{"POST", "/phone_numbers", (*Emulator).createPhoneNumber},
+		{"GET", "/phone_numbers/{id}", (*Emulator).getPhoneNumber},
+		{"PATCH", "/phone_numbers/{id}", (*Emulator).updatePhoneNumber},
+		{"DELETE", "/phone_numbers/{id}", (*Emulator).deletePhoneNumber},
+
 		{"GET", "/sessions", (*Emulator).listSessions},
 		{"POST", "/sessions", (*Emulator).createSession},
 		{"GET", "/sessions/{id}", (*Emulator).getSession},

@@ -67,7 +67,7 @@ func TestSDKUsers(t *testing.T) {
 	_, config := official(t, emulator.Options{Users: 30})
 	users, ctx := user.NewClient(config), t.Context()
 	ada := must(users.Create(ctx, &user.CreateParams{
-		EmailAddresses: &[]string{"Ada@example.com"}, PhoneNumbers: &[]string{"+15555550100"}, Username: new("ada"), Password: new("p"),
+		EmailAddresses: &[]string{"Ada@example.com"}, PhoneNumbers: &[]string{"+15555550100"}, Username: new("ada_l"), Password: new("correct horse"),
 		FirstName: new("Ada"), LastName: new("Lovelace"), ExternalID: new("cust_1"),
 		PublicMetadata: metadata(`{"role":"growth","deep":{"a":1,"b":2}}`), CreatedAt: new("2020-01-01T00:00:00Z"),
 	}))(t)
@@ -113,7 +113,7 @@ func TestSDKUserLists(t *testing.T) {
 	c, config := official(t, emulator.Options{Users: 30})
 	users, ctx := user.NewClient(config), t.Context()
 	ada := c.made("/v1/users", object{
-		"email_address": []string{"ada@example.com"}, "phone_number": []string{"+15555550100"}, "web3_wallet": []string{"0x01"}, "username": "ada_l",
+		"email_address": []string{"ada@example.com"}, "phone_number": []string{"+15555550100"}, "web3_wallet": []string{"0x0000000000000000000000000000000000000001"}, "username": "ada_l",
 		"first_name": "Ada", "last_name": "Zuse", "external_id": "cust_1", "created_at": "2020-01-01T00:00:00Z",
 	})
 	c.call("POST", "/v1/users/"+ada+"/ban", nil)
@@ -121,7 +121,7 @@ func TestSDKUserLists(t *testing.T) {
 	for name, p := range map[string]user.ListParams{
 		"email":        {EmailAddresses: []string{"ADA@example.com", "nobody@example.com"}},
 		"phone":        {PhoneNumbers: []string{"+15555550100"}},
-		"wallet":       {Web3Wallets: []string{"0x01"}},
+		"wallet":       {Web3Wallets: []string{"0x0000000000000000000000000000000000000001"}},
 		"external id":  {ExternalIDs: []string{"cust_1"}},
 		"username":     {Usernames: []string{"ada_l"}},
 		"id":           {UserIDs: []string{ada}},
@@ -150,6 +150,7 @@ func TestSDKUserLists(t *testing.T) {
 	if memberships.TotalCount != 1 || memberships.OrganizationMemberships[0].Organization.ID != org || memberships.OrganizationMemberships[0].Role != "org:admin" {
 		t.Errorf("memberships %s", memberships.Response.RawJSON)
 	}
+	org = c.made("/v1/organizations", object{"name": "Second"})
 	c.made("/v1/organizations/"+org+"/invitations", object{"email_address": "ada@example.com", "role": "org:member"})
 	invitations := must(users.ListOrganizationInvitations(ctx, &user.ListOrganizationInvitationsParams{UserID: ada, Statuses: &[]string{"pending"}}))(t)
 	if invitations.TotalCount != 1 || invitations.OrganizationInvitations[0].PublicOrganizationData.ID != org {

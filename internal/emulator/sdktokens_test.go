@@ -126,7 +126,7 @@ func TestTokenClaims(t *testing.T) {
 		t.Errorf("version 1: %v", payload)
 	}
 	c.made("/v1/jwt_templates", object{"name": "backend", "claims": object{
-		"sub": "forged", "mail": "{{user.primary_email_address}}", "hello": "Hi {{user.id}}!", "org": []any{object{"id": "{{org.id}}"}}, "none": "{{user.nothing}}",
+		"mail": "{{user.primary_email_address}}", "hello": "Hi {{user.id}}!", "org": []any{object{"id": "{{org.id}}"}}, "none": "{{user.nothing}}",
 	}})
 	header, payload = parts(emulator.TokenOrder{OrganizationID: org, Template: "backend"})
 	if header["cat"] != "cl_B7d4PD222AAA" || payload["sub"] != user || payload["sid"] != nil || payload["mail"] != "ada@example.com" ||

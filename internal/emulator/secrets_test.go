@@ -17,7 +17,7 @@ func TestTheControlAPIShowsNothingToMakeKeysFrom(t *testing.T) {
 	t.Parallel()
 	const seed = 8123456789012345678
 	c := newClerk(t, emulator.Options{Seed: seed, WebhookSecret: webhookSecret})
-	user := c.made("/v1/users", object{"username": "ada"})
+	user := c.made("/v1/users", object{"username": "ada_l"})
 	c.token(emulator.TokenOrder{UserID: user})
 	file := filepath.Join(t.TempDir(), "state.json")
 	c.save(file)

@@ -28,7 +28,7 @@ func (e *Emulator) seedUsers(n int) {
 		first, last := e.name()
 		r.FirstName, r.LastName = &first, &last
 		r.depict()
-		r.addEmail(e.random, fmt.Sprintf("%s.%s.%d@example.com", first, last, i), now, "verified")
+		r.addEmail(e.random, fmt.Sprintf("%s.%s.%d@example.com", first, last, i), now, adminVerification(true))
 		e.users.add(r)
 	}
 }

@@ -81,8 +81,13 @@ func (e *Emulator) signIn(r *userRecord, organization *string, actor map[string]
 	return e.openSession(id, e.random.id("client"), r, organization, actor, pending)
 }
 
-// openSession opens a session of a client.
+// openSession opens a session of a client. Without an organization, one that was created in the
+// user's name since the last session is the active one.
 func (e *Emulator) openSession(id, client string, r *userRecord, organization *string, actor map[string]any, pending bool) *Session {
+	if _, err := e.membership(r.founded, r.ID); err == nil && organization == nil {
+		organization = new(r.founded)
+	}
+	r.founded = ""
 	now := e.after(r.CreatedAt)
 	s := &Session{
 		Object: "session", ID: id, UserID: r.ID, ClientID: client, Actor: actor, Status: "active", verifiedAt: [2]int64{now, 0},
@@ -236,7 +241,7 @@ func (e *Emulator) sessionToken(c *call) (any, error) {
 	if s.Status != "active" && s.Status != "pending" {
 		return nil, fail(http.StatusUnprocessableEntity, "session_not_active", "Session is not active", "The session is "+s.Status+".")
 	}
-	order := tokenOrder{session: s, template: c.r.PathValue("template")}
+	order := tokenOrder{session: s, template: c.r.PathValue("template"), version: c.tokenVersion()}
 	if p.Life != nil {
 		order.life = time.Duration(*p.Life) * time.Second
 	}

@@ -48,7 +48,7 @@ func TestLibrariesVerifyWebhooks(t *testing.T) {
 		r := c.listen(nil)
 		c.Advance(28 * time.Hour) // timestamps are real all the same
 		ada := c.user("ada@example.com")
-		c.made("/v1/users", object{"username": "é\u2028<&>"})
+		c.made("/v1/users", object{"username": "edsger", "first_name": "é\u2028<&>"})
 		c.call("DELETE", "/v1/users/"+ada, nil)
 		c.settle()
 		if len(r.deliveries()) != 3 {

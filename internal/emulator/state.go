@@ -61,6 +61,7 @@ type savedUser struct {
 	User        *User       `json:"user"`
 	LockedUntil time.Time   `json:"locked_until"`
 	Secret      credentials `json:"secret"`
+	Founded     string      `json:"founded,omitempty"`
 }
 
 type savedSession struct {
@@ -157,7 +158,7 @@ func (e *Emulator) snapshot() ([]byte, error) {
 		s.Keys = append(s.Keys, savedKey{k.id, der})
 	}
 	for _, r := range e.users.created {
-		s.Users = append(s.Users, savedUser{&r.User, r.locked, r.secret})
+		s.Users = append(s.Users, savedUser{&r.User, r.locked, r.secret, r.founded})
 		for _, x := range e.sessions.byUser[r.ID] {
 			s.Sessions = append(s.Sessions, savedSession{x, x.verifiedAt})
 		}
@@ -285,7 +286,7 @@ func (e *Emulator) restoreIdentity(s snapshot) error {
 func (e *Emulator) restoreObjects(s snapshot) {
 	e.objects = noObjects()
 	for _, u := range s.Users {
-		e.users.add(&userRecord{User: *u.User, locked: u.LockedUntil, secret: u.Secret})
+		e.users.add(&userRecord{User: *u.User, locked: u.LockedUntil, secret: u.Secret, founded: u.Founded})
 	}
 	for _, x := range s.Sessions {
 		x.Session.verifiedAt = x.VerifiedAt

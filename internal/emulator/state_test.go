@@ -144,7 +144,7 @@ func TestRandomSequenceGoesOn(t *testing.T) {
 	d := restored(t, file)
 	d.listen(nil) // events have ids too
 	for i := range 3 {
-		name := object{"username": strings.Repeat("x", i+1)}
+		name := object{"username": strings.Repeat("x", i+4)}
 		if a, b := c.made("/v1/users", name), d.made("/v1/users", name); a != b {
 			t.Errorf("user %s, without the restart %s", b, a)
 		}

@@ -28,6 +28,9 @@ func (p templateParameters) describe(t *JWTTemplate) error {
 	if p.Name != nil {
 		t.Name = *p.Name
 	}
+	if err := checkClaims(p.Claims); err != nil {
+		return err
+	}
 	if p.Claims != nil {
 		t.Claims = p.Claims
 	}

@@ -3,7 +3,6 @@ package emulator
 import (
 	"cmp"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +20,7 @@ type users struct {
 type userRecord struct {
 	User
 	locked  time.Time // until when; zero means forever
+	founded string    // the organization that was created in the user's name since the last session
 	encoded raw       // nil after a change
 	secret  credentials
 }
@@ -63,10 +63,10 @@ func (u *users) changed(r *userRecord) {
 func (r *userRecord) addresses() []string {
 	var keys []string
 	for _, a := range r.EmailAddresses {
-		keys = append(keys, "email_address:"+strings.ToLower(a.EmailAddress))
+		keys = append(keys, "email_address:"+strings.ToLower(a.EmailAddress), "id:"+a.ID)
 	}
 	for _, p := range r.PhoneNumbers {
-		keys = append(keys, "phone_number:"+p.PhoneNumber)
+		keys = append(keys, "phone_number:"+p.PhoneNumber, "id:"+p.ID)
 	}
 	if r.Username != nil {
 		keys = append(keys, "username:"+strings.ToLower(*r.Username))
@@ -172,7 +172,7 @@ func (o *optional) UnmarshalJSON(b []byte) error {
 
 func (e *Emulator) createUser(c *call) (any, error) {
 	var p userParameters
-	if err := c.decode(&p); err != nil {
+	if err := p.read(c); err != nil {
 		return nil, err
 	}
 	if len(p.EmailAddress)+len(p.PhoneNumber)+len(p.Web3Wallet) == 0 && p.Username == nil {
@@ -191,18 +191,15 @@ func (e *Emulator) createUser(c *call) (any, error) {
 		r.locked = e.clock.now().Add(lockout)
 	}
 	for _, address := range p.EmailAddress {
-		if !strings.Contains(address, "@") {
-			return nil, malformed("email_address", "email_address must be a valid email address.")
-		}
-		r.addEmail(e.random, address, now, "verified")
+		r.addEmail(e.random, address, now, adminVerification(true))
 	}
 	for _, number := range p.PhoneNumber {
-		r.addPhone(e.random, number, now)
+		r.addPhone(e.random, number, now, adminVerification(true))
 	}
 	for _, wallet := range p.Web3Wallet {
 		r.Web3Wallets = append(r.Web3Wallets, Web3Wallet{
 			ID: e.random.id("idn"), Object: "web3_wallet", Web3Wallet: wallet, CreatedAt: now, UpdatedAt: now,
-			Verification: &Verification{Object: "verification_admin", Status: "verified", Strategy: "admin"},
+			Verification: adminVerification(true),
 		})
 		r.PrimaryWeb3WalletID = &r.Web3Wallets[0].ID
 	}
@@ -262,10 +259,10 @@ func (e *Emulator) newUser(now int64) *userRecord {
 	}}
 }
 
-func (r *userRecord) addEmail(random random, address string, now int64, status string) {
+func (r *userRecord) addEmail(random random, address string, now int64, v *Verification) {
 	a := EmailAddress{
 		ID: random.id("idn"), Object: "email_address", EmailAddress: strings.ToLower(address), LinkedTo: []Link{},
-		Verification: &Verification{Object: "verification_admin", Status: status, Strategy: "admin"}, CreatedAt: now, UpdatedAt: now,
+		Verification: v, CreatedAt: now, UpdatedAt: now,
 	}
 	r.EmailAddresses = append(r.EmailAddresses, a)
 	if r.PrimaryEmailAddressID == nil {
@@ -273,10 +270,10 @@ func (r *userRecord) addEmail(random random, address string, now int64, status s
 	}
 }
 
-func (r *userRecord) addPhone(random random, number string, now int64) {
+func (r *userRecord) addPhone(random random, number string, now int64, v *Verification) {
 	p := PhoneNumber{
 		ID: random.id("idn"), Object: "phone_number", PhoneNumber: number, LinkedTo: []Link{},
-		Verification: &Verification{Object: "verification_admin", Status: "verified", Strategy: "admin"}, CreatedAt: now, UpdatedAt: now,
+		Verification: v, CreatedAt: now, UpdatedAt: now,
 	}
 	r.PhoneNumbers = append(r.PhoneNumbers, p)
 	if r.PrimaryPhoneNumberID == nil {
@@ -353,55 +350,67 @@ func (e *Emulator) updateUser(c *call) (any, error) {
 		return nil, err
 	}
 	var p userParameters
-	if err := c.decode(&p); err != nil {
+	if err := p.read(c); err != nil {
 		return nil, err
 	}
 	if err := c.noMetadata(metadataParameters{p.PublicMetadata, p.PrivateMetadata, p.UnsafeMetadata}); err != nil {
 		return nil, err
 	}
-	if p.PrimaryEmailAddressID != nil && !slices.ContainsFunc(r.EmailAddresses, func(a EmailAddress) bool { return a.ID == *p.PrimaryEmailAddressID }) {
-		return nil, notFound("email address", *p.PrimaryEmailAddressID)
+	if err := p.checkPrimaries(r); err != nil {
+		return nil, err
 	}
-	if p.PrimaryPhoneNumberID != nil && !slices.ContainsFunc(r.PhoneNumbers, func(n PhoneNumber) bool { return n.ID == *p.PrimaryPhoneNumberID }) {
-		return nil, notFound("phone number", *p.PrimaryPhoneNumberID)
-	}
-	if p.PrimaryWeb3WalletID != nil && !slices.ContainsFunc(r.Web3Wallets, func(w Web3Wallet) bool { return w.ID == *p.PrimaryWeb3WalletID }) {
-		return nil, notFound("web3 wallet", *p.PrimaryWeb3WalletID)
-	}
-	switch {
-	case p.CreatedAt != nil:
-		return nil, fail(http.StatusNotImplemented, "not_implemented",
-			"not implemented by the emulator", "The emulator can't change created_at.")
-	case p.Banned != nil:
+	if p.Banned != nil {
 		return nil, unknownParameter("banned")
-	case p.Locked != nil:
+	}
+	if p.Locked != nil {
 		return nil, unknownParameter("locked")
 	}
 	legal, err := moment("legal_accepted_at", p.LegalAcceptedAt)
 	if err != nil {
 		return nil, err
 	}
-	return e.rewrite(r, func(next *userRecord, now int64) {
+	created, err := moment("created_at", p.CreatedAt)
+	if err != nil {
+		return nil, err
+	}
+	updated, err := e.rewrite(r, func(next *userRecord, now int64) {
 		p.describe(next, now)
 		if legal != nil {
 			next.LegalAcceptedAt = legal
 		}
+		if created != nil {
+			next.CreatedAt = *created
+		}
 	})
+	if err == nil && or(p.SignOutOfOtherSessions) {
+		for _, s := range e.sessions.byUser[r.ID] {
+			e.end(e.aged(s), "revoked", true)
+		}
+	}
+	return updated, err
 }
 
 // rewrite changes a user and sends the event, unless another user has one of the addresses.
 func (e *Emulator) rewrite(r *userRecord, change func(next *userRecord, now int64)) (any, error) {
 	now := e.after(r.UpdatedAt)
-	next := &userRecord{User: r.User, locked: r.locked, secret: r.secret}
+	next := new(*r)
+	next.EmailAddresses, next.PhoneNumbers = slices.Clone(r.EmailAddresses), slices.Clone(r.PhoneNumbers)
 	change(next, now)
 	next.UpdatedAt = now
+	if err := checkAllMetadata(next.PublicMetadata, next.PrivateMetadata, next.UnsafeMetadata); err != nil {
+		return nil, err
+	}
 	if err := e.unique(next, r.ID); err != nil {
 		return nil, err
 	}
 	for _, key := range r.addresses() {
 		delete(e.users.byAddress, key)
 	}
+	moved := r.CreatedAt != next.CreatedAt
 	*r = *next
+	if moved {
+		slices.SortStableFunc(e.users.created, func(a, b *userRecord) int { return cmp.Compare(a.CreatedAt, b.CreatedAt) })
+	}
 	for _, key := range r.addresses() {
 		e.users.byAddress[key] = r
 	}
@@ -416,98 +425,6 @@ func (e *Emulator) getUser(c *call) (any, error) {
 		return nil, err
 	}
 	return e.json(r), nil
-}
-
-func (e *Emulator) banUser(c *call) (any, error) {
-	r, err := e.user(c.id())
-	if err != nil {
-		return nil, err
-	}
-	answer, err := e.rewrite(r, func(next *userRecord, _ int64) { next.Banned = true })
-	if err == nil {
-		e.endSessions(r.ID, "revoked")
-	}
-	return answer, err
-}
-
-func (e *Emulator) unbanUser(c *call) (any, error) {
-	return e.change(c, func(next *userRecord) { next.Banned = false })
-}
-
-// change changes the user that the path names.
-func (e *Emulator) change(c *call, change func(*userRecord)) (any, error) {
-	r, err := e.user(c.id())
-	if err != nil {
-		return nil, err
-	}
-	return e.rewrite(r, func(next *userRecord, _ int64) { change(next) })
-}
-
-// Clerk's default policy: how long a lock lasts, and how many failed attempts lock a user.
-const (
-	lockout      = time.Hour
-	lockAttempts = 100
-)
-
-func (e *Emulator) lockUser(c *call) (any, error) {
-	return e.change(c, func(next *userRecord) {
-		next.Locked, next.locked = true, e.clock.now().Add(lockout)
-		next.VerificationAttemptsRemaining = new(0)
-	})
-}
-
-func (e *Emulator) unlockUser(c *call) (any, error) {
-	return e.change(c, func(next *userRecord) {
-		next.Locked, next.locked, next.LockoutExpiresInSeconds = false, time.Time{}, nil
-		next.VerificationAttemptsRemaining = new(lockAttempts)
-	})
-}
-
-// several runs an endpoint for each user of a list.
-func several(one func(*Emulator, *call) (any, error)) func(*Emulator, *call) (any, error) {
-	return func(e *Emulator, c *call) (any, error) {
-		var p struct {
-			IDs []string `json:"user_ids"`
-		}
-		if err := c.decode(&p); err != nil {
-			return nil, err
-		}
-		if len(p.IDs) == 0 {
-			return nil, missing("user_ids")
-		}
-		for _, id := range p.IDs {
-			if _, err := e.user(id); err != nil {
-				return nil, err
-			}
-		}
-		all := []any{}
-		for _, id := range p.IDs {
-			c.r.SetPathValue("id", id)
-			user, err := one(e, c)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, user)
-		}
-		return all, nil
-	}
-}
-
-func (e *Emulator) deleteUser(c *call) (any, error) {
-	r, err := e.user(c.id())
-	if err != nil {
-		return nil, err
-	}
-	e.endSessions(r.ID, "removed")
-	e.sessions.forget(r.ID)
-	e.leaveAll(r.ID)
-	e.users.remove(r)
-	e.forgetImage(r.ImageURL)
-	gone := Deleted{Object: "user", ID: r.ID, Deleted: true}
-	event := gone
-	event.ExternalID = r.ExternalID
-	e.emit("user.deleted", e.after(r.UpdatedAt), event)
-	return gone, nil
 }
 
 // or returns the value of a pointer, or the zero value for nil.

@@ -17,9 +17,9 @@ import (
 func crowd(t *testing.T, c *clerk) (users [3]string, orgs [2]string) {
 	t.Helper()
 	for i, u := range []object{
-		{"first_name": "Ada", "last_name": "Lovelace", "username": "carol", "external_id": "-x", "email_address": []string{"b@example.com"}, "phone_number": []string{"+15555550103"}, "web3_wallet": []string{"0x02"}},
-		{"first_name": "grace", "last_name": "Hopper", "username": "alice", "external_id": "+y", "email_address": []string{"c@example.com"}, "phone_number": []string{"+15555550101"}, "web3_wallet": []string{"0x03"}},
-		{"first_name": "Barbara", "last_name": "liskov", "username": "Bob", "external_id": "z", "email_address": []string{"a@example.org"}, "phone_number": []string{"+15555550102"}, "web3_wallet": []string{"0x01"}},
+		{"first_name": "Ada", "last_name": "Lovelace", "username": "carol", "external_id": "x", "email_address": []string{"b@example.com"}, "phone_number": []string{"+15555550103"}, "web3_wallet": []string{"0x0000000000000000000000000000000000000002"}},
+		{"first_name": "grace", "last_name": "Hopper", "username": "alice", "external_id": "y", "email_address": []string{"c@example.com"}, "phone_number": []string{"+15555550101"}, "web3_wallet": []string{"0x0000000000000000000000000000000000000003"}},
+		{"first_name": "Barbara", "last_name": "liskov", "username": "Bobby", "external_id": "z", "email_address": []string{"a@example.org"}, "phone_number": []string{"+15555550102"}, "web3_wallet": []string{"0x0000000000000000000000000000000000000001"}},
 	} {
 		u["created_at"] = fmt.Sprintf("2026-01-0%dT00:00:00Z", i+1)
 		users[i] = c.made("/v1/users", u)
@@ -50,9 +50,10 @@ func TestUserFilters(t *testing.T) {
 		"email_address=B@example.com": "0",
 		"email_address=b@example.com&email_address=a@example.org":     "02",
 		"phone_number=%2B15555550101":                                 "1",
-		"username=bob":                                                "2",
-		"web3_wallet=0x03":                                            "1",
-		"external_id=-x":                                              "0",
+		"username=bobby":                                              "2",
+		"web3_wallet=0x0000000000000000000000000000000000000003":      "1",
+		"external_id=x":                                               "0",
+		"external_id=-x":                                              "12",
 		"external_id=%2By":                                            "1",
 		"user_id=" + users[1]:                                         "1",
 		"user_id=%2B" + users[1] + "&user_id=" + users[0]:             "01",
@@ -79,11 +80,11 @@ func TestUserFilters(t *testing.T) {
 		fmt.Sprint("last_active_at_after=", signedIn):                 "0", // exact to the day
 		fmt.Sprint("last_active_at_before=", signedIn):                "2",
 		fmt.Sprint("last_active_at_since=", signedIn):                 "0",
-		"provider=google":                                         "",
-		"provider=google&provider_user_id=1":                      "",
-		"banned=false&query=lovelace&email_address=b@example.com": "0",
-		"banned=true&query=lovelace":                              "",
-		"email_address=nobody@example.com":                        "",
+		"provider=google":                                             "",
+		"provider=google&provider_user_id=1":                          "",
+		"banned=false&query=lovelace&email_address=b@example.com":     "0",
+		"banned=true&query=lovelace":                                  "",
+		"email_address=nobody@example.com":                            "",
 	} {
 		list := ids(c.list("/v1/users?order_by=created_at&" + query))
 		got := ""

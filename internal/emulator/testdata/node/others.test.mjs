@@ -23,7 +23,7 @@ test('invitations to the instance', async () => {
   };
   assert.deepEqual(await list({ status: 'revoked' }), [['new@example.com'], 1]);
   assert.deepEqual(await list({ status: 'pending', orderBy: '+email_address' }), [['x1@example.com', 'x2@example.com'], 2]);
-  assert.deepEqual(await list({ orderBy: '-email_address', limit: 1 }), [['x2@example.com'], 3]);
+  assert.deepEqual(await list({ orderBy: '-email_address', limit: 1 }), [['x2@example.com'], 2]);
   await refused(clerk.invitations.revokeInvitation('inv_none'), 404, 'resource_not_found');
   await advance('721h');
   assert.deepEqual(await list({ status: 'expired', orderBy: '+email_address' }), [['x1@example.com', 'x2@example.com'], 2]);

@@ -8,7 +8,7 @@ test('createUser answers a whole user', async () => {
   const user = await clerk.users.createUser({
     emailAddress: ['Ada@Example.com', 'ada@work.example'],
     phoneNumber: ['+15555550100'],
-    username: 'ada',
+    username: 'ada_l',
     password: 'a long pass phrase',
     firstName: 'Ada',
     lastName: 'Lovelace',
@@ -19,7 +19,7 @@ test('createUser answers a whole user', async () => {
   });
   assert.match(user.id, /^user_\w{27}$/);
   assert.equal(user.fullName, 'Ada Lovelace');
-  assert.equal(user.username, 'ada');
+  assert.equal(user.username, 'ada_l');
   assert.equal(user.externalId, 'crm-1');
   assert.equal(user.emailAddresses.length, 2);
   assert.equal(user.emailAddresses[0].emailAddress, 'ada@example.com');
@@ -37,7 +37,7 @@ test('createUser answers a whole user', async () => {
   assert.equal(user.lastSignInAt, null);
   assert.equal(user.legalAcceptedAt, null);
   assert.deepEqual(user.externalAccounts, []);
-  assert.match(user.imageUrl, /^https:/);
+  assert.match(user.imageUrl, /^(https|data):/);
   assert.ok(soon(user.createdAt) && soon(user.updatedAt));
   assert.equal(user.raw.object, 'user');
 });
