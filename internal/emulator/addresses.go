@@ -104,7 +104,8 @@ func (e *Emulator) removeEmailAddress(r *userRecord, id string) error {
 	return err
 }
 
-// removePhoneNumber takes a number from a user. If it was the primary one, the next verified one is.
+// removePhoneNumber takes a number from a user. If it was the primary one, the next verified one
+// is.
 func (e *Emulator) removePhoneNumber(r *userRecord, id string) error {
 	if err := r.mayLoseOne(); err != nil {
 		return err
