@@ -63,6 +63,7 @@ func (w *where) afterDrift(c mirror.Cursor) error {
 	p, found, err := placeOf(driftList, c)
 	if found {
 		kind, id, _ := strings.Cut(p.id, ":")
+		w.add("found_at <= ?", int64(p.at)) // by this an index is searched
 		w.add("(found_at < ? OR found_at = ? AND (kind > ? OR kind = ? AND id > ?))", int64(p.at), int64(p.at), kind, kind, id)
 	}
 	return err

@@ -194,8 +194,12 @@ func inJSON(text string) string {
 	return encoded[1 : len(encoded)-1]
 }
 
+// lookBackInRows is [lookBack] for filters that read the rows of deliveries, which are as large as
+// their bodies: hundreds of them are on the disk in as many places.
+const lookBackInRows = 2000
+
 // lookBackInBodies is [lookBack] for a filter that reads bodies.
-const lookBackInBodies = 2000
+const lookBackInBodies = 1000
 
 // Deliveries returns a page of deliveries, by message id unless the filter says newest first.
 func (db *DB) Deliveries(ctx context.Context, f mirror.DeliveryFilter) (p mirror.Page[mirror.Delivery], err error) {
@@ -217,7 +221,7 @@ func (db *DB) Deliveries(ctx context.Context, f mirror.DeliveryFilter) (p mirror
 }
 
 func (db *DB) newestDeliveries(ctx context.Context, f *mirror.DeliveryFilter) (mirror.Page[mirror.Delivery], error) {
-	l := &list{name: newestDeliveriesList, table: "clerk_inbox", at: "received_at", id: "message_id"}
+	l := &list{name: newestDeliveriesList, table: "clerk_inbox", at: "received_at", id: "message_id", lookBack: lookBackInRows}
 	deliveryConditions(f, l.add, l.filter)
 	if f.Text != "" {
 		l.lookBack = lookBackInBodies

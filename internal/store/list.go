@@ -29,7 +29,7 @@ type filter struct {
 const lookBack = 10_000
 
 // lookBackInUsers is [lookBack] for conditions that look for another row for each row.
-const lookBackInUsers = 3000
+const lookBackInUsers = 1000
 
 // newest is the list of the rows of a table by their creation.
 func newest(name, table, id string) *list {

@@ -162,6 +162,23 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 		_, err := db.DeliveryGroups(ctx)
 		return err
 	},
+	"drift": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Drift(ctx, mirror.DriftFilter{})
+		return err
+	},
+	"a later page of drift": func(ctx context.Context, db *store.DB) error {
+		place := base64.RawURLEncoding.EncodeToString([]byte("drift\n7\nuser:x"))
+		_, err := db.Drift(ctx, mirror.DriftFilter{After: mirror.Cursor(place)})
+		return err
+	},
+	"what OnChange refused": func(ctx context.Context, db *store.DB) error {
+		_, err := db.Refused(ctx)
+		return err
+	},
+	"problems": func(ctx context.Context, db *store.DB) error {
+		_, _, err := db.CountProblems(ctx, 7)
+		return err
+	},
 	"walks": func(ctx context.Context, db *store.DB) error {
 		_, err := db.WalkRuns(ctx, mirror.WalkFilter{})
 		return err
@@ -357,6 +374,9 @@ func checkSQLitePlan(t *testing.T, db *sql.DB, name, text string) {
 	if comparesPlaces.MatchString(text) && !regexp.MustCompile(`(?:<expr>|\(\w+,\w+\)|received_at)[<>]`).MatchString(plan) && !sortsPages(text) {
 		t.Errorf("%s on SQLite reads an index from its beginning:\n%s\nof %s", name, plan, text)
 	}
+	if strings.Contains(text, "hook_failed") && !strings.Contains(plan, "clerk_inbox_refused") {
+		t.Errorf("%s on SQLite reads all dead letters:\n%s\nof %s", name, plan, text)
+	}
 	if strings.Count(plan, "_search_") < strings.Count(text, "AS part") {
 		t.Errorf("%s on SQLite does not use each index:\n%s\nof %s", name, plan, text)
 	}
@@ -370,6 +390,54 @@ func sortsPages(text string) bool {
 
 // ofUserInFeed matches the changes of a user.
 var ofUserInFeed = regexp.MustCompile(`(?s)clerk_changes WHERE (.* AND )?clerk_user_id = `)
+
+// A page of a search with conditions looks at some rows of each text.
+func TestSearchesThatEndEarlyHaveOneEnd(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t, "sqlite")
+	db := d.Open(t)
+	var needed, zeros string
+	const columns = `SELECT group_concat(name, ', '), group_concat('0', ', ') FROM pragma_table_info('clerk_users') WHERE "notnull" AND name <> 'id'`
+	if err := d.SQL(t).QueryRowContext(t.Context(), columns).Scan(&needed, &zeros); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.SQL(t).ExecContext(t.Context(), "INSERT INTO clerk_users (id, email, "+needed+") VALUES ('1', 'ada@example.com', "+zeros+")"); err != nil {
+		t.Fatal(err)
+	}
+	db.LookBack(1)
+	db.FewRows(-1)
+	if err := lists["a search in an organization"](t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, text := range db.Statements() {
+		if strings.Contains(text, "AS part") && strings.Contains(text, " <= $") {
+			checkOneUpperBound(t, text)
+			checked++
+		}
+	}
+	if checked == 0 {
+		t.Error("no search ended early")
+	}
+}
+
+// upperBound matches the end of a range of texts.
+var upperBound = regexp.MustCompile(`\) <=? \$\d+`)
+
+// SQLite bounds the search of an index by one condition. Where there were two, it took the wider
+// one, and read all texts with one letter for a page.
+func checkOneUpperBound(t *testing.T, text string) {
+	t.Helper()
+	for part := range strings.SplitSeq(text, "AS part") {
+		ends := map[string]bool{}
+		for _, end := range upperBound.FindAllString(part, -1) {
+			ends[end[strings.Index(end, "$"):]] = true
+		}
+		if len(ends) > 1 {
+			t.Errorf("a range has more than one end: %s", part)
+		}
+	}
+}
 
 // comparesPlaces matches the condition of a later page of a list by a time.
 var comparesPlaces = regexp.MustCompile(`\((COALESCE\((m\.)?created_at, 0\)|received_at), \S+\) [<>]`)

@@ -109,15 +109,19 @@ const searchRounds = 10
 // besides the text.
 const searchLook = 500
 
+// searchLookInUsers is [searchLook] for a condition that looks for another row for each row.
+const searchLookInUsers = 100
+
 // search returns the ids of a page of the rows that have a text which begins with prefix, ordered
-// by these texts. A page may have fewer than its limit although there are more.
-func (db *DB) search(ctx context.Context, s *searchable, prefix string, w where, after mirror.Cursor, limit int) (p mirror.Page[string], err error) {
+// by these texts. A page may have fewer than its limit although there are more: with conditions, it
+// looks at no more rows of each text than look.
+func (db *DB) search(ctx context.Context, s *searchable, prefix string, w where, look int, after mirror.Cursor, limit int) (p mirror.Page[string], err error) {
 	from, err := s.placeOf(prefix, after)
 	if err != nil || prefix == "" {
 		return p, err
 	}
 	size := pageSize(limit)
-	end, cut, err := s.end(ctx, db, prefix, from, &w)
+	end, cut, err := s.end(ctx, db, prefix, from, &w, min(look, db.lookBack))
 	if err != nil {
 		return p, err
 	}
@@ -155,7 +159,8 @@ func (db *DB) hits(ctx context.Context, q *searchQuery, prefix string, from, end
 		args = append(args, from.text, from.id)
 	}
 	if q.cut {
-		args = append(args, end.text, end.id)
+		args[len(q.where.args)+1] = end.text
+		args = append(args, end.id)
 	}
 	rows, err := db.query(ctx, q.text(), args...)
 	return scanAll(rows, err, func(r *sql.Rows) (h hit, err error) { return h, r.Scan(&h.text, &h.id, &h.again) })
@@ -163,7 +168,7 @@ func (db *DB) hits(ctx context.Context, q *searchQuery, prefix string, from, end
 
 // end returns how far a page of a search with conditions looks: to the first of the places behind
 // some rows of each text. cut is false if there are no conditions, or fewer rows.
-func (s *searchable) end(ctx context.Context, db *DB, prefix string, from hit, w *where) (end hit, cut bool, err error) {
+func (s *searchable) end(ctx context.Context, db *DB, prefix string, from hit, w *where, look int) (end hit, cut bool, err error) {
 	if len(w.conditions) == 0 {
 		return end, false, nil
 	}
@@ -177,7 +182,7 @@ func (s *searchable) end(ctx context.Context, db *DB, prefix string, from hit, w
 			strings.Join(conditions, " AND ")+" ORDER BY "+e+", "+s.id+" LIMIT 1 OFFSET $4) AS part")
 	}
 	text := "SELECT hit, found FROM (" + strings.Join(parts, " UNION ALL ") + ") AS united ORDER BY hit, found LIMIT 1"
-	rows, err := db.query(ctx, text, from.text, from.id, prefix+"\U0010FFFF", min(searchLook, db.lookBack)-1)
+	rows, err := db.query(ctx, text, from.text, from.id, prefix+"\U0010FFFF", look-1)
 	found, err := scanAll(rows, err, func(r *sql.Rows) (h hit, err error) { return h, r.Scan(&h.text, &h.id) })
 	if err != nil || len(found) == 0 {
 		return end, false, err
@@ -193,28 +198,30 @@ type searchQuery struct {
 	later, cut bool
 }
 
-// text returns the text of a search. Its arguments are those of the conditions, then the first and
-// the last text, how many hits to read, for a later page the place where it begins, and where the
-// look back ends. Each text has a query of its own, which reads no more of an index than one page
-// has. On a later page it has two, because SQLite would read all rows with the text of the place
-// again.
+// text returns the text of a search. Its arguments are those of the conditions, then the first text
+// and the end of the last one, how many hits to read, for a later page the place where it begins,
+// and the id of the row where the look back ends. Each text has a query of its own, which reads no
+// more of an index than one page has. On a later page it has two, because SQLite would read all
+// rows with the text of the place again.
 func (q *searchQuery) text() string {
 	n := len(q.where.args)
 	prefix, last, limit, fromText, fromID := param(n+1), param(n+2), param(n+3), param(n+4), param(n+5)
-	end := n + 4
+	endID := param(n + 4)
 	if q.later {
-		end += 2
+		endID = param(n + 6)
 	}
 	var parts, earlier []string
 	for _, t := range q.texts {
-		e, conditions := t.expression, append(slices.Clone(q.where.conditions), "sync_hidden = 0", t.expression+" < "+last)
+		e, conditions := t.expression, append(slices.Clone(q.where.conditions), "sync_hidden = 0")
 		before := e + " >= " + prefix + " AND " + e + " < h.hit"
 		if t.only != "" {
 			conditions = append(conditions, t.only)
 			before = t.only + " AND " + before
 		}
-		if q.cut {
-			conditions = append(conditions, fmt.Sprintf("%[1]s <= $%[2]d AND (%[1]s < $%[2]d OR %[3]s <= $%[4]d)", e, end, q.id, end+1))
+		if q.cut { // with a second upper bound, SQLite could take the wrong one for the index
+			conditions = append(conditions, fmt.Sprintf("%[1]s <= %[2]s AND (%[1]s < %[2]s OR %[3]s <= %[4]s)", e, last, q.id, endID))
+		} else {
+			conditions = append(conditions, e+" < "+last)
 		}
 		byText := " ORDER BY " + e + ", " + q.id
 		places := []string{e + " >= " + prefix + byText}
@@ -274,11 +281,15 @@ func (db *DB) searchUsers(ctx context.Context, f *mirror.UserFilter) (p mirror.P
 	}
 	var w where
 	w.ofSearched(f, few)
-	search := db.search
-	if few != (fewUsers{}) {
-		search = db.searchFew
+	var ids mirror.Page[string]
+	switch {
+	case few != (fewUsers{}):
+		ids, err = db.searchFew(ctx, searched, prefix, w, f.After, f.Limit)
+	case f.OrganizationID != "":
+		ids, err = db.search(ctx, searched, prefix, w, searchLookInUsers, f.After, f.Limit)
+	default:
+		ids, err = db.search(ctx, searched, prefix, w, searchLook, f.After, f.Limit)
 	}
-	ids, err := search(ctx, searched, prefix, w, f.After, f.Limit)
 	if err != nil {
 		return p, err
 	}
@@ -407,7 +418,7 @@ func (db *DB) searchOrganizations(ctx context.Context, f *mirror.OrganizationFil
 	case !errors.Is(err, ErrNotFound):
 		return p, err
 	}
-	ids, err := db.search(ctx, &searchedOrganizations, searchPrefix(text), where{}, f.After, f.Limit)
+	ids, err := db.search(ctx, &searchedOrganizations, searchPrefix(text), where{}, searchLook, f.After, f.Limit)
 	if err != nil {
 		return p, err
 	}

@@ -164,7 +164,7 @@ func (db *DB) changesOfUser(ctx context.Context, userID string, from *timelinePl
 
 // problemsOfUser looks at a bounded number of dead and quarantined deliveries.
 func (db *DB) problemsOfUser(ctx context.Context, userID string, from *timelinePlace, n int) ([]timelineItem, error) {
-	l := &list{table: "clerk_inbox", at: "received_at", id: "message_id", lookBack: lookBackInBodies}
+	l := &list{table: "clerk_inbox", at: "received_at", id: "message_id", lookBack: lookBackInRows}
 	l.add(isProblem)
 	if from.MessageID != "" {
 		l.add("(received_at, message_id) < (?, ?)", int64(from.ReceivedAt), from.MessageID)

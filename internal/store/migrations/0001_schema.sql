@@ -647,6 +647,7 @@ CREATE INDEX clerk_overrides_created ON clerk_overrides (created_at, id, field);
 CREATE INDEX clerk_overrides_kind ON clerk_overrides (kind, created_at, id, field);
 CREATE INDEX clerk_inbox_exceptions ON clerk_inbox (state, received_at, message_id) WHERE state <> 'applied';
 CREATE INDEX clerk_inbox_problems ON clerk_inbox (received_at, message_id, state, type, reason) WHERE state IN ('dead', 'quarantined');
+CREATE INDEX clerk_inbox_refused ON clerk_inbox (message_id) WHERE state = 'dead' AND reason = 'hook_failed';
 CREATE INDEX clerk_inbox_received ON clerk_inbox (received_at, message_id);
 CREATE INDEX clerk_inbox_states ON clerk_inbox (state, message_id) WHERE state <> 'applied';
 CREATE INDEX clerk_inbox_type ON clerk_inbox (type, received_at, message_id);
@@ -654,7 +655,7 @@ CREATE INDEX clerk_changes_user ON clerk_changes (clerk_user_id, seq) WHERE cler
 CREATE INDEX clerk_verify_queued ON clerk_verify (queued_write);
 CREATE INDEX clerk_consumer_parked_order ON clerk_consumer_parked (consumer, parked, seq, cursor);
 CREATE INDEX clerk_walk_history_list ON clerk_walk_history (list, walk_id);
-CREATE INDEX clerk_drift_found ON clerk_drift (found_at);
+CREATE INDEX clerk_drift_found ON clerk_drift (found_at DESC, kind, id);
 CREATE INDEX clerk_drift_unannounced ON clerk_drift (kind, found_at) WHERE cause = 'not_subscribed';
 CREATE INDEX clerk_jobs_open ON clerk_jobs (started_at, job_id) WHERE ended_at IS NULL;
 CREATE INDEX clerk_jobs_ended ON clerk_jobs (ended_at, job_id) WHERE ended_at IS NOT NULL;
