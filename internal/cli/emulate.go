@@ -3,12 +3,13 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -28,11 +29,15 @@ type emulateCommand struct {
 	Memberships   int    `help:"Number of memberships at the start." env:"CLERKSYNC_EMULATE_MEMBERSHIPS" placeholder:"N"`
 	State         string `help:"File that keeps the state between runs." env:"CLERKSYNC_EMULATE_STATE" placeholder:"FILE"`
 	RateLimit     string `help:"Rate limit of the Backend API: production (1000 in 10 s), development (100) or off." default:"production" enum:"production,development,off" env:"CLERKSYNC_EMULATE_RATE_LIMIT"`
+	Log           string `help:"Print a line for each of the requests, for errors (refused requests, webhooks that do not arrive) or for none." default:"errors" enum:"requests,errors,none" env:"CLERKSYNC_EMULATE_LOG"`
+	NodeModules   string `help:"Folder node_modules, or project, whose packages of Clerk are served to browsers; default: found upwards from here." env:"CLERKSYNC_EMULATE_NODE_MODULES" placeholder:"FOLDER"`
+	AllowCDN      bool   `name:"allow-cdn" help:"Send browsers to a CDN for packages of Clerk that are not installed." env:"CLERKSYNC_EMULATE_ALLOW_CDN"`
+	ProxyURL      string `help:"Where browsers find the Frontend API: a path that the app forwards here (default /__clerk), a URL, or direct for this address." default:"/__clerk" env:"CLERKSYNC_EMULATE_PROXY_URL" placeholder:"PATH"`
 	Live          bool   `help:"Simulate users who sign up, sign in and sign out." env:"CLERKSYNC_EMULATE_LIVE"`
 
 	NoChildEvents bool `help:"Send no events for objects that change with their parent, such as the sessions of a banned user."`
 	JSON          bool `name:"json" help:"Print addresses and keys as one line of JSON."`
-	Env           bool `help:"Print environment variables for clerksync serve."`
+	Env           bool `help:"Print environment variables for clerksync, Clerk's SDKs and web frameworks."`
 
 	DangerouslyControlFromAnywhere bool `help:"Open the control API, which can sign in as anyone, to other machines."`
 }
@@ -52,11 +57,15 @@ func (c emulateCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	e, err := c.open()
 	if err != nil {
 		return err
 	}
 	defer e.Close()
+	newEmulateLog(p.stderr, c.Log).watch(e)
 	server := web.NewServer(c.Listen, e)
 	server.WriteTimeout = 5 * time.Minute // a fault may be slow
 	listening, err := web.Listen(ctx, logger, shutdownTimeout, server)
@@ -86,12 +95,40 @@ func reachable(a net.Addr) string {
 	return a.String()
 }
 
+// check refuses options that would fail later, when no one looks.
+func (c emulateCommand) check() error {
+	if err := checkProxyURL(cmp.Or(c.ProxyURL, proxyPath)); err != nil {
+		return err
+	}
+	if strings.ContainsAny(c.SecretKey, "'\"\\$\x60 \n") {
+		return errors.New("--secret-key has characters that no key of Clerk has")
+	}
+	if about, err := os.Stat(c.NodeModules); c.NodeModules != "" && (err != nil || !about.IsDir()) {
+		return fmt.Errorf("--node-modules %s is no folder", c.NodeModules)
+	}
+	if c.State == "" {
+		return nil
+	}
+	if about, err := os.Stat(c.State); err == nil && !about.Mode().IsRegular() {
+		return fmt.Errorf("--state %s is no file", c.State)
+	}
+	probe, err := os.CreateTemp(filepath.Dir(c.State), ".clerksync-state-*") // the state is replaced as a whole, next to it
+	if err != nil {
+		return fmt.Errorf("--state %s cannot be written: %w", c.State, err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
 func (c emulateCommand) open() (*emulator.Emulator, error) {
+	modules, err := filepath.Abs(cmp.Or(c.NodeModules, "."))
+	if err != nil {
+		return nil, err
+	}
 	limit := map[string]int{"production": 1000, "development": 100}[c.RateLimit]
 	e, err := emulator.New(emulator.Options{
 		Seed: c.Seed, Users: c.Users, Organizations: c.Organizations, Memberships: c.Memberships,
 		SecretKey: c.SecretKey, WebhookSecret: c.WebhookSecret, RateLimit: limit, NoChildEvents: c.NoChildEvents,
-		ControlFromAnywhere: c.DangerouslyControlFromAnywhere,
+		ControlFromAnywhere: c.DangerouslyControlFromAnywhere, NodeModules: modules, AllowCDN: c.AllowCDN,
 	})
 	if err != nil {
 		return nil, err
@@ -105,7 +142,7 @@ func (c emulateCommand) open() (*emulator.Emulator, error) {
 	if c.WebhookURL != "" {
 		if _, err := e.AddEndpoint(emulator.Target{URL: c.WebhookURL}, ""); err != nil {
 			e.Close()
-			return nil, err
+			return nil, fmt.Errorf("--webhook-url: %w", err)
 		}
 	}
 	return e, nil
@@ -132,11 +169,12 @@ func (c emulateCommand) keep(ctx context.Context, e *emulator.Emulator) error {
 
 func (c emulateCommand) announce(w io.Writer, e *emulator.Emulator, url string) {
 	keys := e.Keys(url)
+	variables := environment(keys, proxyURL(cmp.Or(c.ProxyURL, proxyPath), url))
 	switch {
 	case c.JSON:
-		_ = json.NewEncoder(w).Encode(keys) //nolint:errchkjson // to the terminal: nothing is left to do
+		printJSON(w, keys, variables)
 	case c.Env:
-		printEnv(w, keys)
+		printEnv(w, variables)
 	default:
 		fmt.Fprintf(w, `The emulated Clerk listens on %s
 
@@ -149,31 +187,14 @@ func (c emulateCommand) announce(w io.Writer, e *emulator.Emulator, url string) 
   webhooks         %s
   webhook secret   %s
 
-%s
+%s%s
 Create a user, and sign in as that user:
   curl -s -X POST %[1]s/v1/users -H 'Authorization: Bearer %[6]s' -H 'Content-Type: application/json' -d '{"email_address":["ada@example.com"]}'
   curl -s -X POST %[1]s/_emulator/tokens -d '{"user_id":"user_…"}'
 
---env prints this as environment variables, --json as JSON. Press Ctrl-C to stop.
+--env prints this as environment variables of Next.js, Vite and others, --json as JSON. Press Ctrl-C to stop.
 `, url, keys.APIURL, keys.JWKSURL, keys.Issuer, keys.InstanceID, keys.SecretKey, keys.PublishableKey,
-			cmp.Or(c.WebhookURL, "not sent; use --webhook-url"), cmp.Or(keys.WebhookSecret, "none"), keys.PEM)
-	}
-}
-
-// printEnv prints the variables that clerksync serve and Clerk's SDKs read, for eval or a file.
-func printEnv(w io.Writer, k emulator.Keys) {
-	for _, v := range [][2]string{
-		{"CLERK_API_URL", k.APIURL},
-		{"CLERK_SECRET_KEY", k.SecretKey},
-		{"CLERK_PUBLISHABLE_KEY", k.PublishableKey},
-		{"CLERK_WEBHOOK_SIGNING_SECRET", k.WebhookSecret},
-		{"CLERK_ISSUER", k.Issuer},
-		{"CLERK_INSTANCE_ID", k.InstanceID},
-		{"CLERK_JWT_KEY", strings.ReplaceAll(strings.TrimSpace(k.PEM), "\n", `\n`)},
-	} {
-		if v[1] != "" {
-			fmt.Fprintf(w, "export %s='%s'\n", v[0], v[1])
-		}
+			cmp.Or(c.WebhookURL, "not sent; use --webhook-url"), cmp.Or(keys.WebhookSecret, "none"), keys.PEM, ahead(e))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,9 +56,17 @@ func line(t *testing.T, s *bufio.Scanner) string {
 func TestEmulatePrintsOneLineOfJSON(t *testing.T) {
 	t.Parallel()
 	lines := started(t, emulateCommand{Listen: "127.0.0.1:0", JSON: true, Seed: 7, Users: 3, RateLimit: "off"})
-	var keys map[string]string
-	if err := json.Unmarshal([]byte(line(t, lines)), &keys); err != nil {
+	var printed map[string]any
+	if err := json.Unmarshal([]byte(line(t, lines)), &printed); err != nil {
 		t.Fatal(err)
+	}
+	env, _ := printed["env"].(map[string]any)
+	keys := map[string]string{}
+	for name, value := range printed {
+		keys[name], _ = value.(string)
+	}
+	if delete(keys, "env"); env["CLERK_SECRET_KEY"] != keys["secret_key"] || env["VITE_CLERK_PROXY_URL"] != "/__clerk" {
+		t.Errorf("the variables are %v", env)
 	}
 	for _, name := range []string{
 		"url", "api_url", "issuer", "jwks_url", "secret_key", "publishable_key", "webhook_secret", "instance_id", "pem",
@@ -89,10 +98,13 @@ func TestEmulatePrintsOneLineOfJSON(t *testing.T) {
 func TestEmulatePrintsTheEnvironmentOfServe(t *testing.T) {
 	t.Parallel()
 	lines := started(t, emulateCommand{Listen: "127.0.0.1:0", Env: true, Seed: 7, RateLimit: "production"})
+	var text strings.Builder
+	for !strings.Contains(text.String(), "NUXT_PUBLIC_CLERK_TELEMETRY_DISABLED") { // the last one
+		text.WriteString(line(t, lines) + "\n")
+	}
 	var environ []string
-	for range 7 {
-		name, value, _ := strings.Cut(strings.TrimPrefix(line(t, lines), "export "), "=")
-		environ = append(environ, name+"="+strings.Trim(value, "'"))
+	for v := range strings.SplitSeq(text.String(), "export ") {
+		environ = append(environ, strings.ReplaceAll(strings.TrimSpace(v), "'", ""))
 	}
 	cfg, warnings, err := config.Load(config.Options{Environ: environ})
 	if err != nil || len(warnings) > 0 {
@@ -117,18 +129,35 @@ func TestEmulatePrintsKeysForPeople(t *testing.T) {
 	}
 }
 
-func TestEmulateRefusesAProductionKey(t *testing.T) {
+// What cannot work is refused at once, in words of the option that is wrong.
+func TestEmulateRefusesWrongOptions(t *testing.T) {
 	t.Parallel()
-	err := emulateCommand{Listen: "127.0.0.1:0", SecretKey: "sk_live_x", RateLimit: "off"}.Run(t.Context(), &process{stdout: io.Discard, stderr: io.Discard})
-	if err == nil || !strings.Contains(err.Error(), "production") {
-		t.Errorf("error %v", err)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, c := range map[string]emulateCommand{
+		"production":           {SecretKey: "sk_live_x"},
+		"no key of Clerk":      {SecretKey: "sk_test_it's"},
+		`--webhook-url: "127.`: {WebhookURL: "127.0.0.1:8080/api/webhooks/clerk"},
+		`--webhook-url: "http`: {WebhookURL: "http:///api/webhooks/clerk"},
+		"cannot be written":    {State: filepath.Join(file, "state.json")},
+		"is no file":           {State: t.TempDir()},
+		"is no folder":         {NodeModules: file},
+		"--proxy-url":          {ProxyURL: "__clerk"},
+	} {
+		c.Listen, c.RateLimit = "127.0.0.1:0", "off"
+		err := c.Run(t.Context(), &process{stdout: io.Discard, stderr: io.Discard})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
 	}
 }
 
 func TestEmulateKeepsItsState(t *testing.T) {
 	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state.json")
-	run := func() (keys map[string]string) {
+	run := func() (keys emulator.Keys) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var out bytes.Buffer
 		printed := func([]byte) { cancel() }
@@ -142,10 +171,9 @@ func TestEmulateKeepsItsState(t *testing.T) {
 		return keys
 	}
 	first, second := run(), run()
-	for _, name := range []string{"issuer", "secret_key", "webhook_secret", "instance_id", "pem"} {
-		if first[name] == "" || first[name] != second[name] {
-			t.Errorf("%s was %q and is %q", name, first[name], second[name])
-		}
+	first.URL, first.APIURL, first.JWKSURL = second.URL, second.APIURL, second.JWKSURL
+	if first.PEM == "" || first != second {
+		t.Errorf("it was %+v and is %+v", first, second)
 	}
 }
 

@@ -221,7 +221,7 @@ func TestWarnings(t *testing.T) {
 		{"British spelling", []string{"CLERK_AUTHORISED_PARTIES=x"}, "environment variable is unknown (CLERK_AUTHORISED_PARTIES): The nearest known name is CLERK_AUTHORIZED_PARTIES; rename it or unset it."},
 		{"Clerk's prefix on ours", []string{"CLERK_LISTEN=:1"}, "environment variable is unknown (CLERK_LISTEN): The nearest known name is CLERKSYNC_LISTEN; rename it or unset it."},
 		{"of Clerk's SDKs", []string{
-			"CLERK_API_KEY=x", "CLERK_API_VERSION=v1", "CLERK_JS_URL=x", "CLERK_JS_VERSION=5", "CLERK_PROXY_URL=x", "CLERK_DOMAIN=x", "CLERK_FRONTEND_API=x",
+			"CLERK_API_KEY=x", "CLERK_API_VERSION=v1", "CLERK_FAPI_URL=x", "CLERK_JS_URL=x", "CLERK_JS_VERSION=5", "CLERK_PROXY_URL=x", "CLERK_DOMAIN=x", "CLERK_FRONTEND_API=x",
 			"CLERK_IS_SATELLITE=true", "CLERK_ENCRYPTION_KEY=x", "CLERK_MACHINE_SECRET_KEY=x", "CLERK_SIGN_IN_URL=/in", "CLERK_SIGN_UP_URL=/up",
 			"CLERK_SIGN_IN_FORCE_REDIRECT_URL=/", "CLERK_TELEMETRY_DISABLED=1", "CLERK_TELEMETRY_DEBUG=1", "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY=x",
 		}, ""},

@@ -87,7 +87,7 @@ const maxTypos = 2
 
 // sdkNames returns the names of Clerk's SDKs that resemble names of this program.
 func sdkNames() []string {
-	return []string{"CLERK_API_KEY", "CLERK_JS_URL", "CLERK_PROXY_URL"}
+	return []string{"CLERK_API_KEY", "CLERK_FAPI_URL", "CLERK_JS_URL", "CLERK_PROXY_URL"}
 }
 
 // serviceLink reports whether Kubernetes set the variable. It does so in every container for a

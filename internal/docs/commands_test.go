@@ -106,7 +106,7 @@ func TestMakeTargetsExist(t *testing.T) {
 func TestSettingsExist(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{
-		"CLERK_TELEMETRY_DISABLED": true, // read by Clerk's own SDK
+		"CLERK_TELEMETRY_DISABLED": true, "CLERK_FAPI_URL": true, // read by Clerk's own SDKs
 	}
 	for _, v := range config.Settings() {
 		for _, name := range append([]string{v.Name}, v.Aliases...) {

@@ -49,6 +49,7 @@ func (e *Emulator) routes() *http.ServeMux {
 		e.answer(w, keys, nil)
 	})
 	mux.HandleFunc("GET "+imagePath+"{id}", e.serveImage)
+	mux.HandleFunc("GET /npm/{scope}/{file...}", e.servePackage)
 	e.control(mux)
 	mux.Handle("/v1/", e.api((*Emulator).unknown))
 	for _, path := range []string{"/api_keys", "/m2m_tokens", "/oauth_applications/access_tokens"} {

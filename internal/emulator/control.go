@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 )
@@ -399,7 +398,7 @@ func (e *Emulator) subscribeEndpoint(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
-	if u, err := url.Parse(p.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if (Target{URL: p.URL}).check() != nil {
 		return nil, invalid("url", "url must be an address such as http://127.0.0.1:8080/api/webhooks/clerk.")
 	}
 	secret, err := e.AddEndpoint(Target{URL: p.URL}, p.Secret)

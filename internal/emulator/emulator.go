@@ -45,6 +45,11 @@ type Options struct {
 	AllowedOrigins []string
 	// ControlFromAnywhere allows other machines to use the control API, which signs anyone in.
 	ControlFromAnywhere bool
+	// NodeModules is a folder node_modules, or one from which it is searched for upwards, as Node
+	// does. Packages of Clerk in it are served to browsers, below /npm/@clerk/. Empty means none.
+	NodeModules string
+	// AllowCDN sends browsers to a CDN for packages of Clerk that are not installed.
+	AllowCDN bool
 	// Workers is how many webhooks are sent at once. The default is 32. With 1 they keep their
 	// order.
 	Workers int
@@ -62,7 +67,8 @@ type Emulator struct {
 	mux     *http.ServeMux
 	sender  *sender
 
-	frontMux *http.ServeMux // of the Frontend API
+	frontMux  *http.ServeMux // of the Frontend API
+	onRequest func(Request)  // may be nil
 
 	mu sync.Mutex // guards all below
 	instance
@@ -174,9 +180,23 @@ func (e *Emulator) Advance(d time.Duration) {
 	e.clock.advance(d)
 }
 
+// check refuses what is no address of a receiver.
+func (t Target) check() error {
+	if t.Handler != nil {
+		return nil
+	}
+	if u, err := url.Parse(t.URL); err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%q is not an address such as http://127.0.0.1:8080/api/webhooks/clerk", t.URL)
+	}
+	return nil
+}
+
 // AddEndpoint sends every event from now on to a target. An empty secret means the instance's
 // default. It returns the secret in force.
 func (e *Emulator) AddEndpoint(target Target, secret string) (string, error) {
+	if err := target.check(); err != nil {
+		return "", err
+	}
 	e.mu.Lock()
 	if secret == "" {
 		secret = e.webhook
@@ -225,6 +245,14 @@ func (e *Emulator) Faults() Faults {
 
 // ServeHTTP serves the Backend API, the Frontend API, the keys and the control API.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if e.onRequest != nil && r.Context().Value(inProcess{}) == nil {
+		e.heard(w, r)
+		return
+	}
+	e.serve(w, r)
+}
+
+func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.URL.Path, "//") { // an empty id; the mux would redirect
 		e.answer(w, nil, fail(http.StatusNotFound, "resource_not_found", "not found", "No such page: "+r.URL.Path))
 		return
