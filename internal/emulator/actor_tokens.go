@@ -24,7 +24,7 @@ func (e *Emulator) createActorToken(c *call) (any, error) {
 	ticket := e.random.text(40)
 	a := &ActorToken{
 		Object: "actor_token", ID: e.random.id("act"), Status: "pending", UserID: p.UserID, Actor: p.Actor, Token: ticket,
-		URL: new(e.Issuer + "/v1/tickets/accept?ticket=" + ticket), CreatedAt: now, UpdatedAt: now,
+		URL: new(e.ticketURL(ticket, "")), CreatedAt: now, UpdatedAt: now,
 	}
 	e.actors[a.ID] = a
 	e.changed = true

@@ -77,7 +77,7 @@ func TestAnswersAndEventsHaveClerksShape(t *testing.T) {
 			t.Errorf("event %s: %s", eventType, w)
 		}
 	}
-	notSent := []string{"email.created", "sms.created", "subscription.active", "waitlistEntry.created", "waitlistEntry.updated"}
+	notSent := []string{"subscription.active", "waitlistEntry.created", "waitlistEntry.updated"}
 	for eventType := range types {
 		if sent[eventType] == slices.Contains(notSent, eventType) {
 			t.Errorf("sent is %v: %s", sent[eventType], eventType)
@@ -124,6 +124,7 @@ func (i *inspector) people() {
 	sign(object{})
 	i.signIn(ada, object{})
 	sign(object{"remove": true})
+	i.browsers(ada)
 	for _, action := range []string{"ban", "unban", "lock", "unlock"} {
 		i.post("/users/"+ada+"/"+action, nil)
 	}
@@ -148,6 +149,29 @@ func (i *inspector) contacts(user string) {
 		i.ok("PATCH", path+"/"+first, object{"verified": false})
 		i.ok("DELETE", path+"/"+first, nil)
 	}
+}
+
+// browsers calls every endpoint about people's browsers.
+func (i *inspector) browsers(user string) {
+	i.t.Helper()
+	b, err := i.SignInBrowser(user, "", "")
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	i.ok("GET", "/clients", nil)
+	i.ok("GET", "/clients?paginated=true", nil)
+	i.ok("GET", "/clients/"+b.ClientID, nil)
+	i.ok("POST", "/clients/verify", object{"token": b.Cookies[0].Value})
+	p := &tab{clerk: i.clerk, dev: b.DevBrowser, cookies: map[string]string{}}
+	to := p.send("GET", "/v1/client/handshake?format=nonce&redirect_url="+page, nil).header.Get("Location")
+	_, nonce, _ := strings.Cut(to, "__clerk_handshake_nonce=")
+	i.ok("GET", "/clients/handshake_payload?nonce="+nonce, nil)
+	i.ok("POST", "/users", object{"email_address": []string{"coded@example.com"}, "phone_number": []string{"+15555550177"}})
+	p.ok("DELETE", "/v1/client/sessions", nil)
+	for strategy, to := range map[string]string{"email_code": "coded@example.com", "phone_code": "+15555550177"} {
+		p.ok("POST", "/v1/client/sign_ins", form("strategy", strategy, "identifier", to))
+	}
+	i.post("/sign_in_tokens/"+i.post("/sign_in_tokens", object{"user_id": user, "expires_in_seconds": 60})+"/revoke", nil)
 }
 
 // groups calls every endpoint of organizations and what is in them.

@@ -65,11 +65,15 @@ func (e *Emulator) routes() *http.ServeMux {
 
 // unknown returns 501 for what is not implemented.
 func (e *Emulator) unknown(c *call) (any, error) {
-	name := c.r.Method + " " + c.r.URL.Path
-	if len(e.unimplemented) < 1000 {
+	return nil, e.notImplemented(c.r.Method + " " + c.r.URL.Path)
+}
+
+// notImplemented counts what was asked for, and returns 501.
+func (e *Emulator) notImplemented(name string) *APIError {
+	if _, known := e.unimplemented[name]; known || len(e.unimplemented) < 1000 {
 		e.unimplemented[name]++
 	}
-	return nil, fail(http.StatusNotImplemented, "not_implemented", "not implemented by the emulator",
+	return fail(http.StatusNotImplemented, "not_implemented", "not implemented by the emulator",
 		name+" is not implemented by the emulator; docs/emulator.md lists what is.")
 }
 

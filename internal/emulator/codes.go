@@ -75,6 +75,13 @@ func (k *check) aged(now time.Time) *check {
 	return k
 }
 
+func (k *check) tries() int {
+	if k == nil {
+		return 0
+	}
+	return k.Attempts
+}
+
 // try verifies a code. Its errors are those of Clerk: there is nothing to verify, the verification
 // expired, failed before or is done, or the code is wrong.
 func (e *Emulator) try(k *check, strategy, code string) error {

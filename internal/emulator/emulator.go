@@ -78,6 +78,8 @@ type Emulator struct {
 	chaos         random // decides which request or message meets a fault
 	changed       bool   // since the state was last written
 	unimplemented map[string]int
+	url           string               // where the emulator is reached; empty if unknown
+	handshakes    map[string]handshake // by nonce
 }
 
 // objects is everything that a reset returns to the start. It has no secrets of the instance, no
@@ -94,6 +96,7 @@ type objects struct {
 	images        map[string]image         // uploaded, by their ids
 	limits        limits
 	browsers      browsers
+	signInTokens  []*SignInToken
 	checks        map[string]*check // of addresses, by their ids
 	inbox         []Mail            // oldest first
 }
@@ -189,6 +192,14 @@ func (t Target) check() error {
 		return fmt.Errorf("%q is not an address such as http://127.0.0.1:8080/api/webhooks/clerk", t.URL)
 	}
 	return nil
+}
+
+// SetURL sets where browsers reach the emulator, such as http://localhost:4010. Links of tickets
+// and e-mails begin with it; by default with the issuer, which no one reaches.
+func (e *Emulator) SetURL(url string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.url = strings.TrimSuffix(url, "/")
 }
 
 // AddEndpoint sends every event from now on to a target. An empty secret means the instance's

@@ -186,7 +186,12 @@ func pageOrigin(r *http.Request) string {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		return origin
 	}
-	if u, err := url.Parse(r.Header.Get("Referer")); err == nil && u.Host != "" {
+	return originOf(r.Header.Get("Referer"))
+}
+
+// originOf returns the origin of a URL, or an empty text.
+func originOf(text string) string {
+	if u, err := url.Parse(text); err == nil && u.Host != "" {
 		return u.Scheme + "://" + u.Host
 	}
 	return ""

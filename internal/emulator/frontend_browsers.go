@@ -26,7 +26,11 @@ type browser struct {
 	LastSession  string `json:"last_active_session_id,omitempty"`
 	LastStrategy string `json:"last_authentication_strategy,omitempty"`
 	CreatedAt    int64  `json:"created_at"`
-	UpdatedAt    int64  `json:"updated_at"`
+	UpdatedAt    int64  `json:"updated_at"` // when a sign-in, a sign-up or a session changed
+	UsedAt       int64  `json:"used_at"`
+
+	SignIn *signInAttempt `json:"sign_in,omitempty"`
+	SignUp *signUpAttempt `json:"sign_up,omitempty"`
 }
 
 const (
@@ -49,7 +53,7 @@ func (b *browsers) known() map[string]int64 {
 	maps.Copy(all, b.dev)
 	for _, x := range b.byID {
 		if x.DevBrowser != "" {
-			all[x.DevBrowser] = x.UpdatedAt
+			all[x.DevBrowser] = x.UsedAt
 		}
 	}
 	return all
@@ -79,11 +83,11 @@ func (e *Emulator) boundBrowsers() {
 	for len(b.byID) > maxBrowsers {
 		var oldest *browser
 		for _, x := range b.byID {
-			if oldest == nil || cmp.Or(cmp.Compare(x.UpdatedAt, oldest.UpdatedAt), cmp.Compare(x.ID, oldest.ID)) < 0 {
+			if oldest == nil || cmp.Or(cmp.Compare(x.UsedAt, oldest.UsedAt), cmp.Compare(x.ID, oldest.ID)) < 0 {
 				oldest = x
 			}
 		}
-		b.remove(oldest, oldest.UpdatedAt)
+		b.remove(oldest, oldest.UsedAt)
 	}
 	for len(b.dev) > maxBrowsers {
 		oldest := ""
@@ -100,14 +104,12 @@ func (e *Emulator) boundBrowsers() {
 // Clerk; one that is unknown, because the emulator was started anew, is refused with the code that
 // makes clerk-js ask for another.
 func (e *Emulator) findBrowser(c *frontCall) error {
-	dev := c.query.Get(devBrowserCookie)
-	if dev == "" {
-		dev = cookie(c.r, devBrowserCookie)
-	}
+	dev := c.devBrowser()
 	if dev != "" {
 		c.browser = e.browsers.byKey[dev]
 		if _, known := e.browsers.dev[dev]; c.browser == nil && !known {
-			if strings.HasPrefix(c.r.URL.Path, "/v1/dev_browser") || c.r.URL.Path == "/v1/client/handshake" || c.r.URL.Path == "/v1/environment" {
+			if strings.HasPrefix(c.r.URL.Path, "/v1/dev_browser") ||
+				slices.Contains([]string{"/v1/client/handshake", "/v1/environment", "/v1/tickets/accept", "/v1/verify"}, c.r.URL.Path) {
 				return nil
 			}
 			return fail(http.StatusUnauthorized, "dev_browser_unauthenticated", "Browser unauthenticated",
@@ -122,6 +124,12 @@ func (e *Emulator) findBrowser(c *frontCall) error {
 		}
 	}
 	return nil
+}
+
+// devBrowser returns the dev browser of a request: clerk-js sends it as a parameter, and a browser
+// that is sent here has it in a cookie if the app is on the same host.
+func (c *frontCall) devBrowser() string {
+	return cmp.Or(c.query.Get(devBrowserCookie), cookie(c.r, devBrowserCookie))
 }
 
 func cookie(r *http.Request, name string) string {
@@ -147,11 +155,7 @@ func nativeToken(r *http.Request) string {
 // needBrowser returns the client of a request, and makes one if there is none.
 func (e *Emulator) needBrowser(c *frontCall) *browser {
 	if c.browser == nil {
-		dev := c.query.Get(devBrowserCookie)
-		if dev == "" {
-			dev = cookie(c.r, devBrowserCookie)
-		}
-		c.browser = e.newBrowser(dev)
+		c.browser = e.newBrowser(c.devBrowser())
 		e.sendClientToken(c)
 	}
 	return c.browser
@@ -161,7 +165,7 @@ func (e *Emulator) needBrowser(c *frontCall) *browser {
 func (e *Emulator) newBrowser(dev string) *browser {
 	now := e.clock.now().UnixMilli()
 	b := &browser{
-		ID: e.random.id("client"), Token: e.random.text(48), DevBrowser: dev, CreatedAt: now, UpdatedAt: now,
+		ID: e.random.id("client"), Token: e.random.text(48), DevBrowser: dev, CreatedAt: now, UpdatedAt: now, UsedAt: now,
 	}
 	e.browsers.add(b)
 	e.boundBrowsers()
@@ -193,6 +197,7 @@ func (noWriter) WriteHeader(int)           {}
 
 func (e *Emulator) touchBrowser(b *browser) {
 	b.UpdatedAt = e.after(b.UpdatedAt)
+	b.UsedAt = b.UpdatedAt
 	e.changed = true
 }
 

@@ -31,7 +31,15 @@ type frontClient struct {
 func (e *Emulator) clientObject(c *frontCall, b *browser) frontClient {
 	shown := frontClient{
 		Object: "client", ID: b.ID, Sessions: []frontSession{}, LastStrategy: text(b.LastStrategy), CaptchaBypass: true,
-		CookieExpiresAt: new(time.Now().Add(clientLife).UnixMilli()), CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt,
+		CookieExpiresAt: new(time.Now().Add(clientLife).UnixMilli()), CreatedAt: b.CreatedAt,
+		// clerk-js makes __client_uat from it, which backends compare with the real times of tokens
+		UpdatedAt: min(b.UpdatedAt, time.Now().UnixMilli()),
+	}
+	if b.SignIn != nil && b.SignIn.Status != "complete" {
+		shown.SignIn = e.shownSignIn(b.SignIn)
+	}
+	if b.SignUp != nil && b.SignUp.Status != "complete" {
+		shown.SignUp = e.shownSignUp(b.SignUp)
 	}
 	for _, s := range e.live(b) {
 		shown.Sessions = append(shown.Sessions, e.frontSession(c, s))

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
-	"strconv"
 )
 
 // SignedInBrowser is a browser in which a user is signed in.
@@ -46,11 +45,10 @@ func (e *Emulator) SignInBrowser(userID, organizationID, origin string) (*Signed
 // signedInCookies returns the cookies that clerk-js writes when a person signs in, and __client.
 func (e *Emulator) signedInCookies(b *browser, s *Session, token string) []*http.Cookie {
 	all := []*http.Cookie{e.clientCookie(b)}
-	uat := strconv.FormatInt(s.CreatedAt/1000, 10)
 	for _, x := range [][2]string{
 		{devBrowserCookie, b.DevBrowser},
 		{sessionCookie, token},
-		{uatCookie, uat},
+		{uatCookie, e.clientUAT(s)},
 		{"clerk_active_context", s.ID + ":" + or(s.LastActiveOrganizationID)},
 	} {
 		all = append(all, pageCookie(x[0], x[1]))

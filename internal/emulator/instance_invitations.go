@@ -54,7 +54,7 @@ func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error)
 	i := &Invitation{
 		Object: "invitation", ID: e.random.id("inv"), EmailAddress: p.EmailAddress,
 		PublicMetadata: p.Public.value, Status: "pending",
-		URL:       new(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
+		URL:       new(e.ticketURL(e.random.text(40), or(p.RedirectURL))),
 		ExpiresAt: new(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	e.invitations = append(e.invitations, i)

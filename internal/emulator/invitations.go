@@ -87,7 +87,7 @@ func (e *Emulator) invite(o *Organization, p invitationParameters) (*Organizatio
 	i := &OrganizationInvitation{
 		Object: "organization_invitation", ID: id, EmailAddress: p.EmailAddress, Role: p.Role, RoleName: e.access.role(p.Role).Name,
 		OrganizationID: o.ID, InviterID: p.InviterUserID, PublicOrganizationData: publicData(o), Status: "pending",
-		PublicMetadata: p.Public.value, PrivateMetadata: p.Private.value, URL: new(e.Issuer + "/v1/tickets/accept?ticket=" + e.random.text(40)),
+		PublicMetadata: p.Public.value, PrivateMetadata: p.Private.value, URL: new(e.ticketURL(e.random.text(40), or(p.RedirectURL))),
 		ExpiresAt: new(now + life.Milliseconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	if p.InviterUserID != nil {

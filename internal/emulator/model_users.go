@@ -159,7 +159,8 @@ type Session struct {
 	CreatedAt                int64          `json:"created_at"`
 	UpdatedAt                int64          `json:"updated_at"`
 
-	verifiedAt [2]int64 // when the first and the second factor were verified; 0 means never
+	verifiedAt [2]int64        // when the first and the second factor were verified; 0 means never
+	stepUp     *reverification // under way, or the last one
 }
 
 // Task is what the user of a pending session must still do.

@@ -58,7 +58,7 @@ func (h passwordHash) matches(password string) (bool, error) {
 	if h == (passwordHash{}) {
 		return false, nil
 	}
-	if h.Hasher == ownHasher {
+	if h.Hasher == ownHasher || h.Hasher == "pbkdf2_sha256_django" {
 		parts := strings.Split(h.Digest, "$")
 		rounds, err := strconv.Atoi(parts[min(1, len(parts)-1)])
 		if err != nil || len(parts) != 4 || rounds < 1 || rounds > mostRounds {

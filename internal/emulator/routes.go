@@ -39,6 +39,13 @@ func apiRoutes() []route { //nolint:funlen // a table
 		{"POST", "/sessions/{id}/tokens", (*Emulator).sessionToken},
 		{"POST", "/sessions/{id}/tokens/{template}", (*Emulator).sessionToken},
 
+		{"GET", "/clients", (*Emulator).listClients},
+		{"POST", "/clients/verify", (*Emulator).verifyClient},
+		{"GET", "/clients/handshake_payload", (*Emulator).handshakePayload},
+		{"GET", "/clients/{id}", (*Emulator).getBackendClient},
+		{"POST", "/sign_in_tokens", (*Emulator).createSignInToken},
+		{"POST", "/sign_in_tokens/{id}/revoke", (*Emulator).revokeSignInToken},
+
 		{"GET", "/organizations", (*Emulator).listOrganizations},
 		{"POST", "/organizations", (*Emulator).createOrganization},
 		{"GET", "/organizations/{id}", (*Emulator).getOrganization},

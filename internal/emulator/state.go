@@ -32,6 +32,7 @@ type snapshot struct {
 	Browsers      []*browser                `json:"browsers"`
 	DevBrowsers   map[string]int64          `json:"dev_browsers"`
 	Checks        map[string]*check         `json:"checks"`
+	SignInTokens  []savedSignInToken        `json:"sign_in_tokens"`
 	Organizations []*Organization           `json:"organizations"`
 	Memberships   []savedMembership         `json:"memberships"`
 	OrgInvites    []*OrganizationInvitation `json:"organization_invitations"`
@@ -62,6 +63,12 @@ type savedUser struct {
 	LockedUntil time.Time   `json:"locked_until"`
 	Secret      credentials `json:"secret"`
 	Founded     string      `json:"founded,omitempty"`
+}
+
+type savedSignInToken struct {
+	*SignInToken
+	ExpireAt       int64  `json:"expire_at"`
+	OrganizationID string `json:"organization_id,omitempty"`
 }
 
 type savedSession struct {
@@ -166,6 +173,9 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	for _, b := range e.browsers.byID {
 		s.Browsers = append(s.Browsers, b)
 	}
+	for _, t := range e.signInTokens {
+		s.SignInTokens = append(s.SignInTokens, savedSignInToken{t, t.expireAt, t.organizationID})
+	}
 	s.DevBrowsers, s.Checks = e.browsers.dev, e.checks
 	for _, m := range e.organizations.memberships {
 		s.Memberships = append(s.Memberships, savedMembership{m, m.organizationID, m.userID})
@@ -236,6 +246,7 @@ func (s *snapshot) fits() bool {
 	lost := slices.Contains(s.OrgInvites, nil) || slices.Contains(s.Domains, nil) || slices.Contains(s.Permissions, nil) ||
 		slices.Contains(s.Invitations, nil) || slices.Contains(s.Actors, nil) ||
 		slices.Contains(s.Browsers, nil) ||
+		slices.ContainsFunc(s.SignInTokens, func(t savedSignInToken) bool { return t.SignInToken == nil }) ||
 		slices.ContainsFunc(s.Sessions, func(x savedSession) bool { return x.Session == nil || !users[x.UserID] }) ||
 		slices.ContainsFunc(s.Memberships, func(m savedMembership) bool {
 			return m.Membership == nil || !users[m.UserID] || !organizations[m.OrganizationID]
@@ -293,6 +304,10 @@ func (e *Emulator) restoreObjects(s snapshot) {
 		e.sessions.add(x.Session)
 	}
 	e.restoreBrowsers(s)
+	for _, t := range s.SignInTokens {
+		t.SignInToken.expireAt, t.organizationID = t.ExpireAt, t.OrganizationID
+		e.signInTokens = append(e.signInTokens, t.SignInToken)
+	}
 	for _, o := range s.Organizations {
 		e.organizations.byID[o.ID] = o
 	}
