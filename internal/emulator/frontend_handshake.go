@@ -18,9 +18,9 @@ const (
 	maxHandshakes = 10_000
 )
 
-// handshakeClient says to a backend that renders pages whether the browser is signed in. The backend
-// sent the browser here, because its cookies are missing, too old or contradict each other; the
-// browser goes back with the cookies that are right, by a nonce or in a token.
+// handshakeClient says to a backend that renders pages whether the browser is signed in. The
+// backend sent the browser here, because its cookies are missing, too old or contradict each other;
+// the browser goes back with the cookies that are right, by a nonce or in a token.
 func (e *Emulator) handshakeClient(c *frontCall) (any, error) {
 	target := c.query.Get("redirect_url")
 	if target == "" {
