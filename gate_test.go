@@ -195,39 +195,50 @@ func (g *gate) refusedAfter(token string) time.Duration {
 	}
 }
 
-// The audit tells of a contradiction and of an access in another's name, and of many the same once
-// a minute.
-func TestContradictionsAndImpersonationAreAudited(t *testing.T) {
+// The audit has valid tokens that stored facts refuse, and access in another's name, and of many
+// the same one a minute.
+func TestRefusalsAndImpersonationAreAudited(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil)
 	ada := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
 	organization := g.clerk.CreateOrganization("Engines", ada)
 	token := g.clerk.TokenFor(clerktest.TokenOptions{UserID: ada, OrganizationID: organization})
 	impersonated := g.clerk.TokenFor(clerktest.TokenOptions{UserID: ada, Actor: map[string]any{"sub": "user_support"}})
+	grace := g.clerk.CreateUser(clerktest.User{Email: "grace@example.com"})
+	ended := g.clerk.SignIn(grace)
+	old := g.clerk.TokenFor(clerktest.TokenOptions{UserID: grace, SessionID: ended})
+	g.clerk.SignOut(grace)
 	g.clerk.RemoveMember(organization, ada)
 	g.clerk.Settle()
 	for range 3 { // the same again is one entry
 		g.refused(token, nil, http.StatusUnauthorized, "invalid_session_claims")
 		g.passes(impersonated, nil)
+		g.refused(old, nil, http.StatusUnauthorized, "session_ended")
 	}
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		page, err := g.m.Audit().List(t.Context(), mirror.AuditFilter{ClerkUserID: ada})
+		page, err := g.m.Audit().List(t.Context(), mirror.AuditFilter{})
 		entries := page.Items
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(entries) == 2 {
-			by := map[mirror.AuditAction]mirror.AuditEntry{entries[0].Action: entries[0], entries[1].Action: entries[1]}
-			if e := by["contradiction"]; e.Was != organization || e.Became != "lost" || e.ClerkOrganizationID != organization || e.Origin != "GET" {
+		if len(entries) == 3 {
+			by := map[string]mirror.AuditEntry{}
+			for _, e := range entries {
+				by[string(e.Action)+" "+e.Became] = e
+			}
+			if e := by["contradiction lost"]; e.Was != organization || e.Became != "lost" || e.ClerkOrganizationID != organization || e.Origin != "GET" {
 				t.Errorf("of the contradiction: %+v", e)
 			}
-			if e := by["impersonated"]; e.Actor != "user_support" || e.ClerkSessionID == "" {
+			if e := by["contradiction ended"]; e.Was != "" || e.ClerkSessionID != ended {
+				t.Errorf("of the session that has ended: %+v", by)
+			}
+			if e := by["impersonated "]; e.Actor != "user_support" || e.ClerkSessionID == "" {
 				t.Errorf("of the impersonation: %+v", e)
 			}
 			return
 		}
-		if len(entries) > 2 || time.Now().After(deadline) {
+		if len(entries) > 3 || time.Now().After(deadline) {
 			t.Fatalf("%d entries: %+v", len(entries), entries)
 		}
 	}

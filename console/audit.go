@@ -1,9 +1,12 @@
 package console
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/pages"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -32,6 +35,7 @@ type auditRow struct {
 	Cause   string // the page of the origin
 	From    string // the address and the origin of what an operator did
 	Explain string // the page that explains a refusal, empty for other actions
+	Refused string // why a request was refused, in words
 }
 
 // auditWords are an action of the audit in words.
@@ -82,14 +86,8 @@ const unnamedOperator = "operator"
 func listAudit(v *visit) error {
 	when := v.timeFilter()
 	f := mirror.AuditFilter{
-		ClerkUserID: v.query("user"), Action: mirror.AuditAction(v.query("action")), Actor: v.query("actor"),
+		ClerkUserID: v.idOf(v.query("user")), Action: mirror.AuditAction(v.query("action")), Actor: v.query("actor"),
 		Since: when.Since, Until: when.Until, After: v.after(), Limit: pageSize,
-	}
-	if strings.Contains(f.ClerkUserID, "@") {
-		user, err := v.mirror.Users().ByEmail(v.r.Context(), f.ClerkUserID)
-		if err == nil {
-			f.ClerkUserID = user.ClerkUserID
-		}
 	}
 	found, err := v.mirror.Audit().List(v.r.Context(), f)
 	if err != nil {
@@ -175,13 +173,65 @@ func (v *visit) auditRows(entries []mirror.AuditEntry) ([]auditRow, error) {
 		if strings.HasPrefix(e.Actor, "user_") {
 			row.ByHref = v.to("users", e.Actor)
 		}
+		v.addWords(&row)
 		if e.Action == mirror.AuditContradiction {
+			row.Refused = refusalText(e.Was, e.Became)
+			row.Was, row.Became = "", row.Refused
 			row.Explain = v.to("explain") + queryOf("user", e.ClerkUserID, "session", e.ClerkSessionID, "organization", e.ClerkOrganizationID)
 		}
 		v.addOrigin(&row)
 		rows[i] = row
 	}
 	return rows, nil
+}
+
+// addWords says what was done to a job or an operator. Their entries have it in what became of
+// them.
+func (v *visit) addWords(row *auditRow) {
+	e := &row.AuditEntry
+	switch e.Action {
+	case mirror.AuditJob:
+		state, rest, _ := strings.Cut(e.Became, " ")
+		if word, ok := jobWords[mirror.JobState(state)]; ok {
+			row.What, row.Was = "Job "+word, ""
+			for action, title := range jobTitles {
+				if after, ok := strings.CutPrefix(rest, string(action)); ok {
+					row.Became = title + after
+				}
+			}
+		}
+	case mirror.AuditOperator:
+		role, until, _ := strings.Cut(e.Became, " until ")
+		switch at, err := time.Parse(time.RFC3339, until); {
+		case e.Became == "revoked":
+			row.What, row.Was, row.Became = "Operator revoked", "", ""
+		case err == nil:
+			row.What, row.Became = "Operator added", role+", until "+at.In(v.prefs.Zone).Format(pages.TimeLayout)
+		}
+	default:
+	}
+}
+
+// jobWords say what happened to a job that came into a state.
+var jobWords = map[mirror.JobState]string{
+	mirror.JobPlanned: "planned", mirror.JobWaiting: "started", mirror.JobRunning: "running", mirror.JobCancelling: "being cancelled",
+	mirror.JobCancelled: "cancelled", mirror.JobDone: "done", mirror.JobFailed: "failed",
+}
+
+// refusalText says why a valid token was refused: was is what the token said, became what is
+// stored.
+func refusalText(was, became string) string {
+	switch {
+	case became == "lost":
+		return "the user is no longer a member of the organization"
+	case was != "":
+		return "the token says " + was + ", stored is " + became
+	case slices.Contains(sessionStatuses(), became):
+		return "the session is " + became
+	case became == "another user's":
+		return "the session is another user's"
+	}
+	return "the user is " + became
 }
 
 // addOrigin says what caused an entry, and from where.

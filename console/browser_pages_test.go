@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -267,6 +268,7 @@ func everyPage(w *world, fill bool, mine func(i int) bool) {
 
 // takeScreenshots takes pictures of every page.
 func takeScreenshots(w *world) {
+	w.must(os.MkdirAll(*screenshots, 0o700))
 	w.start()
 	w.fill()
 	p := w.signedIn("/users", token)
@@ -274,6 +276,9 @@ func takeScreenshots(w *world) {
 	p.Expect("status of 422")
 	for _, page := range w.pages() {
 		name := strings.NewReplacer("/", "-", "?", "-", "=", "-", "&", "-", ":", "-").Replace(strings.TrimPrefix(page, "/"))
+		if name == "" {
+			name = "overview"
+		}
 		for kind, id := range w.ids {
 			name = strings.ReplaceAll(name, id, kind)
 		}

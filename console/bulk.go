@@ -83,7 +83,7 @@ func (v *visit) bulkAction(value func(name string) string) (a bulkAction, f mirr
 		v.route.section = a.section
 		f := mirror.JobSelection{}
 		if a.section == "sessions" {
-			f.User, f.Status = value("user"), mirror.SessionStatus(value("status"))
+			f.User, f.Status = v.idOf(value("user")), mirror.SessionStatus(value("status"))
 			f.All = f.User == "" && f.Status == ""
 			return a, f, nil
 		}

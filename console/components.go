@@ -77,12 +77,12 @@ type point struct {
 	Value float64
 }
 
-// plot is an area plot as SVG. The template is "plot".
+// plot is a bar chart as SVG. The template is "plot".
 type plot struct {
 	Title, Summary  string
 	Width, Height   int
-	Line, Area      string // data of paths
-	Bars            []bar
+	Bars            string // data of a path
+	Hits            []hit
 	Max, From, To   string
 	Class           string
 	Empty           bool
@@ -90,10 +90,10 @@ type plot struct {
 	ZeroY, MaxValue float64
 }
 
-// bar is the region of one point, for its title.
-type bar struct {
-	X, Width, Y, Height float64
-	Label               string
+// hit is the region of one point, for its title.
+type hit struct {
+	X, Width float64
+	Label    string
 }
 
 // Sizes of a plot, in the units of its view box.
@@ -101,6 +101,8 @@ const (
 	plotWidth  = 720
 	plotHeight = 120
 	plotTop    = 8
+	plotLeast  = 2   // the height of a bar that is not zero
+	plotShare  = 0.7 // of the width that a bar has
 )
 
 // newPlot draws points from left to right.
@@ -109,26 +111,19 @@ func newPlot(title string, points []point) plot {
 	for _, at := range points {
 		p.MaxValue = math.Max(p.MaxValue, at.Value)
 	}
-	if len(points) < 2 || p.MaxValue == 0 {
-		p.Empty = true
-	}
-	top := p.MaxValue
-	if top == 0 {
-		top = 1
-	}
-	step := float64(plotWidth) / float64(max(1, len(points)-1))
-	var line strings.Builder
+	p.Empty = p.MaxValue == 0
+	step := float64(plotWidth) / float64(max(1, len(points)))
+	var bars strings.Builder
 	for i, at := range points {
-		x, y := float64(i)*step, p.ZeroY-at.Value/top*(p.ZeroY-plotTop)
-		command := "L"
-		if i == 0 {
-			command = "M"
+		x := float64(i) * step
+		p.Hits = append(p.Hits, hit{X: x, Width: step, Label: at.Label})
+		if at.Value > 0 {
+			height := math.Max(plotLeast, at.Value/p.MaxValue*(p.ZeroY-plotTop))
+			bars.WriteString("M" + coordinate(x+step*(1-plotShare)/2) + " " + coordinate(p.ZeroY) +
+				"v-" + coordinate(height) + "h" + coordinate(step*plotShare) + "v" + coordinate(height) + "z")
 		}
-		line.WriteString(command + coordinate(x) + " " + coordinate(y))
-		p.Bars = append(p.Bars, bar{X: math.Max(0, x-step/2), Width: step, Y: y, Height: p.ZeroY - y, Label: at.Label})
 	}
-	p.Line = line.String()
-	p.Area = p.Line + "L" + coordinate(plotWidth) + " " + coordinate(p.ZeroY) + "L0 " + coordinate(p.ZeroY) + "Z"
+	p.Bars = bars.String()
 	return p
 }
 

@@ -53,9 +53,9 @@ type deliveryRow struct {
 
 // replayForm plans the replay of all deliveries that the list selects.
 type replayForm struct {
-	Fields []hiddenField
-	Label  string
-	Why    string // why it is not possible, empty if it is
+	Fields  []hiddenField
+	Label   string
+	Nothing bool // the list is empty
 }
 
 // deliveryStates are the states in the order of the tabs.
@@ -74,7 +74,7 @@ var deliveryStates = []struct {
 
 // deliveryReasons are the reasons of deliveries that were not applied, in few words.
 var deliveryReasons = map[string]string{
-	"invalid":          "lacks what it must have",
+	"invalid":          "not a valid event",
 	"error":            "failed in this server",
 	"hook_failed":      "refused by your OnChange",
 	"foreign_instance": "of another Clerk instance",
@@ -257,14 +257,11 @@ func (v *visit) deliveryRows(deliveries []mirror.Delivery) ([]deliveryRow, error
 // replayForm returns the form that plans the replay of what a list selects. A text in bodies is no
 // filter of jobs: then it is the deliveries of the page that are replayed.
 func (v *visit) replayForm(f mirror.DeliveryFilter, found mirror.Page[mirror.Delivery]) replayForm {
-	form := replayForm{Label: "Replay all of these…"}
+	form := replayForm{Label: "Replay all of these…", Nothing: len(found.Items) == 0}
 	add := func(name, value string) {
 		if value != "" {
 			form.Fields = append(form.Fields, hiddenField{Name: name, Value: value})
 		}
-	}
-	if len(found.Items) == 0 {
-		form.Why = "There is nothing to replay."
 	}
 	if f.Text != "" {
 		form.Label = "Replay the " + pages.Plural(int64(len(found.Items)), "delivery", "deliveries") + " on this page…"

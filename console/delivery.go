@@ -215,11 +215,11 @@ func failed(d *mirror.Delivery, problem string) verdict {
 			"stored. Clerk was told to send it again."
 		f.Detail, f.Remedy = d.Problem, "Mend the function, then replay the delivery."
 	case "invalid":
-		f.Title, f.Text = "Failed: the event lacks what it must have", "It was signed correctly, and nothing could be derived from it. Clerk was told "+
+		f.Title, f.Text = "Failed: it is not a valid event", "It was signed correctly, and nothing could be derived from it. Clerk was told "+
 			"not to send it again."
 		if f.Remedy == "" {
-			f.Remedy = "A replay fails in the same way until a version of clerksync can read it. If it is not needed, dismiss it. A reconcile brings " +
-				"the state of the object from Clerk."
+			f.Remedy = "A replay fails in the same way until a version of clerksync can read it. If it is not needed, dismiss it. Comparing with " +
+				"Clerk, on the page Sync, brings the state of the object."
 		}
 	default:
 		f.Title, f.Text = "Failed: it could not be applied here", "Something went wrong in this server. Clerk was told to send it again, so that it "+

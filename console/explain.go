@@ -192,7 +192,7 @@ func (v *visit) answer(q question, data *explainData) error {
 	}
 	id, err := v.userNamed(q.user)
 	if errors.Is(err, mirror.ErrNotFound) {
-		data.Problem = "The mirror has no user " + q.user + ". If Clerk has one, a reconcile brings it."
+		data.Problem = "The mirror has no user " + q.user + ". If Clerk has one, comparing with Clerk brings it (Sync)."
 		return nil
 	}
 	if err != nil {
@@ -206,6 +206,9 @@ func (v *visit) answer(q question, data *explainData) error {
 	}
 	a := &answerData{Allowed: x.Allowed, Code: x.Code, Token: q.token != "", Policy: policyText(x.StalePolicy)}
 	a.Title, a.Text = denialText(x.Allowed, x.Code, x.Reason)
+	if x.Allowed && q.token == "" && q.session == "" {
+		a.Title = "Allowed after signing in"
+	}
 	seen, err := v.seenAt(x.ClerkUserID, q)
 	if err != nil {
 		return err

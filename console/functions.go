@@ -15,10 +15,11 @@ import (
 func functions() template.FuncMap {
 	f := pages.Functions()
 	maps.Copy(f, template.FuncMap{
-		"state":   stateChip,
-		"name":    personName,
-		"process": processName,
-		"len64":   func(list []string) int64 { return int64(len(list)) },
+		"state":    stateChip,
+		"name":     personName,
+		"sentence": sentence,
+		"process":  processName,
+		"len64":    func(list []string) int64 { return int64(len(list)) },
 	})
 	return f
 }

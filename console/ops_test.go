@@ -65,15 +65,15 @@ func TestFailedDeliveries(t *testing.T) {
 	s.shows("/console/deliveries", "No deliveries yet")
 	s.event("user.updated", map[string]any{"first_name": "Nameless", "private_metadata": map[string]any{"plan": "hidden-thing"}})
 	s.event("user.updated", map[string]any{"id": "user_1", "object": "user", "first_name": "Ada", "last_name": "Lovelace"})
-	s.shows("/console/deliveries", "Ada Lovelace", "lacks what it must have")
-	list := s.shows("/console/deliveries?state=dead", "lacks what it must have")
+	s.shows("/console/deliveries", "Ada Lovelace", "not a valid event")
+	list := s.shows("/console/deliveries?state=dead", "not a valid event")
 	links := deliveryLink.FindAllString(list, -1)
 	if len(links) == 0 || strings.Contains(list, "Ada Lovelace") {
 		t.Fatalf("failed deliveries: %v", links)
 	}
 	failed := links[0]
 
-	body := s.shows(failed, "Failed: the event lacks what it must have", "data.id is missing", "Show the body")
+	body := s.shows(failed, "Failed: it is not a valid event", "data.id is missing", "Show the body")
 	if strings.Contains(body, "Nameless") || strings.Contains(body, "openssl") {
 		t.Error("the body is shown although no one asked for it")
 	}
@@ -386,7 +386,7 @@ func TestSync(t *testing.T) {
 		}
 	}
 	s.shows("/console/sync/walks?kind=user", "complete", "users")
-	s.shows("/console/sync/drift", "Differences")
+	s.shows("/console/sync/drift", "Drift")
 	page, err := s.m.Audit().List(t.Context(), mirror.AuditFilter{Action: mirror.AuditJob, Actor: "operator"})
 	if err != nil || len(page.Items) < 2 || page.Items[len(page.Items)-1].Origin != "POST /console/sync/run" {
 		t.Errorf("audited: %+v, %v", page.Items, err)

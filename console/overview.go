@@ -1,7 +1,6 @@
 package console
 
 import (
-	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/internal/pages"
@@ -30,13 +29,6 @@ type proof struct {
 	Kind     string // ok, warn or info
 	Sentence string
 	Reasons  []reasonRow
-}
-
-// attention is a warning with the page on which something can be done.
-type attention struct {
-	mirror.Warning
-
-	Link, LinkText string
 }
 
 const (
@@ -89,11 +81,11 @@ func (v *visit) proofOf(o *mirror.SyncOverview) proof {
 func (v *visit) overviewTiles(o *mirror.SyncOverview, a *mirror.Activity) []tile {
 	s := &o.Status
 	tiles := []tile{
-		{Label: "Last event", At: o.LastEventAt, Note: pages.Plural(a.Events, "event", "events") + " in the last hour", Href: v.to("deliveries")},
-		{Label: "Lag, 99 of 100", Value: milliseconds(a.LagP99MS), Note: "half within " + milliseconds(a.LagP50MS)},
+		{Label: "Last event", At: o.LastEventAt, Note: pages.Number(a.Events) + " in the last hour", Href: v.to("deliveries")},
+		{Label: "Lag (p99)", Value: milliseconds(a.LagP99MS), Note: "median " + milliseconds(a.LagP50MS)},
 		{Label: "Oldest comparison", At: o.OldestVerifiedAt, Note: "of a row with Clerk", Href: v.to("sync")},
 		{
-			Label: "Failed deliveries", Value: pages.Number(s.DeadLetters), Note: pages.Plural(s.Quarantined, "delivery", "deliveries") + " in quarantine",
+			Label: "Failed deliveries", Value: pages.Number(s.DeadLetters), Note: pages.Number(s.Quarantined) + " in quarantine",
 			Href: v.to("deliveries") + "?state=dead",
 		},
 	}
@@ -108,14 +100,14 @@ func (v *visit) overviewTiles(o *mirror.SyncOverview, a *mirror.Activity) []tile
 	today := tile{Label: "Drift today", Value: pages.Number(drift), Note: "all repaired", Href: v.to("sync")}
 	switch {
 	case drift == 0:
-		today.Note = pages.Plural(waiting, "row waits", "rows wait") + " to be read"
+		today.Note = pages.Plural(waiting, "row", "rows") + " to read again"
 	case repaired < drift:
 		today.Kind, today.Note = "warn", pages.Number(drift-repaired)+" not repaired"
 	}
 	tiles = append(tiles, today)
 	if b := s.Budget; b != nil {
 		tiles = append(tiles, tile{
-			Label: "Requests to Clerk", Value: pages.Number(b.Used) + " / " + pages.Number(b.Granted), Note: "in 10 s; Clerk allows " + pages.Number(b.Limit), Href: v.to("sync"),
+			Label: "Requests to Clerk", Value: pages.Number(b.Used) + " / " + pages.Number(b.Granted), Note: "in 10 s of Clerk's " + pages.Number(b.Limit), Href: v.to("sync"),
 		})
 		if b.Breaker != "closed" {
 			tiles[len(tiles)-1].Kind, tiles[len(tiles)-1].Note = "bad", "Clerk does not answer"
@@ -160,7 +152,7 @@ func (v *visit) lagPlot(a *mirror.Activity) plot {
 		}
 		points[i].Label = label
 	}
-	p := newPlot("Lag of 99 of 100 events, by minute", points)
+	p := newPlot("99th percentile of the lag, by minute", points)
 	p.Summary = "At most " + milliseconds(&most) + "."
 	p.Max, p.None = "most "+milliseconds(&most), "No event came in the last hour"
 	return v.withTimes(p, a)
@@ -172,31 +164,4 @@ func (v *visit) withTimes(p plot, a *mirror.Activity) plot {
 		p.From, p.To = a.Minutes[0].At.In(v.prefs.Zone).Format("15:04"), a.Minutes[n-1].At.In(v.prefs.Zone).Format("15:04")
 	}
 	return p
-}
-
-// attention returns a warning with the page on which something can be done about it.
-func (v *visit) attention(w mirror.Warning) attention {
-	a := attention{Warning: w}
-	switch {
-	case w.Code == "dead_letters" || w.Code == "hook_failed":
-		a.Link, a.LinkText = v.to("deliveries")+"?state=dead", "Failed deliveries"
-	case w.Code == "foreign_instance":
-		a.Link, a.LinkText = v.to("deliveries")+"?state=quarantined", "Quarantine"
-	case strings.HasPrefix(w.Code, "consumer_"):
-		a.Link, a.LinkText = v.to("changes", "consumers"), "Consumers"
-	case strings.HasPrefix(w.Code, "webhook_endpoint_"):
-		a.Link, a.LinkText = v.to("changes", "endpoints"), "Outgoing webhooks"
-	case w.Code == "job_failed":
-		a.Link, a.LinkText = v.to("jobs"), "Jobs"
-	}
-	switch w.Code {
-	case "not_in_sync", "backfill_missing", "walk_overdue", "verify_stuck", "unreadable", "not_subscribed", "not_running", "silence":
-		a.Link, a.LinkText = v.to("sync"), "Sync"
-	case "ladder_differs", "redaction_differs", "authorized_parties_unset", "issuer_unset", "webhook_secret_unset", "secret_key_unset", "no_policy",
-		"missing_azp_allowed", "hmac_body", "jwt_hs256", "mirror_unproven", "secret_key_refused", "keys_unavailable":
-		a.Link, a.LinkText = v.to("settings", "configuration"), "Configuration"
-	case "roles_rejected":
-		a.Link, a.LinkText = v.to("users"), "Users"
-	}
-	return a
 }

@@ -103,7 +103,7 @@ type sessionsData struct {
 }
 
 func listSessions(v *visit) error {
-	f := mirror.SessionFilter{ClerkUserID: v.query("user"), Status: mirror.SessionStatus(v.query("status")), After: v.after(), Limit: pageSize}
+	f := mirror.SessionFilter{ClerkUserID: v.idOf(v.query("user")), Status: mirror.SessionStatus(v.query("status")), After: v.after(), Limit: pageSize}
 	found, err := v.mirror.Sessions().List(v.r.Context(), f)
 	if err != nil {
 		return err
@@ -112,8 +112,11 @@ func listSessions(v *visit) error {
 	if err := v.withUsers(rows); err != nil {
 		return err
 	}
-	bar := filterBar{Selects: []selectField{v.selectOf("status", "Status", sessionStatuses()...)}, Results: "results"}
-	v.active(&bar, "user", "User")
+	bar := filterBar{
+		Texts:   []textField{{Name: "user", Label: "Of a user", Value: v.query("user"), Placeholder: "User: id or e-mail"}},
+		Selects: []selectField{v.selectOf("status", "Status", sessionStatuses()...)}, Results: "results",
+	}
+	v.active(&bar)
 	none := empty{
 		Icon: "session", Title: "No sessions yet",
 		Text: "Sessions appear here when people sign in: Clerk announces them by events, and does not list them.",

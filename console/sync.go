@@ -47,6 +47,7 @@ func (v *visit) reasonRows(reasons []mirror.SyncReason) (rows []reasonRow) {
 		switch r.Code {
 		case "dead_letters":
 			row.Link, row.LinkText = v.to("deliveries")+"?state=dead", "Show them"
+			row.Remedy = "Replay or dismiss them."
 		case "drift_left", "conflicts":
 			row.Link, row.LinkText = v.to("sync", "drift"), "Show them"
 		case "foreign_instance":
@@ -75,7 +76,7 @@ type kindRow struct {
 func (v *visit) syncTabs(current string) []tab {
 	return []tab{
 		{Label: "Status", Href: v.to("sync"), Current: current == "status"},
-		{Label: "Differences", Href: v.to("sync", "drift"), Current: current == "drift"},
+		{Label: "Drift", Href: v.to("sync", "drift"), Current: current == "drift"},
 		{Label: "History", Href: v.to("sync", "walks"), Current: current == "walks"},
 	}
 }
@@ -253,12 +254,12 @@ func listDrift(v *visit) error {
 	data := driftData{
 		Tabs: v.syncTabs("drift"), Rows: rows, Pager: pagerOf(v, found),
 		Filters: filterBar{Selects: []selectField{v.kindSelect(clerk.Kinds()), when.Select}, Results: "results"},
-		Empty:   empty{Icon: "check", Title: "No differences", Text: "Comparisons with Clerk found nothing that differs, in the last 90 days."},
+		Empty:   empty{Icon: "check", Title: "No drift", Text: "Comparisons with Clerk found no row that differs, in the last 90 days."},
 	}
 	if v.r.URL.RawQuery != "" {
-		data.Empty = empty{Icon: "search", Title: "No difference matches", Link: v.to("sync", "drift"), LinkText: "Show all differences"}
+		data.Empty = empty{Icon: "search", Title: "No drift matches", Link: v.to("sync", "drift"), LinkText: "Show all drift"}
 	}
-	return v.render("drift", "Differences from Clerk", data)
+	return v.render("drift", "Drift", data)
 }
 
 func (v *visit) driftRows(found []mirror.Drift) ([]driftRow, error) {

@@ -95,16 +95,16 @@ func (v *visit) changeRow(row *timelineRow, e *mirror.TimelineEntry) {
 	}
 	switch {
 	case e.Delivery != nil:
-		row.Detail, row.Link, row.LinkText = "event "+e.Delivery.Type, v.to("deliveries", e.Delivery.MessageID), "Delivery"
+		row.Link, row.LinkText = v.to("deliveries", e.Delivery.MessageID), "event "+e.Delivery.Type
 	case strings.HasPrefix(c.Origin, "msg_"):
-		row.Detail, row.Link, row.LinkText = "event", v.to("deliveries", c.Origin), "Delivery"
+		row.Link, row.LinkText = v.to("deliveries", c.Origin), "event"
 	default:
 		row.Detail = originText(c.Origin)
 	}
 }
 
 func (v *visit) auditRow(row *timelineRow, a *mirror.AuditEntry) {
-	row.Icon, row.Kind, row.Title = "audit", "info", sentence(strings.ReplaceAll(string(a.Action), "_", " "))
+	row.Icon, row.Kind, row.Title = "audit", "info", auditText(a.Action)
 	var parts []string
 	if a.Actor != "" {
 		parts = append(parts, "by "+pages.Shorten(a.Actor))

@@ -187,6 +187,17 @@ func (v *visit) userHead(current string) (head userHead, err error) {
 	return head, err
 }
 
+// idOf returns the Clerk id of the user who has an e-mail address. What is no address, or that of
+// no user, stays as it is.
+func (v *visit) idOf(text string) string {
+	if strings.Contains(text, "@") {
+		if user, err := v.mirror.Users().ByEmail(v.r.Context(), text); err == nil {
+			return user.ClerkUserID
+		}
+	}
+	return text
+}
+
 func (v *visit) userOfPath() (mirror.User, error) {
 	user, err := v.mirror.Users().ByClerkID(v.r.Context(), v.id())
 	if err != nil && !strings.HasPrefix(v.id(), "user_") {

@@ -7,7 +7,7 @@ type AuditAction string
 
 // The actions that the audit records.
 const (
-	AuditContradiction AuditAction = "contradiction"      // a token was refused because a newer stored fact says otherwise
+	AuditContradiction AuditAction = "contradiction"      // a valid token was refused because of what is stored
 	AuditImpersonated  AuditAction = "impersonated"       // an actor used the account of a user
 	AuditRole          AuditAction = "role_changed"       // the role of a user
 	AuditMembership    AuditAction = "member_changed"     // the role of a user in an organization
@@ -56,7 +56,8 @@ type AuditEntry struct {
 	Address string `json:"address"`
 	// Origin is what caused it: a message id, "read", "command", or a method and a route.
 	Origin string `json:"origin"`
-	// Was is the value before: for a contradiction, what the token said.
+	// Was is the value before: for a contradiction, what the token said, empty if it said nothing
+	// of that.
 	Was string `json:"was"`
 	// Became is the value after: for a contradiction, what is stored.
 	Became string `json:"became"`

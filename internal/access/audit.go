@@ -42,7 +42,7 @@ func newAuditor(db *store.DB, now func() time.Time, log func(error)) *auditor {
 	return a
 }
 
-// contradiction records a token whose claims a newer stored fact contradicts.
+// contradiction records a valid token that a stored fact refuses.
 func (a *auditor) contradiction(r *http.Request, c *auth.Claims, refusal *live.Refusal) {
 	e := entryOf(r, c)
 	e.Action, e.Was, e.Became = mirror.AuditContradiction, refusal.Claimed, refusal.Stored

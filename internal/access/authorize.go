@@ -42,7 +42,7 @@ func (g *Gate) identify(r *http.Request) (Caller, error) {
 	}
 	caller, refusal, err := g.resolveCaller(r.Context(), claims)
 	switch {
-	case refusal != nil && refusal.Code == live.CodeContradiction:
+	case refusal != nil && !refusal.NotMirrored:
 		g.audit.contradiction(r, claims, refusal)
 	case err == nil && claims.Actor != nil:
 		g.audit.impersonated(r, claims)

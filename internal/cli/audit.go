@@ -26,7 +26,7 @@ func (auditCommand) Help() string {
     clerksync audit --actor ada --since 24h
     clerksync audit --action operator --all --json
 
-Newest first: denials because of contradictions, impersonations, changed roles, and what operators did. docs/security.md lists the actions.`
+Newest first: valid tokens that stored facts refused, impersonations, changed roles, and what operators did. docs/security.md lists the actions.`
 }
 
 // Run lists the audit.
