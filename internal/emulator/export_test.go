@@ -8,3 +8,6 @@ func Routes() []string {
 	}
 	return patterns
 }
+
+// TOTPCode is the code that an authenticator app shows.
+var TOTPCode = totpCode
