@@ -259,12 +259,14 @@ func (r *userRecord) reserve(id string, second bool, now int64) {
 
 // countFactors sets whether the user has a second factor.
 func (r *userRecord) countFactors(now int64) {
-	has := r.TOTPEnabled || slices.ContainsFunc(r.PhoneNumbers, func(n PhoneNumber) bool { return n.ReservedForSecondFactor })
+	has := r.TOTPEnabled || slices.ContainsFunc(r.PhoneNumbers, func(n PhoneNumber) bool {
+		return n.ReservedForSecondFactor && n.Verification.status() == "verified"
+	})
 	if has && !r.TwoFactorEnabled {
 		r.MFAEnabledAt = &now
 	}
 	if !has && r.TwoFactorEnabled {
-		r.MFADisabledAt, r.BackupCodeEnabled = &now, false
+		r.MFADisabledAt, r.BackupCodeEnabled, r.secret.BackupCodes = &now, false, nil
 	}
 	r.TwoFactorEnabled = has
 }

@@ -94,6 +94,7 @@ func (e *Emulator) deleteDomain(c *call) (any, error) {
 		return nil, err
 	}
 	e.organizations.domains = slices.DeleteFunc(e.organizations.domains, func(x *OrganizationDomain) bool { return x == d })
+	e.forgetSuggestions(d.ID)
 	gone := Deleted{Object: "organization_domain", ID: d.ID, Deleted: true}
 	e.emit("organizationDomain.deleted", e.after(d.UpdatedAt), gone)
 	return gone, nil

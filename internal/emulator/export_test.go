@@ -9,5 +9,14 @@ func Routes() []string {
 	return patterns
 }
 
+// FrontendRoutes are the patterns of all endpoints of the Frontend API that are implemented.
+func FrontendRoutes() []string {
+	var patterns []string
+	for _, r := range frontendRoutes() {
+		patterns = append(patterns, r.method+" "+r.path)
+	}
+	return patterns
+}
+
 // TOTPCode is the code that an authenticator app shows.
 var TOTPCode = totpCode

@@ -100,6 +100,9 @@ func (e *Emulator) serveFrontend(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if len(r.URL.Path) > 1 {
+		r.URL.Path = strings.TrimSuffix(r.URL.Path, "/") // clerk-js sends some
+	}
 	e.frontMux.ServeHTTP(w, r)
 }
 
@@ -163,14 +166,15 @@ func (e *Emulator) runFront(handle func(*Emulator, *frontCall) (any, error), c *
 	return encoded, nil, err
 }
 
-// maxUpload is the length of the longest body with a file, in bytes: an image of Clerk's 10 MB.
-const maxUpload = 11 << 20
+// maxUpload is the length of the longest body with a file, in bytes: an image of Clerk's 10 MB, also
+// in base64.
+const maxUpload = 14 << 20
 
 // readFront reads a request: the form of its body, and what the page says about itself.
 func readFront(w http.ResponseWriter, r *http.Request) (*frontCall, error) {
 	c := &frontCall{call: &call{r: r, query: r.URL.Query()}, header: w.Header(), origin: pageOrigin(r)}
 	most := int64(maxBody)
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+	if kind := r.Header.Get("Content-Type"); strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "application/octet-stream") {
 		most = maxUpload
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))

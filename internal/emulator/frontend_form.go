@@ -28,6 +28,8 @@ func (c *frontCall) readForm() error {
 			return refused
 		}
 		return nil
+	case "application/octet-stream": // an image in base64
+		return nil
 	case "application/json":
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(c.body, &fields) != nil {

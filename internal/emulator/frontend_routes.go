@@ -1,8 +1,15 @@
 package emulator
 
+import "slices"
+
 // frontendRoutes are the endpoints of the Frontend API that are implemented, below /v1. All others
 // return 501 and are counted.
 func frontendRoutes() []frontRoute {
+	return slices.Concat(clientRoutes(), personRoutes(), organizationRoutes())
+}
+
+// clientRoutes are the endpoints about the browser: signing in, up and out.
+func clientRoutes() []frontRoute {
 	return []frontRoute{
 		{"GET", "/environment", (*Emulator).environment},
 		{"PATCH", "/environment", (*Emulator).environment},

@@ -58,26 +58,44 @@ func (e *Emulator) createOrganizationInvitation(c *call) (any, error) {
 	return i, nil
 }
 
-func (e *Emulator) invite(o *Organization, p invitationParameters) (*OrganizationInvitation, error) {
+// mayInvite refuses an invitation that cannot be made.
+func (e *Emulator) mayInvite(o *Organization, p invitationParameters) error {
 	if p.EmailAddress == "" {
-		return nil, missing("email_address")
+		return missing("email_address")
 	}
 	if err := p.check(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := e.knownRole(p.Role); err != nil {
-		return nil, err
+		return err
+	}
+	if p.InviterUserID != nil {
+		if _, err := e.user(*p.InviterUserID); err != nil {
+			return err
+		}
 	}
 	if r, known := e.users.byAddress["email_address:"+strings.ToLower(p.EmailAddress)]; known {
 		if _, err := e.membership(o.ID, r.ID); err == nil {
-			return nil, alreadyMember(p.EmailAddress)
+			return alreadyMember(p.EmailAddress)
 		}
 	}
 	for _, i := range e.organizations.invitations {
 		e.lapse(i)
 		if i.OrganizationID == o.ID && i.Status == "pending" && strings.EqualFold(i.EmailAddress, p.EmailAddress) {
-			return nil, fail(http.StatusBadRequest, "duplicate_record", "duplicate record", "There is already a pending invitation for "+p.EmailAddress+".")
+			return twice(p.EmailAddress)
 		}
+	}
+	_, err := p.life()
+	return err
+}
+
+func twice(address string) error {
+	return fail(http.StatusBadRequest, "duplicate_record", "duplicate record", "There is already a pending invitation for "+address+".")
+}
+
+func (e *Emulator) invite(o *Organization, p invitationParameters) (*OrganizationInvitation, error) {
+	if err := e.mayInvite(o, p); err != nil {
+		return nil, err
 	}
 	life, err := p.life()
 	if err != nil {
@@ -110,6 +128,17 @@ func (e *Emulator) inviteSeveral(c *call) (any, error) {
 	var all []invitationParameters
 	if err := c.decode(&all); err != nil {
 		return nil, err
+	}
+	addresses := map[string]bool{}
+	for _, p := range all { // before any is made
+		address := strings.ToLower(p.EmailAddress)
+		if err := e.mayInvite(o, p); err != nil {
+			return nil, err
+		}
+		if addresses[address] {
+			return nil, twice(p.EmailAddress)
+		}
+		addresses[address] = true
 	}
 	made := []*OrganizationInvitation{}
 	for _, p := range all {
@@ -152,9 +181,13 @@ func (e *Emulator) revokeOrganizationInvitation(c *call) (any, error) {
 	if i.Status != "pending" {
 		return nil, fail(http.StatusBadRequest, "organization_invitation_not_pending", "not pending", "The invitation is "+i.Status+".")
 	}
+	e.revoke(i)
+	return i, nil
+}
+
+func (e *Emulator) revoke(i *OrganizationInvitation) {
 	i.Status, i.URL, i.UpdatedAt = "revoked", nil, e.after(i.UpdatedAt)
 	e.emit("organizationInvitation.revoked", i.UpdatedAt, i)
-	return i, nil
 }
 
 // accept makes the invited user a member.

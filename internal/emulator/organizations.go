@@ -15,6 +15,7 @@ type organizations struct {
 	inside      map[string][]*Membership // by organization
 	invitations []*OrganizationInvitation
 	domains     []*OrganizationDomain
+	suggestions []*suggestion // oldest first
 }
 
 func (o *organizations) init() {
@@ -336,6 +337,7 @@ func (e *Emulator) deleteOrganization(c *call) (any, error) {
 	delete(e.organizations.inside, o.ID)
 	e.organizations.all = slices.DeleteFunc(e.organizations.all, func(x *Organization) bool { return x == o })
 	e.forgetImage(o.ImageURL)
+	e.forgetSuggestions(o.ID)
 	gone := Deleted{Object: "organization", ID: o.ID, Slug: text(o.Slug), Deleted: true}
 	e.emit("organization.deleted", e.after(o.UpdatedAt), gone)
 	return gone, nil

@@ -37,6 +37,7 @@ type snapshot struct {
 	Memberships   []savedMembership         `json:"memberships"`
 	OrgInvites    []*OrganizationInvitation `json:"organization_invitations"`
 	Domains       []*OrganizationDomain     `json:"domains"`
+	Suggestions   []*suggestion             `json:"suggestions,omitempty"`
 	Permissions   []*Permission             `json:"permissions"`
 	Roles         []savedRole               `json:"roles"`
 	Invitations   []*Invitation             `json:"invitations"`
@@ -147,7 +148,7 @@ func (e *Emulator) snapshot() ([]byte, error) {
 		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, IDs: *e.random.ids, Ahead: time.Until(e.clock.now()).Round(time.Second),
 		WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations,
 		Domains: e.organizations.domains, Permissions: e.access.permissions, Invitations: e.invitations,
-		Images: e.images,
+		Images: e.images, Suggestions: e.organizations.suggestions,
 	}
 	if s.Origin.Random, err = e.origin.random.source.MarshalBinary(); err != nil {
 		return nil, err
@@ -247,6 +248,7 @@ func (s *snapshot) fits() bool {
 		slices.Contains(s.Invitations, nil) || slices.Contains(s.Actors, nil) ||
 		slices.Contains(s.Browsers, nil) ||
 		slices.ContainsFunc(s.SignInTokens, func(t savedSignInToken) bool { return t.SignInToken == nil }) ||
+		slices.ContainsFunc(s.Suggestions, func(x *suggestion) bool { return x == nil || !users[x.UserID] || !organizations[x.OrganizationID] }) ||
 		slices.ContainsFunc(s.Sessions, func(x savedSession) bool { return x.Session == nil || !users[x.UserID] }) ||
 		slices.ContainsFunc(s.Memberships, func(m savedMembership) bool {
 			return m.Membership == nil || !users[m.UserID] || !organizations[m.OrganizationID]
@@ -312,6 +314,7 @@ func (e *Emulator) restoreObjects(s snapshot) {
 		e.organizations.byID[o.ID] = o
 	}
 	e.organizations.all, e.organizations.invitations, e.organizations.domains = s.Organizations, s.OrgInvites, s.Domains
+	e.organizations.suggestions = s.Suggestions
 	for _, m := range s.Memberships {
 		m.Membership.organizationID, m.Membership.userID = m.OrganizationID, m.UserID
 		e.organizations.join(m.Membership)

@@ -87,6 +87,7 @@ func (e *Emulator) deleteUser(c *call) (any, error) {
 	e.leaveAll(r.ID)
 	e.users.remove(r)
 	e.forgetImage(r.ImageURL)
+	e.forgetSuggestions(r.ID)
 	gone := Deleted{Object: "user", ID: r.ID, Deleted: true}
 	event := gone
 	event.ExternalID = r.ExternalID
