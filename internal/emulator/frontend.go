@@ -32,7 +32,10 @@ type frontCall struct {
 type bare struct{ value any }
 
 // redirect sends the browser to another page.
-type redirect struct{ url string }
+type redirect struct {
+	status int
+	url    string
+}
 
 // wrapped is the usual answer. Every answer but that of GET /client carries the whole client,
 // because clerk-js takes all changes from there.
@@ -133,7 +136,7 @@ func (e *Emulator) front(handle func(*Emulator, *frontCall) (any, error)) http.H
 		switch {
 		case err == nil && to != nil:
 			w.Header().Set("Location", to.url)
-			w.WriteHeader(http.StatusTemporaryRedirect)
+			w.WriteHeader(to.status)
 		case fault.truncate && len(encoded) > 1:
 			truncate(w, encoded)
 		default:

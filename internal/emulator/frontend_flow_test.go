@@ -17,7 +17,7 @@ import (
 func form(pairs ...string) url.Values {
 	f := url.Values{}
 	for pair := range slices.Chunk(pairs, 2) {
-		f.Set(pair[0], pair[1])
+		f.Add(pair[0], pair[1])
 	}
 	return f
 }

@@ -35,13 +35,13 @@ func (e *Emulator) handshakeClient(c *frontCall) (any, error) {
 		return nil, err
 	}
 	if c.query.Get("format") == "nonce" {
-		return redirect{withQuery(target, "__clerk_handshake_nonce", e.keepHandshake(directives))}, nil
+		return redirect{http.StatusTemporaryRedirect, withQuery(target, "__clerk_handshake_nonce", e.keepHandshake(directives))}, nil
 	}
 	token, err := e.sign(map[string]any{"handshake": directives}, categorySession, nil, 0)
 	if err != nil {
 		return nil, err
 	}
-	return redirect{withQuery(target, "__clerk_handshake", token)}, nil
+	return redirect{http.StatusTemporaryRedirect, withQuery(target, "__clerk_handshake", token)}, nil
 }
 
 // handshakeBrowser returns the dev browser, which is new if the one of the request is unknown. In

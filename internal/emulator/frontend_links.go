@@ -51,7 +51,7 @@ func (e *Emulator) verifyLink(c *frontCall) (any, error) {
 	if s := e.lastActive(b); s != nil && status == "verified" {
 		session = s.ID
 	}
-	return redirect{withQuery(k.Redirect, "__clerk_status", status, "__clerk_created_session", session)}, nil
+	return redirect{http.StatusSeeOther, withQuery(k.Redirect, "__clerk_status", status, "__clerk_created_session", session)}, nil
 }
 
 func (e *Emulator) afterLink(c *frontCall, k *check) error {

@@ -15,15 +15,6 @@ import (
 // pixel is a picture.
 const pixel = "GIF89a\x01\x00\x01\x00\x00\x00\x00;"
 
-// parameters are names and values in turn.
-func parameters(pairs []string) url.Values {
-	form := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		form.Add(pairs[i], pairs[i+1])
-	}
-	return form
-}
-
 // signedInTab is a browser in which a user is signed in.
 func (c *clerk) signedInTab(user, organization string) *tab {
 	c.t.Helper()
@@ -32,18 +23,6 @@ func (c *clerk) signedInTab(user, organization string) *tab {
 		c.t.Fatal(err)
 	}
 	return &tab{clerk: c, dev: b.DevBrowser, cookies: map[string]string{}, origin: page}
-}
-
-// codeFor is the code in the newest message to an address or a number.
-func (c *clerk) codeFor(to string) string {
-	c.t.Helper()
-	for _, m := range c.Inbox() {
-		if m.To == to && m.Code != "" {
-			return m.Code
-		}
-	}
-	c.t.Fatalf("nothing was sent to %s", to)
-	return ""
 }
 
 // upload sends a picture in a form, as components do.
@@ -144,6 +123,65 @@ func (f *front) client() {
 	f.do("PUT", "/client")
 	f.do("POST", "/client")
 	f.do("DELETE", "/client")
+	f.signingUp()
+	f.signingIn()
+}
+
+// signingUp calls every endpoint of sign-ups and sessions.
+func (f *front) signingUp() {
+	f.t.Helper()
+	f.made("/v1/jwt_templates", object{"name": "backend"})
+	f.tab = f.newTab()
+	up := "/client/sign_ups/" + f.id("POST", "/client/sign_ups", "email_address", "new@example.com")
+	f.do("PATCH", up, "password", "correct horse", "first_name", "New")
+	f.do("POST", up+"/prepare_verification", "strategy", "email_code")
+	f.do("GET", up)
+	session := f.response("POST", up+"/attempt_verification", "strategy", "email_code", "code", f.lastCode("new@example.com"))["created_session_id"].(string)
+	path := "/client/sessions/" + session
+	f.do("GET", path)
+	f.do("POST", path+"/touch", "active_organization_id", "")
+	f.do("POST", path+"/tokens")
+	f.do("POST", path+"/tokens/backend")
+	f.do("POST", path+"/verify", "level", "first_factor")
+	f.do("GET", path+"/verify")
+	f.do("POST", path+"/verify/prepare_first_factor", "strategy", "email_code")
+	f.do("POST", path+"/verify/attempt_first_factor", "strategy", "email_code", "code", f.lastCode("new@example.com"))
+	f.do("GET", "/client/handshake?format=nonce&redirect_url="+page)
+	f.do("POST", path+"/end")
+}
+
+// signingIn calls every endpoint of sign-ins, with two factors, links and tickets.
+func (f *front) signingIn() {
+	f.t.Helper()
+	const address, number = "two@example.com", "+15005550007"
+	user := f.made("/v1/users", object{"email_address": []string{address}, "password": "correct horse"})
+	f.made("/v1/phone_numbers", object{"user_id": user, "phone_number": number, "verified": true, "reserved_for_second_factor": true})
+	f.tab = f.newTab()
+	in := "/client/sign_ins/" + f.id("POST", "/client/sign_ins", "identifier", address)
+	f.do("POST", in+"/prepare_first_factor", "strategy", "reset_password_email_code")
+	f.do("POST", in+"/attempt_first_factor", "strategy", "reset_password_email_code", "code", f.lastCode(address))
+	f.do("POST", in+"/reset_password", "password", "battery staple")
+	f.do("GET", in)
+	f.do("POST", in+"/prepare_second_factor", "strategy", "phone_code")
+	session := f.response("POST", in+"/attempt_second_factor", "strategy", "phone_code", "code", f.lastCode(number))["created_session_id"].(string)
+	path := "/client/sessions/" + session
+	f.do("POST", path+"/verify", "level", "second_factor")
+	f.do("POST", path+"/verify/prepare_second_factor", "strategy", "phone_code")
+	f.do("POST", path+"/verify/attempt_second_factor", "strategy", "phone_code", "code", f.lastCode(number))
+	f.do("POST", path+"/remove")
+
+	f.tab = f.newTab()
+	in = "/client/sign_ins/" + f.id("POST", "/client/sign_ins", "identifier", address)
+	f.do("POST", in+"/prepare_first_factor", "strategy", "email_link", "redirect_url", page)
+	link, err := url.Parse(f.Inbox()[0].Link)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.do("GET", "/verify?"+link.RawQuery)
+	ticket := f.call("POST", "/v1/sign_in_tokens", object{"user_id": user})["token"].(string)
+	f.do("GET", "/tickets/accept?ticket="+ticket+"&redirect_url="+page)
+	f.do("POST", "/client/sign_ins", "strategy", "ticket", "ticket", ticket)
+	f.do("DELETE", "/client/sessions")
 }
 
 // people calls every endpoint about the person.
@@ -175,12 +213,12 @@ func (f *front) people() {
 	email := "/me/email_addresses/" + f.id("POST", "/me/email_addresses/", "email_address", "Ada@example.org")
 	f.do("POST", email+"/prepare_verification", "strategy", "email_code")
 	f.do("GET", email)
-	f.do("POST", email+"/attempt_verification", "code", f.codeFor("ada@example.org"))
+	f.do("POST", email+"/attempt_verification", "code", f.lastCode("ada@example.org"))
 	f.do("GET", "/me/email_addresses")
 	f.do("DELETE", email)
 	phone := "/me/phone_numbers/" + f.id("POST", "/me/phone_numbers/", "phone_number", "+15005550006")
 	f.do("POST", phone+"/prepare_verification", "strategy", "phone_code")
-	f.do("POST", phone+"/attempt_verification", "code", f.codeFor("+15005550006"))
+	f.do("POST", phone+"/attempt_verification", "code", f.lastCode("+15005550006"))
 	f.do("PATCH", phone, "reserved_for_second_factor", "true", "default_second_factor", "true")
 	f.do("GET", phone)
 	f.do("GET", "/me/phone_numbers")
@@ -244,7 +282,7 @@ func (f *front) domains(org, grace, alan string) {
 	f.do("GET", domain)
 	f.do("POST", domain+"/prepare_affiliation_verification", "affiliation_email_address", "grace@acme.example")
 	f.do("GET", org+"/domains?limit=10&offset=0")
-	f.do("POST", domain+"/attempt_affiliation_verification", "code", f.codeFor("grace@acme.example"))
+	f.do("POST", domain+"/attempt_affiliation_verification", "code", f.lastCode("grace@acme.example"))
 	f.do("POST", domain+"/update_enrollment_mode", "enrollment_mode", "automatic_suggestion", "delete_pending", "false")
 	f.do("GET", org+"/domains?verified=true&enrollment_mode=automatic_suggestion")
 	request := func(user string) string {

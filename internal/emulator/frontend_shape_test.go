@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,6 +29,13 @@ type description struct {
 // an index. A value says what is wrong with the description.
 func exceptions() map[string]string {
 	return map[string]string{}
+}
+
+// undescribed are the routes that Clerk's SDKs call though the description lacks them, with who does.
+func undescribed() map[string]string {
+	return map[string]string{
+		"GET /v1/client/sessions/{id}/verify": "clerk-js reads a verification again when it is reloaded",
+	}
 }
 
 // describe reads the description, or returns nil if it is not beside the repository.
@@ -62,6 +70,9 @@ func anonymous(path string) string { return variable.ReplaceAllString(path, "{}"
 // problems are where an answer is not as Clerk describes it.
 func (d *description) problems(route string, a answer) []string {
 	operation := d.operations[anonymous(route)]
+	if operation == nil && undescribed()[route] != "" {
+		return nil
+	}
 	if operation == nil {
 		return []string{"Clerk's description has no such operation"}
 	}
@@ -134,15 +145,15 @@ type front struct {
 }
 
 // do makes a request that must succeed, and returns its answer as JSON.
-func (f *front) do(method, path string, form ...string) any {
+func (f *front) do(method, path string, pairs ...string) any {
 	f.t.Helper()
-	return f.judged(method, path, f.send(method, "/v1"+path, parameters(form)))
+	return f.judged(method, path, f.send(method, "/v1"+path, form(pairs...)))
 }
 
 func (f *front) judged(method, path string, a answer) any {
 	f.t.Helper()
 	route := strings.Replace(a.pattern, " /v1", " ", 1)
-	if a.status/100 != 2 {
+	if a.status/100 > 3 {
 		f.t.Fatalf("%s %s: %d %s", method, path, a.status, a.body)
 	}
 	f.exercised[route] = true
@@ -157,14 +168,16 @@ func (f *front) judged(method, path string, a answer) any {
 		}
 	}
 	var value any
-	decode(f.t, a.body, &value)
+	if a.status == http.StatusOK {
+		decode(f.t, a.body, &value)
+	}
 	return value
 }
 
 // refusal makes a request that must be refused so.
-func (f *front) refusal(status int, code, method, path string, form ...string) {
+func (f *front) refusal(status int, code, method, path string, pairs ...string) {
 	f.t.Helper()
-	a := f.send(method, "/v1"+path, parameters(form))
+	a := f.send(method, "/v1"+path, form(pairs...))
 	if a.status != status || !strings.Contains(string(a.body), `"code":"`+code+`"`) {
 		f.t.Errorf("%s %s: %d %s, want %d %s", method, path, a.status, a.body, status, code)
 	}
@@ -176,18 +189,18 @@ func (f *front) refusal(status int, code, method, path string, form ...string) {
 }
 
 // response makes a request that must succeed, and returns the object in its answer.
-func (f *front) response(method, path string, form ...string) object {
+func (f *front) response(method, path string, pairs ...string) object {
 	f.t.Helper()
-	o, ok := f.do(method, path, form...).(object)["response"].(object)
+	o, ok := f.do(method, path, pairs...).(object)["response"].(object)
 	if !ok {
 		f.t.Fatalf("%s %s: the response is no object", method, path)
 	}
 	return o
 }
 
-func (f *front) id(method, path string, form ...string) string {
+func (f *front) id(method, path string, pairs ...string) string {
 	f.t.Helper()
-	return f.response(method, path, form...)["id"].(string)
+	return f.response(method, path, pairs...)["id"].(string)
 }
 
 // A judge that lets everything pass would judge nothing.

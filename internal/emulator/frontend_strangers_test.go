@@ -47,10 +47,10 @@ func (e *estate) path(route, id string) (method, path string) {
 }
 
 // everything a route may want; unknown parameters are ignored.
-var everything = parameters([]string{
+var everything = form(
 	"name", "Taken over", "slug", "taken-over", "role", "org:admin", "user_id", "user_x", "email_address", "mallory@evil.example", "code", "424242",
 	"strategy", "email_code", "enrollment_mode", "automatic_invitation", "delete_pending", "true", "affiliation_email_address", "x@victim.example",
-})
+)
 
 func organizationRoutes(t *testing.T) []string {
 	t.Helper()
@@ -128,7 +128,7 @@ func TestMembersNeedPermissions(t *testing.T) {
 	}
 	c.call("POST", "/v1/organization_roles", object{"name": "Host", "key": "org:host", "permissions": []string{"org:sys_memberships:manage"}})
 	c.call("PATCH", "/v1/organizations/"+e.organization+"/memberships/"+e.member, object{"role": "org:host"})
-	member.ok("POST", "/v1/organizations/"+e.organization+"/invitations", parameters([]string{"email_address", "z@example.com", "role", "org:member"}))
+	member.ok("POST", "/v1/organizations/"+e.organization+"/invitations", form("email_address", "z@example.com", "role", "org:member"))
 	member.refused(http.StatusForbidden, "missing_organization_permission", "DELETE", "/v1/organizations/"+e.organization, nil)
 }
 
@@ -165,7 +165,7 @@ func TestStrangersReachNoPerson(t *testing.T) {
 		t.Errorf("only %d routes name something of the person", mine)
 	}
 	mallory.refused(http.StatusUnauthorized, "authentication_invalid", "GET", "/v1/me?_clerk_session_id="+victim.ids["session_id"], nil)
-	theirs := parameters([]string{"primary_email_address_id", user["primary_email_address_id"].(string)})
+	theirs := form("primary_email_address_id", user["primary_email_address_id"].(string))
 	mallory.refused(http.StatusNotFound, "resource_not_found", "PATCH", "/v1/me", theirs)
 	if after := victim.looks(); after != before {
 		t.Errorf("the person was changed from\n%s\nto\n%s", before, after)

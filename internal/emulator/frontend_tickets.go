@@ -241,7 +241,7 @@ func (e *Emulator) acceptTicket(c *frontCall) (any, error) {
 	if target == "" || !e.localURL(target) {
 		return nil, invalid("redirect_url", "The emulator does not know where the app is. Create the ticket with a redirect_url on this machine, or set sign_in_url.")
 	}
-	return redirect{withQuery(target, "__clerk_ticket", given, "__clerk_status", status)}, nil
+	return redirect{http.StatusSeeOther, withQuery(target, "__clerk_ticket", given, "__clerk_status", status)}, nil
 }
 
 // withQuery adds parameters, names and values in turn, to a URL.
