@@ -20,7 +20,11 @@ func (p *tab) follow(path string) *url.URL {
 	p.t.Helper()
 	a := p.send("GET", path, nil)
 	to, err := url.Parse(a.header.Get("Location"))
-	if err != nil || a.status != http.StatusTemporaryRedirect {
+	want := http.StatusSeeOther
+	if strings.HasPrefix(path, "/v1/client/handshake") {
+		want = http.StatusTemporaryRedirect
+	}
+	if err != nil || a.status != want {
 		p.t.Fatalf("GET %s: %d %s", path, a.status, a.body)
 	}
 	return to
