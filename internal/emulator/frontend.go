@@ -169,8 +169,8 @@ func (e *Emulator) runFront(handle func(*Emulator, *frontCall) (any, error), c *
 	return encoded, nil, err
 }
 
-// maxUpload is the length of the longest body with a file, in bytes: an image of Clerk's 10 MB, also
-// in base64.
+// maxUpload is the length of the longest body with a file, in bytes: an image of Clerk's 10 MB,
+// also in base64.
 const maxUpload = 14 << 20
 
 // readFront reads a request: the form of its body, and what the page says about itself.

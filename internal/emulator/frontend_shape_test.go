@@ -31,7 +31,8 @@ func exceptions() map[string]string {
 	return map[string]string{}
 }
 
-// undescribed are the routes that Clerk's SDKs call though the description lacks them, with who does.
+// undescribed are the routes that Clerk's SDKs call though the description lacks them, with who
+// does.
 func undescribed() map[string]string {
 	return map[string]string{
 		"GET /v1/client/sessions/{id}/verify": "clerk-js reads a verification again when it is reloaded",
