@@ -55,13 +55,17 @@ func (s *sender) replay(id string) bool {
 	return true
 }
 
+// shown returns the message as others see it.
+func (m *message) shown() Message {
+	return Message{m.ID, m.Type, m.At, m.state, slices.Clone(m.attempts), m.body}
+}
+
 func (s *sender) messages() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]Message, 0, len(s.order))
 	for _, id := range s.order {
-		m := s.log[id]
-		all = append(all, Message{m.ID, m.Type, m.At, m.state, slices.Clone(m.attempts), m.body})
+		all = append(all, s.log[id].shown())
 	}
 	return all
 }

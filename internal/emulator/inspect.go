@@ -1,0 +1,121 @@
+package emulator
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What package inspector shows, besides what the APIs return. All lists are pages, newest first, so
+// that a page costs little however much there is.
+
+// Trusts reports whether a request comes from this machine, by a name of this machine, and not
+// through a proxy, which other machines may reach. With Options.ControlFromAnywhere it may come from
+// other machines. It says nothing about which page in a browser sent it.
+func (e *Emulator) Trusts(r *http.Request) bool {
+	if !e.ownName(r.Host) {
+		return false
+	}
+	if e.options.ControlFromAnywhere {
+		return true
+	}
+	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Clerk-Proxy-Url"} {
+		if r.Header.Get(header) != "" {
+			return false
+		}
+	}
+	return loopback(r.RemoteAddr)
+}
+
+// Ahead returns how far the instance's clock is ahead of real time.
+func (e *Emulator) Ahead() time.Duration {
+	e.clock.mu.Lock()
+	defer e.clock.mu.Unlock()
+	return e.clock.offset
+}
+
+// SessionPage returns the sessions of all users that have a status, or any if it is empty, and how
+// many there are.
+func (e *Emulator) SessionPage(status string, offset, limit int) ([]Session, int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var matching []*Session
+	for _, s := range e.sessions.byID {
+		if status == "" || e.aged(s).Status == status {
+			matching = append(matching, s)
+		}
+	}
+	slices.SortFunc(matching, func(a, b *Session) int {
+		return cmp.Or(cmp.Compare(b.CreatedAt, a.CreatedAt), cmp.Compare(b.ID, a.ID))
+	})
+	page := []Session{}
+	for _, s := range cut(matching, limit, offset) {
+		page = append(page, *e.aged(s))
+	}
+	return page, len(matching)
+}
+
+// MessageFilter selects messages. Empty fields select all.
+type MessageFilter struct {
+	State string
+	Text  string // a part of the id, the type or the body
+}
+
+// MessagePage returns the kept messages that a filter selects, and how many there are.
+func (e *Emulator) MessagePage(f MessageFilter, offset, limit int) ([]Message, int) {
+	return e.sender.page(f, offset, limit)
+}
+
+// Message returns a kept message, when its next attempt is due (zero if none is), and whether it is
+// kept.
+func (e *Emulator) Message(id string) (m Message, next time.Time, kept bool) {
+	s := e.sender
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, kept := s.log[id]
+	if !kept {
+		return Message{}, time.Time{}, false
+	}
+	for _, a := range s.due {
+		if a.message == found && (next.IsZero() || a.due.Before(next)) {
+			next = a.due
+		}
+	}
+	return found.shown(), next, true
+}
+
+// NextMessage returns the message whose attempt is due next, and when.
+func (e *Emulator) NextMessage() (m Message, at time.Time, waits bool) {
+	s := e.sender
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.due) == 0 {
+		return Message{}, time.Time{}, false
+	}
+	return s.due[0].message.shown(), s.due[0].due, true
+}
+
+func (s *sender) page(f MessageFilter, offset, limit int) (page []Message, total int) {
+	text := strings.ToLower(f.Text)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range slices.Backward(s.order) {
+		m := s.log[id]
+		if f.State != "" && m.state != f.State || text != "" && !m.contains(text) {
+			continue
+		}
+		if total >= offset && len(page) < limit {
+			page = append(page, m.shown())
+		}
+		total++
+	}
+	return page, total
+}
+
+// contains reports whether a text in lower case is in the id, the type or the body.
+func (m *message) contains(text string) bool {
+	return strings.Contains(strings.ToLower(m.ID), text) || strings.Contains(strings.ToLower(m.Type), text) ||
+		strings.Contains(strings.ToLower(string(m.body)), text)
+}
