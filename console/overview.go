@@ -107,7 +107,8 @@ func (v *visit) overviewTiles(o *mirror.SyncOverview, a *mirror.Activity) []tile
 	tiles = append(tiles, today)
 	if b := s.Budget; b != nil {
 		tiles = append(tiles, tile{
-			Label: "Requests to Clerk", Value: pages.Number(b.Used) + " / " + pages.Number(b.Granted), Note: "in 10 s of Clerk's " + pages.Number(b.Limit), Href: v.to("sync"),
+			Label: "Requests to Clerk",
+			Value: pages.Number(b.Used) + " / " + pages.Number(b.Granted), Note: "in 10 s of Clerk's " + pages.Number(b.Limit), Href: v.to("sync"),
 		})
 		if b.Breaker != "closed" {
 			tiles[len(tiles)-1].Kind, tiles[len(tiles)-1].Note = "bad", "Clerk does not answer"

@@ -34,7 +34,7 @@ func rules() []rule {
 	}
 	return []rule{
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
-		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/emulator", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
+		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/emulator", "internal/emulator/inspector", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
 		{"internal/apiclient", []string{"auth", "clerk", "mirror"}, nil},
 		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/mcp", "internal/web", "publish/webhook"}, append(api, xrate)},
@@ -95,6 +95,7 @@ func rules() []rule {
 		{"internal/clerkapi", []string{"clerk", "internal/row", "internal/wait"}, api},
 		{"internal/store", []string{"clerk", "internal/row", "mirror"}, api},
 		{"internal/store/storetest", []string{"clerk", "internal/row", "internal/store", "internal/testenv", "mirror"}, []string{cmp}},
+		{"internal/emulator/inspector", []string{"internal/emulator", "internal/pages"}, nil},
 		{"internal/emulator", []string{"clerk", "internal/web", "webhook"}, []string{goJose}},
 		{"internal/telemetry", nil, append(api, otel+"/sdk/...", otel+"/exporters/...", "github.com/prometheus/...")},
 		{"internal/feedhttp", []string{"internal/web", "mirror"}, nil},

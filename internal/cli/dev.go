@@ -20,6 +20,7 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/config"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/emulator/inspector"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
@@ -62,7 +63,7 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 	defer d.clerk.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	clerk, err := web.Listen(ctx, logger, shutdownTimeout, web.NewServer(free(c.EmulateListen), d.clerk))
+	clerk, err := web.Listen(ctx, logger, shutdownTimeout, web.NewServer(free(c.EmulateListen), inspector.New(d.clerk, inspector.Options{})))
 	if err != nil {
 		return err
 	}

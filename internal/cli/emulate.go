@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/emulator/inspector"
 	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/web"
 )
@@ -66,7 +67,7 @@ func (c emulateCommand) Run(ctx context.Context, p *process) error {
 	}
 	defer e.Close()
 	newEmulateLog(p.stderr, c.Log).watch(e)
-	server := web.NewServer(c.Listen, e)
+	server := web.NewServer(c.Listen, inspector.New(e, inspector.Options{}))
 	server.WriteTimeout = 5 * time.Minute // a fault may be slow
 	listening, err := web.Listen(ctx, logger, shutdownTimeout, server)
 	if err != nil {

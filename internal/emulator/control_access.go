@@ -12,14 +12,30 @@ func (e *Emulator) mayControl(r *http.Request) bool {
 	if r.Context().Value(inProcess{}) != nil {
 		return true
 	}
-	if fromPage(r) || !e.ownName(r.Host) {
-		return false
-	}
-	return e.options.ControlFromAnywhere || loopback(r.RemoteAddr)
+	return !fromPage(r) && e.Trusts(r)
 }
 
-// fromPage reports whether a page in a browser sent the request. The emulator has no pages, so that
-// is a page of another site, or of a host name that was made to point here.
+// Trusts reports whether a request comes from this machine, by a name of this machine, and not
+// through a proxy that says so, because other machines may reach that. With
+// Options.ControlFromAnywhere it may come from other machines. It does not say which page in a
+// browser sent the request.
+func (e *Emulator) Trusts(r *http.Request) bool {
+	if !e.ownName(r.Host) {
+		return false
+	}
+	if e.options.ControlFromAnywhere {
+		return true
+	}
+	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Clerk-Proxy-Url"} {
+		if r.Header.Get(header) != "" {
+			return false
+		}
+	}
+	return loopback(r.RemoteAddr)
+}
+
+// fromPage reports whether a page in a browser sent the request. The emulator's own pages do not use
+// the control API, so that is a page of another site, or of a host name that was made to point here.
 func fromPage(r *http.Request) bool {
 	for _, site := range r.Header["Sec-Fetch-Site"] {
 		if site != "none" { // a person typed the address

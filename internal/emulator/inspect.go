@@ -2,32 +2,13 @@ package emulator
 
 import (
 	"cmp"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 )
 
-// What package inspector shows, besides what the APIs return. All lists are pages, newest first, so
-// that a page costs little however much there is.
-
-// Trusts reports whether a request comes from this machine, by a name of this machine, and not
-// through a proxy, which other machines may reach. With Options.ControlFromAnywhere it may come from
-// other machines. It says nothing about which page in a browser sent it.
-func (e *Emulator) Trusts(r *http.Request) bool {
-	if !e.ownName(r.Host) {
-		return false
-	}
-	if e.options.ControlFromAnywhere {
-		return true
-	}
-	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Clerk-Proxy-Url"} {
-		if r.Header.Get(header) != "" {
-			return false
-		}
-	}
-	return loopback(r.RemoteAddr)
-}
+// What package inspector shows, besides what the APIs return. Lists are pages, newest first, so that
+// one costs little however much there is.
 
 // Ahead returns how far the instance's clock is ahead of real time.
 func (e *Emulator) Ahead() time.Duration {

@@ -2,6 +2,7 @@ package inspector
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -23,19 +24,51 @@ type deliveriesData struct {
 type messageRow struct {
 	emulator.Message
 
-	Last emulator.Attempt
+	Last  emulator.Attempt
+	About string // the name of what the event is about
 }
 
 func rowsOf(messages []emulator.Message) []messageRow {
 	rows := make([]messageRow, 0, len(messages))
 	for _, m := range messages {
-		row := messageRow{Message: m}
+		row := messageRow{Message: m, About: about(m.Body)}
 		if n := len(m.Attempts); n > 0 {
 			row.Last = m.Attempts[n-1]
 		}
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// about returns the name of what an event is about: a person, a person in an organization, an
+// address.
+func about(body []byte) string {
+	var event struct {
+		Data struct {
+			emulator.User
+
+			Name         string                   `json:"name"`
+			Organization *emulator.Organization   `json:"organization"`
+			Member       *emulator.PublicUserData `json:"public_user_data"`
+			Owner        *emulator.User           `json:"user"`
+			Address      string                   `json:"email_address"`
+			ToAddress    string                   `json:"to_email_address"`
+			ToNumber     string                   `json:"to_phone_number"`
+		} `json:"data"`
+	}
+	_ = json.Unmarshal(body, &event) // a field of another type leaves what was read before
+	d := event.Data
+	switch {
+	case d.Member != nil && d.Organization != nil:
+		return personName(member(d.Member)) + " in " + d.Organization.Name
+	case d.Owner != nil:
+		return personName(*d.Owner)
+	case d.Name != "":
+		return d.Name
+	case len(d.EmailAddresses) > 0 || d.FirstName != nil || d.Username != nil:
+		return personName(d.User)
+	}
+	return cmp.Or(d.Address, d.ToAddress, d.ToNumber, pages.Shorten(d.ID))
 }
 
 func deliveryTabs(current string) []pages.Tab {
@@ -50,7 +83,7 @@ func (v *visit) deliveries() error {
 		Tabs: deliveryTabs("messages"),
 		Filters: pages.FilterBar{
 			Search:  &pages.SearchField{Name: "q", Value: v.query("q"), Label: "Search messages", Placeholder: "Event, id, or text in the body"},
-			Selects: []pages.SelectField{v.options("state", "State", "pending", "delivered", "failed", "aborted", "dropped", "disabled")}, Results: "results",
+			Selects: []pages.SelectField{v.choices("state", "State", "pending", "delivered", "failed", "aborted", "dropped", "disabled")}, Results: "results",
 		},
 		Empty: pages.Empty{
 			Icon: "delivery", Title: "Nothing was sent yet", Link: "/deliveries/endpoints", LinkText: "See where messages go",

@@ -3,7 +3,6 @@ package inspector
 import (
 	"cmp"
 	"crypto/rand"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -116,11 +115,11 @@ func (v *visit) door(user, organization, app string) (link string, err error) {
 	if err != nil {
 		return "", err
 	}
-	cookies, err := v.clerk.SignInBrowser(user, organization)
+	browser, err := v.clerk.SignInBrowser(user, organization, target.Scheme+"://"+target.Host)
 	if err != nil {
 		return "", err
 	}
-	secret := v.doors.add(door{cookies: cookies, app: target})
+	secret := v.doors.add(door{cookies: browser.Cookies, app: target})
 	here := url.URL{Scheme: "http", Host: target.Hostname(), Path: "/enter", RawQuery: url.Values{"with": {secret}}.Encode()}
 	if pages.OverTLS(v.r) {
 		here.Scheme = "https"
@@ -139,17 +138,17 @@ func (v *visit) appURL(text string) (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return nil, errors.New("This is no address such as http://localhost:3000.") //nolint:staticcheck // a sentence of the page
+		return nil, &problem{Title: "This is no address such as http://localhost:3000."}
 	}
 	host := strings.ToLower(u.Hostname())
 	ip := net.ParseIP(host)
 	switch {
 	case ip != nil && ip.To4() == nil:
-		return nil, errors.New("Browsers allow no link to an address of this form. Use localhost.") //nolint:staticcheck // a sentence of the page
+		return nil, &problem{Title: "Browsers allow no link to an address of this form. Use localhost."}
 	case host == "localhost", strings.HasSuffix(host, ".localhost"), ip != nil && ip.IsLoopback(), host == hostname(v.r.Host):
 		return u, nil
 	}
-	return nil, errors.New("The application must run on this machine, at localhost or 127.0.0.1: cookies of one host reach all of its ports.") //nolint:staticcheck // a sentence of the page
+	return nil, &problem{Title: "The application must run on this machine, at localhost or 127.0.0.1: cookies of one host reach all of its ports."}
 }
 
 // enter sets the cookies of a door, and sends the browser to the application.

@@ -45,6 +45,7 @@ type preset struct {
 
 func presets() []preset {
 	const hour = emulator.Duration(time.Hour)
+	slow := emulator.APIFaults{Slow: 1, SlowFor: emulator.Duration(3 * time.Second)}
 	return []preset{
 		{Name: "none", Label: "None", Text: "everything arrives at once, and once"},
 		{
@@ -54,21 +55,22 @@ func presets() []preset {
 		{Name: "outage", Label: "No webhooks for an hour", Text: "no attempt reaches an endpoint; they are repeated later", faults: emulator.Faults{Outage: hour}},
 		{Name: "lost", Label: "Webhooks are lost", Text: "nothing is sent, and nothing is repeated", faults: emulator.Faults{Drop: 1}},
 		{
-			Name: "down", Label: "Backend API is down", Text: "each call gets 500, 502 or 503",
-			faults: emulator.Faults{API: emulator.APIFaults{ServerError: 1}},
+			Name: "down", Label: "Clerk is down", Text: "each call of either API gets 500, 502 or 503",
+			faults: emulator.Faults{API: emulator.APIFaults{ServerError: 1}, Frontend: emulator.APIFaults{ServerError: 1}},
 		},
 		{
-			Name: "limited", Label: "Rate limit is reached", Text: "each call gets 429, with Retry-After",
+			Name: "limited", Label: "Rate limit is reached", Text: "each call of the Backend API gets 429, with Retry-After",
 			faults: emulator.Faults{API: emulator.APIFaults{TooMany: 1}},
 		},
 		{
-			Name: "slow", Label: "Backend API is slow", Text: "each answer takes three seconds",
-			faults: emulator.Faults{API: emulator.APIFaults{Slow: 1, SlowFor: emulator.Duration(3 * time.Second)}},
+			Name: "slow", Label: "Clerk is slow", Text: "each answer of either API takes three seconds",
+			faults: emulator.Faults{API: slow, Frontend: slow},
 		},
 	}
 }
 
-// faultWords are the names and descriptions of faults. Those of Options are in docs/emulator.md.
+// faultWords are the names and descriptions of faults by their names in JSON. Those of "api" are
+// those of "frontend", too.
 var faultWords = map[string][2]string{
 	"duplicate":             {"Duplicate", "a delivered webhook is delivered again"},
 	"reorder":               {"Reorder", "a webhook is held back, behind younger ones"},
@@ -111,13 +113,10 @@ func faultsOf(f *emulator.Faults) faultsData {
 			groups[group] = at
 			d.Groups = append(d.Groups, faultGroup{Title: cmp.Or(groupNames[group], group)})
 		}
-		words, ok := faultWords[name]
-		if !ok {
-			words[0] = strings.ReplaceAll(name[strings.LastIndex(name, ".")+1:], "_", " ")
-		}
-		field := faultField{Name: name, Label: words[0], Text: words[1], Rate: value.Kind() == reflect.Float64, On: !value.IsZero()}
+		label, text := wordsOf(name)
+		field := faultField{Name: name, Label: label, Text: text, Rate: value.Kind() == reflect.Float64, On: !value.IsZero()}
 		switch {
-		case field.Rate:
+		case field.Rate && field.On:
 			field.Value = strconv.FormatFloat(value.Float()*100, 'g', 6, 64)
 		case field.On:
 			field.Value = time.Duration(value.Int()).String()
@@ -125,6 +124,15 @@ func faultsOf(f *emulator.Faults) faultsData {
 		d.Groups[at].Fields = append(d.Groups[at].Fields, field)
 	})
 	return d
+}
+
+// wordsOf returns the name and the description of a fault.
+func wordsOf(name string) (label, text string) {
+	words, ok := faultWords[strings.Replace(name, "frontend.", "api.", 1)]
+	if !ok {
+		return name, ""
+	}
+	return words[0], words[1]
 }
 
 // eachFault calls a function for every rate and every duration of faults: with its group, its name
@@ -187,10 +195,11 @@ func (v *visit) readFaults(f *emulator.Faults) (problem string) {
 		if text == "" || problem != "" {
 			return
 		}
+		label, _ := wordsOf(name)
 		if value.Kind() == reflect.Float64 {
 			percent, err := strconv.ParseFloat(text, 64)
 			if err != nil || !(percent >= 0 && percent <= 100) {
-				problem = fmt.Sprintf("%s goes from 0 to 100 percent, not %s.", faultWords[name][0], text)
+				problem = fmt.Sprintf("%s goes from 0 to 100 percent, not %s.", label, text)
 				return
 			}
 			value.SetFloat(percent / 100)
@@ -198,7 +207,7 @@ func (v *visit) readFaults(f *emulator.Faults) (problem string) {
 		}
 		d, err := parseDuration(text)
 		if err != nil {
-			problem = fmt.Sprintf("%s is a duration such as 250ms, 30s or 28h, not %s.", faultWords[name][0], text)
+			problem = fmt.Sprintf("%s is a duration such as 250ms, 30s or 28h, not %s.", label, text)
 			return
 		}
 		value.SetInt(int64(d))

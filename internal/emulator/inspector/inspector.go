@@ -3,6 +3,7 @@ package inspector
 import (
 	"embed"
 	"net/http"
+	"strings"
 
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/pages"
@@ -48,11 +49,11 @@ func New(e *emulator.Emulator, o Options) http.Handler {
 
 // ServeHTTP serves a page, or what the emulator has at the path.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if _, pattern := h.mux.Handler(r); pattern == "" {
-		h.clerk.ServeHTTP(w, r)
+	if _, pattern := h.mux.Handler(r); pattern != "" && !strings.Contains(r.URL.Path, "//") { // for which the mux would redirect
+		h.mux.ServeHTTP(w, r)
 		return
 	}
-	h.mux.ServeHTTP(w, r)
+	h.clerk.ServeHTTP(w, r)
 }
 
 // route is an entry of the route table.
@@ -87,6 +88,9 @@ func routes() []route {
 
 		{"GET /sessions", "sessions", (*visit).sessions},
 		{"POST /sessions/{id}/revoke", "sessions", (*visit).revokeSession},
+
+		{"GET /inbox", "inbox", (*visit).inbox},
+		{"POST /inbox/clear", "inbox", (*visit).clearInbox},
 
 		{"GET /deliveries", "deliveries", (*visit).deliveries},
 		{"GET /deliveries/endpoints", "deliveries", (*visit).endpoints},
@@ -124,6 +128,7 @@ func navigation() []navGroup {
 			{"sessions", "/sessions", "Sessions", "session", "s"},
 		}},
 		{"What is sent", []navEntry{
+			{"inbox", "/inbox", "Inbox", "mail", "i"},
 			{"deliveries", "/deliveries", "Deliveries", "delivery", "d"},
 			{"calls", "/calls", "Missing calls", "terminal", "m"},
 		}},

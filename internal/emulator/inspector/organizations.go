@@ -22,10 +22,15 @@ func (v *visit) organizations() error {
 		Filters: pages.FilterBar{
 			Search: &pages.SearchField{Name: "q", Value: v.query("q"), Label: "Search organizations", Placeholder: "Name or slug"}, Results: "results",
 		},
-		Empty: pages.Empty{Icon: "organization", Title: "No organizations yet", Text: "Organizations appear here when people found them in your application, or when you create one above."},
+		Empty: pages.Empty{
+			Icon: "organization", Title: "No organizations yet",
+			Text: "Organizations appear here when people found them in your application, or when you create one above.",
+		},
 	}
 	if v.query("q") != "" {
-		d.Empty = pages.Empty{Icon: "search", Title: "No organization matches", Text: "Search finds parts of names and slugs.", Link: "/organizations", LinkText: "Show all"}
+		d.Empty = pages.Empty{
+			Icon: "search", Title: "No organization matches", Text: "Search finds parts of names and slugs.", Link: "/organizations", LinkText: "Show all",
+		}
 	}
 	var list struct {
 		Data  []emulator.Organization `json:"data"`
@@ -133,7 +138,7 @@ func (v *visit) addMember() error {
 
 func (v *visit) changeMember() (err error) {
 	back, path := to("organizations", v.id()), to("v1", "organizations", v.id(), "memberships", v.r.PathValue("user"))
-	text := ""
+	var text string
 	switch v.r.PathValue("action") {
 	case "role":
 		text = "The role is now " + strings.TrimPrefix(v.form("role"), "org:") + "."

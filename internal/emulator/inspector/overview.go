@@ -11,6 +11,7 @@ import (
 type overviewData struct {
 	Tiles    []pages.Tile
 	Notices  []notice
+	Mails    []emulator.Mail
 	Messages []messageRow
 	People   []emulator.User
 	Keys     emulator.Keys
@@ -28,15 +29,18 @@ func (v *visit) overview() error {
 		return err
 	}
 	messages, _ := v.clerk.MessagePage(emulator.MessageFilter{}, 0, fewRows)
-	d := overviewData{Notices: v.notices(state), Messages: rowsOf(messages), Keys: v.clerk.Keys(v.ownURL())}
+	d := overviewData{
+		Notices: v.notices(state), Mails: v.clerk.Inbox(), Messages: rowsOf(messages), Keys: v.clerk.Keys(v.ownURL()),
+	}
 	if err := v.get(&d.People, "/v1/users", "limit", strconv.Itoa(fewRows)); err != nil {
 		return err
 	}
-	d.Tiles = v.tiles(state)
+	d.Tiles = v.tiles(state, len(d.Mails))
+	d.Mails = d.Mails[:min(fewRows, len(d.Mails))]
 	return v.render("overview", "Overview", d)
 }
 
-func (v *visit) tiles(state emulator.State) []pages.Tile {
+func (v *visit) tiles(state emulator.State, mails int) []pages.Tile {
 	_, active := v.clerk.SessionPage("active", 0, 0)
 	sent := 0
 	for _, n := range state.Deliveries {
@@ -57,8 +61,12 @@ func (v *visit) tiles(state emulator.State) []pages.Tile {
 	}
 	return []pages.Tile{
 		{Label: "People", Value: pages.Number(state.Counts["users"]), Href: "/people"},
-		{Label: "Organizations", Value: pages.Number(state.Counts["organizations"]), Note: pages.Plural(int64(state.Counts["memberships"]), "membership", "memberships"), Href: "/organizations"},
+		{
+			Label: "Organizations", Value: pages.Number(state.Counts["organizations"]), Href: "/organizations",
+			Note: pages.Plural(int64(state.Counts["memberships"]), "membership", "memberships"),
+		},
 		{Label: "Active sessions", Value: pages.Number(active), Note: "of " + pages.Number(state.Counts["sessions"]), Href: "/sessions"},
+		{Label: "Inbox", Value: pages.Number(mails), Note: "codes and links", Href: "/inbox"},
 		deliveries, clock,
 	}
 }
@@ -79,7 +87,9 @@ func (v *visit) notices(state emulator.State) (all []notice) {
 	}
 	for _, w := range state.Webhooks {
 		if w.Disabled {
-			all = append(all, notice{"bad", "The endpoint " + w.URL + " is disabled: it failed for too long, or asked for it.", "/deliveries/endpoints", "See the endpoints"})
+			all = append(all, notice{
+				"bad", "The endpoint " + w.URL + " is disabled: it failed for too long, or asked for it.", "/deliveries/endpoints", "See the endpoints",
+			})
 		}
 	}
 	return all

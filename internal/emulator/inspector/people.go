@@ -34,7 +34,7 @@ func (v *visit) people() error {
 	d := peopleData{
 		Filters: pages.FilterBar{
 			Search:  &pages.SearchField{Name: "q", Value: v.query("q"), Label: "Search people", Placeholder: "Name, e-mail, phone or id"},
-			Selects: []pages.SelectField{v.options("state", "State", "banned")}, Results: "results",
+			Selects: []pages.SelectField{v.choices("state", "State", "banned")}, Results: "results",
 		},
 		Empty: pages.Empty{
 			Icon: "user", Title: "No people yet", Link: "/people/new", LinkText: "Create a person",
@@ -42,7 +42,9 @@ func (v *visit) people() error {
 		},
 	}
 	if v.query("q") != "" || v.query("state") != "" {
-		d.Empty = pages.Empty{Icon: "search", Title: "No one matches", Text: "Search finds parts of names, addresses, numbers and ids.", Link: "/people", LinkText: "Show everyone"}
+		d.Empty = pages.Empty{
+			Icon: "search", Title: "No one matches", Text: "Search finds parts of names, addresses, numbers and ids.", Link: "/people", LinkText: "Show everyone",
+		}
 	}
 	filter := []string{"query", v.query("q")}
 	if v.query("state") == "banned" {
@@ -54,8 +56,8 @@ func (v *visit) people() error {
 	if err := v.get(&count, "/v1/users/count", filter...); err != nil {
 		return err
 	}
-	page := append(filter, "limit", strconv.Itoa(pageSize), "offset", strconv.Itoa(v.offset()))
-	if err := v.get(&d.Rows, "/v1/users", page...); err != nil {
+	filter = append(filter, "limit", strconv.Itoa(pageSize), "offset", strconv.Itoa(v.offset()))
+	if err := v.get(&d.Rows, "/v1/users", filter...); err != nil {
 		return err
 	}
 	d.Pager = v.pager(len(d.Rows), count.Total)
@@ -198,7 +200,7 @@ func (v *visit) saveMetadata() error {
 	if err == nil {
 		err = v.call(http.MethodPut, to("v1", "users", v.id(), "metadata"), map[string]any{"public_metadata": metadata}, nil)
 	} else {
-		err = errors.New("This is no JSON object: " + err.Error()) //nolint:staticcheck // a sentence of the page
+		err = &problem{Title: "This is no JSON object: " + err.Error() + "."}
 	}
 	if err == nil {
 		return v.done("The public metadata are saved.", to("people", v.id()))

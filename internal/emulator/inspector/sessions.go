@@ -25,7 +25,7 @@ type sessionRow struct {
 func (v *visit) sessions() error {
 	d := sessionsData{
 		Filters: pages.FilterBar{Selects: []pages.SelectField{
-			v.options("status", "Status", "active", "pending", "ended", "revoked", "removed", "expired", "abandoned"),
+			v.choices("status", "Status", "active", "pending", "ended", "revoked", "removed", "expired", "abandoned"),
 		}},
 		Empty: pages.Empty{Icon: "session", Title: "No sessions", Text: "A session begins when someone signs in."},
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"maps"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +25,7 @@ type view struct {
 func functions() template.FuncMap {
 	f := pages.Functions()
 	maps.Copy(f, template.FuncMap{
-		"name": personName, "address": address, "state": stateChip, "at": at, "to": to,
+		"name": personName, "address": address, "state": stateChip, "at": at, "to": to, "count": value[int],
 		"role": func(key string) string { return strings.TrimPrefix(key, "org:") },
 	})
 	return f
@@ -67,6 +66,25 @@ func (v *view) Asset(name string) string { return v.assets.Address("/assets", na
 
 // Here returns the path and the query of the current page, to come back to.
 func (v *view) Here() string { return v.r.URL.RequestURI() }
+
+// Now returns the time of the instance.
+func (v *view) Now() time.Time { return v.now }
+
+// Member returns the person of a membership, as far as the membership names the person.
+func (v *view) Member(m emulator.Membership) emulator.User {
+	return member(m.PublicUserData)
+}
+
+func member(p *emulator.PublicUserData) emulator.User {
+	if p == nil {
+		return emulator.User{}
+	}
+	u := emulator.User{ID: p.UserID, FirstName: p.FirstName, LastName: p.LastName, Username: p.Username}
+	if p.Identifier != nil {
+		u.EmailAddresses = []emulator.EmailAddress{{EmailAddress: *p.Identifier}}
+	}
+	return u
+}
 
 // NowMS returns the time of the instance in milliseconds. The script shows times relative to it.
 func (v *view) NowMS() int64 { return v.now.UnixMilli() }
@@ -192,8 +210,8 @@ func (v *visit) link(name, value string) string {
 	return v.r.URL.EscapedPath() + "?" + q.Encode()
 }
 
-// options returns the values of a select, of which the empty one is "any".
-func (v *visit) options(name, label string, values ...string) pages.SelectField {
+// choices returns the values of a select, of which the empty one is "any".
+func (v *visit) choices(name, label string, values ...string) pages.SelectField {
 	f := pages.SelectField{Name: name, Label: label, Options: []pages.Choice{{Label: "Any " + strings.ToLower(label)}}}
 	for _, value := range values {
 		f.Options = append(f.Options, pages.Choice{Value: value, Label: value, Selected: value == v.query(name)})
