@@ -67,7 +67,7 @@ func (c emulateCommand) Run(ctx context.Context, p *process) error {
 	}
 	defer e.Close()
 	newEmulateLog(p.stderr, c.Log).watch(e)
-	server := web.NewServer(c.Listen, inspector.New(e, inspector.Options{}))
+	server := web.NewServer(c.Listen, inspector.New(e, inspector.Options{Env: c.env}))
 	server.WriteTimeout = 5 * time.Minute // a fault may be slow
 	listening, err := web.Listen(ctx, logger, shutdownTimeout, server)
 	if err != nil {
@@ -168,16 +168,28 @@ func (c emulateCommand) keep(ctx context.Context, e *emulator.Emulator) error {
 	}
 }
 
+// variables returns what an application must be told.
+func (c emulateCommand) variables(k emulator.Keys) []variable {
+	return environment(k, proxyURL(cmp.Or(c.ProxyURL, proxyPath), k.URL))
+}
+
+// env returns what --env prints.
+func (c emulateCommand) env(k emulator.Keys) string {
+	var b strings.Builder
+	printEnv(&b, c.variables(k))
+	return b.String()
+}
+
 func (c emulateCommand) announce(w io.Writer, e *emulator.Emulator, url string) {
 	keys := e.Keys(url)
-	variables := environment(keys, proxyURL(cmp.Or(c.ProxyURL, proxyPath), url))
+	variables := c.variables(keys)
 	switch {
 	case c.JSON:
 		printJSON(w, keys, variables)
 	case c.Env:
 		printEnv(w, variables)
 	default:
-		fmt.Fprintf(w, `The emulated Clerk listens on %s
+		fmt.Fprintf(w, `The emulated Clerk listens on %s, and shows itself there in a browser
 
   Backend API      %s/v1
   JWKS             %s

@@ -288,3 +288,27 @@ func TestArrivedDoesNotMoveTheClock(t *testing.T) {
 		}
 	})
 }
+
+// The address that is printed shows pages, with what --env prints.
+func TestEmulateShowsItselfInABrowser(t *testing.T) {
+	t.Parallel()
+	lines := started(t, emulateCommand{Listen: "127.0.0.1:0", JSON: true, Seed: 7, RateLimit: "off"})
+	var keys struct{ URL string }
+	if err := json.Unmarshal([]byte(line(t, lines)), &keys); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/": "Nothing has arrived", "/keys": "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, keys.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("%s answers %d without %q: %.200s", path, response.StatusCode, want, body)
+		}
+	}
+}

@@ -16,7 +16,7 @@ type Options struct {
 	AppURL string
 	// Env returns the environment variables that an application needs, ready to paste. If it is
 	// nil, the page of keys has none.
-	Env func() string
+	Env func(k emulator.Keys) string
 }
 
 const defaultApp = "http://localhost:3000"

@@ -17,7 +17,7 @@ type keysData struct {
 func (v *visit) keys() error {
 	d := keysData{Keys: v.clerk.Keys(v.ownURL())}
 	if v.options.Env != nil {
-		d.Env = v.options.Env()
+		d.Env = v.options.Env(d.Keys)
 	}
 	return v.render("keys", "Keys", d)
 }

@@ -34,7 +34,7 @@ func newWorld(t *testing.T, change ...func(*emulator.Options)) *world {
 	}
 	t.Cleanup(e.Close)
 	w := &world{T: t, clerk: e, ids: map[string]string{}}
-	w.handler = inspector.New(e, inspector.Options{Env: func() string { return "CLERK_SECRET_KEY=" + e.SecretKey + "\n" }})
+	w.handler = inspector.New(e, inspector.Options{Env: func(k emulator.Keys) string { return "export CLERK_SECRET_KEY='" + k.SecretKey + "'\n" }})
 	return w
 }
 
