@@ -34,8 +34,9 @@ func (e *Emulator) Trusts(r *http.Request) bool {
 	return loopback(r.RemoteAddr)
 }
 
-// fromPage reports whether a page in a browser sent the request. The emulator's own pages do not use
-// the control API, so that is a page of another site, or of a host name that was made to point here.
+// fromPage reports whether a page in a browser sent the request. The emulator's own pages do not
+// use the control API, so that is a page of another site, or of a host name that was made to point
+// here.
 func fromPage(r *http.Request) bool {
 	for _, site := range r.Header["Sec-Fetch-Site"] {
 		if site != "none" { // a person typed the address

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// What package inspector shows, besides what the APIs return. Lists are pages, newest first, so that
-// one costs little however much there is.
+// What package inspector shows, besides what the APIs return. Lists are pages, newest first, so
+// that one costs little however much there is.
 
 // Ahead returns how far the instance's clock is ahead of real time.
 func (e *Emulator) Ahead() time.Duration {

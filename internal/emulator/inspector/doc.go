@@ -5,12 +5,12 @@
 //
 //	server.Handler = inspector.New(e, inspector.Options{})
 //
-// [New] serves the pages at "/" and leaves all other paths to the emulator. It has no sign-in of its
-// own, so access.go decides who may use it: browsers on the same machine, by a name of this machine,
-// and forms of its own pages alone.
+// [New] serves the pages at "/" and leaves all other paths to the emulator. It has no sign-in of
+// its own, so access.go decides who may use it: browsers on the same machine, by a name of this
+// machine, and forms of its own pages alone.
 //
-// A page is a function of a [visit], which fills a struct and renders the template of the same name.
-// It reads and changes the emulated instance like everyone else, through its APIs, and through
-// methods that return pages of long lists. Package pages has the look, the script and the
+// A page is a function of a [visit], which fills a struct and renders the template of the same
+// name. It reads and changes the emulated instance like everyone else, through its APIs, and
+// through methods that return pages of long lists. Package pages has the look, the script and the
 // components; every page works without JavaScript.
 package inspector

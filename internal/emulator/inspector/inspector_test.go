@@ -137,7 +137,8 @@ func TestWhoMayUseThePages(t *testing.T) {
 	}
 }
 
-// With the flag for it, other machines may use the pages, by names that no one on the internet owns.
+// With the flag for it, other machines may use the pages, by names that no one on the internet
+// owns.
 func TestPagesFromAnywhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *emulator.Options) { o.ControlFromAnywhere = true })
