@@ -139,6 +139,11 @@ func (e *Emulator) updateRole(c *call) (any, error) {
 					m.Role = orgKey(*p.Key)
 				}
 			}
+			for _, used := range []*string{&e.policies.Organizations.CreatorRole, &e.policies.Organizations.DomainsDefaultRole} {
+				if *used == r.Key {
+					*used = orgKey(*p.Key)
+				}
+			}
 			r.Key = orgKey(*p.Key)
 		}
 		if p.Name != nil {
@@ -203,7 +208,7 @@ func (e *Emulator) deleteRole(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.seeded {
+	if o := e.policies.Organizations; r.seeded || r.Key == o.CreatorRole || r.Key == o.DomainsDefaultRole {
 		return nil, fail(http.StatusForbidden, "organization_role_used_as_creator_role", "role is in use",
 			"The role is that of an organization's creator or of new members.")
 	}

@@ -106,6 +106,9 @@ func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler 
 			err = fault.asError()
 		}
 		var value any
+		if err == nil && strings.HasPrefix(r.URL.Path, "/v1/organization") {
+			err = e.organizationsEnabled()
+		}
 		if err == nil {
 			value, err = handle(e, c)
 		}
@@ -127,8 +130,17 @@ func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler 
 			truncate(w, encoded)
 			return
 		}
+		if err == nil && isEmpty(value) {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		e.answer(w, encoded, err)
 	})
+}
+
+func isEmpty(value any) bool {
+	_, empty := value.(noContent)
+	return empty
 }
 
 func encode(value any) (raw, error) {

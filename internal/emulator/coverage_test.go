@@ -161,24 +161,42 @@ func paths(operations []string) string {
 	return strings.Join(order, "<br>")
 }
 
-// events writes which events are sent.
+// events writes which events are sent, by object.
 func events(t *testing.T, b *strings.Builder, all []string) {
 	t.Helper()
 	sent := everyEvent(t)
-	var have, lack []string
+	have := 0
+	var order []string
+	rows := map[string][2][]string{} // sent and not sent, by object
 	for _, name := range all {
-		if sent[name] {
-			have = append(have, "`"+name+"`")
-		} else {
-			lack = append(lack, "`"+name+"`")
+		object, change, _ := strings.Cut(name, ".")
+		row, known := rows[object]
+		if !known {
+			order = append(order, object)
 		}
+		if sent[name] {
+			row[0] = append(row[0], "`"+change+"`")
+			have++
+		} else {
+			row[1] = append(row[1], "`"+change+"`")
+		}
+		rows[object] = row
 		delete(sent, name)
 	}
 	for name := range sent {
 		t.Errorf("testdata/clerk.txt does not know the event %s", name)
 	}
-	fmt.Fprintf(b, "\n### Events\n\nThe emulator sends %d of Clerk's %d types: %s.\n\nIt does not send %s.\n\n",
-		len(have), len(all), strings.Join(have, ", "), strings.Join(lack, ", "))
+	fmt.Fprintf(b, "\n### Events\n\nThe emulator sends %d of Clerk's %d types:\n\n| Object | Sent | Not sent |\n|---|---|---|\n", have, len(all))
+	for _, object := range order {
+		row := rows[object]
+		for i := range row {
+			if len(row[i]) == 0 {
+				row[i] = []string{"–"}
+			}
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", object, strings.Join(row[0], ", "), strings.Join(row[1], ", "))
+	}
+	b.WriteString("\n")
 }
 
 // Clerk's descriptions are the judges of the list of operations, where they are at hand.
@@ -269,6 +287,7 @@ func everyEvent(t *testing.T) map[string]bool {
 	}
 	do("POST", "/_emulator/subscriptions", values{"payer": ada, "plan": "pro"})
 	do("POST", "/_emulator/subscriptions", values{"payer": ada, "plan": "free"})
+	do("POST", "/v1/waitlist_entries/"+do("POST", "/v1/waitlist_entries", values{"email_address": "waits@example.com"})+"/reject", nil)
 	do("DELETE", organization, nil)
 	do("DELETE", "/v1/users/"+ada, nil)
 	if err := e.Settle(t.Context()); err != nil {

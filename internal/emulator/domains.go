@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -37,6 +39,9 @@ func (e *Emulator) createDomain(c *call) (any, error) {
 	if or(p.Name) == "" {
 		return nil, missing("name")
 	}
+	if err := e.mayHaveDomain(o, p); err != nil {
+		return nil, err
+	}
 	if slices.ContainsFunc(e.organizations.domains, func(d *OrganizationDomain) bool { return strings.EqualFold(d.Name, *p.Name) }) {
 		return nil, exists("name")
 	}
@@ -51,6 +56,35 @@ func (e *Emulator) createDomain(c *call) (any, error) {
 	e.organizations.domains = append(e.organizations.domains, d)
 	e.emit("organizationDomain.created", now, d)
 	return d, nil
+}
+
+// mayHaveDomain refuses a domain that the settings of the instance do not allow.
+func (e *Emulator) mayHaveDomain(o *Organization, p domainParameters) error {
+	settings, have := e.policies.Organizations, 0
+	for _, d := range e.organizations.domains {
+		if d.OrganizationID == o.ID {
+			have++
+		}
+	}
+	switch {
+	case !settings.DomainsEnabled:
+		return fail(http.StatusForbidden, "organization_domains_not_enabled", "organization domains not enabled",
+			"This instance does not have domains enabled for organizations.")
+	case have >= settings.MaxAllowedDomains:
+		return fail(http.StatusForbidden, "organization_domain_quota_exceeded", "organization domains quota exceeded",
+			fmt.Sprintf("You have reached your limit of %d domains per organization.", settings.MaxAllowedDomains))
+	}
+	return e.mayEnroll(p)
+}
+
+// mayEnroll refuses an enrollment mode that the instance does not have.
+func (e *Emulator) mayEnroll(p domainParameters) error {
+	mode := or(p.EnrollmentMode)
+	if !slices.Contains(enrollmentModes()[:3], mode) || slices.Contains(e.policies.Organizations.DomainsEnrollmentModes, mode) {
+		return nil
+	}
+	return fail(http.StatusForbidden, "organization_domain_enrollment_mode_not_enabled", "organization enrollment mode not enabled",
+		"Enrollment mode "+mode+" is not enabled for this instances's organizations.")
 }
 
 func (p domainParameters) describe(d *OrganizationDomain, now int64) error {
@@ -77,6 +111,9 @@ func (e *Emulator) updateDomain(c *call) (any, error) {
 	}
 	var p domainParameters
 	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	if err := e.mayEnroll(p); err != nil {
 		return nil, err
 	}
 	now := e.after(d.UpdatedAt)

@@ -98,12 +98,14 @@ type objects struct {
 	browsers      browsers
 	signInTokens  []*SignInToken
 	checks        map[string]*check // of addresses, by their ids
-	inbox         []Mail            // oldest first
+	policies      policies
+	inbox         []Mail // oldest first
 }
 
 func noObjects() objects {
 	o := objects{
 		actors: map[string]*ActorToken{}, subscriptions: map[string]*Subscription{}, images: map[string]image{}, checks: map[string]*check{},
+		policies: newPolicies(),
 	}
 	o.users.init()
 	o.sessions.init()

@@ -20,3 +20,10 @@ func FrontendRoutes() []string {
 
 // TOTPCode is the code that an authenticator app shows.
 var TOTPCode = totpCode
+
+// Admit returns why a sign-up with an address or a number is refused, or nil.
+func (e *Emulator) Admit(value string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.policies.admit("identifier", value)
+}

@@ -11,7 +11,7 @@ func (e *Emulator) environment(c *frontCall) (any, error) {
 	s := e.options.Settings
 	return bare{values{
 		"auth_config": e.authConfig(s), "display_config": e.displayConfig(c, s),
-		"user_settings": userSettings(s), "organization_settings": organizationSettings(),
+		"user_settings": userSettings(s, e.policies.Restrictions), "organization_settings": e.policies.Organizations.frontend(),
 		"fraud_settings": values{"object": "fraud_settings", "native": values{"device_attestation_mode": "disabled"}},
 		"commerce_settings": values{"billing": values{
 			"stripe_publishable_key": nil, "free_trial_requires_payment_method": false,
@@ -64,13 +64,13 @@ func (e *Emulator) displayConfig(c *frontCall, s Settings) values {
 	signIn, signUp := cmp.Or(s.SignInURL, base+"/sign-in"), cmp.Or(s.SignUpURL, base+"/sign-up")
 	return values{
 		"object": "display_config", "id": "display_config_" + strings.TrimPrefix(e.ID, "ins_"), "instance_environment_type": "development",
-		"application_name": applicationName, "theme": themeSettings(), "preferred_sign_in_strategy": "password",
+		"application_name": applicationName, "theme": themeSettings(), "preferred_sign_in_strategy": cmp.Or(e.policies.Instance.PreferredStrategy, "password"),
 		"logo_image_url": nil, "favicon_image_url": nil, "logo_url": nil, "favicon_url": nil, "logo_image": nil, "favicon_image": nil,
 		"home_url": home, "sign_in_url": signIn, "sign_up_url": signUp, "user_profile_url": base + "/user", "waitlist_url": base + "/waitlist",
 		"oauth_consent_url": base + "/oauth-consent", "after_sign_in_url": home, "after_sign_up_url": home, "after_sign_out_one_url": signIn,
 		"after_sign_out_all_url": signIn, "after_switch_session_url": home, "after_join_waitlist_url": home,
 		"organization_profile_url": base + "/organization", "create_organization_url": base + "/create-organization",
-		"after_leave_organization_url": home, "after_create_organization_url": home, "logo_link_url": home, "support_email": nil,
+		"after_leave_organization_url": home, "after_create_organization_url": home, "logo_link_url": home, "support_email": text(e.policies.Instance.SupportEmail),
 		"branded": false, "experimental_force_oauth_first": false, "clerk_js_version": "6", "show_devmode_warning": false,
 		"google_one_tap_client_id": nil, "help_url": nil, "privacy_policy_url": nil, "terms_url": nil,
 		"captcha_public_key": nil, "captcha_widget_type": nil, "captcha_public_key_invisible": nil, "captcha_provider": nil,
@@ -89,7 +89,7 @@ func themeSettings() values {
 	}
 }
 
-func userSettings(s Settings) values {
+func userSettings(s Settings, restricted Restrictions) values {
 	attributes := values{}
 	for _, a := range s.attributes() {
 		attributes[a.name] = attributeSettings(a)
@@ -112,15 +112,17 @@ func userSettings(s Settings) values {
 			"legal_consent_enabled": false,
 		},
 		"restrictions": values{
-			"allowlist": off, "blocklist": off, "allowlist_blocklist_disabled_on_sign_in": off, "block_email_subaddresses": off,
-			"block_disposable_email_domains": off,
+			"allowlist": enabled(restricted.Allowlist), "blocklist": enabled(restricted.Blocklist),
+			"allowlist_blocklist_disabled_on_sign_in": enabled(restricted.AllowlistBlocklistDisabledOnSignIn),
+			"block_email_subaddresses":                enabled(restricted.BlockEmailSubaddresses),
+			"block_disposable_email_domains":          enabled(restricted.BlockDisposableEmailDomains),
 		},
 		"password_settings": values{
 			"disable_hibp": true, "disable_password_reverification": false, "min_length": minPassword, "max_length": maxPassword,
 			"require_special_char": false, "require_numbers": false, "require_uppercase": false, "require_lowercase": false, "show_zxcvbn": false,
 			"min_zxcvbn_strength": 0, "enforce_hibp_on_sign_in": false, "allowed_special_characters": "!\"#$%&'()*+,-./:;<=>?@[]^_`{|}~",
 		},
-		"username_settings": values{"min_length": 4, "max_length": 64, "allow_extended_special_characters": false, "allow_numeric_usernames": false},
+		"username_settings": values{"min_length": minUsername, "max_length": maxUsername, "allow_extended_special_characters": false, "allow_numeric_usernames": false},
 		"actions":           values{"delete_self": true, "create_organization": true, "create_organizations_limit": nil},
 		"attack_protection": values{
 			"user_lockout": values{"enabled": true, "max_attempts": lockAttempts, "duration_in_minutes": int(lockout.Minutes())},
@@ -151,13 +153,13 @@ func attributeSettings(a attribute) values {
 	}
 }
 
-func organizationSettings() values {
+func enabled(on bool) values { return values{"enabled": on} }
+
+// frontend returns the settings as pages see them.
+func (o OrganizationSettings) frontend() values {
 	return values{
-		"enabled": true, "max_allowed_memberships": 0, "actions": values{"admin_delete": true},
-		"domains": values{
-			"enabled": true, "enrollment_modes": []string{"manual_invitation", "automatic_invitation", "automatic_suggestion"},
-			"default_role": "org:member",
-		},
-		"slug": values{"disabled": false}, "creator_role": "org:admin",
+		"enabled": o.Enabled, "max_allowed_memberships": o.MaxAllowedMemberships, "actions": values{"admin_delete": o.AdminDeleteEnabled},
+		"domains": values{"enabled": o.DomainsEnabled, "enrollment_modes": o.DomainsEnrollmentModes, "default_role": o.DomainsDefaultRole},
+		"slug":    values{"disabled": o.SlugDisabled}, "creator_role": o.CreatorRole,
 	}
 }

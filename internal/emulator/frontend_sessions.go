@@ -61,6 +61,9 @@ func (e *Emulator) switchOrganization(s *Session, idOrSlug string) error {
 	if m != nil {
 		s.LastActiveOrganizationID = &m.organizationID
 	}
+	if r := e.users.byID[s.UserID]; r != nil {
+		r.founded = "" // a choice outweighs it
+	}
 	e.changed = true
 	return nil
 }

@@ -304,6 +304,11 @@ func (e *Emulator) identifySignUp(a *signUpAttempt, p signUpParameters) error {
 			if e.users.byAddress[x.name+":"+strings.ToLower(value)] != nil {
 				return taken(x.name)
 			}
+			if x.name != "username" && a.Ticket == "" { // the invited may sign up
+				if err := e.policies.admit(x.name, value); err != nil {
+					return err
+				}
+			}
 		}
 		*x.to = value
 		x.changed()
@@ -356,6 +361,7 @@ func (e *Emulator) advanceSignUp(c *frontCall, a *signUpAttempt) error {
 	}
 	e.users.add(r)
 	e.emit("user.created", e.after(r.UpdatedAt-1), e.json(r))
+	e.arrived(r)
 	if err := e.useTicket(t, r); err != nil {
 		return err
 	}

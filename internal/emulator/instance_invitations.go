@@ -59,6 +59,9 @@ func (e *Emulator) inviteToInstance(p invitationParameters) (*Invitation, error)
 	}
 	e.invitations = append(e.invitations, i)
 	e.changed = true
+	if p.notifies() {
+		e.sendLink(i.EmailAddress, "", "", cmp.Or(or(p.Template), "invitation"), "Your invitation to "+applicationName, *i.URL)
+	}
 	return i, nil
 }
 

@@ -35,7 +35,13 @@ func (p invitationParameters) life() (time.Duration, error) {
 	return time.Duration(*p.ExpiresInDays) * 24 * time.Hour, nil
 }
 
+// notifies reports whether the invited address gets an e-mail, as it does by default.
+func (p invitationParameters) notifies() bool { return p.Notify == nil || *p.Notify }
+
 func (p invitationParameters) check() error {
+	if p.Template != nil && *p.Template != "invitation" && *p.Template != "waitlist_invitation" {
+		return invalid("template_slug", *p.Template+" does not match one of the allowed values for parameter template_slug")
+	}
 	if err := checkEmail("email_address", p.EmailAddress); err != nil {
 		return err
 	}
@@ -117,6 +123,9 @@ func (e *Emulator) invite(o *Organization, p invitationParameters) (*Organizatio
 	}
 	e.organizations.invitations = append(e.organizations.invitations, i)
 	e.emit("organizationInvitation.created", now, i)
+	if p.notifies() {
+		e.sendLink(i.EmailAddress, "", "", "organization_invitation", "Your invitation to join "+o.Name, *i.URL)
+	}
 	return i, nil
 }
 

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -102,9 +103,6 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 		if creator, err = e.user(*p.CreatedBy); err != nil {
 			return nil, err
 		}
-		if err := e.knownRole("org:admin"); err != nil { // before anything is created
-			return nil, err
-		}
 	}
 	now, err := e.createdAt(p.CreatedAt)
 	if err != nil {
@@ -122,7 +120,7 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 	e.organizations.add(o)
 	e.emit("organization.created", e.after(o.UpdatedAt-1), o)
 	if creator != nil {
-		if _, err := e.join(o, creator, "org:admin", nil, nil); err != nil {
+		if _, err := e.join(o, creator, e.policies.Organizations.CreatorRole, nil, nil); err != nil {
 			return nil, err
 		}
 		creator.founded = o.ID
@@ -132,10 +130,15 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 
 func (e *Emulator) newOrganization(name, creator string, now int64) *Organization {
 	id := e.random.id("org")
-	return &Organization{
-		Object: "organization", ID: id, Name: name, Slug: slug(name), ImageURL: placeholder(id, name), CreatedBy: creator,
-		AdminDeleteEnabled: true, CreatedAt: now, UpdatedAt: now,
+	settings := e.policies.Organizations
+	o := &Organization{
+		Object: "organization", ID: id, Name: name, ImageURL: placeholder(id, name), CreatedBy: creator,
+		AdminDeleteEnabled: settings.AdminDeleteEnabled, MaxAllowedMemberships: settings.MaxAllowedMemberships, CreatedAt: now, UpdatedAt: now,
 	}
+	if !settings.SlugDisabled {
+		o.Slug = slug(name)
+	}
+	return o
 }
 
 func slug(name string) string {
@@ -164,6 +167,10 @@ func (e *Emulator) describeOrganization(o *Organization, p *organizationParamete
 		if *p.Slug != "" {
 			if err := checkSlug("slug", *p.Slug); err != nil {
 				return err
+			}
+			if e.policies.Organizations.SlugDisabled {
+				return fail(http.StatusForbidden, "organization_slugs_disabled", "organization slugs not enabled",
+					"This instance does not have slugs enabled for organizations.").about("slug")
 			}
 		}
 		if other, err := e.organization(*p.Slug); err == nil && other != o && *p.Slug != "" {

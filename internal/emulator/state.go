@@ -33,6 +33,7 @@ type snapshot struct {
 	DevBrowsers   map[string]int64          `json:"dev_browsers"`
 	Checks        map[string]*check         `json:"checks"`
 	SignInTokens  []savedSignInToken        `json:"sign_in_tokens"`
+	Policies      *policies                 `json:"policies"`
 	Organizations []*Organization           `json:"organizations"`
 	Memberships   []savedMembership         `json:"memberships"`
 	OrgInvites    []*OrganizationInvitation `json:"organization_invitations"`
@@ -177,7 +178,7 @@ func (e *Emulator) snapshot() ([]byte, error) {
 	for _, t := range e.signInTokens {
 		s.SignInTokens = append(s.SignInTokens, savedSignInToken{t, t.expireAt, t.organizationID})
 	}
-	s.DevBrowsers, s.Checks = e.browsers.dev, e.checks
+	s.DevBrowsers, s.Checks, s.Policies = e.browsers.dev, e.checks, &e.policies
 	for _, m := range e.organizations.memberships {
 		s.Memberships = append(s.Memberships, savedMembership{m, m.organizationID, m.userID})
 	}
@@ -246,7 +247,7 @@ func (s *snapshot) fits() bool {
 	}
 	lost := slices.Contains(s.OrgInvites, nil) || slices.Contains(s.Domains, nil) || slices.Contains(s.Permissions, nil) ||
 		slices.Contains(s.Invitations, nil) || slices.Contains(s.Actors, nil) ||
-		slices.Contains(s.Browsers, nil) ||
+		slices.Contains(s.Browsers, nil) || s.Policies != nil && !s.Policies.fits() ||
 		slices.ContainsFunc(s.SignInTokens, func(t savedSignInToken) bool { return t.SignInToken == nil }) ||
 		slices.ContainsFunc(s.Suggestions, func(x *suggestion) bool { return x == nil || !users[x.UserID] || !organizations[x.OrganizationID] }) ||
 		slices.ContainsFunc(s.Sessions, func(x savedSession) bool { return x.Session == nil || !users[x.UserID] }) ||
@@ -331,6 +332,10 @@ func (e *Emulator) restoreObjects(s snapshot) {
 		e.access.roles = append(e.access.roles, r)
 	}
 	e.invitations = s.Invitations
+	if s.Policies != nil {
+		e.policies = *s.Policies
+		e.policies.join(e.invitations)
+	}
 	maps.Copy(e.images, s.Images)
 	for _, t := range s.Templates {
 		t.Template.signingKey = t.SigningKey

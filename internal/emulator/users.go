@@ -209,6 +209,7 @@ func (e *Emulator) createUser(c *call) (any, error) {
 	}
 	e.users.add(r)
 	e.emit("user.created", e.after(r.UpdatedAt-1), e.json(r))
+	e.arrived(r)
 	return e.json(r), nil
 }
 

@@ -111,7 +111,7 @@ test('faults come to the SDK as 429 with its wait, as a server error, as a broke
 });
 
 test('what is not implemented answers 501 and is counted', async () => {
-  await refused(clerk.redirectUrls.getRedirectUrlList(), 501, 'not_implemented');
+  await refused(clerk.domains.list(), 501, 'not_implemented');
   const { unimplemented } = await control('GET', '/state');
-  assert.deepEqual(unimplemented, { 'GET /v1/redirect_urls': 1 });
+  assert.deepEqual(unimplemented, { 'GET /v1/domains': 1 });
 });
