@@ -46,8 +46,8 @@ func (p *policies) join(all []*Invitation) {
 	}
 }
 
-// Identifier is an address, a number, a wallet, or all addresses of a domain (*@example.com), in the
-// allow-list or in the block-list.
+// Identifier is an address, a number, a wallet, or all addresses of a domain (*@example.com), in
+// the allow-list or in the block-list.
 type Identifier struct {
 	Object         string `json:"object"`
 	ID             string `json:"id"`
