@@ -4,6 +4,8 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/clerksync/clerksync/mirror"
@@ -26,6 +28,7 @@ type bulkAction struct {
 	section string // of the list
 	objects string // what the list has
 	effects []string
+	here    []string // the effects without a secret key, nil for those of overrides
 }
 
 func bulkActions() []bulkAction {
@@ -41,6 +44,7 @@ func bulkActions() []bulkAction {
 		{
 			Name: "erase", Label: "Delete and erase", Icon: "trash", Danger: true, job: mirror.JobEraseUsers, section: "users", objects: "users",
 			effects: []string{"Each user is deleted at Clerk, and the personal data is removed here. This cannot be undone."},
+			here:    erasedHere,
 		},
 		{
 			Name: "revoke", Label: "Revoke", Icon: "ban", Danger: true, job: mirror.JobRevokeSessions, section: "sessions", objects: "sessions",
@@ -49,8 +53,13 @@ func bulkActions() []bulkAction {
 	}
 }
 
-// bulkFilters are the parameters of lists that select objects of a job.
-var bulkFilters = []string{"q", "role", "organization", "active", "user", "status"}
+// bulkFilters are the filters of lists that select the objects of a job.
+func bulkFilters(section string) []string {
+	if section == "sessions" {
+		return []string{"user", "status"}
+	}
+	return []string{"q", "role", "organization", "active"}
+}
 
 // bulkLink is an action in the menu of a list.
 type bulkLink struct {
@@ -59,10 +68,15 @@ type bulkLink struct {
 	Href string
 }
 
-// bulkLinks returns the actions on what the current list selects.
+// bulkLinks returns the actions on what the current list selects. Sessions that have ended cannot be
+// revoked.
 func (v *visit) bulkLinks(section string) (links []bulkLink) {
+	status := mirror.SessionStatus(v.query("status"))
+	if section == "sessions" && status != "" && !(&mirror.Session{Status: status}).Usable() {
+		return nil
+	}
 	var pairs []string
-	for _, name := range bulkFilters {
+	for _, name := range bulkFilters(section) {
 		pairs = append(pairs, name, v.query(name))
 	}
 	for _, a := range bulkActions() {
@@ -73,43 +87,83 @@ func (v *visit) bulkLinks(section string) (links []bulkLink) {
 	return links
 }
 
-// bulkAction returns the action that the path names, and what it selects: value returns the
-// filters.
-func (v *visit) bulkAction(value func(name string) string) (a bulkAction, f mirror.JobSelection, err error) {
+// bulkOfPath returns the action that the path names.
+func (v *visit) bulkOfPath() (bulkAction, error) {
 	for _, a := range bulkActions() {
-		if a.Name != v.r.PathValue("action") {
+		if a.Name == v.r.PathValue("action") {
+			v.route.section = a.section
+			return a, nil
+		}
+	}
+	return bulkAction{}, notFound("There is no such action.")
+}
+
+// bulkSelection returns what the fields of an address or a form select. It refuses fields that the
+// list does not have: what they were meant to leave out would be selected.
+func (v *visit) bulkSelection(a bulkAction, fields url.Values, others ...string) (f mirror.JobSelection, err error) {
+	filters := bulkFilters(a.section)
+	for name, values := range fields {
+		if slices.Contains(others, name) {
 			continue
 		}
-		v.route.section = a.section
-		f := mirror.JobSelection{}
-		if a.section == "sessions" {
-			f.User, f.Status = v.idOf(value("user")), mirror.SessionStatus(value("status"))
-			f.All = f.User == "" && f.Status == ""
-			return a, f, nil
+		if !slices.Contains(filters, name) || len(values) != 1 {
+			return f, badSelection("The filter " + name + " does not select " + a.objects + ", or is given twice.")
 		}
-		f.Search, f.Role, f.Organization = value("q"), value("role"), value("organization")
-		if active := value("active"); active == "true" || active == "false" {
-			f.Active = new(active == "true")
-		}
-		f.All = f.Search == "" && f.Role == "" && f.Organization == "" && f.Active == nil
-		return a, f, nil
 	}
-	return a, f, notFound("There is no such action.")
+	value := fields.Get
+	if a.section == "sessions" {
+		f.User, f.Status = v.idOf(value("user")), mirror.SessionStatus(value("status"))
+		f.All = f.User == "" && f.Status == ""
+		return f, nil
+	}
+	f.Search, f.Role, f.Organization = value("q"), value("role"), value("organization")
+	switch active := value("active"); active {
+	case "true", "false":
+		f.Active = new(active == "true")
+	case "":
+	default:
+		return f, badSelection("Users are active or not: active is true or false, not " + active + ".")
+	}
+	f.All = f.Search == "" && f.Role == "" && f.Organization == "" && f.Active == nil
+	return f, nil
+}
+
+// filled returns the fields that have more than spaces.
+func filled(fields url.Values) url.Values {
+	out := url.Values{}
+	for name, values := range fields {
+		for _, value := range values {
+			if value = strings.TrimSpace(value); value != "" {
+				out.Add(name, value)
+			}
+		}
+	}
+	return out
+}
+
+func badSelection(text string) error {
+	return &fault{Status: http.StatusBadRequest, Title: "Nothing was selected", Text: text}
 }
 
 func askBulk(v *visit) error {
-	a, f, err := v.bulkAction(v.query)
+	a, err := v.bulkOfPath()
 	if err != nil {
 		return err
 	}
-	return v.renderBulk(http.StatusOK, a, f, v.query, "")
+	fields := filled(v.r.URL.Query())
+	f, err := v.bulkSelection(a, fields)
+	if err != nil {
+		return err
+	}
+	return v.renderBulk(http.StatusOK, a, f, fields, "")
 }
 
-func (v *visit) renderBulk(status int, a bulkAction, f mirror.JobSelection, value func(string) string, problem string) error {
+func (v *visit) renderBulk(status int, a bulkAction, f mirror.JobSelection, fields url.Values, problem string) error {
 	c := confirmation{
-		Title: a.Label + " of all " + a.objects + " that match", Object: filterText(value), Action: v.path(), Button: "Make the plan",
+		Title: a.Label + " of all " + a.objects + " that match", Object: filterText(a, fields), Action: v.path(), Button: "Make the plan",
 		Back: v.to(a.section), Problem: problem,
-		Text: append(v.where(a.effects...), "The next page says how many "+a.objects+" that are, with some of them. Nothing is done before you start it there."),
+		Text: append(v.where(a.here, a.effects...),
+			"The next page says how many "+a.objects+" match, and shows some of them. Nothing is done before you start it there."),
 	}
 	if a.Danger {
 		c.Title = a.Label + " all " + a.objects + " that match"
@@ -118,8 +172,8 @@ func (v *visit) renderBulk(status int, a bulkAction, f mirror.JobSelection, valu
 		c.Title = strings.TrimSuffix(c.Title, " that match")
 	}
 	var pairs []string
-	for _, name := range bulkFilters {
-		if text := value(name); text != "" {
+	for _, name := range bulkFilters(a.section) {
+		if text := fields.Get(name); text != "" {
 			c.Fields = append(c.Fields, hiddenField{Name: name, Value: text})
 			pairs = append(pairs, name, text)
 		}
@@ -135,11 +189,11 @@ func (v *visit) renderBulk(status int, a bulkAction, f mirror.JobSelection, valu
 }
 
 // filterText shows the filters of a list.
-func filterText(value func(name string) string) template.HTML {
+func filterText(a bulkAction, fields url.Values) template.HTML {
 	words := map[string]string{"q": "search", "active": "is active"}
 	var out strings.Builder
-	for _, name := range bulkFilters {
-		text := value(name)
+	for _, name := range bulkFilters(a.section) {
+		text := fields.Get(name)
 		if text == "" {
 			continue
 		}
@@ -154,15 +208,18 @@ func filterText(value func(name string) string) template.HTML {
 }
 
 func planBulk(v *visit) error {
-	a, f, err := v.bulkAction(v.form)
+	a, err := v.bulkOfPath()
 	if err != nil {
 		return err
 	}
-	request := mirror.JobRequest{Action: a.job, Filter: f, Role: v.form("new_role")}
-	j, err := v.mirror.Jobs().Plan(v.r.Context(), request, v.by())
+	f, err := v.bulkSelection(a, filled(v.posted()), formField, "new_role")
+	if err != nil {
+		return err
+	}
+	j, err := v.mirror.Jobs().Plan(v.r.Context(), mirror.JobRequest{Action: a.job, Filter: f, Role: v.form("new_role")}, v.by())
 	switch {
 	case errors.Is(err, mirror.ErrInvalidRole), errors.Is(err, mirror.ErrInvalidJob), errors.Is(err, mirror.ErrWritesDisabled):
-		return v.renderBulk(http.StatusUnprocessableEntity, a, f, v.form, sentence(err.Error())+".")
+		return v.renderBulk(http.StatusUnprocessableEntity, a, f, filled(v.posted()), sentence(err.Error())+".")
 	case err != nil:
 		return planFault(err)
 	}

@@ -206,6 +206,9 @@ func (v *visit) answer(q question, data *explainData) error {
 	}
 	a := &answerData{Allowed: x.Allowed, Code: x.Code, Token: q.token != "", Policy: policyText(x.StalePolicy)}
 	a.Title, a.Text = denialText(x.Allowed, x.Code, x.Reason)
+	if state := stateOf(x.Conditions); x.Code == clerksync.CodeUserInactive && state != "" {
+		a.Title, a.Text = "Denied: the user is "+state, "The timeline of the user says when that came, and what caused it."
+	}
 	if x.Allowed && q.token == "" && q.session == "" {
 		a.Title = "Allowed after signing in"
 	}
@@ -221,6 +224,18 @@ func (v *visit) answer(q question, data *explainData) error {
 	}
 	data.Answer = a
 	return v.addPerson(a, x.ClerkUserID, q)
+}
+
+// stateOf returns the state of the user that does not meet a condition, empty if it is not known.
+func stateOf(conditions []auth.Condition) string {
+	for _, c := range conditions {
+		for _, f := range c.Facts {
+			if !c.Allowed && c.Name == "user" && f.Name == "state" && f.Known {
+				return f.Value
+			}
+		}
+	}
+	return ""
 }
 
 // userNamed returns the Clerk id of a user who is named by an id or an address.

@@ -19,7 +19,7 @@ func denialText(allowed bool, code, reason string) (title, text string) {
 	case clerksync.CodeUserNotRegistered:
 		return "Denied: the user is not known", "The mirror does not have this user. At a real request Clerk is asked once, if a secret key is configured."
 	case clerksync.CodeUserInactive:
-		return "Denied: the user may not sign in", "The user is banned, locked, deprovisioned or deleted. The first condition that is not met says which."
+		return "Denied: the user is not active", "The user is banned, locked, deprovisioned or deleted. The first condition that is not met says which."
 	case clerksync.CodeSessionEnded:
 		return "Denied: the session has ended", "The user signed out, or the session was revoked. Signing in again makes a new one."
 	case clerksync.CodeInvalidSessionClaims:

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,6 +67,7 @@ type jobData struct {
 	Danger   bool
 	Cancel   bool
 	Warn     string // what to know before it is started
+	Typed    string // what the visitor must type to start it, empty for nothing
 }
 
 // jobTitles are the actions of jobs in words.
@@ -260,6 +262,9 @@ func showJob(v *visit) error {
 	}
 	data.Cancel = !j.State.Ended() && j.State != mirror.JobCancelling && !data.Expired
 	data.addStart()
+	if data.Typed != "" && !v.mirror.Instance().SecretKey {
+		data.Warn = erasedHere[0] + " This cannot be undone."
+	}
 	return v.render("job", data.Title, data)
 }
 
@@ -282,7 +287,7 @@ func (d *jobData) addStart() {
 	case d.Action == mirror.JobReplayDeliveries:
 		d.Start = "Replay " + n + " " + one(d.Plan.Matches, "delivery", "deliveries")
 	case d.Action == mirror.JobEraseUsers:
-		d.Start, d.Danger = "Erase "+n+" "+one(d.Plan.Matches, "user", "users"), true
+		d.Start, d.Danger, d.Typed = "Erase "+n+" "+one(d.Plan.Matches, "user", "users"), true, typedFor(d.Job)
 		d.Warn = "This cannot be undone: the users are deleted at Clerk, and their personal data here is removed."
 	case d.Action == mirror.JobRevokeSessions:
 		d.Start, d.Danger = "Revoke the sessions", true
@@ -325,8 +330,25 @@ func planFault(err error) error {
 	return err
 }
 
+// typedFor returns what a visitor must type before a job is started that cannot be undone: how many
+// objects it works on, as far as they were counted. It is empty for other jobs.
+func typedFor(j mirror.Job) string {
+	if j.Action != mirror.JobEraseUsers || j.State != mirror.JobPlanned {
+		return ""
+	}
+	return strconv.FormatInt(j.Plan.Matches, 10)
+}
+
 func startJob(v *visit) error {
-	_, err := v.mirror.Jobs().Start(v.r.Context(), v.id(), v.by())
+	j, err := v.mirror.Jobs().ByID(v.r.Context(), v.id())
+	if err != nil {
+		return err
+	}
+	if typed := typedFor(j); typed != v.form("confirm") && typed != "" {
+		v.setFlash(flash{Kind: "bad", Text: "Type the number of users to start: " + typed + "."})
+		return v.redirect(v.to("jobs", j.ID))
+	}
+	_, err = v.mirror.Jobs().Start(v.r.Context(), v.id(), v.by())
 	return v.afterJob(err, flash{Kind: "ok", Text: "Started. You can leave this page: the job goes on in the background."})
 }
 

@@ -194,7 +194,7 @@ func TestExplain(t *testing.T) {
 	}
 	s.clerk.Ban(ada)
 	s.clerk.Settle()
-	s.shows(ask, "Denied: the user may not sign in", "banned")
+	s.shows(ask, "Denied: the user is banned")
 }
 
 // An operator sees what a consumer refuses, and lets it try again.

@@ -172,7 +172,7 @@ func showSession(v *visit) error {
 func (v *visit) renderRevoke(status int, row sessionRow, problem string) error {
 	whose := pages.Shorten(row.ClerkUserID)
 	c := confirmation{
-		Title: "Revoke a session", Text: v.where("The session ends at Clerk.", "Requests with its tokens are refused at once here. The user can sign in again."),
+		Title: "Revoke a session", Text: v.where(nil, "The session ends at Clerk.", "Requests with its tokens are refused at once here. The user can sign in again."),
 		Action: v.path(), Button: "Revoke", Danger: true, Back: v.to("sessions", row.ClerkSessionID), Problem: problem,
 	}
 	if row.User != nil {

@@ -21,7 +21,8 @@ type userAction struct {
 
 	title   string // of the page that asks, before the name
 	effects []string
-	also    []string // what also happens here without a secret key
+	here    []string // the effects without a secret key, nil for those of overrides
+	also    []string // what happens here with and without a secret key
 	typed   bool     // the visitor must type the id
 	offered func(mirror.User) bool
 	do      doing
@@ -69,7 +70,7 @@ func userActions() []userAction {
 		},
 		{
 			Name: "erase", Label: "Delete and erase", Icon: "trash", Danger: true, typed: true, offered: always, do: eraseUser, title: "Delete and erase ",
-			effects: []string{"The user is deleted at Clerk."},
+			effects: []string{"The user is deleted at Clerk."}, here: erasedHere,
 			also: []string{
 				"Names, addresses, metadata and stored payloads of the user are removed here, in deliveries and other rows, too.",
 				"Ids stay, so that late events do not bring the user back. This cannot be undone.",
@@ -102,16 +103,26 @@ func revokeSessions(ctx context.Context, v *visit, u mirror.User) (string, mirro
 
 func eraseUser(ctx context.Context, v *visit, u mirror.User) (string, mirror.Written, error) {
 	w, err := v.mirror.Users().DeleteAndErase(ctx, u.ClerkUserID, v.by())
+	if w.Where == mirror.Here {
+		return "The personal data of " + pages.Shorten(u.ClerkUserID) + " is erased.", w, err
+	}
 	return "The user " + pages.Shorten(u.ClerkUserID) + " is deleted, and the personal data is erased.", w, err
 }
 
+// erasedHere are the effects of an erasure without a secret key.
+var erasedHere = []string{"There is no secret key, so Clerk is not told: the account stays at Clerk, and only the personal data here is removed."}
+
 // where returns the effects of a change, and where it is made. Without a secret key it is made here
-// alone.
-func (v *visit) where(effects ...string) []string {
-	if !v.mirror.Instance().SecretKey {
+// alone: the effects are then here, or an override.
+func (v *visit) where(here []string, effects ...string) []string {
+	switch {
+	case v.mirror.Instance().SecretKey:
+		return effects
+	case here != nil:
+		return slices.Clone(here)
+	default:
 		return []string{"There is no secret key, so Clerk is not told: the change holds in this mirror alone, and is shown as an override."}
 	}
-	return effects
 }
 
 // userActionOfPath returns the user and the action that the path names.
@@ -135,7 +146,7 @@ func askUserAction(v *visit) error {
 
 func (v *visit) renderUserAction(status int, u mirror.User, a userAction, problem string) error {
 	c := confirmation{
-		Title: a.title + personName(u), Object: personLine(u), Text: append(v.where(a.effects...), a.also...),
+		Title: a.title + personName(u), Object: personLine(u), Text: append(v.where(a.here, a.effects...), a.also...),
 		Action: v.path(), Button: a.Label, Danger: a.Danger,
 		Back: v.to("users", u.ClerkUserID), Problem: problem,
 	}

@@ -117,9 +117,12 @@ func (v *visit) after() mirror.Cursor { return mirror.Cursor(v.r.URL.Query().Get
 func (v *visit) form(name string) string { return strings.TrimSpace(v.r.PostFormValue(name)) }
 
 // forms returns all values of a field of a posted form.
-func (v *visit) forms(name string) []string {
-	_ = v.r.PostFormValue(name) // it reads the form
-	return v.r.PostForm[name]   //nolint:forbidigo // a field of the request, not the function of a client
+func (v *visit) forms(name string) []string { return v.posted()[name] }
+
+// posted returns the fields of a posted form.
+func (v *visit) posted() url.Values {
+	_ = v.r.PostFormValue(formField) // it reads the form
+	return v.r.PostForm              //nolint:forbidigo // a field of the request, not the function of a client
 }
 
 // redirect sends the browser to a page of the console. The path is one that [handler.to] returned.

@@ -203,7 +203,11 @@
     if (form.method !== "post" || form.hasAttribute("data-theme-switch")) return;
     if (form.dataset.sent) return event.preventDefault();
     form.dataset.sent = "1";
-    setTimeout(() => { delete form.dataset.sent; }, 5000);
+    event.submitter?.setAttribute("aria-busy", "true");
+    setTimeout(() => {
+      delete form.dataset.sent;
+      event.submitter?.removeAttribute("aria-busy");
+    }, 5000);
   });
   $("form[data-submit-now]")?.requestSubmit();
 
