@@ -68,8 +68,8 @@ type bulkLink struct {
 	Href string
 }
 
-// bulkLinks returns the actions on what the current list selects. Sessions that have ended cannot be
-// revoked.
+// bulkLinks returns the actions on what the current list selects. Sessions that have ended cannot
+// be revoked.
 func (v *visit) bulkLinks(section string) (links []bulkLink) {
 	status := mirror.SessionStatus(v.query("status"))
 	if section == "sessions" && status != "" && !(&mirror.Session{Status: status}).Usable() {
