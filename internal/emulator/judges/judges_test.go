@@ -1,0 +1,12 @@
+package judges
+
+import "testing"
+
+func TestJudges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.startPlain(t)
+	w.startServers(t)
+	t.Run("a plain page", w.judgePlain)
+	t.Run("Vite and React", w.judgeVite)
+}
