@@ -325,8 +325,8 @@ func (w *where) ofSearched(f *mirror.UserFilter, few fewUsers) {
 	case few.organization:
 		w.ofMembers(f.OrganizationID)
 	default:
-		w.add(`EXISTS (SELECT 1 FROM clerk_memberships_live m WHERE m.clerk_user_id = clerk_users.clerk_user_id
-			AND m.clerk_organization_id = ?)`, f.OrganizationID)
+		w.add(`EXISTS (SELECT 1 FROM clerk_memberships m WHERE m.clerk_user_id = clerk_users.clerk_user_id
+			AND m.clerk_organization_id || '' = ? AND m.sync_hidden = 0 `+eachRow+") AND "+standingOrganization, f.OrganizationID, f.OrganizationID)
 	}
 	switch {
 	case f.Active == nil:

@@ -190,13 +190,18 @@ func (db *DB) usersOfFew(ctx context.Context, l *list, f *mirror.UserFilter) (p 
 // ofMembers adds the condition of the members of an organization, to rows of users.
 func (w *where) ofMembers(organizationID string) {
 	w.add(`clerk_user_id IN (SELECT clerk_user_id FROM clerk_memberships WHERE clerk_organization_id = ? AND sync_hidden = 0)
-		AND NOT EXISTS (SELECT 1 FROM clerk_organizations WHERE clerk_organization_id = ? AND sync_hidden = 1)`, organizationID, organizationID)
+		AND `+standingOrganization, organizationID, organizationID)
 }
 
 // The conditions of a filter of users.
 const (
+	standingOrganization = "NOT EXISTS (SELECT 1 FROM clerk_organizations WHERE clerk_organization_id = ? AND sync_hidden = 1)"
+
 	inOrganization = `EXISTS (SELECT 1 FROM clerk_memberships_live m WHERE m.clerk_user_id = clerk_users_live.clerk_user_id
-		AND m.clerk_organization_id = ?)`
+		AND m.clerk_organization_id || '' = ? ` + eachRow + `)`
+	// eachRow and the organization's id without its index keep Postgres from reading all that
+	// EXISTS could find, for a page of rows.
+	eachRow    = "LIMIT 1 OFFSET 0"
 	isActive   = "is_active = 1"
 	isInactive = "is_active = 0" // as the partial index says it
 )
