@@ -1,9 +1,7 @@
 package clerksync
 
 import (
-	"context"
 	"net/http"
-	"time"
 
 	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/web"
@@ -64,10 +62,8 @@ func (g operatorGuard) before(next http.Handler) http.Handler {
 	})
 }
 
-// countTimeout is how long counting rows for /health may take.
-const countTimeout = 2 * time.Second
-
-// healthWithCounts adds counts of rows to the health, if the database answers.
+// healthWithCounts adds counts of rows to the health, if the database answers. It does not wait for
+// them longer than two seconds, and then for none if there are some that are not too old.
 func healthWithCounts(m *Mirror) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		answer := struct {
@@ -75,10 +71,10 @@ func healthWithCounts(m *Mirror) http.Handler {
 			Counts *mirror.Counts `json:"counts"` // null if they could not be counted
 		}{Health: m.Health(r.Context())}
 		if answer.Database.OK {
-			ctx, cancel := context.WithTimeout(r.Context(), countTimeout)
-			defer cancel()
-			if counts, err := m.Counts(ctx); err == nil {
-				answer.Counts = &counts
+			if counts := m.monitor.RecentCounts(r.Context()); counts != nil {
+				recent := *counts
+				m.addCounts(&recent)
+				answer.Counts = &recent
 			}
 		}
 		return web.WriteJSON(w, http.StatusOK, answer)

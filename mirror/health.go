@@ -71,6 +71,8 @@ type Finding struct {
 
 // Counts are the figures of a mirror. They are for operators: they show the size of a business.
 type Counts struct {
+	// CountedAt is when the rows were counted.
+	CountedAt time.Time `json:"counted_at"`
 	// Live is how many rows are live, by kind.
 	Live map[clerk.Kind]int64 `json:"live"`
 	// Deliveries is how many deliveries were not simply applied, by state.

@@ -87,8 +87,9 @@ func (m *Monitor) noteDatabase(err error) {
 	}
 }
 
-// Counts counts rows, and returns what else the database knows of them.
+// Counts counts rows, and returns what else the database knows of them. It reads whole indexes.
 func (m *Monitor) Counts(ctx context.Context) (mirror.Counts, error) {
+	at := m.config.Now()
 	counts, err := m.db.Counts(ctx)
 	if err != nil {
 		m.config.Logger.Error("rows could not be counted", "error", err)
@@ -96,9 +97,19 @@ func (m *Monitor) Counts(ctx context.Context) (mirror.Counts, error) {
 	}
 	instances, err1 := m.db.Instances(ctx)
 	head, err2 := m.db.Head(ctx)
-	counts.LastEventAt = head.LastReceivedAt.Time()
+	counts.CountedAt, counts.LastEventAt = at.UTC(), head.LastReceivedAt.Time()
 	counts.Instances = slices.Concat([]string{}, instances) // never null in JSON
 	return counts, cmp.Or(err1, err2)
+}
+
+// RecentCounts returns counts that are at most ten minutes old, nil if there are none. Those of the
+// last minute are read in the background, once for all who ask.
+func (m *Monitor) RecentCounts(ctx context.Context) *mirror.Counts {
+	counts, at := m.rows.recent(ctx, rowsMaxAge, countsWait)
+	if counts == nil || m.config.Now().Sub(at) > rowsMaxAge {
+		return nil
+	}
+	return counts
 }
 
 // signals returns what warnings are made of: what was read from the database, if anything was,

@@ -48,8 +48,9 @@ type Monitor struct {
 	reasons      shared[[]mirror.SyncReason]
 	figures      shared[figures]
 	overview     shared[overview]
-	counts       shared[*Facts] // with the counts of tables; nil: they could not be read
-	databaseDown atomic.Bool    // as it was logged last
+	counts       shared[*Facts]         // with the counts of tables; nil: they could not be read
+	rows         shared[*mirror.Counts] // likewise
+	databaseDown atomic.Bool            // as it was logged last
 }
 
 const (
@@ -64,6 +65,7 @@ const (
 	countsLimit    = time.Minute
 	countsWait     = 2 * time.Second // for counts, where there are none that prove anything
 	countsProveFor = 2 * countsMaxAge
+	rowsMaxAge     = 10 * time.Minute
 )
 
 // NewMonitor makes a Monitor. It reads nothing.
@@ -73,6 +75,13 @@ func NewMonitor(config Config) *Monitor {
 	m.reasons = shared[[]mirror.SyncReason]{maxAge: reasonsMaxAge, limit: reasonsLimit, now: config.Now, read: m.computeReasons}
 	m.overview = shared[overview]{maxAge: overviewMaxAge, limit: overviewLimit, now: config.Now, read: m.readOverview}
 	m.counts = shared[*Facts]{maxAge: countsMaxAge, limit: countsLimit, now: config.Now, read: m.readCounts}
+	m.rows = shared[*mirror.Counts]{maxAge: countsMaxAge, limit: countsLimit, now: config.Now, read: func(ctx context.Context) *mirror.Counts {
+		counts, err := m.Counts(ctx)
+		if err != nil {
+			return nil
+		}
+		return &counts
+	}}
 	m.figures = shared[figures]{maxAge: figuresMaxAge, now: config.Now, read: m.readFigures}
 	return m
 }

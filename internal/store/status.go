@@ -13,10 +13,12 @@ import (
 // Counts returns the figures of a mirror. It reads whole tables.
 func (db *DB) Counts(ctx context.Context) (c mirror.Counts, err error) {
 	c.Live = map[clerk.Kind]int64{}
-	for kind, t := range tables {
-		if c.Live[kind], err = db.number(ctx, "SELECT count(*) FROM "+t.name+"_live"); err != nil {
+	for kind := range tables {
+		counts, err := db.KindCounts(ctx, kind, Start{})
+		if err != nil {
 			return c, err
 		}
+		c.Live[kind] = counts.Rows
 	}
 	if c.Deliveries, err = db.CountNotApplied(ctx); err != nil {
 		return c, err
