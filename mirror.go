@@ -132,11 +132,11 @@ func (m *Mirror) Counts(ctx context.Context) (mirror.Counts, error) {
 	if err != nil {
 		return mirror.Counts{}, fmt.Errorf("clerksync: %w", err)
 	}
-	m.addCounts(&counts)
+	addProcessCounts(m, &counts)
 	return counts, nil
 }
 
-// addCounts adds what this process counts itself.
-func (m *Mirror) addCounts(counts *mirror.Counts) {
+// addProcessCounts adds what this process counts itself.
+func addProcessCounts(m *Mirror, counts *mirror.Counts) {
 	counts.Denials, counts.AuditDropped, counts.Purged = m.gate.Denials(), m.gate.AuditDropped(), m.upkeep.Purged()
 }

@@ -73,7 +73,7 @@ func healthWithCounts(m *Mirror) http.Handler {
 		if answer.Database.OK {
 			if counts := m.monitor.RecentCounts(r.Context()); counts != nil {
 				recent := *counts
-				m.addCounts(&recent)
+				addProcessCounts(m, &recent)
 				answer.Counts = &recent
 			}
 		}

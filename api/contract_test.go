@@ -160,7 +160,8 @@ func (w *world) state() string {
 	head, err := w.m.Feed().Head(w.Context())
 	w.must(err)
 	var last string
-	w.must(w.raw.QueryRowContext(w.Context(), "SELECT max(audit_id) FROM clerk_audit WHERE action <> $1", string(mirror.AuditImpersonated)).Scan(&last))
+	w.must(w.raw.QueryRowContext(w.Context(), "SELECT max(audit_id) FROM clerk_audit WHERE action NOT IN ($1, $2)",
+		string(mirror.AuditImpersonated), string(mirror.AuditContradiction)).Scan(&last))
 	return string(head) + " " + last
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +16,10 @@ import (
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
+	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -41,7 +42,7 @@ type site struct {
 	clerk *clerktest.Clerk
 	m     *clerksync.Mirror
 	h     http.Handler
-	path  string // of the database
+	file  *testkit.Database
 
 	handler  *handler // behind h
 	database clerksync.DB
@@ -49,7 +50,12 @@ type site struct {
 
 func newSite(t *testing.T, o Options) *site {
 	t.Helper()
-	s := &site{T: t, clerk: clerktest.New(t), path: filepath.Join(t.TempDir(), "clerk.db")}
+	return newSiteOn(t, testkit.NewDatabase(t, "sqlite"), o)
+}
+
+func newSiteOn(t *testing.T, file *testkit.Database, o Options) *site {
+	t.Helper()
+	s := &site{T: t, clerk: clerktest.New(t), file: file}
 	s.open()
 	s.clerk.SendTo(s.m.WebhookHandler())
 	if o.OperatorToken == "" {
@@ -63,7 +69,11 @@ func newSite(t *testing.T, o Options) *site {
 // open opens the site's database and a mirror of it.
 func (s *site) open() {
 	s.Helper()
-	db, err := sqlite.Open(s.path)
+	open := func(dsn string) (clerksync.DB, error) { return sqlite.Open(dsn) }
+	if s.file.Engine == "postgres" {
+		open = func(dsn string) (clerksync.DB, error) { return postgres.Open(dsn) }
+	}
+	db, err := open(s.file.DSN)
 	if err != nil {
 		s.Fatal(err)
 	}

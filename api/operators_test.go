@@ -8,7 +8,6 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
-	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -24,7 +23,7 @@ func TestNamedOperators(t *testing.T) {
 		}
 		return token
 	}
-	raw := testkit.SQLiteFile(s.path).SQL(t)
+	raw := s.file.SQL(t)
 	ada, reader := add("ada", false, 0), add("reader", true, 0)
 	s.user("eve@example.com", "solo")
 	for _, token := range []string{ada, reader} {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -140,7 +141,12 @@ func (w *world) all(target string) (records []json.RawMessage) {
 // Pages of one lead through the same records as one page.
 func TestReadingRoutesPage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	testkit.EachEngine(t, routesPage)
+}
+
+func routesPage(t *testing.T, file *testkit.Database) {
+	t.Helper()
+	w := newWorldOn(t, file)
 	w.clerk.SignIn(w.member)
 	w.clerk.AddMember(w.clerk.CreateOrganization("Second", w.admin), w.member, "org:member")
 	w.clerk.SetRole(w.member, "enterprise")
@@ -192,7 +198,12 @@ func findOnlyTheirOwn(t *testing.T, w *world) {
 // Each filter selects what it names.
 func TestReadingRoutesFilter(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	testkit.EachEngine(t, routesFilter)
+}
+
+func routesFilter(t *testing.T, file *testkit.Database) {
+	t.Helper()
+	w := newWorldOn(t, file)
 	banned, _ := w.user("banned@example.com", "solo")
 	w.clerk.Ban(banned)
 	w.clerk.Settle()
@@ -342,7 +353,12 @@ func TestReadingRoutesWithoutDatabase(t *testing.T) {
 // their users.
 func TestDetails(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	testkit.EachEngine(t, details)
+}
+
+func details(t *testing.T, file *testkit.Database) {
+	t.Helper()
+	w := newWorldOn(t, file)
 	w.clerk.CreateUser(clerktest.User{Email: "other@example.com"})
 	w.clerk.Settle()
 	var user struct {

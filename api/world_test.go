@@ -38,8 +38,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{site: newSite(t, Options{Rule: adminRule()}), d: loadDocument(t)}
-	w.raw = testkit.SQLiteFile(w.path).SQL(t)
+	return newWorldOn(t, testkit.NewDatabase(t, "sqlite"))
+}
+
+func newWorldOn(t *testing.T, file *testkit.Database) *world {
+	t.Helper()
+	w := &world{site: newSiteOn(t, file, Options{Rule: adminRule()}), d: loadDocument(t)}
+	w.raw = w.file.SQL(t)
 	w.handler.rates = unlimited()
 	w.admin, w.adminToken = w.user("root@example.com", "admin")
 	w.member, w.memberToken = w.user("ada@example.com", "solo")
@@ -82,7 +87,7 @@ func (w *world) in(t *testing.T) *world {
 // populate adds what Clerk does not have.
 func (w *world) populate() {
 	w.Helper()
-	db := testkit.SQLiteFile(w.path).Connect(w)
+	db := w.file.Connect(w)
 	err := db.Update(w.Context(), func(tx *store.Tx) error {
 		for _, kind := range []clerk.Kind{clerk.KindUser, clerk.KindOrganization} {
 			walk := mirror.WalkRun{Kind: kind, Work: mirror.WorkWalk, BegunAt: time.Now(), EndedAt: time.Now(), Complete: true, Rows: 2, Total: 2}

@@ -6,7 +6,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/testkit"
+	"github.com/clerksync/clerksync/postgres"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -27,16 +28,21 @@ type site struct {
 	m     *clerksync.Mirror
 	h     http.Handler
 	jar   http.CookieJar
-	path  string       // of the database
 	ahead atomic.Int64 // how far the clock of the mirror is ahead
 	o     Options
 
+	database   *testkit.Database
 	withoutKey bool // mirrors that are opened from now on have no secret key
 }
 
 func newSite(t *testing.T, o Options) *site {
 	t.Helper()
-	s := &site{T: t, clerk: clerktest.New(t), path: filepath.Join(t.TempDir(), "clerk.db")}
+	return newSiteOn(t, testkit.NewDatabase(t, "sqlite"), o)
+}
+
+func newSiteOn(t *testing.T, database *testkit.Database, o Options) *site {
+	t.Helper()
+	s := &site{T: t, clerk: clerktest.New(t), database: database}
 	s.m = s.open()
 	s.clerk.SendTo(s.m.WebhookHandler())
 	if o.Prefix == "" {
@@ -53,7 +59,11 @@ func newSite(t *testing.T, o Options) *site {
 // open opens a mirror of the site's database, as another process does.
 func (s *site) open() *clerksync.Mirror {
 	s.Helper()
-	db, err := sqlite.Open(s.path)
+	open := func(dsn string) (clerksync.DB, error) { return sqlite.Open(dsn) }
+	if s.database.Engine == "postgres" {
+		open = func(dsn string) (clerksync.DB, error) { return postgres.Open(dsn) }
+	}
+	db, err := open(s.database.DSN)
 	if err != nil {
 		s.Fatal(err)
 	}

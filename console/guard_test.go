@@ -12,6 +12,7 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -308,7 +309,7 @@ func TestReplaySelectsNoMoreThanTheList(t *testing.T) {
 // No page fails for what its address asks, and none runs or shows it as anything but text.
 func TestHostileAddresses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, testkit.NewDatabase(t, "sqlite"))
 	w.signIn(operatorToken)
 	links := regexp.MustCompile(`(?i)(?:href|src|action)="\s*javascript:`)
 	names := []string{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
+	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/mirror"
 	"github.com/clerksync/clerksync/publish/webhook"
 )
@@ -21,13 +22,14 @@ type world struct {
 	user, organization, session, delivery, job, endpoint string
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, database *testkit.Database) *world {
 	t.Helper()
-	w := &world{site: newSite(t, Options{})}
+	w := &world{site: newSiteOn(t, database, Options{})}
 	w.user = w.clerk.CreateUser(clerktest.User{
 		Email: "ada@example.com", FirstName: `Ada "<3>`, LastName: "O'Lovelace", Phone: "+15555550100", Role: "growth",
 		PrivateMetadata: map[string]any{"note": secret},
 	})
+	w.clerk.CreateUser(clerktest.User{Email: "katherine@example.com"}) // in no organization
 	w.organization = w.clerk.CreateOrganization("Analytical <3 Engines>", w.user)
 	w.clerk.Call(http.MethodPatch, "/v1/organizations/"+w.organization+"/metadata", map[string]any{"private_metadata": map[string]any{"note": secret}}, nil)
 	w.clerk.Call(http.MethodPost, "/v1/organizations/"+w.organization+"/invitations", map[string]any{
@@ -172,7 +174,12 @@ func (w *world) check(target, body string) {
 // Every page of the route table is shown, complete, to an operator and to one who may only look.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	testkit.EachEngine(t, pagesAreShown)
+}
+
+func pagesAreShown(t *testing.T, database *testkit.Database) {
+	t.Helper()
+	w := newWorld(t, database)
 	reader := w.addOperator("reader", true)
 	for _, token := range []string{operatorToken, reader} {
 		w.forget()

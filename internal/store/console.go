@@ -137,6 +137,6 @@ func (db *DB) MembershipCounts(ctx context.Context, userIDs []string, atMost int
 	}
 	condition, arg := db.engine.oneOf("u.clerk_user_id", userIDs)
 	rows, err := db.query(ctx, `SELECT u.clerk_user_id, (SELECT COUNT(*) FROM (SELECT 1 FROM clerk_memberships m
-			WHERE m.clerk_user_id = u.clerk_user_id AND m.sync_hidden = 0 LIMIT $2) some) FROM clerk_users u WHERE `+condition, arg, atMost)
+			WHERE m.clerk_user_id = u.clerk_user_id AND m.sync_hidden = 0 LIMIT $2) AS counted) FROM clerk_users u WHERE `+condition, arg, atMost)
 	return scanMap(rows, err, func(r *sql.Rows) (id string, n int, err error) { return id, n, r.Scan(&id, &n) })
 }
