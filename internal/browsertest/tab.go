@@ -128,16 +128,21 @@ func (p *Tab) Expect(text string) {
 	p.ignore = append(p.ignore, text)
 }
 
-// do runs an action within the time that a page may take.
+// do runs an action within the time that a page may take. If the page replaces the element
+// meanwhile, it tries again.
 func do[T any](p *Tab, what string, action chromedp.Action[T]) T {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	value, err := chromedp.Run(ctx, action)
-	if err != nil {
-		p.Fatalf("%s: %v\n%s", what, err, p.state())
+	for {
+		value, err := chromedp.Run(ctx, action)
+		if err == nil {
+			return value
+		}
+		if !strings.Contains(err.Error(), "Could not find node") {
+			p.Fatalf("%s: %v\n%s", what, err, p.state())
+		}
 	}
-	return value
 }
 
 // state describes the page, for the message of a test that fails.

@@ -94,19 +94,15 @@ func (e *Emulator) shownSignUp(a *signUpAttempt) *frontSignUp {
 }
 
 func (e *Emulator) signUpVerification(address, strategy string, k *check) *signUpVerification {
-	if address == "" {
+	if address == "" || k == nil { // <SignUp/> takes one that is unverified by email_code for one whose code was sent
 		return nil
 	}
 	v := &signUpVerification{Verification: e.verification(k), NextAction: "needs_attempt", Strategies: []string{strategy}}
-	switch {
-	case k == nil:
-		v.NextAction = "needs_prepare"
-		v.Verification = &Verification{
-			Object: "verification_otp", Status: "unverified", Strategy: strategy, Attempts: new(0), ExpireAt: new(e.clock.now().Add(codeLife).UnixMilli()),
-		}
-	case k.Status == "verified":
+	switch k.Status {
+	case "verified":
 		v.NextAction = ""
-	case k.Status != "unverified":
+	case "unverified":
+	default:
 		v.NextAction = "needs_prepare"
 	}
 	return v

@@ -94,16 +94,6 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
-	o, err := e.addOrganization(&p)
-	if err != nil {
-		return nil, err
-	}
-	return e.counted(o), nil
-}
-
-// addOrganization makes an organization, of which the creator, if one is named, becomes an admin,
-// and sends the events.
-func (e *Emulator) addOrganization(p *organizationParameters) (*Organization, error) {
 	if or(p.Name) == "" {
 		return nil, missing("name")
 	}
@@ -124,7 +114,7 @@ func (e *Emulator) addOrganization(p *organizationParameters) (*Organization, er
 			o.Slug += "-" + strings.ToLower(e.random.text(8))
 		}
 	}
-	if err := e.describeOrganization(o, p); err != nil {
+	if err := e.describeOrganization(o, &p); err != nil {
 		return nil, err
 	}
 	e.organizations.add(o)
@@ -135,7 +125,7 @@ func (e *Emulator) addOrganization(p *organizationParameters) (*Organization, er
 		}
 		creator.founded = o.ID
 	}
-	return o, nil
+	return e.counted(o), nil
 }
 
 func (e *Emulator) newOrganization(name, creator string, now int64) *Organization {

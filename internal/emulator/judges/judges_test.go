@@ -9,4 +9,5 @@ func TestJudges(t *testing.T) {
 	w.startServers(t)
 	t.Run("a plain page", w.judgePlain)
 	t.Run("Vite and React", w.judgeVite)
+	t.Run("Next.js", w.judgeNext)
 }

@@ -161,7 +161,7 @@ func (p *program) start(t *testing.T, holds func(string) bool) string {
 // startServers builds the Vite app and starts the servers that testdata/apps/servers.mjs describes.
 func (w *world) startServers(t *testing.T) {
 	t.Helper()
-	p := w.program(t, ".", w.environment("VITE_OUT="+t.TempDir()), "servers.mjs")
+	p := w.program(t, ".", w.environment("VITE_OUT="+t.TempDir(), "CLERK_JWT_KEY="+w.keys.PEM), "servers.mjs")
 	var addresses struct{ Vite string }
 	read(t, p.start(t, func(line string) bool { return strings.HasPrefix(line, "{") }), &addresses)
 	w.vite = addresses.Vite
