@@ -62,8 +62,8 @@ func (g operatorGuard) before(next http.Handler) http.Handler {
 	})
 }
 
-// healthWithCounts adds counts of rows to the health, if the database answers. It does not wait for
-// them longer than two seconds, and then for none if there are some that are not too old.
+// healthWithCounts adds counts of rows to the health, if the database answers. It waits a moment
+// for the first ones.
 func healthWithCounts(m *Mirror) http.Handler {
 	return web.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		answer := struct {

@@ -25,33 +25,55 @@ type Clerk struct {
 }
 
 // Option changes how [New] makes an instance.
-type Option struct{ apply func(*emulator.Options) }
+type Option struct{ apply func(*emulator.Options) error }
+
+func set(change func(*emulator.Options)) Option {
+	return Option{func(o *emulator.Options) error {
+		change(o)
+		return nil
+	}}
+}
 
 // WithSeed makes ids and keys the same in each run. Without it they are random.
 func WithSeed(seed uint64) Option {
-	return Option{func(o *emulator.Options) { o.Seed = seed }}
+	return set(func(o *emulator.Options) { o.Seed = seed })
 }
 
 // WithUsers creates n users before the start. The instance sends no events about them.
 func WithUsers(n int) Option {
-	return Option{func(o *emulator.Options) { o.Users = n }}
+	return set(func(o *emulator.Options) { o.Users = n })
 }
 
 // WithRateLimit allows n requests to the Backend API in ten seconds. Further ones get status 429.
 // Without it there is no limit.
 func WithRateLimit(n int) Option {
-	return Option{func(o *emulator.Options) { o.RateLimit = n }}
+	return set(func(o *emulator.Options) { o.RateLimit = n })
+}
+
+// WithFixtures begins with the users, organizations and settings of a file, YAML or JSON, as
+// `clerksync emulate --fixtures` does; docs/emulator.md describes it. The instance sends no events
+// about them. [Clerk.Reset] returns to them.
+func WithFixtures(path string) Option {
+	return Option{func(o *emulator.Options) (err error) {
+		if o.Fixtures, err = emulator.ReadFixtures(path); err != nil {
+			return err
+		}
+		if limit, given := o.Fixtures.RateLimit(); given && o.RateLimit == 0 {
+			o.RateLimit = limit
+		}
+		return nil
+	}}
 }
 
 // WithoutChildEvents sends no events about objects that change with their parent, such as the
 // sessions of a banned user. Clerk does not document whether it sends them.
 func WithoutChildEvents() Option {
-	return Option{func(o *emulator.Options) { o.NoChildEvents = true }}
+	return set(func(o *emulator.Options) { o.NoChildEvents = true })
 }
 
 // WithOrderedDelivery sends one webhook at a time, in the order of the events.
 func WithOrderedDelivery() Option {
-	return Option{func(o *emulator.Options) { o.Workers = 1 }}
+	return set(func(o *emulator.Options) { o.Workers = 1 })
 }
 
 // New starts an instance. It stops at the end of the test.
@@ -59,7 +81,9 @@ func New(t testing.TB, options ...Option) *Clerk {
 	t.Helper()
 	var o emulator.Options
 	for _, option := range options {
-		option.apply(&o)
+		if err := option.apply(&o); err != nil {
+			t.Fatalf("clerktest: %v", err)
+		}
 	}
 	e, err := emulator.New(o)
 	if err != nil {
@@ -108,6 +132,14 @@ func (c *Clerk) Keys() Keys {
 // ServeHTTP handles requests like URL does. Use it in a handler of your own that counts requests or
 // lets them fail.
 func (c *Clerk) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.emulator.ServeHTTP(w, r) }
+
+// Reset returns the instance to its start: to the fixtures, if it has some, without sessions,
+// messages, faults and what the clock was advanced by. Keys and receivers stay. It sends no events:
+// use a new mirror.
+func (c *Clerk) Reset() {
+	c.t.Helper()
+	c.emulator.Reset(c.t.Context())
+}
 
 // SendTo sends the webhooks of all events from now on to a handler in this process, as requests
 // POST /api/webhooks/clerk. The handler may be the one of [clerksync.Mirror.WebhookHandler], or a

@@ -180,3 +180,19 @@ func TestTokenIsAccepted(t *testing.T) {
 		t.Errorf("a banned user got %d", code)
 	}
 }
+
+// After a reset, a new mirror has what the fixtures say.
+func TestFixturesReachAMirror(t *testing.T) {
+	t.Parallel()
+	c := clerktest.New(t, clerktest.WithFixtures("testdata/clerk.yaml"))
+	c.CreateUser(clerktest.User{Email: "eve@example.com"})
+	c.Reset()
+	m := newMirror(t, c)
+	if _, err := m.Sync().Backfill(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	clerktest.AssertConverged(t, c, m)
+	if o, err := m.Organizations().BySlug(t.Context(), "acme"); err != nil || o.Name != "Acme" {
+		t.Errorf("Acme is %+v, %v", o, err)
+	}
+}

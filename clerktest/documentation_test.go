@@ -38,13 +38,30 @@ func TestDeals(t *testing.T) {
 	}
 }
 
-// What docs/emulator.md shows is the test above, to the letter.
-func TestDocumentationShowsATestThatRuns(t *testing.T) {
+func TestTeam(t *testing.T) {
+	clerk := clerktest.New(t, clerktest.WithFixtures("testdata/clerk.yaml"))
+	token := clerk.TokenFor(clerktest.TokenOptions{UserID: "user_ada", OrganizationID: "org_acme"})
+	if token == "" {
+		t.Error("Ada has no token")
+	}
+
+	clerk.DeleteUser("user_bob")
+	clerk.Reset() // Bob is back, and Ada's session is gone
+	clerk.SignIn("user_bob")
+}
+
+// What docs/emulator.md shows are the tests above and the file that they read, to the letter.
+func TestDocumentationShowsTestsThatRun(t *testing.T) {
 	t.Parallel()
-	source := string(testenv.Fixture(t, "clerktest/documentation_test.go"))
-	_, source, _ = strings.Cut(source, "\nfunc TestDeals")
-	source, _, _ = strings.Cut(source, "\n}\n")
-	if document := string(testenv.Fixture(t, "docs/emulator.md")); !strings.Contains(document, "func TestDeals"+source+"\n}\n```") {
-		t.Error("docs/emulator.md does not show TestDeals as it is")
+	source, document := string(testenv.Fixture(t, "clerktest/documentation_test.go")), string(testenv.Fixture(t, "docs/emulator.md"))
+	for _, name := range []string{"TestDeals", "TestTeam"} {
+		_, rest, _ := strings.Cut(source, "\nfunc "+name)
+		body, _, _ := strings.Cut(rest, "\n}\n")
+		if !strings.Contains(document, "func "+name+body+"\n}\n```") {
+			t.Errorf("docs/emulator.md does not show %s as it is", name)
+		}
+	}
+	if file := string(testenv.Fixture(t, "clerktest/testdata/clerk.yaml")); !strings.Contains(document, "```yaml\n"+file+"```") {
+		t.Error("docs/emulator.md does not show clerktest/testdata/clerk.yaml as it is")
 	}
 }

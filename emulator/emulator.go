@@ -22,6 +22,9 @@ type Options struct {
 	// Seed makes ids and keys the same in each run. Anyone who knows it can make the keys. 0 means
 	// a seed that cannot be guessed.
 	Seed uint64
+	// Fixtures is a file of users, organizations and settings to begin with, YAML or JSON. POST
+	// /_emulator/reset returns to it. docs/emulator.md describes it. Empty means none.
+	Fixtures string
 }
 
 // Clerk is an emulated Clerk instance. It is safe for concurrent use.
@@ -41,11 +44,20 @@ const slowest = 5 * time.Minute
 // Start starts an instance. It refuses an address that other machines can reach. The caller must
 // close it.
 func Start(options Options) (*Clerk, error) {
+	var fixtures *emulator.Fixtures
+	limit := 0
+	if options.Fixtures != "" {
+		var err error
+		if fixtures, err = emulator.ReadFixtures(options.Fixtures); err != nil {
+			return nil, fmt.Errorf("start the emulated Clerk: %w", err)
+		}
+		limit, _ = fixtures.RateLimit()
+	}
 	listener, err := listen(cmp.Or(options.Address, "127.0.0.1:0"))
 	if err != nil {
 		return nil, fmt.Errorf("start the emulated Clerk: %w", err)
 	}
-	e, err := emulator.New(emulator.Options{Seed: options.Seed})
+	e, err := emulator.New(emulator.Options{Seed: options.Seed, Fixtures: fixtures, RateLimit: limit})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}

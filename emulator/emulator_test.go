@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -162,5 +163,26 @@ func TestCloseEndsTheServer(t *testing.T) {
 	if response, err := http.DefaultClient.Get(clerk.URL + "/.well-known/jwks.json"); err == nil {
 		response.Body.Close()
 		t.Error("the server still responds")
+	}
+}
+
+func TestFixtures(t *testing.T) {
+	t.Parallel()
+	clerk := start(t, emulator.Options{Fixtures: "../clerktest/testdata/clerk.yaml"})
+	var user struct {
+		FirstName string `json:"first_name"`
+	}
+	for range 2 {
+		if err := clerk.Call(t.Context(), "GET", "/v1/users/user_ada", nil, &user); err != nil || user.FirstName != "Ada" {
+			t.Errorf("Ada is %+v, %v", user, err)
+		}
+		if err := errors.Join(
+			clerk.Call(t.Context(), "DELETE", "/v1/users/user_ada", nil, nil), clerk.Call(t.Context(), "POST", "/_emulator/reset", nil, nil),
+		); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := emulator.Start(emulator.Options{Fixtures: "emulator_test.go"}); err == nil || !strings.Contains(err.Error(), "emulator_test.go:") {
+		t.Errorf("a wrong file: %v", err)
 	}
 }

@@ -28,17 +28,20 @@ type emulateCommand struct {
 	Users         int    `help:"Number of users at the start." env:"CLERKSYNC_EMULATE_USERS" placeholder:"N"`
 	Organizations int    `help:"Number of organizations at the start." env:"CLERKSYNC_EMULATE_ORGANIZATIONS" placeholder:"N"`
 	Memberships   int    `help:"Number of memberships at the start." env:"CLERKSYNC_EMULATE_MEMBERSHIPS" placeholder:"N"`
+	Fixtures      string `help:"File of users, organizations and settings to begin with, YAML or JSON; POST /_emulator/reset returns to it." env:"CLERKSYNC_EMULATE_FIXTURES" placeholder:"FILE"`
 	State         string `help:"File that keeps the state between runs." env:"CLERKSYNC_EMULATE_STATE" placeholder:"FILE"`
-	RateLimit     string `help:"Rate limit of the Backend API: production (1000 in 10 s), development (100) or off." default:"production" enum:"production,development,off" env:"CLERKSYNC_EMULATE_RATE_LIMIT"`
+	RateLimit     string `help:"Rate limit of the Backend API: production (1000 in 10 s), development (100) or off. The default is that of the fixtures, else production." default:"" enum:",production,development,off" env:"CLERKSYNC_EMULATE_RATE_LIMIT"`
 	Log           string `help:"Print a line for each of the requests, for errors (refused requests, webhooks that do not arrive) or for none." default:"errors" enum:"requests,errors,none" env:"CLERKSYNC_EMULATE_LOG"`
 	NodeModules   string `help:"Folder node_modules, or project, whose packages of Clerk are served to browsers; default: found upwards from here." env:"CLERKSYNC_EMULATE_NODE_MODULES" placeholder:"FOLDER"`
 	AllowCDN      bool   `name:"allow-cdn" help:"Send browsers to a CDN for packages of Clerk that are not installed." env:"CLERKSYNC_EMULATE_ALLOW_CDN"`
 	ProxyURL      string `help:"Where browsers find the Frontend API: a path that the app forwards here (default /__clerk), a URL, or direct for this address." default:"/__clerk" env:"CLERKSYNC_EMULATE_PROXY_URL" placeholder:"PATH"`
 	Live          bool   `help:"Simulate users who sign up, sign in and sign out." env:"CLERKSYNC_EMULATE_LIVE"`
 
-	NoChildEvents bool `help:"Send no events for objects that change with their parent, such as the sessions of a banned user."`
-	JSON          bool `name:"json" help:"Print addresses and keys as one line of JSON."`
-	Env           bool `help:"Print environment variables for clerksync, Clerk's SDKs and web frameworks."`
+	NoChildEvents  bool `help:"Send no events for objects that change with their parent, such as the sessions of a banned user."`
+	FixturesSchema bool `help:"Print the JSON Schema of fixtures files, for editors, and exit."`
+
+	JSON bool `name:"json" help:"Print addresses and keys as one line of JSON."`
+	Env  bool `help:"Print environment variables for clerksync, Clerk's SDKs and web frameworks."`
 
 	DangerouslyControlFromAnywhere bool `help:"Open the control API, which can sign in as anyone, to other machines."`
 }
@@ -54,6 +57,10 @@ docs/emulator.md describes what it can do. Without --seed or --state, keys are n
 
 // Run runs an emulated Clerk until the context ends.
 func (c emulateCommand) Run(ctx context.Context, p *process) error {
+	if c.FixturesSchema {
+		_, err := p.stdout.Write(emulator.FixturesSchema)
+		return err
+	}
 	logger, err := telemetry.NewLogger(p.stderr, "text", "warn")
 	if err != nil {
 		return err
@@ -125,9 +132,19 @@ func (c emulateCommand) open() (*emulator.Emulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := map[string]int{"production": 1000, "development": 100}[c.RateLimit]
+	limit, _ := emulator.RateLimit(cmp.Or(c.RateLimit, "production"))
+	var fixtures *emulator.Fixtures
+	if c.Fixtures != "" {
+		if fixtures, err = emulator.ReadFixtures(c.Fixtures); err != nil {
+			return nil, err
+		}
+		if own, given := fixtures.RateLimit(); given && c.RateLimit == "" {
+			limit = own
+		}
+	}
 	e, err := emulator.New(emulator.Options{
-		Seed: c.Seed, Users: c.Users, Organizations: c.Organizations, Memberships: c.Memberships,
+		Fixtures: fixtures,
+		Seed:     c.Seed, Users: c.Users, Organizations: c.Organizations, Memberships: c.Memberships,
 		SecretKey: c.SecretKey, WebhookSecret: c.WebhookSecret, RateLimit: limit, NoChildEvents: c.NoChildEvents,
 		ControlFromAnywhere: c.DangerouslyControlFromAnywhere, NodeModules: modules, AllowCDN: c.AllowCDN,
 	})

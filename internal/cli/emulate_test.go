@@ -136,6 +136,10 @@ func TestEmulateRefusesWrongOptions(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	fixtures := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(fixtures, []byte("nothing: true"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for want, c := range map[string]emulateCommand{
 		"production":           {SecretKey: "sk_live_x"},
 		"no key of Clerk":      {SecretKey: "sk_test_it's"},
@@ -145,12 +149,36 @@ func TestEmulateRefusesWrongOptions(t *testing.T) {
 		"is no file":           {State: t.TempDir()},
 		"is no folder":         {NodeModules: file},
 		"--proxy-url":          {ProxyURL: "__clerk"},
+		"file:1: nothing":      {Fixtures: fixtures},
+		"no such file":         {Fixtures: file + "s"},
 	} {
 		c.Listen, c.RateLimit = "127.0.0.1:0", "off"
 		err := c.Run(t.Context(), &process{stdout: io.Discard, stderr: io.Discard})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
+	}
+}
+
+func TestEmulateBeginsWithFixtures(t *testing.T) {
+	t.Parallel()
+	lines := started(t, emulateCommand{Listen: "127.0.0.1:0", JSON: true, Fixtures: "../../clerktest/testdata/clerk.yaml"})
+	var keys emulator.Keys
+	if err := json.Unmarshal([]byte(line(t, lines)), &keys); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.Post(keys.URL+"/_emulator/users/user_ada/sign_in", "application/json", strings.NewReader(`{"organization_id": "org_acme"}`)) //nolint:noctx // a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK || !strings.Contains(string(body), `"user_id":"user_ada"`) {
+		t.Errorf("%d %s", response.StatusCode, body)
+	}
+
+	var schema bytes.Buffer
+	if err := (emulateCommand{FixturesSchema: true}).Run(t.Context(), &process{stdout: &schema, stderr: io.Discard}); err != nil || !json.Valid(schema.Bytes()) {
+		t.Errorf("the schema: %v %s", err, &schema)
 	}
 }
 

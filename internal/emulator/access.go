@@ -31,25 +31,34 @@ func (a *access) permission(idOrKey string) *Permission {
 	return nil
 }
 
+// systemPermissions returns the keys, without org:sys_, and the names of the permissions that each
+// instance has.
+func systemPermissions() [][2]string {
+	return [][2]string{
+		{"profile:manage", "Manage organization"},
+		{"profile:delete", "Delete organization"},
+		{"memberships:read", "Read members"},
+		{"memberships:manage", "Manage members"},
+		{"domains:read", "Read domains"},
+		{"domains:manage", "Manage domains"},
+		{"billing:read", "Read billing"},
+		{"billing:manage", "Manage billing"},
+		{"entconns:manage", "Manage enterprise connections"},
+	}
+}
+
 // seedAccess makes the roles and permissions that each instance has from the start.
 func (e *Emulator) seedAccess() {
 	now := e.origin.at.UnixMilli()
-	add := func(key, name string) *Permission {
+	byKey := map[string]*Permission{}
+	for _, s := range systemPermissions() {
+		key, name := s[0], s[1]
 		p := &Permission{
 			Object: "permission", ID: e.random.id("perm"), Name: name, Key: "org:sys_" + key, Description: name, Type: "system", CreatedAt: now, UpdatedAt: now,
 		}
 		e.access.permissions = append(e.access.permissions, p)
-		return p
+		byKey[key] = p
 	}
-	add("profile:manage", "Manage organization")
-	add("profile:delete", "Delete organization")
-	read := add("memberships:read", "Read members")
-	add("memberships:manage", "Manage members")
-	add("domains:read", "Read domains")
-	add("domains:manage", "Manage domains")
-	billing := add("billing:read", "Read billing")
-	add("billing:manage", "Manage billing")
-	add("entconns:manage", "Manage enterprise connections")
 	e.access.roles = []*Role{
 		{
 			Object: "role", ID: e.random.id("role"), Name: "Admin", Key: "org:admin", Description: new("Role with all system permissions"),
@@ -57,7 +66,7 @@ func (e *Emulator) seedAccess() {
 		},
 		{
 			Object: "role", ID: e.random.id("role"), Name: "Member", Key: "org:member", Description: new("Role with non-privileged permissions"),
-			Permissions: []*Permission{read, billing}, CreatedAt: now, UpdatedAt: now, seeded: true,
+			Permissions: []*Permission{byKey["memberships:read"], byKey["billing:read"]}, CreatedAt: now, UpdatedAt: now, seeded: true,
 		},
 	}
 }
@@ -78,6 +87,11 @@ func (e *Emulator) createRole(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
+	return some(e.addRole(p))
+}
+
+// addRole makes a role and sends the event.
+func (e *Emulator) addRole(p accessParameters) (*Role, error) {
 	if or(p.Name) == "" {
 		return nil, missing("name")
 	}
@@ -129,41 +143,43 @@ func (e *Emulator) updateRole(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
-	return e.changeRole(c, func(r *Role) error {
-		if p.Key != nil && orgKey(*p.Key) != r.Key {
-			if e.access.role(orgKey(*p.Key)) != nil {
-				return exists("key")
+	return e.changeRole(c, func(r *Role) error { return e.describeRole(r, p) })
+}
+
+func (e *Emulator) describeRole(r *Role, p accessParameters) error {
+	if p.Key != nil && orgKey(*p.Key) != r.Key {
+		if e.access.role(orgKey(*p.Key)) != nil {
+			return exists("key")
+		}
+		for _, m := range e.organizations.memberships {
+			if m.Role == r.Key {
+				m.Role = orgKey(*p.Key)
 			}
-			for _, m := range e.organizations.memberships {
-				if m.Role == r.Key {
-					m.Role = orgKey(*p.Key)
-				}
+		}
+		for _, used := range []*string{&e.policies.Organizations.CreatorRole, &e.policies.Organizations.DomainsDefaultRole} {
+			if *used == r.Key {
+				*used = orgKey(*p.Key)
 			}
-			for _, used := range []*string{&e.policies.Organizations.CreatorRole, &e.policies.Organizations.DomainsDefaultRole} {
-				if *used == r.Key {
-					*used = orgKey(*p.Key)
-				}
-			}
-			r.Key = orgKey(*p.Key)
 		}
-		if p.Name != nil {
-			r.Name = *p.Name
+		r.Key = orgKey(*p.Key)
+	}
+	if p.Name != nil {
+		r.Name = *p.Name
+	}
+	if p.Description != nil {
+		r.Description = p.Description
+	}
+	if p.IsCreatorEligible != nil {
+		r.IsCreatorEligible = *p.IsCreatorEligible
+	}
+	if p.Permissions != nil {
+		permissions, err := e.permissionsOf(p.Permissions)
+		if err != nil {
+			return err
 		}
-		if p.Description != nil {
-			r.Description = p.Description
-		}
-		if p.IsCreatorEligible != nil {
-			r.IsCreatorEligible = *p.IsCreatorEligible
-		}
-		if p.Permissions != nil {
-			permissions, err := e.permissionsOf(p.Permissions)
-			if err != nil {
-				return err
-			}
-			r.Permissions = permissions
-		}
-		return nil
-	})
+		r.Permissions = permissions
+	}
+	return nil
 }
 
 func (e *Emulator) changeRole(c *call, change func(*Role) error) (any, error) {
@@ -252,6 +268,11 @@ func (e *Emulator) createPermission(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
+	return some(e.addPermission(p))
+}
+
+// addPermission makes a permission and sends the event.
+func (e *Emulator) addPermission(p accessParameters) (*Permission, error) {
 	if or(p.Name) == "" {
 		return nil, missing("name")
 	}

@@ -36,6 +36,11 @@ func (e *Emulator) createDomain(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
+	return some(e.addDomain(o, p))
+}
+
+// addDomain makes a domain of an organization and sends the event.
+func (e *Emulator) addDomain(o *Organization, p domainParameters) (*OrganizationDomain, error) {
 	if or(p.Name) == "" {
 		return nil, missing("name")
 	}

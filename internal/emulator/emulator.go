@@ -38,6 +38,9 @@ type Options struct {
 	// NoChildEvents sends no events of what ends with its parent: sessions of banned users,
 	// sessions and memberships of deleted ones. Clerk does not document whether it sends them.
 	NoChildEvents bool
+	// Fixtures are objects that exist from the start, after the seeded ones. There are no events of
+	// them. Their faults are in force from the start, and their settings unless Settings says more.
+	Fixtures *Fixtures
 	// Settings are what the owner of the instance sets in Clerk's dashboard.
 	Settings Settings
 	// AllowedOrigins are further origins, such as https://app.example.com, whose pages may use the
@@ -74,6 +77,7 @@ type Emulator struct {
 	instance
 	objects
 	origin        origin
+	building      int64 // while the fixtures are made: the time of the next object, else 0
 	faults        Faults
 	chaos         random // decides which request or message meets a fault
 	changed       bool   // since the state was last written
@@ -162,12 +166,19 @@ func New(options Options) (*Emulator, error) {
 	if options.History <= 0 {
 		options.History = 10_000
 	}
+	if options.Fixtures != nil && options.Settings == (Settings{}) {
+		options.Settings = options.Fixtures.file.Settings
+	}
 	e := &Emulator{options: options, clock: newClock(), unimplemented: map[string]int{}, changed: true}
 	e.instance.invent(options)
 	e.chaos = newRandom(options.Seed + 1)
-	e.begin()
+	if err := e.begin(); err != nil {
+		return nil, err
+	}
 	e.sender = newSender(e.clock, options.Workers, options.History, options.Seed+2, e.ID)
 	e.mux, e.frontMux = e.routes(), e.frontendMux()
+	e.faults = e.startFaults()
+	e.sender.setFaults(e.faults)
 	return e, nil
 }
 
@@ -316,7 +327,7 @@ func (e *Emulator) Call(ctx context.Context, method, path string, in, out any) e
 // emit sends an event to the endpoints. at is a time by the instance's clock.
 func (e *Emulator) emit(eventType string, at int64, data any) {
 	e.changed = true
-	if !e.sender.listened() {
+	if !e.listened() {
 		return
 	}
 	body, err := json.Marshal(envelope{
@@ -347,9 +358,15 @@ type httpRequest struct {
 	UserAgent string `json:"user_agent"`
 }
 
+// listened reports whether anyone hears of changes. The objects of the start are not announced.
+func (e *Emulator) listened() bool { return e.building == 0 && e.sender.listened() }
+
 // after returns the time of a change: now, but later than the object's last change, so that times
 // give the order of changes to one object.
 func (e *Emulator) after(previous int64) int64 {
+	if e.building > 0 {
+		return max(e.building, previous+1)
+	}
 	return max(e.clock.now().UnixMilli(), previous+1)
 }
 

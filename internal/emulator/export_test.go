@@ -27,3 +27,14 @@ func (e *Emulator) Admit(value string) error {
 	defer e.mu.Unlock()
 	return e.policies.admit("identifier", value)
 }
+
+// PasswordMatches reports whether a user signs in with a password.
+func PasswordMatches(e *Emulator, user, password string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ok, err := e.users.byID[user].secret.Password.matches(password)
+	return ok && err == nil
+}
+
+// FixtureFile is the content of a fixtures file.
+type FixtureFile = fixtureFile

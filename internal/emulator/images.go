@@ -3,9 +3,10 @@ package emulator
 import (
 	"bytes"
 	"encoding/base64"
-	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 	"unique"
 )
@@ -103,13 +104,18 @@ func placeholder(id string, names ...string) string {
 	for _, b := range []byte(id) {
 		hue = (hue*31 + int(b)) % 360
 	}
-	svg := fmt.Sprintf(`<svg xmlns='http://www.w3.org/2000/svg' id='avatar_placeholder' viewBox='0 0 80 80'><path fill='hsl(%d,42%%,42%%)' d='M0 0h80v80H0z'/>`+
-		`<text x='40' y='52' fill='white' font-family='sans-serif' font-size='34' text-anchor='middle'>%s</text></svg>`, hue/30*30, initials(names))
-	return unique.Make("data:image/svg+xml," + svgEscape.Replace(svg)).Value() // shared: there are few
+	parts := placeholderParts()
+	return unique.Make(parts[0] + strconv.Itoa(hue/30*30) + parts[1] + initials(names) + parts[2]).Value() // shared: there are few
 }
 
-// svgEscape escapes what would end a data URL, and what browsers would complain about in one.
-var svgEscape = strings.NewReplacer("%", "%25", "<", "%3C", ">", "%3E", "#", "%23", " ", "%20")
+// placeholderParts returns the data URL before, between and after the hue and the initials. What
+// would end a data URL is escaped, and what browsers would complain about in one.
+var placeholderParts = sync.OnceValue(func() []string {
+	const svg = `<svg xmlns='http://www.w3.org/2000/svg' id='avatar_placeholder' viewBox='0 0 80 80'><path fill='hsl(|,42%,42%)' d='M0 0h80v80H0z'/>` +
+		`<text x='40' y='52' fill='white' font-family='sans-serif' font-size='34' text-anchor='middle'>|</text></svg>`
+	escape := strings.NewReplacer("%", "%25", "<", "%3C", ">", "%3E", "#", "%23", " ", "%20")
+	return strings.Split("data:image/svg+xml,"+escape.Replace(svg), "|")
+})
 
 // initials returns the first letters of up to two names. Others than letters and digits of ASCII
 // become a dot, so that there are few pictures.

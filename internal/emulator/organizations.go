@@ -94,6 +94,16 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
+	o, err := e.addOrganization(&p)
+	if err != nil {
+		return nil, err
+	}
+	return e.counted(o), nil
+}
+
+// addOrganization makes an organization, of which the creator, if one is named, becomes an admin,
+// and sends the events.
+func (e *Emulator) addOrganization(p *organizationParameters) (*Organization, error) {
 	if or(p.Name) == "" {
 		return nil, missing("name")
 	}
@@ -114,7 +124,7 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 			o.Slug += "-" + strings.ToLower(e.random.text(8))
 		}
 	}
-	if err := e.describeOrganization(o, &p); err != nil {
+	if err := e.describeOrganization(o, p); err != nil {
 		return nil, err
 	}
 	e.organizations.add(o)
@@ -125,7 +135,7 @@ func (e *Emulator) createOrganization(c *call) (any, error) {
 		}
 		creator.founded = o.ID
 	}
-	return e.counted(o), nil
+	return o, nil
 }
 
 func (e *Emulator) newOrganization(name, creator string, now int64) *Organization {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math/big"
 	"math/rand/v2"
+	"strings"
 )
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -15,13 +16,18 @@ type random struct {
 	*rand.Rand
 	source *rand.ChaCha8
 	ids    *uint32 // made so far
+	given  string  // the next id with its prefix, if it is not made up
 }
 
 func newRandom(seed uint64) random {
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[:], seed)
+	return newRandomOf(key)
+}
+
+func newRandomOf(key [32]byte) random {
 	source := rand.NewChaCha8(key)
-	return random{rand.New(source), source, new(uint32)} //nolint:gosec // made-up identities of a test double, the same for a seed
+	return random{rand.New(source), source, new(uint32), ""} //nolint:gosec // made-up identities of a test double, the same for a seed
 }
 
 // firstID is the time of the first id, in seconds on the scale of KSUIDs: in 2024.
@@ -32,6 +38,9 @@ const firstID = 1704067200 - 1400000000
 // user_29w83sxmDNGwOuEthce5gg56FcC says the second in which it was created. Here each says a second
 // more than the one before, whatever the time is: a seed gives the same ids each time.
 func (r random) id(prefix string) string {
+	if strings.HasPrefix(r.given, prefix+"_") {
+		return r.given
+	}
 	var n [5]uint32
 	n[0] = firstID + *r.ids
 	*r.ids++

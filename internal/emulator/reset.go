@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -27,14 +28,18 @@ func (r random) clone() random {
 }
 
 // begin makes the objects of the start. What is created later never gets an id that exists.
-func (e *Emulator) begin() {
+func (e *Emulator) begin() error {
 	e.origin = origin{e.random.clone(), e.clock.now()}
-	e.random = e.rebuild(e.random)
+	var wrong error
+	e.random = e.rebuild(e.random, func(path string, err error) {
+		wrong = cmp.Or(wrong, fmt.Errorf("the fixtures do not fit the users that the seed makes: %s: %w", path, err))
+	})
+	return wrong
 }
 
 // rebuild replaces all objects by those of the start, and returns the source with which it made
 // them.
-func (e *Emulator) rebuild(from random) (used random) {
+func (e *Emulator) rebuild(from random, refused func(path string, err error)) (used random) {
 	kept, dev := e.random, e.browsers.known()
 	e.random = from
 	e.objects = noObjects()
@@ -42,6 +47,9 @@ func (e *Emulator) rebuild(from random) (used random) {
 	e.seedAccess()
 	e.seedUsers(e.options.Users)
 	e.seedOrganizations(e.options.Organizations, e.options.Memberships)
+	if e.options.Fixtures != nil {
+		e.buildFixtures(e.options.Fixtures, refused)
+	}
 	used, e.random = e.random, kept
 	return used
 }
@@ -52,12 +60,28 @@ func (e *Emulator) rebuild(from random) (used random) {
 func (e *Emulator) Reset(ctx context.Context) {
 	e.mu.Lock()
 	e.clock.reset()
-	e.rebuild(e.origin.random.clone())
-	e.faults, e.chaos = Faults{}, newRandom(e.options.Seed+1)
-	e.changed = true
+	if now := e.clock.now(); now.Sub(e.origin.at) > oldStart {
+		e.origin.at = now
+	}
+	e.rebuild(e.origin.random.clone(), func(string, error) {}) // it was possible at the start
+	e.chaos, e.changed = newRandom(e.options.Seed+1), true
 	round := e.sender.forget()
+	e.faults = e.startFaults()
+	e.sender.setFaults(e.faults)
 	e.mu.Unlock()
 	round.finish(ctx)
+}
+
+// oldStart is how long after the start a reset gives the objects the times of the start. Then they
+// get the time of the reset, so that invitations of a long-lived instance have not expired.
+const oldStart = 24 * time.Hour
+
+// startFaults returns the faults that are in force from the start.
+func (e *Emulator) startFaults() Faults {
+	if e.options.Fixtures == nil {
+		return Faults{}
+	}
+	return e.options.Fixtures.file.Faults
 }
 
 func (e *Emulator) resetInstance(c *call) (any, error) {

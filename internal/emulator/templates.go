@@ -71,6 +71,10 @@ func (e *Emulator) createTemplate(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
+	return some(e.addTemplate(p))
+}
+
+func (e *Emulator) addTemplate(p templateParameters) (*JWTTemplate, error) {
 	if or(p.Name) == "" {
 		return nil, missing("name")
 	}

@@ -175,6 +175,15 @@ func (e *Emulator) createUser(c *call) (any, error) {
 	if err := p.read(c); err != nil {
 		return nil, err
 	}
+	r, err := e.addUser(&p)
+	if err != nil {
+		return nil, err
+	}
+	return e.json(r), nil
+}
+
+// addUser makes a user and sends the event.
+func (e *Emulator) addUser(p *userParameters) (*userRecord, error) {
 	if len(p.EmailAddress)+len(p.PhoneNumber)+len(p.Web3Wallet) == 0 && p.Username == nil {
 		return nil, missing("email_address")
 	}
@@ -208,9 +217,12 @@ func (e *Emulator) createUser(c *call) (any, error) {
 		return nil, err
 	}
 	e.users.add(r)
-	e.emit("user.created", e.after(r.UpdatedAt-1), e.json(r))
+	e.changed = true
+	if e.listened() { // encoding a user takes a while
+		e.emit("user.created", e.after(r.UpdatedAt-1), e.json(r))
+	}
 	e.arrived(r)
-	return e.json(r), nil
+	return r, nil
 }
 
 // moment reads a time in the form of RFC 3339, if there is one.
@@ -228,7 +240,7 @@ func moment(name string, s *string) (*int64, error) {
 // createdAt returns now, unless a time is given.
 func (e *Emulator) createdAt(given *string) (int64, error) {
 	if given == nil {
-		return e.clock.now().UnixMilli(), nil
+		return e.after(0), nil
 	}
 	at, err := moment("created_at", given)
 	if err != nil {

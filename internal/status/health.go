@@ -105,7 +105,7 @@ func (m *Monitor) Counts(ctx context.Context) (mirror.Counts, error) {
 // RecentCounts returns counts that are at most ten minutes old, nil if there are none. Those of the
 // last minute are read in the background, once for all who ask.
 func (m *Monitor) RecentCounts(ctx context.Context) *mirror.Counts {
-	counts, at := m.rows.recent(ctx, rowsMaxAge, countsWait)
+	counts, at := m.rows.recent(ctx, rowsMaxAge, readTimeout/4)
 	if counts == nil || m.config.Now().Sub(at) > rowsMaxAge {
 		return nil
 	}

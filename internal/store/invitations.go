@@ -41,7 +41,7 @@ func (db *DB) Invitation(ctx context.Context, id string) (mirror.Invitation, err
 func (db *DB) Invitations(ctx context.Context, f mirror.InvitationFilter) (mirror.Page[mirror.Invitation], error) {
 	l, now := newest(invitationsList, "clerk_invitations", "clerk_invitation_id"), clerk.TimeOf(db.now())
 	if f.ClerkOrganizationID != "" {
-		l.add("clerk_organization_id = ?", f.ClerkOrganizationID)
+		l.add("clerk_organization_id = "+anyOne, f.ClerkOrganizationID)
 	}
 	if f.Email != "" {
 		l.add("lower(email) = ?", lowerASCII(f.Email))

@@ -31,6 +31,10 @@ const lookBack = 10_000
 // lookBackInUsers is [lookBack] for conditions that look for another row for each row.
 const lookBackInUsers = 1000
 
+// anyOne is a value that Postgres does not see when it plans. For an organization with many members
+// it sorted all of them, because it expected that their views hide all but one.
+const anyOne = "(SELECT CAST(? AS TEXT))"
+
 // newest is the list of the rows of a table by their creation.
 func newest(name, table, id string) *list {
 	return &list{name: name, table: table, at: "COALESCE(created_at, 0)", id: id}

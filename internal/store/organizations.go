@@ -94,7 +94,7 @@ func (db *DB) Memberships(ctx context.Context, f mirror.MembershipFilter) (mirro
 		l.add("clerk_user_id = ?", f.ClerkUserID)
 	}
 	if f.ClerkOrganizationID != "" {
-		l.add("clerk_organization_id = ?", f.ClerkOrganizationID)
+		l.add("clerk_organization_id = "+anyOne, f.ClerkOrganizationID)
 	}
 	if f.Role != "" {
 		with, without := spellings(f.Role)
