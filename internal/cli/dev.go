@@ -68,6 +68,7 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	d.clerkURL = "http://" + clerk.Addrs()[0].String()
+	d.clerk.SetURL(d.clerkURL)
 	clerkEnded := make(chan error, 1)
 	go func() { clerkEnded <- clerk.Serve(ctx) }()
 	cfg, err := d.config(free(c.Listen), free(c.OperatorListen))

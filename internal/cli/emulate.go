@@ -81,6 +81,7 @@ func (c emulateCommand) Run(ctx context.Context, p *process) error {
 		return fmt.Errorf("%w\nIf another emulator is running, use --listen 127.0.0.1:0 to pick a free port", err)
 	}
 	url := "http://" + reachable(listening.Addrs()[0])
+	e.SetURL(url)
 	c.announce(p.stdout, e, url)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -262,6 +262,9 @@ func everyEvent(t *testing.T) map[string]bool {
 		return do("POST", "/v1/users", values{"email_address": []string{address}})
 	}
 	ada, grace := user("ada@example.com"), user("grace@example.com")
+	e.mu.Lock()
+	e.sendCheck("phone_code", "+15555550100", "", ada)
+	e.mu.Unlock()
 	do("PATCH", "/v1/users/"+ada, values{"first_name": "Ada"})
 	do("POST", "/_emulator/users/"+ada+"/sign_in", values{"pending": true})
 	do("POST", "/_emulator/users/"+ada+"/sign_out", values{"remove": true})

@@ -380,6 +380,7 @@ func (a *signUpAttempt) describeUser(e *Emulator, r *userRecord, now int64) {
 	if a.Password.Digest != "" {
 		r.setPassword(a.Password, now)
 	}
+	r.depict()
 }
 
 // signUpOf returns the client's sign-up that the path names.
