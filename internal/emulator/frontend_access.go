@@ -15,7 +15,10 @@ func (e *Emulator) mayBrowse(w http.ResponseWriter, r *http.Request) bool {
 	header := w.Header()
 	header.Add("Vary", "Origin")
 	origins := r.Header["Origin"]
-	if !e.localHost(r.Host) || len(origins) > 1 || len(origins) == 1 && !e.localURL(origins[0]) {
+	e.mu.Lock()
+	allowed := e.localHost(r.Host) && len(origins) <= 1 && (len(origins) == 0 || e.localURL(origins[0]))
+	e.mu.Unlock()
+	if !allowed {
 		e.answer(w, nil, fail(http.StatusBadRequest, "origin_invalid", "Invalid HTTP Origin header",
 			"The Frontend API of the emulator answers pages of this machine and of private networks only. Allow others with the origins of its options."))
 		return false
@@ -35,13 +38,15 @@ func (e *Emulator) mayBrowse(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // localURL reports whether a URL, or an origin, is of a page that may use the Frontend API and that
-// browsers may be sent to with a token.
+// browsers may be sent to with a token: of this machine, of a private network, or an origin that
+// the options or the instance's settings allow.
 func (e *Emulator) localURL(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.User != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return false
 	}
-	return e.localHost(u.Host) || slices.Contains(e.options.AllowedOrigins, u.Scheme+"://"+u.Host)
+	origin := u.Scheme + "://" + u.Host
+	return e.localHost(u.Host) || slices.Contains(e.options.AllowedOrigins, origin) || slices.Contains(e.policies.Instance.AllowedOrigins, origin)
 }
 
 // localHost reports whether nobody on the internet can own a host name: one of this machine, of a

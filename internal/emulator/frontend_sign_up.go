@@ -358,9 +358,7 @@ func (e *Emulator) advanceSignUp(c *frontCall, a *signUpAttempt) error {
 	e.users.add(r)
 	e.emit("user.created", e.after(r.UpdatedAt-1), e.json(r))
 	e.arrived(r)
-	if err := e.useTicket(t, r); err != nil {
-		return err
-	}
+	_ = e.useTicket(t, r) // if the organization is full, its invitation stays as it is
 	b := e.needBrowser(c)
 	s := e.openSession(e.random.id("sess"), b.ID, r, nil, nil, false)
 	a.Status, a.UserID, a.SessionID = "complete", r.ID, s.ID
