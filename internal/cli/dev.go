@@ -1,20 +1,15 @@
 package cli
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -28,6 +23,7 @@ import (
 )
 
 type devCommand struct {
+	AppListen      string `help:"Address of the demo app, default 127.0.0.1:3000; a free port if it is taken." default:"127.0.0.1:3000" placeholder:"ADDR"`
 	Listen         string `help:"Address of the server, default 127.0.0.1:8080; a free port if it is taken." default:"127.0.0.1:8080" placeholder:"ADDR"`
 	OperatorListen string `help:"Address of the console and the API of operators, default 127.0.0.1:8081; a free port if it is taken." default:"127.0.0.1:8081" placeholder:"ADDR"`
 	EmulateListen  string `help:"Address of the emulated Clerk, default 127.0.0.1:4010; a free port if it is taken." default:"127.0.0.1:4010" placeholder:"ADDR"`
@@ -42,7 +38,8 @@ func (devCommand) Help() string {
 
     clerksync dev --state ./clerk-dev
 
-It runs an emulated Clerk, a server that mirrors it, and simulated users. Nothing leaves this machine.`
+It runs an emulated Clerk, a server that mirrors it, an app whose page signs people in, and simulated users. Nothing leaves this ` +
+		`machine. The page uses Clerk's own script where npm has installed @clerk/clerk-js in this folder or in one above it.`
 }
 
 // Run starts an emulated Clerk and a mirror, plays a scripted demo, and then simulates users.
@@ -97,9 +94,13 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 			return err
 		}
 	}
+	appEnded, err := d.serveApp(ctx, free(cmp.Or(c.AppListen, "127.0.0.1:0")), logger)
+	if err != nil {
+		return err
+	}
 	err = d.run(ctx, c.Once)
 	cancel()
-	return errors.Join(err, d.clerk.Save(d.statePath), <-ended, <-clerkEnded, <-d.inbox.ended)
+	return errors.Join(err, d.clerk.Save(d.statePath), <-ended, <-clerkEnded, <-d.inbox.ended, <-appEnded)
 }
 
 // devOperator adds an operator whose token commands can use for a day. A kept state has an earlier
@@ -142,7 +143,7 @@ func free(address string) string {
 type demonstration struct {
 	out                 io.Writer
 	clerk               *emulator.Emulator
-	clerkURL, url       string
+	clerkURL, url, app  string
 	console             string // a link that signs a browser in once
 	operators, token    string // the URL of the operator listener, and the token of an operator
 	statePath, database string
@@ -153,7 +154,11 @@ type demonstration struct {
 }
 
 func (d *demonstration) open(seed uint64) error {
-	e, err := emulator.New(emulator.Options{Seed: seed, RateLimit: 1000})
+	folder, err := filepath.Abs(".")
+	if err != nil {
+		return err
+	}
+	e, err := emulator.New(emulator.Options{Seed: seed, RateLimit: 1000, NodeModules: folder})
 	if err != nil {
 		return err
 	}
@@ -183,6 +188,7 @@ func (d *demonstration) config(listen, operators string) (*config.Config, error)
 }
 
 func (d *demonstration) run(ctx context.Context, once bool) error {
+	fmt.Fprintf(d.out, "app        %s  (sign in as Ada, revoke her session, and see her refused)\n", d.app)
 	fmt.Fprintf(d.out, "console    %s  (signs one browser in)\nclerksync  %s\nClerk      %s  (emulated)\nwebhooks   %s  (what another system receives)\n"+
 		"mirror     %s\n\n", d.console, d.url, d.clerkURL, d.inbox.url, d.database)
 	if err := d.inbox.subscribe(ctx, d.webhooks); err != nil {
@@ -235,256 +241,4 @@ func (d *demonstration) run(ctx context.Context, once bool) error {
 			}
 		}
 	}
-}
-
-// arrivesWithin is how long the demo waits for a message that is on its way.
-const arrivesWithin = 2 * time.Second
-
-// arrived waits until what was sent has arrived, but not for what is sent again later. It does not
-// move the emulated clock, so that what the demo shows has real times.
-func arrived(ctx context.Context, clerk *emulator.Emulator) error {
-	end := clerk.Now().Add(arrivesWithin)
-	for {
-		if err := clerk.Settle(ctx); err != nil {
-			return err
-		}
-		next, waits := clerk.Pending()
-		if !waits || next.After(end) {
-			return nil
-		}
-		select {
-		case <-time.After(next.Sub(clerk.Now())):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// ahead says that someone has moved the clock of an emulated Clerk, or nothing. Only the control
-// API and its page move it, and a kept state remembers that.
-func ahead(clerk *emulator.Emulator) string {
-	d := time.Until(clerk.Now()).Round(time.Second)
-	if d <= 0 {
-		return ""
-	}
-	return fmt.Sprintf("Its clock is %s ahead of the real time, because it was moved in an earlier run.\n", d)
-}
-
-// initialActions is how many actions happen before the demo starts.
-const initialActions = 60
-
-// seed gives a new Clerk some users and organizations, which reach the mirror by webhooks.
-func (d *demonstration) seed(ctx context.Context) error {
-	if !d.resumed {
-		for range initialActions {
-			if _, err := d.clerk.Step(ctx); err != nil {
-				return err
-			}
-		}
-		if err := arrived(ctx, d.clerk); err != nil {
-			return err
-		}
-	}
-	var state emulator.State
-	if err := d.clerk.Call(ctx, http.MethodGet, "/_emulator/state", nil, &state); err != nil {
-		return err
-	}
-	fmt.Fprintf(d.out, "The emulated Clerk has %d users and %d organizations.\n%s\n", state.Counts["users"], state.Counts["organizations"], ahead(d.clerk))
-	return nil
-}
-
-// script creates the users of the demo, and changes them. A kept state has them already.
-func (d *demonstration) script(ctx context.Context) (ada, grace string, err error) {
-	var known []struct{ ID string }
-	if err := d.clerk.Call(ctx, http.MethodGet, "/v1/users?email_address=ada@example.com", nil, &known); err != nil {
-		return "", "", err
-	}
-	if len(known) > 0 {
-		return known[0].ID, "", nil
-	}
-	call := func(method, path string, in map[string]any) (id string) {
-		var object struct{ ID string }
-		if err == nil {
-			err = d.clerk.Call(ctx, method, path, in, &object)
-		}
-		return object.ID
-	}
-	person := func(first, last, email string) string {
-		return call("POST", "/v1/users", map[string]any{"first_name": first, "last_name": last, "email_address": []string{email}})
-	}
-	// delayed at random: what is sent first may arrive last
-	err = d.clerk.SetFaults(emulator.Faults{Reorder: 0.7, Duplicate: 0.3})
-	ada = person("Ada", "Lovelace", "ada@example.com")
-	grace = person("Grace", "Hopper", "grace@example.com")
-	organization := call("POST", "/v1/organizations", map[string]any{"name": "Analytical Engines", "created_by": ada})
-	call("POST", "/v1/organizations/"+organization+"/memberships", map[string]any{"user_id": grace, "role": "org:member"})
-	call("PATCH", "/v1/users/"+ada+"/metadata", map[string]any{"public_metadata": map[string]any{"role": "growth"}})
-	call("PATCH", "/v1/users/"+grace, map[string]any{"last_name": "Murray Hopper"})
-	call("DELETE", "/v1/users/"+grace, nil)
-	return ada, grace, errors.Join(err, d.clerk.SetFaults(emulator.Faults{}))
-}
-
-// showCaller shows how the server authenticates Ada, and that Grace is gone.
-func (d *demonstration) showCaller(ctx context.Context, ada, grace string) error {
-	life := 3600
-	var organizations struct {
-		Data []struct{ Organization struct{ ID string } }
-	}
-	if err := d.clerk.Call(ctx, http.MethodGet, "/v1/users/"+ada+"/organization_memberships", nil, &organizations); err != nil {
-		return err
-	}
-	order := emulator.TokenOrder{UserID: ada, ExpiresIn: &life}
-	if len(organizations.Data) > 0 {
-		order.OrganizationID = organizations.Data[0].Organization.ID
-	}
-	var token emulator.Token
-	if err := d.clerk.Call(ctx, http.MethodPost, "/_emulator/tokens", order, &token); err != nil {
-		return err
-	}
-	if err := arrived(ctx, d.clerk); err != nil {
-		return err
-	}
-	answer, err := d.me(ctx, token.JWT)
-	if err != nil {
-		return fmt.Errorf("authenticate Ada: %w", err)
-	}
-	fmt.Fprintf(d.out, "\nGET /api/auth/me as Ada returns:\n%s\n", answer)
-	if grace != "" {
-		fmt.Fprintf(d.out, "Grace was deleted. Events that arrived later did not bring her back.\n")
-	}
-	fmt.Fprintf(d.out, "\nTry it (the token is valid for an hour):\n\n  curl -H 'Authorization: Bearer %s' %s/api/auth/me\n"+
-		"  curl %[2]s/health\n  curl -X POST %s/_emulator/tokens -d '{\"user_id\":\"%s\"}'\n\n"+
-		"Commands work on this server, too (the token is valid for a day):\n\n"+
-		"  export CLERKSYNC_OPERATOR_TOKEN=%s\n"+
-		"  clerksync users list --server %s\n"+
-		"  clerksync status --server %[6]s\n"+
-		"  clerksync tail --server %[6]s\n\n",
-		token.JWT, d.url, d.clerkURL, ada, d.token, d.operators)
-	return nil
-}
-
-// each calls a function for every message that waits.
-func (d *demonstration) each(lines <-chan emulator.Message, call func(emulator.Message)) {
-	for {
-		select {
-		case m := <-lines:
-			call(m)
-		default:
-			return
-		}
-	}
-}
-
-// printAttempt prints one attempt: time, event, subject, the answer of the mirror, and what
-// changed.
-func (d *demonstration) printAttempt(ctx context.Context, m emulator.Message) {
-	a := m.Attempts[0]
-	verdict := "no answer: " + a.Error
-	var answer struct{ Status, Code string }
-	if a.Status > 0 {
-		verdict = strconv.Itoa(a.Status)
-		if json.Unmarshal([]byte(a.Answer), &answer) == nil && answer.Status+answer.Code != "" {
-			verdict = answer.Status + answer.Code
-		}
-	}
-	switch {
-	case a.Fault != "":
-		verdict += "  (" + faultWords(a.Fault) + ")"
-	case answer.Status == string(mirror.OutcomeProcessed):
-		verdict += "  " + d.changedFields(ctx, m.ID)
-	}
-	line := fmt.Sprintf("%s  %-30s %-24s %s", a.At.Local().Format(time.TimeOnly), m.Type, shorten(subject(m.Body), 24), verdict)
-	fmt.Fprintln(d.out, strings.TrimRight(line, " "))
-}
-
-// changedFields names the fields that a delivery changed, but for times.
-func (d *demonstration) changedFields(ctx context.Context, messageID string) string {
-	changes, err := d.mirror.Deliveries().Changes(ctx, messageID)
-	if err != nil {
-		return ""
-	}
-	var names []string
-	for i := range changes {
-		for _, name := range changes[i].Fields {
-			if !strings.HasSuffix(name, "_at") && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	return shorten(strings.Join(names, ", "), 40)
-}
-
-func faultWords(fault string) string {
-	words, ok := map[string]string{
-		"duplicate": "sent twice", "fail": "lost; sent again later", "wrong_signature": "forged copy",
-		"unheard": "answer lost", "outage": "outage",
-	}[fault]
-	if !ok {
-		return fault
-	}
-	return words
-}
-
-// subject returns the name of what an event is about.
-func subject(body []byte) string {
-	var event struct {
-		Data struct {
-			ID, Name, Slug, Status, Role string
-			First                        string `json:"first_name"`
-			Last                         string `json:"last_name"`
-			User                         struct {
-				First string `json:"first_name"`
-				Last  string `json:"last_name"`
-			} `json:"user"`
-			Member struct {
-				First string `json:"first_name"`
-			} `json:"public_user_data"`
-			Organization struct{ Name string } `json:"organization"`
-		} `json:"data"`
-	}
-	if json.Unmarshal(body, &event) != nil {
-		return ""
-	}
-	x := event.Data
-	switch {
-	case x.First != "":
-		return x.First + " " + x.Last
-	case x.Organization.Name != "":
-		return x.Member.First + " in " + x.Organization.Name
-	case x.User.First != "":
-		return x.User.First + " " + x.User.Last
-	case x.Name != "":
-		return x.Name
-	}
-	return x.ID
-}
-
-func shorten(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	return string(r[:n-1]) + "…"
-}
-
-func (d *demonstration) me(ctx context.Context, token string) (answer string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+"/api/auth/me", nil)
-	if err != nil {
-		return "", err
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := (&http.Client{Timeout: 10 * time.Second}).Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return "", err
-	}
-	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, body, "", "  "); err != nil {
-		return "", fmt.Errorf("unexpected answer %q", body)
-	}
-	return pretty.String(), nil
 }

@@ -81,6 +81,17 @@ func (e *Emulator) installed(name string) *installedPackage {
 	return nil
 }
 
+// PackageVersion returns the version of an installed package of Clerk, such as clerk-js, and an
+// empty text if it is not installed.
+func (e *Emulator) PackageVersion(name string) string {
+	p := e.installed(name)
+	if p == nil {
+		return ""
+	}
+	_ = p.root.Close()
+	return p.version
+}
+
 // modulesFolders returns the folders in which Node looks for packages: the given one if it is
 // called node_modules, else those of a project and of all folders above it. They are looked for
 // with each request, because people install packages meanwhile.

@@ -3,6 +3,7 @@ package emulator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -40,6 +41,9 @@ func (e *Emulator) nextAction() action {
 		return e.signUp()
 	}
 	r := users[e.random.IntN(len(users))]
+	if e.inBrowser(r) { // a person is at work: nothing happens to that one by itself
+		return e.signUp()
+	}
 	name := or(r.FirstName)
 	path := "/v1/users/" + r.ID
 	switch n := e.random.IntN(100); {
@@ -82,6 +86,11 @@ func (e *Emulator) signUp() action {
 func (e *Emulator) rename(r *userRecord) action {
 	_, last := e.name()
 	return action{or(r.FirstName) + " is now called " + last, "POST", "/_emulator/users/" + r.ID + "/profile", values{"last_name": last}}
+}
+
+// inBrowser reports whether a user is signed in on a page.
+func (e *Emulator) inBrowser(r *userRecord) bool {
+	return slices.ContainsFunc(e.sessions.byUser[r.ID], func(s *Session) bool { return e.browsers.byID[s.ClientID] != nil && isLive(e.aged(s)) })
 }
 
 func (e *Emulator) hasSession(r *userRecord) bool {
