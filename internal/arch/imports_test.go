@@ -34,7 +34,7 @@ func rules() []rule {
 	}
 	return []rule{
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
-		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/emulator", "internal/emulator/inspector", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
+		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/demo", "internal/emulator", "internal/emulator/inspector", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
 		{"internal/apiclient", []string{"auth", "clerk", "mirror"}, nil},
 		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/mcp", "internal/web", "publish/webhook"}, append(api, xrate)},
@@ -108,6 +108,7 @@ func rules() []rule {
 		{"internal/wait", nil, nil},
 		{"internal/web", []string{"internal/incident"}, api},
 		{"internal/pages", nil, nil},
+		{"internal/demo", []string{"internal/pages", "internal/web"}, nil},
 		{"internal/testenv", nil, []string{cmp, pgx}},
 		{"internal/browsertest", nil, []string{chromedp, "github.com/chromedp/cdproto"}},
 		{"internal/testkit", []string{

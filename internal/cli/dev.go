@@ -28,6 +28,7 @@ type devCommand struct {
 	OperatorListen string `help:"Address of the console and the API of operators, default 127.0.0.1:8081; a free port if it is taken." default:"127.0.0.1:8081" placeholder:"ADDR"`
 	EmulateListen  string `help:"Address of the emulated Clerk, default 127.0.0.1:4010; a free port if it is taken." default:"127.0.0.1:4010" placeholder:"ADDR"`
 	State          string `help:"Folder for the database and the state of the emulated Clerk; temporary by default." placeholder:"FOLDER"`
+	NodeModules    string `help:"Folder node_modules, or project, in which npm has installed @clerk/clerk-js for the demo app; default: found upwards from here." placeholder:"FOLDER"`
 	Seed           uint64 `help:"Seed of users and actions; random by default." placeholder:"N"`
 	Once           bool   `help:"Exit after the scripted demo."`
 }
@@ -54,7 +55,7 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	d := &demonstration{out: p.stdout, statePath: filepath.Join(folder, "emulator.json"), database: filepath.Join(folder, "clerk.db")}
-	if err := d.open(c.Seed); err != nil {
+	if err := d.open(c.Seed, c.NodeModules); err != nil {
 		return err
 	}
 	defer d.clerk.Close()
@@ -153,8 +154,8 @@ type demonstration struct {
 	inbox               *devInbox
 }
 
-func (d *demonstration) open(seed uint64) error {
-	folder, err := filepath.Abs(".")
+func (d *demonstration) open(seed uint64, modules string) error {
+	folder, err := filepath.Abs(cmp.Or(modules, "."))
 	if err != nil {
 		return err
 	}

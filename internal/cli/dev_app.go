@@ -17,7 +17,7 @@ import (
 // The person with whom the page of the demo begins. Nothing else has this password.
 const (
 	demoEmail    = "ada@example.com"
-	demoPassword = "analytical-engine" //nolint:gosec // of an emulated Clerk
+	demoPassword = "analytical-engine"
 )
 
 // maxDemoPeople is how many people the page of the demo offers.
@@ -88,16 +88,16 @@ func (d *demonstration) ticket(ctx context.Context, userID string) (string, erro
 	return made.Token, err
 }
 
-// operatorLink returns the address of a user's sessions in the console, or of the console, which
-// signs the browser in.
-func (d *demonstration) operatorLink(ctx context.Context, userID string) (string, error) {
+// operatorLink returns the address of a session in the console, or of the console, which signs the
+// browser in.
+func (d *demonstration) operatorLink(ctx context.Context, sessionID string) (string, error) {
 	link, err := d.mirror.Operators().Console().Link(ctx, "", mirror.By{Actor: "clerksync dev", Origin: "command"})
 	if err != nil {
 		return "", err
 	}
 	query := url.Values{"link": {link}}
-	if userID != "" {
-		query.Set("back", consolePath+"/users/"+url.PathEscape(userID)+"/sessions")
+	if sessionID != "" {
+		query.Set("back", consolePath+"/sessions/"+url.PathEscape(sessionID))
 	}
 	return d.operators + consolePath + "/sign-in?" + query.Encode(), nil
 }

@@ -37,9 +37,9 @@ type Options struct {
 	People func(ctx context.Context) ([]Person, error)
 	// Ticket returns a token that signs a person in once.
 	Ticket func(ctx context.Context, userID string) (string, error)
-	// Operator returns the address of the console's page of a person's sessions, which signs the
-	// browser in. Without a person it is the console's.
-	Operator func(ctx context.Context, userID string) (string, error)
+	// Operator returns the address of the console's page of a session, which signs the browser in.
+	// Without a session it is the console's.
+	Operator func(ctx context.Context, sessionID string) (string, error)
 	// Links lead to the other pages of the demo.
 	Links []Link
 }
@@ -57,7 +57,7 @@ var (
 	assetFiles embed.FS
 )
 
-// ContentPolicy is that of all pages, and allows the worker that Clerk's script makes of itself.
+// contentPolicy is that of all pages, and allows the worker that Clerk's script makes of itself.
 const contentPolicy = pages.ContentPolicy + "; worker-src 'self' blob:"
 
 type app struct {
@@ -141,11 +141,11 @@ func (a *app) ticket(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(map[string]string{"ticket": ticket})
 }
 
-// operator sends an operator to the sessions of a person, or to the console.
+// operator sends an operator to a session in the console, or to the console.
 func (a *app) operator(w http.ResponseWriter, r *http.Request) error {
-	id := r.URL.Query().Get("user")
-	if id != "" && !strings.HasPrefix(id, "user_") || strings.ContainsAny(id, "/?#%") {
-		return &web.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is no such person"}
+	id := r.URL.Query().Get("session")
+	if id != "" && !strings.HasPrefix(id, "sess_") || strings.ContainsAny(id, "/?#%") {
+		return &web.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is no such session"}
 	}
 	address, err := a.Operator(r.Context(), id)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -51,7 +52,9 @@ func (e *Emulator) servePackage(w http.ResponseWriter, r *http.Request) {
 		defer p.root.Close() //nolint:errcheck // it was only read
 		p.serve(w, r, file, kind)
 	case e.options.AllowCDN:
-		http.Redirect(w, r, "https://cdn.jsdelivr.net"+r.URL.EscapedPath(), http.StatusTemporaryRedirect)
+		cdn := url.URL{Scheme: "https", Host: "cdn.jsdelivr.net", Path: "/npm/@clerk/" + named + "/" + file}
+		w.Header().Set("Location", cdn.String())
+		w.WriteHeader(http.StatusTemporaryRedirect)
 	default:
 		missingPackage(w, r, "@clerk/"+name[1])
 	}

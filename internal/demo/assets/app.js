@@ -71,7 +71,15 @@
       get session() { return current()?.id; },
       token: async () => {
         if (!current()) return null;
-        if (!cached || lifeOf(cached) < 10) cached = (await call("POST", `/client/sessions/${current().id}/tokens`)).jwt;
+        if (cached && lifeOf(cached) >= 10) return cached;
+        try {
+          cached = (await call("POST", `/client/sessions/${current().id}/tokens`)).jwt;
+        } catch (problem) {
+          if (![401, 404, 422].includes(problem.status)) throw problem;
+          client = (await call("GET", "/client")).response; // the session is over
+          cached = null;
+          changed();
+        }
         return cached;
       },
       password: (identifier, password) => signIn({ strategy: "password", identifier, password }),
@@ -125,7 +133,7 @@
       $("initials").className = "avatar large a0";
       $("session").textContent = shorten(clerk.session);
       $("session").dataset.copy = $("session").title = clerk.session;
-      $("operator").href = `/operator?user=${encodeURIComponent(user.id)}`;
+      $("operator").href = `/operator?session=${encodeURIComponent(clerk.session)}`;
     }
     if (clerk.session === shownSession) return;
     shownSession = clerk.session;
@@ -135,6 +143,7 @@
       asked = last = 0;
       token = "";
       show("refused", false);
+      next("Clerk announces the session to clerksync by a webhook. It has not arrived yet.", false);
       tellToken();
       ask(turn);
     } else if ($("refused").hidden) { // a refusal stays, until someone signs in
@@ -147,15 +156,27 @@
 
   // --- What the back end knows
 
+  // next says what a person can do now, or what will happen.
+  const next = (text, revocable) => {
+    show("operator", revocable);
+    $("next").textContent = text;
+  };
+  const longest = 160; // pictures are in addresses of thousands of characters
+  const short = (_, value) => (typeof value === "string" && value.length > longest ? `${value.slice(0, longest)}…` : value);
   const tellAnswer = (body, refused) => {
     show("answer-empty", false);
     show("answer", true);
     show("asked", true);
     $("answer").classList.toggle("refused", refused);
-    const text = JSON.stringify(body, null, 2);
+    const text = JSON.stringify(body, short, 2);
     const pre = $("answer").firstElementChild;
     if (pre.textContent !== text) pre.textContent = text;
     $("asked").textContent = asked === 1 ? "Asked once." : `Asked ${asked} times.`;
+  };
+  // notice asks for a token when the last one is about to expire, as a page does that makes requests.
+  const notice = async (mine) => {
+    if (mine !== turn) return;
+    try { await clerk.token(); } catch { /* Clerk refused it */ }
   };
   const ask = async (mine) => {
     let wait = 500;
@@ -173,6 +194,7 @@
       if (response.ok) {
         last = Date.now();
         chip("answer-state", "ok", `${response.status} in ${took} ms`);
+        if (body.session?.status) next("The console opens this session in another tab, as an operator.", true);
       } else if (response.status === 401 || response.status === 403) {
         chip("answer-state", "bad", `${response.status} ${body.code || "refused"}`);
         $("refused-title").textContent = last ? `Refused ${((Date.now() - last) / 1000).toFixed(1)} s after the last answer` : "Refused";
@@ -180,6 +202,8 @@
           ? `The token is valid for ${lifeOf(token)} s more, and its signature is right: the mirror says that the session has ended.`
           : "The token has expired.";
         show("refused", true);
+        next("The browser has not noticed yet. When it asks for its next token, Clerk refuses, and it signs this tab out.", false);
+        timer = setTimeout(() => notice(mine), Math.max(1, lifeOf(token) - 5) * 1000);
         return; // it is not asked again until someone signs in
       } else { // such as 503 while the mirror does not have the person yet
         chip("answer-state", "warn", `${response.status} ${body.code || ""}`.trim());

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerksync/clerksync/internal/browsertest"
+	"github.com/clerksync/clerksync/internal/testenv"
+)
+
+var screenshots = flag.String("screenshots", "", "a folder for pictures of the app of clerksync dev")
+
+// A person signs in on the page of clerksync dev, an operator revokes the session in the console,
+// the page is refused, and someone else signs in: with Clerk's own script, and where it is not
+// installed.
+func TestDevAppInChromium(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	for name, modules := range map[string]string{"script": clerkModules(t), "none": filepath.Join(t.TempDir(), "node_modules")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lines := started(t, devCommand{
+				AppListen: "127.0.0.1:0", Listen: "127.0.0.1:0", OperatorListen: "127.0.0.1:0", EmulateListen: "127.0.0.1:0", NodeModules: modules, Seed: 5,
+			})
+			app := strings.Fields(line(t, lines))[1]
+			go func() { // the demo does not wait for who reads it
+				for lines.Scan() {
+					continue
+				}
+			}()
+			p := browser.Tab(t, app)
+			p.Expect("status of 401") // what the page is about
+			p.Open("/")
+			p.Wait("#sign-in .primary")
+			if shown := p.Count(".notice.info"); shown != map[string]int{"script": 0, "none": 1}[name] {
+				t.Errorf("the page says %d times that Clerk's script is missing", shown)
+			}
+			p.Accessible()
+			picture(p, name+"-out")
+			p.Click("#sign-in .primary")
+			p.WaitForText(`"email": "ada@example.com"`)
+			p.Wait("#operator") // the session has arrived, too
+			p.Accessible()
+			picture(p, name+"-in")
+			revoke(browser.Tab(t, app), browsertest.Evaluate[string](p, "document.getElementById('operator').getAttribute('href')"))
+			begin := time.Now()
+			p.Wait("#refused")
+			if took := time.Since(begin); took > 3*time.Second {
+				t.Errorf("the page was refused %s after its session was revoked", took)
+			}
+			p.WaitForText("the session has ended")
+			p.Accessible()
+			picture(p, name+"-refused")
+			p.Click("#sign-out")
+			p.Wait(".people button")
+			other := p.Text(".people .person-sub")
+			p.Click(".people button")
+			p.WaitForText(`"email": "` + other + `"`)
+		})
+	}
+}
+
+// revoke revokes the session of a person, as an operator does in the console.
+func revoke(p *browsertest.Tab, link string) {
+	p.Helper()
+	p.Open(link)
+	p.Click(`.page-head a[data-dialog][href*="revoke"]`)
+	p.Click("dialog .danger, dialog .primary")
+	p.WaitForText("revoked")
+}
+
+// picture takes pictures of a page in both themes, on a phone and on a wide screen.
+func picture(p *browsertest.Tab, name string) {
+	if *screenshots == "" {
+		return
+	}
+	if err := os.MkdirAll(*screenshots, 0o700); err != nil {
+		p.Fatal(err)
+	}
+	for _, theme := range []string{"light", "dark"} {
+		p.PreferTheme(theme)
+		for _, width := range []int{390, 820, 1440} {
+			p.Size(width, 900)
+			p.Screenshot(filepath.Join(*screenshots, fmt.Sprintf("%s.%s.%d.png", name, theme, width)))
+		}
+	}
+}
+
+// clerkModules returns the folder in which npm has installed Clerk's script for the tests.
+func clerkModules(t *testing.T) string {
+	t.Helper()
+	folder := filepath.Join(testenv.Root(t), "internal/emulator/judges/testdata/apps/node_modules")
+	if _, err := os.Stat(filepath.Join(folder, "@clerk/clerk-js/dist/clerk.browser.js")); err != nil {
+		t.Fatalf("%v; make setup installs it", err)
+	}
+	return folder
+}
