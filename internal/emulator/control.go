@@ -35,6 +35,7 @@ func (e *Emulator) control(mux *http.ServeMux) {
 		"GET /_emulator/state":                   (*Emulator).state,
 		"POST /_emulator/clock":                  (*Emulator).moveClock,
 		"POST /_emulator/reset":                  (*Emulator).resetInstance,
+		"POST /_emulator/browser_state":          (*Emulator).orderBrowserState,
 		"GET /_emulator/faults":                  (*Emulator).readFaults,
 		"PUT /_emulator/faults":                  (*Emulator).writeFaults,
 		"DELETE /_emulator/faults":               (*Emulator).clearFaults,

@@ -8,6 +8,7 @@ func TestJudges(t *testing.T) {
 	w.startPlain(t)
 	w.startServers(t)
 	t.Run("a plain page", w.judgePlain)
+	t.Run("a storage state", w.judgeStorageState)
 	t.Run("Vite and React", w.judgeVite)
 	t.Run("Next.js", w.judgeNext)
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { verifyToken } from '@clerk/backend';
-import { advance, clerk, keys, options, refused, someone, soon } from './emulator.mjs';
+import { advance, clerk, control, keys, options, refused, someone, soon } from './emulator.mjs';
 
 test('createSession answers an active session', async () => {
   const user = await someone();
@@ -101,4 +101,33 @@ test('sessions expire by the clock', async () => {
   const session = await clerk.sessions.createSession({ userId: user.id });
   await advance('169h');
   assert.equal((await clerk.sessions.getSession(session.id)).status, 'expired');
+});
+
+// The cookies of a browser state authenticate a request to a back end, as those of a browser do.
+test('a browser state is signed in', async () => {
+  const user = await someone();
+  const organization = await clerk.organizations.createOrganization({ name: 'State', createdBy: user.id });
+  const url = 'http://localhost:3000';
+  const state = await control('POST', '/browser_state', { user_id: user.id, organization_id: organization.id, url });
+  assert.deepEqual(state.origins, []);
+  for (const cookie of state.cookies) {
+    assert.equal(typeof cookie.value, 'string');
+    assert.ok(['localhost', '127.0.0.1'].includes(cookie.domain) && cookie.path === '/' && cookie.sameSite === 'Lax' && !cookie.secure, JSON.stringify(cookie));
+    assert.ok(cookie.expires > Date.now() / 1000 && cookie.httpOnly === (cookie.name === '__client'), JSON.stringify(cookie));
+  }
+  const header = state.cookies.filter((c) => c.domain === 'localhost').map((c) => `${c.name}=${c.value}`).join('; ');
+  const request = new Request(`${url}/deals`, { headers: { cookie: header, accept: 'text/html', 'sec-fetch-dest': 'document' } });
+  const result = await clerk.authenticateRequest(request, { authorizedParties: [url] });
+  assert.equal(result.status, 'signed-in', `${result.reason} ${result.message}`);
+  const auth = result.toAuth();
+  assert.deepEqual([auth.userId, auth.orgId], [user.id, organization.id]);
+  for (const [status, code, body] of [
+    [404, 'resource_not_found', { user_id: 'user_none', url }],
+    [422, 'form_param_missing', { url }],
+    [422, 'form_param_value_invalid', { user_id: user.id, url: 'localhost:3000' }],
+    [422, 'form_param_value_invalid', { user_id: user.id }],
+  ]) {
+    const response = await fetch(`${keys.url}/_emulator/browser_state`, { method: 'POST', body: JSON.stringify(body) });
+    assert.deepEqual([response.status, (await response.json()).errors[0].code], [status, code]);
+  }
 });
