@@ -1,7 +1,6 @@
 package inspector
 
 import (
-	"cmp"
 	"crypto/rand"
 	"net"
 	"net/http"
@@ -81,12 +80,7 @@ func (v *visit) askToSignIn() error {
 }
 
 func (v *visit) signInData() (d signInData, err error) {
-	d = signInData{App: v.options.AppURL}
-	if c, err := v.r.Cookie(pages.CookieName(v.r, appCookie)); err == nil {
-		if app, err := url.QueryUnescape(c.Value); err == nil {
-			d.App = cmp.Or(app, d.App)
-		}
-	}
+	d = signInData{App: v.app()}
 	if err = v.get(&d.User, to("v1", "users", v.id())); err == nil {
 		d.Organizations, _, err = v.memberships(100)
 	}
@@ -128,6 +122,12 @@ func (v *visit) door(user, organization, app string) (link string, err error) {
 		here.Host = net.JoinHostPort(target.Hostname(), port)
 	}
 	return here.String(), nil
+}
+
+// unescape returns the text of a cookie.
+func unescape(text string) string {
+	text, _ = url.QueryUnescape(text) //nolint:errcheck // then it is empty
+	return text
 }
 
 // appURL reads the address of an application: one of the visitor's machine, or of the machine by

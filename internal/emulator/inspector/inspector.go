@@ -79,6 +79,10 @@ func routes() []route {
 		{"POST /people/{id}/metadata", "people", (*visit).saveMetadata},
 		{"POST /people/{id}/{action}", "people", (*visit).actOnPerson},
 		{"GET /enter", "", (*visit).enter},
+		{"GET /sign-in", "", (*visit).chooseWho},
+		{"POST /sign-in", "", (*visit).signInChosen},
+		{"GET /sign-up", "", (*visit).newSignUp},
+		{"POST /sign-up", "", (*visit).signUp},
 
 		{"GET /organizations", "organizations", (*visit).organizations},
 		{"POST /organizations", "organizations", (*visit).createOrganization},

@@ -2,7 +2,6 @@ package inspector
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/clerksync/clerksync/internal/emulator"
@@ -37,7 +36,7 @@ func (v *visit) organizations() error {
 		Total int                     `json:"total_count"`
 	}
 	err := v.get(&list, "/v1/organizations",
-		"query", v.query("q"), "include_members_count", "true", "limit", strconv.Itoa(pageSize), "offset", strconv.Itoa(v.offset()))
+		"query", v.query("q"), "include_members_count", "true", "limit", number(pageSize), "offset", number(v.offset()))
 	if err != nil {
 		return err
 	}
@@ -96,7 +95,7 @@ func (v *visit) organization() error {
 		Data  []emulator.Membership `json:"data"`
 		Total int                   `json:"total_count"`
 	}
-	err := v.get(&members, to("v1", "organizations", v.id(), "memberships"), "limit", strconv.Itoa(pageSize), "offset", strconv.Itoa(v.offset()))
+	err := v.get(&members, to("v1", "organizations", v.id(), "memberships"), "limit", number(pageSize), "offset", number(v.offset()))
 	if err != nil {
 		return err
 	}
@@ -104,7 +103,7 @@ func (v *visit) organization() error {
 	var invitations struct {
 		Data []emulator.OrganizationInvitation `json:"data"`
 	}
-	if err := v.get(&invitations, to("v1", "organizations", v.id(), "invitations"), "limit", strconv.Itoa(maxParts), "status", "pending"); err != nil {
+	if err := v.get(&invitations, to("v1", "organizations", v.id(), "invitations"), "limit", number(maxParts), "status", "pending"); err != nil {
 		return err
 	}
 	d.Invitations = invitations.Data

@@ -1,8 +1,6 @@
 package inspector
 
 import (
-	"strconv"
-
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/pages"
 )
@@ -32,7 +30,7 @@ func (v *visit) overview() error {
 	d := overviewData{
 		Notices: v.notices(state), Mails: v.clerk.Inbox(), Messages: rowsOf(messages), Keys: v.clerk.Keys(v.ownURL()),
 	}
-	if err := v.get(&d.People, "/v1/users", "limit", strconv.Itoa(fewRows)); err != nil {
+	if err := v.get(&d.People, "/v1/users", "limit", number(fewRows)); err != nil {
 		return err
 	}
 	d.Tiles = v.tiles(state, len(d.Mails))

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/clerksync/clerksync/internal/emulator"
@@ -56,7 +55,7 @@ func (v *visit) people() error {
 	if err := v.get(&count, "/v1/users/count", filter...); err != nil {
 		return err
 	}
-	filter = append(filter, "limit", strconv.Itoa(pageSize), "offset", strconv.Itoa(v.offset()))
+	filter = append(filter, "limit", number(pageSize), "offset", number(v.offset()))
 	if err := v.get(&d.Rows, "/v1/users", filter...); err != nil {
 		return err
 	}
@@ -96,7 +95,7 @@ func (v *visit) personData() (d personData, err error) {
 	if d.Organizations, d.More, err = v.memberships(maxParts); err != nil {
 		return d, err
 	}
-	if err = v.get(&d.Sessions, "/v1/sessions", "user_id", v.id(), "limit", strconv.Itoa(maxParts+1)); err != nil {
+	if err = v.get(&d.Sessions, "/v1/sessions", "user_id", v.id(), "limit", number(maxParts+1)); err != nil {
 		return d, err
 	}
 	if d.MoreSessions = len(d.Sessions) > maxParts; d.MoreSessions {
@@ -112,7 +111,7 @@ func (v *visit) memberships(limit int) (all []emulator.Membership, more int, err
 		Data  []emulator.Membership `json:"data"`
 		Total int                   `json:"total_count"`
 	}
-	err = v.get(&list, to("v1", "users", v.id(), "organization_memberships"), "limit", strconv.Itoa(limit))
+	err = v.get(&list, to("v1", "users", v.id(), "organization_memberships"), "limit", number(limit))
 	return list.Data, list.Total - len(list.Data), err
 }
 
@@ -134,7 +133,22 @@ type personForm struct{ First, Last, Email, Password, Role, Problem string }
 func (v *visit) newPerson() error { return v.render("new-person", "Create a person", personForm{}) }
 
 func (v *visit) createPerson() error {
-	f := personForm{First: v.form("first"), Last: v.form("last"), Email: v.form("email"), Password: v.r.PostFormValue("password"), Role: v.form("role")}
+	f := v.personForm()
+	user, err := v.create(f)
+	if err != nil {
+		f.Problem = explain(err)
+		return v.renderStatus(http.StatusUnprocessableEntity, "new-person", "Create a person", f)
+	}
+	return v.done(personName(user)+" was created.", to("people", user.ID))
+}
+
+// personForm reads the form with a new person.
+func (v *visit) personForm() personForm {
+	return personForm{First: v.form("first"), Last: v.form("last"), Email: v.form("email"), Password: v.r.PostFormValue("password"), Role: v.form("role")}
+}
+
+// create creates a person.
+func (v *visit) create(f personForm) (user emulator.User, err error) {
 	order := map[string]any{"first_name": f.First, "last_name": f.Last}
 	if f.Email != "" {
 		order["email_address"] = []string{f.Email}
@@ -145,12 +159,7 @@ func (v *visit) createPerson() error {
 	if f.Role != "" {
 		order["public_metadata"] = map[string]string{"role": f.Role}
 	}
-	var user emulator.User
-	if err := v.call(http.MethodPost, "/v1/users", order, &user); err != nil {
-		f.Problem = explain(err)
-		return v.renderStatus(http.StatusUnprocessableEntity, "new-person", "Create a person", f)
-	}
-	return v.done(personName(user)+" was created.", to("people", user.ID))
+	return user, v.call(http.MethodPost, "/v1/users", order, &user)
 }
 
 // actOnPerson does what a button of the page of a person says.

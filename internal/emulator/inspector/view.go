@@ -169,6 +169,8 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
+func number(n int) string { return strconv.Itoa(n) }
+
 // pageSize is how many rows a list shows.
 const pageSize = 50
 

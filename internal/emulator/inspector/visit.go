@@ -198,9 +198,14 @@ func (v *visit) render(name, title string, page any) error {
 }
 
 func (v *visit) renderStatus(status int, name, title string, page any) error {
+	return v.renderAs("frame", status, name, title, page)
+}
+
+// renderAs sends a page within a layout: "frame", or "bare" without navigation.
+func (v *visit) renderAs(layout string, status int, name, title string, page any) error {
 	data := &view{visit: v, Title: title, Page: page, Flash: v.takeFlash()}
 	var out bytes.Buffer
-	if err := v.templates[name].ExecuteTemplate(&out, "frame", data); err != nil {
+	if err := v.templates[name].ExecuteTemplate(&out, layout, data); err != nil {
 		return &problem{http.StatusInternalServerError, "This page cannot be shown", err.Error()}
 	}
 	header := v.w.Header()

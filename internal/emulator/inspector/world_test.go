@@ -2,6 +2,7 @@ package inspector_test
 
 import (
 	"cmp"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -24,7 +25,7 @@ type world struct {
 
 func newWorld(t *testing.T, change ...func(*emulator.Options)) *world {
 	t.Helper()
-	o := emulator.Options{Seed: 18}
+	o := emulator.Options{Seed: 18, Settings: emulator.Settings{PhoneNumber: "on"}}
 	for _, f := range change {
 		f(&o)
 	}
@@ -82,16 +83,36 @@ func (w *world) fill() {
 	w.call("POST", "/v1/users/"+mallory+"/ban", nil)
 	w.call("POST", "/v1/organizations/"+org+"/invitations", object{"email_address": "new@example.com", "role": "org:member", "inviter_user_id": ada})
 	session := w.call("POST", "/_emulator/users/"+ada+"/sign_in", object{"organization_id": org})
-	w.get("/v1/blocklist_identifiers/unheard_of") // a call that is missing
+	w.get("/v1/commerce/plans/unheard_of", "Authorization", "Bearer "+w.clerk.SecretKey) // a call that is missing
 	if err := w.clerk.Settle(w.Context()); err != nil {
 		w.Fatal(err)
 	}
+	w.signUp("email_address", "new.person@example.com")
+	w.signUp("phone_number", "+15555550188")
 	failing, _ := w.clerk.MessagePage(emulator.MessageFilter{State: "pending"}, 0, 1)
 	delivered, _ := w.clerk.MessagePage(emulator.MessageFilter{State: "delivered"}, 0, 1)
 	if len(failing) == 0 || len(delivered) == 0 {
 		w.Fatal("the world has no message of each kind")
 	}
 	w.ids = map[string]string{"person": ada, "banned": mallory, "organization": org, "session": session, "failing": failing[0].ID, "message": delivered[0].ID}
+}
+
+// signUp begins a sign-up in a browser, which sends a code.
+func (w *world) signUp(field, value string) {
+	w.Helper()
+	front := func(path, dev string, form url.Values, into any) {
+		w.Helper()
+		a := w.post("/v1"+path+"?_clerk_js_version=6&__clerk_db_jwt="+dev, form, "Origin", "http://localhost:3000")
+		if err := json.Unmarshal([]byte(a.body), into); err != nil || a.status != http.StatusOK {
+			w.Fatalf("%s: %d %s %v", path, a.status, a.body, err)
+		}
+	}
+	var dev struct{ ID string }
+	front("/dev_browser", "", url.Values{}, &dev)
+	var up struct{ Response struct{ ID string } }
+	front("/client/sign_ups", dev.ID, url.Values{field: {value}}, &up)
+	strategy := map[string]string{"email_address": "email_code", "phone_number": "phone_code"}[field]
+	front("/client/sign_ups/"+up.Response.ID+"/prepare_verification", dev.ID, url.Values{"strategy": {strategy}}, &up)
 }
 
 // answer is what a page answered.
@@ -147,6 +168,8 @@ var opened = map[string][]string{
 	"GET /people/{id}/delete":   {"/people/{person}/delete"},
 	"GET /people/{id}/sign-in":  {"/people/{person}/sign-in"},
 	"GET /enter":                {},
+	"GET /sign-in":              {"/sign-in", "/sign-in?q=nobody", "/sign-in?redirect_url=http://localhost:3000/"},
+	"GET /sign-up":              {"/sign-up"},
 	"GET /organizations":        {"/organizations", "/organizations?q=nobody"},
 	"GET /organizations/{id}":   {"/organizations/{organization}"},
 	"GET /sessions":             {"/sessions", "/sessions?status=revoked"},
