@@ -17,8 +17,8 @@ import (
 
 var screenshots = flag.String("screenshots", "", "a folder for pictures of every page")
 
-// TestInspectorInChromium does in a real browser what developers do. Its subtests share the browser.
-// Each has an emulated Clerk for itself.
+// TestInspectorInChromium does in a real browser what developers do. Its subtests share the
+// browser. Each has an emulated Clerk for itself.
 func TestInspectorInChromium(t *testing.T) {
 	t.Parallel()
 	browser := browsertest.Start(t)

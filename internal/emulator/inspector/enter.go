@@ -126,7 +126,7 @@ func (v *visit) door(user, organization, app string) (link string, err error) {
 
 // unescape returns the text of a cookie.
 func unescape(text string) string {
-	text, _ = url.QueryUnescape(text) //nolint:errcheck // then it is empty
+	text, _ = url.QueryUnescape(text) // of no text it returns an empty one
 	return text
 }
 
