@@ -153,8 +153,8 @@ func TestInvitationsExpireWhenTheyWereTold(t *testing.T) {
 			}
 		}
 	}
-	c.refused(http.StatusBadRequest, "organization_invitation_not_pending", "POST", inside+"/"+short+"/revoke", nil)
-	c.refused(http.StatusBadRequest, "organization_invitation_not_pending", "POST", "/_emulator/users/"+user+"/accept", object{"invitation_id": short})
+	c.refused(http.StatusNotFound, "organization_invitation_not_pending", "POST", inside+"/"+short+"/revoke", nil)
+	c.refused(http.StatusNotFound, "organization_invitation_not_pending", "POST", "/_emulator/users/"+user+"/accept", object{"invitation_id": short})
 	c.made(inside, object{"email_address": "a@example.com", "role": "org:member"}) // again, for the old one is no longer pending
 }
 

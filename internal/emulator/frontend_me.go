@@ -255,6 +255,10 @@ func (e *Emulator) revokeMySession(c *frontCall, p person) (any, error) {
 	return e.withoutToken(c, s), nil
 }
 
+// noConnections returns the empty list: the emulator has no enterprise connections.
+func (e *Emulator) noConnections(*frontCall, person) (any, error) { return []struct{}{}, nil }
+
+// noCreationDefaults proposes nothing for a new organization.
 func (e *Emulator) noCreationDefaults(*frontCall, person) (any, error) {
 	return values{"form": nil, "advisory": nil}, nil
 }

@@ -41,13 +41,14 @@ func (e *Emulator) has(m *Membership, permission string) bool {
 }
 
 const (
-	readMembers    = "org:sys_memberships:read"
-	manageMembers  = "org:sys_memberships:manage"
-	readDomains    = "org:sys_domains:read"
-	manageDomains  = "org:sys_domains:manage"
-	manageProfile  = "org:sys_profile:manage"
-	deleteProfile  = "org:sys_profile:delete"
-	newMembersRole = "org:member" // of those who join by a domain
+	readMembers       = "org:sys_memberships:read"
+	manageMembers     = "org:sys_memberships:manage"
+	readDomains       = "org:sys_domains:read"
+	manageDomains     = "org:sys_domains:manage"
+	manageProfile     = "org:sys_profile:manage"
+	manageConnections = "org:sys_entconns:manage"
+	deleteProfile     = "org:sys_profile:delete"
+	newMembersRole    = "org:member" // of those who join by a domain
 )
 
 // createMyOrganization creates an organization, of which the person becomes the admin.
@@ -122,6 +123,10 @@ func (e *Emulator) deleteMyLogo(c *frontCall, _ person, o *Organization) (any, e
 	id := imageID(o.ImageURL)
 	e.setLogo(o, c.r, nil)
 	return frontDeleted{Object: "image", ID: id, Deleted: true}, nil
+}
+
+func (e *Emulator) noConnectionsInside(*frontCall, person, *Organization) (any, error) {
+	return []struct{}{}, nil
 }
 
 // frontRole is a role as members see it.

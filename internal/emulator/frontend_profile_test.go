@@ -200,6 +200,7 @@ func (f *front) people() {
 	f.upload("POST", "/me/profile_image")
 	f.do("DELETE", "/me/profile_image")
 	f.do("GET", "/me/organization_creation_defaults")
+	f.do("GET", "/me/enterprise_connections?with_organization_account_linking=true")
 	f.do("GET", "/me/sessions")
 	for _, s := range f.do("GET", "/me/sessions/active").([]any) {
 		if id := s.(object)["id"].(string); id != f.do("GET", "/client").(object)["response"].(object)["last_active_session_id"] {
@@ -247,6 +248,7 @@ func (f *front) organizations() {
 	f.upload("PUT", org+"/logo")
 	f.do("DELETE", org+"/logo")
 	f.do("GET", org+"/roles?limit=20&offset=0")
+	f.do("GET", org+"/enterprise_connections")
 	f.do("POST", org+"/memberships", "user_id", edsger, "role", "org:member")
 	f.do("GET", org+"/memberships?limit=10&offset=0&paginated=true&query=edsger&role=org:member")
 	f.do("GET", org+"/memberships")

@@ -39,6 +39,7 @@ func personRoutes() []frontRoute {
 		{"POST", "/me/organization_invitations/{invitation_id}/accept", mine((*Emulator).acceptInvitationToMe)},
 		{"GET", "/me/organization_suggestions", mine((*Emulator).listSuggestionsToMe)},
 		{"POST", "/me/organization_suggestions/{suggestion_id}/accept", mine((*Emulator).acceptSuggestionToMe)},
+		{"GET", "/me/enterprise_connections", mine((*Emulator).noConnections)},
 		{"GET", "/me/organization_creation_defaults", mine((*Emulator).noCreationDefaults)},
 	}
 }
@@ -55,6 +56,8 @@ func organizationRoutes() []frontRoute {
 		{"PUT", base + "/logo", inside((*Emulator).setMyLogo, manageProfile)},
 		{"DELETE", base + "/logo", inside((*Emulator).deleteMyLogo, manageProfile)},
 		{"GET", base + "/roles", inside((*Emulator).listMyRoles, readMembers, manageMembers)},
+
+		{"GET", base + "/enterprise_connections", inside((*Emulator).noConnectionsInside, manageConnections)},
 
 		{"GET", base + "/memberships", inside((*Emulator).listMyMembers, readMembers, manageMembers)},
 		{"POST", base + "/memberships", inside((*Emulator).addMyMember, manageMembers)},

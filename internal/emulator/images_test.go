@@ -35,12 +35,11 @@ func TestReadImage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := ""
 			i, err := readImage([]byte(test.content), test.encoded)
-			var failure *APIError
-			if errors.As(err, &failure) {
+			got := i.Type
+			if failure, ok := errors.AsType[*APIError](err); ok {
 				got = failure.Errors[0].Code
-			} else if got = i.Type; !strings.HasPrefix(string(i.Content), onePixel) {
+			} else if !strings.HasPrefix(string(i.Content), onePixel) {
 				t.Errorf("it has the content %.30q", i.Content)
 			}
 			if got != test.want {

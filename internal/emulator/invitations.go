@@ -188,7 +188,7 @@ func (e *Emulator) revokeOrganizationInvitation(c *call) (any, error) {
 		return nil, err
 	}
 	if i.Status != "pending" {
-		return nil, fail(http.StatusBadRequest, "organization_invitation_not_pending", "not pending", "The invitation is "+i.Status+".")
+		return nil, notPending()
 	}
 	e.revoke(i)
 	return i, nil
@@ -199,6 +199,10 @@ func (e *Emulator) revoke(i *OrganizationInvitation) {
 	e.emit("organizationInvitation.revoked", i.UpdatedAt, i)
 }
 
+func notPending() error {
+	return fail(http.StatusNotFound, "organization_invitation_not_pending", "not pending", "The organization invitation is not in the 'pending' status.")
+}
+
 // accept makes the invited user a member.
 func (e *Emulator) accept(i *OrganizationInvitation, r *userRecord) error {
 	o, err := e.organization(i.OrganizationID)
@@ -207,7 +211,7 @@ func (e *Emulator) accept(i *OrganizationInvitation, r *userRecord) error {
 	}
 	e.lapse(i)
 	if i.Status != "pending" {
-		return fail(http.StatusBadRequest, "organization_invitation_not_pending", "not pending", "The invitation is "+i.Status+".")
+		return notPending()
 	}
 	if _, err := e.join(o, r, i.Role, i.PublicMetadata, i.PrivateMetadata); err != nil {
 		return err
