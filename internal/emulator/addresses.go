@@ -84,8 +84,7 @@ func (e *Emulator) addPhoneNumber(r *userRecord, number string, v *Verification,
 // is.
 func (e *Emulator) removeEmailAddress(r *userRecord, id string) error {
 	if len(r.email(id).LinkedTo) > 0 {
-		return fail(http.StatusBadRequest, "delete_linked_identification_disallowed", "Deleting a linked email address is not allowed",
-			"This email address is linked to one or more Connected Accounts. Remove the Connected Account before deleting this email address.")
+		return linkedAddress()
 	}
 	if err := r.mayLoseOne(); err != nil {
 		return err
@@ -165,7 +164,12 @@ func (e *Emulator) createEmailAddress(c *call) (any, error) {
 	if or(p.Primary) && !or(p.Verified) {
 		return nil, unverifiedPrimary("primary")
 	}
-	return some(e.addEmailAddress(r, p.Address, adminVerification(or(p.Verified)), or(p.Primary)))
+	before := r.primaryEmail()
+	a, err := e.addEmailAddress(r, p.Address, adminVerification(or(p.Verified)), or(p.Primary))
+	if err == nil {
+		e.tellFormer(r, before, p.Notify)
+	}
+	return some(a, err)
 }
 
 func (e *Emulator) getEmailAddress(c *call) (any, error) {
@@ -189,7 +193,7 @@ func (e *Emulator) updateEmailAddress(c *call) (any, error) {
 	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
-	verified := r.email(c.id()).Verification.status() == "verified"
+	before, verified := r.primaryEmail(), r.email(c.id()).Verification.status() == "verified"
 	if or(p.Primary) && !verified && !or(p.Verified) {
 		return nil, unverifiedPrimary("primary")
 	}
@@ -202,6 +206,9 @@ func (e *Emulator) updateEmailAddress(c *call) (any, error) {
 			next.PrimaryEmailAddressID = new(a.ID)
 		}
 	})
+	if err == nil {
+		e.tellFormer(r, before, p.Notify)
+	}
 	return r.email(c.id()), err
 }
 

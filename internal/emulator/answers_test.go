@@ -1,10 +1,11 @@
 package emulator_test
 
 import (
+	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clerksync/clerksync/internal/emulator"
 )
@@ -15,12 +16,17 @@ type inspector struct {
 	shapes    shapes
 	routes    map[string]string
 	exercised map[string]bool
+	described *description // by Clerk; nil: not here
 }
 
 // ok makes a request that must succeed, checks what it gets, and returns the id if there is one.
 func (i *inspector) ok(method, path string, body any) string {
 	i.t.Helper()
-	a := i.do(method, "/v1"+path, body)
+	return i.judged(method, path, i.do(method, "/v1"+path, body))
+}
+
+func (i *inspector) judged(method, path string, a answer) string {
+	i.t.Helper()
 	route := strings.Replace(a.pattern, " /v1", " ", 1)
 	shape, known := i.routes[route]
 	if known && shape == "" { // no content
@@ -45,6 +51,11 @@ func (i *inspector) ok(method, path string, body any) string {
 		}
 	}
 	i.exercised[route] = true
+	if i.described != nil {
+		for _, w := range i.described.problems(route, a) {
+			i.t.Errorf("%s: Clerk's description: %s", route, w)
+		}
+	}
 	for _, w := range i.shapes.problems(a.body, shape) {
 		i.t.Errorf("%s: %s", route, w)
 	}
@@ -60,23 +71,47 @@ func (i *inspector) post(path string, body any) string {
 	return i.ok("POST", path, body)
 }
 
+// backendExceptions are where Clerk's description of the Backend API contradicts its SDKs, or what
+// it sends; see exceptions.
+func backendExceptions() map[string]string {
+	const pages, amount = "with paginated=true, SDKs get a page", "SDKs read the amount of an item"
+	return map[string]string{
+		"GET /sessions: ": pages, "GET /clients: ": pages, "GET /invitations: ": pages, "GET /jwt_templates: ": pages,
+		"GET /allowlist_identifiers: ": pages, "GET /redirect_urls: ": pages,
+		"GET /users/{}/billing/subscription: subscription_items.*":         amount,
+		"GET /organizations/{}/billing/subscription: subscription_items.*": amount,
+		"GET /billing/subscription_items: data.*":                          amount,
+		"DELETE /billing/subscription_items/{}: ":                          amount,
+	}
+}
+
 func TestAnswersAndEventsHaveClerksShape(t *testing.T) {
 	t.Parallel()
 	c := newClerk(t, emulator.Options{Users: 2})
 	r := c.listen(nil)
-	i := &inspector{c, loadShapes(t), shapesOf(t, "routes"), map[string]bool{}}
+	i := &inspector{c, loadShapes(t), shapesOf(t, "routes"), map[string]bool{}, readDescription(t, "bapi-2026-05-12.yml", backendExceptions())}
+	if i.described == nil {
+		t.Log("../shared is absent: answers are not compared with Clerk's description")
+	}
 	i.people()
 	i.groups()
 	i.roles()
 	i.rest()
 	i.policies()
+	i.billing()
 	for _, route := range emulator.Routes() {
 		if route = strings.Replace(route, " /v1", " ", 1); !i.exercised[route] {
 			t.Errorf("no test calls %s: its answer may have any shape", route)
 		}
 	}
+	for key, reason := range backendExceptions() {
+		if i.described != nil && !i.described.used[key] {
+			t.Errorf("the exception %q (%s) is not needed", key, reason)
+		}
+	}
 	c.settle()
 	types := shapesOf(t, "events")
+	maps.Copy(types, shapesOf(t, "billing_events"))
 	sent := map[string]bool{}
 	for _, d := range r.deliveries() {
 		eventType, wrong := i.shapes.event(d.body, types)
@@ -85,10 +120,9 @@ func TestAnswersAndEventsHaveClerksShape(t *testing.T) {
 			t.Errorf("event %s: %s", eventType, w)
 		}
 	}
-	notSent := []string{"subscription.active"}
 	for eventType := range types {
-		if sent[eventType] == slices.Contains(notSent, eventType) {
-			t.Errorf("sent is %v: %s", sent[eventType], eventType)
+		if !sent[eventType] {
+			t.Errorf("%s was not sent", eventType)
 		}
 	}
 }
@@ -100,7 +134,7 @@ func (i *inspector) people() {
 		"email_address": []string{"ada@example.com", "ada@example.org"}, "phone_number": []string{"+15555550100"}, "web3_wallet": []string{"0x0000000000000000000000000000000000000001"},
 		"username": "ada_l", "password": "correct horse", "first_name": "Ada", "last_name": "Lovelace", "external_id": "cust_1", "locale": "en-GB",
 		"public_metadata": object{"plan": "team"}, "private_metadata": object{"n": 12.5}, "unsafe_metadata": object{"theme": "dark"},
-		"totp_secret": "s", "backup_codes": []string{"1"}, "create_organizations_limit": 3, "created_at": "2026-01-02T03:04:05Z",
+		"totp_secret": totpSecret, "backup_codes": []string{"12345678"}, "create_organizations_limit": 3, "created_at": "2026-01-02T03:04:05Z",
 		"legal_accepted_at": "2026-01-02T03:04:05Z",
 	})
 	bob := i.post("/users", object{"username": "bobby"})
@@ -113,6 +147,9 @@ func (i *inspector) people() {
 	i.ok("PUT", "/users/"+ada+"/metadata", object{"public_metadata": object{}})
 	i.call("POST", "/_emulator/users/"+ada+"/profile", object{"email_address": "new@example.com", "phone_number": "+15555550101"})
 	i.contacts(bob)
+	i.secrets(ada, i.call("GET", "/v1/users/"+ada, nil)["web3_wallets"].([]any)[0].(object)["id"])
+	i.picture("POST", "/users/"+ada+"/profile_image")
+	i.ok("DELETE", "/users/"+ada+"/profile_image", nil)
 	for _, order := range []object{{}, {"actor": object{"sub": bob}}, {"pending": true}} {
 		s := i.signIn(ada, order)
 		i.ok("GET", "/sessions/"+s, nil)
@@ -155,8 +192,35 @@ func (i *inspector) contacts(user string) {
 		i.post(path, object{"user_id": user, base: values[1]})
 		i.ok("GET", path+"/"+first, nil)
 		i.ok("PATCH", path+"/"+first, object{"verified": false})
+		prepared := i.post(path+"/"+first+"/prepare_verification", nil)
+		i.post(path+"/"+first+"/attempt_verification", object{"verification_id": prepared, "code": "x"})
 		i.ok("DELETE", path+"/"+first, nil)
+		i.ok("PUT", "/users/"+user+"/"+base, object{base: values[0], "identification_status": "reserved"})
 	}
+}
+
+// totpSecret is what an authenticator app got from a user with a second factor.
+const totpSecret = "JBSWY3DPEHPK3PXP"
+
+// secrets calls every endpoint of what a user with all of them proves the own identity with.
+func (i *inspector) secrets(user string, wallet any) {
+	i.t.Helper()
+	i.post("/users/"+user+"/verify_password", object{"password": "correct horse"})
+	i.post("/users/"+user+"/verify_totp", object{"code": emulator.TOTPCode(totpSecret, time.Now())})
+	i.post("/users/"+user+"/verify_totp", object{"code": "12345678"})
+	i.post("/users/"+user+"/remove_password", object{"sign_out_of_other_sessions": true})
+	for _, what := range []string{"backup_code", "totp", "mfa"} {
+		i.ok("DELETE", "/users/"+user+"/"+what, nil)
+	}
+	i.ok("DELETE", "/users/"+user+"/web3_wallets/"+wallet.(string), nil)
+}
+
+// picture uploads a picture.
+func (i *inspector) picture(method, path string) {
+	i.t.Helper()
+	const kind, body = "multipart/form-data; boundary=x",
+		"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.gif\"\r\n\r\nGIF89a\x01\x00\x01\x00\x00\x00\x00;\r\n--x--\r\n"
+	i.judged(method, path, i.do(method, "/v1"+path, body, "Content-Type", kind))
 }
 
 // browsers calls every endpoint about people's browsers.
@@ -197,6 +261,8 @@ func (i *inspector) groups() {
 	i.ok("PUT", "/organizations/"+org+"/metadata", object{"private_metadata": object{"c": 3}})
 	i.call("POST", "/_emulator/subscriptions", object{"payer": org, "plan": "team"})
 	i.ok("GET", "/organizations/"+org+"/billing/subscription", nil)
+	i.picture("PUT", "/organizations/"+org+"/logo")
+	i.ok("DELETE", "/organizations/"+org+"/logo", nil)
 
 	base := "/organizations/" + org + "/memberships"
 	i.post(base, object{"user_id": alan, "role": "org:member"})
@@ -212,6 +278,7 @@ func (i *inspector) groups() {
 	second := i.post(base, object{"email_address": "edsger@example.com", "role": "org:member", "private_metadata": object{"x": 1}})
 	i.post(base+"/bulk", []object{{"email_address": "a@example.com", "role": "org:member"}, {"email_address": "b@example.com", "role": "org:admin"}})
 	i.ok("GET", base+"/"+first, nil)
+	i.ok("GET", base+"/pending", nil)
 	i.post(base+"/"+second+"/revoke", object{"requesting_user_id": grace})
 	for _, path := range []string{base, "/organization_invitations", "/users/" + alan + "/organization_invitations"} {
 		i.ok("GET", path, nil)
@@ -266,6 +333,27 @@ func (i *inspector) rest() {
 	user := i.post("/users", object{"username": "support"})
 	actor := i.post("/actor_tokens", object{"user_id": user, "actor": object{"sub": "user_admin"}, "expires_in_seconds": 600})
 	i.post("/actor_tokens/"+actor+"/revoke", nil)
+}
+
+// billing calls the endpoints of plans and what is paid, and lets payments succeed and fail.
+func (i *inspector) billing() {
+	i.t.Helper()
+	user := i.post("/users", object{"email_address": []string{"payer@example.com"}, "first_name": "Pia"})
+	order := func(body object) { body["payer"] = user; i.call("POST", "/_emulator/subscriptions", body) }
+	pay := func(status string) {
+		i.call("POST", "/_emulator/subscriptions/"+user+"/payments", object{"status": status})
+	}
+	order(object{"plan": "basic", "free_trial_days": 2})
+	order(object{"plan": "later", "status": "upcoming"})
+	order(object{"plan": "team", "status": "incomplete", "amount": 2900, "interval": "annual"})
+	for _, status := range []string{"pending", "failed", "paid", "paid", "failed", "paid"} {
+		pay(status)
+	}
+	i.ok("GET", "/billing/plans", nil)
+	item := i.list("/v1/billing/subscription_items?query=pia")[0]["id"].(string)
+	i.ok("GET", "/billing/subscription_items", nil)
+	i.ok("DELETE", "/billing/subscription_items/"+item, nil)
+	i.ok("DELETE", "/billing/subscription_items/"+item+"?end_now=true", nil)
 }
 
 // policies calls the endpoints of the waitlist, of the lists that decide about sign-ups, and of the

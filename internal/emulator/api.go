@@ -89,7 +89,11 @@ func (e *Emulator) machines(w http.ResponseWriter, r *http.Request) {
 // api runs an endpoint. Authorization, version, limits and faults come first, as at Clerk.
 func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		most := int64(maxBody)
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+			most = maxUpload
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 		if err != nil {
 			e.answer(w, nil, fail(http.StatusRequestEntityTooLarge, "request_body_invalid", "Request body invalid",
 				"The request body is too long."))

@@ -20,6 +20,8 @@ func (e *Emulator) control(mux *http.ServeMux) {
 		"POST /_emulator/users/{id}/profile":  (*Emulator).editProfile,
 		"POST /_emulator/users/{id}/accept":   (*Emulator).acceptInvitation,
 		"POST /_emulator/subscriptions":       (*Emulator).orderSubscription,
+
+		"POST /_emulator/subscriptions/{id}/payments": (*Emulator).orderPayment,
 	} {
 		mux.Handle(path, e.local(func(c *call) (any, error) {
 			e.mu.Lock()
@@ -319,18 +321,11 @@ func (e *Emulator) acceptInvitation(c *call) (any, error) {
 }
 
 func (e *Emulator) orderSubscription(c *call) (any, error) {
-	var p struct {
-		Payer    string   `json:"payer"` // a user's or an organization's id
-		Plan     string   `json:"plan"`
-		Features []string `json:"features"`
-	}
-	if err := c.decode(&p); err != nil {
+	var o subscriptionOrder
+	if err := c.decode(&o); err != nil {
 		return nil, err
 	}
-	if p.Plan == "" {
-		return nil, missing("plan")
-	}
-	return some(e.subscribe(p.Payer, p.Plan, p.Features))
+	return some(e.subscribe(o))
 }
 
 func (e *Emulator) readFaults(*call) (any, error) { return e.Faults(), nil }

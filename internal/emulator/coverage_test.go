@@ -289,8 +289,19 @@ func everyEvent(t *testing.T) map[string]bool {
 		do("DELETE", made, nil)
 	}
 	do("POST", "/_emulator/subscriptions", values{"payer": ada, "plan": "pro"})
-	do("POST", "/_emulator/subscriptions", values{"payer": ada, "plan": "free"})
+	do("POST", "/_emulator/subscriptions", values{"payer": ada, "plan": "free", "free_trial_days": 1})
+	do("POST", "/_emulator/subscriptions", values{"payer": ada, "plan": "later", "status": "upcoming"})
+	do("POST", "/_emulator/subscriptions", values{"payer": ada, "plan": "team", "status": "incomplete"})
+	for _, status := range []string{"paid", "paid", "failed", "paid"} {
+		do("POST", "/_emulator/subscriptions/"+ada+"/payments", values{"status": status})
+	}
+	var items struct{ Data []struct{ ID string } }
+	if err := e.Call(t.Context(), "GET", "/v1/billing/subscription_items", nil, &items); err != nil {
+		t.Fatal(err)
+	}
+	do("DELETE", "/v1/billing/subscription_items/"+items.Data[0].ID, nil)
 	do("POST", "/v1/waitlist_entries/"+do("POST", "/v1/waitlist_entries", values{"email_address": "waits@example.com"})+"/reject", nil)
+	do("POST", "/v1/phone_numbers/"+do("POST", "/v1/phone_numbers", values{"user_id": ada, "phone_number": "+15555550100"})+"/prepare_verification", nil)
 	do("DELETE", organization, nil)
 	do("DELETE", "/v1/users/"+ada, nil)
 	if err := e.Settle(t.Context()); err != nil {

@@ -194,6 +194,9 @@ func (e *Emulator) Advance(d time.Duration) {
 	e.changed = true
 	e.mu.Unlock()
 	e.clock.advance(d)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.settleBilling()
 }
 
 // check refuses what is no address of a receiver.

@@ -61,7 +61,15 @@ func (e *Emulator) createOrganizationInvitation(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return i, nil
+	return i.plain(), nil
+}
+
+// plain returns an invitation without the data of its organization, as the endpoints below the
+// organization do.
+func (i *OrganizationInvitation) plain() *OrganizationInvitation {
+	c := *i
+	c.PublicOrganizationData = nil
+	return &c
 }
 
 // mayInvite refuses an invitation that cannot be made.
@@ -155,7 +163,7 @@ func (e *Emulator) inviteSeveral(c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		made = append(made, i)
+		made = append(made, i.plain())
 	}
 	return list{made, len(made)}, nil
 }
@@ -179,7 +187,11 @@ func (e *Emulator) lapse(i *OrganizationInvitation) {
 }
 
 func (e *Emulator) getOrganizationInvitation(c *call) (any, error) {
-	return some(e.organizationInvitation(c))
+	i, err := e.organizationInvitation(c)
+	if err != nil {
+		return nil, err
+	}
+	return i.plain(), nil
 }
 
 func (e *Emulator) revokeOrganizationInvitation(c *call) (any, error) {
@@ -191,7 +203,7 @@ func (e *Emulator) revokeOrganizationInvitation(c *call) (any, error) {
 		return nil, notPending()
 	}
 	e.revoke(i)
-	return i, nil
+	return i.plain(), nil
 }
 
 func (e *Emulator) revoke(i *OrganizationInvitation) {
@@ -226,7 +238,21 @@ func (e *Emulator) listOrganizationInvitations(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.invitationPage(c, func(i *OrganizationInvitation) bool { return i.OrganizationID == o.ID })
+	page, err := e.invitationPage(c, func(i *OrganizationInvitation) bool { return i.OrganizationID == o.ID })
+	if err != nil {
+		return nil, err
+	}
+	all := page.(list).Data.([]*OrganizationInvitation) //nolint:forcetypeassert // a page of them, cut from the list
+	for n, i := range all {
+		all[n] = i.plain()
+	}
+	return page, nil
+}
+
+// listPendingOrganizationInvitations serves the older way of listing pending invitations only.
+func (e *Emulator) listPendingOrganizationInvitations(c *call) (any, error) {
+	c.query.Set("status", "pending")
+	return e.listOrganizationInvitations(c)
 }
 
 func (e *Emulator) listAllOrganizationInvitations(c *call) (any, error) {

@@ -20,7 +20,7 @@ func (m Metadata) MarshalJSON() ([]byte, error) {
 type Deleted struct {
 	Object     string  `json:"object"`
 	ID         string  `json:"id"`
-	Slug       *string `json:"slug"`
+	Slug       *string `json:"slug,omitempty"`
 	Deleted    bool    `json:"deleted"`
 	ExternalID *string `json:"external_id,omitempty"`
 }

@@ -47,6 +47,8 @@ type SubscriptionItem struct {
 	SubscriptionID *string `json:"subscription_id"`
 	CreatedAt      int64   `json:"created_at"`
 	UpdatedAt      int64   `json:"updated_at"`
+
+	times itemTimes
 }
 
 // Plan is what a subscription buys. Tokens name its features.
@@ -107,6 +109,7 @@ type PlanAnswer struct {
 	Description      *string   `json:"description"`
 	IsDefault        bool      `json:"is_default"`
 	IsRecurring      bool      `json:"is_recurring"`
+	ProductID        string    `json:"product_id"`
 	HasBaseFee       bool      `json:"has_base_fee"`
 	PubliclyVisible  bool      `json:"publicly_visible"`
 	Fee              *Money    `json:"fee"`

@@ -78,7 +78,7 @@ type OrganizationInvitation struct {
 	OrganizationID         string                  `json:"organization_id"`
 	InviterID              *string                 `json:"inviter_id"`
 	PublicInviterData      *PublicInviterData      `json:"public_inviter_data"`
-	PublicOrganizationData *PublicOrganizationData `json:"public_organization_data"`
+	PublicOrganizationData *PublicOrganizationData `json:"public_organization_data,omitempty"`
 	Status                 string                  `json:"status"`
 	PublicMetadata         Metadata                `json:"public_metadata"`
 	PrivateMetadata        Metadata                `json:"private_metadata"`

@@ -97,7 +97,14 @@ type savedTemplate struct {
 type savedSubscription struct {
 	Payer        string        `json:"payer"`
 	Subscription *Subscription `json:"subscription"`
-	Features     []string      `json:"features"`
+	Features     []string      `json:"features,omitempty"` // of the only item, in older files
+	Items        []savedItem   `json:"items"`
+}
+
+// savedItem is what an item of a subscription does not show.
+type savedItem struct {
+	Features []string  `json:"features"`
+	Times    itemTimes `json:"times"`
 }
 
 // Save writes the state to a file that only its owner can read, because it contains the instance's
@@ -192,7 +199,11 @@ func (e *Emulator) snapshot() ([]byte, error) {
 		s.Actors = append(s.Actors, a)
 	}
 	for payer, x := range e.subscriptions {
-		s.Subscriptions = append(s.Subscriptions, savedSubscription{payer, x, x.Items[0].Plan.features})
+		saved := savedSubscription{Payer: payer, Subscription: x}
+		for _, i := range x.Items {
+			saved.Items = append(saved.Items, savedItem{i.Plan.features, i.times})
+		}
+		s.Subscriptions = append(s.Subscriptions, saved)
 	}
 	return json.Marshal(s)
 }
@@ -256,7 +267,8 @@ func (s *snapshot) fits() bool {
 		}) ||
 		slices.ContainsFunc(s.Templates, func(t savedTemplate) bool { return t.Template == nil }) ||
 		slices.ContainsFunc(s.Subscriptions, func(x savedSubscription) bool {
-			return x.Subscription == nil || len(x.Subscription.Items) == 0 || x.Subscription.Items[0].Plan == nil
+			return x.Subscription == nil || len(x.Subscription.Items) == 0 || len(x.Items) > len(x.Subscription.Items) ||
+				slices.ContainsFunc(x.Subscription.Items, func(i SubscriptionItem) bool { return i.Plan == nil })
 		})
 	return !lost
 }
@@ -346,6 +358,9 @@ func (e *Emulator) restoreObjects(s snapshot) {
 	}
 	for _, x := range s.Subscriptions {
 		x.Subscription.Items[0].Plan.features = x.Features
+		for n, i := range x.Items {
+			x.Subscription.Items[n].Plan.features, x.Subscription.Items[n].times = i.Features, i.Times
+		}
 		e.subscriptions[x.Payer] = x.Subscription
 	}
 }

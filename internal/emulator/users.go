@@ -386,6 +386,7 @@ func (e *Emulator) updateUser(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := r.primaryEmail()
 	updated, err := e.rewrite(r, func(next *userRecord, now int64) {
 		p.describe(next, now)
 		if legal != nil {
@@ -395,10 +396,11 @@ func (e *Emulator) updateUser(c *call) (any, error) {
 			next.CreatedAt = *created
 		}
 	})
+	if err == nil {
+		e.tellFormer(r, before, p.NotifyPrimaryEmailChanged)
+	}
 	if err == nil && or(p.SignOutOfOtherSessions) {
-		for _, s := range e.sessions.byUser[r.ID] {
-			e.end(e.aged(s), "revoked", true)
-		}
+		e.revokeAll(r.ID)
 	}
 	return updated, err
 }

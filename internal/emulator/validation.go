@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -189,13 +190,19 @@ func (p *userParameters) check() error {
 }
 
 func (p *userParameters) checkSecrets() error {
+	if p.Password != nil && !or(p.SkipPasswordChecks) {
+		if err := checkPassword("password", *p.Password); err != nil {
+			return err
+		}
+	}
 	switch {
-	case p.Password != nil && !or(p.SkipPasswordChecks):
-		return checkPassword("password", *p.Password)
 	case p.PasswordDigest != nil && p.PasswordHasher == nil:
 		return needs("password_hasher", "password_digest")
 	case p.PasswordHasher != nil && !slices.Contains(hashers(), *p.PasswordHasher):
 		return invalid("password_hasher", *p.PasswordHasher+" does not match one of the allowed values for parameter password_hasher")
+	case p.TOTPSecret != nil && totpCode(*p.TOTPSecret, time.Now()) == "":
+		return fail(http.StatusUnprocessableEntity, "invalid_totp_secret_code", "invalid TOTP secret",
+			"The TOTP secret is invalid, please provide a valid one base32 encoded").about("totp_secret")
 	case or(p.SignOutOfOtherSessions) && p.Password == nil && p.PasswordDigest == nil:
 		return needs("password", "sign_out_of_other_sessions")
 	}
