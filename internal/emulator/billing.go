@@ -17,7 +17,7 @@ type itemTimes struct {
 	TrialIsTold bool   `json:"trial_is_told,omitempty"` // that the trial ends
 }
 
-// trialNotice is how long before its end a trial's end is told.
+// trialNotice is how long before the end of a trial its event is sent.
 const trialNotice = 3 * 24 * time.Hour
 
 // payers returns all subscriptions, in the order of their ids: a seed gives the same events each
@@ -33,7 +33,7 @@ func (s *Subscription) activate(now int64) bool {
 	return was != "active"
 }
 
-// endItem tells that an item no longer counts: it ended, or it never began.
+// endItem ends an item, or abandons one that never began, with the event of that.
 func (e *Emulator) endItem(s *Subscription, i SubscriptionItem, now int64) {
 	i.UpdatedAt = now
 	switch i.Status {
@@ -47,8 +47,8 @@ func (e *Emulator) endItem(s *Subscription, i SubscriptionItem, now int64) {
 	}
 }
 
-// settleBilling does what is due by the clock: it tells of trials that end soon, ends canceled
-// items whose period is over, and begins those that come next.
+// settleBilling does what is due by the clock: it sends events of trials that end soon, ends
+// canceled items whose period is over, and begins those that come next.
 func (e *Emulator) settleBilling() {
 	now := e.clock.now().UnixMilli()
 	for _, s := range e.payers() {
