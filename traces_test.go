@@ -44,7 +44,11 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	const body = `{"type":"user.created","object":"event","data":{"object":"user","id":"user_ada","first_name":"Ada",
+	var users []struct{ ID string }
+	if err := e.Call(t.Context(), http.MethodGet, "/v1/users", nil, &users); err != nil {
+		t.Fatal(err)
+	}
+	body := `{"type":"user.created","object":"event","data":{"object":"user","id":"` + users[0].ID + `","first_name":"Ada",
 		"email_addresses":[{"id":"idn_1","email_address":"ada@example.com"}]}}`
 	signer, err := webhook.NewSigner(keys.WebhookSecret)
 	if err != nil {
