@@ -81,8 +81,18 @@ func (e *Emulator) frontendMux() *http.ServeMux {
 	for _, r := range frontendRoutes() {
 		mux.Handle(r.method+" /v1"+r.path, e.front(r.handle))
 	}
-	mux.Handle("/v1/", e.front(func(e *Emulator, c *frontCall) (any, error) { return e.unknown(c.call) }))
+	mux.Handle("/v1/", e.front((*Emulator).unknownFront))
 	return mux
+}
+
+// unknownFront returns 501 for what is not implemented, and counts it. What only backends may call
+// is no gap: it gets 404, as at Clerk, where the host of the Frontend API does not have it.
+func (e *Emulator) unknownFront(c *frontCall) (any, error) {
+	if _, pattern := e.mux.Handler(c.r); pattern != "" && pattern != "/v1/" {
+		return nil, fail(http.StatusNotFound, "resource_not_found", "not found",
+			"The Frontend API has no "+c.r.Method+" "+c.r.URL.Path+". Backends call it with their secret key.")
+	}
+	return e.unknown(c.call)
 }
 
 // serveFrontend serves the Frontend API: origin, CORS and method first, then the route.
@@ -127,6 +137,9 @@ func (e *Emulator) front(handle func(*Emulator, *frontCall) (any, error)) http.H
 			encoded, to, err = e.runFront(handle, c)
 		}
 		e.mu.Unlock()
+		if c.warning != "" {
+			w.Header().Set("Warning", c.warning)
+		}
 		if fault.slow > 0 {
 			select {
 			case <-time.After(fault.slow):

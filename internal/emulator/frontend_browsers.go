@@ -77,27 +77,29 @@ func (b *browsers) remove(x *browser, now int64) {
 	}
 }
 
-// bound forgets what is too much.
+// boundBrowsers forgets what is too much, with some room so that it need not look again each time.
 func (e *Emulator) boundBrowsers() {
 	b := &e.browsers
-	for len(b.byID) > maxBrowsers {
-		var oldest *browser
-		for _, x := range b.byID {
-			if oldest == nil || cmp.Or(cmp.Compare(x.UsedAt, oldest.UsedAt), cmp.Compare(x.ID, oldest.ID)) < 0 {
-				oldest = x
-			}
+	if len(b.byID) > maxBrowsers {
+		used := map[string]int64{}
+		for id, x := range b.byID {
+			used[id] = x.UsedAt
 		}
-		b.remove(oldest, oldest.UsedAt)
-	}
-	for len(b.dev) > maxBrowsers {
-		oldest := ""
-		for id, at := range b.dev {
-			if oldest == "" || cmp.Or(cmp.Compare(at, b.dev[oldest]), cmp.Compare(id, oldest)) < 0 {
-				oldest = id
-			}
+		for _, id := range oldest(used) {
+			b.remove(b.byID[id], used[id])
 		}
-		delete(b.dev, oldest)
 	}
+	if len(b.dev) > maxBrowsers {
+		for _, id := range oldest(b.dev) {
+			delete(b.dev, id)
+		}
+	}
+}
+
+// oldest returns the keys with the lowest times: all but nine tenths of what may be kept.
+func oldest(used map[string]int64) []string {
+	keys := slices.SortedFunc(maps.Keys(used), func(x, y string) int { return cmp.Or(cmp.Compare(used[x], used[y]), cmp.Compare(x, y)) })
+	return keys[:max(0, len(keys)-maxBrowsers*9/10)]
 }
 
 // findBrowser sets the client of a request. A dev browser outweighs the cookie __client, as at

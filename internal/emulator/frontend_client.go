@@ -83,7 +83,7 @@ func (e *Emulator) frontSession(c *frontCall, s *Session) frontSession {
 		LatestActivity: s.LatestActivity, User: raw("null"), CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
 	}
 	if isLive(s) {
-		if jwt, err := e.token(tokenOrder{session: s, azp: c.origin}); err == nil {
+		if jwt, err := e.token(tokenOrder{session: s, azp: c.origin, version: c.tokenVersion()}); err == nil {
 			shown.LastActiveToken = &sessionJWT{"token", jwt}
 		}
 	}

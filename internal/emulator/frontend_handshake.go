@@ -82,7 +82,7 @@ func (e *Emulator) directives(c *frontCall, dev, origin string) ([]string, error
 	if c.query.Has("organization_id") {
 		_ = e.switchOrganization(s, c.query.Get("organization_id")) // where the user is no member, the session stays as it is
 	}
-	token, err := e.token(tokenOrder{session: s, azp: origin})
+	token, err := e.token(tokenOrder{session: s, azp: origin, version: c.tokenVersion()})
 	if err != nil {
 		return nil, err
 	}

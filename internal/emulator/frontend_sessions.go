@@ -144,7 +144,7 @@ func (e *Emulator) frontToken(c *frontCall) (any, error) {
 			told.LastActiveOrganizationID = &m.organizationID
 		}
 	}
-	jwt, err := e.token(tokenOrder{session: &told, template: c.r.PathValue("template"), azp: c.origin})
+	jwt, err := e.token(tokenOrder{session: &told, template: c.r.PathValue("template"), azp: c.origin, version: c.tokenVersion()})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clerksync/clerksync/internal/emulator"
 )
@@ -163,11 +164,11 @@ func TestFrontendAndBackendCallsAreToldApart(t *testing.T) {
 		status             int
 		code               string
 	}{
-		{"a page without the key lists no organizations", "GET", "/v1/organizations", []string{"Origin", page, "Authorization", ""}, 501, "not_implemented"},
-		{"a page lists no users", "GET", "/v1/users?_clerk_js_version=6", []string{"Authorization", ""}, 501, "not_implemented"},
+		{"a page without the key lists no organizations", "GET", "/v1/organizations", []string{"Origin", page, "Authorization", ""}, 404, "resource_not_found"},
+		{"a page lists no users", "GET", "/v1/users?_clerk_js_version=6", []string{"Authorization", ""}, 404, "resource_not_found"},
 		{"a backend without a key", "GET", "/v1/organizations", []string{"Authorization", ""}, 401, "authentication_invalid"},
 		{"a backend with a wrong key", "GET", "/v1/organizations", []string{"Authorization", "Bearer sk_test_x", "Origin", page}, 401, "clerk_key_invalid"},
-		{"a token is no secret key", "GET", "/v1/users", []string{"Authorization", "Bearer eyJ", "Origin", page}, 501, "not_implemented"},
+		{"a token is no secret key", "GET", "/v1/users", []string{"Authorization", "Bearer eyJ", "Origin", page}, 404, "resource_not_found"},
 		{"a backend has no client", "GET", "/v1/client", []string{"Authorization", secret}, 501, "not_implemented"},
 		{"a backend, even with an Origin", "GET", "/v1/users", []string{"Authorization", secret, "Origin", page}, 200, ""},
 		{"a page of another site", "GET", "/v1/client", []string{"Origin", "https://evil.example", "Authorization", ""}, 400, "origin_invalid"},
@@ -219,5 +220,53 @@ func TestSignInBrowser(t *testing.T) {
 	}
 	if status := c.call("GET", "/v1/sessions/"+b.SessionID, nil)["status"]; status != "removed" {
 		t.Errorf("after signing out the session is %v", status)
+	}
+}
+
+// Native apps have no cookies: their client's token goes in the header Authorization.
+func TestNativeApps(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t, emulator.Options{})
+	c.made("/v1/users", object{"email_address": []string{"ada@example.com"}, "password": "correct horse"})
+	p := &tab{clerk: c, cookies: map[string]string{}}
+	a := p.send("POST", "/v1/client/sign_ins?_is_native=1", form("identifier", "ada@example.com", "password", "correct horse"))
+	key := a.header.Get("Authorization")
+	if a.status != http.StatusOK || key == "" || len(p.cookies) > 0 {
+		t.Fatalf("signed in: %d %v %v", a.status, a.header, p.cookies)
+	}
+	for given, want := range map[string]int{key: 1, "Bearer " + key: 1, "": 0, "x": 0} {
+		var got reply
+		decode(t, p.send("GET", "/v1/client?_is_native=1", nil, "Authorization", given).body, &got)
+		if sessions, _ := got.Response["sessions"].([]any); len(sessions) != want {
+			t.Errorf("with %q there are %d sessions", given, len(sessions))
+		}
+	}
+}
+
+// The clients of browsers are bounded: those that were not used for the longest time are forgotten.
+func TestBrowsersAreBounded(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t, emulator.Options{})
+	first := c.newTab()
+	first.ok("PUT", "/v1/client", nil)
+	c.Advance(time.Minute)
+	user := c.made("/v1/users", object{"username": "ada_lovelace"})
+	for range 10_000 {
+		p := &tab{clerk: c, cookies: map[string]string{}}
+		p.send("PUT", "/v1/client", nil)
+	}
+	b, err := c.SignInBrowser(user, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(c.Clients()); n > 10_000 || n < 9_000 {
+		t.Errorf("%d clients are kept", n)
+	}
+	if old := first.ok("GET", "/v1/client", nil); old.Response != nil {
+		t.Errorf("the oldest client is kept: %v", old)
+	}
+	last := &tab{clerk: c, dev: b.DevBrowser, cookies: map[string]string{}}
+	if kept := last.ok("GET", "/v1/client", nil); kept.Response["id"] != b.ClientID {
+		t.Errorf("the newest client is %v", kept)
 	}
 }
