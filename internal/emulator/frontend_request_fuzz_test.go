@@ -10,10 +10,10 @@ import (
 	"github.com/clerksync/clerksync/internal/emulator"
 )
 
-// FuzzFrontend sends any request of a page that is signed in. It is answered without a panic;
-// whoever is refused gets Clerk's error body; and no answer has what only backends may see. SESS,
-// IN and UP stand for ids of a session, a sign-in and a sign-up.
-func FuzzFrontend(f *testing.F) {
+// FuzzFrontendRequest sends any request of a page that is signed in. It is answered without a
+// panic; whoever is refused gets Clerk's error body; and no answer has what only backends may see.
+// SESS, IN and UP stand for ids of a session, a sign-in and a sign-up.
+func FuzzFrontendRequest(f *testing.F) {
 	const plain = "application/x-www-form-urlencoded"
 	for _, seed := range [][4]string{
 		{"POST", "/v1/client/sign_ins", plain, "identifier=ada%40example.com&password=x"},
