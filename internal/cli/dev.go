@@ -55,13 +55,15 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	d := &demonstration{out: p.stdout, statePath: filepath.Join(folder, "emulator.json"), database: filepath.Join(folder, "clerk.db")}
-	if err := d.open(c.Seed, c.NodeModules); err != nil {
+	app := free(cmp.Or(c.AppListen, "127.0.0.1:0"))
+	if err := d.open(c.Seed, c.NodeModules, "http://"+app); err != nil {
 		return err
 	}
 	defer d.clerk.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	clerk, err := web.Listen(ctx, logger, shutdownTimeout, web.NewServer(free(c.EmulateListen), inspector.New(d.clerk, inspector.Options{})))
+	page := inspector.New(d.clerk, inspector.Options{AppURL: "http://" + app, Env: emulateCommand{}.env})
+	clerk, err := web.Listen(ctx, logger, shutdownTimeout, web.NewServer(free(c.EmulateListen), page))
 	if err != nil {
 		return err
 	}
@@ -95,7 +97,7 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 			return err
 		}
 	}
-	appEnded, err := d.serveApp(ctx, free(cmp.Or(c.AppListen, "127.0.0.1:0")), logger)
+	appEnded, err := d.serveApp(ctx, app, logger)
 	if err != nil {
 		return err
 	}
@@ -154,12 +156,14 @@ type demonstration struct {
 	inbox               *devInbox
 }
 
-func (d *demonstration) open(seed uint64, modules string) error {
+func (d *demonstration) open(seed uint64, modules, app string) error {
 	folder, err := filepath.Abs(cmp.Or(modules, "."))
 	if err != nil {
 		return err
 	}
-	e, err := emulator.New(emulator.Options{Seed: seed, RateLimit: 1000, NodeModules: folder})
+	e, err := emulator.New(emulator.Options{
+		Seed: seed, RateLimit: 1000, NodeModules: folder, Settings: emulator.Settings{SignInURL: app, SignUpURL: app, HomeURL: app},
+	})
 	if err != nil {
 		return err
 	}

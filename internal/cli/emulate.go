@@ -210,7 +210,9 @@ func (c emulateCommand) announce(w io.Writer, e *emulator.Emulator, url string) 
 		fmt.Fprintf(w, `The emulated Clerk listens on %s, and shows itself there in a browser
 
   Backend API      %s/v1
-  JWKS             %s
+  Frontend API     %[1]s/v1%[12]s
+  scripts          %[13]s
+  JWKS             %[3]s
   issuer           %s
   instance         %s
   secret key       %s
@@ -225,8 +227,31 @@ Create a user, and sign in as that user:
 
 --env prints this as environment variables of Next.js, Vite and others, --json as JSON. Press Ctrl-C to stop.
 `, url, keys.APIURL, keys.JWKSURL, keys.Issuer, keys.InstanceID, keys.SecretKey, keys.PublishableKey,
-			cmp.Or(c.WebhookURL, "not sent; use --webhook-url"), cmp.Or(keys.WebhookSecret, "none"), keys.PEM, ahead(e))
+			cmp.Or(c.WebhookURL, "not sent; use --webhook-url"), cmp.Or(keys.WebhookSecret, "none"), keys.PEM, ahead(e),
+			c.forBrowsers(), scripts(e))
 	}
+}
+
+// forBrowsers says how browsers reach the Frontend API, as --env has it.
+func (c emulateCommand) forBrowsers() string {
+	if path := cmp.Or(c.ProxyURL, proxyPath); strings.HasPrefix(path, "/") {
+		return "; the app forwards " + path + " to it"
+	}
+	return ""
+}
+
+// scripts says which scripts of Clerk are installed.
+func scripts(e *emulator.Emulator) string {
+	var found []string
+	for _, name := range []string{"clerk-js", "ui"} {
+		if version := e.PackageVersion(name); version != "" {
+			found = append(found, "@clerk/"+name+" "+version)
+		}
+	}
+	if len(found) == 0 {
+		return "none installed here; browsers need npm install --save-dev @clerk/clerk-js @clerk/ui, or --node-modules"
+	}
+	return strings.Join(found, ", ")
 }
 
 // simulate performs an action about every second until the context ends.

@@ -122,7 +122,7 @@ func TestEmulatePrintsKeysForPeople(t *testing.T) {
 	for !strings.Contains(text.String(), "Ctrl-C") {
 		text.WriteString(line(t, lines) + "\n")
 	}
-	for _, want := range []string{"/v1\n", "whsec_", "-----BEGIN PUBLIC KEY-----", "/_emulator/tokens"} {
+	for _, want := range []string{"/v1\n", "/v1; the app forwards /__clerk to it\n", "\n  scripts          ", "jwks.json\n", "whsec_", "-----BEGIN PUBLIC KEY-----", "/_emulator/tokens"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &text)
 		}

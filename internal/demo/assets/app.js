@@ -30,10 +30,11 @@
     };
   };
 
-  // The Frontend API takes forms, and knows a browser by an id that the browser keeps.
+  // The Frontend API takes forms, and knows a browser by an id that the browser keeps: in a cookie if
+  // the emulated Clerk has signed it in, else here.
   const byItself = async (changed) => {
     const key = "clerksync_dev_browser";
-    let browser = sessionStorage.getItem(key);
+    let browser = null;
     let client = null;
     let cached = null;
     const call = async (method, path, form) => {
@@ -49,12 +50,19 @@
       browser = (await call("POST", "/dev_browser")).id;
       sessionStorage.setItem(key, browser);
     };
-    if (!browser) await begin();
-    try {
-      client = (await call("GET", "/client")).response;
-    } catch (problem) {
-      if (problem.code !== "dev_browser_unauthenticated") throw problem;
-      await begin();
+    const read = async () => {
+      try {
+        client = (await call("GET", "/client")).response;
+        return true;
+      } catch (problem) {
+        if (problem.code !== "dev_browser_unauthenticated") throw problem; // of another instance
+        return false;
+      }
+    };
+    browser = document.cookie.match(/(?:^|; )__clerk_db_jwt=([^;]+)/)?.[1] || null;
+    if (!browser || !(await read())) {
+      browser = sessionStorage.getItem(key);
+      if (!browser || !(await read())) await begin();
     }
     const signIn = async (form) => {
       const answer = await call("POST", "/client/sign_ins", form);
@@ -254,6 +262,11 @@
     try {
       clerk = await (window.Clerk ? clerkScript(changed) : byItself(changed));
       render();
+      const ticket = new URLSearchParams(location.search).get("__clerk_ticket"); // of a link
+      if (ticket) {
+        history.replaceState(null, "", "/");
+        await attempt(() => clerk.ticket(ticket));
+      }
       setInterval(tellToken, 1000);
     } catch (problem) {
       chip("browser-state", "bad", "Clerk does not load");
