@@ -11,6 +11,7 @@ import (
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/internal/emulator"
+	"github.com/clerksync/clerksync/internal/emulator/inspector"
 	"github.com/clerksync/clerksync/internal/web"
 )
 
@@ -30,7 +31,8 @@ type Options struct {
 // Clerk is an emulated Clerk instance. It is safe for concurrent use.
 type Clerk struct {
 	// URL is the address of the instance, such as http://127.0.0.1:4010. The Backend API is under
-	// URL/v1, and the control API under URL/_emulator.
+	// URL/v1, and the control API under URL/_emulator. In a browser it shows people, webhooks, the
+	// inbox and more.
 	URL string
 
 	emulator *emulator.Emulator
@@ -63,7 +65,7 @@ func Start(options Options) (*Clerk, error) {
 	}
 	c := &Clerk{
 		URL: "http://" + listener.Addr().String(), emulator: e,
-		server: web.NewServer("", e), served: make(chan error, 1),
+		server: web.NewServer("", inspector.New(e, inspector.Options{})), served: make(chan error, 1),
 	}
 	c.server.WriteTimeout = slowest
 	go func() { c.served <- c.server.Serve(listener) }()

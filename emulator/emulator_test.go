@@ -186,3 +186,22 @@ func TestFixtures(t *testing.T) {
 		t.Errorf("a wrong file: %v", err)
 	}
 }
+
+// A person who opens the address in a browser sees what is in the instance.
+func TestPagesOfAnEmulatedClerk(t *testing.T) {
+	t.Parallel()
+	clerk := start(t, emulator.Options{})
+	createUser(t, clerk)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, clerk.URL+"/people", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(body), "ada@example.com") {
+		t.Errorf("/people answers %d %.200s %v", response.StatusCode, body, err)
+	}
+}

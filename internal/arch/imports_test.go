@@ -46,7 +46,7 @@ func rules() []rule {
 			".", "clerk", "internal/driver", "internal/group", "internal/holder", "internal/incident", "internal/metrics", "internal/store", "internal/wait", "mirror", "webhook",
 		}, api},
 		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "internal/viewreader", "mirror", "webhook"}, nil},
-		{"emulator", []string{".", "internal/emulator", "internal/web"}, nil},
+		{"emulator", []string{".", "internal/emulator", "internal/emulator/inspector", "internal/web"}, nil},
 		{".", []string{
 			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/activity", "internal/clerkapi", "internal/consumer", "internal/diagnose", "internal/doctor", "internal/driver",
 			"internal/feed", "internal/feedhttp", "internal/incident", "internal/ingest", "internal/instance", "internal/jobs", "internal/live", "internal/metrics", "internal/privacy",

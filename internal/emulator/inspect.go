@@ -28,6 +28,9 @@ func (e *Emulator) SessionPage(status string, offset, limit int) ([]Session, int
 			matching = append(matching, s)
 		}
 	}
+	if offset >= len(matching) || limit == 0 {
+		return []Session{}, len(matching)
+	}
 	slices.SortFunc(matching, func(a, b *Session) int {
 		return cmp.Or(cmp.Compare(b.CreatedAt, a.CreatedAt), cmp.Compare(b.ID, a.ID))
 	})

@@ -15,8 +15,8 @@ func (h *handler) guard(next http.Handler) http.Handler {
 		pages.SetHeaders(w)
 		switch {
 		case !h.clerk.Trusts(r):
-			http.Error(w, "The pages of the emulated Clerk are for browsers on its own machine, by the host name localhost, and not through a proxy.",
-				http.StatusForbidden)
+			http.Error(w, "The pages of the emulated Clerk are for browsers on its own machine, by the host name localhost, and not through a proxy. "+
+				"They sign anyone in: --dangerously-control-from-anywhere opens them to other machines.", http.StatusForbidden)
 			return
 		case !fromOwnPage(r):
 			http.Error(w, "Requests of other sites are refused.", http.StatusForbidden)

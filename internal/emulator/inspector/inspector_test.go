@@ -38,6 +38,12 @@ func TestPages(t *testing.T) {
 			}
 		}
 	}
+	for _, path := range []string{"/people", "/organizations", "/sessions", "/inbox", "/deliveries", "/sign-in", "/clock"} {
+		a := w.get(path + `?q="><script>1</script>&state=%22%3E<b>&status=<b>&from=<b>&redirect_url=javascript:alert(1)`)
+		if a.status != http.StatusOK || strings.Contains(a.body, "<script>1") || strings.Contains(a.body, "<b>&") || strings.Contains(a.body, `href="javascript:`) {
+			t.Errorf("%s shows a parameter as it is: %d", path, a.status)
+		}
+	}
 	for link := range links {
 		if a := w.get(link); a.status == http.StatusNotFound && !strings.Contains(link, "user_no_one") && !isForm(link) {
 			t.Errorf("a page has a link to %s, which answers %d", link, a.status)

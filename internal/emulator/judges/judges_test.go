@@ -9,6 +9,7 @@ func TestJudges(t *testing.T) {
 	w.startServers(t)
 	t.Run("a plain page", w.judgePlain)
 	t.Run("a storage state", w.judgeStorageState)
+	t.Run("its own pages", w.judgeOwnPages)
 	t.Run("Vite and React", w.judgeVite)
 	t.Run("Next.js", w.judgeNext)
 }
