@@ -10,7 +10,7 @@ EXAMPLES := examples/routers examples/deals
 # the tests' time. The driver around it, its libc and all of this project are watched.
 RACE := -race -gcflags='modernc.org/sqlite/lib=-race=false -d=checkptr=0'
 
-.PHONY: help setup needs test race lint vuln bench fuzz verify build clean
+.PHONY: help setup needs test race lint vuln bench fuzz verify pictures build clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -50,6 +50,9 @@ fuzz: ## run each fuzz target for FUZZTIME
 verify: ## check formatting and every go.mod
 	@test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
 	set -e; for m in . $(EXAMPLES) tools tools/lookalikes; do (cd $$m && go mod tidy -diff); done
+
+pictures: needs ## take the pictures of the documents again
+	go test ./console -count 1 -run 'TestConsoleInChromium/pictures' -args -pictures $(CURDIR)/docs/images
 
 build: ## build the binary
 	CGO_ENABLED=0 go build -trimpath -o bin/clerksync ./cmd/clerksync

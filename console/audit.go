@@ -226,6 +226,8 @@ func refusalText(was, became string) string {
 		return "the user is no longer a member of the organization"
 	case was != "":
 		return "the token says " + was + ", stored is " + became
+	case became == string(mirror.SessionEnded):
+		return "the session has ended"
 	case slices.Contains(sessionStatuses(), became):
 		return "the session is " + became
 	case became == "another user's":

@@ -50,6 +50,9 @@ func TestConsoleInChromium(t *testing.T) {
 			test(&world{T: t, browser: browser})
 		})
 	}
+	if *pictures != "" {
+		t.Run("pictures", func(t *testing.T) { takePictures(&world{T: t, browser: browser}) })
+	}
 	if *screenshots != "" {
 		t.Run("screenshots", func(t *testing.T) { takeScreenshots(&world{T: t, browser: browser}) })
 	}
@@ -66,12 +69,14 @@ type world struct {
 	mirror   *clerksync.Mirror
 	server   *httptest.Server
 	webhooks *webhook.Publisher
-	ids      map[string]string       // of what there is, by a name for it
-	hosts    []string                // of the console
-	refuse   atomic.Pointer[string]  // the text with which OnChange refuses users
-	barred   atomic.Bool             // OnChange refuses users named Barred
-	slow     atomic.Int64            // how long OnChange takes for a change
-	config   func(*clerksync.Config) // changes the configuration of the mirror
+	ids      map[string]string               // of what there is, by a name for it
+	hosts    []string                        // of the console
+	refuse   atomic.Pointer[string]          // the text with which OnChange refuses users
+	barred   atomic.Bool                     // OnChange refuses users named Barred
+	slow     atomic.Int64                    // how long OnChange takes for a change
+	config   func(*clerksync.Config)         // changes the configuration of the mirror
+	now      func() time.Time                // the clock of the console
+	between  func(http.Handler) http.Handler // stands between Clerk and the handler of webhooks
 }
 
 // start starts the servers.
@@ -88,13 +93,20 @@ func (w *world) start() {
 	w.mirror, err = clerksync.New(w.Context(), db, config)
 	w.must(err)
 	w.Cleanup(func() { _ = w.mirror.Close() })
-	w.clerk.SendTo(once(w.mirror.WebhookHandler()))
+	webhooks := w.mirror.WebhookHandler()
+	if w.between != nil {
+		webhooks = w.between(webhooks)
+	}
+	w.clerk.SendTo(once(webhooks))
 	w.webhooks, err = webhook.New(db, w.mirror, webhook.Options{AllowHosts: []string{"127.0.0.1"}})
 	w.must(err)
-	w.server = httptest.NewServer(console.New(w.mirror, console.Options{
+	if w.now == nil {
+		w.now = time.Now
+	}
+	w.server = httptest.NewServer(console.NewAt(w.mirror, console.Options{
 		Prefix: "/console", OperatorToken: token, Hosts: w.hosts, Name: "Acme", Webhooks: w.webhooks,
 		Settings: []console.Setting{{Name: "CLERKSYNC_LISTEN", Value: ":8080", Source: "default"}},
-	}))
+	}, w.now))
 	w.Cleanup(w.server.Close)
 }
 

@@ -217,7 +217,11 @@ func (v *visit) answer(q question, data *explainData) error {
 		return err
 	}
 	for _, c := range x.Conditions {
-		a.Conditions = append(a.Conditions, conditionOf(c, seen))
+		row := conditionOf(c, seen)
+		if q.token == "" {
+			row.withoutToken()
+		}
+		a.Conditions = append(a.Conditions, row)
 	}
 	if rule != nil {
 		a.Asked = rule.String()

@@ -2,6 +2,7 @@ package console
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func conditionOf(c auth.Condition, seen map[clerk.Kind]time.Time) conditionRow {
 		value := f.Value
 		switch {
 		case !f.Known:
-			value = "unknown"
+			value = unknown
 		case value == "":
 			value = "none"
 		}
@@ -99,6 +100,20 @@ func conditionOf(c auth.Condition, seen map[clerk.Kind]time.Time) conditionRow {
 	}
 	return row
 }
+
+// withoutToken removes what a token would say, where the question is about none.
+func (r *conditionRow) withoutToken() {
+	if r.Name == "membership" {
+		r.Text = "The user is a member of the active organization"
+	}
+	r.Facts = slices.DeleteFunc(r.Facts, func(f factRow) bool { return f.Source == sourceText(auth.SourceToken) && f.Value == unknown })
+	for i := range r.Any {
+		r.Any[i].withoutToken()
+	}
+}
+
+// unknown is the value of a fact that is not known.
+const unknown = "unknown"
 
 // kindOfCondition returns the kind of the rows in which a condition's stored facts are.
 func kindOfCondition(name string) clerk.Kind {

@@ -82,5 +82,9 @@ func processName(holder string) string {
 // Ago shows a time relative to now.
 func (v *view) Ago(t time.Time) template.HTML { return v.prefs.Ago(t, v.now()) }
 
+// NowMS returns the time of the mirror in milliseconds. The script shows times relative to it,
+// because the clock of the browser may be wrong.
+func (v *view) NowMS() int64 { return v.now().UnixMilli() }
+
 // Time shows an exact time.
 func (v *view) Time(t time.Time) template.HTML { return v.prefs.Time(t) }

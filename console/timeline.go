@@ -109,7 +109,13 @@ func (v *visit) auditRow(row *timelineRow, a *mirror.AuditEntry) {
 	if a.Actor != "" {
 		parts = append(parts, "by "+pages.Shorten(a.Actor))
 	}
-	if a.Was != "" || a.Became != "" {
+	if a.Action == mirror.AuditContradiction {
+		row.Kind, row.Icon = "bad", "ban"
+		parts = append(parts, refusalText(a.Was, a.Became))
+		if strings.Contains(a.Origin, " ") { // a route
+			parts = append(parts, a.Origin)
+		}
+	} else if a.Was != "" || a.Became != "" {
 		parts = append(parts, strings.TrimSpace(a.Was+" → "+a.Became))
 	}
 	if a.Failure != "" {

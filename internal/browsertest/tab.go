@@ -297,3 +297,11 @@ func (p *Tab) Screenshot(file string) {
 		p.Fatal(err)
 	}
 }
+
+// Picture returns a PNG picture of what a window of a size shows, with scale pixels for each CSS
+// pixel. The window stays so.
+func (p *Tab) Picture(width, height int, scale float64) []byte {
+	p.Helper()
+	do(p, "resize", chromedp.EmulateViewport(int64(width), int64(height), chromedp.EmulateScale(scale)))
+	return do(p, "picture", chromedp.CaptureScreenshot())
+}
