@@ -284,6 +284,7 @@ func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 		e.answer(w, nil, fail(http.StatusNotFound, "resource_not_found", "not found", "No such page: "+r.URL.Path))
 		return
 	}
+	r = proxied(r)
 	if fromFrontend(r) {
 		e.serveFrontend(w, r)
 		return

@@ -196,7 +196,8 @@ func (e *Emulator) proven(r *userRecord, k *check, strategy, password, code stri
 	if err := e.mayIdentify(r); err != nil {
 		return k, err
 	}
-	ok, wrong := false, error(wrongCode())
+	var ok bool
+	wrong := error(wrongCode())
 	switch strategy {
 	case "password":
 		if password == "" {

@@ -71,6 +71,19 @@ func fromFrontend(r *http.Request) bool {
 		slices.ContainsFunc([]string{devBrowserCookie, "_is_native", "_clerk_js_version", "_clerk_session_id"}, q.Has)
 }
 
+// proxied cuts off the path /__clerk, below which Clerk's SDKs find the Frontend API behind an app:
+// what forwards it here need not change the path.
+func proxied(r *http.Request) *http.Request {
+	rest, ok := strings.CutPrefix(r.URL.Path, "/__clerk/")
+	if !ok || !strings.HasPrefix(rest, "v1/") && !strings.HasPrefix(rest, "npm/") {
+		return r
+	}
+	cut, at := r.WithContext(r.Context()), *r.URL
+	at.Path, at.RawPath = "/"+rest, ""
+	cut.URL = &at
+	return cut
+}
+
 func hasSecretKey(r *http.Request) bool {
 	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.EqualFold(scheme, "Bearer") && strings.HasPrefix(key, "sk_")

@@ -122,8 +122,10 @@ func userSettings(s Settings, restricted Restrictions) values {
 			"require_special_char": false, "require_numbers": false, "require_uppercase": false, "require_lowercase": false, "show_zxcvbn": false,
 			"min_zxcvbn_strength": 0, "enforce_hibp_on_sign_in": false, "allowed_special_characters": "!\"#$%&'()*+,-./:;<=>?@[]^_`{|}~",
 		},
-		"username_settings": values{"min_length": minUsername, "max_length": maxUsername, "allow_extended_special_characters": false, "allow_numeric_usernames": false},
-		"actions":           values{"delete_self": true, "create_organization": true, "create_organizations_limit": nil},
+		"username_settings": values{
+			"min_length": minUsername, "max_length": maxUsername, "allow_extended_special_characters": false, "allow_numeric_usernames": false,
+		},
+		"actions": values{"delete_self": true, "create_organization": true, "create_organizations_limit": nil},
 		"attack_protection": values{
 			"user_lockout": values{"enabled": true, "max_attempts": lockAttempts, "duration_in_minutes": int(lockout.Minutes())},
 			"pii":          on, "email_link": values{"require_same_client": false}, "enumeration_protection": off,

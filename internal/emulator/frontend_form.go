@@ -3,6 +3,7 @@ package emulator
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -52,12 +53,15 @@ func (c *frontCall) readForm() error {
 	return nil
 }
 
+// maxParts is how many parts a form with files may have.
+const maxParts = 100
+
 func (c *frontCall) readFiles(boundary string) bool {
 	c.files = map[string][]byte{}
 	reader := multipart.NewReader(bytes.NewReader(c.body), boundary)
-	for parts := 0; parts < 100; parts++ {
+	for range maxParts {
 		part, err := reader.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return true
 		}
 		if err != nil {

@@ -65,7 +65,7 @@ func (e *Emulator) directives(c *frontCall, dev, origin string) ([]string, error
 	var lines []string
 	set := func(name, value string) {
 		for _, name := range []string{name, name + "_" + e.cookieSuffix()} {
-			x := pageCookie(name, value)
+			x := pageCookie(name, value) //nolint:gosec // see there
 			if value == "" {
 				x.MaxAge = -1
 			}

@@ -174,6 +174,8 @@ func TestFrontendAndBackendCallsAreToldApart(t *testing.T) {
 		{"a page of another site", "GET", "/v1/client", []string{"Origin", "https://evil.example", "Authorization", ""}, 400, "origin_invalid"},
 		{"a sandboxed page", "GET", "/v1/client", []string{"Origin", "null", "Authorization", ""}, 400, "origin_invalid"},
 		{"two origins", "GET", "/v1/client", []string{"Origin", "http://user@localhost", "Authorization", ""}, 400, "origin_invalid"},
+		{"behind an app", "GET", "/__clerk/v1/client", []string{"Origin", page, "Authorization", ""}, 200, ""},
+		{"no control behind an app", "GET", "/__clerk/_emulator/state", []string{"Authorization", ""}, 404, "resource_not_found"},
 		{"not implemented", "POST", "/v1/me/passkeys", []string{"Origin", page, "Authorization", ""}, 501, "not_implemented"},
 	} {
 		t.Run(x.name, func(t *testing.T) {

@@ -60,8 +60,11 @@ func (h passwordHash) matches(password string) (bool, error) {
 	}
 	if h.Hasher == ownHasher || h.Hasher == "pbkdf2_sha256_django" {
 		parts := strings.Split(h.Digest, "$")
-		rounds, err := strconv.Atoi(parts[min(1, len(parts)-1)])
-		if err != nil || len(parts) != 4 || rounds < 1 || rounds > mostRounds {
+		if len(parts) != 4 {
+			return false, nil
+		}
+		rounds, _ := strconv.Atoi(parts[1]) // 0 for what is no number
+		if rounds < 1 || rounds > mostRounds {
 			return false, nil
 		}
 		return subtle.ConstantTimeCompare([]byte(djangoHash(password, parts[2], rounds)), []byte(h.Digest)) == 1, nil

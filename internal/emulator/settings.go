@@ -10,7 +10,7 @@ import (
 // knows it. The zero value is an instance as Clerk makes it: sign-in by e-mail address with a
 // password or a code, one session a browser, names optional.
 type Settings struct {
-	// MultiSession lets several people be signed in in one browser.
+	// MultiSession lets several people use one browser, each signed in.
 	MultiSession bool `json:"multi_session,omitempty"`
 	// The attributes are "off", "on" (optional) or "required" at sign-up. By default e-mail address
 	// and password are required, names are on, and user name and phone number are off.
