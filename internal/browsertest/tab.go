@@ -191,11 +191,22 @@ func (p *Tab) Type(selector, text string) {
 	do(p, "type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// Fill replaces the text of a field.
+// Fill replaces the text of a field: it selects what the field has, and types over it.
 func (p *Tab) Fill(selector, text string) {
 	p.Helper()
-	do(p, "clear "+selector, chromedp.Clear(chromedp.CSS(selector)))
-	p.Type(selector, text)
+	p.Wait(selector)
+	Evaluate[bool](p, fmt.Sprintf("document.querySelector(%s).select() ?? true", quoted(p, selector)))
+	p.Type(selector, cmp.Or(text, kb.Backspace))
+}
+
+// quoted returns a text as JavaScript writes it.
+func quoted(p *Tab, text string) string {
+	p.Helper()
+	b, err := json.Marshal(text)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return string(b)
 }
 
 // Press presses keys, wherever the focus is: a text, or keys of chromedp's package kb. As with a
@@ -250,11 +261,7 @@ func (p *Tab) Text(selector string) string {
 // Count returns how many elements a selector finds at the moment.
 func (p *Tab) Count(selector string) int {
 	p.Helper()
-	quoted, err := json.Marshal(selector)
-	if err != nil {
-		p.Fatal(err)
-	}
-	return Evaluate[int](p, fmt.Sprintf("document.querySelectorAll(%s).length", quoted))
+	return Evaluate[int](p, fmt.Sprintf("document.querySelectorAll(%s).length", quoted(p, selector)))
 }
 
 // Evaluate returns the value of an expression of JavaScript. It waits for a promise.

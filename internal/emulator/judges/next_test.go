@@ -51,7 +51,7 @@ func freePort(t *testing.T) string {
 func (w *world) judgeNext(t *testing.T) {
 	t.Parallel()
 	grace := w.newPerson(t, "Grace")
-	p := w.browser.Tab(t, w.startNext(t))
+	p := w.tab(t, w.startNext(t))
 	p.Open("/private")
 	p.WaitForPath("/sign-in")
 	signIn(p, grace.Email)

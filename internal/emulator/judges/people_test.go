@@ -1,6 +1,7 @@
 package judges
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,8 +67,41 @@ func picture(p *browsertest.Tab, name string) {
 	p.Screenshot(filepath.Join(*screenshots, name+".png"))
 }
 
+// tab opens a tab for pages of an app.
+func (w *world) tab(t *testing.T, app string) *browsertest.Tab {
+	t.Helper()
+	p := w.browser.Tab(t, app)
+	p.Size(1100, 760)
+	p.PreferTheme("light")
+	return p
+}
+
+// click clicks an element that a selector finds, when it is visible. It does not use the mouse: the
+// components move while they load.
+func click(p *browsertest.Tab, selector string) {
+	p.Helper()
+	p.Wait(selector)
+	run[bool](p, `document.querySelector(%s).click(); return true`, quoted(selector))
+}
+
 // run evaluates statements of JavaScript and returns what they return. They may await.
 func run[T any](p *browsertest.Tab, format string, values ...any) T {
 	p.Helper()
 	return browsertest.Evaluate[T](p, "(async () => {"+fmt.Sprintf(format, values...)+"})()")
+}
+
+// quoted returns a text as JavaScript and JSON write it.
+func quoted(text string) string {
+	b, _ := json.Marshal(text)
+	return string(b)
+}
+
+// containsAll reports whether a text has all parts in it.
+func containsAll(text string, parts ...string) bool {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return false
+		}
+	}
+	return true
 }

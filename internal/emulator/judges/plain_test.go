@@ -40,7 +40,7 @@ func openPlain(p *browsertest.Tab) {
 // The whole life of an account, by calls of clerk-js.
 func (w *world) judgePlain(t *testing.T) {
 	t.Parallel()
-	p := w.browser.Tab(t, w.plain)
+	p := w.tab(t, w.plain)
 	openPlain(p)
 	const email = "plain@example.com"
 	if got := run[string](p, `

@@ -12,7 +12,7 @@ func (w *world) signUp(t *testing.T, p *browsertest.Tab, email string) {
 	t.Helper()
 	p.Fill("input[name=emailAddress]", email)
 	p.Fill("input[name=password]", password)
-	p.Click(".cl-formButtonPrimary")
+	click(p, ".cl-formButtonPrimary")
 	p.Wait("input[data-input-otp]")
 	p.Press(w.code(t, email))
 }
@@ -20,10 +20,17 @@ func (w *world) signUp(t *testing.T, p *browsertest.Tab, email string) {
 // signIn fills in the component <SignIn/>.
 func signIn(p *browsertest.Tab, email string) {
 	p.Helper()
+	identify(p, email)
+	p.Fill(".cl-signIn-password input[name=password]", password)
+	click(p, ".cl-formButtonPrimary")
+}
+
+// identify fills in its first step, which hides a field for passwords.
+func identify(p *browsertest.Tab, email string) {
+	p.Helper()
 	p.Fill("input[name=identifier]", email)
-	p.Click(".cl-formButtonPrimary")
-	p.Fill("input[name=password]", password)
-	p.Click(".cl-formButtonPrimary")
+	click(p, ".cl-signIn-start .cl-formButtonPrimary")
+	p.Wait(".cl-signIn-password input[name=password]")
 }
 
 // seen is what a page, or a back end, knows of who asks.
@@ -33,7 +40,7 @@ type seen struct{ UserID, OrgID, OrgRole string }
 func (w *world) judgeVite(t *testing.T) {
 	t.Parallel()
 	const email = "ada@example.com"
-	p := w.browser.Tab(t, w.vite)
+	p := w.tab(t, w.vite)
 	p.Open("/sign-up")
 	p.Wait("input[name=emailAddress]")
 	picture(p, "vite-sign-up")
@@ -42,10 +49,10 @@ func (w *world) judgeVite(t *testing.T) {
 	picture(p, "vite-home")
 	w.backendsSee(t, p, ada)
 
-	p.Click(".cl-userButtonTrigger")
+	click(p, ".cl-userButtonTrigger")
 	p.Wait(".cl-userButtonPopoverActionButton__signOut")
 	picture(p, "vite-user-button")
-	p.Click(".cl-userButtonPopoverActionButton__signOut")
+	click(p, ".cl-userButtonPopoverActionButton__signOut")
 	waitForWho(p, func(s seen) bool { return s.UserID == "" })
 	w.backendsSee(t, p, seen{})
 
