@@ -93,7 +93,7 @@ func (w *world) checkPages(p *browsertest.Tab, full bool) {
 		looks = []look{{"dark", 390, all}}
 	}
 	p.Expect("status of 404")
-	for _, page := range w.pages() {
+	for _, page := range w.some(1) {
 		p.Size(looks[0].width, 800)
 		p.Open(page)
 		p.Wait("html.script main")

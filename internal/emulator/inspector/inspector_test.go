@@ -293,6 +293,18 @@ func TestTheWayBackIsLocal(t *testing.T) {
 	}
 }
 
+// A link in a message leads to this server, not to the host that the issuer names.
+func TestLinksInTheInbox(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill()
+	page := w.get("/inbox").body
+	found := regexp.MustCompile(`href="(http[^"]*)"`).FindStringSubmatch(page)
+	if found == nil || !strings.HasPrefix(found[1], "http://localhost:4010/v1/") || strings.Contains(page, `href="`+w.clerk.Issuer) {
+		t.Errorf("the links of the inbox are %q", found)
+	}
+}
+
 // Every fault can be set, and has a name and a description.
 func TestEveryFaultHasWords(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"maps"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -84,6 +85,16 @@ func member(p *emulator.PublicUserData) emulator.User {
 		u.EmailAddresses = []emulator.EmailAddress{{EmailAddress: *p.Identifier}}
 	}
 	return u
+}
+
+// Local returns a link in a message so that it leads to this server. Links of Clerk are on the host
+// of the issuer, which is made up.
+func (v *view) Local(link string) string {
+	u, err := url.Parse(link)
+	if err != nil || u.Host != strings.TrimPrefix(v.clerk.Issuer, "https://") {
+		return link
+	}
+	return v.ownURL() + u.RequestURI()
 }
 
 // NowMS returns the time of the instance in milliseconds. The script shows times relative to it.
