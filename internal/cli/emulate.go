@@ -37,7 +37,9 @@ type emulateCommand struct {
 	ProxyURL      string `help:"Where browsers find the Frontend API: a path that the app forwards here (default /__clerk), a URL, or direct for this address." default:"/__clerk" env:"CLERKSYNC_EMULATE_PROXY_URL" placeholder:"PATH"`
 	Live          bool   `help:"Simulate users who sign up, sign in and sign out." env:"CLERKSYNC_EMULATE_LIVE"`
 
-	NoChildEvents  bool `help:"Send no events for objects that change with their parent, such as the sessions of a banned user."`
+	NoChildEvents bool `help:"Send no events for objects that change with their parent, such as the sessions of a banned user."`
+	StopWithStdin bool `help:"Stop when standard input ends, as it does with the program that started this one."`
+
 	FixturesSchema bool `help:"Print the JSON Schema of fixtures files, for editors, and exit."`
 
 	JSON bool `name:"json" help:"Print addresses and keys as one line of JSON."`
@@ -84,6 +86,12 @@ func (c emulateCommand) Run(ctx context.Context, p *process) error {
 	e.SetURL(url)
 	c.announce(p.stdout, e, url)
 	ctx, stop := context.WithCancel(ctx)
+	if c.StopWithStdin {
+		go func() {
+			_, _ = io.Copy(io.Discard, p.stdin) // the end counts, whatever it is
+			stop()
+		}()
+	}
 	defer stop()
 	kept := make(chan error, 1)
 	go func() { kept <- c.keep(ctx, e) }()

@@ -176,6 +176,12 @@ func TestEmulateBeginsWithFixtures(t *testing.T) {
 		t.Errorf("%d %s", response.StatusCode, body)
 	}
 
+	in, closed := io.Pipe()
+	closed.Close()
+	stopped := emulateCommand{Listen: "127.0.0.1:0", StopWithStdin: true}
+	if err := stopped.Run(t.Context(), &process{stdin: in, stdout: io.Discard, stderr: io.Discard}); err != nil {
+		t.Errorf("with the end of standard input it stops with %v", err)
+	}
 	var schema bytes.Buffer
 	if err := (emulateCommand{FixturesSchema: true}).Run(t.Context(), &process{stdout: &schema, stderr: io.Discard}); err != nil || !json.Valid(schema.Bytes()) {
 		t.Errorf("the schema: %v %s", err, &schema)

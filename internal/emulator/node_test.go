@@ -178,17 +178,43 @@ func read(t *testing.T, path string, into any) {
 	}
 }
 
-// What docs/emulator.md shows runs as it stands, with the command in PATH.
-func TestNodeDocumentation(t *testing.T) {
+// Programs in JavaScript that start the command.
+func TestNodePrograms(t *testing.T) {
 	t.Parallel()
-	node := testenv.Node(t)
+	node, folder := testenv.Node(t), t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), nodeTimeout)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(folder, "clerksync"), "../../cmd/clerksync").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Run("documentation", func(t *testing.T) { judgeDocumentation(t, node, folder) })
+	t.Run("npm package", func(t *testing.T) { judgePackage(t, node, folder) })
+}
+
+// judgePackage runs the tests of the npm package, by the test runners that its README names.
+func judgePackage(t *testing.T, node, folder string) {
+	t.Helper()
+	tests := filepath.Join("..", "..", "npm", "emulator", "test")
+	requirePackages(t, tests)
+	ctx, cancel := context.WithTimeout(t.Context(), nodeTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", "emulator.test.mjs", "readme.test.mjs")
+	cmd.Dir = tests
+	cmd.Env = append(cmd.Environ(), "CLERKSYNC_BINARY="+filepath.Join(folder, "clerksync"), "NODE_OPTIONS=")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), " - Playwright") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// judgeDocumentation runs what docs/emulator.md shows as it stands, with the command in PATH.
+func judgeDocumentation(t *testing.T, node, folder string) {
+	t.Helper()
 	requirePackages(t, filepath.Join("testdata", "node"))
 	_, shown, _ := strings.Cut(string(testenv.Fixture(t, "docs/emulator.md")), "```js\n")
 	shown, _, found := strings.Cut(shown, "```")
 	if !found {
 		t.Fatal("docs/emulator.md shows no Node test")
 	}
-	folder := t.TempDir()
 	packages, err := filepath.Abs(filepath.Join("testdata", "node", "node_modules"))
 	if err != nil {
 		t.Fatal(err)
@@ -199,9 +225,6 @@ func TestNodeDocumentation(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), nodeTimeout)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(folder, "clerksync"), "../../cmd/clerksync").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", "example.test.mjs")
 	cmd.Dir = folder
 	cmd.Env = append(cmd.Environ(), "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"), "CLERK_TELEMETRY_DISABLED=1", "NODE_OPTIONS=")

@@ -9,7 +9,7 @@
 # Debian and Ubuntu only. On other systems it prints what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-judges=(internal/emulator/testdata/node internal/browsertest/testdata/node internal/emulator/judges/testdata/apps)
+judges=(internal/emulator/testdata/node internal/browsertest/testdata/node internal/emulator/judges/testdata/apps npm/emulator/test)
 node_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/node # node.go looks here too
 node_version=22.23.3                                     # installed where the system's Node is missing or too old
 
