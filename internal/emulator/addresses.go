@@ -245,7 +245,8 @@ func (e *Emulator) createPhoneNumber(c *call) (any, error) {
 	case or(p.Primary) && !or(p.Verified):
 		return nil, unverifiedPrimary("primary")
 	case or(p.SecondFactor) && !or(p.Verified):
-		return nil, fail(http.StatusBadRequest, "identification_create_second_factor_unverified", "Create failed", "Unverified identifications cannot be a second factor")
+		return nil, fail(http.StatusBadRequest, "identification_create_second_factor_unverified", "Create failed",
+			"Unverified identifications cannot be a second factor")
 	}
 	n, err := e.addPhoneNumber(r, p.Number, adminVerification(or(p.Verified)), or(p.Primary))
 	if err != nil || !or(p.SecondFactor) {

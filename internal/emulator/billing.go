@@ -187,7 +187,10 @@ func (e *Emulator) paymentAttempt(s *Subscription, i SubscriptionItem, payment, 
 	return values{
 		"id": e.random.id("pa"), "instance_id": e.ID, "payment_id": payment, "statement_id": e.random.id("stmt"), "gateway_external_id": "pi_emulated",
 		"status": "pending", "created_at": now, "updated_at": now, "paid_at": nil, "failed_at": nil, "failed_reason": nil, "billing_date": now,
-		"charge_type": charge, "payee": values{"id": "cpayee_" + strings.TrimPrefix(e.ID, "ins_"), "gateway_type": "stripe", "gateway_external_id": "acct_emulated", "gateway_status": "active"},
+		"charge_type": charge,
+		"payee": values{
+			"id": "cpayee_" + strings.TrimPrefix(e.ID, "ins_"), "gateway_type": "stripe", "gateway_external_id": "acct_emulated", "gateway_status": "active",
+		},
 		"payer":  s.Payer,
 		"totals": values{"subtotal": sum, "tax_total": none, "grand_total": sum},
 		"payment_source": values{

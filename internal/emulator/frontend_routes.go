@@ -23,6 +23,8 @@ func clientRoutes() []frontRoute {
 		{"GET", "/tickets/accept", (*Emulator).acceptTicket},
 		{"GET", "/verify", (*Emulator).verifyLink},
 
+		{"POST", "/waitlist", (*Emulator).joinWaitlist},
+
 		{"POST", "/client/sign_ins", (*Emulator).createSignIn},
 		{"GET", "/client/sign_ins/{id}", (*Emulator).getSignIn},
 		{"POST", "/client/sign_ins/{id}/prepare_first_factor", (*Emulator).prepareFirstFactor},

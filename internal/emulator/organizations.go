@@ -90,6 +90,9 @@ type organizationParameters struct {
 }
 
 func (e *Emulator) createOrganization(c *call) (any, error) {
+	if err := e.organizationsEnabled(); err != nil {
+		return nil, err
+	}
 	var p organizationParameters
 	if err := c.decode(&p); err != nil {
 		return nil, err

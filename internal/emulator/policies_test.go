@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"maps"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -76,9 +77,7 @@ func TestListsOfIdentifiers(t *testing.T) {
 		"parts":     {object{"block_email_subaddresses": true}, "ada+x@example.com"},
 	} {
 		restrictions := object{"allowlist": false, "blocklist": false, "block_email_subaddresses": false}
-		for k, v := range test.restrict {
-			restrictions[k] = v
-		}
+		maps.Copy(restrictions, test.restrict)
 		c.call("PATCH", "/v1/instance/restrictions", restrictions)
 		var refused []string
 		for _, value := range []string{"ada@EXAMPLE.com", "mallory@example.com", "ada+x@example.com", "x@sub.example.com", "+15555550100"} {

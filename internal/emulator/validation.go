@@ -248,18 +248,16 @@ func (p *userParameters) read(c *call) error {
 	if err := c.decode(p); err != nil {
 		return err
 	}
+	var given map[string]json.RawMessage
+	if json.Unmarshal(c.body, &given) != nil {
+		return p.check() // there is no body
+	}
 	for name, field := range map[string]**string{
 		"username": &p.Username, "first_name": &p.FirstName, "last_name": &p.LastName, "external_id": &p.ExternalID, "locale": &p.Locale,
 	} {
-		if c.null(name) {
+		if string(given[name]) == "null" {
 			*field = new("")
 		}
 	}
 	return p.check()
-}
-
-// null reports whether a parameter is given as null.
-func (c *call) null(parameter string) bool {
-	var given map[string]json.RawMessage
-	return json.Unmarshal(c.body, &given) == nil && string(given[parameter]) == "null"
 }

@@ -81,6 +81,21 @@ func (e *Emulator) arrived(r *userRecord) {
 	}
 }
 
+// joinWaitlist serves pages on which people ask to be invited. Its answer has no client.
+func (e *Emulator) joinWaitlist(c *frontCall) (any, error) {
+	var p struct {
+		EmailAddress string `json:"email_address"`
+	}
+	if err := c.decode(&p); err != nil {
+		return nil, err
+	}
+	w, err := e.wait(waitlistParameters{EmailAddress: strings.TrimSpace(p.EmailAddress)})
+	if err != nil {
+		return nil, err
+	}
+	return bare{values{"object": w.Object, "id": w.ID}}, nil
+}
+
 func (e *Emulator) createWaitlistEntry(c *call) (any, error) {
 	var p waitlistParameters
 	if err := c.decode(&p); err != nil {
