@@ -23,20 +23,20 @@ func (f factor) addressID() string { return f.EmailAddressID + f.PhoneNumberID }
 
 func isVerified(v *Verification) bool { return v != nil && v.Status == "verified" }
 
-// findUser returns the user whom an identifier names: a verified e-mail address or phone number, or
-// a user name; or nil.
+// findUser returns the user whom an identifier names: a verified or reserved e-mail address or
+// phone number, or a user name; or nil.
 func (e *Emulator) findUser(identifier string) *userRecord {
 	lower := strings.ToLower(identifier)
 	if r := e.users.byAddress["email_address:"+lower]; r != nil {
 		for _, a := range r.EmailAddresses {
-			if strings.EqualFold(a.EmailAddress, identifier) && isVerified(a.Verification) {
+			if strings.EqualFold(a.EmailAddress, identifier) && (a.Reserved || isVerified(a.Verification)) {
 				return r
 			}
 		}
 	}
 	if r := e.users.byAddress["phone_number:"+identifier]; r != nil {
 		for _, p := range r.PhoneNumbers {
-			if p.PhoneNumber == identifier && isVerified(p.Verification) {
+			if p.PhoneNumber == identifier && (p.Reserved || isVerified(p.Verification)) {
 				return r
 			}
 		}
@@ -53,7 +53,7 @@ func (r *userRecord) firstFactors(reset bool) []factor {
 	}
 	reset = reset && r.PasswordEnabled
 	for _, a := range r.EmailAddresses {
-		if !isVerified(a.Verification) {
+		if !a.Reserved && !isVerified(a.Verification) {
 			continue
 		}
 		primary := r.PrimaryEmailAddressID != nil && a.ID == *r.PrimaryEmailAddressID
@@ -63,7 +63,7 @@ func (r *userRecord) firstFactors(reset bool) []factor {
 		}
 	}
 	for _, p := range r.PhoneNumbers {
-		if !isVerified(p.Verification) || p.ReservedForSecondFactor {
+		if !p.Reserved && !isVerified(p.Verification) || p.ReservedForSecondFactor {
 			continue
 		}
 		primary := r.PrimaryPhoneNumberID != nil && p.ID == *r.PrimaryPhoneNumberID

@@ -62,7 +62,7 @@ func fromFrontend(r *http.Request) bool {
 	}
 	first, _, _ := strings.Cut(path, "/")
 	switch first {
-	case "client", "me", "environment", "dev_browser", "tickets", "verify", "health", "proxy-health", "account_portal", "redirect", "clear-site-data":
+	case "client", "me", "environment", "dev_browser", "tickets", "verify", "health", "proxy-health", "account_portal", "redirect", "clear-site-data", "waitlist":
 		return true
 	}
 	q := r.URL.Query()

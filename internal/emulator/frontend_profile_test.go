@@ -114,6 +114,7 @@ func (f *front) as(user, organization string) {
 // client calls every endpoint about the browser.
 func (f *front) client() {
 	f.t.Helper()
+	f.do("POST", "/waitlist", "email_address", "waits@example.com")
 	f.tab = &tab{clerk: f.tab.clerk, cookies: map[string]string{}, origin: page}
 	f.dev = f.do("POST", "/dev_browser").(object)["id"].(string)
 	f.do("GET", "/health")

@@ -20,6 +20,9 @@ func TestWaitlist(t *testing.T) {
 	}
 	c.refused(422, "form_param_duplicate", "POST", "/v1/waitlist_entries/bulk", []object{{"email_address": "x@example.com"}, {"email_address": "X@example.com"}})
 	c.refused(422, "form_param_format_invalid", "POST", "/v1/waitlist_entries", object{"email_address": "ada"})
+	if joined := c.newTab().send("POST", "/v1/waitlist", url.Values{"email_address": {" ada@example.com "}}); !strings.Contains(string(joined.body), ada) {
+		t.Errorf("a page that joins gets %d %s", joined.status, joined.body)
+	}
 	if all := c.list("/v1/waitlist_entries"); len(all) != 1 {
 		t.Fatalf("a refused list made entries: %v", all)
 	}

@@ -126,6 +126,22 @@ func TestAddressesOfUsers(t *testing.T) {
 	if e := get()["email_addresses"].([]any); len(e) != 1 || e[0].(object)["id"] == first || get()["primary_email_address_id"] != e[0].(object)["id"] {
 		t.Errorf("after a replacement: %v", e)
 	}
+	c.refused(422, "form_identifier_exists", "POST", "/v1/users", object{"email_address": []string{"twice@example.com", "Twice@example.com"}})
+	c.refused(422, "form_identifier_exists", "POST", "/v1/email_addresses", object{"user_id": ada, "email_address": "ada@example.com"})
+	mine := c.made("/v1/email_addresses", object{"user_id": ada, "email_address": "shared@example.com"}) // unverified, it is nobody's
+	theirs := c.made("/v1/email_addresses", object{"user_id": grace, "email_address": "shared@example.com"})
+	c.call("PATCH", "/v1/email_addresses/"+theirs, object{"verified": true})
+	c.refused(422, "form_identifier_exists", "PATCH", "/v1/email_addresses/"+mine, object{"verified": true})
+	c.call("PATCH", "/v1/users/"+ada, object{"first_name": "Ada"}) // other changes are still possible
+	c.call("DELETE", "/v1/email_addresses/"+mine, nil)
+	c.refused(422, "form_identifier_exists", "POST", "/v1/users", object{"email_address": []string{"shared@example.com"}}) // it is still theirs
+
+	reserved := c.call("POST", "/v1/users", object{
+		"email_address": []string{"x@example.com", "y@example.com"}, "email_address_identification_status": []string{"reserved", "verified"},
+	})["email_addresses"].([]any)
+	if a, b := reserved[0].(object), reserved[1].(object); a["reserved"] != true || a["verification"] != nil || b["reserved"] != false || b["verification"] == nil {
+		t.Errorf("created as reserved and as verified: %v, %v", a, b)
+	}
 	c.call("DELETE", "/v1/users/"+grace, nil)
 	c.call("PUT", "/v1/users/"+ada+"/email_address", object{"email_address": "grace@example.com"}) // free again
 }

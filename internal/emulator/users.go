@@ -11,7 +11,7 @@ import (
 // users has all users of the instance.
 type users struct {
 	byID       map[string]*userRecord
-	byAddress  map[string]*userRecord // e-mail, phone, username, external id: what must be unique
+	byAddress  map[string]*userRecord // by what users have claimed: addresses, numbers, user name, external id
 	created    []*userRecord          // by created_at
 	generation int                    // number of changes, for the sorted lists
 	sorted     map[string]sortedUsers
@@ -39,7 +39,7 @@ func (u *users) add(r *userRecord) {
 	u.byID[r.ID] = r
 	at, _ := slices.BinarySearchFunc(u.created, r.CreatedAt+1, func(x *userRecord, at int64) int { return cmp.Compare(x.CreatedAt, at) })
 	u.created = slices.Insert(u.created, at, r)
-	for _, key := range r.addresses() {
+	for _, key := range r.claimed() {
 		u.byAddress[key] = r
 	}
 	u.changed(r)
@@ -48,7 +48,7 @@ func (u *users) add(r *userRecord) {
 func (u *users) remove(r *userRecord) {
 	delete(u.byID, r.ID)
 	u.created = slices.DeleteFunc(u.created, func(x *userRecord) bool { return x == r })
-	for _, key := range r.addresses() {
+	for _, key := range r.claimed() {
 		delete(u.byAddress, key)
 	}
 	u.generation++
@@ -59,14 +59,24 @@ func (u *users) changed(r *userRecord) {
 	u.generation++
 }
 
-// addresses returns the keys that no two users may share.
-func (r *userRecord) addresses() []string {
+// addresses returns the keys of all that identifies the user.
+func (r *userRecord) addresses() []string { return r.keys(true) }
+
+// claimed returns the keys that no other user may have: those of [userRecord.addresses] without
+// addresses and numbers that are neither verified nor reserved.
+func (r *userRecord) claimed() []string { return r.keys(false) }
+
+func (r *userRecord) keys(all bool) []string {
 	var keys []string
 	for _, a := range r.EmailAddresses {
-		keys = append(keys, "email_address:"+strings.ToLower(a.EmailAddress), "id:"+a.ID)
+		if keys = append(keys, "id:"+a.ID); all || a.Reserved || isVerified(a.Verification) {
+			keys = append(keys, "email_address:"+strings.ToLower(a.EmailAddress))
+		}
 	}
 	for _, p := range r.PhoneNumbers {
-		keys = append(keys, "phone_number:"+p.PhoneNumber, "id:"+p.ID)
+		if keys = append(keys, "id:"+p.ID); all || p.Reserved || isVerified(p.Verification) {
+			keys = append(keys, "phone_number:"+p.PhoneNumber)
+		}
 	}
 	if r.Username != nil {
 		keys = append(keys, "username:"+strings.ToLower(*r.Username))
@@ -120,7 +130,9 @@ func (r *userRecord) primary() *string {
 // userParameters are the parameters for creating and updating a user.
 type userParameters struct {
 	EmailAddress              []string `json:"email_address"`
+	EmailStatus               []string `json:"email_address_identification_status"` // verified, the default, or reserved
 	PhoneNumber               []string `json:"phone_number"`
+	PhoneStatus               []string `json:"phone_number_identification_status"`
 	Web3Wallet                []string `json:"web3_wallet"`
 	Username                  *string  `json:"username"`
 	Password                  *string  `json:"password"`
@@ -136,6 +148,7 @@ type userParameters struct {
 	SkipPasswordChecks        *bool    `json:"skip_password_checks"`
 	SkipPasswordRequirement   *bool    `json:"skip_password_requirement"`
 	SkipLegalChecks           *bool    `json:"skip_legal_checks"`
+	SkipUserRequirement       *bool    `json:"skip_user_requirement"`
 	SignOutOfOtherSessions    *bool    `json:"sign_out_of_other_sessions"`
 	LegalAcceptedAt           *string  `json:"legal_accepted_at"`
 	CreatedAt                 *string  `json:"created_at"`
@@ -199,11 +212,15 @@ func (e *Emulator) addUser(p *userParameters) (*userRecord, error) {
 	if r.Locked {
 		r.locked = e.clock.now().Add(lockout)
 	}
-	for _, address := range p.EmailAddress {
-		r.addEmail(e.random, address, now, adminVerification(true))
+	for i, address := range p.EmailAddress {
+		reserved := i < len(p.EmailStatus) && p.EmailStatus[i] == "reserved"
+		r.addEmail(e.random, address, now, adminVerification(!reserved))
+		r.EmailAddresses[i].Reserved = reserved
 	}
-	for _, number := range p.PhoneNumber {
-		r.addPhone(e.random, number, now, adminVerification(true))
+	for i, number := range p.PhoneNumber {
+		reserved := i < len(p.PhoneStatus) && p.PhoneStatus[i] == "reserved"
+		r.addPhone(e.random, number, now, adminVerification(!reserved))
+		r.PhoneNumbers[i].Reserved = reserved
 	}
 	for _, wallet := range p.Web3Wallet {
 		r.Web3Wallets = append(r.Web3Wallets, Web3Wallet{
@@ -249,13 +266,29 @@ func (e *Emulator) createdAt(given *string) (int64, error) {
 	return *at, nil
 }
 
-// unique returns an error if another user has one of the addresses.
+// unique returns an error if another user has claimed something that a user has now and had not
+// before, or now claims. self is the id of the user, or empty for a new one.
 func (e *Emulator) unique(r *userRecord, self string) error {
+	had, seen := map[string]bool{}, map[string]bool{}
+	if before := e.users.byID[self]; before != nil {
+		claimed := map[string]bool{}
+		for _, key := range r.claimed() {
+			claimed[key] = true
+		}
+		for _, key := range before.claimed() {
+			delete(claimed, key)
+		}
+		for _, key := range before.addresses() {
+			had[key] = !claimed[key]
+		}
+	}
 	for _, key := range r.addresses() {
-		if other, taken := e.users.byAddress[key]; taken && other.ID != self {
+		other, taken := e.users.byAddress[key]
+		if seen[key] || taken && other.ID != self && !had[key] {
 			name, _, _ := strings.Cut(key, ":")
 			return exists(name)
 		}
+		seen[key] = true
 	}
 	return nil
 }
@@ -418,7 +451,7 @@ func (e *Emulator) rewrite(r *userRecord, change func(next *userRecord, now int6
 	if err := e.unique(next, r.ID); err != nil {
 		return nil, err
 	}
-	for _, key := range r.addresses() {
+	for _, key := range r.claimed() {
 		delete(e.users.byAddress, key)
 	}
 	moved := r.CreatedAt != next.CreatedAt
@@ -426,7 +459,7 @@ func (e *Emulator) rewrite(r *userRecord, change func(next *userRecord, now int6
 	if moved {
 		slices.SortStableFunc(e.users.created, func(a, b *userRecord) int { return cmp.Compare(a.CreatedAt, b.CreatedAt) })
 	}
-	for _, key := range r.addresses() {
+	for _, key := range r.claimed() {
 		e.users.byAddress[key] = r
 	}
 	e.users.changed(r)

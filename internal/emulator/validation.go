@@ -183,10 +183,35 @@ func (p *userParameters) check() error {
 			}
 		}
 	}
+	for _, x := range []struct {
+		name     string
+		statuses []string
+		of       []string
+	}{{"email_address", p.EmailStatus, p.EmailAddress}, {"phone_number", p.PhoneStatus, p.PhoneNumber}} {
+		if err := checkStatuses(x.name, x.statuses, len(x.of)); err != nil {
+			return err
+		}
+	}
 	if err := p.checkSecrets(); err != nil {
 		return err
 	}
 	return checkAllMetadata(p.PublicMetadata.value, p.PrivateMetadata.value, p.UnsafeMetadata.value)
+}
+
+// checkStatuses refuses statuses that do not say of each address whether it is verified or
+// reserved.
+func checkStatuses(of string, statuses []string, n int) error {
+	name := of + "_identification_status"
+	if len(statuses) != 0 && len(statuses) != n {
+		return fail(http.StatusUnprocessableEntity, "form_param_array_length_mismatch", "length mismatch",
+			name+" must contain exactly one item for each item in "+of+".").about(name)
+	}
+	for _, s := range statuses {
+		if s != "verified" && s != "reserved" {
+			return invalid(name, s+" does not match one of the allowed values for parameter "+name)
+		}
+	}
+	return nil
 }
 
 func (p *userParameters) checkSecrets() error {

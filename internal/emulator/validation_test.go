@@ -42,6 +42,8 @@ func TestRefusedValues(t *testing.T) {
 		"no language":               {422, "form_param_format_invalid", "PATCH", me, object{"locale": "english please"}, "locale"},
 		"no domain":                 {422, "form_param_format_invalid", "POST", users, object{"email_address": []string{"ada@localhost"}}, "email_address"},
 		"an address with its name":  {422, "form_param_format_invalid", "POST", users, object{"email_address": []string{"Ada <ada@example.com>"}}, "email_address"},
+		"a status too many":         {422, "form_param_array_length_mismatch", "POST", users, object{"email_address": []string{"b@example.com"}, "email_address_identification_status": []string{"reserved", "reserved"}}, "email_address_identification_status"},
+		"an unknown status":         {422, "form_param_value_invalid", "POST", users, object{"phone_number": []string{"+15555550100"}, "phone_number_identification_status": []string{"unverified"}}, "phone_number_identification_status"},
 		"a local number":            {422, "form_param_format_invalid", "POST", users, object{"phone_number": []string{"555 0100"}}, "phone_number"},
 		"no wallet":                 {422, "form_param_format_invalid", "POST", users, object{"web3_wallet": []string{"0x01"}}, "web3_wallet"},
 		"large metadata":            {422, "form_param_exceeds_allowed_size", "POST", users, user("private_metadata", large), "private_metadata"},
