@@ -242,6 +242,11 @@ func (e *Emulator) signInStep(c *frontCall, run func(*signInAttempt, signInParam
 	if !slices.Contains(states, a.Status) {
 		return nil, fail(http.StatusBadRequest, "client_state_invalid", "Invalid client state", "This sign in is "+a.Status+": the step is not possible now.")
 	}
+	if a.UserID != "" { // who was deleted meanwhile must not look like somebody without an account
+		if _, err := e.user(a.UserID); err != nil {
+			return nil, err
+		}
+	}
 	if err := run(a, p); err != nil {
 		return nil, err
 	}
@@ -278,12 +283,13 @@ func (e *Emulator) prepareFirst(c *frontCall, a *signInAttempt, p signInParamete
 	if err != nil {
 		return err
 	}
-	a.Status = "needs_first_factor"
-	if p.Strategy == "email_link" {
-		a.First, err = e.sendLinkCheck(c, f, a.UserID, p.Redirect)
+	k := a.First
+	if p.Strategy != "email_link" {
+		k = e.prepared(k, f, a.UserID)
+	} else if k, err = e.sendLinkCheck(c, f, a.UserID, p.Redirect); err != nil {
 		return err
 	}
-	a.First = e.prepared(a.First, f, a.UserID)
+	a.Status, a.First = "needs_first_factor", k
 	return nil
 }
 

@@ -233,24 +233,8 @@ func (e *Emulator) describeSignUp(c *frontCall, a *signUpAttempt, p signUpParame
 	if err := e.identifySignUp(a, p); err != nil {
 		return err
 	}
-	if p.Password != nil && *p.Password != "" {
-		if err := checkPassword("password", *p.Password); err != nil {
-			return err
-		}
-		a.Password = hashPassword(*p.Password)
-	}
-	for _, x := range []struct {
-		name string
-		from *string
-		to   *string
-	}{{"first_name", p.FirstName, &a.FirstName}, {"last_name", p.LastName, &a.LastName}, {"locale", p.Locale, &a.Locale}} {
-		if x.from == nil {
-			continue
-		}
-		if err := checkName(x.name, *x.from); err != nil {
-			return err
-		}
-		*x.to = strings.TrimSpace(*x.from)
+	if err := e.describePerson(a, p); err != nil {
+		return err
 	}
 	if p.Unsafe.set {
 		if err := checkMetadata("unsafe_metadata", p.Unsafe.value); err != nil {
@@ -267,6 +251,36 @@ func (e *Emulator) describeSignUp(c *frontCall, a *signUpAttempt, p signUpParame
 	return nil
 }
 
+// describePerson sets password and names, as far as they are enabled.
+func (e *Emulator) describePerson(a *signUpAttempt, p signUpParameters) error {
+	if or(p.Password) != "" {
+		if e.options.Settings.attribute("password") == "off" {
+			return unknownParameter("password")
+		}
+		if err := checkPassword("password", *p.Password); err != nil {
+			return err
+		}
+		a.Password = hashPassword(*p.Password)
+	}
+	for _, x := range []struct {
+		name string
+		from *string
+		to   *string
+	}{{"first_name", p.FirstName, &a.FirstName}, {"last_name", p.LastName, &a.LastName}, {"locale", p.Locale, &a.Locale}} {
+		if x.from == nil {
+			continue
+		}
+		if *x.from != "" && x.name != "locale" && e.options.Settings.attribute(x.name) == "off" {
+			return unknownParameter(x.name)
+		}
+		if err := checkName(x.name, *x.from); err != nil {
+			return err
+		}
+		*x.to = strings.TrimSpace(*x.from)
+	}
+	return nil
+}
+
 // identifySignUp sets the identifiers, which must be valid, enabled and free.
 func (e *Emulator) identifySignUp(a *signUpAttempt, p signUpParameters) error {
 	for _, x := range []struct {
@@ -276,7 +290,7 @@ func (e *Emulator) identifySignUp(a *signUpAttempt, p signUpParameters) error {
 		check   func(parameter, value string) error
 		changed func()
 	}{
-		{"email_address", p.EmailAddress, &a.Email, checkEmail, func() { a.EmailCheck = nil }},
+		{"email_address", p.EmailAddress, &a.Email, checkEmail, func() { a.EmailCheck, a.Ticket, a.Public = nil, "", nil }}, // an invitation is for its address
 		{"phone_number", p.PhoneNumber, &a.Phone, checkPhone, func() { a.PhoneCheck = nil }},
 		{"username", p.Username, &a.Username, checkUsername, func() {}},
 	} {

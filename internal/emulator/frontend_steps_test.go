@@ -246,6 +246,14 @@ func TestInvitationsByTicket(t *testing.T) {
 		t.Errorf("the invited user is %v", user)
 	}
 	c.newTab().refused(400, "ticket_invalid_code", "POST", "/v1/client/sign_ups", form("strategy", "ticket", "ticket", to.Query().Get("__clerk_ticket")))
+
+	other := invite("/v1/organizations/"+engines+"/invitations", object{"email_address": "hedy@example.com", "role": "org:admin"})
+	thief := c.newTab().ok("POST", "/v1/client/sign_ups", form(
+		"strategy", "ticket", "ticket", other.Query().Get("__clerk_ticket"), "email_address", "mallory+clerk_test@example.com", "password", "correct horse",
+	)).Response
+	if thief["status"] != "missing_requirements" || !slices.Equal(texts(thief["unverified_fields"]), []string{"email_address"}) {
+		t.Errorf("with another address the invitation gives %v", thief)
+	}
 	to = invite("/v1/organizations/"+engines+"/invitations", object{"email_address": "alan@example.com", "role": "org:admin"})
 	if to.Query().Get("__clerk_status") != "sign_in" {
 		t.Errorf("who has an account is sent to %s", to)
@@ -284,11 +292,25 @@ func TestEmailLinks(t *testing.T) {
 	elsewhere.refused(400, "verification_link_token_invalid", "GET", "/v1/verify?token=x", nil)
 }
 
+// A user who is deleted while signing in is not somebody without an account.
+func TestDeletedWhileSigningIn(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t, emulator.Options{})
+	ada := c.made("/v1/users", object{"email_address": []string{"ada@example.com"}})
+	p := c.newTab()
+	path := "/v1/client/sign_ins/" + p.ok("POST", "/v1/client/sign_ins", form("identifier", "ada@example.com", "strategy", "email_code")).Response["id"].(string)
+	c.call("DELETE", "/v1/users/"+ada, nil)
+	p.refused(404, "resource_not_found", "POST", path+"/attempt_first_factor", form("strategy", "email_code", "code", c.lastCode("ada@example.com")))
+	p.refused(400, "sign_up_no_external_account", "POST", "/v1/client/sign_ups", form("transfer", "true"))
+	p.refused(422, "form_identifier_not_found", "POST", "/v1/client/sign_ins", form("identifier", "ada@example.com"))
+}
+
 func TestSignInBecomesSignUp(t *testing.T) {
 	t.Parallel()
 	c := newClerk(t, emulator.Options{Settings: emulator.Settings{Password: "off"}})
 	p := c.newTab()
 	p.refused(400, "sign_up_no_external_account", "POST", "/v1/client/sign_ups", form("transfer", "true"))
+	p.refused(422, "form_param_unknown", "POST", "/v1/client/sign_ups", form("email_address", "new@example.com", "password", "correct horse"))
 	in := p.ok("POST", "/v1/client/sign_ins", form("identifier", "new@example.com", "strategy", "email_code", "sign_up_if_missing", "true")).Response
 	path := "/v1/client/sign_ins/" + in["id"].(string) + "/attempt_first_factor"
 	in = p.ok("POST", path, form("strategy", "email_code", "code", c.lastCode("new@example.com"))).Response
