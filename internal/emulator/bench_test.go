@@ -2,10 +2,13 @@ package emulator_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/clerksync/clerksync/internal/emulator"
@@ -127,5 +130,49 @@ func BenchmarkWebhooks(b *testing.B) {
 func settle(b *testing.B, e *emulator.Emulator) {
 	if err := e.Settle(b.Context()); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// BenchmarkSignIn signs people in by password as a page does, over HTTP: the sign-in, then a token.
+func BenchmarkSignIn(b *testing.B) {
+	e, err := emulator.New(emulator.Options{Seed: 1, Users: 10_000})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	const account = `{"email_address":["ada@example.com"],"password":"correct horse"}`
+	if err := e.Call(b.Context(), http.MethodPost, "/v1/users", json.RawMessage(account), nil); err != nil {
+		b.Fatal(err)
+	}
+	server := httptest.NewServer(e)
+	defer server.Close()
+	ask := func(path string, f url.Values) (made reply, jwt string) {
+		b.Helper()
+		r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, server.URL+path, strings.NewReader(f.Encode()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header.Set("Origin", page)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = a.Body.Close() }()
+		var answer struct {
+			reply
+			ID, JWT string
+		}
+		if err := json.NewDecoder(a.Body).Decode(&answer); err != nil {
+			b.Fatal(err)
+		}
+		return answer.reply, answer.ID + answer.JWT
+	}
+	for b.Loop() {
+		_, dev := ask("/v1/dev_browser", nil)
+		in, _ := ask("/v1/client/sign_ins?__clerk_db_jwt="+dev, form("identifier", "ada@example.com", "password", "correct horse"))
+		if _, jwt := ask(fmt.Sprintf("/v1/client/sessions/%v/tokens?__clerk_db_jwt=%s", in.Response["created_session_id"], dev), nil); jwt == "" {
+			b.Fatal("no token")
+		}
 	}
 }
