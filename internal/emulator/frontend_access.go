@@ -33,6 +33,9 @@ func (e *Emulator) mayBrowse(w http.ResponseWriter, r *http.Request) bool {
 		header.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
 		header.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
 		header.Set("Access-Control-Max-Age", "600")
+		if r.Header.Get("Access-Control-Request-Private-Network") == "true" { // Chromium asks so for servers of this machine
+			header.Set("Access-Control-Allow-Private-Network", "true")
+		}
 	}
 	return true
 }

@@ -290,6 +290,47 @@ func TestEmailLinks(t *testing.T) {
 	}
 	elsewhere.refused(400, "verification_already_verified", "GET", link.RequestURI(), nil)
 	elsewhere.refused(400, "verification_link_token_invalid", "GET", "/v1/verify?token=x", nil)
+
+	p = c.newTab()
+	up := p.ok("POST", "/v1/client/sign_ups", form(
+		"email_address", "new@example.com", "password", "correct horse", "strategy", "email_link", "redirect_url", page+"/verified",
+	)).Response
+	path = "/v1/client/sign_ups/" + up["id"].(string)
+	old, err := url.Parse(c.Inbox()[0].Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Advance(10 * time.Minute)
+	if to := elsewhere.follow(old.RequestURI()); to.Query().Get("__clerk_status") != "expired" {
+		t.Errorf("an old link leads to %s", to)
+	}
+	p.ok("POST", path+"/prepare_verification", form("strategy", "email_link", "redirect_url", page+"/verified"))
+	if link, err = url.Parse(c.Inbox()[0].Link); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere.follow(link.RequestURI())
+	if up = p.ok("GET", path, nil).Response; up["status"] != "complete" || up["created_session_id"] == nil {
+		t.Errorf("after the link the sign-up is %v", up)
+	}
+}
+
+func TestPhoneAsSecondFactor(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t, emulator.Options{})
+	ada := c.made("/v1/users", object{"email_address": []string{"ada@example.com"}, "password": "correct horse"})
+	c.made("/v1/phone_numbers", object{"user_id": ada, "phone_number": "+15555550142", "verified": true, "reserved_for_second_factor": true})
+	p := c.newTab()
+	in := p.ok("POST", "/v1/client/sign_ins", form("identifier", "ada@example.com", "password", "correct horse")).Response
+	path := "/v1/client/sign_ins/" + in["id"].(string)
+	if in["status"] != "needs_second_factor" || !slices.Equal(strategies(in["supported_second_factors"]), []string{"phone_code"}) {
+		t.Fatalf("without the phone the sign-in is %v", in)
+	}
+	p.refused(400, "verification_missing", "POST", path+"/attempt_second_factor", form("strategy", "phone_code", "code", "424242"))
+	p.ok("POST", path+"/prepare_second_factor", form("strategy", "phone_code"))
+	if done := p.ok("POST", path+"/attempt_second_factor", form("strategy", "phone_code", "code", "424242")).Response; done["status"] != "complete" {
+		t.Errorf("the sign-in ends as %v", done)
+	}
+	c.newTab().refused(400, "strategy_for_user_invalid", "POST", "/v1/client/sign_ins", form("identifier", "+15555550142", "strategy", "phone_code"))
 }
 
 // A user who is deleted while signing in is not somebody without an account.

@@ -128,6 +128,12 @@ func TestAPageLoadsAndHasItsOwnClient(t *testing.T) {
 	if got := a.header.Get("Access-Control-Expose-Headers"); !strings.Contains(got, "Clerk-Db-Jwt") || !strings.Contains(got, "Authorization") {
 		t.Errorf("exposed are %q", got)
 	}
+	preflight := c.do("OPTIONS", "/v1/client", nil, "Origin", page, "Authorization", "", "Access-Control-Request-Method", "PATCH",
+		"Access-Control-Request-Headers", "x-custom", "Access-Control-Request-Private-Network", "true")
+	if h := preflight.header; preflight.status != http.StatusNoContent || h.Get("Access-Control-Allow-Headers") != "x-custom" ||
+		!strings.Contains(h.Get("Access-Control-Allow-Methods"), "PATCH") || h.Get("Access-Control-Allow-Private-Network") != "true" {
+		t.Errorf("the preflight gets %d %v", preflight.status, h)
+	}
 	made := p.ok("PUT", "/v1/client", nil)
 	if made.Response["id"] != made.Client["id"] || made.Client["captcha_bypass"] != true {
 		t.Errorf("the new client is %v", made)
