@@ -195,8 +195,8 @@ func (c emulateCommand) keep(ctx context.Context, e *emulator.Emulator) error {
 }
 
 // variables returns what an application must be told.
-func (c emulateCommand) variables(k emulator.Keys) []variable {
-	return environment(k, proxyURL(cmp.Or(c.ProxyURL, proxyPath), k.URL))
+func (c emulateCommand) variables(k emulator.Keys) []emulator.Variable {
+	return k.Environment(proxyURL(cmp.Or(c.ProxyURL, proxyPath), k.URL))
 }
 
 // env returns what --env prints.

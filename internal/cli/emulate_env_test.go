@@ -34,10 +34,10 @@ func TestEnvironmentIsReadAlike(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, text := map[string]string{}, bytes.Buffer{}
-	variables := environment(e.Keys("http://127.0.0.1:9"), proxyPath) // where nothing listens
+	variables := e.Keys("http://127.0.0.1:9").Environment(proxyPath) // where nothing listens
 	printEnv(&text, variables)
 	for _, v := range variables {
-		want[v.name] = v.value
+		want[v.Name] = v.Value
 	}
 	file := filepath.Join(t.TempDir(), "clerk.env")
 	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
@@ -82,8 +82,8 @@ func TestProxyURL(t *testing.T) {
 		}
 		got := proxyURL(choice, "http://127.0.0.1:4010")
 		printed := map[string]string{}
-		for _, v := range environment(emulator.Keys{PublishableKey: "pk_test_x"}, got) {
-			printed[v.name] = v.value
+		for _, v := range (emulator.Keys{PublishableKey: "pk_test_x"}).Environment(got) {
+			printed[v.Name] = v.Value
 		}
 		script := ""
 		if !strings.HasPrefix(want, "/") {

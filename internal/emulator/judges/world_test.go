@@ -66,13 +66,11 @@ func onLocalhost(url string) string { return strings.Replace(url, "127.0.0.1", "
 // environment is what the apps read: what `clerksync emulate --env` prints, and what keeps the SDKs
 // and the frameworks from calling home.
 func (w *world) environment(more ...string) []string {
-	return append(append(os.Environ(),
-		"CLERK_SECRET_KEY="+w.keys.SecretKey, "CLERK_PUBLISHABLE_KEY="+w.keys.PublishableKey, "CLERK_API_URL="+w.keys.APIURL,
-		"CLERK_FAPI_URL="+w.keys.URL, "VITE_CLERK_PUBLISHABLE_KEY="+w.keys.PublishableKey,
-		"NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY="+w.keys.PublishableKey, "NEXT_PUBLIC_CLERK_PROXY_URL=/__clerk",
-		"NEXT_PUBLIC_CLERK_SIGN_IN_URL=/sign-in", "NEXT_PUBLIC_CLERK_SIGN_UP_URL=/sign-up",
-		"CLERK_TELEMETRY_DISABLED=1", "NEXT_PUBLIC_CLERK_TELEMETRY_DISABLED=1", "NEXT_TELEMETRY_DISABLED=1", "NODE_OPTIONS=",
-	), more...)
+	all := append(os.Environ(), "NEXT_TELEMETRY_DISABLED=1", "NODE_OPTIONS=")
+	for _, v := range w.keys.Environment("/__clerk") {
+		all = append(all, v.Name+"="+v.Value)
+	}
+	return append(all, more...)
 }
 
 // program is a Node process without network.
