@@ -138,10 +138,10 @@ func (e *Emulator) verification(k *check) *Verification {
 	return v
 }
 
-// prepareAddress sends a code to an address or a number that is to be verified. A second call sends
-// a new code, which replaces the first.
+// prepareAddress sends a code to an address or a number that is to be verified, unless that was
+// just done. A later call sends a new code, which replaces the first.
 func (e *Emulator) prepareAddress(strategy, to, addressID, userID string) *Verification {
-	k := e.sendCheck(strategy, to, addressID, userID)
+	k := e.prepared(e.checks[addressID], factor{Strategy: strategy, SafeIdentifier: to, EmailAddressID: addressID}, userID)
 	e.checks[addressID] = k
 	return e.verification(k)
 }

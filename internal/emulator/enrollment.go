@@ -39,7 +39,7 @@ func (e *Emulator) offer(d *OrganizationDomain, r *userRecord) {
 	at := slices.IndexFunc(r.EmailAddresses, func(a EmailAddress) bool {
 		return a.Verification.status() == "verified" && belongsTo(a.EmailAddress, d)
 	})
-	if !found || at < 0 || !d.verified() {
+	if !found || at < 0 || !d.verified() || !e.policies.Organizations.DomainsEnabled {
 		return
 	}
 	if _, err := e.membership(o.ID, r.ID); err == nil {
@@ -51,7 +51,7 @@ func (e *Emulator) offer(d *OrganizationDomain, r *userRecord) {
 		if !slices.ContainsFunc(e.organizations.invitations, func(i *OrganizationInvitation) bool {
 			return i.OrganizationID == o.ID && i.EmailAddress == address
 		}) {
-			_, _ = e.invite(o, invitationParameters{EmailAddress: address, Role: newMembersRole}) // fails without that role
+			_, _ = e.invite(o, invitationParameters{EmailAddress: address, Role: e.policies.Organizations.DomainsDefaultRole})
 		}
 	case "automatic_suggestion":
 		if !slices.ContainsFunc(e.organizations.suggestions, func(s *suggestion) bool { return s.OrganizationID == o.ID && s.UserID == r.ID }) {
@@ -189,7 +189,7 @@ func (e *Emulator) acceptMyRequest(c *frontCall, _ person, o *Organization) (any
 	if err != nil {
 		return nil, err
 	}
-	if _, err := e.join(o, e.users.byID[s.UserID], newMembersRole, nil, nil); err != nil {
+	if _, err := e.join(o, e.users.byID[s.UserID], e.policies.Organizations.DomainsDefaultRole, nil, nil); err != nil {
 		return nil, err
 	}
 	e.settle(s, "completed")

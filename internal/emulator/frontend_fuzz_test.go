@@ -16,7 +16,10 @@ import (
 func FuzzFrontend(f *testing.F) {
 	routes := emulator.FrontendRoutes()
 	for n := range routes {
-		f.Add(uint16(n), "application/x-www-form-urlencoded", "paginated=true&limit=-1&status=pending&role=%00", everything.Encode()) //nolint:gosec // few
+		f.Add(uint16(n), "application/x-www-form-urlencoded", "paginated=true&limit=-1&status=pending&role=%00", everything.Encode())
+		if n%5 > 0 {
+			continue
+		}
 		f.Add(uint16(n), "application/json", "offset=99999999999999999999&query=%ff", `{"email_address":[null,1],"name":{},"role":[],"code":null}`)
 	}
 	f.Add(uint16(0), "multipart/form-data; boundary=", "", "--\r\n")

@@ -11,6 +11,9 @@ import (
 // Whether an organization exists is not told to others, as at Clerk.
 func inside(handle func(*Emulator, *frontCall, person, *Organization) (any, error), permissions ...string) func(*Emulator, *frontCall) (any, error) {
 	return mine(func(e *Emulator, c *frontCall, p person) (any, error) {
+		if err := e.organizationsEnabled(); err != nil {
+			return nil, err
+		}
 		o, found := e.organizations.byID[c.id()]
 		if !found {
 			return nil, noOrganization()
@@ -48,11 +51,13 @@ const (
 	manageProfile     = "org:sys_profile:manage"
 	manageConnections = "org:sys_entconns:manage"
 	deleteProfile     = "org:sys_profile:delete"
-	newMembersRole    = "org:member" // of those who join by a domain
 )
 
 // createMyOrganization creates an organization, of which the person becomes the admin.
 func (e *Emulator) createMyOrganization(c *frontCall, p person) (any, error) {
+	if err := e.organizationsEnabled(); err != nil {
+		return nil, err
+	}
 	if !p.CreateOrganizationEnabled {
 		return nil, fail(http.StatusForbidden, "user_create_organization_not_enabled", "create organization not enabled",
 			"Organization creation is not enabled for this user")

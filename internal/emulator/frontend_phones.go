@@ -77,6 +77,9 @@ func (e *Emulator) attemptMyPhone(c *frontCall, p person, n PhoneNumber) (any, e
 // setMyPhone gives a number a verification. The first verified number becomes the primary one,
 // unless it is for the second factor only.
 func (e *Emulator) setMyPhone(p person, id string, v *Verification) (any, error) {
+	if v.same(p.phone(id).Verification) {
+		return p.phone(id), nil
+	}
 	_, err := e.rewrite(p.userRecord, func(next *userRecord, now int64) {
 		next.PhoneNumbers = slices.Clone(next.PhoneNumbers)
 		n := next.phone(id)

@@ -130,9 +130,13 @@ func TestAddressesOfPeople(t *testing.T) {
 		{422, "form_param_missing", "POST", own + "/prepare_verification", nil},
 		{400, "form_param_value_disabled", "POST", own + "/prepare_verification", []string{"strategy", "enterprise_sso"}},
 		{0, "", "POST", own + "/prepare_verification", []string{"strategy", "email_code"}},
+		{0, "", "POST", own + "/prepare_verification", []string{"strategy", "email_code"}},
 		{422, "form_code_incorrect", "POST", own + "/attempt_verification", []string{"code", "x"}},
 		{400, "last_required_identification_deletion_failed", "DELETE", emails + "/" + first, nil},
 	})
+	if sent := len(f.Inbox()); sent != 1 {
+		t.Errorf("%d e-mails were sent for two requests at once", sent)
+	}
 	f.do("POST", own+"/attempt_verification", "code", f.lastCode("second@example.com"))
 	f.steps([]step{
 		{400, "verification_already_verified", "POST", own + "/prepare_verification", []string{"strategy", "email_code"}},
@@ -283,6 +287,9 @@ func TestOrganizationsOfPeople(t *testing.T) {
 	f.refusal(403, "user_create_organization_not_enabled", "POST", "/organizations", "name", "Two")
 	f.call("PATCH", "/v1/organizations/"+e.organization, object{"admin_delete_enabled": false})
 	f.refusal(403, "organization_admin_delete_not_enabled", "DELETE", org)
+	f.call("PATCH", "/v1/instance/organization_settings", object{"enabled": false})
+	f.refusal(403, "organization_not_enabled_in_instance", "GET", org)
+	f.refusal(403, "organization_not_enabled_in_instance", "POST", "/organizations", "name", "Three")
 }
 
 func TestInvitationsAndDomainsOfPeople(t *testing.T) {

@@ -9,11 +9,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-
-	"github.com/clerksync/clerksync/internal/testenv"
 )
 
 // description is Clerk's own description of one of its APIs, which stands beside the repository.
@@ -41,22 +40,36 @@ func undescribed() map[string]string {
 	}
 }
 
-// describe reads the description of the Frontend API, or returns nil if it is not beside the
-// repository.
+// describe returns the description of the Frontend API, or nil if it is not beside the repository.
 func describe(t *testing.T) *description {
 	t.Helper()
 	return readDescription(t, "fapi-2026-05-12.yml", exceptions())
 }
 
+// frontendDescription is read once: many tests compare with it.
+var frontendDescription = sync.OnceValues(func() (*openapi3.T, error) { return loadDescription("fapi-2026-05-12.yml") })
+
+// loadDescription returns nil if the description is not beside the repository.
+func loadDescription(name string) (*openapi3.T, error) {
+	file := filepath.Join("..", "..", "..", "shared", "clerk", "openapi", name)
+	if _, err := os.Stat(file); err != nil {
+		return nil, nil
+	}
+	return openapi3.NewLoader().LoadFromFile(file)
+}
+
 func readDescription(t *testing.T, name string, except map[string]string) *description {
 	t.Helper()
-	file := filepath.Join(testenv.Root(t), "..", "shared", "clerk", "openapi", name)
-	if _, err := os.Stat(file); err != nil {
-		return nil
+	load := frontendDescription
+	if !strings.HasPrefix(name, "fapi") {
+		load = func() (*openapi3.T, error) { return loadDescription(name) }
 	}
-	document, err := openapi3.NewLoader().LoadFromFile(file)
+	document, err := load()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if document == nil {
+		return nil
 	}
 	d := &description{except: except, operations: map[string]*openapi3.Operation{}, used: map[string]bool{}}
 	for path, item := range document.Paths.Map() {
@@ -64,8 +77,7 @@ func readDescription(t *testing.T, name string, except map[string]string) *descr
 			d.operations[method+" "+anonymous(path)] = operation
 		}
 	}
-	d.errors = document.Components.Schemas["ClerkErrors"]
-	if d.errors == nil {
+	if d.errors = document.Components.Schemas["ClerkErrors"]; d.errors == nil {
 		t.Fatal("the description has no ClerkErrors")
 	}
 	return d
