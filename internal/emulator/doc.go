@@ -7,8 +7,12 @@
 //	emulator.go            Call and ServeHTTP: a request of the Backend API or the control API
 //	routes.go, api.go      endpoints, parameters, pages; limits.go and faults.go come first
 //	users.go, sessions.go, organizations.go, memberships.go, invitations.go, domains.go,
-//	access.go, templates.go, subscriptions.go, actor_tokens.go
+//	access.go, templates.go, subscriptions.go, billing.go, actor_tokens.go
 //	                       one file a kind; model*.go has the objects field by field
+//	  addresses*.go, user_secrets.go, user_states.go
+//	                       what belongs to a user
+//	policies.go, waitlist.go, instance_settings.go
+//	                       what decides for the whole instance; validation.go checks values
 //	sender.go              plans attempts for each endpoint, with faults
 //	  sender_queue.go      which attempt is due, by the instance's clock (clock.go)
 //	  sender_attempt.go    one signed request; Svix's retries

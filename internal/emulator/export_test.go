@@ -25,7 +25,7 @@ var TOTPCode = totpCode
 func (e *Emulator) Admit(value string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.policies.admit("identifier", value)
+	return e.maySignUp("identifier", value)
 }
 
 // PasswordMatches reports whether a user signs in with a password.

@@ -157,6 +157,11 @@ func (e *Emulator) beginSignIn(c *frontCall, a *signInAttempt, p signInParameter
 		if err := e.mayIdentify(r); err != nil {
 			return err
 		}
+		if identifierType(a.Identifier) != "" && !e.policies.Restrictions.AllowlistBlocklistDisabledOnSignIn {
+			if err := e.policies.admit("identifier", a.Identifier); err != nil {
+				return err
+			}
+		}
 		if err := e.alreadySignedIn(c, r); err != nil {
 			return err
 		}

@@ -315,7 +315,7 @@ func (e *Emulator) identifySignUp(a *signUpAttempt, p signUpParameters) error {
 				return taken(x.name)
 			}
 			if x.name != "username" && a.Ticket == "" { // the invited may sign up
-				if err := e.policies.admit(x.name, value); err != nil {
+				if err := e.maySignUp(x.name, value); err != nil {
 					return err
 				}
 			}

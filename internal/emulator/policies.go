@@ -21,7 +21,7 @@ type policies struct {
 
 func newPolicies() policies {
 	return policies{
-		Restrictions: Restrictions{Object: "instance_restrictions"},
+		Restrictions: Restrictions{Object: "instance_restrictions", AllowlistBlocklistDisabledOnSignIn: true},
 		Organizations: OrganizationSettings{
 			Object: "organization_settings", Enabled: true, MaxAllowedRoles: 10, MaxAllowedDomains: 10, MaxAllowedPermissions: 50, CreatorRole: "org:admin",
 			AdminDeleteEnabled: true, DomainsEnabled: true, DomainsDefaultRole: "org:member",
@@ -78,21 +78,60 @@ func (i *Identifier) matches(value string) bool {
 	return strings.EqualFold(i.Identifier, value)
 }
 
-// admit refuses a sign-up with an address, a number or a wallet that the lists exclude. Who was
-// invited is admitted by the caller.
+// admit refuses an address, a number or a wallet that the lists exclude. An entry of the block-list
+// that is in the allow-list, too, does not count.
 func (p *policies) admit(parameter, value string) error {
-	covered := func(all []*Identifier) bool {
-		return slices.ContainsFunc(all, func(i *Identifier) bool { return i.matches(value) })
-	}
-	local, _, isEmail := strings.Cut(value, "@")
-	switch {
-	case p.Restrictions.BlockEmailSubaddresses && isEmail && strings.ContainsAny(local, "+=#"):
-		return fail(http.StatusForbidden, "not_allowed_access", "Email subaddress not allowed.",
-			"Email address must not contain the characters '+', '=', or '#'.").about(parameter)
-	case p.Restrictions.Blocklist && covered(p.Blocked), p.Restrictions.Allowlist && !covered(p.Allowed):
+	allowed := slices.ContainsFunc(p.Allowed, func(i *Identifier) bool { return i.matches(value) })
+	blocked := slices.ContainsFunc(p.Blocked, func(i *Identifier) bool {
+		outweighed := p.Restrictions.Allowlist && slices.ContainsFunc(p.Allowed, func(a *Identifier) bool { return strings.EqualFold(a.Identifier, i.Identifier) })
+		return !outweighed && (i.matches(value) || i.matches(baseAddress(value, false)))
+	})
+	if p.Restrictions.Blocklist && blocked || p.Restrictions.Allowlist && !allowed {
 		return fail(http.StatusForbidden, "not_allowed_access", "Access not allowed.", value+" is not allowed to access this application.").about(parameter)
 	}
 	return nil
+}
+
+// maySignUp refuses a sign-up with an address, a number or a wallet that the policies exclude. Who
+// was invited is admitted by the caller.
+func (e *Emulator) maySignUp(parameter, value string) error {
+	if err := e.policies.admit(parameter, value); err != nil {
+		return err
+	}
+	if !e.policies.Restrictions.BlockEmailSubaddresses || !strings.Contains(value, "@") {
+		return nil
+	}
+	base := baseAddress(value, true)
+	for _, r := range e.users.created {
+		for _, a := range r.EmailAddresses {
+			if baseAddress(a.EmailAddress, true) == base {
+				return fail(http.StatusForbidden, "not_allowed_access", "This email address is already in use.",
+					"This email address is already in use. Creating multiple accounts with the same email address is not allowed.").about(parameter)
+			}
+		}
+	}
+	return nil
+}
+
+// baseAddress returns an e-mail address in lower case without its subaddress, and if dots is set,
+// without the dots that Gmail ignores. Other texts are returned as they are.
+func baseAddress(address string, dots bool) string {
+	local, domain, isEmail := strings.Cut(strings.ToLower(address), "@")
+	if !isEmail {
+		return address
+	}
+	separators := "+=#"
+	first, _, _ := strings.Cut(domain, ".")
+	switch {
+	case first == "yahoo", domain == "ymail.com", domain == "rocketmail.com", domain == "y7mail.com":
+		separators += "-"
+	case dots && (domain == "gmail.com" || domain == "googlemail.com"):
+		local = strings.ReplaceAll(local, ".", "")
+	}
+	if i := strings.IndexAny(local, separators); i > 0 {
+		local = local[:i]
+	}
+	return local + "@" + domain
 }
 
 var domainPattern = regexp.MustCompile(`^\*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)

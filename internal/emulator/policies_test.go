@@ -65,6 +65,8 @@ func TestListsOfIdentifiers(t *testing.T) {
 	c.refused(400, "duplicate_record", "POST", "/v1/allowlist_identifiers", object{"identifier": "*@EXAMPLE.com"})
 	c.made("/v1/blocklist_identifiers", object{"identifier": "mallory@example.com"})
 	c.made("/v1/blocklist_identifiers", object{"identifier": "+15555550100"})
+	c.made("/v1/allowlist_identifiers", object{"identifier": "mallory@example.com"})
+	c.user("jdoe@gmail.com")
 	invited := c.call("POST", "/v1/allowlist_identifiers", object{"identifier": "new@example.org", "notify": true})
 	if got := c.list("/v1/invitations"); len(got) != 1 || got[0]["id"] != invited["invitation_id"] {
 		t.Errorf("invitations %v, want %v", got, invited["invitation_id"])
@@ -74,16 +76,16 @@ func TestListsOfIdentifiers(t *testing.T) {
 		refused  string // of the addresses and numbers below
 	}{
 		"nothing":   {object{}, ""},
-		"allowlist": {object{"allowlist": true}, "x@sub.example.com +15555550100"},
-		"blocklist": {object{"blocklist": true}, "mallory@example.com +15555550100"},
-		"both":      {object{"allowlist": true, "blocklist": true}, "mallory@example.com x@sub.example.com +15555550100"},
-		"parts":     {object{"block_email_subaddresses": true}, "ada+x@example.com"},
+		"allowlist": {object{"allowlist": true}, "x@sub.example.com +15555550100 j.doe+x@gmail.com"},
+		"blocklist": {object{"blocklist": true}, "mallory@example.com mallory+x@example.com +15555550100"},
+		"both":      {object{"allowlist": true, "blocklist": true}, "x@sub.example.com +15555550100 j.doe+x@gmail.com"}, // Mallory is in both
+		"parts":     {object{"block_email_subaddresses": true}, "j.doe+x@gmail.com"},
 	} {
 		restrictions := object{"allowlist": false, "blocklist": false, "block_email_subaddresses": false}
 		maps.Copy(restrictions, test.restrict)
 		c.call("PATCH", "/v1/instance/restrictions", restrictions)
 		var refused []string
-		for _, value := range []string{"ada@EXAMPLE.com", "mallory@example.com", "ada+x@example.com", "x@sub.example.com", "+15555550100"} {
+		for _, value := range []string{"ada@EXAMPLE.com", "mallory@example.com", "mallory+x@example.com", "x@sub.example.com", "+15555550100", "j.doe+x@gmail.com"} {
 			if c.Admit(value) != nil {
 				refused = append(refused, value)
 			}
@@ -93,7 +95,12 @@ func TestListsOfIdentifiers(t *testing.T) {
 		}
 	}
 	c.call("PATCH", "/v1/instance/restrictions", object{"allowlist": false, "blocklist": true, "block_email_subaddresses": false})
-	c.newTab().refused(403, "not_allowed_access", "POST", "/v1/client/sign_ups", url.Values{"email_address": {"mallory@example.com"}, "password": {"correct horse"}})
+	c.made("/v1/users", object{"email_address": []string{"mallory@example.com"}}) // backends may
+	signIn := url.Values{"identifier": {"mallory@example.com"}, "strategy": {"email_code"}}
+	c.newTab().ok("POST", "/v1/client/sign_ins", signIn)
+	c.call("PATCH", "/v1/instance/restrictions", object{"allowlist_blocklist_disabled_on_sign_in": false})
+	c.newTab().refused(403, "not_allowed_access", "POST", "/v1/client/sign_ins", signIn)
+	c.newTab().refused(403, "not_allowed_access", "POST", "/v1/client/sign_ups", url.Values{"email_address": {"mallory+2@example.com"}, "password": {"correct horse"}})
 }
 
 func TestOrganizationSettings(t *testing.T) {
