@@ -3,6 +3,7 @@ package inspector
 import (
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/clerksync/clerksync/internal/pages"
@@ -52,11 +53,14 @@ func fromOwnPage(r *http.Request) bool {
 // security policy.
 func appSources(r *http.Request) string {
 	sources := []string{"http://localhost:*", "https://localhost:*", "http://*.localhost:*", "https://*.localhost:*", "http://127.0.0.1:*", "https://127.0.0.1:*"}
-	if host := hostname(r.Host); net.ParseIP(host).To4() != nil || net.ParseIP(host) == nil && !strings.HasSuffix(host, "localhost") {
+	if host := hostname(r.Host); plainHost.MatchString(host) && !strings.HasSuffix(host, "localhost") {
 		sources = append(sources, "http://"+host+":*", "https://"+host+":*") // another machine by its name
 	}
 	return strings.Join(sources, " ")
 }
+
+// plainHost matches the hosts that can be named in a policy: IPv6 addresses cannot.
+var plainHost = regexp.MustCompile(`^[a-z0-9.-]+$`)
 
 // hostname returns a host without its port, in lower case.
 func hostname(host string) string {

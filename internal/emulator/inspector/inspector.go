@@ -4,6 +4,7 @@ import (
 	"embed"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/pages"
@@ -26,24 +27,28 @@ var assetFiles embed.FS
 
 // handler serves the pages, and passes everything else to the emulator.
 type handler struct {
-	clerk     *emulator.Emulator
-	options   Options
-	mux       *http.ServeMux
-	templates templates
-	assets    pages.Assets
-	doors     doors
+	clerk   *emulator.Emulator
+	options Options
+	mux     *http.ServeMux
+	doors   doors
 }
+
+// What pages need is made at the first visit: most emulators never have one.
+var (
+	templates = sync.OnceValue(loadTemplates)
+	assets    = sync.OnceValue(func() pages.Assets { return pages.LoadAssets(assetFiles) })
+)
 
 // New returns a handler of the pages and of everything that the emulator serves.
 func New(e *emulator.Emulator, o Options) http.Handler {
-	h := &handler{clerk: e, options: o, mux: http.NewServeMux(), templates: loadTemplates(), assets: pages.LoadAssets(assetFiles)}
+	h := &handler{clerk: e, options: o, mux: http.NewServeMux()}
 	if h.options.AppURL == "" {
 		h.options.AppURL = defaultApp
 	}
 	for _, r := range routes() {
 		h.mux.Handle(r.pattern, h.page(r))
 	}
-	h.mux.Handle("GET /assets/{name}", h.guard(h.assets))
+	h.mux.Handle("GET /assets/{name}", h.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { assets().ServeHTTP(w, r) })))
 	return h
 }
 

@@ -153,6 +153,12 @@ func TestPagesFromAnywhere(t *testing.T) {
 			t.Errorf("%s answers %d, want %d", host, a.status, want)
 		}
 	}
+	for host, want := range map[string]bool{"devbox:4010": true, "192.0.2.1": true, "x;script-src": false, "[2001:db8::1]": false} {
+		policy := w.get("/", "Host", host, "RemoteAddr", "192.0.2.7:1").header.Get("Content-Security-Policy")
+		if got := strings.Contains(policy, "http://"+hostOf(host)+":*"); got != want {
+			t.Errorf("%s gets the policy %s", host, policy)
+		}
+	}
 	if a := w.post("/clock", url.Values{"advance": {"1s"}}, "Host", "devbox:4010", "RemoteAddr", "192.0.2.7:1", "Origin", "http://evil.example"); a.status != http.StatusForbidden {
 		t.Errorf("a form of another site gets %d", a.status)
 	}
@@ -354,6 +360,11 @@ func TestFormsAreBounded(t *testing.T) {
 	}
 }
 
+func hostOf(host string) string {
+	name, _, _ := strings.Cut(host, ":4010")
+	return name
+}
+
 func parse(t *testing.T, form string) url.Values {
 	t.Helper()
 	v, err := url.ParseQuery(form)
@@ -390,8 +401,9 @@ func FuzzSignInTarget(f *testing.F) {
 		f.Fatal(err)
 	}
 	defer e.Close()
+	handler := inspector.New(e, inspector.Options{})
 	f.Fuzz(func(t *testing.T, app string) {
-		w := &world{T: t, clerk: e, handler: inspector.New(e, inspector.Options{})}
+		w := &world{T: t, clerk: e, handler: handler}
 		var users []struct{ ID string }
 		if err := e.Call(t.Context(), "GET", "/v1/users", nil, &users); err != nil {
 			t.Fatal(err)

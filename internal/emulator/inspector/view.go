@@ -63,7 +63,7 @@ func (v *view) Zone() string { return v.prefs.ZoneName() }
 func (v *view) ZoneChoice() string { return v.prefs.ZoneChoice() }
 
 // Asset returns the address of an asset.
-func (v *view) Asset(name string) string { return v.assets.Address("/assets", name) }
+func (v *view) Asset(name string) string { return assets().Address("/assets", name) }
 
 // Here returns the path and the query of the current page, to come back to.
 func (v *view) Here() string { return v.r.URL.RequestURI() }

@@ -19,18 +19,16 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// templates are the parsed pages, each with the frame around it. A page is a file that defines
-// "content".
-type templates map[string]*template.Template
-
-func loadTemplates() templates {
+// loadTemplates returns the parsed pages, each with the frame around it. A page is a file that
+// defines "content".
+func loadTemplates() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(functions()).ParseFS(pages.Templates, "templates/*.html"))
 	shared = template.Must(shared.ParseFS(templateFiles, "templates/_*.html"))
 	files, err := templateFiles.ReadDir("templates")
 	if err != nil {
 		panic(err) // it is embedded
 	}
-	all := templates{}
+	all := map[string]*template.Template{}
 	for _, f := range files {
 		if name, ok := strings.CutSuffix(f.Name(), ".html"); ok && !strings.HasPrefix(name, "_") {
 			all[name] = template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, "templates/"+f.Name()))
@@ -205,7 +203,7 @@ func (v *visit) renderStatus(status int, name, title string, page any) error {
 func (v *visit) renderAs(layout string, status int, name, title string, page any) error {
 	data := &view{visit: v, Title: title, Page: page, Flash: v.takeFlash()}
 	var out bytes.Buffer
-	if err := v.templates[name].ExecuteTemplate(&out, layout, data); err != nil {
+	if err := templates()[name].ExecuteTemplate(&out, layout, data); err != nil {
 		return &problem{http.StatusInternalServerError, "This page cannot be shown", err.Error()}
 	}
 	header := v.w.Header()
