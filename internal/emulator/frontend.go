@@ -25,6 +25,7 @@ type frontCall struct {
 	files   map[string][]byte // of a multipart body
 	origin  string            // of the page that asks; empty if unknown
 	browser *browser          // which asks; nil if it has no client yet
+	dev     string            // the dev browser, if it is known
 	header  http.Header       // of the answer
 }
 

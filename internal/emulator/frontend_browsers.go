@@ -103,35 +103,41 @@ func oldest(used map[string]int64) []string {
 }
 
 // findBrowser sets the client of a request. A dev browser outweighs the cookie __client, as at
-// Clerk; one that is unknown, because the emulator was started anew, is refused with the code that
-// makes clerk-js ask for another.
+// Clerk. clerk-js sends it as a parameter; one that is unknown, because the emulator was started
+// anew, is refused with the code that makes clerk-js ask for another. A browser that is sent here
+// has it in a cookie if the app is on the same host, where other apps may have left theirs.
 func (e *Emulator) findBrowser(c *frontCall) error {
-	dev := c.devBrowser()
-	if dev != "" {
-		c.browser = e.browsers.byKey[dev]
-		if _, known := e.browsers.dev[dev]; c.browser == nil && !known {
-			if strings.HasPrefix(c.r.URL.Path, "/v1/dev_browser") ||
-				slices.Contains([]string{"/v1/client/handshake", "/v1/environment", "/v1/tickets/accept", "/v1/verify"}, c.r.URL.Path) {
-				return nil
-			}
+	asked := c.query.Get(devBrowserCookie)
+	for _, dev := range []string{asked, cookie(c.r, devBrowserCookie+"_"+e.cookieSuffix()), cookie(c.r, devBrowserCookie)} {
+		if e.browsers.knows(dev) {
+			c.dev, c.browser = dev, e.browsers.byKey[dev]
+			return nil
+		}
+		if asked != "" && !forNewcomers(c.r.URL.Path) {
 			return fail(http.StatusUnauthorized, "dev_browser_unauthenticated", "Browser unauthenticated",
 				"Unable to authenticate this browser for your development instance. Check your Clerk cookies and try again. "+
 					"If the issue persists reach out to support@clerk.com.")
 		}
-		return nil
 	}
 	for _, token := range []string{cookie(c.r, clientCookie), nativeToken(c.r)} {
-		if x := e.browsers.byKey[token]; x != nil && x.Token == token && token != "" {
-			c.browser = x
+		if x := e.browsers.byKey[token]; x != nil && x.Token == token {
+			c.browser, c.dev = x, x.DevBrowser
 		}
 	}
 	return nil
 }
 
-// devBrowser returns the dev browser of a request: clerk-js sends it as a parameter, and a browser
-// that is sent here has it in a cookie if the app is on the same host.
-func (c *frontCall) devBrowser() string {
-	return cmp.Or(c.query.Get(devBrowserCookie), cookie(c.r, devBrowserCookie))
+// knows reports whether a dev browser was made here.
+func (b *browsers) knows(dev string) bool {
+	_, unused := b.dev[dev]
+	x := b.byKey[dev]
+	return dev != "" && (unused || x != nil && x.DevBrowser == dev)
+}
+
+// forNewcomers reports whether browsers come to a path that are not known yet.
+func forNewcomers(path string) bool {
+	return strings.HasPrefix(path, "/v1/dev_browser") ||
+		slices.Contains([]string{"/v1/client/handshake", "/v1/environment", "/v1/tickets/accept", "/v1/verify"}, path)
 }
 
 func cookie(r *http.Request, name string) string {
@@ -157,7 +163,7 @@ func nativeToken(r *http.Request) string {
 // needBrowser returns the client of a request, and makes one if there is none.
 func (e *Emulator) needBrowser(c *frontCall) *browser {
 	if c.browser == nil {
-		c.browser = e.newBrowser(c.devBrowser())
+		c.browser = e.newBrowser(c.dev)
 		e.sendClientToken(c)
 	}
 	return c.browser

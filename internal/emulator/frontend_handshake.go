@@ -44,18 +44,16 @@ func (e *Emulator) handshakeClient(c *frontCall) (any, error) {
 	return redirect{http.StatusTemporaryRedirect, withQuery(target, "__clerk_handshake", token)}, nil
 }
 
-// handshakeBrowser returns the dev browser, which is new if the one of the request is unknown. In
-// the latter case the client may still be known by its cookie.
+// handshakeBrowser returns the dev browser. It is new if that of the request is unknown.
 func (e *Emulator) handshakeBrowser(c *frontCall) string {
-	dev := c.devBrowser()
-	if _, unused := e.browsers.dev[dev]; unused || e.browsers.byKey[dev] != nil && e.browsers.byKey[dev].DevBrowser == dev && dev != "" {
-		return dev
+	if c.dev == "" {
+		c.dev = e.newDevBrowser()
+		if c.browser != nil { // known by its cookie alone
+			c.browser.DevBrowser = c.dev
+			e.browsers.add(c.browser)
+		}
 	}
-	if x := e.browsers.byKey[cookie(c.r, clientCookie)]; x != nil && x.Token == cookie(c.r, clientCookie) && x.DevBrowser != "" {
-		c.browser = x
-		return x.DevBrowser
-	}
-	return e.newDevBrowser()
+	return c.dev
 }
 
 // directives returns the lines of Set-Cookie that make a backend and the client agree. The time in

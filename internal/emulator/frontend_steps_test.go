@@ -67,6 +67,16 @@ func TestHandshake(t *testing.T) {
 	if cookies["__client_uat"] != "0" || cookies["__session"] != "" || !strings.HasPrefix(cookies["__clerk_db_jwt"], "dvb_") {
 		t.Errorf("a new browser gets %v", cookies)
 	}
+	plain := &tab{clerk: c, cookies: map[string]string{}} // has a client, but no dev browser
+	ticket := c.call("POST", "/v1/sign_in_tokens", object{"user_id": ada})["token"].(string)
+	plain.ok("POST", "/v1/client/sign_ins", form("strategy", "ticket", "ticket", ticket))
+	if cookies = jar(t, payload(plain.follow(target+"&format=nonce"))); cookies["__session"] == "" {
+		t.Errorf("a client without a dev browser gets %v", cookies)
+	}
+	later := &tab{clerk: c, dev: cookies["__clerk_db_jwt"], cookies: map[string]string{}}
+	if client := later.ok("GET", "/v1/client", nil).Response; client == nil || len(client["sessions"].([]any)) != 1 {
+		t.Errorf("its dev browser has the client %v", client)
+	}
 	b, err := c.SignInBrowser(ada, "", page)
 	if err != nil {
 		t.Fatal(err)

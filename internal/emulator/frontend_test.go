@@ -150,6 +150,10 @@ func TestAPageLoadsAndHasItsOwnClient(t *testing.T) {
 	}
 	stranger := &tab{clerk: c, dev: "dvb_of_another_run", cookies: map[string]string{}, origin: page}
 	stranger.refused(http.StatusUnauthorized, "dev_browser_unauthenticated", "GET", "/v1/client", nil)
+	left := &tab{clerk: c, cookies: map[string]string{"__clerk_db_jwt": "dvb_of_another_app", "__client": p.cookies["__client"]}, origin: page}
+	if by := left.ok("GET", "/v1/client", nil); by.Response["id"] != made.Client["id"] {
+		t.Errorf("beside another app's cookie the client is %v", by.Response)
+	}
 	environment := p.send("PATCH", "/v1/environment", nil)
 	var e struct {
 		DisplayConfig object `json:"display_config"`
