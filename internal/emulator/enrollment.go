@@ -70,11 +70,16 @@ func (e *Emulator) withdrawOffers(d *OrganizationDomain) {
 		return s.DomainID == d.ID && s.Status == "pending"
 	})
 	for _, i := range e.organizations.invitations {
-		if i.OrganizationID == d.OrganizationID && i.Status == "pending" && i.InviterID == nil && belongsTo(i.EmailAddress, d) {
+		if offered(i, d) {
 			e.revoke(i)
 		}
 	}
 	e.changed = true
+}
+
+// offered reports whether an invitation is a pending one that a domain made.
+func offered(i *OrganizationInvitation, d *OrganizationDomain) bool {
+	return i.OrganizationID == d.OrganizationID && i.Status == "pending" && i.InviterID == nil && belongsTo(i.EmailAddress, d)
 }
 
 // forgetSuggestions deletes those of a user, an organization or a domain that is deleted.

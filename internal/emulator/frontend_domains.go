@@ -17,11 +17,31 @@ func (e *Emulator) listMyDomains(c *frontCall, _ person, o *Organization) (any, 
 	if err != nil {
 		return nil, err
 	}
-	return listedAs(c, page, func(d *OrganizationDomain) *OrganizationDomain { return d }, true), nil
+	return listedAs(c, page, e.frontDomain, true), nil
 }
 
 func (e *Emulator) getMyDomain(c *frontCall, _ person, _ *Organization) (any, error) {
-	return some(e.domain(c.call))
+	d, err := e.domain(c.call)
+	if err != nil {
+		return nil, err
+	}
+	return e.frontDomain(d), nil
+}
+
+// frontDomain returns a domain with the number of offers that nobody has taken.
+func (e *Emulator) frontDomain(d *OrganizationDomain) *OrganizationDomain {
+	shown := *d
+	for _, s := range e.organizations.suggestions {
+		if s.DomainID == d.ID && s.Status == "pending" {
+			shown.TotalPendingSuggestions++
+		}
+	}
+	for _, i := range e.organizations.invitations {
+		if offered(i, d) {
+			shown.TotalPendingInvitations++
+		}
+	}
+	return &shown
 }
 
 // commonDomains are providers of addresses, which belong to no organization.
@@ -111,7 +131,7 @@ func (e *Emulator) setMyEnrollmentMode(c *frontCall, _ person, o *Organization) 
 		e.withdrawOffers(d)
 	}
 	e.enrollAll(d)
-	return d, nil
+	return e.frontDomain(d), nil
 }
 
 func (e *Emulator) prepareMyDomain(c *frontCall, p person, _ *Organization) (any, error) {
@@ -148,7 +168,7 @@ func (e *Emulator) attemptMyDomain(c *frontCall, _ person, _ *Organization) (any
 	}
 	e.setMyDomain(d, v)
 	e.enrollAll(d)
-	return d, nil
+	return e.frontDomain(d), nil
 }
 
 // setMyDomain gives a domain a verification, which Clerk shows under two names.

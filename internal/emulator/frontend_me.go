@@ -108,19 +108,17 @@ func (e *Emulator) updateMe(c *frontCall, p person) (any, error) {
 		return nil, err
 	}
 	changes := c.given("username", "first_name", "last_name", "primary_email_address_id", "primary_phone_number_id", "primary_web3_wallet_id")
-	if c.form.Has("unsafe_metadata") { // older SDKs; replaces, while PATCH /me/metadata merges
-		if err := e.setMyMetadata(c, p, func(_, next Metadata) Metadata { return next }); err != nil {
-			return nil, err
-		}
-		if len(changes) == 0 {
-			return e.frontUser(p.userRecord), nil
-		}
-	}
-	c.r.SetPathValue("id", p.ID)
-	if _, err := e.backend(c, (*Emulator).updateUser, changes); err != nil {
+	metadata, err := c.metadata(func(next Metadata) Metadata { return next }) // older SDKs; PATCH /me/metadata merges
+	if err != nil {
 		return nil, err
 	}
-	return e.frontUser(p.userRecord), nil
+	if len(changes) > 0 || metadata == nil {
+		c.r.SetPathValue("id", p.ID)
+		if _, err := e.backend(c, (*Emulator).updateUser, changes); err != nil {
+			return nil, err
+		}
+	}
+	return e.setMyMetadata(p, metadata)
 }
 
 // mayBePrimary refuses primary addresses that are not verified, and to remove what people must
@@ -156,26 +154,36 @@ func (e *Emulator) updateMyMetadata(c *frontCall, p person) (any, error) {
 	if !c.form.Has("unsafe_metadata") {
 		return nil, missing("unsafe_metadata")
 	}
-	if err := e.setMyMetadata(c, p, func(old, next Metadata) Metadata { return merged(old, next) }); err != nil {
+	metadata, err := c.metadata(func(next Metadata) Metadata { return merged(p.UnsafeMetadata, next) })
+	if err != nil {
 		return nil, err
 	}
-	return e.frontUser(p.userRecord), nil
+	return e.setMyMetadata(p, metadata)
 }
 
-// setMyMetadata changes the unsafe metadata, the only one that people may change themselves.
-func (e *Emulator) setMyMetadata(c *frontCall, p person, combine func(old, next Metadata) Metadata) error {
+// metadata returns the unsafe metadata, the only one that people may change themselves, or nil if
+// there is none in the request.
+func (c *frontCall) metadata(combine func(next Metadata) Metadata) (*Metadata, error) {
+	if !c.form.Has("unsafe_metadata") {
+		return nil, nil
+	}
 	var next Metadata
 	if text := c.form.Get("unsafe_metadata"); text != "" {
 		if err := json.Unmarshal([]byte(text), &next); err != nil {
-			return malformed("unsafe_metadata", "unsafe_metadata must be a JSON object.")
+			return nil, malformed("unsafe_metadata", "unsafe_metadata must be a JSON object.")
 		}
 	}
-	result := combine(p.UnsafeMetadata, next)
-	if err := checkMetadata("unsafe_metadata", result); err != nil {
-		return err
+	next = combine(next)
+	return &next, checkMetadata("unsafe_metadata", next)
+}
+
+func (e *Emulator) setMyMetadata(p person, metadata *Metadata) (any, error) {
+	if metadata != nil {
+		if _, err := e.rewrite(p.userRecord, func(next *userRecord, _ int64) { next.UnsafeMetadata = *metadata }); err != nil {
+			return nil, err
+		}
 	}
-	_, err := e.rewrite(p.userRecord, func(next *userRecord, _ int64) { next.UnsafeMetadata = result })
-	return err
+	return e.frontUser(p.userRecord), nil
 }
 
 // deleteMe deletes the person, if the instance and the user allow that.

@@ -219,6 +219,8 @@ func TestProfilesOfPeople(t *testing.T) {
 		{422, "form_identifier_exists", "PATCH", "/me", []string{"username", "grace_h"}},
 		{422, "form_param_max_length_exceeded", "PATCH", "/me", []string{"first_name", strings.Repeat("a", 300)}},
 		{422, "form_param_unknown", "PATCH", "/me", []string{"public_metadata", `{"role":"admin"}`}},
+		{422, "form_identifier_exists", "PATCH", "/me", []string{"username", "grace_h", "unsafe_metadata", `{}`}},
+		{422, "form_param_format_invalid", "PATCH", "/me", []string{"first_name", "Eve", "unsafe_metadata", `{`}},
 		{0, "", "PATCH", "/me", []string{"username", "ada_l", "first_name", "Ada"}},
 		{0, "", "PATCH", "/me", []string{"username", ""}},
 		{422, "form_param_unknown", "PATCH", "/me/metadata", []string{"private_metadata", `{}`, "unsafe_metadata", `{}`}},
