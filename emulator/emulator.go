@@ -67,6 +67,7 @@ func Start(options Options) (*Clerk, error) {
 		URL: "http://" + listener.Addr().String(), emulator: e,
 		server: web.NewServer("", inspector.New(e, inspector.Options{})), served: make(chan error, 1),
 	}
+	e.SetURL(c.URL)
 	c.server.WriteTimeout = slowest
 	go func() { c.served <- c.server.Serve(listener) }()
 	return c, nil

@@ -211,7 +211,8 @@ func (t Target) check() error {
 }
 
 // SetURL sets where browsers reach the emulator, such as http://localhost:4010. Links of tickets
-// and e-mails begin with it; by default with the issuer, which no one reaches.
+// and e-mails begin with it, and so do the sign-in pages of apps whose origin is not known; by
+// default they begin with the issuer, which no one reaches.
 func (e *Emulator) SetURL(url string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

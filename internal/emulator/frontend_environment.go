@@ -59,7 +59,7 @@ func firstFactors(attribute string) []string {
 }
 
 func (e *Emulator) displayConfig(c *frontCall, s Settings) values {
-	base := cmp.Or(c.origin, e.Issuer)
+	base := cmp.Or(c.origin, e.url, e.Issuer) // package inspector has /sign-in and /sign-up
 	home := cmp.Or(s.HomeURL, base+"/")
 	signIn, signUp := cmp.Or(s.SignInURL, base+"/sign-in"), cmp.Or(s.SignUpURL, base+"/sign-up")
 	return values{
