@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -52,7 +53,7 @@ var frontendDescription = sync.OnceValues(func() (*openapi3.T, error) { return l
 // loadDescription returns nil if the description is not beside the repository.
 func loadDescription(name string) (*openapi3.T, error) {
 	file := filepath.Join("..", "..", "..", "shared", "clerk", "openapi", name)
-	if _, err := os.Stat(file); err != nil {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return openapi3.NewLoader().LoadFromFile(file)
