@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"encoding/base64"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/browsertest"
+	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
@@ -60,7 +64,11 @@ func TestDevAppInChromium(t *testing.T) {
 			p.WaitForText("the session has ended")
 			p.Accessible()
 			picture(p, name+"-refused")
+			browsertest.Evaluate[bool](p, "window.old = true")
 			p.Click("#sign-out")
+			if name == "script" { // which loads the page again
+				p.Until("the page is loaded again", "String(window.old)", func(old string) bool { return old == "undefined" })
+			}
 			p.Wait(".people button")
 			other := p.Text(".people .person-sub")
 			if name == "script" {
@@ -70,11 +78,43 @@ func TestDevAppInChromium(t *testing.T) {
 					`document.querySelector("[data-user]").dataset.user})}).then(r => r.json()).then(a => a.ticket)`))
 			}
 			p.WaitForText(`"email": "` + other + `"`)
+			if name == "script" {
+				askDirectly(t, browser, strings.Fields(clerk)[1], browsertest.Evaluate[string](p, "Clerk.publishableKey"))
+			}
 			q := browser.Tab(t, strings.Fields(clerk)[1]) // the page of the emulated Clerk opens the app signed in
 			q.Open("/sign-in")
 			q.Click(`button[name="user"]`)
 			q.WaitForText(`"email": "`)
 		})
+	}
+}
+
+// askDirectly has a page ask the emulated Clerk itself, not by a path of the app, with the
+// variables that --proxy-url direct prints.
+func askDirectly(t *testing.T, browser *browsertest.Browser, clerk, key string) {
+	t.Helper()
+	variables := map[string]string{}
+	for _, v := range (emulator.Keys{PublishableKey: key}).Environment(proxyURL(directly, clerk)) {
+		variables[v.Name] = v.Value
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,"><script crossorigin src=%q data-clerk-publishable-key=%q data-clerk-proxy-url=%q></script>`,
+			variables["CLERK_JS_URL"], variables["CLERK_PUBLISHABLE_KEY"], variables["CLERK_PROXY_URL"])
+	}))
+	defer server.Close()
+	origin := proxyURL(directly, server.URL)
+	p := browser.Tab(t, origin)
+	p.Open("/")
+	token := browsertest.Evaluate[string](p, `(async () => {
+		await Clerk.load({telemetry: false});
+		const attempt = await Clerk.client.signIn.create({strategy: "password", identifier: "`+demoEmail+`", password: "`+demoPassword+`"});
+		await Clerk.setActive({session: attempt.createdSessionId});
+		return await Clerk.session.getToken();
+	})()`)
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token+"..", ".")[1])
+	if err != nil || !strings.Contains(string(payload), `"azp":"`+origin+`"`) {
+		t.Errorf("the token of a page at %s has %s: %v", origin, payload, err)
 	}
 }
 

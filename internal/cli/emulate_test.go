@@ -28,7 +28,7 @@ func started(t *testing.T, command interface {
 ) *bufio.Scanner {
 	t.Helper()
 	out, in := io.Pipe()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // it outlives the tabs of a test
 	ended := make(chan error, 1)
 	go func() {
 		err := command.Run(ctx, &process{stdout: in, stderr: io.Discard})

@@ -8,8 +8,9 @@ import (
 )
 
 // Step simulates one ordinary action of a user: signing up or in, changing the profile, getting
-// another role, joining or leaving an organization, deleting the account. It returns a few words
-// that say what happened. The seed decides which action it is.
+// another role, joining or leaving an organization, deleting the account. Nothing happens to users
+// who have a password or are signed in on a page, because someone works with them. It returns a few
+// words that say what happened. The seed decides which action it is.
 func (e *Emulator) Step(ctx context.Context) (string, error) {
 	e.mu.Lock()
 	a := e.nextAction()
@@ -41,7 +42,10 @@ func (e *Emulator) nextAction() action {
 		return e.signUp()
 	}
 	r := users[e.random.IntN(len(users))]
-	if e.inBrowser(r) { // a person is at work: nothing happens to that one by itself
+	if r.PasswordEnabled || e.inBrowser(r) { // someone uses this account: nothing happens to it by itself
+		if len(users) >= usualUsers {
+			return action{words: "nothing happens"}
+		}
 		return e.signUp()
 	}
 	name := or(r.FirstName)
