@@ -220,7 +220,7 @@ func withoutScript(w *world, p *browsertest.Tab) {
 	p.WaitForText("Faults: Unreliable webhooks")
 	p.Fill("[name='api.slow']", "50")
 	p.Fill("[name='api.slow_for']", "2s")
-	p.Click("form .primary")
+	p.Click("form#each .primary")
 	p.WaitForText("in force from now on")
 	if f := w.clerk.Faults(); f.API.Slow != 0.5 || f.Duplicate != 0.1 {
 		w.Errorf("the faults are %+v", f)
