@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/emulator/inspector"
@@ -327,18 +326,14 @@ func TestEveryFaultHasWords(t *testing.T) {
 	}
 }
 
-// A page shows a part of a long list, and takes no longer for it.
+// A page shows a part of a long list.
 func TestLongListsArePaged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *emulator.Options) { o.Users, o.Organizations, o.Memberships = 10_000, 100, 10_000 })
 	for _, page := range []string{"/", "/people", "/people?from=9950", "/people?from=1000000", "/people?from=-1", "/people?q=ada", "/organizations", "/sessions"} {
-		start := time.Now()
 		a := w.get(page)
 		if rows := strings.Count(a.body, "<tr>"); a.status != http.StatusOK || rows > 60 || len(a.body) > 100_000 {
 			t.Errorf("%s answers %d with %d rows and %d bytes", page, a.status, rows, len(a.body))
-		}
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("%s took %s", page, took)
 		}
 	}
 	if a := w.get("/people"); !strings.Contains(a.body, "1–50 of 10,000") || !strings.Contains(a.body, "/people?from=50") {
