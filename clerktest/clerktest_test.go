@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,5 +195,61 @@ func TestFixturesReachAMirror(t *testing.T) {
 	clerktest.AssertConverged(t, c, m)
 	if o, err := m.Organizations().BySlug(t.Context(), "acme"); err != nil || o.Name != "Acme" {
 		t.Errorf("Acme is %+v, %v", o, err)
+	}
+}
+
+// A mirror follows a reset with events. What was deleted stays deleted in it, because Clerk never
+// gives an id again.
+func TestMirrorFollowsAResetWithEvents(t *testing.T) {
+	t.Parallel()
+	c := clerktest.New(t, clerktest.WithFixtures("testdata/clerk.yaml"))
+	m := newMirror(t, c)
+	reset := func() (returned []string) {
+		var answer struct{ Returned []string }
+		c.Call("POST", "/_emulator/reset", map[string]any{"events": true}, &answer)
+		return answer.Returned
+	}
+	if _, err := m.Sync().Backfill(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		eve := c.CreateUser(clerktest.User{Email: "eve@example.com"})
+		globex := c.CreateOrganization("Globex", eve)
+		c.AddMember(globex, "user_bob", "org:member")
+		c.RemoveMember("org_acme", "user_bob")
+		c.UpdateUser("user_ada", map[string]any{"first_name": "Augusta", "username": "augusta"})
+		c.SignIn("user_ada")
+		c.Ban("user_bob")
+		var made struct{ ID string }
+		c.Call("POST", "/v1/organization_permissions", map[string]any{"name": "Write", "key": "org:deals:write"}, &made)
+		c.Call("POST", "/v1/organization_roles", map[string]any{"name": "Boss", "key": "org:boss", "permissions": []string{made.ID}}, nil)
+		c.Call("PATCH", "/v1/organizations/org_acme/memberships/user_ada", map[string]any{"role": "org:boss"}, nil)
+		c.Call("POST", "/v1/organizations/org_acme/invitations", map[string]any{"email_address": "x@example.com", "role": "org:member"}, nil)
+		c.Call("POST", "/v1/organizations/org_acme/domains", map[string]any{"name": "acme.test"}, nil)
+		c.Advance(time.Hour)
+		c.SetFaults(clerktest.Faults{Fail: 1}) // so some of that is under way
+		c.UpdateUser("user_bob", map[string]any{"first_name": "Robert"})
+		c.DeleteUser(eve)
+		if returned := reset(); len(returned) != 0 {
+			t.Errorf("%v are said to have been deleted", returned)
+		}
+		clerktest.AssertConverged(t, c, m)
+		if u, err := m.Users().ByClerkID(t.Context(), "user_ada"); err != nil || u.FirstName != "Ada" || u.Role != "growth" {
+			t.Errorf("Ada is %+v, %v", u, err)
+		}
+		c.Token("user_bob") // is not banned any more
+	}
+
+	c.DeleteUser("user_ada")
+	c.DeleteOrganization("org_acme")
+	c.Settle()
+	returned := reset()
+	slices.Sort(returned)
+	if !slices.Equal(returned, []string{"org_acme", "user_ada"}) {
+		t.Errorf("%v are said to have been deleted", returned)
+	}
+	c.Settle()
+	if _, err := m.Users().ByClerkID(t.Context(), "user_ada"); err == nil {
+		t.Error("the mirror shows a user that was deleted")
 	}
 }

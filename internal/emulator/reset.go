@@ -84,10 +84,34 @@ func (e *Emulator) startFaults() Faults {
 	return e.options.Fixtures.file.Faults
 }
 
+// Restore changes all objects back to those of the start, and sends the events of these changes, so
+// that a mirror can follow. Unlike [Emulator.Reset] it moves no clock, and messages under way are
+// sent, now and without faults. It returns the ids of users and organizations that were deleted and
+// are back: a mirror keeps those deleted, because Clerk never gives an id again.
+func (e *Emulator) Restore() (returned []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.faults, e.chaos, e.changed = e.startFaults(), newRandom(e.options.Seed+1), true
+	e.sender.hurry()
+	e.sender.setFaults(e.faults)
+	return e.restore()
+}
+
 func (e *Emulator) resetInstance(c *call) (any, error) {
-	if err := c.decode(&struct{}{}); err != nil {
+	var p struct {
+		Events bool `json:"events"`
+	}
+	if err := c.decode(&p); err != nil {
 		return nil, err
 	}
-	e.Reset(c.r.Context())
-	return map[string]time.Time{"clock": e.Now().UTC()}, nil
+	returned := []string{}
+	if p.Events {
+		returned = append(returned, e.Restore()...)
+	} else {
+		e.Reset(c.r.Context())
+	}
+	return struct {
+		Clock    time.Time `json:"clock"`
+		Returned []string  `json:"returned"` // ids that a mirror keeps deleted
+	}{e.Now().UTC(), returned}, nil
 }

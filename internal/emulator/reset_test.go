@@ -1,9 +1,12 @@
 package emulator_test
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -32,10 +35,10 @@ func disturb(c *clerk) {
 	org := c.organization("New", user)
 	c.signIn(user, object{"organization_id": org})
 	c.made("/v1/organizations/"+org+"/invitations", object{"email_address": "x@example.com", "role": "org:member"})
-	c.made("/v1/organizations/"+org+"/domains", object{"name": "acme.example", "verified": true})
+	c.made("/v1/organizations/"+org+"/domains", object{"name": "new.example", "verified": true})
 	c.made("/v1/invitations", object{"email_address": "y@example.com"})
-	c.made("/v1/jwt_templates", object{"name": "backend", "claims": object{}})
-	c.made("/v1/organization_permissions", object{"name": "Read", "key": "org:deals:read"})
+	c.made("/v1/jwt_templates", object{"name": "another", "claims": object{}})
+	c.made("/v1/organization_permissions", object{"name": "Close", "key": "org:deals:close"})
 	c.call("POST", "/_emulator/subscriptions", object{"payer": user, "plan": "pro"})
 }
 
@@ -161,3 +164,62 @@ func TestResetByAReceiver(t *testing.T) {
 		c.Close()
 	})
 }
+
+// With events, the objects are as at the start, but for times and what copies never forget.
+func TestResetWithEvents(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t, emulator.Options{Fixtures: fixtures(t, teamFile)})
+	r := c.listen(nil)
+	names := func() map[string][]string {
+		all := map[string][]string{}
+		for _, kind := range []string{"users", "organizations", "organization_memberships", "organization_roles", "organization_permissions", "jwt_templates"} {
+			for _, o := range c.list("/v1/" + kind + "?limit=100") {
+				for _, name := range []string{"id", "created_at", "updated_at", "password_last_updated_at", "last_sign_in_at", "last_active_at", "organization", "lockout_expires_in_seconds"} {
+					if name != "id" || kind == "organization_memberships" || kind == "organization_permissions" || kind == "organization_roles" {
+						delete(o, name)
+					}
+				}
+				text, _ := json.Marshal(o)
+				all[kind] = append(all[kind], perm.ReplaceAllString(string(text), ""))
+			}
+			slices.Sort(all[kind])
+		}
+		return all
+	}
+	start := names()
+	disturb(c)
+	c.call("POST", "/_emulator/reset", object{"events": true})
+	if now := names(); !reflect.DeepEqual(now, start) {
+		for kind := range start {
+			if !slices.Equal(now[kind], start[kind]) {
+				t.Errorf("%s were %v and are %v", kind, start[kind], now[kind])
+			}
+		}
+	}
+	c.settle()
+	types := map[string]int{}
+	for _, d := range r.deliveries() {
+		var event struct{ Type string }
+		decode(t, d.body, &event)
+		types[event.Type]++
+	}
+	for _, event := range []string{
+		"user.deleted", "user.created", "user.updated", "organization.deleted", "organization.created", "organizationMembership.created", "role.updated",
+		"permission.deleted", "session.removed",
+	} {
+		if types[event] == 0 {
+			t.Errorf("no %s among %v", event, types)
+		}
+	}
+	sent := len(r.deliveries())
+	if answer := c.call("POST", "/_emulator/reset", object{"events": true}); len(answer["returned"].([]any)) != 0 {
+		t.Errorf("a second time %v", answer)
+	}
+	c.settle()
+	if more := len(r.deliveries()) - sent; more > sent/2 {
+		t.Errorf("nothing changed, and %d messages were sent", more)
+	}
+}
+
+// perm finds the ids and times of permissions inside roles.
+var perm = regexp.MustCompile(`"(id":"perm_\w+|(created|updated)_at":\d+)"?,?`)

@@ -1,7 +1,9 @@
 package emulator
 
 import (
+	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -31,6 +33,31 @@ func (s *sender) forget() (ended *round) {
 	}
 	s.rest()
 	return ended
+}
+
+// hurry forgets settled messages, and makes all others due now.
+func (s *sender) hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.order = slices.DeleteFunc(s.order, func(id string) bool {
+		settled := s.log[id].state != "pending"
+		if settled {
+			delete(s.log, id)
+		}
+		return settled
+	})
+	now := s.clock.now()
+	for _, a := range s.due {
+		a.due = now
+	}
+	heap.Init(&s.due)
+	for _, p := range s.endpoints {
+		p.disabled, p.first, p.failing = false, time.Time{}, time.Time{}
+	}
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
 }
 
 // lastWords is how long requests under way have to end after messages were discarded.

@@ -143,8 +143,11 @@ export class Emulator implements AsyncDisposable {
   };
   /** Makes a request to the Backend API (/v1/…) or to the control API (/_emulator/…). */
   call<T = any>(method: string, path: string, body?: unknown): Promise<T>;
-  /** Returns to the start: to the fixtures, without sessions, messages and faults. */
-  reset(): Promise<void>;
+  /**
+   * Returns to the start: to the fixtures, without sessions, messages and faults. With events, all is changed back by
+   * ordinary changes, so that receivers of webhooks can follow.
+   */
+  reset(options?: { events?: boolean }): Promise<void>;
   /** Returns a session token, of a new session if none is named. */
   token(options: TokenOptions): Promise<string>;
   /** Returns a storage state of Playwright in which a user is signed in. */

@@ -176,8 +176,8 @@ export class Emulator {
   }
 
   /** Returns to the start: to the fixtures, without sessions, messages and faults. */
-  async reset() {
-    await this.call('POST', '/_emulator/reset', {});
+  async reset({ events = false } = {}) {
+    await this.call('POST', '/_emulator/reset', events ? { events } : {});
   }
 
   /** Returns a session token, of a new session if none is named. */
