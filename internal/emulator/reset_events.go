@@ -10,8 +10,8 @@ import (
 // restore changes every object back to what it was at the start, and sends the events of these
 // changes, so that a copy can follow. Time does not go back: the clock stays, sign-ins of the past
 // stay visible in last_sign_in_at, ended sessions and settled invitations stay in the lists. Users
-// and organizations that were deleted come back with their ids, which are returned; Clerk never does
-// that. Everything else that was deleted comes back with a new id.
+// and organizations that were deleted come back with their ids, which are returned; Clerk never
+// does that. Everything else that was deleted comes back with a new id.
 func (e *Emulator) restore() (returned []string) {
 	before := e.objects
 	e.rebuild(e.origin.random.clone(), func(string, error) {}) // it was possible at the start
