@@ -15,6 +15,7 @@ func TestJudges(t *testing.T) {
 		t.Run("Vite and React", w.judgeVite)
 		t.Run("profile", w.judgeProfile)
 		t.Run("organizations", w.judgeOrganizations)
+		t.Run("an organization's profile", w.judgeOrganizationProfile)
 		t.Run("operators", w.judgeOperators)
 		t.Run("helpers for tests", w.judgeTestingHelpers)
 		if *screenshots != "" {
