@@ -54,7 +54,7 @@ func takePictures(w *world) {
 			next.ServeHTTP(rw, r)
 		})
 	}
-	w.must(os.MkdirAll(*pictures, 0o755)) //nolint:gosec // of a repository
+	w.must(os.MkdirAll(*pictures, 0o755))
 	w.start()
 	w.run()
 	minute := func() {
@@ -183,7 +183,7 @@ func (w *world) picture(p *browsertest.Tab, page, name string) {
 		if len(small) > maxPicture {
 			w.Errorf("%s-%s has %d bytes", name, theme, len(small))
 		}
-		w.must(os.WriteFile(filepath.Join(*pictures, name+"-"+theme+".png"), small, 0o644)) //nolint:gosec // of a repository
+		w.must(os.WriteFile(filepath.Join(*pictures, name+"-"+theme+".png"), small, 0o644))
 	}
 }
 
@@ -207,7 +207,7 @@ func (w *world) reduced(picture []byte) []byte {
 	palette := color.Palette(colours[:min(256, len(colours))])
 	nearest := map[color.Color]uint8{}
 	for _, c := range colours {
-		nearest[c] = uint8(palette.Index(c)) //nolint:gosec // less than 256
+		nearest[c] = uint8(palette.Index(c))
 	}
 	small := image.NewPaletted(bounds, palette)
 	for y := range bounds.Dy() {

@@ -167,7 +167,13 @@ func TestEmulateBeginsWithFixtures(t *testing.T) {
 	if err := json.Unmarshal([]byte(line(t, lines)), &keys); err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.Post(keys.URL+"/_emulator/users/user_ada/sign_in", "application/json", strings.NewReader(`{"organization_id": "org_acme"}`)) //nolint:noctx // a test
+	const organization = `{"organization_id": "org_acme"}`
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, keys.URL+"/_emulator/users/user_ada/sign_in", strings.NewReader(organization))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := (&http.Client{Timeout: time.Minute}).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

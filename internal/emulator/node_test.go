@@ -206,29 +206,42 @@ func judgePackage(t *testing.T, node, folder string) {
 	}
 }
 
-// judgeDocumentation runs what docs/emulator.md shows as it stands, with the command in PATH.
+// judgeDocumentation runs what docs/emulator.md shows as it stands, with the command in PATH: the
+// first block of each language.
 func judgeDocumentation(t *testing.T, node, folder string) {
 	t.Helper()
 	requirePackages(t, filepath.Join("testdata", "node"))
-	_, shown, _ := strings.Cut(string(testenv.Fixture(t, "docs/emulator.md")), "```js\n")
-	shown, _, found := strings.Cut(shown, "```")
-	if !found {
-		t.Fatal("docs/emulator.md shows no Node test")
-	}
 	packages, err := filepath.Abs(filepath.Join("testdata", "node", "node_modules"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.Symlink(packages, filepath.Join(folder, "node_modules")),
-		os.WriteFile(filepath.Join(folder, "example.test.mjs"), []byte(shown), 0o600)); err != nil {
+	if err := os.Symlink(packages, filepath.Join(folder, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), nodeTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", "example.test.mjs")
-	cmd.Dir = folder
-	cmd.Env = append(cmd.Environ(), "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"), "CLERK_TELEMETRY_DISABLED=1", "NODE_OPTIONS=")
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "ok 1 - a user signs in") {
-		t.Errorf("%v\n%s", err, out)
+	document := string(testenv.Fixture(t, "docs/emulator.md"))
+	for _, c := range []struct {
+		language, file, says string
+		command              []string
+	}{
+		{"js", "example.test.mjs", "ok 1 - a user signs in", []string{node, "--test", "--test-reporter=tap", "example.test.mjs"}},
+		{"python", "test_example.py", "\nOK\n", []string{"python3", "-W", "error", "-m", "unittest", "test_example"}},
+	} {
+		_, shown, _ := strings.Cut(document, "```"+c.language+"\n")
+		shown, _, found := strings.Cut(shown, "```")
+		if !found {
+			t.Fatalf("docs/emulator.md shows no test in %s", c.language)
+		}
+		if err := os.WriteFile(filepath.Join(folder, c.file), []byte(shown), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), nodeTimeout)
+		cmd := exec.CommandContext(ctx, c.command[0], c.command[1:]...) //nolint:gosec // of this test
+		cmd.Dir = folder
+		cmd.Env = append(cmd.Environ(), "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"), "CLERK_TELEMETRY_DISABLED=1", "NODE_OPTIONS=")
+		out, err := cmd.CombinedOutput()
+		cancel()
+		if err != nil || !strings.Contains(string(out), c.says) {
+			t.Errorf("%s: %v\n%s", c.language, err, out)
+		}
 	}
 }

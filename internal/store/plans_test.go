@@ -431,7 +431,8 @@ func checkOneUpperBound(t *testing.T, text string) {
 	for part := range strings.SplitSeq(text, "AS part") {
 		ends := map[string]bool{}
 		for _, end := range upperBound.FindAllString(part, -1) {
-			ends[end[strings.Index(end, "$"):]] = true
+			_, parameter, _ := strings.Cut(end, "$")
+			ends[parameter] = true
 		}
 		if len(ends) > 1 {
 			t.Errorf("a range has more than one end: %s", part)

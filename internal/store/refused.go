@@ -39,7 +39,8 @@ const maxRefused = 100_000
 // Refused returns what the application's OnChange refused. Of the events it counts a hundred
 // thousand at most.
 func (db *DB) Refused(ctx context.Context) (r Refused, err error) {
-	r.DeadLetters, err = db.number(ctx, "SELECT count(*) FROM (SELECT message_id FROM clerk_inbox WHERE "+isRefused+" ORDER BY message_id LIMIT $1) AS counted", maxRefused)
+	const count = "SELECT count(*) FROM (SELECT message_id FROM clerk_inbox WHERE " + isRefused + " ORDER BY message_id LIMIT $1) AS counted"
+	r.DeadLetters, err = db.number(ctx, count, maxRefused)
 	if err != nil {
 		return r, err
 	}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing: a Postgres server, a C compiler for the race detector, the proxies
-# nginx and Caddy, which tests start by themselves, Chromium for the pages, and Node with the packages that check the
-# emulator and the pages.
+# nginx and Caddy, which tests start by themselves, Chromium for the pages, Python for what docs/emulator.md shows, and
+# Node with the packages that check the emulator and the pages.
 #
 #   setup.sh            says what it installs, and installs it (`make setup`)
 #   setup.sh --allowed  the same, but only as root or where CI is set; elsewhere it prints the list and stops (`make test`)
@@ -44,6 +44,7 @@ command -v caddy >/dev/null || proxies+=(caddy)
 packages+=("${proxies[@]}")
 command -v curl >/dev/null || packages+=(curl)
 command -v chromium >/dev/null || packages+=(chromium)
+command -v python3 >/dev/null || packages+=(python3)
 
 plan=()
 [ ${#packages[@]} -eq 0 ] || plan+=("system packages: ${packages[*]}")

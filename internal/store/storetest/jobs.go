@@ -368,7 +368,13 @@ func jobObjects(t *testing.T, db *store.DB) {
 		kind         store.JobKind
 		organization string
 		want         clerk.Time
-	}{{store.JobUser, "", epoch + 7}, {store.JobUser, "org_1", epoch + 7}, {store.JobUser, "org_2", 0}, {store.JobSession, "", epoch + 7}, {store.JobDelivery, "", epoch + 7}} {
+	}{
+		{store.JobUser, "", epoch + 7},
+		{store.JobUser, "org_1", epoch + 7},
+		{store.JobUser, "org_2", 0},
+		{store.JobSession, "", epoch + 7},
+		{store.JobDelivery, "", epoch + 7},
+	} {
 		if at, err := db.NewestJobObject(t.Context(), newest.kind, newest.organization); err != nil || at != newest.want {
 			t.Errorf("the newest %s of %q is of %d, %v", newest.kind, newest.organization, at-epoch, err)
 		}

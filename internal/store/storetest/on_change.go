@@ -311,7 +311,8 @@ func onChangeInside(t *testing.T, db *store.DB) {
 		_, err := db.RetryParked(ctx, "mail", nil, mirror.By{}, now)
 		_, err2 := db.DropParked(ctx, "mail", nil, mirror.By{}, now)
 		for _, err := range []error{
-			err, err2, db.PauseConsumer(ctx, "mail", true, mirror.By{}, now), db.RewindConsumer(ctx, "mail", "", mirror.By{}, now), db.DeleteConsumer(ctx, "mail", mirror.By{}, now, nil),
+			err, err2, db.PauseConsumer(ctx, "mail", true, mirror.By{}, now), db.RewindConsumer(ctx, "mail", "", mirror.By{}, now),
+			db.DeleteConsumer(ctx, "mail", mirror.By{}, now, nil),
 			db.RegisterConsumer(ctx, "mail", "", false, now), db.Migrate(ctx), db.RememberOnChange(ctx, true),
 		} {
 			if !errors.Is(err, mirror.ErrInsideOnChange) {

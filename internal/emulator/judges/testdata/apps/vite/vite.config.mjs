@@ -1,5 +1,7 @@
+import clerk from './clerk.mjs'; // as docs/emulator.md shows it
+
 const proxy = {
-  '/__clerk': { target: process.env.CLERK_API_URL, rewrite: (path) => path.slice('/__clerk'.length), xfwd: true },
+  ...clerk.server.proxy,
   '/api/express': { target: process.env.EXPRESS_URL },
   '/api/fastify': { target: process.env.FASTIFY_URL },
   '/api/hono': { target: process.env.HONO_URL },

@@ -3,7 +3,7 @@ import { auth, currentUser } from '@clerk/nextjs/server';
 
 // What the server knows before any script of the page has run.
 export default async function Page() {
-  const { userId, orgId, orgRole } = await auth();
+  const { userId, orgId, orgRole } = await auth.protect();
   const user = await currentUser();
   return (
     <main>
