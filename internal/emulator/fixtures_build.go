@@ -159,7 +159,7 @@ func (b fixtureBuilder) organization(i int, x fixtureOrganization) error {
 		}
 	}
 	if x.CreatedBy != "" {
-		members = append(members[:len(members):len(members)], fixtureMember{User: x.CreatedBy, Role: "org:admin"})
+		members = append(slices.Clip(members), fixtureMember{User: x.CreatedBy, Role: "org:admin"})
 	}
 	for j, m := range members {
 		user := b.fixtures.ids.user(m.User)

@@ -259,7 +259,7 @@ func compareSchema(root, schema object, of reflect.Type, path string) (wrong []s
 		wrong = append(wrong, path+" is not described")
 	}
 	if either, ok := schema["anyOf"].([]any); ok { // a text, or an object
-		if _, takesText := reflect.New(of).Interface().(yamlfile.Text); !takesText || len(either) != 2 || either[0].(object)["type"] != "string" {
+		if _, takesText := reflect.TypeAssert[yamlfile.Text](reflect.New(of)); !takesText || len(either) != 2 || either[0].(object)["type"] != "string" {
 			wrong = append(wrong, path+" is not a text or an object")
 		}
 		schema = either[1].(object)
@@ -283,10 +283,10 @@ func compareSchema(root, schema object, of reflect.Type, path string) (wrong []s
 			wrong = append(wrong, path+" takes other fields")
 		}
 		described := maps.Clone(properties)
-		for i := range of.NumField() {
-			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		for field := range of.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if property, ok := properties[name].(object); ok {
-				wrong = append(wrong, compareSchema(root, property, of.Field(i).Type, path+"."+name)...)
+				wrong = append(wrong, compareSchema(root, property, field.Type, path+"."+name)...)
 			} else {
 				wrong = append(wrong, path+"."+name+" is not in the schema")
 			}
@@ -295,6 +295,7 @@ func compareSchema(root, schema object, of reflect.Type, path string) (wrong []s
 		for name := range described {
 			wrong = append(wrong, path+"."+name+" is in the schema only")
 		}
+	default: // has no parts
 	}
 	return wrong
 }

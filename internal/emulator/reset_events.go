@@ -47,27 +47,26 @@ func (e *Emulator) endWhatIsNotIn(start *objects) {
 	}
 	for _, d := range slices.Clone(e.organizations.domains) {
 		if start.organizations.domain(d.ID) == nil {
-			e.onPath((*Emulator).deleteDomain, "id", d.OrganizationID, "domain_id", d.ID)
+			e.onPath((*Emulator).deleteDomain, d.OrganizationID, d.ID)
 		}
 	}
 	for _, o := range slices.Clone(e.organizations.all) {
 		if start.organizations.byID[o.ID] == nil {
-			e.onPath((*Emulator).deleteOrganization, "id", o.ID)
+			e.onPath((*Emulator).deleteOrganization, o.ID, "")
 		}
 	}
 	for _, r := range slices.Clone(e.users.created) {
 		if start.users.byID[r.ID] == nil {
-			e.onPath((*Emulator).deleteUser, "id", r.ID)
+			e.onPath((*Emulator).deleteUser, r.ID, "")
 		}
 	}
 }
 
 // onPath calls an endpoint of an object that exists.
-func (e *Emulator) onPath(handle func(*Emulator, *call) (any, error), values ...string) {
+func (e *Emulator) onPath(handle func(*Emulator, *call) (any, error), id, domain string) {
 	r := &http.Request{Method: http.MethodDelete}
-	for i := 0; i < len(values); i += 2 {
-		r.SetPathValue(values[i], values[i+1])
-	}
+	r.SetPathValue("id", id)
+	r.SetPathValue("domain_id", domain)
 	_, _ = handle(e, &call{r: r}) // it exists
 }
 
@@ -233,7 +232,7 @@ func (r *restoration) invitations() {
 		i.UpdatedAt = i.CreatedAt
 		r.emit("organizationInvitation.created", i.CreatedAt, i)
 	}
-	all := append(kept, r.Emulator.organizations.invitations...)
+	all := slices.Concat(kept, r.Emulator.organizations.invitations)
 	slices.SortStableFunc(all, func(a, b *OrganizationInvitation) int {
 		return cmp.Or(cmp.Compare(a.CreatedAt, b.CreatedAt), strings.Compare(a.ID, b.ID))
 	})

@@ -103,14 +103,16 @@ func (d *Document) custom(n *yaml.Node, v reflect.Value, path string) bool {
 }
 
 func (d *Document) wrongType(n *yaml.Node, path, want, remedy string) {
-	have := "an object"
-	switch n.Kind {
-	case yaml.SequenceNode:
-		have = "a list"
-	case yaml.ScalarNode:
-		have = map[string]string{"!!str": "a text", "!!int": "a number", "!!float": "a number", "!!bool": "true or false", "!!timestamp": "a time"}[n.ShortTag()]
+	have := map[yaml.Kind]string{yaml.MappingNode: "an object", yaml.SequenceNode: "a list"}[n.Kind]
+	if n.Kind == yaml.ScalarNode {
+		have = map[string]string{
+			"!!str": "a text", "!!int": "a number", "!!float": "a number", "!!bool": "true or false", "!!timestamp": "a time",
+		}[n.ShortTag()]
 	}
-	d.report(n.Line, path, fmt.Sprintf("must be %s, not %s", want, strings.TrimSpace(have)), remedy)
+	if have == "" {
+		have = "a " + n.ShortTag()
+	}
+	d.report(n.Line, path, fmt.Sprintf("must be %s, not %s", want, have), remedy)
 }
 
 func (d *Document) isText(n *yaml.Node, path string) bool {
@@ -250,12 +252,12 @@ func (d *Document) anything(n *yaml.Node, path string, depth int) any {
 	if n = d.resolve(n, path, depth); n == nil {
 		return nil
 	}
-	switch n.Kind {
-	case yaml.MappingNode:
+	if n.Kind == yaml.MappingNode {
 		object := map[string]any{}
 		d.entries(n, path, depth, func(key, value *yaml.Node, path string) { object[key.Value] = d.anything(value, path, depth+1) })
 		return object
-	case yaml.SequenceNode:
+	}
+	if n.Kind == yaml.SequenceNode {
 		list := make([]any, 0, len(n.Content))
 		for i, item := range n.Content {
 			list = append(list, d.anything(item, fmt.Sprintf("%s[%d]", path, i), depth+1))

@@ -31,8 +31,7 @@ func parseJSON(body []byte) (*yaml.Node, error) {
 		return root, nil
 	}
 	p.advance(p.decoder.InputOffset())
-	var at *json.SyntaxError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*json.SyntaxError](err); ok {
 		p.advance(at.Offset)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

@@ -129,8 +129,7 @@ func (d *Document) line(path string) int {
 var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
 
 func (d *Document) syntax(err error) {
-	var at syntaxError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[syntaxError](err); ok {
 		d.report(at.line, "", at.what, "")
 		return
 	}

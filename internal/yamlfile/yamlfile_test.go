@@ -101,7 +101,7 @@ func TestReadReportsEverythingAtOnce(t *testing.T) {
 	for text, want := range map[string]string{
 		"":            "",
 		"# nothing\n": "",
-		`nmae: x
+		`naem: x
 count: "3"
 rate: [1]
 on: 1
@@ -114,7 +114,7 @@ items:
 inside: {depe: 1, deep: true}
 any: 7
 name: [a, b]
-`: `f:1: nmae is not known; did you mean name?
+`: `f:1: naem is not known; did you mean name?
 f:2: count must be a whole number, not a text
 f:3: rate must be a number, not a list
 f:4: on must be true or false, not a number
@@ -147,7 +147,7 @@ f:1: any merges something that is not an object; write << with the alias of an o
 		}
 	}
 	for text, want := range map[string]string{
-		"{\n\"name\": \"x\",\n\"nmae\": 1}":   "f.json:3: nmae is not known; did you mean name?",
+		"{\n\"name\": \"x\",\n\"naem\": 1}":   "f.json:3: naem is not known; did you mean name?",
 		"{\n\"name\": \"x\",\n\"count\": }":   "f.json:3: is not JSON: invalid character '}' looking for beginning of value",
 		"{\n\"name\": \"x\"\n\n":              "f.json:4: is not JSON: it ends too early",
 		"{\"name\": \"x\"}\n{}":               "f.json:2: is not JSON: something follows the end of the JSON",
