@@ -14,7 +14,7 @@ import (
 
 // modules makes a project with a package of Clerk that is a symbolic link, as pnpm makes them, and
 // with what must never be served.
-func modules(t *testing.T) (project string) {
+func modules(t testing.TB) (project string) {
 	t.Helper()
 	project = t.TempDir()
 	store := filepath.Join(project, "node_modules/.pnpm/clerk-js/node_modules/@clerk/clerk-js")
@@ -42,7 +42,7 @@ func modules(t *testing.T) (project string) {
 	return project
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
@@ -155,4 +155,28 @@ func TestPackagesThatAreMissing(t *testing.T) {
 	if response, _ := get(t, server, "/npm/@evil/x@1/x.js"); response.StatusCode != http.StatusNotFound {
 		t.Error("another package came from the CDN")
 	}
+}
+
+// Whatever path is asked for, nothing comes that is not of a package of Clerk.
+func FuzzPackagePath(f *testing.F) {
+	for _, path := range []string{
+		"@clerk/clerk-js@6/dist/clerk.browser.js", "@clerk/../secret.js", "@clerk/clerk-js@6/../../../secret.js", "@clerk/ui@1/dist/\x00.js",
+		"@clerk/clerk-js@6/dist/escape.js", "@clerk/..@1/x.js", "@clerk/.@1/secret.js", "other/index.js", "@clerk/clerk-js@/dist//x.js", "\\..\\x.js",
+	} {
+		f.Add(path)
+	}
+	served, err := emulator.New(emulator.Options{Seed: 1, NodeModules: modules(f)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(served.Close)
+	f.Fuzz(func(t *testing.T, path string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.URL.Path = "/npm/" + path
+		w := httptest.NewRecorder()
+		served.ServeHTTP(w, r)
+		if w.Code == http.StatusOK && w.Body.String() != "clerk" && w.Body.String() != "ui" && !strings.Contains(w.Body.String(), `"name":"@clerk/`) {
+			t.Errorf("%q: %s", path, w.Body)
+		}
+	})
 }
