@@ -116,7 +116,7 @@ func leaves(address string) bool {
 	}
 	switch u.Scheme {
 	case "http", "https", "ws", "wss":
-		return u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback()
+		return u.Hostname() != "localhost" && !strings.HasSuffix(u.Hostname(), ".localhost") && !net.ParseIP(u.Hostname()).IsLoopback()
 	}
 	return false // data:, blob: and the like
 }
