@@ -188,7 +188,9 @@ func (p *Tab) Click(selector string) {
 // Type types a text into a field, after what it has.
 func (p *Tab) Type(selector, text string) {
 	p.Helper()
-	do(p, "type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
+	p.Wait(selector)
+	Evaluate[bool](p, fmt.Sprintf("document.querySelector(%s).focus() ?? true", quoted(p, selector)))
+	do(p, "type into "+selector, chromedp.KeyEvent(text)) // SendKeys reads the element while events of the page write it
 }
 
 // Fill replaces the text of a field: it selects what the field has, and types over it.

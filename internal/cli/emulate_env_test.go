@@ -30,7 +30,7 @@ func TestEnvironmentIsReadAlike(t *testing.T) {
 	if err := e.Call(t.Context(), "POST", "/v1/users", map[string]any{"email_address": []string{"ada@example.com"}}, &user); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Call(t.Context(), "POST", "/_emulator/tokens", emulator.TokenOrder{UserID: user.ID}, &token); err != nil {
+	if err := e.Call(t.Context(), "POST", "/_emulator/tokens", emulator.TokenOrder{UserID: user.ID, ExpiresIn: new(3600)}, &token); err != nil {
 		t.Fatal(err)
 	}
 	want, text := map[string]string{}, bytes.Buffer{}
