@@ -119,6 +119,10 @@ func (c *instance) killed(requests int, args ...string) bool {
 	return killed
 }
 
+// quiet is how long a server that has done its work asks nothing, at most: then it is killed
+// anyway. Its next walk would be due ten minutes later.
+const quiet = 5 * time.Second
+
 // kill runs a command and kills it some requests later, and a moment. It reports whether it did:
 // a command that had less to do has ended well.
 func (c *instance) kill(requests int, args ...string) bool {
@@ -140,12 +144,14 @@ func (c *instance) kill(requests int, args ...string) bool {
 			c.Fatalf("%v ended before it was killed:\n%s", args, log)
 		}
 	}
-	for range requests {
+	for waiting := true; waiting && requests > 0; requests-- {
 		select {
 		case <-asked:
 		case <-ended:
 			endedWell()
 			return false
+		case <-time.After(quiet):
+			waiting = false
 		}
 	}
 	<-time.After(time.Duration(rand.IntN(30)) * time.Millisecond) // anywhere in the work, not a condition to wait for

@@ -104,11 +104,14 @@ func accept(r *row.Row, op *Operation) (fields []string) {
 	r.Tombstoned, r.DeletedAt, r.GoneAt = false, 0, 0
 	r.SeenAt = max(r.SeenAt, op.ObservedAt)
 	r.HintAt = 0
+	if r.BannedAt != op.BannedAt {
+		fields = append(fields, "banned_at") // other sessions are revoked than before
+	}
 	r.SignedInAt, r.ActiveAt, r.BannedAt = op.SignedInAt, op.ActiveAt, op.BannedAt
 	if op.Provision != nil {
 		r.Provision = *op.Provision
 	}
-	return replace(r, op)
+	return append(fields, replace(r, op)...)
 }
 
 // join raises the facts that only grow, whichever version they come with.

@@ -3,7 +3,9 @@ package feed_test
 import (
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/emulator"
@@ -63,6 +65,48 @@ func TestASnapshotAndTheChangesSinceRebuildTheLiveViews(t *testing.T) {
 		}
 		if rows < 100 || c.Began != 1 {
 			e.Errorf("compared %d rows after %d snapshots", rows, c.Began)
+		}
+	})
+}
+
+// A ban that Clerk lifted again may arrive after its lifting. It still ends the sessions from
+// before, though the user that is stored does not change: a copy made by the documented rules sees
+// that.
+func TestABanThatArrivesAfterItsLiftingIsAnnounced(t *testing.T) {
+	t.Parallel()
+	testkit.EachEnv(t, emulator.Options{Users: 2, NoChildEvents: true}, func(e *testkit.Env) {
+		e.Backfill()
+		user := e.FirstUsers(1)[0]
+		e.Call(http.MethodPost, "/_emulator/users/"+user+"/sign_in", nil)
+		e.Must(e.Clerk.Settle(e.Context()))
+		f := feed.New(feed.Config{DB: e.DB})
+		e.Cleanup(f.Close)
+		c := &testkit.Copy{Read: f.Page}
+		follow := func() {
+			for caughtUp := false; !caughtUp; {
+				var err error
+				caughtUp, err = c.Next(e.Context(), 0)
+				e.Must(err)
+			}
+		}
+		e.LoseEvents()
+		e.AdvanceClock(time.Second)
+		e.Call(http.MethodPost, "/v1/users/"+user+"/ban", nil)
+		sent := e.Clerk.Deliveries()
+		ban := sent[len(sent)-1]
+		e.Must(e.Clerk.SetFaults(emulator.Faults{}))
+		e.AdvanceClock(time.Second)
+		e.Call(http.MethodPost, "/v1/users/"+user+"/unban", nil)
+		e.Must(e.Clerk.Settle(e.Context()))
+		follow()
+		if o := e.Post(ban.ID, string(ban.Body)); ban.Type != "user.updated" || o.Status != mirror.OutcomeProcessed {
+			e.Fatalf("%s: %+v", ban.Type, o)
+		}
+		follow()
+		differences, _, err := c.Differences(e.Context(), e.Database.SQL(e.T))
+		e.Must(err)
+		if len(differences) > 0 {
+			e.Error(differences)
 		}
 	})
 }

@@ -68,9 +68,9 @@ func (c *Copy) Next(ctx context.Context, wait time.Duration) (caughtUp bool, err
 	return page.CaughtUp && len(page.Changes) == 0, nil
 }
 
-// apply takes a change over. What else it stands for is read again by its parent: the children of
-// a user or an organization that was deleted, came back or was banned, the other memberships of the
-// pair, and everything that a role grants.
+// apply takes a change over. What else it stands for is read again by its parent: the children of a
+// user or an organization that was deleted or came back, the sessions that a ban ends, the other
+// memberships of the pair, and everything that a role grants.
 func (c *Copy) apply(ctx context.Context, change mirror.Change) error {
 	if err := c.put(change); err != nil || change.Operation == mirror.Read {
 		return err
@@ -78,7 +78,7 @@ func (c *Copy) apply(ctx context.Context, change mirror.Change) error {
 	whole := change.Operation != mirror.Updated
 	switch change.Kind {
 	case clerk.KindUser:
-		if whole || slices.Contains(change.Fields, "banned") {
+		if whole || slices.Contains(change.Fields, "banned_at") {
 			return c.again(ctx, mirror.FeedQuery{ClerkUserID: change.ID}, clerk.KindSession, clerk.KindMembership)
 		}
 	case clerk.KindOrganization:
