@@ -178,8 +178,8 @@ func read(t *testing.T, path string, into any) {
 	}
 }
 
-// Programs in JavaScript that start the command.
-func TestNodePrograms(t *testing.T) {
+// Programs that start the command.
+func TestPrograms(t *testing.T) {
 	t.Parallel()
 	node, folder := testenv.Node(t), t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), nodeTimeout)
@@ -188,6 +188,7 @@ func TestNodePrograms(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Run("documentation", func(t *testing.T) { judgeDocumentation(t, node, folder) })
+	t.Run("documentation in a shell", func(t *testing.T) { judgeShell(t, folder) })
 	t.Run("npm package", func(t *testing.T) { judgePackage(t, node, folder) })
 }
 
@@ -196,6 +197,11 @@ func judgePackage(t *testing.T, node, folder string) {
 	t.Helper()
 	tests := filepath.Join("..", "..", "npm", "emulator", "test")
 	requirePackages(t, tests)
+	_, playwright, _ := strings.Cut(string(testenv.Fixture(t, "npm/emulator/README.md")), "```js\n// deals.spec.js")
+	playwright, _, found := strings.Cut(playwright, "```")
+	if !found || !strings.Contains(string(testenv.Fixture(t, "docs/emulator.md")), playwright+"```") {
+		t.Error("docs/emulator.md does not show the test in Playwright that npm/emulator/README.md shows")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), nodeTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", "emulator.test.mjs", "readme.test.mjs")
