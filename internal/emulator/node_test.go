@@ -241,7 +241,7 @@ func judgeDocumentation(t *testing.T, node, folder string) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), nodeTimeout)
-		cmd := exec.CommandContext(ctx, c.command[0], c.command[1:]...) //nolint:gosec // of this test
+		cmd := exec.CommandContext(ctx, c.command[0], c.command[1:]...)
 		cmd.Dir = folder
 		cmd.Env = append(cmd.Environ(), "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"), "CLERK_TELEMETRY_DISABLED=1", "NODE_OPTIONS=")
 		out, err := cmd.CombinedOutput()

@@ -24,7 +24,7 @@ type terminals struct {
 
 // shell prepares a line of a shell.
 func (s *terminals) shell(ctx context.Context, line string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "sh", "-ec", line) //nolint:gosec // of the documentation
+	cmd := exec.CommandContext(ctx, "sh", "-ec", line)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = s.folder, s.env, time.Second
 	return cmd
 }

@@ -54,6 +54,7 @@ func (w *world) judgeNext(t *testing.T) {
 	p := w.tab(t, w.startNext(t))
 	p.Open("/private")
 	p.WaitForPath("/sign-in")
+	pictures(p, "/private", ".cl-signIn-start", "next-sign-in")
 	signIn(p, grace.Email)
 	p.WaitForPath("/private")
 	sees := func(what string, want person) {
@@ -66,7 +67,7 @@ func (w *world) judgeNext(t *testing.T) {
 	}
 	sees("after the sign-in", grace)
 	p.Wait(".cl-userButtonTrigger")
-	picture(p, "next-private")
+	pictures(p, "/private", ".cl-userButtonTrigger", "next-private")
 
 	session := run[string](p, `return Clerk.session.id`)
 	p.DisableScript()

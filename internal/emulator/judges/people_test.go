@@ -67,6 +67,21 @@ func picture(p *browsertest.Tab, name string) {
 	p.Screenshot(filepath.Join(*screenshots, name+".png"))
 }
 
+// pictures writes a picture of a page in each theme, if pictures are wanted. The page is loaded again
+// for each, and shows what a selector finds.
+func pictures(p *browsertest.Tab, path, shows, name string) {
+	p.Helper()
+	if *screenshots == "" {
+		return
+	}
+	for _, theme := range []string{"dark", "light"} {
+		p.PreferTheme(theme)
+		p.Open(path)
+		p.Wait(shows)
+		picture(p, name+"-"+theme)
+	}
+}
+
 // tab opens a tab for pages of an app.
 func (w *world) tab(t *testing.T, app string) *browsertest.Tab {
 	t.Helper()

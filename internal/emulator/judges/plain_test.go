@@ -82,6 +82,7 @@ func (w *world) signInAndOut(t *testing.T, p *browsertest.Tab, email string) {
 	if claims["azp"] != w.plain || claims["iss"] != w.keys.Issuer || claims["sub"] == "" {
 		t.Errorf("the token claims %v, want azp %s and iss %s", claims, w.plain, w.keys.Issuer)
 	}
+	pictures(p, "/", "p", "plain")
 	openPlain(p)
 	if got := run[string](p, `return Clerk.user?.primaryEmailAddress.emailAddress`); got != email {
 		t.Errorf("after a reload %q is signed in, want %s", got, email)
