@@ -23,4 +23,7 @@ func TestJudges(t *testing.T) {
 		}
 	})
 	t.Run("step-up", w.judgeStepUp)
+	if *signIns > 0 {
+		t.Run("sign-ins", w.timeSignIns)
+	}
 }

@@ -67,8 +67,8 @@ func picture(p *browsertest.Tab, name string) {
 	p.Screenshot(filepath.Join(*screenshots, name+".png"))
 }
 
-// pictures writes a picture of a page in each theme, if pictures are wanted. The page is loaded again
-// for each, and shows what a selector finds.
+// pictures writes a picture of a page in each theme, if pictures are wanted. The page is loaded
+// again for each, and shows what a selector finds.
 func pictures(p *browsertest.Tab, path, shows, name string) {
 	p.Helper()
 	if *screenshots == "" {

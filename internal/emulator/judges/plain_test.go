@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,4 +100,22 @@ func (w *world) signInAndOut(t *testing.T, p *browsertest.Tab, email string) {
 		return Clerk.user.primaryEmailAddress.emailAddress`, w.code(t, email)); !strings.EqualFold(got, email) {
 		t.Errorf("signed in by code as %q, want %s", got, email)
 	}
+}
+
+// timeSignIns measures sign-ins by password, from signIn.create of clerk-js to the token.
+func (w *world) timeSignIns(t *testing.T) {
+	p, who := w.tab(t, w.plain), w.newPerson(t, "Timed")
+	openPlain(p)
+	times := make([]float64, *signIns)
+	for i := range times {
+		times[i] = run[float64](p, `
+			await Clerk.signOut(() => {});
+			const began = performance.now();
+			const signIn = await Clerk.client.signIn.create({ identifier: %q, password: %q });
+			await Clerk.setActive({ session: signIn.createdSessionId });
+			await Clerk.session.getToken();
+			return performance.now() - began`, who.Email, password)
+	}
+	slices.Sort(times)
+	t.Logf("%d sign-ins: %.0f to %.0f ms, median %.0f", len(times), times[0], times[len(times)-1], times[len(times)/2])
 }

@@ -21,7 +21,10 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-var screenshots = flag.String("screenshots", "", "write pictures of the pages into this folder")
+var (
+	screenshots = flag.String("screenshots", "", "write pictures of the pages into this folder")
+	signIns     = flag.Int("sign-ins", 0, "measure this many sign-ins by clerk-js")
+)
 
 // patience is how long a server may take to start, and Next.js to build.
 const patience = 3 * time.Minute
