@@ -18,6 +18,8 @@ type DatabaseError struct {
 	Problem string
 	// Remedy is what to do about it.
 	Remedy string
+	// Temporary reports whether it may pass by itself: the database starts, or cannot be reached.
+	Temporary bool
 	// Err is the error of the driver.
 	Err error
 }

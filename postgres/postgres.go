@@ -23,6 +23,16 @@ func (db *DB) Engine() mirror.Engine { return db.handle.Engine() }
 // Migrate brings the schema up to date, as clerksync.New does.
 func (db *DB) Migrate(ctx context.Context) error { return db.handle.Migrate(ctx) }
 
+// Ping reports whether the database responds. It connects if there is no connection yet. The error
+// for a database that cannot be used is a [*mirror.DatabaseError].
+func (db *DB) Ping(ctx context.Context) error {
+	opened, err := driver.Of(db)
+	if err != nil {
+		return err
+	}
+	return opened.Explain(opened.Ping(ctx))
+}
+
 // InstallRLS makes the functions that policies of row-level security call, in the schema clerksync,
 // or replaces those of another version, and lets the named roles call them. The tables of the
 // mirror must exist: call [DB.Migrate] before. docs/row-level-security.md describes the functions.

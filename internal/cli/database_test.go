@@ -31,7 +31,7 @@ func TestUnusableDatabaseIsNamed(t *testing.T) {
 		"nothing listens": {"postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable", []string{"Postgres at postgres://127.0.0.1:1/x cannot be reached: connection refused", "Start Postgres", "DATABASE_URL"}},
 		"no such host":    {"postgres://u:hunter2@no-such-host.invalid/x", []string{"Postgres at postgres://no-such-host.invalid:5432/x cannot be", "DATABASE_URL"}},
 		"no socket":       {"postgres://u:hunter2@/x?host=" + folder, []string{"Postgres at postgres:///x?host=" + folder + " cannot be reached", "Start Postgres"}},
-		"no database":     {missing, []string{"Postgres at postgres:///no_test_", "has no database of that name", "Create the database"}},
+		"no database":     {missing, []string{"Postgres at postgres:///no_test_", "has no database of that name", "Create the database (createdb --host=", "no_test_"}},
 		"no folder":       {"sqlite:" + folder + "/none/clerk.db", []string{"SQLite file " + folder + "/none/clerk.db cannot be opened", "no such file or directory", "DATABASE_URL"}},
 		"a folder":        {"sqlite:" + folder, []string{"SQLite file " + folder + " cannot be opened", "is a directory"}},
 		"not a database":  {"sqlite:" + text, []string{"SQLite file " + text + " is not an SQLite database", "move the file away"}},
@@ -48,7 +48,7 @@ func TestUnusableDatabaseIsNamed(t *testing.T) {
 			}
 			for _, command := range commands {
 				var out bytes.Buffer
-				code := Main([]string{command}, []string{"DATABASE_URL=" + c.url, "CLERKSYNC_LISTEN=127.0.0.1:0", "CLERKSYNC_OPERATOR_LISTEN=off"}, &out, &out)
+				code := Main([]string{command}, []string{"DATABASE_URL=" + c.url, "CLERKSYNC_LISTEN=127.0.0.1:0", "CLERKSYNC_OPERATOR_LISTEN=off", "CLERKSYNC_DATABASE_WAIT=0s"}, &out, &out)
 				if code != 1 {
 					t.Errorf("%s: exit code %d", command, code)
 				}

@@ -48,7 +48,7 @@ func (c migrateCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	db, err := openDatabase(cfg)
+	db, err := awaitDatabase(ctx, cfg, logger)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -102,7 +101,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 		return err
 	}
 	defer endTelemetry(signals, logger)
-	db, err := openDatabase(cfg)
+	db, err := awaitDatabase(ctx, cfg, logger)
 	if err != nil {
 		return err
 	}
@@ -154,20 +153,6 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	}
 	logger.Info("stopped")
 	return errors.Join(err, m.Close())
-}
-
-// listenError says which setting has an address that is in use, and what to do.
-func listenError(err error, cfg *config.Config) error {
-	failed, ok := errors.AsType[*web.ListenError](err)
-	if !ok || !errors.Is(err, syscall.EADDRINUSE) {
-		return err
-	}
-	name := "CLERKSYNC_LISTEN"
-	if failed.Addr == cfg.OperatorListen {
-		name = "CLERKSYNC_OPERATOR_LISTEN"
-	}
-	return fmt.Errorf("%s is in use by another process (%s)\nThe server cannot receive requests.\n"+
-		"Stop that process, or choose another address", failed.Addr, name)
 }
 
 // logLevel returns the level at which a warning is logged.

@@ -3,7 +3,9 @@ package cli
 import (
 	"bytes"
 	"net"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +26,7 @@ func TestServeSaysWhichAddressIsTaken(t *testing.T) {
 		code := Main([]string{"serve"}, []string{
 			"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), setting + "=" + address, other + "=127.0.0.1:0",
 		}, &out, &out)
-		for _, want := range []string{"error: " + address + " is in use by another process (" + setting + ")", "Stop that process"} {
+		for _, want := range []string{"error: " + address + " is in use by cli.test, process " + strconv.Itoa(os.Getpid()) + " (" + setting + ")", "Stop that process"} {
 			if code != 1 || !strings.Contains(out.String(), want) {
 				t.Errorf("%s: exit code %d, no %q in\n%s", setting, code, want, &out)
 			}

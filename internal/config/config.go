@@ -17,6 +17,8 @@ import (
 type Config struct {
 	File     string // the YAML file that was read; empty for none
 	Database Database
+	// DatabaseWait is how long a server waits at start for a database that cannot be reached.
+	DatabaseWait time.Duration
 
 	SecretKey      string
 	WebhookSecrets []string // empty: the webhook route answers 500; none holds a comma

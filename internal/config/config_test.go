@@ -94,7 +94,7 @@ func TestDefaults(t *testing.T) {
 	}
 	got.Sources = nil
 	want := &Config{
-		Database:      Database{Engine: "sqlite", Path: filepath.Join(dir, "clerksync.db")},
+		Database: Database{Engine: "sqlite", Path: filepath.Join(dir, "clerksync.db")}, DatabaseWait: time.Minute,
 		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081", OperatorMetrics: "token",
 		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
 		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", ClockLeeway: 5 * time.Second, JIT: "auto", Unready: "allow",
@@ -112,7 +112,7 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	const lists = `CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_ROLES CLERK_AUTHORIZED_PARTIES CLERK_AUDIENCE
 		CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_CORS_ORIGINS CLERKSYNC_PLAN_FEATURES CLERKSYNC_WEBHOOKS_ALLOW CLERKSYNC_REDACT CLERKSYNC_CONSOLE_HOSTS`
-	const names = `DATABASE_URL CLERKSYNC_SQLITE_SYNCHRONOUS
+	const names = `DATABASE_URL CLERKSYNC_DATABASE_WAIT CLERKSYNC_SQLITE_SYNCHRONOUS
 		CLERK_SECRET_KEY CLERK_WEBHOOK_SIGNING_SECRET CLERK_PUBLISHABLE_KEY CLERK_INSTANCE_ID CLERK_API_URL CLERKSYNC_WEBHOOK_SCHEME
 		CLERKSYNC_CONFIG CLERKSYNC_LISTEN CLERKSYNC_OPERATOR_LISTEN CLERKSYNC_OPERATOR_TOKEN CLERKSYNC_OPERATOR_METRICS CLERKSYNC_PUBLIC_URL
 		CLERKSYNC_CORS_ORIGINS CLERKSYNC_LOG_LEVEL CLERKSYNC_LOG_FORMAT

@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 func databaseSettings() []Setting {
 	return []Setting{{ //nolint:gosec // a form, without a password
 		Name: databaseName, Flag: "--database-url", Default: "sqlite:clerksync.db",
@@ -8,6 +10,15 @@ func databaseSettings() []Setting {
 		When:    "Set it in production: the default is a file in the working folder.",
 		noun:    "database URL", why: "Without a database nothing can be stored.",
 		binding: bind(func(c *Config) *Database { return &c.Database }, parseDatabase),
+	}, {
+		Name: "CLERKSYNC_DATABASE_WAIT", Default: "1m",
+		Value: "a duration, up to 1h; 0s fails at once",
+		Summary: "How long `clerksync serve` and `clerksync migrate` wait at start for a Postgres that cannot be reached or is starting. " +
+			"A wrong password or name fails at once.",
+		When: "Longer where the database takes longer to start, shorter where something else starts the server again.",
+		noun: "wait for the database", why: "The server would wait too long, or not long enough.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *time.Duration { return &c.DatabaseWait }, durationBetween(0, time.Hour)),
 	}, {
 		Name: synchronousName, Default: "FULL",
 		Value:   "FULL or NORMAL",

@@ -1,11 +1,8 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"io/fs"
-	"net"
-	"strings"
 	"syscall"
 
 	"github.com/clerksync/clerksync/mirror"
@@ -49,96 +46,77 @@ func Explain(engine Engine, location string, err error) error {
 	if engine == Postgres {
 		explain = explainPostgres
 	}
-	problem, remedy := explain(err)
-	if problem == "" {
+	f := explain(err, location)
+	if f.problem == "" {
 		return err
 	}
-	return &mirror.DatabaseError{Database: nameOf(engine, location), Problem: problem, Remedy: remedy, Err: err}
+	return &mirror.DatabaseError{Database: nameOf(engine, location), Problem: f.problem, Remedy: f.remedy, Temporary: f.temporary, Err: err}
+}
+
+// fault is what is wrong with a database; the zero value is an error that is none of its faults.
+type fault struct {
+	problem, remedy string
+	temporary       bool // it may pass without anyone doing anything
 }
 
 const (
-	remedyReach    = "Start Postgres, check host, port and firewall, or correct DATABASE_URL."
-	remedyLogin    = "Correct user and password in DATABASE_URL."
-	remedyRights   = "Grant the role of DATABASE_URL what it needs, or use another role."
-	remedyRoom     = "Raise max_connections, or end what uses so many connections."
-	remedyDisk     = "Make room on the disk."
+	remedyRoom     = "Make room on the disk. What could not be stored is sent again by Clerk, or read again from it."
 	remedyPath     = "Correct the path in DATABASE_URL, or create the folder."
 	remedyMode     = "Give the user that runs clerksync the right to read and write the file and its folder, or correct DATABASE_URL."
+	remedyReadOnly = "Name a file on a file system that can be written in DATABASE_URL, such as a volume."
 	remedyFile     = "Correct the path in DATABASE_URL, or move the file away: clerksync then makes a new one."
 	remedyDamage   = "Restore the file from a backup, or move it away: a new one is filled from Clerk."
 	remedyBusy     = "End the process that holds the file locked."
-	remedyDatabase = "Create the database, or correct its name in DATABASE_URL."
+	remedyFiles    = "Raise the limit of open files (ulimit -n, LimitNOFILE= in systemd)."
 )
 
-func explainPostgres(err error) (problem, remedy string) {
-	var answer interface{ SQLState() string }
-	if errors.As(err, &answer) {
-		switch state := answer.SQLState(); {
-		case strings.HasPrefix(state, "28"):
-			return "refuses the user or the password", remedyLogin
-		case state == "3D000":
-			return "has no database of that name", remedyDatabase
-		case state == "42501":
-			return "does not let the role do that", remedyRights
-		case state == "53300":
-			return "has no connection left", remedyRoom
-		case state == "53100":
-			return "has no room left on its disk", remedyDisk
-		case strings.HasPrefix(state, "57P"):
-			return "is starting or shutting down", remedyReach
-		case strings.HasPrefix(state, "25006"):
-			return "is read-only", "Connect to the primary, not to a replica."
-		}
-		return "", ""
-	}
-	dns, noName := errors.AsType[*net.DNSError](err)
-	network, unreachable := errors.AsType[net.Error](err)
-	switch {
-	case noName && dns.IsNotFound:
-		return "cannot be found: no such host", remedyReach
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "cannot be reached: connection refused", remedyReach
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-		return "cannot be reached by its socket: " + cause(err), remedyReach
-	case errors.Is(err, context.DeadlineExceeded), unreachable && network.Timeout():
-		return "does not answer in time", remedyReach
-	case unreachable, strings.Contains(err.Error(), "failed to connect"), strings.Contains(err.Error(), "conn closed"):
-		return "cannot be reached", remedyReach
-	}
-	return "", ""
-}
-
 // explainSQLite reads the result codes of https://www.sqlite.org/rescode.html.
-func explainSQLite(err error) (problem, remedy string) {
+func explainSQLite(err error, _ string) fault {
 	var result interface{ Code() int }
 	if errors.As(err, &result) {
-		switch result.Code() & 0xff {
-		case 3, 8, 23: // PERM, READONLY, AUTH
-			return "cannot be written", remedyMode
-		case 5, 6: // BUSY, LOCKED
-			return "is locked by another process", remedyBusy
-		case 10: // IOERR
-			return "cannot be read or written: the disk reports an error", "Check the disk; a local one is needed, not a network share."
-		case 11: // CORRUPT
-			return "is damaged", remedyDamage
-		case 13: // FULL
-			return "cannot grow: the disk is full", remedyDisk
-		case 14: // CANTOPEN
-			return "cannot be opened", remedyMode
-		case 26: // NOTADB
-			return "is not an SQLite database", remedyFile
-		}
-		return "", ""
+		return explainResult(result.Code())
 	}
 	switch {
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return "cannot be opened: " + cause(err), remedyMode
+	case errors.Is(err, syscall.EROFS):
+		return fault{problem: "cannot be written: " + cause(err), remedy: remedyReadOnly}
+	case errors.Is(err, fs.ErrPermission):
+		return fault{problem: "cannot be opened: " + cause(err), remedy: remedyMode}
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
-		return "cannot be opened: " + cause(err), remedyPath
-	case errors.Is(err, syscall.ENOSPC):
-		return "cannot be made: the disk is full", remedyDisk
+		return fault{problem: "cannot be opened: " + cause(err), remedy: remedyPath}
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return fault{problem: "cannot be opened: " + cause(err), remedy: remedyFiles}
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fault{problem: "cannot be made: the disk is full", remedy: remedyRoom}
 	}
-	return "", ""
+	return fault{}
+}
+
+const sqliteIOErrShmSize = 4874 // the index of the write-ahead log cannot grow
+
+// explainResult explains a result code of SQLite, basic or extended.
+func explainResult(code int) fault {
+	if code == sqliteIOErrShmSize {
+		return fault{problem: "cannot grow: the disk is full", remedy: remedyRoom}
+	}
+	switch code & 0xff {
+	case 3, 8, 23: // PERM, READONLY, AUTH
+		return fault{problem: "cannot be written", remedy: remedyMode}
+	case 5, 6: // BUSY, LOCKED
+		return fault{problem: "is locked by another process", remedy: remedyBusy}
+	case 10: // IOERR
+		return fault{
+			problem: "cannot be read or written: the disk reports an error", remedy: "Check the disk; a local one is needed, not a network share.",
+		}
+	case 11: // CORRUPT
+		return fault{problem: "is damaged", remedy: remedyDamage}
+	case 13: // FULL
+		return fault{problem: "cannot grow: the disk is full", remedy: remedyRoom}
+	case 14: // CANTOPEN
+		return fault{problem: "cannot be opened", remedy: remedyMode}
+	case 26: // NOTADB
+		return fault{problem: "is not an SQLite database", remedy: remedyFile}
+	}
+	return fault{}
 }
 
 // cause returns the operating system's own words for an error.
