@@ -15,7 +15,7 @@ RACE := -race -gcflags='modernc.org/sqlite/lib=-race=false -d=checkptr=0'
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
-setup: ## install what the tests need (Debian: postgresql, gcc, node, nginx, caddy, chromium, python3)
+setup: ## install what the tests need (Debian: postgresql, gcc, node, nginx, caddy, prometheus, chromium, python3)
 	@./internal/testenv/setup.sh
 
 needs:

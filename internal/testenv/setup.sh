@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing: a Postgres server, a C compiler for the race detector, the proxies
-# nginx and Caddy, which tests start by themselves, Chromium for the pages, Python for what docs/emulator.md shows, and
-# Node with the packages that check the emulator and the pages.
+# nginx and Caddy and the monitoring server Prometheus, which tests start by themselves, Chromium for the pages, Python
+# for what docs/emulator.md shows, and Node with the packages that check the emulator and the pages.
 #
 #   setup.sh            says what it installs, and installs it (`make setup`)
 #   setup.sh --allowed  the same, but only as root or where CI is set; elsewhere it prints the list and stops (`make test`)
@@ -45,9 +45,14 @@ packages+=("${proxies[@]}")
 command -v curl >/dev/null || packages+=(curl)
 command -v chromium >/dev/null || packages+=(chromium)
 command -v python3 >/dev/null || packages+=(python3)
+prometheus_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/prometheus # prometheus.go looks here too
+has_prometheus() {
+  { command -v promtool && command -v prometheus; } >/dev/null || [ -x "$prometheus_home/usr/bin/promtool" ]
+}
 
 plan=()
 [ ${#packages[@]} -eq 0 ] || plan+=("system packages: ${packages[*]}")
+has_prometheus || plan+=("prometheus and promtool: unpacked from the system package into $prometheus_home")
 new_enough || plan+=("Node: the system's if it is 20.19, or 22.12 or newer, else $node_version from npm into $node_home")
 installed || plan+=("npm packages: those of package-lock.json, into ${judges[*]}")
 [ ${#plan[@]} -gt 0 ] || exit 0
@@ -63,13 +68,13 @@ fi
 echo 'The tests need something that is not installed. Installing:'
 printf '  %s\n' "${plan[@]}"
 
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo)
 if [ ${#packages[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
     echo "error: the tests need: ${packages[*]}. Install them with your system's package manager." >&2
     exit 1
   fi
-  as_root=()
-  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
   "${as_root[@]}" apt-get update -qq
   # The proxies' packages would start them on port 80. Where systemd runs they are masked meanwhile; elsewhere
   # invoke-rc.d starts nothing in runlevel 1.
@@ -80,6 +85,15 @@ if [ ${#packages[@]} -gt 0 ]; then
     apt-get install -y -qq --no-install-recommends "${packages[@]}"
   [ -z "$systemd" ] || "${as_root[@]}" systemctl unmask --runtime --quiet "${proxies[@]}"
   [ -z "$systemd" ] || "${as_root[@]}" systemctl disable --quiet "${proxies[@]}"
+fi
+
+if ! has_prometheus; then # unpacked and not installed, because the package starts a service
+  command -v apt-get >/dev/null || { echo "error: the tests need prometheus and promtool. Install them with your package manager." >&2; exit 1; }
+  unpacked=$(mktemp -d)
+  (cd "$unpacked" && apt-get download -qq prometheus || { "${as_root[@]}" apt-get update -qq && apt-get download -qq prometheus; })
+  mkdir -p "$prometheus_home"
+  dpkg -x "$unpacked"/prometheus_*.deb "$prometheus_home"
+  rm -r "$unpacked"
 fi
 
 if ! new_enough; then # Debian 12 has Node 18; a newer one comes from npm, as a package
