@@ -85,6 +85,9 @@ func (c emulateCommand) Run(ctx context.Context, p *process) error {
 	url := "http://" + reachable(listening.Addrs()[0])
 	e.SetURL(url)
 	c.announce(p.stdout, e, url)
+	if c.Env && c.Log != "none" { // its output may be a file
+		fmt.Fprintf(p.stderr, "The emulated Clerk shows people, their codes and webhooks at %s. Press Ctrl-C to stop.\n", proxyURL(directly, url))
+	}
 	ctx, stop := context.WithCancel(ctx)
 	if c.StopWithStdin {
 		go func() {

@@ -27,11 +27,20 @@ func started(t *testing.T, command interface {
 },
 ) *bufio.Scanner {
 	t.Helper()
+	return startedWith(t, command, io.Discard)
+}
+
+// startedWith is started with a place for standard error.
+func startedWith(t *testing.T, command interface {
+	Run(ctx context.Context, p *process) error
+}, stderr io.Writer,
+) *bufio.Scanner {
+	t.Helper()
 	out, in := io.Pipe()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // it outlives the tabs of a test
 	ended := make(chan error, 1)
 	go func() {
-		err := command.Run(ctx, &process{stdout: in, stderr: io.Discard})
+		err := command.Run(ctx, &process{stdout: in, stderr: stderr})
 		_ = in.CloseWithError(io.EOF)
 		ended <- err
 	}()
@@ -97,7 +106,14 @@ func TestEmulatePrintsOneLineOfJSON(t *testing.T) {
 // What --env prints is a configuration that serve takes, with no fault and no warning.
 func TestEmulatePrintsTheEnvironmentOfServe(t *testing.T) {
 	t.Parallel()
-	lines := started(t, emulateCommand{Listen: "127.0.0.1:0", Env: true, Seed: 7, RateLimit: "production"})
+	said, says := io.Pipe()
+	lines := startedWith(t, emulateCommand{Listen: "127.0.0.1:0", Env: true, Seed: 7, RateLimit: "production"}, says)
+	page := make(chan string, 1)
+	go func() {
+		first, _ := bufio.NewReader(said).ReadString('\n')
+		page <- first
+		_, _ = io.Copy(io.Discard, said)
+	}()
 	var text strings.Builder
 	for !strings.Contains(text.String(), "NUXT_PUBLIC_CLERK_TELEMETRY_DISABLED") { // the last one
 		text.WriteString(line(t, lines) + "\n")
@@ -112,6 +128,9 @@ func TestEmulatePrintsTheEnvironmentOfServe(t *testing.T) {
 	}
 	if cfg.Issuer == "" || cfg.InstanceID == "" || cfg.JWTKey == "" || cfg.SecretKey == "" || len(cfg.WebhookSecrets) != 1 {
 		t.Errorf("printed %v", environ)
+	}
+	if first := <-page; !strings.Contains(first, "http://localhost:") {
+		t.Errorf("a person whose variables go to a file reads %q", first)
 	}
 }
 
