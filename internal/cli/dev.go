@@ -55,6 +55,11 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	d := &demonstration{out: p.stdout, statePath: filepath.Join(folder, "emulator.json"), database: filepath.Join(folder, "clerk.db")}
+	release, err := lock(d.statePath)
+	if err != nil {
+		return err
+	}
+	defer release()
 	app := free(cmp.Or(c.AppListen, "127.0.0.1:0"))
 	if err := d.open(c.Seed, c.NodeModules, "http://"+app); err != nil {
 		return err

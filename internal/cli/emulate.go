@@ -30,7 +30,7 @@ type emulateCommand struct {
 	Memberships   int    `help:"Number of memberships at the start." env:"CLERKSYNC_EMULATE_MEMBERSHIPS" placeholder:"N"`
 	Fixtures      string `help:"File of users, organizations and settings to begin with, YAML or JSON; POST /_emulator/reset returns to it." env:"CLERKSYNC_EMULATE_FIXTURES" placeholder:"FILE"`
 	State         string `help:"File that keeps the state between runs." env:"CLERKSYNC_EMULATE_STATE" placeholder:"FILE"`
-	RateLimit     string `help:"Rate limit of the Backend API: production (1000 in 10 s), development (100) or off. The default is that of the fixtures, else production." default:"" enum:",production,development,off" env:"CLERKSYNC_EMULATE_RATE_LIMIT"`
+	RateLimit     string `help:"Rate limit of the Backend API: production (1000 in 10 s), development (100) or off. The default is that of the fixtures, else production." env:"CLERKSYNC_EMULATE_RATE_LIMIT"`
 	Log           string `help:"Print a line for each of the requests, for errors (refused requests, webhooks that do not arrive) or for none." default:"errors" enum:"requests,errors,none" env:"CLERKSYNC_EMULATE_LOG"`
 	NodeModules   string `help:"Folder node_modules, or project, whose packages of Clerk are served to browsers; default: found upwards from here." env:"CLERKSYNC_EMULATE_NODE_MODULES" placeholder:"FOLDER"`
 	AllowCDN      bool   `name:"allow-cdn" help:"Send browsers to a CDN for packages of Clerk that are not installed." env:"CLERKSYNC_EMULATE_ALLOW_CDN"`
@@ -69,6 +69,13 @@ func (c emulateCommand) Run(ctx context.Context, p *process) error {
 	}
 	if err := c.check(); err != nil {
 		return err
+	}
+	if c.State != "" {
+		release, err := lock(c.State)
+		if err != nil {
+			return fmt.Errorf("--state: %w", err)
+		}
+		defer release()
 	}
 	e, err := c.open()
 	if err != nil {
@@ -144,7 +151,10 @@ func (c emulateCommand) open() (*emulator.Emulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, _ := emulator.RateLimit(cmp.Or(c.RateLimit, "production"))
+	limit, known := emulator.RateLimit(cmp.Or(c.RateLimit, "production"))
+	if !known {
+		return nil, fmt.Errorf("--rate-limit %q is not production, development or off", c.RateLimit)
+	}
 	var fixtures *emulator.Fixtures
 	if c.Fixtures != "" {
 		if fixtures, err = emulator.ReadFixtures(c.Fixtures); err != nil {

@@ -170,8 +170,9 @@ func TestEmulateRefusesWrongOptions(t *testing.T) {
 		"--proxy-url":          {ProxyURL: "__clerk"},
 		"file:1: nothing":      {Fixtures: fixtures},
 		"no such file":         {Fixtures: file + "s"},
+		`limit "fast" is not`:  {RateLimit: "fast"},
 	} {
-		c.Listen, c.RateLimit = "127.0.0.1:0", "off"
+		c.Listen = "127.0.0.1:0"
 		err := c.Run(t.Context(), &process{stdout: io.Discard, stderr: io.Discard})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
@@ -230,6 +231,12 @@ func TestEmulateKeepsItsState(t *testing.T) {
 		return keys
 	}
 	first, second := run(), run()
+	lines := started(t, emulateCommand{Listen: "127.0.0.1:0", JSON: true, State: state})
+	line(t, lines)
+	err := emulateCommand{Listen: "127.0.0.1:0", State: state}.Run(t.Context(), &process{stdout: io.Discard, stderr: io.Discard})
+	if want := fmt.Sprintf("--state: another emulator (process %d) keeps its state in %s", os.Getpid(), state); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("a second emulator with the same state: %v, want %s", err, want)
+	}
 	first.URL, first.APIURL, first.JWKSURL = second.URL, second.APIURL, second.JWKSURL
 	if first.PEM == "" || first != second {
 		t.Errorf("it was %+v and is %+v", first, second)

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package cli
+
+// lock does nothing: a process is kept from another one's state on Unix systems only.
+func lock(string) (release func() error, err error) { return func() error { return nil }, nil }
