@@ -40,7 +40,7 @@ func TestConfigCommand(t *testing.T) {
 		"  CLERKSYNC_LISTEN          :3000  ← environment (PORT)\n",
 		"  CLERKSYNC_CONFIG          " + file + "  ← flag --config\n",
 		"  CLERKSYNC_UNREADY         ask  ← derived from CLERK_SECRET_KEY\n",
-		"\nDefaults:\n  CLERKSYNC_SQLITE_SYNCHRONOUS             FULL\n",
+		"\nDefaults:\n  CLERKSYNC_DATABASE_WAIT ", "\n  CLERKSYNC_SQLITE_SYNCHRONOUS             FULL\n",
 		"\nWithout a value:\n  CLERK_WEBHOOK_SIGNING_SECRET, ",
 	} {
 		if !strings.Contains(out, line) {

@@ -45,21 +45,16 @@ It runs an emulated Clerk, a server that mirrors it, an app whose page signs peo
 
 // Run starts an emulated Clerk and a mirror, plays a scripted demo, and then simulates users.
 func (c devCommand) Run(ctx context.Context, p *process) error {
-	folder, remove, err := c.folder()
-	if err != nil {
-		return err
-	}
-	defer remove()
-	logger, err := telemetry.NewLogger(p.stderr, "text", "error")
-	if err != nil {
-		return err
-	}
-	d := &demonstration{out: p.stdout, statePath: filepath.Join(folder, "emulator.json"), database: filepath.Join(folder, "clerk.db")}
-	release, err := lock(d.statePath)
+	folder, release, err := c.folder()
 	if err != nil {
 		return err
 	}
 	defer release()
+	logger, err := telemetry.NewLogger(p.stderr, "text", "error")
+	if err != nil {
+		return err
+	}
+	d := &demonstration{out: p.stdout, statePath: filepath.Join(folder, stateFile), database: filepath.Join(folder, "clerk.db")}
 	app := free(cmp.Or(c.AppListen, "127.0.0.1:0"))
 	if err := d.open(c.Seed, c.NodeModules, "http://"+app); err != nil {
 		return err
@@ -111,6 +106,9 @@ func (c devCommand) Run(ctx context.Context, p *process) error {
 	return errors.Join(err, d.clerk.Save(d.statePath), <-ended, <-clerkEnded, <-d.inbox.ended, <-appEnded)
 }
 
+// stateFile is the emulator's, in the folder of --state.
+const stateFile = "emulator.json"
+
 // devOperator adds an operator whose token commands can use for a day. A kept state has an earlier
 // one.
 func devOperator(ctx context.Context, m *clerksync.Mirror) (token string, err error) {
@@ -122,9 +120,13 @@ func devOperator(ctx context.Context, m *clerksync.Mirror) (token string, err er
 	return token, err
 }
 
-func (c devCommand) folder() (folder string, remove func(), err error) {
+func (c devCommand) folder() (folder string, release func(), err error) {
 	if c.State != "" {
-		return c.State, func() {}, os.MkdirAll(c.State, 0o700)
+		if err := os.MkdirAll(c.State, 0o700); err != nil {
+			return "", nil, err
+		}
+		release, err = lock(filepath.Join(c.State, stateFile))
+		return c.State, release, err
 	}
 	folder, err = os.MkdirTemp("", "clerksync-dev-")
 	return folder, func() { _ = os.RemoveAll(folder) }, err

@@ -12,8 +12,8 @@ import (
 
 // lock makes this process the only one that keeps its state in a file, until release is called or
 // the process ends. The file next to it, which names the process, stays.
-func lock(path string) (release func() error, err error) {
-	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+func lock(path string) (release func(), err error) {
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // next to the file of --state
 	if err != nil {
 		return nil, err
 	}
@@ -29,5 +29,5 @@ func lock(path string) (release func() error, err error) {
 	if _, wrote := fmt.Fprintf(f, "%d\n", os.Getpid()); err != nil || wrote != nil {
 		return nil, errors.Join(err, wrote, f.Close())
 	}
-	return f.Close, nil
+	return func() { _ = f.Close() }, nil
 }
