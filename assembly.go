@@ -27,6 +27,7 @@ import (
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/privacy"
+	"github.com/clerksync/clerksync/internal/reach"
 	"github.com/clerksync/clerksync/internal/receive"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/refusals"
@@ -52,6 +53,7 @@ type assembly struct {
 	api        *clerkapi.Client      // nil: without a secret key Clerk cannot be read
 	reconciler *reconcile.Reconciler // nil as well
 	waited     func() time.Time      // the clock of the reconciler
+	clerkTime  reach.Clock
 	incidents  *incident.Log
 	tracer     trace.Tracer
 	hookTimes  *status.OnChangeTimes // nil: the application has no OnChange
@@ -85,7 +87,7 @@ func (a *assembly) clients() error {
 	fault(err)
 	var keys auth.KeySet
 	a.mirror.instance, keys, err = instance.New(instance.Config{
-		DB: a.db, ID: a.InstanceID, SecretKeyTried: a.mirror.refusals.SecretKeyTried, Now: a.Test.Now, Logger: a.Logger,
+		DB: a.db, ID: a.InstanceID, SecretKeyTried: a.mirror.refusals.SecretKeyTried, Clock: &a.clerkTime, Now: a.Test.Now, Logger: a.Logger,
 		Keys: instance.KeyConfig{
 			Algorithm: a.JWTAlgorithm, JWTKey: a.JWTKey, JWKSURL: a.JWKSURL, SecretKey: a.SecretKey, APIURL: a.APIURL, FrontendAPI: a.FrontendAPI,
 		},
@@ -112,7 +114,7 @@ func (a *assembly) clients() error {
 // of their own; pages of lists may take longer. [Config] checks the budget and the limit.
 func (a *assembly) newAPI() (*clerkapi.Client, error) {
 	c := clerkapi.Config{
-		SecretKey: a.SecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer, OnKeyChecked: a.mirror.refusals.SecretKeyTried,
+		SecretKey: a.SecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer, OnKeyChecked: a.mirror.refusals.SecretKeyTried, Clock: &a.clerkTime,
 		ReadFence: func(ctx context.Context) (row.ReadFence, error) { return a.mirror.ingest.ReadFence(ctx) },
 	}
 	if a.checkBudget() == nil { // else its faults would be reported twice
@@ -282,7 +284,7 @@ func (a *assembly) openMonitor(context.Context) (err error) {
 	m := a.mirror
 	m.monitor = status.NewMonitor(status.Config{
 		DB: a.db, API: a.api, Instance: m.instance, Refusals: m.refusals, Bounds: a.bounds(), Settings: a.statusSettings(),
-		ListeningSince: func() time.Time { return m.receiver.Since() }, FeedAt: m.gate.FeedAt, Warnings: a.Warnings, OnChange: a.hookTimes,
+		ListeningSince: func() time.Time { return m.receiver.Since() }, FeedAt: m.gate.FeedAt, AheadOfClerk: a.clerkTime.Ahead, Warnings: a.Warnings, OnChange: a.hookTimes,
 		Now: a.Test.Now, Waited: a.waited, Logger: a.Logger,
 	})
 	return nil

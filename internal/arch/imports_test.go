@@ -50,7 +50,7 @@ func rules() []rule {
 		{".", []string{
 			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/activity", "internal/clerkapi", "internal/consumer", "internal/diagnose", "internal/doctor", "internal/driver",
 			"internal/feed", "internal/feedhttp", "internal/incident", "internal/ingest", "internal/instance", "internal/jobs", "internal/live", "internal/metrics", "internal/privacy",
-			"internal/receive", "internal/reconcile", "internal/refusals", "internal/row", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
+			"internal/reach", "internal/receive", "internal/reconcile", "internal/refusals", "internal/row", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
 			"internal/web", "internal/write",
 		}, api},
 		{"sqlite", []string{"internal/driver", "internal/driver/sqlite", "mirror"}, nil},
@@ -73,11 +73,12 @@ func rules() []rule {
 		{"internal/write", []string{
 			"clerk", "internal/clerkapi", "internal/ingest", "internal/privacy", "internal/row", "internal/store", "internal/wait", "mirror",
 		}, nil},
-		{"internal/instance", []string{"auth", "internal/clerkapi", "internal/metrics", "internal/reconcile", "internal/store"}, nil},
+		{"internal/instance", []string{"auth", "internal/clerkapi", "internal/metrics", "internal/reach", "internal/reconcile", "internal/store"}, nil},
+		{"internal/reach", nil, nil},
 		{"internal/feed", []string{"clerk", "internal/row", "internal/store", "mirror"}, nil},
 		{"internal/live", []string{"auth", "clerk", "internal/row", "internal/schedule", "internal/store", "mirror"}, api},
 		{"internal/status", []string{
-			"clerk", "internal/clerkapi", "internal/converge", "internal/holder", "internal/instance", "internal/live", "internal/metrics", "internal/reconcile",
+			"clerk", "internal/clerkapi", "internal/converge", "internal/holder", "internal/instance", "internal/live", "internal/metrics", "internal/reach", "internal/reconcile",
 			"internal/refusals", "internal/schedule", "internal/store", "mirror",
 		}, nil},
 		{"internal/upkeep", []string{
@@ -86,13 +87,13 @@ func rules() []rule {
 		{"internal/receive", []string{"clerk", "internal/incident", "internal/ingest", "internal/metrics", "internal/refusals", "internal/web", "mirror", "webhook"}, api},
 		{"internal/refusals", []string{"clerk", "internal/store"}, nil},
 		{"internal/diagnose", []string{
-			"auth", "internal/clerkapi", "internal/doctor", "internal/instance", "internal/reconcile", "internal/status", "internal/store", "mirror",
+			"auth", "internal/clerkapi", "internal/doctor", "internal/instance", "internal/reach", "internal/reconcile", "internal/status", "internal/store", "mirror",
 		}, nil},
 		{"internal/viewreader", []string{".", "clerk", "internal/emulator", "mirror"}, nil},
 		{"internal/schedule", []string{"clerk", "internal/store"}, nil},
 		{"internal/holder", nil, nil},
 		{"internal/reconcile", []string{"clerk", "internal/clerkapi", "internal/converge", "internal/holder", "internal/ingest", "internal/row", "internal/store", "internal/wait", "mirror"}, api},
-		{"internal/clerkapi", []string{"clerk", "internal/row", "internal/wait"}, api},
+		{"internal/clerkapi", []string{"clerk", "internal/reach", "internal/row", "internal/wait"}, api},
 		{"internal/store", []string{"clerk", "internal/row", "mirror"}, api},
 		{"internal/store/storetest", []string{"clerk", "internal/row", "internal/store", "internal/testenv", "mirror"}, []string{cmp}},
 		{"internal/emulator/inspector", []string{"internal/emulator", "internal/pages"}, nil},

@@ -41,6 +41,7 @@ type Client struct {
 	http    *http.Client
 	budget  *budget
 	breaker breaker
+	outage  outage
 	maxBody int64
 
 	requests, retries, failures, shared atomic.Uint64

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/clerksync/clerksync/internal/reach"
 	"github.com/clerksync/clerksync/internal/row"
 )
 
@@ -64,6 +65,9 @@ type Config struct {
 	// OnKeyChecked is called after each answer that shows whether Clerk accepts the secret key. It
 	// may be nil.
 	OnKeyChecked func(accepted bool)
+
+	// Clock is compared with the dates of answers. It may be nil.
+	Clock *reach.Clock
 
 	// Tracer records a span of each call. It may be nil.
 	Tracer trace.Tracer

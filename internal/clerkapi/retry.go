@@ -190,6 +190,7 @@ func (c *Client) classify(ctx context.Context, r request, err error) outcome {
 	}
 	if errors.Is(failed, ErrUnavailable) {
 		c.failures.Add(1)
+		c.outage.note(failed)
 		return failure
 	}
 	return success
@@ -198,10 +199,14 @@ func (c *Client) classify(ctx context.Context, r request, err error) outcome {
 // leaveBreaker records the outcome of a request, and logs the start and the end of an outage.
 func (c *Client) leaveBreaker(ctx context.Context, o outcome, probe bool) {
 	opened, closed := c.breaker.leave(o, probe)
+	if o == success {
+		c.outage.end()
+	}
 	switch {
 	case opened:
+		last := c.outage.current()
 		c.config.Logger.LogAttrs(ctx, slog.LevelWarn, "Clerk does not answer: no requests are sent for a while",
-			slog.Int("failures", maxFailures))
+			slog.Int("failures", maxFailures), slog.String("problem", last.Problem), slog.String("remedy", last.Remedy))
 	case closed:
 		c.config.Logger.LogAttrs(ctx, slog.LevelInfo, "Clerk answers again")
 	}

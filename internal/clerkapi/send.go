@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/reach"
 )
 
 // send sends one request and reads the answer. The error is an [*Error] without Op and Attempts. A
@@ -42,10 +43,11 @@ func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Val
 	start := time.Now()
 	res, err := c.http.Do(req)
 	if err != nil {
-		return clerk.Value{}, c.unavailable(nil, remedyOutage, err)
+		return clerk.Value{}, c.unreachable(err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	answer.Elapsed = time.Since(start)
+	c.config.Clock.Observe(start, start.Add(answer.Elapsed), res.Header)
 	if date, err := http.ParseTime(res.Header.Get("Date")); err == nil {
 		answer.Date = clerk.TimeOf(date)
 	}
@@ -145,6 +147,25 @@ func (c *Client) unavailable(res *http.Response, remedy string, cause error) *Er
 	}
 	return e
 }
+
+// unreachable returns the error for a request that got no answer.
+func (c *Client) unreachable(cause error) *Error {
+	remedy := remedyOutage
+	problem, advice := reach.Explain(cause)
+	if problem != "" {
+		remedy, cause = strings.ToLower(advice[:1])+strings.TrimSuffix(advice[1:], "."), &pathError{"the Backend API at " + c.config.URL + " " + problem, cause}
+	}
+	return c.unavailable(nil, remedy, cause)
+}
+
+// pathError is a fault on the way to Clerk, in words.
+type pathError struct {
+	text  string
+	cause error
+}
+
+func (e *pathError) Error() string { return e.text }
+func (e *pathError) Unwrap() error { return e.cause }
 
 func final(cause error) error { return &finalError{cause} }
 

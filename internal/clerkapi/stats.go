@@ -20,13 +20,14 @@ type Stats struct {
 
 	Breaker      BreakerState
 	BreakerOpens uint64
+	Outage       Outage
 }
 
 // Stats returns the counts since the client was made.
 func (c *Client) Stats() Stats {
 	s := Stats{
 		Requests: c.requests.Load(), Retries: c.retries.Load(), Failures: c.failures.Load(), Shared: c.shared.Load(),
-		Limit: c.config.Limit, Breaker: c.breaker.state(),
+		Limit: c.config.Limit, Breaker: c.breaker.state(), Outage: c.outage.current(),
 	}
 	c.breaker.mu.Lock()
 	s.BreakerOpens = c.breaker.opens

@@ -98,7 +98,7 @@ func TestDoctor(t *testing.T) {
 			expect(0, append(environ, "CLERK_PUBLISHABLE_KEY=pk_test_Y2xlcmsuZXhhbXBsZS5jb20k"), "configuration", mirror.FindingWarning,
 				"CLERK_ISSUER is "+keys.Issuer+", but CLERK_PUBLISHABLE_KEY names the issuer https://clerk.example.com")
 			expect(1, with(environ, "CLERK_WEBHOOK_SIGNING_SECRET="), "configuration", mirror.FindingFailure, "No webhook signing secret")
-			expect(1, with(environ, "CLERK_API_URL=http://127.0.0.1:1"), "secret key", mirror.FindingFailure, "cannot be reached")
+			expect(1, with(environ, "CLERK_API_URL=http://127.0.0.1:1"), "secret key", mirror.FindingFailure, "refuses the connection")
 			expect(1, with(environ, "CLERKSYNC_LISTEN=nowhere"), "configuration", mirror.FindingFailure, "CLERKSYNC_LISTEN")
 			expect(1, with(environ, "DATABASE_URL=postgres://u:hunter2@127.0.0.1:1/x"), "database", mirror.FindingFailure, "Postgres at postgres://127.0.0.1:1/x cannot be reached: connection refused")
 		})
@@ -161,7 +161,7 @@ func TestDoctorTriesTheRoute(t *testing.T) {
 	t.Run("nobody", func(t *testing.T) {
 		t.Parallel()
 		_, found := examined(t, []string{"DATABASE_URL=sqlite::memory:", "CLERKSYNC_PUBLIC_URL=http://127.0.0.1:1"})
-		if !says(found, "webhook route", mirror.FindingFailure, "does not answer") {
+		if !says(found, "webhook route", mirror.FindingFailure, "refuses the connection") {
 			t.Errorf("%+v", found)
 		}
 	})

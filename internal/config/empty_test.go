@@ -56,7 +56,7 @@ func TestPolicyWithNothingInIt(t *testing.T) {
 		{"\n", "policy comes from an empty file (CLERKSYNC_POLICY_FILE)"},
 		{"  \n", "policy is empty (CLERKSYNC_POLICY_FILE)"},
 		{"# nothing yet\n", "policy is empty (CLERKSYNC_POLICY_FILE)"},
-		{"\ufeff", "policy is empty (CLERKSYNC_POLICY_FILE)"},
+		{"\ufeff", "policy comes from an empty file (CLERKSYNC_POLICY_FILE)"},
 		{"---\n", "policy is empty (CLERKSYNC_POLICY_FILE)"},
 		{"---\n...\n", "policy is empty (CLERKSYNC_POLICY_FILE)"},
 		{"{}\n", "policy is empty (CLERKSYNC_POLICY_FILE)"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -276,7 +277,10 @@ func (l *loader) findInFile(s Setting, from source, name, path string) (string, 
 func (l *loader) readFile(path string) (string, error) {
 	const remedy = "Name a readable file of at most 1 MiB."
 	file, err := os.Open(l.resolve(path))
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "", valueError{"cannot be read: " + cause(err), "Let the user that runs clerksync read the file."}
+	case err != nil:
 		return "", valueError{"cannot be read: " + cause(err), remedy}
 	}
 	defer file.Close() //nolint:errcheck // only read
@@ -286,8 +290,10 @@ func (l *loader) readFile(path string) (string, error) {
 		return "", valueError{"cannot be read: " + cause(err), remedy}
 	case len(content) > maxFile:
 		return "", valueError{"cannot be read: it is larger than 1 MiB", remedy}
+	case bytes.HasPrefix(content, []byte("\xff\xfe")), bytes.HasPrefix(content, []byte("\xfe\xff")):
+		return "", valueError{"comes from a file that is written as UTF-16", "Save the file as UTF-8, which some editors and shells do not do by themselves."}
 	}
-	return string(content), nil
+	return strings.TrimPrefix(string(content), "\ufeff"), nil // some editors begin UTF-8 with this mark
 }
 
 func (l *loader) resolve(path string) string {

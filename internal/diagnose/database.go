@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/internal/doctor"
+	"github.com/clerksync/clerksync/internal/reach"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -42,7 +43,7 @@ func (s *Subject) checkDatabase(ctx context.Context) []mirror.Finding {
 	if s.DB.Engine() == store.SQLite {
 		return append(found, checkSQLite(c)...)
 	}
-	return append(found, s.checkPostgres(c, before.Add(took/2))...)
+	return append(found, s.checkPostgres(c, reach.Ahead(before, before.Add(took), c.Now.Time()))...)
 }
 
 // DatabaseFailure returns the finding about a database that cannot be used.
@@ -82,7 +83,7 @@ func checkSQLite(c store.ServerInfo) (found []mirror.Finding) {
 	return found
 }
 
-func (s *Subject) checkPostgres(c store.ServerInfo, now time.Time) (found []mirror.Finding) {
+func (s *Subject) checkPostgres(c store.ServerInfo, ahead time.Duration) (found []mirror.Finding) {
 	if c.Settings["read_only"] == "true" {
 		found = append(found, doctor.Fail("Connect to the primary, as a role that may write.", "The connection is read-only."))
 	}
@@ -99,8 +100,8 @@ func (s *Subject) checkPostgres(c store.ServerInfo, now time.Time) (found []mirr
 	if setting := c.Settings["synchronous_commit"]; setting == "off" {
 		found = append(found, doctor.Good("synchronous_commit is off; clerksync switches it on for its own commits."))
 	}
-	if d := c.Now.Time().Sub(now).Abs(); d > 5*time.Second {
-		found = append(found, doctor.Warn("Set both clocks by NTP.", "The database's clock differs from this one by %s.", d.Round(time.Second)))
+	if ahead != 0 {
+		found = append(found, doctor.Warn("Set both clocks by NTP.", "The database's clock differs from this one by %s.", ahead.Abs()))
 	}
 	if len(found) == 0 {
 		found = append(found, doctor.Good("It may be written, commits are durable, and the clocks agree."))

@@ -13,6 +13,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/doctor"
+	"github.com/clerksync/clerksync/internal/reach"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/mirror"
 )
@@ -35,8 +36,10 @@ func (s *Subject) checkKeys(ctx context.Context) []mirror.Finding {
 			return []mirror.Finding{doctor.Warn("Check the network and the key.", "The keys cannot be fetched (%v); those of %s serve.",
 				err, fetched.UTC().Format(time.RFC3339))}
 		}
-		return []mirror.Finding{doctor.Fail(s.remedy("Check the network, CLERK_API_URL or CLERK_JWKS_URL, and CLERK_SECRET_KEY.",
-			"Check the network, Config.APIURL or Config.JWKSURL, and Config.SecretKey."), "The keys cannot be fetched: %v", err)}
+		return []mirror.Finding{way("The server of the token keys",
+			s.remedy("CLERK_JWKS_URL, else CLERK_API_URL", "Config.JWKSURL, else Config.APIURL"),
+			s.remedy("Check the network, CLERK_API_URL or CLERK_JWKS_URL, and CLERK_SECRET_KEY.",
+				"Check the network, Config.APIURL or Config.JWKSURL, and Config.SecretKey."), err)}
 	}
 	ids := keys.KeyIDs()
 	if pin := s.InstanceID; pin != "" && reconcile.OtherInstance(ids, []string{pin}) {
@@ -62,9 +65,9 @@ func (s *Subject) checkSecretKey(ctx context.Context) []mirror.Finding {
 	case errors.Is(err, clerkapi.ErrUnauthorized):
 		return []mirror.Finding{doctor.Fail("Copy it again from the API keys page in the Clerk dashboard.", "Clerk refuses the secret key.")}
 	case err != nil:
-		return []mirror.Finding{doctor.Fail(s.remedy("Check the network, CLERK_API_URL and https://status.clerk.com.",
-			"Check the network, Config.APIURL and https://status.clerk.com."),
-			"Clerk's Backend API cannot be reached: %v", err)}
+		return []mirror.Finding{way("Clerk's Backend API", s.remedy("CLERK_API_URL", "Config.APIURL"),
+			s.remedy("Check the network, CLERK_API_URL and https://status.clerk.com.",
+				"Check the network, Config.APIURL and https://status.clerk.com."), err)}
 	}
 	if pin := s.InstanceID; pin != "" && reconcile.OtherInstance(ids, []string{pin}) {
 		return []mirror.Finding{doctor.Fail(s.remedy("Correct CLERK_INSTANCE_ID or CLERK_SECRET_KEY.", "Correct Config.InstanceID or Config.SecretKey."),
@@ -87,6 +90,21 @@ func (s *Subject) checkSecretKey(ctx context.Context) []mirror.Finding {
 			"The issuer is another instance: %s.", strings.Join(issued.KeyIDs(), ", ")))
 	}
 	return append(found, doctor.Good("The issuer is the same instance."))
+}
+
+// way returns the finding about a server that cannot be reached, whose address is in a setting.
+// remedy is for errors that say nothing about the network.
+func way(server, setting, remedy string, err error) mirror.Finding {
+	problem, advice := reach.Explain(err)
+	if problem == "" {
+		return doctor.Fail(remedy, "%s cannot be read: %v", server, err)
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		if u, err := url.Parse(failed.URL); err == nil {
+			server += " at " + u.Host
+		}
+	}
+	return doctor.Fail(advice+" The address is "+setting+".", "%s %s.", server, problem)
 }
 
 // probe returns a client that follows no redirect.
@@ -148,7 +166,8 @@ func (s *Subject) checkRoute(ctx context.Context) []mirror.Finding {
 	r.Header.Set("User-Agent", "clerksync-doctor")
 	response, err := probe().Do(r)
 	if err != nil {
-		return []mirror.Finding{doctor.Fail("Check DNS, certificate, firewall, and that the server runs behind it.", "%s does not answer: %v", u.Redacted(), err)}
+		return []mirror.Finding{way("The webhook route", s.remedy("CLERKSYNC_PUBLIC_URL", "DoctorOptions.PublicURL"),
+			"Check DNS, certificate, firewall, and that the server runs behind it.", err)}
 	}
 	defer response.Body.Close()
 	var problem struct{ Code string }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/reach"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/store"
 )
@@ -24,6 +25,7 @@ type Config struct {
 	// SecretKeyTried, if set, is called with whether Clerk accepted the secret key when token
 	// keys were fetched with it.
 	SecretKeyTried func(accepted bool)
+	Clock          *reach.Clock // compared with the dates of the answers that bring keys; it may be nil
 	Now            func() time.Time
 	Logger         *slog.Logger
 }

@@ -42,14 +42,15 @@ func (g *Guard) newKeySet() (auth.KeySet, error) {
 		}
 		return auth.StaticKey(key), nil
 	}
-	remote := auth.RemoteKeySetConfig{Now: g.config.Now, Logger: g.config.Logger, Store: keyStore{g.db, g.confirm}}
+	transport := g.config.Clock.Transport(http.DefaultTransport) //nolint:forbidigo // auth.RemoteKeySet bounds each fetch
+	remote := auth.RemoteKeySetConfig{Now: g.config.Now, Logger: g.config.Logger, Store: keyStore{g.db, g.confirm}, HTTPClient: &http.Client{Transport: transport}}
 	switch {
 	case c.JWKSURL != "":
 		remote.URL = c.JWKSURL
 	case c.SecretKey != "":
 		remote.URL, remote.SecretKey = c.APIURL+"/v1/jwks", c.SecretKey
 		if g.config.SecretKeyTried != nil {
-			remote.HTTPClient = &http.Client{Transport: keyWatch{g.config.SecretKeyTried}}
+			remote.HTTPClient.Transport = keyWatch{transport, g.config.SecretKeyTried}
 		}
 	case c.FrontendAPI != "":
 		remote.URL = strings.TrimSuffix(c.FrontendAPI, "/") + "/.well-known/jwks.json"
@@ -195,11 +196,14 @@ func keyIDs(set []byte) (ids []string) {
 }
 
 // keyWatch notices whether Clerk accepts the secret key with which token keys are fetched.
-type keyWatch struct{ tried func(accepted bool) }
+type keyWatch struct {
+	next  http.RoundTripper
+	tried func(accepted bool)
+}
 
 // RoundTrip implements [http.RoundTripper].
 func (w keyWatch) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := http.DefaultTransport.RoundTrip(r) //nolint:forbidigo // auth.RemoteKeySet bounds each fetch
+	response, err := w.next.RoundTrip(r)
 	if err != nil {
 		return response, err
 	}

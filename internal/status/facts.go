@@ -10,6 +10,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/instance"
+	"github.com/clerksync/clerksync/internal/reach"
 	"github.com/clerksync/clerksync/internal/reconcile"
 	"github.com/clerksync/clerksync/internal/schedule"
 	"github.com/clerksync/clerksync/internal/store"
@@ -20,18 +21,20 @@ import (
 type Facts struct {
 	Library bool // remedies name methods and fields of the library, not commands and environment variables
 
-	Ours        clerk.Time // the same moment by the clock of this process
-	Now         clerk.Time
-	Born        clerk.Time // when the database was made
-	Head        store.Head
-	Life        store.Life
-	Abandoned   bool // the process that kept the mirror up to date was killed, or this is a copy that was taken while it ran
-	Foreign     instance.Foreign
-	Instance    Instance
-	DeadLetters int64         // with Quarantined, up to a little more than maxCounted unless Counted is set
-	Refused     store.Refused // by the application's OnChange
-	Quarantined int64
-	LastDead    clerk.Time // when the last dead letter came
+	Ours clerk.Time // the same moment by the clock of this process
+	// AheadOfDatabase is how far this machine's clock is ahead of that of Postgres; 0: they agree.
+	AheadOfDatabase time.Duration
+	Now             clerk.Time
+	Born            clerk.Time // when the database was made
+	Head            store.Head
+	Life            store.Life
+	Abandoned       bool // the process that kept the mirror up to date was killed, or this is a copy that was taken while it ran
+	Foreign         instance.Foreign
+	Instance        Instance
+	DeadLetters     int64         // with Quarantined, up to a little more than maxCounted unless Counted is set
+	Refused         store.Refused // by the application's OnChange
+	Quarantined     int64
+	LastDead        clerk.Time // when the last dead letter came
 	// Unheard are kinds that change at Clerk and of which no event has ever come.
 	Unheard       []clerk.Kind
 	RolesRejected int64                    // 1 if there are any
@@ -114,7 +117,11 @@ func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, our
 	var walks map[string]store.Walk
 	var queues map[clerk.Kind]store.Queue
 	var runners []store.Runner
+	asked := time.Now()
 	f.Now, errs[0] = db.Clock(ctx, ours)
+	if db.Engine() == store.Postgres && errs[0] == nil {
+		f.AheadOfDatabase = reach.Ahead(asked, time.Now(), f.Now.Time())
+	}
 	walks, errs[1] = db.Walks(ctx)
 	queues, errs[2] = db.Queues(ctx)
 	f.DeadLetters, f.Quarantined, errs[3] = db.CountProblems(ctx, maxCounted+1)

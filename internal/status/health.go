@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -126,8 +127,16 @@ func (m *Monitor) signals(stored *Facts) *signals {
 		engine: m.db.Engine(), durable: !m.db.NonDurable(), database: m.db.String(),
 		instances: m.config.Instance.AllowedInstances(), keysMissing: m.config.Instance.KeysMissing(),
 		listeningSince: m.config.ListeningSince(), refused: m.config.Refusals.Current(accepted),
-		others: m.config.Warnings(),
+		others: m.config.Warnings(), aheadOfClerk: m.config.AheadOfClerk(), outage: m.outage(),
 	}
+}
+
+// outage returns since when, and why, Clerk answers no request of this process.
+func (m *Monitor) outage() clerkapi.Outage {
+	if m.config.API == nil {
+		return clerkapi.Outage{}
+	}
+	return m.config.API.Stats().Outage
 }
 
 // Production reports whether a key is one of a production instance.

@@ -28,6 +28,9 @@ type Config struct {
 	ListeningSince func() time.Time
 	// FeedAt returns the number of the last change that this process has read.
 	FeedAt func() int64
+	// AheadOfClerk returns how far this machine's clock is ahead of Clerk's, 0 where they agree or
+	// were not compared.
+	AheadOfClerk func() time.Duration
 	// Warnings returns the warnings about other parts of the program.
 	Warnings func() []mirror.Warning
 	// OnChange has the times of the last calls of the application's OnChange; nil: it has none.

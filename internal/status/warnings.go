@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/refusals"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
@@ -49,7 +50,9 @@ type signals struct {
 	instances      []string  // whose events are applied; none: those of any
 	keysMissing    bool      // no key is usable now, and fetching them failed
 	refused        map[refusals.Kind]refusals.Count
-	slowCalls      int // of OnChange, among the last ones in this process
+	aheadOfClerk   time.Duration   // how far this machine's clock is ahead; 0: they agree, or were not compared
+	outage         clerkapi.Outage // of Clerk's Backend API, as this process sees it
+	slowCalls      int             // of OnChange, among the last ones in this process
 	longestCall    time.Duration
 	remembered     *store.Settings     // the settings in force
 	reasons        []mirror.SyncReason // why the mirror is not proven to equal Clerk; for health up to half a minute old
@@ -81,7 +84,7 @@ func configWarners() []warner {
 // dataWarners look at what happened: at what the database knows, and at what was refused.
 func dataWarners() []warner {
 	return []warner{
-		warnOfDatabase, warnOfKeys, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning, warnOfReasons, warnOfWalks, warnOfQueues,
+		warnOfDatabase, warnOfKeys, warnOfClerk, warnOfClock, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning, warnOfReasons, warnOfWalks, warnOfQueues,
 		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles, warnOfConsumers, warnOfEndpoints, warnOfJobs, warnOfOnChange,
 		func(s *signals) []mirror.Warning { return s.others },
 	}

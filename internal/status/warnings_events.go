@@ -58,14 +58,6 @@ func warnOfRefusals(s *signals) []mirror.Warning {
 				"the first delivery that is accepted ends this warning. If Clerk's dashboard shows no failed deliveries, someone else forges them.",
 		})
 	}
-	if c, refused := s.refused[refusals.Clock]; refused {
-		found = append(found, mirror.Warning{
-			Code: "clock_skew", Severity: s.refusedSeverity(c),
-			Message: countText(c, "well-signed delivery", "well-signed deliveries") + " for the time of signing. None was accepted after that. " +
-				"If this clock is wrong, every event is lost.",
-			Remedy: "Set this server's clock by NTP. If it is right, someone sent an old delivery again.",
-		})
-	}
 	if c, refused := s.refused[refusals.SecretKey]; refused {
 		found = append(found, mirror.Warning{
 			Code: "secret_key_refused", Severity: mirror.SeverityError,

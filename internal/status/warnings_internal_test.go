@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/reconcile"
@@ -93,9 +94,20 @@ func TestWarningsOfSignals(t *testing.T) {
 		}, "webhook_signatures_refused error"},
 		"the clock is wrong":                   {refused(refusals.Clock, time.Minute, time.Second), "clock_skew warning"},
 		"the clock has been wrong for an hour": {refused(refusals.Clock, 2*time.Hour, time.Second), "clock_skew error"},
-		"the secret key is refused":            {refused(refusals.SecretKey, time.Second, 0), "secret_key_refused error"},
-		"no event for a day":                   {func(s *signals) { s.stored.Head.LastReceivedAt -= 25 * 3600_000 }, "silence warning"},
-		"no event ever":                        {func(s *signals) { s.stored.Head.LastReceivedAt = 0 }, "silence warning"},
+		"the clock is ahead of Clerk's":        {func(s *signals) { s.aheadOfClerk = 10 * time.Second }, "clock_skew warning"},
+		"the clock is far behind Clerk's":      {func(s *signals) { s.aheadOfClerk = -6 * time.Minute }, "clock_skew error"},
+		"the clock is ahead of the database's": {func(s *signals) { s.stored.AheadOfDatabase = time.Minute }, "clock_skew warning"},
+		"the clock is wrong in every way": {func(s *signals) {
+			refused(refusals.Clock, 2*time.Hour, time.Second)(s)
+			s.aheadOfClerk, s.stored.AheadOfDatabase = 10*time.Second, time.Minute
+		}, "clock_skew error"},
+		"Clerk does not answer": {func(s *signals) {
+			s.outage = clerkapi.Outage{Since: time.Now().Add(-time.Minute), Problem: "it refuses the connection", Remedy: "check it"}
+		}, "clerk_unreachable warning"},
+		"Clerk does not answer for a moment": {func(s *signals) { s.outage.Since = time.Now().Add(-20 * time.Second) }, ""},
+		"the secret key is refused":          {refused(refusals.SecretKey, time.Second, 0), "secret_key_refused error"},
+		"no event for a day":                 {func(s *signals) { s.stored.Head.LastReceivedAt -= 25 * 3600_000 }, "silence warning"},
+		"no event ever":                      {func(s *signals) { s.stored.Head.LastReceivedAt = 0 }, "silence warning"},
 		"no event, and just started": {func(s *signals) {
 			s.stored.Head.LastReceivedAt, s.listeningSince = 0, s.now.Add(-time.Hour)
 		}, ""},
