@@ -42,6 +42,8 @@ type commands struct {
 	Reconcile  reconcileCommand  `cmd:"" group:"work" help:"Compare the mirror with Clerk and repair differences."`
 	Operators  operatorsCommand  `cmd:"" group:"work" help:"List, add and revoke operators, who use the API with tokens of their own."`
 	Console    consoleCommand    `cmd:"" group:"work" help:"Sign a browser in to the operator console."`
+	Backup     backupCommand     `cmd:"" group:"work" help:"Copy an SQLite database into a file, also next to a running server."`
+	Restore    restoreCommand    `cmd:"" group:"work" help:"Check a copy of an SQLite database, or put it in the place of the database."`
 	Migrate    migrateCommand    `cmd:"" group:"work" help:"Update the database schema, role ladder and redaction."`
 
 	Emulate emulateCommand `cmd:"" group:"test" help:"Run an emulated Clerk for development and tests."`

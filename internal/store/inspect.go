@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -20,7 +21,9 @@ type ServerInfo struct {
 	Settings map[string]string
 	Pending  []string // migrations that are not applied yet
 	Unknown  []string // migrations that this version does not know
-	Schema   error    // why this version cannot read the database: one of the errors about the schema; nil when it can
+	// SchemaNumber is that of the last migration which was applied; 0: there is no mirror.
+	SchemaNumber int
+	Schema       error // why this version cannot read the database: one of the errors about the schema; nil when it can
 
 	RowSecurity RowSecurityState
 }
@@ -85,6 +88,9 @@ func (db *DB) checkMigrations(ctx context.Context, c *ServerInfo, hasMigrations 
 			return err
 		}
 	}
+	for name := range applied {
+		c.SchemaNumber = max(c.SchemaNumber, schemaNumber(name))
+	}
 	known, err := migrationsOf(db.engine, db.migrations)
 	if err != nil {
 		return err
@@ -103,4 +109,14 @@ func (db *DB) checkMigrations(ctx context.Context, c *ServerInfo, hasMigrations 
 		c.Schema = fmt.Errorf("%w (%s is missing)", ErrOlderSchema, strings.Join(c.Pending, ", "))
 	}
 	return nil
+}
+
+// schemaNumber returns the number at the beginning of the name of a migration.
+func schemaNumber(name string) int {
+	digits, _, _ := strings.Cut(name, "_")
+	n, err := strconv.Atoi(digits)
+	if err != nil { // an unreleased version had other names
+		return 0
+	}
+	return n
 }

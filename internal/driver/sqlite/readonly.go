@@ -8,10 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
-	"path/filepath"
 	"runtime"
+	"sync/atomic"
 
 	"modernc.org/sqlite"
 
@@ -65,8 +64,13 @@ type notADatabase struct{}
 func (notADatabase) Error() string { return "file is not a database" }
 func (notADatabase) Code() int     { return 26 } // SQLITE_NOTADB
 
-// walMode reads from the header of a database whether it is in WAL mode.
+// walMode reads from the header of a database whether it is in WAL mode. While a process has it
+// open in that mode, the file is not opened here: this process may be the one, and closing the file
+// would end the locks of all its connections.
 func walMode(path string) (bool, error) {
+	if _, err := os.Stat(path + "-shm"); err == nil && sizeOf(path) > 0 {
+		return true, nil
+	}
 	f, err := os.Open(path) //nolint:gosec // the configured file
 	if errors.Is(err, os.ErrNotExist) {
 		return false, noDatabase{path + " does not exist"}
@@ -96,8 +100,9 @@ func walHolds(path string) bool {
 
 // reader makes connections that only read.
 type reader struct {
-	path string
-	wal  bool
+	path     string
+	wal      bool
+	unlocked atomic.Bool // a connection took the file for unchanging, and so took no locks
 }
 
 // Driver is that of modernc.org/sqlite.
@@ -115,10 +120,10 @@ func (r *reader) Connect(context.Context) (driver.Conn, error) {
 }
 
 func (r *reader) open() (driver.Conn, error) {
-	dsn := "file:" + (&url.URL{Path: filepath.ToSlash(r.path)}).EscapedPath() +
-		"?mode=ro&_pragma=busy_timeout(10000)&_pragma=query_only(1)&_pragma=secure_delete(ON)&_pragma=cache_size(-16000)"
+	dsn := uriOf(r.path) + "?mode=ro&_pragma=busy_timeout(10000)&_pragma=query_only(1)&_pragma=secure_delete(ON)&_pragma=cache_size(-16000)"
 	if r.wal && r.atRest() {
 		dsn += "&immutable=1"
+		r.unlocked.Store(true)
 	}
 	return r.Driver().Open(dsn)
 }

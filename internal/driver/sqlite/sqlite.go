@@ -4,9 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -50,7 +48,7 @@ func Open(path string, opts ...Option) (*store.DB, error) {
 	if err := create(path); err != nil {
 		return nil, store.Explain(store.SQLite, path, fmt.Errorf("sqlite: %w", err))
 	}
-	file := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()
+	file := uriOf(path)
 	write, err := pool(file, o.pragmas(), 1)
 	if err != nil {
 		return nil, store.Explain(store.SQLite, path, err)
@@ -92,7 +90,12 @@ func pool(file string, pragmas []string, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
+// create makes the file if there is none. One that exists is not opened: closing it would end the
+// locks of other connections of this process.
 func create(path string) error {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		return nil
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the configured file
 	if err != nil {
 		return err
