@@ -2,6 +2,8 @@
 // the driver jackc/pgx.
 //
 // Tables live in the first schema of the connection's search_path. Any number of replicas
-// may share one database. Behind PgBouncer in transaction mode before its version 1.21 add
-// default_query_exec_mode=exec to the connection string.
+// may share one database. Behind a pooler such as PgBouncer, in any mode and version, Open prepares
+// no statements unless the connection string has a default_query_exec_mode. A pool that is given to
+// FromPool or FromDB decides by itself: with transaction pooling before PgBouncer 1.21 it needs
+// default_query_exec_mode=exec.
 package postgres

@@ -43,6 +43,7 @@ func (s *Subject) checkDatabase(ctx context.Context) []mirror.Finding {
 	if s.DB.Engine() == store.SQLite {
 		return append(found, checkSQLite(c)...)
 	}
+	found = append(found, s.checkPooling(ctx)...)
 	return append(found, s.checkPostgres(c, reach.Ahead(before, before.Add(took), c.Now.Time()))...)
 }
 
@@ -81,6 +82,22 @@ func checkSQLite(c store.ServerInfo) (found []mirror.Finding) {
 		found = append(found, doctor.Good("Journal mode WAL, secure_delete on."))
 	}
 	return found
+}
+
+// checkPooling names a pooler. It is no fault: statements that are not prepared cost a little
+// speed.
+func (s *Subject) checkPooling(ctx context.Context) []mirror.Finding {
+	switch pooling, err := s.DB.Pooling(ctx); {
+	case err != nil:
+		return []mirror.Finding{s.DatabaseFailure(err)}
+	case pooling == store.PoolingTransaction:
+		return []mirror.Finding{doctor.Good("A pooler such as PgBouncer is between, with transaction pooling. %s", s.remedy(
+			"Nothing is prepared, so it works; a direct connection takes events a little faster.",
+			"A pool of the application's own must not prepare statements there before PgBouncer 1.21: default_query_exec_mode=exec."))}
+	case pooling == store.PoolingSession:
+		return []mirror.Finding{doctor.Good("A pooler or proxy is between, with session pooling.")}
+	}
+	return nil
 }
 
 func (s *Subject) checkPostgres(c store.ServerInfo, ahead time.Duration) (found []mirror.Finding) {

@@ -28,6 +28,30 @@ type ServerInfo struct {
 	RowSecurity RowSecurityState
 }
 
+// Pooling is what is between this process and a Postgres server.
+type Pooling string
+
+// What can be there.
+const (
+	PoolingNone        Pooling = "none"
+	PoolingSession     Pooling = "session"     // a pooler or proxy, and each connection keeps its own one of the server
+	PoolingTransaction Pooling = "transaction" // a pooler whose connections of the server are shared by transactions
+)
+
+// WithPooling sets how [DB.Pooling] finds out. Call it before the handle is used.
+func (db *DB) WithPooling(find func(context.Context) (Pooling, error)) *DB {
+	db.pooling = find
+	return db
+}
+
+// Pooling finds out what is between this process and a Postgres server. It is "" for SQLite.
+func (db *DB) Pooling(ctx context.Context) (Pooling, error) {
+	if db.pooling == nil {
+		return "", nil
+	}
+	return db.pooling(ctx)
+}
+
 // Inspect asks the database about itself. It changes nothing.
 func (db *DB) Inspect(ctx context.Context) (c ServerInfo, err error) {
 	var args []any

@@ -51,7 +51,8 @@ type DB struct {
 	readOnly   bool
 	borrowed   bool // the application closes the pools
 	migrations fs.FS
-	journal    string // SQLite's journal mode, if its pragma cannot read it; see WithJournal
+	pooling    func(context.Context) (Pooling, error) // nil: there cannot be a pooler
+	journal    string                                 // SQLite's journal mode, if its pragma cannot read it; see WithJournal
 
 	updateTimeout time.Duration // of a transaction on Postgres
 	lookBack      int           // rows that a page looks at for filters without an index

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing: a Postgres server, a C compiler for the race detector, the proxies
-# nginx and Caddy and the monitoring server Prometheus, which tests start by themselves, Chromium for the pages, Python
+# nginx, Caddy and PgBouncer and the monitoring server Prometheus, which tests start by themselves, Chromium for the pages, Python
 # for what docs/emulator.md shows, and Node with the packages that check the emulator and the pages.
 #
 #   setup.sh            says what it installs, and installs it (`make setup`)
@@ -41,6 +41,7 @@ fi
 proxies=()
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || proxies+=(nginx)
 command -v caddy >/dev/null || proxies+=(caddy)
+command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || proxies+=(pgbouncer)
 packages+=("${proxies[@]}")
 command -v curl >/dev/null || packages+=(curl)
 command -v chromium >/dev/null || packages+=(chromium)

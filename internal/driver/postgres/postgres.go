@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -30,11 +31,15 @@ func Open(dsn string) (*store.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := stdlib.OpenDB(*config)
+	db := sql.OpenDB(newConnector(dsn, config))
 	db.SetMaxOpenConns(16)
 	db.SetMaxIdleConns(16)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	return store.Open(store.Postgres, db, db).Named(location(config)), nil
+	return open(db).Named(location(config)), nil
+}
+
+func open(db *sql.DB) *store.DB {
+	return store.Open(store.Postgres, db, db).WithPooling(func(ctx context.Context) (store.Pooling, error) { return pooling(ctx, db) })
 }
 
 // location is where the database is, without user and password.
@@ -61,7 +66,7 @@ func parse(dsn string) (*pgx.ConnConfig, error) {
 // FromPool uses a pool of the application. Closing the result leaves the pool open.
 func FromPool(pool *pgxpool.Pool) *store.DB {
 	db := stdlib.OpenDBFromPool(pool)
-	return store.Open(store.Postgres, db, db).Named(location(pool.Config().ConnConfig))
+	return open(db).Named(location(pool.Config().ConnConfig))
 }
 
 // FromDB uses a *sql.DB of the application, which was opened with pgx's driver. Closing the result
@@ -70,5 +75,5 @@ func FromDB(db *sql.DB) (*store.DB, error) {
 	if _, ok := db.Driver().(*stdlib.Driver); !ok {
 		return nil, fmt.Errorf("postgres: want a database opened with pgx's stdlib driver, not %T", db.Driver())
 	}
-	return store.Open(store.Postgres, db, db).Borrowed(), nil
+	return open(db).Borrowed(), nil
 }

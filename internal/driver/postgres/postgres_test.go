@@ -10,26 +10,15 @@ import (
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
-// exec is the mode that old PgBouncers in transaction pooling need.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{"cache_statement", "exec"} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			storetest.Run(t, func(t *testing.T) *store.DB {
-				dsn := testenv.Postgres(t)
-				separator := "?"
-				if strings.Contains(dsn, "?") {
-					separator = "&"
-				}
-				db, err := postgres.Open(dsn + separator + "default_query_exec_mode=" + mode)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return db
-			})
-		})
-	}
+	storetest.Run(t, func(t *testing.T) *store.DB {
+		db, err := postgres.Open(testenv.Postgres(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	})
 }
 
 func TestMalformedConnectionStringIsNotQuoted(t *testing.T) {

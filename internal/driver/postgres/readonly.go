@@ -4,11 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/clerksync/clerksync/internal/store"
 )
@@ -23,11 +19,11 @@ func OpenReadOnly(dsn string) (*store.DB, error) {
 	}
 	guarded := plain.Copy()
 	guarded.RuntimeParams["default_transaction_read_only"] = "on"
-	db := sql.OpenDB(readers{stdlib.GetConnector(*guarded), stdlib.GetConnector(*plain)})
+	db := sql.OpenDB(readers{newConnector(dsn, guarded), newConnector(dsn, plain)})
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
 	db.SetConnMaxIdleTime(time.Minute)
-	return store.Open(store.Postgres, db, db).Named(location(plain)).SetReadOnly(), nil
+	return open(db).Named(location(plain)).SetReadOnly(), nil
 }
 
 // readers makes connections that only read.
@@ -40,8 +36,7 @@ func (r readers) Driver() driver.Driver { return r.guarded.Driver() }
 // 08P01); this process writes nothing all the same.
 func (r readers) Connect(ctx context.Context) (driver.Conn, error) {
 	c, err := r.guarded.Connect(ctx)
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == "08P01" {
+	if refusesStartupParameters(err) {
 		return r.plain.Connect(ctx)
 	}
 	return c, err
