@@ -284,7 +284,8 @@ func (a *assembly) openMonitor(context.Context) (err error) {
 	m := a.mirror
 	m.monitor = status.NewMonitor(status.Config{
 		DB: a.db, API: a.api, Instance: m.instance, Refusals: m.refusals, Bounds: a.bounds(), Settings: a.statusSettings(),
-		ListeningSince: func() time.Time { return m.receiver.Since() }, FeedAt: m.gate.FeedAt, AheadOfClerk: a.clerkTime.Ahead, Warnings: a.Warnings, OnChange: a.hookTimes,
+		ListeningSince: func() time.Time { return m.receiver.Since() }, HasWebhookSecret: func() bool { return m.receiver.HasSecret() },
+		FeedAt: m.gate.FeedAt, AheadOfClerk: a.clerkTime.Ahead, Warnings: a.Warnings, OnChange: a.hookTimes,
 		Now: a.Test.Now, Waited: a.waited, Logger: a.Logger,
 	})
 	return nil

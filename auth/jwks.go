@@ -19,7 +19,7 @@ import (
 const (
 	fetchTimeout       = 5 * time.Second
 	maxSetSize         = 1 << 20          // bytes
-	unknownKeyInterval = 10 * time.Second // the least time between a fetch and the next one for an unknown key
+	unknownKeyInterval = 10 * time.Second // the least time between two fetches for unknown keys
 	missingFor         = 30 * time.Second // how long a key id that a fetch did not bring is refused
 	maxMissing         = 1024             // such key ids at a time
 	maxBackoff         = 30 * time.Second // the longest pause after a failed fetch
@@ -75,10 +75,10 @@ type RemoteKeySetConfig struct {
 // of the set. The other keys stay usable.
 //
 // A token with an unknown key id, or with a signature that the key did not make, is either forged
-// or the first one after a rotation. It causes a fetch only if the last one began at least 10
-// seconds ago. So forged tokens cause at most six fetches a minute, and a rotation is noticed in
-// spite of them. A key id that a fetch did not bring is refused for 30 seconds without another
-// fetch.
+// or the first one after a rotation. It causes a fetch only if the last one for such a token began
+// at least 10 seconds ago. So forged tokens cause at most six fetches a minute, and a rotation is
+// noticed in spite of them: at once if there are none. A key id that a fetch did not bring is
+// refused for 30 seconds without another fetch.
 type RemoteKeySet struct {
 	config RemoteKeySetConfig
 	client *http.Client
@@ -87,7 +87,7 @@ type RemoteKeySet struct {
 
 	mu       sync.Mutex
 	current  *fetch    // the one in progress, or nil
-	started  time.Time // when the last fetch began
+	asked    time.Time // when the last fetch for an unknown key began
 	failures int       // since the last good fetch
 	retryAt  time.Time // the earliest time of the next fetch after a failure
 	lastErr  error     // of the last fetch
@@ -193,7 +193,7 @@ func (r *RemoteKeySet) Generation() (generation uint64, usable bool) {
 		return 0, false
 	}
 	if age >= r.config.Refresh {
-		_, failing, _ := r.begin(0)
+		_, failing, _ := r.begin()
 		usable = r.usableWhileRefreshing(age, failing)
 		return set.generation, usable
 	}
@@ -233,7 +233,7 @@ func (r *RemoteKeySet) Prepare() (found bool) {
 		return true
 	}
 	r.startRestore()
-	r.begin(0) //nolint:errcheck // the error is that of an earlier fetch
+	r.begin() //nolint:errcheck // the error is that of an earlier fetch
 	return false
 }
 
@@ -242,6 +242,7 @@ func (r *RemoteKeySet) VerifySignature(ctx context.Context, keyID string, signed
 	if keyID == "" || len(keyID) > maxKeyIDSize {
 		return ErrUnknownKey
 	}
+	began := r.config.Now()
 	set, err := r.usableSet(ctx)
 	if err != nil {
 		return err
@@ -251,6 +252,9 @@ func (r *RemoteKeySet) VerifySignature(ctx context.Context, keyID string, signed
 		if refusal = verifyRS256(key, signed, signature); refusal == nil {
 			return nil
 		}
+	}
+	if !set.fetched.Before(began) { // the keys are newer than the question
+		return refusal
 	}
 	// The instance may have a new key since then, under a new id or the old one.
 	newer := r.refreshForUnknownKey(ctx, keyID, key == nil)
@@ -271,7 +275,7 @@ func (r *RemoteKeySet) usableSet(ctx context.Context) (*jwkSet, error) {
 	if set != nil && age < r.config.Refresh {
 		return set, nil
 	}
-	f, failing, lastErr := r.begin(0)
+	f, failing, lastErr := r.begin()
 	if set != nil && r.usableWhileRefreshing(age, failing) {
 		return set, nil
 	}
@@ -308,7 +312,7 @@ func (r *RemoteKeySet) refreshForUnknownKey(ctx context.Context, keyID string, u
 	if unknown && r.isMissing(keyID) {
 		return nil
 	}
-	f, _, _ := r.begin(unknownKeyInterval)
+	f := r.beginForUnknownKey()
 	if f == nil {
 		return nil
 	}
@@ -342,23 +346,35 @@ func (r *RemoteKeySet) setMissing(keyID string) {
 	}
 }
 
-// begin returns the fetch in progress. If there is none, it starts one, unless the last one began
-// less than gap ago or failed too recently. Then it returns nil.
-func (r *RemoteKeySet) begin(gap time.Duration) (f *fetch, failing bool, lastErr error) {
+// begin returns the fetch in progress. If there is none, it starts one, unless the last one failed
+// too recently. Then it returns nil.
+func (r *RemoteKeySet) begin() (f *fetch, failing bool, lastErr error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.config.Now()
-	if r.current == nil && !now.Before(r.retryAt) && (gap == 0 || !now.Before(r.started.Add(gap))) {
+	if r.current == nil && !r.config.Now().Before(r.retryAt) {
 		r.start()
 	}
 	return r.current, r.failures > 0, r.lastErr
+}
+
+// beginForUnknownKey is begin for a token that may be forged. It starts a fetch only if the last
+// one that it started began long enough ago.
+func (r *RemoteKeySet) beginForUnknownKey() *fetch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.config.Now()
+	if r.current == nil && !now.Before(r.retryAt) && !now.Before(r.asked.Add(unknownKeyInterval)) {
+		r.asked = now
+		r.start()
+	}
+	return r.current
 }
 
 // start starts a fetch. The caller holds mu and has checked that none is in progress.
 func (r *RemoteKeySet) start() {
 	now := r.config.Now()
 	f := &fetch{done: make(chan struct{})}
-	r.current, r.started = f, now
+	r.current = f
 	go func() {
 		f.set, f.err = r.fetch(now)
 		old, backoff := r.finish(f)

@@ -1,6 +1,8 @@
 package clerkapi
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,7 +39,7 @@ func (p Priority) attempts() int {
 // goroutines between calls.
 type Client struct {
 	config  Config
-	key     func() string // a function, so that no verb of fmt prints it
+	secret  atomic.Pointer[func() string] // the secret key; a function, so that no verb of fmt prints it
 	http    *http.Client
 	budget  *budget
 	breaker breaker
@@ -61,9 +63,8 @@ func New(config Config) (*Client, error) {
 	if transport == nil {
 		transport = newTransport()
 	}
-	return &Client{
+	c := &Client{
 		config: config,
-		key:    func() string { return key },
 		http: &http.Client{
 			Transport: transport,
 			// The key is sent to the configured host only.
@@ -72,7 +73,39 @@ func New(config Config) (*Client, error) {
 		maxBody: maxBody,
 		budget:  newBudget(config.Limit, config.Budget),
 		flights: map[flightKey]*flight{},
-	}, nil
+	}
+	c.setKey(key)
+	return c, nil
+}
+
+func (c *Client) key() string { return (*c.secret.Load())() }
+
+func (c *Client) setKey(key string) {
+	secret := func() string { return key }
+	c.secret.Store(&secret)
+}
+
+// SetSecretKey replaces the secret key of all requests that are sent from now on. The key must be
+// of the same instance: ask [Client.TrySecretKey] first.
+func (c *Client) SetSecretKey(key string) error {
+	if problem := keyProblem(key); problem != "" {
+		return errors.New("clerkapi: the secret key " + problem)
+	}
+	c.setKey(key)
+	return nil
+}
+
+// TrySecretKey asks Clerk with another secret key which signing keys its instance has. It sends a
+// request of its own, without the budget, and changes nothing.
+func (c *Client) TrySecretKey(ctx context.Context, key string) (keyIDs []string, err error) {
+	config := c.config
+	config.SecretKey, config.OnKeyChecked = key, nil
+	other, err := New(config)
+	if err != nil {
+		return nil, err
+	}
+	defer other.Close()
+	return other.KeyIDs(ctx, Interactive)
 }
 
 func newTransport() *http.Transport {

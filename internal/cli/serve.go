@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,7 +110,8 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	settings.MeterProvider, settings.TracerProvider = signals.Meters(), signals.Tracers()
 	settings.PolicyVersion = policyVersion(cfg.Policy) // only a server uses the policy
 	var publish publishers
-	settings.Warnings = publish.nats.warnings
+	secrets := newSecretFiles(cfg, logger)
+	settings.Warnings = func() []mirror.Warning { return slices.Concat(publish.nats.warnings(), secrets.warnings()) }
 	m, err := clerksync.New(ctx, db, settings)
 	if err != nil {
 		return err
@@ -125,18 +127,15 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	for _, w := range m.Health(ctx).Warnings {
 		logger.Log(ctx, logLevel(w.Severity), w.Message, "code", w.Code, "remedy", w.Remedy) //nolint:sloglint // one of few texts
 	}
-	var public http.Handler
+	front := &answers{mirror: m, scraped: signals.Handler(), logger: logger}
 	if err = publish.open(db, m, cfg, signals.Meters(), logger); err == nil {
-		public, err = publicHandler(m, cfg, publish.webhooks, logger)
+		front.webhooks = publish.webhooks
+		err = front.use(cfg)
 	}
 	if err != nil {
 		return errors.Join(err, m.Close())
 	}
-	servers := []*http.Server{web.NewServer(cfg.Listen, public)}
-	if cfg.OperatorListen != "off" && cfg.OperatorListen != "public" {
-		servers = append(servers, web.NewServer(cfg.OperatorListen, operatorHandler(m, cfg, signals.Handler(), publish.webhooks, logger)))
-	}
-	listening, err := web.Listen(ctx, logger, shutdownTimeout, servers...)
+	listening, err := web.Listen(ctx, logger, shutdownTimeout, front.servers(cfg)...)
 	if err != nil {
 		return errors.Join(listenError(err, cfg), m.Close())
 	}
@@ -145,6 +144,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	}
 	background := make(chan error, 1)
 	go func() { background <- m.Run(ctx) }()
+	go secrets.run(ctx, m, front.use)
 	stopPublishing := publish.start(ctx)
 	err = listening.Serve(ctx)
 	stopPublishing()

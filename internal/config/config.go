@@ -84,6 +84,12 @@ type Config struct {
 	WebhooksAllow    []string // hosts of outgoing webhooks that may be private
 	NATS             NATS
 
+	options Options // what it was read from
+
+	// Files has the path of the file that a NAME_FILE names, by the name of the setting in
+	// [Settings], also of one that is empty.
+	Files map[string]string
+
 	// Sources has the origin of each setting's value, by its name in [Settings].
 	Sources map[string]Origin
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/clerksync/clerksync/internal/testenv"
 )
@@ -92,7 +93,7 @@ func TestDefaults(t *testing.T) {
 	if len(got.Sources) != len(Settings()) {
 		t.Errorf("%d sources for %d variables", len(got.Sources), len(Settings()))
 	}
-	got.Sources = nil
+	got.Sources, got.Files = nil, nil
 	want := &Config{
 		Database: Database{Engine: "sqlite", Path: filepath.Join(dir, "clerksync.db")}, DatabaseWait: time.Minute,
 		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081", OperatorMetrics: "token",
@@ -102,7 +103,7 @@ func TestDefaults(t *testing.T) {
 		Backfill: "auto", Reconcile: "auto", Writes: "on", APIBudget: 0.2, Console: "on", ConsolePayloads: "ask", NATS: NATS{Stream: "CLERK", Prefix: "clerk"},
 		EraseAfter: 30 * 24 * time.Hour, InboxRetention: 90 * 24 * time.Hour, ChangesRetention: 30 * 24 * time.Hour, AuditRetention: 90 * 24 * time.Hour,
 	}
-	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

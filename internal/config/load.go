@@ -63,6 +63,9 @@ func Load(o Options) (*Config, []Warning, error) {
 	return l.config, l.warnings, nil
 }
 
+// Reload reads the sources of the configuration again, as [Load] does. It changes nothing in c.
+func (c *Config) Reload() (*Config, []Warning, error) { return Load(c.options) }
+
 // Inspect reads the configuration as Load does, and reports what was found, valid or not.
 func Inspect(o Options) *Report {
 	l := read(o)
@@ -121,7 +124,7 @@ type loader struct {
 func newLoader(o Options) *loader {
 	l := &loader{
 		dir:      o.WorkingDir,
-		config:   &Config{Sources: map[string]Origin{}},
+		config:   &Config{Sources: map[string]Origin{}, Files: map[string]string{}, options: o},
 		settings: map[string]Setting{},
 		written:  map[string]string{},
 		faulty:   map[string]bool{},
@@ -256,6 +259,7 @@ func (l *loader) record(s Setting, from source, name, path string) {
 func (l *loader) findInFile(s Setting, from source, name, path string) (string, error) {
 	l.written[s.Name] = from.spell(name)
 	const remedy = "Write the value into the file, or unset the name."
+	l.config.Files[s.Name] = l.resolve(path)
 	text, err := l.readFile(path)
 	if err != nil {
 		return "", err

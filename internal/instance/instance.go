@@ -37,15 +37,18 @@ type Guard struct {
 	remote *auth.RemoteKeySet // nil: the keys that verify tokens are not fetched
 	api    *clerkapi.Client   // nil: without a secret key Clerk cannot be asked
 
-	secretKeyIDs atomic.Pointer[[]string]  // ids of the keys of the secret key's instance, once Clerk returned them
-	refused      atomic.Pointer[string]    // an instance that these very keys were refused for, perhaps by another process
-	tokenKeys    atomic.Pointer[tokenKeys] // the last check of the keys that verify tokens
+	secret        atomic.Pointer[func() string] // the secret key; a function, so that no verb of fmt prints it
+	secretKeyIDs  atomic.Pointer[[]string]      // ids of the keys of the secret key's instance, once Clerk returned them
+	keysArePublic atomic.Bool                   // the keys were fetched from the Frontend API last, because Clerk refused the secret key
+	refused       atomic.Pointer[string]        // an instance that these very keys were refused for, perhaps by another process
+	tokenKeys     atomic.Pointer[tokenKeys]     // the last check of the keys that verify tokens
 }
 
 // New makes a guard and the keys that verify tokens. The keys are nil when no source of keys is
 // configured.
 func New(config Config) (*Guard, auth.KeySet, error) {
 	g := &Guard{config: config, db: config.DB}
+	g.setSecretKey(config.Keys.SecretKey)
 	keys, err := g.newKeySet()
 	return g, keys, err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
@@ -48,12 +47,10 @@ func (g *Guard) newKeySet() (auth.KeySet, error) {
 	case c.JWKSURL != "":
 		remote.URL = c.JWKSURL
 	case c.SecretKey != "":
-		remote.URL, remote.SecretKey = c.APIURL+"/v1/jwks", c.SecretKey
-		if g.config.SecretKeyTried != nil {
-			remote.HTTPClient.Transport = keyWatch{transport, g.config.SecretKeyTried}
-		}
+		remote.URL = c.APIURL + "/v1/jwks"
+		remote.HTTPClient.Transport = keyTransport{g, transport}
 	case c.FrontendAPI != "":
-		remote.URL = strings.TrimSuffix(c.FrontendAPI, "/") + "/.well-known/jwks.json"
+		remote.URL = frontendKeys(c.FrontendAPI)
 	default:
 		return nil, nil
 	}
@@ -120,7 +117,7 @@ func (g *Guard) CheckSecretKey(ctx context.Context, p clerkapi.Priority) error {
 // fetchedWithSecretKey returns the ids of the keys that verify tokens, where they were fetched
 // with the secret key.
 func (g *Guard) fetchedWithSecretKey() []string {
-	if g.remote == nil || g.config.Keys.JWKSURL != "" || g.config.Keys.SecretKey == "" || g.config.Keys.Algorithm == auth.HS256 {
+	if g.remote == nil || g.keysArePublic.Load() || g.config.Keys.JWKSURL != "" || g.secretKey() == "" || g.config.Keys.Algorithm == auth.HS256 {
 		return nil
 	}
 	return g.remote.KeyIDs()
@@ -193,31 +190,6 @@ func keyIDs(set []byte) (ids []string) {
 		ids = append(ids, key.ID)
 	}
 	return ids
-}
-
-// keyWatch notices whether Clerk accepts the secret key with which token keys are fetched.
-type keyWatch struct {
-	next  http.RoundTripper
-	tried func(accepted bool)
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (w keyWatch) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := w.next.RoundTrip(r)
-	if err != nil {
-		return response, err
-	}
-	switch response.StatusCode {
-	case http.StatusOK:
-		w.tried(true)
-	case http.StatusUnauthorized:
-		w.tried(false)
-	case http.StatusForbidden: // a page of a proxy between here and Clerk says nothing about the key
-		if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
-			w.tried(false)
-		}
-	}
-	return response, nil
 }
 
 // KeysMissing reports whether no key is usable now, because the keys could not be fetched.

@@ -74,7 +74,7 @@ func (g *Guard) keysDigest(ctx context.Context) (string, error) {
 		return "", err
 	}
 	c, mac := g.config.Keys, hmac.New(sha256.New, key)
-	for _, part := range []string{c.SecretKey, c.JWTKey, c.JWKSURL, c.FrontendAPI} {
+	for _, part := range []string{g.secretKey(), c.JWTKey, c.JWKSURL, c.FrontendAPI} {
 		mac.Write([]byte(part + "\n"))
 	}
 	return hex.EncodeToString(mac.Sum(nil)), nil

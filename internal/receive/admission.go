@@ -15,8 +15,8 @@ import (
 
 // admit reads the body of a delivery, unless its headers alone are a reason to refuse it. The
 // caller releases the body.
-func (c *Receiver) admit(w http.ResponseWriter, r *http.Request) (*web.Body, error) {
-	err := c.config.Verifier.CheckHeaders(r.Header)
+func (c *Receiver) admit(w http.ResponseWriter, r *http.Request, verifier *webhook.Verifier) (*web.Body, error) {
+	err := verifier.CheckHeaders(r.Header)
 	refused, _ := errors.AsType[*webhook.Error](err)
 	switch {
 	case err == nil:

@@ -30,7 +30,7 @@ const maxBodies = 16 << 20
 
 // Config configures a [Receiver].
 type Config struct {
-	Verifier  *webhook.Verifier // nil: there is no secret, and every delivery is refused
+	Verifier  *webhook.Verifier // nil: there is no secret, and every delivery is refused; see SetSecrets
 	Scheme    webhook.Scheme
 	Ingest    *ingest.Ingest
 	Refusals  *refusals.Counter
@@ -44,6 +44,7 @@ type Config struct {
 // Receiver takes webhooks. It is safe for concurrent use.
 type Receiver struct {
 	config    Config
+	verifier  atomic.Pointer[webhook.Verifier]
 	bodies    *web.Bodies
 	untimely  atomic.Bool  // a delivery outside the time window is being read
 	clockSkew atomic.Int64 // well-signed deliveries outside the time window
@@ -51,7 +52,21 @@ type Receiver struct {
 }
 
 // New makes a Receiver.
-func New(config Config) *Receiver { return &Receiver{config: config, bodies: web.NewBodies(maxBodies)} }
+func New(config Config) *Receiver {
+	c := &Receiver{config: config, bodies: web.NewBodies(maxBodies)}
+	c.verifier.Store(config.Verifier)
+	return c
+}
+
+// SetSecrets replaces the secrets. Deliveries that begin from now on are verified with these. The
+// error says what is wrong with them, and then nothing changes.
+func (c *Receiver) SetSecrets(secrets []string) error {
+	v, err := webhook.NewVerifier(webhook.Config{Secrets: secrets, Scheme: c.config.Scheme, Now: c.config.Now})
+	if err == nil {
+		c.verifier.Store(v)
+	}
+	return err
+}
 
 // Handler returns the handler of the webhook route. From now on the process counts as one that
 // takes webhooks.
@@ -69,7 +84,7 @@ func (c *Receiver) Since() time.Time {
 }
 
 // HasSecret reports whether there is a secret to verify deliveries with.
-func (c *Receiver) HasSecret() bool { return c.config.Verifier != nil }
+func (c *Receiver) HasSecret() bool { return c.verifier.Load() != nil }
 
 // Collect observes what the receiver counts.
 func (c *Receiver) Collect(o metrics.Observe) { o(metrics.ClockSkew, float64(c.clockSkew.Load())) }
@@ -82,18 +97,19 @@ func (c *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 			Header: http.Header{"Allow": {http.MethodPost}},
 		}
 	}
-	if c.config.Verifier == nil {
+	verifier := c.verifier.Load()
+	if verifier == nil {
 		return &web.Problem{
 			Status: http.StatusInternalServerError, Code: "webhook_secret_unset",
 			Detail: "No webhook signing secret is configured: set CLERK_WEBHOOK_SIGNING_SECRET to the endpoint's whsec_… secret",
 		}
 	}
-	body, err := c.admit(w, r)
+	body, err := c.admit(w, r, verifier)
 	if err != nil {
 		return err
 	}
 	defer body.Release()
-	message, err := c.verify(r, body.Bytes())
+	message, err := c.verify(r, body.Bytes(), verifier)
 	if err != nil {
 		c.countRefusal(r.Header, err)
 		return c.unsigned(err)
@@ -111,12 +127,12 @@ func (c *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 }
 
 // verify verifies the signature of a delivery.
-func (c *Receiver) verify(r *http.Request, body []byte) (webhook.Message, error) {
+func (c *Receiver) verify(r *http.Request, body []byte, verifier *webhook.Verifier) (webhook.Message, error) {
 	if trace.SpanFromContext(r.Context()).IsRecording() {
 		_, span := c.config.Tracer.Start(r.Context(), "clerksync.verify")
 		defer span.End()
 	}
-	return c.config.Verifier.Verify(r.Header, body)
+	return verifier.Verify(r.Header, body)
 }
 
 // unsigned is the answer to a delivery whose signature does not verify.

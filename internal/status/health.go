@@ -121,9 +121,13 @@ func (m *Monitor) signals(stored *Facts) *signals {
 		accepted = stored.Head.LastReceivedAt
 	}
 	slow, longest := m.config.OnChange.slow()
+	settings := m.config.Settings
+	if m.config.HasWebhookSecret != nil {
+		settings.WebhookSecret = m.config.HasWebhookSecret()
+	}
 	return &signals{
 		slowCalls: slow, longestCall: longest,
-		Settings: &m.config.Settings, now: m.config.Now(), stored: stored, readsClerk: m.config.API != nil, remembered: m.db.Settings(),
+		Settings: &settings, now: m.config.Now(), stored: stored, readsClerk: m.config.API != nil, remembered: m.db.Settings(),
 		engine: m.db.Engine(), durable: !m.db.NonDurable(), database: m.db.String(),
 		instances: m.config.Instance.AllowedInstances(), keysMissing: m.config.Instance.KeysMissing(),
 		listeningSince: m.config.ListeningSince(), refused: m.config.Refusals.Current(accepted),

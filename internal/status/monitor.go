@@ -26,6 +26,8 @@ type Config struct {
 	// ListeningSince returns when this process began to take webhooks, the zero time if it does
 	// not.
 	ListeningSince func() time.Time
+	// HasWebhookSecret reports whether there is a webhook secret now; nil: as Settings says.
+	HasWebhookSecret func() bool
 	// FeedAt returns the number of the last change that this process has read.
 	FeedAt func() int64
 	// AheadOfClerk returns how far this machine's clock is ahead of Clerk's, 0 where they agree or
