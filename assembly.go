@@ -165,6 +165,7 @@ func (a *assembly) openDatabase(ctx context.Context) error {
 	if err := prepare(ctx); err != nil {
 		return err
 	}
+	logUpgradeCopy(a.db, a.Logger)
 	if err := instance.Open(ctx, a.db, a.InstanceID); err != nil {
 		return err
 	}

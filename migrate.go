@@ -3,6 +3,7 @@ package clerksync
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/clerksync/clerksync/internal/driver"
 	"github.com/clerksync/clerksync/internal/ingest"
@@ -32,10 +33,18 @@ func Migrate(ctx context.Context, database DB, config Config) error {
 	return nil
 }
 
+// logUpgradeCopy says where the copy is that was made before the schema was upgraded.
+func logUpgradeCopy(db *store.DB, logger *slog.Logger) {
+	if path := db.TakeUpgradeCopy(); path != "" {
+		logger.Info("the schema was upgraded; a copy of the database before that is kept, for a return to the older version", "copy", path)
+	}
+}
+
 func migrate(ctx context.Context, db *store.DB, config Config) error {
 	redaction, err := config.checkSettings()
 	if err == nil {
 		err = db.Migrate(ctx)
+		logUpgradeCopy(db, config.Logger)
 	}
 	if err == nil {
 		err = instance.Open(ctx, db, config.InstanceID)

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 
 	"github.com/clerksync/clerksync/internal/driver"
@@ -40,6 +41,35 @@ type sqliteOptions struct{ options []sqlite.Option }
 // process does not. It is right for tests, and for mirrors that are reconciled anyway.
 func DangerouslySynchronousNormal() Option {
 	return func(o *sqliteOptions) { o.options = append(o.options, sqlite.DangerouslySynchronousNormal()) }
+}
+
+// ForeignCheckpoints leaves all checkpoints of the write-ahead log to another process, such as
+// Litestream. Without such a process the log grows without bound.
+func ForeignCheckpoints() Option {
+	return func(o *sqliteOptions) { o.options = append(o.options, sqlite.ForeignCheckpoints()) }
+}
+
+// FileAccess says which other users may use the files of the database: the file itself and those
+// that SQLite makes next to it.
+type FileAccess struct {
+	// Mode is 0600 (the owner alone), 0640 (the group may read) or 0660 (the group may write).
+	Mode os.FileMode
+	// Group is the name or the number of a group of which the user of the process is a member;
+	// empty: the group of the process, or that of the folder if it has the set-group-ID bit.
+	Group string
+}
+
+// Access gives the files of the database a mode and a group, each time that it is opened.
+func Access(files FileAccess) Option {
+	return func(o *sqliteOptions) { o.options = append(o.options, sqlite.Access(sqlite.FileAccess(files))) }
+}
+
+// CopyBeforeUpgrade copies a file with rows before clerksync.New or clerksync.Migrate upgrades the
+// schema of an older version, and keeps the last copies, 1 or more. A copy is next to the file, and
+// its name is that of the file with .schema-N.TIME.backup. If no copy can be made, nothing is
+// upgraded.
+func CopyBeforeUpgrade(keep int) Option {
+	return func(o *sqliteOptions) { o.options = append(o.options, sqlite.CopyBeforeUpgrade(keep)) }
 }
 
 // Open opens or creates the file at path, readable by its owner alone because it holds personal

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/clerksync/clerksync"
@@ -20,6 +21,15 @@ func openDatabase(c *config.Config) (clerksync.DB, error) {
 	var options []sqlite.Option
 	if c.SQLiteSynchronous == "NORMAL" {
 		options = append(options, sqlite.DangerouslySynchronousNormal())
+	}
+	if c.SQLiteCheckpoints == "external" {
+		options = append(options, sqlite.ForeignCheckpoints())
+	}
+	if c.SQLiteMode != 0 || c.SQLiteGroup != "" {
+		options = append(options, sqlite.Access(sqlite.FileAccess{Mode: os.FileMode(c.SQLiteMode), Group: c.SQLiteGroup}))
+	}
+	if c.UpgradeCopies > 0 {
+		options = append(options, sqlite.CopyBeforeUpgrade(int(c.UpgradeCopies)))
 	}
 	return sqlite.Open(c.Database.Path, options...)
 }

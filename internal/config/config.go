@@ -39,9 +39,13 @@ type Config struct {
 	Roles     []string // lowest first, at least one
 	AdminRole string   // of Roles, not the first; or off
 
-	LogLevel          string // debug, info, warn, error
-	LogFormat         string // json, text
-	SQLiteSynchronous string // FULL, NORMAL
+	LogLevel          string   // debug, info, warn, error
+	LogFormat         string   // json, text
+	SQLiteSynchronous string   // FULL, NORMAL
+	SQLiteCheckpoints string   // own, external
+	SQLiteMode        FileMode // 0: the files keep their mode
+	SQLiteGroup       string
+	UpgradeCopies     Copies
 
 	JWTAlgorithm      string // RS256, HS256
 	JWTKey            string // RS256: public key as auth.ParsePublicKey reads it, or empty; HS256: at least 32 bytes

@@ -98,7 +98,8 @@ func TestDefaults(t *testing.T) {
 		Database: Database{Engine: "sqlite", Path: filepath.Join(dir, "clerksync.db")}, DatabaseWait: time.Minute,
 		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081", OperatorMetrics: "token",
 		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
-		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", JWTAlgorithm: "RS256", ClockLeeway: 5 * time.Second, JIT: "auto", Unready: "allow",
+		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", SQLiteCheckpoints: "own", UpgradeCopies: 2,
+		JWTAlgorithm: "RS256", ClockLeeway: 5 * time.Second, JIT: "auto", Unready: "allow",
 		ReadyWithin: 5 * time.Minute, ReadyWalkWithin: 26 * time.Hour, WalkMinPause: 10 * time.Minute, WalkMaxPause: 24 * time.Hour,
 		Backfill: "auto", Reconcile: "auto", Writes: "on", APIBudget: 0.2, Console: "on", ConsolePayloads: "ask", NATS: NATS{Stream: "CLERK", Prefix: "clerk"},
 		EraseAfter: 30 * 24 * time.Hour, InboxRetention: 90 * 24 * time.Hour, ChangesRetention: 30 * 24 * time.Hour, AuditRetention: 90 * 24 * time.Hour,
@@ -114,6 +115,7 @@ func TestSettings(t *testing.T) {
 	const lists = `CLERK_WEBHOOK_SIGNING_SECRET CLERKSYNC_ROLES CLERK_AUTHORIZED_PARTIES CLERK_AUDIENCE
 		CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_CORS_ORIGINS CLERKSYNC_PLAN_FEATURES CLERKSYNC_WEBHOOKS_ALLOW CLERKSYNC_REDACT CLERKSYNC_CONSOLE_HOSTS`
 	const names = `DATABASE_URL CLERKSYNC_DATABASE_WAIT CLERKSYNC_SQLITE_SYNCHRONOUS
+		CLERKSYNC_SQLITE_CHECKPOINTS CLERKSYNC_SQLITE_MODE CLERKSYNC_SQLITE_GROUP CLERKSYNC_UPGRADE_COPIES
 		CLERK_SECRET_KEY CLERK_WEBHOOK_SIGNING_SECRET CLERK_PUBLISHABLE_KEY CLERK_INSTANCE_ID CLERK_API_URL CLERKSYNC_WEBHOOK_SCHEME
 		CLERKSYNC_CONFIG CLERKSYNC_LISTEN CLERKSYNC_OPERATOR_LISTEN CLERKSYNC_OPERATOR_TOKEN CLERKSYNC_OPERATOR_METRICS CLERKSYNC_PUBLIC_URL
 		CLERKSYNC_CORS_ORIGINS CLERKSYNC_LOG_LEVEL CLERKSYNC_LOG_FORMAT

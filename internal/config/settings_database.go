@@ -1,6 +1,11 @@
 package config
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
 
 func databaseSettings() []Setting {
 	return []Setting{{ //nolint:gosec // a form, without a password
@@ -27,7 +32,82 @@ func databaseSettings() []Setting {
 		noun:    "synchronous mode", why: "It decides whether acknowledged events survive a power cut.",
 		emptyIsUnset: true,
 		binding:      bind(func(c *Config) *string { return &c.SQLiteSynchronous }, oneOf("FULL", "NORMAL")),
+	}, {
+		Name: "CLERKSYNC_SQLITE_CHECKPOINTS", Default: "own",
+		Value:   "own or external",
+		Summary: "Who moves SQLite's write-ahead log into the file. With external, clerksync never does, and the log grows until another process does.",
+		When:    "external, where Litestream replicates the file.",
+		noun:    "way of checkpoints", why: "A log that no process moves into the file grows without bound.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.SQLiteCheckpoints }, oneOf("own", "external")),
+	}, {
+		Name:    "CLERKSYNC_SQLITE_MODE",
+		Unset:   "new files are 0600, and others keep their mode",
+		Value:   "0600 (the owner alone), 0640 (the group may read) or 0660 (the group may write)",
+		Example: "0640",
+		Summary: "The mode of the SQLite file, and of the files that SQLite makes next to it.",
+		When:    "Where an application under another user joins the tables: see [operations.md](operations.md#can-another-user-read-the-sqlite-file).",
+		noun:    "file mode", why: "The file holds personal data, so that no mode lets every user of the machine read it.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *FileMode { return &c.SQLiteMode }, parseFileMode),
+	}, {
+		Name:    "CLERKSYNC_SQLITE_GROUP",
+		Unset:   "the group of the process, or that of the folder if it has the set-group-ID bit",
+		Value:   "the name or the number of a group of which the server's user is a member",
+		Example: "app",
+		Summary: "The group of the SQLite file, and of the files that SQLite makes next to it.",
+		When:    "Together with CLERKSYNC_SQLITE_MODE.",
+		noun:    "file group", why: "The members of the group may use the file as CLERKSYNC_SQLITE_MODE says.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *string { return &c.SQLiteGroup }, matching("NAME or NUMBER", `^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}$`)),
+	}, {
+		Name: "CLERKSYNC_UPGRADE_COPIES", Default: "2",
+		Value: "a whole number from 0 to 20; 0 makes no copies",
+		Summary: "How many copies of an SQLite file are kept that were made before a newer version upgraded its schema. They are next to the file, " +
+			"and the log names them.",
+		When: "0, where the file is backed up before each upgrade anyway, or where the disk has no room for a second one.",
+		noun: "number of copies", why: "A copy is the way back to the older version.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *Copies { return &c.UpgradeCopies }, parseCopies),
 	}}
+}
+
+// FileMode is the mode of files, written in octal.
+type FileMode uint32
+
+// String returns the mode as it is written.
+func (m FileMode) String() string {
+	if m == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%04o", uint32(m))
+}
+
+// parseFileMode accepts only modes that keep other users of the machine out.
+func parseFileMode(text string) (FileMode, error) {
+	switch text {
+	case "0600", "600":
+		return 0o600, nil
+	case "0640", "640":
+		return 0o640, nil
+	case "0660", "660":
+		return 0o660, nil
+	}
+	if n, err := strconv.ParseUint(text, 8, 16); err == nil && n&0o007 != 0 {
+		return 0, valueError{"lets every user of the machine use personal data", "Use 0640 or 0660, and CLERKSYNC_SQLITE_GROUP."}
+	}
+	return 0, errors.New("is none of 0600, 0640 and 0660")
+}
+
+// Copies is a number of copies, of which 0 is one as well.
+type Copies int
+
+func parseCopies(text string) (Copies, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 20 {
+		return 0, errors.New("is not a whole number from 0 to 20")
+	}
+	return Copies(n), nil
 }
 
 func clerkSettings() []Setting {

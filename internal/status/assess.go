@@ -66,7 +66,11 @@ func (f *Facts) general() (reasons []mirror.SyncReason) {
 			"this database belongs to %s, but %s was configured or sent events",
 			f.Instance.Own, strings.Join(f.Instance.Foreign, " and "))
 	}
-	if silence := f.since(f.Life.AliveAt); f.Life.AliveAt > 0 && silence > MaxSilence {
+	if f.CopiedAt > 0 {
+		add("not_running", f.remedy("start clerksync serve, or run clerksync reconcile; both compare everything at once",
+			"call m.Run or m.Sync().Reconcile; both compare everything at once"),
+			"this database was restored from a copy that was taken %s, and was not compared with Clerk since", Ago(f.since(f.CopiedAt)))
+	} else if silence := f.since(f.Life.AliveAt); f.Life.AliveAt > 0 && silence > MaxSilence {
 		add("not_running", f.remedy("start clerksync serve; it compares everything at once", "call m.Run; it compares everything at once"),
 			"no process has kept this mirror up to date for %s, so changes may be missing", Roughly(silence))
 	} else if f.Abandoned {

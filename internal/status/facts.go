@@ -28,7 +28,8 @@ type Facts struct {
 	Born            clerk.Time // when the database was made
 	Head            store.Head
 	Life            store.Life
-	Abandoned       bool // the process that kept the mirror up to date was killed, or this is a copy that was taken while it ran
+	CopiedAt        clerk.Time // when this copy of a database was made, if no process has looked after it since
+	Abandoned       bool       // the process that kept the mirror up to date was killed, or this is a copy that was taken while it ran
 	Foreign         instance.Foreign
 	Instance        Instance
 	DeadLetters     int64         // with Quarantined, up to a little more than maxCounted unless Counted is set
@@ -112,7 +113,7 @@ func Read(ctx context.Context, db *store.DB, s schedule.Schedule, ours, since cl
 // read reads what is read quickly: everything but counts of tables. ours is our clock, which
 // counts on SQLite only.
 func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, ours clerk.Time) error {
-	var errs [8]error
+	var errs [9]error
 	var unreadable map[clerk.Kind]int64
 	var walks map[string]store.Walk
 	var queues map[clerk.Kind]store.Queue
@@ -129,6 +130,7 @@ func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, our
 	unreadable, errs[5] = db.Unreadable(ctx)
 	runners, errs[6] = db.Runners(ctx)
 	f.Refused, errs[7] = db.Refused(ctx)
+	f.CopiedAt, errs[8] = db.CopiedAt(ctx)
 	if err := cmp.Or(errs[:]...); err != nil {
 		return err
 	}

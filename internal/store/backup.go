@@ -40,6 +40,13 @@ func (db *DB) CopiedAt(ctx context.Context) (clerk.Time, error) {
 	return clerk.Time(n), err
 }
 
+// forgetCopied removes the note that this is a copy, and reports whether there was one.
+func (tx *Tx) forgetCopied(ctx context.Context) (bool, error) {
+	rows, err := tx.query(ctx, "DELETE FROM clerk_meta WHERE name = $1 RETURNING value", metaCopied)
+	notes, err := scanAll(rows, err, scanOne[string])
+	return len(notes) > 0, err
+}
+
 // CheckIntegrity reads the whole SQLite file, and returns a mirror.ErrDamaged with the first
 // faults.
 func (db *DB) CheckIntegrity(ctx context.Context) error {

@@ -175,11 +175,14 @@ func (tx *Tx) RewriteBodies(ctx context.Context, list []Delivery) error {
 }
 
 // TruncateWAL empties SQLite's write-ahead log, so that the files do not keep what was overwritten.
-// done is false while another process still reads from the log. On Postgres it does nothing: VACUUM
-// removes old versions of rows.
+// done is false while another process still reads from the log, or where only another process
+// checkpoints. On Postgres it does nothing: VACUUM removes old versions of rows.
 func (db *DB) TruncateWAL(ctx context.Context) (done bool, err error) {
 	if db.engine != SQLite {
 		return true, nil
+	}
+	if db.foreignCheckpoints {
+		return false, nil
 	}
 	rows, err := db.write.QueryContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
 	busy, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) (busy int, err error) {

@@ -96,6 +96,11 @@ func (tx *Tx) closeGap(
 	}
 	others = slices.DeleteFunc(others, func(r Runner) bool { return r.Holder == holder })
 	gone, found := gap(others, aliveAt, clerk.Time(at))
+	copied, err := tx.forgetCopied(ctx)
+	if err != nil {
+		return false, err
+	}
+	found = found || copied
 	for _, holder := range gone {
 		if err := tx.Forget(ctx, holder); err != nil {
 			return false, err

@@ -47,6 +47,9 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if db.readOnly {
 		return ErrReadOnly
 	}
+	if err := db.copyBeforeUpgrade(ctx); err != nil {
+		return db.Explain(err)
+	}
 	if err := db.migrate(ctx); err != nil {
 		return db.Explain(fmt.Errorf("migrate: %w", err))
 	}
@@ -54,6 +57,35 @@ func (db *DB) Migrate(ctx context.Context) error {
 		return err
 	}
 	return db.prepareWrites(ctx)
+}
+
+// CopyBeforeUpgrade sets a function that copies the database before the schema of an older version
+// is upgraded, and returns the path of the copy. If it fails, nothing is upgraded.
+func (db *DB) CopyBeforeUpgrade(fn func(ctx context.Context, schema int) (string, error)) *DB {
+	db.copyUpgrade = fn
+	return db
+}
+
+// TakeUpgradeCopy returns the path of the copy that this handle made before an upgrade, once, or
+// "".
+func (db *DB) TakeUpgradeCopy() string {
+	if path := db.upgradeCopy.Swap(nil); path != nil {
+		return *path
+	}
+	return ""
+}
+
+func (db *DB) copyBeforeUpgrade(ctx context.Context) error {
+	if db.copyUpgrade == nil {
+		return nil
+	}
+	c, err := db.Inspect(ctx)
+	if err != nil || !errors.Is(c.Schema, ErrOlderSchema) {
+		return err
+	}
+	path, err := db.copyUpgrade(ctx, c.SchemaNumber)
+	db.upgradeCopy.Store(&path)
+	return err
 }
 
 func (db *DB) migrate(ctx context.Context) error {

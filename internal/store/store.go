@@ -67,6 +67,10 @@ type DB struct {
 	uncheckpointed atomic.Int64  // rows written since the last checkpoint
 	checkpointing  atomic.Bool   // a checkpoint is running
 	background     sync.WaitGroup
+	// foreignCheckpoints means that only another process checkpoints
+	foreignCheckpoints bool
+	copyUpgrade        func(ctx context.Context, schema int) (string, error) // nil: no copy is made before an upgrade
+	upgradeCopy        atomic.Pointer[string]
 }
 
 type stmtKey struct {
@@ -112,6 +116,12 @@ func (db *DB) Ping(ctx context.Context) error { return db.write.PingContext(ctx)
 // fail: SQLite then checkpoints by itself.
 func (db *DB) Checkpoint(fn func() error) *DB {
 	db.checkpoint = fn
+	return db
+}
+
+// SetForeignCheckpoints leaves all checkpoints of SQLite to another process.
+func (db *DB) SetForeignCheckpoints() *DB {
+	db.checkpoint, db.foreignCheckpoints = nil, true
 	return db
 }
 

@@ -24,8 +24,16 @@ func (u *Upkeep) BeginLife(ctx context.Context) error {
 	if u.db.Engine() == store.SQLite {
 		judge = status.GapOfFile
 	}
+	copied, err := u.db.CopiedAt(ctx)
+	if err != nil {
+		return err
+	}
 	gap, err := u.db.BeginLife(ctx, u.holder, clerk.TimeOf(u.config.Now()), judge)
-	if gap {
+	switch {
+	case gap && copied != 0:
+		u.config.Logger.Warn("this database was restored from a copy: everything is compared with Clerk before it counts as in sync; "+
+			"readers of the change feed that had come further begin again; users who were erased since must be erased again", "copy_taken_at", copied)
+	case gap:
 		u.config.Logger.Warn("this mirror was stopped, killed or restored: everything is compared with Clerk before it counts as in sync")
 	}
 	return err

@@ -30,3 +30,11 @@ func giveAway(file, path string) error {
 	}
 	return os.Chmod(file, info.Mode().Perm())
 }
+
+// groupOf returns the number of the group of a file.
+func groupOf(info fs.FileInfo) int {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(s.Gid)
+	}
+	return -1
+}

@@ -136,7 +136,7 @@ func closeAlone(path string) (err error) {
 
 // moveAside gives a database that is in the way another name, with all its files, and returns it.
 func moveAside(path string, now time.Time) (kept string, err error) {
-	kept = path + ".before-restore-" + now.UTC().Format("20060102T150405.000Z")
+	kept = path + ".before-restore-" + now.UTC().Format(stampForm)
 	moved := false
 	for _, suffix := range []string{"-shm", "-wal", "-journal", ""} {
 		if !exists(path + suffix) {

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -19,7 +20,23 @@ const Memory = ":memory:"
 // Option changes how a file is opened.
 type Option func(*options)
 
-type options struct{ synchronous string }
+type options struct {
+	synchronous string
+	checkpoints bool // by this process
+	files       FileAccess
+	keep        int // copies before upgrades; 0: none are made
+}
+
+// ForeignCheckpoints leaves all checkpoints to another process, such as one that replicates the
+// write-ahead log. Without such a process the log grows without bound.
+func ForeignCheckpoints() Option { return func(o *options) { o.checkpoints = false } }
+
+// Access gives the files of the database a mode and a group.
+func Access(files FileAccess) Option { return func(o *options) { o.files = files } }
+
+// CopyBeforeUpgrade copies the file before the schema of an older version is upgraded, and keeps
+// the last copies of that kind.
+func CopyBeforeUpgrade(keep int) Option { return func(o *options) { o.keep = keep } }
 
 // DangerouslySynchronousNormal lets webhooks be acknowledged before their events are on the disk.
 // This is much faster. A power cut can lose what was acknowledged in the last moments; a crash of
@@ -30,7 +47,7 @@ func DangerouslySynchronousNormal() Option { return func(o *options) { o.synchro
 // database in memory. The schema is not touched: clerksync.New migrates it. A file that cannot
 // be used is a *mirror.DatabaseError.
 func Open(path string, opts ...Option) (*store.DB, error) {
-	o := options{synchronous: "FULL"}
+	o := options{synchronous: "FULL", checkpoints: true}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -45,7 +62,11 @@ func Open(path string, opts ...Option) (*store.DB, error) {
 		db.SetConnMaxLifetime(0) // the database lives as long as its only connection
 		return store.Open(store.SQLite, db, db), nil
 	}
-	if err := create(path); err != nil {
+	err := create(path)
+	if err == nil { // SQLite makes the other files like this one
+		err = o.files.apply(path)
+	}
+	if err != nil {
 		return nil, store.Explain(store.SQLite, path, fmt.Errorf("sqlite: %w", err))
 	}
 	file := uriOf(path)
@@ -57,10 +78,23 @@ func Open(path string, opts ...Option) (*store.DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	db := store.Open(store.SQLite, read, write).Named(path).Checkpoint(func() error {
-		_, err := read.Exec("PRAGMA wal_checkpoint(PASSIVE)")
-		return err
-	})
+	if err := o.files.applyAll(path, write); err != nil {
+		return nil, store.Explain(store.SQLite, path, errors.Join(err, read.Close(), write.Close()))
+	}
+	db := store.Open(store.SQLite, read, write).Named(path)
+	if o.checkpoints {
+		db.Checkpoint(func() error {
+			_, err := read.Exec("PRAGMA wal_checkpoint(PASSIVE)")
+			return err
+		})
+	} else {
+		db.SetForeignCheckpoints()
+	}
+	if o.keep > 0 {
+		db.CopyBeforeUpgrade(func(ctx context.Context, schema int) (string, error) {
+			return copyBeforeUpgrade(ctx, path, schema, o.keep)
+		})
+	}
 	if o.synchronous != "FULL" {
 		db.SetNonDurable()
 	}
@@ -70,9 +104,13 @@ func Open(path string, opts ...Option) (*store.DB, error) {
 // pragmas in the order in which they must run: the time-out first, since switching to WAL
 // may already meet a lock. secure_delete keeps what is erased from lingering in the file.
 func (o options) pragmas() []string {
+	checkpoint := "wal_autocheckpoint(4000)"
+	if !o.checkpoints {
+		checkpoint = "wal_autocheckpoint(0)"
+	}
 	return []string{
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + o.synchronous + ")",
-		"secure_delete(ON)", "cache_size(-16000)", "wal_autocheckpoint(4000)",
+		"secure_delete(ON)", "cache_size(-16000)", checkpoint,
 	}
 }
 
