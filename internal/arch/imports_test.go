@@ -34,7 +34,7 @@ func rules() []rule {
 	}
 	return []rule{
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
-		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/demo", "internal/emulator", "internal/emulator/inspector", "internal/doctor", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
+		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/demo", "internal/emulator", "internal/emulator/inspector", "internal/doctor", "internal/systemd", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
 		{"internal/apiclient", []string{"auth", "clerk", "mirror"}, nil},
 		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/mcp", "internal/web", "publish/webhook"}, append(api, xrate)},
@@ -102,6 +102,7 @@ func rules() []rule {
 		{"internal/yamlfile", []string{"internal/nearest"}, []string{yaml}},
 		{"internal/telemetry", nil, append(api, otel+"/sdk/...", otel+"/exporters/...", "github.com/prometheus/...")},
 		{"internal/feedhttp", []string{"internal/web", "mirror"}, nil},
+		{"internal/systemd", []string{"internal/incident", "internal/wait"}, nil},
 		{"internal/mcp", []string{"internal/web"}, nil},
 		{"internal/metrics", nil, api},
 		{"internal/incident", nil, nil},

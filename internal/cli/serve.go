@@ -71,9 +71,9 @@ func (c serveCommand) Run(ctx context.Context, p *process) error {
 	}
 	t := terminalOf(p.stderr, p.environ)
 	if t.width == 0 {
-		return serve(ctx, cfg, logger, nil)
+		return serveNotifying(ctx, cfg, logger, p.environ, nil)
 	}
-	return serve(ctx, cfg, logger, func(s startedServer) { printServing(ctx, p.stderr, t, cfg, s) })
+	return serveNotifying(ctx, cfg, logger, p.environ, func(s startedServer) { printServing(ctx, p.stderr, t, cfg, s) })
 }
 
 // firstSteps returns what to do next for a person who starts a server of which nothing is
@@ -91,6 +91,7 @@ func firstSteps(c *config.Config, t terminal) string {
 type startedServer struct {
 	mirror   *clerksync.Mirror
 	addrs    []net.Addr // the public one, and that of operators if there is one
+	public   http.Handler
 	webhooks *outgoing.Publisher
 }
 
@@ -140,7 +141,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 		return errors.Join(listenError(err, cfg), m.Close())
 	}
 	if started != nil {
-		started(startedServer{m, listening.Addrs(), publish.webhooks})
+		started(startedServer{m, listening.Addrs(), public, publish.webhooks})
 	}
 	background := make(chan error, 1)
 	go func() { background <- m.Run(ctx) }()

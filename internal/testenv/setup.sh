@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing: a Postgres server, a C compiler for the race detector, the proxies
 # nginx, Caddy and PgBouncer and the monitoring server Prometheus, which tests start by themselves, Chromium for the pages, Python
-# for what docs/emulator.md shows, and Node with the packages that check the emulator and the pages.
+# for what docs/emulator.md shows, systemd-analyze and debootstrap for the Debian package, and Node with the packages that check the emulator and the pages.
 #
 #   setup.sh            says what it installs, and installs it (`make setup`)
 #   setup.sh --allowed  the same, but only as root or where CI is set; elsewhere it prints the list and stops (`make test`)
@@ -46,6 +46,8 @@ packages+=("${proxies[@]}")
 command -v curl >/dev/null || packages+=(curl)
 command -v chromium >/dev/null || packages+=(chromium)
 command -v python3 >/dev/null || packages+=(python3)
+command -v systemd-analyze >/dev/null || packages+=(systemd) # runs only where it is the first process already
+command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || packages+=(debootstrap)
 prometheus_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/prometheus # prometheus.go looks here too
 has_prometheus() {
   { command -v promtool && command -v prometheus; } >/dev/null || [ -x "$prometheus_home/usr/bin/promtool" ]
