@@ -46,7 +46,8 @@ func TestServerReportsToSystemd(t *testing.T) {
 
 			awaitReport(t, manager, "STATUS=Opening the database")
 			ready := awaitReport(t, manager, "READY=1")
-			response, err := http.Get("http://" + address + "/livez") //nolint:noctx // the test ends it
+			client := &http.Client{Timeout: time.Minute}
+			response, err := client.Get("http://" + address + "/livez") //nolint:noctx // it has a timeout
 			if err != nil || response.Body.Close() != nil || response.StatusCode != http.StatusOK {
 				t.Errorf("a server that says it is ready answers %v, %v", response, err)
 			}
@@ -56,7 +57,8 @@ func TestServerReportsToSystemd(t *testing.T) {
 			awaitReport(t, manager, "WATCHDOG=1")
 
 			signal(t, cmd, syscall.SIGSTOP)
-			for readReport(t, manager, 1500*time.Millisecond) != "" { // what was on its way
+			for message := "on its way"; message != ""; {
+				message = readReport(t, manager, 1500*time.Millisecond)
 			}
 			signal(t, cmd, syscall.SIGCONT)
 			awaitReport(t, manager, "WATCHDOG=1")

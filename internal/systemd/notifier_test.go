@@ -65,6 +65,14 @@ func (m *manager) await(t *testing.T, assignment string) []string {
 	return nil
 }
 
+// drain reads what is on its way.
+func (m *manager) drain(t *testing.T) {
+	t.Helper()
+	for message := []string{""}; message != nil; {
+		message = m.next(t, 2*watchdogTime)
+	}
+}
+
 // readiness is a readiness route that tests change.
 type readiness struct {
 	mu      sync.Mutex
@@ -173,8 +181,7 @@ func TestAServerThatHangsDoesNotReachTheWatchdog(t *testing.T) {
 	again := make(chan struct{})
 	route.set(http.StatusOK, "", again)
 	t.Cleanup(sync.OnceFunc(func() { close(again) }))
-	for m.next(t, 2*watchdogTime) != nil { // what was on its way
-	}
+	m.drain(t)
 	stop() // also while it hangs
 	if message := m.next(t, 20*time.Second); !slices.Contains(message, "STOPPING=1") {
 		t.Errorf("a server that hangs and stops reports %q", message)
@@ -184,8 +191,17 @@ func TestAServerThatHangsDoesNotReachTheWatchdog(t *testing.T) {
 func TestNobodyListensToReports(t *testing.T) {
 	t.Parallel()
 	var log testenv.Logs
-	stop := watch(t, environment(filepath.Join(t.TempDir(), "absent")), &readiness{status: http.StatusOK}, log.Logger())
-	time.Sleep(watchdogTime) // three reports, of which one is logged
+	asked := make(chan struct{}, 100)
+	route := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+	})
+	stop := watch(t, environment(filepath.Join(t.TempDir(), "absent")), route, log.Logger())
+	for range 3 { // two reports have failed, of which one is logged
+		<-asked
+	}
 	stop()
 	if lines := log.Entries(t); len(lines) != 1 {
 		t.Errorf("the log has %v", lines)
