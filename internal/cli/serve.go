@@ -141,7 +141,7 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 		return errors.Join(listenError(err, cfg), m.Close())
 	}
 	if started != nil {
-		started(startedServer{m, listening.Addrs(), public, publish.webhooks})
+		started(startedServer{m, listening.Addrs(), &front.public, publish.webhooks})
 	}
 	background := make(chan error, 1)
 	go func() { background <- m.Run(ctx) }()
