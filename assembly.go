@@ -53,7 +53,7 @@ type assembly struct {
 	api        *clerkapi.Client      // nil: without a secret key Clerk cannot be read
 	reconciler *reconcile.Reconciler // nil as well
 	waited     func() time.Time      // the clock of the reconciler
-	clerkTime  reach.Clock
+	clerkTime  *reach.Clock
 	incidents  *incident.Log
 	tracer     trace.Tracer
 	hookTimes  *status.OnChangeTimes // nil: the application has no OnChange
@@ -87,7 +87,7 @@ func (a *assembly) clients() error {
 	fault(err)
 	var keys auth.KeySet
 	a.mirror.instance, keys, err = instance.New(instance.Config{
-		DB: a.db, ID: a.InstanceID, SecretKeyTried: a.mirror.refusals.SecretKeyTried, Clock: &a.clerkTime, Now: a.Test.Now, Logger: a.Logger,
+		DB: a.db, ID: a.InstanceID, SecretKeyTried: a.mirror.refusals.SecretKeyTried, Clock: a.clerkTime, Now: a.Test.Now, Logger: a.Logger,
 		Keys: instance.KeyConfig{
 			Algorithm: a.JWTAlgorithm, JWTKey: a.JWTKey, JWKSURL: a.JWKSURL, SecretKey: a.SecretKey, APIURL: a.APIURL, FrontendAPI: a.FrontendAPI,
 		},
@@ -114,7 +114,7 @@ func (a *assembly) clients() error {
 // of their own; pages of lists may take longer. [Config] checks the budget and the limit.
 func (a *assembly) newAPI() (*clerkapi.Client, error) {
 	c := clerkapi.Config{
-		SecretKey: a.SecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer, OnKeyChecked: a.mirror.refusals.SecretKeyTried, Clock: &a.clerkTime,
+		SecretKey: a.SecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer, OnKeyChecked: a.mirror.refusals.SecretKeyTried, Clock: a.clerkTime,
 		ReadFence: func(ctx context.Context) (row.ReadFence, error) { return a.mirror.ingest.ReadFence(ctx) },
 	}
 	if a.checkBudget() == nil { // else its faults would be reported twice
@@ -125,6 +125,7 @@ func (a *assembly) newAPI() (*clerkapi.Client, error) {
 
 // open makes the mirror.
 func (a *assembly) open(ctx context.Context) (*Mirror, error) {
+	a.clerkTime = &reach.Clock{Now: a.Test.Now}
 	a.incidents, a.tracer = incident.New(a.Logger), a.TracerProvider.Tracer(modulePath)
 	for _, step := range []func(context.Context) error{
 		func(context.Context) error { return a.clients() },

@@ -37,8 +37,17 @@ const softMemoryLimit = 160 << 20
 func tuneGC() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(400)
-		debug.SetMemoryLimit(softMemoryLimit)
+		debug.SetMemoryLimit(collectAt(memoryLimit(os.DirFS("/"))))
 	}
+}
+
+// collectAt returns the soft limit of memory for a process that may use so much, 0 for any amount:
+// four fifths of it, because the heap is not all that takes memory.
+func collectAt(memory int64) int64 {
+	if memory == 0 {
+		return softMemoryLimit
+	}
+	return min(softMemoryLimit, memory/5*4)
 }
 
 type serveCommand struct{ serverFlags }
@@ -98,6 +107,9 @@ type startedServer struct {
 // serve runs the configured server; it calls started, if not nil, when it listens.
 func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started func(startedServer)) error {
 	tuneGC()
+	if err := checkLimits(ctx, openFiles(), memoryLimit(os.DirFS("/")), logger); err != nil {
+		return err
+	}
 	signals, err := telemetry.Start(ctx, os.Getenv, logger)
 	if err != nil {
 		return err

@@ -131,7 +131,7 @@ func (m *Monitor) signals(stored *Facts) *signals {
 		engine: m.db.Engine(), durable: !m.db.NonDurable(), database: m.db.String(),
 		instances: m.config.Instance.AllowedInstances(), keysMissing: m.config.Instance.KeysMissing(),
 		listeningSince: m.config.ListeningSince(), refused: m.config.Refusals.Current(accepted),
-		others: m.config.Warnings(), aheadOfClerk: m.config.AheadOfClerk(), outage: m.outage(),
+		others: m.config.Warnings(), aheadOfClerk: m.config.AheadOfClerk(), outage: m.outage(), writeFault: m.db.WriteFault(),
 	}
 }
 

@@ -59,9 +59,10 @@ type signals struct {
 
 	others []mirror.Warning // about other parts of the program
 
-	stored      *Facts // nil: the database did not respond
-	databaseErr error  // why
-	storedErr   error  // why stored is nil although the database responds
+	stored      *Facts           // nil: the database did not respond
+	databaseErr error            // why
+	writeFault  store.WriteFault // why nothing can be stored, although the database responds
+	storedErr   error            // why stored is nil although the database responds
 }
 
 // remedy returns the text for the reader of the warning: an operator of the server, or a user of

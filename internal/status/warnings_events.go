@@ -37,6 +37,14 @@ func warnOfDatabase(s *signals) []mirror.Warning {
 		}
 		found = append(found, w)
 	}
+	if f := s.writeFault; s.databaseErr == nil && f.Fault != nil {
+		found = append(found, mirror.Warning{
+			Code: "database_not_writable", Severity: mirror.SeverityError,
+			Message: fmt.Sprintf("%s %s: nothing has been stored for %s. Webhooks are answered 503, and Clerk sends them again. "+
+				"Requests are answered from what is stored.", f.Fault.Database, f.Fault.Problem, time.Since(f.Since).Round(time.Second)),
+			Remedy: f.Fault.Remedy,
+		})
+	}
 	found.when(s.storedErr != nil, mirror.Warning{
 		Code: "checks_incomplete", Severity: mirror.SeverityError,
 		Message: s.database + " answers, but not fast enough to check everything within a second: other warnings may be missing.",

@@ -83,8 +83,11 @@ func TestWarningsOfSignals(t *testing.T) {
 		change func(*signals)
 		want   string // codes with their severities
 	}{
-		"nothing is wrong":                   {func(*signals) {}, ""},
-		"the database is away":               {func(s *signals) { s.stored, s.databaseErr = nil, errors.New("x") }, "database error"},
+		"nothing is wrong":     {func(*signals) {}, ""},
+		"the database is away": {func(s *signals) { s.stored, s.databaseErr = nil, errors.New("x") }, "database error"},
+		"nothing can be stored": {func(s *signals) {
+			s.writeFault = store.WriteFault{Since: time.Now(), Fault: &mirror.DatabaseError{Problem: "cannot grow: the disk is full", Remedy: "Make room."}}
+		}, "database_not_writable error"},
 		"the database is slow":               {func(s *signals) { s.stored, s.storedErr = nil, errors.New("x") }, "checks_incomplete error"},
 		"signatures are refused":             {refused(refusals.Signature, time.Minute, time.Second), "webhook_signatures_refused warning"},
 		"signatures are refused for an hour": {refused(refusals.Signature, time.Hour, time.Second), "webhook_signatures_refused error"},
@@ -234,12 +237,12 @@ func TestWarningsAreDocumented(t *testing.T) {
 }
 
 // writtenWarnings finds the codes and severities of all literals of mirror.Warning in this package
-// and in the publishers. A severity that is computed may be an error or a warning.
+// in the commands and in the publishers. A severity that is computed may be an error or a warning.
 func writtenWarnings(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	found := map[string]map[string]bool{}
 	var files []string
-	for _, pattern := range []string{"*.go", filepath.Join("..", "..", "publish", "*", "*.go")} {
+	for _, pattern := range []string{"*.go", filepath.Join("..", "cli", "*.go"), filepath.Join("..", "..", "publish", "*", "*.go")} {
 		matched, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -58,6 +58,8 @@ type DB struct {
 	lookBack      int           // rows that a page looks at for filters without an index
 	fewRows       int64         // rows of a filter that are read whole
 
+	writes writeFault
+
 	mu     sync.RWMutex
 	stmts  map[stmtKey]*sql.Stmt
 	closed bool

@@ -59,6 +59,12 @@ func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx
 	if db.readOnly {
 		return ErrReadOnly
 	}
+	err := db.update(ctx, limit, fn)
+	db.writes.note(db, err)
+	return err
+}
+
+func (db *DB) update(ctx context.Context, limit time.Duration, fn func(*Tx) error) error {
 	if db.engine == Postgres { // SQLite waits for a lock no longer than busy_timeout, and for no network
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
