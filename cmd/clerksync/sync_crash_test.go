@@ -253,29 +253,38 @@ func (c *instance) promote(n int) {
 
 func newInstance(t *testing.T, binary, engine string, options emulator.Options) *instance {
 	t.Helper()
-	c := &instance{T: t, binary: binary, held: make(chan struct{}), free: make(chan struct{})}
-	path, driver := filepath.Join(t.TempDir(), "clerk.db"), "sqlite"
-	source := "file:" + path + "?_pragma=busy_timeout(10000)"
-	c.database = "sqlite:" + path
-	c.open = func() (*store.DB, error) { return sqlite.Open(path) }
 	if engine == "postgres" {
-		c.database, driver = testenv.Postgres(t), "pgx"
-		source = c.database
-		c.open = func() (*store.DB, error) { return postgres.Open(c.database) }
+		return newInstanceOnPostgres(t, binary, testenv.Postgres(t), options)
 	}
+	path := filepath.Join(t.TempDir(), "clerk.db")
+	c := &instance{T: t, binary: binary, database: "sqlite:" + path, open: func() (*store.DB, error) { return sqlite.Open(path) }}
+	c.begin(options)
+	c.raw = testkit.PlainSQL(t, "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
+	return c
+}
+
+func newInstanceOnPostgres(t *testing.T, binary, dsn string, options emulator.Options) *instance {
+	t.Helper()
+	c := &instance{T: t, binary: binary, database: dsn, open: func() (*store.DB, error) { return postgres.Open(dsn) }}
+	c.begin(options)
+	c.raw = testkit.PlainSQL(t, "pgx", dsn)
+	return c
+}
+
+// begin starts the emulated Clerk and migrates the database.
+func (c *instance) begin(options emulator.Options) {
+	c.Helper()
+	c.held, c.free = make(chan struct{}), make(chan struct{})
 	var err error
 	c.clerk, err = emulator.New(options)
 	c.must(err)
-	t.Cleanup(c.clerk.Close)
+	c.Cleanup(c.clerk.Close)
 	server := httptest.NewServer(c)
-	t.Cleanup(server.Close)
+	c.Cleanup(server.Close)
 	c.url = server.URL
-	code, log := c.run("migrate")
-	if code != 0 {
-		t.Fatal(log)
+	if code, log := c.run("migrate"); code != 0 {
+		c.Fatal(log)
 	}
-	c.raw = testkit.PlainSQL(t, driver, source)
-	return c
 }
 
 func kills(otherwise int) int {

@@ -44,6 +44,10 @@ const (
 // updateTimeout limits a transaction on Postgres. While it runs, every other writer waits for it.
 const updateTimeout = 10 * time.Second
 
+// idleTimeout limits how long Postgres waits for the next statement of a transaction that writes.
+// The application's OnChange may take as long as the transaction.
+const idleTimeout = 3 * time.Second
+
 // Update runs fn in a transaction that holds the lock of the head row, and commits. If fn appended
 // changes, the function of the application runs before the commit, see [DB.SetOnChange]. If either
 // fails, nothing is written. If the commit itself fails, the outcome is unknown, so fn must be safe
@@ -78,7 +82,11 @@ func (db *DB) update(ctx context.Context, limit time.Duration, fn func(*Tx) erro
 	}
 	defer func() { _ = sqlTx.Rollback() }()
 	tx := &Tx{db: db, ctx: ctx, tx: sqlTx, stmts: map[string]*sql.Stmt{}}
-	if err := tx.begin(ctx, db.engine.lockHead()); err != nil {
+	idle := idleTimeout
+	if db.hook != nil {
+		idle = limit
+	}
+	if err := tx.begin(ctx, db.engine.lockHead(idle)); err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
 	if err := fn(tx); err != nil {
@@ -215,7 +223,7 @@ func (db *DB) prepareWrites(ctx context.Context) error {
 	if db.engine == Postgres {
 		return nil
 	}
-	texts := []string{SQLite.lockHead(), updateHead, inboxInsert.texts[SQLite], inboxUpsert.texts[SQLite], changeInsert.texts[SQLite], verifyUpsert.texts[SQLite]}
+	texts := []string{SQLite.lockHead(0), updateHead, inboxInsert.texts[SQLite], inboxUpsert.texts[SQLite], changeInsert.texts[SQLite], verifyUpsert.texts[SQLite]}
 	for _, t := range tables {
 		for _, keys := range [][]string{{"one"}, {"several", "keys"}} {
 			condition, _ := SQLite.oneOf(t.key(), keys)
