@@ -72,19 +72,6 @@ func TestServerReportsToSystemd(t *testing.T) {
 	}
 }
 
-// freeAddress returns an address of this machine on which nothing listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not block
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
-}
-
 func signal(t *testing.T, cmd *exec.Cmd, sig syscall.Signal) {
 	t.Helper()
 	if err := cmd.Process.Signal(sig); err != nil {
