@@ -10,7 +10,7 @@ EXAMPLES := examples/routers examples/deals
 # the tests' time. The driver around it, its libc and all of this project are watched.
 RACE := -race -gcflags='modernc.org/sqlite/lib=-race=false -d=checkptr=0'
 
-.PHONY: help setup needs test race lint vuln bench fuzz verify pictures build clean
+.PHONY: help setup needs test race lint vuln bench fuzz verify pictures build packages clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -49,7 +49,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 
 verify: ## check formatting and every go.mod
 	@test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
-	set -e; for m in . $(EXAMPLES) tools tools/lookalikes; do (cd $$m && go mod tidy -diff); done
+	set -e; for m in . $(EXAMPLES) tools tools/lookalikes tools/pack; do (cd $$m && go mod tidy -diff); done
 
 pictures: needs ## take the pictures of the documents again
 	go test ./console -count 1 -run 'TestConsoleInChromium/pictures' -args -pictures $(CURDIR)/docs/images
@@ -57,5 +57,14 @@ pictures: needs ## take the pictures of the documents again
 build: ## build the binary
 	CGO_ENABLED=0 go build -trimpath -o bin/clerksync ./cmd/clerksync
 
+# VERSION names what is built between releases: its time, so that a later one is an upgrade.
+VERSION ?= 0.0.1-snapshot.$(shell git log -1 --format=%ct)
+ARCH ?= $(shell go env GOARCH)
+
+packages: ## build dist/*.deb and dist/*.rpm from this checkout (VERSION, ARCH)
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags='-s -w' -o bin/linux_$(ARCH)/clerksync ./cmd/clerksync
+	go -C tools/pack build -o ../../bin/pack .
+	bin/pack packages -binary bin/linux_$(ARCH)/clerksync -arch $(ARCH) -version $(VERSION) -time $$(git log -1 --format=%ct) -out dist
+
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist
