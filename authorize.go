@@ -59,6 +59,9 @@ type DeniedError struct {
 	Err error
 	// UpgradeURL is Config.UpgradeURL if the caller lacks a feature or a plan.
 	UpgradeURL string
+	// UserID is the Clerk id of the user whose valid token the request had, for the log. It is
+	// empty if there was no valid token.
+	UserID string
 }
 
 // Error returns the code, the reason and the cause.

@@ -121,6 +121,7 @@ func (h *Handler) Middleware(next http.Handler) http.Handler {
 
 func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 	passage, err := h.decide(r)
+	web.NoteAttrs(w, passage.logged(err)...)
 	if err != nil {
 		return problem(err)
 	}
@@ -131,11 +132,14 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// passage is a request that may pass.
+// passage is a request that may pass, and what is known of one that may not.
 type passage struct {
 	caller   *clerksync.Caller // nil if no user is signed in, on a public route
 	role     string            // the stored role, if rules may use it
 	audience string            // of the signed identity
+
+	original original // empty if it could not be read
+	route    string   // the path of the route that decided, "" if there is none
 }
 
 // decide returns the request as one that may pass, or an error that says why it may not.
@@ -151,12 +155,14 @@ func (h *Handler) decide(r *http.Request) (p passage, err error) {
 	if err != nil {
 		return passage{}, &RefusalError{ReasonOriginalRequest, err}
 	}
+	p.original = o
 	route, err := h.route(o)
 	if err != nil {
-		return passage{}, err
+		return p, err
 	}
+	p.route = route.Path
 	if route.Deny {
-		return passage{}, &RefusalError{ReasonDenied, fmt.Errorf("route %d (%s) denies all requests", route.Number, route.Path)}
+		return p, &RefusalError{ReasonDenied, fmt.Errorf("route %d (%s) denies all requests", route.Number, route.Path)}
 	}
 	p.audience = audienceOf(o.host, route.Path)
 	p.caller, p.role, err = h.authorize(o.request(r, Path+" "+route.Path), route.Rule)
@@ -164,11 +170,11 @@ func (h *Handler) decide(r *http.Request) (p passage, err error) {
 	case err == nil:
 		return p, nil
 	case route.Public:
-		return passage{}, nil
+		return passage{original: p.original, route: p.route}, nil
 	case route.Path != "":
 		err = fmt.Errorf("route %d (%s): %w", route.Number, route.Path, err)
 	}
-	return passage{}, err
+	return p, err
 }
 
 // route returns the route of the original request. Without a policy, every path that all servers

@@ -25,11 +25,11 @@ func (g *Gate) Authorize(r *http.Request, rule auth.Rule) (Caller, error) {
 		return caller, err
 	}
 	decision, err := g.decide(r.Context(), &caller, rule)
-	if err != nil {
-		return Caller{}, err
+	if err == nil && !decision.Allowed {
+		err = g.forbidden(decision)
 	}
-	if !decision.Allowed {
-		return Caller{}, g.forbidden(decision)
+	if err != nil {
+		return Caller{}, ofUser(err, caller.Claims.Subject)
 	}
 	return caller, nil
 }
@@ -47,7 +47,7 @@ func (g *Gate) identify(r *http.Request) (Caller, error) {
 	case err == nil && claims.Actor != nil:
 		g.audit.impersonated(r, claims)
 	}
-	return caller, err
+	return caller, ofUser(err, claims.Subject)
 }
 
 // CheckToken returns an error unless a request has a valid token. It reads nothing that is stored

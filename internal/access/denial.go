@@ -19,6 +19,7 @@ type Denial struct {
 	Decision   auth.Decision
 	Err        error
 	UpgradeURL string
+	UserID     string
 }
 
 // Codes of denials that package auth does not have.
@@ -42,6 +43,17 @@ func (d *Denial) Error() string {
 
 // Unwrap returns the cause.
 func (d *Denial) Unwrap() error { return d.Err }
+
+// ofUser returns the error with the id of the user whose valid token the request had.
+func ofUser(err error, userID string) error {
+	d, ok := errors.AsType[*Denial](err)
+	if !ok || error(d) != err { //nolint:errorlint // identity: the caller gets a copy of this very denial
+		return err
+	}
+	named := *d // several requests may share one
+	named.UserID = userID
+	return &named
+}
 
 // Header returns the headers of the answer: how to authenticate, when to ask again, and which
 // feature or plan is missing.

@@ -1,14 +1,19 @@
 package cli
 
 import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/clerksync/clerksync"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/internal/config"
+	"github.com/clerksync/clerksync/internal/telemetry"
 	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/sqlite"
 )
@@ -65,4 +70,81 @@ func TestServerVerifies(t *testing.T) {
 			t.Errorf("a check has no pattern in the log: %v", entry)
 		}
 	}
+}
+
+// "Why was this user denied?" is one grep for the user's id: each check is one line that names the
+// user, the decision, the reason, the route, and the original request without its query.
+func TestWhyAUserWasDeniedIsOneGrep(t *testing.T) {
+	t.Parallel()
+	clerk := clerktest.New(t)
+	keys := clerk.Keys()
+	cfg := mustLoad(t, config.Options{WorkingDir: t.TempDir(), Environ: []string{
+		"CLERK_API_URL=" + keys.APIURL, "CLERK_JWT_KEY=" + keys.PEM, "CLERK_ISSUER=" + keys.Issuer,
+		"CLERK_WEBHOOK_SIGNING_SECRET=" + keys.WebhookSecret, "CLERK_INSTANCE_ID=" + keys.InstanceID, "CLERKSYNC_TRUSTED_PROXIES=192.0.2.1",
+		"CLERKSYNC_POLICY=routes: [{path: /public/**, public: true}, {path: /app/**, require: {min_role: growth}}, {path: /never, deny: true}]",
+	}})
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logs testenv.Logs
+	logger, err := telemetry.NewLogger(&logs, "json", "info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clerksync.New(t.Context(), db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	h, err := publicHandler(m, cfg, nil, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clerk.SendTo(m.WebhookHandler())
+	ada := clerk.CreateUser(clerktest.User{Email: "ada@example.com", Role: "growth"})
+	bob, eve := clerk.CreateUser(clerktest.User{Email: "bob@example.com"}), clerk.CreateUser(clerktest.User{Email: "eve@example.com"})
+	tokens := map[string]string{ada: clerk.Token(ada), bob: clerk.Token(bob), eve: clerk.Token(eve), "": "eyJhbGciOiJub25lIn0.e30.forged"}
+	clerk.Ban(eve)
+	clerk.Settle()
+	for _, c := range []struct{ token, method, target, peer, want string }{
+		{ada, "GET", "/app/x?token=s3cr3t", "", "allowed " + ada + " GET /app/x /app/** <nil> <nil>"},
+		{bob, "POST", "/app/x?token=s3cr3t#s3cr3t", "", "denied " + bob + " POST /app/x /app/** forbidden role"},
+		{bob, "GET", "/app/ada@example.com", "", "denied " + bob + " GET [redacted] /app/** forbidden role"},
+		{eve, "GET", "/app/x", "", "denied " + eve + " GET /app/x /app/** user_inactive <nil>"},
+		{eve, "GET", "/public/x", "", "allowed  GET /public/x /public/** <nil> <nil>"},
+		{"", "GET", "/app/x", "", "denied  GET /app/x /app/** invalid_token malformed"},
+		{"", "GET", "/public/x", "", "allowed  GET /public/x /public/** <nil> <nil>"},
+		{ada, "GET", "/never", "", "denied  GET /never /never forbidden denied"},
+		{ada, "GET", "/nowhere", "", "denied  GET /nowhere  forbidden no_route"},
+		{ada, "BREW", "/app/x", "", "denied  other /app/x  forbidden no_route"},
+		{ada, "GET", "/app/..;s3cr3t", "", "denied  GET /app/..  forbidden unsafe_path"},
+		{ada, "GET", "/app/%3Fs3cr3t", "", "denied  GET /app/  forbidden unsafe_path"},
+		{ada, "GET", "/app/%253Fs3cr3t", "", "denied  GET /app/  forbidden unsafe_path"},
+		{ada, "GET", "", "", "denied  <nil> <nil> <nil> forbidden original_request"},
+		{ada, "GET", "/app/x", "203.0.113.9:1", "denied  <nil> <nil> <nil> forbidden untrusted_proxy"},
+	} {
+		before := len(logs.String())
+		r := httptest.NewRequest(http.MethodGet, "/api/auth/verify", nil)
+		if c.peer != "" {
+			r.RemoteAddr = c.peer
+		}
+		r.Header.Set("X-Original-Method", c.method)
+		if c.target != "" {
+			r.Header.Set("X-Original-URI", c.target)
+		}
+		r.Header.Set("Authorization", "Bearer "+tokens[c.token])
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		var line map[string]any
+		for text := range strings.Lines(logs.String()[before:]) {
+			if line = nil; json.Unmarshal([]byte(text), &line) == nil && line["msg"] == "request" {
+				break
+			}
+		}
+		got := fmt.Sprintf("%v %v %v %v %v %v %v", line["decision"], line["user"], line["original_method"], line["original_path"], line["route"], line["code"], line["reason"])
+		if got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.method, c.target, got, c.want)
+		}
+	}
+	logs.MustNotContain(t, "s3cr3t", "eyJ", "ada@example.com")
 }

@@ -110,7 +110,8 @@ func plainToken(s string) bool {
 
 // AccessLog writes one line a request: method, route pattern, status, bytes of
 // the body, duration, request id, client address, and the code and cause of an
-// error. Never the path or the query: both carry identifiers and tokens. The first of
+// error, and what the handler adds by [NoteAttrs]. Never the path or the query: both
+// carry identifiers and tokens. The first of
 // equal server errors is Error, and one line a minute while they last; the others are
 // Info as the rest is. Answered probes (/livez, /readyz) are Debug, and so is what the
 // handler has reported as an incident.
@@ -157,9 +158,9 @@ func logRequest(
 	if !logger.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 11)
+	attrs := make([]slog.Attr, 0, 11+len(rec.attrs))
 	attrs = append(attrs,
-		slog.String("method", knownMethod(r.Method)),
+		slog.String("method", KnownMethod(r.Method)),
 		slog.String("pattern", routePattern(r)),
 		slog.Int("status", rec.status),
 		slog.Int64("bytes", rec.bytes),
@@ -167,6 +168,7 @@ func logRequest(
 		slog.String("request_id", RequestID(ctx)),
 		slog.String("client_ip", proxies.ClientIP(r).String()),
 	)
+	attrs = append(attrs, rec.attrs...)
 	if rec.code != "" {
 		attrs = append(attrs, slog.String("code", rec.code))
 	}
@@ -182,8 +184,8 @@ func logRequest(
 	logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// knownMethod replaces methods that a client made up, to keep them out of the log.
-func knownMethod(m string) string {
+// KnownMethod replaces methods that a client made up, to keep them out of the log.
+func KnownMethod(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 		http.MethodConnect, http.MethodOptions, http.MethodTrace:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strconv"
@@ -63,6 +64,13 @@ func problemOf(ctx context.Context, err error) *Problem {
 func NoteError(w http.ResponseWriter, err error) {
 	if rec := recorderOf(w); rec != nil {
 		rec.err = err
+	}
+}
+
+// NoteAttrs adds attributes to the access line of a request.
+func NoteAttrs(w http.ResponseWriter, attrs ...slog.Attr) {
+	if rec := recorderOf(w); rec != nil {
+		rec.attrs = append(rec.attrs, attrs...)
 	}
 }
 

@@ -1,6 +1,9 @@
 package web
 
-import "net/http"
+import (
+	"log/slog"
+	"net/http"
+)
 
 // recorder is the one writer that the chain puts round the connection's: it
 // remembers what was answered, and lets [NotFoundAndMethod] change the mux's mind.
@@ -13,7 +16,8 @@ type recorder struct {
 	err      error // what the handler returned, for the log
 	code     string
 	reason   any
-	reported bool // the log has an incident of it
+	reported bool        // the log has an incident of it
+	attrs    []slog.Attr // further ones of the access line
 
 	muxed     *http.Request // the request as the innermost mux sees it, nil outside of one
 	discarded bool          // the handler writes a body that ours has replaced
