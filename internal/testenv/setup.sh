@@ -9,7 +9,7 @@
 # Debian and Ubuntu only. On other systems it prints what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-judges=(internal/emulator/testdata/node internal/browsertest/testdata/node internal/emulator/judges/testdata/apps npm/emulator/test)
+judges=(internal/emulator/testdata/node internal/browsertest/testdata/node internal/emulator/judges/testdata/apps npm/emulator/test examples/express)
 node_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/node # node.go looks here too
 node_version=22.23.3                                     # installed where the system's Node is missing or too old
 
@@ -48,6 +48,9 @@ command -v chromium >/dev/null || packages+=(chromium)
 command -v python3 >/dev/null || packages+=(python3)
 command -v systemd-analyze >/dev/null || packages+=(systemd) # runs only where it is the first process already
 command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || packages+=(debootstrap)
+# For examples/fastapi, with the system's Python, which is not always the first one in PATH.
+/usr/bin/python3 -c 'import fastapi, httpx, jwt, psycopg2, pytest, sqlalchemy, uvicorn' 2>/dev/null ||
+  packages+=(python3-fastapi python3-httpx python3-jwt python3-psycopg2 python3-pytest python3-sqlalchemy python3-uvicorn)
 prometheus_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/prometheus # prometheus.go looks here too
 has_prometheus() {
   { command -v promtool && command -v prometheus; } >/dev/null || [ -x "$prometheus_home/usr/bin/promtool" ]
