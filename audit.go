@@ -17,7 +17,7 @@ func (m *Mirror) Audit() Audit { return Audit{m.db} }
 
 // List returns a page of the audit, newest first.
 func (s Audit) List(ctx context.Context, f mirror.AuditFilter) (mirror.Page[mirror.AuditEntry], error) {
-	return s.db.Audit(ctx, f)
+	return store.List(ctx, s.db, (*store.DB).Audit, f)
 }
 
 // All iterates over the entries that a filter selects, newest first. It reads a page at a time.

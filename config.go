@@ -22,6 +22,15 @@ import (
 // Config configures a [Mirror]. The zero value is valid: such a mirror stores no events and denies
 // every caller, because it has no secrets and no keys. New reports all faults of a Config at once.
 type Config struct {
+	// ReadDB is a read replica of the database, opened with postgres.OpenReadOnly: lists of users,
+	// organizations, memberships, sessions, invitations, deliveries, audit and drift are read from
+	// it. The mirror closes it and never writes it. A page from it may lack what was committed in
+	// the last 5 seconds, but neither what this mirror has audited, such as changes of operators,
+	// nor what [Feed.Reached] has found. The primary answers where the replica is further behind,
+	// fails, or is not a copy of it. Single objects, requests and verdicts are always read from the
+	// primary. Nil: there is no replica.
+	ReadDB DB
+
 	// SecretKey is the secret key of the instance (sk_test_… or sk_live_…). The mirror reads
 	// Clerk's Backend API with it. It also fetches the keys that verify tokens with it, unless
 	// JWTKey or JWKSURL is set.

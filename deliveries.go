@@ -30,7 +30,7 @@ func (s Deliveries) ByMessageID(ctx context.Context, messageID string) (mirror.D
 // List returns a page of deliveries, ordered by message id. With NewestFirst the latest arrivals
 // come first.
 func (s Deliveries) List(ctx context.Context, f mirror.DeliveryFilter) (mirror.Page[mirror.Delivery], error) {
-	return s.db.Deliveries(ctx, f)
+	return store.List(ctx, s.db, (*store.DB).Deliveries, f)
 }
 
 // All iterates over the deliveries that a filter selects, in the order of List. It reads a page at

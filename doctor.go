@@ -2,6 +2,7 @@ package clerksync
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/clerksync/clerksync/internal/diagnose"
@@ -29,6 +30,11 @@ func Diagnose(ctx context.Context, database DB, config Config, o DoctorOptions) 
 		return diagnose.Faults(err)
 	}
 	db.SetReadOnly()
+	if err := useReplica(db, config.ReadDB); err != nil {
+		_ = db.Close()
+		return diagnose.Faults(fmt.Errorf("Config.ReadDB: %w", err))
+	}
+	config.ReadDB = nil // the database has it
 	a := &assembly{Config: config.withDefaults(), db: db}
 	if err := a.clients(); err != nil {
 		_ = db.Close()

@@ -16,7 +16,7 @@ func (s Sync) Drift() Drift { return Drift{s.m.db} }
 
 // List returns a page of differences, the latest first.
 func (s Drift) List(ctx context.Context, f mirror.DriftFilter) (mirror.Page[mirror.Drift], error) {
-	return s.db.Drift(ctx, f)
+	return store.List(ctx, s.db, (*store.DB).Drift, f)
 }
 
 // All iterates over the differences that a filter selects, the latest first. It reads a page at a

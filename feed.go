@@ -8,6 +8,7 @@ import (
 	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/consumer"
 	"github.com/clerksync/clerksync/internal/feed"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -40,12 +41,13 @@ type Feed struct {
 	feed      *feed.Feed
 	consumers *consumer.Service
 	gate      *access.Gate
+	db        *store.DB
 }
 
 // Feed returns the service that reads the change feed.
 func (m *Mirror) Feed() Feed {
 	f := m.feed
-	f.gate = m.gate
+	f.gate, f.db = m.gate, m.db
 	return f
 }
 
@@ -85,5 +87,6 @@ func (f Feed) Reached(ctx context.Context, cursor mirror.FeedCursor, wait time.D
 	if err != nil {
 		return err
 	}
+	f.db.ReadAtLeast(seq)
 	return f.gate.FollowFeedTo(ctx, seq)
 }

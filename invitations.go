@@ -21,7 +21,7 @@ func (s Invitations) ByClerkID(ctx context.Context, clerkInvitationID string) (m
 
 // List returns a page of live invitations, newest first.
 func (s Invitations) List(ctx context.Context, f mirror.InvitationFilter) (mirror.Page[mirror.Invitation], error) {
-	return s.db.Invitations(ctx, f)
+	return store.List(ctx, s.db, (*store.DB).Invitations, f)
 }
 
 // All iterates over the live invitations that a filter selects, newest first. It reads a page at a

@@ -63,12 +63,30 @@ func New(ctx context.Context, database DB, config Config) (*Mirror, error) {
 func newMirror(ctx context.Context, db *store.DB, config Config) (*Mirror, error) {
 	a := &assembly{Config: config.withDefaults(), db: db}
 	db.SetClock(a.Test.Now)
+	if err := useReplica(db, config.ReadDB); err != nil {
+		return nil, errors.Join(fmt.Errorf("clerksync: Config.ReadDB: %w", err), db.Close())
+	}
 	m, err := a.open(ctx)
 	if err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("clerksync: %w", db.Explain(err))
 	}
 	return m, nil
+}
+
+// useReplica makes lists read from a copy of the database, if there is one.
+func useReplica(db *store.DB, reader DB) error {
+	if reader == nil {
+		return nil
+	}
+	replica, err := driver.Take(reader)
+	if err != nil {
+		return err
+	}
+	if err := db.UseReplica(replica); err != nil {
+		return errors.Join(err, replica.Close())
+	}
+	return nil
 }
 
 // Run puts Config.Roles and Config.Redact into force, as [Migrate] does, and then does the

@@ -32,7 +32,7 @@ func (s Organizations) BySlug(ctx context.Context, slug string) (mirror.Organiza
 
 // List returns a page of live organizations, newest first.
 func (s Organizations) List(ctx context.Context, f mirror.OrganizationFilter) (mirror.Page[mirror.Organization], error) {
-	return s.db.Organizations(ctx, f)
+	return store.List(ctx, s.db, (*store.DB).Organizations, f)
 }
 
 // All iterates over the live organizations that a filter selects, newest first. It reads a page at
@@ -58,7 +58,7 @@ func (s Memberships) Of(ctx context.Context, clerkUserID, clerkOrganizationID st
 
 // List returns a page of live memberships, newest first.
 func (s Memberships) List(ctx context.Context, f mirror.MembershipFilter) (mirror.Page[mirror.Membership], error) {
-	return s.db.Memberships(ctx, f)
+	return store.List(ctx, s.db, (*store.DB).Memberships, f)
 }
 
 // Counts returns in how many organizations users are, by Clerk id of the user. It counts up to

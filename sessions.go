@@ -27,7 +27,7 @@ func (s Sessions) ByClerkID(ctx context.Context, clerkSessionID string) (mirror.
 
 // List returns a page of live sessions, newest first.
 func (s Sessions) List(ctx context.Context, f mirror.SessionFilter) (mirror.Page[mirror.Session], error) {
-	return s.db.Sessions(ctx, f)
+	return store.List(ctx, s.db, (*store.DB).Sessions, f)
 }
 
 // All iterates over the live sessions that a filter selects, newest first. It reads a page at a

@@ -75,7 +75,7 @@ func (s Users) Timeline(ctx context.Context, clerkUserID string, q mirror.Timeli
 
 // List returns a page of live users, newest first.
 func (s Users) List(ctx context.Context, f mirror.UserFilter) (mirror.Page[mirror.User], error) {
-	return s.db.Users(ctx, f)
+	return store.List(ctx, s.db, (*store.DB).Users, f)
 }
 
 // All iterates over the live users that a filter selects, newest first. It reads a page at a time.

@@ -59,7 +59,9 @@ func showOverview(v *visit) error {
 	data := overviewData{Overview: overview, Proof: v.proofOf(&overview), Changes: changes}
 	data.Tiles = v.overviewTiles(&overview, &activity)
 	data.Events, data.Lag = v.eventsPlot(&activity), v.lagPlot(&activity)
-	for _, w := range v.mirror.Health(ctx).Warnings {
+	health := v.mirror.Health(ctx)
+	data.Tiles = append(data.Tiles, replicaTiles(health.ReadReplica)...)
+	for _, w := range health.Warnings {
 		data.Warnings = append(data.Warnings, v.attention(w))
 	}
 	return v.render("overview", "Overview", data)
@@ -115,6 +117,20 @@ func (v *visit) overviewTiles(o *mirror.SyncOverview, a *mirror.Activity) []tile
 		}
 	}
 	return tiles
+}
+
+// replicaTiles says how old lists may be, where they are read from a replica.
+func replicaTiles(r *mirror.ReplicaHealth) []tile {
+	switch {
+	case r == nil:
+		return nil
+	case !r.Used:
+		return []tile{{Label: "Read replica", Value: "not used", Note: "the primary answers lists", Kind: "warn"}}
+	case r.LagSeconds == nil:
+		return []tile{{Label: "Read replica", Value: "–", Note: "lists are read from it"}}
+	}
+	lag := time.Duration(*r.LagSeconds * float64(time.Second))
+	return []tile{{Label: "Read replica", Value: pages.Duration(lag), Note: "behind at most; lists are read from it"}}
 }
 
 func milliseconds(ms *int64) string {

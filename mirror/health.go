@@ -12,6 +12,8 @@ type Health struct {
 	Status string `json:"status"`
 	// Database is the state of the database.
 	Database DatabaseHealth `json:"database"`
+	// ReadReplica is the state of the read replica, nil if there is none.
+	ReadReplica *ReplicaHealth `json:"read_replica,omitempty"`
 	// Warnings are what wants attention, the worst first.
 	Warnings []Warning `json:"warnings"`
 }
@@ -22,6 +24,14 @@ type DatabaseHealth struct {
 	Engine Engine `json:"engine"`
 	// OK reports that the database answers.
 	OK bool `json:"ok"`
+}
+
+// ReplicaHealth is the state of a read replica.
+type ReplicaHealth struct {
+	// Used reports that lists are read from it. Else the primary answers them.
+	Used bool `json:"used"`
+	// LagSeconds is how old lists from it may be, nil if that is not known.
+	LagSeconds *float64 `json:"lag_seconds"`
 }
 
 // Severity is how much a warning matters now.

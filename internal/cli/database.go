@@ -34,6 +34,18 @@ func openDatabase(c *config.Config) (clerksync.DB, error) {
 	return sqlite.Open(c.Database.Path, options...)
 }
 
+// openReplica opens the configured read replica, nil if there is none. It does not connect.
+func openReplica(c *config.Config) (clerksync.DB, error) {
+	if c.ReadDatabase.Engine == "" {
+		return nil, nil //nolint:nilnil // no replica is a value
+	}
+	if c.Database.Engine != "postgres" {
+		return nil, errors.New("CLERKSYNC_READ_DATABASE_URL names a read replica, and DATABASE_URL is SQLite, which has none\n" +
+			"Unset it, or set DATABASE_URL to the primary")
+	}
+	return postgres.OpenReadOnly(c.ReadDatabase.DSN)
+}
+
 // openToRead opens the configured database for a command that only reads. It creates no file.
 func openToRead(c *config.Config) (clerksync.DB, error) {
 	if c.Database.Engine == "postgres" {

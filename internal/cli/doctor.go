@@ -98,7 +98,7 @@ func (c doctorCommand) examine(ctx context.Context, p *process) (found []mirror.
 	if err != nil {
 		return broken("Check DATABASE_URL, and the permissions of the file.", err)
 	}
-	return append(found, clerksync.Diagnose(ctx, db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)), o)...)
+	return append(found, diagnose(ctx, db, cfg, o)...)
 }
 
 // diagnoseRunning runs the checks for a server that runs: its configuration is valid.
@@ -110,5 +110,16 @@ func diagnoseRunning(ctx context.Context, cfg *config.Config) []mirror.Finding {
 		return []mirror.Finding{f}
 	}
 	o := clerksync.DoctorOptions{PublicURL: cfg.PublicURL}
-	return clerksync.Diagnose(ctx, db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)), o)
+	return diagnose(ctx, db, cfg, o)
+}
+
+func diagnose(ctx context.Context, db clerksync.DB, cfg *config.Config, o clerksync.DoctorOptions) []mirror.Finding {
+	settings := mirrorConfig(cfg, slog.New(slog.DiscardHandler))
+	var err error
+	if settings.ReadDB, err = openReplica(cfg); err != nil {
+		f := doctor.Fail("Correct CLERKSYNC_READ_DATABASE_URL.", "%v", errors.Join(err, db.Close()))
+		f.Check = "database"
+		return []mirror.Finding{f}
+	}
+	return clerksync.Diagnose(ctx, db, settings, o)
 }

@@ -125,6 +125,9 @@ func serve(ctx context.Context, cfg *config.Config, logger *slog.Logger, started
 	var publish publishers
 	secrets := newSecretFiles(cfg, logger)
 	settings.Warnings = func() []mirror.Warning { return slices.Concat(publish.nats.warnings(), secrets.warnings()) }
+	if settings.ReadDB, err = openReplica(cfg); err != nil {
+		return errors.Join(err, db.Close())
+	}
 	m, err := clerksync.New(ctx, db, settings)
 	if err != nil {
 		return err

@@ -17,6 +17,8 @@ import (
 type Config struct {
 	File     string // the YAML file that was read; empty for none
 	Database Database
+	// ReadDatabase is a read replica of Database. Its Engine is empty if there is none.
+	ReadDatabase Database
 	// DatabaseWait is how long a server waits at start for a database that cannot be reached.
 	DatabaseWait time.Duration
 
@@ -109,6 +111,8 @@ type Database struct {
 // String returns the URL without user, password and parameters.
 func (d Database) String() string {
 	switch {
+	case d.Engine == "":
+		return ""
 	case d.Engine == "postgres":
 		scheme, rest, _ := strings.Cut(d.DSN, "://")
 		rest, _, _ = strings.Cut(rest, "?")

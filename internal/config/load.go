@@ -38,6 +38,7 @@ const (
 	walkMinName        = "CLERKSYNC_WALK_MIN_PAUSE"
 	walkMaxName        = "CLERKSYNC_WALK_MAX_PAUSE"
 	databaseName       = "DATABASE_URL"
+	readDatabaseName   = "CLERKSYNC_READ_DATABASE_URL"
 	synchronousName    = "CLERKSYNC_SQLITE_SYNCHRONOUS"
 
 	fileSuffix = "_FILE" // of a name whose value is the path of a file with the setting's value

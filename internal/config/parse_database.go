@@ -19,6 +19,14 @@ func parseDatabase(text string) (Database, error) {
 	return Database{}, errors.New("is neither an sqlite: nor a postgres: URL")
 }
 
+func parseReadDatabase(text string) (Database, error) {
+	d, err := parseDatabase(text)
+	if err == nil && d.Engine != "postgres" {
+		err = valueError{"is not a postgres: URL", "Only Postgres has read replicas: unset it for SQLite."}
+	}
+	return d, err
+}
+
 func parseSQLite(rest string) (Database, error) {
 	if rest == ":memory:" {
 		return Database{Engine: "sqlite", Path: rest, Memory: true}, nil

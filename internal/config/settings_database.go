@@ -16,6 +16,15 @@ func databaseSettings() []Setting {
 		noun:    "database URL", why: "Without a database nothing can be stored.",
 		binding: bind(func(c *Config) *Database { return &c.Database }, parseDatabase),
 	}, {
+		Name: readDatabaseName, Unset: "lists are read from DATABASE_URL",
+		Value:   "postgres://user:password@host/database",
+		Example: "postgres://clerksync@replica.example.com/clerksync",
+		Summary: "A read replica of the Postgres in `DATABASE_URL`. `clerksync serve` reads the lists of the console and of the API from it, unless it is more than 5 seconds behind.",
+		When:    "Where lists and the console are a load that the primary should not have.",
+		noun:    "URL of the read replica", why: "Lists are read from there.",
+		emptyIsUnset: true,
+		binding:      bind(func(c *Config) *Database { return &c.ReadDatabase }, parseReadDatabase),
+	}, {
 		Name: "CLERKSYNC_DATABASE_WAIT", Default: "1m",
 		Value: "a duration, up to 1h; 0s fails at once",
 		Summary: "How long `clerksync serve` and `clerksync migrate` wait at start for a Postgres that cannot be reached or is starting. " +

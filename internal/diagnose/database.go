@@ -44,6 +44,7 @@ func (s *Subject) checkDatabase(ctx context.Context) []mirror.Finding {
 		return append(found, checkSQLite(c)...)
 	}
 	found = append(found, s.checkPooling(ctx)...)
+	found = append(found, s.checkReplica()...)
 	return append(found, s.checkPostgres(c, reach.Ahead(before, before.Add(took), c.Now.Time()))...)
 }
 
@@ -98,6 +99,26 @@ func (s *Subject) checkPooling(ctx context.Context) []mirror.Finding {
 		return []mirror.Finding{doctor.Good("A pooler or proxy is between, with session pooling.")}
 	}
 	return nil
+}
+
+// checkReplica compares the read replica with the primary.
+func (s *Subject) checkReplica() []mirror.Finding {
+	const limit = 2 * time.Second
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		state, ok := s.DB.Replica()
+		switch {
+		case !ok:
+			return nil
+		case state.Err != nil:
+			return []mirror.Finding{doctor.Fail(s.remedy("Check CLERKSYNC_READ_DATABASE_URL and the replica, or unset it. Until then the primary answers lists.",
+				"Check the replica of Config.ReadDB. Until then the primary answers lists."), "The read replica cannot be used: %v.", state.Err)}
+		case state.Used:
+			return []mirror.Finding{doctor.Good("The read replica is at most %s behind.", state.Lag.Round(time.Millisecond))}
+		case time.Since(began) > limit:
+			return []mirror.Finding{doctor.Warn("Find out what holds up its replication. Until then the primary answers lists.",
+				"The read replica is %s or more behind.", limit)}
+		}
+	}
 }
 
 func (s *Subject) checkPostgres(c store.ServerInfo, ahead time.Duration) (found []mirror.Finding) {

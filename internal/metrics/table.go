@@ -182,6 +182,7 @@ func Outgoing() []Metric {
 func databaseMetrics() []Metric {
 	return []Metric{
 		{DatabaseUp, Gauge, "{database}", []string{"engine"}, "1 while the database answers.", nil},
+		{ReplicaLag, Gauge, "s", nil, "How old lists from the read replica may be; no sample where it cannot be compared with the primary.", nil},
 		{DatabaseSize, Gauge, "By", nil, "Size of the database.", nil},
 		{DatabaseConnections, Gauge, "{connection}", []string{"pool", "state"}, "Open connections.", nil},
 		{DatabaseWaits, Counter, "{wait}", []string{"pool"}, "Waits for a connection.", nil},
@@ -280,6 +281,7 @@ const (
 	OutgoingFailing  = "clerksync.outgoing.failing_since.timestamp"
 
 	DatabaseUp          = "clerksync.database.up"
+	ReplicaLag          = "clerksync.read_replica.lag"
 	DatabaseSize        = "clerksync.database.size"
 	DatabaseConnections = "clerksync.database.connections"
 	DatabaseWaits       = "clerksync.database.waits"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -71,6 +72,13 @@ func (m *Monitor) healthOf(s *signals) mirror.Health {
 		Status: healthOK, Warnings: warningsOf(s, allWarners()),
 		Database: mirror.DatabaseHealth{Engine: mirror.Engine(m.db.Engine()), OK: s.databaseErr == nil},
 	}
+	if r := s.replica; r != nil {
+		h.ReadReplica = &mirror.ReplicaHealth{Used: r.Used}
+		if r.Err == nil {
+			lag := r.Lag.Seconds()
+			h.ReadReplica.LagSeconds = &lag
+		}
+	}
 	if !h.Database.OK || len(h.Warnings) > 0 && h.Warnings[0].Severity == mirror.SeverityError {
 		h.Status = healthDegraded
 	}
@@ -121,6 +129,10 @@ func (m *Monitor) signals(stored *Facts) *signals {
 		accepted = stored.Head.LastReceivedAt
 	}
 	slow, longest := m.config.OnChange.slow()
+	var replica *store.ReplicaState
+	if state, ok := m.db.Replica(); ok {
+		replica = &state
+	}
 	settings := m.config.Settings
 	if m.config.HasWebhookSecret != nil {
 		settings.WebhookSecret = m.config.HasWebhookSecret()
@@ -128,7 +140,7 @@ func (m *Monitor) signals(stored *Facts) *signals {
 	return &signals{
 		slowCalls: slow, longestCall: longest,
 		Settings: &settings, now: m.config.Now(), stored: stored, readsClerk: m.config.API != nil, remembered: m.db.Settings(),
-		engine: m.db.Engine(), durable: !m.db.NonDurable(), database: m.db.String(),
+		engine: m.db.Engine(), replica: replica, durable: !m.db.NonDurable(), database: m.db.String(),
 		instances: m.config.Instance.AllowedInstances(), keysMissing: m.config.Instance.KeysMissing(),
 		listeningSince: m.config.ListeningSince(), refused: m.config.Refusals.Current(accepted),
 		others: m.config.Warnings(), aheadOfClerk: m.config.AheadOfClerk(), outage: m.outage(), writeFault: m.db.WriteFault(),

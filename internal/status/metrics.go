@@ -55,6 +55,9 @@ func (m *Monitor) Collect(ctx context.Context, o metrics.Observe) {
 		o(metrics.DatabaseWaits, float64(pool.WaitCount), name)
 		o(metrics.DatabaseWaited, pool.WaitDuration.Seconds(), name)
 	}
+	if r, ok := m.db.Replica(); ok && r.Err == nil {
+		o(metrics.ReplicaLag, r.Lag.Seconds())
+	}
 	for _, w := range m.Health(ctx).Warnings {
 		o(metrics.Warnings, 1, w.Code, string(w.Severity))
 	}

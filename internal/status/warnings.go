@@ -43,12 +43,13 @@ type signals struct {
 	*Settings
 	now            time.Time
 	engine         store.Engine
-	database       string    // engine and place, for people
-	durable        bool      // commits survive a power cut
-	readsClerk     bool      // there is a client of Clerk's Backend API
-	listeningSince time.Time // when this process began to take webhooks; zero: it does not
-	instances      []string  // whose events are applied; none: those of any
-	keysMissing    bool      // no key is usable now, and fetching them failed
+	database       string              // engine and place, for people
+	replica        *store.ReplicaState // nil: there is none
+	durable        bool                // commits survive a power cut
+	readsClerk     bool                // there is a client of Clerk's Backend API
+	listeningSince time.Time           // when this process began to take webhooks; zero: it does not
+	instances      []string            // whose events are applied; none: those of any
+	keysMissing    bool                // no key is usable now, and fetching them failed
 	refused        map[refusals.Kind]refusals.Count
 	aheadOfClerk   time.Duration   // how far this machine's clock is ahead; 0: they agree, or were not compared
 	outage         clerkapi.Outage // of Clerk's Backend API, as this process sees it
@@ -85,7 +86,7 @@ func configWarners() []warner {
 // dataWarners look at what happened: at what the database knows, and at what was refused.
 func dataWarners() []warner {
 	return []warner{
-		warnOfDatabase, warnOfKeys, warnOfClerk, warnOfClock, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning, warnOfReasons, warnOfWalks, warnOfQueues,
+		warnOfDatabase, warnOfReplica, warnOfKeys, warnOfClerk, warnOfClock, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning, warnOfReasons, warnOfWalks, warnOfQueues,
 		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles, warnOfConsumers, warnOfEndpoints, warnOfJobs, warnOfOnChange,
 		func(s *signals) []mirror.Warning { return s.others },
 	}

@@ -53,6 +53,33 @@ func warnOfDatabase(s *signals) []mirror.Warning {
 	return found
 }
 
+// warnOfReplica warns of a read replica that is not used.
+func warnOfReplica(s *signals) []mirror.Warning {
+	w := mirror.Warning{
+		Code: "read_replica", Severity: mirror.SeverityWarning,
+		Remedy: s.remedy("Check the replica and CLERKSYNC_READ_DATABASE_URL, or unset it.", "Check the replica and its address, or unset Config.ReadDB."),
+	}
+	switch {
+	case s.replica == nil || s.databaseErr != nil:
+		return nil
+	case s.replica.Behind:
+		w.Message = "The read replica is " + ageText(s.replica.Lag) + " or more behind, and lists may be " + ageText(store.MaxReplicaLag) + " old: the primary answers them."
+		w.Remedy = "Find out what holds up its replication. It is used again as soon as it has caught up."
+	case s.replica.Err != nil:
+		problem := "cannot be used: " + s.replica.Err.Error()
+		if fault, ok := errors.AsType[*mirror.DatabaseError](store.Explain(s.engine, "", s.replica.Err)); ok {
+			problem = fault.Problem
+		}
+		w.Message = "The read replica " + problem + ". The primary answers lists."
+	default:
+		return nil
+	}
+	return []mirror.Warning{w}
+}
+
+// ageText returns an age in whole seconds.
+func ageText(d time.Duration) string { return d.Round(time.Second).String() }
+
 // warnOfRefusals warns of deliveries that are refused, and of a secret key that Clerk refuses.
 func warnOfRefusals(s *signals) []mirror.Warning {
 	var found conditional

@@ -40,6 +40,7 @@ func entryTime(t time.Time) string { return fmt.Sprintf("%012x", max(0, t.UnixMi
 // AppendAudit adds entries, in the transaction of the change that they record.
 func (tx *Tx) AppendAudit(ctx context.Context, entries []mirror.AuditEntry) error {
 	now := tx.db.now().UnixMilli()
+	tx.audits = tx.audits || len(entries) > 0
 	return tx.save(ctx, auditInsert, len(entries), func(i int) []any { return auditValues(&entries[i], now, tx.db.audited.Add(1)) })
 }
 

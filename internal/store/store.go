@@ -52,6 +52,7 @@ type DB struct {
 	borrowed   bool // the application closes the pools
 	migrations fs.FS
 	pooling    func(context.Context) (Pooling, error) // nil: there cannot be a pooler
+	replica    *replica                               // nil: there is none
 	journal    string                                 // SQLite's journal mode, if its pragma cannot read it; see WithJournal
 
 	updateTimeout time.Duration // of a transaction on Postgres
@@ -165,7 +166,11 @@ const (
 // when no connection is in use any more, so that the file can be moved or removed, or after two
 // seconds.
 func (db *DB) Close() error {
-	err := db.closePools()
+	var err error
+	if db.replica != nil {
+		err = db.replica.close()
+	}
+	err = errors.Join(err, db.closePools())
 	if db.borrowed {
 		return err
 	}

@@ -23,6 +23,7 @@ type Tx struct {
 	settings        *Settings
 	changedSettings bool // by this transaction
 	readOnly        bool
+	audits          bool // it has appended entries of the audit
 
 	changes []mirror.Change // appended so far, for the function of the application
 }
@@ -104,6 +105,9 @@ func (db *DB) update(ctx context.Context, limit time.Duration, fn func(*Tx) erro
 	}
 	if tx.changedSettings {
 		db.settings.Store(tx.settings)
+	}
+	if tx.audits && db.replica != nil {
+		raise(&db.replica.audited, tx.Head.Writes)
 	}
 	db.checkpointWhenDue(tx.rows)
 	return nil

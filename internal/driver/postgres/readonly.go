@@ -20,7 +20,7 @@ func OpenReadOnly(dsn string) (*store.DB, error) {
 	guarded := plain.Copy()
 	guarded.RuntimeParams["default_transaction_read_only"] = "on"
 	db := sql.OpenDB(readers{newConnector(dsn, guarded), newConnector(dsn, plain)})
-	db.SetMaxOpenConns(4)
+	db.SetMaxOpenConns(16)
 	db.SetMaxIdleConns(4)
 	db.SetConnMaxIdleTime(time.Minute)
 	return open(db).Named(location(plain)).SetReadOnly(), nil
