@@ -41,7 +41,7 @@ func TestConfigCommand(t *testing.T) {
 		"  CLERKSYNC_CONFIG          " + file + "  ← flag --config\n",
 		"  CLERKSYNC_UNREADY         ask  ← derived from CLERK_SECRET_KEY\n",
 		"\nDefaults:\n  CLERKSYNC_DATABASE_WAIT ", "\n  CLERKSYNC_SQLITE_SYNCHRONOUS             FULL\n",
-		"\nWithout a value:\n  CLERK_WEBHOOK_SIGNING_SECRET, ",
+		"\nWithout a value:\n  CLERKSYNC_READ_DATABASE_URL, ",
 	} {
 		if !strings.Contains(out, line) {
 			t.Errorf("%q is missing:\n%s", line, out)
