@@ -3,6 +3,7 @@ module github.com/clerksync/clerksync
 go 1.26.4
 
 require (
+	filippo.io/bigmod v0.1.0
 	github.com/alecthomas/kong v1.17.0
 	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
 	github.com/chromedp/cdproto v0.159.0

@@ -249,7 +249,7 @@ func (r *RemoteKeySet) VerifySignature(ctx context.Context, keyID string, signed
 	}
 	key, refusal := set.keys[keyID], ErrUnknownKey
 	if key != nil {
-		if refusal = verifyRS256(key, signed, signature); refusal == nil {
+		if refusal = key.verify(signed, signature); refusal == nil {
 			return nil
 		}
 	}
@@ -261,8 +261,8 @@ func (r *RemoteKeySet) VerifySignature(ctx context.Context, keyID string, signed
 	if newer == nil {
 		return refusal
 	}
-	if renewed := newer.keys[keyID]; renewed != nil && (key == nil || !renewed.Equal(key)) {
-		return verifyRS256(renewed, signed, signature)
+	if renewed := newer.keys[keyID]; renewed != nil && (key == nil || !renewed.key.Equal(key.key)) {
+		return renewed.verify(signed, signature)
 	}
 	return refusal
 }

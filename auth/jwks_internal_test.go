@@ -88,7 +88,7 @@ func FuzzParseJWKSet(f *testing.F) {
 			t.Errorf("the stored set has other keys: %v", err)
 		}
 		for id, key := range set.keys {
-			if err := checkRSA(key); err != nil || !meant[id] {
+			if err := checkRSA(key.key); err != nil || !meant[id] {
 				t.Errorf("key %q: %v, meant %t", id, err, meant[id])
 			}
 		}

@@ -19,7 +19,7 @@ const (
 
 // jwkSet holds the usable keys of a JWK set (RFC 7517), by their id.
 type jwkSet struct {
-	keys       map[string]*rsa.PublicKey
+	keys       map[string]*publicKey
 	skipped    []string  // the keys that are not used, and why
 	body       []byte    // a JWK set of the usable keys only
 	fetched    time.Time // when the fetch began: the set is not older than this
@@ -27,7 +27,7 @@ type jwkSet struct {
 }
 
 func (s *jwkSet) sameKeys(other *jwkSet) bool {
-	return other != nil && maps.EqualFunc(s.keys, other.keys, func(a, b *rsa.PublicKey) bool { return a.Equal(b) })
+	return other != nil && maps.EqualFunc(s.keys, other.keys, func(a, b *publicKey) bool { return a.key.Equal(b.key) })
 }
 
 func (s *jwkSet) ids() []string { return slices.Sorted(maps.Keys(s.keys)) }
@@ -59,7 +59,7 @@ func parseJWKSet(body []byte) (*jwkSet, error) {
 
 // newJWKSet collects the keys that were not skipped.
 func newJWKSet(entries []setEntry) (*jwkSet, error) {
-	set := &jwkSet{keys: make(map[string]*rsa.PublicKey)}
+	set := &jwkSet{keys: make(map[string]*publicKey)}
 	var used []string
 	for i, e := range entries {
 		switch {
@@ -81,10 +81,10 @@ func newJWKSet(entries []setEntry) (*jwkSet, error) {
 type setEntry struct {
 	text    string
 	id      string
-	key     *rsa.PublicKey // nil if the key is skipped
-	modulus *big.Int       // also of skipped keys, if it can be read
-	private bool           // the entry also contains the private key
-	skip    string         // why the key is not used, or ""
+	key     *publicKey // nil if the key is skipped
+	modulus *big.Int   // also of skipped keys, if it can be read
+	private bool       // the entry also contains the private key
+	skip    string     // why the key is not used, or ""
 }
 
 func readSetEntry(text string) setEntry {
@@ -114,13 +114,13 @@ func readSetEntry(text string) setEntry {
 // them a token means. Keys of other types may have the same id (RFC 7517 section 4.5), because an
 // RS256 token cannot mean them.
 func skipAmbiguous(entries []setEntry) {
-	first := make(map[string]*rsa.PublicKey)
+	first := make(map[string]*publicKey)
 	ambiguous := make(map[string]bool)
 	for _, e := range entries {
 		if e.id == "" || e.key == nil && e.modulus == nil {
 			continue
 		}
-		if other, found := first[e.id]; found && (other == nil || e.key == nil || !other.Equal(e.key)) {
+		if other, found := first[e.id]; found && (other == nil || e.key == nil || !other.key.Equal(e.key.key)) {
 			ambiguous[e.id] = true
 		}
 		first[e.id] = e.key
@@ -139,7 +139,7 @@ func skipExposed(entries []setEntry) {
 			continue
 		}
 		for i := range entries {
-			if e := &entries[i]; e.key != nil && e.key.N.Cmp(exposed.modulus) == 0 {
+			if e := &entries[i]; e.key != nil && e.key.key.N.Cmp(exposed.modulus) == 0 {
 				e.key, e.skip = nil, "its private parts are in the set, so others can sign with it"
 			}
 		}
@@ -158,7 +158,7 @@ func hasPrivateParts(jwk object) bool {
 }
 
 // rsaKey returns a key that RS256 signatures may be verified with, or an error that says why not.
-func rsaKey(jwk object) (*rsa.PublicKey, error) {
+func rsaKey(jwk object) (*publicKey, error) {
 	if kty, _ := jwk.text("kty"); kty != "RSA" {
 		return nil, errors.New("not an RSA key")
 	}
@@ -169,8 +169,8 @@ func rsaKey(jwk object) (*rsa.PublicKey, error) {
 	if modulus == nil || exponent == nil || exponent.BitLen() > 31 {
 		return nil, errors.New("modulus or exponent is not a number")
 	}
-	key := &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}
-	if err := checkRSA(key); err != nil {
+	key, err := newPublicKey(&rsa.PublicKey{N: modulus, E: int(exponent.Int64())})
+	if err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "auth: "))
 	}
 	return key, nil

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto"
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -81,23 +80,16 @@ func isROCA(modulus *big.Int) bool {
 	return true
 }
 
-func verifyRS256(key *rsa.PublicKey, signed, signature []byte) error {
-	digest := sha256.Sum256(signed)
-	if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) != nil {
-		return ErrSignature
-	}
-	return nil
-}
-
 // StaticKey returns a set of one RSA key that never changes, for RS256 without a network. Get the
 // key from Clerk's dashboard with [ParsePublicKey]. Its PEM has no key id, so the set accepts any
 // key id. [NewVerifier] refuses a key that RS256 must not be used with.
 func StaticKey(key *rsa.PublicKey) KeySet {
-	return &staticKey{key: key, err: checkRSA(key)}
+	checked, err := newPublicKey(key)
+	return &staticKey{key: checked, err: err}
 }
 
 type staticKey struct {
-	key *rsa.PublicKey
+	key *publicKey
 	err error
 }
 
@@ -110,7 +102,7 @@ func (k *staticKey) VerifySignature(_ context.Context, _ string, signed, signatu
 	if k.err != nil {
 		return k.err
 	}
-	return verifyRS256(k.key, signed, signature)
+	return k.key.verify(signed, signature)
 }
 
 // HMACKey returns a set of one shared secret, for HS256. The bytes of the text are the secret. It

@@ -51,7 +51,7 @@ func TestRFCExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rsaKey := StaticKey(set.keys["A.2"])
+	rsaKey := StaticKey(set.keys["A.2"].key)
 	for _, test := range []struct {
 		name, token string
 		keys        KeySet

@@ -98,7 +98,7 @@ func (k setKeys) Algorithm() string { return RS256 }
 
 func (k setKeys) VerifySignature(_ context.Context, keyID string, signed, signature []byte) error {
 	if key := k.set.keys[keyID]; key != nil {
-		return verifyRS256(key, signed, signature)
+		return key.verify(signed, signature)
 	}
 	return ErrUnknownKey
 }
