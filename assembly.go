@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/access"
 	"github.com/clerksync/clerksync/internal/activity"
+	"github.com/clerksync/clerksync/internal/buildinfo"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/consumer"
 	"github.com/clerksync/clerksync/internal/feed"
@@ -367,14 +367,5 @@ func (a *assembly) collect(ctx context.Context, o metrics.Observe) {
 		collectAPI(a.api.Stats(), o)
 		collectReconciler(a.reconciler, o)
 	}
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
-		for _, module := range info.Deps { // where this is a library
-			if module.Path == modulePath {
-				version = module.Version
-			}
-		}
-	}
-	o(metrics.Build, 1, version, runtime.Version())
+	o(metrics.Build, 1, buildinfo.Read().Version, runtime.Version())
 }

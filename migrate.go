@@ -33,6 +33,9 @@ func Migrate(ctx context.Context, database DB, config Config) error {
 	return nil
 }
 
+// SchemaNumber returns the number of the schema that this version makes and upgrades to.
+func SchemaNumber() int { return store.SchemaNumber() }
+
 // logUpgradeCopy says where the copy is that was made before the schema was upgraded.
 func logUpgradeCopy(db *store.DB, logger *slog.Logger) {
 	if path := db.TakeUpgradeCopy(); path != "" {

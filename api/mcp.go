@@ -6,10 +6,10 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"slices"
 	"strings"
 
+	"github.com/clerksync/clerksync/internal/buildinfo"
 	"github.com/clerksync/clerksync/internal/mcp"
 	"github.com/clerksync/clerksync/internal/web"
 	"github.com/clerksync/clerksync/mirror"
@@ -62,7 +62,7 @@ func (h *handler) serveMCP(w http.ResponseWriter, r *http.Request, _ client) err
 
 // newMCP returns the tools as a server of the Model Context Protocol.
 func (h *handler) newMCP() *mcp.Server {
-	s := &mcp.Server{Name: "clerksync", Title: "clerksync", Version: version(), Instructions: instructions}
+	s := &mcp.Server{Name: "clerksync", Title: "clerksync", Version: buildinfo.Read().Version, Instructions: instructions}
 	for _, a := range assistants() {
 		table := h.table()
 		to := table[slices.IndexFunc(table, func(r route) bool { return r.method == http.MethodGet && r.path == a.path })]
@@ -74,19 +74,6 @@ func (h *handler) newMCP() *mcp.Server {
 		})
 	}
 	return s
-}
-
-// version returns the version of this module, also where another program uses it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	const own = "github.com/clerksync/clerksync"
-	if i := slices.IndexFunc(info.Deps, func(m *debug.Module) bool { return m.Path == own }); i >= 0 {
-		return info.Deps[i].Version
-	}
-	return cmp.Or(info.Main.Version, "unknown")
 }
 
 // arguments returns the parameters of a route as the arguments of a tool.

@@ -19,6 +19,9 @@ type BackupOptions struct {
 	Now func() time.Time
 }
 
+// LibraryVersion returns the version of SQLite in this program, such as 3.50.4.
+func LibraryVersion() string { return sqlite.LibraryVersion }
+
 // Backup copies the database at path into a file, also while this or another process writes it. No
 // writer waits for that; until the end the write-ahead log grows by what is written. The copy shows
 // one moment of the database, with the tables of the application in it, and has the mode 0600. It

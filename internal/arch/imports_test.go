@@ -35,10 +35,10 @@ func rules() []rule {
 	}
 	return []rule{
 		{"cmd/clerksync", []string{"internal/cli"}, nil},
-		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/config", "internal/demo", "internal/emulator", "internal/emulator/inspector", "internal/doctor", "internal/systemd", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
+		{"internal/cli", append(public, "internal/wait", "internal/access", "internal/apiclient", "internal/buildinfo", "internal/config", "internal/demo", "internal/emulator", "internal/emulator/inspector", "internal/doctor", "internal/systemd", "internal/telemetry", "internal/viewreader", "internal/web"), append(api, kong, xterm)},
 		{"internal/config", []string{"auth", "forwardauth", "internal/doctor", "internal/nearest", "internal/web", "webhook"}, []string{yaml}},
 		{"internal/apiclient", []string{"auth", "clerk", "mirror"}, nil},
-		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/mcp", "internal/web", "publish/webhook"}, append(api, xrate)},
+		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/buildinfo", "internal/feedhttp", "internal/mcp", "internal/web", "publish/webhook"}, append(api, xrate)},
 		{"console", []string{".", "auth", "clerk", "mirror", "internal/pages", "internal/web", "publish/webhook"}, api},
 		{"api", []string{".", "auth", "clerk", "mirror", "internal/access", "internal/feedhttp", "internal/mcp", "internal/web"}, append(api, xrate)},
 		{"forwardauth", []string{".", "auth", "internal/web"}, api},
@@ -49,7 +49,7 @@ func rules() []rule {
 		{"clerktest", []string{".", "auth", "clerk", "internal/emulator", "internal/viewreader", "mirror", "webhook"}, nil},
 		{"emulator", []string{".", "internal/emulator", "internal/emulator/inspector", "internal/web"}, nil},
 		{".", []string{
-			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/activity", "internal/clerkapi", "internal/consumer", "internal/diagnose", "internal/doctor", "internal/driver",
+			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/activity", "internal/buildinfo", "internal/clerkapi", "internal/consumer", "internal/diagnose", "internal/doctor", "internal/driver",
 			"internal/feed", "internal/feedhttp", "internal/incident", "internal/ingest", "internal/instance", "internal/jobs", "internal/live", "internal/metrics", "internal/privacy",
 			"internal/reach", "internal/receive", "internal/reconcile", "internal/refusals", "internal/row", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
 			"internal/web", "internal/write",
@@ -101,7 +101,7 @@ func rules() []rule {
 		{"internal/emulator", []string{"clerk", "internal/nearest", "internal/web", "internal/yamlfile", "webhook"}, []string{goJose}},
 		{"internal/emulator/judges", nil, nil},
 		{"internal/yamlfile", []string{"internal/nearest"}, []string{yaml}},
-		{"internal/telemetry", nil, append(api, otel+"/sdk/...", otel+"/exporters/...", "github.com/prometheus/...")},
+		{"internal/telemetry", []string{"internal/buildinfo"}, append(api, otel+"/sdk/...", otel+"/exporters/...", "github.com/prometheus/...")},
 		{"internal/feedhttp", []string{"internal/web", "mirror"}, nil},
 		{"internal/systemd", []string{"internal/incident", "internal/wait"}, nil},
 		{"internal/mcp", []string{"internal/web"}, nil},
@@ -120,6 +120,7 @@ func rules() []rule {
 		}, nil},
 		{"internal/doctor", []string{"mirror"}, nil},
 		{"internal/nearest", nil, nil},
+		{"internal/buildinfo", nil, nil},
 		{"internal/arch", nil, nil},
 		{"internal/docs", nil, nil},
 		{"auth", nil, []string{bigmod}},

@@ -49,8 +49,9 @@ type commands struct {
 	Emulate emulateCommand `cmd:"" group:"test" help:"Run an emulated Clerk for development and tests."`
 	Chaos   chaosCommand   `cmd:"" group:"test" help:"Test a mirror against an unreliable network."`
 
-	Completion completionCommand `cmd:"" group:"other" help:"Print the script that completes commands in a shell."`
-	Version    versionCommand    `cmd:"" group:"other" help:"Print the version; so does --version."`
+	Completion  completionCommand  `cmd:"" group:"other" help:"Print the script that completes commands in a shell."`
+	Healthcheck healthcheckCommand `cmd:"" group:"other" help:"Ask the server of this machine whether it serves, for containers."`
+	Version     versionCommand     `cmd:"" group:"other" help:"Print the version; so does --version."`
 
 	Complete completeCommand `cmd:"" group:"other" hidden:""`
 }

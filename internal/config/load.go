@@ -64,6 +64,19 @@ func Load(o Options) (*Config, []Warning, error) {
 	return l.config, l.warnings, nil
 }
 
+// ListenAddress returns the address of the public listener, as [Load] does. Of all other settings
+// it checks nothing. The error, if any, is [Faults].
+func ListenAddress(o Options) (string, error) {
+	l := newLoader(o)
+	sources := []source{l.flags(o.Flags), l.environment(o.Environ)}
+	sources = append(sources, l.yamlFile(sources))
+	l.load(l.settings[listenName], sources)
+	if l.unknown(listenName) {
+		return "", l.faults
+	}
+	return l.config.Listen, nil
+}
+
 // Reload reads the sources of the configuration again, as [Load] does. It changes nothing in c.
 func (c *Config) Reload() (*Config, []Warning, error) { return Load(c.options) }
 

@@ -135,6 +135,15 @@ func (db *DB) checkMigrations(ctx context.Context, c *ServerInfo, hasMigrations 
 	return nil
 }
 
+// SchemaNumber returns the number of the newest schema that this version knows.
+func SchemaNumber() (newest int) {
+	known, _ := migrationsOf(SQLite, shipped) // they are in the binary, and the same for both engines
+	for _, m := range known {
+		newest = max(newest, schemaNumber(m.name))
+	}
+	return newest
+}
+
 // schemaNumber returns the number at the beginning of the name of a migration.
 func schemaNumber(name string) int {
 	digits, _, _ := strings.Cut(name, "_")

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 
+	"github.com/clerksync/clerksync/internal/buildinfo"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -50,7 +50,7 @@ func Start(ctx context.Context, getenv func(string) string, logger *slog.Logger)
 		return nil, fmt.Errorf("metrics for Prometheus: %w", err)
 	}
 	here, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(
-		attribute.String("service.name", "clerksync"), attribute.String("service.version", version())), resource.WithFromEnv())
+		attribute.String("service.name", "clerksync"), attribute.String("service.version", buildinfo.Read().Version)), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
@@ -89,13 +89,6 @@ func sends(getenv func(string) string, signal string) bool {
 	endpoint := getenv("OTEL_EXPORTER_OTLP_ENDPOINT") + getenv("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT")
 	how := getenv("OTEL_" + signal + "_EXPORTER")
 	return endpoint != "" && (how == "" || how == "otlp")
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
 }
 
 // Meters returns the provider of metrics.
