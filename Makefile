@@ -10,7 +10,7 @@ EXAMPLES := examples/routers examples/deals
 # the tests' time. The driver around it, its libc and all of this project are watched.
 RACE := -race -gcflags='modernc.org/sqlite/lib=-race=false -d=checkptr=0'
 
-.PHONY: help setup needs test race lint vuln bench fuzz verify pictures build packages clean
+.PHONY: help setup needs test race lint vuln bench fuzz verify pictures build packages snapshot release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -49,7 +49,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 
 verify: ## check formatting and every go.mod
 	@test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
-	set -e; for m in . $(EXAMPLES) tools tools/lookalikes tools/pack; do (cd $$m && go mod tidy -diff); done
+	set -e; for m in . $(EXAMPLES) tools tools/lookalikes tools/pack tools/release; do (cd $$m && go mod tidy -diff); done
 
 pictures: needs ## take the pictures of the documents again
 	go test ./console -count 1 -run 'TestConsoleInChromium/pictures' -args -pictures $(CURDIR)/docs/images
@@ -65,6 +65,19 @@ packages: ## build dist/*.deb and dist/*.rpm from this checkout (VERSION, ARCH)
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags='-s -w' -o bin/linux_$(ARCH)/clerksync ./cmd/clerksync
 	go -C tools/pack build -o ../../bin/pack .
 	bin/pack packages -binary bin/linux_$(ARCH)/clerksync -arch $(ARCH) -version $(VERSION) -time $$(git log -1 --format=%ct) -out dist
+
+snapshot: ## build everything that a release has, into dist/, and publish nothing (CLERKSYNC_RELEASE_KEY signs it)
+	go -C tools/release build -o ../../bin/ github.com/goreleaser/goreleaser/v2 github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	go -C tools/pack build -o ../../bin/pack .
+	PATH=$(CURDIR)/bin:$$PATH goreleaser release --snapshot --clean $(if $(CLERKSYNC_RELEASE_KEY),,--skip=sign)
+	bin/pack image -amd64 dist/clerksync_linux_amd64_v1/clerksync -arm64 dist/clerksync_linux_arm64_v8.0/clerksync -version $(VERSION) \
+		-commit $$(git rev-parse HEAD) -time $$(git log -1 --format=%ct) -out dist/image
+
+release-check: ## build a snapshot twice, of a clean checkout, and compare every hash
+	@test -z "$$(git status --porcelain)" || { echo "commit first: a build with changes is not what can be built again"; exit 1; }
+	$(MAKE) snapshot && cp dist/checksums.txt bin/first.txt && sha256sum dist/image/index.json dist/*.json > bin/first-image.txt
+	$(MAKE) snapshot && diff bin/first.txt dist/checksums.txt && sha256sum dist/image/index.json dist/*.json | grep -v 'dist/\(artifacts\|config\|metadata\).json' | diff <(grep -v 'dist/\(artifacts\|config\|metadata\).json' bin/first-image.txt) -
+	@echo "two builds, the same $$(wc -l < dist/checksums.txt) files and the same image"
 
 clean: ## remove what was built
 	rm -rf bin dist

@@ -16,8 +16,8 @@ const Unknown = "unknown"
 
 // Info is what a program has of this module.
 type Info struct {
-	// Version is v1.2.3, or that of a commit between releases (v1.2.4-0.20261128090000-0123456789ab),
-	// or [Unknown].
+	// Version is v1.2.3, or that of a commit between releases
+	// (v1.2.4-0.20261128090000-0123456789ab), or [Unknown].
 	Version string
 	// Commit is what Git calls the commit: 40 digits, 12 if only the version names it, or "".
 	Commit string

@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/clerksync/clerksync/internal/config"
@@ -46,13 +48,18 @@ func (c healthcheckCommand) Run(ctx context.Context, p *process) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
+	var failed error
 	for _, address := range addresses {
-		if err = askAlive(ctx, address); err == nil {
+		err := askAlive(ctx, address)
+		if err == nil {
 			_, err = fmt.Fprintln(p.stdout, "alive")
 			return err
 		}
+		if failed == nil || errors.Is(failed, syscall.ECONNREFUSED) { // the other family of addresses may say more
+			failed = err
+		}
 	}
-	return fmt.Errorf("the server does not serve: %w", err)
+	return fmt.Errorf("the server does not serve: %w", failed)
 }
 
 // ownAddresses returns addresses under which a listener of this machine can be reached.

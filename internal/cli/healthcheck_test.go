@@ -62,7 +62,7 @@ func TestHealthcheck(t *testing.T) {
 		{"an error", []string{"CLERKSYNC_LISTEN=:" + broken}, "", 1, "503"},
 		{"any port", []string{"CLERKSYNC_LISTEN=:0"}, "", 1, "CLERKSYNC_LISTEN"},
 		{"no address", []string{"CLERKSYNC_LISTEN=8080 or so"}, "", 1, "CLERKSYNC_LISTEN"},
-		{"no file", nil, "--config " + file + ".none", 1, "clerksync.yaml.none"},
+		{"no file", nil, "--config " + file + ".none", 1, "--config"},
 	} {
 		var out bytes.Buffer
 		code := Main(append([]string{"healthcheck"}, strings.Fields(tc.args)...), tc.environ, &out, &out)

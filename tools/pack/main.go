@@ -1,6 +1,6 @@
-// Command pack makes what a release has of a Linux binary without goreleaser and without a container
-// engine: packages for Debian and RPM, as the section nfpms of .goreleaser.yaml describes them, and
-// the container image. Run it in the root of the repository:
+// Command pack makes what a release has of a Linux binary without goreleaser and without a
+// container engine: packages for Debian and RPM, as the section nfpms of .goreleaser.yaml describes
+// them, and the container image. Run it in the root of the repository:
 //
 //	go -C tools/pack build -o ../../bin/pack .
 //	bin/pack packages -binary bin/clerksync -version 1.2.3 -out dist
