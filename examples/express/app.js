@@ -1,4 +1,5 @@
 // Deals of organizations.
+import { STATUS_CODES } from 'node:http';
 import express from 'express';
 import { Webhook } from 'standardwebhooks';
 import { atLeast, authenticate, member } from './identity.js';
@@ -76,6 +77,11 @@ export function createApp({ db, host, identitySecret, operator, webhookSecret })
     else res.status(502).json({ error: `Sessions were not revoked: ${body.code}` });
   });
 
+  app.use((error, _req, res, _next) => {
+    const status = error.status >= 400 && error.status < 500 ? error.status : 500;
+    if (status === 500) console.error(error);
+    res.status(status).json({ error: STATUS_CODES[status] }); // Express would show the stack
+  });
   return app;
 }
 

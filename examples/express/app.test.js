@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { changes } from './changes.js';
+import { covers } from './identity.js';
 import { call, end, eventually, secret, startStack } from './stack.js';
 
 let stack;
@@ -123,6 +124,9 @@ test('requests around the proxy', async () => {
   assert.equal((await around('/api/export', ada)).status, 401);
   assert.equal((await around('/api/m%', ada)).status, 401);
   assert.equal((await around('/hooks/clerksync')).status, 401);
+  const malformed = await fetch(`${stack.application}/api/me`, { method: 'POST', headers: { ...ada, 'Content-Type': 'application/json' }, body: '{' });
+  assert.equal(malformed.status, 400);
+  assert.deepEqual(await malformed.json(), { error: 'Bad Request' }); // and no stack
 });
 
 test('forged identities', async () => {
@@ -144,6 +148,21 @@ test('forged identities', async () => {
   const changes = audiences.map((place) => ({ aud: `clerksync-upstream:${place}` }));
   changes.push({ aud: [good.aud] }, { aud: undefined }, { iss: 'someone' }, { exp: now - 6 }, { exp: undefined }, { sub: '' });
   for (const changed of changes) assert.equal(await status(changed), 401, JSON.stringify(changed));
+});
+
+test('routes', () => {
+  const cases = [
+    ['/**', ['/', '/a/b'], []],
+    ['/a/**', ['/a', '/a/', '/a/b/c'], ['/ab', '/']],
+    ['/a/*', ['/a/b', '/a/b/', '/a/\n'], ['/a', '/a/', '/a/b/c']],
+    ['/a/*/c', ['/a/b/c'], ['/a/b/d', '/a/c']],
+    ['/a.b', ['/a.b'], ['/axb']],
+    ['/a', ['/a', '/a/'], ['/A', '/a\n', '/a/b']],
+  ];
+  for (const [route, covered, others] of cases) {
+    for (const path of covered) assert(covers(route, path), `${route} ${path}`);
+    for (const path of others) assert(!covers(route, path), `${route} ${path}`);
+  }
 });
 
 test('the change feed', async () => {

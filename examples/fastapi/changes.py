@@ -13,7 +13,8 @@ def changes(url: str, token: str, after: str):
     """
     headers = {"Authorization": "Bearer " + token, "Accept": "text/event-stream"}
     timeout = httpx.Timeout(10, read=30)  # there is a heartbeat each 15 seconds
-    with httpx.stream("GET", url + "/api/changes", params={"after": after}, headers=headers, timeout=timeout) as stream:
+    request = {"params": {"after": after}, "headers": headers, "timeout": timeout, "trust_env": False}
+    with httpx.stream("GET", url + "/api/changes", **request) as stream:
         stream.raise_for_status()  # 410: the feed no longer has the cursor, so read everything again
         kind = ""
         for line in stream.iter_lines():

@@ -75,7 +75,10 @@ def running(folder, name, address, *command, **env):
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()
+        process.wait()
 
 
 @contextlib.contextmanager

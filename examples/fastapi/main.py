@@ -75,6 +75,7 @@ def list_users(_: Identity = Depends(admin), db: Session = Depends(session)):
 operator = httpx.Client(
     base_url=os.environ["OPERATOR_URL"],  # clerksync's listener for operators, such as http://127.0.0.1:8081
     headers={"Authorization": "Bearer " + os.environ["OPERATOR_TOKEN"]},
+    trust_env=False,  # never by a proxy of the environment, which would see the token
 )
 
 

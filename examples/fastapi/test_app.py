@@ -1,3 +1,4 @@
+import os
 import time
 
 import jwt
@@ -5,6 +6,9 @@ import pytest
 from conftest import eventually
 
 from changes import changes
+
+os.environ.update(APP_HOST="app.example.com", CLERKSYNC_IDENTITY_SECRET="x" * 32)  # identity.py asks for them
+from identity import covers  # noqa: E402
 
 NEW = {"title": "Rockets", "value_usd": 12000}
 
@@ -112,6 +116,16 @@ def test_forged_identities(stack):
                      f"clerksync-upstream://{stack.host}/api", f"clerksync-upstream://{stack.host}.evil/**", None]:
         assert status(aud=audience) == 401, audience
     assert status(aud=[good["aud"]]) == 401
+
+
+@pytest.mark.parametrize("route, path, covered", [
+    ("/**", "/", True), ("/**", "/a/b", True), ("/a/**", "/a", True), ("/a/**", "/a/", True), ("/a/**", "/a/b/c", True),
+    ("/a/**", "/ab", False), ("/a/*", "/a/b", True), ("/a/*", "/a/b/", True), ("/a/*", "/a", False), ("/a/*", "/a/", False),
+    ("/a/*", "/a/b/c", False), ("/a/*/c", "/a/b/c", True), ("/a/*/c", "/a/b/d", False), ("/a.b", "/axb", False), ("/a", "/a/", True),
+    ("/a", "/A", False), ("/a", "/a\n", False), ("/a+b", "/a+b", True), ("/a/*", "/a/\n", True),
+])
+def test_routes(route, path, covered):
+    assert covers(route, path) == covered
 
 
 def test_changes(stack):

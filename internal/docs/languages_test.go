@@ -29,9 +29,9 @@ func TestExamplesInOtherLanguages(t *testing.T) {
 		database      string
 		says          string
 	}{
-		{"FastAPI on SQLite", "fastapi", pytest, "", "14 passed in "},
-		{"FastAPI on Postgres", "fastapi", pytest, testenv.Postgres(t), "14 passed in "},
-		{"Express", "express", []string{testenv.Node(t), "--test", "--test-reporter=tap", "app.test.js"}, testenv.Postgres(t), "\n# pass 13\n"},
+		{"FastAPI on SQLite", "fastapi", pytest, "", "33 passed in "},
+		{"FastAPI on Postgres", "fastapi", pytest, testenv.Postgres(t), "33 passed in "},
+		{"Express", "express", []string{testenv.Node(t), "--test", "--test-reporter=tap", "app.test.js"}, testenv.Postgres(t), "\n# pass 14\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) { // one after the other: each starts four programs
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

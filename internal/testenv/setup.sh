@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing: a Postgres server, a C compiler for the race detector, the proxies
-# nginx, Caddy and PgBouncer and the monitoring server Prometheus, which tests start by themselves, Chromium for the pages, Python
-# for what docs/emulator.md shows, systemd-analyze and debootstrap for the Debian package, and Node with the packages that check the emulator and the pages.
+# nginx, Caddy and PgBouncer and the monitoring server Prometheus, which tests start by themselves, Chromium for the
+# pages, Python for what docs/emulator.md shows and with the packages of examples/fastapi, systemd-analyze and
+# debootstrap for the Debian package, and Node with the packages that check the emulator and the pages.
 #
 #   setup.sh            says what it installs, and installs it (`make setup`)
 #   setup.sh --allowed  the same, but only as root or where CI is set; elsewhere it prints the list and stops (`make test`)
