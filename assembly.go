@@ -268,10 +268,16 @@ func (c *Config) domain() string {
 	return u.Host
 }
 
+// keysOfTwoKinds reports whether one of the keys is for production and the other for development.
+func (c *Config) keysOfTwoKinds() bool {
+	return strings.HasPrefix(c.SecretKey, "sk_live_") && strings.HasPrefix(c.PublishableKey, "pk_test_") ||
+		strings.HasPrefix(c.SecretKey, "sk_test_") && strings.HasPrefix(c.PublishableKey, "pk_live_")
+}
+
 // statusSettings returns what warnings look at of the configuration.
 func (a *assembly) statusSettings() status.Settings {
 	return status.Settings{
-		Server: a.RemediesForServer, SecretKey: a.SecretKey != "", WebhookSecret: a.webhooks != nil, TokenKeys: a.tokens != nil,
+		Server: a.RemediesForServer, SecretKey: a.SecretKey != "", KeysOfTwoKinds: a.keysOfTwoKinds(), WebhookSecret: a.webhooks != nil, TokenKeys: a.tokens != nil,
 		Production:    strings.HasPrefix(a.SecretKey, "sk_live_") || strings.HasPrefix(a.PublishableKey, "pk_live_"),
 		Domain:        a.domain(),
 		TrustUnproven: a.StalePolicy == StaleTrust, HMACBody: a.WebhookScheme == webhook.SchemeDangerousHMACBody,

@@ -238,7 +238,8 @@ func TestRefusedSignaturesAreWarnedOf(t *testing.T) {
 			b.Errorf("noise is told: %s", h.text)
 		}
 		deliver(b.T, b.m, nil)
-		if h, severity, found := told(b.m); !found || severity != "error" || h.Status != "degraded" || !strings.Contains(h.text, "1 delivery was refused at 20") {
+		if h, severity, found := told(b.m); !found || severity != "error" || h.Status != "degraded" || !strings.Contains(h.text, "1 delivery was refused at 20") ||
+			!strings.Contains(h.text, "that of another endpoint") {
 			b.Errorf("with no delivery ever accepted: %s", h.text)
 		}
 		if status, answer := b.event(`{"type":"user.created","data":{"id":"user_1"}}`); status != http.StatusOK {
@@ -247,10 +248,23 @@ func TestRefusedSignaturesAreWarnedOf(t *testing.T) {
 		if h, _, found := told(b.m); found {
 			b.Errorf("after one was accepted: %s", h.text)
 		}
+		for n := range 30 { // a stranger's among those that are accepted
+			deliver(b.T, b.m, nil)
+			if h, _, found := told(b.m); found {
+				b.Fatalf("after %d that were accepted: %s", n, h.text)
+			}
+			if status, answer := b.event(`{"type":"user.updated","data":{"id":"user_1"}}`); status != http.StatusOK {
+				b.Fatalf("%d %v", status, answer)
+			}
+		}
 		for range 3 {
 			deliver(b.T, b.m, nil)
 		}
+		moved.Add(int64(15 * time.Second))
 		h, severity, found := told(b.m)
+		if !strings.Contains(h.text, "Deliveries were accepted until 20") {
+			b.Errorf("the cause is not named: %s", h.text)
+		}
 		if !found || severity != "warning" || !strings.Contains(h.text, "3 deliveries were refused since 20") {
 			b.Errorf("refused after others were accepted: %s", h.text)
 		}
@@ -310,6 +324,7 @@ func TestIncidentsReachOtherProcesses(t *testing.T) {
 		told(command, "")
 
 		deliver(t, server, nil)
+		moved.Add(int64(15 * time.Second))
 		told(server, "1 delivery")
 		moved.Add(int64(25 * time.Hour))
 		told(server, "")

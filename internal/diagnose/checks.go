@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
@@ -57,8 +56,7 @@ func (s *Subject) Checks() []doctor.Check {
 // checkConfiguration repeats what health says of the configuration.
 func (s *Subject) checkConfiguration() []mirror.Finding {
 	found := findingsOf(status.ConfigWarnings(s.Settings, s.DB))
-	if strings.HasPrefix(s.SecretKey, "sk_live_") && strings.HasPrefix(s.PublishableKey, "pk_test_") ||
-		strings.HasPrefix(s.SecretKey, "sk_test_") && strings.HasPrefix(s.PublishableKey, "pk_live_") {
+	if s.Settings.KeysOfTwoKinds {
 		found = append(found, doctor.Fail("Copy both from the same instance's API keys page.",
 			"Secret key and publishable key are of different instances: one is for production, one for development."))
 	}

@@ -33,8 +33,10 @@ func (g *Guard) SetSecretKey(ctx context.Context, key string) error {
 	if err != nil {
 		return fmt.Errorf("the new secret key cannot be checked: %w", err)
 	}
-	if other := foreignOf(ids, g.db.Settings().Instance); other != "" {
-		return reconcile.OtherInstanceError(g.db.Settings().Instance, other)
+	if known := g.db.Settings().Instance; known != "" {
+		if other := foreignOf(ids, known); other != "" {
+			return reconcile.OtherInstanceError(known, other)
+		}
 	}
 	if err := g.api.SetSecretKey(key); err != nil {
 		return err

@@ -114,6 +114,7 @@ func (c *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 		c.countRefusal(r.Header, err)
 		return c.unsigned(err)
 	}
+	c.config.Refusals.Accepted()
 	prepared, err := c.config.Ingest.Prepare(ingest.Message{ID: message.ID, SignedAt: message.SignedAt, Body: body.Keep()})
 	if err != nil {
 		return notJSON(err)

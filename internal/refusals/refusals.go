@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -59,6 +60,8 @@ type Counter struct {
 	now func() time.Time
 	log *slog.Logger
 
+	accepted atomic.Int64 // when this process last accepted a delivery, as clerk.Time; 0: never
+
 	mu      sync.Mutex
 	idle    *sync.Cond
 	written map[Kind]Count     // the row when it was read last
@@ -82,10 +85,17 @@ func (c *Counter) Add(kind Kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.pending[kind]
+	if kind != SecretKey && p.Count.Count > 0 && clerk.Time(c.accepted.Load()) >= p.Last {
+		p = unwritten{over: true} // what is counted begins after the last one that was accepted
+	}
 	p.Count = p.plus(Count{1, at, at})
 	c.pending[kind] = p
 	c.schedule()
 }
+
+// Accepted notes that a delivery was well signed, and at the right time: refusals before it have
+// ended.
+func (c *Counter) Accepted() { c.accepted.Store(int64(clerk.TimeOf(c.now()))) }
 
 // End notes a success: what was refused before has ended. It costs nothing where nothing was
 // refused.
@@ -163,7 +173,7 @@ func (c *Counter) merge(added map[Kind]unwritten) (row map[Kind]Count, err error
 	ctx, cancel := context.WithTimeout(context.Background(), writeEvery)
 	defer cancel()
 	err = c.db.UpdateMeta(ctx, metaName, func(was string, head store.Head) (string, error) {
-		row = withUnwritten(parse(was), added, head.LastReceivedAt)
+		row = withUnwritten(parse(was), added, max(head.LastReceivedAt, clerk.Time(c.accepted.Load())))
 		text, err := json.Marshal(row)
 		return string(text), err
 	})
@@ -222,6 +232,7 @@ func (c *Counter) Load(ctx context.Context) error {
 // Current returns what is refused now: not what a success has ended, nor what is long ago.
 // accepted is when the last delivery was accepted.
 func (c *Counter) Current(accepted clerk.Time) map[Kind]Count {
+	accepted = max(accepted, clerk.Time(c.accepted.Load()))
 	c.mu.Lock()
 	all := withUnwritten(withUnwritten(c.written, c.writing, accepted), c.pending, accepted)
 	c.mu.Unlock()

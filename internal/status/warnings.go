@@ -18,6 +18,7 @@ type Settings struct {
 	Server bool
 
 	SecretKey         bool   // there is one
+	KeysOfTwoKinds    bool   // of secret key and publishable key one is for production, one for development
 	WebhookSecret     bool   // there is one
 	TokenKeys         bool   // there is a source of keys that verify tokens
 	Production        bool   // a key is one of a production instance

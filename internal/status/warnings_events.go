@@ -19,6 +19,9 @@ const (
 	// refusedFor is for how long deliveries are refused, and none accepted, before that counts as
 	// harm.
 	refusedFor = time.Hour
+	// refusedAmong is how long deliveries are refused before that is a warning, where others were
+	// accepted before.
+	refusedAmong = 15 * time.Second
 )
 
 // warnOfDatabase warns of a database that does not respond, or not fast enough.
@@ -83,25 +86,56 @@ func ageText(d time.Duration) string { return d.Round(time.Second).String() }
 // warnOfRefusals warns of deliveries that are refused, and of a secret key that Clerk refuses.
 func warnOfRefusals(s *signals) []mirror.Warning {
 	var found conditional
-	if c, refused := s.refused[refusals.Signature]; refused {
-		found = append(found, mirror.Warning{
-			Code: "webhook_signatures_refused", Severity: s.refusedSeverity(c),
-			Message: countText(c, "delivery", "deliveries") + ": no configured secret made the signature. None was accepted after that. " +
-				"If they come from Clerk, every event is lost.",
-			Remedy: s.remedy("Copy the endpoint's signing secret from the Clerk dashboard to CLERK_WEBHOOK_SIGNING_SECRET, restart, and send a test event: ",
-				"Copy the endpoint's signing secret from the Clerk dashboard to Config.WebhookSecrets, restart, and send a test event: ") +
-				"the first delivery that is accepted ends this warning. If Clerk's dashboard shows no failed deliveries, someone else forges them.",
-		})
+	if c, refused := s.refused[refusals.Signature]; refused && s.refusedAlone(c) {
+		found = append(found, s.signaturesRefused(c))
 	}
 	if c, refused := s.refused[refusals.SecretKey]; refused {
-		found = append(found, mirror.Warning{
-			Code: "secret_key_refused", Severity: mirror.SeverityError,
-			Message: "Clerk does not accept the secret key: " + countText(c, "request", "requests") + ". Nothing can be read from Clerk: " +
-				"changes that sent no webhook are not repaired, and users who are not mirrored yet cannot sign in.",
-			Remedy: "Copy the key again from the API keys page of the Clerk dashboard to " + s.remedy("CLERK_SECRET_KEY", "Config.SecretKey") + ", and restart.",
-		})
+		found = append(found, s.secretKeyRefused(c))
 	}
 	return found
+}
+
+// refusedAlone reports whether deliveries are refused and none is accepted in between. Where
+// Clerk's are accepted every few seconds, those that are refused are someone else's.
+func (s *signals) refusedAlone(c refusals.Count) bool {
+	return s.neverAccepted() || s.now.Sub(c.Since.Time()) >= refusedAmong
+}
+
+func (s *signals) neverAccepted() bool { return s.stored != nil && s.stored.Head.LastReceivedAt == 0 }
+
+// signaturesRefused is the warning about deliveries that no secret signed, with the probable cause.
+func (s *signals) signaturesRefused(c refusals.Count) mirror.Warning {
+	w := mirror.Warning{
+		Code: "webhook_signatures_refused", Severity: s.refusedSeverity(c),
+		Message: countText(c, "delivery", "deliveries") + ": no configured secret made the signature. None was accepted after that. " +
+			"If they come from Clerk, every event is lost. ",
+		Remedy: s.remedy("Copy the endpoint's signing secret from the Clerk dashboard to CLERK_WEBHOOK_SIGNING_SECRET, restart, and send a test event: ",
+			"Copy the endpoint's signing secret from the Clerk dashboard to Config.WebhookSecrets, restart, and send a test event: ") +
+			"the first delivery that is accepted ends this warning. If Clerk's dashboard shows no failed deliveries, someone else forges them.",
+	}
+	switch {
+	case s.neverAccepted():
+		w.Message += "None was ever accepted: the secret is probably that of another endpoint, or of another instance. Development and production " +
+			"have endpoints of their own."
+	case s.stored != nil:
+		w.Message += "Deliveries were accepted until " + second(s.stored.Head.LastReceivedAt) + ": either the secret was changed here or at Clerk since then, " +
+			"or someone forges them."
+	}
+	return w
+}
+
+// secretKeyRefused is the warning about a secret key that Clerk does not accept.
+func (s *signals) secretKeyRefused(c refusals.Count) mirror.Warning {
+	cause := "It was probably deleted at Clerk, or not copied as a whole."
+	if s.KeysOfTwoKinds {
+		cause = "It is probably that of another instance: of the secret key and the publishable key one is for production and the other for development."
+	}
+	return mirror.Warning{
+		Code: "secret_key_refused", Severity: mirror.SeverityError,
+		Message: "Clerk does not accept the secret key: " + countText(c, "request", "requests") + ". " + cause + " Nothing can be read from Clerk: " +
+			"changes that sent no webhook are not repaired, and users who are not mirrored yet cannot sign in.",
+		Remedy: "Copy the key again from the API keys page of the Clerk dashboard to " + s.remedy("CLERK_SECRET_KEY", "Config.SecretKey") + ", and restart.",
+	}
 }
 
 // countText says how many were refused, and since when.
@@ -120,8 +154,7 @@ func second(t clerk.Time) string { return t.Time().UTC().Format("2006-01-02 15:0
 // deliveries from being accepted, which ends the warning. So refused deliveries degrade the
 // health at once only where no event has ever come, and else after an hour.
 func (s *signals) refusedSeverity(c refusals.Count) mirror.Severity {
-	neverAccepted := s.stored != nil && s.stored.Head.LastReceivedAt == 0
-	if neverAccepted || s.now.Sub(c.Since.Time()) >= refusedFor {
+	if s.neverAccepted() || s.now.Sub(c.Since.Time()) >= refusedFor {
 		return mirror.SeverityError
 	}
 	return mirror.SeverityWarning
