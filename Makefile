@@ -24,7 +24,8 @@ needs:
 test: needs ## run all tests with the race detector; as root or in CI, install what they need first
 	go vet ./... && for m in $(EXAMPLES); do (cd $$m && go vet ./...) || exit; done
 	@set -o pipefail; { $(if $(HISTORIES),CLERKSYNC_TEST_HISTORIES=$(HISTORIES)) go test $(RACE) -count=1 -timeout 30m -v ./...; failed=$$?; \
-		for m in $(EXAMPLES); do (cd $$m && go test $(RACE) -count=1 -v ./...) || failed=1; done; exit $$failed; } 2>&1 | \
+		for m in $(EXAMPLES); do (cd $$m && go test $(RACE) -count=1 -v ./...) || failed=1; done; \
+		(cd tools/helm && go test -count=1 -v ./...) || failed=1; exit $$failed; } 2>&1 | \
 		awk -f internal/testenv/summary.awk
 
 race: ## run all tests COUNT times with the race detector, in random order
@@ -49,10 +50,13 @@ fuzz: ## run each fuzz target for FUZZTIME
 
 verify: ## check formatting and every go.mod
 	@test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
-	set -e; for m in . $(EXAMPLES) tools tools/lookalikes tools/pack tools/release; do (cd $$m && go mod tidy -diff); done
+	set -e; for m in . $(EXAMPLES) tools tools/lookalikes tools/pack tools/release tools/helm; do (cd $$m && go mod tidy -diff); done
 
 pictures: needs ## take the pictures of the documents again
 	go test ./console -count 1 -run 'TestConsoleInChromium/pictures' -args -pictures $(CURDIR)/docs/images
+
+manifests: ## write packaging/kubernetes from the Helm chart
+	cd tools/helm && go test -run TestPlainManifests -count=1 . -args -update
 
 build: ## build the binary
 	CGO_ENABLED=0 go build -trimpath -o bin/clerksync ./cmd/clerksync
