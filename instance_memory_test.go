@@ -19,7 +19,7 @@ func namesBoth(t *testing.T, what string, err error, ours, theirs string) {
 		t.Errorf("%s: %v, want it refused", what, err)
 		return
 	}
-	for _, text := range []string{ours, theirs, "use another database"} {
+	for _, text := range []string{ours, theirs, "another database for", "clerksync instance reset"} {
 		if !strings.Contains(err.Error(), text) {
 			t.Errorf("%s: no %q in: %v", what, text, err)
 		}

@@ -69,6 +69,7 @@ var auditTexts = []auditWords{
 	{mirror.AuditPolicy, "Route policy changed"},
 	{mirror.AuditLadder, "Role ladder changed"},
 	{mirror.AuditRedaction, "Redaction changed"},
+	{mirror.AuditInstance, "Clerk instance changed"},
 }
 
 func auditText(a mirror.AuditAction) string {

@@ -30,6 +30,7 @@ const (
 	AuditJob           AuditAction = "job"                // a job was planned, started or cancelled, or has ended
 	AuditOverrideSet   AuditAction = "override_set"       // a value was set here that holds instead of what Clerk says
 	AuditOverrideEnded AuditAction = "override_removed"   // an operator removed such a value
+	AuditInstance      AuditAction = "instance"           // which Clerk instance the database mirrors was changed: Object is "adopt" or "reset"
 )
 
 // AuditEntry is one line of the audit. It holds ids and names of roles, never other personal data.

@@ -44,6 +44,7 @@ type commands struct {
 	Console    consoleCommand    `cmd:"" group:"work" help:"Sign a browser in to the operator console."`
 	Backup     backupCommand     `cmd:"" group:"work" help:"Copy an SQLite database into a file, also next to a running server."`
 	Restore    restoreCommand    `cmd:"" group:"work" help:"Check a copy of an SQLite database, or put it in the place of the database."`
+	Instance   instanceCommand   `cmd:"" group:"work" help:"Show which Clerk instance the database mirrors, or let it mirror another one."`
 	Migrate    migrateCommand    `cmd:"" group:"work" help:"Update the database schema, role ladder and redaction."`
 
 	Emulate emulateCommand `cmd:"" group:"test" help:"Run an emulated Clerk for development and tests."`

@@ -394,7 +394,7 @@ func TestCommandsRefuseAnotherInstance(t *testing.T) {
 	}
 	before := users()
 	for _, args := range [][]string{{"backfill"}, {"reconcile"}, {"reconcile", "--dry-run"}, {"serve", "--listen", "127.0.0.1:0", "--operator-listen", "off"}} {
-		if out := b.run(environ, 1, args...); !strings.Contains(out, "this database mirrors ins_") || !strings.Contains(out, "use another database") {
+		if out := b.run(environ, 1, args...); !strings.Contains(out, "this database mirrors ins_") || !strings.Contains(out, "another database for") {
 			t.Errorf("%v: %s", args, out)
 		}
 	}

@@ -22,6 +22,9 @@ type Config struct {
 	// ID is the configured instance (ins_…); "" means that the keys name it.
 	ID   string
 	Keys KeyConfig
+	// Unstored keeps what is learned about keys out of the database, for a look at which instance
+	// they belong to.
+	Unstored bool
 	// SecretKeyTried, if set, is called with whether Clerk accepted the secret key when token
 	// keys were fetched with it.
 	SecretKeyTried func(accepted bool)

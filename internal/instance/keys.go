@@ -42,7 +42,10 @@ func (g *Guard) newKeySet() (auth.KeySet, error) {
 		return auth.StaticKey(key), nil
 	}
 	transport := g.config.Clock.Transport(http.DefaultTransport) //nolint:forbidigo // auth.RemoteKeySet bounds each fetch
-	remote := auth.RemoteKeySetConfig{Now: g.config.Now, Logger: g.config.Logger, Store: keyStore{g.db, g.confirm}, HTTPClient: &http.Client{Transport: transport}}
+	remote := auth.RemoteKeySetConfig{Now: g.config.Now, Logger: g.config.Logger, HTTPClient: &http.Client{Transport: transport}}
+	if !g.config.Unstored {
+		remote.Store = keyStore{g.db, g.confirm}
+	}
 	switch {
 	case c.JWKSURL != "":
 		remote.URL = c.JWKSURL

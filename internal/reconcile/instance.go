@@ -13,8 +13,9 @@ import (
 // OtherInstanceError returns a [mirror.ErrOtherInstance] that names both instances and says what
 // to do.
 func OtherInstanceError(database, keys string) error {
-	return fmt.Errorf("%w: this database mirrors %s, but the keys or the configured instance are those of %s; use another database for %s, or the keys of %s",
-		mirror.ErrOtherInstance, database, keys, keys, database)
+	return fmt.Errorf("%w: this database mirrors %s, but the keys or the configured instance are those of %s; "+
+		"use the keys of %s, or another database for %s, or let this one mirror it: clerksync instance reset deletes what is stored of %s",
+		mirror.ErrOtherInstance, database, keys, database, keys, database)
 }
 
 // OtherInstance reports whether the key ids name instances, but none of the wanted ones. Keys that

@@ -62,7 +62,8 @@ func warnOfInstances(s *signals) []mirror.Warning {
 		Code: "foreign_instance", Severity: mirror.SeverityError,
 		Message: fmt.Sprintf("This database mirrors %s, but the keys are those of %s. Nothing is read with them, and no token that they verify is accepted.",
 			ours, strings.Join(x.Keys, ", ")),
-		Remedy: "Use another database for " + strings.Join(x.Keys, ", ") + ", or the keys of " + ours + ".",
+		Remedy: "Use the keys of " + ours + ", or another database for " + strings.Join(x.Keys, ", ") + ", or let this one mirror it: " +
+			s.remedy("clerksync instance reset", "clerksync.ResetInstance") + " deletes what is stored of " + ours + ".",
 	})
 	found.when(len(x.Events) > 0 && ours != "", mirror.Warning{
 		Code: "foreign_instance", Severity: mirror.SeverityWarning,
