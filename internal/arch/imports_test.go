@@ -121,6 +121,7 @@ func rules() []rule {
 		{"internal/doctor", []string{"mirror"}, nil},
 		{"internal/nearest", nil, nil},
 		{"internal/buildinfo", nil, nil},
+		{"packaging", nil, nil}, // only tests
 		{"internal/arch", nil, nil},
 		{"internal/docs", nil, nil},
 		{"auth", nil, []string{bigmod}},
