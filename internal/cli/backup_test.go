@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/clerksync/clerksync/internal/testenv"
 	"github.com/clerksync/clerksync/sqlite"
 )
 
@@ -71,5 +73,35 @@ func TestBackupAndRestoreCommands(t *testing.T) {
 	defer server.Close()
 	if code, _, stderr := ran(url, "restore --force "+copied); code != 1 || !strings.Contains(stderr, "Stop the server") {
 		t.Errorf("under a server: exit code %d, %s", code, stderr)
+	}
+}
+
+// What the command prints for Postgres copies the database and restores it.
+func TestPostgresBackupAsItIsPrinted(t *testing.T) {
+	t.Parallel()
+	from, to := testenv.Postgres(t), testenv.Postgres(t)
+	if code, stdout, stderr := ran(from, "migrate"); code != 0 {
+		t.Fatal(stdout, stderr)
+	}
+	if code, stdout, stderr := ran(from, "operators add ada"); code != 0 {
+		t.Fatal(stdout, stderr)
+	}
+	_, _, printed := ran(from, "backup clerksync.dump")
+	folder, run := t.TempDir(), 0
+	for line := range strings.Lines(printed) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "pg_") {
+			continue
+		}
+		run++
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+		cmd.Dir = folder
+		cmd.Env = append(os.Environ(), "DATABASE_URL="+map[bool]string{true: from, false: to}[strings.HasPrefix(line, "pg_dump")])
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+	if code, stdout, stderr := ran(to, "operators list"); run != 2 || code != 0 || !strings.Contains(stdout, "ada") {
+		t.Errorf("after %d commands: %s%s", run, stdout, stderr)
 	}
 }

@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("CLERKSYNC_TEST_OTHER_USER"); path != "" {
 		os.Exit(otherUser(path, os.Getenv("CLERKSYNC_TEST_WRITES") == "1"))
 	}
+	if path := os.Getenv("CLERKSYNC_TEST_KILLED_BACKUP"); path != "" {
+		os.Exit(backUpUntilKilled(path, os.Getenv("CLERKSYNC_TEST_BACKUP_TO")))
+	}
 	os.Exit(m.Run())
 }
 
