@@ -110,7 +110,7 @@ restarted() { [ "$(server)" != "$1" ] && [ "$(server)" != 0 ] && [ "$(inside sys
 share() {
   step "An application under another user reads the database, and a port below 1024"
   shown 'useradd --system --shell /usr/sbin/nologin clerksync'
-  shown 'useradd --system --groups clerksync --shell /usr/sbin/nologin app'
+  shown 'useradd --system --shell /usr/sbin/nologin app --groups clerksync'
   mkdir -p "$debian/etc/systemd/system/clerksync.service.d"
   fenced 'ini' "[Service]" "User=" >"$debian/etc/systemd/system/clerksync.service.d/user.conf"
   fenced 'ini' "[Service]" "AmbientCapabilities=" >"$debian/etc/systemd/system/clerksync.service.d/port.conf"
