@@ -28,7 +28,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("name what to make: packages or image")
+		return errors.New("name what to make: packages, image or proxy")
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	version := flags.String("version", "", "semantic version, without v")
@@ -55,6 +55,12 @@ func run(args []string) error {
 		return image(imageOptions{
 			Binaries: map[string]string{"amd64": *amd64, "arm64": *arm64}, Version: *version, Commit: *commit, Out: *out, Push: *push, Time: made,
 		})
+	case "proxy":
+		made, err := parse(flags, args[1:], seconds, version, out)
+		if err != nil {
+			return err
+		}
+		return proxy(*version, *out, made)
 	}
 	return fmt.Errorf("unknown: %s", args[0])
 }
