@@ -70,10 +70,10 @@ packages: ## build dist/*.deb and dist/*.rpm from this checkout (VERSION, ARCH)
 	go -C tools/pack build -o ../../bin/pack .
 	bin/pack packages -binary bin/linux_$(ARCH)/clerksync -arch $(ARCH) -version $(VERSION) -time $$(git log -1 --format=%ct) -out dist
 
-snapshot: ## build everything that a release has, into dist/, and publish nothing (CLERKSYNC_RELEASE_KEY signs it)
+snapshot: ## build everything that a release has, into dist/, and publish nothing (RELEASE_KEY signs it)
 	go -C tools/release build -o ../../bin/ github.com/goreleaser/goreleaser/v2 github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 	go -C tools/pack build -o ../../bin/pack .
-	PATH=$(CURDIR)/bin:$$PATH goreleaser release --snapshot --clean $(if $(CLERKSYNC_RELEASE_KEY),,--skip=sign)
+	PATH=$(CURDIR)/bin:$$PATH goreleaser release --snapshot --clean $(if $(RELEASE_KEY),,--skip=sign)
 	bin/pack image -amd64 dist/clerksync_linux_amd64_v1/clerksync -arm64 dist/clerksync_linux_arm64_v8.0/clerksync -version $(VERSION) \
 		-commit $$(git rev-parse HEAD) -time $$(git log -1 --format=%ct) -out dist/image
 

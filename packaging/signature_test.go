@@ -59,7 +59,7 @@ func TestSignature(t *testing.T) {
 		echo package > clerksync_1.2.3_amd64.deb && sha256sum *.deb > checksums.txt && echo "$(printf '%064d' 0)  other.tar.gz" >> checksums.txt`)
 	sign := []string{config.Signs[0].Cmd}
 	for _, word := range config.Signs[0].Args {
-		sign = append(sign, strings.NewReplacer("{{ .Env.CLERKSYNC_RELEASE_KEY }}", "key", "${artifact}", "checksums.txt").Replace(word))
+		sign = append(sign, strings.NewReplacer("{{ .Env.RELEASE_KEY }}", "key", "${artifact}", "checksums.txt").Replace(word))
 	}
 	if out, err := run(sign...); err != nil {
 		t.Fatalf("%q: %v: %s", sign, err, out)
