@@ -66,7 +66,7 @@ func rules() []rule {
 		{"internal/row", []string{"clerk"}, nil},
 		{"internal/converge", []string{"clerk", "internal/row"}, nil},
 		{"internal/privacy", []string{"clerk", "internal/converge", "internal/row", "internal/store", "mirror"}, nil},
-		{"internal/ingest", []string{"clerk", "internal/converge", "internal/group", "internal/privacy", "internal/row", "internal/store", "mirror"}, api},
+		{"internal/ingest", []string{"clerk", "internal/converge", "internal/group", "internal/incident", "internal/privacy", "internal/row", "internal/store", "mirror"}, api},
 		{"internal/access", []string{
 			"auth", "clerk", "internal/clerkapi", "internal/group", "internal/incident", "internal/ingest", "internal/instance", "internal/live",
 			"internal/metrics", "internal/nearest", "internal/reconcile", "internal/row", "internal/store", "internal/web", "mirror",

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/clerksync/clerksync/internal/group"
@@ -128,7 +129,7 @@ func (in *Ingest) retry(work func(context.Context) error) error {
 
 // failAll fails all events of a batch; Clerk will deliver them again.
 func (in *Ingest) failAll(jobs []*job, err error) {
-	in.log.Error("events could not be stored", "events", len(jobs), "error", err)
+	in.incidents.Report(slog.LevelError, "not stored", "events could not be stored", slog.Int("events", len(jobs)), slog.Any("error", err))
 	in.Stats.Unavailable.Add(int64(len(jobs)))
 	for _, j := range jobs {
 		j.outcome = Outcome{mirror.OutcomeUnavailable, err}
@@ -182,10 +183,12 @@ func (in *Ingest) count(j *job) {
 		in.Stats.Ignored.Add(1)
 	case mirror.OutcomeQuarantined:
 		in.Stats.Quarantined.Add(1)
-		in.log.Warn("event quarantined", "message_id", j.delivery.MessageID, "type", j.delivery.Type, "instance", j.delivery.InstanceID)
+		in.incidents.Report(slog.LevelWarn, "quarantined", "event quarantined", slog.String("message_id", j.delivery.MessageID),
+			slog.String("type", j.delivery.Type), slog.String("instance", j.delivery.InstanceID))
 	case mirror.OutcomeInvalid, mirror.OutcomeFailed:
 		in.Stats.Dead.Add(1)
-		in.log.Error("event is a dead letter", "message_id", j.delivery.MessageID, "type", j.delivery.Type, "error", j.outcome.Err)
+		in.incidents.Report(slog.LevelError, "dead letter "+j.delivery.Reason, "event is a dead letter", slog.String("message_id", j.delivery.MessageID),
+			slog.String("type", j.delivery.Type), slog.Any("error", j.outcome.Err))
 	case mirror.OutcomeUnavailable:
 		in.Stats.Unavailable.Add(1)
 	case mirror.OutcomeUnreadable: // was never submitted

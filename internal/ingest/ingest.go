@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/clerksync/clerksync/internal/group"
+	"github.com/clerksync/clerksync/internal/incident"
 	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
@@ -43,6 +44,7 @@ type Ingest struct {
 
 	db               *store.DB
 	log              *slog.Logger
+	incidents        *incident.Log // of events, which come in any number
 	allowedInstances func() []string
 	now              func() time.Time
 	inboxKey         []byte
@@ -81,6 +83,7 @@ func New(ctx context.Context, c Config) (*Ingest, error) {
 	if in.log == nil {
 		in.log = slog.New(slog.DiscardHandler)
 	}
+	in.incidents = incident.New(in.log)
 	in.Redactor = privacy.NewRedactor(c.DB, in.log, c.Redact)
 	in.Stats.init()
 	in.queue = in.newQueue()
