@@ -3,6 +3,8 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -166,11 +168,20 @@ func (r *replicas) revoke(running ...*replica) {
 		r.await("the user at "+s.address, func() bool { return r.status(s, "/api/auth/me", token.JWT) == http.StatusOK })
 	}
 	r.must(r.clerk.Call(r.Context(), "POST", "/v1/sessions/"+token.Session+"/revoke", nil, &session))
+	tried := 0
 	r.await("the revocation to be acknowledged", func() bool {
 		for _, m := range slices.Backward(r.clerk.Deliveries()) {
-			if m.Type == "session.revoked" && bytes.Contains(m.Body, []byte(token.Session)) {
-				return acknowledged(&m)
+			if m.Type != "session.revoked" || !bytes.Contains(m.Body, []byte(token.Session)) {
+				continue
 			}
+			if acknowledged(&m) {
+				return true
+			}
+			if len(m.Attempts) > tried { // it failed: Clerk would send it again minutes later
+				tried = len(m.Attempts)
+				r.must(r.clerk.Call(r.Context(), "POST", "/_emulator/deliveries/"+m.ID+"/replay", nil, nil))
+			}
+			return false
 		}
 		return false
 	})
@@ -208,6 +219,40 @@ func (r *replicas) missing() (promised int, missing []string) {
 		}
 	}
 	return promised, missing
+}
+
+// buildNewer compiles the binary as a later version, whose schema has a table and a column more.
+func buildNewer(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	migration, overlay, binary := filepath.Join(folder, "later.sql"), filepath.Join(folder, "overlay.json"), filepath.Join(folder, "clerksync")
+	place, err := filepath.Abs("../../internal/store/migrations/9999_later.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{place: migration}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = "CREATE TABLE clerk_later (\n    id                         TEXT PRIMARY KEY\n);\nALTER TABLE clerk_users ADD COLUMN later TEXT;\n"
+	if err := errors.Join(os.WriteFile(migration, []byte(text), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// refusesNewerSchema checks that an older version does not start on the database of a newer one.
+func (r *replicas) refusesNewerSchema(older string) {
+	r.Helper()
+	newer := r.binary
+	defer func() { r.binary = newer }()
+	r.binary = older
+	if code, log := r.run("serve", "--listen", "127.0.0.1:0", "--operator-listen", "off"); code == 0 || !strings.Contains(log, "newer schema") {
+		r.Errorf("an older version on a newer schema ends with %d:\n%s", code, log)
+	}
 }
 
 // Three servers on one Postgres, one of them through PgBouncer, behind nginx and under load: one is
@@ -287,4 +332,26 @@ func TestThreeServersBehindALoadBalancer(t *testing.T) {
 		t.Errorf("revocations took %v", r.revocations)
 	}
 	t.Logf("%d messages were acknowledged, none is missing; revocations took %v", promised, r.revocations)
+}
+
+// Three servers are replaced in turn by a version with another schema. Those of the older version
+// go on meanwhile, and do not start again.
+func TestRollingUpgradeOfTheSchema(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t, emulator.Options{Users: 10, NoChildEvents: true})
+	older, newer := r.binary, buildNewer(t)
+	r.binary = newer
+	for _, s := range r.servers {
+		r.must(s.cmd.Process.Signal(syscall.SIGTERM))
+		if err := s.cmd.Wait(); err != nil {
+			t.Errorf("a server that is replaced ends with %v:\n%s", err, s.logs[len(s.logs)-1])
+		}
+		r.start(s)
+		r.awaitReady(s)
+		r.revoke(r.servers...) // some of them are of the older version
+	}
+	r.refusesNewerSchema(older)
+	if promised, missing := r.missing(); promised < len(r.servers) || len(missing) > 0 {
+		t.Errorf("%d messages were acknowledged, these are missing: %v", promised, missing)
+	}
 }

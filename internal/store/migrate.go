@@ -132,6 +132,9 @@ func (db *DB) migrateIn(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
+	if err := db.lockOutServers(ctx, tx, len(pending) > 0 && len(applied) > 0); err != nil {
+		return err
+	}
 	for _, m := range pending {
 		if _, err := tx.ExecContext(ctx, m.text); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
@@ -142,6 +145,16 @@ func (db *DB) migrateIn(ctx context.Context, tx *sql.Tx) error {
 		}
 	}
 	return seedMeta(ctx, tx)
+}
+
+// lockOutServers makes the writers of older servers, which go on during an upgrade, wait for its
+// end: else a migration that locks several tables and a writer could wait for each other.
+func (db *DB) lockOutServers(ctx context.Context, tx *sql.Tx, upgrade bool) error {
+	if db.engine != Postgres || !upgrade {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "SELECT one FROM clerk_head WHERE one = 1 FOR UPDATE")
+	return err
 }
 
 const selectMigrations = "SELECT name, checksum FROM clerk_migrations"

@@ -228,3 +228,45 @@ func wordOf(kind string) string {
 		return "integer"
 	}
 }
+
+// Servers of an older version go on while a newer one upgrades the schema, so migrations only add
+// what older versions need not know.
+func TestMigrationsOnlyAdd(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"CREATE TABLE a (b TEXT NOT NULL)":                    true,
+		"CREATE INDEX a ON b (c)":                             true,
+		"CREATE UNIQUE INDEX a ON b (c)":                      false,
+		"ALTER TABLE a ADD COLUMN b TEXT":                     true,
+		"ALTER TABLE a ADD COLUMN b TEXT NOT NULL":            false,
+		"ALTER TABLE a ADD COLUMN b TEXT NOT NULL DEFAULT ''": true,
+		"ALTER TABLE a DROP COLUMN b":                         false,
+		"DROP TABLE a":                                        false,
+		"UPDATE a SET b = c":                                  false,
+	} {
+		if got := onlyAdds(text); got != want {
+			t.Errorf("%s only adds: %t", text, got)
+		}
+	}
+	for _, engine := range []Engine{SQLite, Postgres} {
+		all, err := migrationsOf(engine, shipped)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range all[1:] {
+			for statement := range strings.SplitSeq(m.text, ";") {
+				if strings.TrimSpace(statement) != "" && !onlyAdds(statement) {
+					t.Errorf("%s: an older server may not go on after:%s", m.name, statement)
+				}
+			}
+		}
+	}
+}
+
+// onlyAdds reports whether a statement adds a table, an index that refuses nothing, or a column
+// that an older version need not fill in.
+func onlyAdds(statement string) bool {
+	added := regexp.MustCompile(`(?is)^(\s|--[^\n]*\n)*(CREATE TABLE|CREATE INDEX|ALTER TABLE \w+ ADD COLUMN)\s`)
+	column := regexp.MustCompile(`(?is)ADD COLUMN.*NOT NULL`)
+	return added.MatchString(statement) && (!column.MatchString(statement) || strings.Contains(statement, "DEFAULT"))
+}
