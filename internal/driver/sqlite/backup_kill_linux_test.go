@@ -16,10 +16,10 @@ import (
 // backUpUntilKilled is a backup that comes no further than its first step.
 func backUpUntilKilled(path, file string) int {
 	_, err := sqlite.Backup(context.Background(), path, file, sqlite.BackupOptions{Progress: func(int64, int64) {
-		fmt.Println("copying")
+		fmt.Fprintln(os.Stdout, "copying")
 		select {}
 	}})
-	fmt.Println(err)
+	fmt.Fprintln(os.Stdout, err)
 	return 1
 }
 
@@ -49,8 +49,7 @@ func TestKilledBackupLeavesNoFileThatLooksLikeOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	left := strings.Fields(names(t, to))
-	for _, name := range left {
+	for name := range strings.FieldsSeq(names(t, to)) {
 		if !strings.HasPrefix(name, ".copy.db.") || !strings.Contains(name, ".partial") {
 			t.Errorf("it left %s", name)
 		}

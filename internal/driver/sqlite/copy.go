@@ -74,9 +74,13 @@ func copyOnce(ctx context.Context, source *reader, to string, progress func(done
 		return err // from here on the transaction sees one moment
 	}
 	return conn.Raw(func(c any) error {
-		backup, err := c.(interface {
+		source, ok := c.(interface {
 			NewBackup(uri string) (*sqlite.Backup, error)
-		}).NewBackup(uriOf(to) + "?_pragma=journal_mode(OFF)&_pragma=synchronous(OFF)")
+		})
+		if !ok {
+			return errors.New("the SQLite driver makes no backups")
+		}
+		backup, err := source.NewBackup(uriOf(to) + "?_pragma=journal_mode(OFF)&_pragma=synchronous(OFF)")
 		if err != nil {
 			return err
 		}

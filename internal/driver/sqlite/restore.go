@@ -29,7 +29,7 @@ func CompareBackup(ctx context.Context, path, file string) (l mirror.BackupLoss,
 	if err != nil {
 		return l, err
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close()
 	if err := db.CheckSchema(ctx); err != nil && !errors.Is(err, store.ErrOlderSchema) {
 		return l, err
 	}
