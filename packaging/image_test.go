@@ -57,7 +57,7 @@ var built = sync.OnceValues(func() (string, error) {
 		})
 	}
 	for _, words := range steps {
-		command := exec.CommandContext(context.Background(), words[0], words[1:]...) //nolint:gosec // of this test
+		command := exec.CommandContext(context.Background(), words[0], words[1:]...)
 		command.Dir = root
 		if out, err := command.CombinedOutput(); err != nil {
 			return folder, fmt.Errorf("%s: %w\n%s", strings.Join(words, " "), err, out)
@@ -192,11 +192,11 @@ func unpack(t *testing.T, layer []byte, to string) (own []string) {
 		}
 		path := filepath.Join(to, filepath.Clean("/"+h.Name))
 		if h.Typeflag == tar.TypeDir {
-			err = os.MkdirAll(path, os.FileMode(h.Mode&0o777)) //nolint:gosec // bits of a mode
+			err = os.MkdirAll(path, os.FileMode(h.Mode&0o777))
 		} else {
 			var content []byte
 			if content, err = io.ReadAll(files); err == nil {
-				err = os.WriteFile(path, content, os.FileMode(h.Mode&0o777)) //nolint:gosec // bits of a mode
+				err = os.WriteFile(path, content, os.FileMode(h.Mode&0o777))
 			}
 		}
 		if err != nil {
@@ -212,7 +212,7 @@ func inContainer(ctx context.Context, folder, data string, env, words []string) 
 mount --bind "$1" "$1"; mount --bind "$2" "$1/data"; mount -o remount,bind,ro "$1"; root=$1; shift 2
 exec unshare --user --map-user=65532 --map-group=65532 --root="$root" --wd=/data "$@"`
 	args := append([]string{"--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", folder, data}, words...)
-	command := exec.CommandContext(ctx, "unshare", args...) //nolint:gosec // of this test
+	command := exec.CommandContext(ctx, "unshare", args...)
 	command.Env = append(slices.Clone(env), "PATH="+os.Getenv("PATH"))
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = 30 * time.Second
@@ -234,7 +234,7 @@ func TestImageRuns(t *testing.T) {
 	}
 	address := free.Addr().String()
 	_ = free.Close()
-	env := append(image.Config.Env, "CLERKSYNC_LISTEN="+address, "CLERKSYNC_OPERATOR_LISTEN=off")
+	env := append(slices.Clone(image.Config.Env), "CLERKSYNC_LISTEN="+address, "CLERKSYNC_OPERATOR_LISTEN=off")
 	run := func(words ...string) (string, error) {
 		out, err := inContainer(t.Context(), files, data, env, words).CombinedOutput()
 		return string(out), err
@@ -252,7 +252,7 @@ func TestImageRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, deadline := "", time.Now().Add(30*time.Second)
-	for err = errors.New("not asked yet"); err != nil && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for err = errors.New("not asked yet"); err != nil && time.Now().Before(deadline); {
 		out, err = run(healthcheck...)
 	}
 	if err != nil || out != "alive\n" {

@@ -12,7 +12,7 @@ import (
 // output runs a program and returns what it prints to its standard output.
 func output(t *testing.T, env []string, words ...string) string {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), words[0], words[1:]...) //nolint:gosec // of this test
+	command := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	command.Env = append(os.Environ(), env...)
 	var messages strings.Builder
 	command.Stderr = &messages
@@ -32,7 +32,7 @@ func TestGoInstall(t *testing.T) {
 	}
 	proxy, bin, cache := t.TempDir(), t.TempDir(), strings.TrimSpace(output(t, nil, "go", "env", "GOMODCACHE"))
 	version := fmt.Sprintf("v0.0.1-test.%d", os.Getpid())
-	pack := exec.CommandContext(t.Context(), filepath.Join(folder, "pack"), "proxy", "-version", version, "-out", proxy) //nolint:gosec // built here
+	pack := exec.CommandContext(t.Context(), filepath.Join(folder, "pack"), "proxy", "-version", version, "-out", proxy)
 	pack.Dir = root
 	if out, err := pack.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -53,7 +53,7 @@ func forget(t *testing.T, cache, version string) {
 	unpacked := filepath.Join(cache, "github.com/clerksync/clerksync@"+version)
 	_ = filepath.WalkDir(unpacked, func(path string, entry os.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
-			err = os.Chmod(path, 0o700) //nolint:gosec // to remove what is in it
+			err = os.Chmod(path, 0o700)
 		}
 		return err
 	})

@@ -43,7 +43,7 @@ func TestSignature(t *testing.T) {
 	}
 	folder := t.TempDir()
 	run := func(words ...string) (string, error) {
-		command := exec.CommandContext(t.Context(), words[0], words[1:]...) //nolint:gosec // of this test
+		command := exec.CommandContext(t.Context(), words[0], words[1:]...)
 		command.Dir = folder
 		out, err := command.CombinedOutput()
 		return string(out), err

@@ -89,7 +89,7 @@ func askAlive(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close() //nolint:errcheck // it was read
+	defer answer.Body.Close()
 	var body struct {
 		Status string `json:"status"`
 	}
