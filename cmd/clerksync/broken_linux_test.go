@@ -104,7 +104,7 @@ func (p *person) try(c broken) (output string, code int) {
 	if c.args == nil {
 		c.args = []string{"serve"}
 	}
-	ctx, cancel := context.WithTimeout(p.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.Context(), 2*time.Minute)
 	defer cancel()
 	words := append([]string{p.binary}, c.args...)
 	if c.limit != "" {
