@@ -53,6 +53,7 @@ func (l *emulateLog) request(r emulator.Request) {
 	}
 	if r.Status == 501 {
 		call := r.Method + " " + objectID.ReplaceAllString(r.Path, "/…")
+		call = call[:min(len(call), 256)]
 		l.mu.Lock()
 		told := l.misses[call]
 		if len(l.misses) < 1000 { // a program that tries everything fills no memory

@@ -68,8 +68,15 @@ func (e *Emulator) unknown(c *call) (any, error) {
 	return nil, e.notImplemented(c.r.Method + " " + c.r.URL.Path)
 }
 
+// maxCallName is the length in bytes of the longest name of a call that is counted: callers choose
+// it.
+const maxCallName = 256
+
 // notImplemented counts what was asked for, and returns 501.
 func (e *Emulator) notImplemented(name string) *APIError {
+	if len(name) > maxCallName {
+		name = strings.ToValidUTF8(name[:maxCallName-len("…")], "") + "…"
+	}
 	if _, known := e.unimplemented[name]; known || len(e.unimplemented) < 1000 {
 		e.unimplemented[name]++
 	}

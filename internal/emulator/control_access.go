@@ -3,6 +3,7 @@ package emulator
 import (
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -62,9 +63,17 @@ func (e *Emulator) ownName(host string) bool {
 	return net.ParseIP(host) != nil || privateName(host)
 }
 
+// plainName matches names of hosts as browsers leave them. They make full stops of some other
+// characters.
+var plainName = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
+
+// lastNumber matches the last part of what browsers read as an address, such as 134744072 for
+// 8.8.8.8.
+var lastNumber = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)$`)
+
 // privateName reports whether nobody on the internet can own a name in lower case.
 func privateName(host string) bool {
-	if host == "" {
+	if !plainName.MatchString(host) || lastNumber.MatchString(host) {
 		return false
 	}
 	for _, private := range []string{".localhost", ".internal", ".local", ".test", ".home.arpa"} {

@@ -180,7 +180,7 @@ func (e *Emulator) runFront(handle func(*Emulator, *frontCall) (any, error), c *
 	if err := e.findBrowser(c); err != nil {
 		return nil, nil, err
 	}
-	if c.origin != "" && !e.localURL(c.origin) { // of the header Referer, which nothing has checked
+	if c.origin != "" && !e.mayAsk(c.origin) { // of the header Referer, which nothing has checked
 		c.origin = ""
 	}
 	value, err := handle(e, c)

@@ -16,7 +16,7 @@ func (e *Emulator) mayBrowse(w http.ResponseWriter, r *http.Request) bool {
 	header.Add("Vary", "Origin")
 	origins := r.Header["Origin"]
 	e.mu.Lock()
-	allowed := e.localHost(r.Host) && len(origins) <= 1 && (len(origins) == 0 || e.localURL(origins[0]))
+	allowed := e.localHost(r.Host) && len(origins) <= 1 && (len(origins) == 0 || e.mayAsk(origins[0]))
 	e.mu.Unlock()
 	if !allowed {
 		e.answer(w, nil, fail(http.StatusBadRequest, "origin_invalid", "Invalid HTTP Origin header",
@@ -38,6 +38,12 @@ func (e *Emulator) mayBrowse(w http.ResponseWriter, r *http.Request) bool {
 		}
 	}
 	return true
+}
+
+// mayAsk reports whether pages of an origin may use the Frontend API. The schemes of native apps,
+// such as capacitor://localhost, must be allowed by name.
+func (e *Emulator) mayAsk(origin string) bool {
+	return e.localURL(origin) || slices.Contains(e.options.AllowedOrigins, origin) || slices.Contains(e.policies.Instance.AllowedOrigins, origin)
 }
 
 // localURL reports whether a URL, or an origin, is of a page that may use the Frontend API and that

@@ -105,7 +105,12 @@ func TestHandshake(t *testing.T) {
 	if out := jar(t, payload(in.follow(target+"&format=nonce"))); out["__client_uat"] != "0" || out["__session"] != "" {
 		t.Errorf("signed out, the handshake gives %v", out)
 	}
-	for _, foreign := range []string{"", "https://evil.example/", "//evil.example", "javascript:alert(1)", "http://localhost@evil.example/", "http://localhost.evil.example"} {
+	for _, foreign := range []string{
+		"", "https://evil.example/", "//evil.example", "javascript:alert(1)", "http://localhost@evil.example/", "http://localhost.evil.example",
+		"http://134744072/", "http://0x08080808/", "http://0X8080808:80/", "http://01002004010/", // browsers read addresses in these
+		"http://evil\u3002example/", "http://evil%EF%BC%8Eexample/", "http://evil\uff61example/", // and full stops
+		"capacitor://localhost/", "http://local\\host/",
+	} {
 		in.refused(422, map[bool]string{true: "form_param_missing", false: "form_param_value_invalid"}[foreign == ""],
 			"GET", "/v1/client/handshake?redirect_url="+url.QueryEscape(foreign), nil)
 	}

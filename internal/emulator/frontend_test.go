@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/clerksync/clerksync/internal/emulator"
 )
@@ -201,6 +202,60 @@ func TestFrontendAndBackendCallsAreToldApart(t *testing.T) {
 	var state emulator.State
 	if err := c.Call(t.Context(), "GET", "/_emulator/state", nil, &state); err != nil || state.Unimplemented["POST /v1/me/passkeys"] != 1 {
 		t.Errorf("counted are %v, %v", state.Unimplemented, err)
+	}
+}
+
+func TestTheTableOfUnimplementedCallsIsBounded(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t, emulator.Options{})
+	c.newTab().send("GET", "/v1/me/"+strings.Repeat("ä", 5000), nil)
+	var state emulator.State
+	if err := c.Call(t.Context(), "GET", "/_emulator/state", nil, &state); err != nil {
+		t.Fatal(err)
+	}
+	for name := range state.Unimplemented {
+		if len(name) > 256 || !utf8.ValidString(name) {
+			t.Errorf("a name of %d bytes is kept: %.20s…", len(name), name)
+		}
+	}
+	if len(state.Unimplemented) != 1 {
+		t.Errorf("%d calls are counted", len(state.Unimplemented))
+	}
+}
+
+// Clerk's own examples of allowed origins are those of native apps, whose schemes are not HTTP.
+func TestAllowedOrigins(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t, emulator.Options{})
+	answer := func(origin string) int {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/environment", nil)
+		r.Host = "localhost"
+		r.Header.Set("Origin", origin)
+		w := httptest.NewRecorder()
+		c.ServeHTTP(w, r)
+		if allow := w.Header().Get("Access-Control-Allow-Origin"); (allow == origin) != (w.Code == http.StatusOK) {
+			t.Errorf("%s: %d, and Access-Control-Allow-Origin is %q", origin, w.Code, allow)
+		}
+		return w.Code
+	}
+	allowed := []string{"my-app://localhost", "capacitor://localhost:3000", "https://app.example.com"}
+	for _, origin := range allowed {
+		if status := answer(origin); status != http.StatusBadRequest {
+			t.Errorf("%s before it is allowed: %d", origin, status)
+		}
+	}
+	if a := c.do("PATCH", "/v1/instance", object{"allowed_origins": allowed}); a.status != http.StatusNoContent {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	for _, origin := range allowed {
+		if status := answer(origin); status != http.StatusOK {
+			t.Errorf("%s is allowed: %d", origin, status)
+		}
+	}
+	for _, origin := range []string{"null", "capacitor://localhost", "https://app.example.com.evil.example", "http://app.example.com"} {
+		if status := answer(origin); status != http.StatusBadRequest {
+			t.Errorf("%s: %d", origin, status)
+		}
 	}
 }
 

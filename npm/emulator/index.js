@@ -91,13 +91,25 @@ async function launch(binary, args, onLog) {
   });
   const line = await Promise.race([firstLine(child.stdout), ended.then((how) => ({ how })), late.then((how) => ({ how }))]);
   clearTimeout(timer);
-  if (typeof line !== 'string') {
-    child.kill('SIGKILL');
-    throw new Error(`@clerksync/emulator: ${binary} did not start (${line.how})\n${said.trim()}`);
+  const { printed, how } = typeof line === 'string' ? read(line) : line;
+  if (how) {
+    if (child.exitCode === null && child.kill('SIGKILL')) await Promise.race([ended, new Promise((resolve) => child.once('exit', resolve))]);
+    throw new Error(`@clerksync/emulator: ${binary} did not start (${how})\n${said.trim()}`);
   }
   child.stdout.resume();
   for (const handle of [child, child.stdin, child.stdout, child.stderr]) handle.unref(); // a forgotten stop() must not keep tests from ending
-  return new Emulator(JSON.parse(line), child, ended);
+  return new Emulator(printed, child, ended);
+}
+
+// What the command prints when it is ready. Another program may have its name.
+function read(line) {
+  try {
+    const printed = JSON.parse(line);
+    if (printed?.url && printed.env) return { printed };
+  } catch {
+    // it is no JSON
+  }
+  return { how: `its first line is ${line.slice(0, 200)}` };
 }
 
 // The first line of a stream. It never comes from a process that ends before.

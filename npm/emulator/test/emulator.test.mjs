@@ -110,6 +110,11 @@ test('what cannot start says why', async () => {
   const silent = join(folder, 'silent');
   writeFileSync(silent, '#!/bin/sh\necho oops >&2\nexit 3\n', { mode: 0o755 });
   await assert.rejects(start({ binary: silent }), /silent did not start \(exit code 3\)\noops$/);
+  const other = join(folder, 'other'); // another program with the command's name is ended
+  writeFileSync(other, `#!/bin/sh\necho $$ >'${other}.pid'\necho hello\nexec sleep 60\n`, { mode: 0o755 });
+  await assert.rejects(start({ binary: other }), /other did not start \(its first line is hello\)/);
+  const pid = Number(readFileSync(`${other}.pid`, 'utf8'));
+  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
 });
 
 test('the command is found in this order', () => {
