@@ -59,14 +59,14 @@ manifests: ## write packaging/kubernetes from the Helm chart
 	cd tools/helm && go test -run TestPlainManifests -count=1 . -args -update
 
 build: ## build the binary
-	CGO_ENABLED=0 go build -trimpath -o bin/clerksync ./cmd/clerksync
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -o bin/clerksync ./cmd/clerksync
 
 # VERSION names what is built between releases: its time, so that a later one is an upgrade.
 VERSION ?= 0.0.1-snapshot.$(shell git log -1 --format=%ct)
 ARCH ?= $(shell go env GOARCH)
 
 packages: ## build dist/*.deb and dist/*.rpm from this checkout (VERSION, ARCH)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags='-s -w' -o bin/linux_$(ARCH)/clerksync ./cmd/clerksync
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=auto -ldflags='-s -w' -o bin/linux_$(ARCH)/clerksync ./cmd/clerksync
 	go -C tools/pack build -o ../../bin/pack .
 	bin/pack packages -binary bin/linux_$(ARCH)/clerksync -arch $(ARCH) -version $(VERSION) -time $$(git log -1 --format=%ct) -out dist
 
