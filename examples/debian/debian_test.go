@@ -2,6 +2,7 @@ package debian_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,11 @@ func TestFromAnEmptyDebianToProduction(t *testing.T) {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	t.Logf("%s", output)
+	for _, pattern := range []string{"/sys/fs/cgroup/clerksync-debian-%d", "/sys/fs/cgroup/*/clerksync-debian-%d"} {
+		if left, _ := filepath.Glob(fmt.Sprintf(pattern, cmd.Process.Pid)); len(left) > 0 {
+			t.Errorf("the Debian still runs: %v", left)
+		}
+	}
 	run := map[string]bool{}
 	for line := range strings.Lines(string(output)) {
 		if command, ok := strings.CutPrefix(line, "$ "); ok {

@@ -29,11 +29,13 @@ outer=   # the one that has its namespaces
 finish() {
   status=$?
   [ "$status" -eq 0 ] || [ -z "$machine" ] || inside journalctl --no-pager -n 60 -u clerksync -u nginx -u clerk -u restored >&2 || true
-  [ -z "$outer" ] || kill -KILL "$outer" 2>/dev/null || true # with it the Debian and all that runs there
+  [ ! -e "$group/cgroup.kill" ] || echo 1 >"$group/cgroup.kill" # the Debian and all that runs there
+  [ -z "$machine" ] || kill -KILL "$machine" 2>/dev/null || true # where the kernel is older than 5.14
   wait 2>/dev/null || true
   for _ in $(seq 100); do
     [ -d "$group" ] || break
-    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.1
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    [ ! -d "$group" ] || sleep 0.1
   done
   rm -rf --one-file-system "$work"
 }
