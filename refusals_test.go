@@ -129,7 +129,7 @@ func TestFloodsAreOneWarning(t *testing.T) {
 		}},
 		"the database is gone": {
 			want:    2, // that events are not stored, and that requests fail
-			before:  func(t *testing.T, g *gate) { _ = g.m.Close() },
+			before:  func(_ *testing.T, g *gate) { _ = g.m.Close() },
 			request: func(t *testing.T, g *gate, n int) *http.Request { return signed(t, g, n, user(n)) },
 		},
 		"no keys": {
@@ -137,7 +137,7 @@ func TestFloodsAreOneWarning(t *testing.T) {
 			configure: func(c *clerksync.Config) {
 				c.JWTKey, c.JWKSURL, c.SecretKey = "", "http://127.0.0.1:1/jwks", ""
 			},
-			request: func(t *testing.T, g *gate, n int) *http.Request {
+			request: func(_ *testing.T, g *gate, n int) *http.Request {
 				r := httptest.NewRequest(http.MethodGet, "/api/auth/me", http.NoBody)
 				r.Header.Set("Authorization", "Bearer "+g.clerk.Token(g.clerk.CreateUser(clerktest.User{Username: fmt.Sprint("someone", n)})))
 				return r

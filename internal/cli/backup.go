@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,7 +68,8 @@ func (c backupCommand) Run(ctx context.Context, p *process) error {
 	}
 	fmt.Fprintf(p.stdout, "%s: %s, verified\n", harmless(b.File), sizeText(b.Bytes))
 	describeBackup(p.stdout, b)
-	fmt.Fprintf(p.stderr, "It holds personal data: keep it where only you can read it.\nWhat a restore would bring: clerksync restore --check %s\n", harmless(c.File))
+	fmt.Fprintln(p.stderr, "It holds personal data: keep it where only you can read it.")
+	fmt.Fprintf(p.stderr, "What a restore would bring: clerksync restore --check %s\n", harmless(c.File))
 	return nil
 }
 
@@ -93,7 +95,7 @@ func describeBackup(w io.Writer, b mirror.Backup) {
 		line("taken", b.TakenAt.UTC().Format(time.RFC3339))
 	}
 	line("instance", cmp.Or(b.Instance, "not known yet"))
-	line("schema", fmt.Sprint(b.Schema))
+	line("schema", strconv.Itoa(b.Schema))
 	if !b.Upgradable {
 		return
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,7 +26,7 @@ func TestFilesOfOtherSystems(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, _, err := Load(Options{Environ: []string{"CLERK_SECRET_KEY_FILE=" + file}})
-		faults, _ := err.(Faults)
+		faults, _ := errors.AsType[Faults](err)
 		switch {
 		case c.fault == "" && (err != nil || got.SecretKey != key):
 			t.Errorf("%s: %v", name, err)

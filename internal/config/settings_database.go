@@ -3,11 +3,15 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
 
-func databaseSettings() []Setting {
+func databaseSettings() []Setting { return slices.Concat(databaseAddresses(), sqliteFiles()) }
+
+// databaseAddresses are the settings of where the database is.
+func databaseAddresses() []Setting {
 	return []Setting{{ //nolint:gosec // a form, without a password
 		Name: databaseName, Flag: "--database-url", Default: "sqlite:clerksync.db",
 		Value:   "sqlite:///absolute/app.db, sqlite:relative.db, sqlite::memory: or postgres://user:password@host/database",
@@ -15,13 +19,14 @@ func databaseSettings() []Setting {
 		When:    "Set it in production: the default is a file in the working folder.",
 		noun:    "database URL", why: "Without a database nothing can be stored.",
 		binding: bind(func(c *Config) *Database { return &c.Database }, parseDatabase),
-	}, {
+	}, { //nolint:gosec // a form, without a password
 		Name: readDatabaseName, Unset: "lists are read from DATABASE_URL",
 		Value:   "postgres://user:password@host/database",
 		Example: "postgres://clerksync@replica.example.com/clerksync",
-		Summary: "A read replica of the Postgres in `DATABASE_URL`. `clerksync serve` reads the lists of the console and of the API from it, unless it is more than 5 seconds behind.",
-		When:    "Where lists and the console are a load that the primary should not have.",
-		noun:    "URL of the read replica", why: "Lists are read from there.",
+		Summary: "A read replica of the Postgres in `DATABASE_URL`. `clerksync serve` reads the lists of the console and of the API from it, " +
+			"unless it is more than 5 seconds behind.",
+		When: "Where lists and the console are a load that the primary should not have.",
+		noun: "URL of the read replica", why: "Lists are read from there.",
 		emptyIsUnset: true,
 		binding:      bind(func(c *Config) *Database { return &c.ReadDatabase }, parseReadDatabase),
 	}, {
@@ -33,7 +38,12 @@ func databaseSettings() []Setting {
 		noun: "wait for the database", why: "The server would wait too long, or not long enough.",
 		emptyIsUnset: true,
 		binding:      bind(func(c *Config) *time.Duration { return &c.DatabaseWait }, durationBetween(0, time.Hour)),
-	}, {
+	}}
+}
+
+// sqliteFiles are the settings of SQLite files.
+func sqliteFiles() []Setting {
+	return []Setting{{
 		Name: synchronousName, Default: "FULL",
 		Value:   "FULL or NORMAL",
 		Summary: "How SQLite writes to the disk. NORMAL is faster, but a power cut can lose events that were already acknowledged.",

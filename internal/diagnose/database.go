@@ -104,7 +104,7 @@ func (s *Subject) checkPooling(ctx context.Context) []mirror.Finding {
 // checkReplica compares the read replica with the primary.
 func (s *Subject) checkReplica() []mirror.Finding {
 	const limit = 2 * time.Second
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); ; <-time.After(100 * time.Millisecond) {
 		state, ok := s.DB.Replica()
 		switch {
 		case !ok:

@@ -212,7 +212,7 @@ func (b *batch) merge() {
 // entry.
 func (b *batch) auditAction(e mirror.AuditEntry) {
 	for i := range b.audits {
-		if a := &b.audits[i]; a.Action == mirror.AuditRole && a.Action == e.Action && a.ClerkUserID == e.ClerkUserID {
+		if a := &b.audits[i]; e.Action == mirror.AuditRole && a.Action == e.Action && a.ClerkUserID == e.ClerkUserID {
 			e.Was, e.Became = a.Was, a.Became
 			*a = e
 			return

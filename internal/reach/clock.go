@@ -36,7 +36,7 @@ func (c *Clock) Observe(asked, came time.Time, header http.Header) {
 		date = date.Add(time.Duration(age) * time.Second)
 	}
 	if c.Now != nil {
-		moved := c.Now().Sub(time.Now())
+		moved := time.Until(c.Now())
 		asked, came = asked.Add(moved), came.Add(moved)
 	}
 	c.mu.Lock()

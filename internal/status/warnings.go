@@ -87,7 +87,8 @@ func configWarners() []warner {
 // dataWarners look at what happened: at what the database knows, and at what was refused.
 func dataWarners() []warner {
 	return []warner{
-		warnOfDatabase, warnOfReplica, warnOfKeys, warnOfClerk, warnOfClock, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning, warnOfReasons, warnOfWalks, warnOfQueues,
+		warnOfDatabase, warnOfReplica, warnOfKeys, warnOfClerk, warnOfClock, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning,
+		warnOfReasons, warnOfWalks, warnOfQueues,
 		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles, warnOfConsumers, warnOfEndpoints, warnOfJobs, warnOfOnChange,
 		func(s *signals) []mirror.Warning { return s.others },
 	}

@@ -66,7 +66,8 @@ func warnOfReplica(s *signals) []mirror.Warning {
 	case s.replica == nil || s.databaseErr != nil:
 		return nil
 	case s.replica.Behind:
-		w.Message = "The read replica is " + ageText(s.replica.Lag) + " or more behind, and lists may be " + ageText(store.MaxReplicaLag) + " old: the primary answers them."
+		w.Message = fmt.Sprintf("The read replica is %s or more behind, and lists may be %s old: the primary answers them.",
+			ageText(s.replica.Lag), ageText(store.MaxReplicaLag))
 		w.Remedy = "Find out what holds up its replication. It is used again as soon as it has caught up."
 	case s.replica.Err != nil:
 		problem := "cannot be used: " + s.replica.Err.Error()

@@ -25,11 +25,10 @@ const (
 // https://www.postgresql.org/docs/current/errcodes-appendix.html and, where one code means several
 // things, the English text.
 func explainPostgres(err error, location string) fault {
-	var answer interface {
+	if answer, ok := errors.AsType[interface {
 		error
 		SQLState() string
-	}
-	if errors.As(err, &answer) {
+	}](err); ok {
 		return explainState(answer.SQLState(), answer.Error(), location)
 	}
 	if f := explainTLS(err); f.problem != "" {

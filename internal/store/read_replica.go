@@ -103,7 +103,10 @@ func (db *DB) ReadAtLeast(seq int64) {
 
 // raise sets a number that only grows.
 func raise(n *atomic.Int64, to int64) {
-	for old := n.Load(); old < to && !n.CompareAndSwap(old, to); old = n.Load() {
+	for old := n.Load(); old < to; old = n.Load() {
+		if n.CompareAndSwap(old, to) {
+			return
+		}
 	}
 }
 
