@@ -23,7 +23,7 @@ needs:
 
 test: needs ## run all tests with the race detector; as root or in CI, install what they need first
 	go vet ./... && for m in $(EXAMPLES); do (cd $$m && go vet ./...) || exit; done
-	@set -o pipefail; { $(if $(HISTORIES),CLERKSYNC_TEST_HISTORIES=$(HISTORIES)) go test $(RACE) -count=1 -timeout 30m -v ./...; failed=$$?; \
+	@set -o pipefail; { $(if $(HISTORIES),CLERKSYNC_TEST_HISTORIES=$(HISTORIES)) go test $(RACE) -count=1 -p 3 -timeout 30m -v ./...; failed=$$?; \
 		for m in $(EXAMPLES); do (cd $$m && go test $(RACE) -count=1 -v ./...) || failed=1; done; \
 		(cd tools/helm && go test -count=1 -v ./...) || failed=1; exit $$failed; } 2>&1 | \
 		awk -f internal/testenv/summary.awk

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ type bench struct {
 	url      string
 	logs     *testenv.Logs
 	serial   int
+	ahead    atomic.Int64 // how far the mirror's clock is ahead, in nanoseconds
 }
 
 // onBothEngines runs a test with a bench on each engine.
@@ -52,6 +54,7 @@ func onBothEngines(t *testing.T, configure func(*clerksync.Config), test func(b 
 		}
 		b := &bench{T: t, driver: d.Driver, dsn: d.DSN, instance: instance, logs: &testenv.Logs{}}
 		config := clerksync.Config{WebhookSecrets: []string{instance.WebhookSecret}, JWTKey: key, Issuer: instance.Issuer, Logger: b.logs.Logger()}
+		config.Test.Now = func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
 		if configure != nil {
 			configure(&config)
 		}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing: a Postgres server, a C compiler for the race detector, the proxies
-# nginx, Caddy and PgBouncer and the monitoring server Prometheus, which tests start by themselves, Chromium for the
+# nginx, Caddy and PgBouncer, Litestream, and the monitoring server Prometheus, which tests start by themselves, Chromium for the
 # pages, Python for what docs/emulator.md shows and with the packages of examples/fastapi, systemd-analyze and
 # debootstrap for the Debian package, and Node with the packages that check the emulator and the pages.
 #
@@ -10,7 +10,7 @@
 # Debian and Ubuntu only. On other systems it prints what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-judges=(internal/emulator/testdata/node internal/browsertest/testdata/node internal/emulator/judges/testdata/apps npm/emulator/test examples/express)
+judges=(cmd/clerksync/testdata/litestream internal/emulator/testdata/node internal/browsertest/testdata/node internal/emulator/judges/testdata/apps npm/emulator/test examples/express)
 node_home=${XDG_CACHE_HOME:-$HOME/.cache}/clerksync/node # node.go looks here too
 node_version=22.23.3                                     # installed where the system's Node is missing or too old
 
