@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,7 +53,7 @@ func TestLitestreamRestoresTheDatabase(t *testing.T) {
 	server := freeAddress(t)
 	serve, said := c.command()
 	cmd := exec.Command(tool, "replicate", "-config", configuration, "-exec", c.binary+" serve --listen "+server+" --operator-listen off")
-	cmd.Env, cmd.Stdout, cmd.Stderr = append(serve.Env, setting, "CLERKSYNC_API_LIMIT=1000000"), said, said
+	cmd.Env, cmd.Stdout, cmd.Stderr = slices.Concat(serve.Env, []string{setting, "CLERKSYNC_API_LIMIT=1000000"}), said, said
 	c.must(cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -62,9 +63,10 @@ func TestLitestreamRestoresTheDatabase(t *testing.T) {
 			t.Log(said.String())
 		}
 	}()
+	client := http.Client{Timeout: 5 * time.Second}
 	replicating := func() bool {
 		snapshots, _ := filepath.Glob(filepath.Join(folder, "replica", "generations", "*", "snapshots", "*"))
-		response, err := http.Get("http://" + server + "/readyz") //nolint:noctx // of a server of this test
+		response, err := client.Get("http://" + server + "/readyz") //nolint:noctx // the client has a timeout
 		if err != nil {
 			return false
 		}
