@@ -69,33 +69,19 @@ func recipe(t *testing.T, language, begins, upstream string) string {
 
 func startNginx(t *testing.T, upstream string) (address string) {
 	t.Helper()
-	address, folder := freeAddress(t), t.TempDir()
-	var temporary strings.Builder
-	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		temporary.WriteString(kind + "_temp_path tmp_" + kind + ";\n")
-	}
+	address, folder := testenv.FreeAddress(t), t.TempDir()
 	return startProxy(t, address, folder, "nginx.conf", `worker_processes 1; error_log stderr warn; pid nginx.pid; events {}
 http { access_log off; gzip on; gzip_types *;
-`+temporary.String()+"server { listen "+address+";\n"+recipe(t, "nginx", "location", upstream)+"}}\n",
+`+testenv.NginxFolders()+"server { listen "+address+";\n"+recipe(t, "nginx", "location", upstream)+"}}\n",
 		"nginx", "-p", folder, "-c", filepath.Join(folder, "nginx.conf"), "-g", "daemon off; master_process off;")
 }
 
 func startCaddy(t *testing.T, upstream string) (address string) {
 	t.Helper()
-	address, folder := freeAddress(t), t.TempDir()
+	address, folder := testenv.FreeAddress(t), t.TempDir()
 	_, port, _ := net.SplitHostPort(address)
 	return startProxy(t, address, folder, "Caddyfile", "{\n\tadmin off\n\tauto_https off\n}\nhttp://:"+port+" {\n\tbind 127.0.0.1\n\tencode gzip\n"+
 		recipe(t, "text", "handle", upstream)+"}\n", "caddy", "run", "--config", filepath.Join(folder, "Caddyfile"), "--adapter", "caddyfile")
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // startProxy writes a configuration, starts the program, and waits until it listens.

@@ -178,16 +178,6 @@ func eachProxy(t *testing.T, test func(p *proxy)) {
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // configuration returns a file of the repository with the addresses of this test.
 func (s *site) configuration(path, listen string, more ...string) string {
 	s.Helper()
@@ -209,7 +199,7 @@ func startNginx(s *site) string { return s.startNginx("examples/nginx/nginx.conf
 
 func (s *site) startNginx(path string, more ...string) string {
 	s.Helper()
-	listen := freeAddress(s.T)
+	listen := testenv.FreeAddress(s.T)
 	file := s.configuration(path, listen, more...)
 	folder := filepath.Dir(file)
 	if err := os.Mkdir(filepath.Join(folder, "tmp"), 0o700); err != nil {
@@ -221,7 +211,7 @@ func (s *site) startNginx(path string, more ...string) string {
 
 func startCaddy(s *site) string {
 	s.Helper()
-	listen := freeAddress(s.T)
+	listen := testenv.FreeAddress(s.T)
 	_, port, _ := net.SplitHostPort(listen)
 	file := s.configuration("examples/caddy/Caddyfile", listen, "http://:8000", "http://:"+port)
 	cmd := exec.Command(program(s.T, "caddy"), "run", "--config", file, "--adapter", "caddyfile")

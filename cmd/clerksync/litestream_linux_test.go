@@ -50,7 +50,7 @@ func TestLitestreamRestoresTheDatabase(t *testing.T) {
 	configuration := filepath.Join(folder, "litestream.yml")
 	c.must(os.WriteFile(configuration, fmt.Appendf(nil, "dbs:\n- path: %s\n  replicas:\n  - {type: file, path: %s, sync-interval: 200ms}\n",
 		path, filepath.Join(folder, "replica")), 0o600))
-	server := freeAddress(t)
+	server := testenv.FreeAddress(t)
 	serve, said := c.command()
 	cmd := exec.Command(tool, "replicate", "-config", configuration, "-exec", c.binary+" serve --listen "+server+" --operator-listen off")
 	cmd.Env, cmd.Stdout, cmd.Stderr = slices.Concat(serve.Env, []string{setting, "CLERKSYNC_API_LIMIT=1000000"}), said, said

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/clerksync/clerksync/internal/testenv"
 )
 
 // A server under systemd says that it is ready when it answers, that it works while it answers, and
@@ -31,7 +33,7 @@ func TestServerReportsToSystemd(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = manager.Close() })
-			address := freeAddress(t)
+			address := testenv.FreeAddress(t)
 			cmd := exec.Command(binary, "serve", "--listen", address, "--operator-listen", "off")
 			cmd.Env = []string{
 				"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERK_WEBHOOK_SIGNING_SECRET=" + secret,

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -51,7 +50,7 @@ func newReplicas(t *testing.T, options emulator.Options) *replicas {
 	r.asked = asked
 	r.mu.Unlock()
 	for _, database := range []string{r.database, r.database, pooled} {
-		s := &replica{address: freeAddress(t), database: database}
+		s := &replica{address: testenv.FreeAddress(t), database: database}
 		r.servers = append(r.servers, s)
 		r.start(s)
 		t.Cleanup(func() {
@@ -90,16 +89,6 @@ func (r *replicas) oneBackfill(asked <-chan string) {
 	if n := lists["/v1/users"]; n == 0 || n >= len(r.servers) { // one server asks twice
 		r.Errorf("the list of users was asked for %d times: %v", n, lists)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 func (r *replicas) start(s *replica) {
@@ -153,15 +142,11 @@ func (r *replicas) startNginx() {
 	for i, s := range r.servers {
 		shown = strings.Replace(shown, fmt.Sprintf("10.0.0.%d:8080", i+1), s.address, 1)
 	}
-	address, folder := freeAddress(r.T), r.TempDir()
+	address, folder := testenv.FreeAddress(r.T), r.TempDir()
 	r.balancer = "http://" + address
 	shown = strings.Replace(shown, "127.0.0.1:80;", address+";", 1)
-	var temporary strings.Builder
-	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		temporary.WriteString(kind + "_temp_path tmp_" + kind + ";\n")
-	}
 	file := filepath.Join(folder, "nginx.conf")
-	r.must(os.WriteFile(file, []byte("worker_processes 1; error_log stderr crit; pid nginx.pid; events {}\nhttp { access_log off;\n"+temporary.String()+shown+"}\n"), 0o600))
+	r.must(os.WriteFile(file, []byte("worker_processes 1; error_log stderr crit; pid nginx.pid; events {}\nhttp { access_log off;\n"+testenv.NginxFolders()+shown+"}\n"), 0o600))
 	program, err := exec.LookPath("nginx")
 	if err != nil {
 		program = "/usr/sbin/nginx"

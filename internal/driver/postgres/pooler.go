@@ -75,7 +75,7 @@ func poolerBefore(ctx context.Context, conn driver.Conn) (bool, error) {
 	if !ok {
 		return false, fmt.Errorf("postgres: a connection is a %T", conn)
 	}
-	results, err := c.Conn().PgConn().Exec(ctx, "SELECT pg_backend_pid()").ReadAll()
+	results, err := c.Conn().PgConn().Exec(ctx, selectProcess).ReadAll()
 	if err != nil {
 		return false, err
 	}
