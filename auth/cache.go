@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,18 @@ type cached struct {
 
 func (e *cached) valid(generation uint64, now time.Time) bool {
 	return e.generation == generation && !now.Before(e.from) && now.Before(e.until)
+}
+
+// newCached returns the entry of an accepted token. Between its times, the claims are acceptable.
+func newCached(hash uint64, token string, generation uint64, c *Claims, leeway time.Duration) *cached {
+	from := c.NotBefore
+	if c.IssuedAt.After(from) {
+		from = c.IssuedAt
+	}
+	return &cached{
+		hash: hash, token: strings.Clone(token), generation: generation, claims: c, size: len(token) + claimsSize(c),
+		from: from.Add(-leeway), until: c.ExpiresAt.Add(overdue(leeway)),
+	}
 }
 
 func newTokenCache(entries, maxBytes int) *tokenCache {
@@ -208,7 +221,7 @@ func (c *tokenCache) clear() {
 func claimsSize(c *Claims) int {
 	const header, fixed = 24, 1 << 10 // of a slice or text; of the structs, and of the entry
 	size := fixed + 3*len(c.Raw)
-	lists := [][]string{c.Audience, c.Features.User, c.Features.Organization, c.Plans.User, c.Plans.Organization}
+	lists := [][]string{c.Audience, c.Scopes, c.Features.User, c.Features.Organization, c.Plans.User, c.Plans.Organization}
 	if o := c.Organization; o != nil {
 		lists = append(lists, o.Permissions)
 		for _, permission := range o.Permissions {

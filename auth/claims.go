@@ -15,21 +15,23 @@ const (
 	StatusPending = "pending" // the session has open tasks, such as choosing an organization
 )
 
-// Claims are the claims of a verified session token, in one form for Clerk's token versions 1 and
-// 2. A claim that is absent, or not in Clerk's form, has the zero value. Do not change a Claims
-// value: it may be shared.
+// Claims are the claims of a verified token, in one form for Clerk's token versions 1 and 2 and for
+// all kinds of tokens. A claim that is absent, or not in Clerk's form, has the zero value. Do not
+// change a Claims value: it may be shared.
 //
 // Source: https://clerk.com/docs/guides/sessions/session-tokens.
 type Claims struct {
-	Subject         string   // sub: the user id (user_…), never empty
-	SessionID       string   // sid: never empty with RS256; template tokens (HS256) have none
+	Kind            Kind     // the kind of the token
+	Subject         string   // sub: never empty; user_…, of an API key also org_…, of an M2M token mch_…
+	SessionID       string   // sid: never empty in a session token with RS256; others have none
 	Issuer          string   // iss: the URL of the instance's Frontend API
 	AuthorizedParty string   // azp: the origin of the page that requested the token
 	Audience        []string // aud
 	TokenID         string   // jti
 
 	// IssuedAt, NotBefore and ExpiresAt are the claims iat, nbf and exp, in whole seconds and UTC.
-	// ExpiresAt is always set. The others are zero if absent.
+	// They are zero if absent. Only an API key may have no ExpiresAt: it is valid until it is
+	// revoked.
 	IssuedAt, NotBefore, ExpiresAt time.Time
 
 	Version int    // v: 2, or 1 for every token that does not say 2
@@ -47,7 +49,17 @@ type Claims struct {
 	// claim in any form but null.
 	Actor *Actor
 
-	// Raw is the payload as signed.
+	// Scopes are what an API key or an OAuth access token was granted, and what the configuration
+	// grants a machine. See [Scope].
+	Scopes []string
+
+	KeyID     string // Clerk's id of an API key or of another opaque token (ak_…, oat_…, mt_…); "" for JWTs
+	CreatedBy string // the user (user_…) who made an API key, "" if a backend did
+	ClientID  string // the OAuth application to which the user granted the token
+	MachineID string // the machine (mch_…) that an M2M token identifies
+
+	// Raw is the payload as signed. Of an opaque token, it is what the creator stored with it as
+	// claims, or null.
 	Raw json.RawMessage
 }
 

@@ -1,4 +1,4 @@
-// Package auth verifies Clerk session tokens and decides what their bearer may do. It uses no
+// Package auth verifies Clerk's tokens and decides what their bearer may do. It uses no
 // database. With a static key it uses no network either.
 //
 // Make a [Verifier] and a [TokenReader] once, at start:
@@ -47,6 +47,15 @@
 // A [TokenReader] takes the token of the Authorization header, or else of Clerk's cookies. Cookies
 // need [Config].AuthorizedParties. An application that accepts cookies must also check that
 // requests with unsafe methods come from its own pages: see [net/http.CrossOriginProtection].
+//
+// # Machines
+//
+// A [MachineVerifier] verifies the other kinds of Clerk's tokens: API keys, OAuth access tokens and
+// M2M tokens. It verifies those that are JWTs itself, and asks an [OpaqueVerifier] about those that
+// only Clerk can read. A route accepts them only if its rule has [Accept]:
+//
+//	rule := auth.All(auth.Accept(auth.APIKey, auth.M2M), auth.Scope("deals:read"))
+//	claims, err := machines.Verify(r.Context(), auth.Accepted(rule), token, address)
 //
 // # Keys
 //

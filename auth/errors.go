@@ -30,9 +30,13 @@ const (
 	ReasonPending         = "pending"          // the session has open tasks (claim sts)
 	ReasonStatus          = "status"           // the claim sts is neither active nor pending
 	ReasonDifferentUsers  = "different_users"  // the cookies name different users; see VerifyRenewed
+	ReasonKind            = "kind"             // the route does not accept this kind of token; see Accept
+	ReasonUnknown         = "unknown"          // Clerk does not know the API key or opaque token
+	ReasonRevoked         = "revoked"          // the API key or token was revoked
+	ReasonMachine         = "machine"          // the machine is not among those that may call
 )
 
-// Reasons of a refusing [Decision]. They never change.
+// Reasons of a refusing [Decision], next to [ReasonKind] and [ReasonMachine]. They never change.
 const (
 	ReasonRole             = "role"              // the role is not enough, or unknown
 	ReasonOrganizationRole = "organization_role" // another role in the active organization, or none
@@ -41,9 +45,13 @@ const (
 	ReasonPlan             = "plan"              // no such plan; with CodeFeatureLocked
 	ReasonReverification   = "reverification"    // the factors were not checked recently enough
 	ReasonImpersonated     = "impersonated"      // another party acts in the user's name
+	ReasonScope            = "scope"             // a scope is missing; see Scope
 	ReasonNoRule           = "no_rule"           // a rule is nil, or a list of rules is empty
 	ReasonFaultyRule       = "faulty_rule"       // the rule is invalid; see Validate
 )
+
+// reasonUnavailable counts the tokens that could not be verified.
+const reasonUnavailable = "unavailable"
 
 // Errors of a [KeySet] about a signature. With any other error the keys are unavailable.
 var (

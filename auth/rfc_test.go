@@ -71,7 +71,7 @@ func TestRFCExamples(t *testing.T) {
 		{"RFC 7520 4.5, detached", rfc7520Header + ".." + rfc7520Signature, secret(rfc7520Secret), ReasonSignature},
 		{"RFC 7797 4.1, b64 not protected by crit", "eyJhbGciOiJIUzI1NiIsImI2NCI6ZmFsc2V9.$02.GsyM6AQJbQHY8aQKCbZSPJHzMRWo3HKIlcDuXof7nqs", secret(rfc7515Secret), ReasonMalformed},
 	} {
-		_, err := verifyJWS(t.Context(), test.keys, test.token)
+		_, err := verifyJWS(t.Context(), test.keys, test.token, Session)
 		var refusal *Error
 		if got := errors.As(err, &refusal); got != (test.want != "") || got && refusal.Reason != test.want {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)

@@ -46,6 +46,10 @@ type Decision struct {
 	// Plan is the slug of the required plan, with [ReasonPlan].
 	Plan string
 
+	// Scope are the required scopes, with [ReasonScope], in the form of RFC 6750: with spaces
+	// between them.
+	Scope string
+
 	// Reverification is the required policy, with [ReasonReverification]. See
 	// [Decision.ClerkError].
 	Reverification *ReverificationPolicy
@@ -73,9 +77,17 @@ func (d Decision) normalize() Decision {
 }
 
 // Validate returns an error for a rule that refuses every subject because of a mistake in it: a nil
-// rule, an empty list of rules, an empty name, or a scope or policy that does not exist. Call it at
-// start. It returns nil for a rule of your own, about which it knows nothing.
+// rule, an empty list of rules, an empty name, a scope or policy that does not exist, or kinds of
+// tokens that exclude each other. Call it at start. It returns nil for a rule of your own, about
+// which it knows nothing.
 func Validate(rule Rule) error {
+	if err := validate(rule); err != nil {
+		return err
+	}
+	return validateAccepted(rule)
+}
+
+func validate(rule Rule) error {
 	switch r := rule.(type) {
 	case nil:
 		return errors.New("auth: a rule is missing")
@@ -226,7 +238,7 @@ func validateAll(rules []Rule) error {
 	}
 	list := make([]error, len(rules))
 	for i, rule := range rules {
-		list[i] = Validate(rule)
+		list[i] = validate(rule)
 	}
 	return errors.Join(list...)
 }

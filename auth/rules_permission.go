@@ -8,8 +8,9 @@ import (
 // Permission returns a rule that allows a user with this permission in the active organization. A
 // permission is org:<feature>:<permission>. You may leave out the prefix "org:".
 //
-// The rule reads custom permissions from the token. Clerk's system permissions (org:sys_…) are in
-// no token: the rule reads them from the stored membership, and refuses if that is unknown.
+// The rule reads custom permissions from a session token. Clerk's system permissions (org:sys_…)
+// are in no token, and other kinds of tokens hold no permissions at all: the rule reads them from
+// the stored membership, and refuses if that is unknown.
 //
 // Source: https://clerk.com/docs/guides/organizations/control-access/roles-and-permissions.
 func Permission(permission string) Rule {
@@ -34,7 +35,7 @@ func (r *permissionRule) Check(s *Subject) Decision {
 
 // held returns the permissions among which the rule looks for its own, and their source.
 func (r *permissionRule) held(s *Subject) (permissions []string, source Source, known bool) {
-	if r.system {
+	if r.system || s.Claims.Kind != Session {
 		if m := s.membership(); m != nil {
 			return m.Permissions, SourceMirror, true
 		}

@@ -63,8 +63,9 @@ func roleFacts(s *Subject) []Fact {
 }
 
 // OrgRole returns a rule that allows users who have exactly this role in the active organization.
-// You may leave out the prefix "org:". The rule reads the role from the token, and refuses if a
-// stored membership has another one.
+// You may leave out the prefix "org:". The rule reads the role from a session token, and refuses if
+// a stored membership has another one. Other kinds of tokens name no role: there the stored
+// membership alone counts.
 func OrgRole(role string) Rule { return orgRoleRule{role, withoutPrefix(role)} }
 
 type orgRoleRule struct{ asked, role string }
@@ -75,6 +76,9 @@ func (r orgRoleRule) Check(s *Subject) Decision {
 	}
 	o, m := s.Claims.Organization, s.membership()
 	allowed := o != nil && withoutPrefix(o.Role) == r.role
+	if s.Claims.Kind != Session {
+		allowed = m != nil && withoutPrefix(m.Role) == r.role
+	}
 	if m != nil && m.Role != "" && withoutPrefix(m.Role) != r.role {
 		allowed = false
 	}

@@ -26,7 +26,7 @@ func (r *RemoteKeySet) Stats() KeyStats {
 	return stats
 }
 
-// TokenStats counts the tokens of a [Verifier].
+// TokenStats counts the tokens of a [Verifier] or a [MachineVerifier].
 type TokenStats struct {
 	// Verified is the number of tokens whose signature was verified and that were accepted. Tokens
 	// that the verifier remembered are not counted.
@@ -46,7 +46,7 @@ type tokenStats struct {
 }
 
 func (s *tokenStats) refuse(err error) {
-	reason := CodeInvalidToken
+	reason := reasonUnavailable
 	if refused, ok := errors.AsType[*Error](err); ok {
 		if reason = refused.Reason; reason == "" {
 			reason = refused.Code
@@ -61,8 +61,10 @@ func (s *tokenStats) refuse(err error) {
 }
 
 // Stats returns the counts of the tokens so far.
-func (v *Verifier) Stats() TokenStats {
-	v.stats.mu.Lock()
-	defer v.stats.mu.Unlock()
-	return TokenStats{v.stats.verified.Load(), maps.Clone(v.stats.refused)}
+func (v *Verifier) Stats() TokenStats { return v.stats.snapshot() }
+
+func (s *tokenStats) snapshot() TokenStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return TokenStats{s.verified.Load(), maps.Clone(s.refused)}
 }

@@ -14,6 +14,7 @@ const maxTokenSize = 16 << 10
 const (
 	categorySession  = "cl_B7d4PD111AAA"
 	categoryTemplate = "cl_B7d4PD222AAA"
+	categoryM2M      = "cl_B7d4PD333AAA"
 	categoryIgnore   = "cl_I7d4PD111III" // does not state the class
 )
 
@@ -60,10 +61,10 @@ func parseToken(token string) (t compactToken, err error) {
 	return t, nil
 }
 
-// checkHeader checks the header and returns the key id, or "" if the header has none. The header
-// alg must be the configured algorithm. Parameters that contain a key or point to one (jku, jwk,
-// x5u, x5c) are ignored like unknown ones (RFC 8725 section 3.10).
-func checkHeader(header object, algorithm string) (keyID string, err error) {
+// checkHeader checks the header of a token of a kind and returns the key id, or "" if the header
+// has none. The header alg must be the configured algorithm. Parameters that contain a key or point
+// to one (jku, jwk, x5u, x5c) are ignored like unknown ones (RFC 8725 section 3.10).
+func checkHeader(header object, algorithm string, kind Kind) (keyID string, err error) {
 	if alg, _ := header.text("alg"); alg != algorithm {
 		return "", invalidToken(ReasonAlgorithm, nil)
 	}
@@ -72,13 +73,14 @@ func checkHeader(header object, algorithm string) (keyID string, err error) {
 			return "", invalidToken(ReasonMalformed, fmt.Errorf("header %s is not supported", name))
 		}
 	}
-	if _, found := header.get("typ"); found {
-		if typ, _ := header.text("typ"); !strings.EqualFold(typ, "JWT") {
+	if _, found := header.get("typ"); found || kind == OAuth {
+		typ, _ := header.text("typ")
+		if isAccessTokenType(typ) != (kind == OAuth) || kind != OAuth && !strings.EqualFold(typ, "JWT") {
 			return "", invalidToken(ReasonCategory, errors.New("header typ"))
 		}
 	}
 	if _, found := header.get("cat"); found {
-		if cat, _ := header.text("cat"); !categoryAllowed(cat, algorithm) {
+		if cat, _ := header.text("cat"); !categoryAllowed(cat, algorithm, kind) {
 			return "", invalidToken(ReasonCategory, errors.New("header cat"))
 		}
 	}
@@ -91,15 +93,16 @@ func checkHeader(header object, algorithm string) (keyID string, err error) {
 	return keyID, nil
 }
 
-// categoryAllowed reports whether a token of this class is accepted. Template tokens are accepted
-// with HS256 only, because only JWT templates can use HS256.
-func categoryAllowed(category, algorithm string) bool {
-	switch category {
-	case categorySession, categoryIgnore:
-		return true
-	case categoryTemplate:
-		return algorithm == HS256
+// categoryAllowed reports whether a token with this category can be of a kind. Template tokens are
+// accepted with HS256 only, because only JWT templates can use HS256. Clerk documents no category
+// of OAuth access tokens, so that they may have one that no other kind has.
+func categoryAllowed(category, algorithm string, kind Kind) bool {
+	switch kind {
+	case M2M:
+		return category == categoryM2M
+	case OAuth:
+		return category != categorySession && category != categoryTemplate && category != categoryM2M && category != ""
 	default:
-		return false
+		return category == categorySession || category == categoryIgnore || category == categoryTemplate && algorithm == HS256
 	}
 }

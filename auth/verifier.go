@@ -203,21 +203,9 @@ func (v *Verifier) verifyCached(ctx context.Context, token string) (*Claims, err
 	epoch := v.cache.epoch.Load()
 	claims, err := v.verify(ctx, token)
 	if err == nil {
-		v.cache.put(epoch, v.config.Now(), v.entry(hash, token, generation, claims))
+		v.cache.put(epoch, v.config.Now(), newCached(hash, token, generation, claims, v.config.Leeway))
 	}
 	return claims, err
-}
-
-// entry returns the cache entry of an accepted token. Between its times, check accepts the claims.
-func (v *Verifier) entry(hash uint64, token string, generation uint64, c *Claims) *cached {
-	from := c.NotBefore
-	if c.IssuedAt.After(from) {
-		from = c.IssuedAt
-	}
-	return &cached{
-		hash: hash, token: strings.Clone(token), generation: generation, claims: c, size: len(token) + claimsSize(c),
-		from: from.Add(-v.config.Leeway), until: c.ExpiresAt.Add(v.overdue()),
-	}
 }
 
 // Forget removes the remembered tokens of these session ids and user ids. Tokens that are being
@@ -251,20 +239,20 @@ func (v *Verifier) verify(ctx context.Context, token string) (*Claims, error) {
 // readClaims verifies the signature of a token and returns its claims. It does not check the
 // claims.
 func (v *Verifier) readClaims(ctx context.Context, token string) (*Claims, error) {
-	payload, err := verifyJWS(ctx, v.config.Keys, token)
+	payload, err := verifyJWS(ctx, v.config.Keys, token, Session)
 	if err != nil {
 		return nil, err
 	}
 	return parseClaims(payload)
 }
 
-// verifyJWS verifies the signature of a token and returns its payload.
-func verifyJWS(ctx context.Context, keys KeySet, token string) (payload []byte, err error) {
+// verifyJWS verifies the signature of a token of a kind and returns its payload.
+func verifyJWS(ctx context.Context, keys KeySet, token string, kind Kind) (payload []byte, err error) {
 	t, err := parseToken(token)
 	if err != nil {
 		return nil, err
 	}
-	keyID, err := checkHeader(t.header, keys.Algorithm())
+	keyID, err := checkHeader(t.header, keys.Algorithm(), kind)
 	if err != nil {
 		return nil, err
 	}
@@ -289,20 +277,28 @@ func (v *Verifier) check(c *Claims) error {
 	if c.SessionID == "" && v.config.Algorithm == RS256 {
 		return invalidPayload(errors.New("claim sid is missing"))
 	}
-	now, leeway := v.config.Now(), v.config.Leeway
+	if err := checkTimes(c, v.config.Now(), v.config.Leeway); err != nil {
+		return err
+	}
+	return v.checkMeaning(c)
+}
+
+// checkTimes checks that a token is valid now. A token without an expiry never expires: those that
+// Clerk signs have one, which their parser requires.
+func checkTimes(c *Claims, now time.Time, leeway time.Duration) error {
 	switch {
-	case !now.Before(c.ExpiresAt.Add(v.overdue())):
+	case !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt.Add(overdue(leeway))):
 		return invalidToken(ReasonExpired, nil)
 	case c.NotBefore.After(now.Add(leeway)):
 		return invalidToken(ReasonNotYetValid, nil)
 	case c.IssuedAt.After(now.Add(leeway)):
 		return invalidToken(ReasonIssuedInFuture, nil)
 	}
-	return v.checkMeaning(c)
+	return nil
 }
 
 // overdue returns how long a token is accepted after it expired.
-func (v *Verifier) overdue() time.Duration { return min(v.config.Leeway, maxOverdue) }
+func overdue(leeway time.Duration) time.Duration { return min(leeway, maxOverdue) }
 
 // checkMeaning checks all claims but the times.
 func (v *Verifier) checkMeaning(c *Claims) error {
