@@ -49,6 +49,7 @@ type assembly struct {
 
 	webhooks   *webhook.Verifier     // nil: there is no secret
 	tokens     *auth.Verifier        // nil: there are no keys
+	machines   *auth.MachineVerifier // nil: neither are there an issuer and keys, nor can Clerk be asked
 	redaction  privacy.Redaction     // configured
 	api        *clerkapi.Client      // nil: without a secret key Clerk cannot be read
 	reconciler *reconcile.Reconciler // nil as well
@@ -102,12 +103,25 @@ func (a *assembly) clients() error {
 			DangerouslyAllowMissingAuthorizedParty: a.DangerouslyAllowMissingAuthorizedParty,
 		})
 		fault(err)
+		fault(a.openMachines(keys))
 	}
 	if a.hasAPIKey() {
 		a.api, err = a.newAPI()
 		fault(err)
 	}
 	return errors.Join(faults...)
+}
+
+// openMachines makes the verifier of API keys, OAuth access tokens and M2M tokens. JWTs among them
+// need the instance's keys and its issuer.
+func (a *assembly) openMachines(keys auth.KeySet) (err error) {
+	if keys.Algorithm() != auth.RS256 || a.Issuer == "" {
+		return nil
+	}
+	a.machines, err = auth.NewMachineVerifier(auth.MachineConfig{
+		Keys: keys, Issuer: a.Issuer, Resources: a.OAuthResources, Callers: a.MachineCallers, MachineID: a.MachineID, Leeway: a.ClockLeeway, Now: a.Test.Now,
+	})
+	return err
 }
 
 // newAPI makes the client of Clerk's Backend API. Requests wait for single objects with a timeout
@@ -243,7 +257,7 @@ func (c *Config) schedule() schedule.Schedule {
 func (a *assembly) openGate(ctx context.Context) (err error) {
 	m := a.mirror
 	m.gate, err = access.New(ctx, access.Config{
-		DB: a.db, Ingest: m.ingest, API: a.api, Instance: m.instance, Tokens: a.tokens,
+		DB: a.db, Ingest: m.ingest, API: a.api, Instance: m.instance, Tokens: a.tokens, Machines: a.machines, Proxies: a.TrustedProxies,
 		PublishableKey: a.PublishableKey, AuthorizedParties: a.AuthorizedParties, Roles: a.Roles,
 		Unready: string(a.StalePolicy), DisableJIT: a.DisableOnDemandUsers, PlanFeatures: a.PlanFeatures, UpgradeURL: a.UpgradeURL, Bounds: a.bounds(),
 		HistoryLost: func(ctx context.Context) { m.upkeep.HistoryLost(ctx) }, Now: a.Test.Now, Logger: a.Logger, Incidents: a.incidents,

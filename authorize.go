@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/access"
+	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Caller is the user who makes a request: what the token proves, and what the mirror stores.
+// Caller is who makes a request: what the token proves, and what the mirror stores.
+//
+// A caller is a user, unless the route accepts other kinds of tokens; see [auth.Accept].
+// Claims.Kind is the kind of the token.
 type Caller struct {
-	// User is the stored user.
+	// User is the stored user who makes the request, or in whose name an API key or an OAuth
+	// application makes it. It is empty for machines and for the API keys of organizations.
 	User mirror.User
 	// Claims are the claims of the verified token.
 	Claims *auth.Claims
@@ -26,14 +32,17 @@ type Caller struct {
 // EmailVerified reports whether Clerk has verified that User.Email belongs to the user. Anyone
 // can enter the address of someone else: do not rely on one that is not verified.
 func (c *Caller) EmailVerified() bool {
-	if person := c.resolved.Facts.User; person != nil {
+	if person := c.resolved.Facts.User; person != nil && person.Row.ID == c.User.ID {
 		return person.EmailVerified()
 	}
 	return c.User.EmailVerified()
 }
 
 func newCaller(c access.Caller) *Caller {
-	caller := &Caller{User: c.Facts.User.Row, Claims: c.Claims, resolved: c}
+	caller := &Caller{Claims: c.Claims, resolved: c}
+	if person := c.Facts.User; person != nil && live.Person(c.Claims) == c.Claims.Subject {
+		caller.User = person.Row
+	}
 	if s := c.Facts.Session; s != nil && s.Found {
 		caller.Session = &s.Session
 	}
@@ -60,8 +69,11 @@ type DeniedError struct {
 	// UpgradeURL is Config.UpgradeURL if the caller lacks a feature or a plan.
 	UpgradeURL string
 	// UserID is the Clerk id of the user whose valid token the request had, for the log. It is
-	// empty if there was no valid token.
+	// empty if there was no valid token, and for a machine. Of an organization's API key it is the
+	// user who made the key.
 	UserID string
+	// RetryAfter is when to try again, if the status is 503 and that is known.
+	RetryAfter time.Duration
 }
 
 // Error returns the code, the reason and the cause.
@@ -89,16 +101,27 @@ const (
 	// CodeCrossOrigin means that the request changes something and has its token in a cookie that
 	// another site's page may have caused the browser to send.
 	CodeCrossOrigin = "cross_origin_request"
+	// CodeOrganizationInactive means that the caller acts in an organization that is deleted, or of
+	// which the user is not a member. Session tokens never get it.
+	CodeOrganizationInactive = "organization_inactive"
 	// CodeUnavailable means that the mirror cannot be read at the moment.
 	CodeUnavailable = "storage_unavailable"
 	// CodeKeysUnavailable means that no token can be verified at the moment, because the keys could
 	// not be fetched. The token may be valid, so the status is 503.
 	CodeKeysUnavailable = "keys_unavailable"
+	// CodeVerificationUnavailable means that Clerk cannot be asked about an API key or another
+	// opaque token at the moment. The token may be valid, so the status is 503.
+	CodeVerificationUnavailable = "verification_unavailable"
 )
 
 // Authorize returns the caller of a request if the token is valid, the user and the session are
-// active, and the rule allows the request. A nil rule allows every caller who is signed in. Every
+// active, and the rule allows the request. A nil rule allows every user who is signed in. Every
 // error is a [*DeniedError].
+//
+// Only session tokens are accepted, unless the rule has [auth.Accept]. An API key or an OAuth
+// access token counts while its user is active. A token that acts in an organization counts while
+// the organization is stored and the user is a member; of an organization's key, that is the user
+// who made it, if it is known.
 //
 // A stored fact that denies takes effect at once in the process that stored it, and within a second
 // in other processes. A stored fact grants more than the token says only while it is fresh; see

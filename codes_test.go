@@ -20,6 +20,9 @@ func TestConstantsAreThoseOfTheInternalPackages(t *testing.T) {
 		clerksync.CodeCrossOrigin:          access.CodeCrossOrigin,
 		clerksync.CodeUnavailable:          access.CodeUnavailable,
 		clerksync.CodeKeysUnavailable:      access.CodeKeysUnavailable,
+
+		clerksync.CodeOrganizationInactive:    internallive.CodeOrganizationInactive,
+		clerksync.CodeVerificationUnavailable: access.CodeUnverifiable,
 	} {
 		if exported != internal {
 			t.Errorf("%q is exported for %q", exported, internal)

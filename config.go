@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -81,6 +82,19 @@ type Config struct {
 	// ClockLeeway is how far Clerk's clock may be ahead of this one, for the claims iat and nbf. 0
 	// means 5 seconds. The maximum is a minute.
 	ClockLeeway time.Duration
+	// OAuthResources are the URLs of this API, one of which the audience of an OAuth access token
+	// must hold. See [auth.MachineConfig].Resources. Tokens are accepted only on routes that accept
+	// OAuth access tokens; see [auth.Accept].
+	OAuthResources []string
+	// MachineCallers are the machines (mch_…) whose M2M tokens are accepted, each with the scopes
+	// that it has here. See [auth.MachineConfig].Callers.
+	MachineCallers map[string][]string
+	// MachineID (mch_…) is this application's own machine. See [auth.MachineConfig].MachineID.
+	MachineID string
+	// TrustedProxies are the networks of the proxies in front of this server. The client's address,
+	// which they say in X-Forwarded-For, counts for the limits of API keys and tokens that were
+	// never seen.
+	TrustedProxies []netip.Prefix
 	// PublishableKey (pk_test_… or pk_live_…) sets Issuer and FrontendAPI if they are empty. It
 	// also names the instance's session cookie, for hosts that several instances share.
 	PublishableKey string

@@ -24,9 +24,10 @@ func CallerFromContext(ctx context.Context) (caller *Caller, ok bool) {
 }
 
 // UserFromContext returns the stored user of the request's token. ok is false outside
-// [Mirror.Middleware] and [Mirror.Require], and for anonymous requests.
+// [Mirror.Middleware] and [Mirror.Require], for anonymous requests, and for a caller that is no
+// user: a machine, or the API key of an organization.
 func UserFromContext(ctx context.Context) (user mirror.User, ok bool) {
-	if c, ok := CallerFromContext(ctx); ok {
+	if c, ok := CallerFromContext(ctx); ok && c.User.ID != "" {
 		return c.User, true
 	}
 	return mirror.User{}, false

@@ -60,7 +60,7 @@ func (a *auditor) impersonated(r *http.Request, c *auth.Claims) {
 // contain personal data.
 func entryOf(r *http.Request, c *auth.Claims) mirror.AuditEntry {
 	e := mirror.AuditEntry{
-		ClerkUserID: c.Subject, ClerkSessionID: c.SessionID, Origin: r.Method, RequestID: web.RequestID(r.Context()),
+		ClerkUserID: live.Person(c), ClerkSessionID: c.SessionID, Origin: r.Method, RequestID: web.RequestID(r.Context()),
 	}
 	if r.Pattern != "" {
 		e.Origin = r.Pattern
@@ -107,7 +107,7 @@ func (a *auditor) close() { a.queue.Close() }
 
 // denials counts requests that were refused although their token was valid, by code.
 type denials struct {
-	notRegistered, inactive, sessionEnded, contradiction atomic.Int64
+	notRegistered, inactive, sessionEnded, contradiction, organization atomic.Int64
 }
 
 func (d *denials) of(code string) *atomic.Int64 {
@@ -118,6 +118,8 @@ func (d *denials) of(code string) *atomic.Int64 {
 		return &d.inactive
 	case live.CodeSessionEnded:
 		return &d.sessionEnded
+	case live.CodeOrganizationInactive:
+		return &d.organization
 	default:
 		return &d.contradiction
 	}
@@ -127,7 +129,7 @@ func (d *denials) count(code string) { d.of(code).Add(1) }
 
 func (d *denials) counts() map[string]int64 {
 	all := map[string]int64{}
-	for _, code := range []string{live.CodeNotRegistered, live.CodeInactive, live.CodeSessionEnded, live.CodeContradiction} {
+	for _, code := range []string{live.CodeNotRegistered, live.CodeInactive, live.CodeSessionEnded, live.CodeContradiction, live.CodeOrganizationInactive} {
 		all[code] = d.of(code).Load()
 	}
 	return all

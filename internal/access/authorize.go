@@ -7,20 +7,22 @@ import (
 	"slices"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/reconcile"
 )
 
-// Caller is who makes a request: what the token proves, and what is stored about the caller.
+// Caller is who makes a request: what the token proves, and what is stored about the caller. A
+// machine has no stored user.
 type Caller struct {
 	Claims *auth.Claims
 	Facts  live.Facts
 }
 
-// Authorize decides about a request. A nil rule allows every caller who is signed in. Every error
-// is a [*Denial].
+// Authorize decides about a request. A nil rule allows every user who is signed in. Every error is
+// a [*Denial].
 func (g *Gate) Authorize(r *http.Request, rule auth.Rule) (Caller, error) {
-	caller, err := g.identify(r)
+	caller, err := g.identify(r, auth.Accepted(rule))
 	if err != nil || rule == nil {
 		return caller, err
 	}
@@ -29,14 +31,14 @@ func (g *Gate) Authorize(r *http.Request, rule auth.Rule) (Caller, error) {
 		err = g.forbidden(decision)
 	}
 	if err != nil {
-		return Caller{}, ofUser(err, caller.Claims.Subject)
+		return Caller{}, ofUser(err, live.Person(caller.Claims))
 	}
 	return caller, nil
 }
 
-// identify returns who makes a request.
-func (g *Gate) identify(r *http.Request) (Caller, error) {
-	claims, err := g.verify(r)
+// identify returns who makes a request with a token of one of the accepted kinds.
+func (g *Gate) identify(r *http.Request, accepted auth.Kinds) (Caller, error) {
+	claims, err := g.verify(r, accepted)
 	if err != nil {
 		return Caller{}, err
 	}
@@ -47,22 +49,39 @@ func (g *Gate) identify(r *http.Request) (Caller, error) {
 	case err == nil && claims.Actor != nil:
 		g.audit.impersonated(r, claims)
 	}
-	return caller, ofUser(err, claims.Subject)
+	return caller, ofUser(err, live.Person(claims))
 }
 
-// CheckToken returns an error unless a request has a valid token. It reads nothing that is stored
-// about the caller.
+// CheckToken returns an error unless a request has a valid session token. It reads nothing that is
+// stored about the caller.
 func (g *Gate) CheckToken(r *http.Request) error {
-	_, err := g.verify(r)
+	_, err := g.verify(r, auth.KindsOf(auth.Session))
 	return err
 }
 
-// verify finds and verifies the token of a request.
-func (g *Gate) verify(r *http.Request) (*auth.Claims, error) {
+// verify finds and verifies the token of a request. Cookies hold session tokens only.
+func (g *Gate) verify(r *http.Request, accepted auth.Kinds) (*auth.Claims, error) {
 	token, source := g.tokenReader.Token(r)
-	if source == auth.NoToken {
+	if source == auth.NoToken || source == auth.FromCookie && !accepted.Has(auth.Session) {
 		return nil, unauthenticated()
 	}
+	if source == auth.FromHeader && accepted.HasMachines() && auth.KindOf(token) != auth.Session {
+		return g.verifyMachine(r, accepted, token)
+	}
+	if !accepted.Has(auth.Session) {
+		return nil, wrongKind(auth.Session, accepted)
+	}
+	claims, err := g.verifySession(r, source, token)
+	if err != nil && source == auth.FromHeader {
+		if kind := auth.KindOf(token); kind != auth.Session {
+			return nil, wrongKind(kind, accepted)
+		}
+	}
+	return claims, err
+}
+
+// verifySession verifies a session token.
+func (g *Gate) verifySession(r *http.Request, source auth.TokenSource, token string) (*auth.Claims, error) {
 	if source == auth.FromCookie {
 		if err := g.sameOrigin(r); err != nil {
 			return nil, err
@@ -93,6 +112,10 @@ func (g *Gate) foreignKeys() error {
 	return nil
 }
 
+// maxUnseen is how many objects may be missing of one caller: the user, the organization and the
+// membership.
+const maxUnseen = 3
+
 // resolveCaller compares a verified token with what is stored. It reads a user who is not
 // mirrored yet from Clerk. Where stored facts refuse the token, the refusal comes next to the
 // error.
@@ -101,13 +124,16 @@ func (g *Gate) resolveCaller(ctx context.Context, claims *auth.Claims) (Caller, 
 	if err != nil {
 		return Caller{}, nil, unavailable(err)
 	}
-	refusal := live.Check(claims, facts, g.config.Now())
-	unseen := refusal != nil && refusal.NotMirrored || refusal == nil && facts.User.Row.Stub
-	if unseen && !g.config.DisableJIT && g.onDemand.fetchUser(ctx, claims.Subject, facts.User.Queued) {
+	refusal := g.check(claims, facts)
+	for range maxUnseen {
+		unseen := refusal != nil && refusal.NotMirrored || refusal == nil && facts.User != nil && facts.User.Row.Stub
+		if !unseen || g.config.DisableJIT || !g.fetchUnseen(ctx, claims, facts, refusal) {
+			break
+		}
 		if facts, err = g.facts(ctx, claims); err != nil {
 			return Caller{}, nil, unavailable(err)
 		}
-		refusal = live.Check(claims, facts, g.config.Now())
+		refusal = g.check(claims, facts)
 	}
 	if refusal != nil {
 		g.denials.count(refusal.Code)
@@ -116,14 +142,45 @@ func (g *Gate) resolveCaller(ctx context.Context, claims *auth.Claims) (Caller, 
 	return Caller{Claims: claims, Facts: facts}, nil, nil
 }
 
+// check compares claims with the stored facts.
+func (g *Gate) check(claims *auth.Claims, facts live.Facts) *live.Refusal {
+	if claims.Kind != auth.Session {
+		return live.CheckMachine(facts, g.config.Now())
+	}
+	return live.Check(claims, facts, g.config.Now())
+}
+
+// fetchUnseen reads from Clerk what is not mirrored yet: the user, or the organization or the
+// membership without which a machine token does not count. It reports whether it is stored now.
+func (g *Gate) fetchUnseen(ctx context.Context, claims *auth.Claims, facts live.Facts, refusal *live.Refusal) bool {
+	person := live.Person(claims)
+	if refusal == nil || refusal.Fact == "user" {
+		return g.onDemand.fetchUser(ctx, person, facts.User.Queued)
+	}
+	if g.config.API == nil || claims.Organization == nil {
+		return false
+	}
+	fact := live.Fact{Kind: clerk.KindOrganization, ID: claims.Organization.ID}
+	if refusal.Fact == "membership" {
+		fact = live.Fact{Kind: clerk.KindMembership, User: person, Organization: claims.Organization.ID}
+	}
+	return g.onDemand.fetchMissing(ctx, need{fact: fact})
+}
+
 // facts returns what is stored about the caller, the session and the place in the active
 // organization.
-func (g *Gate) facts(ctx context.Context, claims *auth.Claims) (live.Facts, error) {
+func (g *Gate) facts(ctx context.Context, claims *auth.Claims) (facts live.Facts, err error) {
 	organization := ""
 	if claims.Organization != nil {
 		organization = claims.Organization.ID
 	}
-	return g.cache.Facts(ctx, claims.Subject, claims.SessionID, organization)
+	if person := live.Person(claims); person != "" {
+		facts, err = g.cache.Facts(ctx, person, claims.SessionID, organization)
+	}
+	if err == nil && claims.Kind != auth.Session && organization != "" {
+		facts.Organization, err = g.cache.Organization(ctx, organization)
+	}
+	return facts, err
 }
 
 // sameOrigin checks that the page which sent a cookie along is ours, where a request may change

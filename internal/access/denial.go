@@ -2,7 +2,10 @@ package access
 
 import (
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/live"
@@ -20,6 +23,7 @@ type Denial struct {
 	Err        error
 	UpgradeURL string
 	UserID     string
+	RetryAfter time.Duration
 }
 
 // Codes of denials that package auth does not have.
@@ -27,6 +31,7 @@ const (
 	CodeCrossOrigin     = "cross_origin_request"
 	CodeUnavailable     = "storage_unavailable"
 	CodeKeysUnavailable = "keys_unavailable"
+	CodeUnverifiable    = "verification_unavailable"
 )
 
 // Error returns the code, the reason and the cause.
@@ -59,11 +64,11 @@ func ofUser(err error, userID string) error {
 // feature or plan is missing.
 func (d *Denial) Header() http.Header {
 	h := http.Header{}
-	switch d.Status {
-	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", "Bearer")
-	case http.StatusServiceUnavailable:
-		h.Set("Retry-After", "1")
+	if challenge := d.challenge(); challenge != "" {
+		h.Set("WWW-Authenticate", challenge)
+	}
+	if d.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", strconv.FormatInt(max(1, int64(math.Ceil(d.RetryAfter.Seconds()))), 10))
 	}
 	for name, value := range map[string]string{
 		"X-Feature-Locked": d.Decision.Feature, "X-Required-Plan": d.Decision.Plan, "X-Upgrade-URL": d.UpgradeURL,
@@ -73,6 +78,20 @@ func (d *Denial) Header() http.Header {
 		}
 	}
 	return h
+}
+
+// challenge returns how to authenticate (RFC 6750 section 3), "" if another token would not help.
+func (d *Denial) challenge() string {
+	switch {
+	case d.Status == http.StatusUnauthorized && d.Code == auth.CodeAuthenticationRequired:
+		return "Bearer" // a request without a token gets no error code
+	case d.Status == http.StatusUnauthorized:
+		return `Bearer error="invalid_token"`
+	case d.Decision.Scope != "":
+		return `Bearer error="insufficient_scope", scope="` + d.Decision.Scope + `"`
+	default:
+		return ""
+	}
 }
 
 // Problem returns the answer over HTTP.
@@ -98,6 +117,8 @@ func refused(r *live.Refusal) *Denial {
 		live.CodeInactive:      "User is not active",
 		live.CodeSessionEnded:  "Session ended",
 		live.CodeContradiction: "The session's claims are out of date; fetch a fresh token",
+
+		live.CodeOrganizationInactive: "The organization is gone, or the user is not a member of it",
 	}[r.Code]
 	return &Denial{Status: http.StatusUnauthorized, Code: r.Code, Detail: detail}
 }
@@ -139,6 +160,8 @@ func (g *Gate) forbidden(d auth.Decision) *Denial {
 	switch d.Reason {
 	case auth.ReasonFeature, auth.ReasonPlan:
 		denial.Detail = "This is not part of your plan"
+	case auth.ReasonScope:
+		denial.Detail = "The token lacks a scope: " + d.Scope
 	case auth.ReasonReverification:
 		denial.Detail = "Prove again that it is you"
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/clerksync/clerksync/internal/nearest"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/web"
 )
 
 // What stored facts may grant while the mirror is not proven to be complete and fresh.
@@ -36,7 +37,13 @@ type Config struct {
 	Ingest   *ingest.Ingest
 	API      *clerkapi.Client // nil: Clerk cannot be asked
 	Instance *instance.Guard
-	Tokens   *auth.Verifier // nil: there are no keys
+	Tokens   *auth.Verifier        // nil: there are no keys
+	Machines *auth.MachineVerifier // nil: no route can accept machine tokens
+
+	// Revoked reports whether a machine token was revoked here. Nil: none was.
+	Revoked func(context.Context, *auth.Claims) (bool, error)
+	// Proxies name the client of a request, for the limits of tokens that were never seen.
+	Proxies web.Proxies
 
 	PublishableKey    string   // names the session cookie
 	AuthorizedParties []string // origins whose cookies count for requests that change something
@@ -74,7 +81,7 @@ func New(ctx context.Context, config Config) (*Gate, error) {
 		_ = g.crossOrigin.AddTrustedOrigin(origin) // the verifier reports what is no origin
 	}
 	g.onDemand = onDemand{
-		Proofs: live.NewProofs(config.Now, cachedFor), config: &g.config, missing: map[string]time.Time{},
+		Proofs: live.NewProofs(config.Now, cachedFor), config: &g.config, missing: map[live.Fact]time.Time{},
 	}
 	g.operators = newOperators(&g.config)
 	g.audit = newAuditor(config.DB, config.Now, func(err error) {

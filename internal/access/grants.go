@@ -66,7 +66,7 @@ func missingFacts(conditions []auth.Condition, c *Caller, ready live.Ready) (nee
 		needs = membershipNeeds(needs, ready, c.Claims, c.Facts.Membership)
 	}
 	user, organization := planFacts(c.Claims)
-	if lacks("user plans") {
+	if user.User != "" && lacks("user plans") {
 		needs = append(needs, need{fact: user})
 	}
 	if organization.Organization != "" && lacks("organization plans") {
@@ -87,10 +87,10 @@ func (g *Gate) needsProof(c *Caller, ready live.Ready) bool {
 
 // userNeeds adds what must be proven before the stored user may grant.
 func userNeeds(needs []need, ready live.Ready, claims *auth.Claims, p *live.UserFacts) []need {
-	if ready.User && p.Queued == 0 {
+	if p == nil || ready.User && p.Queued == 0 {
 		return needs
 	}
-	return append(needs, need{live.Fact{Kind: clerk.KindUser, User: claims.Subject}, p.Queued})
+	return append(needs, need{live.Fact{Kind: clerk.KindUser, User: live.Person(claims)}, p.Queued})
 }
 
 // membershipNeeds adds what must be proven before the stored membership in the active
@@ -100,7 +100,7 @@ func membershipNeeds(needs []need, ready live.Ready, claims *auth.Claims, seat *
 	if claims.Organization == nil || seat == nil {
 		return needs
 	}
-	membership := need{fact: live.Fact{Kind: clerk.KindMembership, User: claims.Subject, Organization: claims.Organization.ID}}
+	membership := need{fact: live.Fact{Kind: clerk.KindMembership, User: live.Person(claims), Organization: claims.Organization.ID}}
 	for _, q := range seat.Queued {
 		if q.Key.Kind == clerk.KindMembership {
 			membership.queued = max(membership.queued, q.Write)
@@ -117,7 +117,10 @@ func membershipNeeds(needs []need, ready live.Ready, claims *auth.Claims, seat *
 // planFacts returns the facts that are the plans of the caller and those of the active
 // organization, if there is one.
 func planFacts(claims *auth.Claims) (user, organization live.Fact) {
-	user, organization = live.Fact{Kind: clerk.KindSubscription, User: claims.Subject}, live.Fact{Kind: clerk.KindSubscription}
+	user, organization = live.Fact{Kind: clerk.KindSubscription}, live.Fact{Kind: clerk.KindSubscription}
+	if live.Person(claims) == claims.Subject { // an organization's key does not have the plans of its maker
+		user.User = claims.Subject
+	}
 	if claims.Organization != nil {
 		organization.Organization = claims.Organization.ID
 	}
@@ -159,7 +162,7 @@ func (g *Gate) subject(claims *auth.Claims, facts live.Facts, ready live.Ready) 
 		return s
 	}
 	user, organization := planFacts(claims)
-	if held, ok := g.onDemand.Held(user, 0); ok {
+	if held, ok := g.onDemand.Held(user, 0); ok && user.User != "" {
 		s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: held.Plans}
 	}
 	if held, ok := g.onDemand.Held(organization, 0); ok && organization.Organization != "" {

@@ -20,14 +20,14 @@ const (
 	// cachedFor is how long a fact that was read from Clerk may grant: the bound of freshness of
 	// one row.
 	cachedFor = 15 * time.Minute
-	// missingFor is how long Clerk is not asked again for a user whom it does not know.
+	// missingFor is how long Clerk is not asked again for what it does not know.
 	missingFor = 30 * time.Second
 	// pauseFor is how long Clerk is not asked after it failed to respond: requests must not wait
 	// for it one after the other.
 	pauseFor = 5 * time.Second
 	// readTimeout bounds how long a request waits for Clerk.
 	readTimeout = 3 * time.Second
-	// maxMissing bounds the users who are remembered as missing.
+	// maxMissing bounds what is remembered as missing.
 	maxMissing = 100_000
 )
 
@@ -40,8 +40,8 @@ type onDemand struct {
 	config *Config
 
 	mu      sync.Mutex
-	missing map[string]time.Time // users whom Clerk did not know or OnChange refused, and when
-	failed  time.Time            // when Clerk last failed to respond
+	missing map[live.Fact]time.Time // what Clerk did not know or OnChange refused, and when
+	failed  time.Time               // when Clerk last failed to respond
 }
 
 // need is a fact that must be proven before what is stored of it may grant.
@@ -142,21 +142,24 @@ func plansOf(subscription clerk.Value) []string {
 // fetchUser reads a user who is not mirrored yet, once for all requests that need the user at a
 // time. It reports whether the user is stored now.
 func (d *onDemand) fetchUser(ctx context.Context, id string, queued int64) bool {
-	if d.config.API == nil {
-		return false
-	}
+	return d.config.API != nil && d.fetchMissing(ctx, need{live.Fact{Kind: clerk.KindUser, User: id}, queued})
+}
+
+// fetchMissing reads a fact that is not mirrored yet, unless Clerk did not know it a moment ago. It
+// reports whether the fact is stored now.
+func (d *onDemand) fetchMissing(ctx context.Context, n need) bool {
 	d.mu.Lock()
-	since, missing := d.missing[id]
+	since, missing := d.missing[n.fact]
 	age := d.config.Now().Sub(since)
 	d.mu.Unlock()
 	if missing && age >= 0 && age < missingFor {
 		return false
 	}
-	err := d.fetch(ctx, need{live.Fact{Kind: clerk.KindUser, User: id}, queued})
+	err := d.fetch(ctx, n)
 	_, refused := errors.AsType[*mirror.OnChangeError](err)
 	if refused = refused && !store.IsTransient(err); refused { // it would refuse the next request, too
-		d.config.Incidents.Report(slog.LevelError, "OnChange refuses a user", "a user who is not mirrored could not be stored",
-			slog.String("user", id), slog.Any("error", err))
+		d.config.Incidents.Report(slog.LevelError, "OnChange refuses a "+string(n.fact.Kind), "what is not mirrored could not be stored",
+			n.attrs(err)...)
 	}
 	if refused || errors.Is(err, clerkapi.ErrNotFound) {
 		d.mu.Lock()
@@ -164,14 +167,21 @@ func (d *onDemand) fetchUser(ctx context.Context, id string, queued int64) bool 
 		if len(d.missing) >= maxMissing {
 			clear(d.missing)
 		}
-		d.missing[id] = d.config.Now()
+		d.missing[n.fact] = d.config.Now()
 		return false
 	}
 	if err != nil && !errors.Is(err, errPaused) && ctx.Err() == nil {
-		d.config.Incidents.Report(slog.LevelWarn, "unknown user", "users who are not mirrored could not be read from Clerk",
-			slog.String("user", id), slog.Any("error", err))
+		d.config.Incidents.Report(slog.LevelWarn, "unknown "+string(n.fact.Kind), "what is not mirrored could not be read from Clerk", n.attrs(err)...)
 	}
 	return err == nil
+}
+
+// attrs name the fact in the log.
+func (n need) attrs(err error) []slog.Attr {
+	return []slog.Attr{
+		slog.String("kind", string(n.fact.Kind)), slog.String("id", n.fact.ID), slog.String("user", n.fact.User),
+		slog.String("organization", n.fact.Organization), slog.Any("error", err),
+	}
 }
 
 // cached reports whether a fact was read from Clerk recently, so that what is stored of it may

@@ -199,12 +199,13 @@ func mirrorConfig(c *config.Config, logger *slog.Logger) clerksync.Config {
 		APIURL: c.APIURL, Issuer: c.Issuer, AuthorizedParties: c.AuthorizedParties, Audience: c.Audience, Logger: logger,
 		DangerouslyAllowMissingAuthorizedParty: c.AllowMissingAZP, ClockLeeway: c.ClockLeeway,
 		FrontendAPI:    c.Issuer, // Clerk's issuer is the URL of its Frontend API
-		PublishableKey: c.PublishableKey, StalePolicy: clerksync.StalePolicy(c.Unready), PlanFeatures: planFeatures(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
+		PublishableKey: c.PublishableKey, StalePolicy: clerksync.StalePolicy(c.Unready), PlanFeatures: lists(c.PlanFeatures), UpgradeURL: c.UpgradeURL,
 		AuditRetention: c.AuditRetention, InboxRetention: c.InboxRetention, ChangesRetention: c.ChangesRetention,
 		Redact: c.Redact, EraseAfter: orNone(c.EraseAfter), DisableOnDemandUsers: c.JIT == "off", APIBudget: c.APIBudget, APILimit: c.APILimit,
 		DisableBackfill: c.Backfill == "off", DisableReconcile: c.Reconcile == "off", DisableWrites: c.Writes == "off",
 		RoleMaxStale: orNone(c.ReadyWithin), PermissionMaxStale: orNone(c.ReadyWalkWithin),
 		WalkMinPause: c.WalkMinPause, WalkMaxPause: c.WalkMaxPause,
+		OAuthResources: c.OAuthResources, MachineCallers: lists(c.MachineCallers), MachineID: c.MachineID, TrustedProxies: c.TrustedProxies,
 		RemediesForServer:        true,
 		ForwardAuthWithoutPolicy: c.Routes == nil && len(c.TrustedProxies) > 0,
 	}
@@ -228,11 +229,14 @@ func policyVersion(text string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func planFeatures(list []string) map[string][]string {
+// lists reads texts of the form name=value+value.
+func lists(texts []string) map[string][]string {
 	all := map[string][]string{}
-	for _, text := range list {
-		plan, features, _ := strings.Cut(text, "=")
-		all[plan] = append(all[plan], strings.Split(features, "+")...)
+	for _, text := range texts {
+		name, values, found := strings.Cut(text, "=")
+		if all[name] = append(all[name], []string{}...); found {
+			all[name] = append(all[name], strings.Split(values, "+")...)
+		}
 	}
 	return all
 }

@@ -60,6 +60,10 @@ type Config struct {
 	ClockLeeway       time.Duration
 	JIT               string // auto, off
 
+	OAuthResources []string // URLs; empty: the audience of access tokens is not checked
+	MachineCallers []string // machine=scope+scope
+	MachineID      string
+
 	Policy         string              // YAML text; empty: no policy
 	Routes         *forwardauth.Policy // that text as a policy; nil: any signed-in user passes
 	TrustedProxies []netip.Prefix

@@ -79,6 +79,7 @@ func TestTwins(t *testing.T) {
 		"CLERKSYNC_PUBLIC_URL": "https://a.example", "CLERK_AUTHORIZED_PARTIES": "https://a.example",
 		"CLERKSYNC_CORS_ORIGINS": "https://a.example", "CLERK_AUDIENCE": "a", "CLERKSYNC_POLICY": "routes: [{path: /x}]", "CLERKSYNC_IDENTITY_SECRET": "identity" + longText,
 		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_PROXY": "nginx", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_API_LIMIT": "500",
+		"CLERKSYNC_OAUTH_RESOURCES": "https://a.example", "CLERKSYNC_MACHINE_CALLERS": "mch_1", "CLERKSYNC_MACHINE_ID": "mch_1",
 		"CLERKSYNC_SQLITE_MODE": "0640", "CLERKSYNC_SQLITE_GROUP": "app",
 		"CLERKSYNC_ADMIN_ROLE": "admin", "CLERKSYNC_CONSOLE_NAME": "Acme", "CLERKSYNC_CONSOLE_HOSTS": "ops.example.com", "CLERKSYNC_WEBHOOKS_ALLOW": "hooks.internal", "CLERKSYNC_NATS_URL": "nats://a", "CLERKSYNC_READ_DATABASE_URL": "postgres://a/b", "CLERKSYNC_NATS_CREDENTIALS": natsCredentials,
 	}

@@ -57,7 +57,9 @@ type Cache struct {
 	shards  [shardCount]shard
 	feed    feed
 	breaker breaker
-	bounds  Bounds
+
+	organizations organizations
+	bounds        Bounds
 	// historyLost is Config.HistoryLost
 	historyLost func(context.Context)
 
@@ -128,6 +130,7 @@ func newCache(c Config) *Cache {
 		db: c.DB, now: c.Now, seed: maphash.MakeSeed(), budget: max(1, c.MaxBytes/shardCount/2), bounds: c.Bounds, changed: c.Changed,
 		historyLost: c.HistoryLost,
 	}
+	cache.organizations.held = map[string]heldOrganization{}
 	cache.breaker.init(c.LookupBound, c.Logger)
 	for i := range cache.shards {
 		cache.shards[i].young = map[string]*entry{}
@@ -364,6 +367,7 @@ func (c *Cache) dropUser(user string) {
 // of it may be gone, and with it the only organization of its members. A user without an only
 // organization has none or several, of which this may be one.
 func (c *Cache) dropOrganization(organization string) {
+	c.organizations.drop(organization)
 	c.dropWhere(func(e *entry) bool {
 		only := e.user.Row.OrganizationID
 		return e.memberships[organization] != nil || e.user.Found && (only == "" || only == organization)
@@ -400,6 +404,7 @@ func (c *Cache) Flush() {
 }
 
 func (c *Cache) flush() {
+	c.organizations.flush()
 	for i := range c.shards {
 		if i%(shardCount/4) == 0 {
 			c.step()

@@ -27,19 +27,12 @@ type Refusal struct {
 	OrganizationLost bool
 }
 
-// Check compares a verified token with the stored facts. Only a stored fact refuses: a session or a
-// membership that was not seen yet does not, for the token proves it; nor does a time that moves
-// without events. It is pure.
+// Check compares a verified session token with the stored facts. Only a stored fact refuses: a
+// session or a membership that was not seen yet does not, for the token proves it; nor does a time
+// that moves without events. It is pure.
 func Check(claims *auth.Claims, f Facts, now time.Time) *Refusal {
-	switch p := f.User; {
-	case p.Deleted:
-		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "deleted"}
-	case !p.Found:
-		return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
-	case !p.Row.IsActive:
-		return &Refusal{Code: CodeInactive, Fact: "user", Stored: Inactive(&p.Row)}
-	case p.Row.Locked && (p.Row.LockedUntil.IsZero() || now.Before(p.Row.LockedUntil)):
-		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "locked"}
+	if refusal := checkUser(f.User, now); refusal != nil {
+		return refusal
 	}
 	if s := f.Session; s != nil && s.Found {
 		if s.ClerkUserID != claims.Subject && s.ClerkUserID != "" {
@@ -51,6 +44,21 @@ func Check(claims *auth.Claims, f Facts, now time.Time) *Refusal {
 	}
 	if claims.Organization != nil && f.Membership != nil {
 		return checkMembership(claims, f.Membership)
+	}
+	return nil
+}
+
+// checkUser refuses a user who is unknown or inactive.
+func checkUser(p *UserFacts, now time.Time) *Refusal {
+	switch {
+	case p.Deleted:
+		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "deleted"}
+	case !p.Found:
+		return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
+	case !p.Row.IsActive:
+		return &Refusal{Code: CodeInactive, Fact: "user", Stored: Inactive(&p.Row)}
+	case p.Row.Locked && (p.Row.LockedUntil.IsZero() || now.Before(p.Row.LockedUntil)):
+		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "locked"}
 	}
 	return nil
 }
@@ -90,26 +98,34 @@ func newer(issued time.Time, fact clerk.Time) bool {
 type Grants struct{ User, Membership, Plans bool }
 
 // Subject is what rules may look at. It leaves out what may not grant, and a membership whose role
-// the token is proven newer than.
+// the token is proven newer than. The role is that of the user whom the token names: the key of an
+// organization has none.
 func Subject(claims *auth.Claims, f Facts, grants Grants, features map[string][]string) auth.Subject {
-	s := auth.Subject{Claims: claims, Ladder: f.User.Ladder, PlanFeatures: features}
+	s := auth.Subject{Claims: claims, PlanFeatures: features}
 	if f.Session != nil && f.Session.Found {
 		s.SessionStatus = string(f.Session.Status)
 	}
-	if grants.User && !f.User.Row.Stub {
-		s.Role = f.User.Row.Role
-	}
-	if grants.Plans && f.User.PlansKnown {
-		s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: f.User.Plans}
+	if f.User != nil && Person(claims) == claims.Subject {
+		s.Ladder = f.User.Ladder
+		if grants.User && !f.User.Row.Stub {
+			s.Role = f.User.Row.Role
+		}
+		if grants.Plans && f.User.PlansKnown {
+			s.UserPlans = &auth.Plans{Owner: claims.Subject, Slugs: f.User.Plans}
+		}
 	}
 	o, seat := claims.Organization, f.Membership
-	if o == nil || seat == nil {
+	if o == nil {
 		return s
 	}
-	if grants.Plans && seat.PlansKnown {
+	switch {
+	case !grants.Plans:
+	case f.Organization != nil && f.Organization.PlansKnown:
+		s.OrganizationPlans = &auth.Plans{Owner: o.ID, Slugs: f.Organization.Plans}
+	case f.Organization == nil && seat != nil && seat.PlansKnown:
 		s.OrganizationPlans = &auth.Plans{Owner: o.ID, Slugs: seat.Plans}
 	}
-	if grants.Membership && seat.Found && !seat.Row.Stub && (o.Role == "" || row.SameRole(o.Role, seat.Row.Role)) {
+	if grants.Membership && seat != nil && seat.Found && !seat.Row.Stub && (o.Role == "" || row.SameRole(o.Role, seat.Row.Role)) {
 		s.Membership = &auth.Membership{OrganizationID: o.ID, Role: row.RoleKey(seat.Row.Role), Permissions: seat.Row.Permissions}
 	}
 	return s

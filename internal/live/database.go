@@ -21,6 +21,7 @@ type database interface {
 	MembershipLost(ctx context.Context, clerkUserID, clerkOrganizationID string) (clerk.Time, error)
 	MembershipQueued(ctx context.Context, clerkUserID, clerkOrganizationID string) ([]store.Queued, error)
 	Organization(ctx context.Context, id string) (mirror.Organization, error)
+	OrganizationDeleted(ctx context.Context, id string) (bool, error)
 	Plans(ctx context.Context, clerkUserID, clerkOrganizationID string) (slugs []string, known bool, err error)
 
 	Head(ctx context.Context) (store.Head, error)

@@ -12,9 +12,10 @@ import (
 
 // Facts are the stored facts about a caller. They are shared: never change them.
 type Facts struct {
-	User       *UserFacts
-	Session    *Session         // nil if none was requested
-	Membership *MembershipFacts // nil if no organization was requested
+	User         *UserFacts         // nil for a caller behind whom is no person
+	Session      *Session           // nil if none was requested
+	Membership   *MembershipFacts   // nil if no organization was requested
+	Organization *OrganizationFacts // nil for session tokens, which prove the organization
 }
 
 // UserFacts are the stored facts about a user.

@@ -32,6 +32,13 @@ func (db *DB) Organization(ctx context.Context, id string) (mirror.Organization,
 	return only(list, err, "organization", id)
 }
 
+// OrganizationDeleted reports whether an organization is known to be deleted.
+func (db *DB) OrganizationDeleted(ctx context.Context, id string) (bool, error) {
+	rows, err := db.query(ctx, "SELECT sync_hidden FROM clerk_organizations WHERE clerk_organization_id = $1", id)
+	all, err := scanAll(rows, err, scanOne[bool])
+	return len(all) == 1 && all[0], err
+}
+
 // OrganizationsByClerkIDs returns the live organizations with some Clerk ids, by Clerk id.
 func (db *DB) OrganizationsByClerkIDs(ctx context.Context, ids []string) (map[string]mirror.Organization, error) {
 	condition, arg := db.engine.oneOf("clerk_organization_id", ids)
