@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,9 @@ type call struct {
 	version string // of the API
 	warning string // for the header Warning
 	shifted bool   // a fault: the page skips its first row
+	flagged bool   // a fault: revoked and expired tokens pass verification, with their flags
+
+	machine *Machine // whose secret key signs the request; nil for that of the instance
 }
 
 // raw is JSON that is already encoded.
@@ -41,6 +45,9 @@ func (e *Emulator) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, r := range apiRoutes() {
 		mux.Handle(r.method+" /v1"+r.path, e.api(r.handle))
+		if ofTokens(r.path) {
+			mux.Handle(r.method+" "+r.path, e.api(r.handle))
+		}
 	}
 	mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
 		e.mu.Lock()
@@ -52,10 +59,9 @@ func (e *Emulator) routes() *http.ServeMux {
 	mux.HandleFunc("GET /npm/{scope}/{file...}", e.servePackage)
 	e.control(mux)
 	mux.Handle("/v1/", e.api((*Emulator).unknown))
-	for _, path := range []string{"/api_keys", "/m2m_tokens", "/oauth_applications/access_tokens"} {
-		for _, pattern := range []string{path, path + "/", "/v1" + path, "/v1" + path + "/"} {
-			mux.HandleFunc(pattern, e.machines)
-		}
+	for _, path := range tokenPaths() {
+		mux.Handle(path, e.api((*Emulator).unknown))
+		mux.Handle(path+"/", e.api((*Emulator).unknown))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		e.answer(w, nil, fail(http.StatusNotFound, "resource_not_found", "not found", "No such page: "+r.URL.Path))
@@ -84,14 +90,19 @@ func (e *Emulator) notImplemented(name string) *APIError {
 		name+" is not implemented by the emulator; docs/emulator.md lists what is.")
 }
 
-// machines refuses calls about tokens of machines as not implemented. Clerk's SDKs may leave out
-// the version in the path, and may send the key of a machine.
-func (e *Emulator) machines(w http.ResponseWriter, r *http.Request) {
-	e.mu.Lock()
-	_, err := e.unknown(&call{r: r})
-	e.mu.Unlock()
-	e.answer(w, nil, err)
+// tokenPaths are the paths below which the tokens of machines are. Some of Clerk's SDKs leave out
+// the version there.
+func tokenPaths() []string {
+	return []string{"/api_keys", "/m2m_tokens", "/oauth_applications/access_tokens"}
 }
+
+// ofTokens reports whether a path is one of the tokens of machines.
+func ofTokens(path string) bool {
+	return slices.ContainsFunc(tokenPaths(), func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") })
+}
+
+// created is an answer with the status 201.
+type created struct{ value any }
 
 // api runs an endpoint. Authorization, version, limits and faults come first, as at Clerk.
 func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler {
@@ -123,6 +134,10 @@ func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler 
 		if err == nil {
 			value, err = handle(e, c)
 		}
+		status := http.StatusOK
+		if made, ok := value.(created); ok {
+			value, status = made.value, http.StatusCreated
+		}
 		var encoded raw
 		if err == nil && value != nil {
 			encoded, err = encode(value)
@@ -145,7 +160,7 @@ func (e *Emulator) api(handle func(*Emulator, *call) (any, error)) http.Handler 
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		e.answer(w, encoded, err)
+		e.respond(w, status, encoded, err)
 	})
 }
 
@@ -176,7 +191,9 @@ func (e *Emulator) admit(c *call, trusted bool) error {
 	case !strings.EqualFold(scheme, "Bearer") || key == "":
 		return fail(http.StatusUnauthorized, "authorization_header_format_invalid",
 			"Invalid Authorization header format", `Invalid Authorization header format. Must be "Bearer <YOUR_API_KEY>"`)
-	case subtle.ConstantTimeCompare([]byte(key), []byte(e.SecretKey)) != 1:
+	case subtle.ConstantTimeCompare([]byte(key), []byte(e.SecretKey)) == 1:
+	case c.byMachine(e.machineOfKey(key)):
+	default:
 		return fail(http.StatusUnauthorized, "clerk_key_invalid", "The provided Clerk Secret Key is invalid.",
 			"The provided Clerk Secret Key is invalid. Make sure that your Clerk Secret Key is correct.")
 	}
@@ -184,6 +201,14 @@ func (e *Emulator) admit(c *call, trusted bool) error {
 		return err
 	}
 	return e.limits.take(c, e.options.RateLimit, e.clock.now())
+}
+
+// byMachine reports whether a machine may make a request with its secret key.
+func (c *call) byMachine(m *Machine) bool {
+	if m != nil && strings.HasPrefix(strings.TrimPrefix(c.r.URL.Path, "/v1"), "/m2m_tokens") {
+		c.machine = m
+	}
+	return c.machine != nil
 }
 
 const latestVersion = "2026-05-12"
@@ -221,7 +246,11 @@ func (c *call) tokenVersion() int {
 // answer writes JSON as Clerk does. The Content-Type is exact, because Clerk's JavaScript SDK
 // compares it.
 func (e *Emulator) answer(w http.ResponseWriter, value any, err error) {
-	status := http.StatusOK
+	e.respond(w, http.StatusOK, value, err)
+}
+
+// respond is answer with the status of a success.
+func (e *Emulator) respond(w http.ResponseWriter, status int, value any, err error) {
 	var failure *APIError
 	if err != nil && !errors.As(err, &failure) {
 		failure = fail(http.StatusInternalServerError, "internal_clerk_error", "Oops, an unexpected error occurred", err.Error())

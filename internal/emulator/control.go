@@ -20,6 +20,7 @@ func (e *Emulator) control(mux *http.ServeMux) {
 		"POST /_emulator/users/{id}/profile":  (*Emulator).editProfile,
 		"POST /_emulator/users/{id}/accept":   (*Emulator).acceptInvitation,
 		"POST /_emulator/subscriptions":       (*Emulator).orderSubscription,
+		"POST /_emulator/m2m_tokens":          (*Emulator).orderM2MToken,
 
 		"POST /_emulator/subscriptions/{id}/payments": (*Emulator).orderPayment,
 	} {
@@ -89,6 +90,8 @@ type State struct {
 	Keys          []string       `json:"keys"` // ids of published keys; the last one signs
 	Webhooks      []EndpointInfo `json:"webhooks"`
 	Unimplemented map[string]int `json:"unimplemented"` // calls that got 501
+
+	Usage map[string]TokenUsage `json:"usage"` // of tokens of machines, by kind
 }
 
 // EndpointInfo is an endpoint that receives events.
@@ -113,7 +116,9 @@ func (e *Emulator) state(*call) (any, error) {
 		"users": len(e.users.byID), "sessions": len(e.sessions.byID), "organizations": len(e.organizations.all),
 		"memberships": len(e.organizations.memberships), "invitations": len(e.organizations.invitations), "domains": len(e.organizations.domains),
 		"roles": len(e.access.roles), "permissions": len(e.access.permissions), "subscriptions": len(e.subscriptions),
+		"machines": len(e.machines), "machine_tokens": len(e.tokens.all),
 	}
+	s.Usage = e.used()
 	s.Unimplemented = map[string]int{}
 	maps.Copy(s.Unimplemented, e.unimplemented)
 	return s, nil

@@ -103,7 +103,10 @@ type objects struct {
 	signInTokens  []*SignInToken
 	checks        map[string]*check // of addresses, by their ids
 	policies      policies
-	inbox         []Mail // oldest first
+	inbox         []Mail     // oldest first
+	machines      []*Machine // oldest first
+	tokens        machineTokens
+	usage         usages // of tokens
 }
 
 func noObjects() objects {
@@ -115,6 +118,7 @@ func noObjects() objects {
 	o.sessions.init()
 	o.organizations.init()
 	o.browsers.init()
+	o.tokens.init()
 	return o
 }
 

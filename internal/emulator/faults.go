@@ -36,6 +36,7 @@ type APIFaults struct {
 	SlowFor     Duration `json:"slow_for"`          // default one second
 	Truncate    float64  `json:"truncate"`          // the connection breaks in the middle of the body
 	PageShift   float64  `json:"page_shift"`        // a page by offset skips a row, as after a deletion before it
+	Flagged     float64  `json:"flagged"`           // a revoked or expired token of a machine passes verification, with its flags
 }
 
 // Duration is a time span, in JSON a text such as "28h" or "250ms".
@@ -116,6 +117,7 @@ func (e *Emulator) fault(c *call, f APIFaults) apiFault {
 	fault.truncate = fault.err == nil && e.chaos.chance(f.Truncate)
 	offset := c.query.Get("offset")
 	c.shifted = offset != "" && offset != "0" && e.chaos.chance(f.PageShift)
+	c.flagged = e.chaos.chance(f.Flagged)
 	return fault
 }
 

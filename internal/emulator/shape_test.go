@@ -27,7 +27,7 @@ type shapes map[string]any
 func loadShapes(t testing.TB) shapes {
 	t.Helper()
 	s := shapes{}
-	for _, name := range []string{"users", "sessions", "organizations", "billing", "others"} {
+	for _, name := range []string{"users", "sessions", "organizations", "billing", "machines", "others"} {
 		var more shapes
 		decode(t, readShapes(t, name), &more)
 		for kind, shape := range more {

@@ -46,6 +46,7 @@ type snapshot struct {
 	Actors        []*ActorToken             `json:"actor_tokens"`
 	Subscriptions []savedSubscription       `json:"subscriptions"`
 	Images        map[string]image          `json:"images,omitempty"`
+	Machines      *machineState             `json:"machines,omitempty"`
 }
 
 // savedOrigin is what a reset makes the objects of the start from.
@@ -156,7 +157,7 @@ func (e *Emulator) snapshot() ([]byte, error) {
 		Version: 1, ID: e.ID, SecretKey: e.SecretKey, Issuer: e.Issuer, Random: randomState, IDs: *e.random.ids, Ahead: time.Until(e.clock.now()).Round(time.Second),
 		WebhookSecret: cmp.Or(e.sender.secret(), e.webhook), Organizations: e.organizations.all, OrgInvites: e.organizations.invitations,
 		Domains: e.organizations.domains, Permissions: e.access.permissions, Invitations: e.invitations,
-		Images: e.images, Suggestions: e.organizations.suggestions,
+		Images: e.images, Suggestions: e.organizations.suggestions, Machines: e.savedMachines(),
 	}
 	if s.Origin.Random, err = e.origin.random.source.MarshalBinary(); err != nil {
 		return nil, err
@@ -258,7 +259,7 @@ func (s *snapshot) fits() bool {
 	}
 	lost := slices.Contains(s.OrgInvites, nil) || slices.Contains(s.Domains, nil) || slices.Contains(s.Permissions, nil) ||
 		slices.Contains(s.Invitations, nil) || slices.Contains(s.Actors, nil) ||
-		slices.Contains(s.Browsers, nil) || s.Policies != nil && !s.Policies.fits() ||
+		slices.Contains(s.Browsers, nil) || s.Policies != nil && !s.Policies.fits() || s.Machines != nil && !s.Machines.fits() ||
 		slices.ContainsFunc(s.SignInTokens, func(t savedSignInToken) bool { return t.SignInToken == nil }) ||
 		slices.ContainsFunc(s.Suggestions, func(x *suggestion) bool { return x == nil || !users[x.UserID] || !organizations[x.OrganizationID] }) ||
 		slices.ContainsFunc(s.Sessions, func(x savedSession) bool { return x.Session == nil || !users[x.UserID] }) ||
@@ -349,6 +350,7 @@ func (e *Emulator) restoreObjects(s snapshot) {
 		e.policies.join(e.invitations)
 	}
 	maps.Copy(e.images, s.Images)
+	e.restoreMachines(s.Machines)
 	for _, t := range s.Templates {
 		t.Template.signingKey = t.SigningKey
 		e.templates = append(e.templates, t.Template)

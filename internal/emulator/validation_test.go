@@ -176,17 +176,6 @@ func TestRevokedInvitationsAreNotListed(t *testing.T) {
 	}
 }
 
-func TestMachinesAreCountedAsUnimplemented(t *testing.T) {
-	t.Parallel()
-	c := newClerk(t, emulator.Options{})
-	for _, path := range []string{"/api_keys/verify", "/m2m_tokens/verify", "/m2m_tokens", "/oauth_applications/access_tokens/verify", "/v1/m2m_tokens"} {
-		c.refused(501, "not_implemented", "POST", path, object{}, "Authorization", "Bearer ak_of_a_machine")
-		if n := c.call("GET", "/_emulator/state", nil)["unimplemented"].(object)["POST "+path]; n != 1.0 {
-			t.Errorf("%s was counted %v times", path, n)
-		}
-	}
-}
-
 func TestCreatedAtMoves(t *testing.T) {
 	t.Parallel()
 	c := newClerk(t, emulator.Options{})

@@ -90,6 +90,7 @@ var faultWords = map[string][2]string{
 	"api.slow_for":          {"Slow for", "default 1s"},
 	"api.truncate":          {"Truncate", "the connection breaks in the middle of the body"},
 	"api.page_shift":        {"Page shift", "a page by offset skips a row, as after a deletion before it"},
+	"api.flagged":           {"Flagged", "a revoked or expired token of a machine passes verification, with its flags"},
 }
 
 // groupNames are the titles of groups of faults, by their names in JSON.
