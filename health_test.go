@@ -210,8 +210,12 @@ func TestRefusedSignaturesAreWarnedOf(t *testing.T) {
 	const code = "webhook_signatures_refused"
 	onBothEngines(t, nil, func(b *bench) {
 		told := func(m *clerksync.Mirror) (h healthOf, severity string, found bool) {
-			b.ahead.Add(int64(time.Second)) // health is kept for that long
-			h = askHealth(b.T, m)
+			for range 20 { // a database that does not answer within a second hides the warning
+				b.ahead.Add(int64(time.Second)) // health is kept for that long
+				if h = askHealth(b.T, m); h.Database.OK {
+					break
+				}
+			}
 			severity, found = h.warning(code)
 			return h, severity, found
 		}
