@@ -8,7 +8,6 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/access"
-	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/mirror"
 )
 
@@ -40,7 +39,7 @@ func (c *Caller) EmailVerified() bool {
 
 func newCaller(c access.Caller) *Caller {
 	caller := &Caller{Claims: c.Claims, resolved: c}
-	if person := c.Facts.User; person != nil && live.Person(c.Claims) == c.Claims.Subject {
+	if person := c.Facts.User; person != nil && c.Claims.UserID() != "" {
 		caller.User = person.Row
 	}
 	if s := c.Facts.Session; s != nil && s.Found {

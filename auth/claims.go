@@ -84,6 +84,15 @@ type Actor struct {
 	Type      string // type: "agent" for an agent, usually ""
 }
 
+// UserID returns the user (user_…) who makes the request, or in whose name an API key or an OAuth
+// application makes it. It returns "" for a machine and for the API key of an organization.
+func (c *Claims) UserID() string {
+	if c.Kind == Session || strings.HasPrefix(c.Subject, "user_") {
+		return c.Subject
+	}
+	return ""
+}
+
 // Decode unmarshals the payload into a value of your own. Use it for the custom claims of a session
 // token template. It follows encoding/json, which ignores the case of keys. For standard claims use
 // the fields of Claims.

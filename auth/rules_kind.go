@@ -98,8 +98,10 @@ func namedKinds(rule Rule) (set Kinds) {
 		}
 	case *anyRule:
 		for _, inner := range r.rules {
-			more, _ := acceptedBy(inner)
-			set |= more | namedKinds(inner)
+			if more, stated := acceptedBy(inner); stated {
+				set |= more
+			}
+			set |= namedKinds(inner)
 		}
 	}
 	return set

@@ -24,6 +24,7 @@ func TestAccepted(t *testing.T) {
 		{auth.All(auth.Accept(auth.Session, auth.OAuth), auth.All(auth.Accept(auth.OAuth), own)), "oauth", true},
 		{auth.All(auth.Accept(auth.APIKey), auth.Accept(auth.OAuth)), "", false},
 		{auth.Any(auth.Accept(auth.APIKey), own), "session", false},
+		{auth.Any(auth.Role("a"), auth.All(auth.Plan("p"), auth.Feature("f"))), "session", true},
 		{auth.All(auth.Accept(auth.Session, auth.APIKey), auth.Any(auth.Accept(auth.Session), auth.Scope("deals:read"))), "session, api_key", true},
 		{auth.All(auth.Accept(auth.Session), auth.Any(auth.All(auth.Accept(auth.OAuth), own), own)), "session", false},
 		{auth.All(own, auth.Scope()), "session", false},

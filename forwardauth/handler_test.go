@@ -25,6 +25,8 @@ type fake struct {
 	user  mirror.User
 	org   *auth.ActiveOrganization
 	actor *auth.Actor
+
+	machine *auth.Claims // instead of a session
 }
 
 func (f *fake) Authorize(r *http.Request, rule auth.Rule) (*clerksync.Caller, error) {
@@ -37,6 +39,9 @@ func (f *fake) Authorize(r *http.Request, rule auth.Rule) (*clerksync.Caller, er
 		return nil, &clerksync.DeniedError{Status: 401, Code: auth.CodeAuthenticationRequired, Detail: "Authentication required"}
 	}
 	claims := &auth.Claims{Subject: user, SessionID: "sess_1", Organization: f.org, Actor: f.actor}
+	if f.machine != nil {
+		claims = f.machine
+	}
 	d := rule.Check(&auth.Subject{Claims: claims, Role: "growth", Ladder: []string{"solo", "growth", "admin"}})
 	if !d.Allowed {
 		return nil, &clerksync.DeniedError{Status: 403, Code: d.Code, Reason: d.Reason, Decision: d, UpgradeURL: "https://up.example.com"}

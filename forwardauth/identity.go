@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/auth"
 )
 
 // The identity headers. All of them are in every response with 200, and empty if there is nothing
@@ -28,6 +29,10 @@ const (
 	HeaderEmail         = "X-Clerk-Email"          // the address, if Clerk has verified it
 	HeaderEmailVerified = "X-Clerk-Email-Verified" // true or false
 	HeaderActor         = "X-Clerk-Actor"          // the party that acts in the user's name
+	HeaderTokenKind     = "X-Clerk-Token-Kind"     //nolint:gosec // a name: session, api_key, oauth or m2m
+	HeaderMachineID     = "X-Clerk-Machine-Id"     // the machine that calls, mch_…
+	HeaderClientID      = "X-Clerk-Client-Id"      // the OAuth application
+	HeaderScopes        = "X-Clerk-Scopes"         // the scopes of the token, with spaces between them
 	HeaderIdentity      = "X-Clerk-Identity"       // all of this, signed; see [VerifyIdentity]
 )
 
@@ -36,7 +41,7 @@ const (
 func Headers() []string {
 	return []string{
 		HeaderUserID, HeaderSessionID, HeaderOrgID, HeaderOrgRole, HeaderRole, HeaderEmail, HeaderEmailVerified, HeaderActor,
-		HeaderIdentity,
+		HeaderTokenKind, HeaderMachineID, HeaderClientID, HeaderScopes, HeaderIdentity,
 	}
 }
 
@@ -51,16 +56,17 @@ func (h *Handler) identify(header http.Header, p passage) {
 	for name, value := range map[string]string{
 		HeaderUserID: id.UserID, HeaderSessionID: id.SessionID, HeaderOrgID: id.OrganizationID,
 		HeaderOrgRole: id.OrganizationRole, HeaderRole: id.Role, HeaderEmail: email, HeaderEmailVerified: verified,
-		HeaderActor: id.Actor, HeaderIdentity: signed,
+		HeaderActor: id.Actor, HeaderTokenKind: id.kind(), HeaderMachineID: id.MachineID, HeaderClientID: id.ClientID, HeaderScopes: id.Scopes,
+		HeaderIdentity: signed,
 	} {
 		header.Set(name, value)
 	}
 }
 
 // emailOf returns the caller's address if it is verified, and "true" or "false". Both are empty
-// without a caller.
+// if the caller is no user.
 func emailOf(c *clerksync.Caller) (email, verified string) {
-	if c == nil {
+	if identityOf(c, "").UserID == "" {
 		return "", ""
 	}
 	if c.EmailVerified() {
@@ -79,17 +85,23 @@ func plain(value string) string {
 	return value
 }
 
-// Identity is the user that makes a request, as the signed header X-Clerk-Identity says.
+// Identity is who makes a request, as the signed header X-Clerk-Identity says. Where a route
+// accepts other kinds of tokens than those of sessions, that need not be a user.
 type Identity struct {
-	UserID           string // user_…
-	SessionID        string // sess_…
-	OrganizationID   string // the active organization (org_…), or ""
-	OrganizationRole string // the role in the active organization (org:…), or ""
-	Role             string // the stored application role, or ""
+	Kind             auth.Kind // the kind of the token
+	UserID           string    // user_…; "" for a machine and for the API key of an organization
+	SessionID        string    // sess_…
+	OrganizationID   string    // the active organization (org_…), or ""
+	OrganizationRole string    // the role in the active organization (org:…), or ""
+	Role             string    // the stored application role, or ""
 
 	// Actor is the party that acts in the user's name, or "" if none does. It is "unknown" if the
 	// token does not name the party.
 	Actor string
+
+	MachineID string // the machine (mch_…) of an M2M token, or ""
+	ClientID  string // the application of an OAuth access token, or ""
+	Scopes    string // the scopes of the token with spaces between them, or ""
 
 	IssuedAt  time.Time // when the handler let the request pass
 	ExpiresAt time.Time // 60 seconds later
@@ -99,7 +111,10 @@ func identityOf(c *clerksync.Caller, role string) Identity {
 	if c == nil || c.Claims == nil {
 		return Identity{}
 	}
-	id := Identity{UserID: plain(c.Claims.Subject), SessionID: plain(c.Claims.SessionID), Role: plain(role)}
+	id := Identity{
+		Kind: c.Claims.Kind, UserID: plain(c.Claims.UserID()), SessionID: plain(c.Claims.SessionID), Role: plain(role),
+		MachineID: plain(c.Claims.MachineID), ClientID: plain(c.Claims.ClientID), Scopes: plainScopes(c.Claims.Scopes),
+	}
 	if c.Claims.Actor != nil {
 		id.Actor = cmp.Or(plain(c.Claims.Actor.Subject), unknownActor)
 	}
@@ -107,6 +122,31 @@ func identityOf(c *clerksync.Caller, role string) Identity {
 		id.OrganizationID, id.OrganizationRole = plain(o.ID), plain(o.Role)
 	}
 	return id
+}
+
+// plainScopes returns the scopes that every server reads in the same way. One that is left out
+// grants nothing.
+func plainScopes(scopes []string) string {
+	var all []string
+	for _, scope := range scopes {
+		if scope = plain(scope); scope != "" {
+			all = append(all, scope)
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// kind returns the kind of the token, "" if there is none.
+func (i Identity) kind() string {
+	if i.nobody() {
+		return ""
+	}
+	return i.Kind.String()
+}
+
+// nobody reports whether the identity names no one: a session token always names a user.
+func (i Identity) nobody() bool {
+	return i.UserID == "" && (i.Kind == auth.Session || i.OrganizationID == "" && i.MachineID == "")
 }
 
 const (
@@ -131,6 +171,10 @@ type identityClaims struct {
 	OrganizationRole string `json:"org_role"`
 	Role             string `json:"role"`
 	Actor            string `json:"act"`
+	Kind             string `json:"kind"`
+	MachineID        string `json:"machine"`
+	ClientID         string `json:"client"`
+	Scopes           string `json:"scope"`
 	IssuedAt         int64  `json:"iat"`
 	ExpiresAt        int64  `json:"exp"`
 }
@@ -139,6 +183,7 @@ func (i Identity) sign(secret, audience string, now time.Time) string {
 	payload, _ := json.Marshal(identityClaims{ //nolint:errchkjson // texts and numbers always encode
 		Issuer: identityIssuer, Audience: audience, Subject: i.UserID, SessionID: i.SessionID,
 		OrganizationID: i.OrganizationID, OrganizationRole: i.OrganizationRole, Role: i.Role, Actor: i.Actor,
+		Kind: i.Kind.String(), MachineID: i.MachineID, ClientID: i.ClientID, Scopes: i.Scopes,
 		IssuedAt: now.Unix(), ExpiresAt: now.Add(identityLife).Unix(),
 	})
 	encode := base64.RawURLEncoding.EncodeToString
@@ -185,7 +230,7 @@ func VerifyIdentity(secret, header string, here Audience, now time.Time) (Identi
 	var claims identityClaims
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&claims); err != nil || claims.Subject == "" {
+	if err := d.Decode(&claims); err != nil {
 		return Identity{}, errors.New("forwardauth: the identity is malformed")
 	}
 	if err := here.covers(claims.Audience); err != nil {
@@ -204,8 +249,14 @@ func (c identityClaims) identity(now time.Time) (Identity, error) {
 	case now.Before(issued.Add(-identityLeeway)):
 		return Identity{}, errors.New("forwardauth: the identity is from the future; compare the clocks")
 	}
-	return Identity{
-		UserID: c.Subject, SessionID: c.SessionID, OrganizationID: c.OrganizationID, OrganizationRole: c.OrganizationRole,
+	kind, known := auth.ParseKind(c.Kind)
+	id := Identity{
+		Kind: kind, UserID: c.Subject, SessionID: c.SessionID, OrganizationID: c.OrganizationID, OrganizationRole: c.OrganizationRole,
+		MachineID: c.MachineID, ClientID: c.ClientID, Scopes: c.Scopes,
 		Role: c.Role, Actor: c.Actor, IssuedAt: issued, ExpiresAt: expires,
-	}, nil
+	}
+	if !known || id.nobody() {
+		return Identity{}, errors.New("forwardauth: the identity is malformed")
+	}
+	return id, nil
 }

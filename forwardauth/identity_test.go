@@ -79,7 +79,7 @@ func TestVerifyIdentity(t *testing.T) {
 		return text
 	}
 	claims := func(change func(jwt.MapClaims)) jwt.MapClaims {
-		c := jwt.MapClaims{"iss": "clerksync", "aud": "clerksync-upstream://example.com/x", "sub": "user_1", "sid": "", "org": "", "org_role": "", "role": "", "act": "", "iat": now.Unix(), "exp": now.Unix() + 60}
+		c := jwt.MapClaims{"iss": "clerksync", "aud": "clerksync-upstream://example.com/x", "sub": "user_1", "sid": "", "org": "", "org_role": "", "role": "", "act": "", "kind": "session", "machine": "", "client": "", "scope": "", "iat": now.Unix(), "exp": now.Unix() + 60}
 		change(c)
 		return c
 	}
@@ -99,6 +99,9 @@ func TestVerifyIdentity(t *testing.T) {
 		"audiences":                made(jwt.SigningMethodHS256, typ, claims(func(c jwt.MapClaims) { c["aud"] = []string{"clerksync-upstream://example.com/x"} }), []byte(secret)),
 		"audience without a place": made(jwt.SigningMethodHS256, typ, claims(func(c jwt.MapClaims) { c["aud"] = "clerksync-upstream" }), []byte(secret)),
 		"issuer":                   made(jwt.SigningMethodHS256, typ, claims(func(c jwt.MapClaims) { c["iss"] = "other" }), []byte(secret)),
+		"no kind":                  made(jwt.SigningMethodHS256, typ, claims(func(c jwt.MapClaims) { c["kind"] = "" }), []byte(secret)),
+		"a session of nobody":      made(jwt.SigningMethodHS256, typ, claims(func(c jwt.MapClaims) { c["sub"], c["org"], c["machine"] = "", "org_1", "mch_1" }), []byte(secret)),
+		"a key of nobody":          made(jwt.SigningMethodHS256, typ, claims(func(c jwt.MapClaims) { c["sub"], c["kind"] = "", "api_key" }), []byte(secret)),
 		"nobody":                   made(jwt.SigningMethodHS256, typ, claims(func(c jwt.MapClaims) { c["sub"] = "" }), []byte(secret)),
 		"long life":                made(jwt.SigningMethodHS256, typ, claims(func(c jwt.MapClaims) { c["exp"] = now.Unix() + 61 }), []byte(secret)),
 		"no end":                   made(jwt.SigningMethodHS256, typ, claims(func(c jwt.MapClaims) { delete(c, "exp") }), []byte(secret)),

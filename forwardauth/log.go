@@ -17,7 +17,7 @@ const maxLoggedPath = 512
 func (p *passage) logged(err error) []slog.Attr {
 	decision, user := "allowed", ""
 	if p.caller != nil && p.caller.Claims != nil {
-		user = p.caller.Claims.Subject
+		user = p.caller.Claims.UserID()
 	}
 	if err != nil {
 		decision = "denied"

@@ -134,7 +134,7 @@ func (b *ruleBuilder) parseRoute(n node) (r Route, p pattern, ok bool) {
 			r.Public, r.Deny = r.Public || m.key == "public", r.Deny || m.key == "deny"
 			decisions = append(decisions, m.key)
 		case "require":
-			r.Rule = b.rule("require", m.value)
+			r.Rule = b.whole("require", m.value)
 			decisions = append(decisions, m.key)
 		default:
 			b.fault("has an unknown key"+named(m.key), form)

@@ -141,10 +141,13 @@ func TestRules(t *testing.T) {
 		`{"reverified":"strict"}`:           auth.Reverified(auth.Strict()).String(),
 		`{"reverified":{"level":"first_factor","after_minutes":5}}`: auth.Reverified(
 			auth.ReverificationPolicy{Level: auth.FirstFactor, AfterMinutes: 5}).String(),
-		`{"role":"a","min_role":"b"}`:                              `All(Role("a"), MinRole("b"))`,
-		`{"min_role":"b","role":"a"}`:                              `All(MinRole("b"), Role("a"))`,
-		`{"any":[{"role":"a"},{"plan":"p","feature":"f"}]}`:        `Any(Role("a"), All(Plan("p"), Feature("f")))`,
-		`{"all":[{"role":"a"},{"any":[{"role":"b"}]}],"plan":"p"}`: `All(All(Role("a"), Any(Role("b"))), Plan("p"))`,
+		`{"accept":["api_key","m2m"],"scope":"deals:read"}`:                             `All(Accept(api_key, m2m), Scope("deals:read"))`,
+		`{"accept":"m2m","machine":["mch_1","mch_2"],"scope":["a","b"]}`:                `All(Accept(m2m), Machine("mch_1", "mch_2"), Scope("a", "b"))`,
+		`{"accept":["session","api_key"],"any":[{"accept":["session"]},{"scope":"a"}]}`: `All(Accept(session, api_key), Any(Accept(session), Scope("a")))`,
+		`{"role":"a","min_role":"b"}`:                                                   `All(Role("a"), MinRole("b"))`,
+		`{"min_role":"b","role":"a"}`:                                                   `All(MinRole("b"), Role("a"))`,
+		`{"any":[{"role":"a"},{"plan":"p","feature":"f"}]}`:                             `Any(Role("a"), All(Plan("p"), Feature("f")))`,
+		`{"all":[{"role":"a"},{"any":[{"role":"b"}]}],"plan":"p"}`:                      `All(All(Role("a"), Any(Role("b"))), Plan("p"))`,
 	} {
 		rule, err := forwardauth.ParseRule([]byte(text))
 		if err != nil || rule.String() != want {
@@ -169,6 +172,15 @@ func TestRules(t *testing.T) {
 		`{"reverified":{"level":"first_factor"}}`:                   "reverified lacks level or after_minutes",
 		`{"reverified":{"level":"x","after_minutes":1}}`:            "reverified has an unknown key or value, level",
 		`{"reverified":{"level":"first_factor","after_minutes":0}}`: "reverified has an unknown key or value, after_minutes",
+		`{"accept":[]}`:                "accept is empty",
+		`{"accept":["any"]}`:           "accept names no kind of token",
+		`{"accept":[1]}`:               "accept holds a number, not text",
+		`{"accept":true}`:              "accept holds true or false, not text",
+		`{"scope":""}`:                 "scope can never allow: a scope is empty, or has a character that no scope has",
+		`{"scope":["a",null]}`:         "scope holds null, not text",
+		`{"machine":"user_1"}`:         `machine can never allow: "user_1" is not the id of a machine (mch_…)`,
+		`{"any":[{"accept":["m2m"]}]}`: "rule can never allow: Accept within Any names m2m, which the route does not accept: name it in an Accept at the top, too",
+		`{"all":[{"accept":["m2m"]},{"accept":["oauth"]}]}`: "rule can never allow: its rules Accept have no kind of token in common",
 		`{"any":[]}`:                  "any is not a list of rules, or is empty",
 		`{"any":[{}]}`:                "any[1] is empty",
 		`{"all":[{"role":"a"},null]}`: "all[2] is null, not a mapping",

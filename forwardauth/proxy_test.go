@@ -72,7 +72,7 @@ func TestProxyPassesWebhooks(t *testing.T) {
 // isAda checks that the identity headers are exactly those of ada.
 func (p *proxy) isAda(e echo) {
 	p.Helper()
-	p.identity(e, map[string]string{"X-Clerk-User-Id": p.ada, "X-Clerk-Email": "ada@example.com", "X-Clerk-Email-Verified": "true", "X-Clerk-Role": "growth"})
+	p.identity(e, map[string]string{"X-Clerk-User-Id": p.ada, "X-Clerk-Email": "ada@example.com", "X-Clerk-Email-Verified": "true", "X-Clerk-Role": "growth", "X-Clerk-Token-Kind": "session"})
 	id, err := forwardauth.VerifyIdentity(secret, e.Header.Get("X-Clerk-Identity"), forwardauth.Audience{Host: e.Host, Path: e.Target}, time.Now())
 	if err != nil || id.UserID != p.ada || id.Role != "growth" {
 		p.Errorf("signed identity %+v, %v", id, err)
@@ -127,7 +127,8 @@ func TestProxyStripsClientsHeaders(t *testing.T) {
 	t.Parallel()
 	eachProxy(t, func(p *proxy) {
 		for _, field := range []string{
-			"user-id", "session-id", "org-id", "org-role", "role", "email", "email-verified", "actor", "identity", "anything", "auth-status",
+			"user-id", "session-id", "org-id", "org-role", "role", "email", "email-verified", "actor", "token-kind", "machine-id",
+			"client-id", "scopes", "identity", "anything", "auth-status",
 		} {
 			name := "x-clerk-" + field
 			for _, alias := range []string{

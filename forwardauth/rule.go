@@ -21,12 +21,12 @@ func ParseRule(text []byte) (auth.Rule, error) {
 		return nil, &PolicyError{What: err.Error(), Remedy: ruleForm}
 	}
 	b := &ruleBuilder{}
-	rule := b.rule("", tree)
+	rule := b.whole("", tree)
 	return rule, b.err()
 }
 
 const ruleForm = `Write a mapping such as {"min_role": "growth"}; its keys are role, min_role, org_role, permission, ` +
-	"feature, plan, reverified, not_impersonated, any and all."
+	"feature, plan, reverified, not_impersonated, accept, scope, machine, any and all."
 
 // ruleBuilder makes rules of JSON values, with the constructors of package auth. It collects
 // mistakes.
@@ -46,6 +46,18 @@ func (b *ruleBuilder) err() error { return errors.Join(b.faults...) }
 
 func (b *ruleBuilder) fault(what, remedy string) {
 	b.faults = append(b.faults, &PolicyError{Route: b.route, What: what, Remedy: remedy})
+}
+
+// whole builds a rule and checks what it says about kinds of tokens as a whole.
+func (b *ruleBuilder) whole(where string, n node) auth.Rule {
+	rule := b.rule(where, n)
+	if rule == nil {
+		return nil
+	}
+	if where == "" {
+		where = "rule"
+	}
+	return b.checked(where, rule)
 }
 
 // rule builds the rule of an object. where is its place, empty for the whole. It returns nil only
@@ -96,6 +108,10 @@ func (b *ruleBuilder) condition(where, place string, m member) auth.Rule {
 			return nil
 		}
 		return auth.NotImpersonated()
+	case "accept":
+		return b.accept(place, m.value)
+	case "scope", "machine":
+		return b.names(place, m)
 	case "any", "all":
 		return b.list(place, m)
 	default:
@@ -134,6 +150,56 @@ func (b *ruleBuilder) leaf(place string, m member) auth.Rule {
 		b.roles = append(b.roles, askedRole{b.route, place, text})
 	}
 	return b.checked(place, rule)
+}
+
+// accept builds the rule that names kinds of tokens.
+func (b *ruleBuilder) accept(place string, n node) auth.Rule {
+	const form = "Write a list of kinds: session, api_key, oauth, m2m."
+	texts, ok := b.texts(place, n, form)
+	if !ok {
+		return nil
+	}
+	kinds := make([]auth.Kind, len(texts))
+	for i, text := range texts {
+		if kinds[i], ok = auth.ParseKind(text); !ok {
+			b.fault(place+" names no kind of token", form)
+			return nil
+		}
+	}
+	return b.checked(place, auth.Accept(kinds...))
+}
+
+// names builds a rule of one or more scopes or machines.
+func (b *ruleBuilder) names(place string, m member) auth.Rule {
+	texts, ok := b.texts(place, m.value, "Write one text, or a list of texts.")
+	switch {
+	case !ok:
+		return nil
+	case m.key == "scope":
+		return b.checked(place, auth.Scope(texts...))
+	default:
+		return b.checked(place, auth.Machine(texts...))
+	}
+}
+
+// texts reads a text, or a list of texts. ok is false after a mistake.
+func (b *ruleBuilder) texts(place string, n node, form string) (texts []string, ok bool) {
+	items := n.items
+	if n.kind != kindList {
+		items = []node{n}
+	}
+	if len(items) == 0 {
+		b.fault(place+" is empty", form)
+		return nil, false
+	}
+	for _, item := range items {
+		if item.kind != kindText {
+			b.fault(fmt.Sprintf("%s holds %s, not text", place, item.kind), form)
+			return nil, false
+		}
+		texts = append(texts, item.text)
+	}
+	return texts, true
 }
 
 // checked reports mistakes in a rule, without the rule's text.

@@ -117,10 +117,8 @@ func membershipNeeds(needs []need, ready live.Ready, claims *auth.Claims, seat *
 // planFacts returns the facts that are the plans of the caller and those of the active
 // organization, if there is one.
 func planFacts(claims *auth.Claims) (user, organization live.Fact) {
-	user, organization = live.Fact{Kind: clerk.KindSubscription}, live.Fact{Kind: clerk.KindSubscription}
-	if live.Person(claims) == claims.Subject { // an organization's key does not have the plans of its maker
-		user.User = claims.Subject
-	}
+	// an organization's key does not have the plans of its maker
+	user, organization = live.Fact{Kind: clerk.KindSubscription, User: claims.UserID()}, live.Fact{Kind: clerk.KindSubscription}
 	if claims.Organization != nil {
 		organization.Organization = claims.Organization.ID
 	}

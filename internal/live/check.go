@@ -105,7 +105,7 @@ func Subject(claims *auth.Claims, f Facts, grants Grants, features map[string][]
 	if f.Session != nil && f.Session.Found {
 		s.SessionStatus = string(f.Session.Status)
 	}
-	if f.User != nil && Person(claims) == claims.Subject {
+	if f.User != nil && claims.UserID() != "" {
 		s.Ladder = f.User.Ladder
 		if grants.User && !f.User.Row.Stub {
 			s.Role = f.User.Row.Role

@@ -1,7 +1,7 @@
 package live
 
 import (
-	"strings"
+	"cmp"
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
@@ -14,10 +14,7 @@ const CodeOrganizationInactive = "organization_inactive"
 // Person returns the user on whose standing a caller depends: the subject, or the user who made an
 // organization's key. It returns "" for a machine, and if nobody knows who made the key.
 func Person(c *auth.Claims) string {
-	if c.Kind == auth.Session || strings.HasPrefix(c.Subject, "user_") {
-		return c.Subject
-	}
-	return c.CreatedBy
+	return cmp.Or(c.UserID(), c.CreatedBy)
 }
 
 // CheckMachine compares the claims of a token that is not a session token with the stored facts.
