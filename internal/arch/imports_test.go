@@ -16,6 +16,7 @@ const (
 	modernc  = "modernc.org/sqlite"
 	xterm    = "golang.org/x/term"
 	xrate    = "golang.org/x/time"
+	xsync    = "golang.org/x/sync"
 	bigmod   = "filippo.io/bigmod" // the arithmetic of crypto/rsa
 )
 
@@ -71,6 +72,7 @@ func rules() []rule {
 			"auth", "clerk", "internal/clerkapi", "internal/group", "internal/incident", "internal/ingest", "internal/instance", "internal/live",
 			"internal/metrics", "internal/nearest", "internal/reconcile", "internal/row", "internal/store", "internal/web", "mirror",
 		}, nil},
+		{"internal/machine", []string{"auth", "clerk", "internal/clerkapi", "internal/incident", "internal/store"}, []string{xrate, xsync}},
 		{"internal/write", []string{
 			"clerk", "internal/clerkapi", "internal/ingest", "internal/privacy", "internal/row", "internal/store", "internal/wait", "mirror",
 		}, nil},

@@ -43,6 +43,10 @@ type Client struct {
 	http    *http.Client
 	budget  *budget
 	breaker breaker
+
+	machineKey    func() string // a function as well; nil if there is none
+	verifications breaker       // of VerifyToken: Clerk serves that elsewhere
+
 	outage  outage
 	maxBody int64
 
@@ -58,7 +62,8 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	key := config.SecretKey
-	config.SecretKey = ""
+	machineKey := config.MachineSecretKey
+	config.SecretKey, config.MachineSecretKey = "", ""
 	transport := config.Transport
 	if transport == nil {
 		transport = newTransport()
@@ -75,6 +80,9 @@ func New(config Config) (*Client, error) {
 		flights: map[flightKey]*flight{},
 	}
 	c.setKey(key)
+	if machineKey != "" {
+		c.machineKey = func() string { return machineKey }
+	}
 	return c, nil
 }
 

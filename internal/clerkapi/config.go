@@ -36,6 +36,11 @@ type Config struct {
 	// logged.
 	SecretKey string `json:"-"`
 
+	// MachineSecretKey is the secret key of the application's own machine. It verifies M2M tokens,
+	// of which Clerk then accepts only those that are meant for this machine. If it is empty, the
+	// instance's key verifies them.
+	MachineSecretKey string `json:"-"`
+
 	// URL is the Backend API without /v1. The default is https://api.clerk.com. Plain http is
 	// allowed for a loopback address only.
 	URL string
@@ -103,6 +108,9 @@ func complete(c *Config) error {
 	}
 	if problem := keyProblem(c.SecretKey); problem != "" {
 		fault("the secret key " + problem + "; copy it from Clerk's dashboard, API keys")
+	}
+	if problem := keyProblem(c.MachineSecretKey); problem != "" && c.MachineSecretKey != "" {
+		fault("the machine's secret key " + problem)
 	}
 	if c.URL == "" {
 		c.URL = defaultURL

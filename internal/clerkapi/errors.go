@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -113,15 +114,29 @@ func invalid(op, problem string) *Error {
 	return &Error{Reason: ErrInvalid, Op: op, Cause: errors.New(problem)}
 }
 
-// scrub removes the secret key from an error: a transport or a server may have put it there.
+// secrets returns the secret keys.
+func (c *Client) secrets() []string {
+	if c.machineKey == nil {
+		return []string{c.key()}
+	}
+	return []string{c.key(), c.machineKey()}
+}
+
+// hasSecret reports whether a text contains a secret key.
+func (c *Client) hasSecret(text string) bool {
+	return slices.ContainsFunc(c.secrets(), func(secret string) bool { return strings.Contains(text, secret) })
+}
+
+// scrub removes the secret keys from an error: a transport or a server may have put them there.
 func (c *Client) scrub(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || !c.hasSecret(err.Error()) {
+		return err
 	}
-	if text := err.Error(); strings.Contains(text, c.key()) {
-		return errors.New(strings.ReplaceAll(text, c.key(), "[redacted]"))
+	text := err.Error()
+	for _, secret := range c.secrets() {
+		text = strings.ReplaceAll(text, secret, "[redacted]")
 	}
-	return err
+	return errors.New(text)
 }
 
 // longestMessage is the length of the longest message that is kept, in bytes.
@@ -130,7 +145,7 @@ const longestMessage = 500
 // sentence returns what a server wrote for people, in one line, or "" if it cannot be shown.
 func (c *Client) sentence(s string) string {
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
-	if len(s) > longestMessage || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.Contains(s, c.key()) {
+	if len(s) > longestMessage || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) || c.hasSecret(s) {
 		return ""
 	}
 	return s
@@ -138,7 +153,7 @@ func (c *Client) sentence(s string) string {
 
 // word returns a code or an id that a server sent, or "" if it does not look like one.
 func (c *Client) word(s string) string {
-	if len(s) > 100 || strings.ContainsFunc(s, notInID) || strings.Contains(s, c.key()) {
+	if len(s) > 100 || strings.ContainsFunc(s, notInID) || c.hasSecret(s) {
 		return ""
 	}
 	return s

@@ -25,6 +25,9 @@ type request struct {
 	path     string // below /v1, with the query
 	body     string // JSON, "" for none
 	priority Priority
+
+	timeout   time.Duration // of one attempt; 0 for that of the priority
+	byMachine bool          // the machine's secret key signs it, if there is one
 }
 
 // writes reports whether the request changes something at Clerk.

@@ -24,6 +24,9 @@ func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Val
 	if r.priority != Background {
 		timeout = min(timeout, interactiveTimeout)
 	}
+	if r.timeout > 0 {
+		timeout = min(timeout, r.timeout)
+	}
 	if r.writes() {
 		ctx = context.WithoutCancel(ctx)
 	}
@@ -33,7 +36,11 @@ func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Val
 	if err != nil {
 		return clerk.Value{}, invalid("", c.scrub(err).Error())
 	}
-	req.Header.Set("Authorization", "Bearer "+c.key())
+	key := c.key()
+	if r.byMachine && c.machineKey != nil {
+		key = c.machineKey()
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Clerk-Api-Version", apiVersion)
 	req.Header.Set("User-Agent", "clerksync")
 	req.Header.Set("Accept", "application/json")

@@ -66,6 +66,9 @@ func eraseUser(ctx context.Context, tx *store.Tx, user *row.Row, cause mirror.Er
 	if err := tx.EraseConsumerErrors(ctx, user.ID); err != nil {
 		return err
 	}
+	if err := tx.EraseMachineTokens(ctx, user.ID); err != nil {
+		return err
+	}
 	if err := tx.EraseJobFailures(ctx, []string{user.ID}); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const resetWithin = 30 * time.Minute
 var tablesOfInstance = []string{
 	"clerk_overrides", "clerk_role_keys", "clerk_inbox", "clerk_feed_marks", "clerk_consumer_parked", "clerk_verify", "clerk_verify_hidden",
 	"clerk_suspects", "clerk_walks", "clerk_walk_history", "clerk_drift", "clerk_webhook_attempts", "clerk_webhook_messages",
-	"clerk_job_failures", "clerk_jobs", "clerk_minutes", "clerk_instances",
+	"clerk_job_failures", "clerk_jobs", "clerk_minutes", "clerk_instances", "clerk_machine_tokens", "clerk_revocations",
 }
 
 // factsOfInstance are the names of facts in clerk_meta that belong to one instance.

@@ -52,15 +52,16 @@ type QueuedRefs struct {
 	Writes  int64 // the write counter; lower than after means that the database was restored
 	UpTo    int64 // where the next call continues; with as many objects as limit allows, some may be missing
 
-	Settings int64 // the revision of the settings that are in force
+	Settings    int64 // the revision of the settings that are in force
+	Revocations int64 // the version of [DB.Revocations]: another one than before means that there are others
 }
 
 // QueuedAfter lists the users, memberships, roles, permissions and subscriptions that were queued
 // by transactions after one. Write counters are taken under the lock of the head row, so none
 // appears late.
 func (db *DB) QueuedAfter(ctx context.Context, after int64, limit int) (d QueuedRefs, err error) {
-	const text = `SELECT h.writes, h.settings, COALESCE(v.queued_write, 0), COALESCE(v.kind, ''), COALESCE(v.id, ''),
-		COALESCE(m.clerk_user_id, s.clerk_user_id, i.clerk_user_id, ''),
+	const text = `SELECT h.writes, h.settings, (SELECT COALESCE(max(revoked_write), 0) FROM clerk_revocations), COALESCE(v.queued_write, 0),
+		COALESCE(v.kind, ''), COALESCE(v.id, ''), COALESCE(m.clerk_user_id, s.clerk_user_id, i.clerk_user_id, ''),
 		COALESCE(m.clerk_organization_id, s.clerk_organization_id, i.clerk_organization_id, '')
 		FROM clerk_head h LEFT JOIN clerk_verify v ON v.queued_write > $1
 			AND v.kind IN ('user', 'organization_membership', 'role', 'permission', 'subscription', 'subscription_item')
@@ -73,7 +74,7 @@ func (db *DB) QueuedAfter(ctx context.Context, after int64, limit int) (d Queued
 	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
 		var t row.ChangeRef
 		var write int64
-		err := r.Scan(&d.Writes, &d.Settings, &write, &t.Key.Kind, &t.Key.ID, &t.UserID, &t.OrganizationID)
+		err := r.Scan(&d.Writes, &d.Settings, &d.Revocations, &write, &t.Key.Kind, &t.Key.ID, &t.UserID, &t.OrganizationID)
 		if t.Key.Kind != "" {
 			d.Objects = append(d.Objects, t.WithOwnID())
 			d.UpTo = max(d.UpTo, write)

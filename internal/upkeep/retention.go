@@ -30,6 +30,10 @@ const (
 	walkRetention = driftRetention
 	// minuteRetention is how long the counts of each minute are kept.
 	minuteRetention = 7 * 24 * time.Hour
+	// machineTokenRetention is how long a verified API key or token is kept that nobody uses, and
+	// maxMachineTokens how many are.
+	machineTokenRetention = 30 * 24 * time.Hour
+	maxMachineTokens      = 100_000
 	// jobRetention is how long jobs are kept after they ended.
 	jobRetention = 90 * 24 * time.Hour
 )
@@ -83,12 +87,13 @@ func (u *Upkeep) Purge(ctx context.Context) (n mirror.Purged, err error) {
 	c, now := u.config, u.config.Now()
 	before := func(d time.Duration) clerk.Time { return clerk.TimeOf(now.Add(-d)) }
 	ids := max(c.InboxRetention, leastIDs)
-	var errs [9]error
+	var errs [10]error
 	n.Drift, errs[4] = u.db.PurgeDrift(ctx, before(driftRetention))
 	errs[5] = u.db.PurgeWebhooks(ctx, before(webhookRetention))
 	errs[6] = u.db.PurgeJobs(ctx, clerk.TimeOf(now), before(jobRetention))
 	errs[7] = u.db.PurgeWalkRuns(ctx, before(walkRetention))
 	errs[8] = u.db.PurgeMinutes(ctx, before(minuteRetention))
+	errs[9] = u.db.PurgeMachineTokens(ctx, clerk.TimeOf(now), before(machineTokenRetention), maxMachineTokens)
 	n.Audit, errs[0] = u.db.PurgeAudit(ctx, before(c.AuditRetention))
 	from := u.cleared
 	if now.Sub(from.Time()) > c.InboxRetention+wholeInbox {

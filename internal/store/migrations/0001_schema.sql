@@ -577,6 +577,35 @@ CREATE TABLE clerk_minutes (
     PRIMARY KEY (minute, holder)
 );
 
+-- API keys and opaque tokens that Clerk has accepted, so that a restart does not ask again. digest is the HMAC-SHA-256 of the token
+-- under a key of this database; the token itself is not stored. claims is what the creator of the token stored with it at Clerk.
+-- checked_at is when Clerk was asked the last time that it called the token valid, and verified_at when it was asked by the token
+-- itself and not by its id.
+CREATE TABLE clerk_machine_tokens (
+    digest                     TEXT PRIMARY KEY,
+    kind                       TEXT NOT NULL,
+    key_id                     TEXT NOT NULL,
+    subject                    TEXT NOT NULL,
+    created_by                 TEXT,
+    client_id                  TEXT,
+    scopes                     @json NOT NULL,
+    claims                     @json NOT NULL,
+    issued_at                  @time NOT NULL,
+    expires_at                 @time NOT NULL,
+    checked_at                 @time NOT NULL,
+    verified_at                @time NOT NULL
+);
+
+-- API keys and tokens that were revoked here, by the id of the key or the token (the claim jti of a JWT), and subjects whose tokens
+-- from before revoked_at count no more. expires_at is when the token ends by itself; 0: that is not known, and the row stays.
+CREATE TABLE clerk_revocations (
+    id                         TEXT PRIMARY KEY,
+    is_subject                 @flag NOT NULL,
+    revoked_at                 @time NOT NULL,
+    expires_at                 @time NOT NULL,
+    revoked_write              BIGINT NOT NULL
+);
+
 -- The walks of lists that have ended. work is "backfill" or "walk".
 CREATE TABLE clerk_walk_history (
     walk_id                    TEXT PRIMARY KEY,
@@ -660,6 +689,11 @@ CREATE INDEX clerk_drift_unannounced ON clerk_drift (kind, found_at) WHERE cause
 CREATE INDEX clerk_jobs_open ON clerk_jobs (started_at, job_id) WHERE ended_at IS NULL;
 CREATE INDEX clerk_jobs_ended ON clerk_jobs (ended_at, job_id) WHERE ended_at IS NOT NULL;
 CREATE INDEX clerk_job_failures_object ON clerk_job_failures (object_id);
+CREATE INDEX clerk_machine_tokens_checked ON clerk_machine_tokens (checked_at);
+CREATE INDEX clerk_machine_tokens_key ON clerk_machine_tokens (key_id);
+CREATE INDEX clerk_machine_tokens_subject ON clerk_machine_tokens (subject);
+CREATE INDEX clerk_machine_tokens_creator ON clerk_machine_tokens (created_by) WHERE created_by IS NOT NULL;
+CREATE INDEX clerk_revocations_write ON clerk_revocations (revoked_write);
 CREATE INDEX clerk_audit_action ON clerk_audit (action, audit_id);
 CREATE INDEX clerk_audit_actor ON clerk_audit (actor, audit_id);
 CREATE INDEX clerk_audit_user ON clerk_audit (clerk_user_id, audit_id);

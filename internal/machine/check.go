@@ -1,0 +1,161 @@
+package machine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/clerkapi"
+)
+
+var errPaused = errors.New("Clerk did not answer a moment ago, or asked for a pause") //nolint:staticcheck // a name
+
+// apiKind returns Clerk's name of a kind.
+func apiKind(kind auth.Kind) clerkapi.TokenKind {
+	switch kind {
+	case auth.OAuth:
+		return clerkapi.OAuthToken
+	case auth.M2M:
+		return clerkapi.M2MToken
+	default:
+		return clerkapi.APIKey
+	}
+}
+
+// verify pays Clerk for an answer about a token. An [*auth.Error] refuses the token; with a
+// [*clerkapi.Error] nothing is known.
+func (v *Verifier) verify(ctx context.Context, key digest, token auth.OpaqueToken) (*auth.Claims, error) {
+	asked := v.config.Now()
+	v.Stats.paid(token.Kind).Add(1)
+	answer, err := v.config.API.VerifyToken(ctx, apiKind(token.Kind), token.Token)
+	if err != nil {
+		return nil, v.refusedBy(key, token.Kind, err)
+	}
+	return v.settle(key, token.Kind, &answer, &entry{checked: asked, verified: asked})
+}
+
+// refusedBy returns the refusal of a token that Clerk does not know, or the error unchanged.
+func (v *Verifier) refusedBy(key digest, kind auth.Kind, err error) error {
+	failed, ok := errors.AsType[*clerkapi.Error](err)
+	if !ok {
+		return err
+	}
+	switch {
+	case errors.Is(failed, clerkapi.ErrNotFound):
+		v.drop(key, auth.ReasonUnknown)
+		return refuse(auth.ReasonUnknown, err)
+	case errors.Is(failed, clerkapi.ErrRefused) && failed.Status != http.StatusForbidden && failed.Status != http.StatusPaymentRequired:
+		v.drop(key, "") // a 400 need not mean this token, so it is not remembered
+		return refuse(auth.ReasonUnknown, err)
+	case errors.Is(failed, clerkapi.ErrBudget) && failed.RetryAfter > 0:
+		v.pause(kind, v.config.Now().Add(failed.RetryAfter))
+	}
+	return err
+}
+
+// settle remembers what Clerk says of a token.
+func (v *Verifier) settle(key digest, kind auth.Kind, answer *clerkapi.MachineToken, e *entry) (*auth.Claims, error) {
+	e.claims = claimsOf(kind, answer)
+	switch {
+	case answer.Revoked:
+		v.drop(key, auth.ReasonRevoked)
+		return nil, refuse(auth.ReasonRevoked, nil)
+	case answer.Expired || answer.ExpiresAt != 0 && !e.checked.Before(answer.ExpiresAt.Time()):
+		v.drop(key, auth.ReasonExpired)
+		return nil, refuse(auth.ReasonExpired, nil)
+	}
+	v.saver.save(key, v.keep(key, e))
+	return e.claims, nil
+}
+
+// drop forgets a token that is valid no more. The reason is remembered for a while, if there is
+// one.
+func (v *Verifier) drop(key digest, reason string) {
+	v.mu.Lock()
+	_, known := v.entries.get(key)
+	v.entries.remove(key)
+	if reason != "" {
+		v.refused.put(key, refusal{reason, v.config.Now().Add(unknownFor)})
+	}
+	v.mu.Unlock()
+	if known {
+		v.saver.remove(key)
+	}
+}
+
+// checkAgain asks Clerk about a token that is known. Where its id is enough, Clerk is not paid.
+func (v *Verifier) checkAgain(ctx context.Context, key digest, e *entry, token auth.OpaqueToken) (*auth.Claims, error) {
+	asked := v.config.Now()
+	if asked.Sub(e.verified) < trustIDs {
+		if answer, found := v.read(ctx, e.claims); found {
+			v.Stats.Reads.Add(1)
+			return v.settle(key, token.Kind, &answer, &entry{checked: asked, verified: e.verified})
+		}
+	}
+	if wait := v.paused(token.Kind, asked); wait > 0 {
+		return nil, &clerkapi.Error{Op: "verify", Reason: clerkapi.ErrBudget, RetryAfter: wait}
+	}
+	return v.verify(ctx, key, token)
+}
+
+// read asks for a token by its id. What is not found so must be verified: only an object that Clerk
+// returns proves something.
+func (v *Verifier) read(ctx context.Context, c *auth.Claims) (answer clerkapi.MachineToken, found bool) {
+	switch c.Kind {
+	case auth.APIKey:
+		answer, err := v.config.API.ReadAPIKey(ctx, c.KeyID)
+		return answer, err == nil && answer.Subject == c.Subject
+	case auth.M2M:
+		page, _, err := v.config.API.TokensOf(ctx, c.Subject, 0, clerkapi.NoWait)
+		if err != nil {
+			return answer, false
+		}
+		for i := range page {
+			if page[i].ID == c.KeyID {
+				return page[i], true
+			}
+		}
+	default: // Clerk has no such read for OAuth access tokens
+	}
+	return answer, false
+}
+
+// paused returns how long Clerk does not want to be asked about a kind.
+func (v *Verifier) paused(kind auth.Kind, now time.Time) time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return max(0, v.pauses[kind%pausedKinds].Sub(now))
+}
+
+func (v *Verifier) pause(kind auth.Kind, until time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.pauses[kind%pausedKinds] = until
+}
+
+// claimsOf returns the claims of a token.
+func claimsOf(kind auth.Kind, t *clerkapi.MachineToken) *auth.Claims {
+	c := &auth.Claims{
+		Kind: kind, Subject: t.Subject, KeyID: t.ID, ClientID: t.ClientID, CreatedBy: t.CreatedBy, Scopes: t.Scopes, Raw: json.RawMessage("null"),
+		IssuedAt: t.CreatedAt.Time().Truncate(time.Second), ExpiresAt: t.ExpiresAt.Time().Truncate(time.Second),
+	}
+	if t.Claims.Exists() {
+		c.Raw = json.RawMessage(t.Claims.JSON())
+	}
+	complete(c)
+	return c
+}
+
+// complete sets the claims that follow from others.
+func complete(c *auth.Claims) {
+	if strings.HasPrefix(c.Subject, "org_") {
+		c.Organization = &auth.ActiveOrganization{ID: c.Subject}
+	}
+	if c.Kind == auth.M2M { // its scopes at Clerk are the machines that may receive it
+		c.MachineID, c.Audience, c.Scopes = c.Subject, c.Scopes, nil
+	}
+}

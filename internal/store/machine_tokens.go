@@ -1,0 +1,171 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/clerksync/clerksync/clerk"
+)
+
+// MachineToken is an API key or another opaque token that Clerk has accepted. The token itself is
+// not stored.
+type MachineToken struct {
+	Digest    string // an HMAC of the token
+	Kind      string // api_key, oauth or m2m
+	KeyID     string
+	Subject   string
+	CreatedBy string
+	ClientID  string
+	Scopes    []string
+	Claims    string // JSON, as its creator wrote them; "null" for none
+
+	IssuedAt, ExpiresAt clerk.Time // 0 for none
+	CheckedAt           clerk.Time // when Clerk was asked the last time that it called the token valid
+	VerifiedAt          clerk.Time // likewise, by the token itself and not by its id
+}
+
+// users returns who may be a person in a token.
+func (t *MachineToken) users() []string { return []string{t.Subject, t.CreatedBy} }
+
+//nolint:gosec // names of columns, and no token
+const machineTokenColumns = "digest, kind, key_id, subject, created_by, client_id, scopes, claims, issued_at, expires_at, checked_at, verified_at"
+
+var machineTokenUpsert = newBulk("INSERT INTO clerk_machine_tokens ("+machineTokenColumns+")",
+	slices.Concat(slices.Repeat([]columnType{textColumn}, 8), slices.Repeat([]columnType{intColumn}, 4)),
+	` ON CONFLICT (digest) DO UPDATE SET kind = excluded.kind, key_id = excluded.key_id, subject = excluded.subject,
+		created_by = excluded.created_by, client_id = excluded.client_id, scopes = excluded.scopes, claims = excluded.claims,
+		issued_at = excluded.issued_at, expires_at = excluded.expires_at, checked_at = excluded.checked_at, verified_at = excluded.verified_at
+		WHERE excluded.checked_at > clerk_machine_tokens.checked_at`)
+
+// MachineToken returns a token by its digest, or [ErrNotFound].
+func (db *DB) MachineToken(ctx context.Context, digest string) (MachineToken, error) {
+	rows, err := db.query(ctx, "SELECT "+machineTokenColumns+" FROM clerk_machine_tokens WHERE digest = $1", digest)
+	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (t MachineToken, err error) {
+		var scopes string
+		err = r.Scan(&t.Digest, &t.Kind, &t.KeyID, &t.Subject, (*text)(&t.CreatedBy), (*text)(&t.ClientID), &scopes, &t.Claims,
+			&t.IssuedAt, &t.ExpiresAt, &t.CheckedAt, &t.VerifiedAt)
+		if err == nil {
+			err = json.Unmarshal([]byte(scopes), &t.Scopes)
+		}
+		return t, err
+	}))
+}
+
+// SaveMachineTokens stores tokens that Clerk has accepted, and removes others by their digests.
+// Tokens of erased users are not stored, nor is what is older than what is stored.
+func (db *DB) SaveMachineTokens(ctx context.Context, list []MachineToken, gone []string) error {
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b MachineToken) int { return strings.Compare(a.Digest, b.Digest) })
+	return db.Update(ctx, func(tx *Tx) error {
+		var users []string
+		for i := range list {
+			users = append(users, list[i].users()...)
+		}
+		slices.Sort(users)
+		erased, err := tx.ErasedUsers(ctx, slices.Compact(users))
+		if err != nil {
+			return err
+		}
+		kept := slices.DeleteFunc(slices.Clone(list), func(t MachineToken) bool {
+			return slices.ContainsFunc(t.users(), func(id string) bool { return erased[id] })
+		})
+		if err := tx.deleteMachineTokens(ctx, "digest", gone); err != nil {
+			return err
+		}
+		return tx.save(ctx, machineTokenUpsert, len(kept), func(i int) []any {
+			t := &kept[i]
+			scopes, _ := json.Marshal(append([]string{}, t.Scopes...))
+			return []any{
+				t.Digest, t.Kind, t.KeyID, t.Subject, textOrNull(t.CreatedBy), textOrNull(t.ClientID), string(scopes), t.Claims,
+				int64(t.IssuedAt), int64(t.ExpiresAt), int64(t.CheckedAt), int64(t.VerifiedAt),
+			}
+		})
+	})
+}
+
+// deleteMachineTokens removes the tokens that have one of some values in a column.
+func (tx *Tx) deleteMachineTokens(ctx context.Context, column string, values []string) error {
+	if len(values) == 0 {
+		return nil
+	}
+	condition, arg := tx.db.engine.oneOf(column, values)
+	return tx.exec(ctx, "DELETE FROM clerk_machine_tokens WHERE "+condition, arg)
+}
+
+// EraseMachineTokens removes what is stored of the API keys and tokens of a user, and of the keys
+// that the user made.
+func (tx *Tx) EraseMachineTokens(ctx context.Context, userID string) error {
+	if err := tx.deleteMachineTokens(ctx, "subject", []string{userID}); err != nil {
+		return err
+	}
+	return tx.deleteMachineTokens(ctx, "created_by", []string{userID})
+}
+
+// PurgeMachineTokens removes tokens that have expired, or that were not used since a time, and of
+// the others the oldest until so many are left. It also removes revocations of tokens that have
+// expired.
+func (db *DB) PurgeMachineTokens(ctx context.Context, now, before clerk.Time, most int) error {
+	_, err := db.inPages(ctx, `DELETE FROM clerk_revocations WHERE id IN
+		(SELECT id FROM clerk_revocations WHERE expires_at > 0 AND expires_at < $1 LIMIT $2)`, int64(now), purgePage)
+	if err != nil {
+		return err
+	}
+	_, err = db.inPages(ctx, `DELETE FROM clerk_machine_tokens WHERE digest IN
+		(SELECT digest FROM clerk_machine_tokens WHERE checked_at < $1 OR expires_at > 0 AND expires_at < $2 LIMIT $3)`, int64(before), int64(now), purgePage)
+	if err != nil {
+		return err
+	}
+	for {
+		n, err := db.number(ctx, "SELECT count(*) FROM clerk_machine_tokens")
+		if err != nil || n <= int64(most) {
+			return err
+		}
+		err = db.Update(ctx, func(tx *Tx) error {
+			return tx.exec(ctx, `DELETE FROM clerk_machine_tokens WHERE digest IN
+				(SELECT digest FROM clerk_machine_tokens ORDER BY checked_at LIMIT $1)`, min(purgePage, n-int64(most)))
+		})
+		if err != nil {
+			return fmt.Errorf("remove machine tokens: %w", err)
+		}
+	}
+}
+
+// Revocation says that a token was revoked here, or all tokens of a subject that were made until
+// then.
+type Revocation struct {
+	ID        string // of the key or the token, or of the subject
+	IsSubject bool
+	At        clerk.Time
+	ExpiresAt clerk.Time // when the token would have ended; 0: the revocation is kept
+}
+
+// Revoke stores a revocation and forgets what is stored of the tokens.
+func (tx *Tx) Revoke(ctx context.Context, r Revocation) error {
+	column := "key_id"
+	if r.IsSubject {
+		column = "subject"
+	}
+	if err := tx.deleteMachineTokens(ctx, column, []string{r.ID}); err != nil {
+		return err
+	}
+	const text = `INSERT INTO clerk_revocations (id, is_subject, revoked_at, expires_at, revoked_write) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (id) DO UPDATE SET is_subject = excluded.is_subject, revoked_at = excluded.revoked_at, expires_at = excluded.expires_at,
+		revoked_write = excluded.revoked_write`
+	return tx.exec(ctx, text, r.ID, flag(r.IsSubject), int64(r.At), int64(r.ExpiresAt), tx.Head.Writes)
+}
+
+// Revocations lists all revocations. version is the one of [QueuedRefs].
+func (db *DB) Revocations(ctx context.Context) (list []Revocation, version int64, err error) {
+	rows, err := db.query(ctx, "SELECT id, is_subject, revoked_at, expires_at, revoked_write FROM clerk_revocations")
+	list, err = scanAll(rows, err, func(r *sql.Rows) (v Revocation, err error) {
+		var write int64
+		err = r.Scan(&v.ID, &v.IsSubject, &v.At, &v.ExpiresAt, &write)
+		version = max(version, write)
+		return v, err
+	})
+	return list, version, err
+}
