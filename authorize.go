@@ -73,6 +73,8 @@ type DeniedError struct {
 	UserID string
 	// RetryAfter is when to try again, if the status is 503 and that is known.
 	RetryAfter time.Duration
+	// ResourceMetadata is the URL of the metadata of a [ProtectedResource], "" for other routes.
+	ResourceMetadata string
 }
 
 // Error returns the code, the reason and the cause.

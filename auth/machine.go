@@ -287,6 +287,12 @@ func subjectAllowed(kind Kind, subject string) bool {
 	}
 }
 
+// Issuer returns [MachineConfig].Issuer.
+func (v *MachineVerifier) Issuer() string { return v.config.Issuer }
+
+// Resources returns [MachineConfig].Resources.
+func (v *MachineVerifier) Resources() []string { return slices.Clone(v.config.Resources) }
+
 // Stats returns the counts of the tokens so far.
 func (v *MachineVerifier) Stats() TokenStats { return v.stats.snapshot() }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
@@ -24,6 +25,8 @@ type Denial struct {
 	UpgradeURL string
 	UserID     string
 	RetryAfter time.Duration
+
+	ResourceMetadata string
 }
 
 // Codes of denials that package auth does not have.
@@ -80,18 +83,23 @@ func (d *Denial) Header() http.Header {
 	return h
 }
 
-// challenge returns how to authenticate (RFC 6750 section 3), "" if another token would not help.
+// challenge returns how to authenticate (RFC 6750 section 3, RFC 9728 section 5.1), "" if another
+// token would not help.
 func (d *Denial) challenge() string {
+	var parameters []string
 	switch {
-	case d.Status == http.StatusUnauthorized && d.Code == auth.CodeAuthenticationRequired:
-		return "Bearer" // a request without a token gets no error code
+	case d.Status == http.StatusUnauthorized && d.Code == auth.CodeAuthenticationRequired: // a request without a token gets no error code
 	case d.Status == http.StatusUnauthorized:
-		return `Bearer error="invalid_token"`
+		parameters = append(parameters, `error="invalid_token"`)
 	case d.Decision.Scope != "":
-		return `Bearer error="insufficient_scope", scope="` + d.Decision.Scope + `"`
+		parameters = append(parameters, `error="insufficient_scope"`, `scope="`+d.Decision.Scope+`"`)
 	default:
 		return ""
 	}
+	if d.ResourceMetadata != "" {
+		parameters = append(parameters, `resource_metadata="`+d.ResourceMetadata+`"`)
+	}
+	return strings.TrimSpace("Bearer " + strings.Join(parameters, ", "))
 }
 
 // Problem returns the answer over HTTP.

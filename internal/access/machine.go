@@ -38,6 +38,15 @@ func (g *Gate) verifyMachine(r *http.Request, accepted auth.Kinds, token string)
 	return claims, nil
 }
 
+// OAuth returns the issuer of OAuth access tokens, "" if none can be verified, and the resources
+// for which they must be made.
+func (g *Gate) OAuth() (issuer string, resources []string) {
+	if g.config.Machines == nil {
+		return "", nil
+	}
+	return g.config.Machines.Issuer(), g.config.Machines.Resources()
+}
+
 var errNoMachines = errors.New("machine tokens need a secret key, or token keys and an issuer")
 
 // wrongKind is the denial of a token of a kind that the route does not accept.
