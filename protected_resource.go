@@ -129,7 +129,7 @@ func (p *ProtectedResource) MetadataPath() string { return p.path }
 // MetadataURL returns the URL of the metadata, which is in the challenges of Require.
 func (p *ProtectedResource) MetadataURL() string { return p.url }
 
-// MetadataHandler answers GET with the metadata, also for pages of other origins.
+// MetadataHandler returns a handler that serves the metadata, also to pages of other origins.
 func (p *ProtectedResource) MetadataHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()

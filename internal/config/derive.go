@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/forwardauth"
 	"github.com/clerksync/clerksync/webhook"
 )
 
@@ -242,6 +243,32 @@ func (l *loader) warnRisky() {
 	if name := cmp.Or(l.written[policyName], l.written[identityName]); name != "" && len(c.TrustedProxies) == 0 && !l.unknown(proxiesName) {
 		l.warn(name, "forward auth is configured, and no proxy is trusted", "Every request to /api/auth/verify is refused with 403.",
 			"List the address of your proxy in CLERKSYNC_TRUSTED_PROXIES.")
+	}
+	if c.Routes != nil {
+		l.warnMachines(c.Routes.Routes())
+	}
+}
+
+// warnMachines warns of routes that accept more tokens than their writer may think, or none of a
+// kind that they name.
+func (l *loader) warnMachines(routes []forwardauth.Route) {
+	name := l.written[policyName]
+	for i := range routes {
+		r := &routes[i]
+		accepted := auth.Accepted(r.Rule)
+		what := func(text string) string { return fmt.Sprintf("policy route %d (%s) %s", r.Number, r.Path, text) }
+		if accepted == auth.KindsOf(auth.Session, auth.APIKey, auth.OAuth, auth.M2M) {
+			l.warn(name, what("accepts every kind of token"), "Users can make API keys for themselves, and each key that was never seen is a paid question to Clerk.",
+				"List in accept only the kinds that call this route.")
+		}
+		if accepted.Has(auth.OAuth) && len(l.config.OAuthResources) == 0 {
+			l.warn(name, what("accepts OAuth access tokens for any resource"), "A token that a user granted to use another application of the instance opens it, too.",
+				"Set CLERKSYNC_OAUTH_RESOURCES to the URL of this API.")
+		}
+		if accepted.Has(auth.M2M) && len(l.config.MachineCallers) == 0 && l.config.MachineID == "" {
+			l.warn(name, what("accepts M2M tokens, and no machine may call"), "Every M2M token is refused.",
+				"List the machines in CLERKSYNC_MACHINE_CALLERS, or set CLERKSYNC_MACHINE_ID.")
+		}
 	}
 }
 

@@ -45,6 +45,39 @@ routes:
 	}
 }
 
+func TestRoutesOfMachinesAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		require string
+		more    []string
+		want    []string
+	}{
+		"sessions": {"min_role: growth", nil, nil},
+		"keys":     {"accept: [session, api_key], scope: a", nil, nil},
+		"any": {
+			"accept: [session, api_key, oauth, m2m]",
+			[]string{"CLERKSYNC_OAUTH_RESOURCES=https://a.example", "CLERKSYNC_MACHINE_ID=mch_1"},
+			[]string{"policy route 1 (/x) accepts every kind of token"},
+		},
+		"no resource":          {"accept: oauth", nil, []string{"policy route 1 (/x) accepts OAuth access tokens for any resource"}},
+		"no machines":          {"accept: m2m, machine: mch_1", nil, []string{"policy route 1 (/x) accepts M2M tokens, and no machine may call"}},
+		"machines are listed":  {"accept: m2m", []string{"CLERKSYNC_MACHINE_CALLERS=mch_1"}, nil},
+		"the resource is ours": {"accept: oauth", []string{"CLERKSYNC_OAUTH_RESOURCES=https://a.example"}, nil},
+	} {
+		_, warnings, err := load(t, append(test.more, "CLERKSYNC_TRUSTED_PROXIES=127.0.0.1", "CLERKSYNC_POLICY=routes: [{path: /x, require: {"+test.require+"}}]")...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var got []string
+		for _, w := range warnings {
+			got = append(got, w.What)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
+		}
+	}
+}
+
 // Faults of a policy are reported at start, all at once and with the faults of other settings.
 func TestPolicyFaultsAtStart(t *testing.T) {
 	t.Parallel()
