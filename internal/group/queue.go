@@ -25,7 +25,7 @@ type Config[T any] struct {
 }
 
 // Queue gathers items and works on what waits, one batch at a time. A goroutine lives only while
-// something waits. A queue is safe for concurrent use.
+// something waits, or the caller of [Queue.Do] does the work. A queue is safe for concurrent use.
 type Queue[T any] struct {
 	config Config[T]
 
@@ -70,6 +70,35 @@ func (q *Queue[T]) Add(items ...T) (added int, err error) {
 		}
 	}
 	return added, nil
+}
+
+// Do is Add for one item, whose caller waits until it is worked on. If nothing is being worked on,
+// Do itself works on the item, which saves handing it to a goroutine and back, and returns after
+// that. What was added meanwhile goes to a goroutine.
+func (q *Queue[T]) Do(item T) error {
+	q.mu.Lock()
+	if q.closed || q.running || above(q.config.Size(item), q.config.MaxSize) {
+		q.mu.Unlock()
+		_, err := q.Add(item)
+		return err
+	}
+	q.running = true
+	q.mu.Unlock()
+	defer q.handOver() // also if Work panics, and something recovers
+	q.config.Work([]T{item})
+	return nil
+}
+
+// handOver leaves what waits to a goroutine.
+func (q *Queue[T]) handOver() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) > 0 {
+		go q.run()
+		return
+	}
+	q.running = false
+	q.idle.Broadcast()
 }
 
 func above(n, bound int) bool { return bound > 0 && n > bound }

@@ -2,6 +2,7 @@ package group_test
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -98,5 +99,52 @@ func TestQueueRunsAgain(t *testing.T) {
 	g.Close()
 	if len(g.worked) != 100 {
 		t.Errorf("%d batches", len(g.worked))
+	}
+}
+
+// The caller of Do works on the item itself if nothing is being worked on. A goroutine takes what
+// is added meanwhile, also if the work panics.
+func TestDoWorksByItself(t *testing.T) {
+	t.Parallel()
+	var worked [][]string
+	var q *group.Queue[string]
+	q = group.New(group.Config[string]{MaxSize: 9, Size: func(item string) int { return len(item) }, Work: func(items []string) {
+		worked = append(worked, slices.Clone(items))
+		if items[0] == "more" || items[0] == "panic" {
+			if _, err := q.Add("x", "y"); err != nil {
+				t.Error(err)
+			}
+			if err := q.Do("z"); err != nil {
+				t.Error(err)
+			}
+		}
+		if items[0] == "panic" {
+			panic("as it was asked to")
+		}
+	}})
+	do := func(item string) (err error) {
+		defer func() { _ = recover() }()
+		return q.Do(item)
+	}
+	if err := do("alone"); err != nil || len(worked) != 1 {
+		t.Fatalf("after Do: %v, %v", worked, err)
+	}
+	for _, item := range []string{"more", "panic"} {
+		if err := do(item); err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; n > 0; n, _ = q.Waiting() {
+			runtime.Gosched()
+		}
+	}
+	if err := do("much too large"); !errors.Is(err, group.ErrFull) {
+		t.Errorf("an item that is too large: %v", err)
+	}
+	q.Close()
+	if err := q.Do("late"); !errors.Is(err, group.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if diff := cmp.Diff([][]string{{"alone"}, {"more"}, {"x", "y", "z"}, {"panic"}, {"x", "y", "z"}}, worked); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -58,7 +58,7 @@ func (in *Ingest) newQueue() *group.Queue[*job] {
 // stop waiting when the sender hangs up: an event that was accepted is stored.
 func (in *Ingest) Submit(p *Prepared) Outcome {
 	j := &job{Prepared: p, done: make(chan struct{})}
-	if _, err := in.enqueue(j); err != nil {
+	if err := queueError(in.queue.Do(j)); err != nil {
 		in.Stats.Unavailable.Add(1)
 		in.Stats.count(p.delivery.Type, mirror.OutcomeUnavailable)
 		return Outcome{mirror.OutcomeUnavailable, err}
@@ -70,13 +70,18 @@ func (in *Ingest) Submit(p *Prepared) Outcome {
 // enqueue accepts jobs from the first on, as many as there is room for. They share a commit.
 func (in *Ingest) enqueue(jobs ...*job) (taken int, err error) {
 	taken, err = in.queue.Add(jobs...)
+	return taken, queueError(err)
+}
+
+// queueError returns the cause of [mirror.OutcomeUnavailable] for an error of the queue.
+func queueError(err error) error {
 	switch {
 	case errors.Is(err, group.ErrFull):
-		err = ErrQueueFull
+		return ErrQueueFull
 	case errors.Is(err, group.ErrClosed):
-		err = ErrClosed
+		return ErrClosed
 	}
-	return taken, err
+	return err
 }
 
 // Close refuses new messages and waits until the accepted ones are committed or have failed.
