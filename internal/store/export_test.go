@@ -5,7 +5,9 @@ func (db *DB) Statements() (texts []string) {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	for key := range db.stmts {
-		texts = append(texts, key.text)
+		if key.pool == db.read {
+			texts = append(texts, key.text)
+		}
 	}
 	return texts
 }

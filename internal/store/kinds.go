@@ -21,6 +21,10 @@ type table struct {
 	upsert     *bulk
 	sealed     []int // the columns that the checksum covers, by their place in columns
 
+	indexed   []int    // the columns that indexes have, by their place in columns
+	single    []update // of one indexed column, in the order of indexed
+	unindexed update   // of all other columns
+
 	selectDigests map[Engine]string
 }
 
@@ -228,6 +232,7 @@ func buildTables(list ...table) map[clerk.Kind]*table {
 		t := &list[i]
 		t.columns = append(slices.Clone(t.columns), syncColumns...)
 		t.sealed = sealedColumns(t.columns)
+		t.splitUpdates()
 		t.selectRows = map[Engine]string{SQLite: selectRows(t, SQLite), Postgres: selectRows(t, Postgres)}
 		t.selectDigests = map[Engine]string{SQLite: selectDigests(t, SQLite), Postgres: selectDigests(t, Postgres)}
 		var names, set []string

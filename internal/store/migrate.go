@@ -53,10 +53,8 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.migrate(ctx); err != nil {
 		return db.Explain(fmt.Errorf("migrate: %w", err))
 	}
-	if _, err := db.LoadSettings(ctx); err != nil {
-		return err
-	}
-	return db.prepareWrites(ctx)
+	_, err := db.LoadSettings(ctx)
+	return err
 }
 
 // CopyBeforeUpgrade sets a function that copies the database before the schema of an older version

@@ -18,7 +18,10 @@ type Tx struct {
 	tx    *sql.Tx
 	stmts map[string]*sql.Stmt // of this transaction's connection
 	rows  int64                // written so far
-	Head  Head
+
+	unprepared []string // texts that the pool has not prepared yet
+
+	Head Head
 
 	settings        *Settings
 	changedSettings bool // by this transaction
@@ -26,6 +29,8 @@ type Tx struct {
 	audits          bool // it has appended entries of the audit
 
 	changes []mirror.Change // appended so far, for the function of the application
+
+	stored map[row.Key][]string // of SQLite: the indexed values of rows that were loaded and not saved
 }
 
 // Head is the one row that every writer locks first.
@@ -110,6 +115,7 @@ func (db *DB) update(ctx context.Context, limit time.Duration, fn func(*Tx) erro
 		raise(&db.replica.audited, tx.Head.Writes)
 	}
 	db.checkpointWhenDue(tx.rows)
+	db.keepPrepared(ctx, tx.unprepared)
 	return nil
 }
 
@@ -218,29 +224,17 @@ func (tx *Tx) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
 	s, err := tx.tx.PrepareContext(ctx, text)
 	if err == nil {
 		tx.stmts[text] = s
+		tx.unprepared = append(tx.unprepared, text)
 	}
 	return s, err
 }
 
-// prepareWrites prepares the statements of the write path before the first transaction needs them.
-func (db *DB) prepareWrites(ctx context.Context) error {
-	if db.engine == Postgres {
-		return nil
-	}
-	texts := []string{SQLite.lockHead(0), updateHead, inboxInsert.texts[SQLite], inboxUpsert.texts[SQLite], changeInsert.texts[SQLite], verifyUpsert.texts[SQLite]}
-	for _, t := range tables {
-		for _, keys := range [][]string{{"one"}, {"several", "keys"}} {
-			condition, _ := SQLite.oneOf(t.key(), keys)
-			texts = append(texts, t.selectRows[SQLite]+condition)
-		}
-		texts = append(texts, t.upsert.texts[SQLite])
-	}
+// keepPrepared prepares on the pool what transactions had to prepare for themselves, so that later
+// ones find it. Each of these texts is one of few; the others run by execOnce.
+func (db *DB) keepPrepared(ctx context.Context, texts []string) {
 	for _, text := range texts {
-		if _, err := db.prepared(ctx, db.write, text); err != nil {
-			return err
-		}
+		_, _ = db.prepared(ctx, db.write, text) // without it, the next transaction prepares it again
 	}
-	return nil
 }
 
 // Rows loads the rows with the keys, those that exist.
@@ -253,11 +247,15 @@ func (tx *Tx) Rows(ctx context.Context, keys []row.Key) (map[row.Key]*row.Row, e
 	for kind, ids := range byKind {
 		t := tables[kind]
 		err := tx.load(ctx, t.selectRows[tx.db.engine], t.key(), ids, func(rows *sql.Rows) error {
-			r, err := scanRow(kind, rows)
-			if err == nil {
-				found[r.Key] = r
+			r, text, err := scanRow(kind, rows)
+			if err != nil {
+				return err
 			}
-			return err
+			if tx.db.engine == SQLite {
+				tx.noteStored(t, r, text)
+			}
+			found[r.Key] = r
+			return nil
 		})
 		if err != nil {
 			return nil, fmt.Errorf("load %s: %w", t.name, err)
@@ -266,11 +264,11 @@ func (tx *Tx) Rows(ctx context.Context, keys []row.Key) (map[row.Key]*row.Row, e
 	return found, nil
 }
 
-func scanRow(kind clerk.Kind, rows *sql.Rows) (*row.Row, error) {
-	r := &row.Row{Key: row.Key{Kind: kind}}
-	var text sql.RawBytes
+// scanRow reads a row. text is what its checksum covers, until the next row is read.
+func scanRow(kind clerk.Kind, rows *sql.Rows) (r *row.Row, text sql.RawBytes, err error) {
+	r = &row.Row{Key: row.Key{Kind: kind}}
 	var sum int64
-	err := rows.Scan(&r.ID, &r.UserID, &r.OrganizationID, &r.BannedAt, &r.SignedInAt, &r.ActiveAt,
+	err = rows.Scan(&r.ID, &r.UserID, &r.OrganizationID, &r.BannedAt, &r.SignedInAt, &r.ActiveAt,
 		&r.DeletedAt, &r.Raw, &r.Tombstoned, &r.Terminal, &r.Rank, &r.UpdatedAt, &r.ObservedAt,
 		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written, &r.Erased, &r.ReadAfter,
 		&r.Provision.Deprovisioned, &r.Provision.UpdatedAt, &r.Provision.ObservedAt, &r.Overrides, &text, &sum)
@@ -278,7 +276,7 @@ func scanRow(kind clerk.Kind, rows *sql.Rows) (*row.Row, error) {
 	if !r.Tombstoned {
 		r.DeletedAt = 0
 	}
-	return r, err
+	return r, text, err
 }
 
 // SaveRows writes rows, and sets their write counter to that of this transaction.
@@ -292,7 +290,7 @@ func (tx *Tx) SaveRows(ctx context.Context, rows []*row.Row) error {
 	for kind, list := range byKind {
 		t := tables[kind]
 		args := make([]any, len(t.columns))
-		err := tx.save(ctx, t.upsert, len(list), func(i int) []any {
+		values := func(i int) []any {
 			for c := range t.columns {
 				args[c] = t.columns[c].value(list[i], ladder)
 			}
@@ -302,8 +300,8 @@ func (tx *Tx) SaveRows(ctx context.Context, rows []*row.Row) error {
 			}
 			args[len(args)-1] = sum
 			return args
-		})
-		if err != nil {
+		}
+		if err := tx.saveTable(ctx, t, list, values); err != nil {
 			return fmt.Errorf("save %s: %w", t.name, err)
 		}
 	}

@@ -729,10 +729,10 @@ CREATE INDEX clerk_organizations_search_name ON clerk_organizations ((substr(low
 
 @sqlite
 -- The counts of a kind are read from these indexes alone, without the bodies between the columns. None begins with sync_hidden:
--- without statistics, the planner would choose it for every query of live rows.
-CREATE INDEX clerk_users_verified ON clerk_users (sync_verified_at, sync_rank, sync_hidden, sync_read_after, sync_seen_at);
-CREATE INDEX clerk_sessions_verified ON clerk_sessions (sync_verified_at, sync_rank, sync_hidden, sync_read_after, sync_seen_at);
-CREATE INDEX clerk_memberships_verified ON clerk_memberships (sync_verified_at, sync_rank, sync_hidden, sync_read_after, sync_seen_at);
+-- without statistics, the planner would choose it for every query of live rows. None has sync_seen_at, which each event changes.
+CREATE INDEX clerk_users_verified ON clerk_users (sync_verified_at, sync_rank, sync_hidden, sync_read_after);
+CREATE INDEX clerk_sessions_verified ON clerk_sessions (sync_verified_at, sync_rank, sync_hidden, sync_read_after);
+CREATE INDEX clerk_memberships_verified ON clerk_memberships (sync_verified_at, sync_rank, sync_hidden, sync_read_after);
 @postgres
 -- There is no index on sync_verified_at: rows are apart from their bodies here, and each walk would have to write it.
 

@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"migrating twice changes nothing":              migrateTwice,
 		"the database can be read once migrated":       migrated,
 		"a row comes back as it was saved":             roundTrip,
+		"a loaded row is saved wherever it differs":    savesWhatDiffers,
 		"NUL and odd text survive":                     oddText,
 		"sequence numbers are gapless under writers":   gapless,
 		"a failed transaction leaves nothing":          rollback,
