@@ -25,11 +25,12 @@ type searchText struct{ expression, only string }
 
 var searchedUsers = searchable{
 	usersSearch, "clerk_users", "clerk_user_id", slices.Concat([]searchText{
-		{"substr(lower(email), 1, 100)", ""},
+		{"email", ""},
+		{"substr(lower(email), 1, 100)", "email <> lower(email)"},
 		phoneNumber,
-		{"substr(lower(username), 1, 100)", ""},
-		{"substr(lower(COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')), 1, 100)", ""},
-		{"substr(lower(COALESCE(last_name, '') || ' ' || COALESCE(first_name, '')), 1, 100)", ""},
+		{"substr(lower(username), 1, 100)", "username IS NOT NULL"},
+		{"substr(lower(first_name || ' ' || COALESCE(last_name, '')), 1, 100)", "first_name IS NOT NULL"},
+		{"substr(lower(last_name || ' ' || COALESCE(first_name, '')), 1, 100)", "last_name IS NOT NULL"},
 	}, laterWords("first_name"), laterWords("last_name")),
 }
 

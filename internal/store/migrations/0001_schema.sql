@@ -648,7 +648,6 @@ CREATE TABLE clerk_instances (
 INSERT INTO clerk_head (one, seq, writes, high_water, last_received_at, settings) VALUES (1, 0, 0, 0, 0, 1);
 
 CREATE INDEX clerk_users_created ON clerk_users ((COALESCE(created_at, 0)), clerk_user_id);
-CREATE INDEX clerk_users_email ON clerk_users (email);
 CREATE INDEX clerk_users_erasable ON clerk_users (deleted_at) WHERE sync_hard = 1 AND sync_erased = 0;
 CREATE INDEX clerk_users_hidden ON clerk_users (clerk_user_id) WHERE sync_hidden = 1;
 CREATE INDEX clerk_users_inactive ON clerk_users ((COALESCE(created_at, 0)), clerk_user_id) WHERE is_active = 0;
@@ -704,14 +703,16 @@ CREATE INDEX clerk_webhook_messages_failed ON clerk_webhook_messages (endpoint_i
 CREATE INDEX clerk_webhook_attempts_endpoint ON clerk_webhook_attempts (endpoint_id, attempt_id);
 
 -- A search finds users and organizations by the beginning of these texts (internal/store/search.go). A hundred characters are
--- enough, and more could be too long for an index.
-CREATE INDEX clerk_users_search_email ON clerk_users ((substr(lower(email), 1, 100)), clerk_user_id);
+-- enough, and more could be too long for an index. Addresses are in lower case, nearly all of them: one index has them as they
+-- are, for applications too.
+CREATE INDEX clerk_users_search_email ON clerk_users (email, clerk_user_id);
+CREATE INDEX clerk_users_search_email_lower ON clerk_users ((substr(lower(email), 1, 100)), clerk_user_id) WHERE email <> lower(email);
 CREATE INDEX clerk_users_search_phone ON clerk_users ((substr(ltrim(phone, '+'), 1, 100)), clerk_user_id) WHERE phone IS NOT NULL;
-CREATE INDEX clerk_users_search_username ON clerk_users ((substr(lower(username), 1, 100)), clerk_user_id);
+CREATE INDEX clerk_users_search_username ON clerk_users ((substr(lower(username), 1, 100)), clerk_user_id) WHERE username IS NOT NULL;
 CREATE INDEX clerk_users_search_name ON clerk_users
-    ((substr(lower(COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')), 1, 100)), clerk_user_id);
+    ((substr(lower(first_name || ' ' || COALESCE(last_name, '')), 1, 100)), clerk_user_id) WHERE first_name IS NOT NULL;
 CREATE INDEX clerk_users_search_last_name ON clerk_users
-    ((substr(lower(COALESCE(last_name, '') || ' ' || COALESCE(first_name, '')), 1, 100)), clerk_user_id);
+    ((substr(lower(last_name || ' ' || COALESCE(first_name, '')), 1, 100)), clerk_user_id) WHERE last_name IS NOT NULL;
 CREATE INDEX clerk_users_search_first_name_rest ON clerk_users
     ((ltrim(ltrim(substr(lower(first_name), 1, 100), replace(substr(lower(first_name), 1, 100), ' ', '')), ' ')), clerk_user_id)
     WHERE length(first_name) - length(replace(first_name, ' ', '')) > 0;
