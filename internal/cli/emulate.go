@@ -22,6 +22,7 @@ import (
 type emulateCommand struct {
 	Listen        string `help:"Address to listen on, default 127.0.0.1:4010; port 0 picks a free port." default:"127.0.0.1:4010" env:"CLERKSYNC_EMULATE_LISTEN" placeholder:"ADDR"`
 	SecretKey     string `help:"Secret key of the Backend API; random by default." env:"CLERKSYNC_EMULATE_SECRET_KEY" placeholder:"sk_test_…"`
+	Issuer        string `help:"Issuer of tokens; made up by default. Clients of OAuth need the address of this emulator." env:"CLERKSYNC_EMULATE_ISSUER" placeholder:"URL"`
 	WebhookURL    string `help:"URL that receives webhooks; none by default." env:"CLERKSYNC_EMULATE_WEBHOOK_URL" placeholder:"URL"`
 	WebhookSecret string `help:"Secret that signs webhooks; random by default." env:"CLERKSYNC_EMULATE_WEBHOOK_SECRET" placeholder:"whsec_…"`
 	Seed          uint64 `help:"Seed of ids, keys and users; random by default." env:"CLERKSYNC_EMULATE_SEED" placeholder:"N"`
@@ -167,7 +168,7 @@ func (c emulateCommand) open() (*emulator.Emulator, error) {
 	e, err := emulator.New(emulator.Options{
 		Fixtures: fixtures,
 		Seed:     c.Seed, Users: c.Users, Organizations: c.Organizations, Memberships: c.Memberships,
-		SecretKey: c.SecretKey, WebhookSecret: c.WebhookSecret, RateLimit: limit, NoChildEvents: c.NoChildEvents,
+		SecretKey: c.SecretKey, Issuer: c.Issuer, WebhookSecret: c.WebhookSecret, RateLimit: limit, NoChildEvents: c.NoChildEvents,
 		ControlFromAnywhere: c.DangerouslyControlFromAnywhere, NodeModules: modules, AllowCDN: c.AllowCDN,
 	})
 	if err != nil {

@@ -252,6 +252,12 @@ func (e *Emulator) answer(w http.ResponseWriter, value any, err error) {
 // respond is answer with the status of a success.
 func (e *Emulator) respond(w http.ResponseWriter, status int, value any, err error) {
 	var failure *APIError
+	if refused, ok := errors.AsType[*oauthError](err); ok {
+		status, value, err = refused.status, refused, nil
+		if refused.challenge != "" {
+			w.Header().Set("WWW-Authenticate", refused.challenge)
+		}
+	}
 	if err != nil && !errors.As(err, &failure) {
 		failure = fail(http.StatusInternalServerError, "internal_clerk_error", "Oops, an unexpected error occurred", err.Error())
 	}
@@ -272,14 +278,14 @@ func (e *Emulator) respond(w http.ResponseWriter, status int, value any, err err
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) //nolint:gosec // JSON, by its content type
+	_, _ = w.Write(body)
 }
 
 // truncate ends the connection in the middle of a body.
 func truncate(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body[:len(body)/2]) //nolint:gosec // JSON, by its content type
+	_, _ = w.Write(body[:len(body)/2])
 	panic(http.ErrAbortHandler)
 }
 

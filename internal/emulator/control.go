@@ -21,6 +21,8 @@ func (e *Emulator) control(mux *http.ServeMux) {
 		"POST /_emulator/users/{id}/accept":   (*Emulator).acceptInvitation,
 		"POST /_emulator/subscriptions":       (*Emulator).orderSubscription,
 		"POST /_emulator/m2m_tokens":          (*Emulator).orderM2MToken,
+		"POST /_emulator/oauth/tokens":        (*Emulator).orderOAuthToken,
+		"POST /_emulator/oauth/authorize":     (*Emulator).orderAuthorization,
 
 		"POST /_emulator/subscriptions/{id}/payments": (*Emulator).orderPayment,
 	} {
@@ -116,7 +118,7 @@ func (e *Emulator) state(*call) (any, error) {
 		"users": len(e.users.byID), "sessions": len(e.sessions.byID), "organizations": len(e.organizations.all),
 		"memberships": len(e.organizations.memberships), "invitations": len(e.organizations.invitations), "domains": len(e.organizations.domains),
 		"roles": len(e.access.roles), "permissions": len(e.access.permissions), "subscriptions": len(e.subscriptions),
-		"machines": len(e.machines), "machine_tokens": len(e.tokens.all),
+		"machines": len(e.machines), "machine_tokens": len(e.tokens.all), "oauth_applications": len(e.oauth.clients), "oauth_grants": len(e.oauth.grants),
 	}
 	s.Usage = e.used()
 	s.Unimplemented = map[string]int{}

@@ -93,6 +93,10 @@ func coverage(t *testing.T) string {
 	for _, r := range frontendRoutes() {
 		frontend[r.method+" "+anonymous("/v1"+r.path)] = true
 	}
+	for _, r := range oauthRoutes() {
+		frontend[r.method+" "+r.path] = true
+	}
+	frontend["GET /.well-known/jwks.json"] = true // of both APIs
 	operations(&b, "Backend API", "below `/v1`", all["backend"], backend)
 	operations(&b, "Frontend API", "which pages in browsers call", all["frontend"], frontend)
 	events(t, &b, all["events"].groups[""])

@@ -107,6 +107,7 @@ type objects struct {
 	machines      []*Machine // oldest first
 	tokens        machineTokens
 	usage         usages // of tokens
+	oauth         oauth
 }
 
 func noObjects() objects {
@@ -119,6 +120,7 @@ func noObjects() objects {
 	o.organizations.init()
 	o.browsers.init()
 	o.tokens.init()
+	o.oauth.settings = newOAuthSettings()
 	return o
 }
 

@@ -18,6 +18,15 @@ func FrontendRoutes() []string {
 	return patterns
 }
 
+// OAuthRoutes are the patterns of all endpoints of the identity provider.
+func OAuthRoutes() []string {
+	var patterns []string
+	for _, r := range oauthRoutes() {
+		patterns = append(patterns, r.method+" "+r.path)
+	}
+	return patterns
+}
+
 // TOTPCode is the code that an authenticator app shows.
 var TOTPCode = totpCode
 

@@ -54,9 +54,13 @@ type wrapped struct {
 //     carries what only browsers and native apps send: an Origin, a dev browser, the cookie
 //     __client, or a parameter of Clerk's SDKs for them.
 //
-// All others belong to the Backend API, which refuses them without the secret key. So a mistake
+// What belongs to OAuth, such as /oauth/token, is of the Frontend API, too, whatever key comes with
+// it. All others belong to the Backend API, which refuses them without the secret key. So a mistake
 // about a request can only refuse it: only the secret key gives the rights of a Backend call.
 func fromFrontend(r *http.Request) bool {
+	if ofOAuth(r.URL.Path) {
+		return true
+	}
 	path, ok := strings.CutPrefix(r.URL.Path, "/v1/")
 	if !ok || r.Context().Value(inProcess{}) != nil || hasSecretKey(r) {
 		return false
@@ -95,6 +99,10 @@ func (e *Emulator) frontendMux() *http.ServeMux {
 	for _, r := range frontendRoutes() {
 		mux.Handle(r.method+" /v1"+r.path, e.front(r.handle))
 	}
+	for _, r := range oauthRoutes() {
+		mux.Handle(r.method+" "+r.path, e.front(r.handle))
+	}
+	mux.Handle("/oauth/", e.front((*Emulator).unknownFront))
 	mux.Handle("/v1/", e.front((*Emulator).unknownFront))
 	return mux
 }
@@ -145,10 +153,9 @@ func (e *Emulator) front(handle func(*Emulator, *frontCall) (any, error)) http.H
 		w.Header().Set("Cache-Control", "no-store")
 		e.mu.Lock()
 		fault := e.fault(c.call, e.faults.Frontend)
-		var to *redirect
-		var encoded raw
+		var answer frontAnswer
 		if err = fault.asError(); err == nil {
-			encoded, to, err = e.runFront(handle, c)
+			answer, err = e.runFront(handle, c)
 		}
 		e.mu.Unlock()
 		if c.warning != "" {
@@ -161,42 +168,65 @@ func (e *Emulator) front(handle func(*Emulator, *frontCall) (any, error)) http.H
 			}
 		}
 		switch {
-		case err == nil && to != nil:
-			w.Header().Set("Location", to.url)
-			w.WriteHeader(to.status)
-		case fault.truncate && len(encoded) > 1:
-			truncate(w, encoded)
+		case err == nil && answer.to != "":
+			w.Header().Set("Location", answer.to)
+			w.WriteHeader(answer.status)
+		case fault.truncate && len(answer.body) > 1:
+			truncate(w, answer.body)
+		case err == nil && answer.page:
+			sendPage(w, answer.body)
 		default:
-			e.answer(w, encoded, err)
+			e.respond(w, answer.status, answer.body, err)
 		}
 	})
 }
 
+// frontAnswer is an answer that is ready to be sent.
+type frontAnswer struct {
+	status int
+	to     string // where the browser is sent; empty if it stays
+	page   bool   // the body is a page, not JSON
+	body   raw
+}
+
+// sendPage sends a page without scripts, which no other page may show inside of itself.
+func sendPage(w http.ResponseWriter, body raw) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
+	w.Header().Set("Referrer-Policy", "same-origin")
+	_, _ = w.Write(body)
+}
+
 // runFront finds the client, runs the handler and encodes the answer, under the lock.
-func (e *Emulator) runFront(handle func(*Emulator, *frontCall) (any, error), c *frontCall) (raw, *redirect, error) {
+func (e *Emulator) runFront(handle func(*Emulator, *frontCall) (any, error), c *frontCall) (answer frontAnswer, err error) {
 	if err := c.pickVersion(); err != nil {
-		return nil, nil, err
+		return answer, err
 	}
 	if err := e.findBrowser(c); err != nil {
-		return nil, nil, err
+		return answer, err
 	}
 	if c.origin != "" && !e.mayAsk(c.origin) { // of the header Referer, which nothing has checked
 		c.origin = ""
 	}
 	value, err := handle(e, c)
 	if err != nil {
-		return nil, nil, err
+		return answer, err
 	}
+	answer.status = http.StatusOK
 	switch v := value.(type) {
 	case redirect:
-		return nil, &v, nil
+		return frontAnswer{status: v.status, to: v.url}, nil
+	case htmlPage:
+		return frontAnswer{status: http.StatusOK, page: true, body: raw(v)}, nil
+	case created:
+		answer.status, value = http.StatusCreated, v.value
 	case bare:
 		value = v.value
 	default:
 		value = wrapped{Response: value, Client: e.shownClient(c)}
 	}
-	encoded, err := encode(value)
-	return encoded, nil, err
+	answer.body, err = encode(value)
+	return answer, err
 }
 
 // maxUpload is the length of the longest body with a file, in bytes: an image of Clerk's 10 MB,

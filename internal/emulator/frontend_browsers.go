@@ -136,7 +136,7 @@ func (b *browsers) knows(dev string) bool {
 
 // forNewcomers reports whether browsers come to a path that are not known yet.
 func forNewcomers(path string) bool {
-	return strings.HasPrefix(path, "/v1/dev_browser") ||
+	return strings.HasPrefix(path, "/v1/dev_browser") || ofOAuth(path) ||
 		slices.Contains([]string{"/v1/client/handshake", "/v1/environment", "/v1/tickets/accept", "/v1/verify"}, path)
 }
 

@@ -201,6 +201,9 @@ func (f *front) people() {
 	f.upload("POST", "/me/profile_image")
 	f.do("DELETE", "/me/profile_image")
 	f.do("GET", "/me/organization_creation_defaults")
+	app := f.call("POST", "/v1/oauth_applications", object{"name": "An app", "redirect_uris": []string{callback}})["client_id"].(string)
+	f.do("GET", "/me/oauth/consent/"+app+"?scope=email")
+	f.do("POST", "/me/oauth/consent/"+app, "consented", "true", "response_type", "code", "redirect_uri", callback, "state", "state-of-the-client")
 	f.do("GET", "/me/enterprise_connections?with_organization_account_linking=true")
 	f.do("GET", "/me/sessions")
 	for _, s := range f.do("GET", "/me/sessions/active").([]any) {

@@ -40,6 +40,8 @@ func personRoutes() []frontRoute {
 		{"GET", "/me/organization_suggestions", mine((*Emulator).listSuggestionsToMe)},
 		{"POST", "/me/organization_suggestions/{suggestion_id}/accept", mine((*Emulator).acceptSuggestionToMe)},
 		{"GET", "/me/enterprise_connections", mine((*Emulator).noConnections)},
+		{"GET", "/me/oauth/consent/{client_id}", mine((*Emulator).getConsent)},
+		{"POST", "/me/oauth/consent/{client_id}", mine((*Emulator).decideConsent)},
 		{"GET", "/me/organization_creation_defaults", mine((*Emulator).noCreationDefaults)},
 	}
 }

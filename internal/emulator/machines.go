@@ -334,14 +334,19 @@ type machineState struct {
 	Machines []savedMachine  `json:"machines,omitempty"`
 	Tokens   []*machineToken `json:"tokens,omitempty"`
 	Usage    usages          `json:"usage"`
+	OAuth    oauthSettings   `json:"oauth"`
+	Clients  []*oauthClient  `json:"oauth_applications,omitempty"`
+	Grants   []*oauthGrant   `json:"oauth_grants,omitempty"`
 }
 
 func (s *machineState) fits() bool {
-	return !slices.Contains(s.Tokens, nil) && !slices.ContainsFunc(s.Machines, func(m savedMachine) bool { return m.Machine == nil })
+	lost := slices.Contains(s.Tokens, nil) || slices.Contains(s.Clients, nil) || slices.Contains(s.Grants, nil) ||
+		slices.ContainsFunc(s.Machines, func(m savedMachine) bool { return m.Machine == nil })
+	return !lost
 }
 
 func (e *Emulator) savedMachines() *machineState {
-	s := &machineState{Tokens: e.tokens.all, Usage: e.usage}
+	s := &machineState{Tokens: e.tokens.all, Usage: e.usage, OAuth: e.oauth.settings, Clients: e.oauth.clients, Grants: e.oauth.grants}
 	for _, m := range e.machines {
 		s.Machines = append(s.Machines, savedMachine{m, m.key, m.scopes})
 	}
@@ -360,6 +365,7 @@ func (e *Emulator) restoreMachines(s *machineState) {
 		e.tokens.add(t)
 	}
 	e.usage = s.Usage
+	e.oauth = oauth{s.OAuth, s.Clients, s.Grants}
 }
 
 // sameJSON reports whether two values are the same, whatever the order of their fields.

@@ -90,6 +90,7 @@ func (i *inspector) machines() {
 	i.ok("PATCH", "/api_keys/"+strings.Replace(api, "ak_", "api_key_", 1), object{"description": "it has one", "seconds_until_expiration": 60})
 	i.post("/api_keys/"+api+"/revoke", object{"revocation_reason": nil})
 	i.ok("DELETE", "/api_keys/"+api, nil)
+	i.applications(user)
 }
 
 // A key is verified with and without the version in the path, until it is revoked or expired.

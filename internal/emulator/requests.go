@@ -59,7 +59,13 @@ func (w *witness) Write(b []byte) (int, error) {
 
 // reason returns what the answer says about a refusal.
 func (w *witness) reason() string {
-	var body APIError
+	var body struct {
+		APIError
+		Description string `json:"error_description"` // of OAuth
+	}
+	if json.Unmarshal(w.refusal, &body) == nil && body.Description != "" {
+		return body.Description
+	}
 	if json.Unmarshal(w.refusal, &body) == nil && len(body.Errors) > 0 {
 		if body.Errors[0].LongMessage != "" {
 			return body.Errors[0].LongMessage

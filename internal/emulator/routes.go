@@ -169,6 +169,17 @@ func apiRoutes() []route { //nolint:funlen // a table
 		{"POST", "/m2m_tokens/verify", edge((*Emulator).verifyM2MToken)},
 		{"POST", "/m2m_tokens/{id}/revoke", edge((*Emulator).revokeM2MToken)},
 
+		{"GET", "/oauth_applications", (*Emulator).listApplications},
+		{"POST", "/oauth_applications", (*Emulator).createApplication},
+		{"POST", "/oauth_applications/access_tokens/verify", edge((*Emulator).verifyAccessToken)},
+		{"GET", "/oauth_applications/{id}", (*Emulator).getApplication},
+		{"PATCH", "/oauth_applications/{id}", (*Emulator).updateApplication},
+		{"DELETE", "/oauth_applications/{id}", (*Emulator).deleteApplication},
+		{"POST", "/oauth_applications/{id}/rotate_secret", (*Emulator).rotateApplicationSecret},
+		{"POST", "/oauth_applications/{id}/revoke_token", (*Emulator).revokeGrantedToken},
+		{"GET", "/instance/oauth_application_settings", (*Emulator).getOAuthSettings},
+		{"PATCH", "/instance/oauth_application_settings", (*Emulator).updateOAuthSettings},
+
 		{"POST", "/testing_tokens", (*Emulator).createTestingToken},
 		{"POST", "/actor_tokens", (*Emulator).createActorToken},
 		{"POST", "/actor_tokens/{id}/revoke", (*Emulator).revokeActorToken},
