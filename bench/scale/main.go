@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"time"
 )
 
 func main() {
@@ -19,7 +20,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: scale fill|measure --database URL, or scale pages --server URL PATH…; see go doc ./bench/scale")
+var errUsage = errors.New("usage: scale fill|measure|growth --database URL, or scale pages --server URL PATH…; see go doc ./bench/scale")
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
@@ -29,6 +30,7 @@ func run(ctx context.Context, args []string) error {
 	database := flags.String("database", "", "sqlite:FILE or postgres://…")
 	users := flags.Int64("users", 1_000_000, "users and sessions; three times as many memberships")
 	deliveries := flags.Int64("deliveries", 1_000_000, "deliveries and changes")
+	life := flags.Duration("for", 3*time.Second, "how long growth measures each thing")
 	times := flags.Int("times", 100, "how often each query or page is measured")
 	server := flags.String("server", "", "the address of a server")
 	token := flags.String("token", "", "the token of an operator")
@@ -41,6 +43,8 @@ func run(ctx context.Context, args []string) error {
 		return fill(ctx, *database, sizes{users: *users, deliveries: *deliveries})
 	case "measure":
 		return measure(ctx, *database, *times)
+	case "growth":
+		return growth(ctx, *database, *users, *life)
 	case "pages":
 		return pages(ctx, request{*server, *token, *cookie}, flags.Args(), *times)
 	}
