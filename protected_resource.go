@@ -34,6 +34,7 @@ type ResourceOptions struct {
 type ProtectedResource struct {
 	mirror   *Mirror
 	accept   auth.Rule
+	resource string // its URL
 	path     string // of the metadata
 	url      string // of the metadata
 	metadata []byte
@@ -88,7 +89,7 @@ func newProtectedResource(m *Mirror, o ResourceOptions) (*ProtectedResource, err
 	if o.Accept == nil {
 		o.Accept = []auth.Kind{auth.OAuth}
 	}
-	p := &ProtectedResource{mirror: m, accept: auth.Accept(o.Accept...), path: wellKnownResource + strings.TrimSuffix(u.EscapedPath(), "/")}
+	p := &ProtectedResource{mirror: m, resource: o.URL, accept: auth.Accept(o.Accept...), path: wellKnownResource + strings.TrimSuffix(u.EscapedPath(), "/")}
 	if err := m.gate.ValidateRule(p.accept); err != nil {
 		return nil, err
 	}
@@ -121,6 +122,9 @@ func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
+
+// URL returns ResourceOptions.URL.
+func (p *ProtectedResource) URL() string { return p.resource }
 
 // MetadataPath returns the path at which clients look for the metadata, such as
 // /.well-known/oauth-protected-resource/mcp. It is on the host of the resource.

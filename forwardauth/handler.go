@@ -41,6 +41,10 @@ type Config struct {
 	// header empty. See [VerifyIdentity].
 	IdentitySecret string
 
+	// Resources are the APIs behind the proxy that OAuth clients use. The challenge of a request
+	// for one of them names its metadata; see [clerksync.ProtectedResource].
+	Resources []*clerksync.ProtectedResource
+
 	// Logger gets a warning when the first untrusted peer is refused. nil discards it.
 	Logger *slog.Logger
 
@@ -123,6 +127,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 	passage, err := h.decide(r)
 	web.NoteAttrs(w, passage.logged(err)...)
 	if err != nil {
+		h.challenge(passage.original, err)
 		return problem(err)
 	}
 	header := w.Header()

@@ -18,6 +18,60 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
+// An OAuth client that is refused behind the proxy is told where the metadata of the resource is,
+// which the server itself has.
+func TestServerNamesTheMetadataOfResources(t *testing.T) {
+	t.Parallel()
+	clerk := clerktest.New(t)
+	keys := clerk.Keys()
+	cfg := mustLoad(t, config.Options{WorkingDir: t.TempDir(), Environ: []string{
+		"CLERK_API_URL=" + keys.APIURL, "CLERK_JWT_KEY=" + keys.PEM, "CLERK_ISSUER=" + keys.Issuer, "CLERKSYNC_TRUSTED_PROXIES=192.0.2.1",
+		"CLERKSYNC_OAUTH_RESOURCES=https://api.example.com/mcp,https://api.example.com/mcp/inner",
+		"CLERKSYNC_POLICY=routes: [{path: /mcp/**, require: {accept: oauth}}, {path: /app/**}]",
+	}})
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clerksync.New(t.Context(), db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	h, err := publicHandler(m, cfg, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const known = "/.well-known/oauth-protected-resource"
+	for at, want := range map[string]string{
+		"api.example.com/mcp": known + "/mcp", "api.example.com:443/mcp/x?y": known + "/mcp", "API.example.com/mcp/inner/x": known + "/mcp/inner",
+		"other.example.com/mcp": "", "api.example.com/app/x": "",
+	} {
+		host, path, _ := strings.Cut(at, "/")
+		r := httptest.NewRequest(http.MethodGet, "/api/auth/verify", nil)
+		for name, value := range map[string]string{"X-Original-Method": "POST", "X-Original-URI": "/" + path, "X-Forwarded-Host": host} {
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		challenge := "Bearer"
+		if want != "" {
+			challenge += ` resource_metadata="https://api.example.com` + want + `"`
+		}
+		if w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") != challenge {
+			t.Errorf("%s: %d %q, want %q", at, w.Code, w.Header().Get("WWW-Authenticate"), challenge)
+		}
+		if want == "" {
+			continue
+		}
+		w = httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, want, nil))
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), keys.Issuer) {
+			t.Errorf("%s: %d %s", want, w.Code, w.Body)
+		}
+	}
+}
+
 // The server answers checks before its mux, which would redirect what is not clean.
 func TestServerVerifies(t *testing.T) {
 	t.Parallel()
