@@ -8,5 +8,6 @@
 //	go run ./bench/scale pages --server http://127.0.0.1:8081 --token … /api/users /api/deliveries
 //
 // Without flags it is a million users, three million memberships, a million sessions and a million
-// deliveries, about ten gigabytes. The database must be empty before. bench/growth.sh compares sizes.
+// deliveries, about ten gigabytes. The database must be empty before. bench/growth.sh compares
+// sizes.
 package main

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -128,9 +129,7 @@ func (g *grown) delivery(ctx context.Context, signer *webhook.Signer, began time
 	body, _ := json.Marshal(map[string]any{"type": kind, "object": "event", "timestamp": now, "data": object}) //nolint:errchkjson // texts and numbers
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/api/webhooks/clerk", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
-	for name, values := range signer.Sign(fmt.Sprintf("msg_%d_%d", run, n), time.Now(), body) {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, signer.Sign(fmt.Sprintf("msg_%d_%d", run, n), time.Now(), body))
 	return r
 }
 
@@ -163,7 +162,8 @@ func (g *grown) requests(ctx context.Context) error {
 		return err
 	}
 	for name, rule := range map[string]auth.Rule{
-		"MinRole": auth.MinRole("solo"), "Role": auth.Any(auth.Role("solo"), auth.MinRole("solo")), "OrgRole": auth.Any(auth.OrgRole("member"), auth.OrgRole("admin")),
+		"MinRole": auth.MinRole("solo"), "Role": auth.Any(auth.Role("solo"), auth.MinRole("solo")),
+		"OrgRole":    auth.Any(auth.OrgRole("member"), auth.OrgRole("admin")),
 		"Permission": auth.Permission("org:sys_memberships:read"), "NotImpersonated": auth.NotImpersonated(),
 		"Feature, or a role": auth.Any(auth.Feature("export"), auth.MinRole("solo")), "Plan, or a role": auth.Any(auth.Plan("pro"), auth.MinRole("solo")),
 		"Reverified": auth.Reverified(auth.Lax()),
