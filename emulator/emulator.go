@@ -26,6 +26,9 @@ type Options struct {
 	// Fixtures is a file of users, organizations and settings to begin with, YAML or JSON. POST
 	// /_emulator/reset returns to it. docs/emulator.md describes it. Empty means none.
 	Fixtures string
+	// OwnIssuer makes the address of the instance the issuer of tokens. OAuth clients, such as
+	// those of MCP, compare the two. Without it the issuer is made up.
+	OwnIssuer bool
 }
 
 // Clerk is an emulated Clerk instance. It is safe for concurrent use.
@@ -59,12 +62,17 @@ func Start(options Options) (*Clerk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the emulated Clerk: %w", err)
 	}
-	e, err := emulator.New(emulator.Options{Seed: options.Seed, Fixtures: fixtures, RateLimit: limit})
+	url := "http://" + listener.Addr().String()
+	o := emulator.Options{Seed: options.Seed, Fixtures: fixtures, RateLimit: limit}
+	if options.OwnIssuer {
+		o.Issuer = url
+	}
+	e, err := emulator.New(o)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	c := &Clerk{
-		URL: "http://" + listener.Addr().String(), emulator: e,
+		URL: url, emulator: e,
 		server: web.NewServer("", inspector.New(e, inspector.Options{})), served: make(chan error, 1),
 	}
 	e.SetURL(c.URL)
