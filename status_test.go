@@ -273,8 +273,7 @@ func TestStatusNamesWhatIsAmiss(t *testing.T) {
 				return tx.SaveSuspects(w.Context(), store.Suspect{Key: key, Reason: store.SuspectGone})
 			}, "1 user is missing or older at Clerk by one answer, which a second one must confirm", ""},
 			{"a dead letter", func(tx *store.Tx) error {
-				_, err := tx.Claim(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: mirror.DeliveryDead, Type: "user.created", ReceivedAt: clerk.TimeOf(time.Now())}})
-				return err
+				return tx.SaveInbox(w.Context(), []store.Delivery{{MessageID: "msg_dead", State: mirror.DeliveryDead, Type: "user.created", ReceivedAt: clerk.TimeOf(time.Now())}})
 			}, "1 event could not be applied: list them with m.Deliveries()", "dead_letters"},
 		}
 		for _, tc := range cases {

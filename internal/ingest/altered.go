@@ -99,7 +99,7 @@ func setParentsFromBody(r *row.Row) {
 // Rehide hides a deleted row that something other than clerksync made visible.
 func (in *Ingest) Rehide(ctx context.Context, options ApplyOptions, key row.Key) ([]Difference, error) {
 	return in.applyInTx(ctx, options, func(ctx context.Context, tx *store.Tx, b *batch) error {
-		if err := b.loadRows(ctx, tx, b.wantKey(nil, key)); err != nil {
+		if err := b.load(tx, b.wantKey(nil, key)); err != nil {
 			return err
 		}
 		e := b.rows[key]

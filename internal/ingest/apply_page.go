@@ -194,10 +194,7 @@ func (b *batch) applyRows(ctx context.Context, tx *store.Tx, rows []pageRow) err
 			keys = b.wantKey(keys, rows[i].embedded[j].Key)
 		}
 	}
-	if err := b.loadRows(ctx, tx, keys); err != nil {
-		return err
-	}
-	if err := b.loadErased(ctx, tx, users); err != nil {
+	if err := b.load(tx, keys, users...); err != nil {
 		return err
 	}
 	for i := range rows {

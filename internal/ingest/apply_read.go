@@ -71,7 +71,7 @@ func (b *batch) applyReadings(ctx context.Context, tx *store.Tx, readings []Read
 	for _, r := range readings {
 		keys = b.wantKey(keys, r.Key)
 	}
-	if err := b.loadRows(ctx, tx, keys); err != nil {
+	if err := b.load(tx, keys); err != nil {
 		return err
 	}
 	for _, r := range readings {
@@ -100,7 +100,7 @@ func (b *batch) applyReading(ctx context.Context, tx *store.Tx, r *Reading) erro
 		b.delta.Since = r.Since
 	}
 	ops := b.in.operationsOf(r)
-	if err := b.loadFor(ctx, tx, ops); err != nil {
+	if err := b.loadFor(tx, ops); err != nil {
 		return err
 	}
 	for i := range ops {
@@ -123,15 +123,12 @@ func (b *batch) applyReading(ctx context.Context, tx *store.Tx, r *Reading) erro
 }
 
 // loadFor loads the rows that operations need, and which of their users were erased.
-func (b *batch) loadFor(ctx context.Context, tx *store.Tx, ops []converge.Operation) error {
+func (b *batch) loadFor(tx *store.Tx, ops []converge.Operation) error {
 	var users []string
 	for i := range ops {
 		users = privacy.UsersOf(users, &ops[i])
 	}
-	if err := b.loadRows(ctx, tx, b.want(nil, ops)); err != nil {
-		return err
-	}
-	return b.loadErased(ctx, tx, users)
+	return b.load(tx, b.want(nil, ops), users...)
 }
 
 // applyOne merges one operation of a read.

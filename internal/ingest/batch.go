@@ -6,6 +6,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/converge"
@@ -28,6 +29,7 @@ type batch struct {
 	audits  []mirror.AuditEntry
 
 	inbox   inbox
+	walks   map[string]store.Start         // the last complete ones; nil: not asked for yet
 	erased  privacy.UserIDs                // users who were erased before
 	toErase map[string]mirror.ErasureCause // users to erase in this transaction, and why
 
@@ -41,11 +43,15 @@ type entry struct {
 	save   bool
 }
 
-func newBatch(in *Ingest, tx *store.Tx) *batch {
-	b := &batch{
+func newBatch(in *Ingest) *batch {
+	return &batch{
 		in: in, rows: map[row.Key]*entry{}, erased: privacy.UserIDs{}, toErase: map[string]mirror.ErasureCause{},
 		inbox: newInbox(), reads: newReads(),
 	}
+}
+
+// within begins the work of the batch in a transaction, whose settings hold for it.
+func (b *batch) within(tx *store.Tx) *batch {
 	b.delta = converge.NewDelta(b, tx.Settings().Roles())
 	return b
 }
@@ -67,10 +73,9 @@ func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
 			err = fmt.Errorf("panic in a commit: %v\n%s", p, debug.Stack())
 		}
 	}()
-	var b *batch
-	err = in.db.Update(ctx, func(tx *store.Tx) error {
-		b = newBatch(in, tx)
-		if err := b.process(ctx, tx, jobs); err != nil {
+	b := newBatch(in)
+	err = in.db.UpdateWith(ctx, b.wanted(jobs), func(tx *store.Tx, found store.Found) error {
+		if err := b.within(tx).process(tx, found, jobs); err != nil {
 			return err
 		}
 		return b.save(ctx, tx)
@@ -85,12 +90,9 @@ func (in *Ingest) applyAll(ctx context.Context, jobs []*job) (err error) {
 }
 
 // process applies messages in memory.
-func (b *batch) process(ctx context.Context, tx *store.Tx, jobs []*job) error {
-	if err := b.loadReferenced(ctx, tx, jobs); err != nil {
+func (b *batch) process(tx *store.Tx, found store.Found, jobs []*job) error {
+	if err := b.use(tx, found, jobs); err != nil {
 		return err
-	}
-	if err := b.inbox.claim(ctx, tx, jobs); err != nil {
-		return fmt.Errorf("claim the message ids: %w", err)
 	}
 	for _, j := range jobs {
 		j.outcome = b.processMessage(j, &tx.Head)
@@ -98,22 +100,33 @@ func (b *batch) process(ctx context.Context, tx *store.Tx, jobs []*job) error {
 	return nil
 }
 
-// loadReferenced loads the rows that messages refer to, and which of their users were erased.
-func (b *batch) loadReferenced(ctx context.Context, tx *store.Tx, jobs []*job) error {
-	if err := b.in.renewAll(tx, jobs); err != nil {
-		return err
-	}
-	var keys []row.Key
+// wanted returns what has to be known of messages: the rows that they refer to, which of their
+// users were erased, and whether they came before.
+func (b *batch) wanted(jobs []*job) (w store.Wanted) {
 	var users []string
 	for _, j := range jobs {
 		users = append(users, j.users...)
-		keys = b.want(keys, j.ops)
+		w.Rows = b.want(w.Rows, j.ops)
+		w.Deliveries = append(w.Deliveries, j.delivery.MessageID)
+		w.Walks = w.Walks || strings.HasSuffix(j.delivery.Type, ".created")
 	}
-	if err := b.loadRows(ctx, tx, keys); err != nil {
+	w.Users = b.withoutRow(users)
+	return w
+}
+
+// use takes what was found of messages. Messages that were read by settings no longer in force are
+// read again, and may then refer to other rows.
+func (b *batch) use(tx *store.Tx, found store.Found, jobs []*job) error {
+	b.take(found)
+	renewed, err := b.in.renewAll(tx, jobs)
+	if err != nil {
 		return err
 	}
-	if err := b.loadErased(ctx, tx, users); err != nil {
-		return fmt.Errorf("ask which users were erased: %w", err)
+	if renewed {
+		if found, err = tx.Find(b.wanted(jobs)); err != nil {
+			return err
+		}
+		b.take(found)
 	}
 	for _, j := range jobs {
 		if b.isAboutErased(j.Prepared) {
@@ -121,6 +134,42 @@ func (b *batch) loadReferenced(ctx context.Context, tx *store.Tx, jobs []*job) e
 		}
 	}
 	return nil
+}
+
+// take takes what was found over into the batch.
+func (b *batch) take(found store.Found) {
+	for k, r := range found.Rows {
+		b.rows[k].row, b.rows[k].exists = r, true
+		if k.Kind == clerk.KindUser && r.Erased {
+			b.erased[k.ID] = true
+		}
+	}
+	maps.Copy(b.erased, found.Erased)
+	maps.Copy(b.inbox.earlier, found.Deliveries)
+	if found.Walks != nil {
+		b.walks = found.Walks
+	}
+}
+
+// load looks up rows, and which of some users were erased.
+func (b *batch) load(tx *store.Tx, keys []row.Key, users ...string) error {
+	found, err := tx.Find(store.Wanted{Rows: keys, Users: b.withoutRow(users)})
+	if err != nil {
+		return err
+	}
+	b.take(found)
+	return nil
+}
+
+// withoutRow returns those of some users whose rows are not loaded, each once.
+func (b *batch) withoutRow(users []string) (strangers []string) {
+	for _, id := range users {
+		if id != "" && b.rows[row.Key{Kind: clerk.KindUser, ID: id}] == nil {
+			strangers = append(strangers, id)
+		}
+	}
+	slices.Sort(strangers)
+	return slices.Compact(strangers)
 }
 
 // want adds the keys of rows that operations need and that were not asked for yet. A session needs
@@ -143,14 +192,6 @@ func (b *batch) wantKey(keys []row.Key, k row.Key) []row.Key {
 	b.rows[k] = &entry{row: &row.Row{Key: k}}
 	b.order = append(b.order, k)
 	return append(keys, k)
-}
-
-func (b *batch) loadRows(ctx context.Context, tx *store.Tx, keys []row.Key) error {
-	found, err := tx.Rows(ctx, keys)
-	for k, r := range found {
-		b.rows[k].row, b.rows[k].exists = r, true
-	}
-	return err
 }
 
 // applyEvent merges the operations of one event, all or none: a panic in one of them drops the

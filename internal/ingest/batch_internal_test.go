@@ -42,8 +42,8 @@ func TestFailedEventLeavesNothingBehind(t *testing.T) {
 	}
 	rollback := errors.New("done")
 	err = db.Update(t.Context(), func(tx *store.Tx) error {
-		b := newBatch(in, tx)
-		if err := b.loadRows(t.Context(), tx, b.wantKey(nil, key)); err != nil {
+		b := newBatch(in).within(tx)
+		if err := b.load(tx, b.wantKey(nil, key)); err != nil {
 			return err
 		}
 		if err := b.applyEvent(event("msg_1", upsert("1")), &tx.Head); err != nil {

@@ -145,18 +145,15 @@ func (in *Ingest) failAll(jobs []*job, err error) {
 // storeDeadLetter keeps an event that alone makes the transaction fail.
 func (in *Ingest) storeDeadLetter(j *job, cause error) {
 	err := in.retry(func(ctx context.Context) error {
-		return in.db.Update(ctx, func(tx *store.Tx) error {
-			b := newBatch(in, tx)
-			if err := b.loadReferenced(ctx, tx, []*job{j}); err != nil {
+		b, jobs := newBatch(in), []*job{j}
+		return in.db.UpdateWith(ctx, b.wanted(jobs), func(tx *store.Tx, found store.Found) error {
+			if err := b.within(tx).use(tx, found, jobs); err != nil {
 				return err
 			}
 			d := j.delivery
-			earlier, err := tx.Inbox(ctx, []string{d.MessageID})
-			if err != nil {
-				return err
-			}
-			d.State, d.Reason, d.Attempts = mirror.DeliveryDead, ReasonError, earlier[d.MessageID].Attempts+1
-			d.State = stillDismissed(earlier[d.MessageID], d)
+			earlier := b.inbox.earlier[d.MessageID]
+			d.State, d.Reason, d.Attempts = mirror.DeliveryDead, ReasonError, earlier.Attempts+1
+			d.State = stillDismissed(earlier, d)
 			if refusal, ok := errors.AsType[*mirror.OnChangeError](cause); ok {
 				d.Reason = ReasonHook
 				if j.delivery.State != mirror.DeliveryErased { // nothing that may name the user is kept

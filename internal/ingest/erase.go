@@ -18,27 +18,6 @@ import (
 // dueTogether is how many users [Ingest.EraseDue] looks up at a time.
 const dueTogether = 100
 
-// loadErased finds out which of some users were erased: by their rows where they are loaded, else
-// by asking.
-func (b *batch) loadErased(ctx context.Context, tx *store.Tx, users []string) error {
-	var ask []string
-	for _, id := range users {
-		e := b.rows[row.Key{Kind: clerk.KindUser, ID: id}]
-		switch {
-		case e == nil && id != "":
-			ask = append(ask, id)
-		case e != nil && e.row.Erased:
-			b.erased[id] = true
-		}
-	}
-	slices.Sort(ask)
-	found, err := tx.ErasedUsers(ctx, slices.Compact(ask))
-	for id := range found {
-		b.erased[id] = true
-	}
-	return err
-}
-
 // isAboutErased reports whether an event is about a user who was erased.
 func (b *batch) isAboutErased(p *Prepared) bool {
 	return slices.ContainsFunc(p.users, func(id string) bool { return b.erased[id] }) ||
@@ -67,8 +46,8 @@ func (in *Ingest) EraseWith(ctx context.Context, options ApplyOptions, userID st
 func (in *Ingest) erase(ctx context.Context, options ApplyOptions, userID string, cause mirror.ErasureCause) error {
 	key := row.Key{Kind: clerk.KindUser, ID: userID}
 	options.Origin = mirror.OriginErasure
-	_, err := in.applyInTx(ctx, options, func(ctx context.Context, tx *store.Tx, b *batch) error {
-		if err := b.loadRows(ctx, tx, b.wantKey(nil, key)); err != nil {
+	_, err := in.applyInTx(ctx, options, func(_ context.Context, tx *store.Tx, b *batch) error {
+		if err := b.load(tx, b.wantKey(nil, key)); err != nil {
 			return err
 		}
 		e := b.rows[key]

@@ -1,21 +1,14 @@
 package ingest_test
 
 import (
-	"bytes"
-	"context"
 	"crypto/rand"
 	"database/sql"
 	"fmt"
-	"net"
-	"net/url"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/clerksync/clerksync/internal/driver/postgres"
 	"github.com/clerksync/clerksync/internal/ingest"
@@ -108,126 +101,6 @@ func TestFileLockedByAnotherProgramIsWaitedForThenRefused(t *testing.T) {
 	if o := submit(t, in, "msg_1", userCreated("user_1")); o.Status != mirror.OutcomeProcessed {
 		t.Errorf("after it: %+v", o)
 	}
-}
-
-// TestConnectionCutDuringCommit cuts the connection when the server has committed and the
-// client does not know it yet.
-func TestConnectionCutDuringCommit(t *testing.T) {
-	t.Parallel()
-	dsn := testenv.Postgres(t)
-	proxy := newCutter(t, dsn)
-	db, err := postgres.Open(proxy.dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := start(t, db)
-	for i := range 10 {
-		id := fmt.Sprintf("user_%d", i)
-		proxy.armed.Store(true)
-		o := submit(t, in, "msg_"+id, userCreated(id))
-		if proxy.armed.Load() {
-			t.Fatal("no COMMIT passed the proxy")
-		}
-		switch o.Status {
-		case mirror.OutcomeProcessed, mirror.OutcomeDuplicate, mirror.OutcomeUnavailable:
-		default:
-			t.Errorf("%s: %+v", id, o)
-		}
-		if o := submit(t, in, "msg_"+id, userCreated(id)); o.Status != mirror.OutcomeDuplicate {
-			t.Errorf("%s was committed, but its second delivery is answered %+v", id, o)
-		}
-	}
-	head, err := db.Head(t.Context())
-	if err != nil || head.Seq != 10 {
-		t.Errorf("ten users made %d changes, %v", head.Seq, err)
-	}
-}
-
-// cutter is a proxy in front of Postgres. Once armed, it lets one COMMIT through and cuts the
-// connection instead of returning the response.
-type cutter struct {
-	dsn      string
-	network  string
-	upstream string
-	armed    atomic.Bool
-}
-
-func newCutter(t *testing.T, dsn string) *cutter {
-	t.Helper()
-	config, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cutter{}
-	c.network, c.upstream = pgNetwork(config)
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var connections sync.WaitGroup
-	t.Cleanup(func() {
-		_ = listener.Close()
-		connections.Wait()
-	})
-	connections.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			connections.Go(func() { c.relay(client) })
-		}
-	})
-	host, port, _ := strings.Cut(listener.Addr().String(), ":")
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(config.User, config.Password), Host: host + ":" + port, Path: config.Database, RawQuery: "sslmode=disable"}
-	c.dsn = u.String()
-	return c
-}
-
-func pgNetwork(config *pgx.ConnConfig) (network, address string) {
-	if strings.HasPrefix(config.Host, "/") {
-		return "unix", fmt.Sprintf("%s/.s.PGSQL.%d", config.Host, config.Port)
-	}
-	return "tcp", net.JoinHostPort(config.Host, strconv.FormatUint(uint64(config.Port), 10))
-}
-
-func (c *cutter) relay(client net.Conn) {
-	defer client.Close()
-	server, err := new(net.Dialer).DialContext(context.Background(), c.network, c.upstream)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	var cut atomic.Bool
-	var answers sync.WaitGroup
-	answers.Go(func() {
-		defer client.Close()
-		buffer := make([]byte, 64<<10)
-		for {
-			n, err := server.Read(buffer)
-			if err != nil || cut.Load() {
-				return // the answer to COMMIT is here: so it is done
-			}
-			if _, err := client.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-	})
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := client.Read(buffer)
-		if err != nil {
-			break
-		}
-		if bytes.Contains(buffer[:n], []byte("commit\x00")) && c.armed.CompareAndSwap(true, false) {
-			cut.Store(true)
-		}
-		if _, err := server.Write(buffer[:n]); err != nil {
-			break
-		}
-	}
-	_ = server.Close()
-	answers.Wait()
 }
 
 // TestTwoReplicasOnOneDatabase delivers every event to both, from many connections.

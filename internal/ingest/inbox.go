@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"maps"
 
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
@@ -11,7 +10,6 @@ import (
 
 // inbox is what a batch knows and writes of the inbox.
 type inbox struct {
-	claimed   map[string]bool           // message ids whose row this transaction has inserted
 	earlier   map[string]store.Delivery // deliveries that were known before, or that the batch has recorded
 	records   []store.Delivery          // to be saved
 	recordAt  map[string]int            // message id -> index in records
@@ -20,40 +18,7 @@ type inbox struct {
 }
 
 func newInbox() inbox {
-	return inbox{claimed: map[string]bool{}, earlier: map[string]store.Delivery{}, recordAt: map[string]int{}}
-}
-
-// claim inserts the rows of messages that were never seen, with the outcome that is to be expected.
-// It loads what is known of the others.
-func (i *inbox) claim(ctx context.Context, tx *store.Tx, jobs []*job) (err error) {
-	first := make([]store.Delivery, 0, len(jobs))
-	var replayed []string
-	for _, j := range jobs {
-		id := j.delivery.MessageID
-		if i.claimed[id] {
-			continue
-		}
-		i.claimed[id] = true
-		if j.replay {
-			replayed = append(replayed, id)
-			continue
-		}
-		d := j.delivery
-		d.Attempts = 1
-		first = append(first, d)
-	}
-	if i.earlier, err = tx.Claim(ctx, first); err != nil {
-		return err
-	}
-	known, err := tx.Inbox(ctx, replayed)
-	maps.Copy(i.earlier, known)
-	for id := range i.earlier {
-		delete(i.claimed, id)
-	}
-	for _, id := range replayed {
-		delete(i.claimed, id)
-	}
-	return err
+	return inbox{earlier: map[string]store.Delivery{}, recordAt: map[string]int{}}
 }
 
 // processMessage decides about one message and applies it.
@@ -65,6 +30,7 @@ func (b *batch) processMessage(j *job, head *store.Head) Outcome {
 		case d.Digest != "" && earlier.Digest != "" && d.Digest != earlier.Digest:
 			return b.quarantineConflict(d)
 		case !mayComeAgain(earlier.State):
+			head.LastReceivedAt = max(head.LastReceivedAt, d.ReceivedAt)
 			for i := range j.ops {
 				b.inbox.repeated = append(b.inbox.repeated, j.ops[i].Key)
 			}
@@ -74,15 +40,11 @@ func (b *batch) processMessage(j *job, head *store.Head) Outcome {
 	d.Attempts = earlier.Attempts + 1
 	changes := len(b.effects.Changes)
 	outcome := b.applyByState(j, &d, head)
-	if len(b.effects.Changes) > changes {
+	if !known || len(b.effects.Changes) > changes {
 		d.Seq = head.Seq // which counts them when they are saved
 	}
 	d.State = stillDismissed(earlier, d)
-	if b.inbox.claimed[d.MessageID] && d.Attempts == 1 && d.State == j.delivery.State {
-		b.inbox.earlier[d.MessageID] = d // the inserted row says so already
-	} else {
-		b.inbox.recordDelivery(d)
-	}
+	b.inbox.recordDelivery(d)
 	return outcome
 }
 

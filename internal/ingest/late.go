@@ -1,8 +1,6 @@
 package ingest
 
 import (
-	"context"
-
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/converge"
 	"github.com/clerksync/clerksync/internal/store"
@@ -16,16 +14,19 @@ import (
 // queueLate queues objects that became visible although the last complete walk should have brought
 // them. Domains cannot be read by id, so they wait for the next walk and are unaccounted for until
 // then.
-func (b *batch) queueLate(ctx context.Context, tx *store.Tx) error {
+func (b *batch) queueLate(tx *store.Tx) error {
 	if len(b.effects.Appeared) == 0 {
 		return nil
 	}
-	walks, err := tx.WholeWalks(ctx)
-	if err != nil {
-		return err
+	if b.walks == nil {
+		found, err := tx.Find(store.Wanted{Walks: true})
+		if err != nil {
+			return err
+		}
+		b.walks = found.Walks
 	}
 	for _, a := range b.effects.Appeared {
-		start, walked := walks[string(a.Key.Kind)]
+		start, walked := b.walks[string(a.Key.Kind)]
 		r := b.rows[a.Key].row
 		if !walked || a.Key.Kind == clerk.KindDomain || r.Hidden() {
 			continue

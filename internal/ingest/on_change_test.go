@@ -286,7 +286,7 @@ func (deadlock) SQLState() string { return "40P01" }
 func TestOnChangeAndACommitOfUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	d := testkit.PostgresAt(testenv.Postgres(t))
-	proxy := newCutter(t, d.DSN)
+	proxy := newProxy(t, d.DSN)
 	a := newApplication(t, d)
 	cut, err := postgres.Open(proxy.dsn)
 	if err != nil {

@@ -97,7 +97,7 @@ func (in *Ingest) override(
 		return err
 	}
 	_, err = in.applyInTx(ctx, ApplyOptions{Origin: mirror.OriginOverride, InTx: end}, func(ctx context.Context, tx *store.Tx, b *batch) error {
-		e, err := b.loadLive(ctx, tx, key)
+		e, err := b.loadLive(tx, key)
 		if err != nil {
 			return err
 		}
@@ -124,9 +124,9 @@ func (in *Ingest) override(
 }
 
 // loadLive loads a row that is neither hidden itself nor by its user.
-func (b *batch) loadLive(ctx context.Context, tx *store.Tx, key row.Key) (*entry, error) {
+func (b *batch) loadLive(tx *store.Tx, key row.Key) (*entry, error) {
 	notFound := fmt.Errorf("%s %s %w", key.Kind, key.ID, store.ErrNotFound)
-	if err := b.loadRows(ctx, tx, b.wantKey(nil, key)); err != nil {
+	if err := b.load(tx, b.wantKey(nil, key)); err != nil {
 		return nil, err
 	}
 	e := b.rows[key]
@@ -137,7 +137,7 @@ func (b *batch) loadLive(ctx context.Context, tx *store.Tx, key row.Key) (*entry
 		return e, nil
 	}
 	user := row.Key{Kind: clerk.KindUser, ID: e.row.UserID}
-	if err := b.loadRows(ctx, tx, b.wantKey(nil, user)); err != nil {
+	if err := b.load(tx, b.wantKey(nil, user)); err != nil {
 		return nil, err
 	}
 	if b.rows[user].row.Hidden() {

@@ -146,19 +146,20 @@ func (p *Prepared) withoutBody() *Prepared {
 }
 
 // renewAll reads messages again that were read by settings which are no longer in force: other
-// paths are redacted now, or the database has learned its instance.
-func (in *Ingest) renewAll(tx *store.Tx, jobs []*job) error {
+// paths are redacted now, or the database has learned its instance. It reports whether there were
+// any.
+func (in *Ingest) renewAll(tx *store.Tx, jobs []*job) (renewed bool, err error) {
 	for _, j := range jobs {
 		if j.settings == tx.Settings().Revision {
 			continue
 		}
-		renewed, err := in.renew(j.Prepared)
+		p, err := in.renew(j.Prepared)
 		if err != nil {
-			return fmt.Errorf("read %s by the settings in force: %w", j.delivery.MessageID, err)
+			return false, fmt.Errorf("read %s by the settings in force: %w", j.delivery.MessageID, err)
 		}
-		j.Prepared = renewed
+		j.Prepared, renewed = p, true
 	}
-	return nil
+	return renewed, nil
 }
 
 // renew reads a message again from the body that was to be stored, because redaction is idempotent.

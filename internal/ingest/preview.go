@@ -33,8 +33,7 @@ func (in *Ingest) Preview(ctx context.Context, messageID string) (mirror.ReplayP
 	j := &job{Prepared: p, done: make(chan struct{})}
 	var changes []row.Change
 	err = in.db.View(ctx, func(tx *store.Tx) error {
-		b := newBatch(in, tx)
-		err := b.process(ctx, tx, []*job{j})
+		b, err := in.dryRun(tx, []*job{j})
 		changes = b.effects.Changes
 		return err
 	})

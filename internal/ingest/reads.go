@@ -78,7 +78,7 @@ func (in *Ingest) applyInTx(ctx context.Context, o ApplyOptions, apply func(cont
 	}
 	err := in.retry(func(context.Context) error {
 		return transaction(ctx, func(tx *store.Tx) error {
-			b = newBatch(in, tx)
+			b = newBatch(in).within(tx)
 			b.origin = cmp.Or(o.Origin, mirror.OriginRead)
 			if o.Lease != nil {
 				if err := tx.CheckLease(ctx, *o.Lease); err != nil {

@@ -159,12 +159,9 @@ func (r *replaying) apply(ctx context.Context, jobs []*job) error {
 // dry finds out what would become of deliveries, and writes nothing.
 func (r *replaying) dry(ctx context.Context, jobs []*job) error {
 	err := r.in.db.View(ctx, func(tx *store.Tx) error {
-		b := newBatch(r.in, tx)
-		if err := b.process(ctx, tx, jobs); err != nil {
-			return err
-		}
+		b, err := r.in.dryRun(tx, jobs)
 		r.report.Changes += int64(len(b.effects.Changes))
-		return nil
+		return err
 	})
 	if err != nil {
 		return err
@@ -173,6 +170,16 @@ func (r *replaying) dry(ctx context.Context, jobs []*job) error {
 		r.note(j.delivery.MessageID, j.outcome)
 	}
 	return nil
+}
+
+// dryRun processes messages in a transaction that only reads.
+func (in *Ingest) dryRun(tx *store.Tx, jobs []*job) (*batch, error) {
+	b := newBatch(in).within(tx)
+	found, err := tx.Find(b.wanted(jobs))
+	if err != nil {
+		return b, err
+	}
+	return b, b.process(tx, found, jobs)
 }
 
 func (r *replaying) note(id string, o Outcome) {

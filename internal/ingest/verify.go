@@ -20,7 +20,7 @@ func (b *batch) saveVerifyQueue(ctx context.Context, tx *store.Tx) error {
 	if err := b.queueBanned(ctx, tx); err != nil {
 		return err
 	}
-	if err := b.queueLate(ctx, tx); err != nil {
+	if err := b.queueLate(tx); err != nil {
 		return err
 	}
 	for _, f := range b.reads.byID {

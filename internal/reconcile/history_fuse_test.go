@@ -51,6 +51,45 @@ func (f *fuse) burn() (err error, after bool) { //nolint:revive // the error is 
 	return nil, false
 }
 
+// send sends statements one after another, so that the process can be killed between any two.
+func (f *fuse) send(ctx context.Context, conn *sql.Conn, list []store.Statement) error {
+	for _, s := range list {
+		if s.Text == store.Commit {
+			return f.commit(ctx, conn)
+		}
+		if err := sendOne(ctx, conn, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sendOne(ctx context.Context, conn *sql.Conn, s store.Statement) error {
+	rows, err := conn.QueryContext(ctx, s.Text, s.Args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := s.Scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// commit of a killed process may succeed: see after.
+func (f *fuse) commit(ctx context.Context, conn *sql.Conn) error {
+	err, after := f.burn()
+	if err != nil && !after {
+		return err
+	}
+	return errors.Join(err, conn.Raw(func(c any) error {
+		_, err := c.(*fusedConn).Conn.(driver.ExecerContext).ExecContext(ctx, store.Commit, nil)
+		return err
+	}))
+}
+
 // blown reports whether the process was killed, and resets the fuse.
 func (f *fuse) blown() bool {
 	f.mu.Lock()
@@ -71,7 +110,7 @@ func openWithFuse(dsn string, content []byte) (*store.DB, *sql.DB, *fuse, error)
 			return nil, nil, nil, err
 		}
 		db := sql.OpenDB(fusedConnector{stdlib.GetConnector(*config), f})
-		return store.Open(store.Postgres, db, db), db, f, nil
+		return store.Open(store.Postgres, db, db).WithSender(f.send), db, f, nil
 	}
 	plain, err := sql.Open("sqlite", "file::memory:?_txlock=immediate&_pragma=busy_timeout(10000)")
 	if err != nil {

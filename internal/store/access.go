@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -26,7 +25,7 @@ func (db *DB) Plans(ctx context.Context, clerkUserID, clerkOrganizationID string
 		WHERE COALESCE(clerk_organization_id, '') = $1 AND ($1 <> '' OR clerk_user_id = $2) ORDER BY plan_slug`
 	type item struct{ slug, status string }
 	rows, err := db.query(ctx, text, clerkOrganizationID, clerkUserID)
-	items, err := scanAll(rows, err, func(r *sql.Rows) (i item, err error) { return i, r.Scan(&i.slug, &i.status) })
+	items, err := scanAll(rows, err, func(r Row) (i item, err error) { return i, r.Scan(&i.slug, &i.status) })
 	for _, i := range items {
 		if i.slug != "" && (i.status == "active" || i.status == "past_due") {
 			slugs = append(slugs, i.slug)

@@ -14,7 +14,8 @@ const maxPrepared = 32
 type AppTx struct {
 	ctx    context.Context //nolint:containedctx // that of the call, to recognize it
 	engine Engine
-	tx     *sql.Tx
+	tx     connection
+	pool   *sql.DB // makes a [sql.Row] of a refusal
 
 	mu     sync.Mutex
 	ended  bool
@@ -25,7 +26,7 @@ type AppTx struct {
 }
 
 func newAppTx(ctx context.Context, tx *Tx) *AppTx {
-	return &AppTx{ctx: ctx, engine: tx.db.engine, tx: tx.tx, stmts: map[string]*sql.Stmt{}}
+	return &AppTx{ctx: ctx, engine: tx.db.engine, tx: tx.connection(), pool: tx.db.write, stmts: map[string]*sql.Stmt{}}
 }
 
 // Exec runs a statement that returns no rows.
@@ -71,7 +72,7 @@ func (t *AppTx) QueryRow(ctx context.Context, text string, args ...any) *sql.Row
 	defer t.mu.Unlock()
 	ctx, err := t.begin(ctx, text)
 	if err != nil {
-		return t.tx.QueryRowContext(refused{context.Background(), err}, text)
+		return t.pool.QueryRowContext(refused{context.Background(), err}, text)
 	}
 	var row *sql.Row
 	if stmt := t.stmts[text]; stmt != nil {

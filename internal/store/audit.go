@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -73,7 +72,7 @@ func (db *DB) Audit(ctx context.Context, f mirror.AuditFilter) (p mirror.Page[mi
 	rows, err := db.query(ctx, `SELECT audit_id, at, action, clerk_user_id, clerk_session_id, clerk_organization_id,
 		object, actor, address, origin, was, became, failure, request_id
 		FROM clerk_audit`+rest, args...)
-	list, err := scanAll(rows, err, func(r *sql.Rows) (e mirror.AuditEntry, err error) {
+	list, err := scanAll(rows, err, func(r Row) (e mirror.AuditEntry, err error) {
 		return e, r.Scan(&e.ID, (*instant)(&e.At), &e.Action, (*text)(&e.ClerkUserID), (*text)(&e.ClerkSessionID), (*text)(&e.ClerkOrganizationID),
 			(*text)(&e.Object), (*text)(&e.Actor), (*text)(&e.Address), (*text)(&e.Origin), (*text)(&e.Was), (*text)(&e.Became),
 			(*text)(&e.Failure), (*text)(&e.RequestID))

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -88,7 +87,7 @@ func (db *DB) Describe(ctx context.Context) (b mirror.Backup, err error) {
 	}
 	times, err := db.query(ctx, `SELECT COALESCE((SELECT CAST(value AS BIGINT) FROM clerk_meta WHERE name = 'alive_at'), 0),
 		(SELECT last_received_at FROM clerk_head WHERE one = 1), COALESCE((SELECT at FROM clerk_changes ORDER BY seq DESC LIMIT 1), 0)`)
-	at, err := exactlyOne(scanAll(times, err, func(r *sql.Rows) (at [3]clerk.Time, err error) { return at, r.Scan(&at[0], &at[1], &at[2]) }))
+	at, err := exactlyOne(scanAll(times, err, func(r Row) (at [3]clerk.Time, err error) { return at, r.Scan(&at[0], &at[1], &at[2]) }))
 	if err != nil {
 		return b, err
 	}
@@ -131,14 +130,14 @@ func (db *DB) Extent(ctx context.Context) (e Extent, err error) {
 	rows, err := db.query(ctx, `SELECT COALESCE((SELECT max(seq) FROM clerk_changes), 0),
 		COALESCE((SELECT tag FROM clerk_changes ORDER BY seq DESC LIMIT 1), ''), (SELECT last_received_at FROM clerk_head WHERE one = 1),
 		COALESCE((SELECT max(audit_id) FROM clerk_audit), ''), COALESCE((SELECT value FROM clerk_meta WHERE name = 'instance'), '')`)
-	e, err = exactlyOne(scanAll(rows, err, func(r *sql.Rows) (e Extent, err error) {
+	e, err = exactlyOne(scanAll(rows, err, func(r Row) (e Extent, err error) {
 		return e, r.Scan(&e.seq, &e.tag, &e.receivedAt, &e.audit, &e.instance)
 	}))
 	if err != nil {
 		return e, err
 	}
 	rows, err = db.query(ctx, "SELECT clerk_user_id FROM clerk_erasures ORDER BY at, clerk_user_id")
-	e.erased, err = scanMap(rows, err, func(r *sql.Rows) (id string, erased bool, err error) { return id, true, r.Scan(&id) })
+	e.erased, err = scanMap(rows, err, func(r Row) (id string, erased bool, err error) { return id, true, r.Scan(&id) })
 	return e, err
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -19,7 +18,7 @@ func (db *DB) ChangeRefsFrom(ctx context.Context, seq int64, limit int) ([]row.C
 	const text = `SELECT seq, kind, id, tag, COALESCE(clerk_user_id, ''), COALESCE(clerk_organization_id, '')
 		FROM clerk_changes WHERE seq >= $1 ORDER BY seq LIMIT $2`
 	rows, err := db.query(ctx, text, seq, limit)
-	return scanAll(rows, err, func(r *sql.Rows) (t row.ChangeRef, err error) {
+	return scanAll(rows, err, func(r Row) (t row.ChangeRef, err error) {
 		return t, r.Scan(&t.Seq, &t.Key.Kind, &t.Key.ID, &t.Tag, &t.UserID, &t.OrganizationID)
 	})
 }
@@ -29,10 +28,10 @@ const changeColumns = `seq, at, kind, id, COALESCE(clerk_user_id, ''), COALESCE(
 // ChangesFrom lists changes from a sequence number on, including that one, in order.
 func (db *DB) ChangesFrom(ctx context.Context, seq int64, limit int) ([]row.Change, error) {
 	rows, err := db.query(ctx, "SELECT "+changeColumns+" FROM clerk_changes WHERE seq >= $1 ORDER BY seq LIMIT $2", seq, pageSize(limit))
-	return scanAll(rows, err, func(r *sql.Rows) (row.Change, error) { return scanChange(r) })
+	return scanAll(rows, err, func(r Row) (row.Change, error) { return scanChange(r) })
 }
 
-func scanChange(r *sql.Rows, more ...any) (c row.Change, err error) {
+func scanChange(r Row, more ...any) (c row.Change, err error) {
 	var fields string
 	err = r.Scan(append([]any{
 		&c.Seq, &c.At, &c.Key.Kind, &c.Key.ID, &c.UserID, &c.OrganizationID, &c.Operation, &c.Version, &fields, &c.Tag, &c.Origin,
@@ -54,7 +53,7 @@ func (db *DB) ChangesOf(ctx context.Context, messageID string) ([]mirror.Change,
 	}
 	const text = "SELECT " + changeColumns + " FROM clerk_changes WHERE seq > $1 AND seq <= $2 AND origin = $3 ORDER BY seq"
 	rows, err := db.query(ctx, text, d.Seq, d.Seq+windowOfBatch, d.MessageID)
-	changes, err := scanAll(rows, err, func(r *sql.Rows) (mirror.Change, error) {
+	changes, err := scanAll(rows, err, func(r Row) (mirror.Change, error) {
 		c, err := scanChange(r)
 		return FeedEntry(&c), err
 	})

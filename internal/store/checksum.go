@@ -107,20 +107,20 @@ type RowDigest struct {
 
 // RowDigests loads the digests of rows by id, of those that exist. It also reads their bodies to
 // check the checksums.
-func (tx *Tx) RowDigests(ctx context.Context, kind clerk.Kind, ids []string) (map[string]RowDigest, error) {
+func (tx *Tx) RowDigests(_ context.Context, kind clerk.Kind, ids []string) (map[string]RowDigest, error) {
 	t := tables[kind]
 	found := make(map[string]RowDigest, len(ids))
 	var id string
 	var s RowDigest
 	var text sql.RawBytes // which the driver lends, so that no body is copied to be kept
 	var sum int64
-	into := []any{&id, &s.Digest, &s.Revision, &s.Rank, &s.Hidden}
+	into := []any{&id, &s.Digest, &s.Revision, &s.Rank, (*boolean)(&s.Hidden)}
 	if kind == clerk.KindUser {
-		into = append(into, &s.SignedInAt, &s.ActiveAt, &s.BannedAt, &s.Deprovisioned)
+		into = append(into, &s.SignedInAt, &s.ActiveAt, &s.BannedAt, (*boolean)(&s.Deprovisioned))
 	}
 	into = append(into, &text, &sum)
-	err := tx.load(ctx, t.selectDigests[tx.db.engine], t.key(), ids, func(rows *sql.Rows) error {
-		err := rows.Scan(into...)
+	err := tx.load(t.selectDigests[tx.db.engine], t.key(), ids, func(r Row) error {
+		err := r.Scan(into...)
 		s.Intact = holds(text, sum)
 		found[id] = s
 		return err
@@ -141,7 +141,7 @@ func (tx *Tx) Altered(ctx context.Context, want *row.Row, except ...string) (nam
 		}
 	}
 	rows, err := tx.query(ctx, "SELECT "+strings.Join(selected, ", ")+" FROM "+t.name+" WHERE "+t.key()+" = $1", want.ID)
-	stored, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) ([]sql.NullString, error) {
+	stored, err := exactlyOne(scanAll(rows, err, func(r Row) ([]sql.NullString, error) {
 		values, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
 		for i := range values {
 			into[i] = &values[i]

@@ -23,7 +23,7 @@ type ConsoleSession struct {
 
 const consoleColumns = "digest, is_link, operator, token_digest, created_at, created_from, expires_at"
 
-func scanConsoleSession(r *sql.Rows) (s ConsoleSession, err error) {
+func scanConsoleSession(r Row) (s ConsoleSession, err error) {
 	return s, r.Scan(&s.Digest, &s.IsLink, (*text)(&s.Operator), (*text)(&s.Token), (*instant)(&s.CreatedAt), (*text)(&s.From),
 		(*instant)(&s.ExpiresAt))
 }
@@ -80,7 +80,7 @@ func (db *DB) ConsoleSession(ctx context.Context, digest TokenDigest) (s Console
 			o.name, o.read_only, o.created_at, o.created_by, o.expires_at, o.last_used_at
 		FROM clerk_console_sessions s LEFT JOIN clerk_operators o ON o.name = s.operator AND o.token_digest = s.token_digest
 		WHERE s.digest = $1 AND s.is_link = 0`, digest.String())
-	found, err := scanAll(rows, err, func(r *sql.Rows) (s ConsoleSession, err error) {
+	found, err := scanAll(rows, err, func(r Row) (s ConsoleSession, err error) {
 		var o mirror.Operator
 		var readOnly sql.NullBool
 		err = r.Scan(&s.Digest, &s.IsLink, (*text)(&s.Operator), (*text)(&s.Token), (*instant)(&s.CreatedAt), (*text)(&s.From),
@@ -113,7 +113,7 @@ func (db *DB) RowStatuses(ctx context.Context, kind clerk.Kind, ids []string) (m
 	rows, err := db.query(ctx, "SELECT t."+t.key()+`, t.sync_read, t.sync_rank, t.sync_updated_at, t.sync_seen_at, t.sync_verified_at,
 			(SELECT MIN(q.queued_at) FROM clerk_verify q WHERE q.kind = $2 AND q.id = t.`+t.key()+") FROM "+t.name+" t WHERE "+condition,
 		arg, string(kind))
-	return scanMap(rows, err, func(r *sql.Rows) (id string, s mirror.RowStatus, err error) {
+	return scanMap(rows, err, func(r Row) (id string, s mirror.RowStatus, err error) {
 		var read bool
 		var rank row.Rank
 		err = r.Scan(&id, &read, &rank, (*instant)(&s.UpdatedAt), (*instant)(&s.SeenAt), (*instant)(&s.VerifiedAt), (*instant)(&s.DoubtedAt))
@@ -138,5 +138,5 @@ func (db *DB) MembershipCounts(ctx context.Context, userIDs []string, atMost int
 	condition, arg := db.engine.oneOf("u.clerk_user_id", userIDs)
 	rows, err := db.query(ctx, `SELECT u.clerk_user_id, (SELECT COUNT(*) FROM (SELECT 1 FROM clerk_memberships m
 			WHERE m.clerk_user_id = u.clerk_user_id AND m.sync_hidden = 0 LIMIT $2) AS counted) FROM clerk_users u WHERE `+condition, arg, atMost)
-	return scanMap(rows, err, func(r *sql.Rows) (id string, n int, err error) { return id, n, r.Scan(&id, &n) })
+	return scanMap(rows, err, func(r Row) (id string, n int, err error) { return id, n, r.Scan(&id, &n) })
 }

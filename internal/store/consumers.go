@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -62,17 +61,15 @@ func (db *DB) updateWithoutHead(ctx context.Context, fn func(*Tx) error) error {
 		ctx, cancel = context.WithTimeout(ctx, db.updateTimeout)
 		defer cancel()
 	}
-	ctx = db.engine.detach(ctx)
-	sqlTx, err := db.beginWrite(ctx)
+	tx, err := db.openTx(db.engine.detach(ctx))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = sqlTx.Rollback() }()
-	tx := &Tx{db: db, ctx: ctx, tx: sqlTx, stmts: map[string]*sql.Stmt{}}
+	defer tx.close()
 	if err := fn(tx); err != nil {
 		return err
 	}
-	if err := sqlTx.Commit(); err != nil {
+	if err := tx.commit(); err != nil {
 		return err
 	}
 	db.checkpointWhenDue(tx.rows)
@@ -117,7 +114,7 @@ func (db *DB) LeaseFree(ctx context.Context, name string, now clerk.Time, dead f
 
 const selectConsumer = "SELECT name, cursor, seq, edits, paused, gone FROM clerk_consumers WHERE name = $1"
 
-func scanConsumer(r *sql.Rows) (c Consumer, err error) {
+func scanConsumer(r Row) (c Consumer, err error) {
 	return c, r.Scan(&c.Name, &c.Cursor, &c.Seq, &c.Edits, &c.Paused, &c.Gone)
 }
 
@@ -310,7 +307,7 @@ func (db *DB) RestartConsumer(ctx context.Context, l Lease, c *Consumer, snapsho
 const heldColumns = `cursor, parked, attempts, due_at, failed_at, error, at, kind, id,
 	COALESCE(clerk_user_id, ''), COALESCE(clerk_organization_id, ''), operation, version, fields, origin`
 
-func scanHeld(r *sql.Rows) (h HeldChange, err error) {
+func scanHeld(r Row) (h HeldChange, err error) {
 	var fields string
 	err = r.Scan(&h.Cursor, &h.Parked, &h.Attempts, &h.DueAt, &h.FailedAt, &h.Error, (*instant)(&h.At), &h.Kind, &h.ID,
 		&h.ClerkUserID, &h.ClerkOrganizationID, &h.Operation, &h.Version, &fields, &h.Origin)

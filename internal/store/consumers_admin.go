@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strconv"
 
@@ -31,10 +30,10 @@ func (db *DB) Consumers(ctx context.Context, ours clerk.Time) ([]mirror.Consumer
 		return nil, err
 	}
 	rows, err := db.query(ctx, selectConsumers)
-	return scanAll(rows, err, func(r *sql.Rows) (mirror.Consumer, error) { return scanConsumerRecord(r, now) })
+	return scanAll(rows, err, func(r Row) (mirror.Consumer, error) { return scanConsumerRecord(r, now) })
 }
 
-func scanConsumerRecord(r *sql.Rows, now clerk.Time) (c mirror.Consumer, err error) {
+func scanConsumerRecord(r Row, now clerk.Time) (c mirror.Consumer, err error) {
 	var seq, head, oldest int64
 	var paused bool
 	var expires, unread, held clerk.Time
@@ -171,7 +170,7 @@ func (db *DB) ParkedChanges(ctx context.Context, name string, f mirror.ParkedFil
 	}
 	rest, args := w.pageBy("seq, cursor", f.Limit)
 	rows, err := db.query(ctx, "SELECT seq, "+heldColumns+" FROM clerk_consumer_parked"+rest, args...)
-	list, err := scanAll(rows, err, func(r *sql.Rows) (l listed, err error) {
+	list, err := scanAll(rows, err, func(r Row) (l listed, err error) {
 		l.ParkedChange, l.seq, err = scanParked(r)
 		return l, err
 	})
@@ -183,7 +182,7 @@ func (db *DB) ParkedChanges(ctx context.Context, name string, f mirror.ParkedFil
 	return p, err
 }
 
-func scanParked(r *sql.Rows) (p mirror.ParkedChange, seq int64, err error) {
+func scanParked(r Row) (p mirror.ParkedChange, seq int64, err error) {
 	var fields string
 	var parked bool
 	c := &p.Change

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 
@@ -41,7 +40,7 @@ func (db *DB) KindCounts(ctx context.Context, kind clerk.Kind, whole Start) (c K
 	type figures struct{ all, rows, stubs, unverified, unaccounted int64 }
 	figuresOf := func(text string) (figures, error) {
 		rows, err := db.query(ctx, selectKindCounts+text, whole.Write, int64(whole.By))
-		return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (f figures, err error) {
+		return exactlyOne(scanAll(rows, err, func(r Row) (f figures, err error) {
 			return f, r.Scan(&f.all, &f.rows, &f.stubs, &f.unverified, &f.unaccounted)
 		}))
 	}
@@ -111,7 +110,7 @@ func (t *table) belowGone() (below, standing string) {
 func (db *DB) Suspected(ctx context.Context) (map[clerk.Kind]int64, error) {
 	const open = "s.reason IN ('gone', 'unlisted', 'older')"
 	rows, err := db.query(ctx, "SELECT s.kind, count(*) FROM clerk_suspects s WHERE "+open+" GROUP BY s.kind")
-	suspected, err := scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
+	suspected, err := scanMap(rows, err, func(r Row) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
 	for kind := range suspected {
 		t := tables[kind]
 		hidden, err := db.number(ctx, fmt.Sprintf(`SELECT count(*) FROM clerk_suspects s JOIN %s t ON t.%s = s.id
@@ -129,7 +128,7 @@ func (db *DB) Suspected(ctx context.Context) (map[clerk.Kind]int64, error) {
 // Conflicts counts the objects that Clerk has although they are permanently deleted here, by kind.
 func (db *DB) Conflicts(ctx context.Context) (map[clerk.Kind]int64, error) {
 	rows, err := db.query(ctx, "SELECT kind, count(*) FROM clerk_suspects WHERE reason = 'conflict' GROUP BY kind")
-	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
+	return scanMap(rows, err, func(r Row) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
 }
 
 // LastDelivery is the last delivery of one event type.
@@ -147,7 +146,7 @@ func (db *DB) LastDeliveries(ctx context.Context) (map[string]LastDelivery, erro
 		COALESCE((SELECT i.signed_at FROM clerk_inbox i WHERE i.type = t.type ORDER BY i.received_at DESC LIMIT 1), 0)
 		FROM types t WHERE t.type IS NOT NULL`
 	rows, err := db.query(ctx, text)
-	return scanMap(rows, err, func(r *sql.Rows) (eventType string, d LastDelivery, err error) {
+	return scanMap(rows, err, func(r Row) (eventType string, d LastDelivery, err error) {
 		return eventType, d, r.Scan(&eventType, &d.ReceivedAt, &d.SignedAt)
 	})
 }
@@ -164,7 +163,7 @@ func (db *DB) DriftCounts(ctx context.Context, since clerk.Time) (map[clerk.Kind
 		COALESCE(sum(CASE WHEN found_at >= $1 THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN found_at >= $1 THEN repaired ELSE 0 END), 0)
 		FROM clerk_drift GROUP BY kind`
 	rows, err := db.query(ctx, text, int64(since))
-	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, c DriftCount, err error) {
+	return scanMap(rows, err, func(r Row) (kind clerk.Kind, c DriftCount, err error) {
 		return kind, c, r.Scan(&kind, &c.Found, &c.Repaired, &c.FoundSince, &c.RepairedSince)
 	})
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strconv"
 	"strings"
 
@@ -24,7 +23,7 @@ const selectDeliveryGroups = `SELECT COALESCE(type, ''), state, COALESCE(reason,
 func (db *DB) DeliveryGroups(ctx context.Context) (p mirror.Page[mirror.DeliveryGroup], err error) {
 	limit := int64(min(maxGrouped, db.lookBack))
 	rows, err := db.query(ctx, selectDeliveryGroups, limit)
-	groups, err := scanAll(rows, err, func(r *sql.Rows) (g mirror.DeliveryGroup, err error) {
+	groups, err := scanAll(rows, err, func(r Row) (g mirror.DeliveryGroup, err error) {
 		var last string
 		if err = r.Scan(&g.Type, &g.State, &g.Reason, &g.Count, (*instant)(&g.FirstAt), &last); err != nil {
 			return g, err

@@ -98,30 +98,6 @@ func (tx *Tx) save(ctx context.Context, b *bulk, n int, values func(i int) []any
 	return nil
 }
 
-// insertNew runs a bulk statement that skips rows that exist. It returns the keys, which are the
-// first column, of the rows that it wrote.
-func (tx *Tx) insertNew(ctx context.Context, b *bulk, n int, values func(i int) []any) (written map[string]bool, err error) {
-	written = make(map[string]bool, n)
-	tx.rows += int64(n)
-	note := func(rows *sql.Rows, err error) error {
-		keys, err := scanAll(rows, err, scanOne[string])
-		for _, k := range keys {
-			written[k] = true
-		}
-		return err
-	}
-	text := b.texts[tx.db.engine]
-	if tx.db.engine == Postgres && n > 0 {
-		return written, note(tx.query(ctx, text, b.arrays(n, values)...)) //nolint:rowserrcheck // scanAll does
-	}
-	for i := range n {
-		if err := note(tx.query(ctx, text, values(i)...)); err != nil { //nolint:rowserrcheck // scanAll does
-			return nil, err
-		}
-	}
-	return written, nil
-}
-
 // arrays turns rows into one array for each column.
 func (b *bulk) arrays(n int, values func(i int) []any) []any {
 	columns := make([]any, len(b.types))
@@ -146,22 +122,11 @@ func (b *bulk) arrays(n int, values func(i int) []any) []any {
 }
 
 // load runs a SELECT of the rows whose column is one of the keys.
-func (tx *Tx) load(ctx context.Context, text, column string, keys []string, scan func(*sql.Rows) error) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	condition, arg := tx.db.engine.oneOf(column, keys)
-	rows, err := tx.query(ctx, text+condition, arg)
-	if err != nil {
+func (tx *Tx) load(text, column string, keys []string, scan func(Row) error) error {
+	if err := tx.askOneOf(scan, text, column, keys); err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return tx.send()
 }
 
 // oneOf returns the condition that a column is one of the keys, and its only argument.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 
@@ -28,7 +27,7 @@ const (
 	selectDrift  = "SELECT " + driftColumns + " FROM clerk_drift"
 )
 
-func scanDrift(r *sql.Rows) (d mirror.Drift, err error) {
+func scanDrift(r Row) (d mirror.Drift, err error) {
 	var fields string
 	err = r.Scan(&d.Kind, &d.ID, (*instant)(&d.FoundAt), &fields, &d.Cause, (*instant)(&d.Since), &d.Repaired)
 	d.Fields = splitFields(fields)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 
@@ -17,18 +16,6 @@ type Erasure struct {
 
 	Search []string // what the search looks for: ids and addresses; emptied when it is over
 	Cursor string   // where the search is
-}
-
-// ErasedUsers returns which of some users were erased.
-func (tx *Tx) ErasedUsers(ctx context.Context, ids []string) (map[string]bool, error) {
-	erased := map[string]bool{}
-	err := tx.load(ctx, "SELECT clerk_user_id FROM clerk_users WHERE sync_erased = 1 AND ", "clerk_user_id", ids, func(r *sql.Rows) error {
-		var id string
-		err := r.Scan(&id)
-		erased[id] = true
-		return err
-	})
-	return erased, err
 }
 
 // KeysOfUser returns a page of the rows of a kind whose parent is the user.
@@ -50,7 +37,7 @@ func (tx *Tx) keys(ctx context.Context, kind clerk.Kind, condition, after string
 	t := tables[kind]
 	text := fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > $1%[3]s ORDER BY %[1]s LIMIT $2", t.key(), t.name, condition)
 	rows, err := tx.query(ctx, text, append([]any{after, limit}, args...)...)
-	return scanAll(rows, err, func(r *sql.Rows) (row.Key, error) {
+	return scanAll(rows, err, func(r Row) (row.Key, error) {
 		id, err := scanOne[string](r)
 		return row.Key{Kind: kind, ID: id}, err
 	})
@@ -99,7 +86,7 @@ func (tx *Tx) EndErasure(ctx context.Context, userID string) error {
 
 const selectErasures = `SELECT clerk_user_id, at, cause, erased_rows, bodies, COALESCE(done_at, 0), search, cursor FROM clerk_erasures`
 
-func scanErasure(r *sql.Rows) (e Erasure, err error) {
+func scanErasure(r Row) (e Erasure, err error) {
 	var search string
 	err = r.Scan(&e.ClerkUserID, (*instant)(&e.At), &e.Cause, &e.Rows, &e.Bodies, (*instant)(&e.DoneAt), &search, &e.Cursor)
 	if search != "" {
@@ -185,7 +172,7 @@ func (db *DB) TruncateWAL(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	rows, err := db.write.QueryContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-	busy, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) (busy int, err error) {
+	busy, err := exactlyOne(scanAll(rows, err, func(r Row) (busy int, err error) {
 		var log, done int
 		return busy, r.Scan(&busy, &log, &done)
 	}))

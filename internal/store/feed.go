@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/mirror"
@@ -38,7 +37,7 @@ const selectWindow = "SELECT " + changeColumns + `, (SELECT seq FROM clerk_head 
 // change of the feed, 0 if nothing was found.
 func (db *DB) FeedWindow(ctx context.Context, w FeedWindow) (changes []row.Change, head int64, err error) {
 	rows, err := db.query(ctx, selectWindow, max(w.After, 1), w.Through, w.Types, w.UserID, w.OrganizationID, w.Limit+2)
-	changes, err = scanAll(rows, err, func(r *sql.Rows) (row.Change, error) { return scanChange(r, &head) })
+	changes, err = scanAll(rows, err, func(r Row) (row.Change, error) { return scanChange(r, &head) })
 	return changes, head, err
 }
 
@@ -58,7 +57,7 @@ func (db *DB) LatestChanges(ctx context.Context, w FeedWindow) ([]row.Change, er
 		text = selectLatestOfUser
 	}
 	rows, err := db.query(ctx, text, w.After, w.Through, w.Types, w.UserID, w.OrganizationID, w.Limit)
-	return scanAll(rows, err, func(r *sql.Rows) (row.Change, error) { return scanChange(r) })
+	return scanAll(rows, err, func(r Row) (row.Change, error) { return scanChange(r) })
 }
 
 // FeedEnds returns the first place from which the feed can be read, and its end. Both are
@@ -74,7 +73,7 @@ func (db *DB) FeedEndsAndChange(ctx context.Context, seq int64) (oldest, at, hea
 	const text = `SELECT seq, tag FROM clerk_changes WHERE seq = $1
 		OR seq = (SELECT min(seq) FROM clerk_changes) OR seq = (SELECT max(seq) FROM clerk_changes) ORDER BY seq`
 	rows, err := db.query(ctx, text, seq)
-	found, err := scanAll(rows, err, func(r *sql.Rows) (c row.Change, err error) { return c, r.Scan(&c.Seq, &c.Tag) })
+	found, err := scanAll(rows, err, func(r Row) (c row.Change, err error) { return c, r.Scan(&c.Seq, &c.Tag) })
 	oldest, head = mirror.FeedStart, mirror.FeedStart
 	for i := range found {
 		head = FeedCursor(&found[i])

@@ -46,13 +46,10 @@ var inboxTypes = []columnType{
 	intColumn, textColumn,
 }
 
-var (
-	inboxInsert = newBulk(insertInbox, inboxTypes, " ON CONFLICT (message_id) DO NOTHING RETURNING message_id")
-	inboxUpsert = newBulk(insertInbox, inboxTypes, ` ON CONFLICT (message_id) DO UPDATE SET signed_at = excluded.signed_at,
+var inboxUpsert = newBulk(insertInbox, inboxTypes, ` ON CONFLICT (message_id) DO UPDATE SET signed_at = excluded.signed_at,
 		type = excluded.type, instance_id = excluded.instance_id, state = excluded.state, reason = excluded.reason,
 		problem = excluded.problem, attempts = excluded.attempts, subjects = excluded.subjects, digest = excluded.digest,
 		revision = excluded.revision, seq = CASE WHEN excluded.seq > 0 THEN excluded.seq ELSE clerk_inbox.seq END, body = excluded.body`)
-)
 
 // inboxRow returns the values of a delivery's row.
 func (tx *Tx) inboxRow(d *Delivery) []any {
@@ -68,43 +65,10 @@ func (tx *Tx) SaveInbox(ctx context.Context, list []Delivery) error {
 	return tx.save(ctx, inboxUpsert, len(list), func(i int) []any { return tx.inboxRow(&list[i]) })
 }
 
-// Claim writes the deliveries whose message ids are new, and returns the stored rows of the others.
-// No id may be listed twice.
-func (tx *Tx) Claim(ctx context.Context, list []Delivery) (earlier map[string]Delivery, err error) {
-	written, err := tx.insertNew(ctx, inboxInsert, len(list), func(i int) []any {
-		list[i].Seq = tx.Head.Seq
-		return tx.inboxRow(&list[i])
-	})
-	if err != nil {
-		return nil, err
-	}
-	var known []string
-	for i := range list {
-		if id := list[i].MessageID; !written[id] {
-			known = append(known, id)
-		}
-	}
-	return tx.Inbox(ctx, known)
-}
-
-const selectInbox = "SELECT message_id, state, attempts, COALESCE(digest, ''), received_at FROM clerk_inbox WHERE "
-
-// Inbox loads of earlier deliveries what a second one needs to know.
-func (tx *Tx) Inbox(ctx context.Context, messageIDs []string) (map[string]Delivery, error) {
-	found := map[string]Delivery{}
-	err := tx.load(ctx, selectInbox, "message_id", messageIDs, func(r *sql.Rows) error {
-		var d Delivery
-		err := r.Scan(&d.MessageID, &d.State, &d.Attempts, &d.Digest, &d.ReceivedAt)
-		found[d.MessageID] = d
-		return err
-	})
-	return found, err
-}
-
 const deliveryColumns = `SELECT message_id, received_at, COALESCE(signed_at, 0), COALESCE(type, ''), COALESCE(instance_id, ''), state,
 	COALESCE(reason, ''), COALESCE(problem, ''), attempts, subjects, COALESCE(digest, ''), revision, seq, COALESCE(body, '') FROM clerk_inbox`
 
-func scanDelivery(r *sql.Rows) (d Delivery, err error) {
+func scanDelivery(r Row) (d Delivery, err error) {
 	var subjects string
 	err = r.Scan(&d.MessageID, &d.ReceivedAt, &d.SignedAt, &d.Type, &d.InstanceID, &d.State,
 		&d.Reason, &d.Problem, &d.Attempts, &subjects, &d.Digest, &d.Revision, &d.Seq, &d.Body)
@@ -123,7 +87,7 @@ func (db *DB) Delivery(ctx context.Context, messageID string) (Delivery, error) 
 func (db *DB) DeliveriesOf(ctx context.Context, messageIDs []string) (map[string]Delivery, error) {
 	condition, arg := db.engine.oneOf("message_id", messageIDs)
 	rows, err := db.query(ctx, deliveryColumns+" WHERE "+condition, arg)
-	return scanMap(rows, err, func(r *sql.Rows) (string, Delivery, error) {
+	return scanMap(rows, err, func(r Row) (string, Delivery, error) {
 		d, err := scanDelivery(r)
 		return d.MessageID, d, err
 	})
@@ -229,7 +193,7 @@ func (db *DB) newestDeliveries(ctx context.Context, f *mirror.DeliveryFilter) (m
 	return readPage(ctx, db, l, f.After, f.Limit, deliveryColumns, scanRecord, placeOfDelivery)
 }
 
-func scanRecord(r *sql.Rows) (mirror.Delivery, error) {
+func scanRecord(r Row) (mirror.Delivery, error) {
 	d, err := scanDelivery(r)
 	return d.Record(), err
 }
@@ -259,7 +223,7 @@ func (db *DB) deliveriesAfter(ctx context.Context, text string, f *mirror.Delive
 func (db *DB) CountDeliveries(ctx context.Context, f mirror.DeliveryFilter) ([]mirror.DeliveryCount, error) {
 	w := selectDeliveries(&f)
 	rows, err := db.query(ctx, "SELECT COALESCE(type, ''), state, count(*) FROM clerk_inbox"+w.String()+" GROUP BY 1, 2 ORDER BY 1, 2", w.args...)
-	return scanAll(rows, err, func(r *sql.Rows) (c mirror.DeliveryCount, err error) { return c, r.Scan(&c.Type, &c.State, &c.Count) })
+	return scanAll(rows, err, func(r Row) (c mirror.DeliveryCount, err error) { return c, r.Scan(&c.Type, &c.State, &c.Count) })
 }
 
 // EventSeen reports whether an event whose type begins with a prefix has ever arrived.

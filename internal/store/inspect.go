@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"strconv"
 	"strings"
@@ -92,7 +91,7 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 	return cmp.Or(err, c.Schema)
 }
 
-func scanServerInfo(r *sql.Rows) (c ServerInfo, err error) {
+func scanServerInfo(r Row) (c ServerInfo, err error) {
 	var names, values [4]string
 	err = r.Scan(&c.Version, &c.Now, &names[0], &values[0], &names[1], &values[1], &names[2], &values[2], &names[3], &values[3])
 	c.Settings = map[string]string{}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -14,8 +13,8 @@ const selectInvitations = `SELECT clerk_invitation_id, clerk_organization_id, cl
 
 // scanInvitation returns a function that reads invitations as they are at a time: Clerk may not say
 // that one has expired.
-func scanInvitation(now clerk.Time) func(*sql.Rows) (mirror.Invitation, error) {
-	return func(r *sql.Rows) (i mirror.Invitation, err error) {
+func scanInvitation(now clerk.Time) func(Row) (mirror.Invitation, error) {
+	return func(r Row) (i mirror.Invitation, err error) {
 		var status text
 		var metadata, object document
 		err = r.Scan(&i.ClerkInvitationID, (*text)(&i.ClerkOrganizationID), (*text)(&i.ClerkUserID), (*text)(&i.InviterClerkUserID),

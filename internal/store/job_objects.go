@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strings"
 
@@ -101,7 +100,7 @@ func (l *jobList) read(ctx context.Context, db *DB, rows where, wanted []filter,
 		match bool
 	}
 	result, err := db.query(ctx, text, args...)
-	list, err := scanAll(result, err, func(r *sql.Rows) (o looked, err error) {
+	list, err := scanAll(result, err, func(r Row) (o looked, err error) {
 		return o, r.Scan(&o.at, &o.id, &o.ID, &o.Was, &o.Label, &o.match)
 	})
 	for i := range list {
@@ -219,7 +218,7 @@ func (db *DB) JobObjectsOf(ctx context.Context, kind JobKind, ids []string) (lis
 	l := map[JobKind]jobList{JobUser: jobUsers, JobSession: jobSessions, JobDelivery: jobDeliveries}[kind]
 	condition, arg := db.engine.oneOf(l.id, ids)
 	rows, err := db.query(ctx, "SELECT "+strings.Join([]string{l.id, l.was, l.label}, ", ")+" FROM "+l.from+" WHERE "+condition, arg)
-	found, err := scanMap(rows, err, func(r *sql.Rows) (string, JobObject, error) {
+	found, err := scanMap(rows, err, func(r Row) (string, JobObject, error) {
 		var o JobObject
 		err := r.Scan(&o.ID, &o.Was, &o.Label)
 		return o.ID, o, err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,7 +40,7 @@ type jobProgress struct {
 const jobColumns = `job_id, action, state, request, plan, selected_until, cursor, done, failed, skipped, progress, error, created_at, created_by, expires_at,
 	started_at, started_by, address, request_id, cancelled_by, updated_at, ended_at`
 
-func scanJob(r *sql.Rows) (j Job, err error) {
+func scanJob(r Row) (j Job, err error) {
 	var request, plan, progress string
 	err = r.Scan(&j.ID, &j.Action, &j.State, &request, &plan, &j.Until, &j.Cursor, &j.Done, &j.Failed, &j.Skipped, &progress, (*text)(&j.Error),
 		(*instant)(&j.CreatedAt), (*text)(&j.CreatedBy), (*instant)(&j.ExpiresAt), (*instant)(&j.StartedAt), (*text)(&j.StartedBy),
@@ -109,7 +108,7 @@ func (db *DB) AddJob(ctx context.Context, j *Job, by mirror.By) error {
 	}
 	return db.Update(ctx, func(tx *Tx) error {
 		rows, err := tx.query(ctx, "SELECT job_id, expires_at FROM clerk_jobs WHERE ended_at IS NULL AND started_at IS NULL ORDER BY job_id DESC")
-		plans, err := scanAll(rows, err, func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.id, &p.at) })
+		plans, err := scanAll(rows, err, func(r Row) (p place, err error) { return p, r.Scan(&p.id, &p.at) })
 		if err != nil {
 			return err
 		}
@@ -162,7 +161,7 @@ func (db *DB) Jobs(ctx context.Context, f mirror.JobFilter) (p mirror.Page[mirro
 	}
 	rest, args := w.pageBy("job_id DESC", f.Limit)
 	rows, err := db.query(ctx, "SELECT "+jobColumns+" FROM clerk_jobs"+rest, args...)
-	list, err := scanAll(rows, err, func(r *sql.Rows) (mirror.Job, error) {
+	list, err := scanAll(rows, err, func(r Row) (mirror.Job, error) {
 		j, err := scanJob(r)
 		return j.Job, err
 	})
@@ -194,7 +193,7 @@ func (db *DB) JobFailures(ctx context.Context, id string, f mirror.JobFailureFil
 	}
 	rest, args := w.pageBy("number", f.Limit)
 	rows, err := db.query(ctx, "SELECT job_id, number, object_id, reason, at FROM clerk_job_failures"+rest, args...)
-	list, err := scanAll(rows, err, func(r *sql.Rows) (n numbered, err error) {
+	list, err := scanAll(rows, err, func(r Row) (n numbered, err error) {
 		return n, r.Scan(&n.JobID, &n.number, &n.ObjectID, &n.Reason, (*instant)(&n.At))
 	})
 	page, err := pageOf(list, err, f.Limit, jobFailuresList, func(n *numbered) place { return place{clerk.Time(n.number), id} })
@@ -404,7 +403,7 @@ func (db *DB) PurgeJobs(ctx context.Context, now, before clerk.Time) error {
 func (db *DB) FailedJobs(ctx context.Context, since clerk.Time) ([]mirror.Job, error) {
 	rows, err := db.query(ctx, "SELECT "+jobColumns+` FROM clerk_jobs WHERE ended_at >= $1 AND state = 'failed'
 		ORDER BY ended_at DESC, job_id DESC LIMIT 10`, int64(since))
-	return scanAll(rows, err, func(r *sql.Rows) (mirror.Job, error) {
+	return scanAll(rows, err, func(r Row) (mirror.Job, error) {
 		j, err := scanJob(r)
 		return j.Job, err
 	})
@@ -413,7 +412,7 @@ func (db *DB) FailedJobs(ctx context.Context, since clerk.Time) ([]mirror.Job, e
 // CountOpenJobs counts the jobs that wait or run, by state.
 func (db *DB) CountOpenJobs(ctx context.Context) (map[mirror.JobState]int64, error) {
 	rows, err := db.query(ctx, "SELECT state, count(*) FROM clerk_jobs WHERE ended_at IS NULL AND started_at IS NOT NULL GROUP BY state")
-	return scanMap(rows, err, func(r *sql.Rows) (s mirror.JobState, n int64, err error) { return s, n, r.Scan(&s, &n) })
+	return scanMap(rows, err, func(r Row) (s mirror.JobState, n int64, err error) { return s, n, r.Scan(&s, &n) })
 }
 
 // EraseJobFailures removes why jobs could not work on some objects: the texts may name a person.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -36,7 +35,7 @@ func (h heldLease) runs(dead func(holder string) bool) bool {
 	return runs && (dead == nil || !dead(h.Holder))
 }
 
-func scanLease(r *sql.Rows) (h heldLease, err error) {
+func scanLease(r Row) (h heldLease, err error) {
 	return h, r.Scan(&h.Holder, &h.Token, &h.expires)
 }
 

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"strconv"
@@ -132,7 +131,7 @@ func (db *DB) NoteGap(ctx context.Context, now clerk.Time) error {
 	})
 }
 
-func scanRunner(r *sql.Rows) (x Runner, err error) { return x, r.Scan(&x.Holder, &x.AliveAt) }
+func scanRunner(r Row) (x Runner, err error) { return x, r.Scan(&x.Holder, &x.AliveAt) }
 
 const selectLife = `SELECT
 	COALESCE((SELECT CAST(value AS BIGINT) FROM clerk_meta WHERE name = 'alive_at'), 0),
@@ -145,7 +144,7 @@ type Life struct {
 	ProvenFrom clerk.Time // the end of the last gap; 0: there was none
 }
 
-func scanLife(r *sql.Rows) (l Life, err error) {
+func scanLife(r Row) (l Life, err error) {
 	var alive, walked clerk.Time
 	err = r.Scan(&alive, &walked, &l.ProvenFrom)
 	l.AliveAt = max(alive, walked)

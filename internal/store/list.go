@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 
 	"github.com/clerksync/clerksync/mirror"
@@ -66,7 +65,7 @@ func (l *list) compare(operator string, p place) {
 // readPage reads a page of a list. A page with filters ends early if the index has many rows that
 // they do not select; it says how far it looked, and the next one goes on from there.
 func readPage[T any](ctx context.Context, db *DB, l *list, after mirror.Cursor, limit int, text string,
-	scan func(*sql.Rows) (T, error), at func(*T) place,
+	scan func(Row) (T, error), at func(*T) place,
 ) (p mirror.Page[T], err error) {
 	from, found, err := placeOf(l.name, after)
 	if err != nil {
@@ -115,7 +114,7 @@ func (l *list) end(ctx context.Context, db *DB) (end place, cut bool, err error)
 	text := "SELECT " + l.at + ", " + l.id + " FROM " + l.table + l.String() +
 		" ORDER BY " + l.order() + " LIMIT 1 OFFSET " + param(len(args))
 	rows, err := db.query(ctx, text, args...)
-	found, err := scanAll(rows, err, func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.at, &p.id) })
+	found, err := scanAll(rows, err, func(r Row) (p place, err error) { return p, r.Scan(&p.at, &p.id) })
 	if err != nil || len(found) == 0 {
 		return end, false, err
 	}

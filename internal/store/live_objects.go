@@ -53,10 +53,10 @@ func (db *DB) LiveObjects(ctx context.Context, kind clerk.Kind, ids []string) ([
 		FROM %[5]s t JOIN %[5]s_live v ON v.%[1]s = t.%[1]s WHERE %[6]s AND %[7]s ORDER BY t.%[1]s`,
 		t.key(), t.valueOr("clerk_user_id", "''"), t.organization(), strings.Join(list, ", "), t.name, condition, both)
 	rows, err := db.query(ctx, text, arg)
-	return scanAll(rows, err, func(r *sql.Rows) (LiveObject, error) { return scanLiveObject(r, kind, columns) })
+	return scanAll(rows, err, func(r Row) (LiveObject, error) { return scanLiveObject(r, kind, columns) })
 }
 
-func scanLiveObject(r *sql.Rows, kind clerk.Kind, columns []schemaColumn) (LiveObject, error) {
+func scanLiveObject(r Row, kind clerk.Kind, columns []schemaColumn) (LiveObject, error) {
 	found := row.Row{Key: row.Key{Kind: kind}}
 	values := make([]sql.NullString, len(columns))
 	into := []any{

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -44,7 +43,7 @@ var machineTokenUpsert = newBulk("INSERT INTO clerk_machine_tokens ("+machineTok
 // MachineToken returns a token by its digest, or [ErrNotFound].
 func (db *DB) MachineToken(ctx context.Context, digest string) (MachineToken, error) {
 	rows, err := db.query(ctx, "SELECT "+machineTokenColumns+" FROM clerk_machine_tokens WHERE digest = $1", digest)
-	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (t MachineToken, err error) {
+	return exactlyOne(scanAll(rows, err, func(r Row) (t MachineToken, err error) {
 		var scopes string
 		err = r.Scan(&t.Digest, &t.Kind, &t.KeyID, &t.Subject, (*text)(&t.CreatedBy), (*text)(&t.ClientID), &scopes, &t.Claims,
 			&t.IssuedAt, &t.ExpiresAt, &t.CheckedAt, &t.VerifiedAt)
@@ -60,18 +59,14 @@ func (db *DB) MachineToken(ctx context.Context, digest string) (MachineToken, er
 func (db *DB) SaveMachineTokens(ctx context.Context, list []MachineToken, gone []string) error {
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b MachineToken) int { return strings.Compare(a.Digest, b.Digest) })
-	return db.Update(ctx, func(tx *Tx) error {
-		var users []string
-		for i := range list {
-			users = append(users, list[i].users()...)
-		}
-		slices.Sort(users)
-		erased, err := tx.ErasedUsers(ctx, slices.Compact(users))
-		if err != nil {
-			return err
-		}
+	var users []string
+	for i := range list {
+		users = append(users, list[i].users()...)
+	}
+	slices.Sort(users)
+	return db.UpdateWith(ctx, Wanted{Users: slices.Compact(users)}, func(tx *Tx, found Found) error {
 		kept := slices.DeleteFunc(slices.Clone(list), func(t MachineToken) bool {
-			return slices.ContainsFunc(t.users(), func(id string) bool { return erased[id] })
+			return slices.ContainsFunc(t.users(), func(id string) bool { return found.Erased[id] })
 		})
 		if err := tx.deleteMachineTokens(ctx, "digest", gone); err != nil {
 			return err
@@ -161,7 +156,7 @@ func (tx *Tx) Revoke(ctx context.Context, r Revocation) error {
 // Revocations lists all revocations. version is the one of [QueuedRefs].
 func (db *DB) Revocations(ctx context.Context) (list []Revocation, version int64, err error) {
 	rows, err := db.query(ctx, "SELECT id, is_subject, revoked_at, expires_at, revoked_write FROM clerk_revocations")
-	list, err = scanAll(rows, err, func(r *sql.Rows) (v Revocation, err error) {
+	list, err = scanAll(rows, err, func(r Row) (v Revocation, err error) {
 		var write int64
 		err = r.Scan(&v.ID, &v.IsSubject, &v.At, &v.ExpiresAt, &write)
 		version = max(version, write)

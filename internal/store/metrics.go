@@ -18,7 +18,7 @@ type Backlog struct {
 func (db *DB) Backlog(ctx context.Context) (Backlog, error) {
 	rows, err := db.query(ctx, `SELECT count(*), COALESCE(min(queued_at), 0),
 		(SELECT COALESCE(min(received_at), 0) FROM clerk_inbox WHERE state <> 'applied' AND state = 'dead') FROM clerk_verify v WHERE `+waits)
-	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (b Backlog, err error) { return b, r.Scan(&b.Verify, &b.VerifyOldest, &b.DeadOldest) }))
+	return exactlyOne(scanAll(rows, err, func(r Row) (b Backlog, err error) { return b, r.Scan(&b.Verify, &b.VerifyOldest, &b.DeadOldest) }))
 }
 
 // Size returns the size of the database in bytes, as the engine counts it.

@@ -157,7 +157,7 @@ func (db *DB) lockOutServers(ctx context.Context, tx *sql.Tx, upgrade bool) erro
 
 const selectMigrations = "SELECT name, checksum FROM clerk_migrations"
 
-func scanMigration(r *sql.Rows) (name, sum string, err error) { return name, sum, r.Scan(&name, &sum) }
+func scanMigration(r Row) (name, sum string, err error) { return name, sum, r.Scan(&name, &sum) }
 
 // compareMigrations returns the migrations that were not applied yet, and the names of those
 // applied that this version does not know. The error says why the database cannot be migrated.

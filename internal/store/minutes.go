@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -63,7 +62,7 @@ func (db *DB) SaveMinutes(ctx context.Context, holder string, list []Minute) err
 // Minutes returns the counts of all processes since a time, in the order of minutes.
 func (db *DB) Minutes(ctx context.Context, since clerk.Time) ([]Minute, error) {
 	rows, err := db.query(ctx, "SELECT minute, events, refused, lags FROM clerk_minutes WHERE minute >= $1 ORDER BY minute", int64(since))
-	return scanAll(rows, err, func(r *sql.Rows) (m Minute, err error) {
+	return scanAll(rows, err, func(r Row) (m Minute, err error) {
 		var lags string
 		err = r.Scan(&m.At, &m.Events, &m.Refused, &lags)
 		m.Lags = map[int]int64{}

@@ -73,6 +73,9 @@ func (tx *Tx) runOnChange(ctx context.Context, limit time.Duration) error {
 	if h == nil || len(tx.changes) == 0 {
 		return nil
 	}
+	if err := tx.send(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	ctx = context.WithValue(ctx, insideOnChange{}, true)

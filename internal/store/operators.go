@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"slices"
@@ -47,7 +46,7 @@ const MaxOperators = 100
 func (db *DB) OperatorTokens(ctx context.Context) ([]OperatorToken, error) {
 	rows, err := db.query(ctx, `SELECT name, token_digest, read_only, created_at, created_by, expires_at, last_used_at
 		FROM clerk_operators ORDER BY name`)
-	return scanAll(rows, err, func(r *sql.Rows) (o OperatorToken, err error) {
+	return scanAll(rows, err, func(r Row) (o OperatorToken, err error) {
 		return o, r.Scan(&o.Name, &o.Digest, &o.ReadOnly, (*instant)(&o.CreatedAt), (*text)(&o.CreatedBy), (*instant)(&o.ExpiresAt),
 			(*instant)(&o.LastUsedAt))
 	})

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -12,7 +11,7 @@ import (
 const selectOrganizations = `SELECT clerk_organization_id, name, slug, image_url, created_by, created_at, updated_at, is_stub,
 	public_metadata, private_metadata, raw FROM clerk_organizations_live`
 
-func scanOrganization(r *sql.Rows) (o mirror.Organization, err error) {
+func scanOrganization(r Row) (o mirror.Organization, err error) {
 	var metadata, object document
 	err = r.Scan(&o.ClerkOrganizationID, (*text)(&o.Name), (*text)(&o.Slug), (*text)(&o.ImageURL), (*text)(&o.CreatedBy),
 		(*instant)(&o.CreatedAt), (*instant)(&o.UpdatedAt), &o.Stub,
@@ -43,7 +42,7 @@ func (db *DB) OrganizationDeleted(ctx context.Context, id string) (bool, error) 
 func (db *DB) OrganizationsByClerkIDs(ctx context.Context, ids []string) (map[string]mirror.Organization, error) {
 	condition, arg := db.engine.oneOf("clerk_organization_id", ids)
 	rows, err := db.query(ctx, selectOrganizations+" WHERE "+condition, arg)
-	return scanMap(rows, err, func(r *sql.Rows) (string, mirror.Organization, error) {
+	return scanMap(rows, err, func(r Row) (string, mirror.Organization, error) {
 		o, err := scanOrganization(r)
 		return o.ClerkOrganizationID, o, err
 	})
@@ -71,7 +70,7 @@ func (db *DB) Organizations(ctx context.Context, f mirror.OrganizationFilter) (m
 const selectMemberships = `SELECT clerk_membership_id, clerk_user_id, clerk_organization_id, role, permissions, created_at, updated_at, is_stub,
 	public_metadata, private_metadata, raw FROM clerk_memberships_live`
 
-func scanMembership(r *sql.Rows) (m mirror.Membership, err error) {
+func scanMembership(r Row) (m mirror.Membership, err error) {
 	var permissions, metadata, object document
 	err = r.Scan(&m.ClerkMembershipID, (*text)(&m.ClerkUserID), (*text)(&m.ClerkOrganizationID), (*text)(&m.Role), &permissions,
 		(*instant)(&m.CreatedAt), (*instant)(&m.UpdatedAt), &m.Stub,

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -51,7 +50,7 @@ func (tx *Tx) OverridesOf(ctx context.Context, key row.Key) (o row.Overrides, er
 		return "", nil
 	}
 	rows, err := tx.query(ctx, "SELECT field, value FROM clerk_overrides WHERE kind = $1 AND id = $2", string(key.Kind), key.ID)
-	stored, err := scanMap(rows, err, func(r *sql.Rows) (field, value string, err error) { return field, value, r.Scan(&field, &value) })
+	stored, err := scanMap(rows, err, func(r Row) (field, value string, err error) { return field, value, r.Scan(&field, &value) })
 	for field, value := range stored {
 		o = o.With(field, value)
 	}
@@ -63,7 +62,7 @@ const selectOverrides = `SELECT o.kind, o.id, o.field, o.value, o.created_at, o.
 	LEFT JOIN clerk_sessions s ON o.kind = 'session' AND s.clerk_session_id = o.id`
 
 // scanOverride reads an override. The ladder says which role Clerk's metadata gives.
-func scanOverride(r *sql.Rows, ladder []string) (o mirror.Override, err error) {
+func scanOverride(r Row, ladder []string) (o mirror.Override, err error) {
 	var raw string
 	err = r.Scan(&o.Kind, &o.ID, &o.Field, &o.Value, (*instant)(&o.CreatedAt), (*text)(&o.CreatedBy), (*text)(&o.Reason), &raw)
 	atClerk := row.Row{Key: row.Key{Kind: o.Kind, ID: o.ID}, Raw: raw}
@@ -104,7 +103,7 @@ const overridable = "o.kind IN ('session', 'user')"
 func (db *DB) overrides(ctx context.Context, rest string, args ...any) ([]mirror.Override, error) {
 	ladder := db.Settings().Roles()
 	rows, err := db.query(ctx, selectOverrides+rest, args...)
-	return scanAll(rows, err, func(r *sql.Rows) (mirror.Override, error) { return scanOverride(r, ladder) })
+	return scanAll(rows, err, func(r Row) (mirror.Override, error) { return scanOverride(r, ladder) })
 }
 
 // overridesIn returns the overrides of an object as its row has them: fields and values.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -201,7 +200,7 @@ func (r *replica) look() error {
 
 func (db *DB) replicaEnd(ctx context.Context) (replicaEnd, error) {
 	rows, err := db.query(ctx, `SELECT h.writes, h.seq, COALESCE(c.tag, '') FROM clerk_head h LEFT JOIN clerk_changes c ON c.seq = h.seq WHERE h.one = 1`)
-	return exactlyOne(scanAll(rows, err, func(r *sql.Rows) (e replicaEnd, err error) { return e, r.Scan(&e.writes, &e.seq, &e.tag) }))
+	return exactlyOne(scanAll(rows, err, func(r Row) (e replicaEnd, err error) { return e, r.Scan(&e.writes, &e.seq, &e.tag) }))
 }
 
 // note keeps the result of a comparison.

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -145,5 +144,5 @@ func (db *DB) CountMirrored(ctx context.Context) (n int64, err error) {
 // which begins with the time when Clerk made them.
 func (db *DB) SampleUsers(ctx context.Context, limit int) ([]string, error) {
 	rows, err := db.query(ctx, "SELECT clerk_user_id FROM clerk_users WHERE sync_hidden = 0 ORDER BY clerk_user_id DESC LIMIT $1", limit)
-	return scanAll(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+	return scanAll(rows, err, func(r Row) (id string, err error) { return id, r.Scan(&id) })
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -38,7 +37,7 @@ func (db *DB) purgeInbox(ctx context.Context, from clerk.Time, due, action strin
 	for last := (place{from, ""}); ; {
 		rows, err := db.query(ctx, "SELECT received_at, message_id FROM clerk_inbox WHERE (received_at, message_id) > ($1, $2) AND "+due+
 			fmt.Sprintf(" ORDER BY received_at, message_id LIMIT %d", purgePage), append([]any{int64(last.at), last.id}, args...)...)
-		page, err := scanAll(rows, err, func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.at, &p.id) })
+		page, err := scanAll(rows, err, func(r Row) (p place, err error) { return p, r.Scan(&p.at, &p.id) })
 		if err != nil || len(page) == 0 {
 			return total, err
 		}

@@ -203,7 +203,7 @@ func readRowSecurity(ctx context.Context, tx *sql.Tx) (installedRowSecurity, err
 	return exactlyOne(scanAll(rows, err, scanRowSecurity))
 }
 
-func scanRowSecurity(r *sql.Rows) (x installedRowSecurity, err error) {
+func scanRowSecurity(r Row) (x installedRowSecurity, err error) {
 	return x, r.Scan(&x.current, &x.schema, &x.mark, &x.stranger)
 }
 

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 
@@ -42,11 +41,11 @@ func (tx *Tx) StaleRoleKeys(ctx context.Context, keys []string) (map[string]int6
 	found := map[string]uses{}
 	const text = `SELECT k.role_key, COALESCE(r.role_key, ''), r.sync_hidden, r.sync_write
 		FROM clerk_role_keys k JOIN clerk_roles r ON r.clerk_role_id = k.clerk_role_id WHERE `
-	err := tx.load(ctx, text, "k.role_key", normal, func(rows *sql.Rows) error {
+	err := tx.load(text, "k.role_key", normal, func(r Row) error {
 		var key, now string
 		var hidden bool
 		var write int64
-		err := rows.Scan(&key, &now, &hidden, &write)
+		err := r.Scan(&key, &now, (*boolean)(&hidden), &write)
 		u := found[key]
 		u.current = u.current || !hidden && row.SameRole(key, now)
 		u.former = u.former || !hidden && !row.SameRole(key, now)

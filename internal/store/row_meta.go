@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,17 +37,17 @@ func (t *table) selectRowMeta() string {
 		t.name + " t WHERE "
 }
 
-func scanRowMeta(r *sql.Rows) (s RowMeta, err error) {
-	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Rank, &s.Hidden, &s.Hard,
+func scanRowMeta(r Row) (s RowMeta, err error) {
+	return s, r.Scan(&s.ID, &s.UserID, &s.OrganizationID, &s.Rank, (*boolean)(&s.Hidden), (*boolean)(&s.Hard),
 		&s.UpdatedAt, &s.SeenAt, &s.GoneAt, &s.Written, &s.ReadAfter)
 }
 
 // RowMetas loads the rows of a kind by id without their bodies, those that exist.
-func (tx *Tx) RowMetas(ctx context.Context, kind clerk.Kind, ids []string) (map[string]RowMeta, error) {
+func (tx *Tx) RowMetas(_ context.Context, kind clerk.Kind, ids []string) (map[string]RowMeta, error) {
 	t := tables[kind]
 	found := make(map[string]RowMeta, len(ids))
-	err := tx.load(ctx, t.selectRowMeta(), "t."+t.key(), ids, func(rows *sql.Rows) error {
-		s, err := scanRowMeta(rows)
+	err := tx.load(t.selectRowMeta(), "t."+t.key(), ids, func(r Row) error {
+		s, err := scanRowMeta(r)
 		found[s.ID] = s
 		return err
 	})

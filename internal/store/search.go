@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -164,7 +163,7 @@ func (db *DB) hits(ctx context.Context, q *searchQuery, prefix string, from, end
 		args = append(args, end.id)
 	}
 	rows, err := db.query(ctx, q.text(), args...)
-	return scanAll(rows, err, func(r *sql.Rows) (h hit, err error) { return h, r.Scan(&h.text, &h.id, &h.again) })
+	return scanAll(rows, err, func(r Row) (h hit, err error) { return h, r.Scan(&h.text, &h.id, &h.again) })
 }
 
 // end returns how far a page of a search with conditions looks: to the first of the places behind
@@ -184,7 +183,7 @@ func (s *searchable) end(ctx context.Context, db *DB, prefix string, from hit, w
 	}
 	text := "SELECT hit, found FROM (" + strings.Join(parts, " UNION ALL ") + ") AS united ORDER BY hit, found LIMIT 1"
 	rows, err := db.query(ctx, text, from.text, from.id, prefix+"\U0010FFFF", look-1)
-	found, err := scanAll(rows, err, func(r *sql.Rows) (h hit, err error) { return h, r.Scan(&h.text, &h.id) })
+	found, err := scanAll(rows, err, func(r Row) (h hit, err error) { return h, r.Scan(&h.text, &h.id) })
 	if err != nil || len(found) == 0 {
 		return end, false, err
 	}
@@ -374,7 +373,7 @@ func (db *DB) searchFew(ctx context.Context, s *searchable, prefix string, w whe
 	}
 	w.conditions = append(w.conditions, "("+strings.Join(matches, " OR ")+")")
 	rows, err := db.query(ctx, "SELECT "+s.id+", "+strings.Join(columns, ", ")+" FROM "+s.table+w.String(), args...)
-	hits, err := scanAll(rows, err, func(r *sql.Rows) (hit, error) { return scanTexts(r, len(columns), prefix) })
+	hits, err := scanAll(rows, err, func(r Row) (hit, error) { return scanTexts(r, len(columns), prefix) })
 	if err != nil {
 		return p, err
 	}
@@ -394,7 +393,7 @@ func (db *DB) searchFew(ctx context.Context, s *searchable, prefix string, w whe
 
 // scanTexts reads a row of an id and some texts, as a hit by the first of the texts that begin with
 // a prefix.
-func scanTexts(r *sql.Rows, n int, prefix string) (h hit, err error) {
+func scanTexts(r Row, n int, prefix string) (h hit, err error) {
 	texts := make([]string, n)
 	into := []any{&h.id}
 	for i := range texts {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -12,7 +11,7 @@ import (
 const selectSessions = `SELECT clerk_session_id, clerk_user_id, client_id, status, clerk_organization_id, actor,
 	last_active_at, expire_at, abandon_at, created_at, updated_at, raw, overrides FROM clerk_sessions_live`
 
-func scanSession(r *sql.Rows) (s mirror.Session, err error) {
+func scanSession(r Row) (s mirror.Session, err error) {
 	var status, overrides text
 	var object document
 	err = r.Scan(&s.ClerkSessionID, (*text)(&s.ClerkUserID), (*text)(&s.ClientID), &status, (*text)(&s.ClerkOrganizationID),

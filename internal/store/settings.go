@@ -50,7 +50,7 @@ const selectSettings = `SELECT h.settings, COALESCE(m.name, ''), COALESCE(m.valu
 
 func scanSettings(rows *sql.Rows, err error) (*Settings, error) {
 	s := &Settings{}
-	found, err := scanAll(rows, err, func(r *sql.Rows) (none struct{}, err error) {
+	found, err := scanAll(rows, err, func(r Row) (none struct{}, err error) {
 		var name, value string
 		if err := r.Scan(&s.Revision, &name, &value); err != nil {
 			return none, err

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"math"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -33,7 +32,7 @@ func (db *DB) Counts(ctx context.Context) (c mirror.Counts, err error) {
 // CountNotApplied counts the deliveries in any state except applied, by state.
 func (db *DB) CountNotApplied(ctx context.Context) (map[mirror.DeliveryState]int64, error) {
 	rows, err := db.query(ctx, "SELECT state, count(*) FROM clerk_inbox WHERE state <> 'applied' GROUP BY state")
-	return scanMap(rows, err, func(r *sql.Rows) (s mirror.DeliveryState, n int64, err error) { return s, n, r.Scan(&s, &n) })
+	return scanMap(rows, err, func(r Row) (s mirror.DeliveryState, n int64, err error) { return s, n, r.Scan(&s, &n) })
 }
 
 // CountProblems counts the dead and the quarantined deliveries, each up to a limit.

@@ -52,6 +52,7 @@ type DB struct {
 	borrowed   bool // the application closes the pools
 	migrations fs.FS
 	pooling    func(context.Context) (Pooling, error) // nil: there cannot be a pooler
+	sender     Sender                                 // of Postgres
 	replica    *replica                               // nil: there is none
 	journal    string                                 // SQLite's journal mode, if its pragma cannot read it; see WithJournal
 
@@ -292,7 +293,7 @@ func asStored(args []any) []any {
 }
 
 // scanAll reads all rows with one function.
-func scanAll[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) (all []T, _ error) {
+func scanAll[T any](rows *sql.Rows, err error, scan func(Row) (T, error)) (all []T, _ error) {
 	if err != nil {
 		return nil, err
 	}
@@ -308,12 +309,12 @@ func scanAll[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) 
 }
 
 // scanOne reads rows of one column.
-func scanOne[T any](r *sql.Rows) (v T, err error) { return v, r.Scan(&v) }
+func scanOne[T any](r Row) (v T, err error) { return v, r.Scan(&v) }
 
 // scanMap reads all rows into a map. scan returns the key and the value of a row.
-func scanMap[K comparable, V any](rows *sql.Rows, err error, scan func(*sql.Rows) (K, V, error)) (map[K]V, error) {
+func scanMap[K comparable, V any](rows *sql.Rows, err error, scan func(Row) (K, V, error)) (map[K]V, error) {
 	all := map[K]V{}
-	_, err = scanAll(rows, err, func(r *sql.Rows) (none struct{}, err error) {
+	_, err = scanAll(rows, err, func(r Row) (none struct{}, err error) {
 		key, value, err := scan(r)
 		all[key] = value
 		return none, err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
@@ -40,7 +39,7 @@ type Suspect struct {
 func (db *DB) Suspects(ctx context.Context, now clerk.Time) (map[row.Key]Suspect, error) {
 	rows, err := db.query(ctx, `SELECT kind, id, reason, since_write, due_at, attempts FROM clerk_suspects
 		WHERE reason <> 'hidden' OR due_at <= $1`, int64(now))
-	return scanMap(rows, err, func(r *sql.Rows) (_ row.Key, s Suspect, err error) {
+	return scanMap(rows, err, func(r Row) (_ row.Key, s Suspect, err error) {
 		err = r.Scan(&s.Key.Kind, &s.Key.ID, &s.Reason, &s.Since, &s.DueAt, &s.Attempts)
 		return s.Key, s, err
 	})

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -153,7 +152,7 @@ func (db *DB) changesOfUser(ctx context.Context, userID string, from *timelinePl
 	}
 	args := append(slices.Clone(w.args), n)
 	rows, err := db.query(ctx, "SELECT "+changeColumns+" FROM clerk_changes"+w.String()+" ORDER BY seq DESC LIMIT "+param(len(args)), args...)
-	return scanAll(rows, err, func(r *sql.Rows) (i timelineItem, err error) {
+	return scanAll(rows, err, func(r Row) (i timelineItem, err error) {
 		c, err := scanChange(r)
 		entry := FeedEntry(&c)
 		i.TimelineEntry = mirror.TimelineEntry{At: entry.At, Type: mirror.TimelineChange, Change: &entry}
@@ -176,7 +175,7 @@ func (db *DB) problemsOfUser(ctx context.Context, userID string, from *timelineP
 	}
 	rest, args := l.pageBy("received_at DESC, message_id DESC", n-1)
 	rows, err := db.query(ctx, deliveryColumns+rest, args...)
-	items, err := scanAll(rows, err, func(r *sql.Rows) (i timelineItem, err error) {
+	items, err := scanAll(rows, err, func(r Row) (i timelineItem, err error) {
 		d, err := scanRecord(r)
 		i.TimelineEntry = mirror.TimelineEntry{At: d.ReceivedAt, Type: mirror.TimelineDelivery, Delivery: &d}
 		i.pass = func(p *timelinePlace) { p.ReceivedAt, p.MessageID = clerk.TimeOf(d.ReceivedAt), d.MessageID }
@@ -211,7 +210,7 @@ func (db *DB) driftOfUser(ctx context.Context, userID string, from *timelinePlac
 	args := append(slices.Clone(w.args), n)
 	text := "SELECT " + driftColumns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") AS united ORDER BY found_at DESC, kind, id LIMIT " + param(len(args))
 	rows, err := db.query(ctx, text, args...)
-	return scanAll(rows, err, func(r *sql.Rows) (i timelineItem, err error) {
+	return scanAll(rows, err, func(r Row) (i timelineItem, err error) {
 		d, err := scanDrift(r)
 		i.TimelineEntry = mirror.TimelineEntry{At: d.FoundAt, Type: mirror.TimelineDrift, Drift: &d}
 		i.pass = func(p *timelinePlace) { p.FoundAt, p.Kind, p.ID = clerk.TimeOf(d.FoundAt), d.Kind, d.ID }

@@ -14,14 +14,20 @@ import (
 // Tx is a transaction that writes mirrored rows. It holds the lock of the head row.
 type Tx struct {
 	db    *DB
-	ctx   context.Context //nolint:containedctx // ends with the transaction, and bounds each statement of it
-	tx    *sql.Tx
+	ctx   context.Context      //nolint:containedctx // ends with the transaction, and bounds each statement of it
+	tx    *sql.Tx              // of SQLite, or of a view
 	stmts map[string]*sql.Stmt // of this transaction's connection
 	rows  int64                // written so far
 
 	unprepared []string // texts that the pool has not prepared yet
 
 	Head Head
+
+	conn      *sql.Conn   // of a transaction on Postgres that writes; nil for all others
+	waiting   []Statement // for the next send
+	begun     bool        // something was sent
+	failed    error       // of a send
+	committed bool
 
 	settings        *Settings
 	changedSettings bool // by this transaction
@@ -59,6 +65,9 @@ const idleTimeout = 3 * time.Second
 // fails, nothing is written. If the commit itself fails, the outcome is unknown, so fn must be safe
 // to run again. A transaction may take ten seconds: all statements of fn end then, whatever context
 // they are given.
+//
+// On Postgres, writes of fn wait for its next question or for the commit, and are sent with it. So
+// the error of a write may be returned by a later call of the transaction, or by Update.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	return db.UpdateWithin(ctx, db.updateTimeout, fn)
 }
@@ -66,46 +75,54 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 // UpdateWithin is Update with another limit, for rare work such as deriving the roles of all users
 // by another ladder.
 func (db *DB) UpdateWithin(ctx context.Context, limit time.Duration, fn func(*Tx) error) error {
+	return db.update(ctx, limit, Wanted{}, func(tx *Tx, _ Found) error { return fn(tx) })
+}
+
+// UpdateWith is Update of what is known to be needed before it begins. On Postgres this is looked
+// up in the same round trip in which the transaction begins.
+func (db *DB) UpdateWith(ctx context.Context, wanted Wanted, fn func(*Tx, Found) error) error {
+	return db.update(ctx, db.updateTimeout, wanted, fn)
+}
+
+func (db *DB) update(ctx context.Context, limit time.Duration, wanted Wanted, fn func(*Tx, Found) error) error {
 	if db.readOnly {
 		return ErrReadOnly
 	}
-	err := db.update(ctx, limit, fn)
+	err := db.commitUpdate(ctx, limit, wanted, fn)
 	db.writes.note(db, err)
 	return err
 }
 
-func (db *DB) update(ctx context.Context, limit time.Duration, fn func(*Tx) error) error {
+func (db *DB) commitUpdate(ctx context.Context, limit time.Duration, wanted Wanted, fn func(*Tx, Found) error) error {
 	if db.engine == Postgres { // SQLite waits for a lock no longer than busy_timeout, and for no network
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	callers := ctx
-	ctx = db.engine.detach(ctx)
-	sqlTx, err := db.beginWrite(ctx)
+	tx, err := db.openTx(db.engine.detach(ctx))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = sqlTx.Rollback() }()
-	tx := &Tx{db: db, ctx: ctx, tx: sqlTx, stmts: map[string]*sql.Stmt{}}
+	defer tx.close()
 	idle := idleTimeout
 	if db.hook != nil {
 		idle = limit
 	}
-	if err := tx.begin(ctx, db.engine.lockHead(idle)); err != nil {
+	found, err := tx.begin(db.engine.lockHead(idle), wanted)
+	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
-	if err := fn(tx); err != nil {
+	if err := fn(tx, found); err != nil {
 		return err
 	}
 	h := tx.Head
 	if err := tx.exec(ctx, updateHead, h.Seq, h.Writes, int64(h.HighWater), int64(h.LastReceivedAt), h.Settings); err != nil {
 		return err
 	}
-	if err := tx.runOnChange(callers, limit); err != nil {
+	if err := tx.runOnChange(ctx, limit); err != nil {
 		return err
 	}
-	if err := sqlTx.Commit(); err != nil {
+	if err := tx.commit(); err != nil {
 		return err
 	}
 	if tx.changedSettings {
@@ -115,7 +132,7 @@ func (db *DB) update(ctx context.Context, limit time.Duration, fn func(*Tx) erro
 		raise(&db.replica.audited, tx.Head.Writes)
 	}
 	db.checkpointWhenDue(tx.rows)
-	db.keepPrepared(ctx, tx.unprepared)
+	db.keepPrepared(tx.ctx, tx.unprepared)
 	return nil
 }
 
@@ -138,27 +155,38 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	}
 	defer func() { _ = sqlTx.Rollback() }()
 	tx := &Tx{db: db, ctx: ctx, tx: sqlTx, stmts: map[string]*sql.Stmt{}, readOnly: true}
-	if err := tx.begin(ctx, selectHead); err != nil {
+	if _, err := tx.begin(selectHead, Wanted{}); err != nil {
 		return fmt.Errorf("begin a view: %w", err)
 	}
 	return fn(tx)
 }
 
-// begin reads the head row and the settings in force, and takes the next write counter.
-func (tx *Tx) begin(ctx context.Context, readHead string) error {
-	rows, err := tx.query(ctx, readHead)
-	heads, err := scanAll(rows, err, scanHead)
-	if tx.Head, err = exactlyOne(heads, err); err != nil {
+// begin reads the head row, what is wanted and the settings in force, and takes the next write
+// counter.
+func (tx *Tx) begin(readHead string, wanted Wanted) (found Found, err error) {
+	heads := 0
+	err = tx.ask(func(r Row) (err error) {
+		heads++
+		tx.Head, err = scanHead(r)
 		return err
+	}, readHead)
+	if err != nil {
+		return found, err
+	}
+	if found, err = tx.Find(wanted); err != nil {
+		return found, err
+	}
+	if heads == 0 {
+		return found, ErrNotFound
 	}
 	tx.Head.Writes++
-	return tx.learnSettings(ctx)
+	return found, tx.learnSettings(tx.ctx)
 }
 
 // ReadOnly reports whether the transaction can only read.
 func (tx *Tx) ReadOnly() bool { return tx.readOnly }
 
-func scanHead(r *sql.Rows) (h Head, err error) {
+func scanHead(r Row) (h Head, err error) {
 	return h, r.Scan(&h.Seq, &h.Writes, &h.HighWater, &h.LastReceivedAt, &h.Settings)
 }
 
@@ -169,7 +197,11 @@ func (db *DB) Head(ctx context.Context) (Head, error) {
 	return exactlyOne(heads, err)
 }
 
+// exec runs a statement that returns nothing. On Postgres it waits for the next send.
 func (tx *Tx) exec(ctx context.Context, text string, args ...any) error {
+	if tx.conn != nil {
+		return tx.later(Statement{Text: text, Args: args})
+	}
 	if tx.db.engine == Postgres {
 		_, err := tx.tx.ExecContext(tx.ctx, text, args...)
 		return err
@@ -183,9 +215,13 @@ func (tx *Tx) exec(ctx context.Context, text string, args ...any) error {
 	return err
 }
 
+// query runs a query now, after what waits.
 func (tx *Tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	if tx.db.engine == Postgres {
-		return tx.tx.QueryContext(tx.ctx, text, args...)
+		if err := tx.send(); err != nil {
+			return nil, err
+		}
+		return tx.connection().QueryContext(tx.ctx, text, args...)
 	}
 	ctx = tx.db.engine.detach(ctx)
 	s, err := tx.prepared(ctx, text)
@@ -195,9 +231,12 @@ func (tx *Tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, e
 	return s.QueryContext(ctx, args...)
 }
 
-// execOnce runs a statement without preparing it, and returns how many rows it changed.
+// execOnce runs a statement now, without preparing it, and returns how many rows it changed.
 func (tx *Tx) execOnce(text string, args ...any) (int64, error) {
-	result, err := tx.tx.ExecContext(tx.ctx, text, args...)
+	if err := tx.send(); err != nil {
+		return 0, err
+	}
+	result, err := tx.connection().ExecContext(tx.ctx, text, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -238,45 +277,9 @@ func (db *DB) keepPrepared(ctx context.Context, texts []string) {
 }
 
 // Rows loads the rows with the keys, those that exist.
-func (tx *Tx) Rows(ctx context.Context, keys []row.Key) (map[row.Key]*row.Row, error) {
-	byKind := map[clerk.Kind][]string{}
-	for _, k := range keys {
-		byKind[k.Kind] = append(byKind[k.Kind], k.ID)
-	}
-	found := make(map[row.Key]*row.Row, len(keys))
-	for kind, ids := range byKind {
-		t := tables[kind]
-		err := tx.load(ctx, t.selectRows[tx.db.engine], t.key(), ids, func(rows *sql.Rows) error {
-			r, text, err := scanRow(kind, rows)
-			if err != nil {
-				return err
-			}
-			if tx.db.engine == SQLite {
-				tx.noteStored(t, r, text)
-			}
-			found[r.Key] = r
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("load %s: %w", t.name, err)
-		}
-	}
-	return found, nil
-}
-
-// scanRow reads a row. text is what its checksum covers, until the next row is read.
-func scanRow(kind clerk.Kind, rows *sql.Rows) (r *row.Row, text sql.RawBytes, err error) {
-	r = &row.Row{Key: row.Key{Kind: kind}}
-	var sum int64
-	err = rows.Scan(&r.ID, &r.UserID, &r.OrganizationID, &r.BannedAt, &r.SignedInAt, &r.ActiveAt,
-		&r.DeletedAt, &r.Raw, &r.Tombstoned, &r.Terminal, &r.Rank, &r.UpdatedAt, &r.ObservedAt,
-		&r.Revision, &r.Digest, &r.Read, &r.SeenAt, &r.GoneAt, &r.HintAt, &r.Written, &r.Erased, &r.ReadAfter,
-		&r.Provision.Deprovisioned, &r.Provision.UpdatedAt, &r.Provision.ObservedAt, &r.Overrides, &text, &sum)
-	r.Altered = !holds(text, sum)
-	if !r.Tombstoned {
-		r.DeletedAt = 0
-	}
-	return r, text, err
+func (tx *Tx) Rows(_ context.Context, keys []row.Key) (map[row.Key]*row.Row, error) {
+	found, err := tx.Find(Wanted{Rows: keys})
+	return found.Rows, err
 }
 
 // SaveRows writes rows, and sets their write counter to that of this transaction.

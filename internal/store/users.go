@@ -32,6 +32,16 @@ func (t *instant) Scan(src any) error {
 	return err
 }
 
+// boolean scans a number that is 0 or 1.
+type boolean bool
+
+func (b *boolean) Scan(src any) error {
+	var v sql.NullBool
+	err := v.Scan(src)
+	*b = boolean(v.Bool)
+	return err
+}
+
 // document scans a nullable JSON column.
 type document json.RawMessage
 
@@ -48,7 +58,7 @@ const selectUsers = `SELECT id, clerk_user_id, email, phone, username, first_nam
 	is_active, banned, locked, locked_until, last_login_at, last_active_at, created_at, updated_at, is_stub, public_metadata, private_metadata, raw, overrides
 	FROM clerk_users_live`
 
-func scanUser(r *sql.Rows) (u mirror.User, err error) {
+func scanUser(r Row) (u mirror.User, err error) {
 	var metadata, object document
 	var overrides text
 	err = r.Scan(&u.ID, &u.ClerkUserID, (*text)(&u.Email), (*text)(&u.Phone), (*text)(&u.Username), (*text)(&u.FirstName), (*text)(&u.LastName),
@@ -174,7 +184,7 @@ func (db *DB) usersOfFew(ctx context.Context, l *list, f *mirror.UserFilter) (p 
 	l.add("sync_hidden = 0")
 	rest, args := l.pageBy(l.order(), f.Limit)
 	rows, err := db.query(ctx, "SELECT "+l.at+", clerk_user_id FROM clerk_users"+rest, args...)
-	places, err := scanAll(rows, err, func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.at, &p.id) })
+	places, err := scanAll(rows, err, func(r Row) (p place, err error) { return p, r.Scan(&p.at, &p.id) })
 	page, err := pageOf(places, err, f.Limit, l.name, func(p *place) place { return *p })
 	if err != nil {
 		return p, err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strings"
 
@@ -43,7 +42,7 @@ func (db *DB) MembershipQueued(ctx context.Context, clerkUserID, clerkOrganizati
 			WHERE v.kind = 'permission' AND v.reason <> 'stub' AND r.sync_hidden = 0 AND r.role_key IN (` + roles + `)
 		) q GROUP BY kind, id ORDER BY kind, id`
 	rows, err := db.query(ctx, text, clerkUserID, clerkOrganizationID)
-	return scanAll(rows, err, func(r *sql.Rows) (q Queued, err error) { return q, r.Scan(&q.Key.Kind, &q.Key.ID, &q.Write) })
+	return scanAll(rows, err, func(r Row) (q Queued, err error) { return q, r.Scan(&q.Key.Kind, &q.Key.ID, &q.Write) })
 }
 
 // QueuedRefs lists what was added to the verify queue, for caches.
@@ -71,7 +70,7 @@ func (db *DB) QueuedAfter(ctx context.Context, after int64, limit int) (d Queued
 		WHERE h.one = 1 ORDER BY v.queued_write LIMIT $2`
 	d.UpTo = after
 	rows, err := db.query(ctx, text, after, limit)
-	_, err = scanAll(rows, err, func(r *sql.Rows) (struct{}, error) {
+	_, err = scanAll(rows, err, func(r Row) (struct{}, error) {
 		var t row.ChangeRef
 		var write int64
 		err := r.Scan(&d.Writes, &d.Settings, &d.Revocations, &write, &t.Key.Kind, &t.Key.ID, &t.UserID, &t.OrganizationID)
@@ -114,13 +113,13 @@ const waits = "NOT " + suspectedAs + "IN ('unreadable', 'hook'))"
 // They grant nothing, and [DB.Queues] does not count them.
 func (db *DB) Unreadable(ctx context.Context) (map[clerk.Kind]int64, error) {
 	rows, err := db.query(ctx, "SELECT v.kind, count(DISTINCT v.id) FROM clerk_verify v WHERE "+suspectedAs+"= 'unreadable') GROUP BY v.kind")
-	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
+	return scanMap(rows, err, func(r Row) (kind clerk.Kind, n int64, err error) { return kind, n, r.Scan(&kind, &n) })
 }
 
 // VerifyQueue lists the verify queue, the oldest entry first.
 func (db *DB) VerifyQueue(ctx context.Context, limit int) ([]row.VerifyItem, error) {
 	rows, err := db.query(ctx, "SELECT kind, id, reason FROM clerk_verify ORDER BY queued_at, kind, id, reason LIMIT $1", pageSize(limit))
-	return scanAll(rows, err, func(r *sql.Rows) (d row.VerifyItem, err error) { return d, r.Scan(&d.Key.Kind, &d.Key.ID, &d.Reason) })
+	return scanAll(rows, err, func(r Row) (d row.VerifyItem, err error) { return d, r.Scan(&d.Key.Kind, &d.Key.ID, &d.Reason) })
 }
 
 // Queue counts the objects of one kind in the verify queue.
@@ -133,7 +132,7 @@ type Queue struct {
 // that the application's OnChange refused.
 func (db *DB) Queues(ctx context.Context) (map[clerk.Kind]Queue, error) {
 	rows, err := db.query(ctx, "SELECT v.kind, count(DISTINCT v.id), min(v.queued_at) FROM clerk_verify v WHERE "+waits+" GROUP BY v.kind")
-	return scanMap(rows, err, func(r *sql.Rows) (kind clerk.Kind, q Queue, err error) {
+	return scanMap(rows, err, func(r Row) (kind clerk.Kind, q Queue, err error) {
 		return kind, q, r.Scan(&kind, &q.Objects, &q.OldestAt)
 	})
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -46,7 +45,7 @@ func (db *DB) WalkRuns(ctx context.Context, f mirror.WalkFilter) (p mirror.Page[
 	}
 	rest, args := w.pageBy("walk_id DESC", f.Limit)
 	rows, err := db.query(ctx, "SELECT "+walkRunColumns+" FROM clerk_walk_history"+rest, args...)
-	list, err := scanAll(rows, err, func(r *sql.Rows) (w mirror.WalkRun, err error) {
+	list, err := scanAll(rows, err, func(r Row) (w mirror.WalkRun, err error) {
 		return w, r.Scan(&w.ID, &w.Kind, &w.Work, (*instant)(&w.BegunAt), (*instant)(&w.EndedAt), &w.Complete, &w.Refused, &w.Reason,
 			&w.Rows, &w.Total, &w.Found, &w.Repaired)
 	})
@@ -75,7 +74,7 @@ func (db *DB) CurrentWalk(ctx context.Context) (*mirror.WalkRun, error) {
 		JOIN clerk_leases l ON l.name = 'reconcile' AND l.token = w.lease_token AND l.expires_at > $1
 		WHERE w.ended_at = 0 AND w.begun_at > 0 AND w.begun_at = (SELECT max(begun_at) FROM clerk_walks WHERE ended_at = 0)`
 	rows, err := db.query(ctx, text, int64(now))
-	w, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) (w mirror.WalkRun, err error) {
+	w, err := exactlyOne(scanAll(rows, err, func(r Row) (w mirror.WalkRun, err error) {
 		var cursor string
 		err = r.Scan(&w.Kind, (*instant)(&w.BegunAt), &cursor, &w.Rows, &w.Total)
 		w.Work = mirror.WorkWalk
@@ -93,7 +92,7 @@ func (db *DB) CurrentWalk(ctx context.Context) (*mirror.WalkRun, error) {
 	rows, err = db.query(ctx, `SELECT count(*), COALESCE(sum(repaired), 0) FROM
 		(SELECT repaired FROM clerk_drift WHERE found_at >= $1 AND kind = $2 LIMIT $3) AS found`,
 		int64(clerk.TimeOf(w.BegunAt)), string(w.Kind), maxCurrentDrift)
-	counts, err := exactlyOne(scanAll(rows, err, func(r *sql.Rows) (n [2]int64, err error) { return n, r.Scan(&n[0], &n[1]) }))
+	counts, err := exactlyOne(scanAll(rows, err, func(r Row) (n [2]int64, err error) { return n, r.Scan(&n[0], &n[1]) }))
 	w.Found, w.Repaired = counts[0], counts[1]
 	return &w, err
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/clerksync/clerksync/clerk"
 )
@@ -48,7 +47,7 @@ const walkColumns = "list, backfilled_at, cursor, watermark, begun_at, ended_at,
 // Walks is what is known of all lists.
 func (db *DB) Walks(ctx context.Context) (map[string]Walk, error) {
 	rows, err := db.query(ctx, "SELECT "+walkColumns+" FROM clerk_walks")
-	return scanMap(rows, err, func(r *sql.Rows) (_ string, w Walk, err error) {
+	return scanMap(rows, err, func(r Row) (_ string, w Walk, err error) {
 		err = r.Scan(&w.List, &w.BackfilledAt, &w.Cursor, &w.Watermark, &w.BegunAt, &w.EndedAt, &w.Complete, &w.CompleteAt,
 			&w.Reason, &w.Rows, &w.Found, &w.Repaired, &w.Refused, &w.SweptAt,
 			&w.Start.Write, &w.Start.ObservedAt, &w.Start.By, &w.Whole.Write, &w.Whole.ObservedAt, &w.Whole.By, &w.Left, &w.Total, &w.LeaseToken)
@@ -83,15 +82,6 @@ func (tx *Tx) SaveWalk(ctx context.Context, w Walk) error {
 		w.List, int64(w.BackfilledAt), w.Cursor, int64(w.Watermark), int64(w.BegunAt), int64(w.EndedAt), flag(w.Complete), int64(w.CompleteAt),
 		w.Reason, w.Rows, w.Found, w.Repaired, flag(w.Refused), int64(w.SweptAt),
 		w.Start.Write, int64(w.Start.ObservedAt), int64(w.Start.By), w.Whole.Write, int64(w.Whole.ObservedAt), int64(w.Whole.By), w.Left, w.Total, w.LeaseToken)
-}
-
-// WholeWalks are the starts of the last complete walks, by list. Those of earlier versions, which
-// did not note them, are left out.
-func (tx *Tx) WholeWalks(ctx context.Context) (map[string]Start, error) {
-	rows, err := tx.query(ctx, "SELECT list, complete_write, complete_observed_at, complete_by FROM clerk_walks WHERE complete_observed_at > 0")
-	return scanMap(rows, err, func(r *sql.Rows) (list string, s Start, err error) {
-		return list, s, r.Scan(&list, &s.Write, &s.ObservedAt, &s.By)
-	})
 }
 
 // Proves reports whether a row is proven to have been at Clerk when the walk began, or later: by a

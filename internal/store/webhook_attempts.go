@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,7 +49,7 @@ func (db *DB) WebhookAttempts(ctx context.Context, f mirror.WebhookAttemptFilter
 	}
 	rest, args := w.pageBy("attempt_id DESC", f.Limit)
 	rows, err := db.query(ctx, "SELECT "+webhookAttemptColumns+" FROM clerk_webhook_attempts"+rest, args...)
-	list, err := scanAll(rows, err, func(r *sql.Rows) (a mirror.WebhookAttempt, err error) {
+	list, err := scanAll(rows, err, func(r Row) (a mirror.WebhookAttempt, err error) {
 		return a, r.Scan(&a.ID, &a.EndpointID, &a.MessageID, &a.Type, &a.ObjectID, (*instant)(&a.At), &a.Attempt, &a.Status, &a.DurationMS, (*text)(&a.Reason))
 	})
 	return pageOf(list, err, f.Limit, webhookAttemptsList, func(a *mirror.WebhookAttempt) place { return place{id: a.ID} })

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"strings"
@@ -27,7 +26,7 @@ var ErrTooManyEndpoints = errors.New("too many webhook endpoints")
 const selectWebhookEndpoints = `SELECT endpoint_id, url, description, kinds, types, clerk_organization_id, secret, previous_secret, previous_until,
 	disabled_at, disabled_reason, failing_since, cursor, created_at, revision FROM clerk_webhook_endpoints`
 
-func scanWebhookEndpoint(r *sql.Rows) (e WebhookEndpoint, err error) {
+func scanWebhookEndpoint(r Row) (e WebhookEndpoint, err error) {
 	var kinds, types string
 	err = r.Scan(&e.ID, &e.URL, &e.Description, &kinds, &types, (*text)(&e.ClerkOrganizationID), &e.Secret, (*text)(&e.PreviousSecret),
 		(*instant)(&e.PreviousSecretUntil), (*instant)(&e.DisabledAt), (*text)(&e.DisabledReason), (*instant)(&e.FailingSince), &e.Cursor,
@@ -83,7 +82,7 @@ func (db *DB) WebhookCounts(ctx context.Context, list []WebhookEndpoint) error {
 	const text = `SELECT endpoint_id, COALESCE(sum(CASE WHEN failed_at IS NULL THEN 1 ELSE 0 END), 0),
 		min(CASE WHEN failed_at IS NULL THEN at END), count(failed_at) FROM clerk_webhook_messages GROUP BY endpoint_id`
 	rows, err := db.query(ctx, text)
-	_, err = scanAll(rows, err, func(r *sql.Rows) (none struct{}, err error) {
+	_, err = scanAll(rows, err, func(r Row) (none struct{}, err error) {
 		var c mirror.WebhookEndpoint
 		err = r.Scan(&c.ID, &c.Pending, (*instant)(&c.OldestPending), &c.Failed)
 		if i := slices.IndexFunc(list, func(e WebhookEndpoint) bool { return e.ID == c.ID }); i >= 0 {

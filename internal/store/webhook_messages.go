@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -88,7 +87,7 @@ func (db *DB) DueWebhookMessages(ctx context.Context, endpointID string, now tim
 	const due = `SELECT seq, tag, at, kind, id, operation, version, clerk_user_id, clerk_organization_id, attempts
 		FROM clerk_webhook_messages WHERE endpoint_id = $1 AND due_at <= $2 ORDER BY due_at, seq LIMIT $3`
 	rows, err := db.query(ctx, due, endpointID, now.UnixMilli(), limit)
-	return scanAll(rows, err, func(r *sql.Rows) (m WebhookMessage, err error) {
+	return scanAll(rows, err, func(r Row) (m WebhookMessage, err error) {
 		var tag string
 		err = r.Scan(&m.Seq, &tag, (*instant)(&m.At), &m.Kind, &m.ID, &m.Operation, &m.Version, (*text)(&m.ClerkUserID),
 			(*text)(&m.ClerkOrganizationID), &m.Attempts)
@@ -186,7 +185,7 @@ func (db *DB) FeedPlaceBefore(ctx context.Context, at time.Time) (place mirror.F
 	}
 	read := func(condition string, args ...any) ([]entry, error) {
 		rows, err := db.query(ctx, "SELECT seq, tag, at FROM clerk_changes"+condition+" LIMIT 1", args...)
-		return scanAll(rows, err, func(r *sql.Rows) (e entry, err error) { return e, r.Scan(&e.seq, &e.tag, &e.at) })
+		return scanAll(rows, err, func(r Row) (e entry, err error) { return e, r.Scan(&e.seq, &e.tag, &e.at) })
 	}
 	first, err := read(" WHERE at >= $1 ORDER BY seq", at.UnixMilli())
 	if err != nil {

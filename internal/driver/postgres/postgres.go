@@ -39,7 +39,7 @@ func Open(dsn string) (*store.DB, error) {
 }
 
 func open(db *sql.DB) *store.DB {
-	return store.Open(store.Postgres, db, db).WithPooling(func(ctx context.Context) (store.Pooling, error) { return pooling(ctx, db) })
+	return store.Open(store.Postgres, db, db).WithSender(send).WithPooling(func(ctx context.Context) (store.Pooling, error) { return pooling(ctx, db) })
 }
 
 // location is where the database is, without user and password.
