@@ -33,6 +33,9 @@ type Fixtures struct {
 type fixtureIDs struct {
 	users, organizations []string
 	named                map[string]string // id of a user by each of the names that the file has for it
+	machines             []string
+	machineNames         map[string]string // id of a machine by its name and its id
+	subjects             map[string]string // id of an organization or a machine by each of its names
 }
 
 // RateLimit returns how many requests the file allows in ten seconds, and whether it says that.
@@ -115,6 +118,7 @@ func (c *fixtureCheck) file() {
 	for i, o := range f.Organizations {
 		c.organization(fmt.Sprintf("organizations[%d]", i), o)
 	}
+	c.machines()
 }
 
 // unique reports a value that was seen before.

@@ -49,12 +49,14 @@ func (e *Emulator) buildFixtures(f *Fixtures, refused func(path string, err erro
 			return err
 		})
 	}
+	b.machines()
 	e.random, e.building = kept, 0
 }
 
 // size returns about how many objects the file has, each of which has a time of its own.
 func (f *Fixtures) size() int {
 	n := len(f.file.Permissions) + len(f.file.Roles) + len(f.file.Users) + len(f.file.Invitations) + len(f.file.JWTTemplates)
+	n += 2*len(f.file.Machines) + len(f.file.APIKeys) + len(f.file.OAuthApplications)
 	for _, o := range f.file.Organizations {
 		n += 1 + len(o.Members) + len(o.Invitations) + len(o.Domains)
 	}

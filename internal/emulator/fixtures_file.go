@@ -12,6 +12,11 @@ type fixtureFile struct {
 	Organizations []fixtureOrganization `json:"organizations"`
 	Invitations   []fixtureSignUp       `json:"invitations"`
 	JWTTemplates  []fixtureTemplate     `json:"jwt_templates"`
+	Machines      []fixtureMachine      `json:"machines"`
+	APIKeys       []fixtureAPIKey       `json:"api_keys"`
+	OAuth         fixtureOAuth          `json:"oauth_application_settings"`
+
+	OAuthApplications []fixtureApplication `json:"oauth_applications"`
 }
 
 type fixturePermission struct {
