@@ -103,32 +103,20 @@ func (a *assembly) clients() error {
 			DangerouslyAllowMissingAuthorizedParty: a.DangerouslyAllowMissingAuthorizedParty,
 		})
 		fault(err)
-		fault(a.openMachines(keys))
 	}
 	if a.hasAPIKey() {
 		a.api, err = a.newAPI()
 		fault(err)
 	}
+	fault(a.openMachines(keys))
 	return errors.Join(faults...)
-}
-
-// openMachines makes the verifier of API keys, OAuth access tokens and M2M tokens. JWTs among them
-// need the instance's keys and its issuer.
-func (a *assembly) openMachines(keys auth.KeySet) (err error) {
-	if keys.Algorithm() != auth.RS256 || a.Issuer == "" {
-		return nil
-	}
-	a.machines, err = auth.NewMachineVerifier(auth.MachineConfig{
-		Keys: keys, Issuer: a.Issuer, Resources: a.OAuthResources, Callers: a.MachineCallers, MachineID: a.MachineID, Leeway: a.ClockLeeway, Now: a.Test.Now,
-	})
-	return err
 }
 
 // newAPI makes the client of Clerk's Backend API. Requests wait for single objects with a timeout
 // of their own; pages of lists may take longer. [Config] checks the budget and the limit.
 func (a *assembly) newAPI() (*clerkapi.Client, error) {
 	c := clerkapi.Config{
-		SecretKey: a.SecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer, OnKeyChecked: a.mirror.refusals.SecretKeyTried, Clock: a.clerkTime,
+		SecretKey: a.SecretKey, MachineSecretKey: a.MachineSecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer, OnKeyChecked: a.mirror.refusals.SecretKeyTried, Clock: a.clerkTime,
 		ReadFence: func(ctx context.Context) (row.ReadFence, error) { return a.mirror.ingest.ReadFence(ctx) },
 	}
 	if a.checkBudget() == nil { // else its faults would be reported twice
@@ -185,6 +173,9 @@ func (a *assembly) openDatabase(ctx context.Context) error {
 		return err
 	}
 	if err := a.mirror.instance.LoadRefusal(ctx); err != nil {
+		return err
+	}
+	if err := a.readMachines(ctx); err != nil {
 		return err
 	}
 	return a.mirror.refusals.Load(ctx)
@@ -258,6 +249,7 @@ func (a *assembly) openGate(ctx context.Context) (err error) {
 	m := a.mirror
 	m.gate, err = access.New(ctx, access.Config{
 		DB: a.db, Ingest: m.ingest, API: a.api, Instance: m.instance, Tokens: a.tokens, Machines: a.machines, Proxies: a.TrustedProxies,
+		Revoked: m.revocations.Revoked, FollowRevocations: m.revocations.Follow,
 		PublishableKey: a.PublishableKey, AuthorizedParties: a.AuthorizedParties, Roles: a.Roles,
 		Unready: string(a.StalePolicy), DisableJIT: a.DisableOnDemandUsers, PlanFeatures: a.PlanFeatures, UpgradeURL: a.UpgradeURL, Bounds: a.bounds(),
 		HistoryLost: func(ctx context.Context) { m.upkeep.HistoryLost(ctx) }, Now: a.Test.Now, Logger: a.Logger, Incidents: a.incidents,

@@ -91,6 +91,23 @@ type Config struct {
 	MachineCallers map[string][]string
 	// MachineID (mch_…) is this application's own machine. See [auth.MachineConfig].MachineID.
 	MachineID string
+	// MachineSecretKey (ak_…) is the secret key of MachineID. With it, Clerk accepts only M2M tokens
+	// that are for this machine. If it is empty, SecretKey verifies them. API keys and opaque tokens
+	// are verified with SecretKey, which MachineSecretKey does not replace.
+	MachineSecretKey string
+	// MachineTTL is how long Clerk's answer about an API key or an opaque token counts, if the token
+	// lives that long. 0 means a minute. A token that was revoked at Clerk, and not with
+	// [Keys.Revoke], is accepted for that long.
+	MachineTTL time.Duration
+	// MachineMaxStale is how much longer the last answer counts while Clerk cannot be asked. 0 means
+	// 5 minutes, a negative value none. A token that was never seen is never accepted then.
+	MachineMaxStale time.Duration
+	// MachineCallsPerMinute is how many verifications at Clerk, which are paid for, API keys and
+	// tokens that were never seen may cost in any minute. 0 means 600.
+	MachineCallsPerMinute int
+	// MachinePrice is what Clerk charges for a verification in US dollars, for metrics. 0 means
+	// 0.00001.
+	MachinePrice float64
 	// TrustedProxies are the networks of the proxies in front of this server. The client's address,
 	// which they say in X-Forwarded-For, counts for the limits of API keys and tokens that were
 	// never seen.
@@ -245,6 +262,11 @@ const (
 	defaultRetention        = 90 * 24 * time.Hour
 	defaultEraseAfter       = 30 * 24 * time.Hour
 	defaultChangesRetention = 30 * 24 * time.Hour
+
+	defaultMachineTTL      = time.Minute
+	defaultMachineMaxStale = 5 * time.Minute
+	defaultMachineCalls    = 600
+	defaultMachinePrice    = 0.00001 // https://clerk.com/pricing
 	// five sweeps may fail before roles are asked for one by one
 	defaultRoleMaxStale = 5 * time.Minute
 	// the longest pause between walks is a day by default; two hours are for a walk to end
@@ -296,6 +318,10 @@ func (c Config) withDefaults() Config {
 	c.AuditRetention = cmp.Or(c.AuditRetention, defaultRetention)
 	c.InboxRetention = cmp.Or(c.InboxRetention, defaultRetention)
 	c.ChangesRetention = cmp.Or(c.ChangesRetention, defaultChangesRetention)
+	c.MachineTTL = cmp.Or(c.MachineTTL, defaultMachineTTL)
+	c.MachineMaxStale = cmp.Or(c.MachineMaxStale, defaultMachineMaxStale)
+	c.MachineCallsPerMinute = cmp.Or(c.MachineCallsPerMinute, defaultMachineCalls)
+	c.MachinePrice = cmp.Or(c.MachinePrice, defaultMachinePrice)
 	c.EraseAfter = cmp.Or(c.EraseAfter, defaultEraseAfter)
 	return c
 }

@@ -37,6 +37,7 @@ func (c *Config) checkPeriods() error {
 		{"ChangesRetention", c.ChangesRetention},
 		{"WalkMinPause", c.WalkMinPause},
 		{"WalkMaxPause", c.WalkMaxPause},
+		{"MachineTTL", c.MachineTTL},
 	} {
 		if period.value < 0 {
 			faults = append(faults, fieldFault(period.field, "is negative: use 0 for the default"))
@@ -45,8 +46,13 @@ func (c *Config) checkPeriods() error {
 	if c.WalkMaxPause > 0 && c.WalkMinPause > c.WalkMaxPause {
 		faults = append(faults, fieldFault("WalkMaxPause", "is shorter than WalkMinPause"))
 	}
+	if c.MachineCallsPerMinute < 0 || c.MachineCallsPerMinute > maxMachineCalls {
+		faults = append(faults, fieldFault("MachineCallsPerMinute", "is not a number from 1 to 1000000: use 0 for the default"))
+	}
 	return errors.Join(faults...)
 }
+
+const maxMachineCalls = 1_000_000
 
 var instanceID = regexp.MustCompile(`^ins_[A-Za-z0-9]{1,64}$`)
 

@@ -40,8 +40,10 @@ type Config struct {
 	Tokens   *auth.Verifier        // nil: there are no keys
 	Machines *auth.MachineVerifier // nil: no route can accept machine tokens
 
-	// Revoked reports whether a machine token was revoked here. Nil: none was.
-	Revoked func(context.Context, *auth.Claims) (bool, error)
+	// Revoked reports whether a machine token was revoked here. FollowRevocations is that of
+	// [live.Config]. Nil: none was.
+	Revoked           func(context.Context, *auth.Claims) (bool, error)
+	FollowRevocations func(ctx context.Context, version int64) error
 	// Proxies name the client of a request, for the limits of tokens that were never seen.
 	Proxies web.Proxies
 
@@ -90,7 +92,7 @@ func New(ctx context.Context, config Config) (*Gate, error) {
 	var err error
 	g.cache, err = live.New(ctx, live.Config{
 		DB: config.DB, Now: config.Now, Bounds: config.Bounds, HistoryLost: config.HistoryLost, Changed: g.onDemand.Changed,
-		Logger: config.Logger,
+		Revocations: config.FollowRevocations, Logger: config.Logger,
 	})
 	return g, err
 }

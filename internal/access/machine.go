@@ -27,6 +27,9 @@ func (g *Gate) verifyMachine(r *http.Request, accepted auth.Kinds, token string)
 		return nil, unavailable(err)
 	}
 	if g.config.Revoked != nil {
+		if err := g.cache.Fresh(r.Context()); err != nil { // a machine has no facts that would make sure of it
+			return nil, unavailable(err)
+		}
 		revoked, err := g.config.Revoked(r.Context(), claims)
 		switch {
 		case err != nil:

@@ -51,7 +51,7 @@ func rules() []rule {
 		{"emulator", []string{".", "internal/emulator", "internal/emulator/inspector", "internal/web"}, nil},
 		{".", []string{
 			"auth", "clerk", "mirror", "webhook", "internal/access", "internal/activity", "internal/buildinfo", "internal/clerkapi", "internal/consumer", "internal/diagnose", "internal/doctor", "internal/driver",
-			"internal/feed", "internal/feedhttp", "internal/incident", "internal/ingest", "internal/instance", "internal/jobs", "internal/live", "internal/metrics", "internal/privacy",
+			"internal/feed", "internal/feedhttp", "internal/incident", "internal/ingest", "internal/instance", "internal/jobs", "internal/live", "internal/machine", "internal/metrics", "internal/privacy",
 			"internal/reach", "internal/receive", "internal/reconcile", "internal/refusals", "internal/row", "internal/schedule", "internal/status", "internal/store", "internal/upkeep",
 			"internal/web", "internal/write",
 		}, api},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -206,9 +208,18 @@ func mirrorConfig(c *config.Config, logger *slog.Logger) clerksync.Config {
 		RoleMaxStale: orNone(c.ReadyWithin), PermissionMaxStale: orNone(c.ReadyWalkWithin),
 		WalkMinPause: c.WalkMinPause, WalkMaxPause: c.WalkMaxPause,
 		OAuthResources: c.OAuthResources, MachineCallers: lists(c.MachineCallers), MachineID: c.MachineID, TrustedProxies: c.TrustedProxies,
+		MachineSecretKey: c.MachineSecretKey, MachineTTL: c.MachineTTL, MachineMaxStale: orNone(c.MachineMaxStale), MachineCallsPerMinute: c.MachineCalls,
+		MachinePrice:             machinePrice(c),
 		RemediesForServer:        true,
 		ForwardAuthWithoutPolicy: c.Routes == nil && len(c.TrustedProxies) > 0,
 	}
+}
+
+// machinePrice returns the price of a verification, whose form was checked. The smallest price
+// stands for none, because 0 is the default.
+func machinePrice(c *config.Config) float64 {
+	price, _ := strconv.ParseFloat(c.MachinePrice, 64)
+	return max(price, math.SmallestNonzeroFloat64)
 }
 
 // orNone returns a duration for clerksync.Config, where 0 is the default and less than 0 means

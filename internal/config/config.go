@@ -64,6 +64,12 @@ type Config struct {
 	MachineCallers []string // machine=scope+scope
 	MachineID      string
 
+	MachineSecretKey string
+	MachineTTL       time.Duration
+	MachineMaxStale  time.Duration // 0: never
+	MachineCalls     int           // a minute
+	MachinePrice     string        // a number of US dollars
+
 	Policy         string              // YAML text; empty: no policy
 	Routes         *forwardauth.Policy // that text as a policy; nil: any signed-in user passes
 	TrustedProxies []netip.Prefix

@@ -99,6 +99,7 @@ func TestDefaults(t *testing.T) {
 		WebhookScheme: "svix", APIURL: "https://api.clerk.com", Listen: ":8080", OperatorListen: "127.0.0.1:8081", OperatorMetrics: "token",
 		Roles: []string{"solo", "growth", "enterprise", "admin"}, AdminRole: "admin",
 		LogLevel: "info", LogFormat: "json", SQLiteSynchronous: "FULL", SQLiteCheckpoints: "own", UpgradeCopies: 2,
+		MachineTTL: time.Minute, MachineMaxStale: 5 * time.Minute, MachineCalls: 600, MachinePrice: "0.00001",
 		JWTAlgorithm: "RS256", ClockLeeway: 5 * time.Second, JIT: "auto", Unready: "allow",
 		ReadyWithin: 5 * time.Minute, ReadyWalkWithin: 26 * time.Hour, WalkMinPause: 10 * time.Minute, WalkMaxPause: 24 * time.Hour,
 		Backfill: "auto", Reconcile: "auto", Writes: "on", APIBudget: 0.2, Console: "on", ConsolePayloads: "ask", NATS: NATS{Stream: "CLERK", Prefix: "clerk"},
@@ -124,6 +125,7 @@ func TestSettings(t *testing.T) {
 		CLERK_ISSUER CLERK_AUTHORIZED_PARTIES CLERKSYNC_DANGEROUSLY_ALLOW_MISSING_AZP CLERK_AUDIENCE CLERKSYNC_CLOCK_LEEWAY
 		CLERK_JWT_KEY CLERK_JWKS_URL CLERK_JWT_ALGORITHM
 		CLERKSYNC_OAUTH_RESOURCES CLERKSYNC_MACHINE_CALLERS CLERKSYNC_MACHINE_ID
+		CLERK_MACHINE_SECRET_KEY CLERKSYNC_MACHINE_TTL CLERKSYNC_MACHINE_MAX_STALE CLERKSYNC_MACHINE_CALLS CLERKSYNC_MACHINE_PRICE
 		CLERKSYNC_ROLES CLERKSYNC_ADMIN_ROLE CLERKSYNC_PLAN_FEATURES CLERKSYNC_UPGRADE_URL CLERKSYNC_JIT
 		CLERKSYNC_UNREADY CLERKSYNC_READY_WITHIN CLERKSYNC_READY_WALK_WITHIN
 		CLERKSYNC_POLICY CLERKSYNC_TRUSTED_PROXIES CLERKSYNC_PROXY CLERKSYNC_IDENTITY_SECRET

@@ -30,7 +30,7 @@ func TestExampleIsValid(t *testing.T) {
 	secrets := map[string]string{
 		"clerk_secret_key": "sk_test_x", "clerk_webhook_signing_secret": svixSecret, "clerk_jwt_key": publicPEM(t),
 		"clerksync_operator_token": longText, "clerksync_identity_secret": "identity" + longText,
-		"clerksync_policy": "routes: [{path: /x}]",
+		"clerksync_policy": "routes: [{path: /x}]", "clerk_machine_secret_key": "ak_" + longText,
 	}
 	pair := certificatePEM(t)
 	for name, value := range map[string]string{natsURLName: "nats://a", natsCredentialsName: natsCredentials, natsCAName: pair.cert, natsCertName: pair.cert, natsKeyName: pair.key} {

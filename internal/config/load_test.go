@@ -79,7 +79,7 @@ func TestTwins(t *testing.T) {
 		"CLERKSYNC_PUBLIC_URL": "https://a.example", "CLERK_AUTHORIZED_PARTIES": "https://a.example",
 		"CLERKSYNC_CORS_ORIGINS": "https://a.example", "CLERK_AUDIENCE": "a", "CLERKSYNC_POLICY": "routes: [{path: /x}]", "CLERKSYNC_IDENTITY_SECRET": "identity" + longText,
 		"CLERKSYNC_TRUSTED_PROXIES": "10.0.0.0/8", "CLERKSYNC_PROXY": "nginx", "CLERKSYNC_UNREADY": "deny", "CLERKSYNC_PLAN_FEATURES": "pro=reports", "CLERKSYNC_REDACT": "a.b", "CLERKSYNC_API_LIMIT": "500",
-		"CLERKSYNC_OAUTH_RESOURCES": "https://a.example", "CLERKSYNC_MACHINE_CALLERS": "mch_1", "CLERKSYNC_MACHINE_ID": "mch_1",
+		"CLERKSYNC_OAUTH_RESOURCES": "https://a.example", "CLERKSYNC_MACHINE_CALLERS": "mch_1", "CLERKSYNC_MACHINE_ID": "mch_1", "CLERK_MACHINE_SECRET_KEY": "ak_" + longText,
 		"CLERKSYNC_SQLITE_MODE": "0640", "CLERKSYNC_SQLITE_GROUP": "app",
 		"CLERKSYNC_ADMIN_ROLE": "admin", "CLERKSYNC_CONSOLE_NAME": "Acme", "CLERKSYNC_CONSOLE_HOSTS": "ops.example.com", "CLERKSYNC_WEBHOOKS_ALLOW": "hooks.internal", "CLERKSYNC_NATS_URL": "nats://a", "CLERKSYNC_READ_DATABASE_URL": "postgres://a/b", "CLERKSYNC_NATS_CREDENTIALS": natsCredentials,
 	}
@@ -224,7 +224,7 @@ func TestWarnings(t *testing.T) {
 		{"Clerk's prefix on ours", []string{"CLERK_LISTEN=:1"}, "environment variable is unknown (CLERK_LISTEN): The nearest known name is CLERKSYNC_LISTEN; rename it or unset it."},
 		{"of Clerk's SDKs", []string{
 			"CLERK_API_KEY=x", "CLERK_API_VERSION=v1", "CLERK_FAPI_URL=x", "CLERK_JS_URL=x", "CLERK_JS_VERSION=5", "CLERK_PROXY_URL=x", "CLERK_DOMAIN=x", "CLERK_FRONTEND_API=x",
-			"CLERK_IS_SATELLITE=true", "CLERK_ENCRYPTION_KEY=x", "CLERK_MACHINE_SECRET_KEY=x", "CLERK_SIGN_IN_URL=/in", "CLERK_SIGN_UP_URL=/up",
+			"CLERK_IS_SATELLITE=true", "CLERK_ENCRYPTION_KEY=x", "CLERK_SIGN_IN_URL=/in", "CLERK_SIGN_UP_URL=/up",
 			"CLERK_SIGN_IN_FORCE_REDIRECT_URL=/", "CLERK_TELEMETRY_DISABLED=1", "CLERK_TELEMETRY_DEBUG=1", "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY=x",
 		}, ""},
 		{"of the emulator", []string{"CLERKSYNC_EMULATE_LISTEN=:1"}, ""},

@@ -32,6 +32,9 @@ type Config struct {
 	// HistoryLost is called when the change feed is another one than before, as in a restored copy
 	// of the database: what is known of walks then proves nothing. nil is fine.
 	HistoryLost func(context.Context)
+	// Revocations is called in each poll with the version of the revocations that the database has.
+	// nil is fine.
+	Revocations func(ctx context.Context, version int64) error
 	// Now is the clock, for tests; nil is time.Now.
 	Now func() time.Time
 }
@@ -62,6 +65,7 @@ type Cache struct {
 	bounds        Bounds
 	// historyLost is Config.HistoryLost
 	historyLost func(context.Context)
+	revocations func(ctx context.Context, version int64) error // nil: none are followed
 
 	freshness atomic.Pointer[freshness]
 	changed   func([]row.ChangeRef)
@@ -128,7 +132,7 @@ func newCache(c Config) *Cache {
 	}
 	cache := &Cache{
 		db: c.DB, now: c.Now, seed: maphash.MakeSeed(), budget: max(1, c.MaxBytes/shardCount/2), bounds: c.Bounds, changed: c.Changed,
-		historyLost: c.HistoryLost,
+		historyLost: c.HistoryLost, revocations: c.Revocations,
 	}
 	cache.organizations.held = map[string]heldOrganization{}
 	cache.breaker.init(c.LookupBound, c.Logger)

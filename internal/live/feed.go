@@ -130,6 +130,9 @@ func (c *Cache) fresh(ctx context.Context) error {
 	return c.await(ctx)
 }
 
+// Fresh makes sure that what other processes committed more than [MaxStale] ago is known.
+func (c *Cache) Fresh(ctx context.Context) error { return c.fresh(ctx) }
+
 // Follow reads the feed now. Requests cause reads as they come. Without requests, another caller
 // must notice in time that the database has another history.
 func (c *Cache) Follow(ctx context.Context) error {
@@ -256,7 +259,7 @@ func lastSeq(news []row.ChangeRef, at int64) int64 {
 }
 
 // doubts drops what came into the verify queue, which grants nothing now. The same query reports
-// whether the settings of the database have changed.
+// whether the settings of the database or its revocations have changed.
 func (c *Cache) doubts(ctx context.Context) error {
 	f := &c.feed
 	news, err := c.db.QueuedAfter(ctx, f.doubted, pollLimit)
@@ -265,6 +268,11 @@ func (c *Cache) doubts(ctx context.Context) error {
 	}
 	if news.Settings != c.db.Settings().Revision { // what is kept by older ones is not used any more
 		if _, err := c.db.LoadSettings(ctx); err != nil {
+			return err
+		}
+	}
+	if c.revocations != nil {
+		if err := c.revocations(ctx, news.Revocations); err != nil {
 			return err
 		}
 	}

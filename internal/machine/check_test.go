@@ -1,10 +1,11 @@
-package machine
+package machine_test
 
 import (
 	"testing"
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/machine"
 )
 
 // Known API keys and M2M tokens are asked about by their id, which is not paid for, and now and
@@ -41,7 +42,7 @@ func TestReadsRefuse(t *testing.T) {
 			{object{"id": forms[kind] + "another"}, "ok", 2},
 			{object{"subject": "user_9"}, "ok", 2},
 		} {
-			b := newBench(t, nil, newFakeClerk(), func(c *Config) { c.MaxStale = 0 })
+			b := newBench(t, nil, newFakeClerk(), func(c *machine.Config) { c.MaxStale = 0 })
 			secret, _ := b.clerk.issue(kind, nil)
 			b.expect(t, secret, "ok")
 			b.clerk.change(secret, test.change)

@@ -1,4 +1,4 @@
-package machine
+package machine_test
 
 import (
 	"bytes"
@@ -21,6 +21,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/incident"
+	"github.com/clerksync/clerksync/internal/machine"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
 )
@@ -219,14 +220,15 @@ func (c *clock) advance(d time.Duration) { c.moved.Add(int64(d)) }
 
 // bench is a verifier before a fake Clerk.
 type bench struct {
-	*Verifier
+	*machine.Verifier
 	*clock
 
-	clerk *fakeClerk
-	log   *bytes.Buffer
+	clerk       *fakeClerk
+	log         *bytes.Buffer
+	revocations *machine.Revocations
 }
 
-func newBench(t testing.TB, db *store.DB, clerk *fakeClerk, change ...func(*Config)) *bench {
+func newBench(t testing.TB, db *store.DB, clerk *fakeClerk, change ...func(*machine.Config)) *bench {
 	t.Helper()
 	if db == nil {
 		db = testkit.NewDatabase(t, "sqlite").OpenFast(t)
@@ -237,19 +239,19 @@ func newBench(t testing.TB, db *store.DB, clerk *fakeClerk, change ...func(*Conf
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{clock: &clock{}, clerk: clerk, log: &bytes.Buffer{}}
-	revocations := NewRevocations(db)
-	if err := revocations.Load(t.Context()); err != nil {
+	b := &bench{clock: &clock{}, clerk: clerk, log: &bytes.Buffer{}, revocations: machine.NewRevocations(db)}
+	if err := b.revocations.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c := Config{
-		DB: db, API: api, Revocations: revocations, TTL: time.Minute, MaxStale: 5 * time.Minute, CallsPerMinute: 1000, Now: b.now,
+	c := machine.Config{
+		DB: db, API: api, Revocations: b.revocations, TTL: time.Minute, MaxStale: 5 * time.Minute, CallsPerMinute: 1000, Now: b.now,
 		Incidents: incident.New(slog.New(slog.NewTextHandler(b.log, nil))),
 	}
 	for _, f := range change {
 		f(&c)
 	}
-	if b.Verifier, err = New(t.Context(), c); err != nil {
+	b.Verifier = machine.New(c)
+	if err := b.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)

@@ -97,9 +97,7 @@ func (s *saver) flush() {
 	if err == nil {
 		return
 	}
-	if s.config.Incidents != nil {
-		s.config.Incidents.Report(slog.LevelWarn, "machine_tokens_saved", "verified API keys and tokens cannot be stored", slog.Any("error", err))
-	}
+	s.config.Incidents.Report(slog.LevelWarn, "machine_tokens_saved", "verified API keys and tokens cannot be stored", slog.Any("error", err))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.Copy(batch, s.unsaved) // what came meanwhile is newer

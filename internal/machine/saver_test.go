@@ -1,4 +1,4 @@
-package machine
+package machine_test
 
 import (
 	"fmt"
@@ -78,7 +78,7 @@ func TestReplicasShare(t *testing.T) {
 	secret, _ := fake.issue(auth.OAuth, nil)
 	for range 5 {
 		first.expect(t, secret, "ok")
-		first.saver.flush()
+		first.Flush()
 		second.expect(t, secret, "ok")
 		first.advance(time.Minute)
 		second.advance(time.Minute)
@@ -88,7 +88,7 @@ func TestReplicasShare(t *testing.T) {
 	}
 	fake.change(secret, object{"revoked": true})
 	first.expect(t, secret, "revoked")
-	first.saver.flush()
+	first.Flush()
 	if left := dump(t, d); left != "" {
 		t.Errorf("the database has %s", left)
 	}
@@ -118,7 +118,7 @@ func TestErasedUser(t *testing.T) {
 			for _, secret := range []string{own, made, other} {
 				b.expect(t, secret, "ok")
 			}
-			b.saver.flush()
+			b.Flush()
 		}
 		check()
 		if stored := dump(t, d); strings.Count(stored, "\n") != 3 {
@@ -147,7 +147,7 @@ func TestDatabaseFails(t *testing.T) {
 	if _, err := raw.ExecContext(t.Context(), "ALTER TABLE clerk_machine_tokens RENAME TO away"); err != nil {
 		t.Fatal(err)
 	}
-	b.saver.flush()
+	b.Flush()
 	b.expect(t, known, "ok")
 	b.expect(t, unknown, "unavailable")
 	b.advance(time.Minute)
@@ -156,7 +156,7 @@ func TestDatabaseFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.expect(t, unknown, "ok")
-	b.saver.flush()
+	b.Flush()
 	if stored := dump(t, d); strings.Count(stored, "\n") != 2 {
 		t.Errorf("stored: %s", stored)
 	}

@@ -24,7 +24,7 @@ type Config struct {
 	TTL            time.Duration // how long an answer of Clerk counts
 	MaxStale       time.Duration // how much longer it counts while Clerk cannot be asked
 	CallsPerMinute int           // verifications that unknown tokens may cost
-	Price          float64       // of a verification, in US dollars
+	Price          float64       // of a verification, in US dollars, for metrics
 
 	Now       func() time.Time
 	Incidents *incident.Log
@@ -77,21 +77,24 @@ type refusal struct {
 	until  time.Time
 }
 
-// New returns a verifier of a migrated database. It starts nothing.
-func New(ctx context.Context, c Config) (*Verifier, error) {
-	secret, err := c.DB.InboxKey(ctx)
-	if err != nil {
-		return nil, err
-	}
+// New returns a verifier, which must be opened. It starts nothing.
+func New(c Config) *Verifier {
 	v := &Verifier{
-		config: c, digester: newDigester(secret), addresses: newAddresses(), calls: newPerMinute(c.CallsPerMinute),
+		config: c, addresses: newAddresses(), calls: newPerMinute(c.CallsPerMinute),
 		entries: newRecent[digest, *entry](maxEntries), refused: newRecent[digest, refusal](maxUnknown),
 	}
 	v.saver.init(&v.config)
-	if c.Revocations != nil {
-		c.Revocations.changed = v.forgetRevoked
+	c.Revocations.changed = v.forgetRevoked
+	return v
+}
+
+// Open reads what the verifier needs of a migrated database.
+func (v *Verifier) Open(ctx context.Context) error {
+	secret, err := v.config.DB.InboxKey(ctx)
+	if err == nil {
+		v.digester = newDigester(secret)
 	}
-	return v, nil
+	return err
 }
 
 // forgetRevoked forgets the tokens that were revoked here.
@@ -188,7 +191,7 @@ func refuse(reason string, cause error) error {
 
 // unavailable returns the error for a token that cannot be decided about, and logs the cause.
 func (v *Verifier) unavailable(after time.Duration, cause error) error {
-	if v.config.Incidents != nil && !errors.Is(cause, errBudget) {
+	if !errors.Is(cause, errBudget) {
 		v.config.Incidents.Report(slog.LevelWarn, "machine_tokens", "API keys and tokens cannot be verified at Clerk", slog.Any("error", cause))
 	}
 	return &auth.UnavailableError{RetryAfter: after, Err: cause}

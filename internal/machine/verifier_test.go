@@ -1,4 +1,4 @@
-package machine
+package machine_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/machine"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/internal/wait"
 )
@@ -153,7 +154,7 @@ func TestCallerLeaves(t *testing.T) {
 // A flood of junk costs no more than the budget, and known tokens do not notice it.
 func TestFlood(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, nil, newFakeClerk(), func(c *Config) { c.CallsPerMinute = 50 })
+	b := newBench(t, nil, newFakeClerk(), func(c *machine.Config) { c.CallsPerMinute = 50 })
 	known, _ := b.clerk.issue(auth.APIKey, nil)
 	b.expect(t, known, "ok")
 	for second := range 3 {
@@ -188,7 +189,7 @@ func TestFloodFromOneAddress(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil, newFakeClerk())
 	stop := b.now()
-	b.config.Now = func() time.Time { return stop }
+	b.SetClock(func() time.Time { return stop })
 	flood := func(address string) (unavailable int) {
 		for i := range 200 {
 			_, err := b.VerifyOpaque(t.Context(), auth.OpaqueToken{
@@ -201,14 +202,14 @@ func TestFloodFromOneAddress(t *testing.T) {
 		return unavailable
 	}
 	for _, address := range []string{"192.0.2.9", "2001:db8::1"} {
-		if n := flood(address); n != 200-addressBurst {
+		if n := flood(address); n != 200-machine.AddressBurst {
 			t.Errorf("%d of 200 were not answered", n)
 		}
 	}
 	if n := flood("2001:db8::2"); n != 200 {
 		t.Errorf("the same network has another budget: %d of 200", n)
 	}
-	if paid, over := b.clerk.paid(), b.Stats.OverAddress.Load(); paid != 2*addressBurst || over != 600-2*addressBurst {
+	if paid, over := b.clerk.paid(), b.Stats.OverAddress.Load(); paid != 2*machine.AddressBurst || over != 600-2*machine.AddressBurst {
 		t.Errorf("%d verifications, %d over the budget", paid, over)
 	}
 }
@@ -224,7 +225,7 @@ func TestRefusalIsRemembered(t *testing.T) {
 	if n := b.clerk.paid(); n != 1 {
 		t.Errorf("%d verifications", n)
 	}
-	b.advance(unknownFor)
+	b.advance(machine.UnknownFor)
 	b.expect(t, junk, "unknown")
 	if n := b.clerk.paid(); n != 2 {
 		t.Errorf("%d verifications", n)
@@ -349,7 +350,7 @@ func TestSecrets(t *testing.T) {
 			b.clerk.heal()
 		}
 		try()
-		b.saver.flush()
+		b.Flush()
 		texts = append(texts, b.log.String(), dump(t, d))
 		for _, text := range texts {
 			for _, hidden := range []string{secret, secretKey, machineKey} {

@@ -1,0 +1,42 @@
+package clerksync
+
+import (
+	"context"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/machine"
+)
+
+// openMachines makes what verifies API keys, OAuth access tokens and M2M tokens. JWTs among them
+// need the instance's keys and its issuer, all others the secret key.
+func (a *assembly) openMachines(keys auth.KeySet) (err error) {
+	a.mirror.revocations = machine.NewRevocations(a.db)
+	c := auth.MachineConfig{
+		Resources: a.OAuthResources, Callers: a.MachineCallers, MachineID: a.MachineID, Leeway: a.ClockLeeway, Now: a.Test.Now,
+	}
+	if keys != nil && keys.Algorithm() == auth.RS256 && a.Issuer != "" {
+		c.Keys, c.Issuer = keys, a.Issuer
+	}
+	if a.api != nil {
+		a.mirror.tokens = machine.New(machine.Config{
+			DB: a.db, API: a.api, Revocations: a.mirror.revocations, TTL: a.MachineTTL, MaxStale: max(0, a.MachineMaxStale),
+			CallsPerMinute: max(0, a.MachineCallsPerMinute), Price: a.MachinePrice, Now: a.Test.Now, Incidents: a.incidents,
+		})
+		c.Opaque = a.mirror.tokens
+	}
+	if c.Keys != nil || c.Opaque != nil {
+		a.machines, err = auth.NewMachineVerifier(c)
+	}
+	return err
+}
+
+// readMachines reads what the database has of machine tokens that were revoked.
+func (a *assembly) readMachines(ctx context.Context) error {
+	if err := a.mirror.revocations.Load(ctx); err != nil {
+		return err
+	}
+	if a.mirror.tokens == nil {
+		return nil
+	}
+	return a.mirror.tokens.Open(ctx)
+}
