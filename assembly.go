@@ -25,6 +25,7 @@ import (
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/jobs"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/machine"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/privacy"
 	"github.com/clerksync/clerksync/internal/reach"
@@ -47,17 +48,19 @@ type assembly struct {
 	db     *store.DB
 	mirror *Mirror
 
-	webhooks   *webhook.Verifier     // nil: there is no secret
-	tokens     *auth.Verifier        // nil: there are no keys
-	machines   *auth.MachineVerifier // nil: neither are there an issuer and keys, nor can Clerk be asked
-	redaction  privacy.Redaction     // configured
-	api        *clerkapi.Client      // nil: without a secret key Clerk cannot be read
-	reconciler *reconcile.Reconciler // nil as well
-	waited     func() time.Time      // the clock of the reconciler
-	clerkTime  *reach.Clock
-	incidents  *incident.Log
-	tracer     trace.Tracer
-	hookTimes  *status.OnChangeTimes // nil: the application has no OnChange
+	webhooks    *webhook.Verifier     // nil: there is no secret
+	tokens      *auth.Verifier        // nil: there are no keys
+	machines    *auth.MachineVerifier // nil: neither are there an issuer and keys, nor can Clerk be asked
+	opaque      *machine.Verifier     // nil: Clerk cannot be asked about API keys and opaque tokens
+	revocations *machine.Revocations
+	redaction   privacy.Redaction     // configured
+	api         *clerkapi.Client      // nil: without a secret key Clerk cannot be read
+	reconciler  *reconcile.Reconciler // nil as well
+	waited      func() time.Time      // the clock of the reconciler
+	clerkTime   *reach.Clock
+	incidents   *incident.Log
+	tracer      trace.Tracer
+	hookTimes   *status.OnChangeTimes // nil: the application has no OnChange
 }
 
 // clients makes what depends on the configuration alone: the verifiers of webhooks and tokens, and
@@ -116,7 +119,8 @@ func (a *assembly) clients() error {
 // of their own; pages of lists may take longer. [Config] checks the budget and the limit.
 func (a *assembly) newAPI() (*clerkapi.Client, error) {
 	c := clerkapi.Config{
-		SecretKey: a.SecretKey, MachineSecretKey: a.MachineSecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer, OnKeyChecked: a.mirror.refusals.SecretKeyTried, Clock: a.clerkTime,
+		SecretKey: a.SecretKey, MachineSecretKey: a.MachineSecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer,
+		OnKeyChecked: a.mirror.refusals.SecretKeyTried, Clock: a.clerkTime,
 		ReadFence: func(ctx context.Context) (row.ReadFence, error) { return a.mirror.ingest.ReadFence(ctx) },
 	}
 	if a.checkBudget() == nil { // else its faults would be reported twice
@@ -249,7 +253,7 @@ func (a *assembly) openGate(ctx context.Context) (err error) {
 	m := a.mirror
 	m.gate, err = access.New(ctx, access.Config{
 		DB: a.db, Ingest: m.ingest, API: a.api, Instance: m.instance, Tokens: a.tokens, Machines: a.machines, Proxies: a.TrustedProxies,
-		Revoked: m.revocations.Revoked, FollowRevocations: m.revocations.Follow,
+		Opaque: a.opaque, Revocations: a.revocations,
 		PublishableKey: a.PublishableKey, AuthorizedParties: a.AuthorizedParties, Roles: a.Roles,
 		Unready: string(a.StalePolicy), DisableJIT: a.DisableOnDemandUsers, PlanFeatures: a.PlanFeatures, UpgradeURL: a.UpgradeURL, Bounds: a.bounds(),
 		HistoryLost: func(ctx context.Context) { m.upkeep.HistoryLost(ctx) }, Now: a.Test.Now, Logger: a.Logger, Incidents: a.incidents,

@@ -10,7 +10,7 @@ import (
 // openMachines makes what verifies API keys, OAuth access tokens and M2M tokens. JWTs among them
 // need the instance's keys and its issuer, all others the secret key.
 func (a *assembly) openMachines(keys auth.KeySet) (err error) {
-	a.mirror.revocations = machine.NewRevocations(a.db)
+	a.revocations = machine.NewRevocations(a.db)
 	c := auth.MachineConfig{
 		Resources: a.OAuthResources, Callers: a.MachineCallers, MachineID: a.MachineID, Leeway: a.ClockLeeway, Now: a.Test.Now,
 	}
@@ -18,11 +18,11 @@ func (a *assembly) openMachines(keys auth.KeySet) (err error) {
 		c.Keys, c.Issuer = keys, a.Issuer
 	}
 	if a.api != nil {
-		a.mirror.tokens = machine.New(machine.Config{
-			DB: a.db, API: a.api, Revocations: a.mirror.revocations, TTL: a.MachineTTL, MaxStale: max(0, a.MachineMaxStale),
+		a.opaque = machine.New(machine.Config{
+			DB: a.db, API: a.api, Revocations: a.revocations, TTL: a.MachineTTL, MaxStale: max(0, a.MachineMaxStale),
 			CallsPerMinute: max(0, a.MachineCallsPerMinute), Price: a.MachinePrice, Now: a.Test.Now, Incidents: a.incidents,
 		})
-		c.Opaque = a.mirror.tokens
+		c.Opaque = a.opaque
 	}
 	if c.Keys != nil || c.Opaque != nil {
 		a.machines, err = auth.NewMachineVerifier(c)
@@ -32,11 +32,11 @@ func (a *assembly) openMachines(keys auth.KeySet) (err error) {
 
 // readMachines reads what the database has of machine tokens that were revoked.
 func (a *assembly) readMachines(ctx context.Context) error {
-	if err := a.mirror.revocations.Load(ctx); err != nil {
+	if err := a.revocations.Load(ctx); err != nil {
 		return err
 	}
-	if a.mirror.tokens == nil {
+	if a.opaque == nil {
 		return nil
 	}
-	return a.mirror.tokens.Open(ctx)
+	return a.opaque.Open(ctx)
 }

@@ -91,16 +91,16 @@ type Config struct {
 	MachineCallers map[string][]string
 	// MachineID (mch_…) is this application's own machine. See [auth.MachineConfig].MachineID.
 	MachineID string
-	// MachineSecretKey (ak_…) is the secret key of MachineID. With it, Clerk accepts only M2M tokens
-	// that are for this machine. If it is empty, SecretKey verifies them. API keys and opaque tokens
-	// are verified with SecretKey, which MachineSecretKey does not replace.
+	// MachineSecretKey (ak_…) is the secret key of MachineID. With it, Clerk accepts only M2M
+	// tokens that are for this machine. If it is empty, SecretKey verifies them. API keys and
+	// opaque tokens are verified with SecretKey, which MachineSecretKey does not replace.
 	MachineSecretKey string
-	// MachineTTL is how long Clerk's answer about an API key or an opaque token counts, if the token
-	// lives that long. 0 means a minute. A token that was revoked at Clerk, and not with
+	// MachineTTL is how long Clerk's answer about an API key or an opaque token counts, if the
+	// token lives that long. 0 means a minute. A token that was revoked at Clerk, and not with
 	// [Keys.Revoke], is accepted for that long.
 	MachineTTL time.Duration
-	// MachineMaxStale is how much longer the last answer counts while Clerk cannot be asked. 0 means
-	// 5 minutes, a negative value none. A token that was never seen is never accepted then.
+	// MachineMaxStale is how much longer the last answer counts while Clerk cannot be asked. 0
+	// means 5 minutes, a negative value none. A token that was never seen is never accepted then.
 	MachineMaxStale time.Duration
 	// MachineCallsPerMinute is how many verifications at Clerk, which are paid for, API keys and
 	// tokens that were never seen may cost in any minute. 0 means 600.

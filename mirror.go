@@ -11,7 +11,6 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/jobs"
-	"github.com/clerksync/clerksync/internal/machine"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/receive"
 	"github.com/clerksync/clerksync/internal/refusals"
@@ -38,9 +37,6 @@ type Mirror struct {
 	activity *activity.Recorder
 	feed     Feed
 	metrics  *metrics.Instruments
-
-	tokens      *machine.Verifier // nil: Clerk cannot be asked about API keys and opaque tokens
-	revocations *machine.Revocations
 }
 
 // New migrates the database and returns a mirror that uses it. The mirror owns the database:
@@ -129,9 +125,6 @@ func (m *Mirror) Close() error {
 	m.feed.feed.Close()
 	m.ingest.Close()
 	m.gate.Close()
-	if m.tokens != nil {
-		m.tokens.Close()
-	}
 	m.refusals.Close()
 	m.activity.Close()
 	return errors.Join(m.metrics.Close(), m.db.Close())

@@ -17,6 +17,7 @@ import (
 	"github.com/clerksync/clerksync/internal/ingest"
 	"github.com/clerksync/clerksync/internal/instance"
 	"github.com/clerksync/clerksync/internal/live"
+	"github.com/clerksync/clerksync/internal/machine"
 	"github.com/clerksync/clerksync/internal/metrics"
 	"github.com/clerksync/clerksync/internal/nearest"
 	"github.com/clerksync/clerksync/internal/row"
@@ -40,10 +41,10 @@ type Config struct {
 	Tokens   *auth.Verifier        // nil: there are no keys
 	Machines *auth.MachineVerifier // nil: no route can accept machine tokens
 
-	// Revoked reports whether a machine token was revoked here. FollowRevocations is that of
-	// [live.Config]. Nil: none was.
-	Revoked           func(context.Context, *auth.Claims) (bool, error)
-	FollowRevocations func(ctx context.Context, version int64) error
+	// Opaque is what Machines asks about opaque tokens; the gate closes it. Nil: there is none.
+	Opaque *machine.Verifier
+	// Revocations are the machine tokens that were revoked here.
+	Revocations *machine.Revocations
 	// Proxies name the client of a request, for the limits of tokens that were never seen.
 	Proxies web.Proxies
 
@@ -92,15 +93,19 @@ func New(ctx context.Context, config Config) (*Gate, error) {
 	var err error
 	g.cache, err = live.New(ctx, live.Config{
 		DB: config.DB, Now: config.Now, Bounds: config.Bounds, HistoryLost: config.HistoryLost, Changed: g.onDemand.Changed,
-		Revocations: config.FollowRevocations, Logger: config.Logger,
+		Revocations: config.Revocations.Follow, Logger: config.Logger,
 	})
 	return g, err
 }
 
-// Close waits for what is written in the background: the audit, and when operators came last.
+// Close waits for what is written in the background: the audit, when operators came last, and the
+// tokens that were verified.
 func (g *Gate) Close() {
 	g.operators.close()
 	g.audit.close()
+	if g.config.Opaque != nil {
+		g.config.Opaque.Close()
+	}
 }
 
 // Operators returns the named operators.

@@ -26,17 +26,15 @@ func (g *Gate) verifyMachine(r *http.Request, accepted auth.Kinds, token string)
 	if err := g.foreignKeys(); err != nil {
 		return nil, unavailable(err)
 	}
-	if g.config.Revoked != nil {
-		if err := g.cache.Fresh(r.Context()); err != nil { // a machine has no facts that would make sure of it
-			return nil, unavailable(err)
-		}
-		revoked, err := g.config.Revoked(r.Context(), claims)
-		switch {
-		case err != nil:
-			return nil, unavailable(err)
-		case revoked:
-			return nil, invalidToken(&auth.Error{Code: auth.CodeInvalidToken, Reason: auth.ReasonRevoked, Detail: "The token was revoked"})
-		}
+	if err := g.cache.Fresh(r.Context()); err != nil { // a machine has no facts that would make sure of it
+		return nil, unavailable(err)
+	}
+	revoked, err := g.config.Revocations.Revoked(r.Context(), claims)
+	switch {
+	case err != nil:
+		return nil, unavailable(err)
+	case revoked:
+		return nil, invalidToken(&auth.Error{Code: auth.CodeInvalidToken, Reason: auth.ReasonRevoked, Detail: "The token was revoked"})
 	}
 	return claims, nil
 }

@@ -69,7 +69,7 @@ func rules() []rule {
 		{"internal/privacy", []string{"clerk", "internal/converge", "internal/row", "internal/store", "mirror"}, nil},
 		{"internal/ingest", []string{"clerk", "internal/converge", "internal/group", "internal/incident", "internal/privacy", "internal/row", "internal/store", "mirror"}, api},
 		{"internal/access", []string{
-			"auth", "clerk", "internal/clerkapi", "internal/group", "internal/incident", "internal/ingest", "internal/instance", "internal/live",
+			"auth", "clerk", "internal/clerkapi", "internal/group", "internal/incident", "internal/ingest", "internal/instance", "internal/live", "internal/machine",
 			"internal/metrics", "internal/nearest", "internal/reconcile", "internal/row", "internal/store", "internal/web", "mirror",
 		}, nil},
 		{"internal/machine", []string{"auth", "clerk", "internal/clerkapi", "internal/incident", "internal/store"}, []string{xrate, xsync}},

@@ -7,7 +7,9 @@ import (
 	"time"
 )
 
-func machineSettings() []Setting {
+func machineSettings() []Setting { return append(callerSettings(), verificationSettings()...) }
+
+func callerSettings() []Setting {
 	return []Setting{{
 		Name:    "CLERKSYNC_OAUTH_RESOURCES",
 		Unset:   "the audience of OAuth access tokens is not checked",
@@ -47,8 +49,8 @@ func machineSettings() []Setting {
 	}}
 }
 
-// machineCacheSettings are about tokens that only Clerk can read.
-func machineCacheSettings() []Setting {
+// verificationSettings are about tokens that only Clerk can read.
+func verificationSettings() []Setting {
 	return []Setting{{
 		Name: "CLERKSYNC_MACHINE_TTL", Default: "1m",
 		Value:   "a duration from 1s to 720h, such as 1m",

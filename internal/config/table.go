@@ -117,7 +117,7 @@ func Groups() []Group {
 		{"Server", "Addresses and log of `clerksync serve`.", slices.Concat(listenerSettings(), logSettings())},
 		{"Console", "The operator console in the browser.", consoleSettings()},
 		{"Session tokens", "Which session tokens are accepted.", slices.Concat(claimSettings(), keySettings())},
-		{"Machine tokens", "Which API keys, OAuth access tokens and M2M tokens are accepted, on routes that accept them at all.", slices.Concat(machineSettings(), machineCacheSettings())},
+		{"Machine tokens", "Which API keys, OAuth access tokens and M2M tokens are accepted, on routes that accept them at all.", machineSettings()},
 		{"Access", "What users may do, and which stored facts may grant it.", slices.Concat(roleSettings(), readySettings())},
 		{"Forward auth", "Checks for a reverse proxy; see [forward-auth.md](forward-auth.md).", forwardAuthSettings()},
 		{"Synchronization", "How the mirror is compared with Clerk.", slices.Concat(syncSettings(), budgetSettings())},
