@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"bytes"
+	"database/sql"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -55,4 +56,53 @@ func TestForeignCheckpoints(t *testing.T) {
 		}
 	}
 	reading(t, filepath.Join(to, "clerk.db"), "in the log")
+}
+
+// A reader that keeps an old snapshot lets the log grow. When it ends, the log begins again, and
+// its file is cut.
+func TestLogIsBounded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "clerk.db")
+	db, err := sqlite.Open(path, sqlite.DangerouslySynchronousNormal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	write := func(times int) int64 {
+		for i := range times {
+			if err := db.SetMeta(t.Context(), "pad", strings.Repeat(strconv.Itoa(i%10), 1<<20)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	reader, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	tx, err := reader.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := tx.QueryRowContext(t.Context(), "SELECT count(*) FROM clerk_meta").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if size := write(80); size < 80<<20 {
+		t.Errorf("the log has %d bytes while a reader keeps it", size)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if size := write(3); size > 64<<20 {
+		t.Errorf("the log still has %d bytes", size)
+	}
 }

@@ -101,16 +101,25 @@ func Open(path string, opts ...Option) (*store.DB, error) {
 	return db, nil
 }
 
+// autoCheckpoint is the number of pages in the write-ahead log, 16 MB, at which the connection that
+// writes finishes what checkpoints in the background have left, so that the log begins again.
+// maxLog is the size of its file, in bytes, to which SQLite cuts it then. It grows beyond both
+// while a reader keeps an old snapshot, and in large transactions.
+const (
+	autoCheckpoint = "4000"
+	maxLog         = "67108864"
+)
+
 // pragmas in the order in which they must run: the time-out first, since switching to WAL
 // may already meet a lock. secure_delete keeps what is erased from lingering in the file.
 func (o options) pragmas() []string {
-	checkpoint := "wal_autocheckpoint(4000)"
+	checkpoint := autoCheckpoint
 	if !o.checkpoints {
-		checkpoint = "wal_autocheckpoint(0)"
+		checkpoint = "0"
 	}
 	return []string{
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + o.synchronous + ")",
-		"secure_delete(ON)", "cache_size(-16000)", checkpoint,
+		"secure_delete(ON)", "cache_size(-16000)", "wal_autocheckpoint(" + checkpoint + ")", "journal_size_limit(" + maxLog + ")",
 	}
 }
 
