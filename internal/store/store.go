@@ -131,7 +131,7 @@ func (db *DB) SetForeignCheckpoints() *DB {
 
 // checkpointRows is the number of written rows after which a checkpoint begins, about five
 // megabytes.
-const checkpointRows = 1000
+const checkpointRows = 500
 
 // checkpointWhenDue counts committed rows, and begins a checkpoint when there are enough.
 func (db *DB) checkpointWhenDue(rows int64) {

@@ -101,12 +101,15 @@ func Open(path string, opts ...Option) (*store.DB, error) {
 	return db, nil
 }
 
-// autoCheckpoint is the number of pages in the write-ahead log, 16 MB, at which the connection that
-// writes finishes what checkpoints in the background have left, so that the log begins again.
-// maxLog is the size of its file, in bytes, to which SQLite cuts it then. It grows beyond both
-// while a reader keeps an old snapshot, and in large transactions.
+// autoCheckpoint is the number of pages in the write-ahead log, 8 MB, at which the connection that
+// writes finishes what checkpoints in the background have left, so that the log begins again. A
+// larger log is copied in fewer and longer pauses: the slowest answers take longer, and the rate
+// hardly rises (bench/RESULTS.md).
+//
+// maxLog is the size in bytes to which SQLite cuts the file of the log when it begins again. The
+// log grows beyond both while a reader keeps an old snapshot, and in large transactions.
 const (
-	autoCheckpoint = "4000"
+	autoCheckpoint = "2000"
 	maxLog         = "67108864"
 )
 
