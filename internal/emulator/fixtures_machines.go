@@ -155,7 +155,7 @@ func (b fixtureBuilder) machines() {
 func (b fixtureBuilder) scopes(id string, to []string) error {
 	m, err := b.machine(id)
 	if err != nil {
-		return nil // it was refused
+		return err
 	}
 	for _, name := range to {
 		if other := b.fixtures.ids.machineNames[name]; other != "" && m.scope(other) == nil && len(m.scopes) < maxScopes {

@@ -103,3 +103,68 @@ func (m *message) contains(text string) bool {
 	return strings.Contains(strings.ToLower(m.ID), text) || strings.Contains(strings.ToLower(m.Type), text) ||
 		strings.Contains(strings.ToLower(string(m.body)), text)
 }
+
+// MachineInfo is a machine with the names of those that it may send tokens to.
+type MachineInfo struct {
+	ID, Name string
+	To       []string
+	TTL      int // seconds
+}
+
+// Machines returns at most some machines, newest first.
+func (e *Emulator) Machines(limit int) (all []MachineInfo) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, m := range slices.Backward(e.machines) {
+		if len(all) == limit {
+			break
+		}
+		info := MachineInfo{ID: m.ID, Name: m.Name, TTL: m.DefaultTokenTTL}
+		for _, to := range e.shownMachine(m).Scoped {
+			info.To = append(info.To, to.Name)
+		}
+		all = append(all, info)
+	}
+	return all
+}
+
+// TokenInfo is an opaque token without its secret. Times are milliseconds, 0 for none.
+type TokenInfo struct {
+	ID, Label, Subject, State string
+	UserID, Holder            string // who holds it, if it is a user that exists
+	Scopes                    []string
+	LastUsedAt, ExpiresAt     int64
+	Revocable                 bool // by its id
+}
+
+// TokenPage returns opaque tokens of all kinds, newest first, and how many there are.
+func (e *Emulator) TokenPage(offset, limit int) ([]TokenInfo, int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	page, now := []TokenInfo{}, e.clock.now().UnixMilli()
+	for i, t := range slices.Backward(e.tokens.all) {
+		if skipped := len(e.tokens.all) - 1 - i; skipped < offset {
+			continue
+		} else if skipped >= offset+limit {
+			break
+		}
+		info := TokenInfo{
+			ID: t.ID, Label: map[string]string{kindM2M: "M2M token", kindOAuth: "OAuth access token"}[t.Kind], Subject: t.Subject, State: "active",
+			Scopes: t.Scopes, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt, Revocable: t.Kind != kindOAuth && t.valid(now),
+		}
+		switch {
+		case t.Revoked:
+			info.State = "revoked"
+		case t.expired(now):
+			info.State = "expired"
+		}
+		if t.Kind == kindAPIKey {
+			info.Label = t.Name
+		}
+		if r, known := e.users.byID[t.Subject]; known {
+			info.UserID, info.Holder = r.ID, cmp.Or(or(r.primary()), or(r.Username), r.ID)
+		}
+		page = append(page, info)
+	}
+	return page, len(e.tokens.all)
+}

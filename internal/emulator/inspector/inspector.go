@@ -98,6 +98,9 @@ func routes() []route {
 		{"GET /sessions", "sessions", (*visit).sessions},
 		{"POST /sessions/{id}/revoke", "sessions", (*visit).revokeSession},
 
+		{"GET /machines", "machines", (*visit).machines},
+		{"POST /machines/tokens/{id}/revoke", "machines", (*visit).revokeToken},
+
 		{"GET /inbox", "inbox", (*visit).inbox},
 		{"POST /inbox/clear", "inbox", (*visit).clearInbox},
 
@@ -135,6 +138,7 @@ func navigation() []navGroup {
 			{"people", "/people", "People", "user", "p"},
 			{"organizations", "/organizations", "Organizations", "organization", "o"},
 			{"sessions", "/sessions", "Sessions", "session", "s"},
+			{"machines", "/machines", "Machines", "lock", "t"},
 		}},
 		{"What is sent", []navEntry{
 			{"inbox", "/inbox", "Inbox", "mail", "i"},

@@ -82,6 +82,12 @@ func (w *world) fill() {
 	mallory := w.person("Mallory", "", "mallory@example.com")
 	w.call("POST", "/v1/users/"+mallory+"/ban", nil)
 	w.call("POST", "/v1/organizations/"+org+"/invitations", object{"email_address": "new@example.com", "role": "org:member", "inviter_user_id": ada})
+	engine := w.call("POST", "/v1/machines", object{"name": "Engine"})
+	w.call("POST", "/v1/machines", object{"name": "Mill", "scoped_machines": []string{engine}})
+	key := w.call("POST", "/v1/api_keys", object{"name": "Reports", "subject": ada, "scopes": []string{"deals:read"}})
+	w.call("POST", "/v1/api_keys", object{"name": "Nightly", "subject": org, "seconds_until_expiration": 3600})
+	w.call("POST", "/_emulator/m2m_tokens", object{"machine_id": engine, "expires_in_seconds": -60})
+	w.call("POST", "/v1/oauth_applications", object{"name": "Desk", "public": true})
 	session := w.call("POST", "/_emulator/users/"+ada+"/sign_in", object{"organization_id": org})
 	w.get("/v1/commerce/plans/unheard_of", "Authorization", "Bearer "+w.clerk.SecretKey) // a call that is missing
 	if err := w.clerk.Settle(w.Context()); err != nil {
@@ -94,7 +100,7 @@ func (w *world) fill() {
 	if len(failing) == 0 || len(delivered) == 0 {
 		w.Fatal("the world has no message of each kind")
 	}
-	w.ids = map[string]string{"person": ada, "banned": mallory, "organization": org, "session": session, "failing": failing[0].ID, "message": delivered[0].ID}
+	w.ids = map[string]string{"person": ada, "banned": mallory, "organization": org, "session": session, "key": key, "failing": failing[0].ID, "message": delivered[0].ID}
 }
 
 // signUp begins a sign-up in a browser, which sends a code.
@@ -173,6 +179,7 @@ var opened = map[string][]string{
 	"GET /organizations":        {"/organizations", "/organizations?q=nobody"},
 	"GET /organizations/{id}":   {"/organizations/{organization}"},
 	"GET /sessions":             {"/sessions", "/sessions?status=revoked"},
+	"GET /machines":             {"/machines", "/machines?from=50"},
 	"GET /inbox":                {"/inbox", "/inbox?q=nobody"},
 	"GET /deliveries":           {"/deliveries", "/deliveries?state=pending", "/deliveries?q=nobody"},
 	"GET /deliveries/endpoints": {"/deliveries/endpoints"},

@@ -12,6 +12,7 @@ func TestJudges(t *testing.T) {
 		t.Run("a plain page", w.judgePlain)
 		t.Run("a storage state", w.judgeStorageState)
 		t.Run("its own pages", w.judgeOwnPages)
+		t.Run("consent", w.judgeConsent)
 		t.Run("Vite and React", w.judgeVite)
 		t.Run("profile", w.judgeProfile)
 		t.Run("organizations", w.judgeOrganizations)
