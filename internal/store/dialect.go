@@ -22,13 +22,15 @@ import (
 // needs no lock, because its write transactions begin IMMEDIATE. On Postgres the statement also
 // makes the commit durable if a role or a database switched that off, and makes the planner use
 // indexes: a plan that was made while a table was empty would scan the whole table, and connections
-// keep their plans. It lets Postgres end the transaction of a process that was stopped or cut off
-// from the network in the middle of it: all other servers wait for its lock.
+// keep their plans. Where there is no index, that makes a plan look so expensive that Postgres
+// would compile it, each time, which takes longer than the whole transaction. It lets Postgres end
+// the transaction of a process that was stopped or cut off from the network in the middle of it:
+// all other servers wait for its lock.
 func (e Engine) lockHead(idle time.Duration) string {
 	if e == SQLite {
 		return selectHead
 	}
-	return strings.Replace(selectHead, "SELECT ", `SELECT length(set_config('enable_seqscan', 'off', true)) * 0 +
+	return strings.Replace(selectHead, "SELECT ", `SELECT length(set_config('enable_seqscan', 'off', true) || set_config('jit', 'off', true)) * 0 +
 		length(set_config('idle_in_transaction_session_timeout', '`+strconv.FormatInt(idle.Milliseconds(), 10)+`', true)) * 0 +
 		CASE WHEN current_setting('synchronous_commit') = 'off'
 		THEN length(set_config('synchronous_commit', 'on', true)) * 0 ELSE 0 END + `, 1) + " FOR UPDATE"
