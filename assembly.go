@@ -48,19 +48,20 @@ type assembly struct {
 	db     *store.DB
 	mirror *Mirror
 
-	webhooks    *webhook.Verifier     // nil: there is no secret
-	tokens      *auth.Verifier        // nil: there are no keys
-	machines    *auth.MachineVerifier // nil: neither are there an issuer and keys, nor can Clerk be asked
-	opaque      *machine.Verifier     // nil: Clerk cannot be asked about API keys and opaque tokens
-	revocations *machine.Revocations
-	redaction   privacy.Redaction     // configured
-	api         *clerkapi.Client      // nil: without a secret key Clerk cannot be read
-	reconciler  *reconcile.Reconciler // nil as well
-	waited      func() time.Time      // the clock of the reconciler
-	clerkTime   *reach.Clock
-	incidents   *incident.Log
-	tracer      trace.Tracer
-	hookTimes   *status.OnChangeTimes // nil: the application has no OnChange
+	webhooks      *webhook.Verifier     // nil: there is no secret
+	tokens        *auth.Verifier        // nil: there are no keys
+	machines      *auth.MachineVerifier // nil: neither are there an issuer and keys, nor can Clerk be asked
+	knownMachines *auth.MachineVerifier // the same, but it never asks Clerk
+	opaque        *machine.Verifier     // nil: Clerk cannot be asked about API keys and opaque tokens
+	revocations   *machine.Revocations
+	redaction     privacy.Redaction     // configured
+	api           *clerkapi.Client      // nil: without a secret key Clerk cannot be read
+	reconciler    *reconcile.Reconciler // nil as well
+	waited        func() time.Time      // the clock of the reconciler
+	clerkTime     *reach.Clock
+	incidents     *incident.Log
+	tracer        trace.Tracer
+	hookTimes     *status.OnChangeTimes // nil: the application has no OnChange
 }
 
 // clients makes what depends on the configuration alone: the verifiers of webhooks and tokens, and
@@ -252,7 +253,7 @@ func (c *Config) schedule() schedule.Schedule {
 func (a *assembly) openGate(ctx context.Context) (err error) {
 	m := a.mirror
 	m.gate, err = access.New(ctx, access.Config{
-		DB: a.db, Ingest: m.ingest, API: a.api, Instance: m.instance, Tokens: a.tokens, Machines: a.machines, Proxies: a.TrustedProxies,
+		DB: a.db, Ingest: m.ingest, API: a.api, Instance: m.instance, Tokens: a.tokens, Machines: a.machines, Known: a.knownMachines, Proxies: a.TrustedProxies,
 		Opaque: a.opaque, Revocations: a.revocations,
 		PublishableKey: a.PublishableKey, AuthorizedParties: a.AuthorizedParties, Roles: a.Roles,
 		Unready: string(a.StalePolicy), DisableJIT: a.DisableOnDemandUsers, PlanFeatures: a.PlanFeatures, UpgradeURL: a.UpgradeURL, Bounds: a.bounds(),

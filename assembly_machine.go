@@ -24,9 +24,16 @@ func (a *assembly) openMachines(keys auth.KeySet) (err error) {
 		})
 		c.Opaque = a.opaque
 	}
-	if c.Keys != nil || c.Opaque != nil {
-		a.machines, err = auth.NewMachineVerifier(c)
+	if c.Keys == nil && c.Opaque == nil {
+		return nil
 	}
+	if a.machines, err = auth.NewMachineVerifier(c); err != nil {
+		return err
+	}
+	if a.opaque != nil {
+		c.Opaque = a.opaque.Known()
+	}
+	a.knownMachines, err = auth.NewMachineVerifier(c)
 	return err
 }
 

@@ -48,12 +48,12 @@ func (g *Gate) Explain(ctx context.Context, q Question) (*Explanation, error) {
 	if err != nil || claims == nil {
 		return x, err
 	}
-	x.ClerkUserID = claims.Subject
+	x.ClerkUserID = claims.UserID()
 	facts, err := g.facts(ctx, claims)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	x.addStored(live.Check(claims, facts, g.config.Now()), facts, claims)
+	x.addStored(g.check(claims, facts), facts, claims)
 	if q.Rule == nil {
 		return x, nil
 	}
@@ -73,7 +73,7 @@ func (g *Gate) Explain(ctx context.Context, q Question) (*Explanation, error) {
 
 // noteStale says of a denial that more is stored than was used, because it is not fresh.
 func (x *Explanation) noteStale(used *auth.Subject, f live.Facts) {
-	unused := used.Role == "" && f.User.Found && f.User.Row.Role != "" && !f.User.Row.Stub ||
+	unused := used.Role == "" && f.User != nil && used.Claims.UserID() != "" && f.User.Found && f.User.Row.Role != "" && !f.User.Row.Stub ||
 		used.Membership == nil && f.Membership != nil && f.Membership.Found && !f.Membership.Row.Stub
 	switch {
 	case x.Allowed || !unused:
@@ -96,6 +96,9 @@ func (g *Gate) claimsOf(ctx context.Context, q Question, x *Explanation) (*auth.
 			claims.Organization = &auth.ActiveOrganization{ID: q.ClerkOrganizationID}
 		}
 		return claims, nil
+	}
+	if auth.KindOf(q.Token) != auth.Session {
+		return g.machineClaimsOf(ctx, q, x)
 	}
 	err := errNoKeys
 	var claims *auth.Claims
@@ -147,23 +150,24 @@ func (x *Explanation) addStored(refusal *live.Refusal, f live.Facts, claims *aut
 	fact := func(name, value string, known bool) auth.Fact {
 		return auth.Fact{Name: name, Value: value, Known: known, Source: auth.SourceMirror}
 	}
-	state := "active"
-	switch {
-	case f.User.Deleted:
-		state = "deleted"
-	case f.User.Found && !f.User.Row.IsActive:
-		state = live.Inactive(&f.User.Row)
-	case f.User.Row.Locked:
-		state = "locked"
-	}
 	overridden := func(facts []auth.Fact, list []mirror.Override) []auth.Fact {
 		for _, o := range list {
 			facts = append(facts, fact("override", fmt.Sprintf("%s is %s here, %s at Clerk", o.Field, o.Value, o.ClerkValue), true))
 		}
 		return facts
 	}
-	user := []auth.Fact{fact("state", state, f.User.Found || f.User.Deleted)}
-	conditions := []auth.Condition{{Name: "user", Facts: overridden(user, f.User.Row.Overrides)}}
+	var conditions []auth.Condition
+	if f.User != nil {
+		user := []auth.Fact{fact("state", stateOf(f.User), f.User.Found || f.User.Deleted)}
+		conditions = append(conditions, auth.Condition{Name: "user", Facts: overridden(user, f.User.Row.Overrides)})
+	}
+	if o := f.Organization; o != nil {
+		state := "active"
+		if o.Deleted {
+			state = "deleted"
+		}
+		conditions = append(conditions, auth.Condition{Name: "organization", Facts: []auth.Fact{fact("state", state, o.Found || o.Deleted)}})
+	}
 	if f.Session != nil {
 		session := []auth.Fact{fact("status", string(f.Session.Status), f.Session.Found)}
 		conditions = append(conditions, auth.Condition{Name: "session", Facts: overridden(session, f.Session.Overrides)})
@@ -184,6 +188,20 @@ func (x *Explanation) addStored(refusal *live.Refusal, f live.Facts, claims *aut
 			c.Code = refusal.Code
 		}
 		x.add(c)
+	}
+}
+
+// stateOf names the state of a user.
+func stateOf(p *live.UserFacts) string {
+	switch {
+	case p.Deleted:
+		return "deleted"
+	case p.Found && !p.Row.IsActive:
+		return live.Inactive(&p.Row)
+	case p.Row.Locked:
+		return "locked"
+	default:
+		return "active"
 	}
 }
 

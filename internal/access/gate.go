@@ -40,6 +40,7 @@ type Config struct {
 	Instance *instance.Guard
 	Tokens   *auth.Verifier        // nil: there are no keys
 	Machines *auth.MachineVerifier // nil: no route can accept machine tokens
+	Known    *auth.MachineVerifier // the same, but it never asks Clerk
 
 	// Opaque is what Machines asks about opaque tokens; the gate closes it. Nil: there is none.
 	Opaque *machine.Verifier

@@ -34,7 +34,7 @@ func (g *Gate) verifyMachine(r *http.Request, accepted auth.Kinds, token string)
 	case err != nil:
 		return nil, unavailable(err)
 	case revoked:
-		return nil, invalidToken(&auth.Error{Code: auth.CodeInvalidToken, Reason: auth.ReasonRevoked, Detail: "The token was revoked"})
+		return nil, invalidToken(errRevoked)
 	}
 	return claims, nil
 }
@@ -49,6 +49,8 @@ func (g *Gate) OAuth() (issuer string, resources []string) {
 }
 
 var errNoMachines = errors.New("machine tokens need a secret key, or token keys and an issuer")
+
+var errRevoked = &auth.Error{Code: auth.CodeInvalidToken, Reason: auth.ReasonRevoked, Detail: "The token was revoked"}
 
 // wrongKind is the denial of a token of a kind that the route does not accept.
 func wrongKind(kind auth.Kind, accepted auth.Kinds) *Denial {
