@@ -265,7 +265,8 @@ func (a *assembly) openGate(ctx context.Context) (err error) {
 func (a *assembly) openWriter(context.Context) error {
 	m := a.mirror
 	m.writer = write.New(write.Config{
-		DB: a.db, Ingest: m.ingest, API: a.api, CheckSecretKey: m.instance.CheckSecretKey, Disabled: a.DisableWrites, Logger: a.Logger,
+		DB: a.db, Ingest: m.ingest, API: a.api, CheckSecretKey: m.instance.CheckSecretKey,
+		Revocations: a.revocations, Disabled: a.DisableWrites, Now: a.Test.Now, Logger: a.Logger,
 	})
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"maps"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -34,11 +35,16 @@ var machineKey = sync.OnceValue(func() *rsa.PrivateKey {
 // newMachineGate is a gate whose instance signs with a key of this test.
 func newMachineGate(t *testing.T, changes ...func(*clerksync.Config)) *gate {
 	t.Helper()
+	return newMachineGateAt(t, clerktest.New(t), filepath.Join(t.TempDir(), "clerk.db"), changes...)
+}
+
+func newMachineGateAt(t *testing.T, c *clerktest.Clerk, path string, changes ...func(*clerksync.Config)) *gate {
+	t.Helper()
 	public, err := x509.MarshalPKIXPublicKey(&machineKey().PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := openGate(t, clerktest.New(t), append([]func(*clerksync.Config){func(c *clerksync.Config) {
+	g := openGateAt(t, c, path, append([]func(*clerksync.Config){func(c *clerksync.Config) {
 		c.StalePolicy, c.JWTKey = clerksync.StaleTrust, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
 		c.OAuthResources, c.MachineCallers = []string{machineResource}, map[string][]string{"mch_1": {"deals:read"}}
 	}}, changes...)...)

@@ -78,6 +78,7 @@ var queryParameters = map[string]parameter{
 	"user":         anyText("the id of a user, such as user_2aKVM…"),
 	"type":         anyText("an event type, such as user.created or user.*"),
 	"subject":      anyText("the id of an object, such as user_2aKVM… or user:user_2aKVM…"),
+	"subject:keys": anyText("the id of a user, an organization or a machine, such as user_2aKVM…"),
 	"action":       anyText("an action of the audit, such as role_changed"),
 
 	"user_id":         anyText("the id of a user, such as user_2aKVM…, or the e-mail address"),

@@ -338,8 +338,8 @@ func TestReadingRoutesWithoutDatabase(t *testing.T) {
 	w := newWorld(t)
 	_ = w.m.Close()
 	for _, route := range w.lists() {
-		if route.path == "/api/instance" {
-			continue // it needs none
+		if route.path == "/api/instance" || route.path == "/api/keys" {
+			continue // they need none
 		}
 		a := w.ask(w.target(route), operatorToken)
 		if a.status != http.StatusServiceUnavailable || a.fault.Code != "storage_unavailable" || a.header.Get("Retry-After") == "" {

@@ -183,6 +183,14 @@ func (w *world) newUser() (id string) {
 	return id
 }
 
+// newKey returns the id of another API key each time.
+func (w *world) newKey() string {
+	w.Helper()
+	var made struct{ ID string }
+	w.clerk.Call("POST", "/v1/api_keys", map[string]string{"name": w.name(), "subject": w.newUser()}, &made)
+	return made.ID
+}
+
 // newDelivery returns the id of another delivery each time, and puts it into a state.
 func (w *world) newDelivery(state mirror.DeliveryState) (id string) {
 	w.Helper()
@@ -220,6 +228,8 @@ func (w *world) target(route route) string {
 		target += "?user_id=" + w.member
 	case "/api/changes":
 		target += "?after=0"
+	case "/api/keys":
+		target += "?subject=" + w.member
 	}
 	return target
 }
@@ -291,6 +301,8 @@ func (w *world) examples() map[string]func() example {
 			return example{users + id + "?confirm=" + id, ""}
 		},
 		"POST /api/sessions/{id}/revoke": on("/api/sessions/", session, "/revoke", ""),
+		"POST /api/keys/{id}/revoke":     on("/api/keys/", w.newKey, "/revoke", ""),
+		"POST /api/keys/revoke-all":      func() example { return example{"/api/keys/revoke-all", `{"subject":"` + w.newUser() + `"}`} },
 		"POST /api/explain":              func() example { return example{"/api/explain", `{"user_id":"` + w.member + `"}`} },
 		"POST /api/overrides": func() example {
 			return example{"/api/overrides", `{"kind":"users","id":"` + w.newUser() + `","field":"banned","value":"true","reason":"as agreed"}`}

@@ -53,6 +53,7 @@ var auditTexts = []auditWords{
 	{mirror.AuditRevoked, "Session revoked"},
 	{mirror.AuditDeleted, "User deleted and erased"},
 	{mirror.AuditOverrideSet, "Override set"},
+	{mirror.AuditKeyRevoked, "Key revoked"},
 	{mirror.AuditOverrideEnded, "Override removed"},
 	{mirror.AuditReplayed, "Delivery replayed"},
 	{mirror.AuditDismissed, "Delivery dismissed"},

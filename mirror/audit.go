@@ -30,6 +30,7 @@ const (
 	AuditJob           AuditAction = "job"                // a job was planned, started or cancelled, or has ended
 	AuditOverrideSet   AuditAction = "override_set"       // a value was set here that holds instead of what Clerk says
 	AuditOverrideEnded AuditAction = "override_removed"   // an operator removed such a value
+	AuditKeyRevoked    AuditAction = "key_revoked"        // an API key or a token, or all of the subject that Object names
 	AuditInstance      AuditAction = "instance"           // which Clerk instance the database mirrors was changed: Object is "adopt" or "reset"
 )
 

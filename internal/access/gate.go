@@ -170,6 +170,9 @@ func (g *Gate) Collect(o metrics.Observe) {
 			o(metrics.TokensRefused, float64(n), reason)
 		}
 	}
+	if g.config.Opaque != nil {
+		g.config.Opaque.Collect(o)
+	}
 	cache := &g.cache.Stats
 	o(metrics.CacheHits, float64(cache.Hits.Load()))
 	o(metrics.CacheLoads, float64(cache.Loads.Load()))

@@ -46,6 +46,21 @@ func (c *Client) RevokeSession(ctx context.Context, session string) (Answer[mirr
 	return post[mirror.Written](ctx, c, nil, "api", "sessions", session, "revoke")
 }
 
+// Keys lists the API keys or M2M tokens of a user, an organization or a machine.
+func (c *Client) Keys(ctx context.Context, subject string) (Answer[Page[mirror.Key]], error) {
+	return get[Page[mirror.Key]](ctx, c, url.Values{"subject": {subject}}, "api", "keys")
+}
+
+// RevokeKey revokes an API key or a token.
+func (c *Client) RevokeKey(ctx context.Context, id string) (Answer[mirror.Written], error) {
+	return post[mirror.Written](ctx, c, nil, "api", "keys", id, "revoke")
+}
+
+// RevokeKeys revokes all API keys and tokens of a subject.
+func (c *Client) RevokeKeys(ctx context.Context, subject string) (Answer[Revoked], error) {
+	return post[Revoked](ctx, c, map[string]string{"subject": subject}, "api", "keys", "revoke-all")
+}
+
 // EraseUser deletes a user at Clerk, and erases what is stored of the user.
 func (c *Client) EraseUser(ctx context.Context, user string) (Answer[mirror.Written], error) {
 	return call[mirror.Written](ctx, c, writeTimeout, http.MethodDelete, url.Values{"confirm": {user}}, nil, "api", "users", user)

@@ -72,9 +72,9 @@ func rules() []rule {
 			"auth", "clerk", "internal/clerkapi", "internal/group", "internal/incident", "internal/ingest", "internal/instance", "internal/live", "internal/machine",
 			"internal/metrics", "internal/nearest", "internal/reconcile", "internal/row", "internal/store", "internal/web", "mirror",
 		}, nil},
-		{"internal/machine", []string{"auth", "clerk", "internal/clerkapi", "internal/incident", "internal/store"}, []string{xrate, xsync}},
+		{"internal/machine", []string{"auth", "clerk", "internal/clerkapi", "internal/incident", "internal/metrics", "internal/store"}, []string{xrate, xsync}},
 		{"internal/write", []string{
-			"clerk", "internal/clerkapi", "internal/ingest", "internal/privacy", "internal/row", "internal/store", "internal/wait", "mirror",
+			"auth", "clerk", "internal/clerkapi", "internal/ingest", "internal/machine", "internal/privacy", "internal/row", "internal/store", "internal/wait", "mirror",
 		}, nil},
 		{"internal/instance", []string{"auth", "internal/clerkapi", "internal/metrics", "internal/reach", "internal/reconcile", "internal/store"}, nil},
 		{"internal/reach", nil, nil},

@@ -32,6 +32,7 @@ type commands struct {
 	Users         usersCommand         `cmd:"" group:"people" help:"List and show users; change roles, ban, sign out, erase."`
 	Organizations organizationsCommand `cmd:"" group:"people" help:"List and show organizations."`
 	Sessions      sessionsCommand      `cmd:"" group:"people" help:"List and revoke sessions."`
+	Keys          keysCommand          `cmd:"" group:"people" help:"List and revoke API keys and tokens of machines."`
 
 	Deliveries deliveriesCommand `cmd:"" group:"events" help:"List, show, replay and dismiss stored webhook deliveries."`
 	Consumers  consumersCommand  `cmd:"" group:"events" help:"List, pause and move consumers of the change feed; see what they gave up."`

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/metrics"
 )
 
 type counter = atomic.Int64
@@ -26,6 +27,20 @@ func (s *Stats) paid(kind auth.Kind) *counter { return &s.calls[apiKind(kind)] }
 
 // Paid returns the verifications of a kind that Clerk was paid for.
 func (s *Stats) Paid(kind auth.Kind) int64 { return s.paid(kind).Load() }
+
+// Collect observes what the verifier counts.
+func (v *Verifier) Collect(o metrics.Observe) {
+	s := &v.Stats
+	o(metrics.MachineHits, float64(s.Hits.Load()+s.Remembered.Load()))
+	o(metrics.MachineMisses, float64(s.Misses.Load()))
+	for _, kind := range []auth.Kind{auth.APIKey, auth.OAuth, auth.M2M} {
+		o(metrics.MachineCalls, float64(s.Paid(kind)), kind.String())
+	}
+	o(metrics.MachineOverBudget, float64(s.OverAddress.Load()), "address")
+	o(metrics.MachineOverBudget, float64(s.OverCalls.Load()), "calls")
+	o(metrics.MachineStale, float64(s.Stale.Load()))
+	o(metrics.MachineSaved, float64(s.Saved())*v.config.Price)
+}
 
 // Saved returns how many verifications Clerk was not asked for.
 func (s *Stats) Saved() int64 {

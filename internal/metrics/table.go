@@ -48,7 +48,7 @@ func All() []Metric {
 
 // mirrorTable lists the metrics of a mirror.
 func mirrorTable() []Metric {
-	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), consumerMetrics(), jobMetrics(), databaseMetrics())
+	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), machineMetrics(), consumerMetrics(), jobMetrics(), databaseMetrics())
 }
 
 func eventMetrics() []Metric {
@@ -133,6 +133,18 @@ func gateMetrics() []Metric {
 		{GateBreakerOpen, Gauge, "{breaker}", nil, "1 while requests that need the database are refused with 503, because it does not answer.", nil},
 		{GateBreakerOpens, Counter, "{break}", nil, "How often the database was found not to answer requests.", nil},
 		{GateBreakerRefused, Counter, "{request}", nil, "Requests that were refused because the database did not answer.", nil},
+	}
+}
+
+// machineMetrics are about API keys and opaque tokens, which Clerk verifies for money.
+func machineMetrics() []Metric {
+	return []Metric{
+		{MachineHits, Counter, "{token}", nil, "API keys and opaque tokens that memory answered.", nil},
+		{MachineMisses, Counter, "{token}", nil, "API keys and opaque tokens that memory could not answer.", nil},
+		{MachineCalls, Counter, "{call}", []string{"kind"}, "Verifications that Clerk was paid for: api_key, oauth or m2m.", nil},
+		{MachineOverBudget, Counter, "{token}", []string{"budget"}, "Unknown tokens that were not looked up: of the address, or of all calls.", nil},
+		{MachineStale, Counter, "{token}", nil, "Tokens that were accepted by an old answer, because Clerk could not be asked.", nil},
+		{MachineSaved, Counter, "{USD}", nil, "US dollars that the verifications would have cost for which Clerk was not asked, by the configured price.", nil},
 	}
 }
 
@@ -250,15 +262,23 @@ const (
 	KeysFailures   = "clerksync.keys.failures"
 	TokensVerified = "clerksync.tokens.verified"
 	TokensRefused  = "clerksync.tokens.refused"
-	Denials        = "clerksync.denials"
-	AuditDropped   = "clerksync.audit.dropped"
-	Writes         = "clerksync.writes"
-	CacheHits      = "clerksync.cache.hits"
-	CacheLoads     = "clerksync.cache.loads"
-	CacheFlushes   = "clerksync.cache.flushes"
-	FeedPolls      = "clerksync.feed.polls"
-	FeedFailures   = "clerksync.feed.failures"
-	FeedBehind     = "clerksync.feed.behind"
+
+	MachineHits       = "clerksync.machine.hits"
+	MachineMisses     = "clerksync.machine.misses"
+	MachineCalls      = "clerksync.machine.calls"
+	MachineOverBudget = "clerksync.machine.over_budget"
+	MachineStale      = "clerksync.machine.stale"
+	MachineSaved      = "clerksync.machine.saved"
+
+	Denials      = "clerksync.denials"
+	AuditDropped = "clerksync.audit.dropped"
+	Writes       = "clerksync.writes"
+	CacheHits    = "clerksync.cache.hits"
+	CacheLoads   = "clerksync.cache.loads"
+	CacheFlushes = "clerksync.cache.flushes"
+	FeedPolls    = "clerksync.feed.polls"
+	FeedFailures = "clerksync.feed.failures"
+	FeedBehind   = "clerksync.feed.behind"
 
 	GateBreakerOpen    = "clerksync.gate.breaker.open"
 	GateBreakerOpens   = "clerksync.gate.breaker.opens"

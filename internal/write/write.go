@@ -10,6 +10,7 @@ import (
 
 	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/machine"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/mirror"
@@ -24,8 +25,11 @@ type Config struct {
 	// CheckSecretKey makes sure that the secret key belongs to the instance that the database
 	// mirrors.
 	CheckSecretKey func(context.Context, clerkapi.Priority) error
+	// Revocations are the keys and tokens that were revoked here.
+	Revocations *machine.Revocations
 	// Disabled refuses every change.
 	Disabled bool
+	Now      func() time.Time
 	Logger   *slog.Logger
 }
 

@@ -1,0 +1,175 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"unicode"
+
+	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/mirror"
+)
+
+// maxKeys is how many keys of one subject are listed or revoked at Clerk.
+const maxKeys = 1000
+
+// RevokeKey revokes an API key, or a token: by the id of the key or the opaque token, or the claim
+// jti of a JWT. It is refused here first, and then revoked at Clerk if Clerk can do that: JWTs and
+// OAuth tokens are refused here alone.
+func (w *Writer) RevokeKey(ctx context.Context, id string, by mirror.By, p clerkapi.Priority) (mirror.Written, error) {
+	if !isKeyID(id) {
+		return mirror.Written{}, mirror.ErrNotFound
+	}
+	entry := by.Entry(mirror.AuditKeyRevoked)
+	entry.Object, entry.Became = id, string(mirror.KeyRevoked)
+	written, err := w.refuseHere(ctx, store.Revocation{ID: id}, &entry)
+	if err != nil || w.API == nil || !clerkRevokes(id) {
+		return written, err
+	}
+	if err := w.revokeKey(ctx, id, p); err != nil {
+		return written, w.keyFailed(ctx, entry, err)
+	}
+	written.Where = mirror.AtClerk
+	return written, nil
+}
+
+// RevokeKeysOf revokes all API keys and tokens of a user, an organization or a machine that were
+// made until now, and returns how many were valid at Clerk. They are refused here first. Where one
+// of them cannot be revoked at Clerk it goes on, and returns the first error.
+func (w *Writer) RevokeKeysOf(ctx context.Context, subject string, by mirror.By, p clerkapi.Priority) (n int, written mirror.Written, err error) {
+	if !isKeyID(subject) {
+		return 0, mirror.Written{}, mirror.ErrNotFound
+	}
+	entry := by.Entry(mirror.AuditKeyRevoked)
+	entry.Object, entry.Became = subject, "all keys revoked"
+	if strings.HasPrefix(subject, "user_") {
+		entry.ClerkUserID = subject
+	}
+	if written, err = w.refuseHere(ctx, store.Revocation{ID: subject, IsSubject: true}, &entry); err != nil || w.API == nil {
+		return 0, written, err
+	}
+	keys, err := w.keysOf(ctx, subject, p)
+	for i := range keys {
+		if keys[i].Revoked || keys[i].Expired {
+			continue
+		}
+		failed := w.revokeKey(ctx, keys[i].ID, p)
+		if failed == nil {
+			n++
+		} else if err == nil {
+			err = failed
+		}
+	}
+	if err != nil {
+		return n, written, w.keyFailed(ctx, entry, err)
+	}
+	written.Where = mirror.AtClerk
+	return n, written, nil
+}
+
+// Keys lists the API keys of a user or an organization, or the opaque M2M tokens of a machine, as
+// Clerk has them.
+func (w *Writer) Keys(ctx context.Context, subject string, p clerkapi.Priority) ([]mirror.Key, error) {
+	if w.API == nil {
+		return nil, mirror.ErrNoSecretKey
+	}
+	tokens, err := w.keysOf(ctx, subject, p)
+	if err != nil {
+		return nil, publicError(err)
+	}
+	keys := make([]mirror.Key, len(tokens))
+	for i := range tokens {
+		t := &tokens[i]
+		kind := auth.APIKey
+		if t.Kind == clerkapi.M2MToken {
+			kind = auth.M2M
+		}
+		refused, err := w.Revocations.Revoked(ctx, &auth.Claims{Kind: kind, KeyID: t.ID, Subject: t.Subject, IssuedAt: t.CreatedAt.Time()})
+		if err != nil {
+			return nil, err
+		}
+		state := mirror.KeyActive
+		switch {
+		case t.Revoked || refused:
+			state = mirror.KeyRevoked
+		case t.Expired:
+			state = mirror.KeyExpired
+		}
+		keys[i] = mirror.Key{
+			ID: t.ID, Kind: kind.String(), Subject: t.Subject, Name: t.Name, Scopes: append([]string{}, t.Scopes...), CreatedBy: t.CreatedBy, State: state,
+			CreatedAt: t.CreatedAt.Time(), ExpiresAt: t.ExpiresAt.Time(), LastUsedAt: t.LastUsedAt.Time(),
+		}
+	}
+	return keys, nil
+}
+
+func (w *Writer) keysOf(ctx context.Context, subject string, p clerkapi.Priority) (all []clerkapi.MachineToken, err error) {
+	for more := true; more && len(all) < maxKeys; {
+		var page []clerkapi.MachineToken
+		if page, more, err = w.API.TokensOf(ctx, subject, len(all), p); err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+	}
+	return all, nil
+}
+
+// refuseHere stores a revocation. It counts in this process when it returns, and in others within a
+// second.
+func (w *Writer) refuseHere(ctx context.Context, r store.Revocation, entry *mirror.AuditEntry) (written mirror.Written, err error) {
+	if err := w.Check(); err != nil {
+		return written, err
+	}
+	if err := store.CheckOutside(ctx); err != nil {
+		return written, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	written.Where = mirror.Here
+	r.At = clerk.TimeOf(w.Now())
+	err = w.DB.Update(ctx, func(tx *store.Tx) error {
+		err := errors.Join(tx.Revoke(ctx, r), tx.AppendAudit(ctx, []mirror.AuditEntry{*entry}))
+		if err == nil {
+			written.Cursor, err = tx.FeedEnd(ctx)
+		}
+		return err
+	})
+	if err != nil {
+		return written, err
+	}
+	w.done(ctx, &change{entry: *entry})
+	return written, w.Revocations.Load(ctx)
+}
+
+func (w *Writer) revokeKey(ctx context.Context, id string, p clerkapi.Priority) error {
+	if err := w.CheckSecretKey(ctx, p); err != nil {
+		return err
+	}
+	_, err := w.API.RevokeToken(ctx, id, p)
+	return err
+}
+
+// keyFailed audits that a key is refused here, but could not be revoked at Clerk.
+func (w *Writer) keyFailed(ctx context.Context, entry mirror.AuditEntry, cause error) error {
+	err := publicError(cause)
+	entry.Failure = "refused here; at Clerk: " + err.Error()
+	w.count(&entry, "failed")
+	w.Logger.LogAttrs(ctx, slog.LevelWarn, "a key is refused here, but could not be revoked at Clerk", append(attributes(&entry), slog.Any("error", err))...)
+	return w.record(ctx, err, entry)
+}
+
+// isKeyID reports whether a text can be the id of a key or a subject, or the claim jti of a token.
+func isKeyID(id string) bool {
+	odd := func(c rune) bool { return !unicode.IsPrint(c) || c == ' ' }
+	return id != "" && len(id) <= 255 && !strings.ContainsFunc(id, odd)
+}
+
+// clerkRevokes reports whether Clerk can revoke what has an id. JWTs are not stored at Clerk, and
+// OAuth tokens are revoked by the token alone.
+func clerkRevokes(id string) bool {
+	return strings.HasPrefix(id, "ak_") || strings.HasPrefix(id, "mt_")
+}
