@@ -133,7 +133,7 @@ type applicationParameters struct {
 const (
 	maxApplications    = 1000
 	maxApplicationName = 256
-	maxRedirects       = 100
+	maxRedirects       = 20
 	maxLink            = 1024 // bytes, as Clerk describes of URLs and scopes
 )
 
