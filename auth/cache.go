@@ -34,6 +34,7 @@ type tokenCache struct {
 	maxBytes int
 	bytes    int
 	hand     int                // the slot that sweep checks next
+	turn     uint               // counts the tokens that were remembered
 	byID     map[string][]*slot // by session id and user id
 }
 
@@ -135,25 +136,24 @@ func (c *tokenCache) put(epoch uint64, now time.Time, e *cached) {
 }
 
 // victim chooses the slot for a token: the one that holds it already, or an empty one, or one whose
-// token is of no use any more, or the one whose token expires first.
+// token is of no use any more, or each in turn. Which token expires first does not matter: tokens
+// that come again and again, and expire before those around them, would take each other's slot.
 func (c *tokenCache) victim(e *cached, now time.Time) *slot {
 	places := c.places(e.hash)
-	var empty, best *slot
-	var bestUntil time.Time
+	var empty, useless *slot
 	for i := range places {
 		old := places[i].token.Load()
 		switch {
 		case old == nil:
 			empty = &places[i]
-		case old.token == e.token:
+		case old.hash == e.hash && old.token == e.token:
 			return &places[i]
 		case old.generation != e.generation || !now.Before(old.until):
-			best, bestUntil = &places[i], time.Time{}
-		case best == nil || old.until.Before(bestUntil):
-			best, bestUntil = &places[i], old.until
+			useless = &places[i]
 		}
 	}
-	return cmp.Or(empty, best)
+	c.turn++
+	return cmp.Or(empty, useless, &places[c.turn%cacheWays])
 }
 
 // sweep empties some slots whose token has expired.
