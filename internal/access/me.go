@@ -32,11 +32,6 @@ type me struct {
 	// session and organization follow: they belong to the caller, not to the user alone.
 }
 
-type meSession struct {
-	ID     string  `json:"id"`
-	Status *string `json:"status"` // null: the token proves the session, and it is not mirrored yet
-}
-
 type meOrganization struct {
 	ID          string   `json:"id"`
 	Slug        *string  `json:"slug"`
@@ -52,7 +47,13 @@ func (c *Caller) Me() ([]byte, error) {
 	}
 	body := make([]byte, 0, len(user)+256)
 	body = append(body, user[:len(user)-1]...) // without the closing brace
-	return appendMembers(body, c.meSession(), c.meOrganization())
+	if body, err = c.appendSession(append(body, `,"session":`...)); err != nil {
+		return nil, err
+	}
+	if body, err = c.appendOrganization(append(body, `,"organization":`...)); err != nil {
+		return nil, err
+	}
+	return append(body, '}'), nil
 }
 
 // renderMe returns the user's part of the body, which stays the same until the user changes.
@@ -67,36 +68,47 @@ func renderMe(u *mirror.User) ([]byte, error) {
 	})
 }
 
-// appendMembers completes the open object with the caller's session and organization.
-func appendMembers(body []byte, s *meSession, o *meOrganization) ([]byte, error) {
-	session := []byte("null")
-	organization := session
-	var err error
-	if s != nil {
-		if session, err = json.Marshal(s); err != nil {
-			return nil, err
-		}
+// appendSession appends the session of the token, null if the token has none.
+func (c *Caller) appendSession(body []byte) ([]byte, error) {
+	if c.Claims.SessionID == "" {
+		return append(body, "null"...), nil
 	}
-	if o != nil {
-		if organization, err = json.Marshal(o); err != nil {
-			return nil, err
-		}
+	status := ""
+	if s := c.Facts.Session; s != nil && s.Found {
+		status = string(s.Status)
 	}
-	body = append(append(body, `,"session":`...), session...)
-	body = append(append(body, `,"organization":`...), organization...)
+	body, err := appendText(append(body, `{"id":`...), c.Claims.SessionID)
+	if err != nil {
+		return nil, err
+	}
+	body = append(body, `,"status":`...)
+	if status == "" { // the token proves the session, and it is not mirrored yet
+		body = append(body, "null"...)
+	} else if body, err = appendText(body, status); err != nil {
+		return nil, err
+	}
 	return append(body, '}'), nil
 }
 
-// meSession returns the session of the token, nil if it has none.
-func (c *Caller) meSession() *meSession {
-	if c.Claims.SessionID == "" {
-		return nil
+// appendText appends a text as JSON. Ids and states, which need no escape, are copied.
+func appendText(body []byte, text string) ([]byte, error) {
+	for _, c := range []byte(text) {
+		if c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			quoted, err := json.Marshal(text)
+			return append(body, quoted...), err
+		}
 	}
-	answer := &meSession{ID: c.Claims.SessionID}
-	if s := c.Facts.Session; s != nil && s.Found {
-		answer.Status = orNull(string(s.Status))
+	return append(append(append(body, '"'), text...), '"'), nil
+}
+
+// appendOrganization appends the active organization, null if there is none.
+func (c *Caller) appendOrganization(body []byte) ([]byte, error) {
+	active := c.meOrganization()
+	if active == nil {
+		return append(body, "null"...), nil
 	}
-	return answer
+	organization, err := json.Marshal(active)
+	return append(body, organization...), err
 }
 
 // meOrganization returns the token's active organization, completed with what is stored of it,

@@ -80,15 +80,25 @@ func EnsureRequestID(h http.Handler) http.Handler {
 // newRequestID returns the id of a request, and sets it in the answer: that of the answer already,
 // else the caller's own, else a random one.
 func newRequestID(w http.ResponseWriter, r *http.Request) string {
-	id := w.Header().Get("X-Request-Id")
+	header := w.Header()
+	id := first(header["X-Request-Id"])
 	if !plainToken(id) {
-		id = r.Header.Get("X-Request-Id")
+		id = first(r.Header["X-Request-Id"])
 	}
 	if !plainToken(id) {
 		id = rand.Text()
 	}
-	w.Header().Set("X-Request-Id", id)
+	header["X-Request-Id"] = []string{id}
 	return id
+}
+
+// first returns the first value of a header, "" if there is none. The name of the header is written
+// as net/http stores it, which saves what Get does to the name.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 // plainToken accepts what generators of ids make (UUID, ULID, hex, trace ids) and

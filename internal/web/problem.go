@@ -148,7 +148,7 @@ func WriteBody(w http.ResponseWriter, status int, encoded []byte) {
 func send(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h := w.Header()
 	h["Content-Type"] = contentTypes[contentType]
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	h["X-Content-Type-Options"] = noSniff
 	w.WriteHeader(status)
 	_, _ = w.Write(body) //nolint:gosec // JSON, never HTML; it fails only when the client is gone
