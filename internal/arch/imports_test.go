@@ -61,6 +61,7 @@ func rules() []rule {
 		{"internal/driver/sqlite", []string{"internal/store", "mirror"}, []string{modernc}},
 		{"internal/driver/postgres", []string{"internal/store"}, []string{pgx}},
 		{"internal/consumer", []string{"clerk", "internal/holder", "internal/incident", "internal/row", "internal/store", "internal/wait", "mirror"}, nil},
+		{"bench/limit", []string{"internal/web"}, nil},
 		{"bench/scale", []string{".", "auth", "mirror", "postgres", "sqlite", "webhook"}, nil},
 		{"internal/activity", []string{"clerk", "internal/holder", "internal/store", "mirror"}, nil},
 		{"internal/jobs", []string{"clerk", "internal/holder", "internal/store", "internal/wait", "mirror"}, nil},
