@@ -63,6 +63,7 @@ func records() []any {
 		FeedPage{},
 		Operator{},
 		Override{},
+		Key{},
 		Instance{},
 		Backup{},
 		BackupLoss{},

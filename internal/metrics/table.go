@@ -48,7 +48,8 @@ func All() []Metric {
 
 // mirrorTable lists the metrics of a mirror.
 func mirrorTable() []Metric {
-	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), machineMetrics(), consumerMetrics(), jobMetrics(), databaseMetrics())
+	return slices.Concat(eventMetrics(), mirrorMetrics(), walkMetrics(), apiMetrics(), gateMetrics(), machineMetrics(),
+		consumerMetrics(), jobMetrics(), databaseMetrics())
 }
 
 func eventMetrics() []Metric {
