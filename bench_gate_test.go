@@ -106,8 +106,8 @@ func BenchmarkUnknownKeyFlood(b *testing.B) {
 	benchmarkFlood(b, server.URL, token, forged)
 }
 
-// benchmarkFlood measures valid requests, 1 000 a second, alone and while 5 000 others a second have
-// tokens that are junk.
+// benchmarkFlood measures valid requests, 1 000 a second, alone and while 5 000 others a second
+// have tokens that are junk.
 func benchmarkFlood(b *testing.B, url, token string, junk func(n int) string) {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}

@@ -158,8 +158,7 @@ func (d *onDemand) fetchMissing(ctx context.Context, n need) bool {
 	err := d.fetch(ctx, n)
 	_, refused := errors.AsType[*mirror.OnChangeError](err)
 	if refused = refused && !store.IsTransient(err); refused { // it would refuse the next request, too
-		d.config.Incidents.Report(slog.LevelError, "OnChange refuses a "+string(n.fact.Kind), "what is not mirrored could not be stored",
-			n.attrs(err)...)
+		d.config.Incidents.Report(slog.LevelError, "OnChange refuses a "+string(n.fact.Kind), n.unseen()+" could not be stored", n.attrs(err)...)
 	}
 	if refused || errors.Is(err, clerkapi.ErrNotFound) {
 		d.mu.Lock()
@@ -171,17 +170,36 @@ func (d *onDemand) fetchMissing(ctx context.Context, n need) bool {
 		return false
 	}
 	if err != nil && !errors.Is(err, errPaused) && ctx.Err() == nil {
-		d.config.Incidents.Report(slog.LevelWarn, "unknown "+string(n.fact.Kind), "what is not mirrored could not be read from Clerk", n.attrs(err)...)
+		d.config.Incidents.Report(slog.LevelWarn, "unknown "+string(n.fact.Kind), n.unseen()+" could not be read from Clerk", n.attrs(err)...)
 	}
 	return err == nil
 }
 
-// attrs name the fact in the log.
-func (n need) attrs(err error) []slog.Attr {
-	return []slog.Attr{
-		slog.String("kind", string(n.fact.Kind)), slog.String("id", n.fact.ID), slog.String("user", n.fact.User),
-		slog.String("organization", n.fact.Organization), slog.Any("error", err),
+// unseen names what is missing, for the log.
+func (n need) unseen() string {
+	switch n.fact.Kind {
+	case clerk.KindUser:
+		return "a user who is not mirrored"
+	case clerk.KindOrganization:
+		return "an organization that is not mirrored"
+	default:
+		return "a " + string(n.fact.Kind) + " that is not mirrored"
 	}
+}
+
+// attrs name the fact in the log.
+func (n need) attrs(err error) (attrs []slog.Attr) {
+	organization := n.fact.Organization
+	if n.fact.Kind == clerk.KindOrganization {
+		organization = n.fact.ID
+	}
+	if n.fact.User != "" {
+		attrs = append(attrs, slog.String("user", n.fact.User))
+	}
+	if organization != "" {
+		attrs = append(attrs, slog.String("organization", organization))
+	}
+	return append(attrs, slog.Any("error", err))
 }
 
 // cached reports whether a fact was read from Clerk recently, so that what is stored of it may

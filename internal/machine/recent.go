@@ -35,13 +35,15 @@ func (r *recent[K, V]) remove(key K) {
 	delete(r.old, key)
 }
 
-// removeIf removes the values for which drop returns true.
-func (r *recent[K, V]) removeIf(drop func(V) bool) {
+// removeIf removes the values for which drop returns true, and returns their keys.
+func (r *recent[K, V]) removeIf(drop func(V) bool) (removed []K) {
 	for _, half := range []map[K]V{r.young, r.old} {
 		for key, value := range half {
 			if drop(value) {
 				delete(half, key)
+				removed = append(removed, key)
 			}
 		}
 	}
+	return removed
 }

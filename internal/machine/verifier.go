@@ -97,14 +97,18 @@ func (v *Verifier) Open(ctx context.Context) error {
 	return err
 }
 
-// forgetRevoked forgets the tokens that were revoked here.
+// forgetRevoked forgets the tokens that were revoked here, and remembers them as refused for a
+// while: during an outage, nothing else would say what they are.
 func (v *Verifier) forgetRevoked() {
 	r := v.config.Revocations
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.entries.removeIf(func(e *entry) bool { return r.covers(e.claims) })
+	until := v.config.Now().Add(unknownFor)
+	for _, key := range v.entries.removeIf(func(e *entry) bool { return r.covers(e.claims) }) {
+		v.refused.put(key, refusal{auth.ReasonRevoked, until})
+	}
 }
 
 // Close stores what is not stored yet.

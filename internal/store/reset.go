@@ -66,6 +66,10 @@ func (db *DB) ResetInstance(ctx context.Context, instance string, entry mirror.A
 		tx.Head.HighWater, tx.Head.LastReceivedAt = 0, 0
 		return errors.Join(tx.changeInstance(ctx, instance), tx.AppendAudit(ctx, []mirror.AuditEntry{entry}))
 	})
+	var answer interface{ SQLState() string } // of Postgres, whose answer to a statement may come with a later one
+	if errors.As(err, &answer) && (answer.SQLState() == "23503" || answer.SQLState() == "23001") {
+		err = fmt.Errorf("%w: %w", mirror.ErrReferenced, err)
+	}
 	return rows, err
 }
 
@@ -76,12 +80,7 @@ func (tx *Tx) deleteAll(ctx context.Context, table string) (int64, error) {
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	err = tx.exec(ctx, "DELETE FROM "+table)
-	var answer interface{ SQLState() string }
-	if errors.As(err, &answer) && (answer.SQLState() == "23503" || answer.SQLState() == "23001") {
-		return 0, fmt.Errorf("%w: %w", mirror.ErrReferenced, err)
-	}
-	return n, err
+	return n, tx.exec(ctx, "DELETE FROM "+table)
 }
 
 // endHistory removes the change feed but for its last change, which gets another tag: readers see

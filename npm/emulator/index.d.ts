@@ -180,4 +180,8 @@ export interface Fixtures {
   organizations?: Array<Record<string, unknown>>;
   invitations?: Array<string | Record<string, unknown>>;
   jwt_templates?: Array<Record<string, unknown>>;
+  machines?: Array<Record<string, unknown>>;
+  api_keys?: Array<Record<string, unknown>>;
+  oauth_application_settings?: Record<string, unknown>;
+  oauth_applications?: Array<Record<string, unknown>>;
 }
