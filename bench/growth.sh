@@ -10,7 +10,7 @@ turns=${1:-3}
 sizes=${2:-10000 100000 1000000}
 work=$(mktemp -d)
 server=${BENCH_POSTGRES_URL:-}
-named() { echo "${server/\/postgres?//$1?}"; } # the URL of a database of the server
+named() { echo "${server/\/postgres\?//$1?}"; } # the URL of a database of the server
 remove() {
   rm -rf "$work"
   [ -z "$server" ] || for n in $sizes; do psql -qc "DROP DATABASE IF EXISTS clerksync_$n" "$server" >/dev/null 2>&1 || true; done
