@@ -127,7 +127,7 @@ func (e *env) arrived(r *receiver, sent []mirror.FeedCursor) {
 // eventually waits until a condition holds.
 func (e *env) eventually(what string, condition func() bool) {
 	e.Helper()
-	for end := time.Now().Add(20 * time.Second); !condition(); <-time.After(5 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); !condition(); <-time.After(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			e.Fatalf("in vain waited for: %s", what)
 		}
