@@ -26,24 +26,36 @@ func percentile(all []time.Duration, p float64) float64 {
 	return float64(all[min(len(all)-1, int(p*float64(len(all))))]) / float64(time.Millisecond)
 }
 
+// replicaAt is a mirror on a Postgres that others use as well.
+func replicaAt(b *testing.B, dsn string, config clerksync.Config) *clerksync.Mirror {
+	b.Helper()
+	db, err := postgres.Open(dsn)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := clerksync.New(b.Context(), driver.NewHandle(db), config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+// untilRefused returns how long requests still pass.
+func untilRefused(passes func() bool) time.Duration {
+	begin := time.Now()
+	for passes() {
+		time.Sleep(time.Millisecond) //nolint:forbidigo // measures real time
+	}
+	return time.Since(begin)
+}
+
 // BenchmarkRevocation is the time from the 2xx on session.revoked to the first refusal: in the
 // process that took the webhook, and in another one on the same Postgres.
 func BenchmarkRevocation(b *testing.B) {
 	c := clerktest.New(b)
 	dsn := testenv.Postgres(b)
-	replica := func() *clerksync.Mirror {
-		db, err := postgres.Open(dsn)
-		if err != nil {
-			b.Fatal(err)
-		}
-		m, err := clerksync.New(b.Context(), driver.NewHandle(db), c.Config())
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { _ = m.Close() })
-		return m
-	}
-	one, other := replica(), replica()
+	one, other := replicaAt(b, dsn, c.Config()), replicaAt(b, dsn, c.Config())
 	c.SendTo(one.WebhookHandler())
 	user := c.CreateUser(clerktest.User{Email: "ada@example.com"})
 	life := 3600
@@ -65,12 +77,7 @@ func BenchmarkRevocation(b *testing.B) {
 				}
 				c.Revoke(session)
 				c.Settle()
-				for begin := time.Now(); ; time.Sleep(time.Millisecond) { //nolint:forbidigo // measures real time
-					if !passes() {
-						waits = append(waits, time.Since(begin))
-						break
-					}
-				}
+				waits = append(waits, untilRefused(passes))
 			}
 			b.ReportMetric(percentile(waits, 0.5), "p50-ms")
 			b.ReportMetric(percentile(waits, 0.99), "p99-ms")

@@ -13,7 +13,7 @@ import (
 // MachineConfig says which API keys, OAuth access tokens and M2M tokens a [MachineVerifier]
 // accepts.
 type MachineConfig struct {
-	// Keys verifies the signatures of JWTs. If it is nil, JWTs are refused.
+	// Keys verifies the signatures of JWTs. If it is nil, JWTs cannot be verified.
 	Keys KeySet
 
 	// Issuer is compared exactly with the claim iss of JWTs. It must be in the form of
@@ -35,7 +35,7 @@ type MachineConfig struct {
 	// opaque M2M token. M2M tokens are refused if both MachineID and Callers are empty.
 	MachineID string
 
-	// Opaque verifies the tokens that only Clerk can read. If it is nil, they are refused.
+	// Opaque verifies the tokens that only Clerk can read. If it is nil, they cannot be verified.
 	Opaque OpaqueVerifier
 
 	// Leeway and the cache are those of [Config].

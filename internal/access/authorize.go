@@ -65,8 +65,10 @@ func (g *Gate) verify(r *http.Request, accepted auth.Kinds) (*auth.Claims, error
 	if source == auth.NoToken || source == auth.FromCookie && !accepted.Has(auth.Session) {
 		return nil, unauthenticated()
 	}
-	if source == auth.FromHeader && accepted.HasMachines() && auth.KindOf(token) != auth.Session {
-		return g.verifyMachine(r, accepted, token)
+	if source == auth.FromHeader && accepted.HasMachines() {
+		if kind := auth.KindOf(token); kind != auth.Session {
+			return g.verifyMachine(r, accepted, kind, token)
+		}
 	}
 	if !accepted.Has(auth.Session) {
 		return nil, wrongKind(auth.Session, accepted)

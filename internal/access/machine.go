@@ -8,9 +8,10 @@ import (
 	"github.com/clerksync/clerksync/auth"
 )
 
-// verifyMachine verifies an API key, an OAuth access token or an M2M token.
-func (g *Gate) verifyMachine(r *http.Request, accepted auth.Kinds, token string) (*auth.Claims, error) {
-	if kind := auth.KindOf(token); !accepted.Has(kind) {
+// verifyMachine verifies an API key, an OAuth access token or an M2M token, whose form says which
+// kind it is.
+func (g *Gate) verifyMachine(r *http.Request, accepted auth.Kinds, kind auth.Kind, token string) (*auth.Claims, error) {
+	if !accepted.Has(kind) {
 		return nil, wrongKind(kind, accepted)
 	}
 	if g.config.Machines == nil {
