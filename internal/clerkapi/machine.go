@@ -182,9 +182,9 @@ func (c *Client) ReadAPIKey(ctx context.Context, id string) (MachineToken, error
 const tokensPage = 100
 
 // TokensOf returns a page of what Clerk lists for a subject: the M2M tokens of a machine, or the
-// API keys of a user or an organization, revoked and expired ones too. more reports that there are
-// further ones. Clerk does not list OAuth tokens, nor M2M tokens that are JWTs.
-func (c *Client) TokensOf(ctx context.Context, subject string, offset int, p Priority) (page []MachineToken, more bool, err error) {
+// API keys of a user or an organization, revoked and expired ones too. total is how many the list
+// has. Clerk does not list OAuth tokens, nor M2M tokens that are JWTs.
+func (c *Client) TokensOf(ctx context.Context, subject string, offset int, p Priority) (page []MachineToken, total int, err error) {
 	op := "list the keys of " + subject
 	kind, query := APIKey, url.Values{"subject": {subject}, "limit": {strconv.Itoa(tokensPage)}, "offset": {strconv.Itoa(offset)}}
 	if strings.HasPrefix(subject, "mch_") {
@@ -193,7 +193,7 @@ func (c *Client) TokensOf(ctx context.Context, subject string, offset int, p Pri
 		query.Set("include_invalid", "true")
 	}
 	if !goodID(subject) {
-		return nil, false, invalid("list the keys of a subject", "the id is missing or malformed")
+		return nil, 0, invalid("list the keys of a subject", "the id is missing or malformed")
 	}
 	r := request{op: op, path: tokenEndpoints[kind].path + "?" + query.Encode(), priority: p}
 	if p == NoWait {
@@ -201,7 +201,7 @@ func (c *Client) TokensOf(ctx context.Context, subject string, offset int, p Pri
 	}
 	value, _, err := c.call(ctx, r)
 	if err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
 	rows := value.Get(tokenEndpoints[kind].list)
 	if !rows.IsArray() {
@@ -216,10 +216,10 @@ func (c *Client) TokensOf(ctx context.Context, subject string, offset int, p Pri
 	}
 	if failed, ok := errors.AsType[*Error](err); ok {
 		failed.Op = op
-		return nil, false, failed
+		return nil, 0, failed
 	}
-	total, _ := value.Get("total_count").Int()
-	return page, int64(offset+len(page)) < total && len(page) > 0, nil
+	count, _ := value.Get("total_count").Int()
+	return page, int(count), nil
 }
 
 // RevokeToken revokes an API key (ak_…) or an opaque M2M token (mt_…) by its id. That cannot be

@@ -110,7 +110,18 @@ func (v *Verifier) read(ctx context.Context, c *auth.Claims) (answer clerkapi.Ma
 		answer, err := v.config.API.ReadAPIKey(ctx, c.KeyID)
 		return answer, err == nil && answer.Subject == c.Subject
 	case auth.M2M:
-		page, _, err := v.config.API.TokensOf(ctx, c.Subject, 0, clerkapi.NoWait)
+		return v.readListed(ctx, c)
+	default: // Clerk has no such read for OAuth access tokens
+	}
+	return answer, false
+}
+
+// readListed looks for an M2M token in the list of its machine. A token that is not in the pages
+// that are read is not found: it may be behind them, or valid no more, and only a verification can
+// say which.
+func (v *Verifier) readListed(ctx context.Context, c *auth.Claims) (answer clerkapi.MachineToken, found bool) {
+	for offset := 0; offset < maxListed; {
+		page, total, err := v.config.API.TokensOf(ctx, c.Subject, offset, clerkapi.NoWait)
 		if err != nil {
 			return answer, false
 		}
@@ -119,7 +130,10 @@ func (v *Verifier) read(ctx context.Context, c *auth.Claims) (answer clerkapi.Ma
 				return page[i], true
 			}
 		}
-	default: // Clerk has no such read for OAuth access tokens
+		offset += len(page)
+		if len(page) == 0 || offset >= total || total > maxListed {
+			break
+		}
 	}
 	return answer, false
 }

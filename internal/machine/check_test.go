@@ -54,3 +54,42 @@ func TestReadsRefuse(t *testing.T) {
 		}
 	}
 }
+
+// The list of a machine has pages. A token that is not in those that are read is verified: it is
+// neither refused because of that, nor accepted for longer.
+func TestTokensBehindTheFirstPage(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name        string
+		younger     int    // tokens before it in the list
+		change      object // of the token, before it is due
+		verifying   int    // the status of verifications then; 0: they work
+		want        string
+		paid, reads int
+	}{
+		{name: "on the third page", younger: 250, want: "ok", paid: 1, reads: 3},
+		{name: "the last that is read", younger: machine.MaxListed - 1, want: "ok", paid: 1, reads: 5},
+		{name: "behind the pages that are read", younger: machine.MaxListed, want: "ok", paid: 2, reads: 1},
+		{name: "gone from the list", younger: 250, change: object{"subject": "mch_9", "revoked": true}, want: "revoked", paid: 2, reads: 3},
+		{
+			name: "behind them and revoked", younger: machine.MaxListed, change: object{"revoked": true}, want: "revoked", paid: 2, reads: 1,
+		},
+		{name: "behind them during an outage", younger: machine.MaxListed, verifying: 500, want: "unavailable", paid: 2, reads: 1},
+	} {
+		b := newBench(t, nil, newFakeClerk(), func(c *machine.Config) { c.MaxStale = 0 })
+		secret, _ := b.clerk.issue(auth.M2M, nil)
+		for range test.younger {
+			b.clerk.issue(auth.M2M, nil)
+		}
+		b.expect(t, secret, "ok")
+		b.clerk.change(secret, test.change)
+		b.clerk.verifying.Store(int64(test.verifying))
+		b.advance(time.Minute)
+		if got := b.result(secret); got != test.want {
+			t.Errorf("%s: the token is %s, want %s", test.name, got, test.want)
+		}
+		if paid, reads := b.clerk.paid(), b.clerk.reads(); paid != test.paid || reads != test.reads {
+			t.Errorf("%s: %d verifications, %d reads", test.name, paid, reads)
+		}
+	}
+}

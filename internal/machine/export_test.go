@@ -6,6 +6,7 @@ import "time"
 const (
 	AddressBurst = addressBurst
 	UnknownFor   = unknownFor
+	MaxListed    = maxListed
 )
 
 // Flush stores at once what is not stored yet.

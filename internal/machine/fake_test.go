@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,6 +45,8 @@ type fakeClerk struct {
 	serve  http.HandlerFunc  // instead of all answers; nil: none
 	broken error             // of the way to Clerk
 	delay  time.Duration
+
+	verifying atomic.Int64 // the status of verifications; 0: they work
 }
 
 func newFakeClerk() *fakeClerk {
@@ -161,6 +165,10 @@ func (f *fakeClerk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	member := map[string]string{"api_keys/verify": "secret", "oauth_applications/access_tokens/verify": "access_token", "m2m_tokens/verify": "token"}[path]
 	w.Header().Set("Content-Type", "application/json")
+	if status := int(f.verifying.Load()); status != 0 && member != "" {
+		f.fail(w, status, "no_verifications")
+		return
+	}
 	if r.Method == http.MethodPost && member != "" {
 		var body map[string]string
 		if json.NewDecoder(r.Body).Decode(&body) != nil || len(body) != 1 {
@@ -196,7 +204,10 @@ func (f *fakeClerk) serveManagement(w http.ResponseWriter, r *http.Request, path
 		return
 	}
 	name := map[string]string{"api_keys": "data", "m2m_tokens": "m2m_tokens"}[path]
-	f.write(w, object{name: list, "total_count": len(list)})
+	slices.SortFunc(list, func(a, b object) int { return strings.Compare(b["id"].(string), a["id"].(string)) })
+	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+	offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
+	f.write(w, object{name: list[min(offset, len(list)):min(offset+limit, len(list))], "total_count": len(list)})
 }
 
 func (f *fakeClerk) write(w http.ResponseWriter, o object) {

@@ -17,6 +17,9 @@ const (
 	// trustIDs is for how long a token may be asked about by its id alone, which Clerk is not paid
 	// for. A key whose secret has stopped working, while the key has not, is found then.
 	trustIDs = time.Hour
+	// maxListed is how many valid tokens a machine may have at Clerk for its list to be read, which
+	// is five pages. The tokens of other machines are verified.
+	maxListed = 500
 	// askAgain is when Clerk is asked again about a known token after an attempt that failed.
 	askAgain = 5 * time.Second
 )

@@ -108,12 +108,14 @@ func (w *Writer) Keys(ctx context.Context, subject string, p clerkapi.Priority) 
 }
 
 func (w *Writer) keysOf(ctx context.Context, subject string, p clerkapi.Priority) (all []clerkapi.MachineToken, err error) {
-	for more := true; more && len(all) < maxKeys; {
-		var page []clerkapi.MachineToken
-		if page, more, err = w.API.TokensOf(ctx, subject, len(all), p); err != nil {
+	for len(all) < maxKeys {
+		page, total, err := w.API.TokensOf(ctx, subject, len(all), p)
+		if err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
+		if all = append(all, page...); len(page) == 0 || len(all) >= total {
+			break
+		}
 	}
 	return all, nil
 }
