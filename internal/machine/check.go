@@ -68,7 +68,10 @@ func (v *Verifier) settle(key digest, kind auth.Kind, answer *clerkapi.MachineTo
 		v.drop(key, auth.ReasonExpired)
 		return nil, refuse(auth.ReasonExpired, nil)
 	}
-	v.saver.save(key, v.keep(key, e))
+	if !v.keep(key, e) {
+		return nil, refuse(auth.ReasonRevoked, nil)
+	}
+	v.saver.save(key, e)
 	return e.claims, nil
 }
 
@@ -78,8 +81,12 @@ func (v *Verifier) drop(key digest, reason string) {
 	v.mu.Lock()
 	_, known := v.entries.get(key)
 	v.entries.remove(key)
-	if reason != "" {
-		v.refused.put(key, refusal{reason, v.config.Now().Add(unknownFor)})
+	switch now := v.config.Now(); reason {
+	case "":
+	case auth.ReasonRevoked:
+		v.refused.put(key, refusal{reason, now.Add(revokedFor)})
+	default:
+		v.refused.put(key, refusal{reason, now.Add(unknownFor)})
 	}
 	v.mu.Unlock()
 	if known {

@@ -39,7 +39,9 @@ func (v *Verifier) resolve(ctx context.Context, key digest, token auth.OpaqueTok
 		case err != nil && e == nil:
 			return nil, v.unavailable(0, fmt.Errorf("look the token up: %w", err))
 		case stored != nil && (e == nil || stored.checked.After(e.checked)):
-			e = v.keep(key, stored)
+			if e = stored; !v.keep(key, e) {
+				return nil, refuse(auth.ReasonRevoked, nil)
+			}
 		}
 	}
 	switch {
@@ -69,8 +71,17 @@ func (v *Verifier) mayRefresh(e *entry, now time.Time) bool {
 	return now.Sub(e.checked) >= time.Duration(refreshAt*float64(v.config.TTL)) && !now.Before(e.again)
 }
 
-// keep puts an entry into memory.
-func (v *Verifier) keep(key digest, e *entry) *entry {
+// keep puts an entry into memory, and reports whether it did: a token that was revoked here
+// meanwhile is forgotten instead.
+func (v *Verifier) keep(key digest, e *entry) bool {
+	r := v.config.Revocations
+	r.mu.RLock() // so that a revocation is known now, or finds the entry
+	defer r.mu.RUnlock()
+	if r.covers(e.claims) {
+		v.drop(key, auth.ReasonRevoked)
+		v.saver.remove(key)
+		return false
+	}
 	kept := *e
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -79,7 +90,7 @@ func (v *Verifier) keep(key digest, e *entry) *entry {
 	}
 	v.entries.put(key, &kept)
 	v.refused.remove(key)
-	return e
+	return true
 }
 
 // load returns what the database has of a token, or nil.
@@ -104,11 +115,11 @@ func (v *Verifier) overBudget(count *counter, wait time.Duration) error {
 // verifyUnknown asks Clerk about a token that was never seen, within the budgets.
 func (v *Verifier) verifyUnknown(ctx context.Context, key digest, token auth.OpaqueToken) (*auth.Claims, error) {
 	now := v.config.Now()
+	if wait := v.addresses.charge(token.Address, now); wait > 0 { // also during a pause: the database was asked
+		return nil, v.overBudget(&v.Stats.OverAddress, wait)
+	}
 	if wait := v.paused(token.Kind, now); wait > 0 {
 		return nil, v.unavailable(wait, errPaused)
-	}
-	if wait := v.addresses.charge(token.Address, now); wait > 0 {
-		return nil, v.overBudget(&v.Stats.OverAddress, wait)
 	}
 	if wait := v.calls.charge(now); wait > 0 {
 		return nil, v.overBudget(&v.Stats.OverCalls, wait)

@@ -28,6 +28,8 @@ type saver struct {
 	config     *Config
 	background sync.WaitGroup
 
+	writing sync.Mutex // held while a batch is written, so that a later batch comes later
+
 	mu      sync.Mutex
 	unsaved map[digest]*entry // nil: the token is to be removed
 	due     *time.Timer       // nil: nothing is to be saved
@@ -74,6 +76,8 @@ func (s *saver) schedule(after time.Duration) {
 
 // flush writes what is unsaved.
 func (s *saver) flush() {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	s.mu.Lock()
 	batch := s.unsaved
 	s.unsaved = map[digest]*entry{}

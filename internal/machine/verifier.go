@@ -34,7 +34,8 @@ const (
 	maxEntries  = 10_000 // tokens in memory
 	maxUnknown  = 10_000 // tokens that Clerk has refused
 	unknownFor  = 30 * time.Second
-	maxRefreshs = 64 // under way in the background
+	revokedFor  = time.Hour // no revocation is taken back
+	maxRefreshs = 64        // under way in the background
 
 	// refreshAt is the part of the TTL after which a token in use is asked about in the background.
 	refreshAt = 0.75
@@ -105,9 +106,10 @@ func (v *Verifier) forgetRevoked() {
 	defer r.mu.RUnlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	until := v.config.Now().Add(unknownFor)
+	until := v.config.Now().Add(revokedFor)
 	for _, key := range v.entries.removeIf(func(e *entry) bool { return r.covers(e.claims) }) {
 		v.refused.put(key, refusal{auth.ReasonRevoked, until})
+		v.saver.remove(key) // it may be about to be stored
 	}
 }
 
