@@ -266,7 +266,7 @@ func (a *assembly) openWriter(context.Context) error {
 	m := a.mirror
 	m.writer = write.New(write.Config{
 		DB: a.db, Ingest: m.ingest, API: a.api, CheckSecretKey: m.instance.CheckSecretKey,
-		Revocations: a.revocations, Disabled: a.DisableWrites, Now: a.Test.Now, Logger: a.Logger,
+		Revocations: a.revocations, Remembered: a.MachineTTL + max(0, a.MachineMaxStale), Disabled: a.DisableWrites, Now: a.Test.Now, Logger: a.Logger,
 	})
 	return nil
 }

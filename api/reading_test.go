@@ -241,6 +241,8 @@ func routesFilter(t *testing.T, file *testkit.Database) {
 		"invitations?status=accepted":                                        0,
 		"overrides?kind=users":                                               2,
 		"overrides?kind=session":                                             0,
+		"keys/revocations?id=jti_1":                                          1,
+		"keys/revocations?id=jti_2":                                          0,
 		"jobs?state=planned":                                                 1,
 		"jobs?action=backfill":                                               0,
 		"consumers/billing/parked?state=waiting":                             0,

@@ -125,6 +125,7 @@ func (h *handler) objectRoutes() []route {
 		get("/api/sessions/{id}", nil, h.session),
 		post("/api/sessions/{id}/revoke", h.revokeSession),
 		get("/api/keys", []string{"subject:keys"}, h.keys),
+		get("/api/keys/revocations", paged("id:revoked"), h.revocations),
 		post("/api/keys/{id}/revoke", h.revokeKey),
 		post("/api/keys/revoke-all", h.revokeKeys),
 		get("/api/overrides", paged("kind", "id"), h.overrides),

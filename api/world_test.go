@@ -105,6 +105,10 @@ func (w *world) populate() {
 		_, err = w.m.Overrides().Set(w.Context(), mirror.Override{Kind: clerk.KindUser, ID: overridden, Field: field, Value: value}, mirror.By{})
 		w.must(err)
 	}
+	_, err = w.m.Keys().RevokeJWT(w.Context(), "jti_1", time.Now().Add(time.Hour), mirror.By{})
+	w.must(err)
+	_, _, err = w.m.Keys().RevokeAll(w.Context(), overridden, mirror.By{})
+	w.must(err)
 	_, _, err = w.m.Operators().Add(w.Context(), clerksync.NewOperator{Name: "someone"})
 	w.must(err)
 	w.newConsumer("billing")
@@ -301,7 +305,7 @@ func (w *world) examples() map[string]func() example {
 			return example{users + id + "?confirm=" + id, ""}
 		},
 		"POST /api/sessions/{id}/revoke": on("/api/sessions/", session, "/revoke", ""),
-		"POST /api/keys/{id}/revoke":     on("/api/keys/", w.newKey, "/revoke", ""),
+		"POST /api/keys/{id}/revoke":     on("/api/keys/", w.newKey, "/revoke", `{"expires_at":"2040-01-01T00:00:00Z"}`),
 		"POST /api/keys/revoke-all":      func() example { return example{"/api/keys/revoke-all", `{"subject":"` + w.newUser() + `"}`} },
 		"POST /api/explain":              func() example { return example{"/api/explain", `{"user_id":"` + w.member + `"}`} },
 		"POST /api/overrides": func() example {

@@ -64,6 +64,7 @@ func records() []any {
 		Operator{},
 		Override{},
 		Key{},
+		Revocation{},
 		Instance{},
 		Backup{},
 		BackupLoss{},
@@ -92,6 +93,7 @@ const notRecords = " " +
 	"UserFilter " +
 	"SessionFilter " +
 	"OverrideFilter " +
+	"RevocationFilter " +
 	"OrganizationFilter " +
 	"MembershipFilter " +
 	"InvitationFilter " +

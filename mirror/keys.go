@@ -41,3 +41,31 @@ const (
 	KeyRevoked KeyState = "revoked" // at Clerk, or here
 	KeyExpired KeyState = "expired"
 )
+
+// Revocation says that a key or a token is refused here, or all keys and tokens of a subject that
+// were made until then.
+type Revocation struct {
+	// ID is the id of a key or an opaque token (ak_…, oat_…, mt_…), the claim jti of a JWT, or with
+	// IsSubject the user, the organization or the machine.
+	ID string `json:"id"`
+	// IsSubject reports that all keys and tokens of ID are refused that were made until RevokedAt.
+	IsSubject bool `json:"is_subject"`
+	// RevokedAt is when it was revoked.
+	RevokedAt time.Time `json:"revoked_at"`
+	// EndsAt is when the revocation is removed, because nothing would accept the key without it.
+	// It is zero while that is not known: then it is kept.
+	EndsAt time.Time `json:"ends_at"`
+}
+
+// MarshalJSON writes the fields, and null for a zero time.
+func (r Revocation) MarshalJSON() ([]byte, error) { return encode(r) }
+
+// RevocationFilter selects revocations. The zero value selects all.
+type RevocationFilter struct {
+	// ID selects those of one key, token or subject.
+	ID string
+	// After is where the page begins: [Page.Next] of the page before.
+	After Cursor
+	// Limit is the size of a page: 50 for 0, at most 500.
+	Limit int
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/mirror"
@@ -51,9 +52,19 @@ func (c *Client) Keys(ctx context.Context, subject string) (Answer[Page[mirror.K
 	return get[Page[mirror.Key]](ctx, c, url.Values{"subject": {subject}}, "api", "keys")
 }
 
-// RevokeKey revokes an API key or a token.
-func (c *Client) RevokeKey(ctx context.Context, id string) (Answer[mirror.Written], error) {
-	return post[mirror.Written](ctx, c, nil, "api", "keys", id, "revoke")
+// RevokeKey revokes an API key or a token. expires is when a JWT ends, zero if it is not known.
+func (c *Client) RevokeKey(ctx context.Context, id string, expires time.Time) (Answer[mirror.Written], error) {
+	var body any
+	if !expires.IsZero() {
+		body = map[string]time.Time{"expires_at": expires}
+	}
+	return post[mirror.Written](ctx, c, body, "api", "keys", id, "revoke")
+}
+
+// Revocations returns a page of what is refused here, the latest first.
+func (c *Client) Revocations(ctx context.Context, f mirror.RevocationFilter) (Answer[Page[mirror.Revocation]], error) {
+	v := values("id", f.ID, "after", string(f.After), "limit", limit(f.Limit))
+	return get[Page[mirror.Revocation]](ctx, c, v, "api", "keys", "revocations")
 }
 
 // RevokeKeys revokes all API keys and tokens of a subject.

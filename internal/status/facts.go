@@ -41,6 +41,7 @@ type Facts struct {
 	RolesRejected int64                    // 1 if there are any
 	Consumers     []mirror.Consumer        // of the change feed
 	FailedJobs    []mirror.Job             // of the last day
+	Revocations   int64                    // of keys and tokens, that have no end; up to a little more than maxCounted
 	Endpoints     []mirror.WebhookEndpoint // of outgoing webhooks, without the counts of messages
 	Kinds         []Kind
 	Overdue       time.Duration // the age from which on a walk is too old to prove anything
@@ -147,7 +148,7 @@ func (f *Facts) read(ctx context.Context, db *store.DB, s schedule.Schedule, our
 
 // readMore reads what only warnings look at.
 func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guard, now time.Time) error {
-	var errs [9]error
+	var errs [10]error
 	f.Head, errs[0] = db.Head(ctx)
 	f.Born, errs[1] = db.CreatedAt(ctx)
 	f.LastDead, errs[2] = db.LastDeadLetter(ctx)
@@ -161,6 +162,7 @@ func (f *Facts) readMore(ctx context.Context, db *store.DB, guard *instance.Guar
 	}
 	errs[7] = err
 	f.FailedJobs, errs[8] = db.FailedJobs(ctx, clerk.TimeOf(now.Add(-failedJobsFor)))
+	f.Revocations, errs[9] = db.CountRevocations(ctx, maxCounted+1)
 	return cmp.Or(errs[:]...)
 }
 

@@ -90,6 +90,7 @@ func dataWarners() []warner {
 		warnOfDatabase, warnOfReplica, warnOfKeys, warnOfClerk, warnOfClock, warnOfRefusals, warnOfSilence, warnOfDeadLetters, warnOfNotRunning,
 		warnOfReasons, warnOfWalks, warnOfQueues,
 		warnOfUnreadable, warnOfSubscriptions, warnOfInstances, warnOfSettings, warnOfRoles, warnOfConsumers, warnOfEndpoints, warnOfJobs, warnOfOnChange,
+		warnOfRevocations,
 		func(s *signals) []mirror.Warning { return s.others },
 	}
 }

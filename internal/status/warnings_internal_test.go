@@ -180,6 +180,8 @@ func TestWarningsOfSignals(t *testing.T) {
 		"a job that failed": {func(s *signals) {
 			s.stored.FailedJobs = []mirror.Job{{ID: "job_1", Action: mirror.JobReconcile}}
 		}, "job_failed warning"},
+		"revocations":      {func(s *signals) { s.stored.Revocations = 10_000 }, ""},
+		"many revocations": {func(s *signals) { s.stored.Revocations = 10_001 }, "revocations_kept warning"},
 		"several consumers": {func(s *signals) {
 			for range 7 {
 				s.stored.Consumers = append(s.stored.Consumers, mirror.Consumer{Name: "c", State: mirror.ConsumerStopped, Parked: 1})

@@ -128,39 +128,3 @@ func (db *DB) PurgeMachineTokens(ctx context.Context, now, before clerk.Time, mo
 		}
 	}
 }
-
-// Revocation says that a token was revoked here, or all tokens of a subject that were made until
-// then.
-type Revocation struct {
-	ID        string // of the key or the token, or of the subject
-	IsSubject bool
-	At        clerk.Time
-	ExpiresAt clerk.Time // when the token would have ended; 0: the revocation is kept
-}
-
-// Revoke stores a revocation and forgets what is stored of the tokens.
-func (tx *Tx) Revoke(ctx context.Context, r Revocation) error {
-	column := "key_id"
-	if r.IsSubject {
-		column = "subject"
-	}
-	if err := tx.deleteMachineTokens(ctx, column, []string{r.ID}); err != nil {
-		return err
-	}
-	const text = `INSERT INTO clerk_revocations (id, is_subject, revoked_at, expires_at, revoked_write) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (id) DO UPDATE SET is_subject = excluded.is_subject, revoked_at = excluded.revoked_at, expires_at = excluded.expires_at,
-		revoked_write = excluded.revoked_write`
-	return tx.exec(ctx, text, r.ID, flag(r.IsSubject), int64(r.At), int64(r.ExpiresAt), tx.Head.Writes)
-}
-
-// Revocations lists all revocations. version is the one of [QueuedRefs].
-func (db *DB) Revocations(ctx context.Context) (list []Revocation, version int64, err error) {
-	rows, err := db.query(ctx, "SELECT id, is_subject, revoked_at, expires_at, revoked_write FROM clerk_revocations")
-	list, err = scanAll(rows, err, func(r Row) (v Revocation, err error) {
-		var write int64
-		err = r.Scan(&v.ID, &v.IsSubject, &v.At, &v.ExpiresAt, &write)
-		version = max(version, write)
-		return v, err
-	})
-	return list, version, err
-}

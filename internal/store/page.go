@@ -38,6 +38,7 @@ const (
 	auditList            = "audit"
 	driftList            = "drift"
 	overridesList        = "overrides"
+	revocationsList      = "keys.revocations"
 	timelineList         = "users.timeline"
 	walksList            = "sync.walks"
 	webhookAttemptsList  = "webhooks.attempts"

@@ -227,6 +227,14 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 		_, err := db.Overrides(ctx, mirror.OverrideFilter{Kind: clerk.KindUser, After: mirror.Cursor(place)})
 		return err
 	},
+	"revocations": func(ctx context.Context, db *store.DB) error {
+		_, err := db.RevocationsPage(ctx, mirror.RevocationFilter{After: placeIn("keys.revocations")})
+		return err
+	},
+	"the revocation of a key": func(ctx context.Context, db *store.DB) error {
+		_, err := db.RevocationsPage(ctx, mirror.RevocationFilter{ID: "ak_1"})
+		return err
+	},
 	"the newest user": func(ctx context.Context, db *store.DB) error {
 		_, err := db.NewestJobObject(ctx, store.JobUser, "")
 		return err

@@ -3,8 +3,10 @@ package write
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/clerksync/clerksync/auth"
@@ -14,34 +16,54 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// maxKeys is how many keys of one subject are listed or revoked at Clerk.
-const maxKeys = 1000
+const (
+	// maxKeys is how many keys of one subject are listed or revoked at Clerk.
+	maxKeys = 1000
+	// revocationMargin is for how long a revocation stays after its token has ended: clocks differ.
+	revocationMargin = 24 * time.Hour
+	// otherProcesses is for how long another process may remember an answer of Clerk, if its
+	// settings are not those of this one.
+	otherProcesses = 31 * 24 * time.Hour
+)
 
 // RevokeKey revokes an API key, or a token: by the id of the key or the opaque token, or the claim
 // jti of a JWT. It is refused here first, and then revoked at Clerk if Clerk can do that: JWTs and
-// OAuth tokens are refused here alone.
-func (w *Writer) RevokeKey(ctx context.Context, id string, by mirror.By, p clerkapi.Priority) (mirror.Written, error) {
+// OAuth tokens are refused here alone. expires is when a JWT ends, if that is known.
+func (w *Writer) RevokeKey(ctx context.Context, id string, expires time.Time, by mirror.By, p clerkapi.Priority) (mirror.Written, error) {
 	if !isKeyID(id) {
 		return mirror.Written{}, mirror.ErrNotFound
 	}
+	if ownsKeys(id) { // its row would replace the one of the subject
+		return mirror.Written{}, fmt.Errorf("a key with the id %s, which is that of a user, an organization or a machine, was %w", id, mirror.ErrNotFound)
+	}
 	entry := by.Entry(mirror.AuditKeyRevoked)
 	entry.Object, entry.Became = id, string(mirror.KeyRevoked)
-	written, err := w.refuseHere(ctx, store.Revocation{ID: id}, &entry)
+	revocation := store.Revocation{ID: id}
+	if !expires.IsZero() {
+		revocation.ExpiresAt = clerk.TimeOf(expires.Add(revocationMargin))
+	}
+	written, err := w.refuseHere(ctx, revocation, &entry)
 	if err != nil || w.API == nil || !clerkRevokes(id) {
 		return written, err
 	}
-	if err := w.revokeKey(ctx, id, p); err != nil {
-		return written, w.keyFailed(ctx, entry, err)
+	switch err = w.revokeKey(ctx, id, p); {
+	case isNotFound(err) && maybeJWT(id):
+		return written, nil
+	case err == nil:
+		written.Where = mirror.AtClerk
+		w.endRevocation(ctx, id)
+		return written, nil
+	case isNotFound(err):
+		w.endRevocation(ctx, id)
 	}
-	written.Where = mirror.AtClerk
-	return written, nil
+	return written, w.keyFailed(ctx, entry, err)
 }
 
 // RevokeKeysOf revokes all API keys and tokens of a user, an organization or a machine that were
 // made until now, and returns how many were valid at Clerk. They are refused here first. Where one
 // of them cannot be revoked at Clerk it goes on, and returns the first error.
 func (w *Writer) RevokeKeysOf(ctx context.Context, subject string, by mirror.By, p clerkapi.Priority) (n int, written mirror.Written, err error) {
-	if !isKeyID(subject) {
+	if !isKeyID(subject) || !ownsKeys(subject) {
 		return 0, mirror.Written{}, mirror.ErrNotFound
 	}
 	entry := by.Entry(mirror.AuditKeyRevoked)
@@ -134,6 +156,9 @@ func (w *Writer) refuseHere(ctx context.Context, r store.Revocation, entry *mirr
 	written.Where = mirror.Here
 	r.At = clerk.TimeOf(w.Now())
 	err = w.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := learnOwner(ctx, tx, &r, entry); err != nil {
+			return err
+		}
 		err := errors.Join(tx.Revoke(ctx, r), tx.AppendAudit(ctx, []mirror.AuditEntry{*entry}))
 		if err == nil {
 			written.Cursor, err = tx.FeedEnd(ctx)
@@ -147,6 +172,36 @@ func (w *Writer) refuseHere(ctx context.Context, r store.Revocation, entry *mirr
 	return written, w.Revocations.Load(ctx)
 }
 
+// learnOwner adds to a revocation and to the audit what is remembered of the key: whose it is, and
+// when it ends. The end of an API key can be changed at Clerk, so it says nothing.
+func learnOwner(ctx context.Context, tx *store.Tx, r *store.Revocation, entry *mirror.AuditEntry) error {
+	if r.IsSubject {
+		return nil
+	}
+	owner, err := tx.KeyOwner(ctx, r.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if strings.HasPrefix(owner.Subject, "user_") {
+		entry.ClerkUserID = owner.Subject
+	}
+	if owner.ExpiresAt != 0 && owner.Kind != auth.APIKey.String() {
+		r.ExpiresAt = clerk.TimeOf(owner.ExpiresAt.Time().Add(revocationMargin))
+	}
+	return err
+}
+
+// endRevocation lets the revocation of a key end that Clerk does not call valid any more: as soon
+// as no process can remember that it was. If that cannot be stored the revocation is kept.
+func (w *Writer) endRevocation(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	end := clerk.TimeOf(w.Now().Add(w.Remembered + otherProcesses))
+	if err := w.DB.Update(ctx, func(tx *store.Tx) error { return tx.EndRevocation(ctx, id, end) }); err != nil {
+		w.Logger.LogAttrs(ctx, slog.LevelWarn, "the end of a revocation could not be stored, so it is kept", slog.Any("error", err))
+	}
+}
+
 func (w *Writer) revokeKey(ctx context.Context, id string, p clerkapi.Priority) error {
 	if err := w.CheckSecretKey(ctx, p); err != nil {
 		return err
@@ -155,10 +210,14 @@ func (w *Writer) revokeKey(ctx context.Context, id string, p clerkapi.Priority) 
 	return err
 }
 
-// keyFailed audits that a key is refused here, but could not be revoked at Clerk.
+// keyFailed audits that a key is refused here, but could not be revoked at Clerk, and returns an
+// error that says so.
 func (w *Writer) keyFailed(ctx context.Context, entry mirror.AuditEntry, cause error) error {
 	err := publicError(cause)
-	entry.Failure = "refused here; at Clerk: " + err.Error()
+	if failed, ok := errors.AsType[*mirror.ClerkError](err); ok {
+		failed.Operation = entry.Object + " is refused here, but not revoked at Clerk"
+	}
+	entry.Failure = err.Error()
 	w.count(&entry, "failed")
 	w.Logger.LogAttrs(ctx, slog.LevelWarn, "a key is refused here, but could not be revoked at Clerk", append(attributes(&entry), slog.Any("error", err))...)
 	return w.record(ctx, err, entry)
@@ -169,6 +228,15 @@ func isKeyID(id string) bool {
 	odd := func(c rune) bool { return !unicode.IsPrint(c) || c == ' ' }
 	return id != "" && len(id) <= 255 && !strings.ContainsFunc(id, odd)
 }
+
+// ownsKeys reports whether an id is of a kind that has keys.
+func ownsKeys(id string) bool {
+	return strings.HasPrefix(id, "user_") || strings.HasPrefix(id, "org_") || strings.HasPrefix(id, "mch_")
+}
+
+// maybeJWT reports whether what Clerk does not have may be a JWT all the same: the claim jti of M2M
+// tokens has the form of an id.
+func maybeJWT(id string) bool { return !strings.HasPrefix(id, "ak_") }
 
 // clerkRevokes reports whether Clerk can revoke what has an id. JWTs are not stored at Clerk, and
 // OAuth tokens are revoked by the token alone.

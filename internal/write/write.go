@@ -27,6 +27,9 @@ type Config struct {
 	CheckSecretKey func(context.Context, clerkapi.Priority) error
 	// Revocations are the keys and tokens that were revoked here.
 	Revocations *machine.Revocations
+	// Remembered is for how long Clerk's answer about a key may count in a process, during an
+	// outage too.
+	Remembered time.Duration
 	// Disabled refuses every change.
 	Disabled bool
 	Now      func() time.Time
