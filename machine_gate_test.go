@@ -119,6 +119,31 @@ func TestOAuthTokensEndWithTheirUser(t *testing.T) {
 	}
 }
 
+// Of a user who is known only from a membership it is not known whether the user is locked. So a
+// machine token of the user does not count until the user was read.
+func TestMachineTokensOfUsersKnownFromOtherObjects(t *testing.T) {
+	t.Parallel()
+	c := clerktest.New(t)
+	locked, active := c.CreateUser(clerktest.User{Email: "ada@example.com"}), c.CreateUser(clerktest.User{Email: "grace@example.com"})
+	c.Lock(locked)
+	path := filepath.Join(t.TempDir(), "clerk.db")
+	g := newMachineGateAt(t, c, path, func(c *clerksync.Config) { c.DisableOnDemandUsers = true })
+	c.CreateOrganization("Engines", locked)
+	c.CreateOrganization("Looms", active)
+	c.Settle()
+	accept := auth.Accept(auth.OAuth)
+	for _, user := range []string{locked, active} {
+		stored, err := g.m.Users().ByClerkID(t.Context(), user)
+		if err != nil || !stored.Stub {
+			t.Fatalf("stored: %+v, %v", stored, err)
+		}
+		g.refused(g.accessToken(map[string]any{"sub": user}), accept, http.StatusUnauthorized, "user_not_registered")
+	}
+	g = newMachineGateAt(t, c, path) // which reads users from Clerk
+	g.passes(g.accessToken(map[string]any{"sub": active}), accept)
+	g.refused(g.accessToken(map[string]any{"sub": locked}), accept, http.StatusUnauthorized, "user_inactive")
+}
+
 // A route accepts the kinds that its rule names, and says how to authenticate.
 func TestRoutesAcceptTheKindsThatTheyName(t *testing.T) {
 	t.Parallel()

@@ -23,9 +23,12 @@ func Person(c *auth.Claims) string {
 // what is not stored refuses as well. Facts.User is nil for a caller without a person, and
 // Facts.Organization and Facts.Membership for one who acts in no organization. It is pure.
 func CheckMachine(f Facts, now time.Time) *Refusal {
-	if f.User != nil {
-		if refusal := checkUser(f.User, now); refusal != nil {
+	if p := f.User; p != nil {
+		if refusal := checkUser(p, now); refusal != nil {
 			return refusal
+		}
+		if p.Row.Stub { // whether the user is banned or locked is not known
+			return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
 		}
 	}
 	if o := f.Organization; o != nil && !o.Found {

@@ -23,6 +23,7 @@ func TestCheckMachine(t *testing.T) {
 		{name: "a user without an organization", change: func(f *live.Facts) { f.Membership, f.Organization = nil, nil }},
 		{name: "a deleted user", change: func(f *live.Facts) { f.User = &live.UserFacts{Deleted: true} }, want: live.CodeInactive},
 		{name: "an unknown user", change: func(f *live.Facts) { f.User = &live.UserFacts{} }, want: live.CodeNotRegistered, unseen: true},
+		{name: "a user known only from other objects", change: func(f *live.Facts) { f.User.Row.Stub = true }, want: live.CodeNotRegistered, unseen: true},
 		{name: "a banned user", change: func(f *live.Facts) { f.User.Row.IsActive = false }, want: live.CodeInactive},
 		{name: "a locked user", change: func(f *live.Facts) { f.User.Row.Locked = true }, want: live.CodeInactive},
 		{name: "a deleted organization", change: func(f *live.Facts) { f.Organization = &live.OrganizationFacts{Deleted: true} }, want: live.CodeOrganizationInactive},
