@@ -43,7 +43,7 @@ func TestExplainMachineTokens(t *testing.T) {
 		"a key, no rule":          {key.token, nil, "invalid_token", key.user},
 		"an access token":         {access.token, auth.Accept(auth.OAuth), "", access.user},
 		"a machine":               {machine.token, auth.All(auth.Accept(auth.M2M), auth.Machine(w.machine)), "", ""},
-		"a machine with no role":  {machine.token, auth.All(auth.Accept(auth.M2M), auth.MinRole("solo")), "forbidden", ""},
+		"a machine with no role":  {machine.token, auth.All(auth.Accept(auth.M2M, auth.OAuth), auth.MinRole("solo")), "forbidden", ""},
 		"a machine's forged end":  {altered(machine.token), auth.Accept(auth.M2M), "invalid_token", ""},
 		"a key at another's door": {key.token, auth.Accept(auth.M2M), "invalid_token", key.user},
 	} {

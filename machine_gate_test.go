@@ -174,7 +174,7 @@ func TestRoutesAcceptTheKindsThatTheyName(t *testing.T) {
 		{"m2m", auth.Accept(auth.M2M), 200, "", ""},
 		{"m2m", auth.All(auth.Accept(auth.M2M), auth.Machine("mch_2")), 403, "machine", ""},
 		{"m2m", auth.All(auth.Accept(auth.M2M), auth.Scope("admin")), 403, "scope", `Bearer error="insufficient_scope", scope="admin"`},
-		{"m2m", auth.All(auth.Accept(auth.M2M), auth.MinRole("solo")), 403, "role", ""},
+		{"m2m", auth.All(auth.Accept(auth.M2M, auth.OAuth), auth.MinRole("solo")), 403, "role", ""},
 		{"session", auth.Accept(auth.Session, auth.M2M), 200, "", ""},
 		{"", auth.Accept(auth.M2M), 401, "", "Bearer"},
 	} {

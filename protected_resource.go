@@ -111,7 +111,7 @@ func (o *ResourceOptions) check() (*url.URL, error) {
 		return nil, errors.New("the URL must begin with https://, or http:// and a loopback address")
 	}
 	if len(o.Scopes) > 0 {
-		if err := auth.Validate(auth.Scope(o.Scopes...)); err != nil {
+		if err := auth.Validate(auth.All(auth.Accept(auth.OAuth), auth.Scope(o.Scopes...))); err != nil {
 			return nil, err
 		}
 	}

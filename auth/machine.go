@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -99,7 +100,10 @@ func NewMachineVerifier(config MachineConfig) (*MachineVerifier, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	config.Resources = slices.Clone(config.Resources)
+	config.Resources, config.Callers = slices.Clone(config.Resources), maps.Clone(config.Callers)
+	for machine, scopes := range config.Callers {
+		config.Callers[machine] = slices.Clone(scopes)
+	}
 	if err := errors.Join(config.faults()...); err != nil {
 		return nil, err
 	}
@@ -329,5 +333,5 @@ func (r *claimReader) scopes() []string {
 	if _, found := r.doc.get("scp"); found {
 		return r.texts("scp")
 	}
-	return strings.Fields(r.text("scope"))
+	return strings.FieldsFunc(r.text("scope"), func(c rune) bool { return c == ' ' })
 }

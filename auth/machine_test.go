@@ -188,6 +188,46 @@ func TestMachineClaims(t *testing.T) {
 	}
 }
 
+// Only a space separates scopes (RFC 6749 section 3.3). Other white space must not make two of one.
+func TestScopesOfOAuthTokens(t *testing.T) {
+	t.Parallel()
+	v := newMachineVerifier(t, nil, nil)
+	for _, test := range []struct {
+		scope any
+		want  []string
+	}{
+		{" a  b ", []string{"a", "b"}},
+		{"a\u00a0admin", []string{"a\u00a0admin"}},
+		{"a\u0085admin\u2003b c", []string{"a\u0085admin\u2003b", "c"}},
+		{"a\tadmin\r\nb", []string{"a\tadmin\r\nb"}},
+		{"", nil},
+		{nil, nil},
+	} {
+		claims, err := v.Verify(t.Context(), auth.KindsOf(auth.OAuth), signRS256(t, key(), oauthHeader(), with(oauthPayload(), object{"scope": test.scope})), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(claims.Scopes, test.want) {
+			t.Errorf("%q: %q, want %q", test.scope, claims.Scopes, test.want)
+		}
+	}
+}
+
+// What a program does with the configuration later changes nothing.
+func TestMachineConfigIsCopied(t *testing.T) {
+	t.Parallel()
+	scopes, callers := []string{"deals:read"}, map[string][]string{}
+	callers["mch_1"] = scopes
+	v := newMachineVerifier(t, nil, func(c *auth.MachineConfig) { c.Callers = callers })
+	scopes[0], callers["mch_2"] = "admin", scopes
+	for machine, want := range map[string]string{"mch_1": "", "mch_2": auth.ReasonMachine} {
+		claims, err := v.Verify(t.Context(), auth.KindsOf(auth.M2M), signRS256(t, key(), m2mHeader(), with(m2mPayload(), object{"sub": machine})), address)
+		if outcomeOf(err) != want || err == nil && claims.Scopes[0] != "deals:read" {
+			t.Errorf("%s: %+v, %v", machine, claims, err)
+		}
+	}
+}
+
 func TestOpaqueMachineTokens(t *testing.T) {
 	t.Parallel()
 	userKey := &auth.Claims{Kind: auth.APIKey, KeyID: apiKeyID, Subject: "user_1", Scopes: []string{"deals:read"}}

@@ -78,8 +78,8 @@ func (d Decision) normalize() Decision {
 
 // Validate returns an error for a rule that refuses every subject because of a mistake in it: a nil
 // rule, an empty list of rules, an empty name, a scope or policy that does not exist, or kinds of
-// tokens that exclude each other. Call it at start. It returns nil for a rule of your own, about
-// which it knows nothing.
+// tokens none of which can meet it, such as those of sessions for [Scope]. Call it at start. It
+// returns nil for a rule of your own, about which it knows nothing.
 func Validate(rule Rule) error {
 	if err := validate(rule); err != nil {
 		return err

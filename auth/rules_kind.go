@@ -86,7 +86,39 @@ func validateAccepted(rule Rule) error {
 	if named := namedKinds(rule); named&^accepted != 0 {
 		return invalidRule(rule, "Accept within Any names "+(named&^accepted).String()+", which the route does not accept: name it in an Accept at the top, too")
 	}
+	if accepted&possibleKinds(rule) == 0 {
+		return invalidRule(rule, "it accepts tokens of the kind "+accepted.String()+", none of which can meet it: name others in Accept")
+	}
 	return nil
+}
+
+// possibleKinds returns the kinds of tokens that can meet a rule.
+func possibleKinds(rule Rule) (set Kinds) {
+	switch r := rule.(type) {
+	case acceptRule:
+		return r.set
+	case *scopeRule:
+		return ^KindsOf(Session)
+	case *machineRule:
+		return KindsOf(M2M)
+	case *reverifiedRule:
+		return KindsOf(Session)
+	case roleRule, minRoleRule, orgRoleRule, *permissionRule, *featureRule, *planRule: // a machine is no user and in no organization
+		return ^KindsOf(M2M)
+	case *allRule:
+		set = ^Kinds(0)
+		for _, inner := range r.rules {
+			set &= possibleKinds(inner)
+		}
+		return set
+	case *anyRule:
+		for _, inner := range r.rules {
+			set |= possibleKinds(inner)
+		}
+		return set
+	default:
+		return ^Kinds(0)
+	}
 }
 
 // namedKinds returns the kinds that the rules Accept within [Any] name.

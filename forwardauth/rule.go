@@ -176,10 +176,19 @@ func (b *ruleBuilder) names(place string, m member) auth.Rule {
 	case !ok:
 		return nil
 	case m.key == "scope":
-		return b.checked(place, auth.Scope(texts...))
+		return b.ofMachines(place, auth.Scope(texts...))
 	default:
-		return b.checked(place, auth.Machine(texts...))
+		return b.ofMachines(place, auth.Machine(texts...))
 	}
+}
+
+// ofMachines checks a rule that no session token can meet. Whether the route accepts other tokens
+// is not known yet.
+func (b *ruleBuilder) ofMachines(place string, rule auth.Rule) auth.Rule {
+	if b.checked(place, auth.All(auth.Accept(auth.M2M), rule)) == nil {
+		return nil
+	}
+	return rule
 }
 
 // texts reads a text, or a list of texts. ok is false after a mistake.
