@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -19,7 +20,8 @@ type ResourceOptions struct {
 	// URL is the URL of the API, exactly as clients request it, such as
 	// https://api.example.com/mcp. It must be one of Config.OAuthResources. Required.
 	URL string
-	// Scopes are the scopes that clients may ask the user for.
+	// Scopes are the scopes that clients may ask the user for. Behind a proxy,
+	// forwardauth.Policy.OAuthScopes has those of the policy.
 	Scopes []string
 	// Name is a name for people, and Documentation the URL of a page for developers. Both are
 	// optional.
@@ -105,8 +107,10 @@ func newProtectedResource(m *Mirror, o ResourceOptions) (*ProtectedResource, err
 func (o *ResourceOptions) check() (*url.URL, error) {
 	u, err := url.Parse(o.URL)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.RawQuery != "" || u.Opaque != "":
+	case err != nil || u.Host == "" || u.User != nil || strings.ContainsAny(o.URL, "?#"):
 		return nil, errors.New("the URL must be absolute, without user, query and fragment")
+	case u.Path != "" && strings.TrimSuffix(u.Path, "/") != strings.TrimSuffix(path.Clean(u.Path), "/"):
+		return nil, errors.New("the path of the URL must have no empty segment, and neither . nor .. for one")
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
 		return nil, errors.New("the URL must begin with https://, or http:// and a loopback address")
 	}

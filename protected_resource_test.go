@@ -74,12 +74,18 @@ func TestProtectedResource(t *testing.T) {
 func TestProtectedResourceOptions(t *testing.T) {
 	t.Parallel()
 	g := newMachineGate(t, func(c *clerksync.Config) {
-		c.OAuthResources = []string{machineResource, "http://api.example.com/", "https://api.example.com", "https://api.example.com/a?b", "http://127.0.0.1:1/x/"}
+		c.OAuthResources = []string{
+			machineResource, "http://api.example.com/", "https://api.example.com", "https://api.example.com/a?b", "http://127.0.0.1:1/x/",
+			"https://api.example.com/a?", "https://api.example.com/a#", "https://api.example.com/a//b", "https://api.example.com/a/../b",
+			"https://api.example.com/", "https://api.example.com//",
+		}
 	})
 	for url, path := range map[string]string{
 		machineResource: "/.well-known/oauth-protected-resource/mcp", "https://api.example.com": "/.well-known/oauth-protected-resource",
-		"http://127.0.0.1:1/x/": "/.well-known/oauth-protected-resource/x",
-		"":                      "", "mcp": "", "http://api.example.com/": "", "https://api.example.com/a?b": "", "https://other.example.com/mcp": "",
+		"http://127.0.0.1:1/x/":      "/.well-known/oauth-protected-resource/x",
+		"https://api.example.com/a?": "", "https://api.example.com/a#": "", "https://api.example.com/a//b": "", "https://api.example.com/a/../b": "",
+		"https://api.example.com/": "/.well-known/oauth-protected-resource", "https://api.example.com//": "",
+		"": "", "mcp": "", "http://api.example.com/": "", "https://api.example.com/a?b": "", "https://other.example.com/mcp": "",
 	} {
 		resource, err := g.m.ProtectedResource(clerksync.ResourceOptions{URL: url})
 		if (err == nil) != (path != "") || err == nil && resource.MetadataPath() != path {

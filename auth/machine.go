@@ -22,7 +22,8 @@ type MachineConfig struct {
 	Issuer string
 
 	// Resources are the URLs of this application as OAuth clients name it (RFC 8707), one of which
-	// the audience of an OAuth access token must hold. Clerk writes an audience only for clients
+	// the audience of an OAuth access token must hold, exactly but for the slash after a host
+	// without a path. Clerk writes an audience only for clients
 	// that name a resource, as those of MCP do. If Resources is empty, the audience is not checked,
 	// and a token that a user granted for another application of the instance is accepted.
 	Resources []string
@@ -250,7 +251,9 @@ func (v *MachineVerifier) check(kind Kind, c *Claims) (*Claims, error) {
 	}
 	switch kind {
 	case OAuth:
-		held := func(resource string) bool { return slices.Contains(v.config.Resources, resource) }
+		held := func(audience string) bool {
+			return slices.ContainsFunc(v.config.Resources, func(resource string) bool { return sameResource(resource, audience) })
+		}
 		if len(v.config.Resources) > 0 && !slices.ContainsFunc(c.Audience, held) {
 			return nil, invalidToken(ReasonAudience, nil)
 		}
@@ -293,6 +296,12 @@ func subjectAllowed(kind Kind, subject string) bool {
 
 // Issuer returns [MachineConfig].Issuer.
 func (v *MachineVerifier) Issuer() string { return v.config.Issuer }
+
+// sameResource reports whether two URLs of resources are the same. Without a path, a slash at the
+// end makes no difference (RFC 3986 section 6.2.3): clients in JavaScript always write it.
+func sameResource(a, b string) bool {
+	return a == b || a == b+"/" && strings.Count(a, "/") == 3 || b == a+"/" && strings.Count(b, "/") == 3
+}
 
 // Resources returns [MachineConfig].Resources.
 func (v *MachineVerifier) Resources() []string { return slices.Clone(v.config.Resources) }

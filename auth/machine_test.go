@@ -100,6 +100,18 @@ func TestMachineTokensThatAreJWTs(t *testing.T) {
 		{name: "OAuth", header: oauthHeader(), payload: oauthPayload()},
 		{name: "OAuth, the long type", header: with(oauthHeader(), object{"typ": "application/at+jwt"}), payload: oauthPayload()},
 		{name: "OAuth, several audiences", header: oauthHeader(), payload: with(oauthPayload(), object{"aud": []string{"x", resource}})},
+		{
+			name: "OAuth for the host, with a slash", header: oauthHeader(), payload: with(oauthPayload(), object{"aud": "https://a.example.com/"}),
+			change: func(c *auth.MachineConfig) { c.Resources = []string{"https://a.example.com"} },
+		},
+		{
+			name: "OAuth for the host, without the slash", header: oauthHeader(), payload: with(oauthPayload(), object{"aud": "https://a.example.com"}),
+			change: func(c *auth.MachineConfig) { c.Resources = []string{"https://a.example.com/"} },
+		},
+		{
+			name: "OAuth for a path with a slash", header: oauthHeader(), payload: with(oauthPayload(), object{"aud": "https://a.example.com/x/"}),
+			change: func(c *auth.MachineConfig) { c.Resources = []string{"https://a.example.com/x"} }, want: auth.ReasonAudience,
+		},
 		{name: "OAuth without an audience", header: oauthHeader(), payload: with(oauthPayload(), object{"aud": nil}), want: auth.ReasonAudience},
 		{name: "OAuth for another resource", header: oauthHeader(), payload: with(oauthPayload(), object{"aud": "https://other.example.com"}), want: auth.ReasonAudience},
 		{

@@ -64,6 +64,37 @@ func isScope(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, odd)
 }
 
+// ScopesOf returns the scopes that a rule names for tokens of a kind, sorted. Of rules in [Any],
+// those of all alternatives count that accept the kind. It returns nil if the rule does not accept
+// the kind at all; see [Accepted].
+func ScopesOf(rule Rule, kind Kind) []string {
+	if !Accepted(rule).Has(kind) {
+		return nil
+	}
+	scopes := scopesIn(rule, kind)
+	slices.Sort(scopes)
+	return slices.Compact(scopes)
+}
+
+func scopesIn(rule Rule, kind Kind) (scopes []string) {
+	if set, stated := acceptedBy(rule); stated && !set.Has(kind) {
+		return nil
+	}
+	var inner []Rule
+	switch r := rule.(type) {
+	case *scopeRule:
+		return slices.Clone(r.scopes)
+	case *allRule:
+		inner = r.rules
+	case *anyRule:
+		inner = r.rules
+	}
+	for _, rule := range inner {
+		scopes = append(scopes, scopesIn(rule, kind)...)
+	}
+	return scopes
+}
+
 // Machine returns a rule that allows these machines (mch_…) only, by exact comparison. It refuses
 // every caller that is not a machine.
 func Machine(ids ...string) Rule { return &machineRule{slices.Clone(ids)} }

@@ -1,6 +1,7 @@
 package forwardauth_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -68,5 +69,35 @@ func TestRoutesOfAPolicyAcceptSessionsOnly(t *testing.T) {
 		if got := auth.Accepted(route.Rule).String(); got != want {
 			t.Errorf("%s accepts %s, want %s", target, got, want)
 		}
+	}
+}
+
+// The scopes of a resource are those that requests to it or below can be asked for.
+func TestOAuthScopes(t *testing.T) {
+	t.Parallel()
+	policy := parsePolicy(t, `{"routes":[
+		{"path":"/mcp","methods":["POST"],"require":{"accept":"oauth","scope":["deals:write","deals:read"]}},
+		{"path":"/mcp","require":{"accept":["oauth","m2m"],"any":[{"accept":"oauth","scope":"deals:read"},{"accept":"m2m","scope":"jobs"}]}},
+		{"path":"/mcp/*/export","require":{"accept":["session","oauth"],"any":[{"accept":"session"},{"scope":"export"}]}},
+		{"path":"/mcp/keys","require":{"accept":"api_key","scope":"keys"}},
+		{"path":"/mcp/open","public":true},
+		{"path":"/other/**","require":{"accept":"oauth","scope":"other"}},
+		{"path":"/other/people","require":{"scope":"people"}},
+		{"path":"/**","require":{"accept":"oauth","scope":"any"}}]}`)
+	for url, want := range map[string]string{
+		"https://a.example.com/mcp":           "any deals:read deals:write export",
+		"https://a.example.com/mcp/":          "any deals:read deals:write export",
+		"https://a.example.com/mcp/x":         "any export",
+		"https://a.example.com/other":         "other",
+		"https://a.example.com/other/further": "other",
+		"https://a.example.com/third":         "any",
+		"https://a.example.com":               "any deals:read deals:write export other",
+	} {
+		if got := strings.Join(policy.OAuthScopes(url), " "); got != want {
+			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+	}
+	if got := (*forwardauth.Policy)(nil).OAuthScopes("https://a.example.com"); got != nil {
+		t.Errorf("without a policy: %q", got)
 	}
 }

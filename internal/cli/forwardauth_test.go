@@ -72,6 +72,52 @@ func TestServerNamesTheMetadataOfResources(t *testing.T) {
 	}
 }
 
+// The metadata of resources that have one path on different hosts is that of the host, and names
+// the scopes of the policy. A resource that is listed twice is one.
+func TestServerHasTheMetadataOfEachHost(t *testing.T) {
+	t.Parallel()
+	clerk := clerktest.New(t)
+	keys := clerk.Keys()
+	cfg := mustLoad(t, config.Options{WorkingDir: t.TempDir(), Environ: []string{
+		"CLERK_API_URL=" + keys.APIURL, "CLERK_JWT_KEY=" + keys.PEM, "CLERK_ISSUER=" + keys.Issuer,
+		"CLERKSYNC_OAUTH_RESOURCES=https://a.example.com/mcp,https://b.example.com/mcp,https://b.example.com:8443/mcp,https://b.example.com/mcp/," +
+			"https://a.example.com/mcp,https://b.example.com/other",
+		"CLERKSYNC_POLICY=routes: [{path: /mcp/**, require: {accept: oauth, scope: deals:read}}, {path: /app/**, require: {accept: oauth, scope: app}}]",
+	}})
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clerksync.New(t.Context(), db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	h, err := publicHandler(m, cfg, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[string]string{
+		"a.example.com/mcp": "https://a.example.com/mcp [deals:read]", "A.EXAMPLE.com:443/mcp": "https://a.example.com/mcp [deals:read]",
+		"b.example.com/mcp": "https://b.example.com/mcp [deals:read]", "b.example.com:8443/mcp": "https://b.example.com:8443/mcp [deals:read]",
+		"b.example.com/mcp/": "https://b.example.com/mcp [deals:read]", "c.example.com/mcp": " []",
+		"c.example.com/other": "https://b.example.com/other []",
+	} {
+		host, path, _ := strings.Cut(at, "/")
+		r := httptest.NewRequest(http.MethodGet, "/.well-known/oauth-protected-resource/"+path, nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		var got struct {
+			Resource string
+			Scopes   []string `json:"scopes_supported"`
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || fmt.Sprintf("%s %v", got.Resource, got.Scopes) != want {
+			t.Errorf("%s: %d %s, want %s", at, w.Code, w.Body, want)
+		}
+	}
+}
+
 // The server answers checks before its mux, which would redirect what is not clean.
 func TestServerVerifies(t *testing.T) {
 	t.Parallel()

@@ -266,30 +266,11 @@ func publicHandler(m *clerksync.Mirror, c *config.Config, webhooks *outgoing.Pub
 		return nil, err
 	}
 	routes := m.Handler(clerksync.HandlerOptions{CORSOrigins: c.CORSOrigins, OperatorToken: c.OperatorToken})
-	if len(resources) > 0 {
-		mux := http.NewServeMux()
-		mux.Handle("/", routes)
-		for _, resource := range resources {
-			mux.Handle(resource.MetadataPath(), resource.MetadataHandler())
-		}
-		routes = mux
-	}
+	routes = withMetadata(routes, resources)
 	if c.OperatorListen == "public" {
 		routes = withOperators(routes, operatorAPI(m, c, webhooks), consoleHandler(m, c, webhooks))
 	}
 	return web.Standard(web.Config{Logger: logger, Proxies: c.TrustedProxies}, verify.Middleware(routes)), nil
-}
-
-// protectedResources returns the APIs behind the proxy that OAuth clients use.
-func protectedResources(m *clerksync.Mirror, c *config.Config) (all []*clerksync.ProtectedResource, err error) {
-	for _, address := range c.OAuthResources {
-		resource, err := m.ProtectedResource(clerksync.ResourceOptions{URL: address})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, resource)
-	}
-	return all, nil
 }
 
 // withOperators adds the API of operators and the console to the public routes. Metrics and
