@@ -102,14 +102,19 @@ func (e *Emulator) frontendMux() *http.ServeMux {
 	for _, r := range oauthRoutes() {
 		mux.Handle(r.method+" "+r.path, e.front(r.handle))
 	}
-	mux.Handle("/oauth/", e.front((*Emulator).unknownFront))
-	mux.Handle("/v1/", e.front((*Emulator).unknownFront))
+	for _, root := range []string{"/oauth", "/v1"} { // without a slash too: it was cut off
+		mux.Handle(root, e.front((*Emulator).unknownFront))
+		mux.Handle(root+"/", e.front((*Emulator).unknownFront))
+	}
 	return mux
 }
 
 // unknownFront returns 501 for what is not implemented, and counts it. What only backends may call
 // is no gap: it gets 404, as at Clerk, where the host of the Frontend API does not have it.
 func (e *Emulator) unknownFront(c *frontCall) (any, error) {
+	if strings.HasPrefix(c.r.URL.Path, "/oauth") {
+		return nil, fail(http.StatusNotFound, "resource_not_found", "not found", "There is no "+c.r.Method+" "+c.r.URL.Path+".")
+	}
 	if _, pattern := e.mux.Handler(c.r); pattern != "" && pattern != "/v1/" {
 		return nil, fail(http.StatusNotFound, "resource_not_found", "not found",
 			"The Frontend API has no "+c.r.Method+" "+c.r.URL.Path+". Backends call it with their secret key.")
@@ -146,7 +151,7 @@ func (e *Emulator) front(handle func(*Emulator, *frontCall) (any, error)) http.H
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := readFront(w, r)
 		if err != nil {
-			e.answer(w, nil, err)
+			e.answer(w, nil, asOAuth(r.URL.Path, err))
 			return
 		}
 		w.Header().Set("Date", e.Now().UTC().Format(http.TimeFormat))

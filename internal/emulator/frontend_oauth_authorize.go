@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -28,11 +29,12 @@ type authorization struct {
 }
 
 const (
-	minState       = 8
-	maxOAuthValue  = 2048 // bytes of a parameter
-	challengeBytes = 43   // of a SHA-256 in base64
-	maxResources   = 10
+	minState      = 8
+	maxOAuthValue = 2048 // bytes of a parameter
+	maxResources  = 10
 )
+
+var challengePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`) // a SHA-256 in base64
 
 // readAuthorization reads a request. An error is one that the client must not hear of, because it
 // is not known where the browser may go; a refusal is told to the client.
@@ -73,7 +75,7 @@ func (a *authorization) check() *oauthError {
 		return refuseOAuth("invalid_request", "response_mode must be query or form_post.")
 	case a.challenge == "" && (a.client.Public || a.client.PKCE):
 		return refuseOAuth("invalid_request", "This client must use PKCE: code_challenge is missing.")
-	case a.challenge != "" && (asked.Get("code_challenge_method") != "S256" || len(a.challenge) != challengeBytes):
+	case a.challenge != "" && (asked.Get("code_challenge_method") != "S256" || !challengePattern.MatchString(a.challenge)):
 		return refuseOAuth("invalid_request", "code_challenge_method must be S256, with its code_challenge.")
 	case len(a.state) < minState && (a.state != "" || a.challenge == ""):
 		return refuseOAuth("invalid_request", "state must have 8 characters at least.")
@@ -84,7 +86,7 @@ func (a *authorization) check() *oauthError {
 		}
 	}
 	for _, resource := range asked["resource"] {
-		if u, err := url.Parse(resource); err != nil || u.Scheme == "" || u.Fragment != "" {
+		if u, err := url.Parse(resource); err != nil || u.Scheme == "" || strings.Contains(resource, "#") {
 			return refuseOAuth("invalid_target", "resource must be a URL without a fragment.")
 		}
 		a.resources = append(a.resources, resource)

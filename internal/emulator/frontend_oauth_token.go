@@ -4,23 +4,36 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 )
 
-// clientOf returns the client that makes a request. One with a secret must send it, by HTTP Basic
-// or in the form; one without is known by its id alone.
+// clientOf returns the client that makes a request, which is a form. One with a secret must send
+// it, either by HTTP Basic or in the form; one without is known by its id alone.
 func (e *Emulator) clientOf(c *frontCall) (*oauthClient, error) {
+	kind, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if kind != "application/x-www-form-urlencoded" && len(c.body) > 0 {
+		return nil, refuseOAuth("invalid_request", "Content-Type must be application/x-www-form-urlencoded.")
+	}
+	for name, all := range c.form {
+		if len(all) > 1 && name != "resource" {
+			return nil, refuseOAuth("invalid_request", "A parameter is there twice.")
+		}
+	}
 	id, secret := c.form.Get("client_id"), c.form.Get("client_secret")
 	if user, password, ok := c.r.BasicAuth(); ok { // both are encoded as in forms
-		var errID, errSecret error
-		id, errID = url.QueryUnescape(user)
-		secret, errSecret = url.QueryUnescape(password)
-		if errID != nil || errSecret != nil {
+		basicID, errID := url.QueryUnescape(user)
+		basicSecret, errSecret := url.QueryUnescape(password)
+		switch {
+		case errID != nil || errSecret != nil:
 			return nil, wrongClient()
+		case secret != "" || id != "" && id != basicID:
+			return nil, refuseOAuth("invalid_request", "The client authenticates itself in two ways.")
 		}
+		id, secret = basicID, basicSecret
 	}
 	x := e.oauth.client(id)
 	if x == nil || x.Public != (secret == "") || subtle.ConstantTimeCompare([]byte(secret), []byte(x.Secret)) != 1 {
@@ -145,6 +158,9 @@ func (e *Emulator) userInfo(user string, scopes []string, organization string) v
 // getUserInfo shows the person of an access token.
 func (e *Emulator) getUserInfo(c *frontCall) (any, error) {
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
+	if scheme == "" {
+		return nil, noToken()
+	}
 	t := e.accessTokenOf(token)
 	if !strings.EqualFold(scheme, "Bearer") || t == nil || !t.Valid || e.users.byID[t.Subject] == nil {
 		return nil, wrongToken()

@@ -142,7 +142,7 @@ var scopePattern = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`) // of RFC 6
 // checkRedirect refuses what no browser should be sent to with a code. Clerk accepts all schemes.
 func checkRedirect(link string) error {
 	u, err := url.Parse(link)
-	if err != nil || len(link) > maxLink || u.Scheme == "" || u.Fragment != "" || u.User != nil {
+	if err != nil || len(link) > maxLink || u.Scheme == "" || strings.Contains(link, "#") || u.User != nil {
 		return errors.New("a redirect URI is a URL of at most 1024 bytes without a fragment")
 	}
 	web := u.Scheme == "http" || u.Scheme == "https"

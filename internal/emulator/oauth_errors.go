@@ -1,6 +1,9 @@
 package emulator
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 // oauthError is an error of the OAuth endpoints, in the form of RFC 6749.
 type oauthError struct {
@@ -25,10 +28,24 @@ func wrongClient() *oauthError {
 	}
 }
 
+// noToken refuses a request without an access token. Its challenge has no error, as RFC 6750 says.
+func noToken() *oauthError {
+	return &oauthError{Code: "invalid_request", Description: "The access token is missing.", status: http.StatusUnauthorized, challenge: "Bearer"}
+}
+
 // wrongToken refuses an access token.
 func wrongToken() *oauthError {
 	return &oauthError{
 		Code: "invalid_token", Description: "The access token is unknown, revoked or expired.", status: http.StatusUnauthorized,
 		challenge: `Bearer error="invalid_token"`,
 	}
+}
+
+// asOAuth returns the refusal of a body in the form of OAuth, for an endpoint of OAuth.
+func asOAuth(path string, err error) error {
+	failure, ok := errors.AsType[*APIError](err)
+	if !ok || !ofOAuth(path) {
+		return err
+	}
+	return &oauthError{Code: "invalid_request", Description: failure.Errors[0].LongMessage, status: failure.Status}
 }

@@ -172,7 +172,9 @@ func TestOAuthRefusals(t *testing.T) {
 		"plain PKCE":                  {public, []string{"code_challenge_method", "plain"}, "invalid_request"},
 		"a scope that is not its own": {public, []string{"scope", "private_metadata"}, "invalid_scope"},
 		"a short state":               {secret, []string{"code_challenge", "", "state", "short"}, "invalid_request"},
+		"a challenge that is none":    {public, []string{"code_challenge", strings.Repeat("!", 43)}, "invalid_request"},
 		"a resource that is none":     {public, []string{"resource", "x"}, "invalid_target"},
+		"a resource with a fragment":  {public, []string{"resource", "https://x.example.com/#"}, "invalid_target"},
 		"no interaction":              {public, []string{"prompt", "none"}, "consent_required"},
 		"an unknown mode":             {public, []string{"response_mode", "fragment"}, "invalid_request"},
 	} {
@@ -233,6 +235,56 @@ func TestOAuthRefusals(t *testing.T) {
 	c.call("POST", "/v1/users/"+ada+"/ban", nil)
 	if a := p.browse("GET", public.authorizeURL(), nil); !strings.Contains(a.header.Get("Location"), "/sign-in") {
 		t.Errorf("a banned user is not signed out: %d %v", a.status, a.header)
+	}
+}
+
+// Requests of clients are forms, in which each parameter is there once. A client says who it is in
+// one way, and hears of everything in the form of OAuth.
+func TestOddRequestsOfClients(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t, emulator.Options{})
+	x := c.registered(nil)
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(x.id+":"+x.secret))
+	back := x.approved(c.user("ada@example.com"))
+	whole := x.identified("grant_type", "authorization_code", "code", back.Get("code"), "redirect_uri", callback, "code_verifier", verifier).Encode()
+	for name, test := range map[string]struct {
+		body   string
+		status int
+		code   string
+		header []string
+	}{
+		"twice":              {whole + "&grant_type=refresh_token", 400, "invalid_request", nil},
+		"JSON":               {`{"grant_type":"authorization_code"}`, 400, "invalid_request", []string{"Content-Type", "application/json"}},
+		"malformed JSON":     {`{`, 400, "invalid_request", []string{"Content-Type", "application/json"}},
+		"text":               {whole, 400, "invalid_request", []string{"Content-Type", "text/plain"}},
+		"no type":            {whole, 400, "invalid_request", []string{"Content-Type", ""}},
+		"no form":            {"a=%zz", 400, "invalid_request", nil},
+		"too long":           {strings.Repeat("x", 2<<20), 413, "invalid_request", nil},
+		"nothing":            {"", 401, "invalid_client", nil},
+		"in two ways":        {whole, 400, "invalid_request", []string{"Authorization", basic}},
+		"as another":         {"client_id=other", 400, "invalid_request", []string{"Authorization", basic}},
+		"as itself, by both": {"client_id=" + x.id, 400, "unsupported_grant_type", []string{"Authorization", basic}},
+	} {
+		for _, path := range []string{"/oauth/token", "/oauth/token_info", "/oauth/token/revoke"} {
+			if test.code == "unsupported_grant_type" && path != "/oauth/token" {
+				continue
+			}
+			a := c.do("POST", path, test.body, append([]string{"Authorization", "", "Content-Type", "application/x-www-form-urlencoded"}, test.header...)...)
+			var failure struct{ Error string }
+			decode(t, a.body, &failure)
+			if a.status != test.status || failure.Error != test.code {
+				t.Errorf("%s %s: %d %s, want %d %s", path, name, a.status, a.body, test.status, test.code)
+			}
+		}
+	}
+	x.code(back) // nothing of this has used the code up
+	if a := c.do("GET", "/oauth/userinfo", nil, "Authorization", ""); a.status != 401 || a.header.Get("WWW-Authenticate") != "Bearer" {
+		t.Errorf("without a token: %d %v", a.status, a.header)
+	}
+	for _, path := range []string{"/oauth", "/oauth/", "/oauth/token", "/v1/?_is_native=1"} {
+		if a := c.do("GET", path, nil, "Authorization", ""); a.status/100 != 4 && a.status != http.StatusNotImplemented || strings.Contains(string(a.body), "Backends") {
+			t.Errorf("%s: %d %v %s", path, a.status, a.header, a.body)
+		}
 	}
 }
 
