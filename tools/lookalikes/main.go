@@ -149,11 +149,7 @@ var lookalikes = &unicode.RangeTable{
 		}
 	}
 	lines := func(name, kind string, entries []string) {
-		fmt.Fprintf(&b, "%s: []unicode.%s{\n", name, kind)
-		for row := range slices.Chunk(entries, 5) {
-			fmt.Fprintln(&b, strings.Join(row, " "))
-		}
-		fmt.Fprintln(&b, "},")
+		fmt.Fprintf(&b, "%s: []unicode.%s{\n%s\n},\n", name, kind, strings.Join(entries, "\n"))
 	}
 	lines("R16", "Range16", small)
 	lines("R32", "Range32", large)
