@@ -20,6 +20,10 @@ const (
 	Interactive
 	// NoWait calls are sent at once or fail.
 	NoWait
+	// Capped calls are NoWait calls that anyone on the network can cause. They use half of the
+	// budget at most. While they are made, the other calls use the other half at most, so that
+	// neither side can starve the other.
+	Capped
 )
 
 const (
@@ -38,11 +42,12 @@ type budget struct {
 	turn chan struct{} // held by the one background caller that may try: waking the others would be useless
 
 	mu       sync.Mutex
-	grants   []grant // of the last window, oldest first
-	counts   [2]int  // of grants: background, others
-	tokens   float64 // of the token bucket that paces background calls
+	grants   []grant            // of the last window, oldest first
+	counts   [classes]int       // of grants
+	waiting  [classes]int       // callers
+	missed   [classes]time.Time // when a call that does not wait was refused the last time
+	tokens   float64            // of the token bucket that paces background calls
 	filled   time.Time
-	waiting  [2]int // callers: background, others
 	factor   float64
 	halved   time.Time
 	refused  time.Time
@@ -57,12 +62,23 @@ type grant struct {
 	class int
 }
 
-// class returns the index of a priority in budget.counts.
+// The classes of calls among which the budget is divided.
+const (
+	background = iota
+	prompt     // Interactive and NoWait
+	capped
+	classes
+)
+
 func (p Priority) class() int {
-	if p == Background {
-		return 0
+	switch p {
+	case Background:
+		return background
+	case Capped:
+		return capped
+	default:
+		return prompt
 	}
-	return 1
 }
 
 func newBudget(limit int, share float64) *budget {
@@ -95,7 +111,8 @@ func (b *budget) wait(ctx context.Context, p Priority, left *time.Duration) erro
 		if d == 0 {
 			return nil
 		}
-		if p == NoWait || p == Interactive && d > *left {
+		if p == NoWait || p == Capped || p == Interactive && d > *left {
+			b.miss(p)
 			return &exhausted{d, paused}
 		}
 		if err := b.sleep(ctx, p, d); err != nil {
@@ -123,6 +140,18 @@ func (b *budget) sleep(ctx context.Context, p Priority, d time.Duration) error {
 	return wait.For(ctx, d)
 }
 
+// miss notes that a call was refused, so that the other classes leave it its part of the budget.
+func (b *budget) miss(p Priority) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.missed[p.class()] = time.Now()
+}
+
+// wanted reports whether calls of a class wait, or were refused in the last window.
+func (b *budget) wanted(class int, now time.Time) bool {
+	return b.waiting[class] > 0 || !b.missed[class].IsZero() && now.Sub(b.missed[class]) < window
+}
+
 // countWait counts waits of a millisecond or longer.
 func (b *budget) countWait(d time.Duration) {
 	if d < time.Millisecond {
@@ -138,25 +167,52 @@ func (b *budget) countWait(d time.Duration) {
 func (b *budget) grant(now time.Time, p Priority) time.Duration {
 	b.forget(now)
 	size := b.allowed(now)
-	wait := max(b.paused.Sub(now), b.waitForRoom(now, size, 0, 1))
-	if p == Background {
-		mine := size - reserve(size)
-		wait = max(wait, b.waitForRoom(now, mine, 0, 0), b.waitForPace(now, mine))
-		if wait <= 0 && b.waiting[1] > 0 && b.counts[0] >= size/2 { // interactive calls go first
-			wait = window / time.Duration(size)
-		}
-	} else if b.waiting[0] > 0 { // but do not starve background calls
-		wait = max(wait, b.waitForRoom(now, size-size/2, 1, 1))
+	class := p.class()
+	wait := max(b.paused.Sub(now), b.waitForRoom(now, size, background, capped))
+	if class == capped {
+		wait = max(wait, b.waitForCap(now, size))
+	} else {
+		wait = max(wait, b.waitForShare(now, size, class))
 	}
 	if wait > 0 {
 		return wait
 	}
-	if p == Background {
+	if class == background {
 		b.tokens--
 	}
-	b.grants = append(b.grants, grant{now, p.class()})
-	b.counts[p.class()]++
+	b.grants = append(b.grants, grant{now, class})
+	b.counts[class]++
 	return 0
+}
+
+// waitForCap returns how long until a capped call may be sent, as far as their half limits it. A
+// budget of one request has no halves: the other calls go first.
+func (b *budget) waitForCap(now time.Time, size int) time.Duration {
+	if size == 1 && (b.wanted(background, now) || b.wanted(prompt, now)) {
+		return window
+	}
+	return b.waitForRoom(now, max(1, size/2), capped, capped)
+}
+
+// waitForShare returns how long until a call that is not capped may be sent, as far as calls of the
+// other classes limit it.
+func (b *budget) waitForShare(now time.Time, size, class int) (wait time.Duration) {
+	if b.wanted(capped, now) {
+		size -= size / 2
+		wait = b.waitForRoom(now, size, background, prompt)
+	}
+	if class == prompt {
+		if b.wanted(background, now) { // prompt calls go first, but do not starve background calls
+			wait = max(wait, b.waitForRoom(now, size-size/2, prompt, prompt))
+		}
+		return wait
+	}
+	mine := size - reserve(size)
+	wait = max(wait, b.waitForRoom(now, mine, background, background), b.waitForPace(now, mine))
+	if wait <= 0 && b.wanted(prompt, now) && b.counts[background] >= size/2 {
+		wait = window / time.Duration(size)
+	}
+	return wait
 }
 
 // reserve returns how many requests background calls leave to other calls.

@@ -27,7 +27,7 @@ func (p Priority) attempts() int {
 	switch p {
 	case Interactive:
 		return 3
-	case NoWait:
+	case NoWait, Capped:
 		return 1
 	default:
 		return 8

@@ -62,15 +62,21 @@ type MachineToken struct {
 const verifyTimeout = 2500 * time.Millisecond
 
 // VerifyToken asks Clerk about a token. Clerk is paid for each call, so it is sent again only if it
-// certainly did not reach Clerk. It does not count towards the budget, which is for reads.
+// certainly did not reach Clerk. known says that Clerk has accepted the token before. Tokens that
+// are not known are [Capped] calls, since anyone can send them. Of known ones, OAuth tokens use the
+// budget like reads. API keys and M2M tokens do not: there are only so many, and Clerk does not
+// count their verifications towards the limit of the instance, as its developers say.
 //
 // [ErrNotFound] means that Clerk does not know the token, and [ErrRefused] that Clerk refused it
-// for another reason. No error quotes the token.
-func (c *Client) VerifyToken(ctx context.Context, kind TokenKind, token string) (MachineToken, error) {
+// for another reason. No error quotes the token. Attempts of an error is 0 if nothing was sent.
+func (c *Client) VerifyToken(ctx context.Context, kind TokenKind, token string, known bool) (MachineToken, error) {
 	endpoint := &tokenEndpoints[kind]
 	r := request{
-		op: "verify " + endpoint.name, method: http.MethodPost, path: endpoint.path + "/verify", priority: NoWait,
+		op: "verify " + endpoint.name, method: http.MethodPost, path: endpoint.path + "/verify", priority: Capped,
 		body: clerk.Object().With(endpoint.member, clerk.Text(token)).JSON(), timeout: verifyTimeout, byMachine: kind == M2MToken,
+	}
+	if known {
+		r.priority, r.unlimited = NoWait, kind != OAuthToken
 	}
 	ctx, span := c.config.Tracer.Start(ctx, "clerk verify", trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End()
@@ -90,29 +96,46 @@ func (c *Client) VerifyToken(ctx context.Context, kind TokenKind, token string) 
 	return found, err
 }
 
-// sendVerification sends one request, if the breaker of verifications allows it. Attempts of its
-// error is 0 if none was sent.
+// sendVerification sends one request, if the breaker of verifications and the budget allow it.
+// Attempts of its error is 0 if none was sent.
 func (c *Client) sendVerification(ctx context.Context, r request) (clerk.Value, error) {
 	wait, probe := c.verifications.enter()
 	if wait > 0 {
 		return clerk.Value{}, heldBack(wait)
 	}
-	c.requests.Add(1)
-	value, err := c.send(ctx, r, &Answer{})
-	result := success
-	failed, ok := errors.AsType[*Error](err)
-	if ok {
-		failed.Attempts = 1
-		if errors.Is(failed, ErrUnavailable) {
-			c.failures.Add(1)
-			result = failure
-		}
-		if failed.Status == http.StatusNotFound && errors.Is(failed, ErrRefused) { // its code is not documented
-			failed.Reason, failed.Remedy = ErrNotFound, ""
+	result := inconclusive
+	defer func() { c.verifications.leave(result, probe) }()
+	if !r.unlimited {
+		var none time.Duration
+		if err := c.budget.wait(ctx, r.priority, &none); err != nil {
+			return clerk.Value{}, budgetError(err)
 		}
 	}
-	c.verifications.leave(result, probe)
+	c.requests.Add(1)
+	value, err := c.send(ctx, r, &Answer{})
+	result = success
+	if failed, ok := errors.AsType[*Error](err); ok {
+		failed.Attempts = 1
+		result = c.classifyVerification(ctx, r, failed)
+	}
 	return value, err
+}
+
+// classifyVerification returns what an error says about Clerk's health. Only a 429 to an OAuth
+// token is one of the limit that reads have as well.
+func (c *Client) classifyVerification(ctx context.Context, r request, failed *Error) outcome {
+	switch {
+	case failed.Status == http.StatusTooManyRequests && r.path == tokenEndpoints[OAuthToken].path+"/verify":
+		c.slowDown(ctx, failed.RetryAfter)
+	case failed.Status == http.StatusTooManyRequests:
+		c.budget.countTooMany()
+	case failed.Status == http.StatusNotFound && errors.Is(failed, ErrRefused): // its code is not documented
+		failed.Reason, failed.Remedy = ErrNotFound, ""
+	case errors.Is(failed, ErrUnavailable):
+		c.failures.Add(1)
+		return failure
+	}
+	return success
 }
 
 // without returns the error without anything that an answer may have quoted, if that holds a

@@ -28,6 +28,7 @@ type request struct {
 
 	timeout   time.Duration // of one attempt; 0 for that of the priority
 	byMachine bool          // the machine's secret key signs it, if there is one
+	unlimited bool          // it does not use the budget
 }
 
 // writes reports whether the request changes something at Clerk.
@@ -185,10 +186,7 @@ func (c *Client) classify(ctx context.Context, r request, err error) outcome {
 		return success
 	}
 	if failed.Status == http.StatusTooManyRequests {
-		if c.budget.onTooMany(failed.RetryAfter) {
-			c.config.Logger.LogAttrs(ctx, slog.LevelWarn, "Clerk's rate limit was exceeded: halving our request rate",
-				slog.Duration("retry_after", failed.RetryAfter))
-		}
+		c.slowDown(ctx, failed.RetryAfter)
 		return success
 	}
 	if errors.Is(failed, ErrUnavailable) {
@@ -197,6 +195,13 @@ func (c *Client) classify(ctx context.Context, r request, err error) outcome {
 		return failure
 	}
 	return success
+}
+
+// slowDown pauses all requests and halves their rate, because Clerk has answered 429.
+func (c *Client) slowDown(ctx context.Context, after time.Duration) {
+	if c.budget.onTooMany(after) {
+		c.config.Logger.LogAttrs(ctx, slog.LevelWarn, "Clerk's rate limit was exceeded: halving our request rate", slog.Duration("retry_after", after))
+	}
 }
 
 // leaveBreaker records the outcome of a request, and logs the start and the end of an outage.

@@ -84,3 +84,11 @@ func (p *perMinute) charge(now time.Time) time.Duration {
 	p.next = (p.next + 1) % len(p.calls)
 	return 0
 }
+
+// giveBack takes back the last grant, because no call came of it.
+func (p *perMinute) giveBack() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = (p.next + len(p.calls) - 1) % len(p.calls)
+	p.calls[p.next] = time.Time{}
+}

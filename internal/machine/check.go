@@ -26,12 +26,14 @@ func apiKind(kind auth.Kind) clerkapi.TokenKind {
 	}
 }
 
-// verify pays Clerk for an answer about a token. An [*auth.Error] refuses the token; with a
-// [*clerkapi.Error] nothing is known.
-func (v *Verifier) verify(ctx context.Context, key digest, token auth.OpaqueToken) (*auth.Claims, error) {
+// verify pays Clerk for an answer about a token. known says that Clerk has accepted it before. An
+// [*auth.Error] refuses the token; with a [*clerkapi.Error] nothing is known.
+func (v *Verifier) verify(ctx context.Context, key digest, token auth.OpaqueToken, known bool) (*auth.Claims, error) {
 	asked := v.config.Now()
-	v.Stats.paid(token.Kind).Add(1)
-	answer, err := v.config.API.VerifyToken(ctx, apiKind(token.Kind), token.Token)
+	answer, err := v.config.API.VerifyToken(ctx, apiKind(token.Kind), token.Token, known)
+	if failed, ok := errors.AsType[*clerkapi.Error](err); !ok || failed.Attempts > 0 {
+		v.Stats.paid(token.Kind).Add(1)
+	}
 	if err != nil {
 		return nil, v.refusedBy(key, token.Kind, err)
 	}
@@ -51,7 +53,7 @@ func (v *Verifier) refusedBy(key digest, kind auth.Kind, err error) error {
 	case errors.Is(failed, clerkapi.ErrRefused) && failed.Status != http.StatusForbidden && failed.Status != http.StatusPaymentRequired:
 		v.drop(key, "") // a 400 need not mean this token, so it is not remembered
 		return refuse(auth.ReasonUnknown, err)
-	case errors.Is(failed, clerkapi.ErrBudget) && failed.RetryAfter > 0:
+	case failed.Status == http.StatusTooManyRequests: // not our own budget, which junk uses up
 		v.pause(kind, v.config.Now().Add(failed.RetryAfter))
 	}
 	return err
@@ -98,43 +100,53 @@ func (v *Verifier) drop(key digest, reason string) {
 func (v *Verifier) checkAgain(ctx context.Context, key digest, e *entry, token auth.OpaqueToken) (*auth.Claims, error) {
 	asked := v.config.Now()
 	if asked.Sub(e.verified) < trustIDs {
-		if answer, found := v.read(ctx, e.claims); found {
+		answer, err := v.read(ctx, e.claims)
+		switch {
+		case err == nil:
 			v.Stats.Reads.Add(1)
 			return v.settle(key, token.Kind, &answer, &entry{checked: asked, verified: e.verified})
+		case errors.Is(err, clerkapi.ErrBudget) && v.fresh(e, asked): // there is time for another read, which costs nothing
+			return nil, err
 		}
 	}
 	if wait := v.paused(token.Kind, asked); wait > 0 {
 		return nil, &clerkapi.Error{Op: "verify", Reason: clerkapi.ErrBudget, RetryAfter: wait}
 	}
-	return v.verify(ctx, key, token)
+	return v.verify(ctx, key, token, true)
 }
 
-// read asks for a token by its id. What is not found so must be verified: only an object that Clerk
+// errUnread means that a read says nothing about a token.
+var errUnread = errors.New("the token was not found by its id")
+
+// read asks for a token by its id. After an error it must be verified: only an object that Clerk
 // returns proves something.
-func (v *Verifier) read(ctx context.Context, c *auth.Claims) (answer clerkapi.MachineToken, found bool) {
+func (v *Verifier) read(ctx context.Context, c *auth.Claims) (answer clerkapi.MachineToken, err error) {
 	switch c.Kind {
 	case auth.APIKey:
-		answer, err := v.config.API.ReadAPIKey(ctx, c.KeyID)
-		return answer, err == nil && answer.Subject == c.Subject
+		answer, err = v.config.API.ReadAPIKey(ctx, c.KeyID)
+		if err == nil && answer.Subject != c.Subject {
+			err = errUnread
+		}
+		return answer, err
 	case auth.M2M:
 		return v.readListed(ctx, c)
 	default: // Clerk has no such read for OAuth access tokens
+		return answer, errUnread
 	}
-	return answer, false
 }
 
 // readListed looks for an M2M token in the list of its machine. A token that is not in the pages
 // that are read is not found: it may be behind them, or valid no more, and only a verification can
 // say which.
-func (v *Verifier) readListed(ctx context.Context, c *auth.Claims) (answer clerkapi.MachineToken, found bool) {
+func (v *Verifier) readListed(ctx context.Context, c *auth.Claims) (clerkapi.MachineToken, error) {
 	for offset := 0; offset < maxListed; {
 		page, total, err := v.config.API.TokensOf(ctx, c.Subject, offset, clerkapi.NoWait)
 		if err != nil {
-			return answer, false
+			return clerkapi.MachineToken{}, err
 		}
 		for i := range page {
 			if page[i].ID == c.KeyID {
-				return page[i], true
+				return page[i], nil
 			}
 		}
 		offset += len(page)
@@ -142,7 +154,7 @@ func (v *Verifier) readListed(ctx context.Context, c *auth.Claims) (answer clerk
 			break
 		}
 	}
-	return answer, false
+	return clerkapi.MachineToken{}, errUnread
 }
 
 // paused returns how long Clerk does not want to be asked about a kind.

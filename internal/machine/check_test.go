@@ -2,10 +2,13 @@ package machine_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/machine"
+	"github.com/clerksync/clerksync/internal/wait"
 )
 
 // Known API keys and M2M tokens are asked about by their id, which is not paid for, and now and
@@ -53,6 +56,42 @@ func TestReadsRefuse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Where the API budget is used up, a key that still counts is not paid for: the read is made later.
+// Once the answer is too old, the key is verified, for which there is no such limit.
+func TestReadsWithoutBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		clerk := newFakeClerk()
+		api := client(t, clerk, func(c *clerkapi.Config) { c.Limit, c.Budget = 1, 1 })
+		b := newBench(t, nil, clerk, func(c *machine.Config) { c.API, c.MaxStale = api, 0 })
+		secret, id := clerk.issue(auth.APIKey, nil)
+		b.expect(t, secret, "ok")
+		spend := func() {
+			if _, err := api.ReadAPIKey(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ask := func(after time.Duration, paid, reads int) {
+			t.Helper()
+			_ = wait.For(t.Context(), after)
+			b.expect(t, secret, "ok")
+			synctest.Wait()
+			if p, r := clerk.paid(), clerk.reads(); p != paid || r != reads {
+				t.Errorf("%d verifications, %d reads; want %d, %d", p, r, paid, reads)
+			}
+		}
+		_ = wait.For(t.Context(), 44*time.Second)
+		spend()
+		ask(time.Second, 1, 1)   // due after 45 seconds
+		ask(5*time.Second, 1, 1) // Clerk's budget is free in four more
+		ask(5*time.Second, 1, 2) // read
+		_ = wait.For(t.Context(), 59*time.Second)
+		spend()
+		ask(time.Second, 2, 3)
+		b.Close()
+	})
 }
 
 // The list of a machine has pages. A token that is not in those that are read is verified: it is

@@ -244,18 +244,12 @@ func newBench(t testing.TB, db *store.DB, clerk *fakeClerk, change ...func(*mach
 	if db == nil {
 		db = testkit.NewDatabase(t, "sqlite").OpenFast(t)
 	}
-	api, err := clerkapi.New(clerkapi.Config{
-		SecretKey: secretKey, MachineSecretKey: machineKey, URL: "http://127.0.0.1:1", Transport: clerk, Budget: 1, Limit: 1_000_000,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	b := &bench{clock: &clock{}, clerk: clerk, log: &bytes.Buffer{}, revocations: machine.NewRevocations(db)}
 	if err := b.revocations.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c := machine.Config{
-		DB: db, API: api, Revocations: b.revocations, TTL: time.Minute, MaxStale: 5 * time.Minute, CallsPerMinute: 1000, Now: b.now,
+		DB: db, API: client(t, clerk), Revocations: b.revocations, TTL: time.Minute, MaxStale: 5 * time.Minute, CallsPerMinute: 1000, Now: b.now,
 		Incidents: incident.New(slog.New(slog.NewTextHandler(b.log, nil))),
 	}
 	for _, f := range change {
@@ -267,6 +261,20 @@ func newBench(t testing.TB, db *store.DB, clerk *fakeClerk, change ...func(*mach
 	}
 	t.Cleanup(b.Close)
 	return b
+}
+
+// client returns a client of the fake Clerk.
+func client(t testing.TB, clerk *fakeClerk, change ...func(*clerkapi.Config)) *clerkapi.Client {
+	t.Helper()
+	c := clerkapi.Config{SecretKey: secretKey, MachineSecretKey: machineKey, URL: "http://127.0.0.1:1", Transport: clerk, Budget: 1, Limit: 1_000_000}
+	for _, f := range change {
+		f(&c)
+	}
+	api, err := clerkapi.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api
 }
 
 func (b *bench) verify(secret string) (*auth.Claims, error) {

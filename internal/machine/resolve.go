@@ -124,8 +124,14 @@ func (v *Verifier) verifyUnknown(ctx context.Context, key digest, token auth.Opa
 	if wait := v.calls.charge(now); wait > 0 {
 		return nil, v.overBudget(&v.Stats.OverCalls, wait)
 	}
-	claims, err := v.verify(ctx, key, token)
+	claims, err := v.verify(ctx, key, token, false)
 	if failed := unanswered(err); failed != nil {
+		if failed.Attempts == 0 {
+			v.calls.giveBack()
+		}
+		if errors.Is(failed, clerkapi.ErrBudget) && failed.Attempts == 0 {
+			return nil, v.overBudget(&v.Stats.OverCalls, failed.RetryAfter)
+		}
 		return nil, v.unavailable(failed.RetryAfter, err)
 	}
 	return claims, err

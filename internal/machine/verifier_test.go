@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/internal/clerkapi"
 	"github.com/clerksync/clerksync/internal/machine"
 	"github.com/clerksync/clerksync/internal/testkit"
 	"github.com/clerksync/clerksync/internal/wait"
@@ -184,6 +185,37 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// On a development instance, junk costs no more than half of the API budget. The minute's budget of
+// new tokens is not used up by what was never sent, and known tokens are verified again in time.
+func TestFloodOfADevelopmentInstance(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		clerk := newFakeClerk()
+		b := newBench(t, nil, clerk, func(c *machine.Config) {
+			c.API = client(t, clerk, func(c *clerkapi.Config) { c.Limit, c.Budget = 100, 0.2 })
+			c.CallsPerMinute, c.MaxStale = 61, 0
+		})
+		known, _ := clerk.issue(auth.OAuth, nil)
+		b.expect(t, known, "ok")
+		for i := range 6000 { // for a minute
+			address := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+			_, _ = b.VerifyOpaque(t.Context(), auth.OpaqueToken{Kind: auth.APIKey, Token: fmt.Sprintf("ak_junk%040d", i), Address: address})
+			if i%100 == 0 {
+				b.expect(t, known, "ok")
+				synctest.Wait()
+			}
+			_ = wait.For(t.Context(), 10*time.Millisecond)
+		}
+		if n := b.Stats.Paid(auth.APIKey); n < 55 || n > 60 || n != int64(clerk.count("POST verify api_keys")) {
+			t.Errorf("%d verifications of junk were counted", n)
+		}
+		if n := clerk.count("POST verify oauth"); n != 2 {
+			t.Errorf("%d verifications of a known token", n)
+		}
+		b.Close()
+	})
+}
+
 // One address cannot use up what others need, nor keep the database busy.
 func TestFloodFromOneAddress(t *testing.T) {
 	t.Parallel()
@@ -232,23 +264,37 @@ func TestRefusalIsRemembered(t *testing.T) {
 	}
 }
 
-// After a 429 Clerk is left alone for as long as it asks, for that kind.
+// After a 429 Clerk is left alone for as long as it asks: for that kind, and for all new tokens if
+// the limit is that of the instance, as for OAuth tokens. Known tokens go on meanwhile.
 func TestPause(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, nil, newFakeClerk())
-	first, _ := b.clerk.issue(auth.OAuth, nil)
-	second, _ := b.clerk.issue(auth.OAuth, nil)
-	key, _ := b.clerk.issue(auth.APIKey, nil)
-	b.clerk.answer(http.StatusTooManyRequests, `{}`, "Retry-After", "7")
-	_, err := b.verify(first)
-	if e, ok := errors.AsType[*auth.UnavailableError](err); !ok || e.RetryAfter != 7*time.Second {
-		t.Errorf("error %v", err)
+	for kind, other := range map[auth.Kind]string{auth.OAuth: "unavailable", auth.APIKey: "ok", auth.M2M: "ok"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, nil, newFakeClerk())
+			known, _ := b.clerk.issue(kind, nil)
+			first, _ := b.clerk.issue(kind, nil)
+			second, _ := b.clerk.issue(kind, nil)
+			another, _ := b.clerk.issue(map[bool]auth.Kind{true: auth.M2M, false: auth.APIKey}[kind == auth.APIKey], nil)
+			b.expect(t, known, "ok")
+			_ = wait.For(t.Context(), time.Minute)
+			b.clerk.answer(http.StatusTooManyRequests, `{}`, "Retry-After", "7")
+			_, err := b.verify(first)
+			if e, ok := errors.AsType[*auth.UnavailableError](err); !ok || e.RetryAfter != 7*time.Second {
+				t.Errorf("error %v", err)
+			}
+			b.clerk.heal()
+			sent := b.clerk.paid()
+			b.expect(t, second, "unavailable")
+			if b.clerk.paid() != sent {
+				t.Errorf("%s: Clerk is asked during the pause", kind)
+			}
+			b.expect(t, known, "ok")
+			b.expect(t, another, other)
+			_ = wait.For(t.Context(), 7*time.Second)
+			b.expect(t, second, "ok")
+			b.Close()
+		})
 	}
-	b.clerk.heal()
-	b.expect(t, second, "unavailable")
-	b.expect(t, key, "ok")
-	b.advance(7 * time.Second)
-	b.expect(t, second, "ok")
 }
 
 // A connection that was not made is tried once more, and nothing else is.
