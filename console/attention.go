@@ -39,6 +39,8 @@ func (v *visit) attention(w mirror.Warning) attention {
 	case "ladder_differs", "redaction_differs", "authorized_parties_unset", "issuer_unset", "webhook_secret_unset", "secret_key_unset", "no_policy",
 		"missing_azp_allowed", "hmac_body", "jwt_hs256", "mirror_unproven", "secret_key_refused", "keys_unavailable":
 		a.Link, a.LinkText = v.to("settings", "configuration"), "Configuration"
+	case "revocations_kept":
+		a.Link, a.LinkText = v.to("keys"), "Keys"
 	case "roles_rejected":
 		a.Link, a.LinkText = v.to("users"), "Users"
 	}

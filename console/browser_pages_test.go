@@ -45,6 +45,11 @@ var opened = map[string][]string{
 	"GET /sessions":                        {"/sessions", "/sessions?status=revoked"},
 	"GET /sessions/{id}":                   {"/sessions/{session}"},
 	"GET /sessions/{id}/revoke":            {"/sessions/{session}/revoke"},
+	"GET /keys":                            {"/keys", "/keys?q=jti_none"},
+	"GET /keys/revoke":                     {"/keys/revoke?subject={user}"},
+	"GET /users/{id}/keys":                 {"/users/{user}/keys"},
+	"GET /organizations/{id}/keys":         {"/organizations/{organization}/keys"},
+	"GET /machines/{id}/keys":              {"/machines/{machine}/keys"},
 	"GET /deliveries":                      {"/deliveries", "/deliveries?state=dead", "/deliveries?q=nobody"},
 	"GET /deliveries/{id}":                 {"/deliveries/{dead}", "/deliveries/{delivery}?show=body"},
 	"GET /deliveries/{id}/dismiss":         {"/deliveries/{dead}/dismiss"},
@@ -117,6 +122,7 @@ func (w *world) fill() {
 	c.Settle()
 	w.failing("Late", 30) // fills a page of users and of deliveries
 	w.ids = map[string]string{"user": ada, "organization": organization, "session": session, "delivery": w.delivery(mirror.DeliveryApplied)}
+	w.fillKeys()
 	w.fillJobs()
 	w.ids["dead"] = w.delivery(mirror.DeliveryDead)
 	w.fillFeed()
@@ -126,6 +132,30 @@ func (w *world) fill() {
 	c.SetFaults(clerktest.Faults{Drop: 1})
 	c.UpdateUser(ada, map[string]any{"username": "countess"})
 	_, err = w.mirror.Sync().Reconcile(w.Context(), mirror.ReconcileOptions{})
+	w.must(err)
+}
+
+// fillKeys makes API keys and M2M tokens, and revokes some.
+func (w *world) fillKeys() {
+	w.Helper()
+	var made struct{ ID string }
+	for _, key := range []map[string]any{
+		{"name": "Deploy script of the continuous integration of the engines", "scopes": []string{"deals:read", "deals:write", "reports:export"}},
+		{"name": "Laptop", "seconds_until_expiration": 3600},
+		{"name": "Old phone"},
+	} {
+		key["subject"] = w.ids["user"]
+		w.clerk.Call(http.MethodPost, "/v1/api_keys", key, &made)
+	}
+	w.ids["key"] = made.ID
+	w.clerk.Call(http.MethodPost, "/v1/machines", map[string]any{"name": "billing"}, &made)
+	w.ids["machine"] = made.ID
+	w.clerk.Call(http.MethodPost, "/_emulator/m2m_tokens", map[string]any{"machine_id": made.ID}, nil)
+	for _, id := range []string{w.ids["key"], "3f1c9ad2-5d2c-4a71-9d54-8f2c5f3f6a10"} {
+		_, err := w.mirror.Keys().Revoke(w.Context(), id, mirror.By{Actor: "ada", Address: "192.0.2.1", Origin: "test"})
+		w.must(err)
+	}
+	_, _, err := w.mirror.Keys().RevokeAll(w.Context(), w.ids["organization"], mirror.By{Actor: "ada"})
 	w.must(err)
 }
 

@@ -38,6 +38,7 @@ func TestConsoleInChromium(t *testing.T) {
 		"override a role here":               overrideRole,
 		"changes appear by themselves":       liveTail,
 		"revoke a session":                   revokeSession,
+		"revoke a key":                       revokeKey,
 		"compare with Clerk":                 reconcile,
 		"keys alone":                         keysAlone,
 		"without JavaScript":                 withoutScript,

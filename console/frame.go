@@ -148,6 +148,14 @@ func (h *handler) pathOf(id string) string {
 	if strings.ContainsAny(id, " @/") {
 		return ""
 	}
+	if strings.HasPrefix(id, "mch_") {
+		return h.keysOf(id)
+	}
+	for _, prefix := range []string{"ak_", "mt_", "oat_"} {
+		if strings.HasPrefix(id, prefix) {
+			return h.to("keys") + queryOf("q", id)
+		}
+	}
 	for prefix, section := range map[string]string{
 		"user_": "users", "org_": "organizations", "sess_": "sessions", "msg_": "deliveries", "job_": "jobs",
 	} {

@@ -90,7 +90,7 @@ func (v *visit) organizationHead(current string) (head organizationHead, err err
 	statuses, err := v.mirror.Sync().Rows(v.r.Context(), clerk.KindOrganization, []string{id})
 	head = organizationHead{Organization: o, Status: statuses[id]}
 	for _, t := range []struct{ name, label string }{
-		{"", "Members"}, {"invitations", "Invitations"}, {"profile", "Profile"}, {"raw", "Raw"},
+		{"", "Members"}, {"invitations", "Invitations"}, {"keys", "Keys"}, {"profile", "Profile"}, {"raw", "Raw"},
 	} {
 		parts := []string{"organizations", id}
 		if t.name != "" {

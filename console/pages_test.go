@@ -36,6 +36,10 @@ func newWorld(t *testing.T, database *testkit.Database) *world {
 		"email_address": "grace@example.com", "role": "org:member", "inviter_user_id": w.user,
 	}, nil)
 	w.session = w.clerk.SignIn(w.user)
+	w.clerk.Call(http.MethodPost, "/v1/api_keys", map[string]any{"name": "Deploy <3>", "subject": w.user}, nil)
+	if _, err := w.m.Keys().Revoke(t.Context(), "jti_1", mirror.By{}); err != nil {
+		t.Fatal(err)
+	}
 	w.clerk.SetRole(w.user, "enterprise") // an entry of the audit
 	w.event("user.updated", map[string]any{"first_name": "Nameless", "private_metadata": map[string]any{"note": secret}})
 	dead, err := w.m.Deliveries().List(t.Context(), mirror.DeliveryFilter{State: mirror.DeliveryDead})
@@ -96,6 +100,10 @@ func (w *world) target(pattern string) string {
 	switch {
 	case strings.HasPrefix(path, "/organizations/"):
 		id = w.organization
+	case strings.HasPrefix(path, "/machines/"):
+		id = "mch_none"
+	case path == "/keys/revoke":
+		path = "/keys/revoke?subject=" + w.user
 	case strings.HasPrefix(path, "/sessions/"):
 		id = w.session
 	case strings.HasPrefix(path, "/deliveries/"):

@@ -28,6 +28,7 @@ func (h *handler) routes() []route {
 		h.userRoutes(),
 		h.organizationRoutes(),
 		h.sessionRoutes(),
+		h.keyRoutes(),
 		h.deliveryRoutes(),
 		h.syncRoutes(),
 		h.jobRoutes(),
@@ -65,6 +66,7 @@ func navigation() []navGroup {
 		}},
 		{"Access", []navEntry{
 			{"explain", "/explain", "Explain", "explain", "e"},
+			{"keys", "/keys", "Keys", "key", "k"},
 			{"audit", "/audit", "Audit", "audit", "a"},
 			{"settings", "/settings", "Settings", "settings", "t"},
 		}},

@@ -171,7 +171,7 @@ func (v *visit) userHead(current string) (head userHead, err error) {
 	statuses, err := v.mirror.Sync().Rows(v.r.Context(), clerk.KindUser, []string{id})
 	head = userHead{User: user, State: userState(user), Status: statuses[id]}
 	for _, t := range []struct{ name, label string }{
-		{"", "Profile"}, {"sessions", "Sessions"}, {"memberships", "Memberships"}, {"timeline", "Timeline"}, {"raw", "Raw"},
+		{"", "Profile"}, {"sessions", "Sessions"}, {"memberships", "Memberships"}, {"keys", "Keys"}, {"timeline", "Timeline"}, {"raw", "Raw"},
 	} {
 		parts := []string{"users", id}
 		if t.name != "" {
