@@ -10,6 +10,7 @@ import (
 
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/machine"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
 )
@@ -67,6 +68,32 @@ func TestRevokedHereAlone(t *testing.T) {
 	if n := b.clerk.paid(); n != 1 {
 		t.Errorf("%d verifications", n)
 	}
+}
+
+// To revoke a key by what is the id of a subject, by mistake, takes nothing back of what was revoked
+// with the subject.
+func TestRevokedTwice(t *testing.T) {
+	t.Parallel()
+	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
+		db := d.Open(t)
+		r := machine.NewRevocations(db)
+		at := time.Now().Truncate(time.Second)
+		revoke(t, db, store.Revocation{ID: "user_1", IsSubject: true, At: clerk.TimeOf(at)})
+		revoke(t, db, store.Revocation{ID: "user_1", At: clerk.TimeOf(at.Add(time.Minute)), ExpiresAt: 1})
+		revoke(t, db, store.Revocation{ID: "user_2", At: clerk.TimeOf(at)})
+		revoke(t, db, store.Revocation{ID: "user_2", IsSubject: true, At: clerk.TimeOf(at)})
+		if err := db.PurgeMachineTokens(t.Context(), clerk.TimeOf(at), 0, 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, subject := range []string{"user_1", "user_2"} {
+			if got, err := r.Revoked(t.Context(), &auth.Claims{Subject: subject, IssuedAt: at}); !got || err != nil {
+				t.Errorf("%s: %t, %v", subject, got, err)
+			}
+		}
+	})
 }
 
 // What is not stored yet when it is revoked here is not stored later, in no process.

@@ -40,7 +40,8 @@ func (tx *Tx) Revoke(ctx context.Context, r Revocation) error {
 	}
 	const text = `INSERT INTO clerk_revocations (id, is_subject, revoked_at, expires_at, revoked_write) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (id) DO UPDATE SET is_subject = excluded.is_subject, expires_at = excluded.expires_at, revoked_write = excluded.revoked_write,
-		revoked_at = CASE WHEN excluded.revoked_at > clerk_revocations.revoked_at THEN excluded.revoked_at ELSE clerk_revocations.revoked_at END`
+		revoked_at = CASE WHEN excluded.revoked_at > clerk_revocations.revoked_at THEN excluded.revoked_at ELSE clerk_revocations.revoked_at END
+		WHERE excluded.is_subject >= clerk_revocations.is_subject` // a subject's stays, if somebody takes its id for that of a key
 	return tx.exec(ctx, text, r.ID, flag(r.IsSubject), int64(r.At), int64(r.ExpiresAt), tx.Head.Writes)
 }
 
