@@ -70,8 +70,8 @@ func TestRevokedHereAlone(t *testing.T) {
 	}
 }
 
-// To revoke a key by what is the id of a subject, by mistake, takes nothing back of what was revoked
-// with the subject.
+// To revoke a key by what is the id of a subject, by mistake, takes nothing back of what was
+// revoked with the subject.
 func TestRevokedTwice(t *testing.T) {
 	t.Parallel()
 	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {

@@ -128,6 +128,12 @@ func (s *saver) close() {
 // String returns a digest as it is stored.
 func (d digest) String() string { return hex.EncodeToString(d[:]) }
 
+// parseDigest reads a digest as it is stored.
+func parseDigest(text string) (d digest, ok bool) {
+	raw, err := hex.DecodeString(text)
+	return d, err == nil && copy(d[:], raw) == len(d) && len(raw) == len(d)
+}
+
 // record returns an entry as it is stored.
 func (e *entry) record(key digest) store.MachineToken {
 	c := e.claims

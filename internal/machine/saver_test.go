@@ -9,6 +9,7 @@ import (
 	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/ingest"
+	"github.com/clerksync/clerksync/internal/machine"
 	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testkit"
 )
@@ -40,7 +41,7 @@ func TestRestart(t *testing.T) {
 	t.Parallel()
 	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
 		fake, db := newFakeClerk(), d.Open(t)
-		first := newBench(t, db, fake)
+		first, other := newBench(t, db, fake), newBench(t, db, fake)
 		claims := map[string]string{}
 		for _, kind := range []auth.Kind{auth.APIKey, auth.OAuth, auth.M2M} {
 			secret, _ := fake.issue(kind, object{
@@ -55,16 +56,46 @@ func TestRestart(t *testing.T) {
 		first.Close()
 		second := newBench(t, db, fake)
 		for secret, want := range claims {
-			c, err := second.verify(secret)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := fmt.Sprintf("%+v %s", *c, c.Raw); got != want {
-				t.Errorf("got  %s\nwant %s", got, want)
+			for _, b := range []*bench{other, second} {
+				c, err := b.verify(secret)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := fmt.Sprintf("%+v %s", *c, c.Raw); got != want {
+					t.Errorf("got  %s\nwant %s", got, want)
+				}
 			}
 		}
-		if paid, loaded := fake.paid(), second.Stats.Loaded.Load(); paid != 3 || loaded != 3 {
-			t.Errorf("%d verifications, %d loaded", paid, loaded)
+		if paid, loaded, hits := fake.paid(), other.Stats.Loaded.Load(), second.Stats.Hits.Load(); paid != 3 || loaded != 3 || hits != 3 {
+			t.Errorf("%d verifications, %d loaded, %d in memory", paid, loaded, hits)
+		}
+	})
+}
+
+// After a restart a flood of junk refuses no token that the database has, although it comes from
+// the same address.
+func TestRestartDuringAFlood(t *testing.T) {
+	t.Parallel()
+	testkit.EachEngine(t, func(t *testing.T, d *testkit.Database) {
+		fake, db := newFakeClerk(), d.Open(t)
+		first := newBench(t, db, fake)
+		known, _ := fake.issue(auth.APIKey, object{"scopes": []string{"a"}})
+		first.expect(t, known, "ok")
+		gone, id := fake.issue(auth.APIKey, nil)
+		first.expect(t, gone, "ok")
+		first.Close()
+		revoke(t, db, store.Revocation{ID: id})
+		second := newBench(t, db, fake)
+		stop := second.now()
+		second.SetClock(func() time.Time { return stop })
+		for i := range 2 * machine.AddressBurst {
+			_, _ = second.verify(fmt.Sprintf("ak_junk%040d", i))
+		}
+		second.expect(t, fmt.Sprintf("ak_junk%040d", 999), "unavailable")
+		second.expect(t, known, "ok")
+		second.expect(t, gone, "unavailable")
+		if c, err := second.verify(known); err != nil || len(c.Scopes) != 1 {
+			t.Errorf("%+v, %v", c, err)
 		}
 	})
 }

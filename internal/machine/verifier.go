@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,11 +90,20 @@ func New(c Config) *Verifier {
 	return v
 }
 
-// Open reads what the verifier needs of a migrated database.
+// Open reads what the verifier needs of a migrated database: its key, and the latest tokens, so
+// that no flood of unknown ones keeps these from being looked up.
 func (v *Verifier) Open(ctx context.Context) error {
 	secret, err := v.config.DB.InboxKey(ctx)
-	if err == nil {
-		v.digester = newDigester(secret)
+	if err != nil {
+		return err
+	}
+	v.digester = newDigester(secret)
+	list, err := v.config.DB.LatestMachineTokens(ctx, maxEntries)
+	for _, stored := range slices.Backward(list) {
+		kind, _ := auth.ParseKind(stored.Kind)
+		if key, ok := parseDigest(stored.Digest); ok && kind != auth.Session {
+			v.keep(key, entryOf(&stored, kind))
+		}
 	}
 	return err
 }

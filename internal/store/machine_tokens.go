@@ -43,15 +43,24 @@ var machineTokenUpsert = newBulk("INSERT INTO clerk_machine_tokens ("+machineTok
 // MachineToken returns a token by its digest, or [ErrNotFound].
 func (db *DB) MachineToken(ctx context.Context, digest string) (MachineToken, error) {
 	rows, err := db.query(ctx, "SELECT "+machineTokenColumns+" FROM clerk_machine_tokens WHERE digest = $1", digest)
-	return exactlyOne(scanAll(rows, err, func(r Row) (t MachineToken, err error) {
-		var scopes string
-		err = r.Scan(&t.Digest, &t.Kind, &t.KeyID, &t.Subject, (*text)(&t.CreatedBy), (*text)(&t.ClientID), &scopes, &t.Claims,
-			&t.IssuedAt, &t.ExpiresAt, &t.CheckedAt, &t.VerifiedAt)
-		if err == nil {
-			err = json.Unmarshal([]byte(scopes), &t.Scopes)
-		}
-		return t, err
-	}))
+	return exactlyOne(scanAll(rows, err, scanMachineToken))
+}
+
+// LatestMachineTokens returns so many tokens at most, the one that Clerk was asked about last comes
+// first.
+func (db *DB) LatestMachineTokens(ctx context.Context, most int) ([]MachineToken, error) {
+	rows, err := db.query(ctx, "SELECT "+machineTokenColumns+" FROM clerk_machine_tokens ORDER BY checked_at DESC LIMIT $1", most)
+	return scanAll(rows, err, scanMachineToken)
+}
+
+func scanMachineToken(r Row) (t MachineToken, err error) {
+	var scopes string
+	err = r.Scan(&t.Digest, &t.Kind, &t.KeyID, &t.Subject, (*text)(&t.CreatedBy), (*text)(&t.ClientID), &scopes, &t.Claims,
+		&t.IssuedAt, &t.ExpiresAt, &t.CheckedAt, &t.VerifiedAt)
+	if err == nil {
+		err = json.Unmarshal([]byte(scopes), &t.Scopes)
+	}
+	return t, err
 }
 
 // SaveMachineTokens stores tokens that Clerk has accepted, and removes others by their digests.

@@ -235,6 +235,10 @@ var lists = map[string]func(ctx context.Context, db *store.DB) error{
 		_, err := db.RevocationsPage(ctx, mirror.RevocationFilter{ID: "ak_1"})
 		return err
 	},
+	"the latest machine tokens": func(ctx context.Context, db *store.DB) error {
+		_, err := db.LatestMachineTokens(ctx, 100)
+		return err
+	},
 	"the newest user": func(ctx context.Context, db *store.DB) error {
 		_, err := db.NewestJobObject(ctx, store.JobUser, "")
 		return err
