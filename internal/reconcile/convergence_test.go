@@ -14,11 +14,11 @@ import (
 
 // TestConvergenceByLoss measures how long one reconcile takes, and how many requests it sends,
 // until the mirror equals Clerk again, by the share of lost events. CLERKSYNC_TEST_USERS is the
-// number of users (default 1000). A tenth of them changes; of twenty changes one deletes a user and
-// one creates one. bench/convergence.sh prints the table.
+// number of users (default 500, a page). A tenth of them changes; of twenty changes one deletes a
+// user and one creates one. bench/convergence.sh prints the table.
 func TestConvergenceByLoss(t *testing.T) {
 	t.Parallel()
-	users := 1000
+	users := 500
 	if n, err := strconv.Atoi(os.Getenv("CLERKSYNC_TEST_USERS")); err == nil {
 		users = n
 	}
