@@ -120,7 +120,7 @@ func (a *assembly) clients() error {
 // of their own; pages of lists may take longer. [Config] checks the budget and the limit.
 func (a *assembly) newAPI() (*clerkapi.Client, error) {
 	c := clerkapi.Config{
-		SecretKey: a.SecretKey, MachineSecretKey: a.MachineSecretKey, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer,
+		SecretKey: a.SecretKey, MachineSecretKey: a.MachineSecretKey, MachineID: a.MachineID, URL: a.APIURL, Logger: a.Logger, Tracer: a.tracer,
 		OnKeyChecked: a.mirror.refusals.SecretKeyTried, Clock: a.clerkTime,
 		ReadFence: func(ctx context.Context) (row.ReadFence, error) { return a.mirror.ingest.ReadFence(ctx) },
 	}

@@ -19,13 +19,16 @@ type Secrets struct {
 	WebhookSecrets []string
 	// SecretKey replaces Config.SecretKey, once Clerk has accepted it.
 	SecretKey string
+	// MachineSecretKey replaces Config.MachineSecretKey, once Clerk has accepted it for
+	// Config.MachineID.
+	MachineSecretKey string
 }
 
 // Rotate replaces secrets of a mirror while it runs. If it fails, those that could not be replaced
 // stay in use. Errors are those of malformed webhook secrets, [ErrSecretKeyRefused],
 // [ErrOtherInstance] if the secret key is of another instance than the database, [ErrNoSecretKey]
-// if Config.SecretKey was empty or is the shared secret of tokens, and those of a Clerk that cannot
-// be asked.
+// if the key of the configuration was empty, or Config.SecretKey is the shared secret of tokens,
+// and those of a Clerk that cannot be asked. A machine's secret key needs Config.MachineID.
 //
 // Each process has its own secrets: replace them in all of them before the old ones end at Clerk.
 func Rotate(ctx context.Context, m *Mirror, s Secrets) error {
@@ -35,17 +38,25 @@ func Rotate(ctx context.Context, m *Mirror, s Secrets) error {
 		faults = append(faults, m.receiver.SetSecrets(secrets))
 	}
 	if s.SecretKey != "" {
-		err := m.instance.SetSecretKey(ctx, s.SecretKey)
-		switch {
-		case errors.Is(err, instance.ErrNoSecretKey):
-			err = ErrNoSecretKey
-		case errors.Is(err, clerkapi.ErrUnauthorized):
-			err = ErrSecretKeyRefused
+		faults = append(faults, keyError(m.instance.SetSecretKey(ctx, s.SecretKey)))
+	}
+	if s.MachineSecretKey != "" {
+		if err := keyError(m.instance.SetMachineSecretKey(ctx, s.MachineSecretKey)); err != nil {
+			faults = append(faults, fmt.Errorf("MachineSecretKey: %w", err))
 		}
-		faults = append(faults, err)
 	}
 	if err := errors.Join(faults...); err != nil {
 		return fmt.Errorf("clerksync: %w", err)
 	}
 	return nil
+}
+
+func keyError(err error) error {
+	switch {
+	case errors.Is(err, instance.ErrNoSecretKey):
+		return ErrNoSecretKey
+	case errors.Is(err, clerkapi.ErrUnauthorized):
+		return ErrSecretKeyRefused
+	}
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync"
+	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/clerktest"
 	"github.com/clerksync/clerksync/sqlite"
 	"github.com/clerksync/clerksync/webhook"
@@ -134,5 +135,66 @@ func TestRotate(t *testing.T) {
 	}
 	if err := clerksync.Rotate(t.Context(), openWith(t, clerksync.Config{}), clerksync.Secrets{SecretKey: keys.SecretKey}); !errors.Is(err, clerksync.ErrNoSecretKey) {
 		t.Errorf("without a secret key before: %v", err)
+	}
+}
+
+// The secret key of the application's own machine is replaced while the mirror runs, once Clerk
+// accepts it for this machine.
+func TestRotateMachineSecretKey(t *testing.T) {
+	t.Parallel()
+	c := clerktest.New(t)
+	type made struct {
+		ID     string
+		Secret string `json:"secret_key"`
+	}
+	var receiver, stranger, caller made
+	c.Call("POST", "/v1/machines", map[string]any{"name": "receiver"}, &receiver)
+	c.Call("POST", "/v1/machines", map[string]any{"name": "stranger"}, &stranger)
+	c.Call("POST", "/v1/machines", map[string]any{"name": "caller", "scoped_machines": []string{receiver.ID}}, &caller)
+	config := clerksync.Config{
+		SecretKey: c.Keys().SecretKey, APIURL: c.Keys().APIURL, Issuer: c.Keys().Issuer, MachineSecretKey: receiver.Secret, MachineID: receiver.ID,
+	}
+	m := openWith(t, config)
+	verified := func() int {
+		var token struct{ Token string }
+		c.Call("POST", "/_emulator/m2m_tokens", map[string]any{"machine_id": caller.ID, "token_format": "opaque"}, &token)
+		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+		r.Header.Set("Authorization", "Bearer "+token.Token)
+		w := httptest.NewRecorder()
+		m.Require(auth.Accept(auth.M2M))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		return w.Code
+	}
+	rotate := func(key string) error {
+		return clerksync.Rotate(t.Context(), m, clerksync.Secrets{MachineSecretKey: key})
+	}
+	for name, key := range map[string]string{"unknown": "ak_neverMadeAtClerk", "of another machine": stranger.Secret, "malformed": "ak_ cut"} {
+		err := rotate(key)
+		if err == nil || strings.Contains(err.Error(), key) || errors.Is(err, clerksync.ErrSecretKeyRefused) != (name == "unknown") {
+			t.Errorf("a key that is %s: %v", name, err)
+		}
+		if got := verified(); got != http.StatusOK {
+			t.Errorf("after a key that is %s: %d", name, got)
+		}
+	}
+	var next struct{ Secret string }
+	c.Call("POST", "/v1/machines/"+receiver.ID+"/secret_key/rotate", map[string]any{"previous_token_ttl": 0}, &next)
+	if got := verified(); got != http.StatusServiceUnavailable {
+		t.Errorf("with a key that has ended at Clerk: %d", got)
+	}
+	if err := rotate(next.Secret); err != nil {
+		t.Fatal(err)
+	}
+	if got := verified(); got != http.StatusOK {
+		t.Errorf("with the new key: %d", got)
+	}
+	config.MachineID = ""
+	m = openWith(t, config)
+	if err := rotate(next.Secret); err == nil || !strings.Contains(err.Error(), "the id of the machine") {
+		t.Errorf("without the id of the machine: %v", err)
+	}
+	config.MachineSecretKey = ""
+	m = openWith(t, config)
+	if err := rotate(next.Secret); !errors.Is(err, clerksync.ErrNoSecretKey) {
+		t.Errorf("without a key before: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,8 +45,8 @@ type Client struct {
 	budget  *budget
 	breaker breaker
 
-	machineKey    func() string // a function as well; nil if there is none
-	verifications breaker       // of VerifyToken: Clerk serves that elsewhere
+	machineKey    atomic.Pointer[func() string] // likewise; nil if there is none
+	verifications breaker                       // of VerifyToken: Clerk serves that elsewhere
 
 	outage  outage
 	maxBody int64
@@ -81,7 +82,7 @@ func New(config Config) (*Client, error) {
 	}
 	c.setKey(key)
 	if machineKey != "" {
-		c.machineKey = func() string { return machineKey }
+		c.setMachineKey(machineKey)
 	}
 	return c, nil
 }
@@ -100,6 +101,37 @@ func (c *Client) SetSecretKey(key string) error {
 		return errors.New("clerkapi: the secret key " + problem)
 	}
 	c.setKey(key)
+	return nil
+}
+
+func (c *Client) setMachineKey(key string) {
+	secret := func() string { return key }
+	c.machineKey.Store(&secret)
+}
+
+// HasMachineSecretKey reports whether there is a secret key of the application's own machine.
+func (c *Client) HasMachineSecretKey() bool { return c.machineKey.Load() != nil }
+
+// SetMachineSecretKey replaces the secret key of the application's own machine, once Clerk has
+// listed the tokens of Config.MachineID with the new key. Else the key before stays in use. It
+// sends a request of its own, without the budget.
+func (c *Client) SetMachineSecretKey(ctx context.Context, key string) error {
+	const op = "check the machine's secret key"
+	if c.config.MachineID == "" {
+		return invalid(op, "without the id of the machine, Clerk cannot be asked about the new key")
+	}
+	config := c.config
+	config.SecretKey, config.MachineSecretKey, config.OnKeyChecked = c.key(), key, nil
+	other, err := New(config)
+	if err != nil {
+		return err
+	}
+	defer other.Close()
+	path := tokenEndpoints[M2MToken].path + "?limit=1&subject=" + url.QueryEscape(c.config.MachineID)
+	if _, _, err := other.call(ctx, request{op: op, path: path, priority: Interactive, byMachine: true}); err != nil {
+		return err
+	}
+	c.setMachineKey(key)
 	return nil
 }
 

@@ -41,6 +41,9 @@ type Config struct {
 	// instance's key verifies them.
 	MachineSecretKey string `json:"-"`
 
+	// MachineID (mch_…) is the application's own machine. It is needed to replace MachineSecretKey.
+	MachineID string
+
 	// URL is the Backend API without /v1. The default is https://api.clerk.com. Plain http is
 	// allowed for a loopback address only.
 	URL string

@@ -116,10 +116,10 @@ func invalid(op, problem string) *Error {
 
 // secrets returns the secret keys.
 func (c *Client) secrets() []string {
-	if c.machineKey == nil {
-		return []string{c.key()}
+	if machineKey := c.machineKey.Load(); machineKey != nil {
+		return []string{c.key(), (*machineKey)()}
 	}
-	return []string{c.key(), c.machineKey()}
+	return []string{c.key()}
 }
 
 // hasSecret reports whether a text contains a secret key.

@@ -37,8 +37,8 @@ func (c *Client) send(ctx context.Context, r request, answer *Answer) (clerk.Val
 		return clerk.Value{}, invalid("", c.scrub(err).Error())
 	}
 	key := c.key()
-	if r.byMachine && c.machineKey != nil {
-		key = c.machineKey()
+	if machineKey := c.machineKey.Load(); r.byMachine && machineKey != nil {
+		key = (*machineKey)()
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Clerk-Api-Version", apiVersion)

@@ -39,11 +39,12 @@ type rotated struct {
 	used     sync.Map                 // secret keys with which Clerk was asked
 	user     string
 	session  string
+	machine  string
 	versions int
 	files    map[string]string
 }
 
-const secretKeyFile, webhookFile, tokenFile, identityFile = "secret-key", "webhook-secret", "operator-token", "identity"
+const secretKeyFile, webhookFile, tokenFile, identityFile, machineFile = "secret-key", "webhook-secret", "operator-token", "identity", "machine"
 
 func newRotated(t *testing.T) *rotated {
 	t.Helper()
@@ -58,12 +59,23 @@ func newRotated(t *testing.T) *rotated {
 	r.api = server.URL
 	keys := clerk.Keys(server.URL)
 	r.accepted.Store(&[]string{keys.SecretKey})
-	r.write(map[string]string{secretKeyFile: keys.SecretKey, webhookFile: keys.WebhookSecret, tokenFile: longText + "-1", identityFile: longText + "-id1"})
+	var machine struct {
+		ID     string
+		Secret string `json:"secret_key"`
+	}
+	if err := clerk.Call(t.Context(), http.MethodPost, "/v1/machines", map[string]any{"name": "this server"}, &machine); err != nil {
+		t.Fatal(err)
+	}
+	r.machine = machine.ID
+	r.write(map[string]string{
+		secretKeyFile: keys.SecretKey, webhookFile: keys.WebhookSecret, tokenFile: longText + "-1", identityFile: longText + "-id1", machineFile: machine.Secret,
+	})
 	cfg, _, err := config.Load(config.Options{Environ: []string{
 		"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "clerk.db"), "CLERK_API_URL=" + keys.APIURL, "CLERK_ISSUER=" + keys.Issuer,
 		"CLERKSYNC_LISTEN=127.0.0.1:0", "CLERKSYNC_OPERATOR_LISTEN=127.0.0.1:0", "CLERKSYNC_TRUSTED_PROXIES=127.0.0.1", "CLERKSYNC_PROXY=nginx",
 		"CLERK_SECRET_KEY_FILE=" + r.path(secretKeyFile), "CLERK_WEBHOOK_SIGNING_SECRET_FILE=" + r.path(webhookFile),
 		"CLERKSYNC_OPERATOR_TOKEN_FILE=" + r.path(tokenFile), "CLERKSYNC_IDENTITY_SECRET_FILE=" + r.path(identityFile),
+		"CLERKSYNC_MACHINE_ID=" + machine.ID, "CLERK_MACHINE_SECRET_KEY_FILE=" + r.path(machineFile),
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -328,6 +340,16 @@ func TestSecretsAreRotatedUnderLoad(t *testing.T) {
 		return true
 	})
 
+	// The secret key of the server's machine.
+	oldMachine := r.files[machineFile]
+	var machine struct{ Secret string }
+	path := "/v1/machines/" + r.machine + "/secret_key/rotate"
+	if err := r.clerk.Call(t.Context(), http.MethodPost, path, map[string]any{"previous_token_ttl": 3600}, &machine); err != nil {
+		t.Fatal(err)
+	}
+	r.write(map[string]string{machineFile: machine.Secret})
+	r.replaced("CLERK_MACHINE_SECRET_KEY", 1)
+
 	// The secret of the signed identity: applications accept both, then the file gets the new one.
 	oldID, newID := r.files[identityFile], longText+"-id2"
 	l.verifies.Store(&[]string{oldID, newID})
@@ -350,7 +372,7 @@ func TestSecretsAreRotatedUnderLoad(t *testing.T) {
 	if n := l.sent.Load(); n < 100 {
 		t.Errorf("only %d requests", n)
 	}
-	r.logs.MustNotContain(t, before, after, oldKey, newKey, oldID, newID, oldToken, newToken)
+	r.logs.MustNotContain(t, before, after, oldKey, newKey, oldMachine, machine.Secret, oldID, newID, oldToken, newToken)
 }
 
 // A new content that cannot be used leaves the secret before in force. It is one line of the log,

@@ -51,6 +51,10 @@ func fileSecrets() []fileSecret {
 			inForce.SecretKey = next.SecretKey
 			return clerksync.Rotate(ctx, w.mirror, clerksync.Secrets{SecretKey: next.SecretKey})
 		}},
+		{"CLERK_MACHINE_SECRET_KEY", func(ctx context.Context, w *secretFiles, inForce, next *config.Config) error {
+			inForce.MachineSecretKey = next.MachineSecretKey
+			return clerksync.Rotate(ctx, w.mirror, clerksync.Secrets{MachineSecretKey: next.MachineSecretKey})
+		}},
 		{"CLERKSYNC_OPERATOR_TOKEN", func(_ context.Context, w *secretFiles, inForce, next *config.Config) error {
 			return w.serveWith(inForce, &inForce.OperatorToken, next.OperatorToken)
 		}},

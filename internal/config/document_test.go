@@ -82,7 +82,7 @@ A setting is read from the first of these that has it:
 
 In the environment and in the YAML file, the name with ` + "`_FILE`" + ` (` + "`_file`" + `) is the path of a file that contains the
 value, as container platforms mount secrets: ` + "`CLERK_SECRET_KEY_FILE=/run/secrets/clerk_secret_key`" + `. Relative paths
-start at the working folder. A server takes new contents of the files of four secrets while it runs
+start at the working folder. A server takes new contents of the files of five secrets while it runs
 ([operations.md](operations.md#rotating-secrets)).
 
 Lists are separated by commas, or are lists in YAML. Durations have units: ` + "`90s`, `10m`, `24h`" + `. An empty text means

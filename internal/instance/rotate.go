@@ -46,3 +46,16 @@ func (g *Guard) SetSecretKey(ctx context.Context, key string) error {
 	g.secretKeyTried(true)
 	return nil
 }
+
+// SetMachineSecretKey replaces the secret key of the application's own machine, once Clerk accepts
+// the new one. Else the key before stays in use. Errors are [ErrNoSecretKey] where there was none
+// before, clerkapi.ErrUnauthorized, and those of a Clerk that cannot be asked.
+func (g *Guard) SetMachineSecretKey(ctx context.Context, key string) error {
+	if g.api == nil || !g.api.HasMachineSecretKey() {
+		return ErrNoSecretKey
+	}
+	if err := g.api.SetMachineSecretKey(ctx, key); err != nil {
+		return fmt.Errorf("the new secret key of the machine cannot be checked: %w", err)
+	}
+	return nil
+}
