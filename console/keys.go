@@ -49,7 +49,13 @@ func listRevocations(v *visit) error {
 		Text: "What is revoked here is refused by every server within a second: API keys, tokens of machines and of OAuth clients. Find a user, an " +
 			"organization or a machine above to see the keys.",
 	}}
-	if q != "" {
+	switch {
+	case strings.Contains(q, "@"):
+		data.Empty = empty{
+			Icon: "search", Title: "No user has this address", Text: "Only addresses of stored users are found.",
+			Link: v.path(), LinkText: "Show all revocations",
+		}
+	case q != "":
 		data.Revoke = v.to("keys", "revoke") + queryOf("id", q)
 		data.Empty = empty{
 			Icon: "search", Title: "This was not revoked here", Link: v.path(), LinkText: "Show all revocations",

@@ -52,6 +52,9 @@ func TestKeysAreListedAndRevoked(t *testing.T) {
 		}
 	}
 	s.shows(list, "Nothing was revoked here")
+	if body := s.shows(list+"?q=zoe@example.com", "No user has this address"); strings.Contains(body, revoke) {
+		t.Error("an address is offered to be revoked")
+	}
 
 	one := revoke + "?id=" + laptop + "&subject=" + ada
 	s.shows(one, "Revoke a key or token", "cannot be undone")

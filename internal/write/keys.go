@@ -21,6 +21,8 @@ const (
 	maxKeys = 1000
 	// revocationMargin is for how long a revocation stays after its token has ended: clocks differ.
 	revocationMargin = 24 * time.Hour
+	// longestLife is more than the ten years that Clerk lets a token live.
+	longestLife = 100 * 365 * 24 * time.Hour
 	// otherProcesses is for how long another process may remember an answer of Clerk, if its
 	// settings are not those of this one.
 	otherProcesses = 31 * 24 * time.Hour
@@ -40,7 +42,7 @@ func (w *Writer) RevokeKey(ctx context.Context, id string, expires time.Time, by
 	entry.Object, entry.Became = id, string(mirror.KeyRevoked)
 	revocation := store.Revocation{ID: id}
 	if !expires.IsZero() {
-		revocation.ExpiresAt = clerk.TimeOf(expires.Add(revocationMargin))
+		revocation.ExpiresAt = w.endFor(expires)
 	}
 	written, err := w.refuseHere(ctx, revocation, &entry)
 	if err != nil || w.API == nil || !clerkRevokes(id) {
@@ -156,7 +158,7 @@ func (w *Writer) refuseHere(ctx context.Context, r store.Revocation, entry *mirr
 	written.Where = mirror.Here
 	r.At = clerk.TimeOf(w.Now())
 	err = w.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := learnOwner(ctx, tx, &r, entry); err != nil {
+		if err := w.learnOwner(ctx, tx, &r, entry); err != nil {
 			return err
 		}
 		err := errors.Join(tx.Revoke(ctx, r), tx.AppendAudit(ctx, []mirror.AuditEntry{*entry}))
@@ -174,7 +176,7 @@ func (w *Writer) refuseHere(ctx context.Context, r store.Revocation, entry *mirr
 
 // learnOwner adds to a revocation and to the audit what is remembered of the key: whose it is, and
 // when it ends. The end of an API key can be changed at Clerk, so it says nothing.
-func learnOwner(ctx context.Context, tx *store.Tx, r *store.Revocation, entry *mirror.AuditEntry) error {
+func (w *Writer) learnOwner(ctx context.Context, tx *store.Tx, r *store.Revocation, entry *mirror.AuditEntry) error {
 	if r.IsSubject {
 		return nil
 	}
@@ -186,9 +188,22 @@ func learnOwner(ctx context.Context, tx *store.Tx, r *store.Revocation, entry *m
 		entry.ClerkUserID = owner.Subject
 	}
 	if owner.ExpiresAt != 0 && owner.Kind != auth.APIKey.String() {
-		r.ExpiresAt = clerk.TimeOf(owner.ExpiresAt.Time().Add(revocationMargin))
+		r.ExpiresAt = w.endFor(owner.ExpiresAt.Time())
 	}
 	return err
+}
+
+// endFor returns when the revocation of a token ends that expires at a time. It stays for the
+// margin at least, and is kept where the token lives longer than any of Clerk's.
+func (w *Writer) endFor(expires time.Time) clerk.Time {
+	now := w.Now()
+	if expires.After(now.Add(longestLife)) {
+		return 0
+	}
+	if expires.Before(now) {
+		expires = now
+	}
+	return clerk.TimeOf(expires.Add(revocationMargin))
 }
 
 // endRevocation lets the revocation of a key end that Clerk does not call valid any more: as soon

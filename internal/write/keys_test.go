@@ -180,6 +180,8 @@ func TestRevokeKey(t *testing.T) {
 			{id: "jti_1", where: mirror.Here, ends: "kept"},
 			{id: "jti_1", expires: time.Hour, where: mirror.Here, ends: (time.Hour + margin).String()},
 			{id: "mt_jwt", expires: time.Hour, where: mirror.Here, ends: (time.Hour + margin).String()},
+			{id: "jti_2", expires: -50 * time.Hour, where: mirror.Here, ends: margin.String()},
+			{id: "jti_2", expires: 200 * 365 * 24 * time.Hour, where: mirror.Here, ends: "kept"},
 			{id: "oat_1", where: mirror.Here, ends: (time.Hour + margin).String(), audit: "user_2"},
 			{id: "oat_2", where: mirror.Here, ends: "kept", audit: "user_2"},
 			{id: "ak_5", status: 500, where: mirror.Here, err: mirror.ErrClerkUnavailable, ends: "kept", audit: "user_3 ak_5 is refused here"},
