@@ -20,11 +20,11 @@
 // # Guarantees
 //
 //   - A [Client] never sends more requests than its budget in any ten seconds, retries included,
-//     except verifications of known API keys and M2M tokens ([Client.VerifyToken]). A 429 to a read
+//     except verifications of API keys and M2M tokens ([Client.VerifyToken]). A 429 to a read
 //     or an OAuth token pauses every request for as long as Clerk asks, and halves the rate, which
 //     recovers by a twentieth every ten seconds. A 429 to a change pauses that change alone: Clerk
 //     limits the changes of one object too, and its answer does not say which limit it was.
-//   - Tokens that anyone can send use half of the budget at most ([Capped]). While they do, they
+//   - OAuth tokens that nobody knows use half of the budget at most ([Capped]). While they do, they
 //     leave the other half to all other calls, and these leave them theirs.
 //   - An outage is not amplified: retries are few and spread at random. After several failures in a
 //     row nothing is sent for a while, then one request alone probes.

@@ -62,10 +62,13 @@ type MachineToken struct {
 const verifyTimeout = 2500 * time.Millisecond
 
 // VerifyToken asks Clerk about a token. Clerk is paid for each call, so it is sent again only if it
-// certainly did not reach Clerk. known says that Clerk has accepted the token before. Tokens that
-// are not known are [Capped] calls, since anyone can send them. Of known ones, OAuth tokens use the
-// budget like reads. API keys and M2M tokens do not: there are only so many, and Clerk does not
-// count their verifications towards the limit of the instance, as its developers say.
+// certainly did not reach Clerk. known says that Clerk has accepted the token before.
+//
+// Verifications of OAuth tokens use the budget: those of known tokens like reads, those of others
+// as [Capped] calls, since anyone can send them. Verifications of API keys and M2M tokens do not
+// use it, because Clerk does not count them towards the limit of the instance.
+//
+// Source: Clerk's developers in https://github.com/clerk/javascript/pull/8519.
 //
 // [ErrNotFound] means that Clerk does not know the token, and [ErrRefused] that Clerk refused it
 // for another reason. No error quotes the token. Attempts of an error is 0 if nothing was sent.
@@ -74,9 +77,10 @@ func (c *Client) VerifyToken(ctx context.Context, kind TokenKind, token string, 
 	r := request{
 		op: "verify " + endpoint.name, method: http.MethodPost, path: endpoint.path + "/verify", priority: Capped,
 		body: clerk.Object().With(endpoint.member, clerk.Text(token)).JSON(), timeout: verifyTimeout, byMachine: kind == M2MToken,
+		unlimited: kind != OAuthToken,
 	}
 	if known {
-		r.priority, r.unlimited = NoWait, kind != OAuthToken
+		r.priority = NoWait
 	}
 	ctx, span := c.config.Tracer.Start(ctx, "clerk verify", trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End()
@@ -125,10 +129,10 @@ func (c *Client) sendVerification(ctx context.Context, r request) (clerk.Value, 
 // token is one of the limit that reads have as well.
 func (c *Client) classifyVerification(ctx context.Context, r request, failed *Error) outcome {
 	switch {
-	case failed.Status == http.StatusTooManyRequests && r.path == tokenEndpoints[OAuthToken].path+"/verify":
-		c.slowDown(ctx, failed.RetryAfter)
-	case failed.Status == http.StatusTooManyRequests:
+	case failed.Status == http.StatusTooManyRequests && r.unlimited:
 		c.budget.countTooMany()
+	case failed.Status == http.StatusTooManyRequests:
+		c.slowDown(ctx, failed.RetryAfter)
 	case failed.Status == http.StatusNotFound && errors.Is(failed, ErrRefused): // its code is not documented
 		failed.Reason, failed.Remedy = ErrNotFound, ""
 	case errors.Is(failed, ErrUnavailable):

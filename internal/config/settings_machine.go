@@ -69,7 +69,7 @@ func verificationSettings() []Setting {
 		Name: "CLERKSYNC_MACHINE_CALLS", Default: "600",
 		Value: "a whole number from 1 to 1000000",
 		Summary: "How many verifications at Clerk API keys and opaque tokens that were never seen may cost each process, in any minute. " +
-			"They also use half of the API budget at most.",
+			"OAuth tokens also use half of the API budget at most.",
 		When: "Raise it if many new tokens are used at the same time; lower it to bound what a flood of junk costs.",
 		noun: "number of verifications", why: "Clerk is paid for each verification, also for junk.",
 		binding: bind(func(c *Config) *int { return &c.MachineCalls }, parseRequests),

@@ -17,9 +17,9 @@
 //     Clerk cannot be asked, it is accepted for Config.MaxStale more.
 //   - An outage, a 429 and a used-up budget never refuse a token: they are an
 //     [auth.UnavailableError].
-//   - Unknown tokens cost no more than Config.CallsPerMinute verifications in any minute, and half
-//     of the API's budget, however many there are. A token that is remembered is never refused by
-//     these budgets.
+//   - Unknown tokens cost no more than Config.CallsPerMinute verifications in any minute, and OAuth
+//     tokens among them no more than half of the API's budget, however many there are. A token that
+//     is remembered is never refused by these budgets.
 //   - A token is in memory while it is verified. It is in no log, error or row of the database.
 //   - What was revoked here is refused by this process at once, and by others as soon as they
 //     follow the change feed (internal/live).
