@@ -12,7 +12,7 @@ import (
 // does not know.
 func TestExplainMachineTokens(t *testing.T) {
 	t.Parallel()
-	w := newMachineWorld(t)
+	w := newMachineWorld(t, machineResource)
 	explain := func(token string, rule auth.Rule) *clerksync.Explanation {
 		t.Helper()
 		x, err := w.m.Explain(t.Context(), clerksync.ExplainRequest{Token: token, Rule: rule})

@@ -13,14 +13,15 @@ import (
 	"github.com/clerksync/clerksync/clerktest"
 )
 
-// machineWorld is a Clerk with a machine and an OAuth application, and a gate in front of it.
+// machineWorld is a Clerk with a machine and an OAuth application, and a gate in front of it, which
+// may demand a resource of OAuth tokens.
 type machineWorld struct {
 	*gate
-	machine, client string
-	asked           int
+	machine, client, application string
+	asked                        int
 }
 
-func newMachineWorld(t *testing.T) *machineWorld {
+func newMachineWorld(t *testing.T, resources ...string) *machineWorld {
 	t.Helper()
 	clerk := clerktest.New(t)
 	w := &machineWorld{}
@@ -31,9 +32,10 @@ func newMachineWorld(t *testing.T) *machineWorld {
 	clerk.Call("POST", "/v1/machines", map[string]any{"name": "a service"}, &made)
 	w.machine = made.ID
 	clerk.Call("POST", "/v1/oauth_applications", map[string]any{"name": "an application", "redirect_uris": []string{"http://127.0.0.1:1/"}, "scopes": "profile user:org:read"}, &made)
-	w.client = made.ClientID
+	w.application, w.client = made.ID, made.ClientID
 	w.gate = openGate(t, clerk, func(c *clerksync.Config) {
-		c.StalePolicy, c.OAuthResources, c.MachineCallers = clerksync.StaleTrust, []string{machineResource}, map[string][]string{w.machine: nil}
+		c.APILimit, c.APIBudget = 1_000_000, 1
+		c.StalePolicy, c.OAuthResources, c.MachineCallers = clerksync.StaleTrust, resources, map[string][]string{w.machine: nil}
 	})
 	clerk.SendTo(w.m.WebhookHandler())
 	return w
@@ -49,6 +51,8 @@ type form struct {
 	jwt    bool
 	person bool // a user is behind it
 	member bool // it acts in an organization
+
+	resources []string // that the gate demands; opaque OAuth tokens do not say for which they are
 }
 
 func forms() map[string]form {
@@ -74,23 +78,30 @@ func forms() map[string]form {
 			m.token, m.id = made.Token, made.ID
 		}
 	}
-	oauth := func(w *machineWorld, m *minted, life int) {
-		var made struct {
-			Token string `json:"access_token"`
+	oauth := func(format string) func(*machineWorld, *minted, int) {
+		return func(w *machineWorld, m *minted, life int) {
+			order := map[string]any{
+				"client_id": w.client, "user_id": m.user, "organization_id": m.organization, "resources": []string{machineResource},
+				"token_format": format, "scopes": []string{"profile", "user:org:read"},
+			}
+			if life != 0 {
+				order["expires_in_seconds"] = life
+			}
+			var made struct {
+				Token string `json:"access_token"`
+			}
+			w.clerk.Call("POST", "/_emulator/oauth/tokens", order, &made)
+			m.token = made.Token
 		}
-		w.clerk.Call("POST", "/_emulator/oauth/tokens", map[string]any{
-			"client_id": w.client, "user_id": m.user, "organization_id": m.organization, "resources": []string{machineResource}, "token_format": "jwt",
-			"scopes":             []string{"profile", "user:org:read"},
-			"expires_in_seconds": life,
-		}, &made)
-		m.token = made.Token
 	}
+	here := []string{machineResource}
 	return map[string]form{
-		"a user's key":          {kind: auth.APIKey, mint: key(func(m *minted) string { return m.user }), person: true},
-		"an organization's key": {kind: auth.APIKey, mint: key(func(m *minted) string { return m.organization }), person: true, member: true},
-		"an opaque M2M token":   {kind: auth.M2M, mint: m2m("opaque")},
-		"an M2M token, JWT":     {kind: auth.M2M, mint: m2m("jwt"), jwt: true},
-		"an OAuth token, JWT":   {kind: auth.OAuth, mint: oauth, jwt: true, person: true, member: true},
+		"a user's key":          {kind: auth.APIKey, mint: key(func(m *minted) string { return m.user }), person: true, resources: here},
+		"an organization's key": {kind: auth.APIKey, mint: key(func(m *minted) string { return m.organization }), person: true, member: true, resources: here},
+		"an opaque M2M token":   {kind: auth.M2M, mint: m2m("opaque"), resources: here},
+		"an M2M token, JWT":     {kind: auth.M2M, mint: m2m("jwt"), jwt: true, resources: here},
+		"an OAuth token, JWT":   {kind: auth.OAuth, mint: oauth("jwt"), jwt: true, person: true, member: true, resources: here},
+		"an opaque OAuth token": {kind: auth.OAuth, mint: oauth("opaque"), person: true},
 	}
 }
 
@@ -175,7 +186,7 @@ func states() []state {
 		},
 		{name: "longer", happens: func(_ *machineWorld, _ form, m *minted) { m.token += "A" }, cold: always(invalid), warm: always(invalid)},
 		{
-			name: "of another instance", happens: func(w *machineWorld, f form, m *minted) { *m = *newMachineWorld(w.T).mint(f, 0) },
+			name: "of another instance", happens: func(w *machineWorld, f form, m *minted) { *m = *newMachineWorld(w.T, f.resources...).mint(f, 0) },
 			cold: always(invalid), warm: always(invalid),
 		},
 		{
@@ -217,7 +228,11 @@ func states() []state {
 
 func revokeAtClerk(w *machineWorld, f form, m *minted) {
 	path := map[auth.Kind]string{auth.APIKey: "/v1/api_keys/", auth.M2M: "/v1/m2m_tokens/"}[f.kind]
-	if !f.jwt {
+	switch {
+	case f.jwt:
+	case f.kind == auth.OAuth:
+		w.clerk.Call("POST", "/v1/oauth_applications/"+w.application+"/revoke_token", map[string]any{"token": m.token}, nil)
+	default:
 		w.clerk.Call("POST", path+m.id+"/revoke", map[string]any{}, nil)
 	}
 }
@@ -238,11 +253,11 @@ func TestMachineTokensByFormStateAndRoute(t *testing.T) {
 	for name, f := range forms() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newMachineWorld(t)
+			w := newMachineWorld(t, f.resources...)
 			for _, s := range states() {
 				for _, remembered := range []bool{false, true} {
 					if s.alone && !f.jwt {
-						newMachineWorld(t).check(f, s, remembered)
+						newMachineWorld(t, f.resources...).check(f, s, remembered)
 					} else if !remembered || s.warm != nil {
 						w.check(f, s, remembered)
 					}
