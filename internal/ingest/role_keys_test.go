@@ -189,8 +189,9 @@ func TestRoleRenamedBeforeItsMembersCome(t *testing.T) {
 					deeds[order[i]](m)
 				}
 				m.mustWait("after "+order, "orginv_1", "orgmem_1")
-				if queued, err := m.db.MembershipQueued(m.Context(), "user_orgmem_1", "org_1"); err != nil || len(queued) == 0 {
-					m.Errorf("the place grants: queued %v, %v", queued, err)
+				keys := store.CallerKeys{MemberID: "user_orgmem_1", OrganizationID: "org_1"}
+				if rows, err := m.db.Caller(m.Context(), keys); err != nil || len(rows.Membership.Queued) == 0 {
+					m.Errorf("the place grants: queued %v, %v", rows.Membership.Queued, err)
 				}
 				if keys := m.texts("SELECT role_key FROM clerk_role_keys ORDER BY role_key"); !slices.Equal(keys, []string{"org:new", "org:old"}) {
 					m.Errorf("keys remembered: %v", keys)

@@ -81,6 +81,34 @@ func TestABatchOfEventsCostsTwoRoundTrips(t *testing.T) {
 	}
 }
 
+// All facts about a caller are read in one round trip.
+func TestTheFactsAboutACallerCostOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	proxy, in, _, _ := throughProxy(t)
+	submit(t, in, "msg_user", event("user.created", `{"id":"user_1","updated_at":@,"first_name":"Ada"}`, 1))
+	submit(t, in, "msg_member", event("organizationMembership.created", `{"id":"orgmem_1","updated_at":@,"role":"org:member","organization":{"id":"org_1"},
+		"public_user_data":{"user_id":"user_1"}}`, 1))
+	submit(t, in, "msg_session", event("session.created", `{"id":"sess_1","user_id":"user_1","status":"active","created_at":@,"updated_at":@}`, 1))
+	db, err := postgres.Open(proxy.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	db.Settings()
+	var trips int64
+	for range 3 { // statements that are new on a connection are prepared first
+		trips = proxy.roundTrips.Load()
+		facts, err := db.Caller(t.Context(), store.CallerKeys{UserID: "user_1", SessionID: "sess_1", OrganizationID: "org_1", MemberID: "user_1"})
+		if err != nil || !facts.User.Found || !facts.SessionFound || !facts.Organization.Found || !facts.Membership.Found {
+			t.Fatalf("%+v, %v", facts, err)
+		}
+		trips = proxy.roundTrips.Load() - trips
+	}
+	if trips != 1 {
+		t.Errorf("%d round trips", trips)
+	}
+}
+
 // What is known of a person who was erased elsewhere does not even reach the server, whenever the
 // event came. The same holds for what another process has redacted since.
 func TestWhatMustNotBeStoredIsNotSent(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/live"
 	"github.com/clerksync/clerksync/internal/row"
+	"github.com/clerksync/clerksync/internal/store"
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
@@ -78,9 +79,12 @@ func (f *faulty) answer(ctx context.Context) error {
 	}
 }
 
-func (f *faulty) UserQueued(ctx context.Context, id string) (int64, error) {
-	pass(f.slow[id])
-	return 0, f.answer(ctx)
+func (f *faulty) Caller(ctx context.Context, keys store.CallerKeys) (store.CallerRows, error) {
+	pass(f.slow[keys.UserID])
+	if err := f.answer(ctx); err != nil {
+		return store.CallerRows{}, err
+	}
+	return f.world.Caller(ctx, keys)
 }
 
 func (f *faulty) Clock(ctx context.Context, ours clerk.Time) (clerk.Time, error) {

@@ -163,11 +163,12 @@ func (c *Cache) Refused() int64 { return c.breaker.refused.Load() }
 // Facts returns the stored facts about a user, and about a session and an organization if they are
 // named.
 func (c *Cache) Facts(ctx context.Context, user, session, organization string) (Facts, error) {
-	if err := c.fresh(ctx); err != nil {
+	now, err := c.fresh(ctx)
+	if err != nil {
 		return Facts{}, err
 	}
 	hash := maphash.String(c.seed, user)
-	facts, mark := c.kept(hash, user, session, organization)
+	facts, mark := c.kept(now, hash, user, session, organization)
 	if facts.User != nil && (facts.Session != nil || session == "") && (facts.Membership != nil || organization == "") {
 		c.Stats.Hits.Add(1)
 		return facts, nil
@@ -183,7 +184,7 @@ func (c *Cache) step() {
 }
 
 // kept returns what is in memory of a user, and the mark under which what is missing may be added.
-func (c *Cache) kept(hash uint64, user, session, organization string) (f Facts, mark uint64) {
+func (c *Cache) kept(now time.Time, hash uint64, user, session, organization string) (f Facts, mark uint64) {
 	s := &c.shards[hash%shardCount]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +197,7 @@ func (c *Cache) kept(hash uint64, user, session, organization string) (f Facts, 
 		delete(s.old, user)
 		c.put(s, user, e)
 	}
-	if c.now().After(e.until) || e.user.settings != c.db.Settings().Revision {
+	if now.After(e.until) || e.user.settings != c.db.Settings().Revision {
 		c.remove(s, user)
 		return f, mark
 	}
@@ -236,18 +237,34 @@ func (c *Cache) load(ctx context.Context, hash, mark uint64, had Facts, user, se
 	return f, nil
 }
 
-// read adds what is missing.
-func (c *Cache) read(ctx context.Context, f Facts, user, session, organization string) (_ Facts, err error) {
+// read adds what is missing. The role ladder is read first: a user's role may be newer than the
+// ladder that it is kept with, and then a change of the settings makes the entry void.
+func (c *Cache) read(ctx context.Context, f Facts, user, session, organization string) (Facts, error) {
+	var keys store.CallerKeys
 	if f.User == nil {
-		f.User, err = loadUser(ctx, c.db, user)
+		keys.UserID = user
 	}
-	if err == nil && f.Session == nil && session != "" {
-		f.Session, err = loadSession(ctx, c.db, session)
+	if f.Session == nil {
+		keys.SessionID = session
 	}
-	if err == nil && f.Membership == nil && organization != "" {
-		f.Membership, err = loadMembership(ctx, c.db, user, organization)
+	if f.Membership == nil && organization != "" {
+		keys.MemberID, keys.OrganizationID = user, organization
 	}
-	return f, err
+	settings := c.db.Settings()
+	rows, err := c.db.Caller(ctx, keys)
+	if err != nil {
+		return f, err
+	}
+	if keys.UserID != "" {
+		f.User = userFacts(&rows.User, settings)
+	}
+	if keys.SessionID != "" {
+		f.Session = &Session{rows.Session, rows.SessionFound}
+	}
+	if keys.MemberID != "" {
+		f.Membership = membershipFacts(&rows.Membership, &rows.Organization)
+	}
+	return f, nil
 }
 
 // keep adds what was loaded to the user's entry.

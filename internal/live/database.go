@@ -6,23 +6,11 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
-	"github.com/clerksync/clerksync/mirror"
 )
 
-// database is what this package reads of a *store.DB.
-//
-//nolint:interfacebloat // there is one such type; the interface is for tests that hold it up
+// database is what this package reads of a *store.DB. The interface is for tests that hold reads up.
 type database interface {
-	UserByClerkID(ctx context.Context, clerkUserID string) (mirror.User, error)
-	UserDeleted(ctx context.Context, clerkUserID string) (bool, error)
-	UserQueued(ctx context.Context, clerkUserID string) (write int64, err error)
-	Session(ctx context.Context, id string) (mirror.Session, error)
-	Membership(ctx context.Context, clerkUserID, clerkOrganizationID string) (mirror.Membership, error)
-	MembershipLost(ctx context.Context, clerkUserID, clerkOrganizationID string) (clerk.Time, error)
-	MembershipQueued(ctx context.Context, clerkUserID, clerkOrganizationID string) ([]store.Queued, error)
-	Organization(ctx context.Context, id string) (mirror.Organization, error)
-	OrganizationDeleted(ctx context.Context, id string) (bool, error)
-	Plans(ctx context.Context, clerkUserID, clerkOrganizationID string) (slugs []string, known bool, err error)
+	Caller(ctx context.Context, keys store.CallerKeys) (store.CallerRows, error)
 
 	Head(ctx context.Context) (store.Head, error)
 	ChangeRefsFrom(ctx context.Context, seq int64, limit int) ([]row.ChangeRef, error)

@@ -1,8 +1,6 @@
 package live
 
 import (
-	"context"
-	"errors"
 	"sync/atomic"
 
 	"github.com/clerksync/clerksync/clerk"
@@ -71,57 +69,19 @@ type MembershipFacts struct {
 	PlansKnown bool
 }
 
-// loadUser reads the verify queue before the row. A read from Clerk that ends meanwhile empties the
-// queue and replaces the row in one transaction, and the old row must not count as one outside of
-// the queue. loadMembership does the same.
-func loadUser(ctx context.Context, db database, id string) (*UserFacts, error) {
-	settings := db.Settings()
-	p := UserFacts{Ladder: settings.Roles(), settings: settings.Revision}
-	var err error
-	if p.Queued, err = db.UserQueued(ctx, id); err != nil {
-		return nil, err
+func userFacts(u *store.UserRows, settings *store.Settings) *UserFacts {
+	p := UserFacts{
+		Row: u.Row, Found: u.Found, Deleted: u.Deleted, Plans: u.Plans.Slugs, PlansKnown: u.Plans.Known, Queued: u.Queued,
+		Ladder: settings.Roles(), settings: settings.Revision,
 	}
-	p.Row, err = db.UserByClerkID(ctx, id)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		p.Deleted, err = db.UserDeleted(ctx, id)
-		return &p, err
-	case err != nil:
-		return nil, err
+	if p.Found {
+		p.Row.Role = store.RoleOfUser(&p.Row, p.Ladder).Role // during a change the stored role may come from another ladder
 	}
-	p.Found = true
-	p.Row.Role = store.RoleOfUser(&p.Row, p.Ladder).Role // during a change the stored role may come from another ladder
-	p.Plans, p.PlansKnown, err = db.Plans(ctx, id, "")
-	return &p, err
+	return &p
 }
 
-func loadSession(ctx context.Context, db database, id string) (*Session, error) {
-	s, err := db.Session(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return &Session{}, nil
+func membershipFacts(m *store.MembershipRows, o *store.OrganizationRows) *MembershipFacts {
+	return &MembershipFacts{
+		Row: m.Row, Found: m.Found, Queued: m.Queued, LostAt: m.LostAt, Slug: o.Row.Slug, Plans: o.Plans.Slugs, PlansKnown: o.Plans.Known,
 	}
-	return &Session{s, err == nil}, err
-}
-
-func loadMembership(ctx context.Context, db database, user, organization string) (*MembershipFacts, error) {
-	var s MembershipFacts
-	var err error
-	if s.Queued, err = db.MembershipQueued(ctx, user, organization); err != nil {
-		return nil, err
-	}
-	s.Row, err = db.Membership(ctx, user, organization)
-	s.Found = err == nil
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
-	}
-	if s.LostAt, err = db.MembershipLost(ctx, user, organization); err != nil {
-		return nil, err
-	}
-	o, err := db.Organization(ctx, organization)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
-	}
-	s.Slug = o.Slug
-	s.Plans, s.PlansKnown, err = db.Plans(ctx, "", organization)
-	return &s, err
 }

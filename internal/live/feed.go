@@ -117,21 +117,27 @@ func (f *feed) withoutOwn(changes []row.ChangeRef, upTo int64) []row.ChangeRef {
 }
 
 // fresh makes sure that the feed was read recently. If that is a while ago, the feed is read
-// without the request waiting for it. If it is too long ago, the request waits.
-func (c *Cache) fresh(ctx context.Context) error {
-	age := c.now().UnixNano() - c.feed.polled.Load()
+// without the request waiting for it. If it is too long ago, the request waits. It returns the
+// time after that, which spares its callers another look at the clock.
+func (c *Cache) fresh(ctx context.Context) (time.Time, error) {
+	now := c.now()
+	age := now.UnixNano() - c.feed.polled.Load()
 	switch {
 	case age >= 0 && age < int64(pollEvery):
-		return nil
+		return now, nil
 	case age >= 0 && age < int64(MaxStale):
 		_, _ = c.poll(ctx, pollEvery) // the next request asks again, and waits when it must
-		return nil
+		return now, nil
 	}
-	return c.await(ctx)
+	err := c.await(ctx)
+	return c.now(), err
 }
 
 // Fresh makes sure that what other processes committed more than [MaxStale] ago is known.
-func (c *Cache) Fresh(ctx context.Context) error { return c.fresh(ctx) }
+func (c *Cache) Fresh(ctx context.Context) error {
+	_, err := c.fresh(ctx)
+	return err
+}
 
 // Follow reads the feed now. Requests cause reads as they come. Without requests, another caller
 // must notice in time that the database has another history.

@@ -144,53 +144,33 @@ func (w *world) read(what string) int {
 
 func text(v int) string { return strconv.Itoa(v) }
 
-func (w *world) UserByClerkID(context.Context, string) (mirror.User, error) {
-	v, organization := w.read("user"), w.read("organization")
-	if v == 0 {
-		return mirror.User{}, store.ErrNotFound
+func (w *world) Caller(_ context.Context, keys store.CallerKeys) (c store.CallerRows, _ error) {
+	if keys.UserID != "" {
+		v, organization := w.read("user"), w.read("organization")
+		if c.User.Found = v != 0; c.User.Found {
+			c.User.Row = mirror.User{
+				ClerkUserID: "user_ada", FirstName: text(v), ExternalID: text(organization), OrganizationID: []string{"", "org_1"}[organization%2],
+			}
+		}
+		c.User.Plans = store.Plans{Slugs: []string{text(w.read("plan of the user"))}, Known: true}
 	}
-	return mirror.User{
-		ClerkUserID: "user_ada", FirstName: text(v), ExternalID: text(organization), OrganizationID: []string{"", "org_1"}[organization%2],
-	}, nil
-}
-
-func (w *world) UserDeleted(context.Context, string) (bool, error) { return false, nil }
-func (w *world) UserQueued(context.Context, string) (int64, error) { return 0, nil }
-
-func (w *world) Session(context.Context, string) (mirror.Session, error) {
-	v := max(w.read("session"), w.read("session of no user"))
-	if v == 0 {
-		return mirror.Session{}, store.ErrNotFound
+	if keys.SessionID != "" {
+		v := max(w.read("session"), w.read("session of no user"))
+		if c.SessionFound = v != 0; c.SessionFound {
+			c.Session = mirror.Session{Status: mirror.SessionStatus(text(v))}
+		}
 	}
-	return mirror.Session{Status: mirror.SessionStatus(text(v))}, nil
-}
-
-func (w *world) Membership(context.Context, string, string) (mirror.Membership, error) {
-	v, role := w.read("membership"), w.read("role")
-	if v == 0 {
-		return mirror.Membership{}, store.ErrNotFound
+	if keys.MemberID != "" {
+		v, role := w.read("membership"), w.read("role")
+		if c.Membership.Found = v != 0; c.Membership.Found {
+			c.Membership.Row = mirror.Membership{Role: text(v), Permissions: []string{text(role)}}
+		}
 	}
-	return mirror.Membership{Role: text(v), Permissions: []string{text(role)}}, nil
-}
-
-func (w *world) MembershipLost(context.Context, string, string) (clerk.Time, error) { return 0, nil }
-
-func (w *world) MembershipQueued(context.Context, string, string) ([]store.Queued, error) {
-	return nil, nil
-}
-
-func (w *world) Organization(context.Context, string) (mirror.Organization, error) {
-	return mirror.Organization{Slug: text(w.read("organization"))}, nil
-}
-
-func (w *world) OrganizationDeleted(context.Context, string) (bool, error) { return false, nil }
-
-func (w *world) Plans(_ context.Context, _, organization string) ([]string, bool, error) {
-	what := "plan of the user"
-	if organization != "" {
-		what = "plan of the organization"
+	if keys.OrganizationID != "" {
+		c.Organization = store.OrganizationRows{Found: true, Row: mirror.Organization{Slug: text(w.read("organization"))}}
+		c.Organization.Plans = store.Plans{Slugs: []string{text(w.read("plan of the organization"))}, Known: true}
 	}
-	return []string{text(w.read(what))}, true, nil
+	return c, nil
 }
 
 func (w *world) Head(context.Context) (store.Head, error) {

@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -36,10 +35,10 @@ type heldOrganization struct {
 
 // Organization returns the stored facts about an organization.
 func (c *Cache) Organization(ctx context.Context, id string) (*OrganizationFacts, error) {
-	if err := c.fresh(ctx); err != nil {
+	now, err := c.fresh(ctx)
+	if err != nil {
 		return nil, err
 	}
-	now := c.now()
 	facts, mark := c.organizations.kept(id, now)
 	if facts != nil {
 		c.Stats.Hits.Add(1)
@@ -47,7 +46,7 @@ func (c *Cache) Organization(ctx context.Context, id string) (*OrganizationFacts
 	}
 	c.step()
 	c.Stats.Loads.Add(1)
-	err := c.breaker.do(ctx, func(ctx context.Context) (err error) {
+	err = c.breaker.do(ctx, func(ctx context.Context) (err error) {
 		if facts, err = loadOrganization(ctx, c.db, id); err == nil {
 			c.organizations.keep(id, heldOrganization{facts, now.Add(maxKept)}, mark, now)
 		}
@@ -57,18 +56,9 @@ func (c *Cache) Organization(ctx context.Context, id string) (*OrganizationFacts
 }
 
 func loadOrganization(ctx context.Context, db database, id string) (*OrganizationFacts, error) {
-	var f OrganizationFacts
-	_, err := db.Organization(ctx, id)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		f.Deleted, err = db.OrganizationDeleted(ctx, id)
-		return &f, err
-	case err != nil:
-		return nil, err
-	}
-	f.Found = true
-	f.Plans, f.PlansKnown, err = db.Plans(ctx, "", id)
-	return &f, err
+	rows, err := db.Caller(ctx, store.CallerKeys{OrganizationID: id})
+	o := &rows.Organization
+	return &OrganizationFacts{Found: o.Found, Deleted: o.Deleted, Plans: o.Plans.Slugs, PlansKnown: o.Plans.Known}, err
 }
 
 func (o *organizations) kept(id string, now time.Time) (facts *OrganizationFacts, mark uint64) {

@@ -209,8 +209,8 @@ func TestWalkWithAnOnChangeThatRefuses(t *testing.T) {
 		h.mustBeKnown(changed, deleted)
 		h.mustCopyFeed()
 		for _, key := range []row.Key{changed, deleted} {
-			if queued, err := h.DB.UserQueued(h.Context(), key.ID); err != nil || queued == 0 {
-				h.Errorf("the row of %s grants access: %d, %v", key.ID, queued, err)
+			if rows, err := h.DB.Caller(h.Context(), store.CallerKeys{UserID: key.ID}); err != nil || rows.User.Queued == 0 {
+				h.Errorf("the row of %s grants access: %d, %v", key.ID, rows.User.Queued, err)
 			}
 			if h.Hidden(key) {
 				h.Errorf("%s is hidden", key.ID)

@@ -40,8 +40,8 @@ func TestUnreadableObjectIsAFinding(t *testing.T) {
 		if waiting != 0 || unreadable != 1 || backlog.Verify != 0 || err != nil {
 			e.Errorf("after five refusals %d wait, %d are unreadable, backlog %+v, %v", waiting, unreadable, backlog, err)
 		}
-		if queued, err := e.DB.UserQueued(e.Context(), user.ID); err != nil || queued == 0 {
-			e.Errorf("the row grants access: queued %v, %v", queued, err)
+		if rows, err := e.DB.Caller(e.Context(), store.CallerKeys{UserID: user.ID}); err != nil || rows.User.Queued == 0 {
+			e.Errorf("the row grants access: queued %v, %v", rows.User.Queued, err)
 		}
 		facts := e.facts()
 		if len(status.Assess(&facts)) == 0 {

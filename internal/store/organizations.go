@@ -14,7 +14,7 @@ const selectOrganizations = `SELECT clerk_organization_id, name, slug, image_url
 func scanOrganization(r Row) (o mirror.Organization, err error) {
 	var metadata, object document
 	err = r.Scan(&o.ClerkOrganizationID, (*text)(&o.Name), (*text)(&o.Slug), (*text)(&o.ImageURL), (*text)(&o.CreatedBy),
-		(*instant)(&o.CreatedAt), (*instant)(&o.UpdatedAt), &o.Stub,
+		(*instant)(&o.CreatedAt), (*instant)(&o.UpdatedAt), (*boolean)(&o.Stub),
 		(*document)(&o.PublicMetadata), &metadata, &object)
 	o.SetPrivate(json.RawMessage(metadata), json.RawMessage(object))
 	return o, err
@@ -29,13 +29,6 @@ func (db *DB) organizations(ctx context.Context, rest string, args ...any) ([]mi
 func (db *DB) Organization(ctx context.Context, id string) (mirror.Organization, error) {
 	list, err := db.organizations(ctx, " WHERE clerk_organization_id = $1", id)
 	return only(list, err, "organization", id)
-}
-
-// OrganizationDeleted reports whether an organization is known to be deleted.
-func (db *DB) OrganizationDeleted(ctx context.Context, id string) (bool, error) {
-	rows, err := db.query(ctx, "SELECT sync_hidden FROM clerk_organizations WHERE clerk_organization_id = $1", id)
-	all, err := scanAll(rows, err, scanOne[bool])
-	return len(all) == 1 && all[0], err
 }
 
 // OrganizationsByClerkIDs returns the live organizations with some Clerk ids, by Clerk id.
@@ -73,7 +66,7 @@ const selectMemberships = `SELECT clerk_membership_id, clerk_user_id, clerk_orga
 func scanMembership(r Row) (m mirror.Membership, err error) {
 	var permissions, metadata, object document
 	err = r.Scan(&m.ClerkMembershipID, (*text)(&m.ClerkUserID), (*text)(&m.ClerkOrganizationID), (*text)(&m.Role), &permissions,
-		(*instant)(&m.CreatedAt), (*instant)(&m.UpdatedAt), &m.Stub,
+		(*instant)(&m.CreatedAt), (*instant)(&m.UpdatedAt), (*boolean)(&m.Stub),
 		(*document)(&m.PublicMetadata), &metadata, &object)
 	m.SetPrivate(json.RawMessage(metadata), json.RawMessage(object))
 	if err == nil && permissions != nil {

@@ -63,8 +63,8 @@ func scanUser(r Row) (u mirror.User, err error) {
 	var overrides text
 	err = r.Scan(&u.ID, &u.ClerkUserID, (*text)(&u.Email), (*text)(&u.Phone), (*text)(&u.Username), (*text)(&u.FirstName), (*text)(&u.LastName),
 		(*text)(&u.ProfileImageURL), (*text)(&u.ExternalID), &u.Role, (*text)(&u.OrganizationID),
-		&u.IsActive, &u.Banned, &u.Locked, (*instant)(&u.LockedUntil), (*instant)(&u.LastLoginAt), (*instant)(&u.LastActiveAt),
-		(*instant)(&u.CreatedAt), (*instant)(&u.UpdatedAt), &u.Stub,
+		(*boolean)(&u.IsActive), (*boolean)(&u.Banned), (*boolean)(&u.Locked), (*instant)(&u.LockedUntil), (*instant)(&u.LastLoginAt), (*instant)(&u.LastActiveAt),
+		(*instant)(&u.CreatedAt), (*instant)(&u.UpdatedAt), (*boolean)(&u.Stub),
 		(*document)(&u.PublicMetadata), &metadata, &object, &overrides)
 	u.Overrides = overridesIn(clerk.KindUser, u.ClerkUserID, overrides)
 	u.SetPrivate(json.RawMessage(metadata), json.RawMessage(object))
@@ -120,14 +120,6 @@ func (db *DB) UserByEmail(ctx context.Context, email string) (mirror.User, error
 // UsersByEmail returns some of the live users whose primary address is email, at most ten.
 func (db *DB) UsersByEmail(ctx context.Context, email string) ([]mirror.User, error) {
 	return db.users(ctx, " WHERE email IN ($1, $2) ORDER BY clerk_user_id LIMIT 10", email, strings.ToLower(email))
-}
-
-// UserDeleted reports whether the user is known to be deleted. It is false for a user that was
-// never seen.
-func (db *DB) UserDeleted(ctx context.Context, clerkUserID string) (bool, error) {
-	rows, err := db.query(ctx, "SELECT sync_hidden FROM clerk_users WHERE clerk_user_id = $1", clerkUserID)
-	all, err := scanAll(rows, err, scanOne[bool])
-	return len(all) == 1 && all[0], err
 }
 
 // Users returns a page of live users, newest first, or of the users that a search finds.

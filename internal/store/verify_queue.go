@@ -17,34 +17,6 @@ type Queued struct {
 	Write int64
 }
 
-// UserQueued returns the number of the transaction that last queued a user, 0 if the user is not in
-// the verify queue.
-func (db *DB) UserQueued(ctx context.Context, clerkUserID string) (write int64, err error) {
-	return db.number(ctx, "SELECT COALESCE(max(queued_write), 0) FROM clerk_verify WHERE kind = 'user' AND id = $1", clerkUserID)
-}
-
-// MembershipQueued lists the objects in the verify queue on which a user's rights in an
-// organization depend: the membership, the role that it names, and the permissions of that role. A
-// role whose key is unknown may be that role. A permission that is queued only because it was seen
-// only inside the role does not count.
-func (db *DB) MembershipQueued(ctx context.Context, clerkUserID, clerkOrganizationID string) ([]Queued, error) {
-	// a role's key is written with and without the prefix org:
-	const roles = `SELECT m.role FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2
-		UNION ALL SELECT CASE WHEN m.role LIKE 'org:%' THEN substr(m.role, 5) ELSE 'org:' || m.role END
-		FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2`
-	const text = `SELECT kind, id, max(queued_write) FROM (
-		SELECT v.kind, v.id, v.queued_write FROM clerk_memberships_live m
-			JOIN clerk_verify v ON v.kind = 'organization_membership' AND v.id = m.clerk_membership_id
-			WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2
-		UNION ALL SELECT v.kind, v.id, v.queued_write FROM clerk_verify v JOIN clerk_roles r ON r.clerk_role_id = v.id
-			WHERE v.kind = 'role' AND r.sync_hidden = 0 AND (r.role_key IS NULL OR r.role_key IN (` + roles + `))
-		UNION ALL SELECT v.kind, v.id, v.queued_write FROM clerk_verify v JOIN clerk_roles r ON r.permissions LIKE '%"' || v.id || '"%'
-			WHERE v.kind = 'permission' AND v.reason <> 'stub' AND r.sync_hidden = 0 AND r.role_key IN (` + roles + `)
-		) q GROUP BY kind, id ORDER BY kind, id`
-	rows, err := db.query(ctx, text, clerkUserID, clerkOrganizationID)
-	return scanAll(rows, err, func(r Row) (q Queued, err error) { return q, r.Scan(&q.Key.Kind, &q.Key.ID, &q.Write) })
-}
-
 // QueuedRefs lists what was added to the verify queue, for caches.
 type QueuedRefs struct {
 	Objects []row.ChangeRef

@@ -14,6 +14,7 @@ import (
 	"github.com/clerksync/clerksync/clerk"
 	"github.com/clerksync/clerksync/internal/row"
 	"github.com/clerksync/clerksync/internal/store"
+	"github.com/clerksync/clerksync/internal/store/storetest"
 	"github.com/clerksync/clerksync/internal/testenv"
 )
 
@@ -150,5 +151,18 @@ func TestAWriteThatFails(t *testing.T) {
 		if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.SetMeta(t.Context(), "note", "good") }); err != nil {
 			t.Errorf("after that: %v", err)
 		}
+	})
+}
+
+// The facts about a caller are read together in each way to send statements.
+func TestCallerInEachMode(t *testing.T) {
+	t.Parallel()
+	eachMode(t, func(t *testing.T, dsn string) {
+		db, err := Open(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		storetest.Caller(t, db)
 	})
 }

@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"a purge is many transactions":                 purges,
 		"changes name the parents of their object":     changeRefs,
 		"a lost membership is remembered":              lostMembership,
+		"facts of a caller are read together":          callerFacts,
 		"an overtaken lease is refused":                leases,
 		"a consumer keeps its place":                   consumers,
 		"a consumer that was overtaken saves nothing":  fencedConsumer,
@@ -216,11 +217,11 @@ func changeRefs(t *testing.T, db *store.DB) {
 
 func lostMembership(t *testing.T, db *store.DB) {
 	at := func(user, organization string) clerk.Time {
-		at, err := db.MembershipLost(t.Context(), user, organization)
+		rows, err := db.Caller(t.Context(), store.CallerKeys{MemberID: user, OrganizationID: organization})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return at
+		return rows.Membership.LostAt
 	}
 	member := newRow(t, clerk.KindMembership, `{"id":"orgmem_1","user_id":"user_1","organization_id":"org_1"}`)
 	save(t, db, member)
@@ -387,8 +388,8 @@ func cascade(t *testing.T, db *store.DB) {
 	if _, err := db.Membership(t.Context(), "user_p", "org_p"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("membership of a deleted user: %v", err)
 	}
-	if deleted, err := db.UserDeleted(t.Context(), "user_p"); err != nil || !deleted {
-		t.Errorf("deleted user: %v, %v", deleted, err)
+	if rows, err := db.Caller(t.Context(), store.CallerKeys{UserID: "user_p"}); err != nil || !rows.User.Deleted || rows.User.Found {
+		t.Errorf("deleted user: %+v, %v", rows.User, err)
 	}
 }
 
