@@ -20,7 +20,11 @@ SELECT {uuid i}, {id user_ i}, lower(m.first_name) || '.' || lower(m.last_name) 
     {begin} + {span} - i % 1000000 * 1000, {begin} + {span} - i % 1000000 * 1000, '{"role":"solo"}',
     {begin} + i * {span} / {users}, {begin} + {span} - i % 1000000 * 1000, 0, 0, 0, {values CASE WHEN i % 200 = 7 THEN 1 ELSE 0 END},
     '{"object":"user","id":"' || {id user_ i} || '","first_name":"' || m.first_name || '","last_name":"' || m.last_name
-        || '","email_addresses":[{"id":"idn_1","email_address":"' || lower(m.first_name) || i || '@example.com"}],"pad":"{pad 1400}"}'
+        || '","username":' || CASE WHEN i % 3 = 0 THEN '"' || lower(m.first_name) || i || '"' ELSE 'null' END
+        || ',"image_url":"https://img.clerk.com/' || i || '","primary_email_address_id":"idn_1","email_addresses":[{"id":"idn_1","email_address":"'
+        || lower(m.first_name) || '.' || lower(m.last_name) || i || '@example' || (i % 50) || '.com"}],"phone_numbers":['
+        || CASE WHEN i % 5 = 0 THEN '{"id":"idn_2","phone_number":"+1' || (2000000000 + i * 7919 % 7999999999) || '"}],"primary_phone_number_id":"idn_2"' ELSE ']' END
+        || ',"public_metadata":{"role":"solo"},"pad":"{pad 1400}"}'
 FROM n JOIN scale_names m ON m.n = i * 7919 % 1000;
 
 -- A tenth of the users is in the first organization, and everyone in two or three others.

@@ -31,6 +31,7 @@ const (
 	growthIssuer = "https://clerk.example.com"
 	growthSecret = "whsec_Z3Jvd3RoLWdyb3d0aC1ncm93dGgtZ3Jvd3Ro" //nolint:gosec // signs made-up events
 	callers      = 4000                                         // users who make requests
+	changes      = 10_000                                       // users who change
 	connections  = 32
 )
 
@@ -40,6 +41,8 @@ type grown struct {
 	users int64
 	key   *rsa.PrivateKey
 	life  time.Duration // of each measurement
+
+	changing []map[string]any // users who will change, as Clerk sends them
 }
 
 // growth measures what should not depend on the number of users: ingest, GET /api/auth/me and the
@@ -72,10 +75,33 @@ func growth(ctx context.Context, url string, users int64, life time.Duration) er
 	return g.requests(ctx)
 }
 
+// readChanging reads the users who will change. Each run has other users, spread over all.
+func (g *grown) readChanging(ctx context.Context) error {
+	start := time.Now().UnixNano()
+	for i := int64(0); len(g.changing) < changes; i++ {
+		u, err := g.m.Users().ByClerkID(ctx, id("user_", (start+i*7919)%g.users+1))
+		if errors.Is(err, clerksync.ErrNotFound) { // deleted
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		var object map[string]any
+		if err := json.Unmarshal(u.RawObject(), &object); err != nil {
+			return err
+		}
+		g.changing = append(g.changing, object)
+	}
+	return nil
+}
+
 // ingest measures deliveries of new users, changed users and new sessions, by turns.
 func (g *grown) ingest(ctx context.Context) error {
 	signer, err := webhook.NewSigner(growthSecret)
 	if err != nil {
+		return err
+	}
+	if err := g.readChanging(ctx); err != nil {
 		return err
 	}
 	handler, began := g.m.WebhookHandler(), time.Now()
@@ -109,23 +135,25 @@ func printed(name string, d time.Duration) { fmt.Fprintf(os.Stdout, "%s\t%d\n", 
 
 // delivery returns the n-th delivery of a run.
 func (g *grown) delivery(ctx context.Context, signer *webhook.Signer, began time.Time, n int64) *http.Request {
-	now, some := time.Now().UnixMilli(), id("user_", n*7919%g.users+1)
-	run := began.UnixNano()
-	object, kind := map[string]any{"object": "user", "updated_at": now}, "user.updated"
+	now, run := time.Now().UnixMilli(), began.UnixNano()
+	changing := g.changing[n%int64(len(g.changing))]
+	var object map[string]any
+	var kind string
 	switch n % 3 {
 	case 0:
-		kind, object["id"], object["created_at"] = "user.created", fmt.Sprintf("user_%d%d", run, n), now
+		kind, object = "user.created", map[string]any{
+			"object": "user", "id": fmt.Sprintf("user_%d%d", run, n), "first_name": fmt.Sprintf("Ada %d", n), "email_addresses": []any{},
+			"public_metadata": map[string]any{"role": "growth", "pad": string(bytes.Repeat([]byte("x"), 1400))}, "created_at": now,
+		}
 	case 1:
-		object["id"] = some
+		kind, object = "user.updated", maps.Clone(changing)
+		object["last_active_at"] = now
 	default:
 		kind, object = "session.created", map[string]any{
-			"object": "session", "id": fmt.Sprintf("sess_%d%d", run, n), "user_id": some, "status": "active", "created_at": now, "updated_at": now,
+			"object": "session", "id": fmt.Sprintf("sess_%d%d", run, n), "user_id": changing["id"], "status": "active", "created_at": now,
 		}
 	}
-	if object["object"] == "user" {
-		object["first_name"], object["email_addresses"] = fmt.Sprintf("Ada %d", n), []any{}
-		object["public_metadata"] = map[string]any{"role": "growth", "pad": string(bytes.Repeat([]byte("x"), 1400))}
-	}
+	object["updated_at"] = now
 	body, _ := json.Marshal(map[string]any{"type": kind, "object": "event", "timestamp": now, "data": object}) //nolint:errchkjson // texts and numbers
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/api/webhooks/clerk", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
