@@ -8,7 +8,8 @@ import (
 	"github.com/clerksync/clerksync/internal/store"
 )
 
-// database is what this package reads of a *store.DB. The interface is for tests that hold reads up.
+// database is what this package reads of a *store.DB. The interface is for tests that hold reads
+// up.
 type database interface {
 	Caller(ctx context.Context, keys store.CallerKeys) (store.CallerRows, error)
 
