@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -48,6 +49,11 @@ func run(ctx context.Context, listen, url string, demo bool) error {
 	defer func() { _ = listener.Close() }()
 	if demo {
 		return withEmulator(ctx, listener, url)
+	}
+	for _, name := range []string{"CLERK_SECRET_KEY", "CLERK_PUBLISHABLE_KEY", "CLERK_WEBHOOK_SIGNING_SECRET"} {
+		if os.Getenv(name) == "" {
+			return fmt.Errorf("%s is not set; with -demo, none is needed", name)
+		}
 	}
 	db, err := sqlite.Open("clerk.db")
 	if err != nil {

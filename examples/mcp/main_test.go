@@ -166,3 +166,13 @@ func TestOtherTokensOpenNothing(t *testing.T) {
 		}
 	}
 }
+
+// A server whose URL has no path would take those of the mirror.
+func TestTheServerNeedsAPath(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"http://127.0.0.1:8090", "http://127.0.0.1:8090/", "http://127.0.0.1:8090//"} {
+		if _, err := routes(nil, address); err == nil {
+			t.Errorf("%s is accepted", address)
+		}
+	}
+}

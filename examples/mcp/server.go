@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	sdkauth "github.com/modelcontextprotocol/go-sdk/auth"
@@ -24,6 +26,9 @@ func routes(m *clerksync.Mirror, address string) (http.Handler, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, err
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		return nil, fmt.Errorf("the URL of the server, %s, needs a path such as /mcp: the others are routes of the mirror", address)
 	}
 	resource, err := m.ProtectedResource(clerksync.ResourceOptions{URL: address, Scopes: []string{scope}, Name: "Organizations"})
 	if err != nil {

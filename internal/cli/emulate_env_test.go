@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clerksync/clerksync/auth"
 	"github.com/clerksync/clerksync/internal/emulator"
 	"github.com/clerksync/clerksync/internal/testenv"
 )
@@ -67,6 +68,25 @@ func TestEnvironmentIsReadAlike(t *testing.T) {
 				t.Errorf("it read %s %v, want %v", out, err, want)
 			}
 		})
+	}
+}
+
+// The server and Clerk's SDKs accept the publishable key, whatever the issuer is.
+func TestPublishableKeyOfEachIssuer(t *testing.T) {
+	t.Parallel()
+	for issuer, host := range map[string]string{
+		"http://localhost:4010": "127.0.0.1:4010", "http://127.0.0.1:4010": "127.0.0.1:4010", "https://Clerk.example.com/": "clerk.example.com",
+		"http://clerk:4010": "127.0.0.1:4010", "http://[::1]:4010": "127.0.0.1:4010", "https://localhost": "127.0.0.1",
+		"https://app.example.com/__clerk": "app.example.com",
+	} {
+		e, err := emulator.New(emulator.Options{Issuer: issuer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := auth.FrontendAPI(e.Keys("").PublishableKey); err != nil || got != "https://"+host {
+			t.Errorf("%s: %s, %v", issuer, got, err)
+		}
+		e.Close()
 	}
 }
 

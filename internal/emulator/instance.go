@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -63,9 +64,15 @@ func (i *instance) jwks() jose.JSONWebKeySet {
 	return set
 }
 
-// publishableKey returns the publishable key, which names the issuer's host.
+// publishableKey returns the publishable key, which names the issuer's host. Clerk's SDKs refuse one
+// whose host has no dot, such as localhost: in its place is an address of this machine.
 func (i *instance) publishableKey() string {
-	host := i.Issuer[strings.Index(i.Issuer, "//")+2:]
+	host := ""
+	if u, err := url.Parse(strings.ToLower(i.Issuer)); err == nil {
+		if host = u.Host; !strings.Contains(u.Hostname(), ".") {
+			host = strings.TrimSuffix("127.0.0.1:"+u.Port(), ":")
+		}
+	}
 	return "pk_test_" + base64.StdEncoding.EncodeToString([]byte(host+"$"))
 }
 
