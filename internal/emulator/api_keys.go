@@ -89,7 +89,7 @@ func (e *Emulator) checkSubject(parameter, id string, prefixes ...string) error 
 		known = err == nil
 	}
 	if !known || !slices.Contains(prefixes, prefix) {
-		return invalid(parameter, parameter+" must be the id of a "+strings.Join(prefixes, ", ")+" that exists.")
+		return invalid(parameter, parameter+" must be an id that exists: "+strings.Join(prefixes, "_…, ")+"_….")
 	}
 	return nil
 }

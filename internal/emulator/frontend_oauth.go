@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -151,6 +152,8 @@ func (p *registration) check(known []string) *oauthError {
 		return refuseOAuth("invalid_client_metadata", "token_endpoint_auth_method is not supported.")
 	case tooLong(p.Name, maxApplicationName), tooLong(p.URI, maxLink), tooLong(p.Logo, maxLink), tooLong(p.Scope, maxLink):
 		return refuseOAuth("invalid_client_metadata", "A value is too long.")
+	case !onWeb(p.URI), !onWeb(p.Logo):
+		return refuseOAuth("invalid_client_metadata", "client_uri and logo_uri must be URLs of the web.")
 	}
 	for scope := range strings.FieldsSeq(or(p.Scope)) {
 		if !slices.Contains(known, scope) {
@@ -158,4 +161,10 @@ func (p *registration) check(known []string) *oauthError {
 		}
 	}
 	return nil
+}
+
+// onWeb reports whether a link, if there is one, leads to a page or an image of the web.
+func onWeb(link *string) bool {
+	u, err := url.Parse(or(link))
+	return or(link) == "" || err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }

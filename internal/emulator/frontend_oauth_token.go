@@ -296,8 +296,8 @@ func (e *Emulator) orderOAuthToken(c *call) (any, error) {
 	if p.ExpiresIn != nil {
 		order.life = whole(*p.ExpiresIn)
 	}
-	if order.life.Abs() > whole(maxTokenTTL) || checkScopes(p.Scopes) != nil || len(p.Resources) > maxResources {
-		return nil, fail(http.StatusUnprocessableEntity, "form_param_value_invalid", "is invalid", "A value is too large.")
+	if order.life.Abs() > whole(maxTokenTTL) || checkScopes(p.Scopes) != nil || slices.ContainsFunc(p.Scopes, notScope) || len(p.Resources) > maxResources {
+		return nil, fail(http.StatusUnprocessableEntity, "form_param_value_invalid", "is invalid", "A value is too large, or a scope is none.")
 	}
 	if order.scopes == nil {
 		order.scopes = x.Scopes

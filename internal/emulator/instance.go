@@ -64,8 +64,8 @@ func (i *instance) jwks() jose.JSONWebKeySet {
 	return set
 }
 
-// publishableKey returns the publishable key, which names the issuer's host. Clerk's SDKs refuse one
-// whose host has no dot, such as localhost: in its place is an address of this machine.
+// publishableKey returns the publishable key, which names the issuer's host. Clerk's SDKs refuse
+// one whose host has no dot, such as localhost: in its place is an address of this machine.
 func (i *instance) publishableKey() string {
 	host := ""
 	if u, err := url.Parse(strings.ToLower(i.Issuer)); err == nil {

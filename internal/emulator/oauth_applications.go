@@ -139,6 +139,8 @@ const (
 
 var scopePattern = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`) // of RFC 6749
 
+func notScope(text string) bool { return !scopePattern.MatchString(text) }
+
 // checkRedirect refuses what no browser should be sent to with a code. Clerk accepts all schemes.
 func checkRedirect(link string) error {
 	u, err := url.Parse(link)
@@ -173,7 +175,7 @@ func (p *applicationParameters) describe(x *oauthClient) error {
 	}
 	if p.Scopes != nil {
 		scopes := strings.Fields(*p.Scopes)
-		if len(*p.Scopes) > maxLink || slices.ContainsFunc(scopes, func(s string) bool { return !scopePattern.MatchString(s) }) {
+		if len(*p.Scopes) > maxLink || slices.ContainsFunc(scopes, notScope) {
 			return invalid("scopes", "scopes must be texts separated by spaces, of at most 1024 bytes.")
 		}
 		x.Scopes = scopes
@@ -367,8 +369,8 @@ func (e *Emulator) updateOAuthSettings(c *call) (any, error) {
 	next := e.oauth.settings
 	if p.DefaultScopes.set {
 		next.DefaultScopes = or(p.DefaultScopes.value)
-		if err := checkScopes(next.DefaultScopes); err != nil {
-			return nil, err
+		if checkScopes(next.DefaultScopes) != nil || slices.ContainsFunc(next.DefaultScopes, notScope) {
+			return nil, invalid("default_scopes", fmt.Sprintf("default_scopes must be at most %d scopes, without spaces, quotes and backslashes.", maxScopes))
 		}
 	}
 	for from, to := range map[*bool]*bool{

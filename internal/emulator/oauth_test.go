@@ -296,6 +296,9 @@ func TestClientRegistration(t *testing.T) {
 	if a := c.do("GET", "/.well-known/oauth-authorization-server", nil); strings.Contains(string(a.body), "registration_endpoint") {
 		t.Errorf("the metadata is %s", a.body)
 	}
+	for _, scope := range []string{"two words", `a"quote`, "", "ä"} {
+		c.refused(422, "form_param_value_invalid", "PATCH", "/v1/instance/oauth_application_settings", object{"default_scopes": []string{scope}})
+	}
 	c.registered(nil)
 	for code, bodies := range map[string][]object{
 		"invalid_redirect_uri": {{}, {"redirect_uris": []string{}}, {"redirect_uris": []string{"javascript:alert(1)"}}, {"redirect_uris": []string{"/here"}}, {"redirect_uris": []string{callback + "#x"}}},
@@ -303,6 +306,8 @@ func TestClientRegistration(t *testing.T) {
 			{"redirect_uris": []string{callback}, "scope": "everything"},
 			{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "private_key_jwt"},
 			{"redirect_uris": []string{callback}, "client_name": strings.Repeat("x", 257)},
+			{"redirect_uris": []string{callback}, "logo_uri": "javascript:alert(1)"},
+			{"redirect_uris": []string{callback}, "client_uri": "/here"},
 			{"redirect_uris": 1},
 		},
 	} {
