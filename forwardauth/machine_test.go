@@ -82,7 +82,7 @@ func TestOAuthScopes(t *testing.T) {
 		{"path":"/mcp/keys","require":{"accept":"api_key","scope":"keys"}},
 		{"path":"/mcp/open","public":true},
 		{"path":"/other/**","require":{"accept":"oauth","scope":"other"}},
-		{"path":"/other/people","require":{"scope":"people"}},
+		{"path":"/other/people","require":{"accept":["session","api_key"],"any":[{"accept":"session"},{"scope":"people"}]}},
 		{"path":"/**","require":{"accept":"oauth","scope":"any"}}]}`)
 	for url, want := range map[string]string{
 		"https://a.example.com/mcp":           "any deals:read deals:write export",
