@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,16 +41,22 @@ func newMachineGate(t *testing.T, changes ...func(*clerksync.Config)) *gate {
 
 func newMachineGateAt(t *testing.T, c *clerktest.Clerk, path string, changes ...func(*clerksync.Config)) *gate {
 	t.Helper()
+	g := openMachineGateAt(t, c, path, changes...)
+	c.SendTo(g.m.WebhookHandler())
+	return g
+}
+
+// openMachineGateAt is a gate that hears no webhooks yet.
+func openMachineGateAt(t *testing.T, c *clerktest.Clerk, path string, changes ...func(*clerksync.Config)) *gate {
+	t.Helper()
 	public, err := x509.MarshalPKIXPublicKey(&machineKey().PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := openGateAt(t, c, path, append([]func(*clerksync.Config){func(c *clerksync.Config) {
+	return openGateAt(t, c, path, append([]func(*clerksync.Config){func(c *clerksync.Config) {
 		c.StalePolicy, c.JWTKey = clerksync.StaleTrust, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
 		c.OAuthResources, c.MachineCallers = []string{machineResource}, map[string][]string{"mch_1": {"deals:read"}}
 	}}, changes...)...)
-	g.clerk.SendTo(g.m.WebhookHandler())
-	return g
 }
 
 // sign returns a JWT of the instance.
@@ -142,6 +149,57 @@ func TestMachineTokensOfUsersKnownFromOtherObjects(t *testing.T) {
 	g = newMachineGateAt(t, c, path) // which reads users from Clerk
 	g.passes(g.accessToken(map[string]any{"sub": active}), accept)
 	g.refused(g.accessToken(map[string]any{"sub": locked}), accept, http.StatusUnauthorized, "user_inactive")
+}
+
+// While the mirror is not proven to be fresh, a machine token does not count before its user and
+// the membership were read: it may have missed that the user is banned. Without Clerk it goes on.
+func TestMachineTokensWhileTheMirrorIsNotProven(t *testing.T) {
+	t.Parallel()
+	accept := auth.Accept(auth.OAuth)
+	for name, test := range map[string]struct {
+		missed func(g *gate, user, organization string)
+		status int
+		code   string
+	}{
+		"nothing":     {func(*gate, string, string) {}, 200, ""},
+		"a ban":       {func(g *gate, user, _ string) { g.clerk.Ban(user) }, 401, "user_inactive"},
+		"a lock":      {func(g *gate, user, _ string) { g.clerk.Lock(user) }, 401, "user_inactive"},
+		"a deletion":  {func(g *gate, user, _ string) { g.clerk.DeleteUser(user) }, 401, "user_not_registered"},
+		"its removal": {func(g *gate, user, organization string) { g.clerk.RemoveMember(organization, user) }, 401, "organization_inactive"},
+		"the end of the organization": {
+			func(g *gate, _, organization string) { g.clerk.DeleteOrganization(organization) }, 401, "organization_inactive",
+		},
+		"a ban during an outage": {func(g *gate, user, _ string) {
+			g.clerk.Ban(user)
+			g.clerk.SetFaults(clerktest.Faults{API: clerktest.APIFaults{ServerError: 1}})
+		}, 200, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := clerktest.New(t)
+			path := filepath.Join(t.TempDir(), "clerk.db")
+			g := openMachineGateAt(t, c, path, func(c *clerksync.Config) { c.StalePolicy = clerksync.StaleAskClerk })
+			var deaf atomic.Bool
+			c.SendTo(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !deaf.Load() {
+					g.m.WebhookHandler().ServeHTTP(w, r)
+				}
+			}))
+			user := c.CreateUser(clerktest.User{Email: "ada@example.com"})
+			organization := c.CreateOrganization("Engines", user)
+			c.Settle()
+			deaf.Store(true)
+			test.missed(g, user, organization)
+			token := g.accessToken(map[string]any{"sub": user, "org_id": organization})
+			for range 3 {
+				if test.status == http.StatusOK {
+					g.passes(token, accept)
+				} else {
+					g.refused(token, accept, test.status, test.code)
+				}
+			}
+		})
+	}
 }
 
 // A route accepts the kinds that its rule names, and says how to authenticate.

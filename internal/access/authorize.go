@@ -43,6 +43,9 @@ func (g *Gate) identify(r *http.Request, accepted auth.Kinds) (Caller, error) {
 		return Caller{}, err
 	}
 	caller, refusal, err := g.resolveCaller(r.Context(), claims)
+	if err == nil && claims.Kind != auth.Session {
+		refusal, err = g.proveStanding(r.Context(), &caller)
+	}
 	switch {
 	case refusal != nil && !refusal.NotMirrored:
 		g.audit.contradiction(r, claims, refusal)

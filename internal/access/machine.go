@@ -1,11 +1,16 @@
 package access
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
+	"github.com/clerksync/clerksync/internal/clerkapi"
+	"github.com/clerksync/clerksync/internal/live"
 )
 
 // verifyMachine verifies an API key, an OAuth access token or an M2M token, whose form says which
@@ -38,6 +43,44 @@ func (g *Gate) verifyMachine(r *http.Request, accepted auth.Kinds, kind auth.Kin
 		return nil, invalidToken(errRevoked)
 	}
 	return claims, nil
+}
+
+// proveStanding reads what a machine token depends on from Clerk, where what is stored of it is not
+// proven: unlike a session token, this one does not prove that the user may still come. While Clerk
+// cannot be asked, what is stored counts.
+func (g *Gate) proveStanding(ctx context.Context, c *Caller) (*live.Refusal, error) {
+	if g.config.Unready != Ask || g.config.API == nil {
+		return nil, nil
+	}
+	read := false
+	for _, n := range standingNeeds(c, g.cache.Ready()) {
+		if g.onDemand.cached(n) {
+			continue
+		}
+		err := g.onDemand.fetch(ctx, n)
+		if errors.Is(err, clerkapi.ErrNotFound) || errors.Is(err, clerkapi.ErrNoParent) {
+			refusal := live.Unknown(n.fact.Kind)
+			return refusal, refused(refusal)
+		}
+		read = read || err == nil
+	}
+	if !read {
+		return nil, nil
+	}
+	again, refusal, err := g.resolveCaller(ctx, c.Claims)
+	*c = again
+	return refusal, err
+}
+
+// standingNeeds returns what must be proven before a machine token counts: the user, and the
+// membership in the organization, or else the organization.
+func standingNeeds(c *Caller, ready live.Ready) []need {
+	needs := membershipNeeds(userNeeds(nil, ready, c.Claims, c.Facts.User), ready, c.Claims, c.Facts.Membership)
+	needs = slices.DeleteFunc(needs, func(n need) bool { return n.fact.Kind != clerk.KindUser && n.fact.Kind != clerk.KindMembership })
+	if o := c.Claims.Organization; o != nil && c.Facts.Membership == nil && !ready.Membership {
+		needs = append(needs, need{fact: live.Fact{Kind: clerk.KindOrganization, ID: o.ID}})
+	}
+	return needs
 }
 
 // OAuth returns the issuer of OAuth access tokens, "" if none can be verified, and the resources

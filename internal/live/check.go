@@ -54,7 +54,7 @@ func checkUser(p *UserFacts, now time.Time) *Refusal {
 	case p.Deleted:
 		return &Refusal{Code: CodeInactive, Fact: "user", Stored: "deleted"}
 	case !p.Found:
-		return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
+		return Unknown(clerk.KindUser)
 	case !p.Row.IsActive:
 		return &Refusal{Code: CodeInactive, Fact: "user", Stored: Inactive(&p.Row)}
 	case p.Row.Locked && (p.Row.LockedUntil.IsZero() || now.Before(p.Row.LockedUntil)):

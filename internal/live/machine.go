@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/clerksync/clerksync/auth"
+	"github.com/clerksync/clerksync/clerk"
 )
 
 // CodeOrganizationInactive is the code of a [Refusal] of a caller who acts in an organization that
@@ -28,7 +29,7 @@ func CheckMachine(f Facts, now time.Time) *Refusal {
 			return refusal
 		}
 		if p.Row.Stub { // whether the user is banned or locked is not known
-			return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
+			return Unknown(clerk.KindUser)
 		}
 	}
 	if o := f.Organization; o != nil && !o.Found {
@@ -38,6 +39,18 @@ func CheckMachine(f Facts, now time.Time) *Refusal {
 		return lostOrganization("membership", m.LostAt != 0)
 	}
 	return nil
+}
+
+// Unknown is the refusal of a caller whose user, organization or membership is not known.
+func Unknown(kind clerk.Kind) *Refusal {
+	switch kind {
+	case clerk.KindUser:
+		return &Refusal{Code: CodeNotRegistered, Fact: "user", NotMirrored: true}
+	case clerk.KindOrganization:
+		return lostOrganization("organization", false)
+	default:
+		return lostOrganization("membership", false)
+	}
 }
 
 func lostOrganization(fact string, known bool) *Refusal {
