@@ -19,7 +19,7 @@ func (a *assembly) openMachines(keys auth.KeySet) (err error) {
 	}
 	if a.api != nil {
 		a.opaque = machine.New(machine.Config{
-			DB: a.db, API: a.api, Revocations: a.revocations, TTL: a.MachineTTL, MaxStale: max(0, a.MachineMaxStale),
+			DB: a.db, API: a.api, Revocations: a.revocations, Callers: a.MachineCallers, TTL: a.MachineTTL, MaxStale: max(0, a.MachineMaxStale),
 			CallsPerMinute: max(0, a.MachineCallsPerMinute), Price: a.MachinePrice, Now: a.Test.Now, Incidents: a.incidents,
 		})
 		c.Opaque = a.opaque

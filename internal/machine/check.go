@@ -61,7 +61,7 @@ func (v *Verifier) refusedBy(key digest, kind auth.Kind, err error) error {
 
 // settle remembers what Clerk says of a token.
 func (v *Verifier) settle(key digest, kind auth.Kind, answer *clerkapi.MachineToken, e *entry) (*auth.Claims, error) {
-	e.claims = claimsOf(kind, answer)
+	e.claims = v.claimsOf(kind, answer)
 	switch {
 	case answer.Revoked:
 		v.drop(key, auth.ReasonRevoked)
@@ -171,7 +171,7 @@ func (v *Verifier) pause(kind auth.Kind, until time.Time) {
 }
 
 // claimsOf returns the claims of a token.
-func claimsOf(kind auth.Kind, t *clerkapi.MachineToken) *auth.Claims {
+func (v *Verifier) claimsOf(kind auth.Kind, t *clerkapi.MachineToken) *auth.Claims {
 	c := &auth.Claims{
 		Kind: kind, Subject: t.Subject, KeyID: t.ID, ClientID: t.ClientID, CreatedBy: t.CreatedBy, Scopes: t.Scopes, Raw: json.RawMessage("null"),
 		IssuedAt: t.CreatedAt.Time().Truncate(time.Second), ExpiresAt: t.ExpiresAt.Time().Truncate(time.Second),
@@ -179,16 +179,16 @@ func claimsOf(kind auth.Kind, t *clerkapi.MachineToken) *auth.Claims {
 	if t.Claims.Exists() {
 		c.Raw = json.RawMessage(t.Claims.JSON())
 	}
-	complete(c)
+	v.complete(c)
 	return c
 }
 
-// complete sets the claims that follow from others.
-func complete(c *auth.Claims) {
+// complete sets the claims that follow from others and from the configuration.
+func (v *Verifier) complete(c *auth.Claims) {
 	if strings.HasPrefix(c.Subject, "org_") {
 		c.Organization = &auth.ActiveOrganization{ID: c.Subject}
 	}
 	if c.Kind == auth.M2M { // its scopes at Clerk are the machines that may receive it
-		c.MachineID, c.Audience, c.Scopes = c.Subject, c.Scopes, nil
+		c.MachineID, c.Audience, c.Scopes = c.Subject, c.Scopes, v.config.Callers[c.Subject]
 	}
 }

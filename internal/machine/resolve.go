@@ -104,7 +104,7 @@ func (v *Verifier) load(ctx context.Context, key digest, kind auth.Kind) (*entry
 	if err != nil {
 		return nil, err
 	}
-	return entryOf(&stored, kind), nil
+	return v.entryOf(&stored, kind), nil
 }
 
 func (v *Verifier) overBudget(count *counter, wait time.Duration) error {

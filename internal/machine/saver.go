@@ -150,7 +150,7 @@ func (e *entry) record(key digest) store.MachineToken {
 
 // entryOf returns the entry of a stored token, or nil if it is of another kind than the token that
 // was sent.
-func entryOf(t *store.MachineToken, kind auth.Kind) *entry {
+func (v *Verifier) entryOf(t *store.MachineToken, kind auth.Kind) *entry {
 	if t.Kind != kind.String() {
 		return nil
 	}
@@ -158,6 +158,6 @@ func entryOf(t *store.MachineToken, kind auth.Kind) *entry {
 		Kind: kind, Subject: t.Subject, KeyID: t.KeyID, ClientID: t.ClientID, CreatedBy: t.CreatedBy, Scopes: t.Scopes, Raw: json.RawMessage(t.Claims),
 		IssuedAt: t.IssuedAt.Time(), ExpiresAt: t.ExpiresAt.Time(),
 	}
-	complete(c)
+	v.complete(c)
 	return &entry{claims: c, checked: t.CheckedAt.Time(), verified: t.VerifiedAt.Time()}
 }

@@ -22,6 +22,10 @@ type Config struct {
 	API         *clerkapi.Client
 	Revocations *Revocations
 
+	// Callers are the scopes of machines, as in [auth.MachineConfig]. Claims have them from the
+	// start, so that a request does not need a copy with them.
+	Callers map[string][]string
+
 	TTL            time.Duration // how long an answer of Clerk counts
 	MaxStale       time.Duration // how much longer it counts while Clerk cannot be asked
 	CallsPerMinute int           // verifications that unknown tokens may cost
@@ -102,7 +106,7 @@ func (v *Verifier) Open(ctx context.Context) error {
 	for _, stored := range slices.Backward(list) {
 		kind, _ := auth.ParseKind(stored.Kind)
 		if key, ok := parseDigest(stored.Digest); ok && kind != auth.Session {
-			v.keep(key, entryOf(&stored, kind))
+			v.keep(key, v.entryOf(&stored, kind))
 		}
 	}
 	return err
