@@ -2,6 +2,7 @@ package group
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 )
 
@@ -73,19 +74,22 @@ func (q *Queue[T]) Add(items ...T) (added int, err error) {
 }
 
 // Do is Add for one item, whose caller waits until it is worked on. If nothing is being worked on,
-// Do itself works on the item, which saves handing it to a goroutine and back, and returns after
-// that. What was added meanwhile goes to a goroutine.
+// Do itself works on the item, and on what others add before it begins. That saves handing the item
+// to a goroutine and back. What was added meanwhile goes to a goroutine.
 func (q *Queue[T]) Do(item T) error {
 	q.mu.Lock()
-	if q.closed || q.running || above(q.config.Size(item), q.config.MaxSize) {
+	size := q.config.Size(item)
+	if q.closed || q.running || above(size, q.config.MaxSize) {
 		q.mu.Unlock()
 		_, err := q.Add(item)
 		return err
 	}
 	q.running = true
+	q.waiting, q.size = append(q.waiting, item), q.size+size
 	q.mu.Unlock()
 	defer q.handOver() // also if Work panics, and something recovers
-	q.config.Work([]T{item})
+	runtime.Gosched()
+	q.config.Work(q.next())
 	return nil
 }
 
@@ -103,8 +107,15 @@ func (q *Queue[T]) handOver() {
 
 func above(n, bound int) bool { return bound > 0 && n > bound }
 
+// run works on what waits. Before each batch it lets goroutines run that are about to add an item:
+// on one CPU they cannot while Work waits for the disk, and each batch would have one item.
 func (q *Queue[T]) run() {
-	for batch := q.next(); batch != nil; batch = q.next() {
+	for {
+		runtime.Gosched()
+		batch := q.next()
+		if batch == nil {
+			return
+		}
 		q.config.Work(batch)
 	}
 }

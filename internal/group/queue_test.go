@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -133,7 +134,7 @@ func TestDoWorksByItself(t *testing.T) {
 		if err := do(item); err != nil {
 			t.Fatal(err)
 		}
-		for n := 1; n > 0; n, _ = q.Waiting() {
+		for q.Running() {
 			runtime.Gosched()
 		}
 	}
@@ -146,5 +147,26 @@ func TestDoWorksByItself(t *testing.T) {
 	}
 	if diff := cmp.Diff([][]string{{"alone"}, {"more"}, {"x", "y", "z"}, {"panic"}, {"x", "y", "z"}}, worked); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// On one CPU nobody adds an item while Work waits for the disk, so those who are about to add one
+// come first.
+func TestItemsGatherOnOneCPU(t *testing.T) { //nolint:paralleltest // it changes the number of CPUs
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	batches := 0
+	q := group.New(group.Config[int]{Work: func([]int) { batches++ }})
+	var callers sync.WaitGroup
+	for i := range 30 {
+		callers.Go(func() {
+			if err := q.Do(i); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	callers.Wait()
+	q.Close()
+	if batches > 10 {
+		t.Errorf("%d batches of 30 items", batches)
 	}
 }
