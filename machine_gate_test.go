@@ -152,7 +152,7 @@ func TestMachineTokensOfUsersKnownFromOtherObjects(t *testing.T) {
 }
 
 // While the mirror is not proven to be fresh, a machine token does not count before its user and
-// the membership were read: it may have missed that the user is banned. Without Clerk it goes on.
+// the membership were read: it may have missed that the user is banned.
 func TestMachineTokensWhileTheMirrorIsNotProven(t *testing.T) {
 	t.Parallel()
 	accept := auth.Accept(auth.OAuth)
@@ -172,7 +172,7 @@ func TestMachineTokensWhileTheMirrorIsNotProven(t *testing.T) {
 		"a ban during an outage": {func(g *gate, user, _ string) {
 			g.clerk.Ban(user)
 			g.clerk.SetFaults(clerktest.Faults{API: clerktest.APIFaults{ServerError: 1}})
-		}, 200, ""},
+		}, 503, "verification_unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,6 +200,23 @@ func TestMachineTokensWhileTheMirrorIsNotProven(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where nothing unproven may count, a machine token waits until the mirror is ready. The token of a
+// machine depends on nothing that is stored.
+func TestMachineTokensWhileNothingUnprovenCounts(t *testing.T) {
+	t.Parallel()
+	g := openMachineGateAt(t, clerktest.New(t), filepath.Join(t.TempDir(), "clerk.db"), func(c *clerksync.Config) { c.StalePolicy = clerksync.StaleDeny })
+	g.clerk.SendTo(g.m.WebhookHandler())
+	user := g.clerk.CreateUser(clerktest.User{Email: "ada@example.com"})
+	g.clerk.Settle()
+	token, accept := g.accessToken(map[string]any{"sub": user}), auth.Accept(auth.OAuth, auth.M2M)
+	g.refused(token, accept, http.StatusServiceUnavailable, "verification_unavailable")
+	g.passes(g.sign(map[string]any{"typ": "JWT", "cat": "cl_B7d4PD333AAA"}, map[string]any{"sub": "mch_1"}), accept)
+	if _, err := g.m.Sync().Backfill(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	g.passes(token, accept)
 }
 
 // A route accepts the kinds that its rule names, and says how to authenticate.

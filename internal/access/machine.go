@@ -47,13 +47,17 @@ func (g *Gate) verifyMachine(r *http.Request, accepted auth.Kinds, kind auth.Kin
 
 // proveStanding reads what a machine token depends on from Clerk, where what is stored of it is not
 // proven: unlike a session token, this one does not prove that the user may still come. While Clerk
-// cannot be asked, what is stored counts.
+// cannot be asked, and where Unready is Deny, the token does not count.
 func (g *Gate) proveStanding(ctx context.Context, c *Caller) (*live.Refusal, error) {
-	if g.config.Unready != Ask || g.config.API == nil {
+	needs := standingNeeds(c, g.cache.Ready())
+	switch {
+	case len(needs) > 0 && g.config.Unready == Deny:
+		return nil, unverifiable(errNotReady)
+	case g.config.Unready != Ask || g.config.API == nil:
 		return nil, nil
 	}
 	read := false
-	for _, n := range standingNeeds(c, g.cache.Ready()) {
+	for _, n := range needs {
 		if g.onDemand.cached(n) {
 			continue
 		}
@@ -62,7 +66,10 @@ func (g *Gate) proveStanding(ctx context.Context, c *Caller) (*live.Refusal, err
 			refusal := live.Unknown(n.fact.Kind)
 			return refusal, refused(refusal)
 		}
-		read = read || err == nil
+		if err != nil {
+			return nil, unverifiable(err)
+		}
+		read = true
 	}
 	if !read {
 		return nil, nil
@@ -93,6 +100,8 @@ func (g *Gate) OAuth() (issuer string, resources []string) {
 }
 
 var errNoMachines = errors.New("machine tokens need a secret key, or token keys and an issuer")
+
+var errNotReady = errors.New("the mirror is not ready, and nothing else proves who is behind the token (CLERKSYNC_UNREADY=deny)")
 
 var errRevoked = &auth.Error{Code: auth.CodeInvalidToken, Reason: auth.ReasonRevoked, Detail: "The token was revoked"}
 
