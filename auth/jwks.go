@@ -379,7 +379,7 @@ func (r *RemoteKeySet) start() {
 		f.set, f.err = r.fetch(now)
 		old, backoff := r.finish(f)
 		if f.err != nil {
-			r.config.Logger.Warn("fetching the token keys failed", "error", f.err, "retry_after", backoff)
+			r.config.Logger.Warn("fetching the token keys failed", "error", f.err, "retry_after", backoff.String())
 			return
 		}
 		r.logChange(old, f.set)

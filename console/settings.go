@@ -87,21 +87,28 @@ func showConfiguration(v *visit) error {
 	return v.render("configuration", "Configuration", data)
 }
 
+// fromFile says when a secret that was replaced is in force.
+const fromFile = "A setting with _FILE is read again within a second; otherwise restart."
+
 // keyRows returns the secrets that can be replaced while everything runs.
 func (v *visit) keyRows() []keyRow {
 	rows := []keyRow{
 		{
 			Name: "CLERK_SECRET_KEY", What: "Reads and changes Clerk",
-			Rotation: "Add a second key in the Clerk dashboard, set it here, restart, and then delete the old one.",
+			Rotation: "Add a second key in the Clerk dashboard, and set it here. " + fromFile + " Then delete the old one.",
+		},
+		{
+			Name: "CLERK_MACHINE_SECRET_KEY", What: "Verifies M2M tokens",
+			Rotation: "Rotate it on the machine's page in the Clerk dashboard, let the old one count for some hours, and set the new one here. " + fromFile,
 		},
 		{
 			Name: "CLERK_WEBHOOK_SIGNING_SECRET", What: "Verifies events",
-			Rotation: "Set the old and the new secret, separated by a comma, and restart. Rotate it in the Clerk dashboard. Remove the old one a day later.",
+			Rotation: "Set the old and the new secret, separated by a comma. " + fromFile + " Rotate it in the Clerk dashboard. Remove the old one a day later.",
 		},
 		{Name: "CLERK_JWT_KEY", What: "Verifies session tokens", Rotation: "Leave it unset: the keys are then fetched from Clerk, and replaced by themselves."},
 		{
 			Name: "CLERKSYNC_OPERATOR_TOKEN", What: "Signs the unnamed operator in",
-			Rotation: "Set another token and restart: all browsers that signed in with the old one are signed out.",
+			Rotation: "Set another token. " + fromFile + " All browsers that signed in with the old one are signed out.",
 		},
 	}
 	for i := range rows {

@@ -86,7 +86,7 @@ func (c *Client) callWithRetry(ctx context.Context, r request) (clerk.Value, Ans
 			c.retries.Add(1)
 		}
 		c.config.Logger.LogAttrs(ctx, slog.LevelDebug, "retrying a request to Clerk", slog.String("op", r.op),
-			slog.Int("status", failed.Status), slog.Int("attempt", sent), slog.Duration("pause", pause))
+			slog.Int("status", failed.Status), slog.Int("attempt", sent), slog.String("pause", pause.String()))
 	}
 }
 
@@ -200,7 +200,7 @@ func (c *Client) classify(ctx context.Context, r request, err error) outcome {
 // slowDown pauses all requests and halves their rate, because Clerk has answered 429.
 func (c *Client) slowDown(ctx context.Context, after time.Duration) {
 	if c.budget.onTooMany(after) {
-		c.config.Logger.LogAttrs(ctx, slog.LevelWarn, "Clerk's rate limit was exceeded: halving our request rate", slog.Duration("retry_after", after))
+		c.config.Logger.LogAttrs(ctx, slog.LevelWarn, "Clerk's rate limit was exceeded: halving our request rate", slog.String("retry_after", after.String()))
 	}
 }
 

@@ -155,10 +155,10 @@ func (a *asker) membership(m *MembershipRows, user, organization string) {
 		m.Found = true
 		m.Row, err = scanMembership(r)
 		return err
-	}, selectMemberships+" WHERE clerk_user_id = $1 AND clerk_organization_id = $2", user, organization)
+	}, selectMemberships+whereMember, user, organization)
 	// leaving counts, and so does the deletion of the organization
 	a.ask(func(r Row) error { return r.Scan(&m.LostAt) }, `SELECT COALESCE(max(at), 0) FROM (
-		SELECT deleted_at AS at FROM clerk_memberships WHERE clerk_user_id = $1 AND clerk_organization_id = $2 AND sync_hidden = 1
+		SELECT deleted_at AS at FROM clerk_memberships` + whereMember + ` AND sync_hidden = 1
 		UNION ALL SELECT deleted_at FROM clerk_organizations WHERE clerk_organization_id = $2 AND sync_hidden = 1) gone`, user, organization)
 }
 
@@ -167,13 +167,13 @@ func (a *asker) membership(m *MembershipRows, user, organization string) {
 // role whose key is unknown may be that role. A permission that is queued only because it was seen
 // only inside the role does not count. A role's key is written with and without the prefix org:.
 const (
-	rolesOfMember = `SELECT m.role FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2
+	rolesOfMember = `SELECT m.role FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND COALESCE(m.clerk_organization_id, '') = $2
 		UNION ALL SELECT CASE WHEN m.role LIKE 'org:%' THEN substr(m.role, 5) ELSE 'org:' || m.role END
-		FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2`
+		FROM clerk_memberships_live m WHERE m.clerk_user_id = $1 AND COALESCE(m.clerk_organization_id, '') = $2`
 	membershipQueued = `SELECT kind, id, max(queued_write) FROM (
 		SELECT v.kind, v.id, v.queued_write FROM clerk_memberships_live m
 			JOIN clerk_verify v ON v.kind = 'organization_membership' AND v.id = m.clerk_membership_id
-			WHERE m.clerk_user_id = $1 AND m.clerk_organization_id = $2
+			WHERE m.clerk_user_id = $1 AND COALESCE(m.clerk_organization_id, '') = $2
 		UNION ALL SELECT v.kind, v.id, v.queued_write FROM clerk_verify v JOIN clerk_roles r ON r.clerk_role_id = v.id
 			WHERE v.kind = 'role' AND r.sync_hidden = 0 AND (r.role_key IS NULL OR r.role_key IN (` + rolesOfMember + `))
 		UNION ALL SELECT v.kind, v.id, v.queued_write FROM clerk_verify v JOIN clerk_roles r ON r.permissions LIKE '%"' || v.id || '"%'

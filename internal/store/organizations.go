@@ -63,6 +63,10 @@ func (db *DB) Organizations(ctx context.Context, f mirror.OrganizationFilter) (m
 const selectMemberships = `SELECT clerk_membership_id, clerk_user_id, clerk_organization_id, role, permissions, created_at, updated_at, is_stub,
 	public_metadata, private_metadata, raw FROM clerk_memberships_live`
 
+// whereMember finds a membership among those of the user. The index of the organization is of no
+// use: Postgres would read all of a large one.
+const whereMember = " WHERE clerk_user_id = $1 AND COALESCE(clerk_organization_id, '') = $2"
+
 func scanMembership(r Row) (m mirror.Membership, err error) {
 	var permissions, metadata, object document
 	err = r.Scan(&m.ClerkMembershipID, (*text)(&m.ClerkUserID), (*text)(&m.ClerkOrganizationID), (*text)(&m.Role), &permissions,
@@ -78,7 +82,7 @@ func scanMembership(r Row) (m mirror.Membership, err error) {
 
 // Membership returns the live membership of a user in an organization.
 func (db *DB) Membership(ctx context.Context, clerkUserID, clerkOrganizationID string) (mirror.Membership, error) {
-	rows, err := db.query(ctx, selectMemberships+" WHERE clerk_user_id = $1 AND clerk_organization_id = $2", clerkUserID, clerkOrganizationID)
+	rows, err := db.query(ctx, selectMemberships+whereMember, clerkUserID, clerkOrganizationID)
 	list, err := scanAll(rows, err, scanMembership)
 	return only(list, err, "membership of "+clerkUserID+" in", clerkOrganizationID)
 }

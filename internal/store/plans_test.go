@@ -347,6 +347,52 @@ func TestListsReadPagesOfIndexes(t *testing.T) {
 	}
 }
 
+// A membership is found among the few of the user. Postgres would also read all entries of the
+// organization in its index, of which a large organization has many.
+func TestAMembershipIsFoundByItsUser(t *testing.T) {
+	t.Parallel()
+	lite, server := testkit.NewDatabase(t, "sqlite"), testkit.NewDatabase(t, "postgres")
+	server.Open(t)
+	pg := server.SQL(t)
+	pg.SetMaxOpenConns(1)
+	var needed, zeros string
+	const columns = `SELECT string_agg(column_name, ', '), string_agg(CASE data_type WHEN 'text' THEN '''''' ELSE '0' END, ', ') FROM information_schema.columns
+		WHERE table_name = 'clerk_memberships' AND is_nullable = 'NO' AND column_default IS NULL AND column_name <> 'clerk_membership_id'`
+	if err := pg.QueryRowContext(t.Context(), columns).Scan(&needed, &zeros); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"INSERT INTO clerk_memberships (clerk_membership_id, clerk_user_id, clerk_organization_id, " + needed + `)
+			SELECT 'orgmem_' || i, 'user_' || i % 10000, 'org_' || i * 7919 % 500, ` + zeros + " FROM generate_series(1, 30000) i",
+		"ANALYZE clerk_memberships", "SET plan_cache_mode = force_generic_plan",
+	} {
+		if _, err := pg.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := lite.Open(t)
+	if _, err := db.Caller(t.Context(), store.CallerKeys{OrganizationID: "org_1", MemberID: "user_1"}); err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, text := range db.Statements() {
+		if !strings.Contains(text, "clerk_memberships") {
+			continue
+		}
+		checked++
+		for _, plan := range []string{
+			explained(t, lite.SQL(t), "EXPLAIN QUERY PLAN "+text, make([]any, parametersOf(text))...), postgresPlan(t, pg, text),
+		} {
+			if strings.Contains(plan, "clerk_memberships_organization") {
+				t.Errorf("%s\nof %s", plan, text)
+			}
+		}
+	}
+	if checked < 3 {
+		t.Errorf("%d statements", checked)
+	}
+}
+
 // pagesOrIDs are the statements that read a page, count a few rows, or read few rows or those of
 // some ids.
 var pagesOrIDs = regexp.MustCompile(`(?s)ORDER BY.*LIMIT|AS counted$|^SELECT clerk_user_id, COALESCE\(substr| IN \(SELECT value FROM json_each`)
@@ -464,6 +510,21 @@ func parametersOf(text string) (n int) {
 
 func checkPostgresPlan(t *testing.T, db *sql.DB, name, text string) {
 	t.Helper()
+	plan := postgresPlan(t, db, text)
+	if found := regexp.MustCompile(`Seq Scan on ` + big + `\b.*`).FindString(plan); found != "" {
+		t.Errorf("%s on Postgres: %s in\n%s\nof %s", name, found, plan, text)
+	}
+	if !sortsPages(text) && regexp.MustCompile(`^Limit .*\n\s*->\s+(Incremental )?Sort `).MatchString(plan) {
+		t.Errorf("%s on Postgres sorts:\n%s\nof %s", name, plan, text)
+	}
+	if strings.Count(plan, "_search_") < strings.Count(text, "AS part") {
+		t.Errorf("%s on Postgres does not use each index:\n%s\nof %s", name, plan, text)
+	}
+}
+
+// postgresPlan returns the plan for any parameters.
+func postgresPlan(t *testing.T, db *sql.DB, text string) string {
+	t.Helper()
 	if _, err := db.ExecContext(t.Context(), "PREPARE list AS "+text); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -475,15 +536,7 @@ func checkPostgresPlan(t *testing.T, db *sql.DB, name, text string) {
 	if _, err := db.ExecContext(t.Context(), "DEALLOCATE list"); err != nil {
 		t.Fatal(err)
 	}
-	if found := regexp.MustCompile(`Seq Scan on ` + big + `\b.*`).FindString(plan); found != "" {
-		t.Errorf("%s on Postgres: %s in\n%s\nof %s", name, found, plan, text)
-	}
-	if !sortsPages(text) && regexp.MustCompile(`^Limit .*\n\s*->\s+(Incremental )?Sort `).MatchString(plan) {
-		t.Errorf("%s on Postgres sorts:\n%s\nof %s", name, plan, text)
-	}
-	if strings.Count(plan, "_search_") < strings.Count(text, "AS part") {
-		t.Errorf("%s on Postgres does not use each index:\n%s\nof %s", name, plan, text)
-	}
+	return plan
 }
 
 // explained returns a plan, a step a line.

@@ -117,7 +117,7 @@ func (s *Servers) shutdown(ctx context.Context) {
 	for _, srv := range s.servers {
 		wg.Go(func() {
 			if err := srv.Shutdown(ctx); err != nil {
-				s.logger.LogAttrs(ctx, slog.LevelWarn, "requests cut at shutdown", slog.Duration("drain", s.drain))
+				s.logger.LogAttrs(ctx, slog.LevelWarn, "requests cut at shutdown", slog.String("drain", s.drain.String()))
 				_ = srv.Close()
 			}
 		})
