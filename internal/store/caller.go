@@ -158,7 +158,7 @@ func (a *asker) membership(m *MembershipRows, user, organization string) {
 	}, selectMemberships+whereMember, user, organization)
 	// leaving counts, and so does the deletion of the organization
 	a.ask(func(r Row) error { return r.Scan(&m.LostAt) }, `SELECT COALESCE(max(at), 0) FROM (
-		SELECT deleted_at AS at FROM clerk_memberships` + whereMember + ` AND sync_hidden = 1
+		SELECT deleted_at AS at FROM clerk_memberships`+whereMember+` AND sync_hidden = 1
 		UNION ALL SELECT deleted_at FROM clerk_organizations WHERE clerk_organization_id = $2 AND sync_hidden = 1) gone`, user, organization)
 }
 
