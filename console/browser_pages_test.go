@@ -105,11 +105,13 @@ func (w *world) fill() {
 	c := w.clerk
 	ada := c.CreateUser(clerktest.User{FirstName: "Ada", LastName: "Lovelace", Email: "ada@example.com", Role: "admin", PublicMetadata: map[string]any{"plan": "analytical"}})
 	organization := c.CreateOrganization("Analytical Engines", ada)
+	var longest string
 	for i, name := range []string{"Grace Hopper", "Margaret Hamilton", "Katherine Johnson", "Annie Easley", "Maximiliana-Wilhelmina von Württemberg-Hohenzollern"} {
 		first, last, _ := strings.Cut(name, " ")
 		role := []string{"solo", "growth", "enterprise"}[i%3]
 		id := c.CreateUser(clerktest.User{FirstName: first, LastName: last, Email: strings.ToLower(first) + "@example.com", Role: role})
 		c.SignIn(id)
+		longest = id
 		if i%2 == 0 {
 			c.AddMember(organization, id, "org:member")
 		}
@@ -121,10 +123,13 @@ func (w *world) fill() {
 	c.Call(http.MethodPost, "/_emulator/deliveries", map[string]any{"type": "user.updated", "data": map[string]any{}}, nil)
 	c.Settle()
 	w.failing("Late", 30) // fills a page of users and of deliveries
-	w.ids = map[string]string{"user": ada, "organization": organization, "session": session, "delivery": w.delivery(mirror.DeliveryApplied)}
+	w.ids = map[string]string{
+		"user": ada, "organization": organization, "session": session,
+		"delivery": w.delivery(mirror.DeliveryFilter{Subject: "user:" + longest, Type: "user.created"}),
+	}
 	w.fillKeys()
 	w.fillJobs()
-	w.ids["dead"] = w.delivery(mirror.DeliveryDead)
+	w.ids["dead"] = w.delivery(mirror.DeliveryFilter{State: mirror.DeliveryDead})
 	w.fillFeed()
 	_, _, err := w.mirror.Operators().Add(w.Context(), clerksync.NewOperator{Name: "grace", ReadOnly: true})
 	w.must(err)
@@ -202,13 +207,14 @@ func (w *world) fillFeed() {
 	}
 }
 
-// delivery returns the id of the latest delivery in a state.
-func (w *world) delivery(state mirror.DeliveryState) string {
+// delivery returns the id of the latest delivery that a filter selects.
+func (w *world) delivery(filter mirror.DeliveryFilter) string {
 	w.Helper()
-	found, err := w.mirror.Deliveries().List(w.Context(), mirror.DeliveryFilter{State: state, NewestFirst: true, Limit: 1})
+	filter.NewestFirst, filter.Limit = true, 1
+	found, err := w.mirror.Deliveries().List(w.Context(), filter)
 	w.must(err)
 	if len(found.Items) == 0 {
-		w.Fatalf("no delivery is %s", state)
+		w.Fatalf("no delivery is %+v", filter)
 	}
 	return found.Items[0].MessageID
 }
