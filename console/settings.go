@@ -87,7 +87,7 @@ func showConfiguration(v *visit) error {
 	return v.render("configuration", "Configuration", data)
 }
 
-// fromFile says when a secret that was replaced is in force.
+// fromFile is when a secret that was replaced takes effect.
 const fromFile = "A setting with _FILE is read again within a second; otherwise restart."
 
 // keyRows returns the secrets that can be replaced while everything runs.

@@ -42,7 +42,7 @@ const (
 	KeyExpired KeyState = "expired"
 )
 
-// Revocation says that a key or a token is refused here, or all keys and tokens of a subject that
+// Revocation is the refusal of a key or a token here, or of all keys and tokens of a subject that
 // were made until then.
 type Revocation struct {
 	// ID is the id of a key or an opaque token (ak_…, oat_…, mt_…), the claim jti of a JWT, or with

@@ -18,17 +18,10 @@ import (
 	"github.com/clerksync/clerksync/sqlite"
 )
 
-// An OAuth client that is refused behind the proxy is told where the metadata of the resource is,
-// which the server itself has.
-func TestServerNamesTheMetadataOfResources(t *testing.T) {
-	t.Parallel()
-	clerk := clerktest.New(t)
-	keys := clerk.Keys()
-	cfg := mustLoad(t, config.Options{WorkingDir: t.TempDir(), Environ: []string{
-		"CLERK_API_URL=" + keys.APIURL, "CLERK_JWT_KEY=" + keys.PEM, "CLERK_ISSUER=" + keys.Issuer, "CLERKSYNC_TRUSTED_PROXIES=192.0.2.1",
-		"CLERKSYNC_OAUTH_RESOURCES=https://api.example.com/mcp,https://api.example.com/mcp/inner",
-		"CLERKSYNC_POLICY=routes: [{path: /mcp/**, require: {accept: oauth}}, {path: /app/**}]",
-	}})
+// publicHandlerOf returns what a server with a configuration serves to all, on a database of its
+// own.
+func publicHandlerOf(t *testing.T, cfg *config.Config) http.Handler {
+	t.Helper()
 	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +35,21 @@ func TestServerNamesTheMetadataOfResources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h
+}
+
+// An OAuth client that is refused behind the proxy is told where the metadata of the resource is,
+// which the server itself has.
+func TestServerNamesTheMetadataOfResources(t *testing.T) {
+	t.Parallel()
+	clerk := clerktest.New(t)
+	keys := clerk.Keys()
+	cfg := mustLoad(t, config.Options{WorkingDir: t.TempDir(), Environ: []string{
+		"CLERK_API_URL=" + keys.APIURL, "CLERK_JWT_KEY=" + keys.PEM, "CLERK_ISSUER=" + keys.Issuer, "CLERKSYNC_TRUSTED_PROXIES=192.0.2.1",
+		"CLERKSYNC_OAUTH_RESOURCES=https://api.example.com/mcp,https://api.example.com/mcp/inner",
+		"CLERKSYNC_POLICY=routes: [{path: /mcp/**, require: {accept: oauth}}, {path: /app/**}]",
+	}})
+	h := publicHandlerOf(t, cfg)
 	const known = "/.well-known/oauth-protected-resource"
 	for at, want := range map[string]string{
 		"api.example.com/mcp": known + "/mcp", "api.example.com:443/mcp/x?y": known + "/mcp", "API.example.com/mcp/inner/x": known + "/mcp/inner",
@@ -84,19 +92,7 @@ func TestServerHasTheMetadataOfEachHost(t *testing.T) {
 			"https://a.example.com/mcp,https://b.example.com/other",
 		"CLERKSYNC_POLICY=routes: [{path: /mcp/**, require: {accept: oauth, scope: deals:read}}, {path: /app/**, require: {accept: oauth, scope: app}}]",
 	}})
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "clerk.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := clerksync.New(t.Context(), db, mirrorConfig(cfg, slog.New(slog.DiscardHandler)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = m.Close() })
-	h, err := publicHandler(m, cfg, nil, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := publicHandlerOf(t, cfg)
 	for at, want := range map[string]string{
 		"a.example.com/mcp": "https://a.example.com/mcp [deals:read]", "A.EXAMPLE.com:443/mcp": "https://a.example.com/mcp [deals:read]",
 		"b.example.com/mcp": "https://b.example.com/mcp [deals:read]", "b.example.com:8443/mcp": "https://b.example.com:8443/mcp [deals:read]",

@@ -131,7 +131,8 @@ func (c revokeKeysCommand) Run(ctx context.Context, p *process) error {
 	})
 }
 
-// revokedWhere says who knows of a revocation. Clerk cannot revoke what it does not store.
+// revokedWhere returns a sentence about who knows of a revocation. Clerk cannot revoke what it does
+// not store.
 func revokedWhere(w mirror.Written) string {
 	if w.Where == mirror.Here {
 		return " here, and not at Clerk"

@@ -136,8 +136,8 @@ func (v *Verifier) read(ctx context.Context, c *auth.Claims) (answer clerkapi.Ma
 }
 
 // readListed looks for an M2M token in the list of its machine. A token that is not in the pages
-// that are read is not found: it may be behind them, or valid no more, and only a verification can
-// say which.
+// that are read is not found: it may be behind them, or no longer valid, and only a
+// verification can tell which.
 func (v *Verifier) readListed(ctx context.Context, c *auth.Claims) (clerkapi.MachineToken, error) {
 	for offset := 0; offset < maxListed; {
 		page, total, err := v.config.API.TokensOf(ctx, c.Subject, offset, clerkapi.NoWait)

@@ -98,7 +98,7 @@ func (a *asker) ask(scan func(Row) error, text string, args ...any) {
 		a.waiting = append(a.waiting, Statement{text, asStored(args), scan})
 	default:
 		rows, err := a.db.query(a.ctx, text, args...)
-		_, a.err = scanAll(rows, err, func(r Row) (none struct{}, err error) { return none, scan(r) })
+		a.err = scanEach(rows, err, scan)
 	}
 }
 

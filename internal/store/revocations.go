@@ -7,8 +7,8 @@ import (
 	"github.com/clerksync/clerksync/mirror"
 )
 
-// Revocation says that a token was revoked here, or all tokens of a subject that were made until
-// then.
+// Revocation is the refusal of a token that was revoked here, or of all tokens of a subject that
+// were made until then.
 type Revocation struct {
 	ID        string // of the key or the token, or of the subject
 	IsSubject bool
@@ -45,7 +45,7 @@ func (tx *Tx) Revoke(ctx context.Context, r Revocation) error {
 	return tx.exec(ctx, text, r.ID, flag(r.IsSubject), int64(r.At), int64(r.ExpiresAt), tx.Head.Writes)
 }
 
-// EndRevocation says when a revocation of a key or a token can be removed.
+// EndRevocation sets the time from which a revocation of a key or a token can be removed.
 func (tx *Tx) EndRevocation(ctx context.Context, id string, at clerk.Time) error {
 	return tx.exec(ctx, "UPDATE clerk_revocations SET expires_at = $1 WHERE id = $2 AND is_subject = 0", int64(at), id)
 }

@@ -101,16 +101,7 @@ func (tx *Tx) ask(scan func(Row) error, text string, args ...any) error {
 		return tx.later(Statement{text, args, scan})
 	}
 	rows, err := tx.query(tx.ctx, text, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return scanEach(rows, err, scan)
 }
 
 // askOneOf asks for the rows whose column is one of the keys.

@@ -292,20 +292,33 @@ func asStored(args []any) []any {
 	return args
 }
 
-// scanAll reads all rows with one function.
-func scanAll[T any](rows *sql.Rows, err error, scan func(Row) (T, error)) (all []T, _ error) {
+// scanEach calls scan for each row.
+func scanEach(rows *sql.Rows, err error, scan func(Row) error) error {
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
+		if err := scan(rows); err != nil {
+			return err
 		}
-		all = append(all, one)
 	}
-	return all, rows.Err()
+	return rows.Err()
+}
+
+// scanAll reads all rows with one function.
+func scanAll[T any](rows *sql.Rows, err error, scan func(Row) (T, error)) (all []T, _ error) {
+	err = scanEach(rows, err, func(r Row) error {
+		one, err := scan(r)
+		if err == nil {
+			all = append(all, one)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // scanOne reads rows of one column.
@@ -314,10 +327,10 @@ func scanOne[T any](r Row) (v T, err error) { return v, r.Scan(&v) }
 // scanMap reads all rows into a map. scan returns the key and the value of a row.
 func scanMap[K comparable, V any](rows *sql.Rows, err error, scan func(Row) (K, V, error)) (map[K]V, error) {
 	all := map[K]V{}
-	_, err = scanAll(rows, err, func(r Row) (none struct{}, err error) {
+	err = scanEach(rows, err, func(r Row) error {
 		key, value, err := scan(r)
 		all[key] = value
-		return none, err
+		return err
 	})
 	return all, err
 }

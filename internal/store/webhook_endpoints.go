@@ -82,15 +82,14 @@ func (db *DB) WebhookCounts(ctx context.Context, list []WebhookEndpoint) error {
 	const text = `SELECT endpoint_id, COALESCE(sum(CASE WHEN failed_at IS NULL THEN 1 ELSE 0 END), 0),
 		min(CASE WHEN failed_at IS NULL THEN at END), count(failed_at) FROM clerk_webhook_messages GROUP BY endpoint_id`
 	rows, err := db.query(ctx, text)
-	_, err = scanAll(rows, err, func(r Row) (none struct{}, err error) {
+	return scanEach(rows, err, func(r Row) error {
 		var c mirror.WebhookEndpoint
-		err = r.Scan(&c.ID, &c.Pending, (*instant)(&c.OldestPending), &c.Failed)
+		err := r.Scan(&c.ID, &c.Pending, (*instant)(&c.OldestPending), &c.Failed)
 		if i := slices.IndexFunc(list, func(e WebhookEndpoint) bool { return e.ID == c.ID }); i >= 0 {
 			list[i].Pending, list[i].OldestPending, list[i].Failed = c.Pending, c.OldestPending, c.Failed
 		}
-		return none, err
+		return err
 	})
-	return err
 }
 
 // AddWebhookEndpoint stores a new endpoint. The error is [ErrTooManyEndpoints] if there are limit

@@ -36,6 +36,16 @@ func eachMode(t *testing.T, test func(t *testing.T, dsn string)) {
 	}
 }
 
+func opened(t *testing.T, dsn string) *store.DB {
+	t.Helper()
+	db, err := Open(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
 func TestStatementsSentTogether(t *testing.T) {
 	t.Parallel()
 	eachMode(t, func(t *testing.T, dsn string) {
@@ -108,11 +118,7 @@ func TestStatementsSentTogether(t *testing.T) {
 func TestAWriteThatFails(t *testing.T) {
 	t.Parallel()
 	eachMode(t, func(t *testing.T, dsn string) {
-		db, err := Open(dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = db.Close() })
+		db := opened(t, dsn)
 		if err := db.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -158,11 +164,7 @@ func TestAWriteThatFails(t *testing.T) {
 func TestCallerInEachMode(t *testing.T) {
 	t.Parallel()
 	eachMode(t, func(t *testing.T, dsn string) {
-		db, err := Open(dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = db.Close() })
+		db := opened(t, dsn)
 		storetest.Caller(t, db)
 	})
 }
